@@ -1,0 +1,71 @@
+"""mritk: a plugin-based benchmarking toolkit for brain-MRI deep learning.
+
+The names below are the public interface for plugins; they load on first use, so that importing
+mritk costs nothing and never imports torch.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from mritk.data.samples import Classification as Classification
+    from mritk.data.samples import Regression as Regression
+    from mritk.data.samples import Samples as Samples
+    from mritk.data.subset import Subset as Subset
+    from mritk.errors import DataError as DataError
+    from mritk.errors import MritkError as MritkError
+    from mritk.errors import Unavailable as Unavailable
+    from mritk.errors import UsageError as UsageError
+    from mritk.hookspecs import hookimpl as hookimpl
+    from mritk.records import Alias as Alias
+    from mritk.records import Architecture as Architecture
+    from mritk.records import Augmentation as Augmentation
+    from mritk.records import BackboneFamily as BackboneFamily
+    from mritk.records import Dataset as Dataset
+    from mritk.records import DatasetFamily as DatasetFamily
+    from mritk.records import InputContract as InputContract
+    from mritk.records import Method as Method
+    from mritk.records import ProtocolFile as ProtocolFile
+    from mritk.records import Weights as Weights
+    from mritk.train.setup import Epoch as Epoch
+    from mritk.train.setup import Fitted as Fitted
+    from mritk.train.setup import Setup as Setup
+    from mritk.workspace import Workspace as Workspace
+
+__version__ = "0.1.0"
+
+_HOME = {
+    "Classification": "mritk.data.samples",
+    "Regression": "mritk.data.samples",
+    "Samples": "mritk.data.samples",
+    "Subset": "mritk.data.subset",
+    "DataError": "mritk.errors",
+    "MritkError": "mritk.errors",
+    "Unavailable": "mritk.errors",
+    "UsageError": "mritk.errors",
+    "hookimpl": "mritk.hookspecs",
+    "Alias": "mritk.records",
+    "Architecture": "mritk.records",
+    "Augmentation": "mritk.records",
+    "BackboneFamily": "mritk.records",
+    "Dataset": "mritk.records",
+    "DatasetFamily": "mritk.records",
+    "InputContract": "mritk.records",
+    "Method": "mritk.records",
+    "ProtocolFile": "mritk.records",
+    "Weights": "mritk.records",
+    "Epoch": "mritk.train.setup",
+    "Fitted": "mritk.train.setup",
+    "Setup": "mritk.train.setup",
+    "Workspace": "mritk.workspace",
+}
+
+__all__ = list(_HOME)
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOME:
+        raise AttributeError(f"module 'mritk' has no attribute {name!r}")
+    return getattr(import_module(_HOME[name]), name)

@@ -1,0 +1,76 @@
+"""A backbone: an architecture with one set of weights, written ``ARCH@WEIGHTS``."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+from pathlib import Path
+
+from mritk.errors import Unavailable
+from mritk.records import Architecture, InputContract, Weights
+
+SCRATCH = "scratch"
+FILE_PREFIX = "file:"
+
+
+@dataclass(frozen=True)
+class Backbone:
+    """An architecture and the weights it starts from.
+
+    Attributes:
+        architecture: The network.
+        weights: The pretrained weights; None: the network's own random initialisation.
+    """
+
+    architecture: Architecture
+    weights: Weights | None = None
+
+    @property
+    def name(self) -> str:
+        """The canonical name, as tables show it: ``densenet121@radimagenet``."""
+        return f"{self.architecture.name}@{self.weights.name if self.weights else SCRATCH}"
+
+    @property
+    def identity(self) -> str:
+        """What tells this backbone from others on every machine.
+
+        The name, except for weights from a file: those are known by the file's digest, because
+        a path means nothing elsewhere.
+        """
+        if self.weights is not None and self.weights.name.startswith(FILE_PREFIX):
+            return f"{self.architecture.name}@sha256:{self.weights.sha256}"
+        return self.name
+
+    @property
+    def input(self) -> InputContract:
+        """The input contract: that of the weights, else that of the architecture."""
+        if self.weights is not None and self.weights.input is not None:
+            return self.weights.input
+        return self.architecture.input
+
+
+def split_name(name: str) -> tuple[str, str | None]:
+    """Split ``ARCH@WEIGHTS`` at the first ``@``; the weights are None for a plain ``ARCH``."""
+    architecture, at, weights = name.partition("@")
+    return architecture, weights if at else None
+
+
+def weights_from_file(architecture: Architecture, path: Path) -> Weights:
+    """Return weights that stand in ``path`` with the network's own tensor names.
+
+    Raises:
+        Unavailable: There is no such file.
+    """
+    if not path.is_file():
+        raise Unavailable(
+            f"no weight file {path} for {architecture.name}; give the path of a .safetensors or "
+            f".pt state dict after 'file:'"
+        )
+    return Weights(
+        architecture.name,
+        f"{FILE_PREFIX}{path.name}",
+        locate=lambda workspace: path,
+        sha256=hashlib.sha256(path.read_bytes()).hexdigest(),
+        summary=f"state dict in {path.name}",
+        origin=architecture.origin,
+    )

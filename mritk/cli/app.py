@@ -1,0 +1,62 @@
+"""What all commands share: the plugins in use and the way they are told to a person."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import click
+
+if TYPE_CHECKING:
+    from mritk.registry import Registry
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+
+@dataclass
+class App:
+    """One call of the program.
+
+    Attributes:
+        plugin_options: What ``-p`` named so far, before and behind the command.
+    """
+
+    plugin_options: list[str] = field(default_factory=list)
+
+    @cached_property
+    def registry(self) -> Registry:
+        """The registry, loaded on first use; plugins that failed are reported on stderr once."""
+        from mritk.registry import Registry, explain_failure
+
+        registry = Registry.load(self.plugin_options, os.environ)
+        for plugin in registry.failures:
+            click.secho(f"warning: {explain_failure(plugin)}", err=True, fg="yellow")
+        return registry
+
+
+pass_app = click.make_pass_decorator(App, ensure=True)
+
+
+def _remember(context: click.Context, parameter: click.Parameter, value: tuple[str, ...]) -> None:
+    context.ensure_object(App).plugin_options.extend(value)
+
+
+def plugin_option(command: F) -> F:
+    """Add ``-p`` to a command; it is read before all other options."""
+    option = click.option(
+        "-p",
+        "plugins",
+        metavar="PLUGIN",
+        multiple=True,
+        is_eager=True,
+        expose_value=False,
+        callback=_remember,
+        help="Load a plugin: a module, or a file such as ./mine.py. 'no:NAME' leaves one out.",
+    )
+    return option(command)
+
+
+json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON.")

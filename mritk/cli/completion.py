@@ -1,0 +1,24 @@
+"""``mritk completion``: the script that makes a shell complete names."""
+
+from __future__ import annotations
+
+import click
+
+INSTALL = {
+    "bash": 'eval "$(mritk completion bash)"   # in ~/.bashrc',
+    "zsh": 'eval "$(mritk completion zsh)"    # in ~/.zshrc',
+    "fish": "mritk completion fish | source   # in ~/.config/fish/config.fish",
+}
+
+
+@click.command(epilog="\b\n" + "\n".join(INSTALL.values()))
+@click.argument("shell", type=click.Choice(list(INSTALL)))
+@click.pass_context
+def completion(context: click.Context, shell: str) -> None:
+    """Print a shell completion script."""
+    from click.shell_completion import get_completion_class
+
+    kind = get_completion_class(shell)
+    assert kind is not None  # click knows every shell of the choice
+    root = context.find_root().command
+    click.echo(kind(root, {}, "mritk", "_MRITK_COMPLETE").source())

@@ -1,0 +1,91 @@
+"""``mritk list``: what can be named, and who provides it."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from mritk.cli.app import App, json_option, pass_app, plugin_option
+
+if TYPE_CHECKING:
+    from mritk.registry import Registry
+
+NOUNS = ("backbones", "datasets", "augmentations", "methods", "protocols", "metrics")
+
+
+@click.command("list")
+@click.argument("noun", type=click.Choice(NOUNS))
+@json_option
+@plugin_option
+@pass_app
+def list_names(app: App, noun: str, as_json: bool) -> None:
+    """List what plugins provide: names, what they are, and where they come from."""
+    rows = _metrics() if noun == "metrics" else _rows(app.registry, noun)
+    if as_json:
+        click.echo(json.dumps(rows, indent=2))
+        return
+    from tabulate import tabulate
+
+    click.echo(tabulate([list(row.values()) for row in rows], ["name", "what it is", "from"]))
+
+
+def _rows(registry: Registry, noun: str) -> list[dict[str, str]]:
+    from mritk import records
+
+    if noun == "backbones":
+        rows = _backbones(registry)
+    else:
+        kinds: dict[str, Any] = {
+            "datasets": records.Dataset,
+            "augmentations": records.Augmentation,
+            "methods": records.Method,
+            "protocols": records.ProtocolFile,
+        }
+        rows = [_row(record.name, record) for record in registry.records(kinds[noun])]
+    families: dict[str, Any] = {
+        "backbones": records.BackboneFamily,
+        "datasets": records.DatasetFamily,
+    }
+    if noun in families:
+        rows += [
+            _row(f"{family.prefix}:{family.placeholder}", family)
+            for family in registry.records(families[noun])
+        ]
+    return rows
+
+
+def _backbones(registry: Registry) -> list[dict[str, str]]:
+    from mritk import records
+
+    rows = []
+    for architecture in registry.records(records.Architecture):
+        rows.append(_row(f"{architecture.name}@scratch", architecture))
+    known = {architecture.name for architecture in registry.records(records.Architecture)}
+    for weights in registry.records(records.Weights):
+        if weights.architecture in known:
+            rows.append(_row(f"{weights.architecture}@{weights.name}", weights))
+    for alias in registry.records(records.Alias):
+        rows.append(_row(alias.name, alias) | {"summary": f"same as {alias.target}"})
+    rows.append(
+        {"name": "ARCH@file:PATH", "summary": "weights from a file of yours", "from": "mritk"}
+    )
+    return sorted(rows, key=lambda row: row["name"])
+
+
+def _row(name: str, record: object) -> dict[str, str]:
+    from mritk.records import Record
+
+    assert isinstance(record, Record)
+    return {"name": name, "summary": record.summary, "from": str(record.origin)}
+
+
+def _metrics() -> list[dict[str, str]]:
+    from mritk.evaluate.metrics import CLASSIFICATION, REGRESSION
+
+    return [
+        {"name": metric.name, "summary": f"{metric.label} {metric.arrow} ({task})", "from": "mritk"}
+        for task, metrics in (("classification", CLASSIFICATION), ("regression", REGRESSION))
+        for metric in metrics
+    ]

@@ -1,0 +1,109 @@
+"""The program: parse, dispatch, turn errors into one line and an exit code."""
+
+from __future__ import annotations
+
+import os
+import sys
+import traceback
+from collections.abc import Sequence
+
+import click
+
+import mritk
+from mritk.cli.app import App, plugin_option
+from mritk.cli.completion import completion
+from mritk.cli.leaderboard import leaderboard
+from mritk.cli.list import list_names
+from mritk.cli.plugins import plugins
+from mritk.cli.run import run
+from mritk.cli.show import show
+from mritk.errors import ExitCode, MritkError
+
+EPILOG = """\b
+Environment:
+  MRITK_HOME       folder for generated and decoded data
+  MRITK_OFFLINE    1: fetch nothing over a network
+  MRITK_PLUGINS    modules to load, separated by commas
+  MRITK_DISABLE_PLUGIN_AUTOLOAD
+                   1: load only the plugins that are named
+  MRITK_STRICT_PLUGINS
+                   1: a plugin that fails to load is an error
+
+\b
+Exit codes: 0 ok, 2 usage, 3 a trial failed or internal error,
+4 something requested is unavailable, 5 nothing to do, 130 interrupted.
+"""
+
+
+class PluginGroup(click.Group):
+    """A group whose commands plugins may extend (hook ``mritk_commands``)."""
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        """Return a command; plugins are loaded only for a name that mritk does not know."""
+        return super().get_command(ctx, cmd_name) or self._extended(ctx).commands.get(cmd_name)
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        """Return the names of all commands, those of plugins included."""
+        own = list(self.commands)
+        return own + sorted(set(self._extended(ctx).commands) - set(own))
+
+    def _extended(self, ctx: click.Context) -> click.Group:
+        # A group of its own: what a plugin adds must not outlive this call of the program.
+        extended = click.Group(commands=dict(self.commands))
+        app = ctx.ensure_object(App)
+        for implementation in app.registry.implementations("mritk_commands"):
+            implementation.function(extended)
+        return extended
+
+
+@click.group(
+    cls=PluginGroup,
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
+    epilog=EPILOG,
+    no_args_is_help=True,
+)
+@click.version_option(mritk.__version__, prog_name="mritk")
+@plugin_option
+def cli() -> None:
+    """Which pretrained backbone, augmentation and way of fine-tuning suit a brain-MRI data set?
+
+    'mritk run' trains every candidate under one identical protocol, keeps every prediction, and
+    prints a leaderboard.
+    """
+
+
+for _command in (run, leaderboard, list_names, show, plugins, completion):
+    cli.add_command(_command)
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the program and return its exit code."""
+    try:
+        result = cli.main(
+            args=None if arguments is None else list(arguments),
+            prog_name="mritk",
+            standalone_mode=False,
+        )
+    except (Exception, KeyboardInterrupt) as error:
+        return _explain(error)
+    return int(result or ExitCode.OK)
+
+
+def _explain(error: BaseException) -> int:
+    """Tell a person about an error, in one line if it is one of ours; return the exit code."""
+    code: int = ExitCode.INTERNAL
+    if isinstance(error, click.ClickException):
+        error.show()
+        code = error.exit_code
+    elif isinstance(error, MritkError):
+        click.echo(f"mritk: {error}", err=True)
+        code = error.exit_code
+    elif isinstance(error, (click.Abort, KeyboardInterrupt)):
+        click.echo("mritk: interrupted", err=True)
+        code = ExitCode.INTERRUPTED
+    elif isinstance(error, BrokenPipeError):  # the reader of a pipe, such as 'head', has gone
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        code = ExitCode.OK
+    else:
+        traceback.print_exception(error)
+    return code

@@ -1,0 +1,246 @@
+"""``mritk run``: train every candidate under one protocol and print the leaderboard."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from mritk.cli.app import App, json_option, pass_app, plugin_option
+from mritk.cli.names import PluginName
+from mritk.errors import ExitCode
+
+if TYPE_CHECKING:
+    from mritk.benchmark import Benchmark, Plan
+    from mritk.results.folder import ResultsFolder
+    from mritk.trial import Outcome
+    from mritk.workspace import Workspace
+
+
+@click.command()
+@click.argument("file", type=click.Path(path_type=Path), required=False)
+@click.option(
+    "-b",
+    "--backbone",
+    "backbones",
+    multiple=True,
+    type=PluginName("backbone"),
+    metavar="ARCH[@WEIGHTS]",
+    help="Backbone; repeat to compare. Default: efficientnet_lite0@imagenet, "
+    "efficientnet_lite0@scratch, small_cnn@scratch.",
+)
+@click.option(
+    "-d",
+    "--dataset",
+    "datasets",
+    multiple=True,
+    type=PluginName("dataset"),
+    metavar="NAME",
+    help="Dataset, or folder:PATH for your own images. Default: phantom.",
+)
+@click.option(
+    "-a",
+    "--augmentation",
+    "augmentations",
+    multiple=True,
+    type=PluginName("augmentation"),
+    metavar="NAME",
+    help="Augmentation; repeat to compare. Default: what the protocol names.",
+)
+@click.option(
+    "--protocol",
+    "protocols",
+    multiple=True,
+    type=PluginName("protocol"),
+    metavar="NAME|FILE.toml",
+    help="Protocol. Default: quick.",
+)
+@click.option("--seeds", type=click.IntRange(1), help="Number of seeds, from 0. Default: 2.")
+@click.option("--fold", "folds", multiple=True, type=int, help="Fold; repeat. Default: all.")
+@click.option(
+    "-o",
+    "--results",
+    "folder",
+    type=click.Path(path_type=Path),
+    default=Path("mritk-results"),
+    show_default=True,
+    help="Folder of the trial files.",
+)
+@click.option("--device", default="auto", show_default=True, help="auto, cpu, cuda or cuda:N.")
+@click.option("--skip-unreadable", is_flag=True, help="Leave out samples that cannot be read.")
+@click.option("--offline", is_flag=True, help="Fetch nothing over a network.")
+@click.option("-n", "--dry-run", is_flag=True, help="Show what would run, then stop.")
+@json_option
+@plugin_option
+@pass_app
+def run(app: App, /, **options: Any) -> int:
+    """Train every candidate under one identical protocol and print the leaderboard.
+
+    Without options it compares three networks on the embedded phantom in a few minutes. FILE is
+    a benchmark in TOML; options take precedence over it. Trials that are done are not repeated.
+
+    \b
+    mritk run
+    mritk run -b efficientnet_lite0 -b small_cnn -d folder:./my-images
+    mritk run --protocol standard -b convnext_tiny@imagenet -b convnext_tiny@scratch
+    """
+    return Request(app, **options).execute()
+
+
+@dataclass(frozen=True)
+class Request:
+    """One call of ``mritk run``: the options as fields."""
+
+    app: App
+    file: Path | None
+    backbones: tuple[str, ...]
+    datasets: tuple[str, ...]
+    augmentations: tuple[str, ...]
+    protocols: tuple[str, ...]
+    seeds: int | None
+    folds: tuple[int, ...]
+    folder: Path
+    device: str
+    skip_unreadable: bool
+    offline: bool
+    dry_run: bool
+    as_json: bool
+
+    def execute(self) -> int:
+        """Plan, run, report; return the exit code."""
+        from mritk.benchmark import Planner
+        from mritk.results.folder import ResultsFolder
+        from mritk.workspace import Workspace
+
+        workspace = Workspace.from_environment(offline=self.offline)
+        results = ResultsFolder(self.folder)
+        planner = Planner(self.app.registry, workspace, self.skip_unreadable)
+        _say("preparing data …")
+        plan = planner.plan(self.benchmark(), results)
+        _tell_skipped(plan)
+        if self.dry_run:
+            return _show_plan(plan, as_json=self.as_json)
+        results.require_writable()
+        try:
+            outcomes = self.train(plan, results, workspace)
+        except KeyboardInterrupt:
+            done = sum(results.status(trial.id) == "finished" for trial in plan.trials)
+            _say(
+                f"interrupted: {done} of {len(plan.trials)} trials are stored in {results.path}; "
+                f"the same command goes on from there"
+            )
+            return ExitCode.INTERRUPTED
+        _report(plan, outcomes, results, as_json=self.as_json)
+        return exit_code_of(outcomes)
+
+    def benchmark(self) -> Benchmark:
+        """Return the benchmark of the file, or the default one, with the options in place."""
+        from mritk.benchmark import Benchmark
+
+        benchmark = Benchmark.from_file(self.file) if self.file else Benchmark()
+        names = ("backbones", "datasets", "augmentations", "protocols", "folds")
+        given = {name: getattr(self, name) for name in names if getattr(self, name)}
+        if self.seeds is not None:
+            given["seeds"] = tuple(range(self.seeds))
+        return replace(benchmark, **given)
+
+    def train(self, plan: Plan, results: ResultsFolder, workspace: Workspace) -> list[Outcome]:
+        """Train what is to do; torch is not even imported if that is nothing."""
+        if not plan.todo:
+            return []
+        from mritk.execute.serial import SerialRun
+        from mritk.train.device import choose_device
+
+        device = choose_device(self.device)
+        return SerialRun(self.app.registry, results, workspace, device).run(plan)
+
+
+def exit_code_of(outcomes: Sequence[Outcome]) -> ExitCode:
+    """Return what the process should return: never 0 when a trial failed.
+
+    A failure for want of something (weights, a device) gives 4 if there is no other failure.
+    """
+    codes = {outcome.exit_code for outcome in outcomes if outcome.error}
+    if not codes:
+        return ExitCode.OK
+    return ExitCode.UNAVAILABLE if codes == {ExitCode.UNAVAILABLE} else ExitCode.INTERNAL
+
+
+def _report(
+    plan: Plan, outcomes: Sequence[Outcome], results: ResultsFolder, *, as_json: bool
+) -> None:
+    from mritk.results.formats import as_data, format_leaderboard
+    from mritk.results.leaderboard import build_leaderboard
+    from mritk.results.trialfile import TrialRecord
+
+    wanted = {trial.id for trial in plan.trials}
+    kept = (t for t in results.trials() if isinstance(t, TrialRecord) and t.id in wanted)
+    board = build_leaderboard(kept)
+    if as_json:
+        trials = [{"id": o.trial.id, "file": str(o.path), "error": o.error} for o in outcomes]
+        click.echo(json.dumps({"trials": trials, "leaderboard": as_data(board)}, indent=2))
+        return
+    click.echo(format_leaderboard(board, "github"))
+    before = len(plan.trials) - len(plan.todo)
+    _say("")
+    if before:
+        _say(f"{before} of {len(plan.trials)} trials were done before and not repeated.")
+    for outcome in outcomes:
+        if outcome.error:
+            _say(f"failed: {outcome.trial}: {outcome.error}")
+    _say(f"Results: {results.path} (one HDF5 file per trial in {results.path / 'trials'})")
+    _say("Next:")
+    _say(f"  mritk leaderboard {results.path} --format latex    the table for a paper")
+    _say(f"  mritk show {plan.trials[0].id[:8]} --results {results.path}    one trial in full")
+    _say("  mritk run -d folder:PATH    your own images, in one folder per class")
+
+
+def _tell_skipped(plan: Plan) -> None:
+    for dataset in {id(t.dataset): t.dataset for t in plan.trials}.values():
+        if dataset.skipped:
+            _say(
+                f"{dataset.record.name}: skipped {len(dataset.skipped)} unreadable samples: "
+                f"{', '.join(dataset.skipped[:20])}"
+            )
+
+
+def _show_plan(plan: Plan, *, as_json: bool) -> int:
+    rows = [
+        {
+            "id": trial.id,
+            "dataset": trial.dataset.record.name,
+            "backbone": trial.backbone_name,
+            "augmentation": trial.augmentation.name,
+            "protocol": f"{trial.protocol.name} {trial.protocol.fingerprint[:8]}",
+            "fold": trial.fold,
+            "seed": trial.seed,
+            "state": _state(plan.states[trial.id]),
+        }
+        for trial in plan.trials
+    ]
+    if as_json:
+        click.echo(json.dumps(rows, indent=2))
+        return ExitCode.OK
+    from tabulate import tabulate
+
+    shown = [{**row, "id": str(row["id"])[:8]} for row in rows]
+    click.echo(tabulate(shown, headers="keys"))
+    _say(f"{len(plan.todo)} of {len(plan.trials)} trials would run.")
+    return ExitCode.OK
+
+
+def _state(stored: str) -> str:
+    return {
+        "absent": "would run",
+        "finished": "done",
+        "failed": "failed before, would run again",
+        "damaged": "file damaged, would run again",
+    }.get(stored, stored)
+
+
+def _say(line: str) -> None:
+    click.echo(line, err=True)

@@ -1,0 +1,190 @@
+"""Decode every sample once, into one array on disk that all trials share.
+
+Images are resized to a square, volumes to a cube, with antialiasing, and stored as uint8 (floats
+stay float32). Images that are grey throughout are stored with one channel. The array is keyed by
+the content of the samples, so a changed file can never meet a stale cache, and it is renamed into
+place only when complete, so a half-written one is never read.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+
+from mritk.data.samples import Samples
+from mritk.errors import DataError
+from mritk.workspace import Workspace
+
+# Raise this when the pixels that come out of this module change.
+DECODER_VERSION = 1
+
+RESAMPLING = {
+    "bilinear": Image.Resampling.BILINEAR,
+    "bicubic": Image.Resampling.BICUBIC,
+}
+
+
+class UnreadableSamples(DataError):
+    """Some samples cannot be decoded; ``rows`` and ``reasons`` tell which and why."""
+
+    def __init__(self, ids: Sequence[str], rows: Sequence[int], reasons: Sequence[str]) -> None:
+        self.rows, self.reasons = tuple(rows), tuple(reasons)
+        listed = "; ".join(f"{ids[r]} ({why})" for r, why in zip(rows[:20], reasons, strict=False))
+        more = f"; and {len(rows) - 20} more" if len(rows) > 20 else ""
+        super().__init__(
+            f"{len(rows)} of {len(ids)} samples cannot be read: {listed}{more}; mend or remove "
+            f"them, or add --skip-unreadable to go on without them"
+        )
+
+
+class _ColourFound(Exception):
+    """A coloured image stands among the grey ones."""
+
+
+def decoded(
+    samples: Samples, size: int | None, interpolation: str, workspace: Workspace
+) -> np.ndarray:
+    """Return all samples as one read-only array, decoding them if that was not done before.
+
+    Args:
+        samples: Images or volumes.
+        size: Side in pixels or voxels; None: as they are, which must then be one shape.
+        interpolation: ``bilinear`` or ``bicubic``.
+        workspace: Where the array is kept.
+
+    Returns:
+        A memory-mapped array (N, H, W), (N, H, W, 3) or (N, D, H, W); uint8 or float32.
+
+    Raises:
+        UnreadableSamples: Some samples cannot be decoded.
+        DataError: The samples have no spatial dimensions, or several shapes and no ``size``.
+    """
+    if samples.spatial_dims not in (2, 3):
+        raise DataError("these samples do not lie on a grid; only a method of their own reads them")
+    path = workspace.folder("decoded") / f"{_key(samples, size, interpolation)}.npy"
+    if not path.exists():
+        _write(samples, size, interpolation, path)
+    return np.load(path, mmap_mode="r")
+
+
+def _key(samples: Samples, size: int | None, interpolation: str) -> str:
+    identity = [DECODER_VERSION, size, interpolation, samples.spatial_dims, samples.contents]
+    return hashlib.sha256(json.dumps(identity).encode()).hexdigest()[:32]
+
+
+def _write(samples: Samples, size: int | None, interpolation: str, path: Path) -> None:
+    temporary = path.with_suffix(f".{os.getpid()}.tmp")
+    try:
+        try:
+            _fill(samples, size, interpolation, temporary, colour=False)
+        except _ColourFound:
+            _fill(samples, size, interpolation, temporary, colour=True)
+        temporary.replace(path)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def _fill(
+    samples: Samples, size: int | None, interpolation: str, path: Path, *, colour: bool
+) -> None:
+    def prepare(row: int) -> np.ndarray | Exception:
+        try:
+            return _prepare(samples.read(row), samples.spatial_dims, size, interpolation)
+        except Exception as error:
+            return error
+
+    array: np.memmap | None = None
+    bad: dict[int, str] = {}
+    for row, result in enumerate(_in_threads(prepare, len(samples))):
+        if isinstance(result, Exception):
+            bad[row] = " ".join(str(result).split()) or type(result).__name__
+            continue
+        item = result
+        if samples.spatial_dims == 2 and item.ndim == 3 and not colour:
+            raise _ColourFound
+        if colour and item.ndim == 2:
+            item = np.repeat(item[..., None], 3, axis=-1)
+        if array is None:
+            shape = (len(samples), *item.shape)
+            array = np.lib.format.open_memmap(path, mode="w+", dtype=item.dtype, shape=shape)
+        if item.shape != array.shape[1:]:
+            raise DataError(
+                f"sample {samples.ids[row]} has shape {item.shape}, the first {array.shape[1:]}; "
+                f"give the protocol an image_size (or volume_size) instead of native"
+            )
+        array[row] = item
+    if bad:
+        raise UnreadableSamples(samples.ids, list(bad), list(bad.values()))
+    if array is not None:
+        array.flush()
+
+
+def _in_threads(
+    prepare: Callable[[int], np.ndarray | Exception], count: int
+) -> Iterator[np.ndarray | Exception]:
+    # Pillow releases the interpreter lock while it decodes and resizes.
+    block = 256
+    with ThreadPoolExecutor(os.cpu_count()) as pool:
+        for start in range(0, count, block):  # blocks bound the memory held by finished results
+            yield from pool.map(prepare, range(start, min(start + block, count)))
+
+
+def _prepare(
+    array: np.ndarray, spatial_dims: int | None, size: int | None, interpolation: str
+) -> np.ndarray:
+    if array.dtype != np.uint8:
+        array = np.asarray(array, dtype=np.float32)
+        if not np.isfinite(array).all():
+            raise DataError("holds NaN or infinite values")
+    if spatial_dims == 2:
+        return _resized_image(_without_equal_channels(array), size, interpolation)
+    if array.ndim != 3:
+        raise DataError(f"a volume has 3 dimensions, not shape {array.shape}")
+    return _resized_volume(array, size)
+
+
+def _without_equal_channels(image: np.ndarray) -> np.ndarray:
+    if image.ndim == 2:
+        return image
+    if image.ndim != 3 or image.shape[-1] != 3:
+        raise DataError(f"an image is (H, W) or (H, W, 3), not {image.shape}")
+    grey = image[..., 0]
+    same = np.array_equal(grey, image[..., 1]) and np.array_equal(grey, image[..., 2])
+    return np.ascontiguousarray(grey) if same else image
+
+
+def _resized_image(image: np.ndarray, size: int | None, interpolation: str) -> np.ndarray:
+    if size is None or image.shape[:2] == (size, size):
+        return image
+    resample = RESAMPLING[interpolation]
+    if image.dtype == np.uint8:
+        return np.asarray(Image.fromarray(image).resize((size, size), resample))
+    channels = image[..., None] if image.ndim == 2 else image
+    planes = [
+        np.asarray(Image.fromarray(channels[..., c]).resize((size, size), resample))
+        for c in range(channels.shape[-1])
+    ]
+    return planes[0] if len(planes) == 1 else np.stack(planes, axis=-1)
+
+
+def _resized_volume(volume: np.ndarray, size: int | None) -> np.ndarray:
+    if size is None or volume.shape == (size, size, size):
+        return volume
+    from scipy import ndimage
+
+    factors = [size / side for side in volume.shape]
+    smooth = volume.astype(np.float32)
+    # A Gaussian of this width suppresses what the coarser grid cannot hold.
+    sigma = [max(0.0, (1 / factor - 1) / 2) for factor in factors]
+    smooth = ndimage.gaussian_filter(smooth, sigma)
+    resized = ndimage.zoom(smooth, factors, order=1, mode="nearest", grid_mode=True)
+    if volume.dtype == np.uint8:
+        return np.clip(np.rint(resized), 0, 255).astype(np.uint8)
+    return resized

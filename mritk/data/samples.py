@@ -1,0 +1,154 @@
+"""A dataset once it is open: a table of samples, and a way to read one."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property
+from typing import ClassVar
+
+import numpy as np
+
+from mritk.errors import DataError
+
+
+@dataclass(frozen=True)
+class Classification:
+    """The target is one of ``classes``; scores are logits of shape (N, len(classes))."""
+
+    classes: tuple[str, ...]
+    kind: ClassVar[str] = "classification"
+
+    @property
+    def outputs(self) -> int:
+        """Width of the score of one sample."""
+        return len(self.classes)
+
+
+@dataclass(frozen=True)
+class Regression:
+    """The target is a number in ``unit``; scores are values of shape (N,)."""
+
+    unit: str = ""
+    kind: ClassVar[str] = "regression"
+
+    @property
+    def outputs(self) -> int:
+        """Width of the score of one sample."""
+        return 1
+
+
+Task = Classification | Regression
+
+SPLITS = ("train", "val", "test")
+
+
+@dataclass(frozen=True, eq=False)
+class Samples:
+    """A table of N samples and the means to read each of them.
+
+    Attributes:
+        ids: N unique names, stable across machines (relative paths, never absolute ones).
+        targets: (N,) int64 indices into ``task.classes``, or (N,) float64 values.
+        task: What is predicted.
+        read: Returns sample ``i`` as an array of any rank. Dense data are uint8, or floats in
+            [0, 1]: an image is (H, W) or (H, W, 3), a volume (D, H, W).
+        spatial_dims: 2 for images, 3 for volumes; None for data that do not lie on a grid of one
+            size (graphs, signals), which mritk then hands to the method one by one as they are.
+        digest: Returns a hexadecimal SHA-256 of what ``read(i)`` would decode. By default the
+            array itself is hashed; a dataset of files hashes their bytes, which is faster.
+        patients: N patient ids, or None where the data have none. No patient is ever split.
+        sites: N acquisition sites or scanners, or None.
+        sources: N names of the collections the samples came from, or None.
+        splits: N names out of ``train``, ``val``, ``test`` where an official split exists.
+    """
+
+    ids: Sequence[str]
+    targets: np.ndarray
+    task: Task
+    read: Callable[[int], np.ndarray]
+    spatial_dims: int | None = 2
+    digest: Callable[[int], str] | None = None
+    patients: Sequence[str] | None = None
+    sites: Sequence[str] | None = None
+    sources: Sequence[str] | None = None
+    splits: Sequence[str] | None = None
+
+    def __post_init__(self) -> None:
+        """Refuse a table that later steps would silently misread."""
+        kind = np.int64 if isinstance(self.task, Classification) else np.float64
+        object.__setattr__(self, "targets", np.asarray(self.targets, dtype=kind))
+        if len(set(self.ids)) != len(self.ids):
+            twice = sorted({i for i in self.ids if list(self.ids).count(i) > 1})[:3]
+            raise DataError(f"sample ids must be unique; repeated: {', '.join(twice)}")
+        for name in ("targets", "patients", "sites", "sources", "splits"):
+            column = getattr(self, name)
+            if column is not None and len(column) != len(self.ids):
+                raise DataError(f"column {name} has {len(column)} rows for {len(self.ids)} ids")
+        if isinstance(self.task, Classification):
+            self._check_classes(self.task.classes)
+        elif not np.isfinite(self.targets).all():
+            raise DataError("regression targets must be finite numbers")
+        if self.splits is not None and not set(self.splits) <= set(SPLITS):
+            unknown = sorted(set(self.splits) - set(SPLITS))
+            raise DataError(f"split names are {', '.join(SPLITS)}; got {', '.join(unknown)}")
+
+    def _check_classes(self, classes: tuple[str, ...]) -> None:
+        if len(classes) < 2:
+            raise DataError(
+                f"a classification needs at least two classes; found {', '.join(classes) or 'none'}"
+            )
+        if len(self.targets) and not (0 <= self.targets.min() <= self.targets.max() < len(classes)):
+            raise DataError(f"targets must index the {len(classes)} classes")
+
+    def __len__(self) -> int:
+        return len(self.ids)
+
+    def only(self, rows: Sequence[int] | np.ndarray) -> Samples:
+        """Return the samples of ``rows``, in that order."""
+        rows = np.asarray(rows, dtype=np.int64)
+        read, digest = self.read, self.digest
+
+        def pick(column: Sequence[str] | None) -> tuple[str, ...] | None:
+            return None if column is None else tuple(column[i] for i in rows)
+
+        return replace(
+            self,
+            ids=tuple(self.ids[i] for i in rows),
+            targets=self.targets[rows],
+            read=lambda i: read(int(rows[i])),
+            digest=None if digest is None else lambda i: digest(int(rows[i])),
+            patients=pick(self.patients),
+            sites=pick(self.sites),
+            sources=pick(self.sources),
+            splits=pick(self.splits),
+        )
+
+    def content(self, i: int) -> str:
+        """Return the SHA-256 of the content of sample ``i``."""
+        if self.digest is not None:
+            return self.digest(i)
+        array = np.ascontiguousarray(self.read(i))
+        header = f"{array.dtype.str}{array.shape}".encode()
+        return hashlib.sha256(header + array.tobytes()).hexdigest()
+
+    @cached_property
+    def contents(self) -> tuple[str, ...]:
+        """The SHA-256 of every sample's content, in order."""
+        return tuple(self.content(i) for i in range(len(self)))
+
+    @cached_property
+    def fingerprint(self) -> str:
+        """SHA-256 over the content, target and every column of every sample, in order of id.
+
+        Equal on every machine; it changes when any sample, label or grouping does.
+        """
+        task = self.task.classes if isinstance(self.task, Classification) else (self.task.unit,)
+        digest = hashlib.sha256(repr((self.task.kind, *task)).encode())
+        columns = (self.patients, self.sites, self.sources, self.splits)
+        for i in np.argsort(np.asarray(self.ids)):
+            row = [column[i] if column is not None else None for column in columns]
+            target = self.targets[i].item()
+            digest.update(repr((self.ids[i], target, self.contents[i], *row)).encode())
+        return digest.hexdigest()

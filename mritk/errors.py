@@ -1,0 +1,80 @@
+"""Everything a person can be told went wrong, as one small hierarchy.
+
+Each error is one line that says what happened, why it matters and what to type next. The command
+line prints that line and exits with the error's ``exit_code``; any other exception is a defect of
+mritk or of a plugin and keeps its traceback.
+
+    MritkError                  3   something failed
+      UsageError                2   the request itself is wrong
+        UnknownName             2   nobody provides this name
+        DuplicateName           2   two plugins provide this name
+        ProtocolError           2   a protocol or benchmark file has a wrong key or value
+        DataError               2   the data cannot be used as asked
+      Unavailable               4   something requested is not here (weights, plugin, dataset)
+      WeightsMismatch           3   a weight file does not fit the network
+      NonFiniteLoss             3   training diverged
+      StoreError                3   results cannot be written or read
+"""
+
+from __future__ import annotations
+
+from enum import IntEnum
+from typing import ClassVar
+
+
+class ExitCode(IntEnum):
+    """What the process returns; public, because continuous integration acts on it."""
+
+    OK = 0
+    GATE_FAILED = 1
+    USAGE = 2
+    INTERNAL = 3
+    UNAVAILABLE = 4
+    NOTHING_TO_DO = 5
+    INTERRUPTED = 130
+
+
+class MritkError(Exception):
+    """Something failed in a way that a person can act on."""
+
+    exit_code: ClassVar[ExitCode] = ExitCode.INTERNAL
+
+
+class UsageError(MritkError):
+    """The request itself is wrong."""
+
+    exit_code = ExitCode.USAGE
+
+
+class UnknownName(UsageError):
+    """No loaded plugin provides the requested name."""
+
+
+class DuplicateName(UsageError):
+    """Two plugins provide the same name."""
+
+
+class ProtocolError(UsageError):
+    """A protocol or benchmark file has an unknown key or a value of the wrong type."""
+
+
+class DataError(UsageError):
+    """The data cannot be used as asked."""
+
+
+class Unavailable(MritkError):
+    """Something requested is not on this machine and cannot be fetched now."""
+
+    exit_code = ExitCode.UNAVAILABLE
+
+
+class WeightsMismatch(MritkError):
+    """A weight file does not cover the network exactly."""
+
+
+class NonFiniteLoss(MritkError):
+    """The training loss became NaN or infinite."""
+
+
+class StoreError(MritkError):
+    """Results cannot be written or read."""

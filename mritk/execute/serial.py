@@ -1,0 +1,102 @@
+"""Run the trials of a plan one after the other in this process."""
+
+from __future__ import annotations
+
+import logging
+import time
+from dataclasses import dataclass, field
+from typing import Any
+
+from mritk.benchmark import Plan
+from mritk.errors import ExitCode, MritkError
+from mritk.registry import Registry
+from mritk.results.folder import ResultsFolder
+from mritk.results.provenance import collect, command_line
+from mritk.train.setup import Epoch
+from mritk.trial import Outcome, Trial, run_trial
+from mritk.workspace import Workspace
+
+logger = logging.getLogger("mritk")
+
+
+@dataclass
+class Moments:
+    """Calls the moment hooks; a plugin that raises is switched off and never harms a trial."""
+
+    registry: Registry
+    silenced: set[int] = field(default_factory=set)
+
+    def announce(self, hook: str, **arguments: Any) -> None:
+        """Call every implementation of ``hook`` with the arguments that it names."""
+        for implementation in self.registry.implementations(hook):
+            if id(implementation.plugin) in self.silenced:
+                continue
+            try:
+                implementation.function(*[arguments[name] for name in implementation.argnames])
+            except Exception:
+                self.silenced.add(id(implementation.plugin))
+                logger.warning(
+                    "plugin %s raised in %s and is switched off for the rest of this run",
+                    implementation.plugin_name,
+                    hook,
+                    exc_info=True,
+                )
+
+
+@dataclass(frozen=True)
+class SerialRun:
+    """A run in this process.
+
+    Attributes:
+        registry: Its plugins are told what happens.
+        results: Where trial files go.
+        workspace: Where caches are.
+        device: The torch device.
+    """
+
+    registry: Registry
+    results: ResultsFolder
+    workspace: Workspace
+    device: str
+
+    def run(self, plan: Plan) -> list[Outcome]:
+        """Train what is to do in ``plan``; each trial is on disk before the next one begins.
+
+        Returns:
+            One outcome for each trial that was trained, failed ones included.
+
+        Raises:
+            KeyboardInterrupt: A person stopped it; finished trials stay.
+            StoreError: A trial file cannot be written; going on would lose more.
+        """
+        moments = Moments(self.registry)
+        loaded = [str(plugin.origin) for plugin in self.registry.plugins if not plugin.error]
+        provenance = collect(self.device, loaded, command_line())
+        outcomes: list[Outcome] = []
+        moments.announce("mritk_run_start", plan=plan)
+        try:
+            for position, trial in enumerate(plan.todo, 1):
+                moments.announce(
+                    "mritk_trial_start", trial=trial, position=position, total=len(plan.todo)
+                )
+                outcome = self._run_one(trial, provenance, moments)
+                outcomes.append(outcome)
+                moments.announce("mritk_trial_finish", trial=trial, outcome=outcome)
+        finally:
+            moments.announce("mritk_run_finish", outcomes=outcomes)
+            self.results.rebuild_view()
+        return outcomes
+
+    def _run_one(self, trial: Trial, provenance: dict[str, Any], moments: Moments) -> Outcome:
+        def on_epoch(epoch: Epoch) -> None:
+            moments.announce("mritk_epoch_end", trial=trial, epoch=epoch)
+
+        started = time.perf_counter()
+        record, error = run_trial(trial, self.workspace, self.device, provenance, on_epoch)
+        path = self.results.write(record)
+        seconds = time.perf_counter() - started
+        if error is None:
+            return Outcome(trial, path, seconds=seconds)
+        code = error.exit_code if isinstance(error, MritkError) else ExitCode.INTERNAL
+        text = str(error) if isinstance(error, MritkError) else f"{type(error).__name__}: {error}"
+        return Outcome(trial, path, " ".join(text.split()), code, seconds)

@@ -1,0 +1,146 @@
+"""Find and load plugins, one by one, so that a broken one never stops the others.
+
+Sources, in this order: the entry-point group ``mritk`` (unless
+``MRITK_DISABLE_PLUGIN_AUTOLOAD`` is set), the comma-separated modules in ``MRITK_PLUGINS``, and
+``-p`` options. ``-p no:NAME`` is read before anything is loaded.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import importlib
+import importlib.util
+import sys
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from importlib.metadata import EntryPoint, entry_points
+from pathlib import Path
+from types import ModuleType
+
+from mritk.errors import Unavailable
+from mritk.records import Origin
+from mritk.workspace import TRUE_WORDS
+
+GROUP = "mritk"
+BLOCK = "no:"
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """A plugin that may be loaded.
+
+    Attributes:
+        origin: Its name and where it comes from.
+        load: Module name, entry point or path of a file.
+        requested: True if a person asked for it by name; it must then not fail silently.
+    """
+
+    origin: Origin
+    load: EntryPoint | str | Path
+    requested: bool = False
+
+    def plugin(self) -> object:
+        """Import the plugin: a module, or an instance of the class that an entry point names.
+
+        A plugin that keeps state between moments is a class, so that each registry has its own.
+        """
+        if isinstance(self.load, EntryPoint):
+            loaded = self.load.load()
+            return loaded() if isinstance(loaded, type) else loaded
+        if isinstance(self.load, Path):
+            return _import_file(self.load)
+        return importlib.import_module(self.load)
+
+
+@dataclass(frozen=True)
+class Selection:
+    """Which plugins a person wants.
+
+    Attributes:
+        requested: What ``-p`` and ``MRITK_PLUGINS`` name, without the ``no:`` ones.
+        blocked: Names behind ``-p no:``.
+        autoload: Whether installed plugins are loaded.
+        strict: Whether a plugin that fails is an error.
+    """
+
+    requested: tuple[str, ...] = ()
+    blocked: frozenset[str] = frozenset()
+    autoload: bool = True
+    strict: bool = False
+
+    @classmethod
+    def from_options(cls, options: Sequence[str], environ: Mapping[str, str]) -> Selection:
+        """Combine ``-p`` options with the environment."""
+        listed = [name.strip() for name in environ.get("MRITK_PLUGINS", "").split(",")]
+        names = [name for name in (*listed, *options) if name]
+        return cls(
+            requested=tuple(dict.fromkeys(n for n in names if not n.startswith(BLOCK))),
+            blocked=frozenset(n.removeprefix(BLOCK) for n in names if n.startswith(BLOCK)),
+            autoload=not _is_set(environ, "MRITK_DISABLE_PLUGIN_AUTOLOAD"),
+            strict=_is_set(environ, "MRITK_STRICT_PLUGINS"),
+        )
+
+    def candidates(self) -> Iterator[Candidate]:
+        """Yield every plugin to load: installed ones in order of name, then requested ones.
+
+        Raises:
+            Unavailable: A requested file does not exist.
+        """
+        installed = {point.name: point for point in sorted(entry_points(group=GROUP))}
+        if self.autoload:
+            yield from (
+                _from_entry_point(point)
+                for point in installed.values()
+                if not {point.name, point.module} & self.blocked
+            )
+        for name in self.requested:
+            if name in self.blocked:
+                continue
+            point = installed.get(name) or next(
+                (p for p in installed.values() if p.module == name), None
+            )
+            if point is None:
+                yield _from_file(name) if _looks_like_file(name) else _from_module(name)
+            elif not self.autoload:
+                yield _from_entry_point(point, requested=True)
+
+
+def _is_set(environ: Mapping[str, str], name: str) -> bool:
+    return environ.get(name, "").lower() in TRUE_WORDS
+
+
+def _looks_like_file(name: str) -> bool:
+    return name.endswith(".py") or "/" in name
+
+
+def _from_entry_point(point: EntryPoint, *, requested: bool = False) -> Candidate:
+    distribution, version = (point.dist.name, point.dist.version) if point.dist else ("", "")
+    return Candidate(Origin(point.name, distribution, version), point, requested)
+
+
+def _from_module(name: str) -> Candidate:
+    return Candidate(Origin(name), name, requested=True)
+
+
+def _from_file(name: str) -> Candidate:
+    path = Path(name).expanduser().resolve()
+    if not path.is_file():
+        raise Unavailable(f"no plugin file {name}; -p takes a module or the path of a .py file")
+    # The digest stands in for a version: it says which state of the file made a result.
+    digest = hashlib.sha256(path.read_bytes()).hexdigest()[:12]
+    return Candidate(Origin(path.stem, path.name, f"sha256:{digest}"), path, requested=True)
+
+
+def _import_file(path: Path) -> ModuleType:
+    name = f"mritk_file_{path.stem}_{hashlib.sha256(str(path).encode()).hexdigest()[:8]}"
+    spec = importlib.util.spec_from_file_location(name, path)
+    if spec is None or spec.loader is None:
+        raise ImportError(f"{path} is not a Python file")
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[name] = module  # dataclasses and pickle look the module up by name
+    try:
+        spec.loader.exec_module(module)
+    except BaseException:
+        del sys.modules[name]
+        raise
+    return module

@@ -1,0 +1,144 @@
+"""The protocol: the recipe that all backbones share, and its fingerprint."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import asdict, dataclass, field, fields, is_dataclass
+from typing import Any, Literal
+
+from mritk.data.splits import SplitRule
+from mritk.evaluate.metrics import all_metrics
+from mritk.records import Method
+from mritk.tomltext import TomlText, near_miss
+from mritk.train.setup import SelectionRule
+
+NATIVE = "native"
+OPTIONAL_SIZES = ("image_size", "volume_size")
+
+
+@dataclass(frozen=True)
+class Protocol:
+    """Everything that shapes training and evaluation, and is the same for all backbones.
+
+    Attributes:
+        name: Name in tables.
+        method: Name of the method.
+        parameters: The method's parameters, an instance of its dataclass.
+        split: How samples are divided.
+        selection: Which state of a training is kept.
+        image_size: Side of images in pixels; None (``native``): what each backbone declares.
+        volume_size: Side of volumes in voxels, likewise.
+        precision: ``auto``, ``float32`` or ``bfloat16``; the trial file keeps what it came to.
+        deterministic: Ask for deterministic algorithms on CUDA too.
+        augmentation: Used where a run names none. It is an axis of the trial, not of the
+            fingerprint.
+        summary: One line for ``mritk list``.
+    """
+
+    name: str
+    method: str
+    parameters: Any
+    split: SplitRule = field(default_factory=SplitRule)
+    selection: SelectionRule = field(default_factory=SelectionRule)
+    image_size: int | None = 224
+    volume_size: int | None = None
+    precision: Literal["auto", "float32", "bfloat16"] = "auto"
+    deterministic: bool = False
+    augmentation: str = field(default="none", metadata={"fingerprint": False})
+    summary: str = field(default="", metadata={"fingerprint": False})
+
+    def canonical(self) -> dict[str, Any]:
+        """Return, as plain data, every field that shapes training and evaluation."""
+        kept = [
+            f.name for f in fields(self) if f.name != "name" and f.metadata.get("fingerprint", True)
+        ]
+        values = {name: getattr(self, name) for name in kept}
+        return {n: asdict(v) if is_dataclass(v) else v for n, v in values.items()}  # type: ignore[arg-type]
+
+    def canonical_json(self) -> str:
+        """Return :meth:`canonical` as JSON with sorted keys."""
+        return json.dumps(self.canonical(), sort_keys=True, separators=(",", ":"))
+
+    @property
+    def fingerprint(self) -> str:
+        """SHA-256 of :meth:`canonical_json`, in hexadecimal."""
+        return hashlib.sha256(self.canonical_json().encode()).hexdigest()
+
+
+@dataclass(frozen=True)
+class _ProtocolTable:
+    """The keys of a protocol file, except ``parameters``, whose keys belong to the method."""
+
+    method: str
+    split: SplitRule = field(default_factory=SplitRule)
+    selection: SelectionRule = field(default_factory=SelectionRule)
+    image_size: int | Literal["native"] = 224
+    volume_size: int | Literal["native"] = "native"
+    precision: Literal["auto", "float32", "bfloat16"] = "auto"
+    deterministic: bool = False
+    augmentation: str = "none"
+    summary: str = ""
+
+
+def read_protocol(name: str, source: TomlText, find_method: Callable[[str], Method]) -> Protocol:
+    """Return the protocol that a TOML text describes.
+
+    Args:
+        name: Name of the protocol.
+        source: The text.
+        find_method: Returns a method by name.
+
+    Raises:
+        ProtocolError: It has an unknown key or a value of the wrong type.
+    """
+    data = source.parse()
+    parameters = data.pop("parameters", {})
+    known = [*(f.name for f in fields(_ProtocolTable)), "parameters"]
+    for key in data:
+        if key not in known:
+            raise source.error((key,), f"unknown key {key!r}{near_miss(key, known)}")
+    if not isinstance(parameters, dict):
+        raise source.error(("parameters",), "must be a table")
+    table = source.into(_ProtocolTable, data)
+    method = find_method(table.method)
+    if (by := table.selection.by) not in (allowed := ["loss", *all_metrics()]):
+        raise source.error(("selection", "by"), f"unknown metric {by!r}{near_miss(by, allowed)}")
+    values = {f.name: getattr(table, f.name) for f in fields(table)}
+    for size in OPTIONAL_SIZES:
+        values[size] = None if values[size] == NATIVE else values[size]
+        if values[size] is not None and values[size] < 1:
+            raise source.error((size,), "must be at least 1, or 'native'")
+    values["parameters"] = source.into(method.parameters, parameters, ("parameters",))
+    return Protocol(name, **values)
+
+
+def differences(one: Mapping[str, Any], other: Mapping[str, Any]) -> Iterator[str]:
+    """Yield ``key: value | other value`` for each field in which two canonical protocols differ."""
+    left, right = dict(_flat(one)), dict(_flat(other))
+    for key in sorted(left.keys() | right.keys()):
+        if left.get(key) != right.get(key):
+            yield f"{key}: {left.get(key, 'absent')} | {right.get(key, 'absent')}"
+
+
+def _flat(value: Any, at: str = "") -> Iterator[tuple[str, Any]]:
+    if isinstance(value, Mapping):
+        for key, inner in value.items():
+            yield from _flat(inner, f"{at}.{key}" if at else str(key))
+    elif isinstance(value, (list, tuple)):
+        for position, inner in enumerate(value):
+            yield from _flat(inner, f"{at}[{position}]")
+    else:
+        yield at, value
+
+
+def describe_method(method: Method) -> list[tuple[str, Any]]:
+    """Return the parameters of a method with their defaults, for ``mritk show``."""
+    shown = []
+    for parameter in fields(method.parameters):
+        default = parameter.default
+        if callable(parameter.default_factory):
+            default = parameter.default_factory()
+        shown.append((parameter.name, default))
+    return shown

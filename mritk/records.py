@@ -1,0 +1,241 @@
+"""The frozen records that hooks yield. A record is data plus a lazy callable.
+
+Yielding a record must be cheap and must not import torch: every callable here is called only when
+a trial needs it. The registry stamps each record with the plugin that provided it
+(:attr:`Record.origin`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    import torch
+
+    from mritk.data.samples import Samples
+    from mritk.train.setup import Fitted, Setup
+    from mritk.workspace import Workspace
+
+    StateDict = Mapping[str, torch.Tensor]
+
+
+@dataclass(frozen=True)
+class Origin:
+    """Which plugin provided a record, as ``distribution version (plugin)``."""
+
+    plugin: str
+    distribution: str = ""
+    version: str = ""
+
+    def __str__(self) -> str:
+        if not self.distribution:
+            return self.plugin
+        return f"{self.distribution} {self.version} ({self.plugin})"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Record:
+    """What all records have.
+
+    Attributes:
+        summary: One line for ``mritk list``.
+        origin: Filled in by the registry.
+    """
+
+    summary: str = ""
+    origin: Origin = field(default=Origin("unregistered"), compare=False)
+
+
+@dataclass(frozen=True)
+class InputContract:
+    """What the pixels must look like for a set of weights.
+
+    A pixel in [0, 1] becomes ``(pixel - mean) / std``, channel by channel. One grey channel is
+    repeated into ``channels``.
+
+    Attributes:
+        size: Side length in pixels (or voxels) the weights were trained for; None: any size.
+        mean: One value per channel, in units of the [0, 1] pixel range.
+        std: One value per channel.
+        interpolation: ``bilinear`` or ``bicubic``, used to resize; always antialiased.
+        channel_order: ``RGB`` or ``BGR``; ``mean`` and ``std`` are in this order.
+    """
+
+    size: int | None = 224
+    mean: tuple[float, ...] = (0.485, 0.456, 0.406)
+    std: tuple[float, ...] = (0.229, 0.224, 0.225)
+    interpolation: str = "bilinear"
+    channel_order: str = "RGB"
+
+    @property
+    def channels(self) -> int:
+        """Number of input channels of the network."""
+        return len(self.mean)
+
+
+@dataclass(frozen=True)
+class Architecture(Record):
+    """A network without weights. Yield it from ``mritk_backbones``.
+
+    Attributes:
+        name: Name without ``@``; a family's members carry its prefix (``timm:resnet18``).
+        build: Returns a freshly initialised ``torch.nn.Module`` that turns a batch of shape
+            (N, C, *spatial) into features of shape (N, D).
+        input: The input contract of the architecture trained from scratch, and of every set of
+            weights that does not bring its own.
+        stages: Given the built network, returns an ordered list of (stage name, names of the
+            stage's tensors in the state dict) from input to output. Default: the network's
+            top-level modules, containers unfolded.
+        default_weights: What the plain name means.
+        spatial_dims: 2 for images, 3 for volumes; None if the network does not take a dense grid.
+    """
+
+    name: str
+    build: Callable[[], torch.nn.Module]
+    input: InputContract = InputContract()
+    stages: Callable[[torch.nn.Module], Sequence[tuple[str, Sequence[str]]]] | None = None
+    default_weights: str = "scratch"
+    spatial_dims: int | None = 2
+
+
+@dataclass(frozen=True)
+class Weights(Record):
+    """One set of pretrained weights for an architecture, which another plugin may provide.
+
+    Yield it from ``mritk_backbones``. ``scratch`` and ``file:PATH`` exist for every architecture.
+
+    Attributes:
+        architecture: Name of the architecture.
+        name: What stands behind the ``@``.
+        locate: Returns the path of the weight file on this machine, fetching it if the workspace
+            allows; raises :class:`mritk.errors.Unavailable` with file, source, digest and the
+            place to put it.
+        input: The input contract of these weights; None: the architecture's.
+        sha256: Digest of the file, or a prefix of it (8 or more digits); empty if the publisher
+            states none.
+        rename: Turns the file's tensors into the network's: drops what the backbone does not
+            have, and nothing else. Anything then missing or unexpected is refused.
+        may_miss: Names of network tensors that the file does not hold (fnmatch patterns).
+        license: Licence of the weights, as the publisher states it.
+        pretrained_on: Names of the data collections seen in pretraining.
+        citation: Paper or page.
+    """
+
+    architecture: str
+    name: str
+    locate: Callable[[Workspace], Path]
+    input: InputContract | None = None
+    sha256: str = ""
+    rename: Callable[[StateDict], StateDict] | None = None
+    may_miss: tuple[str, ...] = ()
+    license: str = "not stated"
+    pretrained_on: tuple[str, ...] = ()
+    citation: str = ""
+
+
+@dataclass(frozen=True)
+class Alias(Record):
+    """Another name for a backbone, such as ``Alias("convnext", "convnext_tiny@imagenet")``."""
+
+    name: str
+    target: str
+
+
+@dataclass(frozen=True)
+class Family(Record):
+    """Records that are made on demand from a name with a prefix, such as ``timm:NAME``.
+
+    Attributes:
+        prefix: What stands before the colon.
+        resolve: Given what stands behind the colon, returns the records for it; raises
+            ``LookupError`` when there is no such member.
+        members: Returns known members, for near misses and completion.
+        placeholder: How the member is written in listings.
+    """
+
+    prefix: str
+    resolve: Callable[[str], Iterable[Record]]
+    members: Callable[[], Sequence[str]] = tuple
+    placeholder: str = "NAME"
+
+
+class BackboneFamily(Family):
+    """A family of backbones: ``resolve`` returns one architecture, and weights for it.
+
+    Yield it from ``mritk_backbones``.
+    """
+
+
+class DatasetFamily(Family):
+    """A family of datasets: ``resolve`` returns one dataset. Yield it from ``mritk_datasets``."""
+
+
+@dataclass(frozen=True)
+class Dataset(Record):
+    """A table of samples. Yield it from ``mritk_datasets``.
+
+    Attributes:
+        name: Name on the command line and in tables.
+        open: Returns the samples, downloading or generating them if necessary.
+        sources: Names of the public collections the data come from, compared with
+            :attr:`Weights.pretrained_on`.
+        license: Licence of the data.
+    """
+
+    name: str
+    open: Callable[[Workspace], Samples]
+    sources: tuple[str, ...] = ()
+    license: str = "not stated"
+
+
+@dataclass(frozen=True)
+class Augmentation(Record):
+    """A batched tensor transform. Yield it from ``mritk_augmentations``.
+
+    Attributes:
+        name: Name on the command line and in tables.
+        apply: Takes a float batch (N, C, *spatial) in [0, 1] on its device and a
+            ``torch.Generator`` on the CPU; returns a batch of the same shape, dtype and device. It
+            must be a function of these two alone. None: images stay as they are.
+        spatial_dims: The ranks it can transform.
+    """
+
+    name: str
+    apply: Callable[[torch.Tensor, torch.Generator], torch.Tensor] | None
+    spatial_dims: tuple[int, ...] = (2,)
+
+
+@dataclass(frozen=True)
+class Method(Record):
+    """How a model is trained and scores samples. Yield it from ``mritk_methods``.
+
+    Attributes:
+        name: Name in protocols.
+        fit: Trains on ``setup.train`` (with ``setup.val`` for selection) and returns an object
+            with ``predict(subset)``. It never sees a test sample.
+        parameters: A frozen dataclass whose fields, types and defaults are the method's table in
+            a protocol file. The values used are in ``setup.parameters``.
+        uses_backbone: False for a method that brings its own model; its trials then take the
+            backbone's name as a label only.
+    """
+
+    name: str
+    fit: Callable[[Setup], Fitted]
+    parameters: type[Any]
+    uses_backbone: bool = True
+
+
+@dataclass(frozen=True)
+class ProtocolFile(Record):
+    """A protocol that a plugin ships as TOML text. Yield it from ``mritk_protocols``.
+
+    Attributes:
+        name: Name on the command line and in tables.
+        text: Returns the TOML text.
+    """
+
+    name: str
+    text: Callable[[], str]

@@ -1,0 +1,100 @@
+"""A results folder: immutable trial files, and ``results.h5`` as a view over them."""
+
+from __future__ import annotations
+
+import errno
+import os
+import tempfile
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import h5py
+
+from mritk.errors import StoreError, UsageError
+from mritk.results.trialfile import TrialRecord, read_trial, replacing, write_trial
+
+VIEW = "results.h5"
+TRIALS = "trials"
+
+
+@dataclass(frozen=True)
+class ResultsFolder:
+    """Trials stored under ``path``."""
+
+    path: Path
+
+    def require_writable(self) -> None:
+        """Create the folder and try to write into it, before anything is trained.
+
+        Raises:
+            UsageError: It cannot be created or written.
+        """
+        try:
+            (self.path / TRIALS).mkdir(parents=True, exist_ok=True)
+            with tempfile.TemporaryFile(dir=self.path / TRIALS) as probe:
+                probe.write(b"\0")
+        except OSError as error:
+            why = os.strerror(error.errno) if error.errno else str(error)
+            hint = "free some space" if error.errno == errno.ENOSPC else "check its permissions"
+            raise UsageError(
+                f"results folder {self.path} cannot be written: {why}; {hint}, or choose another "
+                f"with --results"
+            ) from error
+
+    def trial_path(self, trial_id: str) -> Path:
+        """Return where the file of a trial stands or will stand."""
+        return self.path / TRIALS / f"{trial_id}.h5"
+
+    def write(self, record: TrialRecord) -> Path:
+        """Store a trial, replacing a failed attempt at it, and return its path.
+
+        Raises:
+            StoreError: It cannot be written.
+        """
+        path = self.trial_path(record.id)
+        write_trial(record, path)
+        return path
+
+    def status(self, trial_id: str) -> str:
+        """Return ``finished``, ``failed``, ``damaged``, or ``absent``."""
+        path = self.trial_path(trial_id)
+        if not path.exists():
+            return "absent"
+        try:
+            with h5py.File(path, "r") as file:
+                return str(file.attrs["status"])
+        except (OSError, KeyError):
+            return "damaged"
+
+    def trials(self) -> Iterator[TrialRecord | StoreError]:
+        """Yield every trial in order of id; a damaged file gives an error in its place.
+
+        Raises:
+            UsageError: There is no such folder.
+        """
+        if not self.path.is_dir():
+            raise UsageError(
+                f"no results folder {self.path}; 'mritk run --results {self.path}' makes one"
+            )
+        for path in sorted((self.path / TRIALS).glob("*.h5")):
+            try:
+                yield read_trial(path)
+            except StoreError as error:
+                yield error
+
+    def rebuild_view(self) -> None:
+        """Write ``results.h5`` anew: one external link per trial file.
+
+        The view holds nothing of its own; losing it loses nothing.
+
+        Raises:
+            StoreError: It cannot be written.
+        """
+        try:
+            with replacing(self.path / VIEW) as temporary, h5py.File(temporary, "w") as view:
+                group = view.create_group(TRIALS)
+                for path in sorted((self.path / TRIALS).glob("*.h5")):
+                    group[path.stem] = h5py.ExternalLink(f"{TRIALS}/{path.name}", "/")
+        except (OSError, RuntimeError) as error:
+            raise StoreError(f"cannot write {self.path / VIEW}: {error}") from error

@@ -1,0 +1,248 @@
+"""The leaderboard: tables computed from the predictions in trial files, and from nothing else."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+
+from mritk.data.samples import Task
+from mritk.errors import StoreError, UsageError
+from mritk.evaluate.metrics import Metric, Value, find_metric, metrics_of
+from mritk.protocol import differences
+from mritk.results.trialfile import TrialRecord
+
+# Trials that differ in one of these are never ranked against each other.
+NEVER_RANKED_ACROSS = ("dataset", "dataset_fingerprint", "protocol", "fingerprint", "scheme")
+GROUPINGS = ("dataset", "protocol", "backbone", "augmentation", "method", "fold", "seed")
+ROW_KEYS = ("backbone", "augmentation")
+
+
+@dataclass(frozen=True)
+class Cell:
+    """A metric over the trials of a row.
+
+    Attributes:
+        values: One value per finished trial; NaN where undefined.
+        reason: Why a value is undefined, or empty.
+    """
+
+    values: tuple[float, ...]
+    reason: str = ""
+
+    @property
+    def mean(self) -> float:
+        """Mean over the trials; NaN without any."""
+        return float(np.mean(self.values)) if self.values else math.nan
+
+    @property
+    def spread(self) -> float:
+        """Standard deviation over the trials (n - 1); NaN for fewer than two."""
+        return float(np.std(self.values, ddof=1)) if len(self.values) > 1 else math.nan
+
+
+@dataclass(frozen=True)
+class Row:
+    """One backbone with one augmentation.
+
+    Attributes:
+        keys: Its backbone and augmentation.
+        cells: By name of metric.
+        seeds: Seeds of its finished trials.
+        folds: Folds of its finished trials.
+        failed: Number of failed trials.
+    """
+
+    keys: Mapping[str, str]
+    cells: Mapping[str, Cell]
+    seeds: tuple[int, ...]
+    folds: tuple[int, ...]
+    failed: int
+
+    @property
+    def trials(self) -> int:
+        """Number of finished trials."""
+        return len(self.seeds)
+
+
+@dataclass(frozen=True)
+class Table:
+    """Rows that were trained under identical conditions, best first.
+
+    Attributes:
+        keys: What all its rows share: dataset, protocol, fingerprint, …
+        task: What is predicted.
+        metrics: The columns; the first one sorts.
+        rows: The rows.
+        test_samples: Largest number of test samples of a trial.
+        patients: Number of patients among them; 0 where they are unknown.
+        folds: Number of folds that the protocol makes.
+        skipped: Number of samples that were left out as unreadable.
+    """
+
+    keys: Mapping[str, Any]
+    task: Task
+    metrics: Sequence[Metric]
+    rows: Sequence[Row]
+    test_samples: int
+    patients: int
+    folds: int
+    skipped: int
+
+    @cached_property
+    def notes(self) -> list[str]:
+        """What a reader must know of these numbers, one sentence each."""
+        notes = []
+        trials = {row.trials for row in self.rows if row.trials}
+        if trials == {1}:
+            notes.append("One trial per row: no spread can be given.")
+        elif trials:
+            notes.append(
+                "Mean ± standard deviation over trials (seeds and folds); it says how much "
+                "retraining moves a score, not how sure the score is on new patients."
+            )
+        if len(trials) > 1:
+            notes.append("Rows have different numbers of trials.")
+        if not self.patients:
+            notes.append(
+                "Image-level: the dataset names no patients, so images of one patient may stand "
+                "on both sides of the split."
+            )
+        if self.skipped:
+            notes.append(f"{self.skipped} unreadable samples were left out (--skip-unreadable).")
+        for row in self.rows:
+            if row.failed:
+                name = " ".join(row.keys.values())
+                notes.append(f"{row.failed} failed trials of {name} are not in the table.")
+        reasons = {c.reason for row in self.rows for c in row.cells.values() if c.reason}
+        notes += [f"nan: {reason}." for reason in sorted(reasons)]
+        return notes
+
+
+@dataclass(frozen=True)
+class Leaderboard:
+    """All tables of a results folder.
+
+    Attributes:
+        tables: The tables.
+        drift: For tables of one dataset under several fingerprints: the fields that differ.
+        damaged: Messages about files that could not be read.
+    """
+
+    tables: Sequence[Table]
+    drift: Sequence[str] = ()
+    damaged: Sequence[str] = ()
+
+
+def build_leaderboard(
+    trials: Iterable[TrialRecord | StoreError],
+    *,
+    metrics: Sequence[str] = (),
+    group_by: Sequence[str] = (),
+) -> Leaderboard:
+    """Compute the leaderboard.
+
+    Args:
+        trials: Trial records; errors stand for damaged files.
+        metrics: Names of the columns, the first one sorts; empty: all metrics of the task.
+        group_by: One table for each value of these, besides what is never ranked across.
+
+    Raises:
+        UnknownName: A metric that does not exist.
+        UsageError: A grouping that does not exist.
+    """
+    for name in group_by:
+        if name not in GROUPINGS:
+            raise UsageError(f"cannot group by {name!r}; there is {', '.join(GROUPINGS)}")
+    for name in metrics:
+        find_metric(name)
+    keys = list(dict.fromkeys((*NEVER_RANKED_ACROSS, *group_by)))
+    groups: dict[tuple[Any, ...], list[TrialRecord]] = defaultdict(list)
+    damaged = []
+    for trial in trials:
+        if isinstance(trial, StoreError):
+            damaged.append(str(trial))
+        else:
+            groups[tuple(getattr(trial, key) for key in keys)].append(trial)
+    tables = [
+        _table(dict(zip(keys, values, strict=True)), records, metrics)
+        for values, records in sorted(groups.items(), key=lambda item: str(item[0]))
+    ]
+    return Leaderboard(tables, _drift([records[0] for records in groups.values()]), damaged)
+
+
+def _table(keys: dict[str, Any], records: list[TrialRecord], metrics: Sequence[str]) -> Table:
+    task = records[0].task
+    known = {metric.name for metric in metrics_of(task)}
+    wanted = [find_metric(name, task) for name in metrics if name in known]
+    columns = wanted or list(metrics_of(task))
+    rows: dict[tuple[str, ...], list[TrialRecord]] = defaultdict(list)
+    for record in records:
+        rows[tuple(getattr(record, key) for key in ROW_KEYS)].append(record)
+    built = [
+        _row(dict(zip(ROW_KEYS, names, strict=True)), trials, columns)
+        for names, trials in rows.items()
+    ]
+    tests = [r.predictions["test"] for r in records if "test" in r.predictions]
+    return Table(
+        keys=keys,
+        task=task,
+        metrics=columns,
+        rows=sorted(built, key=lambda row: _rank(row, columns[0])),
+        test_samples=max((len(test.id) for test in tests), default=0),
+        patients=max((len(set(test.patient) - {""}) for test in tests), default=0),
+        folds=records[0].folds,
+        skipped=len(records[0].skipped),
+    )
+
+
+def _row(keys: dict[str, str], records: list[TrialRecord], metrics: Sequence[Metric]) -> Row:
+    finished = [record for record in records if record.status == "finished"]
+    finished.sort(key=lambda record: (record.seed, record.fold))
+    cells = {}
+    for metric in metrics:
+        values = [_value(metric, record) for record in finished]
+        reason = next((value.reason for value in values if value.reason), "")
+        cells[metric.name] = Cell(tuple(value.value for value in values), reason)
+    return Row(
+        keys=keys,
+        cells=cells,
+        seeds=tuple(record.seed for record in finished),
+        folds=tuple(record.fold for record in finished),
+        failed=len(records) - len(finished),
+    )
+
+
+def _value(metric: Metric, record: TrialRecord) -> Value:
+    test = record.predictions["test"]
+    return metric.compute(test.target, test.score)
+
+
+def _rank(row: Row, metric: Metric) -> tuple[bool, float, str]:
+    mean = row.cells[metric.name].mean
+    undefined = math.isnan(mean)
+    value = 0.0 if undefined else -mean if metric.higher_is_better else mean
+    return undefined, value, " ".join(row.keys.values())
+
+
+def _drift(records: Sequence[TrialRecord]) -> list[str]:
+    by_dataset: dict[tuple[str, str], dict[str, TrialRecord]] = defaultdict(dict)
+    for record in records:
+        key = (record.dataset, record.protocol)
+        by_dataset[key].setdefault(record.fingerprint, record)
+    lines = []
+    for (dataset, protocol), found in sorted(by_dataset.items()):
+        first, *others = (found[fingerprint] for fingerprint in sorted(found))
+        for other in others:
+            changed = differences(json.loads(first.protocol_json), json.loads(other.protocol_json))
+            lines.append(
+                f"{dataset}, {protocol}: {first.fingerprint[:8]} and {other.fingerprint[:8]} "
+                f"differ in {'; '.join(changed)}"
+            )
+    return lines

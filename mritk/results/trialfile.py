@@ -1,0 +1,264 @@
+"""The trial file: one immutable HDF5 file per trial, written whole or not at all.
+
+Layout, schema 1:
+
+    /                     attributes: schema, status, id, dataset, dataset_fingerprint, backbone,
+                          augmentation, method, protocol, fingerprint, scheme, folds, fold, seed,
+                          grouped, task
+    /protocol_json        canonical JSON of the protocol
+    /splits/{train,val,test}          sample ids
+    /history/{epoch,stage,…}          one column per field of an epoch
+    /predictions/{val,test}/          id, patient, site, source ("" where unknown), target, score
+    /notes_json           facts from the method: weights' match report, changed tensors, …
+    /provenance_json      versions, machine, plugins, command line
+    /cost                 attributes: seconds per phase, images per second, peak memory
+    /failure              attributes: type, message, epoch; /failure/traceback
+    /skipped              ids of unreadable samples that were left out on request
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field, fields
+from pathlib import Path
+from typing import Any
+
+import h5py
+import numpy as np
+
+from mritk.data.samples import Classification, Regression, Samples, Task
+from mritk.errors import StoreError
+from mritk.train.setup import Epoch
+
+SCHEMA = 1
+TEXT = h5py.string_dtype()
+PREDICTION_TEXTS = ("id", "patient", "site", "source")
+ATTRIBUTES = (
+    "status",
+    "id",
+    "dataset",
+    "dataset_fingerprint",
+    "backbone",
+    "augmentation",
+    "method",
+    "protocol",
+    "fingerprint",
+    "scheme",
+    "folds",
+    "fold",
+    "seed",
+    "grouped",
+)
+
+
+@dataclass(eq=False)
+class Predictions:
+    """Scores of one part, with what is needed to recompute every number.
+
+    Attributes:
+        id: Sample ids.
+        patient: Patient ids, ``""`` where unknown; ``site`` and ``source`` likewise.
+        target: (N,) int64 or float64.
+        score: (N, classes) float32 logits, or (N,) float32 values.
+    """
+
+    id: list[str]
+    patient: list[str]
+    site: list[str]
+    source: list[str]
+    target: np.ndarray
+    score: np.ndarray
+
+    @classmethod
+    def of(cls, samples: Samples, score: np.ndarray) -> Predictions:
+        """Return the predictions of ``samples`` with these scores."""
+        unknown = [""] * len(samples)
+        return cls(
+            list(samples.ids),
+            list(samples.patients or unknown),
+            list(samples.sites or unknown),
+            list(samples.sources or unknown),
+            samples.targets,
+            score,
+        )
+
+
+@dataclass(frozen=True)
+class Failure:
+    """Why a trial failed, and after how many complete epochs."""
+
+    type: str
+    message: str
+    traceback: str
+    epoch: int
+
+
+@dataclass(eq=False)
+class TrialRecord:
+    """The content of a trial file."""
+
+    id: str
+    dataset: str
+    dataset_fingerprint: str
+    backbone: str
+    augmentation: str
+    method: str
+    protocol: str
+    fingerprint: str
+    protocol_json: str
+    scheme: str
+    folds: int
+    fold: int
+    seed: int
+    task: Task
+    grouped: bool
+    status: str = "running"
+    splits: dict[str, list[str]] = field(default_factory=dict)
+    skipped: list[str] = field(default_factory=list)
+    history: list[Epoch] = field(default_factory=list)
+    predictions: dict[str, Predictions] = field(default_factory=dict)
+    notes: dict[str, Any] = field(default_factory=dict)
+    provenance: dict[str, Any] = field(default_factory=dict)
+    cost: dict[str, float] = field(default_factory=dict)
+    failure: Failure | None = None
+
+
+def write_trial(record: TrialRecord, path: Path) -> None:
+    """Write ``record`` to ``path``: under another name first, synced, then renamed.
+
+    Raises:
+        StoreError: The folder cannot be written, or the disk is full; nothing is left behind.
+    """
+    try:
+        with replacing(path) as temporary, h5py.File(temporary, "w") as file:
+            _write(record, file)
+    except (OSError, RuntimeError) as error:  # h5py raises either when the disk is full
+        raise StoreError(
+            f"cannot write {path}: {error}; free space or choose another folder with --results. "
+            f"Trials written before are safe"
+        ) from error
+
+
+@contextmanager
+def replacing(path: Path) -> Iterator[Path]:
+    """Give a temporary name beside ``path``; on success sync it and put it in the path's place."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    try:
+        yield temporary
+        _sync(temporary)
+        temporary.replace(path)
+        _sync(path.parent)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def _sync(path: Path) -> None:
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def _write(record: TrialRecord, file: h5py.File) -> None:
+    file.attrs["schema"] = SCHEMA
+    for name in ATTRIBUTES:
+        file.attrs[name] = getattr(record, name)
+    file.attrs["task"] = json.dumps(_task_as_dict(record.task))
+    file["protocol_json"] = record.protocol_json
+    file["notes_json"] = json.dumps(record.notes)
+    file["provenance_json"] = json.dumps(record.provenance)
+    file.create_dataset("skipped", data=record.skipped, dtype=TEXT)
+    for part, ids in record.splits.items():
+        file.create_dataset(f"splits/{part}", data=ids, dtype=TEXT)
+    for column in fields(Epoch):
+        values = [getattr(epoch, column.name) for epoch in record.history]
+        dtype = {"str": TEXT, "int": np.int64}.get(str(column.type), np.float64)
+        file.create_dataset(f"history/{column.name}", data=values, dtype=dtype)
+    for part, predictions in record.predictions.items():
+        group = file.create_group(f"predictions/{part}")
+        for name in PREDICTION_TEXTS:
+            group.create_dataset(name, data=getattr(predictions, name), dtype=TEXT)
+        group["target"], group["score"] = predictions.target, predictions.score
+    file.create_group("cost").attrs.update(record.cost)
+    if record.failure is not None:
+        failure = file.create_group("failure")
+        failure.attrs.update(
+            type=record.failure.type, message=record.failure.message, epoch=record.failure.epoch
+        )
+        failure["traceback"] = record.failure.traceback
+
+
+def read_trial(path: Path) -> TrialRecord:
+    """Return the content of a trial file.
+
+    Raises:
+        StoreError: It is not a trial file, is damaged, or was written by a newer mritk.
+    """
+    try:
+        with h5py.File(path, "r") as file:
+            schema = int(file.attrs.get("schema", 0))
+            if schema > SCHEMA:
+                raise StoreError(f"{path} has schema {schema}; this mritk reads up to {SCHEMA}")
+            return _read(file)
+    except (OSError, KeyError, ValueError) as error:
+        raise StoreError(f"{path} is not a readable trial file: {error}") from error
+
+
+def _read(file: h5py.File) -> TrialRecord:
+    attributes = {name: _plain(file.attrs[name]) for name in ATTRIBUTES}
+    columns = {c.name: _column(file[f"history/{c.name}"]) for c in fields(Epoch)}
+    names = list(columns)
+    return TrialRecord(
+        **attributes,
+        task=_task_from_dict(json.loads(file.attrs["task"])),
+        protocol_json=file["protocol_json"].asstr()[()],
+        splits={part: _column(ids) for part, ids in file["splits"].items()},
+        skipped=_column(file["skipped"]),
+        history=[
+            Epoch(**dict(zip(names, row, strict=True)))
+            for row in zip(*columns.values(), strict=True)
+        ],
+        predictions={
+            part: _read_predictions(group) for part, group in file.get("predictions", {}).items()
+        },
+        notes=json.loads(file["notes_json"].asstr()[()]),
+        provenance=json.loads(file["provenance_json"].asstr()[()]),
+        cost={name: float(value) for name, value in file["cost"].attrs.items()},
+        failure=_read_failure(file["failure"]) if "failure" in file else None,
+    )
+
+
+def _read_predictions(group: h5py.Group) -> Predictions:
+    texts = {name: _column(group[name]) for name in PREDICTION_TEXTS}
+    return Predictions(**texts, target=group["target"][()], score=group["score"][()])
+
+
+def _read_failure(group: h5py.Group) -> Failure:
+    attributes = {name: _plain(value) for name, value in group.attrs.items()}
+    return Failure(**attributes, traceback=group["traceback"].asstr()[()])
+
+
+def _column(dataset: h5py.Dataset) -> list[Any]:
+    values = dataset.asstr()[()] if h5py.check_string_dtype(dataset.dtype) else dataset[()]
+    return list(values.tolist())
+
+
+def _plain(value: Any) -> Any:
+    return value.item() if isinstance(value, np.generic) else value
+
+
+def _task_as_dict(task: Task) -> dict[str, Any]:
+    if isinstance(task, Classification):
+        return {"kind": task.kind, "classes": list(task.classes)}
+    return {"kind": task.kind, "unit": task.unit}
+
+
+def _task_from_dict(data: dict[str, Any]) -> Task:
+    if data["kind"] == Classification.kind:
+        return Classification(tuple(data["classes"]))
+    return Regression(data["unit"])

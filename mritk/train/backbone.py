@@ -1,0 +1,79 @@
+"""Build a backbone: its network, with proven weights, ready to give features."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch import nn
+
+from mritk.backbone import Backbone
+from mritk.errors import MritkError
+from mritk.seeds import derive
+from mritk.train.stages import BackboneStage, stages_of
+from mritk.train.weights import MatchReport, load_proven
+from mritk.workspace import Workspace
+
+ANY_SIZE = 64
+
+
+@dataclass(frozen=True)
+class LoadedBackbone:
+    """A network that turns (N, C, *spatial) into features (N, ``num_features``).
+
+    Attributes:
+        network: The network, on the CPU, in evaluation mode.
+        num_features: Width of the features.
+        stages: The network's stages from input to output; together they hold every tensor.
+        report: The proof of loading; None for random weights.
+    """
+
+    network: nn.Module
+    num_features: int
+    stages: tuple[BackboneStage, ...]
+    report: MatchReport | None
+
+
+def load_backbone(
+    backbone: Backbone, workspace: Workspace, seed: int, size: int | None = None
+) -> LoadedBackbone:
+    """Build the network of ``backbone`` and load its weights.
+
+    Args:
+        backbone: Architecture and weights.
+        workspace: Where weight files may be looked for and fetched.
+        seed: Seed of the random initialisation.
+        size: Input side in pixels or voxels with which the width of the features is measured;
+            None: the size in the input contract.
+
+    Raises:
+        Unavailable: The weights are not here and cannot be fetched.
+        WeightsMismatch: The weight file does not cover the network exactly.
+        MritkError: The network does not give features of shape (N, D).
+    """
+    with torch.random.fork_rng(devices=()):
+        torch.manual_seed(derive(seed, "initialisation"))
+        network = backbone.architecture.build()
+    report = load_proven(network, backbone.weights, workspace) if backbone.weights else None
+    network.eval()
+    return LoadedBackbone(
+        network,
+        _num_features(network, backbone, size),
+        stages_of(network, backbone.architecture),
+        report,
+    )
+
+
+def _num_features(network: nn.Module, backbone: Backbone, size: int | None) -> int:
+    contract, dims = backbone.input, backbone.architecture.spatial_dims
+    side = size or contract.size or ANY_SIZE
+    batch = torch.zeros(1, contract.channels, *[side] * (dims or 0))
+    with torch.inference_mode():
+        features = network(batch)
+    if not isinstance(features, torch.Tensor) or features.ndim != 2:
+        got = tuple(features.shape) if isinstance(features, torch.Tensor) else type(features)
+        raise MritkError(
+            f"{backbone.name} must turn a batch of shape {tuple(batch.shape)} into features of "
+            f"shape (1, D), but gave {got}; end the network with global pooling and Flatten"
+        )
+    return int(features.shape[1])

@@ -1,0 +1,76 @@
+"""Where a trial computes, with which precision, and how repeatably."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import torch
+
+from mritk.errors import Unavailable, UsageError
+
+
+def choose_device(wish: str) -> str:
+    """Return a torch device for ``auto``, ``cpu``, ``cuda`` or ``cuda:N``.
+
+    Raises:
+        UsageError: No such kind of device.
+        Unavailable: The GPU is not there.
+    """
+    if wish == "auto":
+        return "cuda:0" if torch.cuda.is_available() else "cpu"
+    try:
+        device = torch.device(wish)
+    except RuntimeError:
+        raise UsageError(f"unknown device {wish!r}; it is auto, cpu, cuda or cuda:N") from None
+    if device.type == "cpu":
+        return "cpu"
+    if device.type != "cuda":
+        raise UsageError(f"device {wish!r} is not supported; it is auto, cpu, cuda or cuda:N")
+    index = device.index or 0
+    if index >= torch.cuda.device_count():
+        raise Unavailable(
+            f"device {wish} is not here: torch {torch.__version__} sees "
+            f"{torch.cuda.device_count()} CUDA GPUs; use --device cpu, or check the driver"
+        )
+    return f"cuda:{index}"
+
+
+def resolve_precision(wish: str, device: str) -> str:
+    """Return ``float32`` or ``bfloat16`` for a wish of ``auto`` or one of them.
+
+    ``auto`` is bfloat16 autocast on GPUs that compute it, float32 elsewhere: processors without
+    such units emulate it many times slower.
+
+    Raises:
+        Unavailable: bfloat16 is asked for on a device that does not compute it.
+    """
+    has_bfloat16 = device.startswith("cuda") and torch.cuda.is_bf16_supported()
+    if wish == "auto":
+        return "bfloat16" if has_bfloat16 else "float32"
+    if wish == "bfloat16" and not has_bfloat16:
+        raise Unavailable(f"precision bfloat16 needs a GPU that computes it; {device} does not")
+    return wish
+
+
+@contextmanager
+def repeatable(device: str, *, deterministic: bool) -> Iterator[None]:
+    """Keep torch's random state, and its choice of algorithms, inside the block.
+
+    With ``deterministic``, operations without a repeatable implementation raise.
+    """
+    cuda = [torch.device(device).index] if device.startswith("cuda") else []
+    before = torch.are_deterministic_algorithms_enabled()
+    benchmark = torch.backends.cudnn.benchmark
+    if deterministic:
+        # cuBLAS reads this when it starts; without it deterministic algorithms are refused.
+        os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
+    with torch.random.fork_rng(devices=cuda):
+        torch.use_deterministic_algorithms(deterministic or before)
+        torch.backends.cudnn.benchmark = False
+        try:
+            yield
+        finally:
+            torch.use_deterministic_algorithms(before)
+            torch.backends.cudnn.benchmark = benchmark

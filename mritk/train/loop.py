@@ -1,0 +1,224 @@
+"""Staged fine-tuning: the training loop.
+
+    load the backbone, put a head on it
+    for each stage: decide what trains
+        for each epoch: shuffle, augment, normalise, step; then look at the validation part
+        go back to the best state so far
+
+Order, augmentation and dropout are functions of (seed, epoch, batch); nothing depends on what was
+computed before, on the number of threads' timing, or on the host.
+"""
+
+from __future__ import annotations
+
+import math
+import time
+from typing import Any
+
+import numpy as np
+import torch
+
+from mritk.data.subset import Subset
+from mritk.errors import NonFiniteLoss
+from mritk.seeds import derive
+from mritk.train.backbone import load_backbone
+from mritk.train.contract import Normalise
+from mritk.train.device import repeatable, resolve_precision
+from mritk.train.network import BACKBONE, Network, build_head
+from mritk.train.objective import Objective
+from mritk.train.optimiser import Schedule, build_optimiser
+from mritk.train.recipe import Recipe, Stage
+from mritk.train.resident import ResidentImages, shuffled
+from mritk.train.selection import BestState
+from mritk.train.setup import Epoch, Setup
+from mritk.train.stages import last, layers_of, norm_tensors, set_trainable
+
+
+def finetune(setup: Setup) -> FineTuning:
+    """Train the setup's backbone by its recipe and return the trained model.
+
+    Raises:
+        Unavailable: The backbone's weights are not here.
+        WeightsMismatch: They do not fit.
+        NonFiniteLoss: Training diverged.
+    """
+    training = FineTuning(setup)
+    with repeatable(setup.device, deterministic=setup.deterministic):
+        for stage in training.recipe.stages:
+            training.run_stage(stage)
+    training.network.eval()
+    return training
+
+
+class FineTuning:
+    """One fine-tuning, and then the trained model.
+
+    Attributes:
+        network: Normalised batch in, logits or standardised values out.
+        notes: What the trial file keeps: match report, resolved precision, per stage the names of
+            the tensors that changed, the selected epoch, images per second.
+    """
+
+    def __init__(self, setup: Setup) -> None:
+        self.setup = setup
+        self.recipe: Recipe = setup.parameters
+        backbone = setup.require_backbone()
+        self.size, self.interpolation = setup.input_size, backbone.input.interpolation
+        self.loaded = load_backbone(backbone, setup.workspace, setup.seed, self.size)
+        with torch.random.fork_rng(devices=()):
+            torch.manual_seed(derive(setup.seed, "head"))
+            head = build_head(self.loaded.num_features, setup.task.outputs, self.recipe.head)
+        self.spatial_dims = backbone.architecture.spatial_dims or 0
+        self.network = Network(self.loaded.network, head).to(setup.device)
+        if self.spatial_dims == 2:
+            self.network = self.network.to(memory_format=torch.channels_last)
+        self.normalise = Normalise(backbone.input, self.spatial_dims, setup.device)
+        self.precision = resolve_precision(setup.precision, setup.device)
+        self.objective = Objective(
+            setup.task,
+            setup.train.targets,
+            setup.device,
+            label_smoothing=self.recipe.label_smoothing,
+            balanced=self.recipe.class_weights == "balanced",
+        )
+        self.train = self._resident(setup.train)
+        self.val = self._resident(setup.val)
+        self.best = BestState(setup.selection, setup.task)
+        self.epoch, self.seconds, self.images_seen = 0, 0.0, 0
+        self._changed: dict[str, list[str]] = {}
+
+    # -- training ------------------------------------------------------------------------------
+
+    def run_stage(self, stage: Stage) -> None:
+        """Train one stage and go back to the best state so far."""
+        set_trainable(self.network, self._trainable(stage))
+        before = {name: t.detach().clone() for name, t in self.network.state_dict().items()}
+        optimiser = build_optimiser(self.network, stage)
+        steps = len(shuffled(len(self.train), self.recipe.batch_size, 0, 0))
+        schedule = Schedule(optimiser, stage, steps * stage.epochs)
+        without_progress = 0
+        for _ in range(stage.epochs):
+            better = self._run_epoch(stage, optimiser, schedule)
+            without_progress = 0 if better else without_progress + 1
+            if stage.early_stopping and without_progress >= stage.early_stopping:
+                break
+        after = self.network.state_dict()
+        name = stage.name or f"stage {len(self._changed) + 1}"
+        self._changed[name] = [n for n, t in before.items() if not torch.equal(t, after[n])]
+        self.best.restore(self.network)
+
+    def _trainable(self, stage: Stage) -> frozenset[str]:
+        backbone = self.loaded.network
+        units = self.loaded.stages if stage.unit == "stages" else layers_of(backbone)
+        tensors = last(units, stage.train_last)
+        if stage.batch_norm == "frozen":
+            tensors -= norm_tensors(backbone)
+        head = {n for n in self.network.state_dict() if not n.startswith(BACKBONE)}
+        return frozenset(f"{BACKBONE}{name}" for name in tensors) | head
+
+    def _run_epoch(
+        self, stage: Stage, optimiser: torch.optim.Optimizer, schedule: Schedule
+    ) -> bool:
+        self.epoch += 1
+        started = time.perf_counter()
+        train_loss = self._train_epoch(optimiser, schedule)
+        self.seconds += time.perf_counter() - started
+        outputs = self._outputs(self.val)
+        targets = self.objective.prepare(self.setup.val.targets)
+        val_loss = float(self.objective.plain_loss(outputs, targets))
+        scores = self.objective.scores(outputs)
+        value = self.best.measure(val_loss, scores, self.setup.val.targets)
+        self._require_finite(train_loss, val_loss, schedule.learning_rate)
+        better = self.best.offer(self.epoch, value, self.network)
+        self.setup.on_epoch(
+            Epoch(
+                epoch=self.epoch,
+                epochs=sum(stage.epochs for stage in self.recipe.stages),
+                stage=stage.name or f"stage {len(self._changed) + 1}",
+                learning_rate=schedule.learning_rate,
+                train_loss=train_loss,
+                val_loss=val_loss,
+                selection=value,
+                seconds=time.perf_counter() - started,
+            )
+        )
+        schedule.after_epoch(val_loss)
+        return better
+
+    def _train_epoch(self, optimiser: torch.optim.Optimizer, schedule: Schedule) -> float:
+        seed, epoch = self.setup.seed, self.epoch
+        total = torch.zeros((), device=self.setup.device)
+        batches = shuffled(len(self.train), self.recipe.batch_size, seed, epoch)
+        # The backbone's frozen parts left training mode in set_trainable; predicting changed it.
+        for number, rows in enumerate(batches):
+            torch.manual_seed(derive(seed, "dropout", epoch, number))
+            loss = self._loss(rows, derive(seed, "augmentation", epoch, number))
+            optimiser.zero_grad(set_to_none=True)
+            loss.backward()
+            if self.recipe.gradient_clip:
+                torch.nn.utils.clip_grad_norm_(self.network.parameters(), self.recipe.gradient_clip)
+            optimiser.step()
+            schedule.after_step()
+            total += loss.detach()
+            self.images_seen += len(rows)
+        return float(total) / len(batches)  # the epoch's only wait for the device
+
+    def _loss(self, rows: torch.Tensor, seed: int) -> torch.Tensor:
+        images = self.train.batch(rows)
+        if self.setup.augmentation.apply is not None:
+            images = self.setup.augmentation.apply(images, torch.Generator().manual_seed(seed))
+        outputs = self._forward(images)
+        targets = self.objective.targets[rows.to(self.objective.targets.device)]
+        return self.objective.loss(outputs, targets)
+
+    def _forward(self, images: torch.Tensor) -> torch.Tensor:
+        batch = self.normalise(images)
+        if self.spatial_dims == 2:
+            batch = batch.contiguous(memory_format=torch.channels_last)
+        kind = torch.device(self.setup.device).type
+        with torch.autocast(kind, torch.bfloat16, enabled=self.precision == "bfloat16"):
+            outputs = self.network(batch)
+        return outputs.float()
+
+    def _require_finite(self, train_loss: float, val_loss: float, learning_rate: float) -> None:
+        for part, loss in (("training", train_loss), ("validation", val_loss)):
+            if not math.isfinite(loss):
+                raise NonFiniteLoss(
+                    f"the {part} loss is {loss} in epoch {self.epoch} at learning rate "
+                    f"{learning_rate:.2g}; lower the rate, or set gradient_clip in the protocol"
+                )
+
+    # -- predicting ----------------------------------------------------------------------------
+
+    def predict(self, subset: Subset) -> np.ndarray:
+        """Return float32 logits (N, classes), or values (N,) in the unit of the target."""
+        return self.objective.scores(self._outputs(self._resident(subset)))
+
+    def _outputs(self, images: ResidentImages) -> torch.Tensor:
+        modes = {module: module.training for module in self.network.modules()}
+        self.network.eval()
+        with torch.inference_mode():
+            batches = images.in_order(self.recipe.eval_batch_size)
+            outputs = torch.cat([self._forward(batch) for batch in batches])
+        for module, training in modes.items():
+            module.training = training
+        return outputs
+
+    def _resident(self, subset: Subset) -> ResidentImages:
+        images = subset.images(self.size, self.interpolation)
+        return ResidentImages(images, self.spatial_dims, self.setup.device)
+
+    @property
+    def notes(self) -> dict[str, Any]:
+        """Facts for the trial file."""
+        report = self.loaded.report
+        return {
+            "weights": report.as_dict() if report else None,
+            "num_features": self.loaded.num_features,
+            "parameters": sum(p.numel() for p in self.network.parameters()),
+            "input_size": self.size,
+            "precision": self.precision,
+            "selected_epoch": self.best.epoch if self.setup.selection.on == "val" else self.epoch,
+            "changed_tensors": self._changed,
+            "images_per_second": self.images_seen / self.seconds if self.seconds else math.nan,
+        }

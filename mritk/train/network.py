@@ -1,0 +1,60 @@
+"""The network of a trial: normalisation, backbone, head."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+from torch import nn
+
+from mritk.train.recipe import Head
+
+BACKBONE, HEAD = "backbone.", "head."
+
+
+class Network(nn.Module):
+    """A backbone and a head. Its tensors are called ``backbone.…`` and ``head.…``."""
+
+    def __init__(self, backbone: nn.Module, head: nn.Module) -> None:
+        super().__init__()
+        self.backbone = backbone
+        self.head = head
+
+    def forward(self, batch: torch.Tensor) -> torch.Tensor:
+        """Turn a normalised batch (N, C, *spatial) into outputs (N, K)."""
+        outputs: torch.Tensor = self.head(self.backbone(batch))
+        return outputs
+
+
+def build_head(features: int, outputs: int, layout: Head) -> nn.Sequential:
+    """Return the head: ``features`` values in, ``outputs`` values out."""
+    layers: list[nn.Module] = [nn.BatchNorm1d(features)] if layout.batch_norm else []
+    width = features
+    for hidden in layout.hidden:
+        layers += [nn.Linear(width, hidden.width), nn.ReLU(), nn.Dropout(hidden.dropout)]
+        width = hidden.width
+    layers += [nn.Dropout(layout.dropout), nn.Linear(width, outputs)]
+    return nn.Sequential(*[layer for layer in layers if not _is_idle(layer)])
+
+
+def _is_idle(layer: nn.Module) -> bool:
+    return isinstance(layer, nn.Dropout) and layer.p == 0
+
+
+def parameter_groups(
+    network: Network, *, learning_rate: float, backbone_learning_rate: float, weight_decay: float
+) -> Sequence[dict[str, object]]:
+    """Return the trainable parameters in groups by learning rate and weight decay.
+
+    Vectors (biases, scales and shifts of norms) are not decayed.
+    """
+    groups: dict[tuple[float, float], list[nn.Parameter]] = {}
+    for name, parameter in network.named_parameters():
+        if parameter.requires_grad:
+            rate = learning_rate if name.startswith(HEAD) else backbone_learning_rate
+            decay = weight_decay if parameter.ndim > 1 else 0.0
+            groups.setdefault((rate, decay), []).append(parameter)
+    return [
+        {"params": parameters, "lr": rate, "weight_decay": decay}
+        for (rate, decay), parameters in sorted(groups.items(), key=lambda item: -item[0][0])
+    ]

@@ -1,0 +1,72 @@
+"""The loss of a task, and the way from network outputs to scores."""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+from torch.nn import functional
+
+from mritk.data.samples import Classification, Task
+
+
+class Objective:
+    """Cross-entropy for a classification, squared error of standardised targets for a regression.
+
+    Attributes:
+        targets: (N,) training targets as the loss takes them, on the device.
+    """
+
+    def __init__(
+        self,
+        task: Task,
+        targets: np.ndarray,
+        device: str,
+        *,
+        label_smoothing: float = 0.0,
+        balanced: bool = False,
+    ) -> None:
+        self.task, self.device = task, device
+        self._smoothing = label_smoothing
+        self._weights: torch.Tensor | None = None
+        self._center, self._scale = 0.0, 1.0
+        if isinstance(task, Classification):
+            if balanced:
+                weights = balanced_weights(targets, task.outputs)
+                self._weights = torch.tensor(weights, dtype=torch.float32, device=device)
+        else:
+            self._center, self._scale = float(targets.mean()), float(targets.std()) or 1.0
+        self.targets = self.prepare(targets)
+
+    def prepare(self, targets: np.ndarray) -> torch.Tensor:
+        """Return targets as :meth:`loss` takes them: class indices or standardised values."""
+        if isinstance(self.task, Classification):
+            return torch.from_numpy(targets).to(self.device)
+        standardised = (targets - self._center) / self._scale
+        return torch.from_numpy(standardised.astype(np.float32)).to(self.device)
+
+    def loss(self, outputs: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
+        """Return the training loss of outputs (N, K), with smoothing and class weights."""
+        if isinstance(self.task, Classification):
+            return functional.cross_entropy(
+                outputs, targets, weight=self._weights, label_smoothing=self._smoothing
+            )
+        return functional.mse_loss(outputs[:, 0], targets)
+
+    def plain_loss(self, outputs: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
+        """Return the loss without smoothing or weights, by which states are compared."""
+        if isinstance(self.task, Classification):
+            return functional.cross_entropy(outputs, targets)
+        return functional.mse_loss(outputs[:, 0], targets)
+
+    def scores(self, outputs: torch.Tensor) -> np.ndarray:
+        """Return logits (N, classes), or values (N,) in the unit of the target, as float32."""
+        values = outputs.detach().float().cpu().numpy()
+        if isinstance(self.task, Classification):
+            return values
+        return (values[:, 0] * self._scale + self._center).astype(np.float32)
+
+
+def balanced_weights(targets: np.ndarray, classes: int) -> np.ndarray:
+    """Return n / (classes · n_class) for each class, as scikit-learn's ``balanced``."""
+    counts = np.bincount(targets, minlength=classes)
+    return len(targets) / (classes * counts)

@@ -1,0 +1,130 @@
+"""The recipe of a staged fine-tuning: the parameters of the method ``finetune``.
+
+Plain data without torch, so that protocols can be read, checked and fingerprinted anywhere.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Literal
+
+
+@dataclass(frozen=True)
+class HiddenLayer:
+    """A fully connected layer with ReLU, then dropout."""
+
+    width: int
+    dropout: float = 0.0
+
+
+@dataclass(frozen=True)
+class Head:
+    """What stands on the features: optional BatchNorm, hidden layers, dropout, output layer."""
+
+    batch_norm: bool = False
+    hidden: tuple[HiddenLayer, ...] = ()
+    dropout: float = 0.0
+
+
+@dataclass(frozen=True)
+class Stage:
+    """One stage of training.
+
+    Attributes:
+        epochs: Number of epochs at most.
+        name: Name in the history.
+        train_last: Share of the backbone that trains, counted from its output, rounded up to
+            whole units; 0: the head alone, 1: everything.
+        unit: What ``train_last`` counts: the ``stages`` that the backbone declares, or its
+            ``layers`` (modules with tensors of their own, in order of registration).
+        batch_norm: ``train`` lets BatchNorm in the trained part learn; ``frozen`` keeps its
+            statistics, scale and shift. In the frozen part it never moves.
+        optimizer: ``adamw``, ``adam`` or ``sgd`` (with Nesterov momentum 0.9).
+        learning_rate: Peak learning rate of the head.
+        backbone_learning_rate: Peak learning rate of the backbone; 0: that of the head.
+        weight_decay: Applied to matrices and kernels, not to norms and biases.
+        schedule: ``constant``; ``cosine`` to zero; ``plateau`` multiplies the rate by
+            ``plateau_factor`` after ``plateau_patience`` epochs without a better validation loss.
+        warmup: Share of the stage's steps over which the rate rises linearly from zero.
+        plateau_factor: See ``schedule``.
+        plateau_patience: See ``schedule``.
+        minimum_learning_rate: Floor of ``plateau``.
+        early_stopping: Stop after this many epochs without a better selection value; 0: never.
+    """
+
+    epochs: int
+    name: str = ""
+    train_last: float = 1.0
+    unit: Literal["stages", "layers"] = "stages"
+    batch_norm: Literal["train", "frozen"] = "train"
+    optimizer: Literal["adamw", "adam", "sgd"] = "adamw"
+    learning_rate: float = 1e-3
+    backbone_learning_rate: float = 0.0
+    weight_decay: float = 0.01
+    schedule: Literal["constant", "cosine", "plateau"] = "cosine"
+    warmup: float = 0.0
+    plateau_factor: float = 0.2
+    plateau_patience: int = 3
+    minimum_learning_rate: float = 1e-7
+    early_stopping: int = 0
+
+    def __post_init__(self) -> None:
+        if self.epochs < 1:
+            raise ValueError("epochs must be at least 1")
+        if not 0 <= self.train_last <= 1:
+            raise ValueError("train_last must lie between 0 and 1")
+        if not 0 <= self.warmup < 1:
+            raise ValueError("warmup must be at least 0 and below 1")
+        if self.learning_rate <= 0:
+            raise ValueError("learning_rate must be above 0")
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """Parameters of the method ``finetune``.
+
+    Attributes:
+        stages: The stages, in order.
+        batch_size: Effective batch size. An incomplete last batch is left out of an epoch.
+        head: Layout of the head.
+        label_smoothing: Of the cross-entropy, in [0, 1).
+        class_weights: ``balanced`` weighs classes by n / (classes · n_class) of the training part.
+        gradient_clip: Largest norm of the gradient; 0: no limit.
+        eval_batch_size: Batch size of predictions; it does not change them.
+    """
+
+    stages: tuple[Stage, ...] = field(default=(Stage(epochs=10),))
+    batch_size: int = 32
+    head: Head = Head()
+    label_smoothing: float = 0.0
+    class_weights: Literal["none", "balanced"] = "none"
+    gradient_clip: float = 0.0
+    eval_batch_size: int = 256
+
+    def __post_init__(self) -> None:
+        if not self.stages:
+            raise ValueError("a recipe needs at least one stage")
+        if self.batch_size < 1 or self.eval_batch_size < 1:
+            raise ValueError("batch sizes must be at least 1")
+        if not 0 <= self.label_smoothing < 1:
+            raise ValueError("label_smoothing must be at least 0 and below 1")
+
+
+@dataclass(frozen=True)
+class Probe:
+    """Parameters of the method ``linear_probe``.
+
+    Attributes:
+        penalties: Strengths of the L2 penalty that are tried: C of scikit-learn's logistic
+            regression is 1 / penalty, alpha of its ridge regression is penalty.
+        class_weights: As in :class:`Recipe`.
+        eval_batch_size: Batch size of the feature pass.
+    """
+
+    penalties: tuple[float, ...] = (0.01, 0.1, 1.0, 10.0, 100.0, 1000.0)
+    class_weights: Literal["none", "balanced"] = "none"
+    eval_batch_size: int = 256
+
+    def __post_init__(self) -> None:
+        if not self.penalties or min(self.penalties) <= 0:
+            raise ValueError("penalties must be numbers above 0")

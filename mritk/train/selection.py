@@ -1,0 +1,53 @@
+"""Keep the best state of a training by the protocol's selection rule."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import torch
+from torch import nn
+
+from mritk.data.samples import Task
+from mritk.evaluate.metrics import find_metric
+from mritk.train.setup import SelectionRule
+
+
+class BestState:
+    """The best state so far, by a value measured on the validation part.
+
+    Attributes:
+        epoch: Epoch of the best state; 0 before the first.
+        value: Its selection value.
+    """
+
+    def __init__(self, rule: SelectionRule, task: Task) -> None:
+        self.rule, self.task = rule, task
+        self.epoch, self.value = 0, math.nan
+        self._state: dict[str, torch.Tensor] = {}
+        self._metric = None if rule.by == "loss" else find_metric(rule.by, task)
+
+    def measure(self, val_loss: float, scores: np.ndarray, targets: np.ndarray) -> float:
+        """Return the selection value of validation scores; NaN where it is undefined."""
+        if self._metric is None:
+            return val_loss
+        return self._metric.compute(targets, scores).value
+
+    def offer(self, epoch: int, value: float, network: nn.Module) -> bool:
+        """Keep the network's state if ``value`` beats all earlier ones; return whether it did."""
+        if math.isnan(value) or not (self.epoch == 0 or self._is_better(value)):
+            return False
+        self.epoch, self.value = epoch, value
+        if self.rule.on == "val":
+            self._state = {name: t.detach().clone() for name, t in network.state_dict().items()}
+        return True
+
+    def restore(self, network: nn.Module) -> None:
+        """Put the best state back, if the rule says so and there is one."""
+        if self._state:
+            network.load_state_dict(self._state)
+
+    def _is_better(self, value: float) -> bool:
+        if self._metric is not None and self._metric.higher_is_better:
+            return value > self.value
+        return value < self.value

@@ -1,0 +1,134 @@
+"""What a method is given, and what it gives back."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Literal, Protocol
+
+import numpy as np
+
+from mritk.backbone import Backbone
+from mritk.data.samples import Task
+from mritk.data.subset import Subset
+from mritk.errors import UsageError
+from mritk.records import Augmentation
+from mritk.workspace import Workspace
+
+
+@dataclass(frozen=True)
+class SelectionRule:
+    """Which state of a training is kept; part of the protocol.
+
+    Attributes:
+        on: ``val`` keeps the epoch that is best on the validation part; ``last`` the final one.
+            The test part is never looked at.
+        by: ``loss`` (cross-entropy or squared error, without smoothing or weights) or the name of
+            a metric. Ties keep the earlier epoch.
+    """
+
+    on: Literal["val", "last"] = "val"
+    by: str = "loss"
+
+
+@dataclass(frozen=True)
+class Epoch:
+    """One line of a training history.
+
+    Attributes:
+        epoch: Number of the epoch over all stages, from 1.
+        epochs: Number of epochs planned in all.
+        stage: Name of the training stage.
+        learning_rate: Learning rate of the head after the epoch.
+        train_loss: Mean training loss.
+        val_loss: Validation loss, without smoothing or weights.
+        selection: Value of the selection rule on the validation part.
+        seconds: Duration.
+    """
+
+    epoch: int
+    epochs: int
+    stage: str
+    learning_rate: float
+    train_loss: float
+    val_loss: float
+    selection: float
+    seconds: float
+
+
+def ignore_epoch(epoch: Epoch) -> None:
+    """Do nothing with an epoch."""
+
+
+@dataclass(frozen=True, eq=False)
+class Setup:
+    """Everything a method may know. There is no test part in it.
+
+    Attributes:
+        parameters: The method's parameters, an instance of ``Method.parameters``.
+        task: What is predicted.
+        train: The training part.
+        val: The validation part, for selection only.
+        augmentation: Applied to training batches.
+        seed: The trial's seed; derive others with :func:`mritk.seeds.derive`.
+        workspace: Where caches are, and whether the network may be used.
+        backbone: The backbone, or None for a method that brings its own model.
+        image_size: Side of images in pixels; None: what the backbone declares.
+        volume_size: Side of volumes in voxels; None: what the backbone declares.
+        selection: Which state is kept.
+        precision: ``auto`` (bfloat16 autocast where the GPU has it), ``float32``, ``bfloat16``.
+        deterministic: Ask for deterministic algorithms on CUDA too.
+        device: A torch device, such as ``cpu`` or ``cuda:0``.
+        on_epoch: To be called after each epoch.
+    """
+
+    parameters: Any
+    task: Task
+    train: Subset
+    val: Subset
+    augmentation: Augmentation
+    seed: int
+    workspace: Workspace
+    backbone: Backbone | None = None
+    image_size: int | None = None
+    volume_size: int | None = None
+    selection: SelectionRule = field(default_factory=SelectionRule)
+    precision: Literal["auto", "float32", "bfloat16"] = "auto"
+    deterministic: bool = False
+    device: str = "cpu"
+    on_epoch: Callable[[Epoch], None] = ignore_epoch
+
+    @property
+    def input_size(self) -> int | None:
+        """The side to which samples are resized; None: they stay as they are."""
+        chosen = self.image_size if self.train.samples.spatial_dims == 2 else self.volume_size
+        if chosen is None and self.backbone is not None:
+            return self.backbone.input.size
+        return chosen
+
+    def require_backbone(self) -> Backbone:
+        """Return the backbone.
+
+        Raises:
+            UsageError: There is none, or it does not take data of this rank.
+        """
+        if self.backbone is None:
+            raise UsageError("this method needs a backbone; name one with --backbone")
+        dims, rank = self.backbone.architecture.spatial_dims, self.train.samples.spatial_dims
+        if dims != rank:
+            kinds = {2: "images", 3: "volumes", None: "data without a grid"}
+            raise UsageError(
+                f"{self.backbone.name} takes {kinds[dims]}, but the dataset holds {kinds[rank]}"
+            )
+        return self.backbone
+
+
+class Fitted(Protocol):
+    """A trained model."""
+
+    def predict(self, subset: Subset) -> np.ndarray:
+        """Return float32 logits (N, classes), or values (N,) for a regression."""
+
+    @property
+    def notes(self) -> Mapping[str, Any]:
+        """Facts for the trial file, as JSON-able data: the weights' match report and the like."""

@@ -1,0 +1,169 @@
+"""Load pretrained weights and prove it: every tensor accounted for, or an error."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from fnmatch import fnmatchcase
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from mritk.errors import Unavailable, WeightsMismatch
+from mritk.records import Weights
+from mritk.workspace import Workspace
+
+# A counter that BatchNorm keeps for itself; files written before torch 0.4.1 do not have it.
+BOOKKEEPING = "*.num_batches_tracked"
+
+# Where training scripts commonly put the tensors inside a checkpoint.
+CHECKPOINT_KEYS = ("state_dict", "model_state_dict", "model")
+
+
+@dataclass(frozen=True)
+class MatchReport:
+    """How the tensors of a weight file meet those of a network.
+
+    Attributes:
+        file: Name of the file, without its folder.
+        sha256: Digest of the file.
+        matched: Number of network tensors filled from the file.
+        total: Number of tensors in the network (parameters and buffers).
+        parameters: Number of values in the matched tensors.
+        missing: Network tensors that the file does not hold.
+        unexpected: Tensors of the file that the network does not have.
+        misshapen: Tensors whose shapes differ, with both shapes.
+        exempt: Network tensors that were allowed to be missing, and are.
+    """
+
+    file: str
+    sha256: str
+    matched: int
+    total: int
+    parameters: int
+    missing: tuple[str, ...] = ()
+    unexpected: tuple[str, ...] = ()
+    misshapen: tuple[str, ...] = ()
+    exempt: tuple[str, ...] = ()
+
+    @property
+    def complete(self) -> bool:
+        """True if nothing is missing, unexpected or of another shape."""
+        return not (self.missing or self.unexpected or self.misshapen)
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return the report as plain data for the trial file."""
+        return asdict(self)
+
+    def __str__(self) -> str:
+        text = f"{self.matched} of {self.total} tensors matched"
+        for what in ("missing", "unexpected", "misshapen"):
+            if names := getattr(self, what):
+                more = ", …" if len(names) > 3 else ""
+                text += f", {len(names)} {what} ({', '.join(names[:3])}{more})"
+        return text
+
+
+def load_proven(network: torch.nn.Module, weights: Weights, workspace: Workspace) -> MatchReport:
+    """Fill ``network`` from the file of ``weights`` and return the proof.
+
+    Raises:
+        Unavailable: The file is not here and cannot be fetched.
+        WeightsMismatch: Wrong digest, unreadable file, or anything but full coverage; the network
+            is then left as it was.
+    """
+    path = weights.locate(workspace)
+    if not path.is_file():
+        raise Unavailable(f"no weight file at {path}")
+    digest = sha256_of(path)
+    if not digest.startswith(weights.sha256):
+        raise WeightsMismatch(
+            f"{path.name} has SHA-256 {digest[:16]}…, expected {weights.sha256[:16]}…; the file is "
+            f"damaged or another one: delete {path} and fetch it again"
+        )
+    found: Mapping[str, torch.Tensor] = read_state_dict(path)
+    if weights.rename is not None:
+        found = weights.rename(found)
+    report, state = match(network, found, weights.may_miss, path.name, digest)
+    if not report.complete:
+        raise WeightsMismatch(
+            f"{path.name} does not fit {weights.architecture}: {report}; nothing was loaded, "
+            f"because a partly filled network would train from random values without a word"
+        )
+    network.load_state_dict(state)
+    return report
+
+
+def match(
+    network: torch.nn.Module,
+    found: Mapping[str, torch.Tensor],
+    may_miss: tuple[str, ...],
+    file: str,
+    digest: str,
+) -> tuple[MatchReport, dict[str, torch.Tensor]]:
+    """Compare ``found`` with the network's tensors by name and shape.
+
+    Returns:
+        The report, and a state dict with exactly the network's names in which exempt tensors keep
+        the network's own values.
+    """
+    own = network.state_dict()
+    absent = [name for name in own if name not in found]
+    exempt = [name for name in absent if _matches(name, (BOOKKEEPING, *may_miss))]
+    misshapen = tuple(
+        f"{name} {tuple(found[name].shape)} for {tuple(own[name].shape)}"
+        for name in own
+        if name in found and found[name].shape != own[name].shape
+    )
+    filled = [n for n in own if n in found and found[n].shape == own[n].shape]
+    report = MatchReport(
+        file=file,
+        sha256=digest,
+        matched=len(filled),
+        total=len(own),
+        parameters=sum(own[name].numel() for name in filled),
+        missing=tuple(name for name in absent if name not in exempt),
+        unexpected=tuple(name for name in found if name not in own),
+        misshapen=misshapen,
+        exempt=tuple(exempt),
+    )
+    return report, {name: found.get(name, value) for name, value in own.items()}
+
+
+def read_state_dict(path: Path) -> dict[str, torch.Tensor]:
+    """Read tensors by name from ``.safetensors``, or from a torch file without running its code.
+
+    Raises:
+        WeightsMismatch: The file cannot be read, or holds something other than tensors.
+    """
+    try:
+        if path.suffix == ".safetensors":
+            from safetensors.torch import load_file
+
+            return load_file(path)
+        content = torch.load(path, map_location="cpu", weights_only=True)
+    except Exception as error:
+        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
+        raise WeightsMismatch(f"{path} cannot be read as weights: {reason}") from error
+    if isinstance(content, dict):
+        content = next((content[k] for k in CHECKPOINT_KEYS if k in content), content)
+    tensors = content.items() if isinstance(content, dict) else ()
+    if not tensors or not all(isinstance(value, torch.Tensor) for _, value in tensors):
+        raise WeightsMismatch(f"{path} holds no state dict (a mapping of names to tensors)")
+    return dict(tensors)
+
+
+def sha256_of(path: Path) -> str:
+    """Return the SHA-256 of a file in hexadecimal."""
+    with path.open("rb") as stream:
+        # hashlib.file_digest needs Python 3.11
+        digest = hashlib.sha256()
+        while block := stream.read(1 << 20):
+            digest.update(block)
+    return digest.hexdigest()
+
+
+def _matches(name: str, patterns: tuple[str, ...]) -> bool:
+    return any(fnmatchcase(name, pattern) for pattern in patterns)

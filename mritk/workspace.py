@@ -1,0 +1,48 @@
+"""Where mritk keeps its own files on this machine, and whether it may use the network."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+TRUE_WORDS = frozenset({"1", "true", "yes", "on"})
+
+
+@dataclass(frozen=True)
+class Workspace:
+    """The machine as a plugin sees it.
+
+    Attributes:
+        home: Folder for generated and decoded data. Pretrained weights do not go here: they stay
+            in the caches of the libraries that fetch them (Hugging Face, torch).
+        offline: True when nothing may be fetched over a network.
+    """
+
+    home: Path
+    offline: bool = False
+
+    @classmethod
+    def from_environment(
+        cls, environ: Mapping[str, str] = os.environ, *, offline: bool = False
+    ) -> Workspace:
+        """Return the workspace that ``MRITK_HOME`` and ``MRITK_OFFLINE`` describe.
+
+        ``offline`` switches the network off regardless of the environment. Hugging Face's own
+        ``HF_HUB_OFFLINE`` counts as well.
+        """
+        if configured := environ.get("MRITK_HOME"):
+            home = Path(configured).expanduser()
+        else:
+            from platformdirs import user_cache_path
+
+            home = user_cache_path("mritk")
+        wishes = (environ.get("MRITK_OFFLINE", ""), environ.get("HF_HUB_OFFLINE", ""))
+        return cls(home, offline or any(wish.lower() in TRUE_WORDS for wish in wishes))
+
+    def folder(self, *parts: str) -> Path:
+        """Return ``home/parts…``, created if it was not there."""
+        path = self.home.joinpath(*parts)
+        path.mkdir(parents=True, exist_ok=True)
+        return path

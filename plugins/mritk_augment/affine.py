@@ -1,0 +1,92 @@
+"""Random affine geometry in one resampling, then brightness and contrast."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import torch
+from torch.nn import functional
+
+from mritk_augment.draws import uniform
+
+
+@dataclass(frozen=True)
+class AffineRanges:
+    """Half-widths of the uniform draws, one draw per image and parameter.
+
+    Attributes:
+        rotation: Degrees.
+        shift: Share of the image's side, for each axis.
+        shear: Tangent of the shear angle.
+        zoom: Magnification is 1 ± zoom.
+        brightness: Added to pixels in [0, 1].
+        contrast: Pixels keep their distance to the image mean, times 1 ± contrast.
+    """
+
+    rotation: float = 10.0
+    shift: float = 0.08
+    shear: float = 0.08
+    zoom: float = 0.1
+    brightness: float = 0.1
+    contrast: float = 0.15
+
+
+def affine(images: torch.Tensor, generator: torch.Generator, ranges: AffineRanges) -> torch.Tensor:
+    """Return (N, C, H, W) images in [0, 1], moved and then changed in intensity.
+
+    Rotation, shear, zoom and shift are composed into one matrix per image, so each pixel is
+    interpolated once (bilinear; black outside).
+    """
+    matrices = compose(
+        angle=uniform(images, generator, math.radians(ranges.rotation)),
+        shear=uniform(images, generator, ranges.shear),
+        zoom=1 + uniform(images, generator, ranges.zoom),
+        shift_x=2 * uniform(images, generator, ranges.shift),
+        shift_y=2 * uniform(images, generator, ranges.shift),
+    )
+    moved = resample(images, matrices)
+    brightness = uniform(images, generator, ranges.brightness).reshape(-1, 1, 1, 1)
+    contrast = 1 + uniform(images, generator, ranges.contrast).reshape(-1, 1, 1, 1)
+    mean = moved.mean(dim=(1, 2, 3), keepdim=True)
+    return torch.lerp(mean, moved, contrast).add_(brightness).clamp_(0, 1)
+
+
+def compose(
+    *,
+    angle: torch.Tensor,
+    shear: torch.Tensor,
+    zoom: torch.Tensor,
+    shift_x: torch.Tensor,
+    shift_y: torch.Tensor,
+) -> torch.Tensor:
+    """Return (N, 2, 3) matrices that take output to input positions in [-1, 1].
+
+    The linear part is rotation · shear / zoom; shifts are in half sides.
+    """
+    cos, sin = torch.cos(angle) / zoom, torch.sin(angle) / zoom
+    first = torch.stack([cos, cos * shear - sin, shift_x], dim=-1)
+    second = torch.stack([sin, sin * shear + cos, shift_y], dim=-1)
+    return torch.stack([first, second], dim=1)
+
+
+def resample(images: torch.Tensor, matrices: torch.Tensor) -> torch.Tensor:
+    """Sample (N, C, H, W) images at positions given by (N, 2, 3) matrices.
+
+    The grid is an outer sum of a column and a row; ``affine_grid`` computes the same as a
+    batched product of very thin matrices, which takes longer than the sampling.
+    """
+    height, width = images.shape[-2:]
+    x = _centres(width, images).reshape(1, 1, width, 1)
+    y = _centres(height, images).reshape(1, height, 1, 1)
+    columns = matrices.reshape(-1, 1, 1, 2, 3)
+    grid = columns[..., 0] * x + (columns[..., 1] * y + columns[..., 2])
+    return functional.grid_sample(
+        images, grid, mode="bilinear", padding_mode="zeros", align_corners=False
+    )
+
+
+def _centres(count: int, like: torch.Tensor) -> torch.Tensor:
+    """Return the positions of ``count`` pixel centres on an axis from -1 to 1."""
+    steps = torch.arange(count, device=like.device, dtype=like.dtype)
+    return (2 * steps + 1) / count - 1

@@ -1,0 +1,59 @@
+"""The methods ``finetune`` and ``linear_probe``, and the stock protocols."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from functools import partial
+from importlib.resources import files
+
+from mritk import Fitted, Method, ProtocolFile, Setup, hookimpl
+from mritk.train.recipe import Probe, Recipe
+
+PROTOCOLS = {
+    "quick": "two short stages at 96 px: minutes on a CPU, to look around",
+    "standard": "two stages at 224 px, AdamW, cosine, selected on validation",
+    "linear_probe": "logistic regression on features of the frozen backbone at 224 px",
+}
+
+
+@hookimpl
+def mritk_methods() -> Iterator[Method]:
+    """Yield the two methods."""
+    yield Method(
+        "finetune",
+        fit=fit_finetune,
+        parameters=Recipe,
+        summary="train head and backbone in stages",
+    )
+    yield Method(
+        "linear_probe",
+        fit=fit_linear_probe,
+        parameters=Probe,
+        summary="features once, then a penalised linear model",
+    )
+
+
+@hookimpl
+def mritk_protocols() -> Iterator[ProtocolFile]:
+    """Yield the stock protocols."""
+    for name, summary in PROTOCOLS.items():
+        yield ProtocolFile(name, text=partial(read_protocol_text, name), summary=summary)
+
+
+def read_protocol_text(name: str) -> str:
+    """Return the TOML text of a stock protocol."""
+    return (files(__package__) / "protocols" / f"{name}.toml").read_text(encoding="utf-8")
+
+
+def fit_finetune(setup: Setup) -> Fitted:
+    """Train by :func:`mritk.train.loop.finetune`."""
+    from mritk.train.loop import finetune
+
+    return finetune(setup)
+
+
+def fit_linear_probe(setup: Setup) -> Fitted:
+    """Train by :func:`mritk_finetune.probe.fit_probe`."""
+    from mritk_finetune.probe import fit_probe
+
+    return fit_probe(setup)

@@ -1,0 +1,149 @@
+"""A linear probe: features of the frozen backbone once, then a convex fit by scikit-learn."""
+
+from __future__ import annotations
+
+import time
+from typing import Any
+
+import numpy as np
+import torch
+from sklearn.linear_model import LogisticRegression, Ridge
+from sklearn.preprocessing import StandardScaler
+
+from mritk import Classification, Setup, Subset, UsageError
+from mritk.train.backbone import load_backbone
+from mritk.train.contract import Normalise
+from mritk.train.device import repeatable, resolve_precision
+from mritk.train.objective import Objective
+from mritk.train.recipe import Probe
+from mritk.train.resident import ResidentImages
+from mritk.train.selection import BestState
+from mritk.train.setup import Epoch
+
+# lbfgs stops earlier when it has converged; too few iterations would be a hidden regulariser.
+MAX_ITERATIONS = 2000
+
+
+class FeatureModel:
+    """The frozen backbone and a linear model on its standardised features."""
+
+    def __init__(self, setup: Setup) -> None:
+        if setup.augmentation.apply is not None:
+            raise UsageError(
+                f"linear_probe computes features once and cannot use augmentation "
+                f"{setup.augmentation.name!r}; use --augmentation none, or the method finetune"
+            )
+        self.setup = setup
+        backbone = setup.require_backbone()
+        self.size, self.interpolation = setup.input_size, backbone.input.interpolation
+        self.spatial_dims = backbone.architecture.spatial_dims or 0
+        self.loaded = load_backbone(backbone, setup.workspace, setup.seed, self.size)
+        self.network = self.loaded.network.to(setup.device)
+        self.normalise = Normalise(backbone.input, self.spatial_dims, setup.device)
+        self.precision = resolve_precision(setup.precision, setup.device)
+        self.scaler = StandardScaler()
+        self.model: Any = None
+        self.notes: dict[str, Any] = {}
+
+    def features(self, subset: Subset) -> np.ndarray:
+        """Return the features of a part, (N, D) float64."""
+        parameters: Probe = self.setup.parameters
+        images = ResidentImages(
+            subset.images(self.size, self.interpolation), self.spatial_dims, self.setup.device
+        )
+        kind = torch.device(self.setup.device).type
+        with (
+            torch.inference_mode(),
+            torch.autocast(kind, torch.bfloat16, enabled=self.precision == "bfloat16"),
+        ):
+            batches = [
+                self.network(self.normalise(batch)).float().cpu()
+                for batch in images.in_order(parameters.eval_batch_size)
+            ]
+        features: np.ndarray = torch.cat(batches).numpy().astype(np.float64)
+        return features
+
+    def predict(self, subset: Subset) -> np.ndarray:
+        """Return float32 logits (N, classes), or values (N,)."""
+        return self.scores(self.model, self.scaler.transform(self.features(subset)))
+
+    def scores(self, model: Any, standardised: np.ndarray) -> np.ndarray:
+        """Return the scores of one linear model on standardised features."""
+        if not isinstance(self.setup.task, Classification):
+            values: np.ndarray = model.predict(standardised).astype(np.float32)
+            return values
+        logits: np.ndarray = model.decision_function(standardised)
+        if logits.ndim == 1:  # two classes: scikit-learn gives the difference of their logits
+            logits = np.stack([-logits / 2, logits / 2], axis=1)
+        return logits.astype(np.float32)
+
+
+def fit_probe(setup: Setup) -> FeatureModel:
+    """Fit one model per penalty on the training part; keep the best on the validation part.
+
+    With the selection rule ``last`` the first penalty is used.
+    """
+    with repeatable(setup.device, deterministic=setup.deterministic):
+        return _fit(setup)
+
+
+def _fit(setup: Setup) -> FeatureModel:
+    probe = FeatureModel(setup)
+    parameters: Probe = setup.parameters
+    started = time.perf_counter()
+    train = probe.scaler.fit_transform(probe.features(setup.train))
+    feature_seconds = time.perf_counter() - started
+    val = probe.scaler.transform(probe.features(setup.val))
+    objective = Objective(setup.task, setup.train.targets, "cpu")
+    best = BestState(setup.selection, setup.task)
+    penalties = parameters.penalties if setup.selection.on == "val" else parameters.penalties[:1]
+    for number, penalty in enumerate(penalties, 1):
+        began = time.perf_counter()
+        model = _model(setup, penalty).fit(train, setup.train.targets)
+        losses = [
+            _loss(objective, probe.scores(model, features), part.targets)
+            for features, part in ((train, setup.train), (val, setup.val))
+        ]
+        value = best.measure(losses[1], probe.scores(model, val), setup.val.targets)
+        if best.offer(number, value, probe.network):
+            probe.model = model
+        setup.on_epoch(
+            Epoch(
+                epoch=number,
+                epochs=len(penalties),
+                stage=f"penalty {penalty:g}",
+                learning_rate=0.0,
+                train_loss=losses[0],
+                val_loss=losses[1],
+                selection=value,
+                seconds=time.perf_counter() - began,
+            )
+        )
+    report = probe.loaded.report
+    probe.notes = {
+        "weights": report.as_dict() if report else None,
+        "num_features": probe.loaded.num_features,
+        "parameters": sum(p.numel() for p in probe.network.parameters()),
+        "input_size": probe.size,
+        "precision": probe.precision,
+        "selected_epoch": best.epoch,
+        "selected_penalty": penalties[best.epoch - 1],
+        "images_per_second": len(setup.train) / feature_seconds,
+    }
+    return probe
+
+
+def _model(setup: Setup, penalty: float) -> Any:
+    parameters: Probe = setup.parameters
+    if not isinstance(setup.task, Classification):
+        return Ridge(alpha=penalty)
+    balanced = "balanced" if parameters.class_weights == "balanced" else None
+    return LogisticRegression(C=1 / penalty, class_weight=balanced, max_iter=MAX_ITERATIONS)
+
+
+def _loss(objective: Objective, scores: np.ndarray, targets: np.ndarray) -> float:
+    if isinstance(objective.task, Classification):
+        outputs = torch.from_numpy(scores)
+    else:
+        outputs = objective.prepare(scores.astype(np.float64))[:, None]
+    return float(objective.plain_loss(outputs, objective.prepare(targets)))
