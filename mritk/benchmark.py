@@ -15,12 +15,14 @@ from mritk.data.samples import Samples
 from mritk.data.splits import make_folds
 from mritk.errors import DataError, Unavailable, UsageError
 from mritk.protocol import Protocol, read_protocol
-from mritk.records import Dataset
+from mritk.records import Augmentation, Dataset
 from mritk.registry import Registry
 from mritk.results.folder import ResultsFolder
 from mritk.tomltext import TomlText
 from mritk.trial import OpenDataset, Trial
 from mritk.workspace import Workspace
+
+KINDS = {2: "images", 3: "volumes", None: "data without a grid"}
 
 
 def find_protocol(name: str, registry: Registry) -> Protocol:
@@ -124,7 +126,9 @@ class Planner:
             UsageError: Nothing to compare, or a fold that does not exist.
         """
         protocols = [find_protocol(name, self.registry) for name in benchmark.protocols]
-        backbones = {name: self.registry.backbone(name) for name in benchmark.backbones}
+        backbones = {}
+        if any(self.registry.method(protocol.method).uses_backbone for protocol in protocols):
+            backbones = {name: self.registry.backbone(name) for name in benchmark.backbones}
         for name in benchmark.augmentations:
             self.registry.augmentation(name)
         datasets = [self.registry.dataset(name) for name in benchmark.datasets]
@@ -160,6 +164,8 @@ class Planner:
         )
         names = benchmark.augmentations or (protocol.augmentation,)
         augmentations = [self.registry.augmentation(name) for name in names]
+        for backbone, augmentation in product(chosen, augmentations):
+            _require_fit(dataset, backbone, augmentation)
         for seed, fold, backbone, augmentation in product(
             benchmark.seeds, folds, chosen, augmentations
         ):
@@ -197,3 +203,23 @@ class Planner:
             wanted.add((size or backbone.input.size, backbone.input.interpolation))
         for size, interpolation in sorted(wanted, key=str):
             decoded(samples, size, interpolation, self.workspace)
+
+
+def _require_fit(
+    dataset: OpenDataset, backbone: Backbone | None, augmentation: Augmentation
+) -> None:
+    """Refuse a combination that could only fail later.
+
+    Raises:
+        UsageError: The backbone or the augmentation takes data of another kind.
+    """
+    dims = dataset.samples.spatial_dims
+    held = f"{dataset.record.name} holds {KINDS[dims]}"
+    if backbone is not None and backbone.architecture.spatial_dims != dims:
+        takes = KINDS[backbone.architecture.spatial_dims]
+        raise UsageError(f"{backbone.name} takes {takes}, but {held}")
+    if augmentation.apply is not None and dims not in augmentation.spatial_dims:
+        raise UsageError(
+            f"augmentation {augmentation.name} does not transform {KINDS[dims]}, but {held}; "
+            f"use --augmentation none"
+        )

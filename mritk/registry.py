@@ -156,6 +156,10 @@ class Registry:
         }
         return sorted(names | {alias.name for alias in self.records(Alias)})
 
+    def _plain_names(self) -> list[str]:
+        aliases = [alias.name for alias in self.records(Alias)]
+        return [architecture.name for architecture in self.records(Architecture)] + aliases
+
     # -- looking up ----------------------------------------------------------------------------
 
     def dataset(self, name: str) -> Dataset:
@@ -195,7 +199,10 @@ class Registry:
             members = self._members(BackboneFamily, "backbone", architecture_name)
             architecture = next((r for r in members if isinstance(r, Architecture)), None)
             if architecture is None:
-                self._unknown("backbone", name, self.backbone_names())
+                plain = weights_name is None
+                self._unknown(
+                    "backbone", name, self._plain_names() if plain else self.backbone_names()
+                )
             offered += [r for r in members if isinstance(r, Weights)]
         return Backbone(
             architecture,

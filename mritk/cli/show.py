@@ -122,15 +122,15 @@ def _record(registry: Registry, name: str) -> dict[str, Any]:
             | {"fingerprint": find_protocol(name, registry).fingerprint}
         ),
     }
-    found = {}
+    found, reasons = {}, {}
     for noun, find in finders.items():
         try:
             found[noun] = find()
         except UnknownName as error:
-            reason = error
+            reasons[noun] = error
     if not found:
         if "@" in name or ":" in name:
-            raise reason
+            raise reasons["backbone"]
         names = ", ".join(finders)
         raise UnknownName(
             f"nothing is called {name!r}: no {names}, and no trial in the results folder; "

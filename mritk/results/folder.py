@@ -12,7 +12,7 @@ from pathlib import Path
 import h5py
 
 from mritk.errors import StoreError, UsageError
-from mritk.results.trialfile import TrialRecord, read_trial, replacing, write_trial
+from mritk.results.trialfile import TrialRecord, read_trial, write_hdf5, write_trial
 
 VIEW = "results.h5"
 TRIALS = "trials"
@@ -91,10 +91,11 @@ class ResultsFolder:
         Raises:
             StoreError: It cannot be written.
         """
-        try:
-            with replacing(self.path / VIEW) as temporary, h5py.File(temporary, "w") as view:
-                group = view.create_group(TRIALS)
-                for path in sorted((self.path / TRIALS).glob("*.h5")):
-                    group[path.stem] = h5py.ExternalLink(f"{TRIALS}/{path.name}", "/")
-        except (OSError, RuntimeError) as error:
-            raise StoreError(f"cannot write {self.path / VIEW}: {error}") from error
+        paths = sorted((self.path / TRIALS).glob("*.h5"))
+
+        def fill(view: h5py.File) -> None:
+            group = view.create_group(TRIALS)
+            for path in paths:
+                group[path.stem] = h5py.ExternalLink(f"{TRIALS}/{path.name}", "/")
+
+        write_hdf5(self.path / VIEW, fill)

@@ -18,10 +18,10 @@ Layout, schema 1:
 
 from __future__ import annotations
 
+import io
 import json
 import os
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any
@@ -132,32 +132,41 @@ def write_trial(record: TrialRecord, path: Path) -> None:
     Raises:
         StoreError: The folder cannot be written, or the disk is full; nothing is left behind.
     """
-    try:
-        with replacing(path) as temporary, h5py.File(temporary, "w") as file:
-            _write(record, file)
-    except (OSError, RuntimeError) as error:  # h5py raises either when the disk is full
-        raise StoreError(
-            f"cannot write {path}: {error}; free space or choose another folder with --results. "
-            f"Trials written before are safe"
-        ) from error
+    write_hdf5(path, lambda file: _write(record, file))
 
 
-@contextmanager
-def replacing(path: Path) -> Iterator[Path]:
-    """Give a temporary name beside ``path``; on success sync it and put it in the path's place."""
-    path.parent.mkdir(parents=True, exist_ok=True)
+def write_hdf5(path: Path, fill: Callable[[h5py.File], None]) -> None:
+    """Write an HDF5 file that ``fill`` fills, whole or not at all.
+
+    The file is made in memory: the HDF5 library cannot close a file that the disk refuses, and
+    would crash the process at its end.
+
+    Raises:
+        StoreError: It cannot be written; what stood at ``path`` before still does.
+    """
+    content = io.BytesIO()
+    with h5py.File(content, "w") as file:
+        fill(file)
     temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     try:
-        yield temporary
-        _sync(temporary)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with temporary.open("wb") as stream:
+            stream.write(content.getbuffer())
+            stream.flush()
+            os.fsync(stream.fileno())
         temporary.replace(path)
-        _sync(path.parent)
+        _sync_folder(path.parent)
+    except OSError as error:
+        raise StoreError(
+            f"cannot write {path}: {error.strerror or error}; free space or choose another folder "
+            f"with --results. Trials written before are safe"
+        ) from error
     finally:
         temporary.unlink(missing_ok=True)
 
 
-def _sync(path: Path) -> None:
-    descriptor = os.open(path, os.O_RDONLY)
+def _sync_folder(folder: Path) -> None:
+    descriptor = os.open(folder, os.O_RDONLY)
     try:
         os.fsync(descriptor)
     finally:

@@ -68,8 +68,15 @@ def _num_features(network: nn.Module, backbone: Backbone, size: int | None) -> i
     contract, dims = backbone.input, backbone.architecture.spatial_dims
     side = size or contract.size or ANY_SIZE
     batch = torch.zeros(1, contract.channels, *[side] * (dims or 0))
-    with torch.inference_mode():
-        features = network(batch)
+    try:
+        with torch.inference_mode():
+            features = network(batch)
+    except Exception as error:
+        reason = " ".join(str(error).split())
+        raise MritkError(
+            f"{backbone.name} does not take inputs of side {side} (its weights expect "
+            f"{contract.size or 'any size'}): {reason}; set image_size in the protocol"
+        ) from error
     if not isinstance(features, torch.Tensor) or features.ndim != 2:
         got = tuple(features.shape) if isinstance(features, torch.Tensor) else type(features)
         raise MritkError(

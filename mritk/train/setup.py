@@ -110,16 +110,10 @@ class Setup:
         """Return the backbone.
 
         Raises:
-            UsageError: There is none, or it does not take data of this rank.
+            UsageError: There is none.
         """
         if self.backbone is None:
             raise UsageError("this method needs a backbone; name one with --backbone")
-        dims, rank = self.backbone.architecture.spatial_dims, self.train.samples.spatial_dims
-        if dims != rank:
-            kinds = {2: "images", 3: "volumes", None: "data without a grid"}
-            raise UsageError(
-                f"{self.backbone.name} takes {kinds[dims]}, but the dataset holds {kinds[rank]}"
-            )
         return self.backbone
 
 

@@ -102,12 +102,12 @@ def match(
     may_miss: tuple[str, ...],
     file: str,
     digest: str,
-) -> tuple[MatchReport, dict[str, torch.Tensor]]:
+) -> tuple[MatchReport, Mapping[str, torch.Tensor]]:
     """Compare ``found`` with the network's tensors by name and shape.
 
     Returns:
-        The report, and a state dict with exactly the network's names in which exempt tensors keep
-        the network's own values.
+        The report, and the network's own state dict (with the versions that its modules note in
+        it) filled from ``found``.
     """
     own = network.state_dict()
     absent = [name for name in own if name not in found]
@@ -129,7 +129,9 @@ def match(
         misshapen=misshapen,
         exempt=tuple(exempt),
     )
-    return report, {name: found.get(name, value) for name, value in own.items()}
+    for name in filled:
+        own[name] = found[name]
+    return report, own
 
 
 def read_state_dict(path: Path) -> dict[str, torch.Tensor]:

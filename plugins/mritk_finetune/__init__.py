@@ -5,9 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterator
 from functools import partial
 from importlib.resources import files
+from typing import TYPE_CHECKING
 
-from mritk import Fitted, Method, ProtocolFile, Setup, hookimpl
+from mritk import Method, ProtocolFile, hookimpl
 from mritk.train.recipe import Probe, Recipe
+
+if TYPE_CHECKING:
+    from mritk import Fitted, Setup
 
 PROTOCOLS = {
     "quick": "two short stages at 96 px: minutes on a CPU, to look around",

@@ -1,0 +1,49 @@
+"""``small_cnn``: a small network without pretraining, for smoke tests and as the humble baseline.
+
+Four blocks of convolution, BatchNorm, ReLU and pooling with 32, 64, 128 and 256 channels, then
+global average pooling: 388,896 trainable values and features of shape (N, 256). It takes images
+of any size from 32 px. The plugin is also the shortest example of a backbone.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+from mritk import Architecture, InputContract, hookimpl
+
+if TYPE_CHECKING:
+    from torch import nn
+
+WIDTHS = (32, 64, 128, 256)
+
+
+@hookimpl
+def mritk_backbones() -> Iterator[Architecture]:
+    """Yield the architecture ``small_cnn``."""
+    yield Architecture(
+        "small_cnn",
+        build,
+        InputContract(None, (0.5, 0.5, 0.5), (0.5, 0.5, 0.5)),
+        summary="4 convolutional blocks, 256 features, no pretrained weights",
+    )
+
+
+def build() -> nn.Module:
+    """Return a freshly initialised network: (N, 3, H, W) becomes features (N, 256)."""
+    from torch import nn
+
+    blocks = [_block(before, width) for before, width in zip((3, *WIDTHS), WIDTHS, strict=False)]
+    return nn.Sequential(*blocks, nn.AdaptiveAvgPool2d(1), nn.Flatten())
+
+
+def _block(before: int, width: int) -> nn.Module:
+    from torch import nn
+
+    return nn.Sequential(
+        # BatchNorm brings the bias.
+        nn.Conv2d(before, width, 3, padding=1, bias=False),
+        nn.BatchNorm2d(width),
+        nn.ReLU(inplace=True),
+        nn.MaxPool2d(2),
+    )

@@ -1,0 +1,56 @@
+"""Cut a timm model into stages from input to output, where timm itself cuts it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from torch import nn
+
+Stage = tuple[str, list[str]]
+
+
+def stages(network: nn.Module) -> list[Stage]:
+    """Return (stage name, names of its tensors) in order; together they hold each tensor once.
+
+    The cuts are those of timm's ``group_matcher(coarse=True)``, which timm uses for layer-wise
+    learning rates: stem, then residual stages, dense blocks or transformer blocks. Buffers go with
+    the parameters of their layer. A closing normalisation layer is no depth of its own and joins
+    the stage before it. A stage is called by the shortest module name that no other stage shares.
+    """
+    groups = _timm_groups(network) or _top_level_groups(network)
+    shapes = {name: tensor.ndim for name, tensor in network.state_dict().items()}
+    if len(groups) > 1 and all(shapes[name] <= 1 for name in groups[-1]):
+        last = groups.pop()
+        groups[-1] += last
+    return [(_title(group, groups), group) for group in groups]
+
+
+def _timm_groups(network: nn.Module) -> list[list[str]]:
+    """Return timm's groups, or nothing for the few models that declare none."""
+    from timm.models._manipulate import group_with_matcher
+
+    try:
+        matcher = network.group_matcher(coarse=True)  # type: ignore[operator]
+    except (AttributeError, AssertionError, NotImplementedError):
+        return []
+    # timm's public functions group parameters only; this one takes any names.
+    groups = group_with_matcher(iter(network.state_dict().items()), matcher)
+    return [list(names) for names in groups.values()]
+
+
+def _top_level_groups(network: nn.Module) -> list[list[str]]:
+    groups: dict[str, list[str]] = {}
+    for name in network.state_dict():
+        groups.setdefault(name.partition(".")[0], []).append(name)
+    return list(groups.values())
+
+
+def _title(group: list[str], groups: Sequence[list[str]]) -> str:
+    path = group[0].split(".")
+    others = [name.split(".") for other in groups if other is not group for name in other]
+    for depth in range(1, len(path)):
+        if not any(other[:depth] == path[:depth] for other in others):
+            return ".".join(path[:depth])
+    return group[0]

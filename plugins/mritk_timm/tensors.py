@@ -1,0 +1,62 @@
+"""Turn the tensors of a timm weight file into those of the backbone."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Collection, Mapping
+from typing import TYPE_CHECKING
+
+from mritk_timm.network import skeleton
+
+if TYPE_CHECKING:
+    import torch
+
+    StateDict = Mapping[str, torch.Tensor]
+
+# torchvision's Inception was saved with the auxiliary classifier that it needed in training. It is
+# not named in timm's card.
+AUXILIARY = {"inception_v3": ("AuxLogits",)}
+
+BOOKKEEPING = ".num_batches_tracked"
+
+
+def network_tensors(model: str, classifiers: tuple[str, ...], found: StateDict) -> StateDict:
+    """Return ``found`` without the classifiers, under the names of the timm model ``model``.
+
+    Files on the hub mostly carry the model's own names. Some carry those of the original
+    publication, for which timm's model file has a translation (``checkpoint_filter_fn``); it is
+    used only if the names do not fit, because some translations also resample tensors of another
+    shape, which the proof of loading must see and refuse. Whatever still does not fit stays as it
+    is and is refused there too.
+    """
+    heads = classifiers + AUXILIARY.get(model, ())
+    kept = without(heads, found)
+    network = skeleton(model)
+    if _fits(kept, network.state_dict()):
+        return kept
+    return without(heads, _translate(model, found, network))
+
+
+def without(heads: tuple[str, ...], found: StateDict) -> StateDict:
+    """Return ``found`` without the tensors of the modules named in ``heads``."""
+    prefixes = tuple(f"{head}." for head in heads)
+    return {name: tensor for name, tensor in found.items() if not name.startswith(prefixes)}
+
+
+def _fits(found: Collection[str], own: Collection[str]) -> bool:
+    return all(name in own for name in found) and all(
+        name in found or name.endswith(BOOKKEEPING) for name in own
+    )
+
+
+def _translate(model: str, found: StateDict, network: torch.nn.Module) -> StateDict:
+    from timm.models import model_entrypoint
+
+    module = sys.modules[model_entrypoint(model).__module__]
+    translate = getattr(module, "checkpoint_filter_fn", None)
+    if translate is None:
+        return found
+    try:
+        return dict(translate(dict(found), network))
+    except Exception:  # A translation made for other files may fail in any way on this one.
+        return found

@@ -1,0 +1,141 @@
+"""The other commands: list, show, leaderboard, completion, help."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+
+import click
+import pytest
+
+from mritk.cli.main import cli
+
+
+def commands():
+    return sorted(cli.commands.items())
+
+
+@pytest.mark.parametrize(("name", "command"), commands(), ids=[name for name, _ in commands()])
+def test_every_command_and_option_has_help(name, command):
+    assert command.help
+    for parameter in command.params:
+        if isinstance(parameter, click.Option):
+            assert parameter.help, f"{name} {parameter.opts}"
+
+
+@pytest.mark.parametrize(
+    ("noun", "names"),
+    [
+        ("backbones", ["efficientnet_lite0@imagenet", "small_cnn@scratch", "timm:NAME"]),
+        ("backbones", ["torchvision:NAME", "radimagenet_densenet121", "densenet121@radimagenet"]),
+        ("backbones", ["convnext_tiny@imagenet", "efficientnetv2_s@imagenet", "ARCH@file:PATH"]),
+        ("datasets", ["phantom", "folder:PATH"]),
+        ("augmentations", ["none", "flip", "affine"]),
+        ("methods", ["finetune", "linear_probe"]),
+        ("protocols", ["quick", "standard", "linear_probe"]),
+        ("metrics", ["balanced_accuracy", "macro_auroc", "mcc", "log_loss", "mae"]),
+    ],
+)
+def test_list_shows_names_and_who_provides_them(mritk, noun, names):
+    rows = {row["name"]: row for row in json.loads(mritk("list", noun, "--json").out)}
+    assert set(names) <= set(rows)
+    assert all(row["from"] and row["summary"] for row in rows.values())
+    text = mritk("list", noun).out
+    assert all(name in text for name in names)
+
+
+def test_show_a_backbone_tells_its_input_contract_and_licence(mritk):
+    found = json.loads(mritk("show", "efficientnet_lite0@imagenet", "--json").out)["backbone"]
+    assert found["input"]["size"] == 224
+    assert found["input"]["mean"] == [0.5, 0.5, 0.5]
+    assert found["weights"]["license"] == "apache-2.0"
+    assert found["weights"]["sha256"]
+
+
+def test_show_a_protocol_tells_every_field_and_the_fingerprint(mritk):
+    found = json.loads(mritk("show", "quick", "--json").out)["protocol"]
+    assert found["parameters"]["batch_size"] == 32
+    assert len(found["fingerprint"]) == 64
+
+
+def test_show_a_method_tells_its_parameters(mritk):
+    found = json.loads(mritk("show", "finetune", "--json").out)["method"]
+    assert found["parameters"]["label_smoothing"] == "0.0"
+
+
+def test_a_name_that_means_two_things_shows_both(mritk):
+    assert set(json.loads(mritk("show", "linear_probe", "--json").out)) == {"method", "protocol"}
+
+
+def test_show_a_trial_by_the_start_of_its_id_or_its_path(mritk, run_toy, tmp_path):
+    run_toy("--seeds", 1)
+    (path,) = (tmp_path / "results" / "trials").glob("*.h5")
+    by_id = json.loads(mritk("show", path.stem[:6], "-o", tmp_path / "results", "--json").out)
+    by_path = json.loads(mritk("show", path, "--json").out)
+    assert by_id == by_path
+    assert by_id["status"] == "finished"
+    assert by_id["test"]["samples"] == 18
+    assert by_id["provenance"]["plugins"]["architecture"].startswith("toy.py sha256:")
+    assert "macro_auroc" in mritk("show", path).out
+
+
+def test_show_a_failed_trial_tells_why(mritk, run_toy, tmp_path, monkeypatch):
+    from mritk.train.loop import FineTuning
+
+    def fail(self, stage):
+        raise RuntimeError("planted")
+
+    monkeypatch.setattr(FineTuning, "run_stage", fail)
+    run_toy("--seeds", 1)
+    (path,) = (tmp_path / "results" / "trials").glob("*.h5")
+    assert json.loads(mritk("show", path, "--json").out)["failure"]["message"] == "planted"
+
+
+def test_show_something_that_does_not_exist(mritk):
+    ended = mritk("show", "nothing_like_it")
+    assert ended.code == 2
+    assert "nothing is called 'nothing_like_it'" in ended.err
+    assert "did you mean densenet121" in mritk("show", "densnet121@imagenet").err
+
+
+def test_leaderboard_formats_metrics_and_grouping(mritk, run_toy, tmp_path):
+    run_toy("--seeds", 2)
+    results = tmp_path / "results"
+    assert mritk("leaderboard", results, "--format", "latex").out.count(r"\toprule") == 1
+    assert mritk("leaderboard", results, "--format", "csv").out.startswith("dataset,")
+    assert "<table>" in mritk("leaderboard", results, "--format", "html").out
+    only = mritk("leaderboard", results, "--metric", "mcc").out
+    assert "MCC ↑" in only
+    assert "AUROC" not in only
+    assert mritk("leaderboard", results, "--group-by", "seed").out.count("| backbone") == 2
+    assert mritk("leaderboard", results, "--json").out == (
+        mritk("leaderboard", results, "--format", "json").out
+    )
+
+
+def test_leaderboard_refuses_what_it_does_not_know(mritk, run_toy, tmp_path):
+    run_toy("--seeds", 1)
+    ended = mritk("leaderboard", tmp_path / "results", "--metric", "auroc")
+    assert ended.code == 2
+    assert "did you mean macro_auroc" in ended.err
+    assert (
+        "cannot group by 'sead'"
+        in mritk("leaderboard", tmp_path / "results", "--group-by", "sead").err
+    )
+
+
+@pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
+def test_completion_prints_a_script(mritk, shell):
+    assert "_MRITK_COMPLETE" in mritk("completion", shell).out
+
+
+def test_the_bash_script_is_valid(mritk, tmp_path):
+    script = tmp_path / "mritk.bash"
+    script.write_text(mritk("completion", "bash").out)
+    subprocess.run(["bash", "-n", str(script)], check=True)
+
+
+def test_no_arguments_show_help(mritk):
+    ended = mritk()
+    assert ended.code == 2
+    assert "Usage: mritk" in ended.out + ended.err

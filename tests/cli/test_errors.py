@@ -1,0 +1,274 @@
+"""Bad input: one line that says what happened and what to type next, and the right exit code."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from mritk.results.folder import ResultsFolder
+
+
+def write_images(folder: Path, count: int = 8, seed: int = 0) -> None:
+    folder.mkdir(parents=True, exist_ok=True)
+    rng = np.random.default_rng([seed, len(str(folder.name)), *folder.name.encode()])
+    for i in range(count):
+        Image.fromarray(rng.integers(0, 255, (32, 32), dtype=np.uint8)).save(folder / f"{i}.png")
+
+
+@pytest.fixture
+def folder(tmp_path):
+    for label in ("glioma", "none"):
+        write_images(tmp_path / "images" / label, 20)
+    return tmp_path / "images"
+
+
+@pytest.fixture
+def run_folder(mritk, toy, fast_protocol, tmp_path):
+    def run(folder, *arguments):
+        base = ("run", "-p", toy, "-b", "tiny", "--protocol", fast_protocol, "--seeds", 1)
+        return mritk(*base, "-d", f"folder:{folder}", "-o", tmp_path / "results", *arguments)
+
+    return run
+
+
+@pytest.mark.parametrize(
+    ("arguments", "expected"),
+    [
+        (["-b", "tinny"], "unknown backbone 'tinny'; did you mean tiny?"),
+        (["-b", "tiny@imagenet"], "unknown backbone 'tiny@imagenet'; there is tiny@scratch"),
+        (["-b", "tiny", "-d", "bnads"], "unknown dataset 'bnads'; did you mean bands?"),
+        (["-b", "tiny", "-d", "bands", "-a", "flop"], "unknown augmentation 'flop'; did you"),
+        (["-b", "tiny", "--protocol", "quik"], "unknown protocol 'quik'; did you mean quick?"),
+    ],
+)
+def test_unknown_names_get_near_misses(mritk, toy, arguments, expected):
+    ended = mritk("run", "-p", toy, *arguments)
+    assert ended.code == 2
+    assert expected in ended.err
+    assert "mritk list" in ended.err
+    assert "Traceback" not in ended.err
+
+
+def test_an_unknown_name_mentions_plugins_that_failed(mritk, toy, monkeypatch, tmp_path):
+    monkeypatch.syspath_prepend(tmp_path)
+    broken = tmp_path / "broken_dist"
+    broken.mkdir()
+    (tmp_path / "broken_plugin.py").write_text("import no_such_module_anywhere\n")
+    info = tmp_path / "broken-1.2.dist-info"
+    info.mkdir()
+    (info / "METADATA").write_text("Metadata-Version: 2.1\nName: broken\nVersion: 1.2\n")
+    (info / "entry_points.txt").write_text("[mritk]\nbroken = broken_plugin\n")
+    ended = mritk("run", "-p", toy, "-b", "resnot", "-d", "bands")
+    assert "warning: plugin broken 1.2 (broken) failed to load: ModuleNotFoundError" in ended.err
+    assert "pip uninstall broken" in ended.err
+    assert "failed to load and may provide it: broken 1.2 (broken)" in ended.err
+    assert ended.err.count("warning:") == 1, "reported once"
+
+
+def test_a_folder_that_is_not_there(run_folder, tmp_path):
+    ended = run_folder(tmp_path / "nowhere")
+    assert ended.code == 4
+    assert "no folder" in ended.err
+
+
+def test_a_folder_without_images(run_folder, tmp_path):
+    (tmp_path / "empty" / "glioma").mkdir(parents=True)
+    ended = run_folder(tmp_path / "empty")
+    assert ended.code == 2
+    assert "no images in" in ended.err
+
+
+def test_a_folder_with_one_class(run_folder, tmp_path):
+    write_images(tmp_path / "one" / "glioma")
+    ended = run_folder(tmp_path / "one")
+    assert ended.code == 2
+    assert "one class only (glioma)" in ended.err
+
+
+def test_unreadable_images_stop_the_run_before_training(run_folder, folder, tmp_path):
+    (folder / "glioma" / "broken.png").write_bytes(b"not an image")
+    (folder / "none" / "empty.jpg").write_bytes(b"")
+    whole = (folder / "none" / "3.png").read_bytes()
+    (folder / "none" / "3.png").write_bytes(whole[: len(whole) // 2])
+    ended = run_folder(folder)
+    assert ended.code == 2
+    assert "3 of 42 samples cannot be read" in ended.err
+    for name in ("glioma/broken.png (not an image)", "none/empty.jpg (empty file)", "none/3.png"):
+        assert name in ended.err
+    assert "--skip-unreadable" in ended.err
+    assert not (tmp_path / "results").exists()
+
+
+def test_unreadable_images_are_skipped_on_request_and_counted(run_folder, folder, tmp_path):
+    (folder / "glioma" / "broken.png").write_bytes(b"not an image")
+    ended = run_folder(folder, "--skip-unreadable")
+    assert ended.code == 0
+    assert "skipped 1 unreadable samples: glioma/broken.png" in ended.err
+    assert "1 unreadable samples were left out" in ended.out
+    (trial,) = ResultsFolder(tmp_path / "results").trials()
+    assert trial.skipped == ["glioma/broken.png"]
+    assert all("glioma/broken.png" not in ids for ids in trial.splits.values())
+
+
+def test_a_class_absent_from_a_split(run_folder, folder):
+    write_images(folder / "rare", 1)
+    ended = run_folder(folder)
+    assert ended.code == 2
+    assert "class 'rare' has no sample in the" in ended.err
+
+
+def test_a_class_missing_from_the_testing_part(run_folder, tmp_path):
+    for part, labels in {"Training": ("glioma", "none"), "Testing": ("glioma",)}.items():
+        for label in labels:
+            write_images(tmp_path / "kaggle" / part / label)
+    ended = run_folder(tmp_path / "kaggle")
+    assert ended.code == 2
+    assert "the test part of" in ended.err
+    assert "has no images of none" in ended.err
+
+
+def test_weights_with_a_missing_tensor_are_refused(mritk, toy, fast_protocol, tmp_path):
+    import torch
+
+    weights = tmp_path / "tiny.pt"
+    torch.save({"0.weight": torch.zeros(8, 3, 3, 3)}, weights)
+    ended = mritk(
+        *("run", "-p", toy, "-b", f"tiny@file:{weights}", "-d", "bands", "--seeds", 1),
+        *("--protocol", fast_protocol, "-o", tmp_path / "results"),
+    )
+    assert ended.code == 3
+    assert "does not fit tiny: 1 of 14 tensors matched, 11 missing (0.bias" in ended.err
+
+
+def test_weights_that_need_a_network_when_there_is_none(mritk, tmp_path, toy, monkeypatch):
+    monkeypatch.setenv("HF_HOME", str(tmp_path / "hf"))
+    ended = mritk(
+        *("run", "-p", toy, "-b", "convnext_tiny@imagenet", "-d", "bands", "--seeds", 1),
+        *("--offline", "-o", tmp_path / "results"),
+    )
+    assert ended.code == 4
+    for word in ("model.safetensors", "convnext_tiny.fb_in1k", "hf download"):
+        assert word in ended.err
+
+
+def test_a_results_folder_that_cannot_be_made(mritk, toy, fast_protocol, tmp_path):
+    (tmp_path / "file").write_text("in the way")
+    ended = mritk(
+        *("run", "-p", toy, "-b", "tiny", "-d", "bands", "--protocol", fast_protocol),
+        *("-o", tmp_path / "file" / "results"),
+    )
+    assert ended.code == 2
+    assert "cannot be written: Not a directory" in ended.err
+
+
+FULL_DISK = """
+import resource, signal, sys
+from mritk.cli.main import main
+# Past this size every write fails, as on a full disk.
+signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+resource.setrlimit(resource.RLIMIT_FSIZE, (20_000, resource.RLIM_INFINITY))
+sys.exit(main(sys.argv[1:]))
+"""
+
+
+def test_a_full_disk_leaves_no_half_written_file(run_toy, toy, fast_protocol, tmp_path):
+    run_toy("--seeds", 1)
+    before = sorted((tmp_path / "results").rglob("*"))
+    base = ("run", "-p", toy, "-b", "tiny", "-d", "bands", "--protocol", fast_protocol)
+    done = subprocess.run(
+        [sys.executable, "-c", FULL_DISK, *map(str, (*base, "-o", tmp_path / "results"))],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 3
+    assert "mritk: cannot write" in done.stderr
+    assert "File too large" in done.stderr
+    assert "Trials written before are safe" in done.stderr
+    assert sorted((tmp_path / "results").rglob("*")) == before
+
+
+def test_a_diverging_loss_fails_its_trial(run_toy, fast_protocol, tmp_path):
+    text = fast_protocol.read_text().replace("learning_rate = 1e-2", "learning_rate = 1e30")
+    fast_protocol.write_text(text.replace("epochs = 2", "epochs = 2\noptimizer = 'sgd'"))
+    ended = run_toy("--seeds", 1)
+    assert ended.code == 3
+    assert "the training loss is nan in epoch 2" in ended.err or "is inf in epoch" in ended.err
+    (trial,) = ResultsFolder(tmp_path / "results").trials()
+    assert (trial.status, trial.failure.type) == ("failed", "NonFiniteLoss")
+
+
+@pytest.mark.parametrize(
+    ("line", "expected"),
+    [
+        ("batch_sise = 8", "line 7: parameters.batch_sise: unknown key 'batch_sise'; did you mean"),
+        ("batch_size = '8'", "line 7: parameters.batch_size: input should be a valid integer"),
+        ("batch_size = 8.5", "line 7: parameters.batch_size:"),
+        ("class_weights = 'even'", "line 7: parameters.class_weights: input should be 'none' or"),
+        ("batch_size = 0", "batch sizes must be at least 1"),
+    ],
+)
+def test_a_protocol_file_with_a_wrong_key_names_line_and_near_miss(
+    mritk, toy, tmp_path, line, expected
+):
+    protocol = tmp_path / "mine.toml"
+    protocol.write_text(
+        f'method = "finetune"\nimage_size = 32\n\n[split]\n\n[parameters]\n{line}\n'
+        "[[parameters.stages]]\nepochs = 1\n"
+    )
+    ended = mritk("run", "-p", toy, "-b", "tiny", "-d", "bands", "--protocol", protocol)
+    assert ended.code == 2
+    assert str(protocol) in ended.err
+    assert expected in ended.err
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("metod = 'finetune'", "line 1: metod: unknown key 'metod'; did you mean 'method'?"),
+        ("image_size = 32", "method: field required"),
+        ("method = 'fintune'", "unknown method 'fintune'; did you mean finetune?"),
+        ("method = ", "is not valid TOML"),
+        ("method = 'finetune'\n[split]\nval_fraction = 0.9", "val_fraction must be above 0"),
+        ("method = 'finetune'\n[split]\nseeed = 1", "line 3: split.seeed: unknown key"),
+        (
+            "method = 'finetune'\n[selection]\nby = 'acuracy'",
+            "line 3: selection.by: unknown metric",
+        ),
+        (
+            "method = 'finetune'\n[[parameters.stages]]\nepochs = 1\n[[parameters.stages]]\n"
+            "epochs = 1\nlearning_rat = 0.1",
+            "line 6: parameters.stages.learning_rat: unknown key 'learning_rat'; did you mean",
+        ),
+    ],
+)
+def test_other_mistakes_in_a_protocol_file(mritk, toy, tmp_path, text, expected):
+    protocol = tmp_path / "mine.toml"
+    protocol.write_text(text)
+    ended = mritk("run", "-p", toy, "-b", "tiny", "-d", "bands", "--protocol", protocol)
+    assert ended.code == 2
+    assert expected in ended.err
+
+
+def test_a_protocol_file_that_is_not_there(mritk, toy):
+    ended = mritk("run", "-p", toy, "-b", "tiny", "-d", "bands", "--protocol", "nowhere.toml")
+    assert ended.code == 4
+    assert "no protocol file nowhere.toml" in ended.err
+
+
+def test_a_gpu_that_is_not_there(run_toy):
+    ended = run_toy("--device", "cuda:99")
+    assert ended.code == 4
+    assert "CUDA GPUs; use --device cpu" in ended.err
+    assert run_toy("--device", "tpu9000").code == 2
+
+
+def test_no_trials_to_show(mritk, tmp_path):
+    assert mritk("leaderboard", tmp_path / "nowhere").code == 2
+    (tmp_path / "empty" / "trials").mkdir(parents=True)
+    assert mritk("leaderboard", tmp_path / "empty").code == 5

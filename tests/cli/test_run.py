@@ -1,0 +1,192 @@
+"""``mritk run``: train, store, skip what is done, go on after trouble."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import h5py
+import numpy as np
+import pytest
+
+from mritk.results.folder import ResultsFolder
+from mritk.train.loop import FineTuning
+
+
+def trials_in(folder: Path) -> list[Path]:
+    return sorted((folder / "trials").glob("*.h5"))
+
+
+def test_a_run_ends_with_a_leaderboard_on_stdout_and_the_rest_on_stderr(run_toy, tmp_path):
+    ended = run_toy("--seeds", 2)
+    assert ended.code == 0
+    assert "| tiny@scratch" in ended.out
+    assert "preparing" not in ended.out
+    assert str(tmp_path / "results") in ended.err
+    assert "mritk leaderboard" in ended.err
+    assert len(trials_in(tmp_path / "results")) == 2
+
+
+def test_the_toy_is_learnt(run_toy):
+    """A run that only pretended to train would score at chance, 1/3."""
+    data = json.loads(run_toy("--seeds", 1, "--json").out)
+    row = data["leaderboard"]["tables"][0]["rows"][0]
+    assert row["metrics"]["macro_auroc"]["mean"] > 0.9
+
+
+def test_a_second_run_trains_nothing_and_prints_the_same_table(run_toy, monkeypatch):
+    first = run_toy("--seeds", 1)
+    monkeypatch.setattr(FineTuning, "run_stage", lambda *_: pytest.fail("trained again"))
+    second = run_toy("--seeds", 1)
+    assert second.code == 0
+    assert second.out == first.out
+    assert "1 of 1 trials were done before" in second.err
+
+
+def test_adding_a_seed_trains_only_that_seed(run_toy, tmp_path):
+    run_toy("--seeds", 1)
+    before = {path: path.stat().st_mtime_ns for path in trials_in(tmp_path / "results")}
+    run_toy("--seeds", 2)
+    after = trials_in(tmp_path / "results")
+    assert len(after) == 2
+    assert all(path.stat().st_mtime_ns == time for path, time in before.items())
+
+
+def test_same_seed_same_predictions_bit_for_bit(run_toy, tmp_path):
+    def scores(folder):
+        with h5py.File(trials_in(folder)[0]) as file:
+            parts = [file[f"predictions/{part}/score"][()] for part in ("val", "test")]
+        return np.concatenate(parts)
+
+    run_toy("--seeds", 1, "-a", "affine")
+    first = scores(tmp_path / "results")
+    (tmp_path / "results").rename(tmp_path / "earlier")
+    run_toy("--seeds", 1, "-a", "affine")
+    second = scores(tmp_path / "results")
+    np.testing.assert_array_equal(first, second)
+
+
+def test_other_seeds_give_other_predictions(run_toy, tmp_path):
+    run_toy("--seeds", 2)
+    scores = []
+    for path in trials_in(tmp_path / "results"):
+        with h5py.File(path) as file:
+            scores.append(file["predictions/test/score"][()])
+    assert not np.array_equal(*scores)
+
+
+def test_the_order_of_options_changes_no_trial(mritk, toy, fast_protocol, tmp_path):
+    def ids(*arguments):
+        plan = mritk("run", *arguments, "-n", "--json", "-o", tmp_path / "none")
+        return sorted(row["id"] for row in json.loads(plan.out))
+
+    one = ids(
+        "-p", toy, "-b", "tiny", "-b", "small_cnn", "-d", "bands", "--protocol", fast_protocol
+    )
+    other = ids(
+        "--protocol",
+        fast_protocol,
+        "-d",
+        "bands",
+        "-b",
+        "small_cnn@scratch",
+        "-b",
+        "tiny",
+        "-p",
+        toy,
+    )
+    assert one == other
+
+
+def test_dry_run_shows_what_would_run_is_done_and_failed_before(run_toy, tmp_path, monkeypatch):
+    assert [row["state"] for row in json.loads(run_toy("-n", "--json", "--seeds", 2).out)] == [
+        "would run",
+        "would run",
+    ]
+    assert not (tmp_path / "results").exists()
+
+    real = FineTuning.run_stage
+
+    def fail_for_seed_1(self, stage):
+        if self.setup.seed == 1:
+            raise RuntimeError("planted")
+        real(self, stage)
+
+    monkeypatch.setattr(FineTuning, "run_stage", fail_for_seed_1)
+    run_toy("--seeds", 2)
+    states = [row["state"] for row in json.loads(run_toy("-n", "--json", "--seeds", 3).out)]
+    assert states == ["done", "failed before, would run again", "would run"]
+    assert "2 of 3 trials would run" in run_toy("-n", "--seeds", 3).err
+
+
+def test_a_failed_trial_is_stored_shown_and_tried_again(run_toy, tmp_path, monkeypatch):
+    real = FineTuning.run_stage
+
+    def fail_for_seed_0(self, stage):
+        if self.setup.seed == 0 and stage.name == "all":
+            raise RuntimeError("planted")
+        real(self, stage)
+
+    monkeypatch.setattr(FineTuning, "run_stage", fail_for_seed_0)
+    ended = run_toy("--seeds", 2)
+    assert ended.code == 3, "a run with a failed trial never ends with 0"
+    assert "failed: tiny@scratch on bands seed 0: RuntimeError: planted" in ended.err
+    assert "1 failed" in ended.out, "the other trial is ranked, the failed one counted"
+    failed = [t for t in ResultsFolder(tmp_path / "results").trials() if t.status == "failed"]
+    assert [f.failure.type for f in failed] == ["RuntimeError"]
+    assert failed[0].failure.epoch == 1, "the last complete epoch"
+    assert "planted" in failed[0].failure.traceback
+    assert len(failed[0].history) == 1
+
+    monkeypatch.setattr(FineTuning, "run_stage", real)
+    assert run_toy("--seeds", 2).code == 0
+    assert all(t.status == "finished" for t in ResultsFolder(tmp_path / "results").trials())
+
+
+def test_ctrl_c_keeps_finished_trials_and_exits_130(run_toy, tmp_path, monkeypatch):
+    real = FineTuning.run_stage
+
+    def interrupt_seed_1(self, stage):
+        if self.setup.seed == 1:
+            raise KeyboardInterrupt
+        real(self, stage)
+
+    monkeypatch.setattr(FineTuning, "run_stage", interrupt_seed_1)
+    ended = run_toy("--seeds", 3)
+    assert ended.code == 130
+    assert "1 of 3 trials are stored" in ended.err
+    assert [t.status for t in ResultsFolder(tmp_path / "results").trials()] == ["finished"]
+    with h5py.File(tmp_path / "results" / "results.h5") as view:
+        assert len(view["trials"]) == 1
+
+
+def test_a_benchmark_file_and_options_over_it(mritk, toy, tmp_path, fast_protocol):
+    file = tmp_path / "study.toml"
+    file.write_text(
+        'backbones = ["tiny"]\ndatasets = ["bands"]\nprotocols = ["fast.toml"]\nseeds = [3, 5]\n'
+    )
+    plan = json.loads(mritk("run", file, "-p", toy, "-n", "--json").out)
+    assert [row["seed"] for row in plan] == [3, 5]
+    plan = json.loads(mritk("run", file, "-p", toy, "-n", "--json", "--seeds", 1).out)
+    assert [row["seed"] for row in plan] == [0]
+
+
+def test_folds_of_a_cross_validation_share_no_patient_and_cover_all_samples(
+    run_toy, fast_protocol, tmp_path
+):
+    fast_protocol.write_text(fast_protocol.read_text() + '\n[split]\nscheme = "kfold"\nfolds = 3\n')
+    ended = run_toy("--seeds", 1)
+    assert "3-fold cross-validation" in ended.out
+    trials = list(ResultsFolder(tmp_path / "results").trials())
+    tested = [id_ for trial in trials for id_ in trial.splits["test"]]
+    assert sorted(tested) == sorted(f"image-{i:02d}" for i in range(90))
+    for trial in trials:
+        patients = {p: set(trial.predictions[p].patient) for p in ("val", "test")}
+        assert not patients["val"] & patients["test"]
+    assert len(json.loads(run_toy("--seeds", 1, "--fold", 1, "-n", "--json").out)) == 1
+
+
+def test_a_fold_that_does_not_exist(run_toy):
+    ended = run_toy("--fold", 4)
+    assert ended.code == 2
+    assert "there is no fold 4" in ended.err

@@ -1,0 +1,80 @@
+"""The program starts fast: what needs no torch does not import it."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+
+import pytest
+
+HEAVY = ("torch", "torchvision", "timm", "sklearn", "scipy", "numpy", "h5py", "nilearn", "pydantic")
+
+PROBE = """
+import json, sys
+from mritk.cli.main import main
+code = main(sys.argv[2:])
+heavy = json.loads(sys.argv[1])
+print(json.dumps([code, [name for name in heavy if name in sys.modules]]), file=sys.stderr)
+"""
+
+
+def imported_by(*arguments: object, home) -> tuple[int, list[str]]:
+    done = subprocess.run(
+        [sys.executable, "-c", PROBE, json.dumps(HEAVY), *map(str, arguments)],
+        capture_output=True,
+        text=True,
+        check=True,
+        cwd=home,
+    )
+    code, heavy = json.loads(done.stderr.splitlines()[-1])
+    return code, heavy
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["--help"],
+        ["--version"],
+        ["run", "--help"],
+        ["list", "backbones"],
+        ["list", "datasets", "--json"],
+        ["plugins"],
+        ["completion", "bash"],
+        ["leaderboard", "--help"],
+    ],
+    ids=" ".join,
+)
+def test_help_and_listings_import_nothing_heavy(arguments, tmp_path):
+    assert imported_by(*arguments, home=tmp_path) == (0, [])
+
+
+def test_completion_of_names_imports_nothing_heavy(tmp_path, monkeypatch):
+    monkeypatch.setenv("_MRITK_COMPLETE", "bash_complete")
+    monkeypatch.setenv("COMP_WORDS", "mritk run --backbone efficientnet_l")
+    monkeypatch.setenv("COMP_CWORD", "3")
+    done = subprocess.run(
+        [sys.executable, "-X", "importtime", "-m", "mritk"],
+        capture_output=True,
+        text=True,
+        check=False,
+        cwd=tmp_path,
+    )
+    assert "plain,efficientnet_lite0@imagenet" in done.stdout
+    imported = {line.split("|")[-1].strip() for line in done.stderr.splitlines()}
+    assert not imported & set(HEAVY)
+
+
+def test_a_leaderboard_does_not_import_torch(run_toy, tmp_path):
+    run_toy("--seeds", 1)
+    code, heavy = imported_by("leaderboard", tmp_path / "results", home=tmp_path)
+    assert code == 0
+    assert not {"torch", "torchvision", "timm"} & set(heavy)
+
+
+def test_showing_a_trial_does_not_import_torch(run_toy, tmp_path):
+    run_toy("--seeds", 1)
+    (trial,) = (tmp_path / "results" / "trials").glob("*.h5")
+    code, heavy = imported_by("show", trial, home=tmp_path)
+    assert code == 0
+    assert not {"torch", "torchvision", "timm"} & set(heavy)

@@ -1,0 +1,169 @@
+"""Fixtures that all tests share: a workspace of their own, toy records, a runner."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from mritk import Classification, Samples, Workspace
+from mritk.cli.main import main
+
+# Two stages in well under a second.
+FAST_PROTOCOL = """
+method = "finetune"
+image_size = 32
+augmentation = "none"
+
+[parameters]
+batch_size = 16
+
+[[parameters.stages]]
+name = "head"
+epochs = 1
+train_last = 0.0
+
+[[parameters.stages]]
+name = "all"
+epochs = 2
+learning_rate = 1e-2
+"""
+
+TOY_PLUGIN = '''
+"""A tiny network and an easy dataset: the class is a bright horizontal band."""
+import numpy as np
+from mritk import Architecture, Classification, Dataset, InputContract, Samples, hookimpl
+
+CLASSES = ("top", "middle", "bottom")
+
+
+def build_tiny():
+    from torch import nn
+
+    def block(width_in, width):
+        return [nn.Conv2d(width_in, width, 3, 2, 1), nn.BatchNorm2d(width), nn.ReLU()]
+
+    return nn.Sequential(*block(3, 8), *block(8, 16), nn.AdaptiveAvgPool2d((2, 1)), nn.Flatten())
+
+
+def open_bands(workspace):
+    rng = np.random.default_rng(0)
+    targets = np.arange(90) % 3
+    images = rng.integers(0, 80, (90, 32, 32)).astype(np.uint8)
+    for image, target in zip(images, targets):
+        image[10 * target : 10 * target + 10] += 120
+    return Samples(
+        ids=[f"image-{i:02d}" for i in range(90)],
+        targets=targets,
+        task=Classification(CLASSES),
+        read=lambda i: images[i],
+        patients=[f"patient-{i // 3:02d}" for i in range(90)],
+    )
+
+
+@hookimpl
+def mritk_backbones():
+    half = (0.5, 0.5, 0.5)
+    yield Architecture("tiny", build_tiny, InputContract(32, half, half), summary="two blocks")
+
+
+@hookimpl
+def mritk_datasets():
+    yield Dataset("bands", open_bands, summary="bright bands")
+'''
+
+
+@pytest.fixture(autouse=True)
+def own_home(
+    tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[Path]:
+    """Keep the tests out of the caches of the person who runs them."""
+    home = tmp_path_factory.mktemp("home")
+    monkeypatch.setenv("MRITK_HOME", str(home))
+    for name in ("MRITK_PLUGINS", "MRITK_OFFLINE", "MRITK_STRICT_PLUGINS"):
+        monkeypatch.delenv(name, raising=False)
+    threads = torch.get_num_threads()
+    yield home
+    torch.set_num_threads(threads)
+
+
+@pytest.fixture
+def workspace(tmp_path: Path) -> Workspace:
+    """An empty workspace."""
+    return Workspace(tmp_path / "workspace")
+
+
+@pytest.fixture
+def make_samples() -> Callable[..., Samples]:
+    """Make N samples of noise: class i % classes, patient i // per_patient."""
+
+    def make(
+        count: int = 40, classes: int = 2, per_patient: int | None = 2, side: int = 8, **columns
+    ) -> Samples:
+        images = np.random.default_rng(0).integers(0, 256, (count, side, side), dtype=np.uint8)
+        if per_patient:
+            columns.setdefault("patients", [f"p{i // per_patient}" for i in range(count)])
+        return Samples(
+            ids=[f"s{i:03d}" for i in range(count)],
+            targets=np.arange(count) // (per_patient or 1) % classes,
+            task=Classification(tuple("abcdefgh"[:classes])),
+            read=lambda i: images[i],
+            **columns,
+        )
+
+    return make
+
+
+@pytest.fixture
+def toy(tmp_path: Path) -> Path:
+    """A one-file plugin with the backbone ``tiny`` and the dataset ``bands``."""
+    path = tmp_path / "toy.py"
+    path.write_text(TOY_PLUGIN)
+    return path
+
+
+@pytest.fixture
+def fast_protocol(tmp_path: Path) -> Path:
+    """A protocol file that trains in well under a second."""
+    path = tmp_path / "fast.toml"
+    path.write_text(FAST_PROTOCOL)
+    return path
+
+
+@dataclass(frozen=True)
+class Ended:
+    """How a call of the program ended."""
+
+    code: int
+    out: str
+    err: str
+
+
+@pytest.fixture
+def mritk(capsys: pytest.CaptureFixture[str]) -> Callable[..., Ended]:
+    """Call the program with these arguments."""
+
+    def call(*arguments: object) -> Ended:
+        capsys.readouterr()
+        code = main([str(argument) for argument in arguments])
+        captured = capsys.readouterr()
+        return Ended(code, captured.out, captured.err)
+
+    return call
+
+
+@pytest.fixture
+def run_toy(
+    mritk: Callable[..., Ended], toy: Path, fast_protocol: Path, tmp_path: Path
+) -> Callable[..., Ended]:
+    """Run ``tiny`` on ``bands`` into ``tmp_path/results``; arguments are added."""
+
+    def run(*arguments: object) -> Ended:
+        base = ("run", "-p", toy, "-b", "tiny", "-d", "bands", "--protocol", fast_protocol)
+        return mritk(*base, "-o", tmp_path / "results", "--device", "cpu", *arguments)
+
+    return run

@@ -1,0 +1,91 @@
+"""``small_cnn``: the smallest backbone."""
+
+from __future__ import annotations
+
+import os
+import pickle
+import subprocess
+import sys
+
+import pytest
+import torch
+
+import mritk_small_cnn
+from mritk.backbone import Backbone
+from mritk.records import Architecture, Origin
+from mritk.registry import Registry
+from mritk.train.backbone import load_backbone
+from mritk.workspace import Workspace
+
+
+@pytest.fixture
+def backbone() -> Backbone:
+    registry = Registry()
+    registry.register(mritk_small_cnn, Origin("small_cnn"))
+    return registry.backbone("small_cnn")
+
+
+def test_it_is_listed_without_importing_torch() -> None:
+    code = (
+        "import sys, mritk_small_cnn; assert list(mritk_small_cnn.mritk_backbones()); "
+        "sys.exit('torch' in sys.modules)"
+    )
+    subprocess.run(
+        [sys.executable, "-c", code],
+        check=True,
+        env=os.environ | {"PYTHONPATH": os.pathsep.join(sys.path)},
+    )
+
+
+def test_the_plain_name_starts_from_scratch_at_any_size(backbone: Backbone) -> None:
+    assert backbone.name == "small_cnn@scratch"
+    assert backbone.input.size is None
+    assert backbone.input.channels == 3
+
+
+@pytest.mark.parametrize("size", [32, 96, 225])
+def test_any_size_from_32_pixels_gives_256_features(
+    size: int, backbone: Backbone, tmp_path
+) -> None:
+    network = load_backbone(backbone, Workspace(tmp_path), seed=0, size=size).network
+
+    assert network(torch.zeros(2, 3, size, size)).shape == (2, 256)
+
+
+def test_it_is_as_large_as_its_description_says(backbone: Backbone) -> None:
+    count = sum(parameter.numel() for parameter in backbone.architecture.build().parameters())
+
+    assert f"{count:,} trainable values" in " ".join((mritk_small_cnn.__doc__ or "").split())
+
+
+def test_the_four_blocks_are_its_stages(backbone: Backbone, tmp_path) -> None:
+    loaded = load_backbone(backbone, Workspace(tmp_path), seed=0)
+
+    first_of_each = [stage.tensors[0] for stage in loaded.stages if "0.weight" in stage.tensors[0]]
+    assert len(first_of_each) == 4
+
+
+def test_the_seed_decides_the_start(backbone: Backbone, tmp_path) -> None:
+    first, same, other = (
+        load_backbone(backbone, Workspace(tmp_path), seed=seed).network.state_dict()["0.0.weight"]
+        for seed in (0, 0, 1)
+    )
+
+    assert torch.equal(first, same)
+    assert not torch.equal(first, other)
+
+
+def test_a_gradient_reaches_the_first_layer(backbone: Backbone) -> None:
+    network = backbone.architecture.build()
+
+    network(torch.randn(2, 3, 32, 32)).sum().backward()
+
+    weight = next(network.parameters())
+    assert weight.grad is not None
+    assert weight.grad.abs().sum() > 0
+
+
+def test_the_record_can_be_sent_to_another_process() -> None:
+    (record,) = mritk_small_cnn.mritk_backbones()
+
+    assert isinstance(pickle.loads(pickle.dumps(record)), Architecture)

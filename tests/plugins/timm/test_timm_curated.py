@@ -1,0 +1,126 @@
+"""The curated names: what they promise, compared with timm's own cards and networks."""
+
+from __future__ import annotations
+
+import os
+import pickle
+import subprocess
+import sys
+
+import pytest
+import torch
+
+import mritk_timm
+from mritk import Architecture, Weights
+from mritk.records import Origin
+from mritk.registry import Registry
+from mritk.train.stages import stages_of
+from mritk_timm.curated import CURATED, Curated, Published
+from mritk_timm.family import contract
+from mritk_timm.network import build, skeleton
+from mritk_timm.stages import stages
+
+timm = pytest.importorskip("timm")
+
+ROWS = [pytest.param(row, p, id=f"{row.name}@{p.name}") for row in CURATED for p in row.weights]
+RECORDS = list(mritk_timm.mritk_backbones())
+ARCHITECTURES = [record for record in RECORDS if isinstance(record, Architecture)]
+
+
+@pytest.fixture(scope="module")
+def registry() -> Registry:
+    registry = Registry()
+    registry.register(mritk_timm, Origin("timm"))
+    return registry
+
+
+def test_names_are_listed_without_importing_torch_or_timm() -> None:
+    code = (
+        "import sys, mritk_timm; assert len(list(mritk_timm.mritk_backbones())) > 20; "
+        "sys.exit(sorted({'torch', 'timm', 'huggingface_hub'} & set(sys.modules)) or 0)"
+    )
+    subprocess.run(
+        [sys.executable, "-c", code],
+        check=True,
+        env=os.environ | {"PYTHONPATH": os.pathsep.join(sys.path)},
+    )
+
+
+@pytest.mark.parametrize(("row", "published"), ROWS)
+def test_each_row_states_what_timms_card_says(row: Curated, published: Published) -> None:
+    card = timm.get_pretrained_cfg(f"{row.model}.{published.tag}")
+
+    assert published.input == contract(card)
+    assert published.license == card.license
+    assert row.classifier == card.classifier
+    assert card.hf_hub_id == f"timm/{row.model}.{published.tag}"
+
+
+def test_imagenet_always_means_imagenet_1k_alone() -> None:
+    for weights in RECORDS:
+        if isinstance(weights, Weights) and weights.name.startswith("imagenet"):
+            larger = "21k" in weights.name
+            assert (weights.pretrained_on == ("ImageNet-1k",)) is not larger
+
+
+def test_every_record_can_be_sent_to_another_process() -> None:
+    assert repr(pickle.loads(pickle.dumps(RECORDS))) == repr(RECORDS)
+
+
+@pytest.mark.parametrize("architecture", ARCHITECTURES, ids=lambda a: a.name)
+def test_each_network_turns_any_image_size_into_features(architecture: Architecture) -> None:
+    # On torch's meta device only shapes are computed, which takes no time or memory. 100 px is no
+    # multiple of any patch size.
+    with torch.device("meta"):
+        network = architecture.build().eval()
+        features = network(torch.zeros(2, 3, 100, 100))
+
+    assert features.ndim == 2
+    assert f"{features.shape[1]} features" in architecture.summary
+
+
+@pytest.mark.parametrize("architecture", ARCHITECTURES, ids=lambda a: a.name)
+def test_stages_hold_every_tensor_exactly_once_from_stem_to_output(
+    architecture: Architecture,
+) -> None:
+    with torch.device("meta"):
+        network = architecture.build()
+
+    stages = stages_of(network, architecture)  # raises unless every tensor is there once
+
+    assert len(stages) >= 5
+    names = list(network.state_dict())
+    assert names[0] in stages[0].tensors
+    assert names[-1] in stages[-1].tensors
+
+
+def test_stages_carry_the_names_of_their_modules() -> None:
+    names = {}
+    for model in ("resnet18", "convnext_tiny", "densenet121"):
+        names[model] = [name for name, _ in stages(skeleton(model))]
+
+    assert names["resnet18"] == ["conv1", "layer1", "layer2", "layer3", "layer4"]
+    assert names["convnext_tiny"] == ["stem", *(f"stages.{i}" for i in range(4))]
+    # The closing norm5 belongs to the last dense block, as the transitions do to the others.
+    blocks = [f"features.denseblock{i}" for i in range(1, 5)]
+    assert names["densenet121"] == ["features.conv0", *blocks]
+
+
+@pytest.mark.parametrize(
+    "model",
+    ["test_vit", pytest.param("vit_small_patch14_dinov2", marks=pytest.mark.slow)],
+)
+def test_at_its_own_size_an_any_size_transformer_is_the_fixed_size_one(model: str) -> None:
+    ours = build(model).eval()
+    fixed = timm.create_model(model, num_classes=0, dynamic_img_size=False).eval()
+    fixed.load_state_dict(ours.state_dict())
+    size = timm.get_pretrained_cfg(model).input_size[-1]
+    batch = torch.randn(1, 3, size, size, generator=torch.Generator().manual_seed(0))
+
+    with torch.inference_mode():
+        torch.testing.assert_close(ours(batch), fixed(batch), rtol=0, atol=1e-5)
+
+
+def test_the_plain_name_means_imagenet(registry: Registry) -> None:
+    assert registry.backbone("densenet121").name == "densenet121@imagenet"
+    assert registry.backbone("dinov2_small").name == "dinov2_small@lvd142m"

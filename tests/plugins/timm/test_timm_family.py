@@ -1,0 +1,100 @@
+"""``timm:NAME`` and ``timm:NAME.TAG``: any model that timm knows."""
+
+from __future__ import annotations
+
+import pickle
+
+import pytest
+
+import mritk_timm
+from mritk import InputContract
+from mritk.backbone import Backbone
+from mritk.errors import UnknownName
+from mritk.records import Architecture, Origin, Weights
+from mritk.registry import Registry
+from mritk.train.stages import stages_of
+from mritk_timm.family import members, resolve
+from mritk_timm.network import skeleton
+
+timm = pytest.importorskip("timm")
+
+
+def architecture_of(member: str) -> Architecture:
+    return next(r for r in resolve(member) if isinstance(r, Architecture))
+
+
+def weights_of(member: str) -> dict[str, Weights]:
+    return {r.name: r for r in resolve(member) if isinstance(r, Weights)}
+
+
+def backbone(name: str) -> Backbone:
+    registry = Registry()
+    registry.register(mritk_timm, Origin("timm"))
+    return registry.backbone(name)
+
+
+def test_a_tag_chooses_the_weights_and_not_the_architecture() -> None:
+    found = backbone("timm:convnext_tiny.fb_in22k_ft_in1k_384")
+
+    assert found.name == "timm:convnext_tiny@fb_in22k_ft_in1k_384"
+    assert found.input.size == 384
+    assert found.name == backbone("timm:convnext_tiny@fb_in22k_ft_in1k_384").name
+
+
+def test_without_a_tag_timms_own_default_is_taken() -> None:
+    assert backbone("timm:resnet18").name == "timm:resnet18@a1_in1k"
+    assert backbone("timm:tf_efficientnet_lite0").name == "timm:tf_efficientnet_lite0@in1k"
+
+
+def test_a_model_without_published_weights_starts_from_scratch() -> None:
+    bare = next(m for m in timm.list_models("resnet*") if not timm.list_pretrained(m))
+
+    assert backbone(f"timm:{bare}").name == f"timm:{bare}@scratch"
+
+
+def test_scratch_has_one_input_contract_whatever_the_tag() -> None:
+    plain, tagged = architecture_of("resnet50"), architecture_of("resnet50.a3_in1k")
+
+    assert plain.input == tagged.input == weights_of("resnet50")["a1_in1k"].input
+    assert weights_of("resnet50")["a3_in1k"].input == InputContract(160, interpolation="bicubic")
+
+
+def test_weights_carry_the_cards_licence_and_the_data_their_tag_names() -> None:
+    weights = weights_of("convnext_tiny")
+
+    assert weights["in12k_ft_in1k"].pretrained_on == ("ImageNet-12k", "ImageNet-1k")
+    assert weights["dinov3_lvd1689m"].license == "dinov3-license"
+
+
+@pytest.mark.parametrize("member", ["", "resnet_18", "resnet18.nosuch", "hf-hub:a/b", "../x"])
+def test_unknown_models_and_tags_are_no_members(member: str) -> None:
+    with pytest.raises(LookupError):
+        list(resolve(member))
+
+
+def test_a_misspelt_name_is_answered_with_near_ones() -> None:
+    with pytest.raises(UnknownName, match=r"did you mean .*timm:convnext_tiny\.in12k_ft_in1k"):
+        backbone("timm:convnext_tiny.in12k_ft_in1")
+    assert "convnext_tiny" in members()
+
+
+def test_records_can_be_sent_to_another_process() -> None:
+    records = list(resolve("resnet18"))
+
+    assert repr(pickle.loads(pickle.dumps(records))) == repr(records)
+
+
+def one_model_of_each_file() -> list[str]:
+    by_file: dict[str, str] = {}
+    for name in sorted(timm.list_models(), key=len, reverse=True):
+        by_file[timm.models.model_entrypoint(name).__module__] = name
+    return sorted(by_file.values())
+
+
+@pytest.mark.slow
+def test_stages_hold_every_tensor_once_for_all_of_timms_model_files() -> None:
+    models = one_model_of_each_file()
+    for model in models:
+        stages = stages_of(skeleton(model), architecture_of(model))
+        assert len(stages) > 1, model
+    assert len(models) > 50

@@ -1,0 +1,126 @@
+"""Every hook works, is documented, and has a test here that is named after it."""
+
+from __future__ import annotations
+
+import inspect
+from pathlib import Path
+
+import pytest
+
+from mritk import hookspecs
+from mritk.registry import NOUNS, Registry
+
+DOCS = Path(__file__).parents[1] / "docs" / "plugins.md"
+HOOKS = sorted(name for name in vars(hookspecs) if name.startswith("mritk_"))
+
+MOMENTS = """
+from mritk import hookimpl
+
+LOG = []
+
+@hookimpl
+def mritk_run_start(plan): LOG.append(("run_start", len(plan.todo)))
+
+@hookimpl
+def mritk_trial_start(trial, position, total): LOG.append(("trial_start", position, total))
+
+@hookimpl
+def mritk_epoch_end(trial, epoch): LOG.append(("epoch_end", epoch.epoch))
+
+@hookimpl
+def mritk_trial_finish(trial, outcome):
+    LOG.append(("trial_finish", outcome.error, outcome.path.exists()))
+
+@hookimpl
+def mritk_run_finish(outcomes):
+    LOG.append(("run_finish", len(outcomes)))
+    import builtins
+    builtins.moments_log = LOG
+"""
+
+
+@pytest.fixture
+def moments(run_toy, tmp_path, monkeypatch):
+    """What a plugin on all moments was told in a run of two trials."""
+    import builtins
+
+    monkeypatch.setattr(builtins, "moments_log", None, raising=False)
+    plugin = tmp_path / "moments.py"
+    plugin.write_text(MOMENTS)
+    assert run_toy("-p", plugin, "--seeds", 2).code == 0
+    return builtins.moments_log
+
+
+@pytest.mark.parametrize("hook", HOOKS)
+def test_every_hook_has_a_test(hook):
+    assert f"test_{hook}" in globals()
+
+
+@pytest.mark.parametrize("hook", HOOKS)
+def test_every_hook_is_documented_with_its_signature(hook):
+    arguments = ", ".join(inspect.signature(getattr(hookspecs, hook)).parameters)
+    assert f"{hook}({arguments})" in DOCS.read_text(encoding="utf-8")
+
+
+def test_documents_no_hook_that_does_not_exist():
+    words = DOCS.read_text(encoding="utf-8").replace("`", " ").replace("(", " ").split()
+    named = {word for word in words if word.startswith("mritk_") and word in dir(hookspecs)}
+    assert named == set(HOOKS)
+
+
+def test_every_noun_is_a_hook():
+    assert {f"mritk_{noun}" for noun in NOUNS} <= set(HOOKS)
+
+
+def test_mritk_backbones(toy):
+    assert Registry.load([str(toy)], environ={}).backbone("tiny").name == "tiny@scratch"
+
+
+def test_mritk_datasets(toy):
+    assert Registry.load([str(toy)], environ={}).dataset("bands").name == "bands"
+
+
+def test_mritk_augmentations():
+    assert Registry.load(environ={}).augmentation("flip").name == "flip"
+
+
+def test_mritk_methods():
+    assert Registry.load(environ={}).method("finetune").name == "finetune"
+
+
+def test_mritk_protocols():
+    assert "finetune" in Registry.load(environ={}).protocol("quick").text()
+
+
+def test_mritk_commands(mritk, tmp_path):
+    plugin = tmp_path / "extra.py"
+    plugin.write_text(
+        "import click\nfrom mritk import hookimpl\n\n\n@hookimpl\ndef mritk_commands(cli):\n"
+        "    @cli.command()\n    def hello():\n        'Say hello.'\n        click.echo('hello')\n"
+    )
+    assert mritk("-p", plugin, "hello").out == "hello\n"
+    assert "Say hello." in mritk("-p", plugin, "--help").out
+    assert mritk("hello").code == 2, "gone without the plugin"
+
+
+def test_mritk_run_start(moments):
+    assert moments[0] == ("run_start", 2)
+
+
+def test_mritk_trial_start(moments):
+    assert [m for m in moments if m[0] == "trial_start"] == [
+        ("trial_start", 1, 2),
+        ("trial_start", 2, 2),
+    ]
+
+
+def test_mritk_epoch_end(moments):
+    assert [m[1] for m in moments if m[0] == "epoch_end"] == [1, 2, 3, 1, 2, 3]
+
+
+def test_mritk_trial_finish(moments):
+    assert [m for m in moments if m[0] == "trial_finish"] == [("trial_finish", "", True)] * 2
+
+
+def test_mritk_run_finish(moments):
+    assert moments[-1] == ("run_finish", 2)

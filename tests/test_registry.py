@@ -1,0 +1,287 @@
+"""Plugins: found, loaded one by one, looked up by name, explained when absent."""
+
+from __future__ import annotations
+
+import json
+import sys
+import textwrap
+
+import pytest
+
+from mritk import Alias, Architecture, Augmentation, BackboneFamily, Dataset, Weights, hookimpl
+from mritk.errors import DuplicateName, Unavailable, UnknownName
+from mritk.records import Origin
+from mritk.registry import Registry
+
+GOOD = """
+from mritk import Augmentation, hookimpl
+
+@hookimpl
+def mritk_augmentations():
+    yield Augmentation("{name}", None)
+"""
+
+
+def plugin_of(**hooks):
+    """Return a plugin object with these hooks, each yielding a list of records."""
+    members = {
+        f"mritk_{noun}": hookimpl(lambda self, r=records: r) for noun, records in hooks.items()
+    }
+    return type("Plugin", (), members)()
+
+
+@pytest.fixture
+def registry():
+    """A registry without any plugin."""
+    return Registry()
+
+
+@pytest.fixture
+def install(tmp_path, monkeypatch):
+    """Pretend that a distribution with one plugin module is installed."""
+
+    def install(name, source, version="1.0"):
+        root = tmp_path / "site"
+        info = root / f"{name}-{version}.dist-info"
+        info.mkdir(parents=True)
+        (root / f"{name}.py").write_text(textwrap.dedent(source))
+        (info / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {name}\nVersion: {version}\n")
+        (info / "entry_points.txt").write_text(f"[mritk]\n{name} = {name}\n")
+        if str(root) not in sys.path:
+            monkeypatch.syspath_prepend(root)
+        monkeypatch.delitem(sys.modules, name, raising=False)
+
+    return install
+
+
+def state_of(registry, plugin):
+    return next(p for p in registry.plugins if p.origin.plugin == plugin)
+
+
+# -- where plugins come from -----------------------------------------------------------------------
+
+
+def test_installed_plugins_are_found_by_entry_point_and_stamped(install):
+    install("acme", GOOD.format(name="acme_blur"), version="2.3")
+    record = Registry.load(environ={}).augmentation("acme_blur")
+    assert record.origin == Origin("acme", "acme", "2.3")
+    assert str(record.origin) == "acme 2.3 (acme)"
+
+
+def test_every_plugin_of_mritk_comes_through_the_same_door():
+    origins = {p.origin.plugin: p for p in Registry.load(environ={}).plugins}
+    for name in ("augment", "finetune", "folders", "phantom", "small_cnn", "timm", "radimagenet"):
+        assert origins[name].origin.distribution == "mritk-bench"
+        assert origins[name].error == ""
+
+
+def test_a_file_is_a_plugin_and_its_digest_its_version(tmp_path):
+    file = tmp_path / "mine.py"
+    file.write_text(GOOD.format(name="mine"))
+    first = Registry.load([str(file)], environ={}).augmentation("mine").origin
+    file.write_text(GOOD.format(name="mine") + "# changed\n")
+    second = Registry.load([str(file)], environ={}).augmentation("mine").origin
+    assert first.distribution == "mine.py"
+    assert first.version.startswith("sha256:")
+    assert first.version != second.version
+
+
+def test_a_module_is_a_plugin(tmp_path, monkeypatch):
+    (tmp_path / "some_module.py").write_text(GOOD.format(name="from_module"))
+    monkeypatch.syspath_prepend(tmp_path)
+    assert Registry.load(["some_module"], environ={}).augmentation("from_module")
+
+
+def test_the_environment_names_plugins_too(tmp_path, monkeypatch):
+    (tmp_path / "env_module.py").write_text(GOOD.format(name="from_env"))
+    monkeypatch.syspath_prepend(tmp_path)
+    environ = {"MRITK_PLUGINS": "env_module, no:timm"}
+    registry = Registry.load(environ=environ)
+    assert registry.augmentation("from_env")
+    assert "timm" not in {p.origin.plugin for p in registry.plugins}
+
+
+def test_no_name_leaves_a_plugin_out_by_entry_point_or_module():
+    for option in ("no:augment", "no:mritk_augment"):
+        registry = Registry.load([option], environ={})
+        assert "augment" not in {p.origin.plugin for p in registry.plugins}
+        with pytest.raises(UnknownName):
+            registry.augmentation("flip")
+
+
+def test_autoload_can_be_switched_off_and_plugins_named_one_by_one():
+    environ = {"MRITK_DISABLE_PLUGIN_AUTOLOAD": "1"}
+    assert Registry.load(environ=environ).plugins == []
+    by_name = Registry.load(["augment"], environ=environ)
+    by_module = Registry.load(["mritk_augment"], environ=environ)
+    for registry in (by_name, by_module):
+        assert [str(p.origin) for p in registry.plugins] == [
+            str(registry.augmentation("flip").origin)
+        ]
+
+
+def test_a_registry_leaves_no_trace_in_the_next_one(tmp_path):
+    file = tmp_path / "mine.py"
+    file.write_text(GOOD.format(name="mine"))
+    assert Registry.load([str(file)], environ={}).augmentation("mine")
+    with pytest.raises(UnknownName):
+        Registry.load(environ={}).augmentation("mine")
+
+
+# -- plugins that fail -----------------------------------------------------------------------------
+
+BROKEN = {
+    "raises at import": ("1 / 0", "ZeroDivisionError: division by zero"),
+    "misses a package": ("import not_there", "ModuleNotFoundError: No module named 'not_there'"),
+    "has a syntax error": ("def (", "SyntaxError"),
+    "raises in its hook": (
+        "from mritk import hookimpl\n@hookimpl\ndef mritk_datasets():\n    raise OSError('gone')",
+        "OSError: gone",
+    ),
+    "yields something else": (
+        "from mritk import hookimpl\n@hookimpl\ndef mritk_datasets():\n    yield 'phantom'",
+        "TypeError: mritk_datasets yields Dataset or DatasetFamily, not 'phantom'",
+    ),
+    "knows a hook that we do not": (
+        "from mritk import hookimpl\n@hookimpl\ndef mritk_datsets():\n    yield 1",
+        "unknown hook 'mritk_datsets'",
+    ),
+    "wants an argument that we do not give": (
+        "from mritk import hookimpl\n@hookimpl\ndef mritk_epoch_end(epoch, colour):\n    pass",
+        "colour",
+    ),
+    "implements nothing": ("x = 1", "implements no hook of mritk"),
+}
+
+
+@pytest.mark.parametrize(("source", "reason"), BROKEN.values(), ids=BROKEN)
+def test_a_plugin_that_fails_is_remembered_and_stops_no_other(install, source, reason):
+    install("acme", source, version="0.9")
+    install("zeta", GOOD.format(name="zeta_blur"))
+    registry = Registry.load(environ={})
+    assert reason in state_of(registry, "acme").error
+    assert [str(p.origin) for p in registry.failures] == ["acme 0.9 (acme)"]
+    assert registry.augmentation("zeta_blur")
+    assert registry.augmentation("flip")
+
+
+def test_a_plugin_that_fails_halfway_leaves_nothing_behind(install):
+    source = GOOD.format(name="acme_blur") + "@hookimpl\ndef mritk_methods():\n    raise OSError\n"
+    install("acme", source)
+    registry = Registry.load(environ={})
+    with pytest.raises(UnknownName):
+        registry.augmentation("acme_blur")
+    assert not [
+        i for i in registry.implementations("mritk_augmentations") if i.plugin_name == "acme"
+    ]
+
+
+def test_strict_mode_turns_a_failing_plugin_into_an_error(install):
+    install("acme", "1 / 0")
+    with pytest.raises(Unavailable, match=r"acme 1\.0 \(acme\) failed to load: ZeroDivisionError"):
+        Registry.load(environ={"MRITK_STRICT_PLUGINS": "1"})
+
+
+def test_a_plugin_that_was_asked_for_never_fails_silently(tmp_path):
+    file = tmp_path / "mine.py"
+    file.write_text("1 / 0")
+    with pytest.raises(Unavailable, match="ZeroDivisionError"):
+        Registry.load([str(file)], environ={})
+    with pytest.raises(Unavailable, match="No module named 'no_such_plugin'"):
+        Registry.load(["no_such_plugin"], environ={})
+    with pytest.raises(Unavailable, match="no plugin file"):
+        Registry.load(["./no_such_plugin.py"], environ={})
+
+
+# -- looking up ------------------------------------------------------------------------------------
+
+
+def test_two_plugins_with_one_name_are_an_error_that_lists_both(registry):
+    for name in ("one", "two"):
+        registry.register(
+            plugin_of(augmentations=[Augmentation("blur", None)]),
+            Origin(name, f"pkg-{name}", "1.0"),
+        )
+    with pytest.raises(DuplicateName) as raised:
+        registry.augmentation("blur")
+    assert "pkg-one 1.0 (one) and pkg-two 1.0 (two)" in str(raised.value)
+    assert "-p no:one" in str(raised.value)
+
+
+def test_a_backbone_is_an_architecture_with_weights_from_any_plugin(registry):
+    registry.register(
+        plugin_of(backbones=[Architecture("net", lambda: None, default_weights="imagenet")]),
+        Origin("nets", "nets", "1.0"),
+    )
+    weights = [Weights("net", "imagenet", locate=None), Weights("net", "radiology", locate=None)]
+    registry.register(plugin_of(backbones=weights), Origin("weights", "weights", "2.0"))
+    assert registry.backbone("net").name == "net@imagenet"
+    assert registry.backbone("net@radiology").weights.origin.distribution == "weights"
+    assert registry.backbone("net@scratch").weights is None
+    assert registry.backbone_names() == ["net@imagenet", "net@radiology", "net@scratch"]
+    with pytest.raises(UnknownName, match=r"there is net@imagenet or net@radiology or net@scratch"):
+        registry.backbone("net@imagnet")
+
+
+def test_an_alias_names_a_backbone(registry):
+    records = [Architecture("net", lambda: None), Alias("network", "net@scratch")]
+    registry.register(plugin_of(backbones=records), Origin("nets"))
+    assert registry.backbone("network").name == "net@scratch"
+
+
+def test_a_family_makes_records_on_demand(registry):
+    def resolve(member):
+        if member != "known":
+            raise LookupError(member)
+        return [
+            Architecture("zoo:known", lambda: None, default_weights="v1"),
+            Weights("zoo:known", "v1", locate=None),
+        ]
+
+    family = BackboneFamily("zoo", resolve, members=lambda: ["known"])
+    registry.register(plugin_of(backbones=[family]), Origin("zoo", "zoo", "1"))
+    assert registry.backbone("zoo:known").name == "zoo:known@v1"
+    assert registry.backbone("zoo:known").architecture.origin.distribution == "zoo"
+    with pytest.raises(UnknownName, match="did you mean zoo:known"):
+        registry.backbone("zoo:knwon")
+
+
+def test_weights_from_a_file_are_identified_by_content_not_by_path(registry, tmp_path):
+    registry.register(plugin_of(backbones=[Architecture("net", lambda: None)]), Origin("nets"))
+    one, other = tmp_path / "a.pt", tmp_path / "b.pt"
+    one.write_bytes(b"same")
+    other.write_bytes(b"same")
+    first, second = (registry.backbone(f"net@file:{path}") for path in (one, other))
+    assert first.name == "net@file:a.pt"
+    assert first.identity == second.identity
+    other.write_bytes(b"different")
+    assert registry.backbone(f"net@file:{other}").identity != first.identity
+    with pytest.raises(Unavailable, match="no weight file"):
+        registry.backbone("net@file:/nowhere.pt")
+
+
+def test_lists_are_sorted_and_know_their_provider(registry):
+    registry.register(
+        plugin_of(datasets=[Dataset("b", open=None), Dataset("a", open=None)]), Origin("data")
+    )
+    assert [d.name for d in registry.records(Dataset)] == ["a", "b"]
+
+
+# -- as a user sees it -----------------------------------------------------------------------------
+
+
+def test_mritk_plugins_lists_state_and_reason(mritk, install):
+    install("acme", "1 / 0", version="0.9")
+    rows = {row["plugin"]: row for row in json.loads(mritk("plugins", "--json").out)}
+    assert rows["acme"]["error"] == "ZeroDivisionError: division by zero"
+    assert rows["acme"]["version"] == "0.9"
+    assert rows["augment"]["error"] == ""
+    assert rows["augment"]["hooks"] == ["augmentations"]
+    ended = mritk("plugins")
+    assert "failed: ZeroDivisionError" in ended.out
+    assert ended.err.count("warning: plugin acme 0.9 (acme) failed to load") == 1
+
+
+def test_p_works_before_and_behind_the_command(mritk, toy):
+    for arguments in (("-p", toy, "list", "datasets"), ("list", "datasets", "-p", toy)):
+        assert "bands" in mritk(*arguments).out

@@ -1,0 +1,174 @@
+"""The walls are in the right place: new kinds of data and method need no change of the core."""
+
+from __future__ import annotations
+
+import json
+
+from mritk.results.folder import ResultsFolder
+
+VOLUMES = '''
+"""Small volumes whose target is a number, and a tiny 3-D network."""
+import numpy as np
+from mritk import Architecture, Dataset, InputContract, Regression, Samples, hookimpl
+
+
+def open_balls(workspace):
+    rng = np.random.default_rng(0)
+    radius = rng.uniform(2.0, 7.0, 120)
+    grid = np.stack(np.meshgrid(*[np.arange(16) - 7.5] * 3, indexing="ij"))
+    distance = np.sqrt((grid**2).sum(0))
+
+    def read(i):
+        noise = np.random.default_rng(i).normal(0, 0.05, distance.shape)
+        return np.clip((distance < radius[i]) * 0.8 + noise, 0, 1).astype(np.float32)
+
+    ids = [f"ball-{i}" for i in range(len(radius))]
+    return Samples(ids, radius, Regression("voxels"), read, spatial_dims=3)
+
+
+def build_tiny3d():
+    from torch import nn
+
+    return nn.Sequential(
+        nn.Conv3d(1, 8, 3, padding=1), nn.BatchNorm3d(8), nn.ReLU(),
+        nn.MaxPool3d(2), nn.Conv3d(8, 16, 3, padding=1), nn.BatchNorm3d(16), nn.ReLU(),
+        nn.AdaptiveAvgPool3d(1), nn.Flatten(),
+    )
+
+
+@hookimpl
+def mritk_datasets():
+    yield Dataset("balls", open_balls)
+
+
+@hookimpl
+def mritk_backbones():
+    yield Architecture(
+        "tiny3d", build_tiny3d, InputContract(16, (0.5,), (0.25,)), spatial_dims=3
+    )
+'''
+
+GRAPHS = '''
+"""Graphs of varying size, and a method that owns its loop and uses no gradient."""
+from dataclasses import dataclass
+
+import numpy as np
+from mritk import Classification, Dataset, Epoch, Method, ProtocolFile, Samples, hookimpl
+
+
+def open_graphs(workspace):
+    def read(i):
+        rng = np.random.default_rng(i)
+        size = int(rng.integers(5, 15))
+        density = 0.3 if i % 2 == 0 else 0.6
+        return np.triu(rng.random((size, size)) < density, 1)
+
+    return Samples(
+        ids=[f"graph-{i}" for i in range(80)],
+        targets=np.arange(80) % 2,
+        task=Classification(("sparse", "dense")),
+        read=read,
+        spatial_dims=None,
+        patients=[f"subject-{i // 4}" for i in range(80)],
+    )
+
+
+@dataclass(frozen=True)
+class Search:
+    """Parameters of the method."""
+
+    generations: int = 20
+
+
+class Threshold:
+    """Scores a graph by its density against a threshold."""
+
+    notes = {}
+
+    def __init__(self, value):
+        self.value = value
+
+    def predict(self, subset):
+        density = []
+        for i in range(len(subset)):
+            graph = subset.read(i)
+            density.append(graph.sum() / (len(graph) * (len(graph) - 1) / 2))
+        margin = 10 * (np.array(density) - self.value)
+        return np.stack([-margin, margin], axis=1).astype(np.float32)
+
+
+def evolve(setup):
+    rng = np.random.default_rng(setup.seed)
+    best, best_score = None, -1.0
+    for generation in range(1, setup.parameters.generations + 1):
+        candidate = Threshold(rng.uniform())
+        right = candidate.predict(setup.train).argmax(1) == setup.train.targets
+        if right.mean() > best_score:
+            best, best_score = candidate, right.mean()
+        loss = float(1 - best_score)
+        epochs = setup.parameters.generations
+        setup.on_epoch(Epoch(generation, epochs, "search", 0.0, loss, loss, loss, 0.0))
+    return best
+
+
+@hookimpl
+def mritk_datasets():
+    yield Dataset("graphs", open_graphs)
+
+
+@hookimpl
+def mritk_methods():
+    yield Method("evolve", fit=evolve, parameters=Search, uses_backbone=False)
+
+
+@hookimpl
+def mritk_protocols():
+    yield ProtocolFile("evolve", text=lambda: 'method = "evolve"')
+'''
+
+
+def test_volumes_with_a_number_as_target_run_through_the_stock_method(mritk, tmp_path):
+    plugin = tmp_path / "volumes.py"
+    plugin.write_text(VOLUMES)
+    arguments = ("run", "-p", plugin, "-d", "balls", "-b", "tiny3d", "-a", "none", "--seeds", 1)
+    ended = mritk(*arguments, "--json", "-o", tmp_path / "results")
+    assert ended.code == 0, ended.err
+    table = json.loads(ended.out)["leaderboard"]["tables"][0]
+    assert (table["task"], table["sorted_by"]) == ("regression", "mae")
+    mae = table["rows"][0]["metrics"]["mae"]["mean"]
+    assert mae < 1.0, "guessing the mean radius gives about 1.25 voxels"
+    assert "MAE ↓" in mritk("leaderboard", tmp_path / "results").out
+
+
+def test_a_2d_augmentation_on_volumes_is_refused(mritk, tmp_path):
+    plugin = tmp_path / "volumes.py"
+    plugin.write_text(VOLUMES)
+    ended = mritk("run", "-p", plugin, "-d", "balls", "-b", "tiny3d", "-a", "affine", "-n")
+    assert ended.code == 2
+    assert "augmentation affine does not transform volumes" in ended.err
+
+
+def test_a_2d_backbone_on_volumes_is_refused(mritk, tmp_path):
+    plugin = tmp_path / "volumes.py"
+    plugin.write_text(VOLUMES)
+    ended = mritk("run", "-p", plugin, "-d", "balls", "-b", "small_cnn", "-a", "none", "-n")
+    assert ended.code == 2
+    assert "small_cnn@scratch takes images, but balls holds volumes" in ended.err
+
+
+def test_graphs_and_a_method_without_gradients(mritk, tmp_path):
+    plugin = tmp_path / "graphs.py"
+    plugin.write_text(GRAPHS)
+    ended = mritk(
+        *("run", "-p", plugin, "-d", "graphs", "--protocol", "evolve", "--seeds", 2),
+        *("--json", "-o", tmp_path / "results"),
+    )
+    assert ended.code == 0, ended.err
+    table = json.loads(ended.out)["leaderboard"]["tables"][0]
+    (row,) = table["rows"]
+    assert row["backbone"] == "none", "the method brings its own model"
+    assert row["trials"] == 2
+    assert row["metrics"]["accuracy"]["mean"] > 0.7
+    assert table["patients"] == 4
+    trial = next(ResultsFolder(tmp_path / "results").trials())
+    assert len(trial.history) == 20
