@@ -66,11 +66,13 @@ def weights_from_file(architecture: Architecture, path: Path) -> Weights:
             f"no weight file {path} for {architecture.name}; give the path of a .safetensors or "
             f".pt state dict after 'file:'"
         )
+    digest = hashlib.sha256(path.read_bytes()).hexdigest()
     return Weights(
         architecture.name,
-        f"{FILE_PREFIX}{path.name}",
+        # Two files of one name must not share a row of a table.
+        f"{FILE_PREFIX}{path.name}#{digest[:8]}",
         locate=lambda workspace: path,
-        sha256=hashlib.sha256(path.read_bytes()).hexdigest(),
+        sha256=digest,
         summary=f"state dict in {path.name}",
         origin=architecture.origin,
     )

@@ -59,7 +59,7 @@ class Protocol:
 
     def canonical_json(self) -> str:
         """Return :meth:`canonical` as JSON with sorted keys."""
-        return json.dumps(self.canonical(), sort_keys=True, separators=(",", ":"))
+        return json.dumps(_canonical(self.canonical()), sort_keys=True, separators=(",", ":"))
 
     @property
     def fingerprint(self) -> str:
@@ -118,15 +118,25 @@ def differences(one: Mapping[str, Any], other: Mapping[str, Any]) -> Iterator[st
     """Yield ``key: value | other value`` for each field in which two canonical protocols differ."""
     left, right = dict(_flat(one)), dict(_flat(other))
     for key in sorted(left.keys() | right.keys()):
-        if left.get(key) != right.get(key):
-            yield f"{key}: {left.get(key, 'absent')} | {right.get(key, 'absent')}"
+        one_value, other_value = left.get(key, "absent"), right.get(key, "absent")
+        if one_value != other_value:
+            yield f"{key}: {one_value} | {other_value}"
+
+
+def _canonical(value: Any) -> Any:
+    """Return plain data in which equal numbers look equal: 1.0 is written as 1."""
+    if isinstance(value, Mapping):
+        return {key: _canonical(inner) for key, inner in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_canonical(inner) for inner in value]
+    return int(value) if isinstance(value, float) and value.is_integer() else value
 
 
 def _flat(value: Any, at: str = "") -> Iterator[tuple[str, Any]]:
-    if isinstance(value, Mapping):
+    if isinstance(value, Mapping) and value:
         for key, inner in value.items():
             yield from _flat(inner, f"{at}.{key}" if at else str(key))
-    elif isinstance(value, (list, tuple)):
+    elif isinstance(value, (list, tuple)) and value:
         for position, inner in enumerate(value):
             yield from _flat(inner, f"{at}[{position}]")
     else:

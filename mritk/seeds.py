@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import json
 
 
 def derive(*parts: str | int) -> int:
@@ -11,5 +12,5 @@ def derive(*parts: str | int) -> int:
     Seeds of different parts are independent, so adding a new consumer of randomness never
     changes the draws of the others.
     """
-    digest = hashlib.sha256("/".join(map(str, parts)).encode()).digest()
+    digest = hashlib.sha256(json.dumps(parts).encode()).digest()
     return int.from_bytes(digest[:8], "big") >> 1

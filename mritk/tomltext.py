@@ -8,10 +8,10 @@ from __future__ import annotations
 import dataclasses
 import difflib
 import json
-import re
+import math
 import sys
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any, TypeVar, get_args, get_type_hints
+from typing import Any, TypeVar, get_args, get_origin, get_type_hints
 
 from mritk.errors import ProtocolError
 
@@ -51,50 +51,49 @@ class TomlText:
         from pydantic import TypeAdapter, ValidationError
 
         for path, known in unknown_keys(kind, data):
-            raise self.error(
-                at + path, f"unknown key {path[-1]!r}{near_miss(str(path[-1]), known)}"
-            )
+            key = str(path[-1])
+            raise self.error(at + path, f"unknown key {key!r}{near_miss(key, known)}")
+        for path, value in odd_values(data):
+            raise self.error(at + path, f"{value} is not a value that can be used here")
         try:
             # Through JSON, where a list may become a tuple and an integer a float, and no more.
             return TypeAdapter(kind).validate_json(json.dumps(data), strict=True)
         except ValidationError as error:
             first = error.errors()[0]
-            given = "" if first["type"] == "missing" else f" (it is {first['input']!r})"
+            missing = first["type"] == "missing"
             message = first["msg"].removeprefix("Value error, ")
             message = message[0].lower() + message[1:]
-            raise self.error(at + tuple(first["loc"]), f"{message}{given}") from error
+            given = "" if missing else f" (it is {first['input']!r})"
+            path = tuple(first["loc"]) if missing else _within(data, first["loc"])
+            raise self.error(at + path, f"{message}{given}") from error
 
     def error(self, path: Path, message: str) -> ProtocolError:
         """Return an error about the key at ``path``, with its line."""
         key = ".".join(str(part) for part in path if isinstance(part, str))
-        line = self.line_of([part for part in path if isinstance(part, str)], path)
+        line = self.line_of(path)
         place = f"{self.name}, line {line}" if line else self.name
         return ProtocolError(f"{place}: {f'{key}: ' if key else ''}{message}")
 
-    def line_of(self, keys: Sequence[str], path: Path = ()) -> int:
-        """Return the line, from 1, on which the key path is set; 0 if it is not found."""
-        wanted = next((part for part in path if isinstance(part, int)), 0)
-        table: list[str] = []
-        seen: dict[str, int] = {}
-        best = 0
-        for number, line in enumerate(self.text.splitlines(), 1):
-            if header := re.match(r"\s*\[+\s*([^\]]+?)\s*\]+", line):
-                table = _parts(header[1])
-                name = ".".join(table)
-                seen[name] = seen.get(name, -1) + 1
-                if table == list(keys) and seen[name] == wanted:
-                    return number
-                if table == list(keys[:-1]) and seen[name] == wanted:
-                    best = number  # a missing key is reported at its table
-            elif setting := re.match(r"\s*([A-Za-z0-9_\-.\"']+)\s*=", line):
-                inside = seen.get(".".join(table), 0)
-                full = table + _parts(setting[1])
-                is_array = line.split("=", 1)[1].lstrip().startswith("[")
-                if full == list(keys) and (inside == wanted or not path or not _repeats(path)):
-                    return number
-                if full == list(keys[: len(full)]) and (is_array or "{" in line):
-                    best = number  # the key stands inside an inline table or array
-        return best
+    def line_of(self, path: Path) -> int:
+        """Return the line, from 1, on which the value at ``path`` begins.
+
+        A key that is not there has the line of its table; 0 stands for the whole text.
+
+        The text is parsed up to each line's end: the first part in which the key appears ends
+        with it. So no spelling that TOML allows can be misread.
+        """
+        for wanted in (path[:length] for length in range(len(path), 0, -1)):
+            begin = 1
+            lines = self.text.splitlines(keepends=True)
+            for number in range(1, len(lines) + 1):
+                try:
+                    data = tomllib.loads("".join(lines[:number]))
+                except tomllib.TOMLDecodeError:
+                    continue  # in the middle of a value of several lines
+                if _within(data, wanted) == wanted:
+                    return begin
+                begin = number + 1
+        return 0
 
 
 def unknown_keys(kind: Any, data: Any, at: Path = ()) -> Iterator[tuple[Path, list[str]]]:
@@ -107,10 +106,30 @@ def unknown_keys(kind: Any, data: Any, at: Path = ()) -> Iterator[tuple[Path, li
                 yield (*at, key), known
             else:
                 yield from unknown_keys(hints[key], value, (*at, key))
-    elif isinstance(data, list):
-        inner = next(iter(get_args(kind)), None)
+    elif get_origin(kind) in (list, tuple, Sequence) and isinstance(data, list):
         for position, value in enumerate(data):
-            yield from unknown_keys(inner, value, (*at, position))
+            yield from unknown_keys(get_args(kind)[0], value, (*at, position))
+    elif get_origin(kind) in (dict, Mapping) and isinstance(data, Mapping):
+        for key, value in data.items():
+            yield from unknown_keys(get_args(kind)[1], value, (*at, key))
+    elif get_args(kind):  # one of several types: a key is unknown if each of them lacks it
+        found = [list(unknown_keys(one, data, at)) for one in get_args(kind) if _takes(one, data)]
+        if found and all(found):
+            yield from found[0]
+
+
+def odd_values(data: Any, at: Path = ()) -> Iterator[tuple[Path, Any]]:
+    """Yield path and value of what TOML has and no parameter takes: dates, nan and infinity."""
+    if isinstance(data, Mapping):
+        for key, value in data.items():
+            yield from odd_values(value, (*at, key))
+    elif isinstance(data, list):
+        for position, value in enumerate(data):
+            yield from odd_values(value, (*at, position))
+    elif not isinstance(data, (str, bool, int, float)) or (
+        isinstance(data, float) and not math.isfinite(data)
+    ):
+        yield at, data
 
 
 def near_miss(name: str, known: Sequence[str]) -> str:
@@ -119,9 +138,23 @@ def near_miss(name: str, known: Sequence[str]) -> str:
     return f"; did you mean {near[0]!r}?" if near else f"; known are {', '.join(known)}"
 
 
-def _parts(dotted: str) -> list[str]:
-    return [part.strip().strip("\"'") for part in dotted.split(".")]
+def _takes(kind: Any, data: Any) -> bool:
+    """Return whether a value of several types' union is looked at as ``kind``."""
+    if isinstance(data, Mapping):
+        return dataclasses.is_dataclass(kind) or get_origin(kind) in (dict, Mapping)
+    return isinstance(data, list) and get_origin(kind) in (list, tuple, Sequence)
 
 
-def _repeats(path: Path) -> bool:
-    return any(isinstance(part, int) for part in path)
+def _within(data: Any, path: Sequence[str | int]) -> Path:
+    """Return the longest beginning of ``path`` that leads to a value in ``data``."""
+    found: list[str | int] = []
+    for part in path:
+        if isinstance(data, Mapping):
+            inside = part in data
+        else:
+            inside = isinstance(data, list) and isinstance(part, int) and part < len(data)
+        if not inside:
+            break
+        data = data[part]
+        found.append(part)
+    return tuple(found)

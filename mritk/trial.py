@@ -138,6 +138,10 @@ def run_trial(
         The record to be stored, and the exception of a failed trial.
     """
     history: list[Epoch] = []
+    if device.startswith("cuda"):
+        import torch
+
+        torch.cuda.reset_peak_memory_stats(device)
     clock = _Clock()
     record = _start_record(trial, provenance)
 

@@ -252,7 +252,7 @@ def test_weights_from_a_file_are_identified_by_content_not_by_path(registry, tmp
     one.write_bytes(b"same")
     other.write_bytes(b"same")
     first, second = (registry.backbone(f"net@file:{path}") for path in (one, other))
-    assert first.name == "net@file:a.pt"
+    assert first.name.startswith("net@file:a.pt#"), "the digest tells files of one name apart"
     assert first.identity == second.identity
     other.write_bytes(b"different")
     assert registry.backbone(f"net@file:{other}").identity != first.identity

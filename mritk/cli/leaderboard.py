@@ -57,4 +57,6 @@ def leaderboard(
         click.echo(f"mritk: there are no trials in {results}", err=True)
         return ExitCode.NOTHING_TO_DO
     click.echo(format_leaderboard(board, "json" if as_json else style))
+    for message in board.damaged:
+        click.echo(f"mritk: not read: {message}", err=True)
     return ExitCode.OK

@@ -14,12 +14,13 @@ import os
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from uuid import uuid4
 
 import numpy as np
 from PIL import Image
 
 from mritk.data.samples import Samples
-from mritk.errors import DataError
+from mritk.errors import DataError, StoreError, UsageError
 from mritk.workspace import Workspace
 
 # Raise this when the pixels that come out of this module change.
@@ -66,6 +67,10 @@ def decoded(
         UnreadableSamples: Some samples cannot be decoded.
         DataError: The samples have no spatial dimensions, or several shapes and no ``size``.
     """
+    if interpolation not in RESAMPLING:
+        raise UsageError(f"unknown interpolation {interpolation!r}; it is bilinear or bicubic")
+    if not len(samples):
+        raise DataError("there are no samples to decode")
     if samples.spatial_dims not in (2, 3):
         raise DataError("these samples do not lie on a grid; only a method of their own reads them")
     path = workspace.folder("decoded") / f"{_key(samples, size, interpolation)}.npy"
@@ -80,7 +85,7 @@ def _key(samples: Samples, size: int | None, interpolation: str) -> str:
 
 
 def _write(samples: Samples, size: int | None, interpolation: str, path: Path) -> None:
-    temporary = path.with_suffix(f".{os.getpid()}.tmp")
+    temporary = path.with_suffix(f".{uuid4().hex}.tmp")
     try:
         try:
             _fill(samples, size, interpolation, temporary, colour=False)
@@ -97,6 +102,8 @@ def _fill(
     def prepare(row: int) -> np.ndarray | Exception:
         try:
             return _prepare(samples.read(row), samples.spatial_dims, size, interpolation)
+        except MemoryError:
+            raise
         except Exception as error:
             return error
 
@@ -113,7 +120,12 @@ def _fill(
             item = np.repeat(item[..., None], 3, axis=-1)
         if array is None:
             shape = (len(samples), *item.shape)
-            array = np.lib.format.open_memmap(path, mode="w+", dtype=item.dtype, shape=shape)
+            array = _allocate(path, item.dtype, shape)
+        if item.dtype != array.dtype:
+            raise DataError(
+                f"sample {samples.ids[row]} is {item.dtype}, the first {array.dtype}; a dataset "
+                f"gives either uint8 or floats in [0, 1]"
+            )
         if item.shape != array.shape[1:]:
             raise DataError(
                 f"sample {samples.ids[row]} has shape {item.shape}, the first {array.shape[1:]}; "
@@ -124,6 +136,23 @@ def _fill(
         raise UnreadableSamples(samples.ids, list(bad), list(bad.values()))
     if array is not None:
         array.flush()
+
+
+def _allocate(path: Path, dtype: np.dtype, shape: tuple[int, ...]) -> np.memmap:
+    """Return an empty array on disk whose space is really there.
+
+    Writing to a memory map on a full disk would kill the process without a word.
+    """
+    array = np.lib.format.open_memmap(path, mode="w+", dtype=dtype, shape=shape)
+    try:
+        with path.open("r+b") as stream:
+            os.posix_fallocate(stream.fileno(), 0, path.stat().st_size)
+    except OSError as error:
+        raise StoreError(
+            f"no room for {path.stat().st_size / 1e9:.1f} GB of decoded data in {path.parent}: "
+            f"{error.strerror}; free space, or set MRITK_HOME to another disk"
+        ) from error
+    return array
 
 
 def _in_threads(
@@ -140,9 +169,13 @@ def _prepare(
     array: np.ndarray, spatial_dims: int | None, size: int | None, interpolation: str
 ) -> np.ndarray:
     if array.dtype != np.uint8:
+        if not np.issubdtype(array.dtype, np.floating):
+            raise DataError(f"holds {array.dtype}; give uint8, or floats in [0, 1]")
         array = np.asarray(array, dtype=np.float32)
         if not np.isfinite(array).all():
             raise DataError("holds NaN or infinite values")
+        if array.size and (array.min() < 0 or array.max() > 1):
+            raise DataError(f"holds values from {array.min():g} to {array.max():g}, not 0 to 1")
     if spatial_dims == 2:
         return _resized_image(_without_equal_channels(array), size, interpolation)
     if array.ndim != 3:
@@ -168,7 +201,8 @@ def _resized_image(image: np.ndarray, size: int | None, interpolation: str) -> n
         return np.asarray(Image.fromarray(image).resize((size, size), resample))
     channels = image[..., None] if image.ndim == 2 else image
     planes = [
-        np.asarray(Image.fromarray(channels[..., c]).resize((size, size), resample))
+        # Bicubic interpolation overshoots at edges.
+        np.clip(Image.fromarray(channels[..., c]).resize((size, size), resample), 0, 1)
         for c in range(channels.shape[-1])
     ]
     return planes[0] if len(planes) == 1 else np.stack(planes, axis=-1)

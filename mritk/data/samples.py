@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -42,6 +43,7 @@ class Regression:
 Task = Classification | Regression
 
 SPLITS = ("train", "val", "test")
+TEXT_COLUMNS = ("patients", "sites", "sources", "splits")
 
 
 @dataclass(frozen=True, eq=False)
@@ -56,8 +58,10 @@ class Samples:
             [0, 1]: an image is (H, W) or (H, W, 3), a volume (D, H, W).
         spatial_dims: 2 for images, 3 for volumes; None for data that do not lie on a grid of one
             size (graphs, signals), which mritk then hands to the method one by one as they are.
-        digest: Returns a hexadecimal SHA-256 of what ``read(i)`` would decode. By default the
-            array itself is hashed; a dataset of files hashes their bytes, which is faster.
+            It is called from several threads at once.
+        digest: Returns a hexadecimal SHA-256 of what ``read(i)`` would decode, and must change
+            with it. By default the array itself is hashed; a dataset of files hashes their bytes,
+            which is faster.
         patients: N patient ids, or None where the data have none. No patient is ever split.
         sites: N acquisition sites or scanners, or None.
         sources: N names of the collections the samples came from, or None.
@@ -77,37 +81,37 @@ class Samples:
 
     def __post_init__(self) -> None:
         """Refuse a table that later steps would silently misread."""
-        kind = np.int64 if isinstance(self.task, Classification) else np.float64
-        object.__setattr__(self, "targets", np.asarray(self.targets, dtype=kind))
-        if len(set(self.ids)) != len(self.ids):
-            twice = sorted({i for i in self.ids if list(self.ids).count(i) > 1})[:3]
-            raise DataError(f"sample ids must be unique; repeated: {', '.join(twice)}")
-        for name in ("targets", "patients", "sites", "sources", "splits"):
+        for name in ("ids", *TEXT_COLUMNS):
+            column = getattr(self, name)
+            if column is not None:
+                object.__setattr__(self, name, _texts(name, column))
+        twice = [name for name, count in Counter(self.ids).items() if count > 1]
+        if twice:
+            raise DataError(f"sample ids must be unique; repeated: {', '.join(twice[:3])}")
+        for name in ("targets", *TEXT_COLUMNS):
             column = getattr(self, name)
             if column is not None and len(column) != len(self.ids):
                 raise DataError(f"column {name} has {len(column)} rows for {len(self.ids)} ids")
+        targets = np.asarray(self.targets)
+        if targets.ndim != 1:
+            raise DataError(f"targets have shape {targets.shape}; they must be one per sample")
         if isinstance(self.task, Classification):
-            self._check_classes(self.task.classes)
-        elif not np.isfinite(self.targets).all():
-            raise DataError("regression targets must be finite numbers")
+            object.__setattr__(self, "targets", _class_indices(targets, self.task.classes))
+        else:
+            object.__setattr__(self, "targets", targets.astype(np.float64))
+            if not np.isfinite(self.targets).all():
+                raise DataError("regression targets must be finite numbers")
         if self.splits is not None and not set(self.splits) <= set(SPLITS):
             unknown = sorted(set(self.splits) - set(SPLITS))
             raise DataError(f"split names are {', '.join(SPLITS)}; got {', '.join(unknown)}")
-
-    def _check_classes(self, classes: tuple[str, ...]) -> None:
-        if len(classes) < 2:
-            raise DataError(
-                f"a classification needs at least two classes; found {', '.join(classes) or 'none'}"
-            )
-        if len(self.targets) and not (0 <= self.targets.min() <= self.targets.max() < len(classes)):
-            raise DataError(f"targets must index the {len(classes)} classes")
 
     def __len__(self) -> int:
         return len(self.ids)
 
     def only(self, rows: Sequence[int] | np.ndarray) -> Samples:
-        """Return the samples of ``rows``, in that order."""
-        rows = np.asarray(rows, dtype=np.int64)
+        """Return the samples of ``rows`` (positions in that order, or a mask of N truth values)."""
+        rows = np.asarray(rows)
+        rows = np.flatnonzero(rows) if rows.dtype == bool else rows.astype(np.int64)
         read, digest = self.read, self.digest
 
         def pick(column: Sequence[str] | None) -> tuple[str, ...] | None:
@@ -152,3 +156,29 @@ class Samples:
             target = self.targets[i].item()
             digest.update(repr((self.ids[i], target, self.contents[i], *row)).encode())
         return digest.hexdigest()
+
+
+def _texts(name: str, column: Sequence[str]) -> tuple[str, ...]:
+    """Return a column as plain strings, which hash alike whatever sequence they came in."""
+    if any(value is None for value in column):
+        raise DataError(f"column {name} is unknown for some samples; give all of it, or None")
+    texts = tuple(str(value) for value in column)
+    for text in texts:
+        if "\0" in text or text != text.encode("utf-8", "ignore").decode():
+            raise DataError(f"column {name} holds {text!r}, which is not valid text; rename it")
+    return texts
+
+
+def _class_indices(targets: np.ndarray, classes: tuple[str, ...]) -> np.ndarray:
+    if len(classes) < 2:
+        raise DataError(
+            f"a classification needs at least two classes; found {', '.join(classes) or 'none'}"
+        )
+    if len(set(classes)) < len(classes):
+        raise DataError(f"class names must differ: {', '.join(classes)}")
+    indices = targets.astype(np.int64)
+    if len(targets) and (
+        (indices != targets).any() or indices.min() < 0 or indices.max() >= len(classes)
+    ):
+        raise DataError(f"targets must index the {len(classes)} classes, from 0")
+    return indices

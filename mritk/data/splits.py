@@ -6,6 +6,7 @@ a division that later numbers could not bear.
 
 from __future__ import annotations
 
+import warnings
 from dataclasses import dataclass
 from typing import Literal
 
@@ -49,6 +50,8 @@ class SplitRule:
                 raise ValueError(f"{name} must be above 0 and at most 0.5")
         if self.folds < 2:
             raise ValueError("folds must be at least 2")
+        if not 0 <= self.seed < 2**32:
+            raise ValueError("seed must lie between 0 and 2**32 - 1")
 
 
 @dataclass(frozen=True, eq=False)
@@ -108,28 +111,38 @@ def _with_validation(samples: Samples, test: np.ndarray, rule: SplitRule) -> Fol
 
 
 def _parts(samples: Samples, rows: np.ndarray, count: int, seed: int) -> list[np.ndarray]:
-    """Divide ``rows`` into ``count`` parts, stratified, patients whole."""
+    """Divide ``rows`` into ``count`` parts, stratified, patients whole.
+
+    The division depends on ids, targets and patients, not on the order of the rows.
+    """
     from sklearn.model_selection import StratifiedGroupKFold, StratifiedKFold
 
-    strata = _strata(samples)[rows]
+    rows = rows[np.argsort(np.asarray(samples.ids)[rows])]
+    strata = _strata(samples, rows, count)
     patients = None if samples.patients is None else np.asarray(samples.patients)[rows]
-    kinds = len(np.unique(patients)) if patients is not None else len(rows)
-    if kinds < count:
+    units = len(np.unique(patients)) if patients is not None else len(rows)
+    if units < count or np.bincount(strata).max() < count:
         unit = "patients" if patients is not None else "samples"
-        raise DataError(f"{kinds} {unit} cannot be divided into {count} parts")
+        raise DataError(
+            f"{units} {unit} cannot be divided into {count} parts; add data, or change the "
+            f"fractions or folds in the protocol's [split]"
+        )
     splitter = StratifiedKFold if patients is None else StratifiedGroupKFold
     folds = splitter(count, shuffle=True, random_state=seed)
-    try:
-        return [rows[part] for _, part in folds.split(rows, strata, patients)]
-    except ValueError as error:
-        raise DataError(f"the samples cannot be divided into {count} parts: {error}") from error
+    with warnings.catch_warnings():
+        # A class rarer than the parts is refused below, by name, if a part lacks it.
+        warnings.filterwarnings("ignore", "The least populated class", UserWarning)
+        return [np.sort(rows[part]) for _, part in folds.split(rows, strata, patients)]
 
 
-def _strata(samples: Samples) -> np.ndarray:
+def _strata(samples: Samples, rows: np.ndarray, parts: int) -> np.ndarray:
+    """Return classes, or quantiles of the target with at least ``parts`` samples each."""
+    targets = samples.targets[rows]
     if isinstance(samples.task, Classification):
-        return samples.targets
-    edges = np.quantile(samples.targets, np.linspace(0, 1, QUANTILES + 1)[1:-1])
-    return np.searchsorted(edges, samples.targets)
+        return targets
+    quantiles = max(1, min(QUANTILES, len(rows) // parts))
+    ranks = np.argsort(np.argsort(targets, kind="stable"), kind="stable")
+    return ranks * quantiles // len(rows)
 
 
 def _check(samples: Samples, fold: Fold) -> None:
@@ -155,6 +168,6 @@ def _check_patients(patients: np.ndarray, parts: dict[str, np.ndarray]) -> None:
         shared = np.intersect1d(patients[parts[one]], patients[parts[other]])
         if len(shared):
             raise DataError(
-                f"patient {shared[0]!r} is in the {one} and in the {other} part ({len(shared)} "
-                f"such patients); a test score would then measure memory of patients"
+                f"patient {str(shared[0])!r} is in the {one} and in the {other} part "
+                f"({len(shared)} such patients); a score would then measure memory of patients"
             )

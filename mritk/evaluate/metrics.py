@@ -47,6 +47,10 @@ class Metric:
 
     def compute(self, targets: np.ndarray, scores: np.ndarray) -> Value:
         """Return the value; NaN with a reason if it is undefined for these samples."""
+        if len(scores) != len(targets) or scores.ndim != (2 if self in CLASSIFICATION else 1):
+            raise ValueError(
+                f"{self.name}: scores of shape {scores.shape} for {len(targets)} targets"
+            )
         if not len(targets):
             return Value(math.nan, "there are no samples")
         if not np.isfinite(scores).all():
@@ -54,12 +58,16 @@ class Metric:
         return self.function(targets, scores)
 
 
-def softmax(logits: np.ndarray) -> np.ndarray:
-    """Return class probabilities (N, classes) of logits, in float64."""
-    from scipy.special import softmax as scipy_softmax
+def log_odds(logits: np.ndarray, k: int) -> np.ndarray:
+    """Return the log odds of class ``k`` against all others, (N,) float64.
 
-    probabilities: np.ndarray = scipy_softmax(logits.astype(np.float64), axis=1)
-    return probabilities
+    They rank as the probabilities do, but also where those round to 1.
+    """
+    from scipy.special import logsumexp
+
+    values = logits.astype(np.float64)
+    odds: np.ndarray = values[:, k] - logsumexp(np.delete(values, k, axis=1), axis=1)
+    return odds
 
 
 def _absent(targets: np.ndarray, scores: np.ndarray) -> str:
@@ -96,9 +104,8 @@ def _macro_auroc(targets: np.ndarray, scores: np.ndarray) -> Value:
 
     if reason := _absent(targets, scores):
         return Value(math.nan, reason)
-    probabilities = softmax(scores)
     one_against_rest = [
-        roc_auc_score(targets == k, probabilities[:, k]) for k in range(scores.shape[1])
+        roc_auc_score(targets == k, log_odds(scores, k)) for k in range(scores.shape[1])
     ]
     return Value(float(np.mean(one_against_rest)))
 
@@ -170,6 +177,6 @@ def find_metric(name: str, task: Task | None = None) -> Metric:
     known = {m.name: m for m in metrics_of(task)} if task else all_metrics()
     if name not in known:
         near = difflib.get_close_matches(name, known, 2, 0.5)
-        hint = f"; did you mean {' or '.join(near)}?" if near else ""
-        raise UnknownName(f"unknown metric {name!r}{hint} There is {', '.join(known)}")
+        hint = f"did you mean {' or '.join(near)}? There is" if near else "there is"
+        raise UnknownName(f"unknown metric {name!r}; {hint} {', '.join(known)}")
     return known[name]

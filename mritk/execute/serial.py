@@ -12,6 +12,7 @@ from mritk.errors import ExitCode, MritkError
 from mritk.registry import Registry
 from mritk.results.folder import ResultsFolder
 from mritk.results.provenance import collect, command_line
+from mritk.train.allocator import keep_large_blocks
 from mritk.train.setup import Epoch
 from mritk.trial import Outcome, Trial, run_trial
 from mritk.workspace import Workspace
@@ -69,6 +70,7 @@ class SerialRun:
             KeyboardInterrupt: A person stopped it; finished trials stay.
             StoreError: A trial file cannot be written; going on would lose more.
         """
+        keep_large_blocks()
         moments = Moments(self.registry)
         loaded = [str(plugin.origin) for plugin in self.registry.plugins if not plugin.error]
         provenance = collect(self.device, loaded, command_line())

@@ -62,9 +62,8 @@ class ResultsFolder:
         if not path.exists():
             return "absent"
         try:
-            with h5py.File(path, "r") as file:
-                return str(file.attrs["status"])
-        except (OSError, KeyError):
+            return read_trial(path).status
+        except StoreError:
             return "damaged"
 
     def trials(self) -> Iterator[TrialRecord | StoreError]:

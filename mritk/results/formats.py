@@ -14,6 +14,7 @@ from mritk.results.leaderboard import Cell, Leaderboard, Row, Table
 
 TABULATE = {"github": "github", "plain": "simple", "latex": "latex_booktabs", "html": "html"}
 FORMATS = (*TABULATE, "csv", "json")
+LATEX = {"↑": r"$\uparrow$", "↓": r"$\downarrow$", "±": r"$\pm$", "–": "--", "²": "$^2$"}
 SCHEMES = {
     "official": "official split",
     "holdout": "hold-out split",
@@ -36,13 +37,16 @@ def format_leaderboard(board: Leaderboard, style: str) -> str:
 
 
 def caption(table: Table) -> str:
-    """Return one line that says what all rows of a table share."""
+    """Return one line that says what all rows of a table share.
+
+    The digits behind dataset and protocol are the beginnings of their fingerprints.
+    """
     keys = table.keys
     scheme = SCHEMES.get(keys["scheme"], keys["scheme"]).format(folds=table.folds)
     tested = f"{table.test_samples} test samples"
     tested += f" of {table.patients} patients" if table.patients else ""
     parts = [
-        keys["dataset"],
+        f"{keys['dataset']} ({keys['dataset_fingerprint'][:8]})",
         f"protocol {keys['protocol']} ({keys['fingerprint'][:8]})",
         f"{scheme}, {tested}",
     ]
@@ -59,8 +63,8 @@ def _block(table: Table, style: str) -> str:
     headings += [f"{metric.label} {metric.arrow}" for metric in table.metrics] + ["trials"]
     rows = [
         [
-            row.keys["backbone"],
-            *([row.keys["augmentation"]] if several else []),
+            _name(row.keys["backbone"], style),
+            *([_name(row.keys["augmentation"], style)] if several else []),
             *[_cell(row.cells[metric.name]) for metric in table.metrics],
             _trials(row),
         ]
@@ -69,13 +73,17 @@ def _block(table: Table, style: str) -> str:
     body = tabulate(rows, headings, tablefmt=TABULATE[style], disable_numparse=True)
     if style == "latex":
         # Characters outside ASCII are not every LaTeX installation's.
-        for sign, command in (("↑", r"$\uparrow$"), ("↓", r"$\downarrow$"), ("±", r"$\pm$")):
+        for sign, command in LATEX.items():
             body = body.replace(sign, command)
-        body = body.replace("²", "$^2$")
     return f"{_sentences([caption(table)], style)}\n\n{body}\n\n{_sentences(table.notes, style)}"
 
 
+def _name(name: str, style: str) -> str:
+    return name.replace("|", r"\|") if style == "github" else name
+
+
 def _sentences(lines: Sequence[str], style: str) -> str:
+    lines = [" ".join(line.split()) for line in lines]
     if style == "latex":
         return "\n".join(f"% {line}" for line in lines)
     if style == "html":

@@ -84,6 +84,8 @@ class Table:
         patients: Number of patients among them; 0 where they are unknown.
         folds: Number of folds that the protocol makes.
         skipped: Number of samples that were left out as unreadable.
+        grouped: Whether the split kept patients whole.
+        warnings: Reasons why rows cannot be compared as they stand.
     """
 
     keys: Mapping[str, Any]
@@ -94,11 +96,13 @@ class Table:
     patients: int
     folds: int
     skipped: int
+    grouped: bool
+    warnings: Sequence[str] = ()
 
     @cached_property
     def notes(self) -> list[str]:
         """What a reader must know of these numbers, one sentence each."""
-        notes = []
+        notes = list(self.warnings)
         trials = {row.trials for row in self.rows if row.trials}
         if trials == {1}:
             notes.append("One trial per row: no spread can be given.")
@@ -109,7 +113,7 @@ class Table:
             )
         if len(trials) > 1:
             notes.append("Rows have different numbers of trials.")
-        if not self.patients:
+        if not self.grouped:
             notes.append(
                 "Image-level: the dataset names no patients, so images of one patient may stand "
                 "on both sides of the split."
@@ -131,7 +135,7 @@ class Leaderboard:
 
     Attributes:
         tables: The tables.
-        drift: For tables of one dataset under several fingerprints: the fields that differ.
+        drift: Where one protocol name stands for several fingerprints: the fields that differ.
         damaged: Messages about files that could not be read.
     """
 
@@ -155,7 +159,7 @@ def build_leaderboard(
 
     Raises:
         UnknownName: A metric that does not exist.
-        UsageError: A grouping that does not exist.
+        UsageError: A grouping that does not exist, or no metric that fits the task.
     """
     for name in group_by:
         if name not in GROUPINGS:
@@ -181,6 +185,11 @@ def _table(keys: dict[str, Any], records: list[TrialRecord], metrics: Sequence[s
     task = records[0].task
     known = {metric.name for metric in metrics_of(task)}
     wanted = [find_metric(name, task) for name in metrics if name in known]
+    if metrics and not wanted:
+        raise UsageError(
+            f"none of {', '.join(metrics)} is a metric of a {task.kind}, which {keys['dataset']} "
+            f"is; there is {', '.join(known)}"
+        )
     columns = wanted or list(metrics_of(task))
     rows: dict[tuple[str, ...], list[TrialRecord]] = defaultdict(list)
     for record in records:
@@ -198,8 +207,30 @@ def _table(keys: dict[str, Any], records: list[TrialRecord], metrics: Sequence[s
         test_samples=max((len(test.id) for test in tests), default=0),
         patients=max((len(set(test.patient) - {""}) for test in tests), default=0),
         folds=records[0].folds,
-        skipped=len(records[0].skipped),
+        skipped=max(len(record.skipped) for record in records),
+        grouped=all(record.grouped for record in records),
+        warnings=_warnings([r for r in records if r.status == "finished"], built),
     )
+
+
+def _warnings(finished: Sequence[TrialRecord], rows: Sequence[Row]) -> list[str]:
+    """Return what makes rows of one table less than comparable."""
+    warnings = []
+    tested: dict[int, set[frozenset[str]]] = defaultdict(set)
+    for record in finished:
+        tested[record.fold].add(frozenset(record.predictions["test"].id))
+    if any(len(samples) > 1 for samples in tested.values()):
+        warnings.append(
+            "Trials of one fold have different test samples, so their scores cannot be compared; "
+            "was the split made by another version of scikit-learn?"
+        )
+    if len({frozenset(row.folds) for row in rows if row.trials}) > 1:
+        warnings.append("Rows were tested on different folds, that is, on different samples.")
+    for row in rows:
+        if len(set(zip(row.seeds, row.folds, strict=True))) < row.trials:
+            name = " ".join(row.keys.values())
+            warnings.append(f"{name} has several trials of the same seed and fold.")
+    return warnings
 
 
 def _row(keys: dict[str, str], records: list[TrialRecord], metrics: Sequence[Metric]) -> Row:

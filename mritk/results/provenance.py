@@ -92,7 +92,7 @@ def _source_state() -> tuple[str, bool]:
         return "", False
     try:
         commit = _git(root, "rev-parse", "HEAD")
-        return commit, bool(_git(root, "status", "--porcelain", "--untracked-files=no"))
+        return commit, bool(_git(root, "status", "--porcelain", "--", "mritk", "plugins"))
     except (OSError, subprocess.SubprocessError):
         return "", False
 

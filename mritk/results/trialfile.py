@@ -22,9 +22,11 @@ import io
 import json
 import os
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any
+from uuid import uuid4
 
 import h5py
 import numpy as np
@@ -147,7 +149,7 @@ def write_hdf5(path: Path, fill: Callable[[h5py.File], None]) -> None:
     content = io.BytesIO()
     with h5py.File(content, "w") as file:
         fill(file)
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    temporary = path.with_name(f".{path.name}.{uuid4().hex}.tmp")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         with temporary.open("wb") as stream:
@@ -162,7 +164,8 @@ def write_hdf5(path: Path, fill: Callable[[h5py.File], None]) -> None:
             f"with --results. Trials written before are safe"
         ) from error
     finally:
-        temporary.unlink(missing_ok=True)
+        with suppress(OSError):
+            temporary.unlink(missing_ok=True)
 
 
 def _sync_folder(folder: Path) -> None:
@@ -179,8 +182,9 @@ def _write(record: TrialRecord, file: h5py.File) -> None:
         file.attrs[name] = getattr(record, name)
     file.attrs["task"] = json.dumps(_task_as_dict(record.task))
     file["protocol_json"] = record.protocol_json
-    file["notes_json"] = json.dumps(record.notes)
-    file["provenance_json"] = json.dumps(record.provenance)
+    file["notes_json"] = json.dumps(record.notes, default=_as_json)
+    file["provenance_json"] = json.dumps(record.provenance, default=_as_json)
+    file.create_group("splits")
     file.create_dataset("skipped", data=record.skipped, dtype=TEXT)
     for part, ids in record.splits.items():
         file.create_dataset(f"splits/{part}", data=ids, dtype=TEXT)
@@ -197,9 +201,21 @@ def _write(record: TrialRecord, file: h5py.File) -> None:
     if record.failure is not None:
         failure = file.create_group("failure")
         failure.attrs.update(
-            type=record.failure.type, message=record.failure.message, epoch=record.failure.epoch
+            type=record.failure.type,
+            message=_storable(record.failure.message),
+            epoch=record.failure.epoch,
         )
-        failure["traceback"] = record.failure.traceback
+        failure["traceback"] = _storable(record.failure.traceback)
+
+
+def _as_json(value: Any) -> Any:
+    """Return what JSON can hold of a method's notes: numbers of numpy and torch, or the text."""
+    return value.tolist() if hasattr(value, "tolist") else str(value)
+
+
+def _storable(text: str) -> str:
+    """Return ``text`` without what HDF5 cannot hold: NUL, and bytes that are no text."""
+    return text.replace("\0", "\\0").encode("utf-8", "backslashreplace").decode()
 
 
 def read_trial(path: Path) -> TrialRecord:
@@ -213,9 +229,15 @@ def read_trial(path: Path) -> TrialRecord:
             schema = int(file.attrs.get("schema", 0))
             if schema > SCHEMA:
                 raise StoreError(f"{path} has schema {schema}; this mritk reads up to {SCHEMA}")
-            return _read(file)
-    except (OSError, KeyError, ValueError) as error:
-        raise StoreError(f"{path} is not a readable trial file: {error}") from error
+            record = _read(file)
+    except StoreError:
+        raise
+    except Exception as error:  # damage can surface as nearly any exception of h5py
+        reason = " ".join(str(error).split())
+        raise StoreError(f"{path} is not a readable trial file: {reason}") from error
+    if record.status == "finished" and "test" not in record.predictions:
+        raise StoreError(f"{path} is not a readable trial file: it has no test predictions")
+    return record
 
 
 def _read(file: h5py.File) -> TrialRecord:

@@ -90,7 +90,7 @@ class Recipe:
         label_smoothing: Of the cross-entropy, in [0, 1).
         class_weights: ``balanced`` weighs classes by n / (classes · n_class) of the training part.
         gradient_clip: Largest norm of the gradient; 0: no limit.
-        eval_batch_size: Batch size of predictions; it does not change them.
+        eval_batch_size: Batch size of predictions; it changes them by rounding at most.
     """
 
     stages: tuple[Stage, ...] = field(default=(Stage(epochs=10),))

@@ -7,11 +7,12 @@ import math
 import numpy as np
 import pytest
 import torch
+from scipy import ndimage
+from torch.nn import functional
+
 from mritk_augment import mritk_augmentations
 from mritk_augment.affine import AffineRanges, affine, compose, resample
 from mritk_augment.flip import flip
-from scipy import ndimage
-from torch.nn import functional
 
 RECORDS = {record.name: record for record in mritk_augmentations()}
 NO_RANGES = AffineRanges(0, 0, 0, 0, 0, 0)

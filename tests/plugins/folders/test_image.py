@@ -6,10 +6,10 @@ import hashlib
 
 import numpy as np
 import pytest
-from mritk_folders.image import file_digest, read_image
 from PIL import Image
 
 from mritk import DataError
+from mritk_folders.image import file_digest, read_image
 
 GREY = np.random.default_rng(0).integers(0, 256, (6, 9), dtype=np.uint8)
 COLOUR = np.random.default_rng(1).integers(0, 256, (6, 9, 3), dtype=np.uint8)

@@ -6,11 +6,11 @@ import shutil
 
 import numpy as np
 import pytest
-from mritk_folders import mritk_datasets, resolve_folder
-from mritk_folders.tree import read_tree
 from PIL import Image
 
 from mritk import DataError, Unavailable
+from mritk_folders import mritk_datasets, resolve_folder
+from mritk_folders.tree import read_tree
 
 
 @pytest.fixture
@@ -60,7 +60,9 @@ def test_reading_a_sample_gives_the_pixels_of_its_file(tree):
     ],
 )
 def test_official_parts_are_found_in_any_usual_spelling(tree, train, test):
-    samples = read_tree(tree(f"{train}/a/1.png", f"{train}/b/2.png", f"{test}/a/1.png", f"{test}/b/2.png"))
+    samples = read_tree(
+        tree(f"{train}/a/1.png", f"{train}/b/2.png", f"{test}/a/1.png", f"{test}/b/2.png")
+    )
     assert samples.task.classes == ("a", "b")
     found = dict(zip(samples.ids, samples.splits, strict=True))
     assert found == {
@@ -141,7 +143,7 @@ def test_changing_a_pixel_or_a_label_changes_the_fingerprint(tree):
 
 
 def test_a_folder_without_images_says_what_is_expected(tmp_path):
-    with pytest.raises(DataError, match="CLASS/image.png"):
+    with pytest.raises(DataError, match=r"CLASS/image\.png"):
         read_tree(tmp_path)
 
 
@@ -153,12 +155,15 @@ def test_one_class_is_not_enough(tree, paths):
 
 def test_a_class_that_a_part_lacks_is_named(tree):
     folder = tree("Training/a/1.png", "Training/b/1.png", "Testing/a/1.png")
-    with pytest.raises(DataError, match="the test part of .* has no images of b"):
+    with pytest.raises(DataError, match=r"the test part of .* has no images of b"):
         read_tree(folder)
 
 
 def test_two_spellings_of_a_class_do_not_become_two_classes(tree):
-    folder = tree(*["Training/a/1.png", "Training/no_tumor/1.png"], *["Testing/a/1.png", "Testing/notumor/1.png"])
+    folder = tree(
+        *["Training/a/1.png", "Training/no_tumor/1.png"],
+        *["Testing/a/1.png", "Testing/notumor/1.png"],
+    )
     with pytest.raises(DataError, match="alike in every part"):
         read_tree(folder)
 

@@ -1,0 +1,176 @@
+"""The phantom on disk: made once, complete or not there at all.
+
+Layout of the folder ``<workspace>/phantom/<key>/``:
+
+    samples.json          one row per slice: id, patient, site, class, plane, index, offset_mm
+    images.npy            uint8 (N, size, size), the slices in the order of samples.json
+    lesions.npy           uint8 (N, size, size), 0 none, 1 oedema, 2 solid, 3 necrosis or cyst
+    volumes/PATIENT.npz   volume and lesion, uint8 (X, Y, Z); affine (4, 4); sella (3,) in mm
+    complete.json         the recipe, and size and SHA-256 of the files above; written last
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import logging
+import os
+import shutil
+import time
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from mritk import Classification, Samples, Workspace
+from mritk_phantom.recipe import CLASSES, Recipe
+
+log = logging.getLogger("mritk_phantom")
+
+COMPLETE = "complete.json"
+HASHED = ("images.npy", "lesions.npy", "samples.json")
+
+
+def open_samples(workspace: Workspace, recipe: Recipe, *, workers: int | None = None) -> Samples:
+    """Return the slices of a phantom, generating it first if this machine does not have it.
+
+    Args:
+        workspace: Where generated data live.
+        recipe: What to generate.
+        workers: Threads to generate with; None: one per core. The result is the same.
+
+    Raises:
+        mritk.errors.Unavailable: It has to be generated and nilearn is not installed.
+    """
+    folder = ensure(workspace, recipe, workers=workers)
+    rows = json.loads((folder / "samples.json").read_text())
+    images = np.load(folder / "images.npy", mmap_mode="r")
+    return Samples(
+        ids=tuple(row["id"] for row in rows),
+        targets=np.array([CLASSES.index(row["class"]) for row in rows], dtype=np.int64),
+        task=Classification(CLASSES),
+        read=lambda i: np.array(images[i]),
+        patients=tuple(row["patient"] for row in rows),
+        sites=tuple(row["site"] for row in rows),
+    )
+
+
+def ensure(workspace: Workspace, recipe: Recipe, *, workers: int | None = None) -> Path:
+    """Return the folder of a complete phantom, generated now if need be.
+
+    Processes that ask at the same time wait for the first one. The phantom is made in a temporary
+    folder and renamed when complete; a folder that is not complete is thrown away.
+    """
+    from filelock import FileLock
+
+    root = workspace.folder("phantom")
+    folder = root / recipe.key
+    if is_complete(folder):
+        return folder
+    with FileLock(root / f"{recipe.key}.lock"):
+        if is_complete(folder):
+            return folder
+        draft = root / f".{recipe.key}.draft"
+        for remains in (folder, draft):
+            if remains.exists():
+                log.warning("removing the incomplete phantom %s", remains)
+                shutil.rmtree(remains)
+        draft.mkdir()
+        try:
+            generate(draft, recipe, workers=workers)
+            draft.rename(folder)
+        finally:
+            shutil.rmtree(draft, ignore_errors=True)
+    return folder
+
+
+def is_complete(folder: Path) -> bool:
+    """Tell whether all files have the size, and the slices the bytes, that were sealed."""
+    try:
+        files = json.loads((folder / COMPLETE).read_text())["files"]
+        return all(
+            (folder / name).stat().st_size == entry["bytes"]
+            and (name not in HASHED or _sha256(folder / name) == entry["sha256"])
+            for name, entry in files.items()
+        )
+    except (OSError, ValueError, KeyError, TypeError):
+        return False
+
+
+def generate(folder: Path, recipe: Recipe, *, workers: int | None = None) -> None:
+    """Write a phantom into an empty folder.
+
+    Threads do here, because numpy and scipy compute outside Python's global lock.
+    """
+    from mritk_phantom.anatomy import load_anatomy
+    from mritk_phantom.cohort import Patient, cohort
+    from mritk_phantom.healthy import uptake_map
+    from mritk_phantom.patient import scan_patient
+
+    start = time.monotonic()
+    load_anatomy(recipe.resolution)
+    uptake_map(recipe.resolution)
+    (folder / "volumes").mkdir()
+
+    def make(patient: Patient) -> tuple[list[dict[str, Any]], np.ndarray, np.ndarray]:
+        scan = scan_patient(patient, recipe)
+        np.savez_compressed(
+            folder / "volumes" / f"{patient.name}.npz",
+            volume=scan.volume,
+            lesion=scan.lesion,
+            affine=scan.affine,
+            sella=scan.sella,
+        )
+        return _rows(patient, scan.cuts), scan.images, scan.masks
+
+    patients = cohort(recipe.patients, recipe.seed)
+    rows, images, masks = [], [], []
+    with ThreadPoolExecutor(workers or os.cpu_count() or 1) as pool:
+        for done, (some, image, mask) in enumerate(pool.map(make, patients), start=1):
+            rows += some
+            images.append(image)
+            masks.append(mask)
+            if done % 10 == 0 or done == len(patients):
+                log.info("generated %d of %d patients", done, len(patients))
+    np.save(folder / "images.npy", np.concatenate(images))
+    np.save(folder / "lesions.npy", np.concatenate(masks))
+    (folder / "samples.json").write_text(json.dumps(rows, indent=1))
+    _seal(folder, recipe)
+    log.info("generated the phantom in %.1f s", time.monotonic() - start)
+
+
+def _rows(patient: Any, cuts: list[Any]) -> list[dict[str, Any]]:
+    from mritk_phantom.recipe import PLANES
+    from mritk_phantom.scanner import SITES
+
+    return [
+        {
+            "id": f"{patient.name}/{cut.name}",
+            "patient": patient.name,
+            "site": SITES[patient.site].name,
+            "class": CLASSES[patient.target],
+            "plane": PLANES[cut.axis],
+            "index": cut.index,
+            "offset_mm": round(cut.offset, 2),
+        }
+        for cut in cuts
+    ]
+
+
+def _seal(folder: Path, recipe: Recipe) -> None:
+    """Write ``complete.json``, by which :func:`is_complete` knows the other files."""
+    files = {
+        path.relative_to(folder).as_posix(): {
+            "bytes": path.stat().st_size,
+            "sha256": _sha256(path),
+        }
+        for path in sorted(folder.rglob("*"))
+        if path.is_file()
+    }
+    text = json.dumps({"recipe": json.loads(recipe.as_json), "files": files}, indent=1)
+    (folder / COMPLETE).write_text(text)
+
+
+def _sha256(path: Path) -> str:
+    return hashlib.sha256(path.read_bytes()).hexdigest()

@@ -1,0 +1,198 @@
+"""Metrics: scikit-learn's numbers, and NaN with a reason where there is none."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import pytest
+from scipy.special import softmax as scipy_softmax
+from sklearn import metrics as sk
+
+from mritk import Classification, Regression
+from mritk.errors import UnknownName
+from mritk.evaluate.metrics import Value, all_metrics, find_metric, metrics_of
+
+
+def compute(name, targets, scores) -> Value:
+    return find_metric(name).compute(np.asarray(targets), np.asarray(scores, np.float32))
+
+
+def drawn(classes, seed, count=80):
+    rng = np.random.default_rng(seed)
+    targets = rng.permutation(np.arange(count) % classes)
+    scores = rng.normal(size=(count, classes)).astype(np.float32)
+    scores[np.arange(count), targets] += 1
+    return targets, scores
+
+
+def auroc(targets, probabilities):
+    if probabilities.shape[1] == 2:
+        return sk.roc_auc_score(targets, probabilities[:, 1])
+    return sk.roc_auc_score(targets, probabilities, multi_class="ovr", average="macro")
+
+
+ORACLES = {
+    "balanced_accuracy": lambda t, s: sk.balanced_accuracy_score(t, s.argmax(1)),
+    "macro_auroc": lambda t, s: auroc(t, scipy_softmax(s.astype(float), axis=1)),
+    "mcc": lambda t, s: sk.matthews_corrcoef(t, s.argmax(1)),
+    "macro_f1": lambda t, s: sk.f1_score(t, s.argmax(1), average="macro"),
+    "accuracy": lambda t, s: sk.accuracy_score(t, s.argmax(1)),
+    "log_loss": lambda t, s: sk.log_loss(t, scipy_softmax(s.astype(float), axis=1)),
+    "mae": sk.mean_absolute_error,
+    "rmse": sk.root_mean_squared_error,
+    "r2": sk.r2_score,
+}
+
+
+def test_every_metric_has_an_oracle_here():
+    assert set(ORACLES) == set(all_metrics())
+
+
+@pytest.mark.parametrize("seed", range(3))
+@pytest.mark.parametrize("classes", [2, 3, 4])
+@pytest.mark.parametrize("metric", metrics_of(Classification(("a", "b"))), ids=lambda m: m.name)
+def test_classification_metrics_are_those_of_scikit_learn(metric, classes, seed):
+    targets, scores = drawn(classes, seed)
+    value = metric.compute(targets, scores)
+    assert value.value == pytest.approx(ORACLES[metric.name](targets, scores), abs=1e-9)
+    assert value.reason == ""
+
+
+@pytest.mark.parametrize("metric", metrics_of(Regression()), ids=lambda m: m.name)
+def test_regression_metrics_are_those_of_scikit_learn(metric):
+    rng = np.random.default_rng(0)
+    targets = rng.normal(50, 10, 40)
+    scores = (targets + rng.normal(0, 5, 40)).astype(np.float32)
+    expected = ORACLES[metric.name](targets, scores)
+    assert metric.compute(targets, scores).value == pytest.approx(expected, rel=1e-9)
+
+
+@pytest.mark.parametrize(
+    ("name", "expected"),
+    [
+        ("accuracy", 3 / 5),
+        ("balanced_accuracy", (2 / 3 + 1 / 2) / 2),
+        ("macro_f1", (2 * 2 / (4 + 1 + 1) + 2 * 1 / (2 + 1 + 1)) / 2),
+        # (TP·TN - FP·FN) / sqrt of the product of the margins: (2·1 - 1·1) / sqrt(3·3·2·2)
+        ("mcc", 1 / 6),
+        # Of the 6 pairs the positives win (0 > -1 > -2 against 1 and -1): 1 + 1/2 of three each.
+        ("macro_auroc", (3 + 1.5) / 6),
+    ],
+)
+def test_five_samples_by_hand(name, expected):
+    """Margins of class b over a: -1, -2, 0.5 for class a; 1 and -1 for class b."""
+    scores = [[1, 0], [2, 0], [0, 0.5], [0, 1], [1, 0]]
+    assert compute(name, [0, 0, 0, 1, 1], scores).value == pytest.approx(expected)
+
+
+def test_log_loss_by_hand():
+    scores = np.log([[0.8, 0.2], [0.4, 0.6]])
+    expected = -(math.log(0.8) + math.log(0.4)) / 2
+    assert compute("log_loss", [0, 0], scores).value == pytest.approx(expected, rel=1e-6)
+
+
+def test_log_loss_of_very_sure_and_wrong_logits_is_finite():
+    assert compute("log_loss", [0], [[0, 1000]]).value == pytest.approx(1000)
+
+
+def test_regression_by_hand():
+    targets, scores = [1.0, 2.0, 4.0], [2.0, 2.0, 2.0]
+    assert compute("mae", targets, scores).value == pytest.approx(1)
+    assert compute("rmse", targets, scores).value == pytest.approx(math.sqrt(5 / 3))
+    mean = 7 / 3
+    total = sum((t - mean) ** 2 for t in targets)
+    assert compute("r2", targets, scores).value == pytest.approx(1 - 5 / total)
+
+
+def test_auroc_ranks_very_sure_logits_too():
+    """Softmax of both rows is 1.0 in floating point; their logits still tell them apart."""
+    assert compute("macro_auroc", [0, 1], [[0, 40], [0, 50]]).value == 1.0
+
+
+def test_auroc_does_not_change_when_logits_are_scaled():
+    targets, scores = drawn(2, 0)
+    once = compute("macro_auroc", targets, scores).value
+    assert compute("macro_auroc", targets, scores * 64).value == pytest.approx(once)
+
+
+def test_equal_scores_have_an_auroc_of_one_half():
+    assert compute("macro_auroc", [0, 1, 0, 1], np.zeros((4, 2))).value == 0.5
+
+
+def test_a_class_that_is_never_predicted_counts_with_an_f1_of_0():
+    value = compute("macro_f1", [0, 0, 1], [[1, 0], [1, 0], [1, 0]])
+    assert value.value == pytest.approx((2 * 2 / (4 + 1) + 0) / 2)
+
+
+@pytest.mark.parametrize(
+    ("name", "targets", "scores", "reason"),
+    [
+        ("balanced_accuracy", [0, 0], [[1, 0], [0, 1]], "class number 1 has no sample"),
+        ("macro_auroc", [1, 1], [[1, 0], [0, 1]], "class number 0 has no sample"),
+        ("macro_f1", [0, 1], [[1, 0, 0], [0, 1, 0]], "class number 2 has no sample"),
+        ("mcc", [0, 0], [[1, 0], [0, 1]], "one class"),
+        ("mcc", [0, 1], [[1, 0], [1, 0]], "one class"),
+        ("r2", [2.0, 2.0], [1, 2], "all targets are equal"),
+        ("r2", [2.0], [1], "all targets are equal"),
+    ],
+)
+def test_an_undefined_value_is_nan_with_a_reason(name, targets, scores, reason):
+    value = compute(name, targets, scores)
+    assert math.isnan(value.value)
+    assert reason in value.reason
+
+
+@pytest.mark.parametrize("metric", all_metrics().values(), ids=lambda m: m.name)
+def test_no_samples_and_scores_that_are_no_numbers_are_nan_with_a_reason(metric):
+    regression = metric in metrics_of(Regression())
+    shape = (0,) if regression else (0, 2)
+    value = metric.compute(np.zeros(0, np.int64), np.zeros(shape, np.float32))
+    assert math.isnan(value.value)
+    assert value.reason == "there are no samples"
+    for bad in (np.nan, np.inf):
+        scores = np.full((2, *shape[1:]), bad, np.float32)
+        value = metric.compute(np.array([0, 1]), scores)
+        assert math.isnan(value.value)
+        assert value.reason == "some scores are NaN or infinite"
+
+
+def test_scores_of_the_wrong_shape_are_never_broadcast():
+    """(N,) against (N, 1) would give the mean over N × N pairs."""
+    with pytest.raises(Exception, match=r"shape|dimension"):
+        compute("mae", [0.0, 1.0], [[0.0], [1.0]])
+
+
+def test_the_first_metric_sorts_and_arrows_point_to_better_values():
+    assert metrics_of(Classification(("a", "b")))[0].name == "balanced_accuracy"
+    assert metrics_of(Regression("years"))[0].name == "mae"
+    lower = {name for name, metric in all_metrics().items() if not metric.higher_is_better}
+    assert lower == {"log_loss", "mae", "rmse"}
+    assert find_metric("mae").arrow == "↓"
+    assert find_metric("mcc").arrow == "↑"
+
+
+@pytest.mark.parametrize("metric", all_metrics().values(), ids=lambda m: m.name)
+def test_a_metric_is_better_for_a_perfect_prediction(metric):
+    if metric in metrics_of(Regression()):
+        targets = np.array([1.0, 2.0, 5.0])
+        good, bad = targets.copy(), targets[::-1].copy()
+    else:
+        targets = np.array([0, 1, 0, 1])
+        good = np.eye(2)[targets] * 9
+        bad = good[::-1].copy()
+        bad[0] = good[0]
+    values = [metric.compute(targets, scores).value for scores in (good, bad)]
+    assert (values[0] > values[1]) == metric.higher_is_better
+
+
+def test_an_unknown_metric_names_near_ones():
+    with pytest.raises(UnknownName, match="unknown metric 'rsme'; did you mean rmse"):
+        find_metric("rsme")
+    with pytest.raises(UnknownName, match="unknown metric 'mae'"):
+        find_metric("mae", Classification(("a", "b")))
+
+
+def test_an_unknown_metric_without_a_near_one_is_still_a_sentence():
+    with pytest.raises(UnknownName, match=r"unknown metric 'zzzz'[.;:] "):
+        find_metric("zzzz")

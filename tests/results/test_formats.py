@@ -1,0 +1,168 @@
+"""Every format of the leaderboard can be read by the program it is meant for."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+from html.parser import HTMLParser
+
+import pytest
+
+from mritk.errors import StoreError
+from mritk.results.folder import ResultsFolder
+from mritk.results.formats import FORMATS, format_leaderboard
+from mritk.results.leaderboard import build_leaderboard
+
+CLASSES_WRONG = (0, 0, 1, 0)
+
+
+@pytest.fixture
+def board(make_record):
+    """Two backbones, one with two seeds, a failed trial, a second protocol, a damaged file."""
+    return build_leaderboard(
+        [
+            make_record(backbone="net_a@imagenet"),
+            make_record(CLASSES_WRONG, backbone="net_a@imagenet", seed=1),
+            make_record(CLASSES_WRONG, backbone="b<i>&@scratch"),
+            make_record(backbone="c", status="failed"),
+            make_record(fingerprint="0" * 64, protocol_json='{"image_size":64}'),
+            StoreError("damaged.h5 is not <readable>"),
+        ]
+    )
+
+
+def test_the_formats_of_the_command_line_are_those_of_the_library():
+    from mritk.cli.leaderboard import FORMATS as OFFERED
+
+    assert set(OFFERED) == set(FORMATS)
+
+
+@pytest.mark.parametrize("style", ["github", "plain", "latex", "html"])
+def test_text_formats_hold_numbers_conditions_and_notes(board, style):
+    text = format_leaderboard(board, style)
+    assert "0.875" in text
+    assert "0.177" in text, "the standard deviation of 0.75 and 1"
+    assert "fast" in text
+    assert "ffffffff" in text
+    assert "4 test samples of 2 patients" in text
+    assert "hold-out split" in text
+    assert "1 failed" in text
+    assert "image_size: 64 | 32" in text
+    assert "Not read: damaged.h5" in text
+
+
+def test_github_tables_have_a_head_and_as_many_cells_in_each_row(board):
+    lines = [x for x in format_leaderboard(board, "github").splitlines() if x.startswith("|")]
+    assert lines[0].startswith("| backbone")
+    assert "balanced accuracy ↑" in lines[0]
+    assert "log loss ↓" in lines[0]
+    assert set(lines[1]) <= set("|-: ")
+    assert len({line.count("|") for line in lines}) == 1
+
+
+def test_the_augmentation_is_a_column_only_where_there_are_several(make_record):
+    one = build_leaderboard([make_record()])
+    assert "augmentation" not in format_leaderboard(one, "github")
+    two = build_leaderboard([make_record(), make_record(augmentation="affine")])
+    assert "| augmentation" in format_leaderboard(two, "github")
+
+
+def test_csv_has_full_numbers_and_one_line_per_row(board):
+    lines = list(csv.DictReader(io.StringIO(format_leaderboard(board, "csv"))))
+    assert len(lines) == 4
+    (line,) = [x for x in lines if x["backbone"] == "net_a@imagenet"]
+    assert float(line["balanced_accuracy_mean"]) == 0.875
+    assert float(line["balanced_accuracy_sd"]) == pytest.approx(0.1767767)
+    assert (line["trials"], line["failed"], line["dataset"]) == ("2", "0", "bands")
+    assert line["fingerprint"] == "f" * 64
+
+
+def test_csv_quotes_names_with_commas(make_record):
+    board = build_leaderboard([make_record(backbone='a,"b"')])
+    (line,) = csv.DictReader(io.StringIO(format_leaderboard(board, "csv")))
+    assert line["backbone"] == 'a,"b"'
+
+
+@pytest.mark.parametrize("style", FORMATS)
+def test_a_damaged_file_is_reported_in_every_format(mritk, make_record, tmp_path, style):
+    folder = ResultsFolder(tmp_path)
+    folder.write(make_record(id="good"))
+    folder.trial_path("broken").write_bytes(b"no hdf5")
+    ended = mritk("leaderboard", tmp_path, "--format", style)
+    assert ended.code == 0
+    assert "broken.h5" in ended.out + ended.err
+
+
+def test_json_is_json_with_null_for_undefined_numbers(board):
+    data = json.loads(format_leaderboard(board, "json"), parse_constant=pytest.fail)
+    table = next(t for t in data["tables"] if t["fingerprint"] == "f" * 64)
+    assert table["sorted_by"] == "balanced_accuracy"
+    assert table["test_samples"] == 4
+    first, *_, last = table["rows"]
+    assert first["backbone"] == "net_a@imagenet"
+    assert first["seeds"] == [0, 1]
+    assert first["metrics"]["accuracy"]["values"] == [1.0, 0.75]
+    assert last["metrics"]["accuracy"] == {"mean": None, "sd": None, "values": []}
+    assert last["failed"] == 1
+    assert len(data["differing_protocol_fields"]) == 1
+    assert data["not_read"] == ["damaged.h5 is not <readable>"]
+
+
+class Cells(HTMLParser):
+    """Collects tags and the text of cells and paragraphs."""
+
+    def __init__(self):
+        super().__init__()
+        self.open, self.tags, self.texts = [], [], []
+
+    def handle_starttag(self, tag, attrs):
+        self.open.append(tag)
+        self.tags.append(tag)
+        if tag in ("td", "th", "p"):
+            self.texts.append("")
+
+    def handle_endtag(self, tag):
+        assert self.open.pop() == tag, "tags are closed in order"
+
+    def handle_data(self, data):
+        if self.open and self.open[-1] in ("td", "th", "p"):
+            self.texts[-1] += data
+
+
+def test_html_is_well_formed_and_names_are_escaped(board):
+    parser = Cells()
+    parser.feed(format_leaderboard(board, "html"))
+    assert parser.open == []
+    assert parser.tags.count("table") == 2
+    assert "b<i>&@scratch" in [text.strip() for text in parser.texts]
+    assert "i" not in parser.tags
+    assert "Not read: damaged.h5 is not <readable>" in parser.texts
+
+
+def test_latex_uses_booktabs_and_escapes_names(board):
+    text = format_leaderboard(board, "latex")
+    for rule in (r"\toprule", r"\midrule", r"\bottomrule"):
+        assert text.count(rule) == 2
+    assert r"net\_a@imagenet" in text
+    assert r"\&@scratch" in text
+    assert r"0.875 $\pm$ 0.177" in text
+    assert r"accuracy $\uparrow$" in text
+    assert r"log loss $\downarrow$" in text
+
+
+def test_latex_outside_comments_is_ascii(board):
+    text = format_leaderboard(board, "latex")
+    code = [line for line in text.splitlines() if not line.startswith("%")]
+    assert "\n".join(code).isascii()
+
+
+def test_latex_keeps_a_message_of_several_lines_in_comments():
+    text = format_leaderboard(build_leaderboard([StoreError("x.h5\nis damaged")]), "latex")
+    assert all(line.startswith("%") for line in text.splitlines())
+
+
+def test_a_pipe_in_a_name_does_not_break_a_github_table(make_record):
+    board = build_leaderboard([make_record(backbone="net@file:a|b.pt")])
+    lines = [x for x in format_leaderboard(board, "github").splitlines() if x.startswith("|")]
+    assert len({line.replace(r"\|", "").count("|") for line in lines}) == 1

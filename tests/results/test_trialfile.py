@@ -1,0 +1,281 @@
+"""The trial file: whole or not at all, and everything comes back."""
+
+from __future__ import annotations
+
+import errno
+import json
+import math
+import os
+from dataclasses import fields
+
+import h5py
+import numpy as np
+import pytest
+
+from mritk import Classification, Regression
+from mritk.errors import StoreError
+from mritk.results.trialfile import SCHEMA, Failure, Predictions, read_trial, write_trial
+from mritk.train.setup import Epoch
+
+
+@pytest.fixture
+def path(tmp_path):
+    return tmp_path / "trials" / "one.h5"
+
+
+def same(one, other):
+    if isinstance(one, Predictions):
+        return all(same(getattr(one, f.name), getattr(other, f.name)) for f in fields(one))
+    if isinstance(one, dict):
+        return one.keys() == other.keys() and all(same(one[k], other[k]) for k in one)
+    if isinstance(one, np.ndarray):
+        return one.dtype == other.dtype and np.array_equal(one, other, equal_nan=True)
+    return type(one) is type(other) and one == other
+
+
+def full(make_record):
+    return make_record(
+        id="0123456789abcdef0123",
+        dataset="dätaset",
+        fold=2,
+        folds=5,
+        scheme="kfold",
+        seed=2**62,
+        skipped=["a/bröken.png", "b.png"],
+        history=[
+            Epoch(1, 3, "head", 1e-3, 0.7, 0.6, -0.6, 1.5),
+            Epoch(2, 3, "äll", 1e-4, 0.5, 0.4, -0.4, 2.5),
+        ],
+        notes={"weights": {"matched": 3, "missing": []}, "none": None, "text": "µ"},
+        failure=Failure("ValueError", "first\nsecond", "Traceback …\n  line", 2),
+        cost={"seconds_fit": 2.5, "peak_host_memory_bytes": 1e9},
+    )
+
+
+def test_every_field_comes_back_as_it_was(make_record, path):
+    record = full(make_record)
+    write_trial(record, path)
+    stored = read_trial(path)
+    for field in fields(record):
+        one, other = getattr(record, field.name), getattr(stored, field.name)
+        assert same(one, other), f"{field.name}: {one!r} became {other!r}"
+
+
+def test_a_regression_comes_back_too(make_record, path):
+    values = Predictions(["s"], ["p"], [""], [""], np.array([51.5]), np.array([50], np.float32))
+    record = make_record(task=Regression("years"), predictions={"test": values})
+    write_trial(record, path)
+    stored = read_trial(path)
+    assert stored.task == Regression("years")
+    assert same(stored.predictions["test"], values)
+
+
+def test_a_trial_that_failed_at_once_has_no_history_and_no_predictions(make_record, path):
+    write_trial(make_record(status="failed", history=[]), path)
+    stored = read_trial(path)
+    assert stored.history == []
+    assert stored.predictions == {}
+    assert stored.failure == Failure("RuntimeError", "planted", "Traceback …", 1)
+
+
+def test_other_programs_find_the_documented_layout(make_record, path):
+    write_trial(make_record(), path)
+    with h5py.File(path) as file:
+        assert file.attrs["schema"] == SCHEMA
+        for name in ("backbone", "dataset", "augmentation", "method", "protocol", "status"):
+            assert isinstance(file.attrs[name], str)
+        assert file["splits/test"].asstr()[()].tolist() == ["s0", "s1", "s2", "s3"]
+        assert file["predictions/test/score"].dtype == np.float32
+        assert file["predictions/test/score"].shape == (4, 2)
+        assert file["predictions/test/site"].asstr()[()].tolist() == ["left", "right"] * 2
+        assert file["history/epoch"][()].tolist() == [1]
+        assert json.loads(file["protocol_json"].asstr()[()])["image_size"] == 32
+
+
+def test_predictions_of_samples_take_over_their_columns(make_samples):
+    samples = make_samples(4, sites=("x", "x", "y", "y"))
+    predictions = Predictions.of(samples, np.zeros((4, 2), np.float32))
+    assert predictions.id == list(samples.ids)
+    assert predictions.patient == ["p0", "p0", "p1", "p1"]
+    assert predictions.site == ["x", "x", "y", "y"]
+    assert predictions.source == [""] * 4
+
+
+def test_predictions_of_samples_whose_columns_are_arrays(make_samples):
+    samples = make_samples(4, patients=np.array(["p0", "p0", "p1", "p1"]))
+    assert Predictions.of(samples, np.zeros((4, 2))).patient == ["p0", "p0", "p1", "p1"]
+
+
+def test_nan_in_the_history_and_in_notes_survives(make_record, path):
+    nan = math.nan
+    record = make_record(history=[Epoch(1, 1, "", nan, nan, nan, nan, 0.0)], notes={"x": nan})
+    write_trial(record, path)
+    assert math.isnan(read_trial(path).history[0].val_loss)
+    assert math.isnan(read_trial(path).notes["x"])
+
+
+def test_a_disk_that_fills_up_in_the_middle_leaves_the_old_file(make_record, path, monkeypatch):
+    write_trial(make_record(seed=1), path)
+    before = path.read_bytes()
+
+    def full_disk(descriptor):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(os, "fsync", full_disk)
+    with pytest.raises(StoreError, match=r"No space left.*--results"):
+        write_trial(make_record(seed=2), path)
+    assert path.read_bytes() == before
+    assert [p.name for p in path.parent.iterdir()] == ["one.h5"]
+
+
+def test_ctrl_c_in_the_middle_of_writing_leaves_nothing(make_record, path, monkeypatch):
+    def interrupt(descriptor):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(os, "fsync", interrupt)
+    with pytest.raises(KeyboardInterrupt):
+        write_trial(make_record(), path)
+    assert list(path.parent.iterdir()) == []
+
+
+def test_the_content_is_on_the_disk_before_the_name_is(make_record, path, monkeypatch):
+    there = []
+    real = os.fsync
+
+    def watch(descriptor):
+        there.append(path.exists())
+        real(descriptor)
+
+    monkeypatch.setattr(os, "fsync", watch)
+    write_trial(make_record(), path)
+    assert there == [False, True], "first the content, then the folder with the new name"
+
+
+def test_a_place_that_cannot_be_written_is_a_store_error(make_record, tmp_path):
+    (tmp_path / "file").write_text("")
+    with pytest.raises(StoreError, match="cannot write"):
+        write_trial(make_record(), tmp_path / "file" / "one.h5")
+
+
+@pytest.mark.parametrize("text", ["a\0b", "a\udcffb"], ids=["null character", "lone surrogate"])
+def test_a_failure_with_a_message_hdf5_cannot_hold_is_stored_nevertheless(make_record, path, text):
+    """Messages come from anywhere; losing the trial, and the run, over one would be a pity."""
+    write_trial(make_record(failure=Failure("Error", text, text, 0), status="failed"), path)
+    assert read_trial(path).failure.type == "Error"
+
+
+def test_notes_that_are_no_json_are_an_error_for_a_person_or_are_stored(make_record, path):
+    """A training of hours must not end in a TypeError because a method noted a numpy number."""
+    try:
+        write_trial(make_record(notes={"gain": np.float32(0.5)}), path)
+    except StoreError:
+        return
+    assert read_trial(path).notes == {"gain": 0.5}
+
+
+def test_a_trial_without_splits_can_be_read_back(make_record, path):
+    write_trial(make_record(splits={}), path)
+    assert read_trial(path).splits == {}
+
+
+def test_a_newer_schema_is_refused(make_record, path):
+    write_trial(make_record(), path)
+    with h5py.File(path, "a") as file:
+        file.attrs["schema"] = SCHEMA + 1
+    with pytest.raises(StoreError, match=rf"schema {SCHEMA + 1}; this mritk reads up to {SCHEMA}"):
+        read_trial(path)
+
+
+def test_a_truncated_file_is_a_store_error_at_every_length(make_record, path):
+    write_trial(make_record(), path)
+    content = path.read_bytes()
+    for length in range(0, len(content), 1009):
+        path.write_bytes(content[:length])
+        with pytest.raises(StoreError, match="not a readable trial file"):
+            read_trial(path)
+
+
+@pytest.mark.parametrize("content", [b"", b"hello", b"\x89HDF\r\n\x1a\n" + b"\0" * 500])
+def test_a_file_that_is_no_hdf5_is_a_store_error(path, content):
+    path.parent.mkdir()
+    path.write_bytes(content)
+    with pytest.raises(StoreError):
+        read_trial(path)
+
+
+def test_a_file_that_is_not_there_is_a_store_error(path):
+    with pytest.raises(StoreError):
+        read_trial(path)
+
+
+def test_an_hdf5_file_of_another_program_is_a_store_error(tmp_path):
+    with h5py.File(tmp_path / "other.h5", "w") as file:
+        file["data"] = [1, 2, 3]
+    with pytest.raises(StoreError):
+        read_trial(tmp_path / "other.h5")
+
+
+def no_task(file):
+    file.attrs["task"] = '"?"'
+
+
+def failure_without_epoch(file):
+    file.create_group("failure").attrs.update(type="E", message="m")
+    file["failure/traceback"] = "t"
+
+
+def group_for_text(file):
+    del file["protocol_json"]
+    file.create_group("protocol_json")
+
+
+def missing_column(file):
+    del file["history/epoch"]
+
+
+def unequal_columns(file):
+    del file["history/epoch"]
+    file["history/epoch"] = [1, 2, 3]
+
+
+def broken_json(file):
+    del file["notes_json"]
+    file["notes_json"] = "{"
+
+
+def group_for_column(file):
+    del file["skipped"]
+    file.create_group("skipped")
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [
+        no_task,
+        failure_without_epoch,
+        group_for_text,
+        missing_column,
+        unequal_columns,
+        broken_json,
+        group_for_column,
+    ],
+)
+def test_a_file_with_damaged_content_is_a_store_error(make_record, path, damage):
+    write_trial(make_record(), path)
+    with h5py.File(path, "a") as file:
+        damage(file)
+    with pytest.raises(StoreError, match="not a readable trial file"):
+        read_trial(path)
+
+
+def test_a_finished_trial_without_test_predictions_is_a_store_error(make_record, path):
+    write_trial(make_record(), path)
+    with h5py.File(path, "a") as file:
+        del file["predictions/test"]
+    with pytest.raises(StoreError):
+        read_trial(path)
+
+
+def test_classes_keep_their_order(make_record, path):
+    write_trial(make_record(task=Classification(("z", "a"))), path)
+    assert read_trial(path).task.classes == ("z", "a")

@@ -1,0 +1,38 @@
+"""The README's first command: ``mritk run`` without options, on an empty machine."""
+
+from __future__ import annotations
+
+import os
+import resource
+import subprocess
+import sys
+
+import pytest
+
+from mritk.results.folder import ResultsFolder
+from mritk.results.leaderboard import build_leaderboard
+
+
+@pytest.mark.slow
+def test_mritk_run_without_options(tmp_path):
+    environ = os.environ | {"MRITK_HOME": str(tmp_path / "home"), "HF_HUB_OFFLINE": "1"}
+    done = subprocess.run(
+        [sys.executable, "-m", "mritk", "run"],
+        cwd=tmp_path,
+        env=environ,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    assert "| efficientnet_lite0@imagenet" in done.stdout
+    assert "Results: mritk-results" in done.stderr
+    assert "mritk run -d folder:PATH" in done.stderr
+    assert "█" not in done.stderr, "no progress bar where no terminal is"
+
+    (table,) = build_leaderboard(ResultsFolder(tmp_path / "mritk-results").trials()).tables
+    assert table.rows[0].keys["backbone"] == "efficientnet_lite0@imagenet"
+    assert [row.trials for row in table.rows] == [2, 2, 2]
+    assert table.patients > 0, "the phantom's patients are known and kept whole"
+    peak_kib = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss
+    assert peak_kib < 3 * 1024**2, "under 3 GiB"

@@ -1,0 +1,54 @@
+"""The workspace: where mritk keeps its files, and whether it may use the network."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import platformdirs
+import pytest
+
+from mritk import Workspace
+
+
+def test_mritk_home_is_the_home(tmp_path):
+    assert Workspace.from_environment({"MRITK_HOME": str(tmp_path)}).home == tmp_path
+
+
+def test_a_tilde_is_the_home_of_the_user(monkeypatch, tmp_path):
+    monkeypatch.setenv("HOME", str(tmp_path))
+    assert Workspace.from_environment({"MRITK_HOME": "~/mri"}).home == tmp_path / "mri"
+
+
+@pytest.mark.parametrize("environ", [{}, {"MRITK_HOME": ""}])
+def test_the_cache_folder_of_the_platform_is_the_default(environ):
+    assert Workspace.from_environment(environ).home == platformdirs.user_cache_path("mritk")
+
+
+def test_the_environment_of_the_process_is_read_by_default(own_home):
+    assert Workspace.from_environment().home == own_home
+
+
+@pytest.mark.parametrize("word", ["1", "true", "TRUE", "yes", "On"])
+@pytest.mark.parametrize("name", ["MRITK_OFFLINE", "HF_HUB_OFFLINE"])
+def test_the_network_is_switched_off_by(name, word):
+    assert Workspace.from_environment({name: word}).offline
+
+
+@pytest.mark.parametrize("word", ["", "0", "false", "no", "off"])
+def test_the_network_is_not_switched_off_by(word):
+    environ = {"MRITK_OFFLINE": word, "HF_HUB_OFFLINE": word}
+    assert not Workspace.from_environment(environ).offline
+
+
+def test_an_option_switches_the_network_off_regardless_of_the_environment():
+    assert Workspace.from_environment({"MRITK_OFFLINE": "0"}, offline=True).offline
+    assert not Workspace.from_environment({}).offline
+
+
+def test_a_folder_is_made_when_it_is_asked_for(tmp_path):
+    workspace = Workspace(tmp_path / "home")
+    assert not workspace.home.exists()
+    assert workspace.folder("decoded", "v1") == tmp_path / "home" / "decoded" / "v1"
+    assert (tmp_path / "home" / "decoded" / "v1").is_dir()
+    assert workspace.folder("decoded", "v1").is_dir(), "twice is no error"
+    assert workspace.folder() == Path(workspace.home)

@@ -1,0 +1,147 @@
+"""Build a backbone: seeded, proven, with features of one row per image."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+from torch import nn
+
+from mritk import Architecture, InputContract, MritkError, Weights
+from mritk.backbone import Backbone
+from mritk.train.backbone import load_backbone
+
+
+def build():
+    return nn.Sequential(
+        *(nn.Conv2d(3, 4, 3), nn.BatchNorm2d(4), nn.AdaptiveAvgPool2d(1)),
+        *(nn.Flatten(), nn.Linear(4, 7)),
+    )
+
+
+def backbone(make=build, **fields):
+    return Backbone(Architecture("net", make, InputContract(16), **fields))
+
+
+def states(workspace, *seeds):
+    return [load_backbone(backbone(), workspace, seed).network.state_dict() for seed in seeds]
+
+
+def same(one, other):
+    return all(torch.equal(one[name], other[name]) for name in one)
+
+
+def test_one_seed_gives_one_initialisation_whatever_was_drawn_before(workspace):
+    torch.manual_seed(1)
+    (first,) = states(workspace, 5)
+    torch.rand(1000)
+    (second,) = states(workspace, 5)
+    assert same(first, second)
+
+
+def test_other_seeds_give_other_initialisations(workspace):
+    assert not same(*states(workspace, 5, 6))
+
+
+def test_the_global_generator_is_left_alone(workspace):
+    before = torch.get_rng_state()
+    states(workspace, 5)
+    assert torch.equal(torch.get_rng_state(), before)
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")
+def test_the_generator_of_a_gpu_is_left_alone_too(workspace):
+    before = torch.cuda.get_rng_state()
+    states(workspace, 5)
+    assert torch.equal(torch.cuda.get_rng_state(), before)
+
+
+def test_the_width_of_the_features_is_measured(workspace):
+    assert load_backbone(backbone(), workspace, 0).num_features == 7
+
+
+def test_the_width_is_measured_at_the_size_that_will_be_used(workspace):
+    flat = backbone(nn.Flatten)
+    assert load_backbone(flat, workspace, 0).num_features == 3 * 16 * 16
+    assert load_backbone(flat, workspace, 0, size=8).num_features == 3 * 8 * 8
+
+
+def test_measuring_leaves_batch_norm_statistics_alone(workspace):
+    (state,) = states(workspace, 0)
+    assert int(state["1.num_batches_tracked"]) == 0
+    assert torch.equal(state["1.running_mean"], torch.zeros(4))
+
+
+def test_volumes_are_measured_with_volumes(workspace):
+    net = nn.Sequential(nn.Conv3d(1, 2, 3), nn.AdaptiveAvgPool3d(1), nn.Flatten())
+    contract = InputContract(8, (0.0,), (1.0,))
+    volume = Backbone(Architecture("net", lambda: net, contract, spatial_dims=3))
+    assert load_backbone(volume, workspace, 0).num_features == 2
+
+
+@pytest.mark.parametrize(
+    ("make", "got"),
+    [
+        (lambda: nn.Conv2d(3, 4, 3), r"\(1, 4, 14, 14\)"),
+        (lambda: nn.Flatten(0), r"\(768,\)"),
+        (lambda: nn.AdaptiveMaxPool2d(1, return_indices=True), "tuple"),
+    ],
+    ids=["maps", "flat", "tuple"],
+)
+def test_features_that_are_not_one_row_per_image_are_refused(workspace, make, got):
+    with pytest.raises(MritkError, match=got):
+        load_backbone(backbone(make), workspace, 0)
+
+
+def test_a_network_that_cannot_take_its_input_is_refused_with_the_reason(workspace):
+    with pytest.raises(MritkError, match=r"does not take inputs of side 16 .*mat1"):
+        load_backbone(backbone(lambda: nn.Linear(5, 5)), workspace, 0)
+
+
+def test_the_refusal_says_what_to_do(workspace):
+    with pytest.raises(MritkError, match="global pooling and Flatten"):
+        load_backbone(backbone(lambda: nn.Conv2d(3, 4, 3)), workspace, 0)
+
+
+def test_the_network_comes_in_evaluation_mode(workspace):
+    assert not load_backbone(backbone(), workspace, 0).network.training
+
+
+def test_weights_replace_the_random_initialisation_and_leave_a_proof(workspace, tmp_path):
+    torch.manual_seed(7)
+    source = build()
+    torch.save(source.state_dict(), tmp_path / "w.pt")
+    weights = Weights("net", "w", locate=lambda workspace: tmp_path / "w.pt")
+    loaded = load_backbone(Backbone(backbone().architecture, weights), workspace, 0)
+    assert same(loaded.network.state_dict(), source.state_dict())
+    assert loaded.report.matched == loaded.report.total == len(source.state_dict())
+
+
+def test_random_weights_have_no_proof(workspace):
+    assert load_backbone(backbone(), workspace, 0).report is None
+
+
+def test_the_stages_hold_every_tensor(workspace):
+    loaded = load_backbone(backbone(), workspace, 0)
+    held = sorted(tensor for stage in loaded.stages for tensor in stage.tensors)
+    assert held == sorted(loaded.network.state_dict())
+
+
+def test_a_network_that_keeps_a_grid_from_its_first_batch_can_still_be_trained(workspace):
+    """Position grids are often computed once; measuring the width must not spoil them."""
+
+    class Cached(nn.Module):
+        grid = None
+
+        def __init__(self):
+            super().__init__()
+            self.conv = nn.Conv2d(3, 4, 1)
+
+        def forward(self, batch):
+            maps = self.conv(batch)
+            if self.grid is None:
+                self.grid = torch.linspace(0, 1, maps.shape[-1])
+            return (maps * self.grid).mean((2, 3))
+
+    network = load_backbone(backbone(Cached), workspace, 0).network.train()
+    network(torch.rand(2, 3, 16, 16)).sum().backward()
+    assert network.conv.weight.grad is not None

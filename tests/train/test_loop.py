@@ -1,0 +1,379 @@
+"""Fine-tuning: it learns, repeats itself bit for bit, and never sees a test sample."""
+
+from __future__ import annotations
+
+import json
+import math
+import random
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+
+from mritk import (
+    Architecture,
+    Augmentation,
+    Classification,
+    InputContract,
+    Regression,
+    Samples,
+    Subset,
+)
+from mritk.backbone import Backbone
+from mritk.errors import NonFiniteLoss
+from mritk.train.loop import FineTuning, finetune
+from mritk.train.recipe import Head, HiddenLayer, Stage
+from mritk.train.setup import SelectionRule
+
+TRAIN, VAL, TEST = range(40), range(40, 60), range(60, 72)
+LAST = SelectionRule(on="last")
+
+
+def stage(**changes):
+    return Stage(**{"epochs": 2, "learning_rate": 1e-2, **changes})
+
+
+def accuracy(fitted, subset):
+    return float((fitted.predict(subset).argmax(axis=1) == subset.targets).mean())
+
+
+def state_of(fitted):
+    return {name: tensor.clone() for name, tensor in fitted.network.state_dict().items()}
+
+
+def assert_same(one, other):
+    assert all(torch.equal(one[name], other[name]) for name in one)
+
+
+def noise(images, generator):
+    return (images + 0.1 * torch.rand(images.shape, generator=generator)).clamp(0, 1)
+
+
+NOISE = Augmentation("noise", noise)
+DROPOUT = {"head": Head(hidden=(HiddenLayer(8, 0.5),), dropout=0.5)}
+
+
+def build_volumetric():
+    return nn.Sequential(nn.Conv3d(1, 4, 3), nn.ReLU(), nn.AdaptiveAvgPool3d(1), nn.Flatten())
+
+
+# -- learning ----------------------------------------------------------------------------------
+
+
+def test_true_labels_are_learnt(make_setup, unseen):
+    fitted = finetune(make_setup(stage(epochs=8)))
+    assert accuracy(fitted, unseen) > 0.9
+
+
+def test_permuted_labels_give_chance(make_setup, bands, workspace):
+    """Only the images can tell the classes; labels without a bearing on them cannot be learnt."""
+    labels = np.random.default_rng(5).permutation(np.arange(72) % 2)
+    samples = bands(targets=labels)
+    found = []
+    for seed in range(3):
+        setup = make_setup(stage(epochs=8), samples=samples, seed=seed)
+        rest = Subset.of(samples, [*VAL, *TEST], workspace)
+        found.append(accuracy(finetune(setup), rest))
+    assert 0.25 < np.mean(found) < 0.75
+
+
+def test_volumes_of_float_pixels_are_learnt_in_the_same_way(make_setup, workspace):
+    """Nothing in the loop is made for images alone."""
+    rng = np.random.default_rng(0)
+    targets = np.arange(72) % 2
+    volumes = rng.random((72, 8, 8, 8)).astype(np.float32) * 0.5
+    volumes[targets == 1] += 0.4
+    samples = Samples(
+        ids=[f"v{i}" for i in range(72)],
+        targets=targets,
+        task=Classification(("dark", "bright")),
+        read=lambda i: volumes[i],
+        spatial_dims=3,
+    )
+    contract = InputContract(8, (0.5,), (0.5,))
+    volumetric = Architecture("volumetric", build_volumetric, contract, spatial_dims=3)
+    setup = make_setup(
+        stage(epochs=12, learning_rate=3e-2),
+        samples=samples,
+        backbone=Backbone(volumetric),
+        volume_size=8,
+    )
+    fitted = finetune(setup)
+    assert accuracy(fitted, Subset.of(samples, TEST, workspace)) > 0.9
+
+
+def test_a_regression_predicts_in_the_unit_of_its_target(make_setup, workspace):
+    rng = np.random.default_rng(0)
+    ages = rng.uniform(20, 90, 72)
+    images = np.clip(rng.normal(0, 5, (72, 16, 16)) + 2 * ages[:, None, None], 0, 255)
+    samples = Samples(
+        ids=[f"s{i}" for i in range(72)],
+        targets=ages,
+        task=Regression("years"),
+        read=lambda i: images[i].astype(np.uint8),
+    )
+    fitted = finetune(make_setup(stage(epochs=15), samples=samples))
+    test = Subset.of(samples, TEST, workspace)
+    values = fitted.predict(test)
+    assert values.shape == (12,)
+    assert values.dtype == np.float32
+    error = np.abs(values - test.targets).mean()
+    assert error < 0.5 * np.abs(test.targets - ages[:40].mean()).mean()
+
+
+# -- what the method sees ----------------------------------------------------------------------
+
+
+def test_the_method_holds_the_images_of_its_own_parts_and_no_other(make_setup, bands):
+    """Each image is filled with its row number, so that one can tell which images are there."""
+    samples = bands(read=lambda i: np.full((16, 16), i, dtype=np.uint8))
+    training = FineTuning(make_setup(samples=samples))
+    held = [set(part.images.flatten().tolist()) for part in (training.train, training.val)]
+    assert held == [set(TRAIN), set(VAL)]
+
+
+def test_the_augmentation_sees_training_images_alone(make_setup, bands):
+    seen = set()
+
+    def spy(images, generator):
+        seen.update(images.mul(255).round().int().flatten().tolist())
+        return images
+
+    samples = bands(read=lambda i: np.full((16, 16), i, dtype=np.uint8))
+    finetune(make_setup(stage(epochs=4), samples=samples, augmentation=Augmentation("spy", spy)))
+    assert seen == set(TRAIN)
+
+
+def test_test_images_and_test_labels_have_no_influence_on_the_model(make_setup, bands):
+    plain = bands()
+    labels = plain.targets.copy()
+    labels[60:] = 1 - labels[60:]
+
+    def read(i):
+        return 255 - plain.read(i) if i >= 60 else plain.read(i)
+
+    one = finetune(make_setup(samples=plain))
+    other = finetune(make_setup(samples=bands(read=read, targets=labels)))
+    assert_same(state_of(one), state_of(other))
+
+
+def test_the_parts_given_to_a_method_lead_to_no_test_sample(make_setup):
+    """``Subset`` promises "some samples of a dataset, and nothing of the others"."""
+    setup = make_setup()
+    for part in (setup.train, setup.val):
+        tables = [value for value in vars(part).values() if isinstance(value, Samples)]
+        assert all(set(table.ids) <= set(part.samples.ids) for table in tables)
+
+
+def test_validation_labels_serve_selection_alone(make_setup, bands):
+    labels = bands().targets.copy()
+    labels[40:60] = 1 - labels[40:60]
+    one = finetune(make_setup(selection=LAST))
+    other = finetune(make_setup(samples=bands(targets=labels), selection=LAST))
+    assert_same(state_of(one), state_of(other))
+
+
+# -- repeatability -----------------------------------------------------------------------------
+
+
+def test_one_seed_gives_one_model_whatever_was_drawn_before(make_setup, unseen):
+    setup = make_setup(recipe=DROPOUT, augmentation=NOISE)
+    torch.manual_seed(1)
+    first = finetune(setup)
+    random.seed(2)
+    np.random.seed(3)
+    torch.rand(1000)
+    second = finetune(setup)
+    assert_same(state_of(first), state_of(second))
+    np.testing.assert_array_equal(first.predict(unseen), second.predict(unseen))
+
+
+def test_another_seed_gives_another_model(make_setup):
+    one, other = (state_of(finetune(make_setup(seed=seed))) for seed in (0, 1))
+    assert not torch.equal(one["head.0.weight"], other["head.0.weight"])
+    assert not torch.equal(one["backbone.0.weight"], other["backbone.0.weight"])
+
+
+def test_drawing_random_numbers_between_epochs_changes_nothing(make_setup):
+    """A progress bar or a logger may use the global generator."""
+    setup = {"recipe": DROPOUT, "augmentation": NOISE}
+    quiet = finetune(make_setup(**setup))
+    loud = finetune(make_setup(**setup, on_epoch=lambda epoch: torch.rand(7)))
+    assert_same(state_of(quiet), state_of(loud))
+
+
+def test_the_global_generators_are_left_alone(make_setup, unseen):
+    before = torch.get_rng_state(), random.getstate(), np.random.get_state()[1].copy()
+    finetune(make_setup(recipe=DROPOUT, augmentation=NOISE)).predict(unseen)
+    assert torch.equal(torch.get_rng_state(), before[0])
+    assert random.getstate() == before[1]
+    np.testing.assert_array_equal(np.random.get_state()[1], before[2])
+
+
+def test_dropout_and_augmentation_differ_from_batch_to_batch(make_setup):
+    draws = []
+
+    def spy(images, generator):
+        draws.append(generator.initial_seed())
+        return images
+
+    finetune(make_setup(stage(epochs=3), augmentation=Augmentation("spy", spy)))
+    assert len(set(draws)) == len(draws) == 3 * 5
+
+
+def test_a_trial_of_one_stage_is_the_beginning_of_a_trial_of_two(record):
+    """Epochs are seeded by their number, not by how many stages follow."""
+    constant = {"schedule": "constant", "epochs": 1}
+    short = record(stage(**constant), selection=LAST)
+    long = record(stage(**constant), stage(**constant), selection=LAST)
+    assert_same(short.states[0], long.states[0])
+
+
+# -- predicting --------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("batch_size", [1, 5, 12])
+def test_predictions_do_not_depend_on_the_batch_size(make_setup, unseen, batch_size):
+    whole = finetune(make_setup(recipe=DROPOUT)).predict(unseen)
+    parts = finetune(make_setup(recipe={**DROPOUT, "eval_batch_size": batch_size})).predict(unseen)
+    np.testing.assert_allclose(parts, whole, atol=1e-5)
+
+
+def test_predictions_do_not_depend_on_a_training_mode_left_over(make_setup, unseen):
+    fitted = finetune(make_setup(recipe=DROPOUT))
+    expected = fitted.predict(unseen)
+    fitted.network.train()
+    np.testing.assert_array_equal(fitted.predict(unseen), expected)
+    assert fitted.network.training, "predicting puts the mode back"
+
+
+def test_predicting_changes_no_tensor(make_setup, unseen):
+    fitted = finetune(make_setup())
+    before = state_of(fitted)
+    fitted.network.train()
+    fitted.predict(unseen)
+    assert_same(before, state_of(fitted))
+
+
+def test_a_prediction_does_not_depend_on_its_neighbours(make_setup, bands, workspace):
+    fitted = finetune(make_setup())
+    both = fitted.predict(Subset.of(bands(), [60, 61], workspace))
+    alone = fitted.predict(Subset.of(bands(), [61], workspace))
+    np.testing.assert_allclose(alone[0], both[1], atol=1e-5)
+
+
+def test_predictions_are_the_networks_outputs_on_normalised_images(make_setup, unseen):
+    fitted = finetune(make_setup())
+    pixels = torch.from_numpy(unseen.images(16)).float()[:, None].repeat(1, 3, 1, 1) / 255
+    with torch.inference_mode():
+        expected = fitted.network((pixels - 0.5) / 0.5).numpy()
+    scores = fitted.predict(unseen)
+    assert scores.shape == (12, 2)
+    assert scores.dtype == np.float32
+    np.testing.assert_allclose(scores, expected, atol=1e-5)
+
+
+# -- history and notes -------------------------------------------------------------------------
+
+
+def test_an_epoch_tells_its_losses_rate_and_stage(record):
+    trained = record(stage(name="head", epochs=1, schedule="constant"), stage(name="all", epochs=2))
+    assert [(e.epoch, e.epochs, e.stage) for e in trained.epochs] == [
+        (1, 3, "head"),
+        (2, 3, "all"),
+        (3, 3, "all"),
+    ]
+    assert trained.epochs[0].learning_rate == 1e-2
+    assert trained.epochs[2].learning_rate == pytest.approx(0, abs=1e-9), "cosine ends at zero"
+    assert all(math.isfinite(e.train_loss) and math.isfinite(e.val_loss) for e in trained.epochs)
+    assert all(e.selection == e.val_loss and e.seconds > 0 for e in trained.epochs)
+
+
+def test_the_validation_loss_is_the_cross_entropy_of_the_validation_scores(record):
+    recipe = {"label_smoothing": 0.2, "class_weights": "balanced"}
+    trained = record(stage(epochs=1), selection=LAST, recipe=recipe)
+    val = trained.training.setup.val
+    scores = torch.from_numpy(trained.training.predict(val))
+    expected = nn.functional.cross_entropy(scores, torch.from_numpy(val.targets))
+    assert trained.epochs[0].val_loss == pytest.approx(float(expected), rel=1e-5)
+
+
+def test_the_notes_of_a_training_are_plain_data(make_setup):
+    notes = finetune(make_setup()).notes
+    assert json.loads(json.dumps(notes)) == notes
+    assert notes["num_features"] == 16
+    assert notes["input_size"] == 16
+    assert notes["precision"] == "float32"
+    assert notes["weights"] is None
+    assert notes["images_per_second"] > 0
+
+
+# -- trouble -----------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("optimizer", ["sgd", "adam"])
+def test_a_training_that_diverges_is_an_error_that_names_epoch_and_rate(make_setup, optimizer):
+    recipe = stage(epochs=3, optimizer=optimizer, learning_rate=1e30, schedule="constant")
+    with pytest.raises(NonFiniteLoss, match=r"epoch 1 at learning rate 1e\+30"):
+        finetune(make_setup(recipe))
+
+
+def test_a_diverged_epoch_is_not_announced(make_setup):
+    epochs = []
+    recipe = stage(optimizer="sgd", learning_rate=1e30, schedule="constant")
+    with pytest.raises(NonFiniteLoss):
+        finetune(make_setup(recipe, on_epoch=epochs.append))
+    assert epochs == []
+
+
+def test_gradient_clipping_limits_the_step(record):
+    plain = {"optimizer": "sgd", "schedule": "constant", "epochs": 1, "weight_decay": 0.0}
+    trained = record(
+        stage(**plain, learning_rate=1.0), recipe={"gradient_clip": 1e-4, "batch_size": 40}
+    )
+    moved = sum(
+        float((trained.states[0][name] - trained.start[name]).square().sum())
+        for name, _ in trained.training.network.named_parameters()
+    )
+    # One step of Nesterov momentum from rest is 1.9 times the gradient.
+    assert math.sqrt(moved) == pytest.approx(1.9e-4, rel=1e-2)
+
+
+def test_gradient_clipping_counts_the_gradients_of_this_stage_alone(record, monkeypatch):
+    """A part that trained in an earlier stage must not eat up the limit with old gradients."""
+    real, norms = torch.nn.utils.clip_grad_norm_, []
+
+    def spy(parameters, limit):
+        parameters = list(parameters)
+        trained = [p.grad for p in parameters if p.requires_grad and p.grad is not None]
+        expected = torch.stack([g.norm() for g in trained]).norm()
+        norm = real(parameters, limit)
+        norms.append((float(norm), float(expected)))
+        return norm
+
+    monkeypatch.setattr(torch.nn.utils, "clip_grad_norm_", spy)
+    record(stage(epochs=1), stage(epochs=1, train_last=0.0), recipe={"gradient_clip": 100.0})
+    for norm, expected in norms:
+        assert norm == pytest.approx(expected, rel=1e-5)
+
+
+def test_a_training_part_smaller_than_a_batch_is_one_batch(record):
+    assert len(record(stage(epochs=2), recipe={"batch_size": 64}).epochs) == 2
+
+
+def test_a_network_that_keeps_a_grid_from_its_first_batch_is_trained(make_setup, unseen):
+    class Cached(nn.Module):
+        grid = None
+
+        def __init__(self):
+            super().__init__()
+            self.conv = nn.Conv2d(3, 4, 1)
+
+        def forward(self, batch):
+            maps = self.conv(batch)
+            if self.grid is None:
+                self.grid = torch.linspace(0, 1, maps.shape[-2])[:, None]
+            return (maps * self.grid).mean((2, 3))
+
+    assert finetune(make_setup(build=Cached)).predict(unseen).shape == (12, 2)
