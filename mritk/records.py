@@ -70,6 +70,14 @@ class InputContract:
     interpolation: str = "bilinear"
     channel_order: str = "RGB"
 
+    def __post_init__(self) -> None:
+        if len(self.mean) != len(self.std) or not all(self.std):
+            raise ValueError("mean and std need one value per channel, and no std may be 0")
+        if self.interpolation not in ("bilinear", "bicubic"):
+            raise ValueError(f"interpolation is bilinear or bicubic, not {self.interpolation!r}")
+        if self.channel_order not in ("RGB", "BGR"):
+            raise ValueError(f"channel_order is RGB or BGR, not {self.channel_order!r}")
+
     @property
     def channels(self) -> int:
         """Number of input channels of the network."""

@@ -202,7 +202,7 @@ def _resized_image(image: np.ndarray, size: int | None, interpolation: str) -> n
     channels = image[..., None] if image.ndim == 2 else image
     planes = [
         # Bicubic interpolation overshoots at edges.
-        np.clip(Image.fromarray(channels[..., c]).resize((size, size), resample), 0, 1)
+        np.asarray(Image.fromarray(channels[..., c]).resize((size, size), resample)).clip(0, 1)
         for c in range(channels.shape[-1])
     ]
     return planes[0] if len(planes) == 1 else np.stack(planes, axis=-1)

@@ -110,8 +110,9 @@ class Samples:
 
     def only(self, rows: Sequence[int] | np.ndarray) -> Samples:
         """Return the samples of ``rows`` (positions in that order, or a mask of N truth values)."""
-        rows = np.asarray(rows)
-        rows = np.flatnonzero(rows) if rows.dtype == bool else rows.astype(np.int64)
+        given = np.asarray(rows)
+        positions = np.flatnonzero(given) if given.dtype == bool else given.astype(np.int64)
+        rows = positions.tolist()
         read, digest = self.read, self.digest
 
         def pick(column: Sequence[str] | None) -> tuple[str, ...] | None:
@@ -120,9 +121,9 @@ class Samples:
         return replace(
             self,
             ids=tuple(self.ids[i] for i in rows),
-            targets=self.targets[rows],
-            read=lambda i: read(int(rows[i])),
-            digest=None if digest is None else lambda i: digest(int(rows[i])),
+            targets=self.targets[positions],
+            read=lambda i: read(rows[i]),
+            digest=None if digest is None else lambda i: digest(rows[i]),
             patients=pick(self.patients),
             sites=pick(self.sites),
             sources=pick(self.sources),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -18,24 +18,25 @@ class Subset:
 
     Attributes:
         samples: The samples of this part alone, in order.
-        whole: The dataset they were taken from; read only through :meth:`images`.
-        rows: (N,) positions in ``whole``.
-        workspace: Where decoded arrays are kept.
+        decode: Returns their decoded images for a size and an interpolation.
     """
 
     samples: Samples
-    whole: Samples
-    rows: np.ndarray
-    workspace: Workspace
+    decode: Callable[[int | None, str], np.ndarray]
 
     @classmethod
     def of(cls, whole: Samples, rows: Sequence[int] | np.ndarray, workspace: Workspace) -> Subset:
         """Return the part of ``whole`` at ``rows``."""
         positions = np.asarray(rows, dtype=np.int64)
-        return cls(whole.only(positions), whole, positions, workspace)
+
+        def decode(size: int | None, interpolation: str) -> np.ndarray:
+            # Indexing copies: what a method holds does not lead to the pixels of another part.
+            return decoded(whole, size, interpolation, workspace)[positions]
+
+        return cls(whole.only(positions), decode)
 
     def __len__(self) -> int:
-        return len(self.rows)
+        return len(self.samples)
 
     @property
     def targets(self) -> np.ndarray:
@@ -50,7 +51,6 @@ class Subset:
         """Return this part's images or volumes, decoded once and resized.
 
         Returns:
-            A copy of shape (N, H, W), (N, H, W, 3) or (N, D, H, W), uint8 or float32. It is a
-            copy so that no method can reach the pixels of another part.
+            An array of shape (N, H, W), (N, H, W, 3) or (N, D, H, W), uint8 or float32.
         """
-        return decoded(self.whole, size, interpolation, self.workspace)[self.rows]
+        return self.decode(size, interpolation)

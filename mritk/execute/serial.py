@@ -34,7 +34,7 @@ class Moments:
                 continue
             try:
                 implementation.function(*[arguments[name] for name in implementation.argnames])
-            except Exception:
+            except (Exception, SystemExit):
                 self.silenced.add(id(implementation.plugin))
                 logger.warning(
                     "plugin %s raised in %s and is switched off for the rest of this run",

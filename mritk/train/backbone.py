@@ -26,12 +26,14 @@ class LoadedBackbone:
         num_features: Width of the features.
         stages: The network's stages from input to output; together they hold every tensor.
         report: The proof of loading; None for random weights.
+        fixed: Parameters that the network itself holds fixed, such as sine position embeddings.
     """
 
     network: nn.Module
     num_features: int
     stages: tuple[BackboneStage, ...]
     report: MatchReport | None
+    fixed: frozenset[str] = frozenset()
 
 
 def load_backbone(
@@ -52,7 +54,7 @@ def load_backbone(
         MritkError: The network does not give features of shape (N, D).
     """
     with torch.random.fork_rng(devices=()):
-        torch.manual_seed(derive(seed, "initialisation"))
+        torch.default_generator.manual_seed(derive(seed, "initialisation"))
         network = backbone.architecture.build()
     report = load_proven(network, backbone.weights, workspace) if backbone.weights else None
     network.eval()
@@ -61,6 +63,7 @@ def load_backbone(
         _num_features(network, backbone, size),
         stages_of(network, backbone.architecture),
         report,
+        frozenset(name for name, p in network.named_parameters() if not p.requires_grad),
     )
 
 
@@ -69,7 +72,7 @@ def _num_features(network: nn.Module, backbone: Backbone, size: int | None) -> i
     side = size or contract.size or ANY_SIZE
     batch = torch.zeros(1, contract.channels, *[side] * (dims or 0))
     try:
-        with torch.inference_mode():
+        with torch.no_grad():  # a network may keep a tensor of its first pass for training
             features = network(batch)
     except Exception as error:
         reason = " ".join(str(error).split())

@@ -62,15 +62,19 @@ def repeatable(device: str, *, deterministic: bool) -> Iterator[None]:
     """
     cuda = [torch.device(device).index] if device.startswith("cuda") else []
     before = torch.are_deterministic_algorithms_enabled()
+    warn_only = torch.is_deterministic_algorithms_warn_only_enabled()
+    changes = deterministic and not (before and not warn_only)
     benchmark = torch.backends.cudnn.benchmark
     if deterministic:
         # cuBLAS reads this when it starts; without it deterministic algorithms are refused.
         os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
     with torch.random.fork_rng(devices=cuda):
-        torch.use_deterministic_algorithms(deterministic or before)
+        if changes:  # the call imports torch's compiler, which takes a second
+            torch.use_deterministic_algorithms(True)
         torch.backends.cudnn.benchmark = False
         try:
             yield
         finally:
-            torch.use_deterministic_algorithms(before)
+            if changes:
+                torch.use_deterministic_algorithms(before, warn_only=warn_only)
             torch.backends.cudnn.benchmark = benchmark

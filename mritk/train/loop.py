@@ -24,7 +24,7 @@ from mritk.seeds import derive
 from mritk.train.backbone import load_backbone
 from mritk.train.contract import Normalise
 from mritk.train.device import repeatable, resolve_precision
-from mritk.train.network import BACKBONE, Network, build_head
+from mritk.train.network import Network, build_head
 from mritk.train.objective import Objective
 from mritk.train.optimiser import Schedule, build_optimiser
 from mritk.train.recipe import Recipe, Stage
@@ -66,7 +66,7 @@ class FineTuning:
         self.size, self.interpolation = setup.input_size, backbone.input.interpolation
         self.loaded = load_backbone(backbone, setup.workspace, setup.seed, self.size)
         with torch.random.fork_rng(devices=()):
-            torch.manual_seed(derive(setup.seed, "head"))
+            torch.default_generator.manual_seed(derive(setup.seed, "head"))
             head = build_head(self.loaded.num_features, setup.task.outputs, self.recipe.head)
         self.spatial_dims = backbone.architecture.spatial_dims or 0
         self.network = Network(self.loaded.network, head).to(setup.device)
@@ -91,7 +91,9 @@ class FineTuning:
 
     def run_stage(self, stage: Stage) -> None:
         """Train one stage and go back to the best state so far."""
-        set_trainable(self.network, self._trainable(stage))
+        set_trainable(self.loaded.network, self._trainable(stage))
+        self.network.head.train()
+        self.network.zero_grad(set_to_none=True)
         before = {name: t.detach().clone() for name, t in self.network.state_dict().items()}
         optimiser = build_optimiser(self.network, stage)
         steps = len(shuffled(len(self.train), self.recipe.batch_size, 0, 0))
@@ -110,11 +112,8 @@ class FineTuning:
     def _trainable(self, stage: Stage) -> frozenset[str]:
         backbone = self.loaded.network
         units = self.loaded.stages if stage.unit == "stages" else layers_of(backbone)
-        tensors = last(units, stage.train_last)
-        if stage.batch_norm == "frozen":
-            tensors -= norm_tensors(backbone)
-        head = {n for n in self.network.state_dict() if not n.startswith(BACKBONE)}
-        return frozenset(f"{BACKBONE}{name}" for name in tensors) | head
+        tensors = last(units, stage.train_last) - self.loaded.fixed
+        return tensors - norm_tensors(backbone) if stage.batch_norm == "frozen" else tensors
 
     def _run_epoch(
         self, stage: Stage, optimiser: torch.optim.Optimizer, schedule: Schedule
@@ -149,7 +148,6 @@ class FineTuning:
         seed, epoch = self.setup.seed, self.epoch
         total = torch.zeros((), device=self.setup.device)
         batches = shuffled(len(self.train), self.recipe.batch_size, seed, epoch)
-        # The backbone's frozen parts left training mode in set_trainable; predicting changed it.
         for number, rows in enumerate(batches):
             torch.manual_seed(derive(seed, "dropout", epoch, number))
             loss = self._loss(rows, derive(seed, "augmentation", epoch, number))
@@ -197,7 +195,7 @@ class FineTuning:
     def _outputs(self, images: ResidentImages) -> torch.Tensor:
         modes = {module: module.training for module in self.network.modules()}
         self.network.eval()
-        with torch.inference_mode():
+        with torch.no_grad():
             batches = images.in_order(self.recipe.eval_batch_size)
             outputs = torch.cat([self._forward(batch) for batch in batches])
         for module, training in modes.items():
@@ -211,14 +209,14 @@ class FineTuning:
     @property
     def notes(self) -> dict[str, Any]:
         """Facts for the trial file."""
-        report = self.loaded.report
+        report, selects = self.loaded.report, self.setup.selection.on == "val"
         return {
             "weights": report.as_dict() if report else None,
             "num_features": self.loaded.num_features,
             "parameters": sum(p.numel() for p in self.network.parameters()),
             "input_size": self.size,
             "precision": self.precision,
-            "selected_epoch": self.best.epoch if self.setup.selection.on == "val" else self.epoch,
+            "selected_epoch": (self.best.epoch or self.epoch) if selects else self.epoch,
             "changed_tensors": self._changed,
             "images_per_second": self.images_seen / self.seconds if self.seconds else math.nan,
         }

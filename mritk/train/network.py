@@ -9,7 +9,7 @@ from torch import nn
 
 from mritk.train.recipe import Head
 
-BACKBONE, HEAD = "backbone.", "head."
+HEAD = "head."
 
 
 class Network(nn.Module):
@@ -44,17 +44,18 @@ def _is_idle(layer: nn.Module) -> bool:
 def parameter_groups(
     network: Network, *, learning_rate: float, backbone_learning_rate: float, weight_decay: float
 ) -> Sequence[dict[str, object]]:
-    """Return the trainable parameters in groups by learning rate and weight decay.
+    """Return the trainable parameters in groups, those of the head first.
 
-    Vectors (biases, scales and shifts of norms) are not decayed.
+    Matrices and kernels are decayed; biases, norms, layer scales, tokens and position embeddings
+    are not.
     """
-    groups: dict[tuple[float, float], list[nn.Parameter]] = {}
+    groups: dict[tuple[bool, float], list[nn.Parameter]] = {}
     for name, parameter in network.named_parameters():
         if parameter.requires_grad:
-            rate = learning_rate if name.startswith(HEAD) else backbone_learning_rate
-            decay = weight_decay if parameter.ndim > 1 else 0.0
-            groups.setdefault((rate, decay), []).append(parameter)
+            decay = weight_decay if parameter.ndim > 1 and name.endswith("weight") else 0.0
+            groups.setdefault((not name.startswith(HEAD), decay), []).append(parameter)
+    rates = {False: learning_rate, True: backbone_learning_rate}
     return [
-        {"params": parameters, "lr": rate, "weight_decay": decay}
-        for (rate, decay), parameters in sorted(groups.items(), key=lambda item: -item[0][0])
+        {"params": groups[key], "lr": rates[key[0]], "weight_decay": key[1]}
+        for key in sorted(groups, key=lambda key: key[0])
     ]

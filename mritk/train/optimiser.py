@@ -38,7 +38,9 @@ class Schedule:
             lr_scheduler.ReduceLROnPlateau(
                 optimiser,
                 factor=stage.plateau_factor,
-                patience=stage.plateau_patience,
+                # torch waits one epoch longer than its patience, and takes small gains for none.
+                patience=stage.plateau_patience - 1,
+                threshold=0.0,
                 min_lr=stage.minimum_learning_rate,
             )
             if stage.schedule == "plateau"

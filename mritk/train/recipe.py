@@ -5,8 +5,21 @@ Plain data without torch, so that protocols can be read, checked and fingerprint
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, field
 from typing import Literal
+
+NOT_NEGATIVE = (
+    "backbone_learning_rate",
+    "weight_decay",
+    "minimum_learning_rate",
+    "early_stopping",
+)
+
+
+def _require(fulfilled: bool, otherwise: str) -> None:
+    if not fulfilled:
+        raise ValueError(otherwise)
 
 
 @dataclass(frozen=True)
@@ -16,6 +29,10 @@ class HiddenLayer:
     width: int
     dropout: float = 0.0
 
+    def __post_init__(self) -> None:
+        _require(self.width >= 1, "width must be at least 1")
+        _require(0 <= self.dropout < 1, "dropout must be at least 0 and below 1")
+
 
 @dataclass(frozen=True)
 class Head:
@@ -24,6 +41,9 @@ class Head:
     batch_norm: bool = False
     hidden: tuple[HiddenLayer, ...] = ()
     dropout: float = 0.0
+
+    def __post_init__(self) -> None:
+        _require(0 <= self.dropout < 1, "dropout must be at least 0 and below 1")
 
 
 @dataclass(frozen=True)
@@ -69,14 +89,14 @@ class Stage:
     early_stopping: int = 0
 
     def __post_init__(self) -> None:
-        if self.epochs < 1:
-            raise ValueError("epochs must be at least 1")
-        if not 0 <= self.train_last <= 1:
-            raise ValueError("train_last must lie between 0 and 1")
-        if not 0 <= self.warmup < 1:
-            raise ValueError("warmup must be at least 0 and below 1")
-        if self.learning_rate <= 0:
-            raise ValueError("learning_rate must be above 0")
+        _require(self.epochs >= 1, "epochs must be at least 1")
+        _require(0 <= self.train_last <= 1, "train_last must lie between 0 and 1")
+        _require(0 <= self.warmup < 1, "warmup must be at least 0 and below 1")
+        _require(0 < self.learning_rate < math.inf, "learning_rate must be above 0")
+        _require(0 < self.plateau_factor < 1, "plateau_factor must lie between 0 and 1")
+        _require(self.plateau_patience >= 1, "plateau_patience must be at least 1")
+        for name in NOT_NEGATIVE:
+            _require(0 <= getattr(self, name) < math.inf, f"{name} must not be negative")
 
 
 @dataclass(frozen=True)
@@ -102,12 +122,14 @@ class Recipe:
     eval_batch_size: int = 256
 
     def __post_init__(self) -> None:
-        if not self.stages:
-            raise ValueError("a recipe needs at least one stage")
-        if self.batch_size < 1 or self.eval_batch_size < 1:
-            raise ValueError("batch sizes must be at least 1")
-        if not 0 <= self.label_smoothing < 1:
-            raise ValueError("label_smoothing must be at least 0 and below 1")
+        _require(bool(self.stages), "a recipe needs at least one stage")
+        named = [stage.name for stage in self.stages if stage.name]
+        _require(len(set(named)) == len(named), "stages must have different names")
+        sizes = min(self.batch_size, self.eval_batch_size)
+        _require(sizes >= 1, "batch sizes must be at least 1")
+        smoothing = 0 <= self.label_smoothing < 1
+        _require(smoothing, "label_smoothing must be at least 0 and below 1")
+        _require(0 <= self.gradient_clip < math.inf, "gradient_clip must not be negative")
 
 
 @dataclass(frozen=True)
@@ -126,5 +148,6 @@ class Probe:
     eval_batch_size: int = 256
 
     def __post_init__(self) -> None:
-        if not self.penalties or min(self.penalties) <= 0:
-            raise ValueError("penalties must be numbers above 0")
+        fine = bool(self.penalties) and all(0 < p < math.inf for p in self.penalties)
+        _require(fine, "penalties must be numbers above 0")
+        _require(self.eval_batch_size >= 1, "batch sizes must be at least 1")

@@ -56,7 +56,7 @@ def default_stages(network: nn.Module) -> tuple[BackboneStage, ...]:
 
 def _unfold(network: nn.Module, prefix: str = "") -> Iterator[tuple[str, nn.Module]]:
     for name, child in network.named_children():
-        if isinstance(child, nn.Sequential) and len(child) > 1:
+        if isinstance(child, nn.Sequential) and not _own_tensors(child):
             yield from _unfold(child, f"{prefix}{name}.")
         else:
             yield f"{prefix}{name}", child
@@ -96,24 +96,44 @@ def set_trainable(network: nn.Module, trainable: frozenset[str]) -> None:
 
     Every other parameter stops requiring a gradient, norms and scales included: one that still
     trained would keep the backward pass alive through the whole frozen part. A frozen BatchNorm
-    leaves training mode, where it would go on moving its running statistics; frozen parts have no
-    dropout.
+    leaves training mode, where it would go on moving its running statistics. Frozen parts have no
+    dropout: a module without tensors goes with the layer before it, at the input with the first.
     """
     for name, parameter in network.named_parameters():
         parameter.requires_grad_(name in trainable)
+    layers = [
+        (name, module) for name, module in network.named_modules() if not any(module.children())
+    ]
+    own = {name: [f"{name}.{t}" if name else t for t in _own_tensors(m)] for name, m in layers}
+    holders = [name for name, module in layers if own[name] and not isinstance(module, _NormBase)]
+    training = bool(holders) and any(tensor in trainable for tensor in own[holders[0]])
+    network.train(training)
+    for name, module in layers:
+        here = any(tensor in trainable for tensor in own[name])
+        if isinstance(module, _NormBase) and own[name]:
+            module.training = here
+        else:
+            training = here if own[name] else training
+            module.training = training
+    _set_containers(network, trainable)
+
+
+def _set_containers(network: nn.Module, trainable: frozenset[str]) -> None:
+    """Put each module with children in training mode if anything within it trains.
+
+    It may use dropout as a function, and norms of some libraries have children.
+    """
     for name, module in network.named_modules():
-        if isinstance(module, _NormBase):
-            module.training = any(f"{name}.{t}" in trainable for t in _own_tensors(module))
-            continue
-        # A module without tensors, such as dropout, goes with the module that holds it.
-        scope = name if module.state_dict() else name.rpartition(".")[0]
-        module.training = any(_is_within(tensor, scope) for tensor in trainable)
+        if any(module.children()):
+            scope = f"{name}." if name else ""
+            tensors = (
+                {f"{scope}{tensor}" for tensor in _own_tensors(module)}
+                if isinstance(module, _NormBase)
+                else {f"{scope}{tensor}" for tensor in module.state_dict()}
+            )
+            module.training = bool(tensors & trainable)
 
 
 def _own_tensors(module: nn.Module) -> list[str]:
     parameters = [name for name, _ in module.named_parameters(recurse=False)]
     return parameters + [name for name, _ in module.named_buffers(recurse=False)]
-
-
-def _is_within(tensor: str, scope: str) -> bool:
-    return not scope or tensor.startswith(f"{scope}.")

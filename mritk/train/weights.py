@@ -34,7 +34,7 @@ class MatchReport:
         parameters: Number of values in the matched tensors.
         missing: Network tensors that the file does not hold.
         unexpected: Tensors of the file that the network does not have.
-        misshapen: Tensors whose shapes differ, with both shapes.
+        misshapen: Tensors of another shape, or whole numbers for floats, with both kinds.
         exempt: Network tensors that were allowed to be missing, and are.
     """
 
@@ -78,7 +78,7 @@ def load_proven(network: torch.nn.Module, weights: Weights, workspace: Workspace
     if not path.is_file():
         raise Unavailable(f"no weight file at {path}")
     digest = sha256_of(path)
-    if not digest.startswith(weights.sha256):
+    if not digest.startswith(weights.sha256.lower()):
         raise WeightsMismatch(
             f"{path.name} has SHA-256 {digest[:16]}…, expected {weights.sha256[:16]}…; the file is "
             f"damaged or another one: delete {path} and fetch it again"
@@ -112,12 +112,12 @@ def match(
     own = network.state_dict()
     absent = [name for name in own if name not in found]
     exempt = [name for name in absent if _matches(name, (BOOKKEEPING, *may_miss))]
+    filled = [name for name in own if name in found and _fits(found[name], own[name])]
     misshapen = tuple(
-        f"{name} {tuple(found[name].shape)} for {tuple(own[name].shape)}"
+        f"{name} {_kind(found[name])} for {_kind(own[name])}"
         for name in own
-        if name in found and found[name].shape != own[name].shape
+        if name in found and name not in filled
     )
-    filled = [n for n in own if n in found and found[n].shape == own[n].shape]
     report = MatchReport(
         file=file,
         sha256=digest,
@@ -152,7 +152,9 @@ def read_state_dict(path: Path) -> dict[str, torch.Tensor]:
     if isinstance(content, dict):
         content = next((content[k] for k in CHECKPOINT_KEYS if k in content), content)
     tensors = content.items() if isinstance(content, dict) else ()
-    if not tensors or not all(isinstance(value, torch.Tensor) for _, value in tensors):
+    if not tensors or not all(
+        isinstance(name, str) and isinstance(value, torch.Tensor) for name, value in tensors
+    ):
         raise WeightsMismatch(f"{path} holds no state dict (a mapping of names to tensors)")
     return dict(tensors)
 
@@ -165,6 +167,16 @@ def sha256_of(path: Path) -> str:
         while block := stream.read(1 << 20):
             digest.update(block)
     return digest.hexdigest()
+
+
+def _fits(found: torch.Tensor, own: torch.Tensor) -> bool:
+    same_kind = found.dtype.is_floating_point == own.dtype.is_floating_point
+    return same_kind and found.shape == own.shape
+
+
+def _kind(tensor: torch.Tensor) -> str:
+    dtype = "" if tensor.dtype.is_floating_point else f"{str(tensor.dtype).removeprefix('torch.')} "
+    return f"{dtype}{tuple(tensor.shape)}"
 
 
 def _matches(name: str, patterns: tuple[str, ...]) -> bool:

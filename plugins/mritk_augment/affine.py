@@ -45,6 +45,10 @@ def affine(images: torch.Tensor, generator: torch.Generator, ranges: AffineRange
         shift_x=2 * uniform(images, generator, ranges.shift),
         shift_y=2 * uniform(images, generator, ranges.shift),
     )
+    # Positions are shares of the sides; on an oblong image a rotation must not shear.
+    height, width = images.shape[-2:]
+    matrices[:, 0, 1] *= height / width
+    matrices[:, 1, 0] *= width / height
     moved = resample(images, matrices)
     brightness = uniform(images, generator, ranges.brightness).reshape(-1, 1, 1, 1)
     contrast = 1 + uniform(images, generator, ranges.contrast).reshape(-1, 1, 1, 1)

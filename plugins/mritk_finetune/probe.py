@@ -105,7 +105,7 @@ def _fit(setup: Setup) -> FeatureModel:
             for features, part in ((train, setup.train), (val, setup.val))
         ]
         value = best.measure(losses[1], probe.scores(model, val), setup.val.targets)
-        if best.offer(number, value, probe.network):
+        if best.offer(number, value, torch.nn.Identity()):
             probe.model = model
         setup.on_epoch(
             Epoch(
@@ -118,6 +118,11 @@ def _fit(setup: Setup) -> FeatureModel:
                 selection=value,
                 seconds=time.perf_counter() - began,
             )
+        )
+    if probe.model is None:
+        raise UsageError(
+            f"the selection rule {setup.selection.by!r} has no value on the validation part for "
+            f"any penalty; select by 'loss', or by another metric"
         )
     report = probe.loaded.report
     probe.notes = {

@@ -21,10 +21,13 @@ def read_image(path: Path) -> np.ndarray:
     MRI intensities have no unit. Transparency is dropped.
 
     Raises:
-        DataError: The file is empty, truncated or not an image.
+        DataError: The file is empty, truncated, not an image or a stack of several, or holds
+            values that are no numbers.
     """
     try:
         with Image.open(path) as image:
+            if getattr(image, "n_frames", 1) > 1:
+                raise DataError(f"{image.n_frames} images in one file; store them one by one")
             image.load()
             if image.mode in DEEP_MODES:
                 return _scaled(np.asarray(image, dtype=np.float64))
@@ -36,6 +39,8 @@ def read_image(path: Path) -> np.ndarray:
 
 
 def _scaled(values: np.ndarray) -> np.ndarray:
+    if not np.isfinite(values).all():
+        raise DataError("holds NaN or infinite values")
     low, high = values.min(), values.max()
     span = high - low or 1.0
     return np.rint((values - low) / span * 255).astype(np.uint8)

@@ -44,7 +44,8 @@ def read_tree(folder: Path) -> Samples:
     files that are not images by their suffix are left aside.
 
     Raises:
-        DataError: No images, fewer than two classes, or a class that is not in every part.
+        DataError: No images, fewer than two classes, a class that is not in every part, or images
+            beside the parts.
     """
     found = sorted(_images(folder), key=lambda image: image.path.as_posix())
     if not found:
@@ -74,14 +75,21 @@ def read_tree(folder: Path) -> Samples:
 
 def _images(folder: Path) -> Iterator[ImageFile]:
     children = [child for child in sorted(folder.iterdir()) if _is_visible_folder(child)]
-    has_parts = bool(children) and all(child.name.lower() in PARTS for child in children)
-    for child in children:
-        if not has_parts:
+    parts = [child for child in children if child.name.lower() in PARTS]
+    if not parts or len({PARTS[part.name.lower()] for part in parts}) == 1 < len(children):
+        for child in children:
             yield from _images_of_class(child, "")
-            continue
-        for grandchild in sorted(child.iterdir()):
-            if _is_visible_folder(grandchild):
-                yield from _images_of_class(grandchild, PARTS[child.name.lower()])
+        return
+    for child in set(children) - set(parts):
+        if any(_images_of_class(child, "")):
+            raise DataError(
+                f"{folder} holds images in {child.name} beside {parts[0].name}; move them into "
+                f"one of the parts, or elsewhere"
+            )
+    for part in parts:
+        for child in sorted(part.iterdir()):
+            if _is_visible_folder(child):
+                yield from _images_of_class(child, PARTS[part.name.lower()])
 
 
 def _images_of_class(folder: Path, part: str) -> Iterator[ImageFile]:

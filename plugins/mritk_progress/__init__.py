@@ -21,32 +21,33 @@ class ProgressBar:
     def __init__(self, total: int) -> None:
         from tqdm import tqdm
 
-        self._title = ""
+        self._trial, self._count = "", ""
         self._done = 0
         self._bar: Any = tqdm(
             total=float(total),
             file=sys.stderr,
             dynamic_ncols=True,
-            bar_format="{percentage:3.0f}% |{bar:20}| {desc}, {remaining} left",
+            # What matters comes first: a narrow terminal cuts the end.
+            bar_format="{percentage:3.0f}%|{bar:8}| {remaining} left, {desc}",
         )
 
     def start_trial(self, trial: Trial, position: int, total: int) -> None:
         """Name the trial that begins."""
         self._done = position - 1
-        self._title = f"trial {position}/{total}: {trial}"
-        self._move(self._done, self._title)
+        self._trial, self._count = str(trial), f"trial {position}/{total}"
+        self._move(self._done, f"{self._count}, {self._trial}")
 
     def end_epoch(self, epoch: Epoch) -> None:
         """Show an epoch and its losses."""
-        text = f"{self._title}, epoch {epoch.epoch}/{epoch.epochs}"
-        text += f", loss {epoch.train_loss:.3f}, val {epoch.val_loss:.3f}"
+        text = f"{self._count}, epoch {epoch.epoch}/{epoch.epochs}"
+        text += f", loss {epoch.train_loss:.3f}, val {epoch.val_loss:.3f}, {self._trial}"
         self._move(self._done + epoch.epoch / epoch.epochs, text)
 
     def finish_trial(self, trial: Trial, outcome: Outcome) -> None:
         """Count a trial, and say at once if it failed."""
         if outcome.error:
             self._bar.write(f"failed: {trial}: {outcome.error}", file=sys.stderr)
-        self._move(self._done + 1, self._title)
+        self._move(self._done + 1, self._count)
 
     def close(self) -> None:
         """Leave the line."""

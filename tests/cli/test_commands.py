@@ -54,7 +54,7 @@ def test_show_a_backbone_tells_its_input_contract_and_licence(mritk):
 
 def test_show_a_protocol_tells_every_field_and_the_fingerprint(mritk):
     found = json.loads(mritk("show", "quick", "--json").out)["protocol"]
-    assert found["parameters"]["batch_size"] == 32
+    assert found["parameters"]["batch_size"] == 16
     assert len(found["fingerprint"]) == 64
 
 

@@ -7,6 +7,8 @@ import torch
 from torch import nn
 
 from mritk import Architecture, MritkError
+from mritk.backbone import Backbone
+from mritk.train.backbone import load_backbone
 from mritk.train.stages import (
     BackboneStage,
     default_stages,
@@ -237,11 +239,13 @@ def test_dropout_in_a_container_without_tensors_still_works_when_all_is_trained(
     assert network[1][1].training
 
 
-def test_a_parameter_that_the_network_holds_fixed_stays_fixed():
+def test_a_parameter_that_the_network_holds_fixed_is_known_before_anything_is_frozen(workspace):
     """Sine-cosine position embeddings are parameters without gradient by construction."""
-    network = nn.Module()
-    network.position = nn.Parameter(torch.ones(1, 4), requires_grad=False)
-    network.linear = nn.Linear(4, 4)
-    set_trainable(network, frozenset(network.state_dict()))
-    assert network.linear.weight.requires_grad
-    assert not network.position.requires_grad
+
+    def build():
+        network = nn.Sequential(nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(3, 4))
+        network[2].position = nn.Parameter(torch.ones(1, 4), requires_grad=False)
+        return network
+
+    loaded = load_backbone(Backbone(Architecture("net", build)), workspace, seed=0)
+    assert loaded.fixed == {"2.position"}

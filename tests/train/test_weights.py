@@ -265,7 +265,7 @@ def test_weights_from_a_file_are_known_by_their_content_wherever_they_lie(saved,
     moved.parent.mkdir()
     moved.write_bytes(path.read_bytes())
     one, other = (Backbone(ARCHITECTURE, weights_from_file(ARCHITECTURE, p)) for p in (path, moved))
-    assert one.name == "net@file:w.pt", "no path in tables"
+    assert one.name.startswith("net@file:w.pt#"), "no path in tables"
     assert one.identity == other.identity
     assert hashlib.sha256(path.read_bytes()).hexdigest() in one.identity
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 import numpy as np
 import pytest
@@ -41,6 +41,13 @@ def build():
     )
 
 
+@dataclass(frozen=True, eq=False)
+class ProbeSetup(Setup):
+    """A setup that remembers, for the tests, what its parts were taken from."""
+
+    everything: Samples | None = None
+
+
 @pytest.fixture
 def make(workspace):
     """Make a setup of the probe on 90 noisy images of two or three classes, or of ages."""
@@ -69,19 +76,19 @@ def make(workspace):
             "backbone": Backbone(Architecture("net", build, InputContract(12, half, half))),
             "image_size": 12,
         }
-        return Setup(**{**fields, **changes})
+        return ProbeSetup(**{**fields, **changes}, everything=samples)
 
     return make_setup
 
 
 def unseen_of(setup):
-    return Subset.of(setup.train.whole, TEST, setup.workspace)
+    return Subset.of(setup.everything, TEST, setup.workspace)
 
 
 def features(setup, rows):
     """The backbone's features, computed without mritk's batches."""
     network = load_backbone(setup.backbone, setup.workspace, setup.seed, 12).network
-    pixels = np.stack([setup.train.whole.read(i) for i in rows]).astype(np.float32)
+    pixels = np.stack([setup.everything.read(i) for i in rows]).astype(np.float32)
     batch = torch.from_numpy(pixels)[:, None].repeat(1, 3, 1, 1) / 255
     with torch.inference_mode():
         return network((batch - 0.5) / 0.5).numpy().astype(np.float64)

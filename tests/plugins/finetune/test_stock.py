@@ -49,7 +49,7 @@ def test_the_standard_protocol_is_the_recipe_of_the_manual():
 def test_the_quick_protocol_is_small():
     protocol = stock("quick")
     assert protocol.image_size == 96
-    assert sum(stage.epochs for stage in protocol.parameters.stages) <= 10
+    assert sum(stage.epochs for stage in protocol.parameters.stages) <= 12
 
 
 def test_the_linear_probe_has_no_augmentation():
