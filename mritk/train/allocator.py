@@ -1,7 +1,9 @@
 """Keep glibc from giving large blocks of memory back to the system after each use.
 
 Training allocates and frees the same large blocks in every step. By default glibc maps each of them
-anew, and the kernel must clear every page again.
+anew, and the kernel must clear every page again. Keeping them, EfficientNet-Lite0 trains at 224 px
+and batch 32 with 28 instead of 15 images/s (2 cores of an AMD EPYC, torch 2.15, two interleaved
+repetitions, 2026-11-22); at 96 px there is no difference.
 """
 
 from __future__ import annotations

@@ -12,7 +12,7 @@ from functools import cache
 
 import numpy as np
 
-from mritk.errors import Unavailable
+from mritk import Unavailable
 
 # Centre of the pituitary fossa: below the optic chiasm, between the cavernous sinuses.
 SELLA = (0.0, 3.0, -27.0)

@@ -153,7 +153,7 @@ def change_one_byte(i):
         {"task": Classification(("glioma", "none", "other"))},
         {"task": Regression("years")},
     ],
-    ids=str,
+    ids=lambda changes: next(iter(changes)),
 )
 def test_the_fingerprint_changes_with(changes):
     assert table(**changes).fingerprint != table().fingerprint
