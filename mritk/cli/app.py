@@ -6,6 +6,7 @@ import os
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import cached_property
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
@@ -57,6 +58,19 @@ def plugin_option(command: F) -> F:
         help="Load a plugin: a module, or a file such as ./mine.py. 'no:NAME' leaves one out.",
     )
     return option(command)
+
+
+def results_option(help_text: str) -> Callable[[F], F]:
+    """Return the option ``--results``, passed to the command as ``folder``."""
+    return click.option(
+        "-o",
+        "--results",
+        "folder",
+        type=click.Path(path_type=Path),
+        default=Path("mritk-results"),
+        show_default=True,
+        help=help_text,
+    )
 
 
 json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON.")

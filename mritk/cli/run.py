@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from mritk.cli.app import App, json_option, pass_app, plugin_option
+from mritk.cli.app import App, json_option, pass_app, plugin_option, results_option
 from mritk.cli.names import PluginName
 from mritk.errors import ExitCode
 
@@ -61,15 +61,7 @@ if TYPE_CHECKING:
 )
 @click.option("--seeds", type=click.IntRange(1), help="Number of seeds, from 0. Default: 2.")
 @click.option("--fold", "folds", multiple=True, type=int, help="Fold; repeat. Default: all.")
-@click.option(
-    "-o",
-    "--results",
-    "folder",
-    type=click.Path(path_type=Path),
-    default=Path("mritk-results"),
-    show_default=True,
-    help="Folder of the trial files.",
-)
+@results_option("Folder of the trial files.")
 @click.option("--device", default="auto", show_default=True, help="auto, cpu, cuda or cuda:N.")
 @click.option("--skip-unreadable", is_flag=True, help="Leave out samples that cannot be read.")
 @click.option("--offline", is_flag=True, help="Fetch nothing over a network.")

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from mritk.cli.app import App, json_option, pass_app, plugin_option
+from mritk.cli.app import App, json_option, pass_app, plugin_option, results_option
 from mritk.errors import UnknownName
 
 if TYPE_CHECKING:
@@ -18,32 +18,9 @@ if TYPE_CHECKING:
     from mritk.results.trialfile import TrialRecord
 
 
-TRIAL_FIELDS = (
-    "id",
-    "status",
-    "dataset",
-    "backbone",
-    "augmentation",
-    "method",
-    "protocol",
-    "fingerprint",
-    "scheme",
-    "fold",
-    "seed",
-)
-
-
 @click.command()
 @click.argument("name", metavar="NAME|TRIAL")
-@click.option(
-    "-o",
-    "--results",
-    "folder",
-    type=click.Path(path_type=Path),
-    default=Path("mritk-results"),
-    show_default=True,
-    help="Where a trial is looked for.",
-)
+@results_option("Where a trial is looked for.")
 @json_option
 @plugin_option
 @pass_app
@@ -87,8 +64,9 @@ def _trial(name: str, folder: Path) -> dict[str, Any] | None:
 
 def _describe_trial(record: TrialRecord) -> dict[str, Any]:
     from mritk.evaluate.metrics import metrics_of
+    from mritk.results.trialfile import ATTRIBUTES
 
-    shown: dict[str, Any] = {name: getattr(record, name) for name in TRIAL_FIELDS}
+    shown: dict[str, Any] = {name: getattr(record, name) for name in ATTRIBUTES}
     if record.failure:
         shown["failure"] = asdict(record.failure)
     for part, predictions in record.predictions.items():

@@ -22,8 +22,8 @@ from mritk.data.subset import Subset
 from mritk.errors import NonFiniteLoss
 from mritk.seeds import derive
 from mritk.train.backbone import load_backbone
-from mritk.train.contract import Normalise
-from mritk.train.device import repeatable, resolve_precision
+from mritk.train.device import repeatable
+from mritk.train.inputs import Inputs
 from mritk.train.network import Network, build_head
 from mritk.train.objective import Objective
 from mritk.train.optimiser import Schedule, build_optimiser
@@ -62,18 +62,13 @@ class FineTuning:
     def __init__(self, setup: Setup) -> None:
         self.setup = setup
         self.recipe: Recipe = setup.parameters
-        backbone = setup.require_backbone()
-        self.size, self.interpolation = setup.input_size, backbone.input.interpolation
-        self.loaded = load_backbone(backbone, setup.workspace, setup.seed, self.size)
+        self.inputs = Inputs(setup)
+        backbone, size = setup.require_backbone(), self.inputs.size
+        self.loaded = load_backbone(backbone, setup.workspace, setup.seed, size)
         with torch.random.fork_rng(devices=()):
             torch.default_generator.manual_seed(derive(setup.seed, "head"))
             head = build_head(self.loaded.num_features, setup.task.outputs, self.recipe.head)
-        self.spatial_dims = backbone.architecture.spatial_dims or 0
-        self.network = Network(self.loaded.network, head).to(setup.device)
-        if self.spatial_dims == 2:
-            self.network = self.network.to(memory_format=torch.channels_last)
-        self.normalise = Normalise(backbone.input, self.spatial_dims, setup.device)
-        self.precision = resolve_precision(setup.precision, setup.device)
+        self.network = self.inputs.place(Network(self.loaded.network, head))
         self.objective = Objective(
             setup.task,
             setup.train.targets,
@@ -81,8 +76,8 @@ class FineTuning:
             label_smoothing=self.recipe.label_smoothing,
             balanced=self.recipe.class_weights == "balanced",
         )
-        self.train = self._resident(setup.train)
-        self.val = self._resident(setup.val)
+        self.train = self.inputs.resident(setup.train)
+        self.val = self.inputs.resident(setup.val)
         self.best = BestState(setup.selection, setup.task)
         self.epoch, self.seconds, self.images_seen = 0, 0.0, 0
         self._changed: dict[str, list[str]] = {}
@@ -165,18 +160,9 @@ class FineTuning:
         images = self.train.batch(rows)
         if self.setup.augmentation.apply is not None:
             images = self.setup.augmentation.apply(images, torch.Generator().manual_seed(seed))
-        outputs = self._forward(images)
+        outputs = self.inputs.compute(self.network, images)
         targets = self.objective.targets[rows.to(self.objective.targets.device)]
         return self.objective.loss(outputs, targets)
-
-    def _forward(self, images: torch.Tensor) -> torch.Tensor:
-        batch = self.normalise(images)
-        if self.spatial_dims == 2:
-            batch = batch.contiguous(memory_format=torch.channels_last)
-        kind = torch.device(self.setup.device).type
-        with torch.autocast(kind, torch.bfloat16, enabled=self.precision == "bfloat16"):
-            outputs = self.network(batch)
-        return outputs.float()
 
     def _require_finite(self, train_loss: float, val_loss: float, learning_rate: float) -> None:
         for part, loss in (("training", train_loss), ("validation", val_loss)):
@@ -190,21 +176,10 @@ class FineTuning:
 
     def predict(self, subset: Subset) -> np.ndarray:
         """Return float32 logits (N, classes), or values (N,) in the unit of the target."""
-        return self.objective.scores(self._outputs(self._resident(subset)))
+        return self.objective.scores(self._outputs(self.inputs.resident(subset)))
 
     def _outputs(self, images: ResidentImages) -> torch.Tensor:
-        modes = {module: module.training for module in self.network.modules()}
-        self.network.eval()
-        with torch.no_grad():
-            batches = images.in_order(self.recipe.eval_batch_size)
-            outputs = torch.cat([self._forward(batch) for batch in batches])
-        for module, training in modes.items():
-            module.training = training
-        return outputs
-
-    def _resident(self, subset: Subset) -> ResidentImages:
-        images = subset.images(self.size, self.interpolation)
-        return ResidentImages(images, self.spatial_dims, self.setup.device)
+        return self.inputs.evaluate(self.network, images, self.recipe.eval_batch_size)
 
     @property
     def notes(self) -> dict[str, Any]:
@@ -214,8 +189,8 @@ class FineTuning:
             "weights": report.as_dict() if report else None,
             "num_features": self.loaded.num_features,
             "parameters": sum(p.numel() for p in self.network.parameters()),
-            "input_size": self.size,
-            "precision": self.precision,
+            "input_size": self.inputs.size,
+            "precision": self.inputs.precision,
             "selected_epoch": (self.best.epoch or self.epoch) if selects else self.epoch,
             "changed_tensors": self._changed,
             "images_per_second": self.images_seen / self.seconds if self.seconds else math.nan,

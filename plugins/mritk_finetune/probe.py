@@ -12,11 +12,10 @@ from sklearn.preprocessing import StandardScaler
 
 from mritk import Classification, Setup, Subset, UsageError
 from mritk.train.backbone import load_backbone
-from mritk.train.contract import Normalise
-from mritk.train.device import repeatable, resolve_precision
+from mritk.train.device import repeatable
+from mritk.train.inputs import Inputs
 from mritk.train.objective import Objective
 from mritk.train.recipe import Probe
-from mritk.train.resident import ResidentImages
 from mritk.train.selection import BestState
 from mritk.train.setup import Epoch
 
@@ -34,13 +33,10 @@ class FeatureModel:
                 f"{setup.augmentation.name!r}; use --augmentation none, or the method finetune"
             )
         self.setup = setup
-        backbone = setup.require_backbone()
-        self.size, self.interpolation = setup.input_size, backbone.input.interpolation
-        self.spatial_dims = backbone.architecture.spatial_dims or 0
-        self.loaded = load_backbone(backbone, setup.workspace, setup.seed, self.size)
-        self.network = self.loaded.network.to(setup.device)
-        self.normalise = Normalise(backbone.input, self.spatial_dims, setup.device)
-        self.precision = resolve_precision(setup.precision, setup.device)
+        self.inputs = Inputs(setup)
+        backbone, size = setup.require_backbone(), self.inputs.size
+        self.loaded = load_backbone(backbone, setup.workspace, setup.seed, size)
+        self.network = self.inputs.place(self.loaded.network)
         self.scaler = StandardScaler()
         self.model: Any = None
         self.notes: dict[str, Any] = {}
@@ -48,19 +44,9 @@ class FeatureModel:
     def features(self, subset: Subset) -> np.ndarray:
         """Return the features of a part, (N, D) float64."""
         parameters: Probe = self.setup.parameters
-        images = ResidentImages(
-            subset.images(self.size, self.interpolation), self.spatial_dims, self.setup.device
-        )
-        kind = torch.device(self.setup.device).type
-        with (
-            torch.inference_mode(),
-            torch.autocast(kind, torch.bfloat16, enabled=self.precision == "bfloat16"),
-        ):
-            batches = [
-                self.network(self.normalise(batch)).float().cpu()
-                for batch in images.in_order(parameters.eval_batch_size)
-            ]
-        features: np.ndarray = torch.cat(batches).numpy().astype(np.float64)
+        images = self.inputs.resident(subset)
+        outputs = self.inputs.evaluate(self.network, images, parameters.eval_batch_size)
+        features: np.ndarray = outputs.cpu().numpy().astype(np.float64)
         return features
 
     def predict(self, subset: Subset) -> np.ndarray:
@@ -129,8 +115,8 @@ def _fit(setup: Setup) -> FeatureModel:
         "weights": report.as_dict() if report else None,
         "num_features": probe.loaded.num_features,
         "parameters": sum(p.numel() for p in probe.network.parameters()),
-        "input_size": probe.size,
-        "precision": probe.precision,
+        "input_size": probe.inputs.size,
+        "precision": probe.inputs.precision,
         "selected_epoch": best.epoch,
         "selected_penalty": penalties[best.epoch - 1],
         "images_per_second": len(setup.train) / feature_seconds,

@@ -1,0 +1,72 @@
+"""From samples to the network of one backbone: resize, place, normalise, compute."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TypeVar
+
+import torch
+from torch import nn
+
+from mritk.data.subset import Subset
+from mritk.train.contract import Normalise
+from mritk.train.device import resolve_precision
+from mritk.train.resident import ResidentImages
+from mritk.train.setup import Setup
+
+N = TypeVar("N", bound=nn.Module)
+
+
+class Inputs:
+    """What a backbone's input contract asks of samples, on the device of a trial.
+
+    Attributes:
+        size: Side to which samples are resized; None: they stay as they are.
+        precision: ``float32`` or ``bfloat16``.
+    """
+
+    def __init__(self, setup: Setup) -> None:
+        backbone = setup.require_backbone()
+        self.size, self._interpolation = setup.input_size, backbone.input.interpolation
+        self.precision = resolve_precision(setup.precision, setup.device)
+        self._device = setup.device
+        self._spatial_dims = backbone.architecture.spatial_dims or 0
+        self._normalise = Normalise(backbone.input, self._spatial_dims, setup.device)
+
+    def place(self, network: N) -> N:
+        """Move a network to the device, 2-D ones in the memory order that convolutions prefer."""
+        network.to(self._device)
+        if self._spatial_dims == 2:
+            network.to(memory_format=torch.channels_last)
+        return network
+
+    def resident(self, subset: Subset) -> ResidentImages:
+        """Return the images of a part, decoded once and kept where the network is."""
+        images = subset.images(self.size, self._interpolation)
+        return ResidentImages(images, self._spatial_dims, self._device)
+
+    def compute(
+        self, network: Callable[[torch.Tensor], torch.Tensor], images: torch.Tensor
+    ) -> torch.Tensor:
+        """Return the network's float32 outputs for images (N, C, *spatial) in [0, 1]."""
+        batch = self._normalise(images)
+        if self._spatial_dims == 2:
+            batch = batch.contiguous(memory_format=torch.channels_last)
+        kind = torch.device(self._device).type
+        with torch.autocast(kind, torch.bfloat16, enabled=self.precision == "bfloat16"):
+            outputs = network(batch)
+        return outputs.float()
+
+    def evaluate(self, network: nn.Module, images: ResidentImages, batch_size: int) -> torch.Tensor:
+        """Return the outputs for all images, in evaluation mode and without gradients.
+
+        The modes of the network's modules are as before afterwards.
+        """
+        modes = {module: module.training for module in network.modules()}
+        network.eval()
+        with torch.no_grad():
+            batches = images.in_order(batch_size)
+            outputs = torch.cat([self.compute(network, batch) for batch in batches])
+        for module, training in modes.items():
+            module.training = training
+        return outputs
