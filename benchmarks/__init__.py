@@ -1,0 +1,1 @@
+"""Benchmarks of mritk itself; not part of the installed distribution."""

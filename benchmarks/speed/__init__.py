@@ -1,0 +1,1 @@
+"""Speed benchmarks; each module is a command that prints a table and writes JSON."""
