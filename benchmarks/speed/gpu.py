@@ -1,7 +1,8 @@
 """Check and time the CUDA paths of training: ``python -m benchmarks.speed.gpu [--json FILE]``.
 
 Checks: float32 on the GPU agrees with the CPU; two deterministic runs are equal bit for bit;
-bfloat16 learns; frozen parts stay as they are. Times: training and prediction in images/s, with peak memory.
+bfloat16 learns; frozen parts stay as they are. Times: training and prediction in images/s, with
+peak memory.
 Without a GPU it says so and exits with 4. Meant to end within 8 minutes.
 """
 
