@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import hashlib
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
 
 from mritk.errors import Unavailable
 from mritk.records import Architecture, InputContract, Weights
@@ -31,15 +32,22 @@ class Backbone:
         return f"{self.architecture.name}@{self.weights.name if self.weights else SCRATCH}"
 
     @property
-    def identity(self) -> str:
-        """What tells this backbone from others on every machine.
+    def identity(self) -> dict[str, Any]:
+        """What tells this backbone from others on every machine, as plain data.
 
-        The name, except for weights from a file: those are known by the file's digest, because
-        a path means nothing elsewhere.
+        Weights from a file are known by its digest alone, because a path means nothing elsewhere.
         """
-        if self.weights is not None and self.weights.name.startswith(FILE_PREFIX):
-            return f"{self.architecture.name}@sha256:{self.weights.sha256}"
-        return self.name
+        identity: dict[str, Any] = {
+            "architecture": self.architecture.name,
+            "weights": SCRATCH,
+            "input": asdict(self.input),
+            "plugin": self.architecture.origin.digest,
+        }
+        if self.weights is not None:
+            from_file = self.weights.name.startswith(FILE_PREFIX)
+            identity["weights"] = "" if from_file else self.weights.name
+            identity["sha256"] = self.weights.sha256
+        return identity
 
     @property
     def input(self) -> InputContract:

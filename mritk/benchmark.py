@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import product
@@ -10,10 +12,11 @@ from pathlib import Path
 import numpy as np
 
 from mritk.backbone import Backbone
-from mritk.data.decode import UnreadableSamples, decoded
-from mritk.data.samples import Samples
+from mritk.data.decode import decoded, require_readable
+from mritk.data.samples import Samples, UnreadableSamples
 from mritk.data.splits import make_folds
 from mritk.errors import DataError, Unavailable, UsageError
+from mritk.evaluate.metrics import find_metric
 from mritk.protocol import Protocol, read_protocol
 from mritk.records import Augmentation, Dataset
 from mritk.registry import Registry
@@ -126,30 +129,76 @@ class Planner:
             UsageError: Nothing to compare, or a fold that does not exist.
         """
         protocols = [find_protocol(name, self.registry) for name in benchmark.protocols]
-        backbones = {}
-        if any(self.registry.method(protocol.method).uses_backbone for protocol in protocols):
-            backbones = {name: self.registry.backbone(name) for name in benchmark.backbones}
+        backbones: Sequence[Backbone] = ()
+        needed = any(self.registry.method(p.method).uses_backbone for p in protocols)
+        if needed or benchmark.backbones != Benchmark().backbones:
+            backbones = [self.registry.backbone(name) for name in benchmark.backbones]
         for name in benchmark.augmentations:
             self.registry.augmentation(name)
         datasets = [self.registry.dataset(name) for name in benchmark.datasets]
         trials: dict[str, Trial] = {}
         for record in datasets:
-            samples, skipped = self._open(record, protocols, list(backbones.values()))
-            for protocol in protocols:
+            samples = self._open(record)
+            candidates = [
+                self._candidates(benchmark, record, samples, protocol, backbones)
+                for protocol in protocols
+            ]
+            samples, skipped = self._read(samples, protocols, backbones)
+            for protocol, pairs in zip(protocols, candidates, strict=True):
                 opened = OpenDataset(record, samples, make_folds(samples, protocol.split), skipped)
-                for trial in self._trials(benchmark, opened, protocol, backbones):
+                for trial in self._trials(benchmark, opened, protocol, pairs):
                     trials.setdefault(trial.id, trial)
         if not trials:
             raise UsageError("there is nothing to run: name a backbone, a dataset and a protocol")
         ordered = sorted(trials.values(), key=lambda trial: (trial.seed, trial.fold))
         return Plan(tuple(ordered), {id_: results.status(id_) for id_ in trials})
 
+    def _open(self, record: Dataset) -> Samples:
+        """Open a dataset, whose digests then tell which reader made its arrays of its files."""
+        samples = record.open(self.workspace)
+        if not len(samples):
+            raise DataError(f"dataset {record.name} has no samples")
+        if samples.digest is None:
+            return samples
+        # The members of a family differ by path, which must not count; their reader is the same.
+        reader = record.name.partition(":")[0], record.origin.plugin, record.origin.digest
+        digest = samples.digest
+        return replace(samples, digest=lambda i: combined((*reader, digest(i))))
+
+    def _candidates(
+        self,
+        benchmark: Benchmark,
+        record: Dataset,
+        samples: Samples,
+        protocol: Protocol,
+        backbones: Sequence[Backbone],
+    ) -> list[tuple[Backbone | None, Augmentation]]:
+        """Return what is compared on one dataset under one protocol.
+
+        Raises:
+            UsageError: A backbone, augmentation or metric that does not suit the data or method.
+        """
+        method = self.registry.method(protocol.method)
+        names = benchmark.augmentations or (protocol.augmentation,)
+        chosen = backbones if method.uses_backbone else [None]
+        pairs = list(product(chosen, [self.registry.augmentation(name) for name in names]))
+        for backbone, augmentation in pairs:
+            _require_fit(record, samples, backbone, augmentation)
+            if augmentation.apply is not None and not method.uses_augmentation:
+                raise UsageError(
+                    f"method {method.name} cannot use augmentation {augmentation.name!r}; use "
+                    f"--augmentation none, or another protocol"
+                )
+        if protocol.selection.by != "loss":
+            find_metric(protocol.selection.by, samples.task)
+        return pairs
+
     def _trials(
         self,
         benchmark: Benchmark,
         dataset: OpenDataset,
         protocol: Protocol,
-        backbones: Mapping[str, Backbone],
+        pairs: Sequence[tuple[Backbone | None, Augmentation]],
     ) -> Iterator[Trial]:
         method = self.registry.method(protocol.method)
         folds = benchmark.folds or range(len(dataset.folds))
@@ -159,38 +208,30 @@ class Planner:
                     f"there is no fold {fold}: protocol {protocol.name} makes "
                     f"{len(dataset.folds)} on {dataset.record.name}, numbered from 0"
                 )
-        chosen: Sequence[Backbone | None] = (
-            list(backbones.values()) if method.uses_backbone else [None]
-        )
-        names = benchmark.augmentations or (protocol.augmentation,)
-        augmentations = [self.registry.augmentation(name) for name in names]
-        for backbone, augmentation in product(chosen, augmentations):
-            _require_fit(dataset, backbone, augmentation)
-        for seed, fold, backbone, augmentation in product(
-            benchmark.seeds, folds, chosen, augmentations
-        ):
+        for seed, fold, (backbone, augmentation) in product(benchmark.seeds, folds, pairs):
             yield Trial(dataset, backbone, augmentation, method, protocol, fold, seed)
 
-    def _open(
-        self, record: Dataset, protocols: Sequence[Protocol], backbones: Sequence[Backbone]
+    def _read(
+        self, samples: Samples, protocols: Sequence[Protocol], backbones: Sequence[Backbone]
     ) -> tuple[Samples, tuple[str, ...]]:
-        """Open a dataset and decode it, so that what cannot be read is known before training."""
-        samples = record.open(self.workspace)
-        if not len(samples):
-            raise DataError(f"dataset {record.name} has no samples")
-        if samples.spatial_dims is None:
-            return samples, ()
-        try:
-            self._decode(samples, protocols, backbones)
-        except UnreadableSamples as error:
-            if not self.skip_unreadable:
-                raise
-            kept = np.setdiff1d(np.arange(len(samples)), error.rows)
-            skipped = tuple(samples.ids[row] for row in error.rows)
-            samples = samples.only(kept)
-            self._decode(samples, protocols, backbones)
-            return samples, skipped
-        return samples, ()
+        """Read all samples, so that what cannot be read is known before training.
+
+        Returns:
+            The samples that can be read, and the ids of those that were skipped on request.
+
+        Raises:
+            UnreadableSamples: Some cannot be read, and nobody asked to skip them.
+        """
+        skipped: list[str] = []
+        while True:
+            try:
+                self._decode(samples, protocols, backbones)
+                return samples, tuple(skipped)
+            except UnreadableSamples as error:
+                if not self.skip_unreadable:
+                    raise
+                skipped += [samples.ids[row] for row in error.rows]
+                samples = samples.only(np.setdiff1d(np.arange(len(samples)), error.rows))
 
     def _decode(
         self, samples: Samples, protocols: Sequence[Protocol], backbones: Sequence[Backbone]
@@ -201,20 +242,24 @@ class Planner:
                 continue
             size = protocol.image_size if samples.spatial_dims == 2 else protocol.volume_size
             wanted.add((size or backbone.input.size, backbone.input.interpolation))
+        _ = samples.contents
+        if not wanted or samples.spatial_dims is None:
+            require_readable(samples)
+            return
         for size, interpolation in sorted(wanted, key=str):
             decoded(samples, size, interpolation, self.workspace)
 
 
 def _require_fit(
-    dataset: OpenDataset, backbone: Backbone | None, augmentation: Augmentation
+    record: Dataset, samples: Samples, backbone: Backbone | None, augmentation: Augmentation
 ) -> None:
     """Refuse a combination that could only fail later.
 
     Raises:
         UsageError: The backbone or the augmentation takes data of another kind.
     """
-    dims = dataset.samples.spatial_dims
-    held = f"{dataset.record.name} holds {KINDS[dims]}"
+    dims = samples.spatial_dims
+    held = f"{record.name} holds {KINDS[dims]}"
     if backbone is not None and backbone.architecture.spatial_dims != dims:
         takes = KINDS[backbone.architecture.spatial_dims]
         raise UsageError(f"{backbone.name} takes {takes}, but {held}")
@@ -223,3 +268,8 @@ def _require_fit(
             f"augmentation {augmentation.name} does not transform {KINDS[dims]}, but {held}; "
             f"use --augmentation none"
         )
+
+
+def combined(parts: Sequence[str]) -> str:
+    """Return one SHA-256 for several texts."""
+    return hashlib.sha256(json.dumps(parts).encode()).hexdigest()

@@ -18,7 +18,7 @@ from pathlib import Path
 from types import ModuleType
 
 from mritk.errors import Unavailable
-from mritk.records import Origin
+from mritk.records import FILE_DIGEST, Origin
 from mritk.workspace import TRUE_WORDS
 
 GROUP = "mritk"
@@ -86,23 +86,23 @@ class Selection:
         Raises:
             Unavailable: A requested file does not exist.
         """
-        installed = {point.name: point for point in sorted(entry_points(group=GROUP))}
+        installed = sorted(entry_points(group=GROUP))
         if self.autoload:
             yield from (
                 _from_entry_point(point)
-                for point in installed.values()
+                for point in installed
                 if not {point.name, point.module} & self.blocked
             )
         for name in self.requested:
-            if name in self.blocked:
+            point = next((p for p in installed if name in (p.name, p.module)), None)
+            if name in self.blocked or (point is not None and self.autoload):
                 continue
-            point = installed.get(name) or next(
-                (p for p in installed.values() if p.module == name), None
-            )
-            if point is None:
-                yield _from_file(name) if _looks_like_file(name) else _from_module(name)
-            elif not self.autoload:
+            if point is not None:
                 yield _from_entry_point(point, requested=True)
+            else:
+                found = _from_file(name) if _looks_like_file(name) else _from_module(name)
+                if found.origin.plugin not in self.blocked:
+                    yield found
 
 
 def _is_set(environ: Mapping[str, str], name: str) -> bool:
@@ -128,7 +128,7 @@ def _from_file(name: str) -> Candidate:
         raise Unavailable(f"no plugin file {name}; -p takes a module or the path of a .py file")
     # The digest stands in for a version: it says which state of the file made a result.
     digest = hashlib.sha256(path.read_bytes()).hexdigest()[:12]
-    return Candidate(Origin(path.stem, path.name, f"sha256:{digest}"), path, requested=True)
+    return Candidate(Origin(path.stem, path.name, f"{FILE_DIGEST}{digest}"), path, requested=True)
 
 
 def _import_file(path: Path) -> ModuleType:

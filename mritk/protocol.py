@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import asdict, dataclass, field, fields, is_dataclass
+from dataclasses import dataclass, field, fields, is_dataclass
 from typing import Any, Literal
 
 from mritk.data.splits import SplitRule
@@ -37,7 +37,7 @@ class Protocol:
         summary: One line for ``mritk list``.
     """
 
-    name: str
+    name: str = field(metadata={"fingerprint": False})
     method: str
     parameters: Any
     split: SplitRule = field(default_factory=SplitRule)
@@ -51,11 +51,8 @@ class Protocol:
 
     def canonical(self) -> dict[str, Any]:
         """Return, as plain data, every field that shapes training and evaluation."""
-        kept = [
-            f.name for f in fields(self) if f.name != "name" and f.metadata.get("fingerprint", True)
-        ]
-        values = {name: getattr(self, name) for name in kept}
-        return {n: asdict(v) if is_dataclass(v) else v for n, v in values.items()}  # type: ignore[arg-type]
+        shaping: dict[str, Any] = _shaping(self)
+        return shaping
 
     def canonical_json(self) -> str:
         """Return :meth:`canonical` as JSON with sorted keys."""
@@ -121,6 +118,16 @@ def differences(one: Mapping[str, Any], other: Mapping[str, Any]) -> Iterator[st
         one_value, other_value = left.get(key, "absent"), right.get(key, "absent")
         if one_value != other_value:
             yield f"{key}: {one_value} | {other_value}"
+
+
+def _shaping(value: Any) -> Any:
+    """Return plain data without the fields that are marked as shaping nothing."""
+    if is_dataclass(value) and not isinstance(value, type):
+        kept = (f.name for f in fields(value) if f.metadata.get("fingerprint", True))
+        return {name: _shaping(getattr(value, name)) for name in kept}
+    if isinstance(value, Mapping):
+        return {key: _shaping(inner) for key, inner in value.items()}
+    return [_shaping(inner) for inner in value] if isinstance(value, (list, tuple)) else value
 
 
 def _canonical(value: Any) -> Any:

@@ -22,6 +22,9 @@ if TYPE_CHECKING:
     StateDict = Mapping[str, torch.Tensor]
 
 
+FILE_DIGEST = "sha256:"
+
+
 @dataclass(frozen=True)
 class Origin:
     """Which plugin provided a record, as ``distribution version (plugin)``."""
@@ -29,6 +32,11 @@ class Origin:
     plugin: str
     distribution: str = ""
     version: str = ""
+
+    @property
+    def digest(self) -> str:
+        """The digest of a one-file plugin, else empty: the file may change from run to run."""
+        return self.version if self.version.startswith(FILE_DIGEST) else ""
 
     def __str__(self) -> str:
         if not self.distribution:
@@ -226,14 +234,16 @@ class Method(Record):
             with ``predict(subset)``. It never sees a test sample.
         parameters: A frozen dataclass whose fields, types and defaults are the method's table in
             a protocol file. The values used are in ``setup.parameters``.
-        uses_backbone: False for a method that brings its own model; its trials then take the
-            backbone's name as a label only.
+        uses_backbone: False for a method that brings its own model; its trials then have the
+            backbone ``none``.
+        uses_augmentation: False for a method that cannot augment; only ``none`` is then allowed.
     """
 
     name: str
     fit: Callable[[Setup], Fitted]
     parameters: type[Any]
     uses_backbone: bool = True
+    uses_augmentation: bool = True
 
 
 @dataclass(frozen=True)

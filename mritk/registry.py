@@ -85,8 +85,9 @@ class Registry:
     def _load_one(self, candidate: Candidate) -> None:
         try:
             self.register(candidate.plugin(), candidate.origin)
-        except Exception as error:
-            loaded = LoadedPlugin(candidate.origin, error=f"{type(error).__name__}: {error}")
+        except (Exception, SystemExit) as error:
+            reason = " ".join(f"{type(error).__name__}: {error}".split())
+            loaded = LoadedPlugin(candidate.origin, error=reason)
             self.plugins.append(loaded)
             if candidate.requested or self.strict:
                 raise Unavailable(explain_failure(loaded)) from error
@@ -95,19 +96,23 @@ class Registry:
         """Add one plugin with all its records, or, if anything about it is wrong, nothing.
 
         Raises:
+            ValueError: Another plugin has its name.
             pluggy.PluginValidationError: It implements an unknown hook or an unknown argument.
             TypeError: A hook yields something that is not one of its records.
             Exception: Whatever the plugin itself raises.
         """
-        self._manager.register(plugin, origin.plugin)
+        if self._manager.has_plugin(origin.plugin):
+            raise ValueError(f"another plugin is called {origin.plugin!r} already")
         try:
+            self._manager.register(plugin, origin.plugin)
             self._manager.check_pending()
             hooks = tuple(caller.name for caller in self._manager.get_hookcallers(plugin) or ())
             if not hooks:
                 raise TypeError("it implements no hook of mritk (is @hookimpl missing?)")
             records = tuple(self._records_of(plugin, origin))
         except BaseException:
-            self._manager.unregister(plugin)
+            if self._manager.is_registered(plugin):
+                self._manager.unregister(plugin)
             raise
         loaded = LoadedPlugin(origin, hooks, records)
         self.plugins.append(loaded)

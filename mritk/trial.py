@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-import resource
+import sys
 import time
 import traceback
 from collections.abc import Callable
@@ -78,6 +78,8 @@ class Trial:
             "protocol": self.protocol.fingerprint,
             "fold": self.fold,
             "seed": self.seed,
+            # One-file plugins change from run to run; a trial of an earlier state is another one.
+            "plugins": [self.augmentation.origin.digest, self.method.origin.digest],
         }
 
     @cached_property
@@ -138,10 +140,6 @@ def run_trial(
         The record to be stored, and the exception of a failed trial.
     """
     history: list[Epoch] = []
-    if device.startswith("cuda"):
-        import torch
-
-        torch.cuda.reset_peak_memory_stats(device)
     clock = _Clock()
     record = _start_record(trial, provenance)
 
@@ -151,23 +149,29 @@ def run_trial(
 
     error: Exception | None = None
     try:
+        _reset_peak(device)
         fitted = trial.method.fit(_setup(trial, workspace, device, keep))
         clock.lap("fit")
         _score(trial, fitted, workspace, record)
         clock.lap("predict")
         record.status = "finished"
-    except Exception as failure:
-        error = failure
+    except (Exception, SystemExit) as failure:
+        error = failure if isinstance(failure, Exception) else MritkError(f"SystemExit: {failure}")
         record.status = "failed"
         record.failure = Failure(
             type(failure).__name__, str(failure), traceback.format_exc(), len(history)
         )
     record.history = history
-    record.cost = {
-        **{f"seconds_{phase}": seconds for phase, seconds in clock.seconds.items()},
-        **_cost(record.notes, device),
-    }
+    times = {f"seconds_{phase}": seconds for phase, seconds in clock.seconds.items()}
+    record.cost = times | _cost(record.notes, device)
     return record, error
+
+
+def _reset_peak(device: str) -> None:
+    if device.startswith("cuda"):
+        import torch
+
+        torch.cuda.reset_peak_memory_stats(device)
 
 
 def _setup(
@@ -250,8 +254,13 @@ def _origins(trial: Trial) -> dict[str, str]:
 
 
 def _cost(notes: dict[str, Any], device: str) -> dict[str, float]:
-    # ru_maxrss is in KiB on Linux; it is the peak of the process so far, not of this trial alone.
-    cost = {"peak_host_memory_bytes": 1024.0 * resource.getrusage(resource.RUSAGE_SELF).ru_maxrss}
+    cost = {}
+    if sys.platform.startswith("linux"):
+        import resource
+
+        # In KiB; the peak of the process so far, not of this trial alone.
+        peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+        cost["peak_host_memory_bytes"] = 1024.0 * peak
     if "images_per_second" in notes:
         cost["images_per_second"] = float(notes["images_per_second"])
     if device.startswith("cuda"):

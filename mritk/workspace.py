@@ -7,6 +7,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from mritk.errors import UsageError
+
 TRUE_WORDS = frozenset({"1", "true", "yes", "on"})
 
 
@@ -42,7 +44,17 @@ class Workspace:
         return cls(home, offline or any(wish.lower() in TRUE_WORDS for wish in wishes))
 
     def folder(self, *parts: str) -> Path:
-        """Return ``home/parts…``, created if it was not there."""
+        """Return ``home/parts…``, created if it was not there.
+
+        Raises:
+            UsageError: It cannot be created.
+        """
         path = self.home.joinpath(*parts)
-        path.mkdir(parents=True, exist_ok=True)
+        try:
+            path.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise UsageError(
+                f"cannot create {path}: {error.strerror or error}; set MRITK_HOME to a folder that "
+                f"can be written"
+            ) from error
         return path

@@ -13,6 +13,16 @@ import torch
 from mritk import Classification, Samples, Workspace
 from mritk.cli.main import main
 
+SETTINGS = (
+    "MRITK_PLUGINS",
+    "MRITK_OFFLINE",
+    "MRITK_STRICT_PLUGINS",
+    "MRITK_DISABLE_PLUGIN_AUTOLOAD",
+    "MRITK_RADIMAGENET",
+    "HF_HUB_OFFLINE",
+    "CI",
+)
+
 # Two stages in well under a second.
 FAST_PROTOCOL = """
 method = "finetune"
@@ -84,7 +94,7 @@ def own_home(
     """Keep the tests out of the caches of the person who runs them."""
     home = tmp_path_factory.mktemp("home")
     monkeypatch.setenv("MRITK_HOME", str(home))
-    for name in ("MRITK_PLUGINS", "MRITK_OFFLINE", "MRITK_STRICT_PLUGINS"):
+    for name in SETTINGS:
         monkeypatch.delenv(name, raising=False)
     threads = torch.get_num_threads()
     yield home

@@ -103,6 +103,16 @@ def test_mritk_commands(mritk, tmp_path):
     assert mritk("hello").code == 2, "gone without the plugin"
 
 
+def test_a_plugin_that_cannot_add_its_commands_harms_no_other(mritk, tmp_path):
+    plugin = tmp_path / "extra.py"
+    plugin.write_text(
+        "from mritk import hookimpl\n\n\n@hookimpl\ndef mritk_commands(cli):\n    1 / 0\n"
+    )
+    ended = mritk("-p", plugin, "--help")
+    assert ended.code == 0
+    assert "plugin extra cannot add its commands" in ended.err
+
+
 def test_mritk_run_start(moments):
     assert moments[0] == ("run_start", 2)
 

@@ -140,7 +140,15 @@ def other_than(value: Any) -> Any:
     return 7 if value is None else f"{value}x"
 
 
-OUTSIDE = {"name", "augmentation", "summary"}
+# What names things for people, is an axis of the trial, or changes numbers by rounding at most.
+OUTSIDE = {
+    "name",
+    "augmentation",
+    "summary",
+    "parameters.stages[0].name",
+    "parameters.stages[1].name",
+    "parameters.eval_batch_size",
+}
 CHANGED = dict(mutations(read(TEXT)))
 
 

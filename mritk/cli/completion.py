@@ -22,3 +22,6 @@ def completion(context: click.Context, shell: str) -> None:
     assert kind is not None  # click knows every shell of the choice
     root = context.find_root().command
     click.echo(kind(root, {}, "mritk", "_MRITK_COMPLETE").source())
+    if shell == "bash":
+        click.echo("# Names such as densenet121@imagenet and folder:PATH are one word.")
+        click.echo('COMP_WORDBREAKS="${COMP_WORDBREAKS//[@:]/}"')

@@ -6,6 +6,7 @@ import os
 import sys
 import traceback
 from collections.abc import Sequence
+from typing import Any
 
 import click
 
@@ -47,12 +48,25 @@ class PluginGroup(click.Group):
         own = list(self.commands)
         return own + sorted(set(self._extended(ctx).commands) - set(own))
 
+    def invoke(self, ctx: click.Context) -> Any:
+        """Run the command; that the reader of a pipe, such as ``head``, has gone is no error."""
+        try:
+            return super().invoke(ctx)
+        except BrokenPipeError:
+            # The interpreter flushes at its end and would complain again.
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            return ExitCode.OK
+
     def _extended(self, ctx: click.Context) -> click.Group:
         # A group of its own: what a plugin adds must not outlive this call of the program.
         extended = click.Group(commands=dict(self.commands))
         app = ctx.ensure_object(App)
         for implementation in app.registry.implementations("mritk_commands"):
-            implementation.function(extended)
+            try:
+                implementation.function(extended)
+            except Exception as error:
+                text = f"plugin {implementation.plugin_name} cannot add its commands: {error!r}"
+                click.secho(f"warning: {text}", err=True, fg="yellow")
         return extended
 
 
@@ -84,7 +98,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             prog_name="mritk",
             standalone_mode=False,
         )
-    except (Exception, KeyboardInterrupt) as error:
+    except (Exception, KeyboardInterrupt, SystemExit) as error:
         return _explain(error)
     return int(result or ExitCode.OK)
 
@@ -101,9 +115,8 @@ def _explain(error: BaseException) -> int:
     elif isinstance(error, (click.Abort, KeyboardInterrupt)):
         click.echo("mritk: interrupted", err=True)
         code = ExitCode.INTERRUPTED
-    elif isinstance(error, BrokenPipeError):  # the reader of a pipe, such as 'head', has gone
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        code = ExitCode.OK
+    elif isinstance(error, SystemExit):  # a plugin's command left so
+        code = error.code if isinstance(error.code, int) else ExitCode.INTERNAL
     else:
         traceback.print_exception(error)
     return code

@@ -64,6 +64,7 @@ if TYPE_CHECKING:
 @results_option("Folder of the trial files.")
 @click.option("--device", default="auto", show_default=True, help="auto, cpu, cuda or cuda:N.")
 @click.option("--skip-unreadable", is_flag=True, help="Leave out samples that cannot be read.")
+@click.option("--rerun", is_flag=True, help="Train again what is done.")
 @click.option("--offline", is_flag=True, help="Fetch nothing over a network.")
 @click.option("-n", "--dry-run", is_flag=True, help="Show what would run, then stop.")
 @json_option
@@ -98,6 +99,7 @@ class Request:
     folder: Path
     device: str
     skip_unreadable: bool
+    rerun: bool
     offline: bool
     dry_run: bool
     as_json: bool
@@ -113,6 +115,8 @@ class Request:
         planner = Planner(self.app.registry, workspace, self.skip_unreadable)
         _say("preparing data …")
         plan = planner.plan(self.benchmark(), results)
+        if self.rerun:
+            plan = replace(plan, states={trial.id: "absent" for trial in plan.trials})
         _tell_skipped(plan)
         if self.dry_run:
             return _show_plan(plan, as_json=self.as_json)

@@ -8,10 +8,11 @@ place only when complete, so a half-written one is never read.
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import json
 import os
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from uuid import uuid4
@@ -19,7 +20,7 @@ from uuid import uuid4
 import numpy as np
 from PIL import Image
 
-from mritk.data.samples import Samples
+from mritk.data.samples import Samples, UnreadableSamples
 from mritk.errors import DataError, StoreError, UsageError
 from mritk.workspace import Workspace
 
@@ -30,19 +31,6 @@ RESAMPLING = {
     "bilinear": Image.Resampling.BILINEAR,
     "bicubic": Image.Resampling.BICUBIC,
 }
-
-
-class UnreadableSamples(DataError):
-    """Some samples cannot be decoded; ``rows`` and ``reasons`` tell which and why."""
-
-    def __init__(self, ids: Sequence[str], rows: Sequence[int], reasons: Sequence[str]) -> None:
-        self.rows, self.reasons = tuple(rows), tuple(reasons)
-        listed = "; ".join(f"{ids[r]} ({why})" for r, why in zip(rows[:20], reasons, strict=False))
-        more = f"; and {len(rows) - 20} more" if len(rows) > 20 else ""
-        super().__init__(
-            f"{len(rows)} of {len(ids)} samples cannot be read: {listed}{more}; mend or remove "
-            f"them, or add --skip-unreadable to go on without them"
-        )
 
 
 class _ColourFound(Exception):
@@ -77,6 +65,27 @@ def decoded(
     if not path.exists():
         _write(samples, size, interpolation, path)
     return np.load(path, mmap_mode="r")
+
+
+def require_readable(samples: Samples) -> None:
+    """Read every sample once.
+
+    Raises:
+        UnreadableSamples: Some cannot be read.
+    """
+
+    def attempt(row: int) -> np.ndarray | Exception:
+        try:
+            return samples.read(row)
+        except MemoryError:
+            raise
+        except Exception as error:
+            return error
+
+    results = enumerate(_in_threads(attempt, len(samples)))
+    bad = {row: str(result) for row, result in results if isinstance(result, Exception)}
+    if bad:
+        raise UnreadableSamples(samples.ids, list(bad), list(bad.values()))
 
 
 def _key(samples: Samples, size: int | None, interpolation: str) -> str:
@@ -145,9 +154,12 @@ def _allocate(path: Path, dtype: np.dtype, shape: tuple[int, ...]) -> np.memmap:
     """
     array = np.lib.format.open_memmap(path, mode="w+", dtype=dtype, shape=shape)
     try:
-        with path.open("r+b") as stream:
-            os.posix_fallocate(stream.fileno(), 0, path.stat().st_size)
+        if hasattr(os, "posix_fallocate"):
+            with path.open("r+b") as stream:
+                os.posix_fallocate(stream.fileno(), 0, path.stat().st_size)
     except OSError as error:
+        if error.errno not in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
+            return array  # the file system cannot reserve space
         raise StoreError(
             f"no room for {path.stat().st_size / 1e9:.1f} GB of decoded data in {path.parent}: "
             f"{error.strerror}; free space, or set MRITK_HOME to another disk"

@@ -46,6 +46,19 @@ SPLITS = ("train", "val", "test")
 TEXT_COLUMNS = ("patients", "sites", "sources", "splits")
 
 
+class UnreadableSamples(DataError):
+    """Some samples cannot be decoded; ``rows`` and ``reasons`` tell which and why."""
+
+    def __init__(self, ids: Sequence[str], rows: Sequence[int], reasons: Sequence[str]) -> None:
+        self.rows, self.reasons = tuple(rows), tuple(reasons)
+        listed = "; ".join(f"{ids[r]} ({why})" for r, why in zip(rows[:20], reasons, strict=False))
+        more = f"; and {len(rows) - 20} more" if len(rows) > 20 else ""
+        super().__init__(
+            f"{len(rows)} of {len(ids)} samples cannot be read: {listed}{more}; mend or remove "
+            f"them, or add --skip-unreadable to go on without them"
+        )
+
+
 @dataclass(frozen=True, eq=False)
 class Samples:
     """A table of N samples and the means to read each of them.
@@ -56,9 +69,9 @@ class Samples:
         task: What is predicted.
         read: Returns sample ``i`` as an array of any rank. Dense data are uint8, or floats in
             [0, 1]: an image is (H, W) or (H, W, 3), a volume (D, H, W).
+            It is called from several threads at once.
         spatial_dims: 2 for images, 3 for volumes; None for data that do not lie on a grid of one
             size (graphs, signals), which mritk then hands to the method one by one as they are.
-            It is called from several threads at once.
         digest: Returns a hexadecimal SHA-256 of what ``read(i)`` would decode, and must change
             with it. By default the array itself is hashed; a dataset of files hashes their bytes,
             which is faster.
@@ -140,8 +153,23 @@ class Samples:
 
     @cached_property
     def contents(self) -> tuple[str, ...]:
-        """The SHA-256 of every sample's content, in order."""
-        return tuple(self.content(i) for i in range(len(self)))
+        """The SHA-256 of every sample's content, in order.
+
+        Raises:
+            UnreadableSamples: Some samples cannot be read.
+        """
+        contents: list[str] = []
+        bad: dict[int, str] = {}
+        for row in range(len(self)):
+            try:
+                contents.append(self.content(row))
+            except MemoryError:
+                raise
+            except Exception as error:
+                bad[row] = " ".join(str(error).split()) or type(error).__name__
+        if bad:
+            raise UnreadableSamples(self.ids, list(bad), list(bad.values()))
+        return tuple(contents)
 
     @cached_property
     def fingerprint(self) -> str:

@@ -123,7 +123,8 @@ class Table:
         for row in self.rows:
             if row.failed:
                 name = " ".join(row.keys.values())
-                notes.append(f"{row.failed} failed trials of {name} are not in the table.")
+                trials_are = "trial is" if row.failed == 1 else "trials are"
+                notes.append(f"{row.failed} failed {trials_are} not in the table: {name}.")
         reasons = {c.reason for row in self.rows for c in row.cells.values() if c.reason}
         notes += [f"nan: {reason}." for reason in sorted(reasons)]
         return notes
@@ -183,7 +184,7 @@ def build_leaderboard(
 
 def _table(keys: dict[str, Any], records: list[TrialRecord], metrics: Sequence[str]) -> Table:
     task = records[0].task
-    known = {metric.name for metric in metrics_of(task)}
+    known = [metric.name for metric in metrics_of(task)]
     wanted = [find_metric(name, task) for name in metrics if name in known]
     if metrics and not wanted:
         raise UsageError(

@@ -21,7 +21,7 @@ from __future__ import annotations
 import io
 import json
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field, fields
 from pathlib import Path
@@ -169,6 +169,8 @@ def write_hdf5(path: Path, fill: Callable[[h5py.File], None]) -> None:
 
 
 def _sync_folder(folder: Path) -> None:
+    if os.name == "nt":  # Windows opens no folders
+        return
     descriptor = os.open(folder, os.O_RDONLY)
     try:
         os.fsync(descriptor)
@@ -182,8 +184,8 @@ def _write(record: TrialRecord, file: h5py.File) -> None:
         file.attrs[name] = getattr(record, name)
     file.attrs["task"] = json.dumps(_task_as_dict(record.task))
     file["protocol_json"] = record.protocol_json
-    file["notes_json"] = json.dumps(record.notes, default=_as_json)
-    file["provenance_json"] = json.dumps(record.provenance, default=_as_json)
+    file["notes_json"] = json.dumps(_as_json(record.notes))
+    file["provenance_json"] = json.dumps(_as_json(record.provenance))
     file.create_group("splits")
     file.create_dataset("skipped", data=record.skipped, dtype=TEXT)
     for part, ids in record.splits.items():
@@ -209,8 +211,14 @@ def _write(record: TrialRecord, file: h5py.File) -> None:
 
 
 def _as_json(value: Any) -> Any:
-    """Return what JSON can hold of a method's notes: numbers of numpy and torch, or the text."""
-    return value.tolist() if hasattr(value, "tolist") else str(value)
+    """Return what JSON can hold of a method's notes: plain data, or the text of anything else."""
+    if isinstance(value, Mapping):
+        return {str(key): _as_json(inner) for key, inner in value.items()}
+    if isinstance(value, (list, tuple, set, frozenset)):
+        return [_as_json(inner) for inner in value]
+    if hasattr(value, "tolist"):  # numpy and torch
+        return value.tolist()
+    return value if isinstance(value, (str, int, float, bool, type(None))) else str(value)
 
 
 def _storable(text: str) -> str:

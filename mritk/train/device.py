@@ -46,12 +46,17 @@ def resolve_precision(wish: str, device: str) -> str:
     Raises:
         Unavailable: bfloat16 is asked for on a device that does not compute it.
     """
-    has_bfloat16 = device.startswith("cuda") and torch.cuda.is_bf16_supported()
+    has_bfloat16 = device.startswith("cuda") and _computes_bfloat16(device)
     if wish == "auto":
         return "bfloat16" if has_bfloat16 else "float32"
     if wish == "bfloat16" and not has_bfloat16:
         raise Unavailable(f"precision bfloat16 needs a GPU that computes it; {device} does not")
     return wish
+
+
+def _computes_bfloat16(device: str) -> bool:
+    with torch.cuda.device(device):
+        return torch.cuda.is_bf16_supported(including_emulation=False)
 
 
 @contextmanager

@@ -176,7 +176,8 @@ class FineTuning:
 
     def predict(self, subset: Subset) -> np.ndarray:
         """Return float32 logits (N, classes), or values (N,) in the unit of the target."""
-        return self.objective.scores(self._outputs(self.inputs.resident(subset)))
+        with repeatable(self.setup.device, deterministic=self.setup.deterministic):
+            return self.objective.scores(self._outputs(self.inputs.resident(subset)))
 
     def _outputs(self, images: ResidentImages) -> torch.Tensor:
         return self.inputs.evaluate(self.network, images, self.recipe.eval_batch_size)

@@ -9,6 +9,8 @@ import math
 from dataclasses import dataclass, field
 from typing import Literal
 
+# Fields so marked are left out of a protocol's fingerprint.
+SHAPES_NOTHING = {"fingerprint": False}
 NOT_NEGATIVE = (
     "backbone_learning_rate",
     "weight_decay",
@@ -65,7 +67,7 @@ class Stage:
         weight_decay: Applied to matrices and kernels, not to norms and biases.
         schedule: ``constant``; ``cosine`` to zero; ``plateau`` multiplies the rate by
             ``plateau_factor`` after ``plateau_patience`` epochs without a better validation loss.
-        warmup: Share of the stage's steps over which the rate rises linearly from zero.
+        warmup: Share of the stage's steps over which the rate rises linearly.
         plateau_factor: See ``schedule``.
         plateau_patience: See ``schedule``.
         minimum_learning_rate: Floor of ``plateau``.
@@ -73,7 +75,7 @@ class Stage:
     """
 
     epochs: int
-    name: str = ""
+    name: str = field(default="", metadata=SHAPES_NOTHING)
     train_last: float = 1.0
     unit: Literal["stages", "layers"] = "stages"
     batch_norm: Literal["train", "frozen"] = "train"
@@ -119,7 +121,7 @@ class Recipe:
     label_smoothing: float = 0.0
     class_weights: Literal["none", "balanced"] = "none"
     gradient_clip: float = 0.0
-    eval_batch_size: int = 256
+    eval_batch_size: int = field(default=256, metadata=SHAPES_NOTHING)
 
     def __post_init__(self) -> None:
         _require(bool(self.stages), "a recipe needs at least one stage")
@@ -145,7 +147,7 @@ class Probe:
 
     penalties: tuple[float, ...] = (0.01, 0.1, 1.0, 10.0, 100.0, 1000.0)
     class_weights: Literal["none", "balanced"] = "none"
-    eval_batch_size: int = 256
+    eval_batch_size: int = field(default=256, metadata=SHAPES_NOTHING)
 
     def __post_init__(self) -> None:
         fine = bool(self.penalties) and all(0 < p < math.inf for p in self.penalties)

@@ -33,6 +33,7 @@ def mritk_methods() -> Iterator[Method]:
         "linear_probe",
         fit=fit_linear_probe,
         parameters=Probe,
+        uses_augmentation=False,
         summary="features once, then a penalised linear model",
     )
 

@@ -51,7 +51,8 @@ class FeatureModel:
 
     def predict(self, subset: Subset) -> np.ndarray:
         """Return float32 logits (N, classes), or values (N,)."""
-        return self.scores(self.model, self.scaler.transform(self.features(subset)))
+        with repeatable(self.setup.device, deterministic=self.setup.deterministic):
+            return self.scores(self.model, self.scaler.transform(self.features(subset)))
 
     def scores(self, model: Any, standardised: np.ndarray) -> np.ndarray:
         """Return the scores of one linear model on standardised features."""

@@ -190,3 +190,32 @@ def test_a_fold_that_does_not_exist(run_toy):
     ended = run_toy("--fold", 4)
     assert ended.code == 2
     assert "there is no fold 4" in ended.err
+
+
+def test_a_changed_one_file_plugin_makes_another_trial(run_toy, toy, tmp_path):
+    run_toy("--seeds", 1)
+    toy.write_text(toy.read_text() + "\n# another idea\n")
+    run_toy("--seeds", 1)
+    assert len(trials_in(tmp_path / "results")) == 2
+
+
+def test_rerun_trains_again_what_is_done(run_toy, tmp_path):
+    run_toy("--seeds", 1)
+    (path,) = trials_in(tmp_path / "results")
+    before = path.stat().st_mtime_ns
+    ended = run_toy("--seeds", 1, "--rerun")
+    assert path.stat().st_mtime_ns > before
+    assert "done before" not in ended.err
+
+
+def test_two_readers_of_the_same_files_are_two_datasets(mritk, tmp_path, toy, fast_protocol):
+    source = toy.read_text().replace("patients=", "digest=lambda i: f'{i:064x}', patients=")
+    other = source.replace('"bands"', '"dark"').replace("+= 120", "+= 60").replace('"tiny"', '"t2"')
+    (tmp_path / "one.py").write_text(source)
+    (tmp_path / "two.py").write_text(other)
+    plugins = ("-p", tmp_path / "one.py", "-p", tmp_path / "two.py")
+    plan = mritk(
+        *("run", *plugins, "-d", "bands", "-d", "dark", "-b", "tiny", "--seeds", 1),
+        *("--protocol", fast_protocol, "-n", "--json"),
+    )
+    assert {row["dataset"] for row in json.loads(plan.out)} == {"bands", "dark"}

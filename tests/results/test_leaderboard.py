@@ -165,7 +165,7 @@ def test_failed_trials_are_counted_and_not_averaged(make_record):
     (row,) = rows(board)
     assert (row.trials, row.failed) == (1, 1)
     assert row.cells["accuracy"].values == (0.75,)
-    assert "1 failed trials of tiny@scratch none are not in the table." in notes(board)
+    assert "1 failed trial is not in the table: tiny@scratch none." in notes(board)
 
 
 def test_predictions_of_a_trial_that_failed_afterwards_do_not_count(make_record):
