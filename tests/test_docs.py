@@ -1,0 +1,76 @@
+"""The documents are true: examples run, and every key of a protocol file is described."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import fields
+from pathlib import Path
+
+import pytest
+
+from mritk.benchmark import Benchmark, find_protocol
+from mritk.protocol import Protocol, read_protocol
+from mritk.registry import Registry
+from mritk.tomltext import TomlText
+from mritk.train.recipe import Head, HiddenLayer, Probe, Recipe, Stage
+
+ROOT = Path(__file__).parents[1]
+
+
+def blocks(document: str, language: str) -> list[str]:
+    text = (ROOT / document).read_text(encoding="utf-8")
+    return re.findall(rf"```{language}\n(.*?)```", text, flags=re.DOTALL)
+
+
+def test_the_readmes_plugin_is_fifteen_lines_and_runs(mritk, toy, fast_protocol, tmp_path):
+    (source,) = blocks("README.md", "python")
+    assert len([line for line in source.splitlines() if line.strip()]) <= 15
+    plugin = tmp_path / "mine.py"
+    plugin.write_text(source)
+    ended = mritk(
+        *("run", "-p", plugin, "-p", toy, "-b", "shallow", "-d", "bands", "-a", "dim"),
+        *("--seeds", 1, "--protocol", fast_protocol, "-o", tmp_path / "results"),
+    )
+    assert ended.code == 0, ended.err
+    assert "| shallow@scratch" in ended.out
+
+
+def test_the_described_protocol_is_a_protocol_and_names_every_key():
+    header, finetune, probe, benchmark = blocks("docs/protocols.md", "toml")
+    registry = Registry.load(environ={})
+    read_protocol("doc", TomlText(header + finetune, "doc"), registry.method)
+    head = header.replace('"finetune"', '"linear_probe"').replace('"affine"', '"none"')
+    read_protocol("doc", TomlText(head + probe, "doc"), registry.method)
+    source = TomlText(benchmark, "doc")
+    source.into(Benchmark, source.parse())
+    described = {
+        Protocol: header,
+        Recipe: finetune,
+        Head: finetune,
+        HiddenLayer: finetune,
+        Stage: finetune,
+        Probe: probe,
+        Benchmark: benchmark,
+    }
+    for kind, text in described.items():
+        for field in fields(kind):
+            if (kind, field.name) not in {(Protocol, "name"), (Protocol, "parameters")}:
+                assert re.search(rf"\b{field.name}\b", text), f"{kind.__name__}.{field.name}"
+
+
+@pytest.mark.parametrize("study", sorted((ROOT / "benchmarks" / "studies").glob("phantom_p*.toml")))
+def test_the_studies_can_be_read(study):
+    benchmark = Benchmark.from_file(study)
+    registry = Registry.load(environ={})
+    for name in benchmark.protocols:
+        assert find_protocol(name, registry).split.folds == 5
+    assert [registry.backbone(name).name for name in benchmark.backbones] == list(
+        benchmark.backbones
+    )
+
+
+def test_links_between_documents_lead_somewhere():
+    for document in [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]:
+        for target in re.findall(r"\]\(([^)#]+)\)", document.read_text(encoding="utf-8")):
+            if "://" not in target:
+                assert (document.parent / target).exists(), f"{document.name}: {target}"
