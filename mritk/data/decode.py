@@ -73,17 +73,8 @@ def require_readable(samples: Samples) -> None:
     Raises:
         UnreadableSamples: Some cannot be read.
     """
-
-    def attempt(row: int) -> np.ndarray | Exception:
-        try:
-            return samples.read(row)
-        except MemoryError:
-            raise
-        except Exception as error:
-            return error
-
-    results = enumerate(_in_threads(attempt, len(samples)))
-    bad = {row: str(result) for row, result in results if isinstance(result, Exception)}
+    results = enumerate(_in_threads(samples.read, len(samples)))
+    bad = {row: _reason(result) for row, result in results if isinstance(result, Exception)}
     if bad:
         raise UnreadableSamples(samples.ids, list(bad), list(bad.values()))
 
@@ -108,19 +99,14 @@ def _write(samples: Samples, size: int | None, interpolation: str, path: Path) -
 def _fill(
     samples: Samples, size: int | None, interpolation: str, path: Path, *, colour: bool
 ) -> None:
-    def prepare(row: int) -> np.ndarray | Exception:
-        try:
-            return _prepare(samples.read(row), samples.spatial_dims, size, interpolation)
-        except MemoryError:
-            raise
-        except Exception as error:
-            return error
+    def prepare(row: int) -> np.ndarray:
+        return _prepare(samples.read(row), samples.spatial_dims, size, interpolation)
 
     array: np.memmap | None = None
     bad: dict[int, str] = {}
     for row, result in enumerate(_in_threads(prepare, len(samples))):
         if isinstance(result, Exception):
-            bad[row] = " ".join(str(result).split()) or type(result).__name__
+            bad[row] = _reason(result)
             continue
         item = result
         if samples.spatial_dims == 2 and item.ndim == 3 and not colour:
@@ -167,14 +153,26 @@ def _allocate(path: Path, dtype: np.dtype, shape: tuple[int, ...]) -> np.memmap:
     return array
 
 
-def _in_threads(
-    prepare: Callable[[int], np.ndarray | Exception], count: int
-) -> Iterator[np.ndarray | Exception]:
+def _in_threads(make: Callable[[int], np.ndarray], count: int) -> Iterator[np.ndarray | Exception]:
+    """Yield what ``make`` returns, or raises, for each row in order."""
+
+    def attempt(row: int) -> np.ndarray | Exception:
+        try:
+            return make(row)
+        except MemoryError:
+            raise
+        except Exception as error:
+            return error
+
     # Pillow releases the interpreter lock while it decodes and resizes.
     block = 256
     with ThreadPoolExecutor(os.cpu_count()) as pool:
         for start in range(0, count, block):  # blocks bound the memory held by finished results
-            yield from pool.map(prepare, range(start, min(start + block, count)))
+            yield from pool.map(attempt, range(start, min(start + block, count)))
+
+
+def _reason(error: Exception) -> str:
+    return " ".join(str(error).split()) or type(error).__name__
 
 
 def _prepare(

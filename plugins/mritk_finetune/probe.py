@@ -76,23 +76,43 @@ def fit_probe(setup: Setup) -> FeatureModel:
 
 def _fit(setup: Setup) -> FeatureModel:
     probe = FeatureModel(setup)
-    parameters: Probe = setup.parameters
     started = time.perf_counter()
     train = probe.scaler.fit_transform(probe.features(setup.train))
     feature_seconds = time.perf_counter() - started
     val = probe.scaler.transform(probe.features(setup.val))
+    number, penalty = _search(probe, train, val)
+    report = probe.loaded.report
+    probe.notes = {
+        "weights": report.as_dict() if report else None,
+        "num_features": probe.loaded.num_features,
+        "parameters": sum(p.numel() for p in probe.network.parameters()),
+        "input_size": probe.inputs.size,
+        "precision": probe.inputs.precision,
+        "selected_epoch": number,
+        "selected_penalty": penalty,
+        "images_per_second": len(setup.train) / feature_seconds,
+    }
+    return probe
+
+
+def _search(probe: FeatureModel, train: np.ndarray, val: np.ndarray) -> tuple[int, float]:
+    """Fit one model per penalty, leave the best in ``probe``; return its number and penalty.
+
+    Raises:
+        UsageError: The selection rule has no value for any of them.
+    """
+    setup, parameters = probe.setup, probe.setup.parameters
     objective = Objective(setup.task, setup.train.targets, "cpu")
     best = BestState(setup.selection, setup.task)
     penalties = parameters.penalties if setup.selection.on == "val" else parameters.penalties[:1]
     for number, penalty in enumerate(penalties, 1):
         began = time.perf_counter()
         model = _model(setup, penalty).fit(train, setup.train.targets)
-        losses = [
-            _loss(objective, probe.scores(model, features), part.targets)
-            for features, part in ((train, setup.train), (val, setup.val))
-        ]
-        value = best.measure(losses[1], probe.scores(model, val), setup.val.targets)
-        if best.offer(number, value, torch.nn.Identity()):
+        scores = probe.scores(model, val)
+        train_loss = _loss(objective, probe.scores(model, train), setup.train.targets)
+        val_loss = _loss(objective, scores, setup.val.targets)
+        value = best.measure(val_loss, scores, setup.val.targets)
+        if best.offer(number, value, torch.nn.Identity()):  # there is no network state to keep
             probe.model = model
         setup.on_epoch(
             Epoch(
@@ -100,8 +120,8 @@ def _fit(setup: Setup) -> FeatureModel:
                 epochs=len(penalties),
                 stage=f"penalty {penalty:g}",
                 learning_rate=0.0,
-                train_loss=losses[0],
-                val_loss=losses[1],
+                train_loss=train_loss,
+                val_loss=val_loss,
                 selection=value,
                 seconds=time.perf_counter() - began,
             )
@@ -111,18 +131,7 @@ def _fit(setup: Setup) -> FeatureModel:
             f"the selection rule {setup.selection.by!r} has no value on the validation part for "
             f"any penalty; select by 'loss', or by another metric"
         )
-    report = probe.loaded.report
-    probe.notes = {
-        "weights": report.as_dict() if report else None,
-        "num_features": probe.loaded.num_features,
-        "parameters": sum(p.numel() for p in probe.network.parameters()),
-        "input_size": probe.inputs.size,
-        "precision": probe.inputs.precision,
-        "selected_epoch": best.epoch,
-        "selected_penalty": penalties[best.epoch - 1],
-        "images_per_second": len(setup.train) / feature_seconds,
-    }
-    return probe
+    return best.epoch, penalties[best.epoch - 1]
 
 
 def _model(setup: Setup, penalty: float) -> Any:
