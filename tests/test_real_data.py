@@ -42,6 +42,7 @@ def test_a_run_ends_with_a_leaderboard_and_a_second_one_only_prints_it(
     second = mritk(*arguments, "--seeds", 1, "-o", tmp_path / "results")
     assert second.out == first.out
     assert "1 of 1 trials were done before" in second.err
-    data = json.loads(mritk("leaderboard", tmp_path / "results", "--json").out)
-    accuracy = data["tables"][0]["rows"][0]["metrics"]["accuracy"]["mean"]
-    assert accuracy > 0.4, "chance is 0.25"
+    (path,) = (tmp_path / "results" / "trials").glob("*.h5")
+    validation = json.loads(mritk("show", path, "--json").out)["val"]
+    assert validation["samples"] == 574
+    assert validation["macro_auroc"] > 0.65, "three short epochs learn something; chance is 0.5"
