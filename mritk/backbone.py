@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import hashlib
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+from mritk.digests import sha256_of
 from mritk.errors import Unavailable
 from mritk.records import Architecture, InputContract, Weights
 
@@ -74,7 +74,7 @@ def weights_from_file(architecture: Architecture, path: Path) -> Weights:
             f"no weight file {path} for {architecture.name}; give the path of a .safetensors or "
             f".pt state dict after 'file:'"
         )
-    digest = hashlib.sha256(path.read_bytes()).hexdigest()
+    digest = sha256_of(path)
     return Weights(
         architecture.name,
         # Two files of one name must not share a row of a table.

@@ -242,9 +242,10 @@ class Planner:
                 continue
             size = protocol.image_size if samples.spatial_dims == 2 else protocol.volume_size
             wanted.add((size or backbone.input.size, backbone.input.interpolation))
-        _ = samples.contents
+        _ = samples.contents  # without digests of its own, this reads every sample
         if not wanted or samples.spatial_dims is None:
-            require_readable(samples)
+            if samples.digest is not None:
+                require_readable(samples)
             return
         for size, interpolation in sorted(wanted, key=str):
             decoded(samples, size, interpolation, self.workspace)

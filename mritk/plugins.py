@@ -17,6 +17,7 @@ from importlib.metadata import EntryPoint, entry_points
 from pathlib import Path
 from types import ModuleType
 
+from mritk.digests import sha256_of
 from mritk.errors import Unavailable
 from mritk.records import FILE_DIGEST, Origin
 from mritk.workspace import TRUE_WORDS
@@ -127,7 +128,7 @@ def _from_file(name: str) -> Candidate:
     if not path.is_file():
         raise Unavailable(f"no plugin file {name}; -p takes a module or the path of a .py file")
     # The digest stands in for a version: it says which state of the file made a result.
-    digest = hashlib.sha256(path.read_bytes()).hexdigest()[:12]
+    digest = sha256_of(path)[:12]
     return Candidate(Origin(path.stem, path.name, f"{FILE_DIGEST}{digest}"), path, requested=True)
 
 

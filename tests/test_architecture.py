@@ -32,6 +32,7 @@ FLOORS = {
     "records": 5,
     "backbone": 5,
     "errors": 5,
+    "digests": 5,
     "seeds": 5,
     "workspace": 5,
 }

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from fnmatch import fnmatchcase
@@ -11,6 +10,7 @@ from typing import Any
 
 import torch
 
+from mritk.digests import sha256_of
 from mritk.errors import Unavailable, WeightsMismatch
 from mritk.records import Weights
 from mritk.workspace import Workspace
@@ -157,16 +157,6 @@ def read_state_dict(path: Path) -> dict[str, torch.Tensor]:
     ):
         raise WeightsMismatch(f"{path} holds no state dict (a mapping of names to tensors)")
     return dict(tensors)
-
-
-def sha256_of(path: Path) -> str:
-    """Return the SHA-256 of a file in hexadecimal."""
-    with path.open("rb") as stream:
-        # hashlib.file_digest needs Python 3.11
-        digest = hashlib.sha256()
-        while block := stream.read(1 << 20):
-            digest.update(block)
-    return digest.hexdigest()
 
 
 def _fits(found: torch.Tensor, own: torch.Tensor) -> bool:
