@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from mritk.data.samples import Regression as Regression
     from mritk.data.samples import Samples as Samples
     from mritk.data.subset import Subset as Subset
+    from mritk.digests import sha256_of as sha256_of
     from mritk.errors import DataError as DataError
     from mritk.errors import MritkError as MritkError
     from mritk.errors import Unavailable as Unavailable
@@ -41,6 +42,7 @@ _HOME = {
     "Regression": "mritk.data.samples",
     "Samples": "mritk.data.samples",
     "Subset": "mritk.data.subset",
+    "sha256_of": "mritk.digests",
     "DataError": "mritk.errors",
     "MritkError": "mritk.errors",
     "Unavailable": "mritk.errors",

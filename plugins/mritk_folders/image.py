@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from pathlib import Path
 
 import numpy as np
@@ -44,8 +43,3 @@ def _scaled(values: np.ndarray) -> np.ndarray:
     low, high = values.min(), values.max()
     span = high - low or 1.0
     return np.rint((values - low) / span * 255).astype(np.uint8)
-
-
-def file_digest(path: Path) -> str:
-    """Return the SHA-256 of the file's bytes."""
-    return hashlib.sha256(path.read_bytes()).hexdigest()

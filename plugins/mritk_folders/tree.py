@@ -9,8 +9,8 @@ from pathlib import Path
 
 import numpy as np
 
-from mritk import Classification, DataError, Samples
-from mritk_folders.image import file_digest, read_image
+from mritk import Classification, DataError, Samples, sha256_of
+from mritk_folders.image import read_image
 
 SUFFIXES = frozenset({".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff", ".webp", ".gif"})
 
@@ -119,4 +119,4 @@ def _read(paths: list[Path], i: int) -> np.ndarray:
 
 
 def _digest(paths: list[Path], i: int) -> str:
-    return file_digest(paths[i])
+    return sha256_of(paths[i])

@@ -11,7 +11,6 @@ Layout of the folder ``<workspace>/phantom/<key>/``:
 
 from __future__ import annotations
 
-import hashlib
 import json
 import logging
 import os
@@ -23,7 +22,7 @@ from typing import Any
 
 import numpy as np
 
-from mritk import Classification, Samples, Workspace
+from mritk import Classification, Samples, Workspace, sha256_of
 from mritk_phantom.recipe import CLASSES, Recipe
 
 log = logging.getLogger("mritk_phantom")
@@ -91,7 +90,7 @@ def is_complete(folder: Path) -> bool:
         files = json.loads((folder / COMPLETE).read_text())["files"]
         return all(
             (folder / name).stat().st_size == entry["bytes"]
-            and (name not in HASHED or _sha256(folder / name) == entry["sha256"])
+            and (name not in HASHED or sha256_of(folder / name) == entry["sha256"])
             for name, entry in files.items()
         )
     except (OSError, ValueError, KeyError, TypeError):
@@ -163,14 +162,10 @@ def _seal(folder: Path, recipe: Recipe) -> None:
     files = {
         path.relative_to(folder).as_posix(): {
             "bytes": path.stat().st_size,
-            "sha256": _sha256(path),
+            "sha256": sha256_of(path),
         }
         for path in sorted(folder.rglob("*"))
         if path.is_file()
     }
     text = json.dumps({"recipe": json.loads(recipe.as_json), "files": files}, indent=1)
     (folder / COMPLETE).write_text(text)
-
-
-def _sha256(path: Path) -> str:
-    return hashlib.sha256(path.read_bytes()).hexdigest()

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import hashlib
 import re
 from pathlib import Path
 
-from mritk import Unavailable, Workspace
+from mritk import Unavailable, Workspace, sha256_of
 
 SAFETENSORS = "model.safetensors"
 
@@ -54,21 +53,13 @@ def _refuse_damaged(path: Path, repository: str, filename: str) -> None:
     stated = path.resolve().name
     if not SHA256.fullmatch(stated):
         return
-    digest = _sha256_of(path)
+    digest = sha256_of(path)
     if digest != stated:
         raise Unavailable(
             f"{filename} of {repository} has SHA-256 {digest[:16]}…, but the hub states "
             f"{stated[:16]}…; the file is damaged: delete {path.resolve()} and fetch it again with "
             f"'{_command(repository, filename)}'"
         )
-
-
-def _sha256_of(path: Path) -> str:
-    digest = hashlib.sha256()
-    with path.open("rb") as stream:
-        while block := stream.read(1 << 20):
-            digest.update(block)
-    return digest.hexdigest()
 
 
 def _unavailable(repository: str, filename: str, reason: str) -> Unavailable:

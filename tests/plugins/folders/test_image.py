@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from mritk import DataError
-from mritk_folders.image import file_digest, read_image
+from mritk import DataError, sha256_of
+from mritk_folders.image import read_image
 
 GREY = np.random.default_rng(0).integers(0, 256, (6, 9), dtype=np.uint8)
 COLOUR = np.random.default_rng(1).integers(0, 256, (6, 9, 3), dtype=np.uint8)
@@ -150,4 +150,4 @@ def test_a_stack_of_slices_in_one_file_is_refused_and_not_cut_to_the_first(store
 
 def test_the_digest_is_that_of_the_file(stored):
     path = stored(GREY)
-    assert file_digest(path) == hashlib.sha256(path.read_bytes()).hexdigest()
+    assert sha256_of(path) == hashlib.sha256(path.read_bytes()).hexdigest()
