@@ -170,12 +170,15 @@ class Family(Record):
             ``LookupError`` when there is no such member.
         members: Returns known members, for near misses and completion.
         placeholder: How the member is written in listings.
+        options: A frozen dataclass whose fields may follow the name as ``,field=value``;
+            ``resolve`` is then called with the member and an instance of it. None: no options.
     """
 
     prefix: str
-    resolve: Callable[[str], Iterable[Record]]
+    resolve: Callable[..., Iterable[Record]]
     members: Callable[[], Sequence[str]] = tuple
     placeholder: str = "NAME"
+    options: type[Any] | None = None
 
 
 class BackboneFamily(Family):

@@ -17,6 +17,7 @@ import pluggy
 from mritk import hookspecs
 from mritk.backbone import FILE_PREFIX, SCRATCH, Backbone, split_name, weights_from_file
 from mritk.errors import DuplicateName, Unavailable, UnknownName
+from mritk.options import read_options, split_options
 from mritk.plugins import Candidate, Selection
 from mritk.records import (
     Alias,
@@ -244,8 +245,12 @@ class Registry:
         if not found:
             return []
         family = _single(found, f"prefix {prefix!r}")
+        arguments: list[Any] = [member]
+        if family.options is not None:
+            member, given = split_options(member)
+            arguments = [member, read_options(given, family.options, f"{prefix}:")]
         try:
-            return [replace(record, origin=family.origin) for record in family.resolve(member)]
+            return [replace(r, origin=family.origin) for r in family.resolve(*arguments)]
         except LookupError:
             self._unknown(noun, name, [f"{prefix}:{known}" for known in family.members()])
 

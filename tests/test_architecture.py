@@ -26,6 +26,7 @@ FLOORS = {
     "hookspecs": 4,
     "plugins": 4,
     "tomltext": 4,
+    "options": 4,
     "evaluate": 5,
     "train": 5,
     "data": 5,

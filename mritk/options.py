@@ -1,0 +1,53 @@
+"""Options behind a family's name: ``bids:PATH,target=diagnosis,slices=5``."""
+
+from __future__ import annotations
+
+import difflib
+import re
+from dataclasses import fields
+from typing import Any
+
+from mritk.errors import UsageError
+
+# A comma counts only in front of ``name=``, so that paths and regular expressions may hold commas.
+SEPARATOR = re.compile(r",(?=[a-z_]+=)")
+
+
+def split_options(text: str) -> tuple[str, dict[str, str]]:
+    """Return the member and its options, as they were typed.
+
+    >>> split_options("data/a,b,target=age")
+    ('data/a,b', {'target': 'age'})
+    """
+    member, *given = SEPARATOR.split(text)
+    return member, dict(option.split("=", 1) for option in given)
+
+
+def read_options(given: dict[str, str], schema: type[Any], name: str) -> Any:
+    """Return an instance of the dataclass ``schema`` with these values, converted to its types.
+
+    Args:
+        given: Option name to text.
+        schema: A dataclass whose fields have defaults.
+        name: What the options stand behind, for messages.
+
+    Raises:
+        UsageError: An unknown option, or a value of the wrong type.
+    """
+    from pydantic import TypeAdapter, ValidationError
+
+    known = [field.name for field in fields(schema)]
+    for option in given:
+        if option not in known:
+            near = difflib.get_close_matches(option, known, 1, 0.5)
+            hint = f"did you mean {near[0]}? " if near else ""
+            raise UsageError(
+                f"{name} has no option {option!r}; {hint}its options are {', '.join(known)}"
+            )
+    try:
+        return TypeAdapter(schema).validate_python(given)
+    except ValidationError as error:
+        first = error.errors()[0]
+        option = ".".join(str(part) for part in first["loc"]) or ", ".join(given)
+        reason = first["msg"].removeprefix("Value error, ")
+        raise UsageError(f"{name}: option {option}={given.get(option, '')}: {reason}") from error

@@ -1,0 +1,13 @@
+"""The figshare brain-tumour set as datasets."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from mritk import DatasetFamily, hookimpl
+
+
+@hookimpl
+def mritk_datasets() -> Iterator[DatasetFamily]:
+    """Yield the family."""
+    yield from ()

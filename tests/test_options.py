@@ -1,0 +1,73 @@
+"""Options behind a family's name."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import pytest
+
+from mritk import Classification, Dataset, DatasetFamily, Samples, UsageError, hookimpl
+from mritk.options import read_options, split_options
+from mritk.records import Origin
+from mritk.registry import Registry
+
+
+@dataclass(frozen=True)
+class Cut:
+    """Options of a toy family."""
+
+    slices: int = 0
+    target: str = "diagnosis"
+
+    def __post_init__(self):
+        if self.slices < 0:
+            raise ValueError("must not be negative")
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("data", ("data", {})),
+        ("a,b", ("a,b", {})),
+        ("data,slices=3,target=age", ("data", {"slices": "3", "target": "age"})),
+        (r"data,regex=^(\d{1,3})=x", ("data", {"regex": r"^(\d{1,3})=x"})),
+    ],
+)
+def test_a_comma_separates_only_in_front_of_a_name_and_an_equals_sign(text, expected):
+    assert split_options(text) == expected
+
+
+def test_values_get_the_types_of_the_dataclass():
+    assert read_options({"slices": "3"}, Cut, "toy:") == Cut(3)
+
+
+@pytest.mark.parametrize(
+    ("given", "message"),
+    [
+        ({"slice": "3"}, "toy: has no option 'slice'; did you mean slices?"),
+        ({"zzz": "3"}, "its options are slices, target"),
+        ({"slices": "many"}, "option slices=many: Input should be a valid integer"),
+        ({"slices": "-1"}, "must not be negative"),
+    ],
+)
+def test_a_wrong_option_is_explained(given, message):
+    with pytest.raises(UsageError, match=message):
+        read_options(given, Cut, "toy:")
+
+
+def test_the_registry_hands_the_options_to_the_family():
+    seen = []
+
+    def resolve(member, options):
+        seen.append((member, options))
+        yield Dataset(f"toy:{member}", lambda workspace: Samples((), [], Classification("ab"), abs))
+
+    class Plugin:
+        @hookimpl
+        def mritk_datasets(self):
+            yield DatasetFamily("toy", resolve, options=Cut)
+
+    registry = Registry()
+    registry.register(Plugin(), Origin("toy"))
+    assert registry.dataset("toy:there,slices=2").name == "toy:there"
+    assert seen == [("there", Cut(2))]
