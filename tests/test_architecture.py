@@ -29,6 +29,7 @@ FLOORS = {
     "options": 4,
     "evaluate": 5,
     "train": 5,
+    "audit": 5,
     "data": 5,
     "records": 5,
     "backbone": 5,
@@ -84,7 +85,7 @@ def test_plugins_import_public_names_only(path):
 
 
 @pytest.mark.parametrize(
-    "room", ["results", "evaluate", "data", "cli", "protocol", "benchmark", "registry", "plugins"]
+    "room", ["results", "evaluate", "data", "audit", "cli", "protocol", "benchmark", "registry", "plugins"]
 )
 def test_rooms_without_torch_do_not_import_it(room):
     allowed_inside_functions = {"cli", "results"}

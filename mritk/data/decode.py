@@ -15,6 +15,7 @@ import os
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import TypeVar
 from uuid import uuid4
 
 import numpy as np
@@ -23,6 +24,8 @@ from PIL import Image
 from mritk.data.samples import Samples, UnreadableSamples
 from mritk.errors import DataError, StoreError, UsageError
 from mritk.workspace import Workspace
+
+T = TypeVar("T")
 
 # Raise this when the pixels that come out of this module change.
 DECODER_VERSION = 1
@@ -73,8 +76,8 @@ def require_readable(samples: Samples) -> None:
     Raises:
         UnreadableSamples: Some cannot be read.
     """
-    results = enumerate(_in_threads(samples.read, len(samples)))
-    bad = {row: _reason(result) for row, result in results if isinstance(result, Exception)}
+    results = enumerate(in_threads(samples.read, len(samples)))
+    bad = {row: reason_of(result) for row, result in results if isinstance(result, Exception)}
     if bad:
         raise UnreadableSamples(samples.ids, list(bad), list(bad.values()))
 
@@ -104,9 +107,9 @@ def _fill(
 
     array: np.memmap | None = None
     bad: dict[int, str] = {}
-    for row, result in enumerate(_in_threads(prepare, len(samples))):
+    for row, result in enumerate(in_threads(prepare, len(samples))):
         if isinstance(result, Exception):
-            bad[row] = _reason(result)
+            bad[row] = reason_of(result)
             continue
         item = result
         if samples.spatial_dims == 2 and item.ndim == 3 and not colour:
@@ -153,10 +156,10 @@ def _allocate(path: Path, dtype: np.dtype, shape: tuple[int, ...]) -> np.memmap:
     return array
 
 
-def _in_threads(make: Callable[[int], np.ndarray], count: int) -> Iterator[np.ndarray | Exception]:
-    """Yield what ``make`` returns, or raises, for each row in order."""
+def in_threads(make: Callable[[int], T], count: int) -> Iterator[T | Exception]:
+    """Yield what ``make`` returns, or the exception that it raises, for each row in order."""
 
-    def attempt(row: int) -> np.ndarray | Exception:
+    def attempt(row: int) -> T | Exception:
         try:
             return make(row)
         except MemoryError:
@@ -171,7 +174,8 @@ def _in_threads(make: Callable[[int], np.ndarray], count: int) -> Iterator[np.nd
             yield from pool.map(attempt, range(start, min(start + block, count)))
 
 
-def _reason(error: Exception) -> str:
+def reason_of(error: Exception) -> str:
+    """Return the message of an error in one line."""
     return " ".join(str(error).split()) or type(error).__name__
 
 
@@ -190,7 +194,7 @@ def _prepare(
         return _resized_image(_without_equal_channels(array), size, interpolation)
     if array.ndim != 3:
         raise DataError(f"a volume has 3 dimensions, not shape {array.shape}")
-    return _resized_volume(array, size)
+    return resized_volume(array, size)
 
 
 def _without_equal_channels(image: np.ndarray) -> np.ndarray:
@@ -218,7 +222,8 @@ def _resized_image(image: np.ndarray, size: int | None, interpolation: str) -> n
     return planes[0] if len(planes) == 1 else np.stack(planes, axis=-1)
 
 
-def _resized_volume(volume: np.ndarray, size: int | None) -> np.ndarray:
+def resized_volume(volume: np.ndarray, size: int | None) -> np.ndarray:
+    """Return a volume (D, H, W) resized to a cube, smoothed first where it shrinks."""
     if size is None or volume.shape == (size, size, size):
         return volume
     from scipy import ndimage

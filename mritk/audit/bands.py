@@ -1,0 +1,44 @@
+"""Band-pass filters on batches of small pictures, as products with small matrices."""
+
+from __future__ import annotations
+
+import numpy as np
+
+
+def along_axes(matrix: np.ndarray, grids: np.ndarray) -> np.ndarray:
+    """Apply ``matrix`` (T, S) along every axis of ``grids`` (N, S, …) but the first."""
+    for axis in range(1, grids.ndim):
+        grids = np.moveaxis(np.moveaxis(grids, axis, -1) @ matrix.T, -1, axis)
+    return grids
+
+
+class BandPass:
+    """The difference of two Gaussian blurs, edges continued by their last value.
+
+    Args:
+        side: Side S of the pictures in pixels.
+        fine: Standard deviation of the narrow blur in pixels.
+        coarse: That of the wide one.
+    """
+
+    def __init__(self, side: int, fine: float, coarse: float) -> None:
+        from scipy.ndimage import gaussian_filter1d
+
+        unit = np.eye(side, dtype=np.float32)
+        self.narrow, self.wide = (
+            gaussian_filter1d(unit, width, axis=0, mode="nearest") for width in (fine, coarse)
+        )
+
+    def __call__(self, grids: np.ndarray) -> np.ndarray:
+        """Return ``grids`` (N, S, …) float32, filtered."""
+        return along_axes(self.narrow, grids) - along_axes(self.wide, grids)
+
+
+def correlation(one: np.ndarray, other: np.ndarray) -> np.ndarray:
+    """Return Pearson's correlation of each pair of grids, (N,) float32; 0 without structure."""
+    a, b = (grids.reshape(len(grids), -1) for grids in (one, other))
+    a = a - a.mean(axis=1, keepdims=True)
+    b = b - b.mean(axis=1, keepdims=True)
+    norm = np.sqrt((a * a).sum(axis=1) * (b * b).sum(axis=1))
+    products: np.ndarray = (a * b).sum(axis=1)
+    return np.divide(products, norm, out=np.zeros_like(products), where=norm > 1e-3)
