@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import product
@@ -11,12 +9,21 @@ from pathlib import Path
 
 import numpy as np
 
+from mritk.audit.audit import Audit, audit
+from mritk.audit.book import Progress, silent
 from mritk.backbone import Backbone
 from mritk.data.decode import decoded, require_readable
 from mritk.data.samples import Samples, UnreadableSamples
 from mritk.data.splits import make_folds
-from mritk.errors import DataError, Unavailable, UsageError
+from mritk.errors import Unavailable, UsageError
 from mritk.evaluate.metrics import find_metric
+from mritk.opening import (
+    DataOptions,
+    Opened,
+    find_datasets,
+    open_dataset,
+    require_told_patients,
+)
 from mritk.protocol import Protocol, read_protocol
 from mritk.records import Augmentation, Dataset
 from mritk.registry import Registry
@@ -57,6 +64,7 @@ class Benchmark:
         augmentations: Names; empty: what each protocol names.
         seeds: Seeds of the trials.
         folds: Fold numbers; empty: all folds of the protocol's split.
+        data: What is said about the datasets: patients, names of classes.
     """
 
     backbones: tuple[str, ...] = (
@@ -69,12 +77,13 @@ class Benchmark:
     augmentations: tuple[str, ...] = ()
     seeds: tuple[int, ...] = (0, 1)
     folds: tuple[int, ...] = ()
+    data: DataOptions = field(default_factory=DataOptions)
 
     @classmethod
     def from_file(cls, path: Path) -> Benchmark:
         """Read a benchmark from a TOML file whose keys are the attributes of this class.
 
-        Protocol files are looked up beside the benchmark file.
+        Protocol files and the table of patients are looked up beside the benchmark file.
 
         Raises:
             Unavailable: There is no such file.
@@ -88,7 +97,10 @@ class Benchmark:
             str(path.parent / name) if name.endswith(".toml") else name
             for name in benchmark.protocols
         )
-        return replace(benchmark, protocols=beside)
+        data = benchmark.data
+        if data.patients:
+            data = replace(data, patients=str(path.parent / data.patients))
+        return replace(benchmark, protocols=beside, data=data)
 
 
 @dataclass(frozen=True, eq=False)
@@ -99,10 +111,12 @@ class Plan:
         trials: All trials, in the order in which they run: seed by seed, so that a run that is
             stopped early has compared all backbones.
         states: By trial id: ``absent``, ``finished``, ``failed`` or ``damaged``.
+        audits: The audit of each dataset that lies on a grid, by its name.
     """
 
     trials: tuple[Trial, ...]
     states: Mapping[str, str] = field(default_factory=dict)
+    audits: Mapping[str, Audit] = field(default_factory=dict)
 
     @property
     def todo(self) -> tuple[Trial, ...]:
@@ -112,16 +126,25 @@ class Plan:
 
 @dataclass(frozen=True)
 class Planner:
-    """Resolves the names of a benchmark into trials."""
+    """Resolves the names of a benchmark into trials.
+
+    Attributes:
+        registry: Knows the names.
+        workspace: Where caches are.
+        skip_unreadable: Go on without samples that cannot be read.
+        progress: Told what is being done, and the share of it that is done.
+    """
 
     registry: Registry
     workspace: Workspace
     skip_unreadable: bool = False
+    progress: Progress = silent
 
     def plan(self, benchmark: Benchmark, results: ResultsFolder) -> Plan:
         """Return the plan of ``benchmark``.
 
-        Every name is resolved, every dataset opened, read and split before the first training.
+        Every name is resolved, every dataset opened, audited, read and split before the first
+        training.
 
         Raises:
             UnknownName: A name that nobody provides.
@@ -135,35 +158,36 @@ class Planner:
             backbones = [self.registry.backbone(name) for name in benchmark.backbones]
         for name in benchmark.augmentations:
             self.registry.augmentation(name)
-        datasets = [self.registry.dataset(name) for name in benchmark.datasets]
+        for name in benchmark.datasets:
+            find_datasets(name, self.registry)
         trials: dict[str, Trial] = {}
-        for record in datasets:
-            samples = self._open(record)
+        audits: dict[str, Audit] = {}
+        for name in benchmark.datasets:
+            opened = open_dataset(name, self.registry, self.workspace, benchmark.data)
+            record, samples = opened.record, opened.identified
             candidates = [
                 self._candidates(benchmark, record, samples, protocol, backbones)
                 for protocol in protocols
             ]
+            require_told_patients(opened, benchmark.data, [p.split for p in protocols])
+            found = self._audit(opened)
+            if found is not None:
+                audits[record.name] = found
             samples, skipped = self._read(samples, protocols, backbones)
             for protocol, pairs in zip(protocols, candidates, strict=True):
-                opened = OpenDataset(record, samples, make_folds(samples, protocol.split), skipped)
-                for trial in self._trials(benchmark, opened, protocol, pairs):
+                divided = _divided(opened, samples, skipped, protocol, found)
+                for trial in self._trials(benchmark, divided, protocol, pairs):
                     trials.setdefault(trial.id, trial)
         if not trials:
             raise UsageError("there is nothing to run: name a backbone, a dataset and a protocol")
         ordered = sorted(trials.values(), key=lambda trial: (trial.seed, trial.fold))
-        return Plan(tuple(ordered), {id_: results.status(id_) for id_ in trials})
+        return Plan(tuple(ordered), {id_: results.status(id_) for id_ in trials}, audits)
 
-    def _open(self, record: Dataset) -> Samples:
-        """Open a dataset, whose digests then tell which reader made its arrays of its files."""
-        samples = record.open(self.workspace)
-        if not len(samples):
-            raise DataError(f"dataset {record.name} has no samples")
-        if samples.digest is None:
-            return samples
-        # The members of a family differ by path, which must not count; their reader is the same.
-        reader = record.name.partition(":")[0], record.origin.plugin, record.origin.digest
-        digest = samples.digest
-        return replace(samples, digest=lambda i: combined((*reader, digest(i))))
+    def _audit(self, opened: Opened) -> Audit | None:
+        """Audit a dataset; None if its data do not lie on a grid."""
+        if opened.samples.spatial_dims not in (2, 3):
+            return None
+        return audit([opened.for_audit()], self.workspace, self.progress)
 
     def _candidates(
         self,
@@ -271,6 +295,18 @@ def _require_fit(
         )
 
 
-def combined(parts: Sequence[str]) -> str:
-    """Return one SHA-256 for several texts."""
-    return hashlib.sha256(json.dumps(parts).encode()).hexdigest()
+def _divided(
+    opened: Opened,
+    samples: Samples,
+    skipped: Sequence[str],
+    protocol: Protocol,
+    found: Audit | None,
+) -> OpenDataset:
+    """Divide the samples that can be read under one protocol, copies kept together."""
+    copies = None
+    if found is not None:
+        left_out = set(skipped)
+        readable = [name not in left_out for name in opened.samples.ids]
+        copies = found.copies.clusters[np.asarray(readable)]
+    folds = make_folds(samples, protocol.split, copies)
+    return OpenDataset(opened.record, samples, folds, tuple(skipped), found)

@@ -15,9 +15,13 @@ from typing import Any
 
 import numpy as np
 
+from mritk.audit.audit import Audit
+from mritk.audit.findings import shared_sources
+from mritk.audit.verdict import verdict
 from mritk.backbone import Backbone
+from mritk.data.fold import Fold, fold_digest
 from mritk.data.samples import Classification, Samples
-from mritk.data.splits import Fold, resolved_scheme
+from mritk.data.split_rule import resolved_scheme
 from mritk.data.subset import Subset
 from mritk.errors import ExitCode, MritkError
 from mritk.protocol import Protocol
@@ -38,12 +42,14 @@ class OpenDataset:
         samples: The samples.
         folds: The division under one protocol.
         skipped: Ids of samples that could not be read and were left out on request.
+        audit: What was found in the data; None if they do not lie on a grid.
     """
 
     record: Dataset
     samples: Samples
     folds: tuple[Fold, ...]
     skipped: tuple[str, ...] = ()
+    audit: Audit | None = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -68,6 +74,18 @@ class Trial:
         """The split scheme that the protocol comes to on this dataset."""
         return resolved_scheme(self.dataset.samples, self.protocol.split)
 
+    @property
+    def division(self) -> Fold:
+        """The parts of the data in this trial's fold."""
+        return self.dataset.folds[self.fold]
+
+    @property
+    def seen_in_pretraining(self) -> tuple[str, ...]:
+        """The collections that both the dataset and the backbone's pretraining declare."""
+        weights = self.backbone.weights if self.backbone else None
+        seen = weights.pretrained_on if weights else ()
+        return shared_sources(self.dataset.record.sources, seen)
+
     @cached_property
     def identity(self) -> dict[str, Any]:
         """What makes this trial another than all others: contents, never paths or hosts."""
@@ -78,6 +96,8 @@ class Trial:
             "protocol": self.protocol.fingerprint,
             "fold": self.fold,
             "seed": self.seed,
+            # What counts as a copy may change with the audit, and the parts with it.
+            "split": fold_digest(self.dataset.samples, self.division),
             # One-file plugins change from run to run; a trial of an earlier state is another one.
             "plugins": [self.augmentation.origin.digest, self.method.origin.digest],
         }
@@ -177,7 +197,7 @@ def _reset_peak(device: str) -> None:
 def _setup(
     trial: Trial, workspace: Workspace, device: str, on_epoch: Callable[[Epoch], None]
 ) -> Setup:
-    protocol, fold = trial.protocol, trial.dataset.folds[trial.fold]
+    protocol, fold = trial.protocol, trial.division
     return Setup(
         parameters=protocol.parameters,
         task=trial.dataset.samples.task,
@@ -198,7 +218,7 @@ def _setup(
 
 
 def _score(trial: Trial, fitted: Fitted, workspace: Workspace, record: TrialRecord) -> None:
-    samples, fold = trial.dataset.samples, trial.dataset.folds[trial.fold]
+    samples, fold = trial.dataset.samples, trial.division
     # The only place where test samples meet a model, once, after training has ended.
     for part, rows in (("val", fold.val), ("test", fold.test)):
         subset = Subset.of(samples, rows, workspace)
@@ -210,13 +230,14 @@ def _score(trial: Trial, fitted: Fitted, workspace: Workspace, record: TrialReco
                 f"method {trial.method.name} scored {part} with shape {scores.shape}, "
                 f"not {expected}"
             )
-        record.predictions[part] = Predictions.of(subset.samples, scores)
+        clean = fold.clean if part == "test" else None
+        record.predictions[part] = Predictions.of(subset.samples, scores, clean)
     record.notes = dict(getattr(fitted, "notes", {}))
 
 
 def _start_record(trial: Trial, provenance: dict[str, Any]) -> TrialRecord:
-    samples, fold = trial.dataset.samples, trial.dataset.folds[trial.fold]
-    parts = {"train": fold.train, "val": fold.val, "test": fold.test}
+    samples, fold = trial.dataset.samples, trial.division
+    parts = {part: getattr(fold, part) for part in ("train", "val", "test", "dropped", "unused")}
     return TrialRecord(
         id=trial.id,
         dataset=trial.dataset.record.name,
@@ -235,6 +256,9 @@ def _start_record(trial: Trial, provenance: dict[str, Any]) -> TrialRecord:
         grouped=samples.patients is not None,
         splits={name: [samples.ids[i] for i in rows] for name, rows in parts.items()},
         skipped=list(trial.dataset.skipped),
+        audit=verdict(
+            trial.dataset.audit, samples, fold, trial.protocol.split, trial.seen_in_pretraining
+        ),
         provenance=provenance | {"plugins": _origins(trial)},
     )
 

@@ -19,11 +19,13 @@ def open_balls(workspace):
     distance = np.sqrt((grid**2).sum(0))
 
     def read(i):
-        noise = np.random.default_rng(i).normal(0, 0.05, distance.shape)
-        return np.clip((distance < radius[i]) * 0.8 + noise, 0, 1).astype(np.float32)
+        own = np.random.default_rng(i)
+        texture = np.kron(own.uniform(0.6, 1, (4, 4, 4)), np.ones((4, 4, 4)))
+        noise = own.normal(0, 0.05, distance.shape)
+        return np.clip((distance < radius[i]) * texture + noise, 0, 1).astype(np.float32)
 
     ids = [f"ball-{i}" for i in range(len(radius))]
-    return Samples(ids, radius, Regression("voxels"), read, spatial_dims=3)
+    return Samples(ids, radius, Regression("voxels"), read, spatial_dims=3, patients=ids)
 
 
 def build_tiny3d():

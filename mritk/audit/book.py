@@ -21,7 +21,8 @@ from mritk.workspace import Workspace
 
 # Raise this when the sketches that come out of mritk.audit.sketch change.
 SKETCH_VERSION = 1
-FACTS = ("pixels", "shape", "mode", "low", "high")
+# What is kept of a sketch besides its pictures, and what stands for it where there is none.
+FACTS = {"pixels": "", "shape": (), "mode": "", "low": 0.0, "high": 0.0, "coverage": 0.0}
 
 Progress = Callable[[str, float], None]
 
@@ -42,6 +43,7 @@ class SketchBook:
         modes: Per sample, grey, colour or volume with the dtype.
         low: Per sample, the smallest value.
         high: Per sample, the largest value.
+        coverage: Per sample, the share of the frame that its content covers.
         whole: (N, S, S) or (N, S, S, S) uint8, the small pictures of the whole frames.
         content: The same of the content alone.
         unreadable: Row to reason, of samples that cannot be read.
@@ -54,6 +56,7 @@ class SketchBook:
     modes: tuple[str, ...]
     low: tuple[float, ...]
     high: tuple[float, ...]
+    coverage: tuple[float, ...]
     whole: np.ndarray
     content: np.ndarray
     unreadable: dict[int, str]
@@ -102,6 +105,7 @@ def sketch_book(
         modes=tuple(facts["mode"]),
         low=tuple(facts["low"]),
         high=tuple(facts["high"]),
+        coverage=tuple(facts["coverage"]),
         whole=np.load(folder / "whole.npy", mmap_mode="r"),
         content=np.load(folder / "content.npy", mmap_mode="r"),
         unreadable={int(row): reason for row, reason in facts["unreadable"].items()},
@@ -128,7 +132,6 @@ def _write(
             for name in ("whole", "content")
         }
         columns: dict[str, list[Any]] = {name: [] for name in FACTS}
-        blank: dict[str, Any] = {"pixels": "", "shape": (), "mode": "", "low": 0.0, "high": 0.0}
         reasons = dict(unreadable)
         for row, found in enumerate(
             in_threads(lambda i: sketch(samples.read(i), dims) if contents[i] else None, count)
@@ -138,7 +141,7 @@ def _write(
             elif isinstance(found, Exception):
                 reasons[row] = reason_of(found)
             for name, column in columns.items():
-                column.append(getattr(found, name, blank[name]))
+                column.append(getattr(found, name, FACTS[name]))
             progress("reading", (row + 1) / count)
         for array in small.values():
             array.flush()

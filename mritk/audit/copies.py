@@ -5,21 +5,28 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Iterator, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 from uuid import uuid4
 
 import numpy as np
 
 from mritk.audit.book import Progress, SketchBook, silent
-from mritk.audit.evidence import SAME_CONTENT, SAME_WHOLE, compare
+from mritk.audit.evidence import SAME_CONTENT, SAME_SMALL, SAME_WHOLE, compare
 from mritk.audit.search import candidates, structure
 from mritk.audit.symmetry import symmetries
 from mritk.workspace import Workspace
 
+if TYPE_CHECKING:
+    from scipy.cluster.hierarchy import DisjointSet
+
 # Raise this when other pairs come out of this module for the same sketches.
 SEARCH_VERSION = 1
+
+# Content that covers less of the frame is so small in the picture of the whole frame that
+# neighbouring slices differ less there (they reach 0.9955); more is asked of such pairs.
+ENOUGH_CONTENT = 0.25
 
 Kind = Literal["bytes", "pixels", "near"]
 
@@ -108,34 +115,49 @@ def _pairs(books: Sequence[SketchBook], progress: Progress) -> Iterator[Pair]:
 
     identical = list(_identical(books))
     yield from identical
-    shapes = [shape for book in books for shape in book.shapes]
-    readable = np.concatenate(
-        [
-            ~book.constant & (np.asarray(book.pixels, dtype=object) != "").astype(bool)
-            for book in books
-        ]
-    )
-    readable[[pair.other for pair in identical]] = False
-    distinct = np.flatnonzero(readable)  # one of each set of identical samples
+    wanted = np.concatenate([_has_structure(book) for book in books])
+    wanted[[pair.other for pair in identical]] = False  # one of each set of identical samples
+    distinct = np.flatnonzero(wanted)
+    if len(distinct) < 2:
+        return
     connected = DisjointSet(distinct.tolist())
-    for name, threshold, align in (("whole", SAME_WHOLE, False), ("content", SAME_CONTENT, True)):
-        parts = [getattr(book, name) for book in books]
+    shapes = [shape for book in books for shape in book.shapes]
+    for pair in _near(books, distinct, connected, progress):
+        connected.merge(pair.one, pair.other)
+        sizes = dict.fromkeys("×".join(map(str, shapes[row])) for row in (pair.one, pair.other))
+        changes = [pair.change] if pair.change else []
+        changes += [" and ".join(sizes)] if len(sizes) > 1 else []
+        yield replace(pair, change=", ".join(changes) or "re-encoded, or intensities changed")
+
+
+def _has_structure(book: SketchBook) -> np.ndarray:
+    readable = np.asarray([bool(digest) for digest in book.pixels])
+    return readable & ~book.constant
+
+
+def _near(
+    books: Sequence[SketchBook], distinct: np.ndarray, connected: DisjointSet, progress: Progress
+) -> Iterator[Pair]:
+    """Yield near copies among the rows ``distinct`` that are not ``connected`` yet."""
+    covered = np.concatenate([book.coverage for book in books]) >= ENOUGH_CONTENT
+    for frame in ("whole", "content"):
+        parts = [getattr(book, frame) for book in books]
         pictures = parts[0] if len(parts) == 1 else np.concatenate(parts)
         turns = symmetries(pictures.ndim - 1)
         vectors = structure(pictures[distinct])
-        for i, j, turn in candidates(vectors, lambda share: progress("comparing", share)):
-            one, other = distinct[i], distinct[j]
-            apart = np.asarray(
-                [not connected.connected(a, b) for a, b in zip(one.tolist(), other.tolist())],
-                dtype=bool,
-            )
-            one, other, turn = one[apart], other[apart], turn[apart]
-            found = compare(pictures, one, other, turn, align=align)
-            for k in np.flatnonzero(found >= threshold):
-                a, b = int(one[k]), int(other[k])
-                connected.merge(a, b)
-                change = _change(turns[turn[k]].name, shapes[a], shapes[b], content=align)
-                yield Pair(a, b, "near", round(float(found[k]), 4), change)
+        for i, j, number in candidates(vectors, lambda share: progress("comparing", share)):
+            rows = zip(distinct[i].tolist(), distinct[j].tolist(), strict=True)
+            apart = np.asarray([not connected.connected(a, b) for a, b in rows], dtype=bool)
+            one, other, turn = distinct[i[apart]], distinct[j[apart]], number[apart]
+            found = compare(pictures, one, other, turn, align=frame == "content")
+            least: float | np.ndarray = SAME_CONTENT
+            if frame == "whole":
+                least = np.where(covered[one] & covered[other], SAME_WHOLE, SAME_SMALL)
+            for k in np.flatnonzero(found >= least).tolist():
+                change = [name] if (name := turns[turn[k]].name) else []
+                change += ["padding or position differs"] if frame == "content" else []
+                similarity = round(float(found[k]), 4)
+                yield Pair(int(one[k]), int(other[k]), "near", similarity, ", ".join(change))
 
 
 def _identical(books: Sequence[SketchBook]) -> Iterator[Pair]:
@@ -152,12 +174,3 @@ def _identical(books: Sequence[SketchBook]) -> Iterator[Pair]:
                 elif by_pixels != row:
                     yield Pair(by_pixels, row, "pixels")
             row += 1
-
-
-def _change(turned: str, one: Sequence[int], other: Sequence[int], *, content: bool) -> str:
-    changes = [turned] if turned else []
-    if content:
-        changes.append("padding or position differs")
-    if tuple(one) != tuple(other):
-        changes.append(f"{'×'.join(map(str, one))} and {'×'.join(map(str, other))}")
-    return ", ".join(changes) or "re-encoded, or intensities changed"

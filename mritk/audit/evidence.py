@@ -1,9 +1,9 @@
 """Decide whether two small pictures show the same image.
 
 Brightness, contrast, gamma and clipping are changes of intensity alone, so one picture is first
-mapped onto the intensities of the other by a piecewise linear curve fitted to the pair. What is then
-left of the finer structure (edges of a few pixels) must agree. Neighbouring slices of one volume
-differ there, because every contour has moved a little; a re-encoded or resized copy does not.
+mapped onto the intensities of the other by a piecewise linear curve fitted to the pair. What is
+then left of the finer structure (edges of a few pixels) must agree. Neighbouring slices of one
+volume differ there, because every contour has moved a little; re-encoded and resized copies do not.
 """
 
 from __future__ import annotations
@@ -20,8 +20,9 @@ KNOTS = 8
 
 # Neighbouring slices, 1 mm apart, of the MNI152 average (the smoothest head there is) reach 0.992
 # as whole frames and 0.986 as content laid upon content; JPEG of quality 20 on a picture of 128
-# pixels keeps 0.995, padding followed by JPEG of quality 30 keeps 0.990. docs/audit.md has the table.
+# pixels keeps 0.995, padding and then JPEG of quality 30 keeps 0.990. docs/audit.md has the table.
 SAME_WHOLE = 0.994
+SAME_SMALL = 0.997
 SAME_CONTENT = 0.988
 # Below this no curve of intensities makes two pictures the same; it saves the fit.
 HOPELESS = 0.75
@@ -51,7 +52,7 @@ def similarity(one: np.ndarray, other: np.ndarray) -> np.ndarray:
 def with_intensities_of(pictures: np.ndarray, models: np.ndarray) -> np.ndarray:
     """Return ``pictures`` after the intensity curve that brings each closest to its model.
 
-    The curve is linear between :data:`KNOTS` + 1 evenly spaced intensities, fitted by least squares.
+    The curve is linear between :data:`KNOTS` + 1 evenly spaced intensities, a least-squares fit.
     """
     x = pictures.reshape(len(pictures), -1)
     y = models.reshape(len(models), -1)

@@ -1,8 +1,8 @@
 """What the audit keeps of an image or a volume: digests, facts, and two small pictures.
 
 The first picture is the whole frame, the second the content alone, without padding and empty
-background. Both are square (or cubic) and stretched to the full range of 8 bits, so that neither the
-size of the image nor its brightness and contrast matter.
+background. Both are square (or cubic) and stretched to the full range of 8 bits, so that neither
+the size of the image nor its brightness and contrast matter.
 """
 
 from __future__ import annotations
@@ -24,8 +24,8 @@ CONTENT = 0.15
 # Padding of another colour than the background is taken off in a turn of its own. The blurred edge
 # of the padding is left out of the second turn, which only counts if it takes off more than that.
 TURNS = 2
-EDGE = 3 / 128
-WORTH_A_TURN = 0.08
+EDGE = 5 / 128
+WORTH_A_TURN = 0.1
 BOX_SIDE = {2: 128, 3: 48}
 
 
@@ -40,6 +40,7 @@ class Sketch:
         mode: ``grey``, ``colour`` or ``volume``, with the dtype.
         low: Smallest value.
         high: Largest value.
+        coverage: Share of the frame that the box around the content covers.
         whole: The whole frame, small, uint8.
         content: The content alone, likewise.
     """
@@ -49,6 +50,7 @@ class Sketch:
     mode: str
     low: float
     high: float
+    coverage: float
     whole: np.ndarray
     content: np.ndarray
 
@@ -79,14 +81,16 @@ def sketch(array: np.ndarray, spatial_dims: int) -> Sketch:
     grid = array if array.ndim == spatial_dims else array.mean(axis=-1).astype(np.float32)
     header = f"{array.dtype.str}{array.shape}".encode()
     whole_box = tuple((0.0, float(side)) for side in grid.shape)
+    box = content_box(grid)
     return Sketch(
         pixels=hashlib.sha256(header + np.ascontiguousarray(array).tobytes()).hexdigest(),
         shape=tuple(array.shape),
         mode=f"{kind} {array.dtype}",
         low=float(array.min()),
         high=float(array.max()),
+        coverage=float(np.prod([last - first for first, last in box]) / grid.size),
         whole=_small(grid, whole_box, SIDES[spatial_dims]),
-        content=_small(grid, content_box(grid), SIDES[spatial_dims]),
+        content=_small(grid, box, SIDES[spatial_dims]),
     )
 
 
@@ -161,9 +165,8 @@ def _span(profile: np.ndarray, level: float) -> tuple[float, float]:
 
 def _small(grid: np.ndarray, box: Box, side: int) -> np.ndarray:
     values = _resized(grid, box, side)
-    low, high = values.min(), values.max()
-    if high > low:
-        values = (values - low) * (255 / (high - low))
+    values = values - values.min()
+    values = values * (255 / max(values.max(), 1e-6))
     return np.rint(values).clip(0, 255).astype(np.uint8)
 
 

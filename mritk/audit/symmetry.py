@@ -25,7 +25,13 @@ class Symmetry:
         """Return ``grids`` (…, *spatial) so transformed; all sides of the grid must be equal."""
         leading = grids.ndim - len(self.order)
         moved = grids.transpose(*range(leading), *(leading + axis for axis in self.order))
-        return np.flip(moved, [leading + axis for axis in self.flipped])
+        return np.flip(moved, tuple(leading + axis for axis in self.flipped))
+
+    @property
+    def inverse(self) -> Symmetry:
+        """The symmetry that undoes this one."""
+        places = tuple(int(axis) for axis in np.argsort(self.order))
+        return Symmetry(places, tuple(sorted(self.order[axis] for axis in self.flipped)))
 
     @property
     def name(self) -> str:

@@ -12,6 +12,7 @@ import click
 
 import mritk
 from mritk.cli.app import App, plugin_option
+from mritk.cli.audit import audit
 from mritk.cli.completion import completion
 from mritk.cli.leaderboard import leaderboard
 from mritk.cli.list import list_names
@@ -31,7 +32,7 @@ Environment:
                    1: a plugin that fails to load is an error
 
 \b
-Exit codes: 0 ok, 2 usage, 3 a trial failed or internal error,
+Exit codes: 0 ok, 1 a leak or defect was found, 2 usage, 3 a trial failed or internal error,
 4 something requested is unavailable, 5 nothing to do, 130 interrupted.
 """
 
@@ -86,7 +87,7 @@ def cli() -> None:
     """
 
 
-for _command in (run, leaderboard, list_names, show, plugins, completion):
+for _command in (run, audit, leaderboard, list_names, show, plugins, completion):
     cli.add_command(_command)
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from mritk.cli.app import App, json_option, pass_app, plugin_option, results_option
+from mritk.cli.data_options import DATA_OPTIONS, as_data_options, data_options
 from mritk.cli.names import PluginName
 from mritk.errors import ExitCode
 
@@ -61,6 +62,7 @@ if TYPE_CHECKING:
 )
 @click.option("--seeds", type=click.IntRange(1), help="Number of seeds, from 0. Default: 2.")
 @click.option("--fold", "folds", multiple=True, type=int, help="Fold; repeat. Default: all.")
+@data_options
 @results_option("Folder of the trial files.")
 @click.option("--device", default="auto", show_default=True, help="auto, cpu, cuda or cuda:N.")
 @click.option("--skip-unreadable", is_flag=True, help="Leave out samples that cannot be read.")
@@ -81,7 +83,8 @@ def run(app: App, /, **options: Any) -> int:
     mritk run -b efficientnet_lite0 -b small_cnn -d folder:./my-images
     mritk run --protocol standard -b convnext_tiny@imagenet -b convnext_tiny@scratch
     """
-    return Request(app, **options).execute()
+    data = {name: options.pop(name) for name in DATA_OPTIONS}
+    return Request(app, data=data, **options).execute()
 
 
 @dataclass(frozen=True)
@@ -92,6 +95,7 @@ class Request:
     file: Path | None
     backbones: tuple[str, ...]
     datasets: tuple[str, ...]
+    data: Mapping[str, Any]
     augmentations: tuple[str, ...]
     protocols: tuple[str, ...]
     seeds: int | None
@@ -107,17 +111,20 @@ class Request:
     def execute(self) -> int:
         """Plan, run, report; return the exit code."""
         from mritk.benchmark import Planner
+        from mritk.cli.progress import progress_line
         from mritk.results.folder import ResultsFolder
         from mritk.workspace import Workspace
 
         workspace = Workspace.from_environment(offline=self.offline)
         results = ResultsFolder(self.folder)
-        planner = Planner(self.app.registry, workspace, self.skip_unreadable)
         _say("preparing data …")
-        plan = planner.plan(self.benchmark(), results)
+        with progress_line() as progress:
+            planner = Planner(self.app.registry, workspace, self.skip_unreadable, progress)
+            plan = planner.plan(self.benchmark(), results)
         if self.rerun:
             plan = replace(plan, states={trial.id: "absent" for trial in plan.trials})
         _tell_skipped(plan)
+        _tell_data(plan)
         if self.dry_run:
             return _show_plan(plan, as_json=self.as_json)
         results.require_writable()
@@ -142,6 +149,8 @@ class Request:
         given = {name: getattr(self, name) for name in names if getattr(self, name)}
         if self.seeds is not None:
             given["seeds"] = tuple(range(self.seeds))
+        if any(self.data.values()):
+            given["data"] = as_data_options(self.data)
         return replace(benchmark, **given)
 
     def train(self, plan: Plan, results: ResultsFolder, workspace: Workspace) -> list[Outcome]:
@@ -202,6 +211,27 @@ def _tell_skipped(plan: Plan) -> None:
                 f"{dataset.record.name}: skipped {len(dataset.skipped)} unreadable samples: "
                 f"{', '.join(dataset.skipped[:20])}"
             )
+
+
+def _tell_data(plan: Plan) -> None:
+    """Say what the audit found, and how balanced the parts came out."""
+    from mritk.audit.text import findings_text
+    from mritk.data.balance import balance_text
+
+    for name, found in plan.audits.items():
+        for line in findings_text(found):
+            _say(f"{name}: {line}")
+    told = set()
+    for trial in plan.trials:
+        key = (trial.dataset.record.name, trial.protocol.name)
+        if key not in told:
+            told.add(key)
+            folds = len(trial.dataset.folds)
+            which = f", fold {trial.fold} of {folds}" if folds > 1 else ""
+            _say(f"{key[0]}, {trial.scheme} split of protocol {key[1]}{which}:")
+            text = balance_text(trial.dataset.samples, trial.division)
+            for line in text.splitlines():
+                _say(f"  {line}")
 
 
 def _show_plan(plan: Plan, *, as_json: bool) -> int:

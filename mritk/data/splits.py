@@ -1,97 +1,83 @@
-"""Divide samples into training, validation and test parts that share no patient.
+"""Divide samples into training, validation and test parts that share no patient and no copy.
 
-scikit-learn draws the folds; this module decides what is stratified, what is grouped, and refuses
-a division that later numbers could not bear.
+Each scheme says here what the parts are; :mod:`mritk.data.draw` draws at random, and
+:mod:`mritk.data.cleaning` drops what would leak.
 """
 
 from __future__ import annotations
 
-import warnings
-from dataclasses import dataclass
-from typing import Literal
+from collections.abc import Iterator
 
 import numpy as np
 
+from mritk.data.cleaning import NO_ROWS, Bound, ClassAbsent, Parts, finished
+from mritk.data.draw import DRAWS, draw_part, draw_parts
+from mritk.data.fold import Fold, fold_digest
 from mritk.data.samples import SPLITS, Classification, Samples
+from mritk.data.split_rule import SplitRule, resolved_scheme
+from mritk.data.units import units
 from mritk.errors import DataError
+from mritk.seeds import derive
 
-Scheme = Literal["auto", "official", "holdout", "kfold"]
-
-# Regression targets are stratified by this many quantiles.
-QUANTILES = 5
+__all__ = ["Fold", "SplitRule", "fold_digest", "make_folds", "resolved_scheme"]
 
 
-@dataclass(frozen=True)
-class SplitRule:
-    """How samples are divided; part of the protocol.
+def make_folds(
+    samples: Samples, rule: SplitRule, copies: np.ndarray | None = None
+) -> tuple[Fold, ...]:
+    """Return the folds of ``rule``: one, ``rule.folds`` or one per site, times ``rule.repeats``.
 
-    Patients are never divided where their ids are known. Classes (or quantiles of a regression
-    target) are spread as evenly as the patients allow.
-
-    Attributes:
-        scheme: ``official`` takes the dataset's own test part; ``holdout`` draws one; ``kfold``
-            makes each of ``folds`` parts the test part once; ``auto`` is ``official`` where the
-            dataset has an official test part, else ``holdout``.
-        test_fraction: Share of the test part in ``holdout``, rounded to one part in k.
-        val_fraction: Share of the validation part in what is left of the test part, likewise.
-        folds: Number of folds of ``kfold``.
-        seed: Seed of the draw. It is not the seed of a trial: all seeds see the same split.
-    """
-
-    scheme: Scheme = "auto"
-    test_fraction: float = 0.2
-    val_fraction: float = 0.2
-    folds: int = 5
-    seed: int = 0
-
-    def __post_init__(self) -> None:
-        for name in ("test_fraction", "val_fraction"):
-            if not 0 < getattr(self, name) <= 0.5:
-                raise ValueError(f"{name} must be above 0 and at most 0.5")
-        if self.folds < 2:
-            raise ValueError("folds must be at least 2")
-        if not 0 <= self.seed < 2**32:
-            raise ValueError("seed must lie between 0 and 2**32 - 1")
-
-
-@dataclass(frozen=True, eq=False)
-class Fold:
-    """Row numbers of the three parts of one division."""
-
-    train: np.ndarray
-    val: np.ndarray
-    test: np.ndarray
-
-
-def resolved_scheme(samples: Samples, rule: SplitRule) -> str:
-    """Return the scheme that ``auto`` means for these samples."""
-    if rule.scheme != "auto":
-        return rule.scheme
-    return "official" if samples.splits is not None and "test" in samples.splits else "holdout"
-
-
-def make_folds(samples: Samples, rule: SplitRule) -> tuple[Fold, ...]:
-    """Return the folds of ``rule``: one, or ``rule.folds`` for ``kfold``.
+    Args:
+        samples: N samples.
+        rule: How they are divided.
+        copies: (N,) int64; equal numbers are copies of each other, as an audit finds them. None:
+            nothing is known of copies.
 
     Raises:
-        DataError: No official test part; a patient in two official parts; a class that is absent
-            from a part; too few patients.
+        DataError: No official test part, or no sites; too few patients; a class that is absent
+            from a part, or has fewer training samples than shots; repeats that draw nothing.
     """
+    linked = units(samples, copies)
+    groups = linked if rule.copies == "drop" else units(samples)
+    bound = Bound(samples, rule, linked, groups)
+    _require_spread(bound)
+    folds: list[Fold] = []
+    for repeat in range(rule.repeats):
+        seed = derive("repeat", rule.seed, repeat) % 2**32 if repeat else rule.seed
+        folds.extend(_with_every_class(bound, seed))
+    return tuple(folds)
+
+
+def _with_every_class(bound: Bound, seed: int) -> list[Fold]:
+    """Return the folds of the first draw in which every part has every class."""
+    absences = []
+    for attempt in range(DRAWS):
+        drawn = derive("split", seed, attempt) % 2**32 if attempt else seed
+        try:
+            return [finished(bound, parts, drawn, seed) for parts in _parts(bound, drawn)]
+        except ClassAbsent as error:
+            absences.append(error)
+    raise absences[0]
+
+
+def _parts(bound: Bound, seed: int) -> Iterator[Parts]:
+    samples, rule = bound.samples, bound.rule
     scheme = resolved_scheme(samples, rule)
-    folds: tuple[Fold, ...]
     if scheme == "official":
-        folds = (_official(samples, rule),)
+        yield _official(samples, rule)
+    elif scheme == "site":
+        yield from _sites(samples)
     else:
-        parts = rule.folds if scheme == "kfold" else round(1 / rule.test_fraction)
-        tests = _parts(samples, np.arange(len(samples)), parts, rule.seed)
-        count = rule.folds if scheme == "kfold" else 1
-        folds = tuple(_with_validation(samples, tests[i], rule) for i in range(count))
-    for fold in folds:
-        _check(samples, fold)
-    return folds
+        rows = np.arange(len(samples))
+        if scheme == "kfold":
+            tests = draw_parts(samples, rows, bound.groups, rule.folds, seed)
+        else:
+            tests = [draw_part(samples, rows, bound.groups, round(1 / rule.test_fraction), seed)]
+        for test in tests:
+            yield Parts(np.setdiff1d(rows, test), NO_ROWS, test)
 
 
-def _official(samples: Samples, rule: SplitRule) -> Fold:
+def _official(samples: Samples, rule: SplitRule) -> Parts:
     names = np.asarray(samples.splits if samples.splits is not None else ())
     if "test" not in names or "train" not in names:
         raise DataError(
@@ -99,75 +85,43 @@ def _official(samples: Samples, rule: SplitRule) -> Fold:
             "or 'kfold'"
         )
     train, val, test = (np.flatnonzero(names == part) for part in SPLITS)
-    if len(val):
-        return Fold(train, val, test)
-    return _with_validation(samples, test, rule)
-
-
-def _with_validation(samples: Samples, test: np.ndarray, rule: SplitRule) -> Fold:
-    rest = np.setdiff1d(np.arange(len(samples)), test)
-    val = _parts(samples, rest, round(1 / rule.val_fraction), rule.seed)[0]
-    return Fold(np.setdiff1d(rest, val), val, np.sort(test))
-
-
-def _parts(samples: Samples, rows: np.ndarray, count: int, seed: int) -> list[np.ndarray]:
-    """Divide ``rows`` into ``count`` parts, stratified, patients whole.
-
-    The division depends on ids, targets and patients, not on the order of the rows.
-    """
-    from sklearn.model_selection import StratifiedGroupKFold, StratifiedKFold
-
-    rows = rows[np.argsort(np.asarray(samples.ids)[rows])]
-    strata = _strata(samples, rows, count)
-    patients = None if samples.patients is None else np.asarray(samples.patients)[rows]
-    units = len(np.unique(patients)) if patients is not None else len(rows)
-    if units < count or np.bincount(strata).max() < count:
-        unit = "patients" if patients is not None else "samples"
+    if len(val) and rule.repeats > 1 and not rule.shots:
         raise DataError(
-            f"{units} {unit} cannot be divided into {count} parts; add data, or change the "
-            f"fractions or folds in the protocol's [split]"
+            f"repeats = {rule.repeats} would repeat one and the same official split, as the "
+            f"dataset has a validation part too; use more seeds, or the split scheme 'kfold'"
         )
-    splitter = StratifiedKFold if patients is None else StratifiedGroupKFold
-    folds = splitter(count, shuffle=True, random_state=seed)
-    with warnings.catch_warnings():
-        # A class rarer than the parts is refused below, by name, if a part lacks it.
-        warnings.filterwarnings("ignore", "The least populated class", UserWarning)
-        return [np.sort(rows[part]) for _, part in folds.split(rows, strata, patients)]
+    return Parts(train, val, test)
 
 
-def _strata(samples: Samples, rows: np.ndarray, parts: int) -> np.ndarray:
-    """Return classes, or quantiles of the target with at least ``parts`` samples each."""
-    targets = samples.targets[rows]
-    if isinstance(samples.task, Classification):
-        return targets
-    quantiles = max(1, min(QUANTILES, len(rows) // parts))
-    ranks = np.argsort(np.argsort(targets, kind="stable"), kind="stable")
-    return ranks * quantiles // len(rows)
+def _sites(samples: Samples) -> Iterator[Parts]:
+    sites = np.asarray(samples.sites if samples.sites is not None else ())
+    names = np.unique(sites)
+    if len(names) < 2:
+        known = f"one site only, {names[0]}" if len(names) else "no site"
+        raise DataError(
+            f"this dataset names {known}, but the split scheme 'site' tests on one site after the "
+            f"other; add a column site to --patients FILE.csv, or use 'holdout' or 'kfold'"
+        )
+    for name in names:
+        here = sites == name
+        yield Parts(np.flatnonzero(~here), NO_ROWS, np.flatnonzero(here), str(name))
 
 
-def _check(samples: Samples, fold: Fold) -> None:
-    parts = {"train": fold.train, "val": fold.val, "test": fold.test}
-    for name, rows in parts.items():
-        if not len(rows):
-            raise DataError(f"the {name} part of the split is empty")
-        if isinstance(samples.task, Classification):
-            absent = np.setdiff1d(np.arange(samples.task.outputs), samples.targets[rows])
-            if len(absent):
-                label = samples.task.classes[absent[0]]
-                total = int((samples.targets == absent[0]).sum())
-                raise DataError(
-                    f"class {label!r} has no sample in the {name} part ({total} in all); add "
-                    f"samples of it, or choose another split scheme"
-                )
-    if samples.patients is not None:
-        _check_patients(np.asarray(samples.patients), parts)
-
-
-def _check_patients(patients: np.ndarray, parts: dict[str, np.ndarray]) -> None:
-    for one, other in (("train", "val"), ("train", "test"), ("val", "test")):
-        shared = np.intersect1d(patients[parts[one]], patients[parts[other]])
-        if len(shared):
+def _require_spread(bound: Bound) -> None:
+    """Refuse classes of so few patients that no draw could put one into every part."""
+    samples, rule = bound.samples, bound.rule
+    scheme = resolved_scheme(samples, rule)
+    if scheme not in ("holdout", "kfold") or not isinstance(samples.task, Classification):
+        return
+    needed = max(3, rule.folds) if scheme == "kfold" else 3  # training, validation and test
+    for label, name in enumerate(samples.task.classes):
+        rows = np.flatnonzero(samples.targets == label)
+        found = len(np.unique(bound.groups[rows]))
+        if found < needed and len(np.unique(bound.groups)) >= needed:
+            owners = "" if samples.patients is None else f" of {found} patients"
+            held = f"{len(rows)} samples{owners}" if len(rows) else "no sample"
             raise DataError(
-                f"patient {str(shared[0])!r} is in the {one} and in the {other} part "
-                f"({len(shared)} such patients); a score would then measure memory of patients"
+                f"class {name!r} has {held}, but it takes {needed} apart from each other to have "
+                f"some in every part; add samples of it, join it with another class "
+                f"(--rename {name}=OTHER), or use fewer folds"
             )

@@ -9,6 +9,7 @@ import difflib
 import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
@@ -32,21 +33,33 @@ class Metric:
         name: Name on the command line.
         label: Heading in tables.
         higher_is_better: Direction.
-        function: Takes targets (N,) and scores (logits (N, classes) or values (N,)).
+        function: Takes targets (N,) and scores (logits (N, classes) or values (N,)); returns the
+            value, or one value per class, of which the metric is the mean.
+        per_class: Whether the function returns one value per class.
     """
 
     name: str
     label: str
     higher_is_better: bool
-    function: Callable[[np.ndarray, np.ndarray], Value]
+    function: Callable[[np.ndarray, np.ndarray], Any]
+    per_class: bool = False
 
     @property
     def arrow(self) -> str:
         """The direction of better values."""
         return "↑" if self.higher_is_better else "↓"
 
-    def compute(self, targets: np.ndarray, scores: np.ndarray) -> Value:
-        """Return the value; NaN with a reason if it is undefined for these samples."""
+    def compute(
+        self, targets: np.ndarray, scores: np.ndarray, *, leave_out_absent: bool = False
+    ) -> Value:
+        """Return the value; NaN with a reason if it is undefined for these samples.
+
+        Args:
+            targets: (N,) class indices or values.
+            scores: (N, classes) logits, or (N,) values.
+            leave_out_absent: Let a mean over classes leave out the classes without samples, which
+                otherwise make it undefined.
+        """
         if len(scores) != len(targets) or scores.ndim != (2 if self in CLASSIFICATION else 1):
             raise ValueError(
                 f"{self.name}: scores of shape {scores.shape} for {len(targets)} targets"
@@ -55,7 +68,16 @@ class Metric:
             return Value(math.nan, "there are no samples")
         if not np.isfinite(scores).all():
             return Value(math.nan, "some scores are NaN or infinite")
-        return self.function(targets, scores)
+        if not self.per_class:
+            value: Value = self.function(targets, scores)
+            return value
+        present = np.unique(targets)
+        absent = np.setdiff1d(np.arange(scores.shape[1]), present)
+        if len(absent) and not leave_out_absent:
+            return Value(math.nan, f"class number {absent[0]} has no sample")
+        if len(present) == 1 and self.function is _aurocs:
+            return Value(math.nan, "all samples are of one class")
+        return Value(float(np.mean(self.function(targets, scores)[present])))
 
 
 def log_odds(logits: np.ndarray, k: int) -> np.ndarray:
@@ -70,44 +92,37 @@ def log_odds(logits: np.ndarray, k: int) -> np.ndarray:
     return odds
 
 
-def _absent(targets: np.ndarray, scores: np.ndarray) -> str:
-    absent = np.setdiff1d(np.arange(scores.shape[1]), targets)
-    return f"class number {absent[0]} has no sample" if len(absent) else ""
-
-
 def _accuracy(targets: np.ndarray, scores: np.ndarray) -> Value:
     return Value(float((scores.argmax(axis=1) == targets).mean()))
 
 
-def _balanced_accuracy(targets: np.ndarray, scores: np.ndarray) -> Value:
+def _recalls(targets: np.ndarray, scores: np.ndarray) -> np.ndarray:
     from sklearn.metrics import recall_score
 
-    if reason := _absent(targets, scores):
-        return Value(math.nan, reason)
-    return Value(float(recall_score(targets, scores.argmax(axis=1), average="macro")))
+    labels = np.arange(scores.shape[1])
+    predicted = scores.argmax(axis=1)
+    return np.asarray(
+        recall_score(targets, predicted, labels=labels, average=None, zero_division=0.0)
+    )
 
 
-def _macro_f1(targets: np.ndarray, scores: np.ndarray) -> Value:
+def _f1s(targets: np.ndarray, scores: np.ndarray) -> np.ndarray:
     from sklearn.metrics import f1_score
 
-    if reason := _absent(targets, scores):
-        return Value(math.nan, reason)
     labels = np.arange(scores.shape[1])
     predicted = scores.argmax(axis=1)
     # A class that is never predicted has precision 0/0 but F1 = 0 by 2TP / (2TP + FP + FN).
-    score = f1_score(targets, predicted, labels=labels, average="macro", zero_division=0.0)
-    return Value(float(score))
+    return np.asarray(f1_score(targets, predicted, labels=labels, average=None, zero_division=0.0))
 
 
-def _macro_auroc(targets: np.ndarray, scores: np.ndarray) -> Value:
+def _aurocs(targets: np.ndarray, scores: np.ndarray) -> np.ndarray:
+    """Return the AUROC of each class against the rest; NaN for a class without samples."""
     from sklearn.metrics import roc_auc_score
 
-    if reason := _absent(targets, scores):
-        return Value(math.nan, reason)
-    one_against_rest = [
-        roc_auc_score(targets == k, log_odds(scores, k)) for k in range(scores.shape[1])
-    ]
-    return Value(float(np.mean(one_against_rest)))
+    found = np.full(scores.shape[1], math.nan)
+    for k in np.unique(targets):
+        found[k] = roc_auc_score(targets == k, log_odds(scores, k))
+    return found
 
 
 def _mcc(targets: np.ndarray, scores: np.ndarray) -> Value:
@@ -144,10 +159,10 @@ def _r2(targets: np.ndarray, scores: np.ndarray) -> Value:
 
 # The first metric of a task is the one its leaderboards are sorted by.
 CLASSIFICATION = (
-    Metric("balanced_accuracy", "balanced accuracy", True, _balanced_accuracy),
-    Metric("macro_auroc", "macro AUROC", True, _macro_auroc),
+    Metric("balanced_accuracy", "balanced accuracy", True, _recalls, per_class=True),
+    Metric("macro_auroc", "macro AUROC", True, _aurocs, per_class=True),
     Metric("mcc", "MCC", True, _mcc),
-    Metric("macro_f1", "macro F1", True, _macro_f1),
+    Metric("macro_f1", "macro F1", True, _f1s, per_class=True),
     Metric("accuracy", "accuracy", True, _accuracy),
     Metric("log_loss", "log loss", False, _log_loss),
 )

@@ -7,7 +7,7 @@ import html
 import io
 import json
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from mritk.results.leaderboard import Cell, Leaderboard, Row, Table
@@ -15,6 +15,7 @@ from mritk.results.leaderboard import Cell, Leaderboard, Row, Table
 TABULATE = {"github": "github", "plain": "simple", "latex": "latex_booktabs", "html": "html"}
 FORMATS = (*TABULATE, "csv", "json")
 LATEX = {"↑": r"$\uparrow$", "↓": r"$\downarrow$", "±": r"$\pm$", "–": "--", "²": "$^2$"}
+LATEX |= {"†": r"$^\dagger$", "‡": r"$^\ddagger$"}
 SCHEMES = {
     "official": "official split",
     "holdout": "hold-out split",
@@ -44,6 +45,8 @@ def caption(table: Table) -> str:
     keys = table.keys
     scheme = SCHEMES.get(keys["scheme"], keys["scheme"]).format(folds=table.folds)
     tested = f"{table.test_samples} test samples"
+    if table.clean_samples < table.test_samples:
+        tested += f" ({table.clean_samples} clean)"
     tested += f" of {table.patients} patients" if table.patients else ""
     parts = [
         f"{keys['dataset']} ({keys['dataset_fingerprint'][:8]})",
@@ -61,11 +64,19 @@ def _block(table: Table, style: str) -> str:
     several = len({row.keys["augmentation"] for row in table.rows}) > 1
     headings = ["backbone", *(["augmentation"] if several else [])]
     headings += [f"{metric.label} {metric.arrow}" for metric in table.metrics] + ["trials"]
+    first = table.metrics[0]
+    both = any(row.clean_cells for row in table.rows)
+    if both:  # the first metric, which sorts, is shown on both sets of samples
+        all_at = headings.index(f"{first.label} {first.arrow}")
+        headings[all_at] = f"{first.label} ({table.test_samples}) {first.arrow}"
+        headings.insert(all_at + 1, f"clean ({table.clean_samples}) {first.arrow}")
     rows = [
         [
             _name(row.keys["backbone"], style),
             *([_name(row.keys["augmentation"], style)] if several else []),
-            *[_cell(row.cells[metric.name]) for metric in table.metrics],
+            _cell(row.cells[first.name], row.marks),
+            *([_cell(row.clean_cells.get(first.name), row.marks)] if both else []),
+            *[_cell(row.cells[metric.name], row.marks) for metric in table.metrics[1:]],
             _trials(row),
         ]
         for row in table.rows
@@ -93,13 +104,13 @@ def _sentences(lines: Sequence[str], style: str) -> str:
     return "\n".join(lines)
 
 
-def _cell(cell: Cell) -> str:
-    if not cell.values:
+def _cell(cell: Cell | None, marks: str) -> str:
+    if cell is None or not cell.values:
         return "–"
     if math.isnan(cell.mean):
         return "nan"
     spread = "" if math.isnan(cell.spread) else f" ± {cell.spread:.3f}"
-    return f"{cell.mean:.3f}{spread}"
+    return f"{cell.mean:.3f}{marks}{spread}"
 
 
 def _trials(row: Row) -> str:
@@ -115,6 +126,7 @@ def as_data(board: Leaderboard) -> dict[str, Any]:
                 "task": table.task.kind,
                 "sorted_by": table.metrics[0].name,
                 "test_samples": table.test_samples,
+                "clean_test_samples": table.clean_samples,
                 "patients": table.patients or None,
                 "notes": table.notes,
                 "rows": [_row_as_data(row) for row in table.rows],
@@ -133,14 +145,20 @@ def _row_as_data(row: Row) -> dict[str, Any]:
         "failed": row.failed,
         "seeds": list(row.seeds),
         "folds": list(row.folds),
-        "metrics": {
-            name: {
-                "mean": _number(cell.mean),
-                "sd": _number(cell.spread),
-                "values": [_number(value) for value in cell.values],
-            }
-            for name, cell in row.cells.items()
-        },
+        "marks": row.marks,
+        "metrics": _cells_as_data(row.cells),
+        "clean_metrics": _cells_as_data(row.clean_cells),
+    }
+
+
+def _cells_as_data(cells: Mapping[str, Cell]) -> dict[str, Any]:
+    return {
+        name: {
+            "mean": _number(cell.mean),
+            "sd": _number(cell.spread),
+            "values": [_number(value) for value in cell.values],
+        }
+        for name, cell in cells.items()
     }
 
 
@@ -153,6 +171,7 @@ def _csv(board: Leaderboard) -> str:
     shared = list(dict.fromkeys(key for table in board.tables for key in table.keys))
     columns = list(dict.fromkeys([*shared, "backbone", "augmentation", "trials", "failed"]))
     columns += [f"{name}_{what}" for name in metrics for what in ("mean", "sd")]
+    columns += ["marks", *(f"{name}_clean_mean" for name in metrics)]
     out = io.StringIO()
     writer = csv.DictWriter(out, columns, lineterminator="\n", restval="")
     writer.writeheader()
@@ -161,6 +180,8 @@ def _csv(board: Leaderboard) -> str:
             numbers = {}
             for name, cell in row.cells.items():
                 numbers[f"{name}_mean"], numbers[f"{name}_sd"] = cell.mean, cell.spread
-            counts = {"trials": row.trials, "failed": row.failed}
+            for name, cell in row.clean_cells.items():
+                numbers[f"{name}_clean_mean"] = cell.mean
+            counts = {"trials": row.trials, "failed": row.failed, "marks": row.marks}
             writer.writerow({**table.keys, **row.keys, **counts, **numbers})
     return out.getvalue().rstrip("\n")

@@ -12,16 +12,18 @@ from typing import Any
 
 import numpy as np
 
-from mritk.data.samples import Task
+from mritk.audit.verdict import flattered, verdict_line
+from mritk.data.samples import Classification, Task
 from mritk.errors import StoreError, UsageError
 from mritk.evaluate.metrics import Metric, Value, find_metric, metrics_of
 from mritk.protocol import differences
-from mritk.results.trialfile import TrialRecord
+from mritk.results.trialfile import Predictions, TrialRecord
 
 # Trials that differ in one of these are never ranked against each other.
 NEVER_RANKED_ACROSS = ("dataset", "dataset_fingerprint", "protocol", "fingerprint", "scheme")
 GROUPINGS = ("dataset", "protocol", "backbone", "augmentation", "method", "fold", "seed")
 ROW_KEYS = ("backbone", "augmentation")
+MOST_VERDICTS = 3
 
 
 @dataclass(frozen=True)
@@ -54,6 +56,9 @@ class Row:
     Attributes:
         keys: Its backbone and augmentation.
         cells: By name of metric.
+        clean_cells: The same on the test samples without a copy in training; empty where all are.
+        marks: Signs that stand behind each of its numbers: ``†`` copies of test samples were
+            trained on, ``‡`` the backbone was pretrained on the dataset.
         seeds: Seeds of its finished trials.
         folds: Folds of its finished trials.
         failed: Number of failed trials.
@@ -61,6 +66,8 @@ class Row:
 
     keys: Mapping[str, str]
     cells: Mapping[str, Cell]
+    clean_cells: Mapping[str, Cell]
+    marks: str
     seeds: tuple[int, ...]
     folds: tuple[int, ...]
     failed: int
@@ -81,10 +88,13 @@ class Table:
         metrics: The columns; the first one sorts.
         rows: The rows.
         test_samples: Largest number of test samples of a trial.
+        clean_samples: Number of those without a copy in training, of the same trial.
         patients: Number of patients among them; 0 where they are unknown.
         folds: Number of folds that the protocol makes.
         skipped: Number of samples that were left out as unreadable.
         grouped: Whether the split kept patients whole.
+        clean_classes: Classes that the clean test samples have.
+        verdicts: What the audit found, one line for each fold that differs.
         warnings: Reasons why rows cannot be compared as they stand.
     """
 
@@ -93,16 +103,21 @@ class Table:
     metrics: Sequence[Metric]
     rows: Sequence[Row]
     test_samples: int
+    clean_samples: int
     patients: int
     folds: int
     skipped: int
     grouped: bool
+    clean_classes: frozenset[int] = frozenset()
+    verdicts: Sequence[str] = ()
     warnings: Sequence[str] = ()
 
     @cached_property
     def notes(self) -> list[str]:
         """What a reader must know of these numbers, one sentence each."""
-        notes = list(self.warnings)
+        notes = [*self.warnings, *self.verdicts[:MOST_VERDICTS]]
+        if len(self.verdicts) > MOST_VERDICTS:
+            notes.append(f"… and {len(self.verdicts) - MOST_VERDICTS} more folds ('mritk show').")
         trials = {row.trials for row in self.rows if row.trials}
         if trials == {1}:
             notes.append("One trial per row: no spread can be given.")
@@ -125,9 +140,24 @@ class Table:
                 name = " ".join(row.keys.values())
                 trials_are = "trial is" if row.failed == 1 else "trials are"
                 notes.append(f"{row.failed} failed {trials_are} not in the table: {name}.")
+        if any("‡" in row.marks for row in self.rows):
+            notes.append("‡ The backbone was pretrained on collections that the dataset is from.")
+        if absent := self._absent_among_clean():
+            notes.append(
+                f"No clean test sample is of class {', '.join(absent)}: clean means over classes "
+                f"are over the other classes."
+            )
         reasons = {c.reason for row in self.rows for c in row.cells.values() if c.reason}
         notes += [f"nan: {reason}." for reason in sorted(reasons)]
         return notes
+
+    def _absent_among_clean(self) -> list[str]:
+        """Return the classes that no clean test sample has, where there are clean columns."""
+        if not any(row.clean_cells for row in self.rows) or not isinstance(
+            self.task, Classification
+        ):
+            return []
+        return [c for k, c in enumerate(self.task.classes) if k not in self.clean_classes]
 
 
 @dataclass(frozen=True)
@@ -200,16 +230,22 @@ def _table(keys: dict[str, Any], records: list[TrialRecord], metrics: Sequence[s
         for names, trials in rows.items()
     ]
     tests = [r.predictions["test"] for r in records if "test" in r.predictions]
+    verdicts = {record.fold: verdict_line(record.audit) for record in reversed(records)}
     return Table(
         keys=keys,
         task=task,
         metrics=columns,
         rows=sorted(built, key=lambda row: _rank(row, columns[0])),
         test_samples=max((len(test.id) for test in tests), default=0),
+        clean_samples=max((_clean_count(test) for test in tests), default=0),
         patients=max((len(set(test.patient) - {""}) for test in tests), default=0),
         folds=records[0].folds,
         skipped=max(len(record.skipped) for record in records),
         grouped=all(record.grouped for record in records),
+        clean_classes=frozenset(
+            int(k) for t in tests if t.clean is not None for k in np.unique(t.target[t.clean])
+        ),
+        verdicts=list(dict.fromkeys(verdicts[fold] for fold in sorted(verdicts))),
         warnings=_warnings([r for r in records if r.status == "finished"], built),
     )
 
@@ -237,23 +273,34 @@ def _warnings(finished: Sequence[TrialRecord], rows: Sequence[Row]) -> list[str]
 def _row(keys: dict[str, str], records: list[TrialRecord], metrics: Sequence[Metric]) -> Row:
     finished = [record for record in records if record.status == "finished"]
     finished.sort(key=lambda record: (record.seed, record.fold))
-    cells = {}
-    for metric in metrics:
-        values = [_value(metric, record) for record in finished]
-        reason = next((value.reason for value in values if value.reason), "")
-        cells[metric.name] = Cell(tuple(value.value for value in values), reason)
+    tests = [record.predictions["test"] for record in finished]
+    leaking = any(_clean_count(test) < len(test.id) for test in tests)
+    marks = "†" if any(flattered(record.audit) for record in finished) else ""
+    marks += "‡" if any(record.audit.get("pretraining") for record in finished) else ""
     return Row(
         keys=keys,
-        cells=cells,
+        cells={m.name: _cell([m.compute(t.target, t.score) for t in tests]) for m in metrics},
+        clean_cells={m.name: _cell([_on_clean(m, t) for t in tests]) for m in metrics if leaking},
+        marks=marks,
         seeds=tuple(record.seed for record in finished),
         folds=tuple(record.fold for record in finished),
         failed=len(records) - len(finished),
     )
 
 
-def _value(metric: Metric, record: TrialRecord) -> Value:
-    test = record.predictions["test"]
-    return metric.compute(test.target, test.score)
+def _cell(values: Sequence[Value]) -> Cell:
+    reason = next((value.reason for value in values if value.reason), "")
+    return Cell(tuple(value.value for value in values), reason)
+
+
+def _on_clean(metric: Metric, test: Predictions) -> Value:
+    """Return the metric over the clean test samples; classes that none of them has do not count."""
+    clean = slice(None) if test.clean is None else test.clean
+    return metric.compute(test.target[clean], test.score[clean], leave_out_absent=True)
+
+
+def _clean_count(test: Predictions) -> int:
+    return len(test.id) if test.clean is None else int(test.clean.sum())
 
 
 def _rank(row: Row, metric: Metric) -> tuple[bool, float, str]:

@@ -1,14 +1,17 @@
 """The trial file: one immutable HDF5 file per trial, written whole or not at all.
 
-Layout, schema 1:
+Layout, schema 2 (schema 1 had no audit and no column ``clean``):
 
     /                     attributes: schema, status, id, dataset, dataset_fingerprint, backbone,
                           augmentation, method, protocol, fingerprint, scheme, folds, fold, seed,
                           grouped, task
     /protocol_json        canonical JSON of the protocol
-    /splits/{train,val,test}          sample ids
+    /audit_json           verdict: findings, policy, counts, digest of the split
+    /splits/{train,val,test}          sample ids; dropped: those left out as copies of test or
+                          validation samples; unused: those left out by k-shot
     /history/{epoch,stage,…}          one column per field of an epoch
-    /predictions/{val,test}/          id, patient, site, source ("" where unknown), target, score
+    /predictions/{val,test}/          id, patient, site, source ("" where unknown), target, score;
+                          test also clean: no copy in the training part as it was given
     /notes_json           facts from the method: weights' match report, changed tensors, …
     /provenance_json      versions, machine, plugins, command line
     /cost                 attributes: seconds per phase, images per second, peak memory
@@ -35,7 +38,7 @@ from mritk.data.samples import Classification, Regression, Samples, Task
 from mritk.errors import StoreError
 from mritk.train.setup import Epoch
 
-SCHEMA = 1
+SCHEMA = 2
 TEXT = h5py.string_dtype()
 PREDICTION_TEXTS = ("id", "patient", "site", "source")
 ATTRIBUTES = (
@@ -65,6 +68,8 @@ class Predictions:
         patient: Patient ids, ``""`` where unknown; ``site`` and ``source`` likewise.
         target: (N,) int64 or float64.
         score: (N, classes) float32 logits, or (N,) float32 values.
+        clean: (N,) bool, samples without a copy in the training part as it was given, whatever
+            was dropped from it then; None where unknown.
     """
 
     id: list[str]
@@ -73,9 +78,12 @@ class Predictions:
     source: list[str]
     target: np.ndarray
     score: np.ndarray
+    clean: np.ndarray | None = None
 
     @classmethod
-    def of(cls, samples: Samples, score: np.ndarray) -> Predictions:
+    def of(
+        cls, samples: Samples, score: np.ndarray, clean: np.ndarray | None = None
+    ) -> Predictions:
         """Return the predictions of ``samples`` with these scores."""
         unknown = [""] * len(samples)
         return cls(
@@ -85,6 +93,7 @@ class Predictions:
             list(samples.sources or unknown),
             samples.targets,
             score,
+            clean,
         )
 
 
@@ -120,6 +129,7 @@ class TrialRecord:
     status: str = "running"
     splits: dict[str, list[str]] = field(default_factory=dict)
     skipped: list[str] = field(default_factory=list)
+    audit: dict[str, Any] = field(default_factory=dict)
     history: list[Epoch] = field(default_factory=list)
     predictions: dict[str, Predictions] = field(default_factory=dict)
     notes: dict[str, Any] = field(default_factory=dict)
@@ -184,6 +194,7 @@ def _write(record: TrialRecord, file: h5py.File) -> None:
         file.attrs[name] = getattr(record, name)
     file.attrs["task"] = json.dumps(_task_as_dict(record.task))
     file["protocol_json"] = record.protocol_json
+    file["audit_json"] = json.dumps(_as_json(record.audit))
     file["notes_json"] = json.dumps(_as_json(record.notes))
     file["provenance_json"] = json.dumps(_as_json(record.provenance))
     file.create_group("splits")
@@ -199,6 +210,8 @@ def _write(record: TrialRecord, file: h5py.File) -> None:
         for name in PREDICTION_TEXTS:
             group.create_dataset(name, data=getattr(predictions, name), dtype=TEXT)
         group["target"], group["score"] = predictions.target, predictions.score
+        if predictions.clean is not None:
+            group["clean"] = predictions.clean
     file.create_group("cost").attrs.update(record.cost)
     if record.failure is not None:
         failure = file.create_group("failure")
@@ -258,6 +271,7 @@ def _read(file: h5py.File) -> TrialRecord:
         protocol_json=file["protocol_json"].asstr()[()],
         splits={part: _column(ids) for part, ids in file["splits"].items()},
         skipped=_column(file["skipped"]),
+        audit=json.loads(file["audit_json"].asstr()[()]) if "audit_json" in file else {},
         history=[
             Epoch(**dict(zip(names, row, strict=True)))
             for row in zip(*columns.values(), strict=True)
@@ -274,7 +288,8 @@ def _read(file: h5py.File) -> TrialRecord:
 
 def _read_predictions(group: h5py.Group) -> Predictions:
     texts = {name: _column(group[name]) for name in PREDICTION_TEXTS}
-    return Predictions(**texts, target=group["target"][()], score=group["score"][()])
+    clean = group["clean"][()] if "clean" in group else None
+    return Predictions(**texts, target=group["target"][()], score=group["score"][()], clean=clean)
 
 
 def _read_failure(group: h5py.Group) -> Failure:

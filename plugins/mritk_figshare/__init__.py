@@ -1,13 +1,125 @@
-"""The figshare brain-tumour set as datasets."""
+"""The brain-tumour set of Cheng et al. on figshare: ``figshare_brain_tumor``, ``figshare:PATH``.
+
+3,064 T1-weighted contrast-enhanced slices of 233 patients with meningioma, glioma or pituitary
+tumour (https://doi.org/10.6084/m9.figshare.1512427, CC BY 4.0), one MATLAB v7.3 file each.
+
+**The patient rule.** File numbers say nothing of patients, and neighbouring numbers are often
+neighbouring slices of one tumour, so that a division by file puts nearly every patient on both
+sides. The patient stands inside each file, as character codes in ``cjdata/PID``. mritk reads it
+from all files and never divides a patient. ``cvind.mat`` holds the publisher's five folds, which
+``fold=1`` … ``fold=5`` turn into official parts.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING
 
-from mritk import DatasetFamily, hookimpl
+from mritk import Dataset, DatasetFamily, Unavailable, UsageError, Workspace, hookimpl
+
+if TYPE_CHECKING:
+    from mritk import Samples
+
+NAME = "figshare_brain_tumor"
+LICENSE = "CC BY 4.0"
+FOLDS = 5
+PUBLISHED_FILES = 3064
+PAGE = "https://figshare.com/articles/dataset/brain_tumor_dataset/1512427"
+DOWNLOAD = (
+    f"download the four files brainTumorDataPublic_*.zip and cvind.mat from {PAGE} ({LICENSE}; "
+    f"the publisher states no SHA-256)"
+)
+
+
+@dataclass(frozen=True)
+class FigshareOptions:
+    """What may follow ``figshare:PATH``.
+
+    Attributes:
+        fold: The fold of ``cvind.mat`` that is the official test part, 1 to 5; the other four are
+            the training part. 0: no official parts, and the protocol divides by patient.
+    """
+
+    fold: int = 0
+
+    def __post_init__(self) -> None:
+        """Refuse folds that cvind.mat does not have."""
+        if not 0 <= self.fold <= FOLDS:
+            raise UsageError(
+                f"fold={self.fold} is no fold of cvind.mat; give 1 to {FOLDS}, or 0 for none"
+            )
+
+
+NO_OPTIONS = FigshareOptions()
 
 
 @hookimpl
-def mritk_datasets() -> Iterator[DatasetFamily]:
-    """Yield the family."""
-    yield from ()
+def mritk_datasets() -> Iterator[Dataset | DatasetFamily]:
+    """Yield ``figshare_brain_tumor`` and the family ``figshare:PATH``."""
+    yield Dataset(
+        NAME,
+        open=open_published,
+        summary="brain tumours (figshare 1512427), 3064 slices of 233 patients, 3 classes; to be "
+        "downloaded by hand",
+        sources=(NAME,),
+        license=LICENSE,
+    )
+    yield DatasetFamily(
+        "figshare",
+        resolve=resolve_figshare,
+        placeholder="PATH",
+        summary="a folder with the .mat files of figshare 1512427; ,fold=1 to 5 are its own folds",
+        options=FigshareOptions,
+    )
+
+
+def resolve_figshare(path: str, options: FigshareOptions = NO_OPTIONS) -> Iterator[Dataset]:
+    """Yield the dataset in the folder ``path``.
+
+    Its name keeps the last part of the path, and the fold, because another test part makes another
+    benchmark.
+
+    Raises:
+        Unavailable: There is no such folder.
+    """
+    folder = Path(path).expanduser()
+    if not folder.is_dir():
+        raise Unavailable(
+            f"no folder {path}; figshare:PATH wants the one with 1.mat … {PUBLISHED_FILES}.mat: "
+            f"{DOWNLOAD} and unpack them there"
+        )
+    fold = f",fold={options.fold}" if options.fold else ""
+    yield Dataset(
+        f"figshare:{folder.resolve().name}{fold}",
+        open=partial(open_folder, folder, options),
+        sources=(NAME,),
+        license=LICENSE,
+    )
+
+
+def open_folder(folder: Path, options: FigshareOptions, workspace: Workspace) -> Samples:
+    """See :func:`mritk_figshare.collection.read_collection`."""
+    from mritk_figshare.collection import read_collection
+
+    return read_collection(folder, fold=options.fold)
+
+
+def open_published(workspace: Workspace) -> Samples:
+    """Return the whole published set from ``datasets/figshare_brain_tumor`` in the workspace.
+
+    Raises:
+        Unavailable: It is not there; the message says what to download and where to put it.
+        DataError: Some of its 3,064 files are not there, or a file is malformed.
+    """
+    from mritk_figshare.collection import read_collection
+
+    folder = workspace.home / "datasets" / NAME
+    if not any(folder.rglob("*.mat")):
+        raise Unavailable(
+            f"{NAME} is not in {folder}, and mritk does not fetch it: {DOWNLOAD}, unpack all "
+            f"four zip files there, and put cvind.mat beside them"
+        )
+    return read_collection(folder, expected=PUBLISHED_FILES)

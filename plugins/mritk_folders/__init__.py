@@ -1,30 +1,99 @@
-"""Image folders as datasets: ``folder:PATH``."""
+"""Files of one's own as datasets: ``folder:PATH``, ``bids:PATH`` and ``manifest:FILE``."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
-from mritk import Dataset, DatasetFamily, Unavailable, Workspace, hookimpl
+from mritk import Dataset, DatasetFamily, Unavailable, UsageError, Workspace, hookimpl
 
 if TYPE_CHECKING:
     from mritk import Samples
 
+TaskOption = Literal["auto", "classification", "regression"]
+
+
+@dataclass(frozen=True)
+class FolderOptions:
+    """What may follow ``folder:PATH``.
+
+    Attributes:
+        slices: Axial slices of each volume, which then are images; 0: volumes stay volumes.
+    """
+
+    slices: int = 0
+
+    def __post_init__(self) -> None:
+        """Refuse what is no count."""
+        if self.slices < 0:
+            raise UsageError(
+                f"slices={self.slices} is no number of slices; give 1 or more, or 0 for whole "
+                f"volumes"
+            )
+
+
+@dataclass(frozen=True)
+class ManifestOptions(FolderOptions):
+    """What may follow ``manifest:FILE``.
+
+    Attributes:
+        task: What is predicted; ``auto`` decides by the values.
+    """
+
+    task: TaskOption = "auto"
+
+
+@dataclass(frozen=True)
+class BidsOptions(ManifestOptions):
+    """What may follow ``bids:PATH``.
+
+    Attributes:
+        target: The column of participants.tsv that is predicted; there is no default.
+        suffix: The kind of scan, as BIDS writes it in the file name.
+        site: The column that names the site; empty: ``site``, where there is such a column.
+        missing: ``drop`` leaves out participants without a target or a scan, and says how many.
+    """
+
+    target: str = ""
+    suffix: str = "T1w"
+    site: str = ""
+    missing: Literal["refuse", "drop"] = "refuse"
+
+
+NO_OPTIONS = FolderOptions()
+
 
 @hookimpl
 def mritk_datasets() -> Iterator[DatasetFamily]:
-    """Yield the family ``folder:PATH``."""
+    """Yield the families ``folder:PATH``, ``bids:PATH`` and ``manifest:FILE``."""
     yield DatasetFamily(
         "folder",
         resolve=resolve_folder,
         placeholder="PATH",
-        summary="images in one folder per class, or Training/ and Testing/ with such folders",
+        summary="images or NIfTI in one folder per class, or Training/ and Testing/ with such "
+        "folders",
+        options=FolderOptions,
+    )
+    yield DatasetFamily(
+        "bids",
+        resolve=resolve_bids,
+        placeholder="PATH",
+        summary="a BIDS dataset; ,target=COLUMN is the column of participants.tsv to predict",
+        options=BidsOptions,
+    )
+    yield DatasetFamily(
+        "manifest",
+        resolve=resolve_manifest,
+        placeholder="FILE",
+        summary="a .csv or .tsv with the columns path and label, beside images or NIfTI",
+        options=ManifestOptions,
     )
 
 
-def resolve_folder(path: str) -> Iterator[Dataset]:
+def resolve_folder(path: str, options: FolderOptions = NO_OPTIONS) -> Iterator[Dataset]:
     """Yield the dataset in the folder ``path``; its name keeps the last part of the path only.
 
     Raises:
@@ -35,11 +104,54 @@ def resolve_folder(path: str) -> Iterator[Dataset]:
         raise Unavailable(
             f"no folder {path}; folder:PATH wants one with a sub-folder of images per class"
         )
-    yield Dataset(f"folder:{folder.resolve().name}", open=partial(open_folder, folder))
+    yield Dataset(f"folder:{folder.resolve().name}", open=partial(open_folder, folder, options))
 
 
-def open_folder(folder: Path, workspace: Workspace) -> Samples:
+def resolve_bids(path: str, options: BidsOptions) -> Iterator[Dataset]:
+    """Yield the BIDS dataset in the folder ``path``.
+
+    Raises:
+        Unavailable: There is no such folder, or no participants.tsv in it.
+    """
+    folder = Path(path).expanduser()
+    if not (folder / "participants.tsv").is_file():
+        raise Unavailable(
+            f"no {folder / 'participants.tsv'}; bids:PATH wants the root of a BIDS dataset, where "
+            f"participants.tsv and the sub-* folders are"
+        )
+    yield Dataset(f"bids:{folder.resolve().name}", open=partial(open_bids, folder, options))
+
+
+def resolve_manifest(path: str, options: ManifestOptions) -> Iterator[Dataset]:
+    """Yield the dataset that the table ``path`` lists.
+
+    Raises:
+        Unavailable: There is no such file.
+    """
+    file = Path(path).expanduser()
+    if not file.is_file():
+        raise Unavailable(
+            f"no file {path}; manifest:FILE wants a .csv or .tsv with the columns path and label"
+        )
+    yield Dataset(f"manifest:{file.resolve().name}", open=partial(open_manifest, file, options))
+
+
+def open_folder(folder: Path, options: FolderOptions, workspace: Workspace) -> Samples:
     """See :func:`mritk_folders.tree.read_tree`."""
     from mritk_folders.tree import read_tree
 
-    return read_tree(folder)
+    return read_tree(folder, slices=options.slices)
+
+
+def open_bids(folder: Path, options: BidsOptions, workspace: Workspace) -> Samples:
+    """See :func:`mritk_folders.bids.read_bids`."""
+    from mritk_folders.bids import read_bids
+
+    return read_bids(folder, options)
+
+
+def open_manifest(file: Path, options: ManifestOptions, workspace: Workspace) -> Samples:
+    """See :func:`mritk_folders.manifest.read_manifest`."""
+    from mritk_folders.manifest import read_manifest
+
+    return read_manifest(file, options)

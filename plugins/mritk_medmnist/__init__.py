@@ -1,13 +1,54 @@
-"""MedMNIST archives as datasets."""
+"""MedMNIST archives as datasets: ``medmnist:PATH.npz``.
+
+An archive (https://medmnist.com, https://doi.org/10.1038/s41597-022-01721-8) holds the images and
+labels of three official parts, at 28, 64, 128 or 224 pixels a side; the sets named 3D hold cubes.
+
+**The patient rule.** An archive names no patients. Its parts are taken as they are; whether a
+patient stands in two of them cannot be checked, intervals can only resample images, and drawing
+other parts (holdout, k-fold) would divide patients where several images are of one.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING
 
-from mritk import DatasetFamily, hookimpl
+from mritk import Dataset, DatasetFamily, Unavailable, Workspace, hookimpl
+
+if TYPE_CHECKING:
+    from mritk import Samples
 
 
 @hookimpl
 def mritk_datasets() -> Iterator[DatasetFamily]:
-    """Yield the family."""
-    yield from ()
+    """Yield the family ``medmnist:PATH.npz``."""
+    yield DatasetFamily(
+        "medmnist",
+        resolve=resolve_medmnist,
+        placeholder="PATH.npz",
+        summary="a MedMNIST archive with its official parts, images or volumes; names no patients",
+    )
+
+
+def resolve_medmnist(path: str) -> Iterator[Dataset]:
+    """Yield the dataset in the archive ``path``; its name keeps the last part of the path only.
+
+    Raises:
+        Unavailable: There is no such file.
+    """
+    file = Path(path).expanduser()
+    if not file.is_file():
+        raise Unavailable(
+            f"no file {path}; medmnist:PATH.npz wants a MedMNIST archive such as breastmnist.npz, "
+            f"to be downloaded from https://medmnist.com"
+        )
+    yield Dataset(f"medmnist:{file.name}", open=partial(open_archive, file), sources=(file.stem,))
+
+
+def open_archive(file: Path, workspace: Workspace) -> Samples:
+    """See :func:`mritk_medmnist.parts.read_parts`."""
+    from mritk_medmnist.parts import read_parts
+
+    return read_parts(file)

@@ -31,7 +31,8 @@ def folder(tmp_path):
 def run_folder(mritk, toy, fast_protocol, tmp_path):
     def run(folder, *arguments):
         base = ("run", "-p", toy, "-b", "tiny", "--protocol", fast_protocol, "--seeds", 1)
-        return mritk(*base, "-d", f"folder:{folder}", "-o", tmp_path / "results", *arguments)
+        data = ("-d", f"folder:{folder}", "--no-patient-ids")
+        return mritk(*base, *data, "-o", tmp_path / "results", *arguments)
 
     return run
 
@@ -119,7 +120,7 @@ def test_a_class_absent_from_a_split(run_folder, folder):
     write_images(folder / "rare", 1)
     ended = run_folder(folder)
     assert ended.code == 2
-    assert "class 'rare' has no sample in the" in ended.err
+    assert "class 'rare' has 1 sample" in ended.err
 
 
 def test_a_class_missing_from_the_testing_part(run_folder, tmp_path):

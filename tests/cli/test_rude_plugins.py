@@ -62,7 +62,7 @@ def run_habit(mritk, tmp_path):
     plugin.write_text(PLUGIN_WITH_A_HABIT)
 
     def run(*arguments):
-        base = ("run", "-p", plugin, "-d", "broken", "--protocol", "fair")
+        base = ("run", "-p", plugin, "-d", "broken", "--protocol", "fair", "--no-patient-ids")
         return mritk(*base, "-o", tmp_path / "results", *arguments)
 
     return run

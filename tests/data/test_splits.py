@@ -2,13 +2,22 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
+import re
+from dataclasses import fields, replace
+from pathlib import Path
+
 import numpy as np
 import pytest
 from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
+from sklearn.model_selection import RepeatedStratifiedKFold
 
 from mritk import Classification, DataError, Regression, Samples
-from mritk.data.splits import SplitRule, make_folds, resolved_scheme
+from mritk.data.splits import SplitRule, fold_digest, make_folds, resolved_scheme
+from mritk.errors import ProtocolError
+from mritk.tomltext import TomlText
 
 PARTS = ("train", "val", "test")
 
@@ -191,24 +200,6 @@ def test_official_needs_official_parts(splits):
         make_folds(samples, SplitRule("official"))
 
 
-@pytest.mark.parametrize(
-    ("row", "parts"),
-    [(15, "in the train and in the test part"), (8, "in the train and in the val part")],
-)
-def test_an_official_split_with_a_patient_on_both_sides_is_refused(row, parts):
-    patients = [f"p{i}" for i in range(16)]
-    patients[row] = "p0"
-    with pytest.raises(DataError, match=f"patient 'p0' is {parts}"):
-        make_folds(official(*SPLITS, patients=patients), SplitRule("official"))
-
-
-def test_an_official_split_with_a_patient_in_val_and_test_is_refused():
-    patients = [f"p{i}" for i in range(16)]
-    patients[15] = "p8"
-    with pytest.raises(DataError, match="patient 'p8' is in the val and in the test part"):
-        make_folds(official(*SPLITS, patients=patients), SplitRule("official"))
-
-
 def test_a_class_that_is_absent_from_a_part_is_an_error_that_names_both():
     samples = samples_of([0, 1] * 6 + [0] * 4, splits=SPLITS)
     with pytest.raises(DataError, match=r"class 'b' has no sample in the test part \(6 in all\)"):
@@ -254,6 +245,8 @@ def test_patients_that_are_unknown_for_some_samples_are_an_error_for_a_person():
         {"val_fraction": -0.1},
         {"val_fraction": 1.0},
         {"folds": 1},
+        {"repeats": 0},
+        {"shots": -1},
         {"seed": -1},
     ],
     ids=str,
@@ -261,3 +254,89 @@ def test_patients_that_are_unknown_for_some_samples_are_an_error_for_a_person():
 def test_a_rule_that_makes_no_sense_is_refused(wrong):
     with pytest.raises(ValueError, match=next(iter(wrong))):
         SplitRule(**wrong)
+
+
+def test_repeats_are_numbered_one_after_the_other_and_the_first_is_the_unrepeated_split():
+    samples = samples_of(np.arange(60) // 2 % 3, [f"p{i // 2}" for i in range(60)])
+    folds = make_folds(samples, SplitRule("kfold", folds=3, repeats=4))
+    assert len(folds) == 12
+    first = make_folds(samples, SplitRule("kfold", folds=3))
+    assert [names(f) for f in folds[:3]] == [names(f) for f in first]
+    for repeat in range(4):
+        tested = np.concatenate([f.test for f in folds[3 * repeat : 3 * repeat + 3]])
+        assert sorted(tested.tolist()) == list(range(60))
+    assert len({tuple(fold.test) for fold in folds}) == 12, "each repeat divides anew"
+
+
+def test_repeats_without_patients_have_the_sizes_of_scikit_learns_repeated_folds():
+    targets = np.repeat([0, 1, 2], [30, 20, 13])
+    folds = make_folds(samples_of(targets), SplitRule("kfold", folds=4, repeats=3))
+    theirs = RepeatedStratifiedKFold(n_splits=4, n_repeats=3).split(targets, targets)
+    counts = [np.bincount(targets[fold.test]).tolist() for fold in folds]
+    assert sorted(counts) == sorted(np.bincount(targets[test]).tolist() for _, test in theirs)
+
+
+def test_repeats_of_an_official_split_draw_another_validation_part():
+    samples = official(*("train",) * 20, *("test",) * 4)
+    folds = make_folds(samples, SplitRule("official", repeats=3))
+    assert {tuple(fold.test) for fold in folds} == {(20, 21, 22, 23)}
+    assert len({tuple(fold.val) for fold in folds}) == 3
+
+
+def test_repeats_that_would_draw_nothing_are_refused():
+    with pytest.raises(DataError, match="one and the same official split"):
+        make_folds(official(*SPLITS), SplitRule("official", repeats=2))
+    assert len(make_folds(official(*SPLITS), SplitRule("official", repeats=2, shots=1))) == 2
+
+
+def test_a_rare_class_is_drawn_into_every_part_where_it_is_possible():
+    """Two of three patients of class c must not both be drawn for test."""
+    sizes = [9, 1, 12, *range(3, 33)]
+    owners = np.repeat(np.arange(33), sizes)
+    targets = np.where(owners < 3, 2, owners % 2)
+    samples = samples_of(targets, [f"p{i}" for i in owners])
+    for seed in range(20):
+        (fold,) = make_folds(samples, SplitRule("holdout", seed=seed))
+        for part in PARTS:
+            assert set(targets[getattr(fold, part)]) == {0, 1, 2}
+
+
+def test_a_class_of_too_few_patients_is_refused_by_name():
+    owners = np.repeat(np.arange(20), 3)
+    samples = samples_of(np.where(owners < 2, 2, owners % 2), [f"p{i}" for i in owners])
+    with pytest.raises(DataError, match=r"class 'c' has 6 samples of 2 patients, but it takes 3"):
+        make_folds(samples, SplitRule("holdout"))
+
+
+def test_the_digest_of_a_fold_tells_which_samples_are_where_and_nothing_else():
+    samples = samples_of(np.arange(60) % 3, [f"p{i // 2}" for i in range(60)])
+    (fold,) = make_folds(samples, SplitRule("holdout"))
+    expected = {part: sorted(f"s{i:03d}" for i in getattr(fold, part)) for part in PARTS}
+    text = json.dumps(expected, sort_keys=True)
+    assert fold_digest(samples, fold) == hashlib.sha256(text.encode()).hexdigest()
+    shuffled = samples.only(np.random.default_rng(0).permutation(60))
+    assert fold_digest(shuffled, make_folds(shuffled, SplitRule("holdout"))[0]) == fold_digest(
+        samples, fold
+    )
+    (other,) = make_folds(samples, SplitRule("holdout", seed=1))
+    assert fold_digest(samples, other) != fold_digest(samples, fold)
+    assert fold_digest(samples, replace(fold, val=fold.test, test=fold.val)) != fold_digest(
+        samples, fold
+    )
+
+
+def test_a_protocol_file_can_say_all_of_it():
+    text = '[split]\nscheme = "site"\nrepeats = 2\nshots = 5\ncopies = "keep"'
+    source = TomlText(text, "protocol")
+    rule = source.into(SplitRule, source.parse()["split"], ("split",))
+    assert rule == SplitRule("site", repeats=2, shots=5, copies="keep")
+    with pytest.raises(ProtocolError, match=r"line 2: split\.copies: input should be 'drop' or"):
+        wrong = TomlText("[split]\ncopies = 'hide'", "protocol")
+        wrong.into(SplitRule, wrong.parse()["split"], ("split",))
+
+
+def test_every_key_of_the_rule_is_in_the_documents():
+    document = Path(__file__).parents[2] / "docs" / "protocols.md"
+    table = document.read_text(encoding="utf-8").split("[split]")[1].split("[selection]")[0]
+    for field in fields(SplitRule):
+        assert re.search(rf"^{field.name} = ", table, re.MULTILINE), field.name

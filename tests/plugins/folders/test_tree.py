@@ -159,10 +159,10 @@ def test_a_class_that_a_part_lacks_is_named(tree):
         read_tree(folder)
 
 
-def test_two_spellings_of_a_class_do_not_become_two_classes(tree):
+def test_two_names_of_a_class_do_not_become_two_classes(tree):
     folder = tree(
         *["Training/a/1.png", "Training/no_tumor/1.png"],
-        *["Testing/a/1.png", "Testing/notumor/1.png"],
+        *["Testing/a/1.png", "Testing/healthy/1.png"],
     )
     with pytest.raises(DataError, match="alike in every part"):
         read_tree(folder)
@@ -193,9 +193,9 @@ def test_parts_beside_a_folder_without_images_are_still_parts(tree):
 # -- the family --------------------------------------------------------------------------------
 
 
-def test_the_family_is_written_folder_path():
-    (family,) = mritk_datasets()
-    assert (family.prefix, family.placeholder) == ("folder", "PATH")
+def test_the_families_are_written_folder_path_bids_path_and_manifest_file():
+    families = {family.prefix: family.placeholder for family in mritk_datasets()}
+    assert families == {"folder": "PATH", "bids": "PATH", "manifest": "FILE"}
 
 
 def test_the_name_of_a_folder_dataset_holds_no_path_of_this_machine(tree, workspace):

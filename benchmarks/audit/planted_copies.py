@@ -1,0 +1,104 @@
+"""How well the audit finds planted copies, and how often it cries wolf.
+
+    python -m benchmarks.audit.planted_copies [--json FILE]
+
+For every kind of copy, each image of a clean collection gets one copy; the audit then searches the
+collection with all copies in it. Recall is the share of copies that are in the cluster of their
+original; a false pair connects two images of different origin. The clean collections are the
+phantom (several slices of each patient) and all slices, 1 mm apart, of the MNI152 average in three
+planes: neighbours of the smoothest head there is, the hardest case for false pairs. (Its right half
+is the mirror image of its left half, to the last bit, so sagittal slices are taken from one half.)
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from tabulate import tabulate
+
+from benchmarks.audit.plants import HARD, HELD, Plant
+from mritk import Classification, Samples, Workspace
+from mritk.audit.book import sketch_book
+from mritk.audit.copies import find_copies
+
+
+def as_samples(images: Sequence[np.ndarray]) -> Samples:
+    """Return images as samples of a dataset whose classes mean nothing."""
+    return Samples(
+        ids=[f"image-{i:05d}" for i in range(len(images))],
+        targets=np.arange(len(images)) % 2,
+        task=Classification(("a", "b")),
+        read=lambda i: images[i],
+    )
+
+
+def score(
+    images: Sequence[np.ndarray], plant: Plant | None, workspace: Workspace
+) -> dict[str, float]:
+    """Return recall and the number of false pairs among ``images`` and their planted copies."""
+    copies = [np.ascontiguousarray(plant(image)) for image in images] if plant else []
+    samples = as_samples([*images, *copies])
+    found = find_copies([sketch_book(samples, workspace)])
+    origin = np.arange(len(samples)) % len(images)
+    false = sum(origin[pair.one] != origin[pair.other] for pair in found.pairs)
+    clusters = found.clusters
+    recall = np.mean(clusters[len(images) :] == clusters[: len(copies)]) if copies else np.nan
+    return {"images": len(images), "recall": float(recall), "false pairs": int(false)}
+
+
+def phantom(workspace: Workspace) -> list[np.ndarray]:
+    """Return all images of the phantom."""
+    from mritk.registry import Registry
+
+    samples = Registry.load().dataset("phantom").open(workspace)
+    return [samples.read(i) for i in range(len(samples))]
+
+
+def average_head(step: int = 1) -> list[np.ndarray]:
+    """Return every ``step``-th slice of the MNI152 average, 1 mm apart, in three planes."""
+    from nilearn.datasets import load_mni152_template
+
+    volume = load_mni152_template(resolution=1).get_fdata()
+    volume = np.clip(volume / volume.max() * 255, 0, 255).astype(np.uint8)
+    slices = []
+    for axis in range(3):
+        planes = np.moveaxis(volume, axis, 0)
+        planes = planes[: (len(planes) + 1) // 2] if axis == 0 else planes
+        inside = np.flatnonzero((planes > 20).mean(axis=(1, 2)) > 0.02)
+        slices += [np.rot90(planes[k]) for k in inside[::step]]
+    return [np.ascontiguousarray(image) for image in slices]
+
+
+def main() -> None:
+    """Print the table."""
+    parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
+    parser.add_argument("--json", type=Path, metavar="FILE")
+    options = parser.parse_args()
+    workspace = Workspace.from_environment()
+    collections: Mapping[str, Callable[[], list[np.ndarray]]] = {
+        "phantom": lambda: phantom(workspace),
+        "MNI152": average_head,
+    }
+    images = {name: load() for name, load in collections.items()}
+    rows: list[dict[str, Any]] = []
+    kinds: dict[str, Plant | None] = {"none (clean)": None, **HELD, **HARD}
+    for kind, plant in kinds.items():
+        row: dict[str, Any] = {"copy": kind}
+        for name, collection in images.items():
+            result = score(collection, plant, workspace)
+            row[f"{name} recall"] = result["recall"]
+            row[f"{name} false pairs"] = result["false pairs"]
+        rows.append(row)
+        print(row, flush=True)
+    print(tabulate(rows, headers="keys", tablefmt="github", floatfmt=".3f"))
+    if options.json:
+        options.json.write_text(json.dumps(rows, indent=2), encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()

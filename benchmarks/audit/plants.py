@@ -1,0 +1,115 @@
+"""Copies of images as they come about in collections, at several strengths."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Callable, Mapping
+from functools import partial
+from typing import Any
+
+import numpy as np
+from PIL import Image
+
+Plant = Callable[[np.ndarray], np.ndarray]
+
+
+def encoded(image: np.ndarray, form: str, **options: Any) -> np.ndarray:
+    """Return the image after lossy compression."""
+    content = io.BytesIO()
+    Image.fromarray(image).save(content, form, **options)
+    return np.asarray(Image.open(content).convert("L"))
+
+
+def resized(image: np.ndarray, high: float, wide: float) -> np.ndarray:
+    """Return the image with other sides, by bicubic interpolation."""
+    size = round(image.shape[1] * wide), round(image.shape[0] * high)
+    return np.asarray(Image.fromarray(image).resize(size, Image.Resampling.BICUBIC))
+
+
+def intensities(image: np.ndarray, gain: float, offset: float) -> np.ndarray:
+    """Return gain · image + offset, clipped to 8 bits."""
+    return np.clip(gain * image.astype(np.float32) + offset, 0, 255).astype(np.uint8)
+
+
+def gamma(image: np.ndarray, exponent: float) -> np.ndarray:
+    """Return the image with another gamma."""
+    return np.rint(255 * (image / 255.0) ** exponent).astype(np.uint8)
+
+
+def padded(
+    image: np.ndarray, top: float, bottom: float, left: float, right: float, value: int = 0
+) -> np.ndarray:
+    """Return the image with a border, in shares of its sides."""
+    height, width = image.shape
+    rows = round(top * height), round(bottom * height)
+    columns = round(left * width), round(right * width)
+    return np.pad(image, (rows, columns), constant_values=value)
+
+
+def noisy(image: np.ndarray, sigma: float) -> np.ndarray:
+    """Return the image with white noise."""
+    noise = np.random.default_rng(0).normal(0, sigma, image.shape)
+    return np.clip(image + noise, 0, 255).astype(np.uint8)
+
+
+def chain(*plants: Plant) -> Plant:
+    """Return one plant after the other."""
+
+    def apply(image: np.ndarray) -> np.ndarray:
+        for plant in plants:
+            image = plant(image)
+        return image
+
+    return apply
+
+
+jpeg = partial(partial, encoded, form="JPEG")
+
+# Those whose recall a test holds at 1.
+HELD: Mapping[str, Plant] = {
+    "identical": np.copy,
+    "JPEG quality 90": jpeg(quality=90),
+    "JPEG quality 50": jpeg(quality=50),
+    "JPEG quality 30": jpeg(quality=30),
+    "WebP quality 50": partial(encoded, form="WEBP", quality=50),
+    "resized × 0.5": partial(resized, high=0.5, wide=0.5),
+    "resized × 0.75": partial(resized, high=0.75, wide=0.75),
+    "resized × 2": partial(resized, high=2, wide=2),
+    "resized × 0.6 and × 0.9": partial(resized, high=0.6, wide=0.9),
+    "brightness + 30": partial(intensities, gain=1, offset=30),
+    "brightness − 30": partial(intensities, gain=1, offset=-30),
+    "brightness + 60": partial(intensities, gain=1, offset=60),
+    "contrast × 0.5": partial(intensities, gain=0.5, offset=0),
+    "contrast × 1.5": partial(intensities, gain=1.5, offset=0),
+    "gamma 0.7": partial(gamma, exponent=0.7),
+    "gamma 1.5": partial(gamma, exponent=1.5),
+    "flipped horizontally": np.fliplr,
+    "flipped vertically": np.flipud,
+    "rotated by 90°": np.rot90,
+    "rotated by 180°": partial(np.rot90, k=2),
+    "rotated by 270°": partial(np.rot90, k=3),
+    "rotated by 90°, JPEG 50": chain(np.rot90, jpeg(quality=50)),
+    "flipped, brightness + 30, JPEG 50": chain(
+        np.fliplr, partial(intensities, gain=1, offset=30), jpeg(quality=50)
+    ),
+}
+# Harder ones, measured and reported.
+HARD: Mapping[str, Plant] = {
+    "JPEG quality 20": jpeg(quality=20),
+    "JPEG quality 10": jpeg(quality=10),
+    "resized × 0.33": partial(resized, high=0.33, wide=0.33),
+    "contrast × 2": partial(intensities, gain=2, offset=0),
+    "gamma 2": partial(gamma, exponent=2),
+    "noise of σ 5": partial(noisy, sigma=5),
+    "padded by 5 %": partial(padded, top=0.05, bottom=0.05, left=0.05, right=0.05),
+    "padded by 25 %": partial(padded, top=0.25, bottom=0.25, left=0.25, right=0.25),
+    "padded unevenly": partial(padded, top=0.3, bottom=0, left=0.1, right=0.2),
+    "padded in white": partial(padded, top=0.1, bottom=0.1, left=0.1, right=0.1, value=255),
+    "padded by 10 %, JPEG 50": chain(
+        partial(padded, top=0.1, bottom=0.1, left=0.1, right=0.1), jpeg(quality=50)
+    ),
+    "padded by 25 %, rotated by 90°": chain(
+        partial(padded, top=0.25, bottom=0.25, left=0.25, right=0.25), np.rot90
+    ),
+    "resized × 0.5, JPEG 30": chain(partial(resized, high=0.5, wide=0.5), jpeg(quality=30)),
+}

@@ -1,0 +1,113 @@
+"""How long the audit of a large dataset takes, cold and warm, and how much memory it needs.
+
+    python -m benchmarks.speed.audit [--images N] [--thumbnails N] [--json FILE]
+
+First N synthetic JPEG files of 512 × 512 pixels are audited, once with an empty cache and once
+more. Then the search for copies alone runs on N synthetic small pictures, of which one in a hundred
+is a copy of another.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import resource
+import tempfile
+import time
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from PIL import Image
+from tabulate import tabulate
+
+from mritk import Workspace
+from mritk.audit.audit import audit
+from mritk.audit.book import SketchBook
+from mritk.audit.copies import find_copies
+from mritk.audit.sketch import SIDES
+from mritk.registry import Registry
+
+
+def blobs(generator: np.random.Generator, count: int, side: int, cells: int = 12) -> np.ndarray:
+    """Return (count, side, side) uint8 pictures of smooth random structure inside an ellipse."""
+    grid = np.linspace(-1, 1, side)
+    inside = (grid[:, None] ** 2 / 0.8 + grid[None] ** 2 / 0.6) < 1
+    pictures = np.empty((count, side, side), np.uint8)
+    for picture in pictures:
+        coarse = Image.fromarray(generator.integers(40, 250, (cells, cells), dtype=np.uint8))
+        picture[:] = np.asarray(coarse.resize((side, side), Image.Resampling.BICUBIC)) * inside
+    return pictures
+
+
+def whole_audit(count: int) -> list[dict[str, Any]]:
+    """Audit ``count`` files twice."""
+    generator = np.random.default_rng(0)
+    rows = []
+    with tempfile.TemporaryDirectory() as folder:
+        for number in range(count):
+            path = Path(folder, "images", "ab"[number % 2], f"{number:06d}.jpg")
+            path.parent.mkdir(parents=True, exist_ok=True)
+            Image.fromarray(blobs(generator, 1, 512)[0]).save(path, quality=90)
+        workspace = Workspace(Path(folder, "home"))
+        for state in ("cold", "warm"):
+            started = time.perf_counter()
+            samples = Registry.load().dataset(f"folder:{folder}/images").open(workspace)
+            found = audit([("synthetic", samples, (), ())], workspace)
+            seconds = time.perf_counter() - started
+            rows.append(result(f"audit, {state}", count, seconds, len(found.copies.pairs)))
+    return rows
+
+
+def search(count: int) -> list[dict[str, Any]]:
+    """Search ``count`` small pictures for copies."""
+    generator = np.random.default_rng(1)
+    pictures = blobs(generator, count, SIDES[2], cells=8)
+    copies = count // 100
+    pictures[-copies:] = pictures[:copies].swapaxes(1, 2)
+    names = tuple(str(i) for i in range(count))
+    book = SketchBook(
+        key="",
+        contents=names,
+        pixels=names,
+        shapes=((512, 512),) * count,
+        modes=("grey uint8",) * count,
+        low=(0.0,) * count,
+        high=(255.0,) * count,
+        coverage=(0.8,) * count,
+        whole=pictures,
+        content=pictures,
+        unreadable={},
+    )
+    started = time.perf_counter()
+    found = find_copies([book])
+    return [result("search", count, time.perf_counter() - started, len(found.pairs))]
+
+
+def result(what: str, count: int, seconds: float, pairs: int) -> dict[str, Any]:
+    """Return a row of the table."""
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20
+    return {
+        "what": what,
+        "images": count,
+        "seconds": round(seconds, 1),
+        "pairs found": pairs,
+        "peak memory of the process so far, GiB": round(peak, 2),
+    }
+
+
+def main() -> None:
+    """Print the table."""
+    parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
+    parser.add_argument("--images", type=int, default=10_000, metavar="N")
+    parser.add_argument("--thumbnails", type=int, default=50_000, metavar="N")
+    parser.add_argument("--json", type=Path, metavar="FILE")
+    options = parser.parse_args()
+    rows = (whole_audit(options.images) if options.images else []) + search(options.thumbnails)
+    print(tabulate(rows, headers="keys", tablefmt="github"))
+    if options.json:
+        options.json.write_text(json.dumps(rows, indent=2), encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,141 @@
+"""Audit datasets before anything is trained on them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+
+from mritk.audit.book import Progress, silent, sketch_book
+from mritk.audit.copies import Copies, Pair, find_copies
+from mritk.audit.findings import Audited, Finding, count_by, find_all
+from mritk.data.samples import SPLITS, Classification, Samples
+from mritk.workspace import Workspace
+
+
+@dataclass(frozen=True, eq=False)
+class Audit:
+    """The result of an audit.
+
+    Attributes:
+        datasets: What was audited; rows of copies are counted through all of them.
+        copies: Pairs and clusters of copies.
+        findings: What is wrong, most serious first.
+    """
+
+    datasets: tuple[Audited, ...]
+    copies: Copies
+    findings: tuple[Finding, ...]
+
+    @property
+    def clean(self) -> bool:
+        """Whether there is neither a leak nor a defect."""
+        return all(finding.level == "note" for finding in self.findings)
+
+    def with_findings(self, more: Sequence[Finding]) -> Audit:
+        """Return this audit with further findings."""
+        return replace(self, findings=_by_level([*self.findings, *more]))
+
+    def place(self, row: int) -> tuple[Audited, int]:
+        """Return the dataset of a row that is counted through all of them, and its row there."""
+        for dataset in self.datasets:
+            if row < len(dataset.samples):
+                return dataset, row
+            row -= len(dataset.samples)
+        raise IndexError(row)
+
+    def as_data(self) -> dict[str, Any]:
+        """Return everything as JSON-able data."""
+        return {
+            "clean": self.clean,
+            "datasets": [describe(dataset) for dataset in self.datasets],
+            "findings": [vars(finding) for finding in self.findings],
+            "clusters": [self._cluster(rows) for rows in self.copies.members],
+        }
+
+    def _cluster(self, rows: np.ndarray) -> dict[str, Any]:
+        members = set(rows.tolist())
+        pairs = [pair for pair in self.copies.pairs if pair.one in members]
+        return {
+            "members": [self.member(int(row)) for row in rows],
+            "pairs": [self._pair(pair) for pair in pairs],
+        }
+
+    def member(self, row: int) -> dict[str, Any]:
+        """Return what is known of one sample."""
+        dataset, own = self.place(row)
+        samples = dataset.samples
+        target = samples.targets[own].item()
+        if isinstance(samples.task, Classification):
+            target = samples.task.classes[target]
+        columns = {"patient": samples.patients, "site": samples.sites, "split": samples.splits}
+        known = {name: column[own] for name, column in columns.items() if column is not None}
+        return {"dataset": dataset.name, "id": samples.ids[own], "target": target, **known}
+
+    def _pair(self, pair: Pair) -> dict[str, Any]:
+        ids = [self.place(row)[0].samples.ids[self.place(row)[1]] for row in (pair.one, pair.other)]
+        return {
+            "one": ids[0],
+            "other": ids[1],
+            "kind": pair.kind,
+            "similarity": pair.similarity,
+            "change": pair.change,
+        }
+
+
+def audit(
+    datasets: Sequence[tuple[str, Samples, Sequence[str], Sequence[str]]],
+    workspace: Workspace,
+    progress: Progress = silent,
+) -> Audit:
+    """Audit datasets, each for itself and all against each other.
+
+    Args:
+        datasets: For each its name, its samples (images or volumes), what tells its reader from
+            others, and the collections it declares to come from.
+        workspace: Where sketches and results are kept.
+        progress: Called with what is being done and the share of it that is done.
+    """
+    books = [
+        Audited(name, samples, sketch_book(samples, workspace, reader, progress), tuple(sources))
+        for name, samples, reader, sources in datasets
+    ]
+    copies = find_copies([dataset.book for dataset in books], workspace, progress)
+    return Audit(tuple(books), copies, _by_level(find_all(books, copies)))
+
+
+def _by_level(findings: Iterable[Finding]) -> tuple[Finding, ...]:
+    order = {"leak": 0, "defect": 1, "note": 2}
+    return tuple(sorted(findings, key=lambda finding: order[finding.level]))
+
+
+def describe(dataset: Audited) -> dict[str, Any]:
+    """Return the counts of one dataset: per part, its samples, patients, sites and classes."""
+    samples, book = dataset.samples, dataset.book
+    readable = [row for row in range(len(book)) if row not in book.unreadable]
+    return {
+        "name": dataset.name,
+        "samples": len(samples),
+        "parts": list(_parts(samples)),
+        "sizes": count_by(["×".join(map(str, book.shapes[row])) for row in readable]),
+        "modes": count_by([book.modes[row] for row in readable]),
+    }
+
+
+def _parts(samples: Samples) -> Any:
+    splits = np.asarray(samples.splits if samples.splits is not None else ["all"] * len(samples))
+    for part in ("all", *SPLITS):
+        rows = np.flatnonzero(splits == part).tolist()
+        if not len(rows):
+            continue
+        counts = {
+            name: None if column is None else len({column[row] for row in rows})
+            for name, column in (("patients", samples.patients), ("sites", samples.sites))
+        }
+        classes = {}
+        if isinstance(samples.task, Classification):
+            found = np.bincount(samples.targets[rows], minlength=samples.task.outputs)
+            classes = dict(zip(samples.task.classes, found.tolist(), strict=True))
+        yield {"part": part, "samples": len(rows), **counts, "classes": classes}

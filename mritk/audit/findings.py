@@ -1,0 +1,228 @@
+"""What an audit finds wrong, each thing as one line for a person."""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from itertools import combinations
+from typing import Literal
+
+import numpy as np
+
+from mritk.audit.book import SketchBook
+from mritk.audit.copies import Copies
+from mritk.data.samples import SPLITS, Classification, Samples
+
+Level = Literal["leak", "defect", "note"]
+NAMED = 3  # examples in a line
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One thing that a person should know before believing numbers from these data.
+
+    Attributes:
+        level: ``leak``: a score would be flattered; ``defect``: the data contradict themselves or
+            cannot be read; ``note``: worth knowing.
+        kind: A word for programs, such as ``copies`` or ``labels``.
+        text: One line.
+        count: How many samples, patients or clusters it concerns.
+    """
+
+    level: Level
+    kind: str
+    text: str
+    count: int
+
+
+@dataclass(frozen=True, eq=False)
+class Audited:
+    """A dataset under audit.
+
+    Attributes:
+        name: Its name.
+        samples: Its samples.
+        book: Their sketches.
+        sources: The collections it declares to come from.
+    """
+
+    name: str
+    samples: Samples
+    book: SketchBook
+    sources: tuple[str, ...] = ()
+
+
+def find_all(datasets: Sequence[Audited], copies: Copies) -> Iterator[Finding]:
+    """Yield every finding, by dataset, then across datasets."""
+    start = 0
+    for dataset in datasets:
+        rows = np.arange(start, start + len(dataset.samples))
+        yield from _unreadable(dataset)
+        yield from _patients_in_parts(dataset)
+        yield from _copies_in_parts(dataset, copies, rows)
+        yield from _labels(dataset, copies, rows)
+        yield from _subjects(dataset, copies, rows)
+        yield from _copies_inside(dataset, copies, rows)
+        yield from _constant(dataset)
+        start += len(dataset.samples)
+    yield from _across(datasets, copies)
+
+
+def _many(count: int, noun: str) -> str:
+    return f"{count} {noun}{'' if count == 1 else 's'}"
+
+
+def _some(names: Sequence[str]) -> str:
+    more = f" and {len(names) - NAMED} more" if len(names) > NAMED else ""
+    return ", ".join(names[:NAMED]) + more
+
+
+def _unreadable(dataset: Audited) -> Iterator[Finding]:
+    bad = dataset.book.unreadable
+    if bad:
+        named = [f"{dataset.samples.ids[row]} ({reason})" for row, reason in bad.items()]
+        text = f"{len(bad)} of {len(dataset.samples)} samples cannot be read: {_some(named)}"
+        yield Finding("defect", "unreadable", text, len(bad))
+
+
+def _constant(dataset: Audited) -> Iterator[Finding]:
+    rows = np.flatnonzero(dataset.book.constant).tolist()
+    if len(rows):
+        named = _some([dataset.samples.ids[row] for row in rows])
+        text = f"samples of one value only, which show nothing: {len(rows)} ({named})"
+        yield Finding("note", "constant", text, len(rows))
+
+
+def _patients_in_parts(dataset: Audited) -> Iterator[Finding]:
+    patients, splits = dataset.samples.patients, dataset.samples.splits
+    if patients is None or splits is None:
+        return
+    parts = defaultdict(set)
+    for patient, split in zip(patients, splits, strict=True):
+        parts[patient].add(split)
+    straddling = sorted(patient for patient, found in parts.items() if len(found) > 1)
+    if straddling:
+        text = f"{_many(len(straddling), 'patient')} in more than one part: {_some(straddling)}"
+        yield Finding("leak", "patients", text, len(straddling))
+
+
+def copied(one: Sequence[str] | np.ndarray, other: Sequence[str] | np.ndarray) -> int:
+    """Return how many of the marks in ``one`` occur in ``other``; empty marks are not counted."""
+    marks = set(np.asarray(other).tolist()) - {""}
+    return sum(mark in marks for mark in np.asarray(one).tolist())
+
+
+def _copies_in_parts(dataset: Audited, copies: Copies, rows: np.ndarray) -> Iterator[Finding]:
+    """Count the samples of one part that have a copy in another, by strength of the evidence."""
+    if dataset.samples.splits is None:
+        return
+    splits = np.asarray(dataset.samples.splits)
+    textured = ~dataset.book.constant
+    present = [part for part in SPLITS if part in set(splits.tolist())]
+    for seen, held_out in combinations(present, 2):
+        held, known = (np.flatnonzero((splits == p) & textured) for p in (held_out, seen))
+        files, arrays = (
+            copied(np.asarray(column)[held], np.asarray(column)[known])
+            for column in (dataset.book.contents, dataset.book.pixels)
+        )
+        near = copied(copies.clusters[rows[held]], copies.clusters[rows[known]])
+        if near:
+            total = int((splits == held_out).sum())
+            text = (
+                f"{near} of {total} {held_out} samples have a copy in the {seen} part: {files} "
+                f"with identical bytes, {arrays} with identical pixels, {near} identical or nearly"
+            )
+            yield Finding("leak", "copies", text, near)
+
+
+def _labels(dataset: Audited, copies: Copies, rows: np.ndarray) -> Iterator[Finding]:
+    samples = dataset.samples
+    if not isinstance(samples.task, Classification):
+        return
+    named = []
+    for members in _clusters(copies, rows):
+        if len(set(samples.targets[members].tolist())) > 1:
+            by_label = {int(samples.targets[row]): row for row in members[::-1]}
+            named.append(
+                " = ".join(
+                    f"{samples.ids[row]} ({samples.task.classes[label]})"
+                    for label, row in sorted(by_label.items(), key=lambda item: item[1])
+                )
+            )
+    if named:
+        text = f"{_many(len(named), 'image')} under different labels: {'; '.join(named[:NAMED])}"
+        yield Finding("defect", "labels", text, len(named))
+
+
+def _subjects(dataset: Audited, copies: Copies, rows: np.ndarray) -> Iterator[Finding]:
+    patients = dataset.samples.patients
+    if patients is None:
+        return
+    named = []
+    for members in _clusters(copies, rows):
+        found = sorted({patients[row] for row in members})
+        if len(found) > 1:
+            named.append(" = ".join(found))
+    if named:
+        text = f"{_many(len(named), 'image')} under several patient ids: {'; '.join(named[:NAMED])}"
+        yield Finding("defect", "subjects", text, len(named))
+
+
+def _copies_inside(dataset: Audited, copies: Copies, rows: np.ndarray) -> Iterator[Finding]:
+    clusters = _clusters(copies, rows)
+    if clusters:
+        total = sum(len(members) for members in clusters)
+        text = (
+            f"{total} samples form {_many(len(clusters), 'cluster')} of copies (the largest has "
+            f"{max(map(len, clusters))}); in splits that mritk draws, a cluster stays on one side"
+        )
+        yield Finding("note", "clusters", text, total)
+
+
+def _clusters(copies: Copies, rows: np.ndarray) -> list[np.ndarray]:
+    """Return the clusters within one dataset, as rows of it."""
+    first, last = rows[0], rows[-1]
+    within = (m[(m >= first) & (m <= last)] - first for m in copies.members)
+    return [members for members in within if len(members) > 1]
+
+
+def _across(datasets: Sequence[Audited], copies: Copies) -> Iterator[Finding]:
+    starts = np.cumsum([0, *(len(d.samples) for d in datasets)])
+    for a, b in combinations(range(len(datasets)), 2):
+        one, other = datasets[a], datasets[b]
+        clusters = [copies.clusters[starts[k] : starts[k + 1]] for k in (a, b)]
+        found = copied(clusters[1], clusters[0])
+        if found:
+            text = f"{found} of {len(other.samples)} samples of {other.name} are in {one.name} too"
+            yield Finding("leak", "across", text, found)
+        shared = shared_sources(one.sources, other.sources)
+        if shared:
+            text = f"{one.name} and {other.name} both come from {', '.join(shared)}"
+            yield Finding("leak", "sources", text, len(shared))
+
+
+def overlap(
+    name: str, sources: Sequence[str], backbone: str, pretrained_on: Sequence[str]
+) -> Finding | None:
+    """Return the finding that a backbone has seen a dataset in pretraining, as both declare."""
+    shared = shared_sources(sources, pretrained_on)
+    if not shared:
+        return None
+    text = f"{backbone} was pretrained on {', '.join(shared)}, which {name} comes from"
+    return Finding("leak", "pretraining", text, len(shared))
+
+
+def shared_sources(sources: Sequence[str], others: Sequence[str]) -> tuple[str, ...]:
+    """Return the collections that both name, whatever the case and the punctuation."""
+
+    def folded(name: str) -> str:
+        return "".join(character for character in name.lower() if character.isalnum())
+
+    known = {folded(name) for name in others}
+    return tuple(name for name in sources if folded(name) in known)
+
+
+def count_by(values: Sequence[object]) -> dict[str, int]:
+    """Return how often each value occurs, most frequent first."""
+    return {str(value): count for value, count in Counter(values).most_common()}

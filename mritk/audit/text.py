@@ -1,0 +1,97 @@
+"""An audit as text for a terminal."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+from mritk.audit.audit import Audit, describe
+
+SHOWN_CLUSTERS = 8
+
+
+def format_audit(audit: Audit) -> str:
+    """Return the tables of counts, the findings, and the largest clusters of copies."""
+    blocks = [_counts(describe(dataset)) for dataset in audit.datasets]
+    if audit.findings:
+        blocks.append(_findings(audit))
+    if clusters := list(_clusters(audit)):
+        blocks.append("\n".join(clusters))
+    blocks.append(confirmation(audit))
+    return "\n\n".join(blocks)
+
+
+def findings_text(audit: Audit) -> list[str]:
+    """Return one line for each finding; if there is none, one that says what was checked."""
+    lines = [f"{finding.level}: {finding.text}" for finding in audit.findings]
+    return lines if audit.findings else [confirmation(audit)]
+
+
+def confirmation(audit: Audit) -> str:
+    """Return one line that says what was checked, and that all is well if it is."""
+    total = sum(len(dataset.samples) for dataset in audit.datasets)
+    unreadable = sum(len(dataset.book.unreadable) for dataset in audit.datasets)
+    pairs = total * (total - 1) // 2
+    checked = f"{total - unreadable} of {total} samples were read, all {pairs} pairs compared"
+    if not audit.clean:
+        levels = [finding.level for finding in audit.findings]
+        counts = [f"{levels.count(level)} {level}" for level in ("leak", "defect")]
+        found = " and ".join(f"{c}{'' if c.startswith('1 ') else 's'}" for c in counts)
+        return f"Not clean: {found}. {checked}."
+    nothing = "no copies" if not audit.copies.pairs else "no copies across parts or patients"
+    return f"Clean: {nothing}, no patient in two parts, nothing unreadable. {checked}."
+
+
+def _counts(data: dict[str, Any]) -> str:
+    from tabulate import tabulate
+
+    rows = [
+        {
+            "part": part["part"],
+            "samples": part["samples"],
+            "patients": "unknown" if part["patients"] is None else part["patients"],
+            **({} if part["sites"] is None else {"sites": part["sites"]}),
+            **part["classes"],
+        }
+        for part in data["parts"]
+    ]
+    facts = ", ".join(f"{mode} {count}" for mode, count in data["modes"].items())
+    sizes = list(data["sizes"].items())
+    common = ", ".join(f"{size} ({count})" for size, count in sizes[:3])
+    more = f" and {len(sizes) - 3} other sizes" if len(sizes) > 3 else ""
+    table = tabulate(rows, headers="keys", tablefmt="github")
+    return f"{data['name']}: {facts}; {common}{more}\n\n{table}"
+
+
+def _findings(audit: Audit) -> str:
+    from tabulate import tabulate
+
+    rows = [[f.level.upper(), f.kind, f.text] for f in audit.findings]
+    return tabulate(rows, ["level", "what", "found"], tablefmt="simple", maxcolwidths=[8, 12, 90])
+
+
+def _clusters(audit: Audit) -> Iterator[str]:
+    """Yield a line for each cluster that matters most: with several labels or parts, or large."""
+    ranked = sorted(audit.copies.members, key=lambda rows: -_weight(audit, rows))
+    for rows in ranked[:SHOWN_CLUSTERS]:
+        named = [audit.member(int(row)) for row in rows[:4]]
+        more = f" = {len(rows) - 4} more" if len(rows) > 4 else ""
+        several = len(audit.datasets) > 1
+        ids = (f"{m['dataset']} {m['id']}" if several else m["id"] for m in named)
+        members = set(rows.tolist())
+        pairs = [p for p in audit.copies.pairs if p.one in members]
+        weakest = min(pairs, key=lambda pair: pair.similarity)
+        why = {"bytes": "identical bytes", "pixels": "identical pixels"}.get(
+            weakest.kind, f"similarity {weakest.similarity:.4f}, {weakest.change}"
+        )
+        yield f"{' = '.join(ids)}{more}  [{why}]"
+    if len(ranked) > SHOWN_CLUSTERS:
+        yield f"… and {len(ranked) - SHOWN_CLUSTERS} more clusters (--json lists all)"
+
+
+def _weight(audit: Audit, rows: Any) -> int:
+    """Return a number that ranks clusters: by labels, then by parts, then by size."""
+    members = [audit.member(int(row)) for row in rows]
+    labels = len({member["target"] for member in members})
+    parts = len({(member["dataset"], member.get("split")) for member in members})
+    return labels * 100_000 + parts * 1_000 + min(len(rows), 999)

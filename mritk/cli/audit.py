@@ -1,0 +1,98 @@
+"""``mritk audit``: look for leaks and defects in datasets before anything is trained on them."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from mritk.cli.app import App, json_option, pass_app, plugin_option
+from mritk.cli.data_options import as_data_options, data_options
+from mritk.cli.names import PluginName
+from mritk.errors import ExitCode
+
+if TYPE_CHECKING:
+    from mritk.audit.findings import Finding
+    from mritk.opening import Opened
+
+
+@click.command()
+@click.argument("datasets", nargs=-1, required=True, type=PluginName("dataset"), metavar="DATASET…")
+@click.option(
+    "-b",
+    "--backbone",
+    "backbones",
+    multiple=True,
+    type=PluginName("backbone"),
+    metavar="ARCH[@WEIGHTS]",
+    help="Also ask whether this backbone was pretrained on the data; repeat.",
+)
+@click.option(
+    "--html",
+    "page",
+    type=click.Path(path_type=Path, dir_okay=False),
+    metavar="FILE",
+    help="Write a page with pictures of the pairs of copies.",
+)
+@data_options
+@click.option("--offline", is_flag=True, help="Fetch nothing over a network.")
+@json_option
+@plugin_option
+@pass_app
+def audit(
+    app: App,
+    /,
+    datasets: tuple[str, ...],
+    backbones: tuple[str, ...],
+    page: Path | None,
+    offline: bool,
+    as_json: bool,
+    **data: Any,
+) -> int:
+    """Look for leaks and defects in DATASETs: each for itself, and all against each other.
+
+    Finds files that cannot be read; samples that are copies (identical bytes, identical pixels, or
+    re-encoded, resized, padded, flipped, turned by 90°, with other brightness or contrast), also
+    across parts and datasets; one image under two labels or two patient ids; patients in two
+    parts. 'mritk run' does the same before it trains.
+
+    Exit code 1: a leak or a defect was found; 0: none.
+
+    \b
+    mritk audit folder:./my-images
+    mritk audit folder:./train-set folder:./test-set --html pairs.html
+    """
+    from mritk.audit.audit import audit as audit_datasets
+    from mritk.audit.text import format_audit
+    from mritk.cli.progress import progress_line
+    from mritk.opening import open_dataset
+    from mritk.workspace import Workspace
+
+    workspace = Workspace.from_environment(offline=offline)
+    options = as_data_options(data)
+    opened = [open_dataset(name, app.registry, workspace, options) for name in datasets]
+    for found in opened:
+        if found.samples.spatial_dims is None:
+            raise click.UsageError(f"{found.record.name} holds neither images nor volumes")
+    with progress_line() as progress:
+        result = audit_datasets([found.for_audit() for found in opened], workspace, progress)
+    result = result.with_findings(_overlaps(app, opened, backbones))
+    if page is not None:
+        from mritk.audit.contact_sheet import contact_sheet
+
+        page.write_text(contact_sheet(result), encoding="utf-8")
+        click.echo(f"Pairs: {page}", err=True)
+    click.echo(json.dumps(result.as_data(), indent=2) if as_json else format_audit(result))
+    return ExitCode.OK if result.clean else ExitCode.GATE_FAILED
+
+
+def _overlaps(app: App, opened: list[Opened], backbones: tuple[str, ...]) -> list[Finding]:
+    from mritk.audit.findings import overlap
+
+    found = []
+    for backbone in (app.registry.backbone(name) for name in backbones):
+        seen = backbone.weights.pretrained_on if backbone.weights else ()
+        found += [overlap(d.record.name, d.record.sources, backbone.name, seen) for d in opened]
+    return [finding for finding in found if finding is not None]

@@ -1,0 +1,66 @@
+"""What ``run`` and ``audit`` let a person say about datasets."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import click
+
+if TYPE_CHECKING:
+    from mritk.opening import DataOptions
+
+# The parameters that these options become.
+DATA_OPTIONS = ("patient_regex", "patients", "no_patient_ids", "rename")
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+OPTIONS = (
+    click.option(
+        "--patient-regex",
+        default="",
+        metavar="REGEX",
+        help="The patient is what REGEX finds in a sample's id (its first group, if it has one).",
+    ),
+    click.option(
+        "--patients",
+        default="",
+        metavar="FILE.csv",
+        help="Table of patients with the columns id and patient, and perhaps site.",
+    ),
+    click.option(
+        "--no-patient-ids",
+        is_flag=True,
+        help="The data name no patients: split by image, and let the table say so.",
+    ),
+    click.option(
+        "--rename",
+        multiple=True,
+        metavar="OLD=NEW",
+        help="Rename a class, for instance to join datasets that spell it differently; repeat.",
+    ),
+)
+
+
+def data_options(command: F) -> F:
+    """Add the options of patients and classes to a command."""
+    for option in reversed(OPTIONS):
+        command = option(command)
+    return command
+
+
+def as_data_options(values: Mapping[str, Any]) -> DataOptions:
+    """Return the options of a call.
+
+    Raises:
+        click.BadParameter: A ``--rename`` is not ``OLD=NEW``.
+    """
+    from mritk.opening import DataOptions
+
+    rename = {}
+    for text in values["rename"]:
+        old, equals, new = text.partition("=")
+        if not (old and equals and new):
+            raise click.BadParameter(f"{text!r} is not OLD=NEW", param_hint="--rename")
+        rename[old] = new
+    return DataOptions(**{**values, "rename": rename})

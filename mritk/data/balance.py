@@ -1,0 +1,105 @@
+"""How evenly a division spreads the samples, for people and for programs."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from mritk.data.fold import Fold
+from mritk.data.samples import SPLITS, Classification, Samples
+
+# A line names so many classes, the most frequent ones first if there are more.
+NAMED = 8
+
+
+def balance(samples: Samples, fold: Fold) -> list[dict[str, Any]]:
+    """Return one row per part: train, val, test, and dropped and unused where they exist.
+
+    Returns:
+        JSON-able rows with ``part``, ``samples``, ``patients`` and ``sites`` (how many; None if
+        unknown), and ``classes`` (samples by class name), or for a regression ``mean`` and ``sd``
+        of the target in its unit (None for fewer than one or two samples; sd with N - 1).
+    """
+    return [_row(samples, part, rows) for part, rows in fold.parts.items()]
+
+
+def _row(samples: Samples, part: str, rows: np.ndarray) -> dict[str, Any]:
+    row: dict[str, Any] = {"part": part, "samples": len(rows)}
+    for name, column in (("patients", samples.patients), ("sites", samples.sites)):
+        row[name] = None if column is None else len({column[i] for i in rows})
+    targets = samples.targets[rows]
+    if isinstance(samples.task, Classification):
+        counts = np.bincount(targets, minlength=samples.task.outputs).tolist()
+        return row | {"classes": dict(zip(samples.task.classes, counts, strict=True))}
+    return row | {
+        "mean": float(targets.mean()) if len(targets) else None,
+        "sd": float(targets.std(ddof=1)) if len(targets) > 1 else None,
+    }
+
+
+def worst_imbalance(samples: Samples, fold: Fold) -> float:
+    """Return how far the parts are from looking like the whole, from 0 (alike) to 1.
+
+    For classes: the largest absolute difference between the share of a class in train, val or test
+    and its share in all samples. For a number: the largest Kolmogorov-Smirnov distance, which is
+    the same difference for the share of targets up to any value.
+    """
+    parts = [samples.targets[rows] for name, rows in fold.parts.items() if name in SPLITS]
+    if isinstance(samples.task, Classification):
+        whole = _shares(samples.targets, samples.task.outputs)
+        found = [_shares(part, samples.task.outputs) for part in parts if len(part)]
+    else:
+        values = np.unique(samples.targets)
+        whole = _up_to(samples.targets, values)
+        found = [_up_to(part, values) for part in parts if len(part)]
+    return max((float(np.abs(share - whole).max()) for share in found), default=0.0)
+
+
+def _shares(targets: np.ndarray, classes: int) -> np.ndarray:
+    return np.bincount(targets, minlength=classes) / len(targets)
+
+
+def _up_to(targets: np.ndarray, values: np.ndarray) -> np.ndarray:
+    """Return the share of targets up to each value."""
+    return np.searchsorted(np.sort(targets), values, side="right") / len(targets)
+
+
+def balance_text(samples: Samples, fold: Fold) -> str:
+    """Return :func:`balance` as one line per part.
+
+    Such as ``train 2104 samples, 180 patients: glioma 46 %, meningioma 23 %, pituitary 31 %``.
+    """
+    unit = "" if isinstance(samples.task, Classification) else samples.task.unit
+    return "\n".join(_line(row, unit) for row in balance(samples, fold))
+
+
+def _line(row: dict[str, Any], unit: str) -> str:
+    counts = [
+        _counted(row[name], name[:-1])
+        for name in ("samples", "patients", "sites")
+        if row[name] is not None
+    ]
+    return f"{row['part']} {', '.join(counts)}: {', '.join(_targets(row, unit))}"
+
+
+def _targets(row: dict[str, Any], unit: str) -> Sequence[str]:
+    if "classes" not in row:
+        numbers = [(name, row[name]) for name in ("mean", "sd") if row[name] is not None]
+        return [f"{name} {value:.4g} {unit}".rstrip() for name, value in numbers] or ["no target"]
+    classes = list(row["classes"].items())
+    if len(classes) > NAMED:
+        classes = sorted(classes, key=lambda item: -item[1])[:NAMED]
+    more = len(row["classes"]) - len(classes)
+    shown = [f"{name} {_percent(count, row['samples'])}" for name, count in classes]
+    return [*shown, f"and {_counted(more, 'class', 'classes')} more"] if more else shown
+
+
+def _percent(count: int, of: int) -> str:
+    share = 100 * count / max(1, of)
+    return "<1 %" if 0 < share < 1 else f"{share:.0f} %"
+
+
+def _counted(count: int, one: str, several: str = "") -> str:
+    return f"{count} {one if count == 1 else several or one + 's'}"

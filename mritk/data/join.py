@@ -1,0 +1,193 @@
+"""Join datasets into one, and rename classes so that they can be joined."""
+
+from __future__ import annotations
+
+import logging
+import re
+from bisect import bisect_right
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from itertools import accumulate
+
+import numpy as np
+
+from mritk.data.samples import Classification, Regression, Samples, Task
+from mritk.errors import DataError
+
+logger = logging.getLogger("mritk")
+
+COLUMNS = {"patients": "patients", "sites": "sites", "splits": "official parts"}
+KINDS = {2: "images", 3: "volumes", None: "data without a grid"}
+
+
+def canonical_class(name: str) -> str:
+    """Return a class name as it is compared: lower case, without spaces, hyphens, underscores.
+
+    >>> canonical_class("No_Tumor") == canonical_class("no tumor")
+    True
+    """
+    return re.sub(r"[\s_-]", "", name).lower()
+
+
+def join(named: Sequence[tuple[str, Samples]], name: str) -> Samples:
+    """Return the samples of several datasets as one dataset.
+
+    Ids are prefixed by the name of their dataset, ``a/…``; equal names are numbered, ``a#1``.
+    Classes are the same if :func:`canonical_class` says so; they keep the spelling of the first
+    dataset, in order of name. What only some datasets know is unknown for all, with a warning:
+
+    - patients (``a/…``; a patient of two datasets is two patients, as their ids say nothing of
+      each other): without, the joined set can be divided by image only;
+    - sites (``a/…``) and official parts, likewise.
+
+    The sources of a dataset that has none are its name.
+
+    Args:
+        named: Names and samples.
+        name: Name of the joined dataset, for messages.
+
+    Raises:
+        DataError: The datasets hold different things: images and volumes, classes and numbers,
+            other classes, or numbers in other units.
+    """
+    if not named:
+        raise DataError(f"there is nothing to join in {name}")
+    prefixes = _distinct([prefix for prefix, _ in named])
+    tables = [samples for _, samples in named]
+    parts = list(zip(prefixes, tables, strict=True))
+    dims = {prefix: KINDS[samples.spatial_dims] for prefix, samples in parts}
+    if len(set(dims.values())) > 1:
+        raise DataError(f"{name} cannot be joined: {_each(dims)}; join data of one kind")
+    task, targets = _joined_task(parts, name)
+    sources = [samples.sources or [prefix] * len(samples) for prefix, samples in parts]
+    starts = [0, *accumulate(len(samples) for samples in tables)]
+
+    def place(i: int) -> tuple[Samples, int]:
+        part = bisect_right(starts, i) - 1
+        return tables[part], i - starts[part]
+
+    def read(i: int) -> np.ndarray:
+        samples, row = place(i)
+        return samples.read(row)
+
+    def digest(i: int) -> str:
+        samples, row = place(i)
+        return samples.content(row)
+
+    return Samples(
+        ids=[f"{prefix}/{id_}" for prefix, samples in parts for id_ in samples.ids],
+        targets=targets,
+        task=task,
+        read=read,
+        spatial_dims=tables[0].spatial_dims,
+        digest=digest if all(samples.digest for samples in tables) else None,
+        patients=_column(parts, "patients", name),
+        sites=_column(parts, "sites", name),
+        sources=[source for column in sources for source in column],
+        splits=_column(parts, "splits", name, prefixed=False),
+    )
+
+
+def rename_classes(samples: Samples, mapping: Mapping[str, str]) -> Samples:
+    """Return the samples with other class names, in order of name; equal new names are merged.
+
+    All are renamed at once: ``{"a": "b", "b": "a"}`` exchanges two names.
+
+    Raises:
+        DataError: An old name that is no class; fewer than two classes are left; or the target is
+            a number.
+    """
+    if not mapping:
+        return samples
+    if not isinstance(samples.task, Classification):
+        raise DataError(
+            "classes cannot be renamed where the target is a number; leave out --rename"
+        )
+    old = samples.task.classes
+    unknown = [name for name in mapping if name not in old]
+    if unknown:
+        raise DataError(
+            f"there is no class {unknown[0]!r} to rename; the classes are {', '.join(old)}"
+        )
+    new = [mapping.get(name, name) for name in old]
+    classes = tuple(sorted(set(new)))
+    number = np.asarray([classes.index(name) for name in new])
+    return replace(samples, task=Classification(classes), targets=number[samples.targets])
+
+
+def _distinct(names: Sequence[str]) -> list[str]:
+    """Return the names; those that stand there more than once numbered ``a#1``, ``a#2``."""
+    count, seen = Counter(names), Counter[str]()
+    found = []
+    for name in names:
+        seen[name] += 1
+        found.append(f"{name}#{seen[name]}" if count[name] > 1 else name)
+    return found
+
+
+def _joined_task(parts: Sequence[tuple[str, Samples]], name: str) -> tuple[Task, np.ndarray]:
+    classes = {p: s.task.classes for p, s in parts if isinstance(s.task, Classification)}
+    if len(classes) == len(parts):
+        return _joined_classes(parts, classes, name)
+    if classes:
+        kinds = {prefix: f"a target for {samples.task.kind}" for prefix, samples in parts}
+        raise DataError(f"{name} cannot be joined: {_each(kinds)}; join data of one task")
+    units = {p: s.task.unit or "no unit" for p, s in parts if isinstance(s.task, Regression)}
+    if len(set(units.values())) > 1:
+        raise DataError(f"{name} cannot be joined: {_each(units)}; give targets in one unit")
+    return parts[0][1].task, np.concatenate([samples.targets for _, samples in parts])
+
+
+def _joined_classes(
+    parts: Sequence[tuple[str, Samples]], classes: Mapping[str, tuple[str, ...]], name: str
+) -> tuple[Task, np.ndarray]:
+    keys = {prefix: _canonical(prefix, own) for prefix, own in classes.items()}
+    if len({frozenset(own) for own in keys.values()}) > 1:
+        held = {prefix: ", ".join(own) for prefix, own in classes.items()}
+        raise DataError(
+            f"{name} cannot be joined, as the classes differ: {_each(held)}; rename or merge "
+            f"classes with --rename OLD=NEW"
+        )
+    first = parts[0][0]
+    shown = dict(zip(keys[first], classes[first], strict=True))
+    order = sorted(shown, key=shown.__getitem__)
+    numbers = {prefix: np.asarray([order.index(k) for k in own]) for prefix, own in keys.items()}
+    targets = [numbers[prefix][samples.targets] for prefix, samples in parts]
+    return Classification(tuple(shown[key] for key in order)), np.concatenate(targets)
+
+
+def _canonical(prefix: str, classes: Sequence[str]) -> list[str]:
+    """Return the canonical name of each class, refusing a dataset in which two are equal."""
+    keys = [canonical_class(name) for name in classes]
+    for key in keys:
+        alike = [name for name in classes if canonical_class(name) == key]
+        if len(alike) > 1:
+            raise DataError(
+                f"dataset {prefix} has classes {alike[0]!r} and {alike[1]!r}, which count as one "
+                f"when datasets are joined; merge them with --rename '{alike[0]}={alike[1]}'"
+            )
+    return keys
+
+
+def _column(
+    parts: Sequence[tuple[str, Samples]], column: str, name: str, *, prefixed: bool = True
+) -> list[str] | None:
+    """Return a column of all datasets; None, with a warning, if only some have it."""
+    without = [prefix for prefix, samples in parts if getattr(samples, column) is None]
+    if without:
+        if len(without) < len(parts):
+            logger.warning(
+                "%s has no %s, so they are unknown in all of %s",
+                *(", ".join(without), COLUMNS[column], name),
+            )
+        return None
+    return [
+        f"{prefix}/{value}" if prefixed else value
+        for prefix, samples in parts
+        for value in getattr(samples, column)
+    ]
+
+
+def _each(held: Mapping[str, str]) -> str:
+    return "; ".join(f"{prefix} has {what}" for prefix, what in held.items())

@@ -1,0 +1,197 @@
+"""Tell the patients of a dataset that does not name them."""
+
+from __future__ import annotations
+
+import csv
+import io
+import logging
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from mritk.data.samples import Samples
+from mritk.errors import DataError, Unavailable, UsageError
+
+logger = logging.getLogger("mritk")
+
+NAMED = 3  # examples in a message
+
+
+@dataclass(frozen=True)
+class PatientRule:
+    """Where patients come from if the dataset does not name them; at most one of three.
+
+    Attributes:
+        regex: A regular expression that is searched in each sample id. The patient is the group
+            named ``patient``, else the first group, else the whole match.
+        table: Path of a CSV or TSV file with the columns ``id`` (or ``path``), ``patient`` and
+            perhaps ``site``, one line per sample.
+        none: The user states that there are no patient ids.
+    """
+
+    regex: str = ""
+    table: str = ""
+    none: bool = False
+
+    def __post_init__(self) -> None:
+        given = {
+            "--patient-regex": self.regex,
+            "--patients": self.table,
+            "--no-patient-ids": self.none,
+        }
+        flags = [flag for flag, value in given.items() if value]
+        if len(flags) > 1:
+            raise UsageError(f"{' and '.join(flags)} exclude each other; give one of them")
+        try:
+            re.compile(self.regex)
+        except re.error as error:
+            raise UsageError(
+                f"--patient-regex {self.regex!r} is no regular expression: {error}"
+            ) from error
+
+
+def with_patients(samples: Samples, rule: PatientRule, name: str) -> Samples:
+    """Return the samples with the patients that the rule tells.
+
+    Args:
+        samples: The samples of one dataset.
+        rule: Where patients come from.
+        name: Name of the dataset, for messages.
+
+    Raises:
+        UsageError: A regex or a table for a dataset that names its patients itself.
+        DataError: An id that the regex does not match; a table that does not list every sample
+            once, and nothing else; fewer than two patients.
+        Unavailable: There is no such table.
+    """
+    if not (rule.regex or rule.table):
+        return samples
+    if samples.patients is not None:
+        flag = "--patient-regex" if rule.regex else "--patients"
+        raise UsageError(f"dataset {name} names its patients itself; leave out {flag}")
+    told = (
+        _from_regex(samples, rule.regex, name) if rule.regex else _from_table(samples, rule, name)
+    )
+    found = set(told.patients or ())
+    if len(found) < 2:
+        source = "--patient-regex" if rule.regex else rule.table
+        raise DataError(
+            f"{source} gives all {len(samples)} samples of {name} to one patient, "
+            f"{next(iter(found), '')!r}; nothing could be divided, so look at ids such as "
+            f"{samples.ids[0]!r} and correct it"
+        )
+    if rule.regex and len(found) == len(samples):
+        logger.warning(
+            "--patient-regex gives every sample of %s a patient of its own (%s); if several are of "
+            "one patient, change it",
+            *(name, ", ".join((told.patients or ())[:NAMED])),
+        )
+    return told
+
+
+def require_patients(samples: Samples, rule: PatientRule, name: str) -> None:
+    """Refuse a dataset without patients, unless a test part is given or the user accepts it.
+
+    Raises:
+        DataError: Nothing is known of patients, nobody said that so it is, and the test part would
+            have to be drawn.
+    """
+    official = samples.splits is not None and "test" in samples.splits
+    if samples.patients is not None or rule.none or official:
+        return
+    raise DataError(
+        f"dataset {name} does not name its patients; with images of one patient on both sides of a "
+        f"split, scores measure memory. Give --patient-regex REGEX to find the patient in ids such "
+        f"as {samples.ids[0]!r}, or --patients FILE.csv with the columns id and patient, or "
+        f"--no-patient-ids to split by image all the same"
+    )
+
+
+def _from_regex(samples: Samples, regex: str, name: str) -> Samples:
+    pattern = re.compile(regex)
+    group = "patient" if "patient" in pattern.groupindex else min(pattern.groups, 1)
+    matches = [pattern.search(id_) for id_ in samples.ids]
+    patients = [str(match.group(group) or "") if match else "" for match in matches]
+    without = [id_ for id_, patient in zip(samples.ids, patients, strict=True) if not patient]
+    if without:
+        raise DataError(
+            f"--patient-regex {regex!r} finds no patient in {len(without)} of {len(samples)} ids "
+            f"of {name}, such as {_some(without)}; change it so that it matches every id"
+        )
+    return replace(samples, patients=patients)
+
+
+def _from_table(samples: Samples, rule: PatientRule, name: str) -> Samples:
+    path = Path(rule.table)
+    table = _read_table(path)
+    absent = [id_ for id_ in samples.ids if id_ not in table]
+    unknown = sorted(table.keys() - set(samples.ids))
+    for ids, what in (
+        (absent, f"has no line for {len(absent)} of {len(samples)} samples of {name}"),
+        (unknown, f"has {len(unknown)} lines for samples that {name} does not have"),
+    ):
+        if ids:
+            raise DataError(
+                f"{path} {what}: {_some(ids)}; it must list every sample once by its id, such as "
+                f"{samples.ids[0]!r}"
+            )
+    rows = [table[id_] for id_ in samples.ids]
+    sites = [row["site"] for row in rows] if "site" in rows[0] else samples.sites
+    if samples.sites is not None and tuple(sites or ()) != samples.sites:
+        raise DataError(
+            f"{path} and the dataset {name} name different sites; remove the column site"
+        )
+    return replace(samples, patients=[row["patient"] for row in rows], sites=sites)
+
+
+def _read_table(path: Path) -> dict[str, dict[str, str]]:
+    """Return the lines of a table by sample id, each with ``patient`` and perhaps ``site``.
+
+    Raises:
+        Unavailable: There is no such file.
+        DataError: It is not text, lacks a column or a value, or has an id twice.
+    """
+    if not path.is_file():
+        raise Unavailable(f"no table of patients {path}; it has the columns id and patient")
+    try:
+        text = path.read_text(encoding="utf-8-sig")
+        return _lines_by_id(path, text)
+    except UnicodeDecodeError as error:
+        raise DataError(f"{path} is not UTF-8 text; save the table as CSV in UTF-8") from error
+    except csv.Error as error:
+        raise DataError(f"{path} is not a CSV table: {error}") from error
+
+
+def _lines_by_id(path: Path, text: str) -> dict[str, dict[str, str]]:
+    header = text.partition("\n")[0]
+    # Spreadsheets of some countries write semicolons.
+    reader = csv.DictReader(io.StringIO(text), delimiter=max(",\t;", key=header.count))
+    columns = [column.strip().lower() for column in reader.fieldnames or ()]
+    reader.fieldnames = columns
+    key = "id" if "id" in columns else "path"
+    if key not in columns or "patient" not in columns:
+        raise DataError(
+            f"{path} has the columns {', '.join(columns) or 'none'}; it must have id (or path) and "
+            f"patient, and may have site"
+        )
+    wanted = [column for column in (key, "patient", "site") if column in columns]
+    table: dict[str, dict[str, str]] = {}
+    for line in reader:
+        place = f"{path}, line {reader.line_num}"
+        if None in line:
+            raise DataError(f"{place}: more values than columns; quote values that hold a comma")
+        row = {column: (line[column] or "").strip() for column in wanted}
+        empty = [column for column, value in row.items() if not value]
+        if empty:
+            raise DataError(f"{place}: {empty[0]} is empty; fill it in")
+        id_ = row.pop(key)
+        if id_ in table:
+            raise DataError(f"{place}: {id_} is there twice; remove one")
+        table[id_] = row
+    return table
+
+
+def _some(ids: Sequence[str]) -> str:
+    more = f" and {len(ids) - NAMED} more" if len(ids) > NAMED else ""
+    return ", ".join(ids[:NAMED]) + more

@@ -1,0 +1,51 @@
+"""Which samples belong together: those of one patient, and copies of one image."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from mritk.data.samples import Samples
+
+
+def units(samples: Samples, copies: np.ndarray | None = None) -> np.ndarray:
+    """Return for every sample the number of its unit, the smallest set that no split may divide.
+
+    A unit is a connected component: samples belong together if they are of one patient, if they
+    are copies, or if a chain of such links joins them. Without patient ids every sample is a
+    patient of its own.
+
+    Args:
+        samples: N samples.
+        copies: (N,) int64; equal numbers are copies of each other. None: no copies are known.
+
+    Returns:
+        (N,) int64. Units are numbered from 0 by their smallest patient id (or sample id), so that
+        the numbers do not depend on the order of the samples.
+
+    Raises:
+        ValueError: ``copies`` is not one whole number per sample.
+    """
+    owners = samples.patients if samples.patients is not None else samples.ids
+    _, patient = np.unique(np.asarray(owners, dtype=str), return_inverse=True)
+    if copies is None or not len(samples):
+        return patient.astype(np.int64)
+    if copies.shape != patient.shape or not np.issubdtype(copies.dtype, np.integer):
+        raise ValueError(
+            f"copies have shape {copies.shape} and type {copies.dtype}; they must be one whole "
+            f"number for each of {len(samples)} samples"
+        )
+    _, cluster = np.unique(copies, return_inverse=True)
+    return _components(patient, cluster)[patient]
+
+
+def _components(patient: np.ndarray, cluster: np.ndarray) -> np.ndarray:
+    """Return for every patient the number of its component; the samples are the links."""
+    from scipy.sparse import coo_array
+    from scipy.sparse.csgraph import connected_components
+
+    patients = int(patient.max()) + 1
+    nodes = patients + int(cluster.max()) + 1
+    links = coo_array((np.ones(len(patient)), (patient, patients + cluster)), (nodes, nodes))
+    _, found = connected_components(links, directed=False)
+    _, first, component = np.unique(found[:patients], return_index=True, return_inverse=True)
+    return np.argsort(np.argsort(first))[component].astype(np.int64)

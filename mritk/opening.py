@@ -1,0 +1,169 @@
+"""From the name of a dataset to its samples: joined, with classes renamed and patients told."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+
+from mritk.data.join import join, rename_classes
+from mritk.data.patients import PatientRule, require_patients, with_patients
+from mritk.data.samples import Classification, Samples
+from mritk.data.split_rule import SplitRule, resolved_scheme
+from mritk.errors import DataError, UsageError
+from mritk.records import Dataset, DatasetFamily
+from mritk.registry import Registry
+from mritk.workspace import Workspace
+
+
+@dataclass(frozen=True)
+class DataOptions:
+    """What a person says about the datasets of a run.
+
+    Attributes:
+        patient_regex: The patient is what this finds in a sample's id.
+        patients: Path of a table with the columns ``id`` and ``patient``.
+        no_patient_ids: The data name no patients, and that is accepted.
+        rename: Old class names to new ones.
+    """
+
+    patient_regex: str = ""
+    patients: str = ""
+    no_patient_ids: bool = False
+    rename: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def rule(self) -> PatientRule:
+        """How patients are told where a dataset does not name them."""
+        return PatientRule(self.patient_regex, self.patients, self.no_patient_ids)
+
+
+@dataclass(frozen=True, eq=False)
+class Opened:
+    """A dataset, or several joined, with its samples.
+
+    Attributes:
+        record: Its name, licence and sources.
+        samples: Its samples; their digests say nothing of who reads them.
+        reader: What tells the code that reads these samples from other such code.
+    """
+
+    record: Dataset
+    samples: Samples
+    reader: tuple[str, ...]
+
+    @property
+    def identified(self) -> Samples:
+        """The samples with digests that also tell which reader made the arrays of the files."""
+        digest = self.samples.digest
+        if digest is None:
+            return self.samples
+
+        def identified(i: int) -> str:
+            return hashlib.sha256(json.dumps([*self.reader, digest(i)]).encode()).hexdigest()
+
+        return replace(self.samples, digest=identified)
+
+    def for_audit(self) -> tuple[str, Samples, tuple[str, ...], tuple[str, ...]]:
+        """Name, samples, reader and sources, as :func:`mritk.audit.audit.audit` takes them."""
+        return self.record.name, self.samples, self.reader, self.record.sources
+
+
+def find_datasets(name: str, registry: Registry) -> tuple[Dataset, ...]:
+    """Return the dataset of that name, or those that ``a+b`` joins.
+
+    A plus sign joins only where the name of a dataset or of a family follows, so that paths may
+    hold one.
+
+    Raises:
+        UnknownName: Nobody provides one of them.
+    """
+    names = [re.escape(dataset.name) for dataset in registry.records(Dataset)]
+    families = [re.escape(family.prefix) for family in registry.records(DatasetFamily)]
+    known = "|".join([*(f"(?:{n})(?=$|\\+|,)" for n in names), *(f"{f}:" for f in families)])
+    parts = re.split(rf"\+(?={known})", name) if known else [name]
+    return tuple(registry.dataset(part) for part in parts)
+
+
+def open_dataset(
+    name: str, registry: Registry, workspace: Workspace, options: DataOptions
+) -> Opened:
+    """Open the dataset ``name``, or join those of ``a+b``.
+
+    Raises:
+        UnknownName: Nobody provides it.
+        DataError: It has no samples; classes or patients cannot be told as asked.
+    """
+    records = find_datasets(name, registry)
+    parts = [_open_one(record, workspace) for record in records]
+    parts = _renamed(parts, options.rename, name)
+    reader = tuple(text for record in records for text in _reader(record))
+    if len(records) == 1:
+        return Opened(records[0], with_patients(parts[0], options.rule, name), reader)
+    joined_name = "+".join(record.name for record in records)
+    sources = tuple(dict.fromkeys(source for record in records for source in record.sources))
+    samples = _joined(records, parts, options.rule, joined_name)
+    record = replace(records[0], name=joined_name, sources=sources, open=lambda _: samples)
+    return Opened(record, samples, reader)
+
+
+def _open_one(record: Dataset, workspace: Workspace) -> Samples:
+    samples = record.open(workspace)
+    if not len(samples):
+        raise DataError(f"dataset {record.name} has no samples")
+    return samples
+
+
+def _renamed(parts: Sequence[Samples], rename: Mapping[str, str], name: str) -> list[Samples]:
+    """Rename classes in each part that has them; a name that no part has is an error."""
+    classes = [p.task.classes if isinstance(p.task, Classification) else () for p in parts]
+    for old in rename:
+        if not any(old in found for found in classes):
+            known = ", ".join(dict.fromkeys(c for found in classes for c in found)) or "none"
+            raise DataError(f"--rename {old}=…: {name} has no class {old!r}; it has {known}")
+    return [
+        rename_classes(part, {old: new for old, new in rename.items() if old in found})
+        if set(rename) & set(found)
+        else part
+        for part, found in zip(parts, classes, strict=True)
+    ]
+
+
+def _joined(
+    records: Sequence[Dataset], parts: Sequence[Samples], rule: PatientRule, name: str
+) -> Samples:
+    """Join parts; a rule of patients is for those that do not name them."""
+    lacking = [k for k, part in enumerate(parts) if part.patients is None]
+    names = [record.name for record in records]
+    if not rule.table:
+        told = [
+            with_patients(part, rule, label) if k in lacking or not lacking else part
+            for k, (label, part) in enumerate(zip(names, parts, strict=True))
+        ]
+        return join(list(zip(names, told, strict=True)), name)
+    # One table for all: it names samples as they are called once joined.
+    if len(lacking) < len(parts):
+        raise UsageError(
+            f"--patients: some of {name} name their patients already; write a manifest of the "
+            f"others (manifest:FILE.csv) and join that"
+        )
+    return with_patients(join(list(zip(names, parts, strict=True)), name), rule, name)
+
+
+def require_told_patients(opened: Opened, options: DataOptions, rules: Sequence[SplitRule]) -> None:
+    """Refuse to draw a split of data whose patients nobody told.
+
+    Raises:
+        DataError: See :func:`mritk.data.patients.require_patients`.
+    """
+    samples = opened.samples
+    if any(resolved_scheme(samples, rule) != "official" for rule in rules):
+        samples = replace(samples, splits=None)  # the official parts are of no use then
+    require_patients(samples, options.rule, opened.record.name)
+
+
+def _reader(record: Dataset) -> tuple[str, ...]:
+    # The members of a family differ by path, which must not count; their reader is the same.
+    return record.name.partition(":")[0], record.origin.plugin, record.origin.digest

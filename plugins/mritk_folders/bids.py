@@ -1,0 +1,197 @@
+"""Find the scans and targets of a BIDS dataset."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Sequence
+from pathlib import Path
+
+from mritk import DataError, Samples
+from mritk_folders import BidsOptions
+from mritk_folders.scan import VOLUME_SUFFIXES
+from mritk_folders.scan_table import ScanTable
+from mritk_folders.target_column import read_targets
+from mritk_folders.text_table import TextTable, read_text_table
+
+logger = logging.getLogger("mritk")
+
+# BIDS writes n/a; the others are what spreadsheets and statistics programs leave behind.
+MISSING = frozenset({"", "n/a", "na", "nan"})
+
+
+def read_bids(folder: Path, options: BidsOptions) -> Samples:
+    """Return the scans ``sub-*/[ses-*/]anat/*_SUFFIX.nii[.gz]`` of a BIDS dataset as samples.
+
+    The target of a scan is that of its participant in ``participants.tsv``; all scans of one
+    participant, of whatever session and run, are of one patient, named by the label behind
+    ``sub-``. ``derivatives/`` and ``sourcedata/`` are left aside. Ids are paths relative to
+    ``folder``.
+
+    Args:
+        folder: The root of the dataset.
+        options: See :class:`mritk_folders.BidsOptions`.
+
+    Raises:
+        DataError: The table or the target column cannot be used, or table and scans do not agree:
+            participants without a target or scan (unless ``missing=drop``), or scans of somebody
+            who is not in the table.
+        Unavailable: Scans are links that lead nowhere.
+    """
+    suffix = options.suffix.removeprefix("_")
+    table = read_text_table(folder / "participants.tsv", "\t")
+    people = _participants(table)
+    _check_column(table, options.target, "target")
+    scans = _scans(folder, suffix)
+    strangers = sorted(set(scans) - set(people))
+    if strangers:
+        raise DataError(
+            f"{table.path} has no row for {_listed(strangers)}, of whom there are {suffix} scans; "
+            f"add their rows, or move their folders elsewhere"
+        )
+    kept = _complete(folder, people, scans, options)
+    owners = [person for person in kept for _ in scans[person]]
+    task, targets = read_targets(
+        [people[person][options.target] for person in owners],
+        options.task,
+        options.target,
+        f"{table.path}: column {options.target}",
+    )
+    site = _site_column(table, people, kept, options.site)
+    return ScanTable(
+        folder=folder,
+        names=[name for person in kept for name in scans[person]],
+        targets=targets,
+        task=task,
+        patients=[person.removeprefix("sub-") for person in owners],
+        sites=[people[person][site] for person in owners] if site else None,
+    ).samples(options.slices)
+
+
+def _participants(table: TextTable) -> dict[str, dict[str, str]]:
+    """Return the cells of every participant by ``sub-LABEL``."""
+    if "participant_id" not in table.columns:
+        raise DataError(
+            f"{table.path} has no column participant_id, which tells whose row is whose; its "
+            f"columns are {', '.join(table.columns)}"
+        )
+    people: dict[str, dict[str, str]] = {}
+    for row in table.rows:
+        person = "sub-" + row.cells["participant_id"].removeprefix("sub-")
+        if person in people:
+            raise DataError(
+                f"{table.path} line {row.line} is the second row of {person}; keep one row per "
+                f"participant"
+            )
+        people[person] = row.cells
+    return people
+
+
+def _check_column(table: TextTable, column: str, option: str) -> None:
+    offered = [name for name in table.columns if name != "participant_id"]
+    if column in offered:
+        return
+    problem = f"{table.path} has no column {column!r};" if column else "what is the target?"
+    raise DataError(
+        f"{problem} Write bids:PATH,{option}=COLUMN with one of its columns: "
+        f"{', '.join(offered) or '(there is none beside participant_id)'}"
+    )
+
+
+def _scans(folder: Path, suffix: str) -> dict[str, list[str]]:
+    """Return the paths of the scans of each participant, sorted."""
+    scans: dict[str, list[str]] = {}
+    others: set[str] = set()
+    for path in sorted((*folder.glob("sub-*/anat/*"), *folder.glob("sub-*/ses-*/anat/*"))):
+        found = _suffix_of(path)
+        if found != suffix:
+            others |= {found} if found else set()
+            continue
+        name = path.relative_to(folder).as_posix()
+        person = name.partition("/")[0]
+        if not path.name.startswith(f"{person}_"):
+            raise DataError(
+                f"{folder / name} stands in the folder of {person} but is not named after it; "
+                f"whose scan it is decides its target, so rename or move it"
+            )
+        scans.setdefault(person, []).append(name)
+    if not scans:
+        there = f"there are {', '.join(sorted(others))}" if others else "there are none at all"
+        raise DataError(
+            f"no scans sub-*/[ses-*/]anat/*_{suffix}.nii.gz in {folder} ({there}); name the kind "
+            f"of scan with suffix=…"
+        )
+    return scans
+
+
+def _suffix_of(path: Path) -> str:
+    """Return the BIDS suffix of a NIfTI file, else nothing."""
+    for extension in sorted(VOLUME_SUFFIXES, key=len, reverse=True):
+        if path.name.endswith(extension) and not path.name.startswith("."):
+            return path.name.removesuffix(extension).rpartition("_")[2]
+    return ""
+
+
+def _complete(
+    folder: Path,
+    people: dict[str, dict[str, str]],
+    scans: dict[str, list[str]],
+    options: BidsOptions,
+) -> list[str]:
+    """Return who has a target and a scan, and refuse or tell who has not."""
+    unseen = [person for person in people if person not in scans]
+    untold = [person for person, row in people.items() if row[options.target].lower() in MISSING]
+    reasons = [
+        f"{len(found)} without {what} ({_listed(found)})"
+        for found, what in ((untold, options.target), (unseen, f"a {options.suffix} scan"))
+        if found
+    ]
+    if not reasons:
+        return sorted(people)
+    if options.missing == "refuse":
+        raise DataError(
+            f"{folder} has participants {' and '.join(reasons)}; fill in what is missing, or add "
+            f"missing=drop to go on without them"
+        )
+    kept = sorted(set(people) - set(unseen) - set(untold))
+    if not kept:
+        raise DataError(f"{folder}: of {len(people)} participants nobody has target and scan")
+    logger.warning(
+        "bids:%s: %d of %d participants left out: %s",
+        folder.resolve().name,
+        len(people) - len(kept),
+        len(people),
+        " and ".join(reasons),
+    )
+    return kept
+
+
+def _site_column(
+    table: TextTable, people: dict[str, dict[str, str]], kept: Sequence[str], wanted: str
+) -> str:
+    """Return the column of sites, or nothing if there is none that can be used."""
+    column = wanted or "site"
+    if wanted:
+        _check_column(table, wanted, "site")
+    elif column not in table.columns:
+        return ""
+    unknown = [person for person in kept if people[person][column].lower() in MISSING]
+    if not unknown:
+        return column
+    if wanted:
+        raise DataError(
+            f"{table.path} has no {column} for {_listed(unknown)}; fill it in, or leave out "
+            f"site={column}"
+        )
+    logger.warning(
+        "%s: sites are left out, because %d of %d participants have none (%s)",
+        table.path.name,
+        len(unknown),
+        len(kept),
+        _listed(unknown),
+    )
+    return ""
+
+
+def _listed(people: Sequence[str]) -> str:
+    more = f", and {len(people) - 10} more" if len(people) > 10 else ""
+    return ", ".join(people[:10]) + more

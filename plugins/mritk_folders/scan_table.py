@@ -1,0 +1,123 @@
+"""A table of scans, one file a row, and the samples that it makes."""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from mritk import Classification, DataError, Regression, Samples, Unavailable, sha256_of
+from mritk_folders.recent import Recent
+from mritk_folders.scan import Kind, common_kind, read_scan
+from mritk_folders.slicing import axial_slices
+
+logger = logging.getLogger("mritk")
+
+
+@dataclass(frozen=True)
+class ScanTable:
+    """N files with what is known of each.
+
+    Attributes:
+        folder: Where the files are.
+        names: N paths relative to ``folder``, with ``/``.
+        targets: N class indices or values.
+        task: What is predicted.
+        patients: N patients, or None; ``sites``, ``sources`` and ``splits`` likewise.
+    """
+
+    folder: Path
+    names: Sequence[str]
+    targets: np.ndarray
+    task: Classification | Regression
+    patients: Sequence[str] | None = None
+    sites: Sequence[str] | None = None
+    sources: Sequence[str] | None = None
+    splits: Sequence[str] | None = None
+
+    def samples(self, slices: int) -> Samples:
+        """Return one sample per file, or per axial slice of it.
+
+        Args:
+            slices: Slices per volume, which are samples ``NAME#0``, ``NAME#1``, … from inferior to
+                superior, of the patient of their volume; 0: images and volumes as they are.
+
+        Raises:
+            DataError: Images and volumes are mixed, or slices are asked of images.
+            Unavailable: Files are links that lead nowhere.
+        """
+        kind = common_kind(self.names, self.folder)
+        if kind is Kind.IMAGE and slices:
+            raise DataError(
+                f"{self.folder} holds images such as {self.names[0]}, which have no slices; leave "
+                f"out slices={slices}"
+            )
+        self._refuse_dangling_links()
+        paths = [self.folder / name for name in self.names]
+        if not slices:
+            return self._repeated(
+                self.names,
+                read=lambda i: read_scan(paths[i]),
+                digest=lambda i: sha256_of(paths[i]),
+                spatial_dims=kind.value,
+            )
+        if self.patients is None:
+            logger.warning(
+                "%s names no patients, so that slices of one volume may stand in different parts; "
+                "--patient-regex '(.+)#' keeps those of one file together",
+                self.folder.name,
+            )
+        # A volume is read, and its file digested, once for all its slices.
+        sliced = Recent(lambda path: axial_slices(read_scan(path), slices))
+        digested = Recent(sha256_of)
+        return self._repeated(
+            [f"{name}#{k}" for name in self.names for k in range(slices)],
+            read=lambda i: sliced(paths[i // slices])[i % slices],
+            digest=lambda i: _slice_digest(digested(paths[i // slices]), i % slices, slices),
+            spatial_dims=2,
+        )
+
+    def _repeated(
+        self,
+        ids: Sequence[str],
+        *,
+        read: Callable[[int], np.ndarray],
+        digest: Callable[[int], str],
+        spatial_dims: int,
+    ) -> Samples:
+        """Return samples ``ids``, of which every file has equally many."""
+        each = len(ids) // len(self.names)
+
+        def repeat(column: Sequence[str] | None) -> list[str] | None:
+            return None if column is None else [value for value in column for _ in range(each)]
+
+        return Samples(
+            ids=tuple(ids),
+            targets=np.repeat(self.targets, each),
+            task=self.task,
+            read=read,
+            digest=digest,
+            spatial_dims=spatial_dims,
+            patients=repeat(self.patients),
+            sites=repeat(self.sites),
+            sources=repeat(self.sources),
+            splits=repeat(self.splits),
+        )
+
+    def _refuse_dangling_links(self) -> None:
+        """Datasets under git-annex are folders of links until their content is fetched."""
+        dangling = [name for name in self.names if not (self.folder / name).exists()]
+        if dangling:
+            raise Unavailable(
+                f"{len(dangling)} of {len(self.names)} files in {self.folder} are links to content "
+                f"that is not here, such as {dangling[0]}; fetch it ('datalad get', 'git annex "
+                f"get'), or remove the links"
+            )
+
+
+def _slice_digest(volume: str, position: int, count: int) -> str:
+    return hashlib.sha256(f"{volume} axial slice {position} of {count}".encode()).hexdigest()

@@ -1,0 +1,67 @@
+"""Turn a column of texts into a task and its targets."""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Sequence
+
+import numpy as np
+
+from mritk import Classification, DataError, Regression
+
+# More distinct numbers than this are a measurement, fewer a grade or a code.
+MOST_NUMERIC_CLASSES = 10
+
+# Narrower than what float() takes: 1_000 and infinity are names.
+NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?")
+
+
+def read_targets(
+    texts: Sequence[str], task: str, unit: str, where: str
+) -> tuple[Classification | Regression, np.ndarray]:
+    """Return the task and the targets of a column without missing values.
+
+    Args:
+        texts: N cells.
+        task: ``classification``, ``regression``, or ``auto``: a regression if all cells are
+            numbers and more than 10 of them differ, else a classification.
+        unit: Unit of a regression.
+        where: How the column is called in messages.
+
+    Returns:
+        The task, and (N,) class indices or values. Classes are sorted by name, or by value where
+        all are numbers; two spellings of one number, such as ``1`` and ``1.0``, are one class.
+
+    Raises:
+        DataError: All cells are equal, or one of a regression is no number.
+    """
+    numbers = [_number(text) for text in texts]
+    values = [number for number in numbers if number is not None]
+    numeric = len(values) == len(texts)
+    if len(set(values if numeric else texts)) < 2:
+        raise DataError(
+            f"{where} is {texts[0] if texts else 'empty'} for every sample; there is nothing to "
+            f"predict, so name another column or add samples"
+        )
+    if task == "auto":
+        measured = numeric and len(set(values)) > MOST_NUMERIC_CLASSES
+        task = "regression" if measured else "classification"
+    if task == "regression":
+        if not numeric:
+            raise DataError(
+                f"{where} holds {texts[numbers.index(None)]!r}, which is no number; write "
+                f"numbers with a decimal point and no unit, or use task=classification"
+            )
+        return Regression(unit), np.asarray(values)
+    names = [f"{value:.15g}" for value in values] if numeric else list(texts)
+    classes = sorted(set(names), key=float if numeric else None)
+    index = {name: position for position, name in enumerate(classes)}
+    return Classification(tuple(classes)), np.asarray([index[name] for name in names])
+
+
+def _number(text: str) -> float | None:
+    if not NUMBER.fullmatch(text):
+        return None
+    value = float(text)
+    return value if math.isfinite(value) else None

@@ -1,0 +1,95 @@
+"""Sketches are made once, and never of something else."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from mritk.audit.book import sketch_book
+
+
+@pytest.fixture
+def counted(heads, as_samples):
+    """Samples with digests, and the rows that were read so far."""
+    rows = []
+
+    def read(i):
+        rows.append(i)
+        return heads[i]
+
+    return replace(as_samples(heads), read=read, digest=lambda i: f"digest-{i}"), rows
+
+
+def test_a_second_look_reads_nothing(counted, workspace):
+    samples, rows = counted
+    first = sketch_book(samples, workspace)
+    assert sorted(rows) == list(range(12))
+    second = sketch_book(samples, workspace)
+    assert len(rows) == 12
+    assert second.pixels == first.pixels
+    assert second.key == first.key
+    assert np.array_equal(second.whole, first.whole)
+
+
+@pytest.mark.parametrize("change", ["content", "reader"])
+def test_another_content_or_reader_is_looked_at_anew(counted, workspace, change):
+    samples, rows = counted
+    sketch_book(samples, workspace)
+    if change == "content":
+        changed = replace(samples, digest=lambda i: f"digest-{i}" if i else "edited")
+        sketch_book(changed, workspace)
+    else:
+        sketch_book(samples, workspace, ("another reader",))
+    assert len(rows) == 24
+
+
+def test_samples_without_digests_are_read_for_their_content(heads, as_samples, workspace):
+    book = sketch_book(as_samples(heads), workspace)
+    assert len(set(book.contents)) == len(heads)
+
+
+def test_what_cannot_be_read_is_remembered_with_its_reason(heads, as_samples, workspace):
+    def read(i):
+        if i == 3:
+            raise OSError("truncated\nfile")
+        return heads[i] if i != 5 else np.full((4, 4), np.nan)
+
+    samples = replace(as_samples(heads), read=read, digest=str)
+    book = sketch_book(samples, workspace)
+    assert book.unreadable == {3: "truncated file", 5: "holds NaN or infinite values"}
+    assert book.pixels[3] == ""
+    assert not book.constant.any()
+
+
+def test_a_file_without_a_digest_is_unreadable_and_looked_at_again_once_mended(
+    heads, as_samples, workspace
+):
+    def absent(i):
+        if i == 2:
+            raise FileNotFoundError("no such file")
+        return str(i)
+
+    broken = replace(as_samples(heads), digest=absent)
+    assert sketch_book(broken, workspace).unreadable == {2: "no such file"}
+    assert sketch_book(replace(broken, digest=str), workspace).unreadable == {}
+
+
+def test_a_half_written_book_is_never_used(counted, workspace):
+    samples, _ = counted
+    stop = RuntimeError("the machine went down")
+
+    def progress(what, share):
+        if share > 0.5:
+            raise stop
+
+    with pytest.raises(RuntimeError, match="went down"):
+        sketch_book(samples, workspace, progress=progress)
+    assert list((workspace.home / "audit").iterdir()) == []
+    assert len(sketch_book(samples, workspace).pixels) == 12
+
+
+def test_constant_images_are_marked(heads, as_samples, workspace):
+    book = sketch_book(as_samples([heads[0], np.full((9, 9), 3, np.uint8)]), workspace)
+    assert book.constant.tolist() == [False, True]

@@ -1,0 +1,184 @@
+"""What an audit tells, by the kinds of things that go wrong in collections."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from benchmarks.audit.plants import HELD
+from mritk import Classification
+from mritk.audit.contact_sheet import contact_sheet
+from mritk.audit.findings import overlap, shared_sources
+from mritk.audit.text import format_audit
+
+
+def kinds(result):
+    return {finding.kind: finding for finding in result.findings}
+
+
+def test_a_clean_dataset_is_confirmed(heads, as_samples, audited):
+    result = audited(as_samples(heads, splits=["train"] * 6 + ["test"] * 6))
+    assert result.clean
+    assert result.findings == ()
+    text = format_audit(result)
+    assert "Clean: no copies, no patient in two parts, nothing unreadable." in text
+    assert "12 of 12 samples were read, all 66 pairs compared" in text
+
+
+def test_copies_across_parts_are_counted_by_the_strength_of_their_evidence(
+    heads, as_samples, audited
+):
+    """Four of five test samples: one file, one array, one turned; one twice in the test part."""
+    train, test = heads[:5], [heads[0], heads[1], np.rot90(heads[2]).copy(), heads[7], heads[2]]
+    samples = replace(
+        as_samples([*train, *test], splits=["train"] * 5 + ["test"] * 5, targets=[0] * 10),
+        digest=lambda i: {5: "0"}.get(i, str(i)),
+    )
+    result = audited(samples)
+    finding = kinds(result)["copies"]
+    assert finding.level == "leak"
+    assert finding.count == 4
+    assert finding.text == (
+        "4 of 5 test samples have a copy in the train part: 1 with identical bytes, 3 with "
+        "identical pixels, 4 identical or nearly"
+    )
+    assert not result.clean
+
+
+def test_copies_within_a_part_are_a_note(heads, as_samples, audited):
+    result = audited(as_samples([*heads, heads[0]], targets=[0] * 13))
+    assert kinds(result)["clusters"].level == "note"
+    assert result.clean
+    assert "2 samples form 1 cluster of" in kinds(result)["clusters"].text
+
+
+def test_one_image_under_two_labels_is_a_defect(heads, as_samples, audited):
+    near = HELD["JPEG quality 90"](heads[3])
+    result = audited(
+        as_samples(
+            [*heads, near],
+            targets=[*np.arange(12) % 2, 0],
+            task=Classification(("glioma", "meningioma")),
+        )
+    )
+    finding = kinds(result)["labels"]
+    assert finding.level == "defect"
+    assert "image-003 (meningioma) = image-012 (glioma)" in finding.text
+
+
+def test_one_subject_under_two_ids_is_a_defect(heads, as_samples, audited):
+    patients = [f"p{i}" for i in range(12)]
+    pictures = [*heads, heads[4]]
+    assert "p4 = p99" in (
+        kinds(audited(as_samples(pictures, patients=[*patients, "p99"])))["subjects"].text
+    )
+    assert "subjects" not in kinds(audited(as_samples(pictures, patients=[*patients, "p4"])))
+
+
+def test_a_patient_in_two_parts_is_a_leak(heads, as_samples, audited):
+    patients = [f"p{i // 2}" for i in range(12)]
+    splits = ["train"] * 7 + ["test"] * 5
+    finding = kinds(audited(as_samples(heads, patients=patients, splits=splits)))["patients"]
+    assert (finding.level, finding.count) == ("leak", 1)
+    assert finding.text == "1 patient in more than one part: p3"
+
+
+def test_copies_across_datasets_and_common_sources_are_leaks(heads, as_samples, audited):
+    one, other = as_samples(heads[:6]), as_samples([heads[9], np.fliplr(heads[1]).copy()])
+    result = audited(one, other, sources=[("figshare",), ("Fig-Share", "Br35H")])
+    assert kinds(result)["across"].text == "1 of 2 samples of second are in first too"
+    assert kinds(result)["sources"].text == "first and second both come from figshare"
+    assert "first image-001 = second image-001" in format_audit(result)
+
+
+def test_unreadable_and_constant_samples_are_named(heads, as_samples, audited):
+    pictures = [*heads, np.zeros((20, 20), np.uint8)]
+
+    def read(i):
+        if i == 2:
+            raise OSError("empty file")
+        return pictures[i]
+
+    result = audited(replace(as_samples(pictures), read=read, digest=str))
+    assert kinds(result)["unreadable"].text == (
+        "1 of 13 samples cannot be read: image-002 (empty file)"
+    )
+    assert kinds(result)["constant"].level == "note"
+    assert "image-012" in kinds(result)["constant"].text
+
+
+def test_findings_come_by_level(heads, as_samples, audited):
+    pictures = [*heads, heads[0], heads[1], np.zeros((9, 9), np.uint8)]
+    splits = ["train"] * 12 + ["test", "train", "train"]
+    targets = [0] * 12 + [0, 1, 1]
+    levels = [
+        f.level for f in audited(as_samples(pictures, splits=splits, targets=targets)).findings
+    ]
+    assert levels == sorted(levels, key=["leak", "defect", "note"].index)
+    assert {"leak", "defect", "note"} == set(levels)
+
+
+@pytest.mark.parametrize(
+    ("declared", "seen", "shared"),
+    [
+        (("figshare",), ("ImageNet-1k", "FigShare"), ("figshare",)),
+        (("Br35H",), ("RadImageNet",), ()),
+        ((), (), ()),
+    ],
+)
+def test_pretraining_on_the_same_collection_is_a_leak(declared, seen, shared):
+    assert shared_sources(declared, seen) == shared
+    finding = overlap("set", declared, "net@weights", seen)
+    assert (finding is None) == (not shared)
+    if finding:
+        assert finding.level == "leak"
+        assert "net@weights was pretrained on figshare" in finding.text
+
+
+def test_the_data_hold_every_pair_with_its_evidence(heads, as_samples, audited):
+    pictures = [*heads, np.flipud(heads[0]).copy()]
+    data = audited(as_samples(pictures, splits=["train"] * 12 + ["test"])).as_data()
+    (cluster,) = data["clusters"]
+    assert [member["id"] for member in cluster["members"]] == ["image-000", "image-012"]
+    (pair,) = cluster["pairs"]
+    assert pair == {
+        "one": "image-000",
+        "other": "image-012",
+        "kind": "near",
+        "similarity": pair["similarity"],
+        "change": "flipped vertically",
+    }
+    train, test = data["datasets"][0]["parts"]
+    assert train == {
+        "part": "train",
+        "samples": 12,
+        "patients": None,
+        "sites": None,
+        "classes": {"a": 6, "b": 6},
+    }
+    assert test["samples"] == 1
+    assert data["datasets"][0]["sizes"] == {"96×96": 13}
+    assert data["datasets"][0]["modes"] == {"grey uint8": 13}
+
+
+def test_the_contact_sheet_shows_every_pair_and_escapes_names(heads, as_samples, audited):
+    samples = as_samples([*heads, heads[0]], targets=[0] * 12 + [1])
+    samples = replace(samples, ids=[f"<b>{i}</b>" for i in range(13)])
+    page = contact_sheet(audited(samples))
+    assert page.count("<figure") == 1
+    assert page.count("data:image/jpeg;base64,") == 2
+    assert "<b>" not in page
+    assert "&lt;b&gt;12&lt;/b&gt;" in page
+    assert 'class="crossing"' in page
+    assert "identical pixels" in page or "identical bytes" in page
+
+
+def test_the_contact_sheet_shows_volumes_and_colour(as_samples, audited):
+    generator = np.random.default_rng(0)
+    volume = generator.random((8, 20, 20)).astype(np.float32)
+    page = contact_sheet(audited(replace(as_samples([volume, volume]), spatial_dims=3)))
+    assert page.count("data:image/jpeg") == 2
+    colour = generator.integers(0, 256, (40, 40, 3), np.uint8)
+    assert contact_sheet(audited(as_samples([colour, colour]))).count("data:image/jpeg") == 2

@@ -1,0 +1,103 @@
+"""What is kept of an image: digests, facts, two small pictures."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from mritk.audit.sketch import SIDES, content_box, sketch
+
+
+def test_a_grey_picture_has_one_digest_whether_stored_grey_or_in_colour(heads):
+    grey = sketch(heads[0], 2)
+    colour = sketch(np.repeat(heads[0][..., None], 3, axis=-1), 2)
+    assert grey.pixels == colour.pixels
+    assert grey.mode == colour.mode == "grey uint8"
+    assert grey.shape == (96, 96)
+
+
+def test_one_changed_pixel_changes_the_digest(heads):
+    changed = heads[0].copy()
+    changed[50, 50] ^= 1
+    assert sketch(changed, 2).pixels != sketch(heads[0], 2).pixels
+
+
+def test_two_shapes_of_the_same_bytes_differ():
+    flat = np.arange(64, dtype=np.uint8)
+    assert sketch(flat.reshape(8, 8), 2).pixels != sketch(flat.reshape(4, 16), 2).pixels
+
+
+def test_real_colour_is_told(heads):
+    colour = np.stack([heads[0], heads[1], heads[2]], axis=-1)
+    assert sketch(colour, 2).mode == "colour uint8"
+
+
+def test_small_pictures_use_the_full_range_whatever_the_contrast(heads):
+    dim = sketch((heads[0] // 8 + 100).astype(np.uint8), 2)
+    assert dim.whole.min() == 0
+    assert dim.whole.max() == 255
+    bright = sketch(heads[0], 2)
+    assert np.abs(dim.whole.astype(int) - bright.whole).mean() < 6
+
+
+def test_a_constant_image_is_called_so():
+    flat = sketch(np.full((20, 30), 7, np.uint8), 2)
+    assert flat.constant
+    assert not flat.whole.any()
+    assert (flat.low, flat.high) == (7, 7)
+
+
+@pytest.mark.parametrize("value", [0, 255, 90])
+def test_the_content_box_leaves_out_padding_of_any_colour(heads, value):
+    plain = content_box(heads[0])
+    padded = content_box(np.pad(heads[0], ((20, 7), (40, 0)), constant_values=value))
+    for (first, last), (moved_first, moved_last), offset in zip(
+        plain, padded, (20, 40), strict=True
+    ):
+        assert abs(moved_first - offset - first) < 1.5
+        assert abs(moved_last - offset - last) < 1.5
+
+
+def test_the_content_box_finds_an_ellipse_to_two_of_its_pixels():
+    # It looks at 128 pixels a side: here 1.6 by 1.25 pixels of the image each.
+    y, x = np.mgrid[0:200, 0:160]
+    disc = (((y - 90.5) / 50) ** 2 + ((x - 70.5) / 30) ** 2 < 1) * np.uint8(200)
+    (top, bottom), (left, right) = content_box(disc.astype(np.uint8))
+    assert abs(top - 41) < 3.2
+    assert abs(bottom - 141) < 3.2
+    assert abs(left - 41) < 2.5
+    assert abs(right - 101) < 2.5
+
+
+def test_an_image_that_is_all_content_comes_back_nearly_whole():
+    noise = np.random.default_rng(0).integers(0, 256, (100, 100), dtype=np.uint8)
+    for first, last in content_box(noise):
+        assert first < 8
+        assert last > 92
+
+
+def test_coverage_is_the_share_of_the_frame():
+    picture = np.zeros((100, 100), np.uint8)
+    picture[30:70, 40:60] = 200
+    assert sketch(picture, 2).coverage == pytest.approx(0.08, abs=0.02)
+
+
+def test_volumes_are_sketched_as_cubes():
+    volume = np.random.default_rng(0).random((12, 20, 16)).astype(np.float32)
+    found = sketch(volume, 3)
+    assert found.whole.shape == found.content.shape == (SIDES[3],) * 3
+    assert found.mode == "volume float32"
+
+
+@pytest.mark.parametrize(
+    ("array", "dims", "message"),
+    [
+        (np.zeros((0, 4), np.uint8), 2, "empty"),
+        (np.full((4, 4), np.nan), 2, "NaN"),
+        (np.zeros((4, 4), np.uint8), 3, "shape"),
+        (np.zeros((2, 4, 4, 4), np.uint8), 3, "shape"),
+    ],
+)
+def test_what_is_no_image_is_refused(array, dims, message):
+    with pytest.raises(ValueError, match=message):
+        sketch(array, dims)

@@ -1,0 +1,107 @@
+"""Drawing parts: as balanced as scikit-learn draws them, and another draw for every seed."""
+
+from __future__ import annotations
+
+import warnings
+
+import numpy as np
+import pytest
+from sklearn.model_selection import StratifiedGroupKFold
+
+from mritk import Classification, DataError, Samples
+from mritk.data.draw import TOLERANCE, draw_part, draw_parts
+from mritk.data.units import units
+
+RNG = np.random.default_rng(0)
+SEEDS = range(10)
+AS_GOOD = 0.005  # half a hundredth of a class
+
+
+def cohort(sizes, classes) -> Samples:
+    """Patients with so many images, all of the patient's class."""
+    owners = np.repeat(np.arange(len(sizes)), sizes)
+    targets = np.repeat(classes, sizes)
+    return Samples(
+        ids=[f"s{i:04d}" for i in range(len(owners))],
+        targets=targets,
+        task=Classification(tuple("abcd"[: targets.max() + 1])),
+        read=lambda i: np.zeros((2, 2), np.uint8),
+        patients=[f"p{i:03d}" for i in owners],
+    )
+
+
+def lognormal(count: int) -> np.ndarray:
+    return np.ceil(RNG.lognormal(2, 1.2, count)).astype(int)
+
+
+COHORTS = {
+    "233 patients": cohort(RNG.poisson(13, 233) + 1, RNG.choice(3, 233, p=[0.4, 0.4, 0.2])),
+    "12 large patients": cohort(RNG.integers(5, 200, 12), np.arange(12) % 2),
+    "a class of 5 patients": cohort(RNG.integers(1, 30, 30), [2] * 5 + [0, 1] * 12 + [0]),
+    "one huge patient": cohort([500, *RNG.integers(1, 20, 39)], np.arange(40) % 3),
+    "sizes of all orders": cohort(lognormal(60), np.arange(60) % 4),
+}
+
+
+def imbalance(samples, parts) -> float:
+    """How far the parts' shares of the classes are from a fifth."""
+    whole = np.bincount(samples.targets)
+    counts = [np.bincount(samples.targets[part], minlength=len(whole)) for part in parts]
+    return float(np.abs(np.stack(counts) / whole - 1 / 5).max())
+
+
+def scikit_learns(samples, seed) -> list[np.ndarray]:
+    splitter = StratifiedGroupKFold(5, shuffle=True, random_state=seed)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        folds = splitter.split(samples.targets, samples.targets, samples.patients)
+        return [test for _, test in folds]
+
+
+@pytest.mark.parametrize("name", COHORTS)
+def test_parts_are_as_balanced_as_those_of_scikit_learn(name):
+    samples = COHORTS[name]
+    rows, groups = np.arange(len(samples)), units(samples)
+    theirs = np.mean([imbalance(samples, scikit_learns(samples, seed)) for seed in SEEDS])
+    ours = np.mean(
+        [imbalance(samples, draw_parts(samples, rows, groups, 5, seed)) for seed in SEEDS]
+    )
+    assert ours <= max(theirs, TOLERANCE) + AS_GOOD
+
+
+@pytest.mark.parametrize("name", COHORTS)
+def test_one_part_is_not_less_balanced_than_the_first_of_scikit_learn(name):
+    samples = COHORTS[name]
+    rows, groups = np.arange(len(samples)), units(samples)
+    theirs = np.mean([imbalance(samples, scikit_learns(samples, seed)[:1]) for seed in SEEDS])
+    ours = np.mean(
+        [imbalance(samples, [draw_part(samples, rows, groups, 5, seed)]) for seed in SEEDS]
+    )
+    assert ours <= max(theirs, TOLERANCE)
+
+
+def test_seeds_draw_different_parts_where_scikit_learn_knows_only_one():
+    """The reason for a draw of our own."""
+    samples = COHORTS["12 large patients"]
+    rows, groups = np.arange(len(samples)), units(samples)
+    theirs = {tuple(scikit_learns(samples, seed)[0]) for seed in SEEDS}
+    ours = {tuple(draw_part(samples, rows, groups, 5, seed)) for seed in SEEDS}
+    assert len(theirs) == 1
+    assert len(ours) >= 4
+
+
+def test_parts_divide_the_rows_and_only_them_and_keep_groups_whole():
+    samples = COHORTS["a class of 5 patients"]
+    groups = units(samples)
+    rows = np.flatnonzero(groups % 4 != 0)
+    parts = draw_parts(samples, rows, groups, 4, 0)
+    assert sorted(np.concatenate(parts).tolist()) == rows.tolist()
+    owners = [set(groups[part]) for part in parts]
+    assert sum(len(owner) for owner in owners) == len(set(groups[rows]))
+
+
+def test_copies_that_leave_too_few_samples_apart_are_explained():
+    samples = COHORTS["12 large patients"]
+    groups = units(samples, np.zeros(len(samples), int))
+    with pytest.raises(DataError, match=r"1 patients, those with copies .* into 5 parts"):
+        draw_parts(samples, np.arange(len(samples)), groups, 5, 0)

@@ -1,0 +1,202 @@
+"""Tell the patients of a dataset that does not name them: by regex, by table, or not at all."""
+
+from __future__ import annotations
+
+import logging
+
+import numpy as np
+import pytest
+
+from mritk import Classification, DataError, Samples, Unavailable, UsageError
+from mritk.data.patients import PatientRule, require_patients, with_patients
+
+IDS = ("Training/glioma/pat01_003.png", "Training/none/pat02_001.png", "Testing/none/pat02_9.png")
+
+
+def samples_of(ids=IDS, **columns) -> Samples:
+    return Samples(
+        ids=list(ids),
+        targets=np.arange(len(ids)) % 2,
+        task=Classification(("glioma", "none")),
+        read=lambda i: np.zeros((2, 2), np.uint8),
+        **columns,
+    )
+
+
+def told(rule, samples=None) -> Samples:
+    return with_patients(samples or samples_of(), rule, "ours")
+
+
+@pytest.mark.parametrize(
+    ("regex", "patients"),
+    [
+        (r"pat\d+", ("pat01", "pat02", "pat02")),
+        (r"pat(\d+)_", ("01", "02", "02")),
+        (r"(Training|Testing)/.*(?P<patient>pat\d+)", ("pat01", "pat02", "pat02")),
+        (r"(?:Training|Testing)/\w+/pat\d(\d)_(\d)", ("1", "2", "2")),
+    ],
+)
+def test_a_regex_finds_the_named_group_else_the_first_else_the_whole_match(regex, patients):
+    assert told(PatientRule(regex=regex)).patients == patients
+
+
+def test_a_regex_that_finds_one_patient_in_all_is_refused():
+    with pytest.raises(DataError, match="gives all 3 samples of ours to one patient, 'pat0'"):
+        told(PatientRule(regex="pat."))
+
+
+def test_an_id_without_a_match_is_named_and_counted():
+    with pytest.raises(DataError) as caught:
+        told(PatientRule(regex="Training/.*(pat..)"))
+    assert "no patient in 1 of 3 ids of ours, such as Testing/none/pat02_9.png" in str(caught.value)
+
+
+def test_an_empty_match_is_no_patient():
+    with pytest.raises(DataError, match="no patient in 3 of 3 ids"):
+        told(PatientRule(regex="(x*)"))
+    with pytest.raises(DataError, match="no patient in 3 of 3 ids"):
+        told(PatientRule(regex="(nobody)?pat"))
+
+
+def test_a_regex_that_gives_each_sample_its_own_patient_is_mentioned(caplog):
+    with caplog.at_level(logging.WARNING, "mritk"):
+        told(PatientRule(regex=r"pat.*"))
+    assert "every sample of ours a patient of its own (pat01_003.png" in caplog.text
+
+
+def test_a_wrong_regex_is_an_error_of_usage():
+    with pytest.raises(UsageError, match="is no regular expression: missing"):
+        PatientRule(regex="pat(")
+
+
+@pytest.mark.parametrize(
+    "both",
+    [{"regex": "a", "table": "b"}, {"regex": "a", "none": True}, {"table": "b", "none": True}],
+    ids=str,
+)
+def test_ways_to_tell_patients_exclude_each_other(both):
+    with pytest.raises(UsageError, match="exclude each other"):
+        PatientRule(**both)
+
+
+@pytest.fixture
+def table(tmp_path):
+    """Write a table and return the rule that reads it."""
+
+    def write(text: str, name: str = "patients.csv", encoding: str = "utf-8") -> PatientRule:
+        path = tmp_path / name
+        path.write_bytes(text.encode(encoding))
+        return PatientRule(table=str(path))
+
+    return write
+
+
+def rows(*patients, delimiter=",", header=("id", "patient")) -> str:
+    lines = [header, *zip(IDS, *patients, strict=True)]
+    return "\n".join(delimiter.join(line) for line in lines) + "\n"
+
+
+@pytest.mark.parametrize("delimiter", [",", "\t", ";"], ids=["commas", "tabs", "semicolons"])
+def test_a_table_names_the_patient_of_every_id(table, delimiter):
+    rule = table(rows(("anna", "bert", "bert"), delimiter=delimiter))
+    assert told(rule).patients == ("anna", "bert", "bert")
+    assert told(rule).sites is None
+
+
+def test_a_table_may_call_ids_paths_name_sites_and_come_from_a_spreadsheet(table):
+    header = ("Path", "Patient ", "site")
+    text = rows(("anna", "bert", "bert"), ("x", "y", "y"), header=header)
+    samples = told(table(text.replace("\n", "\r\n"), encoding="utf-8-sig"))
+    assert samples.patients == ("anna", "bert", "bert")
+    assert samples.sites == ("x", "y", "y")
+
+
+def test_ids_with_commas_are_quoted(table):
+    ids = ("a, 1.png", "b.png")
+    rule = table('id,patient,age\n"a, 1.png",anna,50\nb.png,bert,60\n')
+    assert told(rule, samples_of(ids)).patients == ("anna", "bert")
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        (rows(("a", "b", "c")).rsplit("\n", 2)[0], "has no line for 1 of 3 samples of ours: Test"),
+        (rows(("a", "b", "c")) + "other.png,d\n", "has 1 lines for samples that ours does not"),
+        (rows(("a", "b", "c")) + f"{IDS[0]},d\n", r"line 5: .*pat01_003.png is there twice"),
+        (rows(("a", "", "c")), "line 3: patient is empty"),
+        (f"id,patient\n{IDS[0]}\n", "line 2: patient is empty"),
+        (f"id,patient\n{IDS[0]},a,b\n", "line 2: more values than columns"),
+        (rows(("a", "b", "c"), header=("file", "patient")), "has the columns file, patient; it"),
+        (rows(("a", "b", "c"), header=("id", "subject")), "must have id .or path. and patient"),
+        ("", "has the columns none"),
+        (rows(("a", "a", "a")), "gives all 3 samples of ours to one patient, 'a'"),
+    ],
+)
+def test_a_wrong_table_is_explained_with_its_line(table, text, message):
+    with pytest.raises(DataError, match=message) as caught:
+        told(table(text))
+    assert "patients.csv" in str(caught.value)
+
+
+def test_a_table_that_is_no_text_is_explained(table):
+    with pytest.raises(DataError, match="is not UTF-8 text"):
+        told(table(rows(("ä", "b", "b")), encoding="latin-1"))
+
+
+def test_a_table_that_is_absent_is_unavailable(tmp_path):
+    with pytest.raises(Unavailable, match="no table of patients"):
+        told(PatientRule(table=str(tmp_path / "nowhere.csv")))
+
+
+def test_sites_that_contradict_the_dataset_are_refused(table):
+    text = rows(("a", "b", "b"), ("x", "y", "y"), header=("id", "patient", "site"))
+    assert told(table(text), samples_of(sites=["x", "y", "y"])).sites == ("x", "y", "y")
+    with pytest.raises(DataError, match="name different sites"):
+        told(table(text), samples_of(sites=["x", "x", "y"]))
+    kept = told(table(rows(("a", "b", "b"))), samples_of(sites=["x", "x", "y"]))
+    assert kept.sites == ("x", "x", "y")
+
+
+def test_a_dataset_that_names_its_patients_keeps_them():
+    samples = samples_of(patients=["a", "b", "b"])
+    assert told(PatientRule(), samples) is samples
+    assert told(PatientRule(none=True), samples) is samples
+    for rule, flag in (
+        (PatientRule(regex="x"), "--patient-regex"),
+        (PatientRule(table="x"), "--p"),
+    ):
+        with pytest.raises(UsageError, match=f"ours names its patients itself; leave out {flag}"):
+            told(rule, samples)
+
+
+def test_nothing_is_told_by_no_rule():
+    assert told(PatientRule()).patients is None
+    assert told(PatientRule(none=True)).patients is None
+
+
+def test_unknown_patients_must_be_told_or_accepted():
+    with pytest.raises(DataError) as caught:
+        require_patients(samples_of(), PatientRule(), "ours")
+    message = str(caught.value)
+    assert "\n" not in message
+    for part in ("ours", "--patient-regex", "--patients FILE.csv", "--no-patient-ids", IDS[0]):
+        assert part in message
+    assert "measure memory" in message
+
+
+@pytest.mark.parametrize(
+    ("columns", "rule"),
+    [
+        ({"patients": ["a", "b", "b"]}, PatientRule()),
+        ({"splits": ["train", "train", "test"]}, PatientRule()),
+        ({}, PatientRule(none=True)),
+    ],
+    ids=["patients", "official test part", "accepted"],
+)
+def test_data_that_can_be_divided_pass(columns, rule):
+    require_patients(samples_of(**columns), rule, "ours")
+
+
+def test_an_official_part_without_a_test_part_does_not_help():
+    with pytest.raises(DataError, match="--no-patient-ids"):
+        require_patients(samples_of(splits=["train", "val", "val"]), PatientRule(), "ours")

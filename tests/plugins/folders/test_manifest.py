@@ -1,0 +1,173 @@
+"""Manifests: a table beside the files says what they are."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from mritk import Classification, DataError, Regression, Unavailable
+from mritk.registry import Registry
+from mritk_folders import ManifestOptions, resolve_manifest
+from mritk_folders.manifest import read_manifest
+
+ROWS = (
+    ("scans/1.png", "glioma", "p1", "north", "A", "Training"),
+    ("scans/2.png", "none", "p2", "north", "B", "training"),
+    ("more/3.png", "glioma", "p3", "south", "A", "test"),
+    ("4.png", "none", "p4", "south", "B", "Testing_Set"),
+)
+COLUMNS = ("path", "label", "patient", "site", "source", "split")
+
+
+@pytest.fixture
+def manifest(tmp_path):
+    """Write small images and a table beside them."""
+    for number, (name, *_) in enumerate(ROWS):
+        path = tmp_path / name
+        path.parent.mkdir(exist_ok=True)
+        Image.fromarray(np.full((4, 5), number, np.uint8)).save(path)
+
+    def write(columns=COLUMNS, rows=ROWS, name="table.csv", delimiter=","):
+        lines = [delimiter.join(cells) for cells in (columns, *rows)]
+        (tmp_path / name).write_text("\n".join(lines))
+        return tmp_path / name
+
+    return write
+
+
+def read(file, **options):
+    return read_manifest(file, ManifestOptions(**options))
+
+
+def test_every_row_is_a_sample_with_what_the_table_says_of_it(manifest):
+    samples = read(manifest())
+    assert samples.ids == ("scans/1.png", "scans/2.png", "more/3.png", "4.png")
+    assert samples.task == Classification(("glioma", "none"))
+    assert samples.targets.tolist() == [0, 1, 0, 1]
+    assert samples.patients == ("p1", "p2", "p3", "p4")
+    assert samples.sites == ("north", "north", "south", "south")
+    assert samples.sources == ("A", "B", "A", "B")
+    assert samples.splits == ("train", "train", "test", "test")
+    assert [int(samples.read(i)[0, 0]) for i in range(4)] == [0, 1, 2, 3]
+
+
+@pytest.mark.parametrize(
+    ("name", "delimiter"), [("t.tsv", "\t"), ("t.csv", ","), ("t.csv", ";"), ("T.CSV", ";")]
+)
+def test_tabs_commas_and_semicolons(manifest, name, delimiter):
+    assert read(manifest(name=name, delimiter=delimiter)).patients == ("p1", "p2", "p3", "p4")
+
+
+def test_columns_stand_in_any_order_and_case(manifest):
+    rows = [(label, path) for path, label, *_ in ROWS]
+    samples = read(manifest(("Label", "PATH"), rows))
+    assert samples.task.classes == ("glioma", "none")
+    assert samples.patients is samples.sites is samples.sources is samples.splits is None
+
+
+def test_a_number_can_be_the_target(manifest):
+    rows = [(path, str(20 + i)) for i, (path, *_) in enumerate(ROWS)]
+    file = manifest(("path", "target"), rows)
+    assert read(file).task == Classification(("20", "21", "22", "23"))
+    samples = read(file, task="regression")
+    assert samples.task == Regression("")
+    assert samples.targets.tolist() == [20, 21, 22, 23]
+
+
+def test_volumes_and_their_slices(tmp_path, write_nifti, make_head):
+    for i in range(2):
+        write_nifti(tmp_path / f"{i}.nii.gz", make_head(seed=i), "PIR")
+    (tmp_path / "m.csv").write_text("path,label,patient\n0.nii.gz,a,p\n1.nii.gz,b,q\n")
+    assert read(tmp_path / "m.csv").read(1).shape == (20, 24, 22)
+    samples = read(tmp_path / "m.csv", slices=2)
+    assert samples.ids == ("0.nii.gz#0", "0.nii.gz#1", "1.nii.gz#0", "1.nii.gz#1")
+    assert samples.patients == ("p", "p", "q", "q")
+    assert samples.read(3).shape == (24, 22)
+
+
+def test_paths_have_one_spelling(manifest):
+    rows = [("./scans//1.png", "a"), ("scans/./2.png", "b")]
+    assert read(manifest(("path", "label"), rows)).ids == ("scans/1.png", "scans/2.png")
+
+
+# -- trouble -----------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("path", "reason"),
+    [
+        ("/data/1.png", "line 3: /data/1.png is an absolute path"),
+        ("C:\\data\\1.png", "absolute path"),
+        ("C:/data/1.png", "absolute path"),
+        ("scans\\2.png", "backslashes"),
+        ("../1.png", "leaves the folder"),
+        ("scans/../../1.png", "leaves the folder"),
+        ("scans/1.png", "lists scans/1.png in lines 2 and 3"),
+        ("./scans/1.png", "lists scans/1.png in lines 2 and 3"),
+        ("scans/1.dcm", "neither an image nor a NIfTI file"),
+        ("scans/nine.png", r"1 of 2 files in .* are not there: scans/nine\.png \(line 3\)"),
+        ("", "line 3 has no path"),
+    ],
+)
+def test_a_path_that_cannot_be_used(manifest, path, reason):
+    file = manifest(("path", "label"), [("scans/1.png", "a"), (path, "b")])
+    with pytest.raises(DataError, match=reason):
+        read(file)
+
+
+def test_only_the_first_of_many_missing_files_are_listed(manifest):
+    rows = [(f"{i}.jpg", "ab"[i % 2]) for i in range(100)]
+    with pytest.raises(DataError, match=r"100 of 100 .* 0\.jpg \(line 2\).* and 95 more"):
+        read(manifest(("path", "label"), rows))
+
+
+@pytest.mark.parametrize("column", COLUMNS)
+def test_a_column_is_complete_or_absent(manifest, column):
+    row = list(ROWS[2])
+    row[COLUMNS.index(column)] = " "
+    with pytest.raises(DataError, match=f"line 4 has no {column}"):
+        read(manifest(rows=[*ROWS[:2], row, ROWS[3]]))
+
+
+@pytest.mark.parametrize(
+    ("columns", "reason"),
+    [
+        (("file", "label"), "no column path; its columns are file, label"),
+        (("path", "class"), "no column label; its columns are path, class"),
+        (("a", "b"), "no column path and label"),
+        (("label", "target", "path"), "both columns label and target"),
+        (("path", "label", "patients"), "unknown columns patients.*patient, site"),
+    ],
+)
+def test_columns_that_are_not_understood_are_listed(manifest, columns, reason):
+    with pytest.raises(DataError, match=reason):
+        read(manifest(columns, [["x"] * len(columns)]))
+
+
+def test_a_split_that_nobody_knows(manifest):
+    rows = [*ROWS[:3], (*ROWS[3][:5], "holdout")]
+    with pytest.raises(DataError, match="line 5: 'holdout' is no part"):
+        read(manifest(rows=rows))
+
+
+def test_images_beside_volumes(manifest, tmp_path):
+    (tmp_path / "v.nii").touch()
+    with pytest.raises(DataError, match=r"scans/1\.png.*v\.nii"):
+        read(manifest(("path", "label"), [("scans/1.png", "a"), ("v.nii", "b")]))
+
+
+def test_another_kind_of_table(manifest):
+    with pytest.raises(DataError, match=r"neither \.csv nor \.tsv"):
+        read(manifest(name="table.xlsx"))
+
+
+def test_a_manifest_that_is_not_there(tmp_path):
+    with pytest.raises(Unavailable, match=r"no file .*none\.csv"):
+        list(resolve_manifest(str(tmp_path / "none.csv"), ManifestOptions()))
+
+
+def test_its_name_holds_no_path_of_this_machine(manifest, workspace):
+    dataset = Registry.load(environ={}).dataset(f"manifest:{manifest()},task=classification")
+    assert dataset.name == "manifest:table.csv"
+    assert len(dataset.open(workspace)) == 4

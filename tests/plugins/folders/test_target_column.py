@@ -1,0 +1,78 @@
+"""A column of texts becomes classes or numbers."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from mritk import Classification, DataError, Regression
+from mritk_folders.target_column import read_targets
+
+
+def read(*texts, task="auto"):
+    return read_targets(texts, task, "years", "t.csv: column age")
+
+
+def test_words_are_classes_sorted_by_name():
+    task, targets = read("AD", "CN", "MCI", "CN")
+    assert task == Classification(("AD", "CN", "MCI"))
+    assert targets.tolist() == [0, 1, 2, 1]
+
+
+@pytest.mark.parametrize(
+    ("distinct", "kind"), [(2, Classification), (10, Classification), (11, Regression)]
+)
+def test_more_than_10_different_numbers_are_a_measurement(distinct, kind):
+    task, _ = read(*[str(i) for i in range(distinct)] * 3)
+    assert isinstance(task, kind)
+
+
+def test_a_regression_keeps_values_and_unit():
+    task, targets = read(*[f"{i}.5" for i in range(11)])
+    assert task == Regression("years")
+    np.testing.assert_array_equal(targets, np.arange(11) + 0.5)
+
+
+def test_numeric_classes_are_sorted_by_value_and_have_one_spelling():
+    task, targets = read("10", "2", "2.0", "1e1", "-1")
+    assert task == Classification(("-1", "2", "10"))
+    assert targets.tolist() == [2, 1, 1, 2, 0]
+
+
+def test_the_task_can_be_chosen():
+    assert isinstance(read("1", "2", task="regression")[0], Regression)
+    ages = [str(i) for i in range(20)]
+    assert read(*ages, task="classification")[0] == Classification(tuple(ages))
+
+
+def test_one_word_among_numbers_makes_a_classification():
+    assert isinstance(read(*map(str, range(20)), "old")[0], Classification)
+
+
+@pytest.mark.parametrize("text", ["1_000", "inf", "nan", "3,5", "12 years", "0x10", "1e999"])
+def test_what_only_looks_like_a_number_is_a_name(text):
+    assert isinstance(read(*map(str, range(20)), text)[0], Classification)
+    with pytest.raises(DataError, match=r"is no number.*task=classification"):
+        read("1", "2", text, task="regression")
+
+
+@pytest.mark.parametrize("texts", [["a"], ["a", "a"], ["1", "1.0"], []])
+def test_a_column_of_one_value_predicts_nothing(texts):
+    with pytest.raises(DataError, match=r"t\.csv: column age"):
+        read(*texts)
+
+
+@given(st.lists(st.text(st.characters(categories=("L", "N")), min_size=1), min_size=2))
+def test_every_target_names_its_text(texts):
+    if len(set(texts)) < 2:
+        return
+    try:
+        task, targets = read_targets(texts, "classification", "", "here")
+    except DataError:
+        assert all(text.isdigit() for text in texts), "one number, in several spellings"
+        return
+    for text, target in zip(texts, targets, strict=True):
+        name = task.classes[target]
+        assert name == text or float(name) == pytest.approx(float(text))

@@ -1,0 +1,76 @@
+"""Tables as spreadsheets and scripts write them."""
+
+from __future__ import annotations
+
+import pytest
+
+from mritk import DataError
+from mritk_folders.text_table import read_text_table
+
+
+@pytest.fixture
+def read(tmp_path):
+    def read(content, delimiter=",", **options):
+        path = tmp_path / "t.csv"
+        path.write_bytes(content if isinstance(content, bytes) else content.encode())
+        return read_text_table(path, delimiter, **options)
+
+    return read
+
+
+def cells(table):
+    return [tuple(row.cells.values()) for row in table.rows]
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        "a,b\n1,2\n3,4\n",
+        "a,b\r\n1,2\r\n3,4",
+        "\ufeffa,b\n1,2\n3,4\n",
+        " a , b\n 1,2 \n\n3,4\n,\n",
+        '"a","b"\n"1","2"\n"3","4"\n',
+    ],
+)
+def test_the_same_table_in_several_guises(read, content):
+    table = read(content)
+    assert table.columns == ("a", "b")
+    assert cells(table) == [("1", "2"), ("3", "4")]
+
+
+def test_quoted_cells_may_hold_delimiters_and_lines_are_those_of_the_file(read):
+    table = read('a,b\n"x\ny","1,5"\nz,2\n')
+    assert cells(table) == [("x\ny", "1,5"), ("z", "2")]
+    assert [row.line for row in table.rows] == [3, 4]
+
+
+def test_names_of_columns_can_be_lowered(read):
+    assert read("Path,LABEL\nx,y\n", lower_names=True).columns == ("path", "label")
+
+
+@pytest.mark.parametrize(
+    ("content", "reason"),
+    [
+        ("", "no rows"),
+        ("a,b\n", "no rows"),
+        ("a,b\n1,2\n3\n", "line 3 has 1 cells for 2 columns"),
+        ("a,b\n1,2,3\n", "line 2 has 3 cells"),
+        ("a,\n1,2\n", "column 2 has no name"),
+        ("a,a\n1,2\n", "two columns 'a'"),
+        (b"a,b\n\xff\xfe,2\n", "not UTF-8"),
+        ('a,b\n"1,2\n', "no readable table"),
+    ],
+)
+def test_trouble_names_the_file_and_the_place(read, content, reason):
+    with pytest.raises(DataError, match=rf"t\.csv.*{reason}"):
+        read(content)
+
+
+def test_two_names_that_are_one_in_lower_case(read):
+    with pytest.raises(DataError, match="two columns 'path'"):
+        read("path,Path\n1,2\n", lower_names=True)
+
+
+def test_a_file_that_is_not_there(tmp_path):
+    with pytest.raises(DataError, match="no readable table"):
+        read_text_table(tmp_path / "none.csv", ",")
