@@ -279,3 +279,23 @@ def test_a_finished_trial_without_test_predictions_is_a_store_error(make_record,
 def test_classes_keep_their_order(make_record, path):
     write_trial(make_record(task=Classification(("z", "a"))), path)
     assert read_trial(path).task.classes == ("z", "a")
+
+
+def test_a_file_of_schema_1_is_read_as_one_that_was_not_audited(make_record, path):
+    write_trial(make_record(), path)
+    with h5py.File(path, "r+") as file:
+        file.attrs["schema"] = 1
+        del file["audit_json"]
+    stored = read_trial(path)
+    assert stored.audit == {}
+    assert stored.predictions["test"].clean is None
+
+
+def test_which_test_samples_are_clean_comes_back(make_record, path):
+    record = make_record(audit={"copies": "drop", "clean": 3, "test": 4})
+    record.predictions["test"].clean = np.asarray([True, False, True, True])
+    write_trial(record, path)
+    stored = read_trial(path)
+    assert stored.predictions["test"].clean.tolist() == [True, False, True, True]
+    assert stored.predictions["val"].clean is None
+    assert stored.audit == record.audit

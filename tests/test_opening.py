@@ -1,0 +1,104 @@
+"""Datasets by name: joined, with classes renamed and patients told."""
+
+from __future__ import annotations
+
+import pytest
+
+from mritk import DataError, Dataset, DatasetFamily, UsageError, hookimpl
+from mritk.data.split_rule import SplitRule
+from mritk.opening import DataOptions, find_datasets, open_dataset, require_told_patients
+from mritk.records import Origin
+from mritk.registry import Registry
+
+
+@pytest.fixture
+def registry(make_samples):
+    """The datasets ``one`` (patients) and ``two`` (none), and the family ``disk:PATH``."""
+
+    class Plugin:
+        @hookimpl
+        def mritk_datasets(self):
+            yield Dataset("one", lambda w: make_samples(8), sources=("x",))
+            yield Dataset("two", lambda w: make_samples(8, per_patient=None), sources=("y", "x"))
+            yield DatasetFamily("disk", lambda path: [Dataset(f"disk:{path}", make_samples)])
+
+    registry = Registry()
+    registry.register(Plugin(), Origin("toy"))
+    return registry
+
+
+@pytest.mark.parametrize(
+    ("name", "expected"),
+    [
+        ("one", ["one"]),
+        ("one+two", ["one", "two"]),
+        ("one+disk:/a/b+two", ["one", "disk:/a/b", "two"]),
+        ("disk:/c++/files", ["disk:/c++/files"]),
+        ("disk:/a+one_more", ["disk:/a+one_more"]),
+        ("one+one", ["one", "one"]),
+    ],
+)
+def test_a_plus_sign_joins_only_where_a_dataset_follows(registry, name, expected):
+    assert [dataset.name for dataset in find_datasets(name, registry)] == expected
+
+
+def test_joined_datasets_keep_their_sources(registry, workspace):
+    opened = open_dataset("one+two", registry, workspace, DataOptions())
+    assert opened.record.name == "one+two"
+    assert opened.record.sources == ("x", "y")
+    assert len(opened.samples) == 16
+    assert opened.samples.ids[0] == "one/s000"
+    assert set(opened.samples.sources) == {"one", "two"}
+
+
+def test_digests_tell_who_reads(registry, workspace):
+    """The same files read by another plugin may become other arrays."""
+    from dataclasses import replace
+
+    opened = open_dataset("one", registry, workspace, DataOptions())
+    filed = replace(opened, samples=replace(opened.samples, digest=str))
+    other = replace(filed, reader=("another",))
+    assert filed.identified.fingerprint != other.identified.fingerprint
+    assert filed.identified.digest(0) != "0"
+
+
+def test_a_rename_goes_to_the_parts_that_have_the_class(registry, workspace):
+    opened = open_dataset("one+two", registry, workspace, DataOptions(rename={"a": "tumour"}))
+    assert opened.samples.task.classes == ("b", "tumour")
+    with pytest.raises(DataError, match="one has no class 'z'; it has a, b"):
+        open_dataset("one", registry, workspace, DataOptions(rename={"z": "a"}))
+
+
+def test_a_regex_is_for_the_parts_that_name_no_patients(registry, workspace):
+    options = DataOptions(patient_regex=r"s00(\d)")
+    samples = open_dataset("one+two", registry, workspace, options).samples
+    assert samples.patients[0] == "one/p0"
+    assert samples.patients[8] == "two/0"
+    with pytest.raises(UsageError, match="one names its patients itself"):
+        open_dataset("one", registry, workspace, options)
+
+
+def test_a_table_names_samples_as_they_are_called_once_joined(registry, workspace, tmp_path):
+    table = tmp_path / "patients.csv"
+    lines = [f"two#{k}/s{i:03d},p{k}{i // 2}" for k in (1, 2) for i in range(8)]
+    table.write_text("\n".join(["id,patient", *lines]))
+    options = DataOptions(patients=str(table))
+    samples = open_dataset("two+two", registry, workspace, options).samples
+    assert len(set(samples.patients)) == 8
+    with pytest.raises(UsageError, match="name their patients already"):
+        open_dataset("one+two", registry, workspace, options)
+
+
+def test_no_split_is_drawn_of_data_whose_patients_nobody_told(registry, workspace):
+    """An official test part needs none, as long as it is the one that is used."""
+    from dataclasses import replace
+
+    opened = open_dataset("two", registry, workspace, DataOptions())
+    with pytest.raises(DataError, match="--no-patient-ids"):
+        require_told_patients(opened, DataOptions(), [SplitRule()])
+    require_told_patients(opened, DataOptions(no_patient_ids=True), [SplitRule()])
+    parts = replace(opened.samples, splits=["train"] * 6 + ["test"] * 2)
+    official = replace(opened, samples=parts)
+    require_told_patients(official, DataOptions(), [SplitRule()])
+    with pytest.raises(DataError, match="--no-patient-ids"):
+        require_told_patients(official, DataOptions(), [SplitRule(), SplitRule("kfold")])
