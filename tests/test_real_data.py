@@ -2,10 +2,17 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
+from functools import cache
+from pathlib import Path
 
+import numpy as np
 import pytest
+from PIL import Image
+
+from mritk.results.trialfile import read_trial
 
 DATA = os.environ.get("MRITK_TEST_DATA", "")
 
@@ -31,18 +38,61 @@ def test_the_official_parts_are_read_as_they_are():
     assert samples.patients is None
 
 
+@cache
+def pixels() -> dict[str, str]:
+    """Return a digest of the pixels of each image, by a way of its own."""
+    found = {}
+    for path in sorted(Path(DATA).rglob("*.jpg")):
+        with Image.open(path) as image:
+            array = np.asarray(image.convert("RGB"))
+        name = path.relative_to(DATA).as_posix()
+        found[name] = hashlib.sha256(repr(array.shape).encode() + array.tobytes()).hexdigest()
+    return found
+
+
+def copied(digests: dict[str, str]) -> int:
+    """Count the test images whose digest a training image has."""
+    train = {digest for name, digest in digests.items() if name.startswith("Training")}
+    return sum(digest in train for name, digest in digests.items() if name.startswith("Testing"))
+
+
+def test_the_audit_finds_the_copies_in_the_official_split(mritk):
+    ended = mritk("audit", f"folder:{DATA}", "--json")
+    assert ended.code == 1
+    data = json.loads(ended.out)
+    found = {finding["kind"]: finding for finding in data["findings"]}
+    files = {
+        path.relative_to(DATA).as_posix(): hashlib.sha256(path.read_bytes()).hexdigest()
+        for path in Path(DATA).rglob("*.jpg")
+    }
+    assert (copied(files), copied(pixels())) == (88, 251)
+    assert "88 with identical bytes, 251 with identical pixels" in found["copies"]["text"]
+    assert 259 <= found["copies"]["count"] <= 290
+    assert found["labels"]["count"] >= 2
+    members = [len({m["target"] for m in cluster["members"]}) for cluster in data["clusters"]]
+    assert sum(count > 1 for count in members) == found["labels"]["count"]
+
+
 def test_a_run_ends_with_a_leaderboard_and_a_second_one_only_prints_it(
     mritk, fast_protocol, tmp_path
 ):
     arguments = ("run", "-b", "small_cnn", "-d", f"folder:{DATA}", "--protocol", fast_protocol)
     first = mritk(*arguments, "--seeds", 1, "-o", tmp_path / "results")
     assert first.code == 0, first.err
-    assert "official split, 394 test samples" in first.out
+    assert "official split, 394 test samples (" in first.out
+    assert "balanced accuracy (394) ↑" in first.out
     assert "Image-level: the dataset names no patients" in first.out
     second = mritk(*arguments, "--seeds", 1, "-o", tmp_path / "results")
     assert second.out == first.out
     assert "1 of 1 trials were done before" in second.err
     (path,) = (tmp_path / "results" / "trials").glob("*.h5")
+    trial = read_trial(path)
+    arrays = pixels()
+    tested = {arrays[name] for name in trial.splits["test"]}
+    assert len(trial.splits["test"]) == 394
+    assert not tested & {arrays[name] for part in ("train", "val") for name in trial.splits[part]}
+    assert len(trial.splits["dropped"]) > 200
+    assert 100 < trial.predictions["test"].clean.sum() <= 394 - 259
     validation = json.loads(mritk("show", path, "--json").out)["val"]
-    assert validation["samples"] == 574
+    assert 450 < validation["samples"] < 574, "a fifth of what is left without the copies"
     assert validation["macro_auroc"] > 0.65, "three short epochs learn something; chance is 0.5"

@@ -1,0 +1,248 @@
+"""Slices in any file order become volumes in anatomical order, with the modality's values."""
+
+from __future__ import annotations
+
+import logging
+import shutil
+
+import numpy as np
+import pytest
+
+from mritk import DataError
+from mritk_dicom.class_folders import ClassFile
+from mritk_dicom.pixels import read_volume
+from mritk_dicom.series import group_series
+
+SAGITTAL = (0, 1, 0, 0, 0, -1)
+OBLIQUE = (0.96, 0.28, 0, -0.168, 0.576, -0.8)  # rows and columns tilted about two axes
+
+
+def grey(values):
+    """Scale between the 0.5th and 99.5th percentile of the non-zero pixels, as documented."""
+    values = np.asarray(values, dtype=np.float32)
+    low, high = np.percentile(values[values != 0], (0.5, 99.5))
+    return np.rint(np.clip((values.astype(float) - low) / (high - low), 0, 1) * 255)
+
+
+def series_in(folder):
+    paths = sorted(path for path in folder.rglob("*") if path.is_file())
+    return group_series([ClassFile(path, "glioma") for path in paths])
+
+
+def volume_of(folder):
+    (series,) = series_in(folder)
+    return read_volume(series.slices)
+
+
+def change(folder, **attributes):
+    """Change attributes of the first file of a folder; ``None`` removes them."""
+    import pydicom
+
+    path = sorted(folder.iterdir())[0]
+    image = pydicom.dcmread(path)
+    for name, value in attributes.items():
+        delattr(image, name) if value is None else setattr(image, name, value)
+    image.save_as(path)
+    return path
+
+
+@pytest.mark.parametrize("orientation", [(1, 0, 0, 0, 1, 0), SAGITTAL, OBLIQUE])
+def test_slices_are_sorted_along_their_normal(write_series, make_head, tmp_path, orientation):
+    head = make_head()
+    folder = write_series(tmp_path / "s", head, orientation=orientation)
+    volume = volume_of(folder)
+    assert volume.dtype == np.uint8
+    np.testing.assert_array_equal(volume, grey(head))
+
+
+def test_axial_slices_run_from_inferior_to_superior(write_slice, tmp_path):
+    """Positions are in mm towards the left, posterior and superior (PS3.3, C.7.6.2.1.1)."""
+    for z, level in ((30, 300), (-20, 100), (5, 200)):
+        write_slice(tmp_path / "s" / f"{z}", np.full((4, 4), level), ImagePositionPatient=[0, 0, z])
+    assert volume_of(tmp_path / "s").mean(axis=(1, 2)).tolist() == [0, 128, 255]
+
+
+def test_position_counts_more_than_instance_number(write_series, make_head, tmp_path):
+    head = make_head()
+    folder = write_series(tmp_path / "s", head, InstanceNumber=7)
+    np.testing.assert_array_equal(volume_of(folder), grey(head))
+
+
+@pytest.mark.parametrize("absent", ["ImagePositionPatient", "ImageOrientationPatient"])
+def test_without_geometry_the_instance_number_sorts(write_series, make_head, tmp_path, absent):
+    head = make_head()
+    folder = write_series(tmp_path / "s", head)
+    change(folder, **{absent: None})
+    np.testing.assert_array_equal(volume_of(folder), grey(head))
+
+
+def test_the_rescale_of_each_slice_is_applied(write_slice, make_head, tmp_path):
+    head = make_head().astype(float)
+    for k, plane in enumerate(head):
+        slope, intercept = 0.5 + k / 4, 10.0 * k
+        stored = np.rint(plane * 8)
+        head[k] = stored * slope + intercept
+        place = {"ImagePositionPatient": [0, 0, k], "InstanceNumber": k}
+        write_slice(
+            tmp_path / "s" / str(k), stored, RescaleSlope=slope, RescaleIntercept=intercept, **place
+        )
+    np.testing.assert_allclose(volume_of(tmp_path / "s"), grey(head), atol=1)
+
+
+def test_negative_values_are_read_as_such(write_series, make_head, tmp_path):
+    head = make_head().astype(np.int16) - 300
+    folder = write_series(tmp_path / "s", head, dtype=np.int16)
+    np.testing.assert_array_equal(volume_of(folder), grey(head))
+
+
+def test_monochrome1_is_inverted(write_series, make_head, tmp_path):
+    head = make_head()
+    head -= head.min()
+    plain = write_series(tmp_path / "plain", head)
+    dark = write_series(
+        tmp_path / "dark", head.max() - head, PhotometricInterpretation="MONOCHROME1"
+    )
+    np.testing.assert_array_equal(volume_of(dark), volume_of(plain))
+
+
+def test_compressed_pixels_are_decoded(write_series, make_head, tmp_path):
+    import pydicom
+    from pydicom.uid import RLELossless
+
+    head = make_head()
+    folder = write_series(tmp_path / "s", head)
+    for path in folder.iterdir():
+        image = pydicom.dcmread(path)
+        image.compress(RLELossless)
+        image.save_as(path)
+    np.testing.assert_array_equal(volume_of(folder), grey(head))
+
+
+def test_each_series_and_each_patient_stands_apart(write_series, make_head, tmp_path):
+    write_series(tmp_path / "all" / "1", make_head(), series="t1")
+    write_series(tmp_path / "all" / "2", make_head(seed=1), series="t2")
+    write_series(tmp_path / "all" / "3", make_head(seed=2), patient="other", series="t1")
+    assert [len(series.slices) for series in series_in(tmp_path)] == [12, 12, 12]
+
+
+def test_a_series_may_have_one_slice(write_slice, tmp_path):
+    write_slice(tmp_path / "s" / "x", np.arange(64).reshape(8, 8), ImagePositionPatient=None)
+    assert volume_of(tmp_path / "s").shape == (1, 8, 8)
+
+
+def test_a_gap_is_told(write_series, make_head, tmp_path, caplog):
+    folder = write_series(tmp_path / "s", make_head())
+    with caplog.at_level(logging.WARNING, "mritk"):
+        volume_of(folder)
+    assert not caplog.messages
+    (series,) = series_in(folder)
+    series.slices[5].path.unlink()
+    with caplog.at_level(logging.WARNING, "mritk"):
+        assert len(volume_of(folder)) == 11
+    assert "gap of 5 between slices 2.5 apart" in caplog.text
+    assert str(folder) in caplog.text
+
+
+# -- what does not belong together ---------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("attributes", "reason"),
+    [
+        ({"Rows": 12}, "different sizes"),
+        ({"ImageOrientationPatient": list(SAGITTAL)}, "different orientation"),
+        ({"PhotometricInterpretation": "MONOCHROME1"}, "different photometric"),
+        ({"ImageOrientationPatient": [0] * 6}, "no pair of perpendicular|different orientation"),
+        ({"ImagePositionPatient": None, "InstanceNumber": None}, "lack position and Instance"),
+        ({"ImagePositionPatient": None, "InstanceNumber": 3}, "two slices at one position"),
+    ],
+)
+def test_an_inconsistent_series_names_its_folder(
+    write_series, make_head, tmp_path, attributes, reason
+):
+    folder = write_series(tmp_path / "s", make_head())
+    (series,) = series_in(folder)
+    if (
+        attributes.get("InstanceNumber") == 3
+        and sorted(folder.iterdir())[0] == series.slices[2].path
+    ):
+        attributes = {**attributes, "InstanceNumber": 4}
+    change(folder, **attributes)
+    with pytest.raises(DataError, match=reason) as error:
+        series_in(folder)
+    assert str(folder) in str(error.value)
+
+
+def test_a_copy_of_a_slice_is_refused(write_series, make_head, tmp_path):
+    folder = write_series(tmp_path / "s", make_head())
+    shutil.copy(folder / "IM0003", folder / "copy of IM0003")
+    with pytest.raises(DataError, match=r"two slices at one position .*IM0003.*IM0003"):
+        series_in(folder)
+
+
+# -- files that cannot be used -------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("attributes", "reason"),
+    [
+        ({"PatientID": None}, r"no PatientID.*folder:PATH with --no-patient-ids"),
+        ({"PatientID": "  "}, "no PatientID"),
+        ({"SeriesInstanceUID": None}, "no SeriesInstanceUID"),
+        ({"Rows": None}, "holds no image .*modality MR"),
+        ({"PhotometricInterpretation": "RGB", "SamplesPerPixel": 3}, "no grey image .*RGB"),
+        ({"PhotometricInterpretation": None}, "no grey image .*absent"),
+        ({"NumberOfFrames": 20}, "20 frames.*dcm2niix"),
+        ({"ImagePositionPatient": [1, 2]}, "ImagePositionPatient has 2 values, not 3"),
+    ],
+)
+def test_a_file_that_cannot_be_used_is_named(write_series, make_head, tmp_path, attributes, reason):
+    path = change(write_series(tmp_path / "s", make_head()), **attributes)
+    with pytest.raises(DataError, match=reason) as error:
+        series_in(tmp_path)
+    assert str(path) in str(error.value)
+    assert "\n" not in str(error.value)
+
+
+def test_a_header_that_stops_midway_is_named(write_series, make_head, tmp_path):
+    folder = write_series(tmp_path / "s", make_head())
+    path = folder / "IM0002"
+    path.write_bytes(path.read_bytes()[:420])
+    with pytest.raises(DataError, match="IM0002"):
+        series_in(folder)
+
+
+@pytest.mark.parametrize("length", [-300, 0])
+def test_truncated_or_absent_pixels_are_told_without_the_name_of_the_file(
+    write_series, make_head, tmp_path, caplog, length
+):
+    folder = write_series(tmp_path / "Zimmermann", make_head())
+    path = folder / "IM0004"
+    if length:
+        path.write_bytes(path.read_bytes()[:length])
+    else:
+        change_this(path, PixelData=None)
+    (series,) = series_in(folder)
+    position = [header.path for header in series.slices].index(path) + 1
+    with (
+        caplog.at_level(logging.WARNING, "mritk"),
+        pytest.raises(DataError, match=f"slice {position} of 12 cannot be decoded") as error,
+    ):
+        read_volume(series.slices)
+    assert "Zimmermann" not in str(error.value), "reasons of unreadable samples are stored"
+    assert str(path) in caplog.text, "a person at the machine needs to know"
+
+
+def change_this(path, **attributes):
+    import pydicom
+
+    image = pydicom.dcmread(path)
+    for name in attributes:
+        delattr(image, name)
+    image.save_as(path)
+
+
+def test_an_empty_image_is_refused(write_series, tmp_path):
+    folder = write_series(tmp_path / "s", np.full((3, 8, 8), 7))
+    with pytest.raises(DataError, match="every pixel of the series is 7"):
+        volume_of(folder)
