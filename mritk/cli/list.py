@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import fields
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -10,6 +11,7 @@ import click
 from mritk.cli.app import App, json_option, pass_app, plugin_option
 
 if TYPE_CHECKING:
+    from mritk.records import Family
     from mritk.registry import Registry
 
 NOUNS = ("backbones", "datasets", "augmentations", "methods", "protocols", "metrics")
@@ -50,7 +52,7 @@ def _rows(registry: Registry, noun: str) -> list[dict[str, str]]:
     }
     if noun in families:
         rows += [
-            _row(f"{family.prefix}:{family.placeholder}", family)
+            _family_row(family)
             for family in registry.records(families[noun])
         ]
     return rows
@@ -79,6 +81,14 @@ def _row(name: str, record: object) -> dict[str, str]:
 
     assert isinstance(record, Record)
     return {"name": name, "summary": record.summary, "from": str(record.origin)}
+
+
+def _family_row(family: Family) -> dict[str, str]:
+    row = _row(f"{family.prefix}:{family.placeholder}", family)
+    if family.options is not None:
+        names = ", ".join(f",{option.name}=…" for option in fields(family.options))
+        row["summary"] += f"; options {names}"
+    return row
 
 
 def _metrics() -> list[dict[str, str]]:

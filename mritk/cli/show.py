@@ -78,6 +78,9 @@ def _describe_trial(record: TrialRecord) -> dict[str, Any]:
             name: round(found.value, 4) if not found.reason else f"nan: {found.reason}"
             for name, found in values.items()
         }
+    audit = dict(record.audit)
+    findings = audit.pop("findings", [])
+    shown["audit"] = audit | {"findings": [finding["text"] for finding in findings]}
     shown["split sizes"] = {part: len(ids) for part, ids in record.splits.items()}
     shown["epochs"] = len(record.history)
     notes = dict(record.notes)
