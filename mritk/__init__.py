@@ -10,11 +10,13 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from mritk.archives import unpacked as unpacked
     from mritk.data.samples import Classification as Classification
     from mritk.data.samples import Regression as Regression
     from mritk.data.samples import Samples as Samples
     from mritk.data.subset import Subset as Subset
     from mritk.digests import sha256_of as sha256_of
+    from mritk.download import fetch_file as fetch_file
     from mritk.errors import DataError as DataError
     from mritk.errors import MritkError as MritkError
     from mritk.errors import Unavailable as Unavailable
@@ -38,11 +40,13 @@ if TYPE_CHECKING:
 __version__ = "0.1.0"
 
 _HOME = {
+    "unpacked": "mritk.archives",
     "Classification": "mritk.data.samples",
     "Regression": "mritk.data.samples",
     "Samples": "mritk.data.samples",
     "Subset": "mritk.data.subset",
     "sha256_of": "mritk.digests",
+    "fetch_file": "mritk.download",
     "DataError": "mritk.errors",
     "MritkError": "mritk.errors",
     "Unavailable": "mritk.errors",

@@ -36,6 +36,8 @@ FLOORS = {
     "backbone": 5,
     "errors": 5,
     "digests": 5,
+    "download": 5,
+    "archives": 5,
     "seeds": 5,
     "workspace": 5,
 }

@@ -13,7 +13,9 @@ import click
 import mritk
 from mritk.cli.app import App, plugin_option
 from mritk.cli.audit import audit
+from mritk.cli.cache import cache
 from mritk.cli.completion import completion
+from mritk.cli.fetch import fetch
 from mritk.cli.leaderboard import leaderboard
 from mritk.cli.list import list_names
 from mritk.cli.plugins import plugins
@@ -87,7 +89,7 @@ def cli() -> None:
     """
 
 
-for _command in (run, audit, leaderboard, list_names, show, plugins, completion):
+for _command in (run, audit, leaderboard, list_names, show, plugins, fetch, cache, completion):
     cli.add_command(_command)
 
 

@@ -1,13 +1,85 @@
-"""DICOM series as datasets."""
+"""DICOM as it leaves the scanner: ``dicom:PATH``, with pseudonyms in place of patients.
+
+``PATH/CLASS/**/file``, or ``PATH/Training/CLASS/**/file`` and ``PATH/Testing/CLASS/**/file``.
+
+**The patient rule.** The patient is the PatientID (0010,0020) that stands in every file; a file
+without one is refused. Patients are called ``patient-0001``, ``patient-0002``, … in the order of
+the SHA-256 of their PatientIDs, and series ``patient-0001/series-01``, … in the order of the
+SHA-256 of their SeriesInstanceUIDs: the same data have the same names wherever they lie, and other
+names once patients are added. Nothing of PatientID, PatientName, institution, or the names of files
+and of folders inside the class folders enters ids, results or caches. What a person types does: the
+names of classes, the last part of PATH, and the command line, which a trial file keeps. Pixels are
+kept as they are; burnt-in text and faces are not removed.
+
+``python -m mritk_dicom PATH`` prints which pseudonym stands for whom, for those who have the data.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal
 
-from mritk import DatasetFamily, hookimpl
+from mritk import Dataset, DatasetFamily, Unavailable, UsageError, Workspace, hookimpl
+
+if TYPE_CHECKING:
+    from mritk import Samples
+
+
+@dataclass(frozen=True)
+class DicomOptions:
+    """What may follow ``dicom:PATH``.
+
+    Attributes:
+        slices: Slices of each series, evenly spaced over its central 60 %, which then are images;
+            ``all``: every slice; 0: each series is one volume.
+    """
+
+    slices: int | Literal["all"] = 0
+
+    def __post_init__(self) -> None:
+        """Refuse what is no count."""
+        if self.slices != "all" and self.slices < 0:
+            raise UsageError(
+                f"slices={self.slices} is no number of slices; give 1 or more, all, or 0 for "
+                f"whole volumes"
+            )
+
+
+NO_OPTIONS = DicomOptions()
 
 
 @hookimpl
 def mritk_datasets() -> Iterator[DatasetFamily]:
-    """Yield the family."""
-    yield from ()
+    """Yield the family ``dicom:PATH``."""
+    yield DatasetFamily(
+        "dicom",
+        resolve=resolve_dicom,
+        placeholder="PATH",
+        summary="DICOM series in one folder per class; patients become pseudonyms; ,slices=K or "
+        "slices=all makes images",
+        options=DicomOptions,
+    )
+
+
+def resolve_dicom(path: str, options: DicomOptions = NO_OPTIONS) -> Iterator[Dataset]:
+    """Yield the dataset in the folder ``path``; its name keeps the last part of the path only.
+
+    Raises:
+        Unavailable: There is no such folder.
+    """
+    folder = Path(path).expanduser()
+    if not folder.is_dir():
+        raise Unavailable(
+            f"no folder {path}; dicom:PATH wants one with a sub-folder of DICOM files per class"
+        )
+    yield Dataset(f"dicom:{folder.resolve().name}", open=partial(open_dicom, folder, options))
+
+
+def open_dicom(folder: Path, options: DicomOptions, workspace: Workspace) -> Samples:
+    """See :func:`mritk_dicom.collection.read_collection`."""
+    from mritk_dicom.collection import read_collection
+
+    return read_collection(folder, slices=options.slices)

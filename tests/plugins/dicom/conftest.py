@@ -10,9 +10,6 @@ from scipy.ndimage import gaussian_filter
 
 AXIAL = (1, 0, 0, 0, 1, 0)
 
-# Nothing of these may be found anywhere but in the files themselves.
-SECRETS = ("Zimmermann", "ZX-4711", "Hospital Q", "Zimmermann_Anna")
-
 
 def uid_of(name):
     return UID(f"1.2.826.0.1.3680043.8.498.{int.from_bytes(str(name).encode(), 'big')}"[:64])
@@ -90,9 +87,10 @@ def make_head():
         grid = np.meshgrid(*[np.linspace(-1.2, 1.2, side) for side in shape], indexing="ij")
         inside = sum(axis**2 for axis in grid) < 1
         anatomy = gaussian_filter(rng.normal(size=shape), 2)
-        anatomy *= 60 / anatomy.std()
-        head = rng.integers(0, 20, shape) + inside * (350 + anatomy.clip(-120, 120))
+        # Every head has an anatomy of its own; balls that differ in noise alone would be copies.
+        anatomy *= 150 / anatomy.std()
+        head = rng.integers(0, 20, shape) + inside * (500 + anatomy.clip(-400, 400))
         band = (grid[1] < 0) == bool(label)
-        return (head + (inside & band) * 500).astype(np.uint16)
+        return (head + (inside & band) * 400).astype(np.uint16)
 
     return make

@@ -127,7 +127,7 @@ def test_official_parts(write_series, make_head, tmp_path):
     assert sorted(samples.splits) == ["test", "test", "train", "train"]
     assert samples.task.classes == ("a", "b")
     shutil.rmtree(tmp_path / "root" / "Testing" / "b")
-    with pytest.raises(DataError, match="the test part of .* has no files of b"):
+    with pytest.raises(DataError, match=r"the test part of .* has no files of b"):
         read_collection(tmp_path / "root")
 
 

@@ -1,0 +1,277 @@
+"""Unpack an archive that nobody vouches for: whole, once, and nowhere but where it belongs."""
+
+from __future__ import annotations
+
+import lzma
+import posixpath
+import re
+import shutil
+import stat
+import tarfile
+import zipfile
+import zlib
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path, PurePosixPath
+from typing import IO
+
+from mritk.digests import sha256_of
+from mritk.errors import DataError, Unavailable
+from mritk.workspace import Workspace
+
+# The share of the free disk space that the contents of one archive may fill.
+SHARE = 0.9
+
+ZIP_MAGIC = (b"PK\x03\x04", b"PK\x05\x06")
+DRIVE = re.compile(r"[A-Za-z]:")
+
+# Links to links are followed so far.
+HOPS = 8
+
+# The target of a link in a zip is its content.
+LONGEST_LINK = 4096
+
+CORRUPT = (
+    *(tarfile.TarError, zipfile.BadZipFile, zlib.error, lzma.LZMAError, EOFError),
+    # Encrypted members and unknown compressions of zip files.
+    *(RuntimeError, NotImplementedError, ValueError),
+)
+
+
+@dataclass(frozen=True)
+class Member:
+    """One member of an archive that is a file, or a link to one.
+
+    Attributes:
+        name: Its name as the archive gives it, for messages.
+        path: Where it goes, relative to the folder of the archive.
+        size: Bytes of its content, 0 for a link.
+        link: Where the link leads, relative to the same folder; None: it is a file.
+        open: Opens its content.
+    """
+
+    name: str
+    path: PurePosixPath
+    size: int
+    link: str | None
+    open: Callable[[], IO[bytes]]
+
+
+def unpacked(archive: Path, workspace: Workspace) -> Path:
+    """Return a folder with the contents of a zip or tar archive, unpacked now if need be.
+
+    The folder is ``unpacked/<first 32 digits of the archive's SHA-256>`` in the workspace, so that
+    an archive is unpacked once wherever it lies, and a changed one anew. It appears only when it
+    is complete; processes that ask at the same time wait for the first one.
+
+    Zip (stored, deflated, bzip2, LZMA) and tar (plain, gzip, bzip2, xz) are known by content. A
+    backslash in a name separates folders. A link to a file of the archive becomes a copy of that
+    file; no link is ever made. Permissions, owners and times are not kept.
+
+    Raises:
+        DataError: The archive is damaged or encrypted; a member has an absolute name or one with
+            ``..``, is a link that leads out or nowhere, or a device; two have one name, or names
+            that differ in case only and would be one file on some disks; or the contents would
+            fill more than 90 % of the free disk space.
+        Unavailable: There is no such archive.
+    """
+    from filelock import FileLock
+
+    if not archive.is_file():
+        raise Unavailable(f"no archive {archive}; give the path of a .zip, .tar or .tar.gz file")
+    root = workspace.folder("unpacked")
+    key = sha256_of(archive)[:32]
+    folder, draft = root / key, root / f".{key}.draft"
+    if folder.is_dir():
+        return folder
+    with FileLock(root / f".{key}.lock"):
+        if folder.is_dir():
+            return folder
+        shutil.rmtree(draft, ignore_errors=True)
+        draft.mkdir()
+        try:
+            with _opened(archive) as members:
+                _unpack(archive, members, draft)
+            draft.rename(folder)
+        finally:
+            shutil.rmtree(draft, ignore_errors=True)
+    return folder
+
+
+def _unpack(archive: Path, members: Sequence[Member], folder: Path) -> None:
+    files = _resolved(archive, members)
+    total = sum(content.size for _, content in files)
+    room = int(shutil.disk_usage(folder).free * SHARE)
+    if total > room:
+        raise DataError(
+            f"{archive} would unpack to {total / 1e9:.3g} GB, and {folder.parent} has room for "
+            f"{room / 1e9:.3g} GB (90 % of what is free); free space, or set MRITK_HOME to another "
+            f"disk"
+        )
+    for member, content in files:
+        target = folder / member.path
+        try:
+            target.parent.mkdir(parents=True, exist_ok=True)
+            with content.open() as source, target.open("xb") as stream:
+                shutil.copyfileobj(source, stream, 1 << 20)
+                written = stream.tell()
+        except (*CORRUPT, OSError) as error:
+            raise _damaged(archive, member.name, error) from error
+        if written != content.size:
+            raise _damaged(archive, member.name, f"{written} of {content.size} bytes")
+
+
+def _resolved(archive: Path, members: Sequence[Member]) -> list[tuple[Member, Member]]:
+    """Return each member with the one whose content it has: itself, or where its link leads."""
+    by_path: dict[str, Member] = {}
+    spelt: dict[str, str] = {}
+    for member in members:
+        other = spelt.setdefault(str(member.path).casefold(), member.name)
+        if str(member.path) in by_path or other != member.name:
+            raise DataError(
+                f"{archive} holds {other!r} and {member.name!r}, which are one file on some disks; "
+                f"rename one of them and pack it anew"
+            )
+        by_path[str(member.path)] = member
+    pairs = []
+    for member in members:
+        content: Member | None = member
+        for _ in range(HOPS):
+            if content is None or content.link is None:
+                break
+            content = by_path.get(content.link)
+        if content is None or content.link is not None:
+            raise DataError(
+                f"{archive}: {member.name!r} is a link that leads to no file of the archive; pack "
+                f"it anew with what the link means (tar --dereference)"
+            )
+        pairs.append((member, content))
+    return pairs
+
+
+@contextmanager
+def _opened(archive: Path) -> Iterator[list[Member]]:
+    """Yield the members, and check at the end that the archive was read to its end."""
+    try:
+        with archive.open("rb") as stream:
+            is_zip = stream.read(4) in ZIP_MAGIC
+        if is_zip:
+            with zipfile.ZipFile(archive) as packed:
+                yield _zip_members(archive, packed)
+        else:
+            with tarfile.open(archive) as packed_tar:
+                members = _tar_members(archive, packed_tar)
+                _check_end(packed_tar)
+                yield members
+    except (*CORRUPT, OSError) as error:
+        raise DataError(
+            f"{archive} is no zip or tar archive, or damaged: {_reason(error)}; fetch it again"
+        ) from error
+
+
+def _zip_members(archive: Path, packed: zipfile.ZipFile) -> list[Member]:
+    members = []
+    for info in packed.infolist():
+        kind = stat.S_IFMT(info.external_attr >> 16)
+        path = _safe(archive, info.filename)
+        if info.is_dir():
+            continue
+        if kind not in (0, stat.S_IFREG, stat.S_IFLNK):
+            raise _special(archive, info.filename)
+        if info.flag_bits & 1:
+            raise DataError(f"{archive} is encrypted; unpack it by hand and give the folder")
+        link = None
+        if kind == stat.S_IFLNK:
+            if info.file_size > LONGEST_LINK:
+                raise _leads_out(archive, info.filename)
+            target = packed.read(info).decode("utf-8", "replace")
+            link = _link(archive, info.filename, target, path.parent)
+        size = 0 if link else info.file_size
+        members.append(Member(info.filename, path, size, link, partial(packed.open, info)))
+    return members
+
+
+def _tar_members(archive: Path, packed: tarfile.TarFile) -> list[Member]:
+    members = []
+    for info in packed:
+        path = _safe(archive, info.name)
+        if info.isdir():
+            continue
+        if not (info.isfile() or info.issym() or info.islnk()):
+            raise _special(archive, info.name)
+        link = None
+        if info.issym():
+            link = _link(archive, info.name, info.linkname, path.parent)
+        elif info.islnk():  # a hard link names its target from the root of the archive
+            link = _link(archive, info.name, info.linkname, PurePosixPath())
+
+        def content(info: tarfile.TarInfo = info) -> IO[bytes]:
+            stream = packed.extractfile(info)
+            assert stream is not None  # it is a file
+            return stream
+
+        members.append(Member(info.name, path, 0 if link else info.size, link, content))
+    return members
+
+
+def _check_end(packed: tarfile.TarFile) -> None:
+    """Make sure that the archive ends where tarfile stopped.
+
+    It also stops at a damaged header, or where a file was cut between two members, and the rest
+    would be lost without a word.
+    """
+    stream = packed.fileobj
+    assert stream is not None
+    stream.seek(packed.offset)
+    if stream.read(tarfile.BLOCKSIZE) != bytes(tarfile.BLOCKSIZE):
+        raise tarfile.ReadError(f"a damaged or missing header at byte {packed.offset}")
+    while stream.read(1 << 20):  # compressed data are compared with their checksum at their end
+        pass
+
+
+def _safe(archive: Path, name: str) -> PurePosixPath:
+    """Return a member's path, if it stays inside the folder that it is unpacked to."""
+    path = PurePosixPath(name.replace("\\", "/"))
+    if path.is_absolute() or ".." in path.parts or DRIVE.match(name) or "\0" in name:
+        raise DataError(
+            f"{archive}: the member {name!r} would be written outside the folder of the archive; "
+            f"nothing was unpacked, and the archive should not be trusted"
+        )
+    return path
+
+
+def _link(archive: Path, name: str, target: str, folder: PurePosixPath) -> str:
+    target = target.replace("\\", "/")
+    path = posixpath.normpath(posixpath.join(str(folder), target))
+    if posixpath.isabs(path) or path.split("/")[0] == ".." or DRIVE.match(target):
+        raise _leads_out(archive, name)
+    return path
+
+
+def _leads_out(archive: Path, name: str) -> DataError:
+    return DataError(
+        f"{archive}: the member {name!r} is a link that leads out of the archive; nothing was "
+        f"unpacked, and the archive should not be trusted"
+    )
+
+
+def _special(archive: Path, name: str) -> DataError:
+    return DataError(
+        f"{archive}: the member {name!r} is a device or a pipe; nothing was unpacked, and the "
+        f"archive should not be trusted"
+    )
+
+
+def _damaged(archive: Path, name: str, error: Exception | str) -> DataError:
+    reason = error if isinstance(error, str) else _reason(error)
+    # A disk that is full is no fault of the archive.
+    remedy = "make room for it" if getattr(error, "errno", None) else "fetch the archive again"
+    return DataError(f"{archive}: the member {name!r} cannot be unpacked: {reason}; {remedy}")
+
+
+def _reason(error: Exception) -> str:
+    if isinstance(error, OSError) and error.strerror:
+        return error.strerror
+    return " ".join(str(error).split()) or type(error).__name__

@@ -1,0 +1,167 @@
+"""``mritk cache``: what mritk keeps on this disk, and how to get rid of it."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import click
+
+from mritk.cli.app import json_option
+from mritk.errors import ExitCode, UsageError
+
+# What people put there by hand, because nobody may fetch it for them; 'clear --all' spares it.
+BY_HAND = ("datasets", "weights")
+
+
+@dataclass(frozen=True)
+class CacheFolder:
+    """A folder in ``MRITK_HOME``; a link there is shown as such and never followed."""
+
+    name: str
+    files: int
+    bytes: int
+    link: bool = False
+
+
+@click.group()
+def cache() -> None:
+    """Show or clear what mritk keeps on this disk: decoded images, audits, generated data.
+
+    Nothing of it is needed to read results. Pretrained weights are in the caches of the libraries
+    that fetch them (Hugging Face, torch).
+    """
+
+
+@cache.command("path")
+def path_command() -> None:
+    """Print the folder (MRITK_HOME)."""
+    click.echo(_home())
+
+
+@cache.command("list")
+@json_option
+def list_command(as_json: bool) -> int:
+    """List what is in it, with sizes."""
+    found = cache_folders(_home())
+    if as_json:
+        click.echo(json.dumps([asdict(folder) for folder in found], indent=2))
+        return ExitCode.OK
+    from tabulate import tabulate
+
+    rows = [[f.name, "link" if f.link else f.files, _size(f.bytes), _note(f)] for f in found]
+    rows.append(["total", sum(f.files for f in found), _size(sum(f.bytes for f in found)), ""])
+    click.echo(tabulate(rows, ["folder", "files", "size", ""], disable_numparse=True))
+    click.echo(f"in {_home()}", err=True)
+    return ExitCode.OK
+
+
+@cache.command("clear")
+@click.argument("names", nargs=-1, metavar="[FOLDER]…")
+@click.option("--all", "everything", is_flag=True, help="All but datasets and weights.")
+@click.option("-y", "--yes", is_flag=True, help="Do not ask.")
+def clear_command(names: tuple[str, ...], everything: bool, yes: bool) -> int:
+    """Remove FOLDERs as 'mritk cache list' names them, or all that mritk can make again.
+
+    The folders datasets and weights hold what was put there by hand; only their names remove them.
+    Nothing outside MRITK_HOME is touched, and of a link only the link is removed.
+    """
+    home = _home()
+    chosen = _chosen(cache_folders(home), names, everything=everything)
+    if not chosen:
+        click.echo(f"mritk: there is nothing to clear in {home}", err=True)
+        return ExitCode.NOTHING_TO_DO
+    _refuse_homes_of_people(home)
+    what = ", ".join(f"{folder.name} ({_size(folder.bytes)})" for folder in chosen)
+    if not yes:
+        click.confirm(f"Remove {what} from {home}?", abort=True, err=True)
+    for folder in chosen:
+        _remove(home / folder.name)
+    click.echo(f"removed {what} from {home}", err=True)
+    return ExitCode.OK
+
+
+def cache_folders(home: Path) -> list[CacheFolder]:
+    """Return the folders in ``home`` and the links to folders, sorted; hidden ones left aside."""
+    if not home.is_dir():
+        return []
+    children = (child for child in sorted(home.iterdir()) if not child.name.startswith("."))
+    return [_measured(child) for child in children if child.is_dir() or child.is_symlink()]
+
+
+def _measured(folder: Path) -> CacheFolder:
+    if folder.is_symlink():
+        return CacheFolder(folder.name, 0, 0, link=True)
+    files = size = 0
+    for root, _, names in os.walk(folder):  # does not follow links
+        for name in names:
+            try:
+                size += Path(root, name).lstat().st_size
+            except FileNotFoundError:  # somebody works in there
+                continue
+            files += 1
+    return CacheFolder(folder.name, files, size)
+
+
+def _chosen(
+    found: Sequence[CacheFolder], names: Sequence[str], *, everything: bool
+) -> list[CacheFolder]:
+    if everything == bool(names):
+        raise click.UsageError("name folders ('mritk cache list' shows them), or give --all")
+    if everything:
+        return [folder for folder in found if folder.name not in BY_HAND]
+    known = {folder.name: folder for folder in found}
+    unknown = [name for name in names if name not in known]
+    if unknown:
+        there = ", ".join(known) or "none"
+        raise UsageError(f"there is no folder {unknown[0]!r} in {_home()}; there are: {there}")
+    return [known[name] for name in dict.fromkeys(names)]
+
+
+def _refuse_homes_of_people(home: Path) -> None:
+    """A MRITK_HOME that was set to somebody's own folder must not cost them its contents."""
+    real, own = home.resolve(), Path.home().resolve()
+    if real == own or real in own.parents:
+        raise UsageError(
+            f"MRITK_HOME is {home}, which holds {own} and thus more than what mritk made; nothing "
+            f"is removed, so set MRITK_HOME to a folder of its own"
+        )
+
+
+def _remove(folder: Path) -> None:
+    try:
+        if folder.is_symlink():
+            folder.unlink()
+        else:
+            shutil.rmtree(folder)  # removes links inside, never what they lead to
+    except OSError as error:
+        raise UsageError(
+            f"cannot remove {error.filename or folder}: {error.strerror}; remove it by hand"
+        ) from error
+
+
+def _home() -> Path:
+    from mritk.workspace import Workspace
+
+    return Workspace.from_environment().home
+
+
+def _note(folder: CacheFolder) -> str:
+    return "put there by hand" if folder.name in BY_HAND else ""
+
+
+def _size(count: int) -> str:
+    """Return bytes as people say them.
+
+    >>> _size(0), _size(1_234_000)
+    ('0 B', '1.2 MB')
+    """
+    size, units = float(count), ["B", "kB", "MB", "GB", "TB"]
+    while size >= 1000 and len(units) > 1:
+        size /= 1000
+        units.pop(0)
+    return f"{size:.0f} B" if units[0] == "B" else f"{size:.1f} {units[0]}"

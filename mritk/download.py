@@ -1,0 +1,215 @@
+"""Fetch one file over HTTP: once, proven by its digest, complete or not there at all."""
+
+from __future__ import annotations
+
+import os
+import re
+import sys
+from dataclasses import dataclass
+from http.client import HTTPException, HTTPResponse
+from pathlib import Path
+from typing import Any
+from urllib import request
+from urllib.error import HTTPError
+from urllib.parse import urlparse
+
+from mritk.digests import sha256_of
+from mritk.errors import Unavailable, UsageError
+from mritk.workspace import Workspace
+
+# A machine without a network should learn so at once.
+PATIENCE_S = 10.0
+
+# A connection that breaks is taken up again where it broke, so many times.
+ATTEMPTS = 5
+
+BLOCK = 1 << 18
+
+# A whole SHA-256, or its first digits where a publisher states no more.
+DIGEST = re.compile(r"[0-9a-f]{8,64}")
+CONTENT_RANGE = re.compile(r"bytes (\d+)-\d+/(\d+|\*)")
+
+
+class _Cut(Exception):
+    """The connection ended before the file did; what came is kept."""
+
+
+@dataclass(frozen=True)
+class _Wanted:
+    """What is to be where; ``instructions`` end every message about it."""
+
+    url: str
+    path: Path
+    sha256: str
+    instructions: str
+
+    @property
+    def part(self) -> Path:
+        """The incomplete file, beside the complete one so that renaming is atomic."""
+        return self.path.with_name(f"{self.path.name}.part")
+
+    def unavailable(self, reason: str) -> Unavailable:
+        more = f"; {self.instructions}" if self.instructions else ""
+        return Unavailable(
+            f"no {self.path.name} (SHA-256 {self.sha256}) on this machine ({reason}); download "
+            f"{self.url} on a connected machine and copy it to {self.path}{more}"
+        )
+
+
+def fetch_file(
+    url: str, path: Path, *, sha256: str, workspace: Workspace, instructions: str = ""
+) -> Path:
+    """Return ``path``, after fetching ``url`` to it if it is not there.
+
+    The download grows in ``PATH.part``, which a later call takes up where this one was cut if the
+    server allows, and becomes ``path`` only when it is complete, on disk and proven. Processes and
+    threads that ask at the same time wait for the first one (``PATH.lock``).
+
+    Args:
+        url: Address, ``http`` or ``https``.
+        path: Where the file belongs; its folder is created.
+        sha256: Digest of the file in hexadecimal, or its first digits (8 or more).
+        workspace: Whether the network may be used.
+        instructions: What else a person should know who has to fetch it by hand, such as a licence
+            to accept; one clause without a full stop.
+
+    Raises:
+        Unavailable: The file is not here and the workspace is offline; it cannot be fetched whole;
+            or its digest is another one. The message names file, source, digest and place.
+        UsageError: ``url`` or ``sha256`` is not what it should be.
+    """
+    sha256 = sha256.lower()
+    if urlparse(url).scheme not in ("http", "https"):
+        raise UsageError(f"cannot fetch {url!r}; give an address that begins with https://")
+    if not DIGEST.fullmatch(sha256):
+        raise UsageError(
+            f"{sha256!r} is no SHA-256 of {url}; give its 64 hexadecimal digits, or the first 8 or "
+            f"more, because nothing is fetched that cannot be proven"
+        )
+    wanted = _Wanted(url, path, sha256, instructions)
+    if _is_here(wanted):
+        return path
+    if workspace.offline:
+        raise wanted.unavailable("offline mode")
+    from filelock import FileLock
+
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with FileLock(path.with_name(f"{path.name}.lock")):
+            if not _is_here(wanted):
+                _download(wanted)
+                _prove(wanted)
+                wanted.part.replace(path)
+    except (OSError, HTTPException) as error:
+        raise wanted.unavailable(str(error) or type(error).__name__) from error
+    return path
+
+
+def _is_here(wanted: _Wanted) -> bool:
+    if not wanted.path.is_file():
+        return False
+    found = sha256_of(wanted.path)
+    if not found.startswith(wanted.sha256):
+        raise Unavailable(
+            f"{wanted.path} has SHA-256 {found}, expected {wanted.sha256}; it is damaged or "
+            f"another version, so remove it, and it is fetched anew from {wanted.url}"
+        )
+    return True
+
+
+def _prove(wanted: _Wanted) -> None:
+    found = sha256_of(wanted.part)
+    if not found.startswith(wanted.sha256):
+        wanted.part.unlink()
+        raise wanted.unavailable(
+            f"what came has SHA-256 {found}, expected {wanted.sha256}, and was deleted"
+        )
+
+
+def _download(wanted: _Wanted) -> None:
+    """Fill the part file, going on from what is there of it."""
+    for attempt in range(1, ATTEMPTS + 1):
+        try:
+            _go_on(wanted)
+        except _Cut as cut:
+            if attempt == ATTEMPTS:
+                raise wanted.unavailable(
+                    f"the connection broke {ATTEMPTS} times, at last {cut}; the same command goes "
+                    f"on from there"
+                ) from cut
+        else:
+            return
+
+
+def _go_on(wanted: _Wanted) -> None:
+    have = wanted.part.stat().st_size if wanted.part.is_file() else 0
+    if have:
+        try:
+            with _open(wanted.url, have) as response:
+                # A server without ranges sends everything from the start.
+                if (extent := _extent(response))[0] in (0, have):
+                    return _receive(response, wanted, *extent)
+        except HTTPError as error:
+            if error.code != 416:
+                raise
+            # Nothing stands behind what is here: the part is whole, or no part of this file.
+            if sha256_of(wanted.part).startswith(wanted.sha256):
+                return None
+    with _open(wanted.url, 0) as response:
+        return _receive(response, wanted, *_extent(response))
+
+
+def _open(url: str, start: int) -> HTTPResponse:
+    headers = {"User-Agent": "mritk", "Accept-Encoding": "identity"}
+    if start:
+        headers["Range"] = f"bytes={start}-"
+    opener = request.OpenerDirector()
+    # Without those for files and FTP, to which a redirection could lead otherwise.
+    for handler in (
+        request.ProxyHandler,
+        request.UnknownHandler,
+        request.HTTPHandler,
+        request.HTTPSHandler,
+        request.HTTPDefaultErrorHandler,
+        request.HTTPRedirectHandler,
+        request.HTTPErrorProcessor,
+    ):
+        opener.add_handler(handler())
+    response = opener.open(request.Request(url, headers=headers), timeout=PATIENCE_S)
+    assert isinstance(response, HTTPResponse)
+    return response
+
+
+def _extent(response: HTTPResponse) -> tuple[int, int | None]:
+    """Return where the body begins, and the size of the whole file if the server tells it."""
+    if stated := CONTENT_RANGE.fullmatch(response.headers.get("Content-Range", "")):
+        return int(stated[1]), None if stated[2] == "*" else int(stated[2])
+    length = response.headers.get("Content-Length", "")
+    return 0, int(length) if length.isdigit() else None
+
+
+def _receive(response: HTTPResponse, wanted: _Wanted, have: int, total: int | None) -> None:
+    with (
+        wanted.part.open("ab" if have else "wb") as stream,
+        _bar(wanted.path.name, have, total) as bar,
+    ):
+        try:
+            while block := response.read(BLOCK):
+                have += stream.write(block)
+                bar.update(len(block))
+        except (ConnectionError, TimeoutError, HTTPException) as error:
+            raise _Cut(f"after {have} bytes ({error or type(error).__name__})") from error
+        finally:
+            stream.flush()
+            os.fsync(stream.fileno())
+    if total is not None and have < total:
+        raise _Cut(f"after {have} of {total} bytes")
+
+
+def _bar(name: str, have: int, total: int | None) -> Any:
+    from tqdm import tqdm
+
+    silent = not sys.stderr.isatty() or bool(os.environ.get("CI"))
+    return tqdm(
+        desc=name, initial=have, total=total, unit="B", unit_scale=True, leave=False, disable=silent
+    )

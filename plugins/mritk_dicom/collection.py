@@ -1,0 +1,150 @@
+"""A folder of DICOM as samples under pseudonyms."""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+
+from mritk import Classification, DataError, Samples, sha256_of
+from mritk_dicom.class_folders import class_files
+from mritk_dicom.pseudonyms import pseudonyms
+from mritk_dicom.recent_volumes import RecentVolumes
+from mritk_dicom.series import Series, group_series
+
+logger = logging.getLogger("mritk")
+
+
+@dataclass(frozen=True)
+class NamedSeries:
+    """A series with the pseudonyms under which the world knows it; ``site`` None: unknown."""
+
+    id: str
+    patient: str
+    site: str | None
+    series: Series
+
+
+def find_series(folder: Path) -> list[NamedSeries]:
+    """Return all series under ``folder``, sorted by pseudonym.
+
+    The site is the InstitutionName if every file states one and those of a series agree, else
+    likewise the StationName, else unknown.
+
+    Raises:
+        DataError: See :func:`mritk_dicom.class_folders.class_files` and
+            :func:`mritk_dicom.series.group_series`.
+        Unavailable: A file is a link that leads nowhere.
+    """
+    found = group_series(class_files(folder))
+    of_patient: dict[str, dict[str, Series]] = {}
+    for series in found:
+        of_patient.setdefault(series.patient, {})["\0".join(series.key)] = series
+    patients, site_of = pseudonyms(of_patient, "patient-{:04d}"), _sites(found)
+    named = [
+        NamedSeries(f"{patients[patient]}/{name}", patients[patient], site_of(own[key]), own[key])
+        for patient, own in of_patient.items()
+        for key, name in pseudonyms(own, "series-{:02d}").items()
+    ]
+    return sorted(named, key=lambda series: series.id)
+
+
+def read_collection(folder: Path, *, slices: int | Literal["all"] = 0) -> Samples:
+    """Return the series under ``folder``, or slices of them, as samples.
+
+    Ids are ``patient-0001/series-01`` and, for slices, ``patient-0001/series-01#0``, … in order.
+
+    Args:
+        folder: The root of the tree, see :func:`mritk_dicom.class_folders.class_files`.
+        slices: 0: each series is a volume (D, H, W). K: K slices of each, evenly spaced over its
+            central 60 %. ``all``: every slice.
+
+    Raises:
+        DataError: See :func:`find_series`; or a series has too few slices.
+        Unavailable: A file is a link that leads nowhere.
+    """
+    found = find_series(folder)
+    volume, digest = RecentVolumes([named.series for named in found]), _digests(found)
+    if slices == 0:
+        rows = [(number, -1) for number in range(len(found))]
+        ids = [named.id for named in found]
+    else:
+        chosen = [_slice_rows(named.series, slices) for named in found]
+        rows = [(number, row) for number, own in enumerate(chosen) for row in own]
+        ids = [
+            f"{named.id}#{k}"
+            for named, own in zip(found, chosen, strict=True)
+            for k in range(len(own))
+        ]
+
+    def read(i: int) -> np.ndarray:
+        number, row = rows[i]
+        return volume(number) if slices == 0 else volume(number)[row]
+
+    def content(i: int) -> str:
+        number, row = rows[i]
+        whole = digest(number)
+        return whole if slices == 0 else _sha256(f"{whole} slice {row}")
+
+    classes = tuple(sorted({named.series.label for named in found}))
+    owners = [found[number] for number, _ in rows]
+    return Samples(
+        ids=ids,
+        targets=np.asarray([classes.index(named.series.label) for named in owners]),
+        task=Classification(classes),
+        read=read,
+        spatial_dims=3 if slices == 0 else 2,
+        digest=content,
+        patients=[named.patient for named in owners],
+        sites=[named.site or "" for named in owners] if found[0].site else None,
+        splits=[named.series.part for named in owners] if found[0].series.part else None,
+    )
+
+
+def _sites(found: Sequence[Series]) -> Callable[[Series], str | None]:
+    """Return a function that gives the pseudonym of a series' site; None: some have none."""
+    for stated in (lambda series: series.institution, lambda series: series.station):
+        if all(stated(series) for series in found):
+            names = pseudonyms((stated(series) for series in found), "site-{}")
+            return lambda series: names[stated(series)]
+    return lambda series: None
+
+
+def _slice_rows(series: Series, slices: int | Literal["all"]) -> list[int]:
+    """Return which slices of a series are samples, ascending."""
+    length = len(series.slices)
+    if slices == "all":
+        return list(range(length))
+    most = max(1, length * 6 // 10)
+    if slices > most:
+        raise DataError(
+            f"the central 60 % of the {length} slices of the series in {series.folder} has no "
+            f"{slices}; use slices={most} or fewer, or remove the series"
+        )
+    # Row length × (0.2 + 0.6 × (k + ½) / slices) in whole numbers, which cannot collide.
+    return [length * (2 * slices + 6 * k + 3) // (10 * slices) for k in range(slices)]
+
+
+def _digests(found: Sequence[NamedSeries]) -> Callable[[int], str]:
+    """Return the SHA-256 of the files of a series, in order, as a function of its number."""
+
+    @cache
+    def digest(number: int) -> str:
+        try:
+            return _sha256(*(sha256_of(header.path) for header in found[number].series.slices))
+        except OSError as error:
+            # The reason of an unreadable sample is stored; the name of the file must not be.
+            logger.warning("cannot read a file of %s: %s", found[number].id, error)
+            raise DataError(f"a file cannot be read: {error.strerror}") from None
+
+    return digest
+
+
+def _sha256(*texts: str) -> str:
+    return hashlib.sha256("\n".join(texts).encode()).hexdigest()

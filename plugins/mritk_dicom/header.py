@@ -1,0 +1,148 @@
+"""What one DICOM file says of itself, without its pixels."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from pydicom import dcmread
+
+from mritk import DataError
+
+GREY = ("MONOCHROME1", "MONOCHROME2")
+TAGS = [
+    "PatientID",
+    "SeriesInstanceUID",
+    "InstitutionName",
+    "StationName",
+    "Modality",
+    "Rows",
+    "Columns",
+    "SamplesPerPixel",
+    "PhotometricInterpretation",
+    "NumberOfFrames",
+    "ImageOrientationPatient",
+    "ImagePositionPatient",
+    "InstanceNumber",
+]
+
+Numbers = tuple[float, ...]
+
+
+@dataclass(frozen=True)
+class Header:
+    """The attributes of one single-frame grey image.
+
+    Attributes:
+        path: The file.
+        patient: PatientID without surrounding blanks, never empty.
+        series: SeriesInstanceUID.
+        institution: InstitutionName; empty: not stated.
+        station: StationName; empty: not stated.
+        rows: Height in pixels.
+        columns: Width in pixels.
+        photometric: ``MONOCHROME1`` (high values are dark) or ``MONOCHROME2``.
+        orientation: Direction of the rows and of the columns, 6 direction cosines to the left,
+            posterior and superior; None: not stated.
+        position: Centre of the first pixel in mm, in these directions; None: not stated.
+        number: InstanceNumber; None: not stated.
+    """
+
+    path: Path
+    patient: str
+    series: str
+    institution: str
+    station: str
+    rows: int
+    columns: int
+    photometric: str
+    orientation: Numbers | None
+    position: Numbers | None
+    number: int | None
+
+
+def read_header(path: Path) -> Header:
+    """Return the header of a DICOM file.
+
+    Raises:
+        DataError: It cannot be parsed, lacks PatientID or SeriesInstanceUID, holds no image, or
+            one in colour or of several frames.
+    """
+    try:
+        header = _header(path)
+    except (DataError, MemoryError):
+        raise
+    except Exception as error:  # pydicom raises whatever a malformed element makes it trip over
+        reason = " ".join(str(error).split()) or type(error).__name__
+        raise DataError(f"{path} is malformed DICOM: {reason}; mend or remove it") from error
+    _check(header)
+    return header
+
+
+def _header(path: Path) -> Header:
+    data = dcmread(path, stop_before_pixels=True, specific_tags=list(TAGS))
+    rows, columns = int(data.get("Rows") or 0), int(data.get("Columns") or 0)
+    if not (rows and columns):
+        kind = _text(data, "Modality") or "unknown"
+        raise DataError(
+            f"{path} holds no image (Rows or Columns are absent; modality {kind}); move it out of "
+            f"the class folders"
+        )
+    photometric = _text(data, "PhotometricInterpretation")
+    if photometric not in GREY or int(data.get("SamplesPerPixel") or 1) != 1:
+        raise DataError(
+            f"{path} is no grey image (PhotometricInterpretation {photometric or 'absent'}); MRI "
+            f"is MONOCHROME2, so move screenshots and colour maps out of the class folders"
+        )
+    frames = int(data.get("NumberOfFrames") or 1)
+    if frames != 1:
+        raise DataError(
+            f"{path} holds {frames} frames; mritk reads DICOM with one slice per file, so convert "
+            f"it (dcm2niix makes NIfTI for folder:PATH), or move it elsewhere"
+        )
+    number = data.get("InstanceNumber")
+    return Header(
+        path=path,
+        patient=_text(data, "PatientID"),
+        series=_text(data, "SeriesInstanceUID"),
+        institution=_text(data, "InstitutionName"),
+        station=_text(data, "StationName"),
+        rows=rows,
+        columns=columns,
+        photometric=photometric,
+        orientation=_numbers(data, "ImageOrientationPatient", 6),
+        position=_numbers(data, "ImagePositionPatient", 3),
+        number=None if number in (None, "") else int(number),
+    )
+
+
+def _text(data: Any, name: str) -> str:
+    # DICOM pads texts with blanks or, in UIDs, a zero byte; neither means anything.
+    return str(data.get(name) or "").strip(" \0")
+
+
+def _numbers(data: Any, name: str, count: int) -> Numbers | None:
+    value = data.get(name)
+    if value is None or value == "":
+        return None
+    numbers = tuple(float(number) for number in value)
+    if not numbers:
+        return None
+    if len(numbers) != count:
+        raise ValueError(f"{name} has {len(numbers)} values, not {count}")
+    return numbers
+
+
+def _check(header: Header) -> None:
+    if not header.patient:
+        raise DataError(
+            f"{header.path} has no PatientID, and without it images of one patient could stand on "
+            f"both sides of a split; fix the file, or export PNG and take folder:PATH with "
+            f"--no-patient-ids"
+        )
+    if not header.series:
+        raise DataError(
+            f"{header.path} has no SeriesInstanceUID, which tells what belongs together; fix or "
+            f"remove the file"
+        )

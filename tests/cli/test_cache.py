@@ -1,0 +1,147 @@
+"""``mritk cache`` shows and clears what is in MRITK_HOME, and nothing else."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from mritk.cli.main import main
+
+
+@pytest.fixture
+def home(own_home):
+    for name, size in (
+        ("decoded/a.npy", 3_000_000),
+        ("decoded/deep/b.npy", 500),
+        ("audit/x.json", 10),
+        ("weights/radimagenet/net.pt", 7),
+        ("datasets/figshare/1.mat", 5),
+        (".hidden/x", 1),
+        ("file", 1),
+    ):
+        path = own_home / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(bytes(size))
+    return own_home
+
+
+@pytest.fixture
+def outside(tmp_path):
+    folder = tmp_path / "outside"
+    folder.mkdir()
+    (folder / "precious").write_bytes(b"x")
+    return folder
+
+
+def names(home):
+    return {path.name for path in home.iterdir()}
+
+
+def test_path_prints_the_folder(mritk, home):
+    assert mritk("cache", "path").out == f"{home}\n"
+
+
+def test_list_shows_folders_with_sizes(mritk, home):
+    ended = mritk("cache", "list")
+    assert ended.code == 0
+    lines = [line.split() for line in ended.out.splitlines()[2:]]
+    assert lines == [
+        ["audit", "1", "10", "B"],
+        ["datasets", "1", "5", "B", "put", "there", "by", "hand"],
+        ["decoded", "2", "3.0", "MB"],
+        ["weights", "1", "7", "B", "put", "there", "by", "hand"],
+        ["total", "5", "3.0", "MB"],
+    ]
+
+
+def test_list_as_json(mritk, home):
+    found = json.loads(mritk("cache", "list", "--json").out)
+    assert {"name": "decoded", "files": 2, "bytes": 3_000_500, "link": False} in found
+
+
+def test_list_without_anything(mritk, monkeypatch, tmp_path):
+    monkeypatch.setenv("MRITK_HOME", str(tmp_path / "none"))
+    assert mritk("cache", "list", "--json").out == "[]\n"
+    assert mritk("cache", "clear", "--all", "--yes").code == 5
+    assert not (tmp_path / "none").exists()
+
+
+def test_clear_removes_the_named_folders(mritk, home):
+    ended = mritk("cache", "clear", "decoded", "weights", "--yes")
+    assert ended.code == 0
+    assert "removed decoded (3.0 MB), weights (7 B)" in ended.err
+    assert names(home) == {"audit", "datasets", ".hidden", "file"}
+
+
+def test_clear_all_spares_what_was_put_there_by_hand(mritk, home):
+    assert mritk("cache", "clear", "--all", "--yes").code == 0
+    assert names(home) == {"datasets", "weights", ".hidden", "file"}
+
+
+@pytest.mark.parametrize(
+    ("answer", "code", "left"), [("y\n", 0, False), ("n\n", 130, True), ("", 130, True)]
+)
+def test_clear_asks_first(home, monkeypatch, capsys, answer, code, left):
+    import io
+
+    monkeypatch.setattr("sys.stdin", io.StringIO(answer))
+    assert main(["cache", "clear", "decoded"]) == code
+    assert "Remove decoded (3.0 MB) from" in "".join(capsys.readouterr())
+    assert (home / "decoded").exists() == left
+
+
+@pytest.mark.parametrize("arguments", [[], ["decoded", "--all"]])
+def test_clear_wants_names_or_all(mritk, home, arguments):
+    ended = mritk("cache", "clear", *arguments, "--yes")
+    assert ended.code == 2
+    assert "decoded" in names(home)
+
+
+@pytest.mark.parametrize("name", ["..", ".", "/", "decoded/deep", ".hidden", "file", "none", ""])
+def test_clear_knows_only_what_list_shows(mritk, home, outside, name):
+    before = names(home)
+    ended = mritk("cache", "clear", "audit", name, "--yes")
+    assert ended.code == 2
+    assert "there are: audit, datasets, decoded, weights" in ended.err
+    assert names(home) == before
+    assert mritk("cache", "clear", outside, "--yes").code == 2
+    assert (outside / "precious").exists()
+
+
+def test_links_are_removed_and_never_followed(mritk, home, outside):
+    (home / "decoded" / "link").symlink_to(outside)
+    (home / "linked").symlink_to(outside)
+    found = {row["name"]: row for row in json.loads(mritk("cache", "list", "--json").out)}
+    assert found["linked"] == {"name": "linked", "files": 0, "bytes": 0, "link": True}
+    assert found["decoded"]["bytes"] == 3_000_500
+    assert mritk("cache", "clear", "decoded", "linked", "--yes").code == 0
+    assert not (home / "decoded").exists()
+    assert not (home / "linked").is_symlink()
+    assert (outside / "precious").exists()
+
+
+@pytest.mark.parametrize("where", ["home", "above", "link"])
+def test_a_home_of_people_is_not_cleared(mritk, home, monkeypatch, tmp_path, where):
+    """MRITK_HOME=~ is a slip that must not cost anybody their documents."""
+    (home / "user" / "documents").mkdir(parents=True)
+    monkeypatch.setenv("HOME", str(home / "user" if where == "above" else home))
+    if where == "link":
+        (tmp_path / "link").symlink_to(home)
+        monkeypatch.setenv("MRITK_HOME", str(tmp_path / "link"))
+    ended = mritk("cache", "clear", "--all", "--yes")
+    assert ended.code == 2
+    assert "more than what mritk made" in ended.err
+    assert (home / "user" / "documents").exists()
+    assert Path(home / "decoded").exists()
+
+
+def test_a_cleared_cache_is_made_again(run_toy, mritk, own_home):
+    assert run_toy("--seeds", 1).code == 0
+    made = names(own_home)
+    assert "decoded" in made
+    assert mritk("cache", "clear", "--all", "--yes").code == 0
+    assert names(own_home) == set()
+    assert run_toy("--seeds", 1, "--rerun").code == 0
+    assert names(own_home) == made
