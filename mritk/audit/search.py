@@ -27,7 +27,7 @@ POOL = {2: 4, 3: 3}
 THRESHOLD = 0.88
 
 # Sizes of blocks, which bound the memory.
-ROWS, COLUMNS = 512, 4096
+ROWS, COLUMNS = 1024, 8192
 
 # Coordinates of a first, cheaper comparison, and pictures from which they are learnt.
 COORDINATES = 64
