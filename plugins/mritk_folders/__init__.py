@@ -8,7 +8,15 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
-from mritk import Dataset, DatasetFamily, Unavailable, UsageError, Workspace, hookimpl
+from mritk import (
+    Dataset,
+    DatasetFamily,
+    Unavailable,
+    UsageError,
+    Workspace,
+    hookimpl,
+    unpacked,
+)
 
 if TYPE_CHECKING:
     from mritk import Samples
@@ -94,15 +102,16 @@ def mritk_datasets() -> Iterator[DatasetFamily]:
 
 
 def resolve_folder(path: str, options: FolderOptions = NO_OPTIONS) -> Iterator[Dataset]:
-    """Yield the dataset in the folder ``path``; its name keeps the last part of the path only.
+    """Yield the dataset in the folder or archive ``path``; its name keeps the last part of the path.
 
     Raises:
-        Unavailable: There is no such folder.
+        Unavailable: There is no such folder or archive.
     """
     folder = Path(path).expanduser()
-    if not folder.is_dir():
+    if not (folder.is_dir() or folder.is_file()):
         raise Unavailable(
-            f"no folder {path}; folder:PATH wants one with a sub-folder of images per class"
+            f"no folder {path}; folder:PATH wants one with a sub-folder of images per class, or a "
+            f"zip or tar file of it"
         )
     yield Dataset(f"folder:{folder.resolve().name}", open=partial(open_folder, folder, options))
 
@@ -137,9 +146,11 @@ def resolve_manifest(path: str, options: ManifestOptions) -> Iterator[Dataset]:
 
 
 def open_folder(folder: Path, options: FolderOptions, workspace: Workspace) -> Samples:
-    """See :func:`mritk_folders.tree.read_tree`."""
+    """See :func:`mritk_folders.tree.read_tree`; an archive is unpacked in the workspace first."""
     from mritk_folders.tree import read_tree
 
+    if folder.is_file():
+        folder = unpacked(folder, workspace)
     return read_tree(folder, slices=options.slices)
 
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import io
 import json
+import zipfile
 
 import numpy as np
 import pytest
@@ -125,3 +127,30 @@ def test_a_corrupt_volume_is_named_and_can_be_skipped(mritk, toy, fast_protocol,
     assert "sub-03_T1w.nii.gz#0 (truncated or corrupt gzip data" in ended.err
     assert "Traceback" not in ended.err
     assert mritk(*arguments, "--skip-unreadable").code == 0
+
+
+def test_a_kaggle_archive(mritk, toy, fast_protocol, tmp_path):
+    """As it is downloaded: one zip with Training and Testing inside."""
+    generator = np.random.default_rng(0)
+    with zipfile.ZipFile(tmp_path / "archive.zip", "w") as archive:
+        for number in range(60):
+            image = io.BytesIO()
+            Image.fromarray(generator.integers(0, 256, (32, 32), np.uint8)).save(image, "PNG")
+            part, label = ("Training", "Testing")[number % 5 == 0], ("glioma", "none")[number % 2]
+            archive.writestr(f"Brain MRI/{part}/{label}/{number:02d}.png", image.getvalue())
+    ended = mritk(
+        *("run", "-p", toy, "-b", "tiny", "-d", f"folder:{tmp_path / 'archive.zip'}"),
+        *("--protocol", fast_protocol, "--seeds", 1, "-o", tmp_path / "results"),
+    )
+    assert ended.code == 0, ended.err
+    assert "official split, 12 test samples" in ended.out
+
+
+def test_an_archive_that_leads_out_of_its_folder_is_refused(mritk, tmp_path):
+    with zipfile.ZipFile(tmp_path / "archive.zip", "w") as archive:
+        archive.writestr("../../outside.png", b"")
+    ended = mritk("audit", f"folder:{tmp_path / 'archive.zip'}")
+    assert ended.code == 2
+    assert "archive.zip" in ended.err
+    assert "outside.png" in ended.err
+    assert "Traceback" not in ended.err
