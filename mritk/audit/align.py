@@ -33,7 +33,9 @@ def aligned(fixed: np.ndarray, moving: np.ndarray) -> np.ndarray:
         columns += [warped, np.ones_like(warped)]
         jacobian = np.stack([c.reshape(count, -1) for c in columns], axis=-1)
         gram = np.swapaxes(jacobian, 1, 2) @ jacobian
-        gram += 1e-4 * np.eye(gram.shape[-1]) * np.trace(gram, axis1=1, axis2=2)[:, None, None]
+        # Each unknown is held back in its own units: the offset is not a shift.
+        own = np.diagonal(gram, axis1=1, axis2=2)
+        gram += np.eye(gram.shape[-1]) * (1e-4 * own + 1e-6)[:, None, :]
         right = np.swapaxes(jacobian, 1, 2) @ target[..., None]
         solution = np.linalg.solve(gram, right)[..., 0]
         gain = np.where(np.abs(solution[:, -2]) > 0.1, solution[:, -2], 1)

@@ -12,8 +12,27 @@ def along_axes(matrix: np.ndarray, grids: np.ndarray) -> np.ndarray:
     return grids
 
 
+class Blur:
+    """A Gaussian blur, edges continued by their last value.
+
+    Args:
+        side: Side S of the pictures in pixels.
+        width: Standard deviation in pixels.
+    """
+
+    def __init__(self, side: int, width: float) -> None:
+        from scipy.ndimage import gaussian_filter1d
+
+        unit = np.eye(side, dtype=np.float32)
+        self.matrix = gaussian_filter1d(unit, width, axis=0, mode="nearest")
+
+    def __call__(self, grids: np.ndarray) -> np.ndarray:
+        """Return ``grids`` (N, S, …) float32, blurred."""
+        return along_axes(self.matrix, grids)
+
+
 class BandPass:
-    """The difference of two Gaussian blurs, edges continued by their last value.
+    """The difference of two Gaussian blurs.
 
     Args:
         side: Side S of the pictures in pixels.
@@ -22,16 +41,11 @@ class BandPass:
     """
 
     def __init__(self, side: int, fine: float, coarse: float) -> None:
-        from scipy.ndimage import gaussian_filter1d
-
-        unit = np.eye(side, dtype=np.float32)
-        self.narrow, self.wide = (
-            gaussian_filter1d(unit, width, axis=0, mode="nearest") for width in (fine, coarse)
-        )
+        self.narrow, self.wide = Blur(side, fine), Blur(side, coarse)
 
     def __call__(self, grids: np.ndarray) -> np.ndarray:
         """Return ``grids`` (N, S, …) float32, filtered."""
-        return along_axes(self.narrow, grids) - along_axes(self.wide, grids)
+        return self.narrow(grids) - self.wide(grids)
 
 
 def correlation(one: np.ndarray, other: np.ndarray) -> np.ndarray:

@@ -5,8 +5,9 @@ from __future__ import annotations
 import hashlib
 import json
 import shutil
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -17,6 +18,7 @@ import numpy as np
 from mritk.audit.sketch import SIDES, Sketch, sketch
 from mritk.data.decode import in_threads, reason_of
 from mritk.data.samples import Samples
+from mritk.errors import StoreError
 from mritk.workspace import Workspace
 
 # Raise this when the sketches that come out of mritk.audit.sketch change.
@@ -80,75 +82,133 @@ def sketch_book(
 ) -> SketchBook:
     """Return the sketches of all samples, from the cache if nothing has changed.
 
+    What could not be read is tried again every time: it may be mended without another name.
+
     Args:
         samples: Images or volumes.
         workspace: Where the sketches are kept.
         reader: What tells the code that reads the samples from other such code.
         progress: Called with what is being done and the share of it that is done.
+
+    Raises:
+        StoreError: The cache cannot be written.
     """
-    digests = list(in_threads(samples.content, len(samples)))
-    unreadable = {row: reason_of(d) for row, d in enumerate(digests) if isinstance(d, Exception)}
-    contents = tuple("" if isinstance(d, Exception) else d for d in digests)
+    contents, unreadable = _digests(samples)
     identity = [SKETCH_VERSION, samples.spatial_dims, list(reader), contents]
     key = hashlib.sha256(json.dumps(identity).encode()).hexdigest()[:32]
     folder = workspace.folder("audit") / key
-    if unreadable:  # what cannot be read today may be mended tomorrow without another name
+    kept = _load(folder, key, contents)
+    if kept is not None:
+        failed = [row for row, pixels in enumerate(kept.pixels) if not pixels]
+        reasons = {row: unreadable.get(row) or _reason(samples, row) for row in failed}
+        if all(reasons.values()):
+            return replace(kept, unreadable=reasons)
+        shutil.rmtree(folder, ignore_errors=True)  # something was mended
+    return _sketched(samples, key, contents, unreadable, folder, progress)
+
+
+def _reason(samples: Samples, row: int) -> str:
+    """Return why a sample cannot be read; empty if it can."""
+    try:
+        sketch(samples.read(row), samples.spatial_dims or 2)
+    except Exception as error:
+        return reason_of(error)
+    return ""
+
+
+def _digests(samples: Samples) -> tuple[tuple[str, ...], dict[int, str]]:
+    digests = list(in_threads(samples.content, len(samples)))
+    unreadable = {row: reason_of(d) for row, d in enumerate(digests) if isinstance(d, Exception)}
+    return tuple("" if isinstance(d, Exception) else d for d in digests), unreadable
+
+
+def _load(folder: Path, key: str, contents: tuple[str, ...]) -> SketchBook | None:
+    """Return a kept book; None if there is none, or a damaged one, which is removed."""
+    if not folder.is_dir():
+        return None
+    try:
+        facts = json.loads((folder / "facts.json").read_text(encoding="utf-8"))
+        whole, content = (
+            np.load(folder / f"{name}.npy", mmap_mode="r") for name in ("whole", "content")
+        )
+        columns = {name: tuple(facts[name]) for name in FACTS}
+        lengths = {len(column) for column in (whole, content, *columns.values())}
+        if lengths != {len(contents)}:
+            raise ValueError(f"{folder} holds columns of lengths {lengths}")
+    except (OSError, ValueError, KeyError, TypeError):
         shutil.rmtree(folder, ignore_errors=True)
-    if not (folder / "facts.json").is_file():
-        _write(samples, contents, unreadable, folder, progress)
-    facts: dict[str, Any] = json.loads((folder / "facts.json").read_text(encoding="utf-8"))
+        return None
+    return _book(key, contents, columns, whole, content, {})
+
+
+def _book(
+    key: str,
+    contents: tuple[str, ...],
+    columns: Mapping[str, Sequence[Any]],
+    whole: np.ndarray,
+    content: np.ndarray,
+    unreadable: dict[int, str],
+) -> SketchBook:
     return SketchBook(
         key=key,
         contents=contents,
-        pixels=tuple(facts["pixels"]),
-        shapes=tuple(tuple(shape) for shape in facts["shape"]),
-        modes=tuple(facts["mode"]),
-        low=tuple(facts["low"]),
-        high=tuple(facts["high"]),
-        coverage=tuple(facts["coverage"]),
-        whole=np.load(folder / "whole.npy", mmap_mode="r"),
-        content=np.load(folder / "content.npy", mmap_mode="r"),
-        unreadable={int(row): reason for row, reason in facts["unreadable"].items()},
+        pixels=tuple(columns["pixels"]),
+        shapes=tuple(tuple(shape) for shape in columns["shape"]),
+        modes=tuple(columns["mode"]),
+        low=tuple(columns["low"]),
+        high=tuple(columns["high"]),
+        coverage=tuple(columns["coverage"]),
+        whole=whole,
+        content=content,
+        unreadable=unreadable,
     )
 
 
-def _write(
+def _sketched(
     samples: Samples,
-    contents: Sequence[str],
+    key: str,
+    contents: tuple[str, ...],
     unreadable: dict[int, str],
     folder: Path,
     progress: Progress,
-) -> None:
-    """Sketch all samples into ``folder``, which appears only when it is complete."""
+) -> SketchBook:
+    """Sketch all samples, and keep that in ``folder`` unless some changed meanwhile."""
     dims = samples.spatial_dims or 2
     side, count = SIDES[dims], len(samples)
+    small = np.zeros((2, count, *[side] * dims), np.uint8)
+    columns: dict[str, list[Any]] = {name: [] for name in FACTS}
+    unreadable = dict(unreadable)
+    results = in_threads(lambda i: sketch(samples.read(i), dims) if contents[i] else None, count)
+    for row, found in enumerate(results):
+        if isinstance(found, Sketch):
+            small[:, row] = found.whole, found.content
+        elif isinstance(found, Exception):
+            unreadable[row] = reason_of(found)
+        for name, column in columns.items():
+            blank = FACTS[name]
+            column.append(getattr(found, name) if isinstance(found, Sketch) else blank)
+        progress("reading", (row + 1) / count)
+    if _digests(samples)[0] == contents:  # a file may change between its digest and its sketch
+        _keep(small, columns, folder)
+    return _book(key, contents, columns, small[0], small[1], unreadable)
+
+
+def _keep(small: np.ndarray, columns: Mapping[str, Sequence[Any]], folder: Path) -> None:
+    """Write a book that appears only when it is complete; another process may be faster."""
     temporary = folder.with_name(f".{folder.name}.{uuid4().hex}")
-    temporary.mkdir(parents=True)
     try:
-        small = {
-            name: np.lib.format.open_memmap(
-                temporary / f"{name}.npy", mode="w+", dtype=np.uint8, shape=(count, *[side] * dims)
-            )
-            for name in ("whole", "content")
-        }
-        columns: dict[str, list[Any]] = {name: [] for name in FACTS}
-        reasons = dict(unreadable)
-        for row, found in enumerate(
-            in_threads(lambda i: sketch(samples.read(i), dims) if contents[i] else None, count)
-        ):
-            if isinstance(found, Sketch):
-                small["whole"][row], small["content"][row] = found.whole, found.content
-            elif isinstance(found, Exception):
-                reasons[row] = reason_of(found)
-            for name, column in columns.items():
-                column.append(getattr(found, name, FACTS[name]))
-            progress("reading", (row + 1) / count)
-        for array in small.values():
-            array.flush()
-        text = json.dumps({**columns, "unreadable": reasons})
-        (temporary / "facts.json").write_text(text, encoding="utf-8")
-        if folder.exists():  # another process was faster, or an old book was half removed
-            shutil.rmtree(folder, ignore_errors=True)
-        temporary.rename(folder)
+        temporary.mkdir(parents=True)
+        for name, array in zip(("whole", "content"), small, strict=True):
+            np.save(temporary / f"{name}.npy", array)
+        (temporary / "facts.json").write_text(json.dumps(columns), encoding="utf-8")
+        with suppress(OSError):
+            temporary.rename(folder)
+        if not folder.is_dir():
+            raise OSError(f"cannot rename {temporary}")
+    except OSError as error:
+        raise StoreError(
+            f"cannot keep the audit in {folder.parent}: {error.strerror or error}; free space, or "
+            f"set MRITK_HOME to a folder that can be written"
+        ) from error
     finally:
         shutil.rmtree(temporary, ignore_errors=True)

@@ -6,27 +6,22 @@ import hashlib
 import json
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass, replace
+from functools import cached_property, partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import Literal
 from uuid import uuid4
 
 import numpy as np
 
 from mritk.audit.book import Progress, SketchBook, silent
-from mritk.audit.evidence import SAME_CONTENT, SAME_SMALL, SAME_WHOLE, compare
-from mritk.audit.search import candidates, structure
+from mritk.audit.evidence import BATCH, SmallPictures, same_content, same_frames
+from mritk.audit.search import FINE, PAIRS, Candidates, candidates, promising, structure
 from mritk.audit.symmetry import symmetries
+from mritk.errors import StoreError
 from mritk.workspace import Workspace
-
-if TYPE_CHECKING:
-    from scipy.cluster.hierarchy import DisjointSet
 
 # Raise this when other pairs come out of this module for the same sketches.
 SEARCH_VERSION = 1
-
-# Content that covers less of the frame is so small in the picture of the whole frame that
-# neighbouring slices differ less there (they reach 0.9955); more is asked of such pairs.
-ENOUGH_CONTENT = 0.25
 
 Kind = Literal["bytes", "pixels", "near"]
 
@@ -55,14 +50,14 @@ class Copies:
     """The copies among N samples.
 
     Attributes:
-        pairs: Enough pairs to connect every cluster.
+        pairs: The pairs that connect every cluster: n - 1 for n copies.
         clusters: (N,) int64; samples with equal numbers are copies of each other.
     """
 
     pairs: tuple[Pair, ...]
     clusters: np.ndarray
 
-    @property
+    @cached_property
     def members(self) -> list[np.ndarray]:
         """The rows of every cluster of two or more samples."""
         order = np.argsort(self.clusters, kind="stable")
@@ -82,22 +77,43 @@ def find_copies(
         workspace: Where the result is kept; None: nowhere.
         progress: Called with what is being done and the share of it that is done.
     """
+    count = sum(map(len, books))
     path = _cached_path(books, workspace)
-    if path is not None and path.is_file():
-        found = [Pair(**pair) for pair in json.loads(path.read_text(encoding="utf-8"))]
-        return _clustered(found, sum(map(len, books)))
-    pairs = list(_pairs(books, progress))
-    if path is not None:
-        temporary = path.with_suffix(f".{uuid4().hex}.tmp")
+    pairs = None if path is None else _load(path, count)
+    if pairs is None:
+        pairs = list(_pairs(books, progress))
+        if path is not None:
+            _keep(pairs, path)
+    return _clustered(pairs, count)
+
+
+def _load(path: Path, count: int) -> list[Pair] | None:
+    """Return kept pairs; None if there are none, or damaged ones."""
+    try:
+        pairs = [Pair(**pair) for pair in json.loads(path.read_text(encoding="utf-8"))]
+    except (OSError, ValueError, TypeError):
+        return None
+    return pairs if all(0 <= p.one < count and 0 <= p.other < count for p in pairs) else None
+
+
+def _keep(pairs: Sequence[Pair], path: Path) -> None:
+    temporary = path.with_suffix(f".{uuid4().hex}.tmp")
+    try:
         temporary.write_text(json.dumps([asdict(pair) for pair in pairs]), encoding="utf-8")
         temporary.replace(path)
-    return _clustered(pairs, sum(map(len, books)))
+    except OSError as error:
+        raise StoreError(
+            f"cannot keep the audit in {path.parent}: {error.strerror or error}; free space, or "
+            f"set MRITK_HOME to a folder that can be written"
+        ) from error
+    finally:
+        temporary.unlink(missing_ok=True)
 
 
 def _cached_path(books: Sequence[SketchBook], workspace: Workspace | None) -> Path | None:
     if workspace is None:
         return None
-    identity = json.dumps([SEARCH_VERSION, [book.key for book in books]])
+    identity = json.dumps([SEARCH_VERSION, [(book.contents, book.pixels) for book in books]])
     return workspace.folder("audit") / f"{hashlib.sha256(identity.encode()).hexdigest()[:32]}.json"
 
 
@@ -111,23 +127,20 @@ def _clustered(pairs: Sequence[Pair], count: int) -> Copies:
 
 
 def _pairs(books: Sequence[SketchBook], progress: Progress) -> Iterator[Pair]:
-    from scipy.cluster.hierarchy import DisjointSet
-
     identical = list(_identical(books))
     yield from identical
     wanted = np.concatenate([_has_structure(book) for book in books])
     wanted[[pair.other for pair in identical]] = False  # one of each set of identical samples
-    distinct = np.flatnonzero(wanted)
-    if len(distinct) < 2:
-        return
-    connected = DisjointSet(distinct.tolist())
     shapes = [shape for book in books for shape in book.shapes]
-    for pair in _near(books, distinct, connected, progress):
-        connected.merge(pair.one, pair.other)
-        sizes = dict.fromkeys("×".join(map(str, shapes[row])) for row in (pair.one, pair.other))
-        changes = [pair.change] if pair.change else []
-        changes += [" and ".join(sizes)] if len(sizes) > 1 else []
-        yield replace(pair, change=", ".join(changes) or "re-encoded, or intensities changed")
+    dims = np.concatenate([np.full(len(book), book.whole.ndim - 1) for book in books])
+    for number in np.unique(dims[wanted]):  # an image is no copy of a volume
+        rows = np.flatnonzero(wanted & (dims == number))
+        for pair in _near([b for b in books if b.whole.ndim - 1 == number], rows, dims, progress):
+            sizes = ("×".join(map(str, shapes[row])) for row in (pair.one, pair.other))
+            distinct = list(dict.fromkeys(sizes))
+            changes = [pair.change] if pair.change else []
+            changes += [" and ".join(distinct)] if len(distinct) > 1 else []
+            yield replace(pair, change=", ".join(changes) or "re-encoded, or intensities changed")
 
 
 def _has_structure(book: SketchBook) -> np.ndarray:
@@ -136,28 +149,83 @@ def _has_structure(book: SketchBook) -> np.ndarray:
 
 
 def _near(
-    books: Sequence[SketchBook], distinct: np.ndarray, connected: DisjointSet, progress: Progress
+    books: Sequence[SketchBook], rows: np.ndarray, dims: np.ndarray, progress: Progress
 ) -> Iterator[Pair]:
-    """Yield near copies among the rows ``distinct`` that are not ``connected`` yet."""
-    covered = np.concatenate([book.coverage for book in books]) >= ENOUGH_CONTENT
-    for frame in ("whole", "content"):
-        parts = [getattr(book, frame) for book in books]
-        pictures = parts[0] if len(parts) == 1 else np.concatenate(parts)
-        turns = symmetries(pictures.ndim - 1)
-        vectors = structure(pictures[distinct])
-        for i, j, number in candidates(vectors, lambda share: progress("comparing", share)):
-            rows = zip(distinct[i].tolist(), distinct[j].tolist(), strict=True)
-            apart = np.asarray([not connected.connected(a, b) for a, b in rows], dtype=bool)
-            one, other, turn = distinct[i[apart]], distinct[j[apart]], number[apart]
-            found = compare(pictures, one, other, turn, align=frame == "content")
-            least: float | np.ndarray = SAME_CONTENT
-            if frame == "whole":
-                least = np.where(covered[one] & covered[other], SAME_WHOLE, SAME_SMALL)
-            for k in np.flatnonzero(found >= least).tolist():
-                change = [name] if (name := turns[turn[k]].name) else []
-                change += ["padding or position differs"] if frame == "content" else []
-                similarity = round(float(found[k]), 4)
-                yield Pair(int(one[k]), int(other[k]), "near", similarity, ", ".join(change))
+    """Yield the pairs of near copies among ``rows`` that connect their clusters.
+
+    Args:
+        books: The books of one kind, images or volumes.
+        rows: Rows of samples to compare, counted through all books of either kind.
+        dims: (N,) kind of every sample, counted likewise.
+        progress: Told what is done.
+    """
+    # Position of each row among the samples of its kind.
+    place = (np.cumsum(dims == dims[rows[0]]) - 1)[rows] if len(rows) else rows
+    whole, content, coverage = (
+        np.concatenate([getattr(book, name) for book in books])[place]
+        for name in ("whole", "content", "coverage")
+    )
+    small = SmallPictures(whole, content, coverage)
+    clusters = Clusters(len(rows))
+    turns = symmetries(small.whole.ndim - 1)
+    for pictures, same, change in (
+        (small.whole, same_frames, ""),
+        (small.content, same_content, "padding or position differs"),
+    ):
+        contours = structure(pictures, FINE).astype(np.float16)
+        told = partial(progress, f"comparing {'whole images' if not change else 'content'}")
+        for block in candidates(structure(pictures), told):
+            for i, j, turn in _likely(block, contours, clusters):
+                accepted, similarity = same(small, i, j, turn)
+                for k in np.flatnonzero(accepted).tolist():
+                    if not clusters.join(int(i[k]), int(j[k])):
+                        continue
+                    name = turns[turn[k]].inverse.name
+                    yield Pair(
+                        *(int(rows[i[k]]), int(rows[j[k]]), "near"),
+                        similarity=round(float(similarity[k]), 4),
+                        change=", ".join(text for text in (name, change) if text),
+                    )
+
+
+def _likely(block: Candidates, contours: np.ndarray, clusters: Clusters) -> Iterator[Candidates]:
+    """Yield from a block of candidates, best first, those that are worth a full comparison.
+
+    Pairs that were joined meanwhile are left out, so that n copies take about n comparisons.
+    """
+    start, size = 0, PAIRS
+    while start < len(block[0]):
+        part = tuple(column[start : start + size] for column in block)
+        start += size
+        apart = clusters.apart(part[0], part[1])
+        part = tuple(column[apart] for column in part)
+        likely = promising(contours, *part)
+        part = tuple(column[likely] for column in part)
+        for first in range(0, len(part[0]), BATCH):
+            batch = tuple(column[first : first + BATCH] for column in part)
+            apart = clusters.apart(batch[0], batch[1])
+            if apart.any():
+                yield batch[0][apart], batch[1][apart], batch[2][apart]
+
+
+class Clusters:
+    """Which of N samples are known to be of one cluster."""
+
+    def __init__(self, count: int) -> None:
+        self.label = np.arange(count)
+
+    def apart(self, i: np.ndarray, j: np.ndarray) -> np.ndarray:
+        """Return which pairs are not of one cluster, (P,) bool."""
+        different: np.ndarray = self.label[i] != self.label[j]
+        return different
+
+    def join(self, i: int, j: int) -> bool:
+        """Make one cluster of two samples' clusters; False if they are one already."""
+        one, other = self.label[i], self.label[j]
+        if one == other:
+            return False
+        self.label[self.label == other] = one
+        return True
 
 
 def _identical(books: Sequence[SketchBook]) -> Iterator[Pair]:

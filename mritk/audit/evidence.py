@@ -8,45 +8,110 @@ volume differ there, because every contour has moved a little; re-encoded and re
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import numpy as np
 
 from mritk.audit.align import aligned
-from mritk.audit.bands import BandPass, correlation
+from mritk.audit.bands import BandPass, Blur, correlation
+from mritk.audit.search import FINE
 from mritk.audit.symmetry import symmetries
 
-# Blurs, in pixels of the small picture, whose difference is the structure that is compared.
-WIDTHS = {2: (0.7, 2.0), 3: (0.7, 2.0)}
 KNOTS = 8
 
-# Neighbouring slices, 1 mm apart, of the MNI152 average (the smoothest head there is) reach 0.992
-# as whole frames and 0.986 as content laid upon content; JPEG of quality 20 on a picture of 128
-# pixels keeps 0.995, padding and then JPEG of quality 30 keeps 0.990. docs/audit.md has the table.
+# What the finer structure of copies agrees in. Neighbouring slices, 1 mm apart, of the MNI152
+# average (the smoothest head there is) reach 0.992 as whole frames and 0.987 as content laid upon
+# content; JPEG of quality 20 on a picture of 128 pixels keeps 0.995, padding and then JPEG of
+# quality 30 keeps 0.990. docs/audit.md has the table.
 SAME_WHOLE = 0.994
-SAME_SMALL = 0.997
 SAME_CONTENT = 0.988
+# Content that covers less than this share of the frame is so small in the picture of the whole
+# frame that neighbouring slices hardly differ there (up to 0.997): more is asked then.
+ENOUGH_CONTENT = 0.25
+SAME_SMALL = 0.997
+
+# The largest local disagreement of copies: a lesion in one of two slices changes little in all, and
+# much in one place. JPEG of quality 30 and halved size stay below 0.03, most lesions of 5 mm and
+# all of 12 mm lie above it.
+LOCAL_WHOLE = 0.03
+LOCAL_CONTENT = 0.045
+# Borders and text that two pictures share raise what their frames agree in, so the content has a
+# veto, unless the frames agree beyond doubt.
+VETO = 0.07
+BEYOND_DOUBT = 0.9993
+
 # Below this no curve of intensities makes two pictures the same; it saves the fit.
 HOPELESS = 0.75
 
+# Pairs that are compared at once; it bounds the memory.
+BATCH = 256
 
-def similarity(one: np.ndarray, other: np.ndarray) -> np.ndarray:
-    """Return how much of the structure of each pair agrees, (N,) in [-1, 1].
+# Standard deviation, in shares of the side, of the neighbourhood that local disagreement is over.
+NEIGHBOURHOOD = 3 / 64
+
+
+@dataclass(frozen=True, eq=False)
+class SmallPictures:
+    """The small pictures of N samples.
+
+    Attributes:
+        whole: (N, S, S) or (N, S, S, S) uint8, whole frames.
+        content: The same of the content alone.
+        coverage: (N,) share of the frame that the content covers.
+    """
+
+    whole: np.ndarray
+    content: np.ndarray
+    coverage: np.ndarray
+
+
+@dataclass(frozen=True, eq=False)
+class Agreement:
+    """How well pairs of small pictures agree.
+
+    Attributes:
+        similarity: (P,) correlation of the finer structure after the intensity curve, in [-1, 1].
+        discrepancy: (P,) largest local disagreement: the energy of the difference relative to the
+            energy of both, 0 for equal pictures, about 1 for unrelated ones; inf for pairs that
+            are hopeless.
+    """
+
+    similarity: np.ndarray
+    discrepancy: np.ndarray
+
+
+def agreement(one: np.ndarray, other: np.ndarray) -> Agreement:
+    """Return how well the structure of each pair agrees.
 
     Args:
         one: Small pictures (N, S, S) or (N, S, S, S), float32.
         other: Their partners, laid upon them.
     """
     dims = one.ndim - 1
-    band = BandPass(one.shape[1], *WIDTHS[dims])
+    band = BandPass(one.shape[1], FINE[dims].fine, FINE[dims].coarse)
     filtered, partners = band(one), band(other)
-    found = correlation(filtered, partners)
-    hopeful = np.flatnonzero(found > HOPELESS)
+    similarity = correlation(filtered, partners)
+    discrepancy = np.full(len(one), np.inf, np.float32)
+    hopeful = np.flatnonzero(similarity > HOPELESS)
     if len(hopeful):
         a, b = one[hopeful], other[hopeful]
         # Clipping can be undone in neither direction but imitated in one.
-        forth = correlation(band(with_intensities_of(a, b)), partners[hopeful])
-        back = correlation(band(with_intensities_of(b, a)), filtered[hopeful])
-        found[hopeful] = np.maximum(forth, back)
-    return found
+        forth, back = band(with_intensities_of(a, b)), band(with_intensities_of(b, a))
+        pairs = ((forth, partners[hopeful]), (back, filtered[hopeful]))
+        similarity[hopeful] = np.maximum(*(correlation(*pair) for pair in pairs))
+        discrepancy[hopeful] = np.minimum(*(_local(*pair) for pair in pairs))
+    return Agreement(similarity, discrepancy)
+
+
+def _local(one: np.ndarray, other: np.ndarray) -> np.ndarray:
+    """Return the largest local share of energy in which filtered pictures differ, (N,)."""
+    blur = Blur(one.shape[1], NEIGHBOURHOOD * one.shape[1])
+    energy = blur(one * one) + blur(other * other)
+    axes = tuple(range(1, one.ndim))
+    # Where next to nothing is shown, noise would differ by all there is.
+    floor = 0.3 * energy.mean(axis=axes, keepdims=True) + 1e-6
+    largest: np.ndarray = (blur((one - other) ** 2) / (energy + floor)).max(axis=axes)
+    return largest
 
 
 def with_intensities_of(pictures: np.ndarray, models: np.ndarray) -> np.ndarray:
@@ -81,14 +146,10 @@ def with_intensities_of(pictures: np.ndarray, models: np.ndarray) -> np.ndarray:
     return (left * curve[at] + right * curve[at + 1]).reshape(pictures.shape)
 
 
-# Pairs that are compared at once; it bounds the memory.
-BATCH = 256
-
-
 def compare(
     pictures: np.ndarray, i: np.ndarray, j: np.ndarray, turn: np.ndarray, *, align: bool
-) -> np.ndarray:
-    """Return the similarity of candidate pairs, (P,).
+) -> Agreement:
+    """Return how well candidate pairs agree.
 
     Args:
         pictures: (N, S, S) or (N, S, S, S) uint8.
@@ -98,7 +159,7 @@ def compare(
         align: Whether to correct small errors of position and size first, as they come about
             where the border of the content is found a little differently in two copies.
     """
-    found = np.empty(len(i), np.float32)
+    similarity, discrepancy = np.empty((2, len(i)), np.float32)
     turns = symmetries(pictures.ndim - 1)
     for start in range(0, len(i), BATCH):
         batch = slice(start, start + BATCH)
@@ -106,5 +167,30 @@ def compare(
         for number in np.unique(turn[batch]):
             rows = turn[batch] == number
             other[rows] = turns[number].apply(other[rows])
-        found[batch] = similarity(one, aligned(one, other) if align else other)
-    return found
+        found = agreement(one, aligned(one, other) if align else other)
+        similarity[batch], discrepancy[batch] = found.similarity, found.discrepancy
+    return Agreement(similarity, discrepancy)
+
+
+def same_frames(
+    small: SmallPictures, i: np.ndarray, j: np.ndarray, turn: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
+    """Return which pairs are copies as whole frames, (P,) bool, and their similarity."""
+    found = compare(small.whole, i, j, turn, align=False)
+    covered = np.minimum(small.coverage[i], small.coverage[j]) >= ENOUGH_CONTENT
+    least = np.where(covered, SAME_WHOLE, SAME_SMALL)
+    same = (found.similarity >= least) & (found.discrepancy <= LOCAL_WHOLE)
+    doubtful = np.flatnonzero(same & (found.similarity < BEYOND_DOUBT))
+    if len(doubtful):
+        rows = (i[doubtful], j[doubtful], turn[doubtful])
+        same[doubtful] = compare(small.content, *rows, align=True).discrepancy <= VETO
+    return same, found.similarity
+
+
+def same_content(
+    small: SmallPictures, i: np.ndarray, j: np.ndarray, turn: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
+    """Return which pairs are copies once padding is taken off, (P,) bool, and their similarity."""
+    found = compare(small.content, i, j, turn, align=True)
+    same = (found.similarity >= SAME_CONTENT) & (found.discrepancy <= LOCAL_CONTENT)
+    return same, found.similarity

@@ -8,7 +8,7 @@ pairs above a threshold are kept. The threshold is low: what is found here is a 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -16,15 +16,35 @@ import numpy as np
 from mritk.audit.bands import BandPass
 from mritk.audit.symmetry import symmetries
 
-# Blurred below and above these widths (in pixels of the small picture): structure of the size of
-# ventricles and lesions, which neither smooth changes of brightness nor compression touch.
-WIDTHS = {2: (2.0, 6.0), 3: (1.0, 3.0)}
-# The filtered picture is averaged over blocks of this side.
-POOL = {2: 4, 3: 3}
+
+@dataclass(frozen=True)
+class Scale:
+    """A size of structure: what stands between two Gaussian blurs.
+
+    Attributes:
+        fine: Standard deviation of the narrow blur, in pixels of the small picture.
+        coarse: That of the wide one.
+        pool: The filtered picture is averaged over blocks of this side.
+    """
+
+    fine: float
+    coarse: float
+    pool: int
+
+
+# Structure of the size of ventricles and lesions, which neither smooth changes of brightness nor
+# compression touch; and of the size of contours, in which different heads differ.
+COARSE = {2: Scale(2.0, 6.0, 4), 3: Scale(1.0, 3.0, 3)}
+FINE = {2: Scale(0.7, 2.0, 2), 3: Scale(0.7, 2.0, 2)}
 
 # Copies with doubled contrast and clipped highlights, the hardest of those that are told apart at
-# all, correlate at 0.91 and above here; different patients of the phantom at 0.86 and below.
+# all, correlate at 0.91 and above here; different patients of the phantom at 0.86 and below. Heads
+# that were registered to one space can all be candidates: see PROMISING.
 THRESHOLD = 0.88
+
+# Correlation of contours below which no later step would bring two pictures together.
+PROMISING = 0.6
+PAIRS = 8192
 
 # Sizes of blocks, which bound the memory.
 ROWS, COLUMNS = 1024, 8192
@@ -36,22 +56,23 @@ SAMPLE = 2000
 Candidates = tuple[np.ndarray, np.ndarray, np.ndarray]
 
 
-def structure(pictures: np.ndarray) -> np.ndarray:
-    """Return unit vectors of coarse structure, (N, pooled…) float32, still laid out on a grid.
+def structure(pictures: np.ndarray, scales: Mapping[int, Scale] = COARSE) -> np.ndarray:
+    """Return unit vectors of the structure of one size, (N, pooled…) float32, on a grid.
 
     Args:
         pictures: (N, S, S) or (N, S, S, S) uint8.
+        scales: The size of structure, by the number of dimensions.
 
     Returns:
         Pictures without structure give zeros, which correlate with nothing.
     """
     dims = pictures.ndim - 1
-    side, pool = pictures.shape[1], POOL[dims]
-    band = BandPass(side, *WIDTHS[dims])
-    pooled = np.empty((len(pictures), *[side // pool] * dims), np.float32)
+    scale, side = scales[dims], pictures.shape[1]
+    band = BandPass(side, scale.fine, scale.coarse)
+    pooled = np.empty((len(pictures), *[side // scale.pool] * dims), np.float32)
     for start in range(0, len(pictures), ROWS):
         part = band(pictures[start : start + ROWS].astype(np.float32))
-        cells = [n for _ in range(dims) for n in (side // pool, pool)]
+        cells = [n for _ in range(dims) for n in (side // scale.pool, scale.pool)]
         blocks = part.reshape(len(part), *cells)
         pooled[start : start + ROWS] = blocks.mean(axis=tuple(range(2, 2 * dims + 1, 2)))
     flat = pooled.reshape(len(pooled), -1)
@@ -59,6 +80,25 @@ def structure(pictures: np.ndarray) -> np.ndarray:
     norms = np.linalg.norm(flat, axis=1, keepdims=True)
     flat /= np.where(norms > 1e-3, norms, np.inf)
     return pooled
+
+
+def promising(vectors: np.ndarray, i: np.ndarray, j: np.ndarray, turn: np.ndarray) -> np.ndarray:
+    """Return which pairs agree in their contours well enough to be compared in full, (P,) bool.
+
+    Args:
+        vectors: What :func:`structure` returned for :data:`FINE`.
+        i: Rows of the one picture.
+        j: Rows of the other.
+        turn: Number of the symmetry that lays picture j upon picture i.
+    """
+    found = np.empty(len(i), bool)
+    turns = symmetries(vectors.ndim - 1)
+    for number in np.unique(turn):
+        rows = np.flatnonzero(turn == number)
+        one = vectors[i[rows]].reshape(len(rows), -1).astype(np.float32)
+        other = turns[number].apply(vectors[j[rows]]).reshape(len(rows), -1).astype(np.float32)
+        found[rows] = np.einsum("nd,nd->n", one, other) > PROMISING
+    return found
 
 
 def candidates(
@@ -128,9 +168,12 @@ def _above(
     """Return the pairs above the threshold, each with its best turn, best pairs first."""
     scores, places, turns = [], [], []
     for number, (rows, rows_short) in enumerate(zip(turned, turned_short, strict=True)):
-        place = np.flatnonzero((rows_short @ short.T).ravel() > THRESHOLD)
-        row, column = np.divmod(place, len(others))
-        correlation = np.einsum("nd,nd->n", rows[row], others[column])
+        place = np.flatnonzero((rows_short @ short.T).ravel() > THRESHOLD - 1e-5)
+        if len(place) > PAIRS:
+            correlation = (rows @ others.T).ravel()[place]
+        else:
+            row, column = np.divmod(place, len(others))
+            correlation = np.einsum("nd,nd->n", rows[row], others[column])
         enough = correlation > THRESHOLD
         scores.append(correlation[enough])
         places.append(place[enough])

@@ -51,10 +51,7 @@ def _rows(registry: Registry, noun: str) -> list[dict[str, str]]:
         "datasets": records.DatasetFamily,
     }
     if noun in families:
-        rows += [
-            _family_row(family)
-            for family in registry.records(families[noun])
-        ]
+        rows += [_family_row(family) for family in registry.records(families[noun])]
     return rows
 
 

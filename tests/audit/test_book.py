@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 
 import numpy as np
 import pytest
 
 from mritk.audit.book import sketch_book
+from mritk.errors import StoreError
 
 
 @pytest.fixture
@@ -74,6 +76,73 @@ def test_a_file_without_a_digest_is_unreadable_and_looked_at_again_once_mended(
     broken = replace(as_samples(heads), digest=absent)
     assert sketch_book(broken, workspace).unreadable == {2: "no such file"}
     assert sketch_book(replace(broken, digest=str), workspace).unreadable == {}
+
+
+def test_what_failed_once_is_tried_again_and_nothing_else(counted, workspace):
+    samples, rows = counted
+    read = samples.read
+
+    def fail(i):
+        if i == 4:
+            raise OSError("nibabel is not installed")
+        return read(i)
+
+    broken = replace(samples, read=fail)
+    assert sketch_book(broken, workspace).unreadable == {4: "nibabel is not installed"}
+    assert len(rows) == 11
+    assert sketch_book(broken, workspace).unreadable == {4: "nibabel is not installed"}
+    assert len(rows) == 11, "the others are known"
+    assert sketch_book(samples, workspace).unreadable == {}
+
+
+def test_a_file_that_changes_while_it_is_read_is_not_kept(counted, workspace):
+    samples, _ = counted
+    calls = []
+
+    def digest(i):
+        calls.append(i)
+        return f"{i}, later" if i == 7 and len(calls) > 12 else str(i)
+
+    sketch_book(replace(samples, digest=digest), workspace)
+    assert list((workspace.home / "audit").iterdir()) == []
+
+
+@pytest.mark.parametrize("file", ["facts.json", "whole.npy", "content.npy"])
+@pytest.mark.parametrize("damage", ["cut", "gone"])
+def test_a_damaged_book_is_made_anew(counted, workspace, file, damage):
+    samples, rows = counted
+    first = sketch_book(samples, workspace)
+    (folder,) = (workspace.home / "audit").iterdir()
+    if damage == "gone":
+        (folder / file).unlink()
+    else:
+        whole = (folder / file).read_bytes()
+        (folder / file).write_bytes(whole[: len(whole) // 2])
+    again = sketch_book(samples, workspace)
+    assert len(rows) == 24
+    assert again.pixels == first.pixels
+    assert np.array_equal(again.whole, first.whole)
+
+
+def test_several_processes_may_make_one_book(heads, as_samples, workspace):
+    with ThreadPoolExecutor(8) as pool:
+        books = list(
+            pool.map(
+                lambda _: sketch_book(replace(as_samples(heads), digest=str), workspace), range(16)
+            )
+        )
+    assert len({book.pixels for book in books}) == 1
+    assert all(np.array_equal(book.whole, books[0].whole) for book in books)
+    assert len(list((workspace.home / "audit").iterdir())) == 1
+
+
+def test_a_cache_that_cannot_be_written_is_explained(counted, workspace, monkeypatch):
+    def refuse(*arguments, **options):
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr(np, "save", refuse)
+    with pytest.raises(StoreError, match=r"cannot keep the audit .* set MRITK_HOME"):
+        sketch_book(counted[0], workspace)
 
 
 def test_a_half_written_book_is_never_used(counted, workspace):

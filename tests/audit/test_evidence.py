@@ -8,7 +8,13 @@ from scipy import ndimage
 
 from mritk.audit.align import LIMIT, aligned
 from mritk.audit.bands import BandPass, correlation
-from mritk.audit.evidence import SAME_WHOLE, compare, similarity, with_intensities_of
+from mritk.audit.evidence import (
+    LOCAL_WHOLE,
+    SAME_WHOLE,
+    agreement,
+    compare,
+    with_intensities_of,
+)
 from mritk.audit.symmetry import symmetries
 
 
@@ -52,27 +58,42 @@ def test_intensity_curves_are_undone(pictures, change):
     changed = change(pictures)
     mapped = with_intensities_of(pictures, changed)
     assert np.abs(mapped - changed).mean() < 0.02 * np.ptp(changed)
-    assert similarity(pictures, changed).min() > SAME_WHOLE
+    found = agreement(pictures, changed)
+    assert found.similarity.min() > SAME_WHOLE
+    assert found.discrepancy.max() < LOCAL_WHOLE
 
 
 def test_similarity_does_not_depend_on_the_order(pictures):
     clipped = np.clip(2 * pictures - 60, 0, 255)
-    np.testing.assert_allclose(
-        similarity(pictures, clipped), similarity(clipped, pictures), atol=1e-5
-    )
+    forth, back = agreement(pictures, clipped), agreement(clipped, pictures)
+    np.testing.assert_allclose(forth.similarity, back.similarity, atol=1e-5)
+    np.testing.assert_allclose(forth.discrepancy, back.discrepancy, atol=1e-4)
 
 
 def test_different_pictures_are_not_similar(pictures):
-    assert np.abs(similarity(pictures[:3], pictures[3:])).max() < 0.5
+    found = agreement(pictures[:3], pictures[3:])
+    assert np.abs(found.similarity).max() < 0.5
+    assert np.isinf(found.discrepancy).all()
 
 
 def test_a_small_shift_is_not_the_same(pictures):
     """What tells neighbouring slices: every contour has moved a little."""
     moved = np.stack([ndimage.shift(p, (0.5, 0.3), mode="nearest") for p in pictures])
-    assert similarity(pictures, moved).max() < SAME_WHOLE
+    assert agreement(pictures, moved).similarity.max() < SAME_WHOLE
 
 
-def test_alignment_recovers_shift_and_scale(pictures):
+def test_a_lesion_is_a_local_disagreement(pictures):
+    """It changes little in all and much in one place."""
+    y, x = np.mgrid[:64, :64]
+    lesion = 60 * np.exp(-((y - 30) ** 2 + (x - 22) ** 2) / (2 * 2.0**2))
+    found = agreement(pictures, pictures + lesion.astype(np.float32))
+    assert found.similarity.min() > 0.97
+    assert found.discrepancy.min() > 2 * LOCAL_WHOLE
+    assert agreement(pictures, pictures).discrepancy.max() < 1e-3
+
+
+@pytest.mark.parametrize(("gain", "offset"), [(1, 0), (0.5, 100), (2, -128)])
+def test_alignment_recovers_shift_and_scale(pictures, gain, offset):
     zoom, shift = 0.97, 0.8
     centre = 31.5
     moved = np.stack(
@@ -83,6 +104,7 @@ def test_alignment_recovers_shift_and_scale(pictures):
             for p in pictures
         ]
     )
+    moved = (gain * moved + offset).astype(np.float32)
     inside = (slice(None), slice(6, -6), slice(6, -6))
     before = correlation(pictures[inside], moved[inside])
     after = correlation(pictures[inside], aligned(pictures, moved)[inside])
@@ -110,5 +132,7 @@ def test_compare_lays_each_pair_upon_each_other_as_it_is_told(pictures):
     number = np.arange(len(turns))
     first = np.zeros(len(turns), int)
     inverse = np.asarray([turns.index(turn.inverse) for turn in turns])
-    assert compare(whole, first, 6 + number, inverse, align=False).min() > 0.999
-    assert compare(whole, first, 6 + number, np.roll(inverse, 1), align=False).max() < 0.5
+    right = compare(whole, first, 6 + number, inverse, align=False)
+    wrong = compare(whole, first, 6 + number, np.roll(inverse, 1), align=False)
+    assert right.similarity.min() > 0.999
+    assert wrong.similarity.max() < 0.5
