@@ -68,7 +68,14 @@ class Opened:
 
     def for_audit(self) -> tuple[str, Samples, tuple[str, ...], tuple[str, ...]]:
         """Name, samples, reader and sources, as :func:`mritk.audit.audit.audit` takes them."""
-        return self.record.name, self.samples, self.reader, self.record.sources
+        return self.record.name, self.samples, self.reader, self.sources
+
+    @property
+    def sources(self) -> tuple[str, ...]:
+        """The collections that the dataset, or a sample of it, declares to come from."""
+        return tuple(
+            dict.fromkeys((*self.record.sources, *sorted(set(self.samples.sources or ()))))
+        )
 
 
 def find_datasets(name: str, registry: Registry) -> tuple[Dataset, ...]:

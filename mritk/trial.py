@@ -84,7 +84,8 @@ class Trial:
         """The collections that both the dataset and the backbone's pretraining declare."""
         weights = self.backbone.weights if self.backbone else None
         seen = weights.pretrained_on if weights else ()
-        return shared_sources(self.dataset.record.sources, seen)
+        told = set(self.dataset.samples.sources or ()) - set(self.dataset.record.sources)
+        return shared_sources((*self.dataset.record.sources, *sorted(told)), seen)
 
     @cached_property
     def identity(self) -> dict[str, Any]:

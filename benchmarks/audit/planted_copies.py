@@ -4,7 +4,8 @@
 
 For every kind of copy, each image of a clean collection gets one copy; the audit then searches the
 collection with all copies in it. Recall is the share of copies that are in the cluster of their
-original; a false pair connects two images of different origin. The clean collections are the
+original (for pictures with something else in them, which are no copies, the share that is taken
+for one); a false pair connects two images of different origin. The clean collections are the
 phantom (several slices of each patient) and all slices, 1 mm apart, of the MNI152 average in three
 planes: neighbours of the smoothest head there is, the hardest case for false pairs. (Its right half
 is the mirror image of its left half, to the last bit, so sagittal slices are taken from one half.)
@@ -21,7 +22,7 @@ from typing import Any
 import numpy as np
 from tabulate import tabulate
 
-from benchmarks.audit.plants import HARD, HELD, Plant
+from benchmarks.audit.plants import EVERYWHERE, HARD, HELD, OTHERS, Plant
 from mritk import Classification, Samples, Workspace
 from mritk.audit.book import sketch_book
 from mritk.audit.copies import find_copies
@@ -86,11 +87,14 @@ def main() -> None:
     }
     images = {name: load() for name, load in collections.items()}
     rows: list[dict[str, Any]] = []
-    kinds: dict[str, Plant | None] = {"none (clean)": None, **HELD, **HARD}
+    kinds: dict[str, Plant | None] = {"none (clean)": None, **EVERYWHERE, **HELD, **HARD, **OTHERS}
     for kind, plant in kinds.items():
         row: dict[str, Any] = {"copy": kind}
         for name, collection in images.items():
-            result = score(collection, plant, workspace)
+            if plant is not None and kind in EVERYWHERE:
+                result = score([plant(image) for image in collection], None, workspace)
+            else:
+                result = score(collection, plant, workspace)
             row[f"{name} recall"] = result["recall"]
             row[f"{name} false pairs"] = result["false pairs"]
         rows.append(row)

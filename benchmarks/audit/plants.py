@@ -52,6 +52,14 @@ def noisy(image: np.ndarray, sigma: float) -> np.ndarray:
     return np.clip(image + noise, 0, 255).astype(np.uint8)
 
 
+def with_lesion(image: np.ndarray, radius: float) -> np.ndarray:
+    """Return the image with a bright sharp disc; its radius is a share of the width."""
+    height, width = image.shape
+    y, x = np.mgrid[:height, :width]
+    disc = np.hypot(y - 0.45 * height, x - 0.35 * width) < radius * width
+    return np.where(disc, np.uint8(250), image)
+
+
 def chain(*plants: Plant) -> Plant:
     """Return one plant after the other."""
 
@@ -112,4 +120,16 @@ HARD: Mapping[str, Plant] = {
         partial(padded, top=0.25, bottom=0.25, left=0.25, right=0.25), np.rot90
     ),
     "resized × 0.5, JPEG 30": chain(partial(resized, high=0.5, wide=0.5), jpeg(quality=30)),
+}
+# No copies: the same slice with something else in it, which must not be taken for one.
+OTHERS: Mapping[str, Plant] = {
+    f"with a disc of radius {100 * share:g} %": partial(with_lesion, radius=share)
+    for share in (0.02, 0.04, 0.08)
+}
+# Done to every image of a clean collection; none of them then is a copy of another.
+EVERYWHERE: Mapping[str, Plant] = {
+    "clean, all padded by 25 %": HARD["padded by 25 %"],
+    "clean, all with a white border": partial(
+        padded, top=0.02, bottom=0.02, left=0.02, right=0.02, value=255
+    ),
 }

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -11,6 +13,7 @@ import numpy as np
 from mritk.audit.book import Progress, silent, sketch_book
 from mritk.audit.copies import Copies, Pair, find_copies
 from mritk.audit.findings import Audited, Finding, count_by, find_all
+from mritk.data.join import distinct
 from mritk.data.samples import SPLITS, Classification, Samples
 from mritk.workspace import Workspace
 
@@ -56,12 +59,21 @@ class Audit:
         }
 
     def _cluster(self, rows: np.ndarray) -> dict[str, Any]:
-        members = set(rows.tolist())
-        pairs = [pair for pair in self.copies.pairs if pair.one in members]
         return {
             "members": [self.member(int(row)) for row in rows],
-            "pairs": [self._pair(pair) for pair in pairs],
+            "pairs": [self._pair(pair) for pair in self.pairs_of(rows)],
         }
+
+    def pairs_of(self, rows: np.ndarray) -> list[Pair]:
+        """Return the pairs that connect one cluster."""
+        return self._pairs_by_cluster[int(self.copies.clusters[rows[0]])]
+
+    @cached_property
+    def _pairs_by_cluster(self) -> dict[int, list[Pair]]:
+        found: dict[int, list[Pair]] = defaultdict(list)
+        for pair in self.copies.pairs:
+            found[int(self.copies.clusters[pair.one])].append(pair)
+        return found
 
     def member(self, row: int) -> dict[str, Any]:
         """Return what is known of one sample."""
@@ -75,10 +87,12 @@ class Audit:
         return {"dataset": dataset.name, "id": samples.ids[own], "target": target, **known}
 
     def _pair(self, pair: Pair) -> dict[str, Any]:
-        ids = [self.place(row)[0].samples.ids[self.place(row)[1]] for row in (pair.one, pair.other)]
+        one, other = self.member(pair.one), self.member(pair.other)
         return {
-            "one": ids[0],
-            "other": ids[1],
+            "one": one["id"],
+            "one_dataset": one["dataset"],
+            "other": other["id"],
+            "other_dataset": other["dataset"],
             "kind": pair.kind,
             "similarity": pair.similarity,
             "change": pair.change,
@@ -98,9 +112,10 @@ def audit(
         workspace: Where sketches and results are kept.
         progress: Called with what is being done and the share of it that is done.
     """
+    names = distinct([name for name, *_ in datasets])
     books = [
         Audited(name, samples, sketch_book(samples, workspace, reader, progress), tuple(sources))
-        for name, samples, reader, sources in datasets
+        for name, (_, samples, reader, sources) in zip(names, datasets, strict=True)
     ]
     copies = find_copies([dataset.book for dataset in books], workspace, progress)
     return Audit(tuple(books), copies, _by_level(find_all(books, copies)))

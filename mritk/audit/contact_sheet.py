@@ -88,13 +88,17 @@ def _side(audit: Audit, row: int) -> str:
     lines: Sequence[str] = [member["id"], " · ".join(facts)]
     if len(audit.datasets) > 1:
         lines = [dataset.name, *lines]
-    picture = _as_jpeg(dataset.samples.read(own))
     text = "<br>".join(html.escape(line) for line in lines)
+    try:
+        array = dataset.samples.read(own)
+    except Exception as error:  # it could be read a moment ago
+        return f"<div>{text}<br>{html.escape(str(error))}</div>"
+    picture = _as_jpeg(array, dataset.samples.spatial_dims)
     return f'<div><img alt="" src="data:image/jpeg;base64,{picture}">{text}</div>'
 
 
-def _as_jpeg(array: np.ndarray) -> str:
-    if array.ndim == 3 and array.shape[-1] != 3:
+def _as_jpeg(array: np.ndarray, spatial_dims: int | None) -> str:
+    if spatial_dims == 3:
         array = array[len(array) // 2]
     if array.dtype != np.uint8:
         array = (np.clip(array, 0, 1) * 255).astype(np.uint8)

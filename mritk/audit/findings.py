@@ -28,12 +28,14 @@ class Finding:
         kind: A word for programs, such as ``copies`` or ``labels``.
         text: One line.
         count: How many samples, patients or clusters it concerns.
+        items: What it concerns, one text each; the line names the first of them.
     """
 
     level: Level
     kind: str
     text: str
     count: int
+    items: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, eq=False)
@@ -44,7 +46,7 @@ class Audited:
         name: Its name.
         samples: Its samples.
         book: Their sketches.
-        sources: The collections it declares to come from.
+        sources: The collections that it, or a sample of it, declares to come from.
     """
 
     name: str
@@ -61,11 +63,10 @@ def find_all(datasets: Sequence[Audited], copies: Copies) -> Iterator[Finding]:
         yield from _unreadable(dataset)
         yield from _patients_in_parts(dataset)
         yield from _copies_in_parts(dataset, copies, rows)
-        yield from _labels(dataset, copies, rows)
-        yield from _subjects(dataset, copies, rows)
         yield from _copies_inside(dataset, copies, rows)
         yield from _constant(dataset)
         start += len(dataset.samples)
+    yield from _contradictions(datasets, copies)
     yield from _across(datasets, copies)
 
 
@@ -83,15 +84,15 @@ def _unreadable(dataset: Audited) -> Iterator[Finding]:
     if bad:
         named = [f"{dataset.samples.ids[row]} ({reason})" for row, reason in bad.items()]
         text = f"{len(bad)} of {len(dataset.samples)} samples cannot be read: {_some(named)}"
-        yield Finding("defect", "unreadable", text, len(bad))
+        yield Finding("defect", "unreadable", text, len(bad), tuple(named))
 
 
 def _constant(dataset: Audited) -> Iterator[Finding]:
     rows = np.flatnonzero(dataset.book.constant).tolist()
     if len(rows):
-        named = _some([dataset.samples.ids[row] for row in rows])
-        text = f"samples of one value only, which show nothing: {len(rows)} ({named})"
-        yield Finding("note", "constant", text, len(rows))
+        named = [dataset.samples.ids[row] for row in rows]
+        text = f"samples of one value only, which show nothing: {len(rows)} ({_some(named)})"
+        yield Finding("note", "constant", text, len(rows), tuple(named))
 
 
 def _patients_in_parts(dataset: Audited) -> Iterator[Finding]:
@@ -104,7 +105,7 @@ def _patients_in_parts(dataset: Audited) -> Iterator[Finding]:
     straddling = sorted(patient for patient, found in parts.items() if len(found) > 1)
     if straddling:
         text = f"{_many(len(straddling), 'patient')} in more than one part: {_some(straddling)}"
-        yield Finding("leak", "patients", text, len(straddling))
+        yield Finding("leak", "patients", text, len(straddling), tuple(straddling))
 
 
 def copied(one: Sequence[str] | np.ndarray, other: Sequence[str] | np.ndarray) -> int:
@@ -136,37 +137,31 @@ def _copies_in_parts(dataset: Audited, copies: Copies, rows: np.ndarray) -> Iter
             yield Finding("leak", "copies", text, near)
 
 
-def _labels(dataset: Audited, copies: Copies, rows: np.ndarray) -> Iterator[Finding]:
-    samples = dataset.samples
-    if not isinstance(samples.task, Classification):
-        return
-    named = []
-    for members in _clusters(copies, rows):
-        if len(set(samples.targets[members].tolist())) > 1:
-            by_label = {int(samples.targets[row]): row for row in members[::-1]}
-            named.append(
-                " = ".join(
-                    f"{samples.ids[row]} ({samples.task.classes[label]})"
-                    for label, row in sorted(by_label.items(), key=lambda item: item[1])
-                )
-            )
-    if named:
-        text = f"{_many(len(named), 'image')} under different labels: {'; '.join(named[:NAMED])}"
-        yield Finding("defect", "labels", text, len(named))
+def _contradictions(datasets: Sequence[Audited], copies: Copies) -> Iterator[Finding]:
+    """Yield the images that stand under several targets, or several patient ids."""
+    targets = [target for dataset in datasets for target in _targets(dataset.samples)]
+    several = len(datasets) > 1
+    ids = [f"{d.name} {id_}" if several else id_ for d in datasets for id_ in d.samples.ids]
+    patients: list[str | None] = []
+    for dataset in datasets:
+        patients += dataset.samples.patients or [None] * len(dataset.samples)
+    for kind, what, column in (("labels", "label", targets), ("subjects", "patient id", patients)):
+        named = []
+        for members in (rows.tolist() for rows in copies.members):
+            first_with = {column[row]: row for row in members[::-1] if column[row] is not None}
+            if len(first_with) > 1:
+                rows = sorted(first_with.values())
+                named.append(" = ".join(f"{ids[row]} ({column[row]})" for row in rows))
+        if named:
+            shown = "; ".join(named[:NAMED]) + ("; …" if len(named) > NAMED else "")
+            text = f"{_many(len(named), 'image')} under several {what}s: {shown}"
+            yield Finding("defect", kind, text, len(named), tuple(named))
 
 
-def _subjects(dataset: Audited, copies: Copies, rows: np.ndarray) -> Iterator[Finding]:
-    patients = dataset.samples.patients
-    if patients is None:
-        return
-    named = []
-    for members in _clusters(copies, rows):
-        found = sorted({patients[row] for row in members})
-        if len(found) > 1:
-            named.append(" = ".join(found))
-    if named:
-        text = f"{_many(len(named), 'image')} under several patient ids: {'; '.join(named[:NAMED])}"
-        yield Finding("defect", "subjects", text, len(named))
+def _targets(samples: Samples) -> list[str]:
+    if isinstance(samples.task, Classification):
+        return [samples.task.classes[target] for target in samples.targets.tolist()]
+    return [f"{target:g}" for target in samples.targets.tolist()]
 
 
 def _copies_inside(dataset: Audited, copies: Copies, rows: np.ndarray) -> Iterator[Finding]:

@@ -75,8 +75,10 @@ def sketch(array: np.ndarray, spatial_dims: int) -> Sketch:
     if array.dtype.kind == "f" and not np.isfinite(array).all():
         raise ValueError("holds NaN or infinite values")
     array = _without_equal_channels(array) if spatial_dims == 2 else array
-    if array.ndim not in ((2, 3) if spatial_dims == 2 else (3,)):
+    if array.ndim != spatial_dims and not (spatial_dims == 2 and array.shape[2:] == (3,)):
         raise ValueError(f"has shape {array.shape}")
+    if array.dtype != np.uint8 and array.dtype.kind != "f":
+        raise ValueError(f"holds {array.dtype}")
     kind = "volume" if spatial_dims == 3 else "grey" if array.ndim == 2 else "colour"
     grid = array if array.ndim == spatial_dims else array.mean(axis=-1).astype(np.float32)
     header = f"{array.dtype.str}{array.shape}".encode()
@@ -86,8 +88,9 @@ def sketch(array: np.ndarray, spatial_dims: int) -> Sketch:
         pixels=hashlib.sha256(header + np.ascontiguousarray(array).tobytes()).hexdigest(),
         shape=tuple(array.shape),
         mode=f"{kind} {array.dtype}",
-        low=float(array.min()),
-        high=float(array.max()),
+        # Of what is seen: an image of one colour is constant, whatever its channels hold.
+        low=float(grid.min()),
+        high=float(grid.max()),
         coverage=float(np.prod([last - first for first, last in box]) / grid.size),
         whole=_small(grid, whole_box, SIDES[spatial_dims]),
         content=_small(grid, box, SIDES[spatial_dims]),

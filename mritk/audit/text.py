@@ -29,17 +29,30 @@ def findings_text(audit: Audit) -> list[str]:
 
 def confirmation(audit: Audit) -> str:
     """Return one line that says what was checked, and that all is well if it is."""
-    total = sum(len(dataset.samples) for dataset in audit.datasets)
-    unreadable = sum(len(dataset.book.unreadable) for dataset in audit.datasets)
-    pairs = total * (total - 1) // 2
-    checked = f"{total - unreadable} of {total} samples were read, all {pairs} pairs compared"
+    books = [dataset.book for dataset in audit.datasets]
+    total = sum(len(book) for book in books)
+    read = total - sum(len(book.unreadable) for book in books)
+    compared = read - sum(int(book.constant.sum()) for book in books)
+    pairs = compared * (compared - 1) // 2
+    checked = f"{read} of {total} samples were read, {pairs:,} pairs compared"
     if not audit.clean:
         levels = [finding.level for finding in audit.findings]
         counts = [f"{levels.count(level)} {level}" for level in ("leak", "defect")]
         found = " and ".join(f"{c}{'' if c.startswith('1 ') else 's'}" for c in counts)
         return f"Not clean: {found}. {checked}."
-    nothing = "no copies" if not audit.copies.pairs else "no copies across parts or patients"
-    return f"Clean: {nothing}, no patient in two parts, nothing unreadable. {checked}."
+    samples = [dataset.samples for dataset in audit.datasets]
+    parts = any(s.splits is not None for s in samples)
+    told = all(s.patients is not None for s in samples)
+    sentence = ["nothing unreadable"]
+    if not audit.copies.pairs:
+        sentence.insert(0, "no copies")
+    elif parts:
+        sentence.insert(0, "no copies across parts")
+    if parts:
+        sentence.append("no patient in two parts" if told else "patients unknown")
+    else:
+        sentence.append("no official parts" if told else "no official parts, patients unknown")
+    return f"Clean: {', '.join(sentence)}. {checked}."
 
 
 def _counts(data: dict[str, Any]) -> str:
@@ -78,9 +91,7 @@ def _clusters(audit: Audit) -> Iterator[str]:
         more = f" = {len(rows) - 4} more" if len(rows) > 4 else ""
         several = len(audit.datasets) > 1
         ids = (f"{m['dataset']} {m['id']}" if several else m["id"] for m in named)
-        members = set(rows.tolist())
-        pairs = [p for p in audit.copies.pairs if p.one in members]
-        weakest = min(pairs, key=lambda pair: pair.similarity)
+        weakest = min(audit.pairs_of(rows), key=lambda pair: pair.similarity)
         why = {"bytes": "identical bytes", "pixels": "identical pixels"}.get(
             weakest.kind, f"similarity {weakest.similarity:.4f}, {weakest.change}"
         )

@@ -70,21 +70,23 @@ def audit(
     from mritk.opening import open_dataset
     from mritk.workspace import Workspace
 
+    if page is not None and not page.parent.is_dir():
+        raise click.UsageError(f"there is no folder {page.parent} to write {page.name} into")
     workspace = Workspace.from_environment(offline=offline)
     options = as_data_options(data)
     opened = [open_dataset(name, app.registry, workspace, options) for name in datasets]
     for found in opened:
-        if found.samples.spatial_dims is None:
+        if found.samples.spatial_dims not in (2, 3):
             raise click.UsageError(f"{found.record.name} holds neither images nor volumes")
     with progress_line() as progress:
         result = audit_datasets([found.for_audit() for found in opened], workspace, progress)
     result = result.with_findings(_overlaps(app, opened, backbones))
+    click.echo(json.dumps(result.as_data(), indent=2) if as_json else format_audit(result))
     if page is not None:
         from mritk.audit.contact_sheet import contact_sheet
 
         page.write_text(contact_sheet(result), encoding="utf-8")
         click.echo(f"Pairs: {page}", err=True)
-    click.echo(json.dumps(result.as_data(), indent=2) if as_json else format_audit(result))
     return ExitCode.OK if result.clean else ExitCode.GATE_FAILED
 
 
@@ -94,5 +96,5 @@ def _overlaps(app: App, opened: list[Opened], backbones: tuple[str, ...]) -> lis
     found = []
     for backbone in (app.registry.backbone(name) for name in backbones):
         seen = backbone.weights.pretrained_on if backbone.weights else ()
-        found += [overlap(d.record.name, d.record.sources, backbone.name, seen) for d in opened]
+        found += [overlap(d.record.name, d.sources, backbone.name, seen) for d in opened]
     return [finding for finding in found if finding is not None]

@@ -29,6 +29,8 @@ def progress_line() -> Iterator[Callable[[str, float], None]]:
             bars[what] = tqdm(total=1.0, desc=what, delay=1.0, leave=False, bar_format=form)
         bars[what].update(share - bars[what].n)
 
-    yield show
-    for bar in bars.values():
-        bar.close()
+    try:
+        yield show
+    finally:
+        for bar in bars.values():
+            bar.close()

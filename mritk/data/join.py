@@ -53,7 +53,7 @@ def join(named: Sequence[tuple[str, Samples]], name: str) -> Samples:
     """
     if not named:
         raise DataError(f"there is nothing to join in {name}")
-    prefixes = _distinct([prefix for prefix, _ in named])
+    prefixes = distinct([prefix for prefix, _ in named])
     tables = [samples for _, samples in named]
     parts = list(zip(prefixes, tables, strict=True))
     dims = {prefix: KINDS[samples.spatial_dims] for prefix, samples in parts}
@@ -116,7 +116,7 @@ def rename_classes(samples: Samples, mapping: Mapping[str, str]) -> Samples:
     return replace(samples, task=Classification(classes), targets=number[samples.targets])
 
 
-def _distinct(names: Sequence[str]) -> list[str]:
+def distinct(names: Sequence[str]) -> list[str]:
     """Return the names; those that stand there more than once numbered ``a#1``, ``a#2``."""
     count, seen = Counter(names), Counter[str]()
     found = []

@@ -102,7 +102,7 @@ def mritk_datasets() -> Iterator[DatasetFamily]:
 
 
 def resolve_folder(path: str, options: FolderOptions = NO_OPTIONS) -> Iterator[Dataset]:
-    """Yield the dataset in the folder or archive ``path``; its name keeps the last part of the path.
+    """Yield the dataset in the folder or archive ``path``; its name keeps the last part of it.
 
     Raises:
         Unavailable: There is no such folder or archive.

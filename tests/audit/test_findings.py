@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 
 from benchmarks.audit.plants import HELD
-from mritk import Classification
+from mritk import Classification, Regression
+from mritk.audit.audit import audit
 from mritk.audit.contact_sheet import contact_sheet
 from mritk.audit.findings import overlap, shared_sources
 from mritk.audit.text import format_audit
@@ -23,8 +24,19 @@ def test_a_clean_dataset_is_confirmed(heads, as_samples, audited):
     assert result.clean
     assert result.findings == ()
     text = format_audit(result)
-    assert "Clean: no copies, no patient in two parts, nothing unreadable." in text
-    assert "12 of 12 samples were read, all 66 pairs compared" in text
+    assert "Clean: no copies, nothing unreadable, patients unknown." in text
+    assert "12 of 12 samples were read, 66 pairs compared" in text
+
+
+def test_the_confirming_line_claims_no_more_than_was_checked(heads, as_samples, audited):
+    patients = [f"p{i}" for i in range(12)]
+    parts = ["train"] * 6 + ["test"] * 6
+    told = format_audit(audited(as_samples(heads, patients=patients, splits=parts)))
+    assert "Clean: no copies, nothing unreadable, no patient in two parts." in told
+    drawn = format_audit(audited(as_samples(heads, patients=patients)))
+    assert "Clean: no copies, nothing unreadable, no official parts." in drawn
+    blank = format_audit(audited(as_samples([np.full((9, 9), i, np.uint8) for i in range(4)])))
+    assert "4 of 4 samples were read, 0 pairs compared" in blank
 
 
 def test_copies_across_parts_are_counted_by_the_strength_of_their_evidence(
@@ -71,7 +83,7 @@ def test_one_image_under_two_labels_is_a_defect(heads, as_samples, audited):
 def test_one_subject_under_two_ids_is_a_defect(heads, as_samples, audited):
     patients = [f"p{i}" for i in range(12)]
     pictures = [*heads, heads[4]]
-    assert "p4 = p99" in (
+    assert "image-004 (p4) = image-012 (p99)" in (
         kinds(audited(as_samples(pictures, patients=[*patients, "p99"])))["subjects"].text
     )
     assert "subjects" not in kinds(audited(as_samples(pictures, patients=[*patients, "p4"])))
@@ -91,6 +103,37 @@ def test_copies_across_datasets_and_common_sources_are_leaks(heads, as_samples, 
     assert kinds(result)["across"].text == "1 of 2 samples of second are in first too"
     assert kinds(result)["sources"].text == "first and second both come from figshare"
     assert "first image-001 = second image-001" in format_audit(result)
+
+
+def test_labels_and_patients_are_compared_across_datasets_by_name(heads, as_samples, audited):
+    one = as_samples(heads[:3], task=Classification(("glioma", "none")), targets=[0, 0, 0])
+    other = as_samples(heads[:3], task=Classification(("healthy", "none")), targets=[0, 1, 1])
+    found = kinds(audited(one, other))["labels"]
+    assert found.count == 3
+    assert "first image-000 (glioma) = second image-000 (healthy)" in found.items
+    same = as_samples(heads[:3], task=Classification(("a", "glioma")), targets=[1, 1, 1])
+    assert "labels" not in kinds(audited(one, same))
+
+
+def test_two_numbers_for_one_image_contradict_each_other(heads, as_samples, audited):
+    ages = [*range(12), 77]
+    finding = kinds(audited(as_samples([*heads, heads[0]], targets=ages, task=Regression("years"))))
+    assert finding["labels"].items == ("image-000 (0) = image-012 (77)",)
+
+
+def test_a_line_names_a_few_and_the_data_name_all(heads, as_samples, audited):
+    def read(i):
+        raise OSError("empty file")
+
+    (finding,) = audited(replace(as_samples(heads), read=read, digest=str)).findings
+    assert "and 9 more" in finding.text
+    assert [item.split(" ")[0] for item in finding.items] == [f"image-{i:03d}" for i in range(12)]
+
+
+def test_datasets_of_one_name_are_told_apart(heads, as_samples, workspace):
+    samples = as_samples(heads[:2])
+    result = audit([("folder:images", samples, (), ())] * 2, workspace)
+    assert [dataset.name for dataset in result.datasets] == ["folder:images#1", "folder:images#2"]
 
 
 def test_unreadable_and_constant_samples_are_named(heads, as_samples, audited):
@@ -145,7 +188,9 @@ def test_the_data_hold_every_pair_with_its_evidence(heads, as_samples, audited):
     (pair,) = cluster["pairs"]
     assert pair == {
         "one": "image-000",
+        "one_dataset": "first",
         "other": "image-012",
+        "other_dataset": "first",
         "kind": "near",
         "similarity": pair["similarity"],
         "change": "flipped vertically",

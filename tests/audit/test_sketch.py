@@ -89,9 +89,17 @@ def test_volumes_are_sketched_as_cubes():
     assert found.mode == "volume float32"
 
 
+def test_an_image_of_one_colour_is_constant():
+    red = np.zeros((20, 20, 3), np.uint8)
+    red[..., 0] = 255
+    assert sketch(red, 2).constant
+
+
 @pytest.mark.parametrize(
     ("array", "dims", "message"),
     [
+        (np.zeros((8, 8, 4), np.uint8), 2, "shape"),
+        (np.zeros((8, 8), np.int16), 2, "int16"),
         (np.zeros((0, 4), np.uint8), 2, "empty"),
         (np.full((4, 4), np.nan), 2, "NaN"),
         (np.zeros((4, 4), np.uint8), 3, "shape"),

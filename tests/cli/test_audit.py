@@ -40,7 +40,7 @@ def test_a_clean_folder_gives_0_and_a_line_that_says_what_was_checked(mritk, fol
     assert ended.code == ExitCode.OK
     assert "| train  |        14 | unknown    |        7 |      7 |" in ended.out
     assert "Clean: no copies" in ended.out
-    assert "20 of 20 samples were read, all 190 pairs compared" in ended.out
+    assert "20 of 20 samples were read, 190 pairs compared" in ended.out
 
 
 def test_a_leak_gives_1(mritk, folder, pictures):
@@ -72,6 +72,12 @@ def test_the_page_of_pairs_is_one_file(mritk, folder, pictures, tmp_path):
     assert f"Pairs: {page}" in ended.err
     assert page.read_text(encoding="utf-8").count("<figure") == 1
     assert 'src="http' not in page.read_text(encoding="utf-8")
+
+
+def test_a_page_that_cannot_be_written_is_told_before_the_work(mritk, folder, tmp_path):
+    ended = mritk("audit", f"folder:{folder}", "--html", tmp_path / "nowhere" / "pairs.html")
+    assert ended.code == 2
+    assert "there is no folder" in ended.err
 
 
 def test_several_datasets_are_compared_with_each_other(mritk, folder, pictures, tmp_path):
