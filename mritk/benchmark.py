@@ -14,8 +14,9 @@ from mritk.audit.book import Progress, silent
 from mritk.backbone import Backbone
 from mritk.data.decode import decoded, require_readable
 from mritk.data.samples import Samples, UnreadableSamples
+from mritk.data.split_rule import resolved_scheme
 from mritk.data.splits import make_folds
-from mritk.errors import Unavailable, UsageError
+from mritk.errors import DataError, Unavailable, UsageError
 from mritk.evaluate.metrics import find_metric
 from mritk.opening import (
     DataOptions,
@@ -308,5 +309,11 @@ def _divided(
         left_out = set(skipped)
         readable = [name not in left_out for name in opened.samples.ids]
         copies = found.copies.clusters[np.asarray(readable)]
+    scheme = resolved_scheme(opened.samples, protocol.split)
+    if scheme != resolved_scheme(samples, protocol.split):
+        raise DataError(
+            f"no sample of the official test part of {opened.record.name} can be read; mend the "
+            f"files, or say in the protocol's [split] how to draw a test part"
+        )
     folds = make_folds(samples, protocol.split, copies)
-    return OpenDataset(opened.record, samples, folds, tuple(skipped), found)
+    return OpenDataset(opened.record, samples, folds, tuple(skipped), found, copies)

@@ -13,7 +13,7 @@ from mritk.data.patients import PatientRule, require_patients, with_patients
 from mritk.data.samples import Classification, Samples
 from mritk.data.split_rule import SplitRule, resolved_scheme
 from mritk.errors import DataError, UsageError
-from mritk.records import Dataset, DatasetFamily
+from mritk.records import Dataset, DatasetFamily, Origin
 from mritk.registry import Registry
 from mritk.workspace import Workspace
 
@@ -112,7 +112,13 @@ def open_dataset(
     joined_name = "+".join(record.name for record in records)
     sources = tuple(dict.fromkeys(source for record in records for source in record.sources))
     samples = _joined(records, parts, options.rule, joined_name)
-    record = replace(records[0], name=joined_name, sources=sources, open=lambda _: samples)
+    record = Dataset(
+        joined_name,
+        open=lambda _: samples,
+        sources=sources,
+        license=" + ".join(dict.fromkeys(record.license for record in records)),
+        origin=Origin(" + ".join(dict.fromkeys(str(record.origin) for record in records))),
+    )
     return Opened(record, samples, reader)
 
 

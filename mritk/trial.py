@@ -43,6 +43,7 @@ class OpenDataset:
         folds: The division under one protocol.
         skipped: Ids of samples that could not be read and were left out on request.
         audit: What was found in the data; None if they do not lie on a grid.
+        copies: (N,) int64; samples with equal numbers are copies of each other.
     """
 
     record: Dataset
@@ -50,6 +51,7 @@ class OpenDataset:
     folds: tuple[Fold, ...]
     skipped: tuple[str, ...] = ()
     audit: Audit | None = None
+    copies: np.ndarray | None = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -99,9 +101,14 @@ class Trial:
             "seed": self.seed,
             # What counts as a copy may change with the audit, and the parts with it.
             "split": fold_digest(self.dataset.samples, self.division),
+            "unclean": self._unclean(),
             # One-file plugins change from run to run; a trial of an earlier state is another one.
             "plugins": [self.augmentation.origin.digest, self.method.origin.digest],
         }
+
+    def _unclean(self) -> list[str]:
+        rows = self.division.test[~self.division.clean]
+        return sorted(self.dataset.samples.ids[row] for row in rows)
 
     @cached_property
     def id(self) -> str:
@@ -258,7 +265,12 @@ def _start_record(trial: Trial, provenance: dict[str, Any]) -> TrialRecord:
         splits={name: [samples.ids[i] for i in rows] for name, rows in parts.items()},
         skipped=list(trial.dataset.skipped),
         audit=verdict(
-            trial.dataset.audit, samples, fold, trial.protocol.split, trial.seen_in_pretraining
+            trial.dataset.audit,
+            samples,
+            fold,
+            trial.protocol.split,
+            copies=trial.dataset.copies,
+            seen=trial.seen_in_pretraining,
         ),
         provenance=provenance | {"plugins": _origins(trial)},
     )

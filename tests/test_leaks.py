@@ -80,7 +80,7 @@ def test_the_table_has_both_scores_and_both_counts(run):
     assert "clean (10) ↑" in heading
     assert "16 test samples (10 clean)" in ended.out
     assert "Audit: 6 of 16 test samples have a copy" in ended.out
-    assert "6 samples were dropped from training and validation for that" in ended.out
+    assert "6 samples were dropped from training and validation" in ended.out
     assert "†" not in ended.out
 
 
@@ -104,8 +104,8 @@ def test_copies_can_be_kept_and_every_cell_says_so(run):
     row = next(line for line in ended.out.splitlines() if line.startswith("| tiny"))
     cells = [cell.strip() for cell in row.split("|")[2:-2]]
     assert cells
-    assert all("†" in cell or cell == "nan" for cell in cells)
-    assert "† Copies were kept" in ended.out
+    assert all("†" in cell for cell in cells)
+    assert "† Nothing was dropped (copies = keep): 6 of 16 test samples have a copy" in ended.out
 
 
 def test_keeping_copies_is_another_protocol(run):
@@ -130,7 +130,7 @@ def test_splits_that_mritk_draws_keep_copies_on_one_side(run, scheme):
             p for p, found in parts.items() if 40 + one in found
         ]
     assert trial.predictions["test"].clean.all()
-    assert "12 samples form 6 clusters of copies, none of which stands on both sides" in ended.out
+    assert "12 samples form 6 clusters of copies, none of which stands in two parts" in ended.out
 
 
 def test_k_shot_trains_on_exactly_k_of_each_class(run):
@@ -144,8 +144,85 @@ def test_k_shot_trains_on_exactly_k_of_each_class(run):
 
 def test_the_balance_of_the_parts_is_told(run):
     ended, _ = run()
-    assert "official split of protocol protocol:" in ended.err
+    assert "official split of protocol:" in ended.err
     assert "test 16 samples: a 50 %, b 50 %" in ended.err
+
+
+def test_the_balance_of_many_folds_is_one_line_more(run):
+    ended, _ = run('scheme = "kfold"\nfolds = 3\nrepeats = 2', "--no-patient-ids")
+    assert ended.err.count("kfold split of protocol, the first of 6 folds:") == 1
+    assert "all folds: test parts of" in ended.err
+    assert "3-fold cross-validation, 2 repeats, 56 test samples" in ended.out
+
+
+def test_leaks_between_official_parts_are_not_told_where_they_are_not_used(run):
+    ended, _ = run('scheme = "holdout"', "--no-patient-ids")
+    assert "leak:" not in ended.err
+    assert "12 samples form 6 clusters" in ended.err
+
+
+def test_no_split_is_drawn_before_somebody_tells_the_patients(mritk, toy, images, fast_protocol):
+    base = ("run", "-p", toy, "-b", "tiny", "-d", f"folder:{images / 'Training'}")
+    ended = mritk(*base, "--protocol", fast_protocol)
+    assert ended.code == 2
+    assert "does not name its patients" in ended.err
+    for flag in ("--patient-regex", "--patients", "--no-patient-ids"):
+        assert flag in ended.err
+
+
+def test_copies_are_bound_to_their_samples_when_others_are_skipped(run, images):
+    """Unreadable files at the front must not shift what is known of the rest."""
+    for name in ("00a", "00b", "00c"):
+        (images / "Training" / "a" / f"{name}.png").write_bytes(b"")
+    _, trial = run("", "--skip-unreadable")
+    assert len(trial.skipped) == 3
+    assert numbers(trial.splits["dropped"]) == set(range(6))
+
+
+def test_an_official_test_part_that_cannot_be_read_is_not_replaced(mritk, toy, images, tmp_path):
+    for path in (images / "Testing").rglob("*.png"):
+        path.write_bytes(b"")
+    protocol = tmp_path / "protocol.toml"
+    protocol.write_text(PROTOCOL.format(split=""))
+    base = ("run", "-p", toy, "-b", "tiny", "-d", f"folder:{images}", "--protocol", protocol)
+    ended = mritk(*base, "--skip-unreadable")
+    assert ended.code == 2
+    assert "no sample of the official test part of folder:images can be read" in ended.err
+
+
+def test_what_is_clean_belongs_to_the_identity_of_a_trial(run, monkeypatch):
+    """A better audit must not leave old verdicts standing as if they were of today."""
+    _, first = run('copies = "keep"')
+    monkeypatch.setattr("mritk.audit.evidence.SAME_WHOLE", 2.0)
+    monkeypatch.setattr("mritk.audit.evidence.SAME_SMALL", 2.0)
+    monkeypatch.setattr("mritk.audit.evidence.SAME_CONTENT", 2.0)
+    monkeypatch.setattr("mritk.audit.copies.SEARCH_VERSION", 0)
+    _, second = run('copies = "keep"')
+    assert first.audit["split"] == second.audit["split"]
+    assert first.audit["clean"] < second.audit["clean"]
+    assert first.id != second.id
+
+
+def test_options_take_the_place_of_their_own_key_in_a_benchmark_file(mritk, toy, images, tmp_path):
+    (tmp_path / "protocol.toml").write_text(PROTOCOL.format(split='scheme = "holdout"'))
+    (tmp_path / "bench.toml").write_text(
+        f"""
+backbones = ["tiny"]
+datasets = ["folder:{images}"]
+protocols = ["protocol.toml"]
+seeds = [0]
+
+[data]
+patient_regex = '(\\d)\\.png'
+rename = {{ a = "x" }}
+"""
+    )
+    base = ("run", tmp_path / "bench.toml", "-p", toy, "--rename", "b=y")
+    ended = mritk(*base, "-o", tmp_path / "results")
+    assert ended.code == 0, ended.err
+    (trial,) = ResultsFolder(tmp_path / "results").trials()
+    assert trial.grouped
+    assert trial.task.classes == ("x", "y")
 
 
 def test_joined_datasets_run_and_keep_the_source_of_every_sample(run, images):

@@ -20,6 +20,7 @@ def registry(make_samples):
         def mritk_datasets(self):
             yield Dataset("one", lambda w: make_samples(8), sources=("x",))
             yield Dataset("two", lambda w: make_samples(8, per_patient=None), sources=("y", "x"))
+            yield Dataset("three", lambda w: make_samples(8), sources=("y", "x"))
             yield DatasetFamily("disk", lambda path: [Dataset(f"disk:{path}", make_samples)])
 
     registry = Registry()
@@ -43,12 +44,17 @@ def test_a_plus_sign_joins_only_where_a_dataset_follows(registry, name, expected
 
 
 def test_joined_datasets_keep_their_sources(registry, workspace):
-    opened = open_dataset("one+two", registry, workspace, DataOptions())
-    assert opened.record.name == "one+two"
+    opened = open_dataset("one+three", registry, workspace, DataOptions())
+    assert opened.record.name == "one+three"
     assert opened.record.sources == ("x", "y")
     assert len(opened.samples) == 16
     assert opened.samples.ids[0] == "one/s000"
-    assert set(opened.samples.sources) == {"one", "two"}
+    assert set(opened.samples.sources) == {"one", "three"}
+
+
+def test_known_patients_are_not_given_up_for_a_part_that_has_none(registry, workspace):
+    with pytest.raises(DataError, match=r"two names no patients, the rest of one\+two does"):
+        open_dataset("one+two", registry, workspace, DataOptions(no_patient_ids=True))
 
 
 def test_digests_tell_who_reads(registry, workspace):
@@ -63,7 +69,7 @@ def test_digests_tell_who_reads(registry, workspace):
 
 
 def test_a_rename_goes_to_the_parts_that_have_the_class(registry, workspace):
-    opened = open_dataset("one+two", registry, workspace, DataOptions(rename={"a": "tumour"}))
+    opened = open_dataset("one+three", registry, workspace, DataOptions(rename={"a": "tumour"}))
     assert opened.samples.task.classes == ("b", "tumour")
     with pytest.raises(DataError, match="one has no class 'z'; it has a, b"):
         open_dataset("one", registry, workspace, DataOptions(rename={"z": "a"}))

@@ -165,7 +165,9 @@ def _near(
         np.concatenate([getattr(book, name) for book in books])[place]
         for name in ("whole", "content", "coverage")
     )
-    small = SmallPictures(whole, content, coverage)
+    shapes = [shape[: whole.ndim - 1] for book in books for shape in book.shapes]
+    size = np.asarray([float(np.prod(shape or (0,))) for shape in shapes])[place]
+    small = SmallPictures(whole, content, coverage, (coverage * size) ** (1 / (whole.ndim - 1)))
     clusters = Clusters(len(rows))
     turns = symmetries(small.whole.ndim - 1)
     for pictures, same, change in (

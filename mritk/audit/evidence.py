@@ -36,9 +36,12 @@ SAME_SMALL = 0.997
 LOCAL_WHOLE = 0.03
 LOCAL_CONTENT = 0.045
 # Borders and text that two pictures share raise what their frames agree in, so the content has a
-# veto, unless the frames agree beyond doubt.
-VETO = 0.07
+# veto: unless the frames agree beyond doubt, the content is too coarse to be compared (fewer pixels
+# than the small picture), or was not found alike in the two.
+VETO = 0.085
 BEYOND_DOUBT = 0.9993
+NO_DISCREPANCY = 0.002
+FOUND_ALIKE = 0.93
 
 # Below this no curve of intensities makes two pictures the same; it saves the fit.
 HOPELESS = 0.75
@@ -58,11 +61,13 @@ class SmallPictures:
         whole: (N, S, S) or (N, S, S, S) uint8, whole frames.
         content: The same of the content alone.
         coverage: (N,) share of the frame that the content covers.
+        pixels: (N,) side of the content in pixels of the image.
     """
 
     whole: np.ndarray
     content: np.ndarray
     coverage: np.ndarray
+    pixels: np.ndarray
 
 
 @dataclass(frozen=True, eq=False)
@@ -180,10 +185,12 @@ def same_frames(
     covered = np.minimum(small.coverage[i], small.coverage[j]) >= ENOUGH_CONTENT
     least = np.where(covered, SAME_WHOLE, SAME_SMALL)
     same = (found.similarity >= least) & (found.discrepancy <= LOCAL_WHOLE)
-    doubtful = np.flatnonzero(same & (found.similarity < BEYOND_DOUBT))
+    fine = np.minimum(small.pixels[i], small.pixels[j]) >= small.content.shape[1]
+    doubt = (found.similarity < BEYOND_DOUBT) & (found.discrepancy > NO_DISCREPANCY)
+    doubtful = np.flatnonzero(same & fine & doubt)
     if len(doubtful):
-        rows = (i[doubtful], j[doubtful], turn[doubtful])
-        same[doubtful] = compare(small.content, *rows, align=True).discrepancy <= VETO
+        content = compare(small.content, i[doubtful], j[doubtful], turn[doubtful], align=True)
+        same[doubtful] = (content.discrepancy <= VETO) | (content.similarity < FOUND_ALIKE)
     return same, found.similarity
 
 

@@ -170,7 +170,7 @@ def _copies_inside(dataset: Audited, copies: Copies, rows: np.ndarray) -> Iterat
         total = sum(len(members) for members in clusters)
         text = (
             f"{total} samples form {_many(len(clusters), 'cluster')} of copies (the largest has "
-            f"{max(map(len, clusters))}); in splits that mritk draws, a cluster stays on one side"
+            f"{max(map(len, clusters))})"
         )
         yield Finding("note", "clusters", text, total)
 

@@ -21,10 +21,17 @@ def format_audit(audit: Audit) -> str:
     return "\n\n".join(blocks)
 
 
-def findings_text(audit: Audit) -> list[str]:
-    """Return one line for each finding; if there is none, one that says what was checked."""
-    lines = [f"{finding.level}: {finding.text}" for finding in audit.findings]
-    return lines if audit.findings else [confirmation(audit)]
+def findings_text(audit: Audit, *, official: bool) -> list[str]:
+    """Return one line for each finding; if there is none, one that says what was checked.
+
+    Args:
+        audit: The audit.
+        official: Whether the official parts are used; if not, what leaks between them does not
+            matter.
+    """
+    between_parts = () if official else ("copies", "patients")
+    told = [finding for finding in audit.findings if finding.kind not in between_parts]
+    return [f"{finding.level}: {finding.text}" for finding in told] or [confirmation(audit)]
 
 
 def confirmation(audit: Audit) -> str:

@@ -2,17 +2,29 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Mapping, Sequence
 from typing import Any
+
+import numpy as np
 
 from mritk.audit.audit import Audit
 from mritk.data.fold import Fold, fold_digest
 from mritk.data.samples import Samples
 from mritk.data.split_rule import SplitRule
+from mritk.data.units import units
+
+SHARED = "a copy, or another image of their patient,"
 
 
 def verdict(
-    audit: Audit | None, samples: Samples, fold: Fold, rule: SplitRule, seen: Sequence[str] = ()
+    audit: Audit | None,
+    samples: Samples,
+    fold: Fold,
+    rule: SplitRule,
+    *,
+    copies: np.ndarray | None,
+    seen: Sequence[str] = (),
 ) -> dict[str, Any]:
     """Return the verdict on one fold as JSON-able data.
 
@@ -21,9 +33,11 @@ def verdict(
         samples: The samples that were divided.
         fold: The division.
         rule: How it was made.
+        copies: (N,) clusters of copies among the samples; None where nothing is known.
         seen: Collections that both the backbone's pretraining and the dataset declare.
     """
     clusters = [] if audit is None else audit.copies.members
+    unit = units(samples, copies)
     return {
         "audited": audit is not None,
         "findings": [] if audit is None else [vars(finding) for finding in audit.findings],
@@ -34,40 +48,66 @@ def verdict(
         "unused": len(fold.unused),
         "test": len(fold.test),
         "clean": int(fold.clean.sum()),
+        "shared_with_validation": int(np.isin(unit[fold.val], unit[fold.train]).sum()),
         "split": fold_digest(samples, fold),
         "pretraining": sorted(seen),
     }
 
 
 def flattered(found: Mapping[str, Any]) -> bool:
-    """Whether copies of test samples were kept in training."""
-    return bool(found) and found["copies"] == "keep" and found["clean"] < found["test"]
+    """Whether copies of test or validation samples were kept in training."""
+    if not found or found["copies"] != "keep":
+        return False
+    return bool(found["clean"] < found["test"] or found["shared_with_validation"])
+
+
+def over_folds(verdicts: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    """Return the verdict on several folds: counts are added up."""
+    if len(verdicts) == 1 or not all(verdicts):
+        return dict(verdicts[0]) if all(verdicts) else {}
+    counts = ("dropped", "unused", "test", "clean", "shared_with_validation")
+    digests = "".join(sorted(found["split"] for found in verdicts))
+    return {
+        **verdicts[0],
+        **{name: sum(found[name] for found in verdicts) for name in counts},
+        "split": hashlib.sha256(digests.encode()).hexdigest(),
+        "folds": len(verdicts),
+    }
 
 
 def verdict_line(found: Mapping[str, Any]) -> str:
-    """Return one sentence or two about the copies in a trial's data."""
+    """Return what a reader must know of the copies in a table's data."""
     if not found:
         return "Audit: none; the trials were stored by an mritk that did not audit."
-    split = f"Split {found['split'][:8]}."
-    leaking, total = found["test"] - found["clean"], found["test"]
-    if not found["audited"]:
-        return f"Audit: not possible for these data. {split}"
+    folds = f" over {found['folds']} folds" if "folds" in found else ""
+    leaking, total = found["test"] - found["clean"], f"{found['test']} test samples{folds}"
+    told = []
     if flattered(found):
-        return (
-            f"† Copies were kept (copies = keep): {leaking} of {total} test samples have a copy or "
-            f"another image of their patient in training, which flatters the score. {split}"
+        told.append(
+            f"† Nothing was dropped (copies = keep): {leaking} of {total} have {SHARED} in "
+            f"training or validation, and {found['shared_with_validation']} validation samples in "
+            f"training, which flatters the scores."
         )
-    if leaking:
-        return (
-            f"Audit: {leaking} of {total} test samples have a copy, or another image of their "
-            f"patient, in the official training part; {found['dropped']} samples were dropped from "
-            f"training and validation for that. 'clean' is the score on the other "
-            f"{found['clean']}. {split}"
+    elif found["copies"] == "keep":
+        told.append("Nothing was dropped (copies = keep), and no parts share a copy or a patient.")
+    elif leaking:
+        told.append(
+            f"{leaking} of {total} have {SHARED} in training or validation as they were given; "
+            f"'clean' is the score on the others."
         )
-    if found["clusters"]:
-        kept = "" if found["copies"] == "drop" else ", though copies = keep did not ask for that"
-        return (
-            f"Audit: {found['samples_in_clusters']} samples form {found['clusters']} clusters of "
-            f"copies, none of which stands on both sides of the split{kept}. {split}"
+    if found["dropped"]:
+        told.append(
+            f"{found['dropped']} samples were dropped from training and validation{folds}, so that "
+            f"no parts share a copy or a patient."
         )
-    return f"Audit: no copies among the samples. {split}"
+    if not found["audited"]:
+        told.append("Copies cannot be looked for in these data.")
+    elif found["clusters"] and not told:
+        clusters = f"{found['clusters']} cluster{'' if found['clusters'] == 1 else 's'}"
+        told.append(
+            f"{found['samples_in_clusters']} samples form {clusters} of copies, none of which "
+            f"stands in two parts."
+        )
+    elif not found["clusters"]:
+        told.append("No copies among the samples.")
+    return f"Audit: {' '.join(told)} Split {found['split'][:8]}."

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
@@ -31,7 +32,7 @@ OPTIONS = (
     click.option(
         "--no-patient-ids",
         is_flag=True,
-        help="The data name no patients: split by image, and let the table say so.",
+        help="Accept a split by image where the data name no patients; the table says so.",
     ),
     click.option(
         "--rename",
@@ -57,10 +58,20 @@ def as_data_options(values: Mapping[str, Any]) -> DataOptions:
     """
     from mritk.opening import DataOptions
 
-    rename = {}
+    rename: dict[str, str] = {}
     for text in values["rename"]:
         old, equals, new = text.partition("=")
         if not (old and equals and new):
             raise click.BadParameter(f"{text!r} is not OLD=NEW", param_hint="--rename")
-        rename[old] = new
+        if rename.setdefault(old, new) != new:
+            raise click.BadParameter(f"{old} has two new names", param_hint="--rename")
     return DataOptions(**{**values, "rename": rename})
+
+
+def over(file: DataOptions, line: DataOptions) -> DataOptions:
+    """Return the options of a benchmark file with those of the command line in their place.
+
+    The three ways of telling patients exclude each other, so one of them takes the place of all.
+    """
+    told = line if line.patient_regex or line.patients or line.no_patient_ids else file
+    return replace(told, rename={**file.rename, **line.rename})

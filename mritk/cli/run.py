@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from mritk.cli.app import App, json_option, pass_app, plugin_option, results_option
-from mritk.cli.data_options import DATA_OPTIONS, as_data_options, data_options
+from mritk.cli.data_options import DATA_OPTIONS, as_data_options, data_options, over
 from mritk.cli.names import PluginName
 from mritk.errors import ExitCode
 
@@ -149,8 +149,7 @@ class Request:
         given = {name: getattr(self, name) for name in names if getattr(self, name)}
         if self.seeds is not None:
             given["seeds"] = tuple(range(self.seeds))
-        if any(self.data.values()):
-            given["data"] = as_data_options(self.data)
+        given["data"] = over(benchmark.data, as_data_options(self.data))
         return replace(benchmark, **given)
 
     def train(self, plan: Plan, results: ResultsFolder, workspace: Workspace) -> list[Outcome]:
@@ -216,22 +215,27 @@ def _tell_skipped(plan: Plan) -> None:
 def _tell_data(plan: Plan) -> None:
     """Say what the audit found, and how balanced the parts came out."""
     from mritk.audit.text import findings_text
-    from mritk.data.balance import balance_text
+    from mritk.data.balance import balance_text, worst_imbalance
 
     for name, found in plan.audits.items():
-        for line in findings_text(found):
+        schemes = {t.scheme for t in plan.trials if t.dataset.record.name == name}
+        for line in findings_text(found, official="official" in schemes):
             _say(f"{name}: {line}")
-    told = set()
-    for trial in plan.trials:
-        key = (trial.dataset.record.name, trial.protocol.name)
-        if key not in told:
-            told.add(key)
-            folds = len(trial.dataset.folds)
-            which = f", fold {trial.fold} of {folds}" if folds > 1 else ""
-            _say(f"{key[0]}, {trial.scheme} split of protocol {key[1]}{which}:")
-            text = balance_text(trial.dataset.samples, trial.division)
-            for line in text.splitlines():
-                _say(f"  {line}")
+    datasets = {id(trial.dataset): trial for trial in reversed(plan.trials)}
+    for trial in reversed(datasets.values()):
+        samples, folds = trial.dataset.samples, trial.dataset.folds
+        which = f", the first of {len(folds)} folds" if len(folds) > 1 else ""
+        _say(f"{trial.dataset.record.name}, {trial.scheme} split of {trial.protocol.name}{which}:")
+        for line in balance_text(samples, folds[0]).splitlines():
+            _say(f"  {line}")
+        if len(folds) > 1:
+            worst = [worst_imbalance(samples, fold) for fold in folds]
+            sizes = sorted(len(fold.test) for fold in folds)
+            _say(
+                f"  all folds: test parts of {sizes[0]} to {sizes[-1]} samples; a class share "
+                f"differs from that of the whole by {100 * max(worst):.0f} points at most (fold "
+                f"{worst.index(max(worst))})"
+            )
 
 
 def _show_plan(plan: Plan, *, as_json: bool) -> int:

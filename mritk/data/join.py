@@ -35,11 +35,9 @@ def join(named: Sequence[tuple[str, Samples]], name: str) -> Samples:
 
     Ids are prefixed by the name of their dataset, ``a/…``; equal names are numbered, ``a#1``.
     Classes are the same if :func:`canonical_class` says so; they keep the spelling of the first
-    dataset, in order of name. What only some datasets know is unknown for all, with a warning:
-
-    - patients (``a/…``; a patient of two datasets is two patients, as their ids say nothing of
-      each other): without, the joined set can be divided by image only;
-    - sites (``a/…``) and official parts, likewise.
+    dataset, in order of name. Patients become ``a/…``: a patient of two datasets is two patients,
+    as their ids say nothing of each other. Sites (``a/…``) and official parts that only some
+    datasets know are unknown for all, with a warning.
 
     The sources of a dataset that has none are its name.
 
@@ -49,7 +47,7 @@ def join(named: Sequence[tuple[str, Samples]], name: str) -> Samples:
 
     Raises:
         DataError: The datasets hold different things: images and volumes, classes and numbers,
-            other classes, or numbers in other units.
+            other classes, or numbers in other units; or only some of them name their patients.
     """
     if not named:
         raise DataError(f"there is nothing to join in {name}")
@@ -176,6 +174,12 @@ def _column(
     """Return a column of all datasets; None, with a warning, if only some have it."""
     without = [prefix for prefix, samples in parts if getattr(samples, column) is None]
     if without:
+        if column == "patients" and len(without) < len(parts):
+            raise DataError(
+                f"{', '.join(without)} names no patients, the rest of {name} does; known patients "
+                f"would be divided. Tell them by --patient-regex, or by a manifest with a column "
+                f"patient (manifest:FILE.csv)"
+            )
         if len(without) < len(parts):
             logger.warning(
                 "%s has no %s, so they are unknown in all of %s",

@@ -19,7 +19,8 @@ LATEX |= {"†": r"$^\dagger$", "‡": r"$^\ddagger$"}
 SCHEMES = {
     "official": "official split",
     "holdout": "hold-out split",
-    "kfold": "{folds}-fold cross-validation",
+    "kfold": "{parts}-fold cross-validation",
+    "site": "leave one site out, {parts} sites",
 }
 
 
@@ -43,7 +44,11 @@ def caption(table: Table) -> str:
     The digits behind dataset and protocol are the beginnings of their fingerprints.
     """
     keys = table.keys
-    scheme = SCHEMES.get(keys["scheme"], keys["scheme"]).format(folds=table.folds)
+    repeats, shots = table.split.get("repeats", 1), table.split.get("shots", 0)
+    parts_drawn = table.folds // max(1, repeats)
+    scheme = SCHEMES.get(keys["scheme"], keys["scheme"]).format(parts=parts_drawn)
+    scheme += f", {repeats} repeats" if repeats > 1 else ""
+    scheme += f", {shots} shots per class" if shots else ""
     tested = f"{table.test_samples} test samples"
     if table.clean_samples < table.test_samples:
         tested += f" ({table.clean_samples} clean)"
@@ -108,7 +113,7 @@ def _cell(cell: Cell | None, marks: str) -> str:
     if cell is None or not cell.values:
         return "–"
     if math.isnan(cell.mean):
-        return "nan"
+        return f"nan{marks}"
     spread = "" if math.isnan(cell.spread) else f" ± {cell.spread:.3f}"
     return f"{cell.mean:.3f}{marks}{spread}"
 
@@ -169,7 +174,8 @@ def _number(value: float) -> float | None:
 def _csv(board: Leaderboard) -> str:
     metrics = list(dict.fromkeys(m.name for table in board.tables for m in table.metrics))
     shared = list(dict.fromkeys(key for table in board.tables for key in table.keys))
-    columns = list(dict.fromkeys([*shared, "backbone", "augmentation", "trials", "failed"]))
+    counts = ["test_samples", "clean_test_samples", "trials", "failed"]
+    columns = list(dict.fromkeys([*shared, "backbone", "augmentation", *counts]))
     columns += [f"{name}_{what}" for name in metrics for what in ("mean", "sd")]
     columns += ["marks", *(f"{name}_clean_mean" for name in metrics)]
     out = io.StringIO()
@@ -182,6 +188,12 @@ def _csv(board: Leaderboard) -> str:
                 numbers[f"{name}_mean"], numbers[f"{name}_sd"] = cell.mean, cell.spread
             for name, cell in row.clean_cells.items():
                 numbers[f"{name}_clean_mean"] = cell.mean
-            counts = {"trials": row.trials, "failed": row.failed, "marks": row.marks}
-            writer.writerow({**table.keys, **row.keys, **counts, **numbers})
+            told = {
+                "test_samples": table.test_samples,
+                "clean_test_samples": table.clean_samples,
+                "trials": row.trials,
+                "failed": row.failed,
+                "marks": row.marks,
+            }
+            writer.writerow({**table.keys, **row.keys, **told, **numbers})
     return out.getvalue().rstrip("\n")

@@ -6,13 +6,13 @@ import json
 import math
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
 
 import numpy as np
 
-from mritk.audit.verdict import flattered, verdict_line
+from mritk.audit.verdict import flattered, over_folds, verdict_line
 from mritk.data.samples import Classification, Task
 from mritk.errors import StoreError, UsageError
 from mritk.evaluate.metrics import Metric, Value, find_metric, metrics_of
@@ -23,7 +23,6 @@ from mritk.results.trialfile import Predictions, TrialRecord
 NEVER_RANKED_ACROSS = ("dataset", "dataset_fingerprint", "protocol", "fingerprint", "scheme")
 GROUPINGS = ("dataset", "protocol", "backbone", "augmentation", "method", "fold", "seed")
 ROW_KEYS = ("backbone", "augmentation")
-MOST_VERDICTS = 3
 
 
 @dataclass(frozen=True)
@@ -87,14 +86,15 @@ class Table:
         task: What is predicted.
         metrics: The columns; the first one sorts.
         rows: The rows.
-        test_samples: Largest number of test samples of a trial.
-        clean_samples: Number of those without a copy in training, of the same trial.
+        test_samples: Number of samples that were tested, over all folds.
+        clean_samples: Number of those that were clean: without a copy in training.
         patients: Number of patients among them; 0 where they are unknown.
         folds: Number of folds that the protocol makes.
         skipped: Number of samples that were left out as unreadable.
         grouped: Whether the split kept patients whole.
         clean_classes: Classes that the clean test samples have.
-        verdicts: What the audit found, one line for each fold that differs.
+        verdict: What the audit found, over all folds.
+        split: The protocol's way of dividing.
         warnings: Reasons why rows cannot be compared as they stand.
     """
 
@@ -109,15 +109,14 @@ class Table:
     skipped: int
     grouped: bool
     clean_classes: frozenset[int] = frozenset()
-    verdicts: Sequence[str] = ()
+    verdict: str = ""
+    split: Mapping[str, Any] = field(default_factory=dict)
     warnings: Sequence[str] = ()
 
     @cached_property
     def notes(self) -> list[str]:
         """What a reader must know of these numbers, one sentence each."""
-        notes = [*self.warnings, *self.verdicts[:MOST_VERDICTS]]
-        if len(self.verdicts) > MOST_VERDICTS:
-            notes.append(f"… and {len(self.verdicts) - MOST_VERDICTS} more folds ('mritk show').")
+        notes = [*self.warnings, *([self.verdict] if self.verdict else [])]
         trials = {row.trials for row in self.rows if row.trials}
         if trials == {1}:
             notes.append("One trial per row: no spread can be given.")
@@ -147,7 +146,10 @@ class Table:
                 f"No clean test sample is of class {', '.join(absent)}: clean means over classes "
                 f"are over the other classes."
             )
-        reasons = {c.reason for row in self.rows for c in row.cells.values() if c.reason}
+        first = self.metrics[0].name
+        shown = [cell for row in self.rows for cell in row.cells.values()]
+        shown += [row.clean_cells[first] for row in self.rows if row.clean_cells]
+        reasons = {cell.reason for cell in shown if cell.reason}
         notes += [f"nan: {reason}." for reason in sorted(reasons)]
         return notes
 
@@ -229,24 +231,27 @@ def _table(keys: dict[str, Any], records: list[TrialRecord], metrics: Sequence[s
         _row(dict(zip(ROW_KEYS, names, strict=True)), trials, columns)
         for names, trials in rows.items()
     ]
-    tests = [r.predictions["test"] for r in records if "test" in r.predictions]
-    verdicts = {record.fold: verdict_line(record.audit) for record in reversed(records)}
+    finished = [r for r in records if r.status == "finished"]
+    first_of_fold = {record.fold: record for record in reversed(finished)}
+    tests = [record.predictions["test"] for record in first_of_fold.values()]
+    verdicts = [first_of_fold[fold].audit for fold in sorted(first_of_fold)]
     return Table(
         keys=keys,
         task=task,
         metrics=columns,
         rows=sorted(built, key=lambda row: _rank(row, columns[0])),
-        test_samples=max((len(test.id) for test in tests), default=0),
-        clean_samples=max((_clean_count(test) for test in tests), default=0),
-        patients=max((len(set(test.patient) - {""}) for test in tests), default=0),
+        test_samples=len({id_ for test in tests for id_ in test.id}),
+        clean_samples=len({id_ for test in tests for id_ in _clean_ids(test)}),
+        patients=len({patient for test in tests for patient in test.patient} - {""}),
         folds=records[0].folds,
         skipped=max(len(record.skipped) for record in records),
         grouped=all(record.grouped for record in records),
+        split=json.loads(records[0].protocol_json).get("split", {}),
         clean_classes=frozenset(
             int(k) for t in tests if t.clean is not None for k in np.unique(t.target[t.clean])
         ),
-        verdicts=list(dict.fromkeys(verdicts[fold] for fold in sorted(verdicts))),
-        warnings=_warnings([r for r in records if r.status == "finished"], built),
+        verdict=verdict_line(over_folds(verdicts)) if verdicts else "",
+        warnings=_warnings(finished, built),
     )
 
 
@@ -254,12 +259,19 @@ def _warnings(finished: Sequence[TrialRecord], rows: Sequence[Row]) -> list[str]
     """Return what makes rows of one table less than comparable."""
     warnings = []
     tested: dict[int, set[frozenset[str]]] = defaultdict(set)
+    divided: dict[int, set[str]] = defaultdict(set)
     for record in finished:
         tested[record.fold].add(frozenset(record.predictions["test"].id))
+        divided[record.fold].add(str(record.audit.get("split")))
     if any(len(samples) > 1 for samples in tested.values()):
         warnings.append(
             "Trials of one fold have different test samples, so their scores cannot be compared; "
-            "was the split made by another version of scikit-learn?"
+            "was the split made by another version of mritk or scikit-learn?"
+        )
+    elif any(len(digests) > 1 for digests in divided.values()):
+        warnings.append(
+            "Trials of one fold were trained on different samples: between them the audit, or "
+            "what it drops, has changed. 'mritk run --rerun' trains again."
         )
     if len({frozenset(row.folds) for row in rows if row.trials}) > 1:
         warnings.append("Rows were tested on different folds, that is, on different samples.")
@@ -274,13 +286,13 @@ def _row(keys: dict[str, str], records: list[TrialRecord], metrics: Sequence[Met
     finished = [record for record in records if record.status == "finished"]
     finished.sort(key=lambda record: (record.seed, record.fold))
     tests = [record.predictions["test"] for record in finished]
-    leaking = any(_clean_count(test) < len(test.id) for test in tests)
+    leaking = any(test.clean is not None and not test.clean.all() for test in tests)
     marks = "†" if any(flattered(record.audit) for record in finished) else ""
     marks += "‡" if any(record.audit.get("pretraining") for record in finished) else ""
     return Row(
         keys=keys,
         cells={m.name: _cell([m.compute(t.target, t.score) for t in tests]) for m in metrics},
-        clean_cells={m.name: _cell([_on_clean(m, t) for t in tests]) for m in metrics if leaking},
+        clean_cells={m.name: _clean_cell(m, tests) for m in metrics if leaking},
         marks=marks,
         seeds=tuple(record.seed for record in finished),
         folds=tuple(record.fold for record in finished),
@@ -293,14 +305,23 @@ def _cell(values: Sequence[Value]) -> Cell:
     return Cell(tuple(value.value for value in values), reason)
 
 
-def _on_clean(metric: Metric, test: Predictions) -> Value:
-    """Return the metric over the clean test samples; classes that none of them has do not count."""
-    clean = slice(None) if test.clean is None else test.clean
-    return metric.compute(test.target[clean], test.score[clean], leave_out_absent=True)
+def _clean_cell(metric: Metric, tests: Sequence[Predictions]) -> Cell:
+    """Return the metric over clean test samples; classes that none of them has do not count.
+
+    Means over other classes in other folds are not comparable, so they are undefined.
+    """
+    clean = [slice(None) if test.clean is None else test.clean for test in tests]
+    targets = [test.target[rows] for test, rows in zip(tests, clean, strict=True)]
+    if metric.per_class and len({frozenset(found.tolist()) for found in targets}) > 1:
+        reason = "clean test samples of the folds are of different classes"
+        return Cell((math.nan,) * len(tests), reason)
+    scores = [test.score[rows] for test, rows in zip(tests, clean, strict=True)]
+    pairs = zip(targets, scores, strict=True)
+    return _cell([metric.compute(t, s, leave_out_absent=True) for t, s in pairs])
 
 
-def _clean_count(test: Predictions) -> int:
-    return len(test.id) if test.clean is None else int(test.clean.sum())
+def _clean_ids(test: Predictions) -> list[str]:
+    return test.id if test.clean is None else np.asarray(test.id)[test.clean].tolist()
 
 
 def _rank(row: Row, metric: Metric) -> tuple[bool, float, str]:

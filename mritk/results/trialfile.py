@@ -7,11 +7,11 @@ Layout, schema 2 (schema 1 had no audit and no column ``clean``):
                           grouped, task
     /protocol_json        canonical JSON of the protocol
     /audit_json           verdict: findings, policy, counts, digest of the split
-    /splits/{train,val,test}          sample ids; dropped: those left out as copies of test or
-                          validation samples; unused: those left out by k-shot
+    /splits/{train,val,test}          sample ids; dropped: those left out because another
+                          part has a copy or their patient; unused: those left out by k-shot
     /history/{epoch,stage,…}          one column per field of an epoch
     /predictions/{val,test}/          id, patient, site, source ("" where unknown), target, score;
-                          test also clean: no copy in the training part as it was given
+                          test also clean: no copy in training and validation as they were given
     /notes_json           facts from the method: weights' match report, changed tensors, …
     /provenance_json      versions, machine, plugins, command line
     /cost                 attributes: seconds per phase, images per second, peak memory
@@ -68,8 +68,8 @@ class Predictions:
         patient: Patient ids, ``""`` where unknown; ``site`` and ``source`` likewise.
         target: (N,) int64 or float64.
         score: (N, classes) float32 logits, or (N,) float32 values.
-        clean: (N,) bool, samples without a copy in the training part as it was given, whatever
-            was dropped from it then; None where unknown.
+        clean: (N,) bool, samples without a copy, or another image of their patient, in training
+            and validation as they were before anything was dropped; None where unknown.
     """
 
     id: list[str]

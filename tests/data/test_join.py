@@ -119,7 +119,7 @@ def test_columns_that_all_know_are_joined_and_patients_of_two_datasets_are_two(c
 
 @pytest.mark.parametrize(
     ("column", "word"),
-    [("patients", "patients"), ("sites", "sites"), ("splits", "official parts")],
+    [("sites", "sites"), ("splits", "official parts")],
 )
 def test_a_column_that_only_some_know_is_unknown_and_a_warning_says_so(column, word, caplog):
     one, other = samples_of([0, 1], **{column: KNOWN[column]}), samples_of([0, 1])
@@ -127,6 +127,12 @@ def test_a_column_that_only_some_know_is_unknown_and_a_warning_says_so(column, w
         joined = join([("a", one), ("b", other)], "a+b")
     assert getattr(joined, column) is None
     assert f"b has no {word}, so they are unknown in all of a+b" in caplog.text
+
+
+def test_patients_that_only_some_know_are_not_given_up():
+    one, other = samples_of([0, 1], patients=KNOWN["patients"]), samples_of([0, 1])
+    with pytest.raises(DataError, match=r"b names no patients, the rest of a\+b does"):
+        join([("a", one), ("b", other)], "a+b")
 
 
 def test_a_column_that_nobody_knows_needs_no_warning(caplog):

@@ -23,9 +23,12 @@ VERDICT = {
     "unused": 0,
     "test": 4,
     "clean": 3,
+    "shared_with_validation": 0,
     "split": "0123456789abcdef",
     "pretraining": [],
 }
+KEPT = {"copies": "keep", "dropped": 0}
+ALONE = {"clean": 4, "dropped": 0}
 
 
 @pytest.fixture
@@ -89,12 +92,16 @@ def test_marks_are_data_too(record):
 @pytest.mark.parametrize(
     ("changes", "expected"),
     [
-        ({}, "Audit: 1 of 4 test samples have a copy, or another image of their patient, in the "),
-        ({}, "2 samples were dropped from training and validation for that"),
-        ({"copies": "keep"}, "† Copies were kept (copies = keep): 1 of 4 test samples"),
-        ({"clean": 4}, "2 samples form 1 clusters of copies, none of which stands on both sides"),
-        ({"clean": 4, "clusters": 0}, "Audit: no copies among the samples. Split 01234567."),
-        ({"clean": 4, "audited": False}, "Audit: not possible for these data."),
+        ({}, "Audit: 1 of 4 test samples have a copy, or another image of their patient, in "),
+        ({}, "2 samples were dropped from training and validation, so that no parts share"),
+        (KEPT, "† Nothing was dropped (copies = keep): 1 of 4 test samples have a copy"),
+        (KEPT | {"clean": 4, "shared_with_validation": 3}, "and 3 validation samples in training"),
+        (KEPT | {"clean": 4}, "(copies = keep), and no parts share a copy or a patient."),
+        (ALONE, "Audit: 2 samples form 1 cluster of copies, none of which stands in two parts."),
+        (ALONE | {"clusters": 0}, "Audit: No copies among the samples. Split 01234567."),
+        ({"clean": 4}, "Audit: 2 samples were dropped"),
+        (ALONE | {"audited": False}, "Audit: Copies cannot be looked for in these data."),
+        (KEPT | {"audited": False}, "† Nothing was dropped"),
     ],
 )
 def test_the_verdict_in_one_line(changes, expected):
@@ -104,3 +111,34 @@ def test_the_verdict_in_one_line(changes, expected):
 def test_files_without_a_verdict_say_so():
     assert "did not audit" in verdict_line({})
     assert not flattered({})
+
+
+def test_several_folds_are_told_in_one_line(record):
+    """Samples are counted over the folds, and a dagger is never left unexplained."""
+    one = record(audit=KEPT, fold=0, folds=2, scheme="kfold")
+    other = record(clean=(True,) * 4, audit=KEPT, fold=1, folds=2, scheme="kfold")
+    for name in ("id", "patient"):
+        setattr(other.predictions["test"], name, ["t0", "t1", "t2", "t3"])
+    board = build_leaderboard([one, other])
+    (table,) = board.tables
+    assert (table.test_samples, table.clean_samples) == (8, 7)
+    text = format_leaderboard(board, "github")
+    assert "8 test samples (7 clean)" in text
+    assert "† Nothing was dropped (copies = keep): 1 of 8 test samples over 2 folds" in text
+    assert text.count("Audit:") == 1
+
+
+def test_clean_means_over_different_classes_are_not_averaged(record):
+    one = record(clean=(True, True, False, False), fold=0, folds=2)
+    other = record(clean=(False, False, True, True), fold=1, folds=2)
+    (table,) = build_leaderboard([one, other]).tables
+    cell = table.rows[0].clean_cells["balanced_accuracy"]
+    assert math.isnan(cell.mean)
+    assert any("clean test samples of the folds are of different classes" in n for n in table.notes)
+    assert not math.isnan(table.rows[0].clean_cells["accuracy"].mean)
+
+
+def test_trials_of_different_divisions_are_not_ranked_in_silence(record):
+    trials = [record(backbone="a"), record(backbone="b", audit={"split": "f" * 16})]
+    (table,) = build_leaderboard(trials).tables
+    assert any("trained on different samples" in note for note in table.notes)
