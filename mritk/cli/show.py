@@ -14,8 +14,11 @@ from mritk.cli.app import App, json_option, pass_app, plugin_option, results_opt
 from mritk.errors import UnknownName
 
 if TYPE_CHECKING:
+    import numpy as np
+
+    from mritk.data.samples import Task
     from mritk.registry import Registry
-    from mritk.results.trialfile import TrialRecord
+    from mritk.results.trialfile import Predictions, TrialRecord
 
 
 @click.command()
@@ -63,21 +66,19 @@ def _trial(name: str, folder: Path) -> dict[str, Any] | None:
 
 
 def _describe_trial(record: TrialRecord) -> dict[str, Any]:
-    from mritk.evaluate.metrics import metrics_of
+    import numpy as np
+
     from mritk.results.trialfile import ATTRIBUTES
 
     shown: dict[str, Any] = {name: getattr(record, name) for name in ATTRIBUTES}
     if record.failure:
         shown["failure"] = asdict(record.failure)
     for part, predictions in record.predictions.items():
-        values = {
-            metric.name: metric.compute(predictions.target, predictions.score)
-            for metric in metrics_of(record.task)
-        }
-        shown[part] = {"samples": len(predictions.id)} | {
-            name: round(found.value, 4) if not found.reason else f"nan: {found.reason}"
-            for name, found in values.items()
-        }
+        every = np.ones(len(predictions.id), dtype=bool)
+        clean = every if predictions.clean is None else predictions.clean
+        for name, rows in ((part, every), (f"{part}, clean samples", clean)):
+            if name == part or not clean.all():
+                shown[name] = _scores(record.task, predictions, rows)
     audit = dict(record.audit)
     findings = audit.pop("findings", [])
     shown["audit"] = audit | {"findings": [finding["text"] for finding in findings]}
@@ -87,6 +88,20 @@ def _describe_trial(record: TrialRecord) -> dict[str, Any]:
     changed = notes.pop("changed_tensors", {})
     notes["changed_tensors"] = {stage: len(tensors) for stage, tensors in changed.items()}
     return shown | {"notes": notes, "cost": record.cost, "provenance": record.provenance}
+
+
+def _scores(task: Task, predictions: Predictions, rows: np.ndarray) -> dict[str, Any]:
+    from mritk.evaluate.metrics import metrics_of
+
+    shown: dict[str, Any] = {"samples": int(rows.sum())}
+    for metric in metrics_of(task):
+        found = metric.compute(
+            predictions.target[rows],
+            predictions.score[rows],
+            leave_out_absent=not rows.all(),
+        )
+        shown[metric.name] = f"nan: {found.reason}" if found.reason else round(found.value, 4)
+    return shown
 
 
 def _record(registry: Registry, name: str) -> dict[str, Any]:

@@ -73,6 +73,13 @@ def join(named: Sequence[tuple[str, Samples]], name: str) -> Samples:
         samples, row = place(i)
         return samples.content(row)
 
+    splits = _column(parts, "splits", name, prefixed=False)
+    for part in sorted(set(splits or ())):
+        without = [prefix for prefix, samples in parts if part not in (samples.splits or ())]
+        if without:
+            logger.warning(
+                "the official %s part of %s has nothing of %s", part, name, ", ".join(without)
+            )
     return Samples(
         ids=[f"{prefix}/{id_}" for prefix, samples in parts for id_ in samples.ids],
         targets=targets,
@@ -83,7 +90,7 @@ def join(named: Sequence[tuple[str, Samples]], name: str) -> Samples:
         patients=_column(parts, "patients", name),
         sites=_column(parts, "sites", name),
         sources=[source for column in sources for source in column],
-        splits=_column(parts, "splits", name, prefixed=False),
+        splits=splits,
     )
 
 

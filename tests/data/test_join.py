@@ -129,6 +129,13 @@ def test_a_column_that_only_some_know_is_unknown_and_a_warning_says_so(column, w
     assert f"b has no {word}, so they are unknown in all of a+b" in caplog.text
 
 
+def test_an_official_part_that_some_lack_is_told(caplog):
+    one = samples_of([0, 1], splits=["train", "test"])
+    with caplog.at_level(logging.WARNING, "mritk"):
+        join([("a", one), ("b", samples_of([0, 1], splits=["train", "train"]))], "a+b")
+    assert "the official test part of a+b has nothing of b" in caplog.text
+
+
 def test_patients_that_only_some_know_are_not_given_up():
     one, other = samples_of([0, 1], patients=KNOWN["patients"]), samples_of([0, 1])
     with pytest.raises(DataError, match=r"b names no patients, the rest of a\+b does"):
