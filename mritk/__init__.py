@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from mritk.archives import unpacked as unpacked
+    from mritk.data.derived import Derived as Derived
+    from mritk.data.derived import kept as kept
     from mritk.data.samples import Classification as Classification
     from mritk.data.samples import Regression as Regression
     from mritk.data.samples import Samples as Samples
@@ -41,6 +43,8 @@ __version__ = "0.1.0"
 
 _HOME = {
     "unpacked": "mritk.archives",
+    "Derived": "mritk.data.derived",
+    "kept": "mritk.data.derived",
     "Classification": "mritk.data.samples",
     "Regression": "mritk.data.samples",
     "Samples": "mritk.data.samples",

@@ -134,12 +134,14 @@ class Planner:
         workspace: Where caches are.
         skip_unreadable: Go on without samples that cannot be read.
         progress: Told what is being done, and the share of it that is done.
+        deterministic: Plan every protocol in its deterministic form.
     """
 
     registry: Registry
     workspace: Workspace
     skip_unreadable: bool = False
     progress: Progress = silent
+    deterministic: bool = False
 
     def plan(self, benchmark: Benchmark, results: ResultsFolder) -> Plan:
         """Return the plan of ``benchmark``.
@@ -153,6 +155,8 @@ class Planner:
             UsageError: Nothing to compare, or a fold that does not exist.
         """
         protocols = [find_protocol(name, self.registry) for name in benchmark.protocols]
+        if self.deterministic:
+            protocols = [replace(protocol, deterministic=True) for protocol in protocols]
         backbones: Sequence[Backbone] = ()
         needed = any(self.registry.method(p.method).uses_backbone for p in protocols)
         if needed or benchmark.backbones != Benchmark().backbones:

@@ -73,7 +73,13 @@ class WeightsMismatch(MritkError):
 
 
 class NonFiniteLoss(MritkError):
-    """The training loss became NaN or infinite."""
+    """The loss or the gradient became NaN or infinite, or the loss exploded."""
+
+
+class OutOfMemory(MritkError):
+    """The device has not enough memory for the protocol."""
+
+    exit_code = ExitCode.UNAVAILABLE
 
 
 class StoreError(MritkError):

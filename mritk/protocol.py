@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field, fields, is_dataclass
+from dataclasses import Field, dataclass, field, fields, is_dataclass
 from typing import Any, Literal
 
 from mritk.data.splits import SplitRule
@@ -121,13 +121,22 @@ def differences(one: Mapping[str, Any], other: Mapping[str, Any]) -> Iterator[st
 
 
 def _shaping(value: Any) -> Any:
-    """Return plain data without the fields that are marked as shaping nothing."""
+    """Return plain data without the fields that shape nothing, as marked or at their default."""
     if is_dataclass(value) and not isinstance(value, type):
-        kept = (f.name for f in fields(value) if f.metadata.get("fingerprint", True))
-        return {name: _shaping(getattr(value, name)) for name in kept}
+        return {
+            f.name: _shaping(getattr(value, f.name)) for f in fields(value) if _shapes(value, f)
+        }
     if isinstance(value, Mapping):
         return {key: _shaping(inner) for key, inner in value.items()}
     return [_shaping(inner) for inner in value] if isinstance(value, (list, tuple)) else value
+
+
+def _shapes(record: Any, member: Field[Any]) -> bool:
+    """Tell whether a field belongs in the fingerprint."""
+    rule = member.metadata.get("fingerprint", True)
+    if rule == "unless default":
+        return bool(getattr(record, member.name) != member.default)
+    return bool(rule)
 
 
 def _canonical(value: Any) -> Any:

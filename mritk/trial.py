@@ -4,17 +4,18 @@ from __future__ import annotations
 
 import hashlib
 import json
-import sys
 import time
 import traceback
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import cached_property
+from importlib.metadata import version
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+import mritk
 from mritk.audit.audit import Audit
 from mritk.audit.findings import shared_sources
 from mritk.audit.verdict import verdict
@@ -27,8 +28,12 @@ from mritk.errors import ExitCode, MritkError
 from mritk.protocol import Protocol
 from mritk.records import Augmentation, Dataset, Method
 from mritk.results.trialfile import Failure, Predictions, TrialRecord
+from mritk.train.engine import Engine
 from mritk.train.setup import Epoch, Fitted, Setup
 from mritk.workspace import Workspace
+
+if TYPE_CHECKING:
+    from mritk.train.checkpoint import Checkpoint
 
 OWN_MODEL = "none"
 
@@ -155,18 +160,31 @@ class _Clock:
 def run_trial(
     trial: Trial,
     workspace: Workspace,
-    device: str,
+    engine: Engine,
     provenance: dict[str, Any],
     on_epoch: Callable[[Epoch], None],
+    checkpoint_path: Path,
 ) -> tuple[TrialRecord, MritkError | Exception | None]:
-    """Train and score one trial.
+    """Train and score one trial, from its checkpoint if there is one.
 
     A failure is a result too: whatever the method raises becomes a record with status ``failed``.
     ``KeyboardInterrupt`` passes through.
 
+    Args:
+        trial: What to train.
+        workspace: Where caches are.
+        engine: Where and how to compute.
+        provenance: Kept in the record.
+        on_epoch: Called after each epoch that is trained now.
+        checkpoint_path: Where the trial keeps what it needs to go on. The file stays; once the
+            record is stored nobody needs it.
+
     Returns:
         The record to be stored, and the exception of a failed trial.
     """
+    from mritk.train.checkpoint import Checkpoint
+    from mritk.train.peak_memory import PeakMemory
+
     history: list[Epoch] = []
     clock = _Clock()
     record = _start_record(trial, provenance)
@@ -176,9 +194,12 @@ def run_trial(
         on_epoch(epoch)
 
     error: Exception | None = None
+    peak = PeakMemory(engine.device)
+    checkpoint = Checkpoint(
+        checkpoint_path, _going_on(trial, engine), history, engine.checkpoint_seconds
+    )
     try:
-        _reset_peak(device)
-        fitted = trial.method.fit(_setup(trial, workspace, device, keep))
+        fitted = trial.method.fit(_setup(trial, workspace, engine, keep, checkpoint))
         clock.lap("fit")
         _score(trial, fitted, workspace, record)
         clock.lap("predict")
@@ -189,21 +210,33 @@ def run_trial(
         record.failure = Failure(
             type(failure).__name__, str(failure), traceback.format_exc(), len(history)
         )
+    finally:
+        checkpoint.close()
     record.history = history
     times = {f"seconds_{phase}": seconds for phase, seconds in clock.seconds.items()}
-    record.cost = times | _cost(record.notes, device)
+    record.cost = times | peak.measured()
+    if "images_per_second" in record.notes:
+        record.cost["images_per_second"] = float(record.notes["images_per_second"])
     return record, error
 
 
-def _reset_peak(device: str) -> None:
-    if device.startswith("cuda"):
-        import torch
-
-        torch.cuda.reset_peak_memory_stats(device)
+def _going_on(trial: Trial, engine: Engine) -> dict[str, str]:
+    """Return what must be the same for a trial to go on as if it had not stopped."""
+    return {
+        "trial": trial.id,
+        "device": engine.device.partition(":")[0],
+        "mritk": mritk.__version__,
+        "torch": version("torch"),
+        **{f"{part} from": origin for part, origin in _origins(trial).items()},
+    }
 
 
 def _setup(
-    trial: Trial, workspace: Workspace, device: str, on_epoch: Callable[[Epoch], None]
+    trial: Trial,
+    workspace: Workspace,
+    engine: Engine,
+    on_epoch: Callable[[Epoch], None],
+    checkpoint: Checkpoint,
 ) -> Setup:
     protocol, fold = trial.protocol, trial.division
     return Setup(
@@ -220,7 +253,10 @@ def _setup(
         selection=protocol.selection,
         precision=protocol.precision,
         deterministic=protocol.deterministic,
-        device=device,
+        device=engine.device,
+        compile=engine.compile,
+        graphs=engine.graphs,
+        checkpoint=checkpoint,
         on_epoch=on_epoch,
     )
 
@@ -288,20 +324,3 @@ def _origins(trial: Trial) -> dict[str, str]:
         if trial.backbone.weights is not None:
             records["weights"] = trial.backbone.weights
     return {part: str(record.origin) for part, record in records.items()}
-
-
-def _cost(notes: dict[str, Any], device: str) -> dict[str, float]:
-    cost = {}
-    if sys.platform.startswith("linux"):
-        import resource
-
-        # In KiB; the peak of the process so far, not of this trial alone.
-        peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-        cost["peak_host_memory_bytes"] = 1024.0 * peak
-    if "images_per_second" in notes:
-        cost["images_per_second"] = float(notes["images_per_second"])
-    if device.startswith("cuda"):
-        import torch
-
-        cost["peak_device_memory_bytes"] = float(torch.cuda.max_memory_allocated(device))
-    return cost

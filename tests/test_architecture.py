@@ -39,6 +39,7 @@ FLOORS = {
     "download": 5,
     "archives": 5,
     "seeds": 5,
+    "cores": 5,
     "workspace": 5,
 }
 PUBLIC_TO_PLUGINS = ("mritk", "mritk.train")

@@ -30,7 +30,8 @@ class CacheFolder:
 
 @click.group()
 def cache() -> None:
-    """Show or clear what mritk keeps on this disk: decoded images, audits, generated data.
+    """Show or clear what mritk keeps on this disk: decoded images, features, audits, data
+    that were generated.
 
     Nothing of it is needed to read results. Pretrained weights are in the caches of the libraries
     that fetch them (Hugging Face, torch).

@@ -66,7 +66,17 @@ if TYPE_CHECKING:
 @results_option("Folder of the trial files.")
 @click.option("--device", default="auto", show_default=True, help="auto, cpu, cuda or cuda:N.")
 @click.option("--skip-unreadable", is_flag=True, help="Leave out samples that cannot be read.")
-@click.option("--rerun", is_flag=True, help="Train again what is done.")
+@click.option("--rerun", is_flag=True, help="Train again, from the start, what is done or begun.")
+@click.option("--deterministic", is_flag=True, help="Bit-exact on CUDA too; part of the protocol.")
+@click.option("--compile", "compiled", is_flag=True, help="Compile networks with torch.compile.")
+@click.option("--graphs", is_flag=True, help="Replay training steps as CUDA graphs.")
+@click.option(
+    "--checkpoint-minutes",
+    type=click.FloatRange(min=0, min_open=True),
+    default=5.0,
+    show_default=True,
+    help="Within long epochs; there is one at the end of each epoch.",
+)
 @click.option("--offline", is_flag=True, help="Fetch nothing over a network.")
 @click.option("-n", "--dry-run", is_flag=True, help="Show what would run, then stop.")
 @json_option
@@ -104,6 +114,10 @@ class Request:
     device: str
     skip_unreadable: bool
     rerun: bool
+    deterministic: bool
+    compiled: bool
+    graphs: bool
+    checkpoint_minutes: float
     offline: bool
     dry_run: bool
     as_json: bool
@@ -119,7 +133,13 @@ class Request:
         results = ResultsFolder(self.folder)
         _say("preparing data …")
         with progress_line() as progress:
-            planner = Planner(self.app.registry, workspace, self.skip_unreadable, progress)
+            planner = Planner(
+                self.app.registry,
+                workspace,
+                self.skip_unreadable,
+                progress,
+                deterministic=self.deterministic,
+            )
             plan = planner.plan(self.benchmark(), results)
         if self.rerun:
             plan = replace(plan, states={trial.id: "absent" for trial in plan.trials})
@@ -128,6 +148,9 @@ class Request:
         if self.dry_run:
             return _show_plan(plan, as_json=self.as_json)
         results.require_writable()
+        if self.rerun:
+            for trial in plan.trials:
+                results.checkpoint_path(trial.id).unlink(missing_ok=True)
         try:
             outcomes = self.train(plan, results, workspace)
         except KeyboardInterrupt:
@@ -158,9 +181,12 @@ class Request:
             return []
         from mritk.execute.serial import SerialRun
         from mritk.train.device import choose_device
+        from mritk.train.engine import Engine
 
-        device = choose_device(self.device)
-        return SerialRun(self.app.registry, results, workspace, device).run(plan)
+        engine = Engine(
+            choose_device(self.device), self.compiled, self.graphs, 60 * self.checkpoint_minutes
+        )
+        return SerialRun(self.app.registry, results, workspace, engine).run(plan)
 
 
 def exit_code_of(outcomes: Sequence[Outcome]) -> ExitCode:
@@ -267,6 +293,7 @@ def _state(stored: str) -> str:
     return {
         "absent": "would run",
         "finished": "done",
+        "interrupted": "interrupted, would go on",
         "failed": "failed before, would run again",
         "damaged": "file damaged, would run again",
     }.get(stored, stored)

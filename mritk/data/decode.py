@@ -12,8 +12,9 @@ import errno
 import hashlib
 import json
 import os
+from collections import deque
 from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 from typing import TypeVar
 from uuid import uuid4
@@ -21,6 +22,7 @@ from uuid import uuid4
 import numpy as np
 from PIL import Image
 
+from mritk.cores import available_cores
 from mritk.data.samples import Samples, UnreadableSamples
 from mritk.errors import DataError, StoreError, UsageError
 from mritk.workspace import Workspace
@@ -168,10 +170,19 @@ def in_threads(make: Callable[[int], T], count: int) -> Iterator[T | Exception]:
             return error
 
     # Pillow releases the interpreter lock while it decodes and resizes.
-    block = 256
-    with ThreadPoolExecutor(os.cpu_count()) as pool:
-        for start in range(0, count, block):  # blocks bound the memory held by finished results
-            yield from pool.map(attempt, range(start, min(start + block, count)))
+    workers = available_cores()
+    ahead: deque[Future[T | Exception]] = deque()
+    pool = ThreadPoolExecutor(workers)
+    try:
+        for row in range(count):
+            # Finished results wait in memory, and a volume is large: few are made ahead.
+            if len(ahead) == 2 * workers:
+                yield ahead.popleft().result()
+            ahead.append(pool.submit(attempt, row))
+        while ahead:
+            yield ahead.popleft().result()
+    finally:
+        pool.shutdown(cancel_futures=True)
 
 
 def reason_of(error: Exception) -> str:

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
 from mritk.data.decode import decoded
+from mritk.data.derived import Compute, Derived, derived
+from mritk.data.host_memory import fits_in_memory
 from mritk.data.samples import Samples
+from mritk.data.stored_images import StoredImages
 from mritk.workspace import Workspace
 
 
@@ -19,21 +23,28 @@ class Subset:
     Attributes:
         samples: The samples of this part alone, in order.
         decode: Returns their decoded images for a size and an interpolation.
+        derive: Returns their rows of what is computed once from all images of the dataset, for a
+            key and the computation; see :func:`mritk.data.derived.derived`.
     """
 
     samples: Samples
-    decode: Callable[[int | None, str], np.ndarray]
+    decode: Callable[[int | None, str], np.ndarray | StoredImages]
+    derive: Callable[[Mapping[str, Any], Compute], Derived]
 
     @classmethod
     def of(cls, whole: Samples, rows: Sequence[int] | np.ndarray, workspace: Workspace) -> Subset:
         """Return the part of ``whole`` at ``rows``."""
         positions = np.asarray(rows, dtype=np.int64)
 
-        def decode(size: int | None, interpolation: str) -> np.ndarray:
-            # Indexing copies: what a method holds does not lead to the pixels of another part.
-            return decoded(whole, size, interpolation, workspace)[positions]
+        def decode(size: int | None, interpolation: str) -> np.ndarray | StoredImages:
+            stored = StoredImages(decoded(whole, size, interpolation, workspace), positions)
+            # A copy: what a method holds does not lead to the pixels of another part.
+            return np.asarray(stored) if fits_in_memory(stored.nbytes) else stored
 
-        return cls(whole.only(positions), decode)
+        def derive(key: Mapping[str, Any], compute: Compute) -> Derived:
+            return derived(whole, key, compute, workspace).only(positions)
+
+        return cls(whole.only(positions), decode, derive)
 
     def __len__(self) -> int:
         return len(self.samples)
@@ -47,10 +58,14 @@ class Subset:
         """Return sample ``i`` of this part as the dataset gives it, of any shape."""
         return self.samples.read(i)
 
-    def images(self, size: int | None, interpolation: str = "bilinear") -> np.ndarray:
+    def images(
+        self, size: int | None, interpolation: str = "bilinear"
+    ) -> np.ndarray | StoredImages:
         """Return this part's images or volumes, decoded once and resized.
 
         Returns:
-            An array of shape (N, H, W), (N, H, W, 3) or (N, D, H, W), uint8 or float32.
+            An array of shape (N, H, W), (N, H, W, 3) or (N, D, H, W), uint8 or float32. Where it
+            would take too much of the memory at hand (:mod:`mritk.data.host_memory`), the same
+            images on disk, whose ``take(rows)`` reads a batch.
         """
         return self.decode(size, interpolation)

@@ -13,7 +13,9 @@ from mritk.registry import Registry
 from mritk.results.folder import ResultsFolder
 from mritk.results.provenance import collect, command_line
 from mritk.train.allocator import keep_large_blocks
+from mritk.train.engine import Engine
 from mritk.train.setup import Epoch
+from mritk.train.threads import use_available_cores
 from mritk.trial import Outcome, Trial, run_trial
 from mritk.workspace import Workspace
 
@@ -52,13 +54,13 @@ class SerialRun:
         registry: Its plugins are told what happens.
         results: Where trial files go.
         workspace: Where caches are.
-        device: The torch device.
+        engine: Where and how to compute.
     """
 
     registry: Registry
     results: ResultsFolder
     workspace: Workspace
-    device: str
+    engine: Engine
 
     def run(self, plan: Plan) -> list[Outcome]:
         """Train what is to do in ``plan``; each trial is on disk before the next one begins.
@@ -71,9 +73,10 @@ class SerialRun:
             StoreError: A trial file cannot be written; going on would lose more.
         """
         keep_large_blocks()
+        use_available_cores()
         moments = Moments(self.registry)
         loaded = [str(plugin.origin) for plugin in self.registry.plugins if not plugin.error]
-        provenance = collect(self.device, loaded, command_line())
+        provenance = collect(self.engine.device, loaded, command_line())
         outcomes: list[Outcome] = []
         moments.announce("mritk_run_start", plan=plan)
         try:
@@ -94,8 +97,13 @@ class SerialRun:
             moments.announce("mritk_epoch_end", trial=trial, epoch=epoch)
 
         started = time.perf_counter()
-        record, error = run_trial(trial, self.workspace, self.device, provenance, on_epoch)
+        checkpoint = self.results.checkpoint_path(trial.id)
+        record, error = run_trial(
+            trial, self.workspace, self.engine, provenance, on_epoch, checkpoint
+        )
         path = self.results.write(record)
+        if error is None:
+            checkpoint.unlink(missing_ok=True)
         seconds = time.perf_counter() - started
         if error is None:
             return Outcome(trial, path, seconds=seconds)

@@ -16,6 +16,7 @@ from mritk.results.trialfile import TrialRecord, read_trial, write_hdf5, write_t
 
 VIEW = "results.h5"
 TRIALS = "trials"
+CHECKPOINTS = "checkpoints"
 
 
 @dataclass(frozen=True)
@@ -46,6 +47,10 @@ class ResultsFolder:
         """Return where the file of a trial stands or will stand."""
         return self.path / TRIALS / f"{trial_id}.h5"
 
+    def checkpoint_path(self, trial_id: str) -> Path:
+        """Return where a trial that is not finished keeps what it needs to go on."""
+        return self.path / CHECKPOINTS / f"{trial_id}.ckpt"
+
     def write(self, record: TrialRecord) -> Path:
         """Store a trial, replacing a failed attempt at it, and return its path.
 
@@ -57,10 +62,13 @@ class ResultsFolder:
         return path
 
     def status(self, trial_id: str) -> str:
-        """Return ``finished``, ``failed``, ``damaged``, or ``absent``."""
+        """Return ``finished``, ``failed``, ``damaged``, ``interrupted``, or ``absent``.
+
+        An interrupted trial has a checkpoint, but no file yet.
+        """
         path = self.trial_path(trial_id)
         if not path.exists():
-            return "absent"
+            return "interrupted" if self.checkpoint_path(trial_id).exists() else "absent"
         try:
             return read_trial(path).status
         except StoreError:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import TypeVar
+from collections.abc import Callable, Iterator
+from typing import Protocol, TypeVar
 
 import torch
 from torch import nn
@@ -15,6 +15,13 @@ from mritk.train.resident import ResidentImages
 from mritk.train.setup import Setup
 
 N = TypeVar("N", bound=nn.Module)
+
+
+class Batches(Protocol):
+    """Images that come in batches."""
+
+    def in_order(self, batch_size: int) -> Iterator[torch.Tensor]:
+        """Yield all images, (B, C, *spatial) in [0, 1], on the device."""
 
 
 class Inputs:
@@ -57,16 +64,20 @@ class Inputs:
             outputs = network(batch)
         return outputs.float()
 
-    def evaluate(self, network: nn.Module, images: ResidentImages, batch_size: int) -> torch.Tensor:
-        """Return the outputs for all images, in evaluation mode and without gradients.
+    def evaluate(self, network: nn.Module, images: Batches, batch_size: int) -> torch.Tensor:
+        """Return the float32 outputs (N, …) for all images, in evaluation mode.
 
-        The modes of the network's modules are as before afterwards.
+        No gradients are kept, yet later ones may flow through the outputs. The modes of the
+        network's modules are as before afterwards, whatever happens.
         """
         modes = {module: module.training for module in network.modules()}
         network.eval()
-        with torch.no_grad():
-            batches = images.in_order(batch_size)
-            outputs = torch.cat([self.compute(network, batch) for batch in batches])
-        for module, training in modes.items():
-            module.training = training
-        return outputs
+        try:
+            with torch.inference_mode():
+                batches = images.in_order(batch_size)
+                outputs = torch.cat([self.compute(network, batch) for batch in batches])
+        finally:
+            for module, training in modes.items():
+                module.training = training
+        # What is made in inference mode must not meet autograd; a copy may.
+        return outputs.clone()

@@ -2,36 +2,43 @@
 
     load the backbone, put a head on it
     for each stage: decide what trains
-        for each epoch: shuffle, augment, normalise, step; then look at the validation part
+        for each epoch: shuffle, augment, mix, step; then look at the validation part
         go back to the best state so far
 
 Order, augmentation and dropout are functions of (seed, epoch, batch); nothing depends on what was
-computed before, on the number of threads' timing, or on the host.
+computed before, on the number of threads' timing, or on the host. So a training that was stopped
+goes on from its checkpoint as if it had not been.
 """
 
 from __future__ import annotations
 
+import logging
 import math
-import time
+from collections.abc import Mapping
+from functools import partial
 from typing import Any
 
 import numpy as np
 import torch
 
 from mritk.data.subset import Subset
-from mritk.errors import NonFiniteLoss
 from mritk.seeds import derive
 from mritk.train.backbone import load_backbone
+from mritk.train.compiled import CompiledNetwork
 from mritk.train.device import repeatable
+from mritk.train.head_start import start_as_probe
 from mritk.train.inputs import Inputs
+from mritk.train.memory import Footprint, OptimizerName, predict_footprint
 from mritk.train.network import Network, build_head
 from mritk.train.objective import Objective
-from mritk.train.optimiser import Schedule, build_optimiser
 from mritk.train.recipe import Recipe, Stage
-from mritk.train.resident import ResidentImages, shuffled
+from mritk.train.resident import ResidentImages
 from mritk.train.selection import BestState
 from mritk.train.setup import Epoch, Setup
-from mritk.train.stages import last, layers_of, norm_tensors, set_trainable
+from mritk.train.stage_run import StageRun
+from mritk.train.views import View, views_of
+
+logger = logging.getLogger("mritk")
 
 
 def finetune(setup: Setup) -> FineTuning:
@@ -41,10 +48,14 @@ def finetune(setup: Setup) -> FineTuning:
         Unavailable: The backbone's weights are not here.
         WeightsMismatch: They do not fit.
         NonFiniteLoss: Training diverged.
+        OutOfMemory: A batch does not fit on the device, and must not be divided.
     """
     training = FineTuning(setup)
+    saved = setup.checkpoint.load() if setup.checkpoint else None
     with repeatable(setup.device, deterministic=setup.deterministic):
-        for stage in training.recipe.stages:
+        if saved is not None:
+            training.go_on_from(saved)
+        for stage in training.recipe.stages[len(training.changed) :]:
             training.run_stage(stage)
     training.network.eval()
     return training
@@ -55,8 +66,11 @@ class FineTuning:
 
     Attributes:
         network: Normalised batch in, logits or standardised values out.
-        notes: What the trial file keeps: match report, resolved precision, per stage the names of
-            the tensors that changed, the selected epoch, images per second.
+        epoch: Number of complete epochs.
+        changed: Per complete stage, the names of the tensors that changed in it.
+        micro_batch: Images that go through the network at once; 0: whole batches.
+        seconds: Time spent in training epochs, without validation.
+        images_seen: Number of images that this took.
     """
 
     def __init__(self, setup: Setup) -> None:
@@ -69,6 +83,7 @@ class FineTuning:
             torch.default_generator.manual_seed(derive(setup.seed, "head"))
             head = build_head(self.loaded.num_features, setup.task.outputs, self.recipe.head)
         self.network = self.inputs.place(Network(self.loaded.network, head))
+        self.forward = CompiledNetwork(self.network) if setup.compile else self.network
         self.objective = Objective(
             setup.task,
             setup.train.targets,
@@ -79,108 +94,114 @@ class FineTuning:
         self.train = self.inputs.resident(setup.train)
         self.val = self.inputs.resident(setup.val)
         self.best = BestState(setup.selection, setup.task)
-        self.epoch, self.seconds, self.images_seen = 0, 0.0, 0
-        self._changed: dict[str, list[str]] = {}
+        self.epoch, self.seconds, self.images_seen, self.micro_batch = 0, 0.0, 0, 0
+        self.changed: dict[str, list[str]] = {}
+        self._saved_run: Mapping[str, Any] | None = None
+        self._engine = "eager"
+        self.footprint: Footprint | None = None
 
     # -- training ------------------------------------------------------------------------------
 
     def run_stage(self, stage: Stage) -> None:
         """Train one stage and go back to the best state so far."""
-        set_trainable(self.loaded.network, self._trainable(stage))
-        self.network.head.train()
-        self.network.zero_grad(set_to_none=True)
-        before = {name: t.detach().clone() for name, t in self.network.state_dict().items()}
-        optimiser = build_optimiser(self.network, stage)
-        steps = len(shuffled(len(self.train), self.recipe.batch_size, 0, 0))
-        schedule = Schedule(optimiser, stage, steps * stage.epochs)
-        without_progress = 0
-        for _ in range(stage.epochs):
-            better = self._run_epoch(stage, optimiser, schedule)
-            without_progress = 0 if better else without_progress + 1
-            if stage.early_stopping and without_progress >= stage.early_stopping:
-                break
-        after = self.network.state_dict()
-        name = stage.name or f"stage {len(self._changed) + 1}"
-        self._changed[name] = [n for n, t in before.items() if not torch.equal(t, after[n])]
+        if self.epoch == 0 and self._saved_run is None and self.recipe.head_start == "probe":
+            start_as_probe(self.network.head, self.setup, self.objective)
+        name = stage.name or f"stage {len(self.changed) + 1}"
+        run = StageRun(self, stage, name)
+        if self._saved_run is not None:
+            run.go_on_from(self._saved_run)
+            self._saved_run = None
+        while not run.over:
+            run.train_epoch()
+            self._finish_epoch(run)
+        self.changed[name] = run.end()
+        self._engine = run.engine
         self.best.restore(self.network)
 
-    def _trainable(self, stage: Stage) -> frozenset[str]:
-        backbone = self.loaded.network
-        units = self.loaded.stages if stage.unit == "stages" else layers_of(backbone)
-        tensors = last(units, stage.train_last) - self.loaded.fixed
-        return tensors - norm_tensors(backbone) if stage.batch_norm == "frozen" else tensors
+    def foresee(self, optimizer: OptimizerName, copies: int) -> None:
+        """Predict the memory of a stage that is about to begin; keep the largest prediction."""
+        footprint = predict_footprint(
+            self.network,
+            partial(self.inputs.compute, self.network),
+            self.train.batch(torch.arange(1)),
+            optimizer=optimizer,
+            data_bytes=self.train.nbytes + self.val.nbytes,
+            copies=copies,
+        )
+        size = min(self.recipe.batch_size, len(self.train))
+        logger.info("memory foreseen: %s", footprint)
+        if self.footprint is None or footprint.at(size) > self.footprint.at(size):
+            self.footprint = footprint
 
-    def _run_epoch(
-        self, stage: Stage, optimiser: torch.optim.Optimizer, schedule: Schedule
-    ) -> bool:
-        self.epoch += 1
-        started = time.perf_counter()
-        train_loss = self._train_epoch(optimiser, schedule)
-        self.seconds += time.perf_counter() - started
-        outputs = self._outputs(self.val)
-        targets = self.objective.prepare(self.setup.val.targets)
-        val_loss = float(self.objective.plain_loss(outputs, targets))
-        scores = self.objective.scores(outputs)
-        value = self.best.measure(val_loss, scores, self.setup.val.targets)
-        self._require_finite(train_loss, val_loss, schedule.learning_rate)
-        better = self.best.offer(self.epoch, value, self.network)
+    def _finish_epoch(self, run: StageRun) -> None:
+        """Score the validation part, choose, tell, and keep a checkpoint."""
+        with run.averaged():
+            outputs = self._outputs(self.val)
+            targets = self.objective.prepare(self.setup.val.targets)
+            val_loss = float(self.objective.plain_loss(outputs, targets))
+            run.require_finite(val_loss)
+            scores = self.objective.scores(outputs)
+            value = self.best.measure(val_loss, scores, self.setup.val.targets)
+            self.epoch += 1
+            better = self.best.offer(self.epoch, value, self.network)
         self.setup.on_epoch(
             Epoch(
                 epoch=self.epoch,
                 epochs=sum(stage.epochs for stage in self.recipe.stages),
-                stage=stage.name or f"stage {len(self._changed) + 1}",
-                learning_rate=schedule.learning_rate,
-                train_loss=train_loss,
+                stage=run.name,
+                learning_rate=run.learning_rate,
+                train_loss=run.train_loss,
                 val_loss=val_loss,
                 selection=value,
-                seconds=time.perf_counter() - started,
+                seconds=run.epoch_seconds(),
             )
         )
-        schedule.after_epoch(val_loss)
-        return better
+        run.finish_epoch(val_loss, better=better)
+        self.save(run)
 
-    def _train_epoch(self, optimiser: torch.optim.Optimizer, schedule: Schedule) -> float:
-        seed, epoch = self.setup.seed, self.epoch
-        total = torch.zeros((), device=self.setup.device)
-        batches = shuffled(len(self.train), self.recipe.batch_size, seed, epoch)
-        for number, rows in enumerate(batches):
-            torch.manual_seed(derive(seed, "dropout", epoch, number))
-            loss = self._loss(rows, derive(seed, "augmentation", epoch, number))
-            optimiser.zero_grad(set_to_none=True)
-            loss.backward()
-            if self.recipe.gradient_clip:
-                torch.nn.utils.clip_grad_norm_(self.network.parameters(), self.recipe.gradient_clip)
-            optimiser.step()
-            schedule.after_step()
-            total += loss.detach()
-            self.images_seen += len(rows)
-        return float(total) / len(batches)  # the epoch's only wait for the device
+    # -- stopping and going on -----------------------------------------------------------------
 
-    def _loss(self, rows: torch.Tensor, seed: int) -> torch.Tensor:
-        images = self.train.batch(rows)
-        if self.setup.augmentation.apply is not None:
-            images = self.setup.augmentation.apply(images, torch.Generator().manual_seed(seed))
-        outputs = self.inputs.compute(self.network, images)
-        targets = self.objective.targets[rows.to(self.objective.targets.device)]
-        return self.objective.loss(outputs, targets)
+    def save(self, run: StageRun) -> None:
+        """Keep a checkpoint, if the trial has a place for one."""
+        if self.setup.checkpoint is None:
+            return
+        self.setup.checkpoint.save(
+            {
+                "epoch": self.epoch,
+                "seconds": self.seconds,
+                "images_seen": self.images_seen,
+                "micro_batch": self.micro_batch,
+                "changed": self.changed,
+                "best": self.best.state(),
+                "run": run.state(),
+            }
+        )
 
-    def _require_finite(self, train_loss: float, val_loss: float, learning_rate: float) -> None:
-        for part, loss in (("training", train_loss), ("validation", val_loss)):
-            if not math.isfinite(loss):
-                raise NonFiniteLoss(
-                    f"the {part} loss is {loss} in epoch {self.epoch} at learning rate "
-                    f"{learning_rate:.2g}; lower the rate, or set gradient_clip in the protocol"
-                )
+    def go_on_from(self, saved: Mapping[str, Any]) -> None:
+        """Take up a training that stopped after :meth:`save`."""
+        for name in ("epoch", "seconds", "images_seen", "micro_batch", "changed"):
+            setattr(self, name, saved[name])
+        self.best.load(saved["best"])
+        self._saved_run = saved["run"]
 
     # -- predicting ----------------------------------------------------------------------------
 
     def predict(self, subset: Subset) -> np.ndarray:
-        """Return float32 logits (N, classes), or values (N,) in the unit of the target."""
-        with repeatable(self.setup.device, deterministic=self.setup.deterministic):
-            return self.objective.scores(self._outputs(self.inputs.resident(subset)))
+        """Return float32 logits (N, classes), or values (N,) in the unit of the target.
 
-    def _outputs(self, images: ResidentImages) -> torch.Tensor:
+        With a recipe for test time they are the mean over the views of each image.
+        """
+        with repeatable(self.setup.device, deterministic=self.setup.deterministic):
+            images = self.inputs.resident(subset)
+            views = [self._outputs(view) for view in views_of(images, self.recipe, self.setup)]
+            return self.objective.scores(torch.stack(views).mean(dim=0))
+
+    def _outputs(self, images: ResidentImages | View) -> torch.Tensor:
         return self.inputs.evaluate(self.network, images, self.recipe.eval_batch_size)
+
+    def _foreseen(self) -> int | None:
+        size = self.micro_batch or min(self.recipe.batch_size, len(self.train))
+        return self.footprint.at(size) if self.footprint else None
 
     @property
     def notes(self) -> dict[str, Any]:
@@ -192,7 +213,10 @@ class FineTuning:
             "parameters": sum(p.numel() for p in self.network.parameters()),
             "input_size": self.inputs.size,
             "precision": self.inputs.precision,
+            "engine": self._engine,
+            "micro_batch_size": self.micro_batch or self.recipe.batch_size,
+            "foreseen_memory_bytes": self._foreseen(),
             "selected_epoch": (self.best.epoch or self.epoch) if selects else self.epoch,
-            "changed_tensors": self._changed,
+            "changed_tensors": self.changed,
             "images_per_second": self.images_seen / self.seconds if self.seconds else math.nan,
         }

@@ -8,8 +8,11 @@ import torch
 from torch import nn
 
 from mritk.train.recipe import Head
+from mritk.train.stages import BackboneStage
 
 HEAD = "head."
+BACKBONE = "backbone."
+ADAPTED = "parametrizations.weight."
 
 
 class Network(nn.Module):
@@ -42,20 +45,45 @@ def _is_idle(layer: nn.Module) -> bool:
 
 
 def parameter_groups(
-    network: Network, *, learning_rate: float, backbone_learning_rate: float, weight_decay: float
+    network: Network,
+    *,
+    learning_rate: float,
+    backbone_learning_rate: float,
+    weight_decay: float,
+    layer_decay: float = 1.0,
+    units: Sequence[BackboneStage] = (),
 ) -> Sequence[dict[str, object]]:
     """Return the trainable parameters in groups, those of the head first.
 
     Matrices and kernels are decayed; biases, norms, layer scales, tokens and position embeddings
-    are not.
+    are not. A parameter in unit i of n of the backbone, counted from the input and from 1, has
+    the rate ``backbone_learning_rate · layer_decay ** (n - i + 1)``.
     """
-    groups: dict[tuple[bool, float], list[nn.Parameter]] = {}
+    depth = {name: len(units) - i for i, unit in enumerate(units) for name in unit.tensors}
+    groups: dict[tuple[bool, int, float], list[nn.Parameter]] = {}
     for name, parameter in network.named_parameters():
-        if parameter.requires_grad:
-            decay = weight_decay if parameter.ndim > 1 and name.endswith("weight") else 0.0
-            groups.setdefault((not name.startswith(HEAD), decay), []).append(parameter)
+        if not parameter.requires_grad:
+            continue
+        decay = weight_decay if parameter.ndim > 1 and _is_matrix(name) else 0.0
+        deep = depth[_in_backbone(name)] if layer_decay != 1 and name.startswith(BACKBONE) else 0
+        groups.setdefault((not name.startswith(HEAD), deep, decay), []).append(parameter)
     rates = {False: learning_rate, True: backbone_learning_rate}
     return [
-        {"params": groups[key], "lr": rates[key[0]], "weight_decay": key[1]}
-        for key in sorted(groups, key=lambda key: key[0])
+        {
+            "params": groups[key],
+            "lr": rates[key[0]] * layer_decay ** key[1],
+            "weight_decay": key[2],
+        }
+        for key in sorted(groups, key=lambda key: key[:2])
     ]
+
+
+def _is_matrix(name: str) -> bool:
+    # The factors of a low-rank update are matrices of another name.
+    return name.endswith("weight") or ADAPTED in name
+
+
+def _in_backbone(name: str) -> str:
+    """Return a parameter's name in the backbone; that of the weight for its low-rank update."""
+    layer, adapted, _ = name.removeprefix(BACKBONE).partition(f".{ADAPTED}")
+    return f"{layer}.weight" if adapted else layer

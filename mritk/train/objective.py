@@ -44,8 +44,29 @@ class Objective:
         standardised = (targets - self._center) / self._scale
         return torch.from_numpy(standardised.astype(np.float32)).to(self.device)
 
+    def soft(self, targets: torch.Tensor) -> torch.Tensor:
+        """Return prepared targets in a form that can be mixed: class probabilities, or values."""
+        if isinstance(self.task, Classification):
+            return functional.one_hot(targets, self.task.outputs).float()
+        return targets
+
+    def share(self, part: torch.Tensor, whole: torch.Tensor) -> torch.Tensor | float:
+        """Return the share that the mean loss of a ``part`` of a batch has in that of the whole.
+
+        It is the share of samples, or of their weights: torch divides by the weights of hard
+        targets.
+        """
+        if self._weights is None or whole.is_floating_point():
+            return len(part) / len(whole)
+        return self._weights[part].sum() / self._weights[whole].sum()
+
     def loss(self, outputs: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
-        """Return the training loss of outputs (N, K), with smoothing and class weights."""
+        """Return the training loss of outputs (N, K), with smoothing and class weights.
+
+        Args:
+            outputs: What the network gives.
+            targets: As :meth:`prepare` or :meth:`soft` returns them.
+        """
         if isinstance(self.task, Classification):
             return functional.cross_entropy(
                 outputs, targets, weight=self._weights, label_smoothing=self._smoothing

@@ -3,26 +3,61 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping, Sequence
+from functools import partial
+from typing import Any
 
 import torch
 from torch.optim import lr_scheduler
 
 from mritk.train.network import Network, parameter_groups
 from mritk.train.recipe import Stage
+from mritk.train.stages import BackboneStage
 
 
-def build_optimiser(network: Network, stage: Stage) -> torch.optim.Optimizer:
-    """Return the optimiser of ``stage`` over the trainable parameters of ``network``."""
+def build_optimiser(
+    network: Network,
+    stage: Stage,
+    units: Sequence[BackboneStage] = (),
+    *,
+    capturable: bool = False,
+) -> torch.optim.Optimizer:
+    """Return the optimiser of ``stage`` over the trainable parameters of ``network``.
+
+    Args:
+        network: Backbone and head.
+        stage: Names the optimiser and its settings.
+        units: The backbone's units, for ``layer_decay``.
+        capturable: Make one whose steps a CUDA graph can hold: adam and adamw alone.
+    """
     groups = parameter_groups(
         network,
         learning_rate=stage.learning_rate,
         backbone_learning_rate=stage.backbone_learning_rate or stage.learning_rate,
         weight_decay=stage.weight_decay,
+        layer_decay=stage.layer_decay,
+        units=units,
     )
+    device = next(network.parameters()).device
+    # One kernel for all tensors on a GPU. On a CPU it gains 1 to 2 % and rounds in another way.
+    fused = True if device.type == "cuda" else None
     if stage.optimizer == "sgd":
-        return torch.optim.SGD(groups, momentum=0.9, nesterov=True)
+        return torch.optim.SGD(groups, momentum=0.9, nesterov=True, fused=fused)
+    if capturable:  # a graph reads the rate from the device, and would keep a plain number for ever
+        for group in groups:
+            group["lr"] = torch.tensor(group["lr"], device=device)
     kind = torch.optim.AdamW if stage.optimizer == "adamw" else torch.optim.Adam
-    return kind(groups)
+    return kind(groups, fused=fused, capturable=capturable)
+
+
+def load_optimiser(optimiser: torch.optim.Optimizer, state: dict[str, Any]) -> None:
+    """Put a saved state into ``optimiser``; rates that live on a device stay there."""
+    rates = [group["lr"] for group in optimiser.param_groups]
+    optimiser.load_state_dict(state)
+    for group, rate in zip(optimiser.param_groups, rates, strict=True):
+        if isinstance(rate, torch.Tensor):
+            rate.fill_(float(group["lr"]))
+            group["lr"] = rate
 
 
 class Schedule:
@@ -30,10 +65,11 @@ class Schedule:
 
     def __init__(self, optimiser: torch.optim.Optimizer, stage: Stage, steps: int) -> None:
         self._optimiser = optimiser
+        # Kept beside the optimiser's own, which a GPU may hold.
+        self._peak = self._rate = float(optimiser.param_groups[0]["lr"])
         cosine = stage.schedule == "cosine"
-        self._by_step = lr_scheduler.LambdaLR(
-            optimiser, lambda step: factor(step, steps, warmup=stage.warmup, cosine=cosine)
-        )
+        self._factor = partial(factor, steps=steps, warmup=stage.warmup, cosine=cosine)
+        self._by_step = lr_scheduler.LambdaLR(optimiser, self._factor)
         self._by_epoch = (
             lr_scheduler.ReduceLROnPlateau(
                 optimiser,
@@ -48,11 +84,12 @@ class Schedule:
         )
         self._warmup_steps = math.ceil(stage.warmup * steps)
         self._step = 0
+        self._rate = self._peak * self._factor(0)
 
     @property
     def learning_rate(self) -> float:
         """The present rate of the first parameter group, the head's."""
-        return float(self._optimiser.param_groups[0]["lr"])
+        return self._rate
 
     def after_step(self) -> None:
         """Move on by one optimiser step."""
@@ -60,11 +97,35 @@ class Schedule:
         # On a plateau schedule the rate belongs to the epochs once the warm-up is over.
         if self._by_epoch is None or self._step <= self._warmup_steps:
             self._by_step.step()
+            self._rate = self._peak * self._factor(self._step)
 
     def after_epoch(self, val_loss: float) -> None:
         """Move on by one epoch with this validation loss."""
         if self._by_epoch is not None:
             self._by_epoch.step(val_loss)
+            self._rate = float(self._optimiser.param_groups[0]["lr"])
+
+    def state(self) -> dict[str, Any]:
+        """Return what :meth:`load` takes, as plain data."""
+        return {
+            "step": self._step,
+            "rate": self._rate,
+            "by_step": _plain(self._by_step.state_dict()),
+            "by_epoch": _plain(self._by_epoch.state_dict()) if self._by_epoch else {},
+        }
+
+    def load(self, state: Mapping[str, Any]) -> None:
+        """Go on from a :meth:`state`; the rates themselves are in the optimiser's."""
+        self._step, self._rate = state["step"], state["rate"]
+        self._by_step.load_state_dict({**self._by_step.state_dict(), **state["by_step"]})
+        if self._by_epoch is not None:
+            self._by_epoch.load_state_dict(state["by_epoch"])
+
+
+def _plain(state: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a scheduler's state without functions, and without tensors of rates."""
+    kinds = (bool, int, float, str, type(None))
+    return {name: value for name, value in state.items() if isinstance(value, kinds)}
 
 
 def factor(step: int, steps: int, *, warmup: float, cosine: bool) -> float:

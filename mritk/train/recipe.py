@@ -11,17 +11,26 @@ from typing import Literal
 
 # Fields so marked are left out of a protocol's fingerprint.
 SHAPES_NOTHING = {"fingerprint": False}
+# Fields that came later: at their defaults they leave the fingerprints of before as they are.
+ADDED_LATER = {"fingerprint": "unless default"}
+PENALTIES = (0.01, 0.1, 1.0, 10.0, 100.0, 1000.0)
 NOT_NEGATIVE = (
     "backbone_learning_rate",
     "weight_decay",
     "minimum_learning_rate",
     "early_stopping",
+    "unfreeze_every",
 )
 
 
 def _require(fulfilled: bool, otherwise: str) -> None:
     if not fulfilled:
         raise ValueError(otherwise)
+
+
+def _require_penalties(penalties: tuple[float, ...]) -> None:
+    fine = bool(penalties) and all(0 < penalty < math.inf for penalty in penalties)
+    _require(fine, "penalties must be numbers above 0")
 
 
 @dataclass(frozen=True)
@@ -57,6 +66,14 @@ class Stage:
         name: Name in the history.
         train_last: Share of the backbone that trains, counted from its output, rounded up to
             whole units; 0: the head alone, 1: everything.
+        unfreeze_every: Gradual unfreezing (Howard and Ruder, 2018): the stage begins with the head
+            alone, and after each so many epochs one more unit joins, from the output, until
+            ``train_last`` is reached; 0: all from the start.
+        tune: What changes within that share: ``all``; ``biases`` alone (BitFit, Ben Zaken et al.,
+            2022); ``lora``: low-rank updates of the linear layers (Hu et al., 2022), merged into
+            the weights at the end of the stage.
+        lora_rank: Rank of the updates.
+        lora_alpha: An update is multiplied by ``lora_alpha / lora_rank``.
         unit: What ``train_last`` counts: the ``stages`` that the backbone declares, or its
             ``layers`` (modules with tensors of their own, in order of registration).
         batch_norm: ``train`` lets BatchNorm in the trained part learn; ``frozen`` keeps its
@@ -64,6 +81,8 @@ class Stage:
         optimizer: ``adamw``, ``adam`` or ``sgd`` (with Nesterov momentum 0.9).
         learning_rate: Peak learning rate of the head.
         backbone_learning_rate: Peak learning rate of the backbone; 0: that of the head.
+        layer_decay: Layer-wise decay of the backbone's rate (Bao et al., 2022): the last unit has
+            the rate times ``layer_decay``, the one before times its square, and so on.
         weight_decay: Applied to matrices and kernels, not to norms and biases.
         schedule: ``constant``; ``cosine`` to zero; ``plateau`` multiplies the rate by
             ``plateau_factor`` after ``plateau_patience`` epochs without a better validation loss.
@@ -77,11 +96,16 @@ class Stage:
     epochs: int
     name: str = field(default="", metadata=SHAPES_NOTHING)
     train_last: float = 1.0
+    unfreeze_every: int = field(default=0, metadata=ADDED_LATER)
+    tune: Literal["all", "biases", "lora"] = field(default="all", metadata=ADDED_LATER)
+    lora_rank: int = field(default=8, metadata=ADDED_LATER)
+    lora_alpha: float = field(default=16.0, metadata=ADDED_LATER)
     unit: Literal["stages", "layers"] = "stages"
     batch_norm: Literal["train", "frozen"] = "train"
     optimizer: Literal["adamw", "adam", "sgd"] = "adamw"
     learning_rate: float = 1e-3
     backbone_learning_rate: float = 0.0
+    layer_decay: float = field(default=1.0, metadata=ADDED_LATER)
     weight_decay: float = 0.01
     schedule: Literal["constant", "cosine", "plateau"] = "cosine"
     warmup: float = 0.0
@@ -97,6 +121,11 @@ class Stage:
         _require(0 < self.learning_rate < math.inf, "learning_rate must be above 0")
         _require(0 < self.plateau_factor < 1, "plateau_factor must lie between 0 and 1")
         _require(self.plateau_patience >= 1, "plateau_patience must be at least 1")
+        _require(0 < self.layer_decay <= 1, "layer_decay must be above 0, and 1 at most")
+        _require(self.lora_rank >= 1, "lora_rank must be at least 1")
+        _require(0 < self.lora_alpha < math.inf, "lora_alpha must be above 0")
+        at_once = self.tune != "lora" or not self.unfreeze_every
+        _require(at_once, "tune = 'lora' cannot be combined with unfreeze_every")
         for name in NOT_NEGATIVE:
             _require(0 <= getattr(self, name) < math.inf, f"{name} must not be negative")
 
@@ -109,18 +138,37 @@ class Recipe:
         stages: The stages, in order.
         batch_size: Effective batch size. An incomplete last batch is left out of an epoch.
         head: Layout of the head.
+        head_start: ``random``, or ``probe``: the head begins as the linear probe of the pretrained
+            features with the least validation loss (linear probing, then fine-tuning: Kumar et
+            al., 2022); such a head has no hidden layers and no BatchNorm.
         label_smoothing: Of the cross-entropy, in [0, 1).
         class_weights: ``balanced`` weighs classes by n / (classes · n_class) of the training part.
         gradient_clip: Largest norm of the gradient; 0: no limit.
+        mixup: Mixes pairs of images and their targets by a share drawn from Beta(mixup, mixup)
+            (Zhang et al., 2018); 0: never.
+        cutmix: Pastes a box of one image into another (Yun et al., 2019), its share drawn from
+            Beta(cutmix, cutmix); 0: never. With both, each batch takes one of them at random.
+        average: Decay of an exponential moving average of the weights, by which states are scored
+            and kept; 0: no average. In the first steps it is (1 + n) / (10 + n) at most.
+        test_time: Scores of validation and test are the mean over ``none``: the image alone;
+            ``flip``: the image and its mirror image; ``augmentation``: the image and
+            ``test_time_views`` draws of the trial's augmentation.
+        test_time_views: See ``test_time``.
         eval_batch_size: Batch size of predictions; it changes them by rounding at most.
     """
 
     stages: tuple[Stage, ...] = field(default=(Stage(epochs=10),))
     batch_size: int = 32
     head: Head = Head()
+    head_start: Literal["random", "probe"] = field(default="random", metadata=ADDED_LATER)
     label_smoothing: float = 0.0
     class_weights: Literal["none", "balanced"] = "none"
     gradient_clip: float = 0.0
+    mixup: float = field(default=0.0, metadata=ADDED_LATER)
+    cutmix: float = field(default=0.0, metadata=ADDED_LATER)
+    average: float = field(default=0.0, metadata=ADDED_LATER)
+    test_time: Literal["none", "flip", "augmentation"] = field(default="none", metadata=ADDED_LATER)
+    test_time_views: int = field(default=8, metadata=ADDED_LATER)
     eval_batch_size: int = field(default=256, metadata=SHAPES_NOTHING)
 
     def __post_init__(self) -> None:
@@ -131,7 +179,10 @@ class Recipe:
         _require(sizes >= 1, "batch sizes must be at least 1")
         smoothing = 0 <= self.label_smoothing < 1
         _require(smoothing, "label_smoothing must be at least 0 and below 1")
-        _require(0 <= self.gradient_clip < math.inf, "gradient_clip must not be negative")
+        for name in ("gradient_clip", "mixup", "cutmix"):
+            _require(0 <= getattr(self, name) < math.inf, f"{name} must not be negative")
+        _require(0 <= self.average < 1, "average must be at least 0 and below 1")
+        _require(self.test_time_views >= 1, "test_time_views must be at least 1")
 
 
 @dataclass(frozen=True)
@@ -145,11 +196,10 @@ class Probe:
         eval_batch_size: Batch size of the feature pass.
     """
 
-    penalties: tuple[float, ...] = (0.01, 0.1, 1.0, 10.0, 100.0, 1000.0)
+    penalties: tuple[float, ...] = PENALTIES
     class_weights: Literal["none", "balanced"] = "none"
     eval_batch_size: int = field(default=256, metadata=SHAPES_NOTHING)
 
     def __post_init__(self) -> None:
-        fine = bool(self.penalties) and all(0 < p < math.inf for p in self.penalties)
-        _require(fine, "penalties must be numbers above 0")
+        _require_penalties(self.penalties)
         _require(self.eval_batch_size >= 1, "batch sizes must be at least 1")

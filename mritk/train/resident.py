@@ -1,46 +1,101 @@
-"""Keep a part of the data where the network is, and cut batches from it."""
+"""Keep a part of the data as near to the network as it fits, and cut batches from it."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import logging
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 import torch
 
+from mritk.data.stored_images import StoredImages
 from mritk.seeds import derive
+from mritk.train.transfer import CudaLink, DoubleBuffer, Link
+
+logger = logging.getLogger("mritk")
 
 # Share of a GPU's free memory that images may take; the rest is for the network.
 MEMORY_SHARE = 0.4
 
+# Images in one step while a part moves from disk to the device.
+BLOCK = 256
+
 
 class ResidentImages:
-    """Images as one tensor: on the device if they fit there, else in host memory.
+    """The images of a part: on the device if they fit there, else in host memory, else on disk.
+
+    Pixels stay uint8 until a batch is on the device. A GPU whose memory is too small for the part
+    gets each batch while it computes on the one before (:mod:`mritk.train.transfer`). Whatever
+    the way, a batch has the same values and the same order in memory.
 
     Attributes:
-        images: (N, C, *spatial) uint8 or float32.
         device: Where batches are delivered.
+        nbytes: What the part takes on the device; 0 if it is not kept there.
     """
 
-    def __init__(self, images: np.ndarray, spatial_dims: int, device: str) -> None:
-        tensor = torch.from_numpy(np.ascontiguousarray(images))
-        has_channels = tensor.ndim == spatial_dims + 2
-        tensor = tensor.movedim(-1, 1) if has_channels else tensor.unsqueeze(1)
-        self.device = device
-        self.images = tensor.to(device) if _fits(tensor, device) else tensor
+    def __init__(
+        self,
+        images: np.ndarray | StoredImages,
+        spatial_dims: int,
+        device: str,
+        link: Link | None = None,
+    ) -> None:
+        """Place ``images``, (N, *spatial) or (N, *spatial, C), uint8 or float32.
+
+        With a ``link`` they stay where they are, and each batch is sent through it.
+        """
+        self.device, self.nbytes = device, 0
+        self._has_channels = images.ndim == spatial_dims + 2
+        self._dtype = torch.uint8 if images.dtype == np.uint8 else torch.float32
+        self.images = _as_tensor(images)
+        self._buffers: DoubleBuffer | None = None
+        if link is None and device.startswith("cuda"):
+            if _fits(images.nbytes, device):
+                self.images, self.nbytes = _moved(self.images, self._dtype, device), images.nbytes
+                return
+            link = CudaLink(device)
+        if link is not None:
+            self._buffers = DoubleBuffer(link)
+        if link is not None or isinstance(images, StoredImages):
+            logger.info(
+                "%d images take %.1f GiB, more than fits on %s; each batch is fetched from %s",
+                *(len(images), images.nbytes / 2**30, device),
+                "disk" if isinstance(images, StoredImages) else "host memory",
+            )
 
     def __len__(self) -> int:
         return len(self.images)
 
     def batch(self, rows: torch.Tensor) -> torch.Tensor:
-        """Return the images at ``rows`` as float32 in [0, 1] on the device."""
-        chosen = self.images.index_select(0, rows.to(self.images.device))
-        chosen = chosen.to(self.device, non_blocking=True)
-        return chosen.float().div_(255) if chosen.dtype == torch.uint8 else chosen
+        """Return the images at ``rows`` (B,) int64 as float32 (B, C, *spatial) in [0, 1].
+
+        The batch is on the device, and a copy.
+        """
+        if self._buffers is None:
+            return self._delivered(_select(self.images, rows))
+        shape = (len(rows), *self.images.shape[1:])
+        return self._delivered(
+            self._buffers.send(lambda host: _select(self.images, rows, host), shape, self._dtype)
+        )
+
+    def batches(self, rows: Sequence[torch.Tensor]) -> Iterator[torch.Tensor]:
+        """Yield the batch of each of ``rows``, as :meth:`batch` does.
+
+        Nothing runs beside the caller; the iteration may be left at any time.
+        """
+        if self.nbytes:  # one transfer of all row numbers instead of one per batch
+            lengths = [len(chosen) for chosen in rows]
+            rows = torch.cat(tuple(rows)).to(self.device).split(lengths) if lengths else ()
+        for chosen in rows:
+            yield self.batch(chosen)
 
     def in_order(self, batch_size: int) -> Iterator[torch.Tensor]:
         """Yield all images in batches, the last one possibly smaller."""
-        for rows in torch.arange(len(self)).split(batch_size):
-            yield self.batch(rows)
+        return self.batches(torch.arange(len(self)).split(batch_size) if len(self) else ())
+
+    def _delivered(self, chosen: torch.Tensor) -> torch.Tensor:
+        chosen = chosen.movedim(-1, 1) if self._has_channels else chosen.unsqueeze(1)
+        return chosen.float().div_(255) if chosen.dtype == torch.uint8 else chosen
 
 
 def shuffled(count: int, batch_size: int, seed: int, epoch: int) -> list[torch.Tensor]:
@@ -54,8 +109,34 @@ def shuffled(count: int, batch_size: int, seed: int, epoch: int) -> list[torch.T
     return list(batches[:-1] if len(batches) > 1 and len(batches[-1]) < batch_size else batches)
 
 
-def _fits(tensor: torch.Tensor, device: str) -> bool:
-    if not device.startswith("cuda"):
-        return True
-    free, _ = torch.cuda.mem_get_info(torch.device(device))
-    return tensor.nbytes <= MEMORY_SHARE * free
+def _as_tensor(images: np.ndarray | StoredImages) -> torch.Tensor | StoredImages:
+    if isinstance(images, StoredImages):
+        return images
+    return torch.from_numpy(np.ascontiguousarray(images))
+
+
+def _select(
+    images: torch.Tensor | StoredImages, rows: torch.Tensor, out: torch.Tensor | None = None
+) -> torch.Tensor:
+    if isinstance(images, StoredImages):
+        return torch.from_numpy(
+            images.take(rows.cpu().numpy(), None if out is None else out.numpy())
+        )
+    return torch.index_select(images, 0, rows.to(images.device), out=out)
+
+
+def _moved(images: torch.Tensor | StoredImages, dtype: torch.dtype, device: str) -> torch.Tensor:
+    if isinstance(images, torch.Tensor):
+        return images.to(device)
+    there = torch.empty(images.shape, dtype=dtype, device=device)
+    for rows in torch.arange(len(images)).split(BLOCK):
+        there[rows[0] : rows[-1] + 1] = _select(images, rows)
+    return there
+
+
+def _fits(nbytes: int, device: str) -> bool:
+    place = torch.device(device)
+    free, _ = torch.cuda.mem_get_info(place)
+    # What torch holds for later use is free too.
+    held = torch.cuda.memory_reserved(place) - torch.cuda.memory_allocated(place)
+    return nbytes <= MEMORY_SHARE * (free + held)

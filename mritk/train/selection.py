@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
+from typing import Any
 
 import numpy as np
 import torch
@@ -10,6 +12,7 @@ from torch import nn
 
 from mritk.data.samples import Task
 from mritk.evaluate.metrics import find_metric
+from mritk.train.adapters import merged_state
 from mritk.train.setup import SelectionRule
 
 
@@ -39,13 +42,21 @@ class BestState:
             return False
         self.epoch, self.value = epoch, value
         if self.rule.on == "val":
-            self._state = {name: t.detach().clone() for name, t in network.state_dict().items()}
+            self._state = {name: t.clone() for name, t in merged_state(network).items()}
         return True
 
     def restore(self, network: nn.Module) -> None:
         """Put the best state back, if the rule says so and there is one."""
         if self._state:
             network.load_state_dict(self._state)
+
+    def state(self) -> dict[str, Any]:
+        """Return what :meth:`load` takes."""
+        return {"epoch": self.epoch, "value": self.value, "tensors": self._state}
+
+    def load(self, state: Mapping[str, Any]) -> None:
+        """Go on from a :meth:`state`."""
+        self.epoch, self.value, self._state = state["epoch"], state["value"], state["tensors"]
 
     def _is_better(self, value: float) -> bool:
         if self._metric is not None and self._metric.higher_is_better:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Any, Literal, Protocol
+from typing import TYPE_CHECKING, Any, Literal, Protocol
 
 import numpy as np
 
@@ -14,6 +14,9 @@ from mritk.data.subset import Subset
 from mritk.errors import UsageError
 from mritk.records import Augmentation
 from mritk.workspace import Workspace
+
+if TYPE_CHECKING:
+    from mritk.train.checkpoint import Checkpoint
 
 
 @dataclass(frozen=True)
@@ -79,7 +82,12 @@ class Setup:
         precision: ``auto`` (bfloat16 autocast where the GPU has it), ``float32``, ``bfloat16``.
         deterministic: Ask for deterministic algorithms on CUDA too.
         device: A torch device, such as ``cpu`` or ``cuda:0``.
-        on_epoch: To be called after each epoch.
+        compile: Compile the network with torch.compile, if that works. Rounding apart, it changes
+            no number, and is not part of the protocol.
+        graphs: Replay steps as CUDA graphs, likewise.
+        checkpoint: Where a method keeps what it needs to go on after a stop, and finds what an
+            earlier attempt has kept; None: nowhere.
+        on_epoch: To be called after each epoch, before it is in a checkpoint.
     """
 
     parameters: Any
@@ -96,6 +104,9 @@ class Setup:
     precision: Literal["auto", "float32", "bfloat16"] = "auto"
     deterministic: bool = False
     device: str = "cpu"
+    compile: bool = False
+    graphs: bool = False
+    checkpoint: Checkpoint | None = None
     on_epoch: Callable[[Epoch], None] = ignore_epoch
 
     @property

@@ -111,7 +111,9 @@ def set_trainable(network: nn.Module, trainable: frozenset[str]) -> None:
     for name, module in layers:
         here = any(tensor in trainable for tensor in own[name])
         if isinstance(module, _NormBase) and own[name]:
-            module.training = here
+            # One that trains its bias alone keeps its statistics.
+            statistics = [t for t in own[name] if t.endswith("running_mean")]
+            module.training = here and all(t in trainable for t in statistics)
         else:
             training = here if own[name] else training
             module.training = training

@@ -38,6 +38,17 @@ def affine(images: torch.Tensor, generator: torch.Generator, ranges: AffineRange
     Rotation, shear, zoom and shift are composed into one matrix per image, so each pixel is
     interpolated once (bilinear; black outside).
     """
+    moved = resample(images, random_matrices(images, generator, ranges))
+    brightness = uniform(images, generator, ranges.brightness).reshape(-1, 1, 1, 1)
+    contrast = 1 + uniform(images, generator, ranges.contrast).reshape(-1, 1, 1, 1)
+    mean = moved.mean(dim=(1, 2, 3), keepdim=True)
+    return torch.lerp(mean, moved, contrast).add_(brightness).clamp_(0, 1)
+
+
+def random_matrices(
+    images: torch.Tensor, generator: torch.Generator, ranges: AffineRanges
+) -> torch.Tensor:
+    """Draw an (N, 2, 3) matrix for each image, for :func:`resample`."""
     matrices = compose(
         angle=uniform(images, generator, math.radians(ranges.rotation)),
         shear=uniform(images, generator, ranges.shear),
@@ -45,15 +56,18 @@ def affine(images: torch.Tensor, generator: torch.Generator, ranges: AffineRange
         shift_x=2 * uniform(images, generator, ranges.shift),
         shift_y=2 * uniform(images, generator, ranges.shift),
     )
-    # Positions are shares of the sides; on an oblong image a rotation must not shear.
+    return rigid_on_oblong(matrices, images)
+
+
+def rigid_on_oblong(matrices: torch.Tensor, images: torch.Tensor) -> torch.Tensor:
+    """Change (…, 2, 3) matrices in place, so that a rotation of oblong images does not shear.
+
+    Positions are shares of the sides, which then are of different lengths.
+    """
     height, width = images.shape[-2:]
-    matrices[:, 0, 1] *= height / width
-    matrices[:, 1, 0] *= width / height
-    moved = resample(images, matrices)
-    brightness = uniform(images, generator, ranges.brightness).reshape(-1, 1, 1, 1)
-    contrast = 1 + uniform(images, generator, ranges.contrast).reshape(-1, 1, 1, 1)
-    mean = moved.mean(dim=(1, 2, 3), keepdim=True)
-    return torch.lerp(mean, moved, contrast).add_(brightness).clamp_(0, 1)
+    matrices[..., 0, 1] *= height / width
+    matrices[..., 1, 0] *= width / height
+    return matrices
 
 
 def compose(
@@ -81,8 +95,8 @@ def resample(images: torch.Tensor, matrices: torch.Tensor) -> torch.Tensor:
     batched product of very thin matrices, which takes longer than the sampling.
     """
     height, width = images.shape[-2:]
-    x = _centres(width, images).reshape(1, 1, width, 1)
-    y = _centres(height, images).reshape(1, height, 1, 1)
+    x = centres(width, images).reshape(1, 1, width, 1)
+    y = centres(height, images).reshape(1, height, 1, 1)
     columns = matrices.reshape(-1, 1, 1, 2, 3)
     grid = columns[..., 0] * x + (columns[..., 1] * y + columns[..., 2])
     return functional.grid_sample(
@@ -90,7 +104,7 @@ def resample(images: torch.Tensor, matrices: torch.Tensor) -> torch.Tensor:
     )
 
 
-def _centres(count: int, like: torch.Tensor) -> torch.Tensor:
+def centres(count: int, like: torch.Tensor) -> torch.Tensor:
     """Return the positions of ``count`` pixel centres on an axis from -1 to 1."""
     steps = torch.arange(count, device=like.device, dtype=like.dtype)
     return (2 * steps + 1) / count - 1

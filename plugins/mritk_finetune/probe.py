@@ -1,145 +1,201 @@
-"""A linear probe: features of the frozen backbone once, then a convex fit by scikit-learn."""
+"""A linear probe: features of the frozen backbone once, then a convex fit for each penalty."""
 
 from __future__ import annotations
 
+import hashlib
+import logging
 import time
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import torch
-from sklearn.linear_model import LogisticRegression, Ridge
-from sklearn.preprocessing import StandardScaler
 
-from mritk import Classification, Setup, Subset, UsageError
-from mritk.train.backbone import load_backbone
+from mritk import Classification, DataError, Derived, Setup, Subset, UsageError, kept
 from mritk.train.device import repeatable
-from mritk.train.inputs import Inputs
+from mritk.train.features import FrozenBackbone
+from mritk.train.logistic import LogisticFit, fit_logistic
 from mritk.train.objective import Objective
 from mritk.train.recipe import Probe
+from mritk.train.ridge import fit_ridge
 from mritk.train.selection import BestState
 from mritk.train.setup import Epoch
 
-# lbfgs stops earlier when it has converged; too few iterations would be a hidden regulariser.
-MAX_ITERATIONS = 2000
+logger = logging.getLogger("mritk")
+
+# Raise this when the models that come out of this module or of mritk.train.logistic change.
+PROBE_VERSION = 1
+
+
+@dataclass(frozen=True, eq=False)
+class LinearModel:
+    """Scores as a linear function of features.
+
+    Attributes:
+        weight: (outputs, D) float64.
+        bias: (outputs,) float64.
+    """
+
+    weight: np.ndarray
+    bias: np.ndarray
+
+    def scores(self, features: np.ndarray) -> np.ndarray:
+        """Return float32 scores (N, outputs) of features (N, D)."""
+        return (features @ self.weight.T + self.bias).astype(np.float32)
 
 
 class FeatureModel:
-    """The frozen backbone and a linear model on its standardised features."""
+    """The frozen backbone and the linear model that was chosen.
 
-    def __init__(self, setup: Setup) -> None:
-        if setup.augmentation.apply is not None:
-            raise UsageError(
-                f"linear_probe computes features once and cannot use augmentation "
-                f"{setup.augmentation.name!r}; use --augmentation none, or the method finetune"
-            )
-        self.setup = setup
-        self.inputs = Inputs(setup)
-        backbone, size = setup.require_backbone(), self.inputs.size
-        self.loaded = load_backbone(backbone, setup.workspace, setup.seed, size)
-        self.network = self.inputs.place(self.loaded.network)
-        self.scaler = StandardScaler()
-        self.model: Any = None
-        self.notes: dict[str, Any] = {}
+    Attributes:
+        notes: What the trial file keeps.
+    """
 
-    def features(self, subset: Subset) -> np.ndarray:
-        """Return the features of a part, (N, D) float64."""
-        parameters: Probe = self.setup.parameters
-        images = self.inputs.resident(subset)
-        outputs = self.inputs.evaluate(self.network, images, parameters.eval_batch_size)
-        features: np.ndarray = outputs.cpu().numpy().astype(np.float64)
-        return features
+    def __init__(
+        self, setup: Setup, backbone: FrozenBackbone, model: LinearModel, notes: dict[str, Any]
+    ) -> None:
+        self._setup, self._backbone, self._model = setup, backbone, model
+        self.notes = notes
 
     def predict(self, subset: Subset) -> np.ndarray:
         """Return float32 logits (N, classes), or values (N,)."""
-        with repeatable(self.setup.device, deterministic=self.setup.deterministic):
-            return self.scores(self.model, self.scaler.transform(self.features(subset)))
-
-    def scores(self, model: Any, standardised: np.ndarray) -> np.ndarray:
-        """Return the scores of one linear model on standardised features."""
-        if not isinstance(self.setup.task, Classification):
-            values: np.ndarray = model.predict(standardised).astype(np.float32)
-            return values
-        logits: np.ndarray = model.decision_function(standardised)
-        if logits.ndim == 1:  # two classes: scikit-learn gives the difference of their logits
-            logits = np.stack([-logits / 2, logits / 2], axis=1)
-        return logits.astype(np.float32)
+        with repeatable(self._setup.device, deterministic=self._setup.deterministic):
+            features = self._backbone.features(subset).values
+        scores = self._model.scores(features.astype(np.float64))
+        return scores if isinstance(self._setup.task, Classification) else scores[:, 0]
 
 
 def fit_probe(setup: Setup) -> FeatureModel:
     """Fit one model per penalty on the training part; keep the best on the validation part.
 
     With the selection rule ``last`` the first penalty is used.
+
+    Raises:
+        UsageError: There is an augmentation, or the selection rule has no value for any penalty.
+        DataError: A class has no training sample.
     """
+    if setup.augmentation.apply is not None:
+        raise UsageError(
+            f"linear_probe computes features once and cannot use augmentation "
+            f"{setup.augmentation.name!r}; use --augmentation none, or the method finetune"
+        )
     with repeatable(setup.device, deterministic=setup.deterministic):
         return _fit(setup)
 
 
 def _fit(setup: Setup) -> FeatureModel:
-    probe = FeatureModel(setup)
-    started = time.perf_counter()
-    train = probe.scaler.fit_transform(probe.features(setup.train))
-    feature_seconds = time.perf_counter() - started
-    val = probe.scaler.transform(probe.features(setup.val))
-    number, penalty = _search(probe, train, val)
-    report = probe.loaded.report
-    probe.notes = {
-        "weights": report.as_dict() if report else None,
-        "num_features": probe.loaded.num_features,
-        "parameters": sum(p.numel() for p in probe.network.parameters()),
-        "input_size": probe.inputs.size,
-        "precision": probe.inputs.precision,
-        "selected_epoch": number,
-        "selected_penalty": penalty,
-        "images_per_second": len(setup.train) / feature_seconds,
+    parameters: Probe = setup.parameters
+    backbone = FrozenBackbone(setup, batch_size=parameters.eval_batch_size)
+    train, val = backbone.features(setup.train), backbone.features(setup.val)
+    penalties = parameters.penalties if setup.selection.on == "val" else parameters.penalties[:1]
+    began = time.perf_counter()
+    fitted = _fitted(setup, train.values, penalties)
+    seconds = (time.perf_counter() - began) / len(penalties)
+    models = [LinearModel(table[:, :-1], table[:, -1]) for table in np.asarray(fitted.values)]
+    number = _choose(setup, models, train.values, val.values, seconds)
+    solver = {name: values[number - 1] for name, values in fitted.facts.items()}
+    chosen = {"selected_epoch": number, "selected_penalty": penalties[number - 1]}
+    return FeatureModel(setup, backbone, models[number - 1], {**train.facts, **chosen, **solver})
+
+
+def _fitted(setup: Setup, features: np.ndarray, penalties: tuple[float, ...]) -> Derived:
+    """Return weights and biases (penalties, outputs, D + 1) of the models, fitted or from before.
+
+    The seeds of a fold share the features of pretrained weights, and thus the solution.
+    """
+    balanced = setup.parameters.class_weights == "balanced"
+    targets = setup.train.targets
+
+    def make() -> tuple[np.ndarray, dict[str, Any]]:
+        if not isinstance(setup.task, Classification):
+            return _table(*fit_ridge(features, targets, penalties)), {}
+        _require_all_classes(setup.task, targets)
+        classes, on_device = setup.task.outputs, torch.from_numpy(features).to(setup.device)
+        fit = fit_logistic(on_device, targets, classes, penalties, balanced=balanced)
+        _warn(fit, penalties)
+        solver = {"iterations": list(fit.iterations), "converged": list(fit.converged)}
+        return _table(fit.weight, fit.bias), solver
+
+    digests = [hashlib.sha256(a.tobytes()).hexdigest() for a in (features, targets)]
+    identity = {
+        "kind": "linear probe",
+        "version": PROBE_VERSION,
+        "task": [setup.task.kind, setup.task.outputs],
+        "data": [list(features.shape), *digests],
+        "penalties": list(penalties),
+        "balanced": balanced,
+        "device": torch.device(setup.device).type,
+        "torch": torch.__version__,
     }
-    return probe
+    return kept(identity, make, setup.workspace)
 
 
-def _search(probe: FeatureModel, train: np.ndarray, val: np.ndarray) -> tuple[int, float]:
-    """Fit one model per penalty, leave the best in ``probe``; return its number and penalty.
+def _require_all_classes(task: Classification, targets: np.ndarray) -> None:
+    absent = sorted(set(range(task.outputs)) - set(targets.tolist()))
+    if absent:
+        raise DataError(
+            f"class {task.classes[absent[0]]!r} has no sample in the training part, so a logistic "
+            f"regression has no finite solution; use another split, or the method finetune"
+        )
+
+
+def _table(weight: torch.Tensor, bias: torch.Tensor) -> np.ndarray:
+    return torch.cat([weight, bias[:, :, None]], dim=2).cpu().numpy()
+
+
+def _warn(fit: LogisticFit, penalties: tuple[float, ...]) -> None:
+    loose = [penalty for penalty, fine in zip(penalties, fit.converged, strict=True) if not fine]
+    if loose:
+        logger.warning(
+            "the logistic regression has not converged for penalty %s after %d steps, so its "
+            "scores are approximate; leave such weak penalties out of the protocol",
+            ", ".join(f"{penalty:g}" for penalty in loose),
+            max(fit.iterations),
+        )
+
+
+def _choose(
+    setup: Setup, models: list[LinearModel], train: np.ndarray, val: np.ndarray, seconds: float
+) -> int:
+    """Announce each model like an epoch; return the number of the best, from 1.
 
     Raises:
         UsageError: The selection rule has no value for any of them.
     """
-    setup, parameters = probe.setup, probe.setup.parameters
     objective = Objective(setup.task, setup.train.targets, "cpu")
     best = BestState(setup.selection, setup.task)
-    penalties = parameters.penalties if setup.selection.on == "val" else parameters.penalties[:1]
-    for number, penalty in enumerate(penalties, 1):
+    train, val = train.astype(np.float64), val.astype(np.float64)
+    penalties = setup.parameters.penalties
+    for number, model in enumerate(models, 1):
         began = time.perf_counter()
-        model = _model(setup, penalty).fit(train, setup.train.targets)
-        scores = probe.scores(model, val)
-        train_loss = _loss(objective, probe.scores(model, train), setup.train.targets)
+        scores = _squeezed(setup, model.scores(val))
+        train_scores = _squeezed(setup, model.scores(train))
+        train_loss = _loss(objective, train_scores, setup.train.targets)
         val_loss = _loss(objective, scores, setup.val.targets)
         value = best.measure(val_loss, scores, setup.val.targets)
-        if best.offer(number, value, torch.nn.Identity()):  # there is no network state to keep
-            probe.model = model
+        best.offer(number, value, torch.nn.Identity())  # there is no network state to keep
         setup.on_epoch(
             Epoch(
                 epoch=number,
-                epochs=len(penalties),
-                stage=f"penalty {penalty:g}",
+                epochs=len(models),
+                stage=f"penalty {penalties[number - 1]:g}",
                 learning_rate=0.0,
                 train_loss=train_loss,
                 val_loss=val_loss,
                 selection=value,
-                seconds=time.perf_counter() - began,
+                seconds=seconds + time.perf_counter() - began,
             )
         )
-    if probe.model is None:
+    if best.epoch == 0:
         raise UsageError(
             f"the selection rule {setup.selection.by!r} has no value on the validation part for "
             f"any penalty; select by 'loss', or by another metric"
         )
-    return best.epoch, penalties[best.epoch - 1]
+    return best.epoch
 
 
-def _model(setup: Setup, penalty: float) -> Any:
-    parameters: Probe = setup.parameters
-    if not isinstance(setup.task, Classification):
-        return Ridge(alpha=penalty)
-    balanced = "balanced" if parameters.class_weights == "balanced" else None
-    return LogisticRegression(C=1 / penalty, class_weight=balanced, max_iter=MAX_ITERATIONS)
+def _squeezed(setup: Setup, scores: np.ndarray) -> np.ndarray:
+    return scores if isinstance(setup.task, Classification) else scores[:, 0]
 
 
 def _loss(objective: Objective, scores: np.ndarray, targets: np.ndarray) -> float:

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 import torch
 
+from mritk.data.stored_images import StoredImages
 from mritk.train.resident import ResidentImages, shuffled
 
 RNG = np.random.default_rng(0)
@@ -96,3 +97,117 @@ def test_an_incomplete_batch_is_left_out_but_its_rows_come_in_other_epochs():
 @pytest.mark.parametrize(("count", "sizes"), [(8, [4, 4]), (4, [4]), (3, [3]), (1, [1]), (5, [4])])
 def test_sizes_of_batches(count, sizes):
     assert [len(batch) for batch in shuffled(count, 4, 0, 0)] == sizes
+
+
+# -- too large for memory ----------------------------------------------------------------------
+
+GREY = RNG.integers(0, 256, (7, 6, 5), dtype=np.uint8)
+COLOUR = RNG.integers(0, 256, (7, 6, 5, 3), dtype=np.uint8)
+VOLUMES = RNG.random((7, 4, 5, 6)).astype(np.float32)
+
+
+class DirectLink:
+    """A link to the CPU."""
+
+    def buffer(self, shape, dtype):
+        return torch.empty(tuple(shape), dtype=dtype)
+
+    def send(self, host):
+        return host.clone(), self
+
+    def synchronize(self):
+        pass
+
+
+def on_disk(images, tmp_path):
+    np.save(tmp_path / "images.npy", images)
+    whole = np.load(tmp_path / "images.npy", mmap_mode="r")
+    return StoredImages(whole, np.arange(len(images)))
+
+
+@pytest.fixture(params=["disk", "link", "disk and link"])
+def elsewhere(request, tmp_path):
+    """Make resident images that are not where the network is."""
+
+    def make(images, spatial_dims):
+        given = on_disk(images, tmp_path) if "disk" in request.param else images
+        link = DirectLink() if "link" in request.param else None
+        return ResidentImages(given, spatial_dims, "cpu", link)
+
+    return make
+
+
+@pytest.mark.parametrize(
+    ("images", "spatial_dims"),
+    [(GREY, 2), (COLOUR, 2), (VOLUMES, 3), (VOLUMES[:, 0], 2)],
+    ids=["grey", "colour", "volumes", "floats"],
+)
+def test_batches_are_the_same_wherever_the_images_are(elsewhere, images, spatial_dims):
+    rows = [torch.tensor(chosen) for chosen in ([3, 0, 3], [6], [1, 2, 4])]
+    near = list(ResidentImages(images, spatial_dims, "cpu").batches(rows))
+    far = list(elsewhere(images, spatial_dims).batches(rows))
+    assert len(far) == len(near) == 3
+    for one, other in zip(near, far, strict=True):
+        assert torch.equal(one, other)
+        assert one.stride() == other.stride(), "or convolutions might round in another way"
+
+
+def test_batches_stay_as_they_are_when_later_ones_are_made(elsewhere):
+    images = elsewhere(GREY, 2)
+    batches = list(images.in_order(2))
+    np.testing.assert_allclose(torch.cat(batches)[:, 0].numpy(), GREY / 255, rtol=1e-6)
+    batches[0].zero_()
+    np.testing.assert_allclose(images.batch(torch.tensor([0]))[0, 0], GREY[0] / 255, rtol=1e-6)
+
+
+def test_an_epoch_can_be_left_and_begun_again(elsewhere):
+    images = elsewhere(GREY, 2)
+    rows = [torch.tensor([i]) for i in range(7)]
+    for _ in range(3):
+        next(images.batches(rows))
+    for abandoned, fresh in zip(images.batches(rows), images.batches(rows), strict=True):
+        assert torch.equal(abandoned, fresh)
+
+
+def test_evaluation_does_not_spoil_the_images_for_training(elsewhere):
+    images = elsewhere(VOLUMES, 3)
+    with torch.inference_mode():
+        list(images.in_order(4))
+    weight = torch.ones(1, requires_grad=True)
+    for batch in images.in_order(4):
+        (batch * weight).sum().backward()
+    np.testing.assert_allclose(weight.grad, VOLUMES.sum(), rtol=1e-5)
+
+
+def test_one_line_tells_where_images_are_that_do_not_fit(elsewhere, caplog):
+    with caplog.at_level("INFO", logger="mritk"):
+        images = elsewhere(GREY, 2)
+        list(images.in_order(2))
+    (record,) = caplog.records
+    assert "7 images take 0.0 GiB, more than fits on cpu" in record.getMessage()
+    caplog.clear()
+    with caplog.at_level("INFO", logger="mritk"):
+        ResidentImages(GREY, 2, "cpu")
+    assert not caplog.records
+
+
+def test_no_batches_of_no_images():
+    empty = ResidentImages(GREY[:0], 2, "cpu")
+    assert list(empty.in_order(4)) == []
+    assert list(empty.batches([])) == []
+    assert empty.batch(torch.tensor([], dtype=torch.int64)).shape == (0, 1, 6, 5)
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")
+@pytest.mark.parametrize("share", [0.0, 0.4], ids=["sent batch by batch", "on the device"])
+def test_a_gpu_gets_the_batches_that_a_cpu_gets(tmp_path, monkeypatch, share):
+    monkeypatch.setattr("mritk.train.resident.MEMORY_SHARE", share)
+    images = RNG.integers(0, 256, (300, 32, 32), dtype=np.uint8)
+    rows = shuffled(300, 16, 0, 0)
+    near = list(ResidentImages(images, 2, "cpu").batches(rows))
+    for given in (images, on_disk(images, tmp_path)):
+        far = ResidentImages(given, 2, "cuda:0")
+        assert bool(far.nbytes) == bool(share)
+        for one, other in zip(near, far.batches(rows), strict=True):
+            assert other.device.type == "cuda"
+            torch.testing.assert_close(one, other.cpu(), rtol=0, atol=1e-7)

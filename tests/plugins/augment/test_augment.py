@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import math
+import subprocess
+import sys
 
 import numpy as np
 import pytest
@@ -15,6 +17,7 @@ from mritk_augment.affine import AffineRanges, affine, compose, resample
 from mritk_augment.flip import flip
 
 RECORDS = {record.name: record for record in mritk_augmentations()}
+ALL = [name for name, record in RECORDS.items() if record.apply is not None]
 NO_RANGES = AffineRanges(0, 0, 0, 0, 0, 0)
 
 
@@ -71,7 +74,7 @@ def test_the_result_is_a_function_of_batch_and_generator_alone(apply, shape):
     assert torch.equal(batch, before), "the batch was changed in place"
 
 
-@pytest.mark.parametrize("name", ["flip", "affine"])
+@pytest.mark.parametrize("name", ALL)
 def test_other_generators_give_other_results(name):
     batch = images(8, 1, 16, 16)
     one, other = (RECORDS[name].apply(batch, seeded(seed)) for seed in (0, 1))
@@ -86,12 +89,53 @@ def test_each_image_of_a_batch_gets_draws_of_its_own(name):
     assert len(distinct) == (2 if name == "flip" else 32)
 
 
-@pytest.mark.parametrize("name", ["flip", "affine"])
-def test_the_channels_of_one_image_are_moved_together(name):
-    batch = images(6, 1, 16, 16).repeat(1, 3, 1, 1)
+@pytest.mark.parametrize("name", ALL)
+def test_the_channels_of_one_image_are_changed_together(name):
+    batch = images(24, 1, 16, 16).repeat(1, 3, 1, 1)
     moved = RECORDS[name].apply(batch, seeded())
-    assert torch.equal(moved[:, 0], moved[:, 1])
-    assert torch.equal(moved[:, 0], moved[:, 2])
+    # The luma weights that mix with grey add up to 0.9999.
+    tolerance = {"atol": 2e-4 if "augment" in name else 0, "rtol": 0}
+    torch.testing.assert_close(moved[:, 0], moved[:, 1], **tolerance)
+    torch.testing.assert_close(moved[:, 0], moved[:, 2], **tolerance)
+
+
+@pytest.mark.parametrize(("apply", "shape"), CASES)
+def test_an_image_does_not_see_the_others_of_its_batch(apply, shape):
+    batch = images(*shape)
+    other = 1 - batch.flip(0)
+    other[0] = batch[0]
+    for seed in range(8):
+        torch.testing.assert_close(
+            apply(batch, seeded(seed))[0], apply(other, seeded(seed))[0], atol=1e-6, rtol=0
+        )
+
+
+@pytest.mark.parametrize("value", [0.0, 1.0])
+@pytest.mark.parametrize("name", ALL)
+def test_black_and_white_images_give_numbers_in_range(name, value):
+    batch = torch.full((32, 1, 12, 16), value)
+    for seed in range(5):
+        moved = RECORDS[name].apply(batch, seeded(seed))
+        assert bool(((moved >= 0) & (moved <= 1)).all())  # also False for NaN
+
+
+@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16, torch.float64])
+@pytest.mark.parametrize("name", [name for name in ALL if name != "affine"])
+def test_other_precisions_are_kept_and_give_nearly_the_same(name, dtype):
+    batch = images(24, 1, 16, 16).bfloat16().float()  # exact in all of them
+    moved = RECORDS[name].apply(batch.to(dtype), seeded())
+    assert moved.dtype == dtype
+    expected = RECORDS[name].apply(batch, seeded())
+    torch.testing.assert_close(moved.float(), expected, atol=5e-3, rtol=0)
+
+
+def test_listing_the_names_loads_no_torch():
+    command = (
+        "import sys, mritk_augment as plugin; "
+        "assert len([record.summary for record in plugin.mritk_augmentations()]) == 13; "
+        "assert 'torch' not in sys.modules"
+    )
+    subprocess.run([sys.executable, "-c", command], check=True)
 
 
 def test_none_leaves_images_as_they_are_and_serves_every_rank():
@@ -99,9 +143,10 @@ def test_none_leaves_images_as_they_are_and_serves_every_rank():
     assert RECORDS["none"].spatial_dims == (2, 3)
 
 
-def test_affine_is_for_images_and_flip_for_volumes_too():
-    assert RECORDS["affine"].spatial_dims == (2,)
-    assert RECORDS["flip"].spatial_dims == (2, 3)
+def test_what_needs_no_plane_serves_volumes_too():
+    for name in ALL:
+        volumes = name in ("flip", "gamma", "rician_noise")
+        assert RECORDS[name].spatial_dims == ((2, 3) if volumes else (2,)), name
 
 
 def test_double_precision_is_kept():

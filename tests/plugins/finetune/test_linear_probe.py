@@ -1,4 +1,4 @@
-"""The linear probe: scikit-learn on features of a backbone that never trains."""
+"""The linear probe: a penalised linear model on features of a backbone that never trains."""
 
 from __future__ import annotations
 
@@ -17,17 +17,22 @@ from mritk import (
     Architecture,
     Augmentation,
     Classification,
+    DataError,
     InputContract,
     Regression,
     Samples,
     Setup,
     Subset,
     UsageError,
+    Workspace,
 )
 from mritk.backbone import Backbone
+from mritk.train import logistic_search
 from mritk.train.backbone import load_backbone
+from mritk.train.logistic import fit_logistic
 from mritk.train.recipe import Probe
 from mritk.train.setup import SelectionRule
+from mritk_finetune import probe
 from mritk_finetune.probe import fit_probe
 
 TRAIN, VAL, TEST = range(48), range(48, 72), range(72, 90)
@@ -85,6 +90,11 @@ def unseen_of(setup):
     return Subset.of(setup.everything, TEST, setup.workspace)
 
 
+def logistic(penalty, **options):
+    """scikit-learn's model, converged further than by default."""
+    return LogisticRegression(C=1 / penalty, tol=1e-8, max_iter=100_000, **options)
+
+
 def features(setup, rows):
     """The backbone's features, computed without mritk's batches."""
     network = load_backbone(setup.backbone, setup.workspace, setup.seed, 12).network
@@ -105,24 +115,24 @@ def sklearn_models(setup, make_model):
 def test_the_probe_is_scikit_learn_on_the_same_features(make):
     setup = make()
     fitted = fit_probe(setup)
-    models, val, test = sklearn_models(setup, lambda p: LogisticRegression(C=1 / p, max_iter=2000))
+    models, val, test = sklearn_models(setup, logistic)
     losses = {p: log_loss(setup.val.targets, m.predict_proba(val)) for p, m in models.items()}
     best = min(losses, key=losses.get)
     assert fitted.notes["selected_penalty"] == best
     scores = fitted.predict(unseen_of(setup))
     assert scores.shape == (18, 3)
     assert scores.dtype == np.float32
-    np.testing.assert_allclose(scores, models[best].decision_function(test), atol=1e-3)
+    np.testing.assert_allclose(scores, models[best].decision_function(test), atol=1e-4)
 
 
 def test_two_classes_give_two_logits_with_scikit_learns_probabilities(make):
     setup = make(Classification(("a", "b")))
     fitted = fit_probe(setup)
-    models, _, test = sklearn_models(setup, lambda p: LogisticRegression(C=1 / p, max_iter=2000))
+    models, _, test = sklearn_models(setup, logistic)
     scores = torch.from_numpy(fitted.predict(unseen_of(setup)))
     assert scores.shape == (18, 2)
     expected = models[fitted.notes["selected_penalty"]].predict_proba(test)
-    np.testing.assert_allclose(scores.softmax(1).numpy(), expected, atol=1e-3)
+    np.testing.assert_allclose(scores.softmax(1).numpy(), expected, atol=1e-4)
 
 
 def test_a_regression_is_a_ridge_in_the_unit_of_the_target(make):
@@ -140,11 +150,9 @@ def test_a_regression_is_a_ridge_in_the_unit_of_the_target(make):
 
 def test_class_weights_are_those_of_scikit_learn(make):
     setup = make(parameters=Probe(penalties=(1.0,), class_weights="balanced"))
-    models, _, test = sklearn_models(
-        setup, lambda p: LogisticRegression(C=1.0, class_weight="balanced", max_iter=2000)
-    )
+    models, _, test = sklearn_models(setup, lambda p: logistic(p, class_weight="balanced"))
     scores = fit_probe(setup).predict(unseen_of(setup))
-    np.testing.assert_allclose(scores, models[1.0].decision_function(test), atol=1e-3)
+    np.testing.assert_allclose(scores, models[1.0].decision_function(test), atol=1e-4)
 
 
 @pytest.mark.parametrize("by", ["loss", "balanced_accuracy", "log_loss"])
@@ -194,10 +202,75 @@ def test_the_global_generator_is_left_alone(make):
 
 
 def test_the_backbone_does_not_train(make):
+    networks = []
+
+    def build_and_keep():
+        networks.append(build())
+        return networks[-1]
+
     setup = make()
     start = load_backbone(setup.backbone, setup.workspace, 0, 12).network.state_dict()
-    end = fit_probe(setup).network.state_dict()
-    assert all(torch.equal(start[name], end[name]) for name in start)
+    architecture = replace(setup.backbone.architecture, build=build_and_keep)
+    fit_probe(replace(setup, backbone=Backbone(architecture)))
+    (network,) = networks
+    assert all(torch.equal(start[name], end) for name, end in network.state_dict().items())
+
+
+def test_trials_of_one_fold_fit_and_compute_features_once(make, monkeypatch):
+    """Folds and seeds cost one feature pass; what a trial says does not depend on its turn."""
+    builds, fits = [], []
+
+    def build_and_count():
+        builds.append(1)
+        return build()
+
+    def count(*arguments, **options):
+        fits.append(1)
+        return fit_logistic(*arguments, **options)
+
+    monkeypatch.setattr(probe, "fit_logistic", count)
+    setup = make()
+    architecture = replace(setup.backbone.architecture, build=build_and_count)
+    setup = replace(setup, backbone=Backbone(architecture))
+    samples, workspace = setup.everything, setup.workspace
+    folds = [(range(48), range(48, 72)), (range(24, 72), range(24)), (range(42, 90), range(42))]
+    seen = []
+    for _ in range(2):
+        for train, val in folds:
+            parts = {"train": Subset.of(samples, train, workspace)}
+            parts["val"] = Subset.of(samples, val, workspace)
+            fitted = fit_probe(replace(setup, **parts))
+            seen.append((fitted.notes, fitted.predict(unseen_of(setup)).tolist()))
+    assert len(builds) == 1
+    assert len(fits) == 3
+    assert seen[:3] == seen[3:]
+
+
+def test_other_labels_or_weights_are_another_fit(make):
+    """What is kept of a fit must never be taken for that of other labels."""
+    setup = make()
+    fit_probe(setup)
+    turned = replace(
+        setup.train, samples=replace(setup.train.samples, targets=(setup.train.targets + 1) % 3)
+    )
+    scores = fit_probe(replace(setup, train=turned)).predict(unseen_of(setup))
+    shifted = replace(setup, train=turned, workspace=Workspace(setup.workspace.home / "fresh"))
+    np.testing.assert_array_equal(scores, fit_probe(shifted).predict(unseen_of(setup)))
+
+
+def test_a_class_without_training_samples_is_refused(make):
+    setup = make()
+    rows = [row for row in TRAIN if setup.everything.targets[row] != 2]
+    setup = replace(setup, train=Subset.of(setup.everything, rows, setup.workspace))
+    with pytest.raises(DataError, match="class 'c' has no sample in the training part"):
+        fit_probe(setup)
+
+
+def test_a_fit_that_does_not_converge_is_told(make, monkeypatch, caplog):
+    monkeypatch.setattr(logistic_search, "MAX_ITERATIONS", 2)
+    notes = fit_probe(make(selection=SelectionRule(on="last"))).notes
+    assert notes["converged"] is False
+    assert "has not converged for penalty 0.1 after 2 steps" in caplog.text
 
 
 def test_an_augmentation_is_refused_because_features_are_computed_once(make):
@@ -224,6 +297,7 @@ def test_the_notes_are_plain_data(make):
     notes = fit_probe(make()).notes
     assert json.loads(json.dumps(notes)) == notes
     assert notes["num_features"] == 10
+    assert notes["converged"] is True
 
 
 def test_a_rule_that_is_undefined_for_every_penalty_still_leaves_a_model(make, workspace):

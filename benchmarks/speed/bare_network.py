@@ -1,0 +1,93 @@
+"""The floor: a network and a head that step on tensors which already lie where they are needed.
+
+Nothing is decoded, augmented, normalised, shuffled, scheduled, selected or stored. What a training
+loop costs beyond this is its own.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from contextlib import AbstractContextManager
+
+import torch
+from torch import nn
+from torch.nn import functional
+from torch.utils.flop_counter import FlopCounterMode
+
+from mritk.registry import Registry
+from mritk.train.device import resolve_precision
+
+CLASSES = 4
+
+
+class BareNetwork:
+    """A randomly initialised backbone with a linear head, in training, with its batches.
+
+    Attributes:
+        batches: Normalised images (batch, 3, size, size) float32, channels last, on the device.
+        unseen: Images for the forward pass alone, in batches of at most 256.
+    """
+
+    def __init__(
+        self, backbone: str, *, size: int, batch: int, steps: int, unseen: int, device: str
+    ) -> None:
+        self.device = device
+        self._half = resolve_precision("auto", device) == "bfloat16"
+        architecture = Registry.load(environ={}).backbone(f"{backbone}@scratch").architecture
+        network = architecture.build().eval()
+        with torch.no_grad():
+            features = network(torch.zeros(1, 3, size, size)).shape[1]
+        model = nn.Sequential(network, nn.Linear(features, CLASSES))
+        self.model = model.to(device).to(memory_format=torch.channels_last)
+        self.forward_flops = count_forward_flops(self.model, size, device)
+        self.optimiser = torch.optim.AdamW(self.model.parameters(), lr=1e-4)
+        self.batches = [_images(batch, size, device) for _ in range(steps)]
+        self.labels = torch.arange(batch, device=device) % CLASSES
+        self.unseen = [_images(len(part), size, device) for part in torch.arange(unseen).split(256)]
+
+    def train(self) -> None:
+        """Make one step on each batch, and wait for the device."""
+        self.train_on((images, self.labels) for images in self.batches)
+
+    def train_on(self, batches: Iterable[Sequence[torch.Tensor]]) -> None:
+        """Make one step on each pair of normalised images and labels, and wait for the device."""
+        self.model.train()
+        for images, labels in batches:
+            here = images.to(self.device, memory_format=torch.channels_last, non_blocking=True)
+            self.optimiser.zero_grad(set_to_none=True)
+            with self._autocast():
+                outputs = self.model(here)
+            functional.cross_entropy(outputs.float(), labels.to(self.device)).backward()
+            self.optimiser.step()
+        self._wait()
+
+    def predict(self) -> None:
+        """Run the forward pass alone on the unseen images, and wait for the device."""
+        self.model.eval()
+        with torch.inference_mode(), self._autocast():
+            for images in self.unseen:
+                self.model(images)
+        self._wait()
+
+    def _autocast(self) -> AbstractContextManager[None]:
+        kind = torch.device(self.device).type
+        return torch.autocast(kind, torch.bfloat16, enabled=self._half)
+
+    def _wait(self) -> None:
+        if self.device.startswith("cuda"):
+            torch.cuda.synchronize(self.device)
+
+
+def count_forward_flops(model: nn.Module, size: int, device: str) -> int:
+    """Return the floating-point operations of one image's forward pass, as torch counts them.
+
+    Convolutions and matrix products, a multiplication and an addition being two operations.
+    """
+    with torch.no_grad(), FlopCounterMode(display=False) as counter:
+        model(torch.zeros(1, 3, size, size, device=device))
+    return int(counter.get_total_flops())
+
+
+def _images(count: int, size: int, device: str) -> torch.Tensor:
+    images = torch.randn(count, 3, size, size, device=device)
+    return images.contiguous(memory_format=torch.channels_last)

@@ -1,0 +1,79 @@
+"""Whole processes as cases: Python programs, and ``mritk run``, from start to end."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from mritk.results.folder import ResultsFolder
+from mritk.results.trialfile import TrialRecord
+
+ROOT = Path(__file__).parents[2]
+
+
+class ProcessFailed(SystemExit):
+    """A process that was to be timed did not end well; the command ends with its last words."""
+
+
+def run_python(arguments: Sequence[object], changes: Mapping[str, object] | None = None) -> str:
+    """Run ``python ARGUMENTS…`` in the repository's root and return what it printed.
+
+    Args:
+        arguments: As on the command line.
+        changes: Variables that are added to the environment.
+
+    Raises:
+        ProcessFailed: It ended with another code than 0; the message ends with what it said last.
+    """
+    environment = os.environ | {name: str(value) for name, value in (changes or {}).items()}
+    command = [sys.executable, *map(str, arguments)]
+    ended = subprocess.run(
+        command, cwd=ROOT, env=environment, capture_output=True, text=True, check=False
+    )
+    if ended.returncode:
+        last = "\n".join(ended.stderr.splitlines()[-20:])
+        raise ProcessFailed(f"{' '.join(command)} ended with {ended.returncode}:\n{last}")
+    return ended.stdout
+
+
+def run_for_facts(arguments: Sequence[object]) -> dict[str, Any]:
+    """Run a Python program and return the JSON object on the last line that it prints.
+
+    Raises:
+        ProcessFailed: See :func:`run_python`.
+    """
+    facts: dict[str, Any] = json.loads(run_python(arguments).splitlines()[-1])
+    return facts
+
+
+def run_mritk(home: Path, results: Path, *arguments: object) -> None:
+    """Run ``mritk run`` with its caches under ``home``.
+
+    Raises:
+        ProcessFailed: A trial failed, or anything else.
+    """
+    command = ["-m", "mritk", "run", "--results", results, *arguments]
+    run_python(command, {"MRITK_HOME": home})
+
+
+def trials_in(results: Path) -> list[TrialRecord]:
+    """Return the trials of a results folder.
+
+    Raises:
+        StoreError: A file is damaged.
+    """
+    found = list(ResultsFolder(results).trials())
+    for trial in found:
+        if not isinstance(trial, TrialRecord):
+            raise trial
+    return [trial for trial in found if isinstance(trial, TrialRecord)]
+
+
+def trial_seconds(trials: Sequence[TrialRecord]) -> float:
+    """Return the seconds in which trials were trained and scored."""
+    return sum(trial.cost["seconds_fit"] + trial.cost["seconds_predict"] for trial in trials)

@@ -1,0 +1,184 @@
+"""What a trial needs to go on after a stop, in one file that is whole or not there.
+
+    mritk checkpoint 1\\n   BLAKE2b of the rest, in hexadecimal\\n   torch.save of the content
+
+A file that was cut short, altered, or written for another trial or another version is refused by
+name, and the trial starts again: going on from it could not give what an uninterrupted trial gives.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import logging
+import os
+import time
+from collections.abc import Mapping
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import suppress
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from mritk.errors import StoreError
+from mritk.train.engine import Engine
+from mritk.train.setup import Epoch
+
+logger = logging.getLogger("mritk")
+
+MAGIC = b"mritk checkpoint 1\n"
+DIGEST_BYTES = 32
+
+
+class Checkpoint:
+    """The checkpoint of one trial.
+
+    Attributes:
+        path: The file.
+        identity: What the trial and the programs that train it are called; a file of another
+            identity is not read.
+        history: The epochs so far; shared with whoever keeps the trial's history.
+        every: Seconds after which :attr:`due` asks for a checkpoint within an epoch.
+    """
+
+    def __init__(
+        self,
+        path: Path,
+        identity: Mapping[str, str],
+        history: list[Epoch],
+        every: float = Engine.checkpoint_seconds,
+    ) -> None:
+        self.path, self.identity, self.history, self.every = path, dict(identity), history, every
+        self._written = time.monotonic()
+        self._pool = ThreadPoolExecutor(1, thread_name_prefix="checkpoint")
+        self._pending: Future[None] | None = None
+
+    @property
+    def due(self) -> bool:
+        """True if the last checkpoint lies further back than ``every``."""
+        return time.monotonic() - self._written >= self.every
+
+    def save(self, state: Mapping[str, Any]) -> None:
+        """Write ``state``: tensors and plain data. Training may change the tensors at once.
+
+        A copy is written beside the training; the next call waits until it is on disk.
+
+        Raises:
+            StoreError: The checkpoint before this one could not be written.
+        """
+        self.wait()
+        content = {
+            "identity": self.identity,
+            "history": [asdict(epoch) for epoch in self.history],
+            "state": _copied(state),
+        }
+        self._written = time.monotonic()
+        self._pending = self._pool.submit(self._write, content)
+
+    def wait(self) -> None:
+        """Wait until what was saved is on disk.
+
+        Raises:
+            StoreError: It could not be written.
+        """
+        if self._pending is not None:
+            pending, self._pending = self._pending, None
+            pending.result()
+
+    def load(self) -> dict[str, Any] | None:
+        """Return the saved state, and put the saved epochs into ``history``.
+
+        None if there is none, or only one that must not be used; a line of the log says why.
+        """
+        try:
+            content = self._read()
+        except FileNotFoundError:
+            return None
+        except _Refused as refusal:
+            logger.warning(
+                "checkpoint %s is not used: %s; the trial starts again", self.path, refusal
+            )
+            return None
+        self.history[:] = [Epoch(**epoch) for epoch in content["history"]]
+        state: dict[str, Any] = content["state"]
+        return state
+
+    def close(self) -> None:
+        """End the writing; a checkpoint that cannot be written no longer matters."""
+        with suppress(StoreError):
+            self.wait()
+        self._pool.shutdown()
+
+    def remove(self) -> None:
+        """End the writing and delete the file."""
+        self.close()
+        self.path.unlink(missing_ok=True)
+
+    def _write(self, content: Mapping[str, Any]) -> None:
+        buffer = io.BytesIO()
+        torch.save(content, buffer)
+        payload = buffer.getbuffer()
+        temporary = self.path.with_name(f".{self.path.name}.tmp")
+        try:
+            self.path.parent.mkdir(parents=True, exist_ok=True)
+            with temporary.open("wb") as stream:
+                stream.write(MAGIC + _digest(payload) + b"\n")
+                stream.write(payload)
+                stream.flush()
+                os.fsync(stream.fileno())
+            temporary.replace(self.path)
+        except OSError as error:
+            with suppress(OSError):
+                temporary.unlink(missing_ok=True)
+            raise StoreError(
+                f"cannot write the checkpoint {self.path}: {error.strerror or error}; free space, "
+                f"or choose another folder with --results. Trials written before are safe"
+            ) from error
+
+    def _read(self) -> dict[str, Any]:
+        try:
+            with self.path.open("rb") as stream:
+                head = stream.read(len(MAGIC))
+                digest = stream.read(2 * DIGEST_BYTES + 1).strip()
+                payload = stream.read()
+        except FileNotFoundError:
+            raise
+        except OSError as error:
+            raise _Refused(f"it cannot be read ({error.strerror or error})") from error
+        if head != MAGIC:
+            raise _Refused("it is no checkpoint of this format")
+        if digest != _digest(payload):
+            raise _Refused("it is damaged")
+        try:
+            content: dict[str, Any] = torch.load(
+                io.BytesIO(payload), map_location="cpu", weights_only=True
+            )
+        except Exception as error:
+            raise _Refused(f"torch cannot read it ({type(error).__name__})") from error
+        if content["identity"] != self.identity:
+            raise _Refused(f"it belongs to {_differing(content['identity'], self.identity)}")
+        return content
+
+
+class _Refused(Exception):
+    """Why a file is not gone on from."""
+
+
+def _digest(payload: memoryview | bytes) -> bytes:
+    return hashlib.blake2b(payload, digest_size=DIGEST_BYTES).hexdigest().encode()
+
+
+def _differing(found: Mapping[str, str], own: Mapping[str, str]) -> str:
+    names = [name for name in {**found, **own} if found.get(name) != own.get(name)]
+    return ", ".join(f"{name} {found.get(name)}, not {own.get(name)}" for name in sorted(names))
+
+
+def _copied(value: Any) -> Any:
+    """Return ``value`` with every tensor copied into host memory."""
+    if isinstance(value, torch.Tensor):
+        return value.detach().to("cpu", copy=True)
+    if isinstance(value, Mapping):
+        return {key: _copied(inner) for key, inner in value.items()}
+    return [_copied(inner) for inner in value] if isinstance(value, (list, tuple)) else value

@@ -1,0 +1,38 @@
+"""torch.compile for the network of a training, with a way back."""
+
+from __future__ import annotations
+
+import logging
+
+import torch
+from torch import nn
+
+from mritk.train.step import ran_out_of_memory
+
+logger = logging.getLogger("mritk")
+
+
+class CompiledNetwork:
+    """A network's forward pass, compiled if that works.
+
+    Attributes:
+        active: False once compiling has failed.
+    """
+
+    def __init__(self, network: nn.Module) -> None:
+        self._network, self.active = network, True
+        self._compiled = torch.compile(network, dynamic=False)
+
+    def __call__(self, batch: torch.Tensor) -> torch.Tensor:
+        """Return the network's outputs."""
+        if self.active:
+            try:
+                outputs: torch.Tensor = self._compiled(batch)
+                return outputs
+            except Exception as error:
+                if isinstance(error, RuntimeError) and ran_out_of_memory(error):
+                    raise
+                self.active = False
+                reason = str(error).strip().splitlines() or [type(error).__name__]
+                logger.warning("torch.compile failed (%s); going on without it", reason[0])
+        return self._network(batch)  # type: ignore[no-any-return]

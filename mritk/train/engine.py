@@ -1,0 +1,22 @@
+"""How trials are computed on this machine; none of it is in the identity of a trial."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Engine:
+    """Where and how to compute.
+
+    Attributes:
+        device: A torch device, such as ``cpu`` or ``cuda:0``.
+        compile: Compile networks with torch.compile, if that works.
+        graphs: Replay training steps as CUDA graphs.
+        checkpoint_seconds: How long an epoch may go on without a checkpoint.
+    """
+
+    device: str = "cpu"
+    compile: bool = False
+    graphs: bool = False
+    checkpoint_seconds: float = 300.0

@@ -1,0 +1,203 @@
+"""Features of a frozen backbone: computed once for a dataset, then shared by all trials.
+
+They are kept under everything that shapes them (backbone, weight file, input, device, code); see
+:mod:`mritk.data.derived`. Where they are kept already, neither is the network built nor its
+weight file loaded.
+"""
+
+from __future__ import annotations
+
+import re
+import sys
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from functools import lru_cache, partial
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from mritk.backbone import Backbone
+from mritk.data.derived import Made, Pixels
+from mritk.data.subset import Subset
+from mritk.digests import sha256_of
+from mritk.errors import MritkError, Unavailable
+from mritk.train.backbone import load_backbone
+from mritk.train.inputs import Inputs
+from mritk.train.resident import ResidentImages
+from mritk.train.setup import Setup
+from mritk.workspace import Workspace
+
+# Raise this when the values that come out of this module change.
+FEATURES_VERSION = 1
+
+# Images held in memory at a time while features are computed.
+BLOCK_BYTES = 1 << 28
+
+
+@dataclass(frozen=True, eq=False)
+class Features:
+    """The features of some samples.
+
+    Attributes:
+        values: (N, D) float32.
+        facts: What a trial file keeps of the pass that computed them, as plain data: ``weights``
+            (the proof of loading, or None), ``num_features``, ``parameters``, ``input_size``,
+            ``precision`` and ``images_per_second``.
+    """
+
+    values: np.ndarray
+    facts: dict[str, Any]
+
+
+class FrozenBackbone:
+    """The backbone of a trial as it is before training: evaluation mode, no augmentation."""
+
+    def __init__(self, setup: Setup, *, batch_size: int = 256) -> None:
+        """Find the weights of ``setup``; ``batch_size`` changes features by rounding at most.
+
+        Raises:
+            Unavailable: The weights are not here and cannot be fetched.
+        """
+        self._setup, self._batch_size = setup, batch_size
+        self._inputs = Inputs(setup)
+        self._key = _key(setup, self._inputs)
+
+    def features(self, subset: Subset) -> Features:
+        """Return the features of a part, computed for the whole dataset if not done before.
+
+        Raises:
+            WeightsMismatch: The weight file does not cover the network exactly.
+            MritkError: The network gives NaN or infinite features, or none of shape (N, D).
+        """
+        found = subset.derive(self._key, self._compute)
+        return Features(found.values, found.facts)
+
+    def _compute(self, pixels: Pixels) -> Made:
+        setup, inputs = self._setup, self._inputs
+        backbone = setup.require_backbone()
+        images = pixels(inputs.size, backbone.input.interpolation)
+        loaded = load_backbone(backbone, setup.workspace, setup.seed, inputs.size)
+        network = inputs.place(loaded.network)
+        spatial_dims = backbone.architecture.spatial_dims or 0
+        started = time.perf_counter()
+        blocks = [
+            inputs.evaluate(
+                network, ResidentImages(block, spatial_dims, setup.device), self._batch_size
+            ).cpu()
+            for block in _blocks(images, self._batch_size)
+        ]
+        values = torch.cat(blocks).numpy()
+        seconds = time.perf_counter() - started
+        if not np.isfinite(values).all():
+            rows = int((~np.isfinite(values).all(axis=1)).sum())
+            raise MritkError(
+                f"{backbone.name} gives NaN or infinite features for {rows} of {len(values)} "
+                f"images; try precision = 'float32' in the protocol"
+            )
+        return values, {
+            "weights": loaded.report.as_dict() if loaded.report else None,
+            "num_features": loaded.num_features,
+            "parameters": sum(p.numel() for p in network.parameters()),
+            "input_size": inputs.size,
+            "precision": inputs.precision,
+            "images_per_second": len(values) / seconds,
+        }
+
+
+def backbone_features(setup: Setup, subset: Subset, *, batch_size: int = 256) -> Features:
+    """Return the features of a part; for several parts make one :class:`FrozenBackbone`."""
+    return FrozenBackbone(setup, batch_size=batch_size).features(subset)
+
+
+def _blocks(images: np.ndarray, batch_size: int) -> Iterator[np.ndarray]:
+    """Cut memory-mapped images into blocks in memory, each of whole batches."""
+    batches = max(1, BLOCK_BYTES // max(1, images[0].nbytes * batch_size))
+    rows = batches * batch_size
+    for start in range(0, len(images), rows):
+        yield np.array(images[start : start + rows])
+
+
+def _key(setup: Setup, inputs: Inputs) -> dict[str, Any]:
+    """Return all that shapes the features but the images."""
+    backbone = setup.require_backbone()
+    architecture, weights = backbone.architecture, backbone.weights
+    records = (architecture, weights) if weights else (architecture,)
+    # Tensors that no file fills start at random.
+    drawn = weights is None or bool(weights.may_miss)
+    makers = (architecture.build, weights.rename if weights else None)
+    return {
+        "kind": "backbone features",
+        "version": FEATURES_VERSION,
+        "backbone": backbone.identity,
+        "file": _file_digest(backbone, setup.workspace),
+        "seed": setup.seed if drawn else None,
+        "size": inputs.size,
+        "precision": inputs.precision,
+        "device": _device_kind(setup.device),
+        "deterministic": setup.deterministic,
+        "torch": torch.__version__,
+        "origins": [str(record.origin) for record in records],
+        "code": [_code_digest(maker) for maker in makers if maker],
+        "libraries": [_libraries(record.origin.distribution) for record in records],
+    }
+
+
+def _file_digest(backbone: Backbone, workspace: Workspace) -> str | None:
+    """Return the SHA-256 of the weight file that would be loaded now."""
+    if backbone.weights is None:
+        return None
+    path = backbone.weights.locate(workspace)
+    if not path.is_file():
+        raise Unavailable(f"no weight file at {path}")
+    status = path.stat()
+    return _digest_of(path, status.st_size, status.st_mtime_ns)
+
+
+@lru_cache(maxsize=64)
+def _digest_of(path: Path, size: int, changed: int) -> str:
+    """Return a file's digest; the file is read again only when its size or time has changed."""
+    return sha256_of(path)
+
+
+def _device_kind(device: str) -> str:
+    return torch.cuda.get_device_name(device) if device.startswith("cuda") else device
+
+
+def _code_digest(maker: Callable[..., Any]) -> str:
+    """Return the digest of the source files beside the one that defines ``maker``.
+
+    A version does not tell: a plugin that somebody works on keeps its own from edit to edit.
+    """
+    while isinstance(maker, partial):
+        maker = maker.func
+    module = sys.modules.get(getattr(maker, "__module__", None) or "")
+    file = getattr(module, "__file__", None)
+    return _sources_digest(Path(file).parent) if file else ""
+
+
+@lru_cache(maxsize=64)
+def _sources_digest(folder: Path) -> str:
+    return ":".join(sha256_of(file)[:16] for file in sorted(folder.glob("*.py")))
+
+
+@lru_cache(maxsize=64)
+def _libraries(distribution: str) -> tuple[str, ...]:
+    """Return names and versions of what a plugin's distribution requires, where installed."""
+    if not distribution:
+        return ()
+    try:
+        wanted = metadata.requires(distribution) or []
+    except metadata.PackageNotFoundError:
+        return ()
+    names = {match[0] for line in wanted if (match := re.match(r"[A-Za-z0-9._-]+", line))}
+    found = []
+    for name in sorted(names):
+        try:
+            found.append(f"{name} {metadata.version(name)}")
+        except metadata.PackageNotFoundError:
+            continue  # an extra that is not installed
+    return tuple(found)

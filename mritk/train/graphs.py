@@ -1,0 +1,89 @@
+"""Replay training steps as one CUDA graph: a launch per step in place of a thousand.
+
+https://docs.pytorch.org/docs/stable/notes/cuda.html#whole-network-capture. The warm-up that a
+capture needs are the first steps of the stage themselves, so that nothing has to be undone.
+"""
+
+from __future__ import annotations
+
+import logging
+
+import torch
+
+from mritk.train.step import Measured, TrainingStep, ran_out_of_memory
+
+logger = logging.getLogger("mritk")
+
+WARM_UP = 3
+
+
+class GraphedStep:
+    """A training step that is recorded once it has run a few times, and then replayed.
+
+    A batch of another shape, or one that has to be divided, goes the usual way. So does everything
+    if the recording fails; a line of the log says so.
+    """
+
+    def __init__(self, step: TrainingStep) -> None:
+        self.step = step
+        self._seen = 0
+        self._stream = torch.cuda.Stream()
+        self._graph: torch.cuda.CUDAGraph | None = None
+        self._given_up = False
+
+    @property
+    def micro_batch(self) -> int:
+        """As in :class:`mritk.train.step.TrainingStep`."""
+        return self.step.micro_batch
+
+    @property
+    def recorded(self) -> bool:
+        """True once steps are replayed."""
+        return self._graph is not None
+
+    def __call__(self, images: torch.Tensor, targets: torch.Tensor, seed: int) -> Measured:
+        """As :meth:`mritk.train.step.TrainingStep.__call__`; the next call overwrites the result.
+
+        Raises:
+            OutOfMemory: As there.
+        """
+        if self._given_up or self.step.micro_batch:
+            return self.step(images, targets, seed)
+        if self._seen < WARM_UP:
+            self._seen += 1
+            return self._on_side_stream(images, targets, seed)
+        if self._graph is None and not self._record(images, targets):
+            return self.step(images, targets, seed)
+        if images.shape != self._images.shape or targets.shape != self._targets.shape:
+            return self.step(images, targets, seed)
+        assert self._graph is not None
+        self._images.copy_(images)
+        self._targets.copy_(targets)
+        # A replay takes seed and offset of dropout from the generator as it then is.
+        torch.manual_seed(seed)
+        self._graph.replay()
+        return self._measured
+
+    def _on_side_stream(self, images: torch.Tensor, targets: torch.Tensor, seed: int) -> Measured:
+        self._stream.wait_stream(torch.cuda.current_stream())
+        with torch.cuda.stream(self._stream):
+            measured = self.step(images, targets, seed)
+        torch.cuda.current_stream().wait_stream(self._stream)
+        return measured
+
+    def _record(self, images: torch.Tensor, targets: torch.Tensor) -> bool:
+        """Record one step; recording computes nothing. Return whether it went well."""
+        self._images, self._targets = images.clone(), targets.clone()
+        graph = torch.cuda.CUDAGraph()
+        try:
+            self.step.optimiser.zero_grad(set_to_none=True)
+            with torch.cuda.graph(graph, stream=self._stream):
+                self._measured = self.step.run(self._images, self._targets)
+        except RuntimeError as error:
+            self._given_up = True
+            torch.cuda.synchronize()
+            short = "memory is short" if ran_out_of_memory(error) else str(error).splitlines()[0]
+            logger.warning("steps cannot be replayed as a CUDA graph (%s); going on eagerly", short)
+            return False
+        self._graph = graph
+        return True

@@ -1,0 +1,123 @@
+"""Penalised multinomial logistic regression: all penalties in one batched, convex solve.
+
+The model is scikit-learn's ``LogisticRegression(C=1 / penalty)`` on standardised features: the sum
+of the (weighted) cross-entropies plus ``penalty / 2`` times the squared weights, the intercepts
+free. For two classes scikit-learn penalises the difference of the two weight vectors, and so do
+we: with opposite vectors that is twice the penalty.
+
+One eigendecomposition of the features' scatter matrix serves all penalties; see
+:mod:`mritk.train.logistic_search` for what is done in its axes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+
+from mritk.errors import DataError
+from mritk.train.logistic_search import Coordinates, Search
+from mritk.train.objective import balanced_weights
+
+
+@dataclass(frozen=True, eq=False)
+class LogisticFit:
+    """One linear model for each of P penalties, in terms of the features as they were given.
+
+    Attributes:
+        weight: (P, classes, D) float64.
+        bias: (P, classes) float64. The logits of a sample sum to zero.
+        iterations: Steps of the solver for each penalty.
+        converged: Whether the tolerance was reached, for each penalty.
+    """
+
+    weight: torch.Tensor
+    bias: torch.Tensor
+    iterations: tuple[int, ...]
+    converged: tuple[bool, ...]
+
+    def logits(self, features: torch.Tensor | np.ndarray) -> torch.Tensor:
+        """Return float64 logits (P, N, classes) for features (N, D)."""
+        values = torch.as_tensor(features, dtype=torch.float64, device=self.weight.device)
+        return values @ self.weight.transpose(1, 2) + self.bias[:, None]
+
+
+def fit_logistic(
+    features: torch.Tensor | np.ndarray,
+    targets: torch.Tensor | np.ndarray,
+    classes: int,
+    penalties: Sequence[float],
+    *,
+    balanced: bool = False,
+) -> LogisticFit:
+    """Fit one model per penalty on standardised features.
+
+    Args:
+        features: (N, D) floats; a tensor's device is where the models are fitted, in float64.
+        targets: (N,) class indices.
+        classes: Number of classes.
+        penalties: Strengths of the L2 penalty, above 0.
+        balanced: Weigh each sample by N / (classes · samples of its class).
+
+    Raises:
+        DataError: A class has no sample.
+    """
+    x = torch.as_tensor(features).double()
+    y = torch.as_tensor(targets).to(x.device)
+    counts = np.bincount(y.cpu().numpy(), minlength=classes)
+    if not counts.all():
+        raise DataError(
+            f"class number {int(np.argmin(counts))} has no sample in the training part, so a "
+            f"logistic regression has no finite solution; use another split or method"
+        )
+    weights = x.new_ones(len(x))
+    if balanced:
+        per_class = balanced_weights(y.cpu().numpy(), classes)
+        weights = torch.as_tensor(per_class, dtype=x.dtype, device=x.device)[y]
+    mean, scale = _standardisation(x)
+    x = (x - mean) / scale
+    centre = (weights @ x) / weights.sum()
+    axes, coordinates = _principal(x - centre, weights)
+    is_class = y[:, None] == torch.arange(classes, device=x.device)
+    factor = 2.0 if classes == 2 else 1.0
+    penalty = x.new_tensor(list(penalties)) * factor
+    search = Search(coordinates, is_class.to(x.dtype), penalty)
+    solution = search.run()
+    weight = (axes @ solution[:, :-1]).transpose(1, 2) / scale
+    bias = solution[:, -1] - weight @ (mean + centre * scale)
+    return LogisticFit(weight, bias, tuple(search.iterations), tuple(search.converged))
+
+
+def _standardisation(x: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+    """Return mean and standard deviation (D,); 1 where a feature does not vary but by rounding."""
+    mean = x.mean(0)
+    variance = (x - mean).square().mean(0)
+    epsilon = torch.finfo(x.dtype).eps * len(x)
+    constant = variance <= epsilon * variance + (epsilon * mean) ** 2
+    return mean, torch.where(constant, 1.0, variance.sqrt())
+
+
+def _principal(centred: torch.Tensor, weights: torch.Tensor) -> tuple[torch.Tensor, Coordinates]:
+    """Return the principal axes (D, R) of weighted, centred features, and their coordinates.
+
+    Directions in which the features do not vary are left out: there the weights are zero.
+    """
+    count, width = centred.shape
+    root = weights.sqrt()[:, None]
+    scaled = root * centred
+    wide = count < width
+    values, vectors = torch.linalg.eigh(scaled @ scaled.T if wide else scaled.T @ scaled)
+    # Below this the eigenvalues of a product are rounding alone.
+    kept = values > values[-1] * max(count, width) * torch.finfo(values.dtype).eps
+    values, vectors = values[kept], vectors[:, kept]
+    if wide:
+        axes = scaled.T @ (vectors / values.sqrt())
+        table = vectors * values.sqrt() / root
+    else:
+        axes = vectors
+        table = centred @ vectors
+    ones = torch.ones_like(root)
+    scatter = torch.cat([values, weights.sum()[None]])
+    return axes, Coordinates(torch.cat([table, ones], dim=1), scatter, weights)

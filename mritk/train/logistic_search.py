@@ -1,0 +1,203 @@
+"""L-BFGS for logistic regression in principal axes, for all penalties at once.
+
+In the principal axes of the features the Hessian is nearly diagonal: it is at most one half
+(Böhning, 1992, Annals of the Institute of Statistical Mathematics 44:197) and typically ``rho``
+times the scatter along each axis, plus the penalty, where ``rho`` is the mean variance of the
+predicted classes. The inverse of that diagonal, renewed at each step, is the start of the
+quasi-Newton update.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, fields
+
+import torch
+
+# The largest error of the weights relative to their size, as the gradient bounds it.
+TOLERANCE = 1e-5
+MAX_ITERATIONS = 1000
+# Pairs of steps and changes of the gradient that are remembered.
+MEMORY = 10
+
+
+@dataclass(frozen=True, eq=False)
+class Coordinates:
+    """Samples in the principal axes of their weighted scatter.
+
+    Attributes:
+        table: (N, R + 1) float64; the last column is ones, for the intercept.
+        scatter: (R + 1,) weighted sums of squares of the columns, which are uncorrelated.
+        weights: (N,) of the samples.
+    """
+
+    table: torch.Tensor
+    scatter: torch.Tensor
+    weights: torch.Tensor
+
+
+@dataclass(frozen=True, eq=False)
+class _State:
+    """Where the searches for A penalties stand; all tensors have A as their first dimension.
+
+    Attributes:
+        number: (A,) which penalty.
+        penalty: (A, R + 1, 1), zero for the intercept.
+        point: (A, R + 1, classes).
+        logits: (A, N, classes) at the point.
+        value: (A,) of the objective.
+        gradient: (A, R + 1, classes).
+        rho: (A,) mean variance of the predicted classes.
+        steps: Pairs of a step and the change of the gradient along it, oldest first.
+    """
+
+    number: torch.Tensor
+    penalty: torch.Tensor
+    point: torch.Tensor
+    logits: torch.Tensor
+    value: torch.Tensor
+    gradient: torch.Tensor
+    rho: torch.Tensor
+    steps: list[tuple[torch.Tensor, torch.Tensor]]
+
+    def only(self, chosen: torch.Tensor) -> _State:
+        """Return the state of some of the searches; ``chosen`` is a mask (A,)."""
+        steps = [(step[chosen], change[chosen]) for step, change in self.steps]
+        tensors = {f.name: getattr(self, f.name)[chosen] for f in fields(self) if f.name != "steps"}
+        return _State(**tensors, steps=steps)
+
+
+class Search:
+    """L-BFGS for all penalties at once; those that have converged leave it.
+
+    Attributes:
+        iterations: Steps for each penalty.
+        converged: Whether each penalty has converged.
+    """
+
+    def __init__(
+        self, coordinates: Coordinates, is_class: torch.Tensor, penalty: torch.Tensor
+    ) -> None:
+        """Prepare a search for each ``penalty`` (P,); ``is_class`` (N, classes) is 1 or 0."""
+        self._z, self._scatter = coordinates.table, coordinates.scatter
+        self._weights, self._is_class = coordinates.weights, is_class
+        self._penalty = penalty
+        self.iterations = [0] * len(penalty)
+        self.converged = [False] * len(penalty)
+
+    def run(self) -> torch.Tensor:
+        """Return the solutions, (P, R + 1, classes)."""
+        state = self._start()
+        solution = torch.zeros_like(state.point)
+        for iteration in range(1, MAX_ITERATIONS + 1):
+            done = self._has_converged(state)
+            for number in state.number[done].tolist():
+                self.iterations[number], self.converged[number] = iteration - 1, True
+            solution[state.number] = state.point
+            if done.all():
+                return solution
+            state = self._step(state.only(~done) if done.any() else state)
+        solution[state.number] = state.point
+        for number in state.number.tolist():
+            self.iterations[number] = MAX_ITERATIONS
+        return solution
+
+    def _start(self) -> _State:
+        count, width = self._z.shape
+        total = len(self._penalty)
+        penalty = self._penalty[:, None, None].repeat(1, width, 1)
+        penalty[:, -1] = 0
+        point = self._z.new_zeros(total, width, self._is_class.shape[1])
+        logits = self._z.new_zeros(total, count, self._is_class.shape[1])
+        number = torch.arange(total, device=self._z.device)
+        value = self._value(logits, point, penalty)
+        gradient, rho = self._gradient(logits, point, penalty)
+        return _State(number, penalty, point, logits, value, gradient, rho, [])
+
+    def _step(self, state: _State) -> _State:
+        direction = self._direction(state)
+        slope = _dot(state.gradient, direction)[:, 0, 0]
+        # Logits are linear in the weights: however often the step is shortened, one product is due.
+        change = self._product(direction)
+        length = torch.ones_like(state.value)
+        slack = 1e-13 * state.value.abs()  # near the optimum values differ by rounding alone
+        for _ in range(40):
+            moved = length[:, None, None]
+            point, logits = state.point + moved * direction, state.logits + moved * change
+            value = self._value(logits, point, state.penalty)
+            good = value <= state.value + 1e-4 * length * slope + slack
+            if good.all():
+                break
+            length = torch.where(good, length, length / 2)
+        gradient, rho = self._gradient(logits, point, state.penalty)
+        pair = (point - state.point, gradient - state.gradient)
+        steps = [*state.steps, pair][-MEMORY:]
+        return _State(state.number, state.penalty, point, logits, value, gradient, rho, steps)
+
+    def _direction(self, state: _State) -> torch.Tensor:
+        """Return minus the gradient times the approximate inverse Hessian (Nocedal, 1980)."""
+        inverse = 1 / (state.rho[:, None, None] * self._scatter[:, None] + state.penalty)
+        vector, shares = -state.gradient, []
+        for step, change in reversed(state.steps):
+            share = _dot(step, vector) * _reciprocal(_dot(step, change))
+            vector = vector - share * change
+            shares.append(share)
+        vector = vector * inverse
+        if state.steps:
+            step, change = state.steps[-1]
+            fit = _dot(step, change) * _reciprocal(_dot(change, inverse * change))
+            vector = vector * torch.where(fit > 0, fit, 1.0)
+        for (step, change), share in zip(state.steps, reversed(shares), strict=True):
+            vector = vector + step * (
+                share - _dot(change, vector) * _reciprocal(_dot(step, change))
+            )
+        return vector
+
+    def _product(self, point: torch.Tensor) -> torch.Tensor:
+        """Return the logits (A, N, classes) of weights, as one matrix product."""
+        total, width, classes = point.shape
+        flat = self._z @ point.transpose(0, 1).reshape(width, -1)
+        return flat.reshape(-1, total, classes).transpose(0, 1).contiguous()
+
+    def _value(
+        self, logits: torch.Tensor, point: torch.Tensor, penalty: torch.Tensor
+    ) -> torch.Tensor:
+        losses = logits.logsumexp(2) - (logits * self._is_class).sum(2)
+        return losses @ self._weights + (penalty * point.square()).sum((1, 2)) / 2
+
+    def _gradient(
+        self, logits: torch.Tensor, point: torch.Tensor, penalty: torch.Tensor
+    ) -> tuple[torch.Tensor, torch.Tensor]:
+        chances = logits.softmax(2)
+        residual = (chances - self._is_class) * self._weights[:, None]
+        total, count, classes = residual.shape
+        flat = self._z.T @ residual.transpose(0, 1).reshape(count, -1)
+        gradient = flat.reshape(-1, total, classes).transpose(0, 1) + penalty * point
+        variance = (chances * (1 - chances)).sum(2) @ self._weights
+        # All probabilities may round to 0 and 1.
+        tiny = torch.finfo(variance.dtype).eps
+        rho = variance / self._weights.sum() / (classes - 1)
+        return gradient, rho.clamp(min=tiny)
+
+    def _has_converged(self, state: _State) -> torch.Tensor:
+        """Tell for which penalties the gradient is small enough.
+
+        A penalty p makes the objective p-strongly convex in the weights, so their distance from
+        the optimum is at most the gradient's norm over p. The curvature in the intercepts is about
+        ``rho`` times the sum of the sample weights.
+        """
+        weights, strength = state.point[:, :-1], state.penalty[:, :-1]
+        slope = state.gradient[:, :-1].flatten(1).norm(dim=1)
+        wanted = TOLERANCE * (strength * weights).flatten(1).norm(dim=1)
+        size = self._scatter[-1] * self._scatter[:-1].sum()
+        fine = slope <= torch.maximum(wanted, 1e-13 * size.sqrt())
+        bias_slope = state.gradient[:, -1].norm(dim=1)
+        return fine & (bias_slope <= TOLERANCE * state.rho * self._scatter[-1])
+
+
+def _dot(one: torch.Tensor, other: torch.Tensor) -> torch.Tensor:
+    return (one * other).sum((1, 2), keepdim=True)
+
+
+def _reciprocal(curvature: torch.Tensor) -> torch.Tensor:
+    """Return 1 / curvature; 0, which skips a pair, where rounding has left no curvature."""
+    return torch.where(curvature > 0, 1 / curvature, 0.0)

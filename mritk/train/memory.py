@@ -1,0 +1,210 @@
+"""Predict what a training will take on its device, before its first step.
+
+The network is run forward twice on a few images, and what the pass holds is counted. Between 2 and
+4 images the count grows as it will between 32 and 64, so the batch that fits follows from a line.
+"""
+
+from __future__ import annotations
+
+import weakref
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import torch
+from torch import nn
+from torch.autograd.graph import saved_tensors_hooks
+from torch.utils._python_dispatch import TorchDispatchMode
+from torch.utils._pytree import tree_leaves
+from torch.utils.weak import WeakIdKeyDictionary
+
+Compute = Callable[[torch.Tensor], torch.Tensor]
+OptimizerName = Literal["sgd", "adam", "adamw"]
+
+GIB = 2**30
+
+# Values that an optimiser keeps for each one that it trains: momentum, or two moments.
+OPTIMISER_COPIES = {"sgd": 1, "adam": 2, "adamw": 2}
+
+# Two batches small enough for any device; BatchNorm has no statistics of a single image.
+FEW, TWICE = 2, 4
+
+
+@dataclass(frozen=True)
+class Footprint:
+    """The bytes of a training, by what they are for.
+
+    The libraries' own share (a CUDA context, workspaces of cuDNN) is not among them.
+
+    Attributes:
+        parameters: Parameters and buffers of the network.
+        gradients: One value for each that trains.
+        optimiser: What the optimiser keeps from step to step.
+        copies: States of the network kept beside it, such as the best one.
+        data: Images that stay on the device.
+        step: What a step takes whatever the number of images, such as weights in bfloat16.
+        per_image: What a step takes for each image, mostly what backward needs of forward.
+    """
+
+    parameters: int
+    gradients: int
+    optimiser: int
+    copies: int
+    data: int
+    step: int
+    per_image: int
+
+    @property
+    def constant(self) -> int:
+        """All that does not grow with the batch."""
+        state = self.parameters + self.gradients + self.optimiser + self.copies
+        return state + self.data + self.step
+
+    def at(self, batch_size: int) -> int:
+        """Return what training in steps of ``batch_size`` images takes, in bytes."""
+        return self.constant + batch_size * self.per_image
+
+    def largest_batch(self, free_bytes: int) -> int:
+        """Return how many images a step may have; 0 if not even one fits.
+
+        Args:
+            free_bytes: What the device has for this training, network and data included.
+        """
+        return max(0, free_bytes - self.constant) // max(1, self.per_image)
+
+    def __str__(self) -> str:
+        state = self.parameters + self.gradients + self.optimiser + self.copies
+        return (
+            f"{state / GIB:.2f} GiB for the network and its optimiser, {self.data / GIB:.2f} GiB "
+            f"for images, {self.step / GIB:.2f} GiB for a step and {self.per_image / GIB:.4f} GiB "
+            f"more for each image in it"
+        )
+
+
+def predict_footprint(
+    network: nn.Module,
+    compute: Compute,
+    example_images: torch.Tensor,
+    *,
+    optimizer: OptimizerName,
+    data_bytes: int = 0,
+    copies: int = 1,
+) -> Footprint:
+    """Return what it takes to train ``network`` as it stands, which is left unchanged.
+
+    Args:
+        network: In the modes, and with the parameters trainable, of the stage to come.
+        compute: From images to outputs, through the network: normalisation, autocast and all.
+        example_images: (n, C, *spatial) float32 in [0, 1] on the device, n at least 1; they are
+            repeated as needed.
+        optimizer: Which optimiser will train.
+        data_bytes: Images that stay on the device.
+        copies: States of the network that are kept beside it.
+    """
+    few, twice = (_forward(network, compute, example_images, n).peak for n in (FEW, TWICE))
+    per_image = max(0, -(-(twice - few) // (TWICE - FEW)))
+    state = _nbytes([*network.parameters(), *network.buffers()])
+    gradients = _nbytes(p for p in network.parameters() if p.requires_grad)
+    return Footprint(
+        parameters=state,
+        gradients=gradients,
+        optimiser=OPTIMISER_COPIES[optimizer] * gradients,
+        copies=copies * state,
+        data=data_bytes,
+        step=max(0, few - FEW * per_image),
+        per_image=per_image,
+    )
+
+
+def activation_bytes(network: nn.Module, compute: Compute, images: torch.Tensor) -> int:
+    """Return the bytes that autograd keeps of a forward pass of ``images`` (N, C, *spatial).
+
+    Memory that several tensors share counts once; parameters and buffers of ``network`` do not
+    count. The network and the random state are as before afterwards.
+    """
+    return _forward(network, compute, images, len(images)).kept
+
+
+@dataclass(frozen=True)
+class _Pass:
+    """What a forward pass held: for backward at its end, and in all at its worst moment."""
+
+    kept: int
+    peak: int
+
+
+def _forward(network: nn.Module, compute: Compute, images: torch.Tensor, count: int) -> _Pass:
+    own = {t.untyped_storage().data_ptr() for t in (*network.parameters(), *network.buffers())}
+    kept: dict[int, int] = {}
+    alive = []  # memory that were freed within the pass could be counted as another tensor's
+
+    def pack(tensor: torch.Tensor) -> torch.Tensor:
+        storage = tensor.untyped_storage()
+        if storage.data_ptr() not in own:
+            kept[storage.data_ptr()] = storage.nbytes()
+            alive.append(storage)
+        return tensor
+
+    with _unchanged(network, images.device), torch.inference_mode(mode=False), torch.enable_grad():
+        with _LiveMemory() as live, saved_tensors_hooks(pack, lambda tensor: tensor):
+            repeats = [-(-count // len(images))] + [1] * (images.ndim - 1)
+            batch = images.repeat(repeats)[:count]
+            outputs = compute(batch)
+        del outputs, batch
+    return _Pass(sum(kept.values()), live.peak)
+
+
+@contextmanager
+def _unchanged(network: nn.Module, device: torch.device) -> Iterator[None]:
+    """Put back the random state and the buffers: running statistics move in a forward pass."""
+    before = [(buffer, buffer.detach().clone()) for buffer in network.buffers()]
+    cuda = [device.index] if device.type == "cuda" else []
+    try:
+        with torch.random.fork_rng(devices=cuda):
+            yield
+    finally:
+        with torch.no_grad():
+            for buffer, value in before:
+                buffer.copy_(value)
+
+
+class _LiveMemory(TorchDispatchMode):
+    """Counts the memory of tensors that operations make, as long as it is held.
+
+    Attributes:
+        peak: The most bytes held at once.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.peak, self._now = 0, 0
+        self._known = WeakIdKeyDictionary()
+
+    def __torch_dispatch__(
+        self, operation: Any, types: Any, args: Any = (), kwargs: Any = None
+    ) -> Any:
+        given = [t for t in tree_leaves((args, kwargs)) if isinstance(t, torch.Tensor)]
+        for tensor in given:  # a result may be a view of what was there before
+            self._known.setdefault(tensor.untyped_storage(), None)
+        results = operation(*args, **(kwargs or {}))
+        for tensor in tree_leaves(results):
+            if isinstance(tensor, torch.Tensor):
+                self._add(tensor.untyped_storage())
+        return results
+
+    def _add(self, storage: torch.UntypedStorage) -> None:
+        if storage in self._known:
+            return
+        self._known[storage] = None
+        nbytes = storage.nbytes()
+        self._now += nbytes
+        self.peak = max(self.peak, self._now)
+        weakref.finalize(storage, self._release, nbytes)
+
+    def _release(self, nbytes: int) -> None:
+        self._now -= nbytes
+
+
+def _nbytes(tensors: Iterable[torch.Tensor]) -> int:
+    return sum(tensor.nbytes for tensor in tensors)

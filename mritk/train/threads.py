@@ -1,0 +1,19 @@
+"""As many threads as there are cores, and not one more."""
+
+from __future__ import annotations
+
+import os
+
+import torch
+
+from mritk.cores import available_cores
+
+
+def use_available_cores(jobs: int = 1) -> int:
+    """Give torch its share of the cores when ``jobs`` processes train at once; return it.
+
+    ``OMP_NUM_THREADS`` takes precedence. The number of threads changes results by rounding.
+    """
+    if not os.environ.get("OMP_NUM_THREADS"):
+        torch.set_num_threads(max(1, available_cores() // jobs))
+    return torch.get_num_threads()

@@ -1,0 +1,69 @@
+"""Motion: the head moves while the lines of k-space are measured."""
+
+from __future__ import annotations
+
+import math
+
+import torch
+
+from mritk_augment.affine import compose, resample, rigid_on_oblong
+from mritk_augment.draws import between
+from mritk_augment.kspace import along_drawn_axis, line_numbers
+from mritk_augment.precision import at_least_single
+
+
+def motion(
+    images: torch.Tensor,
+    generator: torch.Generator,
+    *,
+    rotation: float = 5.0,
+    shift: float = 0.03,
+    still: tuple[float, float] = (0.05, 0.35),
+) -> torch.Tensor:
+    """Put the k-space of (N, C, H, W) images together from three rigid positions.
+
+    The lines are measured in order. The head comes to rest some lines before the centre of k-space
+    and moves again some lines after it (as in Shaw et al. 2019, with two movements), so that the
+    image keeps its place and its mean, and the edges repeat.
+
+    Args:
+        images: In [0, 1].
+        generator: Draws two positions, two times and the axis for each image.
+        rotation: Half-width of the draws in degrees.
+        shift: Half-width of the draws as a share of the side, for each axis.
+        still: Range of the two times, as shares of all lines from the centre.
+    """
+    count = len(images)
+    angles = between(2 * count, generator, -math.radians(rotation), math.radians(rotation))
+    shifts = [2 * between(2 * count, generator, -shift, shift) for _ in "xy"]
+    times = between(2 * count, generator, *still).reshape(count, 2)
+    none = torch.zeros(2 * count)
+    poses = compose(
+        angle=angles, shear=none, zoom=none + 1, shift_x=shifts[0], shift_y=shifts[1]
+    ).reshape(count, 2, 2, 3)
+
+    def move(part: torch.Tensor, rows: torch.Tensor) -> torch.Tensor:
+        return interrupt(part, poses[rows], times[rows])
+
+    moved = along_drawn_axis(at_least_single(images), generator, move)
+    return moved.clamp(0, 1).to(images.dtype)
+
+
+def interrupt(images: torch.Tensor, poses: torch.Tensor, times: torch.Tensor) -> torch.Tensor:
+    """Take early and late lines of (N, C, H, W) images from other poses; return magnitudes.
+
+    Args:
+        images: The head at rest.
+        poses: (N, 2, 2, 3) matrices for square pixels: before and after the time at rest.
+        times: (N, 2) shares of all lines between the centre and the two movements.
+    """
+    matrices = rigid_on_oblong(poses.to(images, non_blocking=True, copy=True), images)
+    limits = (times * images.shape[-2]).to(images, non_blocking=True)
+    lines = line_numbers(images)
+    early, late = lines < -limits[:, :1], lines > limits[:, 1:]
+    # Only what differs from rest is transformed: no movement leaves the image untouched.
+    before, after = (
+        torch.fft.fft(resample(images, matrices[:, pose]) - images, dim=-2) for pose in (0, 1)
+    )
+    changed = before * early[:, None, :, None] + after * late[:, None, :, None]
+    return (images + torch.fft.ifft(changed, dim=-2)).abs()

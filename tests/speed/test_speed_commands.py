@@ -1,0 +1,209 @@
+"""Each command runs at a tiny size, and its table and file have the columns that docs promise."""
+
+from __future__ import annotations
+
+import json
+import re
+from argparse import Namespace
+from importlib.util import find_spec
+from pathlib import Path
+
+import pytest
+
+from benchmarks.speed import epoch, limit, peers_epoch, probe, process, trials
+from benchmarks.speed.command_line import BACKBONES
+from benchmarks.speed.fresh_process import ProcessFailed, run_for_facts, run_python
+from benchmarks.speed.measurement import Sample
+from benchmarks.speed.pictures import write_pictures
+from benchmarks.speed.report import Report
+from mritk.registry import Registry
+
+ROOT = Path(__file__).parents[2]
+SMALL = ("--size", "32", "--batch", "4", "--repeats", "1")
+
+
+def run(command, file: Path, *arguments: str) -> dict:
+    assert command.main([*arguments, "--json", str(file)]) == 0
+    content = json.loads(file.read_text(encoding="utf-8"))
+    assert content["command"] == command.__name__
+    return content
+
+
+def test_epoch_compares_with_the_floor_round_by_round(tmp_path, capsys):
+    content = run(
+        epoch,
+        tmp_path / "x.json",
+        *("--backbone", "small_cnn", "--size", "32", "--batch", "4"),
+        *("--images", "10", "--validation", "6", "--repeats", "3"),
+    )
+    (row,) = content["rows"]
+    assert row["steps"] == 2  # the incomplete third batch is nobody's
+    assert {name: len(of) for name, of in row["samples"].items()} == {
+        "floor_training": 3,
+        "floor_validation": 3,
+        "training": 3,
+        "epoch": 3,
+    }
+    for part, whole in zip(row["samples"]["training"], row["samples"]["epoch"], strict=True):
+        assert 0 < part["seconds"] < whole["seconds"]
+    out = capsys.readouterr().out
+    for column in ("floor, s", "training, s", "ratio", "ratio with validation", "goal"):
+        assert re.search(rf"\| +{column} +\|", out)
+
+
+def test_epoch_can_keep_checkpoints_as_a_run_does(tmp_path):
+    content = run(
+        epoch,
+        tmp_path / "x.json",
+        *("--backbone", "small_cnn", "--images", "4", "--validation", "4", "--checkpoint", *SMALL),
+    )
+    assert content["options"]["checkpoint"] is True
+    assert len(content["rows"]) == 1
+
+
+@pytest.mark.parametrize("workers", ["0", "1"])
+def test_peers_epoch_feeds_one_network_from_all_loaders(tmp_path, workers):
+    content = run(
+        peers_epoch,
+        tmp_path / "x.json",
+        *("--backbone", "small_cnn", "--images", "10", "--validation", "4", *SMALL),
+        *("--workers", workers),
+    )
+    (row,) = content["rows"]
+    assert row["steps"] == 2
+    assert set(row["samples"]) == {"floor", "mritk", "torchvision", "timm"}
+    assert {len(of) for of in row["samples"].values()} == {1}
+    slow, fast = (row["samples"][side][0]["seconds"] for side in ("timm", "mritk"))
+    assert row["timm / mritk"] == pytest.approx(slow / fast, abs=0.01)
+
+
+def test_all_loaders_give_as_many_full_batches(tmp_path):
+    write_pictures(tmp_path, {"train": 10}, side=64)
+    options = Namespace(batch=4, workers=0)
+
+    class Floor:
+        def train_on(self, batches):
+            return [tuple(images.shape) for images, _ in batches]
+
+    fed = peers_epoch.fed_by_loaders(Floor(), tmp_path, 32, options, "cpu")
+    assert {name: run_epoch() for name, run_epoch in fed.items()} == dict.fromkeys(
+        ("torchvision", "timm"), [(4, 3, 32, 32)] * 2
+    )
+
+
+def test_epoch_wants_a_full_batch(capsys):
+    with pytest.raises(SystemExit):
+        epoch.main(["--images", "8", "--batch", "32"])
+    assert "full batch" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(("size", "device", "goal"), [(96, "cpu", 1.1), (128, "cpu", 1.05)])
+def test_the_goal_of_an_epoch(size, device, goal):
+    assert epoch.goal(size, device) == goal
+
+
+def test_limit_gives_the_share_of_the_matrix_product(tmp_path, capsys):
+    content = run(
+        limit,
+        tmp_path / "x.json",
+        *("--backbone", "small_cnn", "--images", "8", "--matrix", "64", *SMALL),
+    )
+    (row,) = content["rows"]
+    (step,), (product,) = row["samples"]["step"], row["samples"]["product"]
+    rate = row["step, GFLOP per image"] * 8 / step["seconds"]
+    assert row["share"] == pytest.approx(rate / (2 * 64**3 / 1e9 / product["seconds"]), rel=0.02)
+    assert "product, GFLOP/s |" in capsys.readouterr().out
+
+
+def test_expected_time_of_ten_trials():
+    (sample,) = trials.expected([Sample(10.0, 0)], [Sample(4.0, 0)], 10)
+    assert sample.seconds == 6 + 10 * 4
+
+
+def test_a_side_is_compared_with_mritk_cold_and_warm(capsys):
+    report = Report("benchmarks.speed.process", Namespace(repeats=1, json=None), "cpu")
+    contest = process.Contest("resnet18", 128, Namespace(), "cpu", Path())
+    facts = {"steps": 30, "trained": 960, "validated": 200}
+    names = ("timm, defaults", process.COLD, process.WARM)
+    contest.facts.update(dict.fromkeys(names, facts))
+    seconds = dict(zip(names, (50.0, 40.0, 25.0), strict=True))
+    process.add_rows(report, contest, {n: [Sample(s, 2 * s)] for n, s in seconds.items()})
+    report.show()
+    lines = capsys.readouterr().out.splitlines()
+    (row,) = [line for line in lines if "timm, defaults" in line]
+    assert re.search(r"\|\s+50\s+\|\s+100\s+\|\s+1.25\s+\|\s+2\s+\| ≥ 1.25: met", row)
+
+
+def test_an_unknown_side_is_refused_with_those_that_exist(tmp_path, capsys, monkeypatch):
+    monkeypatch.setattr(process, "lay_out", lambda folder, images: None)
+    with pytest.raises(SystemExit):
+        process.main(["--side", "keras"])
+    assert "timm, defaults" in capsys.readouterr().err
+
+
+def test_all_sides_train_one_network():
+    """timm's name must stand for the network behind mritk's, or steps would not compare."""
+    import timm
+
+    registry = Registry.load(environ={})
+    for name in BACKBONES:
+        ours = registry.backbone(f"{name}@scratch").architecture.build().state_dict()
+        theirs = timm.create_model(process.TIMM_NAMES.get(name, name), num_classes=0).state_dict()
+        assert {k: t.shape for k, t in ours.items()} == {k: t.shape for k, t in theirs.items()}
+
+
+def test_a_process_that_fails_ends_the_command_with_its_last_words():
+    with pytest.raises(ProcessFailed, match=r"(?s)ended with 3.*no more"):
+        run_python(["-c", "import sys; print('no more', file=sys.stderr); sys.exit(3)"])
+
+
+def test_facts_stand_on_the_last_line():
+    assert run_for_facts(["-c", "print('hello'); print('{\"steps\": 2}')"]) == {"steps": 2}
+
+
+@pytest.mark.slow
+def test_all_programs_make_as_many_steps(tmp_path):
+    sides = ("timm, best", "torchvision, 0 workers", process.COLD, process.WARM)
+    content = run(
+        process,
+        tmp_path / "x.json",
+        *("--backbone", "resnet18", "--images", "48", *SMALL),
+        *(word for side in sides for word in ("--side", side)),
+    )
+    assert [row["side"] for row in content["rows"]] == list(sides)
+    counts = {(r["steps"], r["images trained"], r["images scored"]) for r in content["rows"]}
+    assert counts == {(2 * 10, 2 * 40, 2 * 8)}
+
+
+@pytest.mark.slow
+def test_probe_runs_all_folds_and_seeds_against_one_pass(tmp_path):
+    content = run(
+        probe,
+        tmp_path / "x.json",
+        *("--backbone", "small_cnn", "--images", "60", "--seeds", "2", *SMALL),
+    )
+    (row,) = content["rows"]
+    assert row["trials"] == 10
+    assert set(row["samples"]) == {"mritk", "feature_pass", "in_trials", "forward"}
+    assert row["samples"]["in_trials"][0]["seconds"] < row["samples"]["mritk"][0]["seconds"]
+
+
+@pytest.mark.slow
+def test_trials_compares_one_run_with_many(tmp_path):
+    content = run(
+        trials,
+        tmp_path / "x.json",
+        *("--backbone", "small_cnn", "--images", "48", "--trials", "2", "--epochs", "1", *SMALL),
+    )
+    (row,) = content["rows"]
+    assert set(row["samples"]) == {"one", "in_one", "many", "in_many"}
+    one, in_one = row["samples"]["one"][0], row["samples"]["in_one"][0]
+    assert 0 < in_one["seconds"] < one["seconds"]
+
+
+def test_the_document_names_commands_that_exist():
+    text = (ROOT / "docs" / "performance.md").read_text(encoding="utf-8")
+    named = set(re.findall(r"python -m (benchmarks\.speed\.\w+)", text))
+    modules = {module.__name__ for module in (epoch, limit, peers_epoch, process, probe, trials)}
+    assert modules <= named
+    assert all(find_spec(name) for name in named)

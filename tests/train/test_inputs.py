@@ -1,0 +1,76 @@
+"""Evaluation: all images, in evaluation mode, without gradients, and nothing left behind."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+from torch import nn
+
+from mritk.train.inputs import Inputs
+
+
+@pytest.fixture
+def inputs(make_setup):
+    return Inputs(make_setup())
+
+
+@pytest.fixture
+def images(inputs, unseen):
+    return inputs.resident(unseen)
+
+
+def network() -> nn.Module:
+    return nn.Sequential(nn.Conv2d(3, 4, 3), nn.BatchNorm2d(4), nn.Flatten(), nn.Dropout(0.5))
+
+
+def test_every_image_is_evaluated_once_in_order(inputs, images):
+    net = network()
+    together, apart = (inputs.evaluate(net, images, size) for size in (100, 5))
+    assert len(together) == 12
+    torch.testing.assert_close(together, apart)
+    (batch,) = images.in_order(100)
+    torch.testing.assert_close(inputs.compute(net.eval(), batch), together)
+
+
+def test_outputs_may_meet_autograd_afterwards(inputs, images):
+    features = inputs.evaluate(network(), images, 5)
+    assert not features.requires_grad
+    assert not features.is_inference()
+    head = nn.Linear(features.shape[1], 2)
+    head(features).sum().backward()
+    assert head.weight.grad is not None
+    features.add_(1)
+
+
+def test_autograd_keeps_nothing_meanwhile(inputs, images):
+    seen = []
+
+    class Spy(nn.Module):
+        def forward(self, batch):
+            seen.append((torch.is_inference_mode_enabled(), self.training))
+            return batch.flatten(1)
+
+    inputs.evaluate(Spy(), images, 5)
+    assert seen == [(True, False)] * 3
+
+
+def test_modes_of_modules_and_statistics_are_as_before(inputs, images):
+    net = network()
+    net[1].eval()
+    mean = net[1].running_mean.clone()
+    inputs.evaluate(net, images, 5)
+    assert [module.training for module in net] == [True, False, True, True]
+    assert torch.equal(net[1].running_mean, mean)
+
+
+def test_modes_are_as_before_even_if_the_network_fails(inputs, images):
+    class Broken(nn.Module):
+        def forward(self, batch):
+            raise RuntimeError("broken")
+
+    net = nn.Sequential(nn.Dropout(0.5), Broken())
+    with pytest.raises(RuntimeError, match="broken"):
+        inputs.evaluate(net, images, 5)
+    assert net.training
+    assert net[0].training
+    assert not torch.is_inference_mode_enabled()
