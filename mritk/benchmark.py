@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import product
 from pathlib import Path
@@ -125,6 +125,10 @@ class Plan:
         return tuple(t for t in self.trials if self.states.get(t.id) != "finished")
 
 
+def ignore_names(backbones: Sequence[Backbone]) -> None:
+    """Do nothing with the backbones of a plan."""
+
+
 @dataclass(frozen=True)
 class Planner:
     """Resolves the names of a benchmark into trials.
@@ -135,6 +139,7 @@ class Planner:
         skip_unreadable: Go on without samples that cannot be read.
         progress: Told what is being done, and the share of it that is done.
         deterministic: Plan every protocol in its deterministic form.
+        on_names: Called with the backbones when all names are known and reading begins.
     """
 
     registry: Registry
@@ -142,6 +147,7 @@ class Planner:
     skip_unreadable: bool = False
     progress: Progress = silent
     deterministic: bool = False
+    on_names: Callable[[Sequence[Backbone]], None] = ignore_names
 
     def plan(self, benchmark: Benchmark, results: ResultsFolder) -> Plan:
         """Return the plan of ``benchmark``.
@@ -165,6 +171,7 @@ class Planner:
             self.registry.augmentation(name)
         for name in benchmark.datasets:
             find_datasets(name, self.registry)
+        self.on_names(backbones)
         trials: dict[str, Trial] = {}
         audits: dict[str, Audit] = {}
         for name in benchmark.datasets:

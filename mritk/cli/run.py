@@ -124,14 +124,16 @@ class Request:
 
     def execute(self) -> int:
         """Plan, run, report; return the exit code."""
-        from mritk.benchmark import Planner
+        from mritk.benchmark import Planner, ignore_names
         from mritk.cli.progress import progress_line
+        from mritk.execute.warm_up import WarmUp
         from mritk.results.folder import ResultsFolder
         from mritk.workspace import Workspace
 
         workspace = Workspace.from_environment(offline=self.offline)
         results = ResultsFolder(self.folder)
         _say("preparing data …")
+        warm_up = WarmUp()
         with progress_line() as progress:
             planner = Planner(
                 self.app.registry,
@@ -139,6 +141,8 @@ class Request:
                 self.skip_unreadable,
                 progress,
                 deterministic=self.deterministic,
+                # Where trials are stored already, there may be nothing to train.
+                on_names=ignore_names if self.dry_run or results.any() else warm_up.start,
             )
             plan = planner.plan(self.benchmark(), results)
         if self.rerun:
@@ -148,6 +152,7 @@ class Request:
         if self.dry_run:
             return _show_plan(plan, as_json=self.as_json)
         results.require_writable()
+        warm_up.wait()
         if self.rerun:
             for trial in plan.trials:
                 results.checkpoint_path(trial.id).unlink(missing_ok=True)

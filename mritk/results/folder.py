@@ -90,6 +90,10 @@ class ResultsFolder:
             except StoreError as error:
                 yield error
 
+    def any(self) -> bool:
+        """Tell whether there is a trial file, whatever its state."""
+        return next((self.path / TRIALS).glob("*.h5"), None) is not None
+
     def rebuild_view(self) -> None:
         """Write ``results.h5`` anew: one external link per trial file.
 

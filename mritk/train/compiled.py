@@ -35,4 +35,4 @@ class CompiledNetwork:
                 self.active = False
                 reason = str(error).strip().splitlines() or [type(error).__name__]
                 logger.warning("torch.compile failed (%s); going on without it", reason[0])
-        return self._network(batch)  # type: ignore[no-any-return]
+        return self._network(batch)

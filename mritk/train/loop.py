@@ -15,6 +15,7 @@ from __future__ import annotations
 import logging
 import math
 from collections.abc import Mapping
+from dataclasses import asdict
 from functools import partial
 from typing import Any
 
@@ -36,6 +37,7 @@ from mritk.train.resident import ResidentImages
 from mritk.train.selection import BestState
 from mritk.train.setup import Epoch, Setup
 from mritk.train.stage_run import StageRun
+from mritk.train.step import ran_out_of_memory
 from mritk.train.views import View, views_of
 
 logger = logging.getLogger("mritk")
@@ -120,14 +122,23 @@ class FineTuning:
 
     def foresee(self, optimizer: OptimizerName, copies: int) -> None:
         """Predict the memory of a stage that is about to begin; keep the largest prediction."""
-        footprint = predict_footprint(
-            self.network,
-            partial(self.inputs.compute, self.network),
-            self.train.batch(torch.arange(1)),
-            optimizer=optimizer,
-            data_bytes=self.train.nbytes + self.val.nbytes,
-            copies=copies,
-        )
+        try:
+            footprint = predict_footprint(
+                self.network,
+                partial(self.inputs.compute, self.network),
+                self.train.batch(torch.arange(1)),
+                optimizer=optimizer,
+                data_bytes=self.train.nbytes + self.val.nbytes,
+                copies=copies,
+            )
+        except RuntimeError as error:
+            if not ran_out_of_memory(error):
+                raise
+            # Training may still find parts of a batch that fit, or says what would.
+            logger.info(
+                "memory cannot be foreseen: there is too little for the few images it takes"
+            )
+            return
         size = min(self.recipe.batch_size, len(self.train))
         logger.info("memory foreseen: %s", footprint)
         if self.footprint is None or footprint.at(size) > self.footprint.at(size):
@@ -172,6 +183,7 @@ class FineTuning:
                 "images_seen": self.images_seen,
                 "micro_batch": self.micro_batch,
                 "changed": self.changed,
+                "footprint": asdict(self.footprint) if self.footprint else None,
                 "best": self.best.state(),
                 "run": run.state(),
             }
@@ -181,6 +193,7 @@ class FineTuning:
         """Take up a training that stopped after :meth:`save`."""
         for name in ("epoch", "seconds", "images_seen", "micro_batch", "changed"):
             setattr(self, name, saved[name])
+        self.footprint = Footprint(**saved["footprint"]) if saved["footprint"] else None
         self.best.load(saved["best"])
         self._saved_run = saved["run"]
 

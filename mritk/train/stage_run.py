@@ -69,8 +69,8 @@ class StageRun:
     def _trainable_at(self, training: FineTuning, share: float) -> frozenset[str]:
         backbone = training.loaded.network
         tensors = last(self._units, share) - training.loaded.fixed
-        if self.stage.tune == "biases":
-            return frozenset(t for t in tensors if t.rpartition(".")[2] == "bias")
+        if self.stage.tune == "biases":  # "in_proj_bias" of torch's own attention is one too
+            tensors = frozenset(t for t in tensors if t.endswith("bias"))
         frozen = self.stage.batch_norm == "frozen" or self.stage.tune == "lora"
         return tensors - norm_tensors(backbone) if frozen else tensors
 

@@ -41,7 +41,9 @@ class TrainingStep:
         gradient_clip: float = 0.0,
         micro_batch: int = 0,
     ) -> None:
-        self.network, self.optimiser, self.micro_batch = network, optimiser, micro_batch
+        self.network, self.optimiser = network, optimiser
+        # What an earlier stage with frozen statistics could divide, this one may have to keep.
+        self.micro_batch = 0 if has_batch_statistics(network) else micro_batch
         self._compute, self._objective, self._clip = compute, objective, gradient_clip
 
     def __call__(self, images: torch.Tensor, targets: torch.Tensor, seed: int) -> Measured:

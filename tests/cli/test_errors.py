@@ -197,7 +197,8 @@ def test_a_full_disk_leaves_no_half_written_file(run_toy, toy, fast_protocol, tm
 
 def test_a_diverging_loss_fails_its_trial(run_toy, fast_protocol, tmp_path):
     text = fast_protocol.read_text().replace("learning_rate = 1e-2", "learning_rate = 1e30")
-    fast_protocol.write_text(text.replace("epochs = 2", "epochs = 2\noptimizer = 'sgd'"))
+    diverging = "epochs = 2\noptimizer = 'sgd'\nschedule = 'constant'"
+    fast_protocol.write_text(text.replace("epochs = 2", diverging))
     ended = run_toy("--seeds", 1)
     assert ended.code == 3
     told = r"loss is \S+ at step \d+ of epoch 2 at learning rate 1e\+30, with a gradient of norm"

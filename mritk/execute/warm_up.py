@@ -1,0 +1,45 @@
+"""Import what training will need while the data are read.
+
+The libraries of deep learning take seconds to import, and reading data leaves the interpreter idle
+while files are decoded: the two overlap well.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from contextlib import suppress
+from importlib import import_module
+from threading import Thread
+
+from mritk.backbone import Backbone
+
+# torch.optim imports the compiler, and the leaderboard's metrics scikit-learn.
+ALWAYS = ("torch", "torch._dynamo", "sklearn.metrics")
+
+
+class WarmUp:
+    """Imports in a thread of its own. What fails there will fail again when it is needed."""
+
+    def __init__(self) -> None:
+        self._thread: Thread | None = None
+
+    def start(self, backbones: Iterable[Backbone]) -> None:
+        """Import, and build one network of each plugin for the libraries that it imports."""
+        architectures = {b.architecture.origin.plugin: b.architecture for b in backbones}
+        builders = [architecture.build for architecture in architectures.values()]
+        self._thread = Thread(target=_work, args=(builders,), name="warm-up")
+        self._thread.start()
+
+    def wait(self) -> None:
+        """Wait for the end, if it was begun: building draws from torch's global generator."""
+        if self._thread is not None:
+            self._thread.join()
+
+
+def _work(builders: Iterable[Callable[[], object]]) -> None:
+    for module in ALWAYS:
+        with suppress(ImportError):
+            import_module(module)
+    for build in builders:
+        with suppress(Exception):
+            build()

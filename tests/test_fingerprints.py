@@ -1,0 +1,100 @@
+"""Fingerprints last: results of an earlier version are compared with those of a later one."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import fields, replace
+
+import pytest
+
+from mritk.protocol import read_protocol
+from mritk.tomltext import TomlText
+from mritk.train.recipe import ADDED_LATER, Recipe, Stage
+from mritk_finetune import PROTOCOLS, mritk_methods, read_protocol_text
+
+METHODS = {method.name: method for method in mritk_methods()}
+
+# As they were before averages, mixing, low-rank updates and the like existed.
+BEFORE = {
+    "quick": "c12111a47749b6ef7b6e90ee1793f78d8598ece97236eddec9b3fb945a2b1ae2",
+    "standard": "6fe8a69ec5b771a387471aaabf32b44fe192439aa65018828fb05186880d1748",
+    "linear_probe": "1e76da46c11662e69cafa776c08f34c2217838d841057dab8e14f5f43a839c68",
+}
+
+IN_STAGES = {
+    "unfreeze_every": "1",
+    "tune": "'biases'",
+    "lora_rank": "4",
+    "lora_alpha": "8.0",
+    "layer_decay": "0.75",
+}
+IN_RECIPES = {
+    "head_start": "'probe'",
+    "mixup": "0.2",
+    "cutmix": "1.0",
+    "average": "0.99",
+    "test_time": "'flip'",
+    "test_time_views": "4",
+}
+OLD = """
+method = "finetune"
+
+[parameters]
+batch_size = 8
+
+[[parameters.stages]]
+epochs = 2
+"""
+
+
+def read(text, name="test"):
+    return read_protocol(name, TomlText(text, f"{name}.toml"), METHODS.__getitem__)
+
+
+def with_field(field, value):
+    where = "epochs = 2" if field in IN_STAGES else "batch_size = 8"
+    return read(OLD.replace(where, f"{where}\n{field} = {value}"))
+
+
+@pytest.mark.parametrize("name", sorted(BEFORE))
+def test_a_stock_protocol_has_the_fingerprint_it_always_had(name):
+    """If this fails, old results no longer stand beside new ones: give the protocol a new name."""
+    assert read(read_protocol_text(name), name).fingerprint == BEFORE[name]
+
+
+def test_all_stock_protocols_of_before_are_still_there():
+    assert set(BEFORE) <= set(PROTOCOLS)
+
+
+def test_the_fields_that_came_later_are_those_tested_here():
+    later = {
+        kind: {f.name for f in fields(kind) if f.metadata == ADDED_LATER}
+        for kind in (Recipe, Stage)
+    }
+    assert later == {Recipe: set(IN_RECIPES), Stage: set(IN_STAGES)}
+
+
+@pytest.mark.parametrize("field", [*IN_STAGES, *IN_RECIPES])
+def test_a_later_field_changes_the_fingerprint_when_it_is_set(field):
+    changed = with_field(field, {**IN_STAGES, **IN_RECIPES}[field])
+    assert changed.fingerprint != read(OLD).fingerprint
+    assert f'"{field}":' in changed.canonical_json()
+    assert f'"{field}":' not in read(OLD).canonical_json()
+
+
+@pytest.mark.parametrize("kind", [Recipe, Stage])
+def test_a_later_field_that_is_set_to_its_default_changes_nothing(kind):
+    for field in fields(kind):
+        if field.metadata == ADDED_LATER:
+            changed = with_field(field.name, json.dumps(field.default))
+            assert changed.fingerprint == read(OLD).fingerprint, field.name
+
+
+def test_no_two_later_fields_give_one_fingerprint():
+    settings = {**IN_STAGES, **IN_RECIPES}
+    prints = {with_field(*setting).fingerprint for setting in settings.items()}
+    assert len(prints) == len(settings)
+
+
+def test_the_deterministic_form_of_a_protocol_has_a_fingerprint_of_its_own():
+    assert replace(read(OLD), deterministic=True).fingerprint != read(OLD).fingerprint
