@@ -1,8 +1,8 @@
 """LoRA: a trainable update of low rank on each frozen linear layer (Hu et al., 2022).
 
 ``W' = W + alpha / rank · B A`` with A drawn and B zero, so that training begins where the
-pretrained network stands. Updates are parametrisations of torch's own kind; merged, they leave a network of
-the shape that it had.
+pretrained network stands. Updates are parametrisations of torch's own kind; merged, they leave a
+network of the shape that it had.
 """
 
 from __future__ import annotations

@@ -65,6 +65,12 @@ class Inputs:
         batch = self._normalise(images)
         if self._spatial_dims == 2:
             batch = batch.contiguous(memory_format=torch.channels_last)
+        return self.autocast(network, batch)
+
+    def autocast(
+        self, network: Callable[[torch.Tensor], torch.Tensor], batch: torch.Tensor
+    ) -> torch.Tensor:
+        """Return the float32 outputs of ``network``, which computes in the trial's precision."""
         kind = torch.device(self._device).type
         with torch.autocast(kind, torch.bfloat16, enabled=self.precision == "bfloat16"):
             outputs = network(batch)

@@ -147,7 +147,8 @@ class FineTuning:
     def _finish_epoch(self, run: StageRun) -> None:
         """Score the validation part, choose, tell, and keep a checkpoint."""
         with run.averaged():
-            outputs = self._outputs(self.val)
+            outputs = run.validation_outputs()
+            outputs = self._outputs(self.val) if outputs is None else outputs
             targets = self.objective.prepare(self.setup.val.targets)
             val_loss = float(self.objective.plain_loss(outputs, targets))
             run.require_finite(val_loss)

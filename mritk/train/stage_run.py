@@ -16,8 +16,10 @@ from mritk.seeds import derive
 from mritk.train.adapters import add_adapters, merge_adapters, merged_state
 from mritk.train.average import MovingAverage
 from mritk.train.compiled import CompiledNetwork
+from mritk.train.frozen_features import FrozenFeatures
 from mritk.train.graphs import GraphedStep
 from mritk.train.mixing import Mixing
+from mritk.train.network import BACKBONE
 from mritk.train.optimiser import Schedule, build_optimiser, load_optimiser
 from mritk.train.recipe import Stage
 from mritk.train.resident import shuffled
@@ -53,6 +55,7 @@ class StageRun:
         self._schedule = Schedule(self._optimiser, stage, steps * stage.epochs)
         self._average = MovingAverage(self._network, recipe.average) if recipe.average else None
         self._mixing = Mixing(recipe.mixup, recipe.cutmix)
+        self._features = self._frozen_features()
         self._epoch = self._step_number = self._without_progress = self._unfrozen = 0
         self._watch: LossWatch | None = None
         self._epoch_began = time.perf_counter()
@@ -88,6 +91,24 @@ class StageRun:
             )
         self._network.head.train()
         self._network.zero_grad(set_to_none=True)
+
+    def _frozen_features(self) -> FrozenFeatures | None:
+        """Return features to train on, if they are the same in each epoch: else None.
+
+        Nothing of the backbone may train or have trained, and the images must stay as they are.
+        """
+        training = self.training
+        trained = [
+            n for names in training.changed.values() for n in names if n.startswith(BACKBONE)
+        ]
+        moves = training.setup.augmentation.apply is not None or self._mixing
+        if self._trainable or trained or moves:
+            return None
+        return FrozenFeatures(training.setup, training.inputs, self._network.head)
+
+    def validation_outputs(self) -> torch.Tensor | None:
+        """Return the outputs for the validation part if they cost no pass of the backbone."""
+        return self._features.validation() if self._features else None
 
     def _unfreeze(self) -> None:
         """Let one more unit join for each ``unfreeze_every`` epochs that have passed."""
@@ -136,7 +157,9 @@ class StageRun:
         training = self.training
         step = TrainingStep(
             self._network,
-            partial(training.inputs.compute, training.forward),
+            self._features.compute
+            if self._features
+            else partial(training.inputs.compute, training.forward),
             training.objective,
             self._optimiser,
             gradient_clip=training.recipe.gradient_clip,
@@ -154,9 +177,8 @@ class StageRun:
         if self._watch is None:
             self._watch = LossWatch(number, len(batches), training.setup.device)
         left = batches[self._step_number :]
-        for images, targets in zip(
-            training.train.batches(left), self._targets_of(left), strict=True
-        ):
+        source = self._features or training.train
+        for images, targets in zip(source.batches(left), self._targets_of(left), strict=True):
             self._train_batch(images, targets, number)
         self.train_loss = self._watch.mean_loss()
         self._watch = None

@@ -1,0 +1,46 @@
+"""Features in place of images, where a frozen backbone would give the same ones in every epoch."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+import torch
+from torch import nn
+
+from mritk.data.subset import Subset
+from mritk.train.features import FrozenBackbone
+from mritk.train.inputs import Inputs
+from mritk.train.setup import Setup
+
+
+class FrozenFeatures:
+    """What a head trains on while nothing before it changes.
+
+    The features are those of the cache that all trials share (:mod:`mritk.train.features`).
+    """
+
+    def __init__(self, setup: Setup, inputs: Inputs, head: nn.Module) -> None:
+        self._inputs, self._head, self._device = inputs, head, setup.device
+        backbone = FrozenBackbone(setup, batch_size=setup.parameters.eval_batch_size)
+        self._train, self._val = (self._placed(backbone, part) for part in (setup.train, setup.val))
+
+    def _placed(self, backbone: FrozenBackbone, part: Subset) -> torch.Tensor:
+        return torch.from_numpy(backbone.features(part).values).to(self._device)
+
+    def batches(self, rows: Sequence[torch.Tensor]) -> Iterator[torch.Tensor]:
+        """Yield the training features (B, D) float32 at each of ``rows``."""
+        for chosen in rows:
+            yield self._train[chosen.to(self._device)]
+
+    def compute(self, features: torch.Tensor) -> torch.Tensor:
+        """Return the head's float32 outputs (B, K)."""
+        return self._inputs.autocast(self._head, features)
+
+    def validation(self) -> torch.Tensor:
+        """Return the outputs for the validation part, in evaluation mode and without gradients."""
+        training = self._head.training
+        self._head.eval()
+        with torch.no_grad():
+            outputs = self.compute(self._val)
+        self._head.train(training)
+        return outputs
