@@ -155,7 +155,7 @@ class Request:
         warm_up.wait()
         if self.rerun:
             for trial in plan.trials:
-                results.checkpoint_path(trial.id).unlink(missing_ok=True)
+                results.discard_checkpoint(trial.id)
         try:
             outcomes = self.train(plan, results, workspace)
         except KeyboardInterrupt:

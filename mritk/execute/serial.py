@@ -103,7 +103,7 @@ class SerialRun:
         )
         path = self.results.write(record)
         if error is None:
-            checkpoint.unlink(missing_ok=True)
+            self.results.discard_checkpoint(trial.id)
         seconds = time.perf_counter() - started
         if error is None:
             return Outcome(trial, path, seconds=seconds)

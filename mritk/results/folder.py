@@ -6,6 +6,7 @@ import errno
 import os
 import tempfile
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -50,6 +51,15 @@ class ResultsFolder:
     def checkpoint_path(self, trial_id: str) -> Path:
         """Return where a trial that is not finished keeps what it needs to go on."""
         return self.path / CHECKPOINTS / f"{trial_id}.ckpt"
+
+    def discard_checkpoint(self, trial_id: str) -> None:
+        """Delete the checkpoint of a trial, and what a kill left of one half-written."""
+        path = self.checkpoint_path(trial_id)
+        path.unlink(missing_ok=True)
+        for torn in path.parent.glob(f".{path.name}*.tmp"):
+            torn.unlink(missing_ok=True)
+        with suppress(OSError):  # others are still in there, or there never was one
+            path.parent.rmdir()
 
     def write(self, record: TrialRecord) -> Path:
         """Store a trial, replacing a failed attempt at it, and return its path.

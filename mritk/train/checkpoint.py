@@ -111,11 +111,6 @@ class Checkpoint:
             self.wait()
         self._pool.shutdown()
 
-    def remove(self) -> None:
-        """End the writing and delete the file."""
-        self.close()
-        self.path.unlink(missing_ok=True)
-
     def _write(self, content: Mapping[str, Any]) -> None:
         buffer = io.BytesIO()
         torch.save(content, buffer)

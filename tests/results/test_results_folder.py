@@ -136,3 +136,17 @@ def test_a_folder_that_cannot_be_written_is_noticed_before_anything_is_trained(t
     (tmp_path / "file").write_text("")
     with pytest.raises(UsageError, match=r"cannot be written: .*--results"):
         ResultsFolder(tmp_path / "file" / "results").require_writable()
+
+
+def test_a_discarded_checkpoint_leaves_nothing_and_those_of_others_alone(folder):
+    one, other = (folder.checkpoint_path(name) for name in ("one", "other"))
+    torn = one.with_name(f".{one.name}.tmp")
+    one.parent.mkdir(parents=True)
+    for path in (one, other, torn):
+        path.write_bytes(b"state")
+    assert folder.status("one") == "interrupted"
+    folder.discard_checkpoint("one")
+    assert sorted(one.parent.iterdir()) == [other]
+    folder.discard_checkpoint("other")
+    folder.discard_checkpoint("one")
+    assert not one.parent.exists()

@@ -200,11 +200,3 @@ def test_one_is_due_when_its_time_has_come(make, monkeypatch):
     checkpoint.save(STATE)
     assert not checkpoint.due
     checkpoint.wait()
-
-
-def test_a_removed_one_is_gone_and_may_be_removed_again(make, saved):
-    checkpoint = make()
-    checkpoint.save(STATE)
-    checkpoint.remove()
-    assert not saved.exists()
-    checkpoint.remove()

@@ -47,7 +47,8 @@ def whole(number, folder, **fields):
     try:
         return outcome(setup), setup.augmentation.apply.count
     finally:
-        setup.checkpoint.remove()
+        setup.checkpoint.close()
+        setup.checkpoint.path.unlink()
 
 
 def stopped(number, folder, at, **fields):
@@ -180,7 +181,7 @@ def test_the_time_before_a_stop_counts(recipe, tmp_path, monkeypatch):
     before = clock[0]
     setup = training(0, tmp_path, **fields)
     outcome(setup)
-    setup.checkpoint.remove()
+    setup.checkpoint.close()
     first = setup.checkpoint.history[0].seconds
     assert 4 <= first <= before + 10
     assert first > setup.checkpoint.history[1].seconds - 10
