@@ -41,5 +41,5 @@ def _work(builders: Iterable[Callable[[], object]]) -> None:
         with suppress(ImportError):
             import_module(module)
     for build in builders:
-        with suppress(Exception):
+        with suppress(Exception, SystemExit):
             build()

@@ -70,8 +70,10 @@ def repeatable(device: str, *, deterministic: bool) -> Iterator[None]:
     warn_only = torch.is_deterministic_algorithms_warn_only_enabled()
     changes = deterministic and not (before and not warn_only)
     benchmark = torch.backends.cudnn.benchmark
-    if deterministic:
-        # cuBLAS reads this when it starts; without it deterministic algorithms are refused.
+    if cuda:
+        # torch looks at this once, at its first matrix product on a GPU, and without it refuses
+        # deterministic algorithms ever after: so it must stand before the first trial of a process,
+        # whatever that trial asks for. It is the workspace that torch takes on Hopper anyway.
         os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
     with torch.random.fork_rng(devices=cuda):
         if changes:  # the call imports torch's compiler, which takes a second

@@ -27,7 +27,9 @@ class GraphedStep:
     def __init__(self, step: TrainingStep) -> None:
         self.step = step
         self._seen = 0
-        self._stream = torch.cuda.Stream()
+        # Named, because the device of a trial need not be the one that torch takes by default.
+        self._device = next(step.network.parameters()).device
+        self._stream = torch.cuda.Stream(self._device)
         self._graph: torch.cuda.CUDAGraph | None = None
         self._given_up = False
 
@@ -65,10 +67,11 @@ class GraphedStep:
         return self._measured
 
     def _on_side_stream(self, images: torch.Tensor, targets: torch.Tensor, seed: int) -> Measured:
-        self._stream.wait_stream(torch.cuda.current_stream())
+        usual = torch.cuda.current_stream(self._device)
+        self._stream.wait_stream(usual)
         with torch.cuda.stream(self._stream):
             measured = self.step(images, targets, seed)
-        torch.cuda.current_stream().wait_stream(self._stream)
+        usual.wait_stream(self._stream)
         return measured
 
     def _record(self, images: torch.Tensor, targets: torch.Tensor) -> bool:
@@ -81,7 +84,7 @@ class GraphedStep:
                 self._measured = self.step.run(self._images, self._targets)
         except RuntimeError as error:
             self._given_up = True
-            torch.cuda.synchronize()
+            torch.cuda.synchronize(self._device)
             short = "memory is short" if ran_out_of_memory(error) else str(error).splitlines()[0]
             logger.warning("steps cannot be replayed as a CUDA graph (%s); going on eagerly", short)
             return False

@@ -50,14 +50,26 @@ def build_optimiser(
     return kind(groups, fused=fused, capturable=capturable)
 
 
-def load_optimiser(optimiser: torch.optim.Optimizer, state: dict[str, Any]) -> None:
-    """Put a saved state into ``optimiser``; rates that live on a device stay there."""
-    rates = [group["lr"] for group in optimiser.param_groups]
-    optimiser.load_state_dict(state)
+# How an optimiser computes, which is no part of where it is.
+WAYS = ("capturable", "fused", "foreach")
+
+
+def load_optimiser(optimiser: torch.optim.Optimizer, state: Mapping[str, Any]) -> None:
+    """Put a saved state into ``optimiser``, which goes on to compute in its own way.
+
+    Rates that live on a device stay there. The state may be that of an optimiser which was made
+    for a graph when this one is not, or the other way round.
+    """
+    own, saved = optimiser.param_groups, state["param_groups"]
+    rates = [group["lr"] for group in own]
+    groups = [
+        {**there, **{name: here[name] for name in WAYS if name in here}}
+        for here, there in zip(own, saved, strict=True)
+    ]
+    optimiser.load_state_dict({**state, "param_groups": groups})
     for group, rate in zip(optimiser.param_groups, rates, strict=True):
-        if isinstance(rate, torch.Tensor):
-            rate.fill_(float(group["lr"]))
-            group["lr"] = rate
+        value = float(group["lr"])
+        group["lr"] = rate.fill_(value) if isinstance(rate, torch.Tensor) else value
 
 
 class Schedule:

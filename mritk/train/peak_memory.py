@@ -25,6 +25,7 @@ class PeakMemory:
         if device.startswith("cuda"):
             import torch
 
+            torch.cuda.init()  # torch refuses to reset what no work has begun to count
             torch.cuda.reset_peak_memory_stats(device)
 
     def measured(self) -> dict[str, float]:

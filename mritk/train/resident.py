@@ -85,7 +85,8 @@ class ResidentImages:
         """
         if self.nbytes:  # one transfer of all row numbers instead of one per batch
             lengths = [len(chosen) for chosen in rows]
-            rows = torch.cat(tuple(rows)).to(self.device).split(lengths) if lengths else ()
+            joined = torch.cat(tuple(rows)) if lengths else torch.empty(0, dtype=torch.int64)
+            rows = joined.to(self.device, non_blocking=True).split(lengths)
         for chosen in rows:
             yield self.batch(chosen)
 

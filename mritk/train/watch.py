@@ -30,6 +30,7 @@ class LossWatch:
         self.epoch, self.count = epoch, 0
         self.values = torch.zeros(steps, 2, device=device)
         self._rates: list[float] = []
+        self._host: torch.Tensor | None = None
         self._travelling: tuple[torch.Tensor, torch.cuda.Event] | None = None
 
     def add(self, loss: torch.Tensor, norm: torch.Tensor, learning_rate: float) -> None:
@@ -68,10 +69,12 @@ class LossWatch:
             if not arrived.query():
                 return
             self._check(values, 0)
-        host = torch.empty_like(self.values[: self.count], device="cpu", pin_memory=True)
+        if self._host is None:  # once: to lock memory can make the host wait for the device
+            self._host = torch.empty_like(self.values, device="cpu", pin_memory=True)
+        host = self._host[: self.count]
         host.copy_(self.values[: self.count], non_blocking=True)
         arrived = torch.cuda.Event()
-        arrived.record()
+        arrived.record(torch.cuda.current_stream(self.values.device))
         self._travelling = host, arrived
 
     def _check(self, values: torch.Tensor, first: int) -> None:

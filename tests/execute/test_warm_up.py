@@ -1,0 +1,62 @@
+"""Libraries are imported while data are read; what goes wrong there harms nobody."""
+
+from __future__ import annotations
+
+import threading
+
+import pytest
+
+from mritk import Architecture
+from mritk.backbone import Backbone
+from mritk.execute.warm_up import WarmUp
+from mritk.records import Origin
+
+
+def backbone(name, build, plugin="one"):
+    return Backbone(Architecture(name, build, origin=Origin(plugin)))
+
+
+def test_one_network_of_each_plugin_is_built_in_a_thread_of_its_own():
+    built = []
+
+    def build(name):
+        return lambda: built.append((name, threading.current_thread().name))
+
+    warm_up = WarmUp()
+    warm_up.start(
+        [
+            backbone("a", build("a")),
+            backbone("b", build("b")),
+            backbone("c", build("c"), plugin="two"),
+        ]
+    )
+    warm_up.wait()
+    assert built == [("b", "warm-up"), ("c", "warm-up")]
+
+
+@pytest.mark.parametrize("error", [ImportError("no library"), ValueError("no sense"), SystemExit(3)])
+def test_a_network_that_cannot_be_built_is_left_to_its_trial(error, capsys):
+    def build():
+        raise error
+
+    built = []
+    warm_up = WarmUp()
+    warm_up.start([backbone("a", build), backbone("b", lambda: built.append(1), plugin="two")])
+    warm_up.wait()
+    assert built == [1]
+    assert capsys.readouterr().err == ""
+
+
+def test_there_is_nothing_to_wait_for_before_the_start():
+    WarmUp().wait()
+
+
+def test_a_run_with_results_and_a_dry_run_import_nothing_ahead(run_toy, monkeypatch):
+    started = []
+    monkeypatch.setattr(WarmUp, "start", lambda self, backbones: started.append(len(backbones)))
+    run_toy("--seeds", 1, "--dry-run")
+    assert started == []
+    run_toy("--seeds", 1)
+    assert started == [1]
+    run_toy("--seeds", 1)
+    assert started == [1], "there may be nothing to train"
