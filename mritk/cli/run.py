@@ -153,8 +153,8 @@ class Request:
             return _show_plan(plan, as_json=self.as_json)
         results.require_writable()
         warm_up.wait()
-        if self.rerun:
-            for trial in plan.trials:
+        for trial in plan.trials:
+            if self.rerun or plan.states[trial.id] == "finished":
                 results.discard_checkpoint(trial.id)
         try:
             outcomes = self.train(plan, results, workspace)

@@ -11,6 +11,7 @@ from __future__ import annotations
 import errno
 import hashlib
 import json
+import logging
 import os
 from collections import deque
 from collections.abc import Callable, Iterator
@@ -28,6 +29,8 @@ from mritk.errors import DataError, StoreError, UsageError
 from mritk.workspace import Workspace
 
 T = TypeVar("T")
+
+logger = logging.getLogger("mritk")
 
 # Raise this when the pixels that come out of this module change.
 DECODER_VERSION = 1
@@ -67,8 +70,12 @@ def decoded(
     if samples.spatial_dims not in (2, 3):
         raise DataError("these samples do not lie on a grid; only a method of their own reads them")
     path = workspace.folder("decoded") / f"{_key(samples, size, interpolation)}.npy"
-    if not path.exists():
-        _write(samples, size, interpolation, path)
+    if path.exists():
+        try:
+            return np.load(path, mmap_mode="r")
+        except (ValueError, EOFError, OSError):
+            logger.warning("decoded images in %s are damaged; decoding again", path)
+    _write(samples, size, interpolation, path)
     return np.load(path, mmap_mode="r")
 
 

@@ -89,6 +89,7 @@ class SerialRun:
                 moments.announce("mritk_trial_finish", trial=trial, outcome=outcome)
         finally:
             moments.announce("mritk_run_finish", outcomes=outcomes)
+            self.results.remove_empty_folders()
             self.results.rebuild_view()
         return outcomes
 
@@ -101,7 +102,10 @@ class SerialRun:
         record, error = run_trial(
             trial, self.workspace, self.engine, provenance, on_epoch, checkpoint
         )
-        path = self.results.write(record)
+        if error is not None and self.results.status(trial.id) == "finished":
+            path = self.results.trial_path(trial.id)  # by another process, meanwhile
+        else:
+            path = self.results.write(record)
         if error is None:
             self.results.discard_checkpoint(trial.id)
         seconds = time.perf_counter() - started

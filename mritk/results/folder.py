@@ -58,8 +58,11 @@ class ResultsFolder:
         path.unlink(missing_ok=True)
         for torn in path.parent.glob(f".{path.name}*.tmp"):
             torn.unlink(missing_ok=True)
+
+    def remove_empty_folders(self) -> None:
+        """Delete the folder of the checkpoints if there are none."""
         with suppress(OSError):  # others are still in there, or there never was one
-            path.parent.rmdir()
+            (self.path / CHECKPOINTS).rmdir()
 
     def write(self, record: TrialRecord) -> Path:
         """Store a trial, replacing a failed attempt at it, and return its path.

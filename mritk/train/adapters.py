@@ -44,6 +44,19 @@ def add_adapters(
     Raises:
         UsageError: There is none.
     """
+    layers = linear_layers(network, tensors)
+    network.requires_grad_(False)
+    for number, layer in enumerate(layers):
+        update = LowRankUpdate(layer.weight, rank, alpha, seed + number)
+        parametrize.register_parametrization(layer, "weight", update)
+
+
+def linear_layers(network: nn.Module, tensors: frozenset[str]) -> list[nn.Linear]:
+    """Return the linear layers whose weight is in ``tensors``.
+
+    Raises:
+        UsageError: There is none.
+    """
     layers = [
         module
         for name, module in network.named_modules()
@@ -54,10 +67,7 @@ def add_adapters(
             "tune = 'lora' updates linear layers, and the part of the backbone that trains has "
             "none; use tune = 'all' or 'biases', or a transformer"
         )
-    network.requires_grad_(False)
-    for number, layer in enumerate(layers):
-        update = LowRankUpdate(layer.weight, rank, alpha, seed + number)
-        parametrize.register_parametrization(layer, "weight", update)
+    return layers
 
 
 def merge_adapters(network: nn.Module) -> None:

@@ -19,10 +19,10 @@ from contextlib import suppress
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
+from uuid import uuid4
 
 import torch
 
-from mritk.errors import StoreError
 from mritk.train.engine import Engine
 from mritk.train.setup import Epoch
 
@@ -53,6 +53,7 @@ class Checkpoint:
         self.path, self.identity, self.history, self.every = path, dict(identity), history, every
         self._written = time.monotonic()
         self._pool = ThreadPoolExecutor(1, thread_name_prefix="checkpoint")
+        self._told = False
         self._pending: Future[None] | None = None
 
     @property
@@ -63,10 +64,8 @@ class Checkpoint:
     def save(self, state: Mapping[str, Any]) -> None:
         """Write ``state``: tensors and plain data. Training may change the tensors at once.
 
-        A copy is written beside the training; the next call waits until it is on disk.
-
-        Raises:
-            StoreError: The checkpoint before this one could not be written.
+        A copy is written beside the training; the next call waits until it is on disk. One that
+        cannot be written is told in the log, once, and harms nothing else.
         """
         self.wait()
         content = {
@@ -78,14 +77,20 @@ class Checkpoint:
         self._pending = self._pool.submit(self._write, content)
 
     def wait(self) -> None:
-        """Wait until what was saved is on disk.
-
-        Raises:
-            StoreError: It could not be written.
-        """
-        if self._pending is not None:
-            pending, self._pending = self._pending, None
-            pending.result()
+        """Wait until what was saved is on disk, or could not be written."""
+        if self._pending is None:
+            return
+        pending, self._pending = self._pending, None
+        error = pending.exception()
+        if error is not None and not self._told:
+            self._told = True
+            reason = getattr(error, "strerror", None) or str(error) or type(error).__name__
+            logger.warning(
+                "the checkpoint %s cannot be written (%s); the trial goes on, and would start "
+                "again if it were stopped",
+                self.path,
+                reason,
+            )
 
     def load(self) -> dict[str, Any] | None:
         """Return the saved state, and put the saved epochs into ``history``.
@@ -106,31 +111,27 @@ class Checkpoint:
         return state
 
     def close(self) -> None:
-        """End the writing; a checkpoint that cannot be written no longer matters."""
-        with suppress(StoreError):
-            self.wait()
+        """End the writing."""
+        self.wait()
         self._pool.shutdown()
 
     def _write(self, content: Mapping[str, Any]) -> None:
         buffer = io.BytesIO()
         torch.save(content, buffer)
         payload = buffer.getbuffer()
-        temporary = self.path.with_name(f".{self.path.name}.tmp")
+        # Two processes may train the same trial; neither may meet the other's unfinished file.
+        temporary = self.path.with_name(f".{self.path.name}.{uuid4().hex}.tmp")
+        self.path.parent.mkdir(parents=True, exist_ok=True)
         try:
-            self.path.parent.mkdir(parents=True, exist_ok=True)
             with temporary.open("wb") as stream:
                 stream.write(MAGIC + _digest(payload) + b"\n")
                 stream.write(payload)
                 stream.flush()
                 os.fsync(stream.fileno())
             temporary.replace(self.path)
-        except OSError as error:
+        finally:
             with suppress(OSError):
                 temporary.unlink(missing_ok=True)
-            raise StoreError(
-                f"cannot write the checkpoint {self.path}: {error.strerror or error}; free space, "
-                f"or choose another folder with --results. Trials written before are safe"
-            ) from error
 
     def _read(self) -> dict[str, Any]:
         try:

@@ -21,13 +21,16 @@ class CompiledNetwork:
 
     def __init__(self, network: nn.Module) -> None:
         self._network, self.active = network, True
-        self._compiled = torch.compile(network, dynamic=False)
+        # Dropout is drawn by torch's own generator, so that masks are those of the eager network.
+        self._compiled = torch.compile(network, dynamic=False, options={"fallback_random": True})
 
     def __call__(self, batch: torch.Tensor) -> torch.Tensor:
         """Return the network's outputs."""
         if self.active:
             try:
-                outputs: torch.Tensor = self._compiled(batch)
+                # Without this torch would go on eagerly and not say so.
+                with torch._dynamo.config.patch(fail_on_recompile_limit_hit=True):
+                    outputs: torch.Tensor = self._compiled(batch)
                 return outputs
             except Exception as error:
                 if isinstance(error, RuntimeError) and ran_out_of_memory(error):

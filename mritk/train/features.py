@@ -168,20 +168,22 @@ def _device_kind(device: str) -> str:
 
 
 def _code_digest(maker: Callable[..., Any]) -> str:
-    """Return the digest of the source files beside the one that defines ``maker``.
+    """Return the digest of the source files of the package that defines ``maker``.
 
     A version does not tell: a plugin that somebody works on keeps its own from edit to edit.
     """
     while isinstance(maker, partial):
         maker = maker.func
-    module = sys.modules.get(getattr(maker, "__module__", None) or "")
-    file = getattr(module, "__file__", None)
-    return _sources_digest(Path(file).parent) if file else ""
+    name = getattr(maker, "__module__", None) or ""
+    modules = (sys.modules.get(name.partition(".")[0]), sys.modules.get(name))
+    files = [file for module in modules if (file := getattr(module, "__file__", None))]
+    return _sources_digest(Path(files[0])) if files else ""
 
 
 @lru_cache(maxsize=64)
-def _sources_digest(folder: Path) -> str:
-    return ":".join(sha256_of(file)[:16] for file in sorted(folder.glob("*.py")))
+def _sources_digest(file: Path) -> str:
+    sources = sorted(file.parent.rglob("*.py")) if file.name == "__init__.py" else [file]
+    return ":".join(sha256_of(source)[:16] for source in sources)
 
 
 @lru_cache(maxsize=64)

@@ -23,13 +23,21 @@ import numpy as np
 import torch
 
 from mritk.data.subset import Subset
+from mritk.errors import OutOfMemory
 from mritk.seeds import derive
+from mritk.train.adapters import linear_layers
 from mritk.train.backbone import load_backbone
 from mritk.train.compiled import CompiledNetwork
 from mritk.train.device import repeatable
 from mritk.train.head_start import start_as_probe
 from mritk.train.inputs import Inputs
-from mritk.train.memory import Footprint, OptimizerName, predict_footprint
+from mritk.train.memory import (
+    GIB,
+    Footprint,
+    OptimizerName,
+    free_memory,
+    predict_footprint,
+)
 from mritk.train.network import Network, build_head
 from mritk.train.objective import Objective
 from mritk.train.recipe import Recipe, Stage
@@ -39,6 +47,7 @@ from mritk.train.setup import Epoch, Setup
 from mritk.train.stage_run import StageRun
 from mritk.train.step import ran_out_of_memory
 from mritk.train.views import View, views_of
+from mritk.train.what_trains import trainable_tensors
 
 logger = logging.getLogger("mritk")
 
@@ -101,6 +110,19 @@ class FineTuning:
         self._saved_run: Mapping[str, Any] | None = None
         self._engine = "eager"
         self.footprint: Footprint | None = None
+        self._require_possible()
+
+    def _require_possible(self) -> None:
+        """Refuse now what could only fail after stages of training.
+
+        Raises:
+            UsageError: A stage adapts linear layers that are not there, or scores are to be a mean
+                over draws of an augmentation, and there is none.
+        """
+        for stage in self.recipe.stages:
+            if stage.tune == "lora":
+                linear_layers(self.loaded.network, trainable_tensors(self.loaded, stage))
+        views_of(self.val, self.recipe, self.setup)
 
     # -- training ------------------------------------------------------------------------------
 
@@ -114,7 +136,10 @@ class FineTuning:
             run.go_on_from(self._saved_run)
             self._saved_run = None
         while not run.over:
-            run.train_epoch()
+            try:
+                run.train_epoch()
+            except OutOfMemory as error:
+                raise OutOfMemory(f"{error}. {self._what_fits()}") from None
             self._finish_epoch(run)
         self.changed[name] = run.end()
         self._engine = run.engine
@@ -143,6 +168,19 @@ class FineTuning:
         logger.info("memory foreseen: %s", footprint)
         if self.footprint is None or footprint.at(size) > self.footprint.at(size):
             self.footprint = footprint
+
+    def _what_fits(self) -> str:
+        """Say what was foreseen, and how many images at once would fit in the memory at hand."""
+        if self.footprint is None:
+            return "What would fit is not known: memory could not be foreseen"
+        free = free_memory(self.setup.device)
+        if free is None:
+            return f"Foreseen: {self.footprint}"
+        fitting = self.footprint.largest_batch(free)
+        return (
+            f"There are {free / GIB:.1f} GiB for this training, which by the forecast hold "
+            f"{f'{fitting} images at once' if fitting else 'not even one image'}"
+        )
 
     def _finish_epoch(self, run: StageRun) -> None:
         """Score the validation part, choose, tell, and keep a checkpoint."""

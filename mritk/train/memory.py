@@ -19,6 +19,8 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 from torch.utils.weak import WeakIdKeyDictionary
 
+from mritk.data.host_memory import available_bytes
+
 Compute = Callable[[torch.Tensor], torch.Tensor]
 OptimizerName = Literal["sgd", "adam", "adamw"]
 
@@ -115,6 +117,14 @@ def predict_footprint(
         step=max(0, few - FEW * per_image),
         per_image=per_image,
     )
+
+
+def free_memory(device: str) -> int | None:
+    """Return the bytes that this process has or could have on a device; None if nobody knows."""
+    if not device.startswith("cuda"):
+        return available_bytes()
+    free, _ = torch.cuda.mem_get_info(torch.device(device))
+    return free + torch.cuda.memory_reserved(torch.device(device))
 
 
 def activation_bytes(network: nn.Module, compute: Compute, images: torch.Tensor) -> int:

@@ -173,8 +173,8 @@ class Recipe:
 
     def __post_init__(self) -> None:
         _require(bool(self.stages), "a recipe needs at least one stage")
-        named = [stage.name for stage in self.stages if stage.name]
-        _require(len(set(named)) == len(named), "stages must have different names")
+        names = [self.stage_name(number) for number in range(len(self.stages))]
+        _require(len(set(names)) == len(names), "stages must have different names")
         sizes = min(self.batch_size, self.eval_batch_size)
         _require(sizes >= 1, "batch sizes must be at least 1")
         smoothing = 0 <= self.label_smoothing < 1
@@ -183,6 +183,10 @@ class Recipe:
             _require(0 <= getattr(self, name) < math.inf, f"{name} must not be negative")
         _require(0 <= self.average < 1, "average must be at least 0 and below 1")
         _require(self.test_time_views >= 1, "test_time_views must be at least 1")
+
+    def stage_name(self, number: int) -> str:
+        """Return the name of stage ``number``, from 0: its own, or ``stage 1`` and so on."""
+        return self.stages[number].name or f"stage {number + 1}"
 
 
 @dataclass(frozen=True)

@@ -23,9 +23,10 @@ from mritk.train.network import BACKBONE
 from mritk.train.optimiser import Schedule, build_optimiser, load_optimiser
 from mritk.train.recipe import Stage
 from mritk.train.resident import shuffled
-from mritk.train.stages import BackboneStage, last, layers_of, norm_tensors, set_trainable
+from mritk.train.stages import set_trainable
 from mritk.train.step import TrainingStep
 from mritk.train.watch import LossWatch
+from mritk.train.what_trains import trainable_tensors, units_of
 
 if TYPE_CHECKING:
     from mritk.train.loop import FineTuning
@@ -43,8 +44,8 @@ class StageRun:
         self.training, self.stage, self.name = training, stage, name
         self.train_loss = math.nan
         self._network = training.network
-        self._units = self._units_of(training)
-        self._trainable = self._trainable_at(training, stage.train_last)
+        self._units = units_of(training.loaded, stage)
+        self._trainable = trainable_tensors(training.loaded, stage)
         self._changed: set[str] = set()
         self._prepare()
         recipe, count = training.recipe, len(training.train)
@@ -64,18 +65,6 @@ class StageRun:
         training.foresee(stage.optimizer, copies=2 + bool(self._average))
 
     # -- what trains ---------------------------------------------------------------------------
-
-    def _units_of(self, training: FineTuning) -> tuple[BackboneStage, ...]:
-        loaded = training.loaded
-        return loaded.stages if self.stage.unit == "stages" else layers_of(loaded.network)
-
-    def _trainable_at(self, training: FineTuning, share: float) -> frozenset[str]:
-        backbone = training.loaded.network
-        tensors = last(self._units, share) - training.loaded.fixed
-        if self.stage.tune == "biases":  # "in_proj_bias" of torch's own attention is one too
-            tensors = frozenset(t for t in tensors if t.endswith("bias"))
-        frozen = self.stage.batch_norm == "frozen" or self.stage.tune == "lora"
-        return tensors - norm_tensors(backbone) if frozen else tensors
 
     def _prepare(self) -> None:
         """Let the stage's tensors train and all others rest."""
@@ -120,7 +109,7 @@ class StageRun:
         if self._unfrozen == count + 1:
             return
         self._unfrozen = count + 1
-        now = self._trainable_at(self.training, count / units) & self._trainable
+        now = trainable_tensors(self.training.loaded, self.stage, count / units)
         set_trainable(self.training.loaded.network, now)
         self._network.head.train()
         self._step = self._make_step()

@@ -20,6 +20,14 @@ from mritk.train.objective import Objective
 
 logger = logging.getLogger("mritk")
 
+# What the host's allocator, CUDA and its libraries say.
+SHORT = (
+    "can't allocate memory",
+    "CUDA error: out of memory",
+    "CUBLAS_STATUS_ALLOC_FAILED",
+    "CUDNN_STATUS_ALLOC_FAILED",
+)
+
 Compute = Callable[[torch.Tensor], torch.Tensor]
 Measured = tuple[torch.Tensor, torch.Tensor]
 
@@ -71,7 +79,16 @@ class TrainingStep:
                 reason = str(error)
             # Outside the handler, whose traceback holds on to the activations.
             self._shrink(len(images), reason)
-        return loss, self._update()
+        try:
+            return loss, self._update()
+        except RuntimeError as error:
+            if not ran_out_of_memory(error):
+                raise
+            # Part of the weights may have moved: no second attempt.
+            raise OutOfMemory(
+                f"the device ran out of memory when the optimiser stepped "
+                f"({_first_line(str(error))}); use a smaller backbone, or stop what else runs there"
+            ) from None
 
     def run(self, images: torch.Tensor, targets: torch.Tensor) -> Measured:
         """Train on one batch with the random state as it is, and without a second attempt."""
@@ -132,7 +149,8 @@ def has_batch_statistics(network: nn.Module) -> bool:
 
 def ran_out_of_memory(error: BaseException) -> bool:
     """Tell whether an error says that memory is short, on a GPU or on the host."""
-    return isinstance(error, torch.OutOfMemoryError) or "can't allocate memory" in str(error)
+    text = str(error)
+    return isinstance(error, torch.OutOfMemoryError) or any(sign in text for sign in SHORT)
 
 
 def _first_line(text: str) -> str:

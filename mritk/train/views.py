@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from functools import partial
 
 import torch
 
@@ -12,13 +13,18 @@ from mritk.train.recipe import Recipe
 from mritk.train.resident import ResidentImages
 from mritk.train.setup import Setup
 
+# Draws belong to blocks of this size, so that they do not depend on how many images the device
+# takes at once.
+BLOCK = 64
+
 Transform = Callable[[torch.Tensor, int], torch.Tensor]
+Apply = Callable[[torch.Tensor, torch.Generator], torch.Tensor]
 
 
 class View:
     """Images as a transform shows them.
 
-    The transform takes a batch (N, C, *spatial) in [0, 1] and the batch's number.
+    The transform takes a block (N, C, *spatial) in [0, 1] and the block's number.
     """
 
     def __init__(self, images: ResidentImages, transform: Transform) -> None:
@@ -29,32 +35,31 @@ class View:
 
     def in_order(self, batch_size: int) -> Iterator[torch.Tensor]:
         """Yield all images in batches, the last one possibly smaller."""
-        for number, batch in enumerate(self._images.in_order(batch_size)):
-            yield self._transform(batch, number)
+        for number, block in enumerate(self._images.in_order(BLOCK)):
+            yield from self._transform(block, number).split(batch_size)
 
 
-def views_of(
-    images: ResidentImages, recipe: Recipe, setup: Setup
-) -> Iterator[ResidentImages | View]:
-    """Yield the images themselves, and then the further views that the recipe asks for.
+def views_of(images: ResidentImages, recipe: Recipe, setup: Setup) -> list[ResidentImages | View]:
+    """Return the images themselves, and then the further views that the recipe asks for.
 
     Raises:
         UsageError: It asks for views of an augmentation, and the trial has none.
     """
-    yield images
+    if recipe.test_time == "none":
+        return [images]
     if recipe.test_time == "flip":
-        yield View(images, lambda batch, number: batch.flip(-1))
-    elif recipe.test_time == "augmentation":
-        apply = setup.augmentation.apply
-        if apply is None:
-            raise UsageError(
-                "test_time = 'augmentation' averages over draws of the trial's augmentation, which "
-                "is none; name one with --augmentation, or use 'flip'"
-            )
-        for view in range(recipe.test_time_views):
+        return [images, View(images, lambda block, number: block.flip(-1))]
+    apply = setup.augmentation.apply
+    if apply is None:
+        raise UsageError(
+            "test_time = 'augmentation' averages over draws of the trial's augmentation, which "
+            "is none; name one with --augmentation, or use 'flip'"
+        )
+    draws = [partial(_draw, apply, setup.seed, view) for view in range(recipe.test_time_views)]
+    return [images, *(View(images, draw) for draw in draws)]
 
-            def draw(batch: torch.Tensor, number: int, view: int = view) -> torch.Tensor:
-                seed = derive(setup.seed, "test time", view, number)
-                return apply(batch, torch.Generator().manual_seed(seed))
 
-            yield View(images, draw)
+def _draw(apply: Apply, seed: int, view: int, block: torch.Tensor, number: int) -> torch.Tensor:
+    drawn = derive(seed, "test time", view, number)
+    torch.manual_seed(drawn)  # for augmentations that use no generator of their own
+    return apply(block, torch.Generator().manual_seed(drawn))

@@ -323,3 +323,12 @@ def test_nothing_more_is_made_once_nobody_asks():
     next(results)
     results.close()
     assert len(made) <= 1 + 2 * available_cores()
+
+
+@pytest.mark.parametrize("damage", [b"", b"\x93NUMPY", None])
+def test_a_damaged_array_is_decoded_again(make_samples, workspace, damage):
+    samples = make_samples()
+    expected = decoded(samples, 8, "bilinear", workspace).copy()
+    (path,) = workspace.folder("decoded").glob("*.npy")
+    path.write_bytes(path.read_bytes()[:300] if damage is None else damage)
+    np.testing.assert_array_equal(decoded(samples, 8, "bilinear", workspace), expected)

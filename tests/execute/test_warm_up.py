@@ -34,7 +34,9 @@ def test_one_network_of_each_plugin_is_built_in_a_thread_of_its_own():
     assert built == [("b", "warm-up"), ("c", "warm-up")]
 
 
-@pytest.mark.parametrize("error", [ImportError("no library"), ValueError("no sense"), SystemExit(3)])
+@pytest.mark.parametrize(
+    "error", [ImportError("no library"), ValueError("no sense"), SystemExit(3)]
+)
 def test_a_network_that_cannot_be_built_is_left_to_its_trial(error, capsys):
     def build():
         raise error

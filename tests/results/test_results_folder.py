@@ -149,4 +149,5 @@ def test_a_discarded_checkpoint_leaves_nothing_and_those_of_others_alone(folder)
     assert sorted(one.parent.iterdir()) == [other]
     folder.discard_checkpoint("other")
     folder.discard_checkpoint("one")
+    folder.remove_empty_folders()
     assert not one.parent.exists()

@@ -20,7 +20,7 @@ def compiler(monkeypatch):
 
     def use(forward):
         def compile_(network, **options):
-            assert options == {"dynamic": False}
+            assert options == {"dynamic": False, "options": {"fallback_random": True}}
             return lambda batch: forward(network, batch)
 
         monkeypatch.setattr(module.torch, "compile", compile_)

@@ -89,3 +89,10 @@ def test_the_default_is_one_stage_that_trains_everything():
 def test_recipes_need_no_torch():
     code = "import sys, mritk.train.recipe; sys.exit('torch' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+def test_a_name_like_that_of_an_unnamed_stage_is_refused():
+    """Names tell the stages of a history apart; two of one name could not be."""
+    with pytest.raises(ValueError, match="stages must have different names"):
+        Recipe((Stage(1, "stage 2"), Stage(1)))
+    assert Recipe((Stage(1, "stage 1"), Stage(1))).stage_name(1) == "stage 2"

@@ -9,7 +9,7 @@ import pytest
 import torch
 from torch import nn
 
-from mritk.errors import OutOfMemory
+from mritk.errors import OutOfMemory, UsageError
 from mritk.train.adapters import add_adapters
 from mritk.train.loop import finetune
 from mritk.train.network import Network
@@ -288,3 +288,11 @@ def test_batch_norm_that_learns_is_never_divided_whatever_went_before(make_setup
         OutOfMemory, match=r"with a batch of 8 .* another recipe, because BatchNorm"
     ):
         finetune(setup)
+
+
+def test_what_a_later_stage_cannot_do_is_told_before_the_first_trains(make_setup):
+    epochs = []
+    impossible = Stage(1, "adapt", tune="lora")  # the small network has no linear layer
+    with pytest.raises(UsageError, match="tune = 'lora' updates linear layers"):
+        finetune(make_setup(Stage(1, "all"), impossible, on_epoch=epochs.append))
+    assert epochs == []

@@ -262,3 +262,21 @@ def test_what_is_a_lack_of_memory():
 )
 def test_what_takes_statistics_from_a_batch(layer, training, expected):
     assert has_batch_statistics(nn.Sequential(nn.ReLU(), layer.train(training))) is expected
+
+
+def test_an_optimiser_that_finds_no_memory_is_told_and_not_tried_again(monkeypatch):
+    """Part of the weights may have moved."""
+    network = nn.Linear(3, 2)
+    optimiser = torch.optim.AdamW(network.parameters())
+    steps = []
+
+    def run_out(*_):
+        steps.append(1)
+        raise torch.OutOfMemoryError("CUDA out of memory")
+
+    monkeypatch.setattr(optimiser, "step", run_out)
+    objective = Objective(Classification(("a", "b")), np.array([0, 1]), "cpu")
+    step = TrainingStep(network, network, objective, optimiser)
+    with pytest.raises(OutOfMemory, match="when the optimiser stepped"):
+        step(torch.ones(2, 3), torch.tensor([0, 1]), seed=0)
+    assert len(steps) == 1

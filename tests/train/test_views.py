@@ -91,6 +91,22 @@ def test_views_come_in_batches_and_draws_differ_between_them(make_setup, unseen)
 
 
 def test_an_augmentation_that_is_none_is_told(make_setup, unseen):
-    training = make(make_setup, Augmentation("none", None), test_time="augmentation")
     with pytest.raises(UsageError, match=r"which is none; name one with --augmentation"):
-        training.predict(unseen)
+        make(make_setup, Augmentation("none", None), test_time="augmentation")
+
+
+@pytest.mark.parametrize("batch_size", [1, 5, 64])
+def test_draws_do_not_depend_on_how_many_images_the_device_takes(make_setup, unseen, batch_size):
+    """The size of evaluation batches is no part of the protocol."""
+    fields = {"test_time": "augmentation", "test_time_views": 2}
+    whole = make(make_setup, NOISE, **fields).predict(unseen)
+    parts = make(make_setup, NOISE, **fields, eval_batch_size=batch_size).predict(unseen)
+    np.testing.assert_allclose(parts, whole, atol=1e-5)
+
+
+def test_an_augmentation_without_a_generator_of_its_own_repeats_itself(make_setup, unseen):
+    careless = Augmentation("careless", lambda images, _: images * torch.rand(1))
+    training = make(make_setup, careless, test_time="augmentation")
+    first = training.predict(unseen)
+    torch.rand(3)
+    np.testing.assert_array_equal(training.predict(unseen), first)
