@@ -19,6 +19,7 @@ class Normalise:
         mean = torch.tensor(contract.mean, device=device).reshape(shape)
         std = torch.tensor(contract.std, device=device).reshape(shape)
         self._scale, self._shift = 1 / std, -mean / std
+        self._luma = torch.tensor(LUMA, device=device).reshape(1, 3, *[1] * spatial_dims)
         self._channels = contract.channels
         self._flip = contract.channel_order == "BGR"
 
@@ -32,8 +33,7 @@ class Normalise:
         """
         found = batch.shape[1]
         if found == 3 and self._channels == 1:
-            luma = batch.new_tensor(LUMA).reshape(1, 3, *[1] * (batch.ndim - 2))
-            batch = (batch * luma).sum(dim=1, keepdim=True)
+            batch = (batch * self._luma).sum(dim=1, keepdim=True)
         elif found == 3 and self._flip:
             batch = batch.flip(1)
         elif found not in (1, self._channels):

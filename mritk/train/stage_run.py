@@ -178,7 +178,7 @@ class StageRun:
         if not batches:
             return ()
         targets = self.training.objective.targets
-        rows = torch.cat(tuple(batches)).to(targets.device)
+        rows = torch.cat(tuple(batches)).to(targets.device, non_blocking=True)
         return targets[rows].split([len(batch) for batch in batches])
 
     def _train_batch(self, images: torch.Tensor, targets: torch.Tensor, epoch: int) -> None:

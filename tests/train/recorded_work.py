@@ -32,7 +32,7 @@ class Recording(TorchDispatchMode):
 
     def __torch_dispatch__(self, operation, types, args=(), kwargs=None):
         if operation is torch.ops.aten._local_scalar_dense.default:
-            raise torch.AcceleratorError(FORBIDDEN)
+            raise RuntimeError(FORBIDDEN)
         kwargs = kwargs or {}
         for tensor in tensors(args, kwargs):
             storage = tensor.untyped_storage()
