@@ -24,6 +24,7 @@ from mritk.data.fold import Fold, fold_digest
 from mritk.data.samples import Classification, Samples
 from mritk.data.split_rule import resolved_scheme
 from mritk.data.subset import Subset
+from mritk.data.units import unit_names
 from mritk.errors import ExitCode, MritkError
 from mritk.protocol import Protocol
 from mritk.records import Augmentation, Dataset, Method
@@ -263,6 +264,7 @@ def _setup(
 
 def _score(trial: Trial, fitted: Fitted, workspace: Workspace, record: TrialRecord) -> None:
     samples, fold = trial.dataset.samples, trial.division
+    unit = unit_names(samples, trial.dataset.copies)
     # The only place where test samples meet a model, once, after training has ended.
     for part, rows in (("val", fold.val), ("test", fold.test)):
         subset = Subset.of(samples, rows, workspace)
@@ -275,7 +277,9 @@ def _score(trial: Trial, fitted: Fitted, workspace: Workspace, record: TrialReco
                 f"not {expected}"
             )
         clean = fold.clean if part == "test" else None
-        record.predictions[part] = Predictions.of(subset.samples, scores, clean)
+        record.predictions[part] = Predictions.of(
+            subset.samples, scores, clean, [unit[row] for row in rows]
+        )
     record.notes = dict(getattr(fitted, "notes", {}))
 
 

@@ -14,13 +14,24 @@ import mritk
 from mritk.cli.app import App, plugin_option
 from mritk.cli.audit import audit
 from mritk.cli.cache import cache
+from mritk.cli.card import card
+from mritk.cli.compare import compare
 from mritk.cli.completion import completion
+from mritk.cli.differences import differences
+from mritk.cli.doctor import doctor
+from mritk.cli.export import export
 from mritk.cli.fetch import fetch
 from mritk.cli.leaderboard import leaderboard
 from mritk.cli.list import list_names
+from mritk.cli.merge import merge
+from mritk.cli.plot import plot
 from mritk.cli.plugins import plugins
+from mritk.cli.report import report
+from mritk.cli.rerun import rerun
+from mritk.cli.rescore import rescore
 from mritk.cli.run import run
 from mritk.cli.show import show
+from mritk.cli.verify import verify
 from mritk.errors import ExitCode, MritkError
 
 EPILOG = """\b
@@ -89,7 +100,30 @@ def cli() -> None:
     """
 
 
-for _command in (run, audit, leaderboard, list_names, show, plugins, fetch, cache, completion):
+COMMANDS = (
+    run,
+    audit,
+    leaderboard,
+    differences,
+    compare,
+    report,
+    plot,
+    list_names,
+    show,
+    card,
+    export,
+    rerun,
+    verify,
+    doctor,
+    merge,
+    rescore,
+    plugins,
+    fetch,
+    cache,
+    completion,
+)
+
+for _command in COMMANDS:
     cli.add_command(_command)
 
 

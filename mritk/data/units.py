@@ -38,6 +38,15 @@ def units(samples: Samples, copies: np.ndarray | None = None) -> np.ndarray:
     return _components(patient, cluster)[patient]
 
 
+def unit_names(samples: Samples, copies: np.ndarray | None = None) -> list[str]:
+    """Return for every sample the name of its unit: the smallest id among the unit's samples."""
+    numbers = units(samples, copies).tolist()
+    names: dict[int, str] = {}
+    for number, name in zip(numbers, samples.ids, strict=True):
+        names[number] = min(name, names.get(number, name))
+    return [names[number] for number in numbers]
+
+
 def _components(patient: np.ndarray, cluster: np.ndarray) -> np.ndarray:
     """Return for every patient the number of its component; the samples are the links."""
     from scipy.sparse import coo_array

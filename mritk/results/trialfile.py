@@ -1,6 +1,6 @@
 """The trial file: one immutable HDF5 file per trial, written whole or not at all.
 
-Layout, schema 2 (schema 1 had no audit and no column ``clean``):
+Layout, schema 3 (schema 1 had no audit and no column ``clean``, 2 no column ``unit``):
 
     /                     attributes: schema, status, id, dataset, dataset_fingerprint, backbone,
                           augmentation, method, protocol, fingerprint, scheme, folds, fold, seed,
@@ -10,8 +10,9 @@ Layout, schema 2 (schema 1 had no audit and no column ``clean``):
     /splits/{train,val,test}          sample ids; dropped: those left out because another
                           part has a copy or their patient; unused: those left out by k-shot
     /history/{epoch,stage,…}          one column per field of an epoch
-    /predictions/{val,test}/          id, patient, site, source ("" where unknown), target, score;
-                          test also clean: no copy in training and validation as they were given
+    /predictions/{val,test}/          id, patient, site, source ("" where unknown), unit, target,
+                          score; test also clean: no copy in training and validation as they were
+                          given
     /notes_json           facts from the method: weights' match report, changed tensors, …
     /provenance_json      versions, machine, plugins, command line
     /cost                 attributes: seconds per phase, images per second, peak memory
@@ -24,7 +25,7 @@ from __future__ import annotations
 import io
 import json
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, fields
 from pathlib import Path
@@ -38,7 +39,7 @@ from mritk.data.samples import Classification, Regression, Samples, Task
 from mritk.errors import StoreError
 from mritk.train.setup import Epoch
 
-SCHEMA = 2
+SCHEMA = 3
 TEXT = h5py.string_dtype()
 PREDICTION_TEXTS = ("id", "patient", "site", "source")
 ATTRIBUTES = (
@@ -70,6 +71,9 @@ class Predictions:
         score: (N, classes) float32 logits, or (N,) float32 values.
         clean: (N,) bool, samples without a copy, or another image of their patient, in training
             and validation as they were before anything was dropped; None where unknown.
+        unit: What belongs together and is resampled as one: samples of one patient, and copies of
+            each other. Each unit is named after one of its samples. Where a file does not tell,
+            the patient, or else the sample itself.
     """
 
     id: list[str]
@@ -79,10 +83,20 @@ class Predictions:
     target: np.ndarray
     score: np.ndarray
     clean: np.ndarray | None = None
+    unit: list[str] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        if len(self.unit) != len(self.id):
+            pairs = zip(self.patient, self.id, strict=True)
+            self.unit = [f"patient {patient}" if patient else name for patient, name in pairs]
 
     @classmethod
     def of(
-        cls, samples: Samples, score: np.ndarray, clean: np.ndarray | None = None
+        cls,
+        samples: Samples,
+        score: np.ndarray,
+        clean: np.ndarray | None = None,
+        unit: Sequence[str] = (),
     ) -> Predictions:
         """Return the predictions of ``samples`` with these scores."""
         unknown = [""] * len(samples)
@@ -94,6 +108,7 @@ class Predictions:
             samples.targets,
             score,
             clean,
+            list(unit),
         )
 
 
@@ -207,7 +222,7 @@ def _write(record: TrialRecord, file: h5py.File) -> None:
         file.create_dataset(f"history/{column.name}", data=values, dtype=dtype)
     for part, predictions in record.predictions.items():
         group = file.create_group(f"predictions/{part}")
-        for name in PREDICTION_TEXTS:
+        for name in (*PREDICTION_TEXTS, "unit"):
             group.create_dataset(name, data=getattr(predictions, name), dtype=TEXT)
         group["target"], group["score"] = predictions.target, predictions.score
         if predictions.clean is not None:
@@ -289,7 +304,9 @@ def _read(file: h5py.File) -> TrialRecord:
 def _read_predictions(group: h5py.Group) -> Predictions:
     texts = {name: _column(group[name]) for name in PREDICTION_TEXTS}
     clean = group["clean"][()] if "clean" in group else None
-    return Predictions(**texts, target=group["target"][()], score=group["score"][()], clean=clean)
+    unit = _column(group["unit"]) if "unit" in group else []
+    target, score = group["target"][()], group["score"][()]
+    return Predictions(**texts, target=target, score=score, clean=clean, unit=unit)
 
 
 def _read_failure(group: h5py.Group) -> Failure:
