@@ -7,7 +7,7 @@ import json
 import time
 import traceback
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass
 from functools import cached_property
 from importlib.metadata import version
 from pathlib import Path
@@ -28,6 +28,7 @@ from mritk.data.units import unit_names
 from mritk.errors import ExitCode, MritkError
 from mritk.protocol import Protocol
 from mritk.records import Augmentation, Dataset, Method
+from mritk.results.kept_model import model_metadata
 from mritk.results.trialfile import Failure, Predictions, TrialRecord
 from mritk.train.engine import Engine
 from mritk.train.setup import Epoch, Fitted, Setup
@@ -35,6 +36,7 @@ from mritk.workspace import Workspace
 
 if TYPE_CHECKING:
     from mritk.train.checkpoint import Checkpoint
+    from mritk.train.cost import CostMeter
 
 OWN_MODEL = "none"
 
@@ -146,25 +148,15 @@ class Outcome:
     seconds: float = 0.0
 
 
-@dataclass
-class _Clock:
-    """Seconds per phase."""
-
-    seconds: dict[str, float] = field(default_factory=dict)
-    _started: float = field(default_factory=time.perf_counter)
-
-    def lap(self, phase: str) -> None:
-        now = time.perf_counter()
-        self.seconds[phase], self._started = now - self._started, now
-
-
-def run_trial(
+def run_trial(  # noqa: PLR0913 - two places of files, one of them optional
     trial: Trial,
     workspace: Workspace,
     engine: Engine,
     provenance: dict[str, Any],
     on_epoch: Callable[[Epoch], None],
     checkpoint_path: Path,
+    *,
+    model_path: Path | None = None,
 ) -> tuple[TrialRecord, MritkError | Exception | None]:
     """Train and score one trial, from its checkpoint if there is one.
 
@@ -179,31 +171,40 @@ def run_trial(
         on_epoch: Called after each epoch that is trained now.
         checkpoint_path: Where the trial keeps what it needs to go on. The file stays; once the
             record is stored nobody needs it.
+        model_path: Where the trained network is kept; None: nowhere. A method that offers no
+            network leaves nothing there. The record's note ``model`` tells that it was kept.
 
     Returns:
         The record to be stored, and the exception of a failed trial.
     """
     from mritk.train.checkpoint import Checkpoint
-    from mritk.train.peak_memory import PeakMemory
+    from mritk.train.cost import CostMeter, model_cost
 
     history: list[Epoch] = []
-    clock = _Clock()
+    trained_now = 0
     record = _start_record(trial, provenance)
 
     def keep(epoch: Epoch) -> None:
+        nonlocal trained_now
+        trained_now += 1
         history.append(epoch)
         on_epoch(epoch)
 
     error: Exception | None = None
-    peak = PeakMemory(engine.device)
+    size: dict[str, float] = {}
+    cost = CostMeter(engine.device)
     checkpoint = Checkpoint(
         checkpoint_path, _going_on(trial, engine), history, engine.checkpoint_seconds
     )
     try:
         fitted = trial.method.fit(_setup(trial, workspace, engine, keep, checkpoint))
-        clock.lap("fit")
-        _score(trial, fitted, workspace, record)
-        clock.lap("predict")
+        cost.lap("fit")
+        _score(trial, fitted, workspace, record, cost)
+        cost.lap("predict")
+        record.cost = cost.measured()
+        size = model_cost(fitted)
+        if model_path is not None:
+            _keep_model(fitted, record, model_path)
         record.status = "finished"
     except (Exception, SystemExit) as failure:
         error = failure if isinstance(failure, Exception) else MritkError(f"SystemExit: {failure}")
@@ -214,10 +215,11 @@ def run_trial(
     finally:
         checkpoint.close()
     record.history = history
-    times = {f"seconds_{phase}": seconds for phase, seconds in clock.seconds.items()}
-    record.cost = times | peak.measured()
+    record.cost = (record.cost or cost.measured()) | size
     if "images_per_second" in record.notes:
         record.cost["images_per_second"] = float(record.notes["images_per_second"])
+    if checkpoint.gone_on:
+        record.cost["resumed_after_epochs"] = float(len(history) - trained_now)
     return record, error
 
 
@@ -262,12 +264,15 @@ def _setup(
     )
 
 
-def _score(trial: Trial, fitted: Fitted, workspace: Workspace, record: TrialRecord) -> None:
+def _score(
+    trial: Trial, fitted: Fitted, workspace: Workspace, record: TrialRecord, cost: CostMeter
+) -> None:
     samples, fold = trial.dataset.samples, trial.division
     unit = unit_names(samples, trial.dataset.copies)
     # The only place where test samples meet a model, once, after training has ended.
     for part, rows in (("val", fold.val), ("test", fold.test)):
         subset = Subset.of(samples, rows, workspace)
+        began = time.perf_counter()
         scores = np.asarray(fitted.predict(subset), dtype=np.float32)
         classes = isinstance(samples.task, Classification)
         expected = (len(subset), samples.task.outputs) if classes else (len(subset),)
@@ -276,11 +281,25 @@ def _score(trial: Trial, fitted: Fitted, workspace: Workspace, record: TrialReco
                 f"method {trial.method.name} scored {part} with shape {scores.shape}, "
                 f"not {expected}"
             )
+        if part == "test":
+            cost.predicted(len(subset), time.perf_counter() - began)
         clean = fold.clean if part == "test" else None
         record.predictions[part] = Predictions.of(
             subset.samples, scores, clean, [unit[row] for row in rows]
         )
     record.notes = dict(getattr(fitted, "notes", {}))
+
+
+def _keep_model(fitted: Fitted, record: TrialRecord, path: Path) -> None:
+    """Write the trained network beside the trial files, and note its digest in the record."""
+    from mritk.train.model_file import network_facts, write_model
+
+    facts = network_facts(fitted)
+    if facts is None or "input_contract" not in record.provenance:
+        return
+    network = fitted.network  # type: ignore[attr-defined]  # optional, and it is there
+    digest = write_model(network, model_metadata(record, asdict(facts)), path)
+    record.notes["model"] = {"sha256": digest, "bytes": path.stat().st_size}
 
 
 def _start_record(trial: Trial, provenance: dict[str, Any]) -> TrialRecord:
@@ -312,8 +331,32 @@ def _start_record(trial: Trial, provenance: dict[str, Any]) -> TrialRecord:
             copies=trial.dataset.copies,
             seen=trial.seen_in_pretraining,
         ),
-        provenance=provenance | {"plugins": _origins(trial)},
+        provenance=provenance | {"plugins": _origins(trial)} | _terms(trial),
     )
+
+
+def _terms(trial: Trial) -> dict[str, Any]:
+    """What whoever uses the trained network must know: licences, sources, what pixels to give."""
+    dataset, patients = trial.dataset.record, trial.dataset.samples.patients
+    terms: dict[str, Any] = {"licenses": {"dataset": dataset.license}}
+    terms["dataset_summary"], terms["dataset_sources"] = dataset.summary, list(dataset.sources)
+    if patients is not None:
+        parts = {part: getattr(trial.division, part) for part in ("train", "val", "test")}
+        counts = {part: len({patients[row] for row in rows}) for part, rows in parts.items()}
+        terms["patients"] = counts
+    if trial.backbone is None:
+        return terms
+    weights, contract = trial.backbone.weights, trial.backbone.input
+    terms["licenses"]["weights"] = weights.license if weights else "none: trained from scratch"
+    terms["pretrained_on"] = list(weights.pretrained_on) if weights else []
+    terms["citation"] = weights.citation if weights else ""
+    terms["input_contract"] = {
+        **asdict(contract),
+        "channels": contract.channels,
+        "value_range": [0.0, 1.0],
+        "spatial_dims": trial.backbone.architecture.spatial_dims,
+    }
+    return terms
 
 
 def _origins(trial: Trial) -> dict[str, str]:

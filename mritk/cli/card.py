@@ -2,11 +2,65 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import click
+
+from mritk.cli.app import App, pass_app, plugin_option
 
 
 @click.command()
-@click.argument("name")
-def card(name: str) -> int:
-    """Write a model card."""
-    raise NotImplementedError
+@click.argument("name", metavar="BACKBONE|TRIAL")
+@click.option(
+    "-o",
+    "--output",
+    "target",
+    type=click.Path(path_type=Path, dir_okay=False),
+    metavar="FILE.md",
+    help="Write to a file. Default: standard output.",
+)
+@click.option(
+    "--results",
+    "folder",
+    type=click.Path(path_type=Path),
+    default=Path("mritk-results"),
+    show_default=True,
+    help="Where a trial is looked for.",
+)
+@plugin_option
+@pass_app
+def card(app: App, name: str, target: Path | None, folder: Path) -> None:
+    """Write the model card of a backbone, or of a trial given by (part of) its id or its file.
+
+    A trial's card states data, split level, protocol, scores, calibration, limits, licences, cost
+    and provenance, all from its trial file; the Hugging Face hub can read it.
+
+    \b
+    mritk card 3f2a9c -o README.md
+    mritk card densenet121@imagenet
+    """
+    from mritk.errors import StoreError, UnknownName
+    from mritk.results.find_trial import trial_or_none
+
+    record = trial_or_none(name, folder)
+    if record is not None:
+        from mritk.results.card import trial_card
+
+        text = trial_card(record)
+    else:
+        from mritk.results.backbone_card import backbone_card
+
+        try:
+            text = backbone_card(app.registry.backbone(name))
+        except UnknownName as error:
+            raise UnknownName(f"{error}; nor is it the id of a trial in {folder}") from None
+    if target is None:
+        click.echo(text, nl=False)
+        return
+    try:
+        target.write_text(text, encoding="utf-8")
+    except OSError as error:
+        raise StoreError(
+            f"cannot write {target}: {error.strerror or error}; choose another file with -o"
+        ) from error
+    click.echo(f"wrote {target}", err=True)

@@ -77,6 +77,7 @@ if TYPE_CHECKING:
     show_default=True,
     help="Within long epochs; there is one at the end of each epoch.",
 )
+@click.option("--keep-models", is_flag=True, help="Keep each trained network in RESULTS/models.")
 @click.option("--offline", is_flag=True, help="Fetch nothing over a network.")
 @click.option("-n", "--dry-run", is_flag=True, help="Show what would run, then stop.")
 @json_option
@@ -118,6 +119,7 @@ class Request:
     compiled: bool
     graphs: bool
     checkpoint_minutes: float
+    keep_models: bool
     offline: bool
     dry_run: bool
     as_json: bool
@@ -152,6 +154,8 @@ class Request:
         if self.dry_run:
             return _show_plan(plan, as_json=self.as_json)
         results.require_writable()
+        if self.keep_models:
+            _tell_without_model(plan, results)
         warm_up.wait()
         for trial in plan.trials:
             if self.rerun or plan.states[trial.id] == "finished":
@@ -191,7 +195,7 @@ class Request:
         engine = Engine(
             choose_device(self.device), self.compiled, self.graphs, 60 * self.checkpoint_minutes
         )
-        return SerialRun(self.app.registry, results, workspace, engine).run(plan)
+        return SerialRun(self.app.registry, results, workspace, engine, self.keep_models).run(plan)
 
 
 def exit_code_of(outcomes: Sequence[Outcome]) -> ExitCode:
@@ -267,6 +271,21 @@ def _tell_data(plan: Plan) -> None:
                 f"differs from that of the whole by {100 * max(worst):.0f} points at most (fold "
                 f"{worst.index(max(worst))})"
             )
+
+
+def _tell_without_model(plan: Plan, results: ResultsFolder) -> None:
+    """Name the trials that are done but whose network was not kept."""
+    from mritk.results.kept_model import model_path
+
+    done = [trial for trial in plan.trials if plan.states[trial.id] == "finished"]
+    lacking = [trial for trial in done if not model_path(results, trial.id).is_file()]
+    if lacking:
+        named = ", ".join(f"{trial.id[:8]} ({trial})" for trial in lacking[:20])
+        more = f" and {len(lacking) - 20} more" if len(lacking) > 20 else ""
+        _say(
+            f"--keep-models: {len(lacking)} trials are done and have no kept model: {named}{more}; "
+            f"--rerun trains them again and keeps it"
+        )
 
 
 def _show_plan(plan: Plan, *, as_json: bool) -> int:

@@ -11,6 +11,7 @@ from mritk.benchmark import Plan
 from mritk.errors import ExitCode, MritkError
 from mritk.registry import Registry
 from mritk.results.folder import ResultsFolder
+from mritk.results.kept_model import model_path
 from mritk.results.provenance import collect, command_line
 from mritk.train.allocator import keep_large_blocks
 from mritk.train.engine import Engine
@@ -55,12 +56,15 @@ class SerialRun:
         results: Where trial files go.
         workspace: Where caches are.
         engine: Where and how to compute.
+        keep_models: Whether the trained network of each trial is kept beside the trial files.
     """
 
     registry: Registry
     results: ResultsFolder
     workspace: Workspace
     engine: Engine
+    keep_models: bool = False
+    _without_network: set[str] = field(default_factory=set, repr=False)
 
     def run(self, plan: Plan) -> list[Outcome]:
         """Train what is to do in ``plan``; each trial is on disk before the next one begins.
@@ -99,9 +103,12 @@ class SerialRun:
 
         started = time.perf_counter()
         checkpoint = self.results.checkpoint_path(trial.id)
+        model = model_path(self.results, trial.id) if self.keep_models else None
         record, error = run_trial(
-            trial, self.workspace, self.engine, provenance, on_epoch, checkpoint
+            trial, self.workspace, self.engine, provenance, on_epoch, checkpoint, model_path=model
         )
+        if model is not None and error is None and "model" not in record.notes:
+            self._tell_without_network(trial.method.name)
         if error is not None and self.results.status(trial.id) == "finished":
             path = self.results.trial_path(trial.id)  # by another process, meanwhile
         else:
@@ -114,3 +121,13 @@ class SerialRun:
         code = error.exit_code if isinstance(error, MritkError) else ExitCode.INTERNAL
         text = str(error) if isinstance(error, MritkError) else f"{type(error).__name__}: {error}"
         return Outcome(trial, path, " ".join(text.split()), code, seconds)
+
+    def _tell_without_network(self, method: str) -> None:
+        """Say once per run that the models of a method cannot be kept."""
+        if method not in self._without_network:
+            self._without_network.add(method)
+            logger.warning(
+                "--keep-models: method %s offers no network that mritk can keep, so its trials are "
+                "stored without a model; their predictions are complete",
+                method,
+            )

@@ -41,6 +41,7 @@ class Checkpoint:
             identity is not read.
         history: The epochs so far; shared with whoever keeps the trial's history.
         every: Seconds after which :attr:`due` asks for a checkpoint within an epoch.
+        gone_on: Whether an earlier attempt was taken up from here.
     """
 
     def __init__(
@@ -53,7 +54,7 @@ class Checkpoint:
         self.path, self.identity, self.history, self.every = path, dict(identity), history, every
         self._written = time.monotonic()
         self._pool = ThreadPoolExecutor(1, thread_name_prefix="checkpoint")
-        self._told = False
+        self._told = self.gone_on = False
         self._pending: Future[None] | None = None
 
     @property
@@ -106,6 +107,7 @@ class Checkpoint:
                 "checkpoint %s is not used: %s; the trial starts again", self.path, refusal
             )
             return None
+        self.gone_on = True
         self.history[:] = [Epoch(**epoch) for epoch in content["history"]]
         state: dict[str, Any] = content["state"]
         return state

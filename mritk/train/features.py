@@ -26,6 +26,7 @@ from mritk.data.subset import Subset
 from mritk.digests import sha256_of
 from mritk.errors import MritkError, Unavailable
 from mritk.train.backbone import load_backbone
+from mritk.train.flops import count_flops
 from mritk.train.inputs import Inputs
 from mritk.train.resident import ResidentImages
 from mritk.train.setup import Setup
@@ -46,7 +47,7 @@ class Features:
         values: (N, D) float32.
         facts: What a trial file keeps of the pass that computed them, as plain data: ``weights``
             (the proof of loading, or None), ``num_features``, ``parameters``, ``input_size``,
-            ``precision`` and ``images_per_second``.
+            ``precision``, ``images_per_second`` and ``flops`` of one image (or None).
     """
 
     values: np.ndarray
@@ -105,6 +106,9 @@ class FrozenBackbone:
             "input_size": inputs.size,
             "precision": inputs.precision,
             "images_per_second": len(values) / seconds,
+            "flops": count_flops(
+                network, (backbone.input.channels, *images.shape[1 : 1 + spatial_dims])
+            ),
         }
 
 

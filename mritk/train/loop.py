@@ -28,6 +28,7 @@ from mritk.seeds import derive
 from mritk.train.adapters import linear_layers
 from mritk.train.backbone import load_backbone
 from mritk.train.compiled import CompiledNetwork
+from mritk.train.cost import network_cost
 from mritk.train.device import repeatable
 from mritk.train.head_start import start_as_probe
 from mritk.train.inputs import Inputs
@@ -46,6 +47,7 @@ from mritk.train.selection import BestState
 from mritk.train.setup import Epoch, Setup
 from mritk.train.stage_run import StageRun
 from mritk.train.step import ran_out_of_memory
+from mritk.train.trained_size import trained_parameters
 from mritk.train.views import View, views_of
 from mritk.train.what_trains import trainable_tensors
 
@@ -254,6 +256,26 @@ class FineTuning:
     def _foreseen(self) -> int | None:
         size = self.micro_batch or min(self.recipe.batch_size, len(self.train))
         return self.footprint.at(size) if self.footprint else None
+
+    # -- the model ---------------------------------------------------------------------------
+
+    @property
+    def input_shape(self) -> tuple[int, ...]:
+        """(C, *spatial) of one input of the network."""
+        spatial = self.train.batch(torch.arange(1)).shape[2:]
+        return (self.setup.require_backbone().input.channels, *spatial)
+
+    @property
+    def output_scaling(self) -> tuple[float, float]:
+        """Center and scale of the values of a regression."""
+        return self.objective.scaling
+
+    @property
+    def model_cost(self) -> dict[str, float]:
+        """Size of the network, and how much of it was trained."""
+        cost = network_cost(self.network, self.input_shape)
+        trained = trained_parameters(self.network, self.recipe, self.changed)
+        return cost | {"trained_parameters": float(trained)}
 
     @property
     def notes(self) -> dict[str, Any]:

@@ -79,6 +79,11 @@ class Objective:
             return functional.cross_entropy(outputs, targets)
         return functional.mse_loss(outputs[:, 0], targets)
 
+    @property
+    def scaling(self) -> tuple[float, float]:
+        """Center and scale of the targets: a value is ``output · scale + center``."""
+        return self._center, self._scale
+
     def scores(self, outputs: torch.Tensor) -> np.ndarray:
         """Return logits (N, classes), or values (N,) in the unit of the target, as float32."""
         values = outputs.detach().float().cpu().numpy()

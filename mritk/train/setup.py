@@ -129,7 +129,21 @@ class Setup:
 
 
 class Fitted(Protocol):
-    """A trained model."""
+    """A trained model.
+
+    Further attributes are optional, and looked for by name. What is absent is absent from the trial
+    file too, and such a model cannot be kept (``mritk run --keep-models``).
+
+    * ``network``: a ``torch.nn.Module`` that turns a batch as the backbone's input contract
+      describes it, normalised, (N, C, *spatial), into outputs (N, K). It may be built on demand.
+      To be kept it must be a :class:`mritk.train.network.Network` whose head is an
+      ``nn.Sequential`` of ``Linear``, ``BatchNorm1d``, ``ReLU`` and ``Dropout``.
+    * ``input_shape``: (C, *spatial) of one input, as a tuple.
+    * ``output_scaling``: (center, scale) of a regression: a value is ``output · scale + center``.
+    * ``model_cost``: a mapping with any of ``parameters``, ``trained_parameters`` and ``flops``
+      (:func:`mritk.train.flops.count_flops`). By default parameters and operations of ``network``
+      are counted.
+    """
 
     def predict(self, subset: Subset) -> np.ndarray:
         """Return float32 logits (N, classes), or values (N,) for a regression."""

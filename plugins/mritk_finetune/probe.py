@@ -6,15 +6,19 @@ import hashlib
 import logging
 import time
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import numpy as np
 import torch
 
 from mritk import Classification, DataError, Derived, Setup, Subset, UsageError, kept
+from mritk.train.backbone import load_backbone
 from mritk.train.device import repeatable
 from mritk.train.features import FrozenBackbone
+from mritk.train.inputs import Inputs
 from mritk.train.logistic import LogisticFit, fit_logistic
+from mritk.train.network import Network
 from mritk.train.objective import Objective
 from mritk.train.recipe import Probe
 from mritk.train.ridge import fit_ridge
@@ -55,7 +59,42 @@ class FeatureModel:
         self, setup: Setup, backbone: FrozenBackbone, model: LinearModel, notes: dict[str, Any]
     ) -> None:
         self._setup, self._backbone, self._model = setup, backbone, model
-        self.notes = notes
+        self._flops, self.notes = notes.pop("flops", None), notes
+
+    @cached_property
+    def network(self) -> Network:
+        """The backbone with the linear model as its head; built when it is asked for."""
+        setup, inputs = self._setup, Inputs(self._setup)
+        loaded = load_backbone(setup.require_backbone(), setup.workspace, setup.seed, inputs.size)
+        head = torch.nn.Linear(self._model.weight.shape[1], self._model.weight.shape[0])
+        with torch.no_grad():
+            head.weight.copy_(torch.tensor(self._model.weight))
+            head.bias.copy_(torch.tensor(self._model.bias))
+        return inputs.place(Network(loaded.network, torch.nn.Sequential(head))).eval()
+
+    @property
+    def input_shape(self) -> tuple[int, ...]:
+        """(C, *spatial) of one input of the network."""
+        backbone, size = self._setup.require_backbone(), Inputs(self._setup).size
+        spatial_dims = backbone.architecture.spatial_dims or 0
+        images = self._setup.train.images(size, backbone.input.interpolation)
+        return (backbone.input.channels, *images.shape[1 : 1 + spatial_dims])
+
+    @property
+    def model_cost(self) -> dict[str, float]:
+        """Size of backbone and linear model, as noted when the features were computed.
+
+        So is the speed of prediction: here the features of test samples are looked up.
+        """
+        trained = self._model.weight.size + self._model.bias.size
+        cost = {
+            "parameters": float(self.notes["parameters"] + trained),
+            "trained_parameters": float(trained),
+            "predict_images_per_second": float(self.notes["images_per_second"]),
+        }
+        if self._flops:
+            cost["flops"] = self._flops + 2.0 * self._model.weight.size
+        return cost
 
     def predict(self, subset: Subset) -> np.ndarray:
         """Return float32 logits (N, classes), or values (N,)."""

@@ -1,0 +1,269 @@
+"""The model card of a trial, in Markdown.
+
+Its sections are those of Mitchell et al. 2019, Model Cards for Model Reporting
+(https://arxiv.org/abs/1810.03993); its front matter is that of the Hugging Face hub.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Sequence
+from typing import Any
+
+from mritk.audit.verdict import verdict_line
+from mritk.data.samples import Classification
+from mritk.errors import UsageError
+from mritk.evaluate.interval import Interval
+from mritk.results.card_metrics import (
+    CardMetric,
+    calibration_metrics,
+    card_metrics,
+    class_scores,
+)
+from mritk.results.kept_model import NOTICE
+from mritk.results.licence_terms import NOT_STORED, hub_license, terms_of
+from mritk.results.limits import is_synthetic, limits_of
+from mritk.results.markdown import escape, front_matter, table
+from mritk.results.protocol_text import protocol_words
+from mritk.results.trialfile import TrialRecord
+
+NO_WEIGHTS = "none"
+HUB_METRICS = {
+    "accuracy": "accuracy",
+    "macro_f1": "f1",
+    "macro_auroc": "roc_auc",
+    "mcc": "matthews_correlation",
+    "mae": "mae",
+    "rmse": "rmse",
+    "r2": "r_squared",
+}
+COST = (
+    ("parameters", "parameters", 1, ",.0f"),
+    ("trained_parameters", "parameters that were trained", 1, ",.0f"),
+    ("flops", "GFLOPs for one image (a multiplication and an addition are two)", 1e9, ".3g"),
+    ("seconds_fit", "seconds of training", 1, ",.1f"),
+    ("seconds_predict", "seconds of scoring validation and test", 1, ",.1f"),
+    ("gpu_seconds", "GPU seconds", 1, ",.1f"),
+    ("predict_images_per_second", "images scored per second", 1, ",.0f"),
+    ("energy_joules", "energy of the GPU board (kJ)", 1e3, ".3g"),
+    ("peak_device_memory_bytes", "peak device memory (GiB)", 2**30, ".3g"),
+)
+
+
+def trial_card(record: TrialRecord) -> str:
+    """Return the model card of a finished trial.
+
+    Raises:
+        UsageError: The trial failed, so there is no model to describe.
+    """
+    if record.status != "finished":
+        raise UsageError(
+            f"trial {record.id[:8]} is {record.status}, so there is no model to describe; "
+            f"'mritk show {record.id[:8]}' tells why"
+        )
+    found = card_metrics(record)
+    lines = front_matter(_front(record, found))
+    lines += ["", f"# {escape(record.backbone)} on {escape(record.dataset)}", "", f"**{NOTICE}**"]
+    sections: list[tuple[str, list[str]]] = [
+        ("Model details", _details(record)),
+        ("Intended use", _intended(record)),
+        ("Training and evaluation data", _data(record)),
+        ("Protocol", _items(_protocol(record))),
+        ("Metrics", _scores(record, found)),
+        *([("Per class", _per_class(record))] if _classes(record) else []),
+        *([("Calibration", _calibration(record))] if _classes(record) else []),
+        ("Limits", _items(limits_of(record))),
+        ("Licences", _licences(record)),
+        ("Cost", _cost(record)),
+        ("Provenance", _provenance(record)),
+    ]
+    for heading, body in sections:
+        lines += ["", f"## {heading}", "", *body]
+    return "\n".join(lines) + "\n"
+
+
+def _classes(record: TrialRecord) -> tuple[str, ...]:
+    return record.task.classes if isinstance(record.task, Classification) else ()
+
+
+def _items(texts: Sequence[str]) -> list[str]:
+    return [f"- {escape(text)}" for text in texts]
+
+
+def _front(record: TrialRecord, found: Sequence[CardMetric]) -> dict[str, Any]:
+    kind = "image-classification" if _classes(record) else "other"
+    weights = _licence(record, "weights")
+    front: dict[str, Any] = {"library_name": "mritk"}
+    if not weights.startswith(NO_WEIGHTS):
+        front["license"] = hub_license(weights)
+        if front["license"] == "other":
+            front["license_name"] = weights
+    if _classes(record):
+        front["pipeline_tag"] = kind
+    front["tags"] = ["mritk", "brain", "mri", "medical-imaging", "research-only"]
+    known = [one for one in found if one.metric.name in HUB_METRICS and not math.isnan(one.value)]
+    front["metrics"] = [HUB_METRICS[one.metric.name] for one in known]
+    results = [
+        {"type": HUB_METRICS[m.metric.name], "value": round(m.value, 4), "name": m.metric.label}
+        for m in known
+    ]
+    data = {"name": record.dataset, "type": record.dataset, "split": "test"}
+    result = {"task": {"type": kind}, "dataset": data, "metrics": results}
+    front["model-index"] = [{"name": f"{record.backbone} {record.id[:8]}", "results": [result]}]
+    return front
+
+
+def _details(record: TrialRecord) -> list[str]:
+    contract = record.provenance.get("input_contract", {})
+    rows: list[tuple[str, object]] = [
+        ("backbone", record.backbone),
+        ("pretrained on", ", ".join(record.provenance.get("pretrained_on", ())) or "not stated"),
+        ("citation", record.provenance.get("citation") or "not stated"),
+        ("method", record.method),
+        ("augmentation", record.augmentation),
+        ("outputs", ", ".join(_classes(record)) or f"a value ({getattr(record.task, 'unit', '')})"),
+        ("input", _contract_text(contract, record.notes.get("input_size"))),
+        ("trial", record.id),
+        ("mritk", record.provenance.get("mritk", NOT_STORED)),
+    ]
+    return table(("", ""), rows)
+
+
+def _contract_text(contract: dict[str, Any], size: object) -> str:
+    if not contract:
+        return NOT_STORED
+    return (
+        f"{contract['channels']} channels ({contract['channel_order']}), side {size or 'any'}, "
+        f"pixels in [0, 1], mean {contract['mean']}, std {contract['std']}, resized "
+        f"{contract['interpolation']}"
+    )
+
+
+def _intended(record: TrialRecord) -> list[str]:
+    what = "classifies images" if _classes(record) else "predicts a number"
+    return [
+        f"It {what} like those of {escape(record.dataset)}, to compare backbones, augmentations "
+        f"and ways of training under one protocol. It is no medical device, was not tested as one, "
+        f"and must not guide a diagnosis or a treatment.",
+    ]
+
+
+def _data(record: TrialRecord) -> list[str]:
+    level = "by patient" if record.grouped else "by image (no patients are named)"
+    kind = " (synthetic)" if is_synthetic(record) else ""
+    lines = [f"{escape(record.dataset)}{kind}, fingerprint {record.dataset_fingerprint[:16]}."]
+    lines += [f"Divided {level}, scheme {escape(record.scheme)}; fold {record.fold} of "
+              f"{record.folds}.", ""]  # fmt: skip
+    rows = []
+    for part in ("train", "val", "test"):
+        patients = record.provenance.get("patients", {}).get(part)
+        told = (NOT_STORED if record.grouped else "not known") if patients is None else patients
+        rows.append((part, len(record.splits.get(part, ())), told))
+    lines += [*table(("part", "samples", "patients"), rows), "", escape(verdict_line(record.audit))]
+    leaks = [f["text"] for f in record.audit.get("findings", ()) if f["level"] != "note"]
+    lines += ["", *_items(leaks)] if leaks else []
+    overlap = ", ".join(record.audit.get("pretraining", ())) or "none declared"
+    return [*lines, "", f"Overlap of pretraining and dataset: {escape(overlap)}."]
+
+
+def _protocol(record: TrialRecord) -> list[str]:
+    name = f"Protocol {record.protocol}, fingerprint {record.fingerprint[:16]}."
+    return [name, *protocol_words(json.loads(record.protocol_json), record.scheme)]
+
+
+def _metrics(found: Sequence[CardMetric]) -> list[str]:
+    rows = [
+        (
+            f"{one.metric.label} {one.metric.arrow}",
+            f"undefined: {one.reason}" if one.reason else _number(one.value),
+            f"none: {one.interval.reason}" if one.interval.reason else _ends(one.interval),
+        )
+        for one in found
+    ]
+    return table(("", "test", "95 % interval"), rows)
+
+
+def _ends(interval: Interval) -> str:
+    return f"{_number(interval.low)} to {_number(interval.high)}"
+
+
+def _scores(record: TrialRecord, found: Sequence[CardMetric]) -> list[str]:
+    what = "patients" if record.grouped else "groups of copies"
+    return [
+        *_metrics(found),
+        "",
+        f"Intervals resample {what}, stratified by class; what another training would change is "
+        f"not in them.",
+    ]
+
+
+def _per_class(record: TrialRecord) -> list[str]:
+    rows = [
+        (
+            row.name,
+            row.support,
+            _number(row.values["sensitivity"].value),
+            _number(row.values["specificity"].value),
+        )
+        for row in class_scores(record)
+    ]
+    return table(("class", "test samples", "sensitivity", "specificity"), rows)
+
+
+def _calibration(record: TrialRecord) -> list[str]:
+    return [
+        *_metrics(calibration_metrics(record)),
+        "",
+        "Probabilities are the softmax of the logits, as they are: no temperature was fitted.",
+    ]
+
+
+def _licence(record: TrialRecord, of: str) -> str:
+    return str(record.provenance.get("licenses", {}).get(of) or NOT_STORED)
+
+
+def _licences(record: TrialRecord) -> list[str]:
+    rows = []
+    for of in ("weights", "dataset"):
+        text = _licence(record, of)
+        terms = [] if text.startswith(NO_WEIGHTS) else terms_of(text)
+        rows.append((of, text, "; ".join(terms) or "–"))
+    hint = "What stands under 'mind' is read from the name of the licence; the text itself decides."
+    return [*table(("of", "licence", "mind"), rows), "", hint]
+
+
+def _cost(record: TrialRecord) -> list[str]:
+    cost = {"parameters": record.notes.get("parameters"), **record.cost}
+    rows = [
+        (label, format(float(value) / scale, form))
+        for key, label, scale, form in COST
+        if (value := cost.get(key)) is not None
+    ]
+    machine = record.provenance.get("machine", {})
+    rows.append(("device", machine.get("gpu") or machine.get("processor") or NOT_STORED))
+    lines = table(("", ""), rows)
+    if "energy_shared" in cost:
+        lines += ["", "Other processes computed on the GPU: its energy is theirs too."]
+    if (after := cost.get("resumed_after_epochs")) is not None:
+        lines += ["", f"The training was resumed: times and energy are those after epoch "
+                  f"{after:.0f}."]  # fmt: skip
+    return lines
+
+
+def _provenance(record: TrialRecord) -> list[str]:
+    told = record.provenance
+    weights, kept = record.notes.get("weights") or {}, record.notes.get("model")
+    rows: list[tuple[str, object]] = [
+        ("mritk", f"{told.get('mritk', NOT_STORED)} {str(told.get('commit', ''))[:12]}"),
+        *((f"{part} from", origin) for part, origin in told.get("plugins", {}).items()),
+        ("packages", ", ".join(f"{k} {v}" for k, v in told.get("packages", {}).items())),
+        ("weight file", weights.get("sha256", "none")),
+        ("kept model", kept["sha256"] if kept else "none"),
+        ("started", told.get("started", NOT_STORED)),
+    ]
+    return table(("", ""), rows)
+
+
+def _number(value: float) -> str:
+    return "undefined" if math.isnan(value) else f"{value:.3f}"

@@ -1,0 +1,63 @@
+"""The numbers of a model card, computed from stored predictions."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from mritk.data.samples import Classification
+from mritk.evaluate.interval import Interval
+from mritk.evaluate.metrics import Metric, find_metric, metrics_of
+from mritk.evaluate.per_class import ClassScores, per_class
+from mritk.results.analysis import Analysis
+from mritk.results.evidence import Evidence
+from mritk.results.trialfile import TrialRecord
+
+CALIBRATION = ("log_loss", "brier", "ece")
+
+
+@dataclass(frozen=True)
+class CardMetric:
+    """One line of a table of scores.
+
+    Attributes:
+        metric: What was computed.
+        value: Over the test part; NaN comes with a ``reason``.
+        reason: Why there is no value, or empty.
+        interval: Of 95 %, patients resampled; without ends where there is none.
+    """
+
+    metric: Metric
+    value: float
+    reason: str
+    interval: Interval
+
+
+def card_metrics(record: TrialRecord) -> list[CardMetric]:
+    """Return the usual metrics of the test part of a finished trial, calibration apart."""
+    return _scored(record, [m for m in metrics_of(record.task) if m.name not in CALIBRATION])
+
+
+def calibration_metrics(record: TrialRecord) -> list[CardMetric]:
+    """Return log loss, Brier score and ECE of the test part of a classification."""
+    return _scored(record, [find_metric(name) for name in CALIBRATION])
+
+
+def class_scores(record: TrialRecord) -> list[ClassScores]:
+    """Return each class of a classification against the others, on the test part."""
+    assert isinstance(record.task, Classification)
+    test = record.predictions["test"]
+    return per_class(test.target, test.score, record.task.classes)
+
+
+def _scored(record: TrialRecord, metrics: Sequence[Metric]) -> list[CardMetric]:
+    test = record.predictions["test"]
+    evidence = Evidence({record.id: [Analysis().scored(record)]}, metrics)
+    found = []
+    for metric in metrics:
+        value = metric.compute(test.target, test.score)
+        interval = Interval.undefined(value.reason)
+        if not value.reason:
+            interval = evidence.interval(record.id, metric)
+        found.append(CardMetric(metric, value.value, value.reason, interval))
+    return found

@@ -1,0 +1,44 @@
+"""Find a stored trial by the path of its file, its id, or the beginning of its id."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from mritk.errors import UnknownName
+from mritk.results.folder import TRIALS
+from mritk.results.trialfile import TrialRecord, read_trial
+
+
+def find_trial(name: str, folder: Path) -> TrialRecord:
+    """Return the trial that ``name`` means.
+
+    Raises:
+        UnknownName: There is none, or the name begins the ids of several.
+        StoreError: Its file is damaged.
+    """
+    found = trial_or_none(name, folder)
+    if found is None:
+        raise UnknownName(
+            f"no trial {name!r} in {folder}; 'mritk leaderboard {folder} --json' lists them, and "
+            f"--results names another folder"
+        )
+    return found
+
+
+def trial_or_none(name: str, folder: Path) -> TrialRecord | None:
+    """Return the trial that ``name`` means; None if there is none.
+
+    Raises:
+        UnknownName: The name begins the ids of several trials, or is the path of no file.
+        StoreError: Its file is damaged.
+    """
+    if name.endswith(".h5"):
+        path = Path(name)
+        if not path.is_file():
+            raise UnknownName(f"there is no trial file {path}")
+        return read_trial(path)
+    found = sorted((folder / TRIALS).glob(f"{name}*.h5")) if name.isalnum() else []
+    exact = [path for path in found if path.stem == name]
+    if len(found) > 1 and not exact:
+        raise UnknownName(f"{name!r} begins the ids of {len(found)} trials in {folder}; type more")
+    return read_trial((exact or found)[0]) if found else None

@@ -1,0 +1,84 @@
+"""The kept network of a trial: where it stands, and what its metadata say."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from mritk.backbone import split_name
+from mritk.data.samples import Classification
+from mritk.errors import StoreError, Unavailable
+from mritk.results.folder import ResultsFolder
+from mritk.results.trialfile import TrialRecord
+
+MODELS = "models"
+NOTICE = "For research only: not for clinical use."
+
+
+def model_path(results: ResultsFolder, trial_id: str) -> Path:
+    """Return where the network of a trial stands or will stand."""
+    return results.path / MODELS / f"{trial_id}.safetensors"
+
+
+def model_metadata(record: TrialRecord, facts: Mapping[str, Any]) -> dict[str, str]:
+    """Return what the model file of a trial says of itself; every value is text.
+
+    Args:
+        record: The trial, scored.
+        facts: ``head``, ``input_shape`` and ``output_scaling`` of its network, as plain data.
+    """
+    classes = record.task.classes if isinstance(record.task, Classification) else ()
+    parameters = json.loads(record.protocol_json).get("parameters", {})
+    plain: dict[str, Any] = {
+        "format": "mritk",
+        "notice": NOTICE,
+        "trial": record.id,
+        "backbone": record.backbone,
+        "architecture": split_name(record.backbone)[0],
+        "task": record.task.kind,
+        "classes": list(classes),
+        "unit": getattr(record.task, "unit", ""),
+        "input_contract": record.provenance["input_contract"],
+        **facts,
+        "precision": str(record.notes.get("precision", "float32")),
+        "test_time": str(parameters.get("test_time", "none")),
+        "dataset": record.dataset,
+        "dataset_fingerprint": record.dataset_fingerprint,
+        "protocol": record.protocol,
+        "protocol_fingerprint": record.fingerprint,
+        "protocol_json": record.protocol_json,
+        "method": record.method,
+        "augmentation": record.augmentation,
+        "fold": record.fold,
+        "seed": record.seed,
+        "licenses": record.provenance["licenses"],
+        "plugins": record.provenance["plugins"],
+        "mritk": record.provenance.get("mritk", ""),
+        "torch": record.provenance.get("packages", {}).get("torch", ""),
+    }
+    return {key: v if isinstance(v, str) else json.dumps(v) for key, v in plain.items()}
+
+
+def require_model(results: ResultsFolder, record: TrialRecord) -> Path:
+    """Return the file of a trial's network, which is the one that was scored.
+
+    Raises:
+        Unavailable: There is none.
+        StoreError: The file is not the one that the trial wrote.
+    """
+    from mritk.digests import sha256_of
+
+    path, kept = model_path(results, record.id), record.notes.get("model")
+    if kept is None or not path.is_file():
+        raise Unavailable(
+            f"trial {record.id[:8]} has no kept model in {path.parent}: its network was not stored "
+            f"when it was trained; repeat its command as 'mritk run … --keep-models --rerun'"
+        )
+    if sha256_of(path) != kept["sha256"]:
+        raise StoreError(
+            f"{path} is not the file that trial {record.id[:8]} wrote (another SHA-256), so it may "
+            f"not give the stored predictions; repeat 'mritk run … --keep-models --rerun'"
+        )
+    return path

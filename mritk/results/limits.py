@@ -1,0 +1,101 @@
+"""The limits of a trial, stated from what its file tells."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator
+
+import numpy as np
+
+from mritk.audit.verdict import flattered
+from mritk.data.samples import Classification
+from mritk.results.trialfile import Predictions, TrialRecord
+
+FEW_PATIENTS = 30
+FEW_SAMPLES = 20
+SYNTHETIC = re.compile(r"phantom|synthetic|simulat", re.IGNORECASE)
+
+
+def limits_of(record: TrialRecord) -> list[str]:
+    """Return what a user of a finished trial must know of its limits, one sentence each."""
+    return [*_of_split(record), *_of_data(record), *_of_training(record)]
+
+
+def is_synthetic(record: TrialRecord) -> bool:
+    """Whether name, sources or description of the dataset say that no scanner made it."""
+    told = (record.dataset, *record.provenance.get("dataset_sources", ()))
+    text = " ".join([*told, str(record.provenance.get("dataset_summary", ""))])
+    return bool(SYNTHETIC.search(text))
+
+
+def _of_split(record: TrialRecord) -> Iterator[str]:
+    audit = record.audit
+    if not record.grouped:
+        yield (
+            "Image-level split: the dataset names no patients, so images of one patient may stand "
+            "in training and in test, which flatters every score."
+        )
+    if not audit:
+        yield "The data were not audited for copies."
+    elif not audit["audited"]:
+        yield "Copies cannot be looked for in these data."
+    if audit and flattered(audit):
+        yield (
+            f"Leaks were kept (copies = keep): {audit['test'] - audit['clean']} of "
+            f"{audit['test']} test samples have a copy, or another image of their patient, in "
+            f"training or validation."
+        )
+    if audit and audit.get("pretraining"):
+        named = ", ".join(audit["pretraining"])
+        yield f"The backbone was pretrained on a collection that the test data are from: {named}."
+    if record.skipped:
+        yield f"{len(record.skipped)} unreadable samples were left out."
+
+
+def _of_data(record: TrialRecord) -> Iterator[str]:
+    test = record.predictions["test"]
+    if is_synthetic(record):
+        yield "The data are synthetic: nothing is known of images from a scanner."
+    patients = len(set(test.patient) - {""})
+    if record.grouped and patients < FEW_PATIENTS:
+        yield f"Few patients: the test part has {patients}."
+    if isinstance(record.task, Classification):
+        support = np.bincount(test.target, minlength=record.task.outputs)
+        few = [
+            f"{name} ({count})"
+            for name, count in zip(record.task.classes, support.tolist(), strict=True)
+            if count < FEW_SAMPLES
+        ]
+        if few:
+            yield f"Classes with fewer than {FEW_SAMPLES} test samples: {', '.join(few)}."
+    yield _of_sites(test)
+
+
+def _of_sites(test: Predictions) -> str:
+    sites = set(test.site) - {""}
+    if not sites:
+        return "The data name no sites: how it does on another scanner is not known."
+    where = "one site" if len(sites) == 1 else f"{len(sites)} sites"
+    return f"Tested on images of {where}; how it does on other scanners is not known."
+
+
+def _of_training(record: TrialRecord) -> Iterator[str]:
+    selection = json.loads(record.protocol_json).get("selection", {})
+    if selection.get("on") == "test":
+        yield "The test part chose the state that was kept, which flatters every score."
+    elif selection.get("on") == "val":
+        yield (
+            f"The state was selected on {len(record.splits.get('val', ()))} validation samples, so "
+            f"validation scores are too good; those above are of the test part."
+        )
+    yield (
+        f"One training (seed {record.seed}): another one would give other scores; "
+        f"'mritk leaderboard' shows the spread where there are more."
+    )
+    if record.folds > 1:
+        yield f"Fold {record.fold} of {record.folds}: other folds have other test samples."
+    if record.splits.get("unused"):
+        yield f"{len(record.splits['unused'])} training samples were left out (few-shot protocol)."
+    if record.notes.get("precision") == "bfloat16":
+        yield "Scored in bfloat16; in float32 the scores differ by rounding."

@@ -1,0 +1,80 @@
+"""What a trial cost: seconds, memory, energy, and the size of the network that it trained."""
+
+from __future__ import annotations
+
+import logging
+import math
+import time
+from collections.abc import Sequence
+from typing import Any
+
+from torch import nn
+
+from mritk.train.energy import EnergyMeter
+from mritk.train.flops import count_flops
+from mritk.train.peak_memory import PeakMemory
+
+logger = logging.getLogger("mritk")
+
+
+class CostMeter:
+    """Measures a trial from its creation on.
+
+    Attributes:
+        seconds: Duration of each phase.
+    """
+
+    def __init__(self, device: str) -> None:
+        self.seconds: dict[str, float] = {}
+        self._on_gpu = device.startswith("cuda")
+        self._peak, self._energy = PeakMemory(device), EnergyMeter(device)
+        self._predicted: dict[str, float] = {}
+        self._lap = time.perf_counter()
+
+    def lap(self, phase: str) -> None:
+        """End the phase that began with the previous call."""
+        now = time.perf_counter()
+        self.seconds[phase], self._lap = now - self._lap, now
+
+    def predicted(self, images: int, seconds: float) -> None:
+        """Note how long the test part took, from samples to scores."""
+        self._predicted = {"predict_seconds": seconds, "predict_images": float(images)}
+        if images and seconds > 0:
+            self._predicted["predict_images_per_second"] = images / seconds
+
+    def measured(self) -> dict[str, float]:
+        """End the measurement and return what is known.
+
+        Returns:
+            ``seconds_fit`` and ``seconds_predict``; ``gpu_seconds``, their sum, on a GPU;
+            ``predict_seconds``, ``predict_images`` and ``predict_images_per_second`` of the test
+            part; peaks of memory in bytes (:class:`PeakMemory`); ``energy_joules`` and
+            ``energy_shared`` (:class:`EnergyMeter`).
+        """
+        self._energy.stop()
+        found = {f"seconds_{phase}": seconds for phase, seconds in self.seconds.items()}
+        if self._on_gpu and found:
+            found["gpu_seconds"] = sum(found.values())
+        return found | self._predicted | self._peak.measured() | self._energy.measured()
+
+
+def network_cost(network: nn.Module, input_shape: Sequence[int]) -> dict[str, float]:
+    """Return ``parameters``, and ``flops`` where they can be counted (:func:`count_flops`)."""
+    cost = {"parameters": float(sum(p.numel() for p in network.parameters()))}
+    flops = count_flops(network, input_shape)
+    return cost if flops is None else cost | {"flops": flops}
+
+
+def model_cost(fitted: Any) -> dict[str, float]:
+    """Return what a trained model tells of its size: its ``model_cost``, or that of its network.
+
+    Nothing that goes wrong here harms the trial: what cannot be told is absent.
+    """
+    try:
+        told = getattr(fitted, "model_cost", None)
+        if told is None and hasattr(fitted, "network") and hasattr(fitted, "input_shape"):
+            told = network_cost(fitted.network, fitted.input_shape)
+        return {str(k): float(v) for k, v in (told or {}).items() if math.isfinite(v)}
+    except Exception as error:
+        logger.info("the size of the model is not known: %s", " ".join(str(error).split()))
+        return {}

@@ -1,0 +1,205 @@
+"""The kept network of a trial: one ``.safetensors`` file, whole or not there.
+
+Its tensors are called ``backbone.…`` and ``head.…``; its metadata tell what pixels it takes, what
+its outputs mean, and where it comes from.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Callable, Mapping
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+from uuid import uuid4
+
+import torch
+from torch import nn
+
+from mritk.backbone import SCRATCH, Backbone
+from mritk.digests import sha256_of
+from mritk.errors import StoreError, WeightsMismatch
+from mritk.records import Architecture, InputContract
+from mritk.train.adapters import merged_state
+from mritk.train.contract import Normalise
+from mritk.train.head_layout import build_described_head, describe_head
+from mritk.train.network import Network
+from mritk.train.weights import match, read_state_dict
+
+FORMAT = "mritk"
+IDENTITY_SCALING = (0.0, 1.0)
+
+
+@dataclass(frozen=True)
+class NetworkFacts:
+    """What a network alone tells of itself.
+
+    Attributes:
+        head: Its layers, as :func:`describe_head` tells them.
+        input_shape: (C, *spatial) of one input.
+        output_scaling: Center and scale: a value is ``output · scale + center``.
+    """
+
+    head: list[dict[str, Any]]
+    input_shape: tuple[int, ...]
+    output_scaling: tuple[float, float] = IDENTITY_SCALING
+
+
+def network_facts(fitted: Any) -> NetworkFacts | None:
+    """Return what is to be kept of a trained model; None if it offers no network of this kind."""
+    network = getattr(fitted, "network", None)
+    shape = getattr(fitted, "input_shape", None)
+    if not isinstance(network, Network) or shape is None:
+        return None
+    head = describe_head(network.head)
+    if head is None:
+        return None
+    scaling = getattr(fitted, "output_scaling", IDENTITY_SCALING)
+    return NetworkFacts(head, tuple(shape), tuple(scaling))
+
+
+def write_model(network: nn.Module, metadata: Mapping[str, str], path: Path) -> str:
+    """Write a network's tensors, adapters merged, and return the SHA-256 of the file.
+
+    Raises:
+        StoreError: It cannot be written; what stood at ``path`` before still does.
+    """
+    from safetensors.torch import save
+
+    # A copy of each: a file cannot hold one tensor under two names, or in channels-last order.
+    tensors = {
+        name: tensor.to("cpu", copy=True).contiguous()
+        for name, tensor in merged_state(network).items()
+    }
+    return write_whole(save(tensors, dict(metadata)), path)
+
+
+def write_whole(content: bytes, path: Path) -> str:
+    """Write a file under another name first, synced, then renamed; return its SHA-256.
+
+    Raises:
+        StoreError: It cannot be written; what stood at ``path`` before still does.
+    """
+    temporary = path.with_name(f".{path.name}.{uuid4().hex}.tmp")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with temporary.open("wb") as stream:
+            stream.write(content)
+            stream.flush()
+            os.fsync(stream.fileno())
+        digest = sha256_of(temporary)
+        temporary.replace(path)
+    except OSError as error:
+        raise StoreError(
+            f"cannot write the model {path}: {error.strerror or error}; free space, or choose "
+            f"another folder"
+        ) from error
+    finally:
+        with suppress(OSError):
+            temporary.unlink(missing_ok=True)
+    return digest
+
+
+def read_metadata(path: Path) -> dict[str, str]:
+    """Return the metadata of a kept model, without its tensors.
+
+    Raises:
+        WeightsMismatch: It is no file that mritk has kept.
+    """
+    from safetensors import safe_open
+
+    try:
+        with safe_open(path, "pt") as file:
+            metadata: dict[str, str] = dict(file.metadata() or {})
+    except Exception as error:
+        reason = " ".join(str(error).split())
+        raise WeightsMismatch(f"{path} cannot be read as a model: {reason}") from error
+    if metadata.get("format") != FORMAT:
+        raise WeightsMismatch(
+            f"{path} is no model that mritk has kept, so nothing tells its backbone and input; "
+            f"take a file that 'mritk run --keep-models' or 'mritk export' wrote"
+        )
+    return metadata
+
+
+class TrainedModel(nn.Module):
+    """A trained network from pixels to scores.
+
+    Attributes:
+        network: Normalised batch in, outputs (N, K) out.
+        architecture: Who builds the backbone.
+        contract: What pixels become before the network.
+        input_shape: (C, *spatial) of one input.
+        classes: Names of the classes; empty for a regression.
+        metadata: All that the file tells.
+    """
+
+    def __init__(
+        self, network: Network, architecture: Architecture, metadata: Mapping[str, str]
+    ) -> None:
+        super().__init__()
+        self.network, self.architecture, self.metadata = network, architecture, dict(metadata)
+        told = json.loads(metadata["input_contract"])
+        self.contract = InputContract(
+            told["size"],
+            tuple(told["mean"]),
+            tuple(told["std"]),
+            told["interpolation"],
+            told["channel_order"],
+        )
+        self.input_shape: tuple[int, ...] = tuple(json.loads(metadata["input_shape"]))
+        self.classes: tuple[str, ...] = tuple(json.loads(metadata["classes"]))
+        self._center, self._scale = json.loads(metadata["output_scaling"])
+
+    def forward(self, pixels: torch.Tensor) -> torch.Tensor:
+        """Return logits (N, classes), or values (N,) in the unit of the target.
+
+        Args:
+            pixels: (N, C, *spatial) float32 in [0, 1]; colours in the order red, green, blue. One
+                grey channel is repeated.
+        """
+        normalise = Normalise(self.contract, len(self.input_shape) - 1, str(pixels.device))
+        outputs: torch.Tensor = self.network(normalise(pixels))
+        return outputs if self.classes else outputs[:, 0] * self._scale + self._center
+
+
+def load_model(path: Path | str, find_backbone: Callable[[str], Backbone]) -> TrainedModel:
+    """Build the network of a kept or exported model and fill it, with proof.
+
+    Args:
+        path: The ``.safetensors`` file.
+        find_backbone: Returns a backbone by name, such as ``Registry.load().backbone``.
+
+    Returns:
+        The model on the CPU, in evaluation mode, without gradients.
+
+    Raises:
+        WeightsMismatch: The file is damaged, or no longer covers the architecture exactly.
+        UnknownName: Nobody provides the architecture.
+    """
+    path = Path(path)
+    metadata = read_metadata(path)
+    try:
+        architecture = find_backbone(f"{metadata['architecture']}@{SCRATCH}").architecture
+        head = build_described_head(json.loads(metadata["head"]))
+        with torch.random.fork_rng(devices=()):
+            network = Network(architecture.build(), head)
+        model = TrainedModel(network, architecture, metadata)
+    except (KeyError, ValueError, TypeError) as error:
+        raise WeightsMismatch(
+            f"the metadata of {path} are incomplete ({error}), so the network cannot be built; "
+            f"keep the model anew with 'mritk run … --keep-models --rerun'"
+        ) from error
+    report, state = match(network, read_state_dict(path), (), path.name, sha256_of(path))
+    if not report.complete or report.exempt:
+        raise WeightsMismatch(
+            f"{path} does not fit {architecture.name} of {architecture.origin}: {report}; the "
+            f"plugin has changed since: install the version named by 'mritk show', or train anew "
+            f"with --keep-models --rerun"
+        )
+    network.load_state_dict(state)
+    model.eval()
+    model.requires_grad_(False)
+    return model

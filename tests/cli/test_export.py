@@ -1,0 +1,232 @@
+"""``mritk export``: the network of a trial as safetensors or ONNX, proven to be the same."""
+
+from __future__ import annotations
+
+import re
+import sys
+from pathlib import Path
+
+import numpy as np
+import onnx
+import onnxruntime
+import pytest
+import torch
+
+from mritk import Subset, Workspace
+from mritk.registry import Registry
+from mritk.results.folder import ResultsFolder
+from mritk.train import onnx_file
+from mritk.train.model_file import load_model
+
+DOCUMENT = Path(__file__).parents[2] / "docs" / "models.md"
+
+
+@pytest.fixture
+def kept(run_toy, toy, tmp_path):
+    """The record of one trial whose network was kept."""
+    # Blue first and three different channels: an error in either would show.
+    contract = 'InputContract(32, (0.4, 0.5, 0.6), (0.2, 0.3, 0.4), channel_order="BGR")'
+    toy.write_text(toy.read_text().replace("InputContract(32, half, half)", contract))
+    assert run_toy("--seeds", 1, "--keep-models").code == 0
+    (record,) = ResultsFolder(tmp_path / "results").trials()
+    return record
+
+
+@pytest.fixture
+def export(mritk, toy, tmp_path):
+    """Export a trial, given by the beginning of its id, to a file; return how it ended."""
+
+    def call(record, target, *arguments):
+        name = getattr(record, "id", record)[:8]
+        base = ("export", "-p", toy, name, "--results", tmp_path / "results")
+        return mritk(*base, "-o", tmp_path / target, *arguments)
+
+    return call
+
+
+@pytest.fixture
+def pixels(kept, toy, tmp_path):
+    """The test part as pixels, (N, 3, H, W) float32 in [0, 1]."""
+    workspace = Workspace(tmp_path / "workspace")
+    samples = Registry.load([str(toy)], {}).dataset("bands").open(workspace)
+    rows = [samples.ids.index(sample) for sample in kept.predictions["test"].id]
+    images = np.asarray(Subset.of(samples, rows, workspace).images(32), dtype=np.float32) / 255
+    return np.repeat(images[:, None], 3, axis=1)
+
+
+def test_the_documented_lines_give_the_stored_predictions(
+    kept, export, pixels, toy, tmp_path, monkeypatch
+):
+    assert export(kept, "model.safetensors").code == 0
+    np.save(tmp_path / "pixels.npy", pixels)
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("MRITK_PLUGINS", str(toy))
+    (snippet,) = re.findall(r"```python\n(.*?)```", DOCUMENT.read_text("utf-8"), re.DOTALL)
+    assert len(snippet.strip().splitlines()) <= 12
+    scope = {}
+    exec(snippet, scope)
+    np.testing.assert_allclose(scope["scores"], kept.predictions["test"].score, atol=1e-5)
+    assert scope["model"].classes == ("top", "middle", "bottom")
+
+
+def test_onnx_takes_pixels_and_gives_the_stored_predictions(kept, export, pixels, tmp_path):
+    ended = export(kept, "model.onnx", "--to", "onnx")
+    assert ended.code == 0, ended.err
+    assert "checked against torch on batches of 1, 2, 5 images" in ended.err
+    session = onnxruntime.InferenceSession(tmp_path / "model.onnx")
+    (given,) = session.get_inputs()
+    assert (given.name, given.type) == ("pixels", "tensor(float)")
+    assert isinstance(given.shape[0], str), "any number of images"
+    assert given.shape[1:] == [3, 32, 32]
+    stored = kept.predictions["test"].score
+    for count in (1, 7, 18):
+        logits, probabilities = session.run(["logits", "probabilities"], {"pixels": pixels[:count]})
+        np.testing.assert_allclose(logits, stored[:count], atol=1e-4)
+        np.testing.assert_allclose(
+            probabilities, torch.tensor(logits).softmax(1).numpy(), atol=1e-6
+        )
+
+
+def test_channel_order_is_in_the_graph(kept, export, toy, tmp_path):
+    export(kept, "model.onnx", "--to", "onnx")
+    red = np.zeros((1, 3, 32, 32), np.float32)
+    red[:, 0] = np.random.default_rng(0).random((32, 32))
+    session = onnxruntime.InferenceSession(tmp_path / "model.onnx")
+    path = tmp_path / "results" / "models" / f"{kept.id}.safetensors"
+    network = load_model(path, Registry.load([str(toy)], {}).backbone).network
+    mean = torch.tensor([0.4, 0.5, 0.6]).reshape(1, 3, 1, 1)
+    std = torch.tensor([0.2, 0.3, 0.4]).reshape(1, 3, 1, 1)
+    blue_first = (torch.from_numpy(red[:, ::-1].copy()) - mean) / std
+    with torch.inference_mode():
+        expected = network(blue_first).numpy()
+    np.testing.assert_allclose(session.run(["logits"], {"pixels": red})[0], expected, atol=1e-5)
+
+
+def test_onnx_carries_the_metadata(kept, export, tmp_path):
+    export(kept, "model.onnx", "--to", "onnx")
+    model = onnx.load(tmp_path / "model.onnx")
+    onnx.checker.check_model(model, full_check=True)
+    told = {entry.key: entry.value for entry in model.metadata_props}
+    assert told["trial"] == kept.id
+    assert told["classes"] == '["top", "middle", "bottom"]'
+    assert told["notice"] == "For research only: not for clinical use."
+
+
+def test_an_onnx_network_that_gives_other_scores_is_refused(kept, export, tmp_path, monkeypatch):
+    real = onnx_file.to_onnx
+
+    def wrong(model):
+        weight = model.network.head[0].weight
+        right = weight.clone()
+        weight[0, 0] += 0.01
+        content = real(model)
+        weight.copy_(right)
+        return content
+
+    monkeypatch.setattr(onnx_file, "to_onnx", wrong)
+    ended = export(kept, "model.onnx", "--to", "onnx")
+    assert ended.code == 3
+    assert "differs from torch by" in ended.err
+    assert not (tmp_path / "model.onnx").exists()
+
+
+def test_what_one_exporter_cannot_express_the_other_may(
+    kept, export, pixels, tmp_path, monkeypatch
+):
+    def refuse(network, model):
+        raise ValueError("the batch is a constant\nand more")
+
+    monkeypatch.setattr(onnx_file, "_by_export", refuse)
+    assert export(kept, "model.onnx", "--to", "onnx").code == 0
+    session = onnxruntime.InferenceSession(tmp_path / "model.onnx")
+    logits = session.run(["logits"], {"pixels": pixels[:7]})[0]
+    np.testing.assert_allclose(logits, kept.predictions["test"].score[:7], atol=1e-4)
+    monkeypatch.setattr(onnx_file, "_by_tracing", refuse)
+    ended = export(kept, "other.onnx", "--to", "onnx")
+    assert ended.code == 3
+    assert "cannot be expressed in ONNX: ValueError: the batch is a constant;" in ended.err
+    assert "--to safetensors" in ended.err
+    assert not (tmp_path / "other.onnx").exists()
+
+
+def test_nan_is_no_agreement(kept, toy, tmp_path):
+    path = tmp_path / "results" / "models" / f"{kept.id}.safetensors"
+    model = load_model(path, Registry.load([str(toy)], {}).backbone)
+    content = onnx_file.to_onnx(model)
+    model.network.head[0].bias.fill_(float("nan"))
+    with pytest.raises(onnx_file.OnnxMismatch):
+        onnx_file.check_onnx(content, model)
+
+
+def test_a_file_that_onnxruntime_cannot_run_is_refused(kept, toy, tmp_path):
+    path = tmp_path / "results" / "models" / f"{kept.id}.safetensors"
+    model = load_model(path, Registry.load([str(toy)], {}).backbone)
+    with pytest.raises(onnx_file.OnnxMismatch, match="cannot run"):
+        onnx_file.check_onnx(b"nonsense", model)
+
+
+@pytest.mark.parametrize("package", ["onnx", "onnxscript", "onnxruntime"])
+def test_a_missing_package_is_named_with_the_remedy(kept, export, monkeypatch, package):
+    monkeypatch.setitem(sys.modules, package, None)
+    ended = export(kept, "model.onnx", "--to", "onnx")
+    assert ended.code == 4
+    assert f"needs the package {package}" in ended.err
+    assert "pip install 'mritk-bench[onnx]'" in ended.err
+
+
+def test_the_exported_file_is_the_kept_one(kept, export, tmp_path):
+    export(kept, "model.safetensors")
+    source = tmp_path / "results" / "models" / f"{kept.id}.safetensors"
+    assert (tmp_path / "model.safetensors").read_bytes() == source.read_bytes()
+
+
+def test_a_trial_without_a_kept_model(run_toy, export, tmp_path):
+    run_toy("--seeds", 1)
+    (record,) = ResultsFolder(tmp_path / "results").trials()
+    ended = export(record, "model.onnx", "--to", "onnx")
+    assert ended.code == 4
+    assert "--keep-models --rerun" in ended.err
+
+
+def test_a_model_of_an_earlier_training_is_refused(kept, run_toy, export, tmp_path):
+    run_toy("--seeds", 1, "--rerun")
+    assert export(kept, "model.safetensors").code == 4
+    assert not (tmp_path / "model.safetensors").exists()
+
+
+def test_a_model_that_was_altered_is_refused(kept, export, tmp_path):
+    path = tmp_path / "results" / "models" / f"{kept.id}.safetensors"
+    content = bytearray(path.read_bytes())
+    content[-1] ^= 1
+    path.write_bytes(content)
+    ended = export(kept, "model.safetensors")
+    assert ended.code == 3
+    assert "another SHA-256" in ended.err
+
+
+def test_an_architecture_that_has_changed_is_refused(kept, export, toy, tmp_path):
+    toy.write_text(toy.read_text().replace("block(8, 16)", "block(8, 24)"))
+    ended = export(kept, "model.safetensors")
+    assert ended.code == 3
+    assert "does not fit tiny" in ended.err
+    assert not (tmp_path / "model.safetensors").exists()
+
+
+def test_a_plugin_that_has_changed_but_fits_is_told(kept, export, toy):
+    toy.write_text(toy.read_text() + "\n# a comment\n")
+    ended = export(kept, "model.safetensors")
+    assert ended.code == 0
+    assert "compare some scores before you use it" in ended.err
+
+
+def test_no_such_trial(kept, export):
+    ended = export("0000zzzz", "model.onnx")
+    assert ended.code == 2
+    assert "no trial '0000zzzz'" in ended.err
+
+
+def test_a_target_that_cannot_be_written(kept, export, tmp_path):
+    (tmp_path / "file").write_text("")
+    ended = export(kept, "file/model.safetensors")
+    assert ended.code == 3
+    assert "cannot write" in ended.err

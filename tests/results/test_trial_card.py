@@ -1,0 +1,402 @@
+"""The model card of a trial: facts from its file, limits named, names shown as text."""
+
+from __future__ import annotations
+
+import json
+import math
+import re
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import yaml
+from sklearn.metrics import recall_score
+
+from mritk import Classification, Regression, UsageError
+from mritk.results.card import trial_card
+from mritk.results.leaderboard import build_leaderboard
+from mritk.results.licence_terms import hub_license, terms_of
+from mritk.results.limits import limits_of
+from mritk.results.markdown import code_block, escape, front_matter, table
+from mritk.results.protocol_text import protocol_words
+
+EVIL = 'a|b <script>alert("x")</script> `c` [d](http://e) *f*\n# g\n---\n![h](i)'
+
+
+def section(card: str, heading: str) -> str:
+    return re.search(rf"## {heading}\n\n(.*?)(?:\n\n## |\Z)", card, re.DOTALL)[1]
+
+
+def front_of(card: str) -> dict:
+    _, front, _ = card.split("---\n", 2)
+    return yaml.safe_load(front)
+
+
+def audit(**changes):
+    """A verdict on the four test samples of ``make_record``."""
+    verdict = {
+        "audited": True,
+        "findings": [],
+        "clusters": 0,
+        "samples_in_clusters": 0,
+        "copies": "drop",
+        "dropped": 0,
+        "unused": 0,
+        "test": 4,
+        "clean": 4,
+        "shared_with_validation": 0,
+        "split": "0" * 64,
+        "pretraining": [],
+    }
+    return {**verdict, **changes}
+
+
+# -- the card ----------------------------------------------------------------------------------
+
+
+def test_every_section_is_there_and_the_notice_comes_first(make_record):
+    card = trial_card(make_record())
+    headings = re.findall(r"^## (.*)$", card, re.MULTILINE)
+    assert headings == [
+        *("Model details", "Intended use", "Training and evaluation data", "Protocol", "Metrics"),
+        *("Per class", "Calibration", "Limits", "Licences", "Cost", "Provenance"),
+    ]
+    assert card.index("**For research only: not for clinical use.**") < card.index("## ")
+
+
+def test_the_scores_are_those_of_the_stored_predictions(make_record):
+    card = trial_card(make_record((0, 0, 1, 0)))
+    assert "| accuracy ↑ | 0.750 |" in section(card, "Metrics")
+    assert section(card, "Per class").splitlines()[2:] == [
+        "| a | 2 | 1.000 | 0.500 |",
+        "| b | 2 | 0.500 | 1.000 |",
+    ]
+
+
+def test_intervals_are_those_of_the_leaderboard(make_record):
+    record = make_record((0, 1, 1, 0))
+    rows = 40
+    target = np.arange(rows) // 2 % 2
+    record.predictions["test"] = replace(
+        record.predictions["test"],
+        **{name: [f"{name}{i // 2}" for i in range(rows)] for name in ("patient", "site")},
+        id=[f"s{i}" for i in range(rows)],
+        source=[""] * rows,
+        target=target,
+        score=np.eye(2, dtype=np.float32)[np.where(np.arange(rows) % 5, target, 1 - target)],
+        unit=[],
+    )
+    (table,) = build_leaderboard([record]).tables
+    cell = table.rows[0].cells["accuracy"]
+    low, high = cell.interval.low, cell.interval.high
+    assert low < cell.mean < high
+    assert f"| accuracy ↑ | {cell.mean:.3f} | {low:.3f} to {high:.3f} |" in trial_card(record)
+
+
+def test_where_there_is_no_interval_the_card_says_why(make_record):
+    assert "| none: a class has one patient only" in trial_card(make_record())
+
+
+def test_an_undefined_score_says_why(make_record):
+    record = make_record((0, 0, 0, 0))
+    card = trial_card(record)
+    assert "| MCC ↑ | undefined: all targets or all predictions are of one class |" in card
+    assert "matthews_correlation" not in front_of(card)["metrics"]
+
+
+def test_the_hub_can_read_the_front_matter(make_record):
+    told = {"licenses": {"weights": "CC BY-NC 4.0", "dataset": "CC BY 4.0"}}
+    front = front_of(trial_card(make_record((0, 0, 1, 0), provenance=told)))
+    assert front["license"] == "cc-by-nc-4.0"
+    assert front["library_name"] == "mritk"
+    assert {"mri", "brain", "research-only"} <= set(front["tags"])
+    (model,) = front["model-index"]
+    (result,) = model["results"]
+    scores = {metric["type"]: metric["value"] for metric in result["metrics"]}
+    assert scores["accuracy"] == 0.75
+    assert result["dataset"]["split"] == "test"
+
+
+def test_a_licence_without_a_name_on_the_hub_is_named_beside_it(make_record):
+    front = front_of(trial_card(make_record(provenance={"licenses": {"weights": "Our terms"}})))
+    assert (front["license"], front["license_name"]) == ("other", "Our terms")
+    scratch = {"licenses": {"weights": "none: trained from scratch"}}
+    assert "license" not in front_of(trial_card(make_record(provenance=scratch)))
+
+
+def test_the_library_of_the_hub_reads_it(make_record):
+    from huggingface_hub import ModelCard
+
+    card = ModelCard(trial_card(make_record()))
+    assert card.data.library_name == "mritk"
+    assert {result.metric_type for result in card.data.eval_results} >= {"accuracy", "f1"}
+
+
+def test_a_name_from_a_plugin_is_text_everywhere(make_record):
+    record = make_record(
+        backbone=EVIL,
+        dataset=EVIL,
+        task=Classification((EVIL, "b")),
+        protocol=EVIL,
+        audit=audit(findings=[{"level": "leak", "kind": "x", "text": EVIL}], pretraining=[EVIL]),
+        provenance={"licenses": {"weights": EVIL, "dataset": EVIL}, "plugins": {"dataset": EVIL}},
+    )
+    card = trial_card(record)
+    body = card.split("---\n", 2)[2]
+    assert "<script>" not in body
+    assert not re.search(r"(?<!\\)!\[|(?<!\\)\]\(", body)
+    assert not re.search(r"^# g", body, re.MULTILINE), "no line begins inside a name"
+    for line in body.splitlines():
+        if line.startswith("| a\\|b"):
+            assert len(re.findall(r"(?<!\\)\|", line)) == 5, "a table keeps its four columns"
+    front = front_of(card)
+    assert front["license_name"] == EVIL
+    assert front["model-index"][0]["results"][0]["dataset"]["name"] == EVIL
+
+
+def test_an_older_file_lacks_licences_and_the_card_says_so(make_record):
+    card = trial_card(make_record())
+    assert "| weights | not stored | no licence is stated" in section(card, "Licences")
+    assert "| input | not stored |" in card
+    assert "| train | 2 | not stored |" in section(card, "Training and evaluation data")
+
+
+def test_patients_of_each_part(make_record):
+    card = trial_card(make_record(provenance={"patients": {"train": 1, "val": 1, "test": 2}}))
+    rows = section(card, "Training and evaluation data").splitlines()
+    assert [row for row in rows if row.startswith("| t")] == [
+        "| train | 2 | 1 |",
+        "| test | 4 | 2 |",
+    ]
+    assert "Divided by patient" in card
+    assert "Divided by image (no patients are named)" in trial_card(make_record(patients=False))
+
+
+def test_a_regression_has_no_classes(make_record):
+    record = make_record(task=Regression("years"))
+    for part in record.predictions.values():
+        part.target, part.score = part.target * 10.0, part.score[:, 1] * 10
+    card = trial_card(record)
+    assert "## Per class" not in card
+    assert "| MAE ↓ | 0.000 |" in card
+    assert front_of(card)["metrics"] == ["mae", "rmse", "r_squared"]
+    assert "a value (years)" in card
+
+
+def test_a_failed_trial_has_no_card(make_record):
+    with pytest.raises(UsageError, match="is failed, so there is no model to describe"):
+        trial_card(make_record(status="failed"))
+
+
+def test_what_a_resumed_or_shared_trial_cost_is_not_the_whole(make_record):
+    cost = {"seconds_fit": 3.0, "energy_joules": 4200.0}
+    card = trial_card(make_record(cost=cost))
+    assert "| energy of the GPU board (kJ) | 4.2 |" in card
+    assert "resumed" not in card
+    card = trial_card(make_record(cost={**cost, "energy_shared": 1.0, "resumed_after_epochs": 7.0}))
+    assert "those after epoch 7" in card
+    assert "energy is theirs too" in card
+
+
+# -- limits ------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "changes, limit",
+    [
+        ({"patients": False}, "Image-level split"),
+        ({"audit": {}}, "not audited"),
+        ({"audit": audit(copies="keep", clean=1)}, "Leaks were kept .*: 3 of 4 test samples"),
+        ({"audit": audit(pretraining=["ADNI"])}, "pretrained on a collection .*: ADNI"),
+        ({"skipped": ["s7"]}, "1 unreadable samples were left out"),
+        ({"dataset": "phantom"}, "synthetic"),
+        ({"provenance": {"dataset_summary": "Synthetic tumours"}}, "synthetic"),
+        ({}, "Few patients: the test part has 2"),
+        ({}, r"fewer than 20 test samples: a \(2\), b \(2\)"),
+        ({}, "images of 2 sites"),
+        ({"protocol_json": '{"selection":{"on":"val"}}'}, "selected on 1 validation samples"),
+        ({"protocol_json": '{"selection":{"on":"test"}}'}, "test part chose the state"),
+        ({"seed": 3}, "One training .seed 3."),
+        ({"folds": 5, "fold": 2}, "Fold 2 of 5"),
+        ({"notes": {"precision": "bfloat16"}}, "bfloat16"),
+    ],
+)
+def test_limits_are_stated_from_facts(make_record, changes, limit):
+    assert any(re.search(limit, text) for text in limits_of(make_record(**changes)))
+
+
+def test_no_limit_is_stated_that_is_none(make_record):
+    record = make_record(audit=audit(), protocol_json='{"selection":{"on":"last"}}')
+    test = record.predictions["test"]
+    many = 100
+    record.predictions["test"] = replace(
+        test,
+        id=[f"s{i}" for i in range(many)],
+        patient=[f"p{i // 2}" for i in range(many)],
+        site=["one"] * many,
+        source=[""] * many,
+        target=np.arange(many) % 2,
+        score=np.eye(2, dtype=np.float32)[np.arange(many) % 2],
+        unit=[],
+    )
+    told = limits_of(record)
+    assert len(told) == 2, told
+    assert "one site" in told[0]
+    assert "One training" in told[1]
+
+
+# -- numbers -----------------------------------------------------------------------------------
+
+
+def test_calibration_is_log_loss_brier_score_and_ece(make_record):
+    card = section(trial_card(make_record((0, 0, 1, 0))), "Calibration")
+    # Logits of 1 and 0: the probability of the decision is p.
+    p = math.e / (1 + math.e)
+    log_loss = -(3 * math.log(p) + math.log(1 - p)) / 4
+    brier = (3 * 2 * (1 - p) ** 2 + 2 * p**2) / 4
+    for label, value in (("log loss", log_loss), ("Brier", brier), ("ECE", abs(p - 0.75))):
+        assert f"| {label} ↓ | {value:.3f} |" in card
+
+
+def test_sensitivity_and_specificity_are_recalls_of_the_class_and_of_the_rest(make_record):
+    rng = np.random.default_rng(3)
+    targets, logits = rng.integers(0, 3, 200), rng.normal(0, 2, (200, 3)).astype(np.float32)
+    record = make_record(task=Classification(("a", "b", "c")))
+    record.predictions["test"] = replace(
+        record.predictions["test"],
+        **{name: [f"{name}{i}" for i in range(200)] for name in ("id", "patient", "site")},
+        source=[""] * 200,
+        target=targets,
+        score=logits,
+        unit=[],
+    )
+    predicted = logits.argmax(1)
+    rows = section(trial_card(record), "Per class").splitlines()[2:]
+    for k, row in enumerate(rows):
+        found = recall_score(targets == k, predicted == k)
+        rest = recall_score(targets == k, predicted == k, pos_label=0)
+        assert row == f"| {'abc'[k]} | {(targets == k).sum()} | {found:.3f} | {rest:.3f} |"
+
+
+def test_a_class_without_samples_has_no_sensitivity(make_record):
+    record = make_record()
+    record.predictions["test"].target = np.zeros(4, dtype=np.int64)
+    card = trial_card(record)
+    assert section(card, "Per class").splitlines()[-1].startswith("| b | 0 | undefined |")
+    assert "| balanced accuracy ↑ | undefined: class number 1 has no sample |" in card
+
+
+# -- Markdown ----------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        *(EVIL, "_a_ b_c __d__", "1. x", "1) x", "12345", "- x", "+ x", "# x", "=", "~~x~~"),
+        *("$x$", "&lt;", "a\\", "\u202etxt", "0.667", "-3", "http://e"),
+    ],
+)
+def test_escaped_text_is_rendered_as_itself(text):
+    markdown_it = pytest.importorskip("markdown_it")
+    tokens = markdown_it.MarkdownIt("gfm-like", {"linkify": False}).parse(escape(text))
+    kinds = [token.type for token in tokens]
+    assert kinds == ["paragraph_open", "inline", "paragraph_close"]
+    pieces = tokens[1].children
+    assert {piece.type for piece in pieces} <= {"text", "text_special"}
+    shown = "".join(piece.content for piece in pieces)
+    assert shown == " ".join(re.sub(r"[\x00-\x1f\u202e]+", " ", text).split(" ")).strip()
+
+
+def test_plain_names_stay_readable():
+    for text in (
+        "balanced_accuracy",
+        "densenet121@imagenet",
+        "0.667 (2 of 3)",
+        "timm:a.b-c",
+        "2026-11-23",
+    ):
+        assert escape(text) == text
+
+
+def test_a_cell_cannot_end_its_row():
+    lines = table(("a", "b"), [("x|y", "1\n2")])
+    assert lines == ["| a | b |", "| --- | --- |", "| x\\|y | 1 2 |"]
+
+
+def test_a_fence_is_longer_than_what_it_holds():
+    assert code_block("a ```` b") == ["`````", "a ```` b", "`````"]
+
+
+@pytest.mark.parametrize("text", [EVIL, "---", "a\u2028b\u0085c", 'q"uote', "x: y", "\x00"])
+def test_front_matter_is_yaml_whatever_a_name_holds(text):
+    first, *inner, last = front_matter({"name": text, "list": [text]})
+    assert first == last == "---"
+    assert yaml.safe_load("\n".join(inner)) == {"name": text, "list": [text]}
+
+
+# -- licences and protocol ---------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "text, words",
+    [
+        ("CC BY-NC 4.0", ["NC"]),
+        ("cc-by-nc-nd-4.0", ["NC", "ND"]),
+        ("CC BY-NC-SA 4.0", ["NC", "SA"]),
+        ("GPL-3.0", ["GPL"]),
+        ("AGPLv3", ["GPL"]),
+        ("Non-commercial use only", ["NC"]),
+        ("apache-2.0", []),
+        ("CC BY 4.0", []),
+        ("Standard license of Nancy", []),
+    ],
+)
+def test_what_licences_forbid(text, words):
+    terms = terms_of(text)
+    assert len(terms) == len(words)
+    assert all(word in term for word, term in zip(words, terms, strict=True))
+
+
+@pytest.mark.parametrize("text", ["not stated", "", "not stated; the code is MIT", "unknown"])
+def test_no_licence_is_no_permission(text):
+    assert terms_of(text) == ["no licence is stated: ask the publisher before you share anything"]
+
+
+def test_the_hubs_names_of_licences():
+    assert hub_license("Apache-2.0") == "apache-2.0"
+    assert hub_license("CC BY 4.0") == "cc-by-4.0"
+    assert hub_license("all rights reserved") == "other"
+
+
+def test_a_protocol_in_words():
+    stage = {"epochs": 1, "train_last": 0, "optimizer": "adamw", "learning_rate": 0.001}
+    protocol = {
+        "method": "finetune",
+        "image_size": 224,
+        "precision": "auto",
+        "split": {"scheme": "kfold", "folds": 5, "copies": "keep", "shots": 10},
+        "selection": {"on": "val", "by": "loss"},
+        "parameters": {
+            "batch_size": 32,
+            "mixup": 0.2,
+            "stages": [stage, {**stage, "tune": "lora"}],
+        },
+    }
+    text = " ".join(protocol_words(protocol, "kfold"))
+    for told in (
+        "Method finetune; images of 224 × 224 px",
+        "each of 5 parts is the test part once; copies fall anywhere; 10 training samples",
+        "the best loss on the validation part",
+        "Stage 1: the head alone, 1 epoch at most, adamw, learning rate 0.001",
+        "by low-rank updates (LoRA)",
+        "Batches of 32 images.",
+        "Further parameters: mixup = 0.2.",
+    ):
+        assert told in text
+    assert protocol_words({}, "own"), "what is not known does not stop it"
+
+
+def test_the_protocol_of_a_card_is_that_of_the_file(make_record):
+    record = make_record()
+    assert json.loads(record.protocol_json)["parameters"]["batch_size"] == 16
+    assert "Batches of 16 images" in section(trial_card(record), "Protocol")
