@@ -23,6 +23,8 @@ if TYPE_CHECKING:
     from mritk.errors import MritkError as MritkError
     from mritk.errors import Unavailable as Unavailable
     from mritk.errors import UsageError as UsageError
+    from mritk.evaluate.metric import Metric as Metric
+    from mritk.evaluate.metric import Undefined as Undefined
     from mritk.hookspecs import hookimpl as hookimpl
     from mritk.records import Alias as Alias
     from mritk.records import Architecture as Architecture
@@ -55,6 +57,8 @@ _HOME = {
     "MritkError": "mritk.errors",
     "Unavailable": "mritk.errors",
     "UsageError": "mritk.errors",
+    "Metric": "mritk.evaluate.metric",
+    "Undefined": "mritk.evaluate.metric",
     "hookimpl": "mritk.hookspecs",
     "Alias": "mritk.records",
     "Architecture": "mritk.records",

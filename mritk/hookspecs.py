@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     import click
 
     from mritk.benchmark import Plan
+    from mritk.evaluate.metric import Metric
     from mritk.records import (
         Alias,
         Architecture,
@@ -60,6 +61,11 @@ def mritk_methods() -> Iterable[Method]:  # type: ignore[empty-body]
 @hookspec
 def mritk_protocols() -> Iterable[ProtocolFile]:  # type: ignore[empty-body]
     """Yield protocols as TOML texts."""
+
+
+@hookspec
+def mritk_metrics() -> Iterable[Metric]:  # type: ignore[empty-body]
+    """Yield metrics of stored predictions."""
 
 
 @hookspec

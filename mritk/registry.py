@@ -17,6 +17,7 @@ import pluggy
 from mritk import hookspecs
 from mritk.backbone import FILE_PREFIX, SCRATCH, Backbone, split_name, weights_from_file
 from mritk.errors import DuplicateName, Unavailable, UnknownName
+from mritk.evaluate.metric import Metric
 from mritk.options import read_options, split_options
 from mritk.plugins import Candidate, Selection
 from mritk.records import (
@@ -41,6 +42,7 @@ NOUNS: Mapping[str, tuple[type[Record], ...]] = {
     "augmentations": (Augmentation,),
     "methods": (Method,),
     "protocols": (ProtocolFile,),
+    "metrics": (Metric,),
 }
 
 R = TypeVar("R", bound=Record)
@@ -189,6 +191,24 @@ class Registry:
     def protocol(self, name: str) -> ProtocolFile:
         """Return a protocol by name."""
         return self._get(ProtocolFile, "protocol", name)
+
+    def metrics(self) -> list[Metric]:
+        """Return the metrics of plugins.
+
+        Raises:
+            DuplicateName: Two plugins, or a plugin and mritk, have one of the same name.
+        """
+        from mritk.evaluate.metrics import all_metrics
+
+        found, own = self.records(Metric), all_metrics()
+        for metric in found:
+            if metric.name in own:
+                raise DuplicateName(
+                    f"metric {metric.name!r} of {metric.origin} is mritk's own name for one; the "
+                    f"plugin must give it another, and '-p no:{metric.origin.plugin}' leaves it out"
+                )
+            _single([m for m in found if m.name == metric.name], f"metric {metric.name!r}")
+        return found
 
     def backbone(self, name: str) -> Backbone:
         """Return the backbone ``ARCH``, ``ARCH@WEIGHTS``, ``PREFIX:NAME@WEIGHTS`` or an alias.

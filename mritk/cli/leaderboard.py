@@ -3,13 +3,20 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import click
 
-from mritk.cli.app import plugin_option
+from mritk.cli.analysis_options import analysis_options, as_analysis
+from mritk.cli.app import App, pass_app, plugin_option
+from mritk.errors import ExitCode, UsageError
+
+if TYPE_CHECKING:
+    from mritk.results.analysis import Analysis
+    from mritk.results.table import Leaderboard
 
 # The same words as in mritk.results.formats, which is not imported here: it would load numpy.
-FORMATS = ("github", "plain", "latex", "csv", "json", "html")
+FORMATS = ("github", "plain", "latex", "csv", "json", "html", "parquet")
 
 
 @click.command()
@@ -23,12 +30,23 @@ FORMATS = ("github", "plain", "latex", "csv", "json", "html")
     help="How the tables are written.",
 )
 @click.option("--json", "as_json", is_flag=True, help="The same as --format json.")
+@click.option("-o", "--output", type=click.Path(path_type=Path), help="Write to a file.")
 @click.option(
     "--metric",
     "metrics",
     multiple=True,
     metavar="NAME",
-    help="A column; the first one sorts. Repeat for more. Default: all ('mritk list metrics').",
+    help="A metric; the first one sorts. Repeat for more. Default: the usual ones of the task "
+    "('mritk list metrics' shows all).",
+)
+@click.option("--sort", default="", metavar="NAME", help="The metric that sorts, put first.")
+@click.option(
+    "--columns",
+    default="sd,parameters,trials",
+    show_default=True,
+    metavar="NAME[,NAME…]",
+    help="Beside the metrics: sd (of runs), intervals (for all metrics), parameters, flops, "
+    "train_speed, speed, hours, gpu_hours, energy, memory, trials.",
 )
 @click.option(
     "--group-by",
@@ -38,25 +56,113 @@ FORMATS = ("github", "plain", "latex", "csv", "json", "html")
     help="One table for each value: dataset, protocol, backbone, augmentation, method, fold, seed. "
     "Different datasets and protocol fingerprints always stand apart.",
 )
+@click.option(
+    "--by",
+    type=click.Choice(["site", "source"]),
+    default=None,
+    help="One table for the test samples of each site or source.",
+)
+@click.option(
+    "--diff",
+    type=click.Path(path_type=Path),
+    metavar="BASE",
+    help="The differences to the results folder BASE instead ('mritk compare' is the gate).",
+)
+@click.option(
+    "--update",
+    type=click.Path(path_type=Path),
+    metavar="FILE",
+    help="Rewrite the part of FILE between '<!-- mritk leaderboard -->' and "
+    "'<!-- end of mritk leaderboard -->'.",
+)
+@analysis_options
 @plugin_option
-def leaderboard(
-    results: Path, style: str, as_json: bool, metrics: tuple[str, ...], groupings: str
-) -> int:
+@pass_app
+def leaderboard(app: App, /, results: Path, **options: Any) -> int:
     """Print the leaderboard of RESULTS (default: ./mritk-results).
 
-    All numbers are computed anew from the predictions stored in the trial files.
+    All numbers are computed anew from the predictions stored in the trial files: scores with
+    intervals that resample patients and runs, and letters for rows that cannot be told apart.
+
+    \b
+    mritk leaderboard --format latex --metric mcc --metric ece
+    mritk leaderboard --level patient --columns sd,flops,gpu_hours
+    mritk leaderboard --update README.md
     """
-    from mritk.errors import ExitCode
     from mritk.results.folder import ResultsFolder
-    from mritk.results.formats import format_leaderboard
     from mritk.results.leaderboard import build_leaderboard
 
-    group_by = [name.strip() for name in groupings.split(",") if name.strip()]
-    board = build_leaderboard(ResultsFolder(results).trials(), metrics=metrics, group_by=group_by)
+    analysis = as_analysis(app, options, by=options["by"] or "")
+    if options["diff"] is not None:
+        return _diff(results, options, analysis)
+    board = build_leaderboard(
+        ResultsFolder(results).trials(),
+        metrics=options["metrics"],
+        sort=options["sort"],
+        group_by=_listed(options["groupings"]),
+        analysis=analysis,
+    )
     if not board.tables and not board.damaged:
         click.echo(f"mritk: there are no trials in {results}", err=True)
         return ExitCode.NOTHING_TO_DO
-    click.echo(format_leaderboard(board, "json" if as_json else style))
+    _write(board, options)
     for message in board.damaged:
         click.echo(f"mritk: not read: {message}", err=True)
+    return ExitCode.OK
+
+
+def _listed(text: str) -> list[str]:
+    return [name.strip() for name in text.split(",") if name.strip()]
+
+
+def _write(board: Leaderboard, options: dict[str, Any]) -> None:
+    """Write the leaderboard to where it is wanted."""
+    from mritk.results.flat import write_parquet
+    from mritk.results.formats import format_leaderboard, require_columns
+
+    style = "json" if options["as_json"] else options["style"]
+    output, file = options["output"], options["update"]
+    if style == "parquet":
+        if output is None:
+            raise UsageError("Parquet is no text; name a file with -o FILE.parquet")
+        write_parquet(board, output)
+        return
+    columns = _listed(options["columns"])
+    require_columns(columns)
+    text = format_leaderboard(board, style, columns)
+    if file is not None:
+        from mritk.results.marked_file import update
+
+        changed = update(file, text)
+        click.echo(f"{file} {'is updated' if changed else 'was up to date'}", err=True)
+    elif output is not None:
+        try:
+            output.write_text(f"{text}\n", encoding="utf-8")
+        except OSError as error:
+            raise UsageError(f"cannot write {output}: {error.strerror or error}") from error
+    else:
+        click.echo(text)
+
+
+def _diff(results: Path, options: dict[str, Any], analysis: Analysis) -> int:
+    """Print what has changed since another results folder."""
+    import json
+
+    from mritk.results.folder import ResultsFolder
+    from mritk.results.gate import compare_folders
+    from mritk.results.gate_text import comparisons_as_data, comparisons_text
+
+    found = compare_folders(
+        ResultsFolder(options["diff"]).trials(),
+        ResultsFolder(results).trials(),
+        metrics=options["metrics"],
+        analysis=analysis,
+    )
+    style = "json" if options["as_json"] else options["style"]
+    if style not in ("github", "plain", "json"):
+        raise UsageError(f"--diff is written as github, plain or json, not {style}")
+    if style == "json":
+        click.echo(json.dumps(comparisons_as_data(found), indent=2))
+    else:
+        click.echo(comparisons_text(found, style))
     return ExitCode.OK

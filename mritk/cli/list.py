@@ -24,7 +24,7 @@ NOUNS = ("backbones", "datasets", "augmentations", "methods", "protocols", "metr
 @pass_app
 def list_names(app: App, noun: str, as_json: bool) -> None:
     """List what plugins provide: names, what they are, and where they come from."""
-    rows = _metrics() if noun == "metrics" else _rows(app.registry, noun)
+    rows = _metrics(app.registry) if noun == "metrics" else _rows(app.registry, noun)
     if as_json:
         click.echo(json.dumps(rows, indent=2))
         return
@@ -88,11 +88,16 @@ def _family_row(family: Family) -> dict[str, str]:
     return row
 
 
-def _metrics() -> list[dict[str, str]]:
-    from mritk.evaluate.metrics import CLASSIFICATION, REGRESSION
+def _metrics(registry: Registry) -> list[dict[str, str]]:
+    from mritk.evaluate.metrics import all_metrics
 
+    own = set(all_metrics())
     return [
-        {"name": metric.name, "summary": f"{metric.label} {metric.arrow} ({task})", "from": "mritk"}
-        for task, metrics in (("classification", CLASSIFICATION), ("regression", REGRESSION))
-        for metric in metrics
+        {
+            "name": metric.name,
+            "summary": f"{metric.label} {metric.arrow}".rstrip()
+            + f" ({metric.task}): {metric.summary}",
+            "from": "mritk" if metric.name in own else str(metric.origin),
+        }
+        for metric in all_metrics(registry.metrics()).values()
     ]

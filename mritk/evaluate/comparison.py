@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from enum import Enum
+
+import numpy as np
 
 from mritk.evaluate.interval import Interval
 
@@ -29,8 +33,8 @@ class Comparison:
         p: Probability of a difference this large if there is none, two-sided.
         p_adjusted: The same after Holm's correction over the family of comparisons.
         higher_is_better: Direction of the metric.
+        dof: Degrees of freedom of the standard error in ``interval``.
         runs: Number of runs (seeds) that both have.
-        reason: Why there is no difference, or empty.
     """
 
     first: str
@@ -41,8 +45,8 @@ class Comparison:
     p: float
     p_adjusted: float
     higher_is_better: bool = True
+    dof: float = math.inf
     runs: int = 1
-    reason: str = ""
 
     @property
     def verdict(self) -> Verdict:
@@ -51,3 +55,30 @@ class Comparison:
             return Verdict.CANNOT_TELL
         better = (self.difference > 0) == self.higher_is_better
         return Verdict.BETTER if better else Verdict.WORSE
+
+    def p_beyond(self, tolerance: float, *, below: bool) -> float:
+        """Return the probability of this difference if the true one were just ``tolerance``.
+
+        One-sided. Where all resamples agree, that of a sign test; NaN where the data cannot tell.
+
+        Args:
+            tolerance: In the unit of the metric.
+            below: Whether the difference is asked to lie below the tolerance, or above.
+        """
+        from scipy.stats import t
+
+        beyond = tolerance - self.difference if below else self.difference - tolerance
+        if not beyond > 0:
+            return 1.0
+        if self.interval.reason:
+            return self.p
+        return float(t.sf(beyond / self.interval.standard_error, self.dof))
+
+
+def adjusted(comparisons: Sequence[Comparison]) -> list[Comparison]:
+    """Return the comparisons with Holm's correction over all of them as one family."""
+    from mritk.evaluate.holm import holm
+
+    corrected = holm(np.asarray([comparison.p for comparison in comparisons], dtype=np.float64))
+    pairs = zip(comparisons, corrected, strict=True)
+    return [replace(comparison, p_adjusted=float(p)) for comparison, p in pairs]

@@ -1,36 +1,62 @@
-"""Write a leaderboard as text: github, plain, latex, csv, html or json."""
+"""Write a leaderboard as text: github, plain, latex, csv, html, json; or as Parquet."""
 
 from __future__ import annotations
 
-import csv
 import html
-import io
 import json
 import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from mritk.results.leaderboard import Cell, Leaderboard, Row, Table
+from mritk.errors import UsageError
+from mritk.evaluate.interval import Interval
+from mritk.results.cost import COLUMNS, CostColumn
+from mritk.results.flat import csv_text
+from mritk.results.table import Cell, Leaderboard, Row, Table
 
 TABULATE = {"github": "github", "plain": "simple", "latex": "latex_booktabs", "html": "html"}
 FORMATS = (*TABULATE, "csv", "json")
-LATEX = {"↑": r"$\uparrow$", "↓": r"$\downarrow$", "±": r"$\pm$", "–": "--", "²": "$^2$"}
-LATEX |= {"†": r"$^\dagger$", "‡": r"$^\ddagger$"}
+LATEX = {"↑": r"$\uparrow$", "↓": r"$\downarrow$", "–": "--", "²": "$^2$", "κ": r"$\kappa$"}
+LATEX |= {"†": r"$^\dagger$", "‡": r"$^\ddagger$", "§": r"$^\S$", "¶": r"$^\P$"}
 SCHEMES = {
     "official": "official split",
     "holdout": "hold-out split",
     "kfold": "{parts}-fold cross-validation",
     "site": "leave one site out, {parts} sites",
 }
+EXTRA_COLUMNS = ("intervals", "sd", "trials", *(column.name for column in COLUMNS))
+USUAL_COLUMNS = ("sd", "parameters", "trials")
 
 
-def format_leaderboard(board: Leaderboard, style: str) -> str:
-    """Return the leaderboard in one of :data:`FORMATS`."""
+def require_columns(names: Sequence[str]) -> None:
+    """Refuse a column that does not exist.
+
+    Raises:
+        UsageError: There is none of that name.
+    """
+    for name in names:
+        if name not in EXTRA_COLUMNS:
+            raise UsageError(
+                f"there is no column {name!r}; there is {', '.join(EXTRA_COLUMNS)}, and --metric "
+                f"chooses metrics"
+            )
+
+
+def format_leaderboard(
+    board: Leaderboard, style: str, columns: Sequence[str] = USUAL_COLUMNS
+) -> str:
+    """Return the leaderboard in one of :data:`FORMATS`.
+
+    Args:
+        board: The leaderboard.
+        style: One of :data:`FORMATS`.
+        columns: Which of :data:`EXTRA_COLUMNS` stand beside the metrics, in text formats.
+    """
     if style == "json":
         return json.dumps(as_data(board), indent=2)
     if style == "csv":
-        return _csv(board)
-    blocks = [_block(table, style) for table in board.tables]
+        return csv_text(board)
+    blocks = [_block(table, style, columns) for table in board.tables]
     notes = [f"Other conditions: {line}" for line in board.drift]
     notes += [f"Not read: {line}" for line in board.damaged]
     if notes:
@@ -63,30 +89,12 @@ def caption(table: Table) -> str:
     return " · ".join(parts)
 
 
-def _block(table: Table, style: str) -> str:
+def _block(table: Table, style: str, columns: Sequence[str]) -> str:
     from tabulate import tabulate
 
-    several = len({row.keys["augmentation"] for row in table.rows}) > 1
-    headings = ["backbone", *(["augmentation"] if several else [])]
-    headings += [f"{metric.label} {metric.arrow}" for metric in table.metrics] + ["trials"]
-    first = table.metrics[0]
-    both = any(row.clean_cells for row in table.rows)
-    if both:  # the first metric, which sorts, is shown on both sets of samples
-        all_at = headings.index(f"{first.label} {first.arrow}")
-        headings[all_at] = f"{first.label} ({table.test_samples}) {first.arrow}"
-        headings.insert(all_at + 1, f"clean ({table.clean_samples}) {first.arrow}")
-    rows = [
-        [
-            _name(row.keys["backbone"], style),
-            *([_name(row.keys["augmentation"], style)] if several else []),
-            _cell(row.cells[first.name], row.marks),
-            *([_cell(row.clean_cells.get(first.name), row.marks)] if both else []),
-            *[_cell(row.cells[metric.name], row.marks) for metric in table.metrics[1:]],
-            _trials(row),
-        ]
-        for row in table.rows
-    ]
-    body = tabulate(rows, headings, tablefmt=TABULATE[style], disable_numparse=True)
+    shown = _columns(table, columns)
+    rows = [[_escaped(cell(row), style) for cell in shown.values()] for row in table.rows]
+    body = tabulate(rows, list(shown), tablefmt=TABULATE[style], disable_numparse=True)
     if style == "latex":
         # Characters outside ASCII are not every LaTeX installation's.
         for sign, command in LATEX.items():
@@ -94,8 +102,44 @@ def _block(table: Table, style: str) -> str:
     return f"{_sentences([caption(table)], style)}\n\n{body}\n\n{_sentences(table.notes, style)}"
 
 
-def _name(name: str, style: str) -> str:
-    return name.replace("|", r"\|") if style == "github" else name
+def _columns(table: Table, wanted: Sequence[str]) -> dict[str, Any]:
+    """Return what stands in each column, as functions of a row, by heading."""
+    first, *others = table.metrics
+    every = "intervals" in wanted
+    shown: dict[str, Any] = {"backbone": lambda row: row.keys["backbone"]}
+    if len({row.keys["augmentation"] for row in table.rows}) > 1:
+        shown["augmentation"] = lambda row: row.keys["augmentation"]
+    if len([row for row in table.rows if row.tie]) > 1:
+        shown["tie"] = lambda row: row.tie or "–"
+    heading = f"{first.label} {first.arrow}"
+    if any(row.clean_cells for row in table.rows):  # the metric that sorts, on both sets
+        heading = f"{first.label} ({table.test_samples}) {first.arrow}"
+        clean = f"clean ({table.clean_samples}) {first.arrow}"
+    shown[heading] = lambda row: cell_text(row.cells[first.name], row.marks)
+    if "sd" in wanted and any(row.trials > 1 for row in table.rows):
+        shown["SD"] = lambda row: _decimals(row.cells[first.name].spread)
+    if any(row.clean_cells for row in table.rows):
+        shown[clean] = lambda row: cell_text(row.clean_cells.get(first.name), row.marks)
+    for metric in others:
+
+        def metric_cell(row: Row, name: str = metric.name) -> str:
+            return cell_text(row.cells[name], row.marks, interval=every)
+
+        shown[f"{metric.label} {metric.arrow}".rstrip()] = metric_cell
+    for column in COLUMNS:
+        if column.name in wanted and any(column.name in row.cost for row in table.rows):
+
+            def cost_cell(row: Row, column: CostColumn = column) -> str:
+                return column.text(row.cost.get(column.name, math.nan))
+
+            shown[f"{column.label} {column.arrow}"] = cost_cell
+    if "trials" in wanted:
+        shown["trials"] = _trials
+    return shown
+
+
+def _escaped(text: str, style: str) -> str:
+    return text.replace("|", r"\|") if style == "github" else text
 
 
 def _sentences(lines: Sequence[str], style: str) -> str:
@@ -109,13 +153,24 @@ def _sentences(lines: Sequence[str], style: str) -> str:
     return "\n".join(lines)
 
 
-def _cell(cell: Cell | None, marks: str) -> str:
+def cell_text(cell: Cell | None, marks: str, *, interval: bool = True) -> str:
+    """Return a cell as tables show it: the mean, signs, and the interval in brackets."""
     if cell is None or not cell.values:
         return "–"
-    if math.isnan(cell.mean):
+    if not cell.defined:
         return f"nan{marks}"
-    spread = "" if math.isnan(cell.spread) else f" ± {cell.spread:.3f}"
-    return f"{cell.mean:.3f}{marks}{spread}"
+    between = cell.interval if interval else None
+    ends = "" if between is None or between.reason else f" {interval_text(between)}"
+    return f"{cell.mean:.3f}{marks}{ends}"
+
+
+def interval_text(interval: Interval) -> str:
+    """Return an interval as ``[low, high]``."""
+    return f"[{interval.low:.3f}, {interval.high:.3f}]"
+
+
+def _decimals(value: float) -> str:
+    return "–" if math.isnan(value) else f"{value:.3f}"
 
 
 def _trials(row: Row) -> str:
@@ -130,11 +185,17 @@ def as_data(board: Leaderboard) -> dict[str, Any]:
                 **table.keys,
                 "task": table.task.kind,
                 "sorted_by": table.metrics[0].name,
+                "level": table.analysis.level,
                 "test_samples": table.test_samples,
                 "clean_test_samples": table.clean_samples,
                 "patients": table.patients or None,
+                "detectable_difference": _number(table.detectable),
                 "notes": table.notes,
                 "rows": [_row_as_data(row) for row in table.rows],
+                "comparisons": {
+                    name: [comparison_as_data(comparison) for comparison in comparisons]
+                    for name, comparisons in table.comparisons.items()
+                },
             }
             for table in board.tables
         ],
@@ -146,6 +207,7 @@ def as_data(board: Leaderboard) -> dict[str, Any]:
 def _row_as_data(row: Row) -> dict[str, Any]:
     return {
         **row.keys,
+        "tie": row.tie,
         "trials": row.trials,
         "failed": row.failed,
         "seeds": list(row.seeds),
@@ -153,6 +215,7 @@ def _row_as_data(row: Row) -> dict[str, Any]:
         "marks": row.marks,
         "metrics": _cells_as_data(row.cells),
         "clean_metrics": _cells_as_data(row.clean_cells),
+        "cost": {name: _number(value) for name, value in row.cost.items()},
     }
 
 
@@ -162,38 +225,39 @@ def _cells_as_data(cells: Mapping[str, Cell]) -> dict[str, Any]:
             "mean": _number(cell.mean),
             "sd": _number(cell.spread),
             "values": [_number(value) for value in cell.values],
+            "reason": cell.reason,
+            "interval": None if cell.interval is None else interval_as_data(cell.interval),
         }
         for name, cell in cells.items()
     }
 
 
+def interval_as_data(interval: Interval) -> dict[str, Any]:
+    """Return an interval as JSON-able data."""
+    return {
+        "low": _number(interval.low),
+        "high": _number(interval.high),
+        "standard_error": _number(interval.standard_error),
+        "level": interval.level,
+        "resamples": interval.resamples,
+        "degenerate": interval.degenerate,
+        "reason": interval.reason,
+    }
+
+
+def comparison_as_data(comparison: Any) -> dict[str, Any]:
+    """Return a :class:`mritk.evaluate.comparison.Comparison` as JSON-able data."""
+    return {
+        "first": comparison.first,
+        "second": comparison.second,
+        "difference": _number(comparison.difference),
+        "interval": interval_as_data(comparison.interval),
+        "p": _number(comparison.p),
+        "p_adjusted": _number(comparison.p_adjusted),
+        "verdict": comparison.verdict.value,
+        "runs": comparison.runs,
+    }
+
+
 def _number(value: float) -> float | None:
-    return None if math.isnan(value) else value
-
-
-def _csv(board: Leaderboard) -> str:
-    metrics = list(dict.fromkeys(m.name for table in board.tables for m in table.metrics))
-    shared = list(dict.fromkeys(key for table in board.tables for key in table.keys))
-    counts = ["test_samples", "clean_test_samples", "trials", "failed"]
-    columns = list(dict.fromkeys([*shared, "backbone", "augmentation", *counts]))
-    columns += [f"{name}_{what}" for name in metrics for what in ("mean", "sd")]
-    columns += ["marks", *(f"{name}_clean_mean" for name in metrics)]
-    out = io.StringIO()
-    writer = csv.DictWriter(out, columns, lineterminator="\n", restval="")
-    writer.writeheader()
-    for table in board.tables:
-        for row in table.rows:
-            numbers = {}
-            for name, cell in row.cells.items():
-                numbers[f"{name}_mean"], numbers[f"{name}_sd"] = cell.mean, cell.spread
-            for name, cell in row.clean_cells.items():
-                numbers[f"{name}_clean_mean"] = cell.mean
-            told = {
-                "test_samples": table.test_samples,
-                "clean_test_samples": table.clean_samples,
-                "trials": row.trials,
-                "failed": row.failed,
-                "marks": row.marks,
-            }
-            writer.writerow({**table.keys, **row.keys, **told, **numbers})
-    return out.getvalue().rstrip("\n")
+    return value if math.isfinite(value) else None

@@ -6,17 +6,28 @@ import json
 import math
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
-from functools import cached_property
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 
 from mritk.audit.verdict import flattered, over_folds, verdict_line
-from mritk.data.samples import Classification, Task
+from mritk.data.samples import Task
 from mritk.errors import StoreError, UsageError
-from mritk.evaluate.metrics import Metric, Value, find_metric, metrics_of
+from mritk.evaluate.comparison import Comparison
+from mritk.evaluate.metric import Metric, Undefined, Value
+from mritk.evaluate.metrics import find_metric, metrics_of
 from mritk.protocol import differences
+from mritk.results.analysis import Analysis
+from mritk.results.cost import cost_of
+from mritk.results.evidence import Evidence, Scored, ties
+from mritk.results.footnotes import (
+    FAILED,
+    KEPT_COPIES,
+    PRETRAINED_ON_IT,
+    SELECTED_ON_TEST,
+)
+from mritk.results.table import Cell, Leaderboard, Row, Table, row_name
 from mritk.results.trialfile import Predictions, TrialRecord
 
 # Trials that differ in one of these are never ranked against each other.
@@ -25,221 +36,106 @@ GROUPINGS = ("dataset", "protocol", "backbone", "augmentation", "method", "fold"
 ROW_KEYS = ("backbone", "augmentation")
 
 
-@dataclass(frozen=True)
-class Cell:
-    """A metric over the trials of a row.
-
-    Attributes:
-        values: One value per finished trial; NaN where undefined.
-        reason: Why a value is undefined, or empty.
-    """
-
-    values: tuple[float, ...]
-    reason: str = ""
-
-    @property
-    def mean(self) -> float:
-        """Mean over the trials; NaN without any."""
-        return float(np.mean(self.values)) if self.values else math.nan
-
-    @property
-    def spread(self) -> float:
-        """Standard deviation over the trials (n - 1); NaN for fewer than two."""
-        return float(np.std(self.values, ddof=1)) if len(self.values) > 1 else math.nan
-
-
-@dataclass(frozen=True)
-class Row:
-    """One backbone with one augmentation.
-
-    Attributes:
-        keys: Its backbone and augmentation.
-        cells: By name of metric.
-        clean_cells: The same on the test samples without a copy in training; empty where all are.
-        marks: Signs that stand behind each of its numbers: ``†`` copies of test samples were
-            trained on, ``‡`` the backbone was pretrained on the dataset.
-        seeds: Seeds of its finished trials.
-        folds: Folds of its finished trials.
-        failed: Number of failed trials.
-    """
-
-    keys: Mapping[str, str]
-    cells: Mapping[str, Cell]
-    clean_cells: Mapping[str, Cell]
-    marks: str
-    seeds: tuple[int, ...]
-    folds: tuple[int, ...]
-    failed: int
-
-    @property
-    def trials(self) -> int:
-        """Number of finished trials."""
-        return len(self.seeds)
-
-
-@dataclass(frozen=True)
-class Table:
-    """Rows that were trained under identical conditions, best first.
-
-    Attributes:
-        keys: What all its rows share: dataset, protocol, fingerprint, …
-        task: What is predicted.
-        metrics: The columns; the first one sorts.
-        rows: The rows.
-        test_samples: Number of samples that were tested, over all folds.
-        clean_samples: Number of those that were clean: without a copy in training.
-        patients: Number of patients among them; 0 where they are unknown.
-        folds: Number of folds that the protocol makes.
-        skipped: Number of samples that were left out as unreadable.
-        grouped: Whether the split kept patients whole.
-        clean_classes: Classes that the clean test samples have.
-        verdict: What the audit found, over all folds.
-        split: The protocol's way of dividing.
-        warnings: Reasons why rows cannot be compared as they stand.
-    """
-
-    keys: Mapping[str, Any]
-    task: Task
-    metrics: Sequence[Metric]
-    rows: Sequence[Row]
-    test_samples: int
-    clean_samples: int
-    patients: int
-    folds: int
-    skipped: int
-    grouped: bool
-    clean_classes: frozenset[int] = frozenset()
-    verdict: str = ""
-    split: Mapping[str, Any] = field(default_factory=dict)
-    warnings: Sequence[str] = ()
-
-    @cached_property
-    def notes(self) -> list[str]:
-        """What a reader must know of these numbers, one sentence each."""
-        notes = [*self.warnings, *([self.verdict] if self.verdict else [])]
-        trials = {row.trials for row in self.rows if row.trials}
-        if trials == {1}:
-            notes.append("One trial per row: no spread can be given.")
-        elif trials:
-            notes.append(
-                "Mean ± standard deviation over trials (seeds and folds); it says how much "
-                "retraining moves a score, not how sure the score is on new patients."
-            )
-        if len(trials) > 1:
-            notes.append("Rows have different numbers of trials.")
-        if not self.grouped:
-            notes.append(
-                "Image-level: the dataset names no patients, so images of one patient may stand "
-                "on both sides of the split."
-            )
-        if self.skipped:
-            notes.append(f"{self.skipped} unreadable samples were left out (--skip-unreadable).")
-        for row in self.rows:
-            if row.failed:
-                name = " ".join(row.keys.values())
-                trials_are = "trial is" if row.failed == 1 else "trials are"
-                notes.append(f"{row.failed} failed {trials_are} not in the table: {name}.")
-        if any("‡" in row.marks for row in self.rows):
-            notes.append("‡ The backbone was pretrained on collections that the dataset is from.")
-        if absent := self._absent_among_clean():
-            notes.append(
-                f"No clean test sample is of class {', '.join(absent)}: clean means over classes "
-                f"are over the other classes."
-            )
-        first = self.metrics[0].name
-        shown = [cell for row in self.rows for cell in row.cells.values()]
-        shown += [row.clean_cells[first] for row in self.rows if row.clean_cells]
-        reasons = {cell.reason for cell in shown if cell.reason}
-        notes += [f"nan: {reason}." for reason in sorted(reasons)]
-        return notes
-
-    def _absent_among_clean(self) -> list[str]:
-        """Return the classes that no clean test sample has, where there are clean columns."""
-        if not any(row.clean_cells for row in self.rows) or not isinstance(
-            self.task, Classification
-        ):
-            return []
-        return [c for k, c in enumerate(self.task.classes) if k not in self.clean_classes]
-
-
-@dataclass(frozen=True)
-class Leaderboard:
-    """All tables of a results folder.
-
-    Attributes:
-        tables: The tables.
-        drift: Where one protocol name stands for several fingerprints: the fields that differ.
-        damaged: Messages about files that could not be read.
-    """
-
-    tables: Sequence[Table]
-    drift: Sequence[str] = ()
-    damaged: Sequence[str] = ()
-
-
 def build_leaderboard(
     trials: Iterable[TrialRecord | StoreError],
     *,
     metrics: Sequence[str] = (),
+    sort: str = "",
     group_by: Sequence[str] = (),
+    analysis: Analysis | None = None,
 ) -> Leaderboard:
     """Compute the leaderboard.
 
     Args:
         trials: Trial records; errors stand for damaged files.
-        metrics: Names of the columns, the first one sorts; empty: all metrics of the task.
+        metrics: Names of the columns; empty: the usual ones of the task.
+        sort: Name of the metric that sorts and comes first; empty: the first of the columns.
         group_by: One table for each value of these, besides what is never ranked across.
+        analysis: How predictions are evaluated; None: the default.
 
     Raises:
         UnknownName: A metric that does not exist.
         UsageError: A grouping that does not exist, or no metric that fits the task.
     """
+    analysis = analysis or Analysis()
     for name in group_by:
         if name not in GROUPINGS:
             raise UsageError(f"cannot group by {name!r}; there is {', '.join(GROUPINGS)}")
-    for name in metrics:
-        find_metric(name)
+    for name in (*metrics, *([sort] if sort else [])):
+        find_metric(name, extra=analysis.extra_metrics)
     keys = list(dict.fromkeys((*NEVER_RANKED_ACROSS, *group_by)))
     groups: dict[tuple[Any, ...], list[TrialRecord]] = defaultdict(list)
     damaged = []
     for trial in trials:
         if isinstance(trial, StoreError):
             damaged.append(str(trial))
-        else:
-            groups[tuple(getattr(trial, key) for key in keys)].append(trial)
+            continue
+        for part, record in analysis.parts(trial):
+            group = (*(getattr(record, key) for key in keys), part)
+            groups[group].append(record)
+    names = [*keys, *([analysis.by] if analysis.by else [])]
     tables = [
-        _table(dict(zip(keys, values, strict=True)), records, metrics)
+        _table(dict(zip(names, values, strict=False)), records, (metrics, sort), analysis)
         for values, records in sorted(groups.items(), key=lambda item: str(item[0]))
     ]
     return Leaderboard(tables, _drift([records[0] for records in groups.values()]), damaged)
 
 
-def _table(keys: dict[str, Any], records: list[TrialRecord], metrics: Sequence[str]) -> Table:
-    task = records[0].task
-    known = [metric.name for metric in metrics_of(task)]
-    wanted = [find_metric(name, task) for name in metrics if name in known]
-    if metrics and not wanted:
+def _columns(
+    task: Task, dataset: str, wanted: tuple[Sequence[str], str], analysis: Analysis
+) -> list[Metric]:
+    """Return the metrics of a table; the first one sorts."""
+    names, sort = wanted
+    known = {m.name: m for m in metrics_of(task, extra=analysis.extra_metrics, shown=False)}
+    columns = [known[name] for name in names if name in known]
+    if (names and not columns) or (sort and sort not in known):
         raise UsageError(
-            f"none of {', '.join(metrics)} is a metric of a {task.kind}, which {keys['dataset']} "
+            f"none of {', '.join(names or [sort])} is a metric of a {task.kind}, which {dataset} "
             f"is; there is {', '.join(known)}"
         )
-    columns = wanted or list(metrics_of(task))
-    rows: dict[tuple[str, ...], list[TrialRecord]] = defaultdict(list)
-    for record in records:
-        rows[tuple(getattr(record, key) for key in ROW_KEYS)].append(record)
-    built = [
-        _row(dict(zip(ROW_KEYS, names, strict=True)), trials, columns)
-        for names, trials in rows.items()
+    columns = columns or list(metrics_of(task))
+    if sort:
+        columns = [known[sort], *(m for m in columns if m.name != sort)]
+    if columns[0].higher_is_better is None:
+        raise UsageError(f"{columns[0].name} ranks nothing; name another metric with --sort")
+    return columns
+
+
+def _table(
+    keys: dict[str, Any],
+    records: list[TrialRecord],
+    wanted: tuple[Sequence[str], str],
+    analysis: Analysis,
+) -> Table:
+    task = records[0].task
+    columns = _columns(task, keys["dataset"], wanted, analysis)
+    grouped: dict[tuple[str, ...], list[TrialRecord]] = defaultdict(list)
+    for record in sorted(records, key=lambda record: (record.seed, record.fold)):
+        grouped[tuple(getattr(record, key) for key in ROW_KEYS)].append(record)
+    named = {row_name(dict(zip(ROW_KEYS, k, strict=True))): k for k in grouped}
+    finished = {
+        name: [r for r in grouped[k] if r.status == "finished"] for name, k in named.items()
+    }
+    made = [
+        _row(dict(zip(ROW_KEYS, k, strict=True)), grouped[k], columns, analysis)
+        for k in named.values()
     ]
-    finished = [r for r in records if r.status == "finished"]
-    first_of_fold = {record.fold: record for record in reversed(finished)}
+    built = sorted((row for row, *_ in made), key=lambda row: _rank(row, columns[0]))
+    comparisons: dict[str, list[Comparison]] = {}
+    detectable = math.nan
+    if analysis.interval != "none":
+        scores = {row.name: found for row, found, _ in made}
+        clean = {row.name: found for row, _, found in made}
+        built, comparisons, detectable = _with_evidence(built, scores, clean, columns, analysis)
+    done = [record for row in finished.values() for record in row]
+    first_of_fold = {record.fold: record for record in reversed(done)}
     tests = [record.predictions["test"] for record in first_of_fold.values()]
     verdicts = [first_of_fold[fold].audit for fold in sorted(first_of_fold)]
     return Table(
         keys=keys,
         task=task,
         metrics=columns,
-        rows=sorted(built, key=lambda row: _rank(row, columns[0])),
+        rows=built,
         test_samples=len({id_ for test in tests for id_ in test.id}),
         clean_samples=len({id_ for test in tests for id_ in _clean_ids(test)}),
         patients=len({patient for test in tests for patient in test.patient} - {""}),
@@ -251,8 +147,51 @@ def _table(keys: dict[str, Any], records: list[TrialRecord], metrics: Sequence[s
             int(k) for t in tests if t.clean is not None for k in np.unique(t.target[t.clean])
         ),
         verdict=verdict_line(over_folds(verdicts)) if verdicts else "",
-        warnings=_warnings(finished, built),
+        warnings=_warnings(done, built),
+        analysis=analysis,
+        comparisons=comparisons,
+        detectable=detectable,
+        records=finished,
     )
+
+
+def _with_evidence(
+    rows: Sequence[Row],
+    scores: Mapping[str, Sequence[Scored]],
+    clean_scores: Mapping[str, Sequence[Scored]],
+    metrics: Sequence[Metric],
+    analysis: Analysis,
+) -> tuple[list[Row], dict[str, list[Comparison]], float]:
+    """Return the rows with intervals and ties, all comparisons, and what can be detected."""
+    present = {row.name: scores[row.name] for row in rows if scores[row.name]}
+    if not present:
+        return list(rows), {}, math.nan
+    first = metrics[0]
+    evidence = Evidence(present, metrics, analysis.resamples, analysis.interval)
+    compared = {metric.name: evidence.all_pairs(metric) for metric in metrics}
+    ranked = [row.name for row in rows if row.name in present and row.cells[first.name].defined]
+    letters = ties(ranked, compared[first.name])
+    # Rows that differ in their clean samples cannot be resampled together.
+    clean = {
+        name: Evidence({name: found}, [first], analysis.resamples, analysis.interval, partial=True)
+        for name, found in clean_scores.items()
+        if found and all(len(scored.target) for scored in found)
+    }
+
+    def told(row: Row) -> Row:
+        if row.name not in present:
+            return row
+        cells = {
+            m.name: replace(row.cells[m.name], interval=evidence.interval(row.name, m))
+            for m in metrics
+        }
+        cleaned = dict(row.clean_cells)
+        if row.name in clean:
+            interval = clean[row.name].interval(row.name, first)
+            cleaned[first.name] = replace(cleaned[first.name], interval=interval)
+        return replace(row, cells=cells, clean_cells=cleaned, tie=letters.get(row.name, ""))
+
+    return [told(row) for row in rows], compared, evidence.detectable(compared[first.name])
 
 
 def _warnings(finished: Sequence[TrialRecord], rows: Sequence[Row]) -> list[str]:
@@ -277,27 +216,54 @@ def _warnings(finished: Sequence[TrialRecord], rows: Sequence[Row]) -> list[str]
         warnings.append("Rows were tested on different folds, that is, on different samples.")
     for row in rows:
         if len(set(zip(row.seeds, row.folds, strict=True))) < row.trials:
-            name = " ".join(row.keys.values())
-            warnings.append(f"{name} has several trials of the same seed and fold.")
+            warnings.append(f"{row.name} has several trials of the same seed and fold.")
     return warnings
 
 
-def _row(keys: dict[str, str], records: list[TrialRecord], metrics: Sequence[Metric]) -> Row:
+def _row(
+    keys: dict[str, str],
+    records: list[TrialRecord],
+    metrics: Sequence[Metric],
+    analysis: Analysis,
+) -> tuple[Row, list[Scored], list[Scored]]:
+    """Return a row without intervals, and what is evaluated: all test samples, clean ones."""
     finished = [record for record in records if record.status == "finished"]
-    finished.sort(key=lambda record: (record.seed, record.fold))
     tests = [record.predictions["test"] for record in finished]
     leaking = any(test.clean is not None and not test.clean.all() for test in tests)
-    marks = "†" if any(flattered(record.audit) for record in finished) else ""
-    marks += "‡" if any(record.audit.get("pretraining") for record in finished) else ""
-    return Row(
+    try:
+        scores = [analysis.scored(record) for record in finished]
+        clean = [analysis.scored(record, clean=True) for record in finished] if leaking else []
+        cells = {m.name: _cell([m.compute(s.target, s.score) for s in scores]) for m in metrics}
+    except Undefined as undefined:
+        scores, clean = [], []
+        cells = {m.name: Cell((math.nan,) * len(finished), str(undefined)) for m in metrics}
+    row = Row(
         keys=keys,
-        cells={m.name: _cell([m.compute(t.target, t.score) for t in tests]) for m in metrics},
-        clean_cells={m.name: _clean_cell(m, tests) for m in metrics if leaking},
-        marks=marks,
+        cells=cells,
+        clean_cells={m.name: _clean_cell(m, clean) for m in metrics if clean},
+        marks=_marks(records, finished),
         seeds=tuple(record.seed for record in finished),
         folds=tuple(record.fold for record in finished),
         failed=len(records) - len(finished),
+        cost=cost_of(finished),
     )
+    return row, scores, clean
+
+
+def _marks(records: Sequence[TrialRecord], finished: Sequence[TrialRecord]) -> str:
+    signs = {
+        SELECTED_ON_TEST: any(_selected_on_test(record) for record in finished),
+        KEPT_COPIES: any(flattered(record.audit) for record in finished),
+        PRETRAINED_ON_IT: any(record.audit.get("pretraining") for record in finished),
+        FAILED: 0 < len(finished) < len(records),
+    }
+    return "".join(sign for sign, stands in signs.items() if stands)
+
+
+def _selected_on_test(record: TrialRecord) -> bool:
+    """Whether the protocol kept the state that was best on the test part."""
+    protocol = json.loads(record.protocol_json)
+    return bool(protocol.get("selection", {}).get("on") == "test")
 
 
 def _cell(values: Sequence[Value]) -> Cell:
@@ -305,19 +271,15 @@ def _cell(values: Sequence[Value]) -> Cell:
     return Cell(tuple(value.value for value in values), reason)
 
 
-def _clean_cell(metric: Metric, tests: Sequence[Predictions]) -> Cell:
+def _clean_cell(metric: Metric, scores: Sequence[Scored]) -> Cell:
     """Return the metric over clean test samples; classes that none of them has do not count.
 
     Means over other classes in other folds are not comparable, so they are undefined.
     """
-    clean = [slice(None) if test.clean is None else test.clean for test in tests]
-    targets = [test.target[rows] for test, rows in zip(tests, clean, strict=True)]
-    if metric.per_class and len({frozenset(found.tolist()) for found in targets}) > 1:
+    if metric.per_class and len({frozenset(s.target.tolist()) for s in scores}) > 1:
         reason = "clean test samples of the folds are of different classes"
-        return Cell((math.nan,) * len(tests), reason)
-    scores = [test.score[rows] for test, rows in zip(tests, clean, strict=True)]
-    pairs = zip(targets, scores, strict=True)
-    return _cell([metric.compute(t, s, leave_out_absent=True) for t, s in pairs])
+        return Cell((math.nan,) * len(scores), reason)
+    return _cell([metric.compute(s.target, s.score, leave_out_absent=True) for s in scores])
 
 
 def _clean_ids(test: Predictions) -> list[str]:

@@ -6,6 +6,7 @@ import math
 
 import numpy as np
 import pytest
+from scipy import stats
 from scipy.special import softmax as scipy_softmax
 from sklearn import metrics as sk
 
@@ -32,6 +33,24 @@ def auroc(targets, probabilities):
     return sk.roc_auc_score(targets, probabilities, multi_class="ovr", average="macro")
 
 
+def one_by_one(targets, scores, score):
+    """Mean over classes of what ``score`` says of the class against the rest."""
+    predicted = scores.argmax(1)
+    return np.mean([score(targets == k, predicted == k) for k in range(scores.shape[1])])
+
+
+def in_bins(probability, right):
+    """The calibration error, bin by bin as the formula is written."""
+    total = 0.0
+    for low in np.arange(15) / 15:
+        inside = (probability >= low) & (probability < low + 1 / 15)
+        inside |= (low == 14 / 15) & (probability == 1)
+        if inside.any():
+            gap = abs(right[inside].mean() - probability[inside].mean())
+            total += inside.sum() / len(right) * gap
+    return total
+
+
 ORACLES = {
     "balanced_accuracy": lambda t, s: sk.balanced_accuracy_score(t, s.argmax(1)),
     "macro_auroc": lambda t, s: auroc(t, scipy_softmax(s.astype(float), axis=1)),
@@ -39,10 +58,32 @@ ORACLES = {
     "macro_f1": lambda t, s: sk.f1_score(t, s.argmax(1), average="macro"),
     "accuracy": lambda t, s: sk.accuracy_score(t, s.argmax(1)),
     "log_loss": lambda t, s: sk.log_loss(t, scipy_softmax(s.astype(float), axis=1)),
+    "macro_auprc": lambda t, s: np.mean(
+        [
+            sk.average_precision_score(t == k, scipy_softmax(s.astype(float), axis=1)[:, k])
+            for k in range(s.shape[1])
+        ]
+    ),
+    "macro_specificity": lambda t, s: one_by_one(t, s, lambda t, p: sk.recall_score(~t, ~p)),
+    "macro_ppv": lambda t, s: sk.precision_score(t, s.argmax(1), average="macro"),
+    "macro_npv": lambda t, s: one_by_one(t, s, lambda t, p: sk.precision_score(~t, ~p)),
+    "kappa": lambda t, s: sk.cohen_kappa_score(t, s.argmax(1)),
+    "brier": lambda t, s: np.mean(
+        np.sum((scipy_softmax(s.astype(float), axis=1) - np.eye(s.shape[1])[t]) ** 2, axis=1)
+    ),
+    "ece": lambda t, s: in_bins(scipy_softmax(s.astype(float), axis=1).max(1), s.argmax(1) == t),
+    "class_wise_ece": lambda t, s: np.mean(
+        [in_bins(scipy_softmax(s.astype(float), axis=1)[:, k], t == k) for k in range(s.shape[1])]
+    ),
     "mae": sk.mean_absolute_error,
     "rmse": sk.root_mean_squared_error,
     "r2": sk.r2_score,
+    "pearson_r": lambda t, s: stats.pearsonr(t, s.astype(float)).statistic,
+    "bias": lambda t, s: np.mean(s.astype(float) - t),
 }
+EVERY_CLASSIFICATION = metrics_of(Classification(("a", "b")), shown=False)
+EVERY_REGRESSION = metrics_of(Regression(), shown=False)
+RANKING = [metric for metric in all_metrics().values() if metric.higher_is_better is not None]
 
 
 def test_every_metric_has_an_oracle_here():
@@ -51,7 +92,7 @@ def test_every_metric_has_an_oracle_here():
 
 @pytest.mark.parametrize("seed", range(3))
 @pytest.mark.parametrize("classes", [2, 3, 4])
-@pytest.mark.parametrize("metric", metrics_of(Classification(("a", "b"))), ids=lambda m: m.name)
+@pytest.mark.parametrize("metric", EVERY_CLASSIFICATION, ids=lambda m: m.name)
 def test_classification_metrics_are_those_of_scikit_learn(metric, classes, seed):
     targets, scores = drawn(classes, seed)
     value = metric.compute(targets, scores)
@@ -59,7 +100,7 @@ def test_classification_metrics_are_those_of_scikit_learn(metric, classes, seed)
     assert value.reason == ""
 
 
-@pytest.mark.parametrize("metric", metrics_of(Regression()), ids=lambda m: m.name)
+@pytest.mark.parametrize("metric", EVERY_REGRESSION, ids=lambda m: m.name)
 def test_regression_metrics_are_those_of_scikit_learn(metric):
     rng = np.random.default_rng(0)
     targets = rng.normal(50, 10, 40)
@@ -133,6 +174,10 @@ def test_a_class_that_is_never_predicted_counts_with_an_f1_of_0():
         ("macro_f1", [0, 1], [[1, 0, 0], [0, 1, 0]], "class number 2 has no sample"),
         ("mcc", [0, 0], [[1, 0], [0, 1]], "one class"),
         ("mcc", [0, 1], [[1, 0], [1, 0]], "one class"),
+        ("macro_ppv", [0, 1], [[1, 0], [1, 0]], "class number 1 is never predicted"),
+        ("macro_npv", [0, 1], [[1, 0], [1, 0]], "all samples are, or are taken for, one class"),
+        ("kappa", [0, 0], [[1, 0], [1, 0]], "of one class"),
+        ("pearson_r", [1.0, 2.0], [3, 3], "all targets or all predictions are equal"),
         ("r2", [2.0, 2.0], [1, 2], "all targets are equal"),
         ("r2", [2.0], [1], "all targets are equal"),
     ],
@@ -145,7 +190,7 @@ def test_an_undefined_value_is_nan_with_a_reason(name, targets, scores, reason):
 
 @pytest.mark.parametrize("metric", all_metrics().values(), ids=lambda m: m.name)
 def test_no_samples_and_scores_that_are_no_numbers_are_nan_with_a_reason(metric):
-    regression = metric in metrics_of(Regression())
+    regression = metric.task == "regression"
     shape = (0,) if regression else (0, 2)
     value = metric.compute(np.zeros(0, np.int64), np.zeros(shape, np.float32))
     assert math.isnan(value.value)
@@ -166,15 +211,16 @@ def test_scores_of_the_wrong_shape_are_never_broadcast():
 def test_the_first_metric_sorts_and_arrows_point_to_better_values():
     assert metrics_of(Classification(("a", "b")))[0].name == "balanced_accuracy"
     assert metrics_of(Regression("years"))[0].name == "mae"
-    lower = {name for name, metric in all_metrics().items() if not metric.higher_is_better}
-    assert lower == {"log_loss", "mae", "rmse"}
+    lower = {name for name, metric in all_metrics().items() if metric.higher_is_better is False}
+    assert lower == {"log_loss", "brier", "ece", "class_wise_ece", "mae", "rmse"}
+    assert find_metric("bias").arrow == ""
     assert find_metric("mae").arrow == "↓"
     assert find_metric("mcc").arrow == "↑"
 
 
-@pytest.mark.parametrize("metric", all_metrics().values(), ids=lambda m: m.name)
+@pytest.mark.parametrize("metric", RANKING, ids=lambda m: m.name)
 def test_a_metric_is_better_for_a_perfect_prediction(metric):
-    if metric in metrics_of(Regression()):
+    if metric.task == "regression":
         targets = np.array([1.0, 2.0, 5.0])
         good, bad = targets.copy(), targets[::-1].copy()
     else:

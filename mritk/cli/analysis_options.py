@@ -1,0 +1,62 @@
+"""What all commands that compute numbers from predictions let a person choose."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import click
+
+if TYPE_CHECKING:
+    from mritk.cli.app import App
+    from mritk.results.analysis import Analysis
+
+# The parameters that these options become.
+ANALYSIS_OPTIONS = ("level", "interval", "resamples", "temperature")
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+# The words are those of mritk.results.analysis, which is not imported here: it would load numpy.
+OPTIONS = (
+    click.option(
+        "--level",
+        type=click.Choice(["image", "patient"]),
+        default="image",
+        show_default=True,
+        help="Score images, or patients by the mean probability of their images.",
+    ),
+    click.option(
+        "--interval",
+        type=click.Choice(["percentile", "bca", "none"]),
+        default="percentile",
+        show_default=True,
+        help="Intervals of the clustered bootstrap.",
+    ),
+    click.option(
+        "--resamples",
+        type=click.IntRange(min=100),
+        default=2000,
+        show_default=True,
+        help="Resamples of the bootstrap.",
+    ),
+    click.option(
+        "--temperature",
+        is_flag=True,
+        help="Divide logits by a temperature fitted on the validation part.",
+    ),
+)
+
+
+def analysis_options(command: F) -> F:
+    """Add the options to a command."""
+    for option in reversed(OPTIONS):
+        command = option(command)
+    return command
+
+
+def as_analysis(app: App, options: Mapping[str, Any], *, by: str = "") -> Analysis:
+    """Return the analysis that the options ask for; it knows the metrics of plugins."""
+    from mritk.results.analysis import Analysis
+
+    chosen = {name: options[name] for name in ANALYSIS_OPTIONS}
+    return Analysis(**chosen, by=by, extra_metrics=tuple(app.registry.metrics()))

@@ -1,0 +1,139 @@
+"""A metric: a number computed from targets and scores.
+
+Plugins yield metrics when they are loaded, so nothing heavy is imported at the top.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Literal
+
+from mritk.records import Record
+
+if TYPE_CHECKING:
+    import numpy as np
+
+    from mritk.evaluate.resamples import Resamples
+
+
+class Undefined(Exception):
+    """The value does not exist for these samples; the text says why."""
+
+
+@dataclass(frozen=True)
+class Value:
+    """The value of a metric; NaN comes with the ``reason`` why it is undefined."""
+
+    value: float
+    reason: str = ""
+
+
+@dataclass(frozen=True)
+class Metric(Record):
+    """A number computed from targets and scores. Yield it from ``mritk_metrics``.
+
+    Attributes:
+        name: Name on the command line.
+        label: Heading in tables.
+        higher_is_better: Direction; None: it ranks nothing.
+        function: Takes targets (N,), scores (logits (N, classes) or values (N,)) and weights (N,)
+            float64, as scikit-learn's ``sample_weight``; returns the value, NaN if there is none,
+            or raises :class:`Undefined` with the reason. With ``per_class`` it returns one value
+            per class, of which the metric is the mean.
+        task: ``classification`` or ``regression``.
+        per_class: Whether the function returns one value per class.
+        bounds: The least and the greatest value that there can be.
+        resampled: The same for many weightings at once: returns (R,), or (R, classes) with
+            ``per_class``; NaN where undefined. None: ``function`` is called for each.
+    """
+
+    name: str
+    label: str
+    higher_is_better: bool | None
+    function: Callable[[np.ndarray, np.ndarray, np.ndarray], Any]
+    task: Literal["classification", "regression"] = "classification"
+    per_class: bool = False
+    bounds: tuple[float, float] = (-math.inf, math.inf)
+    resampled: Callable[[Resamples], np.ndarray] | None = None
+
+    @property
+    def arrow(self) -> str:
+        """The direction of better values."""
+        return {True: "↑", False: "↓", None: ""}[self.higher_is_better]
+
+    def compute(
+        self,
+        targets: np.ndarray,
+        scores: np.ndarray,
+        weights: np.ndarray | None = None,
+        *,
+        leave_out_absent: bool = False,
+    ) -> Value:
+        """Return the value; NaN with a reason if it is undefined for these samples.
+
+        Args:
+            targets: (N,) class indices or values.
+            scores: (N, classes) logits, or (N,) values.
+            weights: (N,) how much each sample counts; None: all alike.
+            leave_out_absent: Let a mean over classes leave out the classes without samples, which
+                otherwise make it undefined.
+        """
+        import numpy as np
+
+        rank = 2 if self.task == "classification" else 1
+        if len(scores) != len(targets) or scores.ndim != rank:
+            raise ValueError(
+                f"{self.name}: scores of shape {scores.shape} for {len(targets)} targets"
+            )
+        if not len(targets):
+            return Value(math.nan, "there are no samples")
+        if not np.isfinite(scores).all():
+            return Value(math.nan, "some scores are NaN or infinite")
+        if weights is None:
+            weights = np.ones(len(targets))
+        try:
+            if not self.per_class:
+                return _value(float(self.function(targets, scores, weights)))
+            present = np.unique(targets[weights > 0])
+            absent = np.setdiff1d(np.arange(scores.shape[1]), present)
+            if len(absent) and not leave_out_absent:
+                return Value(math.nan, f"class number {absent[0]} has no sample")
+            values = np.asarray(self.function(targets, scores, weights))
+            return _value(float(np.mean(values[present])))
+        except Undefined as undefined:
+            return Value(math.nan, str(undefined))
+
+    def resample(self, resamples: Resamples, classes: np.ndarray | None = None) -> np.ndarray:
+        """Return the value in each of R resamples, (R,) float64; NaN where it is undefined.
+
+        Args:
+            resamples: Targets, scores and R weightings.
+            classes: With ``per_class``, the classes that the mean is over; None: all.
+        """
+        import numpy as np
+
+        if self.resampled is not None:
+            values = np.asarray(self.resampled(resamples), dtype=np.float64)
+            if not self.per_class:
+                return values
+            # As in the value itself: a class without a sample has none.
+            values = np.where(resamples.confusion.sum(axis=2) > 0, values, np.nan)
+            return (values if classes is None else values[:, classes]).mean(axis=1)
+        partial = classes is not None and len(classes) < resamples.scores.shape[1]
+        found = []
+        for weights in resamples.sample_weights():
+            some = weights > 0
+            value = self.compute(
+                resamples.targets[some],
+                resamples.scores[some],
+                weights[some],
+                leave_out_absent=partial,
+            )
+            found.append(value.value)
+        return np.asarray(found)
+
+
+def _value(value: float) -> Value:
+    return Value(value, "it is not a number" if math.isnan(value) else "")

@@ -1,0 +1,135 @@
+"""Metrics of many weightings of the same samples at once.
+
+A resample of the bootstrap is a weight per unit. What a metric needs of it is mostly a sum over
+samples, so that one matrix product serves all resamples; ranks (AUROC, average precision) need the
+samples in order of their scores, and cumulative sums along them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from functools import cached_property
+
+import numpy as np
+
+CHUNK = 256  # resamples at a time, so that the arrays of one chunk stay in the cache
+
+
+class Resamples:
+    """N samples of one trial in R weightings of U units.
+
+    Attributes:
+        targets: (N,) class indices or values.
+        scores: (N, classes) logits, or (N,) values.
+        unit: (N,) int64 number of each sample's unit.
+        weights: (R, U) how much each unit counts in each resample.
+    """
+
+    def __init__(
+        self, targets: np.ndarray, scores: np.ndarray, unit: np.ndarray, weights: np.ndarray
+    ) -> None:
+        # Units of other trials (of other folds) have no part in this one.
+        used, self.unit = np.unique(unit, return_inverse=True)
+        self.targets, self.scores = targets, scores
+        self.weights = weights if len(used) == weights.shape[1] else weights[:, used]
+
+    def sample_weights(self) -> Iterator[np.ndarray]:
+        """Yield the weights of the samples in each resample, (N,) float64."""
+        for weights in self.weights:
+            yield weights[self.unit].astype(np.float64)
+
+    def sums(self, values: np.ndarray) -> np.ndarray:
+        """Return the weighted sums over the samples, (R, F) float64, of values (N, F)."""
+        per_unit = np.zeros((self.weights.shape[1], values.shape[1]))
+        np.add.at(per_unit, self.unit, values)
+        return (self.weights @ per_unit.astype(np.float32)).astype(np.float64)
+
+    @cached_property
+    def total(self) -> np.ndarray:
+        """Total weight, (R,) float64."""
+        return self.sums(np.ones((len(self.targets), 1)))[:, 0]
+
+    def mean(self, values: np.ndarray) -> np.ndarray:
+        """Return the weighted mean (R,) of one value per sample (N,)."""
+        with np.errstate(invalid="ignore", divide="ignore"):
+            return self.sums(values[:, None])[:, 0] / self.total
+
+    # -- classes -------------------------------------------------------------------------------
+
+    @cached_property
+    def confusion(self) -> np.ndarray:
+        """Weight of the samples of class i that are taken for class j, (R, classes, classes)."""
+        classes = self.scores.shape[1]
+        cell = self.targets * classes + self.scores.argmax(axis=1)
+        counts = np.zeros((self.weights.shape[1], classes * classes))
+        np.add.at(counts, (self.unit, cell), 1)
+        found = self.weights @ counts.astype(np.float32)
+        return found.astype(np.float64).reshape(-1, classes, classes)
+
+    @cached_property
+    def probabilities(self) -> np.ndarray:
+        """(N, classes) float64."""
+        from scipy.special import softmax
+
+        return np.asarray(softmax(self.scores.astype(np.float64), axis=1))
+
+    # -- ranks ---------------------------------------------------------------------------------
+
+    @cached_property
+    def ranked(self) -> tuple[np.ndarray, np.ndarray]:
+        """AUROC and average precision of each class against the rest, (R, classes) each.
+
+        NaN where the class, or the rest, has no weight.
+        """
+        from mritk.evaluate.ranks import log_odds
+
+        classes = self.scores.shape[1]
+        shape = (len(self.weights), classes)
+        auroc, precision = np.full(shape, np.nan), np.full(shape, np.nan)
+        for k in range(classes):
+            positive = self.targets == k
+            if positive.any() and not positive.all():
+                odds = log_odds(self.scores, k)
+                auroc[:, k], precision[:, k] = self._of_ranks(odds, positive)
+        return auroc, precision
+
+    @cached_property
+    def _by_unit(self) -> np.ndarray:
+        """The weights with resamples along the rows, (U, R), so that sums run over vectors."""
+        return np.ascontiguousarray(self.weights.T)
+
+    def _of_ranks(self, odds: np.ndarray, positive: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Return AUROC and average precision (R,) of one class.
+
+        With samples in descending order of score, let p and q be the weight of the class and of
+        the rest among those of one score, P and Q what they add up to down to there. Then
+        AUROC = 1 - Σ p (Q - q / 2) / (ΣP ΣQ) and AP = Σ p · P / (P + Q) / ΣP. Only scores of
+        samples of the class enter the sums.
+        """
+        order = np.argsort(-odds, kind="stable")
+        ranked, unit, is_positive = odds[order], self.unit[order], positive[order]
+        values, first = np.unique(-ranked[is_positive], return_index=True)
+        ends = np.searchsorted(-ranked, values, side="right")
+        starts = np.r_[0, ends[:-1]]
+        rest = len(ranked) > ends[-1]
+        # Samples of other classes with the score of one of this class.
+        tied = np.flatnonzero(~is_positive & np.isin(ranked, -values))
+        tied_to = np.searchsorted(values, -ranked[tied])
+        auroc, precision = [], []
+        for at in range(0, self._by_unit.shape[1], CHUNK):
+            weights = self._by_unit[:, at : at + CHUNK]
+            p = np.add.reduceat(weights[unit[is_positive]], first, axis=0)
+            every = np.cumsum(np.add.reduceat(weights[unit[: ends[-1]]], starts, axis=0), axis=0)
+            upto = np.cumsum(p, axis=0)
+            below = weights[unit[ends[-1] :]].sum(axis=0) if rest else 0.0
+            above = every - upto
+            all_rest = (above[-1] + below).astype(np.float64)
+            if len(tied):
+                np.subtract.at(above, tied_to, weights[unit[tied]] / 2)
+            of_class = upto[-1].astype(np.float64)
+            with np.errstate(invalid="ignore", divide="ignore"):
+                lost = np.einsum("nr,nr->r", p, above) / (of_class * all_rest)
+                auroc.append(1 - lost)
+                share = np.divide(upto, every, out=np.zeros_like(upto), where=every > 0)
+                precision.append(np.einsum("nr,nr->r", p, share) / of_class)
+        return np.concatenate(auroc), np.concatenate(precision)

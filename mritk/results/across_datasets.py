@@ -1,0 +1,179 @@
+"""Rows compared over several datasets, each of which counts once."""
+
+from __future__ import annotations
+
+import math
+from collections import defaultdict
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from itertools import combinations
+from typing import Any
+
+import numpy as np
+
+from mritk.errors import UsageError
+from mritk.evaluate.bayesian import dataset_probabilities
+from mritk.evaluate.comparison import Comparison
+from mritk.evaluate.friedman import (
+    LEAST_DATASETS,
+    LEVEL,
+    Friedman,
+    average_ranks,
+    critical_difference,
+    friedman,
+    nemenyi,
+)
+from mritk.evaluate.interval import Interval
+from mritk.evaluate.metric import Metric
+from mritk.results.paired_tests import Tested
+from mritk.results.table import Table
+
+OF_THE_DATASET = ("dataset", "dataset_fingerprint", "scheme")
+
+
+@dataclass(frozen=True, eq=False)
+class AcrossDatasets:
+    """Rows that were trained under one protocol on several datasets.
+
+    Attributes:
+        keys: What the tables share: protocol, fingerprint, …
+        metric: What is compared.
+        datasets: D names.
+        rows: B names, best average rank first.
+        scores: (D, B) means over the trials.
+        ranks: (B,) average ranks, 1 the best.
+        pairs: What the test says of each pair of rows.
+        left_out: Rows that some dataset lacks.
+        friedman: Friedman's test; None for the Bayesian one.
+    """
+
+    keys: dict[str, Any]
+    metric: Metric
+    datasets: Sequence[str]
+    rows: Sequence[str]
+    scores: np.ndarray
+    ranks: np.ndarray
+    pairs: Sequence[Tested]
+    left_out: Sequence[str]
+    friedman: Friedman | None = None
+
+    @property
+    def critical_difference(self) -> float:
+        """How far apart average ranks must lie to differ at 5 %."""
+        return critical_difference(len(self.datasets), len(self.rows))
+
+
+def across_datasets(tables: Sequence[Table], rope: float | None = None) -> list[AcrossDatasets]:
+    """Compare the rows of tables of one protocol over their datasets.
+
+    Args:
+        tables: Tables of a leaderboard.
+        rope: Half the width of the region of practical equivalence of the Bayesian signed-rank
+            test; None: Friedman's test, and Nemenyi's for the pairs.
+
+    Raises:
+        UsageError: There are too few datasets or rows, or several tables of one dataset.
+        Unavailable: The package that computes the test is not installed.
+    """
+    groups: dict[tuple[Any, ...], list[Table]] = defaultdict(list)
+    for table in tables:
+        key = [f"{name}={value}" for name, value in _shared(table).items()]
+        groups[(*key, table.metrics[0].name)].append(table)
+    # Under several protocols, those that have been tried on few datasets are no error.
+    enough = [group for group in groups.values() if len(group) >= LEAST_DATASETS]
+    return [_compared(group, rope) for group in enough or list(groups.values())]
+
+
+def _shared(table: Table) -> dict[str, Any]:
+    return {name: value for name, value in table.keys.items() if name not in OF_THE_DATASET}
+
+
+def _compared(tables: Sequence[Table], rope: float | None) -> AcrossDatasets:
+    metric, keys = tables[0].metrics[0], _shared(tables[0])
+    where = f"protocol {keys['protocol']}"
+    datasets = [table.keys["dataset"] for table in tables]
+    if twice := sorted({name for name in datasets if datasets.count(name) > 1}):
+        raise UsageError(
+            f"{where}: there are several tables of {', '.join(twice)} (other data or another "
+            f"split), and a dataset counts once; move one of them to another results folder"
+        )
+    means = [
+        {row.name: row.cells[metric.name].mean for row in table.rows if row.trials}
+        for table in tables
+    ]
+    every = list(dict.fromkeys(name for of_table in means for name in of_table))
+    names = [name for name in every if all(_known(of_table, name) for of_table in means)]
+    if not names:
+        raise UsageError(f"{where}: no row has a {metric.label} on all of {', '.join(datasets)}")
+    scores = np.asarray([[of_table[name] for name in names] for of_table in means])
+    better = bool(metric.higher_is_better)
+    ranks = average_ranks(scores, higher_is_better=better)
+    order = np.argsort(ranks, kind="stable")
+    names, scores = [names[number] for number in order], scores[:, order]
+    found = AcrossDatasets(
+        keys,
+        metric,
+        datasets,
+        names,
+        scores,
+        ranks[order],
+        pairs=(),
+        left_out=[name for name in every if name not in names],
+    )
+    return _by_friedman(found, where) if rope is None else _by_signed_ranks(found, where, rope)
+
+
+def _known(means: dict[str, float], name: str) -> bool:
+    return math.isfinite(means.get(name, math.nan))
+
+
+def _by_friedman(found: AcrossDatasets, where: str) -> AcrossDatasets:
+    test = friedman(found.scores, higher_is_better=bool(found.metric.higher_is_better))
+    if test.reason:
+        raise UsageError(f"{where}: {test.reason}")
+    p = nemenyi(found.scores)
+    pairs = []
+    for one, other in combinations(range(len(found.rows)), 2):
+        line = _line(found, one, other)
+        # A pair differs only where the rows are shown to differ at all.
+        of_pair = max(float(p[one, other]), test.p)
+        pairs.append(
+            replace(line, comparison=replace(line.comparison, p=of_pair, p_adjusted=of_pair))
+        )
+    return replace(found, pairs=pairs, friedman=test)
+
+
+def _by_signed_ranks(found: AcrossDatasets, where: str, rope: float) -> AcrossDatasets:
+    if len(found.datasets) < LEAST_DATASETS or len(found.rows) < 2:
+        raise UsageError(
+            f"{where}: a test over datasets takes {LEAST_DATASETS} datasets and 2 rows or more; "
+            f"there are {len(found.datasets)} and {len(found.rows)}"
+        )
+    better = bool(found.metric.higher_is_better)
+    pairs = [
+        replace(
+            _line(found, one, other),
+            probabilities=dataset_probabilities(
+                found.scores[:, one], found.scores[:, other], rope, higher_is_better=better
+            ),
+        )
+        for one, other in combinations(range(len(found.rows)), 2)
+    ]
+    return replace(found, pairs=pairs)
+
+
+def _line(found: AcrossDatasets, one: int, other: int) -> Tested:
+    """Return the mean difference of a pair, without p."""
+    difference = float((found.scores[:, one] - found.scores[:, other]).mean())
+    return Tested(
+        Comparison(
+            found.rows[one],
+            found.rows[other],
+            found.metric.name,
+            difference,
+            Interval(math.nan, math.nan, level=LEVEL),
+            math.nan,
+            math.nan,
+            higher_is_better=bool(found.metric.higher_is_better),
+        )
+    )

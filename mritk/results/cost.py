@@ -1,0 +1,82 @@
+"""What a row of a table costs: from the trial files, absent where they do not tell."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from mritk.results.trialfile import TrialRecord
+
+HOUR = 3600
+
+
+@dataclass(frozen=True)
+class CostColumn:
+    """A column about cost.
+
+    Attributes:
+        name: Name on the command line, and in CSV and JSON.
+        label: Heading in tables, with the unit.
+        key: Name in the trial file's cost.
+        total: Whether the trials of a row are added up; else they are averaged.
+        scale: What a stored value is divided by.
+        higher_is_better: Direction.
+    """
+
+    name: str
+    label: str
+    key: str
+    total: bool = False
+    scale: float = 1.0
+    higher_is_better: bool = False
+
+    @property
+    def arrow(self) -> str:
+        """The direction of better values."""
+        return "↑" if self.higher_is_better else "↓"
+
+    def text(self, value: float) -> str:
+        """Return a value as tables show it, with three digits."""
+        if math.isnan(value):
+            return "–"
+        return f"{value:,.0f}" if abs(value) >= 100 else f"{value:.3g}"
+
+
+COLUMNS = (
+    CostColumn("parameters", "parameters (M)", "parameters", scale=1e6),
+    CostColumn("flops", "GFLOPs / image", "flops", scale=1e9),
+    CostColumn("train_speed", "training images/s", "images_per_second", higher_is_better=True),
+    CostColumn("speed", "prediction images/s", "predict_images_per_second", higher_is_better=True),
+    CostColumn("hours", "hours", "seconds", total=True, scale=HOUR),
+    CostColumn("gpu_hours", "GPU hours", "gpu_seconds", total=True, scale=HOUR),
+    CostColumn("energy", "energy (kJ)", "energy_joules", total=True, scale=1e3),
+    CostColumn("memory", "device memory (GiB)", "peak_device_memory_bytes", scale=2**30),
+)
+
+
+def cost_of(records: Sequence[TrialRecord]) -> dict[str, float]:
+    """Return the costs of the finished trials of a row, by name of column.
+
+    A column is there only if every trial tells it: sums and means over some of the trials would
+    look like those over all.
+    """
+    costs: dict[str, float] = {}
+    for column in COLUMNS:
+        values = [_stored(record, column.key) for record in records]
+        if values and all(map(math.isfinite, values)):
+            combine: Callable[..., float] = np.sum if column.total else np.mean
+            costs[column.name] = float(combine(values)) / column.scale
+    return costs
+
+
+def _stored(record: TrialRecord, key: str) -> float:
+    cost: Mapping[str, float] = record.cost
+    if key == "seconds":  # phases are stored apart
+        phases = [value for name, value in cost.items() if name.startswith("seconds_")]
+        return sum(phases) if phases else math.nan
+    if key == "parameters" and key not in cost:  # where older files keep it
+        return float(record.notes.get(key) or math.nan)
+    return float(cost.get(key, math.nan))

@@ -1,0 +1,72 @@
+"""A leaderboard as one flat table, a line per row: CSV and Parquet."""
+
+from __future__ import annotations
+
+import csv
+import io
+from pathlib import Path
+from typing import Any
+
+from mritk.errors import Unavailable
+from mritk.results.cost import COLUMNS
+from mritk.results.table import Leaderboard, Row, Table
+
+
+def records(board: Leaderboard) -> tuple[list[str], list[dict[str, Any]]]:
+    """Return the names of the columns and one record per row; what a row lacks is absent."""
+    metrics = list(dict.fromkeys(m.name for table in board.tables for m in table.metrics))
+    shared = list(dict.fromkeys(key for table in board.tables for key in table.keys))
+    counts = ["test_samples", "clean_test_samples", "trials", "failed"]
+    columns = list(dict.fromkeys([*shared, "backbone", "augmentation", "tie", *counts]))
+    columns += [f"{name}_{what}" for name in metrics for what in ("mean", "sd", "low", "high")]
+    columns += ["marks", *(f"{name}_clean_mean" for name in metrics)]
+    columns += [column.name for column in COLUMNS]
+    return columns, [_record(table, row) for table in board.tables for row in table.rows]
+
+
+def _record(table: Table, row: Row) -> dict[str, Any]:
+    numbers: dict[str, Any] = {}
+    for name, cell in row.cells.items():
+        numbers[f"{name}_mean"], numbers[f"{name}_sd"] = cell.mean, cell.spread
+        if cell.interval is not None:
+            numbers[f"{name}_low"] = cell.interval.low
+            numbers[f"{name}_high"] = cell.interval.high
+    for name, cell in row.clean_cells.items():
+        numbers[f"{name}_clean_mean"] = cell.mean
+    told = {
+        "tie": row.tie,
+        "test_samples": table.test_samples,
+        "clean_test_samples": table.clean_samples,
+        "trials": row.trials,
+        "failed": row.failed,
+        "marks": row.marks,
+    }
+    return {**table.keys, **row.keys, **told, **numbers, **row.cost}
+
+
+def csv_text(board: Leaderboard) -> str:
+    """Return the leaderboard as CSV with full numbers."""
+    columns, rows = records(board)
+    out = io.StringIO()
+    writer = csv.DictWriter(out, columns, lineterminator="\n", restval="")
+    writer.writeheader()
+    writer.writerows(rows)
+    return out.getvalue().rstrip("\n")
+
+
+def write_parquet(board: Leaderboard, path: Path) -> None:
+    """Write the leaderboard as a Parquet file.
+
+    Raises:
+        Unavailable: pyarrow is not installed.
+    """
+    try:
+        import pyarrow
+        from pyarrow import parquet
+    except ImportError as error:
+        raise Unavailable(
+            "Parquet needs pyarrow; install it with: python -m pip install 'mritk-bench[parquet]'"
+        ) from error
+    columns, rows = records(board)
+    table = pyarrow.table({name: [row.get(name) for row in rows] for name in columns})
+    parquet.write_table(table, path)

@@ -1,0 +1,134 @@
+"""The sentences under a table: every sign in its cells explained, every doubt named."""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING
+
+from mritk.data.samples import Classification
+
+if TYPE_CHECKING:
+    from mritk.results.table import Table
+
+SELECTED_ON_TEST = "§"
+KEPT_COPIES = "†"  # explained by the audit's verdict
+PRETRAINED_ON_IT = "‡"
+FAILED = "¶"
+
+
+def footnotes(table: Table) -> list[str]:
+    """Return what a reader must know of the numbers of a table, one sentence each."""
+    return [
+        *table.warnings,
+        *([table.verdict] if table.verdict else []),
+        *_certainty(table),
+        *_runs(table),
+        *_data(table),
+        *_signs(table),
+        *_undefined(table),
+    ]
+
+
+def _certainty(table: Table) -> list[str]:
+    """Say what intervals, ties and differences mean."""
+    analysis, first = table.analysis, table.metrics[0]
+    intervals = [cell.interval for row in table.rows for cell in row.cells.values()]
+    drawn = [i for i in intervals if i is not None and not i.reason]
+    if not drawn:
+        return []
+    what = "patients" if table.patients else "groups of copies"
+    runs = " and runs" if any(row.trials > 1 for row in table.rows) else ""
+    method = {"percentile": "percentiles", "bca": "BCa"}[analysis.interval]
+    notes = [
+        f"[95 % interval]: {method} of {analysis.resamples} resamples of {what}{runs}, stratified "
+        f"by class."
+    ]
+    lost = max(interval.degenerate for interval in drawn)
+    if lost:
+        notes.append(
+            f"Up to {lost} of {analysis.resamples} resamples had no value, and are left out."
+        )
+    if len([row for row in table.rows if row.tie]) > 1:
+        notes.append(
+            f"Rows with a common letter (tie) cannot be told apart by {first.label}: paired "
+            f"differences, Holm's correction over {len(table.comparisons[first.name])} pairs, 5 %."
+        )
+    if not math.isnan(table.detectable):
+        notes.append(
+            f"A difference in {first.label} of {table.detectable:.3f} between two rows would be "
+            f"found four times in five; smaller ones mostly go unnoticed."
+        )
+    return notes
+
+
+def _runs(table: Table) -> list[str]:
+    trials = {row.trials for row in table.rows if row.trials}
+    notes = []
+    if trials == {1}:
+        notes.append("One trial per row: what retraining would change is in no interval.")
+    elif trials:
+        notes.append("SD: standard deviation over trials (seeds and folds).")
+    if len(trials) > 1:
+        notes.append("Rows have different numbers of trials.")
+    return notes
+
+
+def _data(table: Table) -> list[str]:
+    notes = []
+    if table.analysis.level == "patient":
+        notes.append("Patient level: the mean of the probabilities (or values) of their images.")
+    if table.analysis.temperature:
+        notes.append("Logits are divided by a temperature fitted on each trial's validation part.")
+    if not table.grouped:
+        notes.append(
+            "Image-level: the dataset names no patients, so images of one patient may stand on "
+            "both sides of the split, and intervals are too narrow where they do."
+        )
+    if table.skipped:
+        notes.append(f"{table.skipped} unreadable samples were left out (--skip-unreadable).")
+    return notes
+
+
+def _signs(table: Table) -> list[str]:
+    marks = {sign for row in table.rows for sign in row.marks}
+    notes = []
+    if SELECTED_ON_TEST in marks:
+        notes.append(
+            f"{SELECTED_ON_TEST} The test part chose the state that was kept, which flatters it."
+        )
+    if PRETRAINED_ON_IT in marks:
+        notes.append(
+            f"{PRETRAINED_ON_IT} The backbone was pretrained on collections that the dataset is "
+            f"from."
+        )
+    for row in table.rows:
+        if row.failed:
+            trials_are = "trial is" if row.failed == 1 else "trials are"
+            sign = f"{FAILED} " if FAILED in row.marks else ""
+            notes.append(f"{sign}{row.failed} failed {trials_are} not in the table: {row.name}.")
+    return notes
+
+
+def _undefined(table: Table) -> list[str]:
+    """Say why numbers or intervals are missing."""
+    notes = []
+    if absent := _absent_among_clean(table):
+        notes.append(
+            f"No clean test sample is of class {', '.join(absent)}: clean means over classes are "
+            f"over the other classes."
+        )
+    first = table.metrics[0].name
+    shown = [cell for row in table.rows for cell in row.cells.values()]
+    shown += [row.clean_cells[first] for row in table.rows if row.clean_cells]
+    notes += [f"nan: {reason}." for reason in sorted({c.reason for c in shown if c.reason})]
+    missing = {c.interval.reason for c in shown if c.interval and c.defined} - {""}
+    return [*notes, *(f"No interval: {reason}." for reason in sorted(missing))]
+
+
+def _absent_among_clean(table: Table) -> list[str]:
+    """Return the classes that no clean test sample has, where there are clean columns."""
+    if not isinstance(table.task, Classification):
+        return []
+    if not any(row.clean_cells for row in table.rows):
+        return []
+    return [c for k, c in enumerate(table.task.classes) if k not in table.clean_classes]

@@ -1,0 +1,123 @@
+"""The outcome of the gate as text for a pull request, or as data."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import Any
+
+from mritk.evaluate.comparison import Verdict
+from mritk.results.formats import comparison_as_data, interval_text
+from mritk.results.gate import Change, Comparisons
+
+FORMATS = ("github", "plain", "json")
+TABULATE = {"github": "github", "plain": "simple"}
+SIGNS = {Verdict.BETTER: "▲ better", Verdict.WORSE: "▼ worse", Verdict.CANNOT_TELL: "cannot tell"}
+
+
+def comparisons_text(found: Comparisons, style: str) -> str:
+    """Return the comparison as a table (``github`` or ``plain``) with its reservations."""
+    from tabulate import tabulate
+
+    datasets = {(change.dataset, change.protocol) for change in found.changes}
+    rows = [_row(change, several=len(datasets) > 1) for change in found.changes]
+    blocks = [headline(found)]
+    if rows:
+        blocks.append(
+            tabulate(rows, headers="keys", tablefmt=TABULATE[style], disable_numparse=True)
+        )
+        blocks.append(
+            "Difference: head minus base, paired by patient, seed and fold, with its interval of "
+            "95 %. Verdict: at 5 %, corrected by Holm over the rows of a metric."
+        )
+    for title, lines in _reservations(found):
+        blocks.append("\n".join([f"{title}:", "", *(f"- {' '.join(x.split())}" for x in lines)]))
+    return "\n\n".join(blocks)
+
+
+def headline(found: Comparisons) -> str:
+    """Return one sentence: what the gate says."""
+    if found.broken:
+        told = [f"{change.row} ({change.metric.label}{_rules(change)})" for change in found.broken]
+        return f"**Worse, by evidence:** {', '.join(told)}."
+    if not found.changes:
+        return "**Nothing could be compared.**"
+    better = [c.row for c in found.changes if c.verdict is Verdict.BETTER]
+    words = "**No regression is shown.**"
+    return f"{words} Better: {', '.join(dict.fromkeys(better))}." if better else words
+
+
+def _rules(change: Change) -> str:
+    return f": {', '.join(change.broken)}" if change.broken else ""
+
+
+def _reservations(found: Comparisons) -> list[tuple[str, Sequence[str]]]:
+    told = [
+        ("Not compared, made under other conditions", found.incomparable),
+        ("Not compared, missing", found.missing),
+        ("Not read", found.damaged),
+        ("New, without a base", found.added),
+        (
+            "Without an interval",
+            sorted(
+                {
+                    f"{change.row}, {change.metric.label}: {change.comparison.interval.reason}"
+                    for change in found.changes
+                    if change.comparison.interval.reason and change.comparison.difference
+                }
+            ),
+        ),
+    ]
+    return [(title, lines) for title, lines in told if lines]
+
+
+def _row(change: Change, *, several: bool) -> dict[str, str]:
+    where = {"dataset": change.dataset, "protocol": change.protocol} if several else {}
+    comparison = change.comparison
+    interval = comparison.interval
+    ends = "" if interval.reason else f" {interval_text(interval)}"
+    return {
+        "row": change.row.replace("|", r"\|"),
+        **where,
+        "metric": f"{change.metric.label} {change.metric.arrow}".rstrip(),
+        "base": _decimals(change.base),
+        "head": _decimals(change.head),
+        "difference": f"{_decimals(comparison.difference, sign='+')}{ends}",
+        "p (Holm)": _p(comparison.p_adjusted),
+        "verdict": SIGNS[change.verdict] + (" ✗" if change.broken else ""),
+    }
+
+
+def _decimals(value: float, sign: str = "") -> str:
+    return "nan" if math.isnan(value) else format(value, f"{sign}.3f")
+
+
+def _p(value: float) -> str:
+    if math.isnan(value):
+        return "–"
+    return "< 0.001" if value < 0.001 else f"{value:.3f}"
+
+
+def comparisons_as_data(found: Comparisons) -> dict[str, Any]:
+    """Return the comparison as JSON-able data; undefined numbers are null."""
+    return {
+        "exit_code": int(found.exit_code),
+        "regressions": [f"{change.row}: {change.metric.name}" for change in found.broken],
+        "changes": [
+            {
+                "row": change.row,
+                "dataset": change.dataset,
+                "protocol": change.protocol,
+                "metric": change.metric.name,
+                "base": change.base if math.isfinite(change.base) else None,
+                "head": change.head if math.isfinite(change.head) else None,
+                **comparison_as_data(change.comparison),
+                "broken_rules": list(change.broken),
+            }
+            for change in found.changes
+        ],
+        "missing": list(found.missing),
+        "incomparable": list(found.incomparable),
+        "added": list(found.added),
+        "not_read": list(found.damaged),
+    }

@@ -1,0 +1,144 @@
+"""Pairs of rows: the trials that both have, as a test of two models or of folds wants them."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+
+from mritk.evaluate.comparison import Comparison
+from mritk.evaluate.interval import Interval
+from mritk.evaluate.metric import Metric, Undefined
+from mritk.results.evidence import Scored
+from mritk.results.table import Table
+
+Key = tuple[tuple[int, int], int]
+REDRAWN = ("kfold", "holdout")
+
+
+@dataclass(frozen=True, eq=False)
+class PairedRows:
+    """The finished trials of the rows of a table, evaluated as the table is.
+
+    Attributes:
+        table: The table.
+        metric: What is compared.
+        rope: Half the width of the region of practical equivalence, in the unit of the metric.
+    """
+
+    table: Table
+    metric: Metric
+    rope: float = 0.0
+
+    @property
+    def names(self) -> list[str]:
+        """Names of the rows that have finished trials, best first."""
+        return [row.name for row in self.table.rows if self.table.records.get(row.name)]
+
+    @cached_property
+    def _scored(self) -> dict[str, dict[Key, tuple[Scored, list[str]]]]:
+        """By row and key: what is evaluated of each trial, and the ids of its samples."""
+        found: dict[str, dict[Key, tuple[Scored, list[str]]]] = {}
+        for name in self.names:
+            found[name] = {}
+            for record in self.table.records[name]:
+                scored = self.table.analysis.scored(record)
+                found[name][scored.key] = scored, record.predictions["test"].id
+        return found
+
+    @cached_property
+    def _values(self) -> dict[str, dict[Key, float]]:
+        return {
+            name: {
+                key: self.metric.compute(scored.target, scored.score).value
+                for key, (scored, _) in trials.items()
+            }
+            for name, trials in self._scored.items()
+        }
+
+    def undefined(self, first: str, second: str, reason: str) -> Comparison:
+        """Return a comparison that says nothing but why."""
+        none = Interval.undefined(reason)
+        return self.comparison(first, second, math.nan, none, math.nan)
+
+    def comparison(
+        self, first: str, second: str, difference: float, interval: Interval, p: float
+    ) -> Comparison:
+        """Return a comparison before Holm's correction."""
+        better = bool(self.metric.higher_is_better)
+        return Comparison(
+            first, second, self.metric.name, difference, interval, p, p, higher_is_better=better
+        )
+
+    def two_models(self, first: str, second: str) -> list[tuple[Scored, Scored]]:
+        """Return what one model of each row, per fold, made of the same samples.
+
+        Raises:
+            Undefined: There are several runs, none in common, or other samples.
+        """
+        ones, others = self._scored[first], self._scored[second]
+        keys = sorted(ones.keys() & others.keys())
+        if not keys:
+            raise Undefined("they have no trial of the same seed and fold")
+        if len({seed for (seed, _), _ in keys}) > 1:
+            raise Undefined(
+                "it compares two trained models, and there are several seeds; "
+                "test each with --group-by seed, or all by --test bootstrap"
+            )
+        if len({run for run, _ in keys}) > 1:
+            raise Undefined(
+                "it takes each sample once, and repeats of the split test samples again; use "
+                "--test corrected_t or --test bootstrap"
+            )
+        if any(ones[key][1] != others[key][1] for key in keys):
+            raise Undefined("they were tested on different samples; use --test bootstrap")
+        return [(ones[key][0], others[key][0]) for key in keys]
+
+    def per_fold(self, first: str, second: str) -> tuple[np.ndarray, np.ndarray]:
+        """Return the metric of both rows in every fold, (folds,) each; means over seeds.
+
+        Raises:
+            Undefined: The split is drawn once, or folds are missing.
+        """
+        folds = self.table.folds
+        if not self.redrawn:
+            raise Undefined(
+                'it takes folds: a protocol with scheme = "kfold", or a hold-out split with '
+                "repeats; use --test bootstrap"
+            )
+        ones, others = self._values[first], self._values[second]
+        of_fold: dict[int, list[tuple[float, float]]] = {fold: [] for fold in range(folds)}
+        for key in ones.keys() & others.keys():
+            of_fold[key[1]].append((ones[key], others[key]))
+        done = [fold for fold, values in of_fold.items() if values]
+        if len(done) < folds:
+            raise Undefined(f"both have {len(done)} of {folds} folds; 'mritk run' makes the rest")
+        means = np.asarray([np.mean(values, axis=0) for values in of_fold.values()])
+        return means[:, 0], means[:, 1]
+
+    @property
+    def redrawn(self) -> bool:
+        """Whether samples are divided at random more than once."""
+        return self.table.keys["scheme"] in REDRAWN and self.table.folds > 1
+
+    @property
+    def repeats(self) -> int:
+        """How often everything that is drawn was drawn."""
+        return max(1, int(self.table.split.get("repeats", 1)))
+
+    def test_to_train(self, row: str) -> float:
+        """Return n_test / n_train over the folds; what validation held counts as training.
+
+        Raises:
+            Undefined: The trial files name no training samples.
+        """
+        tested = fitted = 0
+        for record in self.table.records[row]:
+            parts = {part: len(ids) for part, ids in record.splits.items()}
+            tested += parts.get("test", 0)
+            fitted += parts.get("train", 0) + parts.get("val", 0)
+        if not fitted:
+            raise Undefined("the trial files name no training samples")
+        return tested / fitted

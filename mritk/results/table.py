@@ -1,0 +1,160 @@
+"""The parts of a leaderboard: tables of rows of cells."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+
+from mritk.data.samples import Task
+from mritk.evaluate.comparison import Comparison
+from mritk.evaluate.interval import Interval
+from mritk.evaluate.metric import Metric
+from mritk.results.analysis import Analysis
+from mritk.results.footnotes import footnotes
+from mritk.results.trialfile import TrialRecord
+
+
+def row_name(keys: Mapping[str, str]) -> str:
+    """Return the name of a row: its backbone, and its augmentation if it has one."""
+    backbone, augmentation = keys["backbone"], keys["augmentation"]
+    return backbone if augmentation == "none" else f"{backbone} + {augmentation}"
+
+
+@dataclass(frozen=True)
+class Cell:
+    """A metric over the trials of a row.
+
+    Attributes:
+        values: One value per finished trial; NaN where undefined.
+        reason: Why a value is undefined, or empty.
+        interval: Of the mean, over patients and runs; None if none was asked for.
+    """
+
+    values: tuple[float, ...]
+    reason: str = ""
+    interval: Interval | None = None
+
+    @property
+    def mean(self) -> float:
+        """Mean over the trials; NaN without any."""
+        return float(np.mean(self.values)) if self.values else math.nan
+
+    @property
+    def defined(self) -> bool:
+        """Whether the mean is a number."""
+        return not math.isnan(self.mean)
+
+    @property
+    def spread(self) -> float:
+        """Standard deviation over the trials (n - 1), that is, what retraining (and another fold)
+        changes; NaN for fewer than two."""
+        return float(np.std(self.values, ddof=1)) if len(self.values) > 1 else math.nan
+
+
+@dataclass(frozen=True)
+class Row:
+    """One backbone with one augmentation.
+
+    Attributes:
+        keys: Its backbone and augmentation.
+        cells: By name of metric.
+        clean_cells: The same on the test samples without a copy in training; empty where all are.
+        marks: Signs that stand behind each of its numbers (:mod:`mritk.results.footnotes`).
+        seeds: Seeds of its finished trials.
+        folds: Folds of its finished trials.
+        failed: Number of failed trials.
+        tie: Letters; rows that share one cannot be told apart by the metric that sorts. Empty
+            where nothing was resampled.
+        cost: What its trials cost (:data:`mritk.results.cost.COLUMNS`); absent where unknown.
+    """
+
+    keys: Mapping[str, str]
+    cells: Mapping[str, Cell]
+    clean_cells: Mapping[str, Cell]
+    marks: str
+    seeds: tuple[int, ...]
+    folds: tuple[int, ...]
+    failed: int
+    tie: str = ""
+    cost: Mapping[str, float] = field(default_factory=dict)
+
+    @property
+    def name(self) -> str:
+        """Its backbone, and its augmentation if it has one."""
+        return row_name(self.keys)
+
+    @property
+    def trials(self) -> int:
+        """Number of finished trials."""
+        return len(self.seeds)
+
+
+@dataclass(frozen=True)
+class Table:
+    """Rows that were trained under identical conditions, best first.
+
+    Attributes:
+        keys: What all its rows share: dataset, protocol, fingerprint, …
+        task: What is predicted.
+        metrics: The columns; the first one sorts.
+        rows: The rows.
+        test_samples: Number of samples that were tested, over all folds.
+        clean_samples: Number of those that were clean: without a copy in training.
+        patients: Number of patients among them; 0 where they are unknown.
+        folds: Number of folds that the protocol makes.
+        skipped: Number of samples that were left out as unreadable.
+        grouped: Whether the split kept patients whole.
+        clean_classes: Classes that the clean test samples have.
+        verdict: What the audit found, over all folds.
+        split: The protocol's way of dividing.
+        warnings: Reasons why rows cannot be compared as they stand.
+        analysis: How the predictions were evaluated.
+        comparisons: By name of metric: the differences of all pairs of rows.
+        detectable: The difference in the first metric that one comparison would find four times
+            in five; NaN where unknown.
+        records: The finished trials of each row, by its name.
+    """
+
+    keys: Mapping[str, Any]
+    task: Task
+    metrics: Sequence[Metric]
+    rows: Sequence[Row]
+    test_samples: int
+    clean_samples: int
+    patients: int
+    folds: int
+    skipped: int
+    grouped: bool
+    clean_classes: frozenset[int] = frozenset()
+    verdict: str = ""
+    split: Mapping[str, Any] = field(default_factory=dict)
+    warnings: Sequence[str] = ()
+    analysis: Analysis = field(default_factory=Analysis)
+    comparisons: Mapping[str, Sequence[Comparison]] = field(default_factory=dict, compare=False)
+    detectable: float = field(default=math.nan, compare=False)
+    records: Mapping[str, Sequence[TrialRecord]] = field(default_factory=dict, compare=False)
+
+    @cached_property
+    def notes(self) -> list[str]:
+        """What a reader must know of these numbers, one sentence each."""
+        return footnotes(self)
+
+
+@dataclass(frozen=True)
+class Leaderboard:
+    """All tables of a results folder.
+
+    Attributes:
+        tables: The tables.
+        drift: Where one protocol name stands for several fingerprints: the fields that differ.
+        damaged: Messages about files that could not be read.
+    """
+
+    tables: Sequence[Table]
+    drift: Sequence[str] = ()
+    damaged: Sequence[str] = ()

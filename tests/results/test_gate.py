@@ -1,0 +1,221 @@
+"""The gate: better, worse, cannot tell; and what was not there, or not comparable."""
+
+from __future__ import annotations
+
+import json
+import math
+
+import numpy as np
+import pytest
+
+from mritk.errors import ExitCode, StoreError, UnknownName, UsageError
+from mritk.evaluate.comparison import Verdict
+from mritk.results.analysis import Analysis
+from mritk.results.gate import Rule, compare_folders
+from mritk.results.gate_text import comparisons_as_data, comparisons_text
+from mritk.results.trialfile import Predictions
+
+PATIENTS, IMAGES = 60, 3
+QUICK = Analysis(resamples=500)
+
+
+@pytest.fixture
+def make_trial(make_record):
+    """Make a trial that is right on this share of the images, the others drawn by ``draw``."""
+
+    def make(right: float = 0.8, *, draw: int = 0, **columns):
+        rng = np.random.default_rng(draw)
+        target = np.repeat(np.arange(PATIENTS) % 2, IMAGES)
+        predicted = np.where(rng.random(len(target)) < right, target, 1 - target)
+        patient = [f"p{number}" for number in np.repeat(np.arange(PATIENTS), IMAGES)]
+        names = [f"s{i}" for i in range(len(target))]
+        none = [""] * len(target)
+        score = 3 * np.eye(2, dtype=np.float32)[predicted]
+        test = Predictions(names, patient, none, none, target, score)
+        return make_record(predictions={"val": test, "test": test}, **columns)
+
+    return make
+
+
+def compared(base, head, **options):
+    return compare_folders(base, head, **{"analysis": QUICK, **options})
+
+
+def verdicts(found):
+    return {change.row: change.verdict for change in found.changes}
+
+
+def test_a_clear_fall_is_worse_and_fails(make_trial):
+    found = compared([make_trial(0.9)], [make_trial(0.6, draw=1)])
+    assert verdicts(found) == {"tiny@scratch": Verdict.WORSE}
+    assert found.exit_code == ExitCode.GATE_FAILED
+    (change,) = found.changes
+    assert change.metric.name == "balanced_accuracy"
+    assert change.comparison.difference == pytest.approx(change.head - change.base)
+    assert change.comparison.interval.high < 0
+
+
+def test_a_clear_rise_is_better_and_passes(make_trial):
+    found = compared([make_trial(0.6)], [make_trial(0.9, draw=1)])
+    assert verdicts(found) == {"tiny@scratch": Verdict.BETTER}
+    assert found.exit_code == ExitCode.OK
+
+
+def test_an_equal_one_passes_without_a_verdict(make_trial):
+    found = compared([make_trial()], [make_trial()])
+    (change,) = found.changes
+    assert (change.comparison.difference, change.comparison.p) == (0, 1)
+    assert change.verdict is Verdict.CANNOT_TELL
+    assert found.exit_code == ExitCode.OK
+
+
+@pytest.mark.parametrize("direction", [1, -1])
+def test_a_metric_that_should_be_low_is_worse_when_it_rises(make_trial, direction):
+    pair = [make_trial(0.9)], [make_trial(0.6, draw=1)]
+    found = compared(*pair[::direction], metrics=["log_loss"])
+    expected = Verdict.WORSE if direction == 1 else Verdict.BETTER
+    assert verdicts(found) == {"tiny@scratch": expected}
+
+
+def test_a_rule_fails_only_what_is_shown_to_be_beyond_the_tolerance(make_trial):
+    """The fall is of about 20 points, its interval some 8 wide on either side."""
+    pair = [make_trial(0.9)], [make_trial(0.7, draw=1)]
+    (change,) = compared(*pair).changes
+    assert -0.30 < change.comparison.interval.low < change.comparison.interval.high < -0.05
+    small = compared(*pair, rules=[Rule.from_text("balanced_accuracy < -1.0pt")])
+    assert small.exit_code == ExitCode.GATE_FAILED
+    assert small.broken[0].broken == ("balanced_accuracy < -0.01",)
+    large = compared(*pair, rules=[Rule.from_text("balanced_accuracy < -20pt")])
+    assert large.exit_code == ExitCode.OK
+    assert large.changes[0].verdict is Verdict.WORSE, "worse, but within what was tolerated"
+
+
+@pytest.mark.parametrize(
+    ("text", "rule"),
+    [
+        ("balanced_accuracy < -1.0pt", Rule("balanced_accuracy", True, -0.01)),
+        ("log_loss>0.05", Rule("log_loss", False, 0.05)),
+        (" mae > 1e-2 ", Rule("mae", False, 0.01)),
+        ("mcc < 0", Rule("mcc", True, 0.0)),
+    ],
+)
+def test_rules_are_read(text, rule):
+    assert Rule.from_text(text) == rule
+
+
+@pytest.mark.parametrize("text", ["", "mcc", "mcc < ", "mcc = 1", "mcc < 1 %", "mcc < 1.2.3"])
+def test_a_rule_that_cannot_be_read_is_refused_with_an_example(text):
+    with pytest.raises(UsageError, match=r"balanced_accuracy < -1\.0pt"):
+        Rule.from_text(text)
+
+
+def test_trials_are_paired_by_identity_not_by_id_or_order(make_trial):
+    base = [make_trial(0.9, seed=seed, draw=seed, id=f"a{seed}") for seed in (0, 1)]
+    head = [make_trial(0.9, seed=seed, draw=seed, id=f"b{seed}") for seed in (1, 0)]
+    (change,) = compared(base, head).changes
+    assert change.comparison.difference == 0
+    assert change.comparison.runs == 2
+
+
+@pytest.mark.parametrize("status", [None, "failed"])
+def test_a_trial_that_is_missing_or_failed_in_the_head_is_named_and_gives_4(make_trial, status):
+    base = [make_trial(seed=0), make_trial(seed=1)]
+    head = [make_trial(seed=0)] + ([make_trial(seed=1, status=status)] if status else [])
+    if status:
+        head[1].predictions = {}
+    found = compared(base, head)
+    assert found.exit_code == ExitCode.UNAVAILABLE
+    assert "seed 1" in found.missing[0]
+    assert len(found.changes) == 1, "the others are compared"
+
+
+def test_another_protocol_gives_4_and_the_fields_that_differ(make_trial):
+    other = make_trial(
+        fingerprint="0" * 64, protocol_json='{"image_size":64,"parameters":{"batch_size":16}}'
+    )
+    found = compared([make_trial()], [other])
+    assert found.exit_code == ExitCode.UNAVAILABLE
+    assert found.changes == []
+    assert "image_size: 32 | 64" in found.incomparable[0]
+    assert "batch_size" not in found.incomparable[0]
+
+
+def test_other_data_give_4(make_trial):
+    found = compared([make_trial()], [make_trial(dataset_fingerprint="e" * 64)])
+    assert found.exit_code == ExitCode.UNAVAILABLE
+    assert "the data are others (dddddddd | eeeeeeee)" in found.incomparable[0]
+
+
+def test_other_test_samples_give_4(make_trial):
+    other = make_trial()
+    other.predictions["test"].id[0] = "another"
+    found = compared([make_trial()], [other])
+    assert "the test parts hold other samples" in found.incomparable[0]
+
+
+def test_a_regression_outweighs_a_missing_trial(make_trial):
+    base = [make_trial(0.9), make_trial(0.9, backbone="gone")]
+    found = compared(base, [make_trial(0.5, draw=1)])
+    assert found.missing
+    assert found.exit_code == ExitCode.GATE_FAILED
+
+
+def test_nothing_to_compare_is_never_a_pass(make_trial):
+    assert compared([], []).exit_code == ExitCode.UNAVAILABLE
+    assert compared([], [make_trial()]).exit_code == ExitCode.UNAVAILABLE
+
+
+def test_a_damaged_file_is_named_and_gives_4(make_trial):
+    found = compared([make_trial()], [make_trial(), StoreError("x.h5 is torn")])
+    assert found.damaged == ["x.h5 is torn"]
+    assert found.exit_code == ExitCode.UNAVAILABLE
+
+
+def test_a_new_row_is_told_and_harms_nothing(make_trial):
+    found = compared([make_trial()], [make_trial(), make_trial(backbone="new")])
+    assert found.added == ["new"]
+    assert found.exit_code == ExitCode.OK
+
+
+def test_more_rows_ask_for_more_evidence(make_trial):
+    """Holm: a p of 3 % alone is none among ten rows that have not changed."""
+    names = [f"net{i}" for i in range(10)]
+    base = [make_trial(0.80, backbone=name) for name in names]
+    head = [make_trial(0.80, backbone=name) for name in names]
+    for change in range(5, 40):
+        head[0] = make_trial(0.80 - change / 200, draw=0, backbone="net0")
+        alone = compared(base[:1], head[:1]).changes[0].comparison
+        if alone.p < 0.04:
+            break
+    assert 0.005 < alone.p < 0.05
+    assert compared(base[:1], head[:1]).exit_code == ExitCode.GATE_FAILED
+    among = compared(base, head)
+    assert among.changes[0].comparison.p == pytest.approx(alone.p, rel=0.2)
+    assert among.exit_code == ExitCode.OK
+
+
+def test_an_unknown_metric_is_refused(make_trial):
+    with pytest.raises(UnknownName, match="balanced_accuracy"):
+        compared([make_trial()], [make_trial()], metrics=["balanced_acuracy"])
+
+
+def test_the_text_says_first_what_the_gate_says(make_trial):
+    worse = comparisons_text(compared([make_trial(0.9)], [make_trial(0.6, draw=1)]), "github")
+    assert worse.startswith("**Worse, by evidence:** tiny@scratch (balanced accuracy).")
+    assert "| tiny@scratch |" in worse
+    assert "▼ worse" in worse
+    equal = comparisons_text(compared([make_trial()], [make_trial()]), "plain")
+    assert equal.startswith("**No regression is shown.**")
+    missing = comparisons_text(compared([make_trial()], []), "github")
+    assert missing.startswith("**Nothing could be compared.**")
+    assert "fold 0, seed 0 is missing in the head" in missing
+
+
+def test_the_data_hold_what_the_text_holds(make_trial):
+    found = compared([make_trial(0.9)], [make_trial(0.6, draw=1)])
+    data = json.loads(json.dumps(comparisons_as_data(found)))
+    (change,) = data["changes"]
+    assert data["exit_code"] == 1
+    assert data["regressions"] == ["tiny@scratch: balanced_accuracy"]
+    assert change["verdict"] == "worse"
+    assert math.isclose(change["difference"], change["head"] - change["base"])
