@@ -1,0 +1,137 @@
+"""``mritk compare`` on real runs: an equal one, a truly worse one, one under another protocol."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from mritk import trial as trial_module
+
+PLUGIN = '''
+"""A tiny network, and 300 images of 100 patients; the class is a bright horizontal band."""
+import numpy as np
+from mritk import Architecture, Classification, Dataset, InputContract, Samples, hookimpl
+
+
+def build_tiny():
+    from torch import nn
+
+    def block(width_in, width):
+        return [nn.Conv2d(width_in, width, 3, 2, 1), nn.BatchNorm2d(width), nn.ReLU()]
+
+    return nn.Sequential(*block(3, 8), *block(8, 16), nn.AdaptiveAvgPool2d((2, 1)), nn.Flatten())
+
+
+def open_bands(workspace):
+    rng = np.random.default_rng(0)
+    targets = np.arange(300) // 3 % 2
+    images = rng.integers(0, 200, (300, 32, 32)).astype(np.uint8)
+    for image, target in zip(images, targets):
+        image[16 * target : 16 * target + 16] //= 2
+    return Samples(
+        ids=[f"image-{i:03d}" for i in range(300)],
+        targets=targets,
+        task=Classification(("top", "bottom")),
+        read=lambda i: images[i],
+        patients=[f"patient-{i // 3:02d}" for i in range(300)],
+    )
+
+
+@hookimpl
+def mritk_backbones():
+    yield Architecture("tiny", build_tiny, InputContract(32))
+
+
+@hookimpl
+def mritk_datasets():
+    yield Dataset("bands", open_bands)
+'''
+
+
+@pytest.fixture
+def run(mritk, tmp_path, fast_protocol):
+    """Run the network on the images into a folder of this name."""
+    plugin = tmp_path / "bands.py"
+    plugin.write_text(PLUGIN)
+
+    def call(name, *arguments):
+        base = ("run", "-p", plugin, "-b", "tiny", "-d", "bands", "--seeds", 2, "--device", "cpu")
+        ended = mritk(*base, "--protocol", fast_protocol, "-o", tmp_path / name, *arguments)
+        assert ended.code == 0, ended.err
+        return tmp_path / name
+
+    return call
+
+
+def shuffle_training_labels(monkeypatch):
+    """A defect such as a change of code brings: targets no longer belong to their images."""
+    honest = trial_module._setup
+
+    def shuffled(*arguments):
+        setup = honest(*arguments)
+        samples = setup.train.samples
+        targets = np.random.default_rng(0).permutation(samples.targets)
+        return replace(setup, train=replace(setup.train, samples=replace(samples, targets=targets)))
+
+    monkeypatch.setattr(trial_module, "_setup", shuffled)
+
+
+def test_an_equal_run_passes(mritk, run):
+    ended = mritk("compare", run("base"), run("head"))
+    assert ended.code == 0
+    assert ended.out.startswith("**No regression is shown.**")
+    assert "cannot tell" in ended.out
+
+
+def test_a_run_on_shuffled_labels_fails(mritk, run, monkeypatch):
+    base = run("base")
+    shuffle_training_labels(monkeypatch)
+    head = run("head")
+    ended = mritk("compare", base, head, "--fail-on", "balanced_accuracy < -1.0pt")
+    assert ended.code == 1
+    assert ended.out.startswith("**Worse, by evidence:** tiny@scratch")
+    assert "▼ worse ✗" in ended.out
+    assert mritk("compare", base, head).code == 1, "also without a rule"
+    assert mritk("compare", head, base).code == 0, "the other way round it is better"
+    data = json.loads(mritk("compare", base, head, "--json").out)
+    assert data["changes"][0]["difference"] < -0.2
+    diff = mritk("leaderboard", head, "--diff", base)
+    assert diff.code == 0, "a table alone fails nothing"
+    assert "▼ worse" in diff.out
+
+
+def test_a_run_under_another_protocol_is_not_compared(mritk, run, fast_protocol):
+    base = run("base")
+    fast_protocol.write_text(fast_protocol.read_text().replace("epochs = 2", "epochs = 3"))
+    ended = mritk("compare", base, run("head"))
+    assert ended.code == 4
+    assert "parameters.stages[1].epochs: 2 | 3" in ended.out
+
+
+def test_a_missing_trial_gives_4(mritk, run, tmp_path):
+    base = run("base")
+    head = shutil.copytree(base, tmp_path / "head")
+    next((head / "trials").glob("*.h5")).unlink()
+    ended = mritk("compare", base, head)
+    assert ended.code == 4
+    assert "is missing in the head" in ended.out
+
+
+def test_a_folder_that_does_not_exist_and_an_unreadable_rule_are_usage(mritk, run, tmp_path):
+    base = run("base")
+    ended = mritk("compare", base, tmp_path / "nowhere")
+    assert ended.code == 2
+    assert "no results folder" in ended.err
+    ended = mritk("compare", base, base, "--fail-on", "balanced accuracy falls")
+    assert ended.code == 2
+    assert "balanced_accuracy < -1.0pt" in ended.err
+
+
+def test_a_crash_is_none_of_these(mritk, run, monkeypatch):
+    base = run("base")
+    monkeypatch.setattr("mritk.results.gate.compare_folders", lambda *_, **__: 1 / 0)
+    assert mritk("compare", base, base).code == 3

@@ -1,0 +1,205 @@
+"""Intervals that cover, and verdicts that do not see differences where there are none.
+
+Tables are simulated with a known truth (benchmarks/evidence); docs/statistics.md has the numbers
+of a longer run.
+"""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import pytest
+from scipy import stats
+
+from benchmarks.evidence.calibration import count
+from benchmarks.evidence.simulated import World, by_rows
+from mritk.evaluate.comparison import Comparison, Verdict
+from mritk.evaluate.interval import Interval
+from mritk.evaluate.metrics import find_metric
+from mritk.results.evidence import Evidence, Scored, ties
+
+BALANCED = find_metric("balanced_accuracy")
+WORLD = World(patients=60, images=6, classes=3, backbones=3, runs=3)
+
+
+@pytest.mark.slow
+def test_intervals_cover_and_equal_backbones_are_called_equal():
+    """300 tables: 900 intervals, 300 families of 3 pairs; a row bootstrap on them fails."""
+    by_patient = count(WORLD, tables=300, resamples=400)
+    assert 0.93 <= by_patient.covered <= 0.97
+    assert by_patient.false <= 0.05
+    assert by_patient.different <= 0.05
+    by_image = count(WORLD, tables=300, resamples=400, clustered=False)
+    assert by_image.covered < 0.90
+    assert by_image.different > 0.05
+    assert by_image.false > by_patient.false
+
+
+def test_an_interval_of_patients_is_wider_than_one_of_images():
+    table = World(images=10).table(0)
+    patients = Evidence(table, [BALANCED]).interval("net0", BALANCED)
+    images = Evidence(by_rows(table), [BALANCED]).interval("net0", BALANCED)
+    assert patients.width > 1.3 * images.width
+
+
+def one(target, predicted, unit=None, *, run=0, fold=0):
+    """One trial of two classes that decides so."""
+    target = np.asarray(target)
+    names = [f"p{i}" for i in range(len(target))] if unit is None else [str(u) for u in unit]
+    score = np.eye(2, dtype=np.float32)[np.asarray(predicted)]
+    return Scored((run, 0), fold, target, score, names)
+
+
+def test_accuracy_of_one_image_per_patient_is_that_of_the_binomial():
+    """Without strata to speak of, the standard error of a share is √(p (1 - p) / (n - 1))."""
+    rng = np.random.default_rng(0)
+    target = np.zeros(150, dtype=np.int64)
+    target[:75] = 1
+    predicted = np.where(rng.random(150) < 0.8, target, 1 - target)
+    accuracy = find_metric("accuracy")
+    evidence = Evidence({"net": [one(target, predicted)]}, [accuracy], 20_000)
+    right = [np.mean(predicted[target == k] == k) for k in (0, 1)]
+    expected = math.sqrt(sum(p * (1 - p) / 74 for p in right)) / 2
+    interval = evidence.interval("net", accuracy)
+    assert interval.standard_error == pytest.approx(expected, rel=0.03)
+
+
+def test_a_paired_difference_is_that_of_the_paired_t_test():
+    """One image per patient, one class each: the difference in accuracy is a mean of pairs."""
+    rng = np.random.default_rng(1)
+    target = np.arange(120) % 2
+    first = np.where(rng.random(120) < 0.85, target, 1 - target)
+    second = np.where(rng.random(120) < 0.35, 1 - first, first)
+    accuracy = find_metric("accuracy")
+    rows = {"a": [one(target, first)], "b": [one(target, second)]}
+    found = Evidence(rows, [accuracy], 20_000).compare("a", "b", accuracy)
+    pairs = (first == target).astype(float) - (second == target).astype(float)
+    expected = stats.ttest_1samp(pairs, 0)
+    assert found.difference == pytest.approx(pairs.mean())
+    assert found.p == pytest.approx(expected.pvalue, rel=0.3)
+    assert found.interval.low == pytest.approx(expected.confidence_interval().low, abs=0.02)
+
+
+def test_pairing_tells_more_than_two_intervals():
+    """Two rows that are right on the same patients; their own intervals overlap."""
+    rng = np.random.default_rng(2)
+    target = np.arange(200) % 2
+    first = np.where(rng.random(200) < 0.7, target, 1 - target)
+    wrong = np.flatnonzero(first != target)
+    second = first.copy()
+    second[wrong[:14]] = target[wrong[:14]]
+    rows = {"a": [one(target, first)], "b": [one(target, second)]}
+    evidence = Evidence(rows, [BALANCED])
+    a, b = (evidence.interval(name, BALANCED) for name in rows)
+    assert a.high > b.low
+    assert evidence.all_pairs(BALANCED)[0].verdict is Verdict.WORSE
+
+
+def test_copies_of_one_image_count_once():
+    """Doubling every sample within its unit changes nothing."""
+    rng = np.random.default_rng(3)
+    target = np.arange(60) % 2
+    predicted = np.where(rng.random(60) < 0.8, target, 1 - target)
+    once = Evidence({"net": [one(target, predicted, range(60))]}, [BALANCED])
+    unit = np.repeat(np.arange(60), 2)
+    twice = Evidence({"net": [one(target[unit], predicted[unit], unit)]}, [BALANCED])
+    ours, theirs = once.interval("net", BALANCED), twice.interval("net", BALANCED)
+    assert (ours.low, ours.high) == pytest.approx((theirs.low, theirs.high), abs=1e-6)
+
+
+def test_the_order_of_rows_and_samples_changes_nothing():
+    table = WORLD.table(0)
+    order = np.random.default_rng(0).permutation(len(table["net0"][0].target))
+    shuffled = {
+        name: [
+            Scored(t.run, t.fold, t.target[order], t.score[order], [t.unit[i] for i in order])
+            for t in reversed(trials)
+        ]
+        for name, trials in reversed(table.items())
+    }
+    first, second = (Evidence(rows, [BALANCED], 300) for rows in (table, shuffled))
+    for name in table:
+        ours, theirs = (e.interval(name, BALANCED) for e in (first, second))
+        assert ours.standard_error == pytest.approx(theirs.standard_error, rel=0.05)
+        assert first.estimate(name, BALANCED).point == second.estimate(name, BALANCED).point
+
+
+def test_rows_are_compared_on_the_seeds_that_both_have():
+    table = WORLD.table(1)
+    rows = {"a": table["net0"], "b": table["net1"][:2]}
+    found = Evidence(rows, [BALANCED]).compare("a", "b", BALANCED)
+    assert found.runs == 2
+    means = [
+        np.mean([BALANCED.compute(t.target, t.score).value for t in trials[:2]])
+        for trials in rows.values()
+    ]
+    assert found.difference == pytest.approx(means[0] - means[1])
+
+
+def test_rows_without_a_common_seed_are_not_compared():
+    table = WORLD.table(1)
+    rows = {"a": table["net0"][:1], "b": table["net1"][1:]}
+    found = Evidence(rows, [BALANCED]).compare("a", "b", BALANCED)
+    assert math.isnan(found.p)
+    assert found.verdict is Verdict.CANNOT_TELL
+    assert "no trial of the same seed and fold" in found.interval.reason
+
+
+def test_folds_of_a_run_are_averaged_before_runs_are():
+    """Three folds of two seeds: six trials, but two runs, and each patient tested once a run."""
+    rng = np.random.default_rng(0)
+    trials = []
+    for seed in range(2):
+        for fold in range(3):
+            target = np.arange(40) % 2
+            predicted = np.where(rng.random(40) < 0.8, target, 1 - target)
+            unit = [f"{fold}-{i}" for i in range(40)]
+            trials.append(one(target, predicted, unit, run=seed, fold=fold))
+    evidence = Evidence({"net": trials}, [BALANCED])
+    values = [BALANCED.compute(t.target, t.score).value for t in trials]
+    assert evidence.estimate("net", BALANCED).point == pytest.approx(np.mean(values))
+    assert len(evidence.units.sizes) == 6, "strata are class by fold"
+    per_patient = math.sqrt(0.8 * 0.2 / 120 / 2)
+    assert evidence.interval("net", BALANCED).standard_error < 2 * per_patient
+
+
+def test_all_right_has_no_interval_rather_than_one_of_no_width():
+    target = np.arange(30) % 2
+    evidence = Evidence({"net": [one(target, target)]}, [BALANCED])
+    assert "every resample gives the same value" in evidence.interval("net", BALANCED).reason
+
+
+def test_always_better_is_a_sign_test_over_patients():
+    target = np.arange(8) % 2
+    rows = {"right": [one(target, target)], "wrong": [one(target, 1 - target)]}
+    found = Evidence(rows, [BALANCED]).compare("right", "wrong", BALANCED)
+    assert found.p == pytest.approx(2 * 0.5**8)
+    same = Evidence({"a": rows["right"], "b": rows["right"]}, [BALANCED])
+    assert same.compare("a", "b", BALANCED).p == 1
+
+
+def test_bca_and_percentile_agree_where_nothing_is_skewed():
+    table = World(patients=200, mean=0.0).table(0)
+    percentile = Evidence(table, [BALANCED]).interval("net0", BALANCED)
+    bca = Evidence(table, [BALANCED], method="bca").interval("net0", BALANCED)
+    assert (bca.low, bca.high) == pytest.approx((percentile.low, percentile.high), abs=0.01)
+
+
+def test_what_can_be_detected_is_found_four_times_in_five():
+    """The formula against its own simulation: z-tests of differences of that size."""
+    table = WORLD.table(0)
+    evidence = Evidence(table, [BALANCED])
+    pairs = evidence.all_pairs(BALANCED)
+    size = evidence.detectable(pairs)
+    error = np.median([pair.interval.standard_error for pair in pairs])
+    drawn = size + error * np.random.default_rng(0).normal(size=100_000)
+    assert np.mean(np.abs(drawn / error) > 1.96) == pytest.approx(0.8, abs=0.01)
+
+
+def test_ties_are_read_off_the_verdicts():
+    def pair(first, second, p):
+        return Comparison(first, second, "mcc", 0.1, Interval(0, 0.2), p, p)
+
+    found = ties("abc", [pair("a", "b", 0.6), pair("a", "c", 0.01), pair("b", "c", 0.3)])
+    assert found == {"a": "a", "b": "ab", "c": "b"}
