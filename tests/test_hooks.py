@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import json
 from pathlib import Path
 
 import pytest
@@ -90,6 +91,44 @@ def test_mritk_methods():
 
 def test_mritk_protocols():
     assert "finetune" in Registry.load(environ={}).protocol("quick").text()
+
+
+METRIC = """
+import numpy as np
+from mritk import Metric, Undefined, hookimpl
+
+def top_class(targets, scores, weights):
+    if len(targets) > 1000:
+        raise Undefined("too many samples")
+    return np.average(scores.argmax(axis=1) == targets, weights=weights)
+
+@hookimpl
+def mritk_metrics():
+    yield Metric("{name}", "of mine", True, top_class, bounds=(0, 1))
+"""
+
+
+def test_mritk_metrics(mritk, run_toy, tmp_path):
+    plugin = tmp_path / "metric.py"
+    plugin.write_text(METRIC.format(name="mine"))
+    assert run_toy("--seeds", 1).code == 0
+    named = ("--metric", "mine", "--metric", "accuracy", "--json")
+    ended = mritk("leaderboard", "-p", plugin, tmp_path / "results", *named)
+    (row,) = json.loads(ended.out)["tables"][0]["rows"]
+    mine, own = row["metrics"]["mine"], row["metrics"]["accuracy"]
+    assert mine["mean"] == own["mean"]
+    assert mine["interval"]["reason"] == own["interval"]["reason"]
+    assert mine["interval"]["low"] == pytest.approx(own["interval"]["low"], abs=1e-4)
+    assert "metric.py" in mritk("list", "metrics", "-p", plugin).out
+
+
+def test_a_metric_with_a_name_of_mritks_own_is_refused(mritk, run_toy, tmp_path):
+    plugin = tmp_path / "metric.py"
+    plugin.write_text(METRIC.format(name="mcc"))
+    assert run_toy("--seeds", 1).code == 0
+    ended = mritk("leaderboard", "-p", plugin, tmp_path / "results")
+    assert ended.code == 2
+    assert "'-p no:metric' leaves it out" in ended.err
 
 
 def test_mritk_commands(mritk, tmp_path):

@@ -90,7 +90,7 @@ def store(tmp_path):
 
 @pytest.fixture
 def three_rows(store):
-    return store(made_trial("best", 0.95), made_trial("middle", 0.7), made_trial("worst", 0.68))
+    return store(made_trial("best", 0.95), made_trial("middle", 0.76), made_trial("worst", 0.66))
 
 
 def as_json(mritk, *arguments):
@@ -337,7 +337,9 @@ def test_across_datasets_ranks_rows_and_tests_them_by_friedman_and_nemenyi(mritk
     assert verdicts["best", "middle"] == "cannot tell"
     text = mritk("differences", six_datasets, "--across", "datasets").out
     assert "Friedman's test: χ² = 12.00" in text
+    assert "by Iman and Davenport F = inf (p < 0.001)" in text
     assert "Critical difference" in text
+    assert "p (Nemenyi)" in text
 
 
 def test_across_datasets_by_bayes(mritk, six_datasets):
@@ -403,15 +405,22 @@ def test_data_without_patients_are_said_to_be_too_sure(mritk, store):
     assert "p is too small" in mritk("differences", folder, "--test", "mcnemar").out
 
 
-def test_the_command_of_a_real_run_imports_no_torch(run_toy, tmp_path):
+def test_it_takes_the_results_of_a_real_run(mritk, run_toy, tmp_path):
     assert run_toy("-b", "small_cnn").code == 0
+    (table,) = as_json(mritk, tmp_path / "results")
+    (pair,) = table["pairs"]
+    assert {pair["first"], pair["second"]} == {"tiny@scratch", "small_cnn@scratch"}
+    assert math.isfinite(pair["difference"])
+    ended = mritk("differences", tmp_path / "results", "--test=mcnemar", "--group-by=seed")
+    assert ended.code == 2
+    assert "patients (or groups of copies), so they are not independent" in ended.err
+
+
+def test_it_starts_without_torch(three_rows):
     code = (
         "import sys; from mritk.cli.main import main\n"
-        f"code = main(['differences', {str(tmp_path / 'results')!r}, '--json'])\n"
+        f"code = main(['differences', {str(three_rows)!r}, '--test', 'delong'])\n"
         "sys.exit(9 if 'torch' in sys.modules else code)"
     )
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, check=False)
     assert done.returncode == 0, done.stderr
-    (table,) = json.loads(done.stdout)["tables"]
-    assert len(table["pairs"]) == 1
-    assert math.isfinite(table["pairs"][0]["difference"])
