@@ -4,11 +4,14 @@ A *run* is one training protocol carried out once: one seed, all folds. Two thin
 out otherwise: which patients were tested, and what the random numbers of training did.
 
 The first is resampled (:mod:`mritk.evaluate.resampling`), with the same patients in every run. The
-second is the spread between runs: the deviations of the runs from their mean are drawn too, S - 1
-of S, and added. Part of that spread is the patients' doing, since runs err on different ones; it
-is counted twice here, and would be counted three times if patients and runs were drawn together
-(Owen 2007, The pigeonhole bootstrap, Ann. Appl. Stat. 1, 386–411). Taking it off instead was
-tried: with two to five runs the remainder is too often cut off at zero, and intervals miss.
+second is the spread between runs, whose variance over S is added, as normal deviations. Part of
+that spread is the patients' doing again, since runs err on different ones; drawing patients and
+runs together would count this part three times (Owen 2007, The pigeonhole bootstrap, Ann. Appl.
+Stat. 1, 386–411). For scores it is taken off. For differences it is left in: what is taken off is
+itself uncertain, and a false verdict is worse than a missed one (measured in docs/statistics.md).
+
+Two or three runs may agree by luck. So the spread between runs is taken to be no smaller than that
+of all rows (or pairs of rows) of the table together, :class:`RunSpread`.
 
 Few patients or runs make the variance itself uncertain: ends are moved outwards by the ratio of
 Student's to the normal quantile, with Welch–Satterthwaite degrees of freedom.
@@ -17,6 +20,7 @@ Student's to the normal quantile, with Welch–Satterthwaite degrees of freedom.
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -26,6 +30,60 @@ from mritk.evaluate.resampling import SEED, Units
 
 LEVEL = 0.95
 MOST_DEGENERATE = 0.5
+
+
+@dataclass(frozen=True)
+class RunSpread:
+    """How much the runs of a table differ.
+
+    Attributes:
+        variance: Mean variance between the runs of a row (n - 1); 0 if none has two runs.
+        dof: Degrees of freedom that it rests on.
+        cautious: Whether what patients add to it is left in.
+    """
+
+    variance: float = 0.0
+    dof: int = 0
+    cautious: bool = False
+
+    @classmethod
+    def over(
+        cls, rows: Sequence[tuple[np.ndarray, np.ndarray]], most: int, *, cautious: bool
+    ) -> RunSpread:
+        """Return the spread over several rows.
+
+        Args:
+            rows: The runs of each row: their values (S,), and those in the resamples (S, R).
+            most: Degrees of freedom at most; differences of the same rows are not independent.
+            cautious: Whether to leave in what patients add to it.
+        """
+        several = [row for row in rows if len(row[0]) > 1 and np.isfinite(row[0]).all()]
+        if not several:
+            return cls(cautious=cautious)
+        dof = [len(points) - 1 for points, _ in several]
+        found = [between_runs(*row, cautious=cautious) for row in several]
+        variance = float(np.average(found, weights=dof))
+        return cls(max(0.0, variance), min(sum(dof), most), cautious)
+
+
+def between_runs(points: np.ndarray, values: np.ndarray, *, cautious: bool) -> float:
+    """Return the variance between runs (n - 1).
+
+    Less what patients add to it, it may be below 0: runs agree better than different patients
+    would let them.
+
+    Args:
+        points: (S,) value of each run.
+        values: (S, R) value of each run in each resample of the patients.
+        cautious: Whether to leave in what patients add to it.
+    """
+    if cautious:
+        return float(points.var(ddof=1))
+    known = values[:, np.isfinite(values).all(axis=0)]
+    if not known.size:
+        return float(points.var(ddof=1))
+    of_patients = (known - known.mean(axis=0)).var(axis=1).sum() / (len(points) - 1)
+    return float(points.var(ddof=1) - of_patients)
 
 
 @dataclass(frozen=True, eq=False)
@@ -124,6 +182,7 @@ def estimate(
     values: np.ndarray,
     weights: np.ndarray,
     units: Units,
+    spread: RunSpread | None = None,
     jackknife: np.ndarray | None = None,
 ) -> Estimate:
     """Combine the runs of one row, or the differences between the runs of two rows.
@@ -133,6 +192,7 @@ def estimate(
         values: (S, R) value of each run in each resample of the units; NaN where undefined.
         weights: (R, U) weights of the units in the resamples.
         units: The units and their strata.
+        spread: How much runs of other rows differ; None: nothing is known.
         jackknife: (S, U) value of each run with one unit left out; for BCa.
     """
     point = float(points.mean())
@@ -154,18 +214,25 @@ def estimate(
     of_patients = float(mean.var())
     if of_patients == 0 and np.ptp(points) == 0:
         return without("every resample gives the same value, which says nothing of new patients")
-    runs = len(points)
-    of_runs = float(points.var(ddof=1)) / runs if runs > 1 else 0.0
-    replicates = mean
-    if runs > 1:
-        drawn = np.random.default_rng(SEED + 1).integers(0, runs, (len(mean), runs - 1))
-        replicates = mean + (points - point)[drawn].mean(axis=1)
+    deviations, of_runs, dof_of_runs = _between_runs(points, values, spread or RunSpread())
+    replicates = mean + deviations
     total = of_patients + of_runs
-    parts = [*_by_stratum(mean, weights, units), (of_runs, runs - 1)]
+    parts = [*_by_stratum(mean, weights, units), (of_runs, dof_of_runs)]
     squares = sum(part**2 / dof for part, dof in parts if part > 0)
     dof = sum(part for part, _ in parts) ** 2 / squares if squares else math.inf
     left_out = None if jackknife is None else jackknife.mean(axis=0)
     return Estimate(point, replicates, math.sqrt(total), dof, lost, left_out)
+
+
+def _between_runs(
+    points: np.ndarray, values: np.ndarray, spread: RunSpread
+) -> tuple[np.ndarray, float, int]:
+    """Return resampled deviations (R,) of the mean of S runs, their variance and its dof."""
+    runs, resamples = values.shape
+    own = between_runs(points, values, cautious=spread.cautious) if runs > 1 else 0.0
+    variance = max(own, spread.variance) / runs
+    drawn = np.random.default_rng(SEED + 1).normal(size=resamples)
+    return math.sqrt(variance) * drawn, variance, max(runs - 1, spread.dof, 1)
 
 
 def _by_stratum(mean: np.ndarray, weights: np.ndarray, units: Units) -> list[tuple[float, int]]:

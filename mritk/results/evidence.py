@@ -18,7 +18,7 @@ import numpy as np
 
 from mritk.cores import available_cores
 from mritk.evaluate.comparison import Comparison, Verdict, adjusted
-from mritk.evaluate.estimate import LEVEL, Estimate, estimate
+from mritk.evaluate.estimate import LEVEL, Estimate, RunSpread, estimate
 from mritk.evaluate.interval import Interval
 from mritk.evaluate.metrics import Metric
 from mritk.evaluate.resamples import Resamples
@@ -85,7 +85,7 @@ class Evidence:
     resamples: int = RESAMPLES
     method: str = "percentile"
     partial: bool = False
-    _kept: dict[tuple[str, str], Estimate] = field(default_factory=dict, repr=False)
+    _kept: dict[str, dict[str, Estimate]] = field(default_factory=dict, repr=False)
 
     # -- units and resamples -------------------------------------------------------------------
 
@@ -149,11 +149,19 @@ class Evidence:
 
     def estimate(self, row: str, metric: Metric) -> Estimate:
         """Return the mean over the runs of a row, with its resampled values."""
-        key = (row, metric.name)
-        if key not in self._kept:
-            every = list(range(len(self.rows[row])))
-            self._kept[key] = self._combined(self._runs(row, every, metric))
-        return self._kept[key]
+        if metric.name not in self._kept:
+            runs = {
+                name: self._runs(name, range(len(trials)), metric)
+                for name, trials in self.rows.items()
+            }
+            self._kept[metric.name] = dict(
+                zip(
+                    runs,
+                    self._estimates(list(runs.values()), len(runs), cautious=False),
+                    strict=True,
+                )
+            )
+        return self._kept[metric.name][row]
 
     def interval(self, row: str, metric: Metric) -> Interval:
         """Return the interval of a row's mean."""
@@ -166,49 +174,86 @@ class Evidence:
             runs[self.rows[row][number].run].append(self._values[row][number][metric.name])
         return [_mean(runs[run]) for run in sorted(runs)]
 
-    def _combined(self, runs: Sequence[Values]) -> Estimate:
-        left_out = [run.left_out for run in runs if run.left_out is not None]
-        return estimate(
-            np.asarray([run.point for run in runs]),
-            np.stack([run.resampled for run in runs]),
-            self.weights,
-            self.units,
-            np.stack(left_out) if left_out else None,
-        )
+    def _estimates(
+        self, rows: Sequence[Sequence[Values]], independent: int, *, cautious: bool
+    ) -> list[Estimate]:
+        """Return the mean over the runs of each row (or pair of rows).
+
+        Args:
+            rows: The runs of each.
+            independent: How many of them are no differences of others.
+            cautious: Whether to leave what patients add to the spread of runs in it.
+        """
+        points = [np.asarray([run.point for run in runs]) for runs in rows]
+        most = independent * max((len(runs) - 1 for runs in rows), default=0)
+        resampled = [np.stack([run.resampled for run in runs]) for runs in rows]
+        pairs = list(zip(points, resampled, strict=True))
+        spread = RunSpread.over(pairs, most, cautious=cautious)
+        found = []
+        for values, drawn, runs in zip(points, resampled, rows, strict=True):
+            left_out = [run.left_out for run in runs if run.left_out is not None]
+            found.append(
+                estimate(
+                    values,
+                    drawn,
+                    self.weights,
+                    self.units,
+                    spread,
+                    np.stack(left_out) if left_out else None,
+                )
+            )
+        return found
 
     # -- differences ---------------------------------------------------------------------------
 
-    def compare(self, first: str, second: str, metric: Metric) -> Comparison:
-        """Return the difference between two rows, on the seeds and folds that both have."""
+    def compare(self, pairs: Sequence[tuple[str, str]], metric: Metric) -> list[Comparison]:
+        """Return the differences of pairs of rows, on the seeds and folds that both have.
+
+        They are not corrected for their number yet.
+        """
+        common = {pair: self._differences(*pair, metric) for pair in pairs}
+        some = {pair: runs for pair, runs in common.items() if runs}
+        rows = {name for pair in some for name in pair}
+        estimates = self._estimates(list(some.values()), min(len(some), len(rows)), cautious=True)
+        found = dict(zip(some, estimates, strict=True))
+        return [
+            self._comparison(pair, found.get(pair), len(common[pair]), metric) for pair in pairs
+        ]
+
+    def _differences(self, first: str, second: str, metric: Metric) -> list[Values]:
+        """Return first minus second for each run that both have."""
         trials = {trial.key: number for number, trial in enumerate(self.rows[first])}
         common = [
             (trials[trial.key], number)
             for number, trial in enumerate(self.rows[second])
             if trial.key in trials
         ]
+        ones = self._runs(first, [number for number, _ in common], metric)
+        others = self._runs(second, [number for _, number in common], metric)
+        return [_minus(one, other) for one, other in zip(ones, others, strict=True)]
+
+    def _comparison(
+        self, pair: tuple[str, str], found: Estimate | None, runs: int, metric: Metric
+    ) -> Comparison:
+        first, second = pair
         better = bool(metric.higher_is_better)
-        if not common:
+        if found is None:
             none = Interval.undefined("they have no trial of the same seed and fold")
             nan = math.nan
             return Comparison(first, second, metric.name, nan, none, nan, nan, better, nan, 0)
-        ones = self._runs(first, [number for number, _ in common], metric)
-        others = self._runs(second, [number for _, number in common], metric)
-        runs = [_minus(one, other) for one, other in zip(ones, others, strict=True)]
-        found = self._combined(runs)
         low, high = metric.bounds
-        interval = found.interval(self.units, (low - high, high - low))
         p = self._p(found)
         return Comparison(
             first,
             second,
             metric.name,
             found.point,
-            interval,
+            found.interval(self.units, (low - high, high - low)),
             p,
             p_adjusted=p,
             higher_is_better=better,
             dof=found.dof,
-            runs=len(runs),
+            runs=runs,
         )
 
     def _p(self, found: Estimate) -> float:
@@ -225,7 +270,7 @@ class Evidence:
 
     def all_pairs(self, metric: Metric) -> list[Comparison]:
         """Return the differences of all pairs of rows; they are one family for Holm."""
-        return adjusted([self.compare(a, b, metric) for a, b in combinations(self.rows, 2)])
+        return adjusted(self.compare(list(combinations(self.rows, 2)), metric))
 
     def detectable(self, comparisons: Sequence[Comparison]) -> float:
         """Return the difference that one comparison would find four times in five.

@@ -264,6 +264,7 @@ def _changes(
     except Undefined as undefined:
         raise UsageError(f"{some.dataset}: {undefined}") from undefined
     evidence = Evidence(rows, chosen, analysis.resamples, analysis.interval)
+    pairs = [(HEAD + name, BASE + name) for name in table]
     return [
         Change(
             name,
@@ -272,10 +273,10 @@ def _changes(
             metric,
             evidence.estimate(BASE + name, metric).point,
             evidence.estimate(HEAD + name, metric).point,
-            replace(evidence.compare(HEAD + name, BASE + name, metric), first=name, second=name),
+            replace(comparison, first=name, second=name),
         )
-        for name in table
         for metric in chosen
+        for name, comparison in zip(table, evidence.compare(pairs, metric), strict=True)
     ]
 
 

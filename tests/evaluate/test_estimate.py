@@ -22,7 +22,7 @@ def of_means(values, stratum=None, *, resamples=RESAMPLES, jackknife=False):
     weights = units.weights(resamples)
     left_out = values @ units.leave_one_out().T / count if jackknife else None
     drawn = values @ weights.T.astype(np.float64) / count
-    return estimate(values.mean(axis=1), drawn, weights, units, left_out), units
+    return estimate(values.mean(axis=1), drawn, weights, units, jackknife=left_out), units
 
 
 @pytest.mark.parametrize("count", [10, 20, 60])

@@ -73,7 +73,7 @@ def test_a_paired_difference_is_that_of_the_paired_t_test():
     second = np.where(rng.random(120) < 0.35, 1 - first, first)
     accuracy = find_metric("accuracy")
     rows = {"a": [one(target, first)], "b": [one(target, second)]}
-    found = Evidence(rows, [accuracy], 20_000).compare("a", "b", accuracy)
+    (found,) = Evidence(rows, [accuracy], 20_000).compare([("a", "b")], accuracy)
     pairs = (first == target).astype(float) - (second == target).astype(float)
     expected = stats.ttest_1samp(pairs, 0)
     assert found.difference == pytest.approx(pairs.mean())
@@ -128,7 +128,7 @@ def test_the_order_of_rows_and_samples_changes_nothing():
 def test_rows_are_compared_on_the_seeds_that_both_have():
     table = WORLD.table(1)
     rows = {"a": table["net0"], "b": table["net1"][:2]}
-    found = Evidence(rows, [BALANCED]).compare("a", "b", BALANCED)
+    (found,) = Evidence(rows, [BALANCED]).compare([("a", "b")], BALANCED)
     assert found.runs == 2
     means = [
         np.mean([BALANCED.compute(t.target, t.score).value for t in trials[:2]])
@@ -140,7 +140,7 @@ def test_rows_are_compared_on_the_seeds_that_both_have():
 def test_rows_without_a_common_seed_are_not_compared():
     table = WORLD.table(1)
     rows = {"a": table["net0"][:1], "b": table["net1"][1:]}
-    found = Evidence(rows, [BALANCED]).compare("a", "b", BALANCED)
+    (found,) = Evidence(rows, [BALANCED]).compare([("a", "b")], BALANCED)
     assert math.isnan(found.p)
     assert found.verdict is Verdict.CANNOT_TELL
     assert "no trial of the same seed and fold" in found.interval.reason
@@ -173,10 +173,10 @@ def test_all_right_has_no_interval_rather_than_one_of_no_width():
 def test_always_better_is_a_sign_test_over_patients():
     target = np.arange(8) % 2
     rows = {"right": [one(target, target)], "wrong": [one(target, 1 - target)]}
-    found = Evidence(rows, [BALANCED]).compare("right", "wrong", BALANCED)
+    (found,) = Evidence(rows, [BALANCED]).compare([("right", "wrong")], BALANCED)
     assert found.p == pytest.approx(2 * 0.5**8)
     same = Evidence({"a": rows["right"], "b": rows["right"]}, [BALANCED])
-    assert same.compare("a", "b", BALANCED).p == 1
+    assert same.compare([("a", "b")], BALANCED)[0].p == 1
 
 
 def test_bca_and_percentile_agree_where_nothing_is_skewed():
