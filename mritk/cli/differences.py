@@ -2,11 +2,226 @@
 
 from __future__ import annotations
 
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
 import click
+
+from mritk.cli.analysis_options import analysis_options, as_analysis
+from mritk.cli.app import App, json_option, pass_app, plugin_option
+from mritk.errors import ExitCode, UsageError
+
+if TYPE_CHECKING:
+    from mritk.evaluate.metric import Metric
+    from mritk.results.table import Leaderboard, Table
+
+# The same words as in mritk.results.paired_tests, which is not imported here: it loads numpy.
+TESTS = ("bootstrap", "mcnemar", "delong", "corrected_t", "bayes")
+ROPE = 0.01
+
+
+class Rope(click.ParamType):  # type: ignore[type-arg]  # generic since click 8.5
+    """A region of practical equivalence: ``0.01``, or ``1pt`` for a percentage point."""
+
+    name = "number[pt]"
+
+    def convert(
+        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
+    ) -> float:
+        """Return half its width in the unit of the metric."""
+        text = str(value).strip()
+        points = text.endswith("pt")
+        try:
+            number = float(text.removesuffix("pt")) / (100 if points else 1)
+        except ValueError:
+            number = -1.0
+        if not 0 <= number < float("inf"):
+            self.fail(f"{text!r} is no width; write 0.01, or 1pt for a percentage point", param)
+        return number
 
 
 @click.command()
-@click.argument("results")
-def differences(results: str) -> int:
-    """Print the differences between backbones, pair by pair."""
-    raise NotImplementedError
+@click.argument("results", type=click.Path(path_type=Path), default=Path("mritk-results"))
+@click.option(
+    "--metric",
+    "metric",
+    default="",
+    metavar="NAME",
+    help="What is compared. Default: the first metric of the task; accuracy for mcnemar, the "
+    "AUROC of each class for delong.",
+)
+@click.option(
+    "--test",
+    "test",
+    type=click.Choice(TESTS),
+    default=None,
+    help="bootstrap (default) takes all data. mcnemar and delong compare two trained models, "
+    "corrected_t folds; bayes gives probabilities instead of p.",
+)
+@click.option(
+    "--rope",
+    type=Rope(),
+    metavar="NUMBER[pt]",
+    default=None,
+    help="With bayes: the difference that does not matter, 0.01 or 1pt. Default: 1pt.",
+)
+@click.option(
+    "--across",
+    type=click.Choice(["datasets"]),
+    default=None,
+    help="Compare over all datasets of a protocol: Friedman's test, or --test bayes.",
+)
+@click.option(
+    "--group-by",
+    "groupings",
+    metavar="NAME[,NAME…]",
+    default="",
+    help="One table for each value, as in 'mritk leaderboard': seed, fold, augmentation, …",
+)
+@click.option(
+    "--format",
+    "style",
+    type=click.Choice(["github", "plain", "csv", "json"]),
+    default="github",
+    show_default=True,
+    help="How the differences are written.",
+)
+@json_option
+@analysis_options
+@plugin_option
+@pass_app
+def differences(app: App, /, results: Path, **options: Any) -> int:
+    """Print the differences between backbones of RESULTS (default: ./mritk-results), pair by pair.
+
+    Each with its interval, p, p after Holm's correction over all pairs of the table, and a
+    verdict. A test that the data do not allow says why and ends with exit code 2.
+
+    \b
+    mritk differences --metric mcc
+    mritk differences --test mcnemar --level patient
+    mritk differences --test bayes --rope 1pt
+    mritk differences --across datasets
+    """
+    board = _board(app, results, options)
+    for message in board.damaged:
+        click.echo(f"mritk: not read: {message}", err=True)
+    if not board.tables:
+        click.echo(f"mritk: there are no trials in {results}", err=True)
+        return ExitCode.NOTHING_TO_DO
+    style = "json" if options["as_json"] else options["style"]
+    if options["across"]:
+        return _print_across(board, style, options)
+    return _print_pairs(board, style, options)
+
+
+def _board(app: App, results: Path, options: dict[str, Any]) -> Leaderboard:
+    """Return the leaderboard with the one metric that is compared, resampled if need be.
+
+    Raises:
+        UsageError: Options that do not go together.
+    """
+    from dataclasses import replace
+
+    from mritk.evaluate.classification import SHOWN as OF_CLASSES
+    from mritk.evaluate.regression import SHOWN as OF_VALUES
+    from mritk.results.folder import ResultsFolder
+    from mritk.results.leaderboard import build_leaderboard
+    from mritk.results.paired_tests import TESTS as ALL
+
+    name, wanted = options["test"] or "bootstrap", options["metric"]
+    if options["across"] and options["test"] not in (None, "bayes"):
+        raise UsageError(f"--test {name} is no test over datasets; leave it out, or take bayes")
+    if options["rope"] is not None and name != "bayes":
+        raise UsageError("--rope is for --test bayes; add that, or leave out --rope")
+    test = ALL[name]
+    if test.metric and wanted not in ("", test.metric):
+        raise UsageError(f"--test {name} compares {test.metric}; leave out --metric {wanted}")
+    analysis = as_analysis(app, options)
+    if options["across"] or not test.resamples:
+        analysis = replace(analysis, interval="none")
+    elif analysis.interval == "none":
+        raise UsageError("--interval none leaves nothing to test by; leave it out")
+    chosen = wanted or test.metric
+    return build_leaderboard(
+        ResultsFolder(results).trials(),
+        metrics=[chosen] if chosen else [OF_CLASSES[0].name, OF_VALUES[0].name],
+        group_by=[part.strip() for part in options["groupings"].split(",") if part.strip()],
+        analysis=analysis,
+    )
+
+
+def _rope(metric: Metric, options: dict[str, Any]) -> float:
+    """Return half the width of the region of practical equivalence.
+
+    Raises:
+        UsageError: None was given, and the metric has a unit of its own.
+    """
+    from math import isfinite
+
+    if options["rope"] is not None:
+        return float(options["rope"])
+    if not all(map(isfinite, metric.bounds)):
+        raise UsageError(
+            f"{metric.label} has no usual region of practical equivalence; say which difference "
+            f"does not matter, in its unit, with --rope"
+        )
+    return ROPE
+
+
+def _print_across(board: Leaderboard, style: str, options: dict[str, Any]) -> int:
+    from mritk.results.across_datasets import across_datasets
+    from mritk.results.differences_text import across_as_data, across_text, csv_of
+
+    ropes = None
+    if options["test"] == "bayes":
+        metrics = [table.metrics[0] for table in board.tables]
+        ropes = {metric.name: _rope(metric, options) for metric in metrics}
+    found = across_datasets(board.tables, ropes)
+    data = [across_as_data(one) for one in found]
+    if style == "json":
+        click.echo(json.dumps({"across": "datasets", "tables": data}, indent=2))
+    elif style == "csv":
+        click.echo(csv_of(data))
+    else:
+        click.echo("\n\n".join(across_text(one, style) for one in found))
+    return ExitCode.OK
+
+
+def _print_pairs(board: Leaderboard, style: str, options: dict[str, Any]) -> int:
+    """Print every table that can be tested, and say of the others why not."""
+    from mritk.results.differences_text import csv_of, differences_as_data, differences_text
+
+    found, refused = [], []
+    for table in board.tables:
+        try:
+            found.append(_tested(table, options))
+        except UsageError as error:
+            refused.append(str(error))
+    if style == "json":
+        data = [differences_as_data(one) for one in found]
+        click.echo(json.dumps({"tables": data, "refused": refused}, indent=2))
+    elif found and style == "csv":
+        click.echo(csv_of([differences_as_data(one) for one in found]))
+    elif found:
+        click.echo("\n\n".join(differences_text(one, style) for one in found))
+    for message in refused:
+        click.echo(f"mritk: {message}", err=True)
+    return ExitCode.USAGE if refused else ExitCode.OK
+
+
+def _tested(table: Table, options: dict[str, Any]) -> Any:
+    """Return the differences of a table.
+
+    Raises:
+        UsageError: The data do not allow the test.
+    """
+    from mritk.results.differences_text import Differences
+    from mritk.results.paired_rows import PairedRows
+    from mritk.results.paired_tests import TESTS as ALL
+    from mritk.results.paired_tests import compare_all_pairs
+
+    name, metric = options["test"] or "bootstrap", table.metrics[0]
+    rope = _rope(metric, options) if name == "bayes" else 0.0
+    lines = compare_all_pairs(PairedRows(table, metric, rope), ALL[name])
+    return Differences(table, name, metric, lines, rope)

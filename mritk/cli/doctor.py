@@ -1,12 +1,59 @@
-"""``mritk doctor``: open every file of a results folder and say what is wrong."""
+"""``mritk doctor``: look into every corner of a results folder."""
 
 from __future__ import annotations
 
+import json
+from pathlib import Path
+
 import click
+
+from mritk.cli.app import json_option, plugin_option
+from mritk.errors import ExitCode
 
 
 @click.command()
-@click.argument("results")
-def doctor(results: str) -> int:
-    """Open every file of a results folder and say what is wrong."""
-    raise NotImplementedError
+@click.argument("results", type=click.Path(path_type=Path), default=Path("mritk-results"))
+@click.option(
+    "--fix",
+    is_flag=True,
+    help="Delete leftovers, move torn and foreign files to RESULTS/quarantine, renew results.h5. "
+    "No trial is deleted.",
+)
+@json_option
+@plugin_option
+def doctor(results: Path, fix: bool, as_json: bool) -> int:
+    """Open every file of RESULTS (default: ./mritk-results) and say what is wrong.
+
+    Torn, altered, foreign and inconsistent files are serious: exit code 1. Failed trials, trials of
+    one identity, files of a newer or older schema, leftovers and a stale results.h5 are notes.
+    Every digest, fingerprint, split and score is computed anew.
+    """
+    from tabulate import tabulate
+
+    from mritk.results.doctor import cure, diagnose
+    from mritk.results.folder import ResultsFolder
+
+    folder = ResultsFolder(results)
+    found = diagnose(folder)
+    done = cure(folder, found) if fix else []
+    after = diagnose(folder) if fix else found
+    if as_json:
+        rows = [
+            {
+                "file": str(ailment.path),
+                "state": ailment.state.value,
+                "serious": ailment.state.serious,
+                "text": ailment.text,
+            }
+            for ailment in found.ailments
+        ]
+        click.echo(json.dumps({"whole": after.trials, "found": rows, "done": done}, indent=2))
+    else:
+        if found.ailments:
+            table = [[str(a.path), a.state.value, a.text] for a in found.ailments]
+            click.echo(tabulate(table, ["file", "state", "what"]) + "\n")
+        for line in done:
+            click.echo(line)
+        verdict = "something is wrong" if after.serious else "all is well"
+        click.echo(f"{after.trials} trials are whole; {verdict}.")
+    return ExitCode.GATE_FAILED if after.serious else ExitCode.OK

@@ -2,11 +2,46 @@
 
 from __future__ import annotations
 
+import json
+from dataclasses import asdict
+from pathlib import Path
+
 import click
+
+from mritk.cli.app import json_option
+from mritk.errors import ExitCode
 
 
 @click.command()
-@click.argument("sources")
-def merge(sources: str) -> int:
-    """Copy the trials of several results folders into one."""
-    raise NotImplementedError
+@click.argument("sources", type=click.Path(path_type=Path), nargs=-1, required=True)
+@click.option(
+    "-o",
+    "--into",
+    type=click.Path(path_type=Path),
+    required=True,
+    metavar="RESULTS",
+    help="The results folder that gets the trials; it may exist.",
+)
+@click.option("-n", "--dry-run", is_flag=True, help="Show what would be copied, then stop.")
+@json_option
+def merge(sources: tuple[Path, ...], into: Path, dry_run: bool, as_json: bool) -> int:
+    """Copy every trial of SOURCES into one results folder.
+
+    A finished trial takes the place of a failed one. Two finished trials of one id with different
+    predictions are a conflict: the first stays, both are named, and the exit code is 1, as it is
+    where a file could not be read.
+    """
+    from mritk.results.folder import ResultsFolder
+    from mritk.results.merge import merge as merge_folders
+
+    done = merge_folders([ResultsFolder(s) for s in sources], ResultsFolder(into), dry_run=dry_run)
+    if as_json:
+        click.echo(json.dumps(asdict(done), indent=2))
+    else:
+        for line in done.conflicts:
+            click.echo(f"conflict: {line} has other predictions than the trial in {into}")
+        for line in done.damaged:
+            click.echo(f"left out: {line}")
+        would = "would be copied" if dry_run else "copied"
+        click.echo(f"{len(done.copied)} trials {would}, {len(done.same)} were there already.")
+    return ExitCode.GATE_FAILED if done.conflicts or done.damaged else ExitCode.OK

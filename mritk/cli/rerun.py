@@ -2,11 +2,114 @@
 
 from __future__ import annotations
 
+import json
+import tempfile
+from dataclasses import asdict, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
 import click
+
+from mritk.cli.app import App, json_option, pass_app, plugin_option, results_option
+from mritk.cli.data_options import DATA_OPTIONS
+from mritk.errors import ExitCode
+
+if TYPE_CHECKING:
+    from mritk.cli.run import Request
+    from mritk.results.trialfile import TrialRecord
 
 
 @click.command()
 @click.argument("trial")
-def rerun(trial: str) -> int:
-    """Train a stored trial again and compare."""
-    raise NotImplementedError
+@results_option("Where the trial is looked for.")
+@click.option("-d", "--dataset", metavar="NAME", help="Where its data are now, if they moved.")
+@click.option("--device", default="auto", show_default=True, help="auto, cpu, cuda or cuda:N.")
+@click.option(
+    "--tolerance",
+    type=click.FloatRange(min=0),
+    default=1e-4,
+    show_default=True,
+    help="Difference of scores that passes for equal: another processor rounds otherwise.",
+)
+@click.option(
+    "--keep",
+    type=click.Path(path_type=Path),
+    metavar="FOLDER",
+    help="Keep the new trial in this results folder.",
+)
+@click.option("--offline", is_flag=True, help="Fetch nothing over a network.")
+@json_option
+@plugin_option
+@pass_app
+def rerun(app: App, /, trial: str, folder: Path, **options: Any) -> int:
+    """Train a stored trial again, from the command line that it keeps, and compare.
+
+    TRIAL is the beginning of an id, or the path of a file. The stored trial is not touched.
+
+    Exit code 0: every score agrees. 1: some do not. 4: it would be another trial (it tells why).
+    """
+    from mritk.benchmark import Planner
+    from mritk.cli.progress import progress_line
+    from mritk.errors import UsageError
+    from mritk.execute.reproduce import reproduce
+    from mritk.results.find_trial import find_trial
+    from mritk.results.folder import ResultsFolder
+    from mritk.workspace import Workspace
+
+    record = find_trial(trial, folder)
+    if record.status != "finished":
+        raise UsageError(f"trial {record.id[:8]} failed; 'mritk run' tries it again")
+    request = _request(app, record)
+    benchmark = request.benchmark()
+    if options["dataset"]:
+        benchmark = replace(benchmark, datasets=(options["dataset"],))
+    with (
+        tempfile.TemporaryDirectory(prefix="mritk-rerun-") as temporary,
+        progress_line() as progress,
+    ):
+        planner = Planner(
+            app.registry,
+            Workspace.from_environment(offline=options["offline"] or request.offline),
+            request.skip_unreadable,
+            progress,
+            deterministic=request.deterministic,
+        )
+        into = ResultsFolder(options["keep"] or Path(temporary))
+        agreement = reproduce(record, benchmark, planner, into, options["device"])
+    equal = agreement.largest <= options["tolerance"]
+    if options["as_json"]:
+        click.echo(json.dumps({**asdict(agreement), "equal": equal}, indent=2))
+    else:
+        click.echo(agreement.text())
+        if options["keep"]:
+            click.echo(f"\nThe new trial is {agreement.file}.")
+    return ExitCode.OK if equal else ExitCode.GATE_FAILED
+
+
+def _request(app: App, record: TrialRecord) -> Request:
+    """Return the call of 'mritk run' that made a trial; its plugins join those of this call.
+
+    Raises:
+        Unavailable: The trial does not keep one, or it cannot be understood any more.
+    """
+    from mritk.cli.run import Request, run
+    from mritk.errors import Unavailable
+
+    command = [str(word) for word in record.provenance.get("command", [])]
+    if "run" not in command:
+        raise Unavailable(
+            f"trial {record.id[:8]} does not keep the 'mritk run' command that made it; repeat it "
+            f"with 'mritk run --rerun' and its options"
+        )
+    at = command.index("run")
+    try:
+        # Plugins may be named before the command, too.
+        context = run.make_context("run", [*command[1:at], *command[at + 1 :]], obj=app)
+    except click.ClickException as error:
+        raise Unavailable(
+            f"the command of trial {record.id[:8]} is not understood by this mritk: "
+            f"{error.format_message()}"
+        ) from error
+    given = dict(context.params)
+    data = {name: given.pop(name) for name in DATA_OPTIONS}
+    return Request(app, data=data, **given)

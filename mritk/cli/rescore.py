@@ -1,12 +1,93 @@
-"""``mritk rescore``: recompute all metrics from the stored predictions."""
+"""``mritk rescore``: all metrics of all trials as one tidy table in ``results.h5``."""
 
 from __future__ import annotations
 
+import csv
+import json
+import math
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
 import click
+
+from mritk.cli.app import App, json_option, pass_app, plugin_option
+from mritk.errors import ExitCode
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from mritk.evaluate.metric import Metric
+    from mritk.results.folder import ResultsFolder
+    from mritk.results.trialfile import TrialRecord
 
 
 @click.command()
-@click.argument("results")
-def rescore(results: str) -> int:
-    """Recompute all metrics from the stored predictions."""
-    raise NotImplementedError
+@click.argument("results", type=click.Path(path_type=Path), default=Path("mritk-results"))
+@click.option("--csv", "as_csv", is_flag=True, help="Print the table as CSV.")
+@json_option
+@plugin_option
+@pass_app
+def rescore(app: App, /, results: Path, as_csv: bool, as_json: bool) -> int:
+    """Compute every metric of every finished trial anew from its predictions.
+
+    A new metric, or one of a plugin, needs no training. The scores go to RESULTS/results.h5, group
+    'scores': a column each for trial, dataset, protocol, backbone, augmentation, fold, seed, part,
+    metric, value, and the reason where there is none.
+    """
+    from mritk.errors import StoreError
+    from mritk.results.folder import ResultsFolder
+    from mritk.results.view import COLUMNS, write_view
+
+    folder, extra = ResultsFolder(results), app.registry.metrics()
+    rows, trials = [], 0
+    for record in folder.trials():
+        if isinstance(record, StoreError):
+            click.echo(f"mritk: not read: {record}", err=True)
+        elif record.status == "finished":
+            trials += 1
+            rows += _rows(folder, record, extra)
+    if not trials:
+        click.echo(f"mritk: there are no finished trials in {results}", err=True)
+        return ExitCode.NOTHING_TO_DO
+    write_view(folder, rows)
+    if as_json:
+        clean = [{**row, "value": _number(row["value"])} for row in rows]
+        click.echo(json.dumps(clean, indent=2))
+    elif as_csv:
+        writer = csv.DictWriter(sys.stdout, COLUMNS, lineterminator="\n")
+        writer.writeheader()
+        writer.writerows(rows)
+    else:
+        click.echo(f"{len(rows)} scores of {trials} trials are in {results / 'results.h5'}")
+    return ExitCode.OK
+
+
+def _rows(
+    folder: ResultsFolder, record: TrialRecord, extra: Sequence[Metric]
+) -> list[dict[str, Any]]:
+    from mritk.evaluate.metrics import metrics_of
+    from mritk.results.view import seal_of
+
+    shared = {
+        "trial": record.id,
+        "digest": seal_of(folder.trial_path(record.id)),
+        "dataset": record.dataset,
+        "protocol": record.protocol,
+        "fingerprint": record.fingerprint,
+        "backbone": record.backbone,
+        "augmentation": record.augmentation,
+        "fold": record.fold,
+        "seed": record.seed,
+    }
+    rows = []
+    for part, predictions in record.predictions.items():
+        for metric in metrics_of(record.task, extra, shown=False):
+            found = metric.compute(predictions.target, predictions.score)
+            scored = {"metric": metric.name, "value": found.value, "reason": found.reason}
+            rows.append({**shared, "part": part, **scored})
+    return rows
+
+
+def _number(value: float) -> float | None:
+    return value if math.isfinite(value) else None

@@ -1,12 +1,61 @@
-"""``mritk verify``: check that a trial file is what mritk wrote, and recompute its numbers."""
+"""``mritk verify``: prove one trial file, and compute its numbers anew."""
 
 from __future__ import annotations
 
+import json
+import math
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
 import click
+
+from mritk.cli.app import json_option, results_option
+from mritk.errors import ExitCode
+
+if TYPE_CHECKING:
+    from mritk.evaluate.metric import Value
 
 
 @click.command()
 @click.argument("trial")
-def verify(trial: str) -> int:
-    """Check that a trial file is what mritk wrote, and recompute its numbers."""
-    raise NotImplementedError
+@results_option("Where the trial is looked for.")
+@json_option
+def verify(trial: str, folder: Path, as_json: bool) -> int:
+    """Check that a trial file is what mritk wrote, and compute its numbers anew.
+
+    TRIAL is the beginning of an id, or the path of a file. Exit code 1: a check failed.
+    """
+    from tabulate import tabulate
+
+    from mritk.errors import StoreError
+    from mritk.results.checks import Check, checks_of, scores_of
+    from mritk.results.find_trial import find_trial, trial_file
+
+    path = trial_file(trial, folder)
+    try:
+        record = find_trial(str(path), folder)
+    except StoreError as error:
+        checks, scores = [Check("digest and layout", str(error))], {}
+    else:
+        checks = [Check("digest and layout"), *checks_of(record, path.stem)]
+        scores = {part: scores_of(record, p) for part, p in record.predictions.items()}
+    failed = [check for check in checks if not check.ok]
+    if as_json:
+        numbers = {p: {n: _number(v) for n, v in found.items()} for p, found in scores.items()}
+        told = {check.name: check.wrong or "ok" for check in checks}
+        click.echo(json.dumps({"file": str(path), "checks": told, "scores": numbers}, indent=2))
+    else:
+        click.echo(f"{path}\n")
+        click.echo(tabulate([[c.name, c.wrong or "ok"] for c in checks], ["check", ""]))
+        for part, found in scores.items():
+            click.echo("")
+            click.echo(tabulate([[n, _text(v)] for n, v in found.items()], [part, ""]))
+    return ExitCode.GATE_FAILED if failed else ExitCode.OK
+
+
+def _number(value: Value) -> Any:
+    return None if math.isnan(value.value) else value.value
+
+
+def _text(value: Value) -> str:
+    return f"nan: {value.reason}" if value.reason else f"{value.value:.4f}"

@@ -228,9 +228,9 @@ def _between_runs(
     points: np.ndarray, values: np.ndarray, spread: RunSpread
 ) -> tuple[np.ndarray, float, int]:
     """Return resampled deviations (R,) of the mean of S runs, their variance and its dof."""
-    runs, resamples = values.shape
+    runs, resamples = (int(size) for size in values.shape)
     own = between_runs(points, values, cautious=spread.cautious) if runs > 1 else 0.0
-    variance = max(own, spread.variance) / runs
+    variance = float(max(own, spread.variance)) / runs
     drawn = np.random.default_rng(SEED + 1).normal(size=resamples)
     return math.sqrt(variance) * drawn, variance, max(runs - 1, spread.dof, 1)
 

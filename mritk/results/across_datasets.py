@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import combinations
 from typing import Any
@@ -45,6 +45,7 @@ class AcrossDatasets:
         pairs: What the test says of each pair of rows.
         left_out: Rows that some dataset lacks.
         friedman: Friedman's test; None for the Bayesian one.
+        rope: Half the width of the region of practical equivalence of the Bayesian one.
     """
 
     keys: dict[str, Any]
@@ -56,6 +57,7 @@ class AcrossDatasets:
     pairs: Sequence[Tested]
     left_out: Sequence[str]
     friedman: Friedman | None = None
+    rope: float = 0.0
 
     @property
     def critical_difference(self) -> float:
@@ -63,13 +65,15 @@ class AcrossDatasets:
         return critical_difference(len(self.datasets), len(self.rows))
 
 
-def across_datasets(tables: Sequence[Table], rope: float | None = None) -> list[AcrossDatasets]:
+def across_datasets(
+    tables: Sequence[Table], ropes: Mapping[str, float] | None = None
+) -> list[AcrossDatasets]:
     """Compare the rows of tables of one protocol over their datasets.
 
     Args:
         tables: Tables of a leaderboard.
-        rope: Half the width of the region of practical equivalence of the Bayesian signed-rank
-            test; None: Friedman's test, and Nemenyi's for the pairs.
+        ropes: Half the width of the region of practical equivalence, by name of metric, for the
+            Bayesian signed-rank test; None: Friedman's test, and Nemenyi's for the pairs.
 
     Raises:
         UsageError: There are too few datasets or rows, or several tables of one dataset.
@@ -77,18 +81,18 @@ def across_datasets(tables: Sequence[Table], rope: float | None = None) -> list[
     """
     groups: dict[tuple[Any, ...], list[Table]] = defaultdict(list)
     for table in tables:
-        key = [f"{name}={value}" for name, value in _shared(table).items()]
-        groups[(*key, table.metrics[0].name)].append(table)
+        key = (*_shared(table).values(), table.metrics[0].name)
+        groups[key].append(table)
     # Under several protocols, those that have been tried on few datasets are no error.
     enough = [group for group in groups.values() if len(group) >= LEAST_DATASETS]
-    return [_compared(group, rope) for group in enough or list(groups.values())]
+    return [_compared(group, ropes) for group in enough or list(groups.values())]
 
 
 def _shared(table: Table) -> dict[str, Any]:
     return {name: value for name, value in table.keys.items() if name not in OF_THE_DATASET}
 
 
-def _compared(tables: Sequence[Table], rope: float | None) -> AcrossDatasets:
+def _compared(tables: Sequence[Table], ropes: Mapping[str, float] | None) -> AcrossDatasets:
     metric, keys = tables[0].metrics[0], _shared(tables[0])
     where = f"protocol {keys['protocol']}"
     datasets = [table.keys["dataset"] for table in tables]
@@ -120,7 +124,9 @@ def _compared(tables: Sequence[Table], rope: float | None) -> AcrossDatasets:
         pairs=(),
         left_out=[name for name in every if name not in names],
     )
-    return _by_friedman(found, where) if rope is None else _by_signed_ranks(found, where, rope)
+    if ropes is None:
+        return _by_friedman(found, where)
+    return _by_signed_ranks(replace(found, rope=ropes[metric.name]), where)
 
 
 def _known(means: dict[str, float], name: str) -> bool:
@@ -143,7 +149,7 @@ def _by_friedman(found: AcrossDatasets, where: str) -> AcrossDatasets:
     return replace(found, pairs=pairs, friedman=test)
 
 
-def _by_signed_ranks(found: AcrossDatasets, where: str, rope: float) -> AcrossDatasets:
+def _by_signed_ranks(found: AcrossDatasets, where: str) -> AcrossDatasets:
     if len(found.datasets) < LEAST_DATASETS or len(found.rows) < 2:
         raise UsageError(
             f"{where}: a test over datasets takes {LEAST_DATASETS} datasets and 2 rows or more; "
@@ -154,7 +160,7 @@ def _by_signed_ranks(found: AcrossDatasets, where: str, rope: float) -> AcrossDa
         replace(
             _line(found, one, other),
             probabilities=dataset_probabilities(
-                found.scores[:, one], found.scores[:, other], rope, higher_is_better=better
+                found.scores[:, one], found.scores[:, other], found.rope, higher_is_better=better
             ),
         )
         for one, other in combinations(range(len(found.rows)), 2)

@@ -32,13 +32,30 @@ def trial_or_none(name: str, folder: Path) -> TrialRecord | None:
         UnknownName: The name begins the ids of several trials, or is the path of no file.
         StoreError: Its file is damaged.
     """
+    path = _path(name, folder)
+    return None if path is None else read_trial(path)
+
+
+def trial_file(name: str, folder: Path) -> Path:
+    """Return the file of the trial that ``name`` means, readable or not.
+
+    Raises:
+        UnknownName: There is none, or the name begins the ids of several.
+    """
+    path = _path(name, folder)
+    if path is None:
+        raise UnknownName(f"no trial {name!r} in {folder}; --results names another folder")
+    return path
+
+
+def _path(name: str, folder: Path) -> Path | None:
     if name.endswith(".h5"):
         path = Path(name)
         if not path.is_file():
             raise UnknownName(f"there is no trial file {path}")
-        return read_trial(path)
+        return path
     found = sorted((folder / TRIALS).glob(f"{name}*.h5")) if name.isalnum() else []
     exact = [path for path in found if path.stem == name]
     if len(found) > 1 and not exact:
         raise UnknownName(f"{name!r} begins the ids of {len(found)} trials in {folder}; type more")
-    return read_trial((exact or found)[0]) if found else None
+    return next(iter(exact or found), None)

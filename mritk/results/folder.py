@@ -110,7 +110,8 @@ class ResultsFolder:
     def rebuild_view(self) -> None:
         """Write ``results.h5`` anew: one external link per trial file.
 
-        The view holds nothing of its own; losing it loses nothing.
+        The view holds nothing of its own; losing it loses nothing. A table of scores that
+        'mritk rescore' put there goes: it would not be that of all trials.
 
         Raises:
             StoreError: It cannot be written.

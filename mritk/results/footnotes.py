@@ -65,7 +65,10 @@ def _runs(table: Table) -> list[str]:
     trials = {row.trials for row in table.rows if row.trials}
     notes = []
     if trials == {1}:
-        notes.append("One trial per row: what retraining would change is in no interval.")
+        notes.append(
+            "One trial per row: intervals and ties are about these trained networks; what "
+            "retraining would change is unknown."
+        )
     elif trials:
         notes.append("SD: standard deviation over trials (seeds and folds).")
     if len(trials) > 1:

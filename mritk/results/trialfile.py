@@ -2,9 +2,9 @@
 
 Layout, schema 3 (schema 1 had no audit and no column ``clean``, 2 no column ``unit``):
 
-    /                     attributes: schema, status, id, dataset, dataset_fingerprint, backbone,
-                          augmentation, method, protocol, fingerprint, scheme, folds, fold, seed,
-                          grouped, task
+    /                     attributes: digest (:mod:`mritk.results.digest`), schema, status, id,
+                          dataset, dataset_fingerprint, backbone, augmentation, method, protocol,
+                          fingerprint, scheme, folds, fold, seed, grouped, task
     /protocol_json        canonical JSON of the protocol
     /audit_json           verdict: findings, policy, counts, digest of the split
     /splits/{train,val,test}          sample ids; dropped: those left out because another
@@ -37,6 +37,7 @@ import numpy as np
 
 from mritk.data.samples import Classification, Regression, Samples, Task
 from mritk.errors import StoreError
+from mritk.results.digest import SEAL, digest_of
 from mritk.train.setup import Epoch
 
 SCHEMA = 3
@@ -174,11 +175,20 @@ def write_hdf5(path: Path, fill: Callable[[h5py.File], None]) -> None:
     content = io.BytesIO()
     with h5py.File(content, "w") as file:
         fill(file)
+    write_whole(path, content.getbuffer())
+
+
+def write_whole(path: Path, content: bytes | memoryview) -> None:
+    """Write a file whole or not at all: under another name, synced, renamed.
+
+    Raises:
+        StoreError: It cannot be written; what stood at ``path`` before still does.
+    """
     temporary = path.with_name(f".{path.name}.{uuid4().hex}.tmp")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         with temporary.open("wb") as stream:
-            stream.write(content.getbuffer())
+            stream.write(content)
             stream.flush()
             os.fsync(stream.fileno())
         temporary.replace(path)
@@ -236,6 +246,7 @@ def _write(record: TrialRecord, file: h5py.File) -> None:
             epoch=record.failure.epoch,
         )
         failure["traceback"] = _storable(record.failure.traceback)
+    file.attrs[SEAL] = digest_of(file)
 
 
 def _as_json(value: Any) -> Any:
@@ -258,13 +269,19 @@ def read_trial(path: Path) -> TrialRecord:
     """Return the content of a trial file.
 
     Raises:
-        StoreError: It is not a trial file, is damaged, or was written by a newer mritk.
+        StoreError: It is not a trial file, is damaged, was changed after it was written, or was
+            written by a newer mritk.
     """
     try:
         with h5py.File(path, "r") as file:
             schema = int(file.attrs.get("schema", 0))
             if schema > SCHEMA:
                 raise StoreError(f"{path} has schema {schema}; this mritk reads up to {SCHEMA}")
+            if SEAL in file.attrs and file.attrs[SEAL] != digest_of(file):
+                raise StoreError(
+                    f"{path} was changed after it was written (its digest is another), so its "
+                    f"numbers prove nothing; restore it, or train the trial again"
+                )
             record = _read(file)
     except StoreError:
         raise

@@ -13,9 +13,10 @@ from mritk.evaluate.holm import holm
 P_VALUES = st.lists(st.floats(0, 1), min_size=1, max_size=40).map(np.asarray)
 
 
-@given(P_VALUES)
-@settings(deadline=None, max_examples=100)
-def test_it_is_that_of_statsmodels(p):
+@pytest.mark.parametrize("count", [1, 2, 3, 10, 45])
+def test_it_is_that_of_statsmodels(count):
+    """Rounded, so that some are equal; small, so that not all end at 1."""
+    p = np.round(np.random.default_rng(count).uniform(size=count) ** 3, 2)
     np.testing.assert_allclose(holm(p), multipletests(p, method="holm")[1], atol=1e-12)
 
 

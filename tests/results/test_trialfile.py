@@ -264,6 +264,7 @@ def test_a_file_with_damaged_content_is_a_store_error(make_record, path, damage)
     write_trial(make_record(), path)
     with h5py.File(path, "a") as file:
         damage(file)
+        del file.attrs["digest"]  # as if an earlier mritk had written it, which did not seal
     with pytest.raises(StoreError, match="not a readable trial file"):
         read_trial(path)
 
@@ -285,10 +286,77 @@ def test_a_file_of_schema_1_is_read_as_one_that_was_not_audited(make_record, pat
     write_trial(make_record(), path)
     with h5py.File(path, "r+") as file:
         file.attrs["schema"] = 1
-        del file["audit_json"]
+        del file["audit_json"], file.attrs["digest"]
+        for part in ("val", "test"):
+            del file[f"predictions/{part}/unit"]
     stored = read_trial(path)
     assert stored.audit == {}
     assert stored.predictions["test"].clean is None
+    assert stored.predictions["test"].unit[0] == "patient p0", "the patient is the unit"
+
+
+def change_a_score(file):
+    file["predictions/test/score"][0, 0] += 1e-6
+
+
+def change_an_id(file):
+    file["predictions/val/id"][0] = "s5"
+
+
+def change_a_seed(file):
+    file.attrs["seed"] = 7
+
+
+def change_a_type(file):
+    values = file["predictions/test/target"][()]
+    del file["predictions/test/target"]
+    file["predictions/test/target"] = values.astype(np.int32)
+
+
+def add_something(file):
+    file.create_group("more")
+
+
+def remove_something(file):
+    del file["history/seconds"]
+
+
+@pytest.mark.parametrize(
+    "change",
+    [change_a_score, change_an_id, change_a_seed, change_a_type, add_something, remove_something],
+)
+def test_a_file_that_was_changed_after_it_was_written_is_refused(make_record, path, change):
+    write_trial(make_record(), path)
+    with h5py.File(path, "r+") as file:
+        change(file)
+    with pytest.raises(StoreError, match="was changed after it was written"):
+        read_trial(path)
+
+
+def test_one_flipped_bit_of_a_prediction_is_noticed(make_record, path):
+    """HDF5 itself does not notice: contiguous data have no checksum."""
+    record = make_record()
+    write_trial(record, path)
+    content = bytearray(path.read_bytes())
+    score = record.predictions["test"].score.tobytes()
+    at = content.find(score)
+    assert at > 0
+    content[at + 2] ^= 1
+    path.write_bytes(content)
+    with pytest.raises(StoreError, match="was changed after it was written"):
+        read_trial(path)
+
+
+def test_repacking_a_file_keeps_its_seal(make_record, path, tmp_path):
+    write_trial(make_record(), path)
+    repacked = tmp_path / "repacked.h5"
+    with h5py.File(path) as old, h5py.File(repacked, "w", libver="latest") as new:
+        for name in old:
+            old.copy(name, new)
+        for name in sorted(old.attrs, reverse=True):
+            new.attrs[name] = old.attrs[name]
+    assert repacked.read_bytes() != path.read_bytes()
+    assert read_trial(repacked).id == read_trial(path).id
 
 
 def test_which_test_samples_are_clean_comes_back(make_record, path):

@@ -1,0 +1,157 @@
+"""Train a stored trial again from what it keeps of itself, and compare the predictions."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from mritk.benchmark import Benchmark, Planner, find_protocol
+from mritk.errors import MritkError, Unavailable, UnknownName
+from mritk.evaluate.metrics import metrics_of
+from mritk.execute.serial import SerialRun
+from mritk.protocol import differences
+from mritk.registry import Registry
+from mritk.results.folder import ResultsFolder
+from mritk.results.trialfile import TrialRecord, read_trial
+from mritk.train.device import choose_device
+from mritk.train.engine import Engine
+from mritk.trial import Trial
+
+
+@dataclass(frozen=True)
+class Agreement:
+    """How a trial and its repetition agree.
+
+    Attributes:
+        largest: The largest difference between two scores of one test sample.
+        decisions: Number of test samples whose decision differs; 0 for a regression.
+        samples: Number of test samples.
+        scores: By metric: the stored value and the new one; None where undefined.
+        file: Where the new trial stands, or stood.
+    """
+
+    largest: float
+    decisions: int
+    samples: int
+    scores: Mapping[str, tuple[float | None, float | None]]
+    file: str
+
+    def text(self) -> str:
+        """Return the comparison for a person."""
+        from tabulate import tabulate
+
+        if self.largest == 0:
+            head = "Equal bit for bit."
+        else:
+            head = (
+                f"Scores differ by {self.largest:.2g} at most; {self.decisions} of {self.samples} "
+                f"decisions differ."
+            )
+        rows = [[name, *map(_text, pair)] for name, pair in self.scores.items()]
+        return f"{head}\n\n{tabulate(rows, ['test', 'stored', 'again'])}"
+
+
+def _text(value: float | None) -> str:
+    return "nan" if value is None else f"{value:.4f}"
+
+
+def reproduce(
+    record: TrialRecord,
+    benchmark: Benchmark,
+    planner: Planner,
+    into: ResultsFolder,
+    device: str,
+) -> Agreement:
+    """Train the trial of a record again and compare.
+
+    Args:
+        record: A finished trial.
+        benchmark: The benchmark that it was part of.
+        planner: Resolves its names.
+        into: Where the new trial goes.
+        device: ``auto``, ``cpu``, ``cuda`` or ``cuda:N``.
+
+    Raises:
+        Unavailable: What would be trained is another trial; the text tells in what.
+        MritkError: The training fails.
+    """
+    into.require_writable()
+    plan = planner.plan(_narrowed(benchmark, record, planner.registry), into)
+    trial = next((trial for trial in plan.trials if trial.id == record.id), None)
+    if trial is None:
+        raise Unavailable(_why_another(record, plan.trials))
+    plan = replace(plan, trials=(trial,), states={trial.id: "absent"})
+    engine = Engine(choose_device(device))
+    (outcome,) = SerialRun(planner.registry, into, planner.workspace, engine).run(plan)
+    if outcome.error:
+        raise MritkError(f"the repetition failed: {outcome.error}")
+    return agreement(record, read_trial(outcome.path), str(outcome.path))
+
+
+def _narrowed(benchmark: Benchmark, record: TrialRecord, registry: Registry) -> Benchmark:
+    """Return the part of a benchmark that the trial is in, as far as names tell."""
+
+    def same_backbone(name: str) -> bool:
+        try:
+            return registry.backbone(name).name == record.backbone
+        except (UnknownName, Unavailable):
+            return False
+
+    backbones = tuple(name for name in benchmark.backbones if same_backbone(name))
+    protocols = tuple(
+        name
+        for name in benchmark.protocols
+        if find_protocol(name, registry).name == record.protocol
+    )
+    return replace(
+        benchmark,
+        backbones=backbones or benchmark.backbones,
+        protocols=protocols or benchmark.protocols,
+        augmentations=(record.augmentation,),
+        seeds=(record.seed,),
+        folds=(record.fold,),
+    )
+
+
+def _why_another(record: TrialRecord, trials: tuple[Trial, ...]) -> str:
+    """Return in what the trials that would be trained differ from the stored one."""
+    told = []
+    for trial in trials:
+        told.append(f"{trial}: {'; '.join(_changes(record, trial))}")
+    return (
+        f"trial {record.id[:8]} cannot be repeated as it was: "
+        f"{' | '.join(told) or 'its command plans no such trial'}"
+    )
+
+
+def _changes(record: TrialRecord, trial: Trial) -> list[str]:
+    found = []
+    if trial.dataset.samples.fingerprint != record.dataset_fingerprint:
+        found.append("the data are others, or were read by another plugin")
+    if trial.protocol.fingerprint != record.fingerprint:
+        stored = json.loads(record.protocol_json)
+        fields = differences(stored, json.loads(trial.protocol.canonical_json()))
+        found.append(f"the protocol differs in {', '.join(fields)}")
+    if trial.backbone_name != record.backbone:
+        found.append(f"the backbone is not {record.backbone}")
+    return found or ["its split, weight file or one-file plugin is another"]
+
+
+def agreement(stored: TrialRecord, again: TrialRecord, file: str) -> Agreement:
+    """Compare the test predictions of two trials of one identity."""
+    old, new = stored.predictions["test"], again.predictions["test"]
+    at = {name: row for row, name in enumerate(new.id)}
+    scores = new.score[[at[name] for name in old.id]]
+    decisions = 0
+    if scores.ndim == 2:
+        decisions = int((scores.argmax(axis=1) != old.score.argmax(axis=1)).sum())
+    largest = float(np.abs(scores.astype(np.float64) - old.score).max()) if len(scores) else 0.0
+    pairs = {}
+    for metric in metrics_of(stored.task):
+        values = [metric.compute(old.target, both).value for both in (old.score, scores)]
+        pairs[metric.name] = tuple(None if math.isnan(v) else v for v in values)
+    return Agreement(largest, decisions, len(scores), pairs, file)  # type: ignore[arg-type]

@@ -1,0 +1,94 @@
+"""What must hold in a trial file, each as a named check; and the numbers it gives."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+
+from mritk.data.samples import SPLITS, Classification
+from mritk.evaluate.metric import Value
+from mritk.evaluate.metrics import metrics_of
+from mritk.results.trialfile import Predictions, TrialRecord
+
+
+@dataclass(frozen=True)
+class Check:
+    """One thing that must hold.
+
+    Attributes:
+        name: What.
+        wrong: What does not hold, or empty.
+    """
+
+    name: str
+    wrong: str = ""
+
+    @property
+    def ok(self) -> bool:
+        """Whether it holds."""
+        return not self.wrong
+
+
+def checks_of(record: TrialRecord, name: str) -> list[Check]:
+    """Return the checks of a trial that could be read, which has proven its digest.
+
+    Args:
+        record: The trial.
+        name: The name of its file, without ending.
+    """
+    named = "" if name == record.id else f"the file of {record.id} is called {name}"
+    found = [Check("name", named), Check("fingerprint", _fingerprint(record))]
+    if record.status != "finished":
+        return found
+    return [*found, Check("split", _split(record)), *_predictions(record)]
+
+
+def _fingerprint(record: TrialRecord) -> str:
+    computed = hashlib.sha256(record.protocol_json.encode()).hexdigest()
+    if computed == record.fingerprint:
+        return ""
+    return f"the protocol has the fingerprint {computed[:8]}, not {record.fingerprint[:8]}"
+
+
+def _split(record: TrialRecord) -> str:
+    parts = {name: record.splits.get(name, []) for name in SPLITS}
+    every = [id_ for ids in parts.values() for id_ in ids]
+    if len(every) != len(set(every)):
+        return "a sample stands in two parts"
+    stored = record.audit.get("split")
+    content = json.dumps({name: sorted(ids) for name, ids in parts.items()}, sort_keys=True)
+    computed = hashlib.sha256(content.encode()).hexdigest()
+    if stored and computed != stored:
+        return f"the parts have the digest {computed[:8]}, not {stored[:8]}"
+    return ""
+
+
+def _predictions(record: TrialRecord) -> Iterator[Check]:
+    for part, predictions in record.predictions.items():
+        wrong = []
+        if sorted(predictions.id) != sorted(record.splits.get(part, [])):
+            wrong.append("its samples are not those of the split")
+        shape: tuple[int, ...] = (len(predictions.id),)
+        if isinstance(record.task, Classification):
+            classes = record.task.outputs
+            targets = predictions.target
+            if len(targets) and (targets.min() < 0 or targets.max() >= classes):
+                wrong.append(f"targets lie outside 0 to {classes - 1}")
+            shape = (len(predictions.id), classes)
+        if predictions.score.shape != shape:
+            wrong.append(f"scores have the shape {predictions.score.shape}, not {shape}")
+        elif not np.isfinite(predictions.score).all():
+            wrong.append("some scores are NaN or infinite")
+        yield Check(f"predictions of {part}", "; ".join(wrong))
+
+
+def scores_of(record: TrialRecord, predictions: Predictions) -> dict[str, Value]:
+    """Return every metric of the task, computed from predictions."""
+    return {
+        metric.name: metric.compute(predictions.target, predictions.score)
+        for metric in metrics_of(record.task, shown=False)
+    }

@@ -1,0 +1,260 @@
+"""The differences between rows as text, CSV or data."""
+
+from __future__ import annotations
+
+import csv
+import io
+import math
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from mritk.evaluate.metric import Metric
+from mritk.results.across_datasets import AcrossDatasets
+from mritk.results.formats import caption, comparison_as_data, interval_text
+from mritk.results.markdown import escape
+from mritk.results.paired_tests import BELIEVED, TESTS, Tested
+from mritk.results.table import Table
+
+FORMATS = ("github", "plain", "csv", "json")
+TABULATE = {"github": "github", "plain": "simple"}
+VERDICT = "Verdict: the first against the second."
+
+
+@dataclass(frozen=True, eq=False)
+class Differences:
+    """What a test says of all pairs of rows of one table.
+
+    Attributes:
+        table: The table.
+        test: Name of the test.
+        metric: What is compared.
+        lines: One per pair (and class).
+        rope: Half the width of the region of practical equivalence; only of a Bayesian test.
+    """
+
+    table: Table
+    test: str
+    metric: Metric
+    lines: Sequence[Tested]
+    rope: float = 0.0
+
+
+def differences_text(found: Differences, style: str) -> str:
+    """Return a table of the pairs, ``github`` or ``plain``, with the test and what it assumes."""
+    head = _name(caption(found.table), style)
+    return _blocks(head, [_pairs(found.lines, style)], _notes(found), style)
+
+
+def _notes(found: Differences) -> list[str]:
+    test, table = TESTS[found.test], found.table
+    label = f"{found.metric.label} {found.metric.arrow}".rstrip()
+    what = "AUROC of each class" if any(line.of_class for line in found.lines) else label
+    notes = [f"{test.label}: difference in {what}, first minus second, [95 % interval].", VERDICT]
+    notes += [test.assumes, *_significance(found.lines, found.rope)]
+    analysis = table.analysis
+    if any(line.comparison.interval.resamples for line in found.lines):
+        notes.append(f"{analysis.resamples} resamples, stratified by class.")
+    if analysis.level == "patient":
+        notes.append("Patient level: the mean of the probabilities (or values) of their images.")
+    if analysis.temperature:
+        notes.append("Logits are divided by a temperature fitted on each trial's validation part.")
+    if not table.patients:
+        notes.append(
+            "Image-level: the dataset names no patients; images of one patient count as "
+            "independent, so p is too small where there are such."
+        )
+    notes += [*table.warnings, *([table.verdict] if table.verdict else [])]
+    if any(row.marks for row in table.rows):
+        notes.append("'mritk leaderboard' marks rows whose numbers are flattered, and says why.")
+    return [*notes, *_unsaid(found.lines)]
+
+
+def _unsaid(lines: Sequence[Tested]) -> list[str]:
+    """Say why p or intervals are missing; that of no difference at all needs no reason."""
+    silent = [line for line in lines if line.silent]
+    others = [line for line in lines if not line.silent and line.comparison.difference]
+    told = {
+        f"{words}: {line.reason}."
+        for words, some in (("Not tested", silent), ("Without an interval", others))
+        for line in some
+        if line.reason
+    }
+    return sorted(told)
+
+
+def _significance(lines: Sequence[Tested], rope: float) -> list[str]:
+    if any(line.probabilities is not None for line in lines):
+        equal = f"Practically equal: a true difference within ±{rope:g}. " if rope else ""
+        return [f"{equal}A verdict takes a probability above {BELIEVED:.0%}; P is not corrected."]
+    count = sum(not line.silent for line in lines)
+    return [f"Holm's correction over {count} comparison{'s' if count != 1 else ''}, 5 %."]
+
+
+def across_text(found: AcrossDatasets, style: str) -> str:
+    """Return average ranks and all pairs over datasets, with the test and what it assumes."""
+    from tabulate import tabulate
+
+    metric = found.metric
+    count = f"{len(found.datasets)} datasets"
+    head = f"protocol {found.keys['protocol']} ({found.keys['fingerprint'][:8]}) · {count}: "
+    head = _name(head + ", ".join(found.datasets), style)
+    ranked = [
+        [_name(name, style), f"{rank:.2f}", f"{mean:.3f}"]
+        for name, rank, mean in zip(found.rows, found.ranks, found.scores.mean(axis=0), strict=True)
+    ]
+    headings = ["row", "average rank", f"mean {metric.label} {metric.arrow}".rstrip()]
+    ranks = tabulate(ranked, headings, tablefmt=TABULATE[style], disable_numparse=True)
+    notes = _across_notes(found)
+    return _blocks(head, [ranks, _pairs(found.pairs, style, corrected="Nemenyi")], notes, style)
+
+
+def _across_notes(found: AcrossDatasets) -> list[str]:
+    test = found.friedman
+    if test is None:
+        notes = [
+            "Bayesian signed-rank test: probabilities for a further dataset; each dataset counts "
+            "once, whatever its size.",
+            *_significance(found.pairs, found.rope),
+        ]
+    else:
+        notes = [
+            f"Friedman's test: χ² = {test.chi_squared:.2f} ({_p_is(test.p_chi_squared)}), by Iman "
+            f"and Davenport F = {test.f:.2f} ({_p_is(test.p)}); each dataset counts once.",
+            f"Pairs: Nemenyi's test, corrected for their number, and never below p of F. Critical "
+            f"difference of average ranks at 5 %: {found.critical_difference:.2f}.",
+        ]
+        if len(found.datasets) <= 10:
+            notes.append(
+                "With 10 datasets or fewer both are approximate, and F rejects somewhat too often."
+            )
+    notes.append(f"{VERDICT} Differences are means over datasets, without an interval.")
+    if found.left_out:
+        notes.append(f"Not on every dataset, and left out: {', '.join(found.left_out)}.")
+    return notes
+
+
+# -- parts of both -------------------------------------------------------------------------------
+
+
+def _blocks(head: str, tables: Sequence[str], notes: Sequence[str], style: str) -> str:
+    ending = "  \n" if style == "github" else "\n"
+    return "\n\n".join([head, *tables, ending.join(" ".join(note.split()) for note in notes)])
+
+
+def _name(text: str, style: str) -> str:
+    return escape(text) if style == "github" else " ".join(text.split())
+
+
+def _pairs(lines: Sequence[Tested], style: str, corrected: str = "Holm") -> str:
+    from tabulate import tabulate
+
+    shown: dict[str, Callable[[Tested], str]] = {
+        "first": lambda line: _name(line.comparison.first, style),
+        "second": lambda line: _name(line.comparison.second, style),
+    }
+    if any(line.of_class for line in lines):
+        shown["class"] = lambda line: _name(line.of_class, style)
+    shown["difference"] = _difference
+    if any(line.probabilities is not None for line in lines):
+        for word in ("worse", "equal", "better"):
+            shown[f"P({word})"] = lambda line, word=word: _p(  # type: ignore[misc]
+                getattr(line.probabilities, word, math.nan)
+            )
+    else:
+        if corrected == "Holm":
+            shown["p"] = lambda line: _p(line.comparison.p)
+        shown[f"p ({corrected})"] = lambda line: _p(line.comparison.p_adjusted)
+    shown["verdict"] = lambda line: line.verdict
+    rows = [[cell(line) for cell in shown.values()] for line in lines]
+    return tabulate(rows, list(shown), tablefmt=TABULATE[style], disable_numparse=True)
+
+
+def _difference(line: Tested) -> str:
+    value, interval = line.comparison.difference, line.comparison.interval
+    if math.isnan(value):
+        return "–"
+    known = math.isfinite(interval.low)
+    return f"{value:+.3f}{f' {interval_text(interval)}' if known else ''}"
+
+
+def _p(value: float) -> str:
+    if math.isnan(value):
+        return "–"
+    return "< 0.001" if value < 0.001 else f"{value:.3f}"
+
+
+def _p_is(value: float) -> str:
+    text = _p(value)
+    return f"p {text}" if text.startswith("<") else f"p = {text}"
+
+
+# -- data ----------------------------------------------------------------------------------------
+
+
+def differences_as_data(found: Differences) -> dict[str, Any]:
+    """Return the differences of one table as JSON-able data; undefined numbers are null."""
+    return {
+        **found.table.keys,
+        "test": found.test,
+        "metric": found.metric.name,
+        "rope": found.rope if found.test == "bayes" else None,
+        "notes": _notes(found),
+        "pairs": [_line_as_data(line) for line in found.lines],
+    }
+
+
+def across_as_data(found: AcrossDatasets) -> dict[str, Any]:
+    """Return a comparison over datasets as JSON-able data; undefined numbers are null."""
+    test = found.friedman
+    return {
+        **found.keys,
+        "test": "bayes" if test is None else "friedman",
+        "metric": found.metric.name,
+        "rope": found.rope if test is None else None,
+        "datasets": list(found.datasets),
+        "ranks": dict(zip(found.rows, found.ranks.tolist(), strict=True)),
+        "chi_squared": None if test is None else test.chi_squared,
+        "p_chi_squared": None if test is None else test.p_chi_squared,
+        "f": None if test is None else _number(test.f),
+        "p": None if test is None else test.p,
+        "critical_difference": None if test is None else found.critical_difference,
+        "left_out": list(found.left_out),
+        "notes": _across_notes(found),
+        "pairs": [_line_as_data(line) for line in found.pairs],
+    }
+
+
+def _line_as_data(line: Tested) -> dict[str, Any]:
+    found = line.probabilities
+    believed = None
+    if found is not None:
+        believed = {word: _number(getattr(found, word)) for word in ("worse", "equal", "better")}
+    return {
+        **comparison_as_data(line.comparison),
+        "class": line.of_class or None,
+        "probabilities": believed,
+        "verdict": line.verdict,
+        "reason": line.reason,
+    }
+
+
+def csv_of(tables: Sequence[Mapping[str, Any]]) -> str:
+    """Return what :func:`differences_as_data` or :func:`across_as_data` made as one CSV."""
+    told = ("dataset", "protocol", "fingerprint", "test", "metric")
+    numbers = ("difference", "low", "high", "standard_error", "p", "p_adjusted")
+    believed = ("worse", "equal", "better")
+    columns = [*told, "first", "second", "class", *numbers, *believed, "verdict", "reason"]
+    out = io.StringIO()
+    writer = csv.DictWriter(out, columns, lineterminator="\n", extrasaction="ignore")
+    writer.writeheader()
+    for table in tables:
+        for pair in table["pairs"]:
+            parts = (pair["interval"], pair["probabilities"] or {}, pair)
+            line = {key: value for part in parts for key, value in part.items()}
+            writer.writerow({"dataset": ", ".join(table.get("datasets", [])), **table, **line})
+    return out.getvalue().rstrip("\n")
+
+
+def _number(value: float) -> float | None:
+    return value if math.isfinite(value) else None

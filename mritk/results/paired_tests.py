@@ -1,0 +1,235 @@
+"""The tests of ``mritk differences``: what each says of all pairs of rows of a table.
+
+The clustered bootstrap is always allowed. The others are there for readers who expect them, and
+refuse data on which they would be wrong.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from itertools import combinations
+
+import numpy as np
+
+from mritk.data.samples import Classification
+from mritk.errors import UsageError
+from mritk.evaluate.bayesian import Probabilities, fold_probabilities, student_probabilities
+from mritk.evaluate.comparison import Comparison, adjusted
+from mritk.evaluate.corrected_t import CorrectedT, corrected_t
+from mritk.evaluate.delong import aurocs, delong
+from mritk.evaluate.interval import Interval
+from mritk.evaluate.mcnemar import mcnemar
+from mritk.evaluate.metric import Undefined
+from mritk.evaluate.ranks import log_odds
+from mritk.results.paired_rows import PairedRows
+
+BELIEVED = 0.95
+
+
+@dataclass(frozen=True)
+class Tested:
+    """One line: what a test says of a pair of rows.
+
+    Attributes:
+        comparison: The difference; ``interval.reason`` says why there is no p.
+        of_class: The class that is told from the rest, or empty.
+        probabilities: Of a Bayesian test, which has no p; else None.
+    """
+
+    comparison: Comparison
+    of_class: str = ""
+    probabilities: Probabilities | None = None
+
+    @property
+    def verdict(self) -> str:
+        """``better``, ``worse``, ``practically equal`` or ``cannot tell``, of the first row."""
+        found = self.probabilities
+        if found is None:
+            return self.comparison.verdict.value
+        words = {"better": found.better, "worse": found.worse, "practically equal": found.equal}
+        return next((word for word, p in words.items() if p > BELIEVED), "cannot tell")
+
+    @property
+    def reason(self) -> str:
+        """Why the test says nothing, or empty."""
+        if self.probabilities is not None:
+            return self.probabilities.reason
+        return self.comparison.interval.reason
+
+    @property
+    def silent(self) -> bool:
+        """Whether there is neither p nor probability."""
+        found = self.probabilities
+        return math.isnan(self.comparison.p if found is None else found.better)
+
+
+Compare = Callable[[PairedRows, str, str], list[Tested]]
+
+
+@dataclass(frozen=True)
+class PairedTest:
+    """A test that ``mritk differences`` offers.
+
+    Attributes:
+        label: Its name in a sentence.
+        assumes: What it takes for granted, as sentences.
+        compare: Returns the lines of a pair, uncorrected; raises Undefined.
+        metric: Name of the only metric that it can compare; empty: any.
+        resamples: Whether it rests on the bootstrap.
+        refuses: Whether it is an error that it says nothing of any pair.
+    """
+
+    label: str
+    assumes: str
+    compare: Compare
+    metric: str = ""
+    resamples: bool = False
+    refuses: bool = True
+
+
+def _bootstrap(rows: PairedRows, first: str, second: str) -> list[Tested]:
+    for found in rows.table.comparisons.get(rows.metric.name, ()):
+        if (found.first, found.second) == (first, second):
+            return [Tested(found)]
+    raise Undefined("a row has no scores")
+
+
+def _mcnemar(rows: PairedRows, first: str, second: str) -> list[Tested]:
+    pairs = rows.two_models(first, second)
+    found = mcnemar(
+        np.concatenate([one.score.argmax(axis=1) == one.target for one, _ in pairs]),
+        np.concatenate([other.score.argmax(axis=1) == other.target for _, other in pairs]),
+        [unit for one, _ in pairs for unit in one.unit],
+    )
+    interval = found.interval
+    if found.reason:
+        hint = "--test bootstrap resamples patients"
+        if rows.table.analysis.level == "image" and rows.table.patients:
+            hint = f"score patients with --level patient, or {hint}"
+        interval = Interval.undefined(f"{found.reason}; {hint}")
+    return [Tested(rows.comparison(first, second, found.difference, interval, found.p))]
+
+
+def _delong(rows: PairedRows, first: str, second: str) -> list[Tested]:
+    task = rows.table.task
+    if not isinstance(task, Classification):
+        raise Undefined(f"it compares AUROCs, and {rows.table.keys['dataset']} has no classes")
+    pairs = rows.two_models(first, second)
+    binary = len(task.classes) == 2
+    lines = []
+    for k, name in enumerate(task.classes):
+        if binary and k == 0:  # the area of one class is that of the other
+            continue
+        found = delong(
+            [
+                aurocs(
+                    one.target == k,
+                    np.stack([log_odds(one.score, k), log_odds(other.score, k)]),
+                    one.unit,
+                )
+                for one, other in pairs
+            ]
+        )
+        compared = rows.comparison(first, second, found.difference, found.interval, found.p)
+        lines.append(Tested(compared, "" if binary else name))
+    return lines
+
+
+def _corrected_t(rows: PairedRows, first: str, second: str) -> list[Tested]:
+    found = _over_folds(rows, first, second)
+    return [Tested(rows.comparison(first, second, found.difference, found.interval, found.p))]
+
+
+def _over_folds(rows: PairedRows, first: str, second: str) -> CorrectedT:
+    one, other = rows.per_fold(first, second)
+    return corrected_t(one - other, rows.test_to_train(first))
+
+
+def _bayes(rows: PairedRows, first: str, second: str) -> list[Tested]:
+    """Return a Student posterior: over folds where there are some, else by the bootstrap."""
+    better, rope = bool(rows.metric.higher_is_better), rows.rope
+    if rows.redrawn:
+        found = _over_folds(rows, first, second)
+        compared = rows.comparison(first, second, found.difference, found.interval, math.nan)
+        if rows.table.keys["scheme"] == "kfold":
+            one, other = rows.per_fold(first, second)
+            believed = fold_probabilities(one, other, rope, rows.repeats, higher_is_better=better)
+            return [Tested(compared, probabilities=believed)]
+        dof: float = found.dof
+    else:
+        (line,) = _bootstrap(rows, first, second)
+        compared = replace(line.comparison, p=math.nan, p_adjusted=math.nan)
+        dof = compared.dof
+    believed = student_probabilities(
+        compared.difference, compared.interval.standard_error, dof, rope, higher_is_better=better
+    )
+    if believed.reason and compared.interval.reason:
+        believed = Probabilities.unknown(compared.interval.reason)
+    return [Tested(compared, probabilities=believed)]
+
+
+TESTS: Mapping[str, PairedTest] = {
+    "bootstrap": PairedTest(
+        "Paired clustered bootstrap",
+        "Patients (or groups of copies) and runs are resampled, the same for both rows. It "
+        "assumes that patients are independent of each other.",
+        _bootstrap,
+        resamples=True,
+        refuses=False,
+    ),
+    "mcnemar": PairedTest(
+        "McNemar's exact test",
+        "It compares two trained models on independent samples, one per patient; what retraining "
+        "would change is not in p. Interval of Agresti and Min.",
+        _mcnemar,
+        metric="accuracy",
+    ),
+    "delong": PairedTest(
+        "DeLong's test",
+        "It compares the AUROCs of two trained models, each class against the rest; images of one "
+        "patient are summed (Obuchowski). What retraining would change is not in p.",
+        _delong,
+        metric="macro_auroc",
+    ),
+    "corrected_t": PairedTest(
+        "Corrected resampled t-test",
+        "Differences per fold, averaged over seeds; folds are taken to be correlated by "
+        "n_test / (n_test + n_train) (Nadeau and Bengio).",
+        _corrected_t,
+    ),
+    "bayes": PairedTest(
+        "Bayesian comparison",
+        "Student's posterior under a flat prior: over folds with the correlation of their "
+        "training parts, without folds from the clustered bootstrap.",
+        _bayes,
+        resamples=True,
+    ),
+}
+
+
+def compare_all_pairs(rows: PairedRows, test: PairedTest) -> list[Tested]:
+    """Return the lines of all pairs, with Holm's correction over all of them.
+
+    Raises:
+        UsageError: The data do not allow the test; the text says why.
+    """
+    where = f"{rows.table.keys['dataset']}, protocol {rows.table.keys['protocol']}"
+    lines: list[Tested] = []
+    for first, second in combinations(rows.names, 2):
+        try:
+            lines += test.compare(rows, first, second)
+        except Undefined as undefined:
+            lines.append(Tested(rows.undefined(first, second, str(undefined))))
+    if not lines:
+        raise UsageError(f"{where}: there are no two rows with finished trials to compare")
+    if test.refuses and all(line.silent for line in lines):
+        raise UsageError(f"{where}: {test.label} cannot be made: {lines[0].reason}")
+    return corrected(lines)
+
+
+def corrected(lines: Sequence[Tested]) -> list[Tested]:
+    """Return the lines with Holm's correction over all of them as one family."""
+    comparisons = adjusted([line.comparison for line in lines])
+    return [replace(line, comparison=found) for line, found in zip(lines, comparisons, strict=True)]

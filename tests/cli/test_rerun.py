@@ -1,0 +1,79 @@
+"""``mritk rerun``: a stored trial comes out again, or the program says why it cannot."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from mritk.results.folder import ResultsFolder
+from mritk.results.trialfile import read_trial, write_trial
+
+
+@pytest.fixture
+def stored(run_toy, tmp_path, monkeypatch):
+    """A trial that ``mritk run`` made, with the command line that made it."""
+    folder = tmp_path / "results"
+    command = ["mritk", "run", "-p", str(tmp_path / "toy.py"), "-b", "tiny", "-d", "bands"]
+    command += ["--protocol", str(tmp_path / "fast.toml"), "-o", str(folder), "--device", "cpu"]
+    monkeypatch.setattr("sys.argv", [*command, "--seeds", "2"])
+    assert run_toy("--seeds", 2).code == 0
+    return sorted((folder / "trials").glob("*.h5"))[0]
+
+
+def test_the_same_machine_gives_the_same_trial_bit_for_bit(mritk, stored, tmp_path):
+    before = stored.read_bytes()
+    ended = mritk("rerun", stored, "--keep", tmp_path / "again", "--device", "cpu")
+    assert ended.code == 0, ended.err
+    assert "Equal bit for bit." in ended.out
+    assert "balanced_accuracy" in ended.out
+    assert stored.read_bytes() == before
+    (again,) = ResultsFolder(tmp_path / "again").trials()
+    assert again.id == stored.stem
+
+
+def test_a_trial_whose_scores_were_others_is_found_out(mritk, stored):
+    """Forged and sealed anew; only training it again tells."""
+    record = read_trial(stored)
+    record.predictions["test"].score[:, 0] += 3
+    write_trial(record, stored)
+    ended = mritk("rerun", stored, "--device", "cpu", "--json")
+    assert ended.code == 1
+    data = json.loads(ended.out)
+    assert data["largest"] == pytest.approx(3, abs=1e-4)
+    assert not data["equal"]
+    assert mritk("rerun", stored, "--device", "cpu", "--tolerance", 4).code == 0
+
+
+def test_a_changed_protocol_is_told_by_its_fields(mritk, stored, tmp_path):
+    protocol = tmp_path / "fast.toml"
+    protocol.write_text(protocol.read_text().replace("epochs = 2", "epochs = 1"))
+    ended = mritk("rerun", stored, "--device", "cpu")
+    assert ended.code == 4
+    assert "parameters.stages[1].epochs: 2 | 1" in ended.err
+
+
+def test_changed_data_are_told(mritk, stored, tmp_path):
+    toy = tmp_path / "toy.py"
+    toy.write_text(toy.read_text().replace("default_rng(0)", "default_rng(1)"))
+    ended = mritk("rerun", stored, "--device", "cpu")
+    assert ended.code == 4
+    assert "the data are others" in ended.err
+
+
+def test_a_trial_without_a_command_cannot_be_repeated(mritk, stored):
+    record = read_trial(stored)
+    record.provenance["command"] = ["pytest"]
+    write_trial(record, stored)
+    ended = mritk("rerun", stored)
+    assert ended.code == 4
+    assert "does not keep the 'mritk run' command" in ended.err
+    record.provenance["command"] = ["mritk", "run", "--no-such-option"]
+    write_trial(record, stored)
+    ended = mritk("rerun", stored)
+    assert ended.code == 4
+    assert "--no-such-option" in ended.err
+
+
+def test_an_unknown_trial_is_a_usage_error(mritk, tmp_path):
+    assert mritk("rerun", "abc", "--results", tmp_path).code == 2

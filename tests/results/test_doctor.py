@@ -1,0 +1,281 @@
+"""``mritk doctor``, ``verify``, ``merge`` and ``rescore``: every kind of damage is named."""
+
+from __future__ import annotations
+
+import csv
+import hashlib
+import io
+import json
+import shutil
+
+import h5py
+import numpy as np
+import pytest
+
+from mritk.errors import StoreError
+from mritk.evaluate.metrics import metrics_of
+from mritk.results.folder import ResultsFolder
+from mritk.results.trialfile import SCHEMA, write_trial
+
+PROTOCOL = '{"image_size":32}'
+
+
+@pytest.fixture
+def sound(make_record):
+    """Make a trial in which everything agrees with everything."""
+
+    def make(*arguments, **columns):
+        split = {"train": ["s8", "s9"], "val": ["v0", "v1"], "test": ["s0", "s1", "s2", "s3"]}
+        content = json.dumps({name: sorted(ids) for name, ids in split.items()}, sort_keys=True)
+        record = make_record(
+            *arguments,
+            protocol_json=PROTOCOL,
+            fingerprint=hashlib.sha256(PROTOCOL.encode()).hexdigest(),
+            splits=split,
+            audit={
+                "split": hashlib.sha256(content.encode()).hexdigest(),
+                "copies": "drop",
+                "clean": 4,
+                "test": 4,
+                "dropped": 0,
+                "clusters": 0,
+                "shared_with_validation": 0,
+                "audited": True,
+                "pretraining": [],
+            },
+            **columns,
+        )
+        if "val" in record.predictions:
+            record.predictions["val"].id = ["v0", "v1"]
+        return record
+
+    return make
+
+
+@pytest.fixture
+def folder(tmp_path, sound):
+    """A folder of two sound trials and a failed one."""
+    folder = ResultsFolder(tmp_path / "results")
+    folder.write(sound(id="aaaa", seed=0))
+    folder.write(sound(id="bbbb", seed=1))
+    folder.write(sound(id="cccc", seed=2, status="failed"))
+    folder.rebuild_view()
+    return folder
+
+
+def states(mritk, folder, *options):
+    """What the doctor says, by file."""
+    ended = mritk("doctor", folder.path, "--json", *options)
+    found = json.loads(ended.out)["found"]
+    return ended.code, {(row["file"], row["state"]) for row in found}
+
+
+def test_a_sound_folder_is_well_and_a_failed_trial_is_a_note(mritk, folder):
+    code, found = states(mritk, folder)
+    assert (code, found) == (0, {("trials/cccc.h5", "failed trial")})
+    assert "3 trials are whole; all is well." in mritk("doctor", folder.path).out
+
+
+def truncate(folder):
+    path = folder.trial_path("aaaa")
+    path.write_bytes(path.read_bytes()[:-500])
+
+
+def alter(folder):
+    with h5py.File(folder.trial_path("aaaa"), "r+") as file:
+        file["predictions/test/score"][0, 0] = 5
+
+
+def replace_by_foreign(folder):
+    with h5py.File(folder.trial_path("aaaa"), "w") as file:
+        file["data"] = [1, 2]
+
+
+def make_newer(folder):
+    with h5py.File(folder.trial_path("aaaa"), "r+") as file:
+        file.attrs["schema"] = SCHEMA + 1
+
+
+def unseal(folder):
+    with h5py.File(folder.trial_path("aaaa"), "r+") as file:
+        del file.attrs["digest"]
+
+
+DAMAGE = {
+    "torn": truncate,
+    "altered": alter,
+    "foreign": replace_by_foreign,
+    "newer schema": make_newer,
+    "unsealed": unseal,
+}
+NOTES = ("newer schema", "unsealed")
+
+
+@pytest.mark.parametrize("state", DAMAGE)
+def test_each_kind_of_damage_is_named(mritk, folder, state):
+    DAMAGE[state](folder)
+    code, found = states(mritk, folder)
+    assert ("trials/aaaa.h5", state) in found
+    assert code == (0 if state in NOTES else 1)
+
+
+@pytest.mark.parametrize("state", [state for state in DAMAGE if state != "unsealed"])
+def test_damage_never_stops_a_leaderboard_and_is_named_there_too(mritk, folder, state):
+    DAMAGE[state](folder)
+    ended = mritk("leaderboard", folder.path)
+    assert ended.code == 0
+    assert "| tiny@scratch" in ended.out
+    assert "aaaa.h5" in ended.err
+
+
+def test_numbers_that_do_not_agree_are_inconsistent(mritk, folder, sound):
+    wrong = sound(id="dddd", seed=3)
+    wrong.fingerprint = "0" * 64
+    wrong.splits["test"] = ["s0", "s1"]
+    wrong.predictions["test"].score[0, 0] = np.nan
+    folder.write(wrong)
+    shutil.copy(folder.trial_path("bbbb"), folder.trial_path("eeee"))
+    folder.rebuild_view()
+    code, found = states(mritk, folder)
+    assert code == 1
+    assert {("trials/dddd.h5", "inconsistent"), ("trials/eeee.h5", "inconsistent")} <= found
+    text = mritk("doctor", folder.path).out
+    for part in (
+        "not 00000000",
+        "the parts have the digest",
+        "its samples are not those of the split",
+        "some scores are NaN",
+        "the file of bbbb is called eeee",
+    ):
+        assert part in text
+
+
+def test_two_trials_of_one_identity_are_pointed_out(mritk, folder, sound):
+    folder.write(sound(id="dddd", seed=1))
+    folder.rebuild_view()
+    code, found = states(mritk, folder)
+    assert code == 0
+    assert ("trials/bbbb.h5", "duplicate") in found, "bbbb and dddd; the first is named"
+
+
+def test_leftovers_and_a_stale_view_are_cleared_away_and_nothing_else(mritk, folder):
+    (folder.path / "trials" / ".x.h5.1.tmp").write_bytes(b"half")
+    folder.checkpoint_path("aaaa").parent.mkdir()
+    folder.checkpoint_path("aaaa").write_bytes(b"state")
+    folder.checkpoint_path("zzzz").write_bytes(b"state")
+    folder.trial_path("bbbb").unlink()
+    (folder.path / "trials" / "notes.txt").write_text("mine")
+    truncate(folder)
+    torn = folder.trial_path("aaaa").read_bytes()
+    code, found = states(mritk, folder, "--fix")
+    assert code == 0, "what was serious is set aside"
+    assert ("trials/.x.h5.1.tmp", "leftover") in found
+    assert ("results.h5", "stale") in found
+    assert (folder.path / "quarantine" / "aaaa.h5").read_bytes() == torn
+    assert (folder.path / "quarantine" / "notes.txt").read_text() == "mine"
+    assert folder.checkpoint_path("zzzz").exists(), "its trial may go on"
+    assert states(mritk, folder) == (0, {("trials/cccc.h5", "failed trial")})
+
+
+def test_a_folder_that_is_not_there_is_a_usage_error(mritk, tmp_path):
+    ended = mritk("doctor", tmp_path / "nowhere")
+    assert ended.code == 2
+    assert "no results folder" in ended.err
+
+
+def test_verify_shows_each_check_and_the_numbers(mritk, folder, sound):
+    ended = mritk("verify", "aaaa", "--results", folder.path)
+    assert ended.code == 0
+    data = json.loads(mritk("verify", folder.trial_path("aaaa"), "--json").out)
+    assert set(data["checks"].values()) == {"ok"}
+    record = sound()
+    test = record.predictions["test"]
+    for metric in metrics_of(record.task, shown=False):
+        value = metric.compute(test.target, test.score).value
+        shown = data["scores"]["test"][metric.name]
+        assert shown == (None if np.isnan(value) else pytest.approx(value))
+    alter(folder)
+    ended = mritk("verify", "aaaa", "--results", folder.path)
+    assert ended.code == 1
+    assert "was changed after it was written" in ended.out
+    assert mritk("verify", "zzzz", "--results", folder.path).code == 2
+
+
+def test_rescore_writes_all_metrics_as_a_tidy_table(mritk, folder, sound):
+    ended = mritk("rescore", folder.path, "--csv")
+    assert ended.code == 0
+    rows = list(csv.DictReader(io.StringIO(ended.out)))
+    metrics = metrics_of(sound().task, shown=False)
+    assert len(rows) == 2 * 2 * len(metrics), "two finished trials, two parts"
+    with h5py.File(folder.path / "results.h5") as view:
+        table = {name: view[f"scores/{name}"][()] for name in view["scores"]}
+        assert set(view["trials"]) == {"aaaa", "bbbb", "cccc"}
+    assert [f"{value}" for value in table["value"]] == [row["value"] for row in rows]
+    assert table["metric"].astype(str).tolist() == [row["metric"] for row in rows]
+    assert states(mritk, folder)[1] == {("trials/cccc.h5", "failed trial")}
+
+
+def test_scores_of_a_trial_that_was_written_anew_are_stale(mritk, folder, sound):
+    mritk("rescore", folder.path)
+    folder.write(sound((0, 1, 1, 0), id="aaaa", seed=0))
+    assert ("results.h5", "stale") in states(mritk, folder)[1]
+
+
+def test_merge_copies_what_is_new_and_keeps_what_is_there(mritk, folder, sound, tmp_path):
+    other = ResultsFolder(tmp_path / "other")
+    other.write(sound(id="aaaa", seed=0))
+    other.write(sound(id="cccc", seed=2))
+    other.write(sound(id="dddd", seed=3))
+    before = folder.trial_path("aaaa").read_bytes()
+    dry = mritk("merge", other.path, "-o", folder.path, "--dry-run", "--json")
+    assert sorted(json.loads(dry.out)["copied"]) == ["cccc", "dddd"]
+    assert folder.status("cccc") == "failed"
+    ended = mritk("merge", other.path, "-o", folder.path)
+    assert ended.code == 0
+    assert "2 trials copied, 1 were there already." in ended.out
+    assert folder.status("cccc") == "finished", "a finished trial replaces a failed one"
+    assert folder.trial_path("dddd").read_bytes() == other.trial_path("dddd").read_bytes()
+    assert folder.trial_path("aaaa").read_bytes() == before
+    assert states(mritk, folder) == (0, set())
+
+
+def test_a_failed_trial_never_replaces_a_finished_one(mritk, folder, sound, tmp_path):
+    other = ResultsFolder(tmp_path / "other")
+    other.write(sound(id="aaaa", seed=0, status="failed"))
+    assert mritk("merge", other.path, "-o", folder.path).code == 0
+    assert folder.status("aaaa") == "finished"
+
+
+def test_conflicts_and_damage_are_named_and_give_1(mritk, folder, sound, tmp_path):
+    other = ResultsFolder(tmp_path / "other")
+    other.write(sound((1, 1, 0, 0), id="aaaa", seed=0))
+    other.write(sound(id="dddd", seed=4))
+    other.trial_path("ffff").write_bytes(b"torn")
+    before = folder.trial_path("aaaa").read_bytes()
+    ended = mritk("merge", other.path, "-o", folder.path)
+    assert ended.code == 1
+    assert "conflict: aaaa" in ended.out
+    assert "ffff.h5" in ended.out
+    assert folder.trial_path("aaaa").read_bytes() == before
+    assert folder.status("dddd") == "finished", "the others are merged"
+
+
+def test_merging_several_folders_into_a_new_one(mritk, sound, tmp_path):
+    for name, seed in (("one", 0), ("two", 1)):
+        ResultsFolder(tmp_path / name).write(sound(id=f"{seed}" * 4, seed=seed))
+    target = tmp_path / "both"
+    assert mritk("merge", tmp_path / "one", tmp_path / "two", "-o", target).code == 0
+    assert len(list(ResultsFolder(target).trials())) == 2
+    assert mritk("merge", target, "-o", target).code == 2
+    assert mritk("merge", tmp_path / "nowhere", "-o", target).code == 2
+
+
+def test_a_trial_that_cannot_be_read_is_no_record(folder):
+    truncate(folder)
+    assert [isinstance(t, StoreError) for t in folder.trials()] == [True, False, False]
+
+
+def test_writing_seals_what_is_written(sound, tmp_path):
+    write_trial(sound(), tmp_path / "a.h5")
+    with h5py.File(tmp_path / "a.h5") as file:
+        assert len(file.attrs["digest"]) == 64
