@@ -20,6 +20,7 @@ FLOORS = {
     "benchmark": 2,
     "execute": 2,
     "opening": 2,
+    "report": 2,
     "trial": 3,
     "registry": 3,
     "results": 4,
@@ -90,7 +91,18 @@ def test_plugins_import_public_names_only(path):
 
 @pytest.mark.parametrize(
     "room",
-    ["results", "evaluate", "data", "audit", "cli", "protocol", "benchmark", "registry", "plugins"],
+    [
+        "results",
+        "report",
+        "evaluate",
+        "data",
+        "audit",
+        "cli",
+        "protocol",
+        "benchmark",
+        "registry",
+        "plugins",
+    ],
 )
 def test_rooms_without_torch_do_not_import_it(room):
     allowed_inside_functions = {"cli", "results"}

@@ -1,12 +1,91 @@
-"""``mritk plot``: draw one figure of the report."""
+"""``mritk plot``: one figure of the report as a file."""
 
 from __future__ import annotations
 
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
 import click
+
+from mritk.cli.analysis_options import analysis_options, as_analysis
+from mritk.cli.app import App, pass_app, plugin_option
+from mritk.errors import ExitCode, UsageError
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from mritk.results.table import Table
+
+# The same words as in mritk.report.kinds, which is not imported here: it would load matplotlib.
+KINDS = ("forest", "differences", "learning", "roc", "pr", "confusion", "reliability", "cost")
 
 
 @click.command()
-@click.argument("kind")
-def plot(kind: str) -> int:
-    """Draw one figure of the report."""
-    raise NotImplementedError
+@click.argument("kind", type=click.Choice(KINDS))
+@click.argument("results", type=click.Path(path_type=Path), default=Path("mritk-results"))
+@click.option(
+    "-o",
+    "--output",
+    type=click.Path(path_type=Path),
+    metavar="FILE.(png|svg|pdf)",
+    help="Default: KIND.png.",
+)
+@click.option("--metric", default="", metavar="NAME", help="What is drawn, and sorts the rows.")
+@click.option("--dataset", default="", metavar="TEXT", help="The table whose dataset holds TEXT.")
+@click.option("--protocol", default="", metavar="TEXT", help="The table whose protocol holds TEXT.")
+@click.option(
+    "--backbone", "backbones", multiple=True, metavar="TEXT", help="Only rows with TEXT; repeat."
+)
+@click.option("--dpi", default=200, show_default=True, help="Pixels per inch of a PNG.")
+@analysis_options
+@plugin_option
+@pass_app
+def plot(app: App, /, kind: str, results: Path, **options: Any) -> int:
+    """Draw one figure of the report: KIND of RESULTS (default: ./mritk-results).
+
+    \b
+    forest        scores with intervals        differences  between all pairs of rows
+    learning      losses by epoch              roc, pr      curves, class by class
+    confusion     what is taken for what       reliability  confidence and accuracy
+    cost          score against parameters, FLOPs, time
+    """
+    from mritk.report.canvas import save
+    from mritk.report.kinds import KINDS as DRAW
+    from mritk.results.folder import ResultsFolder
+    from mritk.results.leaderboard import build_leaderboard
+    from mritk.results.trialfile import TrialRecord
+
+    wanted = options["backbones"]
+    trials = [
+        trial
+        for trial in ResultsFolder(results).trials()
+        if not (isinstance(trial, TrialRecord) and wanted)
+        or any(text in trial.backbone for text in wanted)
+    ]
+    analysis = as_analysis(app, options)
+    board = build_leaderboard(trials, sort=options["metric"], analysis=analysis)
+    table = _only(board.tables, options["dataset"], options["protocol"], results)
+    output = options["output"] or Path(f"{kind}.png")
+    save(DRAW[kind](table, table.metrics[0]), output, options["dpi"])
+    click.echo(f"{output}", err=True)
+    return ExitCode.OK
+
+
+def _only(tables: Sequence[Table], dataset: str, protocol: str, results: Path) -> Table:
+    """Return the one table that is meant.
+
+    Raises:
+        UsageError: There is none, or several.
+    """
+    from mritk.results.formats import caption
+
+    found = [t for t in tables if dataset in t.keys["dataset"] and protocol in t.keys["protocol"]]
+    found = [table for table in found if any(row.trials for row in table.rows)]
+    if len(found) == 1:
+        return found[0]
+    if not found:
+        raise UsageError(f"there is no such finished trial in {results}")
+    listed = "; ".join(caption(table) for table in found)
+    raise UsageError(
+        f"{results} holds {len(found)} tables, choose with --dataset and --protocol: {listed}"
+    )

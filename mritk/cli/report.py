@@ -1,12 +1,101 @@
-"""``mritk report``: write one self-contained HTML file about a results folder."""
+"""``mritk report``: one self-contained HTML page about a results folder."""
 
 from __future__ import annotations
 
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
 import click
+
+from mritk.cli.analysis_options import analysis_options, as_analysis
+from mritk.cli.app import App, pass_app, plugin_option
+from mritk.cli.data_options import DATA_OPTIONS, as_data_options, data_options
+from mritk.errors import ExitCode, UsageError
+
+if TYPE_CHECKING:
+    from mritk.results.table import Leaderboard
 
 
 @click.command()
-@click.argument("results")
-def report(results: str) -> int:
-    """Write one self-contained HTML file about a results folder."""
-    raise NotImplementedError
+@click.argument("results", type=click.Path(path_type=Path), default=Path("mritk-results"))
+@click.option(
+    "-o",
+    "--output",
+    type=click.Path(path_type=Path),
+    default=Path("report.html"),
+    show_default=True,
+    help="The page.",
+)
+@click.option(
+    "-d",
+    "--dataset",
+    "datasets",
+    multiple=True,
+    metavar="NAME",
+    help="Show pictures of the hardest samples of this dataset, as 'mritk run' was given it.",
+)
+@click.option("--metric", "metrics", multiple=True, metavar="NAME", help="A metric; repeat.")
+@click.option("--sort", default="", metavar="NAME", help="The metric that sorts, put first.")
+@analysis_options
+@data_options
+@click.option("--offline", is_flag=True, help="Fetch nothing over a network.")
+@plugin_option
+@pass_app
+def report(app: App, /, results: Path, output: Path, **options: Any) -> int:
+    """Write one HTML page about RESULTS (default: ./mritk-results) that needs nothing else.
+
+    Leaderboard to sort and filter, intervals, differences, learning curves, ROC, confusion,
+    reliability, hardest samples, audit, protocol and provenance; for screens, phones and paper.
+    """
+    from mritk.report.page import render
+    from mritk.results.folder import ResultsFolder
+    from mritk.results.leaderboard import build_leaderboard
+    from mritk.results.trialfile import TrialRecord, write_whole
+
+    trials = list(ResultsFolder(results).trials())
+    board = build_leaderboard(
+        trials,
+        metrics=options["metrics"],
+        sort=options["sort"],
+        analysis=as_analysis(app, options),
+    )
+    if not board.tables:
+        click.echo(f"mritk: there are no trials in {results}", err=True)
+        return ExitCode.NOTHING_TO_DO
+    failed = [t for t in trials if isinstance(t, TrialRecord) and t.status == "failed"]
+    pictures, remarks = _pictures(app, board, options)
+    page = render(board, failed, pictures, remarks)
+    write_whole(output, page.encode("utf-8"))
+    click.echo(f"{output} ({len(page) / 1e6:.1f} MB)", err=True)
+    for line in remarks:
+        click.echo(f"mritk: {line}", err=True)
+    return ExitCode.OK
+
+
+def _pictures(
+    app: App, board: Leaderboard, options: dict[str, Any]
+) -> tuple[dict[str, dict[str, str]], list[str]]:
+    """Return thumbnails by dataset and sample, and why there are none of some datasets."""
+    from mritk.opening import open_dataset
+    from mritk.report.hardest import hardest
+    from mritk.report.thumbnails import thumbnails
+    from mritk.workspace import Workspace
+
+    workspace = Workspace.from_environment(offline=options["offline"])
+    data = as_data_options({name: options[name] for name in DATA_OPTIONS})
+    pictures: dict[str, dict[str, str]] = {}
+    remarks = []
+    for name in options["datasets"]:
+        opened = open_dataset(name, app.registry, workspace, data)
+        if opened.samples.spatial_dims not in (2, 3):
+            raise UsageError(f"{name} holds no pictures; leave out --dataset")
+        fingerprint = opened.identified.fingerprint
+        tables = [t for t in board.tables if t.keys["dataset_fingerprint"] == fingerprint]
+        if not tables:
+            remarks.append(
+                f"{opened.record.name} is not what the trials were trained on (its content has "
+                f"another fingerprint), so its pictures are not shown"
+            )
+        wanted = [sample.id for table in tables for sample in hardest(table)]
+        pictures.setdefault(fingerprint, {}).update(thumbnails(opened.samples, wanted))
+    return pictures, remarks

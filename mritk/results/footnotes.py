@@ -51,7 +51,7 @@ def _certainty(table: Table) -> list[str]:
     if len([row for row in table.rows if row.tie]) > 1:
         notes.append(
             f"Rows with a common letter (tie) cannot be told apart by {first.label}: paired "
-            f"differences, Holm's correction over {len(table.comparisons[first.name])} pairs, 5 %."
+            f"differences, Holm's correction for {len(table.comparisons[first.name])} of them, 5 %."
         )
     if not math.isnan(table.detectable):
         notes.append(

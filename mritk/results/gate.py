@@ -179,8 +179,8 @@ def compare_folders(
     before, damaged_before = _sorted_out(base)
     after, damaged_after = _sorted_out(head)
     pairs = _paired(before, after)
-    known = {row_name(vars(record)) for record in before.values()}
-    added = {row_name(vars(record)) for record in after.values()} - known
+    known = {row_name(record.backbone, record.augmentation) for record in before.values()}
+    added = {row_name(record.backbone, record.augmentation) for record in after.values()} - known
     changes = [
         change for table in pairs.rows.values() for change in _changes(table, wanted, analysis)
     ]
@@ -217,7 +217,7 @@ def _paired(
     for key, old in sorted(before.items(), key=lambda item: str(item[0])):
         if old.status != "finished":
             continue
-        name, new = row_name(vars(old)), after.get(key)
+        name, new = row_name(old.backbone, old.augmentation), after.get(key)
         told = f"{name} on {old.dataset}, {old.protocol}"
         if new is None or new.status != "finished":
             why = "failed" if new is not None else "is missing"

@@ -112,14 +112,12 @@ def _table(
     grouped: dict[tuple[str, ...], list[TrialRecord]] = defaultdict(list)
     for record in sorted(records, key=lambda record: (record.seed, record.fold)):
         grouped[tuple(getattr(record, key) for key in ROW_KEYS)].append(record)
-    named = {row_name(dict(zip(ROW_KEYS, k, strict=True))): k for k in grouped}
+    several = len({augmentation for _, augmentation in grouped}) > 1
+    named = {row_name(*k) if several else k[0]: k for k in grouped}
     finished = {
         name: [r for r in grouped[k] if r.status == "finished"] for name, k in named.items()
     }
-    made = [
-        _row(dict(zip(ROW_KEYS, k, strict=True)), grouped[k], columns, analysis)
-        for k in named.values()
-    ]
+    made = [_row(name, grouped[k], columns, analysis) for name, k in named.items()]
     built = sorted((row for row, *_ in made), key=lambda row: _rank(row, columns[0]))
     comparisons: dict[str, list[Comparison]] = {}
     detectable = math.nan
@@ -221,7 +219,7 @@ def _warnings(finished: Sequence[TrialRecord], rows: Sequence[Row]) -> list[str]
 
 
 def _row(
-    keys: dict[str, str],
+    name: str,
     records: list[TrialRecord],
     metrics: Sequence[Metric],
     analysis: Analysis,
@@ -238,7 +236,8 @@ def _row(
         scores, clean = [], []
         cells = {m.name: Cell((math.nan,) * len(finished), str(undefined)) for m in metrics}
     row = Row(
-        keys=keys,
+        keys={key: getattr(records[0], key) for key in ROW_KEYS},
+        name=name,
         cells=cells,
         clean_cells={m.name: _clean_cell(m, clean) for m in metrics if clean},
         marks=_marks(records, finished),

@@ -19,9 +19,8 @@ from mritk.results.footnotes import footnotes
 from mritk.results.trialfile import TrialRecord
 
 
-def row_name(keys: Mapping[str, str]) -> str:
+def row_name(backbone: str, augmentation: str) -> str:
     """Return the name of a row: its backbone, and its augmentation if it has one."""
-    backbone, augmentation = keys["backbone"], keys["augmentation"]
     return backbone if augmentation == "none" else f"{backbone} + {augmentation}"
 
 
@@ -62,6 +61,7 @@ class Row:
 
     Attributes:
         keys: Its backbone and augmentation.
+        name: Its backbone; with its augmentation where rows of the table differ in that.
         cells: By name of metric.
         clean_cells: The same on the test samples without a copy in training; empty where all are.
         marks: Signs that stand behind each of its numbers (:mod:`mritk.results.footnotes`).
@@ -74,6 +74,7 @@ class Row:
     """
 
     keys: Mapping[str, str]
+    name: str
     cells: Mapping[str, Cell]
     clean_cells: Mapping[str, Cell]
     marks: str
@@ -82,11 +83,6 @@ class Row:
     failed: int
     tie: str = ""
     cost: Mapping[str, float] = field(default_factory=dict)
-
-    @property
-    def name(self) -> str:
-        """Its backbone, and its augmentation if it has one."""
-        return row_name(self.keys)
 
     @property
     def trials(self) -> int:

@@ -1,0 +1,115 @@
+"""What all figures share: colours, type, and the ways out: a file, or SVG inside a page.
+
+Colours are those of Okabe & Ito, which people with colour-blindness tell apart; lines also differ
+in their dashes, for print without colour.
+"""
+
+from __future__ import annotations
+
+import io
+import re
+from collections.abc import Sequence
+from pathlib import Path
+
+from matplotlib import rc_context
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from mritk.errors import UsageError
+
+COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#8a7a00", "#7f7f7f")
+DASHES: tuple[str | tuple[int, tuple[int, ...]], ...] = ("-", "--", "-.", (0, (1, 1)))
+# Stand-ins that a page replaces by its own colours, light or dark.
+INK, RULE = "#1a2b3c", "#a1b2c3"
+PAGE_COLOURS = {INK: "currentColor", RULE: "var(--rule)"}
+STYLE = {
+    "svg.fonttype": "none",
+    "svg.hashsalt": "mritk",
+    "font.family": "sans-serif",
+    "font.size": 9,
+    "text.parse_math": False,  # a dollar sign in a name is a dollar sign
+    "text.color": INK,
+    "axes.edgecolor": INK,
+    "axes.labelcolor": INK,
+    "axes.titlesize": 9,
+    "xtick.color": INK,
+    "ytick.color": INK,
+    "grid.color": RULE,
+    "grid.linewidth": 0.5,
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "legend.frameon": False,
+}
+
+
+def panels(
+    count: int, *, columns: int = 3, width: float = 2.6, height: float = 2.6
+) -> tuple[Figure, Sequence[Axes]]:
+    """Return a figure of ``count`` panels of this size in inches, a few in each row."""
+    across = max(1, min(columns, count))
+    down = -(-count // across)
+    with rc_context(STYLE):
+        figure = Figure(figsize=(width * across, height * down), layout="constrained")
+        axes = figure.subplots(down, across, squeeze=False).ravel()
+    for unused in axes[count:]:
+        unused.set_axis_off()
+    return figure, list(axes[:count])
+
+
+def colour(number: int) -> str:
+    """Return the colour of row ``number``."""
+    return COLOURS[number % len(COLOURS)]
+
+
+def dash(number: int) -> str | tuple[int, tuple[int, ...]]:
+    """Return the dashes of row ``number``, which change before colours come round again."""
+    return DASHES[number % len(DASHES)]
+
+
+def save(figure: Figure, path: Path, dpi: int) -> None:
+    """Write a figure as PNG, SVG or PDF, by the ending of ``path``.
+
+    Raises:
+        UsageError: It is another ending, or the file cannot be written.
+    """
+    if path.suffix not in (".png", ".svg", ".pdf"):
+        raise UsageError(f"{path.name} must end in .png, .svg or .pdf")
+    try:
+        with rc_context(STYLE):
+            figure.savefig(path, dpi=dpi, facecolor="white", metadata=_no_date(path.suffix))
+    except OSError as error:
+        raise UsageError(f"cannot write {path}: {error.strerror or error}") from error
+
+
+def _no_date(suffix: str) -> dict[str, None]:
+    return {".svg": {"Date": None}, ".pdf": {"CreationDate": None}}.get(suffix, {})
+
+
+def inline_svg(figure: Figure, prefix: str, label: str) -> str:
+    """Return a figure as SVG for a page: its ids prefixed, its colours those of the page.
+
+    Args:
+        figure: The figure.
+        prefix: What its ids begin with, so that figures of one page do not clash.
+        label: What a screen reader says; escaped here.
+    """
+    from markupsafe import escape
+
+    out = io.StringIO()
+    with rc_context(STYLE):
+        figure.savefig(out, format="svg", transparent=True, metadata={"Date": None})
+    svg = out.getvalue()
+    svg = svg[svg.index("<svg") :]
+    svg = re.sub(r"<metadata>.*?</metadata>", "", svg, flags=re.DOTALL)
+    svg = re.sub(r"<!--.*?-->", "", svg, flags=re.DOTALL)
+    svg = re.sub(r'\bid="', f'id="{prefix}-', svg)
+    svg = re.sub(r'(href="|url\()#', rf"\1#{prefix}-", svg)
+    for placeholder, own in PAGE_COLOURS.items():
+        svg = svg.replace(placeholder, own)
+    width, height = figure.get_size_inches() * 72
+    head = (
+        f'<svg role="img" aria-label="{escape(label)}" viewBox="0 0 {width:g} {height:g}" '
+        f'style="max-width:{width * 1.25:.0f}px" xmlns="http://www.w3.org/2000/svg" '
+        f'xmlns:xlink="http://www.w3.org/1999/xlink">'
+    )
+    return head + svg[svg.index(">") + 1 :]

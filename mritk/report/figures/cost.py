@@ -1,0 +1,76 @@
+"""Cost against score; rows that no other beats in both are joined."""
+
+from __future__ import annotations
+
+import math
+
+from matplotlib import rc_context
+from matplotlib.figure import Figure
+
+from mritk.errors import UsageError
+from mritk.evaluate.metric import Metric
+from mritk.report.canvas import COLOURS, INK, RULE, STYLE, panels
+from mritk.results.cost import COLUMNS, CostColumn
+from mritk.results.table import Table
+
+
+def column_of(table: Table, name: str = "") -> CostColumn:
+    """Return the column to draw: the one of that name, or the first that at least two rows tell.
+
+    Raises:
+        UsageError: No two rows tell it.
+    """
+    for column in COLUMNS:
+        told = [row for row in table.rows if column.name in row.cost]
+        if len(told) > 1 and name in ("", column.name):
+            return column
+    raise UsageError(
+        f"no two rows tell {f'their {name}' if name else 'a cost'}, so there is no plot"
+    )
+
+
+def cost(table: Table, metric: Metric, name: str = "") -> Figure:
+    """Draw each row's score over its cost, on a logarithmic scale where costs span decades.
+
+    Raises:
+        UsageError: No two rows tell their cost.
+    """
+    column = column_of(table, name)
+    points = [
+        (row.cost[column.name], row.cells[metric.name].mean, row)
+        for row in table.rows
+        if column.name in row.cost and row.cells[metric.name].defined
+    ]
+    with rc_context(STYLE):
+        figure, (axes,) = panels(1, width=6.0, height=3.6)
+        front = _front([(x, y) for x, y, _ in points], column, metric)
+        axes.plot(*zip(*front, strict=True), color=RULE, lw=1, zorder=1)
+        for x, y, row in points:
+            interval = row.cells[metric.name].interval
+            if interval is not None and not interval.reason:
+                axes.plot([x, x], [interval.low, interval.high], color=COLOURS[0], lw=1, alpha=0.6)
+            axes.plot([x], [y], "o", color=COLOURS[0], ms=5)
+            axes.annotate(
+                row.name, (x, y), xytext=(5, 4), textcoords="offset points", fontsize=8, color=INK
+            )
+        costs = [x for x, *_ in points]
+        if min(costs) > 0 and max(costs) > 10 * min(costs):
+            axes.set_xscale("log")
+        axes.set_xlabel(f"{column.label} {column.arrow}")
+        axes.set_ylabel(f"{metric.label} {metric.arrow}".strip())
+        axes.margins(x=0.15)
+        axes.grid()
+    return figure
+
+
+def _front(
+    points: list[tuple[float, float]], column: CostColumn, metric: Metric
+) -> list[tuple[float, float]]:
+    """Return the points that no other beats in both, from the cheapest on."""
+    up, cheap = (1 if metric.higher_is_better else -1), (-1 if column.higher_is_better else 1)
+    best, front = -math.inf, []
+    for x, y in sorted(points, key=lambda point: (cheap * point[0], -up * point[1])):
+        if up * y > best:
+            best = up * y
+            front.append((x, y))
+    return front

@@ -1,0 +1,82 @@
+"""The samples that all networks find hard, and those that the audit found in conflict."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from dataclasses import dataclass
+
+import numpy as np
+
+from mritk.data.samples import Classification
+from mritk.results.table import Table
+
+MOST = 24
+NAMES = 3
+
+
+@dataclass(frozen=True)
+class HardSample:
+    """A test sample.
+
+    Attributes:
+        id: Its id.
+        target: Its class, or value.
+        loss: Mean log loss (or absolute error) over the trials.
+        wrong: Number of trials that decide otherwise.
+        trials: Number of trials.
+        taken_for: The classes that it is most often taken for.
+    """
+
+    id: str
+    target: str
+    loss: float
+    wrong: int
+    trials: int
+    taken_for: str
+
+
+def hardest(table: Table) -> list[HardSample]:
+    """Return the test samples with the greatest mean loss over all trials of a table."""
+    from scipy.special import log_softmax
+
+    losses: dict[str, list[float]] = defaultdict(list)
+    decided: dict[str, list[int]] = defaultdict(list)
+    target: dict[str, float] = {}
+    is_classes = isinstance(table.task, Classification)
+    for record in (record for row in table.records.values() for record in row):
+        test = record.predictions["test"]
+        target.update(zip(test.id, test.target.tolist(), strict=True))
+        if is_classes:
+            every = log_softmax(test.score.astype(np.float64), axis=1)
+            found = -every[np.arange(len(test.target)), test.target]
+            for name, choice in zip(test.id, test.score.argmax(axis=1).tolist(), strict=True):
+                decided[name].append(choice)
+        else:
+            found = np.abs(test.target - test.score)
+        for name, loss in zip(test.id, found.tolist(), strict=True):
+            losses[name].append(loss)
+    worst = sorted(losses, key=lambda name: (-float(np.mean(losses[name])), name))[:MOST]
+    return [_sample(table, name, target[name], losses[name], decided[name]) for name in worst]
+
+
+def _sample(
+    table: Table, name: str, target: float, losses: list[float], decided: list[int]
+) -> HardSample:
+    task = table.task
+    mean = float(np.mean(losses))
+    if not isinstance(task, Classification):
+        return HardSample(name, f"{target:g} {task.unit}".strip(), mean, 0, len(losses), "")
+    wrong = [choice for choice in decided if choice != int(target)]
+    counts = sorted(set(wrong), key=lambda choice: (-wrong.count(choice), choice))
+    taken_for = ", ".join(task.classes[choice] for choice in counts[:NAMES])
+    return HardSample(name, task.classes[int(target)], mean, len(wrong), len(losses), taken_for)
+
+
+def conflicts(table: Table) -> list[str]:
+    """Return what the audit says of copies under different labels, one text each."""
+    found: dict[str, None] = {}
+    for record in (record for row in table.records.values() for record in row):
+        for finding in record.audit.get("findings", []):
+            if finding.get("kind") == "labels":
+                found.update(dict.fromkeys(finding.get("items") or [finding["text"]]))
+    return list(found)[:MOST]

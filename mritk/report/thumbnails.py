@@ -1,0 +1,43 @@
+"""Small pictures of samples, for a page. Trial files hold no pixels; the data set does."""
+
+from __future__ import annotations
+
+import base64
+import io
+from collections.abc import Iterable, Mapping
+
+import numpy as np
+
+from mritk.data.samples import Samples
+
+SIDE = 96
+
+
+def thumbnails(samples: Samples, ids: Iterable[str]) -> Mapping[str, str]:
+    """Return pictures as ``data:`` addresses, by sample id; what cannot be shown is left out.
+
+    A volume is shown by its middle slice.
+    """
+    rows = {name: row for row, name in enumerate(samples.ids)}
+    found = {}
+    for name in ids:
+        if name in rows:
+            try:
+                found[name] = _address(np.asarray(samples.read(rows[name])))
+            except Exception:  # a sample that cannot be read must not stop a report
+                continue
+    return found
+
+
+def _address(image: np.ndarray) -> str:
+    from PIL import Image
+
+    if image.ndim == 3 and image.shape[-1] != 3:
+        image = image[len(image) // 2]
+    if image.dtype != np.uint8:
+        image = np.clip(255 * image, 0, 255).astype(np.uint8)
+    picture = Image.fromarray(image)
+    picture.thumbnail((SIDE, SIDE))
+    out = io.BytesIO()
+    picture.save(out, "PNG", optimize=True)
+    return f"data:image/png;base64,{base64.b64encode(out.getvalue()).decode()}"

@@ -1,0 +1,92 @@
+"""A results folder with names that try to break out of a page."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from mritk import Classification
+from mritk.results.folder import ResultsFolder
+from mritk.results.leaderboard import build_leaderboard
+from mritk.results.trialfile import Failure, Predictions, TrialRecord
+from mritk.train.setup import Epoch
+
+EVIL = "<script>window.hacked = 1</script>"
+NAMES = ('"><img src=x onerror="window.hacked = 2">', "$x^2$ {{ 7 * 7 }} & </svg>", "plain@scratch")
+CLASSES = (EVIL, "b", "$\\frac{1}{2}$")
+
+
+@pytest.fixture
+def make_trial(make_record):
+    """Make a finished trial of 30 patients, each with 3 images, that is right this often."""
+
+    def make(right: float, *, backbone: str, seed: int = 0, **columns) -> TrialRecord:
+        rng = np.random.default_rng([seed, int(1000 * right)])
+        target = np.repeat(np.arange(30) % 3, 3)
+        predicted = np.where(rng.random(90) < right, target, (target + 1) % 3)
+        score = rng.normal(size=(90, 3)).astype(np.float32)
+        score[np.arange(90), predicted] += 3
+        none = [""] * 90
+        test = Predictions(
+            [f"{EVIL} {i}" if i == 0 else f"image {i}" for i in range(90)],
+            [f"p{i // 3}" for i in range(90)],
+            *(none, none, target, score),
+        )
+        history = [
+            Epoch(n, 4, "head" if n < 3 else "all", 1e-3, 1 / n, 1.5 / n, -1.5 / n, 1.0)
+            for n in range(1, 5)
+        ]
+        finding = {"level": "defect", "kind": "labels", "text": f"labels {EVIL}", "count": 1}
+        return make_record(
+            backbone=backbone,
+            seed=seed,
+            id=f"{abs(hash((backbone, seed))):x}"[:12],
+            task=Classification(CLASSES),
+            predictions={"val": test, "test": test},
+            history=history,
+            audit={
+                "split": "x",
+                "copies": "drop",
+                "clean": 90,
+                "test": 90,
+                "dropped": 0,
+                "clusters": 0,
+                "shared_with_validation": 0,
+                "audited": True,
+                "pretraining": [],
+                "findings": [finding | {"items": [f"one {EVIL}"]}],
+            },
+            cost={"parameters": 1e6 * (1 + len(backbone)), "seconds_fit": 10.0},
+            **columns,
+        )
+
+    return make
+
+
+@pytest.fixture
+def records(make_trial):
+    """Three backbones, two seeds each; the third one is clearly worse."""
+    rights = (0.9, 0.85, 0.4)
+    return [
+        make_trial(right, backbone=name, seed=seed)
+        for name, right in zip(NAMES, rights, strict=True)
+        for seed in (0, 1)
+    ]
+
+
+@pytest.fixture
+def table(records):
+    """Their table."""
+    return build_leaderboard(records).tables[0]
+
+
+@pytest.fixture
+def results(records, make_record, tmp_path):
+    """Their results folder, with a failed trial beside them."""
+    folder = ResultsFolder(tmp_path / "results")
+    for record in records:
+        folder.write(record)
+    failed = make_record(id="failed", backbone="broken", status="failed")
+    failed.failure = Failure("ValueError", EVIL, f"Traceback\n{EVIL}", 1)
+    folder.write(failed)
+    return folder.path

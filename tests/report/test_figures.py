@@ -1,0 +1,159 @@
+"""Figures show the numbers of the table: their artists hold them."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from PIL import Image
+from sklearn.metrics import auc, average_precision_score, roc_auc_score
+
+from mritk import Regression
+from mritk.errors import UsageError
+from mritk.evaluate.per_class import confusion as confusion_of
+from mritk.evaluate.ranks import log_odds
+from mritk.report.canvas import inline_svg
+from mritk.report.figures.confusion import confusion
+from mritk.report.figures.cost import cost
+from mritk.report.figures.curves import GRID, precision_recall, roc
+from mritk.report.figures.differences import differences
+from mritk.report.figures.forest import forest
+from mritk.report.figures.learning import learning
+from mritk.report.figures.reliability import reliability
+from mritk.report.kinds import CAPTIONS, KINDS
+from mritk.results.leaderboard import build_leaderboard
+from mritk.results.trialfile import Predictions
+
+
+def test_every_kind_of_the_command_line_can_be_drawn(table):
+    from mritk.cli.plot import KINDS as OFFERED
+
+    assert set(OFFERED) == set(KINDS) == set(CAPTIONS)
+    for draw in KINDS.values():
+        assert draw(table, table.metrics[0]).axes
+
+
+def test_forest_shows_each_mean_with_its_interval_best_at_the_top(table):
+    metric = table.metrics[0]
+    (axes,) = forest(table, metric).axes
+    assert [label.get_text() for label in axes.get_yticklabels()] == [r.name for r in table.rows]
+    lines = [line.get_xdata().tolist() for line in axes.lines]
+    for row in table.rows:
+        cell = row.cells[metric.name]
+        assert [cell.interval.low, cell.interval.high] in lines
+        assert [cell.mean] in lines
+    assert axes.yaxis_inverted()
+    assert "balanced accuracy ↑" in axes.get_xlabel()
+
+
+def test_differences_are_signed_and_those_that_are_decided_are_framed(table):
+    metric = table.metrics[0]
+    (axes,) = differences(table, metric).axes
+    shown = axes.images[0].get_array()
+    at = {row.name: number for number, row in enumerate(table.rows)}
+    framed = 0
+    for pair in table.comparisons[metric.name]:
+        i, j = at[pair.first], at[pair.second]
+        assert shown[i, j] == pytest.approx(pair.difference)
+        assert shown[j, i] == pytest.approx(-pair.difference)
+        framed += pair.verdict.value != "cannot tell"
+    boxes = [text for text in axes.texts if text.get_bbox_patch() is not None]
+    assert len(boxes) == 2 * framed > 0
+
+
+def test_learning_curves_hold_every_trial_and_mark_where_a_stage_begins(table):
+    figure = learning(table)
+    assert len(figure.axes) >= 3
+    panel = figure.axes[0]
+    record = table.records[table.rows[0].name][0]
+    losses = [line.get_ydata() for line in panel.lines]
+    assert [epoch.val_loss for epoch in record.history] in [list(found) for found in losses]
+    upright = [line for line in panel.lines if len(set(line.get_xdata())) == 1]
+    assert upright[0].get_xdata()[0] == 2.5
+
+
+def test_roc_curves_have_the_area_that_the_table_states(table):
+    figure = roc(table)
+    row = table.rows[0]
+    for k, panel in enumerate(figure.axes[:3]):
+        thick = [line for line in panel.lines if line.get_label() == row.name]
+        area = auc(GRID, thick[0].get_ydata())
+        tests = [record.predictions["test"] for record in table.records[row.name]]
+        exact = [roc_auc_score(t.target == k, log_odds(t.score, k)) for t in tests]
+        assert area == pytest.approx(np.mean(exact), abs=0.01)
+
+
+def test_precision_recall_curves_have_the_average_precision_as_their_area(table):
+    figure = precision_recall(table)
+    row = table.rows[0]
+    for k, panel in enumerate(figure.axes[:3]):
+        thick = [line for line in panel.lines if line.get_label() == row.name]
+        area = auc(GRID, thick[0].get_ydata())
+        tests = [record.predictions["test"] for record in table.records[row.name]]
+        exact = [average_precision_score(t.target == k, log_odds(t.score, k)) for t in tests]
+        assert area == pytest.approx(np.mean(exact), abs=0.02)
+
+
+def test_confusion_matrices_count_all_trials_of_a_row(table):
+    panel = confusion(table).axes[0]
+    tests = [r.predictions["test"] for r in table.records[table.rows[0].name]]
+    counts = sum(confusion_of(t.target, t.score) for t in tests)
+    texts = [text.get_text().split("\n")[1] for text in panel.texts]
+    assert texts == [str(count) for count in counts.ravel()]
+    np.testing.assert_allclose(panel.images[0].get_array().sum(axis=1), 1)
+
+
+def test_reliability_names_the_calibration_error(table):
+    panel = reliability(table).axes[0]
+    assert table.rows[0].name in panel.get_title()
+    assert "ECE 0." in panel.get_title()
+
+
+def test_cost_joins_the_rows_that_no_other_beats(table):
+    (axes,) = cost(table, table.metrics[0]).axes
+    front = axes.lines[0]
+    points = {(r.cost["parameters"], r.cells["balanced_accuracy"].mean) for r in table.rows}
+    joined = set(zip(front.get_xdata(), front.get_ydata(), strict=True))
+    assert joined <= points
+    for x, y in points - joined:
+        assert any(a <= x and b >= y for a, b in joined), "beaten by one on the line"
+
+
+def test_what_a_table_does_not_have_is_a_sentence(make_record, table):
+    values = Predictions(["a", "b"], ["p", "q"], ["", ""], ["", ""], np.ones(2), np.ones(2))
+    record = make_record(task=Regression("years"), predictions={"test": values}, history=[])
+    regression = build_leaderboard([record]).tables[0]
+    for draw in (roc, precision_recall, confusion, reliability):
+        with pytest.raises(UsageError, match="a regression has no"):
+            draw(regression)
+    with pytest.raises(UsageError, match="no trial has a history"):
+        learning(regression)
+    with pytest.raises(UsageError, match="no two rows tell their energy"):
+        cost(table, table.metrics[0], "energy")
+
+
+def test_svg_takes_the_colours_of_the_page_and_has_ids_of_its_own(table):
+    svg = inline_svg(forest(table, table.metrics[0]), "one", "a & b")
+    assert "currentColor" in svg
+    assert "#1a2b3c" not in svg
+    assert 'aria-label="a &amp; b"' in svg
+    assert "<script>" not in svg
+    assert 'id="one-' in svg
+    assert 'href="#one-' in svg
+
+
+@pytest.mark.parametrize("suffix", [".png", ".svg", ".pdf"])
+def test_plot_writes_a_file_of_each_kind(mritk, results, tmp_path, suffix):
+    path = tmp_path / f"figure{suffix}"
+    ended = mritk("plot", "forest", results, "-o", path)
+    assert ended.code == 0, ended.err
+    assert path.stat().st_size > 1000
+    if suffix == ".png":
+        assert np.asarray(Image.open(path).convert("L")).std() > 1, "something is drawn"
+
+
+def test_plot_refuses_what_it_cannot_write_or_choose(mritk, results, tmp_path):
+    assert mritk("plot", "forest", results, "-o", tmp_path / "a.gif").code == 2
+    assert mritk("plot", "forest", tmp_path / "nowhere").code == 2
+    ended = mritk("plot", "forest", results, "--backbone", "zzz", "-o", tmp_path / "a.png")
+    assert ended.code == 2
+    assert "no such finished trial" in ended.err
