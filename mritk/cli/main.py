@@ -45,8 +45,8 @@ Environment:
                    1: a plugin that fails to load is an error
 
 \b
-Exit codes: 0 ok, 1 a leak or defect was found, 2 usage, 3 a trial failed or internal error,
-4 something requested is unavailable, 5 nothing to do, 130 interrupted.
+Exit codes: 0 ok, 1 a leak, defect or regression was found, 2 usage, 3 a trial failed or
+internal error, 4 something requested is unavailable, 5 nothing to do, 130 interrupted.
 """
 
 

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     import numpy as np
 
     from mritk.data.samples import Task
+    from mritk.evaluate.metric import Value
     from mritk.registry import Registry
     from mritk.results.trialfile import Predictions, TrialRecord
 
@@ -55,14 +56,10 @@ def _flat(data: dict[str, Any], prefix: str = "") -> Any:
 
 
 def _trial(name: str, folder: Path) -> dict[str, Any] | None:
-    from mritk.results.trialfile import read_trial
+    from mritk.results.find_trial import trial_or_none
 
-    if name.endswith(".h5"):
-        return _describe_trial(read_trial(Path(name)))
-    found = sorted((folder / "trials").glob(f"{name}*.h5")) if name.isalnum() else []
-    if len(found) > 1:
-        raise UnknownName(f"{name!r} begins the ids of {len(found)} trials in {folder}; type more")
-    return _describe_trial(read_trial(found[0])) if found else None
+    record = trial_or_none(name, folder)
+    return None if record is None else _describe_trial(record)
 
 
 def _describe_trial(record: TrialRecord) -> dict[str, Any]:
@@ -79,6 +76,7 @@ def _describe_trial(record: TrialRecord) -> dict[str, Any]:
         for name, rows in ((part, every), (f"{part}, clean samples", clean)):
             if name == part or not clean.all():
                 shown[name] = _scores(record.task, predictions, rows)
+    shown |= _further_scores(record)
     audit = dict(record.audit)
     findings = audit.pop("findings", [])
     shown["audit"] = audit | {"findings": [finding["text"] for finding in findings]}
@@ -91,17 +89,71 @@ def _describe_trial(record: TrialRecord) -> dict[str, Any]:
 
 
 def _scores(task: Task, predictions: Predictions, rows: np.ndarray) -> dict[str, Any]:
+    shown: dict[str, Any] = {"samples": int(rows.sum())}
+    target, score = predictions.target[rows], predictions.score[rows]
+    return shown | _all_metrics(task, target, score, partial=not rows.all())
+
+
+def _all_metrics(
+    task: Task, target: np.ndarray, score: np.ndarray, *, partial: bool = False
+) -> dict[str, Any]:
     from mritk.evaluate.metrics import metrics_of
 
-    shown: dict[str, Any] = {"samples": int(rows.sum())}
-    for metric in metrics_of(task):
-        found = metric.compute(
-            predictions.target[rows],
-            predictions.score[rows],
-            leave_out_absent=not rows.all(),
-        )
-        shown[metric.name] = f"nan: {found.reason}" if found.reason else round(found.value, 4)
+    return {
+        metric.name: _text(metric.compute(target, score, leave_out_absent=partial))
+        for metric in metrics_of(task, shown=False)
+    }
+
+
+def _text(value: Value) -> str | float:
+    return f"nan: {value.reason}" if value.reason else round(value.value, 4)
+
+
+def _further_scores(record: TrialRecord) -> dict[str, Any]:
+    """Return the test scores by class, by patient, by site and source, and after calibration."""
+    from mritk.data.samples import Classification
+    from mritk.evaluate.by_patient import by_patient
+    from mritk.evaluate.metric import Undefined
+    from mritk.evaluate.per_class import per_class
+    from mritk.evaluate.temperature import calibrated, fit_temperature
+
+    test, val = record.predictions.get("test"), record.predictions.get("val")
+    if test is None:
+        return {}
+    shown: dict[str, Any] = {}
+    if any(test.patient):
+        try:
+            found = by_patient(test.target, test.score, test.patient)
+        except Undefined as undefined:
+            shown["test, patients"] = f"nan: {undefined}"
+        else:
+            scores = _all_metrics(record.task, found.target, found.score)
+            shown["test, patients"] = {"patients": len(found.patient)} | scores
+    for column in ("site", "source"):
+        values = getattr(test, column)
+        if len(set(values)) > 1:
+            for value in sorted(set(values)):
+                rows = [name == value for name in values]
+                told = _scores(record.task, test, _mask(rows))
+                shown[f"test, {column} {value or 'unknown'}"] = told
+    if isinstance(record.task, Classification):
+        shown["test, by class"] = {
+            scores.name: {"samples": scores.support, "prevalence": round(scores.prevalence, 4)}
+            | {name: _text(value) for name, value in scores.values.items()}
+            for scores in per_class(test.target, test.score, record.task.classes)
+        }
+        if val is not None and len(val.id):
+            temperature = fit_temperature(val.target, val.score)
+            scores = _all_metrics(record.task, test.target, calibrated(test.score, temperature))
+            kept = {name: scores[name] for name in ("log_loss", "brier", "ece")}
+            shown["test, calibrated on val"] = {"temperature": round(temperature, 4)} | kept
     return shown
+
+
+def _mask(rows: list[bool]) -> np.ndarray:
+    import numpy as np
+
+    return np.asarray(rows)
 
 
 def _record(registry: Registry, name: str) -> dict[str, Any]:

@@ -78,3 +78,23 @@ def test_showing_a_trial_does_not_import_torch(run_toy, tmp_path):
     code, heavy = imported_by("show", trial, home=tmp_path)
     assert code == 0
     assert not {"torch", "torchvision", "timm"} & set(heavy)
+
+
+@pytest.mark.slow
+def test_nothing_that_reads_results_imports_torch(run_toy, tmp_path):
+    assert run_toy("--seeds", 1).code == 0
+    results = tmp_path / "results"
+    (trial,) = (results / "trials").glob("*.h5")
+    for arguments in (
+        ["compare", results, results],
+        ["differences", results],
+        ["report", results],
+        ["plot", "forest", results],
+        ["doctor", results],
+        ["verify", trial],
+        ["rescore", results],
+        ["card", trial],
+        ["merge", results, "-o", tmp_path / "other"],
+    ):
+        _, heavy = imported_by(*arguments, home=tmp_path)
+        assert not {"torch", "torchvision", "timm"} & set(heavy), arguments
