@@ -42,6 +42,7 @@ FLOORS = {
     "seeds": 5,
     "cores": 5,
     "workspace": 5,
+    "whole_file": 5,
 }
 PUBLIC_TO_PLUGINS = ("mritk", "mritk.train")
 

@@ -70,22 +70,22 @@ def export(app: App, trial: str, form: str, target: Path, folder: Path) -> None:
     if form == "onnx":
         _write_onnx(model, target)
     else:
-        from mritk.train.model_file import write_whole
+        from mritk.whole_file import write_whole
 
-        write_whole(path.read_bytes(), target)
+        write_whole(target, path.read_bytes())
     what = ", ".join(model.classes) or "values"
     click.echo(f"{target}: {record.backbone} on {record.dataset}, {what}", err=True)
     click.echo("For research only: not for clinical use.", err=True)
 
 
 def _write_onnx(model: TrainedModel, target: Path) -> None:
-    from mritk.train.model_file import write_whole
     from mritk.train.onnx_file import BATCHES, check_onnx, to_onnx
+    from mritk.whole_file import write_whole
 
     content = to_onnx(model)
     # Checked before it stands under its name, so that nobody picks up a wrong one.
     difference = check_onnx(content, model)
-    write_whole(content, target)
+    write_whole(target, content)
     sizes = ", ".join(map(str, BATCHES))
     click.echo(
         f"checked against torch on batches of {sizes} images: largest relative difference "

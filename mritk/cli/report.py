@@ -50,7 +50,8 @@ def report(app: App, /, results: Path, output: Path, **options: Any) -> int:
     from mritk.report.page import render
     from mritk.results.folder import ResultsFolder
     from mritk.results.leaderboard import build_leaderboard
-    from mritk.results.trialfile import TrialRecord, write_whole
+    from mritk.results.trialfile import TrialRecord
+    from mritk.whole_file import write_whole
 
     trials = list(ResultsFolder(results).trials())
     board = build_leaderboard(

@@ -11,7 +11,8 @@ import numpy as np
 from mritk.errors import StoreError, UsageError
 from mritk.results.folder import TRIALS, ResultsFolder
 from mritk.results.kept_model import model_path
-from mritk.results.trialfile import TrialRecord, read_trial, write_whole
+from mritk.results.trialfile import TrialRecord, read_trial
+from mritk.whole_file import write_whole
 
 
 @dataclass

@@ -24,13 +24,10 @@ from __future__ import annotations
 
 import io
 import json
-import os
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import suppress
 from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any
-from uuid import uuid4
 
 import h5py
 import numpy as np
@@ -39,6 +36,7 @@ from mritk.data.samples import Classification, Regression, Samples, Task
 from mritk.errors import StoreError
 from mritk.results.digest import SEAL, digest_of
 from mritk.train.setup import Epoch
+from mritk.whole_file import write_whole
 
 SCHEMA = 3
 TEXT = h5py.string_dtype()
@@ -176,41 +174,6 @@ def write_hdf5(path: Path, fill: Callable[[h5py.File], None]) -> None:
     with h5py.File(content, "w") as file:
         fill(file)
     write_whole(path, content.getbuffer())
-
-
-def write_whole(path: Path, content: bytes | memoryview) -> None:
-    """Write a file whole or not at all: under another name, synced, renamed.
-
-    Raises:
-        StoreError: It cannot be written; what stood at ``path`` before still does.
-    """
-    temporary = path.with_name(f".{path.name}.{uuid4().hex}.tmp")
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with temporary.open("wb") as stream:
-            stream.write(content)
-            stream.flush()
-            os.fsync(stream.fileno())
-        temporary.replace(path)
-        _sync_folder(path.parent)
-    except OSError as error:
-        raise StoreError(
-            f"cannot write {path}: {error.strerror or error}; free space or choose another folder "
-            f"with --results. Trials written before are safe"
-        ) from error
-    finally:
-        with suppress(OSError):
-            temporary.unlink(missing_ok=True)
-
-
-def _sync_folder(folder: Path) -> None:
-    if os.name == "nt":  # Windows opens no folders
-        return
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
 
 
 def _write(record: TrialRecord, file: h5py.File) -> None:

@@ -6,27 +6,26 @@ its outputs mean, and where it comes from.
 
 from __future__ import annotations
 
+import hashlib
 import json
-import os
 from collections.abc import Callable, Mapping
-from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
-from uuid import uuid4
 
 import torch
 from torch import nn
 
 from mritk.backbone import SCRATCH, Backbone
 from mritk.digests import sha256_of
-from mritk.errors import StoreError, WeightsMismatch
+from mritk.errors import WeightsMismatch
 from mritk.records import Architecture, InputContract
 from mritk.train.adapters import merged_state
 from mritk.train.contract import Normalise
 from mritk.train.head_layout import build_described_head, describe_head
 from mritk.train.network import Network
 from mritk.train.weights import match, read_state_dict
+from mritk.whole_file import write_whole
 
 FORMAT = "mritk"
 IDENTITY_SCALING = (0.0, 1.0)
@@ -73,33 +72,9 @@ def write_model(network: nn.Module, metadata: Mapping[str, str], path: Path) -> 
         name: tensor.to("cpu", copy=True).contiguous()
         for name, tensor in merged_state(network).items()
     }
-    return write_whole(save(tensors, dict(metadata)), path)
-
-
-def write_whole(content: bytes, path: Path) -> str:
-    """Write a file under another name first, synced, then renamed; return its SHA-256.
-
-    Raises:
-        StoreError: It cannot be written; what stood at ``path`` before still does.
-    """
-    temporary = path.with_name(f".{path.name}.{uuid4().hex}.tmp")
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with temporary.open("wb") as stream:
-            stream.write(content)
-            stream.flush()
-            os.fsync(stream.fileno())
-        digest = sha256_of(temporary)
-        temporary.replace(path)
-    except OSError as error:
-        raise StoreError(
-            f"cannot write the model {path}: {error.strerror or error}; free space, or choose "
-            f"another folder"
-        ) from error
-    finally:
-        with suppress(OSError):
-            temporary.unlink(missing_ok=True)
-    return digest
+    content = save(tensors, dict(metadata))
+    write_whole(path, content)
+    return hashlib.sha256(content).hexdigest()
 
 
 def read_metadata(path: Path) -> dict[str, str]:
