@@ -275,16 +275,17 @@ class Evidence:
     def detectable(self, comparisons: Sequence[Comparison]) -> float:
         """Return the difference that one comparison would find four times in five.
 
-        ``(z₀.₉₇₅ + z₀.₈) · SE`` with the median standard error of the comparisons, before Holm's
+        ``(t₀.₉₇₅ + t₀.₈) · SE`` with the median of that product over the comparisons, before Holm's
         correction; NaN if there is none.
         """
-        from scipy.stats import norm
+        from scipy.stats import t
 
-        errors = [c.interval.standard_error for c in comparisons]
-        errors = [error for error in errors if math.isfinite(error) and error > 0]
-        if not errors:
-            return math.nan
-        return float((norm.ppf((1 + LEVEL) / 2) + norm.ppf(POWER)) * np.median(errors))
+        found = [
+            (t.ppf((1 + LEVEL) / 2, c.dof) + t.ppf(POWER, c.dof)) * c.interval.standard_error
+            for c in comparisons
+            if c.interval.standard_error > 0 and c.dof > 0
+        ]
+        return float(np.median(found)) if found else math.nan
 
 
 def ties(names: Sequence[str], comparisons: Sequence[Comparison]) -> dict[str, str]:
