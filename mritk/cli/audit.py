@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from mritk.opening import Opened
 
 
-@click.command()
+@click.command(short_help="Look for leaks and defects in data.")
 @click.argument("datasets", nargs=-1, required=True, type=PluginName("dataset"), metavar="DATASET…")
 @click.option(
     "-b",

@@ -28,7 +28,7 @@ class CacheFolder:
     link: bool = False
 
 
-@click.group()
+@click.group(short_help="Show or clear what mritk keeps on this disk.")
 def cache() -> None:
     """Show or clear what mritk keeps on this disk: decoded images, features, audits, data
     that were generated.

@@ -9,7 +9,7 @@ import click
 from mritk.cli.app import App, pass_app, plugin_option
 
 
-@click.command()
+@click.command(short_help="Write the model card of a backbone or a trial.")
 @click.argument("name", metavar="BACKBONE|TRIAL")
 @click.option(
     "-o",

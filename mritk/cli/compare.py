@@ -12,7 +12,7 @@ from mritk.cli.analysis_options import analysis_options, as_analysis
 from mritk.cli.app import App, json_option, pass_app, plugin_option
 
 
-@click.command()
+@click.command(short_help="Compare two results folders; fail on evidence of a regression.")
 @click.argument("base", type=click.Path(path_type=Path))
 @click.argument("head", type=click.Path(path_type=Path))
 @click.option(

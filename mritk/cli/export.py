@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from mritk.train.model_file import TrainedModel
 
 
-@click.command()
+@click.command(short_help="Write the trained network of a trial (safetensors, ONNX).")
 @click.argument("trial")
 @click.option(
     "--to",

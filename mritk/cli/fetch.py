@@ -42,7 +42,7 @@ class Fetched:
     reason: str = ""
 
 
-@click.command()
+@click.command(short_help="Fetch data and weights for later, offline.")
 @click.option(
     "-d",
     "--dataset",

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 FORMATS = ("github", "plain", "latex", "csv", "json", "html", "parquet")
 
 
-@click.command()
+@click.command(short_help="Print tables with intervals and ties.")
 @click.argument("results", type=click.Path(path_type=Path), default=Path("mritk-results"))
 @click.option(
     "--format",

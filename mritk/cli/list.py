@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 NOUNS = ("backbones", "datasets", "augmentations", "methods", "protocols", "metrics")
 
 
-@click.command("list")
+@click.command("list", short_help="List what plugins provide.")
 @click.argument("noun", type=click.Choice(NOUNS))
 @json_option
 @plugin_option

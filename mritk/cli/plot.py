@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 KINDS = ("forest", "differences", "learning", "roc", "pr", "confusion", "reliability", "cost")
 
 
-@click.command()
+@click.command(short_help="Draw one figure of the report.")
 @click.argument("kind", type=click.Choice(KINDS))
 @click.argument("results", type=click.Path(path_type=Path), default=Path("mritk-results"))
 @click.option(

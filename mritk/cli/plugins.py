@@ -9,7 +9,7 @@ import click
 from mritk.cli.app import App, json_option, pass_app, plugin_option
 
 
-@click.command()
+@click.command(short_help="List plugins, their hooks, and why one failed.")
 @json_option
 @plugin_option
 @pass_app

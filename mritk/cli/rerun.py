@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from mritk.results.trialfile import TrialRecord
 
 
-@click.command()
+@click.command(short_help="Train a stored trial again and compare.")
 @click.argument("trial")
 @results_option("Where the trial is looked for.")
 @click.option("-d", "--dataset", metavar="NAME", help="Where its data are now, if they moved.")

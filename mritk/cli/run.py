@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from mritk.workspace import Workspace
 
 
-@click.command()
+@click.command(short_help="Train every candidate under one protocol; print a leaderboard.")
 @click.argument("file", type=click.Path(path_type=Path), required=False)
 @click.option(
     "-b",

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from mritk.results.trialfile import Predictions, TrialRecord
 
 
-@click.command()
+@click.command(short_help="Show one name, or one trial, in full.")
 @click.argument("name", metavar="NAME|TRIAL")
 @results_option("Where a trial is looked for.")
 @json_option

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from mritk.evaluate.metric import Value
 
 
-@click.command()
+@click.command(short_help="Prove one trial file and compute its numbers anew.")
 @click.argument("trial")
 @results_option("Where the trial is looked for.")
 @json_option
