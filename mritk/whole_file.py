@@ -10,8 +10,15 @@ from uuid import uuid4
 from mritk.errors import StoreError
 
 
-def write_whole(path: Path, content: bytes | memoryview) -> None:
+def write_whole(
+    path: Path, content: bytes | memoryview, advice: str = "free some space, or write elsewhere"
+) -> None:
     """Write a file under another name first, synced, then renamed.
+
+    Args:
+        path: The file.
+        content: All of it.
+        advice: What a person can do if it cannot be written.
 
     Raises:
         StoreError: It cannot be written; what stood at ``path`` before still does.
@@ -26,10 +33,7 @@ def write_whole(path: Path, content: bytes | memoryview) -> None:
         temporary.replace(path)
         _sync_folder(path.parent)
     except OSError as error:
-        raise StoreError(
-            f"cannot write {path}: {error.strerror or error}; free space or choose another folder "
-            f"with --results. Trials written before are safe"
-        ) from error
+        raise StoreError(f"cannot write {path}: {error.strerror or error}; {advice}") from error
     finally:
         with suppress(OSError):
             temporary.unlink(missing_ok=True)

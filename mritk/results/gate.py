@@ -130,12 +130,18 @@ class Comparisons:
         return [change for change in self.changes if change.verdict is Verdict.WORSE]
 
     @property
+    def undefined(self) -> list[Change]:
+        """The changes without a value before or after, which say nothing, good or bad."""
+        return [c for c in self.changes if math.isnan(c.comparison.difference)]
+
+    @property
     def exit_code(self) -> ExitCode:
         """1 if evidence shows a regression; else 4 if something could not be compared; else 0."""
         if self.broken:
             return ExitCode.GATE_FAILED
-        incomplete = self.missing or self.incomparable or self.damaged or not self.changes
-        return ExitCode.UNAVAILABLE if incomplete else ExitCode.OK
+        lacking = (self.missing, self.incomparable, self.damaged, self.undefined)
+        complete = bool(self.changes) and not any(lacking)
+        return ExitCode.OK if complete else ExitCode.UNAVAILABLE
 
 
 @dataclass

@@ -56,6 +56,10 @@ def _reservations(found: Comparisons) -> list[tuple[str, Sequence[str]]]:
         ("Not compared, made under other conditions", found.incomparable),
         ("Not compared, missing", found.missing),
         ("Not read", found.damaged),
+        (
+            "Not compared, undefined before or after",
+            [f"{change.row}, {change.metric.label}" for change in found.undefined],
+        ),
         ("New, without a base", found.added),
         (
             "Without an interval",

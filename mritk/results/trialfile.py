@@ -173,7 +173,8 @@ def write_hdf5(path: Path, fill: Callable[[h5py.File], None]) -> None:
     content = io.BytesIO()
     with h5py.File(content, "w") as file:
         fill(file)
-    write_whole(path, content.getbuffer())
+    advice = "free space or choose another folder with --results. Trials written before are safe"
+    write_whole(path, content.getbuffer(), advice)
 
 
 def _write(record: TrialRecord, file: h5py.File) -> None:

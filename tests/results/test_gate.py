@@ -171,6 +171,15 @@ def test_a_damaged_file_is_named_and_gives_4(make_trial):
     assert found.exit_code == ExitCode.UNAVAILABLE
 
 
+def test_a_value_that_has_become_undefined_is_no_pass(make_trial):
+    """A collapsed network: all decisions are of one class, and MCC is 0 / 0."""
+    collapsed = make_trial()
+    collapsed.predictions["test"].score[:] = [1, 0]
+    found = compared([make_trial()], [collapsed], metrics=["mcc"])
+    assert found.exit_code == ExitCode.UNAVAILABLE
+    assert "undefined before or after:\n\n- tiny@scratch, MCC" in comparisons_text(found, "github")
+
+
 def test_a_new_row_is_told_and_harms_nothing(make_trial):
     found = compared([make_trial()], [make_trial(), make_trial(backbone="new")])
     assert found.added == ["new"]
