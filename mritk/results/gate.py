@@ -32,7 +32,7 @@ BASE, HEAD = "base ", "head "
 # Trials that agree in these are one and the same, before and after a change of the code.
 PAIRED_BY = ("dataset", "backbone", "augmentation", "protocol", "fold", "seed")
 # And must agree in these to be compared.
-SAME = ("dataset_fingerprint", "fingerprint", "scheme", "folds")
+CONTENTS = ("dataset_fingerprint", "fingerprint")
 
 
 @dataclass(frozen=True)
@@ -210,20 +210,27 @@ def _sorted_out(
         if isinstance(trial, StoreError):
             damaged.append(str(trial))
             continue
-        key = tuple(getattr(trial, name) for name in PAIRED_BY)
+        key = _key(trial, *PAIRED_BY, *CONTENTS)
         if key not in found or trial.status == "finished":
             found[key] = trial
     return found, damaged
+
+
+def _key(record: TrialRecord, *names: str) -> tuple[Any, ...]:
+    return tuple(getattr(record, name) for name in names)
 
 
 def _paired(
     before: Mapping[tuple[Any, ...], TrialRecord], after: Mapping[tuple[Any, ...], TrialRecord]
 ) -> _Pairs:
     pairs = _Pairs()
+    # Where nothing has the same data and protocol, what has the same names tells why.
+    by_name = {_key(record, *PAIRED_BY): record for record in after.values()}
     for key, old in sorted(before.items(), key=lambda item: str(item[0])):
         if old.status != "finished":
             continue
         name, new = row_name(old.backbone, old.augmentation), after.get(key)
+        new = by_name.get(_key(old, *PAIRED_BY)) if new is None else new
         told = f"{name} on {old.dataset}, {old.protocol}"
         if new is None or new.status != "finished":
             why = "failed" if new is not None else "is missing"
@@ -231,7 +238,7 @@ def _paired(
         elif fields := _differing(old, new):
             pairs.incomparable[f"{told}: {'; '.join(fields)}"] = None
         else:
-            table = tuple(getattr(old, field) for field in ("dataset", "protocol", *SAME))
+            table = _key(old, "dataset", "protocol", *CONTENTS)
             pairs.rows[table][name][0].append(old)
             pairs.rows[table][name][1].append(new)
     return pairs

@@ -140,6 +140,14 @@ def test_another_protocol_gives_4_and_the_fields_that_differ(make_trial):
     assert "batch_size" not in found.incomparable[0]
 
 
+def test_a_folder_may_hold_an_earlier_protocol_of_the_same_name_beside_the_present_one(make_trial):
+    earlier = make_trial(0.5, fingerprint="0" * 64, protocol_json='{"image_size":64}')
+    found = compared([make_trial()], [earlier, make_trial()])
+    assert found.exit_code == ExitCode.OK
+    found = compared([make_trial()], [make_trial(), earlier])
+    assert found.exit_code == ExitCode.OK
+
+
 def test_other_data_give_4(make_trial):
     found = compared([make_trial()], [make_trial(dataset_fingerprint="e" * 64)])
     assert found.exit_code == ExitCode.UNAVAILABLE
