@@ -1,0 +1,1 @@
+"""The tests; a package, for a library that we test against installs one of this name."""
