@@ -38,6 +38,11 @@ class Origin:
         """The digest of a one-file plugin, else empty: the file may change from run to run."""
         return self.version if self.version.startswith(FILE_DIGEST) else ""
 
+    @property
+    def is_installed(self) -> bool:
+        """Whether it belongs to an installed distribution, and not to a file or a module."""
+        return bool(self.distribution) and not self.digest
+
     def __str__(self) -> str:
         if not self.distribution:
             return self.plugin
@@ -202,12 +207,15 @@ class Dataset(Record):
         sources: Names of the public collections the data come from, compared with
             :attr:`Weights.pretrained_on`.
         license: Licence of the data.
+        no_patients: Why the samples name no patients; empty: they do, or it depends on what a
+            person gives.
     """
 
     name: str
     open: Callable[[Workspace], Samples]
     sources: tuple[str, ...] = ()
     license: str = "not stated"
+    no_patients: str = ""
 
 
 @dataclass(frozen=True)

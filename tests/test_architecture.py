@@ -16,6 +16,7 @@ PLUGINS = sorted((ROOT / "plugins").rglob("*.py"))
 # Lower numbers may import higher ones, and their own.
 FLOORS = {
     "cli": 1,
+    "testing": 1,
     "__main__": 1,
     "benchmark": 2,
     "execute": 2,
@@ -26,6 +27,7 @@ FLOORS = {
     "results": 4,
     "protocol": 4,
     "hookspecs": 4,
+    "loaded_plugin": 4,
     "plugins": 4,
     "tomltext": 4,
     "options": 4,
@@ -34,6 +36,8 @@ FLOORS = {
     "audit": 5,
     "data": 5,
     "records": 5,
+    "blame": 5,
+    "trace": 5,
     "backbone": 5,
     "errors": 5,
     "digests": 5,

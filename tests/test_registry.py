@@ -273,9 +273,11 @@ def test_lists_are_sorted_and_know_their_provider(registry):
 def test_mritk_plugins_lists_state_and_reason(mritk, install):
     install("acme", "1 / 0", version="0.9")
     rows = {row["plugin"]: row for row in json.loads(mritk("plugins", "--json").out)}
-    assert rows["acme"]["error"] == "ZeroDivisionError: division by zero"
+    assert rows["acme"]["state"] == "failed"
+    reason = rows["acme"]["reason"]
+    assert reason.startswith("ZeroDivisionError: division by zero (at import, ")
     assert rows["acme"]["version"] == "0.9"
-    assert rows["augment"]["error"] == ""
+    assert rows["augment"]["reason"] == ""
     assert rows["augment"]["hooks"] == ["augmentations"]
     ended = mritk("plugins")
     assert "failed: ZeroDivisionError" in ended.out

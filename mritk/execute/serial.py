@@ -36,13 +36,15 @@ class Moments:
             if id(implementation.plugin) in self.silenced:
                 continue
             try:
-                implementation.function(*[arguments[name] for name in implementation.argnames])
+                self.registry.call(implementation, arguments)
             except (Exception, SystemExit):
                 self.silenced.add(id(implementation.plugin))
                 logger.warning(
-                    "plugin %s raised in %s and is switched off for the rest of this run",
-                    implementation.plugin_name,
+                    "plugin %s raised in %s and is switched off for the rest of this run; "
+                    "'-p no:%s' leaves it out",
+                    self.registry.origin_of(implementation),
                     hook,
+                    implementation.plugin_name,
                     exc_info=True,
                 )
 
@@ -79,7 +81,9 @@ class SerialRun:
         keep_large_blocks()
         use_available_cores()
         moments = Moments(self.registry)
-        loaded = [str(plugin.origin) for plugin in self.registry.plugins if not plugin.error]
+        loaded = [
+            str(plugin.origin) for plugin in self.registry.plugins if plugin.state == "loaded"
+        ]
         provenance = collect(self.engine.device, loaded, command_line())
         outcomes: list[Outcome] = []
         moments.announce("mritk_run_start", plan=plan)
