@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import sys
 import traceback
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from pathlib import Path
 
 import mritk
@@ -12,24 +13,18 @@ CORE = str(Path(mritk.__file__).parent)
 MACHINERY = ("<frozen ", "<string>", "/pluggy/", "/importlib/")
 
 
-def place_of(error: BaseException) -> str:
-    """Return ``FILE line N`` of the innermost frame outside mritk; empty if there is none."""
+def place_of(error: BaseException, home: str = "") -> str:
+    """Return ``FILE line N`` of the innermost frame in a file or folder; empty if there is none.
+
+    Without ``home``, any frame outside mritk will do.
+    """
     frames = traceback.extract_tb(error.__traceback__)
-    outside = [f for f in frames if not _is_core(f.filename)]
+    outside = [f for f in frames if not _is_core(f.filename) and f.filename.startswith(home)]
     return f"{Path(outside[-1].filename).name} line {outside[-1].lineno}" if outside else ""
 
 
-def raised_in(error: BaseException, functions: Iterable[Callable[..., object]]) -> bool:
-    """Whether the exception passed through the file or package of one of the functions."""
-    homes = {_home(function) for function in functions} - {""}
-    frames = traceback.extract_tb(error.__traceback__)
-    return any(frame.filename.startswith(home) for frame in frames for home in homes)
-
-
-def _home(function: Callable[..., object]) -> str:
-    """The file of a function's module, or the folder of its package."""
-    import sys
-
+def home_of(function: Callable[..., object]) -> str:
+    """Return the file of a function's module, or the folder of its package; empty for mritk's."""
     function = getattr(function, "func", function)  # of functools.partial
     module = sys.modules.get(getattr(function, "__module__", None) or "")
     package = sys.modules.get(module.__name__.partition(".")[0]) if module else None

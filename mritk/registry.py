@@ -16,7 +16,7 @@ import pluggy
 
 from mritk import hookspecs
 from mritk.backbone import FILE_PREFIX, SCRATCH, Backbone, split_name, weights_from_file
-from mritk.errors import DuplicateName, HookError, Unavailable, UnknownName
+from mritk.errors import DuplicateName, HookError, MritkError, Unavailable, UnknownName
 from mritk.evaluate.metric import Metric
 from mritk.loaded_plugin import LoadedPlugin, explain_failure, reason_of
 from mritk.options import read_options, split_options
@@ -308,6 +308,11 @@ class Registry:
             return [replace(r, origin=family.origin) for r in family.resolve(*arguments)]
         except LookupError:
             self._unknown(noun, name, [f"{prefix}:{known}" for known in family.members()])
+        except MritkError:
+            raise
+        except Exception as error:
+            reason = reason_of(error, f"hook mritk_{noun}s")
+            raise HookError(f"{name} of {family.origin} cannot be resolved: {reason}") from error
 
     def _unknown(
         self, noun: str, name: str, names: Sequence[str], *, show_all: bool = False

@@ -22,6 +22,7 @@ FLOORS = {
     "execute": 2,
     "opening": 2,
     "report": 2,
+    "culprit": 3,
     "trial": 3,
     "registry": 3,
     "results": 4,

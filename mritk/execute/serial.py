@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from mritk.benchmark import Plan
+from mritk.culprit import explain_error
 from mritk.errors import ExitCode, MritkError
 from mritk.registry import Registry
 from mritk.results.folder import ResultsFolder
@@ -123,7 +124,7 @@ class SerialRun:
         if error is None:
             return Outcome(trial, path, seconds=seconds)
         code = error.exit_code if isinstance(error, MritkError) else ExitCode.INTERNAL
-        text = str(error) if isinstance(error, MritkError) else f"{type(error).__name__}: {error}"
+        text = str(error) if isinstance(error, MritkError) else explain_error(error, trial)
         return Outcome(trial, path, " ".join(text.split()), code, seconds)
 
     def _tell_without_network(self, method: str) -> None:
