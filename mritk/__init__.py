@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from mritk.data.samples import Regression as Regression
     from mritk.data.samples import Samples as Samples
     from mritk.data.subset import Subset as Subset
+    from mritk.deprecation import PluginDeprecationWarning as PluginDeprecationWarning
     from mritk.digests import sha256_of as sha256_of
     from mritk.download import fetch_file as fetch_file
     from mritk.errors import DataError as DataError
@@ -51,6 +52,7 @@ _HOME = {
     "Regression": "mritk.data.samples",
     "Samples": "mritk.data.samples",
     "Subset": "mritk.data.subset",
+    "PluginDeprecationWarning": "mritk.deprecation",
     "sha256_of": "mritk.digests",
     "fetch_file": "mritk.download",
     "DataError": "mritk.errors",

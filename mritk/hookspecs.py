@@ -34,6 +34,9 @@ if TYPE_CHECKING:
     from mritk.train.setup import Epoch
     from mritk.trial import Outcome, Trial
 
+# Major, minor: a plugin for another major version does not work; a minor version only adds.
+INTERFACE = (1, 0)
+
 hookspec = pluggy.HookspecMarker("mritk")
 hookimpl = pluggy.HookimplMarker("mritk")
 

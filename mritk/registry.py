@@ -10,6 +10,7 @@ import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from types import ModuleType
 from typing import Any, NoReturn, TypeVar
 
 import pluggy
@@ -18,6 +19,7 @@ from mritk import hookspecs
 from mritk.backbone import FILE_PREFIX, SCRATCH, Backbone, split_name, weights_from_file
 from mritk.errors import DuplicateName, HookError, MritkError, Unavailable, UnknownName
 from mritk.evaluate.metric import Metric
+from mritk.interface import require_interface
 from mritk.loaded_plugin import LoadedPlugin, explain_failure, reason_of
 from mritk.options import read_options, split_options
 from mritk.plugins import Candidate, Selection
@@ -58,12 +60,14 @@ class Registry:
 
     Attributes:
         strict: Whether a plugin that fails to load is an error.
+        specifications: Where the hooks are declared.
         trace: Told of every call of a hook.
         plugins: Those that were loaded, and those that failed.
         left_out: Installed plugins that were not to be loaded.
     """
 
     strict: bool = False
+    specifications: tuple[ModuleType | type, ...] = (hookspecs,)
     trace: Trace = field(default_factory=Trace)
     plugins: list[LoadedPlugin] = field(default_factory=list)
     left_out: list[LoadedPlugin] = field(default_factory=list)
@@ -71,7 +75,8 @@ class Registry:
     _origins: dict[str, Origin] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        self._manager.add_hookspecs(hookspecs)
+        for specification in self.specifications:
+            self._manager.add_hookspecs(specification)
 
     @classmethod
     def load(cls, options: Sequence[str] = (), environ: Mapping[str, str] = os.environ) -> Registry:
@@ -110,11 +115,13 @@ class Registry:
             ValueError: Another plugin has its name.
             pluggy.PluginValidationError: It implements an unknown hook or an unknown argument.
             TypeError: It implements no hook.
-            HookError: A hook raises, or yields something that is not one of its records.
+            HookError: It is for another version of the hooks; or a hook raises, or yields something
+                that is not one of its records.
         """
         origin = origin or Origin(getattr(plugin, "__name__", type(plugin).__name__))
         if self._manager.has_plugin(origin.plugin):
             raise ValueError(f"another plugin is called {origin.plugin!r} already")
+        require_interface(getattr(plugin, "MRITK_INTERFACE", None))
         self._origins[origin.plugin] = origin
         try:
             self._manager.register(plugin, origin.plugin)

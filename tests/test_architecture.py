@@ -28,6 +28,8 @@ FLOORS = {
     "results": 4,
     "protocol": 4,
     "hookspecs": 4,
+    "interface": 4,
+    "deprecation": 5,
     "loaded_plugin": 4,
     "plugins": 4,
     "tomltext": 4,
