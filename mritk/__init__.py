@@ -33,6 +33,8 @@ if TYPE_CHECKING:
     from mritk.records import BackboneFamily as BackboneFamily
     from mritk.records import Dataset as Dataset
     from mritk.records import DatasetFamily as DatasetFamily
+    from mritk.records import Executor as Executor
+    from mritk.records import Explainer as Explainer
     from mritk.records import InputContract as InputContract
     from mritk.records import Method as Method
     from mritk.records import ProtocolFile as ProtocolFile
@@ -68,6 +70,8 @@ _HOME = {
     "BackboneFamily": "mritk.records",
     "Dataset": "mritk.records",
     "DatasetFamily": "mritk.records",
+    "Executor": "mritk.records",
+    "Explainer": "mritk.records",
     "InputContract": "mritk.records",
     "Method": "mritk.records",
     "ProtocolFile": "mritk.records",

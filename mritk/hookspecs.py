@@ -1,6 +1,6 @@
 """Every hook of mritk.
 
-Nouns (``mritk_backbones`` … ``mritk_protocols``) yield frozen records from :mod:`mritk.records`;
+Nouns (``mritk_backbones`` … ``mritk_explainers``) yield frozen records from :mod:`mritk.records`;
 they are called once, when the plugin is loaded, and must not import torch. Moments
 (``mritk_run_start`` … ``mritk_run_finish``) tell what happens in a run; what they return is
 ignored, and one that raises is switched off for the rest of the run without harming a trial.
@@ -27,6 +27,8 @@ if TYPE_CHECKING:
         BackboneFamily,
         Dataset,
         DatasetFamily,
+        Executor,
+        Explainer,
         Method,
         ProtocolFile,
         Weights,
@@ -69,6 +71,16 @@ def mritk_protocols() -> Iterable[ProtocolFile]:  # type: ignore[empty-body]
 @hookspec
 def mritk_metrics() -> Iterable[Metric]:  # type: ignore[empty-body]
     """Yield metrics of stored predictions."""
+
+
+@hookspec
+def mritk_executors() -> Iterable[Executor]:  # type: ignore[empty-body]
+    """Yield executors, which train trials elsewhere than in this process."""
+
+
+@hookspec
+def mritk_explainers() -> Iterable[Explainer]:  # type: ignore[empty-body]
+    """Yield explainers, which attribute an output of a network to its input."""
 
 
 @hookspec

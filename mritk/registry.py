@@ -30,6 +30,8 @@ from mritk.records import (
     BackboneFamily,
     Dataset,
     DatasetFamily,
+    Executor,
+    Explainer,
     Family,
     Method,
     Origin,
@@ -47,6 +49,8 @@ NOUNS: Mapping[str, tuple[type[Record], ...]] = {
     "methods": (Method,),
     "protocols": (ProtocolFile,),
     "metrics": (Metric,),
+    "executors": (Executor,),
+    "explainers": (Explainer,),
 }
 
 R = TypeVar("R", bound=Record)
@@ -229,6 +233,14 @@ class Registry:
     def protocol(self, name: str) -> ProtocolFile:
         """Return a protocol by name."""
         return self._get(ProtocolFile, "protocol", name)
+
+    def executor(self, name: str) -> Executor:
+        """Return an executor by name."""
+        return self._get(Executor, "executor", name)
+
+    def explainer(self, name: str) -> Explainer:
+        """Return an explainer by name."""
+        return self._get(Explainer, "explainer", name)
 
     def metric(self, name: str) -> Metric:
         """Return a plugin's metric by name."""

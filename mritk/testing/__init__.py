@@ -15,6 +15,8 @@ if TYPE_CHECKING:
     from mritk.testing.backbone import check_backbone as check_backbone
     from mritk.testing.check import Nonconforming as Nonconforming
     from mritk.testing.dataset import check_dataset as check_dataset
+    from mritk.testing.executor import check_executor as check_executor
+    from mritk.testing.explainer import check_explainer as check_explainer
     from mritk.testing.method import check_method as check_method
     from mritk.testing.metric import check_metric as check_metric
     from mritk.testing.tiny import tiny_architecture as tiny_architecture
@@ -26,6 +28,8 @@ _HOME = {
     "check_backbone": "backbone",
     "Nonconforming": "check",
     "check_dataset": "dataset",
+    "check_executor": "executor",
+    "check_explainer": "explainer",
     "check_method": "method",
     "check_metric": "metric",
     "tiny_architecture": "tiny",

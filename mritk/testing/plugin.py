@@ -16,6 +16,8 @@ from mritk.records import (
     Architecture,
     Augmentation,
     Dataset,
+    Executor,
+    Explainer,
     Family,
     Method,
     ProtocolFile,
@@ -27,6 +29,8 @@ from mritk.testing.augmentation import inspect_augmentation
 from mritk.testing.backbone import inspect_backbone
 from mritk.testing.check import Defect, NotApplicable, Verdict, inspect
 from mritk.testing.dataset import inspect_dataset
+from mritk.testing.executor import inspect_executor
+from mritk.testing.explainer import inspect_explainer
 from mritk.testing.method import inspect_method
 from mritk.testing.metric import inspect_metric
 from mritk.workspace import Workspace
@@ -148,6 +152,10 @@ def _inspect_one(record: Record, registry: Registry, workspace: Workspace) -> It
         yield from inspect_method(record, _parameters(record, registry))
     elif isinstance(record, Metric):
         yield from inspect_metric(record)
+    elif isinstance(record, Executor):
+        yield from inspect_executor(record)
+    elif isinstance(record, Explainer):
+        yield from inspect_explainer(record)
 
 
 def _parameters(method: Method, registry: Registry) -> object:
@@ -162,7 +170,14 @@ def _parameters(method: Method, registry: Registry) -> object:
 
 
 def _inspect_record(name: str, registry: Registry, workspace: Workspace) -> Iterator[Verdict]:
-    look_ups = (registry.dataset, registry.augmentation, registry.method, registry.metric)
+    look_ups = (
+        registry.dataset,
+        registry.augmentation,
+        registry.method,
+        registry.metric,
+        registry.executor,
+        registry.explainer,
+    )
     for look_up in look_ups:
         try:
             return _inspect_one(look_up(name), registry, workspace)

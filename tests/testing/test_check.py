@@ -59,13 +59,15 @@ def test_all_defects_are_listed_at_once():
     require_conformity(inspect("net", CHECKS[:1], None))
 
 
-KINDS = ("backbone", "dataset", "augmentation", "method", "metric")
+KINDS = ("backbone", "dataset", "augmentation", "method", "metric", "executor", "explainer")
 WRONG = {
     "backbone": "takes_a_batch_of_one",
     "dataset": "patients_are_told",
     "augmentation": "keeps_images_apart",
     "method": "never_looks_at_labels_to_predict",
     "metric": "weights_count_samples",
+    "executor": "every_job_is_done_once",
+    "explainer": "it_looks_at_the_weights",
 }
 
 
@@ -79,9 +81,10 @@ def test_each_kind_has_a_function_that_raises_an_assertion_error(kind):
 
 
 def test_every_promise_is_explained_in_a_sentence():
-    from mritk.testing import augmentation, backbone, dataset, method, metric, plugin
+    from importlib import import_module
 
-    for module in (augmentation, backbone, dataset, method, metric, plugin):
+    for name in (*KINDS, "plugin"):
+        module = import_module(f"mritk.testing.{name}")
         for check in module.CHECKS:
             assert check.__doc__
             assert check.__doc__.strip().endswith(".")

@@ -10,7 +10,15 @@ from pathlib import Path
 
 import pytest
 
-from mritk.testing import augmentation, backbone, dataset, method, metric
+from mritk.testing import (
+    augmentation,
+    backbone,
+    dataset,
+    executor,
+    explainer,
+    method,
+    metric,
+)
 from mritk.testing.plugin import inspect_named
 
 BROKEN = Path(__file__).parent / "broken"
@@ -20,6 +28,8 @@ KINDS = {
     "augmentations": augmentation,
     "methods": method,
     "metrics": metric,
+    "executors": executor,
+    "explainers": explainer,
 }
 
 # Defects that by their nature break another promise too.
