@@ -205,7 +205,8 @@ def test_results_of_an_earlier_schema_are_ranked_checked_and_shown(mritk, thaw, 
         trial = next((folder / "trials").iterdir()).stem
         ended = mritk("show", trial, "--results", folder)
     else:
-        ended = mritk(command, folder)
+        page = ("-o", folder / "report.html") if command == "report" else ()
+        ended = mritk(command, folder, *page)
     assert ended.code == 0, ended.err
     assert "first_net@scratch" in ended.out or command in ("doctor", "report")
 

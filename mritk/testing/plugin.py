@@ -35,7 +35,18 @@ from mritk.testing.method import inspect_method
 from mritk.testing.metric import inspect_metric
 from mritk.workspace import Workspace
 
-HEAVY = ("torch", "timm", "torchvision", "transformers", "monai", "scipy", "pandas", "matplotlib")
+HEAVY = (
+    "torch",
+    "timm",
+    "torchvision",
+    "transformers",
+    "datasets",
+    "huggingface_hub",
+    "monai",
+    "scipy",
+    "pandas",
+    "matplotlib",
+)
 LOAD = """
 import sys
 from mritk.registry import Registry
