@@ -9,6 +9,7 @@ import click
 
 from mritk.cli.app import App, json_option, pass_app, plugin_option
 from mritk.cli.plugins_check import check
+from mritk.cli.plugins_new import new
 
 if TYPE_CHECKING:
     from mritk.loaded_plugin import LoadedPlugin
@@ -69,3 +70,4 @@ def _row(plugin: LoadedPlugin) -> dict[str, Any]:
 
 
 plugins.add_command(check)
+plugins.add_command(new)
