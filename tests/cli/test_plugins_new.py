@@ -6,7 +6,6 @@ import json
 import os
 import subprocess
 import sys
-import sysconfig
 from pathlib import Path
 
 import pytest
@@ -134,16 +133,9 @@ epochs = 1
 
 
 @pytest.fixture(scope="module")
-def environment(tmp_path_factory):
-    """A fresh environment that sees the libraries of this one, with every kind installed."""
+def environment(fresh_environment, tmp_path_factory):
+    """A folder with a package of every kind, each installed into a fresh environment."""
     root = tmp_path_factory.mktemp("strangers")
-    subprocess.run([sys.executable, "-m", "venv", "--without-pip", root / "venv"], check=True)
-    python = root / "venv" / "bin" / "python"
-    site = next((root / "venv" / "lib").glob("python*/site-packages"))
-    libraries = {sysconfig.get_path("purelib"), *(p for p in sys.path if "site-packages" in p)}
-    # Their .pth files count too: mritk itself may be installed in editable form.
-    lines = [f"import site; site.addsitedir({path!r})" for path in sorted(libraries)]
-    (site / "libraries.pth").write_text("\n".join(lines))
     packages = []
     for kind in KINDS:
         plugin = NewPlugin.of(f"my-{kind}", kind)
@@ -152,6 +144,7 @@ def environment(tmp_path_factory):
             target = packages[-1] / path
             target.parent.mkdir(parents=True, exist_ok=True)
             target.write_text(text)
+    python = fresh_environment / "bin" / "python"
     subprocess.run(
         [python, "-m", "pip", "install", "-q", "--no-deps", "--no-build-isolation", *packages],
         check=True,
@@ -161,12 +154,12 @@ def environment(tmp_path_factory):
 
 
 @pytest.fixture
-def call(environment, tmp_path):
+def call(environment, fresh_environment, tmp_path):
     """Run a module of the environment outside this repository."""
 
     def run(*arguments):
         return subprocess.run(
-            [environment / "venv" / "bin" / "python", "-m", *map(str, arguments)],
+            [fresh_environment / "bin" / "python", "-m", *map(str, arguments)],
             cwd=environment,
             env=os.environ | {"MRITK_HOME": str(tmp_path / "home"), "OMP_NUM_THREADS": "1"},
             capture_output=True,
