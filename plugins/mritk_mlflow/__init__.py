@@ -97,5 +97,5 @@ class MLflow:
 
 
 def now() -> int:
-    """Return the time as MLflow takes it, in milliseconds: when it happened, not when it is told."""
+    """Return the time in milliseconds: when something happened, not when it is told."""
     return int(time.time() * 1000)

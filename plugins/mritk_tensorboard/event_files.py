@@ -35,7 +35,8 @@ class EventFiles:
 
     def epoch(self, trial: Trial, epoch: Epoch) -> None:
         """Write the curves of an epoch, so that a person can see them now."""
-        writer = self._writers.get(trial.id) or self._open(trial, epoch.epoch)
+        if (writer := self._writers.get(trial.id)) is None:
+            writer = self._writers[trial.id] = self._new_writer(trial, epoch.epoch)
         for field, tag in CURVES.items():
             writer.add_scalar(tag, getattr(epoch, field), epoch.epoch)
         writer.flush()
@@ -43,14 +44,14 @@ class EventFiles:
     def finish(self, trial: Trial, error: str) -> None:
         """End a trial; ``error`` is empty unless it failed."""
         writer = self._writers.pop(trial.id, None)
+        if writer is None and not error:
+            return
+        writer = writer or self._new_writer(trial, 1)
         if error:
-            writer = writer or self._open(trial, 1)
-            self._writers.pop(trial.id)
             writer.add_text("error", error)
-        elif writer:
-            writer.file_writer.add_summary(_table_row(trial)[-1])
-        if writer:
-            writer.close()
+        else:
+            _add(writer, _table_row(trial)[-1])
+        writer.close()
 
     def close(self) -> None:
         """Close the files of trials that have not ended."""
@@ -58,7 +59,7 @@ class EventFiles:
             writer.close()
         self._writers.clear()
 
-    def _open(self, trial: Trial, first_epoch: int) -> SummaryWriter:
+    def _new_writer(self, trial: Trial, first_epoch: int) -> SummaryWriter:
         from torch.utils.tensorboard import SummaryWriter
 
         goes_on = first_epoch > 1
@@ -67,9 +68,8 @@ class EventFiles:
             # An epoch that was shown, but lost before it was in a checkpoint, is trained again.
             purge_step=first_epoch if goes_on else None,
         )
-        self._writers[trial.id] = writer
         for summary in _table_row(trial)[:-1]:
-            writer.file_writer.add_summary(summary)
+            _add(writer, summary)
         return writer
 
 
@@ -84,6 +84,12 @@ def training_folder(folder: Path, trial: Trial, *, goes_on: bool) -> Path:
         number += 1
         latest, following = following, folder / f"{name}.{number}"
     return latest if goes_on and latest else following
+
+
+def _add(writer: SummaryWriter, summary: Any) -> None:
+    # SummaryWriter.add_hparams would put them into a folder of their own.
+    files: Any = writer.file_writer
+    files.add_summary(summary)
 
 
 def _table_row(trial: Trial) -> tuple[Any, Any, Any]:
