@@ -37,7 +37,7 @@ def test_calls_are_made_in_order_on_one_other_thread():
 
 def test_nothing_is_said_when_all_went_well(caplog):
     background = Background("mine", "remedy")
-    background.call(print, end="")
+    background.call(str)
     background.close()
     assert caplog.text == ""
 
