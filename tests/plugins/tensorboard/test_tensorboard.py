@@ -109,6 +109,15 @@ def test_a_trial_that_goes_on_after_a_stop_continues_its_curves(run_toy, board, 
     assert_shows(folder, trial.history)
 
 
+@pytest.mark.slow
+def test_trials_of_other_processes_are_shown_once_each(run_toy, board, stored):
+    assert run_toy("--seeds", 2, "--jobs", 2).code == 0
+    trials = stored()
+    assert len(list(board.iterdir())) == len(trials) == 2
+    for trial in trials.values():
+        assert_shows(folder_of(board, trial), trial.history)
+
+
 def test_a_failed_trial_shows_its_error(run_toy, board, stored, failing):
     assert run_toy("--seeds", 1).code == 3
     (trial,) = stored().values()
