@@ -128,11 +128,12 @@ def test_a_folder_that_cannot_be_made(
     stored_as_without_tracker("--seeds", 1)
 
 
-@pytest.mark.skipif(os.geteuid() == 0, reason="root may write anywhere")
 def test_a_folder_that_is_read_only(
     run_toy, files, tmp_path, stored_as_without_tracker, assert_one_warning
 ):
     (tmp_path / "mlruns").mkdir(mode=0o500)
+    if os.access(tmp_path / "mlruns", os.W_OK):
+        pytest.skip("root may write anywhere")
     assert run_toy("--seeds", 1).code == 0
     assert_one_warning("mlflow is switched off")
     stored_as_without_tracker("--seeds", 1)
