@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from mritk.archives import unpacked as unpacked
+    from mritk.background import Background as Background
     from mritk.data.derived import Derived as Derived
     from mritk.data.derived import kept as kept
     from mritk.data.samples import Classification as Classification
@@ -48,6 +49,7 @@ __version__ = "0.1.0"
 
 _HOME = {
     "unpacked": "mritk.archives",
+    "Background": "mritk.background",
     "Derived": "mritk.data.derived",
     "kept": "mritk.data.derived",
     "Classification": "mritk.data.samples",

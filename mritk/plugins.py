@@ -48,12 +48,14 @@ class Candidate:
 
         A plugin that keeps state between moments is a class, so that each registry has its own.
         """
-        if isinstance(self.load, EntryPoint):
-            loaded = self.load.load()
-            return loaded() if isinstance(loaded, type) else loaded
+        if isinstance(self.load, str):
+            return importlib.import_module(self.load)
         if isinstance(self.load, Path):
             return _import_file(self.load)
-        return importlib.import_module(self.load)
+        # Not asked for its class: importlib_metadata, once imported, puts its own in place of
+        # the standard library's.
+        loaded = self.load.load()
+        return loaded() if isinstance(loaded, type) else loaded
 
 
 @dataclass(frozen=True)

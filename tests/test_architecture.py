@@ -46,6 +46,7 @@ FLOORS = {
     "digests": 5,
     "download": 5,
     "archives": 5,
+    "background": 5,
     "seeds": 5,
     "cores": 5,
     "workspace": 5,
