@@ -31,15 +31,17 @@ def explain_error(error: Exception, trial: Trial) -> str:
 
 def _deepest(error: Exception, trial: Trial) -> Part | None:
     """The part of the trial whose code stands deepest in the traceback."""
-    files = [frame.filename for frame in traceback.extract_tb(error.__traceback__)]
-    best, found = -1, None
-    for hook, record, origin, function in _parts(trial):
-        home = home_of(function)
-        depth = max(
-            (i for i, file in enumerate(files) if home and file.startswith(home)), default=-1
-        )
-        if depth > best:
-            best, found = depth, (hook, record, origin, function)
+    codes = [frame.f_code for frame, _ in traceback.walk_tb(error.__traceback__)]
+    best, found = (-1, -1), None
+    for part in _parts(trial):
+        function = getattr(part[-1], "func", part[-1])  # of functools.partial
+        home, own = home_of(function), getattr(function, "__code__", None)
+        within = [i for i, code in enumerate(codes) if home and code.co_filename.startswith(home)]
+        # Parts that stand in one file are told apart by which function was called.
+        called = [i for i, code in enumerate(codes) if code is own]
+        depth = (max(within, default=-1), max(called, default=-1))
+        if within and depth > best:
+            best, found = depth, part
     return found
 
 

@@ -112,6 +112,16 @@ def test_a_method_that_raises_is_named(mritk, toy, failing, tmp_path):
     assert "IndexError: list index out of range (raised in method bad_method of" in ended.err
 
 
+def test_of_several_things_in_one_file_the_one_that_was_called_is_named(
+    mritk, toy, fast_protocol, tmp_path
+):
+    text = toy.read_text().replace("def build_tiny():", "def build_tiny():\n    _stumble()\n")
+    toy.write_text(text + "\n\ndef _stumble():\n    raise KeyError('x')\n")
+    base = ("run", "-p", toy, "-b", "tiny", "-d", "bands", "--protocol", fast_protocol)
+    ended = mritk(*base, "--seeds", 1, "-o", tmp_path / "results")
+    assert "KeyError: 'x' (raised in backbone tiny@scratch of toy.py" in ended.err
+
+
 @pytest.mark.parametrize(
     ("name", "line"),
     [
