@@ -172,7 +172,8 @@ class Family(Record):
     Attributes:
         prefix: What stands before the colon.
         resolve: Given what stands behind the colon, returns the records for it; raises
-            ``LookupError`` when there is no such member.
+            ``LookupError`` when there is no such member. If it has a parameter ``workspace``, it is
+            given that too, and may look there, or fetch, unless ``workspace.offline``.
         members: Returns known members, for near misses and completion.
         placeholder: How the member is written in listings.
         options: A frozen dataclass whose fields may follow the name as ``,field=value``;

@@ -9,6 +9,7 @@ import difflib
 import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from inspect import signature
 from pathlib import Path
 from types import ModuleType
 from typing import Any, NoReturn, TypeVar
@@ -40,6 +41,7 @@ from mritk.records import (
     Weights,
 )
 from mritk.trace import Trace
+from mritk.workspace import Workspace
 
 # What each hook may yield, by the plural noun that names it on the command line.
 NOUNS: Mapping[str, tuple[type[Record], ...]] = {
@@ -66,6 +68,8 @@ class Registry:
         strict: Whether a plugin that fails to load is an error.
         specifications: Where the hooks are declared.
         trace: Told of every call of a hook.
+        workspace: Where families look that need files to resolve a name; None: that of the
+            environment.
         plugins: Those that were loaded, and those that failed.
         left_out: Installed plugins that were not to be loaded.
     """
@@ -73,6 +77,7 @@ class Registry:
     strict: bool = False
     specifications: tuple[ModuleType | type, ...] = (hookspecs,)
     trace: Trace = field(default_factory=Trace)
+    workspace: Workspace | None = None
     plugins: list[LoadedPlugin] = field(default_factory=list)
     left_out: list[LoadedPlugin] = field(default_factory=list)
     _manager: pluggy.PluginManager = field(default_factory=lambda: pluggy.PluginManager("mritk"))
@@ -320,11 +325,14 @@ class Registry:
             return []
         family = _single(found, f"prefix {prefix!r}")
         arguments: list[Any] = [member]
+        named: dict[str, Any] = {}
+        if "workspace" in signature(family.resolve).parameters:
+            named["workspace"] = self.workspace or Workspace.from_environment()
         if family.options is not None:
             member, given = split_options(member)
             arguments = [member, read_options(given, family.options, f"{prefix}:")]
         try:
-            return [replace(r, origin=family.origin) for r in family.resolve(*arguments)]
+            return [replace(r, origin=family.origin) for r in family.resolve(*arguments, **named)]
         except LookupError:
             self._unknown(noun, name, [f"{prefix}:{known}" for known in family.members()])
         except MritkError:

@@ -73,6 +73,7 @@ def audit(
     if page is not None and not page.parent.is_dir():
         raise click.UsageError(f"there is no folder {page.parent} to write {page.name} into")
     workspace = Workspace.from_environment(offline=offline)
+    app.registry.workspace = workspace
     options = as_data_options(data)
     opened = [open_dataset(name, app.registry, workspace, options) for name in datasets]
     for found in opened:

@@ -85,6 +85,7 @@ def fetch(
     if not (datasets or backbones):
         raise click.UsageError("name what to fetch: -d DATASET, -b BACKBONE")
     workspace = Workspace.from_environment(offline=offline)
+    app.registry.workspace = workspace
     # Names are looked up before anything is fetched, so that a slip of the pen costs no time.
     wanted = [_dataset(name, app.registry, workspace) for name in dict.fromkeys(datasets)]
     wanted += [_backbone(name, app.registry, workspace) for name in dict.fromkeys(backbones)]

@@ -16,18 +16,27 @@ from mritk.errors import ExitCode
 if TYPE_CHECKING:
     from mritk.testing.check import State, Verdict
 
+KINDS = ("backbone", "dataset", "augmentation", "method", "metric", "executor", "explainer")
 STATES: tuple[State, ...] = ("passed", "failed", "skipped", "n/a")
 
 
 @click.command(short_help="Check that a plugin keeps its promises.")
 @click.argument("names", metavar="NAME…", nargs=-1, required=True)
+@click.option(
+    "--as", "kind", type=click.Choice(KINDS), help="What the name is, where it may be two things."
+)
 @click.option("--all", "show_all", is_flag=True, help="Print every check, passed ones too.")
 @click.option("--offline", is_flag=True, help="Fetch nothing: skip what needs absent files.")
 @json_option
 @plugin_option
 @pass_app
 def check(
-    app: App, names: tuple[str, ...], show_all: bool, offline: bool, as_json: bool
+    app: App,
+    names: tuple[str, ...],
+    kind: str | None,
+    show_all: bool,
+    offline: bool,
+    as_json: bool,
 ) -> ExitCode:
     """Check plugins, or single things that they provide, against what mritk relies on.
 
@@ -44,8 +53,9 @@ def check(
     from mritk.workspace import Workspace
 
     workspace = Workspace.from_environment(offline=offline)
+    app.registry.workspace = workspace
     found: list[Verdict] = []
-    for verdicts in [inspect_named(name, app.registry, workspace) for name in names]:
+    for verdicts in [inspect_named(name, app.registry, workspace, kind or "") for name in names]:
         for verdict in verdicts:
             if not found or verdict.subject != found[-1].subject:
                 click.echo(f"{verdict.subject} …", err=True)

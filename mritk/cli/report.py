@@ -83,6 +83,7 @@ def _pictures(
     from mritk.workspace import Workspace
 
     workspace = Workspace.from_environment(offline=options["offline"])
+    app.registry.workspace = workspace
     data = as_data_options({name: options[name] for name in DATA_OPTIONS})
     pictures: dict[str, dict[str, str]] = {}
     remarks = []

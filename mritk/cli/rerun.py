@@ -67,9 +67,12 @@ def rerun(app: App, /, trial: str, folder: Path, **options: Any) -> int:
         tempfile.TemporaryDirectory(prefix="mritk-rerun-") as temporary,
         progress_line() as progress,
     ):
+        offline = options["offline"] or request.offline
+        workspace = Workspace.from_environment(offline=offline)
+        app.registry.workspace = workspace
         planner = Planner(
             app.registry,
-            Workspace.from_environment(offline=options["offline"] or request.offline),
+            workspace,
             request.skip_unreadable,
             progress,
             deterministic=request.deterministic,

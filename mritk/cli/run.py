@@ -145,6 +145,7 @@ class Request:
         from mritk.workspace import Workspace
 
         workspace = Workspace.from_environment(offline=self.offline)
+        self.app.registry.workspace = workspace
         results = ResultsFolder(self.folder)
         if self.executor is not None:
             self.app.registry.executor(self.executor)  # a slip of the pen costs no time

@@ -79,6 +79,7 @@ def _run(job: Job) -> Done:
     keep_large_blocks()
     use_available_cores(job.at_once)
     registry = Registry.load(job.plugins)
+    registry.workspace = job.workspace
     results = ResultsFolder(job.results)
     planner = Planner(registry, job.workspace, job.skip_unreadable, deterministic=job.deterministic)
     plan = planner.plan(job.benchmark, results)

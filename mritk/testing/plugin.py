@@ -8,7 +8,7 @@ import sys
 from collections.abc import Iterator
 
 from mritk.backbone import Backbone
-from mritk.errors import Unavailable, UnknownName
+from mritk.errors import Unavailable, UnknownName, UsageError
 from mritk.evaluate.metric import Metric
 from mritk.loaded_plugin import LoadedPlugin
 from mritk.records import (
@@ -35,6 +35,7 @@ from mritk.testing.method import inspect_method
 from mritk.testing.metric import inspect_metric
 from mritk.workspace import Workspace
 
+KINDS = ("dataset", "augmentation", "method", "metric", "executor", "explainer", "backbone")
 HEAVY = (
     "torch",
     "timm",
@@ -119,20 +120,29 @@ CHECKS = (
 )
 
 
-def inspect_named(name: str, registry: Registry, workspace: Workspace) -> Iterator[Verdict]:
+def inspect_named(
+    name: str, registry: Registry, workspace: Workspace, kind: str = ""
+) -> Iterator[Verdict]:
     """Check the plugin of this name with all its records, or else the record of this name.
+
+    Args:
+        name: A plugin, or a backbone, dataset and so on.
+        registry: Knows the names.
+        workspace: Where files may be.
+        kind: What the name is, as in ``backbone``; empty: whatever there is.
 
     Raises:
         Unavailable: The plugin was not loaded.
         UnknownName: There is neither.
+        UsageError: The name stands for things of two kinds.
     """
-    for plugin in (*registry.plugins, *registry.left_out):
+    for plugin in () if kind else (*registry.plugins, *registry.left_out):
         if name in (plugin.origin.plugin, plugin.origin.distribution, plugin.asked):
             if plugin.state != "loaded":
                 reason = plugin.error or plugin.left_out
                 raise Unavailable(f"plugin {plugin.origin} {plugin.state}: {reason}")
             return _inspect_plugin(plugin, registry, workspace)
-    return _inspect_record(name, registry, workspace)
+    return _inspect_record(name, registry, workspace, kind)
 
 
 def _inspect_plugin(
@@ -180,25 +190,28 @@ def _parameters(method: Method, registry: Registry) -> object:
     return None
 
 
-def _inspect_record(name: str, registry: Registry, workspace: Workspace) -> Iterator[Verdict]:
-    look_ups = (
-        registry.dataset,
-        registry.augmentation,
-        registry.method,
-        registry.metric,
-        registry.executor,
-        registry.explainer,
-    )
-    for look_up in look_ups:
+def _inspect_record(
+    name: str, registry: Registry, workspace: Workspace, kind: str
+) -> Iterator[Verdict]:
+    found: dict[str, Record | Backbone] = {}
+    for noun in (kind,) if kind else KINDS:
         try:
-            return _inspect_one(look_up(name), registry, workspace)
+            found[noun] = getattr(registry, noun)(name)
         except UnknownName:
-            continue
-    try:
-        return inspect_backbone(registry.backbone(name), workspace)
-    except UnknownName as error:
+            if kind:
+                raise
+        except Unavailable:
+            if kind or (not found and noun == KINDS[-1]):
+                raise
+    if len(found) > 1:
+        raise UsageError(f"{name} is a {' and a '.join(found)}; say which with --as")
+    if not found:
         loaded = ", ".join(p.origin.plugin for p in registry.plugins if p.state == "loaded")
         raise UnknownName(
-            f"neither a plugin nor anything that one provides is called {name!r}; plugins are "
-            f"{loaded}; otherwise {error}"
-        ) from error
+            f"neither a plugin nor anything that one provides is called {name!r}; the plugins are "
+            f"{loaded}; 'mritk list backbones' and its like list what they provide"
+        )
+    (record,) = found.values()
+    if isinstance(record, Backbone):
+        return inspect_backbone(record, workspace)
+    return _inspect_one(record, registry, workspace)

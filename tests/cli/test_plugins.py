@@ -55,7 +55,7 @@ def test_traces_every_call_of_a_hook(run_toy, monkeypatch):
         in line
         for line in traced
     )
-    assert sum("mritk_epoch_end" in line for line in traced) == 3
+    assert sum("(progress): mritk_epoch_end" in line for line in traced) == 3
 
 
 def test_traces_a_call_that_raises(run_toy, tmp_path, monkeypatch):
