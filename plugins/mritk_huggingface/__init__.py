@@ -10,7 +10,7 @@ from collections.abc import Iterator
 
 from mritk import BackboneFamily, DatasetFamily, hookimpl
 from mritk_huggingface.backbones import At, resolve_backbone
-from mritk_huggingface.table import Columns, resolve_dataset
+from mritk_huggingface.dataset_name import Columns, resolve_dataset
 
 PLACEHOLDER = "ORG/REPO"
 

@@ -1,20 +1,20 @@
-"""Datasets ``hf:ORG/REPO``: folders of images, or parquet files with a column of images."""
+"""Read a dataset of the hub: folders of images, or parquet files with a column of images."""
 
 from __future__ import annotations
 
 import hashlib
 import io
-from collections.abc import Iterator
-from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from mritk import Classification, DataError, Dataset, Regression, Samples, Unavailable, Workspace
-from mritk_huggingface.hub import find_snapshot, license_of, read_card, require_repository
+import numpy as np
+
+from mritk import Classification, DataError, Regression, Samples, Unavailable, Workspace
+from mritk_huggingface.dataset_name import Columns
+from mritk_huggingface.hub import find_snapshot
 
 if TYPE_CHECKING:
-    import numpy as np
     from datasets import Dataset as Table
 
 INSTALL = "python -m pip install 'mritk-bench[huggingface]'"
@@ -32,44 +32,7 @@ SIXTEEN_BIT = 65535.0
 SNAPSHOTS = "/snapshots/"
 
 
-@dataclass(frozen=True)
-class Columns:
-    """Where in a table the samples stand.
-
-    Attributes:
-        image: Column of images.
-        label: Column of classes or of numbers.
-        patient: Column of patients; empty: nobody told.
-        config: Configuration of the dataset; empty: its only one.
-        revision: A branch, a tag or a commit.
-    """
-
-    image: str = "image"
-    label: str = "label"
-    patient: str = ""
-    config: str = ""
-    revision: str = "main"
-
-
-def resolve_dataset(member: str, options: Columns, workspace: Workspace) -> Iterator[Dataset]:
-    """Yield the dataset of a repository.
-
-    Raises:
-        LookupError: That is no name of a repository.
-    """
-    repository = require_repository(member)
-    card = read_card(repository, options.revision, workspace, "dataset")
-    yield Dataset(
-        f"hf:{repository}",
-        partial(open_repository, repository, options),
-        sources=(repository,),
-        license=license_of(card),
-        summary=f"{repository} on the Hugging Face Hub",
-        no_patients="" if options.patient else "no column of patients was named (patient=…)",
-    )
-
-
-def open_repository(repository: str, columns: Columns, workspace: Workspace) -> Samples:
+def read_samples(repository: str, columns: Columns, workspace: Workspace) -> Samples:
     """Return the samples of a repository, fetched if need be.
 
     Raises:
@@ -155,8 +118,6 @@ def _inside(path: str) -> str:
 def _targets(
     table: Table, labels: list[Any], column: str
 ) -> tuple[Classification | Regression, np.ndarray]:
-    import numpy as np
-
     feature = table.features[column]
     if hasattr(feature, "names"):
         return Classification(tuple(feature.names)), np.asarray(labels, dtype=np.int64)
