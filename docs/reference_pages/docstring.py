@@ -9,9 +9,10 @@ from dataclasses import dataclass, field
 
 SECTIONS = ("Args", "Attributes", "Yields", "Returns", "Raises", "Example")
 
-ROLE = re.compile(r":(?:class|func|attr|meth|mod):`~?([\w.]+)`")
-# How a name of a module reads without its path: ``mritk.errors.Unavailable`` is ``Unavailable``.
-PATH = re.compile(r"^(?:[a-z_]+\.)+(?=\w)")
+# A reference to a module keeps its path; others lose it: ``mritk.errors.Unavailable`` reads better
+# as ``Unavailable``.
+MODULE = re.compile(r":mod:`([\w.]+)`")
+NAME = re.compile(r":(?:class|func|attr|meth):`(?:[a-z_]+\.)*([\w.]+)`")
 HOOK = re.compile(r"`(mritk_[a-z_]+)`")
 
 
@@ -55,7 +56,7 @@ class Docstring:
 
 def markdown(text: str) -> str:
     """Return the text of a docstring as Markdown: roles and literals in code, hooks as links."""
-    text = ROLE.sub(lambda match: f"`{PATH.sub('', match[1])}`", text)
+    text = NAME.sub(r"`\1`", MODULE.sub(r"`\1`", text))
     text = text.replace("``", "`")
     text = HOOK.sub(r"[`\1`](hooks.md#\1)", text)
     return re.sub(r"^ +(?=\S)", "", text, flags=re.MULTILINE).strip()

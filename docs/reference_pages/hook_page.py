@@ -12,10 +12,11 @@ from mritk import hookspecs
 from mritk.registry import NOUNS
 
 KINDS = {
-    "noun": "Called once, when the plugin is loaded.",
+    "noun": "Called once, when the plugin is loaded",
     "command": "Called when the command line asks for a command that mritk does not know, or for "
-    "the list of all.",
-    "moment": "Called in a run; what it returns is ignored.",
+    "the list of all; the plugin that was loaded last comes first",
+    "moment": "Called in a run; what it returns is ignored; the plugin that was loaded last comes "
+    "first",
 }
 
 
@@ -66,7 +67,7 @@ def _section(name: str, hook: Callable[..., object]) -> str:
     blocks = [
         f"## {name} {{ #{name} data-toc-label='{name}' }}",
         f"```python\n{_signature(name, hook)}\n```",
-        f"**{kind.capitalize()}.** {KINDS[kind]}{_answers(hook)}",
+        f"**{kind.capitalize()}.** {KINDS[kind]}. {_answers(hook)}",
     ]
     if kind == "noun":
         blocks.append(f"Yields {_records(name)}.")
@@ -89,8 +90,8 @@ def _signature(name: str, hook: Callable[..., object]) -> str:
 def _answers(hook: Callable[..., object]) -> str:
     options = getattr(hook, "mritk_spec")  # noqa: B009 - set by pluggy's marker
     if options["firstresult"]:
-        return " The first plugin that returns something but None answers alone."
-    return " Every plugin's implementation is called, the one loaded last first."
+        return "The first plugin that returns something but None answers alone."
+    return "All plugins may implement it."
 
 
 def _records(name: str) -> str:

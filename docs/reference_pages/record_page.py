@@ -13,8 +13,8 @@ from mritk import records
 from mritk.benchmark import Plan
 from mritk.data.samples import Classification, Regression, Samples
 from mritk.data.subset import Subset
-from mritk.evaluate.metric import Metric
 from mritk.records import Record
+from mritk.registry import NOUNS
 from mritk.train.setup import Epoch, Fitted, SelectionRule, Setup
 from mritk.trial import Outcome, Trial
 from mritk.workspace import Workspace
@@ -37,25 +37,26 @@ GIVEN: Sequence[type] = (
 HEAD = """
 # Records
 
-What hooks yield. Every record is frozen, and takes `summary="…"` besides the fields below. A default
-stands behind each field that has one.
+What [hooks](hooks.md) yield. Every record is frozen, and takes `summary="…"`, its line in
+`mritk list`, besides the fields below. Fields without a default must be given.
 """
 
 GIVEN_HEAD = """
-# Given and returned
+## Given and returned
 
 What the functions in records are given, and what they return; what moments are told.
 """
 
 
 def record_kinds() -> list[type]:
-    """Return the dataclasses that hooks may yield, or that these are made of."""
+    """Return the records that hooks may yield, then the dataclasses that these are made of."""
+    yielded = [kind for kinds in NOUNS.values() for kind in kinds]
     own = [
         value
         for value in vars(records).values()
         if is_dataclass(value) and isinstance(value, type) and value.__module__ == records.__name__
     ]
-    return [*own, Metric]
+    return [*yielded, *(kind for kind in own if kind not in yielded)]
 
 
 def gaps(kinds: Iterable[type] | None = None) -> list[str]:
@@ -79,7 +80,7 @@ def _gaps_of(kind: type) -> Iterator[str]:
 def render() -> str:
     """Return the page as Markdown."""
     parts = [HEAD.strip(), *map(_section, record_kinds())]
-    parts += [GIVEN_HEAD.strip().replace("# ", "## ", 1)]
+    parts += [GIVEN_HEAD.strip()]
     parts += [_section(kind, level=3) for kind in GIVEN]
     return "\n\n".join(parts) + "\n"
 
