@@ -6,6 +6,7 @@ import logging
 from typing import Any
 
 from mkdocs.structure.files import File, Files
+
 from reference_pages import PAGES, gaps
 
 # mkdocs counts the warnings of its own loggers; with --strict they stop the build.

@@ -44,8 +44,8 @@ def mritk_backbones() -> Iterable[Architecture | Weights | Alias | BackboneFamil
 
     Yields:
         An ``Architecture`` gives ``NAME@scratch`` and ``NAME@file:PATH``; each ``Weights`` adds
-        ``NAME@ITS_NAME``, also to an architecture of another plugin. A ``BackboneFamily`` makes both
-        on demand from ``PREFIX:NAME``, an ``Alias`` is a second name.
+        ``NAME@ITS_NAME``, also to an architecture of another plugin. A ``BackboneFamily`` makes
+        both on demand from ``PREFIX:NAME``, an ``Alias`` is a second name.
 
     Example:
         @hookimpl
@@ -107,8 +107,8 @@ def mritk_protocols() -> Iterable[ProtocolFile]:  # type: ignore[empty-body]
     """Provide protocols: recipes that all backbones of a benchmark share.
 
     Yields:
-        One ``ProtocolFile`` for each name. Its text is what ``--protocol FILE.toml`` would read, and
-        is checked when the protocol is used.
+        One ``ProtocolFile`` for each name. Its text is what ``--protocol FILE.toml`` would read,
+        and is checked when the protocol is used.
 
     Example:
         @hookimpl
@@ -137,8 +137,8 @@ def mritk_commands(cli: click.Group) -> None:
     """Add commands to the ``mritk`` command line.
 
     A command of mritk itself cannot be replaced: the names of mritk are looked up first. What is
-    added is gone after the call of the program. A plugin that raises here is named in a warning, and
-    the commands of the others stay.
+    added is gone after the call of the program. A plugin that raises here is named in a warning,
+    and the commands of the others stay.
 
     Args:
         cli: A click group, to which commands and groups of commands may be added.

@@ -7,11 +7,11 @@ import re
 from collections.abc import Iterator
 
 import click
-from reference_pages.docstring import Docstring
 
 from mritk import errors
 from mritk.cli.main import cli
 from mritk.errors import ExitCode, MritkError
+from reference_pages.docstring import Docstring
 
 HEAD = """
 # Commands

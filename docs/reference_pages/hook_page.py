@@ -6,10 +6,9 @@ import inspect
 from collections.abc import Callable, Iterator
 from types import ModuleType
 
-from reference_pages.docstring import Docstring, markdown
-
 from mritk import hookspecs
 from mritk.registry import NOUNS
+from reference_pages.docstring import Docstring, markdown
 
 KINDS = {
     "noun": "Called once, when the plugin is loaded",

@@ -7,8 +7,6 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import MISSING, Field, fields, is_dataclass
 from typing import Any
 
-from reference_pages.docstring import Docstring
-
 from mritk import records
 from mritk.benchmark import Plan
 from mritk.data.samples import Classification, Regression, Samples
@@ -18,6 +16,7 @@ from mritk.registry import NOUNS
 from mritk.train.setup import Epoch, Fitted, SelectionRule, Setup
 from mritk.trial import Outcome, Trial
 from mritk.workspace import Workspace
+from reference_pages.docstring import Docstring
 
 GIVEN: Sequence[type] = (
     Workspace,
