@@ -11,12 +11,14 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from mritk.archives import unpacked as unpacked
+    from mritk.background import Background as Background
     from mritk.data.derived import Derived as Derived
     from mritk.data.derived import kept as kept
     from mritk.data.samples import Classification as Classification
     from mritk.data.samples import Regression as Regression
     from mritk.data.samples import Samples as Samples
     from mritk.data.subset import Subset as Subset
+    from mritk.deprecation import PluginDeprecationWarning as PluginDeprecationWarning
     from mritk.digests import sha256_of as sha256_of
     from mritk.download import fetch_file as fetch_file
     from mritk.errors import DataError as DataError
@@ -32,6 +34,8 @@ if TYPE_CHECKING:
     from mritk.records import BackboneFamily as BackboneFamily
     from mritk.records import Dataset as Dataset
     from mritk.records import DatasetFamily as DatasetFamily
+    from mritk.records import Executor as Executor
+    from mritk.records import Explainer as Explainer
     from mritk.records import InputContract as InputContract
     from mritk.records import Method as Method
     from mritk.records import ProtocolFile as ProtocolFile
@@ -45,12 +49,14 @@ __version__ = "0.1.0"
 
 _HOME = {
     "unpacked": "mritk.archives",
+    "Background": "mritk.background",
     "Derived": "mritk.data.derived",
     "kept": "mritk.data.derived",
     "Classification": "mritk.data.samples",
     "Regression": "mritk.data.samples",
     "Samples": "mritk.data.samples",
     "Subset": "mritk.data.subset",
+    "PluginDeprecationWarning": "mritk.deprecation",
     "sha256_of": "mritk.digests",
     "fetch_file": "mritk.download",
     "DataError": "mritk.errors",
@@ -66,6 +72,8 @@ _HOME = {
     "BackboneFamily": "mritk.records",
     "Dataset": "mritk.records",
     "DatasetFamily": "mritk.records",
+    "Executor": "mritk.records",
+    "Explainer": "mritk.records",
     "InputContract": "mritk.records",
     "Method": "mritk.records",
     "ProtocolFile": "mritk.records",

@@ -11,6 +11,7 @@ mritk or of a plugin and keeps its traceback.
         ProtocolError           2   a protocol or benchmark file has a wrong key or value
         DataError               2   the data cannot be used as asked
       Unavailable               4   something requested is not here (weights, plugin, dataset)
+      HookError                 3   a hook of a plugin fails
       OutOfMemory               4   the device has not enough memory for the protocol
       WeightsMismatch           3   a weight file does not fit the network
       NonFiniteLoss             3   training diverged
@@ -74,6 +75,10 @@ class ProtocolError(UsageError):
 
 class DataError(UsageError):
     """The data cannot be used as asked."""
+
+
+class HookError(MritkError):
+    """A hook of a plugin raises, or yields something that is not one of its records."""
 
 
 class Unavailable(MritkError):

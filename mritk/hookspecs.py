@@ -1,6 +1,6 @@
 """Every hook of mritk.
 
-Nouns (``mritk_backbones`` … ``mritk_metrics``) yield frozen records from :mod:`mritk.records`;
+Nouns (``mritk_backbones`` … ``mritk_explainers``) yield frozen records from :mod:`mritk.records`;
 they are called once, when the plugin is loaded, and must not import torch. Moments
 (``mritk_run_start`` … ``mritk_run_finish``) tell what happens in a run; what they return is
 ignored, and one that raises is switched off for the rest of the run without harming a trial.
@@ -27,12 +27,17 @@ if TYPE_CHECKING:
         BackboneFamily,
         Dataset,
         DatasetFamily,
+        Executor,
+        Explainer,
         Method,
         ProtocolFile,
         Weights,
     )
     from mritk.train.setup import Epoch
     from mritk.trial import Outcome, Trial
+
+# Major, minor: a plugin for another major version does not work; a minor version only adds.
+INTERFACE = (1, 0)
 
 hookspec = pluggy.HookspecMarker("mritk")
 hookimpl = pluggy.HookimplMarker("mritk")
@@ -133,6 +138,34 @@ def mritk_metrics() -> Iterable[Metric]:  # type: ignore[empty-body]
 
 
 @hookspec
+def mritk_executors() -> Iterable[Executor]:  # type: ignore[empty-body]
+    """Provide executors: where trials are trained when it is not in this process.
+
+    Yields:
+        One ``Executor`` for each name of ``mritk run --executor NAME --jobs N``.
+
+    Example:
+        @hookimpl
+        def mritk_executors():
+            yield Executor("pool", run_in_pool, summary="a pool of processes")
+    """
+
+
+@hookspec
+def mritk_explainers() -> Iterable[Explainer]:  # type: ignore[empty-body]
+    """Provide explainers: how an output of a network is attributed to its input.
+
+    Yields:
+        One ``Explainer`` for each name.
+
+    Example:
+        @hookimpl
+        def mritk_explainers():
+            yield Explainer("saliency", absolute_gradient, summary="absolute gradient")
+    """
+
+
+@hookspec
 def mritk_commands(cli: click.Group) -> None:
     """Add commands to the ``mritk`` command line.
 
@@ -193,7 +226,8 @@ def mritk_epoch_end(trial: Trial, epoch: Epoch) -> None:
     """An epoch has ended; the training waits until this returns.
 
     Epochs that a checkpoint holds are not told again when a stopped trial goes on. A method
-    without epochs may never call this.
+    without epochs may never call this. Where an executor trains (``--jobs``), a trial is told
+    when it is done, with all its epochs.
 
     Args:
         trial: What is trained.

@@ -12,7 +12,8 @@ from mritk.data.join import join, rename_classes
 from mritk.data.patients import PatientRule, require_patients, with_patients
 from mritk.data.samples import Classification, Samples
 from mritk.data.split_rule import SplitRule, resolved_scheme
-from mritk.errors import DataError, UsageError
+from mritk.errors import DataError, HookError, MritkError, UsageError
+from mritk.loaded_plugin import reason_of
 from mritk.records import Dataset, DatasetFamily, Origin
 from mritk.registry import Registry
 from mritk.workspace import Workspace
@@ -122,8 +123,27 @@ def open_dataset(
     return Opened(record, samples, reader)
 
 
+def open_samples(record: Dataset, workspace: Workspace) -> Samples:
+    """Open a dataset; what its plugin raises by mistake becomes one line that names the plugin.
+
+    Raises:
+        HookError: The plugin raised something that is not meant for a person.
+        MritkError: What the plugin says.
+    """
+    try:
+        return record.open(workspace)
+    except MritkError:
+        raise
+    except Exception as error:
+        raise HookError(
+            f"dataset {record.name} of {record.origin} cannot be opened: "
+            f"{reason_of(error, 'hook mritk_datasets')}; 'mritk plugins check {record.name}' tells "
+            f"more, and its author should know"
+        ) from error
+
+
 def _open_one(record: Dataset, workspace: Workspace) -> Samples:
-    samples = record.open(workspace)
+    samples = open_samples(record, workspace)
     if not len(samples):
         raise DataError(f"dataset {record.name} has no samples")
     return samples

@@ -24,6 +24,7 @@ from mritk.workspace import TRUE_WORDS
 
 GROUP = "mritk"
 BLOCK = "no:"
+NO_AUTOLOAD = "MRITK_DISABLE_PLUGIN_AUTOLOAD"
 
 
 @dataclass(frozen=True)
@@ -34,23 +35,27 @@ class Candidate:
         origin: Its name and where it comes from.
         load: Module name, entry point or path of a file.
         requested: True if a person asked for it by name; it must then not fail silently.
+        asked: What ``-p`` takes to load it.
     """
 
     origin: Origin
     load: EntryPoint | str | Path
     requested: bool = False
+    asked: str = ""
 
     def plugin(self) -> object:
         """Import the plugin: a module, or an instance of the class that an entry point names.
 
         A plugin that keeps state between moments is a class, so that each registry has its own.
         """
-        if isinstance(self.load, EntryPoint):
-            loaded = self.load.load()
-            return loaded() if isinstance(loaded, type) else loaded
+        if isinstance(self.load, str):
+            return importlib.import_module(self.load)
         if isinstance(self.load, Path):
             return _import_file(self.load)
-        return importlib.import_module(self.load)
+        # Not asked for its class: importlib_metadata, once imported, puts its own in place of
+        # the standard library's.
+        loaded = self.load.load()
+        return loaded() if isinstance(loaded, type) else loaded
 
 
 @dataclass(frozen=True)
@@ -77,9 +82,17 @@ class Selection:
         return cls(
             requested=tuple(dict.fromkeys(n for n in names if not n.startswith(BLOCK))),
             blocked=frozenset(n.removeprefix(BLOCK) for n in names if n.startswith(BLOCK)),
-            autoload=not _is_set(environ, "MRITK_DISABLE_PLUGIN_AUTOLOAD"),
+            autoload=not _is_set(environ, NO_AUTOLOAD),
             strict=_is_set(environ, "MRITK_STRICT_PLUGINS"),
         )
+
+    def left_out(self) -> Iterator[tuple[Origin, str]]:
+        """Yield every installed plugin that is not loaded, with the reason."""
+        for point in sorted(entry_points(group=GROUP)):
+            if names := {point.name, point.module} & self.blocked:
+                yield _from_entry_point(point).origin, f"-p {BLOCK}{min(names)}"
+            elif not self.autoload and not {point.name, point.module} & set(self.requested):
+                yield _from_entry_point(point).origin, f"{NO_AUTOLOAD} is set"
 
     def candidates(self) -> Iterator[Candidate]:
         """Yield every plugin to load: installed ones in order of name, then requested ones.
@@ -116,11 +129,11 @@ def _looks_like_file(name: str) -> bool:
 
 def _from_entry_point(point: EntryPoint, *, requested: bool = False) -> Candidate:
     distribution, version = (point.dist.name, point.dist.version) if point.dist else ("", "")
-    return Candidate(Origin(point.name, distribution, version), point, requested)
+    return Candidate(Origin(point.name, distribution, version), point, requested, point.name)
 
 
 def _from_module(name: str) -> Candidate:
-    return Candidate(Origin(name), name, requested=True)
+    return Candidate(Origin(name), name, requested=True, asked=name)
 
 
 def _from_file(name: str) -> Candidate:
@@ -129,7 +142,8 @@ def _from_file(name: str) -> Candidate:
         raise Unavailable(f"no plugin file {name}; -p takes a module or the path of a .py file")
     # The digest stands in for a version: it says which state of the file made a result.
     digest = sha256_of(path)[:12]
-    return Candidate(Origin(path.stem, path.name, f"{FILE_DIGEST}{digest}"), path, requested=True)
+    origin = Origin(path.stem, path.name, f"{FILE_DIGEST}{digest}")
+    return Candidate(origin, path, requested=True, asked=str(path))
 
 
 def _import_file(path: Path) -> ModuleType:

@@ -7,7 +7,7 @@ a trial needs it. The registry stamps each record with the plugin that provided 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -43,6 +43,11 @@ class Origin:
     def digest(self) -> str:
         """The digest of a one-file plugin, else empty: the file may change from run to run."""
         return self.version if self.version.startswith(FILE_DIGEST) else ""
+
+    @property
+    def is_installed(self) -> bool:
+        """Whether it belongs to an installed distribution, and not to a file or a module."""
+        return bool(self.distribution) and not self.digest
 
     def __str__(self) -> str:
         if not self.distribution:
@@ -215,12 +220,15 @@ class Dataset(Record):
         sources: Names of the public collections the data come from, compared with
             :attr:`Weights.pretrained_on`.
         license: Licence of the data.
+        no_patients: Why the samples name no patients; empty: they do, or it depends on what a
+            person gives.
     """
 
     name: str
     open: Callable[[Workspace], Samples]
     sources: tuple[str, ...] = ()
     license: str = "not stated"
+    no_patients: str = ""
 
 
 @dataclass(frozen=True)
@@ -260,6 +268,41 @@ class Method(Record):
     parameters: type[Any]
     uses_backbone: bool = True
     uses_augmentation: bool = True
+
+
+@dataclass(frozen=True)
+class Executor(Record):
+    """Where trials are trained: in other processes, on other machines. From ``mritk_executors``.
+
+    Attributes:
+        name: Name on the command line.
+        run: Takes a function, a sequence of jobs and how many may run at once (None: as many as
+            suit). Calls the function once with each job, wherever that is, and yields what it
+            returns, in any order, each as soon as it is there. Function, jobs and results can be
+            pickled, and the function does not raise. A job whose worker died is not yielded;
+            the others are all the same. When the iterator is closed, what runs is stopped.
+    """
+
+    name: str
+    run: Callable[[Callable[[Any], Any], Sequence[Any], int | None], Iterator[Any]]
+
+
+@dataclass(frozen=True)
+class Explainer(Record):
+    """Attribution of a network's output to its input. Yield it from ``mritk_explainers``.
+
+    Attributes:
+        name: Name of the explainer.
+        explain: Takes a network in evaluation mode that turns a normalised batch
+            (N, C, *spatial) into outputs (N, K), such a batch, and the output that is explained
+            for each input, (N,) int64. Returns float32 attributions of the shape of the batch,
+            and leaves network and batch as they were.
+        spatial_dims: The ranks it can explain.
+    """
+
+    name: str
+    explain: Callable[[torch.nn.Module, torch.Tensor, torch.Tensor], torch.Tensor]
+    spatial_dims: tuple[int, ...] = (2, 3)
 
 
 @dataclass(frozen=True)

@@ -7,17 +7,20 @@ from __future__ import annotations
 
 import difflib
 import os
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from types import ModuleType
 from typing import Any, NoReturn, TypeVar
 
 import pluggy
 
 from mritk import hookspecs
 from mritk.backbone import FILE_PREFIX, SCRATCH, Backbone, split_name, weights_from_file
-from mritk.errors import DuplicateName, Unavailable, UnknownName
+from mritk.errors import DuplicateName, HookError, MritkError, Unavailable, UnknownName
 from mritk.evaluate.metric import Metric
+from mritk.interface import require_interface
+from mritk.loaded_plugin import LoadedPlugin, explain_failure, reason_of
 from mritk.options import read_options, split_options
 from mritk.plugins import Candidate, Selection
 from mritk.records import (
@@ -27,6 +30,8 @@ from mritk.records import (
     BackboneFamily,
     Dataset,
     DatasetFamily,
+    Executor,
+    Explainer,
     Family,
     Method,
     Origin,
@@ -34,6 +39,7 @@ from mritk.records import (
     Record,
     Weights,
 )
+from mritk.trace import Trace
 
 # What each hook may yield, by the plural noun that names it on the command line.
 NOUNS: Mapping[str, tuple[type[Record], ...]] = {
@@ -43,19 +49,11 @@ NOUNS: Mapping[str, tuple[type[Record], ...]] = {
     "methods": (Method,),
     "protocols": (ProtocolFile,),
     "metrics": (Metric,),
+    "executors": (Executor,),
+    "explainers": (Explainer,),
 }
 
 R = TypeVar("R", bound=Record)
-
-
-@dataclass(frozen=True)
-class LoadedPlugin:
-    """A plugin that was loaded, or that failed with ``error``."""
-
-    origin: Origin
-    hooks: tuple[str, ...] = ()
-    records: tuple[Record, ...] = ()
-    error: str = ""
 
 
 @dataclass
@@ -63,14 +61,26 @@ class Registry:
     """Everything the loaded plugins provide.
 
     Build one with :meth:`load`; tests add plugins with :meth:`register`.
+
+    Attributes:
+        strict: Whether a plugin that fails to load is an error.
+        specifications: Where the hooks are declared.
+        trace: Told of every call of a hook.
+        plugins: Those that were loaded, and those that failed.
+        left_out: Installed plugins that were not to be loaded.
     """
 
     strict: bool = False
+    specifications: tuple[ModuleType | type, ...] = (hookspecs,)
+    trace: Trace = field(default_factory=Trace)
     plugins: list[LoadedPlugin] = field(default_factory=list)
+    left_out: list[LoadedPlugin] = field(default_factory=list)
     _manager: pluggy.PluginManager = field(default_factory=lambda: pluggy.PluginManager("mritk"))
+    _origins: dict[str, Origin] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        self._manager.add_hookspecs(hookspecs)
+        for specification in self.specifications:
+            self._manager.add_hookspecs(specification)
 
     @classmethod
     def load(cls, options: Sequence[str] = (), environ: Mapping[str, str] = os.environ) -> Registry:
@@ -80,7 +90,9 @@ class Registry:
             Unavailable: A plugin that was asked for by name failed, or any did in strict mode.
         """
         selection = Selection.from_options(options, environ)
-        registry = cls(strict=selection.strict)
+        registry = cls(strict=selection.strict, trace=Trace.from_environment(environ))
+        for origin, reason in selection.left_out():
+            registry.left_out.append(LoadedPlugin(origin, left_out=reason))
         for candidate in selection.candidates():
             registry._load_one(candidate)
         return registry
@@ -88,24 +100,33 @@ class Registry:
     def _load_one(self, candidate: Candidate) -> None:
         try:
             self.register(candidate.plugin(), candidate.origin)
+            self.plugins[-1] = replace(self.plugins[-1], asked=candidate.asked)
         except (Exception, SystemExit) as error:
-            reason = " ".join(f"{type(error).__name__}: {error}".split())
-            loaded = LoadedPlugin(candidate.origin, error=reason)
+            reason = str(error) if isinstance(error, HookError) else reason_of(error, "at import")
+            loaded = LoadedPlugin(candidate.origin, error=reason, asked=candidate.asked)
             self.plugins.append(loaded)
             if candidate.requested or self.strict:
                 raise Unavailable(explain_failure(loaded)) from error
 
-    def register(self, plugin: object, origin: Origin) -> LoadedPlugin:
+    def register(self, plugin: object, origin: Origin | None = None) -> LoadedPlugin:
         """Add one plugin with all its records, or, if anything about it is wrong, nothing.
+
+        Args:
+            plugin: A module, or an object with methods marked ``@hookimpl``.
+            origin: Its name and where it comes from; default: the name of the module or class.
 
         Raises:
             ValueError: Another plugin has its name.
             pluggy.PluginValidationError: It implements an unknown hook or an unknown argument.
-            TypeError: A hook yields something that is not one of its records.
-            Exception: Whatever the plugin itself raises.
+            TypeError: It implements no hook.
+            HookError: It is for another version of the hooks; or a hook raises, or yields something
+                that is not one of its records.
         """
+        origin = origin or Origin(getattr(plugin, "__name__", type(plugin).__name__))
         if self._manager.has_plugin(origin.plugin):
             raise ValueError(f"another plugin is called {origin.plugin!r} already")
+        require_interface(getattr(plugin, "MRITK_INTERFACE", None))
+        self._origins[origin.plugin] = origin
         try:
             self._manager.register(plugin, origin.plugin)
             self._manager.check_pending()
@@ -123,19 +144,40 @@ class Registry:
 
     def _records_of(self, plugin: object, origin: Origin) -> Iterable[Record]:
         for noun, kinds in NOUNS.items():
-            for implementation in getattr(self._manager.hook, f"mritk_{noun}").get_hookimpls():
+            hook = f"mritk_{noun}"
+            for implementation in self.implementations(hook):
                 if implementation.plugin is not plugin:
                     continue
-                for record in implementation.function() or ():
+                try:
+                    records = self.call(implementation, {})
+                except (Exception, SystemExit) as error:
+                    raise HookError(reason_of(error, f"in {hook}")) from error
+                for record in records or ():
                     if not isinstance(record, kinds):
                         expected = " or ".join(kind.__name__ for kind in kinds)
-                        raise TypeError(f"mritk_{noun} yields {expected}, not {record!r}")
+                        raise HookError(f"TypeError: {hook} yields {expected}, not {record!r}")
                     yield replace(record, origin=origin)
+
+    def origin_of(self, implementation: pluggy.HookImpl) -> Origin:
+        """Return which plugin an implementation belongs to."""
+        return self._origins[implementation.plugin_name]
+
+    def call(self, implementation: pluggy.HookImpl, given: Mapping[str, Any]) -> Any:
+        """Call one implementation of a hook with those of the arguments that it names.
+
+        A generator is read to its end here, so that its exceptions come from this call.
+        """
+        arguments = {name: given[name] for name in implementation.argnames}
+        hook = implementation.function.__name__
+        with self.trace.call(hook, self.origin_of(implementation), arguments) as result:
+            found = implementation.function(*arguments.values())
+            result.append(tuple(found) if isinstance(found, Iterator) else found)
+        return result[0]
 
     @property
     def failures(self) -> tuple[LoadedPlugin, ...]:
         """The plugins that could not be loaded."""
-        return tuple(plugin for plugin in self.plugins if plugin.error)
+        return tuple(plugin for plugin in self.plugins if plugin.state == "failed")
 
     @property
     def hook(self) -> Any:
@@ -151,7 +193,7 @@ class Registry:
     def records(self, kind: type[R]) -> list[R]:
         """Return all records of a kind, sorted by name."""
         found = [r for plugin in self.plugins for r in plugin.records if isinstance(r, kind)]
-        return sorted(found, key=_name_of)
+        return sorted(found, key=name_of)
 
     def backbone_names(self) -> list[str]:
         """Return every ``ARCH@WEIGHTS`` that has a fixed name, and the aliases."""
@@ -191,6 +233,18 @@ class Registry:
     def protocol(self, name: str) -> ProtocolFile:
         """Return a protocol by name."""
         return self._get(ProtocolFile, "protocol", name)
+
+    def executor(self, name: str) -> Executor:
+        """Return an executor by name."""
+        return self._get(Executor, "executor", name)
+
+    def explainer(self, name: str) -> Explainer:
+        """Return an explainer by name."""
+        return self._get(Explainer, "explainer", name)
+
+    def metric(self, name: str) -> Metric:
+        """Return a plugin's metric by name."""
+        return self._get(Metric, "metric", name)
 
     def metrics(self) -> list[Metric]:
         """Return the metrics of plugins.
@@ -252,11 +306,11 @@ class Registry:
     def _get(self, kind: type[R], noun: str, name: str) -> R:
         found = self._only(kind, name)
         if found is None:
-            self._unknown(noun, name, [_name_of(record) for record in self.records(kind)])
+            self._unknown(noun, name, [name_of(record) for record in self.records(kind)])
         return found
 
     def _only(self, kind: type[R], name: str) -> R | None:
-        found = [record for record in self.records(kind) if _name_of(record) == name]
+        found = [record for record in self.records(kind) if name_of(record) == name]
         return _single(found, f"{kind.__name__.lower()} {name!r}") if found else None
 
     def _members(self, kind: type[Family], noun: str, name: str) -> list[Record]:
@@ -273,6 +327,11 @@ class Registry:
             return [replace(r, origin=family.origin) for r in family.resolve(*arguments)]
         except LookupError:
             self._unknown(noun, name, [f"{prefix}:{known}" for known in family.members()])
+        except MritkError:
+            raise
+        except Exception as error:
+            reason = reason_of(error, f"hook mritk_{noun}s")
+            raise HookError(f"{name} of {family.origin} cannot be resolved: {reason}") from error
 
     def _unknown(
         self, noun: str, name: str, names: Sequence[str], *, show_all: bool = False
@@ -289,16 +348,8 @@ class Registry:
         raise UnknownName(text)
 
 
-def explain_failure(plugin: LoadedPlugin) -> str:
-    """Return one line that says which plugin failed, why, and how to go on without it."""
-    name, distribution = plugin.origin.plugin, plugin.origin.distribution
-    remedy = f"'-p no:{name}' runs without it"
-    if distribution and not distribution.endswith(".py"):
-        remedy += f", 'python -m pip uninstall {distribution}' removes it"
-    return f"plugin {plugin.origin} failed to load: {plugin.error}; {remedy}"
-
-
-def _name_of(record: Record) -> str:
+def name_of(record: Record) -> str:
+    """Return the name of a record, as a person would look it up."""
     if isinstance(record, Weights):
         return f"{record.architecture}@{record.name}"
     if isinstance(record, Family):

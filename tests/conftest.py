@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
+import sysconfig
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,6 +25,9 @@ SETTINGS = (
     "MRITK_STRICT_PLUGINS",
     "MRITK_DISABLE_PLUGIN_AUTOLOAD",
     "MRITK_RADIMAGENET",
+    "MRITK_TENSORBOARD",
+    "MLFLOW_TRACKING_URI",
+    "MLFLOW_EXPERIMENT_NAME",
     "HF_HUB_OFFLINE",
     "CI",
 )
@@ -102,6 +108,24 @@ def own_home(
     threads = torch.get_num_threads()
     yield home
     torch.set_num_threads(threads)
+
+
+@pytest.fixture(scope="module")
+def fresh_environment(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A virtual environment of its own that sees the libraries of this one, and mritk."""
+    venv = tmp_path_factory.mktemp("fresh") / "venv"
+    subprocess.run([sys.executable, "-m", "venv", "--without-pip", venv], check=True)
+    site = next((venv / "lib").glob("python*/site-packages"))
+    seen = {sysconfig.get_path("purelib"), *(p for p in sys.path if "site-packages" in p)}
+    # Their .pth files count too: mritk itself may be installed in editable form.
+    lines = [f"import site; site.addsitedir({path!r})" for path in sorted(seen)]
+    (site / "libraries.pth").write_text("\n".join(lines))
+    # Programs of the libraries, run by the interpreter of this environment.
+    for program, module in (("mritk", "mritk"), ("pytest", "pytest")):
+        script = venv / "bin" / program
+        script.write_text(f'#!/bin/sh\nexec "{venv}/bin/python" -m {module} "$@"\n')
+        script.chmod(0o755)
+    return venv
 
 
 @pytest.fixture

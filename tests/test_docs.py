@@ -33,6 +33,7 @@ def test_the_readmes_plugin_is_fifteen_lines_and_runs(mritk, toy, fast_protocol,
     )
     assert ended.code == 0, ended.err
     assert "| shallow@scratch" in ended.out
+    assert mritk("plugins", "check", "-p", plugin, "mine").code == 0
 
 
 def test_the_described_protocol_is_a_protocol_and_names_every_key():

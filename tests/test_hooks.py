@@ -122,6 +122,23 @@ def test_mritk_metrics(mritk, run_toy, tmp_path):
     assert "metric.py" in mritk("list", "metrics", "-p", plugin).out
 
 
+def test_mritk_executors(run_toy, tmp_path):
+    plugin = tmp_path / "here.py"
+    plugin.write_text(
+        "from mritk import Executor, hookimpl\n\n\n"
+        "def run(function, jobs, at_once):\n    yield from map(function, jobs)\n\n\n"
+        "@hookimpl\ndef mritk_executors():\n    yield Executor('here', run)\n"
+    )
+    ended = run_toy("-p", plugin, "--executor", "here", "--seeds", 2)
+    assert ended.code == 0, ended.err
+    assert len(list((tmp_path / "results" / "trials").iterdir())) == 2
+
+
+def test_mritk_explainers():
+    explainer = Registry.load(environ={}).explainer("saliency")
+    assert explainer.origin.plugin == "saliency"
+
+
 def test_a_metric_with_a_name_of_mritks_own_is_refused(mritk, run_toy, tmp_path):
     plugin = tmp_path / "metric.py"
     plugin.write_text(METRIC.format(name="mcc"))
@@ -149,7 +166,7 @@ def test_a_plugin_that_cannot_add_its_commands_harms_no_other(mritk, tmp_path):
     )
     ended = mritk("-p", plugin, "--help")
     assert ended.code == 0
-    assert "plugin extra cannot add its commands" in ended.err
+    assert "(extra) cannot add its commands: ZeroDivisionError" in ended.err
 
 
 def test_mritk_run_start(moments):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import subprocess
 import sys
 import textwrap
 
@@ -73,6 +74,18 @@ def test_every_plugin_of_mritk_comes_through_the_same_door():
     for name in ("augment", "finetune", "folders", "phantom", "small_cnn", "timm", "radimagenet"):
         assert origins[name].origin.distribution == "mritk-bench"
         assert origins[name].error == ""
+
+
+def test_plugins_load_after_a_library_has_replaced_the_entry_points():
+    """importlib_metadata, which mlflow and others import, does so for the whole process."""
+    source = (
+        "import importlib.metadata, importlib_metadata\n"
+        "from mritk.registry import Registry\n"
+        "points = importlib.metadata.entry_points(group='mritk')\n"
+        "assert {type(point) for point in points} == {importlib_metadata.EntryPoint}\n"
+        "assert not Registry.load(environ={}).failures\n"
+    )
+    subprocess.run([sys.executable, "-c", source], check=True)
 
 
 def test_a_file_is_a_plugin_and_its_digest_its_version(tmp_path):
@@ -273,9 +286,11 @@ def test_lists_are_sorted_and_know_their_provider(registry):
 def test_mritk_plugins_lists_state_and_reason(mritk, install):
     install("acme", "1 / 0", version="0.9")
     rows = {row["plugin"]: row for row in json.loads(mritk("plugins", "--json").out)}
-    assert rows["acme"]["error"] == "ZeroDivisionError: division by zero"
+    assert rows["acme"]["state"] == "failed"
+    reason = rows["acme"]["reason"]
+    assert reason.startswith("ZeroDivisionError: division by zero (at import, ")
     assert rows["acme"]["version"] == "0.9"
-    assert rows["augment"]["error"] == ""
+    assert rows["augment"]["reason"] == ""
     assert rows["augment"]["hooks"] == ["augmentations"]
     ended = mritk("plugins")
     assert "failed: ZeroDivisionError" in ended.out

@@ -9,6 +9,7 @@ from typing import Any
 
 from mritk import records
 from mritk.benchmark import Plan
+from mritk.background import Background
 from mritk.data.samples import Classification, Regression, Samples
 from mritk.data.subset import Subset
 from mritk.records import Record
@@ -31,6 +32,7 @@ GIVEN: Sequence[type] = (
     Plan,
     Trial,
     Outcome,
+    Background,
 )
 
 HEAD = """

@@ -30,7 +30,8 @@ class App:
     @cached_property
     def registry(self) -> Registry:
         """The registry, loaded on first use; plugins that failed are reported on stderr once."""
-        from mritk.registry import Registry, explain_failure
+        from mritk.loaded_plugin import explain_failure
+        from mritk.registry import Registry
 
         registry = Registry.load(self.plugin_options, os.environ)
         for plugin in registry.failures:

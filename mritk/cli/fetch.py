@@ -118,7 +118,9 @@ def _dataset(name: str, registry: Registry, workspace: Workspace) -> Wanted:
 
 
 def _opened(record: Dataset, workspace: Workspace) -> str:
-    samples = record.open(workspace)
+    from mritk.opening import open_samples
+
+    samples = open_samples(record, workspace)
     patients = "" if samples.patients is None else f" of {len(set(samples.patients))} patients"
     return f"{len(samples)} samples{patients}"
 

@@ -14,7 +14,16 @@ if TYPE_CHECKING:
     from mritk.records import Family
     from mritk.registry import Registry
 
-NOUNS = ("backbones", "datasets", "augmentations", "methods", "protocols", "metrics")
+NOUNS = (
+    "backbones",
+    "datasets",
+    "augmentations",
+    "methods",
+    "protocols",
+    "metrics",
+    "executors",
+    "explainers",
+)
 
 
 @click.command("list", short_help="List what plugins provide.")
@@ -44,6 +53,8 @@ def _rows(registry: Registry, noun: str) -> list[dict[str, str]]:
             "augmentations": records.Augmentation,
             "methods": records.Method,
             "protocols": records.ProtocolFile,
+            "executors": records.Executor,
+            "explainers": records.Explainer,
         }
         rows = [_row(record.name, record) for record in registry.records(kinds[noun])]
     families: dict[str, Any] = {

@@ -43,6 +43,8 @@ Environment:
                    1: load only the plugins that are named
   MRITK_STRICT_PLUGINS
                    1: a plugin that fails to load is an error
+  MRITK_TRACE_PLUGINS
+                   1: print every call of a hook
 
 \b
 Exit codes: 0 ok, 1 a leak, defect or regression was found, 2 usage, 3 a trial failed or
@@ -77,9 +79,10 @@ class PluginGroup(click.Group):
         app = ctx.ensure_object(App)
         for implementation in app.registry.implementations("mritk_commands"):
             try:
-                implementation.function(extended)
+                app.registry.call(implementation, {"cli": extended})
             except Exception as error:
-                text = f"plugin {implementation.plugin_name} cannot add its commands: {error!r}"
+                origin = app.registry.origin_of(implementation)
+                text = f"plugin {origin} cannot add its commands: {error!r} in mritk_commands"
                 click.secho(f"warning: {text}", err=True, fg="yellow")
         return extended
 

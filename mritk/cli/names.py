@@ -43,5 +43,7 @@ class PluginName(click.ParamType):  # type: ignore[type-arg]  # generic since cl
             yield from (f"{family.prefix}:" for family in registry.records(records.DatasetFamily))
         elif self.noun == "augmentation":
             yield from (found.name for found in registry.records(records.Augmentation))
+        elif self.noun == "executor":
+            yield from (found.name for found in registry.records(records.Executor))
         elif self.noun == "protocol":
             yield from (found.name for found in registry.records(records.ProtocolFile))

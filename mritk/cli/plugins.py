@@ -1,31 +1,34 @@
-"""``mritk plugins``: which plugins are loaded, which failed, and why."""
+"""``mritk plugins``: which plugins there are, what is wrong with one, and how to begin one."""
 
 from __future__ import annotations
 
 import json
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from mritk.cli.app import App, json_option, pass_app, plugin_option
+from mritk.cli.plugins_check import check
+from mritk.cli.plugins_new import new
+
+if TYPE_CHECKING:
+    from mritk.loaded_plugin import LoadedPlugin
 
 
-@click.command(short_help="List plugins, their hooks, and why one failed.")
+@click.group(short_help="List plugins, check one, begin one.", invoke_without_command=True)
 @json_option
 @plugin_option
 @pass_app
-def plugins(app: App, as_json: bool) -> None:
-    """List plugins: where they come from, their hooks, and why one failed to load."""
-    rows = [
-        {
-            "plugin": plugin.origin.plugin,
-            "distribution": plugin.origin.distribution,
-            "version": plugin.origin.version,
-            "hooks": [hook.removeprefix("mritk_") for hook in plugin.hooks],
-            "records": len(plugin.records),
-            "error": plugin.error,
-        }
-        for plugin in app.registry.plugins
-    ]
+@click.pass_context
+def plugins(context: click.Context, app: App, as_json: bool) -> None:
+    """List plugins: where they come from, what they provide, and why one was not loaded.
+
+    MRITK_TRACE_PLUGINS=1 prints every call of a hook, with its arguments and its duration.
+    """
+    if context.invoked_subcommand is not None:
+        return
+    registry = app.registry
+    rows = [_row(plugin) for plugin in (*registry.plugins, *registry.left_out)]
     if as_json:
         click.echo(json.dumps(rows, indent=2))
         return
@@ -35,9 +38,36 @@ def plugins(app: App, as_json: bool) -> None:
         [
             row["plugin"],
             f"{row['distribution']} {row['version']}".strip(),
-            f"failed: {row['error']}" if row["error"] else "loaded",
-            ", ".join(row["hooks"]),  # type: ignore[arg-type]
+            row["state"],
+            ", ".join(row["hooks"]),
+            ", ".join(f"{count} {what}" for what, count in row["contributions"].items()),
         ]
         for row in rows
     ]
-    click.echo(tabulate(table, ["plugin", "from", "state", "hooks"]))
+    click.echo(tabulate(table, ["plugin", "from", "state", "hooks", "provides"]))
+    for row in rows:
+        if row["reason"]:
+            click.echo(f"{row['plugin']} {row['state']}: {row['reason']}")
+
+
+def _row(plugin: LoadedPlugin) -> dict[str, Any]:
+    from mritk.registry import name_of
+
+    kinds = [type(record).__name__.lower() for record in plugin.records]
+    return {
+        "plugin": plugin.origin.plugin,
+        "distribution": plugin.origin.distribution,
+        "version": plugin.origin.version,
+        "state": plugin.state,
+        "reason": plugin.error or plugin.left_out,
+        "hooks": [hook.removeprefix("mritk_") for hook in plugin.hooks],
+        "contributions": {kind: kinds.count(kind) for kind in dict.fromkeys(kinds)},
+        "records": [
+            {"kind": kind, "name": name_of(record)}
+            for kind, record in zip(kinds, plugin.records, strict=True)
+        ],
+    }
+
+
+plugins.add_command(check)
+plugins.add_command(new)

@@ -22,6 +22,9 @@ if TYPE_CHECKING:
     from mritk.workspace import Workspace
 
 
+PROCESSES = "processes"
+
+
 @click.command(short_help="Train every candidate under one protocol; print a leaderboard.")
 @click.argument("file", type=click.Path(path_type=Path), required=False)
 @click.option(
@@ -77,6 +80,13 @@ if TYPE_CHECKING:
     show_default=True,
     help="Within long epochs; there is one at the end of each epoch.",
 )
+@click.option(
+    "--executor",
+    type=PluginName("executor"),
+    metavar="NAME",
+    help="Where trials are trained. Default: here, one after the other; with --jobs, processes.",
+)
+@click.option("--jobs", type=click.IntRange(1), help="Train so many trials at once.")
 @click.option("--keep-models", is_flag=True, help="Keep each trained network in RESULTS/models.")
 @click.option("--offline", is_flag=True, help="Fetch nothing over a network.")
 @click.option("-n", "--dry-run", is_flag=True, help="Show what would run, then stop.")
@@ -119,6 +129,8 @@ class Request:
     compiled: bool
     graphs: bool
     checkpoint_minutes: float
+    executor: str | None
+    jobs: int | None
     keep_models: bool
     offline: bool
     dry_run: bool
@@ -134,6 +146,8 @@ class Request:
 
         workspace = Workspace.from_environment(offline=self.offline)
         results = ResultsFolder(self.folder)
+        if self.executor is not None:
+            self.app.registry.executor(self.executor)  # a slip of the pen costs no time
         _say("preparing data …")
         warm_up = WarmUp()
         with progress_line() as progress:
@@ -195,7 +209,27 @@ class Request:
         engine = Engine(
             choose_device(self.device), self.compiled, self.graphs, 60 * self.checkpoint_minutes
         )
-        return SerialRun(self.app.registry, results, workspace, engine, self.keep_models).run(plan)
+        registry = self.app.registry
+        if self.executor is None and self.jobs in (None, 1):
+            return SerialRun(registry, results, workspace, engine, self.keep_models).run(plan)
+        from mritk.execute.elsewhere import RunElsewhere
+        from mritk.execute.job import Job
+        from mritk.results.provenance import command_line
+
+        job = Job(
+            self.benchmark(),
+            tuple(self.app.plugin_options),
+            workspace,
+            results.path,
+            engine,
+            tuple(command_line()),
+            keep_models=self.keep_models,
+            skip_unreadable=self.skip_unreadable,
+            deterministic=self.deterministic,
+            at_once=min(self.jobs or 1, len(plan.todo)),
+        )
+        executor = registry.executor(self.executor or PROCESSES)
+        return RunElsewhere(registry, executor, job, self.jobs).run(plan)
 
 
 def exit_code_of(outcomes: Sequence[Outcome]) -> ExitCode:

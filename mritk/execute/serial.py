@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import logging
 import time
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
 from mritk.benchmark import Plan
+from mritk.culprit import explain_error
 from mritk.errors import ExitCode, MritkError
+from mritk.execute.moments import Moments
 from mritk.registry import Registry
 from mritk.results.folder import ResultsFolder
 from mritk.results.kept_model import model_path
@@ -23,28 +26,8 @@ from mritk.workspace import Workspace
 logger = logging.getLogger("mritk")
 
 
-@dataclass
-class Moments:
-    """Calls the moment hooks; a plugin that raises is switched off and never harms a trial."""
-
-    registry: Registry
-    silenced: set[int] = field(default_factory=set)
-
-    def announce(self, hook: str, **arguments: Any) -> None:
-        """Call every implementation of ``hook`` with the arguments that it names."""
-        for implementation in self.registry.implementations(hook):
-            if id(implementation.plugin) in self.silenced:
-                continue
-            try:
-                implementation.function(*[arguments[name] for name in implementation.argnames])
-            except (Exception, SystemExit):
-                self.silenced.add(id(implementation.plugin))
-                logger.warning(
-                    "plugin %s raised in %s and is switched off for the rest of this run",
-                    implementation.plugin_name,
-                    hook,
-                    exc_info=True,
-                )
+def _telling(moments: Moments, trial: Trial) -> Callable[[Epoch], None]:
+    return lambda epoch: moments.announce("mritk_epoch_end", trial=trial, epoch=epoch)
 
 
 @dataclass(frozen=True)
@@ -66,6 +49,11 @@ class SerialRun:
     keep_models: bool = False
     _without_network: set[str] = field(default_factory=set, repr=False)
 
+    def provenance(self, command: list[str]) -> dict[str, Any]:
+        """Return the facts of this machine and these plugins that each trial file keeps."""
+        loaded = [str(p.origin) for p in self.registry.plugins if p.state == "loaded"]
+        return collect(self.engine.device, loaded, command)
+
     def run(self, plan: Plan) -> list[Outcome]:
         """Train what is to do in ``plan``; each trial is on disk before the next one begins.
 
@@ -79,8 +67,7 @@ class SerialRun:
         keep_large_blocks()
         use_available_cores()
         moments = Moments(self.registry)
-        loaded = [str(plugin.origin) for plugin in self.registry.plugins if not plugin.error]
-        provenance = collect(self.engine.device, loaded, command_line())
+        provenance = self.provenance(command_line())
         outcomes: list[Outcome] = []
         moments.announce("mritk_run_start", plan=plan)
         try:
@@ -88,7 +75,7 @@ class SerialRun:
                 moments.announce(
                     "mritk_trial_start", trial=trial, position=position, total=len(plan.todo)
                 )
-                outcome = self._run_one(trial, provenance, moments)
+                outcome = self.run_one(trial, provenance, _telling(moments, trial))
                 outcomes.append(outcome)
                 moments.announce("mritk_trial_finish", trial=trial, outcome=outcome)
         finally:
@@ -97,10 +84,10 @@ class SerialRun:
             self.results.rebuild_view()
         return outcomes
 
-    def _run_one(self, trial: Trial, provenance: dict[str, Any], moments: Moments) -> Outcome:
-        def on_epoch(epoch: Epoch) -> None:
-            moments.announce("mritk_epoch_end", trial=trial, epoch=epoch)
-
+    def run_one(
+        self, trial: Trial, provenance: dict[str, Any], on_epoch: Callable[[Epoch], None]
+    ) -> Outcome:
+        """Train one trial and put its file into the results folder."""
         started = time.perf_counter()
         checkpoint = self.results.checkpoint_path(trial.id)
         model = model_path(self.results, trial.id) if self.keep_models else None
@@ -119,7 +106,7 @@ class SerialRun:
         if error is None:
             return Outcome(trial, path, seconds=seconds)
         code = error.exit_code if isinstance(error, MritkError) else ExitCode.INTERNAL
-        text = str(error) if isinstance(error, MritkError) else f"{type(error).__name__}: {error}"
+        text = str(error) if isinstance(error, MritkError) else explain_error(error, trial)
         return Outcome(trial, path, " ".join(text.split()), code, seconds)
 
     def _tell_without_network(self, method: str) -> None:

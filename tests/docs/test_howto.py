@@ -56,6 +56,8 @@ def test_there_is_a_page_for_each_kind():
         "backbone.md",
         "command.md",
         "dataset.md",
+        "executor.md",
+        "explainer.md",
         "method.md",
         "metric.md",
         "moments.md",

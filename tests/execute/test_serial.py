@@ -128,7 +128,10 @@ def test_a_trial_file_is_on_disk_before_the_next_trial_begins(
 def test_a_failed_trial_is_announced_with_its_error(run_toy, diary, monkeypatch):
     monkeypatch.setattr(FineTuning, "run_stage", _fail)
     run_toy("--seeds", 1, "-p", diary)
-    assert lines(diary)[-2:] == ["finished seed 0 RuntimeError: two lines True", "end of 1"]
+    finished, end = lines(diary)[-2:]
+    assert finished.startswith("finished seed 0 RuntimeError: two lines (raised in method finetune")
+    assert finished.endswith("True")
+    assert end == "end of 1"
 
 
 def _fail(self, stage):

@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
@@ -23,18 +20,6 @@ def put(path: Path) -> Path:
     path.parent.mkdir(parents=True)
     path.write_bytes(b"weights")
     return path
-
-
-def test_names_are_listed_without_importing_torch() -> None:
-    code = (
-        "import sys, mritk_radimagenet; assert list(mritk_radimagenet.mritk_backbones()); "
-        "sys.exit('torch' in sys.modules)"
-    )
-    subprocess.run(
-        [sys.executable, "-c", code],
-        check=True,
-        env=os.environ | {"PYTHONPATH": os.pathsep.join(sys.path)},
-    )
 
 
 def test_a_file_in_the_workspace_is_found(workspace: Workspace) -> None:

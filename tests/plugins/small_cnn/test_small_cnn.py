@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import os
 import pickle
-import subprocess
-import sys
 
 import pytest
 import torch
@@ -23,18 +20,6 @@ def backbone() -> Backbone:
     registry = Registry()
     registry.register(mritk_small_cnn, Origin("small_cnn"))
     return registry.backbone("small_cnn")
-
-
-def test_it_is_listed_without_importing_torch() -> None:
-    code = (
-        "import sys, mritk_small_cnn; assert list(mritk_small_cnn.mritk_backbones()); "
-        "sys.exit('torch' in sys.modules)"
-    )
-    subprocess.run(
-        [sys.executable, "-c", code],
-        check=True,
-        env=os.environ | {"PYTHONPATH": os.pathsep.join(sys.path)},
-    )
 
 
 def test_the_plain_name_starts_from_scratch_at_any_size(backbone: Backbone) -> None:

@@ -1,0 +1,105 @@
+"""Calls made on a thread of their own, so that what is slow or fails holds up nothing else.
+
+For plugins that tell others about a run: a server that does not answer, or a disk that is full,
+must neither slow a trial nor end it.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections import deque
+from collections.abc import Callable
+from functools import partial
+from threading import Condition, Thread
+from typing import Any
+
+logger = logging.getLogger("mritk")
+
+
+class Background:
+    """Makes calls one after the other, in the order given, on a daemon thread.
+
+    The first call that raises is told as one warning; all others are then dropped. No method of
+    this class raises because of a call.
+
+    Args:
+        name: Who calls, for warnings.
+        remedy: What a person can do, as the last words of a warning.
+        capacity: How many calls may wait; those above are dropped, counted, and told by
+            :meth:`close`.
+    """
+
+    # How long close() waits, in seconds.
+    PATIENCE = 5.0
+
+    def __init__(self, name: str, remedy: str, *, capacity: int = 1000) -> None:
+        self._name, self._remedy, self._capacity = name, remedy, capacity
+        self._waiting: deque[Callable[[], Any]] = deque()
+        self._changed = Condition()
+        self._busy = self._closing = self._off = False
+        self._dropped = 0
+        self._thread = Thread(target=self._work, name=f"background of {name}", daemon=True)
+        self._thread.start()
+
+    def call(self, function: Callable[..., Any], *arguments: Any) -> None:
+        """Have ``function(*arguments)`` called soon, and return at once."""
+        with self._changed:
+            if self._off or self._closing:
+                return
+            if len(self._waiting) >= self._capacity:
+                self._dropped += 1
+                return
+            self._waiting.append(partial(function, *arguments))
+            self._changed.notify()
+
+    def close(self) -> None:
+        """Wait for the calls that are left, for :attr:`PATIENCE` seconds at most.
+
+        What was dropped, or is not done by then, is told as one warning. A call that hangs stays
+        behind on its thread, which does not keep the process from ending.
+        """
+        with self._changed:
+            self._closing = True
+            self._changed.notify()
+        self._thread.join(self.PATIENCE)
+        with self._changed:
+            failed, self._off = self._off, True
+            lost = self._dropped + len(self._waiting) + self._busy
+            self._waiting.clear()
+        if lost and not failed:
+            logger.warning(
+                "%s was too slow: %d calls were dropped, so what it shows has gaps; the trial "
+                "files have none; %s",
+                self._name,
+                lost,
+                self._remedy,
+            )
+
+    def _work(self) -> None:
+        while (call := self._next()) is not None:
+            try:
+                call()
+            except (Exception, SystemExit) as error:
+                self._switch_off(error)
+
+    def _next(self) -> Callable[[], Any] | None:
+        with self._changed:
+            self._busy = False
+            self._changed.wait_for(lambda: self._waiting or self._closing or self._off)
+            if self._off or not self._waiting:
+                return None
+            self._busy = True
+            return self._waiting.popleft()
+
+    def _switch_off(self, error: BaseException) -> None:
+        with self._changed:
+            told, self._off = self._off, True
+            self._waiting.clear()
+        if not told:
+            reason = " ".join(f"{type(error).__name__}: {error}".split())
+            logger.warning(
+                "%s is switched off for the rest of this run, which goes on without it: %s; %s",
+                self._name,
+                reason,
+                self._remedy,
+            )

@@ -1,0 +1,77 @@
+"""``mritk plugins check``: does a plugin keep what plugins promise?"""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import asdict
+from typing import TYPE_CHECKING
+
+import click
+
+from mritk.cli.app import App, json_option, pass_app, plugin_option
+from mritk.errors import ExitCode
+
+if TYPE_CHECKING:
+    from mritk.testing.check import State, Verdict
+
+STATES: tuple[State, ...] = ("passed", "failed", "skipped", "n/a")
+
+
+@click.command(short_help="Check that a plugin keeps its promises.")
+@click.argument("names", metavar="NAME…", nargs=-1, required=True)
+@click.option("--all", "show_all", is_flag=True, help="Print every check, passed ones too.")
+@click.option("--offline", is_flag=True, help="Fetch nothing: skip what needs absent files.")
+@json_option
+@plugin_option
+@pass_app
+def check(
+    app: App, names: tuple[str, ...], show_all: bool, offline: bool, as_json: bool
+) -> ExitCode:
+    """Check plugins, or single things that they provide, against what mritk relies on.
+
+    NAME is a plugin as 'mritk plugins' lists it, or a backbone, dataset, augmentation, method or
+    metric. Features and gradients, weights, patients and parts of data, generators, test samples,
+    stops and resumption, sample weights: each promise is one check. The exit code is 1 if one is
+    broken. What needs files that are not here, and cannot be fetched, is skipped with the reason.
+
+    \b
+    mritk plugins check -p ./mine.py mine
+    mritk plugins check timm:resnet18 folder:images
+    """
+    from mritk.testing.plugin import inspect_named
+    from mritk.workspace import Workspace
+
+    workspace = Workspace.from_environment(offline=offline)
+    found: list[Verdict] = []
+    for verdicts in [inspect_named(name, app.registry, workspace) for name in names]:
+        for verdict in verdicts:
+            if not found or verdict.subject != found[-1].subject:
+                click.echo(f"{verdict.subject} …", err=True)
+            found.append(verdict)
+    if as_json:
+        click.echo(json.dumps([asdict(verdict) for verdict in found], indent=2))
+    else:
+        _print(found, show_all=show_all)
+    failed = any(verdict.state == "failed" for verdict in found)
+    return ExitCode.GATE_FAILED if failed else ExitCode.OK
+
+
+def _print(verdicts: Sequence[Verdict], *, show_all: bool) -> None:
+    from tabulate import tabulate
+
+    subjects = {verdict.subject: Counter[str]() for verdict in verdicts}
+    for verdict in verdicts:
+        subjects[verdict.subject][verdict.state] += 1
+    table = [
+        [name, *(states[state] or "" for state in STATES)] for name, states in subjects.items()
+    ]
+    click.echo(tabulate(table, ["", *STATES]))
+    for state in STATES[::-1]:
+        for verdict in verdicts:
+            if verdict.state == state and (show_all or state in ("failed", "skipped")):
+                reason = f": {verdict.reason}" if verdict.reason else ""
+                click.echo(f"{state}: {verdict.subject} – {verdict.check}{reason}")
+    total = Counter[str](verdict.state for verdict in verdicts)
+    click.echo(", ".join(f"{total[state]} {state}" for state in STATES))

@@ -1,0 +1,80 @@
+"""Let an executor of a plugin train the trials of a plan."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from mritk.benchmark import Plan
+from mritk.errors import ExitCode
+from mritk.execute.job import Done, Job, run_job
+from mritk.execute.moments import Moments
+from mritk.records import Executor
+from mritk.registry import Registry
+from mritk.results.folder import ResultsFolder
+from mritk.results.trialfile import read_trial
+from mritk.train.setup import Epoch
+from mritk.trial import Outcome, Trial
+
+
+@dataclass(frozen=True)
+class RunElsewhere:
+    """A run whose trials are trained by an executor.
+
+    Attributes:
+        registry: Its plugins are told what happens; of each trial once it is done.
+        executor: Where trials are trained.
+        job: What the jobs of all trials have in common.
+        at_once: How many may run at once; None: as the executor sees fit.
+    """
+
+    registry: Registry
+    executor: Executor
+    job: Job
+    at_once: int | None = None
+
+    def run(self, plan: Plan) -> list[Outcome]:
+        """Train what is to do in ``plan``; see :meth:`mritk.execute.serial.SerialRun.run`."""
+        results = ResultsFolder(self.job.results)
+        moments = Moments(self.registry)
+        outcomes: list[Outcome] = []
+        moments.announce("mritk_run_start", plan=plan)
+        try:
+            for trial, done in self._trained(plan.todo):
+                path = results.trial_path(trial.id)
+                outcome = Outcome(trial, path, done.error, done.exit_code, done.seconds)
+                outcomes.append(outcome)
+                position, total = len(outcomes), len(plan.todo)
+                moments.announce("mritk_trial_start", trial=trial, position=position, total=total)
+                for epoch in _history(results, trial):
+                    moments.announce("mritk_epoch_end", trial=trial, epoch=epoch)
+                moments.announce("mritk_trial_finish", trial=trial, outcome=outcome)
+        finally:
+            moments.announce("mritk_run_finish", outcomes=outcomes)
+            results.remove_empty_folders()
+            results.rebuild_view()
+        return outcomes
+
+    def _trained(self, trials: tuple[Trial, ...]) -> Iterator[tuple[Trial, Done]]:
+        """Yield each trial when it is done, and at the end those that the executor lost."""
+        waiting = {trial.id: trial for trial in trials}
+        jobs = [self.job.of(trial) for trial in trials]
+        running = self.executor.run(run_job, jobs, self.at_once)
+        try:
+            for done in running:
+                if done.trial in waiting:
+                    yield waiting.pop(done.trial), done
+        finally:
+            if hasattr(running, "close"):
+                running.close()
+        for trial in waiting.values():
+            text = (
+                f"the worker of executor {self.executor.name} ({self.executor.origin}) died, as "
+                f"when memory runs out; the same command tries the trial again"
+            )
+            yield trial, Done(trial.id, text, ExitCode.INTERNAL)
+
+
+def _history(results: ResultsFolder, trial: Trial) -> list[Epoch]:
+    path = results.trial_path(trial.id)
+    return read_trial(path).history if path.exists() else []

@@ -1,0 +1,37 @@
+"""Tell plugins what happens in a run."""
+
+from __future__ import annotations
+
+import logging
+from dataclasses import dataclass, field
+from typing import Any
+
+from mritk.registry import Registry
+
+logger = logging.getLogger("mritk")
+
+
+@dataclass
+class Moments:
+    """Calls the moment hooks; a plugin that raises is switched off and never harms a trial."""
+
+    registry: Registry
+    silenced: set[int] = field(default_factory=set)
+
+    def announce(self, hook: str, **arguments: Any) -> None:
+        """Call every implementation of ``hook`` with the arguments that it names."""
+        for implementation in self.registry.implementations(hook):
+            if id(implementation.plugin) in self.silenced:
+                continue
+            try:
+                self.registry.call(implementation, arguments)
+            except (Exception, SystemExit):
+                self.silenced.add(id(implementation.plugin))
+                logger.warning(
+                    "plugin %s raised in %s and is switched off for the rest of this run; "
+                    "'-p no:%s' leaves it out",
+                    self.registry.origin_of(implementation),
+                    hook,
+                    implementation.plugin_name,
+                    exc_info=True,
+                )

@@ -1,0 +1,179 @@
+"""What every augmentation promises."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+from mritk.records import Augmentation
+from mritk.testing.check import (
+    Defect,
+    NotApplicable,
+    Verdict,
+    inspect,
+    require_conformity,
+    require_pickle,
+)
+
+if TYPE_CHECKING:
+    import torch
+
+SEEDS = range(6)  # an augmentation may leave an image as it is now and then
+SIDES = {2: ((32, 32), (40, 33)), 3: ((16, 16, 16), (12, 16, 20))}
+CLOSE = 1e-5
+
+
+class AugmentationUnderTest:
+    """An augmentation, and smooth random batches for it."""
+
+    def __init__(self, augmentation: Augmentation) -> None:
+        self.augmentation = augmentation
+
+    def batch(self, count: int, channels: int, sides: tuple[int, ...]) -> torch.Tensor:
+        """Return a batch (count, channels, *sides) in [0, 1] that is the same each time."""
+        import torch
+
+        generator = torch.Generator().manual_seed(len(sides) * 100 + count)
+        return torch.rand((count, channels, *sides), generator=generator)
+
+    def usual(self) -> Iterator[torch.Tensor]:
+        """Yield four grey inputs of each declared rank."""
+        for dims in self.ranks:
+            yield self.batch(4, 1, SIDES[dims][0])
+
+    @property
+    def ranks(self) -> tuple[int, ...]:
+        """The declared ranks that mritk has data of."""
+        ranks = tuple(dims for dims in self.augmentation.spatial_dims if dims in SIDES)
+        if not ranks:
+            raise Defect(
+                f"spatial_dims is {self.augmentation.spatial_dims}; give (2,), (3,) or both"
+            )
+        return ranks
+
+    def apply(self, batch: torch.Tensor, seed: int) -> torch.Tensor:
+        """Transform a batch with a fresh generator."""
+        import torch
+
+        if self.augmentation.apply is None:
+            raise NotApplicable("it leaves images as they are")
+        return self.augmentation.apply(batch, torch.Generator().manual_seed(seed))
+
+
+def keeps_shape_dtype_and_device(it: AugmentationUnderTest) -> None:
+    """What comes out is a finite batch of the same kind."""
+    for batch in it.usual():
+        for seed in SEEDS:
+            found = it.apply(batch.clone(), seed)
+            for what in ("shape", "dtype", "device"):
+                if getattr(found, what) != getattr(batch, what):
+                    raise Defect(
+                        f"a batch of {what} {getattr(batch, what)} comes back with "
+                        f"{what} {getattr(found, what)}"
+                    )
+            if not found.isfinite().all():
+                raise Defect("some pixels become NaN or infinite")
+
+
+def takes_every_batch_it_declares(it: AugmentationUnderTest) -> None:
+    """One image or five, grey or colour, square or not, in any layout of memory."""
+    for dims in it.ranks:
+        for sides in SIDES[dims]:
+            for count, channels in ((1, 1), (5, 1), (2, 3)):
+                batch = it.batch(count, channels, sides)
+                for layout in (batch, batch.transpose(-1, -2).contiguous().transpose(-1, -2)):
+                    try:
+                        found = it.apply(layout.clone(), 0)
+                    except NotApplicable:
+                        raise
+                    except Exception as error:
+                        raise Defect(f"a batch {tuple(batch.shape)} fails: {error}") from error
+                    if found.shape != batch.shape:
+                        raise Defect(f"{tuple(batch.shape)} becomes {tuple(found.shape)}")
+
+
+def is_a_function_of_its_generator(it: AugmentationUnderTest) -> None:
+    """The same generator gives the same images, whatever else was drawn, and draws nothing else."""
+    import random
+
+    import numpy as np
+    import torch
+
+    for batch in it.usual():
+        for seed in SEEDS:
+            first = it.apply(batch.clone(), seed)
+            torch.manual_seed(1000 + seed)
+            random.seed(seed)
+            np.random.seed(seed)
+            before = torch.get_rng_state()
+            if not torch.equal(first, it.apply(batch.clone(), seed)):
+                raise Defect(
+                    "two calls with the same generator differ; draw with generator=generator, "
+                    "never from torch's, numpy's or Python's global state"
+                )
+            if not torch.equal(before, torch.get_rng_state()):
+                raise Defect("it draws from torch's global state; give generator=generator")
+
+
+def keeps_images_apart(it: AugmentationUnderTest) -> None:
+    """No image reaches into another, whose label it does not have."""
+    import torch
+
+    for batch in it.usual():
+        changed = batch.clone()
+        changed[0] = 1 - changed[0]
+        for seed in SEEDS:
+            difference = (it.apply(batch.clone(), seed) - it.apply(changed.clone(), seed)).abs()
+            if float(difference[1:].max()) > CLOSE:
+                raise Defect(
+                    "an image changes with another one of the batch; labels stay where they are, "
+                    "so mixing images belongs into a method (mixup, CutMix), not here"
+                )
+        still = torch.zeros_like(batch)
+        still[0] = batch[0]
+        for seed in SEEDS:
+            moved = it.apply(still.clone(), seed)[1:]
+            if float((moved - it.apply(torch.zeros_like(batch), seed)[1:]).abs().max()) > CLOSE:
+                raise Defect("images change places in the batch, and labels do not follow them")
+
+
+def leaves_its_input_alone(it: AugmentationUnderTest) -> None:
+    """The batch that goes in is the same afterwards."""
+    import torch
+
+    for batch in it.usual():
+        for seed in SEEDS:
+            given = batch.clone()
+            it.apply(given, seed)
+            if not torch.equal(given, batch):
+                raise Defect("it writes into its input, which may be the stored image; copy first")
+
+
+def is_sent_to_workers(it: AugmentationUnderTest) -> None:
+    """The record can be pickled."""
+    require_pickle(it.augmentation)
+
+
+CHECKS = (
+    keeps_shape_dtype_and_device,
+    takes_every_batch_it_declares,
+    is_a_function_of_its_generator,
+    keeps_images_apart,
+    leaves_its_input_alone,
+    is_sent_to_workers,
+)
+
+
+def inspect_augmentation(augmentation: Augmentation) -> Iterator[Verdict]:
+    """Make every check."""
+    subject = f"augmentation {augmentation.name}"
+    return inspect(subject, CHECKS, AugmentationUnderTest(augmentation))
+
+
+def check_augmentation(augmentation: Augmentation) -> None:
+    """Check an augmentation, as ``registry.augmentation(name)`` returns it.
+
+    Raises:
+        Nonconforming: It breaks a promise of :data:`CHECKS`; all that were found are listed.
+    """
+    require_conformity(inspect_augmentation(augmentation))

@@ -1,0 +1,328 @@
+"""What every backbone promises."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from functools import cached_property
+from tempfile import TemporaryDirectory
+from typing import TYPE_CHECKING
+
+from mritk.backbone import FILE_PREFIX, Backbone, weights_from_file
+from mritk.errors import Unavailable
+from mritk.testing.check import (
+    Defect,
+    NotApplicable,
+    Verdict,
+    inspect,
+    require_conformity,
+    require_pickle,
+)
+from mritk.testing.offline import no_network
+from mritk.workspace import Workspace
+
+if TYPE_CHECKING:
+    import torch
+
+ANY_SIDE = 64
+# Batches of other sizes are rounded otherwise, which deep networks without training amplify
+# (EfficientNetV2-S: 0.004 of the largest feature). Statistics of the batch change more than this.
+CLOSE = 0.02
+
+
+class BackboneUnderTest:
+    """A backbone, built once for all checks, with two random inputs."""
+
+    def __init__(self, backbone: Backbone, workspace: Workspace) -> None:
+        self.backbone, self.workspace = backbone, workspace
+
+    @cached_property
+    def network(self) -> torch.nn.Module:
+        """A freshly built network in evaluation mode, with weights from a fixed seed."""
+        return self.build().eval()
+
+    def build(self, seed: int = 0) -> torch.nn.Module:
+        """Build the network anew."""
+        import torch
+
+        with torch.random.fork_rng(devices=()):
+            torch.manual_seed(seed)
+            network = self.backbone.architecture.build()
+        if not isinstance(network, torch.nn.Module):
+            raise Defect(f"build() must return a torch.nn.Module, not {type(network).__name__}")
+        return network
+
+    @cached_property
+    def batch(self) -> torch.Tensor:
+        """Two normalised inputs as the contract describes them, (2, C, *spatial)."""
+        return self.inputs(self.backbone.input.size or ANY_SIDE)
+
+    def inputs(self, side: int) -> torch.Tensor:
+        """Return two random inputs of a side."""
+        import torch
+
+        dims = self.backbone.architecture.spatial_dims
+        if dims is None:
+            raise NotApplicable("the network does not take a dense grid")
+        shape = (2, self.backbone.input.channels, *[side] * dims)
+        return torch.randn(shape, generator=torch.Generator().manual_seed(0))
+
+    def features(self, batch: torch.Tensor) -> torch.Tensor:
+        """Return the features of a batch in evaluation mode."""
+        import torch
+
+        with torch.no_grad():
+            features: torch.Tensor = self.network(batch.clone())
+        return features
+
+
+def features_are_float32_vectors(it: BackboneUnderTest) -> None:
+    """A batch (N, C, *spatial) becomes finite float32 (N, D)."""
+    import torch
+
+    found = it.features(it.batch)
+    if not isinstance(found, torch.Tensor):
+        raise Defect(f"the network gives {type(found).__name__}, not a tensor")
+    if found.ndim != 2 or len(found) != len(it.batch):
+        raise Defect(
+            f"a batch of {tuple(it.batch.shape)} gives {tuple(found.shape)}, not (2, D); end the "
+            f"network with global pooling and Flatten"
+        )
+    if found.dtype != torch.float32:
+        raise Defect(f"features are {found.dtype}, not float32")
+    if not found.isfinite().all():
+        raise Defect("features of ordinary inputs are NaN or infinite")
+
+
+def takes_a_batch_of_one(it: BackboneUnderTest) -> None:
+    """The features of an image do not depend on what else is in the batch."""
+    both, alone = it.features(it.batch), it.features(it.batch[:1])
+    if tuple(alone.shape) != (1, *both.shape[1:]):
+        raise Defect(f"a batch of one gives features of shape {tuple(alone.shape)}")
+    difference = float((alone - both[:1]).abs().max())
+    if difference > CLOSE * float(both.abs().max()):
+        raise Defect(
+            f"the features of an image change by {difference:.2g} with the other image of the "
+            f"batch; in evaluation mode each image must stand alone"
+        )
+
+
+def is_deterministic_in_evaluation(it: BackboneUnderTest) -> None:
+    """Two passes in evaluation mode are equal bit for bit."""
+    import torch
+
+    if not torch.equal(it.features(it.batch), it.features(it.batch)):
+        raise Defect(
+            "two passes in evaluation mode differ; is there a dropout or a random draw that does "
+            "not look at self.training?"
+        )
+
+
+def starts_from_the_seed(it: BackboneUnderTest) -> None:
+    """Two networks built from one seed of torch are equal."""
+    import torch
+
+    first, second = it.build().state_dict(), it.build().state_dict()
+    different = [name for name in first if not torch.equal(first[name], second[name])]
+    if different:
+        raise Defect(
+            f"two networks built after torch.manual_seed(0) differ in {different[0]}; draw the "
+            f"initial values with torch's own generator"
+        )
+
+
+def leaves_its_input_alone(it: BackboneUnderTest) -> None:
+    """The batch that goes in is the same afterwards."""
+    import torch
+
+    batch = it.batch.clone()
+    with torch.no_grad():
+        it.network(batch)
+    if not torch.equal(batch, it.batch):
+        raise Defect("the network writes into its input; its first layer must not work in place")
+
+
+def gradients_reach_every_parameter(it: BackboneUnderTest) -> None:
+    """After one backward pass every parameter that requires a gradient has one."""
+    network = it.build().train()
+    network(it.batch.clone()).square().sum().backward()
+    trainable = [(name, p) for name, p in network.named_parameters() if p.requires_grad]
+    without = [name for name, parameter in trainable if parameter.grad is None]
+    if without:
+        raise Defect(
+            f"{len(without)} of {len(trainable)} trainable parameters get no gradient "
+            f"({', '.join(without[:3])}); remove what the features do not use, or set "
+            f"requires_grad to False"
+        )
+    broken = [name for name, p in trainable if p.grad is not None and not p.grad.isfinite().all()]
+    if broken:
+        raise Defect(f"the gradient of {broken[0]} is NaN or infinite")
+
+
+def stages_cover_the_network(it: BackboneUnderTest) -> None:
+    """Every tensor of the network is in exactly one stage."""
+    from mritk.errors import MritkError
+    from mritk.train.stages import stages_of
+
+    try:
+        stages = stages_of(it.network, it.backbone.architecture)
+    except MritkError as error:
+        raise Defect(str(error)) from error
+    listed = [tensor for stage in stages for tensor in stage.tensors]
+    if sorted(listed) != sorted(it.network.state_dict()):
+        missing = sorted(set(it.network.state_dict()) - set(listed)) or ["a name stands twice"]
+        raise Defect(f"the stages leave out {missing[0]}; name them with Architecture(stages=…)")
+
+
+def state_dict_comes_back_whole(it: BackboneUnderTest) -> None:
+    """Saved to a file and loaded with ``@file:PATH``, the network gives the same features."""
+    from pathlib import Path
+
+    import torch
+
+    from mritk.train.weights import load_proven
+
+    with TemporaryDirectory(ignore_cleanup_errors=True) as folder:
+        path = Path(folder) / "network.pt"
+        torch.save(it.network.state_dict(), path)
+        other = it.build(seed=1).eval()
+        load_proven(other, weights_from_file(it.backbone.architecture, path), it.workspace)
+    with torch.no_grad():
+        if not torch.equal(other(it.batch), it.features(it.batch)):
+            raise Defect(
+                "with its own state dict loaded, the network gives other features; something "
+                "that shapes them is neither a parameter nor a buffer"
+            )
+
+
+def weights_match_in_full(it: BackboneUnderTest) -> None:
+    """The weight file fills every tensor, and no exemption is without need."""
+    from fnmatch import fnmatchcase
+
+    from mritk.errors import WeightsMismatch
+    from mritk.train.weights import load_proven
+
+    weights = it.backbone.weights
+    if weights is None:
+        raise NotApplicable("it starts from scratch")
+    try:
+        report = load_proven(it.build(), weights, it.workspace)
+    except WeightsMismatch as error:
+        raise Defect(str(error)) from error
+    for pattern in weights.may_miss:
+        if not any(fnmatchcase(name, pattern) for name in report.exempt):
+            raise Defect(f"may_miss has {pattern!r}, but the file misses nothing of that name")
+
+
+def keeps_its_input_contract(it: BackboneUnderTest) -> None:
+    """The network takes what the contract declares, which is in units of pixels in [0, 1]."""
+    contract = it.backbone.input
+    wrong = [m for m in contract.mean if not 0 <= m <= 1] + [s for s in contract.std if s <= 0]
+    wrong += [s for s in contract.std if s > 1]
+    if wrong:
+        raise Defect(
+            f"mean {contract.mean} and std {contract.std} must be in units of pixels in [0, 1]; "
+            f"divide those of 8-bit pixels by 255"
+        )
+    sides = (contract.size,) if contract.size else (ANY_SIDE, ANY_SIDE + 32)
+    widths = set()
+    for side in sides:
+        try:
+            widths.add(it.features(it.inputs(side)).shape[1])
+        except NotApplicable:
+            raise
+        except Exception as error:
+            raise Defect(
+                f"the contract declares {contract.channels} channels and size "
+                f"{contract.size or 'any'}, but side {side} fails: {error}"
+            ) from error
+    if len(widths) > 1:
+        raise Defect("the contract takes any size, but the number of features changes with it")
+
+
+def declares_licence_and_pretraining(it: BackboneUnderTest) -> None:
+    """Pretrained weights say under which terms they may be used, and what they have seen."""
+    weights = it.backbone.weights
+    if weights is None or weights.name.startswith(FILE_PREFIX):
+        raise NotApplicable("there is no published set of weights")
+    if not weights.license.strip() or weights.license == "not stated":
+        raise Defect("no licence; give Weights(license=…), if need be as 'none stated by …'")
+    if not weights.pretrained_on:
+        raise Defect(
+            "no data of the pretraining; without Weights(pretrained_on=(…,)) nobody can see that "
+            "a test set was in it"
+        )
+
+
+def heeds_offline(it: BackboneUnderTest) -> None:
+    """Without a network, weights are here or ``Unavailable`` says how to get them."""
+    weights = it.backbone.weights
+    if weights is None:
+        raise NotApplicable("it starts from scratch")
+    with no_network() as tried:
+        try:
+            weights.locate(Workspace(it.workspace.home, offline=True))
+        except Unavailable:
+            pass
+        except Exception as error:
+            raise Defect(
+                f"offline, locate() raises {type(error).__name__} ({error}); raise "
+                f"mritk.Unavailable and say which file, from where, and where to put it"
+            ) from error
+    if tried:
+        raise Defect(f"offline, locate() tries to reach {tried[0]}; look at workspace.offline")
+
+
+def is_sent_to_workers(it: BackboneUnderTest) -> None:
+    """The records can be pickled."""
+    require_pickle(it.backbone.architecture)
+    weights = it.backbone.weights
+    if weights is not None and not weights.name.startswith(FILE_PREFIX):
+        require_pickle(weights)
+
+
+CHECKS = (
+    features_are_float32_vectors,
+    takes_a_batch_of_one,
+    is_deterministic_in_evaluation,
+    starts_from_the_seed,
+    leaves_its_input_alone,
+    gradients_reach_every_parameter,
+    stages_cover_the_network,
+    state_dict_comes_back_whole,
+    weights_match_in_full,
+    keeps_its_input_contract,
+    declares_licence_and_pretraining,
+    heeds_offline,
+    is_sent_to_workers,
+)
+
+# What the architecture alone decides; other weights of it need not be asked again.
+OF_WEIGHTS = (
+    weights_match_in_full,
+    keeps_its_input_contract,
+    declares_licence_and_pretraining,
+    heeds_offline,
+    is_sent_to_workers,
+)
+
+
+def inspect_backbone(
+    backbone: Backbone, workspace: Workspace, *, weights_only: bool = False
+) -> Iterator[Verdict]:
+    """Make every check; with ``weights_only`` those that weights decide."""
+    checks = OF_WEIGHTS if weights_only else CHECKS
+    return inspect(f"backbone {backbone.name}", checks, BackboneUnderTest(backbone, workspace))
+
+
+def check_backbone(backbone: Backbone, workspace: Workspace | None = None) -> None:
+    """Check a backbone, as ``registry.backbone(name)`` returns it.
+
+    Args:
+        backbone: The backbone.
+        workspace: Where weights may be; default: that of this machine, offline.
+
+    Raises:
+        Nonconforming: It breaks a promise of :data:`CHECKS`; all that were found are listed.
+    """
+    place = workspace or Workspace.from_environment(offline=True)
+    require_conformity(inspect_backbone(backbone, place))

@@ -1,0 +1,95 @@
+"""Checks of plugins: small functions that find one kind of defect each, and what they found.
+
+A check takes the subject and returns nothing. It raises :class:`Defect` where the subject breaks
+its promise, :class:`NotApplicable` where the question does not arise. Its name, read as words, is
+the promise.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from mritk.errors import Unavailable
+
+State = Literal["passed", "failed", "skipped", "n/a"]
+
+
+class Defect(Exception):
+    """A promise that is not kept; the text says what happened and what to do."""
+
+
+class NotApplicable(Exception):
+    """The promise was not given; the text says why."""
+
+
+class Nonconforming(AssertionError):
+    """A record of a plugin has defects; the text lists them, one per line."""
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """What one check found.
+
+    Attributes:
+        subject: What was checked, such as ``backbone small_cnn@scratch``.
+        check: The promise, such as ``takes a batch of one``.
+        state: ``skipped`` where it needs what is not on this machine; ``n/a`` where the promise was
+            not given.
+        reason: Why it did not pass.
+    """
+
+    subject: str
+    check: str
+    state: State
+    reason: str = ""
+
+
+def inspect(
+    subject: str, checks: Sequence[Callable[[Any], None]], under_test: Any
+) -> Iterator[Verdict]:
+    """Yield the verdict of each check; an exception that no check expects is a defect too."""
+    for check in checks:
+        yield _judge(subject, check, under_test)
+
+
+def _judge(subject: str, check: Callable[[Any], None], under_test: Any) -> Verdict:
+    promise = check.__name__.replace("_", " ")
+    try:
+        check(under_test)
+    except NotApplicable as reason:
+        return Verdict(subject, promise, "n/a", _one_line(reason))
+    except Unavailable as absent:
+        return Verdict(subject, promise, "skipped", _one_line(absent))
+    except Defect as defect:
+        return Verdict(subject, promise, "failed", _one_line(defect))
+    except (Exception, SystemExit) as error:
+        return Verdict(subject, promise, "failed", f"{type(error).__name__}: {_one_line(error)}")
+    return Verdict(subject, promise, "passed")
+
+
+def require_conformity(verdicts: Iterable[Verdict]) -> None:
+    """Make all checks, then raise :class:`Nonconforming` if any failed."""
+    verdicts = list(verdicts)
+    failed = [verdict for verdict in verdicts if verdict.state == "failed"]
+    if failed:
+        lines = [f"{v.subject}: {v.check}: {v.reason}" for v in failed]
+        raise Nonconforming(f"{len(failed)} of {len(verdicts)} checks failed\n" + "\n".join(lines))
+
+
+def require_pickle(record: object) -> None:
+    """Find a record that cannot be sent to a worker process."""
+    import pickle
+
+    try:
+        pickle.loads(pickle.dumps(record))
+    except Exception as error:
+        raise Defect(
+            f"it cannot be pickled ({_one_line(error)}); use functions of a module, and "
+            f"functools.partial instead of a lambda or an inner function"
+        ) from error
+
+
+def _one_line(error: BaseException) -> str:
+    return " ".join(str(error).split()) or type(error).__name__

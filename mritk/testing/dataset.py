@@ -1,0 +1,235 @@
+"""What every dataset promises."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from functools import cached_property
+from pathlib import PurePosixPath, PureWindowsPath
+
+import numpy as np
+
+from mritk.data.samples import Classification, Samples
+from mritk.errors import MritkError, Unavailable
+from mritk.records import Dataset
+from mritk.testing.check import (
+    Defect,
+    NotApplicable,
+    Verdict,
+    inspect,
+    require_conformity,
+    require_pickle,
+)
+from mritk.testing.offline import no_network
+from mritk.workspace import Workspace
+
+READ = 24  # samples that are read, spread over the table
+SHA256 = re.compile(r"[0-9a-f]{64}")
+
+
+class DatasetUnderTest:
+    """A dataset, opened once for all checks."""
+
+    def __init__(self, dataset: Dataset, workspace: Workspace) -> None:
+        self.dataset, self.workspace = dataset, workspace
+
+    @cached_property
+    def samples(self) -> Samples:
+        """The samples, from the first opening."""
+        return self.open()
+
+    def open(self) -> Samples:
+        """Open the dataset anew."""
+        samples = self.dataset.open(self.workspace)
+        if not isinstance(samples, Samples):
+            raise Defect(f"open() must return mritk.Samples, not {type(samples).__name__}")
+        if not len(samples):
+            raise Defect("there are no samples")
+        return samples
+
+    @property
+    def rows(self) -> list[int]:
+        """Positions of the samples that are read."""
+        return np.unique(np.linspace(0, len(self.samples) - 1, READ).astype(int)).tolist()
+
+    @cached_property
+    def arrays(self) -> list[np.ndarray]:
+        """The samples at :attr:`rows`, read one after the other."""
+        return [np.array(self.samples.read(row)) for row in self.rows]
+
+
+def opens_the_same_twice(it: DatasetUnderTest) -> None:
+    """A second opening gives the same ids, targets, patients and parts, in the same order."""
+    first, second = it.samples, it.open()
+    for column in ("ids", "targets", "patients", "sites", "sources", "splits"):
+        one, two = getattr(first, column), getattr(second, column)
+        if not np.array_equal(np.asarray(one), np.asarray(two)):
+            raise Defect(
+                f"opened twice, the column {column} differs; sort what a folder or a set gives, "
+                f"and draw nothing at random without a fixed seed"
+            )
+
+
+def ids_mean_the_same_everywhere(it: DatasetUnderTest) -> None:
+    """No id holds a path of this machine."""
+    for name in it.samples.ids:
+        if PurePosixPath(name).is_absolute() or PureWindowsPath(name).is_absolute():
+            raise Defect(f"the id {name!r} is a path of this machine; make it relative to the data")
+
+
+def patients_are_told(it: DatasetUnderTest) -> None:
+    """Patients are named, or the record says why they are not."""
+    patients = it.samples.patients
+    if patients is None:
+        if not it.dataset.no_patients:
+            raise Defect(
+                "no patients; without them images of one person stand in training and in test. "
+                "Give Samples(patients=…), or say why not with Dataset(no_patients='…')"
+            )
+        return
+    if it.dataset.no_patients:
+        raise Defect("the record says that there are no patients, but there are")
+    if not all(patient.strip() for patient in patients):
+        raise Defect("some patients are empty texts; all of these would count as one person")
+    if len(set(patients)) == 1:
+        raise Defect("all samples belong to one patient; they could never be divided")
+
+
+def parts_are_disjoint(it: DatasetUnderTest) -> None:
+    """No patient and no content stands in two parts of the official split."""
+    samples = it.samples
+    if samples.splits is None:
+        raise NotApplicable("there is no official split")
+    parts: dict[str, str] = {}
+    columns: list[tuple[str, Sequence[str]]] = [("content", samples.contents)]
+    columns += [("patient", samples.patients)] if samples.patients is not None else []
+    for what, column in columns:
+        for key, part, name in zip(column, samples.splits, samples.ids, strict=True):
+            if parts.setdefault(f"{what} {key}", part) != part:
+                raise Defect(
+                    f"the {what} of {name} stands in {parts[f'{what} {key}']} and in {part}; if "
+                    f"the publisher made it so, 'mritk audit' tells how much of it there is"
+                )
+
+
+def reading_twice_gives_the_same(it: DatasetUnderTest) -> None:
+    """A sample is the same array every time, also when several threads read at once."""
+    rows = it.rows
+    with ThreadPoolExecutor(4) as pool:
+        again = list(pool.map(it.samples.read, rows[::-1]))[::-1]
+    for row, first, second in zip(rows, it.arrays, again, strict=True):
+        if not np.array_equal(first, second):
+            raise Defect(
+                f"sample {it.samples.ids[row]} is another array when it is read again from "
+                f"another thread; share no open file and no buffer between calls"
+            )
+
+
+def samples_are_what_is_declared(it: DatasetUnderTest) -> None:
+    """Images and volumes have the declared rank, and are uint8 or floats in [0, 1]."""
+    dims = it.samples.spatial_dims
+    if dims is None:
+        raise NotApplicable("the data do not lie on a grid")
+    for row, array in zip(it.rows, it.arrays, strict=True):
+        name = it.samples.ids[row]
+        colour = dims == 2 and array.ndim == 3 and array.shape[-1] == 3
+        if (array.ndim != dims and not colour) or not array.size:
+            raise Defect(f"{name} has shape {array.shape}, which is no sample of {dims} dimensions")
+        if array.dtype == np.uint8:
+            continue
+        if not np.issubdtype(array.dtype, np.floating):
+            raise Defect(f"{name} is {array.dtype}; give uint8, or floats in [0, 1]")
+        if not np.isfinite(array).all() or array.min() < 0 or array.max() > 1:
+            raise Defect(f"{name} has values from {array.min()} to {array.max()}, not in [0, 1]")
+
+
+def every_class_has_samples(it: DatasetUnderTest) -> None:
+    """No class is a name without samples."""
+    task = it.samples.task
+    if not isinstance(task, Classification):
+        raise NotApplicable("the target is a number")
+    empty = [name for i, name in enumerate(task.classes) if not (it.samples.targets == i).any()]
+    if empty:
+        raise Defect(f"class {empty[0]} has no sample; every metric over classes is then undefined")
+
+
+def digests_tell_contents_apart(it: DatasetUnderTest) -> None:
+    """A digest is a SHA-256, stays, and differs between samples that differ."""
+    seen: dict[str, np.ndarray] = {}
+    for row, array in zip(it.rows, it.arrays, strict=True):
+        digest, again = it.samples.content(row), it.samples.content(row)
+        if not SHA256.fullmatch(digest) or digest != again:
+            raise Defect(f"the digest of {it.samples.ids[row]} is no lasting SHA-256: {digest!r}")
+        if not np.array_equal(seen.setdefault(digest, array), array):
+            raise Defect(
+                f"{it.samples.ids[row]} has the digest of another sample that differs from it; "
+                f"they would count as copies"
+            )
+
+
+def heeds_offline(it: DatasetUnderTest) -> None:
+    """Without a network the data are here, or ``Unavailable`` says how to get them."""
+    with no_network() as tried:
+        try:
+            samples = it.dataset.open(Workspace(it.workspace.home, offline=True))
+            samples.read(0)
+        except Unavailable:
+            pass
+        except MritkError as error:
+            raise Defect(f"offline, {error}; raise mritk.Unavailable instead") from error
+        except OSError:
+            if not tried:
+                raise
+    if tried:
+        raise Defect(f"offline, it tries to reach {tried[0]}; look at workspace.offline")
+
+
+def declares_licence_and_sources(it: DatasetUnderTest) -> None:
+    """The record says under which terms the data may be used, and where they come from."""
+    if not it.dataset.license.strip() or it.dataset.license == "not stated":
+        raise Defect("no licence; give Dataset(license=…), if need be as 'none stated by …'")
+    if not it.dataset.sources and not it.samples.sources:
+        raise Defect(
+            "no sources; without Dataset(sources=(…,)) nobody can see that weights were "
+            "pretrained on these data"
+        )
+
+
+def is_sent_to_workers(it: DatasetUnderTest) -> None:
+    """The record can be pickled."""
+    require_pickle(it.dataset)
+
+
+CHECKS = (
+    opens_the_same_twice,
+    ids_mean_the_same_everywhere,
+    patients_are_told,
+    parts_are_disjoint,
+    reading_twice_gives_the_same,
+    samples_are_what_is_declared,
+    every_class_has_samples,
+    digests_tell_contents_apart,
+    heeds_offline,
+    declares_licence_and_sources,
+    is_sent_to_workers,
+)
+
+
+def inspect_dataset(dataset: Dataset, workspace: Workspace) -> Iterator[Verdict]:
+    """Make every check."""
+    return inspect(f"dataset {dataset.name}", CHECKS, DatasetUnderTest(dataset, workspace))
+
+
+def check_dataset(dataset: Dataset, workspace: Workspace | None = None) -> None:
+    """Check a dataset, as ``registry.dataset(name)`` returns it.
+
+    Args:
+        dataset: The dataset.
+        workspace: Where its files may be; default: that of this machine, offline.
+
+    Raises:
+        Nonconforming: It breaks a promise of :data:`CHECKS`; all that were found are listed.
+    """
+    place = workspace or Workspace.from_environment(offline=True)
+    require_conformity(inspect_dataset(dataset, place))

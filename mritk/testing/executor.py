@@ -1,0 +1,119 @@
+"""What every executor promises."""
+
+from __future__ import annotations
+
+import os
+import threading
+from collections.abc import Iterator
+from functools import cached_property
+
+from mritk.records import Executor
+from mritk.testing.check import (
+    Defect,
+    NotApplicable,
+    Verdict,
+    inspect,
+    require_conformity,
+    require_pickle,
+)
+
+JOBS = (1, 2, 3, 4, 5)
+
+
+def square(job: int) -> tuple[int, int]:
+    """Return a job and its square, as a worker would."""
+    return job, job * job
+
+
+def square_or_die(job: tuple[int, int]) -> tuple[int, int]:
+    """The same, but the job 3 ends its process, unless that is the one of this number."""
+    number, this_process = job
+    if number == 3 and os.getpid() != this_process:
+        os._exit(1)
+    return number, number * number
+
+
+class ExecutorUnderTest:
+    """An executor, and what it makes of five small jobs."""
+
+    def __init__(self, executor: Executor) -> None:
+        self.executor = executor
+
+    @cached_property
+    def found(self) -> list[tuple[int, int]]:
+        """What comes out for the five jobs, two at once."""
+        return list(self.executor.run(square, JOBS, 2))
+
+
+def every_job_is_done_once(it: ExecutorUnderTest) -> None:
+    """Each job's result is yielded, and none twice."""
+    if sorted(it.found) != [(job, job * job) for job in JOBS]:
+        raise Defect(f"of the jobs {JOBS}, the results {sorted(it.found)} came back")
+
+
+def any_number_at_once_will_do(it: ExecutorUnderTest) -> None:
+    """One at once, more than there are jobs, and no number at all."""
+    for at_once in (1, 8, None):
+        found = sorted(it.executor.run(square, JOBS[:2], at_once))
+        if found != [(1, 1), (2, 4)]:
+            raise Defect(f"with {at_once or 'no number'} at once, {found} came back")
+
+
+def nothing_to_do_is_no_error(it: ExecutorUnderTest) -> None:
+    """Without jobs, nothing is yielded."""
+    if list(it.executor.run(square, (), 2)):
+        raise Defect("without jobs something is yielded")
+
+
+def a_worker_that_dies_takes_no_other_with_it(it: ExecutorUnderTest) -> None:
+    """The results of all other jobs come, and no exception."""
+    jobs = [(number, os.getpid()) for number in JOBS]
+    found = sorted(it.executor.run(square_or_die, jobs, 2))
+    if (3, 9) in found:
+        raise NotApplicable("its workers are this process")
+    if found != [(1, 1), (2, 4), (4, 16), (5, 25)]:
+        raise Defect(f"the worker of the third of five jobs died, and {found} came back")
+
+
+def closing_it_ends_what_runs(it: ExecutorUnderTest) -> None:
+    """A run that is interrupted leaves no process and no thread behind."""
+    import multiprocessing
+
+    threads, processes = threading.active_count(), len(multiprocessing.active_children())
+    running = it.executor.run(square, JOBS, 2)
+    next(iter(running))
+    if hasattr(running, "close"):
+        running.close()
+    if len(multiprocessing.active_children()) > processes:
+        raise Defect("a process goes on after the iterator was closed; end it in a finally block")
+    if threading.active_count() > threads:
+        raise Defect("a thread goes on after the iterator was closed; end it in a finally block")
+
+
+def is_sent_to_workers(it: ExecutorUnderTest) -> None:
+    """The record can be pickled."""
+    require_pickle(it.executor)
+
+
+CHECKS = (
+    every_job_is_done_once,
+    any_number_at_once_will_do,
+    nothing_to_do_is_no_error,
+    a_worker_that_dies_takes_no_other_with_it,
+    closing_it_ends_what_runs,
+    is_sent_to_workers,
+)
+
+
+def inspect_executor(executor: Executor) -> Iterator[Verdict]:
+    """Make every check."""
+    return inspect(f"executor {executor.name}", CHECKS, ExecutorUnderTest(executor))
+
+
+def check_executor(executor: Executor) -> None:
+    """Check an executor, as ``registry.executor(name)`` returns it.
+
+    Raises:
+        Nonconforming: It breaks a promise of :data:`CHECKS`; all that were found are listed.
+    """
+    require_conformity(inspect_executor(executor))

@@ -1,0 +1,174 @@
+"""What every explainer promises."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+from mritk.records import Explainer
+from mritk.testing.check import Defect, Verdict, inspect, require_conformity, require_pickle
+
+if TYPE_CHECKING:
+    import torch
+
+COUNT, OUTPUTS, SIDE = 3, 4, 12
+CLOSE = 1e-4
+
+
+class ExplainerUnderTest:
+    """An explainer, and small networks with inputs for it."""
+
+    def __init__(self, explainer: Explainer) -> None:
+        self.explainer = explainer
+
+    @property
+    def ranks(self) -> tuple[int, ...]:
+        """The declared ranks."""
+        ranks = tuple(dims for dims in self.explainer.spatial_dims if dims in (2, 3))
+        if not ranks:
+            raise Defect(
+                f"spatial_dims is {self.explainer.spatial_dims}; give (2,), (3,) or (2, 3)"
+            )
+        return ranks
+
+    def network(self, dims: int, seed: int = 0) -> torch.nn.Module:
+        """Return a small network with four outputs, in evaluation mode."""
+        import torch
+        from torch import nn
+
+        convolution = nn.Conv2d if dims == 2 else nn.Conv3d
+        with torch.random.fork_rng(devices=()):
+            torch.manual_seed(seed)
+            layers = [convolution(1, 4, 3), nn.Tanh(), nn.Flatten()]
+            return nn.Sequential(*layers, nn.LazyLinear(OUTPUTS)).eval()
+
+    def case(self, dims: int, seed: int = 0) -> tuple[torch.nn.Module, torch.Tensor, torch.Tensor]:
+        """Return a network, three inputs and the outputs to be explained."""
+        import torch
+
+        generator = torch.Generator().manual_seed(1)
+        batch = torch.randn((COUNT, 1, *[SIDE] * dims), generator=generator)
+        network = self.network(dims, seed)
+        with torch.random.fork_rng(devices=()), torch.no_grad():
+            torch.manual_seed(seed)
+            network(batch)  # builds the lazy layer
+        return network, batch, torch.arange(COUNT)
+
+    def explain(
+        self, network: torch.nn.Module, batch: torch.Tensor, outputs: torch.Tensor
+    ) -> torch.Tensor:
+        """Explain a copy of the batch."""
+        return self.explainer.explain(network, batch.clone(), outputs.clone())
+
+
+def attributions_have_the_shape_of_the_input(it: ExplainerUnderTest) -> None:
+    """They are finite float32 of shape (N, C, *spatial), detached from the graph."""
+    import torch
+
+    for dims in it.ranks:
+        network, batch, outputs = it.case(dims)
+        found = it.explain(network, batch, outputs)
+        if found.shape != batch.shape or found.dtype != torch.float32:
+            raise Defect(f"{tuple(batch.shape)} gives {found.dtype} {tuple(found.shape)}")
+        if found.requires_grad or not found.isfinite().all():
+            raise Defect("attributions are not finite, or still hold the graph; detach them")
+
+
+def the_same_input_has_the_same_attribution(it: ExplainerUnderTest) -> None:
+    """Two calls are equal, whatever the global generators hold."""
+    import torch
+
+    for dims in it.ranks:
+        case = it.case(dims)
+        first = it.explain(*case)
+        torch.manual_seed(99)
+        if not torch.equal(first, it.explain(*case)):
+            raise Defect("two calls differ; draw with a generator of a fixed seed")
+
+
+def it_looks_at_the_weights(it: ExplainerUnderTest) -> None:
+    """Another network gives other attributions (the randomisation test of Adebayo et al., 2018)."""
+    import torch
+
+    for dims in it.ranks:
+        (one, batch, outputs), (other, _, _) = it.case(dims), it.case(dims, seed=1)
+        if torch.allclose(it.explain(one, batch, outputs), it.explain(other, batch, outputs)):
+            raise Defect("a network with other weights has the same attributions")
+
+
+def it_looks_at_the_output_that_is_asked_for(it: ExplainerUnderTest) -> None:
+    """Another output has other attributions."""
+    import torch
+
+    for dims in it.ranks:
+        network, batch, outputs = it.case(dims)
+        other = it.explain(network, batch, (outputs + 1) % OUTPUTS)
+        if torch.allclose(it.explain(network, batch, outputs), other):
+            raise Defect("the attributions of another output are the same")
+
+
+def keeps_images_apart(it: ExplainerUnderTest) -> None:
+    """The attribution of an input does not depend on the others of its batch."""
+    for dims in it.ranks:
+        network, batch, outputs = it.case(dims)
+        together = it.explain(network, batch, outputs)
+        alone = it.explain(network, batch[:1], outputs[:1])
+        if float((alone - together[:1]).abs().max()) > CLOSE * float(together.abs().max()):
+            raise Defect("an attribution changes with the other inputs of the batch")
+
+
+def leaves_the_network_as_it_was(it: ExplainerUnderTest) -> None:
+    """Weights, gradients, training mode and hooks of the network, and the batch, are as before."""
+    import torch
+
+    for dims in it.ranks:
+        network, batch, outputs = it.case(dims)
+        before = _state(network)
+        given = batch.clone()
+        it.explainer.explain(network, given, outputs)
+        if not torch.equal(given, batch):
+            raise Defect("it writes into the batch; copy first")
+        for what, value in _state(network).items():
+            if value != before[what]:
+                raise Defect(f"it changes the network: {what}")
+
+
+def _state(network: torch.nn.Module) -> dict[str, object]:
+    modules = list(network.modules())
+    return {
+        "weights": [tensor.tolist() for tensor in network.state_dict().values()],
+        "gradients": [p.grad is None for p in network.parameters()],
+        "requires_grad": [p.requires_grad for p in network.parameters()],
+        "training mode": [module.training for module in modules],
+        "hooks": [len(m._forward_hooks) + len(m._backward_hooks) for m in modules],
+    }
+
+
+def is_sent_to_workers(it: ExplainerUnderTest) -> None:
+    """The record can be pickled."""
+    require_pickle(it.explainer)
+
+
+CHECKS = (
+    attributions_have_the_shape_of_the_input,
+    the_same_input_has_the_same_attribution,
+    it_looks_at_the_weights,
+    it_looks_at_the_output_that_is_asked_for,
+    keeps_images_apart,
+    leaves_the_network_as_it_was,
+    is_sent_to_workers,
+)
+
+
+def inspect_explainer(explainer: Explainer) -> Iterator[Verdict]:
+    """Make every check."""
+    return inspect(f"explainer {explainer.name}", CHECKS, ExplainerUnderTest(explainer))
+
+
+def check_explainer(explainer: Explainer) -> None:
+    """Check an explainer, as ``registry.explainer(name)`` returns it.
+
+    Raises:
+        Nonconforming: It breaks a promise of :data:`CHECKS`; all that were found are listed.
+    """
+    require_conformity(inspect_explainer(explainer))

@@ -1,0 +1,305 @@
+"""What every method promises."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, is_dataclass, replace
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from mritk.backbone import Backbone
+from mritk.data.samples import Samples
+from mritk.data.subset import Subset
+from mritk.errors import UsageError
+from mritk.records import Augmentation, Method
+from mritk.testing.check import (
+    Defect,
+    NotApplicable,
+    Verdict,
+    inspect,
+    require_conformity,
+    require_pickle,
+)
+from mritk.testing.tiny import SIDE, tiny_architecture, tiny_samples
+from mritk.workspace import Workspace
+
+if TYPE_CHECKING:
+    from mritk.train.setup import Epoch, Fitted, Setup
+
+# Of 36 samples, three of each patient, 18 train, 9 select and 9 test.
+TRAIN, VAL, TEST = np.arange(18), np.arange(18, 27), np.arange(27, 36)
+SAME_CLASS = 1e-4  # scores of one sample may be rounded otherwise in another batch
+
+
+class _Stopped(BaseException):
+    """Ends a training as a killed process would, past every ``except Exception``."""
+
+
+@dataclass
+class Training:
+    """One training: what was told on the way, and the trained model."""
+
+    fitted: Fitted
+    epochs: list[Epoch]
+    augmented: int
+
+
+class MethodUnderTest:
+    """A method, with parameters that train in seconds on 18 small images."""
+
+    def __init__(self, method: Method, parameters: Any) -> None:
+        self.method, self.parameters = method, parameters
+        self._trained: dict[str, np.ndarray] = {}
+
+    def train(
+        self,
+        samples: Samples,
+        folder: Path,
+        on_epoch: Callable[[Epoch], None] = lambda epoch: None,
+        seed: int = 0,
+    ) -> Training:
+        """Train on the training part of ``samples``; checkpoints stand in ``folder``."""
+        from mritk.train.checkpoint import Checkpoint
+
+        history: list[Epoch] = []
+        calls = [0]
+
+        def keep(epoch: Epoch) -> None:
+            history.append(epoch)
+            on_epoch(epoch)
+
+        def brighten(images: Any, generator: Any) -> Any:
+            import torch
+
+            calls[0] += 1
+            shift = torch.rand(len(images), generator=generator).reshape(
+                -1, *[1] * (images.ndim - 1)
+            )
+            return (images + 0.05 * shift.to(images)).clamp(0, 1)
+
+        checkpoint = Checkpoint(folder / "checkpoint", {}, history, every=0.0)
+        augmentation = Augmentation("brighten", brighten, spatial_dims=(2, 3))
+        if not self.method.uses_augmentation:
+            augmentation = Augmentation("none", None, spatial_dims=(2, 3))
+        try:
+            setup = self._setup(samples, Workspace(folder / "home", offline=True), seed)
+            setup = replace(setup, augmentation=augmentation, checkpoint=checkpoint, on_epoch=keep)
+            return Training(self.method.fit(setup), history, calls[0])
+        finally:
+            checkpoint.close()
+
+    def _setup(self, samples: Samples, workspace: Workspace, seed: int) -> Setup:
+        from mritk.train.setup import Setup
+
+        return Setup(
+            parameters=self.parameters,
+            task=samples.task,
+            train=Subset.of(samples, TRAIN, workspace),
+            val=Subset.of(samples, VAL, workspace),
+            augmentation=Augmentation("none", None),
+            seed=seed,
+            workspace=workspace,
+            backbone=Backbone(tiny_architecture()) if self.method.uses_backbone else None,
+            image_size=SIDE,
+            volume_size=SIDE,
+        )
+
+    def scores(self, training: Training, samples: Samples, rows: np.ndarray) -> np.ndarray:
+        """Return the scores of the samples at ``rows``."""
+        with TemporaryDirectory(ignore_cleanup_errors=True) as folder:
+            part = Subset.of(samples, rows, Workspace(Path(folder), offline=True))
+            return np.array(training.fitted.predict(part))
+
+    def trained_and_scored(self, samples: Samples, rows: np.ndarray) -> np.ndarray:
+        """Train from nothing and return the scores of ``rows``."""
+        with TemporaryDirectory(ignore_cleanup_errors=True) as folder:
+            return self.scores(self.train(samples, Path(folder)), samples, rows)
+
+    @property
+    def reference(self) -> np.ndarray:
+        """Scores of validation and test samples after one undisturbed training."""
+        if "reference" not in self._trained:
+            rows = np.concatenate([VAL, TEST])
+            self._trained["reference"] = self.trained_and_scored(tiny_samples(), rows)
+        return self._trained["reference"]
+
+
+def scores_have_the_shape_of_the_task(it: MethodUnderTest) -> None:
+    """Classes give finite logits (N, classes), numbers give (N,)."""
+    for regression in (False, True):
+        samples = tiny_samples(regression=regression)
+        try:
+            found = it.trained_and_scored(samples, TEST)
+        except UsageError:
+            if regression:
+                continue  # a method may refuse a kind of task, in one line
+            raise
+        expected = (len(TEST),) if regression else (len(TEST), samples.task.outputs)
+        if found.shape != expected:
+            raise Defect(f"{samples.task.kind} gives scores {found.shape}, not {expected}")
+        if not np.isfinite(found).all():
+            raise Defect(f"{samples.task.kind} gives scores that are NaN or infinite")
+
+
+def never_sees_the_test_part(it: MethodUnderTest) -> None:
+    """Other test images and other test labels leave every other score as it is, bit for bit."""
+    samples, other = tiny_samples(), tiny_samples(seed=1)
+    mixed = replace(
+        samples,
+        targets=np.concatenate([samples.targets[:27], (samples.targets[27:] + 1) % 3]),
+        read=lambda i: other.read(i) if i in TEST else samples.read(i),
+    )
+    if not np.array_equal(it.trained_and_scored(mixed, VAL), it.reference[: len(VAL)]):
+        raise Defect(
+            "with other test samples it trains another model; use setup.train and setup.val alone"
+        )
+
+
+def never_looks_at_labels_to_predict(it: MethodUnderTest) -> None:
+    """``predict`` gives the same scores for wrong labels, and each sample its own."""
+    samples = tiny_samples()
+    mislabelled = replace(samples, targets=(samples.targets + 1) % 3, patients=None)
+    with TemporaryDirectory(ignore_cleanup_errors=True) as folder:
+        training = it.train(samples, Path(folder))
+        together = it.scores(training, samples, TEST)
+        if not np.array_equal(together, it.scores(training, mislabelled, TEST)):
+            raise Defect("predict() gives other scores when the labels of the subset change")
+        alone = it.scores(training, samples, TEST[:1])
+    if np.abs(alone - together[:1]).max() > SAME_CLASS * max(1.0, float(np.abs(together).max())):
+        raise Defect(
+            "the scores of a test sample change with the other test samples; is the network in "
+            "evaluation mode, and nothing normalised over the subset?"
+        )
+
+
+def the_seed_decides(it: MethodUnderTest) -> None:
+    """Two trainings from one seed are equal, whatever the global generators hold."""
+    import random
+
+    import torch
+
+    first = it.reference
+    torch.manual_seed(123)
+    random.seed(123)
+    np.random.seed(123)
+    again = it.trained_and_scored(tiny_samples(), np.concatenate([VAL, TEST]))
+    if not np.array_equal(first, again):
+        raise Defect(
+            "two trainings with one seed differ; derive every generator from setup.seed "
+            "(mritk.train and torch.Generator), and start from no global state"
+        )
+
+
+def goes_on_exactly_after_a_stop(it: MethodUnderTest) -> None:
+    """Stopped after its first, a middle or its last epoch, it ends as if it had not been."""
+    samples, rows = tiny_samples(), np.concatenate([VAL, TEST])
+    with TemporaryDirectory(ignore_cleanup_errors=True) as folder:
+        whole = it.train(samples, Path(folder))
+        count = len(whole.epochs)
+    if not count:
+        raise NotApplicable("it tells of no epochs, so there is nothing to go on from")
+    for stop in sorted({2, count // 2 + 1, count} & set(range(1, count + 1))):
+        with TemporaryDirectory(ignore_cleanup_errors=True) as folder:
+            resumed = _stopped_and_resumed(it, samples, Path(folder), stop)
+            numbers = [epoch.epoch for epoch in resumed.epochs]
+            if numbers != [epoch.epoch for epoch in whole.epochs]:
+                raise Defect(f"stopped in epoch {stop}, its history is {numbers} in the end")
+            if not np.array_equal(it.scores(resumed, samples, rows), it.reference):
+                raise Defect(
+                    f"stopped in epoch {stop} of {count} and taken up again, it ends with other "
+                    f"scores; the checkpoint must hold all that the next step depends on"
+                )
+
+
+def _stopped_and_resumed(
+    it: MethodUnderTest, samples: Samples, folder: Path, stop: int
+) -> Training:
+    told = [0]
+
+    def on_epoch(epoch: Epoch) -> None:
+        told[0] += 1
+        if told[0] == stop:
+            raise _Stopped
+
+    try:
+        it.train(samples, folder, on_epoch)
+    except _Stopped:
+        return it.train(samples, folder)
+    raise Defect(f"what on_epoch raises in epoch {stop} is swallowed; a person could not stop it")
+
+
+def augments_if_it_says_so(it: MethodUnderTest) -> None:
+    """A method that uses augmentation applies it, so that a row of the table is what it says."""
+    if not it.method.uses_augmentation:
+        raise NotApplicable("it says uses_augmentation=False")
+    with TemporaryDirectory(ignore_cleanup_errors=True) as folder:
+        if not it.train(tiny_samples(), Path(folder)).augmented:
+            raise Defect(
+                "it never applies setup.augmentation; apply it, or say uses_augmentation=False"
+            )
+
+
+def parameters_are_plain(it: MethodUnderTest) -> None:
+    """The parameters are a frozen dataclass, so that they can be checked and fingerprinted."""
+    kind = it.method.parameters
+    if not is_dataclass(kind) or not kind.__dataclass_params__.frozen:  # type: ignore[attr-defined]
+        raise Defect(f"{kind.__name__} must be a frozen dataclass")
+
+
+def notes_are_plain(it: MethodUnderTest) -> None:
+    """What goes into the trial file as notes is JSON."""
+    with TemporaryDirectory(ignore_cleanup_errors=True) as folder:
+        notes = getattr(it.train(tiny_samples(), Path(folder)).fitted, "notes", {})
+    try:
+        json.dumps(dict(notes))
+    except (TypeError, ValueError) as error:
+        raise Defect(f"notes must be plain data for JSON: {error}") from error
+
+
+def is_sent_to_workers(it: MethodUnderTest) -> None:
+    """The record can be pickled."""
+    require_pickle(it.method)
+
+
+CHECKS = (
+    scores_have_the_shape_of_the_task,
+    never_sees_the_test_part,
+    never_looks_at_labels_to_predict,
+    the_seed_decides,
+    goes_on_exactly_after_a_stop,
+    augments_if_it_says_so,
+    parameters_are_plain,
+    notes_are_plain,
+    is_sent_to_workers,
+)
+
+
+def inspect_method(method: Method, parameters: Any = None) -> Iterator[Verdict]:
+    """Make every check, with these parameters or, without any, the method's defaults."""
+    if parameters is None:
+        try:
+            parameters = method.parameters()
+        except TypeError as error:
+            raise UsageError(
+                f"{method.name} has parameters without defaults ({error}); give check_method some"
+            ) from error
+    return inspect(f"method {method.name}", CHECKS, MethodUnderTest(method, parameters))
+
+
+def check_method(method: Method, parameters: Any = None) -> None:
+    """Check a method, as ``registry.method(name)`` returns it.
+
+    Args:
+        method: The method.
+        parameters: An instance of ``method.parameters`` that trains in seconds on 18 images of
+            side 32; default: the defaults.
+
+    Raises:
+        Nonconforming: It breaks a promise of :data:`CHECKS`; all that were found are listed.
+        UsageError: No parameters were given, and not all have defaults.
+    """
+    require_conformity(inspect_method(method, parameters))

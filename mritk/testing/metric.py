@@ -1,0 +1,155 @@
+"""What every metric promises."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+
+import numpy as np
+
+from mritk.evaluate.metric import Metric
+from mritk.evaluate.resamples import Resamples
+from mritk.testing.check import (
+    Defect,
+    NotApplicable,
+    Verdict,
+    inspect,
+    require_conformity,
+)
+
+COUNT, CLASSES = 60, 3
+TABLES = range(4)
+CLOSE = 1e-6
+
+
+class MetricUnderTest:
+    """A metric, and tables of targets and scores for it."""
+
+    def __init__(self, metric: Metric) -> None:
+        self.metric = metric
+
+    def table(self, seed: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """Return targets (60,), scores that know something of them, and whole weights 0 to 3."""
+        rng = np.random.default_rng(seed)
+        weights = rng.integers(0, 4, COUNT).astype(np.float64)
+        if self.metric.task == "regression":
+            values = rng.normal(50, 15, COUNT)
+            return values, values + rng.normal(0, 8, COUNT), weights
+        targets = np.arange(COUNT) % CLASSES
+        scores = rng.normal(0, 1, (COUNT, CLASSES)) + 1.2 * np.eye(CLASSES)[targets]
+        weights[:CLASSES] = 1  # every class counts
+        return targets, scores, weights
+
+    def value(self, targets: np.ndarray, scores: np.ndarray, weights: np.ndarray) -> float:
+        """Return the value, NaN where it is undefined."""
+        return self.metric.compute(targets.copy(), scores.copy(), weights.copy()).value
+
+
+def value_lies_within_its_bounds(it: MetricUnderTest) -> None:
+    """For ordinary predictions the value is a number between the declared bounds."""
+    low, high = it.metric.bounds
+    for seed in TABLES:
+        value = it.value(*it.table(seed))
+        if math.isnan(value):
+            raise Defect(f"it has no value for {COUNT} ordinary predictions")
+        if not low - CLOSE <= value <= high + CLOSE:
+            raise Defect(f"the value {value:g} lies outside its bounds {it.metric.bounds}")
+
+
+def weights_count_samples(it: MetricUnderTest) -> None:
+    """A sample of weight 3 counts as three samples, one of weight 0 not at all."""
+    for seed in TABLES:
+        targets, scores, weights = it.table(seed)
+        repeated = np.repeat(np.arange(COUNT), weights.astype(int))
+        ones = np.ones(len(repeated))
+        weighted = it.value(targets, scores, weights)
+        copied = it.value(targets[repeated], scores[repeated], ones)
+        if not _same(weighted, copied):
+            raise Defect(
+                f"with weights the value is {weighted:.6g}, with the samples repeated as often "
+                f"{copied:.6g}; every interval of mritk rests on the weights"
+            )
+
+
+def order_of_samples_does_not_matter(it: MetricUnderTest) -> None:
+    """Samples in another order give the same value."""
+    for seed in TABLES:
+        targets, scores, weights = it.table(seed)
+        order = np.random.default_rng(seed).permutation(COUNT)
+        if not _same(
+            it.value(targets, scores, weights),
+            it.value(targets[order], scores[order], weights[order]),
+        ):
+            raise Defect("the value changes when samples and weights are put in another order")
+
+
+def direction_is_right(it: MetricUnderTest) -> None:
+    """Right predictions are not worse than wrong ones."""
+    better = it.metric.higher_is_better
+    if better is None:
+        raise NotApplicable("it ranks nothing")
+    targets, _, _ = it.table(0)
+    ones = np.ones(COUNT)
+    if it.metric.task == "regression":
+        right, wrong = targets + 1e-3, 2 * targets.mean() - targets + 30
+    else:
+        right = 8.0 * np.eye(CLASSES)[targets]
+        wrong = 8.0 * np.eye(CLASSES)[(targets + 1) % CLASSES]
+    good, bad = it.value(targets, right, ones), it.value(targets, wrong, ones)
+    if good < bad if better else good > bad:
+        raise Defect(
+            f"right predictions give {good:.4g}, wrong ones {bad:.4g}, but higher_is_better is "
+            f"{better}"
+        )
+
+
+def resampled_agrees_with_the_function(it: MetricUnderTest) -> None:
+    """Many weightings at once give what the function gives for each."""
+    if it.metric.resampled is None:
+        raise NotApplicable("it has no form for many weightings at once")
+    targets, scores, _ = it.table(0)
+    drawn = np.random.default_rng(0).multinomial(COUNT, np.full(COUNT, 1 / COUNT), 20)
+    weights = drawn.astype(np.float32)
+    many = it.metric.resample(Resamples(targets, scores, np.arange(COUNT), weights))
+    each = [it.value(targets, scores, row.astype(np.float64)) for row in weights]
+    for at_once, alone in zip(many, each, strict=True):
+        if not math.isclose(at_once, alone, rel_tol=1e-4, abs_tol=1e-5):
+            raise Defect(f"resampled gives {at_once:.6g} where the function gives {alone:.6g}")
+
+
+def leaves_its_input_alone(it: MetricUnderTest) -> None:
+    """Targets, scores and weights are the same afterwards."""
+    for seed in TABLES:
+        table = it.table(seed)
+        before = [column.copy() for column in table]
+        it.metric.compute(*table)
+        if not all(np.array_equal(a, b) for a, b in zip(before, table, strict=True)):
+            raise Defect("it writes into the stored predictions; copy before you change them")
+
+
+CHECKS = (
+    value_lies_within_its_bounds,
+    weights_count_samples,
+    order_of_samples_does_not_matter,
+    direction_is_right,
+    resampled_agrees_with_the_function,
+    leaves_its_input_alone,
+)
+
+
+def _same(first: float, second: float) -> bool:
+    return math.isclose(first, second, rel_tol=CLOSE, abs_tol=CLOSE)
+
+
+def inspect_metric(metric: Metric) -> Iterator[Verdict]:
+    """Make every check."""
+    return inspect(f"metric {metric.name}", CHECKS, MetricUnderTest(metric))
+
+
+def check_metric(metric: Metric) -> None:
+    """Check a metric, as ``registry.metric(name)`` returns it.
+
+    Raises:
+        Nonconforming: It breaks a promise of :data:`CHECKS`; all that were found are listed.
+    """
+    require_conformity(inspect_metric(metric))

@@ -1,0 +1,204 @@
+"""Check all that a plugin provides, or one thing by its name."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+
+from mritk.backbone import Backbone
+from mritk.errors import Unavailable, UnknownName
+from mritk.evaluate.metric import Metric
+from mritk.loaded_plugin import LoadedPlugin
+from mritk.records import (
+    Alias,
+    Architecture,
+    Augmentation,
+    Dataset,
+    Executor,
+    Explainer,
+    Family,
+    Method,
+    ProtocolFile,
+    Record,
+    Weights,
+)
+from mritk.registry import Registry, name_of
+from mritk.testing.augmentation import inspect_augmentation
+from mritk.testing.backbone import inspect_backbone
+from mritk.testing.check import Defect, NotApplicable, Verdict, inspect
+from mritk.testing.dataset import inspect_dataset
+from mritk.testing.executor import inspect_executor
+from mritk.testing.explainer import inspect_explainer
+from mritk.testing.method import inspect_method
+from mritk.testing.metric import inspect_metric
+from mritk.workspace import Workspace
+
+HEAVY = (
+    "torch",
+    "timm",
+    "torchvision",
+    "transformers",
+    "datasets",
+    "huggingface_hub",
+    "monai",
+    "scipy",
+    "pandas",
+    "matplotlib",
+)
+LOAD = """
+import sys
+from mritk.registry import Registry
+Registry.load([sys.argv[1]])
+print(*[name for name in sys.argv[2:] if name in sys.modules])
+"""
+
+
+class PluginUnderTest:
+    """A loaded plugin in its registry."""
+
+    def __init__(self, plugin: LoadedPlugin, registry: Registry) -> None:
+        self.plugin, self.registry = plugin, registry
+
+
+def loads_without_heavy_libraries(it: PluginUnderTest) -> None:
+    """Every call of the program loads every plugin, so loading must cost next to nothing."""
+    if not it.plugin.asked:
+        raise NotApplicable("it was registered by hand")
+    environ = os.environ | {"MRITK_DISABLE_PLUGIN_AUTOLOAD": "1", "MRITK_PLUGINS": ""}
+    ended = subprocess.run(
+        [sys.executable, "-c", LOAD, it.plugin.asked, *HEAVY],
+        env=environ,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    if ended.returncode:
+        raise Defect(f"alone it does not load: {ended.stderr.strip().splitlines()[-1]}")
+    if ended.stdout.strip():
+        found = ", ".join(ended.stdout.split())
+        raise Defect(f"loading it imports {found}; import that inside the functions that use it")
+
+
+def records_say_what_they_are(it: PluginUnderTest) -> None:
+    """Every record has a summary, so that ``mritk list`` is of use."""
+    without = [name_of(r) for r in it.plugin.records if not (r.summary or isinstance(r, Alias))]
+    if without:
+        raise Defect(f"{', '.join(without[:3])} without a summary; give summary='…', one line")
+
+
+def aliases_lead_somewhere(it: PluginUnderTest) -> None:
+    """The target of every alias exists."""
+    aliases = [record for record in it.plugin.records if isinstance(record, Alias)]
+    if not aliases:
+        raise NotApplicable("it has no alias")
+    for alias in aliases:
+        try:
+            it.registry.backbone(alias.target)
+        except UnknownName as error:
+            raise Defect(f"alias {alias.name} leads to {alias.target}: {error}") from error
+
+
+def protocols_can_be_read(it: PluginUnderTest) -> None:
+    """Every protocol names a method that is there, and parameters that it has."""
+    from mritk.benchmark import find_protocol
+
+    protocols = [record for record in it.plugin.records if isinstance(record, ProtocolFile)]
+    if not protocols:
+        raise NotApplicable("it has no protocol")
+    for protocol in protocols:
+        find_protocol(protocol.name, it.registry)
+
+
+CHECKS = (
+    loads_without_heavy_libraries,
+    records_say_what_they_are,
+    aliases_lead_somewhere,
+    protocols_can_be_read,
+)
+
+
+def inspect_named(name: str, registry: Registry, workspace: Workspace) -> Iterator[Verdict]:
+    """Check the plugin of this name with all its records, or else the record of this name.
+
+    Raises:
+        Unavailable: The plugin was not loaded.
+        UnknownName: There is neither.
+    """
+    for plugin in (*registry.plugins, *registry.left_out):
+        if name in (plugin.origin.plugin, plugin.origin.distribution, plugin.asked):
+            if plugin.state != "loaded":
+                reason = plugin.error or plugin.left_out
+                raise Unavailable(f"plugin {plugin.origin} {plugin.state}: {reason}")
+            return _inspect_plugin(plugin, registry, workspace)
+    return _inspect_record(name, registry, workspace)
+
+
+def _inspect_plugin(
+    plugin: LoadedPlugin, registry: Registry, workspace: Workspace
+) -> Iterator[Verdict]:
+    under_test = PluginUnderTest(plugin, registry)
+    yield from inspect(f"plugin {plugin.origin.plugin}", CHECKS, under_test)
+    for record in plugin.records:
+        if isinstance(record, Family):
+            subject, what = f"family {record.prefix}:", "members promise the same"
+            reason = f"name one: mritk plugins check {record.prefix}:{record.placeholder}"
+            yield Verdict(subject, what, "n/a", reason)
+        else:
+            yield from _inspect_one(record, registry, workspace)
+
+
+def _inspect_one(record: Record, registry: Registry, workspace: Workspace) -> Iterator[Verdict]:
+    if isinstance(record, Architecture):
+        yield from inspect_backbone(Backbone(record), workspace)
+    elif isinstance(record, Weights):
+        backbone = registry.backbone(name_of(record))
+        yield from inspect_backbone(backbone, workspace, weights_only=True)
+    elif isinstance(record, Dataset):
+        yield from inspect_dataset(record, workspace)
+    elif isinstance(record, Augmentation):
+        yield from inspect_augmentation(record)
+    elif isinstance(record, Method):
+        yield from inspect_method(record, _parameters(record, registry))
+    elif isinstance(record, Metric):
+        yield from inspect_metric(record)
+    elif isinstance(record, Executor):
+        yield from inspect_executor(record)
+    elif isinstance(record, Explainer):
+        yield from inspect_explainer(record)
+
+
+def _parameters(method: Method, registry: Registry) -> object:
+    """The parameters of the shortest protocol text that uses the method; None: its defaults."""
+    from mritk.benchmark import find_protocol
+
+    for record in sorted(registry.records(ProtocolFile), key=lambda record: len(record.text())):
+        protocol = find_protocol(record.name, registry)
+        if protocol.method == method.name:
+            return protocol.parameters
+    return None
+
+
+def _inspect_record(name: str, registry: Registry, workspace: Workspace) -> Iterator[Verdict]:
+    look_ups = (
+        registry.dataset,
+        registry.augmentation,
+        registry.method,
+        registry.metric,
+        registry.executor,
+        registry.explainer,
+    )
+    for look_up in look_ups:
+        try:
+            return _inspect_one(look_up(name), registry, workspace)
+        except UnknownName:
+            continue
+    try:
+        return inspect_backbone(registry.backbone(name), workspace)
+    except UnknownName as error:
+        loaded = ", ".join(p.origin.plugin for p in registry.plugins if p.state == "loaded")
+        raise UnknownName(
+            f"neither a plugin nor anything that one provides is called {name!r}; plugins are "
+            f"{loaded}; otherwise {error}"
+        ) from error

@@ -1,0 +1,79 @@
+"""Small things to test plugins with: a dataset, a backbone, parts of the data."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from mritk.data.samples import Classification, Regression, Samples, Task
+from mritk.records import Architecture, Dataset, InputContract
+
+if TYPE_CHECKING:
+    import torch
+
+    from mritk.workspace import Workspace
+
+SIDE = 32
+CLASSES = ("top", "middle", "bottom")
+
+
+class _Images:
+    """Noise with a bright band in the upper, middle or lower third, uint8."""
+
+    def __init__(self, targets: np.ndarray, spatial_dims: int, seed: int) -> None:
+        shape = (SIDE,) * spatial_dims
+        self.images = np.random.default_rng(seed).integers(0, 80, (len(targets), *shape), np.uint8)
+        for image, target in zip(self.images, targets, strict=True):
+            image[10 * target : 10 * target + 10] += 120
+
+    def __call__(self, i: int) -> np.ndarray:
+        image: np.ndarray = self.images[i]
+        return image
+
+
+def tiny_samples(
+    count: int = 36, *, regression: bool = False, spatial_dims: int = 2, seed: int = 0
+) -> Samples:
+    """Return ``count`` easy images or volumes of side 32, three per patient, three classes.
+
+    The class is where a bright band lies; with ``regression`` its number is the value.
+    """
+    classes = np.arange(count) % 3
+    task: Task = Regression("rows") if regression else Classification(CLASSES)
+    return Samples(
+        ids=[f"image-{i:03d}" for i in range(count)],
+        targets=classes.astype(np.float64) if regression else classes,
+        task=task,
+        read=_Images(classes, spatial_dims, seed),
+        spatial_dims=spatial_dims,
+        patients=[f"patient-{i // 3:02d}" for i in range(count)],
+    )
+
+
+def tiny_dataset() -> Dataset:
+    """Return the dataset ``tiny``: 36 images of 12 patients in three classes."""
+    return Dataset("tiny", _open, summary="bright bands", license="CC0-1.0", sources=("made up",))
+
+
+def _open(workspace: Workspace) -> Samples:
+    return tiny_samples()
+
+
+def tiny_architecture(spatial_dims: int = 2) -> Architecture:
+    """Return the architecture ``tiny``: one convolution and pooling, for side 32."""
+    build = _build_images if spatial_dims == 2 else _build_volumes
+    grey = InputContract(SIDE, (0.5,), (0.5,))
+    return Architecture("tiny", build, grey, spatial_dims=spatial_dims)
+
+
+def _build_images() -> torch.nn.Module:
+    from torch import nn
+
+    return nn.Sequential(nn.Conv2d(1, 8, 5, 4), nn.ReLU(), nn.AdaptiveAvgPool2d(2), nn.Flatten())
+
+
+def _build_volumes() -> torch.nn.Module:
+    from torch import nn
+
+    return nn.Sequential(nn.Conv3d(1, 8, 5, 4), nn.ReLU(), nn.AdaptiveAvgPool3d(2), nn.Flatten())

@@ -1,0 +1,77 @@
+"""Writes trials as TensorBoard event files into the folder that ``MRITK_TENSORBOARD`` names.
+
+Without that variable the plugin does nothing and imports nothing.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+from importlib import import_module
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from mritk import Background, hookimpl
+
+if TYPE_CHECKING:
+    from mritk import Epoch
+    from mritk.benchmark import Plan
+    from mritk.trial import Outcome, Trial
+    from mritk_tensorboard.event_files import EventFiles
+
+logger = logging.getLogger("mritk")
+
+FOLDER = "MRITK_TENSORBOARD"
+REMEDY = f"set {FOLDER} to a folder that can be written, or unset it"
+
+
+class TensorBoard:
+    """The moments at which something is written."""
+
+    def __init__(self) -> None:
+        self.background: Background | None = None
+        self.files: EventFiles | None = None
+
+    @hookimpl
+    def mritk_run_start(self, plan: Plan) -> None:
+        """Get ready, if a folder is named and something will be trained."""
+        folder = os.environ.get(FOLDER, "").strip()
+        if not folder or not plan.todo:
+            return
+        try:
+            # Here, not in the background: two threads that import parts of torch at the same time
+            # can each be handed a module that is half made.
+            import_module("torch.utils.tensorboard")
+        except Exception as error:
+            logger.warning(
+                "%s is set, but TensorBoard's files cannot be written (%s), and the run goes on "
+                "without them; install what is missing with: "
+                "python -m pip install 'mritk-bench[tensorboard]'",
+                FOLDER,
+                " ".join(str(error).split()),
+            )
+            return
+        from mritk_tensorboard.event_files import EventFiles
+
+        self.files = EventFiles(Path(folder).expanduser().absolute())
+        self.background = Background("tensorboard", REMEDY)
+
+    @hookimpl
+    def mritk_epoch_end(self, trial: Trial, epoch: Epoch) -> None:
+        """Write an epoch."""
+        if self.background and self.files:
+            self.background.call(self.files.epoch, trial, epoch)
+
+    @hookimpl
+    def mritk_trial_finish(self, trial: Trial, outcome: Outcome) -> None:
+        """End the files of a trial, with its error if it failed."""
+        if self.background and self.files:
+            self.background.call(self.files.finish, trial, outcome.error)
+
+    @hookimpl
+    def mritk_run_finish(self) -> None:
+        """Close the files of a trial that was stopped, and wait a little."""
+        if self.background and self.files:
+            self.background.call(self.files.close)
+            self.background.close()
+            self.background = self.files = None

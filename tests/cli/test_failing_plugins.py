@@ -1,0 +1,157 @@
+"""A plugin that raises: one line that names it, and everything else goes on."""
+
+from __future__ import annotations
+
+import pytest
+
+from mritk.results.folder import ResultsFolder
+
+FAILING = """
+import numpy as np
+from mritk import (
+    Architecture, Augmentation, Classification, Dataset, DatasetFamily, Method, ProtocolFile,
+    Samples, hookimpl,
+)
+from dataclasses import dataclass
+
+
+def build():
+    raise KeyError("net")
+
+
+def augment(images, generator):
+    return images.reshape(3, 3, 3, 3, 3)
+
+
+def open_nothing(workspace):
+    raise ValueError("cannot open")
+
+
+def find(member):
+    return 1 / 0
+
+
+@dataclass(frozen=True)
+class Parameters:
+    pass
+
+
+def fit(setup):
+    return [][1]
+
+
+@hookimpl
+def mritk_backbones():
+    yield Architecture("bad_net", build)
+
+
+@hookimpl
+def mritk_augmentations():
+    yield Augmentation("bad_augmentation", augment)
+
+
+@hookimpl
+def mritk_datasets():
+    yield Dataset("bad_dataset", open_nothing)
+    yield DatasetFamily("bad", find)
+
+
+@hookimpl
+def mritk_methods():
+    yield Method("bad_method", fit, Parameters)
+
+
+@hookimpl
+def mritk_protocols():
+    yield ProtocolFile("bad_method", lambda: 'method = "bad_method"')
+"""
+
+
+@pytest.fixture
+def failing(tmp_path):
+    path = tmp_path / "failing.py"
+    path.write_text(FAILING)
+    return path
+
+
+@pytest.mark.parametrize(
+    ("arguments", "line"),
+    [
+        (
+            ["-b", "bad_net"],
+            r"KeyError: 'net' (raised in backbone bad_net@scratch of failing.py sha256:",
+        ),
+        (
+            ["-a", "bad_augmentation"],
+            "input of size 16384 (raised in augmentation bad_augmentation of failing.py sha256:",
+        ),
+    ],
+)
+def test_a_plugin_that_raises_in_a_trial_is_named_and_the_trial_is_stored(
+    run_toy, failing, tmp_path, arguments, line
+):
+    ended = run_toy("--seeds", 1, "-p", failing, *arguments)
+    assert ended.code == 3
+    told = [text for text in ended.err.splitlines() if text.startswith("failed: ")]
+    assert len(told) == 1
+    assert line in told[0]
+    assert "(failing), hook mritk_" in told[0]
+    assert "failing.py line " in told[0]
+    assert f"'mritk plugins check {arguments[1]}" in told[0]
+    stored = list(ResultsFolder(tmp_path / "results").trials())
+    assert "failed" in {trial.status for trial in stored}
+    kept = next(trial for trial in stored if trial.status == "failed")
+    assert "failing.py" in kept.failure.traceback
+    if arguments[0] == "-b":
+        assert "finished" in {trial.status for trial in stored}, "the other backbone goes on"
+
+
+def test_a_method_that_raises_is_named(mritk, toy, failing, tmp_path):
+    base = ("run", "-p", toy, "-p", failing, "-b", "tiny", "-d", "bands", "--seeds", 1)
+    ended = mritk(*base, "--protocol", "bad_method", "-o", tmp_path / "results")
+    assert "IndexError: list index out of range (raised in method bad_method of" in ended.err
+
+
+def test_of_several_things_in_one_file_the_one_that_was_called_is_named(
+    mritk, toy, fast_protocol, tmp_path
+):
+    text = toy.read_text().replace("def build_tiny():", "def build_tiny():\n    _stumble()\n")
+    toy.write_text(text + "\n\ndef _stumble():\n    raise KeyError('x')\n")
+    base = ("run", "-p", toy, "-b", "tiny", "-d", "bands", "--protocol", fast_protocol)
+    ended = mritk(*base, "--seeds", 1, "-o", tmp_path / "results")
+    assert "KeyError: 'x' (raised in backbone tiny@scratch of toy.py" in ended.err
+
+
+@pytest.mark.parametrize(
+    ("name", "line"),
+    [
+        ("bad_dataset", "dataset bad_dataset of failing.py sha256:"),
+        ("bad:x", "bad:x of failing.py sha256:"),
+    ],
+)
+@pytest.mark.parametrize("command", [("run", "-b", "small_cnn", "-d"), ("fetch", "-d"), ("audit",)])
+def test_a_dataset_that_raises_is_one_line(mritk, failing, name, line, command):
+    ended = mritk(*command, name, "-p", failing)
+    assert ended.code == 3
+    assert "Traceback" not in ended.err
+    told = next(text for text in ended.err.splitlines() if line in text)
+    assert "hook mritk_datasets, failing.py line " in told
+
+
+def test_a_moment_that_raises_names_its_plugin_and_the_way_out(run_toy, tmp_path, caplog):
+    (tmp_path / "shaky.py").write_text(
+        "from mritk import hookimpl\n@hookimpl\ndef mritk_epoch_end(epoch):\n    {}['x']\n"
+    )
+    assert run_toy("--seeds", 1, "-p", tmp_path / "shaky.py").code == 0
+    warning = next(r.getMessage() for r in caplog.records if "switched off" in r.getMessage())
+    assert warning.startswith("plugin shaky.py sha256:")
+    assert "(shaky) raised in mritk_epoch_end" in warning
+    assert warning.endswith("'-p no:shaky' leaves it out")
+
+
+def test_a_missing_dependency_is_named_with_a_way_to_get_it(mritk, tmp_path):
+    (tmp_path / "needy.py").write_text("import not_there.inside\n")
+    ended = mritk("plugins", "-p", tmp_path / "needy.py")
+    assert ended.code == 4
+    assert "No module named 'not_there'" in ended.err
+    assert "'python -m pip install not_there' may bring what it misses" in ended.err

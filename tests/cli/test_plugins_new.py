@@ -1,0 +1,195 @@
+"""``mritk plugins new``: the package that it writes installs, passes its tests and is used."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from mritk.cli.plugins_new import USE, NewPlugin
+from mritk.errors import UsageError
+
+if sys.version_info >= (3, 11):
+    import tomllib
+else:
+    import tomli as tomllib
+
+KINDS = list(USE)
+
+
+@pytest.mark.parametrize("text", ["wide-net", "wide_net", "mritk-wide-net", "Mritk_Wide_Net"])
+def test_a_name_may_be_written_in_many_ways(text):
+    plugin = NewPlugin.of(text, "backbone")
+    assert (plugin.name, plugin.module, plugin.distribution) == (
+        "wide_net",
+        "mritk_wide_net",
+        "mritk-wide-net",
+    )
+
+
+@pytest.mark.parametrize("text", ["", "2d", "a b", "class", "../x", "mritk-", "naïve", "a.b"])
+def test_what_cannot_be_a_module_is_refused(text):
+    with pytest.raises(UsageError, match="cannot be the name of a plugin"):
+        NewPlugin.of(text, "backbone")
+
+
+@pytest.fixture
+def new(mritk, tmp_path):
+    """Write a package of a kind and return its folder."""
+
+    def write(kind, name="mine"):
+        ended = mritk("plugins", "new", name, "--kind", kind, "-o", tmp_path)
+        assert ended.code == 0, ended.err
+        return tmp_path / NewPlugin.of(name, kind).distribution
+
+    return write
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_the_files_are_complete_and_clean(new, kind):
+    folder = new(kind)
+    files = sorted(str(p.relative_to(folder)) for p in folder.rglob("*") if p.is_file())
+    assert files == [
+        ".github/workflows/test.yml",
+        ".gitignore",
+        "README.md",
+        "mritk_mine.py",
+        "pyproject.toml",
+        "tests/test_mine.py",
+    ]
+    project = tomllib.loads((folder / "pyproject.toml").read_text())["project"]
+    assert project["name"] == "mritk-mine"
+    assert project["entry-points"]["mritk"] == {"mine": "mritk_mine"}
+    left = [p for p in folder.rglob("*") if p.is_file() and "$" in _without_actions(p)]
+    assert left == [], "no placeholder is left"
+    for command in (["check", "--select", "E,F,W,I,B,UP"], ["format", "--check"]):
+        options = [*command, "--isolated", "--line-length", "100", "."]
+        subprocess.run([sys.executable, "-m", "ruff", *options], check=True, cwd=folder)
+
+
+def _without_actions(path: Path) -> str:
+    return path.read_text().replace("${{ matrix.python }}", "")
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_what_is_written_keeps_every_promise_as_one_file(new, mritk, kind):
+    module = new(kind) / "mritk_mine.py"
+    ended = mritk("plugins", "check", "-p", module, "mritk_mine")
+    assert ended.code == 0, ended.out
+    assert " 0 failed" in ended.out
+
+
+def test_says_what_to_type_next(mritk, tmp_path):
+    ended = mritk("plugins", "new", "mine", "--kind", "backbone", "-o", tmp_path)
+    assert f"python -m pip install -e '{tmp_path / 'mritk-mine'}[test]'" in ended.out
+    assert "mritk plugins check mine" in ended.out
+    assert "mritk run -b mine -b small_cnn" in ended.out
+
+
+def test_nothing_is_overwritten(new, mritk, tmp_path):
+    folder = new("metric")
+    (folder / "mritk_mine.py").write_text("changed")
+    ended = mritk("plugins", "new", "mine", "--kind", "backbone", "-o", tmp_path)
+    assert ended.code == 2
+    assert "exists already" in ended.err
+    assert (folder / "mritk_mine.py").read_text() == "changed"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "text"),
+    [
+        (
+            ["small-cnn", "--kind", "backbone"],
+            "there is a plugin small_cnn already, of mritk-bench",
+        ),
+        (["timm", "--kind", "backbone", "-p", "no:timm"], "there is a plugin timm already"),
+        (["mine"], "Missing option '--kind'"),
+        (["mine", "--kind", "protocol"], "'protocol' is not one of 'backbone'"),
+        (["2d", "--kind", "backbone"], "cannot be the name of a plugin"),
+    ],
+)
+def test_mistakes_are_explained(mritk, tmp_path, arguments, text):
+    ended = mritk("plugins", "new", *arguments, "-o", tmp_path)
+    assert ended.code == 2
+    assert text in ended.err
+    assert list(tmp_path.iterdir()) == []
+
+
+# -- in an environment of its own ------------------------------------------------------------------
+
+FAST = """
+method = "finetune"
+image_size = 32
+augmentation = "none"
+
+[[parameters.stages]]
+name = "all"
+epochs = 1
+"""
+
+
+@pytest.fixture(scope="module")
+def environment(fresh_environment, tmp_path_factory):
+    """A folder with a package of every kind, each installed into a fresh environment."""
+    root = tmp_path_factory.mktemp("strangers")
+    packages = []
+    for kind in KINDS:
+        plugin = NewPlugin.of(f"my-{kind}", kind)
+        packages.append(root / plugin.distribution)
+        for path, text in plugin.texts().items():
+            target = packages[-1] / path
+            target.parent.mkdir(parents=True, exist_ok=True)
+            target.write_text(text)
+    python = fresh_environment / "bin" / "python"
+    subprocess.run(
+        [python, "-m", "pip", "install", "-q", "--no-deps", "--no-build-isolation", *packages],
+        check=True,
+    )
+    (root / "fast.toml").write_text(FAST)
+    return root
+
+
+@pytest.fixture
+def call(environment, fresh_environment, tmp_path):
+    """Run a module of the environment outside this repository."""
+
+    def run(*arguments):
+        return subprocess.run(
+            [fresh_environment / "bin" / "python", "-m", *map(str, arguments)],
+            cwd=environment,
+            env=os.environ | {"MRITK_HOME": str(tmp_path / "home"), "OMP_NUM_THREADS": "1"},
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+
+    return run
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("kind", KINDS)
+def test_an_installed_plugin_passes_its_own_tests(call, environment, kind):
+    ended = call("pytest", "-q", "-p", "no:cacheprovider", environment / f"mritk-my-{kind}")
+    assert ended.returncode == 0, ended.stdout
+    assert "3 passed" in ended.stdout
+
+
+@pytest.mark.slow
+def test_installed_plugins_are_listed_and_used_together_in_a_run(call, environment):
+    rows = {row["plugin"]: row for row in json.loads(call("mritk", "plugins", "--json").stdout)}
+    for kind in KINDS:
+        row = rows[f"my_{kind}"]
+        assert (row["state"], row["distribution"]) == ("loaded", f"mritk-my-{kind}")
+    base = ("mritk", "run", "-d", "my_dataset", "--seeds", 1, "--device", "cpu", "-o", "results")
+    ended = call(*base, "-b", "my_backbone", "-a", "my_augmentation", "--protocol", "fast.toml")
+    assert ended.returncode == 0, ended.stderr
+    assert "| my_backbone@scratch" in ended.stdout
+    ended = call(*base, "--protocol", "my_method")
+    assert ended.returncode == 0, ended.stderr
+    ended = call("mritk", "leaderboard", "results", "--metric", "my_metric", "--metric", "accuracy")
+    assert "top-2 accuracy" in ended.stdout
+    assert "with two classes it is always 1" in ended.stdout

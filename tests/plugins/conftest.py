@@ -1,0 +1,78 @@
+"""What tests of trackers share: a run without one, and a way to stop a run."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from mritk.results.folder import ResultsFolder
+from mritk.results.trialfile import TrialRecord
+
+TRACKERS = ("MRITK_TENSORBOARD", "MLFLOW_TRACKING_URI", "MLFLOW_EXPERIMENT_NAME")
+
+# Stops the run after epoch 2 has been told to all, but before it is in the checkpoint.
+STOP = """
+from pathlib import Path
+from mritk import hookimpl
+
+
+@hookimpl(trylast=True)
+def mritk_epoch_end(epoch):
+    if epoch.epoch == 2 and Path(__file__).with_name("stop").exists():
+        raise KeyboardInterrupt
+"""
+
+
+def trials_in(folder: Path) -> dict[str, TrialRecord]:
+    """Return the stored trials of a results folder by their ids."""
+    return {trial.id: trial for trial in ResultsFolder(folder).trials()}
+
+
+@pytest.fixture
+def stored(tmp_path: Path) -> Callable[[], dict[str, TrialRecord]]:
+    """Return the trials that ``run_toy`` has stored."""
+    return lambda: trials_in(tmp_path / "results")
+
+
+@pytest.fixture
+def stored_as_without_tracker(run_toy, stored, tmp_path, monkeypatch) -> Callable[..., None]:
+    """Check that what was stored is finished, and bit for bit that of a run without trackers."""
+
+    def check(*arguments: object) -> None:
+        with monkeypatch.context() as patch:
+            for variable in TRACKERS:
+                patch.delenv(variable, raising=False)
+            assert run_toy(*arguments, "-o", tmp_path / "untracked").code == 0
+        expected, found = trials_in(tmp_path / "untracked"), stored()
+        assert found.keys() == expected.keys()
+        for name, trial in found.items():
+            assert trial.status == "finished"
+            for part in ("val", "test"):
+                ours, other = trial.predictions[part], expected[name].predictions[part]
+                assert ours.id == other.id
+                np.testing.assert_array_equal(ours.score, other.score)
+            curves = [
+                [(e.epoch, e.train_loss, e.val_loss) for e in t.history]
+                for t in (trial, expected[name])
+            ]
+            assert curves[0] == curves[1]
+
+    return check
+
+
+@pytest.fixture
+def stop(tmp_path: Path) -> tuple[object, ...]:
+    """Options of a run that is stopped in its second epoch, while the file ``stop`` is there."""
+    plugin = tmp_path / "stop.py"
+    plugin.write_text(STOP)
+    plugin.with_name("stop").touch()
+    return ("-p", plugin)
+
+
+@pytest.fixture
+def failing(toy: Path) -> None:
+    """Make the toy's network fail before the first epoch."""
+    toy.write_text(toy.read_text().replace("    from torch import nn\n", "    1 / 0\n"))

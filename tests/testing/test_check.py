@@ -1,0 +1,101 @@
+"""Verdicts: what a check says, and how ``check_…`` tells an author."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from mritk import Unavailable, testing
+from mritk.errors import UnknownName
+from mritk.registry import Registry
+from mritk.testing.check import Defect, NotApplicable, inspect, require_conformity
+from mritk.testing.plugin import inspect_named
+
+BROKEN = Path(__file__).parent / "broken"
+
+
+def is_fine(subject):
+    """Nothing is wrong."""
+
+
+def is_even(subject):
+    raise Defect("it\n is odd")
+
+
+def is_asked(subject):
+    raise NotApplicable("nobody asks")
+
+
+def is_here(subject):
+    raise Unavailable("no file net.pt")
+
+
+def stumbles(subject):
+    raise KeyError("x")
+
+
+CHECKS = (is_fine, is_even, is_asked, is_here, stumbles)
+
+
+def test_a_check_has_four_ways_to_end_and_an_unexpected_exception_is_a_defect():
+    assert [(v.check, v.state, v.reason) for v in inspect("net", CHECKS, None)] == [
+        ("is fine", "passed", ""),
+        ("is even", "failed", "it is odd"),
+        ("is asked", "n/a", "nobody asks"),
+        ("is here", "skipped", "no file net.pt"),
+        ("stumbles", "failed", "KeyError: 'x'"),
+    ]
+
+
+def test_all_defects_are_listed_at_once():
+    with pytest.raises(testing.Nonconforming) as raised:
+        require_conformity(inspect("net", CHECKS, None))
+    assert str(raised.value).splitlines() == [
+        "2 of 5 checks failed",
+        "net: is even: it is odd",
+        "net: stumbles: KeyError: 'x'",
+    ]
+    require_conformity(inspect("net", CHECKS[:1], None))
+
+
+KINDS = ("backbone", "dataset", "augmentation", "method", "metric", "executor", "explainer")
+WRONG = {
+    "backbone": "takes_a_batch_of_one",
+    "dataset": "patients_are_told",
+    "augmentation": "keeps_images_apart",
+    "method": "never_looks_at_labels_to_predict",
+    "metric": "weights_count_samples",
+    "executor": "every_job_is_done_once",
+    "explainer": "it_looks_at_the_weights",
+}
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_each_kind_has_a_function_that_raises_an_assertion_error(kind):
+    registry = Registry.load([str(BROKEN / f"{kind}s.py")], {"MRITK_DISABLE_PLUGIN_AUTOLOAD": "1"})
+    look_up, check = getattr(registry, kind), getattr(testing, f"check_{kind}")
+    check(look_up("good"))
+    with pytest.raises(AssertionError, match=WRONG[kind].replace("_", " ")):
+        check(look_up(WRONG[kind]))
+
+
+def test_every_promise_is_explained_in_a_sentence():
+    from importlib import import_module
+
+    for name in (*KINDS, "plugin"):
+        module = import_module(f"mritk.testing.{name}")
+        for check in module.CHECKS:
+            assert check.__doc__
+            assert check.__doc__.strip().endswith(".")
+
+
+def test_a_name_that_nobody_provides(workspace):
+    with pytest.raises(UnknownName, match=r"neither a plugin nor .* 'nothing'"):
+        list(inspect_named("nothing", Registry.load(environ={}), workspace))
+
+
+def test_a_plugin_that_is_left_out_or_failed_cannot_be_checked(workspace, tmp_path, monkeypatch):
+    registry = Registry.load(["no:small_cnn"], {})
+    with pytest.raises(Unavailable, match=r"small_cnn\) left out: -p no:small_cnn"):
+        list(inspect_named("small_cnn", registry, workspace))

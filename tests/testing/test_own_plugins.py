@@ -1,0 +1,41 @@
+"""Every plugin of this repository keeps what plugins promise."""
+
+from __future__ import annotations
+
+import pytest
+
+from mritk import Architecture
+from mritk.registry import Registry, name_of
+from mritk.testing.backbone import inspect_backbone
+from mritk.testing.plugin import inspect_named
+
+REGISTRY = Registry.load(environ={})
+PLUGINS = [plugin.origin.plugin for plugin in REGISTRY.plugins if plugin.state == "loaded"]
+# Those with many networks: each architecture is checked with 224 px and more.
+SLOW = {"timm", "radimagenet", "phantom"}
+
+
+def marked(name):
+    return pytest.param(name, marks=[pytest.mark.slow] if name in SLOW else [])
+
+
+@pytest.mark.parametrize("name", [marked(name) for name in PLUGINS])
+def test_a_plugin_of_the_repository_keeps_every_promise(name, workspace):
+    verdicts = list(inspect_named(name, REGISTRY, workspace))
+    assert [v for v in verdicts if v.state == "failed"] == []
+    assert sum(verdict.state == "passed" for verdict in verdicts) >= 2
+
+
+def test_a_member_of_a_family_keeps_every_promise(workspace):
+    for name in ("timm:resnet10t@scratch", "torchvision:mobilenet_v3_small@scratch"):
+        verdicts = list(inspect_backbone(REGISTRY.backbone(name), workspace))
+        assert [v for v in verdicts if v.state == "failed"] == []
+
+
+def test_nothing_is_left_out():
+    """The plugins above are those that the distribution names, and provide what is listed."""
+    from importlib.metadata import entry_points
+
+    own = {point.name for point in entry_points(group="mritk")}
+    assert set(PLUGINS) == own
+    assert "small_cnn" in {name_of(record) for record in REGISTRY.records(Architecture)}

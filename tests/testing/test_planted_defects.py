@@ -1,0 +1,80 @@
+"""Every check finds the defect that is planted for it, and calls nothing else a defect.
+
+The plugins in ``broken/`` provide one record per check, named after the promise that it breaks.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from mritk.testing import (
+    augmentation,
+    backbone,
+    dataset,
+    executor,
+    explainer,
+    method,
+    metric,
+)
+from mritk.testing.plugin import inspect_named
+
+BROKEN = Path(__file__).parent / "broken"
+KINDS = {
+    "backbones": backbone,
+    "datasets": dataset,
+    "augmentations": augmentation,
+    "methods": method,
+    "metrics": metric,
+    "executors": executor,
+    "explainers": explainer,
+}
+
+# Defects that by their nature break another promise too.
+ALSO = {
+    ("augmentations", "is_a_function_of_its_generator"): {"keeps_images_apart"},
+    ("backbones", "is_deterministic_in_evaluation"): {"state_dict_comes_back_whole"},
+    ("methods", "the_seed_decides"): {"never_sees_the_test_part", "goes_on_exactly_after_a_stop"},
+}
+
+
+def planted() -> Iterator[tuple[str, str]]:
+    for kind, module in KINDS.items():
+        for check in module.CHECKS:
+            yield kind, check.__name__
+
+
+def name_on_the_command_line(kind: str, name: str) -> str:
+    weights = ("weights_match_in_full", "declares_licence_and_pretraining", "heeds_offline")
+    return f"{name}@made" if kind == "backbones" and name in weights else name
+
+
+@pytest.fixture(scope="module")
+def registries():
+    from mritk.registry import Registry
+
+    return {
+        kind: Registry.load([str(BROKEN / f"{kind}.py")], {"MRITK_DISABLE_PLUGIN_AUTOLOAD": "1"})
+        for kind in KINDS
+    }
+
+
+def failed(registry, name, workspace) -> list[str]:
+    verdicts = list(inspect_named(name, registry, workspace))
+    assert verdicts
+    return [verdict.check.replace(" ", "_") for verdict in verdicts if verdict.state == "failed"]
+
+
+@pytest.mark.parametrize(("kind", "check"), list(planted()))
+def test_a_planted_defect_is_found_by_its_check_alone(kind, check, registries, workspace):
+    name = name_on_the_command_line(kind, check)
+    found = failed(registries[kind], name, workspace)
+    assert set(found) == {check, *ALSO.get((kind, check), ())}
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_good_one_passes_every_check(kind, registries, workspace):
+    name = "good@made" if kind == "backbones" else "good"
+    assert failed(registries[kind], name, workspace) == []
