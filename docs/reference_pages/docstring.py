@@ -12,7 +12,7 @@ SECTIONS = ("Args", "Attributes", "Yields", "Returns", "Raises", "Example")
 # A reference to a module keeps its path; others lose it: ``mritk.errors.Unavailable`` reads better
 # as ``Unavailable``.
 MODULE = re.compile(r":mod:`([\w.]+)`")
-NAME = re.compile(r":(?:class|func|attr|meth):`(?:[a-z_]+\.)*([\w.]+)`")
+NAME = re.compile(r":(?:class|data|func|attr|meth|exc):`(?:[a-z_]+\.)*([\w.]+)`")
 HOOK = re.compile(r"`(mritk_[a-z_]+)`")
 
 

@@ -8,6 +8,7 @@ from types import ModuleType
 
 from mritk import hookspecs
 from mritk.registry import NOUNS
+from reference_pages.described import bare_signature
 from reference_pages.docstring import Docstring, markdown
 
 KINDS = {
@@ -65,7 +66,7 @@ def _section(name: str, hook: Callable[..., object]) -> str:
     kind, docstring = kind_of(name), Docstring.of(hook)
     blocks = [
         f"## {name} {{ #{name} data-toc-label='{name}' }}",
-        f"```python\n{_signature(name, hook)}\n```",
+        f"```python\ndef {name}{bare_signature(hook)}\n```",
         f"**{kind.capitalize()}.** {KINDS[kind]}. {_answers(hook)}",
     ]
     if kind == "noun":
@@ -78,12 +79,6 @@ def _section(name: str, hook: Callable[..., object]) -> str:
     if "Example" in docstring.sections:
         blocks.append(f"```python\n{docstring.sections['Example']}\n```")
     return "\n\n".join(blocks)
-
-
-def _signature(name: str, hook: Callable[..., object]) -> str:
-    signature = inspect.signature(hook)
-    given = ", ".join(f"{p.name}: {p.annotation}" for p in signature.parameters.values())
-    return f"def {name}({given}) -> {signature.return_annotation}"
 
 
 def _answers(hook: Callable[..., object]) -> str:

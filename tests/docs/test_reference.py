@@ -12,8 +12,8 @@ from types import ModuleType
 import click
 import pytest
 
-import mritk
-from mritk import hookspecs, records
+import mritk as package
+from mritk import hookspecs, records, testing
 from mritk.cli.main import EPILOG, cli
 from mritk.errors import ExitCode
 from mritk.evaluate.metric import Metric
@@ -104,7 +104,7 @@ def test_the_example_of_a_noun_yields_its_records(noun):
     """With stand-ins for what an example leaves to the reader."""
     example = Docstring.of(getattr(hookspecs, f"mritk_{noun}")).sections["Example"]
     names = {node.id for node in ast.walk(ast.parse(example)) if isinstance(node, ast.Name)}
-    given = {name: getattr(mritk, name) for name in mritk.__all__}
+    given = {name: getattr(package, name) for name in package.__all__}
     given |= {name: (lambda *_: None) for name in names - set(given) - {"images"}}
     exec(example, given)
     yielded = list(given[f"mritk_{noun}"]())
@@ -176,6 +176,28 @@ def test_pages_do_not_depend_on_the_machine(pages):
         assert str(Path.home()) not in text.replace("~", "")
         assert str(ROOT) not in text
         assert " at 0x" not in text
+
+
+def test_every_public_name_is_on_a_page(pages):
+    """All that a plugin may import, and what ``mritk.testing`` offers."""
+    shown = pages["reference/records.md"] + pages["reference/names.md"]
+    for name in [*package.__all__, *testing.__all__]:
+        if name != "hookimpl":
+            assert re.search(rf"^(##+ {name}|`{name}`)$", shown, flags=re.MULTILINE), name
+
+
+def test_signatures_are_those_of_the_source(pages):
+    """Types without quotation marks, defaults, and the star before keywords."""
+    page, source = pages["reference/names.md"], (ROOT / "mritk" / "download.py").read_text("utf-8")
+    (shown,) = re.findall(r"```python\n(fetch_file\(.*?)\n```", page)
+    (written,) = [
+        node
+        for node in ast.parse(source).body
+        if isinstance(node, ast.FunctionDef) and node.name == "fetch_file"
+    ]
+    (read,) = ast.parse(f"def {shown}: ...").body
+    assert ast.unparse(read.args) == ast.unparse(written.args)
+    assert "= `ExitCode.OK`" in page
 
 
 # -- what is undocumented is found -----------------------------------------------------------------
