@@ -135,7 +135,9 @@ def _default(field: Field[Any]) -> str:
         return ""
     if is_dataclass(value) and not isinstance(value, type):
         return f"{type(value).__name__}(…)"
-    return str(value if isinstance(value, Enum) else getattr(value, "__name__", repr(value)))
+    if isinstance(value, Enum):
+        return f"{type(value).__name__}.{value.name}"
+    return str(getattr(value, "__name__", repr(value)))
 
 
 def _member_line(name: str, member: Any) -> str:

@@ -44,7 +44,7 @@ def scores(ended) -> dict[str, float]:
     assert ended.code == 0, ended.err
     board = json.loads(ended.out)["leaderboard"]
     return {
-        row["keys"]["backbone"]: row["metrics"]["balanced_accuracy"]["mean"]
+        row["backbone"]: row["metrics"]["balanced_accuracy"]["mean"]
         for table in board["tables"]
         for row in table["rows"]
     }
@@ -88,6 +88,56 @@ def test_every_page_says_how_its_files_are_used(page):
         assert f"-p ./{name}" in "".join(code(page, "sh")) or stem in "".join(code(page, "toml"))
 
 
+CHECKED = [
+    (page, line)
+    for page in PAGES
+    for line in "".join(code(page, "sh")).splitlines()
+    if line.startswith("mritk plugins check")
+]
+
+
+def test_every_noun_is_checked_on_its_page():
+    assert {page for page, _ in CHECKED} == set(PAGES) - {"command.md", "moments.md"}
+
+
+@pytest.mark.parametrize(("page", "line"), CHECKED)
+def test_every_plugin_keeps_its_promises(page, line, mritk, written, own_home, tmp_path):
+    """The line of the page that checks the plugin, as it stands there."""
+    for i in range(len(code(page))):
+        written(page, i)
+    place_weights(own_home)
+    place_scans(tmp_path / "mine")
+    ended = mritk(*line.split()[1:])
+    assert ended.code == 0, ended.out + ended.err
+    assert re.search(r"\b[1-9]\d* passed, 0 failed", ended.out)
+
+
+def place_weights(home: Path) -> Path:
+    """Put weights of ``small_cnn`` where the how-to of backbones wants them."""
+    from safetensors.torch import save_file
+
+    place = home / "weights" / "small_cnn_ours.safetensors"
+    place.parent.mkdir(exist_ok=True)
+    save_file(
+        Registry.load(environ={}).backbone("small_cnn").architecture.build().state_dict(), place
+    )
+    return place
+
+
+def place_scans(folder: Path) -> None:
+    """Write 48 images of 24 patients, and the table that the how-to of datasets reads."""
+    folder.mkdir()
+    rng = np.random.default_rng(0)
+    with (folder / "scans.csv").open("w", newline="") as lines:
+        table = csv.DictWriter(lines, ["file", "patient", "grade"])
+        table.writeheader()
+        for i in range(48):
+            grade = "high" if i // 2 % 2 else "low"
+            pixels = rng.integers(0, 100, (32, 32)) + 100 * (grade == "high")
+            Image.fromarray(pixels.astype(np.uint8)).save(folder / f"{i}.png")
+            table.writerow({"file": f"{i}.png", "patient": f"p{i // 2}", "grade": grade})
+
+
 def test_backbone(run_toy, written):
     file = written("backbone.md")
     ended = run_toy("-p", file, "-b", "net", "--seeds", 1, "--json")
@@ -96,16 +146,14 @@ def test_backbone(run_toy, written):
 
 def test_weights(run_toy, written, own_home):
     """The file that ``locate`` names is loaded; without it the error says where to put it."""
-    from safetensors.torch import save_file
-
     file = written("backbone.md", 1)
     arguments = ("-p", file, "-b", "small_cnn@ours", "--seeds", 1, "--json")
     absent = run_toy(*arguments)
     assert absent.code == 4
     place = own_home / "weights" / "small_cnn_ours.safetensors"
-    assert f"no {place}" in absent.err
-    network = Registry.load(environ={}).backbone("small_cnn").architecture.build()
-    save_file(network.state_dict(), place)
+    errors = {trial["error"] for trial in json.loads(absent.out)["trials"]}
+    assert any(f"no {place}" in error for error in errors)
+    assert place_weights(own_home) == place
     assert "small_cnn@ours" in scores(run_toy(*arguments))
 
 
@@ -138,18 +186,7 @@ def test_dataset(run_toy, written):
 def test_dataset_family(mritk, run_toy, written, tmp_path):
     """What is read is what the files hold."""
     file, folder = written("dataset.md", 1), tmp_path / "mine"
-    folder.mkdir()
-    rng = np.random.default_rng(0)
-    rows = []
-    for i in range(48):
-        grade = "high" if i // 2 % 2 else "low"
-        pixels = rng.integers(0, 100, (32, 32)) + 100 * (grade == "high")
-        Image.fromarray(pixels.astype(np.uint8)).save(folder / f"{i}.png")
-        rows.append({"file": f"{i}.png", "patient": f"p{i // 2}", "grade": grade})
-    with (folder / "scans.csv").open("w", newline="") as lines:
-        table = csv.DictWriter(lines, ["file", "patient", "grade"])
-        table.writeheader()
-        table.writerows(rows)
+    place_scans(folder)
     name = f"scans:{folder},label=grade"
     samples = Registry.load([str(file)], environ={}).dataset(name).open(None)
     assert samples.task.classes == ("high", "low")
@@ -209,7 +246,7 @@ def test_method(mritk, toy, written, tmp_path):
 
 
 def test_metric(mritk, run_toy, written, tmp_path):
-    """Its value is scikit-learn's, and it has an interval."""
+    """Its value is scikit-learn's, also with weights, and the table has a column for it."""
     from sklearn.metrics import top_k_accuracy_score
 
     from mritk.results.folder import ResultsFolder
@@ -222,7 +259,13 @@ def test_metric(mritk, run_toy, written, tmp_path):
     test = record.predictions["test"]
     expected = top_k_accuracy_score(test.target, test.score, k=2, labels=[0, 1, 2])
     assert row["metrics"]["top_2"]["mean"] == pytest.approx(expected)
-    assert row["metrics"]["top_2"]["interval"]["low"] <= expected
+    assert {"low", "high", "reason"} <= set(row["metrics"]["top_2"]["interval"])
+    function = Registry.load([str(file)], environ={}).metrics()[0].function
+    rng = np.random.default_rng(0)
+    targets, scores_, weights = np.arange(50) % 4, rng.normal(size=(50, 4)), rng.random(50)
+    assert function(targets, scores_, weights) == pytest.approx(
+        top_k_accuracy_score(targets, scores_, k=2, sample_weight=weights)
+    )
 
 
 def test_command(mritk, run_toy, written, tmp_path):
@@ -233,6 +276,33 @@ def test_command(mritk, run_toy, written, tmp_path):
     absent = mritk("-p", file, "count", tmp_path / "nowhere")
     assert (absent.code, absent.out) == (2, "")
     assert "'mritk run' makes some" in absent.err
+
+
+def test_executor(run_toy, written, tmp_path):
+    """Two processes train two trials, and the trials are those of a run without it."""
+    file = written("executor.md")
+    ended = run_toy("-p", file, "--executor", "alone", "--jobs", 2, "--seeds", 2, "--json")
+    assert ended.code == 0, ended.err
+    assert {trial["error"] for trial in json.loads(ended.out)["trials"]} == {""}
+    assert len(list((tmp_path / "results" / "trials").glob("*.h5"))) == 2
+
+
+def test_explainer(written):
+    """Of a linear network it is weight times pixel; the other one of the page works as shown."""
+    import torch
+
+    torch.manual_seed(0)
+    network = torch.nn.Sequential(torch.nn.Flatten(), torch.nn.Linear(12, 2)).eval()
+    batch, outputs = torch.rand(3, 3, 2, 2), torch.tensor([0, 1, 0])
+    registry = Registry.load([str(written("explainer.md"))], environ={})
+    found = registry.explainer("gradient_times_input").explain(network, batch, outputs)
+    expected = network[1].weight[outputs].view(3, 3, 2, 2).detach() * batch
+    torch.testing.assert_close(found, expected)
+    assert network[1].weight.grad is None
+    (source,) = code("explainer.md", "py")
+    given = {"network": network, "batch": batch}
+    exec(source, given)
+    assert given["attributions"].shape == batch.shape
 
 
 def test_moments(run_toy, written, tmp_path):

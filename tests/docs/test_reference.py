@@ -34,9 +34,13 @@ def commands(command: click.Command, *path: str) -> dict[tuple[str, ...], click.
     return found
 
 
+# What a plugin's module may hold, and no variable of the environment.
+NO_VARIABLES = {"MRITK_INTERFACE"}
+
+
 def variables(text: str) -> set[str]:
     """The environment variables of mritk that a text names."""
-    return set(re.findall(r"\bMRITK_[A-Z_]*[A-Z]\b|\b_MRITK_[A-Z_]+\b", text))
+    return set(re.findall(r"\b_?MRITK_[A-Z_]*[A-Z]\b", text)) - NO_VARIABLES
 
 
 def undocumented_variables(sources: dict[Path, str], document: str) -> list[str]:
