@@ -12,6 +12,7 @@ mritk or of a plugin and keeps its traceback.
         DataError               2   the data cannot be used as asked
       Unavailable               4   something requested is not here (weights, plugin, dataset)
       HookError                 3   a hook of a plugin fails
+      OutOfMemory               4   the device has not enough memory for the protocol
       WeightsMismatch           3   a weight file does not fit the network
       NonFiniteLoss             3   training diverged
       StoreError                3   results cannot be written or read
@@ -24,7 +25,20 @@ from typing import ClassVar
 
 
 class ExitCode(IntEnum):
-    """What the process returns; public, because continuous integration acts on it."""
+    """What the process returns; public, because continuous integration acts on it.
+
+    Attributes:
+        OK: All that was asked for is done.
+        GATE_FAILED: What was looked at does not hold: a leak or a defect (``audit``), a regression
+            (``compare``), a damaged or changed result (``doctor``, ``verify``, ``merge``,
+            ``rerun``).
+        USAGE: The request itself is wrong: an option, a name, a file, data that do not allow it.
+        INTERNAL: A trial failed, or a defect of mritk or a plugin, with its traceback.
+        UNAVAILABLE: Something requested is not here: weights, data, a plugin, a package, memory; a
+            trial to compare with.
+        NOTHING_TO_DO: There are no trials to show, or there is nothing to clear.
+        INTERRUPTED: A person stopped it; what is finished is kept.
+    """
 
     OK = 0
     GATE_FAILED = 1

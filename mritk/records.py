@@ -27,7 +27,13 @@ FILE_DIGEST = "sha256:"
 
 @dataclass(frozen=True)
 class Origin:
-    """Which plugin provided a record, as ``distribution version (plugin)``."""
+    """Which plugin provided a record, as ``distribution version (plugin)``.
+
+    Attributes:
+        plugin: Name of the entry point, the module or the file.
+        distribution: Name of the package, or of the file; empty for a module that was named.
+        version: Version of the package, or ``sha256:`` and the digest of the file.
+    """
 
     plugin: str
     distribution: str = ""
@@ -159,7 +165,14 @@ class Weights(Record):
 
 @dataclass(frozen=True)
 class Alias(Record):
-    """Another name for a backbone, such as ``Alias("convnext", "convnext_tiny@imagenet")``."""
+    """Another name for a backbone, such as ``Alias("convnext", "convnext_tiny@imagenet")``.
+
+    Yield it from ``mritk_backbones``.
+
+    Attributes:
+        name: The other name.
+        target: The backbone that it stands for, ``ARCH`` or ``ARCH@WEIGHTS``.
+    """
 
     name: str
     target: str

@@ -64,7 +64,17 @@ class OpenDataset:
 
 @dataclass(frozen=True, eq=False)
 class Trial:
-    """One training that is planned, and all it needs."""
+    """One training that is planned, and all it needs.
+
+    Attributes:
+        dataset: The dataset, opened, audited and divided into folds.
+        backbone: The backbone, or None for a method that brings its own model.
+        augmentation: Applied to training batches.
+        method: How it is trained.
+        protocol: The recipe, with the method's parameters.
+        fold: Number of the fold, from 0.
+        seed: What all random draws of the training derive from.
+    """
 
     dataset: OpenDataset
     backbone: Backbone | None

@@ -16,7 +16,11 @@ from mritk.errors import DataError
 
 @dataclass(frozen=True)
 class Classification:
-    """The target is one of ``classes``; scores are logits of shape (N, len(classes))."""
+    """The target is one of ``classes``; scores are logits of shape (N, len(classes)).
+
+    Attributes:
+        classes: Their names, in the order of the indices in ``Samples.targets``.
+    """
 
     classes: tuple[str, ...]
     kind: ClassVar[str] = "classification"
@@ -29,7 +33,11 @@ class Classification:
 
 @dataclass(frozen=True)
 class Regression:
-    """The target is a number in ``unit``; scores are values of shape (N,)."""
+    """The target is a number in ``unit``; scores are values of shape (N,).
+
+    Attributes:
+        unit: For tables and figures, such as ``years``.
+    """
 
     unit: str = ""
     kind: ClassVar[str] = "regression"

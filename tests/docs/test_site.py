@@ -1,0 +1,108 @@
+"""The documentation site is built without a warning, holds what it must, and fetches nothing."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import subprocess
+import sys
+from html.parser import HTMLParser
+from pathlib import Path
+
+import pytest
+
+from reference_pages import PAGES
+
+ROOT = Path(__file__).parents[2]
+
+
+def build(root: Path, site: Path) -> subprocess.CompletedProcess[str]:
+    """Build the site of ``root`` strictly."""
+    command = [sys.executable, "-m", "mkdocs", "build", "--strict", "--site-dir", str(site)]
+    environment = os.environ | {"NO_MKDOCS_2_WARNING": "1"}
+    return subprocess.run(
+        command, cwd=root, env=environment, capture_output=True, text=True, check=False
+    )
+
+
+class Fetched(HTMLParser):
+    """The addresses that a browser fetches to show a page."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.addresses: list[str] = []
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        """Remember what ``tag`` fetches."""
+        given = dict(attrs)
+        self.addresses += [given[key] or "" for key in ("src", "srcset", "data") if key in given]
+        if tag == "link":
+            self.addresses.append(given.get("href") or "")
+
+
+@pytest.fixture(scope="module")
+def site(tmp_path_factory) -> Path:
+    """The site, built once."""
+    folder = tmp_path_factory.mktemp("site")
+    done = build(ROOT, folder)
+    assert done.returncode == 0, done.stderr
+    return folder
+
+
+@pytest.mark.slow
+def test_has_a_page_for_each_document_and_for_the_reference(site):
+    written = [path.relative_to(ROOT / "docs") for path in (ROOT / "docs").rglob("*.md")]
+    for page in [*map(str, written), *PAGES]:
+        assert (site / page).with_suffix(".html").is_file()
+    assert "mritk_trial_finish" in (site / "reference" / "hooks.html").read_text("utf-8")
+    assert not list(site.rglob("*.py"))
+    assert not list(site.rglob("*.pyc"))
+
+
+@pytest.mark.slow
+def test_the_search_finds_hooks_options_and_fields(site):
+    index = (site / "search" / "search_index.json").read_text(encoding="utf-8")
+    for word in ("mritk_epoch_end", "checkpoint-minutes", "pretrained_on", "MRITK_OFFLINE"):
+        assert word in index
+
+
+@pytest.mark.slow
+def test_nothing_is_fetched_from_a_network_while_reading(site):
+    for page in site.rglob("*.html"):
+        parser = Fetched()
+        parser.feed(page.read_text(encoding="utf-8"))
+        assert parser.addresses
+        assert not [a for a in parser.addresses if re.match(r"(https?:)?//", a)], page
+    for style in site.rglob("*.css"):
+        assert not re.search(r"(@import|url\()\s*[\"']?(https?:)?//", style.read_text("utf-8"))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("planted", "told"),
+    [
+        ("[gone](gone.md)", "gone.md"),
+        ("[no such section](running.md#no-such-section)", "no-such-section"),
+        ("[no such hook](reference/hooks.md#mritk_nothing)", "mritk_nothing"),
+    ],
+)
+def test_a_dead_link_stops_the_build(planted, told, tmp_path):
+    """The rules of ``validation`` in mkdocs.yml are in force."""
+    shutil.copytree(ROOT / "docs", tmp_path / "docs")
+    shutil.copy(ROOT / "mkdocs.yml", tmp_path)
+    page = tmp_path / "docs" / "metrics.md"
+    page.write_text(f"{page.read_text(encoding='utf-8')}\n{planted}\n")
+    done = build(tmp_path, tmp_path / "site")
+    assert done.returncode != 0
+    assert told in done.stderr
+
+
+@pytest.mark.slow
+def test_a_page_outside_the_navigation_stops_the_build(tmp_path):
+    shutil.copytree(ROOT / "docs", tmp_path / "docs")
+    shutil.copy(ROOT / "mkdocs.yml", tmp_path)
+    (tmp_path / "docs" / "lost.md").write_text("# Lost\n")
+    done = build(tmp_path, tmp_path / "site")
+    assert done.returncode != 0
+    assert "lost.md" in done.stderr
