@@ -67,25 +67,21 @@ def _section(name: str, hook: Callable[..., object]) -> str:
     blocks = [
         f"## {name} {{ #{name} data-toc-label='{name}' }}",
         f"```python\ndef {name}{bare_signature(hook)}\n```",
-        f"**{kind.capitalize()}.** {KINDS[kind]}. {_answers(hook)}",
+        docstring.text,
+        f"**{kind.capitalize()}.** {KINDS[kind]}.{_first_result(hook)}",
     ]
     if kind == "noun":
-        blocks.append(f"Yields {_records(name)}.")
-    blocks.append(docstring.text)
-    for heading in ("Yields", "Raises"):
-        if heading in docstring.sections:
-            blocks.append(markdown(docstring.sections[heading]))
+        blocks.append(f"Yields {_records(name)}. {markdown(docstring.sections.get('Yields', ''))}")
     blocks += [f"`{name}`\n:   {text}" for name, text in docstring.entries("Args").items()]
     if "Example" in docstring.sections:
         blocks.append(f"```python\n{docstring.sections['Example']}\n```")
     return "\n\n".join(blocks)
 
 
-def _answers(hook: Callable[..., object]) -> str:
+def _first_result(hook: Callable[..., object]) -> str:
     options = getattr(hook, "mritk_spec")  # noqa: B009 - set by pluggy's marker
-    if options["firstresult"]:
-        return "The first plugin that returns something but None answers alone."
-    return "All plugins may implement it."
+    answer = " The first plugin that returns something but None answers alone."
+    return answer if options["firstresult"] else ""
 
 
 def _records(name: str) -> str:

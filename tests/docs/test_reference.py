@@ -231,7 +231,7 @@ def test_finds_an_argument_that_was_added():
 
 def test_tells_a_hook_whose_first_result_counts():
     module = planted("@hookspec(firstresult=True)\ndef mritk_x(): 'Asked.'")
-    assert "answers alone" in hook_page._answers(module.mritk_x)
+    assert "answers alone" in hook_page._section("mritk_x", module.mritk_x)
 
 
 def test_finds_a_field_that_was_added():
