@@ -37,9 +37,12 @@ class AugmentationUnderTest:
         return torch.rand((count, channels, *sides), generator=generator)
 
     def usual(self) -> Iterator[torch.Tensor]:
-        """Yield four grey inputs of each declared rank."""
-        for dims in self.ranks:
-            yield self.batch(4, 1, SIDES[dims][0])
+        """Yield four grey inputs of each declared rank, on each kind of device that is here."""
+        import torch
+
+        for device in ("cpu", "cuda") if torch.cuda.is_available() else ("cpu",):
+            for dims in self.ranks:
+                yield self.batch(4, 1, SIDES[dims][0]).to(device)
 
     @property
     def ranks(self) -> tuple[int, ...]:

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from functools import cached_property
 from tempfile import TemporaryDirectory
-from typing import TYPE_CHECKING
 
 from mritk.backbone import FILE_PREFIX, Backbone, weights_from_file
 from mritk.errors import Unavailable
@@ -17,62 +15,13 @@ from mritk.testing.check import (
     require_conformity,
     require_pickle,
 )
+from mritk.testing.network_under_test import ANY_SIDE, BackboneUnderTest
 from mritk.testing.offline import no_network
 from mritk.workspace import Workspace
 
-if TYPE_CHECKING:
-    import torch
-
-ANY_SIDE = 64
 # Batches of other sizes are rounded otherwise, which deep networks without training amplify
 # (EfficientNetV2-S: 0.004 of the largest feature). Statistics of the batch change more than this.
 CLOSE = 0.02
-
-
-class BackboneUnderTest:
-    """A backbone, built once for all checks, with two random inputs."""
-
-    def __init__(self, backbone: Backbone, workspace: Workspace) -> None:
-        self.backbone, self.workspace = backbone, workspace
-
-    @cached_property
-    def network(self) -> torch.nn.Module:
-        """A freshly built network in evaluation mode, with weights from a fixed seed."""
-        return self.build().eval()
-
-    def build(self, seed: int = 0) -> torch.nn.Module:
-        """Build the network anew."""
-        import torch
-
-        with torch.random.fork_rng(devices=()):
-            torch.manual_seed(seed)
-            network = self.backbone.architecture.build()
-        if not isinstance(network, torch.nn.Module):
-            raise Defect(f"build() must return a torch.nn.Module, not {type(network).__name__}")
-        return network
-
-    @cached_property
-    def batch(self) -> torch.Tensor:
-        """Two normalised inputs as the contract describes them, (2, C, *spatial)."""
-        return self.inputs(self.backbone.input.size or ANY_SIDE)
-
-    def inputs(self, side: int) -> torch.Tensor:
-        """Return two random inputs of a side."""
-        import torch
-
-        dims = self.backbone.architecture.spatial_dims
-        if dims is None:
-            raise NotApplicable("the network does not take a dense grid")
-        shape = (2, self.backbone.input.channels, *[side] * dims)
-        return torch.randn(shape, generator=torch.Generator().manual_seed(0))
-
-    def features(self, batch: torch.Tensor) -> torch.Tensor:
-        """Return the features of a batch in evaluation mode."""
-        import torch
-
-        with torch.no_grad():
-            features: torch.Tensor = self.network(batch.clone())
-        return features
 
 
 def features_are_float32_vectors(it: BackboneUnderTest) -> None:

@@ -1,0 +1,61 @@
+"""A backbone as its checks see it: built once, with inputs as its contract describes them."""
+
+from __future__ import annotations
+
+from functools import cached_property
+from typing import TYPE_CHECKING
+
+from mritk.backbone import Backbone
+from mritk.testing.check import Defect, NotApplicable
+from mritk.workspace import Workspace
+
+if TYPE_CHECKING:
+    import torch
+
+ANY_SIDE = 64
+
+
+class BackboneUnderTest:
+    """A backbone, built once for all checks, with two random inputs."""
+
+    def __init__(self, backbone: Backbone, workspace: Workspace) -> None:
+        self.backbone, self.workspace = backbone, workspace
+
+    @cached_property
+    def network(self) -> torch.nn.Module:
+        """A freshly built network in evaluation mode, with weights from a fixed seed."""
+        return self.build().eval()
+
+    def build(self, seed: int = 0) -> torch.nn.Module:
+        """Build the network anew."""
+        import torch
+
+        with torch.random.fork_rng(devices=()):
+            torch.manual_seed(seed)
+            network = self.backbone.architecture.build()
+        if not isinstance(network, torch.nn.Module):
+            raise Defect(f"build() must return a torch.nn.Module, not {type(network).__name__}")
+        return network
+
+    @cached_property
+    def batch(self) -> torch.Tensor:
+        """Two normalised inputs as the contract describes them, (2, C, *spatial)."""
+        return self.inputs(self.backbone.input.size or ANY_SIDE)
+
+    def inputs(self, side: int) -> torch.Tensor:
+        """Return two random inputs of a side."""
+        import torch
+
+        dims = self.backbone.architecture.spatial_dims
+        if dims is None:
+            raise NotApplicable("the network does not take a dense grid")
+        shape = (2, self.backbone.input.channels, *[side] * dims)
+        return torch.randn(shape, generator=torch.Generator().manual_seed(0))
+
+    def features(self, batch: torch.Tensor) -> torch.Tensor:
+        """Return the features of a batch in evaluation mode."""
+        import torch
+
+        with torch.no_grad():
+            features: torch.Tensor = self.network(batch.clone())
+        return features

@@ -1,0 +1,113 @@
+"""A method as its checks see it: trained on 18 small images, scored on others."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from mritk.backbone import Backbone
+from mritk.data.samples import Samples
+from mritk.data.subset import Subset
+from mritk.records import Augmentation, Method
+from mritk.testing.tiny import SIDE, tiny_architecture, tiny_samples
+from mritk.workspace import Workspace
+
+if TYPE_CHECKING:
+    from mritk.train.setup import Epoch, Fitted, Setup
+
+# Of 36 samples, three of each patient, 18 train, 9 select and 9 test.
+TRAIN, VAL, TEST = np.arange(18), np.arange(18, 27), np.arange(27, 36)
+
+
+@dataclass
+class Training:
+    """One training: what was told on the way, and the trained model."""
+
+    fitted: Fitted
+    epochs: list[Epoch]
+    augmented: int
+
+
+class MethodUnderTest:
+    """A method, with parameters that train in seconds on 18 small images."""
+
+    def __init__(self, method: Method, parameters: Any) -> None:
+        self.method, self.parameters = method, parameters
+        self._trained: dict[str, np.ndarray] = {}
+
+    def train(
+        self,
+        samples: Samples,
+        folder: Path,
+        on_epoch: Callable[[Epoch], None] = lambda epoch: None,
+        seed: int = 0,
+    ) -> Training:
+        """Train on the training part of ``samples``; checkpoints stand in ``folder``."""
+        from mritk.train.checkpoint import Checkpoint
+
+        history: list[Epoch] = []
+        calls = [0]
+
+        def keep(epoch: Epoch) -> None:
+            history.append(epoch)
+            on_epoch(epoch)
+
+        def brighten(images: Any, generator: Any) -> Any:
+            import torch
+
+            calls[0] += 1
+            shift = torch.rand(len(images), generator=generator).reshape(
+                -1, *[1] * (images.ndim - 1)
+            )
+            return (images + 0.05 * shift.to(images)).clamp(0, 1)
+
+        checkpoint = Checkpoint(folder / "checkpoint", {}, history, every=0.0)
+        augmentation = Augmentation("brighten", brighten, spatial_dims=(2, 3))
+        if not self.method.uses_augmentation:
+            augmentation = Augmentation("none", None, spatial_dims=(2, 3))
+        try:
+            setup = self._setup(samples, Workspace(folder / "home", offline=True), seed)
+            setup = replace(setup, augmentation=augmentation, checkpoint=checkpoint, on_epoch=keep)
+            return Training(self.method.fit(setup), history, calls[0])
+        finally:
+            checkpoint.close()
+
+    def _setup(self, samples: Samples, workspace: Workspace, seed: int) -> Setup:
+        from mritk.train.setup import Setup
+
+        return Setup(
+            parameters=self.parameters,
+            task=samples.task,
+            train=Subset.of(samples, TRAIN, workspace),
+            val=Subset.of(samples, VAL, workspace),
+            augmentation=Augmentation("none", None),
+            seed=seed,
+            workspace=workspace,
+            backbone=Backbone(tiny_architecture()) if self.method.uses_backbone else None,
+            image_size=SIDE,
+            volume_size=SIDE,
+        )
+
+    def scores(self, training: Training, samples: Samples, rows: np.ndarray) -> np.ndarray:
+        """Return the scores of the samples at ``rows``."""
+        with TemporaryDirectory(ignore_cleanup_errors=True) as folder:
+            part = Subset.of(samples, rows, Workspace(Path(folder), offline=True))
+            return np.array(training.fitted.predict(part))
+
+    def trained_and_scored(self, samples: Samples, rows: np.ndarray) -> np.ndarray:
+        """Train from nothing and return the scores of ``rows``."""
+        with TemporaryDirectory(ignore_cleanup_errors=True) as folder:
+            return self.scores(self.train(samples, Path(folder)), samples, rows)
+
+    @property
+    def reference(self) -> np.ndarray:
+        """Scores of validation and test samples after one undisturbed training."""
+        if "reference" not in self._trained:
+            rows = np.concatenate([VAL, TEST])
+            self._trained["reference"] = self.trained_and_scored(tiny_samples(), rows)
+        return self._trained["reference"]
