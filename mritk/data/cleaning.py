@@ -74,7 +74,10 @@ def finished(bound: Bound, parts: Parts, drawn: int, seed: int) -> Fold:
         val = val[~np.isin(linked[val], linked[test])]
         train = train[~np.isin(linked[train], linked[np.concatenate([parts.val, test])])]
     left = Parts(train, val, test, parts.site)
-    if not len(parts.val) and len(train):
+    if rule.validation == "test":
+        train, val = np.union1d(train, val), test
+        left = Parts(train, val, test, parts.site)
+    elif not len(parts.val) and len(train):
         count = round(1 / rule.val_fraction)
         val = draw_part(bound.samples, train, bound.groups, count, drawn)
         train = np.setdiff1d(train, val)
@@ -83,7 +86,8 @@ def finished(bound: Bound, parts: Parts, drawn: int, seed: int) -> Fold:
     if rule.shots:
         chosen = draw_shots(bound.samples, train, bound.groups, rule.shots, seed)
     before = np.concatenate([parts.train, parts.val])
-    seen = before if rule.copies == "drop" else np.concatenate([chosen, val])
+    kept = chosen if rule.validation == "test" else np.concatenate([chosen, val])
+    seen = before if rule.copies == "drop" else kept
     return Fold(
         train=np.sort(chosen),
         val=np.sort(val),

@@ -15,6 +15,8 @@ from mritk.data.samples import SPLITS, Samples
 class Fold:
     """One division: every sample is in exactly one of five parts. Rows are sorted.
 
+    Where the split rule says ``validation = "test"``, the validation part is the test part.
+
     Attributes:
         train: Rows of the training part.
         val: Rows of the validation part.

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Literal
 
 from mritk.data.samples import Samples
@@ -33,6 +33,10 @@ class SplitRule:
             lets copies fall anywhere and official parts as they are. Either way a fold tells
             which test samples are clean.
         seed: Seed of the draw. It is not the seed of a trial: all seeds see the same split.
+        validation: ``drawn`` from the training part, unless the dataset has one of its own; or
+            ``test``, to repeat published work that chose its state on the test part: the test
+            samples are then the validation part too, nothing is held out for selection, and every
+            cell that comes of it is marked.
     """
 
     scheme: Scheme = "auto"
@@ -43,6 +47,10 @@ class SplitRule:
     shots: int = 0
     copies: Literal["drop", "keep"] = "drop"
     seed: int = 0
+    # It came later: at its default it leaves the fingerprints of before as they are.
+    validation: Literal["drawn", "test"] = field(
+        default="drawn", metadata={"fingerprint": "unless default"}
+    )
 
     def __post_init__(self) -> None:
         for name in ("test_fraction", "val_fraction"):

@@ -260,9 +260,10 @@ def _marks(records: Sequence[TrialRecord], finished: Sequence[TrialRecord]) -> s
 
 
 def _selected_on_test(record: TrialRecord) -> bool:
-    """Whether the protocol kept the state that was best on the test part."""
+    """Whether the test part chose the state that was kept, the schedule or when to stop."""
     protocol = json.loads(record.protocol_json)
-    return bool(protocol.get("selection", {}).get("on") == "test")
+    seen = protocol.get("split", {}).get("validation"), protocol.get("selection", {}).get("on")
+    return "test" in seen
 
 
 def _cell(values: Sequence[Value]) -> Cell:

@@ -219,3 +219,17 @@ def test_two_readers_of_the_same_files_are_two_datasets(mritk, tmp_path, toy, fa
         *("--protocol", fast_protocol, "-n", "--json"),
     )
     assert {row["dataset"] for row in json.loads(plan.out)} == {"bands", "dark"}
+
+
+def test_selection_on_the_test_part_is_marked_in_every_row(run_toy, mritk, fast_protocol, tmp_path):
+    text = fast_protocol.read_text() + '\n[split]\nvalidation = "test"\n'
+    (tmp_path / "replica.toml").write_text(text)
+    ended = run_toy("--seeds", 1, "--protocol", tmp_path / "replica.toml")
+    assert ended.code == 0, ended.err
+    rows = [line for line in ended.out.splitlines() if line.startswith("| tiny@scratch")]
+    assert sum("§" in row for row in rows) == 1
+    assert "§ The test part chose the state that was kept" in ended.out
+    assert mritk("doctor", tmp_path / "results").code == 0
+    for trial in ResultsFolder(tmp_path / "results").trials():
+        replica = '"validation":"test"' in trial.protocol_json
+        assert (trial.splits["val"] == trial.splits["test"]) == replica
