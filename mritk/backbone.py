@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from mritk.digests import sha256_of
-from mritk.errors import Unavailable
+from mritk.errors import Unavailable, UsageError
 from mritk.records import Architecture, InputContract, Weights
 
 SCRATCH = "scratch"
+Normalisation = Literal["own", "imagenet"]
 FILE_PREFIX = "file:"
 
 
@@ -30,6 +31,26 @@ class Backbone:
     def name(self) -> str:
         """The canonical name, as tables show it: ``densenet121@radimagenet``."""
         return f"{self.architecture.name}@{self.weights.name if self.weights else SCRATCH}"
+
+    def normalised(self, rule: Normalisation) -> Backbone:
+        """Return the backbone with the input contract that a protocol asks for.
+
+        Raises:
+            UsageError: It does not take colour images.
+        """
+        if rule == "own":
+            return self
+        if self.input.channels != len(InputContract().mean):
+            raise UsageError(
+                f"{self.name} takes {self.input.channels} channels, so it cannot be given the "
+                f"normalisation of ImageNet that the protocol asks for"
+            )
+        usual = InputContract()
+        contract = replace(
+            self.input, mean=usual.mean, std=usual.std, channel_order=usual.channel_order
+        )
+        weights = None if self.weights is None else replace(self.weights, input=contract)
+        return Backbone(replace(self.architecture, input=contract), weights)
 
     @property
     def identity(self) -> dict[str, Any]:

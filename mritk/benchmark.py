@@ -216,7 +216,9 @@ class Planner:
         """
         method = self.registry.method(protocol.method)
         names = benchmark.augmentations or (protocol.augmentation,)
-        chosen = backbones if method.uses_backbone else [None]
+        chosen: list[Backbone | None] = [None]
+        if method.uses_backbone:
+            chosen = [backbone.normalised(protocol.normalisation) for backbone in backbones]
         pairs = list(product(chosen, [self.registry.augmentation(name) for name in names]))
         for backbone, augmentation in pairs:
             _require_fit(record, samples, backbone, augmentation)

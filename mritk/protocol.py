@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import Field, dataclass, field, fields, is_dataclass
 from typing import Any, Literal
 
+from mritk.backbone import Normalisation
 from mritk.data.splits import SplitRule
 from mritk.evaluate.metrics import all_metrics
 from mritk.records import Method
@@ -32,6 +33,8 @@ class Protocol:
         volume_size: Side of volumes in voxels, likewise.
         precision: ``auto``, ``float32`` or ``bfloat16``; the trial file keeps what it came to.
         deterministic: Ask for deterministic algorithms on CUDA too.
+        normalisation: ``own``: pixels as each set of weights declares them; ``imagenet``: the mean
+            and std of ImageNet for all, to repeat published work that did so.
         augmentation: Used where a run names none. It is an axis of the trial, not of the
             fingerprint.
         summary: One line for ``mritk list``.
@@ -46,6 +49,7 @@ class Protocol:
     volume_size: int | None = None
     precision: Literal["auto", "float32", "bfloat16"] = "auto"
     deterministic: bool = False
+    normalisation: Normalisation = field(default="own", metadata={"fingerprint": "unless default"})
     augmentation: str = field(default="none", metadata={"fingerprint": False})
     summary: str = field(default="", metadata={"fingerprint": False})
 
@@ -75,6 +79,7 @@ class _ProtocolTable:
     volume_size: int | Literal["native"] = "native"
     precision: Literal["auto", "float32", "bfloat16"] = "auto"
     deterministic: bool = False
+    normalisation: Normalisation = "own"
     augmentation: str = "none"
     summary: str = ""
 

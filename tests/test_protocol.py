@@ -34,11 +34,13 @@ hidden = [{width = 16, dropout = 0.5}]
 [[parameters.stages]]
 name = "head"
 epochs = 1
+optimizer = "adam"
 learning_rate = 1e-3
 
 [[parameters.stages]]
 name = "all"
 epochs = 2
+optimizer = "sgd"
 learning_rate = 1.0
 """
 

@@ -13,6 +13,8 @@ from mritk.train.stages import BackboneStage
 HEAD = "head."
 BACKBONE = "backbone."
 ADAPTED = "parametrizations.weight."
+# The attribute of a linear layer that tells the factor of its penalty.
+PENALTY = "l2_penalty"
 
 
 class Network(nn.Module):
@@ -34,7 +36,10 @@ def build_head(features: int, outputs: int, layout: Head) -> nn.Sequential:
     layers: list[nn.Module] = [nn.BatchNorm1d(features)] if layout.batch_norm else []
     width = features
     for hidden in layout.hidden:
-        layers += [nn.Linear(width, hidden.width), nn.ReLU(), nn.Dropout(hidden.dropout)]
+        linear = nn.Linear(width, hidden.width)
+        if hidden.l2:
+            setattr(linear, PENALTY, hidden.l2)
+        layers += [linear, nn.ReLU(), nn.Dropout(hidden.dropout)]
         width = hidden.width
     layers += [nn.Dropout(layout.dropout), nn.Linear(width, outputs)]
     return nn.Sequential(*[layer for layer in layers if not _is_idle(layer)])
@@ -58,13 +63,19 @@ def parameter_groups(
     Matrices and kernels are decayed; biases, norms, layer scales, tokens and position embeddings
     are not. A parameter in unit i of n of the backbone, counted from the input and from 1, has
     the rate ``backbone_learning_rate · layer_decay ** (n - i + 1)``.
+
+    The gradient of a penalty ``l2 · ‖W‖²`` is ``2 · l2 · W``, which is what a decay of ``2 · l2``
+    adds to the gradient in Adam and SGD.
     """
+    modules = network.named_modules()
+    penalties = {f"{name}.weight": 2 * getattr(m, PENALTY, 0.0) for name, m in modules}
     depth = {name: len(units) - i for i, unit in enumerate(units) for name in unit.tensors}
     groups: dict[tuple[bool, int, float], list[nn.Parameter]] = {}
     for name, parameter in network.named_parameters():
         if not parameter.requires_grad:
             continue
         decay = weight_decay if parameter.ndim > 1 and _is_matrix(name) else 0.0
+        decay += penalties.get(name, 0.0)
         deep = depth[_in_backbone(name)] if layer_decay != 1 and name.startswith(BACKBONE) else 0
         groups.setdefault((not name.startswith(HEAD), deep, decay), []).append(parameter)
     rates = {False: learning_rate, True: backbone_learning_rate}

@@ -35,13 +35,22 @@ def _require_penalties(penalties: tuple[float, ...]) -> None:
 
 @dataclass(frozen=True)
 class HiddenLayer:
-    """A fully connected layer with ReLU, then dropout."""
+    """A fully connected layer with ReLU, then dropout.
+
+    Attributes:
+        width: Number of units.
+        dropout: Share of units that are left out in training.
+        l2: Adds ``l2 · ‖W‖²`` of the layer's matrix to the loss, as Keras' ``kernel_regularizer``
+            does; needs an optimiser whose decay is that of the loss (``adam`` or ``sgd``).
+    """
 
     width: int
     dropout: float = 0.0
+    l2: float = field(default=0.0, metadata=ADDED_LATER)
 
     def __post_init__(self) -> None:
         _require(self.width >= 1, "width must be at least 1")
+        _require(0 <= self.l2 < math.inf, "l2 must not be negative")
         _require(0 <= self.dropout < 1, "dropout must be at least 0 and below 1")
 
 
@@ -182,6 +191,9 @@ class Recipe:
         for name in ("gradient_clip", "mixup", "cutmix"):
             _require(0 <= getattr(self, name) < math.inf, f"{name} must not be negative")
         _require(0 <= self.average < 1, "average must be at least 0 and below 1")
+        coupled = all(stage.optimizer != "adamw" for stage in self.stages)
+        penalised = any(layer.l2 for layer in self.head.hidden)
+        _require(coupled or not penalised, "l2 of a hidden layer needs the optimizer adam or sgd")
         _require(self.test_time_views >= 1, "test_time_views must be at least 1")
 
     def stage_name(self, number: int) -> str:

@@ -233,3 +233,15 @@ def test_selection_on_the_test_part_is_marked_in_every_row(run_toy, mritk, fast_
     for trial in ResultsFolder(tmp_path / "results").trials():
         replica = '"validation":"test"' in trial.protocol_json
         assert (trial.splits["val"] == trial.splits["test"]) == replica
+
+
+def test_the_normalisation_of_a_protocol_reaches_the_trial(run_toy, fast_protocol, tmp_path):
+    (tmp_path / "forced.toml").write_text(
+        'normalisation = "imagenet"\n' + fast_protocol.read_text()
+    )
+    assert run_toy("--seeds", 1, "--protocol", tmp_path / "forced.toml").code == 0
+    contracts = {
+        trial.protocol: trial.provenance["input_contract"]["mean"]
+        for trial in ResultsFolder(tmp_path / "results").trials()
+    }
+    assert contracts == {"fast": [0.5, 0.5, 0.5], "forced": [0.485, 0.456, 0.406]}

@@ -8,9 +8,9 @@ import pytest
 import torch
 from torch import nn
 
-from mritk.train.network import Network
+from mritk.train.network import Network, build_head
 from mritk.train.optimiser import Schedule, build_optimiser, factor
-from mritk.train.recipe import Stage
+from mritk.train.recipe import Head, HiddenLayer, Recipe, Stage
 
 
 def network():
@@ -228,3 +228,36 @@ def test_the_rate_that_is_shown_is_the_heads(backbone_rate):
     recipe = stage(schedule="constant", backbone_learning_rate=backbone_rate)
     optimiser = build_optimiser(network(), recipe)
     assert Schedule(optimiser, recipe, 4).learning_rate == 1e-2
+
+
+# -- penalties of the head -------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("optimiser", ["adam", "sgd"])
+def test_l2_of_a_hidden_layer_is_the_gradient_of_its_penalty_in_the_loss(optimiser):
+    """One step with ``l2`` equals one in which ``l2 · ‖W‖²`` was added to the loss by hand."""
+    layout = Head(hidden=(HiddenLayer(3, l2=0.3), HiddenLayer(2)))
+
+    def stepped(layout, penalty):
+        torch.manual_seed(0)
+        net = Network(nn.Linear(4, 4), build_head(4, 2, layout))
+        one = build_optimiser(net, stage(optimizer=optimiser, weight_decay=0.0))
+        loss = net(torch.ones(5, 4)).square().mean()
+        if penalty:
+            loss = loss + penalty * net.head[0].weight.square().sum()
+        loss.backward()
+        one.step()
+        return net.state_dict()
+
+    plain = Head(hidden=(HiddenLayer(3), HiddenLayer(2)))
+    by_hand, built_in = stepped(plain, 0.3), stepped(layout, 0.0)
+    without = stepped(plain, 0.0)
+    for name, tensor in by_hand.items():
+        torch.testing.assert_close(built_in[name], tensor)
+    assert not torch.equal(without["head.0.weight"], by_hand["head.0.weight"])
+
+
+def test_l2_needs_an_optimiser_whose_decay_is_that_of_the_loss():
+    with pytest.raises(ValueError, match="needs the optimizer adam or sgd"):
+        Recipe(stages=(stage(),), head=Head(hidden=(HiddenLayer(3, l2=0.1),)))
+    Recipe(stages=(stage(optimizer="adam"),), head=Head(hidden=(HiddenLayer(3, l2=0.1),)))
