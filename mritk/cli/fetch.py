@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
@@ -86,10 +86,22 @@ def fetch(
         raise click.UsageError("name what to fetch: -d DATASET, -b BACKBONE")
     workspace = Workspace.from_environment(offline=offline)
     app.registry.workspace = workspace
+    return fetch_all(datasets, backbones, app.registry, workspace, as_json=as_json)
+
+
+def fetch_all(
+    datasets: Iterable[str],
+    backbones: Iterable[str],
+    registry: Registry,
+    workspace: Workspace,
+    *,
+    as_json: bool,
+) -> ExitCode:
+    """Get all of them, print what is there and why something is not, and return the exit code."""
     # Names are looked up before anything is fetched, so that a slip of the pen costs no time.
-    wanted = [_dataset(name, app.registry, workspace) for name in dict.fromkeys(datasets)]
-    wanted += [_backbone(name, app.registry, workspace) for name in dict.fromkeys(backbones)]
-    rows, codes = [], set()
+    wanted = [_dataset(name, registry, workspace) for name in dict.fromkeys(datasets)]
+    wanted += [_backbone(name, registry, workspace) for name in dict.fromkeys(backbones)]
+    rows, codes = [], {ExitCode.OK}
     for name, what, get in wanted:
         click.echo(f"{what} {name} …", err=True)
         row, code = _fetched(name, what, get)

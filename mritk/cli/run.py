@@ -90,6 +90,7 @@ PROCESSES = "processes"
 @click.option("--keep-models", is_flag=True, help="Keep each trained network in RESULTS/models.")
 @click.option("--offline", is_flag=True, help="Fetch nothing over a network.")
 @click.option("-n", "--dry-run", is_flag=True, help="Show what would run, then stop.")
+@click.option("--check", is_flag=True, help="Say which data and weights are missing, then stop.")
 @json_option
 @plugin_option
 @pass_app
@@ -134,6 +135,7 @@ class Request:
     keep_models: bool
     offline: bool
     dry_run: bool
+    check: bool
     as_json: bool
 
     def execute(self) -> int:
@@ -146,6 +148,8 @@ class Request:
 
         workspace = Workspace.from_environment(offline=self.offline)
         self.app.registry.workspace = workspace
+        if self.check:
+            return self.what_is_missing(replace(workspace, offline=True))
         results = ResultsFolder(self.folder)
         if self.executor is not None:
             self.app.registry.executor(self.executor)  # a slip of the pen costs no time
@@ -198,6 +202,19 @@ class Request:
             given["seeds"] = tuple(range(self.seeds))
         given["data"] = over(benchmark.data, as_data_options(self.data))
         return replace(benchmark, **given)
+
+    def what_is_missing(self, workspace: Workspace) -> ExitCode:
+        """Look for the data and weights of every protocol that can be read; fetch nothing."""
+        from mritk.benchmark import find_protocol
+        from mritk.cli.fetch import fetch_all
+
+        registry = self.app.registry
+        registry.workspace = workspace
+        benchmark = self.benchmark()
+        methods = [find_protocol(name, registry).method for name in benchmark.protocols]
+        needed = any(registry.method(name).uses_backbone for name in methods)
+        backbones = benchmark.backbones if needed else ()
+        return fetch_all(benchmark.datasets, backbones, registry, workspace, as_json=self.as_json)
 
     def train(self, plan: Plan, results: ResultsFolder, workspace: Workspace) -> list[Outcome]:
         """Train what is to do; torch is not even imported if that is nothing."""

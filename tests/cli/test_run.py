@@ -245,3 +245,16 @@ def test_the_normalisation_of_a_protocol_reaches_the_trial(run_toy, fast_protoco
         for trial in ResultsFolder(tmp_path / "results").trials()
     }
     assert contracts == {"fast": [0.5, 0.5, 0.5], "forced": [0.485, 0.456, 0.406]}
+
+
+def test_check_says_what_is_missing_and_trains_nothing(run_toy, tmp_path):
+    ended = run_toy("--check")
+    assert ended.code == 0
+    assert "90 samples of 30 patients" in ended.out
+    assert not (tmp_path / "results").exists()
+    ended = run_toy("--check", "-d", "folder:not-there", "--json")
+    assert ended.code == 4
+    rows = {row["name"]: row for row in json.loads(ended.out)}
+    assert rows["folder:not-there"]["state"] == "unavailable"
+    assert "no folder not-there" in rows["folder:not-there"]["reason"]
+    assert rows["tiny"]["state"] == "ready"

@@ -1,0 +1,47 @@
+"""Abedini et al. (2025, arXiv:2511.18326): its protocol as published, and corrected.
+
+The study compares ConvNeXt-Tiny and EfficientNetV2-S pretrained on ImageNet with RadImageNet's
+DenseNet121 on two public sets of brain tumours. What it did is written here from its published
+notebooks; docs/abedini2025.md says what is repeated, what was corrected, and what cannot be known.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from functools import partial
+from importlib.resources import files
+
+from mritk import Augmentation, ProtocolFile, hookimpl
+from mritk_abedini2025.augmentation import moved, moved_with_contrast
+
+PROTOCOLS = {
+    "abedini2025_replica": "Abedini et al. 2025 as published, selection on the test part included",
+    "abedini2025_corrected": "Abedini et al. 2025 with its flaws corrected",
+}
+
+
+@hookimpl
+def mritk_augmentations() -> Iterator[Augmentation]:
+    """Yield the study's augmentation, with and without its contrast that only training has."""
+    yield Augmentation(
+        "abedini2025",
+        moved,
+        summary="rotation, shift, zoom, brightness in the ranges of Abedini et al. 2025",
+    )
+    yield Augmentation(
+        "abedini2025_replica",
+        moved_with_contrast,
+        summary="the same, then the fixed contrast that only its training images had",
+    )
+
+
+@hookimpl
+def mritk_protocols() -> Iterator[ProtocolFile]:
+    """Yield the two protocols."""
+    for name, summary in PROTOCOLS.items():
+        yield ProtocolFile(name, text=partial(read_protocol_text, name), summary=summary)
+
+
+def read_protocol_text(name: str) -> str:
+    """Return the TOML text of a protocol."""
+    return (files(__package__) / "protocols" / f"{name}.toml").read_text(encoding="utf-8")
