@@ -172,6 +172,8 @@ class Family(Record):
         placeholder: How the member is written in listings.
         options: A frozen dataclass whose fields may follow the name as ``,field=value``;
             ``resolve`` is then called with the member and an instance of it. None: no options.
+        needs_workspace: True if ``resolve`` must read or fetch something to know its members; it
+            is then given the workspace as its last argument.
     """
 
     prefix: str
@@ -179,6 +181,7 @@ class Family(Record):
     members: Callable[[], Sequence[str]] = tuple
     placeholder: str = "NAME"
     options: type[Any] | None = None
+    needs_workspace: bool = False
 
 
 class BackboneFamily(Family):

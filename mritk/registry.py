@@ -34,6 +34,7 @@ from mritk.records import (
     Record,
     Weights,
 )
+from mritk.workspace import Workspace
 
 # What each hook may yield, by the plural noun that names it on the command line.
 NOUNS: Mapping[str, tuple[type[Record], ...]] = {
@@ -63,10 +64,16 @@ class Registry:
     """Everything the loaded plugins provide.
 
     Build one with :meth:`load`; tests add plugins with :meth:`register`.
+
+    Attributes:
+        strict: Whether a plugin that fails is an error.
+        plugins: The plugins, also those that failed.
+        workspace: What families see of this machine when they are asked for a member.
     """
 
     strict: bool = False
     plugins: list[LoadedPlugin] = field(default_factory=list)
+    workspace: Workspace = field(default_factory=Workspace.from_environment)
     _manager: pluggy.PluginManager = field(default_factory=lambda: pluggy.PluginManager("mritk"))
 
     def __post_init__(self) -> None:
@@ -80,7 +87,7 @@ class Registry:
             Unavailable: A plugin that was asked for by name failed, or any did in strict mode.
         """
         selection = Selection.from_options(options, environ)
-        registry = cls(strict=selection.strict)
+        registry = cls(strict=selection.strict, workspace=Workspace.from_environment(environ))
         for candidate in selection.candidates():
             registry._load_one(candidate)
         return registry
@@ -269,6 +276,8 @@ class Registry:
         if family.options is not None:
             member, given = split_options(member)
             arguments = [member, read_options(given, family.options, f"{prefix}:")]
+        if family.needs_workspace:
+            arguments.append(self.workspace)
         try:
             return [replace(r, origin=family.origin) for r in family.resolve(*arguments)]
         except LookupError:

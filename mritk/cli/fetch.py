@@ -80,11 +80,9 @@ def fetch(
     \b
     mritk fetch -d phantom -b efficientnet_lite0 -b convnext_tiny@imagenet
     """
-    from mritk.workspace import Workspace
-
     if not (datasets or backbones):
         raise click.UsageError("name what to fetch: -d DATASET, -b BACKBONE")
-    workspace = Workspace.from_environment(offline=offline)
+    workspace = app.workspace(offline=offline)
     # Names are looked up before anything is fetched, so that a slip of the pen costs no time.
     wanted = [_dataset(name, app.registry, workspace) for name in dict.fromkeys(datasets)]
     wanted += [_backbone(name, app.registry, workspace) for name in dict.fromkeys(backbones)]

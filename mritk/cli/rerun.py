@@ -54,7 +54,6 @@ def rerun(app: App, /, trial: str, folder: Path, **options: Any) -> int:
     from mritk.execute.reproduce import reproduce
     from mritk.results.find_trial import find_trial
     from mritk.results.folder import ResultsFolder
-    from mritk.workspace import Workspace
 
     record = find_trial(trial, folder)
     if record.status != "finished":
@@ -69,7 +68,7 @@ def rerun(app: App, /, trial: str, folder: Path, **options: Any) -> int:
     ):
         planner = Planner(
             app.registry,
-            Workspace.from_environment(offline=options["offline"] or request.offline),
+            app.workspace(offline=options["offline"] or request.offline),
             request.skip_unreadable,
             progress,
             deterministic=request.deterministic,

@@ -130,9 +130,8 @@ class Request:
         from mritk.cli.progress import progress_line
         from mritk.execute.warm_up import WarmUp
         from mritk.results.folder import ResultsFolder
-        from mritk.workspace import Workspace
 
-        workspace = Workspace.from_environment(offline=self.offline)
+        workspace = self.app.workspace(offline=self.offline)
         results = ResultsFolder(self.folder)
         _say("preparing data …")
         warm_up = WarmUp()

@@ -1,0 +1,166 @@
+"""An image encoder of the library transformers, described by a repository's ``config.json``."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from mritk import InputContract, UsageError
+from mritk_huggingface.absent import require
+from mritk_huggingface.preprocessor import contract_of
+from mritk_huggingface.stages import Stage, numbered_stages
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    import torch
+    from torch import nn
+
+    StateDict = Mapping[str, torch.Tensor]
+
+# Name of the encoder in the network that pools its features.
+ENCODER = "encoder."
+
+
+@dataclass(frozen=True)
+class TransformersModel:
+    """An image encoder as a repository describes it.
+
+    Attributes:
+        config: Content of ``config.json``.
+        preprocessor: Content of ``preprocessor_config.json``.
+    """
+
+    config: Mapping[str, Any]
+    preprocessor: Mapping[str, Any]
+
+    @classmethod
+    def from_config(
+        cls, config: Mapping[str, Any], preprocessor: Mapping[str, Any], where: str
+    ) -> TransformersModel:
+        """Return the encoder that ``config`` names.
+
+        Raises:
+            Unavailable: The library transformers is not installed.
+            UsageError: It has no such model, or the model does not take images.
+        """
+        require("transformers", where)
+        import transformers
+        from transformers.models.auto.configuration_auto import CONFIG_MAPPING
+
+        kind = config["model_type"]
+        if kind not in CONFIG_MAPPING:
+            raise UsageError(
+                f"{where} is of model type {kind!r}, which transformers {transformers.__version__} "
+                f"does not have; code of the repository is never run, so only a newer transformers "
+                f"can help: python -m pip install -U transformers"
+            )
+        model = cls(config, preprocessor)
+        published = model._published()
+        if published is None or published.main_input_name != "pixel_values":
+            raise UsageError(
+                f"{where} is of model type {kind!r}, which is no image encoder; name a model that "
+                f"takes images alone, such as vit, dinov2, convnextv2, resnet, swin or beit"
+            )
+        return model
+
+    @property
+    def summary(self) -> str:
+        """What it is, for listings."""
+        return (
+            f"transformers' {self.config['model_type']}; features: pooler_output, else the class "
+            f"token, else the mean over tokens"
+        )
+
+    def build(self) -> nn.Module:
+        """Return the encoder without head: (N, C, H, W) becomes features (N, D)."""
+        from mritk_huggingface.pooled_encoder import PooledEncoder
+
+        published = self._published()
+        return PooledEncoder(published(self._settings()).base_model)
+
+    def input(self) -> InputContract:
+        """See :func:`mritk_huggingface.preprocessor.contract_of`."""
+        return contract_of(self.preprocessor, self.config)
+
+    def stages(self, network: nn.Module) -> Sequence[Stage]:
+        """See :func:`mritk_huggingface.stages.numbered_stages`."""
+        return numbered_stages(network)
+
+    def tensors(self, found: StateDict) -> StateDict:
+        """Return the tensors of the encoder out of those of the published model.
+
+        The library itself reads them, because it renames and splits tensors of older files. The
+        published model's own head is what it has outside of its base model; it is dropped, and so
+        are tensors outside the prefix of the base model in a file that uses the prefix. All else is
+        kept under its name in the file, or left missing, and refused on loading.
+        """
+        import torch
+
+        published = _strict(self._published())
+        with _silence():
+            model, notes = published.from_pretrained(
+                None,
+                config=self._settings(),
+                state_dict=dict(found),
+                output_loading_info=True,
+                ignore_mismatched_sizes=True,
+            )
+        prefix = f"{model.base_model_prefix}."
+        prefixed = any(name.startswith(prefix) for name in found)
+        own = {f"{prefix}{name}": name for name in model.base_model.state_dict()}
+        if model.base_model is model:
+            own = {name: name for name in model.state_dict()}
+        tensors = model.state_dict()
+        kept = {
+            f"{ENCODER}{name}": tensors[full]
+            for full, name in own.items()
+            if full not in notes["missing_keys"]
+        }
+        for name, shape, *_ in notes["mismatched_keys"]:
+            if name in own:
+                kept[f"{ENCODER}{own[name]}"] = torch.empty(shape, device="meta")
+        for name in notes["unexpected_keys"]:
+            if name.startswith(prefix) or not prefixed:
+                kept[name] = torch.empty(0)
+        return kept
+
+    def _settings(self) -> Any:
+        """Return the library's configuration, without references to code of the repository."""
+        from transformers.models.auto.configuration_auto import CONFIG_MAPPING
+
+        plain = {key: value for key, value in self.config.items() if key != "auto_map"}
+        return CONFIG_MAPPING[plain["model_type"]].from_dict(plain)
+
+    def _published(self) -> Any:
+        """Return the library's class whose tensors the file holds; None if there is none."""
+        import transformers
+
+        for name in self.config.get("architectures") or ():
+            found = getattr(transformers, str(name), None)
+            if isinstance(found, type) and issubclass(found, transformers.PreTrainedModel):
+                return found
+        from transformers.models.auto.modeling_auto import MODEL_MAPPING
+
+        return MODEL_MAPPING.get(type(self._settings()), None)
+
+
+def _strict(published: Any) -> Any:
+    """Return the class without its lists of tensors that may be missing or left over unnoticed."""
+    lists = ("_keys_to_ignore_on_load_missing", "_keys_to_ignore_on_load_unexpected")
+    return type(published.__name__, (published,), dict.fromkeys(lists))
+
+
+@contextmanager
+def _silence() -> Iterator[None]:
+    """Keep the library's own report of loading off the screen: mritk gives its own."""
+    from transformers.utils import logging
+
+    before = logging.get_verbosity()
+    logging.set_verbosity(logging.CRITICAL)
+    try:
+        yield
+    finally:
+        logging.set_verbosity(before)
