@@ -28,8 +28,8 @@ def refused(repository: Repository, error: Exception) -> Unavailable:
         )
     if isinstance(error, errors.RevisionNotFoundError):
         return Unavailable(
-            f"the {where} has no revision {repository.revision!r}; its branches, tags and commits are listed "
-            f"at {repository.page}/tree/main"
+            f"the {where} has no revision {repository.revision!r}; its branches, tags and commits "
+            f"are listed at {repository.page}/tree/main"
         )
     if _status(error) in (401, 403):
         return Unavailable(

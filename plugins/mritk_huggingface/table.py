@@ -12,8 +12,6 @@ from itertools import accumulate
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from mritk import DataError, Samples, Workspace
 from mritk_huggingface import DatasetOptions
 from mritk_huggingface.image import read_image
