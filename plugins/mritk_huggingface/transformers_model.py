@@ -148,19 +148,28 @@ class TransformersModel:
 
 
 def _strict(published: Any) -> Any:
-    """Return the class without its lists of tensors that may be missing or left over unnoticed."""
+    """Return the class without its lists of tensors that may be missing or left over unnoticed.
+
+    Each instance collects such lists from its parts, so they are made to stay empty there.
+    """
+    empty = property(lambda model: set(), lambda model, value: None)
     lists = ("_keys_to_ignore_on_load_missing", "_keys_to_ignore_on_load_unexpected")
-    return type(published.__name__, (published,), dict.fromkeys(lists))
+    # The library translates older files for its own modules and classes only.
+    module = {"__module__": published.__module__}
+    return type(published.__name__, (published,), dict.fromkeys(lists, empty) | module)
 
 
 @contextmanager
 def _silence() -> Iterator[None]:
-    """Keep the library's own report of loading off the screen: mritk gives its own."""
+    """Keep the library's progress bar and report off the screen: mritk gives its own report."""
     from transformers.utils import logging
 
-    before = logging.get_verbosity()
+    before, shown = logging.get_verbosity(), logging.is_progress_bar_enabled()
     logging.set_verbosity(50)  # critical
+    logging.disable_progress_bar()
     try:
         yield
     finally:
         logging.set_verbosity(before)
+        if shown:
+            logging.enable_progress_bar()
