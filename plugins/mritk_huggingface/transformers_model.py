@@ -148,15 +148,15 @@ class TransformersModel:
 
 
 def _strict(published: Any) -> Any:
-    """Return the class without its lists of tensors that may be missing or left over unnoticed.
+    """Return the class without its list of tensors that may be missing unnoticed.
 
-    Each instance collects such lists from its parts, so they are made to stay empty there.
+    Each instance collects such a list from its parts, so it is made to stay empty there. The list
+    of tensors that may be left over stays: files hold tables that the networks now compute.
     """
     empty = property(lambda model: set(), lambda model, value: None)
-    lists = ("_keys_to_ignore_on_load_missing", "_keys_to_ignore_on_load_unexpected")
     # The library translates older files for its own modules and classes only.
-    module = {"__module__": published.__module__}
-    return type(published.__name__, (published,), dict.fromkeys(lists, empty) | module)
+    names = {"_keys_to_ignore_on_load_missing": empty, "__module__": published.__module__}
+    return type(published.__name__, (published,), names)
 
 
 @contextmanager

@@ -112,7 +112,9 @@ class _Handler(BaseHTTPRequestHandler):
                     "path": row["rfilename"],
                     "size": row["size"],
                     "oid": row["blobId"],
-                    **({"lfs": {**row["lfs"], "oid": row["lfs"]["sha256"]}} if "lfs" in row else {}),
+                    **(
+                        {"lfs": {**row["lfs"], "oid": row["lfs"]["sha256"]}} if "lfs" in row else {}
+                    ),
                 }
                 for row in stated(repo)
             ]

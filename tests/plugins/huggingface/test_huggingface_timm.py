@@ -142,7 +142,9 @@ def test_a_missing_an_extra_and_a_misshapen_tensor_are_refused(
 def test_an_architecture_that_timm_does_not_have_is_told_at_once(model, registry) -> None:
     model(NAME, CONFIG | {"architecture": "resnet_of_tomorrow"}, {})
 
-    with pytest.raises(UsageError, match=r"'resnet_of_tomorrow', which timm .* pip install -U timm"):
+    with pytest.raises(
+        UsageError, match=r"'resnet_of_tomorrow', which timm .* pip install -U timm"
+    ):
         registry.backbone(f"hf:{NAME}")
 
 

@@ -146,25 +146,40 @@ def test_anything_missing_left_over_or_misshapen_in_the_encoder_is_refused(
     first = "vit.embeddings.patch_embeddings.projection.weight"
     lacking = {key: tensor for key, tensor in state.items() if key != first}
 
-    for number, (wrong, text) in enumerate((
-        (lacking, r"1 missing \(encoder.embeddings.patch_embeddings.projection.weight\)"),
-        (state | {"vit.surplus": torch.zeros(1)}, "1 unexpected"),
-        (state | {first: torch.zeros(2, 3, 8, 8)}, "1 misshapen"),
-    )):
+    for number, (wrong, text) in enumerate(
+        (
+            (lacking, r"1 missing \(encoder.embeddings.patch_embeddings.projection.weight\)"),
+            (state | {"vit.surplus": torch.zeros(1)}, "1 unexpected"),
+            (state | {first: torch.zeros(2, 3, 8, 8)}, "1 misshapen"),
+        )
+    ):
         files = repo.files | {"model.safetensors": save(wrong)}
         hub.models[f"acme/wrong-{number}"] = replace(repo, files=files)
         with pytest.raises(WeightsMismatch, match=text):
             load(f"acme/wrong-{number}")
 
 
-def test_tensors_that_the_library_lets_pass_unnoticed_are_noticed(publish, load) -> None:
-    # Dinov2ForImageClassification tolerates a missing mask token; a proof does not.
-    _, name, repo, state = publish("Dinov2")
-    del state["dinov2.embeddings.mask_token"]
+def test_a_tensor_whose_absence_the_library_lets_pass_is_noticed(
+    publish, load, monkeypatch
+) -> None:
+    _, name, repo, state = publish("ViT")
+    del state["vit.embeddings.cls_token"]
     repo.files["model.safetensors"] = save(state)
+    kind = transformers.ViTForImageClassification
+    monkeypatch.setattr(kind, "_keys_to_ignore_on_load_missing", ["cls_token"])
 
-    with pytest.raises(WeightsMismatch, match="mask_token"):
+    with pytest.raises(WeightsMismatch, match="encoder.embeddings.cls_token"):
         load(name)
+
+
+def test_tables_that_older_files_hold_and_networks_compute_are_left_aside(publish, load) -> None:
+    _, name, repo, state = publish("Swin")
+    block = "swin.encoder.layers.0.blocks.0.attention.self."
+    assert f"{block}relative_position_bias_table" in state
+    table = {f"{block}relative_position_index": torch.zeros(16, 16, dtype=torch.int64)}
+    repo.files["model.safetensors"] = save(state | table)
+
+    assert load(name).report.complete
 
 
 def test_position_embeddings_are_interpolated_for_other_sizes(publish, load) -> None:
