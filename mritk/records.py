@@ -185,12 +185,13 @@ class Family(Record):
     Attributes:
         prefix: What stands before the colon.
         resolve: Given what stands behind the colon, returns the records for it; raises
-            ``LookupError`` when there is no such member. If it has a parameter ``workspace``, it is
-            given that too, and may look there, or fetch, unless ``workspace.offline``.
+            ``LookupError`` when there is no such member.
         members: Returns known members, for near misses and completion.
         placeholder: How the member is written in listings.
         options: A frozen dataclass whose fields may follow the name as ``,field=value``;
             ``resolve`` is then called with the member and an instance of it. None: no options.
+        needs_workspace: True if ``resolve`` must read or fetch something to know its members; it
+            is then given the workspace as its last argument.
     """
 
     prefix: str
@@ -198,6 +199,7 @@ class Family(Record):
     members: Callable[[], Sequence[str]] = tuple
     placeholder: str = "NAME"
     options: type[Any] | None = None
+    needs_workspace: bool = False
 
 
 class BackboneFamily(Family):

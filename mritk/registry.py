@@ -9,7 +9,6 @@ import difflib
 import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from inspect import signature
 from pathlib import Path
 from types import ModuleType
 from typing import Any, NoReturn, TypeVar
@@ -68,8 +67,7 @@ class Registry:
         strict: Whether a plugin that fails to load is an error.
         specifications: Where the hooks are declared.
         trace: Told of every call of a hook.
-        workspace: Where families look that need files to resolve a name; None: that of the
-            environment.
+        workspace: What families see of this machine when they are asked for a member.
         plugins: Those that were loaded, and those that failed.
         left_out: Installed plugins that were not to be loaded.
     """
@@ -77,9 +75,9 @@ class Registry:
     strict: bool = False
     specifications: tuple[ModuleType | type, ...] = (hookspecs,)
     trace: Trace = field(default_factory=Trace)
-    workspace: Workspace | None = None
     plugins: list[LoadedPlugin] = field(default_factory=list)
     left_out: list[LoadedPlugin] = field(default_factory=list)
+    workspace: Workspace = field(default_factory=Workspace.from_environment)
     _manager: pluggy.PluginManager = field(default_factory=lambda: pluggy.PluginManager("mritk"))
     _origins: dict[str, Origin] = field(default_factory=dict)
 
@@ -95,7 +93,11 @@ class Registry:
             Unavailable: A plugin that was asked for by name failed, or any did in strict mode.
         """
         selection = Selection.from_options(options, environ)
-        registry = cls(strict=selection.strict, trace=Trace.from_environment(environ))
+        registry = cls(
+            strict=selection.strict,
+            trace=Trace.from_environment(environ),
+            workspace=Workspace.from_environment(environ),
+        )
         for origin, reason in selection.left_out():
             registry.left_out.append(LoadedPlugin(origin, left_out=reason))
         for candidate in selection.candidates():
@@ -325,14 +327,13 @@ class Registry:
             return []
         family = _single(found, f"prefix {prefix!r}")
         arguments: list[Any] = [member]
-        named: dict[str, Any] = {}
-        if "workspace" in signature(family.resolve).parameters:
-            named["workspace"] = self.workspace or Workspace.from_environment()
         if family.options is not None:
             member, given = split_options(member)
             arguments = [member, read_options(given, family.options, f"{prefix}:")]
+        if family.needs_workspace:
+            arguments.append(self.workspace)
         try:
-            return [replace(r, origin=family.origin) for r in family.resolve(*arguments, **named)]
+            return [replace(r, origin=family.origin) for r in family.resolve(*arguments)]
         except LookupError:
             self._unknown(noun, name, [f"{prefix}:{known}" for known in family.members()])
         except MritkError:

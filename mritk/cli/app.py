@@ -13,6 +13,7 @@ import click
 
 if TYPE_CHECKING:
     from mritk.registry import Registry
+    from mritk.workspace import Workspace
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -37,6 +38,13 @@ class App:
         for plugin in registry.failures:
             click.secho(f"warning: {explain_failure(plugin)}", err=True, fg="yellow")
         return registry
+
+    def workspace(self, *, offline: bool) -> Workspace:
+        """Return the workspace of this call, under which the registry looks names up as well."""
+        from mritk.workspace import Workspace
+
+        self.registry.workspace = Workspace.from_environment(offline=offline)
+        return self.registry.workspace
 
 
 pass_app = click.make_pass_decorator(App, ensure=True)

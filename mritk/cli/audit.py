@@ -68,12 +68,10 @@ def audit(
     from mritk.audit.text import format_audit
     from mritk.cli.progress import progress_line
     from mritk.opening import open_dataset
-    from mritk.workspace import Workspace
 
     if page is not None and not page.parent.is_dir():
         raise click.UsageError(f"there is no folder {page.parent} to write {page.name} into")
-    workspace = Workspace.from_environment(offline=offline)
-    app.registry.workspace = workspace
+    workspace = app.workspace(offline=offline)
     options = as_data_options(data)
     opened = [open_dataset(name, app.registry, workspace, options) for name in datasets]
     for found in opened:

@@ -80,12 +80,9 @@ def fetch(
     \b
     mritk fetch -d phantom -b efficientnet_lite0 -b convnext_tiny@imagenet
     """
-    from mritk.workspace import Workspace
-
     if not (datasets or backbones):
         raise click.UsageError("name what to fetch: -d DATASET, -b BACKBONE")
-    workspace = Workspace.from_environment(offline=offline)
-    app.registry.workspace = workspace
+    workspace = app.workspace(offline=offline)
     return fetch_all(datasets, backbones, app.registry, workspace, as_json=as_json)
 
 

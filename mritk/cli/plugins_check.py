@@ -50,10 +50,8 @@ def check(
     mritk plugins check timm:resnet18 folder:images
     """
     from mritk.testing.plugin import inspect_named
-    from mritk.workspace import Workspace
 
-    workspace = Workspace.from_environment(offline=offline)
-    app.registry.workspace = workspace
+    workspace = app.workspace(offline=offline)
     found: list[Verdict] = []
     for verdicts in [inspect_named(name, app.registry, workspace, kind or "") for name in names]:
         for verdict in verdicts:

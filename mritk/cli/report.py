@@ -80,10 +80,8 @@ def _pictures(
     from mritk.opening import open_dataset
     from mritk.report.hardest import hardest
     from mritk.report.thumbnails import thumbnails
-    from mritk.workspace import Workspace
 
-    workspace = Workspace.from_environment(offline=options["offline"])
-    app.registry.workspace = workspace
+    workspace = app.workspace(offline=options["offline"])
     data = as_data_options({name: options[name] for name in DATA_OPTIONS})
     pictures: dict[str, dict[str, str]] = {}
     remarks = []

@@ -54,7 +54,6 @@ def rerun(app: App, /, trial: str, folder: Path, **options: Any) -> int:
     from mritk.execute.reproduce import reproduce
     from mritk.results.find_trial import find_trial
     from mritk.results.folder import ResultsFolder
-    from mritk.workspace import Workspace
 
     record = find_trial(trial, folder)
     if record.status != "finished":
@@ -67,12 +66,9 @@ def rerun(app: App, /, trial: str, folder: Path, **options: Any) -> int:
         tempfile.TemporaryDirectory(prefix="mritk-rerun-") as temporary,
         progress_line() as progress,
     ):
-        offline = options["offline"] or request.offline
-        workspace = Workspace.from_environment(offline=offline)
-        app.registry.workspace = workspace
         planner = Planner(
             app.registry,
-            workspace,
+            app.workspace(offline=options["offline"] or request.offline),
             request.skip_unreadable,
             progress,
             deterministic=request.deterministic,

@@ -144,12 +144,10 @@ class Request:
         from mritk.cli.progress import progress_line
         from mritk.execute.warm_up import WarmUp
         from mritk.results.folder import ResultsFolder
-        from mritk.workspace import Workspace
 
-        workspace = Workspace.from_environment(offline=self.offline)
-        self.app.registry.workspace = workspace
+        workspace = self.app.workspace(offline=self.offline or self.check)
         if self.check:
-            return self.what_is_missing(replace(workspace, offline=True))
+            return self.what_is_missing(workspace)
         results = ResultsFolder(self.folder)
         if self.executor is not None:
             self.app.registry.executor(self.executor)  # a slip of the pen costs no time
@@ -208,9 +206,7 @@ class Request:
         from mritk.benchmark import find_protocol
         from mritk.cli.fetch import fetch_all
 
-        registry = self.app.registry
-        registry.workspace = workspace
-        benchmark = self.benchmark()
+        registry, benchmark = self.app.registry, self.benchmark()
         methods = [find_protocol(name, registry).method for name in benchmark.protocols]
         needed = any(registry.method(name).uses_backbone for name in methods)
         backbones = benchmark.backbones if needed else ()

@@ -1,39 +1,92 @@
-"""Backbones and datasets from the Hugging Face Hub: ``hf:ORG/REPO``.
+"""Backbones and datasets of the Hugging Face hub: ``hf:ORG/REPO``.
 
-Nothing of a repository is ever executed: networks are those of timm and transformers, datasets are
-read by the readers of the ``datasets`` library.
+Nothing that a repository holds is ever executed: networks are those of the installed libraries timm
+and transformers, data are read by the library datasets, and weights are read without unpickling
+code. Importing this package and yielding its records imports none of them.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
-from mritk import BackboneFamily, DatasetFamily, hookimpl
-from mritk_huggingface.backbones import At, resolve_backbone
-from mritk_huggingface.dataset_name import Columns, resolve_dataset
+from mritk import BackboneFamily, Dataset, DatasetFamily, Workspace, hookimpl
 
-PLACEHOLDER = "ORG/REPO"
+if TYPE_CHECKING:
+    from mritk import Architecture, Weights
+
+
+@dataclass(frozen=True)
+class BackboneOptions:
+    """What may follow ``hf:ORG/REPO`` of a model.
+
+    Attributes:
+        revision: A branch, tag or commit; empty: ``main``, as it was when it was first asked for.
+    """
+
+    revision: str = ""
+
+
+@dataclass(frozen=True)
+class DatasetOptions:
+    """What may follow ``hf:ORG/REPO`` of a dataset.
+
+    Attributes:
+        image: The column of images.
+        label: The column that is predicted.
+        patient: The column that names the patient; empty: nobody is told.
+        config: The part of the repository that the hub calls config or subset.
+        revision: As in :class:`BackboneOptions`.
+    """
+
+    image: str = "image"
+    label: str = "label"
+    patient: str = ""
+    config: str = ""
+    revision: str = ""
 
 
 @hookimpl
 def mritk_backbones() -> Iterator[BackboneFamily]:
-    """Yield the family of image encoders on the hub."""
+    """Yield the family ``hf:ORG/REPO`` of backbones."""
     yield BackboneFamily(
         "hf",
-        resolve_backbone,
-        placeholder=PLACEHOLDER,
-        options=At,
-        summary="image encoder on the Hugging Face Hub, of timm or transformers",
+        resolve=resolve_backbone,
+        placeholder="ORG/REPO",
+        summary="a timm model or an image encoder of transformers on the Hugging Face hub",
+        options=BackboneOptions,
+        needs_workspace=True,
     )
 
 
 @hookimpl
 def mritk_datasets() -> Iterator[DatasetFamily]:
-    """Yield the family of image datasets on the hub."""
+    """Yield the family ``hf:ORG/REPO`` of datasets."""
     yield DatasetFamily(
         "hf",
-        resolve_dataset,
-        placeholder=PLACEHOLDER,
-        options=Columns,
-        summary="images on the Hugging Face Hub, as folders or parquet",
+        resolve=resolve_dataset,
+        placeholder="ORG/REPO",
+        summary="image folders or parquet files on the Hugging Face hub; "
+        ",label=COLUMN and ,patient=COLUMN name columns",
+        options=DatasetOptions,
+        needs_workspace=True,
     )
+
+
+def resolve_backbone(
+    member: str, options: BackboneOptions, workspace: Workspace
+) -> Iterator[Architecture | Weights]:
+    """See :func:`mritk_huggingface.backbone.backbone_records`."""
+    from mritk_huggingface.backbone import backbone_records
+
+    return backbone_records(member, options.revision, workspace)
+
+
+def resolve_dataset(
+    member: str, options: DatasetOptions, workspace: Workspace
+) -> Iterator[Dataset]:
+    """See :func:`mritk_huggingface.dataset.dataset_record`."""
+    from mritk_huggingface.dataset import dataset_record
+
+    yield dataset_record(member, options, workspace)

@@ -1,132 +1,175 @@
-"""Repositories written by transformers: ``model_type`` in ``config.json`` names the network."""
+"""An image encoder of the library transformers, described by a repository's ``config.json``."""
 
 from __future__ import annotations
 
-import inspect
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from mritk import InputContract, MritkError, Unavailable
-from mritk_huggingface.contract import make_contract
-from mritk_huggingface.hub import unavailable
+from mritk import InputContract, UsageError
+from mritk_huggingface.absent import require
+from mritk_huggingface.preprocessor import contract_of
+from mritk_huggingface.stages import Stage, numbered_stages
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     import torch
+    from torch import nn
 
     StateDict = Mapping[str, torch.Tensor]
-    Config = Mapping[str, Any]
 
-INSTALL = "python -m pip install 'mritk-bench[huggingface]'"
-# PIL's numbers of filters, as preprocessor_config.json has them.
-RESAMPLE = {2: "bilinear", 3: "bicubic"}
-PREFIX, POOLING = "model.", "pooler."
+# Name of the encoder in the network that pools its features.
+ENCODER = "encoder."
 
 
-def require_known(config: Config, repository: str) -> None:
-    """Refuse a network that transformers does not have, or that is no encoder of images."""
-    try:
-        from transformers import CONFIG_MAPPING
-    except ImportError as error:
-        raise Unavailable(
-            f"hf:{repository} needs transformers, which is not installed; type {INSTALL}"
-        ) from error
-    kind = config.get("model_type")
-    if kind not in CONFIG_MAPPING:
-        raise unavailable(
-            repository,
-            "model",
-            f"transformers has no network {kind!r}; code that a repository brings is never run",
-        )
-    if "text_config" in config or "vocab_size" in config:
-        raise unavailable(repository, "model", f"{kind} reads text; only image encoders will do")
+@dataclass(frozen=True)
+class TransformersModel:
+    """An image encoder as a repository describes it.
 
-
-def describe(config: Config) -> str:
-    """Return what the network is."""
-    return f"transformers' {config['model_type']}"
-
-
-def build(config: Config) -> torch.nn.Module:
-    """Return the encoder: (N, C, H, W) becomes features (N, D)."""
-    from mritk_huggingface.encoder import Encoder
-
-    return Encoder(_empty(config))
-
-
-def contract(config: Config, preprocessing: Mapping[str, Any]) -> InputContract:
-    """Return the input contract of ``preprocessor_config.json``; sizes also of the network's."""
-    size = preprocessing.get("crop_size") or preprocessing.get("size") or config.get("image_size")
-    normalised = preprocessing.get("do_normalize", True)
-    channels = int(config.get("num_channels", 3))
-    half = [0.5] * channels
-    return make_contract(
-        size,
-        preprocessing.get("image_mean", half) if normalised else [0.0] * channels,
-        preprocessing.get("image_std", half) if normalised else [1.0] * channels,
-        RESAMPLE.get(preprocessing.get("resample", 3), "bicubic"),
-        channels,
-    )
-
-
-def rename(config: Config, found: StateDict) -> StateDict:
-    """Return the encoder's tensors under the names of the transformers that is installed.
-
-    transformers renames tensors from version to version and translates old files while it loads
-    them, so it is asked to. What it had to fill at random is left out, and what it did not use is
-    handed on under its own name, for the proof of loading to refuse; but for heads, which stand
-    outside the encoder, and the pooling layer, which is not part of the backbone.
+    Attributes:
+        config: Content of ``config.json``.
+        preprocessor: Content of ``preprocessor_config.json``.
     """
-    network = _empty(config)
-    try:
-        with _quiet():
-            loaded, facts = type(network).from_pretrained(
-                None, config=network.config, state_dict=dict(found), output_loading_info=True
+
+    config: Mapping[str, Any]
+    preprocessor: Mapping[str, Any]
+
+    @classmethod
+    def from_config(
+        cls, config: Mapping[str, Any], preprocessor: Mapping[str, Any], where: str
+    ) -> TransformersModel:
+        """Return the encoder that ``config`` names.
+
+        Raises:
+            Unavailable: The library transformers is not installed.
+            UsageError: It has no such model, or the model does not take images.
+        """
+        require("transformers", where)
+        import transformers
+        from transformers.models.auto.configuration_auto import CONFIG_MAPPING
+
+        kind = config["model_type"]
+        if kind not in CONFIG_MAPPING:
+            raise UsageError(
+                f"{where} is of model type {kind!r}, which transformers {transformers.__version__} "
+                f"does not have; code of the repository is never run, so only a newer transformers "
+                f"can help: python -m pip install -U transformers"
             )
-    except Exception as error:
-        reason = " ".join(str(error).split())
-        raise MritkError(
-            f"transformers cannot load the file as {config['model_type']}: {reason}"
-        ) from error
-    own, missing = network.state_dict(), set(facts["missing_keys"])
-    state = {
-        f"{PREFIX}{name}": tensor
-        for name, tensor in loaded.state_dict().items()
-        if name not in missing and (name in own or not name.startswith(POOLING))
-    }
-    base = f"{network.base_model_prefix}."
-    nested = any(name.startswith(base) for name in found)
-    for name in facts["unexpected_keys"]:
-        inner = name.removeprefix(base)
-        outside = nested and not name.startswith(base)
-        if not outside and not inner.startswith(POOLING) and name in found:
-            state[name] = found[name]
-    return state
+        model = cls(config, preprocessor)
+        published = model._published()
+        if published is None or published.main_input_name != "pixel_values":
+            raise UsageError(
+                f"{where} is of model type {kind!r}, which is no image encoder; name a model that "
+                f"takes images alone, such as vit, dinov2, convnextv2, resnet, swin or beit"
+            )
+        return model
+
+    @property
+    def summary(self) -> str:
+        """What it is, for listings."""
+        return (
+            f"transformers' {self.config['model_type']}; features: pooler_output, else the class "
+            f"token, else the mean over tokens"
+        )
+
+    def build(self) -> nn.Module:
+        """Return the encoder without head: (N, C, H, W) becomes features (N, D)."""
+        from mritk_huggingface.pooled_encoder import PooledEncoder
+
+        published = self._published()
+        return PooledEncoder(published(self._settings()).base_model)
+
+    def input(self) -> InputContract:
+        """See :func:`mritk_huggingface.preprocessor.contract_of`."""
+        return contract_of(self.preprocessor, self.config)
+
+    def stages(self, network: nn.Module) -> Sequence[Stage]:
+        """See :func:`mritk_huggingface.stages.numbered_stages`."""
+        return numbered_stages(network)
+
+    def tensors(self, found: StateDict) -> StateDict:
+        """Return the tensors of the encoder out of those of the published model.
+
+        The library itself reads them, because it renames and splits tensors of older files. The
+        published model's own head is what it has outside of its base model; it is dropped, and so
+        are tensors outside the prefix of the base model in a file that uses the prefix. All else is
+        kept under its name in the file, or left missing, and refused on loading.
+        """
+        import torch
+
+        published = _strict(self._published())
+        with _silence():
+            model, notes = published.from_pretrained(
+                None,
+                config=self._settings(),
+                state_dict=dict(found),
+                output_loading_info=True,
+                ignore_mismatched_sizes=True,
+            )
+        prefix = f"{model.base_model_prefix}."
+        prefixed = any(name.startswith(prefix) for name in found)
+        own = {f"{prefix}{name}": name for name in model.base_model.state_dict()}
+        if model.base_model is model:
+            own = {name: name for name in model.state_dict()}
+        tensors = model.state_dict()
+        kept = {
+            f"{ENCODER}{name}": tensors[full]
+            for full, name in own.items()
+            if full not in notes["missing_keys"]
+        }
+        for name, shape, *_ in notes["mismatched_keys"]:
+            if name in own:
+                kept[f"{ENCODER}{own[name]}"] = torch.empty(shape, device="meta")
+        for name in notes["unexpected_keys"]:
+            if name.startswith(prefix) or not prefixed:
+                kept[name] = torch.empty(0)
+        return kept
+
+    def _settings(self) -> Any:
+        """Return the library's configuration, without references to code of the repository."""
+        from transformers.models.auto.configuration_auto import CONFIG_MAPPING
+
+        plain = {key: value for key, value in self.config.items() if key != "auto_map"}
+        return CONFIG_MAPPING[plain["model_type"]].from_dict(plain)
+
+    def _published(self) -> Any:
+        """Return the library's class whose tensors the file holds; None if there is none."""
+        import transformers
+
+        for name in self.config.get("architectures") or ():
+            found = getattr(transformers, str(name), None)
+            if isinstance(found, type) and issubclass(found, transformers.PreTrainedModel):
+                return found
+        from transformers.models.auto.modeling_auto import MODEL_MAPPING
+
+        return MODEL_MAPPING.get(type(self._settings()), None)
+
+
+def _strict(published: Any) -> Any:
+    """Return the class without its list of tensors that may be missing unnoticed.
+
+    Each instance collects such a list from its parts, so it is made to stay empty there. The list
+    of tensors that may be left over stays: files hold tables that the networks now compute.
+    """
+    empty = property(lambda model: set(), lambda model, value: None)
+    # The library translates older files for its own modules and classes only.
+    names = {"_keys_to_ignore_on_load_missing": empty, "__module__": published.__module__}
+    return type(published.__name__, (published,), names)
 
 
 @contextmanager
-def _quiet() -> Iterator[None]:
-    """Keep transformers' own report of loading off the screen: mritk's proof says more."""
+def _silence() -> Iterator[None]:
+    """Keep the library's progress bar and report off the screen: mritk gives its own report."""
     from transformers.utils import logging
 
-    level = logging.get_verbosity()
-    logging.set_verbosity_error()
+    before, shown = logging.get_verbosity(), logging.is_progress_bar_enabled()
+    logging.set_verbosity(50)  # critical
     logging.disable_progress_bar()
     try:
         yield
     finally:
-        logging.set_verbosity(level)
-        logging.enable_progress_bar()
-
-
-def _empty(config: Config) -> Any:
-    """Return the bare network with random values."""
-    from transformers import AutoConfig, AutoModel
-
-    described = {name: value for name, value in config.items() if name != "auto_map"}
-    kind = described.pop("model_type")
-    known = AutoConfig.for_model(kind, **described)
-    network = AutoModel._model_mapping[type(known)]
-    if "add_pooling_layer" in inspect.signature(network.__init__).parameters:
-        return network(known, add_pooling_layer=False)
-    return network(known)
+        logging.set_verbosity(before)
+        if shown:
+            logging.enable_progress_bar()

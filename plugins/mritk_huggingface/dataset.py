@@ -1,0 +1,69 @@
+"""From a repository of data to samples."""
+
+from __future__ import annotations
+
+from functools import partial
+from pathlib import PurePosixPath
+from typing import TYPE_CHECKING
+
+from mritk import DataError, Dataset, Workspace
+from mritk_huggingface import DatasetOptions
+from mritk_huggingface.absent import require
+from mritk_huggingface.listing import Listing
+from mritk_huggingface.repository import Repository
+
+if TYPE_CHECKING:
+    from mritk import Samples
+
+IMAGES = (".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff", ".webp")
+PARQUET = ".parquet"
+METADATA = ("metadata.csv", "metadata.jsonl", "README.md")
+
+
+def dataset_record(name: str, options: DatasetOptions, workspace: Workspace) -> Dataset:
+    """Return the dataset ``hf:ORG/REPO``.
+
+    Raises:
+        Unavailable: The repository, or the library ``datasets``, cannot be had.
+    """
+    repository = Repository("dataset", name, options.revision)
+    require("datasets", f"hf:{name}")
+    listing = repository.listing(workspace)
+    return Dataset(
+        f"hf:{name}",
+        open=partial(open_repository, repository, listing, options),
+        sources=(name,),
+        license=listing.license,
+        summary=f"{name} at commit {listing.commit}",
+        no_patients="" if options.patient else "no column was named as patient=COLUMN",
+    )
+
+
+def open_repository(
+    repository: Repository, listing: Listing, options: DatasetOptions, workspace: Workspace
+) -> Samples:
+    """Fetch what of the repository is data, and see :func:`mritk_huggingface.table.samples_of`.
+
+    Scripts, archives and everything else that is neither an image, a parquet file nor their
+    metadata are not fetched.
+
+    Raises:
+        DataError: There are neither images nor parquet files, or they cannot be read as asked.
+        Unavailable: Files cannot be had, or are not what the hub states.
+    """
+    from mritk_huggingface.table import samples_of
+
+    names = sorted(name for name in listing.files if _is_data(name))
+    if not any(name.lower().endswith((*IMAGES, PARQUET)) for name in names):
+        raise DataError(
+            f"hf:{repository.name} holds neither image files nor parquet files; download it from "
+            f"{repository.page} and name it in one of mritk's own formats ('mritk list datasets')"
+        )
+    folder = repository.files(names, listing, workspace)
+    return samples_of(folder, f"hf:{repository.name}", options, workspace)
+
+
+def _is_data(name: str) -> bool:
+    path = PurePosixPath(name)
+    hidden = any(part.startswith(".") for part in path.parts)
+    return not hidden and (path.suffix.lower() in (*IMAGES, PARQUET) or path.name in METADATA)

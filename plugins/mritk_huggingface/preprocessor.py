@@ -1,0 +1,69 @@
+"""The input contract that a repository's ``preprocessor_config.json`` states."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from mritk import InputContract
+
+# Pillow's numbers; filters that mritk does not have become the nearest one that it has.
+BILINEAR = (0, 2, 4, 5)
+
+
+def contract_of(preprocessor: Mapping[str, Any], config: Mapping[str, Any]) -> InputContract:
+    """Return what the pixels must look like.
+
+    The size is that of the crop where there is one, else that of resizing, else the
+    ``image_size`` of the network. ``rescale_factor`` is folded into mean and std, since mritk's
+    pixels lie in [0, 1]. Without ``image_mean`` and ``image_std`` pixels are not normalised.
+
+    Args:
+        preprocessor: Content of ``preprocessor_config.json``.
+        config: Content of ``config.json``.
+    """
+    channels = int(config.get("num_channels") or 3)
+    mean, std = (0.0,) * channels, (1.0,) * channels
+    if preprocessor.get("do_normalize", True):
+        mean = _each(preprocessor.get("image_mean"), channels, mean)
+        std = _each(preprocessor.get("image_std"), channels, std)
+    scale = 1.0
+    if preprocessor.get("do_rescale", True):
+        # Exactly 1 for the usual 1/255.
+        scale = round(255 * float(preprocessor.get("rescale_factor") or 1 / 255), 9)
+    else:
+        scale = 255.0
+    bgr = bool(preprocessor.get("do_flip_channel_order"))
+    return InputContract(
+        _size(preprocessor, config),
+        tuple(value / scale for value in mean),
+        tuple(value / scale for value in std),
+        "bilinear" if preprocessor.get("resample", 2) in BILINEAR else "bicubic",
+        "BGR" if bgr else "RGB",
+    )
+
+
+def _size(preprocessor: Mapping[str, Any], config: Mapping[str, Any]) -> int | None:
+    cropped = preprocessor.get("do_center_crop", "crop_size" in preprocessor)
+    stated = (
+        preprocessor.get("crop_size") if cropped else None,
+        preprocessor.get("size"),
+        config.get("image_size"),
+    )
+    for size in stated:
+        if isinstance(size, Mapping):
+            sides = [size[key] for key in ("height", "shortest_edge", "width") if key in size]
+            size = sides[0] if sides else None  # noqa: PLW2901
+        if isinstance(size, list | tuple):
+            size = size[0]  # noqa: PLW2901
+        if size:
+            return int(size)
+    return None
+
+
+def _each(stated: Any, channels: int, otherwise: tuple[float, ...]) -> tuple[float, ...]:
+    """Return one value per channel; a grey network takes the first of three."""
+    if stated is None:
+        return otherwise
+    values = [float(v) for v in stated] if isinstance(stated, list) else [float(stated)] * channels
+    return tuple(values[:channels])

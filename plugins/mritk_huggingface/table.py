@@ -1,0 +1,172 @@
+"""The rows of a repository of data, read by the library ``datasets``, as samples."""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+from bisect import bisect_right
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from itertools import accumulate
+from pathlib import Path
+from typing import Any
+
+from mritk import DataError, Samples, Workspace
+from mritk_huggingface import DatasetOptions
+from mritk_huggingface.image import read_image
+from mritk_huggingface.image_column import ImageColumn
+from mritk_huggingface.label_column import LabelColumn
+
+logger = logging.getLogger("mritk")
+
+# What the hub's datasets call the official parts.
+PARTS = {
+    "train": "train",
+    "training": "train",
+    "validation": "val",
+    "valid": "val",
+    "val": "val",
+    "dev": "val",
+    "test": "test",
+    "testing": "test",
+}
+
+
+@dataclass(frozen=True)
+class Part:
+    """One split of a repository.
+
+    Attributes:
+        name: What the repository calls it.
+        images: Its images.
+        labels: Its labels.
+        patients: Its patients, or None.
+    """
+
+    name: str
+    images: ImageColumn
+    labels: LabelColumn
+    patients: Sequence[str] | None
+
+
+def samples_of(folder: Path, name: str, options: DatasetOptions, workspace: Workspace) -> Samples:
+    """Return the rows of all splits as samples, uint8 (H, W) or (H, W, 3).
+
+    Splits called train, validation and test, in the usual spellings, are the official parts; a
+    lone split is none. An image that is a file has its path in the repository as id; one inside of
+    a parquet file is ``SPLIT/ROW``, with rows in the order of the files. A split without any labels
+    is left out, with a warning.
+
+    Args:
+        folder: A repository's files at one commit.
+        name: The dataset's name, for messages.
+        options: See :class:`mritk_huggingface.DatasetOptions`.
+        workspace: Where the library keeps what it has read.
+
+    Raises:
+        DataError: A column, label, patient or image is absent; splits have other names; the files
+            are no data that the library can read.
+    """
+    parts = [
+        _part(split, rows, folder, options, name)
+        for split, rows in _read(folder, name, options.config, workspace).items()
+    ]
+    unlabelled = [part.name for part in parts if part.labels.empty]
+    parts = [part for part in parts if not part.labels.empty]
+    if unlabelled:
+        logger.warning("%s: no labels in %s, which is left out", name, ", ".join(unlabelled))
+    if not parts:
+        raise DataError(f"{name}: column {options.label} is empty; name another with ,label=COLUMN")
+    task, targets = LabelColumn.joined([part.labels for part in parts], name)
+    images = [part.images for part in parts]
+    starts = [0, *accumulate(len(column) for column in images)]
+
+    def content(i: int) -> bytes:
+        part = bisect_right(starts, i) - 1
+        return images[part].content(i - starts[part])
+
+    return Samples(
+        ids=[sample for column in images for sample in column.ids],
+        targets=targets,
+        task=task,
+        read=lambda i: read_image(content(i)),
+        digest=lambda i: hashlib.sha256(content(i)).hexdigest(),
+        patients=_patients(parts),
+        splits=_official(parts, name),
+    )
+
+
+def _part(split: str, rows: Any, folder: Path, options: DatasetOptions, name: str) -> Part:
+    images = ImageColumn.of(rows, options.image, folder, split, name)
+    return Part(
+        split,
+        images,
+        LabelColumn.of(rows, options.label, images, f"{name}, split {split}"),
+        _patients_of(rows, options.patient, f"{name}, split {split}"),
+    )
+
+
+def _patients_of(rows: Any, column: str, where: str) -> list[str] | None:
+    if not column:
+        return None
+    if column not in rows.column_names:
+        raise DataError(
+            f"{where} has no column {column!r} that names patients; its columns are "
+            f"{', '.join(rows.column_names)}"
+        )
+    patients = rows.with_format(None)[column][:]
+    unknown = [row for row, patient in enumerate(patients) if patient is None or patient == ""]
+    if unknown:
+        raise DataError(
+            f"{where}: column {column} names no patient in {len(unknown)} of {len(patients)} rows, "
+            f"such as row {unknown[0]}; patients are known of all rows or of none"
+        )
+    return [str(patient) for patient in patients]
+
+
+def _patients(parts: Sequence[Part]) -> list[str] | None:
+    if any(part.patients is None for part in parts):
+        return None
+    return [patient for part in parts for patient in part.patients or ()]
+
+
+def _official(parts: Sequence[Part], name: str) -> list[str] | None:
+    if len(parts) == 1:
+        return None
+    unknown = [part.name for part in parts if part.name.lower() not in PARTS]
+    if unknown:
+        raise DataError(
+            f"{name} has the splits {', '.join(part.name for part in parts)}; mritk knows train, "
+            f"validation and test, and cannot tell what {', '.join(unknown)} is for"
+        )
+    return [PARTS[part.name.lower()] for part in parts for _ in range(len(part.images))]
+
+
+def _read(folder: Path, name: str, config: str, workspace: Workspace) -> dict[str, Any]:
+    """Return the rows of each split, as the library reads them."""
+    import datasets
+
+    cache = workspace.folder("huggingface")
+    try:
+        with _quietly(datasets):
+            return dict(datasets.load_dataset(str(folder), config or None, cache_dir=str(cache)))
+    except Exception as error:  # the readers of each format have errors of their own
+        lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+        reason = " ".join(lines[:2]) or type(error).__name__
+        hint = "; name one with ,config=NAME" if "onfig name is missing" in reason else ""
+        raise DataError(
+            f"{name}: the library datasets cannot read its files: {reason}{hint}"
+        ) from error
+
+
+@contextmanager
+def _quietly(datasets: Any) -> Iterator[None]:
+    """Keep the library's progress bars off the screen."""
+    shown = datasets.are_progress_bars_disabled() is False
+    datasets.disable_progress_bars()
+    try:
+        yield
+    finally:
+        if shown:
+            datasets.enable_progress_bars()
