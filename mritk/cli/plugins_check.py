@@ -47,7 +47,7 @@ def check(
 
     \b
     mritk plugins check -p ./mine.py mine
-    mritk plugins check timm:resnet18 folder:images
+    mritk plugins check timm:resnet18 flip
     """
     from mritk.testing.plugin import inspect_named
 
