@@ -7,6 +7,8 @@ import io
 import json
 
 import numpy as np
+import pyarrow
+import pyarrow.parquet as pq
 import pytest
 from PIL import Image
 
@@ -49,14 +51,17 @@ def open_(registry, workspace):
 
 def parquet(**columns) -> bytes:
     """A parquet file as ``push_to_hub`` of the library writes it."""
-    features = {"image": datasets.Image()}
-    if "features" in columns:
-        features = columns.pop("features")
+    features = {"image": datasets.Image(), **columns.pop("features", {})}
     for name, values in columns.items():
         if name not in features:
             features[name] = datasets.Dataset.from_dict({name: values}).features[name]
+    table = datasets.Dataset.from_dict(columns, features=datasets.Features(features)).data.table
+    return written(table)
+
+
+def written(table: pyarrow.Table) -> bytes:
     stream = io.BytesIO()
-    datasets.Dataset.from_dict(columns, features=datasets.Features(features)).to_parquet(stream)
+    pq.write_table(table, stream)
     return stream.getvalue()
 
 
@@ -133,14 +138,14 @@ def test_class_folders_tell_the_label_where_the_metadata_do_not(put, open_) -> N
 
 def test_parquet_files_hold_images_class_names_and_parts(put, open_) -> None:
     names = ("meningioma", "glioma")
-    label = {"image": datasets.Image(), "label": datasets.ClassLabel(names=list(names))}
+    label = {"label": datasets.ClassLabel(names=list(names))}
     images = [png(pixels(n)) for n in range(9)]
     put(
         {
             f"data/{part}-0000{k}-of-00002.parquet": parquet(
                 image=[{"bytes": b, "path": "same.png"} for b in images[at]],
                 label=[n % 2 for n in range(len(images[at]))],
-                features=dict(label),
+                features=label,
             )
             for part, k, at in (
                 ("train", 0, slice(0, 3)),
@@ -159,6 +164,25 @@ def test_parquet_files_hold_images_class_names_and_parts(put, open_) -> None:
     for i, content in enumerate(images):
         np.testing.assert_array_equal(samples.read(i), pixels(i))
         assert samples.content(i) == hashlib.sha256(content).hexdigest()
+
+
+@pytest.mark.parametrize("struct", [True, False])
+def test_parquet_files_of_other_tools_hold_bytes_alone(struct: bool, put, open_) -> None:
+    images = [png(pixels(n)) for n in range(2)]
+    column = [{"bytes": b, "path": "x.png"} for b in images] if struct else images
+    put({"train.parquet": written(pyarrow.table({"scan": column, "label": ["a", "b"]}))})
+
+    samples = open_(",image=scan")
+
+    np.testing.assert_array_equal(samples.read(1), pixels(1))
+
+
+def test_a_column_of_addresses_is_not_followed(put, open_) -> None:
+    table = pyarrow.table({"image": ["https://example.org/x.png"] * 2, "label": ["a", "b"]})
+    put({"train.parquet": written(table)})
+
+    with pytest.raises(DataError, match=r"holds .*string.* no encoded images"):
+        open_()
 
 
 def test_whole_numbers_are_classes_and_fractions_are_measured(put, open_) -> None:
@@ -213,12 +237,12 @@ def test_configs_of_a_card_are_chosen_by_name(put, open_) -> None:
 
 
 def test_a_part_whose_labels_are_secret_is_left_out_with_a_warning(put, open_, caplog) -> None:
-    label = {"image": datasets.Image(), "label": datasets.ClassLabel(names=["a", "b"])}
+    label = {"label": datasets.ClassLabel(names=["a", "b"])}
     image = [{"bytes": png(pixels(n)), "path": None} for n in range(2)]
-    secret = parquet(image=image, label=[-1, -1], features=dict(label))
+    secret = parquet(image=image, label=[-1, -1], features=label)
     put(
         {
-            "train.parquet": parquet(image=image, label=[0, 1], features=dict(label)),
+            "train.parquet": parquet(image=image, label=[0, 1], features=label),
             "test.parquet": secret,
         }
     )
@@ -254,10 +278,9 @@ def test_an_unknown_option_is_answered_with_the_known_ones(put, registry) -> Non
 
 
 @pytest.mark.parametrize("path", ["/etc/hostname", "../../secret.png", "https://example.org/x.png"])
-def test_paths_that_leave_the_repository_are_refused(path: str, put, open_, tmp_path) -> None:
+def test_paths_that_leave_the_repository_are_refused(path: str, put, open_) -> None:
     images = [{"bytes": png(pixels(0)), "path": None}, {"bytes": None, "path": path}]
-    table = {"image": datasets.Image(decode=False)}
-    put({"train.parquet": parquet(image=images, label=["a", "b"], features=table)})
+    put({"train.parquet": parquet(image=images, label=["a", "b"])})
 
     with pytest.raises(DataError, match="no file of the repository"):
         open_()

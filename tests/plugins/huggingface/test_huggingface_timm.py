@@ -1,4 +1,4 @@
-"""``hf:ORG/REPO`` of a timm model: built by timm, filled from the repository, bound to its commit."""
+"""``hf:ORG/REPO`` of a timm model: built by timm, filled from the hub, bound to a commit."""
 
 from __future__ import annotations
 

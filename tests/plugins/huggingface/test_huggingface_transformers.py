@@ -119,7 +119,7 @@ def test_a_file_without_a_head_brings_its_pooler(publish, load) -> None:
 
 
 def test_names_of_older_files_are_those_that_the_library_translates(publish, load) -> None:
-    made, name, _, state = publish("ViT")
+    _, name, _, state = publish("ViT")
 
     # save_pretrained writes the names under which models have always been published.
     assert "vit.encoder.layer.0.attention.attention.query.weight" in state
@@ -142,7 +142,7 @@ def test_the_same_weights_with_the_class_kept_secret_drop_the_head_by_its_prefix
 def test_anything_missing_left_over_or_misshapen_in_the_encoder_is_refused(
     publish, load, hub
 ) -> None:
-    _, name, repo, state = publish("ViT")
+    _, _, repo, state = publish("ViT")
     first = "vit.embeddings.patch_embeddings.projection.weight"
     lacking = {key: tensor for key, tensor in state.items() if key != first}
 
@@ -168,7 +168,7 @@ def test_a_tensor_whose_absence_the_library_lets_pass_is_noticed(
     kind = transformers.ViTForImageClassification
     monkeypatch.setattr(kind, "_keys_to_ignore_on_load_missing", ["cls_token"])
 
-    with pytest.raises(WeightsMismatch, match="encoder.embeddings.cls_token"):
+    with pytest.raises(WeightsMismatch, match=r"encoder\.embeddings\.cls_token"):
         load(name)
 
 
