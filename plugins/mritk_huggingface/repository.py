@@ -12,6 +12,7 @@ import hashlib
 import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from glob import escape
 from pathlib import Path
 from typing import Literal
 from urllib.parse import quote
@@ -21,6 +22,9 @@ from mritk_huggingface.absent import absent, refused
 from mritk_huggingface.listing import Listing, StatedFile
 
 NAME = re.compile(r"[A-Za-z0-9_][\w.-]*/[A-Za-z0-9_][\w.-]*", re.ASCII)
+
+# Other files with these endings are no data.
+TEXT_SUFFIXES = (".csv", ".jsonl", ".md")
 
 # A machine without a network should learn so soon.
 PATIENCE_S = 10.0
@@ -90,8 +94,7 @@ class Repository:
         except Exception as error:
             # The client changed its HTTP library twice: its connection errors share no class.
             raise refused(self, error) from error
-        for name in (revision, listing.commit):
-            listing.write(self._listing_path(name))
+        self._keep(listing, (revision, listing.commit))
         return listing
 
     def kept_listings(self) -> Iterator[Listing]:
@@ -138,7 +141,7 @@ class Repository:
                     self.name,
                     repo_type=self.kind,
                     revision=listing.commit,
-                    allow_patterns=sorted({f"*{Path(name).suffix}" for name in missing}),
+                    allow_patterns=sorted({_pattern(name) for name in missing}),
                 )
             except Exception as error:
                 raise refused(self, error) from error
@@ -149,6 +152,16 @@ class Repository:
     def snapshot(self, listing: Listing) -> Path:
         """Return the folder of the files at the commit of ``listing``, which may not exist."""
         return self.folder / "snapshots" / listing.commit
+
+    def _keep(self, listing: Listing, revisions: Iterable[str]) -> None:
+        try:
+            for revision in revisions:
+                listing.write(self._listing_path(revision))
+        except OSError as error:
+            raise Unavailable(
+                f"cannot write into {self.folder}: {error.strerror or error}; set HF_HOME to a "
+                f"folder that can be written"
+            ) from error
 
     def _listing_path(self, revision: str) -> Path:
         return self.folder / "mritk" / f"{quote(revision, safe='')}.json"
@@ -163,6 +176,12 @@ class Repository:
             f"({stated.size} bytes, digest {stated.digest[:16]}…); the file is damaged: delete "
             f"{path.resolve()} and repeat the command"
         )
+
+
+def _pattern(name: str) -> str:
+    """Return a pattern for a file; images are so many that each kind of them shares one."""
+    path = Path(name)
+    return escape(name) if path.suffix in TEXT_SUFFIXES else f"*{path.suffix}"
 
 
 def _digest(path: Path, stated: StatedFile) -> str:

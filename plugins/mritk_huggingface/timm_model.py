@@ -16,6 +16,8 @@ if TYPE_CHECKING:
 
     StateDict = Mapping[str, torch.Tensor]
 
+CONFIG = "config.json"
+
 BOOKKEEPING = ".num_batches_tracked"
 
 # Transformers with these options take any image size; at the size of their weights nothing changes.
@@ -41,7 +43,8 @@ class TimmModel:
         """Return the model that ``config`` names; older repositories have the card at its top.
 
         Raises:
-            UsageError: The installed timm has no such architecture.
+            UsageError: The installed timm has no such architecture, or the card does not state
+                what pixels it expects.
         """
         import timm
 
@@ -51,7 +54,13 @@ class TimmModel:
                 f"{where} is a timm model {name!r}, which timm {timm.__version__} does not have; a "
                 f"newer timm may: python -m pip install -U timm"
             )
-        return cls(name, config.get("pretrained_cfg", config), config.get("model_args") or {})
+        card = config.get("pretrained_cfg", config)
+        if absent := [key for key in ("input_size", "mean", "std") if not card.get(key)]:
+            raise UsageError(
+                f"the {CONFIG} of {where} states no {' and '.join(absent)}, so nobody knows what "
+                f"pixels its weights expect; name a repository that does"
+            )
+        return cls(name, card, config.get("model_args") or {})
 
     @property
     def summary(self) -> str:

@@ -58,7 +58,11 @@ class TransformersModel:
                 f"can help: python -m pip install -U transformers"
             )
         model = cls(config, preprocessor)
-        published = model._published()
+        try:
+            published = model._published()
+        except Exception as error:  # each configuration of the library checks itself in its own way
+            reason = " ".join(str(error).split()) or type(error).__name__
+            raise UsageError(f"the config.json of {where} cannot be used: {reason}") from error
         if published is None or published.main_input_name != "pixel_values":
             raise UsageError(
                 f"{where} is of model type {kind!r}, which is no image encoder; name a model that "
@@ -132,6 +136,8 @@ class TransformersModel:
         from transformers.models.auto.configuration_auto import CONFIG_MAPPING
 
         plain = {key: value for key, value in self.config.items() if key != "auto_map"}
+        if "mask_ratio" in plain:
+            plain["mask_ratio"] = 0.0  # masked autoencoders would hide most of each image
         return CONFIG_MAPPING[plain["model_type"]].from_dict(plain)
 
     def _published(self) -> Any:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import io
 import json
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pyarrow
@@ -161,8 +162,11 @@ def test_parquet_files_hold_images_class_names_and_parts(put, open_) -> None:
     assert samples.task == Classification(names)
     assert list(samples.splits) == ["train"] * 5 + ["val"] * 2 + ["test"] * 2
     assert samples.ids[:2] == ("train/000000", "train/000001")
+    with ThreadPoolExecutor(8) as pool:
+        read = list(pool.map(samples.read, list(range(9)) * 20))
     for i, content in enumerate(images):
-        np.testing.assert_array_equal(samples.read(i), pixels(i))
+        for array in read[i::9]:
+            np.testing.assert_array_equal(array, pixels(i))
         assert samples.content(i) == hashlib.sha256(content).hexdigest()
 
 
@@ -310,11 +314,12 @@ def test_splits_of_other_names_are_no_official_parts(put, open_) -> None:
 def test_scripts_and_archives_are_never_fetched(hub, put, open_, tmp_path) -> None:
     ran = tmp_path / "ran"
     script = f"open({str(ran)!r}, 'w')".encode()
-    put(FOLDERS | {"knees.py": script, "train/knees.py": script, "more.zip": b"PK"})
+    others = {"train/metadata.csv.py": script, "more.zip": b"PK", "labels.csv": b"a,b\n1,2\n"}
+    put(FOLDERS | {"README.md": b"# Knees", "knees.py": script} | others)
 
     assert len(open_()) == len(FOLDERS)
     assert not ran.exists()
-    assert not [line for line in hub.requests if ".py" in line or ".zip" in line]
+    assert not [line for line in hub.requests if line.endswith((".py", ".zip", ".csv"))]
 
 
 def test_a_repository_without_images_says_so(put, open_) -> None:

@@ -148,6 +148,14 @@ def test_an_architecture_that_timm_does_not_have_is_told_at_once(model, registry
         registry.backbone(f"hf:{NAME}")
 
 
+def test_a_card_that_does_not_state_the_pixels_is_refused(model, registry) -> None:
+    card = {key: value for key, value in CARD.items() if key not in ("mean", "std")}
+    model(NAME, CONFIG | {"pretrained_cfg": card}, {})
+
+    with pytest.raises(UsageError, match="states no mean and std"):
+        registry.backbone(f"hf:{NAME}")
+
+
 def test_a_transformer_takes_other_sizes_than_that_of_its_weights(
     model, registry, workspace
 ) -> None:

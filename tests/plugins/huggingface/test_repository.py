@@ -182,6 +182,14 @@ def test_a_damaged_listing_is_asked_for_anew(hub, repo, workspace) -> None:
     assert isinstance(Repository("model", NAME).listing(workspace), Listing)
 
 
+def test_a_cache_that_cannot_be_written_is_told(hub, repo, workspace) -> None:
+    hub.cache.mkdir(parents=True)
+    (hub.cache / "models--acme--scans").write_text("in the way")
+
+    with pytest.raises(Unavailable, match=r"cannot write into .*; set HF_HOME"):
+        fetch(workspace)
+
+
 @pytest.mark.parametrize(
     ("card", "license_"),
     [
