@@ -26,7 +26,7 @@ STATES: tuple[State, ...] = ("passed", "failed", "skipped", "n/a")
     "--as", "kind", type=click.Choice(KINDS), help="What the name is, where it may be two things."
 )
 @click.option("--all", "show_all", is_flag=True, help="Print every check, passed ones too.")
-@click.option("--offline", is_flag=True, help="Fetch nothing: skip what needs absent files.")
+@click.option("--fetch", is_flag=True, help="Fetch data and weights that are not here.")
 @json_option
 @plugin_option
 @pass_app
@@ -35,7 +35,7 @@ def check(
     names: tuple[str, ...],
     kind: str | None,
     show_all: bool,
-    offline: bool,
+    fetch: bool,
     as_json: bool,
 ) -> ExitCode:
     """Check plugins, or single things that they provide, against what mritk relies on.
@@ -43,7 +43,7 @@ def check(
     NAME is a plugin as 'mritk plugins' lists it, or a backbone, dataset, augmentation, method or
     metric. Features and gradients, weights, patients and parts of data, generators, test samples,
     stops and resumption, sample weights: each promise is one check. The exit code is 1 if one is
-    broken. What needs files that are not here, and cannot be fetched, is skipped with the reason.
+    broken. What needs files that are not here is skipped with the reason, or with --fetch fetched.
 
     \b
     mritk plugins check -p ./mine.py mine
@@ -51,7 +51,7 @@ def check(
     """
     from mritk.testing.plugin import inspect_named
 
-    workspace = app.workspace(offline=offline)
+    workspace = app.workspace(offline=not fetch)
     found: list[Verdict] = []
     for verdicts in [inspect_named(name, app.registry, workspace, kind or "") for name in names]:
         for verdict in verdicts:

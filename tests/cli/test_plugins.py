@@ -114,3 +114,30 @@ def test_check_of_what_is_not_there(mritk, arguments, code, text):
     ended = mritk("plugins", "check", *arguments)
     assert ended.code == code
     assert text in ended.err
+
+
+REMOTE = """
+from mritk import Dataset, Unavailable, hookimpl
+from mritk.testing import tiny_samples
+
+
+def open_remote(workspace):
+    if workspace.offline:
+        raise Unavailable("no images here; 'mritk fetch -d remote' gets them")
+    return tiny_samples()
+
+
+@hookimpl
+def mritk_datasets():
+    yield Dataset("remote", open_remote, ("made up",), "CC0-1.0", summary="far away")
+"""
+
+
+def test_check_fetches_nothing_unless_it_is_asked_to(mritk, tmp_path):
+    (tmp_path / "far.py").write_text(REMOTE)
+    ended = mritk("plugins", "check", "-p", tmp_path / "far.py", "remote")
+    assert ended.code == 0
+    assert "skipped: dataset remote – patients are told: no images here" in ended.out
+    ended = mritk("plugins", "check", "-p", tmp_path / "far.py", "remote", "--fetch")
+    assert ended.code == 0
+    assert "0 skipped" in ended.out
