@@ -13,6 +13,7 @@ from mritk import Alias, Architecture, Augmentation, BackboneFamily, Dataset, We
 from mritk.errors import DuplicateName, Unavailable, UnknownName
 from mritk.records import Origin
 from mritk.registry import Registry
+from mritk.workspace import Workspace
 
 GOOD = """
 from mritk import Augmentation, hookimpl
@@ -257,6 +258,23 @@ def test_a_family_makes_records_on_demand(registry):
     assert registry.backbone("zoo:known").architecture.origin.distribution == "zoo"
     with pytest.raises(UnknownName, match="did you mean zoo:known"):
         registry.backbone("zoo:knwon")
+
+
+def test_a_family_that_must_look_members_up_is_told_whether_it_may_use_the_network(tmp_path):
+    seen = []
+
+    def resolve(member, workspace):
+        seen.append((member, workspace))
+        return [Architecture(f"zoo:{member}", lambda: None)]
+
+    registry = Registry(workspace=Workspace(tmp_path, offline=True))
+    family = BackboneFamily("zoo", resolve, needs_workspace=True)
+    registry.register(plugin_of(backbones=[family]), Origin("zoo"))
+    registry.backbone("zoo:okapi")
+    registry.workspace = Workspace(tmp_path)
+    registry.backbone("zoo:okapi")
+
+    assert seen == [("okapi", Workspace(tmp_path, offline)) for offline in (True, False)]
 
 
 def test_weights_from_a_file_are_identified_by_content_not_by_path(registry, tmp_path):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import sys
 
 import pytest
 import torch
@@ -49,6 +50,14 @@ def test_the_features_under_timms_classifier_give_timms_logits(
     assert loaded.report is not None
     assert loaded.report.matched == loaded.report.total == len(whole.state_dict()) - 2
     assert [stage.name for stage in loaded.stages][-2:] == ["layer3", "layer4"]
+
+
+def test_a_timm_model_needs_no_further_library(whole, model, registry, monkeypatch) -> None:
+    model(NAME, CONFIG, whole.state_dict())
+    for library in ("transformers", "datasets"):
+        monkeypatch.setitem(sys.modules, library, None)
+
+    assert registry.backbone(f"hf:{NAME}").architecture.build()
 
 
 def test_the_commit_the_digest_and_the_card_are_part_of_the_weights(
