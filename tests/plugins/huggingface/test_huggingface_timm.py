@@ -122,7 +122,7 @@ def test_a_torch_file_that_would_run_code_is_refused(model, registry, workspace,
 
     repo = model(NAME, CONFIG, {})
     del repo.files["model.safetensors"]
-    repo.files["pytorch_model.bin"] = pickle.dumps({"conv1.weight": Evil()})
+    repo.files["pytorch_model.bin"] = pickle.dumps({"conv1.weight": Evil()}, protocol=2)
 
     with pytest.raises(WeightsMismatch, match="cannot be read as weights"):
         load_backbone(registry.backbone(f"hf:{NAME}"), workspace, seed=0)
