@@ -223,8 +223,7 @@ class Dataset(Record):
         sources: Names of the public collections the data come from, compared with
             :attr:`Weights.pretrained_on`.
         license: Licence of the data.
-        no_patients: Why the samples name no patients; empty: they do, or it depends on what a
-            person gives.
+        no_patients: Why the samples may name no patients; empty: they do name them.
     """
 
     name: str

@@ -75,7 +75,11 @@ def resolve_dicom(path: str, options: DicomOptions = NO_OPTIONS) -> Iterator[Dat
         raise Unavailable(
             f"no folder {path}; dicom:PATH wants one with a sub-folder of DICOM files per class"
         )
-    yield Dataset(f"dicom:{folder.resolve().name}", open=partial(open_dicom, folder, options))
+    yield Dataset(
+        f"dicom:{folder.resolve().name}",
+        open=partial(open_dicom, folder, options),
+        license="unknown: files of whoever runs it",
+    )
 
 
 def open_dicom(folder: Path, options: DicomOptions, workspace: Workspace) -> Samples:

@@ -72,6 +72,7 @@ class BidsOptions(ManifestOptions):
 
 
 NO_OPTIONS = FolderOptions()
+LICENSE = "unknown: files of whoever runs it"
 
 
 @hookimpl
@@ -113,7 +114,12 @@ def resolve_folder(path: str, options: FolderOptions = NO_OPTIONS) -> Iterator[D
             f"no folder {path}; folder:PATH wants one with a sub-folder of images per class, or a "
             f"zip or tar file of it"
         )
-    yield Dataset(f"folder:{folder.resolve().name}", open=partial(open_folder, folder, options))
+    yield Dataset(
+        f"folder:{folder.resolve().name}",
+        open=partial(open_folder, folder, options),
+        license=LICENSE,
+        no_patients="folders name none; --patient-regex or --patients tells them",
+    )
 
 
 def resolve_bids(path: str, options: BidsOptions) -> Iterator[Dataset]:
@@ -128,7 +134,11 @@ def resolve_bids(path: str, options: BidsOptions) -> Iterator[Dataset]:
             f"no {folder / 'participants.tsv'}; bids:PATH wants the root of a BIDS dataset, where "
             f"participants.tsv and the sub-* folders are"
         )
-    yield Dataset(f"bids:{folder.resolve().name}", open=partial(open_bids, folder, options))
+    yield Dataset(
+        f"bids:{folder.resolve().name}",
+        open=partial(open_bids, folder, options),
+        license=LICENSE,
+    )
 
 
 def resolve_manifest(path: str, options: ManifestOptions) -> Iterator[Dataset]:
@@ -142,7 +152,12 @@ def resolve_manifest(path: str, options: ManifestOptions) -> Iterator[Dataset]:
         raise Unavailable(
             f"no file {path}; manifest:FILE wants a .csv or .tsv with the columns path and label"
         )
-    yield Dataset(f"manifest:{file.resolve().name}", open=partial(open_manifest, file, options))
+    yield Dataset(
+        f"manifest:{file.resolve().name}",
+        open=partial(open_manifest, file, options),
+        license=LICENSE,
+        no_patients="a table without the column patient names none",
+    )
 
 
 def open_folder(folder: Path, options: FolderOptions, workspace: Workspace) -> Samples:

@@ -44,7 +44,13 @@ def resolve_medmnist(path: str) -> Iterator[Dataset]:
             f"no file {path}; medmnist:PATH.npz wants a MedMNIST archive such as breastmnist.npz, "
             f"to be downloaded from https://medmnist.com"
         )
-    yield Dataset(f"medmnist:{file.name}", open=partial(open_archive, file), sources=(file.stem,))
+    yield Dataset(
+        f"medmnist:{file.name}",
+        open=partial(open_archive, file),
+        sources=(file.stem,),
+        license="unknown here; https://medmnist.com states it for each set",
+        no_patients="MedMNIST names none",
+    )
 
 
 def open_archive(file: Path, workspace: Workspace) -> Samples:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import numpy as np
 import pytest
+from PIL import Image
 
 from mritk import Architecture
 from mritk.registry import Registry, name_of
@@ -39,3 +41,25 @@ def test_nothing_is_left_out():
     own = {point.name for point in entry_points(group="mritk")}
     assert set(PLUGINS) == own
     assert "small_cnn" in {name_of(record) for record in REGISTRY.records(Architecture)}
+
+
+@pytest.fixture
+def pictures(tmp_path):
+    """Two classes of eight images, as folders and as a table."""
+    generator = np.random.default_rng(0)
+    lines = ["path,label,patient"]
+    for number in range(16):
+        path = tmp_path / "pictures" / "ab"[number % 2] / f"{number:02d}.png"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        Image.fromarray(generator.integers(0, 256, (20, 20), np.uint8)).save(path)
+        lines.append(f"{path.relative_to(tmp_path)},{'ab'[number % 2]},p{number // 2}")
+    (tmp_path / "table.csv").write_text("\n".join(lines) + "\n")
+    return tmp_path
+
+
+@pytest.mark.parametrize("name", ["folder:pictures", "manifest:table.csv"])
+def test_files_of_anybody_keep_every_promise(pictures, name, workspace, monkeypatch):
+    monkeypatch.chdir(pictures)
+    verdicts = list(inspect_named(name, REGISTRY, workspace))
+    assert [v for v in verdicts if v.state == "failed"] == []
+    assert sum(verdict.state == "passed" for verdict in verdicts) >= 9
