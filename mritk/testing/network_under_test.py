@@ -42,6 +42,11 @@ class BackboneUnderTest:
         """Two normalised inputs as the contract describes them, (2, C, *spatial)."""
         return self.inputs(self.backbone.input.size or ANY_SIDE)
 
+    @cached_property
+    def usual(self) -> torch.Tensor:
+        """The features of :attr:`batch`, from one pass that several checks look at."""
+        return self.features(self.batch)
+
     def inputs(self, side: int) -> torch.Tensor:
         """Return two random inputs of a side."""
         import torch
