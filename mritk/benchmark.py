@@ -279,14 +279,16 @@ class Planner:
             if not self.registry.method(protocol.method).uses_backbone:
                 continue
             size = protocol.image_size if samples.spatial_dims == 2 else protocol.volume_size
-            wanted.add((size or backbone.input.size, backbone.input.interpolation))
+            wanted.add(
+                (size or backbone.input.size, backbone.input.interpolation, protocol.preprocessing)
+            )
         _ = samples.contents  # without digests of its own, this reads every sample
         if not wanted or samples.spatial_dims is None:
             if samples.digest is not None:
                 require_readable(samples)
             return
-        for size, interpolation in sorted(wanted, key=str):
-            decoded(samples, size, interpolation, self.workspace)
+        for size, interpolation, preprocessing in sorted(wanted, key=str):
+            decoded(samples, size, interpolation, self.workspace, preprocessing)
 
 
 def _require_fit(

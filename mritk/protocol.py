@@ -9,6 +9,7 @@ from dataclasses import Field, dataclass, field, fields, is_dataclass
 from typing import Any, Literal
 
 from mritk.backbone import Normalisation
+from mritk.data.preprocessing import UNCHANGED, Preprocessing
 from mritk.data.splits import SplitRule
 from mritk.evaluate.metrics import all_metrics
 from mritk.records import Method
@@ -35,6 +36,7 @@ class Protocol:
         deterministic: Ask for deterministic algorithms on CUDA too.
         normalisation: ``own``: pixels as each set of weights declares them; ``imagenet``: the mean
             and std of ImageNet for all, to repeat published work that did so.
+        preprocessing: What is done to every image of every part, after resizing.
         augmentation: Used where a run names none. It is an axis of the trial, not of the
             fingerprint.
         summary: One line for ``mritk list``.
@@ -50,6 +52,9 @@ class Protocol:
     precision: Literal["auto", "float32", "bfloat16"] = "auto"
     deterministic: bool = False
     normalisation: Normalisation = field(default="own", metadata={"fingerprint": "unless default"})
+    preprocessing: Preprocessing = field(
+        default=UNCHANGED, metadata={"fingerprint": "unless default"}
+    )
     augmentation: str = field(default="none", metadata={"fingerprint": False})
     summary: str = field(default="", metadata={"fingerprint": False})
 
@@ -80,6 +85,7 @@ class _ProtocolTable:
     precision: Literal["auto", "float32", "bfloat16"] = "auto"
     deterministic: bool = False
     normalisation: Normalisation = "own"
+    preprocessing: Preprocessing = UNCHANGED
     augmentation: str = "none"
     summary: str = ""
 

@@ -255,8 +255,8 @@ def _setup(
     return Setup(
         parameters=protocol.parameters,
         task=trial.dataset.samples.task,
-        train=Subset.of(trial.dataset.samples, fold.train, workspace),
-        val=Subset.of(trial.dataset.samples, fold.val, workspace),
+        train=_subset(trial, fold.train, workspace),
+        val=_subset(trial, fold.val, workspace),
         augmentation=trial.augmentation,
         seed=trial.seed,
         workspace=workspace,
@@ -274,6 +274,10 @@ def _setup(
     )
 
 
+def _subset(trial: Trial, rows: np.ndarray, workspace: Workspace) -> Subset:
+    return Subset.of(trial.dataset.samples, rows, workspace, trial.protocol.preprocessing)
+
+
 def _score(
     trial: Trial, fitted: Fitted, workspace: Workspace, record: TrialRecord, cost: CostMeter
 ) -> None:
@@ -281,7 +285,7 @@ def _score(
     unit = unit_names(samples, trial.dataset.copies)
     # The only place where test samples meet a model, once, after training has ended.
     for part, rows in (("val", fold.val), ("test", fold.test)):
-        subset = Subset.of(samples, rows, workspace)
+        subset = _subset(trial, rows, workspace)
         began = time.perf_counter()
         scores = np.asarray(fitted.predict(subset), dtype=np.float32)
         classes = isinstance(samples.task, Classification)

@@ -16,6 +16,7 @@ import os
 from collections import deque
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
 from uuid import uuid4
@@ -24,6 +25,7 @@ import numpy as np
 from PIL import Image
 
 from mritk.cores import available_cores
+from mritk.data.preprocessing import UNCHANGED, Preprocessing
 from mritk.data.samples import Samples, UnreadableSamples
 from mritk.errors import DataError, StoreError, UsageError
 from mritk.workspace import Workspace
@@ -41,12 +43,51 @@ RESAMPLING = {
 }
 
 
+@dataclass(frozen=True)
+class Shaping:
+    """How an array as a dataset gives it becomes a row of the decoded ones.
+
+    Attributes:
+        spatial_dims: 2 for images, 3 for volumes.
+        size: Side in pixels or voxels; None: as it is.
+        interpolation: Used to resize images.
+        preprocessing: Applied after resizing.
+    """
+
+    spatial_dims: int
+    size: int | None
+    interpolation: str
+    preprocessing: Preprocessing
+
+    def of(self, array: np.ndarray) -> np.ndarray:
+        """Return the row.
+
+        Raises:
+            DataError: The array is of a wrong dtype, range or shape.
+        """
+        resized = self._resized(_checked(array))
+        if not self.preprocessing:
+            return resized
+        return self.preprocessing.of(resized, spatial_dims=self.spatial_dims)
+
+    def _resized(self, array: np.ndarray) -> np.ndarray:
+        if self.spatial_dims == 2:
+            return _resized_image(_without_equal_channels(array), self.size, self.interpolation)
+        if array.ndim != 3:
+            raise DataError(f"a volume has 3 dimensions, not shape {array.shape}")
+        return resized_volume(array, self.size)
+
+
 class _ColourFound(Exception):
     """A coloured image stands among the grey ones."""
 
 
 def decoded(
-    samples: Samples, size: int | None, interpolation: str, workspace: Workspace
+    samples: Samples,
+    size: int | None,
+    interpolation: str,
+    workspace: Workspace,
+    preprocessing: Preprocessing = UNCHANGED,
 ) -> np.ndarray:
     """Return all samples as one read-only array, decoding them if that was not done before.
 
@@ -55,6 +96,7 @@ def decoded(
         size: Side in pixels or voxels; None: as they are, which must then be one shape.
         interpolation: ``bilinear`` or ``bicubic``.
         workspace: Where the array is kept.
+        preprocessing: What is done to each after resizing.
 
     Returns:
         A memory-mapped array (N, H, W), (N, H, W, 3) or (N, D, H, W); uint8 or float32.
@@ -69,13 +111,14 @@ def decoded(
         raise DataError("there are no samples to decode")
     if samples.spatial_dims not in (2, 3):
         raise DataError("these samples do not lie on a grid; only a method of their own reads them")
-    path = workspace.folder("decoded") / f"{_key(samples, size, interpolation)}.npy"
+    shaping = Shaping(samples.spatial_dims or 0, size, interpolation, preprocessing)
+    path = workspace.folder("decoded") / f"{_key(samples, shaping)}.npy"
     if path.exists():
         try:
             return np.load(path, mmap_mode="r")
         except (ValueError, EOFError, OSError):
             logger.warning("decoded images in %s are damaged; decoding again", path)
-    _write(samples, size, interpolation, path)
+    _write(samples, shaping, path)
     return np.load(path, mmap_mode="r")
 
 
@@ -91,28 +134,33 @@ def require_readable(samples: Samples) -> None:
         raise UnreadableSamples(samples.ids, list(bad), list(bad.values()))
 
 
-def _key(samples: Samples, size: int | None, interpolation: str) -> str:
-    identity = [DECODER_VERSION, size, interpolation, samples.spatial_dims, samples.contents]
+def _key(samples: Samples, shaping: Shaping) -> str:
+    identity = [
+        DECODER_VERSION,
+        shaping.size,
+        shaping.interpolation,
+        shaping.spatial_dims,
+        samples.contents,
+        *shaping.preprocessing.identity(),
+    ]
     return hashlib.sha256(json.dumps(identity).encode()).hexdigest()[:32]
 
 
-def _write(samples: Samples, size: int | None, interpolation: str, path: Path) -> None:
+def _write(samples: Samples, shaping: Shaping, path: Path) -> None:
     temporary = path.with_suffix(f".{uuid4().hex}.tmp")
     try:
         try:
-            _fill(samples, size, interpolation, temporary, colour=False)
+            _fill(samples, shaping, temporary, colour=False)
         except _ColourFound:
-            _fill(samples, size, interpolation, temporary, colour=True)
+            _fill(samples, shaping, temporary, colour=True)
         temporary.replace(path)
     finally:
         temporary.unlink(missing_ok=True)
 
 
-def _fill(
-    samples: Samples, size: int | None, interpolation: str, path: Path, *, colour: bool
-) -> None:
+def _fill(samples: Samples, shaping: Shaping, path: Path, *, colour: bool) -> None:
     def prepare(row: int) -> np.ndarray:
-        return _prepare(samples.read(row), samples.spatial_dims, size, interpolation)
+        return shaping.of(samples.read(row))
 
     array: np.memmap | None = None
     bad: dict[int, str] = {}
@@ -197,9 +245,8 @@ def reason_of(error: Exception) -> str:
     return " ".join(str(error).split()) or type(error).__name__
 
 
-def _prepare(
-    array: np.ndarray, spatial_dims: int | None, size: int | None, interpolation: str
-) -> np.ndarray:
+def _checked(array: np.ndarray) -> np.ndarray:
+    """Return an array as uint8 or float32; refuse one that holds anything but pixels."""
     if array.dtype != np.uint8:
         if not np.issubdtype(array.dtype, np.floating):
             raise DataError(f"holds {array.dtype}; give uint8, or floats in [0, 1]")
@@ -208,11 +255,7 @@ def _prepare(
             raise DataError("holds NaN or infinite values")
         if array.size and (array.min() < 0 or array.max() > 1):
             raise DataError(f"holds values from {array.min():g} to {array.max():g}, not 0 to 1")
-    if spatial_dims == 2:
-        return _resized_image(_without_equal_channels(array), size, interpolation)
-    if array.ndim != 3:
-        raise DataError(f"a volume has 3 dimensions, not shape {array.shape}")
-    return resized_volume(array, size)
+    return array
 
 
 def _without_equal_channels(image: np.ndarray) -> np.ndarray:

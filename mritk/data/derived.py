@@ -21,6 +21,7 @@ from uuid import uuid4
 import numpy as np
 
 from mritk.data.decode import DECODER_VERSION, decoded
+from mritk.data.preprocessing import UNCHANGED, Preprocessing
 from mritk.data.samples import Samples
 from mritk.errors import MritkError, StoreError
 from mritk.workspace import Workspace
@@ -53,7 +54,11 @@ class Derived:
 
 
 def derived(
-    samples: Samples, key: Mapping[str, Any], compute: Compute, workspace: Workspace
+    samples: Samples,
+    key: Mapping[str, Any],
+    compute: Compute,
+    workspace: Workspace,
+    preprocessing: Preprocessing = UNCHANGED,
 ) -> Derived:
     """Return what ``compute`` makes of all samples, computed if that was not done before.
 
@@ -63,6 +68,7 @@ def derived(
         compute: Turns the decoded images of all samples, without labels, into one row of values
             for each and facts as plain data. A row must depend on its own image alone.
         workspace: Where the values are kept.
+        preprocessing: What is done to each image after resizing.
 
     Returns:
         Read-only memory-mapped values, and the facts.
@@ -73,12 +79,15 @@ def derived(
     """
 
     def make() -> Made:
-        values, facts = compute(lambda size, how: decoded(samples, size, how, workspace))
+        values, facts = compute(
+            lambda size, how: decoded(samples, size, how, workspace, preprocessing)
+        )
         if len(values) != len(samples):
             raise MritkError(f"{len(values)} rows of values were made of {len(samples)} samples")
         return values, facts
 
     identity = [DECODER_VERSION, samples.spatial_dims, samples.contents, dict(key)]
+    identity += preprocessing.identity()
     return kept(identity, make, workspace)
 
 

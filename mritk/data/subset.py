@@ -11,6 +11,7 @@ import numpy as np
 from mritk.data.decode import decoded
 from mritk.data.derived import Compute, Derived, derived
 from mritk.data.host_memory import fits_in_memory
+from mritk.data.preprocessing import UNCHANGED, Preprocessing
 from mritk.data.samples import Samples
 from mritk.data.stored_images import StoredImages
 from mritk.workspace import Workspace
@@ -32,17 +33,24 @@ class Subset:
     derive: Callable[[Mapping[str, Any], Compute], Derived]
 
     @classmethod
-    def of(cls, whole: Samples, rows: Sequence[int] | np.ndarray, workspace: Workspace) -> Subset:
-        """Return the part of ``whole`` at ``rows``."""
+    def of(
+        cls,
+        whole: Samples,
+        rows: Sequence[int] | np.ndarray,
+        workspace: Workspace,
+        preprocessing: Preprocessing = UNCHANGED,
+    ) -> Subset:
+        """Return the part of ``whole`` at ``rows``, each image with its ``preprocessing``."""
         positions = np.asarray(rows, dtype=np.int64)
 
         def decode(size: int | None, interpolation: str) -> np.ndarray | StoredImages:
-            stored = StoredImages(decoded(whole, size, interpolation, workspace), positions)
+            array = decoded(whole, size, interpolation, workspace, preprocessing)
+            stored = StoredImages(array, positions)
             # A copy: what a method holds does not lead to the pixels of another part.
             return np.asarray(stored) if fits_in_memory(stored.nbytes) else stored
 
         def derive(key: Mapping[str, Any], compute: Compute) -> Derived:
-            return derived(whole, key, compute, workspace).only(positions)
+            return derived(whole, key, compute, workspace, preprocessing).only(positions)
 
         return cls(whole.only(positions), decode, derive)
 
@@ -61,7 +69,7 @@ class Subset:
     def images(
         self, size: int | None, interpolation: str = "bilinear"
     ) -> np.ndarray | StoredImages:
-        """Return this part's images or volumes, decoded once and resized.
+        """Return this part's images or volumes, decoded once, resized and preprocessed.
 
         Returns:
             An array of shape (N, H, W), (N, H, W, 3) or (N, D, H, W), uint8 or float32. Where it

@@ -27,6 +27,7 @@ def protocol_words(protocol: Mapping[str, Any], scheme: str) -> list[str]:
         f"Method {protocol.get('method', 'unknown')}; images of "
         f"{f'{size} × {size} px' if size else 'the size that the backbone declares'}; precision "
         f"{protocol.get('precision', 'unknown')}.",
+        *_preprocessing(protocol.get("preprocessing", {})),
         _split(protocol.get("split", {}), scheme),
         _selection(protocol.get("selection", {})),
         *(_stage(n, stage) for n, stage in enumerate(parameters.get("stages", ()), 1)),
@@ -38,6 +39,12 @@ def protocol_words(protocol: Mapping[str, Any], scheme: str) -> list[str]:
         sentences.append(f"Batches of {parameters['batch_size']} images.")
     others = [f"{k} = {v}" for k, v in sorted(parameters.items()) if k not in TOLD]
     return sentences + ([f"Further parameters: {', '.join(others)}."] if others else [])
+
+
+def _preprocessing(changes: Mapping[str, Any]) -> list[str]:
+    grey = ["turned grey"] if changes.get("grey") else []
+    blur = [f"blurred (Gaussian, σ {changes['blur']:g} px)"] if changes.get("blur") else []
+    return [f"All images, resized, are {' and '.join(grey + blur)}."] if grey or blur else []
 
 
 def _split(split: Mapping[str, Any], scheme: str) -> str:

@@ -144,7 +144,7 @@ class Recipe:
     """Parameters of the method ``finetune``.
 
     Attributes:
-        stages: The stages, in order.
+        stages: The stages, in order; none: the network is scored as it begins (zero-shot).
         batch_size: Effective batch size. An incomplete last batch is left out of an epoch.
         head: Layout of the head.
         head_start: ``random``, or ``probe``: the head begins as the linear probe of the pretrained
@@ -181,7 +181,8 @@ class Recipe:
     eval_batch_size: int = field(default=256, metadata=SHAPES_NOTHING)
 
     def __post_init__(self) -> None:
-        _require(bool(self.stages), "a recipe needs at least one stage")
+        trained = bool(self.stages) or self.head_start == "random"
+        _require(trained, "head_start = 'probe' needs a stage; linear_probe trains a probe alone")
         names = [self.stage_name(number) for number in range(len(self.stages))]
         _require(len(set(names)) == len(names), "stages must have different names")
         sizes = min(self.batch_size, self.eval_batch_size)

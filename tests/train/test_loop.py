@@ -22,8 +22,9 @@ from mritk import (
 )
 from mritk.backbone import Backbone
 from mritk.errors import NonFiniteLoss
+from mritk.seeds import derive
 from mritk.train.loop import FineTuning, finetune
-from mritk.train.recipe import Head, HiddenLayer, Stage
+from mritk.train.recipe import Head, HiddenLayer, Recipe, Stage
 from mritk.train.setup import SelectionRule
 
 TRAIN, VAL, TEST = range(40), range(40, 60), range(60, 72)
@@ -64,6 +65,22 @@ def build_volumetric():
 def test_true_labels_are_learnt(make_setup, unseen):
     fitted = finetune(make_setup(stage(epochs=8)))
     assert accuracy(fitted, unseen) > 0.9
+
+
+def test_without_stages_the_network_is_scored_as_it_begins(make_setup, unseen):
+    """Zero-shot: the untouched network of this seed, built here by hand."""
+    setup = make_setup(parameters=Recipe(stages=()), seed=3)
+    fitted = finetune(setup)
+    torch.manual_seed(derive(3, "initialisation"))
+    backbone = setup.backbone.architecture.build()
+    torch.manual_seed(derive(3, "head"))
+    head = nn.Linear(fitted.notes["num_features"], 2)
+    network = nn.Sequential(backbone, head).eval()
+    pixels = torch.from_numpy(np.asarray(unseen.images(setup.image_size))).float() / 255
+    expected = network((pixels[:, None].expand(-1, 3, -1, -1) - 0.5) / 0.5)
+    torch.testing.assert_close(torch.from_numpy(fitted.predict(unseen)), expected.detach())
+    assert fitted.notes["changed_tensors"] == {}
+    assert fitted.notes["selected_epoch"] == 0
 
 
 def test_permuted_labels_give_chance(make_setup, bands, workspace):
