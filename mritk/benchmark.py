@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import product
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -31,13 +32,16 @@ from mritk.registry import Registry
 from mritk.results.folder import ResultsFolder
 from mritk.tomltext import TomlText
 from mritk.trial import OpenDataset, Trial
+from mritk.variation import Changes, variations
 from mritk.workspace import Workspace
 
 KINDS = {2: "images", 3: "volumes", None: "data without a grid"}
 
 
-def find_protocol(name: str, registry: Registry) -> Protocol:
+def find_protocol(name: str, registry: Registry, changes: Changes | None = None) -> Protocol:
     """Return the protocol of that name, or the one in the file of that name (``FILE.toml``).
+
+    ``changes`` are values in place of its own, by dotted key.
 
     Raises:
         UnknownName: Nobody provides it, or its method.
@@ -46,12 +50,12 @@ def find_protocol(name: str, registry: Registry) -> Protocol:
     """
     if not name.endswith(".toml"):
         source = TomlText(registry.protocol(name).text(), f"protocol {name}")
-        return read_protocol(name, source, registry.method)
+        return read_protocol(name, source, registry.method, changes)
     path = Path(name)
     if not path.is_file():
         raise Unavailable(f"no protocol file {name}; 'mritk list protocols' shows built-in ones")
     source = TomlText(path.read_text(encoding="utf-8"), name)
-    return read_protocol(path.stem, source, registry.method)
+    return read_protocol(path.stem, source, registry.method, changes)
 
 
 @dataclass(frozen=True)
@@ -66,6 +70,8 @@ class Benchmark:
         seeds: Seeds of the trials.
         folds: Fold numbers; empty: all folds of the protocol's split.
         data: What is said about the datasets: patients, names of classes.
+        vary: Keys of the protocols and the values that each of them is tried with, as in
+            :func:`mritk.variation.variations`.
     """
 
     backbones: tuple[str, ...] = (
@@ -79,6 +85,7 @@ class Benchmark:
     seeds: tuple[int, ...] = (0, 1)
     folds: tuple[int, ...] = ()
     data: DataOptions = field(default_factory=DataOptions)
+    vary: Mapping[str, Any] = field(default_factory=dict)
 
     @classmethod
     def from_file(cls, path: Path) -> Benchmark:
@@ -160,7 +167,10 @@ class Planner:
             DataError: Unreadable samples, or a split that cannot be made.
             UsageError: Nothing to compare, or a fold that does not exist.
         """
-        protocols = [find_protocol(name, self.registry) for name in benchmark.protocols]
+        protocols = [
+            find_protocol(name, self.registry, changes)
+            for name, changes in product(benchmark.protocols, variations(benchmark.vary))
+        ]
         if self.deterministic:
             protocols = [replace(protocol, deterministic=True) for protocol in protocols]
         backbones: Sequence[Backbone] = ()

@@ -15,6 +15,7 @@ from mritk.evaluate.metrics import all_metrics
 from mritk.records import Method
 from mritk.tomltext import TomlText, near_miss
 from mritk.train.setup import SelectionRule
+from mritk.variation import Changes, changed, varied_name
 
 NATIVE = "native"
 OPTIONAL_SIZES = ("image_size", "volume_size")
@@ -90,18 +91,24 @@ class _ProtocolTable:
     summary: str = ""
 
 
-def read_protocol(name: str, source: TomlText, find_method: Callable[[str], Method]) -> Protocol:
+def read_protocol(
+    name: str,
+    source: TomlText,
+    find_method: Callable[[str], Method],
+    changes: Changes | None = None,
+) -> Protocol:
     """Return the protocol that a TOML text describes.
 
     Args:
         name: Name of the protocol.
         source: The text.
         find_method: Returns a method by name.
+        changes: Values in place of those in the text, by dotted key.
 
     Raises:
         ProtocolError: It has an unknown key or a value of the wrong type.
     """
-    data = source.parse()
+    data = changed(source.parse(), changes or {})
     parameters = data.pop("parameters", {})
     known = [*(f.name for f in fields(_ProtocolTable)), "parameters"]
     for key in data:
@@ -119,7 +126,7 @@ def read_protocol(name: str, source: TomlText, find_method: Callable[[str], Meth
         if values[size] is not None and values[size] < 1:
             raise source.error((size,), "must be at least 1, or 'native'")
     values["parameters"] = source.into(method.parameters, parameters, ("parameters",))
-    return Protocol(name, **values)
+    return Protocol(varied_name(name, changes or {}), **values)
 
 
 def differences(one: Mapping[str, Any], other: Mapping[str, Any]) -> Iterator[str]:

@@ -63,6 +63,12 @@ PROCESSES = "processes"
     metavar="NAME|FILE.toml",
     help="Protocol. Default: quick.",
 )
+@click.option(
+    "--vary",
+    multiple=True,
+    metavar="KEY=VALUE,…",
+    help="Try the protocol with each value of a key, such as split.shots=5,10; repeat.",
+)
 @click.option("--seeds", type=click.IntRange(1), help="Number of seeds, from 0. Default: 2.")
 @click.option("--fold", "folds", multiple=True, type=int, help="Fold; repeat. Default: all.")
 @data_options
@@ -120,6 +126,7 @@ class Request:
     data: Mapping[str, Any]
     augmentations: tuple[str, ...]
     protocols: tuple[str, ...]
+    vary: tuple[str, ...]
     seeds: int | None
     folds: tuple[int, ...]
     folder: Path
@@ -192,12 +199,15 @@ class Request:
     def benchmark(self) -> Benchmark:
         """Return the benchmark of the file, or the default one, with the options in place."""
         from mritk.benchmark import Benchmark
+        from mritk.variation import parse_vary
 
         benchmark = Benchmark.from_file(self.file) if self.file else Benchmark()
         names = ("backbones", "datasets", "augmentations", "protocols", "folds")
         given = {name: getattr(self, name) for name in names if getattr(self, name)}
         if self.seeds is not None:
             given["seeds"] = tuple(range(self.seeds))
+        if self.vary:
+            given["vary"] = parse_vary(self.vary)
         given["data"] = over(benchmark.data, as_data_options(self.data))
         return replace(benchmark, **given)
 
