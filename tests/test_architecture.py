@@ -34,6 +34,7 @@ FLOORS = {
     "plugins": 4,
     "tomltext": 4,
     "options": 4,
+    "variation": 4,
     "evaluate": 5,
     "train": 5,
     "audit": 5,
