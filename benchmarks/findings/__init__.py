@@ -1,0 +1,1 @@
+"""Tables and figures of docs/findings.md, computed from trial files."""

@@ -1,0 +1,61 @@
+"""Compute the tables and figures of docs/findings.md from a results folder.
+
+    python -m benchmarks.findings RESULTS                      print the tables
+    python -m benchmarks.findings RESULTS --update docs/findings.md
+
+The second replaces what stands between ``<!-- finding: NAME -->`` and ``<!-- end -->``, and draws
+the figures into the folder ``images`` beside the file.
+"""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import click
+
+from benchmarks.findings.curves import curve
+from benchmarks.findings.sections import SECTIONS, resolution_protocols, shots_protocols
+from benchmarks.findings.trials import Trials
+from mritk.errors import Unavailable
+from mritk.report.canvas import save
+
+FIGURES = {
+    "shots": ("images per class", shots_protocols),
+    "resolution": ("side of the images (px)", resolution_protocols),
+}
+
+
+@click.command()
+@click.argument("results", type=click.Path(exists=True, file_okay=False, path_type=Path))
+@click.option(
+    "--update", type=click.Path(exists=True, dir_okay=False, path_type=Path), help="File to update."
+)
+def main(results: Path, update: Path | None) -> None:
+    """Print the tables of the findings whose trials are in RESULTS."""
+    trials = Trials.read(results)
+    text = update.read_text(encoding="utf-8") if update else ""
+    for name, section in SECTIONS.items():
+        try:
+            table = section(trials)
+        except Unavailable as error:
+            click.echo(f"{name}: {error}", err=True)
+            continue
+        click.echo(f"## {name}\n\n{table}\n")
+        text = replaced(text, name, table)
+        if update and name in FIGURES:
+            label, protocols = FIGURES[name]
+            path = update.parent / "images" / f"findings_{name}.svg"
+            save(curve(trials, label, protocols()), path, dpi=150)
+    if update:
+        update.write_text(text, encoding="utf-8")
+
+
+def replaced(text: str, name: str, table: str) -> str:
+    """Return ``text`` with the table of a finding between its marks; without marks, as it is."""
+    marks = re.compile(rf"(<!-- finding: {name} -->\n).*?(<!-- end -->)", re.DOTALL)
+    return marks.sub(lambda found: f"{found[1]}\n{table}\n\n{found[2]}", text)
+
+
+if __name__ == "__main__":
+    main()
