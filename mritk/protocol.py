@@ -131,7 +131,7 @@ def read_protocol(
 
 def differences(one: Mapping[str, Any], other: Mapping[str, Any]) -> Iterator[str]:
     """Yield ``key: value | other value`` for each field in which two canonical protocols differ."""
-    left, right = dict(_flat(one)), dict(_flat(other))
+    left, right = dict(flat(one)), dict(flat(other))
     for key in sorted(left.keys() | right.keys()):
         one_value, other_value = left.get(key, "absent"), right.get(key, "absent")
         if one_value != other_value:
@@ -166,13 +166,14 @@ def _canonical(value: Any) -> Any:
     return int(value) if isinstance(value, float) and value.is_integer() else value
 
 
-def _flat(value: Any, at: str = "") -> Iterator[tuple[str, Any]]:
+def flat(value: Any, at: str = "") -> Iterator[tuple[str, Any]]:
+    """Yield dotted key and value of each leaf of plain data: ``parameters.stages[0].epochs``."""
     if isinstance(value, Mapping) and value:
         for key, inner in value.items():
-            yield from _flat(inner, f"{at}.{key}" if at else str(key))
+            yield from flat(inner, f"{at}.{key}" if at else str(key))
     elif isinstance(value, (list, tuple)) and value:
         for position, inner in enumerate(value):
-            yield from _flat(inner, f"{at}[{position}]")
+            yield from flat(inner, f"{at}[{position}]")
     else:
         yield at, value
 

@@ -3,8 +3,7 @@
     python -m benchmarks.findings RESULTS                      print the tables
     python -m benchmarks.findings RESULTS --update docs/findings.md
 
-The second replaces what stands between ``<!-- finding: NAME -->`` and ``<!-- end -->``, and draws
-the figures into the folder ``images`` beside the file.
+The second replaces what stands between ``<!-- finding: NAME -->`` and ``<!-- end -->``.
 """
 
 from __future__ import annotations
@@ -14,16 +13,9 @@ from pathlib import Path
 
 import click
 
-from benchmarks.findings.curves import curve
-from benchmarks.findings.sections import SECTIONS, resolution_protocols, shots_protocols
+from benchmarks.findings.sections import SECTIONS
 from benchmarks.findings.trials import Trials
 from mritk.errors import Unavailable
-from mritk.report.canvas import save
-
-FIGURES = {
-    "shots": ("images per class", shots_protocols),
-    "resolution": ("side of the images (px)", resolution_protocols),
-}
 
 
 @click.command()
@@ -43,10 +35,6 @@ def main(results: Path, update: Path | None) -> None:
             continue
         click.echo(f"## {name}\n\n{table}\n")
         text = replaced(text, name, table)
-        if update and name in FIGURES:
-            label, protocols = FIGURES[name]
-            path = update.parent / "images" / f"findings_{name}.svg"
-            save(curve(trials, label, protocols()), path, dpi=150)
     if update:
         update.write_text(text, encoding="utf-8")
 

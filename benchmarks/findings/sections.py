@@ -118,22 +118,14 @@ def intervals(trials: Trials) -> str:
 
 def shots(trials: Trials) -> str:
     """The score of a linear probe on k images per class."""
-    return _curve_table(trials, "images per class", shots_protocols())
+    protocols = {k: f"linear_probe[repeats=10, shots={k}]" for k in SHOTS}
+    return _curve_table(trials, "images per class", protocols)
 
 
 def resolution(trials: Trials) -> str:
     """The score of a linear probe on images of each side."""
-    return _curve_table(trials, "side (px)", resolution_protocols())
-
-
-def shots_protocols() -> dict[int, str]:
-    """Return the protocol of each k."""
-    return {k: f"linear_probe[repeats=10, shots={k}]" for k in SHOTS}
-
-
-def resolution_protocols() -> dict[int, str]:
-    """Return the protocol of each side in pixels."""
-    return {side: f"linear_probe[image_size={side}]" for side in SIZES}
+    protocols = {side: f"linear_probe[image_size={side}]" for side in SIZES}
+    return _curve_table(trials, "side (px)", protocols)
 
 
 def _curve_table(trials: Trials, heading: str, protocols: Mapping[int, str]) -> str:

@@ -18,10 +18,11 @@ if TYPE_CHECKING:
 
 # The same words as in mritk.report.kinds, which is not imported here: it would load matplotlib.
 KINDS = ("forest", "differences", "learning", "roc", "pr", "confusion", "reliability", "cost")
+CURVE = "curve"
 
 
 @click.command(short_help="Draw one figure of the report.")
-@click.argument("kind", type=click.Choice(KINDS))
+@click.argument("kind", type=click.Choice((*KINDS, CURVE)))
 @click.argument("results", type=click.Path(path_type=Path), default=Path("mritk-results"))
 @click.option(
     "-o",
@@ -33,6 +34,7 @@ KINDS = ("forest", "differences", "learning", "roc", "pr", "confusion", "reliabi
 @click.option("--metric", default="", metavar="NAME", help="What is drawn, and sorts the rows.")
 @click.option("--dataset", default="", metavar="TEXT", help="The table whose dataset holds TEXT.")
 @click.option("--protocol", default="", metavar="TEXT", help="The table whose protocol holds TEXT.")
+@click.option("--over", default="", metavar="KEY", help="curve: the key; default: what differs.")
 @click.option(
     "--backbone", "backbones", multiple=True, metavar="TEXT", help="Only rows with TEXT; repeat."
 )
@@ -48,8 +50,10 @@ def plot(app: App, /, kind: str, results: Path, **options: Any) -> int:
     learning      losses by epoch              roc, pr      curves, class by class
     confusion     what is taken for what       reliability  confidence and accuracy
     cost          score against parameters, FLOPs, time
+    curve         score over a key that 'mritk run --vary' has varied
     """
     from mritk.report.canvas import save
+    from mritk.report.figures.curve import curve
     from mritk.report.kinds import KINDS as DRAW
     from mritk.results.folder import ResultsFolder
     from mritk.results.leaderboard import build_leaderboard
@@ -64,28 +68,42 @@ def plot(app: App, /, kind: str, results: Path, **options: Any) -> int:
     ]
     analysis = as_analysis(app, options)
     board = build_leaderboard(trials, sort=options["metric"], analysis=analysis)
-    table = _only(board.tables, options["dataset"], options["protocol"], results)
+    tables = _chosen(board.tables, options["dataset"], options["protocol"], results)
+    if kind == CURVE:
+        figure = curve(tables, tables[0].metrics[0], options["over"])
+    else:
+        table = _only(tables, results)
+        figure = DRAW[kind](table, table.metrics[0])
     output = options["output"] or Path(f"{kind}.png")
-    save(DRAW[kind](table, table.metrics[0]), output, options["dpi"])
+    save(figure, output, options["dpi"])
     click.echo(f"{output}", err=True)
     return ExitCode.OK
 
 
-def _only(tables: Sequence[Table], dataset: str, protocol: str, results: Path) -> Table:
+def _chosen(tables: Sequence[Table], dataset: str, protocol: str, results: Path) -> list[Table]:
+    """Return the tables with finished trials whose dataset and protocol hold these texts.
+
+    Raises:
+        UsageError: There is none.
+    """
+    found = [t for t in tables if dataset in t.keys["dataset"] and protocol in t.keys["protocol"]]
+    found = [table for table in found if any(row.trials for row in table.rows)]
+    if not found:
+        raise UsageError(f"there is no such finished trial in {results}")
+    return found
+
+
+def _only(tables: Sequence[Table], results: Path) -> Table:
     """Return the one table that is meant.
 
     Raises:
-        UsageError: There is none, or several.
+        UsageError: There are several.
     """
     from mritk.results.formats import caption
 
-    found = [t for t in tables if dataset in t.keys["dataset"] and protocol in t.keys["protocol"]]
-    found = [table for table in found if any(row.trials for row in table.rows)]
-    if len(found) == 1:
-        return found[0]
-    if not found:
-        raise UsageError(f"there is no such finished trial in {results}")
-    listed = "; ".join(caption(table) for table in found)
+    if len(tables) == 1:
+        return tables[0]
+    listed = "; ".join(caption(table) for table in tables)
     raise UsageError(
-        f"{results} holds {len(found)} tables, choose with --dataset and --protocol: {listed}"
+        f"{results} holds {len(tables)} tables, choose with --dataset and --protocol: {listed}"
     )

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+
 import numpy as np
 import pytest
 from PIL import Image
@@ -14,6 +16,7 @@ from mritk.evaluate.ranks import log_odds
 from mritk.report.canvas import inline_svg
 from mritk.report.figures.confusion import confusion
 from mritk.report.figures.cost import cost
+from mritk.report.figures.curve import curve, flat_protocol
 from mritk.report.figures.curves import GRID, precision_recall, roc
 from mritk.report.figures.differences import differences
 from mritk.report.figures.forest import forest
@@ -30,6 +33,76 @@ def test_every_kind_of_the_command_line_can_be_drawn(table):
     assert set(OFFERED) == set(KINDS) == set(CAPTIONS)
     for draw in KINDS.values():
         assert draw(table, table.metrics[0]).axes
+
+
+@pytest.fixture
+def varied(make_trial):
+    """Two datasets, three sizes of the images, two backbones: the score rises with the size."""
+
+    def make(sizes=(32, 64, 224), **changes):
+        records = [
+            make_trial(
+                right,
+                backbone=name,
+                seed=0,
+                dataset=dataset,
+                protocol=f"p[image_size={size}]",
+                fingerprint=f"{dataset}{size}",
+                protocol_json=json.dumps({"image_size": size, "split": {"folds": 5} | changes}),
+            )
+            for dataset in ("one", "two")
+            for size, right in zip(sizes, (0.4, 0.6, 0.8), strict=True)
+            for name in ("plain@scratch", "plain@imagenet")
+        ]
+        return build_leaderboard(records).tables
+
+    return make
+
+
+def test_a_curve_goes_through_the_means_of_the_tables_over_the_key_that_differs(varied):
+    tables = varied()
+    metric = tables[0].metrics[0]
+    figure = curve(tables, metric)
+    assert [panel.get_title() for panel in figure.axes] == ["one", "two"]
+    for panel in figure.axes:
+        assert panel.get_xlabel() == "image_size"
+        assert panel.get_xscale() == "log"
+        assert [tick.get_text() for tick in panel.get_xticklabels()] == ["32", "64", "224"]
+        for line in panel.lines:
+            own = [t for t in tables if t.keys["dataset"] == panel.get_title()]
+            size = {flat_protocol(t)["image_size"]: t for t in own}
+            means = [
+                next(r for r in size[s].rows if r.name == line.get_label()).cells[metric.name].mean
+                for s in (32, 64, 224)
+            ]
+            assert line.get_xdata().tolist() == [32, 64, 224]
+            assert line.get_ydata().tolist() == means
+    assert len(figure.axes[0].collections) == 2, "a band of intervals for each row"
+
+
+def test_a_curve_over_words_gives_each_a_place(varied):
+    figure = curve(varied(("a", "b", "c")), varied()[0].metrics[0])
+    assert figure.axes[0].lines[0].get_xdata().tolist() == [0, 1, 2]
+
+
+def test_a_curve_is_over_one_key(varied, table):
+    metric = table.metrics[0]
+    with pytest.raises(UsageError, match="do not differ; a curve is over one key"):
+        curve([table], metric)
+    mixed = [*varied(), *varied(folds=10)]
+    with pytest.raises(UsageError, match=r"differ in image_size, split\.folds; a curve"):
+        curve(mixed, metric)
+    with pytest.raises(UsageError, match=r"differ in split\.folds too"):
+        curve(mixed, metric, "image_size")
+    with pytest.raises(UsageError, match=r"not all of these protocols state split\.shots"):
+        curve(varied(), metric, "split.shots")
+
+
+def test_plot_draws_a_curve_of_a_varied_run(run_toy, mritk, tmp_path):
+    assert run_toy("--seeds", 1, "--vary", "split.shots=4,8").code == 0
+    path = tmp_path / "curve.svg"
+    assert mritk("plot", "curve", tmp_path / "results", "-o", path).code == 0
+    assert "split.shots" in path.read_text()
 
 
 def test_forest_shows_each_mean_with_its_interval_best_at_the_top(table):
