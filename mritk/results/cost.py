@@ -48,6 +48,7 @@ class CostColumn:
 COLUMNS = (
     CostColumn("parameters", "parameters (M)", "parameters", scale=1e6),
     CostColumn("flops", "GFLOPs / image", "flops", scale=1e9),
+    CostColumn("latency", "latency (ms)", "latency_seconds", scale=1e-3),
     CostColumn("train_speed", "training images/s", "images_per_second", higher_is_better=True),
     CostColumn("speed", "prediction images/s", "predict_images_per_second", higher_is_better=True),
     CostColumn("hours", "hours", "seconds", total=True, scale=HOUR),

@@ -12,6 +12,7 @@ from torch import nn
 
 from mritk.train.energy import EnergyMeter
 from mritk.train.flops import count_flops
+from mritk.train.latency import measure_latency
 from mritk.train.peak_memory import PeakMemory
 
 logger = logging.getLogger("mritk")
@@ -59,10 +60,16 @@ class CostMeter:
 
 
 def network_cost(network: nn.Module, input_shape: Sequence[int]) -> dict[str, float]:
-    """Return ``parameters``, and ``flops`` where they can be counted (:func:`count_flops`)."""
+    """Return ``parameters``; ``flops`` and ``latency_seconds`` of one input where they are known.
+
+    See :func:`count_flops` and :func:`measure_latency`.
+    """
     cost = {"parameters": float(sum(p.numel() for p in network.parameters()))}
-    flops = count_flops(network, input_shape)
-    return cost if flops is None else cost | {"flops": flops}
+    told = {
+        "flops": count_flops(network, input_shape),
+        "latency_seconds": measure_latency(network, input_shape),
+    }
+    return cost | {name: value for name, value in told.items() if value is not None}
 
 
 def model_cost(fitted: Any) -> dict[str, float]:

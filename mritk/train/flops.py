@@ -29,7 +29,7 @@ def count_flops(network: nn.Module, input_shape: Sequence[int]) -> float | None:
         The number; None if it cannot be counted, or nothing in the network is of these kinds.
     """
     try:
-        with _as_it_was(network), _in_the_open(), torch.no_grad():
+        with as_it_was(network), _in_the_open(), torch.no_grad():
             place = next(network.parameters(), torch.empty(0)).device
             batch = torch.zeros(1, *input_shape, device=place)
             with FlopCounterMode(display=False) as counter:
@@ -41,7 +41,7 @@ def count_flops(network: nn.Module, input_shape: Sequence[int]) -> float | None:
 
 
 @contextmanager
-def _as_it_was(network: nn.Module) -> Iterator[None]:
+def as_it_was(network: nn.Module) -> Iterator[None]:
     """Put the network in evaluation mode inside the block; draw from no one's random numbers."""
     modes = {module: module.training for module in network.modules()}
     network.eval()

@@ -92,10 +92,16 @@ def test_a_curve_is_over_one_key(varied, table):
     mixed = [*varied(), *varied(folds=10)]
     with pytest.raises(UsageError, match=r"differ in image_size, split\.folds; a curve"):
         curve(mixed, metric)
-    with pytest.raises(UsageError, match=r"differ in split\.folds too"):
+    with pytest.raises(UsageError, match=r"several tables for one value of image_size: they diff"):
         curve(mixed, metric, "image_size")
     with pytest.raises(UsageError, match=r"not all of these protocols state split\.shots"):
         curve(varied(), metric, "split.shots")
+
+
+def test_what_goes_along_with_the_key_is_told(varied):
+    one, other = varied((32, 64, 128)), varied((224, 256, 300), folds=10)
+    figure = curve([*one, *other], one[0].metrics[0], "image_size")
+    assert figure.axes[0].get_xlabel() == "image_size\n(with it: split.folds)"
 
 
 def test_plot_draws_a_curve_of_a_varied_run(run_toy, mritk, tmp_path):

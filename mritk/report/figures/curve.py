@@ -27,14 +27,16 @@ def curve(tables: Sequence[Table], metric: Metric, over: str = "") -> Figure:
     Args:
         tables: Tables whose protocols differ in one key.
         metric: What is drawn.
-        over: The key, such as ``split.shots``; empty: the only one in which they differ.
+        over: The key, such as ``split.shots``; empty: the only one in which they differ. Others may
+            go along with it, and are told under the figure.
 
     Raises:
-        UsageError: The protocols differ in no key, or in others too.
+        UsageError: There is no such key, or a dataset has two tables for one of its values.
     """
     protocols = [flat_protocol(table) for table in tables]
     key = over or _only_difference(protocols)
-    _require_nothing_else(protocols, key)
+    _require_one_each(tables, protocols, key)
+    others = [name for name in _differing(protocols) if name != key]
     by_dataset: dict[str, list[tuple[Any, Table]]] = defaultdict(list)
     for table, protocol in zip(tables, protocols, strict=True):
         by_dataset[table.keys["dataset"]].append((protocol[key], table))
@@ -47,7 +49,7 @@ def curve(tables: Sequence[Table], metric: Metric, over: str = "") -> Figure:
             for number, name in enumerate(names):
                 _line(panel, positions, [table for _, table in found], (name, number), metric)
             panel.set_title(dataset)
-            panel.set_xlabel(key)
+            panel.set_xlabel(key + (f"\n(with it: {', '.join(others)})" if others else ""))
             panel.grid(axis="y")
         axes[0].set_ylabel(f"{metric.label} {metric.arrow}".strip())
         handles, labels = axes[0].get_legend_handles_labels()
@@ -72,13 +74,20 @@ def _only_difference(protocols: Sequence[Mapping[str, Any]]) -> str:
     return differing[0]
 
 
-def _require_nothing_else(protocols: Sequence[Mapping[str, Any]], key: str) -> None:
+def _require_one_each(
+    tables: Sequence[Table], protocols: Sequence[Mapping[str, Any]], key: str
+) -> None:
     if any(key not in protocol for protocol in protocols):
         raise UsageError(f"not all of these protocols state {key}; choose tables with --protocol")
-    if others := [name for name in _differing(protocols) if name != key]:
+    places = [
+        (table.keys["dataset"], str(protocol[key]))
+        for table, protocol in zip(tables, protocols, strict=True)
+    ]
+    if len(set(places)) < len(places):
+        others = [name for name in _differing(protocols) if name != key]
         raise UsageError(
-            f"the protocols of these tables differ in {', '.join(others)} too; choose tables with "
-            f"--dataset and --protocol"
+            f"there are several tables for one value of {key}: they differ in "
+            f"{', '.join(others) or 'the data'}; choose tables with --dataset and --protocol"
         )
 
 

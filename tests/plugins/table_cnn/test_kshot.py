@@ -1,0 +1,195 @@
+"""The k-shot protocols: which images are drawn, what zero shots are, what more of them bring."""
+
+from __future__ import annotations
+
+import re
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+from torch import nn
+
+from mritk.benchmark import find_protocol
+from mritk.registry import Registry
+from mritk.results.folder import ResultsFolder
+from mritk.seeds import derive
+from mritk_table_cnn import build_reconstruction
+from mritk_table_cnn.kshot import SHOTS, kshot_text
+
+SET = '''
+"""Four classes of stripes: two directions, two widths. In 'shuffled', labels mean nothing."""
+import numpy as np
+from mritk import Classification, Dataset, Samples, hookimpl
+
+COUNT, TEST = 480, 120
+
+
+def image(rng, label):
+    x, y = np.meshgrid(np.arange(32), np.arange(32))
+    along = (x, y)[label % 2] + rng.uniform(0, 32)
+    wave = np.sin(2 * np.pi * along / (16, 7)[label // 2])
+    return np.clip(128 + 14 * wave + rng.normal(0, 60, (32, 32)), 0, 255).astype(np.uint8)
+
+
+def open_set(shuffled):
+    rng = np.random.default_rng(0)
+    targets = np.arange(COUNT) // 4 % 4
+    images = [image(rng, label) for label in targets]
+    if shuffled:
+        targets = rng.permutation(targets[:COUNT - TEST]).tolist() + targets[COUNT - TEST:].tolist()
+    return Samples(
+        ids=[f"i{i:03d}" for i in range(COUNT)],
+        targets=np.asarray(targets),
+        task=Classification(("glioma", "meningioma", "none", "pituitary")),
+        read=lambda i: images[i],
+        patients=[f"p{i // 2:03d}" for i in range(COUNT)],
+        splits=["train"] * (COUNT - TEST) + ["test"] * TEST,
+    )
+
+
+@hookimpl
+def mritk_datasets():
+    yield Dataset("stripes", lambda workspace: open_set(False))
+    yield Dataset("shuffled", lambda workspace: open_set(True))
+'''
+DRAWN = (0, 5, 15, 60)
+
+
+@pytest.fixture(scope="module")
+def trials(tmp_path_factory):
+    """One trial of table_cnn for some k on both sets: 32 px, little blur, 300 images per class."""
+    from mritk.cli.main import main
+
+    folder = tmp_path_factory.mktemp("kshot")
+    (folder / "set.py").write_text(SET)
+    call = ["run", "-p", str(folder / "set.py"), "-b", "table_cnn", "-d", "stripes"]
+    call += ["-d", "shuffled", "--seeds", "1", "--device", "cpu", "-o", str(folder / "results")]
+    for shots in DRAWN:
+        text = kshot_text(shots).replace("image_size = 224", "image_size = 32")
+        text = re.sub(r"epochs = \d+", f"epochs = {300 // max(shots, 1)}", text)
+        text = text.replace("blur = 1.0", "blur = 0.5").replace("3e-4", "3e-3")
+        (folder / f"kshot_{shots}.toml").write_text(text)
+        call += ["--protocol", str(folder / f"kshot_{shots}.toml")]
+    assert main(call) == 0
+    found = ResultsFolder(folder / "results").trials()
+    return {(t.dataset, int(t.protocol.removeprefix("kshot_"))): t for t in found}
+
+
+def accuracy(trial):
+    test = trial.predictions["test"]
+    return float((test.score.argmax(axis=1) == test.target).mean())
+
+
+# -- the protocols -------------------------------------------------------------------------------
+
+
+def test_the_protocols_differ_in_shots_and_in_how_often_each_image_is_seen():
+    registry = Registry.load(environ={})
+    protocols = {k: find_protocol(f"kshot_{k}", registry) for k in SHOTS}
+    assert list(protocols) == [0, 5, 10, 15, 20, 40, 80]
+    for k, protocol in protocols.items():
+        assert (protocol.split.shots, protocol.image_size) == (k, 224)
+        assert (protocol.preprocessing.grey, protocol.preprocessing.blur) == (True, 1.0)
+        epochs = sum(stage.epochs for stage in protocol.parameters.stages)
+        assert epochs * k == pytest.approx(800 if k else 0, rel=0.02)
+    assert len({protocol.fingerprint for protocol in protocols.values()}) == len(SHOTS)
+
+
+def test_the_study_on_all_images_sees_them_in_the_same_way():
+    registry = Registry.load(environ={})
+    whole, few = (find_protocol(n, registry) for n in ("resource_efficient", "kshot_80"))
+    assert whole.preprocessing == few.preprocessing
+    assert (whole.split.shots, whole.split.test_fraction) == (0, 0.2)
+
+
+# -- what is drawn -------------------------------------------------------------------------------
+
+
+def test_draws_are_balanced_nested_and_of_the_training_part_alone(trials):
+    drawn = {k: set(trials["stripes", k].splits["train"]) for k in DRAWN if k}
+    label = {f"i{i:03d}": i // 4 % 4 for i in range(480)}
+    for k, ids in drawn.items():
+        assert np.bincount([label[name] for name in ids]).tolist() == [k] * 4
+        assert all(int(name[1:]) < 360 for name in ids)
+        assert not ids & set(trials["stripes", k].splits["val"])
+    assert drawn[5] < drawn[15] < drawn[60]
+    tests = {tuple(trials["stripes", k].splits["test"]) for k in DRAWN}
+    assert len(tests) == 1, "all are scored on the same images"
+
+
+# -- zero shots ------------------------------------------------------------------------------------
+
+
+def test_zero_shots_are_the_untouched_network(trials):
+    """Built here by hand from the seed, on images blurred as the protocol says."""
+    from scipy.ndimage import gaussian_filter
+
+    trial = trials["stripes", 0]
+    namespace = {}
+    exec(SET, namespace)
+    samples = namespace["open_set"](False)
+    torch.manual_seed(derive(0, "initialisation"))
+    backbone = build_reconstruction()
+    torch.manual_seed(derive(0, "head"))
+    network = nn.Sequential(backbone, nn.Linear(256, 4)).eval()
+    pixels = np.stack([samples.read(int(name[1:])) for name in trial.predictions["test"].id])
+    blurred = np.rint(gaussian_filter(pixels.astype(np.float32), (0, 0.5, 0.5), mode="nearest"))
+    batch = torch.from_numpy(blurred / 255)[:, None].expand(-1, 3, -1, -1)
+    with torch.no_grad():
+        expected = network((batch - 0.5) / 0.5).numpy()
+    np.testing.assert_allclose(trial.predictions["test"].score, expected, atol=1e-5)
+    assert trial.history == []
+
+
+# -- more shots ----------------------------------------------------------------------------------
+
+
+def test_accuracy_grows_with_the_shots(trials):
+    scores = [accuracy(trials["stripes", k]) for k in DRAWN]
+    assert scores[0] < 0.4
+    assert scores == sorted(scores)
+    assert scores[-1] > max(0.8, scores[1] + 0.15)
+
+
+def test_shuffled_labels_stay_at_chance_whatever_the_shots(trials):
+    """120 test images: five standard deviations of a guess are 0.2."""
+    for k in DRAWN:
+        assert abs(accuracy(trials["shuffled", k]) - 0.25) < 0.2
+
+
+# -- what it costs -------------------------------------------------------------------------------
+
+
+def test_parameters_and_latency_stand_in_the_trial_file(trials):
+    cost = trials["stripes", 60].cost
+    assert cost["parameters"] == 536_608 + 256 * 4 + 4
+    assert cost["latency_seconds"] > 0
+    assert cost["flops"] > 0
+
+
+# -- the sets share images -----------------------------------------------------------------------
+
+
+def test_the_audit_finds_br35hs_images_in_the_class_notumor(tmp_path, mritk, monkeypatch):
+    """Two folders as they come from Kaggle: three images of one are in the other, re-encoded."""
+    rng = np.random.default_rng(0)
+
+    def write(path, pixels):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        Image.fromarray(pixels).resize((128, 128), Image.Resampling.BICUBIC).save(path)
+
+    for number in range(8):
+        none, tumour, other = rng.integers(0, 256, (3, 12, 12), dtype=np.uint8)
+        write(tmp_path / "br35h" / "no" / f"no{number}.png", none)
+        write(tmp_path / "br35h" / "yes" / f"y{number}.png", tumour)
+        part = tmp_path / "masoudnickparvar" / ("Training" if number % 2 else "Testing")
+        write(part / "glioma" / f"Te-gl_{number}.png", other)
+        shared = none if number < 3 else rng.integers(0, 256, (12, 12), dtype=np.uint8)
+        write(part / "notumor" / f"Te-no_{number}.jpg", shared)
+    monkeypatch.chdir(tmp_path)
+    found = mritk("audit", "folder:br35h", "folder:masoudnickparvar", "--no-patient-ids")
+    assert found.code == 1, found.err
+    assert "3 " in found.out
+    assert "no/no0.png" in found.out
+    assert "Te-no_0.jpg" in found.out
