@@ -33,6 +33,7 @@ DENSENET = "Huang et al. 2017, arXiv:1608.06993"
 INCEPTION = "Szegedy et al. 2016, arXiv:1512.00567"
 VGG = "Simonyan and Zisserman 2015, arXiv:1409.1556"
 CONVNEXT = "Liu et al. 2022, arXiv:2201.03545"
+EFFICIENTNET = "Tan and Le 2019, arXiv:1905.11946"
 EFFICIENTNET_V2 = "Tan and Le 2021, arXiv:2104.00298"
 AUGREG = "Steiner et al. 2022, arXiv:2106.10270"
 DINO = "Caron et al. 2021, arXiv:2104.14294"
@@ -78,6 +79,8 @@ class Curated:
     weights: tuple[Published, ...]
 
 
+# Side of the input and width of the features of EfficientNet-B0 to B5.
+LADDER = ((224, 1280), (240, 1280), (260, 1408), (300, 1536), (380, 1792), (456, 2048))
 APACHE, BSD = "apache-2.0", "bsd-3-clause"
 
 CURATED: tuple[Curated, ...] = (
@@ -99,6 +102,16 @@ CURATED: tuple[Curated, ...] = (
                 EFFICIENTNET_V2,
             ),
         ),
+    ),
+    *(
+        Curated(
+            f"efficientnet_b{n}",
+            f"tf_efficientnet_b{n}",
+            f"EfficientNet-B{n}, {features} features",
+            "classifier",
+            (Published("imagenet", "in1k", _card(size), APACHE, IMAGENET_1K, EFFICIENTNET),),
+        )
+        for n, (size, features) in enumerate(LADDER)
     ),
     Curated(
         "resnet18", "resnet18", "ResNet-18, 512 features", "fc",
