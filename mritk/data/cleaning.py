@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from mritk.data.draw import draw_part
+from mritk.data.draw import draw_share
 from mritk.data.fold import Fold
 from mritk.data.samples import Classification, Samples
 from mritk.data.shots import draw_shots
@@ -78,8 +78,7 @@ def finished(bound: Bound, parts: Parts, drawn: int, seed: int) -> Fold:
         train, val = np.union1d(train, val), test
         left = Parts(train, val, test, parts.site)
     elif not len(parts.val) and len(train):
-        count = round(1 / rule.val_fraction)
-        val = draw_part(bound.samples, train, bound.groups, count, drawn)
+        val = draw_share(bound.samples, train, bound.groups, rule.val_fraction, drawn)
         train = np.setdiff1d(train, val)
     _require_parts(bound.samples, parts, left, Parts(train, val, test, parts.site))
     chosen = train

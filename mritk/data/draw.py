@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Sequence
+from fractions import Fraction
 
 import numpy as np
 
@@ -21,6 +22,9 @@ from mritk.seeds import derive
 
 # Regression targets are stratified by this many quantiles.
 QUANTILES = 5
+
+# A share is realised as so many equal parts at most.
+MOST_PARTS = 20
 
 # A draw is balanced if no part's share of any class is further than this from one in k; the most
 # balanced of so many draws is taken if none is.
@@ -43,6 +47,20 @@ def draw_part(
 ) -> np.ndarray:
     """Return one part in ``count`` of ``rows``; see :func:`draw_parts`."""
     return _draw(samples, rows, groups, count, seed, [[part] for part in range(count)])[0]
+
+
+def draw_share(
+    samples: Samples, rows: np.ndarray, groups: np.ndarray, fraction: float, seed: int
+) -> np.ndarray:
+    """Return about ``fraction`` of ``rows``, sorted: m of n equal parts, n at most 20.
+
+    Shares of one in k are one part in k; others, such as 3/10, are m parts joined.
+    """
+    share = Fraction(fraction).limit_denominator(MOST_PARTS)
+    if share.numerator <= 1:
+        return draw_part(samples, rows, groups, round(1 / fraction), seed)
+    parts = draw_parts(samples, rows, groups, share.denominator, seed)
+    return np.sort(np.concatenate(parts[: share.numerator]))
 
 
 def draw_parts(

@@ -22,7 +22,7 @@ class SplitRule:
             makes each of ``folds`` parts the test part once; ``site`` makes each acquisition site
             the test part once; ``auto`` is ``official`` where the dataset has an official test
             part, else ``holdout``.
-        test_fraction: Share of the test part in ``holdout``, rounded to one part in k.
+        test_fraction: Share of the test part in ``holdout``, realised as m of n equal parts.
         val_fraction: Share of the validation part in what is left of the test part, likewise.
         folds: Number of folds of ``kfold``.
         repeats: How often everything that is drawn is drawn anew; folds are numbered repeat by

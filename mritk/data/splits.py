@@ -11,7 +11,7 @@ from collections.abc import Iterator
 import numpy as np
 
 from mritk.data.cleaning import NO_ROWS, Bound, ClassAbsent, Parts, finished
-from mritk.data.draw import DRAWS, draw_part, draw_parts
+from mritk.data.draw import DRAWS, draw_parts, draw_share
 from mritk.data.fold import Fold, fold_digest
 from mritk.data.samples import SPLITS, Classification, Samples
 from mritk.data.split_rule import SplitRule, resolved_scheme
@@ -72,7 +72,7 @@ def _parts(bound: Bound, seed: int) -> Iterator[Parts]:
         if scheme == "kfold":
             tests = draw_parts(samples, rows, bound.groups, rule.folds, seed)
         else:
-            tests = [draw_part(samples, rows, bound.groups, round(1 / rule.test_fraction), seed)]
+            tests = [draw_share(samples, rows, bound.groups, rule.test_fraction, seed)]
         for test in tests:
             yield Parts(np.setdiff1d(rows, test), NO_ROWS, test)
 

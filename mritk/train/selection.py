@@ -37,7 +37,7 @@ class BestState:
         return self._metric.compute(targets, scores).value
 
     def offer(self, epoch: int, value: float, network: nn.Module) -> bool:
-        """Keep the network's state if ``value`` beats all earlier ones; return whether it did."""
+        """Keep the network's state if ``value`` is the best so far; return whether it is."""
         if math.isnan(value) or not (self.epoch == 0 or self._is_better(value)):
             return False
         self.epoch, self.value = epoch, value
@@ -59,6 +59,8 @@ class BestState:
         self.epoch, self.value, self._state = state["epoch"], state["value"], state["tensors"]
 
     def _is_better(self, value: float) -> bool:
+        if value == self.value:
+            return self.rule.ties == "later"
         if self._metric is not None and self._metric.higher_is_better:
             return value > self.value
         return value < self.value

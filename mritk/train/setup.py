@@ -27,11 +27,15 @@ class SelectionRule:
         on: ``val`` keeps the epoch that is best on the validation part; ``last`` the final one.
             The test part is never looked at.
         by: ``loss`` (cross-entropy or squared error, without smoothing or weights) or the name of
-            a metric. Ties keep the earlier epoch.
+            a metric.
+        ties: Which of two epochs of the same value is kept, the ``earlier`` or the ``later``.
     """
 
     on: Literal["val", "last"] = "val"
     by: str = "loss"
+    ties: Literal["earlier", "later"] = field(
+        default="earlier", metadata={"fingerprint": "unless default"}
+    )
 
 
 @dataclass(frozen=True)

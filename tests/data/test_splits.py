@@ -46,11 +46,29 @@ def test_holdout_is_the_default_and_takes_a_fifth_and_a_fifth_of_the_rest():
     assert [len(getattr(fold, part)) for part in PARTS] == [64, 16, 20]
 
 
-@pytest.mark.parametrize(("fraction", "count"), [(0.5, 50), (0.25, 25), (0.1, 10)])
+@pytest.mark.parametrize(
+    ("fraction", "count"), [(0.5, 50), (0.25, 25), (0.1, 10), (0.3, 30), (0.4, 40), (0.15, 15)]
+)
 def test_the_test_fraction_is_what_is_asked(fraction, count):
     rule = SplitRule("holdout", test_fraction=fraction)
     (fold,) = make_folds(samples_of(np.arange(100) % 2), rule)
     assert len(fold.test) == count
+
+
+def test_a_share_of_three_tenths_is_stratified_and_keeps_patients_whole():
+    owner = np.arange(120) // 2
+    samples = samples_of(owner % 3, [f"p{i}" for i in owner], classes=3)
+    (fold,) = make_folds(samples, SplitRule("holdout", test_fraction=0.3, val_fraction=0.25))
+    assert len(fold.test) == 36
+    assert np.bincount(samples.targets[fold.test]).tolist() == [12, 12, 12]
+    assert not set(owner[fold.test]) & set(owner[[*fold.train, *fold.val]])
+
+
+def test_shares_of_one_in_k_are_drawn_as_they_always_were():
+    """Trial ids hold the members of parts: these were drawn before other shares existed."""
+    (fold,) = make_folds(samples_of(np.arange(20) % 2), SplitRule("holdout", seed=3))
+    assert fold.test.tolist() == [4, 7, 13, 14]
+    assert fold.val.tolist() == [1, 5, 12, 16]
 
 
 @st.composite

@@ -54,6 +54,14 @@ def test_val_goes_back_to_the_epoch_with_the_best_loss_bit_for_bit(record, scrip
     assert trained.training.notes["selected_epoch"] == 2
 
 
+def test_of_equal_epochs_the_earlier_is_kept_or_on_request_the_later(record, script):
+    for ties, epoch in (("earlier", 2), ("later", 4)):
+        script(0.9, 0.5, 0.7, 0.5)
+        trained = record(stage(4), selection=SelectionRule(ties=ties))
+        assert trained.training.notes["selected_epoch"] == epoch
+        assert_same(trained.end, trained.states[epoch - 1])
+
+
 def test_last_keeps_the_final_epoch(record, script):
     script(0.9, 0.5, 0.7, 0.6)
     trained = record(stage(4), selection=LAST)

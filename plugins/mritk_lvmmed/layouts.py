@@ -1,0 +1,42 @@
+"""From the tensor names in the published files to those of the networks.
+
+Only what the classification networks do not have is left out; a name that no rule knows stays as
+it is, and the proof of loading refuses the file.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    import torch
+
+    StateDict = Mapping[str, torch.Tensor]
+
+PREFIX = "image_encoder."
+# The rest of SAM, the neck in front of its decoders, and the table of absolute positions, which the
+# published classification network leaves out.
+NOT_IN_ENCODER = ("prompt_encoder.", "mask_decoder.", "neck.", "pos_embed")
+CALLED = {".mlp.lin1.": ".mlp.fc1.", ".mlp.lin2.": ".mlp.fc2."}
+
+
+def resnet_tensors(found: StateDict) -> StateDict:
+    """Return torchvision's tensors without the classifier, if there is one."""
+    return {name: tensor for name, tensor in found.items() if not name.startswith("fc.")}
+
+
+def encoder_tensors(found: StateDict) -> StateDict:
+    """Return the image encoder's tensors by the names of timm's network."""
+    named = {name.removeprefix(PREFIX): tensor for name, tensor in found.items()}
+    return {
+        _called(name): tensor
+        for name, tensor in named.items()
+        if not name.startswith(NOT_IN_ENCODER)
+    }
+
+
+def _called(name: str) -> str:
+    for theirs, ours in CALLED.items():
+        name = name.replace(theirs, ours)
+    return name
