@@ -29,6 +29,7 @@ from mritk.opening import (
 from mritk.protocol import Protocol, read_protocol
 from mritk.records import Augmentation, Dataset
 from mritk.registry import Registry
+from mritk.rehearsal import rehearsed, without_weights
 from mritk.results.folder import ResultsFolder
 from mritk.tomltext import TomlText
 from mritk.trial import OpenDataset, Trial
@@ -72,6 +73,7 @@ class Benchmark:
         data: What is said about the datasets: patients, names of classes.
         vary: Keys of the protocols and the values that each of them is tried with, as in
             :func:`mritk.variation.variations`.
+        rehearse: Try it at small scale: :mod:`mritk.rehearsal`, the first seed and fold.
     """
 
     backbones: tuple[str, ...] = (
@@ -86,6 +88,7 @@ class Benchmark:
     folds: tuple[int, ...] = ()
     data: DataOptions = field(default_factory=DataOptions)
     vary: Mapping[str, Any] = field(default_factory=dict)
+    rehearse: bool = False
 
     @classmethod
     def from_file(cls, path: Path) -> Benchmark:
@@ -171,12 +174,17 @@ class Planner:
             find_protocol(name, self.registry, changes)
             for name, changes in product(benchmark.protocols, variations(benchmark.vary))
         ]
+        if benchmark.rehearse:
+            benchmark = replace(benchmark, seeds=benchmark.seeds[:1], folds=(0,))
+            protocols = [rehearsed(protocol) for protocol in protocols]
         if self.deterministic:
             protocols = [replace(protocol, deterministic=True) for protocol in protocols]
         backbones: Sequence[Backbone] = ()
         needed = any(self.registry.method(p.method).uses_backbone for p in protocols)
         if needed or benchmark.backbones != Benchmark().backbones:
             backbones = [self.registry.backbone(name) for name in benchmark.backbones]
+            if benchmark.rehearse:
+                backbones = without_weights(backbones)
         for name in benchmark.augmentations:
             self.registry.augmentation(name)
         for name in benchmark.datasets:

@@ -35,6 +35,7 @@ FLOORS = {
     "tomltext": 4,
     "options": 4,
     "variation": 4,
+    "rehearsal": 3,
     "evaluate": 5,
     "train": 5,
     "audit": 5,

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
 
 PROCESSES = "processes"
+REHEARSAL = "mritk-rehearsal"
 
 
 @click.command(short_help="Train every candidate under one protocol; print a leaderboard.")
@@ -95,6 +96,12 @@ PROCESSES = "processes"
 @click.option("--jobs", type=click.IntRange(1), help="Train so many trials at once.")
 @click.option("--keep-models", is_flag=True, help="Keep each trained network in RESULTS/models.")
 @click.option("--offline", is_flag=True, help="Fetch nothing over a network.")
+@click.option(
+    "--rehearse",
+    is_flag=True,
+    help="Try it at small scale: small images, one epoch per stage, no weights, the first seed and "
+    f"fold. Results go to ./{REHEARSAL}.",
+)
 @click.option("-n", "--dry-run", is_flag=True, help="Show what would run, then stop.")
 @click.option("--check", is_flag=True, help="Say which data and weights are missing, then stop.")
 @json_option
@@ -112,6 +119,9 @@ def run(app: App, /, **options: Any) -> int:
     mritk run --protocol standard -b convnext_tiny@imagenet -b convnext_tiny@scratch
     """
     data = {name: options.pop(name) for name in DATA_OPTIONS}
+    chosen = click.get_current_context().get_parameter_source("folder")
+    if options["rehearse"] and chosen is click.core.ParameterSource.DEFAULT:
+        options["folder"] = Path(REHEARSAL)
     return Request(app, data=data, **options).execute()
 
 
@@ -141,6 +151,7 @@ class Request:
     jobs: int | None
     keep_models: bool
     offline: bool
+    rehearse: bool
     dry_run: bool
     check: bool
     as_json: bool
@@ -206,6 +217,8 @@ class Request:
         given = {name: getattr(self, name) for name in names if getattr(self, name)}
         if self.seeds is not None:
             given["seeds"] = tuple(range(self.seeds))
+        if self.rehearse:
+            given["rehearse"] = True
         if self.vary:
             given["vary"] = parse_vary(self.vary)
         given["data"] = over(benchmark.data, as_data_options(self.data))

@@ -41,6 +41,7 @@ from mritk.train.memory import (
 )
 from mritk.train.network import Network, build_head
 from mritk.train.objective import Objective
+from mritk.train.recalibrate import recalibrate
 from mritk.train.recipe import Recipe, Stage
 from mritk.train.resident import ResidentImages
 from mritk.train.selection import BestState
@@ -68,6 +69,8 @@ def finetune(setup: Setup) -> FineTuning:
     with repeatable(setup.device, deterministic=setup.deterministic):
         if saved is not None:
             training.go_on_from(saved)
+        elif training.recipe.recalibrate_batch_norm:
+            training.recalibrate()
         for stage in training.recipe.stages[len(training.changed) :]:
             training.run_stage(stage)
     training.network.eval()
@@ -109,6 +112,7 @@ class FineTuning:
         self.best = BestState(setup.selection, setup.task)
         self.epoch, self.seconds, self.images_seen, self.micro_batch = 0, 0.0, 0, 0
         self.changed: dict[str, list[str]] = {}
+        self._recalibrated = 0
         self._saved_run: Mapping[str, Any] | None = None
         self._engine = "eager"
         self.footprint: Footprint | None = None
@@ -127,6 +131,13 @@ class FineTuning:
         views_of(self.val, self.recipe, self.setup)
 
     # -- training ------------------------------------------------------------------------------
+
+    def recalibrate(self) -> None:
+        """Measure the backbone's BatchNorm on the training part, as the network will see it."""
+        backbone = self.network.backbone
+        compute = partial(self.inputs.compute, backbone)
+        batches = self.train.in_order(min(self.recipe.batch_size, len(self.train)))
+        self._recalibrated = recalibrate(backbone, compute, batches)
 
     def run_stage(self, stage: Stage) -> None:
         """Train one stage and go back to the best state so far."""
@@ -224,6 +235,7 @@ class FineTuning:
                 "images_seen": self.images_seen,
                 "micro_batch": self.micro_batch,
                 "changed": self.changed,
+                "_recalibrated": self._recalibrated,
                 "footprint": asdict(self.footprint) if self.footprint else None,
                 "best": self.best.state(),
                 "run": run.state(),
@@ -232,7 +244,7 @@ class FineTuning:
 
     def go_on_from(self, saved: Mapping[str, Any]) -> None:
         """Take up a training that stopped after :meth:`save`."""
-        for name in ("epoch", "seconds", "images_seen", "micro_batch", "changed"):
+        for name in ("epoch", "seconds", "images_seen", "micro_batch", "changed", "_recalibrated"):
             setattr(self, name, saved[name])
         self.footprint = Footprint(**saved["footprint"]) if saved["footprint"] else None
         self.best.load(saved["best"])
@@ -292,5 +304,6 @@ class FineTuning:
             "foreseen_memory_bytes": self._foreseen(),
             "selected_epoch": (self.best.epoch or self.epoch) if selects else self.epoch,
             "changed_tensors": self.changed,
+            **({"recalibrated_norms": self._recalibrated} if self._recalibrated else {}),
             "images_per_second": self.images_seen / self.seconds if self.seconds else math.nan,
         }

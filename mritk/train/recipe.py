@@ -157,6 +157,9 @@ class Recipe:
             (Zhang et al., 2018); 0: never.
         cutmix: Pastes a box of one image into another (Yun et al., 2019), its share drawn from
             Beta(cutmix, cutmix); 0: never. With both, each batch takes one of them at random.
+        recalibrate_batch_norm: Measure the statistics of the backbone's BatchNorm anew on the
+            training part before the first stage; what the stages then freeze or train stays as
+            they say.
         average: Decay of an exponential moving average of the weights, by which states are scored
             and kept; 0: no average. In the first steps it is (1 + n) / (10 + n) at most.
         test_time: Scores of validation and test are the mean over ``none``: the image alone;
@@ -175,6 +178,7 @@ class Recipe:
     gradient_clip: float = 0.0
     mixup: float = field(default=0.0, metadata=ADDED_LATER)
     cutmix: float = field(default=0.0, metadata=ADDED_LATER)
+    recalibrate_batch_norm: bool = field(default=False, metadata=ADDED_LATER)
     average: float = field(default=0.0, metadata=ADDED_LATER)
     test_time: Literal["none", "flip", "augmentation"] = field(default="none", metadata=ADDED_LATER)
     test_time_views: int = field(default=8, metadata=ADDED_LATER)
@@ -183,6 +187,8 @@ class Recipe:
     def __post_init__(self) -> None:
         trained = bool(self.stages) or self.head_start == "random"
         _require(trained, "head_start = 'probe' needs a stage; linear_probe trains a probe alone")
+        fits = not (self.recalibrate_batch_norm and self.head_start == "probe")
+        _require(fits, "head_start = 'probe' takes the features of statistics as they are stored")
         names = [self.stage_name(number) for number in range(len(self.stages))]
         _require(len(set(names)) == len(names), "stages must have different names")
         sizes = min(self.batch_size, self.eval_batch_size)

@@ -84,14 +84,14 @@ class StageRun:
     def _frozen_features(self) -> FrozenFeatures | None:
         """Return features to train on, if they are the same in each epoch: else None.
 
-        Nothing of the backbone may train or have trained, and the images must stay as they are.
+        Nothing of the backbone may train or have changed, and the images must stay as they are.
         """
         training = self.training
         trained = [
             n for names in training.changed.values() for n in names if n.startswith(BACKBONE)
         ]
         moves = training.setup.augmentation.apply is not None or self._mixing
-        if self._trainable or trained or moves:
+        if self._trainable or trained or moves or training.recipe.recalibrate_batch_norm:
             return None
         return FrozenFeatures(training.setup, training.inputs, self._network.head)
 

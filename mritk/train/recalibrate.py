@@ -1,0 +1,65 @@
+"""Measure BatchNorm's statistics anew, on the images of the training part.
+
+Statistics of pretraining describe other images. Where they stay frozen, activations may leave the
+range that the next layers expect (Li et al., 2017, Revisiting batch normalization for practical
+domain adaptation, arXiv:1603.04779).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+import torch
+from torch import nn
+from torch.nn.modules.batchnorm import _BatchNorm
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+
+def recalibrate(
+    network: nn.Module,
+    compute: Callable[[torch.Tensor], torch.Tensor],
+    batches: Iterable[torch.Tensor],
+) -> int:
+    """Replace the running means and variances of a network by those of some images.
+
+    Each is the mean over the batches. All other layers are in evaluation mode meanwhile, and no
+    weight changes.
+
+    Args:
+        network: Its modules end in the modes they had.
+        compute: Sends a batch through the network.
+        batches: Images, (B, C, *spatial) in [0, 1].
+
+    Returns:
+        How many layers were measured.
+    """
+    norms = [m for m in network.modules() if isinstance(m, _BatchNorm) and m.track_running_stats]
+    if not norms:
+        return 0
+    with _measuring(network, norms), torch.no_grad():
+        for batch in batches:
+            compute(batch)
+    return len(norms)
+
+
+@contextmanager
+def _measuring(network: nn.Module, norms: list[_BatchNorm]) -> Iterator[None]:
+    """Let these layers, and no others, take the mean of what they see."""
+    modes = {module: module.training for module in network.modules()}
+    momenta = {norm: norm.momentum for norm in norms}
+    network.eval()
+    for norm in norms:
+        norm.reset_running_stats()
+        norm.momentum = None  # a mean over all batches, not one that forgets
+        norm.train()
+    try:
+        yield
+    finally:
+        for norm, momentum in momenta.items():
+            norm.momentum = momentum
+        for module, training in modes.items():
+            module.training = training

@@ -1,0 +1,117 @@
+"""Every study plans, and runs from its data to its table at small scale, on toy data."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from mritk.benchmark import Benchmark
+from mritk.tomltext import TomlText
+
+ROOT = Path(__file__).parents[1]
+FOLDER = ROOT / "benchmarks" / "studies"
+# Files of the folder that name no backbones are protocols.
+STUDIES = [
+    path
+    for path in sorted(FOLDER.glob("*.toml"))
+    if "backbones" in TomlText(path.read_text(encoding="utf-8"), path.name).parse()
+]
+
+FOUR = ("glioma", "meningioma", "notumor", "pituitary")
+TUMOURS = ("glioma_tumor", "meningioma_tumor", "no_tumor", "pituitary_tumor")
+# Folder: its parts, its classes.
+TREES = {
+    "masoudnickparvar": (("Training", "Testing"), FOUR),
+    "sartajbhuvaji": (("Training", "Testing"), TUMOURS),
+    "brain-tumor-3264": (("Training", "Testing"), TUMOURS),
+    "br35h": (("",), ("yes", "no")),
+}
+# What stands in for sets that take long to make.
+SMALL = {
+    "tiles": "tiles:sharp,cases=20,side=64,tiles=2",
+    "tiles_blurred": "tiles:blurred,cases=20,side=64,tiles=2",
+}
+
+# Training images of each class: enough for 80 shots beside a validation part, or just a few.
+MANY, FEW = 104, 8
+
+pytestmark = pytest.mark.slow
+
+
+@pytest.fixture(scope="module")
+def here(tmp_path_factory):
+    """Make a folder with data under every name that a study uses, so many training images each."""
+    made = {}
+
+    def folder_with(count):
+        if count not in made:
+            made[count] = tmp_path_factory.mktemp(f"studies{count}")
+            _make_data(made[count], count)
+        return made[count]
+
+    return folder_with
+
+
+def _make_data(folder, count):
+    rng = np.random.default_rng(0)
+    for name, (parts, classes) in TREES.items():
+        for part in parts:
+            for label in classes:
+                for number in range(2 if part == "Testing" else count):
+                    _picture(folder / name / part / label / f"{label}_{number:03d}.png", rng)
+    lines = ["path,label,patient"]
+    for number in range(40):
+        path = folder / "slides" / f"{number:02d}.png"
+        _picture(path, rng)
+        lines.append(f"slides/{path.name},{'ab'[number // 2 % 2]},case{number // 2}")
+    (folder / "medulloblastoma.csv").write_text("\n".join(lines) + "\n")
+
+
+def _picture(path, rng):
+    path.parent.mkdir(parents=True, exist_ok=True)
+    Image.fromarray(rng.integers(0, 256, (40, 40), dtype=np.uint8)).save(path)
+
+
+@pytest.fixture
+def run(here, mritk, monkeypatch):
+    """Run a study where its data are; what is generated is kept for the next one."""
+
+    def call(study, *arguments):
+        folder = here(MANY if "shots" in study.stem else FEW)
+        monkeypatch.chdir(folder)
+        monkeypatch.setenv("MRITK_HOME", str(folder / "home"))
+        benchmark = Benchmark.from_file(study)
+        small = [SMALL.get(name, name) for name in benchmark.datasets]
+        chosen = [f"--dataset={n}" for n in small] if small != list(benchmark.datasets) else []
+        if not benchmark.vary:
+            chosen += ["--vary", "image_size=32"]
+        return mritk("run", study, *chosen, "--device", "cpu", "--offline", *arguments)
+
+    return call
+
+
+@pytest.mark.parametrize("study", STUDIES, ids=lambda path: path.stem)
+def test_a_study_plans_without_its_weights_and_runs_at_small_scale(study, run, tmp_path, mritk):
+    planned = run(study, "--dry-run", "--json")
+    assert planned.code == 0, planned.err
+    assert json.loads(planned.out)
+
+    results = tmp_path / study.stem
+    ended = run(study, "--rehearse", "-o", results)
+    assert ended.code == 0, ended.err
+    board = json.loads(mritk("leaderboard", results, "--json").out)
+    architectures = {name.partition("@")[0] for name in Benchmark.from_file(study).backbones}
+    for table in board["tables"]:
+        assert {row["backbone"].partition("@")[0] for row in table["rows"]} == architectures
+        assert table["protocol"].endswith("(rehearsal)")
+        assert all(row["trials"] == 1 and not row["failed"] for row in table["rows"])
+
+
+def test_every_protocol_beside_the_studies_belongs_to_one():
+    named = {name for study in STUDIES for name in Benchmark.from_file(study).protocols}
+    files = {str(path) for path in FOLDER.rglob("*.toml")} - {str(path) for path in STUDIES}
+    assert files == {name for name in named if name.endswith(".toml")}
