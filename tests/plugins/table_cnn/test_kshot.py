@@ -7,7 +7,6 @@ import re
 import numpy as np
 import pytest
 import torch
-from PIL import Image
 from torch import nn
 
 from mritk.benchmark import find_protocol
@@ -213,30 +212,3 @@ def test_parameters_and_latency_stand_in_the_trial_file(trials):
     assert cost["parameters"] == convolutions + 2 * (16 + 24 + 32) + 32 * 4 + 4
     assert 0 < cost["latency_seconds"] < cost["predict_seconds"]
     assert cost["flops"] > 0
-
-
-# -- the sets share images -----------------------------------------------------------------------
-
-
-def test_the_audit_finds_br35hs_images_in_the_class_notumor(tmp_path, mritk, monkeypatch):
-    """Two folders as they come from Kaggle: three images of one are in the other, re-encoded."""
-    rng = np.random.default_rng(0)
-
-    def write(path, pixels):
-        path.parent.mkdir(parents=True, exist_ok=True)
-        Image.fromarray(pixels).resize((128, 128), Image.Resampling.BICUBIC).save(path)
-
-    for number in range(8):
-        none, tumour, other = rng.integers(0, 256, (3, 12, 12), dtype=np.uint8)
-        write(tmp_path / "br35h" / "no" / f"no{number}.png", none)
-        write(tmp_path / "br35h" / "yes" / f"y{number}.png", tumour)
-        part = tmp_path / "masoudnickparvar" / ("Training" if number % 2 else "Testing")
-        write(part / "glioma" / f"Te-gl_{number}.png", other)
-        shared = none if number < 3 else rng.integers(0, 256, (12, 12), dtype=np.uint8)
-        write(part / "notumor" / f"Te-no_{number}.jpg", shared)
-    monkeypatch.chdir(tmp_path)
-    found = mritk("audit", "folder:br35h", "folder:masoudnickparvar", "--no-patient-ids")
-    assert found.code == 1, found.err
-    assert "3 " in found.out
-    assert "no/no0.png" in found.out
-    assert "Te-no_0.jpg" in found.out
