@@ -52,7 +52,13 @@ def mritk_datasets():
     yield Dataset("shuffled", lambda workspace: open_set(True))
 '''
 DRAWN = (0, 5, 15, 60)
-SMALL = 'layers = [["conv", 16, 7, 2], ["conv", 24, 5, 2], ["conv", 32, 3]]'
+SMALL = """
+layers = [
+    { layer = "conv", channels = 16, kernel = 7, stride = 2, batch_norm = true },
+    { layer = "conv", channels = 24, kernel = 5, stride = 2, batch_norm = true },
+    { layer = "conv", channels = 32, kernel = 3, batch_norm = true },
+]
+"""
 
 
 def shortened(shots, epochs):
