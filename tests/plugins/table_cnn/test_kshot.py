@@ -191,6 +191,7 @@ def test_zero_shots_are_the_untouched_network(trials):
         expected = network((batch - 0.5) / 0.5).numpy()
     np.testing.assert_allclose(trial.predictions["test"].score, expected, atol=1e-5)
     assert trial.history == []
+    assert "images_per_second" not in trial.cost, "what cannot be told is absent"
 
 
 # -- more shots ----------------------------------------------------------------------------------
