@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
 import time
 import traceback
 from collections.abc import Callable
@@ -226,8 +227,9 @@ def run_trial(  # noqa: PLR0913 - two places of files, one of them optional
         checkpoint.close()
     record.history = history
     record.cost = (record.cost or cost.measured()) | size
-    if "images_per_second" in record.notes:
-        record.cost["images_per_second"] = float(record.notes["images_per_second"])
+    # A recipe that trains nothing has no speed of training.
+    if math.isfinite(speed := float(record.notes.get("images_per_second", math.nan))):
+        record.cost["images_per_second"] = speed
     if checkpoint.gone_on:
         record.cost["resumed_after_epochs"] = float(len(history) - trained_now)
     return record, error

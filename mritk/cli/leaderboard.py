@@ -46,7 +46,7 @@ FORMATS = ("github", "plain", "latex", "csv", "json", "html", "parquet")
     show_default=True,
     metavar="NAME[,NAME…]",
     help="Beside the metrics: sd (of runs), intervals (for all metrics), parameters, flops, "
-    "train_speed, speed, hours, gpu_hours, energy, memory, trials.",
+    "latency, train_speed, speed, hours, gpu_hours, energy, memory, trials.",
 )
 @click.option(
     "--group-by",

@@ -42,6 +42,7 @@ COST = (
     ("parameters", "parameters", 1, ",.0f"),
     ("trained_parameters", "parameters that were trained", 1, ",.0f"),
     ("flops", "GFLOPs for one image (a multiplication and an addition are two)", 1e9, ".3g"),
+    ("latency_seconds", "milliseconds for one image alone", 1e-3, ".3g"),
     ("seconds_fit", "seconds of training", 1, ",.1f"),
     ("seconds_predict", "seconds of scoring validation and test", 1, ",.1f"),
     ("gpu_seconds", "GPU seconds", 1, ",.1f"),

@@ -59,15 +59,17 @@ class CostMeter:
         return found | self._predicted | self._peak.measured() | self._energy.measured()
 
 
-def network_cost(network: nn.Module, input_shape: Sequence[int]) -> dict[str, float]:
+def network_cost(
+    network: nn.Module, input_shape: Sequence[int], *, precision: str = "float32"
+) -> dict[str, float]:
     """Return ``parameters``; ``flops`` and ``latency_seconds`` of one input where they are known.
 
-    See :func:`count_flops` and :func:`measure_latency`.
+    See :func:`count_flops` and :func:`measure_latency`, which takes the precision.
     """
     cost = {"parameters": float(sum(p.numel() for p in network.parameters()))}
     told = {
         "flops": count_flops(network, input_shape),
-        "latency_seconds": measure_latency(network, input_shape),
+        "latency_seconds": measure_latency(network, input_shape, precision=precision),
     }
     return cost | {name: value for name, value in told.items() if value is not None}
 

@@ -28,6 +28,7 @@ from mritk.errors import MritkError, Unavailable
 from mritk.train.backbone import load_backbone
 from mritk.train.flops import count_flops
 from mritk.train.inputs import Inputs
+from mritk.train.latency import measure_latency
 from mritk.train.resident import ResidentImages
 from mritk.train.setup import Setup
 from mritk.workspace import Workspace
@@ -47,7 +48,8 @@ class Features:
         values: (N, D) float32.
         facts: What a trial file keeps of the pass that computed them, as plain data: ``weights``
             (the proof of loading, or None), ``num_features``, ``parameters``, ``input_size``,
-            ``precision``, ``images_per_second`` and ``flops`` of one image (or None).
+            ``precision``, ``images_per_second``, and ``flops`` and ``latency_seconds`` of one image
+            (or None).
     """
 
     values: np.ndarray
@@ -99,6 +101,7 @@ class FrozenBackbone:
                 f"{backbone.name} gives NaN or infinite features for {rows} of {len(values)} "
                 f"images; try precision = 'float32' in the protocol"
             )
+        shape = (backbone.input.channels, *images.shape[1 : 1 + spatial_dims])
         return values, {
             "weights": loaded.report.as_dict() if loaded.report else None,
             "num_features": loaded.num_features,
@@ -106,9 +109,8 @@ class FrozenBackbone:
             "input_size": inputs.size,
             "precision": inputs.precision,
             "images_per_second": len(values) / seconds,
-            "flops": count_flops(
-                network, (backbone.input.channels, *images.shape[1 : 1 + spatial_dims])
-            ),
+            "flops": count_flops(network, shape),
+            "latency_seconds": measure_latency(network, shape, precision=inputs.precision),
         }
 
 

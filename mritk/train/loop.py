@@ -285,7 +285,8 @@ class FineTuning:
     @property
     def model_cost(self) -> dict[str, float]:
         """Size of the network, and how much of it was trained."""
-        cost = network_cost(self.network, self.input_shape)
+        precision = self.inputs.precision
+        cost = network_cost(self.network, self.input_shape, precision=precision)
         trained = trained_parameters(self.network, self.recipe, self.changed)
         return cost | {"trained_parameters": float(trained)}
 

@@ -144,9 +144,10 @@ class Fitted(Protocol):
       ``nn.Sequential`` of ``Linear``, ``BatchNorm1d``, ``ReLU`` and ``Dropout``.
     * ``input_shape``: (C, *spatial) of one input, as a tuple.
     * ``output_scaling``: (center, scale) of a regression: a value is ``output · scale + center``.
-    * ``model_cost``: a mapping with any of ``parameters``, ``trained_parameters`` and ``flops``
-      (:func:`mritk.train.flops.count_flops`). By default parameters and operations of ``network``
-      are counted.
+    * ``model_cost``: a mapping with any of ``parameters``, ``trained_parameters``, ``flops``
+      (:func:`mritk.train.flops.count_flops`) and ``latency_seconds``
+      (:func:`mritk.train.latency.measure_latency`). By default parameters and operations of
+      ``network`` are counted, and its latency is measured.
     """
 
     def predict(self, subset: Subset) -> np.ndarray:

@@ -59,7 +59,8 @@ class FeatureModel:
         self, setup: Setup, backbone: FrozenBackbone, model: LinearModel, notes: dict[str, Any]
     ) -> None:
         self._setup, self._backbone, self._model = setup, backbone, model
-        self._flops, self.notes = notes.pop("flops", None), notes
+        self._flops, self._latency = notes.pop("flops", None), notes.pop("latency_seconds", None)
+        self.notes = notes
 
     @cached_property
     def network(self) -> Network:
@@ -84,7 +85,8 @@ class FeatureModel:
     def model_cost(self) -> dict[str, float]:
         """Size of backbone and linear model, as noted when the features were computed.
 
-        So is the speed of prediction: here the features of test samples are looked up.
+        So are the speed of prediction, because here the features of test samples are looked up,
+        and the latency, which is that of the backbone alone: the linear model is one product.
         """
         trained = self._model.weight.size + self._model.bias.size
         cost = {
@@ -94,6 +96,8 @@ class FeatureModel:
         }
         if self._flops:
             cost["flops"] = self._flops + 2.0 * self._model.weight.size
+        if self._latency:
+            cost["latency_seconds"] = float(self._latency)
         return cost
 
     def predict(self, subset: Subset) -> np.ndarray:

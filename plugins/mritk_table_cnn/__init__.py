@@ -9,6 +9,7 @@ docs/resource_efficient.md.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from functools import partial
 from importlib.resources import files
@@ -17,12 +18,14 @@ from typing import TYPE_CHECKING
 
 from mritk import Architecture, BackboneFamily, InputContract, ProtocolFile, hookimpl
 from mritk_table_cnn.kshot import SHOTS, kshot_text
-from mritk_table_cnn.layer_table import LayerTable, read_table
+from mritk_table_cnn.layer_table import parse_table, read_table
 from mritk_table_cnn.network import build
 
 if TYPE_CHECKING:
     from torch import nn
 
+# The name in a trial file; a path may hold a # of its own.
+NAMED = re.compile(r"(?P<path>.+)#(?P<digest>[0-9a-f]{8})")
 RECONSTRUCTION = "tables/reconstruction.toml"
 CONTRACT = InputContract(224, (0.5, 0.5, 0.5), (0.5, 0.5, 0.5))
 
@@ -65,19 +68,21 @@ def resolve(member: str) -> Iterator[Architecture]:
         Unavailable: There is no such file, or it is not the one that a digest names.
         UsageError: It is no layer table.
     """
-    path, _, digest = member.partition("#")
-    table = read_table(Path(path), digest)
+    path, digest = Path(member), ""
+    if not path.is_file() and (found := NAMED.fullmatch(member)):
+        path, digest = Path(found["path"]), found["digest"]
+    table = read_table(path, digest)
     yield Architecture(
-        f"table_cnn:{Path(path).name}#{table.digest}",
+        f"table_cnn:{path.name}#{table.digest}",
         partial(build, table),
         CONTRACT,
-        summary=table.summary or f"CNN of {Path(path).name}",
+        summary=table.summary or f"CNN of {path.name}",
     )
 
 
 def build_reconstruction() -> nn.Module:
     """Return a freshly initialised reconstruction: (N, 3, H, W) becomes features (N, 256)."""
-    return build(LayerTable.parse(_own_text(RECONSTRUCTION), RECONSTRUCTION))
+    return build(parse_table(_own_text(RECONSTRUCTION), RECONSTRUCTION))
 
 
 def _own_text(name: str) -> str:

@@ -1,15 +1,17 @@
-"""A layer table: the rows in which papers describe a plain CNN, as a TOML file."""
+"""Read a layer table, a TOML text with one row per layer; a wrong row is named with its key."""
 
 from __future__ import annotations
 
 import hashlib
 import sys
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import MISSING, Field, dataclass, fields
+from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
 
 from mritk import Unavailable, UsageError
+from mritk_table_cnn.layers import KINDS, Conv, Dense, Layer
 
 if sys.version_info >= (3, 11):
     import tomllib
@@ -17,63 +19,23 @@ else:
     import tomli as tomllib
 
 DIGITS = 8
-# Kind: what stands behind it, and how many of these may be left out.
-KINDS: dict[str, tuple[tuple[str, ...], int]] = {
-    "conv": (("channels", "kernel", "stride"), 1),
-    "max_pool": (("kernel",), 0),
-    "average_pool": (("kernel",), 0),
-    "dropout": (("share",), 0),
-    "dense": (("width",), 0),
-}
-
-
-@dataclass(frozen=True)
-class Layer:
-    """One row.
-
-    Attributes:
-        kind: A key of ``KINDS``.
-        values: Its numbers, in the order of the table.
-    """
-
-    kind: str
-    values: tuple[float, ...]
+KEYS = ("layers", "summary")
+TYPES = {"int": "a whole number", "float": "a number", "bool": "true or false"}
 
 
 @dataclass(frozen=True)
 class LayerTable:
-    """The rows of a table.
+    """A network as a table.
 
     Attributes:
-        layers: From input to output; dense ones last.
-        summary: One line about it.
+        layers: Its layers from input to output.
+        summary: One line for listings.
         digest: First digits of the SHA-256 of the file.
     """
 
     layers: tuple[Layer, ...]
     summary: str = ""
     digest: str = ""
-
-    @classmethod
-    def parse(cls, text: str, name: str) -> LayerTable:
-        """Read a table from the text of the file ``name``.
-
-        Raises:
-            UsageError: It is not TOML, has other keys, or a row that is no layer.
-        """
-        try:
-            data = tomllib.loads(text)
-        except tomllib.TOMLDecodeError as error:
-            raise UsageError(f"{name} is not valid TOML: {error}") from error
-        if unknown := sorted(data.keys() - {"summary", "layers"}):
-            raise UsageError(f"{name}: unknown key {unknown[0]!r}; known are summary, layers")
-        rows = data.get("layers")
-        if not isinstance(rows, list) or not rows:
-            raise UsageError(f'{name}: layers must list rows, such as ["conv", 32, 3]')
-        layers = tuple(_layer(row, f"{name}, row {n}") for n, row in enumerate(rows, 1))
-        _require_order(layers, name)
-        digest = hashlib.sha256(text.encode()).hexdigest()[:DIGITS]
-        return cls(layers, str(data.get("summary", "")), digest)
 
 
 def read_table(path: Path, digest: str = "") -> LayerTable:
@@ -85,43 +47,106 @@ def read_table(path: Path, digest: str = "") -> LayerTable:
     """
     try:
         text = path.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
+    except UnicodeDecodeError as error:
+        raise UsageError(f"{path} is no layer table: it is not UTF-8 text") from error
+    except OSError as error:
         raise Unavailable(
-            f"no layer table {path}; give the path of a TOML file after 'table_cnn:'"
+            f"no layer table {path}; give the path of a TOML file after 'table_cnn:', from the "
+            f"folder in which the command is typed"
         ) from error
-    table = LayerTable.parse(text, str(path))
+    table = parse_table(text, str(path))
     if not table.digest.startswith(digest):
-        raise Unavailable(f"{path} is not the table {digest} that is asked for, but {table.digest}")
+        raise Unavailable(
+            f"{path} is not the table #{digest} that is asked for, but #{table.digest}; bring the "
+            f"old one back, or type table_cnn:{path} for the new one"
+        )
     return table
 
 
-def _layer(row: Any, where: str) -> Layer:
-    if not isinstance(row, list) or not row or row[0] not in KINDS:
-        raise UsageError(f"{where}: begins with one of {', '.join(KINDS)}, not {row!r}")
-    kind, *values = row
-    names, optional = KINDS[kind]
-    if not len(names) - optional <= len(values) <= len(names):
-        raise UsageError(f"{where}: {kind} takes {', '.join(names)}, not {values}")
-    for name, value in zip(names, values, strict=False):
-        _require_sense(name, value, where)
-    return Layer(kind, tuple(values))
+def parse_table(text: str, name: str) -> LayerTable:
+    """Return the table that a TOML text describes.
 
+    Args:
+        text: ``layers``, a list of rows ``{ layer = KIND, … }`` (:mod:`mritk_table_cnn.layers`);
+            ``summary`` may be there.
+        name: Name of the file, for errors.
 
-def _require_sense(name: str, value: Any, where: str) -> None:
-    if name == "share":
-        fine = isinstance(value, (int, float)) and not isinstance(value, bool) and 0 <= value < 1
-    else:
-        fine = isinstance(value, int) and not isinstance(value, bool) and value >= 1
-    if not fine:
-        expected = "from 0 to below 1" if name == "share" else "a whole number from 1"
-        raise UsageError(f"{where}: {name} must be {expected}, not {value!r}")
-
-
-def _require_order(layers: Sequence[Layer], name: str) -> None:
-    kinds = [layer.kind for layer in layers]
-    if "conv" not in kinds:
-        raise UsageError(f"{name}: there is no conv, so there are no features")
-    if "dense" in kinds and (after := set(kinds[kinds.index("dense") :]) - {"dense", "dropout"}):
+    Raises:
+        UsageError: It is not TOML, or a key or a value of it cannot be used.
+    """
+    try:
+        data = tomllib.loads(text)
+    except tomllib.TOMLDecodeError as error:
+        raise UsageError(f"{name} is not valid TOML: {error}") from error
+    for key in data:
+        if key not in KEYS:
+            raise UsageError(f"{name}: unknown key {key!r}{_near(key, KEYS)}")
+    rows = data.get("layers")
+    if not isinstance(rows, list) or not rows:
         raise UsageError(
-            f"{name}: {min(after)} stands after dense, but dense layers follow the global pooling"
+            f"{name}: layers must be a list with a row for each layer, such as "
+            f'layers = [{{ layer = "conv", channels = 32 }}]'
         )
+    layers = tuple(_layer(row, f"{name}, row {number}") for number, row in enumerate(rows, 1))
+    _require_order(layers, name)
+    summary = data.get("summary", "")
+    if not isinstance(summary, str):
+        raise UsageError(f"{name}: summary must be a text, not {summary!r}")
+    digest = hashlib.sha256(text.encode()).hexdigest()[:DIGITS]
+    return LayerTable(layers, " ".join(summary.split()), digest)
+
+
+def _layer(row: Any, place: str) -> Layer:
+    if not isinstance(row, Mapping) or "layer" not in row:
+        raise UsageError(f"{place}: layer is missing; it is one of {', '.join(KINDS)}")
+    kind = KINDS.get(row["layer"]) if isinstance(row["layer"], str) else None
+    if kind is None:
+        near = _near(str(row["layer"]), tuple(KINDS))
+        raise UsageError(f"{place}, layer: unknown kind {row['layer']!r}{near}")
+    known = {member.name: member for member in fields(kind)}
+    given = {key: value for key, value in row.items() if key != "layer"}
+    for key, value in given.items():
+        if key not in known:
+            raise UsageError(f"{place}, {key}: unknown key{_near(key, tuple(known))}")
+        _require_value(known[key], value, f"{place}, {key}")
+    for key, member in known.items():
+        if member.default is MISSING and key not in given:
+            raise UsageError(f"{place}, {key}: is missing; a {row['layer']} needs it")
+    layer: Layer = kind(**given)
+    return layer
+
+
+def _require_value(member: Field[Any], value: Any, place: str) -> None:
+    kind = str(member.type)  # a text, because annotations are not evaluated
+    if not _is(kind, value):
+        raise UsageError(f"{place}: must be {TYPES[kind]}, not {value!r}")
+    least, below = member.metadata.get("least"), member.metadata.get("below")
+    if least is not None and not value >= least:
+        raise UsageError(f"{place}: must be at least {least}, not {value!r}")
+    if below is not None and not value < below:
+        raise UsageError(f"{place}: must be below {below}, not {value!r}")
+
+
+def _is(kind: str, value: Any) -> bool:
+    if isinstance(value, bool) or kind == "bool":
+        return isinstance(value, bool) and kind == "bool"
+    return isinstance(value, int) or (kind == "float" and isinstance(value, float))
+
+
+def _require_order(layers: tuple[Layer, ...], name: str) -> None:
+    """Refuse a table without a convolution, and convolutions or pooling behind a dense layer."""
+    if not any(isinstance(layer, Conv) for layer in layers):
+        raise UsageError(f"{name}: layers has no conv, so it is no convolutional network; add one")
+    dense = False
+    for number, layer in enumerate(layers, 1):
+        dense = dense or isinstance(layer, Dense)
+        if dense and hasattr(layer, "stride"):
+            raise UsageError(
+                f"{name}, row {number}, layer: stands behind a dense layer, where pixels are "
+                f"pooled already; move it before the first dense row"
+            )
+
+
+def _near(name: str, known: tuple[str, ...]) -> str:
+    near = get_close_matches(name, known, 1, 0.5)
+    return f"; did you mean {near[0]!r}?" if near else f"; known are {', '.join(known)}"

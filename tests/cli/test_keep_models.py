@@ -303,6 +303,7 @@ def test_a_trial_file_tells_what_its_network_costs(run):
     flops = 2 * (3 * 8 * 9 * 16**2 + 8 * 16 * 9 * 8**2 + 32 * 3)
     assert record.cost["parameters"] == record.cost["trained_parameters"] == tiny
     assert record.cost["flops"] == flops
+    assert 0 < record.cost["latency_seconds"] < record.cost["seconds_fit"]
     assert record.cost["predict_images"] == 18
     assert record.cost["predict_images_per_second"] == pytest.approx(
         18 / record.cost["predict_seconds"]
@@ -318,6 +319,7 @@ def test_a_linear_probe_tells_the_size_of_backbone_and_linear_model(run, tmp_pat
     for what in ("parameters", "flops"):
         assert cost["linear_probe"][what] == cost["finetune"][what]
     assert cost["linear_probe"]["trained_parameters"] == 32 * 3 + 3
+    assert cost["linear_probe"]["latency_seconds"] > 0
 
 
 def test_on_a_gpu_the_seconds_are_gpu_seconds_and_the_energy_is_told(monkeypatch):

@@ -35,7 +35,12 @@ def results(make_record, tmp_path):
                     backbone=backbone,
                     seed=seed,
                     predictions={"val": test, "test": test},
-                    cost={"parameters": 1.5e6, "flops": 2e9, "gpu_seconds": 1800.0},
+                    cost={
+                        "parameters": 1.5e6,
+                        "flops": 2e9,
+                        "latency_seconds": 0.0125,
+                        "gpu_seconds": 1800.0,
+                    },
                 )
             )
     return folder.path
@@ -97,16 +102,17 @@ def test_a_temperature_changes_calibration_and_no_decision(mritk, results):
 
 
 def test_columns_are_chosen_by_name(mritk, results):
-    ended = mritk("leaderboard", results, "--columns", "flops,gpu_hours,intervals")
+    ended = mritk("leaderboard", results, "--columns", "flops,latency,gpu_hours,intervals")
     head = next(line for line in ended.out.splitlines() if line.startswith("| backbone"))
     assert "GFLOPs / image ↓" in head
+    assert "latency (ms) ↓" in head
     assert "GPU hours ↓" in head
     assert "SD" not in head
     assert "trials" not in head
     row = next(line for line in ended.out.splitlines() if line.startswith("| good"))
     assert row.count("[") == 6, "an interval for each metric"
     cells = [cell.strip() for cell in row.split("|")]
-    assert cells[-3:-1] == ["2", "1"], "2 GFLOPs; two trials of half an hour"
+    assert cells[-4:-1] == ["2", "12.5", "1"], "2 GFLOPs; two trials of half an hour"
     ended = mritk("leaderboard", results, "--columns", "flop")
     assert ended.code == 2
     assert "there is no column 'flop'" in ended.err

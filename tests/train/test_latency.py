@@ -1,51 +1,126 @@
-"""Latency: measured where the network is, larger for larger images, harmless."""
+"""Latency: one image at a time, measured without a trace in the network or the random numbers."""
 
 from __future__ import annotations
 
+import time
+
+import pytest
 import torch
 from torch import nn
 
+from mritk.results.folder import ResultsFolder
 from mritk.train.cost import network_cost
-from mritk.train.latency import measure_latency
+from mritk.train.flops import count_flops
+from mritk.train.latency import ENOUGH_SECONDS, PASSES, WARM_UP, measure_latency
+
+
+class Watched(nn.Module):
+    """Notes the shape and mode of each pass, and waits."""
+
+    def __init__(self, seconds=0.0):
+        super().__init__()
+        self.scale = nn.Parameter(torch.ones(1))
+        self.drop = nn.Dropout(0.5)
+        self.seconds, self.passes = seconds, []
+
+    def forward(self, batch):
+        time.sleep(self.seconds)
+        self.passes.append((tuple(batch.shape), self.training))
+        return self.drop(batch * self.scale)
 
 
 def convolutions():
     return nn.Sequential(
-        *(nn.Conv2d(3, 16, 3, padding=1), nn.BatchNorm2d(16), nn.ReLU(), nn.Dropout(0.5)),
-        *(nn.Conv2d(16, 16, 3, padding=1), nn.AdaptiveAvgPool2d(1), nn.Flatten()),
+        *(nn.Conv2d(3, 16, 3, padding=1), nn.ReLU(), nn.Conv2d(16, 16, 3, padding=1)),
+        *(nn.AdaptiveAvgPool2d(1), nn.Flatten()),
     )
 
 
-def test_an_image_with_64_times_the_pixels_takes_longer():
+def test_a_larger_image_takes_longer():
+    """256 px have 64 times the operations of 32 px; overhead hides part of that."""
     network = convolutions()
     small, large = (measure_latency(network, (3, side, side)) for side in (32, 256))
-    assert 0 < small < large
+    assert count_flops(network, (3, 256, 256)) == 64 * count_flops(network, (3, 32, 32))
+    assert large > 3 * small > 0
 
 
-def test_the_network_and_the_random_numbers_stay_as_they_were():
-    network = convolutions().train()
+def test_what_is_told_is_the_time_of_one_pass():
+    network = Watched(seconds=0.01)
+    assert measure_latency(network, (3, 4, 4)) >= 0.01, "a sleep is never shorter"
+    assert {shape for shape, _ in network.passes} == {(1, 3, 4, 4)}, "one image at a time"
+    assert {training for _, training in network.passes} == {False}
+
+
+def test_a_stumble_does_not_change_the_median(monkeypatch):
+    """A clock on which each pass takes 2 ms, and every fifth pass ten times that."""
+    network = Watched()
+    clock = iter([0.0, *(0.002 * n + 0.02 * (n // 5) for n in range(1, 100))])
+    monkeypatch.setattr("mritk.train.latency.time.perf_counter", lambda: next(clock))
+    assert measure_latency(network, (3, 4, 4)) == pytest.approx(0.002)
+
+
+def test_a_fast_network_is_measured_by_a_fixed_number_of_passes(monkeypatch):
+    network = Watched()
+    monkeypatch.setattr("mritk.train.latency.time.perf_counter", lambda: 0.0)
+    measure_latency(network, (3, 4, 4))
+    assert len(network.passes) == WARM_UP + PASSES
+
+
+def test_a_slow_network_is_passed_once_to_warm_up_and_once_to_measure(monkeypatch):
+    """The clock jumps by more than the limit with each look at it."""
+    network = Watched()
+    clock = (number * (ENOUGH_SECONDS + 1) for number in range(100))
+    monkeypatch.setattr("mritk.train.latency.time.perf_counter", lambda: next(clock))
+    assert measure_latency(network, (3, 4, 4)) == ENOUGH_SECONDS + 1
+    assert len(network.passes) == 2
+
+
+@pytest.mark.parametrize("precision", ["float32", "bfloat16"])
+def test_it_is_measured_in_the_precision_of_the_trial(precision):
+    network, seen = nn.Conv2d(3, 2, 1), []
+    network.register_forward_hook(lambda module, given, outputs: seen.append(outputs.dtype))
+    measure_latency(network, (3, 4, 4), precision=precision)
+    assert set(seen) == {getattr(torch, precision)}
+
+
+def test_modes_tensors_gradients_and_random_numbers_stay_as_they_were():
+    network = nn.Sequential(nn.Conv2d(3, 4, 3), nn.BatchNorm2d(4), nn.Dropout(0.5))
     network[1].eval()
-    before = {name: tensor.clone() for name, tensor in network.state_dict().items()}
-    modes = [module.training for module in network.modules()]
-    torch.manual_seed(3)
-    expected = torch.rand(1)
-    torch.manual_seed(3)
-    assert measure_latency(network, (3, 16, 16)) is not None
-    assert torch.equal(torch.rand(1), expected)
-    assert [module.training for module in network.modules()] == modes
-    assert all(torch.equal(before[n], t) for n, t in network.state_dict().items())
+    state = {name: tensor.clone() for name, tensor in network.state_dict().items()}
+    torch.manual_seed(7)
+    expected = torch.rand(3)
+    torch.manual_seed(7)
+    assert measure_latency(network, (3, 8, 8)) > 0
+    assert torch.equal(torch.rand(3), expected)
+    assert [module.training for module in network] == [True, False, True]
+    assert all(torch.equal(t, state[n]) for n, t in network.state_dict().items())
+    network(torch.rand(2, 3, 8, 8)).sum().backward()
+    assert all(parameter.grad is not None for parameter in network.parameters())
 
 
-def test_a_network_that_takes_no_such_batch_has_no_latency():
-    assert measure_latency(convolutions(), (1, 16, 16)) is None
-    assert "latency_seconds" not in network_cost(nn.Linear(3, 2), (5,))
+class Refusing(Watched):
+    def forward(self, batch):
+        raise RuntimeError("no")
+
+
+def test_what_cannot_be_measured_is_absent_and_harms_nothing():
+    network = Refusing()
+    assert measure_latency(network, (3, 8, 8)) is None
+    assert network.training
+    assert "latency_seconds" not in network_cost(network, (3, 8, 8))
 
 
 def test_it_is_part_of_the_cost_of_a_trial(run_toy, tmp_path, mritk):
-    from mritk.results.folder import ResultsFolder
-
     assert run_toy("--seeds", 1).code == 0
     (record,) = ResultsFolder(tmp_path / "results").trials()
     assert record.cost["latency_seconds"] > 0
     table = mritk("leaderboard", tmp_path / "results", "--columns", "latency,parameters").out
     assert "latency (ms)" in table
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA GPU here")
+def test_on_a_gpu_the_work_is_waited_for():
+    """Kernels are queued in microseconds; a product of 8192² takes longer by far."""
+    network = nn.Linear(8192, 8192).cuda()
+    queued = nn.Linear(8, 8).cuda()
+    assert measure_latency(network, (8192, 8192)) > 5 * measure_latency(queued, (8, 8))
