@@ -3,7 +3,7 @@
 | | what | where |
 |---|---|---|
 | 1 | a frozen backbone is frozen, statistics included | here |
-| 2 | RadImageNet's file gives the network that was saved | radimagenet/test_radimagenet_loading.py |
+| 2 | RadImageNet's file gives the saved network | radimagenet/test_radimagenet_loading.py |
 | 3 | pixels as each set of weights expects them | here |
 | 4 | class weights, label smoothing | train/test_objective.py, and here for the real counts |
 | 5 | plateau, early stopping | train/test_optimiser.py, train/test_selection.py |
@@ -16,6 +16,7 @@ from __future__ import annotations
 
 import json
 import re
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -33,7 +34,7 @@ from mritk.train.objective import balanced_weights
 from mritk_abedini2025 import read_protocol_text
 
 SET = '''
-"""Four classes at 64 px: a disc, a ring, a bar, nothing, in noise. 'shuffled': labels mean nothing."""
+"""Four classes at 64 px: disc, ring, bar, nothing. In 'shuffled', labels mean nothing."""
 import numpy as np
 from mritk import Architecture, Classification, Dataset, InputContract, Samples, hookimpl
 
@@ -46,8 +47,9 @@ def build(width):
     def block(inside, outside):
         return [nn.Conv2d(inside, outside, 3, 2, 1), nn.BatchNorm2d(outside), nn.ReLU()]
 
-    layers = [*block(3, width), *block(width, 2 * width), *block(2 * width, 4 * width)]
-    return nn.Sequential(*layers, *block(4 * width, 4 * width), nn.AdaptiveAvgPool2d(2), nn.Flatten())
+    widths = (3, width, 2 * width, 4 * width, 4 * width)
+    layers = [layer for pair in zip(widths, widths[1:]) for layer in block(*pair)]
+    return nn.Sequential(*layers, nn.AdaptiveAvgPool2d(2), nn.Flatten())
 
 
 def build_small():
@@ -217,11 +219,15 @@ def test_planted_copies_and_a_patient_on_both_sides_are_found_and_nothing_else(
     monkeypatch.chdir(tmp_path)
     ended = mritk("audit", "folder:set", "--patient-regex", r"(p\d+)_", "--json")
     assert ended.code == 1, ended.err
-    found = {finding["kind"]: finding for finding in json.loads(ended.out)["findings"]}
+    told = json.loads(ended.out)
+    found = {finding["kind"]: finding for finding in told["findings"]}
     assert found["copies"]["count"] == 3
-    named = json.dumps(found["copies"])
-    for name in ("p40_exact.png", "p41_resized.png", "p42_again.jpg"):
-        assert name in named
+    pairs = [pair for cluster in told["clusters"] for pair in cluster["pairs"]]
+    assert {(Path(pair["one"]).name, Path(pair["other"]).name, pair["kind"]) for pair in pairs} == {
+        ("p40_exact.png", "p0_a.png", "bytes"),
+        ("p41_resized.png", "p1_a.png", "near"),
+        ("p42_again.jpg", "p2_a.png", "near"),
+    }
     assert "p15" in json.dumps(found["patients"])
     others = set(found) - {"copies", "patients", "clusters", "subjects"}
     assert not others
