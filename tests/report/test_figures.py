@@ -77,6 +77,7 @@ def test_a_curve_goes_through_the_means_of_the_tables_over_the_key_that_differs(
             ]
             assert line.get_xdata().tolist() == [32, 64, 224]
             assert line.get_ydata().tolist() == means
+    assert len({panel.get_ylim() for panel in figure.axes}) == 1
     assert len(figure.axes[0].collections) == 2, "a band of intervals for each row"
 
 

@@ -51,6 +51,9 @@ def curve(tables: Sequence[Table], metric: Metric, over: str = "") -> Figure:
             panel.set_title(dataset)
             panel.set_xlabel(key + (f"\n(with it: {', '.join(others)})" if others else ""))
             panel.grid(axis="y")
+        ends = [panel.get_ylim() for panel in axes]
+        for panel in axes:  # one scale, so that datasets can be compared
+            panel.set_ylim(min(low for low, _ in ends), max(high for _, high in ends))
         axes[0].set_ylabel(f"{metric.label} {metric.arrow}".strip())
         handles, labels = axes[0].get_legend_handles_labels()
         figure.legend(handles, labels, loc="outside lower center", ncols=2, fontsize=8)
