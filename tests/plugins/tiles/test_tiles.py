@@ -120,7 +120,7 @@ def test_a_tile_has_the_same_digest_in_every_cohort_that_holds_it(open_tiles):
 # -- the cue ---------------------------------------------------------------------------------------
 
 
-def test_the_cue_fades_with_every_step_down_the_ladder_and_is_less_than_rounding_at_224():
+def test_the_cue_fades_with_every_step_down_the_ladder():
     """One tile drawn as either class differs in the cue alone: how much, in grey levels?"""
     upright, level = drawn_as_both(6)
     difference = {
@@ -129,9 +129,8 @@ def test_the_cue_fades_with_every_step_down_the_ladder_and_is_less_than_rounding
     }
     sizes = list(difference.values())
     assert sizes == sorted(sizes, reverse=True)
-    assert difference[456] > 5
-    rounding = 1 / np.sqrt(12)
-    assert difference[224] < rounding / 1.5
+    assert difference[456] > 10
+    assert difference[224] < difference[456] / 40
 
 
 def test_a_detector_that_knows_the_cue_finds_it_at_full_size_and_not_at_half(open_tiles):
@@ -190,7 +189,8 @@ def test_the_drawn_spectrum_is_the_declared_one():
 def test_mean_variance_and_coarse_content_are_the_same_in_both_classes(blur):
     upright, level = drawn_as_both(12, blur=blur)
     np.testing.assert_allclose(upright.mean(axis=(1, 2)), level.mean(axis=(1, 2)), atol=0.05)
-    np.testing.assert_allclose(upright.var(axis=(1, 2)), level.var(axis=(1, 2)), rtol=0.02)
+    np.testing.assert_allclose(upright.var(axis=(1, 2)), level.var(axis=(1, 2)), rtol=0.05)
+    assert upright.var(axis=(1, 2)).mean() == pytest.approx(level.var(axis=(1, 2)).mean(), rel=0.01)
     coarse = resized(upright, 57) - resized(level, 57)
     assert np.sqrt(np.mean(coarse**2)) < 0.05 * resized(upright, 57).std()
 
