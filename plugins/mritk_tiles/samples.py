@@ -1,0 +1,53 @@
+"""The tiles of a cohort as samples, each drawn when it is read."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from functools import partial
+
+import numpy as np
+
+from mritk import Classification, Samples
+from mritk_tiles.cohort import Cohort
+from mritk_tiles.texture import draw_tile
+
+# Raise this when the pixels change.
+VERSION = 2
+CLASSES = ("upright", "level")
+
+
+def samples_of(cohort: Cohort, blur: float) -> Samples:
+    """Return the tiles of a cohort: (side, side, 3) uint8, the case as their patient.
+
+    Args:
+        cohort: What is drawn.
+        blur: Standard deviation of a Gaussian over each tile, in pixels; 0: none.
+    """
+    places = [(c, t) for c in range(cohort.cases) for t in range(cohort.tiles)]
+    return Samples(
+        ids=[f"case{c:03d}/tile{t:02d}" for c, t in places],
+        targets=np.array([c % 2 for c, _ in places]),
+        task=Classification(CLASSES),
+        read=partial(_read, cohort, blur, places),
+        digest=partial(_digest, cohort, blur, places),
+        patients=[f"case{c:03d}" for c, _ in places],
+    )
+
+
+def _read(cohort: Cohort, blur: float, places: list[tuple[int, int]], row: int) -> np.ndarray:
+    case, tile = places[row]
+    return draw_tile(
+        np.random.default_rng([cohort.seed, case]),
+        # From 1: an entropy of [seed, case, 0] would be that of the case itself.
+        np.random.default_rng([cohort.seed, case, 1 + tile]),
+        side=cohort.side,
+        level=bool(case % 2),
+        blur=blur,
+    )
+
+
+def _digest(cohort: Cohort, blur: float, places: list[tuple[int, int]], row: int) -> str:
+    """Return what a tile is a function of: drawing all of them to hash them would take longer."""
+    told = json.dumps([VERSION, cohort.seed, cohort.side, blur, *places[row]])
+    return hashlib.sha256(told.encode()).hexdigest()
