@@ -17,6 +17,7 @@ from mritk_abedini2025.augmentation import moved, moved_with_contrast
 PROTOCOLS = {
     "abedini2025_replica": "Abedini et al. 2025 as published, selection on the test part included",
     "abedini2025_corrected": "Abedini et al. 2025 with its flaws corrected",
+    "abedini2025_corrected_bn": "the same, with BatchNorm statistics of the training part",
 }
 
 
@@ -37,7 +38,7 @@ def mritk_augmentations() -> Iterator[Augmentation]:
 
 @hookimpl
 def mritk_protocols() -> Iterator[ProtocolFile]:
-    """Yield the two protocols."""
+    """Yield the protocols."""
     for name, summary in PROTOCOLS.items():
         yield ProtocolFile(name, text=partial(read_protocol_text, name), summary=summary)
 

@@ -10,6 +10,7 @@ import torch
 from torch import nn
 
 from mritk.benchmark import Benchmark, find_protocol
+from mritk.protocol import differences
 from mritk.registry import Registry
 from mritk.results.folder import ResultsFolder
 from mritk.train.network import build_head
@@ -17,6 +18,7 @@ from mritk_abedini2025 import PROTOCOLS, augmentation, read_protocol_text
 from mritk_abedini2025.augmentation import moved, moved_with_contrast
 
 REPLICA, CORRECTED = "abedini2025_replica", "abedini2025_corrected"
+RECALIBRATED = "abedini2025_corrected_bn"
 
 
 def generator(seed):
@@ -52,6 +54,12 @@ def test_replica_and_correction_share_head_stages_and_loss(protocols):
         (10, 1e-5, 2, 5),
     ]
     assert {s.optimizer for s in stages} == {"adam"}
+
+
+def test_the_recalibrated_form_differs_from_the_corrected_one_in_that_alone(protocols):
+    one, other = (protocols[name].canonical() for name in (CORRECTED, RECALIBRATED))
+    assert list(differences(one, other)) == ["parameters.recalibrate_batch_norm: absent | True"]
+    assert protocols[CORRECTED].augmentation == protocols[RECALIBRATED].augmentation
 
 
 def test_every_flaw_is_repeated_by_name_and_absent_from_the_correction(protocols):
@@ -194,6 +202,11 @@ def test_the_first_stage_leaves_the_backbone_and_the_second_changes_its_last_fif
     assert backbone == {"backbone.12.weight", "backbone.12.bias"}
 
 
+def test_only_one_of_them_is_recalibrated(trials):
+    counts = {name: trial.notes.get("recalibrated_norms") for name, trial in trials[0].items()}
+    assert counts == {REPLICA: None, CORRECTED: None, RECALIBRATED: 5}
+
+
 def test_only_the_replica_selects_on_the_test_part(trials):
     found, _ = trials
     replica, corrected = found[REPLICA], found[CORRECTED]
@@ -210,7 +223,8 @@ def test_only_the_replica_trains_on_a_copy_of_a_test_image(trials):
 
 def test_only_the_replica_forces_one_normalisation(trials):
     means = {n: t.provenance["input_contract"]["mean"] for n, t in trials[0].items()}
-    assert means == {REPLICA: [0.485, 0.456, 0.406], CORRECTED: [0.5, 0.5, 0.5]}
+    own = [0.5, 0.5, 0.5]
+    assert means == {REPLICA: [0.485, 0.456, 0.406], CORRECTED: own, RECALIBRATED: own}
 
 
 def test_the_replica_is_marked_in_every_row_and_sources_have_tables(trials, capsys):
@@ -219,7 +233,7 @@ def test_the_replica_is_marked_in_every_row_and_sources_have_tables(trials, caps
     capsys.readouterr()
     assert main(["leaderboard", str(trials[1]), "--by", "source", "--json"]) == 0
     tables = json.loads(capsys.readouterr().out)["tables"]
-    assert len(tables) == 4, "two protocols, two sources"
+    assert len(tables) == 6, "three protocols, two sources"
     assert main(["leaderboard", str(trials[1])]) == 0
     rows = [r for r in capsys.readouterr().out.splitlines() if r.startswith("| five_blocks")]
-    assert sorted("§" in row for row in rows) == [False, True]
+    assert sorted("§" in row for row in rows) == [False, False, True]
