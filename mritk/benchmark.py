@@ -29,7 +29,7 @@ from mritk.opening import (
 from mritk.protocol import Protocol, read_protocol
 from mritk.records import Augmentation, Dataset
 from mritk.registry import Registry
-from mritk.rehearsal import rehearsed, without_weights
+from mritk.rehearsal import Rehearsal, without_weights
 from mritk.results.folder import ResultsFolder
 from mritk.tomltext import TomlText
 from mritk.trial import OpenDataset, Trial
@@ -174,22 +174,21 @@ class Planner:
             find_protocol(name, self.registry, changes)
             for name, changes in product(benchmark.protocols, variations(benchmark.vary))
         ]
-        if benchmark.rehearse:
-            benchmark = replace(benchmark, seeds=benchmark.seeds[:1], folds=(0,))
-            protocols = [rehearsed(protocol) for protocol in protocols]
         if self.deterministic:
             protocols = [replace(protocol, deterministic=True) for protocol in protocols]
         backbones: Sequence[Backbone] = ()
         needed = any(self.registry.method(p.method).uses_backbone for p in protocols)
         if needed or benchmark.backbones != Benchmark().backbones:
-            backbones = [self.registry.backbone(name) for name in benchmark.backbones]
-            if benchmark.rehearse:
-                backbones = without_weights(backbones)
+            backbones = self._backbones(benchmark)
         for name in benchmark.augmentations:
             self.registry.augmentation(name)
         for name in benchmark.datasets:
             find_datasets(name, self.registry)
         self.on_names(backbones)
+        if benchmark.rehearse:
+            benchmark = replace(benchmark, seeds=benchmark.seeds[:1], folds=(0,))
+            rehearsal = Rehearsal.of(backbones, self.workspace)
+            protocols = [rehearsal.of_protocol(protocol) for protocol in protocols]
         trials: dict[str, Trial] = {}
         audits: dict[str, Audit] = {}
         for name in benchmark.datasets:
@@ -212,6 +211,11 @@ class Planner:
             raise UsageError("there is nothing to run: name a backbone, a dataset and a protocol")
         ordered = sorted(trials.values(), key=lambda trial: (trial.seed, trial.fold))
         return Plan(tuple(ordered), {id_: results.status(id_) for id_ in trials}, audits)
+
+    def _backbones(self, benchmark: Benchmark) -> Sequence[Backbone]:
+        if benchmark.rehearse:
+            return without_weights(benchmark.backbones, self.registry)
+        return [self.registry.backbone(name) for name in benchmark.backbones]
 
     def _audit(self, opened: Opened) -> Audit | None:
         """Audit a dataset; None if its data do not lie on a grid."""

@@ -38,6 +38,7 @@ class Protocol:
         normalisation: ``own``: pixels as each set of weights declares them; ``imagenet``: the mean
             and std of ImageNet for all, to repeat published work that did so.
         preprocessing: What is done to every image of every part, after resizing.
+        rehearsal: Made small by :mod:`mritk.rehearsal`; no file can say so.
         augmentation: Used where a run names none. It is an axis of the trial, not of the
             fingerprint.
         summary: One line for ``mritk list``.
@@ -56,6 +57,7 @@ class Protocol:
     preprocessing: Preprocessing = field(
         default=UNCHANGED, metadata={"fingerprint": "unless default"}
     )
+    rehearsal: bool = field(default=False, metadata={"fingerprint": "unless default"})
     augmentation: str = field(default="none", metadata={"fingerprint": False})
     summary: str = field(default="", metadata={"fingerprint": False})
 

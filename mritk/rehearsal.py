@@ -7,49 +7,123 @@ fingerprint, so that no table can mix it with results.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from dataclasses import fields, is_dataclass, replace
+from collections.abc import Sequence
+from dataclasses import dataclass, fields, is_dataclass, replace
 from typing import Any
 
-from mritk.backbone import Backbone
+from mritk.backbone import FILE_PREFIX, SCRATCH, Backbone, split_name
+from mritk.errors import MritkError, UsageError
 from mritk.protocol import Protocol
+from mritk.registry import Registry
+from mritk.workspace import Workspace
 
-IMAGE_SIZE, VOLUME_SIZE, SHOTS = 64, 32, 5
+# Sides that convolutional networks take whose last features are 1/32 of the input.
+IMAGE_SIZE, VOLUME_SIZE = 64, 32
+SHOTS = 5
 
 
-def rehearsed(protocol: Protocol) -> Protocol:
-    """Return the protocol at small scale, under a name that says so.
+@dataclass(frozen=True)
+class Rehearsal:
+    """How large samples may be in a rehearsal.
 
-    Images have 64 px at most and volumes 32, each stage has one epoch, shots are 5 at most, and
-    nothing is repeated.
+    Attributes:
+        image_size: Side of images in pixels at most; None: that of the study.
+        volume_size: Side of volumes in voxels at most, likewise.
     """
-    split = replace(protocol.split, repeats=1, shots=min(protocol.split.shots, SHOTS))
-    return replace(
-        protocol,
-        name=f"{protocol.name} (rehearsal)",
-        split=split,
-        image_size=min(protocol.image_size or IMAGE_SIZE, IMAGE_SIZE),
-        volume_size=min(protocol.volume_size or VOLUME_SIZE, VOLUME_SIZE),
-        parameters=_with_one_epoch(protocol.parameters),
-    )
+
+    image_size: int | None = IMAGE_SIZE
+    volume_size: int | None = VOLUME_SIZE
+
+    @classmethod
+    def of(cls, backbones: Sequence[Backbone], workspace: Workspace) -> Rehearsal:
+        """Return the rehearsal with small samples, if all these networks take them.
+
+        Networks for one size alone, as many transformers are, are rehearsed at the study's size,
+        and all beside them. To know, each network is built once.
+        """
+        of_rank = {
+            rank: [b for b in backbones if b.architecture.spatial_dims == rank] for rank in (2, 3)
+        }
+        return cls(
+            IMAGE_SIZE if _all_take(IMAGE_SIZE, of_rank[2], workspace) else None,
+            VOLUME_SIZE if _all_take(VOLUME_SIZE, of_rank[3], workspace) else None,
+        )
+
+    def of_protocol(self, protocol: Protocol) -> Protocol:
+        """Return the protocol at small scale, under a name that says so.
+
+        Each stage has one epoch, shots are 5 at most, and nothing is repeated. What it is marked
+        with gives it a fingerprint of its own, however small the study is already.
+
+        Raises:
+            UsageError: The method refuses parameters of one epoch.
+        """
+        split = replace(protocol.split, repeats=1, shots=min(protocol.split.shots, SHOTS))
+        try:
+            parameters = _with_one_epoch(protocol.parameters)
+        except (TypeError, ValueError) as error:
+            raise UsageError(
+                f"protocol {protocol.name} cannot be rehearsed, because its method "
+                f"{protocol.method} refuses to train for one epoch: {error}; run it without "
+                f"--rehearse"
+            ) from error
+        return replace(
+            protocol,
+            name=f"{protocol.name} (rehearsal)",
+            split=split,
+            image_size=_least(self.image_size, protocol.image_size),
+            volume_size=_least(self.volume_size, protocol.volume_size),
+            parameters=parameters,
+            rehearsal=True,
+        )
 
 
-def without_weights(backbones: Iterable[Backbone]) -> list[Backbone]:
-    """Return each architecture once, to be trained from scratch."""
-    return list({b.architecture.name: Backbone(b.architecture) for b in backbones}.values())
+def without_weights(names: Sequence[str], registry: Registry) -> list[Backbone]:
+    """Return each architecture once, to be trained from scratch; weight files need not exist.
+
+    Raises:
+        UnknownName: Nobody provides one of the architectures, or the weights that are named.
+    """
+    found = [registry.backbone(_without_file(name)) for name in names]
+    return list({b.architecture.name: Backbone(b.architecture) for b in found}.values())
+
+
+def _without_file(name: str) -> str:
+    architecture, weights = split_name(name)
+    return f"{architecture}@{SCRATCH}" if (weights or "").startswith(FILE_PREFIX) else name
+
+
+def _all_take(side: int, backbones: Sequence[Backbone], workspace: Workspace) -> bool:
+    """Tell whether all these networks take samples of this side."""
+    from mritk.train.backbone import load_backbone
+
+    for backbone in backbones:
+        try:
+            load_backbone(backbone, workspace, seed=0, size=side)
+        except MritkError:
+            return False
+        except Exception:  # it cannot be built at any size, as its trial will tell
+            continue
+    return True
 
 
 def _with_one_epoch(value: Any) -> Any:
-    """Return the parameters of any method with 1 in every whole number called ``epochs``."""
-    if isinstance(value, tuple):
-        return tuple(_with_one_epoch(item) for item in value)
-    if not is_dataclass(value) or isinstance(value, type):
-        return value
-    changes = {
-        field.name: 1
-        if field.name == "epochs" and isinstance(getattr(value, field.name), int)
-        else _with_one_epoch(getattr(value, field.name))
-        for field in fields(value)
-        if field.init
-    }
-    return replace(value, **changes)
+    """Return the parameters of any method with 1 in every number above 1 called ``epochs``."""
+    if is_dataclass(value) and not isinstance(value, type):
+        return replace(value, **{f.name: _field(value, f.name) for f in fields(value) if f.init})
+    if isinstance(value, (list, tuple)):
+        return type(value)([_with_one_epoch(item) for item in value])
+    if isinstance(value, dict):
+        return {key: _with_one_epoch(item) for key, item in value.items()}
+    return value
+
+
+def _field(record: Any, name: str) -> Any:
+    value = getattr(record, name)
+    if name == "epochs" and isinstance(value, int):
+        return min(value, 1)
+    return _with_one_epoch(value)
+
+
+def _least(side: int | None, size: int | None) -> int | None:
+    return side if size is None else min(side or size, size)

@@ -30,6 +30,7 @@ IN_STAGES = {
 }
 IN_RECIPES = {
     "head_start": "'probe'",
+    "recalibrate_batch_norm": "true",
     "mixup": "0.2",
     "cutmix": "1.0",
     "average": "0.99",

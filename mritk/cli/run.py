@@ -13,6 +13,7 @@ import click
 from mritk.cli.app import App, json_option, pass_app, plugin_option, results_option
 from mritk.cli.data_options import DATA_OPTIONS, as_data_options, data_options, over
 from mritk.cli.names import PluginName
+from mritk.cli.plan_text import say, show_plan, tell_data, tell_skipped, tell_without_model
 from mritk.errors import ExitCode
 
 if TYPE_CHECKING:
@@ -24,6 +25,10 @@ if TYPE_CHECKING:
 
 PROCESSES = "processes"
 REHEARSAL = "mritk-rehearsal"
+REHEARSED = (
+    "a rehearsal: random weights, small images, one epoch, one fold, one seed; its numbers say "
+    "nothing about the study"
+)
 
 
 @click.command(short_help="Train every candidate under one protocol; print a leaderboard.")
@@ -169,7 +174,10 @@ class Request:
         results = ResultsFolder(self.folder)
         if self.executor is not None:
             self.app.registry.executor(self.executor)  # a slip of the pen costs no time
-        _say("preparing data …")
+        benchmark = self.benchmark()
+        if benchmark.rehearse:
+            say(REHEARSED)
+        say("preparing data …")
         warm_up = WarmUp()
         with progress_line() as progress:
             planner = Planner(
@@ -181,16 +189,16 @@ class Request:
                 # Where trials are stored already, there may be nothing to train.
                 on_names=ignore_names if self.dry_run or results.any() else warm_up.start,
             )
-            plan = planner.plan(self.benchmark(), results)
+            plan = planner.plan(benchmark, results)
         if self.rerun:
             plan = replace(plan, states={trial.id: "absent" for trial in plan.trials})
-        _tell_skipped(plan)
-        _tell_data(plan)
+        tell_skipped(plan)
+        tell_data(plan)
         if self.dry_run:
-            return _show_plan(plan, as_json=self.as_json)
+            return show_plan(plan, as_json=self.as_json)
         results.require_writable()
         if self.keep_models:
-            _tell_without_model(plan, results)
+            tell_without_model(plan, results)
         warm_up.wait()
         for trial in plan.trials:
             if self.rerun or plan.states[trial.id] == "finished":
@@ -199,7 +207,7 @@ class Request:
             outcomes = self.train(plan, results, workspace)
         except KeyboardInterrupt:
             done = sum(results.status(trial.id) == "finished" for trial in plan.trials)
-            _say(
+            say(
                 f"interrupted: {done} of {len(plan.trials)} trials are stored in {results.path}; "
                 f"the same command goes on from there"
             )
@@ -232,7 +240,7 @@ class Request:
         registry, benchmark = self.app.registry, self.benchmark()
         methods = [find_protocol(name, registry).method for name in benchmark.protocols]
         needed = any(registry.method(name).uses_backbone for name in methods)
-        backbones = benchmark.backbones if needed else ()
+        backbones = benchmark.backbones if needed and not benchmark.rehearse else ()
         return fetch_all(benchmark.datasets, backbones, registry, workspace, as_json=self.as_json)
 
     def train(self, plan: Plan, results: ResultsFolder, workspace: Workspace) -> list[Outcome]:
@@ -296,103 +304,14 @@ def _report(
         return
     click.echo(format_leaderboard(board, "github"))
     before = len(plan.trials) - len(plan.todo)
-    _say("")
+    say("")
     if before:
-        _say(f"{before} of {len(plan.trials)} trials were done before and not repeated.")
+        say(f"{before} of {len(plan.trials)} trials were done before and not repeated.")
     for outcome in outcomes:
         if outcome.error:
-            _say(f"failed: {outcome.trial}: {outcome.error}")
-    _say(f"Results: {results.path} (one HDF5 file per trial in {results.path / 'trials'})")
-    _say("Next:")
-    _say(f"  mritk leaderboard {results.path} --format latex    the table for a paper")
-    _say(f"  mritk show {plan.trials[0].id[:8]} --results {results.path}    one trial in full")
-    _say("  mritk run -d folder:PATH    your own images, in one folder per class")
-
-
-def _tell_skipped(plan: Plan) -> None:
-    for dataset in {id(t.dataset): t.dataset for t in plan.trials}.values():
-        if dataset.skipped:
-            _say(
-                f"{dataset.record.name}: skipped {len(dataset.skipped)} unreadable samples: "
-                f"{', '.join(dataset.skipped[:20])}"
-            )
-
-
-def _tell_data(plan: Plan) -> None:
-    """Say what the audit found, and how balanced the parts came out."""
-    from mritk.audit.text import findings_text
-    from mritk.data.balance import balance_text, worst_imbalance
-
-    for name, found in plan.audits.items():
-        schemes = {t.scheme for t in plan.trials if t.dataset.record.name == name}
-        for line in findings_text(found, official="official" in schemes):
-            _say(f"{name}: {line}")
-    datasets = {id(trial.dataset): trial for trial in reversed(plan.trials)}
-    for trial in reversed(datasets.values()):
-        samples, folds = trial.dataset.samples, trial.dataset.folds
-        which = f", the first of {len(folds)} folds" if len(folds) > 1 else ""
-        _say(f"{trial.dataset.record.name}, {trial.scheme} split of {trial.protocol.name}{which}:")
-        for line in balance_text(samples, folds[0]).splitlines():
-            _say(f"  {line}")
-        if len(folds) > 1:
-            worst = [worst_imbalance(samples, fold) for fold in folds]
-            sizes = sorted(len(fold.test) for fold in folds)
-            _say(
-                f"  all folds: test parts of {sizes[0]} to {sizes[-1]} samples; a class share "
-                f"differs from that of the whole by {100 * max(worst):.0f} points at most (fold "
-                f"{worst.index(max(worst))})"
-            )
-
-
-def _tell_without_model(plan: Plan, results: ResultsFolder) -> None:
-    """Name the trials that are done but whose network was not kept."""
-    from mritk.results.kept_model import model_path
-
-    done = [trial for trial in plan.trials if plan.states[trial.id] == "finished"]
-    lacking = [trial for trial in done if not model_path(results, trial.id).is_file()]
-    if lacking:
-        named = ", ".join(f"{trial.id[:8]} ({trial})" for trial in lacking[:20])
-        more = f" and {len(lacking) - 20} more" if len(lacking) > 20 else ""
-        _say(
-            f"--keep-models: {len(lacking)} trials are done and have no kept model: {named}{more}; "
-            f"--rerun trains them again and keeps it"
-        )
-
-
-def _show_plan(plan: Plan, *, as_json: bool) -> int:
-    rows = [
-        {
-            "id": trial.id,
-            "dataset": trial.dataset.record.name,
-            "backbone": trial.backbone_name,
-            "augmentation": trial.augmentation.name,
-            "protocol": f"{trial.protocol.name} {trial.protocol.fingerprint[:8]}",
-            "fold": trial.fold,
-            "seed": trial.seed,
-            "state": _state(plan.states[trial.id]),
-        }
-        for trial in plan.trials
-    ]
-    if as_json:
-        click.echo(json.dumps(rows, indent=2))
-        return ExitCode.OK
-    from tabulate import tabulate
-
-    shown = [{**row, "id": str(row["id"])[:8]} for row in rows]
-    click.echo(tabulate(shown, headers="keys"))
-    _say(f"{len(plan.todo)} of {len(plan.trials)} trials would run.")
-    return ExitCode.OK
-
-
-def _state(stored: str) -> str:
-    return {
-        "absent": "would run",
-        "finished": "done",
-        "interrupted": "interrupted, would go on",
-        "failed": "failed before, would run again",
-        "damaged": "file damaged, would run again",
-    }.get(stored, stored)
-
-
-def _say(line: str) -> None:
-    click.echo(line, err=True)
+            say(f"failed: {outcome.trial}: {outcome.error}")
+    say(f"Results: {results.path} (one HDF5 file per trial in {results.path / 'trials'})")
+    say("Next:")
+    say(f"  mritk leaderboard {results.path} --format latex    the table for a paper")
+    say(f"  mritk show {plan.trials[0].id[:8]} --results {results.path}    one trial in full")
+    say("  mritk run -d folder:PATH    your own images, in one folder per class")

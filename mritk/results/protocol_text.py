@@ -23,7 +23,9 @@ def protocol_words(protocol: Mapping[str, Any], scheme: str) -> list[str]:
     """
     parameters = protocol.get("parameters", {})
     size = protocol.get("image_size")
+    small = "A rehearsal, in small and with random weights: its scores mean nothing."
     sentences = [
+        *([small] if protocol.get("rehearsal") else []),
         f"Method {protocol.get('method', 'unknown')}; images of "
         f"{f'{size} × {size} px' if size else 'the size that the backbone declares'}; precision "
         f"{protocol.get('precision', 'unknown')}.",

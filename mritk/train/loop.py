@@ -41,7 +41,7 @@ from mritk.train.memory import (
 )
 from mritk.train.network import Network, build_head
 from mritk.train.objective import Objective
-from mritk.train.recalibrate import recalibrate
+from mritk.train.recalibrate import mixed_batches, recalibrate
 from mritk.train.recipe import Recipe, Stage
 from mritk.train.resident import ResidentImages
 from mritk.train.selection import BestState
@@ -136,8 +136,8 @@ class FineTuning:
         """Measure the backbone's BatchNorm on the training part, as the network will see it."""
         backbone = self.network.backbone
         compute = partial(self.inputs.compute, backbone)
-        batches = self.train.in_order(min(self.recipe.batch_size, len(self.train)))
-        self._recalibrated = recalibrate(backbone, compute, batches)
+        rows = mixed_batches(len(self.train), self.recipe.batch_size, self.setup.seed)
+        self._recalibrated = recalibrate(backbone, compute, self.train.batches(rows))
 
     def run_stage(self, stage: Stage) -> None:
         """Train one stage and go back to the best state so far."""

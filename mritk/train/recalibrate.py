@@ -7,7 +7,7 @@ domain adaptation, arXiv:1603.04779).
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
@@ -15,8 +15,22 @@ import torch
 from torch import nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
+from mritk.seeds import derive
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
+
+
+def mixed_batches(count: int, batch_size: int, seed: int) -> Sequence[torch.Tensor]:
+    """Return the row numbers (B,) int64 of batches in which each of ``count`` images is once.
+
+    Statistics are means over batches. So that each image counts alike, and none stands alone,
+    batches have ``batch_size`` images or a few more, and differ by one at most. Their order is
+    drawn from ``seed``: in files sorted by class, the variance between classes would be missed.
+    """
+    generator = torch.Generator().manual_seed(derive(seed, "recalibration"))
+    rows = torch.randperm(count, generator=generator)
+    return rows.tensor_split(max(1, count // batch_size))
 
 
 def recalibrate(

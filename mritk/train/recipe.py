@@ -188,7 +188,11 @@ class Recipe:
         trained = bool(self.stages) or self.head_start == "random"
         _require(trained, "head_start = 'probe' needs a stage; linear_probe trains a probe alone")
         fits = not (self.recalibrate_batch_norm and self.head_start == "probe")
-        _require(fits, "head_start = 'probe' takes the features of statistics as they are stored")
+        _require(
+            fits,
+            "head_start = 'probe' takes the features of statistics as they are stored; leave it or "
+            "recalibrate_batch_norm out",
+        )
         names = [self.stage_name(number) for number in range(len(self.stages))]
         _require(len(set(names)) == len(names), "stages must have different names")
         sizes = min(self.batch_size, self.eval_batch_size)

@@ -11,8 +11,9 @@ from torch import nn
 from torch.optim.swa_utils import update_bn
 
 from mritk import Augmentation
-from mritk.train.loop import finetune
-from mritk.train.recalibrate import recalibrate
+from mritk.train import stage_run
+from mritk.train.loop import FineTuning, finetune
+from mritk.train.recalibrate import mixed_batches, recalibrate
 from mritk.train.recipe import Recipe, Stage
 from tests.train.killable_training import make_setup as random_setup
 from tests.train.killable_training import outcome
@@ -75,6 +76,40 @@ def test_a_network_without_batch_norm_stays_as_it_is():
     assert recalibrate(nn.Conv2d(3, 2, 1), lambda batch: batch, batches()) == 0
 
 
+def test_activations_that_explode_are_tamed():
+    """Statistics of other images: variances that are far too small."""
+    network = build().eval()
+    with torch.no_grad():
+        for layer in (network[1], network[4]):
+            layer.running_var.fill_(1e-6)
+    assert network(batches(1)[0]).abs().max() > 1e3
+    recalibrate(network, network, batches())
+    assert network(batches(1)[0]).abs().max() < 10
+
+
+@pytest.mark.parametrize(
+    ("count", "sizes"), [(37, [9, 9, 9, 10]), (17, [8, 9]), (16, [8, 8]), (3, [3])]
+)
+def test_each_image_is_in_one_batch_and_none_stands_alone(count, sizes):
+    found = mixed_batches(count, 8, seed=0)
+    assert sorted(len(rows) for rows in found) == sizes
+    assert torch.cat(found).sort().values.tolist() == list(range(count))
+    assert torch.cat(found).tolist() == torch.cat(mixed_batches(count, 8, seed=0)).tolist()
+
+
+def test_files_sorted_by_class_are_mixed():
+    """One class is dark and one is bright; in order, no batch would hold both."""
+    images = torch.cat([torch.zeros(40, 1, 4, 4), torch.ones(40, 1, 4, 4)])
+    network = nn.Sequential(nn.BatchNorm2d(1))
+
+    def measured(rows):
+        recalibrate(network, network, [images[chosen] for chosen in rows])
+        return float(network[0].running_var)
+
+    assert measured(torch.arange(80).split(8)) == 0.0
+    assert measured(mixed_batches(80, 8, seed=0)) == pytest.approx(0.25, rel=0.1)
+
+
 # -- in a training -----------------------------------------------------------------------------
 
 
@@ -105,6 +140,49 @@ def test_the_head_is_trained_on_the_features_of_the_new_statistics(make_setup, u
         for augmentation in (Augmentation("none", None), idle)
     )
     np.testing.assert_allclose(kept, fresh, atol=1e-5)
+
+
+def test_no_features_of_the_stored_statistics_are_asked_for(make_setup, monkeypatch):
+    finetune(setup_of(make_setup, on=False))  # keeps them
+    monkeypatch.setattr(stage_run, "FrozenFeatures", lambda *_: pytest.fail("kept features"))
+    finetune(setup_of(make_setup))
+
+
+def test_frozen_they_stay_and_training_they_move_on(make_setup):
+    def variance(*stages):
+        recipe = Recipe(stages=(HEAD, *stages), batch_size=8, recalibrate_batch_norm=True)
+        fitted = finetune(make_setup(build=build, parameters=recipe))
+        return fitted.network.backbone[4].running_var
+
+    measured = variance()
+    assert torch.equal(variance(Stage(1, "all", batch_norm="frozen")), measured)
+    assert not torch.equal(variance(Stage(1, "all", batch_norm="train")), measured)
+
+
+def test_a_recipe_without_stages_scores_the_recalibrated_network(make_setup, unseen):
+    def scores(*, on):
+        recipe = Recipe(stages=(), batch_size=8, recalibrate_batch_norm=on)
+        return finetune(make_setup(build=build, parameters=recipe)).predict(unseen)
+
+    assert np.abs(scores(on=True) - scores(on=False)).max() > 1e-4
+
+
+def test_off_gives_the_bits_of_a_recipe_that_does_not_name_it(make_setup, unseen):
+    unnamed = make_setup(build=build, parameters=Recipe(stages=(HEAD,), batch_size=8))
+    one, other = finetune(unnamed), finetune(setup_of(make_setup, on=False))
+    assert np.array_equal(one.predict(unseen), other.predict(unseen))
+
+
+def test_bfloat16_gathers_float32_statistics(make_setup):
+    rough, exact = FineTuning(setup_of(make_setup)), FineTuning(setup_of(make_setup))
+    rough.inputs.precision = "bfloat16"  # the program refuses it on a processor: it is slow there
+    for training in (rough, exact):
+        training.recalibrate()
+    for layer in (1, 4):
+        one, other = rough.network.backbone[layer], exact.network.backbone[layer]
+        assert one.running_var.dtype == torch.float32
+        assert not torch.equal(one.running_var, other.running_var)
+        torch.testing.assert_close(one.running_var, other.running_var, rtol=0.05, atol=0.01)
 
 
 def test_a_linear_probe_as_a_start_is_refused():

@@ -1,0 +1,106 @@
+"""What ``mritk run`` tells of a plan: data, parts, and the trials that would run."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING
+
+import click
+
+from mritk.errors import ExitCode
+
+if TYPE_CHECKING:
+    from mritk.benchmark import Plan
+    from mritk.results.folder import ResultsFolder
+
+
+def tell_skipped(plan: Plan) -> None:
+    """Name the samples that cannot be read and are left out."""
+    for dataset in {id(t.dataset): t.dataset for t in plan.trials}.values():
+        if dataset.skipped:
+            say(
+                f"{dataset.record.name}: skipped {len(dataset.skipped)} unreadable samples: "
+                f"{', '.join(dataset.skipped[:20])}"
+            )
+
+
+def tell_data(plan: Plan) -> None:
+    """Say what the audit found, and how balanced the parts came out."""
+    from mritk.audit.text import findings_text
+    from mritk.data.balance import balance_text, worst_imbalance
+
+    for name, found in plan.audits.items():
+        schemes = {t.scheme for t in plan.trials if t.dataset.record.name == name}
+        for line in findings_text(found, official="official" in schemes):
+            say(f"{name}: {line}")
+    datasets = {id(trial.dataset): trial for trial in reversed(plan.trials)}
+    for trial in reversed(datasets.values()):
+        samples, folds = trial.dataset.samples, trial.dataset.folds
+        which = f", the first of {len(folds)} folds" if len(folds) > 1 else ""
+        say(f"{trial.dataset.record.name}, {trial.scheme} split of {trial.protocol.name}{which}:")
+        for line in balance_text(samples, folds[0]).splitlines():
+            say(f"  {line}")
+        if len(folds) > 1:
+            worst = [worst_imbalance(samples, fold) for fold in folds]
+            sizes = sorted(len(fold.test) for fold in folds)
+            say(
+                f"  all folds: test parts of {sizes[0]} to {sizes[-1]} samples; a class share "
+                f"differs from that of the whole by {100 * max(worst):.0f} points at most (fold "
+                f"{worst.index(max(worst))})"
+            )
+
+
+def tell_without_model(plan: Plan, results: ResultsFolder) -> None:
+    """Name the trials that are done but whose network was not kept."""
+    from mritk.results.kept_model import model_path
+
+    done = [trial for trial in plan.trials if plan.states[trial.id] == "finished"]
+    lacking = [trial for trial in done if not model_path(results, trial.id).is_file()]
+    if lacking:
+        named = ", ".join(f"{trial.id[:8]} ({trial})" for trial in lacking[:20])
+        more = f" and {len(lacking) - 20} more" if len(lacking) > 20 else ""
+        say(
+            f"--keep-models: {len(lacking)} trials are done and have no kept model: {named}{more}; "
+            f"--rerun trains them again and keeps it"
+        )
+
+
+def show_plan(plan: Plan, *, as_json: bool) -> int:
+    """Print the trials, and whether each would run."""
+    rows = [
+        {
+            "id": trial.id,
+            "dataset": trial.dataset.record.name,
+            "backbone": trial.backbone_name,
+            "augmentation": trial.augmentation.name,
+            "protocol": f"{trial.protocol.name} {trial.protocol.fingerprint[:8]}",
+            "fold": trial.fold,
+            "seed": trial.seed,
+            "state": _state(plan.states[trial.id]),
+        }
+        for trial in plan.trials
+    ]
+    if as_json:
+        click.echo(json.dumps(rows, indent=2))
+        return ExitCode.OK
+    from tabulate import tabulate
+
+    shown = [{**row, "id": str(row["id"])[:8]} for row in rows]
+    click.echo(tabulate(shown, headers="keys"))
+    say(f"{len(plan.todo)} of {len(plan.trials)} trials would run.")
+    return ExitCode.OK
+
+
+def _state(stored: str) -> str:
+    return {
+        "absent": "would run",
+        "finished": "done",
+        "interrupted": "interrupted, would go on",
+        "failed": "failed before, would run again",
+        "damaged": "file damaged, would run again",
+    }.get(stored, stored)
+
+
+def say(line: str) -> None:
+    """Print a line for the person, beside what other programs read."""
+    click.echo(line, err=True)
