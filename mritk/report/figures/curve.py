@@ -49,7 +49,7 @@ def curve(tables: Sequence[Table], metric: Metric, over: str = "") -> Figure:
             for number, name in enumerate(names):
                 _line(panel, positions, [table for _, table in found], (name, number), metric)
             panel.set_title(dataset)
-            panel.set_xlabel(key + (f"\n(with it: {', '.join(others)})" if others else ""))
+            panel.set_xlabel(_label(key, others))
             panel.grid(axis="y")
         ends = [panel.get_ylim() for panel in axes]
         for panel in axes:  # one scale, so that datasets can be compared
@@ -97,6 +97,13 @@ def _require_one_each(
 def _differing(protocols: Sequence[Mapping[str, Any]]) -> list[str]:
     keys = sorted({key for protocol in protocols for key in protocol})
     return [key for key in keys if len({str(p.get(key)) for p in protocols}) > 1]
+
+
+def _label(key: str, others: Sequence[str]) -> str:
+    if not others:
+        return key
+    more = f" and {len(others) - 1} more keys" if len(others) > 1 else ""
+    return f"{key}\n(with it: {others[0]}{more})"
 
 
 def _positions(panel: Axes, values: Sequence[Any]) -> Sequence[float]:
