@@ -102,7 +102,7 @@ def _differing(protocols: Sequence[Mapping[str, Any]]) -> list[str]:
 def _label(key: str, others: Sequence[str]) -> str:
     if not others:
         return key
-    more = f" and {len(others) - 1} more keys" if len(others) > 1 else ""
+    more = f" and {len(others) - 1} more" if len(others) > 1 else ""
     return f"{key}\n(with it: {others[0]}{more})"
 
 
