@@ -34,6 +34,7 @@ from tabulate import tabulate
 from benchmarks.speed.command_line import positive
 from benchmarks.speed.gpu_bounds import BOUNDS, MEMORY
 from benchmarks.speed.gpu_checks import EXACTNESS, LAST, Check
+from benchmarks.speed.gpu_measured import MEASURED
 from benchmarks.speed.gpu_packing import packed
 from benchmarks.speed.gpu_scene import Scene
 from benchmarks.speed.gpu_times import MAIN, Case, Times, write_many_pictures
@@ -210,7 +211,7 @@ def all_steps(device: str, home: Path) -> list[Step]:
     epochs = epoch_steps(times)
     first = [step for step in epochs if "compile" not in step.name]
     return [
-        *check_steps(EXACTNESS + BOUNDS, scene),
+        *check_steps(EXACTNESS + BOUNDS + MEASURED, scene),
         *check_steps(MEMORY, roomy),
         *first,
         *peer_steps(times, home),

@@ -235,7 +235,7 @@ class FineTuning:
                 "images_seen": self.images_seen,
                 "micro_batch": self.micro_batch,
                 "changed": self.changed,
-                "_recalibrated": self._recalibrated,
+                "recalibrated": self._recalibrated,
                 "footprint": asdict(self.footprint) if self.footprint else None,
                 "best": self.best.state(),
                 "run": run.state(),
@@ -244,8 +244,9 @@ class FineTuning:
 
     def go_on_from(self, saved: Mapping[str, Any]) -> None:
         """Take up a training that stopped after :meth:`save`."""
-        for name in ("epoch", "seconds", "images_seen", "micro_batch", "changed", "_recalibrated"):
+        for name in ("epoch", "seconds", "images_seen", "micro_batch", "changed"):
             setattr(self, name, saved[name])
+        self._recalibrated = saved["recalibrated"]
         self.footprint = Footprint(**saved["footprint"]) if saved["footprint"] else None
         self.best.load(saved["best"])
         self._saved_run = saved["run"]

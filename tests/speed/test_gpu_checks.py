@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import torch
 
-from benchmarks.speed import gpu_bounds, gpu_checks
+from benchmarks.speed import gpu_bounds, gpu_checks, gpu_measured
 from benchmarks.speed.gpu_scene import BUSY, Scene, float32_as_such, gap, trained
 from mritk import Augmentation, Workspace
 from mritk.errors import NonFiniteLoss
@@ -18,7 +18,11 @@ from mritk.train.recipe import Stage
 from mritk.train.watch import LossWatch
 from tests.train.recorded_work import whole_trainings
 
-ALL = gpu_checks.EXACTNESS + gpu_checks.LAST + gpu_bounds.BOUNDS + gpu_bounds.MEMORY
+ALL = (
+    *(gpu_checks.EXACTNESS + gpu_checks.LAST),
+    *(gpu_bounds.BOUNDS + gpu_bounds.MEMORY),
+    *gpu_measured.MEASURED,
+)
 # What needs a GPU to mean anything, and what each says without one.
 GPU_ALONE = {
     "graphs and the same steps one by one": "steps were eager and eager",
@@ -89,6 +93,19 @@ def test_torch_refuses_what_only_a_gpu_has(scene, name):
     (check,) = (check for known, _, check in ALL if known == name)
     with pytest.raises((RuntimeError, AssertionError)):
         check(scene)
+
+
+def test_statistics_that_are_not_measured_are_noticed(scene, monkeypatch):
+    """On one device only: the other goes on with the statistics of a fresh network."""
+    real = loop.recalibrate
+    calls = []
+
+    def once(*arguments):
+        calls.append(arguments)
+        return real(*arguments) if len(calls) == 1 else 0
+
+    monkeypatch.setattr(loop, "recalibrate", once)
+    assert not gpu_measured.recalibrated_as_on_a_cpu(scene).ok
 
 
 @pytest.mark.parametrize("check", BY_GRAPHS)
