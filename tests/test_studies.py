@@ -36,8 +36,9 @@ SMALL = {
     "tiles_blurred": "tiles:blurred,cases=20,side=64,tiles=2",
 }
 
-# Training images of each class: enough for 80 shots beside a validation part, or just a few.
-MANY, FEW = 104, 8
+# Training images of each class: enough for 80 shots beside a validation part, or for a validation
+# part of 3 in 10.
+MANY, FEW = 104, 10
 
 pytestmark = pytest.mark.slow
 
@@ -81,7 +82,7 @@ def run(here, mritk, monkeypatch):
     """Run a study where its data are; what is generated is kept for the next one."""
 
     def call(study, *arguments):
-        folder = here(MANY if "shots" in study.stem else FEW)
+        folder = here(MANY if "shot" in study.stem else FEW)
         monkeypatch.chdir(folder)
         monkeypatch.setenv("MRITK_HOME", str(folder / "home"))
         benchmark = Benchmark.from_file(study)

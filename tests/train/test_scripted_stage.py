@@ -15,6 +15,7 @@ import torch
 from mritk.train.objective import Objective
 from mritk.train.recipe import Stage
 from mritk.train.selection import BestState
+from mritk.train.setup import SelectionRule
 
 # Epochs, rate, epochs without a better loss, epochs without a better accuracy: of both stages.
 PUBLISHED = [(50, 1e-4, 3, 8), (10, 1e-5, 2, 5)]
@@ -60,7 +61,8 @@ def rates_of(record, monkeypatch):
             Objective, "plain_loss", lambda *_: torch.tensor(next(loss), dtype=torch.float64)
         )
         monkeypatch.setattr(BestState, "measure", lambda *_: next(accuracy))
-        return [epoch.learning_rate for epoch in record(stage).epochs]
+        trained = record(stage, selection=SelectionRule(by="accuracy"))
+        return [epoch.learning_rate for epoch in trained.epochs]
 
     return train
 
