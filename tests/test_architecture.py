@@ -51,6 +51,7 @@ FLOORS = {
     "background": 5,
     "seeds": 5,
     "cores": 5,
+    "supplied": 5,
     "workspace": 5,
     "whole_file": 5,
 }

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import os
-from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from mritk import Unavailable, Workspace
+from mritk import Workspace, supplied_file
 
 VARIABLE = "MRITK_LVMMED"
 
@@ -43,17 +41,10 @@ def locate(file: PublishedFile, workspace: Workspace) -> Path:
     Raises:
         Unavailable: It is in neither folder.
     """
-    folders = list(_folders(workspace))
-    for folder in folders:
-        if (folder / file.name).is_file():
-            return folder / file.name
-    raise Unavailable(
-        f"no {file.name} in {' or '.join(map(str, folders))}; {file.how}, and put it there, or set "
-        f"{VARIABLE} to its folder"
+    return supplied_file(
+        file.name,
+        workspace,
+        folder="weights/lvmmed",
+        instructions=file.how,
+        variable=VARIABLE,
     )
-
-
-def _folders(workspace: Workspace) -> Iterator[Path]:
-    if configured := os.environ.get(VARIABLE):
-        yield Path(configured).expanduser()
-    yield workspace.home / "weights" / "lvmmed"

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import os
-from collections.abc import Iterator
 from pathlib import Path
 
-from mritk import Unavailable, Workspace
+from mritk import Workspace, supplied_file
 
 # Architecture: file in RadImageNet_pytorch/, as the authors publish it.
 FILES = {
@@ -29,21 +27,13 @@ def locate(file: str, workspace: Workspace) -> Path:
     Raises:
         Unavailable: The file is in neither folder.
     """
-    folders = list(_folders(workspace))
-    for folder in folders:
-        # The published archive unpacks into a folder of its own.
-        for path in (folder / file, folder / "RadImageNet_pytorch" / file):
-            if path.is_file():
-                return path
-    raise Unavailable(
-        f"no {file} (publisher states no digest) in {' or '.join(map(str, folders))}; get it from "
-        f"the Google Drive link in the README of {SOURCE} (folder RadImageNet_pytorch) and put it "
-        f"there, or set {VARIABLE} to its folder; an unofficial copy of unknown licence is at "
-        f"'hf download {MIRROR} {file} --local-dir {folders[-1]}'"
+    return supplied_file(
+        file,
+        workspace,
+        folder="weights/radimagenet",
+        instructions=f"get it from the Google Drive link in the README of {SOURCE} (folder "
+        f"RadImageNet_pytorch; publisher states no digest; 'hf download {MIRROR} {file} "
+        f"--local-dir .' fetches an unofficial copy of unknown licence)",
+        variable=VARIABLE,
+        inside=["RadImageNet_pytorch"],  # the published archive unpacks into this folder
     )
-
-
-def _folders(workspace: Workspace) -> Iterator[Path]:
-    if configured := os.environ.get(VARIABLE):
-        yield Path(configured).expanduser()
-    yield workspace.home / "weights" / "radimagenet"

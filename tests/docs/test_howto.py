@@ -152,7 +152,7 @@ def test_weights(run_toy, written, own_home):
     assert absent.code == 4
     place = own_home / "weights" / "small_cnn_ours.safetensors"
     errors = {trial["error"] for trial in json.loads(absent.out)["trials"]}
-    assert any(f"no {place}" in error for error in errors)
+    assert any(f"no small_cnn_ours.safetensors in {place.parent}" in error for error in errors)
     assert place_weights(own_home) == place
     assert "small_cnn@ours" in scores(run_toy(*arguments))
 

@@ -1,0 +1,44 @@
+"""Find a file that a person has to bring, because no program can or may fetch it."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from pathlib import Path
+
+from mritk.errors import Unavailable
+from mritk.workspace import Workspace
+
+
+def supplied_file(
+    name: str,
+    workspace: Workspace,
+    *,
+    folder: str,
+    instructions: str,
+    variable: str = "",
+    inside: Sequence[str] = (),
+) -> Path:
+    """Return the path of a file, in the folder that a variable names or in the workspace.
+
+    Args:
+        name: Name of the file.
+        workspace: Where it is looked for last.
+        folder: A folder in the workspace, such as ``weights/radimagenet``.
+        instructions: How a person gets it, after a semicolon: ``get it from …``.
+        variable: An environment variable that may name the folder of the file.
+        inside: Folders in those where the file may be as well, such as that of its archive.
+
+    Raises:
+        Unavailable: It is nowhere there; the message tells how to get it and where to put it.
+    """
+    configured = os.environ.get(variable) if variable else None
+    folders = [*([Path(configured).expanduser()] if configured else []), workspace.home / folder]
+    for place in folders:
+        for path in (place / name, *(place / part / name for part in inside)):
+            if path.is_file():
+                return path
+    told = f", or set {variable} to its folder" if variable else ""
+    raise Unavailable(
+        f"no {name} in {' or '.join(map(str, folders))}; {instructions}, and put it there{told}"
+    )
