@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pytest
 import timm
 import torch
 import torchvision
@@ -9,6 +10,7 @@ from torch import nn
 
 from mritk.train.cost import model_cost, network_cost
 from mritk.train.flops import count_flops
+from mritk.train.latency import measure_latency
 
 
 def convolution(width_in, width, kernel, side):
@@ -61,17 +63,20 @@ def test_resnet18_is_the_published_number():
     assert round(flops / 2e9, 2) == 1.81
 
 
-def test_the_network_its_modes_and_the_random_state_stay_as_they_were():
+@pytest.mark.parametrize("measure", [count_flops, measure_latency])
+def test_the_network_its_modes_and_the_random_state_stay_as_they_were(measure):
     network = nn.Sequential(nn.Conv2d(3, 4, 3), nn.BatchNorm2d(4), nn.Dropout(0.5))
     network[1].eval()
     state = {name: tensor.clone() for name, tensor in network.state_dict().items()}
     torch.manual_seed(7)
     expected = torch.rand(3)
     torch.manual_seed(7)
-    count_flops(network, (3, 8, 8))
+    assert measure(network, (3, 8, 8)) > 0
     assert torch.equal(torch.rand(3), expected)
     assert [m.training for m in network] == [True, False, True]
     assert all(torch.equal(t, state[n]) for n, t in network.state_dict().items())
+    network(torch.rand(2, 3, 8, 8)).sum().backward()
+    assert all(parameter.grad is not None for parameter in network.parameters())
 
 
 class Refusing(nn.Module):
