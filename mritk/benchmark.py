@@ -183,7 +183,7 @@ class Planner:
         for name in benchmark.augmentations:
             self.registry.augmentation(name)
         for name in benchmark.datasets:
-            find_datasets(name, self.registry)
+            find_datasets(name, self.registry, benchmark.data.instructions)
         self.on_names(backbones)
         if benchmark.rehearse:
             benchmark = replace(benchmark, seeds=benchmark.seeds[:1], folds=(0,))

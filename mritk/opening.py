@@ -5,18 +5,22 @@ from __future__ import annotations
 import hashlib
 import json
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import partial
+from typing import TypeVar
 
 from mritk.data.join import join, rename_classes
 from mritk.data.patients import PatientRule, require_patients, with_patients
 from mritk.data.samples import Classification, Samples
 from mritk.data.split_rule import SplitRule, resolved_scheme
-from mritk.errors import DataError, HookError, MritkError, UsageError
+from mritk.errors import DataError, HookError, MritkError, Unavailable, UsageError
 from mritk.loaded_plugin import reason_of
 from mritk.records import Dataset, DatasetFamily, Origin
 from mritk.registry import Registry
 from mritk.workspace import Workspace
+
+Found = TypeVar("Found")
 
 
 @dataclass(frozen=True)
@@ -28,12 +32,14 @@ class DataOptions:
         patients: Path of a table with the columns ``id`` and ``patient``.
         no_patient_ids: The data name no patients, and that is accepted.
         rename: Old class names to new ones.
+        instructions: By the name of a dataset, how a person gets it; told where it is not there.
     """
 
     patient_regex: str = ""
     patients: str = ""
     no_patient_ids: bool = False
     rename: Mapping[str, str] = field(default_factory=dict)
+    instructions: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def rule(self) -> PatientRule:
@@ -79,20 +85,45 @@ class Opened:
         )
 
 
-def find_datasets(name: str, registry: Registry) -> tuple[Dataset, ...]:
-    """Return the dataset of that name, or those that ``a+b`` joins.
+def joined_names(name: str, registry: Registry) -> list[str]:
+    """Return the names of the datasets that ``a+b`` joins; one name if it joins none.
 
     A plus sign joins only where the name of a dataset or of a family follows, so that paths may
     hold one.
-
-    Raises:
-        UnknownName: Nobody provides one of them.
     """
     names = [re.escape(dataset.name) for dataset in registry.records(Dataset)]
     families = [re.escape(family.prefix) for family in registry.records(DatasetFamily)]
     known = "|".join([*(f"(?:{n})(?=$|\\+|,)" for n in names), *(f"{f}:" for f in families)])
-    parts = re.split(rf"\+(?={known})", name) if known else [name]
-    return tuple(registry.dataset(part) for part in parts)
+    return re.split(rf"\+(?={known})", name) if known else [name]
+
+
+def find_datasets(
+    name: str, registry: Registry, instructions: Mapping[str, str] | None = None
+) -> tuple[Dataset, ...]:
+    """Return the dataset of that name, or those that ``a+b`` joins.
+
+    Raises:
+        UnknownName: Nobody provides one of them.
+        Unavailable: One is not there; its instructions tell how to get it.
+    """
+    return tuple(
+        instructed(partial(registry.dataset, part), part, instructions or {})
+        for part in joined_names(name, registry)
+    )
+
+
+def instructed(get: Callable[[], Found], name: str, instructions: Mapping[str, str]) -> Found:
+    """Call ``get``; if a dataset is not there, tell how to get it.
+
+    Raises:
+        Unavailable: It is not there.
+    """
+    try:
+        return get()
+    except Unavailable as error:
+        if name not in instructions:
+            raise
+        raise Unavailable(f"{error}; {instructions[name]}") from error
 
 
 def open_dataset(
@@ -102,10 +133,15 @@ def open_dataset(
 
     Raises:
         UnknownName: Nobody provides it.
+        Unavailable: It is not there; the message tells how to get it.
         DataError: It has no samples; classes or patients cannot be told as asked.
     """
-    records = find_datasets(name, registry)
-    parts = [_open_one(record, workspace) for record in records]
+    told = options.instructions
+    records = find_datasets(name, registry, told)
+    parts = [
+        instructed(partial(_open_one, record, workspace), part, told)
+        for part, record in zip(joined_names(name, registry), records, strict=True)
+    ]
     parts = _renamed(parts, options.rename, name)
     reader = tuple(text for record in records for text in _reader(record))
     if len(records) == 1:

@@ -10,6 +10,8 @@ import pytest
 from PIL import Image
 
 from mritk.benchmark import Benchmark
+from mritk.opening import joined_names
+from mritk.registry import Registry
 from mritk.tomltext import TomlText
 
 ROOT = Path(__file__).parents[1]
@@ -110,6 +112,19 @@ def test_a_study_plans_without_its_weights_and_runs_at_small_scale(study, run, t
         assert {row["backbone"].partition("@")[0] for row in table["rows"]} == architectures
         assert table["protocol"].endswith("(rehearsal)")
         assert all(row["trials"] == 1 and not row["failed"] for row in table["rows"])
+
+
+@pytest.mark.parametrize("study", STUDIES, ids=lambda path: path.stem)
+def test_a_study_tells_how_to_get_its_data(study):
+    benchmark = Benchmark.from_file(study)
+    registry = Registry.load(environ={})
+    brought = {
+        part
+        for name in benchmark.datasets
+        for part in joined_names(name, registry)
+        if part.startswith(("folder:", "manifest:"))
+    }
+    assert set(benchmark.data.instructions) == brought
 
 
 def test_every_protocol_beside_the_studies_belongs_to_one():

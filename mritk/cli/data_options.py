@@ -74,4 +74,4 @@ def over(file: DataOptions, line: DataOptions) -> DataOptions:
     The three ways of telling patients exclude each other, so one of them takes the place of all.
     """
     told = line if line.patient_regex or line.patients or line.no_patient_ids else file
-    return replace(told, rename={**file.rename, **line.rename})
+    return replace(told, rename={**file.rename, **line.rename}, instructions=file.instructions)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
@@ -92,11 +92,19 @@ def fetch_all(
     registry: Registry,
     workspace: Workspace,
     *,
+    instructions: Mapping[str, str] | None = None,
     as_json: bool,
 ) -> ExitCode:
-    """Get all of them, print what is there and why something is not, and return the exit code."""
+    """Get all of them, print what is there and why something is not, and return the exit code.
+
+    Of joined datasets each is told apart. ``instructions`` say by the name of a dataset how a
+    person gets it.
+    """
+    from mritk.opening import joined_names
+
+    names = dict.fromkeys(part for name in datasets for part in joined_names(name, registry))
     # Names are looked up before anything is fetched, so that a slip of the pen costs no time.
-    wanted = [_dataset(name, registry, workspace) for name in dict.fromkeys(datasets)]
+    wanted = [_dataset(name, registry, workspace, instructions or {}) for name in names]
     wanted += [_backbone(name, registry, workspace) for name in dict.fromkeys(backbones)]
     rows, codes = [], {ExitCode.OK}
     for name, what, get in wanted:
@@ -120,11 +128,17 @@ def _fetched(name: str, what: str, get: Callable[[], str]) -> tuple[Fetched, Exi
         return Fetched(name, what, "", state, str(error)), error.exit_code
 
 
-def _dataset(name: str, registry: Registry, workspace: Workspace) -> Wanted:
-    from mritk.opening import find_datasets
+def _dataset(
+    name: str, registry: Registry, workspace: Workspace, instructions: Mapping[str, str]
+) -> Wanted:
+    from mritk.opening import instructed
 
-    records = _looked_up(lambda: find_datasets(name, registry))
-    return name, "dataset", lambda: " + ".join(_opened(r, workspace) for r in records())
+    record = _looked_up(lambda: registry.dataset(name))
+
+    def get() -> str:
+        return instructed(lambda: _opened(record(), workspace), name, instructions)
+
+    return name, "dataset", get
 
 
 def _opened(record: Dataset, workspace: Workspace) -> str:
@@ -189,6 +203,9 @@ def _print(rows: list[Fetched], *, as_json: bool) -> None:
 
     table = [[row.name, row.what, row.where or "–", row.state] for row in rows]
     click.echo(tabulate(table, ["name", "what", "where or size", "state"]))
+    names: dict[tuple[str, str], list[str]] = {}
     for row in rows:
         if row.reason:
-            click.echo(f"mritk: {row.state}: {row.name}: {row.reason}", err=True)
+            names.setdefault((row.state, row.reason), []).append(row.name)
+    for (state, reason), lacking in names.items():
+        click.echo(f"mritk: {state}: {', '.join(lacking)}: {reason}", err=True)

@@ -241,7 +241,14 @@ class Request:
         methods = [find_protocol(name, registry).method for name in benchmark.protocols]
         needed = any(registry.method(name).uses_backbone for name in methods)
         backbones = benchmark.backbones if needed and not benchmark.rehearse else ()
-        return fetch_all(benchmark.datasets, backbones, registry, workspace, as_json=self.as_json)
+        return fetch_all(
+            benchmark.datasets,
+            backbones,
+            registry,
+            workspace,
+            instructions=benchmark.data.instructions,
+            as_json=self.as_json,
+        )
 
     def train(self, plan: Plan, results: ResultsFolder, workspace: Workspace) -> list[Outcome]:
         """Train what is to do; torch is not even imported if that is nothing."""

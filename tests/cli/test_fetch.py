@@ -63,6 +63,7 @@ def mritk_backbones():
     yield Weights("net", "unproven", locate)
     yield Weights("net", "wrong", locate, sha256="0" * 64)
     yield Weights("net", "absent", locate_absent)
+    yield Weights("net", "absent_too", locate_absent)
 '''
 
 
@@ -130,9 +131,20 @@ def test_a_place_that_is_not_there_does_not_stop_the_others(fetch):
     assert rows(ended)["made"]["state"] == "ready"
 
 
-def test_joined_datasets_are_fetched_together(fetch, own_home):
-    ended = fetch("-d", "made+made", "--json")
-    assert rows(ended)["made+made"]["where"] == " + ".join(["6 samples of 3 patients"] * 2)
+def test_joined_datasets_are_told_apart(fetch):
+    """Whoever lacks both need not ask twice."""
+    ended = fetch("-d", "made+absent", "--json")
+    assert ended.code == 4
+    states = {name: row["state"] for name, row in rows(ended).items()}
+    assert states == {"made": "ready", "absent": "unavailable"}
+
+
+def test_one_reason_for_several_stands_there_once(fetch):
+    ended = fetch("-b", "net@absent", "-b", "net@absent_too", "-b", "net@right")
+    assert ended.code == 4
+    reason = "no net.bin; get it from https://example.org"
+    assert f"mritk: unavailable: net@absent, net@absent_too: {reason}\n" in ended.err
+    assert ended.err.count(reason) == 1
 
 
 def test_broken_data_and_wrong_weights_are_unusable(fetch):

@@ -258,3 +258,23 @@ def test_check_says_what_is_missing_and_trains_nothing(run_toy, tmp_path):
     assert rows["folder:not-there"]["state"] == "unavailable"
     assert "no folder not-there" in rows["folder:not-there"]["reason"]
     assert rows["tiny"]["state"] == "ready"
+
+
+def test_a_benchmark_file_tells_how_to_get_what_is_not_there(mritk, tmp_path):
+    benchmark = tmp_path / "study.toml"
+    benchmark.write_text(
+        'datasets = ["folder:mine+folder:theirs"]\n'
+        "[data.instructions]\n"
+        '"folder:theirs" = "get it from https://example.org"\n'
+    )
+    asked = mritk("run", benchmark, "--check", "--json")
+    assert asked.code == 4
+    reasons = {row["name"]: row.get("reason", "") for row in json.loads(asked.out)}
+    assert reasons["folder:theirs"].startswith("no folder theirs; ")
+    assert reasons["folder:theirs"].endswith("; get it from https://example.org")
+    assert "example.org" not in reasons["folder:mine"]
+
+    begun = mritk("run", benchmark, "-d", "folder:theirs", "-o", tmp_path / "results")
+    assert begun.code == 4
+    assert "no folder theirs; " in begun.err
+    assert "get it from https://example.org" in begun.err
