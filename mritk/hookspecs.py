@@ -18,8 +18,8 @@ import pluggy
 if TYPE_CHECKING:
     import click
 
-    from mritk.benchmark import Plan
     from mritk.evaluate.metric import Metric
+    from mritk.plan import Plan
     from mritk.records import (
         Alias,
         Architecture,

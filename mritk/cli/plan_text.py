@@ -10,7 +10,7 @@ import click
 from mritk.errors import ExitCode
 
 if TYPE_CHECKING:
-    from mritk.benchmark import Plan
+    from mritk.plan import Plan
     from mritk.results.folder import ResultsFolder
 
 

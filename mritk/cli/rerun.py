@@ -48,10 +48,10 @@ def rerun(app: App, /, trial: str, folder: Path, **options: Any) -> int:
 
     Exit code 0: every score agrees. 1: some do not. 4: it would be another trial (it tells why).
     """
-    from mritk.benchmark import Planner
     from mritk.cli.progress import progress_line
     from mritk.errors import UsageError
     from mritk.execute.reproduce import reproduce
+    from mritk.plan import Planner
     from mritk.results.find_trial import find_trial
     from mritk.results.folder import ResultsFolder
 

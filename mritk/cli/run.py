@@ -17,7 +17,8 @@ from mritk.cli.plan_text import say, show_plan, tell_data, tell_skipped, tell_wi
 from mritk.errors import ExitCode
 
 if TYPE_CHECKING:
-    from mritk.benchmark import Benchmark, Plan
+    from mritk.benchmark import Benchmark
+    from mritk.plan import Plan
     from mritk.results.folder import ResultsFolder
     from mritk.trial import Outcome
     from mritk.workspace import Workspace
@@ -163,9 +164,9 @@ class Request:
 
     def execute(self) -> int:
         """Plan, run, report; return the exit code."""
-        from mritk.benchmark import Planner, ignore_names
         from mritk.cli.progress import progress_line
         from mritk.execute.warm_up import WarmUp
+        from mritk.plan import Planner, ignore_names
         from mritk.results.folder import ResultsFolder
 
         workspace = self.app.workspace(offline=self.offline or self.check)

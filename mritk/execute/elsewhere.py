@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from mritk.benchmark import Plan
 from mritk.errors import ExitCode
 from mritk.execute.job import Done, Job, run_job
 from mritk.execute.moments import Moments
+from mritk.plan import Plan
 from mritk.records import Executor
 from mritk.registry import Registry
 from mritk.results.folder import ResultsFolder

@@ -5,9 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from mritk.benchmark import Benchmark, Planner
+from mritk.benchmark import Benchmark
 from mritk.errors import ExitCode, MritkError
 from mritk.execute.serial import SerialRun
+from mritk.plan import Planner
 from mritk.registry import Registry
 from mritk.results.folder import ResultsFolder
 from mritk.train.allocator import keep_large_blocks

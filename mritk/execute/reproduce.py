@@ -9,10 +9,11 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from mritk.benchmark import Benchmark, Planner, find_protocol
+from mritk.benchmark import Benchmark, find_protocol
 from mritk.errors import MritkError, Unavailable, UnknownName
 from mritk.evaluate.metrics import metrics_of
 from mritk.execute.serial import SerialRun
+from mritk.plan import Planner
 from mritk.protocol import differences
 from mritk.registry import Registry
 from mritk.results.folder import ResultsFolder

@@ -8,10 +8,10 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
-from mritk.benchmark import Plan
 from mritk.culprit import explain_error
 from mritk.errors import ExitCode, MritkError
 from mritk.execute.moments import Moments
+from mritk.plan import Plan
 from mritk.registry import Registry
 from mritk.results.folder import ResultsFolder
 from mritk.results.kept_model import model_path

@@ -11,7 +11,7 @@ from mritk import hookimpl
 
 if TYPE_CHECKING:
     from mritk import Epoch
-    from mritk.benchmark import Plan
+    from mritk.plan import Plan
     from mritk.trial import Outcome, Trial
 
 

@@ -1,0 +1,273 @@
+"""The plan of a benchmark: which trials there are, and what is known of each."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from itertools import product
+
+import numpy as np
+
+from mritk.audit.audit import Audit, audit
+from mritk.audit.book import Progress, silent
+from mritk.backbone import Backbone
+from mritk.benchmark import Benchmark, find_protocol
+from mritk.data.decode import decoded, require_readable
+from mritk.data.samples import Samples, UnreadableSamples
+from mritk.data.split_rule import resolved_scheme
+from mritk.data.splits import make_folds
+from mritk.errors import DataError, UsageError
+from mritk.evaluate.metrics import find_metric
+from mritk.opening import Opened, find_datasets, open_dataset, require_told_patients
+from mritk.protocol import Protocol
+from mritk.records import Augmentation, Dataset
+from mritk.registry import Registry
+from mritk.rehearsal import Rehearsal, without_weights
+from mritk.results.folder import ResultsFolder
+from mritk.trial import OpenDataset, Trial
+from mritk.variation import variations
+from mritk.workspace import Workspace
+
+KINDS = {2: "images", 3: "volumes", None: "data without a grid"}
+
+
+@dataclass(frozen=True, eq=False)
+class Plan:
+    """The trials of a benchmark, and what is known of each.
+
+    Attributes:
+        trials: All trials, in the order in which they run: seed by seed, so that a run that is
+            stopped early has compared all backbones.
+        states: By trial id: ``absent``, ``finished``, ``failed`` or ``damaged``.
+        audits: The audit of each dataset that lies on a grid, by its name.
+    """
+
+    trials: tuple[Trial, ...]
+    states: Mapping[str, str] = field(default_factory=dict)
+    audits: Mapping[str, Audit] = field(default_factory=dict)
+
+    @property
+    def todo(self) -> tuple[Trial, ...]:
+        """The trials that are not finished; one that failed before is tried again."""
+        return tuple(t for t in self.trials if self.states.get(t.id) != "finished")
+
+
+def ignore_names(backbones: Sequence[Backbone]) -> None:
+    """Do nothing with the backbones of a plan."""
+
+
+@dataclass(frozen=True)
+class Planner:
+    """Resolves the names of a benchmark into trials.
+
+    Attributes:
+        registry: Knows the names.
+        workspace: Where caches are.
+        skip_unreadable: Go on without samples that cannot be read.
+        progress: Told what is being done, and the share of it that is done.
+        deterministic: Plan every protocol in its deterministic form.
+        on_names: Called with the backbones when all names are known and reading begins.
+    """
+
+    registry: Registry
+    workspace: Workspace
+    skip_unreadable: bool = False
+    progress: Progress = silent
+    deterministic: bool = False
+    on_names: Callable[[Sequence[Backbone]], None] = ignore_names
+
+    def plan(self, benchmark: Benchmark, results: ResultsFolder) -> Plan:
+        """Return the plan of ``benchmark``.
+
+        Every name is resolved, every dataset opened, audited, read and split before the first
+        training.
+
+        Raises:
+            UnknownName: A name that nobody provides.
+            DataError: Unreadable samples, or a split that cannot be made.
+            UsageError: Nothing to compare, or a fold that does not exist.
+        """
+        protocols = [
+            find_protocol(name, self.registry, changes)
+            for name, changes in product(benchmark.protocols, variations(benchmark.vary))
+        ]
+        if self.deterministic:
+            protocols = [replace(protocol, deterministic=True) for protocol in protocols]
+        backbones: Sequence[Backbone] = ()
+        needed = any(self.registry.method(p.method).uses_backbone for p in protocols)
+        if needed or benchmark.backbones != Benchmark().backbones:
+            backbones = self._backbones(benchmark)
+        for name in benchmark.augmentations:
+            self.registry.augmentation(name)
+        for name in benchmark.datasets:
+            find_datasets(name, self.registry, benchmark.data.instructions)
+        self.on_names(backbones)
+        if benchmark.rehearse:
+            benchmark = replace(benchmark, seeds=benchmark.seeds[:1], folds=(0,))
+            rehearsal = Rehearsal.of(backbones, self.workspace)
+            protocols = [rehearsal.of_protocol(protocol) for protocol in protocols]
+        trials: dict[str, Trial] = {}
+        audits: dict[str, Audit] = {}
+        for name in benchmark.datasets:
+            opened = open_dataset(name, self.registry, self.workspace, benchmark.data)
+            record, samples = opened.record, opened.identified
+            candidates = [
+                self._candidates(benchmark, record, samples, protocol, backbones)
+                for protocol in protocols
+            ]
+            require_told_patients(opened, benchmark.data, [p.split for p in protocols])
+            found = self._audit(opened)
+            if found is not None:
+                audits[record.name] = found
+            samples, skipped = self._read(samples, protocols, backbones)
+            for protocol, pairs in zip(protocols, candidates, strict=True):
+                divided = _divided(opened, samples, skipped, protocol, found)
+                for trial in self._trials(benchmark, divided, protocol, pairs):
+                    trials.setdefault(trial.id, trial)
+        if not trials:
+            raise UsageError("there is nothing to run: name a backbone, a dataset and a protocol")
+        ordered = sorted(trials.values(), key=lambda trial: (trial.seed, trial.fold))
+        return Plan(tuple(ordered), {id_: results.status(id_) for id_ in trials}, audits)
+
+    def _backbones(self, benchmark: Benchmark) -> Sequence[Backbone]:
+        if benchmark.rehearse:
+            return without_weights(benchmark.backbones, self.registry)
+        return [self.registry.backbone(name) for name in benchmark.backbones]
+
+    def _audit(self, opened: Opened) -> Audit | None:
+        """Audit a dataset; None if its data do not lie on a grid."""
+        if opened.samples.spatial_dims not in (2, 3):
+            return None
+        return audit([opened.for_audit()], self.workspace, self.progress)
+
+    def _candidates(
+        self,
+        benchmark: Benchmark,
+        record: Dataset,
+        samples: Samples,
+        protocol: Protocol,
+        backbones: Sequence[Backbone],
+    ) -> list[tuple[Backbone | None, Augmentation]]:
+        """Return what is compared on one dataset under one protocol.
+
+        Raises:
+            UsageError: A backbone, augmentation or metric that does not suit the data or method.
+        """
+        method = self.registry.method(protocol.method)
+        names = benchmark.augmentations or (protocol.augmentation,)
+        chosen: list[Backbone | None] = [None]
+        if method.uses_backbone:
+            chosen = [backbone.normalised(protocol.normalisation) for backbone in backbones]
+        pairs = list(product(chosen, [self.registry.augmentation(name) for name in names]))
+        for backbone, augmentation in pairs:
+            _require_fit(record, samples, backbone, augmentation)
+            if augmentation.apply is not None and not method.uses_augmentation:
+                raise UsageError(
+                    f"method {method.name} cannot use augmentation {augmentation.name!r}; use "
+                    f"--augmentation none, or another protocol"
+                )
+        if protocol.selection.by != "loss":
+            find_metric(protocol.selection.by, samples.task)
+        return pairs
+
+    def _trials(
+        self,
+        benchmark: Benchmark,
+        dataset: OpenDataset,
+        protocol: Protocol,
+        pairs: Sequence[tuple[Backbone | None, Augmentation]],
+    ) -> Iterator[Trial]:
+        method = self.registry.method(protocol.method)
+        folds = benchmark.folds or range(len(dataset.folds))
+        for fold in folds:
+            if not 0 <= fold < len(dataset.folds):
+                raise UsageError(
+                    f"there is no fold {fold}: protocol {protocol.name} makes "
+                    f"{len(dataset.folds)} on {dataset.record.name}, numbered from 0"
+                )
+        for seed, fold, (backbone, augmentation) in product(benchmark.seeds, folds, pairs):
+            yield Trial(dataset, backbone, augmentation, method, protocol, fold, seed)
+
+    def _read(
+        self, samples: Samples, protocols: Sequence[Protocol], backbones: Sequence[Backbone]
+    ) -> tuple[Samples, tuple[str, ...]]:
+        """Read all samples, so that what cannot be read is known before training.
+
+        Returns:
+            The samples that can be read, and the ids of those that were skipped on request.
+
+        Raises:
+            UnreadableSamples: Some cannot be read, and nobody asked to skip them.
+        """
+        skipped: list[str] = []
+        while True:
+            try:
+                self._decode(samples, protocols, backbones)
+                return samples, tuple(skipped)
+            except UnreadableSamples as error:
+                if not self.skip_unreadable:
+                    raise
+                skipped += [samples.ids[row] for row in error.rows]
+                samples = samples.only(np.setdiff1d(np.arange(len(samples)), error.rows))
+
+    def _decode(
+        self, samples: Samples, protocols: Sequence[Protocol], backbones: Sequence[Backbone]
+    ) -> None:
+        wanted = set()
+        for protocol, backbone in product(protocols, backbones):
+            if not self.registry.method(protocol.method).uses_backbone:
+                continue
+            size = protocol.image_size if samples.spatial_dims == 2 else protocol.volume_size
+            wanted.add(
+                (size or backbone.input.size, backbone.input.interpolation, protocol.preprocessing)
+            )
+        _ = samples.contents  # without digests of its own, this reads every sample
+        if not wanted or samples.spatial_dims is None:
+            if samples.digest is not None:
+                require_readable(samples)
+            return
+        for size, interpolation, preprocessing in sorted(wanted, key=str):
+            decoded(samples, size, interpolation, self.workspace, preprocessing)
+
+
+def _require_fit(
+    record: Dataset, samples: Samples, backbone: Backbone | None, augmentation: Augmentation
+) -> None:
+    """Refuse a combination that could only fail later.
+
+    Raises:
+        UsageError: The backbone or the augmentation takes data of another kind.
+    """
+    dims = samples.spatial_dims
+    held = f"{record.name} holds {KINDS[dims]}"
+    if backbone is not None and backbone.architecture.spatial_dims != dims:
+        takes = KINDS[backbone.architecture.spatial_dims]
+        raise UsageError(f"{backbone.name} takes {takes}, but {held}")
+    if augmentation.apply is not None and dims not in augmentation.spatial_dims:
+        raise UsageError(
+            f"augmentation {augmentation.name} does not transform {KINDS[dims]}, but {held}; "
+            f"use --augmentation none"
+        )
+
+
+def _divided(
+    opened: Opened,
+    samples: Samples,
+    skipped: Sequence[str],
+    protocol: Protocol,
+    found: Audit | None,
+) -> OpenDataset:
+    """Divide the samples that can be read under one protocol, copies kept together."""
+    copies = None
+    if found is not None:
+        left_out = set(skipped)
+        readable = [name not in left_out for name in opened.samples.ids]
+        copies = found.copies.clusters[np.asarray(readable)]
+    scheme = resolved_scheme(opened.samples, protocol.split)
+    if scheme != resolved_scheme(samples, protocol.split):
+        raise DataError(
+            f"no sample of the official test part of {opened.record.name} can be read; mend the "
+            f"files, or say in the protocol's [split] how to draw a test part"
+        )
+    folds = make_folds(samples, protocol.split, copies)
+    return OpenDataset(opened.record, samples, folds, tuple(skipped), found, copies)
