@@ -11,7 +11,7 @@ from mritk.execute.serial import SerialRun
 from mritk.plan import Planner
 from mritk.registry import Registry
 from mritk.results.folder import ResultsFolder
-from mritk.train.allocator import keep_large_blocks
+from mritk.train.allocator import keep_large_blocks, return_free_blocks
 from mritk.train.engine import Engine
 from mritk.train.setup import ignore_epoch
 from mritk.train.threads import use_available_cores
@@ -92,4 +92,5 @@ def _run(job: Job) -> Done:
         )
     run = SerialRun(registry, results, job.workspace, job.engine, job.keep_models)
     outcome = run.run_one(trial, run.provenance(list(job.command)), ignore_epoch)
+    return_free_blocks()
     return Done(trial.id, outcome.error, outcome.exit_code, outcome.seconds)

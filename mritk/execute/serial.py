@@ -16,7 +16,7 @@ from mritk.registry import Registry
 from mritk.results.folder import ResultsFolder
 from mritk.results.kept_model import model_path
 from mritk.results.provenance import collect, command_line
-from mritk.train.allocator import keep_large_blocks
+from mritk.train.allocator import keep_large_blocks, return_free_blocks
 from mritk.train.engine import Engine
 from mritk.train.setup import Epoch
 from mritk.train.threads import use_available_cores
@@ -77,6 +77,7 @@ class SerialRun:
                 )
                 outcome = self.run_one(trial, provenance, _telling(moments, trial))
                 outcomes.append(outcome)
+                return_free_blocks()
                 moments.announce("mritk_trial_finish", trial=trial, outcome=outcome)
         finally:
             moments.announce("mritk_run_finish", outcomes=outcomes)

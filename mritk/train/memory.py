@@ -149,15 +149,16 @@ def _forward(network: nn.Module, compute: Compute, images: torch.Tensor, count: 
     kept: dict[int, int] = {}
     alive = []  # memory that were freed within the pass could be counted as another tensor's
 
-    def pack(tensor: torch.Tensor) -> torch.Tensor:
+    def pack(tensor: torch.Tensor) -> None:
+        # The graph gets nothing, as there is no backward pass: a tensor that it saves, and that
+        # belongs to it as an output, would keep it and the network alive forever.
         storage = tensor.untyped_storage()
         if storage.data_ptr() not in own:
             kept[storage.data_ptr()] = storage.nbytes()
             alive.append(storage)
-        return tensor
 
     with _unchanged(network, images.device), torch.inference_mode(mode=False), torch.enable_grad():
-        with _LiveMemory() as live, saved_tensors_hooks(pack, lambda tensor: tensor):
+        with _LiveMemory() as live, saved_tensors_hooks(pack, lambda nothing: nothing):
             repeats = [-(-count // len(images))] + [1] * (images.ndim - 1)
             batch = images.repeat(repeats)[:count]
             outputs = compute(batch)
