@@ -35,7 +35,9 @@ print(json.dumps([listened, returned, used, kept, resident() - start]))
 
 @pytest.mark.skipif(not sys.platform.startswith("linux"), reason="settings of glibc")
 def test_free_memory_is_kept_until_it_is_returned():
-    ended = subprocess.run([sys.executable, "-c", MEASURE], capture_output=True, text=True)
+    ended = subprocess.run(
+        [sys.executable, "-c", MEASURE], capture_output=True, text=True, check=False
+    )
     assert ended.returncode == 0, ended.stderr
     listened, returned, used, kept, left = json.loads(ended.stdout)
     if not listened:
