@@ -81,6 +81,23 @@ def memory_is_foreseen(scene: Scene) -> Found:
     return Found(text, FORESEEN[0] <= ratio <= FORESEEN[1])
 
 
+def memory_is_released(scene: Scene) -> Found:
+    """A training that is over leaves no memory of tensors behind, without the collector's help."""
+    if not scene.device.startswith("cuda"):
+        return Found("nothing was measured", False)
+    held = []
+    for seed in range(3):  # what libraries keep for themselves, the first one takes
+        gc.collect()
+        gc.disable()
+        try:
+            trained(replace(scene.setup(Stage(1)), seed=seed))
+            held.append(torch.cuda.memory_allocated(scene.device))
+        finally:
+            gc.enable()
+    left = held[-1] - held[0]
+    return Found(f"{left / 2**20:.1f} MiB of two trainings", left < 2**20)
+
+
 def nonsense_is_stopped(scene: Scene, *, by_graphs: bool = False) -> Found:
     """An image that is no number at one step stops the training, which names the step."""
     steps, at = scene.steps, scene.steps - 1
@@ -210,4 +227,5 @@ BOUNDS: tuple[tuple[str, int, Check], ...] = (
 MEMORY: tuple[tuple[str, int, Check], ...] = (
     ("memory for half a batch", 30, batches_are_divided),
     ("memory foreseen", 15, memory_is_foreseen),
+    ("memory left by trainings", 20, memory_is_released),
 )
