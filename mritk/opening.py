@@ -41,6 +41,14 @@ class DataOptions:
     rename: Mapping[str, str] = field(default_factory=dict)
     instructions: Mapping[str, str] = field(default_factory=dict)
 
+    def __post_init__(self) -> None:
+        """Refuse now what would be refused after the data are read.
+
+        Raises:
+            UsageError: Ways of telling patients exclude each other, or one of them is wrong.
+        """
+        _ = self.rule
+
     @property
     def rule(self) -> PatientRule:
         """How patients are told where a dataset does not name them."""
