@@ -57,6 +57,15 @@ def test_known_patients_are_not_given_up_for_a_part_that_has_none(registry, work
         open_dataset("one+two", registry, workspace, DataOptions(no_patient_ids=True))
 
 
+@pytest.mark.parametrize(
+    "options",
+    [{"patient_regex": "("}, {"patient_regex": "p", "no_patient_ids": True}],
+)
+def test_a_wrong_rule_is_refused_before_data_are_opened(options):
+    with pytest.raises(UsageError, match="--patient-regex"):
+        DataOptions(**options)
+
+
 def test_digests_tell_who_reads(registry, workspace):
     """The same files read by another plugin may become other arrays."""
     from dataclasses import replace

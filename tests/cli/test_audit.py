@@ -159,7 +159,6 @@ def mritk_backbones():
     ],
 )
 def test_mistakes_are_explained(mritk, folder, arguments, code, message):
-    """Those of the command line before any data are read."""
     ended = mritk("audit", *[argument.format(folder=folder) for argument in arguments])
     assert ended.code == code
     assert message in ended.err
