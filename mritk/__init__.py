@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from mritk.archives import unpacked as unpacked
     from mritk.background import Background as Background
+    from mritk.cores import available_cores as available_cores
     from mritk.data.derived import Derived as Derived
     from mritk.data.derived import kept as kept
     from mritk.data.samples import Classification as Classification
@@ -51,6 +52,7 @@ __version__ = "0.1.0"
 _HOME = {
     "unpacked": "mritk.archives",
     "Background": "mritk.background",
+    "available_cores": "mritk.cores",
     "Derived": "mritk.data.derived",
     "kept": "mritk.data.derived",
     "Classification": "mritk.data.samples",

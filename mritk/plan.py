@@ -25,7 +25,7 @@ from mritk.registry import Registry
 from mritk.rehearsal import Rehearsal, without_weights
 from mritk.results.folder import ResultsFolder
 from mritk.trial import OpenDataset, Trial
-from mritk.variation import variations
+from mritk.variation import Changes, variations
 from mritk.workspace import Workspace
 
 KINDS = {2: "images", 3: "volumes", None: "data without a grid"}
@@ -40,16 +40,38 @@ class Plan:
             stopped early has compared all backbones.
         states: By trial id: ``absent``, ``finished``, ``failed`` or ``damaged``.
         audits: The audit of each dataset that lies on a grid, by its name.
+        benchmarks: By trial id: a benchmark whose plan is that trial alone.
     """
 
     trials: tuple[Trial, ...]
     states: Mapping[str, str] = field(default_factory=dict)
     audits: Mapping[str, Audit] = field(default_factory=dict)
+    benchmarks: Mapping[str, Benchmark] = field(default_factory=dict)
 
     @property
     def todo(self) -> tuple[Trial, ...]:
         """The trials that are not finished; one that failed before is tried again."""
         return tuple(t for t in self.trials if self.states.get(t.id) != "finished")
+
+
+@dataclass(frozen=True, eq=False)
+class Candidate:
+    """What a trial compares with others.
+
+    Attributes:
+        backbone: None for a method that brings its own model.
+        augmentation: The augmentation.
+        asked: The backbone as the benchmark names it; empty: all that it names.
+    """
+
+    backbone: Backbone | None
+    augmentation: Augmentation
+    asked: str = ""
+
+    def within(self, benchmark: Benchmark) -> Benchmark:
+        """Return the benchmark with this candidate alone."""
+        backbones = (self.asked,) if self.asked else benchmark.backbones
+        return replace(benchmark, backbones=backbones, augmentations=(self.augmentation.name,))
 
 
 def ignore_names(backbones: Sequence[Backbone]) -> None:
@@ -87,10 +109,8 @@ class Planner:
             DataError: Unreadable samples, or a split that cannot be made.
             UsageError: Nothing to compare, or a fold that does not exist.
         """
-        protocols = [
-            find_protocol(name, self.registry, changes)
-            for name, changes in product(benchmark.protocols, variations(benchmark.vary))
-        ]
+        varied = list(product(benchmark.protocols, variations(benchmark.vary)))
+        protocols = [find_protocol(name, self.registry, changes) for name, changes in varied]
         if self.deterministic:
             protocols = [replace(protocol, deterministic=True) for protocol in protocols]
         backbones: Sequence[Backbone] = ()
@@ -107,6 +127,7 @@ class Planner:
             rehearsal = Rehearsal.of(backbones, self.workspace)
             protocols = [rehearsal.of_protocol(protocol) for protocol in protocols]
         trials: dict[str, Trial] = {}
+        benchmarks: dict[str, Benchmark] = {}
         audits: dict[str, Audit] = {}
         for name in benchmark.datasets:
             opened = open_dataset(name, self.registry, self.workspace, benchmark.data)
@@ -120,14 +141,18 @@ class Planner:
             if found is not None:
                 audits[record.name] = found
             samples, skipped = self._read(samples, protocols, backbones)
-            for protocol, pairs in zip(protocols, candidates, strict=True):
+            for recipe, protocol, compared in zip(varied, protocols, candidates, strict=True):
                 divided = _divided(opened, samples, skipped, protocol, found)
-                for trial in self._trials(benchmark, divided, protocol, pairs):
+                narrow = _of_one_protocol(replace(benchmark, datasets=(name,)), *recipe)
+                for trial, candidate in self._trials(benchmark, divided, protocol, compared):
                     trials.setdefault(trial.id, trial)
+                    alone = replace(narrow, seeds=(trial.seed,), folds=(trial.fold,))
+                    benchmarks.setdefault(trial.id, candidate.within(alone))
         if not trials:
             raise UsageError("there is nothing to run: name a backbone, a dataset and a protocol")
         ordered = sorted(trials.values(), key=lambda trial: (trial.seed, trial.fold))
-        return Plan(tuple(ordered), {id_: results.status(id_) for id_ in trials}, audits)
+        states = {id_: results.status(id_) for id_ in trials}
+        return Plan(tuple(ordered), states, audits, benchmarks)
 
     def _backbones(self, benchmark: Benchmark) -> Sequence[Backbone]:
         if benchmark.rehearse:
@@ -147,7 +172,7 @@ class Planner:
         samples: Samples,
         protocol: Protocol,
         backbones: Sequence[Backbone],
-    ) -> list[tuple[Backbone | None, Augmentation]]:
+    ) -> list[Candidate]:
         """Return what is compared on one dataset under one protocol.
 
         Raises:
@@ -155,12 +180,20 @@ class Planner:
         """
         method = self.registry.method(protocol.method)
         names = benchmark.augmentations or (protocol.augmentation,)
-        chosen: list[Backbone | None] = [None]
+        chosen: list[tuple[str, Backbone | None]] = [("", None)]
         if method.uses_backbone:
-            chosen = [backbone.normalised(protocol.normalisation) for backbone in backbones]
-        pairs = list(product(chosen, [self.registry.augmentation(name) for name in names]))
-        for backbone, augmentation in pairs:
-            _require_fit(record, samples, backbone, augmentation)
+            # A rehearsal looks at all backbones to find its size, so no name stands for itself.
+            asked = [""] * len(backbones) if benchmark.rehearse else benchmark.backbones
+            normalised = [backbone.normalised(protocol.normalisation) for backbone in backbones]
+            chosen = list(zip(asked, normalised, strict=True))
+        augmentations = [self.registry.augmentation(name) for name in names]
+        candidates = [
+            Candidate(backbone, augmentation, name)
+            for (name, backbone), augmentation in product(chosen, augmentations)
+        ]
+        for candidate in candidates:
+            augmentation = candidate.augmentation
+            _require_fit(record, samples, candidate.backbone, augmentation)
             if augmentation.apply is not None and not method.uses_augmentation:
                 raise UsageError(
                     f"method {method.name} cannot use augmentation {augmentation.name!r}; use "
@@ -168,15 +201,15 @@ class Planner:
                 )
         if protocol.selection.by != "loss":
             find_metric(protocol.selection.by, samples.task)
-        return pairs
+        return candidates
 
     def _trials(
         self,
         benchmark: Benchmark,
         dataset: OpenDataset,
         protocol: Protocol,
-        pairs: Sequence[tuple[Backbone | None, Augmentation]],
-    ) -> Iterator[Trial]:
+        candidates: Sequence[Candidate],
+    ) -> Iterator[tuple[Trial, Candidate]]:
         method = self.registry.method(protocol.method)
         folds = benchmark.folds or range(len(dataset.folds))
         for fold in folds:
@@ -185,8 +218,9 @@ class Planner:
                     f"there is no fold {fold}: protocol {protocol.name} makes "
                     f"{len(dataset.folds)} on {dataset.record.name}, numbered from 0"
                 )
-        for seed, fold, (backbone, augmentation) in product(benchmark.seeds, folds, pairs):
-            yield Trial(dataset, backbone, augmentation, method, protocol, fold, seed)
+        for seed, fold, one in product(benchmark.seeds, folds, candidates):
+            trial = Trial(dataset, one.backbone, one.augmentation, method, protocol, fold, seed)
+            yield trial, one
 
     def _read(
         self, samples: Samples, protocols: Sequence[Protocol], backbones: Sequence[Backbone]
@@ -228,6 +262,11 @@ class Planner:
             return
         for size, interpolation, preprocessing in sorted(wanted, key=str):
             decoded(samples, size, interpolation, self.workspace, preprocessing)
+
+
+def _of_one_protocol(benchmark: Benchmark, name: str, changes: Changes) -> Benchmark:
+    vary = {key: [value] for key, value in changes.items()}
+    return replace(benchmark, protocols=(name,), vary=vary)
 
 
 def _require_fit(

@@ -193,7 +193,7 @@ def run_trial(  # noqa: PLR0913 - two places of files, one of them optional
 
     history: list[Epoch] = []
     trained_now = 0
-    record = _start_record(trial, provenance)
+    record = start_record(trial, provenance)
 
     def keep(epoch: Epoch) -> None:
         nonlocal trained_now
@@ -318,7 +318,8 @@ def _keep_model(fitted: Fitted, record: TrialRecord, path: Path) -> None:
     record.notes["model"] = {"sha256": digest, "bytes": path.stat().st_size}
 
 
-def _start_record(trial: Trial, provenance: dict[str, Any]) -> TrialRecord:
+def start_record(trial: Trial, provenance: dict[str, Any]) -> TrialRecord:
+    """Return what is known of a trial before it is trained, as a record to be completed."""
     samples, fold = trial.dataset.samples, trial.division
     parts = {part: getattr(fold, part) for part in ("train", "val", "test", "dropped", "unused")}
     return TrialRecord(

@@ -14,7 +14,7 @@ from mritk.cli.app import App, json_option, pass_app, plugin_option, results_opt
 from mritk.cli.data_options import DATA_OPTIONS, as_data_options, data_options, over
 from mritk.cli.names import PluginName
 from mritk.cli.plan_text import say, show_plan, tell_data, tell_skipped, tell_without_model
-from mritk.errors import ExitCode
+from mritk.errors import ExitCode, UsageError
 
 if TYPE_CHECKING:
     from mritk.benchmark import Benchmark
@@ -175,6 +175,7 @@ class Request:
         results = ResultsFolder(self.folder)
         if self.executor is not None:
             self.app.registry.executor(self.executor)  # a slip of the pen costs no time
+        self.require_devices_of_workers()
         benchmark = self.benchmark()
         if benchmark.rehearse:
             say(REHEARSED)
@@ -215,6 +216,20 @@ class Request:
             return ExitCode.INTERRUPTED
         _report(plan, outcomes, results, as_json=self.as_json)
         return exit_code_of(outcomes)
+
+    @property
+    def elsewhere(self) -> bool:
+        """Whether an executor trains, and not this process."""
+        return self.executor is not None or self.jobs not in (None, 1)
+
+    def require_devices_of_workers(self) -> None:
+        """Refuse one GPU for all workers of an executor, which shares out those it sees."""
+        kind, _, index = self.device.partition(":")
+        if self.elsewhere and index:
+            raise UsageError(
+                f"--device {self.device} would give every worker the same GPU; name those to use "
+                f"in the environment, CUDA_VISIBLE_DEVICES={index}, and add --device {kind}"
+            )
 
     def benchmark(self) -> Benchmark:
         """Return the benchmark of the file, or the default one, with the options in place."""
@@ -259,11 +274,10 @@ class Request:
         from mritk.train.device import choose_device
         from mritk.train.engine import Engine
 
-        engine = Engine(
-            choose_device(self.device), self.compiled, self.graphs, 60 * self.checkpoint_minutes
-        )
+        engine = Engine(self.device, self.compiled, self.graphs, 60 * self.checkpoint_minutes)
         registry = self.app.registry
-        if self.executor is None and self.jobs in (None, 1):
+        if not self.elsewhere:
+            engine = replace(engine, device=choose_device(self.device))
             return SerialRun(registry, results, workspace, engine, self.keep_models).run(plan)
         from mritk.execute.elsewhere import RunElsewhere
         from mritk.execute.job import Job
@@ -272,6 +286,7 @@ class Request:
         job = Job(
             self.benchmark(),
             tuple(self.app.plugin_options),
+            Path.cwd(),
             workspace,
             results.path,
             engine,
