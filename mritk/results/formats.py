@@ -70,8 +70,8 @@ def caption(table: Table) -> str:
     The digits behind dataset and protocol are the beginnings of their fingerprints.
     """
     keys = table.keys
-    repeats, shots = table.split.get("repeats", 1), table.split.get("shots", 0)
-    parts_drawn = table.folds // max(1, repeats)
+    repeats, shots = table.protocol.repeats, table.protocol.shots
+    parts_drawn = table.folds // repeats
     scheme = SCHEMES.get(keys["scheme"], keys["scheme"]).format(parts=parts_drawn)
     scheme += f", {repeats} repeats" if repeats > 1 else ""
     scheme += f", {shots} shots per class" if shots else ""

@@ -16,6 +16,7 @@ from mritk.evaluate.interval import Interval
 from mritk.evaluate.metric import Metric
 from mritk.results.analysis import Analysis
 from mritk.results.footnotes import footnotes
+from mritk.results.stored_protocol import StoredProtocol
 from mritk.results.trialfile import TrialRecord
 
 
@@ -107,7 +108,7 @@ class Table:
         grouped: Whether the split kept patients whole.
         clean_classes: Classes that the clean test samples have.
         verdict: What the audit found, over all folds.
-        split: The protocol's way of dividing.
+        protocol: What its rows share.
         warnings: Reasons why rows cannot be compared as they stand.
         analysis: How the predictions were evaluated.
         comparisons: By name of metric: the differences of all pairs of rows.
@@ -128,7 +129,7 @@ class Table:
     grouped: bool
     clean_classes: frozenset[int] = frozenset()
     verdict: str = ""
-    split: Mapping[str, Any] = field(default_factory=dict)
+    protocol: StoredProtocol = field(default_factory=StoredProtocol)
     warnings: Sequence[str] = ()
     analysis: Analysis = field(default_factory=Analysis)
     comparisons: Mapping[str, Sequence[Comparison]] = field(default_factory=dict, compare=False)
