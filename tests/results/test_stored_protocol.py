@@ -61,9 +61,18 @@ def test_the_card_gives_the_clean_score_of_the_leaderboard(make_record):
     test = record.predictions["test"]
     test.clean = test.target == test.score.argmax(axis=1)
     record.audit = {
-        **{"audited": True, "findings": [], "clusters": 1, "samples_in_clusters": 4},
-        **{"copies": "keep", "dropped": 0, "unused": 0, "test": 4, "clean": 2},
-        **{"shared_with_validation": 1, "split": "0" * 64, "pretraining": []},
+        "audited": True,
+        "findings": [],
+        "clusters": 1,
+        "samples_in_clusters": 4,
+        "copies": "keep",
+        "dropped": 0,
+        "unused": 0,
+        "test": 4,
+        "clean": 2,
+        "shared_with_validation": 1,
+        "split": "0" * 64,
+        "pretraining": [],
     }
     (table,) = build_leaderboard([record]).tables
     (row,) = table.rows
