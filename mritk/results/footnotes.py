@@ -55,7 +55,12 @@ def _certainty(table: Table) -> list[str]:
             f"Rows with a common letter (tie) cannot be told apart by {first.label}: paired "
             f"differences, Holm's correction for {len(table.comparisons[first.name])} of them, 5 %."
         )
-    if not math.isnan(table.detectable):
+    if math.isinf(table.detectable):
+        notes.append(
+            f"These data support no comparison by {first.label}: even the largest difference that "
+            f"there can be would mostly go unnoticed."
+        )
+    elif not math.isnan(table.detectable):
         notes.append(
             f"A difference in {first.label} of {table.detectable:.3f} between two rows would be "
             f"found four times in five; smaller ones mostly go unnoticed."

@@ -113,7 +113,7 @@ class Table:
         analysis: How the predictions were evaluated.
         comparisons: By name of metric: the differences of all pairs of rows.
         detectable: The difference in the first metric that one comparison would find four times
-            in five; NaN where unknown.
+            in five; NaN where unknown, infinite where no difference is that large.
         records: The finished trials of each row, by its name.
     """
 
