@@ -9,13 +9,31 @@ from mritk.data.samples import Classification
 
 if TYPE_CHECKING:
     from mritk.results.table import Table
+    from mritk.results.trialfile import TrialRecord
 
 SELECTED_ON_TEST = "§"
 KEPT_COPIES = "†"  # explained by the audit's verdict
 PRETRAINED_ON_IT = "‡"
 FAILED = "¶"
+NEVER_SELECTED = "‖"
 
+# One sentence each, wherever it is said.
 TEST_SELECTED = "The test part chose the state that was kept, which flatters every score."
+
+
+def never_selected(record: TrialRecord) -> str:
+    """Say that no epoch could be selected as the protocol wants, if it is so; else nothing."""
+    if not record.stored_protocol.selects or not record.history:
+        return ""
+    if not all(math.isnan(epoch.selection) for epoch in record.history):
+        return ""
+    by = record.stored_protocol.selection.get("by", "the metric")
+    reason = record.notes.get("never_selected")
+    why = f" ({reason})" if reason else ""
+    return (
+        f"No epoch could be selected: {by} had no value on the validation part in any{why}, so the "
+        f"last state was kept."
+    )
 
 
 def footnotes(table: Table) -> list[str]:
@@ -109,6 +127,8 @@ def _signs(table: Table) -> list[str]:
             f"{PRETRAINED_ON_IT} The backbone was pretrained on collections that the dataset is "
             f"from."
         )
+    told = {never_selected(r) for records in table.records.values() for r in records} - {""}
+    notes += [f"{NEVER_SELECTED} {text}" for text in sorted(told)]
     for row in table.rows:
         if row.failed:
             trials_are = "trial is" if row.failed == 1 else "trials are"

@@ -22,8 +22,10 @@ from mritk.results.evidence import Evidence, Scored, ties
 from mritk.results.footnotes import (
     FAILED,
     KEPT_COPIES,
+    NEVER_SELECTED,
     PRETRAINED_ON_IT,
     SELECTED_ON_TEST,
+    never_selected,
 )
 from mritk.results.table import Cell, Leaderboard, Row, Table, row_name
 from mritk.results.trialfile import Predictions, TrialRecord
@@ -253,6 +255,7 @@ def _marks(records: Sequence[TrialRecord], finished: Sequence[TrialRecord]) -> s
         KEPT_COPIES: any(flattered(record.audit) for record in finished),
         PRETRAINED_ON_IT: any(record.audit.get("pretraining") for record in finished),
         FAILED: 0 < len(finished) < len(records),
+        NEVER_SELECTED: any(never_selected(record) for record in finished),
     }
     return "".join(sign for sign, stands in signs.items() if stands)
 

@@ -9,7 +9,7 @@ import numpy as np
 
 from mritk.audit.verdict import flattered, kept_leaks
 from mritk.data.samples import Classification
-from mritk.results.footnotes import TEST_SELECTED
+from mritk.results.footnotes import TEST_SELECTED, never_selected
 from mritk.results.trialfile import Predictions, TrialRecord
 
 FEW_PATIENTS = 30
@@ -80,7 +80,9 @@ def _of_training(record: TrialRecord) -> Iterator[str]:
     protocol = record.stored_protocol
     if protocol.selected_on_test:
         yield TEST_SELECTED
-    elif protocol.selects:
+    if unselected := never_selected(record):
+        yield unselected
+    elif protocol.selects and not protocol.selected_on_test:
         yield (
             f"The state was selected on {len(record.splits.get('val', ()))} validation samples, so "
             f"validation scores are too good; those above are of the test part."

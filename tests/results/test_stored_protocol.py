@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import math
+from dataclasses import replace
 
 import pytest
 
@@ -12,6 +14,7 @@ from mritk.results.leaderboard import build_leaderboard
 from mritk.results.limits import limits_of
 from mritk.results.protocol_text import protocol_words
 from mritk.results.stored_protocol import StoredProtocol
+from mritk.train.setup import Epoch
 
 ON_VALIDATION = {"selection": {"on": "val", "by": "loss"}}
 ON_TEST = {**ON_VALIDATION, "split": {"validation": "test"}}
@@ -91,3 +94,31 @@ def test_the_card_gives_the_clean_score_of_the_leaderboard(make_record):
 def test_the_card_tells_which_of_the_scored_states_was_kept(make_record):
     card = trial_card(make_record())
     assert "1 states were scored on the validation part; number 1 (head) was kept" in card
+
+
+def test_a_trial_that_could_select_nothing_is_marked_wherever_it_is_shown(make_record):
+    by_mcc = json.dumps({"selection": {"on": "val", "by": "mcc"}})
+    epochs = [Epoch(n, 2, "all", 1e-3, 0.7, 0.6, math.nan, 1.5) for n in (1, 2)]
+    record = make_record(
+        protocol_json=by_mcc,
+        history=epochs,
+        notes={"selected_epoch": 2, "never_selected": "one class"},
+    )
+    told = "No epoch could be selected: mcc had no value on the validation part in any (one class)"
+    (table,) = build_leaderboard([record]).tables
+    assert table.rows[0].marks == "‖"
+    assert any(note.startswith(f"‖ {told}") for note in table.notes)
+    assert any(limit.startswith(told) for limit in limits_of(record))
+    assert told in trial_card(record)
+    epochs[0] = replace(epochs[0], selection=0.1)
+    (table,) = build_leaderboard([replace(record, history=epochs)]).tables
+    assert table.rows[0].marks == ""
+
+
+def test_epochs_without_a_value_are_no_matter_where_nothing_is_selected(make_record):
+    record = make_record(
+        protocol_json='{"selection": {"on": "last", "by": "mcc"}}',
+        history=[Epoch(1, 1, "all", 1e-3, 0.7, 0.6, math.nan, 1.5)],
+    )
+    (table,) = build_leaderboard([record]).tables
+    assert table.rows[0].marks == ""
