@@ -218,6 +218,7 @@ class Planner:
                     f"there is no fold {fold}: protocol {protocol.name} makes "
                     f"{len(dataset.folds)} on {dataset.record.name}, numbered from 0"
                 )
+            _require_selection(dataset, protocol, fold)
         for seed, fold, one in product(benchmark.seeds, folds, candidates):
             trial = Trial(dataset, one.backbone, one.augmentation, method, protocol, fold, seed)
             yield trial, one
@@ -286,6 +287,25 @@ def _require_fit(
         raise UsageError(
             f"augmentation {augmentation.name} does not transform {KINDS[dims]}, but {held}; "
             f"use --augmentation none"
+        )
+
+
+def _require_selection(dataset: OpenDataset, protocol: Protocol, fold: int) -> None:
+    """Refuse a validation part on which no state can be chosen as the protocol wants.
+
+    Raises:
+        DataError: The metric has no value there, whatever is predicted.
+    """
+    rule, samples = protocol.selection, dataset.samples
+    if rule.on != "val" or rule.by == "loss":
+        return
+    metric = find_metric(rule.by, samples.task)
+    reason = metric.ideal(samples.targets[dataset.folds[fold].val], samples.task.outputs).reason
+    if reason:
+        raise DataError(
+            f"protocol {protocol.name} chooses the state by {rule.by}, which has no value on the "
+            f"validation part of {dataset.record.name}, fold {fold}, whatever is predicted: "
+            f'{reason}; choose by = "loss" in [selection], or another split'
         )
 
 

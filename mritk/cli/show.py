@@ -65,6 +65,7 @@ def _trial(name: str, folder: Path) -> dict[str, Any] | None:
 def _describe_trial(record: TrialRecord) -> dict[str, Any]:
     import numpy as np
 
+    from mritk.results.limits import limits_of
     from mritk.results.trialfile import ATTRIBUTES
 
     shown: dict[str, Any] = {name: getattr(record, name) for name in ATTRIBUTES}
@@ -82,6 +83,8 @@ def _describe_trial(record: TrialRecord) -> dict[str, Any]:
     shown["audit"] = audit | {"findings": [finding["text"] for finding in findings]}
     shown["split sizes"] = {part: len(ids) for part, ids in record.splits.items()}
     shown["epochs"] = len(record.history)
+    if record.status == "finished":
+        shown["limits"] = limits_of(record)
     notes = dict(record.notes)
     changed = notes.pop("changed_tensors", {})
     notes["changed_tensors"] = {stage: len(tensors) for stage, tensors in changed.items()}

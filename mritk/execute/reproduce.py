@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
@@ -14,9 +13,9 @@ from mritk.errors import MritkError, Unavailable, UnknownName
 from mritk.evaluate.metrics import metrics_of
 from mritk.execute.serial import SerialRun
 from mritk.plan import Planner
-from mritk.protocol import differences
 from mritk.registry import Registry
 from mritk.results.folder import ResultsFolder
+from mritk.results.stored_protocol import StoredProtocol
 from mritk.results.trialfile import TrialRecord, read_trial
 from mritk.train.device import choose_device
 from mritk.train.engine import Engine
@@ -134,8 +133,8 @@ def _changes(record: TrialRecord, trial: Trial) -> list[str]:
     if trial.dataset.samples.fingerprint != record.dataset_fingerprint:
         found.append("the data are others, or were read by another plugin")
     if trial.protocol.fingerprint != record.fingerprint:
-        stored = json.loads(record.protocol_json)
-        fields = differences(stored, json.loads(trial.protocol.canonical_json()))
+        planned = StoredProtocol.from_json(trial.protocol.canonical_json())
+        fields = record.stored_protocol.differences(planned)
         found.append(f"the protocol differs in {', '.join(fields)}")
     if trial.backbone_name != record.backbone:
         found.append(f"the backbone is not {record.backbone}")

@@ -26,6 +26,7 @@ import io
 import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, fields
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -35,6 +36,7 @@ import numpy as np
 from mritk.data.samples import Classification, Regression, Samples, Task
 from mritk.errors import StoreError
 from mritk.results.digest import SEAL, digest_of
+from mritk.results.stored_protocol import StoredProtocol
 from mritk.train.setup import Epoch
 from mritk.whole_file import write_whole
 
@@ -150,6 +152,11 @@ class TrialRecord:
     provenance: dict[str, Any] = field(default_factory=dict)
     cost: dict[str, float] = field(default_factory=dict)
     failure: Failure | None = None
+
+    @cached_property
+    def stored_protocol(self) -> StoredProtocol:
+        """The protocol, ready to answer."""
+        return StoredProtocol.from_json(self.protocol_json)
 
 
 def write_trial(record: TrialRecord, path: Path) -> None:
