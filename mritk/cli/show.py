@@ -65,7 +65,7 @@ def _trial(name: str, folder: Path) -> dict[str, Any] | None:
 def _describe_trial(record: TrialRecord) -> dict[str, Any]:
     import numpy as np
 
-    from mritk.results.trialfile import ATTRIBUTES
+    from mritk.results.layout import ATTRIBUTES
 
     shown: dict[str, Any] = {name: getattr(record, name) for name in ATTRIBUTES}
     if record.failure:
