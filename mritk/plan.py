@@ -24,6 +24,7 @@ from mritk.records import Augmentation, Dataset
 from mritk.registry import Registry
 from mritk.rehearsal import Rehearsal, without_weights
 from mritk.results.folder import ResultsFolder
+from mritk.results.trial_state import TrialState
 from mritk.trial import OpenDataset, Trial
 from mritk.variation import Changes, variations
 from mritk.workspace import Workspace
@@ -38,20 +39,31 @@ class Plan:
     Attributes:
         trials: All trials, in the order in which they run: seed by seed, so that a run that is
             stopped early has compared all backbones.
-        states: By trial id: ``absent``, ``finished``, ``failed`` or ``damaged``.
+        states: The state of each trial in the results folder, by its id.
         audits: The audit of each dataset that lies on a grid, by its name.
         benchmarks: By trial id: a benchmark whose plan is that trial alone.
     """
 
     trials: tuple[Trial, ...]
-    states: Mapping[str, str] = field(default_factory=dict)
+    states: Mapping[str, TrialState] = field(default_factory=dict)
     audits: Mapping[str, Audit] = field(default_factory=dict)
     benchmarks: Mapping[str, Benchmark] = field(default_factory=dict)
 
     @property
     def todo(self) -> tuple[Trial, ...]:
-        """The trials that are not finished; one that failed before is tried again."""
-        return tuple(t for t in self.trials if self.states.get(t.id) != "finished")
+        """The trials to train; one that failed before is tried again."""
+        states = self.states
+        return tuple(t for t in self.trials if states.get(t.id, TrialState.ABSENT).to_train)
+
+    def in_state(self, *states: TrialState) -> tuple[Trial, ...]:
+        """Return the trials in one of these states."""
+        return tuple(t for t in self.trials if self.states.get(t.id, TrialState.ABSENT) in states)
+
+    def again(self) -> Plan:
+        """Return the plan that trains all trials again, but those whose file says nothing now."""
+        kept = (TrialState.NEWER, TrialState.UNREADABLE)
+        states = {i: s if s in kept else TrialState.ABSENT for i, s in self.states.items()}
+        return replace(self, states=states)
 
 
 @dataclass(frozen=True, eq=False)
@@ -151,8 +163,7 @@ class Planner:
         if not trials:
             raise UsageError("there is nothing to run: name a backbone, a dataset and a protocol")
         ordered = sorted(trials.values(), key=lambda trial: (trial.seed, trial.fold))
-        states = {id_: results.status(id_) for id_ in trials}
-        return Plan(tuple(ordered), states, audits, benchmarks)
+        return Plan(tuple(ordered), results.states(trials), audits, benchmarks)
 
     def _backbones(self, benchmark: Benchmark) -> Sequence[Backbone]:
         if benchmark.rehearse:

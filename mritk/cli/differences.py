@@ -108,11 +108,11 @@ def differences(app: App, /, results: Path, **options: Any) -> int:
         click.echo(f"mritk: not read: {message}", err=True)
     if not board.tables:
         click.echo(f"mritk: there are no trials in {results}", err=True)
-        return ExitCode.NOTHING_TO_DO
+        return board.exit_code or ExitCode.NOTHING_TO_DO
     style = "json" if options["as_json"] else options["style"]
     if options["across"]:
-        return _print_across(board, style, options)
-    return _print_pairs(board, style, options)
+        return _print_across(board, style, options) or board.exit_code
+    return _print_pairs(board, style, options) or board.exit_code
 
 
 def _board(app: App, results: Path, options: dict[str, Any]) -> Leaderboard:

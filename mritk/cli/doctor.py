@@ -8,7 +8,6 @@ from pathlib import Path
 import click
 
 from mritk.cli.app import json_option, plugin_option
-from mritk.errors import ExitCode
 
 
 @click.command(short_help="Open every file of a results folder; say what is wrong.")
@@ -16,8 +15,8 @@ from mritk.errors import ExitCode
 @click.option(
     "--fix",
     is_flag=True,
-    help="Delete leftovers, move torn and foreign files to RESULTS/quarantine, renew results.h5. "
-    "No trial is deleted.",
+    help="Delete leftovers that are an hour old, move torn and foreign files to "
+    "RESULTS/quarantine, renew results.h5. No trial is deleted.",
 )
 @json_option
 @plugin_option
@@ -26,7 +25,8 @@ def doctor(results: Path, fix: bool, as_json: bool) -> int:
 
     Torn, altered, foreign and inconsistent files are serious: exit code 1. Failed trials, trials of
     one identity, files of a newer or older schema, leftovers and a stale results.h5 are notes.
-    Every digest, fingerprint, split and score is computed anew.
+    Every digest, fingerprint, split and score is computed anew. Exit code 4: nothing is wrong, but
+    a file cannot be read now.
     """
     from tabulate import tabulate
 
@@ -55,5 +55,7 @@ def doctor(results: Path, fix: bool, as_json: bool) -> int:
         for line in done:
             click.echo(line)
         verdict = "something is wrong" if after.serious else "all is well"
+        if after.unreadable:
+            verdict = f"{after.unreadable} cannot be read now; of the others, {verdict}"
         click.echo(f"{after.trials} trials are whole; {verdict}.")
-    return ExitCode.GATE_FAILED if after.serious else ExitCode.OK
+    return after.exit_code

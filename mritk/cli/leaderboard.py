@@ -108,7 +108,7 @@ def leaderboard(app: App, /, results: Path, **options: Any) -> int:
     _write(board, options)
     for message in board.damaged:
         click.echo(f"mritk: not read: {message}", err=True)
-    return ExitCode.OK
+    return board.exit_code
 
 
 def _listed(text: str) -> list[str]:

@@ -14,6 +14,20 @@ if TYPE_CHECKING:
     from mritk.results.folder import ResultsFolder
 
 
+_STATES = {
+    "absent": "would run",
+    "finished": "done",
+    "interrupted": "interrupted, would go on",
+    "failed": "failed before, would run again",
+    "torn": "file torn, would be set aside and run again",
+    "foreign": "no trial file, would be set aside and run again",
+    "altered": "file altered, would be set aside and run again",
+    "misnamed": "file of another trial, would be set aside and run again",
+    "newer schema": "file of a newer mritk, would stop the run",
+    "cannot be read now": "file cannot be read now, would not run",
+}
+
+
 def tell_skipped(plan: Plan) -> None:
     """Name the samples that cannot be read and are left out."""
     for dataset in {id(t.dataset): t.dataset for t in plan.trials}.values():
@@ -53,8 +67,9 @@ def tell_data(plan: Plan) -> None:
 def tell_without_model(plan: Plan, results: ResultsFolder) -> None:
     """Name the trials that are done but whose network was not kept."""
     from mritk.results.kept_model import model_path
+    from mritk.results.trial_state import TrialState
 
-    done = [trial for trial in plan.trials if plan.states[trial.id] == "finished"]
+    done = plan.in_state(TrialState.FINISHED)
     lacking = [trial for trial in done if not model_path(results, trial.id).is_file()]
     if lacking:
         named = ", ".join(f"{trial.id[:8]} ({trial})" for trial in lacking[:20])
@@ -76,7 +91,7 @@ def show_plan(plan: Plan, *, as_json: bool) -> int:
             "protocol": f"{trial.protocol.name} {trial.protocol.fingerprint[:8]}",
             "fold": trial.fold,
             "seed": trial.seed,
-            "state": _state(plan.states[trial.id]),
+            "state": _STATES[plan.states[trial.id].value],
         }
         for trial in plan.trials
     ]
@@ -89,16 +104,6 @@ def show_plan(plan: Plan, *, as_json: bool) -> int:
     click.echo(tabulate(shown, headers="keys"))
     say(f"{len(plan.todo)} of {len(plan.trials)} trials would run.")
     return ExitCode.OK
-
-
-def _state(stored: str) -> str:
-    return {
-        "absent": "would run",
-        "finished": "done",
-        "interrupted": "interrupted, would go on",
-        "failed": "failed before, would run again",
-        "damaged": "file damaged, would run again",
-    }.get(stored, stored)
 
 
 def say(line: str) -> None:

@@ -9,7 +9,7 @@ import click
 
 from mritk.cli.analysis_options import analysis_options, as_analysis
 from mritk.cli.app import App, pass_app, plugin_option
-from mritk.errors import ExitCode, UsageError
+from mritk.errors import UsageError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -77,7 +77,7 @@ def plot(app: App, /, kind: str, results: Path, **options: Any) -> int:
     output = options["output"] or Path(f"{kind}.png")
     save(figure, output, options["dpi"])
     click.echo(f"{output}", err=True)
-    return ExitCode.OK
+    return board.exit_code
 
 
 def _chosen(tables: Sequence[Table], dataset: str, protocol: str, results: Path) -> list[Table]:

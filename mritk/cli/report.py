@@ -62,7 +62,9 @@ def report(app: App, /, results: Path, output: Path, **options: Any) -> int:
     )
     if not board.tables:
         click.echo(f"mritk: there are no trials in {results}", err=True)
-        return ExitCode.NOTHING_TO_DO
+        for message in board.damaged:
+            click.echo(f"mritk: not read: {message}", err=True)
+        return board.exit_code or ExitCode.NOTHING_TO_DO
     failed = [t for t in trials if isinstance(t, TrialRecord) and t.status == "failed"]
     pictures, remarks = _pictures(app, board, options)
     page = render(board, failed, pictures, remarks)
@@ -70,7 +72,7 @@ def report(app: App, /, results: Path, output: Path, **options: Any) -> int:
     click.echo(f"{output} ({len(page) / 1e6:.1f} MB)", err=True)
     for line in remarks:
         click.echo(f"mritk: {line}", err=True)
-    return ExitCode.OK
+    return board.exit_code
 
 
 def _pictures(

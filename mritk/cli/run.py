@@ -14,12 +14,15 @@ from mritk.cli.app import App, json_option, pass_app, plugin_option, results_opt
 from mritk.cli.data_options import DATA_OPTIONS, as_data_options, data_options, over
 from mritk.cli.names import PluginName
 from mritk.cli.plan_text import say, show_plan, tell_data, tell_skipped, tell_without_model
+from mritk.cli.stored_files import make_room, tell_lost
 from mritk.errors import ExitCode, UsageError
 
 if TYPE_CHECKING:
     from mritk.benchmark import Benchmark
     from mritk.plan import Plan
     from mritk.results.folder import ResultsFolder
+    from mritk.results.trial_state import UnusableTrial
+    from mritk.results.trialfile import TrialRecord
     from mritk.trial import Outcome
     from mritk.workspace import Workspace
 
@@ -168,6 +171,7 @@ class Request:
         from mritk.execute.warm_up import WarmUp
         from mritk.plan import Planner, ignore_names
         from mritk.results.folder import ResultsFolder
+        from mritk.results.trial_state import TrialState
 
         workspace = self.app.workspace(offline=self.offline or self.check)
         if self.check:
@@ -193,29 +197,33 @@ class Request:
             )
             plan = planner.plan(benchmark, results)
         if self.rerun:
-            plan = replace(plan, states={trial.id: "absent" for trial in plan.trials})
+            plan = plan.again()
         tell_skipped(plan)
         tell_data(plan)
         if self.dry_run:
             return show_plan(plan, as_json=self.as_json)
         results.require_writable()
+        make_room(plan, results)
         if self.keep_models:
             tell_without_model(plan, results)
         warm_up.wait()
-        for trial in plan.trials:
-            if self.rerun or plan.states[trial.id] == "finished":
-                results.discard_checkpoint(trial.id)
+        done = plan.in_state(TrialState.FINISHED)
+        for trial in plan.todo if self.rerun else done:
+            results.discard_checkpoint(trial.id)
         try:
             outcomes = self.train(plan, results, workspace)
         except KeyboardInterrupt:
-            done = sum(results.status(trial.id) == "finished" for trial in plan.trials)
+            states = list(results.states(trial.id for trial in plan.trials).values())
             say(
-                f"interrupted: {done} of {len(plan.trials)} trials are stored in {results.path}; "
-                f"the same command goes on from there"
+                f"interrupted: {states.count(TrialState.FINISHED)} of {len(plan.trials)} trials "
+                f"are stored in {results.path}; the same command goes on from there"
             )
             return ExitCode.INTERRUPTED
-        _report(plan, outcomes, results, as_json=self.as_json)
-        return exit_code_of(outcomes)
+        found = dict(results.look_up(trial.id for trial in plan.trials))
+        _report(plan, outcomes, results, found, as_json=self.as_json)
+        codes = {tell_lost(plan, outcomes, found), exit_code_of(outcomes)}
+        worst = (ExitCode.INTERNAL, ExitCode.UNAVAILABLE, ExitCode.OK)
+        return next(code for code in worst if code in codes)
 
     @property
     def elsewhere(self) -> bool:
@@ -312,21 +320,25 @@ def exit_code_of(outcomes: Sequence[Outcome]) -> ExitCode:
 
 
 def _report(
-    plan: Plan, outcomes: Sequence[Outcome], results: ResultsFolder, *, as_json: bool
+    plan: Plan,
+    outcomes: Sequence[Outcome],
+    results: ResultsFolder,
+    found: Mapping[str, TrialRecord | UnusableTrial | None],
+    *,
+    as_json: bool,
 ) -> None:
     from mritk.results.formats import as_data, format_leaderboard
     from mritk.results.leaderboard import build_leaderboard
+    from mritk.results.trial_state import TrialState
     from mritk.results.trialfile import TrialRecord
 
-    wanted = {trial.id for trial in plan.trials}
-    kept = (t for t in results.trials() if isinstance(t, TrialRecord) and t.id in wanted)
-    board = build_leaderboard(kept)
+    board = build_leaderboard(t for t in found.values() if isinstance(t, TrialRecord))
     if as_json:
         trials = [{"id": o.trial.id, "file": str(o.path), "error": o.error} for o in outcomes]
         click.echo(json.dumps({"trials": trials, "leaderboard": as_data(board)}, indent=2))
         return
     click.echo(format_leaderboard(board, "github"))
-    before = len(plan.trials) - len(plan.todo)
+    before = len(plan.in_state(TrialState.FINISHED))
     say("")
     if before:
         say(f"{before} of {len(plan.trials)} trials were done before and not repeated.")

@@ -65,8 +65,8 @@ def _trial(name: str, folder: Path) -> dict[str, Any] | None:
 def _describe_trial(record: TrialRecord) -> dict[str, Any]:
     import numpy as np
 
+    from mritk.results.layout import ATTRIBUTES
     from mritk.results.limits import limits_of
-    from mritk.results.trialfile import ATTRIBUTES
 
     shown: dict[str, Any] = {name: getattr(record, name) for name in ATTRIBUTES}
     if record.failure:

@@ -23,17 +23,22 @@ if TYPE_CHECKING:
 def verify(trial: str, folder: Path, as_json: bool) -> int:
     """Check that a trial file is what mritk wrote, and compute its numbers anew.
 
-    TRIAL is the beginning of an id, or the path of a file. Exit code 1: a check failed.
+    TRIAL is the beginning of an id, or the path of a file. Exit code 1: a check failed. 4: the file
+    cannot be read now.
     """
     from tabulate import tabulate
 
     from mritk.errors import StoreError
     from mritk.results.checks import Check, checks_of, scores_of
-    from mritk.results.find_trial import find_trial, trial_file
+    from mritk.results.find_trial import trial_file
+    from mritk.results.trial_state import UnreadableTrial
+    from mritk.results.trialfile import read_trial
 
     path = trial_file(trial, folder)
     try:
-        record = find_trial(str(path), folder)
+        record = read_trial(path)
+    except UnreadableTrial:
+        raise  # nothing is known of it
     except StoreError as error:
         checks, scores = [Check("digest and layout", str(error))], {}
     else:

@@ -14,6 +14,7 @@ from mritk.records import Executor
 from mritk.registry import Registry
 from mritk.results.folder import ResultsFolder
 from mritk.results.provenance import collect
+from mritk.results.trial_state import TrialState
 from mritk.results.trialfile import Failure, read_trial
 from mritk.train.checkpoint import stored_epochs
 from mritk.train.setup import Epoch
@@ -76,7 +77,7 @@ class RunElsewhere:
     def _lost(self, trial: Trial) -> Done:
         """Store a trial as failed whose worker died and could not do so itself."""
         results = ResultsFolder(self.job.results)
-        if results.status(trial.id) == "finished":  # it died behind the last step
+        if results.status(trial.id) is TrialState.FINISHED:  # it died behind the last step
             return Done(trial.id)
         text = (
             f"the worker of executor {self.executor.name} ({self.executor.origin}) died, as "
