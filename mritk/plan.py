@@ -12,7 +12,7 @@ from mritk.audit.audit import Audit, audit
 from mritk.audit.book import Progress, silent
 from mritk.backbone import Backbone
 from mritk.benchmark import Benchmark, find_protocol
-from mritk.data.decode import decoded, require_readable
+from mritk.data.decode import decoded
 from mritk.data.samples import Samples, UnreadableSamples
 from mritk.data.split_rule import resolved_scheme
 from mritk.data.splits import make_folds
@@ -143,16 +143,17 @@ class Planner:
         audits: dict[str, Audit] = {}
         for name in benchmark.datasets:
             opened = open_dataset(name, self.registry, self.workspace, benchmark.data)
-            record, samples = opened.record, opened.identified
+            record = opened.record
             candidates = [
-                self._candidates(benchmark, record, samples, protocol, backbones)
+                self._candidates(benchmark, record, opened.samples, protocol, backbones)
                 for protocol in protocols
             ]
             require_told_patients(opened, benchmark.data, [p.split for p in protocols])
             found = self._audit(opened)
             if found is not None:
                 audits[record.name] = found
-            samples, skipped = self._read(samples, protocols, backbones)
+            book = found.datasets[0].book if found is not None else None
+            samples, skipped = self._read(opened.identified(book), protocols, backbones)
             for recipe, protocol, compared in zip(varied, protocols, candidates, strict=True):
                 divided = _divided(opened, samples, skipped, protocol, found)
                 narrow = _of_one_protocol(replace(benchmark, datasets=(name,)), *recipe)
@@ -267,10 +268,8 @@ class Planner:
             wanted.add(
                 (size or backbone.input.size, backbone.input.interpolation, protocol.preprocessing)
             )
-        _ = samples.contents  # without digests of its own, this reads every sample
-        if not wanted or samples.spatial_dims is None:
-            if samples.digest is not None:
-                require_readable(samples)
+        _ = samples.contents  # tells what could not be read
+        if samples.spatial_dims is None:
             return
         for size, interpolation, preprocessing in sorted(wanted, key=str):
             decoded(samples, size, interpolation, self.workspace, preprocessing)
@@ -340,4 +339,4 @@ def _divided(
             f"files, or say in the protocol's [split] how to draw a test part"
         )
     folds = make_folds(samples, protocol.split, copies)
-    return OpenDataset(opened.record, samples, folds, tuple(skipped), found, copies)
+    return OpenDataset(opened.record, samples, folds, tuple(skipped), found, copies, opened.reader)

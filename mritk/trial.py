@@ -53,6 +53,7 @@ class OpenDataset:
         skipped: Ids of samples that could not be read and were left out on request.
         audit: What was found in the data; None if they do not lie on a grid.
         copies: (N,) int64; samples with equal numbers are copies of each other.
+        reader: The code, libraries and options that read the samples.
     """
 
     record: Dataset
@@ -61,6 +62,7 @@ class OpenDataset:
     skipped: tuple[str, ...] = ()
     audit: Audit | None = None
     copies: np.ndarray | None = None
+    reader: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, eq=False)
@@ -356,6 +358,7 @@ def _terms(trial: Trial) -> dict[str, Any]:
     """What whoever uses the trained network must know: licences, sources, what pixels to give."""
     dataset, patients = trial.dataset.record, trial.dataset.samples.patients
     terms: dict[str, Any] = {"licenses": {"dataset": dataset.license}}
+    terms["reader"] = list(trial.dataset.reader)
     terms["dataset_summary"], terms["dataset_sources"] = dataset.summary, list(dataset.sources)
     if patients is not None:
         parts = {part: getattr(trial.division, part) for part in ("train", "val", "test")}

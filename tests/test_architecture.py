@@ -47,6 +47,7 @@ FLOORS = {
     "backbone": 5,
     "errors": 5,
     "digests": 5,
+    "code_state": 5,
     "download": 5,
     "archives": 5,
     "background": 5,

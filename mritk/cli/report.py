@@ -79,6 +79,7 @@ def _pictures(
     app: App, board: Leaderboard, options: dict[str, Any]
 ) -> tuple[dict[str, dict[str, str]], list[str]]:
     """Return thumbnails by dataset and sample, and why there are none of some datasets."""
+    from mritk.audit.book import sketch_book
     from mritk.opening import open_dataset
     from mritk.report.hardest import hardest
     from mritk.report.thumbnails import thumbnails
@@ -91,7 +92,8 @@ def _pictures(
         opened = open_dataset(name, app.registry, workspace, data)
         if opened.samples.spatial_dims not in (2, 3):
             raise UsageError(f"{name} holds no pictures; leave out --dataset")
-        fingerprint = opened.identified.fingerprint
+        book = sketch_book(opened.samples, workspace, opened.reader)
+        fingerprint = opened.identified(book).fingerprint
         tables = [t for t in board.tables if t.keys["dataset_fingerprint"] == fingerprint]
         if not tables:
             remarks.append(

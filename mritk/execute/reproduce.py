@@ -132,7 +132,7 @@ def _why_another(record: TrialRecord, trials: tuple[Trial, ...]) -> str:
 def _changes(record: TrialRecord, trial: Trial) -> list[str]:
     found = []
     if trial.dataset.samples.fingerprint != record.dataset_fingerprint:
-        found.append("the data are others, or were read by another plugin")
+        found.append("the data are others, or are read as other pixels")
     if trial.protocol.fingerprint != record.fingerprint:
         planned = StoredProtocol.from_json(trial.protocol.canonical_json())
         fields = record.stored_protocol.differences(planned)
