@@ -34,8 +34,8 @@ T = TypeVar("T")
 
 logger = logging.getLogger("mritk")
 
-# Raise this when the pixels that come out of this module change.
-DECODER_VERSION = 1
+# Raise this when the pixels that come out of this module or of the readers change.
+DECODER_VERSION = 2
 
 RESAMPLING = {
     "bilinear": Image.Resampling.BILINEAR,
