@@ -15,6 +15,9 @@ if TYPE_CHECKING:
     from mritk.cores import available_cores as available_cores
     from mritk.data.derived import Derived as Derived
     from mritk.data.derived import kept as kept
+    from mritk.data.grey_levels import grey_levels as grey_levels
+    from mritk.data.host_memory import require_memory as require_memory
+    from mritk.data.image_file import read_image as read_image
     from mritk.data.samples import Classification as Classification
     from mritk.data.samples import Regression as Regression
     from mritk.data.samples import Samples as Samples
@@ -41,6 +44,7 @@ if TYPE_CHECKING:
     from mritk.records import Method as Method
     from mritk.records import ProtocolFile as ProtocolFile
     from mritk.records import Weights as Weights
+    from mritk.regular_file import open_regular_file as open_regular_file
     from mritk.supplied import supplied_file as supplied_file
     from mritk.train.setup import Epoch as Epoch
     from mritk.train.setup import Fitted as Fitted
@@ -55,6 +59,9 @@ _HOME = {
     "available_cores": "mritk.cores",
     "Derived": "mritk.data.derived",
     "kept": "mritk.data.derived",
+    "grey_levels": "mritk.data.grey_levels",
+    "require_memory": "mritk.data.host_memory",
+    "read_image": "mritk.data.image_file",
     "Classification": "mritk.data.samples",
     "Regression": "mritk.data.samples",
     "Samples": "mritk.data.samples",
@@ -81,6 +88,7 @@ _HOME = {
     "Method": "mritk.records",
     "ProtocolFile": "mritk.records",
     "Weights": "mritk.records",
+    "open_regular_file": "mritk.regular_file",
     "supplied_file": "mritk.supplied",
     "Epoch": "mritk.train.setup",
     "Fitted": "mritk.train.setup",

@@ -56,6 +56,7 @@ FLOORS = {
     "supplied": 5,
     "workspace": 5,
     "whole_file": 5,
+    "regular_file": 5,
 }
 PUBLIC_TO_PLUGINS = ("mritk", "mritk.train")
 
