@@ -72,7 +72,7 @@ class ClassTree:
         """Return a path relative to the root, with ``/``."""
         return path.relative_to(self.root).as_posix()
 
-    def passed_over(self, no_scans: str) -> list[PassedOver]:
+    def passed_over(self, no_scans: str) -> tuple[PassedOver, ...]:
         """Return all that is no sample, with paths relative to the root.
 
         Args:
@@ -80,16 +80,16 @@ class ClassTree:
         """
         found = {
             "of no class": self.strays,
-            "masks beside their images": self.masks,
+            "as masks of images beside them": self.masks,
             no_scans: self.others,
             "hidden": self.hidden,
-            "empty folders": self.empty,
+            "empty": self.empty,
         }
-        return [
+        return tuple(
             PassedOver(reason, [self.name(p) + "/" * (p in self._folders) for p in paths])
             for reason, paths in found.items()
             if paths
-        ]
+        )
 
     @property
     def _folders(self) -> frozenset[Path]:
@@ -180,7 +180,7 @@ def _of_layout(layout: Layout) -> Iterator[ClassFile]:
                     f"classes ({layout.class_option(labels)})"
                 )
         for part in parts:
-            yield from _of_part(layout, part)
+            yield from _of_part(layout, part, parts)
         return
     base = layout.root
     for _ in range(WRAPPERS):
@@ -201,9 +201,9 @@ def _parts_among(children: Sequence[ScanFolder]) -> list[ScanFolder]:
     return [] if lone else parts
 
 
-def _of_part(layout: Layout, part: ScanFolder) -> Iterator[ClassFile]:
+def _of_part(layout: Layout, part: ScanFolder, parts: Sequence[ScanFolder]) -> Iterator[ClassFile]:
     if not any(child.below for child in part.folders):
-        raise layout.part_without_classes(part)
+        raise layout.part_without_classes(part, parts)
     refuse_folders_that_are_no_classes(layout, part)
     spelt: dict[str, str] = {}
     for child in part.folders:
@@ -238,11 +238,13 @@ def _check_classes(layout: Layout, found: Sequence[ClassFile], wanted: Sequence[
     absent = [name for name in wanted if name not in labels]
     if absent:
         raise DataError(
-            f"{layout.scans.path} has no {layout.scans.noun} in a folder {absent[0]}, which "
-            f"classes= names; its folders are {layout.folder_names()}"
+            f"{layout.scans.path} has no {layout.scans.noun} in a folder {absent[0]}, which is one "
+            f"of classes={'/'.join(wanted)}; correct the name, as it is written on the disk"
         )
+    if not labels:
+        raise layout.no_classes()
     if len(labels) < 2:
-        raise layout.one_class(labels[0] if labels else layout.root.name)
+        raise layout.one_class(labels[0])
 
 
 def _check_parts(layout: Layout, found: Sequence[ClassFile]) -> None:

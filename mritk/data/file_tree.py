@@ -60,7 +60,8 @@ def list_tree(folder: Path) -> FileTree:
     Raises:
         DataError: A folder cannot be listed, or a link leads to a folder that contains it.
     """
-    return _listed(folder, ())
+    above = tuple(_identity(parent, ()) for parent in folder.resolve().parents)
+    return _listed(folder, above)
 
 
 def list_folder(folder: Path) -> FileTree:

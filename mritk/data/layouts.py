@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import re
+import shlex
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 from mritk.data.join import canonical_class
 from mritk.data.parts import part_of
@@ -58,31 +60,44 @@ class Layout:
 
     def typed(self, folder: ScanFolder) -> str:
         """Return what to type for the data in a folder."""
-        return self.scans.typed.rstrip("/") + self.relative(folder)
+        return shlex.quote(self.scans.typed.rstrip("/") + self.relative(folder))
 
     def class_option(self, names: Sequence[str]) -> str:
         """Return what to type where folders of these names are the classes."""
         some = list(dict.fromkeys(names))
         shown = [*some[:NAMED], *(["…"] if len(some) > NAMED else [])]
-        return f"{self.scans.typed},classes={'/'.join(shown)}"
+        return shlex.quote(f"{self.scans.typed},classes={'/'.join(shown)}")
 
     def nothing(self) -> DataError:
         """Return the error that there are no scans at all."""
-        name, example = self.root.name, self.scans.example
         suffixes = {p.suffix.lower() for one in self.root.walk() for p in one.others}
         advice = [f"; {text}" for suffix, text in self.scans.others.items() if suffix in suffixes]
         holds = f" (it holds {self.root.seen})" if suffixes else ""
         return DataError(
-            f"no {self.scans.noun} in {self.scans.path}{holds}; expected {name}/CLASS/{example}, "
-            f"or {name}/Training/CLASS/{example} and {name}/Testing/CLASS/{example}"
-            f"{''.join(advice)}"
+            f"no {self.scans.noun} in {self.scans.path}{holds}; {self._expected}{''.join(advice)}"
+        )
+
+    def no_classes(self) -> DataError:
+        """Return the error that there are scans and no folders of classes."""
+        example = self.root.below[0].relative_to(self.root.path).as_posix()
+        return DataError(
+            f"{self.scans.path} has {len(self.root.below)} {self.scans.noun} of no class, such as "
+            f"{example}; {self._expected}"
+        )
+
+    @property
+    def _expected(self) -> str:
+        name, example = Path(self.scans.path).name or "PATH", self.scans.example
+        return (
+            f"expected {name}/CLASS/{example}, or {name}/Training/CLASS/{example} and "
+            f"{name}/Testing/CLASS/{example}"
         )
 
     def one_class(self, label: str) -> DataError:
         """Return the error that there is one class, or a folder that may wrap several."""
         inner = [f for f in self.root.walk() if f.name == label and len(f.folders) > 1]
         advice = ""
-        if inner:
+        if inner and not _are_patients([folder.name for folder in inner[0].folders]):
             names = _listed([folder.name for folder in inner[0].folders])
             advice = f"; if {names} in it are the classes, type {self.typed(inner[0])}"
         return DataError(
@@ -90,13 +105,15 @@ class Layout:
             f"each class in a folder of its own, and name the folder above these{advice}"
         )
 
-    def part_without_classes(self, part: ScanFolder) -> DataError:
-        """Return the error that an official part has no class folders."""
+    def part_without_classes(self, part: ScanFolder, parts: Sequence[ScanFolder]) -> DataError:
+        """Return the error that one of the official parts has no class folders."""
+        others = [other for other in parts if any(child.below for child in other.folders)]
+        remedy = f", or type {self.typed(others[0])} for that part alone" if others else ""
         return DataError(
             f"{self.shown(part)} is the {part_of(part.name)} part by its name and has no class "
             f"folders with {self.scans.noun} (it holds {len(part.scans)} {self.scans.noun} and "
-            f"{part.seen} besides), so that their classes are unknown; put them in class folders, "
-            f"or name another part on its own, such as {self.scans.typed}/train"
+            f"{part.seen} besides), so that their classes are unknown; put them in class "
+            f"folders{remedy}"
         )
 
 
@@ -130,14 +147,13 @@ def refuse_folders_that_are_no_classes(layout: Layout, base: ScanFolder) -> None
     _refuse_patients(layout, folders)
     for folder in folders:
         others = [f.name for f in folders if f is not folder]
+        remedy = f"; or type {layout.class_option(others)}" if len(others) > 1 else ""
         if _is_generic(folder.name) and others:
             raise DataError(
-                f"{layout.shown(folder)} is no class by its name, as {_listed(others)} beside it "
-                f"may be; move it elsewhere, or name the classes, such as "
-                f"{layout.class_option(others)}"
+                f"{layout.shown(folder)} stands where the classes are and is none by its name; "
+                f"move it elsewhere{remedy}"
             )
         if not folder.below:
-            remedy = f"; or type {layout.class_option(others)}" if len(others) > 1 else ""
             raise DataError(
                 f"{layout.shown(folder)} stands where the classes are and has no "
                 f"{layout.scans.noun} (it holds {folder.seen}); put {layout.scans.noun} of the "
@@ -149,7 +165,8 @@ def _refuse_repetitions(layout: Layout, folders: Sequence[ScanFolder]) -> None:
     names = {canonical_class(folder.name) for folder in folders}
     for folder in folders:
         inside = [child.name for child in folder.folders if canonical_class(child.name) in names]
-        if len(inside) > 1:
+        # Classes and patients may both be called 1, 2, 3.
+        if len(inside) > 1 or any(not name.isdigit() for name in inside):
             raise DataError(
                 f"{layout.shown(folder)} holds {_listed(inside)}, as there are beside it, which "
                 f"may be the same {layout.scans.noun} again; for those alone type "
@@ -186,27 +203,34 @@ def _refuse_inner_classes(layout: Layout, folders: Sequence[ScanFolder]) -> None
     for folder in folders:
         if not folder.scans:
             count.update({c.name for c in folder.folders if c.below and _may_be_class(c.name)})
-    inside = sorted(name for name, times in count.items() if times > 1)
+    outside = [folder.name for folder in folders]
+    often = 1 if _are_patients(outside) else 2
+    inside = sorted(name for name, times in count.items() if times >= often)
     if len(inside) < 2:
         return
-    outside = [folder.name for folder in folders]
-    choice = f"type {layout.class_option(inside)} or {layout.class_option(outside)}"
+    if any(_is_generic(name) for name in outside):
+        choice = f"type one of them, such as {layout.typed(folders[0])}"
+    else:
+        choice = f"type {layout.class_option(inside)} or {layout.class_option(outside)}"
     raise DataError(
         f"{layout.scans.path} has folders {_listed(outside)}, and several of them hold "
-        f"{_listed(inside)}: it is unclear which are the classes; {choice}, or for one of them "
-        f"alone {layout.typed(folders[0])}"
+        f"{_listed(inside)}, so that it is unclear which are the classes; {choice}"
     )
 
 
 def _refuse_patients(layout: Layout, folders: Sequence[ScanFolder]) -> None:
     names = [folder.name for folder in folders]
-    if len(names) > 1 and all(PATIENT.fullmatch(name) for name in names):
+    if _are_patients(names):
         raise DataError(
             f"{layout.scans.path} has folders {_listed(names)}, which look like patients, not "
             f"classes; put them into a folder per class, or list the files with their labels and "
             f"patients in a table (manifest:FILE.csv); if they are the classes, type "
             f"{layout.class_option(names)}"
         )
+
+
+def _are_patients(names: Sequence[str]) -> bool:
+    return len(names) > 1 and all(PATIENT.fullmatch(name) for name in names)
 
 
 def _may_be_class(name: str) -> bool:

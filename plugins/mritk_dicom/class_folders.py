@@ -53,12 +53,12 @@ def passed_over(tree: ClassTree) -> list[PassedOver]:
     """Return what lies in the tree and is no DICOM, without names, which may be those of patients.
 
     >>> passed_over(ClassTree(Path(), (), (), (), (Path("Quist.txt"), Path("Quist")), (), ()))
-    [PassedOver(reason='no DICOM files', names=('*.txt', '*'))]
+    [PassedOver(reason='of no DICOM', names=('*.txt', '*'))]
     """
     found = {
-        "no DICOM files": [_pattern(path) for path in tree.others],
+        "of no DICOM": [_pattern(path) for path in tree.others],
         "hidden": [".*"] * len(tree.hidden),
-        "empty folders": ["*/"] * len(tree.empty),
+        "empty": ["*/"] * len(tree.empty),
     }
     return [PassedOver(reason, names) for reason, names in found.items() if names]
 

@@ -53,7 +53,7 @@ def read_tree(
         typed=typed or f"folder:{folder}",
         noun="images",
         is_scan=lambda path: kind_of(path.name) is not None,
-        example="image.png (or .nii.gz)",
+        example="image.png",
         archive=archive,
         masks=True,
         others=OTHER_FORMATS,
@@ -68,6 +68,6 @@ def read_tree(
         task=Classification(tree.classes),
         patients=subjects_of(names),
         splits=parts if any(parts) else None,
-        passed_over=tree.passed_over("neither images nor NIfTI by their names"),
+        passed_over=tree.passed_over("neither image nor NIfTI by name"),
         called=scans.path,
     ).samples(slices)
