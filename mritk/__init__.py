@@ -13,15 +13,24 @@ if TYPE_CHECKING:
     from mritk.archives import unpacked as unpacked
     from mritk.background import Background as Background
     from mritk.cores import available_cores as available_cores
+    from mritk.data.class_tree import ClassFile as ClassFile
+    from mritk.data.class_tree import ClassTree as ClassTree
+    from mritk.data.class_tree import class_tree as class_tree
     from mritk.data.derived import Derived as Derived
     from mritk.data.derived import kept as kept
+    from mritk.data.file_tree import list_folder as list_folder
+    from mritk.data.file_tree import list_tree as list_tree
     from mritk.data.grey_levels import grey_levels as grey_levels
     from mritk.data.host_memory import require_memory as require_memory
     from mritk.data.image_file import read_image as read_image
+    from mritk.data.parts import part_of as part_of
+    from mritk.data.passed_over import PassedOver as PassedOver
     from mritk.data.samples import Classification as Classification
     from mritk.data.samples import Regression as Regression
     from mritk.data.samples import Samples as Samples
+    from mritk.data.scan_tree import Scans as Scans
     from mritk.data.subset import Subset as Subset
+    from mritk.data.suffixes import IMAGE_SUFFIXES as IMAGE_SUFFIXES
     from mritk.deprecation import PluginDeprecationWarning as PluginDeprecationWarning
     from mritk.digests import sha256_of as sha256_of
     from mritk.download import fetch_file as fetch_file
@@ -57,15 +66,24 @@ _HOME = {
     "unpacked": "mritk.archives",
     "Background": "mritk.background",
     "available_cores": "mritk.cores",
+    "ClassFile": "mritk.data.class_tree",
+    "ClassTree": "mritk.data.class_tree",
+    "class_tree": "mritk.data.class_tree",
     "Derived": "mritk.data.derived",
     "kept": "mritk.data.derived",
+    "list_folder": "mritk.data.file_tree",
+    "list_tree": "mritk.data.file_tree",
     "grey_levels": "mritk.data.grey_levels",
     "require_memory": "mritk.data.host_memory",
     "read_image": "mritk.data.image_file",
+    "part_of": "mritk.data.parts",
+    "PassedOver": "mritk.data.passed_over",
+    "Scans": "mritk.data.scan_tree",
     "Classification": "mritk.data.samples",
     "Regression": "mritk.data.samples",
     "Samples": "mritk.data.samples",
     "Subset": "mritk.data.subset",
+    "IMAGE_SUFFIXES": "mritk.data.suffixes",
     "PluginDeprecationWarning": "mritk.deprecation",
     "sha256_of": "mritk.digests",
     "fetch_file": "mritk.download",

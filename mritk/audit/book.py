@@ -21,7 +21,7 @@ from mritk.data.samples import Samples, array_digest
 from mritk.errors import StoreError
 from mritk.workspace import Workspace
 
-# Raise this when the sketches that come out of mritk.audit.sketch change, or the pixels of readers.
+# Raise this when the sketches that come out of mritk.audit.sketch change.
 SKETCH_VERSION = 2
 # What is kept of a sketch besides its pictures, and what stands for it where there is none.
 FACTS = {

@@ -11,6 +11,7 @@ from typing import ClassVar
 
 import numpy as np
 
+from mritk.data.passed_over import PassedOver
 from mritk.errors import DataError
 
 
@@ -87,6 +88,7 @@ class Samples:
         sites: N acquisition sites or scanners, or None.
         sources: N names of the collections the samples came from, or None.
         splits: N names out of ``train``, ``val``, ``test`` where an official split exists.
+        passed_over: What lies beside the data and is no sample; the audit tells it.
     """
 
     ids: Sequence[str]
@@ -99,6 +101,7 @@ class Samples:
     sites: Sequence[str] | None = None
     sources: Sequence[str] | None = None
     splits: Sequence[str] | None = None
+    passed_over: Sequence[PassedOver] = ()
 
     def __post_init__(self) -> None:
         """Refuse a table that later steps would silently misread."""

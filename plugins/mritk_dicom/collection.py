@@ -13,7 +13,7 @@ from typing import Literal
 import numpy as np
 
 from mritk import Classification, DataError, Samples, sha256_of
-from mritk_dicom.class_folders import class_files
+from mritk_dicom.class_folders import class_files, passed_over
 from mritk_dicom.pseudonyms import pseudonyms
 from mritk_dicom.recent_volumes import RecentVolumes
 from mritk_dicom.series import Series, group_series
@@ -42,7 +42,11 @@ def find_series(folder: Path) -> list[NamedSeries]:
             :func:`mritk_dicom.series.group_series`.
         Unavailable: A file is a link that leads nowhere.
     """
-    found = group_series(class_files(folder))
+    return _named(group_series(class_files(folder).files))
+
+
+def _named(found: Sequence[Series]) -> list[NamedSeries]:
+    """Return series with their pseudonyms, sorted by these."""
     of_patient: dict[str, dict[str, Series]] = {}
     for series in found:
         of_patient.setdefault(series.patient, {})["\0".join(series.key)] = series
@@ -69,7 +73,8 @@ def read_collection(folder: Path, *, slices: int | Literal["all"] = 0) -> Sample
         DataError: See :func:`find_series`; or a series has too few slices.
         Unavailable: A file is a link that leads nowhere.
     """
-    found = find_series(folder)
+    tree = class_files(folder)
+    found = _named(group_series(tree.files))
     volume, digest = RecentVolumes([named.series for named in found]), _digests(found)
     if slices == 0:
         rows = [(number, -1) for number in range(len(found))]
@@ -104,6 +109,7 @@ def read_collection(folder: Path, *, slices: int | Literal["all"] = 0) -> Sample
         patients=[named.patient for named in owners],
         sites=[named.site or "" for named in owners] if found[0].site else None,
         splits=[named.series.part for named in owners] if found[0].series.part else None,
+        passed_over=passed_over(tree),
     )
 
 

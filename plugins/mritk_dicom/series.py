@@ -10,8 +10,7 @@ from pathlib import Path
 
 import numpy as np
 
-from mritk import DataError
-from mritk_dicom.class_folders import ClassFile
+from mritk import ClassFile, DataError
 from mritk_dicom.header import Header, read_header
 
 logger = logging.getLogger("mritk")

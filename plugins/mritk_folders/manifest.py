@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path, PurePosixPath, PureWindowsPath
 
-from mritk import DataError, Samples
+from mritk import DataError, Samples, part_of
 from mritk_folders import ManifestOptions
-from mritk_folders.parts import part_of
 from mritk_folders.scan import kind_of
 from mritk_folders.scan_table import ScanTable
 from mritk_folders.target_column import read_targets

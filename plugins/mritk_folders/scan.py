@@ -8,9 +8,8 @@ from pathlib import Path
 
 import numpy as np
 
-from mritk import DataError, read_image
+from mritk import IMAGE_SUFFIXES, DataError, read_image
 
-IMAGE_SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff", ".webp", ".gif")
 VOLUME_SUFFIXES = (".nii", ".nii.gz")
 
 
@@ -29,7 +28,7 @@ def kind_of(name: str) -> Kind | None:
     return Kind.VOLUME if lower.endswith(VOLUME_SUFFIXES) else None
 
 
-def common_kind(names: Iterable[str], where: Path) -> Kind:
+def common_kind(names: Iterable[str], where: str) -> Kind:
     """Return the kind of all ``names``, which are those of images or volumes.
 
     Raises:

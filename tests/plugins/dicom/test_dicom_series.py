@@ -9,8 +9,7 @@ import numpy as np
 import pydicom
 import pytest
 
-from mritk import DataError
-from mritk_dicom.class_folders import ClassFile
+from mritk import ClassFile, DataError
 from mritk_dicom.pixels import read_volume
 from mritk_dicom.series import group_series
 
