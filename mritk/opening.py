@@ -21,6 +21,7 @@ from mritk.data.spelling import (
 from mritk.data.split_rule import SplitRule, resolved_scheme
 from mritk.errors import DataError, HookError, MritkError, Unavailable, UsageError
 from mritk.loaded_plugin import reason_of
+from mritk.path_hint import hinted
 from mritk.records import Dataset, DatasetFamily, Origin
 from mritk.registry import Registry
 from mritk.workspace import Workspace
@@ -120,7 +121,11 @@ def find_datasets(
         Unavailable: One is not there; its instructions tell how to get it.
     """
     return tuple(
-        instructed(partial(registry.dataset, part), part, instructions or {})
+        instructed(
+            partial(hinted, partial(registry.dataset, part), part, registry),
+            part,
+            instructions or {},
+        )
         for part in joined_names(name, registry)
     )
 
@@ -152,7 +157,9 @@ def open_dataset(
     told = options.instructions
     records = find_datasets(name, registry, told)
     parts = [
-        instructed(partial(_open_one, record, workspace), part, told)
+        instructed(
+            partial(hinted, partial(_open_one, record, workspace), part, registry), part, told
+        )
         for part, record in zip(joined_names(name, registry), records, strict=True)
     ]
     parts = _renamed(parts, options.rename, name)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 
 from mritk import DataError, Unavailable
@@ -34,6 +35,18 @@ class ClassFile:
     path: Path
     label: str
     part: str = ""
+
+
+# Enough to see what a folder holds, and few enough not to wait for.
+LOOKED_AT = 50
+
+
+def holds_dicom(folder: Path) -> bool:
+    """Return whether the first files under ``folder`` are DICOM, or some of them."""
+    if not folder.is_dir():
+        return False
+    files = (path for path in folder.rglob("*") if path.is_file() and not _is_hidden(path.name))
+    return any(_is_dicom(path) for path in islice(files, LOOKED_AT))
 
 
 def class_files(folder: Path) -> list[ClassFile]:

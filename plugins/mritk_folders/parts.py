@@ -4,13 +4,20 @@ from __future__ import annotations
 
 import re
 
-from mritk import canonical_name
-
 # ``train_set``, ``Testing Images``, ``validation-data``.
 PART = re.compile(
     r"(?:(?P<train>train(?:ing)?)|(?P<val>val(?:id(?:ation)?)?)|(?P<test>test(?:ing)?))"
     r"(?:sets?|data|dataset|images|samples|split|part)?"
 )
+
+
+def bare(name: str) -> str:
+    """Return ``name`` in lower case without spaces, hyphens and underscores.
+
+    >>> bare("No-Tumor"), bare("no_tumor")
+    ('notumor', 'notumor')
+    """
+    return re.sub(r"[\s_-]+", "", name.lower())
 
 
 def part_of(name: str) -> str | None:
@@ -19,5 +26,5 @@ def part_of(name: str) -> str | None:
     >>> part_of("Training"), part_of("testing_set"), part_of("valid"), part_of("invalid")
     ('train', 'test', 'val', None)
     """
-    found = PART.fullmatch(canonical_name(name))
+    found = PART.fullmatch(bare(name))
     return found.lastgroup if found else None

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import numpy as np
 
-from mritk import Classification, DataError, Samples, canonical_name, one_spelling
-from mritk_folders.parts import part_of
+from mritk import Classification, DataError, Samples
+from mritk_folders.parts import bare, part_of
 from mritk_folders.scan import kind_of
 from mritk_folders.scan_table import ScanTable
 from mritk_folders.subject import subjects_of
@@ -110,7 +110,7 @@ def _scans_of_part(folder: Path) -> Iterator[ScanFile]:
     spelt: dict[str, str] = {}
     for child in _visible_folders(folder):
         for scan in _scans_of_class(child, part_of(folder.name) or ""):
-            other = spelt.setdefault(canonical_name(child.name), child.name)
+            other = spelt.setdefault(bare(child.name), child.name)
             if other != child.name:
                 raise DataError(
                     f"{folder} has the classes {other} and {child.name}, which differ in spelling "
@@ -137,9 +137,10 @@ def _visible_folders(folder: Path) -> list[Path]:
 
 def _spelt_alike(found: list[ScanFile]) -> list[ScanFile]:
     """Give every class the spelling of its training part, or of the first that has it."""
-    ordered = sorted(found, key=lambda scan: (PARTS.index(scan.part), scan.label))
-    spelling = one_spelling(scan.label for scan in ordered)
-    return [replace(scan, label=spelling[scan.label]) for scan in found]
+    spelling: dict[str, str] = {}
+    for scan in sorted(found, key=lambda scan: (PARTS.index(scan.part), scan.label)):
+        spelling.setdefault(bare(scan.label), scan.label)
+    return [replace(scan, label=spelling[bare(scan.label)]) for scan in found]
 
 
 def _check_parts(folder: Path, found: list[ScanFile], classes: tuple[str, ...]) -> None:
