@@ -29,8 +29,14 @@ if TYPE_CHECKING:
     from mritk.data.samples import Regression as Regression
     from mritk.data.samples import Samples as Samples
     from mritk.data.scan_tree import Scans as Scans
+    from mritk.data.spelling import canonical_name as canonical_name
+    from mritk.data.spelling import is_missing as is_missing
+    from mritk.data.spelling import one_spelling as one_spelling
     from mritk.data.subset import Subset as Subset
     from mritk.data.suffixes import IMAGE_SUFFIXES as IMAGE_SUFFIXES
+    from mritk.data.text_table import TableRow as TableRow
+    from mritk.data.text_table import TextTable as TextTable
+    from mritk.data.text_table import read_text_table as read_text_table
     from mritk.deprecation import PluginDeprecationWarning as PluginDeprecationWarning
     from mritk.digests import sha256_of as sha256_of
     from mritk.download import fetch_file as fetch_file
@@ -82,8 +88,14 @@ _HOME = {
     "Classification": "mritk.data.samples",
     "Regression": "mritk.data.samples",
     "Samples": "mritk.data.samples",
+    "canonical_name": "mritk.data.spelling",
+    "is_missing": "mritk.data.spelling",
+    "one_spelling": "mritk.data.spelling",
     "Subset": "mritk.data.subset",
     "IMAGE_SUFFIXES": "mritk.data.suffixes",
+    "TableRow": "mritk.data.text_table",
+    "TextTable": "mritk.data.text_table",
+    "read_text_table": "mritk.data.text_table",
     "PluginDeprecationWarning": "mritk.deprecation",
     "sha256_of": "mritk.digests",
     "fetch_file": "mritk.download",

@@ -19,6 +19,7 @@ from mritk.data.splits import make_folds
 from mritk.errors import DataError, UsageError
 from mritk.evaluate.metrics import find_metric
 from mritk.opening import Opened, find_datasets, open_dataset, require_told_patients
+from mritk.path_hint import slices_hint
 from mritk.protocol import Protocol
 from mritk.records import Augmentation, Dataset
 from mritk.registry import Registry
@@ -205,7 +206,7 @@ class Planner:
         ]
         for candidate in candidates:
             augmentation = candidate.augmentation
-            _require_fit(record, samples, candidate.backbone, augmentation)
+            _require_fit(record, samples, candidate.backbone, augmentation, self.registry)
             if augmentation.apply is not None and not method.uses_augmentation:
                 raise UsageError(
                     f"method {method.name} cannot use augmentation {augmentation.name!r}; use "
@@ -281,7 +282,11 @@ def _of_one_protocol(benchmark: Benchmark, name: str, changes: Changes) -> Bench
 
 
 def _require_fit(
-    record: Dataset, samples: Samples, backbone: Backbone | None, augmentation: Augmentation
+    record: Dataset,
+    samples: Samples,
+    backbone: Backbone | None,
+    augmentation: Augmentation,
+    registry: Registry,
 ) -> None:
     """Refuse a combination that could only fail later.
 
@@ -292,7 +297,8 @@ def _require_fit(
     held = f"{record.name} holds {KINDS[dims]}"
     if backbone is not None and backbone.architecture.spatial_dims != dims:
         takes = KINDS[backbone.architecture.spatial_dims]
-        raise UsageError(f"{backbone.name} takes {takes}, but {held}")
+        slices = slices_hint(record.name, registry) if dims == 3 else ""
+        raise UsageError(f"{backbone.name} takes {takes}, but {held}{slices and f'; {slices}'}")
     if augmentation.apply is not None and dims not in augmentation.spatial_dims:
         raise UsageError(
             f"augmentation {augmentation.name} does not transform {KINDS[dims]}, but {held}; "

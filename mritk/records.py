@@ -209,8 +209,18 @@ class BackboneFamily(Family):
     """
 
 
+@dataclass(frozen=True)
 class DatasetFamily(Family):
-    """A family of datasets: ``resolve`` returns one dataset. Yield it from ``mritk_datasets``."""
+    """A family of datasets: ``resolve`` returns one dataset. Yield it from ``mritk_datasets``.
+
+    An option ``slices`` makes images of volumes; mritk suggests it where images are needed.
+
+    Attributes:
+        reads: Tells, by a quick look, whether a path is one of this family; mritk then suggests
+            ``PREFIX:PATH`` to a person who wrote the path alone or with another prefix.
+    """
+
+    reads: Callable[[Path], bool] | None = None
 
 
 @dataclass(frozen=True)

@@ -132,8 +132,9 @@ def _dataset(
     name: str, registry: Registry, workspace: Workspace, instructions: Mapping[str, str]
 ) -> Wanted:
     from mritk.opening import instructed
+    from mritk.path_hint import hinted
 
-    record = _looked_up(lambda: registry.dataset(name))
+    record = _looked_up(lambda: hinted(lambda: registry.dataset(name), name, registry))
 
     def get() -> str:
         return instructed(lambda: _opened(record(), workspace), name, instructions)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -242,9 +243,13 @@ class Request:
     def benchmark(self) -> Benchmark:
         """Return the benchmark of the file, or the default one, with the options in place."""
         from mritk.benchmark import Benchmark
+        from mritk.path_hint import hinted
         from mritk.variation import parse_vary
 
-        benchmark = Benchmark.from_file(self.file) if self.file else Benchmark()
+        benchmark = Benchmark()
+        if self.file:
+            read = partial(Benchmark.from_file, self.file)
+            benchmark = hinted(read, str(self.file), self.app.registry)
         names = ("backbones", "datasets", "augmentations", "protocols", "folds")
         given = {name: getattr(self, name) for name in names if getattr(self, name)}
         if self.seeds is not None:
