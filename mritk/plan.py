@@ -14,7 +14,7 @@ from mritk.backbone import Backbone
 from mritk.benchmark import Benchmark, find_protocol
 from mritk.data.decode import decoded, require_readable
 from mritk.data.samples import Samples, UnreadableSamples
-from mritk.data.split_rule import resolved_scheme
+from mritk.data.split_rule import fold_count, resolved_scheme
 from mritk.data.splits import make_folds
 from mritk.errors import DataError, UsageError
 from mritk.evaluate.metrics import find_metric
@@ -151,8 +151,10 @@ class Planner:
         """Return what is compared on one dataset under one protocol.
 
         Raises:
-            UsageError: A backbone, augmentation or metric that does not suit the data or method.
+            UsageError: A backbone, augmentation or metric that does not suit the data or method; a
+                fold that does not exist.
         """
+        _require_folds(benchmark, fold_count(samples, protocol.split), protocol, record)
         method = self.registry.method(protocol.method)
         names = benchmark.augmentations or (protocol.augmentation,)
         chosen: list[Backbone | None] = [None]
@@ -179,12 +181,8 @@ class Planner:
     ) -> Iterator[Trial]:
         method = self.registry.method(protocol.method)
         folds = benchmark.folds or range(len(dataset.folds))
-        for fold in folds:
-            if not 0 <= fold < len(dataset.folds):
-                raise UsageError(
-                    f"there is no fold {fold}: protocol {protocol.name} makes "
-                    f"{len(dataset.folds)} on {dataset.record.name}, numbered from 0"
-                )
+        # Fewer than foreseen, if all samples of a site were skipped.
+        _require_folds(benchmark, len(dataset.folds), protocol, dataset.record)
         for seed, fold, (backbone, augmentation) in product(benchmark.seeds, folds, pairs):
             yield Trial(dataset, backbone, augmentation, method, protocol, fold, seed)
 
@@ -228,6 +226,15 @@ class Planner:
             return
         for size, interpolation, preprocessing in sorted(wanted, key=str):
             decoded(samples, size, interpolation, self.workspace, preprocessing)
+
+
+def _require_folds(benchmark: Benchmark, count: int, protocol: Protocol, record: Dataset) -> None:
+    for fold in benchmark.folds:
+        if not 0 <= fold < count:
+            raise UsageError(
+                f"there is no fold {fold}: protocol {protocol.name} makes {count} on "
+                f"{record.name}, numbered from 0"
+            )
 
 
 def _require_fit(
