@@ -14,7 +14,7 @@ from mritk.backbone import Backbone
 from mritk.benchmark import Benchmark, find_protocol
 from mritk.data.decode import decoded
 from mritk.data.samples import Samples, UnreadableSamples
-from mritk.data.split_rule import resolved_scheme
+from mritk.data.split_rule import fold_count, resolved_scheme
 from mritk.data.splits import make_folds
 from mritk.errors import DataError, UsageError
 from mritk.evaluate.metrics import find_metric
@@ -189,8 +189,10 @@ class Planner:
         """Return what is compared on one dataset under one protocol.
 
         Raises:
-            UsageError: A backbone, augmentation or metric that does not suit the data or method.
+            UsageError: A backbone, augmentation or metric that does not suit the data or method; a
+                fold that does not exist.
         """
+        _require_folds(benchmark, fold_count(samples, protocol.split), protocol, record)
         method = self.registry.method(protocol.method)
         names = benchmark.augmentations or (protocol.augmentation,)
         chosen: list[tuple[str, Backbone | None]] = [("", None)]
@@ -225,12 +227,9 @@ class Planner:
     ) -> Iterator[tuple[Trial, Candidate]]:
         method = self.registry.method(protocol.method)
         folds = benchmark.folds or range(len(dataset.folds))
+        # Fewer than foreseen, if all samples of a site were skipped.
+        _require_folds(benchmark, len(dataset.folds), protocol, dataset.record)
         for fold in folds:
-            if not 0 <= fold < len(dataset.folds):
-                raise UsageError(
-                    f"there is no fold {fold}: protocol {protocol.name} makes "
-                    f"{len(dataset.folds)} on {dataset.record.name}, numbered from 0"
-                )
             _require_selection(dataset, protocol, fold)
         for seed, fold, one in product(benchmark.seeds, folds, candidates):
             trial = Trial(dataset, one.backbone, one.augmentation, method, protocol, fold, seed)
@@ -279,6 +278,15 @@ class Planner:
 def _of_one_protocol(benchmark: Benchmark, name: str, changes: Changes) -> Benchmark:
     vary = {key: [value] for key, value in changes.items()}
     return replace(benchmark, protocols=(name,), vary=vary)
+
+
+def _require_folds(benchmark: Benchmark, count: int, protocol: Protocol, record: Dataset) -> None:
+    for fold in benchmark.folds:
+        if not 0 <= fold < count:
+            raise UsageError(
+                f"there is no fold {fold}: protocol {protocol.name} makes {count} on "
+                f"{record.name}, numbered from 0"
+            )
 
 
 def _require_fit(

@@ -55,6 +55,7 @@ FLOORS = {
     "seeds": 5,
     "cores": 5,
     "supplied": 5,
+    "visible": 5,
     "workspace": 5,
     "whole_file": 5,
     "regular_file": 5,

@@ -8,6 +8,7 @@ from pathlib import Path
 import click
 
 from mritk.cli.app import json_option, plugin_option
+from mritk.cli.tell import echo
 
 
 @click.command(short_help="Open every file of a results folder; say what is wrong.")
@@ -47,15 +48,15 @@ def doctor(results: Path, fix: bool, as_json: bool) -> int:
             }
             for ailment in found.ailments
         ]
-        click.echo(json.dumps({"whole": after.trials, "found": rows, "done": done}, indent=2))
+        echo(json.dumps({"whole": after.trials, "found": rows, "done": done}, indent=2))
     else:
         if found.ailments:
             table = [[str(a.path), a.state.value, a.text] for a in found.ailments]
-            click.echo(tabulate(table, ["file", "state", "what"]) + "\n")
+            echo(tabulate(table, ["file", "state", "what"]) + "\n")
         for line in done:
-            click.echo(line)
+            echo(line)
         verdict = "something is wrong" if after.serious else "all is well"
         if after.unreadable:
             verdict = f"{after.unreadable} cannot be read now; of the others, {verdict}"
-        click.echo(f"{after.trials} trials are whole; {verdict}.")
+        echo(f"{after.trials} trials are whole; {verdict}.")
     return after.exit_code

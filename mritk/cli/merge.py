@@ -9,6 +9,7 @@ from pathlib import Path
 import click
 
 from mritk.cli.app import json_option
+from mritk.cli.tell import echo
 
 
 @click.command(short_help="Copy the trials of several results folders into one.")
@@ -35,12 +36,12 @@ def merge(sources: tuple[Path, ...], into: Path, dry_run: bool, as_json: bool) -
 
     done = merge_folders([ResultsFolder(s) for s in sources], ResultsFolder(into), dry_run=dry_run)
     if as_json:
-        click.echo(json.dumps(asdict(done), indent=2))
+        echo(json.dumps(asdict(done), indent=2))
     else:
         for line in done.conflicts:
-            click.echo(f"conflict: {line} has another result than the trial in {into}")
+            echo(f"conflict: {line} has another result than the trial in {into}")
         for line in (*done.damaged, *done.unreadable):
-            click.echo(f"left out: {line}")
+            echo(f"left out: {line}")
         would = "would be copied" if dry_run else "copied"
-        click.echo(f"{len(done.copied)} trials {would}, {len(done.same)} were there already.")
+        echo(f"{len(done.copied)} trials {would}, {len(done.same)} were there already.")
     return done.exit_code

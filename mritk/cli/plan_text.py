@@ -5,8 +5,7 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING
 
-import click
-
+from mritk.cli.tell import echo, say
 from mritk.errors import ExitCode
 
 if TYPE_CHECKING:
@@ -96,16 +95,11 @@ def show_plan(plan: Plan, *, as_json: bool) -> int:
         for trial in plan.trials
     ]
     if as_json:
-        click.echo(json.dumps(rows, indent=2))
+        echo(json.dumps(rows, indent=2))
         return ExitCode.OK
     from tabulate import tabulate
 
     shown = [{**row, "id": str(row["id"])[:8]} for row in rows]
-    click.echo(tabulate(shown, headers="keys"))
+    echo(tabulate(shown, headers="keys"))
     say(f"{len(plan.todo)} of {len(plan.trials)} trials would run.")
     return ExitCode.OK
-
-
-def say(line: str) -> None:
-    """Print a line for the person, beside what other programs read."""
-    click.echo(line, err=True)

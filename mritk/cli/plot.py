@@ -9,6 +9,7 @@ import click
 
 from mritk.cli.analysis_options import analysis_options, as_analysis
 from mritk.cli.app import App, pass_app, plugin_option
+from mritk.cli.tell import say
 from mritk.errors import UsageError
 
 if TYPE_CHECKING:
@@ -76,7 +77,7 @@ def plot(app: App, /, kind: str, results: Path, **options: Any) -> int:
         figure = DRAW[kind](table, table.metrics[0])
     output = options["output"] or Path(f"{kind}.png")
     save(figure, output, options["dpi"])
-    click.echo(f"{output}", err=True)
+    say(f"{output}")
     return board.exit_code
 
 

@@ -10,6 +10,7 @@ import click
 from mritk.cli.analysis_options import analysis_options, as_analysis
 from mritk.cli.app import App, pass_app, plugin_option
 from mritk.cli.data_options import DATA_OPTIONS, as_data_options, data_options
+from mritk.cli.tell import say
 from mritk.errors import ExitCode, UsageError
 
 if TYPE_CHECKING:
@@ -61,17 +62,17 @@ def report(app: App, /, results: Path, output: Path, **options: Any) -> int:
         analysis=as_analysis(app, options),
     )
     if not board.tables:
-        click.echo(f"mritk: there are no trials in {results}", err=True)
+        say(f"mritk: there are no trials in {results}")
         for message in board.damaged:
-            click.echo(f"mritk: not read: {message}", err=True)
+            say(f"mritk: not read: {message}")
         return board.exit_code or ExitCode.NOTHING_TO_DO
     failed = [t for t in trials if isinstance(t, TrialRecord) and t.status == "failed"]
     pictures, remarks = _pictures(app, board, options)
     page = render(board, failed, pictures, remarks)
     write_whole(output, page.encode("utf-8"))
-    click.echo(f"{output} ({len(page) / 1e6:.1f} MB)", err=True)
+    say(f"{output} ({len(page) / 1e6:.1f} MB)")
     for line in remarks:
-        click.echo(f"mritk: {line}", err=True)
+        say(f"mritk: {line}")
     return board.exit_code
 
 

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from mritk.cli.app import App, json_option, pass_app, plugin_option
+from mritk.cli.tell import echo, say
 from mritk.errors import ExitCode
 
 if TYPE_CHECKING:
@@ -43,23 +44,23 @@ def rescore(app: App, /, results: Path, as_csv: bool, as_json: bool) -> int:
     found = list(folder.stored())
     for stored in found:
         if isinstance(stored, UnusableTrial):
-            click.echo(f"mritk: not read: {stored}", err=True)
+            say(f"mritk: not read: {stored}")
         elif stored.record.status == "finished":
             trials += 1
             rows += _rows(stored, extra)
     if not trials:
-        click.echo(f"mritk: there are no finished trials in {results}", err=True)
+        say(f"mritk: there are no finished trials in {results}")
         return exit_code_of(found) or ExitCode.NOTHING_TO_DO
     write_view(folder, rows)
     if as_json:
         clean = [{**row, "value": _number(row["value"])} for row in rows]
-        click.echo(json.dumps(clean, indent=2))
+        echo(json.dumps(clean, indent=2))
     elif as_csv:
         writer = csv.DictWriter(sys.stdout, COLUMNS, lineterminator="\n")
         writer.writeheader()
         writer.writerows(rows)
     else:
-        click.echo(f"{len(rows)} scores of {trials} trials are in {results / 'results.h5'}")
+        echo(f"{len(rows)} scores of {trials} trials are in {results / 'results.h5'}")
     return exit_code_of(found)
 
 

@@ -13,9 +13,11 @@ import click
 
 from mritk.cli.app import App, json_option, pass_app, plugin_option, results_option
 from mritk.cli.data_options import DATA_OPTIONS, as_data_options, data_options, over
+from mritk.cli.device import DeviceName
 from mritk.cli.names import PluginName
-from mritk.cli.plan_text import say, show_plan, tell_data, tell_skipped, tell_without_model
+from mritk.cli.plan_text import show_plan, tell_data, tell_skipped, tell_without_model
 from mritk.cli.stored_files import make_room, tell_lost
+from mritk.cli.tell import echo, say
 from mritk.errors import ExitCode, UsageError
 
 if TYPE_CHECKING:
@@ -81,10 +83,19 @@ REHEARSED = (
     help="Try the protocol with each value of a key, such as split.shots=5,10; repeat.",
 )
 @click.option("--seeds", type=click.IntRange(1), help="Number of seeds, from 0. Default: 2.")
-@click.option("--fold", "folds", multiple=True, type=int, help="Fold; repeat. Default: all.")
+@click.option(
+    "--fold", "folds", multiple=True, type=click.IntRange(0), help="Fold; repeat. Default: all."
+)
 @data_options
 @results_option("Folder of the trial files.")
-@click.option("--device", default="auto", show_default=True, help="auto, cpu, cuda or cuda:N.")
+@click.option(
+    "--device",
+    type=DeviceName(),
+    metavar="NAME",
+    default="auto",
+    show_default=True,
+    help="auto, cpu, cuda or cuda:N.",
+)
 @click.option("--skip-unreadable", is_flag=True, help="Leave out samples that cannot be read.")
 @click.option("--rerun", is_flag=True, help="Train again, from the start, what is done or begun.")
 @click.option("--deterministic", is_flag=True, help="Bit-exact on CUDA too; part of the protocol.")
@@ -178,8 +189,7 @@ class Request:
         if self.check:
             return self.what_is_missing(workspace)
         results = ResultsFolder(self.folder)
-        if self.executor is not None:
-            self.app.registry.executor(self.executor)  # a slip of the pen costs no time
+        self.require_possible(results)
         self.require_devices_of_workers()
         benchmark = self.benchmark()
         if benchmark.rehearse:
@@ -239,6 +249,25 @@ class Request:
                 f"--device {self.device} would give every worker the same GPU; name those to use "
                 f"in the environment, CUDA_VISIBLE_DEVICES={index}, and add --device {kind}"
             )
+
+    def require_possible(self, results: ResultsFolder) -> None:
+        """Refuse now what would be refused after the data are read.
+
+        Raises:
+            UnknownName: Nobody provides the executor.
+            UsageError: The results folder cannot be written.
+            Unavailable: The GPU is not there.
+        """
+        if self.executor is not None:
+            self.app.registry.executor(self.executor)
+        if self.dry_run:
+            return
+        results.require_reachable()
+        # What is stored already needs no GPU; to look for one imports torch, which takes seconds.
+        if self.device.startswith("cuda") and not results.any():
+            from mritk.train.device import choose_device
+
+            choose_device(self.device)
 
     def benchmark(self) -> Benchmark:
         """Return the benchmark of the file, or the default one, with the options in place."""
@@ -340,9 +369,9 @@ def _report(
     board = build_leaderboard(t for t in found.values() if isinstance(t, TrialRecord))
     if as_json:
         trials = [{"id": o.trial.id, "file": str(o.path), "error": o.error} for o in outcomes]
-        click.echo(json.dumps({"trials": trials, "leaderboard": as_data(board)}, indent=2))
+        echo(json.dumps({"trials": trials, "leaderboard": as_data(board)}, indent=2))
         return
-    click.echo(format_leaderboard(board, "github"))
+    echo(format_leaderboard(board, "github"))
     before = len(plan.in_state(TrialState.FINISHED))
     say("")
     if before:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from mritk.cli.app import json_option, results_option
+from mritk.cli.tell import echo
 from mritk.errors import ExitCode
 
 if TYPE_CHECKING:
@@ -48,13 +49,13 @@ def verify(trial: str, folder: Path, as_json: bool) -> int:
     if as_json:
         numbers = {p: {n: _number(v) for n, v in found.items()} for p, found in scores.items()}
         told = {check.name: check.wrong or "ok" for check in checks}
-        click.echo(json.dumps({"file": str(path), "checks": told, "scores": numbers}, indent=2))
+        echo(json.dumps({"file": str(path), "checks": told, "scores": numbers}, indent=2))
     else:
-        click.echo(f"{path}\n")
-        click.echo(tabulate([[c.name, c.wrong or "ok"] for c in checks], ["check", ""]))
+        echo(f"{path}\n")
+        echo(tabulate([[c.name, c.wrong or "ok"] for c in checks], ["check", ""]))
         for part, found in scores.items():
-            click.echo("")
-            click.echo(tabulate([[n, _text(v)] for n, v in found.items()], [part, ""]))
+            echo("")
+            echo(tabulate([[n, _text(v)] for n, v in found.items()], [part, ""]))
     return ExitCode.GATE_FAILED if failed else ExitCode.OK
 
 

@@ -29,6 +29,22 @@ class ResultsFolder:
 
     path: Path
 
+    def require_reachable(self) -> None:
+        """Refuse a folder that could not be made or written; nothing is made.
+
+        Raises:
+            UsageError: A file is in the way, the name is too long, or a right is missing.
+        """
+        try:
+            self.path.stat()
+        except FileNotFoundError:
+            pass
+        except OSError as error:
+            raise self._unwritable(error) from error
+        place = next(p for p in (self.path, *self.path.absolute().parents) if p.exists())
+        if not os.access(place, os.W_OK | os.X_OK):
+            raise self._unwritable(PermissionError(errno.EACCES, os.strerror(errno.EACCES)))
+
     def require_writable(self) -> None:
         """Create the folder and try to write into it, before anything is trained.
 
@@ -40,12 +56,15 @@ class ResultsFolder:
             with tempfile.TemporaryFile(dir=self.path / TRIALS) as probe:
                 probe.write(b"\0")
         except OSError as error:
-            why = os.strerror(error.errno) if error.errno else str(error)
-            hint = "free some space" if error.errno == errno.ENOSPC else "check its permissions"
-            raise UsageError(
-                f"results folder {self.path} cannot be written: {why}; {hint}, or choose another "
-                f"with --results"
-            ) from error
+            raise self._unwritable(error) from error
+
+    def _unwritable(self, error: OSError) -> UsageError:
+        why = os.strerror(error.errno) if error.errno else str(error)
+        hint = "free some space" if error.errno == errno.ENOSPC else "check its permissions"
+        return UsageError(
+            f"results folder {self.path} cannot be written: {why}; {hint}, or choose another "
+            f"with --results"
+        )
 
     def trial_path(self, trial_id: str) -> Path:
         """Return where the file of a trial stands or will stand."""
