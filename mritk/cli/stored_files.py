@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
-from mritk.cli.plan_text import say
+from mritk.cli.tell import say
 from mritk.errors import ExitCode
 
 if TYPE_CHECKING:
