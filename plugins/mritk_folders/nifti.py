@@ -126,7 +126,7 @@ def _data(
     require_memory(2 * size + 2 * voxels)
     stored = np.empty(voxels, dtype=kind)
     stream.seek(offset)
-    _require_bytes(offset + size, offset + _fill(stored.data.cast("B"), stream))
+    _require_bytes(offset + size, offset + _fill(stored.view(np.uint8).data, stream))
     if isinstance(stream, gzip.GzipFile):
         _read_to_end(stream)
     if not kind.isnative:

@@ -145,6 +145,19 @@ def test_every_numeric_type_is_read(tmp_path, write_nifti, dtype):
     np.testing.assert_allclose(volume, scaled(VOLUME // 4), atol=0.51)
 
 
+@pytest.mark.parametrize("dtype", [np.int16, np.float32, np.float64])
+@pytest.mark.parametrize("kind", [nib.Nifti1Image, nib.Nifti2Image])
+def test_the_order_of_bytes_does_not_count(tmp_path, dtype, kind):
+    image = kind(VOLUME.astype(dtype), np.eye(4), kind.header_class(endianness=">"))
+    image.set_data_dtype(dtype)
+    nib.save(image, tmp_path / "v.nii.gz")
+    nib.save(nib.Nifti1Image(VOLUME, np.eye(4)), tmp_path / "w.nii")
+    assert gzip.decompress((tmp_path / "v.nii.gz").read_bytes())[:2] == b"\0\0"
+    np.testing.assert_array_equal(
+        read_volume(tmp_path / "v.nii.gz"), read_volume(tmp_path / "w.nii")
+    )
+
+
 def test_nifti_2_is_read(tmp_path, write_nifti):
     path = write_nifti(tmp_path / "v.nii", VOLUME, kind=nib.Nifti2Image)
     np.testing.assert_allclose(read_volume(path), scaled(VOLUME), atol=0.51)
