@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 from pathlib import Path
 
 from mritk.data.file_tree import list_tree
@@ -63,7 +64,7 @@ class ClassTree:
     hidden: tuple[Path, ...]
     empty: tuple[Path, ...]
 
-    @property
+    @cached_property
     def classes(self) -> tuple[str, ...]:
         """The classes, sorted by name."""
         return tuple(sorted({file.label for file in self.files}))

@@ -164,6 +164,22 @@ def test_side_files_are_left_aside(cohort):
         (root / name).write_bytes(b"x" * 200)
     (root / "none" / "Quist" / "Thumbs.db").write_bytes(b"")
     (root / "readme").write_bytes(b"beside the classes")
+    (root / "none" / "Quist, Hans").mkdir()
+    samples = read_collection(root)
+    assert samples.ids == before
+    told = {found.reason: sorted(found.names) for found in samples.passed_over}
+    # Names of files may be those of patients, so that they are counted only.
+    assert told == {
+        "of no DICOM": ["*", "*.XML", "*.csv", "*.txt", "DICOMDIR"],
+        "empty": ["*/"],
+    }
+
+
+def test_a_folder_of_a_patient_may_be_a_link(cohort, tmp_path):
+    root = cohort()
+    before = read_collection(root).ids
+    shutil.move(root / "none" / "Quist", tmp_path / "elsewhere")
+    (root / "none" / "Quist").symlink_to(tmp_path / "elsewhere")
     assert read_collection(root).ids == before
 
 
