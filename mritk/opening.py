@@ -2,20 +2,28 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
 import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import TypeVar
 
+from mritk.audit.book import SketchBook
+from mritk.code_state import library_versions, source_digest
+from mritk.data.identified import array_digests, identified
 from mritk.data.join import join, rename_classes
 from mritk.data.patients import PatientRule, require_patients, with_patients
 from mritk.data.samples import Classification, Samples
+from mritk.data.spelling import (
+    require_distinct_classes,
+    with_composed_classes,
+    with_one_spelling,
+)
 from mritk.data.split_rule import SplitRule, resolved_scheme
 from mritk.errors import DataError, HookError, MritkError, Unavailable, UsageError
 from mritk.loaded_plugin import reason_of
+from mritk.options import split_options
+from mritk.path_hint import hinted
 from mritk.records import Dataset, DatasetFamily, Origin
 from mritk.registry import Registry
 from mritk.workspace import Workspace
@@ -61,7 +69,7 @@ class Opened:
 
     Attributes:
         record: Its name, licence and sources.
-        samples: Its samples; their digests say nothing of who reads them.
+        samples: Its samples; their digests, if declared, are those of files.
         reader: What tells the code that reads these samples from other such code.
     """
 
@@ -69,17 +77,16 @@ class Opened:
     samples: Samples
     reader: tuple[str, ...]
 
-    @property
-    def identified(self) -> Samples:
-        """The samples with digests that also tell which reader made the arrays of the files."""
-        digest = self.samples.digest
-        if digest is None:
-            return self.samples
+    def identified(self, book: SketchBook | None) -> Samples:
+        """Return the samples as trials know them: by the arrays that are read, proven each time.
 
-        def identified(i: int) -> str:
-            return hashlib.sha256(json.dumps([*self.reader, digest(i)]).encode()).hexdigest()
-
-        return replace(self.samples, digest=identified)
+        Args:
+            book: What the audit saw of them; None where they do not lie on a grid, and each is read
+                for this.
+        """
+        if book is not None:
+            return identified(self.samples, book.arrays, book.unreadable)
+        return identified(self.samples, *array_digests(self.samples))
 
     def for_audit(self) -> tuple[str, Samples, tuple[str, ...], tuple[str, ...]]:
         """Name, samples, reader and sources, as :func:`mritk.audit.audit.audit` takes them."""
@@ -115,7 +122,11 @@ def find_datasets(
         Unavailable: One is not there; its instructions tell how to get it.
     """
     return tuple(
-        instructed(partial(registry.dataset, part), part, instructions or {})
+        instructed(
+            partial(hinted, partial(registry.dataset, part), part, registry),
+            part,
+            instructions or {},
+        )
         for part in joined_names(name, registry)
     )
 
@@ -147,13 +158,18 @@ def open_dataset(
     told = options.instructions
     records = find_datasets(name, registry, told)
     parts = [
-        instructed(partial(_open_one, record, workspace), part, told)
+        instructed(
+            partial(hinted, partial(_open_one, record, workspace), part, registry), part, told
+        )
         for part, record in zip(joined_names(name, registry), records, strict=True)
     ]
+    readers = map(_reader, joined_names(name, registry), records, parts)
+    reader = tuple(text for one in readers for text in one)
     parts = _renamed(parts, options.rename, name)
-    reader = tuple(text for record in records for text in _reader(record))
+    for record, part in zip(records, parts, strict=True):
+        require_distinct_classes(part, record.name)
     if len(records) == 1:
-        return Opened(records[0], with_patients(parts[0], options.rule, name), reader)
+        return Opened(records[0], _told(parts[0], options.rule, name), reader)
     joined_name = "+".join(record.name for record in records)
     sources = tuple(dict.fromkeys(source for record in records for source in record.sources))
     samples = _joined(records, parts, options.rule, joined_name)
@@ -190,7 +206,11 @@ def _open_one(record: Dataset, workspace: Workspace) -> Samples:
     samples = open_samples(record, workspace)
     if not len(samples):
         raise DataError(f"dataset {record.name} has no samples")
-    return samples
+    return with_composed_classes(samples)
+
+
+def _told(samples: Samples, rule: PatientRule, name: str) -> Samples:
+    return with_one_spelling(with_patients(samples, rule, name), name)
 
 
 def _renamed(parts: Sequence[Samples], rename: Mapping[str, str], name: str) -> list[Samples]:
@@ -216,7 +236,7 @@ def _joined(
     names = [record.name for record in records]
     if not rule.table:
         told = [
-            with_patients(part, rule, label) if k in lacking or not lacking else part
+            _told(part, rule if k in lacking or not lacking else PatientRule(), label)
             for k, (label, part) in enumerate(zip(names, parts, strict=True))
         ]
         return join(list(zip(names, told, strict=True)), name)
@@ -226,7 +246,7 @@ def _joined(
             f"--patients: some of {name} name their patients already; write a manifest of the "
             f"others (manifest:FILE.csv) and join that"
         )
-    return with_patients(join(list(zip(names, parts, strict=True)), name), rule, name)
+    return _told(join(list(zip(names, parts, strict=True)), name), rule, name)
 
 
 def require_told_patients(opened: Opened, options: DataOptions, rules: Sequence[SplitRule]) -> None:
@@ -241,6 +261,16 @@ def require_told_patients(opened: Opened, options: DataOptions, rules: Sequence[
     require_patients(samples, options.rule, opened.record.name)
 
 
-def _reader(record: Dataset) -> tuple[str, ...]:
-    # The members of a family differ by path, which must not count; their reader is the same.
-    return record.name.partition(":")[0], record.origin.plugin, record.origin.digest
+def _reader(name: str, record: Dataset, samples: Samples) -> tuple[str, ...]:
+    """Return what besides the files shapes the arrays: the code, its libraries, the options.
+
+    The path of a family's member is not among them.
+    """
+    _, options = split_options(name)
+    return (
+        record.name.partition(":")[0],
+        record.origin.plugin,
+        *(f"{option}={value}" for option, value in sorted(options.items())),
+        *(source_digest(function) for function in (record.open, samples.read)),
+        *library_versions(record.origin.distribution),
+    )

@@ -8,7 +8,6 @@ from functools import cached_property
 from pathlib import Path
 
 from mritk.data.file_tree import list_tree
-from mritk.data.join import canonical_class
 from mritk.data.layouts import (
     UNLABELLED,
     Layout,
@@ -19,6 +18,7 @@ from mritk.data.parts import part_of
 from mritk.data.passed_over import PassedOver
 from mritk.data.samples import SPLITS
 from mritk.data.scan_tree import ScanFolder, Scans, scan_folder
+from mritk.data.spelling import canonical_name
 from mritk.errors import DataError
 
 # Unpacked archives wrap the parts in folders of their own: archive/Brain Tumor/Training/.
@@ -191,7 +191,7 @@ def _of_layout(layout: Layout) -> Iterator[ClassFile]:
         base = base.folders[0]
     refuse_folders_that_are_no_classes(layout, base)
     for child in base.folders:
-        if canonical_class(child.name) not in UNLABELLED:
+        if canonical_name(child.name) not in UNLABELLED:
             yield from _of_class(child, "")
 
 
@@ -208,13 +208,13 @@ def _of_part(layout: Layout, part: ScanFolder, parts: Sequence[ScanFolder]) -> I
     refuse_folders_that_are_no_classes(layout, part)
     spelt: dict[str, str] = {}
     for child in part.folders:
-        other = spelt.setdefault(canonical_class(child.name), child.name)
+        other = spelt.setdefault(canonical_name(child.name), child.name)
         if other != child.name:
             raise DataError(
                 f"{layout.shown(part)} has the classes {other} and {child.name}, which differ in "
                 f"spelling only; rename one of them, or merge the two"
             )
-        if canonical_class(child.name) not in UNLABELLED:
+        if canonical_name(child.name) not in UNLABELLED:
             yield from _of_class(child, part_of(part.name) or "")
 
 
@@ -226,8 +226,8 @@ def _spelt_alike(found: Sequence[ClassFile]) -> list[ClassFile]:
     """Give every class the spelling of its training part, or of the first that has it."""
     spelling: dict[str, str] = {}
     for file in sorted(found, key=lambda file: (_order(file.part), file.label)):
-        spelling.setdefault(canonical_class(file.label), file.label)
-    return [replace(file, label=spelling[canonical_class(file.label)]) for file in found]
+        spelling.setdefault(canonical_name(file.label), file.label)
+    return [replace(file, label=spelling[canonical_name(file.label)]) for file in found]
 
 
 def _order(part: str) -> int:

@@ -9,12 +9,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from mritk.data.join import canonical_class
 from mritk.data.parts import part_of
 from mritk.data.scan_tree import ScanFolder, Scans
+from mritk.data.spelling import canonical_name
 from mritk.errors import DataError
 
-# All in the form of canonical_class. Folders of images that are there to be predicted:
+# All in the form of canonical_name. Folders of images that are there to be predicted:
 UNLABELLED = frozenset({"pred", "predict", "prediction", "predictions", "unlabeled", "unlabelled"})
 
 # what folders are called that hold data of any class;
@@ -140,7 +140,7 @@ def refuse_folders_that_are_no_classes(layout: Layout, base: ScanFolder) -> None
             is called as data of any class are; or all look like patients, or like copies of a
             dataset.
     """
-    folders = [f for f in base.folders if canonical_class(f.name) not in UNLABELLED]
+    folders = [f for f in base.folders if canonical_name(f.name) not in UNLABELLED]
     _refuse_repetitions(layout, folders)
     _refuse_inner_parts(layout, folders)
     _refuse_inner_classes(layout, folders)
@@ -162,9 +162,9 @@ def refuse_folders_that_are_no_classes(layout: Layout, base: ScanFolder) -> None
 
 
 def _refuse_repetitions(layout: Layout, folders: Sequence[ScanFolder]) -> None:
-    names = {canonical_class(folder.name) for folder in folders}
+    names = {canonical_name(folder.name) for folder in folders}
     for folder in folders:
-        inside = [child.name for child in folder.folders if canonical_class(child.name) in names]
+        inside = [child.name for child in folder.folders if canonical_name(child.name) in names]
         # Classes and patients may both be called 1, 2, 3.
         if len(inside) > 1 or any(not name.isdigit() for name in inside):
             raise DataError(
@@ -235,11 +235,11 @@ def _are_patients(names: Sequence[str]) -> bool:
 
 def _may_be_class(name: str) -> bool:
     has_digit = any(character.isdigit() for character in name)
-    return not (has_digit or canonical_class(name) in SERIES or _is_generic(name))
+    return not (has_digit or canonical_name(name) in SERIES or _is_generic(name))
 
 
 def _is_generic(name: str) -> bool:
-    return canonical_class(name) in GENERIC or "dataset" in canonical_class(name)
+    return canonical_name(name) in GENERIC or "dataset" in canonical_name(name)
 
 
 def _listed(names: Sequence[str]) -> str:

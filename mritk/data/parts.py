@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from mritk.data.join import canonical_class
+from mritk.data.spelling import canonical_name
 
 # ``train_set``, ``Testing Images``, ``validation-data``, ``1. train``.
 PART = re.compile(
@@ -20,5 +20,5 @@ def part_of(name: str) -> str | None:
     >>> part_of("Training"), part_of("testing_set"), part_of("2. valid"), part_of("invalid")
     ('train', 'test', 'val', None)
     """
-    found = PART.fullmatch(canonical_class(name))
+    found = PART.fullmatch(canonical_name(name))
     return found.lastgroup if found else None

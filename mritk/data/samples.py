@@ -83,7 +83,7 @@ class Samples:
             size (graphs, signals), which mritk then hands to the method one by one as they are.
         digest: Returns a hexadecimal SHA-256 of what ``read(i)`` would decode, and must change
             with it. By default the array itself is hashed; a dataset of files hashes their bytes,
-            which is faster.
+            which saves reading. The code that reads, and a family's options, are seen to by mritk.
         patients: N patient ids, or None where the data have none. No patient is ever split.
         sites: N acquisition sites or scanners, or None.
         sources: N names of the collections the samples came from, or None.
@@ -158,9 +158,7 @@ class Samples:
         """Return the SHA-256 of the content of sample ``i``."""
         if self.digest is not None:
             return self.digest(i)
-        array = np.ascontiguousarray(self.read(i))
-        header = f"{array.dtype.str}{array.shape}".encode()
-        return hashlib.sha256(header + array.tobytes()).hexdigest()
+        return array_digest(self.read(i))
 
     @cached_property
     def contents(self) -> tuple[str, ...]:
@@ -196,6 +194,19 @@ class Samples:
             target = self.targets[i].item()
             digest.update(repr((self.ids[i], target, self.contents[i], *row)).encode())
         return digest.hexdigest()
+
+
+def array_digest(array: np.ndarray) -> str:
+    """Return the SHA-256 of an array as ``read`` gives it: of its dtype, shape and values.
+
+    Raises:
+        DataError: It holds Python objects, which have no bytes of their own.
+    """
+    array = np.ascontiguousarray(array)
+    if array.dtype.hasobject:
+        raise DataError("holds Python objects; give an array of numbers")
+    header = f"{array.dtype.str}{array.shape}".encode()
+    return hashlib.sha256(header + array.tobytes()).hexdigest()
 
 
 def _texts(name: str, column: Sequence[str]) -> tuple[str, ...]:

@@ -54,6 +54,8 @@ NO_OPTIONS = DicomOptions()
 @hookimpl
 def mritk_datasets() -> Iterator[DatasetFamily]:
     """Yield the family ``dicom:PATH``."""
+    from mritk_dicom.class_folders import holds_dicom
+
     yield DatasetFamily(
         "dicom",
         resolve=resolve_dicom,
@@ -61,6 +63,7 @@ def mritk_datasets() -> Iterator[DatasetFamily]:
         summary="DICOM series in one folder per class; patients become pseudonyms; ,slices=K or "
         "slices=all makes images",
         options=DicomOptions,
+        reads=holds_dicom,
     )
 
 

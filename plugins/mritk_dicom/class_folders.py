@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import islice
 from pathlib import Path
 
 from mritk import ClassTree, DataError, PassedOver, Scans, Unavailable, class_tree
@@ -11,6 +12,18 @@ SIDE_SUFFIXES = (".csv", ".htm", ".html", ".json", ".md", ".pdf", ".tsv", ".txt"
 
 # The index of a medium (PS3.10): it holds names of patients and no image.
 INDEX = "dicomdir"
+
+
+# Enough to see what a folder holds, and few enough not to wait for.
+LOOKED_AT = 50
+
+
+def holds_dicom(folder: Path) -> bool:
+    """Return whether the first files under ``folder`` are DICOM, or some of them."""
+    if not folder.is_dir():
+        return False
+    files = (path for path in folder.rglob("*") if path.is_file() and not path.name.startswith("."))
+    return any(_is_dicom(path) for path in islice(files, LOOKED_AT))
 
 
 def class_files(folder: Path) -> ClassTree:

@@ -73,6 +73,7 @@ def mritk_datasets() -> Iterator[Dataset | DatasetFamily]:
         placeholder="PATH",
         summary="a folder with the .mat files of figshare 1512427; ,fold=1 to 5 are its own folds",
         options=FigshareOptions,
+        reads=lambda path: any(path.glob("*.mat")) or any(path.glob("*/*.mat")),
     )
 
 

@@ -104,6 +104,8 @@ LICENSE = "unknown: files of whoever runs it"
 @hookimpl
 def mritk_datasets() -> Iterator[DatasetFamily]:
     """Yield the families ``folder:PATH``, ``bids:PATH`` and ``manifest:FILE``."""
+    from mritk_folders.recognise import is_bids, is_table, is_tree
+
     yield DatasetFamily(
         "folder",
         resolve=resolve_folder,
@@ -111,6 +113,7 @@ def mritk_datasets() -> Iterator[DatasetFamily]:
         summary="images or NIfTI in one folder per class, or Training/ and Testing/ with such "
         "folders",
         options=FolderOptions,
+        reads=is_tree,
     )
     yield DatasetFamily(
         "bids",
@@ -118,6 +121,7 @@ def mritk_datasets() -> Iterator[DatasetFamily]:
         placeholder="PATH",
         summary="a BIDS dataset; ,target=COLUMN is the column of participants.tsv to predict",
         options=BidsOptions,
+        reads=is_bids,
     )
     yield DatasetFamily(
         "manifest",
@@ -125,6 +129,7 @@ def mritk_datasets() -> Iterator[DatasetFamily]:
         placeholder="FILE",
         summary="a .csv or .tsv with the columns path and label, beside images or NIfTI",
         options=ManifestOptions,
+        reads=is_table,
     )
 
 
@@ -135,9 +140,13 @@ def resolve_folder(path: str, options: FolderOptions = NO_OPTIONS) -> Iterator[D
 
     Raises:
         Unavailable: There is no such folder or archive.
+        UsageError: It is something else, see :func:`mritk_folders.recognise.refuse_no_tree`.
     """
+    from mritk_folders.recognise import refuse_no_tree
+
     folder = Path(path).expanduser()
     archive = next((place for place in (folder, *folder.parents) if place.is_file()), None)
+    refuse_no_tree(archive or folder)
     if not (folder.is_dir() or archive):
         raise Unavailable(
             f"no folder {path}; folder:PATH wants one with a sub-folder of images per class, or a "

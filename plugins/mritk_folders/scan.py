@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
-from mritk import IMAGE_SUFFIXES, DataError
+from mritk import IMAGE_SUFFIXES, DataError, read_image
 
 VOLUME_SUFFIXES = (".nii", ".nii.gz")
 
@@ -49,13 +49,10 @@ def read_scan(path: Path) -> np.ndarray:
     """Return the image, uint8 (H, W) or (H, W, 3), or the volume, uint8 (D, H, W), of a file.
 
     Raises:
-        DataError: See :func:`mritk_folders.image.read_image` and
-            :func:`mritk_folders.nifti.read_volume`.
+        DataError: See :func:`mritk.read_image` and :func:`mritk_folders.nifti.read_volume`.
     """
     if kind_of(path.name) is Kind.VOLUME:
         from mritk_folders.nifti import read_volume
 
         return read_volume(path)
-    from mritk_folders.image import read_image
-
     return read_image(path)
