@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from mritk.data.spelling import is_missing as is_missing
     from mritk.data.spelling import one_spelling as one_spelling
     from mritk.data.subset import Subset as Subset
-    from mritk.data.suffixes import IMAGE_SUFFIXES as IMAGE_SUFFIXES
+    from mritk.data.suffixes import is_image_name as is_image_name
     from mritk.data.text_table import TableRow as TableRow
     from mritk.data.text_table import TextTable as TextTable
     from mritk.data.text_table import read_text_table as read_text_table
@@ -92,7 +92,7 @@ _HOME = {
     "is_missing": "mritk.data.spelling",
     "one_spelling": "mritk.data.spelling",
     "Subset": "mritk.data.subset",
-    "IMAGE_SUFFIXES": "mritk.data.suffixes",
+    "is_image_name": "mritk.data.suffixes",
     "TableRow": "mritk.data.text_table",
     "TextTable": "mritk.data.text_table",
     "read_text_table": "mritk.data.text_table",

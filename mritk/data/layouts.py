@@ -34,8 +34,8 @@ SERIES = frozenset(
 )
 
 PATIENT = re.compile(
-    r"(?:sub|subj|subject|pat|patient|pt|p|case|person|tcga|brats)[-_ .]?(?:.*[-_ .])?\d.*"
-    r"|.*\d{4}.*",
+    r"(?:sub|subj|subject|pat|patient|case|person|tcga|brats)[-_ .]?(?:.*[-_ .])?\d.*"
+    r"|p[-_ .]?\d+|.*\d{4}.*",
     re.IGNORECASE,
 )
 

@@ -10,8 +10,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from mritk import IMAGE_SUFFIXES, DataError, Unavailable
+from mritk import DataError, Unavailable
 from mritk.data.file_tree import is_litter
+from mritk.data.suffixes import IMAGE_SUFFIXES
 from mritk_folders.scan import Kind, kind_of
 from mritk_folders.tree import read_tree
 
