@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from mritk.data.class_tree import ClassFile as ClassFile
     from mritk.data.class_tree import ClassTree as ClassTree
     from mritk.data.class_tree import class_tree as class_tree
+    from mritk.data.class_tree import named_classes as named_classes
     from mritk.data.derived import Derived as Derived
     from mritk.data.derived import kept as kept
     from mritk.data.file_tree import list_folder as list_folder
@@ -74,6 +75,7 @@ _HOME = {
     "available_cores": "mritk.cores",
     "ClassFile": "mritk.data.class_tree",
     "ClassTree": "mritk.data.class_tree",
+    "named_classes": "mritk.data.class_tree",
     "class_tree": "mritk.data.class_tree",
     "Derived": "mritk.data.derived",
     "kept": "mritk.data.derived",
