@@ -137,8 +137,8 @@ def refuse_folders_that_are_no_classes(layout: Layout, base: ScanFolder) -> None
 
     Raises:
         DataError: One holds the same classes as stand beside it, official parts, or no scans; it
-            is called as a part, or as data of any class, are; or all look like patients, or like copies of a
-            dataset.
+            is called as a part, or as data of any class, are; or all look like patients, or like
+            copies of a dataset.
     """
     folders = [f for f in base.folders if canonical_name(f.name) not in UNLABELLED]
     _refuse_lone_parts(layout, folders)

@@ -208,6 +208,18 @@ def test_dicom_beside_the_class_folders_is_not_dropped_silently(cohort):
         read_collection(root)
 
 
+def test_named_classes_leave_out_what_lies_outside_of_them(cohort):
+    root = cohort()
+    before = read_collection(root).ids
+    shutil.copytree(root / "none", root / "pilot")
+    shutil.copy(next(root.rglob("IM0001")), root / "stray")
+    samples = read_collection(root, classes=("glioma", "none"))
+    assert samples.ids == before
+    (found,) = samples.passed_over
+    assert found.reason == "of no class"
+    assert set(found.names) == {"*"}
+
+
 def test_links_that_lead_nowhere_or_to_folders(cohort, tmp_path):
     root = cohort()
     link = root / "none" / "link"
