@@ -100,9 +100,8 @@ def _passed_over(dataset: Audited) -> Iterator[Finding]:
     found = dataset.samples.passed_over
     if found:
         named = tuple(name for kind in found for name in kind.names)
-        yield Finding(
-            "note", "passed over", f"passed over: {'; '.join(map(str, found))}", len(named), named
-        )
+        text = f"passed over: {'; '.join(map(str, found))}"
+        yield Finding("note", "files", text, len(named), named)
 
 
 def _patients_in_parts(dataset: Audited) -> Iterator[Finding]:

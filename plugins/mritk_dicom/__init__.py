@@ -22,7 +22,15 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
-from mritk import Dataset, DatasetFamily, Unavailable, UsageError, Workspace, hookimpl
+from mritk import (
+    Dataset,
+    DatasetFamily,
+    Unavailable,
+    UsageError,
+    Workspace,
+    hookimpl,
+    named_classes,
+)
 
 if TYPE_CHECKING:
     from mritk import Samples
@@ -35,17 +43,21 @@ class DicomOptions:
     Attributes:
         slices: Slices of each series, evenly spaced over its central 60 %, which then are images;
             ``all``: every slice; 0: each series is one volume.
+        classes: Names of folders with ``/`` between them: these are the classes, wherever they lie,
+            and what is outside of them is passed over. Empty: the layout tells.
     """
 
     slices: int | Literal["all"] = 0
+    classes: str = ""
 
     def __post_init__(self) -> None:
-        """Refuse what is no count."""
+        """Refuse what is no count, and fewer than two classes."""
         if self.slices != "all" and self.slices < 0:
             raise UsageError(
                 f"slices={self.slices} is no number of slices; give 1 or more, all, or 0 for "
                 f"whole volumes"
             )
+        named_classes(self.classes)
 
 
 NO_OPTIONS = DicomOptions()
@@ -89,4 +101,4 @@ def open_dicom(folder: Path, options: DicomOptions, workspace: Workspace) -> Sam
     """See :func:`mritk_dicom.collection.read_collection`."""
     from mritk_dicom.collection import read_collection
 
-    return read_collection(folder, slices=options.slices)
+    return read_collection(folder, slices=options.slices, classes=named_classes(options.classes))

@@ -59,7 +59,9 @@ def _named(found: Sequence[Series]) -> list[NamedSeries]:
     return sorted(named, key=lambda series: series.id)
 
 
-def read_collection(folder: Path, *, slices: int | Literal["all"] = 0) -> Samples:
+def read_collection(
+    folder: Path, *, slices: int | Literal["all"] = 0, classes: Sequence[str] = ()
+) -> Samples:
     """Return the series under ``folder``, or slices of them, as samples.
 
     Ids are ``patient-0001/series-01`` and, for slices, ``patient-0001/series-01#0``, … in order.
@@ -68,12 +70,13 @@ def read_collection(folder: Path, *, slices: int | Literal["all"] = 0) -> Sample
         folder: The root of the tree, see :func:`mritk_dicom.class_folders.class_files`.
         slices: 0: each series is a volume (D, H, W). K: K slices of each, evenly spaced over its
             central 60 %. ``all``: every slice.
+        classes: The folders that are classes; empty: the layout tells.
 
     Raises:
         DataError: See :func:`find_series`; or a series has too few slices.
         Unavailable: A file is a link that leads nowhere.
     """
-    tree = class_files(folder)
+    tree = class_files(folder, classes)
     found = _named(group_series(tree.files))
     volume, digest = RecentVolumes([named.series for named in found]), _digests(found)
     if slices == 0:
@@ -97,12 +100,11 @@ def read_collection(folder: Path, *, slices: int | Literal["all"] = 0) -> Sample
         whole = digest(number)
         return whole if slices == 0 else _sha256(f"{whole} slice {row}")
 
-    classes = tuple(sorted({named.series.label for named in found}))
     owners = [found[number] for number, _ in rows]
     return Samples(
         ids=ids,
-        targets=np.asarray([classes.index(named.series.label) for named in owners]),
-        task=Classification(classes),
+        targets=np.asarray([tree.classes.index(named.series.label) for named in owners]),
+        task=Classification(tree.classes),
         read=read,
         spatial_dims=3 if slices == 0 else 2,
         digest=content,

@@ -164,6 +164,22 @@ def test_side_files_are_left_aside(cohort):
         (root / name).write_bytes(b"x" * 200)
     (root / "none" / "Quist" / "Thumbs.db").write_bytes(b"")
     (root / "readme").write_bytes(b"beside the classes")
+    (root / "none" / "Quist, Hans").mkdir()
+    samples = read_collection(root)
+    assert samples.ids == before
+    told = {found.reason: sorted(found.names) for found in samples.passed_over}
+    # Names of files may be those of patients, so that they are counted only.
+    assert told == {
+        "of no DICOM": ["*", "*.XML", "*.csv", "*.txt", "DICOMDIR"],
+        "empty": ["*/"],
+    }
+
+
+def test_a_folder_of_a_patient_may_be_a_link(cohort, tmp_path):
+    root = cohort()
+    before = read_collection(root).ids
+    shutil.move(root / "none" / "Quist", tmp_path / "elsewhere")
+    (root / "none" / "Quist").symlink_to(tmp_path / "elsewhere")
     assert read_collection(root).ids == before
 
 
@@ -190,6 +206,18 @@ def test_dicom_beside_the_class_folders_is_not_dropped_silently(cohort):
     shutil.copy(next(root.rglob("IM0001")), root / "stray")
     with pytest.raises(DataError, match=r"stray is of no class"):
         read_collection(root)
+
+
+def test_named_classes_leave_out_what_lies_outside_of_them(cohort):
+    root = cohort()
+    before = read_collection(root).ids
+    shutil.copytree(root / "none", root / "pilot")
+    shutil.copy(next(root.rglob("IM0001")), root / "stray")
+    samples = read_collection(root, classes=("glioma", "none"))
+    assert samples.ids == before
+    (found,) = samples.passed_over
+    assert found.reason == "of no class"
+    assert set(found.names) == {"*"}
 
 
 def test_links_that_lead_nowhere_or_to_folders(cohort, tmp_path):
