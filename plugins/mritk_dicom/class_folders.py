@@ -21,7 +21,11 @@ PARTS = {
 }
 
 # What people and programs put beside scans; left aside unless it is DICOM all the same.
-SIDE_SUFFIXES = (".csv", ".htm", ".html", ".json", ".md", ".pdf", ".tsv", ".txt", ".xml")
+SIDE_SUFFIXES = (
+    *(".csv", ".htm", ".html", ".json", ".md", ".pdf", ".tsv", ".txt", ".xml", ".yaml", ".yml"),
+    *(".nfo", ".log", ".ini", ".inf", ".rtf", ".doc", ".docx", ".xls", ".xlsx", ".lnk", ".url"),
+    *(".png", ".jpg", ".jpeg", ".gif", ".bmp", ".exe", ".dll", ".bat", ".sh", ".bval", ".bvec"),
+)
 SIDE_NAMES = ("desktop.ini", "thumbs.db")
 
 # The index of a medium (PS3.10): it holds names of patients and no image.
@@ -30,11 +34,19 @@ INDEX = "dicomdir"
 
 @dataclass(frozen=True)
 class ClassFile:
-    """A DICOM file and what its place in the tree says of it; ``part`` is empty without parts."""
+    """A DICOM file and what its place in the tree says of it; ``part`` is empty without parts.
+
+    Attributes:
+        path: The file.
+        label: Its class.
+        part: Its official part; empty without parts.
+        folder: The folder of its class.
+    """
 
     path: Path
     label: str
     part: str = ""
+    folder: Path = Path()
 
 
 # Enough to see what a folder holds, and few enough not to wait for.
@@ -81,7 +93,7 @@ def _files_of_classes(folder: Path, part: str) -> Iterator[ClassFile]:
     for child in _folders(folder):
         for path in _files(child):
             if _is_dicom(path):
-                yield ClassFile(path, child.name, part)
+                yield ClassFile(path, child.name, part, child)
             elif not _is_aside(path):
                 raise DataError(
                     f"{path} is no DICOM file (no 'DICM' behind its first 128 bytes); move it out "
