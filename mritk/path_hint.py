@@ -61,7 +61,7 @@ def slices_hint(name: str, registry: Registry) -> str:
     if SLICES not in (option.name for option in fields(family.options)):
         return ""
     return (
-        f"add ,{SLICES}={SOME_SLICES} behind the dataset's name for that many axial slices of each "
+        f"add ,{SLICES}={SOME_SLICES} behind the dataset's name for {SOME_SLICES} slices of each "
         f"volume"
     )
 

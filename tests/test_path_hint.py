@@ -40,6 +40,9 @@ def there(tmp_path, monkeypatch):
         Path(f"dcm/{label}").mkdir(parents=True)
         Path(f"dcm/{label}/IM1").write_bytes(bytes(128) + b"DICM")
     image("x.jpg")
+    image("flat/1.png")
+    image("listed/1.png")
+    Path("listed/labels.csv").touch()
     Path("table.csv").write_text("path,label\nimgs/glioma/1.png,a\nimgs/healthy/1.png,b\n")
     Path("study").mkdir()
     Path("study/participants.tsv").write_text("participant_id\tage\nsub-1\t3\nsub-2\t4\n")
@@ -68,6 +71,9 @@ def refusal(name, registry, workspace) -> str:
         ("folder:table.csv", "manifest:table.csv"),
         ("folder:x.jpg", "x.jpg is a single file; folder:PATH wants a folder with a sub-folder"),
         ("folder:./dcm", "-d dicom:./dcm"),
+        ("folder:flat", "flat holds 1 files such as 1.png and no folder per class"),
+        ("folder:flat", "columns path and label and write manifest:flat/FILE.csv"),
+        ("folder:listed", "write manifest:listed/labels.csv"),
         ("folder:study", "bids:study,target=COLUMN"),
         ("dicom:imgs", "-d folder:imgs"),
         ("manifest:imgs", "-d folder:imgs"),
@@ -107,6 +113,15 @@ def test_data_in_place_of_a_benchmark_file(typed, remedy, kind, there, registry)
 @pytest.mark.parametrize("name", ["folder:imgs", "bids:x,target=age", "dicom:y", "manifest:t.csv"])
 def test_volumes_for_a_backbone_of_images_are_sliced_by_an_option(name, registry):
     assert ",slices=8" in slices_hint(name, registry)
+
+
+def test_so_says_a_run_of_volumes_with_a_backbone_of_images(mritk, tmp_path):
+    for label in ("a", "b"):
+        (tmp_path / "vol" / label).mkdir(parents=True)
+        (tmp_path / "vol" / label / f"sub-{label}.nii").touch()
+    ended = mritk("run", "-d", f"folder:{tmp_path / 'vol'}", "-b", "small_cnn", "-n")
+    assert ended.code == 2
+    assert "takes images, but folder:vol holds volumes; add ,slices=8 behind" in ended.err
 
 
 @pytest.mark.parametrize("name", ["balls", "nobody:x"])

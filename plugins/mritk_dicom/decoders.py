@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from functools import cache
 
-from pydicom.pixels import get_decoder
+from pydicom.pixels.decoders.base import get_decoder
 from pydicom.uid import UID, JPEGExtended12Bit
 
 EXTRA = "python -m pip install 'mritk-bench[dicom]'"

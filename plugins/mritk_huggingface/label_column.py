@@ -66,8 +66,8 @@ class LabelColumn:
             known = (None if v is None or np.isnan(v) else float(v) for v in values)
             found = cls(column, tuple(known), numeric=True)
         elif isinstance(feature, datasets.Value) and _names(feature.dtype):
-            known = (None if v is None or is_missing(str(v)) else str(v) for v in values)
-            found = cls(column, tuple(known))
+            texts = (None if v is None or is_missing(str(v)) else str(v) for v in values)
+            found = cls(column, tuple(texts))
         else:
             raise DataError(
                 f"{where}: column {column} holds {feature}, neither one class nor one number for a "
