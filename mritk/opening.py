@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
 import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import TypeVar
 
+from mritk.audit.book import SketchBook
+from mritk.code_state import library_versions, source_digest
+from mritk.data.identified import array_digests, identified
 from mritk.data.join import join, rename_classes
 from mritk.data.patients import PatientRule, require_patients, with_patients
 from mritk.data.samples import Classification, Samples
@@ -21,6 +22,7 @@ from mritk.data.spelling import (
 from mritk.data.split_rule import SplitRule, resolved_scheme
 from mritk.errors import DataError, HookError, MritkError, Unavailable, UsageError
 from mritk.loaded_plugin import reason_of
+from mritk.options import split_options
 from mritk.path_hint import hinted
 from mritk.records import Dataset, DatasetFamily, Origin
 from mritk.registry import Registry
@@ -67,7 +69,7 @@ class Opened:
 
     Attributes:
         record: Its name, licence and sources.
-        samples: Its samples; their digests say nothing of who reads them.
+        samples: Its samples; their digests, if declared, are those of files.
         reader: What tells the code that reads these samples from other such code.
     """
 
@@ -75,17 +77,16 @@ class Opened:
     samples: Samples
     reader: tuple[str, ...]
 
-    @property
-    def identified(self) -> Samples:
-        """The samples with digests that also tell which reader made the arrays of the files."""
-        digest = self.samples.digest
-        if digest is None:
-            return self.samples
+    def identified(self, book: SketchBook | None) -> Samples:
+        """Return the samples as trials know them: by the arrays that are read, proven each time.
 
-        def identified(i: int) -> str:
-            return hashlib.sha256(json.dumps([*self.reader, digest(i)]).encode()).hexdigest()
-
-        return replace(self.samples, digest=identified)
+        Args:
+            book: What the audit saw of them; None where they do not lie on a grid, and each is read
+                for this.
+        """
+        if book is not None:
+            return identified(self.samples, book.arrays, book.unreadable)
+        return identified(self.samples, *array_digests(self.samples))
 
     def for_audit(self) -> tuple[str, Samples, tuple[str, ...], tuple[str, ...]]:
         """Name, samples, reader and sources, as :func:`mritk.audit.audit.audit` takes them."""
@@ -162,10 +163,11 @@ def open_dataset(
         )
         for part, record in zip(joined_names(name, registry), records, strict=True)
     ]
+    readers = map(_reader, joined_names(name, registry), records, parts)
+    reader = tuple(text for one in readers for text in one)
     parts = _renamed(parts, options.rename, name)
     for record, part in zip(records, parts, strict=True):
         require_distinct_classes(part, record.name)
-    reader = tuple(text for record in records for text in _reader(record))
     if len(records) == 1:
         return Opened(records[0], _told(parts[0], options.rule, name), reader)
     joined_name = "+".join(record.name for record in records)
@@ -259,6 +261,16 @@ def require_told_patients(opened: Opened, options: DataOptions, rules: Sequence[
     require_patients(samples, options.rule, opened.record.name)
 
 
-def _reader(record: Dataset) -> tuple[str, ...]:
-    # The members of a family differ by path, which must not count; their reader is the same.
-    return record.name.partition(":")[0], record.origin.plugin, record.origin.digest
+def _reader(name: str, record: Dataset, samples: Samples) -> tuple[str, ...]:
+    """Return what besides the files shapes the arrays: the code, its libraries, the options.
+
+    The path of a family's member is not among them.
+    """
+    _, options = split_options(name)
+    return (
+        record.name.partition(":")[0],
+        record.origin.plugin,
+        *(f"{option}={value}" for option, value in sorted(options.items())),
+        *(source_digest(function) for function in (record.open, samples.read)),
+        *library_versions(record.origin.distribution),
+    )

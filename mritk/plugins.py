@@ -13,7 +13,8 @@ import importlib.util
 import sys
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from importlib.metadata import EntryPoint, entry_points
+from functools import lru_cache
+from importlib.metadata import Distribution, EntryPoint, entry_points
 from pathlib import Path
 from types import ModuleType
 
@@ -128,8 +129,13 @@ def _looks_like_file(name: str) -> bool:
 
 
 def _from_entry_point(point: EntryPoint, *, requested: bool = False) -> Candidate:
-    distribution, version = (point.dist.name, point.dist.version) if point.dist else ("", "")
+    distribution, version = _name_and_version(point.dist) if point.dist else ("", "")
     return Candidate(Origin(point.name, distribution, version), point, requested, point.name)
+
+
+@lru_cache(maxsize=32)  # each look parses all metadata, and one distribution has many plugins
+def _name_and_version(distribution: Distribution) -> tuple[str, str]:
+    return distribution.name, distribution.version
 
 
 def _from_module(name: str) -> Candidate:

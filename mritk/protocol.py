@@ -120,8 +120,7 @@ def read_protocol(
         raise source.error(("parameters",), "must be a table")
     table = source.into(_ProtocolTable, data)
     method = find_method(table.method)
-    if (by := table.selection.by) not in (allowed := ["loss", *all_metrics()]):
-        raise source.error(("selection", "by"), f"unknown metric {by!r}{near_miss(by, allowed)}")
+    _require_selectable(table.selection.by, source)
     values = {f.name: getattr(table, f.name) for f in fields(table)}
     for size in OPTIONAL_SIZES:
         values[size] = None if values[size] == NATIVE else values[size]
@@ -129,6 +128,18 @@ def read_protocol(
             raise source.error((size,), "must be at least 1, or 'native'")
     values["parameters"] = source.into(method.parameters, parameters, ("parameters",))
     return Protocol(varied_name(name, changes or {}), **values)
+
+
+def _require_selectable(by: str, source: TomlText) -> None:
+    metrics = all_metrics()
+    if by not in (allowed := ["loss", *metrics]):
+        raise source.error(("selection", "by"), f"unknown metric {by!r}{near_miss(by, allowed)}")
+    if by != "loss" and metrics[by].higher_is_better is None:
+        raise source.error(
+            ("selection", "by"),
+            f"{by} has no better and no worse value, so no state can be chosen by it; take 'loss' "
+            f"or a metric with an arrow ('mritk list metrics')",
+        )
 
 
 def differences(one: Mapping[str, Any], other: Mapping[str, Any]) -> Iterator[str]:

@@ -293,6 +293,8 @@ class Executor(Record):
             returns, in any order, each as soon as it is there. Function, jobs and results can be
             pickled, and the function does not raise. A job whose worker died is not yielded;
             the others are all the same. When the iterator is closed, what runs is stopped.
+            Workers that share a machine get their cores by ``OMP_NUM_THREADS`` and their GPUs by
+            ``CUDA_VISIBLE_DEVICES``.
     """
 
     name: str

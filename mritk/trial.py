@@ -53,6 +53,7 @@ class OpenDataset:
         skipped: Ids of samples that could not be read and were left out on request.
         audit: What was found in the data; None if they do not lie on a grid.
         copies: (N,) int64; samples with equal numbers are copies of each other.
+        reader: The code, libraries and options that read the samples.
     """
 
     record: Dataset
@@ -61,6 +62,7 @@ class OpenDataset:
     skipped: tuple[str, ...] = ()
     audit: Audit | None = None
     copies: np.ndarray | None = None
+    reader: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, eq=False)
@@ -193,7 +195,7 @@ def run_trial(  # noqa: PLR0913 - two places of files, one of them optional
 
     history: list[Epoch] = []
     trained_now = 0
-    record = _start_record(trial, provenance)
+    record = start_record(trial, provenance)
 
     def keep(epoch: Epoch) -> None:
         nonlocal trained_now
@@ -318,7 +320,8 @@ def _keep_model(fitted: Fitted, record: TrialRecord, path: Path) -> None:
     record.notes["model"] = {"sha256": digest, "bytes": path.stat().st_size}
 
 
-def _start_record(trial: Trial, provenance: dict[str, Any]) -> TrialRecord:
+def start_record(trial: Trial, provenance: dict[str, Any]) -> TrialRecord:
+    """Return what is known of a trial before it is trained, as a record to be completed."""
     samples, fold = trial.dataset.samples, trial.division
     parts = {part: getattr(fold, part) for part in ("train", "val", "test", "dropped", "unused")}
     return TrialRecord(
@@ -355,6 +358,7 @@ def _terms(trial: Trial) -> dict[str, Any]:
     """What whoever uses the trained network must know: licences, sources, what pixels to give."""
     dataset, patients = trial.dataset.record, trial.dataset.samples.patients
     terms: dict[str, Any] = {"licenses": {"dataset": dataset.license}}
+    terms["reader"] = list(trial.dataset.reader)
     terms["dataset_summary"], terms["dataset_sources"] = dataset.summary, list(dataset.sources)
     if patients is not None:
         parts = {part: getattr(trial.division, part) for part in ("train", "val", "test")}

@@ -68,16 +68,6 @@ def test_a_wrong_rule_is_refused_before_data_are_opened(options):
         DataOptions(**options)
 
 
-def test_digests_tell_who_reads(registry, workspace):
-    """The same files read by another plugin may become other arrays."""
-
-    opened = open_dataset("one", registry, workspace, DataOptions())
-    filed = replace(opened, samples=replace(opened.samples, digest=str))
-    other = replace(filed, reader=("another",))
-    assert filed.identified.fingerprint != other.identified.fingerprint
-    assert filed.identified.digest(0) != "0"
-
-
 def test_a_rename_goes_to_the_parts_that_have_the_class(registry, workspace):
     opened = open_dataset("one+three", registry, workspace, DataOptions(rename={"a": "tumour"}))
     assert opened.samples.task.classes == ("b", "tumour")

@@ -89,6 +89,7 @@ def test_native_is_the_size_that_each_backbone_declares():
         ("image_size = 0", "line 2: image_size: must be at least 1, or 'native'"),
         ("volume_size = -1", "line 2: volume_size: must be at least 1, or 'native'"),
         ("[selection]\nby = 'rsme'", "selection.by: unknown metric 'rsme'; did you mean 'rmse'"),
+        ("[selection]\nby = 'bias'", "line 3: selection.by: bias has no better and no worse value"),
         ("[selection]\non = 'test'", "line 3: selection.on: input should be 'val' or 'last'"),
         ("[split]\ntest_fraction = 0.9", "split: test_fraction must be above 0 and at most 0.5"),
         ("precision = 'half'", "line 2: precision: input should be 'auto', 'float32'"),

@@ -65,6 +65,7 @@ def find_all(datasets: Sequence[Audited], copies: Copies) -> Iterator[Finding]:
         yield from _copies_in_parts(dataset, copies, rows)
         yield from _copies_inside(dataset, copies, rows)
         yield from _constant(dataset)
+        yield from _passed_over(dataset)
         start += len(dataset.samples)
     yield from _contradictions(datasets, copies)
     yield from _across(datasets, copies)
@@ -93,6 +94,15 @@ def _constant(dataset: Audited) -> Iterator[Finding]:
         named = [dataset.samples.ids[row] for row in rows]
         text = f"samples of one value only, which show nothing: {len(rows)} ({_some(named)})"
         yield Finding("note", "constant", text, len(rows), tuple(named))
+
+
+def _passed_over(dataset: Audited) -> Iterator[Finding]:
+    found = dataset.samples.passed_over
+    if found:
+        named = tuple(name for kind in found for name in kind.names)
+        yield Finding(
+            "note", "passed over", f"passed over: {'; '.join(map(str, found))}", len(named), named
+        )
 
 
 def _patients_in_parts(dataset: Audited) -> Iterator[Finding]:

@@ -75,19 +75,31 @@ def over_folds(verdicts: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
     }
 
 
-def verdict_line(found: Mapping[str, Any]) -> str:
-    """Return what a reader must know of the copies in a table's data."""
+def kept_leaks(found: Mapping[str, Any]) -> str:
+    """Return how many samples leak in data that are :func:`flattered`."""
+    folds = f" over {found['folds']} folds" if "folds" in found else ""
+    validation = found["shared_with_validation"]
+    also = f", and {validation} validation samples in training" if validation else ""
+    return (
+        f"(copies = keep): {found['test'] - found['clean']} of {found['test']} test samples{folds} "
+        f"have {SHARED} in training or validation{also}, which flatters every score."
+    )
+
+
+def verdict_line(found: Mapping[str, Any], sign: str = "") -> str:
+    """Return what a reader must know of the copies in a table's data.
+
+    Args:
+        found: The verdict, of one fold or :func:`over_folds`.
+        sign: What marks the numbers that leaks flatter.
+    """
     if not found:
         return "Audit: none; the trials were stored by an mritk that did not audit."
     folds = f" over {found['folds']} folds" if "folds" in found else ""
     leaking, total = found["test"] - found["clean"], f"{found['test']} test samples{folds}"
     told = []
     if flattered(found):
-        told.append(
-            f"† Nothing was dropped (copies = keep): {leaking} of {total} have {SHARED} in "
-            f"training or validation, and {found['shared_with_validation']} validation samples in "
-            f"training, which flatters the scores."
-        )
+        told.append(f"{sign} Nothing was dropped {kept_leaks(found)}".lstrip())
     elif found["copies"] == "keep":
         told.append("Nothing was dropped (copies = keep), and no parts share a copy or a patient.")
     elif leaking:

@@ -12,6 +12,8 @@ import click
 
 from mritk.cli.app import App, json_option, pass_app, plugin_option, results_option
 from mritk.cli.data_options import DATA_OPTIONS
+from mritk.cli.device import DeviceName
+from mritk.cli.tell import echo
 from mritk.errors import ExitCode
 
 if TYPE_CHECKING:
@@ -23,7 +25,14 @@ if TYPE_CHECKING:
 @click.argument("trial")
 @results_option("Where the trial is looked for.")
 @click.option("-d", "--dataset", metavar="NAME", help="Where its data are now, if they moved.")
-@click.option("--device", default="auto", show_default=True, help="auto, cpu, cuda or cuda:N.")
+@click.option(
+    "--device",
+    type=DeviceName(),
+    metavar="NAME",
+    default="auto",
+    show_default=True,
+    help="auto, cpu, cuda or cuda:N.",
+)
 @click.option(
     "--tolerance",
     type=click.FloatRange(min=0),
@@ -77,11 +86,11 @@ def rerun(app: App, /, trial: str, folder: Path, **options: Any) -> int:
         agreement = reproduce(record, benchmark, planner, into, options["device"])
     equal = agreement.largest <= options["tolerance"]
     if options["as_json"]:
-        click.echo(json.dumps({**asdict(agreement), "equal": equal}, indent=2))
+        echo(json.dumps({**asdict(agreement), "equal": equal}, indent=2))
     else:
-        click.echo(agreement.text())
+        echo(agreement.text())
         if options["keep"]:
-            click.echo(f"\nThe new trial is {agreement.file}.")
+            echo(f"\nThe new trial is {agreement.file}.")
     return ExitCode.OK if equal else ExitCode.GATE_FAILED
 
 

@@ -11,6 +11,7 @@ from itertools import accumulate
 
 import numpy as np
 
+from mritk.data.passed_over import PassedOver
 from mritk.data.samples import Classification, Regression, Samples, Task
 from mritk.data.spelling import canonical_name, require_distinct_classes
 from mritk.errors import DataError
@@ -82,6 +83,11 @@ def join(named: Sequence[tuple[str, Samples]], name: str) -> Samples:
         sites=_column(parts, "sites", name),
         sources=[source for column in sources for source in column],
         splits=splits,
+        passed_over=[
+            PassedOver(found.reason, [f"{prefix}/{file}" for file in found.names])
+            for prefix, samples in parts
+            for found in samples.passed_over
+        ],
     )
 
 

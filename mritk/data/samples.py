@@ -11,6 +11,7 @@ from typing import ClassVar
 
 import numpy as np
 
+from mritk.data.passed_over import PassedOver
 from mritk.errors import DataError
 
 
@@ -82,11 +83,12 @@ class Samples:
             size (graphs, signals), which mritk then hands to the method one by one as they are.
         digest: Returns a hexadecimal SHA-256 of what ``read(i)`` would decode, and must change
             with it. By default the array itself is hashed; a dataset of files hashes their bytes,
-            which is faster.
+            which saves reading. The code that reads, and a family's options, are seen to by mritk.
         patients: N patient ids, or None where the data have none. No patient is ever split.
         sites: N acquisition sites or scanners, or None.
         sources: N names of the collections the samples came from, or None.
         splits: N names out of ``train``, ``val``, ``test`` where an official split exists.
+        passed_over: What lies beside the data and is no sample; the audit tells it.
     """
 
     ids: Sequence[str]
@@ -99,6 +101,7 @@ class Samples:
     sites: Sequence[str] | None = None
     sources: Sequence[str] | None = None
     splits: Sequence[str] | None = None
+    passed_over: Sequence[PassedOver] = ()
 
     def __post_init__(self) -> None:
         """Refuse a table that later steps would silently misread."""
@@ -155,9 +158,7 @@ class Samples:
         """Return the SHA-256 of the content of sample ``i``."""
         if self.digest is not None:
             return self.digest(i)
-        array = np.ascontiguousarray(self.read(i))
-        header = f"{array.dtype.str}{array.shape}".encode()
-        return hashlib.sha256(header + array.tobytes()).hexdigest()
+        return array_digest(self.read(i))
 
     @cached_property
     def contents(self) -> tuple[str, ...]:
@@ -193,6 +194,19 @@ class Samples:
             target = self.targets[i].item()
             digest.update(repr((self.ids[i], target, self.contents[i], *row)).encode())
         return digest.hexdigest()
+
+
+def array_digest(array: np.ndarray) -> str:
+    """Return the SHA-256 of an array as ``read`` gives it: of its dtype, shape and values.
+
+    Raises:
+        DataError: It holds Python objects, which have no bytes of their own.
+    """
+    array = np.ascontiguousarray(array)
+    if array.dtype.hasobject:
+        raise DataError("holds Python objects; give an array of numbers")
+    header = f"{array.dtype.str}{array.shape}".encode()
+    return hashlib.sha256(header + array.tobytes()).hexdigest()
 
 
 def _texts(name: str, column: Sequence[str]) -> tuple[str, ...]:

@@ -30,6 +30,8 @@ from mritk.evaluate.resampling import SEED, Units
 
 LEVEL = 0.95
 MOST_DEGENERATE = 0.5
+# Values that spread by less than this, relative to their size, are one value: the rest is rounding.
+ROUNDING = 1e-12
 
 
 @dataclass(frozen=True)
@@ -212,7 +214,7 @@ def estimate(
         values, weights = values[:, valid], weights[valid]
     mean = values.mean(axis=0)
     of_patients = float(mean.var())
-    if of_patients == 0 and np.ptp(points) == 0:
+    if _one_value(mean) and _one_value(points):
         return without("every resample gives the same value, which says nothing of new patients")
     deviations, of_runs, dof_of_runs = _between_runs(points, values, spread or RunSpread())
     replicates = mean + deviations
@@ -222,6 +224,10 @@ def estimate(
     dof = sum(part for part, _ in parts) ** 2 / squares if squares else math.inf
     left_out = None if jackknife is None else jackknife.mean(axis=0)
     return Estimate(point, replicates, math.sqrt(total), dof, lost, left_out)
+
+
+def _one_value(values: np.ndarray) -> bool:
+    return bool(np.ptp(values) <= ROUNDING * np.abs(values).max())
 
 
 def _between_runs(

@@ -105,6 +105,22 @@ class Metric(Record):
         except Undefined as undefined:
             return Value(math.nan, str(undefined))
 
+    def ideal(self, targets: np.ndarray, outputs: int) -> Value:
+        """Return the value of predictions that are all right.
+
+        Where not even these have one, for want of a class or of spread, the samples cannot tell
+        one model from another by this metric.
+
+        Args:
+            targets: (N,) class indices or values.
+            outputs: Number of classes; 1 for values.
+        """
+        import numpy as np
+
+        if self.task == "classification":
+            return self.compute(targets, np.eye(outputs)[targets])
+        return self.compute(targets, np.asarray(targets, dtype=np.float64))
+
     def resample(self, resamples: Resamples, classes: np.ndarray | None = None) -> np.ndarray:
         """Return the value in each of R resamples, (R,) float64; NaN where it is undefined.
 

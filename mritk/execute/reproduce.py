@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
@@ -14,9 +13,10 @@ from mritk.errors import MritkError, Unavailable, UnknownName
 from mritk.evaluate.metrics import metrics_of
 from mritk.execute.serial import SerialRun
 from mritk.plan import Planner
-from mritk.protocol import differences
 from mritk.registry import Registry
 from mritk.results.folder import ResultsFolder
+from mritk.results.stored_protocol import StoredProtocol
+from mritk.results.trial_state import TrialState
 from mritk.results.trialfile import TrialRecord, read_trial
 from mritk.train.device import choose_device
 from mritk.train.engine import Engine
@@ -85,7 +85,7 @@ def reproduce(
     trial = next((trial for trial in plan.trials if trial.id == record.id), None)
     if trial is None:
         raise Unavailable(_why_another(record, plan.trials))
-    plan = replace(plan, trials=(trial,), states={trial.id: "absent"})
+    plan = replace(plan, trials=(trial,), states={trial.id: TrialState.ABSENT})
     engine = Engine(choose_device(device))
     (outcome,) = SerialRun(planner.registry, into, planner.workspace, engine).run(plan)
     if outcome.error:
@@ -132,10 +132,10 @@ def _why_another(record: TrialRecord, trials: tuple[Trial, ...]) -> str:
 def _changes(record: TrialRecord, trial: Trial) -> list[str]:
     found = []
     if trial.dataset.samples.fingerprint != record.dataset_fingerprint:
-        found.append("the data are others, or were read by another plugin")
+        found.append("the data are others, or are read as other pixels")
     if trial.protocol.fingerprint != record.fingerprint:
-        stored = json.loads(record.protocol_json)
-        fields = differences(stored, json.loads(trial.protocol.canonical_json()))
+        planned = StoredProtocol.from_json(trial.protocol.canonical_json())
+        fields = record.stored_protocol.differences(planned)
         found.append(f"the protocol differs in {', '.join(fields)}")
     if trial.backbone_name != record.backbone:
         found.append(f"the backbone is not {record.backbone}")

@@ -16,6 +16,7 @@ from mritk.registry import Registry
 from mritk.results.folder import ResultsFolder
 from mritk.results.kept_model import model_path
 from mritk.results.provenance import collect, command_line
+from mritk.results.trial_state import TrialState
 from mritk.train.allocator import keep_large_blocks, return_free_blocks
 from mritk.train.engine import Engine
 from mritk.train.setup import Epoch
@@ -97,7 +98,7 @@ class SerialRun:
         )
         if model is not None and error is None and "model" not in record.notes:
             self._tell_without_network(trial.method.name)
-        if error is not None and self.results.status(trial.id) == "finished":
+        if error is not None and self.results.status(trial.id) is TrialState.FINISHED:
             path = self.results.trial_path(trial.id)  # by another process, meanwhile
         else:
             path = self.results.write(record)

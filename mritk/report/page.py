@@ -97,7 +97,7 @@ def _section(
 ) -> dict[str, Any]:
     """Return what the page says of one table."""
     records = [record for row in table.records.values() for record in row]
-    protocol = json.loads(records[0].protocol_json) if records else {}
+    protocol = table.protocol
     hard = hardest(table)
     return {
         "number": number,
@@ -113,8 +113,8 @@ def _section(
         "conflicts": conflicts(table),
         "pictures": pictures.get(str(table.keys["dataset_fingerprint"]), {}),
         "findings": _findings(records),
-        "protocol": protocol_words(protocol, str(table.keys["scheme"])) if protocol else [],
-        "protocol_json": json.dumps(protocol, indent=2),
+        "protocol": protocol_words(protocol, str(table.keys["scheme"])) if records else [],
+        "protocol_json": json.dumps(protocol.data, indent=2),
         "trials": [_trial(record) for record in records],
     }
 

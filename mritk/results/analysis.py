@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
@@ -104,8 +103,7 @@ class Analysis:
 
 def repeat_of(record: TrialRecord) -> int:
     """Return the number of the repeat of the split that a trial's fold belongs to."""
-    repeats = json.loads(record.protocol_json).get("split", {}).get("repeats", 1)
-    return record.fold // max(1, record.folds // max(1, repeats))
+    return record.fold // max(1, record.folds // record.stored_protocol.repeats)
 
 
 def _restricted(record: TrialRecord, rows: np.ndarray) -> TrialRecord:

@@ -6,7 +6,6 @@ Its sections are those of Mitchell et al. 2019, Model Cards for Model Reporting
 
 from __future__ import annotations
 
-import json
 import math
 from collections.abc import Sequence
 from typing import Any
@@ -170,7 +169,17 @@ def _data(record: TrialRecord) -> list[str]:
 
 def _protocol(record: TrialRecord) -> list[str]:
     name = f"Protocol {record.protocol}, fingerprint {record.fingerprint[:16]}."
-    return [name, *protocol_words(json.loads(record.protocol_json), record.scheme)]
+    return [name, *protocol_words(record.stored_protocol, record.scheme), *_trained(record)]
+
+
+def _trained(record: TrialRecord) -> list[str]:
+    """Say what became of the epochs (or penalties) that the protocol allows."""
+    states, kept = len(record.history), record.notes.get("selected_epoch")
+    if not isinstance(kept, int) or not 0 < kept <= states:
+        return []
+    stage = record.history[kept - 1].stage
+    return [f"Trained: {states} states were scored on the validation part; number {kept} "
+            f"({stage}) was kept."]  # fmt: skip
 
 
 def _metrics(found: Sequence[CardMetric]) -> list[str]:
@@ -179,10 +188,12 @@ def _metrics(found: Sequence[CardMetric]) -> list[str]:
             f"{one.metric.label} {one.metric.arrow}",
             f"undefined: {one.reason}" if one.reason else _number(one.value),
             f"none: {one.interval.reason}" if one.interval.reason else _ends(one.interval),
+            *([] if one.clean is None else [_number(one.clean.value)]),
         )
         for one in found
     ]
-    return table(("", "test", "95 % interval"), rows)
+    clean = ["clean"] if any(one.clean is not None for one in found) else []
+    return table(("", "test", "95 % interval", *clean), rows)
 
 
 def _ends(interval: Interval) -> str:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from mritk.data.samples import Classification
 from mritk.evaluate.interval import Interval
-from mritk.evaluate.metrics import Metric, find_metric, metrics_of
+from mritk.evaluate.metrics import Metric, Value, find_metric, metrics_of
 from mritk.evaluate.per_class import ClassScores, per_class
 from mritk.results.analysis import Analysis
 from mritk.results.evidence import Evidence
@@ -25,12 +25,14 @@ class CardMetric:
         value: Over the test part; NaN comes with a ``reason``.
         reason: Why there is no value, or empty.
         interval: Of 95 %, patients resampled; without ends where there is none.
+        clean: Over the clean test samples; None where all are, or nobody looked.
     """
 
     metric: Metric
     value: float
     reason: str
     interval: Interval
+    clean: Value | None = None
 
 
 def card_metrics(record: TrialRecord) -> list[CardMetric]:
@@ -53,11 +55,16 @@ def class_scores(record: TrialRecord) -> list[ClassScores]:
 def _scored(record: TrialRecord, metrics: Sequence[Metric]) -> list[CardMetric]:
     test = record.predictions["test"]
     evidence = Evidence({record.id: [Analysis().scored(record)]}, metrics)
+    leaking = test.clean is not None and not test.clean.all()
+    clean = Analysis().scored(record, clean=True) if leaking else None
     found = []
     for metric in metrics:
         value = metric.compute(test.target, test.score)
         interval = Interval.undefined(value.reason)
         if not value.reason:
             interval = evidence.interval(record.id, metric)
-        found.append(CardMetric(metric, value.value, value.reason, interval))
+        cleaned = None
+        if clean is not None:
+            cleaned = metric.compute(clean.target, clean.score, leave_out_absent=True)
+        found.append(CardMetric(metric, value.value, value.reason, interval, cleaned))
     return found

@@ -57,7 +57,7 @@ def _fingerprint(record: TrialRecord) -> str:
 def _split(record: TrialRecord) -> str:
     parts = {name: record.splits.get(name, []) for name in SPLITS}
     apart = dict(parts)
-    if json.loads(record.protocol_json).get("split", {}).get("validation") == "test":
+    if record.stored_protocol.validates_on_test:
         apart.pop("val")  # it is the test part, and every table says so
     every = [id_ for ids in apart.values() for id_ in ids]
     if len(every) != len(set(every)):

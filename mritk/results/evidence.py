@@ -27,6 +27,9 @@ from mritk.evaluate.tie_groups import tie_groups
 
 RESAMPLES = 2000
 POWER = 0.8
+# Resamples are weighted sums in single precision; what is smaller than this share of a metric's
+# range (or, without one, of its values) is their rounding.
+SINGLE_PRECISION = 1e-6
 
 
 @dataclass(frozen=True, eq=False)
@@ -61,11 +64,13 @@ class Values:
         point: The value.
         resampled: (R,) values, NaN where undefined.
         left_out: (U,) values with one unit left out; None unless BCa is wanted.
+        rounding: How large a difference between values may be that is rounding only.
     """
 
     point: float
     resampled: np.ndarray
     left_out: np.ndarray | None = None
+    rounding: float = 0.0
 
 
 @dataclass(frozen=True, eq=False)
@@ -143,7 +148,9 @@ class Evidence:
             return Values(math.nan, np.full(self.resamples, math.nan))
         classes = np.unique(trial.target) if metric.per_class else None
         jackknife = metric.resample(left_out, classes=classes) if left_out else None
-        return Values(value.value, metric.resample(drawn, classes=classes), jackknife)
+        rounding = SINGLE_PRECISION * _size(metric, value.value)
+        resampled = _settled(metric.resample(drawn, classes=classes), value.value, rounding)
+        return Values(value.value, resampled, jackknife, rounding)
 
     # -- estimates -----------------------------------------------------------------------------
 
@@ -276,7 +283,7 @@ class Evidence:
         """Return the difference that one comparison would find four times in five.
 
         ``(t₀.₉₇₅ + t₀.₈) · SE`` with the median of that product over the comparisons, before Holm's
-        correction; NaN if there is none.
+        correction; NaN if there is none, infinite if it is larger than any difference can be.
         """
         from scipy.stats import t
 
@@ -285,7 +292,11 @@ class Evidence:
             for c in comparisons
             if c.interval.standard_error > 0 and c.dof > 0
         ]
-        return float(np.median(found)) if found else math.nan
+        if not found:
+            return math.nan
+        median = float(np.median(found))
+        (bounds,) = {m.bounds for m in self.metrics if m.name == comparisons[0].metric}
+        return median if median < bounds[1] - bounds[0] else math.inf
 
 
 def ties(names: Sequence[str], comparisons: Sequence[Comparison]) -> dict[str, str]:
@@ -299,12 +310,24 @@ def _classes(target: np.ndarray) -> np.ndarray:
     return target.astype(np.int64) if integer else np.zeros(len(target), dtype=np.int64)
 
 
+def _size(metric: Metric, value: float) -> float:
+    """Return the range of a metric, or how large its value is if it has none."""
+    width = metric.bounds[1] - metric.bounds[0]
+    return width if math.isfinite(width) else abs(value)
+
+
+def _settled(values: np.ndarray, at: float, rounding: float) -> np.ndarray:
+    """Return the values with those that only rounding sets apart from ``at`` put there."""
+    return np.where(np.abs(values - at) <= rounding, at, values)
+
+
 def _mean(values: Sequence[Values]) -> Values:
     left_out = [value.left_out for value in values if value.left_out is not None]
     return Values(
         float(np.mean([value.point for value in values])),
         np.mean([value.resampled for value in values], axis=0),
         np.mean(left_out, axis=0) if left_out else None,
+        max(value.rounding for value in values),
     )
 
 
@@ -312,4 +335,8 @@ def _minus(one: Values, other: Values) -> Values:
     left_out = None
     if one.left_out is not None and other.left_out is not None:
         left_out = one.left_out - other.left_out
-    return Values(one.point - other.point, one.resampled - other.resampled, left_out)
+    rounding = max(one.rounding, other.rounding)
+    point = one.point - other.point
+    point = 0.0 if abs(point) <= rounding else point
+    resampled = _settled(one.resampled - other.resampled, 0.0, rounding)
+    return Values(point, resampled, left_out, rounding)

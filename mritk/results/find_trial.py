@@ -6,7 +6,7 @@ from pathlib import Path
 
 from mritk.errors import UnknownName
 from mritk.results.folder import TRIALS
-from mritk.results.trialfile import TrialRecord, read_trial
+from mritk.results.trialfile import TRIAL_ID, TrialRecord, read_trial
 
 
 def find_trial(name: str, folder: Path) -> TrialRecord:
@@ -54,7 +54,7 @@ def _path(name: str, folder: Path) -> Path | None:
         if not path.is_file():
             raise UnknownName(f"there is no trial file {path}")
         return path
-    found = sorted((folder / TRIALS).glob(f"{name}*.h5")) if name.isalnum() else []
+    found = sorted((folder / TRIALS).glob(f"{name}*.h5")) if TRIAL_ID.fullmatch(name) else []
     exact = [path for path in found if path.stem == name]
     if len(found) > 1 and not exact:
         raise UnknownName(f"{name!r} begins the ids of {len(found)} trials in {folder}; type more")

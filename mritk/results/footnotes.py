@@ -9,11 +9,31 @@ from mritk.data.samples import Classification
 
 if TYPE_CHECKING:
     from mritk.results.table import Table
+    from mritk.results.trialfile import TrialRecord
 
 SELECTED_ON_TEST = "§"
 KEPT_COPIES = "†"  # explained by the audit's verdict
 PRETRAINED_ON_IT = "‡"
 FAILED = "¶"
+NEVER_SELECTED = "‖"
+
+# One sentence each, wherever it is said.
+TEST_SELECTED = "The test part chose the state that was kept, which flatters every score."
+
+
+def never_selected(record: TrialRecord) -> str:
+    """Say that no epoch could be selected as the protocol wants, if it is so; else nothing."""
+    if not record.stored_protocol.selects or not record.history:
+        return ""
+    if not all(math.isnan(epoch.selection) for epoch in record.history):
+        return ""
+    by = record.stored_protocol.selection.get("by", "the metric")
+    reason = record.notes.get("never_selected")
+    why = f" ({reason})" if reason else ""
+    return (
+        f"No epoch could be selected: {by} had no value on the validation part in any{why}, so the "
+        f"last state was kept."
+    )
 
 
 def footnotes(table: Table) -> list[str]:
@@ -53,7 +73,12 @@ def _certainty(table: Table) -> list[str]:
             f"Rows with a common letter (tie) cannot be told apart by {first.label}: paired "
             f"differences, Holm's correction for {len(table.comparisons[first.name])} of them, 5 %."
         )
-    if not math.isnan(table.detectable):
+    if math.isinf(table.detectable):
+        notes.append(
+            f"These data support no comparison by {first.label}: even the largest difference that "
+            f"there can be would mostly go unnoticed."
+        )
+    elif not math.isnan(table.detectable):
         notes.append(
             f"A difference in {first.label} of {table.detectable:.3f} between two rows would be "
             f"found four times in five; smaller ones mostly go unnoticed."
@@ -96,14 +121,14 @@ def _signs(table: Table) -> list[str]:
     marks = {sign for row in table.rows for sign in row.marks}
     notes = []
     if SELECTED_ON_TEST in marks:
-        notes.append(
-            f"{SELECTED_ON_TEST} The test part chose the state that was kept, which flatters it."
-        )
+        notes.append(f"{SELECTED_ON_TEST} {TEST_SELECTED}")
     if PRETRAINED_ON_IT in marks:
         notes.append(
             f"{PRETRAINED_ON_IT} The backbone was pretrained on collections that the dataset is "
             f"from."
         )
+    told = {never_selected(r) for records in table.records.values() for r in records} - {""}
+    notes += [f"{NEVER_SELECTED} {text}" for text in sorted(told)]
     for row in table.rows:
         if row.failed:
             trials_are = "trial is" if row.failed == 1 else "trials are"

@@ -17,7 +17,7 @@ from mritk.results.table import Cell, Leaderboard, Row, Table
 TABULATE = {"github": "github", "plain": "simple", "latex": "latex_booktabs", "html": "html"}
 FORMATS = (*TABULATE, "csv", "json")
 LATEX = {"↑": r"$\uparrow$", "↓": r"$\downarrow$", "–": "--", "²": "$^2$", "κ": r"$\kappa$"}
-LATEX |= {"†": r"$^\dagger$", "‡": r"$^\ddagger$", "§": r"$^\S$", "¶": r"$^\P$"}
+LATEX |= {"†": r"$^\dagger$", "‡": r"$^\ddagger$", "§": r"$^\S$", "¶": r"$^\P$", "‖": r"$^\|$"}
 SCHEMES = {
     "official": "official split",
     "holdout": "hold-out split",
@@ -70,8 +70,8 @@ def caption(table: Table) -> str:
     The digits behind dataset and protocol are the beginnings of their fingerprints.
     """
     keys = table.keys
-    repeats, shots = table.split.get("repeats", 1), table.split.get("shots", 0)
-    parts_drawn = table.folds // max(1, repeats)
+    repeats, shots = table.protocol.repeats, table.protocol.shots
+    parts_drawn = table.folds // repeats
     scheme = SCHEMES.get(keys["scheme"], keys["scheme"]).format(parts=parts_drawn)
     scheme += f", {repeats} repeats" if repeats > 1 else ""
     scheme += f", {shots} shots per class" if shots else ""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import math
 import re
 from collections import defaultdict
@@ -17,7 +16,6 @@ from mritk.evaluate.comparison import Comparison, Verdict, adjusted
 from mritk.evaluate.holm import holm
 from mritk.evaluate.metric import Metric, Undefined
 from mritk.evaluate.metrics import find_metric, metrics_of
-from mritk.protocol import differences
 from mritk.results.analysis import Analysis
 from mritk.results.evidence import Evidence, Scored
 from mritk.results.table import row_name
@@ -252,7 +250,7 @@ def _differing(old: TrialRecord, new: TrialRecord) -> list[str]:
             f"the data are others ({old.dataset_fingerprint[:8]} | {new.dataset_fingerprint[:8]})"
         )
     if old.fingerprint != new.fingerprint:
-        changed = differences(json.loads(old.protocol_json), json.loads(new.protocol_json))
+        changed = old.stored_protocol.differences(new.stored_protocol)
         told.append(f"the protocol differs in {', '.join(changed)}")
     if not told and set(old.predictions["test"].id) != set(new.predictions["test"].id):
         told.append("the test parts hold other samples")

@@ -30,7 +30,6 @@ def model_metadata(record: TrialRecord, facts: Mapping[str, Any]) -> dict[str, s
         facts: ``head``, ``input_shape`` and ``output_scaling`` of its network, as plain data.
     """
     classes = record.task.classes if isinstance(record.task, Classification) else ()
-    parameters = json.loads(record.protocol_json).get("parameters", {})
     plain: dict[str, Any] = {
         "format": "mritk",
         "notice": NOTICE,
@@ -43,7 +42,7 @@ def model_metadata(record: TrialRecord, facts: Mapping[str, Any]) -> dict[str, s
         "input_contract": record.provenance["input_contract"],
         **facts,
         "precision": str(record.notes.get("precision", "float32")),
-        "test_time": str(parameters.get("test_time", "none")),
+        "test_time": record.stored_protocol.test_time,
         "dataset": record.dataset,
         "dataset_fingerprint": record.dataset_fingerprint,
         "protocol": record.protocol,

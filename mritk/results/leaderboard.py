@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import math
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
@@ -17,17 +16,19 @@ from mritk.errors import StoreError, UsageError
 from mritk.evaluate.comparison import Comparison
 from mritk.evaluate.metric import Metric, Undefined, Value
 from mritk.evaluate.metrics import find_metric, metrics_of
-from mritk.protocol import differences
 from mritk.results.analysis import Analysis
 from mritk.results.cost import cost_of
 from mritk.results.evidence import Evidence, Scored, ties
 from mritk.results.footnotes import (
     FAILED,
     KEPT_COPIES,
+    NEVER_SELECTED,
     PRETRAINED_ON_IT,
     SELECTED_ON_TEST,
+    never_selected,
 )
 from mritk.results.table import Cell, Leaderboard, Row, Table, row_name
+from mritk.results.trial_state import exit_code_of
 from mritk.results.trialfile import Predictions, TrialRecord
 
 # Trials that differ in one of these are never ranked against each other.
@@ -65,10 +66,10 @@ def build_leaderboard(
         find_metric(name, extra=analysis.extra_metrics)
     keys = list(dict.fromkeys((*NEVER_RANKED_ACROSS, *group_by)))
     groups: dict[tuple[Any, ...], list[TrialRecord]] = defaultdict(list)
-    damaged = []
+    damaged: list[StoreError] = []
     for trial in trials:
         if isinstance(trial, StoreError):
-            damaged.append(str(trial))
+            damaged.append(trial)
             continue
         for part, record in analysis.parts(trial):
             group = (*(getattr(record, key) for key in keys), part)
@@ -78,7 +79,8 @@ def build_leaderboard(
         _table(dict(zip(names, values, strict=False)), records, (metrics, sort), analysis)
         for values, records in sorted(groups.items(), key=lambda item: str(item[0]))
     ]
-    return Leaderboard(tables, _drift([records[0] for records in groups.values()]), damaged)
+    drift = _drift([records[0] for records in groups.values()])
+    return Leaderboard(tables, drift, [str(error) for error in damaged], exit_code_of(damaged))
 
 
 def _columns(
@@ -140,11 +142,11 @@ def _table(
         folds=records[0].folds,
         skipped=max(len(record.skipped) for record in records),
         grouped=all(record.grouped for record in records),
-        split=json.loads(records[0].protocol_json).get("split", {}),
+        protocol=records[0].stored_protocol,
         clean_classes=frozenset(
             int(k) for t in tests if t.clean is not None for k in np.unique(t.target[t.clean])
         ),
-        verdict=verdict_line(over_folds(verdicts)) if verdicts else "",
+        verdict=verdict_line(over_folds(verdicts), KEPT_COPIES) if verdicts else "",
         warnings=_warnings(done, built),
         analysis=analysis,
         comparisons=comparisons,
@@ -251,19 +253,13 @@ def _row(
 
 def _marks(records: Sequence[TrialRecord], finished: Sequence[TrialRecord]) -> str:
     signs = {
-        SELECTED_ON_TEST: any(_selected_on_test(record) for record in finished),
+        SELECTED_ON_TEST: any(r.stored_protocol.selected_on_test for r in finished),
         KEPT_COPIES: any(flattered(record.audit) for record in finished),
         PRETRAINED_ON_IT: any(record.audit.get("pretraining") for record in finished),
         FAILED: 0 < len(finished) < len(records),
+        NEVER_SELECTED: any(never_selected(record) for record in finished),
     }
     return "".join(sign for sign, stands in signs.items() if stands)
-
-
-def _selected_on_test(record: TrialRecord) -> bool:
-    """Whether the test part chose the state that was kept, the schedule or when to stop."""
-    protocol = json.loads(record.protocol_json)
-    seen = protocol.get("split", {}).get("validation"), protocol.get("selection", {}).get("on")
-    return "test" in seen
 
 
 def _cell(values: Sequence[Value]) -> Cell:
@@ -302,7 +298,7 @@ def _drift(records: Sequence[TrialRecord]) -> list[str]:
     for (dataset, protocol), found in sorted(by_dataset.items()):
         first, *others = (found[fingerprint] for fingerprint in sorted(found))
         for other in others:
-            changed = differences(json.loads(first.protocol_json), json.loads(other.protocol_json))
+            changed = first.stored_protocol.differences(other.stored_protocol)
             lines.append(
                 f"{dataset}, {protocol}: {first.fingerprint[:8]} and {other.fingerprint[:8]} "
                 f"differ in {'; '.join(changed)}"

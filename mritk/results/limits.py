@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Iterator
 
 import numpy as np
 
-from mritk.audit.verdict import flattered
+from mritk.audit.verdict import flattered, kept_leaks
 from mritk.data.samples import Classification
+from mritk.results.footnotes import TEST_SELECTED, never_selected
 from mritk.results.trialfile import Predictions, TrialRecord
 
 FEW_PATIENTS = 30
@@ -41,11 +41,7 @@ def _of_split(record: TrialRecord) -> Iterator[str]:
     elif not audit["audited"]:
         yield "Copies cannot be looked for in these data."
     if audit and flattered(audit):
-        yield (
-            f"Leaks were kept (copies = keep): {audit['test'] - audit['clean']} of "
-            f"{audit['test']} test samples have a copy, or another image of their patient, in "
-            f"training or validation."
-        )
+        yield f"Leaks were kept {kept_leaks(audit)}"
     if audit and audit.get("pretraining"):
         named = ", ".join(audit["pretraining"])
         yield f"The backbone was pretrained on a collection that the test data are from: {named}."
@@ -81,10 +77,12 @@ def _of_sites(test: Predictions) -> str:
 
 
 def _of_training(record: TrialRecord) -> Iterator[str]:
-    selection = json.loads(record.protocol_json).get("selection", {})
-    if selection.get("on") == "test":
-        yield "The test part chose the state that was kept, which flatters every score."
-    elif selection.get("on") == "val":
+    protocol = record.stored_protocol
+    if protocol.selected_on_test:
+        yield TEST_SELECTED
+    if unselected := never_selected(record):
+        yield unselected
+    elif protocol.selects and not protocol.selected_on_test:
         yield (
             f"The state was selected on {len(record.splits.get('val', ()))} validation samples, so "
             f"validation scores are too good; those above are of the test part."

@@ -126,7 +126,7 @@ class PairedRows:
     @property
     def repeats(self) -> int:
         """How often everything that is drawn was drawn."""
-        return max(1, int(self.table.split.get("repeats", 1)))
+        return self.table.protocol.repeats
 
     def test_to_train(self, row: str) -> float:
         """Return n_test / n_train over the folds; what validation held counts as training.

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from mritk.results.stored_protocol import StoredProtocol
+
 SCHEMES = {
     "official": "the dataset's own test part",
     "holdout": "one test part, drawn",
@@ -14,14 +16,14 @@ SCHEMES = {
 TOLD = ("stages", "batch_size", "head", "penalties")
 
 
-def protocol_words(protocol: Mapping[str, Any], scheme: str) -> list[str]:
+def protocol_words(stored: StoredProtocol, scheme: str) -> list[str]:
     """Return sentences that say how a model was trained, chosen and tested.
 
     Args:
-        protocol: As ``Protocol.canonical_json`` has it; keys may be absent, or unknown.
+        stored: The protocol; keys may be absent, or unknown.
         scheme: What the split scheme came to.
     """
-    parameters = protocol.get("parameters", {})
+    protocol, parameters = stored.data, stored.parameters
     size = protocol.get("image_size")
     small = "A rehearsal, in small and with random weights: its scores mean nothing."
     sentences = [
@@ -30,8 +32,8 @@ def protocol_words(protocol: Mapping[str, Any], scheme: str) -> list[str]:
         f"{f'{size} × {size} px' if size else 'the size that the backbone declares'}; precision "
         f"{protocol.get('precision', 'unknown')}.",
         *_preprocessing(protocol.get("preprocessing", {})),
-        _split(protocol.get("split", {}), scheme),
-        _selection(protocol.get("selection", {})),
+        _split(stored, scheme),
+        _selection(stored),
         *(_stage(n, stage) for n, stage in enumerate(parameters.get("stages", ()), 1)),
     ]
     if "penalties" in parameters:
@@ -49,22 +51,23 @@ def _preprocessing(changes: Mapping[str, Any]) -> list[str]:
     return [f"All images, resized, are {' and '.join(grey + blur)}."] if grey or blur else []
 
 
-def _split(split: Mapping[str, Any], scheme: str) -> str:
+def _split(protocol: StoredProtocol, scheme: str) -> str:
+    split = protocol.split
     how = SCHEMES.get(scheme, scheme).format(folds=split.get("folds", "several"))
     copies = {
         "drop": "copies of an image stay on one side, or are dropped",
         "keep": "copies fall anywhere",
     }.get(str(split.get("copies")), "copies were not looked for")
-    shots = split.get("shots", 0)
-    few = f"; {shots} training samples per class" if shots else ""
-    return f"Split {scheme}: {how}; {copies}{few}."
+    few = f"; {protocol.shots} training samples per class" if protocol.shots else ""
+    seen = "; the validation part is the test part" if protocol.validates_on_test else ""
+    return f"Split {scheme}: {how}; {copies}{few}{seen}."
 
 
-def _selection(selection: Mapping[str, Any]) -> str:
-    on, by = selection.get("on", "unknown"), selection.get("by", "unknown")
+def _selection(protocol: StoredProtocol) -> str:
+    on, by = (protocol.selection.get(key, "unknown") for key in ("on", "by"))
     if on == "last":
         return "The state after the last epoch is kept."
-    part = {"val": "validation", "test": "test"}.get(on, on)
+    part = "test" if protocol.selected_on_test else {"val": "validation"}.get(on, on)
     return f"The state with the best {by} on the {part} part is kept."
 
 

@@ -11,11 +11,13 @@ from typing import Any
 import numpy as np
 
 from mritk.data.samples import Task
+from mritk.errors import ExitCode
 from mritk.evaluate.comparison import Comparison
 from mritk.evaluate.interval import Interval
 from mritk.evaluate.metric import Metric
 from mritk.results.analysis import Analysis
 from mritk.results.footnotes import footnotes
+from mritk.results.stored_protocol import StoredProtocol
 from mritk.results.trialfile import TrialRecord
 
 
@@ -107,12 +109,12 @@ class Table:
         grouped: Whether the split kept patients whole.
         clean_classes: Classes that the clean test samples have.
         verdict: What the audit found, over all folds.
-        split: The protocol's way of dividing.
+        protocol: What its rows share.
         warnings: Reasons why rows cannot be compared as they stand.
         analysis: How the predictions were evaluated.
         comparisons: By name of metric: the differences of all pairs of rows.
         detectable: The difference in the first metric that one comparison would find four times
-            in five; NaN where unknown.
+            in five; NaN where unknown, infinite where no difference is that large.
         records: The finished trials of each row, by its name.
     """
 
@@ -128,7 +130,7 @@ class Table:
     grouped: bool
     clean_classes: frozenset[int] = frozenset()
     verdict: str = ""
-    split: Mapping[str, Any] = field(default_factory=dict)
+    protocol: StoredProtocol = field(default_factory=StoredProtocol)
     warnings: Sequence[str] = ()
     analysis: Analysis = field(default_factory=Analysis)
     comparisons: Mapping[str, Sequence[Comparison]] = field(default_factory=dict, compare=False)
@@ -149,8 +151,10 @@ class Leaderboard:
         tables: The tables.
         drift: Where one protocol name stands for several fingerprints: the fields that differ.
         damaged: Messages about files that could not be read.
+        exit_code: ``UNAVAILABLE`` where one of those may be read later.
     """
 
     tables: Sequence[Table]
     drift: Sequence[str] = ()
     damaged: Sequence[str] = ()
+    exit_code: ExitCode = ExitCode.OK

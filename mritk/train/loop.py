@@ -73,6 +73,14 @@ def finetune(setup: Setup) -> FineTuning:
             training.recalibrate()
         for stage in training.recipe.stages[len(training.changed) :]:
             training.run_stage(stage)
+    if training.never_selected:
+        logger.warning(
+            "%s had no value on the validation part in any of %d epochs (%s), so %s",
+            *(setup.selection.by, training.epoch, training.never_selected),
+            "the last state was kept"
+            if setup.selection.on == "val"
+            else "early stopping had nothing to go by",
+        )
     training.network.eval()
     return training
 
@@ -222,6 +230,15 @@ class FineTuning:
         run.finish_epoch(val_loss, better=better)
         self.save(run)
 
+    @property
+    def never_selected(self) -> str:
+        """Why no epoch had a value to select, or to stop early, by; empty if one had."""
+        stops = any(stage.early_stopping for stage in self.recipe.stages)
+        asked = self.setup.selection.on == "val" or stops
+        if not asked or not self.epoch or self.best.epoch:
+            return ""
+        return self.best.undefined or "it is not a number"
+
     # -- stopping and going on -----------------------------------------------------------------
 
     def save(self, run: StageRun) -> None:
@@ -305,6 +322,7 @@ class FineTuning:
             "micro_batch_size": self.micro_batch or self.recipe.batch_size,
             "foreseen_memory_bytes": self._foreseen(),
             "selected_epoch": (self.best.epoch or self.epoch) if selects else self.epoch,
+            **({"never_selected": self.never_selected} if self.never_selected else {}),
             "changed_tensors": self.changed,
             **({"recalibrated_norms": self._recalibrated} if self._recalibrated else {}),
             "images_per_second": self.images_seen / self.seconds if self.seconds else math.nan,

@@ -11,6 +11,7 @@ import torch
 from torch import nn
 
 from mritk.data.samples import Task
+from mritk.errors import UsageError
 from mritk.evaluate.metrics import find_metric
 from mritk.train.adapters import merged_state
 from mritk.train.setup import SelectionRule
@@ -22,19 +23,28 @@ class BestState:
     Attributes:
         epoch: Epoch of the best state; 0 before the first.
         value: Its selection value.
+        undefined: Why the last measured value is undefined, or empty.
+
+    Raises:
+        UnknownName: The rule names no metric of the task.
+        UsageError: The metric has no direction.
     """
 
     def __init__(self, rule: SelectionRule, task: Task) -> None:
         self.rule, self.task = rule, task
-        self.epoch, self.value = 0, math.nan
+        self.epoch, self.value, self.undefined = 0, math.nan, ""
         self._state: dict[str, torch.Tensor] = {}
         self._metric = None if rule.by == "loss" else find_metric(rule.by, task)
+        if self._metric is not None and self._metric.higher_is_better is None:
+            raise UsageError(f"{rule.by} has no better value; select by 'loss' or another metric")
 
     def measure(self, val_loss: float, scores: np.ndarray, targets: np.ndarray) -> float:
         """Return the selection value of validation scores; NaN where it is undefined."""
         if self._metric is None:
             return val_loss
-        return self._metric.compute(targets, scores).value
+        measured = self._metric.compute(targets, scores)
+        self.undefined = measured.reason
+        return measured.value
 
     def offer(self, epoch: int, value: float, network: nn.Module) -> bool:
         """Keep the network's state if ``value`` is the best so far; return whether it is."""
@@ -52,11 +62,17 @@ class BestState:
 
     def state(self) -> dict[str, Any]:
         """Return what :meth:`load` takes."""
-        return {"epoch": self.epoch, "value": self.value, "tensors": self._state}
+        return {
+            "epoch": self.epoch,
+            "value": self.value,
+            "undefined": self.undefined,
+            "tensors": self._state,
+        }
 
     def load(self, state: Mapping[str, Any]) -> None:
         """Go on from a :meth:`state`."""
         self.epoch, self.value, self._state = state["epoch"], state["value"], state["tensors"]
+        self.undefined = state["undefined"]
 
     def _is_better(self, value: float) -> bool:
         if value == self.value:

@@ -13,7 +13,7 @@ from typing import Literal
 import numpy as np
 
 from mritk import Classification, DataError, Samples, sha256_of
-from mritk_dicom.class_folders import class_files
+from mritk_dicom.class_folders import class_files, passed_over
 from mritk_dicom.patient_rule import PatientRule
 from mritk_dicom.pseudonyms import pseudonyms
 from mritk_dicom.recent_volumes import RecentVolumes
@@ -43,7 +43,11 @@ def find_series(folder: Path, rule: PatientRule = "id") -> list[NamedSeries]:
             :func:`mritk_dicom.series.group_series`.
         Unavailable: A file is a link that leads nowhere, or a decoder is not installed.
     """
-    found = group_series(class_files(folder), rule)
+    return _named(folder, group_series(class_files(folder).files, rule), rule)
+
+
+def _named(folder: Path, found: Sequence[Series], rule: PatientRule) -> list[NamedSeries]:
+    """Return series with their pseudonyms, sorted by these."""
     site_of = _sites(found)
     if rule == "none":
         keys = {"\0".join(series.key): series for series in found}
@@ -94,7 +98,8 @@ def read_collection(
         DataError: See :func:`find_series`; or a series has too few slices.
         Unavailable: A file is a link that leads nowhere, or a decoder is not installed.
     """
-    found = find_series(folder, rule)
+    tree = class_files(folder)
+    found = _named(folder, group_series(tree.files, rule), rule)
     volume, digest = RecentVolumes([named.series for named in found]), _digests(found)
     if slices == 0:
         rows = [(number, -1) for number in range(len(found))]
@@ -129,6 +134,7 @@ def read_collection(
         patients=None if rule == "none" else [named.patient or "" for named in owners],
         sites=[named.site or "" for named in owners] if found[0].site else None,
         splits=[named.series.part for named in owners] if found[0].series.part else None,
+        passed_over=passed_over(tree),
     )
 
 

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from typing import Literal
 
-from mritk import DataError, is_missing
-from mritk_dicom.class_folders import ClassFile
+from mritk import ClassFile, DataError, is_missing
 from mritk_dicom.header import Header
 
 PatientRule = Literal["id", "folder", "none"]

@@ -10,8 +10,7 @@ from pathlib import Path
 
 import numpy as np
 
-from mritk import DataError, one_spelling
-from mritk_dicom.class_folders import ClassFile
+from mritk import ClassFile, DataError, one_spelling
 from mritk_dicom.header import Header, read_header
 from mritk_dicom.patient_rule import PatientRule, patient_of
 

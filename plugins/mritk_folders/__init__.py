@@ -25,8 +25,8 @@ TaskOption = Literal["auto", "classification", "regression"]
 
 
 @dataclass(frozen=True)
-class FolderOptions:
-    """What may follow ``folder:PATH``.
+class ScanOptions:
+    """What may follow every name of files.
 
     Attributes:
         slices: Axial slices of each volume, which then are images; 0: volumes stay volumes.
@@ -44,7 +44,33 @@ class FolderOptions:
 
 
 @dataclass(frozen=True)
-class ManifestOptions(FolderOptions):
+class FolderOptions(ScanOptions):
+    """What may follow ``folder:PATH``.
+
+    Attributes:
+        classes: Names of folders with ``/`` between them: these are the classes, wherever they lie,
+            and what is outside of them is passed over. Empty: the layout tells.
+    """
+
+    classes: str = ""
+
+    def __post_init__(self) -> None:
+        """Refuse fewer than two classes."""
+        super().__post_init__()
+        if self.classes and len(set(self.class_names)) < 2:
+            raise UsageError(
+                f"classes={self.classes} names {len(set(self.class_names))} class; name two or "
+                f"more with / between them, such as classes=glioma/healthy"
+            )
+
+    @property
+    def class_names(self) -> tuple[str, ...]:
+        """The names in ``classes``."""
+        return tuple(name.strip() for name in self.classes.split("/") if name.strip())
+
+
+@dataclass(frozen=True)
+class ManifestOptions(ScanOptions):
     """What may follow ``manifest:FILE``.
 
     Attributes:
@@ -110,6 +136,8 @@ def mritk_datasets() -> Iterator[DatasetFamily]:
 def resolve_folder(path: str, options: FolderOptions = NO_OPTIONS) -> Iterator[Dataset]:
     """Yield the dataset in the folder or archive ``path``; its name keeps the last part of it.
 
+    ``ARCHIVE/FOLDER`` is a folder in an archive.
+
     Raises:
         Unavailable: There is no such folder or archive.
         UsageError: It is something else, see :func:`mritk_folders.recognise.refuse_no_tree`.
@@ -117,15 +145,16 @@ def resolve_folder(path: str, options: FolderOptions = NO_OPTIONS) -> Iterator[D
     from mritk_folders.recognise import refuse_no_tree
 
     folder = Path(path).expanduser()
+    archive = next((place for place in (folder, *folder.parents) if place.is_file()), None)
     refuse_no_tree(folder)
-    if not (folder.is_dir() or folder.is_file()):
+    if not (folder.is_dir() or archive):
         raise Unavailable(
             f"no folder {path}; folder:PATH wants one with a sub-folder of images per class, or a "
             f"zip or tar file of it"
         )
     yield Dataset(
         f"folder:{folder.resolve().name}",
-        open=partial(open_folder, folder, options),
+        open=partial(open_folder, folder, options, typed=f"folder:{path}", archive=archive),
         license=LICENSE,
         no_patients="folders name none; --patient-regex or --patients tells them",
     )
@@ -169,13 +198,30 @@ def resolve_manifest(path: str, options: ManifestOptions) -> Iterator[Dataset]:
     )
 
 
-def open_folder(folder: Path, options: FolderOptions, workspace: Workspace) -> Samples:
-    """See :func:`mritk_folders.tree.read_tree`; an archive is unpacked in the workspace first."""
+def open_folder(
+    folder: Path,
+    options: FolderOptions,
+    workspace: Workspace,
+    *,
+    typed: str = "",
+    archive: Path | None = None,
+) -> Samples:
+    """See :func:`mritk_folders.tree.read_tree`; an archive is unpacked in the workspace first.
+
+    Raises:
+        Unavailable: There is no such folder in the archive.
+    """
     from mritk_folders.tree import read_tree
 
-    if folder.is_file():
-        folder = unpacked(folder, workspace)
-    return read_tree(folder, slices=options.slices)
+    whole = folder == archive
+    if archive is not None:
+        inside = folder.relative_to(archive)
+        folder = unpacked(archive, workspace) / inside
+        if ".." in inside.parts or not folder.is_dir():
+            raise Unavailable(f"no folder {inside.as_posix()} in {archive}; type folder:{archive}")
+    return read_tree(
+        folder, slices=options.slices, classes=options.class_names, typed=typed, archive=whole
+    )
 
 
 def open_bids(folder: Path, options: BidsOptions, workspace: Workspace) -> Samples:

@@ -3,16 +3,30 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Sequence
+import re
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from mritk import DataError, Samples, TextTable, canonical_name, is_missing, read_text_table
+from mritk import (
+    DataError,
+    PassedOver,
+    Samples,
+    TextTable,
+    canonical_name,
+    is_missing,
+    list_folder,
+    list_tree,
+    read_text_table,
+)
 from mritk_folders import BidsOptions
 from mritk_folders.scan import VOLUME_SUFFIXES
 from mritk_folders.scan_table import ScanTable
 from mritk_folders.target_column import read_targets
 
 logger = logging.getLogger("mritk")
+
+# Where anatomical scans are.
+ANATOMY = re.compile(r"sub-[^/]*/(ses-[^/]*/)?anat/[^/]*")
 
 
 def read_bids(folder: Path, options: BidsOptions) -> Samples:
@@ -37,7 +51,7 @@ def read_bids(folder: Path, options: BidsOptions) -> Samples:
     table = read_text_table(folder / "participants.tsv", "\t")
     _check_column(table, options.target, "target")
     people = _participants(table, (options.target, options.site or "site"))
-    scans = _scans(folder, suffix)
+    scans, elsewhere = _scans(folder, suffix)
     strangers = sorted(set(scans) - set(people))
     if strangers:
         raise DataError(
@@ -60,6 +74,7 @@ def read_bids(folder: Path, options: BidsOptions) -> Samples:
         task=task,
         patients=[person.removeprefix("sub-") for person in owners],
         sites=[people[person][site] for person in owners] if site else None,
+        passed_over=[PassedOver("outside of folders anat", elsewhere)] if elsewhere else (),
     ).samples(options.slices)
 
 
@@ -104,16 +119,21 @@ def _check_column(table: TextTable, column: str, option: str) -> None:
     )
 
 
-def _scans(folder: Path, suffix: str) -> dict[str, list[str]]:
-    """Return the paths of the scans of each participant, sorted."""
+def _scans(folder: Path, suffix: str) -> tuple[dict[str, list[str]], list[str]]:
+    """Return the paths of the scans of each participant, sorted, and those outside of ``anat``."""
     scans: dict[str, list[str]] = {}
+    elsewhere: list[str] = []
     others: set[str] = set()
-    for path in sorted((*folder.glob("sub-*/anat/*"), *folder.glob("sub-*/ses-*/anat/*"))):
+    for path in sorted(_files_of_participants(folder)):
         found = _suffix_of(path)
-        if found != suffix:
-            others |= {found} if found else set()
-            continue
         name = path.relative_to(folder).as_posix()
+        in_anat = ANATOMY.fullmatch(name)
+        if found != suffix:
+            others |= {found} if found and in_anat else set()
+            continue
+        if not in_anat:
+            elsewhere.append(name)
+            continue
         person = name.partition("/")[0]
         if not path.name.startswith(f"{person}_"):
             raise DataError(
@@ -127,7 +147,14 @@ def _scans(folder: Path, suffix: str) -> dict[str, list[str]]:
             f"no scans sub-*/[ses-*/]anat/*_{suffix}.nii.gz in {folder} ({there}); name the kind "
             f"of scan with suffix=…"
         )
-    return scans
+    return scans, elsewhere
+
+
+def _files_of_participants(folder: Path) -> Iterator[Path]:
+    for person in list_folder(folder).folders:
+        if person.path.name.startswith("sub-"):
+            for inner in list_tree(person.path).walk():
+                yield from inner.files
 
 
 def _suffix_of(path: Path) -> str:

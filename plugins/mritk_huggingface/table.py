@@ -12,9 +12,8 @@ from itertools import accumulate
 from pathlib import Path
 from typing import Any
 
-from mritk import DataError, Samples, Workspace, is_missing
+from mritk import DataError, Samples, Workspace, is_missing, read_image
 from mritk_huggingface import DatasetOptions
-from mritk_huggingface.image import read_image
 from mritk_huggingface.image_column import ImageColumn
 from mritk_huggingface.label_column import LabelColumn
 

@@ -235,6 +235,27 @@ def test_selection_on_the_test_part_is_marked_in_every_row(run_toy, mritk, fast_
         assert (trial.splits["val"] == trial.splits["test"]) == replica
 
 
+def test_a_metric_that_no_state_can_have_on_the_validation_part_is_refused_before_training(
+    mritk, toy, fast_protocol, tmp_path
+):
+    """R² has no value where all ages are equal; patients are single images."""
+    parts = '["test" if i < 30 else "train" if i % 3 else "val" for i in range(90)]'
+    text = toy.read_text().replace(
+        "        patients=", f"        splits={parts},\n        patients="
+    )
+    text = text.replace("Classification(CLASSES)", "Regression('years')")
+    text = text.replace("import Architecture, Classification", "import Architecture, Regression")
+    text = text.replace("targets=targets", "targets=targets.astype(float)")
+    toy.write_text(text.replace("-{i // 3:02d}", "-{i:02d}"))
+    protocol = tmp_path / "chosen.toml"
+    refused = "chosen chooses the state by r2, which has no value on the validation part of bands"
+    for by, on, code in (("r2", "val", 2), ("r2", "last", 0), ("mae", "val", 0)):
+        protocol.write_text(f"{fast_protocol.read_text()}\n[selection]\nby = '{by}'\non = '{on}'")
+        ended = mritk("run", "-p", toy, "-b", "tiny", "-d", "bands", "--protocol", protocol, "-n")
+        assert ended.code == code, ended.err
+        assert (refused in ended.err) == bool(code)
+
+
 def test_the_normalisation_of_a_protocol_reaches_the_trial(run_toy, fast_protocol, tmp_path):
     (tmp_path / "forced.toml").write_text(
         'normalisation = "imagenet"\n' + fast_protocol.read_text()

@@ -232,6 +232,27 @@ def test_a_metric_is_better_for_a_perfect_prediction(metric):
     assert (values[0] > values[1]) == metric.higher_is_better
 
 
+@pytest.mark.parametrize(
+    "name, targets, outputs, reason",
+    [
+        ("accuracy", [0, 0], 2, ""),
+        ("log_loss", [0, 0], 2, ""),
+        ("balanced_accuracy", [0, 1, 1], 3, "class number 2 has no sample"),
+        ("macro_auroc", [1, 1], 2, "class number 0 has no sample"),
+        ("macro_ppv", [0, 1], 2, ""),
+        ("mcc", [1, 1], 3, "all targets or all predictions are of one class"),
+        ("mcc", [1, 0], 3, ""),
+        ("mae", [3.0, 3.0], 1, ""),
+        ("r2", [3.0, 3.0], 1, "all targets are equal"),
+        ("pearson_r", [3.0, 4.0], 1, ""),
+    ],
+)
+def test_samples_on_which_no_prediction_has_a_value_are_known_beforehand(
+    name, targets, outputs, reason
+):
+    assert find_metric(name).ideal(np.asarray(targets), outputs).reason == reason
+
+
 def test_an_unknown_metric_names_near_ones():
     with pytest.raises(UnknownName, match="unknown metric 'rsme'; did you mean rmse"):
         find_metric("rsme")

@@ -105,7 +105,7 @@ def test_marks_are_data_too(record):
     ],
 )
 def test_the_verdict_in_one_line(changes, expected):
-    assert expected in verdict_line(VERDICT | changes)
+    assert expected in verdict_line(VERDICT | changes, "†")
 
 
 def test_files_without_a_verdict_say_so():

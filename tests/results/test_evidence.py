@@ -16,7 +16,7 @@ from benchmarks.evidence.calibration import count
 from benchmarks.evidence.simulated import World, by_rows
 from mritk.evaluate.comparison import Comparison, Verdict
 from mritk.evaluate.interval import Interval
-from mritk.evaluate.metrics import find_metric
+from mritk.evaluate.metrics import CLASSIFICATION, find_metric
 from mritk.results.evidence import Evidence, Scored, ties
 
 BALANCED = find_metric("balanced_accuracy")
@@ -168,6 +168,43 @@ def test_all_right_has_no_interval_rather_than_one_of_no_width():
     target = np.arange(30) % 2
     evidence = Evidence({"net": [one(target, target)]}, [BALANCED])
     assert "every resample gives the same value" in evidence.interval("net", BALANCED).reason
+
+
+CONSTANT = [
+    m
+    for m in CLASSIFICATION
+    if m.name not in ("mcc", "macro_ppv", "macro_npv")  # undefined
+]
+
+
+@pytest.mark.parametrize("metric", CONSTANT, ids=lambda m: m.name)
+def test_a_constant_classifier_has_no_interval_rather_than_one_of_rounding(metric):
+    classes = 3  # a third is no binary fraction
+    target = np.arange(10 * classes) % classes
+    units = [f"p{number}" for number in range(len(target))]
+    scores = np.zeros((2, len(target), classes), np.float32)
+    scores[0, :, 0] = scores[1, :, 1] = 1.7  # one takes all for the first class, one for the second
+    rows = {
+        name: [Scored((0, 0), 0, target, s, units)] for name, s in zip("ab", scores, strict=True)
+    }
+    evidence = Evidence(rows, [metric])
+    for name in rows:
+        assert evidence.interval(name, metric).reason.startswith("every resample gives the same")
+    (compared,) = evidence.all_pairs(metric)
+    assert (compared.difference, compared.p) == (0.0, 1.0)
+    assert math.isnan(evidence.detectable([compared]))
+
+
+def test_a_difference_larger_than_any_is_not_called_detectable():
+    target = np.repeat([0, 1], 2)
+    rows = {
+        "a": [one(target, [0, 1, 1, 1])],
+        "b": [one(target, [0, 0, 0, 1])],
+    }
+    evidence = Evidence(rows, [BALANCED])
+    (compared,) = evidence.all_pairs(BALANCED)
+    assert compared.interval.standard_error > 0
+    assert evidence.detectable([compared]) == math.inf
 
 
 def test_always_better_is_a_sign_test_over_patients():

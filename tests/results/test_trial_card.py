@@ -19,6 +19,7 @@ from mritk.results.licence_terms import hub_license, terms_of
 from mritk.results.limits import limits_of
 from mritk.results.markdown import code_block, escape, front_matter, table
 from mritk.results.protocol_text import protocol_words
+from mritk.results.stored_protocol import StoredProtocol
 
 EVIL = 'a|b <script>alert("x")</script> `c` [d](http://e) *f*\n# g\n---\n![h](i)'
 
@@ -382,7 +383,7 @@ def test_a_protocol_in_words():
             "stages": [stage, {**stage, "tune": "lora"}],
         },
     }
-    text = " ".join(protocol_words(protocol, "kfold"))
+    text = " ".join(protocol_words(StoredProtocol(protocol), "kfold"))
     for told in (
         "Method finetune; images of 224 × 224 px",
         "each of 5 parts is the test part once; copies fall anywhere; 10 training samples",
@@ -393,7 +394,7 @@ def test_a_protocol_in_words():
         "Further parameters: mixup = 0.2.",
     ):
         assert told in text
-    assert protocol_words({}, "own"), "what is not known does not stop it"
+    assert protocol_words(StoredProtocol(), "own"), "what is not known does not stop it"
 
 
 def test_the_protocol_of_a_card_is_that_of_the_file(make_record):

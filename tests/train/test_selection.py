@@ -10,7 +10,8 @@ import torch
 from torch import nn
 
 from mritk import Classification, Regression
-from mritk.errors import UnknownName
+from mritk.errors import UnknownName, UsageError
+from mritk.train.loop import finetune
 from mritk.train.objective import Objective
 from mritk.train.recipe import Stage
 from mritk.train.selection import BestState
@@ -193,6 +194,45 @@ def test_loss_is_the_plain_validation_loss():
 def test_a_metric_that_the_task_does_not_have_is_refused(by):
     with pytest.raises(UnknownName, match=by):
         BestState(SelectionRule(by=by), AB)
+
+
+def test_a_metric_without_a_direction_is_refused():
+    with pytest.raises(UsageError, match="bias has no better value"):
+        BestState(SelectionRule(by="bias"), Regression())
+
+
+@pytest.mark.parametrize(
+    ("on", "patience", "told"),
+    [
+        ("val", 0, "the last state was kept"),
+        ("last", 2, "early stopping had nothing to go by"),
+        ("last", 0, ""),
+    ],
+)
+def test_a_rule_that_never_had_a_value_is_told_in_the_log_and_the_notes(
+    make_setup, monkeypatch, caplog, on, patience, told
+):
+    monkeypatch.setattr(Objective, "scores", lambda _, outputs: np.eye(2)[[0] * len(outputs)])
+    rule = SelectionRule(on=on, by="mcc")
+    trained = finetune(make_setup(stage(2, early_stopping=patience), selection=rule))
+    reason = "all targets or all predictions are of one class"
+    assert trained.notes["selected_epoch"] == 2
+    assert trained.notes.get("never_selected") == (reason if told else None)
+    (said,) = [r.message for r in caplog.records if r.levelname == "WARNING"] or [""]
+    assert bool(said) == bool(told)
+    if told:
+        assert (
+            said
+            == f"mcc had no value on the validation part in any of 2 epochs ({reason}), so {told}"
+        )
+
+
+def test_the_reason_survives_a_stop():
+    best = BestState(SelectionRule(by="mcc"), AB)
+    best.measure(0.5, np.eye(2)[[0, 0]], np.array([0, 1]))
+    other = BestState(SelectionRule(by="mcc"), AB)
+    other.load(best.state())
+    assert other.undefined == best.undefined != ""
 
 
 def test_a_rule_that_was_never_defined_does_not_claim_an_epoch_that_does_not_exist(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -13,7 +12,6 @@ from matplotlib.figure import Figure
 
 from mritk.errors import UsageError
 from mritk.evaluate.metric import Metric
-from mritk.protocol import flat
 from mritk.report.canvas import STYLE, colour, dash, panels
 from mritk.results.table import Row, Table
 
@@ -62,8 +60,7 @@ def curve(tables: Sequence[Table], metric: Metric, over: str = "") -> Figure:
 
 def flat_protocol(table: Table) -> dict[str, Any]:
     """Return the protocol that the rows of a table share, as values by dotted key."""
-    record = next(record for records in table.records.values() for record in records)
-    return dict(flat(json.loads(record.protocol_json)))
+    return table.protocol.flat
 
 
 def _only_difference(protocols: Sequence[Mapping[str, Any]]) -> str:

@@ -128,7 +128,7 @@ def test_official_parts(write_series, make_head, tmp_path):
     assert sorted(samples.splits) == ["test", "test", "train", "train"]
     assert samples.task.classes == ("a", "b")
     shutil.rmtree(tmp_path / "root" / "Testing" / "b")
-    with pytest.raises(DataError, match=r"the test part of .* has no files of b"):
+    with pytest.raises(DataError, match=r"the test part of .* has no DICOM files of b"):
         read_collection(tmp_path / "root")
 
 
@@ -253,7 +253,7 @@ def test_links_that_lead_nowhere_or_to_folders(cohort, tmp_path):
         read_collection(root)
     link.unlink()
     link.symlink_to(tmp_path)
-    with pytest.raises(DataError, match="link to a folder"):
+    with pytest.raises(DataError, match="link to a folder that contains it"):
         read_collection(root)
 
 

@@ -13,7 +13,15 @@ import pyarrow.parquet as pq
 import pytest
 from PIL import Image
 
-from mritk import Classification, DataError, Regression, Unavailable, UsageError, Workspace
+from mritk import (
+    Classification,
+    DataError,
+    Regression,
+    Unavailable,
+    UsageError,
+    Workspace,
+    grey_levels,
+)
 
 from .conftest import Hub, Repo  # isort: skip
 
@@ -210,7 +218,7 @@ def test_images_may_be_grey_rgb_or_of_16_bits(put, open_) -> None:
     np.testing.assert_array_equal(samples.read(0), arrays[0])
     np.testing.assert_array_equal(samples.read(1), arrays[1])
     np.testing.assert_array_equal(samples.read(2), arrays[2][..., :3])
-    np.testing.assert_array_equal(samples.read(3), np.rint(deep / 47000 * 255).astype(np.uint8))
+    np.testing.assert_array_equal(samples.read(3), grey_levels(deep))
 
 
 def test_an_unreadable_image_is_told_by_its_id(put, open_) -> None:
