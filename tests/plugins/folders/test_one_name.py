@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import unicodedata
+
 import pytest
 
 import mritk_folders
@@ -41,6 +43,14 @@ def test_class_folders(opened):
     assert merged.task.classes == ("No Tumor", "glioma")
     apart = opened("folder:{}", FLAT, rename={"no_tumor": "healthy"})
     assert apart.task.classes == ("No Tumor", "glioma", "healthy")
+
+
+def test_class_folders_of_a_file_system_that_takes_letters_apart(opened):
+    """What it calls a class, and what a person types, may be either Unicode form."""
+    apart, whole = (unicodedata.normalize(form, "Méningiome") for form in ("NFD", "NFC"))
+    samples = opened("folder:{}", (f"{apart}/1.png", "gliome/2.png"), rename={apart: "ménin"})
+    assert samples.task.classes == ("gliome", "ménin")
+    assert opened("folder:{}", ()).task.classes == (whole, "gliome")
 
 
 def test_class_folders_of_two_parts_are_one_class(opened):
