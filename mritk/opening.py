@@ -15,6 +15,7 @@ from mritk.data.join import join, rename_classes
 from mritk.data.patients import PatientRule, require_patients, with_patients
 from mritk.data.samples import Classification, Samples
 from mritk.data.spelling import (
+    composed,
     require_distinct_classes,
     with_composed_classes,
     with_one_spelling,
@@ -165,7 +166,8 @@ def open_dataset(
     ]
     readers = map(_reader, joined_names(name, registry), records, parts)
     reader = tuple(text for one in readers for text in one)
-    parts = _renamed(parts, options.rename, name)
+    rename = {composed(old): composed(new) for old, new in options.rename.items()}
+    parts = _renamed(parts, rename, name)
     for record, part in zip(records, parts, strict=True):
         require_distinct_classes(part, record.name)
     if len(records) == 1:

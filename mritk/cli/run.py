@@ -278,7 +278,7 @@ class Request:
         benchmark = Benchmark()
         if self.file:
             read = partial(Benchmark.from_file, self.file)
-            benchmark = hinted(read, str(self.file), self.app.registry)
+            benchmark = hinted(read, str(self.file), self.app.registry, "-d")
         names = ("backbones", "datasets", "augmentations", "protocols", "folds")
         given = {name: getattr(self, name) for name in names if getattr(self, name)}
         if self.seeds is not None:

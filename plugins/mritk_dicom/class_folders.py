@@ -9,7 +9,11 @@ from pathlib import Path
 from mritk import ClassTree, DataError, PassedOver, Scans, Unavailable, class_tree
 
 # What people and programs put beside scans; left aside unless it is DICOM all the same.
-SIDE_SUFFIXES = (".csv", ".htm", ".html", ".json", ".md", ".pdf", ".tsv", ".txt", ".xml")
+SIDE_SUFFIXES = (
+    *(".csv", ".htm", ".html", ".json", ".md", ".pdf", ".tsv", ".txt", ".xml", ".yaml", ".yml"),
+    *(".nfo", ".log", ".ini", ".inf", ".rtf", ".doc", ".docx", ".xls", ".xlsx", ".lnk", ".url"),
+    *(".png", ".jpg", ".jpeg", ".gif", ".bmp", ".exe", ".dll", ".bat", ".sh", ".bval", ".bvec"),
+)
 
 # The index of a medium (PS3.10): it holds names of patients and no image.
 INDEX = "dicomdir"
