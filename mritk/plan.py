@@ -18,7 +18,7 @@ from mritk.data.split_rule import resolved_scheme
 from mritk.data.splits import make_folds
 from mritk.errors import DataError, UsageError
 from mritk.evaluate.metrics import find_metric
-from mritk.opening import Opened, find_datasets, open_dataset, require_told_patients
+from mritk.opening import Opened, find_datasets, open_datasets, require_told_patients
 from mritk.protocol import Protocol
 from mritk.records import Augmentation, Dataset
 from mritk.registry import Registry
@@ -108,8 +108,9 @@ class Planner:
             protocols = [rehearsal.of_protocol(protocol) for protocol in protocols]
         trials: dict[str, Trial] = {}
         audits: dict[str, Audit] = {}
-        for name in benchmark.datasets:
-            opened = open_dataset(name, self.registry, self.workspace, benchmark.data)
+        for opened in open_datasets(
+            benchmark.datasets, self.registry, self.workspace, benchmark.data
+        ):
             record, samples = opened.record, opened.identified
             candidates = [
                 self._candidates(benchmark, record, samples, protocol, backbones)
