@@ -289,7 +289,7 @@ def test_a_folder_without_participants_is_unavailable(tmp_path):
 
 def test_options_follow_the_path(bids, workspace):
     dataset = Registry.load(environ={}).dataset(f"bids:{bids()},target=age,task=regression")
-    assert dataset.name == "bids:study"
+    assert dataset.name == "bids:study,task=regression,target=age"
     assert dataset.open(workspace).task == Regression("age")
 
 
