@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
+from shlex import quote
 
 import h5py
 
@@ -114,7 +115,8 @@ class ResultsFolder:
         """
         if not self.path.is_dir():
             raise UsageError(
-                f"no results folder {self.path}; 'mritk run --results {self.path}' makes one"
+                f"no results folder {self.path}; to make one: mritk run --results "
+                f"{quote(str(self.path))}"
             )
         for path in sorted((self.path / TRIALS).glob("*.h5")):
             try:
