@@ -40,6 +40,7 @@ if TYPE_CHECKING:
     from mritk.records import Method as Method
     from mritk.records import ProtocolFile as ProtocolFile
     from mritk.records import Weights as Weights
+    from mritk.stand_in import stand_in as stand_in
     from mritk.supplied import supplied_file as supplied_file
     from mritk.train.setup import Epoch as Epoch
     from mritk.train.setup import Fitted as Fitted
@@ -79,6 +80,7 @@ _HOME = {
     "Method": "mritk.records",
     "ProtocolFile": "mritk.records",
     "Weights": "mritk.records",
+    "stand_in": "mritk.stand_in",
     "supplied_file": "mritk.supplied",
     "Epoch": "mritk.train.setup",
     "Fitted": "mritk.train.setup",

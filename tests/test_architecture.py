@@ -53,6 +53,8 @@ FLOORS = {
     "seeds": 5,
     "cores": 5,
     "supplied": 5,
+    "stand_in": 5,
+    "waiting": 5,
     "visible": 5,
     "workspace": 5,
     "whole_file": 5,

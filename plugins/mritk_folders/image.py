@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image, UnidentifiedImageError
 
-from mritk import DataError
+from mritk import DataError, stand_in
 
 GREY_MODES = frozenset({"1", "L", "LA"})
 DEEP_MODES = frozenset({"I", "F", "I;16", "I;16L", "I;16B", "I;16N"})
@@ -32,6 +32,8 @@ def read_image(path: Path) -> np.ndarray:
                 return _scaled(np.asarray(image, dtype=np.float64))
             return np.asarray(image.convert("L" if image.mode in GREY_MODES else "RGB"))
     except UnidentifiedImageError as error:
+        if other := stand_in(path):
+            raise DataError(f"it {other}") from error
         raise DataError("empty file" if path.stat().st_size == 0 else "not an image") from error
     except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
         raise DataError(f"{error}") from error
