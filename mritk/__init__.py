@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from mritk.evaluate.metric import Metric as Metric
     from mritk.evaluate.metric import Undefined as Undefined
     from mritk.hookspecs import hookimpl as hookimpl
+    from mritk.mistaken_file import stand_in as stand_in
     from mritk.records import Alias as Alias
     from mritk.records import Architecture as Architecture
     from mritk.records import Augmentation as Augmentation
@@ -40,7 +41,6 @@ if TYPE_CHECKING:
     from mritk.records import Method as Method
     from mritk.records import ProtocolFile as ProtocolFile
     from mritk.records import Weights as Weights
-    from mritk.stand_in import stand_in as stand_in
     from mritk.supplied import supplied_file as supplied_file
     from mritk.train.setup import Epoch as Epoch
     from mritk.train.setup import Fitted as Fitted
@@ -80,7 +80,7 @@ _HOME = {
     "Method": "mritk.records",
     "ProtocolFile": "mritk.records",
     "Weights": "mritk.records",
-    "stand_in": "mritk.stand_in",
+    "stand_in": "mritk.mistaken_file",
     "supplied_file": "mritk.supplied",
     "Epoch": "mritk.train.setup",
     "Fitted": "mritk.train.setup",

@@ -20,7 +20,7 @@ from typing import IO
 
 from mritk.digests import sha256_of
 from mritk.errors import DataError, Unavailable
-from mritk.stand_in import stand_in
+from mritk.mistaken_file import stand_in
 from mritk.waiting import locked
 from mritk.workspace import Workspace
 

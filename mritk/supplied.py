@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from mritk.errors import Unavailable
-from mritk.stand_in import stand_in
+from mritk.mistaken_file import stand_in
 from mritk.workspace import Workspace
 
 

@@ -53,7 +53,7 @@ FLOORS = {
     "seeds": 5,
     "cores": 5,
     "supplied": 5,
-    "stand_in": 5,
+    "mistaken_file": 5,
     "waiting": 5,
     "visible": 5,
     "workspace": 5,

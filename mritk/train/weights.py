@@ -12,8 +12,8 @@ import torch
 
 from mritk.digests import sha256_of
 from mritk.errors import Unavailable, WeightsMismatch
+from mritk.mistaken_file import stand_in
 from mritk.records import Weights
-from mritk.stand_in import stand_in
 from mritk.workspace import Workspace
 
 # A counter that BatchNorm keeps for itself; files written before torch 0.4.1 do not have it.
