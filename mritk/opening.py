@@ -6,6 +6,7 @@ import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
+from shlex import quote
 from typing import TypeVar
 
 from mritk.audit.book import SketchBook
@@ -225,8 +226,8 @@ def open_samples(record: Dataset, workspace: Workspace) -> Samples:
     except Exception as error:
         raise HookError(
             f"dataset {record.name} of {record.origin} cannot be opened: "
-            f"{reason_of(error, 'hook mritk_datasets')}; 'mritk plugins check {record.name}' tells "
-            f"more, and its author should know"
+            f"{reason_of(error, 'hook mritk_datasets')}; its author should know, and this tells "
+            f"more: mritk plugins check {quote(record.name)}"
         ) from error
 
 

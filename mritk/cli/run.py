@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
+from shlex import quote
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -380,7 +381,15 @@ def _report(
         if outcome.error:
             say(f"failed: {outcome.trial}: {outcome.error}")
     say(f"Results: {results.path} (one HDF5 file per trial in {results.path / 'trials'})")
+    where = quote(str(results.path))
     say("Next:")
-    say(f"  mritk leaderboard {results.path} --format latex    the table for a paper")
-    say(f"  mritk show {plan.trials[0].id[:8]} --results {results.path}    one trial in full")
+    if any(row.trials for table in board.tables for row in table.rows):
+        say(f"  mritk leaderboard {where} --format latex    the table for a paper")
+    say(f"  mritk show {_telling_trial(plan, outcomes)} --results {where}    one trial in full")
     say("  mritk run -d folder:PATH    your own images, in one folder per class")
+
+
+def _telling_trial(plan: Plan, outcomes: Sequence[Outcome]) -> str:
+    """Return the id of the trial that a person wants to see: one that failed, if any did."""
+    failed = [outcome.trial for outcome in outcomes if outcome.error]
+    return (failed or plan.trials)[0].id[:8]

@@ -10,6 +10,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from itertools import count
 from pathlib import Path
+from shlex import quote
 
 import h5py
 
@@ -164,7 +165,8 @@ class ResultsFolder:
         """
         if not self.path.is_dir():
             raise UsageError(
-                f"no results folder {self.path}; 'mritk run --results {self.path}' makes one"
+                f"no results folder {self.path}; to make one: mritk run --results "
+                f"{quote(str(self.path))}"
             )
         for path in sorted((self.path / TRIALS).glob("*.h5")):
             yield _named(path)
