@@ -48,7 +48,6 @@ if TYPE_CHECKING:
     from mritk.evaluate.metric import Metric as Metric
     from mritk.evaluate.metric import Undefined as Undefined
     from mritk.hookspecs import hookimpl as hookimpl
-    from mritk.mistaken_file import stand_in as stand_in
     from mritk.records import Alias as Alias
     from mritk.records import Architecture as Architecture
     from mritk.records import Augmentation as Augmentation
@@ -121,7 +120,6 @@ _HOME = {
     "Method": "mritk.records",
     "ProtocolFile": "mritk.records",
     "Weights": "mritk.records",
-    "stand_in": "mritk.mistaken_file",
     "open_regular_file": "mritk.regular_file",
     "supplied_file": "mritk.supplied",
     "Epoch": "mritk.train.setup",

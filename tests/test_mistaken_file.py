@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from mritk import DataError, Unavailable, Workspace, stand_in, supplied_file, unpacked
+from mritk import DataError, Unavailable, Workspace, supplied_file, unpacked
+from mritk.mistaken_file import stand_in
 
 POINTER = (
     b"version https://git-lfs.github.com/spec/v1\n"

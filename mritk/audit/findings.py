@@ -12,8 +12,8 @@ import numpy as np
 
 from mritk.audit.book import SketchBook
 from mritk.audit.copies import Copies
-from mritk.data.join import canonical_class
 from mritk.data.samples import SPLITS, Classification, Samples
+from mritk.data.spelling import canonical_name
 
 Level = Literal["leak", "defect", "note"]
 NAMED = 3  # examples in a line
@@ -163,7 +163,7 @@ def _contradictions(datasets: Sequence[Audited], copies: Copies) -> Iterator[Fin
         own = _targets(dataset.samples)
         named_class = isinstance(dataset.samples.task, Classification)
         targets += own
-        keys += [canonical_class(name) for name in own] if named_class else own
+        keys += [canonical_name(name) for name in own] if named_class else own
         patients += dataset.samples.patients or [None] * len(dataset.samples)
     together = np.asarray([[comparable(a.samples, b.samples) for b in datasets] for a in datasets])
 
@@ -196,12 +196,12 @@ def comparable(one: Samples, other: Samples) -> bool:
     """Whether the targets of two datasets mean the same where they are called the same.
 
     Numbers do in one unit; classes where one dataset knows all classes of the other, as
-    :func:`mritk.data.join.canonical_class` spells them. ``none`` beside ``glioma`` is another class
+    :func:`mritk.data.join.canonical_name` spells them. ``none`` beside ``glioma`` is another class
     than ``none`` beside ``meningioma``.
     """
     if isinstance(one.task, Classification) and isinstance(other.task, Classification):
         ours, theirs = (
-            {canonical_class(name) for name in task.classes} for task in (one.task, other.task)
+            {canonical_name(name) for name in task.classes} for task in (one.task, other.task)
         )
         return ours <= theirs or theirs <= ours
     return one.task == other.task
