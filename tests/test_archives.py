@@ -210,7 +210,9 @@ def test_devices_in_a_zip_are_refused(tmp_path, workspace):
 
 
 @BOTH
-@pytest.mark.parametrize("names", [("a/B.png", "A/b.png"), ("a", "./a")])
+@pytest.mark.parametrize(
+    "names", [("a/B.png", "A/b.png"), ("a", "./a"), ("\u00fc.png", "u\u0308.png")]
+)
 def test_two_names_of_one_file_are_refused(write, names, tmp_path, workspace):
     with pytest.raises(DataError, match="one file on some disks"):
         unpacked(write(tmp_path / "x", dict.fromkeys(names, b"1")), workspace)
