@@ -15,7 +15,7 @@ import h5py
 
 from mritk.errors import StoreError, UsageError
 from mritk.results.trial_state import MisnamedTrial, TrialState, UnusableTrial
-from mritk.results.trialfile import Stored, TrialRecord, read_stored, write_hdf5, write_trial
+from mritk.results.trialfile import Stored, TrialReader, TrialRecord, write_hdf5, write_trial
 
 VIEW = "results.h5"
 TRIALS = "trials"
@@ -121,10 +121,11 @@ class ResultsFolder:
         self, trial_ids: Iterable[str]
     ) -> Iterator[tuple[str, TrialRecord | UnusableTrial | None]]:
         """Yield each id with its trial, or why its file gives none; None where there is no file."""
-        for trial_id in trial_ids:
-            path = self.trial_path(trial_id)
-            stored = _named(path) if os.path.lexists(path) else None
-            yield trial_id, stored.record if isinstance(stored, Stored) else stored
+        with TrialReader() as reader:
+            for trial_id in trial_ids:
+                path = self.trial_path(trial_id)
+                stored = _named(path, reader) if os.path.lexists(path) else None
+                yield trial_id, stored.record if isinstance(stored, Stored) else stored
 
     def trials(self) -> Iterator[TrialRecord | UnusableTrial]:
         """Yield every trial in order of id; a file that gives none gives an error in its place.
@@ -147,8 +148,9 @@ class ResultsFolder:
             raise UsageError(
                 f"no results folder {self.path}; 'mritk run --results {self.path}' makes one"
             )
-        for path in sorted((self.path / TRIALS).glob("*.h5")):
-            yield _named(path)
+        with TrialReader() as reader:
+            for path in sorted((self.path / TRIALS).glob("*.h5")):
+                yield _named(path, reader)
 
     def any(self) -> bool:
         """Tell whether there is a trial file, whatever its state."""
@@ -172,10 +174,10 @@ class ResultsFolder:
             group[path.stem] = h5py.ExternalLink(f"{TRIALS}/{path.name}", "/")
 
 
-def _named(path: Path) -> Stored | UnusableTrial:
+def _named(path: Path, reader: TrialReader) -> Stored | UnusableTrial:
     """Return the trial of a file that is named after it, or why it gives none."""
     try:
-        stored = read_stored(path)
+        stored = reader.read(path)
     except UnusableTrial as error:
         return error
     if stored.record.id == path.stem:
