@@ -214,7 +214,7 @@ def cure(folder: ResultsFolder, diagnosis: Diagnosis) -> list[str]:
         path = folder.path / ailment.path
         if ailment.state is State.LEFTOVER:
             done.append(_delete(path, ailment))
-        elif ailment.state in (State.TORN, State.FOREIGN) and path.exists():
+        elif ailment.state in (State.TORN, State.FOREIGN, State.ALTERED) and path.exists():
             aside = folder.set_aside(path)
             done.append(f"moved {ailment.path} to {aside.relative_to(folder.path)}")
     if done or any(ailment.state is State.STALE for ailment in diagnosis.ailments):
