@@ -51,8 +51,7 @@ class RunElsewhere:
                 moments.announce("mritk_trial_finish", trial=trial, outcome=outcome)
         finally:
             moments.announce("mritk_run_finish", outcomes=outcomes)
-            results.remove_empty_folders()
-            results.rebuild_view()
+            results.tidy()
         return outcomes
 
     def _trained(self, trials: tuple[Trial, ...]) -> Iterator[tuple[Trial, Done]]:

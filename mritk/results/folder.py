@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import logging
 import os
 import tempfile
 from collections.abc import Iterable, Iterator
@@ -16,6 +17,8 @@ import h5py
 from mritk.errors import StoreError, UsageError
 from mritk.results.trial_state import MisnamedTrial, TrialState, UnusableTrial
 from mritk.results.trialfile import Stored, TrialReader, TrialRecord, write_hdf5, write_trial
+
+logger = logging.getLogger("mritk")
 
 VIEW = "results.h5"
 TRIALS = "trials"
@@ -155,6 +158,20 @@ class ResultsFolder:
     def any(self) -> bool:
         """Tell whether there is a trial file, whatever its state."""
         return next((self.path / TRIALS).glob("*.h5"), None) is not None
+
+    def tidy(self) -> None:
+        """Renew the view at the end of a run, and remove what is empty.
+
+        No trial depends on it: what goes wrong is a warning, and never takes the place of an error
+        that ended the run.
+        """
+        if not self.path.is_dir():  # deleted or moved meanwhile; it must not come to life again
+            return
+        self.remove_empty_folders()
+        try:
+            self.rebuild_view()
+        except StoreError as error:
+            logger.warning("%s; 'mritk doctor --fix' writes it anew", error)
 
     def rebuild_view(self) -> None:
         """Write ``results.h5`` anew: one external link per trial file.
