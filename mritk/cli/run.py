@@ -312,6 +312,10 @@ class Request:
     def train(self, plan: Plan, results: ResultsFolder, workspace: Workspace) -> list[Outcome]:
         """Train what is to do; torch is not even imported if that is nothing."""
         if not plan.todo:
+            from mritk.results.view import stale_view
+
+            if stale_view(results, {}):  # the run that trained them was killed
+                results.tidy()
             return []
         from mritk.execute.serial import SerialRun
         from mritk.train.device import choose_device
