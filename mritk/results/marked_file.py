@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from pathlib import Path
-from uuid import uuid4
 
 from mritk.errors import UsageError
+from mritk.whole_file import whole_file
 
 BEGIN = "<!-- mritk leaderboard -->"
 END = "<!-- end of mritk leaderboard -->"
@@ -30,13 +30,10 @@ def update(path: Path, text: str) -> bool:
     after = f"{before[: begin + len(BEGIN)]}\n\n{text}\n\n{before[end:]}"
     if after == before:
         return False
-    temporary = path.with_name(f".{path.name}.{uuid4().hex}.tmp")
     try:
-        temporary.write_text(after, encoding="utf-8")
-        temporary.chmod(path.stat().st_mode)
-        temporary.replace(path)
+        with whole_file(path) as stream:
+            stream.write(after.encode())
+            Path(stream.name).chmod(path.stat().st_mode)
     except OSError as error:
         raise UsageError(f"cannot write {path}: {error.strerror or error}") from error
-    finally:
-        temporary.unlink(missing_ok=True)
     return True
