@@ -64,7 +64,7 @@ if TYPE_CHECKING:
     from mritk.train.setup import Epoch as Epoch
     from mritk.train.setup import Fitted as Fitted
     from mritk.train.setup import Setup as Setup
-    from mritk.whole_file import whole_file as whole_file
+    from mritk.whole_file import open_whole as open_whole
     from mritk.workspace import Workspace as Workspace
 
 __version__ = "0.1.0"
@@ -124,7 +124,7 @@ _HOME = {
     "Epoch": "mritk.train.setup",
     "Fitted": "mritk.train.setup",
     "Setup": "mritk.train.setup",
-    "whole_file": "mritk.whole_file",
+    "open_whole": "mritk.whole_file",
     "Workspace": "mritk.workspace",
 }
 

@@ -26,14 +26,14 @@ def write_whole(
         StoreError: It cannot be written; what stood at ``path`` before still does.
     """
     try:
-        with whole_file(path) as stream:
+        with open_whole(path) as stream:
             stream.write(content)
     except OSError as error:
         raise StoreError(f"cannot write {path}: {error.strerror or error}; {advice}") from error
 
 
 @contextmanager
-def whole_file(path: Path) -> Iterator[BinaryIO]:
+def open_whole(path: Path) -> Iterator[BinaryIO]:
     """Give a stream into a file that stands at ``path`` once the block has ended without an error.
 
     Raises:

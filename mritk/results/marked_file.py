@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from mritk.errors import UsageError
-from mritk.whole_file import whole_file
+from mritk.whole_file import open_whole
 
 BEGIN = "<!-- mritk leaderboard -->"
 END = "<!-- end of mritk leaderboard -->"
@@ -31,7 +31,7 @@ def update(path: Path, text: str) -> bool:
     if after == before:
         return False
     try:
-        with whole_file(path) as stream:
+        with open_whole(path) as stream:
             stream.write(after.encode())
             Path(stream.name).chmod(path.stat().st_mode)
     except OSError as error:

@@ -22,7 +22,7 @@ import torch
 
 from mritk.train.engine import Engine
 from mritk.train.setup import Epoch
-from mritk.whole_file import whole_file
+from mritk.whole_file import open_whole
 
 logger = logging.getLogger("mritk")
 
@@ -119,7 +119,7 @@ class Checkpoint:
         buffer = io.BytesIO()
         torch.save(content, buffer)
         payload = buffer.getbuffer()
-        with whole_file(self.path) as stream:
+        with open_whole(self.path) as stream:
             stream.write(MAGIC + _digest(payload) + b"\n")
             stream.write(payload)
 

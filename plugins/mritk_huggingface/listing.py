@@ -8,7 +8,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path, PurePosixPath
 from typing import Any
 
-from mritk import whole_file
+from mritk import open_whole
 
 
 @dataclass(frozen=True)
@@ -71,7 +71,7 @@ class Listing:
 
     def write(self, path: Path) -> None:
         """Keep the listing in ``path``, whole or not at all."""
-        with whole_file(path) as stream:
+        with open_whole(path) as stream:
             stream.write(json.dumps(asdict(self)).encode())
 
 
