@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import stat
+from io import BufferedReader
 from pathlib import Path
-from typing import BinaryIO
 
 from mritk.errors import DataError
 
 
-def open_regular_file(path: Path) -> BinaryIO:
+def open_regular_file(path: Path) -> BufferedReader:
     """Open a regular file for reading; links are followed.
 
     Reading a device such as ``/dev/zero`` never ends, and opening a pipe waits for whoever writes

@@ -40,8 +40,8 @@ def grey_levels(values: np.ndarray, *, slope: float = 1.0, intercept: float = 0.
         intercept: What is then added.
 
     Returns:
-        An array of the same shape, uint8. Takes at most the memory of ``values`` once more, and a
-        byte per value.
+        An array of the same shape, uint8. At most the memory of ``values`` is needed once more,
+        or twice if they are not contiguous, and a byte per value.
     """
     flat = np.ascontiguousarray(values).reshape(-1)
     grey = np.zeros(values.shape, dtype=np.uint8)

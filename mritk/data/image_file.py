@@ -59,10 +59,13 @@ def read_image(source: Path | bytes) -> np.ndarray:
     try:
         with open_regular_file(source) if isinstance(source, Path) else BytesIO(source) as stream:
             return _upright(stream)
+    except (DataError, MemoryError):
+        raise
     except UnidentifiedImageError as error:
-        raise DataError("empty file" if _is_empty(source) else "not an image") from error
-    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
-        raise DataError(f"{error}") from error
+        reason = f"not an image that mritk reads ({', '.join(FORMATS)})"
+        raise DataError("empty file" if _is_empty(source) else reason) from error
+    except Exception as error:  # Pillow raises whatever a malformed file makes it trip over
+        raise DataError(" ".join(str(error).split()) or type(error).__name__) from error
 
 
 def _is_empty(source: Path | bytes) -> bool:
@@ -107,11 +110,11 @@ def _beyond_pillow(image: ImageFile) -> np.ndarray | None:
     """Return the values of a deep image as its file means them; None if it has 8 bits."""
     tags = getattr(image, "tag_v2", {})
     sample_format = tags.get(SAMPLE_FORMAT, (UNSIGNED,))[0]
-    values = np.asarray(image)
     if image.mode == "L" and sample_format == SIGNED:
-        return values.view(np.int8)
+        return np.asarray(image).view(np.int8)
     if image.mode not in DEEP_MODES:
         return None
+    values = np.asarray(image)
     if image.mode == "I" and tags.get(BITS_PER_SAMPLE) == (32,) and sample_format == UNSIGNED:
         return values.view(np.uint32)
     if tags.get(PHOTOMETRIC) == WHITE_IS_ZERO:  # Pillow inverts those of 8 bits only

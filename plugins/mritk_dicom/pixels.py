@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import math
 from collections.abc import Sequence
 from typing import Any
 
@@ -10,7 +11,7 @@ import numpy as np
 from pydicom import dcmread
 from pydicom.pixels.processing import apply_modality_lut
 
-from mritk import DataError, grey_levels, open_regular_file
+from mritk import DataError, grey_levels, open_regular_file, require_memory
 from mritk_dicom.header import Header
 
 logger = logging.getLogger("mritk")
@@ -26,11 +27,17 @@ def read_volume(slices: Sequence[Header]) -> np.ndarray:
     count in any of this and become 0.
 
     Raises:
-        DataError: A slice cannot be decoded, or all pixels are equal or padding. It names the
-            slice by its position and the log names the file, because mritk stores the reasons of
-            unreadable samples, and names of files often hold those of patients.
+        DataError: A slice cannot be decoded, the series is too large for this machine, or all
+            pixels are equal or padding. It names the slice by its position and the log names the
+            file, because mritk stores the reasons of unreadable samples, and names of files often
+            hold those of patients.
     """
-    values = np.stack([_plane(header, k, len(slices)) for k, header in enumerate(slices)])
+    shape = (len(slices), slices[0].rows, slices[0].columns)
+    # As floats, once more to find the percentiles, what was measured, and the grey levels.
+    require_memory((4 + 4 + 1 + 1) * math.prod(shape))
+    values = np.empty(shape, dtype=np.float32)
+    for k, header in enumerate(slices):
+        values[k] = _plane(header, k, len(slices))
     measured = np.isfinite(values)
     if not measured.any():
         raise DataError("every pixel of the series is padding or no number")

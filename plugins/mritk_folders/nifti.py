@@ -5,8 +5,9 @@ from __future__ import annotations
 import gzip
 import os
 import zlib
+from io import BufferedReader
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any
 
 import nibabel as nib
 import numpy as np
@@ -63,7 +64,7 @@ def read_volume(path: Path) -> np.ndarray:
         raise DataError(f"{error}") from error
 
 
-def _volume(stream: BinaryIO | gzip.GzipFile) -> np.ndarray:
+def _volume(stream: BufferedReader | gzip.GzipFile) -> np.ndarray:
     header = _header(stream)
     shape = _shape(header)
     orientation = nib.io_orientation(header.get_best_affine())
@@ -81,7 +82,7 @@ def _volume(stream: BinaryIO | gzip.GzipFile) -> np.ndarray:
     return np.ascontiguousarray(canonical.transpose(2, 1, 0)[:, ::-1, ::-1])
 
 
-def _header(stream: BinaryIO | gzip.GzipFile) -> Any:
+def _header(stream: BufferedReader | gzip.GzipFile) -> Any:
     content = stream.read(HEADER)
     if not content:
         raise DataError("empty file")
@@ -110,7 +111,9 @@ def _shape(header: Any) -> tuple[int, int, int]:
     return shape[:3]
 
 
-def _data(stream: BinaryIO | gzip.GzipFile, header: Any, shape: tuple[int, int, int]) -> np.ndarray:
+def _data(
+    stream: BufferedReader | gzip.GzipFile, header: Any, shape: tuple[int, int, int]
+) -> np.ndarray:
     """Return the numbers as stored, (Z, Y, X): NIfTI counts its first axis fastest."""
     kind, offset = header.get_data_dtype(), header.get_data_offset()
     voxels = shape[0] * shape[1] * shape[2]
@@ -123,7 +126,7 @@ def _data(stream: BinaryIO | gzip.GzipFile, header: Any, shape: tuple[int, int, 
     require_memory(2 * size + 2 * voxels)
     stored = np.empty(voxels, dtype=kind)
     stream.seek(offset)
-    _require_bytes(offset + size, offset + _fill(memoryview(stored).cast("B"), stream))
+    _require_bytes(offset + size, offset + _fill(stored.view(np.uint8).data, stream))
     if isinstance(stream, gzip.GzipFile):
         _read_to_end(stream)
     if not kind.isnative:
@@ -136,7 +139,7 @@ def _require_bytes(promised: int, found: int) -> None:
         raise DataError(f"truncated: its header promises {promised} bytes, there are {found}")
 
 
-def _fill(buffer: memoryview, stream: BinaryIO | gzip.GzipFile) -> int:
+def _fill(buffer: memoryview, stream: BufferedReader | gzip.GzipFile) -> int:
     """Return how many bytes there were to fill ``buffer`` with."""
     found = 0
     while found < len(buffer):

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import hashlib
 import io
+import os
+import socket
 import struct
+import warnings
 import zlib
 
 import numpy as np
 import pytest
 import tifffile
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from PIL import Image, ImageOps
@@ -182,7 +185,7 @@ def test_a_constant_16_bit_image_is_black(stored):
 STORABLE = {
     "png": ("1", "L", "LA", "P", "RGB", "RGBA"),
     "jpeg": ("L", "RGB", "CMYK", "YCbCr"),
-    "tiff": ("1", "L", "LA", "P", "PA", "RGB", "RGBA", "CMYK", "YCbCr"),
+    "tiff": ("1", "L", "LA", "P", "PA", "RGB", "RGBA", "CMYK"),
     "bmp": ("1", "L", "P", "RGB", "RGBA"),
     "gif": ("1", "L", "P", "RGB", "RGBA"),
     "webp": ("L", "RGB", "RGBA"),
@@ -255,6 +258,24 @@ def test_a_truncated_file(stored, name):
         read_image(path)
 
 
+@settings(max_examples=60, deadline=None)
+@given(
+    content=st.sampled_from([png(DEEP[..., :3], 2), tiff(DEEP[..., :3]), tiff(DEEP[..., 0])]),
+    changes=st.dictionaries(st.integers(8, 200), st.integers(0, 255), min_size=1, max_size=4),
+)
+@example(tiff(DEEP[..., 0]), {178: 2})  # a second image of no size: Pillow raises a TypeError
+def test_a_file_with_wrong_bytes_is_an_image_or_an_error_of_one_line(content, changes):
+    damaged = bytearray(content)
+    for place, byte in changes.items():
+        damaged[place] = byte
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        try:
+            assert read_image(bytes(damaged)).dtype == np.uint8
+        except DataError as error:
+            assert "\n" not in str(error)
+
+
 def test_a_file_that_is_not_there(tmp_path):
     with pytest.raises(DataError):
         read_image(tmp_path / "none.png")
@@ -314,3 +335,50 @@ def test_a_deep_colour_tiff_is_turned_upright():
 def test_the_digest_is_that_of_the_file(stored):
     path = stored(GREY)
     assert sha256_of(path) == hashlib.sha256(path.read_bytes()).hexdigest()
+
+
+# -- hostile files -----------------------------------------------------------------------------
+
+
+def test_postscript_is_not_handed_to_ghostscript(tmp_path, monkeypatch):
+    content = io.BytesIO()
+    Image.fromarray(COLOUR).save(content, "eps")
+    monkeypatch.setattr("PIL.EpsImagePlugin.Ghostscript", lambda *_: pytest.fail("was called"))
+    (tmp_path / "i.png").write_bytes(content.getvalue())
+    with pytest.raises(DataError, match="not an image"):
+        read_image(tmp_path / "i.png")
+
+
+@pytest.mark.filterwarnings("ignore::PIL.Image.DecompressionBombWarning")
+@pytest.mark.parametrize("side", [11, 100])
+def test_an_image_of_too_many_pixels_is_refused_in_one_line(monkeypatch, side):
+    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 100)
+    content = png(np.zeros((side, side), np.uint16), 0)
+    with pytest.raises(DataError, match=r"pixels") as error:
+        read_image(content)
+    assert "\n" not in str(error.value)
+
+
+@pytest.mark.skipif(os.name == "nt", reason="Windows has no such files")
+@pytest.mark.parametrize("kind", ["device", "pipe", "socket", "folder"])
+@pytest.mark.parametrize("read", [read_image, sha256_of])
+def test_what_is_no_regular_file_is_not_opened(tmp_path, monkeypatch, kind, read):
+    """Reading a link to /dev/zero never ends, and opening a pipe waits for its writer."""
+    path = tmp_path / "i.png"
+    monkeypatch.chdir(tmp_path)  # names of sockets are short
+    if kind == "device":
+        path.symlink_to("/dev/zero")
+    elif kind == "pipe":
+        os.mkfifo(path)
+    elif kind == "folder":
+        path.mkdir()
+    else:
+        with socket.socket(socket.AF_UNIX) as listening:
+            listening.bind("i.png")
+    with pytest.raises(DataError, match="not a regular file"):
+        read(path)
+
+
+def test_a_link_to_a_regular_file_is_one(stored, tmp_path):
+    (tmp_path / "link.png").symlink_to(stored(GREY))
+    np.testing.assert_array_equal(read_image(tmp_path / "link.png"), GREY)

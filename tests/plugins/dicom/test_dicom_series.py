@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import logging
 import shutil
 
@@ -315,3 +316,13 @@ def test_an_empty_image_is_refused(write_series, tmp_path):
     folder = write_series(tmp_path / "s", np.full((3, 8, 8), 7))
     with pytest.raises(DataError, match="every pixel of the series is 7"):
         volume_of(folder)
+
+
+def test_a_series_that_memory_cannot_hold_is_refused_before_it_is_decoded(
+    write_series, make_head, tmp_path
+):
+    folder = write_series(tmp_path / "s", make_head())
+    (series,) = series_in(folder)
+    huge = [dataclasses.replace(header, rows=60000, columns=60000) for header in series.slices]
+    with pytest.raises(DataError, match="GB of memory"):
+        read_volume(huge)
