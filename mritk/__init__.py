@@ -65,6 +65,7 @@ if TYPE_CHECKING:
     from mritk.train.setup import Epoch as Epoch
     from mritk.train.setup import Fitted as Fitted
     from mritk.train.setup import Setup as Setup
+    from mritk.whole_file import open_whole as open_whole
     from mritk.workspace import Workspace as Workspace
 
 __version__ = "0.1.0"
@@ -125,6 +126,7 @@ _HOME = {
     "Epoch": "mritk.train.setup",
     "Fitted": "mritk.train.setup",
     "Setup": "mritk.train.setup",
+    "open_whole": "mritk.whole_file",
     "Workspace": "mritk.workspace",
 }
 

@@ -6,11 +6,13 @@ import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
+from pathlib import Path
 from shlex import quote
 from typing import TypeVar
 
+import mritk.data
 from mritk.audit.book import SketchBook
-from mritk.code_state import library_versions, source_digest
+from mritk.code_state import digest_of_sources, library_versions, source_digest
 from mritk.data.identified import array_digests, identified
 from mritk.data.join import join, rename_classes
 from mritk.data.patients import PatientRule, require_patients, with_patients
@@ -298,5 +300,6 @@ def _reader(name: str, record: Dataset, samples: Samples) -> tuple[str, ...]:
         record.origin.plugin,
         *(f"{option}={value}" for option, value in sorted(options.items())),
         *(source_digest(function) for function in (record.open, samples.read)),
+        digest_of_sources(Path(mritk.data.__file__)),  # readers of images, tables and volumes
         *library_versions(record.origin.distribution),
     )

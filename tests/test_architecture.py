@@ -49,6 +49,7 @@ FLOORS = {
     "errors": 5,
     "digests": 5,
     "code_state": 5,
+    "draft": 5,
     "download": 5,
     "archives": 5,
     "background": 5,

@@ -2,23 +2,18 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
-import shutil
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import suppress
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
-from uuid import uuid4
 
 import numpy as np
 
 from mritk.audit.sketch import SIDES, sketch
 from mritk.data.in_threads import in_threads, reason_of
+from mritk.data.kept import Draft, discard, find, keep, key_of
 from mritk.data.samples import Samples, array_digest
-from mritk.errors import StoreError
 from mritk.workspace import Workspace
 
 # Raise this when the sketches that come out of mritk.audit.sketch change.
@@ -33,6 +28,7 @@ FACTS = {
     "high": 0.0,
     "coverage": 0.0,
 }
+WHAT = "sketches of the audit"
 
 Progress = Callable[[str, float], None]
 
@@ -104,8 +100,7 @@ def sketch_book(
         StoreError: The cache cannot be written.
     """
     contents, unreadable = _digests(samples)
-    identity = [SKETCH_VERSION, samples.spatial_dims, list(reader), contents]
-    key = hashlib.sha256(json.dumps(identity).encode()).hexdigest()[:32]
+    key = key_of([SKETCH_VERSION, samples.spatial_dims, list(reader), contents])
     folder = workspace.folder("audit") / key
     kept = _load(folder, key, contents)
     if kept is not None:
@@ -113,7 +108,7 @@ def sketch_book(
         reasons = {row: unreadable.get(row) or _reason(samples, row) for row in failed}
         if all(reasons.values()):
             return replace(kept, unreadable=reasons)
-        shutil.rmtree(folder, ignore_errors=True)  # something was mended
+        discard(folder)  # something was mended
     return _sketched(samples, key, contents, unreadable, folder, progress)
 
 
@@ -133,22 +128,12 @@ def _digests(samples: Samples) -> tuple[tuple[str, ...], dict[int, str]]:
 
 
 def _load(folder: Path, key: str, contents: tuple[str, ...]) -> SketchBook | None:
-    """Return a kept book; None if there is none, or a damaged one, which is removed."""
-    if not folder.is_dir():
+    """Return a kept book; None if there is none, or only a damaged one."""
+    entry = find(folder, WHAT)
+    if entry is None or not FACTS.keys() <= entry.facts.keys():
         return None
-    try:
-        facts = json.loads((folder / "facts.json").read_text(encoding="utf-8"))
-        whole, content = (
-            np.load(folder / f"{name}.npy", mmap_mode="r") for name in ("whole", "content")
-        )
-        columns = {name: tuple(facts[name]) for name in FACTS}
-        lengths = {len(column) for column in (whole, content, *columns.values())}
-        if lengths != {len(contents)}:
-            raise ValueError(f"{folder} holds columns of lengths {lengths}")
-    except (OSError, ValueError, KeyError, TypeError):
-        shutil.rmtree(folder, ignore_errors=True)
-        return None
-    return _book(key, contents, columns, whole, content, {})
+    columns = {name: tuple(entry.facts[name]) for name in FACTS}
+    return _book(key, contents, columns, entry.arrays["whole"], entry.arrays["content"], {})
 
 
 def _book(
@@ -212,21 +197,9 @@ def _sketched(
 
 
 def _keep(small: np.ndarray, columns: Mapping[str, Sequence[Any]], folder: Path) -> None:
-    """Write a book that appears only when it is complete; another process may be faster."""
-    temporary = folder.with_name(f".{folder.name}.{uuid4().hex}")
-    try:
-        temporary.mkdir(parents=True)
+    def fill(draft: Draft) -> Mapping[str, Any]:
         for name, array in zip(("whole", "content"), small, strict=True):
-            np.save(temporary / f"{name}.npy", array)
-        (temporary / "facts.json").write_text(json.dumps(columns), encoding="utf-8")
-        with suppress(OSError):
-            temporary.rename(folder)
-        if not folder.is_dir():
-            raise OSError(f"cannot rename {temporary}")
-    except OSError as error:
-        raise StoreError(
-            f"cannot keep the audit in {folder.parent}: {error.strerror or error}; free space, or "
-            f"set MRITK_HOME to a folder that can be written"
-        ) from error
-    finally:
-        shutil.rmtree(temporary, ignore_errors=True)
+            draft.save(name, array)
+        return columns
+
+    keep(folder, fill, WHAT)

@@ -2,14 +2,10 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass, replace
 from functools import cached_property, partial
-from pathlib import Path
-from typing import Literal
-from uuid import uuid4
+from typing import Any, Literal
 
 import numpy as np
 
@@ -17,7 +13,7 @@ from mritk.audit.book import Progress, SketchBook, silent
 from mritk.audit.evidence import BATCH, SmallPictures, same_content, same_frames
 from mritk.audit.search import FINE, PAIRS, Candidates, candidates, promising, structure
 from mritk.audit.symmetry import symmetries
-from mritk.errors import StoreError
+from mritk.data.kept import Draft, kept
 from mritk.workspace import Workspace
 
 # Raise this when other pairs come out of this module for the same sketches.
@@ -78,43 +74,15 @@ def find_copies(
         progress: Called with what is being done and the share of it that is done.
     """
     count = sum(map(len, books))
-    path = _cached_path(books, workspace)
-    pairs = None if path is None else _load(path, count)
-    if pairs is None:
-        pairs = list(_pairs(books, progress))
-        if path is not None:
-            _keep(pairs, path)
-    return _clustered(pairs, count)
-
-
-def _load(path: Path, count: int) -> list[Pair] | None:
-    """Return kept pairs; None if there are none, or damaged ones."""
-    try:
-        pairs = [Pair(**pair) for pair in json.loads(path.read_text(encoding="utf-8"))]
-    except (OSError, ValueError, TypeError):
-        return None
-    return pairs if all(0 <= p.one < count and 0 <= p.other < count for p in pairs) else None
-
-
-def _keep(pairs: Sequence[Pair], path: Path) -> None:
-    temporary = path.with_suffix(f".{uuid4().hex}.tmp")
-    try:
-        temporary.write_text(json.dumps([asdict(pair) for pair in pairs]), encoding="utf-8")
-        temporary.replace(path)
-    except OSError as error:
-        raise StoreError(
-            f"cannot keep the audit in {path.parent}: {error.strerror or error}; free space, or "
-            f"set MRITK_HOME to a folder that can be written"
-        ) from error
-    finally:
-        temporary.unlink(missing_ok=True)
-
-
-def _cached_path(books: Sequence[SketchBook], workspace: Workspace | None) -> Path | None:
     if workspace is None:
-        return None
-    identity = json.dumps([SEARCH_VERSION, [(book.contents, book.pixels) for book in books]])
-    return workspace.folder("audit") / f"{hashlib.sha256(identity.encode()).hexdigest()[:32]}.json"
+        return _clustered(list(_pairs(books, progress)), count)
+    identity = [SEARCH_VERSION, [(book.contents, book.pixels) for book in books]]
+
+    def search(draft: Draft) -> dict[str, Any]:
+        return {"pairs": [asdict(pair) for pair in _pairs(books, progress)]}
+
+    found = kept(workspace.folder("audit"), identity, search, "copies that the audit found")
+    return _clustered([Pair(**pair) for pair in found.facts["pairs"]], count)
 
 
 def _clustered(pairs: Sequence[Pair], count: int) -> Copies:

@@ -1,32 +1,23 @@
 """Decode every sample once, into one array on disk that all trials share.
 
-Images are resized to a square, volumes to a cube, with antialiasing, and stored as uint8 (floats
-stay float32). Images that are grey throughout are stored with one channel. The array is keyed by
-the content of the samples, so a changed file can never meet a stale cache, and it is renamed into
-place only when complete, so a half-written one is never read.
+The array is kept under the digests of the samples, so a changed file can never meet a stale cache
+(:mod:`mritk.data.kept`); images are uint8 (floats stay float32).
 """
 
 from __future__ import annotations
-
-import errno
-import hashlib
-import json
-import logging
-import os
-from pathlib import Path
-from uuid import uuid4
 
 import numpy as np
 
 from mritk.data.identified import SampleChanged
 from mritk.data.in_threads import in_threads, reason_of
+from mritk.data.kept import Draft, kept
 from mritk.data.preprocessing import UNCHANGED, Preprocessing
 from mritk.data.samples import Samples, UnreadableSamples
 from mritk.data.shaping import RESAMPLING, Shaping, shaping_code
-from mritk.errors import DataError, StoreError, UsageError
+from mritk.errors import DataError, UsageError
 from mritk.workspace import Workspace
 
-logger = logging.getLogger("mritk")
+WHAT, IMAGES = "decoded images", "images"
 
 
 class _ColourFound(Exception):
@@ -64,18 +55,12 @@ def decoded(
     if samples.spatial_dims not in (2, 3):
         raise DataError("these samples do not lie on a grid; only a method of their own reads them")
     shaping = Shaping(samples.spatial_dims or 0, size, interpolation, preprocessing)
-    path = workspace.folder("decoded") / f"{_key(samples, shaping)}.npy"
-    if path.exists():
-        try:
-            return np.load(path, mmap_mode="r")
-        except (ValueError, EOFError, OSError):
-            logger.warning("decoded images in %s are damaged; decoding again", path)
-    _write(samples, shaping, path)
-    return np.load(path, mmap_mode="r")
+    folder, identity = workspace.folder("decoded"), _identity(samples, shaping)
+    return kept(folder, identity, lambda draft: _make(samples, shaping, draft), WHAT).arrays[IMAGES]
 
 
-def _key(samples: Samples, shaping: Shaping) -> str:
-    identity = [
+def _identity(samples: Samples, shaping: Shaping) -> list[object]:
+    return [
         *shaping_code(),
         shaping.size,
         shaping.interpolation,
@@ -83,22 +68,17 @@ def _key(samples: Samples, shaping: Shaping) -> str:
         samples.contents,
         *shaping.preprocessing.identity(),
     ]
-    return hashlib.sha256(json.dumps(identity).encode()).hexdigest()[:32]
 
 
-def _write(samples: Samples, shaping: Shaping, path: Path) -> None:
-    temporary = path.with_suffix(f".{uuid4().hex}.tmp")
+def _make(samples: Samples, shaping: Shaping, draft: Draft) -> dict[str, object]:
     try:
-        try:
-            _fill(samples, shaping, temporary, colour=False)
-        except _ColourFound:
-            _fill(samples, shaping, temporary, colour=True)
-        temporary.replace(path)
-    finally:
-        temporary.unlink(missing_ok=True)
+        _fill(samples, shaping, draft, colour=False)
+    except _ColourFound:
+        _fill(samples, shaping, draft, colour=True)
+    return {}
 
 
-def _fill(samples: Samples, shaping: Shaping, path: Path, *, colour: bool) -> None:
+def _fill(samples: Samples, shaping: Shaping, draft: Draft, *, colour: bool) -> None:
     def prepare(row: int) -> np.ndarray:
         return shaping.of(samples.read(row))
 
@@ -116,8 +96,7 @@ def _fill(samples: Samples, shaping: Shaping, path: Path, *, colour: bool) -> No
         if colour and item.ndim == 2:
             item = np.repeat(item[..., None], 3, axis=-1)
         if array is None:
-            shape = (len(samples), *item.shape)
-            array = _allocate(path, item.dtype, shape)
+            array = draft.array(IMAGES, (len(samples), *item.shape), item.dtype)
         if item.dtype != array.dtype:
             raise DataError(
                 f"sample {samples.ids[row]} is {item.dtype}, the first {array.dtype}; a dataset "
@@ -133,23 +112,3 @@ def _fill(samples: Samples, shaping: Shaping, path: Path, *, colour: bool) -> No
         raise UnreadableSamples(samples.ids, list(bad), list(bad.values()))
     if array is not None:
         array.flush()
-
-
-def _allocate(path: Path, dtype: np.dtype, shape: tuple[int, ...]) -> np.memmap:
-    """Return an empty array on disk whose space is really there.
-
-    Writing to a memory map on a full disk would kill the process without a word.
-    """
-    array = np.lib.format.open_memmap(path, mode="w+", dtype=dtype, shape=shape)
-    try:
-        if hasattr(os, "posix_fallocate"):
-            with path.open("r+b") as stream:
-                os.posix_fallocate(stream.fileno(), 0, path.stat().st_size)
-    except OSError as error:
-        if error.errno not in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
-            return array  # the file system cannot reserve space
-        raise StoreError(
-            f"no room for {path.stat().st_size / 1e9:.1f} GB of decoded data in {path.parent}: "
-            f"{error.strerror}; free space, or set MRITK_HOME to another disk"
-        ) from error
-    return array

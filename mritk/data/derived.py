@@ -1,35 +1,27 @@
 """Keep what was computed from every sample of a dataset, so that all trials share it.
 
-An example are the features of a frozen backbone. Values stand in ``MRITK_HOME/features``, one
-folder for each identity, which holds the array and a few facts about it. A folder is renamed into
-place only when complete and on disk, so two processes at work never harm each other, and one that
-is damaged is made anew.
+An example are the features of a frozen backbone. Values stand in ``MRITK_HOME/features``; see
+:mod:`mritk.data.kept`.
 """
 
 from __future__ import annotations
 
-import hashlib
-import json
-import os
-import shutil
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
-from uuid import uuid4
 
 import numpy as np
 
 from mritk.data.decode import decoded
+from mritk.data.kept import Draft
+from mritk.data.kept import kept as kept_entry
 from mritk.data.preprocessing import UNCHANGED, Preprocessing
 from mritk.data.samples import Samples
 from mritk.data.shaping import shaping_code
-from mritk.errors import MritkError, StoreError
+from mritk.errors import MritkError
 from mritk.workspace import Workspace
 
-VALUES, FACTS = "values.npy", "facts.json"
-# How often a process tries to put its folder in place of a damaged one.
-ATTEMPTS = 3
+VALUES = "values"
 
 # Given a size and an interpolation: the decoded images of all samples, as in ``Subset.images``.
 Pixels = Callable[[int | None, str], np.ndarray]
@@ -103,79 +95,11 @@ def kept(identity: Any, make: Callable[[], Made], workspace: Workspace) -> Deriv
     Raises:
         StoreError: They cannot be stored.
     """
-    canonical = json.dumps(identity, sort_keys=True)
-    name = hashlib.sha256(canonical.encode()).hexdigest()[:32]
-    place = workspace.folder("features") / name
-    found = _read(place)
-    if found is None:
+
+    def fill(draft: Draft) -> Mapping[str, Any]:
         values, facts = make()
-        _write(place, values, facts)
-        found = _read(place)
-    if found is None:
-        raise StoreError(f"{place} cannot be read although it was just written; check the disk")
-    return found
+        draft.save(VALUES, values)
+        return facts
 
-
-def _read(place: Path) -> Derived | None:
-    """Return what a folder holds; None if it is not there or not whole."""
-    try:
-        noted = json.loads((place / FACTS).read_text(encoding="utf-8"))
-        values = np.load(place / VALUES, mmap_mode="r", allow_pickle=False)
-        whole = noted["shape"] == list(values.shape) and noted["dtype"] == values.dtype.str
-        return Derived(values, dict(noted["facts"])) if whole else None
-    except (OSError, ValueError, KeyError, TypeError, EOFError):
-        return None
-
-
-def _write(place: Path, values: np.ndarray, facts: Mapping[str, Any]) -> None:
-    noted = {"shape": list(values.shape), "dtype": values.dtype.str, "facts": dict(facts)}
-    temporary = _beside(place)
-    try:
-        temporary.mkdir()
-        with (temporary / VALUES).open("wb") as stream:
-            np.save(stream, np.ascontiguousarray(values), allow_pickle=False)
-            stream.flush()
-            os.fsync(stream.fileno())
-        with (temporary / FACTS).open("wb") as stream:
-            stream.write(json.dumps(noted).encode())
-            stream.flush()
-            os.fsync(stream.fileno())
-        _publish(temporary, place)
-    except OSError as error:
-        raise StoreError(
-            f"cannot store {values.nbytes / 1e6:.0f} MB of computed values in {place.parent}: "
-            f"{error.strerror or error}; free space, or set MRITK_HOME to another disk"
-        ) from error
-    finally:
-        shutil.rmtree(temporary, ignore_errors=True)
-
-
-def _publish(temporary: Path, place: Path) -> None:
-    """Rename a complete folder into place, unless another process was first."""
-    for attempt in range(1, ATTEMPTS + 1):
-        try:
-            temporary.rename(place)
-            return
-        except OSError:
-            if _read(place) is not None:
-                return
-            if attempt == ATTEMPTS:
-                raise
-        _discard(place)
-
-
-def _discard(place: Path) -> None:
-    """Remove a damaged folder; renamed first, so that nobody meets a half-removed one."""
-    aside = _beside(place)
-    try:
-        place.rename(aside)
-    except FileNotFoundError:
-        return
-    if aside.is_dir():
-        shutil.rmtree(aside, ignore_errors=True)
-    else:
-        aside.unlink()
-
-
-def _beside(place: Path) -> Path:
-    return place.with_name(f"{place.name}.{uuid4().hex}.tmp")
+    entry = kept_entry(workspace.folder("features"), identity, fill, "computed values")
+    return Derived(entry.arrays[VALUES], entry.facts)

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from pathlib import Path
-from uuid import uuid4
 
 from mritk.errors import UsageError
+from mritk.whole_file import open_whole
 
 BEGIN = "<!-- mritk leaderboard -->"
 END = "<!-- end of mritk leaderboard -->"
@@ -57,13 +57,10 @@ def _read(path: Path) -> str:
 
 
 def _write(path: Path, text: str) -> None:
-    target = path.resolve()
-    temporary = target.with_name(f".{target.name}.{uuid4().hex}.tmp")
+    target = path.resolve()  # a link stays one
     try:
-        temporary.write_bytes(text.encode("utf-8"))
-        temporary.chmod(target.stat().st_mode)
-        temporary.replace(target)
+        with open_whole(target) as stream:
+            stream.write(text.encode())
+            Path(stream.name).chmod(target.stat().st_mode)
     except OSError as error:
         raise UsageError(f"cannot write {path}: {error.strerror or error}") from error
-    finally:
-        temporary.unlink(missing_ok=True)

@@ -11,20 +11,18 @@ from __future__ import annotations
 import hashlib
 import io
 import logging
-import os
 import time
 from collections.abc import Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import suppress
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
-from uuid import uuid4
 
 import torch
 
 from mritk.train.engine import Engine
 from mritk.train.setup import Epoch
+from mritk.whole_file import open_whole
 
 logger = logging.getLogger("mritk")
 
@@ -121,19 +119,9 @@ class Checkpoint:
         buffer = io.BytesIO()
         torch.save(content, buffer)
         payload = buffer.getbuffer()
-        # Two processes may train the same trial; neither may meet the other's unfinished file.
-        temporary = self.path.with_name(f".{self.path.name}.{uuid4().hex}.tmp")
-        self.path.parent.mkdir(parents=True, exist_ok=True)
-        try:
-            with temporary.open("wb") as stream:
-                stream.write(MAGIC + _digest(payload) + b"\n")
-                stream.write(payload)
-                stream.flush()
-                os.fsync(stream.fileno())
-            temporary.replace(self.path)
-        finally:
-            with suppress(OSError):
-                temporary.unlink(missing_ok=True)
+        with open_whole(self.path) as stream:
+            stream.write(MAGIC + _digest(payload) + b"\n")
+            stream.write(payload)
 
     def _read(self) -> dict[str, Any]:
         content = _content_of(self.path)

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import json
-import os
-import tempfile
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path, PurePosixPath
 from typing import Any
+
+from mritk import open_whole
 
 
 @dataclass(frozen=True)
@@ -71,11 +71,8 @@ class Listing:
 
     def write(self, path: Path) -> None:
         """Keep the listing in ``path``, whole or not at all."""
-        path.parent.mkdir(parents=True, exist_ok=True)
-        handle, temporary = tempfile.mkstemp(dir=path.parent)
-        with os.fdopen(handle, "w", encoding="utf-8") as stream:
-            json.dump(asdict(self), stream)
-        Path(temporary).replace(path)
+        with open_whole(path) as stream:
+            stream.write(json.dumps(asdict(self)).encode())
 
 
 def _license(card: Mapping[str, Any]) -> str:

@@ -282,11 +282,11 @@ def test_a_half_written_file_of_a_killed_process_is_never_used(workspace):
     decoded(samples_of(GREY), 16, "bilinear", workspace)
     (name,) = files(workspace)
     path = workspace.folder("decoded") / name
-    content = path.read_bytes()
-    path.unlink()
-    path.with_suffix(".4711.tmp").write_bytes(content[: len(content) // 2] + b"\0" * 99)
+    half = path.rename(path.with_name(f".{name}.tmp"))
+    content = (half / "images.npy").read_bytes()
+    (half / "images.npy").write_bytes(content[: len(content) // 2] + b"\0" * 99)
     out = decoded(samples_of(GREY), 16, "bilinear", workspace)
-    assert path.read_bytes() == content
+    assert (path / "images.npy").read_bytes() == content
     assert out.shape == (3, 16, 16)
 
 
@@ -327,10 +327,18 @@ def test_nothing_more_is_made_once_nobody_asks():
     assert len(made) <= 1 + 2 * available_cores()
 
 
-@pytest.mark.parametrize("damage", [b"", b"\x93NUMPY", None])
-def test_a_damaged_array_is_decoded_again(make_samples, workspace, damage):
+@pytest.mark.parametrize("damage", ["gone", "cut", "one bit", "a page of zeros"])
+def test_a_damaged_array_is_decoded_again(make_samples, workspace, damage, caplog):
     samples = make_samples()
     expected = decoded(samples, 8, "bilinear", workspace).copy()
-    (path,) = workspace.folder("decoded").glob("*.npy")
-    path.write_bytes(path.read_bytes()[:300] if damage is None else damage)
+    (path,) = workspace.folder("decoded").rglob("*.npy")
+    content = bytearray(path.read_bytes())
+    if damage == "one bit":
+        content[-100] ^= 1
+    elif damage == "a page of zeros":
+        content[200:1224] = bytes(1024)
+    path.unlink()
+    if damage != "gone":
+        path.write_bytes(content[:300] if damage == "cut" else content)
     np.testing.assert_array_equal(decoded(samples, 8, "bilinear", workspace), expected)
+    assert "are damaged; they are made anew" in caplog.text

@@ -1,0 +1,267 @@
+"""What was computed once and is kept on this disk: whole, proven, and made anew where it is not.
+
+An entry is a folder ``KIND/KEY`` in MRITK_HOME. The key is a digest of all that shapes its content.
+
+    NAME.npy      an array, mapped into memory
+    facts.json    plain data; the CRC-32 of every 16 MiB of the arrays, and of itself
+
+It is made under another name, synced and renamed, so two processes at work never harm each other.
+Every byte is compared with its checksum when a process first opens the entry: a damaged disk or a
+file that somebody wrote to must not end in a result.
+"""
+
+from __future__ import annotations
+
+import errno
+import hashlib
+import json
+import logging
+import os
+import shutil
+import zlib
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from mritk.data.in_threads import in_threads
+from mritk.draft import draft_of, remove, remove_abandoned
+from mritk.errors import StoreError
+from mritk.whole_file import sync_folder
+
+logger = logging.getLogger("mritk")
+
+FACTS = "facts.json"
+CHUNK = 1 << 24
+# How often a process tries to put its entry in place of a damaged one.
+ATTEMPTS = 3
+
+
+@dataclass(frozen=True, eq=False)
+class Entry:
+    """What is kept under one key.
+
+    Attributes:
+        arrays: By name, read-only and mapped from disk.
+        facts: Plain data.
+    """
+
+    arrays: Mapping[str, np.ndarray]
+    facts: dict[str, Any]
+
+
+class Draft:
+    """An entry in the making."""
+
+    def __init__(self, folder: Path, what: str) -> None:
+        self._folder, self._what = folder, what
+
+    def array(self, name: str, shape: tuple[int, ...], dtype: np.dtype) -> np.memmap:
+        """Return an empty array on disk, to be filled; its space is really there.
+
+        Raises:
+            StoreError: There is no room for it.
+        """
+        # Writing to a memory map on a full disk would kill the process without a word.
+        needed = int(np.prod(shape, dtype=object)) * dtype.itemsize
+        free = shutil.disk_usage(self._folder).free
+        if needed > free:
+            raise self._no_room(needed, f"{_gigabytes(free)} are free")
+        path = self._folder / f"{name}.npy"
+        with _told(self._what, self._folder.parent):
+            array = np.lib.format.open_memmap(path, mode="w+", dtype=dtype, shape=shape)
+        try:
+            if hasattr(os, "posix_fallocate"):
+                with path.open("r+b") as stream:
+                    os.posix_fallocate(stream.fileno(), 0, path.stat().st_size)
+        except OSError as error:
+            # Others mean that the file system cannot reserve space.
+            if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
+                raise self._no_room(needed, error.strerror or str(error)) from error
+        return array
+
+    def save(self, name: str, values: np.ndarray) -> None:
+        """Write an array.
+
+        Raises:
+            StoreError: It cannot be written.
+        """
+        size = f"{values.nbytes / 1e6:.0f} MB of "
+        with (
+            _told(size + self._what, self._folder.parent),
+            (self._folder / f"{name}.npy").open("wb") as stream,
+        ):
+            np.save(stream, np.ascontiguousarray(values), allow_pickle=False)
+
+    def seal(self, facts: Mapping[str, Any]) -> None:
+        """Write ``facts`` and checksums; everything is then on disk."""
+        arrays = {}
+        for path in sorted(self._folder.glob("*.npy")):
+            with path.open("r+b") as stream:
+                os.fsync(stream.fileno())
+            size = path.stat().st_size
+            arrays[path.stem] = {"bytes": size, "crc32": list(_checksums(path, size))}
+        content = {"facts": dict(facts), "arrays": arrays}
+        with (self._folder / FACTS).open("wb") as stream:
+            stream.write(json.dumps({"crc32": _checksum_of(content), **content}).encode())
+            stream.flush()
+            os.fsync(stream.fileno())
+        sync_folder(self._folder)
+
+    def _no_room(self, needed: int, why: str) -> StoreError:
+        return StoreError(
+            f"no room for {_gigabytes(needed)} of {self._what} in {self._folder.parent}: {why}; "
+            f"free space, or set MRITK_HOME to another disk"
+        )
+
+
+# Fills an entry with its arrays, and returns its facts.
+Make = Callable[[Draft], Mapping[str, Any]]
+
+
+def key_of(identity: Any) -> str:
+    """Return the key for plain data of any size that tell one content from all others."""
+    return hashlib.sha256(json.dumps(identity, sort_keys=True).encode()).hexdigest()[:32]
+
+
+def kept(folder: Path, identity: Any, make: Make, what: str) -> Entry:
+    """Return the entry for an identity, made if there is none, or only a damaged one.
+
+    Args:
+        folder: Where entries of this kind are.
+        identity: See :func:`key_of`.
+        make: Makes the entry.
+        what: What entries of this kind hold, for messages.
+
+    Raises:
+        StoreError: It cannot be stored.
+    """
+    place = folder / key_of(identity)
+    found = find(place, what)
+    if found is None:
+        keep(place, make, what)
+        found = find(place, what)
+    if found is None:
+        raise StoreError(f"{place} cannot be read although it was just written; check the disk")
+    return found
+
+
+def find(place: Path, what: str) -> Entry | None:
+    """Return the entry at a place; None if there is none, or a damaged one, which is told."""
+    if not place.exists():
+        return None
+    found = _read(place)
+    if found is None:
+        logger.warning("%s in %s are damaged; they are made anew", what, place)
+    return found
+
+
+def keep(place: Path, make: Make, what: str) -> None:
+    """Make an entry, unless another process was first; drafts of killed processes are removed.
+
+    Raises:
+        StoreError: It cannot be stored.
+    """
+    remove_abandoned(place.parent)
+    folder = draft_of(place)
+    try:
+        with _told(what, place.parent):
+            folder.mkdir()
+        draft = Draft(folder, what)
+        facts = make(draft)
+        with _told(what, place.parent):
+            draft.seal(facts)
+            _publish(folder, place)
+    finally:
+        remove(folder)
+
+
+def _read(place: Path) -> Entry | None:
+    """Return what a folder holds; None if it is not whole."""
+    try:
+        noted = json.loads((place / FACTS).read_text(encoding="utf-8"))
+        if noted.pop("crc32") != _checksum_of(noted):
+            return None
+        arrays = {}
+        for name, stated in noted["arrays"].items():
+            path = place / f"{name}.npy"
+            status = path.stat()
+            sums = tuple(stated["crc32"])
+            if status.st_size != stated["bytes"] or not _is_sound(
+                path, status.st_ino, status.st_size, status.st_mtime_ns, sums
+            ):
+                return None
+            arrays[name] = np.load(path, mmap_mode="r", allow_pickle=False)
+        return Entry(arrays, noted["facts"])
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, EOFError):
+        return None
+
+
+@lru_cache(maxsize=1024)
+def _is_sound(path: Path, inode: int, size: int, changed: int, sums: tuple[int, ...]) -> bool:
+    """Compare a file with its checksums, once per process unless it was written to."""
+    return _checksums(path, size) == sums
+
+
+def _checksums(path: Path, size: int) -> tuple[int, ...]:
+    """Return the CRC-32 of every chunk: nothing in the standard library is faster."""
+
+    def of_chunk(number: int) -> int:
+        with path.open("rb") as stream:
+            stream.seek(number * CHUNK)
+            return zlib.crc32(stream.read(CHUNK))
+
+    sums: list[int] = []
+    for found in in_threads(of_chunk, -(-size // CHUNK)):
+        if isinstance(found, Exception):
+            raise found
+        sums.append(found)
+    return tuple(sums)
+
+
+def _checksum_of(content: Mapping[str, Any]) -> int:
+    return zlib.crc32(json.dumps(content, sort_keys=True).encode())
+
+
+def _publish(folder: Path, place: Path) -> None:
+    """Rename a complete folder into place, unless another process was first."""
+    for attempt in range(1, ATTEMPTS + 1):
+        try:
+            folder.rename(place)
+            sync_folder(place.parent)
+            return
+        except OSError:
+            if _read(place) is not None:
+                return
+            if attempt == ATTEMPTS:
+                raise
+        discard(place)
+
+
+def discard(place: Path) -> None:
+    """Remove an entry; renamed first, so that nobody meets a half-removed one."""
+    aside = draft_of(place)
+    try:
+        place.rename(aside)
+    except FileNotFoundError:
+        return
+    remove(aside)
+
+
+@contextmanager
+def _told(what: str, folder: Path) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        raise StoreError(
+            f"cannot keep {what} in {folder}: {error.strerror or error}; free space, or set "
+            f"MRITK_HOME to another disk"
+        ) from error
+
+
+def _gigabytes(count: int) -> str:
+    return f"{count / 1e9:.1f} GB"

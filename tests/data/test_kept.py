@@ -1,0 +1,137 @@
+"""Entries of caches: whole, proven, made anew where they are not."""
+
+from __future__ import annotations
+
+import json
+from concurrent.futures import ThreadPoolExecutor
+
+import numpy as np
+import pytest
+
+import mritk.data.kept as kept_module
+from mritk.data.kept import CHUNK, kept
+from mritk.errors import StoreError
+
+VALUES = np.random.default_rng(0).integers(0, 256, (1000, 64), dtype=np.uint8)
+WHAT = "things"
+
+
+class Making:
+    """Make one entry, and count how often that was asked for."""
+
+    def __init__(self, values=VALUES):
+        self.values, self.calls = values, 0
+
+    def __call__(self, draft):
+        self.calls += 1
+        draft.save("values", self.values)
+        return {"note": "x", "shape": None, "rate": 0.1}
+
+
+def test_an_entry_is_made_once_with_its_facts(tmp_path):
+    make = Making()
+    for _ in range(2):
+        entry = kept(tmp_path, ["identity", 1], make, WHAT)
+        assert np.array_equal(entry.arrays["values"], VALUES)
+        assert entry.facts == {"note": "x", "shape": None, "rate": 0.1}
+    kept(tmp_path, ["identity", 2], make, WHAT)
+    assert make.calls == 2
+
+
+def test_an_array_may_be_filled_on_disk(tmp_path):
+    def make(draft):
+        array = draft.array("values", VALUES.shape, VALUES.dtype)
+        for row, value in enumerate(VALUES):
+            array[row] = value
+        return {}
+
+    assert np.array_equal(kept(tmp_path, 1, make, WHAT).arrays["values"], VALUES)
+
+
+@pytest.mark.parametrize("place", [0, 7, 200, CHUNK - 1, CHUNK, CHUNK + 5, -1])
+def test_one_bit_anywhere_is_noticed(tmp_path, place, caplog):
+    """Also behind the first of the chunks that have a checksum each, and in the header."""
+    values = np.resize(VALUES, CHUNK + 10_000)
+    make = Making(values)
+    kept(tmp_path, 1, make, WHAT)
+    (path,) = tmp_path.rglob("values.npy")
+    with path.open("r+b") as stream:
+        stream.seek(place, 2 if place < 0 else 0)
+        (byte,) = stream.read(1)
+        stream.seek(place, 2 if place < 0 else 0)
+        stream.write(bytes([byte ^ 4]))
+    assert np.array_equal(kept(tmp_path, 1, make, WHAT).arrays["values"], values)
+    assert make.calls == 2
+    assert f"things in {path.parent} are damaged; they are made anew" in caplog.text
+
+
+@pytest.mark.parametrize(
+    "text", ["", "{", "null", "[]", "{}", '{"crc32": null}', '{"arrays": {}, "facts": {}}']
+)
+def test_facts_that_are_no_facts_are_made_anew(tmp_path, text):
+    make = Making()
+    kept(tmp_path, 1, make, WHAT)
+    (path,) = tmp_path.rglob("facts.json")
+    path.write_text(text)
+    assert kept(tmp_path, 1, make, WHAT).facts["note"] == "x"
+    assert make.calls == 2
+
+
+@pytest.mark.parametrize(
+    ("old", "new"), [("0.1", "0.2"), ('"x"', '"y"'), ("64000", "64001"), ("null", "1")]
+)
+def test_a_fact_that_was_changed_is_noticed(tmp_path, old, new):
+    make = Making()
+    kept(tmp_path, 1, make, WHAT)
+    (path,) = tmp_path.rglob("facts.json")
+    text = path.read_text()
+    path.write_text(text.replace(old, new) if old in text else text.replace("64128", "64129"))
+    assert kept(tmp_path, 1, make, WHAT).facts == {"note": "x", "shape": None, "rate": 0.1}
+    assert make.calls == 2
+
+
+def test_an_entry_is_read_once_per_process(tmp_path, monkeypatch):
+    """Later openings believe what was proven, unless the file was written to."""
+    make, read = Making(), []
+    checksums = kept_module._checksums
+    monkeypatch.setattr(
+        kept_module, "_checksums", lambda path, size: read.append(path) or checksums(path, size)
+    )
+    for _ in range(5):
+        kept(tmp_path, 1, make, WHAT)
+    assert len(read) == 2, "when it was written, and when it was first opened"
+
+
+def test_what_does_not_fit_on_the_disk_is_refused_before_anything_is_written(tmp_path):
+    """An image_size of 200000 is a slip of the pen."""
+
+    def make(draft):
+        draft.array("values", (3264, 200_000, 200_000), np.dtype(np.float32))
+
+    with pytest.raises(StoreError, match=r"no room for 522240.0 GB of things in .* free; free sp"):
+        kept(tmp_path, 1, make, WHAT)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_writers_at_the_same_time_agree(tmp_path):
+    with ThreadPoolExecutor(8) as pool:
+        found = list(pool.map(lambda _: kept(tmp_path, 1, Making(), WHAT), range(8)))
+    assert all(np.array_equal(entry.arrays["values"], VALUES) for entry in found)
+    assert len(list(tmp_path.iterdir())) == 1
+
+
+def test_an_error_of_the_maker_is_the_makers(tmp_path):
+    """Not every OSError is a full disk."""
+
+    def make(draft):
+        raise OSError("no such weights")
+
+    with pytest.raises(OSError, match="no such weights"):
+        kept(tmp_path, 1, make, WHAT)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_facts_are_plain_to_read(tmp_path):
+    kept(tmp_path, 1, Making(), WHAT)
+    (path,) = tmp_path.rglob("facts.json")
+    assert json.loads(path.read_text())["facts"]["note"] == "x"
