@@ -116,8 +116,12 @@ def _delimiter(text: str, path: Path) -> str:
     order = sorted(DELIMITERS, key=lambda one: one != "\t") if path.suffix == ".tsv" else DELIMITERS
 
     def cells(delimiter: str) -> int:
-        first = next(csv.reader(io.StringIO(text, newline=""), delimiter=delimiter), [])
-        return len(first)
+        stream = io.StringIO(text, newline="")
+        reader = csv.reader(stream, delimiter=delimiter, skipinitialspace=True)
+        try:
+            return next((len(row) for row in reader if any(map(str.strip, row))), 0)
+        except csv.Error:  # told later, with its line
+            return 0
 
     return max(order, key=cells)
 
