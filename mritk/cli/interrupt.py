@@ -55,8 +55,9 @@ class Interrupt:
 
     def _again(self, number: int) -> None:
         self._own = True
-        if hasattr(signal, "pthread_kill"):  # wakes the thread from what it waits for
-            signal.pthread_kill(main_thread().ident, number)
+        main = main_thread().ident
+        if main is not None and hasattr(signal, "pthread_kill"):
+            signal.pthread_kill(main, number)  # wakes the thread from what it waits for
         else:
             signal.raise_signal(number)
 
