@@ -12,12 +12,32 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from mritk.archives import unpacked as unpacked
     from mritk.background import Background as Background
+    from mritk.cores import available_cores as available_cores
+    from mritk.data.class_tree import ClassFile as ClassFile
+    from mritk.data.class_tree import ClassTree as ClassTree
+    from mritk.data.class_tree import class_tree as class_tree
+    from mritk.data.class_tree import named_classes as named_classes
     from mritk.data.derived import Derived as Derived
     from mritk.data.derived import kept as kept
+    from mritk.data.file_tree import list_folder as list_folder
+    from mritk.data.file_tree import list_tree as list_tree
+    from mritk.data.grey_levels import grey_levels as grey_levels
+    from mritk.data.host_memory import require_memory as require_memory
+    from mritk.data.image_file import read_image as read_image
+    from mritk.data.parts import part_of as part_of
+    from mritk.data.passed_over import PassedOver as PassedOver
     from mritk.data.samples import Classification as Classification
     from mritk.data.samples import Regression as Regression
     from mritk.data.samples import Samples as Samples
+    from mritk.data.scan_tree import Scans as Scans
+    from mritk.data.spelling import canonical_name as canonical_name
+    from mritk.data.spelling import is_missing as is_missing
+    from mritk.data.spelling import one_spelling as one_spelling
     from mritk.data.subset import Subset as Subset
+    from mritk.data.suffixes import is_image_name as is_image_name
+    from mritk.data.text_table import TableRow as TableRow
+    from mritk.data.text_table import TextTable as TextTable
+    from mritk.data.text_table import read_text_table as read_text_table
     from mritk.deprecation import PluginDeprecationWarning as PluginDeprecationWarning
     from mritk.digests import sha256_of as sha256_of
     from mritk.download import fetch_file as fetch_file
@@ -40,6 +60,7 @@ if TYPE_CHECKING:
     from mritk.records import Method as Method
     from mritk.records import ProtocolFile as ProtocolFile
     from mritk.records import Weights as Weights
+    from mritk.regular_file import open_regular_file as open_regular_file
     from mritk.supplied import supplied_file as supplied_file
     from mritk.train.setup import Epoch as Epoch
     from mritk.train.setup import Fitted as Fitted
@@ -51,12 +72,32 @@ __version__ = "0.1.0"
 _HOME = {
     "unpacked": "mritk.archives",
     "Background": "mritk.background",
+    "available_cores": "mritk.cores",
+    "ClassFile": "mritk.data.class_tree",
+    "ClassTree": "mritk.data.class_tree",
+    "named_classes": "mritk.data.class_tree",
+    "class_tree": "mritk.data.class_tree",
     "Derived": "mritk.data.derived",
     "kept": "mritk.data.derived",
+    "list_folder": "mritk.data.file_tree",
+    "list_tree": "mritk.data.file_tree",
+    "grey_levels": "mritk.data.grey_levels",
+    "require_memory": "mritk.data.host_memory",
+    "read_image": "mritk.data.image_file",
+    "part_of": "mritk.data.parts",
+    "PassedOver": "mritk.data.passed_over",
+    "Scans": "mritk.data.scan_tree",
     "Classification": "mritk.data.samples",
     "Regression": "mritk.data.samples",
     "Samples": "mritk.data.samples",
+    "canonical_name": "mritk.data.spelling",
+    "is_missing": "mritk.data.spelling",
+    "one_spelling": "mritk.data.spelling",
     "Subset": "mritk.data.subset",
+    "is_image_name": "mritk.data.suffixes",
+    "TableRow": "mritk.data.text_table",
+    "TextTable": "mritk.data.text_table",
+    "read_text_table": "mritk.data.text_table",
     "PluginDeprecationWarning": "mritk.deprecation",
     "sha256_of": "mritk.digests",
     "fetch_file": "mritk.download",
@@ -79,6 +120,7 @@ _HOME = {
     "Method": "mritk.records",
     "ProtocolFile": "mritk.records",
     "Weights": "mritk.records",
+    "open_regular_file": "mritk.regular_file",
     "supplied_file": "mritk.supplied",
     "Epoch": "mritk.train.setup",
     "Fitted": "mritk.train.setup",

@@ -1,13 +1,42 @@
-"""``mritk`` and ``python -m mritk``."""
+"""``mritk`` and ``python -m mritk``: the process, from its first import to its exit code."""
 
+import os
 import sys
+
+from mritk.cli.interrupt import Interrupt
+from mritk.errors import ExitCode
 
 
 def run() -> None:
     """Run the program and leave with its exit code."""
-    from mritk.cli.main import main
+    try:
+        from mritk.cli.main import main
+        from mritk.cli.streams import Streams
+        from mritk.cli.tell import log_to_stderr
 
-    sys.exit(main())
+        Interrupt.install()
+        streams = Streams()
+        log_to_stderr()
+        code = main()
+    except KeyboardInterrupt:  # while the program was being imported, or as it told of another
+        _tell("interrupted")
+        _leave(ExitCode.INTERRUPTED)
+    Interrupt.uninstall()
+    _leave(streams.finish(code, _tell))
+
+
+def _tell(line: str) -> None:
+    print(f"mritk: {line}", file=sys.stderr, flush=True)
+
+
+def _leave(code: int) -> None:
+    from mritk.execute.warm_up import is_importing
+
+    if is_importing():
+        # The interpreter can neither stop an import nor survive one: libraries such as torch
+        # register with it what it no longer takes, or run on while it is taken down.
+        os._exit(code)
+    sys.exit(code)
 
 
 if __name__ == "__main__":

@@ -8,6 +8,7 @@ import re
 import shutil
 import stat
 import tarfile
+import unicodedata
 import zipfile
 import zlib
 from collections.abc import Callable, Iterator, Sequence
@@ -19,6 +20,8 @@ from typing import IO
 
 from mritk.digests import sha256_of
 from mritk.errors import DataError, Unavailable
+from mritk.mistaken_file import stand_in
+from mritk.waiting import locked
 from mritk.workspace import Workspace
 
 # The share of the free disk space that the contents of one archive may fill.
@@ -26,6 +29,9 @@ SHARE = 0.9
 
 ZIP_MAGIC = (b"PK\x03\x04", b"PK\x05\x06")
 DRIVE = re.compile(r"[A-Za-z]:")
+
+# By their first bytes, archives that Python cannot unpack.
+OTHERS = {b"Rar!": "a RAR", b"7z\xbc\xaf": "a 7z"}
 
 # Links to links are followed so far.
 HOPS = 8
@@ -68,17 +74,15 @@ def unpacked(archive: Path, workspace: Workspace) -> Path:
 
     Zip (stored, deflated, bzip2, LZMA) and tar (plain, gzip, bzip2, xz) are known by content. A
     backslash in a name separates folders. A link to a file of the archive becomes a copy of that
-    file; no link is ever made. Permissions, owners and times are not kept.
+    file; no link is ever made. Empty folders are kept; permissions, owners and times are not.
 
     Raises:
-        DataError: The archive is damaged or encrypted; a member has an absolute name or one with
-            ``..``, is a link that leads out or nowhere, or a device; two have one name, or names
-            that differ in case only and would be one file on some disks; or the contents would
-            fill more than 90 % of the free disk space.
+        DataError: The archive is damaged, encrypted or of another kind; a member has an absolute
+            name or one with ``..``, is a link that leads out or nowhere, or a device; two have one
+            name, or names that differ in case or the form of accents only and would be one file on
+            some disks; or the contents would fill more than 90 % of the free disk space.
         Unavailable: There is no such archive.
     """
-    from filelock import FileLock
-
     if not archive.is_file():
         raise Unavailable(f"no archive {archive}; give the path of a .zip, .tar or .tar.gz file")
     root = workspace.folder("unpacked")
@@ -86,14 +90,15 @@ def unpacked(archive: Path, workspace: Workspace) -> Path:
     folder, draft = root / key, root / f".{key}.draft"
     if folder.is_dir():
         return folder
-    with FileLock(root / f".{key}.lock"):
+    with locked(root / f".{key}.lock", f"unpacks {archive.name}"):
         if folder.is_dir():
             return folder
         shutil.rmtree(draft, ignore_errors=True)
         draft.mkdir()
         try:
-            with _opened(archive) as members:
+            with _opened(archive) as (members, folders):
                 _unpack(archive, members, draft)
+                _make_folders(archive, folders, draft)
             draft.rename(folder)
         finally:
             shutil.rmtree(draft, ignore_errors=True)
@@ -123,12 +128,22 @@ def _unpack(archive: Path, members: Sequence[Member], folder: Path) -> None:
             raise _damaged(archive, member.name, f"{written} of {content.size} bytes")
 
 
+def _make_folders(archive: Path, folders: Sequence[PurePosixPath], root: Path) -> None:
+    for path in folders:
+        try:
+            (root / path).mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise _damaged(archive, str(path), error) from error
+
+
 def _resolved(archive: Path, members: Sequence[Member]) -> list[tuple[Member, Member]]:
     """Return each member with the one whose content it has: itself, or where its link leads."""
     by_path: dict[str, Member] = {}
     spelt: dict[str, str] = {}
     for member in members:
-        other = spelt.setdefault(str(member.path).casefold(), member.name)
+        # Nor do all disks tell an accent in its letter (NFC) from one that follows it (NFD).
+        alike = unicodedata.normalize("NFC", str(member.path)).casefold()
+        other = spelt.setdefault(alike, member.name)
         if str(member.path) in by_path or other != member.name:
             raise DataError(
                 f"{archive} holds {other!r} and {member.name!r}, which are one file on some disks; "
@@ -152,31 +167,41 @@ def _resolved(archive: Path, members: Sequence[Member]) -> list[tuple[Member, Me
 
 
 @contextmanager
-def _opened(archive: Path) -> Iterator[list[Member]]:
-    """Yield the members, and check at the end that the archive was read to its end."""
+def _opened(archive: Path) -> Iterator[tuple[list[Member], list[PurePosixPath]]]:
+    """Yield the members and the folders, and check that the archive was read to its end."""
     try:
         with archive.open("rb") as stream:
-            is_zip = stream.read(4) in ZIP_MAGIC
-        if is_zip:
+            magic = stream.read(4)
+        if magic in OTHERS:
+            raise DataError(
+                f"{archive} is {OTHERS[magic]} archive, which mritk cannot unpack; unpack it by "
+                f"hand and give the folder"
+            )
+        if magic in ZIP_MAGIC:
             with zipfile.ZipFile(archive) as packed:
                 yield _zip_members(archive, packed)
         else:
             with tarfile.open(archive) as packed_tar:
-                members = _tar_members(archive, packed_tar)
+                found = _tar_members(archive, packed_tar)
                 _check_end(packed_tar)
-                yield members
+                yield found
     except (*CORRUPT, OSError) as error:
+        if other := stand_in(archive):
+            raise DataError(f"{archive} {other}") from error
         raise DataError(
             f"{archive} is no zip or tar archive, or damaged: {_reason(error)}; fetch it again"
         ) from error
 
 
-def _zip_members(archive: Path, packed: zipfile.ZipFile) -> list[Member]:
-    members = []
+def _zip_members(
+    archive: Path, packed: zipfile.ZipFile
+) -> tuple[list[Member], list[PurePosixPath]]:
+    members, folders = [], []
     for info in packed.infolist():
         kind = stat.S_IFMT(info.external_attr >> 16)
         path = _safe(archive, info.filename)
         if info.is_dir():
+            folders.append(path)
             continue
         if kind not in (0, stat.S_IFREG, stat.S_IFLNK):
             raise _special(archive, info.filename)
@@ -190,14 +215,17 @@ def _zip_members(archive: Path, packed: zipfile.ZipFile) -> list[Member]:
             link = _link(archive, info.filename, target, path.parent)
         size = 0 if link else info.file_size
         members.append(Member(info.filename, path, size, link, partial(packed.open, info)))
-    return members
+    return members, folders
 
 
-def _tar_members(archive: Path, packed: tarfile.TarFile) -> list[Member]:
-    members = []
+def _tar_members(
+    archive: Path, packed: tarfile.TarFile
+) -> tuple[list[Member], list[PurePosixPath]]:
+    members, folders = [], []
     for info in packed:
         path = _safe(archive, info.name)
         if info.isdir():
+            folders.append(path)
             continue
         if not (info.isfile() or info.issym() or info.islnk()):
             raise _special(archive, info.name)
@@ -213,7 +241,7 @@ def _tar_members(archive: Path, packed: tarfile.TarFile) -> list[Member]:
             return stream
 
         members.append(Member(info.name, path, 0 if link else info.size, link, content))
-    return members
+    return members, folders
 
 
 def _check_end(packed: tarfile.TarFile) -> None:

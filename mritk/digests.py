@@ -5,11 +5,18 @@ from __future__ import annotations
 import hashlib
 from pathlib import Path
 
+from mritk.regular_file import open_regular_file
+
 
 def sha256_of(path: Path) -> str:
-    """Return the SHA-256 of a file in hexadecimal; read in blocks, because weights are large."""
+    """Return the SHA-256 of a file in hexadecimal; read in blocks, because weights are large.
+
+    Raises:
+        DataError: It is no regular file, see :func:`mritk.open_regular_file`.
+        OSError: It cannot be read.
+    """
     digest = hashlib.sha256()  # hashlib.file_digest needs Python 3.11
-    with path.open("rb") as stream:
+    with open_regular_file(path) as stream:
         while block := stream.read(1 << 20):
             digest.update(block)
     return digest.hexdigest()

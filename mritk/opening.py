@@ -2,21 +2,30 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
 import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
+from shlex import quote
 from typing import TypeVar
 
+from mritk.audit.book import SketchBook
+from mritk.code_state import library_versions, source_digest
+from mritk.data.identified import array_digests, identified
 from mritk.data.join import join, rename_classes
 from mritk.data.patients import PatientRule, require_patients, with_patients
 from mritk.data.samples import Classification, Samples
+from mritk.data.spelling import (
+    composed,
+    require_distinct_classes,
+    with_composed_classes,
+    with_one_spelling,
+)
 from mritk.data.split_rule import SplitRule, resolved_scheme
 from mritk.errors import DataError, HookError, MritkError, Unavailable, UsageError
 from mritk.loaded_plugin import reason_of
 from mritk.options import split_options
+from mritk.path_hint import hinted
 from mritk.records import Dataset, DatasetFamily, Origin
 from mritk.registry import Registry
 from mritk.workspace import Workspace
@@ -62,7 +71,7 @@ class Opened:
 
     Attributes:
         record: Its name, licence and sources.
-        samples: Its samples; their digests say nothing of who reads them.
+        samples: Its samples; their digests, if declared, are those of files.
         reader: What tells the code that reads these samples from other such code.
         classes: Names of its classes as they were before any was renamed.
     """
@@ -72,17 +81,16 @@ class Opened:
     reader: tuple[str, ...]
     classes: tuple[str, ...] = ()
 
-    @property
-    def identified(self) -> Samples:
-        """The samples with digests that also tell which reader made the arrays of the files."""
-        digest = self.samples.digest
-        if digest is None:
-            return self.samples
+    def identified(self, book: SketchBook | None) -> Samples:
+        """Return the samples as trials know them: by the arrays that are read, proven each time.
 
-        def identified(i: int) -> str:
-            return hashlib.sha256(json.dumps([*self.reader, digest(i)]).encode()).hexdigest()
-
-        return replace(self.samples, digest=identified)
+        Args:
+            book: What the audit saw of them; None where they do not lie on a grid, and each is read
+                for this.
+        """
+        if book is not None:
+            return identified(self.samples, book.arrays, book.unreadable)
+        return identified(self.samples, *array_digests(self.samples))
 
     def for_audit(self) -> tuple[str, Samples, tuple[str, ...], tuple[str, ...]]:
         """Name, samples, reader and sources, as :func:`mritk.audit.audit.audit` takes them."""
@@ -118,7 +126,11 @@ def find_datasets(
         Unavailable: One is not there; its instructions tell how to get it.
     """
     return tuple(
-        instructed(partial(registry.dataset, part), part, instructions or {})
+        instructed(
+            partial(hinted, partial(registry.dataset, part), part, registry),
+            part,
+            instructions or {},
+        )
         for part in joined_names(name, registry)
     )
 
@@ -157,8 +169,10 @@ def open_datasets(
         DataError: One has no samples; classes or patients cannot be told as asked; or no dataset
             has a class that is to be renamed.
     """
+    rename = {composed(old): composed(new) for old, new in options.rename.items()}
+    options = replace(options, rename=rename)
     opened = [_open(name, registry, workspace, options) for name in names]
-    for old in options.rename:
+    for old in rename:
         if not any(old in found.classes for found in opened):
             known = ", ".join(dict.fromkeys(c for found in opened for c in found.classes)) or "none"
             lacking, have = f"{names[0]} has no class", "it has"
@@ -172,15 +186,19 @@ def _open(name: str, registry: Registry, workspace: Workspace, options: DataOpti
     told = options.instructions
     records = find_datasets(name, registry, told)
     parts = [
-        instructed(partial(_open_one, record, workspace), part, told)
+        instructed(
+            partial(hinted, partial(_open_one, record, workspace), part, registry), part, told
+        )
         for part, record in zip(joined_names(name, registry), records, strict=True)
     ]
+    readers = map(_reader, joined_names(name, registry), records, parts)
+    reader = tuple(text for one in readers for text in one)
     classes = tuple(dict.fromkeys(c for part in parts for c in _classes(part)))
     parts = [_renamed(part, options.rename) for part in parts]
-    reader = tuple(text for record in records for text in _reader(record))
+    for record, part in zip(records, parts, strict=True):
+        require_distinct_classes(part, record.name)
     if len(records) == 1:
-        samples = with_patients(parts[0], options.rule, name)
-        return Opened(records[0], samples, reader, classes)
+        return Opened(records[0], _told(parts[0], options.rule, name), reader, classes)
     joined_name = "+".join(record.name for record in records)
     sources = tuple(dict.fromkeys(source for record in records for source in record.sources))
     samples = _joined(records, parts, options.rule, joined_name)
@@ -208,8 +226,8 @@ def open_samples(record: Dataset, workspace: Workspace) -> Samples:
     except Exception as error:
         raise HookError(
             f"dataset {record.name} of {record.origin} cannot be opened: "
-            f"{reason_of(error, 'hook mritk_datasets')}; 'mritk plugins check {record.name}' tells "
-            f"more, and its author should know"
+            f"{reason_of(error, 'hook mritk_datasets')}; its author should know, and this tells "
+            f"more: mritk plugins check {quote(record.name)}"
         ) from error
 
 
@@ -217,7 +235,11 @@ def _open_one(record: Dataset, workspace: Workspace) -> Samples:
     samples = open_samples(record, workspace)
     if not len(samples):
         raise DataError(f"dataset {record.name} has no samples")
-    return samples
+    return with_composed_classes(samples)
+
+
+def _told(samples: Samples, rule: PatientRule, name: str) -> Samples:
+    return with_one_spelling(with_patients(samples, rule, name), name)
 
 
 def _classes(samples: Samples) -> tuple[str, ...]:
@@ -240,7 +262,7 @@ def _joined(
     names = [split_options(record.name)[0] for record in records]
     if not rule.table:
         told = [
-            with_patients(part, rule, label) if k in lacking or not lacking else part
+            _told(part, rule if k in lacking or not lacking else PatientRule(), label)
             for k, (label, part) in enumerate(zip(names, parts, strict=True))
         ]
         return join(list(zip(names, told, strict=True)), name)
@@ -250,7 +272,7 @@ def _joined(
             f"--patients: some of {name} name their patients already; write a manifest of the "
             f"others (manifest:FILE.csv) and join that"
         )
-    return with_patients(join(list(zip(names, parts, strict=True)), name), rule, name)
+    return _told(join(list(zip(names, parts, strict=True)), name), rule, name)
 
 
 def require_told_patients(opened: Opened, options: DataOptions, rules: Sequence[SplitRule]) -> None:
@@ -265,6 +287,16 @@ def require_told_patients(opened: Opened, options: DataOptions, rules: Sequence[
     require_patients(samples, options.rule, opened.record.name)
 
 
-def _reader(record: Dataset) -> tuple[str, ...]:
-    # The members of a family differ by path, which must not count; their reader is the same.
-    return record.name.partition(":")[0], record.origin.plugin, record.origin.digest
+def _reader(name: str, record: Dataset, samples: Samples) -> tuple[str, ...]:
+    """Return what besides the files shapes the arrays: the code, its libraries, the options.
+
+    The path of a family's member is not among them.
+    """
+    _, options = split_options(name)
+    return (
+        record.name.partition(":")[0],
+        record.origin.plugin,
+        *(f"{option}={value}" for option, value in sorted(options.items())),
+        *(source_digest(function) for function in (record.open, samples.read)),
+        *library_versions(record.origin.distribution),
+    )

@@ -12,20 +12,22 @@ from mritk.audit.audit import Audit, audit
 from mritk.audit.book import Progress, silent
 from mritk.backbone import Backbone
 from mritk.benchmark import Benchmark, find_protocol
-from mritk.data.decode import decoded, require_readable
+from mritk.data.decode import decoded
 from mritk.data.samples import Samples, UnreadableSamples
-from mritk.data.split_rule import resolved_scheme
+from mritk.data.split_rule import fold_count, resolved_scheme
 from mritk.data.splits import make_folds
 from mritk.errors import DataError, UsageError
 from mritk.evaluate.metrics import find_metric
 from mritk.opening import Opened, find_datasets, open_datasets, require_told_patients
+from mritk.path_hint import slices_hint
 from mritk.protocol import Protocol
 from mritk.records import Augmentation, Dataset
 from mritk.registry import Registry
 from mritk.rehearsal import Rehearsal, without_weights
 from mritk.results.folder import ResultsFolder
+from mritk.results.trial_state import TrialState
 from mritk.trial import OpenDataset, Trial
-from mritk.variation import variations
+from mritk.variation import Changes, variations
 from mritk.workspace import Workspace
 
 KINDS = {2: "images", 3: "volumes", None: "data without a grid"}
@@ -38,18 +40,51 @@ class Plan:
     Attributes:
         trials: All trials, in the order in which they run: seed by seed, so that a run that is
             stopped early has compared all backbones.
-        states: By trial id: ``absent``, ``finished``, ``failed`` or ``damaged``.
+        states: The state of each trial in the results folder, by its id.
         audits: The audit of each dataset that lies on a grid, by its name.
+        benchmarks: By trial id: a benchmark whose plan is that trial alone.
     """
 
     trials: tuple[Trial, ...]
-    states: Mapping[str, str] = field(default_factory=dict)
+    states: Mapping[str, TrialState] = field(default_factory=dict)
     audits: Mapping[str, Audit] = field(default_factory=dict)
+    benchmarks: Mapping[str, Benchmark] = field(default_factory=dict)
 
     @property
     def todo(self) -> tuple[Trial, ...]:
-        """The trials that are not finished; one that failed before is tried again."""
-        return tuple(t for t in self.trials if self.states.get(t.id) != "finished")
+        """The trials to train; one that failed before is tried again."""
+        states = self.states
+        return tuple(t for t in self.trials if states.get(t.id, TrialState.ABSENT).to_train)
+
+    def in_state(self, *states: TrialState) -> tuple[Trial, ...]:
+        """Return the trials in one of these states."""
+        return tuple(t for t in self.trials if self.states.get(t.id, TrialState.ABSENT) in states)
+
+    def again(self) -> Plan:
+        """Return the plan that trains all trials again, but those whose file says nothing now."""
+        kept = (TrialState.NEWER, TrialState.UNREADABLE)
+        states = {i: s if s in kept else TrialState.ABSENT for i, s in self.states.items()}
+        return replace(self, states=states)
+
+
+@dataclass(frozen=True, eq=False)
+class Candidate:
+    """What a trial compares with others.
+
+    Attributes:
+        backbone: None for a method that brings its own model.
+        augmentation: The augmentation.
+        asked: The backbone as the benchmark names it; empty: all that it names.
+    """
+
+    backbone: Backbone | None
+    augmentation: Augmentation
+    asked: str = ""
+
+    def within(self, benchmark: Benchmark) -> Benchmark:
+        """Return the benchmark with this candidate alone."""
+        backbones = (self.asked,) if self.asked else benchmark.backbones
+        return replace(benchmark, backbones=backbones, augmentations=(self.augmentation.name,))
 
 
 def ignore_names(backbones: Sequence[Backbone]) -> None:
@@ -87,10 +122,8 @@ class Planner:
             DataError: Unreadable samples, or a split that cannot be made.
             UsageError: Nothing to compare, or a fold that does not exist.
         """
-        protocols = [
-            find_protocol(name, self.registry, changes)
-            for name, changes in product(benchmark.protocols, variations(benchmark.vary))
-        ]
+        varied = list(product(benchmark.protocols, variations(benchmark.vary)))
+        protocols = [find_protocol(name, self.registry, changes) for name, changes in varied]
         if self.deterministic:
             protocols = [replace(protocol, deterministic=True) for protocol in protocols]
         backbones: Sequence[Backbone] = ()
@@ -107,28 +140,34 @@ class Planner:
             rehearsal = Rehearsal.of(backbones, self.workspace)
             protocols = [rehearsal.of_protocol(protocol) for protocol in protocols]
         trials: dict[str, Trial] = {}
+        benchmarks: dict[str, Benchmark] = {}
         audits: dict[str, Audit] = {}
-        for opened in open_datasets(
+        opened_datasets = open_datasets(
             benchmark.datasets, self.registry, self.workspace, benchmark.data
-        ):
-            record, samples = opened.record, opened.identified
+        )
+        for name, opened in zip(benchmark.datasets, opened_datasets, strict=True):
+            record = opened.record
             candidates = [
-                self._candidates(benchmark, record, samples, protocol, backbones)
+                self._candidates(benchmark, record, opened.samples, protocol, backbones)
                 for protocol in protocols
             ]
             require_told_patients(opened, benchmark.data, [p.split for p in protocols])
             found = self._audit(opened)
             if found is not None:
                 audits[record.name] = found
-            samples, skipped = self._read(samples, protocols, backbones)
-            for protocol, pairs in zip(protocols, candidates, strict=True):
+            book = found.datasets[0].book if found is not None else None
+            samples, skipped = self._read(opened.identified(book), protocols, backbones)
+            for recipe, protocol, compared in zip(varied, protocols, candidates, strict=True):
                 divided = _divided(opened, samples, skipped, protocol, found)
-                for trial in self._trials(benchmark, divided, protocol, pairs):
+                narrow = _of_one_protocol(_of_one_dataset(benchmark, name, opened), *recipe)
+                for trial, candidate in self._trials(benchmark, divided, protocol, compared):
                     trials.setdefault(trial.id, trial)
+                    alone = replace(narrow, seeds=(trial.seed,), folds=(trial.fold,))
+                    benchmarks.setdefault(trial.id, candidate.within(alone))
         if not trials:
             raise UsageError("there is nothing to run: name a backbone, a dataset and a protocol")
         ordered = sorted(trials.values(), key=lambda trial: (trial.seed, trial.fold))
-        return Plan(tuple(ordered), {id_: results.status(id_) for id_ in trials}, audits)
+        return Plan(tuple(ordered), results.states(trials), audits, benchmarks)
 
     def _backbones(self, benchmark: Benchmark) -> Sequence[Backbone]:
         if benchmark.rehearse:
@@ -148,20 +187,30 @@ class Planner:
         samples: Samples,
         protocol: Protocol,
         backbones: Sequence[Backbone],
-    ) -> list[tuple[Backbone | None, Augmentation]]:
+    ) -> list[Candidate]:
         """Return what is compared on one dataset under one protocol.
 
         Raises:
-            UsageError: A backbone, augmentation or metric that does not suit the data or method.
+            UsageError: A backbone, augmentation or metric that does not suit the data or method; a
+                fold that does not exist.
         """
+        _require_folds(benchmark, fold_count(samples, protocol.split), protocol, record)
         method = self.registry.method(protocol.method)
         names = benchmark.augmentations or (protocol.augmentation,)
-        chosen: list[Backbone | None] = [None]
+        chosen: list[tuple[str, Backbone | None]] = [("", None)]
         if method.uses_backbone:
-            chosen = [backbone.normalised(protocol.normalisation) for backbone in backbones]
-        pairs = list(product(chosen, [self.registry.augmentation(name) for name in names]))
-        for backbone, augmentation in pairs:
-            _require_fit(record, samples, backbone, augmentation)
+            # A rehearsal looks at all backbones to find its size, so no name stands for itself.
+            asked = [""] * len(backbones) if benchmark.rehearse else benchmark.backbones
+            normalised = [backbone.normalised(protocol.normalisation) for backbone in backbones]
+            chosen = list(zip(asked, normalised, strict=True))
+        augmentations = [self.registry.augmentation(name) for name in names]
+        candidates = [
+            Candidate(backbone, augmentation, name)
+            for (name, backbone), augmentation in product(chosen, augmentations)
+        ]
+        for candidate in candidates:
+            augmentation = candidate.augmentation
+            _require_fit(record, samples, candidate.backbone, augmentation, self.registry)
             if augmentation.apply is not None and not method.uses_augmentation:
                 raise UsageError(
                     f"method {method.name} cannot use augmentation {augmentation.name!r}; use "
@@ -169,26 +218,24 @@ class Planner:
                 )
         if protocol.selection.by != "loss":
             find_metric(protocol.selection.by, samples.task)
-        return pairs
+        return candidates
 
     def _trials(
         self,
         benchmark: Benchmark,
         dataset: OpenDataset,
         protocol: Protocol,
-        pairs: Sequence[tuple[Backbone | None, Augmentation]],
-    ) -> Iterator[Trial]:
+        candidates: Sequence[Candidate],
+    ) -> Iterator[tuple[Trial, Candidate]]:
         method = self.registry.method(protocol.method)
         folds = benchmark.folds or range(len(dataset.folds))
+        # Fewer than foreseen, if all samples of a site were skipped.
+        _require_folds(benchmark, len(dataset.folds), protocol, dataset.record)
         for fold in folds:
-            if not 0 <= fold < len(dataset.folds):
-                raise UsageError(
-                    f"there is no fold {fold}: protocol {protocol.name} makes "
-                    f"{len(dataset.folds)} on {dataset.record.name}, numbered from 0"
-                )
             _require_selection(dataset, protocol, fold)
-        for seed, fold, (backbone, augmentation) in product(benchmark.seeds, folds, pairs):
-            yield Trial(dataset, backbone, augmentation, method, protocol, fold, seed)
+        for seed, fold, one in product(benchmark.seeds, folds, candidates):
+            trial = Trial(dataset, one.backbone, one.augmentation, method, protocol, fold, seed)
+            yield trial, one
 
     def _read(
         self, samples: Samples, protocols: Sequence[Protocol], backbones: Sequence[Backbone]
@@ -223,17 +270,39 @@ class Planner:
             wanted.add(
                 (size or backbone.input.size, backbone.input.interpolation, protocol.preprocessing)
             )
-        _ = samples.contents  # without digests of its own, this reads every sample
-        if not wanted or samples.spatial_dims is None:
-            if samples.digest is not None:
-                require_readable(samples)
+        _ = samples.contents  # tells what could not be read
+        if samples.spatial_dims is None:
             return
         for size, interpolation, preprocessing in sorted(wanted, key=str):
             decoded(samples, size, interpolation, self.workspace, preprocessing)
 
 
+def _of_one_dataset(benchmark: Benchmark, name: str, opened: Opened) -> Benchmark:
+    # A class that another dataset has would be missed in this one.
+    rename = {old: new for old, new in benchmark.data.rename.items() if old in opened.classes}
+    return replace(benchmark, datasets=(name,), data=replace(benchmark.data, rename=rename))
+
+
+def _of_one_protocol(benchmark: Benchmark, name: str, changes: Changes) -> Benchmark:
+    vary = {key: [value] for key, value in changes.items()}
+    return replace(benchmark, protocols=(name,), vary=vary)
+
+
+def _require_folds(benchmark: Benchmark, count: int, protocol: Protocol, record: Dataset) -> None:
+    for fold in benchmark.folds:
+        if not 0 <= fold < count:
+            raise UsageError(
+                f"there is no fold {fold}: protocol {protocol.name} makes {count} on "
+                f"{record.name}, numbered from 0"
+            )
+
+
 def _require_fit(
-    record: Dataset, samples: Samples, backbone: Backbone | None, augmentation: Augmentation
+    record: Dataset,
+    samples: Samples,
+    backbone: Backbone | None,
+    augmentation: Augmentation,
+    registry: Registry,
 ) -> None:
     """Refuse a combination that could only fail later.
 
@@ -244,7 +313,8 @@ def _require_fit(
     held = f"{record.name} holds {KINDS[dims]}"
     if backbone is not None and backbone.architecture.spatial_dims != dims:
         takes = KINDS[backbone.architecture.spatial_dims]
-        raise UsageError(f"{backbone.name} takes {takes}, but {held}")
+        slices = slices_hint(record.name, registry) if dims == 3 else ""
+        raise UsageError(f"{backbone.name} takes {takes}, but {held}{slices and f'; {slices}'}")
     if augmentation.apply is not None and dims not in augmentation.spatial_dims:
         raise UsageError(
             f"augmentation {augmentation.name} does not transform {KINDS[dims]}, but {held}; "
@@ -291,4 +361,4 @@ def _divided(
             f"files, or say in the protocol's [split] how to draw a test part"
         )
     folds = make_folds(samples, protocol.split, copies)
-    return OpenDataset(opened.record, samples, folds, tuple(skipped), found, copies)
+    return OpenDataset(opened.record, samples, folds, tuple(skipped), found, copies, opened.reader)

@@ -209,8 +209,18 @@ class BackboneFamily(Family):
     """
 
 
+@dataclass(frozen=True)
 class DatasetFamily(Family):
-    """A family of datasets: ``resolve`` returns one dataset. Yield it from ``mritk_datasets``."""
+    """A family of datasets: ``resolve`` returns one dataset. Yield it from ``mritk_datasets``.
+
+    An option ``slices`` makes images of volumes; mritk suggests it where images are needed.
+
+    Attributes:
+        reads: Tells, by a quick look, whether a path is one of this family; mritk then suggests
+            ``PREFIX:PATH`` to a person who wrote the path alone or with another prefix.
+    """
+
+    reads: Callable[[Path], bool] | None = None
 
 
 @dataclass(frozen=True)
@@ -283,6 +293,8 @@ class Executor(Record):
             returns, in any order, each as soon as it is there. Function, jobs and results can be
             pickled, and the function does not raise. A job whose worker died is not yielded;
             the others are all the same. When the iterator is closed, what runs is stopped.
+            Workers that share a machine get their cores by ``OMP_NUM_THREADS`` and their GPUs by
+            ``CUDA_VISIBLE_DEVICES``.
     """
 
     name: str

@@ -33,6 +33,7 @@ from mritk.results.kept_model import model_metadata
 from mritk.results.trialfile import Failure, Predictions, TrialRecord
 from mritk.train.engine import Engine
 from mritk.train.setup import Epoch, Fitted, Setup
+from mritk.visible import visible
 from mritk.workspace import Workspace
 
 if TYPE_CHECKING:
@@ -53,6 +54,7 @@ class OpenDataset:
         skipped: Ids of samples that could not be read and were left out on request.
         audit: What was found in the data; None if they do not lie on a grid.
         copies: (N,) int64; samples with equal numbers are copies of each other.
+        reader: The code, libraries and options that read the samples.
     """
 
     record: Dataset
@@ -61,6 +63,7 @@ class OpenDataset:
     skipped: tuple[str, ...] = ()
     audit: Audit | None = None
     copies: np.ndarray | None = None
+    reader: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, eq=False)
@@ -137,7 +140,8 @@ class Trial:
 
     def __str__(self) -> str:
         fold = f" fold {self.fold}" if len(self.dataset.folds) > 1 else ""
-        return f"{self.backbone_name} on {self.dataset.record.name}{fold} seed {self.seed}"
+        name = f"{self.backbone_name} on {self.dataset.record.name}{fold} seed {self.seed}"
+        return visible(name)
 
 
 @dataclass(frozen=True)
@@ -157,6 +161,10 @@ class Outcome:
     error: str = ""
     exit_code: ExitCode = ExitCode.OK
     seconds: float = 0.0
+
+    def __post_init__(self) -> None:
+        """Make the error one line that a terminal can show."""
+        object.__setattr__(self, "error", visible(" ".join(self.error.split())))
 
 
 def run_trial(  # noqa: PLR0913 - two places of files, one of them optional
@@ -193,7 +201,7 @@ def run_trial(  # noqa: PLR0913 - two places of files, one of them optional
 
     history: list[Epoch] = []
     trained_now = 0
-    record = _start_record(trial, provenance)
+    record = start_record(trial, provenance)
 
     def keep(epoch: Epoch) -> None:
         nonlocal trained_now
@@ -318,7 +326,8 @@ def _keep_model(fitted: Fitted, record: TrialRecord, path: Path) -> None:
     record.notes["model"] = {"sha256": digest, "bytes": path.stat().st_size}
 
 
-def _start_record(trial: Trial, provenance: dict[str, Any]) -> TrialRecord:
+def start_record(trial: Trial, provenance: dict[str, Any]) -> TrialRecord:
+    """Return what is known of a trial before it is trained, as a record to be completed."""
     samples, fold = trial.dataset.samples, trial.division
     parts = {part: getattr(fold, part) for part in ("train", "val", "test", "dropped", "unused")}
     return TrialRecord(
@@ -355,6 +364,7 @@ def _terms(trial: Trial) -> dict[str, Any]:
     """What whoever uses the trained network must know: licences, sources, what pixels to give."""
     dataset, patients = trial.dataset.record, trial.dataset.samples.patients
     terms: dict[str, Any] = {"licenses": {"dataset": dataset.license}}
+    terms["reader"] = list(trial.dataset.reader)
     terms["dataset_summary"], terms["dataset_sources"] = dataset.summary, list(dataset.sources)
     if patients is not None:
         parts = {part: getattr(trial.division, part) for part in ("train", "val", "test")}

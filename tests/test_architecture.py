@@ -22,6 +22,7 @@ FLOORS = {
     "plan": 2,
     "execute": 2,
     "opening": 2,
+    "path_hint": 2,
     "report": 2,
     "culprit": 3,
     "trial": 3,
@@ -47,14 +48,19 @@ FLOORS = {
     "backbone": 5,
     "errors": 5,
     "digests": 5,
+    "code_state": 5,
     "download": 5,
     "archives": 5,
     "background": 5,
     "seeds": 5,
     "cores": 5,
     "supplied": 5,
+    "mistaken_file": 5,
+    "waiting": 5,
+    "visible": 5,
     "workspace": 5,
     "whole_file": 5,
+    "regular_file": 5,
 }
 PUBLIC_TO_PLUGINS = ("mritk", "mritk.train")
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from mritk import DataError, Dataset, DatasetFamily, UsageError, hookimpl
@@ -73,17 +75,6 @@ def test_a_wrong_rule_is_refused_before_data_are_opened(options):
         DataOptions(**options)
 
 
-def test_digests_tell_who_reads(registry, workspace):
-    """The same files read by another plugin may become other arrays."""
-    from dataclasses import replace
-
-    opened = open_dataset("one", registry, workspace, DataOptions())
-    filed = replace(opened, samples=replace(opened.samples, digest=str))
-    other = replace(filed, reader=("another",))
-    assert filed.identified.fingerprint != other.identified.fingerprint
-    assert filed.identified.digest(0) != "0"
-
-
 def test_a_rename_goes_to_the_parts_that_have_the_class(registry, workspace):
     opened = open_dataset("one+three", registry, workspace, DataOptions(rename={"a": "tumour"}))
     assert opened.samples.task.classes == ("b", "tumour")
@@ -124,7 +115,6 @@ def test_a_table_names_samples_as_they_are_called_once_joined(registry, workspac
 
 def test_no_split_is_drawn_of_data_whose_patients_nobody_told(registry, workspace):
     """An official test part needs none, as long as it is the one that is used."""
-    from dataclasses import replace
 
     opened = open_dataset("two", registry, workspace, DataOptions())
     with pytest.raises(DataError, match="--no-patient-ids"):
@@ -135,3 +125,26 @@ def test_no_split_is_drawn_of_data_whose_patients_nobody_told(registry, workspac
     require_told_patients(official, DataOptions(), [SplitRule()])
     with pytest.raises(DataError, match="--no-patient-ids"):
         require_told_patients(official, DataOptions(), [SplitRule(), SplitRule("kfold")])
+
+
+def test_spellings_of_a_class_are_merged_or_told_apart_by_a_rename(workspace, make_samples):
+    """No reader, of mritk or of a plugin, can make two classes of two spellings."""
+    from mritk import Classification
+
+    task = Classification(("No Tumor", "no_tumor"))
+
+    class Plugin:
+        @hookimpl
+        def mritk_datasets(self):
+            yield Dataset("odd", lambda w: replace(make_samples(8), task=task))
+            yield Dataset("more", lambda w: replace(make_samples(8), task=task))
+
+    registry = Registry()
+    registry.register(Plugin(), Origin("toy"))
+    for name in ("odd", "odd+more"):
+        with pytest.raises(
+            DataError, match="dataset odd has the classes 'No Tumor' and 'no_tumor'"
+        ):
+            open_dataset(name, registry, workspace, DataOptions())
+    apart = open_dataset("odd", registry, workspace, DataOptions(rename={"no_tumor": "healthy"}))
+    assert apart.samples.task.classes == ("No Tumor", "healthy")

@@ -17,7 +17,7 @@ def encoded(image: np.ndarray, form: str, **options: Any) -> np.ndarray:
     """Return the image after lossy compression."""
     content = io.BytesIO()
     Image.fromarray(image).save(content, form, **options)
-    return np.asarray(Image.open(content).convert("L"))
+    return np.asarray(Image.open(content, formats=[form]).convert("L"))
 
 
 def resized(image: np.ndarray, high: float, wide: float) -> np.ndarray:

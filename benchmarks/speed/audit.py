@@ -69,6 +69,7 @@ def search(count: int) -> list[dict[str, Any]]:
     book = SketchBook(
         key="",
         contents=names,
+        arrays=names,
         pixels=names,
         shapes=((512, 512),) * count,
         modes=("grey uint8",) * count,

@@ -15,16 +15,24 @@ from uuid import uuid4
 
 import numpy as np
 
-from mritk.audit.sketch import SIDES, Sketch, sketch
-from mritk.data.decode import in_threads, reason_of
-from mritk.data.samples import Samples
+from mritk.audit.sketch import SIDES, sketch
+from mritk.data.in_threads import in_threads, reason_of
+from mritk.data.samples import Samples, array_digest
 from mritk.errors import StoreError
 from mritk.workspace import Workspace
 
 # Raise this when the sketches that come out of mritk.audit.sketch change.
-SKETCH_VERSION = 1
+SKETCH_VERSION = 2
 # What is kept of a sketch besides its pictures, and what stands for it where there is none.
-FACTS = {"pixels": "", "shape": (), "mode": "", "low": 0.0, "high": 0.0, "coverage": 0.0}
+FACTS = {
+    "array": "",
+    "pixels": "",
+    "shape": (),
+    "mode": "",
+    "low": 0.0,
+    "high": 0.0,
+    "coverage": 0.0,
+}
 
 Progress = Callable[[str, float], None]
 
@@ -40,7 +48,8 @@ class SketchBook:
     Attributes:
         key: Digest of the contents; equal books have equal keys.
         contents: Per sample, the SHA-256 of its content (of its file, where it is one).
-        pixels: Per sample, the SHA-256 of the decoded array; empty if unreadable.
+        arrays: Per sample, the SHA-256 of the array as it is read; empty if unreadable.
+        pixels: Per sample, that of the array without equal channels; empty if unreadable.
         shapes: Per sample, the shape as decoded.
         modes: Per sample, grey, colour or volume with the dtype.
         low: Per sample, the smallest value.
@@ -53,6 +62,7 @@ class SketchBook:
 
     key: str
     contents: tuple[str, ...]
+    arrays: tuple[str, ...]
     pixels: tuple[str, ...]
     shapes: tuple[tuple[int, ...], ...]
     modes: tuple[str, ...]
@@ -152,6 +162,7 @@ def _book(
     return SketchBook(
         key=key,
         contents=contents,
+        arrays=tuple(columns["array"]),
         pixels=tuple(columns["pixels"]),
         shapes=tuple(tuple(shape) for shape in columns["shape"]),
         modes=tuple(columns["mode"]),
@@ -178,15 +189,22 @@ def _sketched(
     small = np.zeros((2, count, *[side] * dims), np.uint8)
     columns: dict[str, list[Any]] = {name: [] for name in FACTS}
     unreadable = dict(unreadable)
-    results = in_threads(lambda i: sketch(samples.read(i), dims) if contents[i] else None, count)
-    for row, found in enumerate(results):
-        if isinstance(found, Sketch):
-            small[:, row] = found.whole, found.content
-        elif isinstance(found, Exception):
-            unreadable[row] = reason_of(found)
+
+    def look(row: int) -> dict[str, Any]:
+        if not contents[row]:
+            return {}
+        array = samples.read(row)
+        return {"array": array_digest(array), **vars(sketch(array, dims))}
+
+    for row, result in enumerate(in_threads(look, count)):
+        seen: dict[str, Any] = {}
+        if isinstance(result, Exception):
+            unreadable[row] = reason_of(result)
+        elif result:
+            seen = result
+            small[:, row] = seen["whole"], seen["content"]
         for name, column in columns.items():
-            blank = FACTS[name]
-            column.append(getattr(found, name) if isinstance(found, Sketch) else blank)
+            column.append(seen.get(name, FACTS[name]))
         progress("reading", (row + 1) / count)
     if _digests(samples)[0] == contents:  # a file may change between its digest and its sketch
         _keep(small, columns, folder)

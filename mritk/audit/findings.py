@@ -12,8 +12,8 @@ import numpy as np
 
 from mritk.audit.book import SketchBook
 from mritk.audit.copies import Copies
-from mritk.data.join import canonical_class
 from mritk.data.samples import SPLITS, Classification, Samples
+from mritk.data.spelling import canonical_name
 
 Level = Literal["leak", "defect", "note"]
 NAMED = 3  # examples in a line
@@ -66,6 +66,7 @@ def find_all(datasets: Sequence[Audited], copies: Copies) -> Iterator[Finding]:
         yield from _copies_in_parts(dataset, copies, rows)
         yield from _copies_inside(dataset, copies, rows)
         yield from _constant(dataset)
+        yield from _passed_over(dataset)
         start += len(dataset.samples)
     yield from _contradictions(datasets, copies)
     yield from _across(datasets, copies)
@@ -94,6 +95,14 @@ def _constant(dataset: Audited) -> Iterator[Finding]:
         named = [dataset.samples.ids[row] for row in rows]
         text = f"samples of one value only, which show nothing: {len(rows)} ({_some(named)})"
         yield Finding("note", "constant", text, len(rows), tuple(named))
+
+
+def _passed_over(dataset: Audited) -> Iterator[Finding]:
+    found = dataset.samples.passed_over
+    if found:
+        named = tuple(name for kind in found for name in kind.names)
+        text = f"passed over: {'; '.join(map(str, found))}"
+        yield Finding("note", "files", text, len(named), named)
 
 
 def _patients_in_parts(dataset: Audited) -> Iterator[Finding]:
@@ -154,7 +163,7 @@ def _contradictions(datasets: Sequence[Audited], copies: Copies) -> Iterator[Fin
         own = _targets(dataset.samples)
         named_class = isinstance(dataset.samples.task, Classification)
         targets += own
-        keys += [canonical_class(name) for name in own] if named_class else own
+        keys += [canonical_name(name) for name in own] if named_class else own
         patients += dataset.samples.patients or [None] * len(dataset.samples)
     together = np.asarray([[comparable(a.samples, b.samples) for b in datasets] for a in datasets])
 
@@ -187,12 +196,12 @@ def comparable(one: Samples, other: Samples) -> bool:
     """Whether the targets of two datasets mean the same where they are called the same.
 
     Numbers do in one unit; classes where one dataset knows all classes of the other, as
-    :func:`mritk.data.join.canonical_class` spells them. ``none`` beside ``glioma`` is another class
+    :func:`mritk.data.join.canonical_name` spells them. ``none`` beside ``glioma`` is another class
     than ``none`` beside ``meningioma``.
     """
     if isinstance(one.task, Classification) and isinstance(other.task, Classification):
         ours, theirs = (
-            {canonical_class(name) for name in task.classes} for task in (one.task, other.task)
+            {canonical_name(name) for name in task.classes} for task in (one.task, other.task)
         )
         return ours <= theirs or theirs <= ours
     return one.task == other.task

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 from PIL import Image
 
-from mritk.data.decode import resized_volume
+from mritk.data.shaping import resized_volume
 
 # Sides of the small pictures. A 64th of a head is 3 mm; what two neighbouring slices of 1 mm differ
 # in is still seen there, and what JPEG does to fine detail is not.

@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
+from mritk.cli.tell import warn
+
 if TYPE_CHECKING:
     from mritk.registry import Registry
     from mritk.workspace import Workspace
@@ -36,7 +38,7 @@ class App:
 
         registry = Registry.load(self.plugin_options, os.environ)
         for plugin in registry.failures:
-            click.secho(f"warning: {explain_failure(plugin)}", err=True, fg="yellow")
+            warn(explain_failure(plugin))
         return registry
 
     def workspace(self, *, offline: bool) -> Workspace:

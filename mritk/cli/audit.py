@@ -11,6 +11,7 @@ import click
 from mritk.cli.app import App, json_option, pass_app, plugin_option
 from mritk.cli.data_options import as_data_options, data_options
 from mritk.cli.names import PluginName
+from mritk.cli.tell import echo, say
 from mritk.errors import ExitCode
 
 if TYPE_CHECKING:
@@ -80,12 +81,12 @@ def audit(
     with progress_line() as progress:
         result = audit_datasets([found.for_audit() for found in opened], workspace, progress)
     result = result.with_findings(_overlaps(app, opened, backbones))
-    click.echo(json.dumps(result.as_data(), indent=2) if as_json else format_audit(result))
+    echo(json.dumps(result.as_data(), indent=2) if as_json else format_audit(result))
     if page is not None:
         from mritk.audit.contact_sheet import contact_sheet
 
         page.write_text(contact_sheet(result), encoding="utf-8")
-        click.echo(f"Pairs: {page}", err=True)
+        say(f"Pairs: {page}")
     return ExitCode.OK if result.clean else ExitCode.GATE_FAILED
 
 

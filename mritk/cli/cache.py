@@ -12,6 +12,7 @@ from pathlib import Path
 import click
 
 from mritk.cli.app import json_option
+from mritk.cli.tell import echo, say
 from mritk.errors import ExitCode, UsageError
 
 # What people put there by hand, because nobody may fetch it for them; 'clear --all' spares it.
@@ -41,7 +42,7 @@ def cache() -> None:
 @cache.command("path")
 def path_command() -> None:
     """Print the folder (MRITK_HOME)."""
-    click.echo(_home())
+    echo(_home())
 
 
 @cache.command("list")
@@ -50,14 +51,14 @@ def list_command(as_json: bool) -> int:
     """List what is in it, with sizes."""
     found = cache_folders(_home())
     if as_json:
-        click.echo(json.dumps([asdict(folder) for folder in found], indent=2))
+        echo(json.dumps([asdict(folder) for folder in found], indent=2))
         return ExitCode.OK
     from tabulate import tabulate
 
     rows = [[f.name, "link" if f.link else f.files, _size(f.bytes), _note(f)] for f in found]
     rows.append(["total", sum(f.files for f in found), _size(sum(f.bytes for f in found)), ""])
-    click.echo(tabulate(rows, ["folder", "files", "size", ""], disable_numparse=True))
-    click.echo(f"in {_home()}", err=True)
+    echo(tabulate(rows, ["folder", "files", "size", ""], disable_numparse=True))
+    say(f"in {_home()}")
     return ExitCode.OK
 
 
@@ -74,7 +75,7 @@ def clear_command(names: tuple[str, ...], everything: bool, yes: bool) -> int:
     home = _home()
     chosen = _chosen(cache_folders(home), names, everything=everything)
     if not chosen:
-        click.echo(f"mritk: there is nothing to clear in {home}", err=True)
+        say(f"mritk: there is nothing to clear in {home}")
         return ExitCode.NOTHING_TO_DO
     _refuse_homes_of_people(home)
     what = ", ".join(f"{folder.name} ({_size(folder.bytes)})" for folder in chosen)
@@ -82,7 +83,7 @@ def clear_command(names: tuple[str, ...], everything: bool, yes: bool) -> int:
         click.confirm(f"Remove {what} from {home}?", abort=True, err=True)
     for folder in chosen:
         _remove(home / folder.name)
-    click.echo(f"removed {what} from {home}", err=True)
+    say(f"removed {what} from {home}")
     return ExitCode.OK
 
 

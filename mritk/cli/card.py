@@ -7,6 +7,7 @@ from pathlib import Path
 import click
 
 from mritk.cli.app import App, pass_app, plugin_option
+from mritk.cli.tell import echo, say
 
 
 @click.command(short_help="Write the model card of a backbone or a trial.")
@@ -55,7 +56,7 @@ def card(app: App, name: str, target: Path | None, folder: Path) -> None:
         except UnknownName as error:
             raise UnknownName(f"{error}; nor is it the id of a trial in {folder}") from None
     if target is None:
-        click.echo(text, nl=False)
+        echo(text, end="")
         return
     try:
         target.write_text(text, encoding="utf-8")
@@ -63,4 +64,4 @@ def card(app: App, name: str, target: Path | None, folder: Path) -> None:
         raise StoreError(
             f"cannot write {target}: {error.strerror or error}; choose another file with -o"
         ) from error
-    click.echo(f"wrote {target}", err=True)
+    say(f"wrote {target}")

@@ -10,6 +10,7 @@ import click
 
 from mritk.cli.analysis_options import analysis_options, as_analysis
 from mritk.cli.app import App, json_option, pass_app, plugin_option
+from mritk.cli.tell import echo
 
 
 @click.command(short_help="Compare two results folders; fail on evidence of a regression.")
@@ -64,7 +65,7 @@ def compare(app: App, /, base: Path, head: Path, **options: Any) -> int:
         analysis=as_analysis(app, options),
     )
     if options["as_json"] or options["style"] == "json":
-        click.echo(json.dumps(comparisons_as_data(found), indent=2))
+        echo(json.dumps(comparisons_as_data(found), indent=2))
     else:
-        click.echo(comparisons_text(found, options["style"]))
+        echo(comparisons_text(found, options["style"]))
     return found.exit_code

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import click
 
+from mritk.cli.tell import echo
+
 INSTALL = {
     "bash": 'eval "$(mritk completion bash)"   # in ~/.bashrc',
     "zsh": 'eval "$(mritk completion zsh)"    # in ~/.zshrc',
@@ -21,7 +23,7 @@ def completion(context: click.Context, shell: str) -> None:
     kind = get_completion_class(shell)
     assert kind is not None  # click knows every shell of the choice
     root = context.find_root().command
-    click.echo(kind(root, {}, "mritk", "_MRITK_COMPLETE").source())
+    echo(kind(root, {}, "mritk", "_MRITK_COMPLETE").source())
     if shell == "bash":
-        click.echo("# Names such as densenet121@imagenet and folder:PATH are one word.")
-        click.echo('COMP_WORDBREAKS="${COMP_WORDBREAKS//[@:]/}"')
+        echo("# Names such as densenet121@imagenet and folder:PATH are one word.")
+        echo('COMP_WORDBREAKS="${COMP_WORDBREAKS//[@:]/}"')

@@ -10,6 +10,7 @@ import click
 
 from mritk.cli.analysis_options import analysis_options, as_analysis
 from mritk.cli.app import App, json_option, pass_app, plugin_option
+from mritk.cli.tell import echo, say
 from mritk.errors import ExitCode, UsageError
 
 if TYPE_CHECKING:
@@ -105,14 +106,14 @@ def differences(app: App, /, results: Path, **options: Any) -> int:
     """
     board = _board(app, results, options)
     for message in board.damaged:
-        click.echo(f"mritk: not read: {message}", err=True)
+        say(f"mritk: not read: {message}")
     if not board.tables:
-        click.echo(f"mritk: there are no trials in {results}", err=True)
-        return ExitCode.NOTHING_TO_DO
+        say(f"mritk: there are no trials in {results}")
+        return board.exit_code or ExitCode.NOTHING_TO_DO
     style = "json" if options["as_json"] else options["style"]
     if options["across"]:
-        return _print_across(board, style, options)
-    return _print_pairs(board, style, options)
+        return _print_across(board, style, options) or board.exit_code
+    return _print_pairs(board, style, options) or board.exit_code
 
 
 def _board(app: App, results: Path, options: dict[str, Any]) -> Leaderboard:
@@ -180,11 +181,11 @@ def _print_across(board: Leaderboard, style: str, options: dict[str, Any]) -> in
     found = across_datasets(board.tables, ropes)
     data = [across_as_data(one) for one in found]
     if style == "json":
-        click.echo(json.dumps({"across": "datasets", "tables": data}, indent=2))
+        echo(json.dumps({"across": "datasets", "tables": data}, indent=2))
     elif style == "csv":
-        click.echo(csv_of(data))
+        echo(csv_of(data))
     else:
-        click.echo("\n\n".join(across_text(one, style) for one in found))
+        echo("\n\n".join(across_text(one, style) for one in found))
     return ExitCode.OK
 
 
@@ -200,13 +201,13 @@ def _print_pairs(board: Leaderboard, style: str, options: dict[str, Any]) -> int
             refused.append(str(error))
     if style == "json":
         data = [differences_as_data(one) for one in found]
-        click.echo(json.dumps({"tables": data, "refused": refused}, indent=2))
+        echo(json.dumps({"tables": data, "refused": refused}, indent=2))
     elif found and style == "csv":
-        click.echo(csv_of([differences_as_data(one) for one in found]))
+        echo(csv_of([differences_as_data(one) for one in found]))
     elif found:
-        click.echo("\n\n".join(differences_text(one, style) for one in found))
+        echo("\n\n".join(differences_text(one, style) for one in found))
     for message in refused:
-        click.echo(f"mritk: {message}", err=True)
+        say(f"mritk: {message}")
     return ExitCode.USAGE if refused else ExitCode.OK
 
 

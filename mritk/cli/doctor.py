@@ -8,7 +8,7 @@ from pathlib import Path
 import click
 
 from mritk.cli.app import json_option, plugin_option
-from mritk.errors import ExitCode
+from mritk.cli.tell import echo
 
 
 @click.command(short_help="Open every file of a results folder; say what is wrong.")
@@ -16,8 +16,8 @@ from mritk.errors import ExitCode
 @click.option(
     "--fix",
     is_flag=True,
-    help="Delete leftovers, move torn and foreign files to RESULTS/quarantine, renew results.h5. "
-    "No trial is deleted.",
+    help="Delete leftovers that are an hour old, move torn, altered and foreign files to "
+    "RESULTS/quarantine, renew results.h5. No trial is deleted.",
 )
 @json_option
 @plugin_option
@@ -26,7 +26,8 @@ def doctor(results: Path, fix: bool, as_json: bool) -> int:
 
     Torn, altered, foreign and inconsistent files are serious: exit code 1. Failed trials, trials of
     one identity, files of a newer or older schema, leftovers and a stale results.h5 are notes.
-    Every digest, fingerprint, split and score is computed anew.
+    Every digest, fingerprint, split and score is computed anew. Exit code 4: nothing is wrong, but
+    a file cannot be read now.
     """
     from tabulate import tabulate
 
@@ -47,13 +48,15 @@ def doctor(results: Path, fix: bool, as_json: bool) -> int:
             }
             for ailment in found.ailments
         ]
-        click.echo(json.dumps({"whole": after.trials, "found": rows, "done": done}, indent=2))
+        echo(json.dumps({"whole": after.trials, "found": rows, "done": done}, indent=2))
     else:
         if found.ailments:
             table = [[str(a.path), a.state.value, a.text] for a in found.ailments]
-            click.echo(tabulate(table, ["file", "state", "what"]) + "\n")
+            echo(tabulate(table, ["file", "state", "what"]) + "\n")
         for line in done:
-            click.echo(line)
+            echo(line)
         verdict = "something is wrong" if after.serious else "all is well"
-        click.echo(f"{after.trials} trials are whole; {verdict}.")
-    return ExitCode.GATE_FAILED if after.serious else ExitCode.OK
+        if after.unreadable:
+            verdict = f"{after.unreadable} cannot be read now; of the others, {verdict}"
+        echo(f"{after.trials} trials are whole; {verdict}.")
+    return after.exit_code

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import click
 
 from mritk.cli.app import App, pass_app, plugin_option
+from mritk.cli.tell import say
 
 if TYPE_CHECKING:
     from mritk.train.model_file import TrainedModel
@@ -74,8 +75,8 @@ def export(app: App, trial: str, form: str, target: Path, folder: Path) -> None:
 
         write_whole(target, path.read_bytes())
     what = ", ".join(model.classes) or "values"
-    click.echo(f"{target}: {record.backbone} on {record.dataset}, {what}", err=True)
-    click.echo("For research only: not for clinical use.", err=True)
+    say(f"{target}: {record.backbone} on {record.dataset}, {what}")
+    say("For research only: not for clinical use.")
 
 
 def _write_onnx(model: TrainedModel, target: Path) -> None:
@@ -87,10 +88,9 @@ def _write_onnx(model: TrainedModel, target: Path) -> None:
     difference = check_onnx(content, model)
     write_whole(target, content)
     sizes = ", ".join(map(str, BATCHES))
-    click.echo(
+    say(
         f"checked against torch on batches of {sizes} images: largest relative difference "
-        f"{difference:.1e}",
-        err=True,
+        f"{difference:.1e}"
     )
 
 
@@ -98,8 +98,7 @@ def _tell_other_plugin(then: str, model: TrainedModel) -> None:
     """Say so if the architecture now comes from another plugin, or version, than it did then."""
     now = str(model.architecture.origin)
     if then and then != now:
-        click.echo(
+        say(
             f"mritk: the architecture was built by {then} and now by {now}; every tensor fits, but "
-            f"compare some scores before you use it",
-            err=True,
+            f"compare some scores before you use it"
         )

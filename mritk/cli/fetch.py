@@ -12,6 +12,7 @@ import click
 
 from mritk.cli.app import App, json_option, pass_app, plugin_option
 from mritk.cli.names import PluginName
+from mritk.cli.tell import echo, say
 from mritk.errors import ExitCode, MritkError, Unavailable, UnknownName, WeightsMismatch
 
 if TYPE_CHECKING:
@@ -108,7 +109,7 @@ def fetch_all(
     wanted += [_backbone(name, registry, workspace) for name in dict.fromkeys(backbones)]
     rows, codes = [], {ExitCode.OK}
     for name, what, get in wanted:
-        click.echo(f"{what} {name} …", err=True)
+        say(f"{what} {name} …")
         row, code = _fetched(name, what, get)
         rows.append(row)
         codes.add(code)
@@ -132,8 +133,9 @@ def _dataset(
     name: str, registry: Registry, workspace: Workspace, instructions: Mapping[str, str]
 ) -> Wanted:
     from mritk.opening import instructed
+    from mritk.path_hint import hinted
 
-    record = _looked_up(lambda: registry.dataset(name))
+    record = _looked_up(lambda: hinted(lambda: registry.dataset(name), name, registry))
 
     def get() -> str:
         return instructed(lambda: _opened(record(), workspace), name, instructions)
@@ -197,15 +199,15 @@ def _looked_up(look_up: Callable[[], Found]) -> Callable[[], Found]:
 
 def _print(rows: list[Fetched], *, as_json: bool) -> None:
     if as_json:
-        click.echo(json.dumps([asdict(row) for row in rows], indent=2))
+        echo(json.dumps([asdict(row) for row in rows], indent=2))
         return
     from tabulate import tabulate
 
     table = [[row.name, row.what, row.where or "–", row.state] for row in rows]
-    click.echo(tabulate(table, ["name", "what", "where or size", "state"]))
+    echo(tabulate(table, ["name", "what", "where or size", "state"]))
     names: dict[tuple[str, str], list[str]] = {}
     for row in rows:
         if row.reason:
             names.setdefault((row.state, row.reason), []).append(row.name)
     for (state, reason), lacking in names.items():
-        click.echo(f"mritk: {state}: {', '.join(lacking)}: {reason}", err=True)
+        say(f"mritk: {state}: {', '.join(lacking)}: {reason}")

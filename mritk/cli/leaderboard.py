@@ -9,6 +9,7 @@ import click
 
 from mritk.cli.analysis_options import analysis_options, as_analysis
 from mritk.cli.app import App, pass_app, plugin_option
+from mritk.cli.tell import echo, say
 from mritk.errors import ExitCode, UsageError
 
 if TYPE_CHECKING:
@@ -103,12 +104,12 @@ def leaderboard(app: App, /, results: Path, **options: Any) -> int:
         analysis=analysis,
     )
     if not board.tables and not board.damaged:
-        click.echo(f"mritk: there are no trials in {results}", err=True)
+        say(f"mritk: there are no trials in {results}")
         return ExitCode.NOTHING_TO_DO
     _write(board, options)
     for message in board.damaged:
-        click.echo(f"mritk: not read: {message}", err=True)
-    return ExitCode.OK
+        say(f"mritk: not read: {message}")
+    return board.exit_code
 
 
 def _listed(text: str) -> list[str]:
@@ -134,14 +135,14 @@ def _write(board: Leaderboard, options: dict[str, Any]) -> None:
         from mritk.results.marked_file import update
 
         changed = update(file, text)
-        click.echo(f"{file} {'is updated' if changed else 'was up to date'}", err=True)
+        say(f"{file} {'is updated' if changed else 'was up to date'}")
     elif output is not None:
         try:
             output.write_text(f"{text}\n", encoding="utf-8")
         except OSError as error:
             raise UsageError(f"cannot write {output}: {error.strerror or error}") from error
     else:
-        click.echo(text)
+        echo(text)
 
 
 def _diff(results: Path, options: dict[str, Any], analysis: Analysis) -> int:
@@ -162,7 +163,7 @@ def _diff(results: Path, options: dict[str, Any], analysis: Analysis) -> int:
     if style not in ("github", "plain", "json"):
         raise UsageError(f"--diff is written as github, plain or json, not {style}")
     if style == "json":
-        click.echo(json.dumps(comparisons_as_data(found), indent=2))
+        echo(json.dumps(comparisons_as_data(found), indent=2))
     else:
-        click.echo(comparisons_text(found, style))
+        echo(comparisons_text(found, style))
     return ExitCode.OK

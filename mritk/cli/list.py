@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from mritk.cli.app import App, json_option, pass_app, plugin_option
+from mritk.cli.tell import echo
 
 if TYPE_CHECKING:
     from mritk.records import Family
@@ -35,11 +36,11 @@ def list_names(app: App, noun: str, as_json: bool) -> None:
     """List what plugins provide: names, what they are, and where they come from."""
     rows = _metrics(app.registry) if noun == "metrics" else _rows(app.registry, noun)
     if as_json:
-        click.echo(json.dumps(rows, indent=2))
+        echo(json.dumps(rows, indent=2))
         return
     from tabulate import tabulate
 
-    click.echo(tabulate([list(row.values()) for row in rows], ["name", "what it is", "from"]))
+    echo(tabulate([list(row.values()) for row in rows], ["name", "what it is", "from"]))
 
 
 def _rows(registry: Registry, noun: str) -> list[dict[str, str]]:

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import os
+import errno
 import sys
 import traceback
 from collections.abc import Sequence
-from typing import Any
 
 import click
 
@@ -21,6 +20,7 @@ from mritk.cli.differences import differences
 from mritk.cli.doctor import doctor
 from mritk.cli.export import export
 from mritk.cli.fetch import fetch
+from mritk.cli.hints import meant_by
 from mritk.cli.leaderboard import leaderboard
 from mritk.cli.list import list_names
 from mritk.cli.merge import merge
@@ -31,8 +31,17 @@ from mritk.cli.rerun import rerun
 from mritk.cli.rescore import rescore
 from mritk.cli.run import run
 from mritk.cli.show import show
+from mritk.cli.tell import say, warn
 from mritk.cli.verify import verify
 from mritk.errors import ExitCode, MritkError
+from mritk.visible import visible
+
+# What the system refuses because of a name, a right or a disk is no defect of mritk.
+ENVIRONMENT = frozenset(
+    getattr(errno, name)
+    for name in ("EACCES", "EPERM", "EROFS", "ENOSPC", "EDQUOT", "ENAMETOOLONG", "ENOTDIR", "ELOOP")
+    if hasattr(errno, name)
+)
 
 EPILOG = """\b
 Environment:
@@ -64,15 +73,6 @@ class PluginGroup(click.Group):
         own = list(self.commands)
         return own + sorted(set(self._extended(ctx).commands) - set(own))
 
-    def invoke(self, ctx: click.Context) -> Any:
-        """Run the command; that the reader of a pipe, such as ``head``, has gone is no error."""
-        try:
-            return super().invoke(ctx)
-        except BrokenPipeError:
-            # The interpreter flushes at its end and would complain again.
-            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-            return ExitCode.OK
-
     def _extended(self, ctx: click.Context) -> click.Group:
         # A group of its own: what a plugin adds must not outlive this call of the program.
         extended = click.Group(commands=dict(self.commands))
@@ -83,7 +83,7 @@ class PluginGroup(click.Group):
             except Exception as error:
                 origin = app.registry.origin_of(implementation)
                 text = f"plugin {origin} cannot add its commands: {error!r} in mritk_commands"
-                click.secho(f"warning: {text}", err=True, fg="yellow")
+                warn(text)
         return extended
 
 
@@ -132,12 +132,11 @@ for _command in COMMANDS:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the program and return its exit code."""
+    given = list(sys.argv[1:] if arguments is None else arguments)
+    if given[:1] == ["help"]:
+        given = [*given[1:], "--help"]
     try:
-        result = cli.main(
-            args=None if arguments is None else list(arguments),
-            prog_name="mritk",
-            standalone_mode=False,
-        )
+        result = cli.main(args=given, prog_name="mritk", standalone_mode=False)
     except (Exception, KeyboardInterrupt, SystemExit) as error:
         return _explain(error)
     return int(result or ExitCode.OK)
@@ -147,16 +146,27 @@ def _explain(error: BaseException) -> int:
     """Tell a person about an error, in one line if it is one of ours; return the exit code."""
     code: int = ExitCode.INTERNAL
     if isinstance(error, click.ClickException):
-        error.show()
+        _show(error)
         code = error.exit_code
     elif isinstance(error, MritkError):
-        click.echo(f"mritk: {error}", err=True)
+        say(f"mritk: {error}")
         code = error.exit_code
     elif isinstance(error, (click.Abort, KeyboardInterrupt)):
-        click.echo("mritk: interrupted", err=True)
+        say("mritk: interrupted")
         code = ExitCode.INTERRUPTED
     elif isinstance(error, SystemExit):  # a plugin's command left so
         code = error.code if isinstance(error.code, int) else ExitCode.INTERNAL
+    elif isinstance(error, OSError) and error.errno in ENVIRONMENT and error.filename is not None:
+        say(f"mritk: cannot use {error.filename}: {error.strerror}")
+        code = ExitCode.USAGE
     else:
-        traceback.print_exception(error)
+        say("".join(traceback.format_exception(error)).rstrip())
     return code
+
+
+def _show(error: click.ClickException) -> None:
+    """Print what click says of a wrong command line."""
+    if isinstance(error, click.NoSuchOption) and (meant := meant_by(error.option_name)):
+        error.message, error.possibilities = f"No such option '{error.option_name}': {meant}", None
+    error.message = visible(error.message)
+    error.show()

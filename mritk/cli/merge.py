@@ -9,7 +9,7 @@ from pathlib import Path
 import click
 
 from mritk.cli.app import json_option
-from mritk.errors import ExitCode
+from mritk.cli.tell import echo
 
 
 @click.command(short_help="Copy the trials of several results folders into one.")
@@ -28,20 +28,20 @@ def merge(sources: tuple[Path, ...], into: Path, dry_run: bool, as_json: bool) -
     """Copy every trial of SOURCES into one results folder.
 
     A finished trial takes the place of a failed one. Two finished trials of one id with different
-    predictions are a conflict: the first stays, both are named, and the exit code is 1, as it is
-    where a file could not be read.
+    results are a conflict: the first stays, both are named, and the exit code is 1, as it is where
+    a file is torn. Exit code 4: a file cannot be read now.
     """
     from mritk.results.folder import ResultsFolder
     from mritk.results.merge import merge as merge_folders
 
     done = merge_folders([ResultsFolder(s) for s in sources], ResultsFolder(into), dry_run=dry_run)
     if as_json:
-        click.echo(json.dumps(asdict(done), indent=2))
+        echo(json.dumps(asdict(done), indent=2))
     else:
         for line in done.conflicts:
-            click.echo(f"conflict: {line} has other predictions than the trial in {into}")
-        for line in done.damaged:
-            click.echo(f"left out: {line}")
+            echo(f"conflict: {line} has another result than the trial in {into}")
+        for line in (*done.damaged, *done.unreadable):
+            echo(f"left out: {line}")
         would = "would be copied" if dry_run else "copied"
-        click.echo(f"{len(done.copied)} trials {would}, {len(done.same)} were there already.")
-    return ExitCode.GATE_FAILED if done.conflicts or done.damaged else ExitCode.OK
+        echo(f"{len(done.copied)} trials {would}, {len(done.same)} were there already.")
+    return done.exit_code

@@ -5,13 +5,26 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING
 
-import click
-
+from mritk.cli.tell import echo, say
 from mritk.errors import ExitCode
 
 if TYPE_CHECKING:
     from mritk.plan import Plan
     from mritk.results.folder import ResultsFolder
+
+
+_STATES = {
+    "absent": "would run",
+    "finished": "done",
+    "interrupted": "interrupted, would go on",
+    "failed": "failed before, would run again",
+    "torn": "file torn, would be set aside and run again",
+    "foreign": "no trial file, would be set aside and run again",
+    "altered": "file altered, would be set aside and run again",
+    "misnamed": "file of another trial, would be set aside and run again",
+    "newer schema": "file of a newer mritk, would stop the run",
+    "cannot be read now": "file cannot be read now, would not run",
+}
 
 
 def tell_skipped(plan: Plan) -> None:
@@ -53,8 +66,9 @@ def tell_data(plan: Plan) -> None:
 def tell_without_model(plan: Plan, results: ResultsFolder) -> None:
     """Name the trials that are done but whose network was not kept."""
     from mritk.results.kept_model import model_path
+    from mritk.results.trial_state import TrialState
 
-    done = [trial for trial in plan.trials if plan.states[trial.id] == "finished"]
+    done = plan.in_state(TrialState.FINISHED)
     lacking = [trial for trial in done if not model_path(results, trial.id).is_file()]
     if lacking:
         named = ", ".join(f"{trial.id[:8]} ({trial})" for trial in lacking[:20])
@@ -76,31 +90,16 @@ def show_plan(plan: Plan, *, as_json: bool) -> int:
             "protocol": f"{trial.protocol.name} {trial.protocol.fingerprint[:8]}",
             "fold": trial.fold,
             "seed": trial.seed,
-            "state": _state(plan.states[trial.id]),
+            "state": _STATES[plan.states[trial.id].value],
         }
         for trial in plan.trials
     ]
     if as_json:
-        click.echo(json.dumps(rows, indent=2))
+        echo(json.dumps(rows, indent=2))
         return ExitCode.OK
     from tabulate import tabulate
 
     shown = [{**row, "id": str(row["id"])[:8]} for row in rows]
-    click.echo(tabulate(shown, headers="keys"))
+    echo(tabulate(shown, headers="keys"))
     say(f"{len(plan.todo)} of {len(plan.trials)} trials would run.")
     return ExitCode.OK
-
-
-def _state(stored: str) -> str:
-    return {
-        "absent": "would run",
-        "finished": "done",
-        "interrupted": "interrupted, would go on",
-        "failed": "failed before, would run again",
-        "damaged": "file damaged, would run again",
-    }.get(stored, stored)
-
-
-def say(line: str) -> None:
-    """Print a line for the person, beside what other programs read."""
-    click.echo(line, err=True)

@@ -9,7 +9,8 @@ import click
 
 from mritk.cli.analysis_options import analysis_options, as_analysis
 from mritk.cli.app import App, pass_app, plugin_option
-from mritk.errors import ExitCode, UsageError
+from mritk.cli.tell import say
+from mritk.errors import UsageError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -76,8 +77,8 @@ def plot(app: App, /, kind: str, results: Path, **options: Any) -> int:
         figure = DRAW[kind](table, table.metrics[0])
     output = options["output"] or Path(f"{kind}.png")
     save(figure, output, options["dpi"])
-    click.echo(f"{output}", err=True)
-    return ExitCode.OK
+    say(f"{output}")
+    return board.exit_code
 
 
 def _chosen(tables: Sequence[Table], dataset: str, protocol: str, results: Path) -> list[Table]:

@@ -10,6 +10,7 @@ import click
 from mritk.cli.app import App, json_option, pass_app, plugin_option
 from mritk.cli.plugins_check import check
 from mritk.cli.plugins_new import new
+from mritk.cli.tell import echo
 
 if TYPE_CHECKING:
     from mritk.loaded_plugin import LoadedPlugin
@@ -30,7 +31,7 @@ def plugins(context: click.Context, app: App, as_json: bool) -> None:
     registry = app.registry
     rows = [_row(plugin) for plugin in (*registry.plugins, *registry.left_out)]
     if as_json:
-        click.echo(json.dumps(rows, indent=2))
+        echo(json.dumps(rows, indent=2))
         return
     from tabulate import tabulate
 
@@ -44,10 +45,10 @@ def plugins(context: click.Context, app: App, as_json: bool) -> None:
         ]
         for row in rows
     ]
-    click.echo(tabulate(table, ["plugin", "from", "state", "hooks", "provides"]))
+    echo(tabulate(table, ["plugin", "from", "state", "hooks", "provides"]))
     for row in rows:
         if row["reason"]:
-            click.echo(f"{row['plugin']} {row['state']}: {row['reason']}")
+            echo(f"{row['plugin']} {row['state']}: {row['reason']}")
 
 
 def _row(plugin: LoadedPlugin) -> dict[str, Any]:

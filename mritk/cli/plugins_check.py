@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 import click
 
 from mritk.cli.app import App, json_option, pass_app, plugin_option
+from mritk.cli.tell import echo, say
 from mritk.errors import ExitCode
 
 if TYPE_CHECKING:
@@ -56,10 +57,10 @@ def check(
     for verdicts in [inspect_named(name, app.registry, workspace, kind or "") for name in names]:
         for verdict in verdicts:
             if not found or verdict.subject != found[-1].subject:
-                click.echo(f"{verdict.subject} …", err=True)
+                say(f"{verdict.subject} …")
             found.append(verdict)
     if as_json:
-        click.echo(json.dumps([asdict(verdict) for verdict in found], indent=2))
+        echo(json.dumps([asdict(verdict) for verdict in found], indent=2))
     else:
         _print(found, show_all=show_all)
     failed = any(verdict.state == "failed" for verdict in found)
@@ -75,11 +76,11 @@ def _print(verdicts: Sequence[Verdict], *, show_all: bool) -> None:
     table = [
         [name, *(states[state] or "" for state in STATES)] for name, states in subjects.items()
     ]
-    click.echo(tabulate(table, ["", *STATES]))
+    echo(tabulate(table, ["", *STATES]))
     for state in STATES[::-1]:
         for verdict in verdicts:
             if verdict.state == state and (show_all or state in ("failed", "skipped")):
                 reason = f": {verdict.reason}" if verdict.reason else ""
-                click.echo(f"{state}: {verdict.subject} – {verdict.check}{reason}")
+                echo(f"{state}: {verdict.subject} – {verdict.check}{reason}")
     total = Counter[str](verdict.state for verdict in verdicts)
-    click.echo(", ".join(f"{total[state]} {state}" for state in STATES))
+    echo(", ".join(f"{total[state]} {state}" for state in STATES))

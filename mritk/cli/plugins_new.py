@@ -7,11 +7,13 @@ import re
 from dataclasses import dataclass
 from importlib.resources import files
 from pathlib import Path
+from shlex import quote
 from string import Template
 
 import click
 
 from mritk.cli.app import App, pass_app, plugin_option
+from mritk.cli.tell import echo
 from mritk.errors import UsageError
 
 PREFIX = "mritk_"
@@ -127,11 +129,11 @@ def new(app: App, name: str, kind: str, parent: Path) -> None:
         target.parent.mkdir(parents=True, exist_ok=True)
         target.write_text(text, encoding="utf-8")
     use = Template(USE[kind]).substitute(name=plugin.name)
-    click.echo(f"{folder} is written; change {plugin.module}.py. Next:")
-    click.echo(f"  python -m pip install -e '{folder}[test]'    install it")
-    click.echo(f"  pytest {folder}    run its tests")
-    click.echo(f"  mritk plugins check {plugin.name}    make all checks")
-    click.echo(f"  {use}    use it")
+    echo(f"{folder} is written; change {plugin.module}.py. Next:")
+    echo(f"  python -m pip install -e {quote(f'{folder}[test]')}    install it")
+    echo(f"  pytest {quote(str(folder))}    run its tests")
+    echo(f"  mritk plugins check {plugin.name}    make all checks")
+    echo(f"  {use}    use it")
 
 
 def _require_free(app: App, plugin: NewPlugin) -> None:

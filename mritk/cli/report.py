@@ -10,6 +10,7 @@ import click
 from mritk.cli.analysis_options import analysis_options, as_analysis
 from mritk.cli.app import App, pass_app, plugin_option
 from mritk.cli.data_options import DATA_OPTIONS, as_data_options, data_options
+from mritk.cli.tell import say
 from mritk.errors import ExitCode, UsageError
 
 if TYPE_CHECKING:
@@ -61,22 +62,25 @@ def report(app: App, /, results: Path, output: Path, **options: Any) -> int:
         analysis=as_analysis(app, options),
     )
     if not board.tables:
-        click.echo(f"mritk: there are no trials in {results}", err=True)
-        return ExitCode.NOTHING_TO_DO
+        say(f"mritk: there are no trials in {results}")
+        for message in board.damaged:
+            say(f"mritk: not read: {message}")
+        return board.exit_code or ExitCode.NOTHING_TO_DO
     failed = [t for t in trials if isinstance(t, TrialRecord) and t.status == "failed"]
     pictures, remarks = _pictures(app, board, options)
     page = render(board, failed, pictures, remarks)
     write_whole(output, page.encode("utf-8"))
-    click.echo(f"{output} ({len(page) / 1e6:.1f} MB)", err=True)
+    say(f"{output} ({len(page) / 1e6:.1f} MB)")
     for line in remarks:
-        click.echo(f"mritk: {line}", err=True)
-    return ExitCode.OK
+        say(f"mritk: {line}")
+    return board.exit_code
 
 
 def _pictures(
     app: App, board: Leaderboard, options: dict[str, Any]
 ) -> tuple[dict[str, dict[str, str]], list[str]]:
     """Return thumbnails by dataset and sample, and why there are none of some datasets."""
+    from mritk.audit.book import sketch_book
     from mritk.opening import open_datasets
     from mritk.report.hardest import hardest
     from mritk.report.thumbnails import thumbnails
@@ -88,7 +92,8 @@ def _pictures(
     for opened in open_datasets(options["datasets"], app.registry, workspace, data):
         if opened.samples.spatial_dims not in (2, 3):
             raise UsageError(f"{opened.record.name} holds no pictures; leave out --dataset")
-        fingerprint = opened.identified.fingerprint
+        book = sketch_book(opened.samples, workspace, opened.reader)
+        fingerprint = opened.identified(book).fingerprint
         tables = [t for t in board.tables if t.keys["dataset_fingerprint"] == fingerprint]
         if not tables:
             remarks.append(

@@ -12,14 +12,14 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from mritk.cli.app import App, json_option, pass_app, plugin_option
+from mritk.cli.tell import echo, say
 from mritk.errors import ExitCode
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from mritk.evaluate.metric import Metric
-    from mritk.results.folder import ResultsFolder
-    from mritk.results.trialfile import TrialRecord
+    from mritk.results.trialfile import Stored
 
 
 @click.command(short_help="Compute all metrics anew from the stored predictions.")
@@ -35,43 +35,42 @@ def rescore(app: App, /, results: Path, as_csv: bool, as_json: bool) -> int:
     'scores': a column each for trial, dataset, protocol, backbone, augmentation, fold, seed, part,
     metric, value, and the reason where there is none.
     """
-    from mritk.errors import StoreError
     from mritk.results.folder import ResultsFolder
+    from mritk.results.trial_state import UnusableTrial, exit_code_of
     from mritk.results.view import COLUMNS, write_view
 
     folder, extra = ResultsFolder(results), app.registry.metrics()
     rows, trials = [], 0
-    for record in folder.trials():
-        if isinstance(record, StoreError):
-            click.echo(f"mritk: not read: {record}", err=True)
-        elif record.status == "finished":
+    found = list(folder.stored())
+    for stored in found:
+        if isinstance(stored, UnusableTrial):
+            say(f"mritk: not read: {stored}")
+        elif stored.record.status == "finished":
             trials += 1
-            rows += _rows(folder, record, extra)
+            rows += _rows(stored, extra)
     if not trials:
-        click.echo(f"mritk: there are no finished trials in {results}", err=True)
-        return ExitCode.NOTHING_TO_DO
+        say(f"mritk: there are no finished trials in {results}")
+        return exit_code_of(found) or ExitCode.NOTHING_TO_DO
     write_view(folder, rows)
     if as_json:
         clean = [{**row, "value": _number(row["value"])} for row in rows]
-        click.echo(json.dumps(clean, indent=2))
+        echo(json.dumps(clean, indent=2))
     elif as_csv:
         writer = csv.DictWriter(sys.stdout, COLUMNS, lineterminator="\n")
         writer.writeheader()
         writer.writerows(rows)
     else:
-        click.echo(f"{len(rows)} scores of {trials} trials are in {results / 'results.h5'}")
-    return ExitCode.OK
+        echo(f"{len(rows)} scores of {trials} trials are in {results / 'results.h5'}")
+    return exit_code_of(found)
 
 
-def _rows(
-    folder: ResultsFolder, record: TrialRecord, extra: Sequence[Metric]
-) -> list[dict[str, Any]]:
+def _rows(stored: Stored, extra: Sequence[Metric]) -> list[dict[str, Any]]:
     from mritk.evaluate.metrics import metrics_of
-    from mritk.results.view import seal_of
 
+    record = stored.record
     shared = {
         "trial": record.id,
-        "digest": seal_of(folder.trial_path(record.id)),
+        "digest": stored.seal,
         "dataset": record.dataset,
         "protocol": record.protocol,
         "fingerprint": record.fingerprint,

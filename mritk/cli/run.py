@@ -5,21 +5,28 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
+from shlex import quote
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from mritk.cli.app import App, json_option, pass_app, plugin_option, results_option
 from mritk.cli.data_options import DATA_OPTIONS, as_data_options, data_options, over
+from mritk.cli.device import DeviceName
 from mritk.cli.names import PluginName
-from mritk.cli.plan_text import say, show_plan, tell_data, tell_skipped, tell_without_model
-from mritk.errors import ExitCode
+from mritk.cli.plan_text import show_plan, tell_data, tell_skipped, tell_without_model
+from mritk.cli.stored_files import make_room, tell_lost
+from mritk.cli.tell import echo, say
+from mritk.errors import ExitCode, UsageError
 
 if TYPE_CHECKING:
     from mritk.benchmark import Benchmark
     from mritk.plan import Plan
     from mritk.results.folder import ResultsFolder
+    from mritk.results.trial_state import UnusableTrial
+    from mritk.results.trialfile import TrialRecord
     from mritk.trial import Outcome
     from mritk.workspace import Workspace
 
@@ -77,10 +84,19 @@ REHEARSED = (
     help="Try the protocol with each value of a key, such as split.shots=5,10; repeat.",
 )
 @click.option("--seeds", type=click.IntRange(1), help="Number of seeds, from 0. Default: 2.")
-@click.option("--fold", "folds", multiple=True, type=int, help="Fold; repeat. Default: all.")
+@click.option(
+    "--fold", "folds", multiple=True, type=click.IntRange(0), help="Fold; repeat. Default: all."
+)
 @data_options
 @results_option("Folder of the trial files.")
-@click.option("--device", default="auto", show_default=True, help="auto, cpu, cuda or cuda:N.")
+@click.option(
+    "--device",
+    type=DeviceName(),
+    metavar="NAME",
+    default="auto",
+    show_default=True,
+    help="auto, cpu, cuda or cuda:N.",
+)
 @click.option("--skip-unreadable", is_flag=True, help="Leave out samples that cannot be read.")
 @click.option("--rerun", is_flag=True, help="Train again, from the start, what is done or begun.")
 @click.option("--deterministic", is_flag=True, help="Bit-exact on CUDA too; part of the protocol.")
@@ -168,13 +184,14 @@ class Request:
         from mritk.execute.warm_up import WarmUp
         from mritk.plan import Planner, ignore_names
         from mritk.results.folder import ResultsFolder
+        from mritk.results.trial_state import TrialState
 
         workspace = self.app.workspace(offline=self.offline or self.check)
         if self.check:
             return self.what_is_missing(workspace)
         results = ResultsFolder(self.folder)
-        if self.executor is not None:
-            self.app.registry.executor(self.executor)  # a slip of the pen costs no time
+        self.require_possible(results)
+        self.require_devices_of_workers()
         benchmark = self.benchmark()
         if benchmark.rehearse:
             say(REHEARSED)
@@ -192,36 +209,77 @@ class Request:
             )
             plan = planner.plan(benchmark, results)
         if self.rerun:
-            plan = replace(plan, states={trial.id: "absent" for trial in plan.trials})
+            plan = plan.again()
         tell_skipped(plan)
         tell_data(plan)
         if self.dry_run:
             return show_plan(plan, as_json=self.as_json)
         results.require_writable()
+        make_room(plan, results)
         if self.keep_models:
             tell_without_model(plan, results)
         warm_up.wait()
-        for trial in plan.trials:
-            if self.rerun or plan.states[trial.id] == "finished":
-                results.discard_checkpoint(trial.id)
+        done = plan.in_state(TrialState.FINISHED)
+        for trial in plan.todo if self.rerun else done:
+            results.discard_checkpoint(trial.id)
         try:
             outcomes = self.train(plan, results, workspace)
         except KeyboardInterrupt:
-            done = sum(results.status(trial.id) == "finished" for trial in plan.trials)
+            states = list(results.states(trial.id for trial in plan.trials).values())
             say(
-                f"interrupted: {done} of {len(plan.trials)} trials are stored in {results.path}; "
-                f"the same command goes on from there"
+                f"interrupted: {states.count(TrialState.FINISHED)} of {len(plan.trials)} trials "
+                f"are stored in {results.path}; the same command goes on from there"
             )
             return ExitCode.INTERRUPTED
-        _report(plan, outcomes, results, as_json=self.as_json)
-        return exit_code_of(outcomes)
+        found = dict(results.look_up(trial.id for trial in plan.trials))
+        _report(plan, outcomes, results, found, as_json=self.as_json)
+        codes = {tell_lost(plan, outcomes, found), exit_code_of(outcomes)}
+        worst = (ExitCode.INTERNAL, ExitCode.UNAVAILABLE, ExitCode.OK)
+        return next(code for code in worst if code in codes)
+
+    @property
+    def elsewhere(self) -> bool:
+        """Whether an executor trains, and not this process."""
+        return self.executor is not None or self.jobs not in (None, 1)
+
+    def require_devices_of_workers(self) -> None:
+        """Refuse one GPU for all workers of an executor, which shares out those it sees."""
+        kind, _, index = self.device.partition(":")
+        if self.elsewhere and index:
+            raise UsageError(
+                f"--device {self.device} would give every worker the same GPU; name those to use "
+                f"in the environment, CUDA_VISIBLE_DEVICES={index}, and add --device {kind}"
+            )
+
+    def require_possible(self, results: ResultsFolder) -> None:
+        """Refuse now what would be refused after the data are read.
+
+        Raises:
+            UnknownName: Nobody provides the executor.
+            UsageError: The results folder cannot be written.
+            Unavailable: The GPU is not there.
+        """
+        if self.executor is not None:
+            self.app.registry.executor(self.executor)
+        if self.dry_run:
+            return
+        results.require_reachable()
+        # What is stored already needs no GPU; to look for one imports torch, which takes seconds.
+        if self.device.startswith("cuda") and not results.any():
+            from mritk.train.device import choose_device
+
+            choose_device(self.device)
 
     def benchmark(self) -> Benchmark:
         """Return the benchmark of the file, or the default one, with the options in place."""
         from mritk.benchmark import Benchmark
+        from mritk.path_hint import hinted
         from mritk.variation import parse_vary
 
-        benchmark = Benchmark.from_file(self.file) if self.file else Benchmark()
+        benchmark = Benchmark()
+        if self.file:
+            read = partial(Benchmark.from_file, self.file)
+            benchmark = hinted(read, str(self.file), self.app.registry, "-d")
         names = ("backbones", "datasets", "augmentations", "protocols", "folds")
         given = {name: getattr(self, name) for name in names if getattr(self, name)}
         if self.seeds is not None:
@@ -254,16 +312,19 @@ class Request:
     def train(self, plan: Plan, results: ResultsFolder, workspace: Workspace) -> list[Outcome]:
         """Train what is to do; torch is not even imported if that is nothing."""
         if not plan.todo:
+            from mritk.results.view import stale_view
+
+            if stale_view(results, {}):  # the run that trained them was killed
+                results.tidy()
             return []
         from mritk.execute.serial import SerialRun
         from mritk.train.device import choose_device
         from mritk.train.engine import Engine
 
-        engine = Engine(
-            choose_device(self.device), self.compiled, self.graphs, 60 * self.checkpoint_minutes
-        )
+        engine = Engine(self.device, self.compiled, self.graphs, 60 * self.checkpoint_minutes)
         registry = self.app.registry
-        if self.executor is None and self.jobs in (None, 1):
+        if not self.elsewhere:
+            engine = replace(engine, device=choose_device(self.device))
             return SerialRun(registry, results, workspace, engine, self.keep_models).run(plan)
         from mritk.execute.elsewhere import RunElsewhere
         from mritk.execute.job import Job
@@ -272,6 +333,7 @@ class Request:
         job = Job(
             self.benchmark(),
             tuple(self.app.plugin_options),
+            Path.cwd(),
             workspace,
             results.path,
             engine,
@@ -297,21 +359,25 @@ def exit_code_of(outcomes: Sequence[Outcome]) -> ExitCode:
 
 
 def _report(
-    plan: Plan, outcomes: Sequence[Outcome], results: ResultsFolder, *, as_json: bool
+    plan: Plan,
+    outcomes: Sequence[Outcome],
+    results: ResultsFolder,
+    found: Mapping[str, TrialRecord | UnusableTrial | None],
+    *,
+    as_json: bool,
 ) -> None:
     from mritk.results.formats import as_data, format_leaderboard
     from mritk.results.leaderboard import build_leaderboard
+    from mritk.results.trial_state import TrialState
     from mritk.results.trialfile import TrialRecord
 
-    wanted = {trial.id for trial in plan.trials}
-    kept = (t for t in results.trials() if isinstance(t, TrialRecord) and t.id in wanted)
-    board = build_leaderboard(kept)
+    board = build_leaderboard(t for t in found.values() if isinstance(t, TrialRecord))
     if as_json:
         trials = [{"id": o.trial.id, "file": str(o.path), "error": o.error} for o in outcomes]
-        click.echo(json.dumps({"trials": trials, "leaderboard": as_data(board)}, indent=2))
+        echo(json.dumps({"trials": trials, "leaderboard": as_data(board)}, indent=2))
         return
-    click.echo(format_leaderboard(board, "github"))
-    before = len(plan.trials) - len(plan.todo)
+    echo(format_leaderboard(board, "github"))
+    before = len(plan.in_state(TrialState.FINISHED))
     say("")
     if before:
         say(f"{before} of {len(plan.trials)} trials were done before and not repeated.")
@@ -319,7 +385,15 @@ def _report(
         if outcome.error:
             say(f"failed: {outcome.trial}: {outcome.error}")
     say(f"Results: {results.path} (one HDF5 file per trial in {results.path / 'trials'})")
+    where = quote(str(results.path))
     say("Next:")
-    say(f"  mritk leaderboard {results.path} --format latex    the table for a paper")
-    say(f"  mritk show {plan.trials[0].id[:8]} --results {results.path}    one trial in full")
+    if any(row.trials for table in board.tables for row in table.rows):
+        say(f"  mritk leaderboard {where} --format latex    the table for a paper")
+    say(f"  mritk show {_telling_trial(plan, outcomes)} --results {where}    one trial in full")
     say("  mritk run -d folder:PATH    your own images, in one folder per class")
+
+
+def _telling_trial(plan: Plan, outcomes: Sequence[Outcome]) -> str:
+    """Return the id of the trial that a person wants to see: one that failed, if any did."""
+    failed = [outcome.trial for outcome in outcomes if outcome.error]
+    return (failed or plan.trials)[0].id[:8]

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from mritk.cli.app import App, json_option, pass_app, plugin_option, results_option
+from mritk.cli.tell import echo
 from mritk.errors import UnknownName
 
 if TYPE_CHECKING:
@@ -35,11 +36,11 @@ def show(app: App, name: str, folder: Path, as_json: bool) -> None:
     """
     found = _trial(name, folder) or _record(app.registry, name)
     if as_json:
-        click.echo(json.dumps(found, indent=2, default=str))
+        echo(json.dumps(found, indent=2, default=str))
         return
     from tabulate import tabulate
 
-    click.echo(tabulate(list(_flat(found)), tablefmt="plain"))
+    echo(tabulate(list(_flat(found)), tablefmt="plain"))
 
 
 def _flat(data: dict[str, Any], prefix: str = "") -> Any:
@@ -68,8 +69,8 @@ def _trial(name: str, folder: Path) -> dict[str, Any] | None:
 def _describe_trial(record: TrialRecord) -> dict[str, Any]:
     import numpy as np
 
+    from mritk.results.layout import ATTRIBUTES
     from mritk.results.limits import limits_of
-    from mritk.results.trialfile import ATTRIBUTES
 
     shown: dict[str, Any] = {name: getattr(record, name) for name in ATTRIBUTES}
     if record.failure:

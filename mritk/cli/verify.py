@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from mritk.cli.app import json_option, results_option
+from mritk.cli.tell import echo
 from mritk.errors import ExitCode
 
 if TYPE_CHECKING:
@@ -23,17 +24,22 @@ if TYPE_CHECKING:
 def verify(trial: str, folder: Path, as_json: bool) -> int:
     """Check that a trial file is what mritk wrote, and compute its numbers anew.
 
-    TRIAL is the beginning of an id, or the path of a file. Exit code 1: a check failed.
+    TRIAL is the beginning of an id, or the path of a file. Exit code 1: a check failed. 4: the file
+    cannot be read now.
     """
     from tabulate import tabulate
 
     from mritk.errors import StoreError
     from mritk.results.checks import Check, checks_of, scores_of
-    from mritk.results.find_trial import find_trial, trial_file
+    from mritk.results.find_trial import trial_file
+    from mritk.results.trial_state import UnreadableTrial
+    from mritk.results.trialfile import read_trial
 
     path = trial_file(trial, folder)
     try:
-        record = find_trial(str(path), folder)
+        record = read_trial(path)
+    except UnreadableTrial:
+        raise  # nothing is known of it
     except StoreError as error:
         checks, scores = [Check("digest and layout", str(error))], {}
     else:
@@ -43,13 +49,13 @@ def verify(trial: str, folder: Path, as_json: bool) -> int:
     if as_json:
         numbers = {p: {n: _number(v) for n, v in found.items()} for p, found in scores.items()}
         told = {check.name: check.wrong or "ok" for check in checks}
-        click.echo(json.dumps({"file": str(path), "checks": told, "scores": numbers}, indent=2))
+        echo(json.dumps({"file": str(path), "checks": told, "scores": numbers}, indent=2))
     else:
-        click.echo(f"{path}\n")
-        click.echo(tabulate([[c.name, c.wrong or "ok"] for c in checks], ["check", ""]))
+        echo(f"{path}\n")
+        echo(tabulate([[c.name, c.wrong or "ok"] for c in checks], ["check", ""]))
         for part, found in scores.items():
-            click.echo("")
-            click.echo(tabulate([[n, _text(v)] for n, v in found.items()], [part, ""]))
+            echo("")
+            echo(tabulate([[n, _text(v)] for n, v in found.items()], [part, ""]))
     return ExitCode.GATE_FAILED if failed else ExitCode.OK
 
 

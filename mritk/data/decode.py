@@ -13,69 +13,20 @@ import hashlib
 import json
 import logging
 import os
-from collections import deque
-from collections.abc import Callable, Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass
 from pathlib import Path
-from typing import TypeVar
 from uuid import uuid4
 
 import numpy as np
-from PIL import Image
 
-from mritk.cores import available_cores
+from mritk.data.identified import SampleChanged
+from mritk.data.in_threads import in_threads, reason_of
 from mritk.data.preprocessing import UNCHANGED, Preprocessing
 from mritk.data.samples import Samples, UnreadableSamples
+from mritk.data.shaping import RESAMPLING, Shaping, shaping_code
 from mritk.errors import DataError, StoreError, UsageError
 from mritk.workspace import Workspace
 
-T = TypeVar("T")
-
 logger = logging.getLogger("mritk")
-
-# Raise this when the pixels that come out of this module change.
-DECODER_VERSION = 1
-
-RESAMPLING = {
-    "bilinear": Image.Resampling.BILINEAR,
-    "bicubic": Image.Resampling.BICUBIC,
-}
-
-
-@dataclass(frozen=True)
-class Shaping:
-    """How an array as a dataset gives it becomes a row of the decoded ones.
-
-    Attributes:
-        spatial_dims: 2 for images, 3 for volumes.
-        size: Side in pixels or voxels; None: as it is.
-        interpolation: Used to resize images.
-        preprocessing: Applied after resizing.
-    """
-
-    spatial_dims: int
-    size: int | None
-    interpolation: str
-    preprocessing: Preprocessing
-
-    def of(self, array: np.ndarray) -> np.ndarray:
-        """Return the row.
-
-        Raises:
-            DataError: The array is of a wrong dtype, range or shape.
-        """
-        resized = self._resized(_checked(array))
-        if not self.preprocessing:
-            return resized
-        return self.preprocessing.of(resized, spatial_dims=self.spatial_dims)
-
-    def _resized(self, array: np.ndarray) -> np.ndarray:
-        if self.spatial_dims == 2:
-            return _resized_image(_without_equal_channels(array), self.size, self.interpolation)
-        if array.ndim != 3:
-            raise DataError(f"a volume has 3 dimensions, not shape {array.shape}")
-        return resized_volume(array, self.size)
 
 
 class _ColourFound(Exception):
@@ -103,6 +54,7 @@ def decoded(
 
     Raises:
         UnreadableSamples: Some samples cannot be decoded.
+        SampleChanged: A file was written to meanwhile.
         DataError: The samples have no spatial dimensions, or several shapes and no ``size``.
     """
     if interpolation not in RESAMPLING:
@@ -122,21 +74,9 @@ def decoded(
     return np.load(path, mmap_mode="r")
 
 
-def require_readable(samples: Samples) -> None:
-    """Read every sample once.
-
-    Raises:
-        UnreadableSamples: Some cannot be read.
-    """
-    results = enumerate(in_threads(samples.read, len(samples)))
-    bad = {row: reason_of(result) for row, result in results if isinstance(result, Exception)}
-    if bad:
-        raise UnreadableSamples(samples.ids, list(bad), list(bad.values()))
-
-
 def _key(samples: Samples, shaping: Shaping) -> str:
     identity = [
-        DECODER_VERSION,
+        *shaping_code(),
         shaping.size,
         shaping.interpolation,
         shaping.spatial_dims,
@@ -165,6 +105,8 @@ def _fill(samples: Samples, shaping: Shaping, path: Path, *, colour: bool) -> No
     array: np.memmap | None = None
     bad: dict[int, str] = {}
     for row, result in enumerate(in_threads(prepare, len(samples))):
+        if isinstance(result, SampleChanged):
+            raise result
         if isinstance(result, Exception):
             bad[row] = reason_of(result)
             continue
@@ -211,90 +153,3 @@ def _allocate(path: Path, dtype: np.dtype, shape: tuple[int, ...]) -> np.memmap:
             f"{error.strerror}; free space, or set MRITK_HOME to another disk"
         ) from error
     return array
-
-
-def in_threads(make: Callable[[int], T], count: int) -> Iterator[T | Exception]:
-    """Yield what ``make`` returns, or the exception that it raises, for each row in order."""
-
-    def attempt(row: int) -> T | Exception:
-        try:
-            return make(row)
-        except MemoryError:
-            raise
-        except Exception as error:
-            return error
-
-    # Pillow releases the interpreter lock while it decodes and resizes.
-    workers = available_cores()
-    ahead: deque[Future[T | Exception]] = deque()
-    pool = ThreadPoolExecutor(workers)
-    try:
-        for row in range(count):
-            # Finished results wait in memory, and a volume is large: few are made ahead.
-            if len(ahead) == 2 * workers:
-                yield ahead.popleft().result()
-            ahead.append(pool.submit(attempt, row))
-        while ahead:
-            yield ahead.popleft().result()
-    finally:
-        pool.shutdown(cancel_futures=True)
-
-
-def reason_of(error: Exception) -> str:
-    """Return the message of an error in one line."""
-    return " ".join(str(error).split()) or type(error).__name__
-
-
-def _checked(array: np.ndarray) -> np.ndarray:
-    """Return an array as uint8 or float32; refuse one that holds anything but pixels."""
-    if array.dtype != np.uint8:
-        if not np.issubdtype(array.dtype, np.floating):
-            raise DataError(f"holds {array.dtype}; give uint8, or floats in [0, 1]")
-        array = np.asarray(array, dtype=np.float32)
-        if not np.isfinite(array).all():
-            raise DataError("holds NaN or infinite values")
-        if array.size and (array.min() < 0 or array.max() > 1):
-            raise DataError(f"holds values from {array.min():g} to {array.max():g}, not 0 to 1")
-    return array
-
-
-def _without_equal_channels(image: np.ndarray) -> np.ndarray:
-    if image.ndim == 2:
-        return image
-    if image.ndim != 3 or image.shape[-1] != 3:
-        raise DataError(f"an image is (H, W) or (H, W, 3), not {image.shape}")
-    grey = image[..., 0]
-    same = np.array_equal(grey, image[..., 1]) and np.array_equal(grey, image[..., 2])
-    return np.ascontiguousarray(grey) if same else image
-
-
-def _resized_image(image: np.ndarray, size: int | None, interpolation: str) -> np.ndarray:
-    if size is None or image.shape[:2] == (size, size):
-        return image
-    resample = RESAMPLING[interpolation]
-    if image.dtype == np.uint8:
-        return np.asarray(Image.fromarray(image).resize((size, size), resample))
-    channels = image[..., None] if image.ndim == 2 else image
-    planes = [
-        # Bicubic interpolation overshoots at edges.
-        np.asarray(Image.fromarray(channels[..., c]).resize((size, size), resample)).clip(0, 1)
-        for c in range(channels.shape[-1])
-    ]
-    return planes[0] if len(planes) == 1 else np.stack(planes, axis=-1)
-
-
-def resized_volume(volume: np.ndarray, size: int | None) -> np.ndarray:
-    """Return a volume (D, H, W) resized to a cube, smoothed first where it shrinks."""
-    if size is None or volume.shape == (size, size, size):
-        return volume
-    from scipy import ndimage
-
-    factors = [size / side for side in volume.shape]
-    smooth = volume.astype(np.float32)
-    # A Gaussian of this width suppresses what the coarser grid cannot hold.
-    sigma = [max(0.0, (1 / factor - 1) / 2) for factor in factors]
-    smooth = ndimage.gaussian_filter(smooth, sigma)
-    resized = ndimage.zoom(smooth, factors, order=1, mode="nearest", grid_mode=True)
-    if volume.dtype == np.uint8:
-        return np.clip(np.rint(resized), 0, 255).astype(np.uint8)
-    return resized

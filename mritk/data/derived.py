@@ -20,9 +20,10 @@ from uuid import uuid4
 
 import numpy as np
 
-from mritk.data.decode import DECODER_VERSION, decoded
+from mritk.data.decode import decoded
 from mritk.data.preprocessing import UNCHANGED, Preprocessing
 from mritk.data.samples import Samples
+from mritk.data.shaping import shaping_code
 from mritk.errors import MritkError, StoreError
 from mritk.workspace import Workspace
 
@@ -86,7 +87,7 @@ def derived(
             raise MritkError(f"{len(values)} rows of values were made of {len(samples)} samples")
         return values, facts
 
-    identity = [DECODER_VERSION, samples.spatial_dims, samples.contents, dict(key)]
+    identity = [*shaping_code(), samples.spatial_dims, samples.contents, dict(key)]
     identity += preprocessing.identity()
     return kept(identity, make, workspace)
 

@@ -6,6 +6,8 @@ import os
 from collections.abc import Iterator
 from pathlib import Path
 
+from mritk.errors import DataError
+
 # Share of the memory at hand that one part of a dataset may take; the rest is for the network,
 # for other parts and for other programs.
 HOST_SHARE = 0.4
@@ -17,6 +19,20 @@ def fits_in_memory(nbytes: int) -> bool:
     """Return whether ``nbytes`` are at most :data:`HOST_SHARE` of the memory at hand."""
     free = available_bytes()
     return free is None or nbytes <= HOST_SHARE * free
+
+
+def require_memory(nbytes: int) -> None:
+    """Refuse data that this process could not hold, before the system ends it without a word.
+
+    Raises:
+        DataError: ``nbytes`` are more than the memory at hand.
+    """
+    free = available_bytes()
+    if free is not None and nbytes > free:
+        raise DataError(
+            f"takes {nbytes / 1e9:.1f} GB of memory to read, and {free / 1e9:.1f} GB are free; "
+            f"store it smaller, or use a machine with more memory"
+        )
 
 
 def available_bytes(root: Path = Path("/")) -> int | None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import re
 from bisect import bisect_right
 from collections import Counter
 from collections.abc import Mapping, Sequence
@@ -12,7 +11,9 @@ from itertools import accumulate
 
 import numpy as np
 
+from mritk.data.passed_over import PassedOver
 from mritk.data.samples import Classification, Regression, Samples, Task
+from mritk.data.spelling import canonical_name, require_distinct_classes
 from mritk.errors import DataError
 
 logger = logging.getLogger("mritk")
@@ -21,23 +22,14 @@ COLUMNS = {"patients": "patients", "sites": "sites", "splits": "official parts"}
 KINDS = {2: "images", 3: "volumes", None: "data without a grid"}
 
 
-def canonical_class(name: str) -> str:
-    """Return a class name as it is compared: lower case, without spaces, hyphens, underscores.
-
-    >>> canonical_class("No_Tumor") == canonical_class("no tumor")
-    True
-    """
-    return re.sub(r"[\s_-]", "", name).lower()
-
-
 def join(named: Sequence[tuple[str, Samples]], name: str) -> Samples:
     """Return the samples of several datasets as one dataset.
 
     Ids are prefixed by the name of their dataset, ``a/…``; equal names are numbered, ``a#1``.
-    Classes are the same if :func:`canonical_class` says so; they keep the spelling of the first
-    dataset, in order of name. Patients become ``a/…``: a patient of two datasets is two patients,
-    as their ids say nothing of each other. Sites (``a/…``) and official parts that only some
-    datasets know are unknown for all, with a warning.
+    Classes are the same if :func:`mritk.data.spelling.canonical_name` says so; they keep the
+    spelling of the first dataset, in order of name. Patients become ``a/…``: a patient of two
+    datasets is two patients, as their ids say nothing of each other. Sites (``a/…``) and official
+    parts that only some datasets know are unknown for all, with a warning.
 
     The sources of a dataset that has none are its name.
 
@@ -91,6 +83,11 @@ def join(named: Sequence[tuple[str, Samples]], name: str) -> Samples:
         sites=_column(parts, "sites", name),
         sources=[source for column in sources for source in column],
         splits=splits,
+        passed_over=[
+            PassedOver(found.reason, [f"{prefix}/{file}" for file in found.names])
+            for prefix, samples in parts
+            for found in samples.passed_over
+        ],
     )
 
 
@@ -147,7 +144,9 @@ def _joined_task(parts: Sequence[tuple[str, Samples]], name: str) -> tuple[Task,
 def _joined_classes(
     parts: Sequence[tuple[str, Samples]], classes: Mapping[str, tuple[str, ...]], name: str
 ) -> tuple[Task, np.ndarray]:
-    keys = {prefix: _canonical(prefix, own) for prefix, own in classes.items()}
+    for prefix, samples in parts:
+        require_distinct_classes(samples, prefix)
+    keys = {prefix: [canonical_name(one) for one in own] for prefix, own in classes.items()}
     if len({frozenset(own) for own in keys.values()}) > 1:
         held = {prefix: ", ".join(own) for prefix, own in classes.items()}
         raise DataError(
@@ -160,19 +159,6 @@ def _joined_classes(
     numbers = {prefix: np.asarray([order.index(k) for k in own]) for prefix, own in keys.items()}
     targets = [numbers[prefix][samples.targets] for prefix, samples in parts]
     return Classification(tuple(shown[key] for key in order)), np.concatenate(targets)
-
-
-def _canonical(prefix: str, classes: Sequence[str]) -> list[str]:
-    """Return the canonical name of each class, refusing a dataset in which two are equal."""
-    keys = [canonical_class(name) for name in classes]
-    for key in keys:
-        alike = [name for name in classes if canonical_class(name) == key]
-        if len(alike) > 1:
-            raise DataError(
-                f"dataset {prefix} has classes {alike[0]!r} and {alike[1]!r}, which count as one "
-                f"when datasets are joined; merge them with --rename '{alike[0]}={alike[1]}'"
-            )
-    return keys
 
 
 def _column(

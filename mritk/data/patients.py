@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import csv
-import io
 import logging
 import re
 from collections.abc import Sequence
@@ -11,6 +9,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from mritk.data.samples import Samples
+from mritk.data.spelling import is_missing
+from mritk.data.text_table import read_text_table
 from mritk.errors import DataError, Unavailable, UsageError
 
 logger = logging.getLogger("mritk")
@@ -150,46 +150,31 @@ def _read_table(path: Path) -> dict[str, dict[str, str]]:
 
     Raises:
         Unavailable: There is no such file.
-        DataError: It is not text, lacks a column or a value, or has an id twice.
+        DataError: See :func:`mritk.data.text_table.read_text_table`; or it lacks a column or a
+            value, or has an id twice.
     """
     if not path.is_file():
         raise Unavailable(f"no table of patients {path}; it has the columns id and patient")
-    try:
-        text = path.read_text(encoding="utf-8-sig")
-        return _lines_by_id(path, text)
-    except UnicodeDecodeError as error:
-        raise DataError(f"{path} is not UTF-8 text; save the table as CSV in UTF-8") from error
-    except csv.Error as error:
-        raise DataError(f"{path} is not a CSV table: {error}") from error
-
-
-def _lines_by_id(path: Path, text: str) -> dict[str, dict[str, str]]:
-    header = text.partition("\n")[0]
-    # Spreadsheets of some countries write semicolons.
-    reader = csv.DictReader(io.StringIO(text), delimiter=max(",\t;", key=header.count))
-    columns = [column.strip().lower() for column in reader.fieldnames or ()]
-    reader.fieldnames = columns
-    key = "id" if "id" in columns else "path"
-    if key not in columns or "patient" not in columns:
+    table = read_text_table(path, lower_names=True)
+    key = "id" if "id" in table.columns else "path"
+    if key not in table.columns or "patient" not in table.columns:
         raise DataError(
-            f"{path} has the columns {', '.join(columns) or 'none'}; it must have id (or path) and "
+            f"{path} has the columns {', '.join(table.columns)}; it must have id (or path) and "
             f"patient, and may have site"
         )
-    wanted = [column for column in (key, "patient", "site") if column in columns]
-    table: dict[str, dict[str, str]] = {}
-    for line in reader:
-        place = f"{path}, line {reader.line_num}"
-        if None in line:
-            raise DataError(f"{place}: more values than columns; quote values that hold a comma")
-        row = {column: (line[column] or "").strip() for column in wanted}
-        empty = [column for column, value in row.items() if not value]
-        if empty:
-            raise DataError(f"{place}: {empty[0]} is empty; fill it in")
-        id_ = row.pop(key)
-        if id_ in table:
-            raise DataError(f"{place}: {id_} is there twice; remove one")
-        table[id_] = row
-    return table
+    wanted = [column for column in (key, "patient", "site") if column in table.columns]
+    lines: dict[str, dict[str, str]] = {}
+    for row in table.rows:
+        cells = {column: row.cells[column] for column in wanted}
+        for column, cell in cells.items():
+            if not cell or (column != key and is_missing(cell)):
+                what = f"is {cell!r}, which stands for a missing value" if cell else "is empty"
+                raise DataError(f"{path} line {row.line}: {column} {what}; fill it in")
+        id_ = cells.pop(key)
+        if id_ in lines:
+            raise DataError(f"{path} line {row.line}: {id_} is there twice; remove one")
+        lines[id_] = cells
+    return lines
 
 
 def _some(ids: Sequence[str]) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import unicodedata
 from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
@@ -11,6 +12,7 @@ from typing import ClassVar
 
 import numpy as np
 
+from mritk.data.passed_over import PassedOver
 from mritk.errors import DataError
 
 
@@ -82,11 +84,12 @@ class Samples:
             size (graphs, signals), which mritk then hands to the method one by one as they are.
         digest: Returns a hexadecimal SHA-256 of what ``read(i)`` would decode, and must change
             with it. By default the array itself is hashed; a dataset of files hashes their bytes,
-            which is faster.
+            which saves reading. The code that reads, and a family's options, are seen to by mritk.
         patients: N patient ids, or None where the data have none. No patient is ever split.
         sites: N acquisition sites or scanners, or None.
         sources: N names of the collections the samples came from, or None.
         splits: N names out of ``train``, ``val``, ``test`` where an official split exists.
+        passed_over: What lies beside the data and is no sample; the audit tells it.
     """
 
     ids: Sequence[str]
@@ -99,6 +102,7 @@ class Samples:
     sites: Sequence[str] | None = None
     sources: Sequence[str] | None = None
     splits: Sequence[str] | None = None
+    passed_over: Sequence[PassedOver] = ()
 
     def __post_init__(self) -> None:
         """Refuse a table that later steps would silently misread."""
@@ -106,6 +110,9 @@ class Samples:
             column = getattr(self, name)
             if column is not None:
                 object.__setattr__(self, name, _texts(name, column))
+                _require_one_form(name, getattr(self, name))
+        if isinstance(self.task, Classification):
+            _require_one_form("classes", self.task.classes)
         twice = [name for name, count in Counter(self.ids).items() if count > 1]
         if twice:
             raise DataError(f"sample ids must be unique; repeated: {', '.join(twice[:3])}")
@@ -155,9 +162,7 @@ class Samples:
         """Return the SHA-256 of the content of sample ``i``."""
         if self.digest is not None:
             return self.digest(i)
-        array = np.ascontiguousarray(self.read(i))
-        header = f"{array.dtype.str}{array.shape}".encode()
-        return hashlib.sha256(header + array.tobytes()).hexdigest()
+        return array_digest(self.read(i))
 
     @cached_property
     def contents(self) -> tuple[str, ...]:
@@ -195,6 +200,19 @@ class Samples:
         return digest.hexdigest()
 
 
+def array_digest(array: np.ndarray) -> str:
+    """Return the SHA-256 of an array as ``read`` gives it: of its dtype, shape and values.
+
+    Raises:
+        DataError: It holds Python objects, which have no bytes of their own.
+    """
+    array = np.ascontiguousarray(array)
+    if array.dtype.hasobject:
+        raise DataError("holds Python objects; give an array of numbers")
+    header = f"{array.dtype.str}{array.shape}".encode()
+    return hashlib.sha256(header + array.tobytes()).hexdigest()
+
+
 def _texts(name: str, column: Sequence[str]) -> tuple[str, ...]:
     """Return a column as plain strings, which hash alike whatever sequence they came in."""
     if any(value is None for value in column):
@@ -204,6 +222,21 @@ def _texts(name: str, column: Sequence[str]) -> tuple[str, ...]:
         if "\0" in text or text != text.encode("utf-8", "ignore").decode():
             raise DataError(f"column {name} holds {text!r}, which is not valid text; rename it")
     return texts
+
+
+def _require_one_form(name: str, texts: Sequence[str]) -> None:
+    """Refuse names that look alike and are two: an accent in its letter (NFC), or after it (NFD).
+
+    Archives made on a Mac hold the second form; a patient of both forms would be two patients.
+    """
+    forms: dict[str, str] = {}
+    for text in dict.fromkeys(text for text in texts if not text.isascii()):
+        other = forms.setdefault(unicodedata.normalize("NFC", text), text)
+        if other != text:
+            raise DataError(
+                f"{name} holds {other!r} in two Unicode forms, {other!a} and {text!a}; "
+                f"they would count as two, so write both in one form (NFC)"
+            )
 
 
 def _class_indices(targets: np.ndarray, classes: tuple[str, ...]) -> np.ndarray:

@@ -63,6 +63,13 @@ class SplitRule:
             raise ValueError("seed must lie between 0 and 2**32 - 1")
 
 
+def fold_count(samples: Samples, rule: SplitRule) -> int:
+    """Return how many folds :func:`mritk.data.splits.make_folds` makes of these samples."""
+    scheme = resolved_scheme(samples, rule)
+    parts = {"kfold": rule.folds, "site": len(set(samples.sites or ()))}.get(scheme, 1)
+    return parts * rule.repeats
+
+
 def resolved_scheme(samples: Samples, rule: SplitRule) -> str:
     """Return the scheme that ``auto`` means for these samples."""
     if rule.scheme != "auto":

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import Any
 
 from mritk.errors import ExitCode
 from mritk.execute.job import Done, Job, run_job
@@ -12,9 +13,12 @@ from mritk.plan import Plan
 from mritk.records import Executor
 from mritk.registry import Registry
 from mritk.results.folder import ResultsFolder
-from mritk.results.trialfile import read_trial
+from mritk.results.provenance import collect
+from mritk.results.trial_state import TrialState
+from mritk.results.trialfile import Failure, read_trial
+from mritk.train.checkpoint import stored_epochs
 from mritk.train.setup import Epoch
-from mritk.trial import Outcome, Trial
+from mritk.trial import Outcome, Trial, start_record
 
 
 @dataclass(frozen=True)
@@ -40,7 +44,7 @@ class RunElsewhere:
         outcomes: list[Outcome] = []
         moments.announce("mritk_run_start", plan=plan)
         try:
-            for trial, done in self._trained(plan.todo):
+            for trial, done in self._trained(plan):
                 path = results.trial_path(trial.id)
                 outcome = Outcome(trial, path, done.error, done.exit_code, done.seconds)
                 outcomes.append(outcome)
@@ -51,14 +55,13 @@ class RunElsewhere:
                 moments.announce("mritk_trial_finish", trial=trial, outcome=outcome)
         finally:
             moments.announce("mritk_run_finish", outcomes=outcomes)
-            results.remove_empty_folders()
-            results.rebuild_view()
+            results.tidy()
         return outcomes
 
-    def _trained(self, trials: tuple[Trial, ...]) -> Iterator[tuple[Trial, Done]]:
+    def _trained(self, plan: Plan) -> Iterator[tuple[Trial, Done]]:
         """Yield each trial when it is done, and at the end those that the executor lost."""
-        waiting = {trial.id: trial for trial in trials}
-        jobs = [self.job.of(trial) for trial in trials]
+        waiting = {trial.id: trial for trial in plan.todo}
+        jobs = [self.job.of(trial, plan) for trial in plan.todo]
         running = self.executor.run(run_job, jobs, self.at_once)
         try:
             for done in running:
@@ -68,11 +71,28 @@ class RunElsewhere:
             if hasattr(running, "close"):
                 running.close()
         for trial in waiting.values():
-            text = (
-                f"the worker of executor {self.executor.name} ({self.executor.origin}) died, as "
-                f"when memory runs out; the same command tries the trial again"
-            )
-            yield trial, Done(trial.id, text, ExitCode.INTERNAL)
+            yield trial, self._lost(trial)
+
+    def _lost(self, trial: Trial) -> Done:
+        """Store a trial as failed whose worker died and could not do so itself."""
+        results = ResultsFolder(self.job.results)
+        if results.status(trial.id) is TrialState.FINISHED:  # it died behind the last step
+            return Done(trial.id)
+        text = (
+            f"the worker of executor {self.executor.name} ({self.executor.origin}) died, as "
+            f"when memory runs out; the same command tries the trial again"
+        )
+        record = start_record(trial, self._provenance())
+        record.history = stored_epochs(results.checkpoint_path(trial.id))
+        record.status = "failed"
+        record.failure = Failure("WorkerDied", text, "", len(record.history))
+        results.write(record)
+        return Done(trial.id, text, ExitCode.INTERNAL)
+
+    def _provenance(self) -> dict[str, Any]:
+        """Return what is known of a trial that died; of the machine it died on, nothing is."""
+        loaded = [str(p.origin) for p in self.registry.plugins if p.state == "loaded"]
+        return collect("", loaded, list(self.job.command)) | {"machine": {}}
 
 
 def _history(results: ResultsFolder, trial: Trial) -> list[Epoch]:

@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 from mritk.benchmark import Benchmark
-from mritk.errors import ExitCode, MritkError
+from mritk.errors import ExitCode, MritkError, Unavailable
 from mritk.execute.serial import SerialRun
-from mritk.plan import Planner
+from mritk.plan import Plan, Planner
 from mritk.registry import Registry
 from mritk.results.folder import ResultsFolder
 from mritk.train.allocator import keep_large_blocks, return_free_blocks
+from mritk.train.device import choose_device
 from mritk.train.engine import Engine
 from mritk.train.setup import ignore_epoch
 from mritk.train.threads import use_available_cores
@@ -21,24 +25,28 @@ from mritk.workspace import Workspace
 
 @dataclass(frozen=True)
 class Job:
-    """Everything that a worker needs to train one trial; its paths must mean the same there.
+    """Everything that a worker needs to train one trial.
 
     Attributes:
         benchmark: The benchmark that the trial is part of.
         plugins: What ``-p`` named.
+        folder: The working folder of the run, from which its relative paths start.
         workspace: Where caches are; they are shared with whoever planned the trial.
         results: The results folder, into which the worker writes.
-        engine: Where and how to compute.
+        engine: How to compute; its device may be a wish, such as ``auto``, since only the worker
+            knows what it has.
         command: The command line, for the trial file.
         trial: The trial's id.
         keep_models: Whether the trained network is kept.
         skip_unreadable: Whether samples that cannot be read are left out.
         deterministic: Whether protocols are planned in their deterministic form.
-        at_once: How many jobs share this machine's cores.
+        at_once: How many jobs share this machine's cores, where the executor does not say so in
+            ``OMP_NUM_THREADS``.
     """
 
     benchmark: Benchmark
     plugins: tuple[str, ...]
+    folder: Path
     workspace: Workspace
     results: Path
     engine: Engine
@@ -49,10 +57,9 @@ class Job:
     deterministic: bool = False
     at_once: int = 1
 
-    def of(self, trial: Trial) -> Job:
-        """Return the job of one trial."""
-        narrow = replace(self.benchmark, seeds=(trial.seed,), folds=(trial.fold,))
-        return replace(self, trial=trial.id, benchmark=narrow)
+    def of(self, trial: Trial, plan: Plan) -> Job:
+        """Return the job of one trial; its worker opens the data of that trial alone."""
+        return replace(self, trial=trial.id, benchmark=plan.benchmarks[trial.id])
 
 
 @dataclass(frozen=True)
@@ -68,12 +75,30 @@ class Done:
 def run_job(job: Job) -> Done:
     """Train the trial of a job and store it. Never raises: a failure is a result too."""
     try:
-        return _run(job)
+        with _working_in(job.folder):
+            return _run(job)
     except MritkError as error:
         return Done(job.trial, " ".join(str(error).split()), error.exit_code)
     except (Exception, SystemExit) as error:
         text = " ".join(f"{type(error).__name__}: {error}".split())
         return Done(job.trial, text, ExitCode.INTERNAL)
+
+
+@contextmanager
+def _working_in(folder: Path) -> Iterator[None]:
+    """Let relative paths mean what they mean where the run was started."""
+    before = Path.cwd()
+    try:
+        os.chdir(folder)
+    except OSError as error:
+        raise Unavailable(
+            f"this worker has no folder {folder}, where the run was started ({error.strerror}); "
+            f"start it in a folder that all workers share"
+        ) from error
+    try:
+        yield
+    finally:
+        os.chdir(before)
 
 
 def _run(job: Job) -> Done:
@@ -90,7 +115,8 @@ def _run(job: Job) -> Done:
             f"this worker plans other trials than the one it was asked for ({job.trial}); data, "
             f"plugins and versions must be the same everywhere"
         )
-    run = SerialRun(registry, results, job.workspace, job.engine, job.keep_models)
+    engine = replace(job.engine, device=choose_device(job.engine.device))
+    run = SerialRun(registry, results, job.workspace, engine, job.keep_models)
     outcome = run.run_one(trial, run.provenance(list(job.command)), ignore_epoch)
     return_free_blocks()
     return Done(trial.id, outcome.error, outcome.exit_code, outcome.seconds)

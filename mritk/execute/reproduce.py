@@ -16,6 +16,7 @@ from mritk.plan import Planner
 from mritk.registry import Registry
 from mritk.results.folder import ResultsFolder
 from mritk.results.stored_protocol import StoredProtocol
+from mritk.results.trial_state import TrialState
 from mritk.results.trialfile import TrialRecord, read_trial
 from mritk.train.device import choose_device
 from mritk.train.engine import Engine
@@ -84,7 +85,7 @@ def reproduce(
     trial = next((trial for trial in plan.trials if trial.id == record.id), None)
     if trial is None:
         raise Unavailable(_why_another(record, plan.trials))
-    plan = replace(plan, trials=(trial,), states={trial.id: "absent"})
+    plan = replace(plan, trials=(trial,), states={trial.id: TrialState.ABSENT})
     engine = Engine(choose_device(device))
     (outcome,) = SerialRun(planner.registry, into, planner.workspace, engine).run(plan)
     if outcome.error:
@@ -131,7 +132,7 @@ def _why_another(record: TrialRecord, trials: tuple[Trial, ...]) -> str:
 def _changes(record: TrialRecord, trial: Trial) -> list[str]:
     found = []
     if trial.dataset.samples.fingerprint != record.dataset_fingerprint:
-        found.append("the data are others, or were read by another plugin")
+        found.append("the data are others, or are read as other pixels")
     if trial.protocol.fingerprint != record.fingerprint:
         planned = StoredProtocol.from_json(trial.protocol.canonical_json())
         fields = record.stored_protocol.differences(planned)

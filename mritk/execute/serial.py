@@ -16,6 +16,7 @@ from mritk.registry import Registry
 from mritk.results.folder import ResultsFolder
 from mritk.results.kept_model import model_path
 from mritk.results.provenance import collect, command_line
+from mritk.results.trial_state import TrialState
 from mritk.train.allocator import keep_large_blocks, return_free_blocks
 from mritk.train.engine import Engine
 from mritk.train.setup import Epoch
@@ -81,8 +82,7 @@ class SerialRun:
                 moments.announce("mritk_trial_finish", trial=trial, outcome=outcome)
         finally:
             moments.announce("mritk_run_finish", outcomes=outcomes)
-            self.results.remove_empty_folders()
-            self.results.rebuild_view()
+            self.results.tidy()
         return outcomes
 
     def run_one(
@@ -97,7 +97,7 @@ class SerialRun:
         )
         if model is not None and error is None and "model" not in record.notes:
             self._tell_without_network(trial.method.name)
-        if error is not None and self.results.status(trial.id) == "finished":
+        if error is not None and self.results.status(trial.id) is TrialState.FINISHED:
             path = self.results.trial_path(trial.id)  # by another process, meanwhile
         else:
             path = self.results.write(record)

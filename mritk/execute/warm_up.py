@@ -6,19 +6,34 @@ while files are decoded: the two overlap well.
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable, Iterable
 from contextlib import suppress
 from importlib import import_module
 from threading import Thread
+from typing import TYPE_CHECKING
 
-from mritk.backbone import Backbone
+if TYPE_CHECKING:
+    from mritk.backbone import Backbone
 
 # torch.optim imports the compiler, and the leaderboard's metrics scikit-learn.
 ALWAYS = ("torch", "torch._dynamo", "sklearn.metrics")
 
 
+NAME = "warm-up"
+
+
+def is_importing() -> bool:
+    """Tell whether a warm-up is going on in this process."""
+    return any(thread.name == NAME for thread in threading.enumerate())
+
+
 class WarmUp:
-    """Imports in a thread of its own. What fails there will fail again when it is needed."""
+    """Imports in a thread of its own. What fails there will fail again when it is needed.
+
+    A process that is refused or interrupted meanwhile does not wait for it; see
+    :mod:`mritk.__main__`.
+    """
 
     def __init__(self) -> None:
         self._thread: Thread | None = None
@@ -27,7 +42,7 @@ class WarmUp:
         """Import, and build one network of each plugin for the libraries that it imports."""
         architectures = {b.architecture.origin.plugin: b.architecture for b in backbones}
         builders = [architecture.build for architecture in architectures.values()]
-        self._thread = Thread(target=_work, args=(builders,), name="warm-up")
+        self._thread = Thread(target=_work, args=(builders,), name=NAME, daemon=True)
         self._thread.start()
 
     def wait(self) -> None:

@@ -2,37 +2,41 @@
 
 from __future__ import annotations
 
+import time
 from collections import defaultdict
+from contextlib import suppress
 from dataclasses import dataclass
 from enum import Enum
 from pathlib import Path
 
-import h5py
-
-from mritk.errors import StoreError
+from mritk.errors import ExitCode, UsageError
 from mritk.results.checks import checks_of
-from mritk.results.digest import SEAL, digest_of
 from mritk.results.folder import CHECKPOINTS, TRIALS, VIEW, ResultsFolder
 from mritk.results.kept_model import MODELS
-from mritk.results.trialfile import SCHEMA, TrialRecord, read_trial
-from mritk.results.view import seal_of, stale_scores, stale_view
+from mritk.results.trial_state import UnusableTrial
+from mritk.results.trialfile import Stored, TrialReader, TrialRecord
+from mritk.results.view import stale_view
 
-QUARANTINE = "quarantine"
 IDENTITY = ("dataset_fingerprint", "backbone", "augmentation", "fingerprint", "fold", "seed")
+# A process that writes a file changes it all the time, so one that nobody has touched for an hour
+# is nobody's. A lock would tell at once, but not on every network drive.
+ABANDONED_AFTER = 3600.0
 
 
 class State(str, Enum):
-    """What is the matter with a file."""
+    """What is the matter with a file; some are states of a trial, by the same words."""
 
     TORN = "torn"
     ALTERED = "altered"
     FOREIGN = "foreign"
     NEWER = "newer schema"
+    UNREADABLE = "cannot be read now"
     INCONSISTENT = "inconsistent"
     DUPLICATE = "duplicate"
     FAILED = "failed trial"
     UNSEALED = "unsealed"
     LEFTOVER = "leftover"
+    IN_USE = "perhaps in use"
     STALE = "stale"
     ORPHAN = "orphan"
 
@@ -74,6 +78,18 @@ class Diagnosis:
         """Whether data are lost or cannot be trusted."""
         return any(ailment.state.serious for ailment in self.ailments)
 
+    @property
+    def unreadable(self) -> int:
+        """Number of trial files of which nothing is known, because they cannot be opened now."""
+        return sum(ailment.state is State.UNREADABLE for ailment in self.ailments)
+
+    @property
+    def exit_code(self) -> ExitCode:
+        """What a command that shows this ends with."""
+        if self.serious:
+            return ExitCode.GATE_FAILED
+        return ExitCode.UNAVAILABLE if self.unreadable else ExitCode.OK
+
 
 def diagnose(folder: ResultsFolder) -> Diagnosis:
     """Open every file of a results folder.
@@ -81,62 +97,47 @@ def diagnose(folder: ResultsFolder) -> Diagnosis:
     Raises:
         UsageError: There is no such folder.
     """
-    any(folder.trials())  # refuses a folder that is not there
+    if not folder.path.is_dir():
+        raise UsageError(f"no results folder {folder.path}; 'mritk run' makes one")
     found: list[Ailment] = []
-    whole: list[TrialRecord] = []
-    for path in sorted((folder.path / TRIALS).iterdir()) if _has_trials(folder) else []:
-        ailments, record = _examine(path)
-        found += ailments
-        if record is not None:
-            whole.append(record)
-    found += _duplicates(whole)
-    found += _leftovers(folder, {record.id: record for record in whole})
-    if reason := stale_view(folder):
-        found.append(Ailment(Path(VIEW), State.STALE, f"{reason}; 'mritk doctor --fix' renews it"))
-    elif reason := stale_scores(folder):
-        found.append(Ailment(Path(VIEW), State.STALE, f"{reason}; 'mritk rescore' renews them"))
+    whole: dict[str, Stored] = {}
+    with TrialReader() as reader:
+        for path in sorted((folder.path / TRIALS).glob("*")):
+            examined = _examine(path, reader)
+            if isinstance(examined, Ailment):
+                found.append(examined)
+            else:
+                found += _notes(examined)
+                whole[path.stem] = examined
+    records = [stored.record for stored in whole.values() if _well_named(stored)]
+    found += _duplicates(records)
+    found += _leftovers(folder, {record.id: record for record in records})
+    seals = {trial_id: stored.seal for trial_id, stored in whole.items()}
+    if reason := stale_view(folder, seals):
+        found.append(Ailment(Path(VIEW), State.STALE, reason))
     return Diagnosis(len(whole), tuple(found))
 
 
-def _has_trials(folder: ResultsFolder) -> bool:
-    return (folder.path / TRIALS).is_dir()
+def _well_named(stored: Stored) -> bool:
+    return stored.path.stem == stored.record.id
 
 
-def _examine(path: Path) -> tuple[list[Ailment], TrialRecord | None]:
-    """Return what is the matter with one file among the trials, and its content if it is whole."""
+def _examine(path: Path, reader: TrialReader) -> Stored | Ailment:
+    """Return the trial of one file among the trials, or what is the matter with it."""
     below = Path(TRIALS) / path.name
-    if path.name.startswith(".") and path.suffix == ".tmp":
-        text = "what a stopped process left half-written"
-        return [Ailment(below, State.LEFTOVER, text)], None
-    if path.suffix != ".h5" or not path.is_file():
-        text = "no trial file; mritk passes it over"
-        return [Ailment(below, State.FOREIGN, text)], None
-    if refused := _refused(path):
-        return [Ailment(below, *refused)], None
+    if _temporary(path):
+        return _left(path, below, "half-written")
+    if path.suffix != ".h5":
+        return Ailment(below, State.FOREIGN, "no trial file; mritk passes it over")
     try:
-        record = read_trial(path)
-    except StoreError as error:
-        return [Ailment(below, State.TORN, str(error))], None
-    return _notes(below, record, sealed=bool(seal_of(path))), record
+        return reader.read(path)
+    except UnusableTrial as error:
+        return Ailment(below, State(error.state.value), error.why)
 
 
-def _refused(path: Path) -> tuple[State, str] | None:
-    """Return why a file is not read at all, if it is not."""
-    try:
-        with h5py.File(path, "r") as file:
-            if "schema" not in file.attrs:
-                return State.FOREIGN, "an HDF5 file, but not one of a trial"
-            if (schema := int(file.attrs["schema"])) > SCHEMA:
-                return State.NEWER, f"has schema {schema}; this mritk reads up to {SCHEMA}"
-            if SEAL in file.attrs and file.attrs[SEAL] != digest_of(file):
-                return State.ALTERED, "changed after it was written: its digest is another"
-    except Exception as error:  # damage can surface as nearly any exception of h5py
-        return State.TORN, f"cannot be opened: {' '.join(str(error).split())}"
-    return None
-
-
-def _notes(below: Path, record: TrialRecord, *, sealed: bool) -> list[Ailment]:
+def _notes(stored: Stored) -> list[Ailment]:
     """Return what is the matter with a trial that could be read."""
+    below, record = Path(TRIALS) / stored.path.name, stored.record
     notes = []
     wrong = [check.wrong for check in checks_of(record, below.stem) if not check.ok]
     if wrong:
@@ -144,7 +145,7 @@ def _notes(below: Path, record: TrialRecord, *, sealed: bool) -> list[Ailment]:
     if record.status == "failed" and record.failure:
         text = f"{record.backbone}, seed {record.seed}: {record.failure.type}, to be tried again"
         notes.append(Ailment(below, State.FAILED, text))
-    if not sealed:
+    if not stored.seal:
         text = "written by an mritk that did not seal; changes cannot be noticed"
         notes.append(Ailment(below, State.UNSEALED, text))
     return notes
@@ -172,43 +173,59 @@ def _duplicates(records: list[TrialRecord]) -> list[Ailment]:
 def _leftovers(folder: ResultsFolder, whole: dict[str, TrialRecord]) -> list[Ailment]:
     """Name checkpoints, models and half-written files that belong to nothing."""
     found = []
-    for path in sorted(folder.path.glob(".*.tmp")):
-        found.append(Ailment(Path(path.name), State.LEFTOVER, "half-written"))
-    for path in sorted((folder.path / CHECKPOINTS).glob("*")):
-        below = path.relative_to(folder.path)
-        record = whole.get(path.stem)
-        if path.suffix == ".tmp":
-            found.append(Ailment(below, State.LEFTOVER, "half-written"))
-        elif record is not None and record.status == "finished":
-            found.append(Ailment(below, State.LEFTOVER, "checkpoint of a finished trial"))
-    for path in sorted((folder.path / MODELS).glob("*")):
-        below = path.relative_to(folder.path)
-        if path.suffix == ".tmp":
-            found.append(Ailment(below, State.LEFTOVER, "half-written"))
-        elif path.stem not in whole:
+    inside = [*folder.path.glob("*"), *(folder.path / CHECKPOINTS).glob("*")]
+    for path in sorted([*inside, *(folder.path / MODELS).glob("*")]):
+        below, record = path.relative_to(folder.path), whole.get(path.stem)
+        if _temporary(path):
+            found.append(_left(path, below, "half-written"))
+        elif below.parts[0] == CHECKPOINTS and record is not None and record.status == "finished":
+            found.append(_left(path, below, "checkpoint of a finished trial"))
+        elif below.parts[0] == MODELS and len(below.parts) > 1 and record is None:
             found.append(Ailment(below, State.ORPHAN, "a model without a trial"))
     return found
 
 
+def _temporary(path: Path) -> bool:
+    return path.name.startswith(".") and path.suffix == ".tmp"
+
+
+def _left(path: Path, below: Path, text: str) -> Ailment:
+    """Return what to say of a file that nobody needs, unless somebody is writing it."""
+    age = 0.0
+    with suppress(OSError):  # gone meanwhile, so it was in use
+        age = time.time() - path.stat().st_mtime
+    if age > ABANDONED_AFTER:
+        return Ailment(below, State.LEFTOVER, text)
+    return Ailment(below, State.IN_USE, f"{text}; left alone until it is an hour old")
+
+
 def cure(folder: ResultsFolder, diagnosis: Diagnosis) -> list[str]:
-    """Do what harms nothing: renew the view, delete leftovers, set torn files aside.
+    """Do what harms nothing: renew the view, delete leftovers, set spoiled files aside.
 
     Returns:
-        What was done, one line each. No trial is ever deleted.
+        What was done, one line each. No trial is ever deleted, and no file is touched that cannot
+        be read now or that somebody may be writing.
+
+    Raises:
+        StoreError: A file cannot be moved, or the view not be written.
     """
     done = []
     for ailment in diagnosis.ailments:
         path = folder.path / ailment.path
         if ailment.state is State.LEFTOVER:
-            path.unlink(missing_ok=True)
-            done.append(f"deleted {ailment.path} ({ailment.text})")
-        elif ailment.state in (State.TORN, State.FOREIGN) and path.exists():
-            aside = folder.path / QUARANTINE / path.name
-            aside.parent.mkdir(exist_ok=True)
-            if not aside.exists():
-                path.rename(aside)
-                done.append(f"moved {ailment.path} to {QUARANTINE}")
+            done.append(_delete(path, ailment))
+        elif ailment.state in (State.TORN, State.FOREIGN, State.ALTERED) and path.exists():
+            aside = folder.set_aside(path)
+            done.append(f"moved {ailment.path} to {aside.relative_to(folder.path)}")
     if done or any(ailment.state is State.STALE for ailment in diagnosis.ailments):
         folder.rebuild_view()
         done.append(f"renewed {VIEW}")
     return done
+
+
+def _delete(path: Path, ailment: Ailment) -> str:
+    try:
+        path.unlink(missing_ok=True)
+    except OSError as error:
+        return f"cannot delete {ailment.path}: {error.strerror or error}"
+    return f"deleted {ailment.path} ({ailment.text})"

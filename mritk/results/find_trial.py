@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from pathlib import Path
+from shlex import quote
 
 from mritk.errors import UnknownName
 from mritk.results.folder import TRIALS
-from mritk.results.trialfile import TrialRecord, read_trial
+from mritk.results.trialfile import TRIAL_ID, TrialRecord, read_trial
 
 
 def find_trial(name: str, folder: Path) -> TrialRecord:
@@ -19,8 +20,8 @@ def find_trial(name: str, folder: Path) -> TrialRecord:
     found = trial_or_none(name, folder)
     if found is None:
         raise UnknownName(
-            f"no trial {name!r} in {folder}; 'mritk leaderboard {folder} --json' lists them, and "
-            f"--results names another folder"
+            f"no trial {name!r} in {folder}; --results names another folder, and this lists them: "
+            f"mritk leaderboard {quote(str(folder))} --json"
         )
     return found
 
@@ -54,7 +55,7 @@ def _path(name: str, folder: Path) -> Path | None:
         if not path.is_file():
             raise UnknownName(f"there is no trial file {path}")
         return path
-    found = sorted((folder / TRIALS).glob(f"{name}*.h5")) if name.isalnum() else []
+    found = sorted((folder / TRIALS).glob(f"{name}*.h5")) if TRIAL_ID.fullmatch(name) else []
     exact = [path for path in found if path.stem == name]
     if len(found) > 1 and not exact:
         raise UnknownName(f"{name!r} begins the ids of {len(found)} trials in {folder}; type more")

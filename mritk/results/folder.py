@@ -3,21 +3,28 @@
 from __future__ import annotations
 
 import errno
+import logging
 import os
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
+from itertools import count
 from pathlib import Path
+from shlex import quote
 
 import h5py
 
 from mritk.errors import StoreError, UsageError
-from mritk.results.trialfile import TrialRecord, read_trial, write_hdf5, write_trial
+from mritk.results.trial_state import MisnamedTrial, TrialState, UnusableTrial
+from mritk.results.trialfile import Stored, TrialReader, TrialRecord, write_hdf5, write_trial
+
+logger = logging.getLogger("mritk")
 
 VIEW = "results.h5"
 TRIALS = "trials"
 CHECKPOINTS = "checkpoints"
+QUARANTINE = "quarantine"
 
 
 @dataclass(frozen=True)
@@ -25,6 +32,22 @@ class ResultsFolder:
     """Trials stored under ``path``."""
 
     path: Path
+
+    def require_reachable(self) -> None:
+        """Refuse a folder that could not be made or written; nothing is made.
+
+        Raises:
+            UsageError: A file is in the way, the name is too long, or a right is missing.
+        """
+        try:
+            self.path.stat()
+        except FileNotFoundError:
+            pass
+        except OSError as error:
+            raise self._unwritable(error) from error
+        place = next(p for p in (self.path, *self.path.absolute().parents) if p.exists())
+        if not os.access(place, os.W_OK | os.X_OK):
+            raise self._unwritable(PermissionError(errno.EACCES, os.strerror(errno.EACCES)))
 
     def require_writable(self) -> None:
         """Create the folder and try to write into it, before anything is trained.
@@ -37,12 +60,15 @@ class ResultsFolder:
             with tempfile.TemporaryFile(dir=self.path / TRIALS) as probe:
                 probe.write(b"\0")
         except OSError as error:
-            why = os.strerror(error.errno) if error.errno else str(error)
-            hint = "free some space" if error.errno == errno.ENOSPC else "check its permissions"
-            raise UsageError(
-                f"results folder {self.path} cannot be written: {why}; {hint}, or choose another "
-                f"with --results"
-            ) from error
+            raise self._unwritable(error) from error
+
+    def _unwritable(self, error: OSError) -> UsageError:
+        why = os.strerror(error.errno) if error.errno else str(error)
+        hint = "free some space" if error.errno == errno.ENOSPC else "check its permissions"
+        return UsageError(
+            f"results folder {self.path} cannot be written: {why}; {hint}, or choose another "
+            f"with --results"
+        )
 
     def trial_path(self, trial_id: str) -> Path:
         """Return where the file of a trial stands or will stand."""
@@ -65,47 +91,108 @@ class ResultsFolder:
             (self.path / CHECKPOINTS).rmdir()
 
     def write(self, record: TrialRecord) -> Path:
-        """Store a trial, replacing a failed attempt at it, and return its path.
+        """Store a trial, replacing an earlier attempt at it, and return its path.
+
+        What stands under its name and cannot be read is set aside, not overwritten.
 
         Raises:
             StoreError: It cannot be written.
         """
         path = self.trial_path(record.id)
+        if path.exists() and self.status(record.id) not in (TrialState.FINISHED, TrialState.FAILED):
+            self.set_aside(path)
         write_trial(record, path)
         return path
 
-    def status(self, trial_id: str) -> str:
-        """Return ``finished``, ``failed``, ``damaged``, ``interrupted``, or ``absent``.
+    def set_aside(self, path: Path) -> Path:
+        """Move a file to the quarantine, under a name that is free there; return where it is.
 
-        An interrupted trial has a checkpoint, but no file yet.
+        Raises:
+            StoreError: It cannot be moved.
         """
-        path = self.trial_path(trial_id)
-        if not path.exists():
-            return "interrupted" if self.checkpoint_path(trial_id).exists() else "absent"
+        aside = self.path / QUARANTINE / path.name
         try:
-            return read_trial(path).status
-        except StoreError:
-            return "damaged"
+            aside.parent.mkdir(exist_ok=True)
+            numbers = count(1)
+            while os.path.lexists(aside):
+                aside = aside.with_name(f"{path.stem}.{next(numbers)}{path.suffix}")
+            return path.rename(aside)
+        except OSError as error:
+            raise StoreError(
+                f"cannot move {path} to {aside.parent}: {error.strerror or error}; move it away "
+                f"yourself"
+            ) from error
 
-    def trials(self) -> Iterator[TrialRecord | StoreError]:
-        """Yield every trial in order of id; a damaged file gives an error in its place.
+    def status(self, trial_id: str) -> TrialState:
+        """Return the state of a trial."""
+        return self.states([trial_id])[trial_id]
+
+    def states(self, trial_ids: Iterable[str]) -> dict[str, TrialState]:
+        """Return the state of each trial, by its id."""
+        found = {}
+        for trial_id, trial in self.look_up(trial_ids):
+            if isinstance(trial, TrialRecord):
+                found[trial_id] = TrialState(trial.status)
+            elif trial is not None:
+                found[trial_id] = trial.state
+            else:
+                begun = self.checkpoint_path(trial_id).exists()
+                found[trial_id] = TrialState.INTERRUPTED if begun else TrialState.ABSENT
+        return found
+
+    def look_up(
+        self, trial_ids: Iterable[str]
+    ) -> Iterator[tuple[str, TrialRecord | UnusableTrial | None]]:
+        """Yield each id with its trial, or why its file gives none; None where there is no file."""
+        with TrialReader() as reader:
+            for trial_id in trial_ids:
+                path = self.trial_path(trial_id)
+                stored = _named(path, reader) if os.path.lexists(path) else None
+                yield trial_id, stored.record if isinstance(stored, Stored) else stored
+
+    def trials(self) -> Iterator[TrialRecord | UnusableTrial]:
+        """Yield every trial in order of id; a file that gives none gives an error in its place.
+
+        A copy under another name is such a file, or its trial would count twice.
+
+        Raises:
+            UsageError: There is no such folder.
+        """
+        for stored in self.stored():
+            yield stored.record if isinstance(stored, Stored) else stored
+
+    def stored(self) -> Iterator[Stored | UnusableTrial]:
+        """Yield what :meth:`trials` does, each trial with its file and seal.
 
         Raises:
             UsageError: There is no such folder.
         """
         if not self.path.is_dir():
             raise UsageError(
-                f"no results folder {self.path}; 'mritk run --results {self.path}' makes one"
+                f"no results folder {self.path}; to make one: mritk run --results "
+                f"{quote(str(self.path))}"
             )
-        for path in sorted((self.path / TRIALS).glob("*.h5")):
-            try:
-                yield read_trial(path)
-            except StoreError as error:
-                yield error
+        with TrialReader() as reader:
+            for path in sorted((self.path / TRIALS).glob("*.h5")):
+                yield _named(path, reader)
 
     def any(self) -> bool:
         """Tell whether there is a trial file, whatever its state."""
         return next((self.path / TRIALS).glob("*.h5"), None) is not None
+
+    def tidy(self) -> None:
+        """Renew the view at the end of a run, and remove what is empty.
+
+        No trial depends on it: what goes wrong is a warning, and never takes the place of an error
+        that ended the run.
+        """
+        if not self.path.is_dir():  # deleted or moved meanwhile; it must not come to life again
+            return
+        self.remove_empty_folders()
+        try:
+            self.rebuild_view()
+        except StoreError as error:
+            logger.warning("%s; 'mritk doctor --fix' writes it anew", error)
 
     def rebuild_view(self) -> None:
         """Write ``results.h5`` anew: one external link per trial file.
@@ -116,11 +203,25 @@ class ResultsFolder:
         Raises:
             StoreError: It cannot be written.
         """
-        paths = sorted((self.path / TRIALS).glob("*.h5"))
+        write_hdf5(self.path / VIEW, self.link_trials)
 
-        def fill(view: h5py.File) -> None:
-            group = view.create_group(TRIALS)
-            for path in paths:
-                group[path.stem] = h5py.ExternalLink(f"{TRIALS}/{path.name}", "/")
+    def link_trials(self, view: h5py.File) -> None:
+        """Put one external link per trial file into a view."""
+        group = view.create_group(TRIALS)
+        for path in sorted((self.path / TRIALS).glob("*.h5")):
+            group[path.stem] = h5py.ExternalLink(f"{TRIALS}/{path.name}", "/")
 
-        write_hdf5(self.path / VIEW, fill)
+
+def _named(path: Path, reader: TrialReader) -> Stored | UnusableTrial:
+    """Return the trial of a file that is named after it, or why it gives none."""
+    try:
+        stored = reader.read(path)
+    except UnusableTrial as error:
+        return error
+    if stored.record.id == path.stem:
+        return stored
+    return MisnamedTrial(
+        path,
+        f"holds the trial {stored.record.id}, not the one that its name says, and is passed over; "
+        f"rename it to {stored.record.id}.h5, or delete it if that file is there",
+    )

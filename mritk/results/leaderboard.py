@@ -28,6 +28,7 @@ from mritk.results.footnotes import (
     never_selected,
 )
 from mritk.results.table import Cell, Leaderboard, Row, Table, row_name
+from mritk.results.trial_state import exit_code_of
 from mritk.results.trialfile import Predictions, TrialRecord
 
 # Trials that differ in one of these are never ranked against each other.
@@ -65,10 +66,10 @@ def build_leaderboard(
         find_metric(name, extra=analysis.extra_metrics)
     keys = list(dict.fromkeys((*NEVER_RANKED_ACROSS, *group_by)))
     groups: dict[tuple[Any, ...], list[TrialRecord]] = defaultdict(list)
-    damaged = []
+    damaged: list[StoreError] = []
     for trial in trials:
         if isinstance(trial, StoreError):
-            damaged.append(str(trial))
+            damaged.append(trial)
             continue
         for part, record in analysis.parts(trial):
             group = (*(getattr(record, key) for key in keys), part)
@@ -78,7 +79,8 @@ def build_leaderboard(
         _table(dict(zip(names, values, strict=False)), records, (metrics, sort), analysis)
         for values, records in sorted(groups.items(), key=lambda item: str(item[0]))
     ]
-    return Leaderboard(tables, _drift([records[0] for records in groups.values()]), damaged)
+    drift = _drift([records[0] for records in groups.values()])
+    return Leaderboard(tables, drift, [str(error) for error in damaged], exit_code_of(damaged))
 
 
 def _columns(

@@ -3,16 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
-from mritk.errors import StoreError, UsageError
-from mritk.results.folder import TRIALS, ResultsFolder
+from mritk.errors import ExitCode, StoreError, UsageError
+from mritk.results.folder import ResultsFolder
 from mritk.results.kept_model import model_path
-from mritk.results.trialfile import TrialRecord, read_trial
+from mritk.results.layout import ATTRIBUTES
+from mritk.results.trial_state import TrialState, UnreadableTrial, UnusableTrial
+from mritk.results.trialfile import Predictions, Stored, TrialRecord, read_trial
 from mritk.whole_file import write_whole
+
+# What two trainings of one trial must agree in; times, machine and notes may differ.
+RESULT = (*ATTRIBUTES, "task", "protocol_json", "splits", "skipped", "predictions")
 
 
 @dataclass
@@ -22,14 +28,28 @@ class Merge:
     Attributes:
         copied: Trials that were copied, or took the place of a failed one.
         same: Trials that were there already.
-        conflicts: Trials of one id with different predictions; the one that was there stays.
-        damaged: Files that could not be read, and were left out.
+        conflicts: Trials of one id with different results; the one that was there stays.
+        damaged: Files that give no trial, and were left out.
+        unreadable: Files that cannot be read now, and were left out.
     """
 
     copied: list[str] = field(default_factory=list)
     same: list[str] = field(default_factory=list)
     conflicts: list[str] = field(default_factory=list)
     damaged: list[str] = field(default_factory=list)
+    unreadable: list[str] = field(default_factory=list)
+
+    def leave_out(self, error: UnusableTrial, text: str) -> None:
+        """Remember a file that gives no trial."""
+        unreadable = isinstance(error, UnreadableTrial)
+        (self.unreadable if unreadable else self.damaged).append(text)
+
+    @property
+    def exit_code(self) -> ExitCode:
+        """What a command that shows this ends with."""
+        if self.conflicts or self.damaged:
+            return ExitCode.GATE_FAILED
+        return ExitCode.UNAVAILABLE if self.unreadable else ExitCode.OK
 
 
 def merge(sources: Sequence[ResultsFolder], target: ResultsFolder, *, dry_run: bool) -> Merge:
@@ -47,52 +67,69 @@ def merge(sources: Sequence[ResultsFolder], target: ResultsFolder, *, dry_run: b
     done = Merge()
     planned: dict[str, Path] = {}
     for source in sources:
-        for path in sorted((source.path / TRIALS).glob("*.h5")):
-            _one(path, source, target, planned, done, dry_run=dry_run)
+        for found in source.stored():
+            if isinstance(found, UnusableTrial):
+                done.leave_out(found, str(found))
+            elif _wanted(found, planned.get(found.record.id), target, done):
+                done.copied.append(found.record.id)
+                planned[found.record.id] = found.path
+                if not dry_run:
+                    _copy(found, source, target)
     if done.copied and not dry_run:
         target.rebuild_view()
     return done
 
 
-def _one(
-    path: Path,
-    source: ResultsFolder,
-    target: ResultsFolder,
-    planned: dict[str, Path],
-    done: Merge,
-    *,
-    dry_run: bool,
-) -> None:
-    try:
-        record = read_trial(path)
-    except StoreError as error:
-        done.damaged.append(str(error))
-        return
-    there = planned.get(record.id, target.trial_path(record.id))
-    if there.exists():
-        try:
-            stored = read_trial(there)
-        except StoreError as error:
-            done.damaged.append(f"{error}; it stays as it is")
-            return
-        if stored.status == "finished" or record.status != "finished":
-            told = done.same if _agree(stored, record) else done.conflicts
-            told.append(f"{record.id} ({path})")
-            return
-    done.copied.append(record.id)
-    planned[record.id] = path
-    if not dry_run:
-        write_whole(target.trial_path(record.id), path.read_bytes())
-        model = model_path(source, record.id)
-        if model.is_file():
-            write_whole(model_path(target, record.id), model.read_bytes())
-
-
-def _agree(stored: TrialRecord, record: TrialRecord) -> bool:
-    """Whether two files of one trial hold the same predictions; failed attempts always do."""
-    if "finished" not in (stored.status, record.status):
+def _wanted(found: Stored, planned: Path | None, target: ResultsFolder, done: Merge) -> bool:
+    """Whether a trial adds something to the target; where it does not, remember why."""
+    record = found.record
+    there: TrialRecord | UnusableTrial | None
+    ((_, there),) = target.look_up([record.id])
+    if planned is not None:
+        there = read_trial(planned)
+    if isinstance(there, UnusableTrial):
+        done.leave_out(there, f"{there}; it stays as it is")
+        return False
+    if there is None:
         return True
-    if stored.status != record.status:
-        return True  # a failed attempt adds nothing to a finished one
-    pairs = [(p.predictions["test"].id, p.predictions["test"].score) for p in (stored, record)]
-    return pairs[0][0] == pairs[1][0] and bool(np.array_equal(pairs[0][1], pairs[1][1]))
+    if there.status == TrialState.FAILED and record.status == TrialState.FINISHED:
+        return True
+    told = done.same if _agree(there, record) else done.conflicts
+    told.append(f"{record.id} ({found.path})")
+    return False
+
+
+def _copy(found: Stored, source: ResultsFolder, target: ResultsFolder) -> None:
+    model = model_path(source, found.record.id)
+    try:
+        write_whole(target.trial_path(found.record.id), found.path.read_bytes())
+        if model.is_file():
+            write_whole(model_path(target, found.record.id), model.read_bytes())
+    except OSError as error:
+        raise StoreError(
+            f"cannot read {error.filename or found.path}: {error.strerror or error}; what was "
+            f"copied before stays, and the same command goes on from there"
+        ) from error
+
+
+def _agree(there: TrialRecord, record: TrialRecord) -> bool:
+    """Whether two files of one trial hold the same result.
+
+    A failed attempt adds nothing to a finished trial, nor to another attempt.
+    """
+    if TrialState.FAILED in (there.status, record.status):
+        return True
+    return all(_same(getattr(there, name), getattr(record, name)) for name in RESULT)
+
+
+def _same(one: Any, other: Any) -> bool:
+    if isinstance(one, dict):
+        return one.keys() == other.keys() and all(_same(one[key], other[key]) for key in one)
+    if isinstance(one, Predictions):
+        names = [column.name for column in fields(one)]
+        return all(_same(getattr(one, name), getattr(other, name)) for name in names)
+    if isinstance(one, np.ndarray) and isinstance(other, np.ndarray):
+        return bool(np.array_equal(one, other, equal_nan=one.dtype.kind == "f"))
+    if one is None or other is None:
+        return one is other
+    return bool(one == other)

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from mritk.data.samples import Task
+from mritk.errors import ExitCode
 from mritk.evaluate.comparison import Comparison
 from mritk.evaluate.interval import Interval
 from mritk.evaluate.metric import Metric
@@ -150,8 +151,10 @@ class Leaderboard:
         tables: The tables.
         drift: Where one protocol name stands for several fingerprints: the fields that differ.
         damaged: Messages about files that could not be read.
+        exit_code: ``UNAVAILABLE`` where one of those may be read later.
     """
 
     tables: Sequence[Table]
     drift: Sequence[str] = ()
     damaged: Sequence[str] = ()
+    exit_code: ExitCode = ExitCode.OK

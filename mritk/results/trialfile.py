@@ -1,162 +1,61 @@
 """The trial file: one immutable HDF5 file per trial, written whole or not at all.
 
-Layout, schema 3 (schema 1 had no audit and no column ``clean``, 2 no column ``unit``):
-
-    /                     attributes: digest (:mod:`mritk.results.digest`), schema, status, id,
-                          dataset, dataset_fingerprint, backbone, augmentation, method, protocol,
-                          fingerprint, scheme, folds, fold, seed, grouped, task
-    /protocol_json        canonical JSON of the protocol
-    /audit_json           verdict: findings, policy, counts, digest of the split
-    /splits/{train,val,test}          sample ids; dropped: those left out because another
-                          part has a copy or their patient; unused: those left out by k-shot
-    /history/{epoch,stage,…}          one column per field of an epoch
-    /predictions/{val,test}/          id, patient, site, source ("" where unknown), unit, target,
-                          score; test also clean: no copy in training and validation as they were
-                          given
-    /notes_json           facts from the method: weights' match report, changed tensors, …
-    /provenance_json      versions, machine, plugins, command line
-    /cost                 attributes: seconds per phase, images per second, peak memory
-    /failure              attributes: type, message, epoch; /failure/traceback
-    /skipped              ids of unreadable samples that were left out on request
+What stands where in it: :mod:`mritk.results.layout`.
 """
 
 from __future__ import annotations
 
 import io
-import json
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field, fields
-from functools import cached_property
+import re
+import stat
+from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import h5py
-import numpy as np
 
-from mritk.data.samples import Classification, Regression, Samples, Task
-from mritk.errors import StoreError
 from mritk.results.digest import SEAL, digest_of
-from mritk.results.stored_protocol import StoredProtocol
-from mritk.train.setup import Epoch
+from mritk.results.guarded_calls import Crashed, Endless, GuardedCalls
+from mritk.results.layout import SCHEMA, read_record, write_record
+from mritk.results.members import ReachesOutside
+from mritk.results.raw_seal import seal_bytes, seal_holds
+from mritk.results.record import Failure, Predictions, TrialRecord
+from mritk.results.trial_state import (
+    AlteredTrial,
+    ForeignFile,
+    NewerTrial,
+    TornTrial,
+    TrialState,
+    UnreadableTrial,
+    UnusableTrial,
+)
 from mritk.whole_file import write_whole
 
-SCHEMA = 3
-TEXT = h5py.string_dtype()
-PREDICTION_TEXTS = ("id", "patient", "site", "source")
-ATTRIBUTES = (
-    "status",
-    "id",
-    "dataset",
-    "dataset_fingerprint",
-    "backbone",
-    "augmentation",
-    "method",
-    "protocol",
-    "fingerprint",
-    "scheme",
-    "folds",
-    "fold",
-    "seed",
-    "grouped",
+__all__ = [
+    "SCHEMA",
+    "TRIAL_ID",
+    "Failure",
+    "Predictions",
+    "Stored",
+    "TrialReader",
+    "TrialRecord",
+    "read_stored",
+    "read_trial",
+    "write_hdf5",
+    "write_trial",
+]
+
+# mritk makes 20 hexadecimal digits; whatever is safe as a file name on every system is read. An id
+# becomes part of paths, so it must not be able to lead anywhere else.
+TRIAL_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,63}")
+
+# The first schemas with a digest of the content, and with one of the bytes.
+SEALED_SINCE, PROVEN_SINCE = 3, 4
+HDF5 = b"\x89HDF\r\n\x1a\n"
+CHANGED = (
+    "was changed after it was written (its digest is another), so its numbers prove nothing; "
+    "restore it, or train the trial again"
 )
-
-
-@dataclass(eq=False)
-class Predictions:
-    """Scores of one part, with what is needed to recompute every number.
-
-    Attributes:
-        id: Sample ids.
-        patient: Patient ids, ``""`` where unknown; ``site`` and ``source`` likewise.
-        target: (N,) int64 or float64.
-        score: (N, classes) float32 logits, or (N,) float32 values.
-        clean: (N,) bool, samples without a copy, or another image of their patient, in training
-            and validation as they were before anything was dropped; None where unknown.
-        unit: What belongs together and is resampled as one: samples of one patient, and copies of
-            each other. Each unit is named after one of its samples. Where a file does not tell,
-            the patient, or else the sample itself.
-    """
-
-    id: list[str]
-    patient: list[str]
-    site: list[str]
-    source: list[str]
-    target: np.ndarray
-    score: np.ndarray
-    clean: np.ndarray | None = None
-    unit: list[str] = field(default_factory=list)
-
-    def __post_init__(self) -> None:
-        if len(self.unit) != len(self.id):
-            pairs = zip(self.patient, self.id, strict=True)
-            self.unit = [f"patient {patient}" if patient else name for patient, name in pairs]
-
-    @classmethod
-    def of(
-        cls,
-        samples: Samples,
-        score: np.ndarray,
-        clean: np.ndarray | None = None,
-        unit: Sequence[str] = (),
-    ) -> Predictions:
-        """Return the predictions of ``samples`` with these scores."""
-        unknown = [""] * len(samples)
-        return cls(
-            list(samples.ids),
-            list(samples.patients or unknown),
-            list(samples.sites or unknown),
-            list(samples.sources or unknown),
-            samples.targets,
-            score,
-            clean,
-            list(unit),
-        )
-
-
-@dataclass(frozen=True)
-class Failure:
-    """Why a trial failed, and after how many complete epochs."""
-
-    type: str
-    message: str
-    traceback: str
-    epoch: int
-
-
-@dataclass(eq=False)
-class TrialRecord:
-    """The content of a trial file."""
-
-    id: str
-    dataset: str
-    dataset_fingerprint: str
-    backbone: str
-    augmentation: str
-    method: str
-    protocol: str
-    fingerprint: str
-    protocol_json: str
-    scheme: str
-    folds: int
-    fold: int
-    seed: int
-    task: Task
-    grouped: bool
-    status: str = "running"
-    splits: dict[str, list[str]] = field(default_factory=dict)
-    skipped: list[str] = field(default_factory=list)
-    audit: dict[str, Any] = field(default_factory=dict)
-    history: list[Epoch] = field(default_factory=list)
-    predictions: dict[str, Predictions] = field(default_factory=dict)
-    notes: dict[str, Any] = field(default_factory=dict)
-    provenance: dict[str, Any] = field(default_factory=dict)
-    cost: dict[str, float] = field(default_factory=dict)
-    failure: Failure | None = None
-
-    @cached_property
-    def stored_protocol(self) -> StoredProtocol:
-        """The protocol, ready to answer."""
-        return StoredProtocol.from_json(self.protocol_json)
 
 
 def write_trial(record: TrialRecord, path: Path) -> None:
@@ -165,7 +64,7 @@ def write_trial(record: TrialRecord, path: Path) -> None:
     Raises:
         StoreError: The folder cannot be written, or the disk is full; nothing is left behind.
     """
-    write_hdf5(path, lambda file: _write(record, file))
+    write_hdf5(path, lambda file: write_record(record, file))
 
 
 def write_hdf5(path: Path, fill: Callable[[h5py.File], None]) -> None:
@@ -178,146 +77,156 @@ def write_hdf5(path: Path, fill: Callable[[h5py.File], None]) -> None:
         StoreError: It cannot be written; what stood at ``path`` before still does.
     """
     content = io.BytesIO()
-    with h5py.File(content, "w") as file:
+    with h5py.File(content, "w", libver="earliest") as file:
         fill(file)
     advice = "free space or choose another folder with --results. Trials written before are safe"
-    write_whole(path, content.getbuffer(), advice)
+    write_whole(path, seal_bytes(content.getvalue()), advice)
 
 
-def _write(record: TrialRecord, file: h5py.File) -> None:
-    file.attrs["schema"] = SCHEMA
-    for name in ATTRIBUTES:
-        file.attrs[name] = getattr(record, name)
-    file.attrs["task"] = json.dumps(_task_as_dict(record.task))
-    file["protocol_json"] = record.protocol_json
-    file["audit_json"] = json.dumps(_as_json(record.audit))
-    file["notes_json"] = json.dumps(_as_json(record.notes))
-    file["provenance_json"] = json.dumps(_as_json(record.provenance))
-    file.create_group("splits")
-    file.create_dataset("skipped", data=record.skipped, dtype=TEXT)
-    for part, ids in record.splits.items():
-        file.create_dataset(f"splits/{part}", data=ids, dtype=TEXT)
-    for column in fields(Epoch):
-        values = [getattr(epoch, column.name) for epoch in record.history]
-        dtype = {"str": TEXT, "int": np.int64}.get(str(column.type), np.float64)
-        file.create_dataset(f"history/{column.name}", data=values, dtype=dtype)
-    for part, predictions in record.predictions.items():
-        group = file.create_group(f"predictions/{part}")
-        for name in (*PREDICTION_TEXTS, "unit"):
-            group.create_dataset(name, data=getattr(predictions, name), dtype=TEXT)
-        group["target"], group["score"] = predictions.target, predictions.score
-        if predictions.clean is not None:
-            group["clean"] = predictions.clean
-    file.create_group("cost").attrs.update(record.cost)
-    if record.failure is not None:
-        failure = file.create_group("failure")
-        failure.attrs.update(
-            type=record.failure.type,
-            message=_storable(record.failure.message),
-            epoch=record.failure.epoch,
-        )
-        failure["traceback"] = _storable(record.failure.traceback)
-    file.attrs[SEAL] = digest_of(file)
+@dataclass(frozen=True, eq=False)
+class Stored:
+    """A trial file that was read.
 
+    Attributes:
+        path: The file.
+        record: Its content.
+        seal: The digest of its content, which holds; ``""`` in files of schema 1 and 2.
+    """
 
-def _as_json(value: Any) -> Any:
-    """Return what JSON can hold of a method's notes: plain data, or the text of anything else."""
-    if isinstance(value, Mapping):
-        return {str(key): _as_json(inner) for key, inner in value.items()}
-    if isinstance(value, (list, tuple, set, frozenset)):
-        return [_as_json(inner) for inner in value]
-    if hasattr(value, "tolist"):  # numpy and torch
-        return value.tolist()
-    return value if isinstance(value, (str, int, float, bool, type(None))) else str(value)
-
-
-def _storable(text: str) -> str:
-    """Return ``text`` without what HDF5 cannot hold: NUL, and bytes that are no text."""
-    return text.replace("\0", "\\0").encode("utf-8", "backslashreplace").decode()
+    path: Path
+    record: TrialRecord
+    seal: str
 
 
 def read_trial(path: Path) -> TrialRecord:
     """Return the content of a trial file.
 
     Raises:
-        StoreError: It is not a trial file, is damaged, was changed after it was written, or was
-            written by a newer mritk.
+        UnusableTrial: See :func:`read_stored`.
     """
+    return read_stored(path).record
+
+
+def read_stored(path: Path) -> Stored:
+    """Return the content of a trial file, and its seal; see :class:`TrialReader` for many.
+
+    Raises:
+        UnusableTrial: It gives no trial. Which of its kinds says why: the file cannot be opened
+            now, is torn, was changed after it was written, a newer mritk wrote it, or it is no
+            trial file at all.
+    """
+    with TrialReader() as reader:
+        return reader.read(path)
+
+
+class TrialReader:
+    """Reads trial files.
+
+    Nothing goes to the HDF5 library whose bytes are not proven: damaged ones can keep it busy for
+    ever. What an earlier mritk wrote has no such proof, and is read in another process, one for all
+    files, which ends when HDF5 does not.
+
+    Attributes:
+        seconds: How long that process may compute for one file, and a second more per megabyte.
+    """
+
+    def __init__(self, seconds: float = 10.0) -> None:
+        self.seconds = seconds
+        self._unproven = GuardedCalls("mritk.results.trialfile:unproven_trial")
+
+    def __enter__(self) -> TrialReader:
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        self._unproven.close()
+
+    def read(self, path: Path) -> Stored:
+        """Return the content of a trial file, and its seal.
+
+        Raises:
+            UnusableTrial: See :func:`read_stored`.
+        """
+        content = _content_of(path)
+        proven = seal_holds(content)
+        if proven is False:
+            raise AlteredTrial(path, CHANGED)
+        if proven:
+            return _stored_in(content, path, proven=True)
+        if not content.startswith(HDF5):
+            raise TornTrial(path, "is not a readable trial file: it is no HDF5 file")
+        try:
+            return self._unproven(content, path, seconds=self.seconds + len(content) / 1e6)
+        except Endless:
+            why = "it keeps the HDF5 library busy for ever"
+        except Crashed:
+            why = "it crashes the HDF5 library"
+        except OSError as error:
+            raise _unreadable(path, error) from error
+        raise TornTrial(path, f"is not a readable trial file: {why}")
+
+
+def unproven_trial(content: bytes, path: Path) -> Stored:
+    """Return the trial in bytes that nothing is known of; called in a process of its own.
+
+    Raises:
+        UnusableTrial: See :func:`read_stored`.
+    """
+    return _stored_in(content, path, proven=False)
+
+
+def _stored_in(content: bytes, path: Path, *, proven: bool) -> Stored:
     try:
-        with h5py.File(path, "r") as file:
-            schema = int(file.attrs.get("schema", 0))
-            if schema > SCHEMA:
-                raise StoreError(f"{path} has schema {schema}; this mritk reads up to {SCHEMA}")
-            if SEAL in file.attrs and file.attrs[SEAL] != digest_of(file):
-                raise StoreError(
-                    f"{path} was changed after it was written (its digest is another), so its "
-                    f"numbers prove nothing; restore it, or train the trial again"
-                )
-            record = _read(file)
-    except StoreError:
+        with h5py.File(io.BytesIO(content), "r") as file:
+            seal = _seal(file, path, proven=proven)
+            record = read_record(file)
+    except UnusableTrial:
         raise
+    except MemoryError as error:
+        raise _unreadable(path, error) from error
+    except ReachesOutside as error:
+        raise ForeignFile(path, f"is no trial file that mritk wrote: {error}") from error
     except Exception as error:  # damage can surface as nearly any exception of h5py
         reason = " ".join(str(error).split())
-        raise StoreError(f"{path} is not a readable trial file: {reason}") from error
-    if record.status == "finished" and "test" not in record.predictions:
-        raise StoreError(f"{path} is not a readable trial file: it has no test predictions")
-    return record
+        raise TornTrial(path, f"is not a readable trial file: {reason}") from error
+    if not TRIAL_ID.fullmatch(record.id):
+        raise TornTrial(path, f"is not a readable trial file: {record.id!r} is no id of a trial")
+    if record.status not in (TrialState.FINISHED, TrialState.FAILED):
+        raise TornTrial(path, f"is not a readable trial file: its status is {record.status!r}")
+    if record.status == TrialState.FINISHED and "test" not in record.predictions:
+        raise TornTrial(path, "is not a readable trial file: it has no test predictions")
+    return Stored(path, record, seal)
 
 
-def _read(file: h5py.File) -> TrialRecord:
-    attributes = {name: _plain(file.attrs[name]) for name in ATTRIBUTES}
-    columns = {c.name: _column(file[f"history/{c.name}"]) for c in fields(Epoch)}
-    names = list(columns)
-    return TrialRecord(
-        **attributes,
-        task=_task_from_dict(json.loads(file.attrs["task"])),
-        protocol_json=file["protocol_json"].asstr()[()],
-        splits={part: _column(ids) for part, ids in file["splits"].items()},
-        skipped=_column(file["skipped"]),
-        audit=json.loads(file["audit_json"].asstr()[()]) if "audit_json" in file else {},
-        history=[
-            Epoch(**dict(zip(names, row, strict=True)))
-            for row in zip(*columns.values(), strict=True)
-        ],
-        predictions={
-            part: _read_predictions(group) for part, group in file.get("predictions", {}).items()
-        },
-        notes=json.loads(file["notes_json"].asstr()[()]),
-        provenance=json.loads(file["provenance_json"].asstr()[()]),
-        cost={name: float(value) for name, value in file["cost"].attrs.items()},
-        failure=_read_failure(file["failure"]) if "failure" in file else None,
+def _content_of(path: Path) -> bytes:
+    """Return the bytes of a trial file.
+
+    HDF5 itself never opens the file: it would want a lock on it, which another program may hold
+    and a network drive may refuse.
+    """
+    try:
+        if not stat.S_ISREG(path.stat().st_mode):  # opening a pipe would wait for ever
+            raise ForeignFile(path, "is not a readable trial file: it is no file")
+        return path.read_bytes()
+    except (OSError, MemoryError) as error:
+        raise _unreadable(path, error) from error
+
+
+def _unreadable(path: Path, error: OSError | MemoryError) -> UnreadableTrial:
+    why = getattr(error, "strerror", None) or str(error) or "not enough memory"
+    return UnreadableTrial(
+        path, f"cannot be read now: {why}; the trial may be whole, so it is left as it is"
     )
 
 
-def _read_predictions(group: h5py.Group) -> Predictions:
-    texts = {name: _column(group[name]) for name in PREDICTION_TEXTS}
-    clean = group["clean"][()] if "clean" in group else None
-    unit = _column(group["unit"]) if "unit" in group else []
-    target, score = group["target"][()], group["score"][()]
-    return Predictions(**texts, target=target, score=score, clean=clean, unit=unit)
-
-
-def _read_failure(group: h5py.Group) -> Failure:
-    attributes = {name: _plain(value) for name, value in group.attrs.items()}
-    return Failure(**attributes, traceback=group["traceback"].asstr()[()])
-
-
-def _column(dataset: h5py.Dataset) -> list[Any]:
-    values = dataset.asstr()[()] if h5py.check_string_dtype(dataset.dtype) else dataset[()]
-    return list(values.tolist())
-
-
-def _plain(value: Any) -> Any:
-    return value.item() if isinstance(value, np.generic) else value
-
-
-def _task_as_dict(task: Task) -> dict[str, Any]:
-    if isinstance(task, Classification):
-        return {"kind": task.kind, "classes": list(task.classes)}
-    return {"kind": task.kind, "unit": task.unit}
-
-
-def _task_from_dict(data: dict[str, Any]) -> Task:
-    if data["kind"] == Classification.kind:
-        return Classification(tuple(data["classes"]))
-    return Regression(data["unit"])
+def _seal(file: h5py.File, path: Path, *, proven: bool) -> str:
+    """Return the digest that the content has and states; ``""`` where the schema knows none."""
+    if "schema" not in file.attrs:
+        raise ForeignFile(path, "is not a readable trial file: an HDF5 file, but not of a trial")
+    if (schema := int(file.attrs["schema"])) > SCHEMA:
+        raise NewerTrial(path, f"has schema {schema}; this mritk reads up to {SCHEMA}")
+    if not proven and schema >= PROVEN_SINCE:
+        raise AlteredTrial(path, CHANGED)
+    computed, stated = digest_of(file), str(file.attrs.get(SEAL, ""))
+    if stated != computed and (stated or schema >= SEALED_SINCE):
+        raise AlteredTrial(path, CHANGED)
+    return stated

@@ -5,18 +5,22 @@ It holds nothing of its own; losing it loses nothing.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import io
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import h5py
 import numpy as np
 
-from mritk.results.digest import SEAL
 from mritk.results.folder import TRIALS, VIEW, ResultsFolder
-from mritk.results.trialfile import TEXT, write_hdf5
+from mritk.results.layout import TEXT
+from mritk.results.raw_seal import seal_holds
+from mritk.results.trialfile import write_hdf5
 
 SCORES = "scores"
+RENEW = "'mritk doctor --fix' renews it"
+RESCORE = "'mritk rescore' renews them"
 COLUMNS = (
     "trial",
     "digest",
@@ -42,7 +46,7 @@ def write_view(folder: ResultsFolder, rows: Sequence[dict[str, Any]]) -> None:
     """
 
     def fill(view: h5py.File) -> None:
-        link_trials(folder, view)
+        folder.link_trials(view)
         group = view.create_group(SCORES)
         for name in COLUMNS:
             values = [row[name] for row in rows]
@@ -52,45 +56,52 @@ def write_view(folder: ResultsFolder, rows: Sequence[dict[str, Any]]) -> None:
     write_hdf5(folder.path / VIEW, fill)
 
 
-def link_trials(folder: ResultsFolder, view: h5py.File) -> None:
-    """Put one external link per trial file into the view."""
-    group = view.create_group(TRIALS)
-    for path in sorted((folder.path / TRIALS).glob("*.h5")):
-        group[path.stem] = h5py.ExternalLink(f"{TRIALS}/{path.name}", "/")
+def stale_view(folder: ResultsFolder, seals: Mapping[str, str]) -> str:
+    """Return in what ``results.h5`` is not that of the trial files, or nothing.
 
-
-def stale_view(folder: ResultsFolder) -> str:
-    """Return why ``results.h5`` is not that of the trial files, or nothing."""
+    Args:
+        folder: The results folder.
+        seals: By trial id, the seal of each trial that could be read.
+    """
     path = folder.path / VIEW
     stored = {path.stem for path in (folder.path / TRIALS).glob("*.h5")}
-    if not path.exists():
-        return f"there is no {VIEW}" if stored else ""
-    try:
-        with h5py.File(path, "r") as view:
-            linked = set(view[TRIALS])
-    except Exception:  # damage can surface as nearly any exception of h5py
-        return f"{VIEW} is damaged"
-    if linked == stored:
+    if not stored and not path.exists():
         return ""
-    return f"{VIEW} lists {len(linked)} trials, and there are {len(stored)}"
+    try:
+        linked, scored = _read(path)
+    except OSError as error:  # not there, for one
+        return f"{VIEW} cannot be read ({error.strerror or error}); {RENEW}"
+    except (KeyError, ValueError):
+        return f"{VIEW} is damaged, or another mritk wrote it; {RENEW}"
+    if linked != stored:
+        return f"{VIEW} lists {len(linked)} trials, and there are {len(stored)}; {RENEW}"
+    return _stale_scores(scored, seals)
 
 
-def stale_scores(folder: ResultsFolder) -> str:
-    """Return why the table of scores is not that of the trial files, or nothing."""
-    with h5py.File(folder.path / VIEW, "r") as view:
-        if SCORES not in view:
-            return ""
-        trials, digests = (view[SCORES][name].asstr()[()] for name in ("trial", "digest"))
-    for trial, digest in dict(zip(trials.tolist(), digests.tolist(), strict=True)).items():
-        if seal_of(folder.trial_path(trial)) != digest:
-            return f"scores of trial {trial[:8]} were computed from another file"
+def _stale_scores(scored: list[tuple[str, str]] | None, seals: Mapping[str, str]) -> str:
+    if scored is None:
+        return f"its table of scores lacks columns; {RESCORE}"
+    for trial, digest in scored:
+        if seals.get(trial, digest) != digest:
+            return f"scores of trial {trial[:8]} were computed from another file; {RESCORE}"
     return ""
 
 
-def seal_of(path: Path) -> str:
-    """Return the digest that a trial file states; empty where there is none."""
+def _read(path: Path) -> tuple[set[str], list[tuple[str, str]] | None]:
+    """Return which trials a view links to, and which files its scores come from."""
+    content = path.read_bytes()
+    if not seal_holds(content):  # HDF5 must not see damaged bytes
+        raise ValueError(path)
+    with h5py.File(io.BytesIO(content), "r") as view:
+        return set(view[TRIALS]), _scored(view)
+
+
+def _scored(view: h5py.File) -> list[tuple[str, str]] | None:
+    """Return trial and seal of each row of the table of scores; None if it has no such columns."""
+    if SCORES not in view:
+        return []
     try:
-        with h5py.File(path, "r") as file:
-            return str(file.attrs.get(SEAL, ""))
-    except OSError:
-        return ""
+        trials, seals = (view[SCORES][name].asstr()[()].tolist() for name in ("trial", "digest"))
+    except (KeyError, ValueError):  # an earlier mritk wrote other columns
+        return None
+    return list(zip(trials, seals, strict=True))

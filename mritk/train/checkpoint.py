@@ -136,32 +136,45 @@ class Checkpoint:
                 temporary.unlink(missing_ok=True)
 
     def _read(self) -> dict[str, Any]:
-        try:
-            with self.path.open("rb") as stream:
-                head = stream.read(len(MAGIC))
-                digest = stream.read(2 * DIGEST_BYTES + 1).strip()
-                payload = stream.read()
-        except FileNotFoundError:
-            raise
-        except OSError as error:
-            raise _Refused(f"it cannot be read ({error.strerror or error})") from error
-        if head != MAGIC:
-            raise _Refused("it is no checkpoint of this format")
-        if digest != _digest(payload):
-            raise _Refused("it is damaged")
-        try:
-            content: dict[str, Any] = torch.load(
-                io.BytesIO(payload), map_location="cpu", weights_only=True
-            )
-        except Exception as error:
-            raise _Refused(f"torch cannot read it ({type(error).__name__})") from error
+        content = _content_of(self.path)
         if content["identity"] != self.identity:
             raise _Refused(f"it belongs to {_differing(content['identity'], self.identity)}")
         return content
 
 
+def stored_epochs(path: Path) -> list[Epoch]:
+    """Return the epochs that a checkpoint file tells of; none if it cannot be read."""
+    try:
+        return [Epoch(**epoch) for epoch in _content_of(path)["history"]]
+    except (FileNotFoundError, _Refused):
+        return []
+
+
 class _Refused(Exception):
     """Why a file is not gone on from."""
+
+
+def _content_of(path: Path) -> dict[str, Any]:
+    try:
+        with path.open("rb") as stream:
+            head = stream.read(len(MAGIC))
+            digest = stream.read(2 * DIGEST_BYTES + 1).strip()
+            payload = stream.read()
+    except FileNotFoundError:
+        raise
+    except OSError as error:
+        raise _Refused(f"it cannot be read ({error.strerror or error})") from error
+    if head != MAGIC:
+        raise _Refused("it is no checkpoint of this format")
+    if digest != _digest(payload):
+        raise _Refused("it is damaged")
+    try:
+        content: dict[str, Any] = torch.load(
+            io.BytesIO(payload), map_location="cpu", weights_only=True
+        )
+    except Exception as error:
+        raise _Refused(f"torch cannot read it ({type(error).__name__})") from error
+    return content
 
 
 def _digest(payload: memoryview | bytes) -> bytes:

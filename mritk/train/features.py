@@ -7,13 +7,10 @@ weight file loaded.
 
 from __future__ import annotations
 
-import re
-import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
-from functools import lru_cache, partial
-from importlib import metadata
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +18,7 @@ import numpy as np
 import torch
 
 from mritk.backbone import Backbone
+from mritk.code_state import library_versions, source_digest
 from mritk.data.derived import Made, Pixels
 from mritk.data.subset import Subset
 from mritk.digests import sha256_of
@@ -147,8 +145,8 @@ def _key(setup: Setup, inputs: Inputs) -> dict[str, Any]:
         "deterministic": setup.deterministic,
         "torch": torch.__version__,
         "origins": [str(record.origin) for record in records],
-        "code": [_code_digest(maker) for maker in makers if maker],
-        "libraries": [_libraries(record.origin.distribution) for record in records],
+        "code": [source_digest(maker) for maker in makers if maker],
+        "libraries": [library_versions(record.origin.distribution) for record in records],
     }
 
 
@@ -171,41 +169,3 @@ def _digest_of(path: Path, size: int, changed: int) -> str:
 
 def _device_kind(device: str) -> str:
     return torch.cuda.get_device_name(device) if device.startswith("cuda") else device
-
-
-def _code_digest(maker: Callable[..., Any]) -> str:
-    """Return the digest of the source files of the package that defines ``maker``.
-
-    A version does not tell: a plugin that somebody works on keeps its own from edit to edit.
-    """
-    while isinstance(maker, partial):
-        maker = maker.func
-    name = getattr(maker, "__module__", None) or ""
-    modules = (sys.modules.get(name.partition(".")[0]), sys.modules.get(name))
-    files = [file for module in modules if (file := getattr(module, "__file__", None))]
-    return _sources_digest(Path(files[0])) if files else ""
-
-
-@lru_cache(maxsize=64)
-def _sources_digest(file: Path) -> str:
-    sources = sorted(file.parent.rglob("*.py")) if file.name == "__init__.py" else [file]
-    return ":".join(sha256_of(source)[:16] for source in sources)
-
-
-@lru_cache(maxsize=64)
-def _libraries(distribution: str) -> tuple[str, ...]:
-    """Return names and versions of what a plugin's distribution requires, where installed."""
-    if not distribution:
-        return ()
-    try:
-        wanted = metadata.requires(distribution) or []
-    except metadata.PackageNotFoundError:
-        return ()
-    names = {match[0] for line in wanted if (match := re.match(r"[A-Za-z0-9._-]+", line))}
-    found = []
-    for name in sorted(names):
-        try:
-            found.append(f"{name} {metadata.version(name)}")
-        except metadata.PackageNotFoundError:
-            continue  # an extra that is not installed
-    return tuple(found)

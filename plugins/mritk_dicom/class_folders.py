@@ -2,147 +2,111 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Sequence
+from itertools import islice
 from pathlib import Path
 
-from mritk import DataError, Unavailable
-
-# Folder names of the official parts, in lower case.
-PARTS = {
-    "train": "train",
-    "training": "train",
-    "val": "val",
-    "valid": "val",
-    "validation": "val",
-    "test": "test",
-    "testing": "test",
-}
+from mritk import ClassTree, DataError, PassedOver, Scans, Unavailable, class_tree
 
 # What people and programs put beside scans; left aside unless it is DICOM all the same.
-SIDE_SUFFIXES = (".csv", ".htm", ".html", ".json", ".md", ".pdf", ".tsv", ".txt", ".xml")
-SIDE_NAMES = ("desktop.ini", "thumbs.db")
+SIDE_SUFFIXES = (
+    *(".csv", ".htm", ".html", ".json", ".md", ".pdf", ".tsv", ".txt", ".xml", ".yaml", ".yml"),
+    *(".nfo", ".log", ".ini", ".inf", ".rtf", ".doc", ".docx", ".xls", ".xlsx", ".lnk", ".url"),
+    *(".png", ".jpg", ".jpeg", ".gif", ".bmp", ".exe", ".dll", ".bat", ".sh", ".bval", ".bvec"),
+)
 
 # The index of a medium (PS3.10): it holds names of patients and no image.
 INDEX = "dicomdir"
 
 
-@dataclass(frozen=True)
-class ClassFile:
-    """A DICOM file and what its place in the tree says of it; ``part`` is empty without parts."""
-
-    path: Path
-    label: str
-    part: str = ""
+# Enough to see what a folder holds, and few enough not to wait for.
+LOOKED_AT = 50
 
 
-def class_files(folder: Path) -> list[ClassFile]:
+def holds_dicom(folder: Path) -> bool:
+    """Return whether the first files under ``folder`` are DICOM, or some of them."""
+    if not folder.is_dir():
+        return False
+    files = (path for path in folder.rglob("*") if path.is_file() and not path.name.startswith("."))
+    return any(_is_dicom(path) for path in islice(files, LOOKED_AT))
+
+
+def class_files(folder: Path, classes: Sequence[str] = ()) -> ClassTree:
     """Return the DICOM files under ``folder``, whatever their names and suffixes.
 
-    The tree is ``CLASS/**/file``, or ``PART/CLASS/**/file`` where at least two of the folders
-    ``Training``, ``Validation`` and ``Testing`` (or ``train``, ``val``, ``test``) stand side by
-    side. Hidden files and folders and DICOMDIR are left aside; so are files that are no DICOM by
-    content and plain side files by name (text, tables, JSON, XML, PDF, HTML).
+    Classes and official parts are those of :func:`mritk.data.class_tree.class_tree`, and errors
+    likewise. Hidden files and folders and DICOMDIR are left aside; so are files that are no DICOM
+    by content and plain side files by name (text, tables, JSON, XML, PDF, HTML).
+
+    Args:
+        folder: The root of the tree.
+        classes: The folders that are classes; empty: the layout tells.
 
     Raises:
-        DataError: A file is no DICOM, or lies where it is of no class; a folder is a link; there
-            are fewer than two classes, or other ones in each part.
+        DataError: A file is no DICOM, or lies where it is of no class; or the layout is not that of
+            classes.
         Unavailable: A file is a link that leads nowhere.
     """
-    parts = [child for child in _folders(folder) if child.name.lower() in PARTS]
-    if len({PARTS[part.name.lower()] for part in parts}) < 2:
-        found = list(_files_of_classes(folder, ""))
-    else:
-        others = [child for child in _folders(folder) if child not in parts]
-        _refuse_strays(folder, [file for other in others for file in _files(other)])
-        found = [
-            file for part in parts for file in _files_of_classes(part, PARTS[part.name.lower()])
-        ]
-        _refuse_strays(folder, _own_files(folder))
-    _check(folder, found)
-    return sorted(found, key=lambda file: file.path.as_posix())
-
-
-def _files_of_classes(folder: Path, part: str) -> Iterator[ClassFile]:
-    _refuse_strays(folder, _own_files(folder))
-    for child in _folders(folder):
-        for path in _files(child):
-            if _is_dicom(path):
-                yield ClassFile(path, child.name, part)
-            elif not _is_aside(path):
-                raise DataError(
-                    f"{path} is no DICOM file (no 'DICM' behind its first 128 bytes); move it out "
-                    f"of the class folders"
-                )
-
-
-def _folders(folder: Path) -> list[Path]:
-    return [
-        child
-        for child in sorted(folder.iterdir())
-        if child.is_dir() and not child.name.startswith((".", "__MACOSX"))
-    ]
-
-
-def _own_files(folder: Path) -> list[Path]:
-    return [child for child in folder.iterdir() if child.is_file() and not _is_hidden(child.name)]
-
-
-def _files(folder: Path) -> Iterator[Path]:
-    for path in folder.rglob("*"):
-        if any(_is_hidden(piece) for piece in path.relative_to(folder).parts):
-            continue
-        if path.is_symlink() and path.is_dir():
+    tree = class_tree(
+        folder,
+        Scans(
+            typed=f"dicom:{folder}",
+            noun="DICOM files",
+            is_scan=_is_dicom,
+            example="…/file",
+        ),
+        classes,
+    )
+    if tree.strays and not classes:
+        raise DataError(
+            f"{tree.strays[0]} is of no class, because {folder} is divided into folders; move it "
+            f"into one of its class folders, or elsewhere"
+        )
+    folders = {file.folder for file in tree.files}
+    for path in tree.others:
+        if not _is_aside(path) and not folders.isdisjoint(path.parents):
             raise DataError(
-                f"{path} is a link to a folder, which is not followed; put the folder itself there"
+                f"{path} is no DICOM file (no 'DICM' behind its first 128 bytes); move it out "
+                f"of the class folders"
             )
-        if path.is_symlink() and not path.exists():
-            raise Unavailable(
-                f"{path} is a link to content that is not here; fetch it ('datalad get', 'git "
-                f"annex get'), or remove the link"
-            )
-        if path.is_file():
-            yield path
+    return tree
 
 
-def _is_hidden(name: str) -> bool:
-    return name.startswith(".") or name.lower() == INDEX
+def passed_over(tree: ClassTree) -> list[PassedOver]:
+    """Return what lies in the tree and is no DICOM, without names, which may be those of patients.
+
+    >>> passed_over(ClassTree(Path(), (), (), (), (Path("Quist.txt"), Path("Quist")), (), ()))
+    [PassedOver(reason='of no DICOM', names=('*.txt', '*'))]
+    """
+    found = {
+        "of no class": ["*"] * len(tree.strays),
+        "of no DICOM": [_pattern(path) for path in tree.others],
+        "hidden": [".*"] * len(tree.hidden),
+        "empty": ["*/"] * len(tree.empty),
+    }
+    return [PassedOver(reason, names) for reason, names in found.items() if names]
+
+
+def _pattern(path: Path) -> str:
+    if path.name.lower() == INDEX:
+        return path.name
+    return f"*{path.suffix}" if path.suffix.lower() in SIDE_SUFFIXES else "*"
 
 
 def _is_aside(path: Path) -> bool:
-    return path.suffix.lower() in SIDE_SUFFIXES or path.name.lower() in SIDE_NAMES
+    return path.suffix.lower() in SIDE_SUFFIXES or path.name.lower() == INDEX
 
 
 def _is_dicom(path: Path) -> bool:
+    if path.name.lower() == INDEX:
+        return False
+    if path.is_symlink() and not path.exists():
+        raise Unavailable(
+            f"{path} is a link to content that is not here; fetch it ('datalad get', 'git "
+            f"annex get'), or remove the link"
+        )
     try:
         with path.open("rb") as stream:
             return stream.read(132)[128:] == b"DICM"
     except OSError as error:
         raise DataError(f"{path} cannot be opened: {error.strerror}; mend or remove it") from error
-
-
-def _refuse_strays(folder: Path, paths: list[Path]) -> None:
-    strays = [path for path in paths if _is_dicom(path)]
-    if strays:
-        raise DataError(
-            f"{strays[0]} is of no class, because {folder} is divided into folders; move it into "
-            f"one of its class folders, or elsewhere"
-        )
-
-
-def _check(folder: Path, found: list[ClassFile]) -> None:
-    classes = {file.label for file in found}
-    if len(classes) < 2:
-        only = f" of one class only ({next(iter(classes))})" if classes else ""
-        raise DataError(
-            f"{folder} has {'DICOM files' if classes else 'no DICOM files'}{only}; expected "
-            f"{folder.name}/CLASS/…/file, or {folder.name}/Training/CLASS/…/file and "
-            f"{folder.name}/Testing/CLASS/…/file"
-        )
-    for part in sorted({file.part for file in found}):
-        absent = classes - {file.label for file in found if file.part == part}
-        if absent:
-            raise DataError(
-                f"the {part} part of {folder} has no files of {', '.join(sorted(absent))}; name "
-                f"the class folders alike in every part"
-            )

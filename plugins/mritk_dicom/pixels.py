@@ -3,19 +3,18 @@
 from __future__ import annotations
 
 import logging
+import math
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 from pydicom import dcmread
 from pydicom.pixels.processing import apply_modality_lut
 
-from mritk import DataError
+from mritk import DataError, grey_levels, open_regular_file, require_memory
 from mritk_dicom.header import Header
 
 logger = logging.getLogger("mritk")
-
-# Percentiles of the non-zero pixels that become black and white.
-BLACK, WHITE = 0.5, 99.5
 
 
 def read_volume(slices: Sequence[Header]) -> np.ndarray:
@@ -23,26 +22,42 @@ def read_volume(slices: Sequence[Header]) -> np.ndarray:
 
     The modality transformation (RescaleSlope and RescaleIntercept, or a lookup table) is applied
     to each slice; then MONOCHROME1 is inverted, so that the largest value of the series becomes 0;
-    then values are scaled linearly so that the 0.5th percentile of the non-zero pixels of the
-    series becomes 0 and the 99.5th 255, and clipped. If these coincide, the minimum and maximum
-    are taken. NaN and infinite values count as 0.
+    then intensities become grey levels, see :func:`mritk.grey_levels`. Pixels that the file calls
+    padding (PixelPaddingValue, PixelPaddingRangeLimit) and values that are no numbers do not
+    count in any of this and become 0.
 
     Raises:
-        DataError: A slice cannot be decoded, or all pixels are equal. It names the slice by its
-            position and the log names the file, because mritk stores the reasons of unreadable
-            samples, and names of files often hold those of patients.
+        DataError: A slice cannot be decoded, the series is too large for this machine, or all
+            pixels are equal or padding. It names the slice by its position and the log names the
+            file, because mritk stores the reasons of unreadable samples, and names of files often
+            hold those of patients.
     """
-    values = np.stack([_plane(header, k, len(slices)) for k, header in enumerate(slices)])
-    values[~np.isfinite(values)] = 0
+    shape = (len(slices), slices[0].rows, slices[0].columns)
+    # As floats, once more to find the percentiles, what was measured, and the grey levels.
+    require_memory((4 + 4 + 1 + 1) * math.prod(shape))
+    values = np.empty(shape, dtype=np.float32)
+    for k, header in enumerate(slices):
+        values[k] = _plane(header, k, len(slices))
+    measured = np.isfinite(values)
+    if not measured.any():
+        raise DataError("every pixel of the series is padding or no number")
     if slices[0].photometric == "MONOCHROME1":
-        values = values.max() - values
-    return scaled(values)
+        np.subtract(values.max(where=measured, initial=-np.inf), values, out=values)
+    grey = grey_levels(values)
+    if not grey.any():
+        raise DataError(f"every pixel of the series is {values[measured][0]:g}")
+    return grey
 
 
 def _plane(header: Header, position: int, count: int) -> np.ndarray:
+    """Return the intensities of a slice, float32 (H, W), NaN where it is padded."""
     try:
-        data = dcmread(header.path)
-        plane = apply_modality_lut(data.pixel_array, data).astype(np.float32)
+        with open_regular_file(header.path) as stream:
+            data = dcmread(stream)
+        _check_bits(data)
+        stored = data.pixel_array
+        plane = apply_modality_lut(stored, data).astype(np.float32)
+        plane[_padding(stored, data)] = np.nan
         if plane.shape != (header.rows, header.columns):
             raise ValueError(f"its pixels have the shape {plane.shape}")
     except MemoryError:
@@ -56,18 +71,20 @@ def _plane(header: Header, position: int, count: int) -> np.ndarray:
     return plane
 
 
-def scaled(values: np.ndarray) -> np.ndarray:
-    """Return finite ``values`` as uint8 between the percentiles of those that are not zero.
+def _check_bits(data: Any) -> None:
+    # pydicom takes the lowest bits, whatever HighBit says; the standard allows nothing else since
+    # 2004 (PS3.5, 8.1.1), but archives are older.
+    if "HighBit" in data and data.HighBit != data.BitsStored - 1:
+        raise ValueError(f"HighBit is {data.HighBit}, not one less than BitsStored")
 
-    Raises:
-        DataError: All are equal.
-    """
-    filled = values[values != 0]
-    low, high = np.percentile(filled, (BLACK, WHITE)) if filled.size else (0.0, 0.0)
-    if low == high:
-        low, high = values.min(), values.max()
-    if low == high:
-        raise DataError(f"every pixel of the series is {low:g}")
-    # In double precision, because two large floats may differ by more than the largest float32.
-    shares = (np.clip(values, low, high).astype(np.float64) - low) / (float(high) - float(low))
-    return np.rint(shares * 255).astype(np.uint8)
+
+def _padding(stored: np.ndarray, data: Any) -> np.ndarray:
+    """Return which pixels are padding, bool (H, W); PS3.3, C.7.5.1.1.2."""
+    first = data.get("PixelPaddingValue")
+    if first is None or stored.dtype.kind not in "iu":
+        return np.zeros(stored.shape, dtype=bool)
+    last = data.get("PixelPaddingRangeLimit")
+    limits = [first, first if last is None else last]
+    # Writers take the attribute for unsigned where pixels are signed, and the reverse.
+    low, high = sorted(np.asarray(limits, dtype=np.int64).astype(stored.dtype))
+    return (stored >= low) & (stored <= high)

@@ -18,7 +18,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from mritk import Dataset, DatasetFamily, Unavailable, UsageError, Workspace, hookimpl
+from mritk import Dataset, DatasetFamily, Unavailable, UsageError, Workspace, hookimpl, list_tree
 
 if TYPE_CHECKING:
     from mritk import Samples
@@ -73,6 +73,7 @@ def mritk_datasets() -> Iterator[Dataset | DatasetFamily]:
         placeholder="PATH",
         summary="a folder with the .mat files of figshare 1512427; ,fold=1 to 5 are its own folds",
         options=FigshareOptions,
+        reads=lambda path: any(path.glob("*.mat")) or any(path.glob("*/*.mat")),
     )
 
 
@@ -115,7 +116,9 @@ def open_published(workspace: Workspace) -> Samples:
     from mritk_figshare.collection import read_collection
 
     folder = workspace.home / "datasets" / NAME
-    if not any(folder.rglob("*.mat")):
+    if not folder.is_dir() or not any(
+        path.suffix.lower() == ".mat" for tree in list_tree(folder).walk() for path in tree.files
+    ):
         raise Unavailable(
             f"{NAME} is not in {folder}, and mritk does not fetch it: {DOWNLOAD}, unpack all "
             f"four zip files there, and put cvind.mat beside them"

@@ -15,7 +15,7 @@ from pathlib import Path
 import h5py
 import numpy as np
 
-from mritk import DataError
+from mritk import DataError, require_memory
 
 LABELS = (1, 2, 3)
 
@@ -108,6 +108,8 @@ def _array(cjdata: h5py.Group, key: str) -> h5py.Dataset:
         raise DataError(f"has no cjdata/{key}")
     if not found.size or found.attrs.get("MATLAB_empty"):
         raise DataError(f"cjdata/{key} is empty")
+    # HDF5 stores no byte of what was never written, so a small file may hold any size.
+    require_memory(found.size * np.dtype(np.float64).itemsize * 2)
     return found
 
 

@@ -6,7 +6,7 @@ import re
 from dataclasses import dataclass
 from pathlib import Path
 
-from mritk import DataError
+from mritk import DataError, list_tree
 
 NUMBERED = re.compile(r"([1-9][0-9]*)\.mat", re.IGNORECASE)
 FOLDS_FILE = "cvind.mat"
@@ -31,13 +31,13 @@ def find_numbered_files(folder: Path) -> NumberedFiles:
     Hidden files and folders are left aside, and so is whatever does not end in ``.mat``.
 
     Raises:
-        DataError: There are none, a number is there twice, or a ``.mat`` file has another name.
+        DataError: There are none, a number is there twice, or a ``.mat`` file has another name;
+            a folder cannot be listed.
     """
     slices: dict[int, Path] = {}
     folds, strangers = [], []
-    for path in sorted(folder.rglob("*")):
-        parts = path.relative_to(folder).parts
-        if path.suffix.lower() != ".mat" or any(p.startswith((".", "__MACOSX")) for p in parts):
+    for path in sorted(path for tree in list_tree(folder).walk() for path in tree.files):
+        if path.suffix.lower() != ".mat" or path.name.startswith("."):
             continue
         match = NUMBERED.fullmatch(path.name)
         if match:

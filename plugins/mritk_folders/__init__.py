@@ -15,6 +15,7 @@ from mritk import (
     UsageError,
     Workspace,
     hookimpl,
+    named_classes,
     unpacked,
 )
 
@@ -25,8 +26,8 @@ TaskOption = Literal["auto", "classification", "regression"]
 
 
 @dataclass(frozen=True)
-class FolderOptions:
-    """What may follow ``folder:PATH``.
+class ScanOptions:
+    """What may follow every name of files.
 
     Attributes:
         slices: Axial slices of each volume, which then are images; 0: volumes stay volumes.
@@ -44,7 +45,24 @@ class FolderOptions:
 
 
 @dataclass(frozen=True)
-class ManifestOptions(FolderOptions):
+class FolderOptions(ScanOptions):
+    """What may follow ``folder:PATH``.
+
+    Attributes:
+        classes: Names of folders with ``/`` between them: these are the classes, wherever they lie,
+            and what is outside of them is passed over. Empty: the layout tells.
+    """
+
+    classes: str = ""
+
+    def __post_init__(self) -> None:
+        """Refuse fewer than two classes."""
+        super().__post_init__()
+        named_classes(self.classes)
+
+
+@dataclass(frozen=True)
+class ManifestOptions(ScanOptions):
     """What may follow ``manifest:FILE``.
 
     Attributes:
@@ -78,6 +96,8 @@ LICENSE = "unknown: files of whoever runs it"
 @hookimpl
 def mritk_datasets() -> Iterator[DatasetFamily]:
     """Yield the families ``folder:PATH``, ``bids:PATH`` and ``manifest:FILE``."""
+    from mritk_folders.recognise import is_bids, is_table, is_tree
+
     yield DatasetFamily(
         "folder",
         resolve=resolve_folder,
@@ -85,6 +105,7 @@ def mritk_datasets() -> Iterator[DatasetFamily]:
         summary="images or NIfTI in one folder per class, or Training/ and Testing/ with such "
         "folders",
         options=FolderOptions,
+        reads=is_tree,
     )
     yield DatasetFamily(
         "bids",
@@ -92,6 +113,7 @@ def mritk_datasets() -> Iterator[DatasetFamily]:
         placeholder="PATH",
         summary="a BIDS dataset; ,target=COLUMN is the column of participants.tsv to predict",
         options=BidsOptions,
+        reads=is_bids,
     )
     yield DatasetFamily(
         "manifest",
@@ -99,24 +121,32 @@ def mritk_datasets() -> Iterator[DatasetFamily]:
         placeholder="FILE",
         summary="a .csv or .tsv with the columns path and label, beside images or NIfTI",
         options=ManifestOptions,
+        reads=is_table,
     )
 
 
 def resolve_folder(path: str, options: FolderOptions = NO_OPTIONS) -> Iterator[Dataset]:
     """Yield the dataset in the folder or archive ``path``; its name keeps the last part of it.
 
+    ``ARCHIVE/FOLDER`` is a folder in an archive.
+
     Raises:
         Unavailable: There is no such folder or archive.
+        UsageError: It is something else, see :func:`mritk_folders.recognise.refuse_no_tree`.
     """
+    from mritk_folders.recognise import refuse_no_tree
+
     folder = Path(path).expanduser()
-    if not (folder.is_dir() or folder.is_file()):
+    archive = next((place for place in (folder, *folder.parents) if place.is_file()), None)
+    refuse_no_tree(archive or folder)
+    if not (folder.is_dir() or archive):
         raise Unavailable(
             f"no folder {path}; folder:PATH wants one with a sub-folder of images per class, or a "
             f"zip or tar file of it"
         )
     yield Dataset(
         f"folder:{folder.resolve().name}",
-        open=partial(open_folder, folder, options),
+        open=partial(open_folder, folder, options, typed=f"folder:{path}", archive=archive),
         license=LICENSE,
         no_patients="folders name none; --patient-regex or --patients tells them",
     )
@@ -160,13 +190,34 @@ def resolve_manifest(path: str, options: ManifestOptions) -> Iterator[Dataset]:
     )
 
 
-def open_folder(folder: Path, options: FolderOptions, workspace: Workspace) -> Samples:
-    """See :func:`mritk_folders.tree.read_tree`; an archive is unpacked in the workspace first."""
+def open_folder(
+    folder: Path,
+    options: FolderOptions,
+    workspace: Workspace,
+    *,
+    typed: str = "",
+    archive: Path | None = None,
+) -> Samples:
+    """See :func:`mritk_folders.tree.read_tree`; an archive is unpacked in the workspace first.
+
+    Raises:
+        Unavailable: There is no such folder in the archive.
+    """
     from mritk_folders.tree import read_tree
 
-    if folder.is_file():
-        folder = unpacked(folder, workspace)
-    return read_tree(folder, slices=options.slices)
+    whole = folder == archive
+    if archive is not None:
+        inside = folder.relative_to(archive)
+        folder = unpacked(archive, workspace) / inside
+        if ".." in inside.parts or not folder.is_dir():
+            raise Unavailable(f"no folder {inside.as_posix()} in {archive}; type folder:{archive}")
+    return read_tree(
+        folder,
+        slices=options.slices,
+        classes=named_classes(options.classes),
+        typed=typed,
+        archive=whole,
+    )
 
 
 def open_bids(folder: Path, options: BidsOptions, workspace: Workspace) -> Samples:

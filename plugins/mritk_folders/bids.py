@@ -3,20 +3,30 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Sequence
+import re
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from mritk import DataError, Samples
+from mritk import (
+    DataError,
+    PassedOver,
+    Samples,
+    TextTable,
+    canonical_name,
+    is_missing,
+    list_folder,
+    list_tree,
+    read_text_table,
+)
 from mritk_folders import BidsOptions
 from mritk_folders.scan import VOLUME_SUFFIXES
 from mritk_folders.scan_table import ScanTable
 from mritk_folders.target_column import read_targets
-from mritk_folders.text_table import TextTable, read_text_table
 
 logger = logging.getLogger("mritk")
 
-# BIDS writes n/a; the others are what spreadsheets and statistics programs leave behind.
-MISSING = frozenset({"", "n/a", "na", "nan"})
+# Where anatomical scans are.
+ANATOMY = re.compile(r"sub-[^/]*/(ses-[^/]*/)?anat/[^/]*")
 
 
 def read_bids(folder: Path, options: BidsOptions) -> Samples:
@@ -32,16 +42,16 @@ def read_bids(folder: Path, options: BidsOptions) -> Samples:
         options: See :class:`mritk_folders.BidsOptions`.
 
     Raises:
-        DataError: The table or the target column cannot be used, or table and scans do not agree:
-            participants without a target or scan (unless ``missing=drop``), or scans of somebody
-            who is not in the table.
+        DataError: The table or the target column cannot be used; rows of one participant differ;
+            or table and scans do not agree: participants without a target or scan (unless
+            ``missing=drop``), or scans of somebody who is not in the table.
         Unavailable: Scans are links that lead nowhere.
     """
     suffix = options.suffix.removeprefix("_")
     table = read_text_table(folder / "participants.tsv", "\t")
-    people = _participants(table)
     _check_column(table, options.target, "target")
-    scans = _scans(folder, suffix)
+    people = _participants(table, (options.target, options.site or "site"))
+    scans, elsewhere = _scans(folder, suffix)
     strangers = sorted(set(scans) - set(people))
     if strangers:
         raise DataError(
@@ -64,25 +74,37 @@ def read_bids(folder: Path, options: BidsOptions) -> Samples:
         task=task,
         patients=[person.removeprefix("sub-") for person in owners],
         sites=[people[person][site] for person in owners] if site else None,
+        passed_over=[PassedOver("outside of folders anat", elsewhere)] if elsewhere else (),
     ).samples(options.slices)
 
 
-def _participants(table: TextTable) -> dict[str, dict[str, str]]:
-    """Return the cells of every participant by ``sub-LABEL``."""
+def _participants(table: TextTable, used: Sequence[str]) -> dict[str, dict[str, str]]:
+    """Return the cells of every participant by ``sub-LABEL``.
+
+    A participant may have several rows, such as one per session, that agree in the columns
+    ``used``; a missing value agrees with all.
+    """
     if "participant_id" not in table.columns:
         raise DataError(
             f"{table.path} has no column participant_id, which tells whose row is whose; its "
             f"columns are {', '.join(table.columns)}"
         )
     people: dict[str, dict[str, str]] = {}
+    lines: dict[str, int] = {}
     for row in table.rows:
         person = "sub-" + row.cells["participant_id"].removeprefix("sub-")
-        if person in people:
-            raise DataError(
-                f"{table.path} line {row.line} is the second row of {person}; keep one row per "
-                f"participant"
-            )
-        people[person] = row.cells
+        known = people.setdefault(person, dict(row.cells))
+        first = lines.setdefault(person, row.line)
+        for column in used:
+            found, other = known.get(column, ""), row.cells.get(column, "")
+            if is_missing(found):
+                known[column] = other
+            elif not is_missing(other) and canonical_name(found) != canonical_name(other):
+                raise DataError(
+                    f"{table.path} lines {first} and {row.line}: {person} has the {column} "
+                    f"{found} and {other}; mritk takes one {column} per participant, so keep "
+                    f"one, or write a manifest with a row per scan (manifest:FILE.csv)"
+                )
     return people
 
 
@@ -97,16 +119,21 @@ def _check_column(table: TextTable, column: str, option: str) -> None:
     )
 
 
-def _scans(folder: Path, suffix: str) -> dict[str, list[str]]:
-    """Return the paths of the scans of each participant, sorted."""
+def _scans(folder: Path, suffix: str) -> tuple[dict[str, list[str]], list[str]]:
+    """Return the paths of the scans of each participant, sorted, and those outside of ``anat``."""
     scans: dict[str, list[str]] = {}
+    elsewhere: list[str] = []
     others: set[str] = set()
-    for path in sorted((*folder.glob("sub-*/anat/*"), *folder.glob("sub-*/ses-*/anat/*"))):
+    for path in sorted(_files_of_participants(folder)):
         found = _suffix_of(path)
-        if found != suffix:
-            others |= {found} if found else set()
-            continue
         name = path.relative_to(folder).as_posix()
+        in_anat = ANATOMY.fullmatch(name)
+        if found != suffix:
+            others |= {found} if found and in_anat else set()
+            continue
+        if not in_anat:
+            elsewhere.append(name)
+            continue
         person = name.partition("/")[0]
         if not path.name.startswith(f"{person}_"):
             raise DataError(
@@ -120,7 +147,14 @@ def _scans(folder: Path, suffix: str) -> dict[str, list[str]]:
             f"no scans sub-*/[ses-*/]anat/*_{suffix}.nii.gz in {folder} ({there}); name the kind "
             f"of scan with suffix=…"
         )
-    return scans
+    return scans, elsewhere
+
+
+def _files_of_participants(folder: Path) -> Iterator[Path]:
+    for person in list_folder(folder).folders:
+        if person.path.name.startswith("sub-"):
+            for inner in list_tree(person.path).walk():
+                yield from inner.files
 
 
 def _suffix_of(path: Path) -> str:
@@ -139,7 +173,7 @@ def _complete(
 ) -> list[str]:
     """Return who has a target and a scan, and refuse or tell who has not."""
     unseen = [person for person in people if person not in scans]
-    untold = [person for person, row in people.items() if row[options.target].lower() in MISSING]
+    untold = [person for person, row in people.items() if is_missing(row[options.target])]
     reasons = [
         f"{len(found)} without {what} ({_listed(found)})"
         for found, what in ((untold, options.target), (unseen, f"a {options.suffix} scan"))
@@ -174,7 +208,7 @@ def _site_column(
         _check_column(table, wanted, "site")
     elif column not in table.columns:
         return ""
-    unknown = [person for person in kept if people[person][column].lower() in MISSING]
+    unknown = [person for person in kept if is_missing(people[person][column])]
     if not unknown:
         return column
     if wanted:

@@ -2,18 +2,25 @@
 
 from __future__ import annotations
 
+import difflib
+import logging
+import re
+from collections.abc import Sequence
 from pathlib import Path, PurePosixPath, PureWindowsPath
 
-from mritk import DataError, Samples
+from mritk import DataError, Samples, TableRow, TextTable, is_missing, part_of, read_text_table
 from mritk_folders import ManifestOptions
-from mritk_folders.parts import part_of
 from mritk_folders.scan import kind_of
 from mritk_folders.scan_table import ScanTable
 from mritk_folders.target_column import read_targets
-from mritk_folders.text_table import Row, TextTable, read_text_table
+
+logger = logging.getLogger("mritk")
 
 TARGETS = ("label", "target")
 COLUMNS = ("path", *TARGETS, "patient", "site", "source", "split")
+
+# Other words for a patient.
+SYNONYMS = {"subject": "patient", "participant": "patient"}
 
 
 def read_manifest(file: Path, options: ManifestOptions) -> Samples:
@@ -21,25 +28,24 @@ def read_manifest(file: Path, options: ManifestOptions) -> Samples:
 
     The columns are ``path`` and one of ``label`` and ``target``, and as far as they are known
     ``patient``, ``site``, ``source`` and ``split``, in any order and case. A column that is there
-    is complete. Paths are relative to the folder of the manifest, written with ``/``, and are the
-    ids of the samples. ``split`` holds ``train``, ``val`` and ``test`` in any usual spelling.
+    is complete. Other columns are left aside with a warning, unless they look like a misspelt one.
+    Paths are relative to the folder of the manifest, or absolute ones of files below it, written
+    with ``/`` or backslashes; relative to that folder they are the ids of the samples. ``split``
+    holds ``train``, ``val`` and ``test`` in any usual spelling.
 
     Args:
-        file: ``.tsv`` with tabs, or ``.csv`` with commas or semicolons.
+        file: A table as :func:`mritk.read_text_table` reads it.
         options: See :class:`mritk_folders.ManifestOptions`.
 
     Raises:
-        DataError: A column is unknown, absent or incomplete; a path is absolute, leaves the
-            folder, stands there twice or leads to no file; a split has no known name.
+        DataError: A column is absent, incomplete or probably misspelt; a path leaves the folder,
+            stands there twice or leads to no file; a split has no known name.
     """
-    table = read_text_table(file, _delimiter(file), lower_names=True)
+    if file.suffix.lower() not in (".csv", ".tsv"):
+        raise DataError(f"{file} is neither .csv nor .tsv; save the table as one of the two")
+    table = read_text_table(file, lower_names=True)
     target = _check_columns(table)
-    for row in table.rows:
-        for column, cell in row.cells.items():
-            if not cell:
-                raise DataError(
-                    f"{file} line {row.line} has no {column}; a column is complete or absent"
-                )
+    _check_complete(table)
     names = _names(table)
     task, targets = read_targets(
         [row.cells[target] for row in table.rows], options.task, "", f"{file}: column {target}"
@@ -61,19 +67,6 @@ def _column(table: TextTable, name: str) -> list[str] | None:
     return [row.cells[name] for row in table.rows] if name in table.columns else None
 
 
-def _delimiter(file: Path) -> str:
-    if file.suffix.lower() == ".tsv":
-        return "\t"
-    if file.suffix.lower() != ".csv":
-        raise DataError(f"{file} is neither .csv nor .tsv; save the table as one of the two")
-    try:
-        with file.open(encoding="utf-8-sig", errors="replace") as stream:
-            header = stream.readline()
-    except OSError as error:
-        raise DataError(f"{file} is no readable table: {error}") from error
-    return ";" if header.count(";") > header.count(",") else ","  # as spreadsheets write it
-
-
 def _check_columns(table: TextTable) -> str:
     """Return the column of targets."""
     found = f"its columns are {', '.join(table.columns)}"
@@ -84,12 +77,38 @@ def _check_columns(table: TextTable) -> str:
         raise DataError(f"{table.path} has no column {absent}; {found}; rename or add")
     if len(targets) > 1:
         raise DataError(f"{table.path} has both columns label and target; keep the one to predict")
-    if unknown:  # a misspelt column of patients, left aside, would divide patients in silence
-        raise DataError(
-            f"{table.path} has unknown columns {', '.join(unknown)}; a manifest knows "
-            f"{', '.join(COLUMNS)}; rename them, or remove them"
+    for name in unknown:
+        if meant := _meant(name, table.columns):  # left aside, it would divide patients in silence
+            raise DataError(
+                f"{table.path} has the column {name}, which looks like {meant}; rename it to "
+                f"{meant}, or, if it is something else, remove it"
+            )
+    if unknown:
+        logger.warning(
+            "%s: columns %s are left aside; a manifest knows %s",
+            *(table.path.name, ", ".join(unknown), ", ".join(COLUMNS)),
         )
     return targets[0]
+
+
+def _meant(name: str, present: Sequence[str]) -> str | None:
+    """Return the column that ``name`` is probably meant for, of those that are not there."""
+    absent = [column for column in COLUMNS if column not in (*present, *TARGETS)]
+    words = [SYNONYMS.get(word, word) for word in re.split(r"[^a-z]+", name)]
+    near = difflib.get_close_matches(name, absent, 1, 0.8)
+    return next((word for word in (*words, *near) if word in absent), None)
+
+
+def _check_complete(table: TextTable) -> None:
+    for row in table.rows:
+        for column in COLUMNS:
+            cell = row.cells.get(column, "given")
+            if not cell or (column != "path" and is_missing(cell)):
+                found = f" ({cell!r} stands for a missing value)" if cell else ""
+                raise DataError(
+                    f"{table.path} line {row.line} has no {column}{found}; a column is complete "
+                    f"or absent"
+                )
 
 
 def _names(table: TextTable) -> list[str]:
@@ -114,17 +133,18 @@ def _names(table: TextTable) -> list[str]:
     return list(lines)
 
 
-def _name(table: TextTable, row: Row) -> str:
+def _name(table: TextTable, row: TableRow) -> str:
     text = row.cells["path"]
-    path = PurePosixPath(text)
     where = f"{table.path} line {row.line}: {text}"
-    if path.is_absolute() or PureWindowsPath(text).drive:
+    name = _below(table.path.parent, text)
+    if name is None:
         raise DataError(
-            f"{where} is an absolute path, which exists on one machine only; write it relative to "
-            f"the folder of the manifest"
+            f"{where} is an absolute path outside the folder of the manifest; write it relative to "
+            f"that folder"
         )
-    if "\\" in text:
-        raise DataError(f"{where} has backslashes; write paths with /, which every system reads")
+    if "\\" in name and not (table.path.parent / name).is_file():  # written on Windows
+        name = name.replace("\\", "/")
+    path = PurePosixPath(name)
     if ".." in path.parts:
         raise DataError(
             f"{where} leaves the folder of the manifest; put the manifest above all of its files"
@@ -134,7 +154,16 @@ def _name(table: TextTable, row: Row) -> str:
     return path.as_posix()
 
 
-def _split(table: TextTable, row: Row) -> str:
+def _below(folder: Path, text: str) -> str | None:
+    """Return a relative path, or the relative form of one below ``folder``; None: elsewhere."""
+    path = Path(text)
+    for root in (folder.absolute(), folder.resolve()):
+        if path.is_absolute() and path.is_relative_to(root):
+            return path.relative_to(root).as_posix()
+    return None if path.is_absolute() or PureWindowsPath(text).drive else text
+
+
+def _split(table: TextTable, row: TableRow) -> str:
     part = part_of(row.cells["split"])
     if part is None:
         raise DataError(

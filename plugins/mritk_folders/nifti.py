@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import gzip
+import os
 import zlib
+from io import BufferedReader
 from pathlib import Path
 from typing import Any
 
@@ -13,12 +15,18 @@ from nibabel.filebasedimages import ImageFileError
 from nibabel.orientations import OrientationError
 from nibabel.spatialimages import HeaderDataError
 
-from mritk import DataError
+from mritk import DataError, grey_levels, open_regular_file, require_memory
 
 GZIP_MAGIC = b"\x1f\x8b"
 
-# Percentiles of the non-zero voxels that become black and white.
-BLACK, WHITE = 0.5, 99.5
+# The longer of the two headers, that of NIfTI-2; that of NIfTI-1 has 348 bytes.
+HEADER = 540
+
+# Bytes before and after the data, at most: a few megabytes of DICOM header are usual. A gzip file
+# of a megabyte may hold a gigabyte of zeros, and they need not be looked at.
+BESIDE = 64 << 20
+
+CHUNK = 1 << 20
 
 
 def read_volume(path: Path) -> np.ndarray:
@@ -31,55 +39,67 @@ def read_volume(path: Path) -> np.ndarray:
     orientation (sform and qform codes 0) is taken as nibabel takes it: its first axis runs to
     the left, its second to anterior, its third to superior.
 
-    **Intensities.** After the file's own slope and intercept, values are scaled linearly so that
-    the 0.5th percentile of the non-zero voxels becomes 0 and the 99.5th 255, and clipped: MRI
-    intensities have no unit. The percentiles are those of the non-zero voxels, because the share
-    of empty background depends on the field of view and on skull stripping and not on the brain;
-    and they are percentiles, because single bright voxels (vessels, spikes) would press all tissue
-    into a few grey levels. If they coincide, as in a mask, the minimum and maximum are taken.
-    Voxels that are NaN or infinite count as 0, the usual mark of what lies outside a mask.
+    **Intensities.** After the file's own slope and intercept, intensities become grey levels, see
+    :func:`mritk.grey_levels`. Voxels that are NaN or infinite, the usual mark of what lies outside
+    a mask, become 0.
+
+    The header is read first, and the data only if memory can hold them; they are unpacked piece by
+    piece, so that reading takes about twice the memory of the volume as it is stored.
 
     Raises:
-        DataError: The file is empty, truncated, corrupt, not NIfTI or not one volume of numbers,
-            has no usable orientation, or all its voxels are equal or no numbers.
+        DataError: The file is empty, truncated, corrupt, not NIfTI, no regular file or not one
+            volume of numbers, is too large for this machine, has no usable orientation, or all
+            its voxels are equal or no numbers.
     """
     try:
-        content = _content(path)
-        image = _image(content)
-        _check(image, len(content))
-        canonical = nib.as_closest_canonical(image)
-        values = canonical.get_fdata(dtype=np.float32, caching="unchanged")
+        with open_regular_file(path) as file:
+            packed = file.read(2) == GZIP_MAGIC
+            file.seek(0)
+            return _volume(gzip.GzipFile(fileobj=file) if packed else file)
     except (OrientationError, np.linalg.LinAlgError) as error:
         raise DataError("its affine gives the axes no usable orientation") from error
     except (EOFError, zlib.error, gzip.BadGzipFile) as error:
         raise DataError(f"truncated or corrupt gzip data ({error})") from error
     except (HeaderDataError, ImageFileError, OSError, ValueError, OverflowError) as error:
         raise DataError(f"{error}") from error
-    axial = values.reshape(values.shape[:3]).transpose(2, 1, 0)[:, ::-1, ::-1]
-    return _scaled(axial)
 
 
-def _content(path: Path) -> bytes:
-    # Whole files, because only reading to the end compares the checksum of the compressed data.
-    content = path.read_bytes()
+def _volume(stream: BufferedReader | gzip.GzipFile) -> np.ndarray:
+    header = _header(stream)
+    shape = _shape(header)
+    orientation = nib.io_orientation(header.get_best_affine())
+    slope, intercept = header.get_slope_inter()
+    stored = _data(stream, header, shape)
+    grey = grey_levels(
+        stored,
+        slope=1.0 if slope is None else float(slope),
+        intercept=0.0 if intercept is None else float(intercept),
+    )
+    if not grey.any():
+        _refuse_constant(stored)
+    del stored
+    canonical = nib.apply_orientation(grey.T, orientation)
+    return np.ascontiguousarray(canonical.transpose(2, 1, 0)[:, ::-1, ::-1])
+
+
+def _header(stream: BufferedReader | gzip.GzipFile) -> Any:
+    content = stream.read(HEADER)
     if not content:
         raise DataError("empty file")
-    return gzip.decompress(content) if content.startswith(GZIP_MAGIC) else content
-
-
-def _image(content: bytes) -> Any:
     if content[344:348] == b"n+1\0":
-        return nib.Nifti1Image.from_bytes(content)
+        return nib.Nifti1Header(content[:348])
     if content[4:8] == b"n+2\0":
-        return nib.Nifti2Image.from_bytes(content)
+        if len(content) < HEADER:
+            raise DataError("truncated: it ends within its header")
+        return nib.Nifti2Header(content)
     if content[344:348] == b"ni1\0":
         raise DataError("the header of a .hdr/.img pair; store header and data in one .nii file")
     raise DataError("not a NIfTI file")
 
 
-def _check(image: Any, size: int) -> None:
-    """Refuse what is not one volume of numbers, before any of it is allocated."""
-    shape, kind = image.shape, image.get_data_dtype()
+def _shape(header: Any) -> tuple[int, int, int]:
+    """Return the shape; refuse what is not one volume of numbers, before any of it is read."""
+    shape, kind = header.get_data_shape(), header.get_data_dtype()
     if kind.kind not in "iuf":
         raise DataError(f"holds {kind}; only whole and real numbers can be shown as grey levels")
     if len(shape) < 3 or min(shape) < 1:
@@ -88,22 +108,59 @@ def _check(image: Any, size: int) -> None:
         raise DataError(
             f"has shape {shape}, which is a series of volumes; store one volume per file"
         )
-    needed = image.dataobj.offset + kind.itemsize * int(np.prod(shape, dtype=object))
-    if size < needed:
-        raise DataError(f"truncated: its header promises {needed} bytes, there are {size}")
+    return shape[:3]
 
 
-def _scaled(values: np.ndarray) -> np.ndarray:
-    finite = np.isfinite(values)
-    if not finite.any():
+def _data(
+    stream: BufferedReader | gzip.GzipFile, header: Any, shape: tuple[int, int, int]
+) -> np.ndarray:
+    """Return the numbers as stored, (Z, Y, X): NIfTI counts its first axis fastest."""
+    kind, offset = header.get_data_dtype(), header.get_data_offset()
+    voxels = shape[0] * shape[1] * shape[2]
+    size = voxels * kind.itemsize
+    if not header.sizeof_hdr <= offset <= BESIDE:
+        raise DataError(f"its data begin at byte {offset}, which no header explains")
+    if not isinstance(stream, gzip.GzipFile):
+        _require_bytes(offset + size, os.fstat(stream.fileno()).st_size)
+    # As grey_levels says, and the grey levels once more, turned.
+    require_memory(2 * size + 2 * voxels)
+    stored = np.empty(voxels, dtype=kind)
+    stream.seek(offset)
+    _require_bytes(offset + size, offset + _fill(stored.view(np.uint8).data, stream))
+    if isinstance(stream, gzip.GzipFile):
+        _read_to_end(stream)
+    if not kind.isnative:
+        stored = stored.byteswap(inplace=True).view(kind.newbyteorder("="))
+    return stored.reshape(shape[::-1])
+
+
+def _require_bytes(promised: int, found: int) -> None:
+    if found < promised:
+        raise DataError(f"truncated: its header promises {promised} bytes, there are {found}")
+
+
+def _fill(buffer: memoryview, stream: BufferedReader | gzip.GzipFile) -> int:
+    """Return how many bytes there were to fill ``buffer`` with."""
+    found = 0
+    while found < len(buffer):
+        count = stream.readinto(buffer[found : found + CHUNK])
+        if not count:
+            break
+        found += count
+    return found
+
+
+def _read_to_end(stream: gzip.GzipFile) -> None:
+    """Only reading to the end compares the checksum of the compressed data."""
+    beyond = 0
+    while rest := stream.read(CHUNK):
+        beyond += len(rest)
+        if beyond > BESIDE:
+            raise DataError("holds far more data than its header promises")
+
+
+def _refuse_constant(stored: np.ndarray) -> None:
+    finite = stored[np.isfinite(stored)]
+    if not finite.size:
         raise DataError("holds NaN and infinite values only")
-    values = np.where(finite, values, np.float32(0))
-    filled = values[values != 0]
-    low, high = np.percentile(filled, (BLACK, WHITE)) if filled.size else (0.0, 0.0)
-    if low == high:
-        low, high = values.min(), values.max()
-    if low == high:
-        raise DataError(f"every voxel is {low:g}")
-    # In double precision, because two large floats may differ by more than the largest float32.
-    shares = (np.clip(values, low, high).astype(np.float64) - low) / (float(high) - float(low))
-    return np.rint(shares * 255).astype(np.uint8)
+    raise DataError(f"every voxel is {finite[0]:g}, before slope and intercept")

@@ -8,9 +8,8 @@ from pathlib import Path
 
 import numpy as np
 
-from mritk import DataError
+from mritk import DataError, is_image_name, read_image
 
-IMAGE_SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff", ".webp", ".gif")
 VOLUME_SUFFIXES = (".nii", ".nii.gz")
 
 
@@ -23,13 +22,12 @@ class Kind(Enum):
 
 def kind_of(name: str) -> Kind | None:
     """Return what a file of this name holds; None if it is neither image nor NIfTI."""
-    lower = name.lower()
-    if lower.endswith(IMAGE_SUFFIXES):
+    if is_image_name(name):
         return Kind.IMAGE
-    return Kind.VOLUME if lower.endswith(VOLUME_SUFFIXES) else None
+    return Kind.VOLUME if name.lower().endswith(VOLUME_SUFFIXES) else None
 
 
-def common_kind(names: Iterable[str], where: Path) -> Kind:
+def common_kind(names: Iterable[str], where: str) -> Kind:
     """Return the kind of all ``names``, which are those of images or volumes.
 
     Raises:
@@ -50,13 +48,10 @@ def read_scan(path: Path) -> np.ndarray:
     """Return the image, uint8 (H, W) or (H, W, 3), or the volume, uint8 (D, H, W), of a file.
 
     Raises:
-        DataError: See :func:`mritk_folders.image.read_image` and
-            :func:`mritk_folders.nifti.read_volume`.
+        DataError: See :func:`mritk.read_image` and :func:`mritk_folders.nifti.read_volume`.
     """
     if kind_of(path.name) is Kind.VOLUME:
         from mritk_folders.nifti import read_volume
 
         return read_volume(path)
-    from mritk_folders.image import read_image
-
     return read_image(path)

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import numpy as np
 
-from mritk import Classification, DataError, Regression, Samples, Unavailable, sha256_of
+from mritk import Classification, DataError, PassedOver, Regression, Samples, Unavailable, sha256_of
 from mritk_folders.recent import Recent
 from mritk_folders.scan import Kind, common_kind, read_scan
 from mritk_folders.slicing import axial_slices
@@ -28,6 +28,8 @@ class ScanTable:
         targets: N class indices or values.
         task: What is predicted.
         patients: N patients, or None; ``sites``, ``sources`` and ``splits`` likewise.
+        passed_over: What lies in ``folder`` and is no sample.
+        called: What messages call ``folder``; empty: its path.
     """
 
     folder: Path
@@ -38,6 +40,8 @@ class ScanTable:
     sites: Sequence[str] | None = None
     sources: Sequence[str] | None = None
     splits: Sequence[str] | None = None
+    passed_over: Sequence[PassedOver] = ()
+    called: str = ""
 
     def samples(self, slices: int) -> Samples:
         """Return one sample per file, or per axial slice of it.
@@ -50,10 +54,11 @@ class ScanTable:
             DataError: Images and volumes are mixed, or slices are asked of images.
             Unavailable: Files are links that lead nowhere.
         """
-        kind = common_kind(self.names, self.folder)
+        called = self.called or str(self.folder)
+        kind = common_kind(self.names, called)
         if kind is Kind.IMAGE and slices:
             raise DataError(
-                f"{self.folder} holds images such as {self.names[0]}, which have no slices; leave "
+                f"{called} holds images such as {self.names[0]}, which have no slices; leave "
                 f"out slices={slices}"
             )
         self._refuse_dangling_links()
@@ -69,7 +74,7 @@ class ScanTable:
             logger.warning(
                 "%s names no patients, so that slices of one volume may stand in different parts; "
                 "--patient-regex '(.+)#' keeps those of one file together",
-                self.folder.name,
+                Path(called).name,
             )
         # A volume is read, and its file digested, once for all its slices.
         sliced = Recent(lambda path: axial_slices(read_scan(path), slices))
@@ -106,6 +111,7 @@ class ScanTable:
             sites=repeat(self.sites),
             sources=repeat(self.sources),
             splits=repeat(self.splits),
+            passed_over=self.passed_over,
         )
 
     def _refuse_dangling_links(self) -> None:
@@ -113,9 +119,9 @@ class ScanTable:
         dangling = [name for name in self.names if not (self.folder / name).exists()]
         if dangling:
             raise Unavailable(
-                f"{len(dangling)} of {len(self.names)} files in {self.folder} are links to content "
-                f"that is not here, such as {dangling[0]}; fetch it ('datalad get', 'git annex "
-                f"get'), or remove the links"
+                f"{len(dangling)} of {len(self.names)} files in {self.called or self.folder} are "
+                f"links to content that is not here, such as {dangling[0]}; fetch it ('datalad "
+                f"get', 'git annex get'), or remove the links"
             )
 
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from mritk import DataError
+from mritk import DataError, open_regular_file
 
 
 @dataclass(frozen=True, eq=False)
@@ -63,10 +63,14 @@ class ImageColumn:
         """Return the encoded image of a row.
 
         Raises:
+            DataError: It is no regular file.
             OSError: Its file cannot be read.
         """
         file = self.files[row]
-        return self.rows[row][self.column]["bytes"] if file is None else file.read_bytes()
+        if file is None:
+            return self.rows[row][self.column]["bytes"]
+        with open_regular_file(file) as stream:
+            return stream.read()
 
 
 def _check(rows: Any, column: str, where: str) -> None:

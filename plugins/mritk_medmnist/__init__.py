@@ -29,6 +29,7 @@ def mritk_datasets() -> Iterator[DatasetFamily]:
         resolve=resolve_medmnist,
         placeholder="PATH.npz",
         summary="a MedMNIST archive with its official parts, images or volumes; names no patients",
+        reads=lambda path: path.suffix == ".npz",
     )
 
 

@@ -12,7 +12,7 @@ from typing import IO
 import numpy as np
 from numpy.lib import format as npy
 
-from mritk import DataError
+from mritk import DataError, require_memory
 
 HEADERS = {(1, 0): npy.read_array_header_1_0, (2, 0): npy.read_array_header_2_0}
 
@@ -40,10 +40,11 @@ def read_array(path: Path, key: str) -> np.ndarray:
     """Return the array ``key``, read-only.
 
     Raises:
-        DataError: As :func:`read_array_header`, or its data are damaged.
+        DataError: As :func:`read_array_header`, its data are damaged, or memory cannot hold them.
     """
     with _member(path, key) as (stream, size):
         _header(path, key, stream, size)
+        require_memory(size)
     with _member(path, key) as (stream, _):
         array = npy.read_array(stream, allow_pickle=False)
     array.flags.writeable = False

@@ -12,7 +12,9 @@ from PIL import Image
 
 from mritk import Classification, DataError, Samples
 from mritk.cores import available_cores
-from mritk.data.decode import UnreadableSamples, decoded, in_threads
+from mritk.data.decode import decoded
+from mritk.data.in_threads import in_threads
+from mritk.data.samples import UnreadableSamples
 
 RNG = np.random.default_rng(0)
 GREY = RNG.integers(0, 256, (3, 37, 53), dtype=np.uint8)

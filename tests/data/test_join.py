@@ -7,8 +7,8 @@ import logging
 import numpy as np
 import pytest
 
-from mritk import Classification, DataError, Regression, Samples
-from mritk.data.join import canonical_class, join, rename_classes
+from mritk import Classification, DataError, PassedOver, Regression, Samples
+from mritk.data.join import join, rename_classes
 
 
 def samples_of(targets, classes=("glioma", "none"), *, value=0, unit="years", **columns) -> Samples:
@@ -56,11 +56,6 @@ def test_classes_are_matched_by_name_not_by_number_and_sorted():
     ]
 
 
-@pytest.mark.parametrize("name", ["No Tumor", "no_tumor", "NO-TUMOR", "notumor"])
-def test_spellings_of_one_class(name):
-    assert canonical_class(name) == "notumor"
-
-
 def test_other_classes_are_an_error_that_lists_them_and_tells_how_to_rename():
     one, other = samples_of([0, 1]), samples_of([0, 1], ("glioma", "healthy"))
     with pytest.raises(DataError) as caught:
@@ -73,7 +68,7 @@ def test_other_classes_are_an_error_that_lists_them_and_tells_how_to_rename():
 
 def test_two_classes_of_one_dataset_that_would_count_as_one_are_refused():
     odd = samples_of([0, 1, 2], ("no tumor", "glioma", "no_tumor"))
-    with pytest.raises(DataError, match="'no tumor' and 'no_tumor', which count as one"):
+    with pytest.raises(DataError, match="'no tumor' and 'no_tumor', which differ in spelling"):
         join([("a", odd), ("b", samples_of([0, 1], ("no tumor", "glioma")))], "a+b")
 
 
@@ -197,3 +192,9 @@ def test_wrong_mappings_are_refused():
         rename_classes(samples_of([0, 1]), {"none": "glioma"})
     with pytest.raises(DataError, match="target is a number"):
         rename_classes(samples_of([0.0, 1.0]), {"a": "b"})
+
+
+def test_what_one_dataset_passed_over_is_told_under_its_name():
+    found = [PassedOver("hidden", [".x"])]
+    joined = join([("a", samples_of([0, 1], passed_over=found)), ("b", samples_of([0, 1]))], "a+b")
+    assert [str(one) for one in joined.passed_over] == ["1 hidden (a/.x)"]

@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import csv
+import errno
 import hashlib
 import io
 import json
+import os
 import shutil
+import time
+from pathlib import Path
 
 import h5py
 import numpy as np
@@ -15,6 +19,7 @@ import pytest
 from mritk.errors import StoreError
 from mritk.evaluate.metrics import metrics_of
 from mritk.results.folder import ResultsFolder
+from mritk.results.raw_seal import seal_bytes
 from mritk.results.trialfile import SCHEMA, write_trial
 
 PROTOCOL = '{"image_size":32}'
@@ -96,19 +101,19 @@ def make_newer(folder):
         file.attrs["schema"] = SCHEMA + 1
 
 
-def unseal(folder):
-    with h5py.File(folder.trial_path("aaaa"), "r+") as file:
-        del file.attrs["digest"]
-
-
 DAMAGE = {
     "torn": truncate,
     "altered": alter,
     "foreign": replace_by_foreign,
     "newer schema": make_newer,
-    "unsealed": unseal,
 }
-NOTES = ("newer schema", "unsealed")
+
+
+def test_files_of_a_schema_without_a_seal_are_noted(mritk, folder, as_schema):
+    as_schema(folder.trial_path("aaaa"), 2)
+    code, found = states(mritk, folder)
+    assert code == 0
+    assert ("trials/aaaa.h5", "unsealed") in found
 
 
 @pytest.mark.parametrize("state", DAMAGE)
@@ -116,10 +121,10 @@ def test_each_kind_of_damage_is_named(mritk, folder, state):
     DAMAGE[state](folder)
     code, found = states(mritk, folder)
     assert ("trials/aaaa.h5", state) in found
-    assert code == (0 if state in NOTES else 1)
+    assert code == (0 if state == "newer schema" else 1)
 
 
-@pytest.mark.parametrize("state", [state for state in DAMAGE if state != "unsealed"])
+@pytest.mark.parametrize("state", DAMAGE)
 def test_damage_never_stops_a_leaderboard_and_is_named_there_too(mritk, folder, state):
     DAMAGE[state](folder)
     ended = mritk("leaderboard", folder.path)
@@ -166,6 +171,9 @@ def test_leftovers_and_a_stale_view_are_cleared_away_and_nothing_else(mritk, fol
     folder.trial_path("bbbb").unlink()
     (folder.path / "trials" / "notes.txt").write_text("mine")
     truncate(folder)
+    an_hour_ago = time.time() - 3700
+    for path in folder.path.rglob("*"):
+        os.utime(path, (an_hour_ago, an_hour_ago))
     torn = folder.trial_path("aaaa").read_bytes()
     code, found = states(mritk, folder, "--fix")
     assert code == 0, "what was serious is set aside"
@@ -175,6 +183,87 @@ def test_leftovers_and_a_stale_view_are_cleared_away_and_nothing_else(mritk, fol
     assert (folder.path / "quarantine" / "notes.txt").read_text() == "mine"
     assert folder.checkpoint_path("zzzz").exists(), "its trial may go on"
     assert states(mritk, folder) == (0, {("trials/cccc.h5", "failed trial")})
+
+
+def test_a_file_that_cannot_be_read_now_is_left_where_it_is_and_gives_4(mritk, folder, monkeypatch):
+    path, real = folder.trial_path("aaaa"), Path.read_bytes
+
+    def read_bytes(self):
+        if self == path:
+            raise PermissionError(errno.EACCES, "Permission denied")
+        return real(self)
+
+    monkeypatch.setattr(Path, "read_bytes", read_bytes)
+    code, found = states(mritk, folder, "--fix")
+    assert code == 4
+    assert ("trials/aaaa.h5", "cannot be read now") in found
+    assert path.is_file()
+    assert "1 cannot be read now; of the others, all is well." in mritk("doctor", folder.path).out
+
+
+def test_a_second_torn_file_of_one_name_is_set_aside_beside_the_first(mritk, folder):
+    for content in (b"one", b"two"):
+        folder.trial_path("aaaa").write_bytes(content)
+        assert states(mritk, folder, "--fix")[0] == 0
+    aside = folder.path / "quarantine"
+    assert {path.read_bytes() for path in aside.iterdir()} == {b"one", b"two"}
+
+
+@pytest.mark.parametrize("there", [[], ["trials"], ["trials", "checkpoints"]])
+def test_a_run_that_was_killed_before_its_first_trial_is_no_harm(mritk, tmp_path, there):
+    for name in ("", *there):
+        (tmp_path / "results" / name).mkdir()
+    ended = mritk("doctor", tmp_path / "results")
+    assert (ended.code, ended.err) == (0, "")
+    assert "0 trials are whole; all is well." in ended.out
+
+
+def test_a_run_that_was_killed_before_it_wrote_the_view_is_no_harm(mritk, folder):
+    (folder.path / "results.h5").unlink()
+    code, found = states(mritk, folder)
+    assert code == 0
+    assert ("results.h5", "stale") in found
+
+
+def without_columns(view):
+    del view["scores/digest"]
+
+
+def without_table(view):
+    del view["scores"]
+    view["scores"] = [1]
+
+
+def without_links(view):
+    del view["trials"]
+
+
+@pytest.mark.parametrize("change", [without_columns, without_table, without_links])
+def test_a_view_that_lacks_something_is_stale_and_renewed(mritk, folder, change):
+    mritk("rescore", folder.path)
+    with h5py.File(folder.path / "results.h5", "r+") as view:
+        change(view)
+    view = folder.path / "results.h5"
+    view.write_bytes(seal_bytes(view.read_bytes()))
+    code, found = states(mritk, folder, "--fix")
+    assert code == 0
+    assert ("results.h5", "stale") in found
+    assert states(mritk, folder)[1] == {("trials/cccc.h5", "failed trial")}
+
+
+def test_a_file_that_somebody_may_be_writing_is_left_alone_for_an_hour(mritk, folder):
+    half = [folder.path / ".results.h5.1.tmp", folder.path / "trials" / ".x.h5.1.tmp"]
+    for path in half:
+        path.write_bytes(b"half")
+    code, found = states(mritk, folder, "--fix")
+    assert code == 0
+    named = {(str(path.relative_to(folder.path)), "perhaps in use") for path in half}
+    assert named <= found
+    assert all(path.exists() for path in half)
+    for path in half:
+        os.utime(path, (0, 0))
+    states(mritk, folder, "--fix")
+    assert not any(path.exists() for path in half)
 
 
 def test_a_folder_that_is_not_there_is_a_usage_error(mritk, tmp_path):
@@ -258,6 +347,23 @@ def test_conflicts_and_damage_are_named_and_give_1(mritk, folder, sound, tmp_pat
     assert "ffff.h5" in ended.out
     assert folder.trial_path("aaaa").read_bytes() == before
     assert folder.status("dddd") == "finished", "the others are merged"
+
+
+def test_equal_scores_of_other_targets_are_a_conflict(mritk, folder, sound, tmp_path):
+    other, record = ResultsFolder(tmp_path / "other"), sound(id="aaaa", seed=0)
+    record.predictions["test"].target = record.predictions["test"].target[::-1].copy()
+    other.write(record)
+    ended = mritk("merge", other.path, "-o", folder.path)
+    assert ended.code == 1
+    assert "conflict: aaaa" in ended.out
+
+
+def test_another_training_with_the_same_result_is_there_already(mritk, folder, sound, tmp_path):
+    """On a slower machine, say: its times and its provenance are others."""
+    other, record = ResultsFolder(tmp_path / "other"), sound(id="aaaa", seed=0)
+    record.cost, record.provenance = {"seconds_fit": 99.0}, {"mritk": "2.0"}
+    other.write(record)
+    assert mritk("merge", other.path, "-o", folder.path).code == 0
 
 
 def test_merging_several_folders_into_a_new_one(mritk, sound, tmp_path):

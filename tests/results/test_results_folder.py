@@ -27,7 +27,7 @@ def test_the_status_of_a_trial(folder, make_record):
     folder.write(make_record(id="bad", status="failed"))
     folder.trial_path("broken").write_bytes(b"no hdf5")
     names = ("good", "bad", "broken", "none")
-    assert [folder.status(n) for n in names] == ["finished", "failed", "damaged", "absent"]
+    assert [folder.status(n) for n in names] == ["finished", "failed", "torn", "absent"]
 
 
 def test_a_trial_that_cannot_be_read_is_not_called_finished(folder, make_record):
@@ -37,7 +37,7 @@ def test_a_trial_that_cannot_be_read_is_not_called_finished(folder, make_record)
         del file["predictions/test/score"]
     (error,) = folder.trials()
     assert isinstance(error, StoreError)
-    assert folder.status("one") == "damaged"
+    assert folder.status("one") == "altered"
 
 
 def test_a_finished_trial_takes_the_place_of_a_failed_one(folder, make_record):

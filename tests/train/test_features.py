@@ -190,15 +190,9 @@ def test_a_plugin_whose_source_changes_gives_new_features(setup_of, monkeypatch)
     """Versions stay the same while somebody works on a plugin."""
     setup = setup_of()
     backbone_features(setup, setup.val)
-    monkeypatch.setattr(features_module, "_sources_digest", lambda folder: "edited")
+    monkeypatch.setattr(features_module, "source_digest", lambda function: "edited")
     backbone_features(setup, setup.val)
     assert built["networks"] == 2
-
-
-def test_libraries_of_the_plugin_are_part_of_the_key():
-    found = features_module._libraries("mritk-bench")
-    assert any(line.startswith("timm ") for line in found)
-    assert features_module._libraries("no-such-distribution") == ()
 
 
 def test_the_proof_of_loading_comes_with_the_features(pretrained):

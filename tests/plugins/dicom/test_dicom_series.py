@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
+import dataclasses
 import logging
 import shutil
+from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
+import pydicom
 import pytest
+from pydicom.uid import MPEG2MPML, ExplicitVRLittleEndian, JPEGLSLossless, RLELossless
 
-from mritk import DataError
-from mritk_dicom.class_folders import ClassFile
+from mritk import ClassFile, DataError, Unavailable
+from mritk_dicom.decoders import missing_decoder
+from mritk_dicom.header import read_header
 from mritk_dicom.pixels import read_volume
 from mritk_dicom.series import group_series
 
@@ -18,10 +24,12 @@ OBLIQUE = (0.96, 0.28, 0, -0.168, 0.576, -0.8)  # rows and columns tilted about 
 
 
 def grey(values):
-    """Scale between the 0.5th and 99.5th percentile of the non-zero pixels, as documented."""
-    values = np.asarray(values, dtype=np.float32)
-    low, high = np.percentile(values[values != 0], (0.5, 99.5))
-    return np.rint(np.clip((values.astype(float) - low) / (high - low), 0, 1) * 255)
+    """The rule, said another way; see tests/data/test_grey_levels.py."""
+    values = np.asarray(values, dtype=np.float32).astype(float)
+    found = values[values != 0]
+    found = found[np.abs(found) > np.abs(np.percentile(found, (0.5, 99.5))).max() / 510]
+    low, high = np.percentile(found, (0.5, 99.5))
+    return np.rint(np.interp(values, [low, high], [0, 255]))
 
 
 def series_in(folder):
@@ -36,8 +44,6 @@ def volume_of(folder):
 
 def change(folder, **attributes):
     """Change attributes of the first file of a folder; ``None`` removes them."""
-    import pydicom
-
     path = sorted(folder.iterdir())[0]
     image = pydicom.dcmread(path)
     for name, value in attributes.items():
@@ -105,10 +111,79 @@ def test_monochrome1_is_inverted(write_series, make_head, tmp_path):
     np.testing.assert_array_equal(volume_of(dark), volume_of(plain))
 
 
-def test_compressed_pixels_are_decoded(write_series, make_head, tmp_path):
-    import pydicom
-    from pydicom.uid import RLELossless
+@pytest.mark.parametrize(
+    ("dtype", "attributes"),
+    [
+        (np.uint16, {"PixelPaddingValue": 4000}),
+        (np.uint16, {"PixelPaddingValue": 3990, "PixelPaddingRangeLimit": 4010}),
+        (np.uint16, {"PixelPaddingValue": 4010, "PixelPaddingRangeLimit": 3990}),
+        (np.uint16, {"PixelPaddingValue": 4000, "RescaleSlope": 2, "RescaleIntercept": 0}),
+        (np.int16, {"PixelPaddingValue": 4000, "RescaleSlope": -1, "RescaleIntercept": 2000}),
+    ],
+)
+def test_padding_does_not_count_and_is_black(write_series, make_head, tmp_path, dtype, attributes):
+    head = make_head()
+    padded = head.copy()
+    padded[:, :, :9] = 4000
+    folder = write_series(tmp_path / "s", padded, dtype=dtype, **attributes)
+    slope, intercept = attributes.get("RescaleSlope", 1), attributes.get("RescaleIntercept", 0)
+    volume = volume_of(folder)
+    assert not volume[:, :, :9].any()
+    measured = head[:, :, 9:].astype(float) * slope + intercept
+    np.testing.assert_array_equal(volume[:, :, 9:], grey(measured))
 
+
+def test_padding_of_inverted_pixels_is_black_too(write_series, make_head, tmp_path):
+    head = make_head()
+    head[:, :, :9] = 4000
+    padding = {"PixelPaddingValue": 4000, "PhotometricInterpretation": "MONOCHROME1"}
+    volume = volume_of(write_series(tmp_path / "s", head, **padding))
+    rest = head[:, :, 9:].astype(float)
+    assert not volume[:, :, :9].any()
+    np.testing.assert_array_equal(volume[:, :, 9:], grey(rest.max() - rest))
+
+
+def test_padding_is_known_by_its_bits_where_a_writer_took_the_wrong_sign(
+    write_series, make_head, tmp_path
+):
+    """Signed pixels of -2000, and a file that calls their padding 63536."""
+    head = make_head().astype(np.int16)
+    head[:, :, :9] = -2000
+    folder = write_series(tmp_path / "s", head, dtype=np.int16)
+    for path in folder.iterdir():
+        image = pydicom.dcmread(path)
+        image.add_new("PixelPaddingValue", "US", 63536)
+        image.save_as(path)
+    volume = volume_of(folder)
+    assert not volume[:, :, :9].any()
+    np.testing.assert_array_equal(volume[:, :, 9:], grey(head[:, :, 9:]))
+
+
+def test_a_series_of_padding_is_refused(write_series, tmp_path):
+    folder = write_series(tmp_path / "s", np.full((3, 8, 8), 7), PixelPaddingValue=7)
+    with pytest.raises(DataError, match="padding"):
+        volume_of(folder)
+
+
+@pytest.mark.parametrize("signed", [False, True])
+def test_bits_above_those_stored_are_no_part_of_the_value(
+    write_series, make_head, tmp_path, signed
+):
+    """12 bits of 16: the others may hold an overlay, and the sign is that of bit 12."""
+    head = make_head().astype(np.int32) - 300 * signed
+    stored = head & 0xFFF if signed else head | 0xA000
+    bits = {"BitsStored": 12, "HighBit": 11, "PixelRepresentation": int(signed)}
+    folder = write_series(tmp_path / "s", stored, **bits)
+    np.testing.assert_array_equal(volume_of(folder), grey(head))
+
+
+def test_an_old_layout_of_bits_is_refused(write_series, make_head, tmp_path):
+    folder = write_series(tmp_path / "s", make_head() << 4, BitsStored=12, HighBit=15)
+    with pytest.raises(DataError, match="cannot be decoded"):
+        volume_of(folder)
+
+
+def test_compressed_pixels_are_decoded(write_series, make_head, tmp_path):
     head = make_head()
     folder = write_series(tmp_path / "s", head)
     for path in folder.iterdir():
@@ -116,6 +191,44 @@ def test_compressed_pixels_are_decoded(write_series, make_head, tmp_path):
         image.compress(RLELossless)
         image.save_as(path)
     np.testing.assert_array_equal(volume_of(folder), grey(head))
+
+
+def example(name):
+    """A file that pydicom brings."""
+    return Path(pydicom.__file__).parent / "data" / "test_files" / name
+
+
+@pytest.mark.parametrize(
+    ("name", "remedy"),
+    [
+        ("MR_small_jpeg_ls_lossless.dcm", "JPEG-LS Lossless.*; python -m pip install 'mritk-bench"),
+        ("JPGExtended.dcm", "JPEG Extended .*12 bits; .* pylibjpeg-libjpeg"),
+    ],
+)
+def test_a_decoder_that_is_absent_is_told_before_training(name, remedy, monkeypatch):
+    bare = SimpleNamespace(is_available=False, available_plugins=())
+    monkeypatch.setattr("mritk_dicom.decoders.get_decoder", lambda uid: bare)
+    missing_decoder.cache_clear()
+    with pytest.raises(Unavailable, match=remedy):
+        read_header(example(name))
+    missing_decoder.cache_clear()
+
+
+def test_jpeg_ls_is_decoded_where_its_decoder_is_installed():
+    if missing_decoder(JPEGLSLossless, 16):
+        with pytest.raises(Unavailable, match="mritk-bench"):
+            read_header(example("MR_small_jpeg_ls_lossless.dcm"))
+        return
+    found, plain = (
+        read_volume([read_header(example(name))])
+        for name in ("MR_small_jpeg_ls_lossless.dcm", "MR_small.dcm")
+    )
+    np.testing.assert_array_equal(found, plain)
+
+
+def test_a_syntax_that_pydicom_does_not_know_says_how_to_convert():
+    assert "convert it (dcmconv" in missing_decoder(MPEG2MPML, 8)
+    assert missing_decoder(RLELossless, 16) == missing_decoder(ExplicitVRLittleEndian, 16) == ""
 
 
 def test_each_series_and_each_patient_stands_apart(write_series, make_head, tmp_path):
@@ -186,7 +299,8 @@ def test_a_copy_of_a_slice_is_refused(write_series, make_head, tmp_path):
 @pytest.mark.parametrize(
     ("attributes", "reason"),
     [
-        ({"PatientID": None}, r"no PatientID.*folder:PATH with --no-patient-ids"),
+        ({"PatientID": None}, r"no PatientID.*,patient=folder.*,patient=none and --no-patient-ids"),
+        ({"PatientID": "NaN"}, "no PatientID"),
         ({"PatientID": "  "}, "no PatientID"),
         ({"SeriesInstanceUID": None}, "no SeriesInstanceUID"),
         ({"Rows": None}, "holds no image .*modality MR"),
@@ -234,8 +348,6 @@ def test_truncated_or_absent_pixels_are_told_without_the_name_of_the_file(
 
 
 def change_this(path, **attributes):
-    import pydicom
-
     image = pydicom.dcmread(path)
     for name in attributes:
         delattr(image, name)
@@ -246,3 +358,13 @@ def test_an_empty_image_is_refused(write_series, tmp_path):
     folder = write_series(tmp_path / "s", np.full((3, 8, 8), 7))
     with pytest.raises(DataError, match="every pixel of the series is 7"):
         volume_of(folder)
+
+
+def test_a_series_that_memory_cannot_hold_is_refused_before_it_is_decoded(
+    write_series, make_head, tmp_path
+):
+    folder = write_series(tmp_path / "s", make_head())
+    (series,) = series_in(folder)
+    huge = [dataclasses.replace(header, rows=60000, columns=60000) for header in series.slices]
+    with pytest.raises(DataError, match="GB of memory"):
+        read_volume(huge)

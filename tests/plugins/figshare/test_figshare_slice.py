@@ -211,3 +211,15 @@ def test_values_that_are_no_numbers_are_refused(tmp_path, write_slice):
     path = write_slice(tmp_path / "1.mat", np.array([[0.0, np.nan], [1.0, 2.0]]))
     with pytest.raises(DataError, match="NaN"):
         read_slice(path)
+
+
+def test_a_matrix_that_memory_cannot_hold_is_refused_before_it_is_read(tmp_path, write_slice):
+    """HDF5 stores no byte of what was never written."""
+    path = write_slice(tmp_path / "1.mat")
+    with h5py.File(path, "r+") as file:
+        for name in ("image", "tumorMask"):
+            del file[f"cjdata/{name}"]
+            file.create_dataset(f"cjdata/{name}", (2_000_000, 2_000_000), np.int16, chunks=True)
+    assert path.stat().st_size < 1 << 20
+    with pytest.raises(DataError, match="GB of memory"):
+        read_slice(path)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 import shutil
 
 import numpy as np
@@ -48,6 +49,26 @@ def bids(tmp_path):
 
 def read(root, target="diagnosis", **options):
     return read_bids(root, BidsOptions(target=target, **options))
+
+
+def test_scans_outside_of_anat_are_told(bids):
+    stray = "sub-01/sub-01_run-2_T1w.nii"
+    samples = read(bids(more=(stray, "sub-01/anat/.sub-01_T1w.nii", "derivatives/sub-01_T1w.nii")))
+    assert samples.ids == tuple(sorted(SCANS))
+    assert [str(found) for found in samples.passed_over] == [f"1 outside of folders anat ({stray})"]
+
+
+def test_a_session_that_cannot_be_listed_is_not_left_out(bids, monkeypatch):
+    scandir = os.scandir
+
+    def refusing(path):
+        if os.fspath(path).endswith("ses-2"):
+            raise PermissionError(13, "Permission denied", str(path))
+        return scandir(path)
+
+    monkeypatch.setattr(os, "scandir", refusing)
+    with pytest.raises(DataError, match=r"sub-02/ses-2 cannot be listed \(Permission denied\)"):
+        read(bids())
 
 
 def test_every_scan_has_the_target_and_site_of_its_participant(bids):
@@ -204,9 +225,30 @@ def test_an_unknown_target_lists_the_columns(bids, target):
         read(bids(), target)
 
 
-def test_two_rows_of_one_participant(bids):
-    with pytest.raises(DataError, match="line 5 is the second row of sub-01"):
-        read(bids(TABLE + "01\t1\tAD\tnorth\n"))
+def test_rows_of_sessions_that_agree_are_one_participant(bids):
+    """As longitudinal studies write them; what only one session states holds for all."""
+    rows = "sub-01\t32.5\tn/a\tnorth\nsub-02\t63\tcn\tSouth\n"
+    samples, plain = read(bids(TABLE + rows)), read(bids())
+    assert samples.ids == plain.ids
+    assert samples.targets.tolist() == plain.targets.tolist()
+    assert samples.patients == plain.patients
+    assert samples.sites == plain.sites
+
+
+def test_rows_of_sessions_that_disagree_are_refused_with_their_lines(bids):
+    table = TABLE + "01\t31.5\tCN\tnorth\n"
+    with pytest.raises(DataError, match="lines 2 and 5: sub-01 has the diagnosis AD and CN"):
+        read(bids(table))
+    assert len(read(bids(table), "age").ids) == 5
+
+
+def test_quotes_in_a_table_are_quotes(bids):
+    """BIDS: values that hold tabs stand in double quotes; so do those of spreadsheets."""
+    table = TABLE.replace("AD", '"a\tb"').replace("CN", '"say ""no"""')
+    assert read(bids(table)).task.classes == ("a\tb", 'say "no"')
+    with pytest.raises(DataError, match=r"participants\.tsv line 3 is no row of a table"):
+        read(bids(TABLE.replace("CN", '"C"N')))
+    assert read(bids(TABLE.replace("CN", "5'10\" tall"))).task.classes == ("5'10\" tall", "AD")
 
 
 def test_a_table_without_participants(bids):

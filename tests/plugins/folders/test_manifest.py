@@ -91,6 +91,39 @@ def test_paths_have_one_spelling(manifest):
     assert read(manifest(("path", "label"), rows)).ids == ("scans/1.png", "scans/2.png")
 
 
+def test_paths_of_windows_and_absolute_ones_below_the_manifest(manifest, tmp_path):
+    rows = [("scans\\1.png", "a"), (".\\more\\3.png", "b"), (str(tmp_path / "4.png"), "b")]
+    assert read(manifest(("path", "label"), rows)).ids == ("scans/1.png", "more/3.png", "4.png")
+
+
+def test_an_absolute_path_through_a_link_to_the_folder(manifest, tmp_path):
+    file = manifest(("path", "label"), [(str(tmp_path / "4.png"), "a"), ("scans/1.png", "b")])
+    (tmp_path / "more" / "link").symlink_to(tmp_path, target_is_directory=True)
+    assert read(tmp_path / "more" / "link" / file.name).ids == ("4.png", "scans/1.png")
+
+
+def test_other_columns_are_left_aside_aloud(manifest, caplog):
+    columns = ("", "path", "label", "patient", "mask_path", "patient_age", "scanner")
+    rows = [
+        (str(i), path, label, patient, "m.png", "61", "")
+        for i, (path, label, patient, *_) in enumerate(ROWS)
+    ]
+    with caplog.at_level("WARNING", "mritk"):
+        samples = read(manifest(columns, rows))
+    assert samples.patients == ("p1", "p2", "p3", "p4")
+    assert samples.sites is None
+    assert "mask_path, patient_age, scanner are left aside" in caplog.text
+
+
+@pytest.mark.parametrize("cell", ["nan", "NaN", "None", "N/A", "NULL"])
+@pytest.mark.parametrize("column", ["label", "patient", "site"])
+def test_a_missing_value_is_no_class_and_no_patient(manifest, column, cell):
+    row = list(ROWS[2])
+    row[COLUMNS.index(column)] = cell
+    with pytest.raises(DataError, match=f"line 4 has no {column} .'{cell}' stands for a missing"):
+        read(manifest(rows=[*ROWS[:2], row, ROWS[3]]))
+
+
 # -- trouble -----------------------------------------------------------------------------------
 
 
@@ -100,7 +133,8 @@ def test_paths_have_one_spelling(manifest):
         ("/data/1.png", "line 3: /data/1.png is an absolute path"),
         ("C:\\data\\1.png", "absolute path"),
         ("C:/data/1.png", "absolute path"),
-        ("scans\\2.png", "backslashes"),
+        ("..\\1.png", "leaves the folder"),
+        ("scans\\1.png", "lists scans/1.png in lines 2 and 3"),
         ("../1.png", "leaves the folder"),
         ("scans/../../1.png", "leaves the folder"),
         ("scans/1.png", "lists scans/1.png in lines 2 and 3"),
@@ -137,7 +171,11 @@ def test_a_column_is_complete_or_absent(manifest, column):
         (("path", "class"), "no column label; its columns are path, class"),
         (("a", "b"), "no column path and label"),
         (("label", "target", "path"), "both columns label and target"),
-        (("path", "label", "patients"), "unknown columns patients.*patient, site"),
+        (("path", "label", "patients"), "the column patients, which looks like patient; rename"),
+        (("path", "label", "Subject ID"), "subject id, which looks like patient"),
+        (("path", "label", "patient_id"), "patient_id, which looks like patient"),
+        (("path", "label", "spilt"), "spilt, which looks like split"),
+        (("path", "label", "site.1"), r"site\.1, which looks like site"),
     ],
 )
 def test_columns_that_are_not_understood_are_listed(manifest, columns, reason):

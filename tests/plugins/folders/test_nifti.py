@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import gzip
 import itertools
+import os
 import struct
+import tracemalloc
 
 import nibabel as nib
 import numpy as np
@@ -143,6 +145,19 @@ def test_every_numeric_type_is_read(tmp_path, write_nifti, dtype):
     np.testing.assert_allclose(volume, scaled(VOLUME // 4), atol=0.51)
 
 
+@pytest.mark.parametrize("dtype", [np.int16, np.float32, np.float64])
+@pytest.mark.parametrize("kind", [nib.Nifti1Image, nib.Nifti2Image])
+def test_the_order_of_bytes_does_not_count(tmp_path, dtype, kind):
+    image = kind(VOLUME.astype(dtype), np.eye(4), kind.header_class(endianness=">"))
+    image.set_data_dtype(dtype)
+    nib.save(image, tmp_path / "v.nii.gz")
+    nib.save(nib.Nifti1Image(VOLUME, np.eye(4)), tmp_path / "w.nii")
+    assert gzip.decompress((tmp_path / "v.nii.gz").read_bytes())[:2] == b"\0\0"
+    np.testing.assert_array_equal(
+        read_volume(tmp_path / "v.nii.gz"), read_volume(tmp_path / "w.nii")
+    )
+
+
 def test_nifti_2_is_read(tmp_path, write_nifti):
     path = write_nifti(tmp_path / "v.nii", VOLUME, kind=nib.Nifti2Image)
     np.testing.assert_allclose(read_volume(path), scaled(VOLUME), atol=0.51)
@@ -256,3 +271,74 @@ def test_half_of_a_pair_is_refused(patched):
 def test_a_header_of_nonsense(patched, offset, values, form, reason):
     with pytest.raises(DataError, match=reason):
         read_volume(patched(offset, *values, form=form))
+
+
+# -- hostile files -----------------------------------------------------------------------------
+
+
+def packed_zeros(path, header, size):
+    """Write a gzip file of a header and ``size`` zeros."""
+    with gzip.open(path, "wb", compresslevel=1) as stream:
+        stream.write(header)
+        for _ in range(size >> 20):
+            stream.write(bytes(1 << 20))
+    return path
+
+
+def header_of(shape, offset=352):
+    header = nib.Nifti1Header()
+    header.set_data_shape(shape)
+    header.set_data_dtype(np.int16)
+    header["magic"], header["vox_offset"] = b"n+1", offset
+    return header.binaryblock + bytes(4)
+
+
+@pytest.fixture
+def peak():
+    """Return the most memory in bytes that Python and numpy take in a call that is refused."""
+
+    def measure(path, reason):
+        tracemalloc.start()
+        try:
+            with pytest.raises(DataError, match=reason):
+                read_volume(path)
+            return tracemalloc.get_traced_memory()[1]
+        finally:
+            tracemalloc.stop()
+
+    return measure
+
+
+def test_zeros_that_are_no_volume_are_not_unpacked(tmp_path, peak):
+    assert peak(packed_zeros(tmp_path / "v.nii.gz", b"", 100 << 20), "not a NIfTI") < 4 << 20
+
+
+def test_data_behind_the_volume_are_not_unpacked_without_end(tmp_path, peak):
+    path = packed_zeros(tmp_path / "v.nii.gz", header_of((4, 5, 6)), 100 << 20)
+    assert peak(path, "more data than its header promises") < 8 << 20
+
+
+def test_data_that_begin_far_away_are_not_looked_for(tmp_path, peak):
+    path = packed_zeros(tmp_path / "v.nii.gz", header_of((4, 5, 6), offset=2.0**33), 1 << 20)
+    assert peak(path, "no header explains") < 4 << 20
+
+
+def test_a_volume_that_memory_cannot_hold_is_refused_before_it_is_unpacked(tmp_path, peak):
+    path = packed_zeros(tmp_path / "v.nii.gz", header_of((30000, 30000, 30000)), 1 << 20)
+    assert peak(path, r"takes \d+\.\d GB of memory .* are free") < 4 << 20
+
+
+def test_reading_takes_little_more_than_twice_the_memory_of_the_volume(tmp_path, write_nifti):
+    volume = np.random.default_rng(0).integers(1, 1000, (64, 256, 256)).astype(np.int16)
+    path = write_nifti(tmp_path / "v.nii", volume)
+    tracemalloc.start()
+    read_volume(path)
+    assert tracemalloc.get_traced_memory()[1] < 2.5 * volume.nbytes + (40 << 20)
+    tracemalloc.stop()
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="Windows has no named pipes")
+def test_a_pipe_is_not_waited_for(tmp_path):
+    os.mkfifo(tmp_path / "v.nii")
+    with pytest.raises(DataError, match="not a regular file"):
+        read_volume(tmp_path / "v.nii")

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from mritk import DataError, Unavailable
-from mritk_folders.parts import part_of
+from mritk import DataError, Unavailable, part_of
 from mritk_folders.subject import subjects_of
 from mritk_folders.tree import read_tree
 
@@ -65,10 +64,11 @@ def test_hidden_folders_and_those_of_a_mac_do_not_count_beside_a_wrapper(empty_f
     assert len(read_tree(folder)) == 4
 
 
-def test_a_wrapper_beside_another_folder_is_not_guessed(empty_files):
+def test_a_wrapper_of_parts_beside_another_folder_is_refused_and_can_be_named(empty_files):
     folder = empty_files(*in_parts("archive/"), "other/1.png")
-    samples = read_tree(folder)
-    assert samples.task.classes == ("archive", "other"), "plain classes, as for any such tree"
+    with pytest.raises(DataError, match=rf"parts of a dataset.* type folder:{folder}/archive"):
+        read_tree(folder)
+    assert len(read_tree(folder / "archive")) == 4
 
 
 def test_three_wrappers_are_too_many(empty_files):

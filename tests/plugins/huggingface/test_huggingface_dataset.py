@@ -13,7 +13,15 @@ import pyarrow.parquet as pq
 import pytest
 from PIL import Image
 
-from mritk import Classification, DataError, Regression, Unavailable, UsageError, Workspace
+from mritk import (
+    Classification,
+    DataError,
+    Regression,
+    Unavailable,
+    UsageError,
+    Workspace,
+    grey_levels,
+)
 
 from .conftest import Hub, Repo  # isort: skip
 
@@ -210,7 +218,7 @@ def test_images_may_be_grey_rgb_or_of_16_bits(put, open_) -> None:
     np.testing.assert_array_equal(samples.read(0), arrays[0])
     np.testing.assert_array_equal(samples.read(1), arrays[1])
     np.testing.assert_array_equal(samples.read(2), arrays[2][..., :3])
-    np.testing.assert_array_equal(samples.read(3), np.rint(deep / 47000 * 255).astype(np.uint8))
+    np.testing.assert_array_equal(samples.read(3), grey_levels(deep))
 
 
 def test_an_unreadable_image_is_told_by_its_id(put, open_) -> None:
@@ -274,6 +282,17 @@ def test_a_column_that_is_not_there_is_answered_with_those_that_are(
 
     with pytest.raises(DataError, match=text):
         open_(options)
+
+
+@pytest.mark.parametrize("text", ["nan", "None", " ", "N/A"])
+def test_a_missing_label_or_patient_is_none(text: str, put, open_) -> None:
+    image = [png(pixels(n, 8, 8)) for n in range(3)]
+    labels = {"label": ["a", text, "b"], "kind": ["a", "b", "b"]}
+    put({"train.parquet": parquet(image=image, who=["p", "q", text], **labels)})
+    with pytest.raises(DataError, match="no label in 1 of 3 rows, such as row 1"):
+        open_()
+    with pytest.raises(DataError, match="names no patient in 1 of 3 rows, such as row 2"):
+        open_(",label=kind,patient=who")
 
 
 def test_an_unknown_option_is_answered_with_the_known_ones(put, registry) -> None:

@@ -3,12 +3,19 @@
 from __future__ import annotations
 
 import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
 
 import numpy as np
 import pytest
 
 from mritk.results.folder import ResultsFolder
 from mritk_processes import run
+from mritk_processes.share import shares
 
 DYING = """
 import os
@@ -85,16 +92,28 @@ def test_predictions_equal_those_of_a_run_in_this_process(run_toy, tmp_path, one
 
 
 @pytest.mark.slow
-def test_a_worker_that_dies_is_a_failed_trial_and_the_others_go_on(run_toy, tmp_path):
+def test_a_worker_that_dies_is_a_failed_trial_and_the_others_go_on(
+    run_toy, mritk, tmp_path, caplog
+):
     (tmp_path / "dying.py").write_text(DYING)
     ended = run_toy(
         *("-p", tmp_path / "dying.py", "-a", "dying", "-a", "none", "--seeds", 1),
         *("--executor", "processes"),
     )
     assert ended.code == 3
+    assert "a worker ended with exit code 7" in caplog.text
     assert "tiny@scratch on bands seed 0: the worker of executor processes" in ended.err
-    stored = list(ResultsFolder(tmp_path / "results").trials())
-    assert [trial.augmentation for trial in stored] == ["none"]
+    stored = {t.augmentation: t for t in ResultsFolder(tmp_path / "results").trials()}
+    assert {name: trial.status for name, trial in stored.items()} == {
+        "none": "finished",
+        "dying": "failed",
+    }
+    failure = stored["dying"].failure
+    assert failure.type == "WorkerDied"
+    assert "tries the trial again" in failure.message
+    # The second stage augments; the head's epoch before it was kept in the checkpoint.
+    assert failure.epoch == len(stored["dying"].history)
+    assert "2 trials are whole" in mritk("doctor", tmp_path / "results").out
 
 
 @pytest.mark.slow
@@ -104,6 +123,110 @@ def test_plugins_are_told_of_each_trial_when_it_is_done(run_toy, tmp_path):
     told = (tmp_path / "diary.txt").read_text().split("\n")
     # Workers load the plugin as well; only the run itself tells it of moments.
     assert told == ["start 1 of 1", "epoch 1", "epoch 2", "epoch 3", "finish True", ""]
+
+
+ENVIRONMENT = ("OMP_NUM_THREADS", "CUDA_VISIBLE_DEVICES", "PYTHONSAFEPATH")
+
+
+def environment_of(job):
+    time.sleep(0.2)  # so that no process does two of them
+    return tuple(os.environ.get(name) for name in ENVIRONMENT)
+
+
+def test_workers_share_the_cores_and_the_gpus(monkeypatch):
+    """Two at once on four cores: two threads each; a GPU each, by the names that are visible."""
+    monkeypatch.delenv("OMP_NUM_THREADS", raising=False)
+    monkeypatch.setattr("mritk_processes.share.available_cores", lambda: 4)
+    monkeypatch.setattr("torch.cuda.device_count", lambda: 2)
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "5,GPU-12ab")
+    seen = set(run(environment_of, [1, 2], None))
+    assert seen == {("2", "5", "1"), ("2", "GPU-12ab", "1")}
+    assert os.environ["CUDA_VISIBLE_DEVICES"] == "5,GPU-12ab"
+    assert "OMP_NUM_THREADS" not in os.environ
+
+
+@pytest.mark.parametrize(
+    ("count", "gpus", "expected"),
+    [
+        (1, [], [{"OMP_NUM_THREADS": "4"}]),
+        (3, [], [{"OMP_NUM_THREADS": "1"}] * 3),
+        (8, [], [{"OMP_NUM_THREADS": "1"}] * 8),
+        (2, ["0"], [{"OMP_NUM_THREADS": "2", "CUDA_VISIBLE_DEVICES": "0"}] * 2),
+    ],
+)
+def test_no_more_threads_than_cores(count, gpus, expected, monkeypatch):
+    monkeypatch.delenv("OMP_NUM_THREADS", raising=False)
+    monkeypatch.setattr("mritk_processes.share.available_cores", lambda: 4)
+    assert shares(count, gpus) == [{"PYTHONSAFEPATH": "1", **share} for share in expected]
+    monkeypatch.setenv("OMP_NUM_THREADS", "7")
+    assert all("OMP_NUM_THREADS" not in share for share in shares(count, gpus))
+
+
+PARENT = """
+import os, sys, time
+from pathlib import Path
+from mritk_processes import run
+from sleeper import sleep
+
+if __name__ == "__main__":
+    list(run(sleep, [1, 2], 2))
+"""
+
+SLEEPER = """
+import os, time
+from pathlib import Path
+
+
+def sleep(job):
+    Path(f"worker-{job}").write_text(str(os.getpid()))
+    time.sleep(600)
+"""
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="needs POSIX signals")
+@pytest.mark.parametrize("how", [signal.SIGTERM, signal.SIGKILL])
+def test_no_worker_outlives_the_process_that_started_it(tmp_path, how):
+    (tmp_path / "parent.py").write_text(PARENT)
+    (tmp_path / "sleeper.py").write_text(SLEEPER)
+    parent = subprocess.Popen([sys.executable, "parent.py"], cwd=tmp_path)
+    pids = [int(wait_for(tmp_path / f"worker-{job}")) for job in (1, 2)]
+    parent.send_signal(how)
+    assert parent.wait() == -how
+    deadline = time.monotonic() + 30
+    while any(alive(pid) for pid in pids):
+        assert time.monotonic() < deadline, "a worker goes on without its parent"
+        time.sleep(0.05)
+
+
+def wait_for(path):
+    deadline = time.monotonic() + 60
+    while not (path.exists() and path.read_text()):
+        assert time.monotonic() < deadline, f"{path.name} never came"
+        time.sleep(0.05)
+    return path.read_text()
+
+
+def alive(pid):
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    except FileNotFoundError:
+        return False
+
+
+@pytest.mark.skipif(sys.version_info < (3, 11), reason="Python 3.10 knows no safe path")
+def test_modules_beside_the_data_are_not_imported_by_workers(tmp_path, monkeypatch):
+    """A ``pickle.py`` among the data would be run by each worker before anything else."""
+    (tmp_path / "pickle.py").write_text("open('executed', 'w')\nraise SystemExit('planted')\n")
+    monkeypatch.chdir(tmp_path)
+    assert list(run(cube, [2], 1)) == [8]
+    assert not (tmp_path / "executed").exists()
+
+
+def test_one_gpu_for_all_workers_is_refused(run_toy):
+    ended = run_toy("--jobs", 2, "--device", "cuda:1")
+    assert ended.code == 2
+    assert "CUDA_VISIBLE_DEVICES=1, and add --device cuda" in ended.err
+    assert "preparing data" not in ended.err
 
 
 def test_an_unknown_executor_is_told_before_anything_is_read(run_toy):

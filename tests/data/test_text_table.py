@@ -4,16 +4,15 @@ from __future__ import annotations
 
 import pytest
 
-from mritk import DataError
-from mritk_folders.text_table import read_text_table
+from mritk import DataError, read_text_table
 
 
 @pytest.fixture
 def read(tmp_path):
-    def read(content, delimiter=",", **options):
+    def read(content, **options):
         path = tmp_path / "t.csv"
         path.write_bytes(content if isinstance(content, bytes) else content.encode())
-        return read_text_table(path, delimiter, **options)
+        return read_text_table(path, **options)
 
     return read
 
@@ -30,6 +29,15 @@ def cells(table):
         "\ufeffa,b\n1,2\n3,4\n",
         " a , b\n 1,2 \n\n3,4\n,\n",
         '"a","b"\n"1","2"\n"3","4"\n',
+        '"a", "b"\n"1", "2"\n"3", "4"\n',
+        "a,b\r1,2\r3,4\r",
+        "sep=,\na,b\n1,2\n3,4\n",
+        ",a,b\n0,1,2\n1,3,4\n",
+        "Unnamed: 0.1,Unnamed: 0,a,b\n0,0,1,2\n7,1,3,4\n",
+        "a,b,,\n1,2,,\n3,4,,\n",
+        "a;b\n1;2\n3;4\n",
+        "a\tb\n1\t2\n3\t4\n",
+        "a,b\n1,2\n3,4\n".encode("utf-16"),
     ],
 )
 def test_the_same_table_in_several_guises(read, content):
@@ -58,7 +66,12 @@ def test_names_of_columns_can_be_lowered(read):
         ("a,\n1,2\n", "column 2 has no name"),
         ("a,a\n1,2\n", "two columns 'a'"),
         (b"a,b\n\xff\xfe,2\n", "not UTF-8"),
-        ('a,b\n"1,2\n', "no readable table"),
+        ('a,b\n"1,2\n', "line 2 is no row of a table: unexpected end"),
+        ('a,b\n1,2\n"x"y,2\n', "line 3 is no row of a table"),
+        ("a,b\n1,2\nä,3\n".encode("latin-1"), "line 3 is not UTF-8 text .byte 0xe4.*CSV UTF-8"),
+        ("a,b\n1,2\n".encode("utf-16-le"), "line 1 is no text"),
+        (",a\nx,1\n", "column 1 has no name"),
+        ("a,,b\n1,2,3\n", "column 2 has no name"),
     ],
 )
 def test_trouble_names_the_file_and_the_place(read, content, reason):
@@ -73,4 +86,23 @@ def test_two_names_that_are_one_in_lower_case(read):
 
 def test_a_file_that_is_not_there(tmp_path):
     with pytest.raises(DataError, match="no readable table"):
-        read_text_table(tmp_path / "none.csv", ",")
+        read_text_table(tmp_path / "none.csv")
+
+
+def test_a_delimiter_in_a_quoted_name_divides_nothing(read):
+    table = read('"a;b;c",d\n1,2\n')
+    assert table.columns == ("a;b;c", "d")
+
+
+def test_a_separator_line_counts_as_a_line(read):
+    table = read("sep=;\r\na;b\r\n1,5;2\r\n")
+    assert [(row.line, row.cells) for row in table.rows] == [(3, {"a": "1,5", "b": "2"})]
+    with pytest.raises(DataError, match="line 3 has 1 cells"):
+        read("sep=;\na;b\n1\n")
+
+
+def test_the_suffix_decides_between_as_many_cells(tmp_path):
+    (tmp_path / "t.tsv").write_text("a\tb,c\n1\t2,3\n")
+    assert read_text_table(tmp_path / "t.tsv").columns == ("a", "b,c")
+    (tmp_path / "t.csv").write_text("a\tb,c\n1\t2,3\n")
+    assert read_text_table(tmp_path / "t.csv").columns == ("a\tb", "c")

@@ -1,0 +1,69 @@
+"""Ctrl-C as one ``KeyboardInterrupt`` that nobody drops."""
+
+from __future__ import annotations
+
+import signal
+import time
+from threading import Timer, main_thread
+from types import FrameType
+
+# The files of the import system, as frames name them.
+IMPORT_SYSTEM = "<frozen importlib."
+
+
+class Interrupt:
+    """A handler of SIGINT that waits for the end of an import.
+
+    Libraries drop every exception that is raised while they import something optional, and Python
+    itself those in the callbacks of its import locks: an interrupt there would be lost.
+    """
+
+    # An import that hangs is interrupted after so many seconds, or by a second Ctrl-C.
+    PATIENCE = 2.0
+
+    def __init__(self) -> None:
+        self._timer: Timer | None = None
+        self._own = False  # the next signal is the timer's
+        self._deadline = 0.0
+
+    @classmethod
+    def install(cls) -> None:
+        """Handle SIGINT, unless it is ignored, as it is for what a shell runs in the background."""
+        if signal.getsignal(signal.SIGINT) is signal.default_int_handler:
+            signal.signal(signal.SIGINT, cls().handle)
+
+    @staticmethod
+    def uninstall() -> None:
+        """From here on Ctrl-C ends the process at once, without a traceback."""
+        if isinstance(getattr(signal.getsignal(signal.SIGINT), "__self__", None), Interrupt):
+            signal.signal(signal.SIGINT, signal.SIG_DFL)
+
+    def handle(self, number: int, frame: FrameType | None) -> None:
+        """Raise KeyboardInterrupt, now or when the import is done."""
+        own, self._own = self._own, False
+        if self._timer is None:
+            self._deadline = time.monotonic() + self.PATIENCE
+        second = self._timer is not None and not own
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+        if second or time.monotonic() > self._deadline or not _is_importing(frame):
+            raise KeyboardInterrupt
+        self._timer = Timer(0.02, self._again, (number,))
+        self._timer.daemon = True
+        self._timer.start()
+
+    def _again(self, number: int) -> None:
+        self._own = True
+        if hasattr(signal, "pthread_kill"):  # wakes the thread from what it waits for
+            signal.pthread_kill(main_thread().ident, number)
+        else:
+            signal.raise_signal(number)
+
+
+def _is_importing(frame: FrameType | None) -> bool:
+    while frame is not None:
+        if frame.f_code.co_filename.startswith(IMPORT_SYSTEM):
+            return True
+        frame = frame.f_back
+    return False

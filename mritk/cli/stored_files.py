@@ -1,0 +1,76 @@
+"""What ``mritk run`` says and does about trial files that give no trial, and about lost ones."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING
+
+from mritk.cli.tell import say
+from mritk.errors import ExitCode
+
+if TYPE_CHECKING:
+    from mritk.plan import Plan
+    from mritk.results.folder import ResultsFolder
+    from mritk.results.trial_state import UnusableTrial
+    from mritk.results.trialfile import TrialRecord
+    from mritk.trial import Outcome
+
+
+def make_room(plan: Plan, results: ResultsFolder) -> None:
+    """Set spoiled files of the trials to train aside; name the files that are left alone.
+
+    Raises:
+        NewerTrial: A newer mritk wrote one of them; nothing is touched.
+        StoreError: A file cannot be moved.
+    """
+    from mritk.results.trial_state import NewerTrial, TrialState, UnusableTrial
+
+    usable = plan.in_state(
+        TrialState.ABSENT, TrialState.INTERRUPTED, TrialState.FINISHED, TrialState.FAILED
+    )
+    others = {trial.id for trial in plan.trials} - {trial.id for trial in usable}
+    problems = [p for _, p in results.look_up(sorted(others)) if isinstance(p, UnusableTrial)]
+    for problem in problems:
+        if isinstance(problem, NewerTrial):
+            raise problem
+    for problem in problems:
+        if problem.state.spoiled:
+            say(f"{problem}. Kept as {results.set_aside(problem.path)}; the trial is trained again")
+        else:
+            say(f"not trained: {problem}")
+
+
+def tell_lost(
+    plan: Plan,
+    outcomes: Sequence[Outcome],
+    found: Mapping[str, TrialRecord | UnusableTrial | None],
+) -> ExitCode:
+    """Name the trials that must be stored after a run and are not.
+
+    A results folder may be deleted, moved or mounted over while trials are trained.
+
+    Args:
+        plan: What was to be trained.
+        outcomes: What was.
+        found: By trial id, what the results folder gives at the end.
+
+    Returns:
+        ``INTERNAL`` where a trial is lost, ``UNAVAILABLE`` where one cannot be read now.
+    """
+    from mritk.results.trial_state import TrialState, UnreadableTrial
+    from mritk.results.trialfile import TrialRecord
+
+    code = ExitCode.OK
+    stored = {outcome.trial.id for outcome in outcomes if not outcome.error}
+    stored |= {trial.id for trial in plan.in_state(TrialState.FINISHED)}
+    for trial in plan.trials:
+        there = found[trial.id]
+        if isinstance(there, UnreadableTrial):
+            say(f"not in the table: {there}")
+            code = ExitCode.UNAVAILABLE if code is ExitCode.OK else code
+        elif trial.id in stored and not isinstance(there, TrialRecord):
+            say(f"lost: {trial}: {there or 'its file was there and is not any more'}")
+            code = ExitCode.INTERNAL
+    if code is ExitCode.INTERNAL:
+        say("the results folder was changed, moved or deleted meanwhile; find out before going on")
+    return code

@@ -1,0 +1,84 @@
+"""Standard output and error as the commands see them: writing to them ends no command.
+
+A reader that has gone (``mritk audit … | head``), a full disk or a terminal that lacks a character
+must neither stop a training nor change what an audit found.
+"""
+
+from __future__ import annotations
+
+import io
+import sys
+from collections.abc import Callable
+from typing import Any, TextIO
+
+from mritk.errors import ExitCode
+
+
+class _Lenient(io.RawIOBase):
+    """Passes bytes on until that fails; then keeps the error, and drops what comes."""
+
+    def __init__(self, raw: Any) -> None:
+        self._raw = raw
+        self.failure: OSError | None = None
+
+    def writable(self) -> bool:
+        return True
+
+    def write(self, data: Any) -> int | None:
+        if self.failure is None:
+            try:
+                written: int | None = self._raw.write(data)
+                return written
+            except OSError as error:
+                self.failure = error
+        return len(data)
+
+    def fileno(self) -> int:
+        return int(self._raw.fileno())
+
+    def isatty(self) -> bool:
+        return bool(self._raw.isatty())
+
+
+class Streams:
+    """Stands between the program and what it writes to.
+
+    Characters that the encoding of a stream lacks are written as ``\\u2191``.
+    """
+
+    def __init__(self) -> None:
+        self._output = _Lenient(_raw(sys.stdout)) if sys.stdout else None
+        if self._output is not None:
+            sys.stdout = _text(self._output, sys.stdout)
+        if sys.stderr:
+            sys.stderr = _text(_Lenient(_raw(sys.stderr)), sys.stderr)
+
+    def finish(self, code: int, tell: Callable[[str], None]) -> int:
+        """Write what is left, and return the exit code.
+
+        It is ``code``, unless that is 0 and the output is lost: a pipe whose reader has gone is
+        no loss, because nobody wants the rest.
+        """
+        for stream in (sys.stdout, sys.stderr):
+            if stream is not None:
+                stream.flush()
+        failure = self._output.failure if self._output else None
+        if failure is None or isinstance(failure, BrokenPipeError):
+            return code
+        tell(f"the output could not be written: {failure.strerror}; write it elsewhere")
+        return code or ExitCode.INTERNAL
+
+
+def _raw(stream: TextIO) -> Any:
+    stream.flush()
+    return getattr(stream.buffer, "raw", stream.buffer)  # with python -u there is one layer less
+
+
+def _text(raw: _Lenient, like: TextIO) -> io.TextIOWrapper:
+    return io.TextIOWrapper(
+        io.BufferedWriter(raw),
+        encoding=like.encoding,
+        errors="backslashreplace",
+        line_buffering=bool(like.line_buffering),
+        write_through=bool(getattr(like, "write_through", False)),
+    )

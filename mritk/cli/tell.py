@@ -1,0 +1,36 @@
+"""All that the commands print goes through here, so that no name reaches the terminal raw."""
+
+from __future__ import annotations
+
+import logging
+
+import click
+
+from mritk.visible import visible
+
+
+def echo(text: object, *, end: str = "\n") -> None:
+    """Print a result, for a person or the next program, on stdout."""
+    click.echo(visible(str(text)) + end, nl=False)
+
+
+def say(line: object) -> None:
+    """Print a line for the person on stderr, beside what other programs read."""
+    click.echo(visible(str(line)), err=True)
+
+
+def warn(line: object) -> None:
+    """Print a warning on stderr."""
+    click.secho(f"warning: {visible(str(line))}", err=True, fg="yellow")
+
+
+class _VisibleFormatter(logging.Formatter):
+    def format(self, record: logging.LogRecord) -> str:
+        return visible(super().format(record))
+
+
+def log_to_stderr() -> None:
+    """Print the warnings of mritk's log as lines on stderr."""
+    handler = logging.StreamHandler()
+    handler.setFormatter(_VisibleFormatter())
+    logging.getLogger("mritk").addHandler(handler)

@@ -1,0 +1,284 @@
+"""Find the scans of each class, and of each official part, in a tree of folders."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property
+from pathlib import Path
+
+from mritk.data.file_tree import list_tree
+from mritk.data.layouts import (
+    UNLABELLED,
+    Layout,
+    refuse_folders_that_are_no_classes,
+    wraps_classes,
+)
+from mritk.data.parts import part_of
+from mritk.data.passed_over import PassedOver
+from mritk.data.samples import SPLITS
+from mritk.data.scan_tree import ScanFolder, Scans, scan_folder
+from mritk.data.spelling import canonical_name
+from mritk.errors import DataError, UsageError
+
+# Unpacked archives wrap the parts in folders of their own: archive/Brain Tumor/Training/.
+WRAPPERS = 2
+
+
+@dataclass(frozen=True)
+class ClassFile:
+    """A scan and what its place in the tree says of it.
+
+    Attributes:
+        path: The scan.
+        label: Its class.
+        part: Its official part; empty without parts.
+        folder: The folder of its class.
+    """
+
+    path: Path
+    label: str
+    part: str = ""
+    folder: Path = Path()
+
+
+@dataclass(frozen=True)
+class ClassTree:
+    """The scans of a tree, and what else is in it. Each file is in one of the lists, litter apart.
+
+    Attributes:
+        root: The folder.
+        files: The scans, sorted by path.
+        strays: Scans of no class: beside the class folders, or in folders without a label.
+        masks: Masks of scans.
+        others: Files that are no scans.
+        hidden: Hidden files and folders.
+        empty: Folders with nothing in them.
+    """
+
+    root: Path
+    files: tuple[ClassFile, ...]
+    strays: tuple[Path, ...]
+    masks: tuple[Path, ...]
+    others: tuple[Path, ...]
+    hidden: tuple[Path, ...]
+    empty: tuple[Path, ...]
+
+    @cached_property
+    def classes(self) -> tuple[str, ...]:
+        """The classes, sorted by name."""
+        return tuple(sorted({file.label for file in self.files}))
+
+    def name(self, path: Path) -> str:
+        """Return a path relative to the root, with ``/``."""
+        return path.relative_to(self.root).as_posix()
+
+    def passed_over(self, no_scans: str) -> tuple[PassedOver, ...]:
+        """Return all that is no sample, with paths relative to the root.
+
+        Args:
+            no_scans: What files that are no scans are, as it reads behind a count.
+        """
+        found = {
+            "of no class": self.strays,
+            "as masks of images beside them": self.masks,
+            no_scans: self.others,
+            "hidden": self.hidden,
+            "empty": self.empty,
+        }
+        return tuple(
+            PassedOver(reason, [self.name(p) + "/" * (p in self._folders) for p in paths])
+            for reason, paths in found.items()
+            if paths
+        )
+
+    @property
+    def _folders(self) -> frozenset[Path]:
+        return frozenset(p for p in (*self.hidden, *self.empty) if p.is_dir())
+
+
+def named_classes(text: str) -> tuple[str, ...]:
+    """Return the folders that an option ``classes=A/B`` names; none if ``text`` is empty.
+
+    >>> named_classes("glioma/no tumor")
+    ('glioma', 'no tumor')
+
+    Raises:
+        UsageError: Fewer than two classes.
+    """
+    names = tuple(dict.fromkeys(name.strip() for name in text.split("/") if name.strip()))
+    if text and len(names) < 2:
+        raise UsageError(
+            f"classes={text} does not name two classes; write them with / between them, such as "
+            f"classes=glioma/healthy"
+        )
+    return names
+
+
+def class_tree(folder: Path, scans: Scans, classes: Sequence[str] = ()) -> ClassTree:
+    """Return the scans under ``folder`` by class and part.
+
+    The tree is ``CLASS/**/scan`` or ``PART/CLASS/**/scan``, where PART is ``Training``,
+    ``Testing`` or ``Validation`` in any usual spelling. The parts may lie one or two levels
+    deeper, if each level above holds one folder. So may the classes, if these folders are called
+    as datasets are, such as ``dataset``, or as the folder above, or are all that an archive holds.
+    A class whose spelling differs from part to part in case, spaces, hyphens or
+    underscores only is one class and keeps the spelling of the training part.
+
+    Args:
+        folder: The root of the tree.
+        scans: What a scan is, and how the data were named.
+        classes: Names of folders, at any depth: the class of a scan is the outermost of them that
+            it lies in, and scans outside are strays. Empty: the layout tells the classes.
+
+    Raises:
+        DataError: No scans; fewer than two classes; a class without scans, or that is not in every
+            part, or twice in one; scans beside the parts; folders that may be something else than
+            classes, see :mod:`mritk.data.layouts`; a folder cannot be listed.
+        Unavailable: A link that may be a folder leads nowhere.
+    """
+    root = scan_folder(list_tree(folder), scans)
+    layout = Layout(root, scans)
+    if not root.below:
+        raise layout.nothing()
+    found = list(_of_named(root, classes) if classes else _of_layout(layout))
+    _check_classes(layout, found, classes)
+    if any(file.part for file in found):
+        found = _spelt_alike(found)
+        _check_parts(layout, found)
+    taken = {file.path for file in found}
+    every = list(root.walk())
+    return ClassTree(
+        folder,
+        tuple(sorted(found, key=lambda file: file.path.as_posix())),
+        tuple(path for path in root.below if path not in taken),
+        tuple(path for one in every for path in one.masks),
+        tuple(path for one in every for path in one.others),
+        tuple(path for one in every for path in one.hidden),
+        tuple(one.path for one in every if _is_empty(one)),
+    )
+
+
+def _is_empty(folder: ScanFolder) -> bool:
+    return not any((folder.folders, folder.scans, folder.masks, folder.others, folder.hidden))
+
+
+def _of_named(
+    folder: ScanFolder, classes: Sequence[str], part: str = "", own: ScanFolder | None = None
+) -> Iterator[ClassFile]:
+    """Yield the scans of the folders named ``classes``; parts are around or inside of them.
+
+    Args:
+        folder: Where to look.
+        classes: The names.
+        part: The part that ``folder`` lies in.
+        own: The folder of the class that ``folder`` lies in.
+    """
+    if own:
+        yield from (ClassFile(path, own.name, part, own.path) for path in folder.scans)
+    for child in folder.folders:
+        is_class = not own and child.name in classes
+        of_child = part or ("" if is_class else part_of(child.name) or "")
+        yield from _of_named(child, classes, of_child, child if is_class else own)
+
+
+def _of_layout(layout: Layout) -> Iterator[ClassFile]:
+    inner = layout.root
+    for _ in range(WRAPPERS):
+        if _parts_among(inner.folders) or len(inner.folders) != 1:
+            break
+        inner = inner.folders[0]
+    parts = _parts_among(inner.folders)
+    if parts:
+        labels = [child.name for child in parts[0].folders]
+        for child in inner.folders:
+            if child not in parts and child.below:
+                raise DataError(
+                    f"{layout.typed(inner)} holds {layout.scans.noun} in {child.name} beside "
+                    f"{parts[0].name}; move them into one of the parts, or elsewhere, or name the "
+                    f"classes ({layout.class_option(labels)})"
+                )
+        for part in parts:
+            yield from _of_part(layout, part, parts)
+        return
+    base = layout.root
+    for _ in range(WRAPPERS):
+        archive = layout.scans.archive and base is layout.root
+        if not wraps_classes(base, archive=archive):
+            break
+        base = base.folders[0]
+    refuse_folders_that_are_no_classes(layout, base)
+    for child in base.folders:
+        if canonical_name(child.name) not in UNLABELLED:
+            yield from _of_class(child, "")
+
+
+def _parts_among(children: Sequence[ScanFolder]) -> list[ScanFolder]:
+    parts = [child for child in children if part_of(child.name)]
+    # Beside other folders, a lone "test" or "valid" may be a class.
+    lone = len({part_of(part.name) for part in parts}) == 1 < len(children)
+    return [] if lone else parts
+
+
+def _of_part(layout: Layout, part: ScanFolder, parts: Sequence[ScanFolder]) -> Iterator[ClassFile]:
+    if not any(child.below for child in part.folders):
+        raise layout.part_without_classes(part, parts)
+    refuse_folders_that_are_no_classes(layout, part)
+    spelt: dict[str, str] = {}
+    for child in part.folders:
+        other = spelt.setdefault(canonical_name(child.name), child.name)
+        if other != child.name:
+            raise DataError(
+                f"{layout.shown(part)} has the classes {other} and {child.name}, which differ in "
+                f"spelling only; rename one of them, or merge the two"
+            )
+        if canonical_name(child.name) not in UNLABELLED:
+            yield from _of_class(child, part_of(part.name) or "")
+
+
+def _of_class(folder: ScanFolder, part: str) -> Iterator[ClassFile]:
+    return (ClassFile(path, folder.name, part, folder.path) for path in folder.below)
+
+
+def _spelt_alike(found: Sequence[ClassFile]) -> list[ClassFile]:
+    """Give every class the spelling of its training part, or of the first that has it."""
+    spelling: dict[str, str] = {}
+    for file in sorted(found, key=lambda file: (_order(file.part), file.label)):
+        spelling.setdefault(canonical_name(file.label), file.label)
+    return [replace(file, label=spelling[canonical_name(file.label)]) for file in found]
+
+
+def _order(part: str) -> int:
+    return SPLITS.index(part) if part else len(SPLITS)
+
+
+def _check_classes(layout: Layout, found: Sequence[ClassFile], wanted: Sequence[str]) -> None:
+    labels = sorted({file.label for file in found})
+    absent = [name for name in wanted if name not in labels]
+    if absent:
+        raise DataError(
+            f"{layout.scans.path} has no {layout.scans.noun} in a folder {absent[0]}, which is one "
+            f"of classes={'/'.join(wanted)}; correct the name, as it is written on the disk"
+        )
+    if not labels:
+        raise layout.no_classes()
+    if len(labels) < 2:
+        raise layout.one_class(labels[0])
+
+
+def _check_parts(layout: Layout, found: Sequence[ClassFile]) -> None:
+    """A class that is called otherwise in two parts would silently become two classes."""
+    outside = next((file.path for file in found if not file.part), None)
+    if outside is not None:
+        raise DataError(
+            f"{layout.scans.path} has {layout.scans.noun} inside of official parts and outside of "
+            f"them, such as {outside.relative_to(layout.root.path).as_posix()}; name one folder"
+        )
+    labels = {file.label for file in found}
+    for part in sorted({file.part for file in found}):
+        absent = labels - {file.label for file in found if file.part == part}
+        if absent:
+            raise DataError(
+                f"the {part} part of {layout.scans.path} has no {layout.scans.noun} of "
+                f"{', '.join(sorted(absent))}; name the class folders alike in every part"
+            )

@@ -1,0 +1,44 @@
+"""Make one thing for each row, in several threads, in order, errors kept."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from typing import TypeVar
+
+from mritk.cores import available_cores
+
+T = TypeVar("T")
+
+
+def in_threads(make: Callable[[int], T], count: int) -> Iterator[T | Exception]:
+    """Yield what ``make`` returns, or the exception that it raises, for each row in order."""
+
+    def attempt(row: int) -> T | Exception:
+        try:
+            return make(row)
+        except MemoryError:
+            raise
+        except Exception as error:
+            return error
+
+    # Pillow releases the interpreter lock while it decodes and resizes.
+    workers = available_cores()
+    ahead: deque[Future[T | Exception]] = deque()
+    pool = ThreadPoolExecutor(workers)
+    try:
+        for row in range(count):
+            # Finished results wait in memory, and a volume is large: few are made ahead.
+            if len(ahead) == 2 * workers:
+                yield ahead.popleft().result()
+            ahead.append(pool.submit(attempt, row))
+        while ahead:
+            yield ahead.popleft().result()
+    finally:
+        pool.shutdown(cancel_futures=True)
+
+
+def reason_of(error: Exception) -> str:
+    """Return the message of an error in one line."""
+    return " ".join(str(error).split()) or type(error).__name__

@@ -1,0 +1,264 @@
+"""Tell folders of classes from folders of patients, copies, parts and kinds of files."""
+
+from __future__ import annotations
+
+import re
+import shlex
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from mritk.data.parts import part_of
+from mritk.data.scan_tree import ScanFolder, Scans
+from mritk.data.spelling import canonical_name
+from mritk.errors import DataError
+
+# All in the form of canonical_name. Folders of images that are there to be predicted:
+UNLABELLED = frozenset({"pred", "predict", "prediction", "predictions", "unlabeled", "unlabelled"})
+
+# what folders are called that hold data of any class;
+GENERIC = frozenset(
+    {
+        *("archive", "data", "images", "image", "imgs", "img", "masks", "mask", "scans", "slices"),
+        *("original", "augmented", "raw", "processed", "preprocessed", "png", "jpg", "jpeg"),
+    }
+)
+
+# how scans of one patient differ.
+SERIES = frozenset(
+    {
+        *("axial", "coronal", "sagittal", "ax", "cor", "sag", "left", "right"),
+        *("flair", "dwi", "adc", "swi", "pd", "anat", "nifti", "dicom"),
+    }
+)
+
+PATIENT = re.compile(
+    r"(?:sub|subj|subject|pat|patient|case|person|tcga|brats)[-_ .]?(?:.*[-_ .])?\d.*"
+    r"|p[-_ .]?\d+|.*\d{4}.*",
+    re.IGNORECASE,
+)
+
+NAMED = 8
+
+
+@dataclass(frozen=True)
+class Layout:
+    """A tree of scans, and how to speak of it."""
+
+    root: ScanFolder
+    scans: Scans
+
+    def relative(self, folder: ScanFolder) -> str:
+        """Return a folder's path below the root, with a slash in front; nothing for the root."""
+        name = folder.path.relative_to(self.root.path).as_posix()
+        return "" if name == "." else f"/{name}"
+
+    def shown(self, folder: ScanFolder) -> str:
+        """Return a folder's path as a person knows it."""
+        return self.scans.path.rstrip("/") + self.relative(folder)
+
+    def typed(self, folder: ScanFolder) -> str:
+        """Return what to type for the data in a folder."""
+        return shlex.quote(self.scans.typed.rstrip("/") + self.relative(folder))
+
+    def class_option(self, names: Sequence[str]) -> str:
+        """Return what to type where folders of these names are the classes."""
+        some = list(dict.fromkeys(names))
+        shown = [*some[:NAMED], *(["…"] if len(some) > NAMED else [])]
+        return shlex.quote(f"{self.scans.typed},classes={'/'.join(shown)}")
+
+    def nothing(self) -> DataError:
+        """Return the error that there are no scans at all."""
+        suffixes = {p.suffix.lower() for one in self.root.walk() for p in one.others}
+        advice = [f"; {text}" for suffix, text in self.scans.others.items() if suffix in suffixes]
+        holds = f" (it holds {self.root.seen})" if suffixes else ""
+        return DataError(
+            f"no {self.scans.noun} in {self.scans.path}{holds}; {self._expected}{''.join(advice)}"
+        )
+
+    def no_classes(self) -> DataError:
+        """Return the error that there are scans and no folders of classes."""
+        example = self.root.below[0].relative_to(self.root.path).as_posix()
+        return DataError(
+            f"{self.scans.path} has {len(self.root.below)} {self.scans.noun} of no class, such as "
+            f"{example}; {self._expected}"
+        )
+
+    @property
+    def _expected(self) -> str:
+        name, example = Path(self.scans.path).name or "PATH", self.scans.example
+        return (
+            f"expected {name}/CLASS/{example}, or {name}/Training/CLASS/{example} and "
+            f"{name}/Testing/CLASS/{example}"
+        )
+
+    def one_class(self, label: str) -> DataError:
+        """Return the error that there is one class, or a folder that may wrap several."""
+        inner = [f for f in self.root.walk() if f.name == label and len(f.folders) > 1]
+        advice = ""
+        if inner and not _are_patients([folder.name for folder in inner[0].folders]):
+            names = _listed([folder.name for folder in inner[0].folders])
+            advice = f"; if {names} in it are the classes, type {self.typed(inner[0])}"
+        return DataError(
+            f"{self.scans.path} has {self.scans.noun} of one class only ({label}); put those of "
+            f"each class in a folder of its own, and name the folder above these{advice}"
+        )
+
+    def part_without_classes(self, part: ScanFolder, parts: Sequence[ScanFolder]) -> DataError:
+        """Return the error that one of the official parts has no class folders."""
+        others = [other for other in parts if any(child.below for child in other.folders)]
+        remedy = f", or type {self.typed(others[0])} for that part alone" if others else ""
+        return DataError(
+            f"{self.shown(part)} is the {part_of(part.name)} part by its name and has no class "
+            f"folders with {self.scans.noun} (it holds {len(part.scans)} {self.scans.noun} and "
+            f"{part.seen} besides), so that their classes are unknown; put them in class "
+            f"folders{remedy}"
+        )
+
+
+def wraps_classes(folder: ScanFolder, *, archive: bool) -> bool:
+    """Whether the one folder in ``folder`` is no class but holds the folders of the classes.
+
+    Args:
+        folder: The folder.
+        archive: Whether it is what an archive was unpacked to; ``X.zip`` with the folder ``X`` is
+            that folder.
+    """
+    if len(folder.folders) != 1:
+        return False
+    inner = folder.folders[0]
+    named = _is_generic(inner.name) or inner.name == folder.name
+    return (archive or named) and not inner.scans and bool(inner.folders)
+
+
+def refuse_folders_that_are_no_classes(layout: Layout, base: ScanFolder) -> None:
+    """Check the folders in ``base``, which will be taken for the classes.
+
+    Raises:
+        DataError: One holds the same classes as stand beside it, official parts, or no scans; it
+            is called as a part, or as data of any class, are; or all look like patients, or like
+            copies of a dataset.
+    """
+    folders = [f for f in base.folders if canonical_name(f.name) not in UNLABELLED]
+    _refuse_lone_parts(layout, folders)
+    _refuse_repetitions(layout, folders)
+    _refuse_inner_parts(layout, folders)
+    _refuse_inner_classes(layout, folders)
+    _refuse_patients(layout, folders)
+    for folder in folders:
+        others = [f.name for f in folders if f is not folder]
+        remedy = f"; or type {layout.class_option(others)}" if len(others) > 1 else ""
+        if _is_generic(folder.name) and others:
+            raise DataError(
+                f"{layout.shown(folder)} stands where the classes are and is none by its name; "
+                f"move it elsewhere{remedy}"
+            )
+        if not folder.below:
+            raise DataError(
+                f"{layout.shown(folder)} stands where the classes are and has no "
+                f"{layout.scans.noun} (it holds {folder.seen}); put {layout.scans.noun} of the "
+                f"class there, or move it elsewhere{remedy}"
+            )
+
+
+def _refuse_lone_parts(layout: Layout, folders: Sequence[ScanFolder]) -> None:
+    """``yes``, ``no`` and ``test``; or ``Training`` beside a folder of anything."""
+    for folder in folders:
+        others = [f.name for f in folders if f is not folder]
+        if part_of(folder.name) and others:
+            choices = [f"if it is a class, {layout.class_option([f.name for f in folders])}"]
+            if len(others) > 1:
+                choices.insert(0, f"without it, {layout.class_option(others)}")
+            if len(folder.folders) > 1:
+                choices.insert(0, f"for it alone, {layout.typed(folder)}")
+            raise DataError(
+                f"{layout.shown(folder)} is the {part_of(folder.name)} part by its name and stands "
+                f"beside {_listed(others)}, so that it is unclear what the classes are; type, "
+                f"{'; '.join(choices)}"
+            )
+
+
+def _refuse_repetitions(layout: Layout, folders: Sequence[ScanFolder]) -> None:
+    names = {canonical_name(folder.name) for folder in folders}
+    for folder in folders:
+        inside = [child.name for child in folder.folders if canonical_name(child.name) in names]
+        # Classes and patients may both be called 1, 2, 3.
+        if len(inside) > 1 or any(not name.isdigit() for name in inside):
+            raise DataError(
+                f"{layout.shown(folder)} holds {_listed(inside)}, as there are beside it, which "
+                f"may be the same {layout.scans.noun} again; for those alone type "
+                f"{layout.typed(folder)}, or remove it"
+            )
+
+
+def _refuse_inner_parts(layout: Layout, folders: Sequence[ScanFolder]) -> None:
+    divided = [
+        folder
+        for folder in folders
+        if len({part for child in folder.folders if (part := part_of(child.name))}) > 1
+    ]
+    if not divided:
+        return
+    inside = _listed([child.name for child in divided[0].folders])
+    if len(divided) == len(folders) > 1:
+        remedy = f"if {_listed([f.name for f in folders])} are the classes, type "
+        remedy += layout.class_option([folder.name for folder in folders])
+    else:
+        others = [folder.name for folder in folders if folder not in divided]
+        remedy = f"for those alone type {layout.typed(divided[0])}"
+        if len(others) > 1:
+            remedy += f"; for the others, {layout.class_option(others)}"
+    raise DataError(
+        f"{layout.shown(divided[0])} holds {inside}, which are parts of a dataset by their names, "
+        f"so that it is unclear what the classes are; {remedy}"
+    )
+
+
+def _refuse_inner_classes(layout: Layout, folders: Sequence[ScanFolder]) -> None:
+    """``P1/glioma``, ``P2/glioma``; or ``Original/glioma`` and ``Augmented/glioma``."""
+    count: Counter[str] = Counter()
+    for folder in folders:
+        if not folder.scans:
+            count.update({c.name for c in folder.folders if c.below and _may_be_class(c.name)})
+    outside = [folder.name for folder in folders]
+    often = 1 if _are_patients(outside) else 2
+    inside = sorted(name for name, times in count.items() if times >= often)
+    if len(inside) < 2:
+        return
+    if any(_is_generic(name) for name in outside):
+        choice = f"type one of them, such as {layout.typed(folders[0])}"
+    else:
+        choice = f"type {layout.class_option(inside)} or {layout.class_option(outside)}"
+    raise DataError(
+        f"{layout.scans.path} has folders {_listed(outside)}, and several of them hold "
+        f"{_listed(inside)}, so that it is unclear which are the classes; {choice}"
+    )
+
+
+def _refuse_patients(layout: Layout, folders: Sequence[ScanFolder]) -> None:
+    names = [folder.name for folder in folders]
+    if _are_patients(names):
+        raise DataError(
+            f"{layout.scans.path} has folders {_listed(names)}, which look like patients, not "
+            f"classes; put them into a folder per class, or list the files with their labels and "
+            f"patients in a table (manifest:FILE.csv); if they are the classes, type "
+            f"{layout.class_option(names)}"
+        )
+
+
+def _are_patients(names: Sequence[str]) -> bool:
+    return len(names) > 1 and all(PATIENT.fullmatch(name) for name in names)
+
+
+def _may_be_class(name: str) -> bool:
+    has_digit = any(character.isdigit() for character in name)
+    return not (has_digit or canonical_name(name) in SERIES or _is_generic(name))
+
+
+def _is_generic(name: str) -> bool:
+    return canonical_name(name) in GENERIC or "dataset" in canonical_name(name)
+
+
+def _listed(names: Sequence[str]) -> str:
+    return ", ".join(names[:3]) + (f" and {len(names) - 3} more" if len(names) > 3 else "")

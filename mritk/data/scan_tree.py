@@ -1,0 +1,134 @@
+"""A tree of folders with its scans apart from all else."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+
+from mritk.data.file_tree import FileTree
+from mritk.errors import Unavailable
+
+MASK = re.compile(r"(?P<of>.+?)[_-](?:mask|seg)(?:[_-]?\d+)?", re.IGNORECASE)
+
+
+@dataclass(frozen=True)
+class Scans:
+    """What a reader takes as a scan.
+
+    Attributes:
+        typed: How the data were named, such as ``folder:PATH``; messages build on it.
+        noun: What scans are, in the plural.
+        is_scan: Whether a file is one.
+        example: Name of a scan, for messages.
+        archive: Whether an archive was named, and is unpacked.
+        masks: Whether ``x_mask`` or ``x_seg`` beside a scan ``x`` or ``x_…`` is its mask.
+        others: By suffix of files that are no scans, what to do with them.
+    """
+
+    typed: str
+    noun: str
+    is_scan: Callable[[Path], bool]
+    example: str
+    archive: bool = False
+    masks: bool = False
+    others: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def path(self) -> str:
+        """What stands behind the name of the family."""
+        return self.typed.partition(":")[2]
+
+
+@dataclass(frozen=True)
+class ScanFolder:
+    """A folder and what is in it.
+
+    Attributes:
+        path: The folder.
+        folders: Visible folders in it.
+        scans: The scans directly in it.
+        masks: Masks of scans directly in it.
+        others: What else is directly in it: files, pipes, sockets and devices.
+        hidden: Hidden files and folders directly in it.
+    """
+
+    path: Path
+    folders: tuple[ScanFolder, ...]
+    scans: tuple[Path, ...]
+    masks: tuple[Path, ...]
+    others: tuple[Path, ...]
+    hidden: tuple[Path, ...]
+
+    @property
+    def name(self) -> str:
+        """The last part of its path."""
+        return self.path.name
+
+    @cached_property
+    def below(self) -> tuple[Path, ...]:
+        """All scans in it and in folders below it."""
+        return (*self.scans, *(scan for folder in self.folders for scan in folder.below))
+
+    def walk(self) -> Iterator[ScanFolder]:
+        """Yield this folder and every folder below it."""
+        yield self
+        for folder in self.folders:
+            yield from folder.walk()
+
+    @property
+    def seen(self) -> str:
+        """What is in it that is no scan, by suffix: ``12 .mat, 1 .csv``; ``nothing``."""
+        found = [path for folder in self.walk() for path in (*folder.others, *folder.masks)]
+        counts = Counter(path.suffix.lower() or "without a suffix" for path in found)
+        shown = [f"{count} {suffix}" for suffix, count in counts.most_common(5)]
+        return ", ".join([*shown, *(["…"] if len(counts) > 5 else [])]) or "nothing"
+
+
+def scan_folder(tree: FileTree, scans: Scans) -> ScanFolder:
+    """Tell the scans in ``tree`` from all else.
+
+    Raises:
+        Unavailable: A link without a suffix, which may be a folder of scans, leads nowhere.
+    """
+    found: list[Path] = []
+    others = list(tree.specials)
+    hidden = [f.path for f in tree.folders if f.path.name.startswith(".")]
+    for path in tree.files:
+        if path.name.startswith("."):
+            hidden.append(path)
+        elif scans.is_scan(path):
+            found.append(path)
+        else:
+            if not path.suffix and not path.exists():
+                raise Unavailable(
+                    f"{path} is a link to content that is not here; fetch it ('datalad get', 'git "
+                    f"annex get'), or remove the link"
+                )
+            others.append(path)
+    masks = _masks(found) if scans.masks else ()
+    return ScanFolder(
+        tree.path,
+        tuple(scan_folder(f, scans) for f in tree.folders if not f.path.name.startswith(".")),
+        tuple(path for path in found if path not in masks),
+        tuple(masks),
+        tuple(others),
+        tuple(hidden),
+    )
+
+
+def _masks(scans: list[Path]) -> dict[Path, None]:
+    """Return those of ``scans``, all of one folder, that are masks of others."""
+    stems = {path: path.name.partition(".")[0] for path in scans}
+    matches = {path: match for path, stem in stems.items() if (match := MASK.fullmatch(stem))}
+    images = [stem for path, stem in stems.items() if path not in matches]
+    # ``x`` and ``x_`` for every stem ``x_y``, so that each mask is one look-up.
+    known = {stem[:end] for stem in images for end in _ends(stem)}
+    return {path: None for path, match in matches.items() if match["of"] in known}
+
+
+def _ends(stem: str) -> list[int]:
+    return [len(stem), *(match.start() for match in re.finditer(r"[_-]", stem))]

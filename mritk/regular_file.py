@@ -1,0 +1,25 @@
+"""Open what is a file, and nothing that only looks like one."""
+
+from __future__ import annotations
+
+import stat
+from io import BufferedReader
+from pathlib import Path
+
+from mritk.errors import DataError
+
+
+def open_regular_file(path: Path) -> BufferedReader:
+    """Open a regular file for reading; links are followed.
+
+    Reading a device such as ``/dev/zero`` never ends, and opening a pipe waits for whoever writes
+    into it. A dataset may hold either under the name of an image.
+
+    Raises:
+        DataError: It is a pipe, a socket, a device or a folder.
+        OSError: It cannot be opened.
+    """
+    # Asked before opening, because to open some devices is to act on them.
+    if not stat.S_ISREG(path.stat().st_mode):
+        raise DataError("not a regular file (a pipe, socket, device or folder); remove it")
+    return path.open("rb")

@@ -1,0 +1,112 @@
+"""What is stored of one trial, as plain data."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+
+from mritk.data.samples import Samples, Task
+from mritk.results.stored_protocol import StoredProtocol
+from mritk.train.setup import Epoch
+
+
+@dataclass(eq=False)
+class Predictions:
+    """Scores of one part, with what is needed to recompute every number.
+
+    Attributes:
+        id: Sample ids.
+        patient: Patient ids, ``""`` where unknown; ``site`` and ``source`` likewise.
+        target: (N,) int64 or float64.
+        score: (N, classes) float32 logits, or (N,) float32 values.
+        clean: (N,) bool, samples without a copy, or another image of their patient, in training
+            and validation as they were before anything was dropped; None where unknown.
+        unit: What belongs together and is resampled as one: samples of one patient, and copies of
+            each other. Each unit is named after one of its samples. Where a file does not tell,
+            the patient, or else the sample itself.
+    """
+
+    id: list[str]
+    patient: list[str]
+    site: list[str]
+    source: list[str]
+    target: np.ndarray
+    score: np.ndarray
+    clean: np.ndarray | None = None
+    unit: list[str] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        if len(self.unit) != len(self.id):
+            pairs = zip(self.patient, self.id, strict=True)
+            self.unit = [f"patient {patient}" if patient else name for patient, name in pairs]
+
+    @classmethod
+    def of(
+        cls,
+        samples: Samples,
+        score: np.ndarray,
+        clean: np.ndarray | None = None,
+        unit: Sequence[str] = (),
+    ) -> Predictions:
+        """Return the predictions of ``samples`` with these scores."""
+        unknown = [""] * len(samples)
+        return cls(
+            list(samples.ids),
+            list(samples.patients or unknown),
+            list(samples.sites or unknown),
+            list(samples.sources or unknown),
+            samples.targets,
+            score,
+            clean,
+            list(unit),
+        )
+
+
+@dataclass(frozen=True)
+class Failure:
+    """Why a trial failed, and after how many complete epochs."""
+
+    type: str
+    message: str
+    traceback: str
+    epoch: int
+
+
+@dataclass(eq=False)
+class TrialRecord:
+    """The content of a trial file."""
+
+    id: str
+    dataset: str
+    dataset_fingerprint: str
+    backbone: str
+    augmentation: str
+    method: str
+    protocol: str
+    fingerprint: str
+    protocol_json: str
+    scheme: str
+    folds: int
+    fold: int
+    seed: int
+    task: Task
+    grouped: bool
+    status: str = "running"
+    splits: dict[str, list[str]] = field(default_factory=dict)
+    skipped: list[str] = field(default_factory=list)
+    audit: dict[str, Any] = field(default_factory=dict)
+    history: list[Epoch] = field(default_factory=list)
+    predictions: dict[str, Predictions] = field(default_factory=dict)
+    notes: dict[str, Any] = field(default_factory=dict)
+    provenance: dict[str, Any] = field(default_factory=dict)
+    cost: dict[str, float] = field(default_factory=dict)
+    failure: Failure | None = None
+
+    @cached_property
+    def stored_protocol(self) -> StoredProtocol:
+        """The protocol, ready to answer."""
+        return StoredProtocol.from_json(self.protocol_json)

@@ -1,0 +1,84 @@
+"""Tell by a first look which family reads a path."""
+
+from __future__ import annotations
+
+import os
+import tarfile
+from collections.abc import Iterator
+from itertools import islice
+from pathlib import Path
+
+from mritk import UsageError
+from mritk_folders.scan import kind_of
+
+ARCHIVE_SUFFIXES = (".zip", ".tar", ".tgz", ".tbz2", ".txz", ".gz", ".bz2", ".xz")
+TABLE_SUFFIXES = (".csv", ".tsv")
+
+# Enough to see what a folder holds, and few enough not to wait for.
+LOOKED_AT = 1000
+
+
+def is_bids(path: Path) -> bool:
+    """Return whether ``path`` is the root of a BIDS dataset: participants.tsv beside ``sub-*``."""
+    return (path / "participants.tsv").is_file() and any(path.glob("sub-*/"))
+
+
+def is_table(path: Path) -> bool:
+    """Return whether ``path`` is a table by its name."""
+    return path.is_file() and path.suffix.lower() in TABLE_SUFFIXES
+
+
+def is_tree(path: Path) -> bool:
+    """Return whether ``path`` is an archive, or a folder of scans that is no BIDS dataset."""
+    if path.is_file():
+        return is_archive(path)
+    return not is_bids(path) and any(map(kind_of, islice(_names(path), LOOKED_AT)))
+
+
+def is_archive(path: Path) -> bool:
+    """Return whether the file ``path`` is an archive by its name or content, be it damaged."""
+    if kind_of(path.name):  # .nii.gz
+        return False
+    return path.name.lower().endswith(ARCHIVE_SUFFIXES) or tarfile.is_tarfile(path)
+
+
+def refuse_no_tree(path: Path) -> None:
+    """Refuse what a tree of class folders is not, before its parts are taken for classes.
+
+    Raises:
+        UsageError: ``path`` is a BIDS dataset, a folder of scans without folders in it, or a
+            single file that is no archive.
+    """
+    if is_bids(path):
+        raise UsageError(
+            f"{path} is a BIDS dataset, whose folders are participants and not classes; write "
+            f"bids:{path},target=COLUMN with a column of its participants.tsv"
+        )
+    if path.is_dir() and (scans := _scans_without_folders(path)):
+        tables = sorted(file for file in path.iterdir() if is_table(file))
+        remedy = f"manifest:{tables[0]}" if tables else f"manifest:{path / 'FILE.csv'}"
+        raise UsageError(
+            f"{path} holds {len(scans)} files such as {scans[0]} and no folder per class, so that "
+            f"their classes are unknown; put those of each class in a folder, or list them in a "
+            f"table with the columns path and label and write {remedy}"
+        )
+    if path.is_file() and not is_archive(path):
+        kind = "a table" if is_table(path) else "a single file"
+        remedy = f"; write manifest:{path}" if is_table(path) else ""
+        raise UsageError(
+            f"{path} is {kind}; folder:PATH wants a folder with a sub-folder of images per class, "
+            f"or a zip or tar file of it{remedy}"
+        )
+
+
+def _scans_without_folders(folder: Path) -> list[str]:
+    """Return the names of the scans in a folder that has no other folders."""
+    children = [child for child in folder.iterdir() if not child.name.startswith(".")]
+    if any(child.is_dir() for child in children):
+        return []
+    return sorted(child.name for child in children if kind_of(child.name))
+
+
+def _names(folder: Path) -> Iterator[str]:
+    for _, _, names in os.walk(folder):
+        yield from names

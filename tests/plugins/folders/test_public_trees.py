@@ -1,0 +1,342 @@
+"""The brain-MRI trees that people have: each is read right, or refused with what to type."""
+
+from __future__ import annotations
+
+import zipfile
+
+import pytest
+
+from mritk import DataError, Unavailable, UsageError
+from mritk_folders import FolderOptions, mritk_datasets, resolve_folder
+from mritk_folders.tree import read_tree
+
+PARTS = ("Training", "Testing")
+TUMOURS = ("glioma_tumor", "meningioma_tumor", "no_tumor", "pituitary_tumor")
+DEMENTIA = ("MildDemented", "ModerateDemented", "NonDemented", "VeryMildDemented")
+
+
+def images(*folders, suffix=".jpg"):
+    return [f"{folder}/{number}{suffix}" for folder in folders for number in (1, 2)]
+
+
+def in_folders(outer, inner):
+    return [f"{one}/{other}" for one in outer for other in inner]
+
+
+@pytest.fixture
+def tree(tmp_path):
+    """Create empty files, and a folder for each name that ends with a slash."""
+
+    def write(*names):
+        root = tmp_path / "set"
+        for name in names:
+            path = root / name
+            if name.endswith("/"):
+                path.mkdir(parents=True, exist_ok=True)
+                continue
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.touch()
+        return root
+
+    return write
+
+
+@pytest.fixture
+def packed(tmp_path):
+    """Create a zip file of empty files and folders."""
+
+    def write(*names, name="brains.zip"):
+        with zipfile.ZipFile(tmp_path / name, "w") as archive:
+            for member in names:
+                archive.writestr(member, "")
+        return tmp_path / name
+
+    return write
+
+
+def opened(path, workspace, options=""):
+    (family,) = (f for f in mritk_datasets() if f.prefix == "folder")
+    (dataset,) = family.resolve(str(path), FolderOptions(classes=options))
+    return dataset.open(workspace)
+
+
+def refusal(folder, **options):
+    with pytest.raises(DataError) as error:
+        read_tree(folder, typed="folder:set", **options)
+    return str(error.value)
+
+
+def told(samples):
+    return {found.reason: tuple(found.names) for found in samples.passed_over}
+
+
+# -- read ------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("names", "classes", "parts"),
+    [
+        # kaggle.com/datasets/masoudnickparvar/brain-tumor-mri-dataset, sartajbhuvaji/…
+        (images(*in_folders(PARTS, TUMOURS)), TUMOURS, {"train", "test"}),
+        # tourist55/alzheimers-dataset-4-class-of-images
+        (
+            images(
+                *in_folders(("Alzheimer_s Dataset/train", "Alzheimer_s Dataset/test"), DEMENTIA)
+            ),
+            DEMENTIA,
+            {"train", "test"},
+        ),
+        (
+            images(*in_folders(("1. train", "2. val", "3. test"), ("a", "b"))),
+            ("a", "b"),
+            {"train", "val", "test"},
+        ),
+        (images("dataset/a", "dataset/b"), ("a", "b"), None),
+        (images("set/a", "set/b"), ("a", "b"), None),  # unpacked into a folder of the same name
+        (images("HGG/BraTS_1", "HGG/BraTS_2", "LGG/BraTS_1"), ("HGG", "LGG"), None),
+        (images("glioma/axial", "glioma/coronal", "none/axial", "none/coronal"), None, None),
+    ],
+)
+def test_layouts_that_say_what_the_classes_are(tree, names, classes, parts):
+    samples = read_tree(tree(*names))
+    assert len(samples) == len(names)
+    assert samples.task.classes == (classes or ("glioma", "none"))
+    assert (samples.splits and set(samples.splits)) == parts
+    assert samples.passed_over == ()
+
+
+def test_br35h_has_images_to_be_predicted_which_are_no_class(tree):
+    """kaggle.com/datasets/ahmedhamada0/brain-tumor-detection"""
+    samples = read_tree(tree(*images("yes", "no", "pred")))
+    assert samples.task.classes == ("no", "yes")
+    assert told(samples) == {"of no class": ("pred/1.jpg", "pred/2.jpg")}
+
+
+def test_masks_beside_their_images_are_no_samples(tree):
+    names = [*images("benign", "malignant", suffix=".png"), "benign/1_mask.png"]
+    samples = read_tree(tree(*names, "malignant/2_mask_1.png", "malignant/3_mask.png"))
+    masks = ("benign/1_mask.png", "malignant/2_mask_1.png")
+    assert told(samples) == {"as masks of images beside them": masks}
+    assert "malignant/3_mask.png" in samples.ids, "a name alone makes no mask"
+
+
+def test_what_is_passed_over_is_told_with_its_reason(tree):
+    root = tree(
+        *images(*in_folders(PARTS, ("a", "b"))),
+        *("overview.png", "Training/loose.png", "Testing/a/labels.csv", "Training/a/.x.png"),
+        *("Training/b/P7/", "docs/readme.md", "Thumbs.db", "__MACOSX/a/._1.png"),
+    )
+    assert told(read_tree(root)) == {
+        "of no class": ("overview.png", "Training/loose.png"),
+        "neither image nor NIfTI by name": ("Testing/a/labels.csv", "docs/readme.md"),
+        "hidden": ("Training/a/.x.png",),
+        "empty": ("Training/b/P7/",),
+    }
+
+
+def test_linked_patients_are_samples(tree, tmp_path):
+    root = tree(*images("glioma/P1", "none/P2"))
+    (tmp_path / "raw" / "P9").mkdir(parents=True)
+    (tmp_path / "raw" / "P9" / "1.jpg").touch()
+    (root / "glioma" / "P9").symlink_to(tmp_path / "raw" / "P9")
+    assert "glioma/P9/1.jpg" in read_tree(root).ids
+
+
+def test_a_link_that_may_be_a_patient_and_leads_nowhere_is_not_passed_over(tree):
+    root = tree(*images("glioma/P1", "none/P2"))
+    (root / "glioma" / "P9").symlink_to("../../raw/P9")
+    with pytest.raises(Unavailable, match=r"P9 is a link to content that is not here"):
+        read_tree(root)
+
+
+# -- refused, with what to type --------------------------------------------------------------------
+
+
+def test_yes_and_no_and_the_same_again(tree):
+    """kaggle.com/datasets/navoneel/brain-mri-images-for-brain-tumor-detection"""
+    root = tree(*images("yes", "no", "brain_tumor_dataset/yes", "brain_tumor_dataset/no"))
+    assert "type folder:set/brain_tumor_dataset" in refusal(root)
+    assert read_tree(root / "brain_tumor_dataset").task.classes == ("no", "yes")
+
+
+def test_an_augmented_copy_beside_the_original(tree):
+    """kaggle.com/datasets/uraninjo/augmented-alzheimer-mri-dataset"""
+    names = in_folders(("AugmentedAlzheimerDataset", "OriginalDataset"), DEMENTIA)
+    root = tree(*images(*names))
+    assert "type one of them, such as folder:set/AugmentedAlzheimerDataset" in refusal(root)
+    assert read_tree(root / "OriginalDataset").task.classes == DEMENTIA
+
+
+@pytest.mark.parametrize("prefix", ["", "dataset/"])
+def test_the_lgg_segmentation_set_has_patients_and_no_classes(tree, prefix):
+    """kaggle.com/datasets/mateuszbuda/lgg-mri-segmentation"""
+    patients = ("TCGA_CS_4941_19960909", "TCGA_DU_5849_19950405")
+    names = [f"{p}/{p}_{k}{mask}.tif" for p in patients for k in (1, 2) for mask in ("", "_mask")]
+    text = refusal(tree(*[prefix + name for name in names], prefix + "data.csv"))
+    assert "TCGA_CS_4941_19960909, TCGA_DU_5849_19950405, which look like patients" in text
+    assert "manifest:FILE.csv" in text
+
+
+def test_the_lgg_segmentation_set_holds_itself_again(tree):
+    names = in_folders(("kaggle_3m", "lgg-mri-segmentation/kaggle_3m"), ("TCGA_1", "TCGA_2"))
+    assert "type folder:set/lgg-mri-segmentation" in refusal(tree(*images(*names)))
+
+
+def test_br35h_with_its_detection_set(tree):
+    root = tree(*images("yes", "no", "pred", "Br35H-Mask-RCNN/TRAIN", "Br35H-Mask-RCNN/TEST"))
+    assert "for the others, folder:set,classes=no/yes" in refusal(root)
+    samples = read_tree(root, classes=("no", "yes"))
+    assert samples.task.classes == ("no", "yes")
+    assert len(told(samples)["of no class"]) == 6
+
+
+@pytest.mark.parametrize("patients", [("P1", "P2", "P3"), ("anna", "bert", "carl")])
+def test_patients_above_classes(tree, patients):
+    root = tree(*images(*in_folders(patients, ("glioma", "none"))))
+    assert "type folder:set,classes=glioma/none" in refusal(root)
+    samples = read_tree(root, classes=("glioma", "none"))
+    assert samples.task.classes == ("glioma", "none")
+    assert len(samples) == 12
+
+
+def test_parts_inside_of_classes(tree):
+    root = tree(*images(*in_folders(("glioma", "none"), ("train", "test"))))
+    assert "type folder:set,classes=glioma/none" in refusal(root)
+    samples = read_tree(root, classes=("glioma", "none"))
+    assert sorted(set(samples.splits)) == ["test", "train"]
+
+
+def test_named_classes_outside_of_the_parts_are_refused(tree):
+    root = tree(*images("train/a", "train/b", "a"))
+    assert "outside of them, such as a/1.jpg" in refusal(root, classes=("a", "b"))
+
+
+@pytest.mark.parametrize(
+    ("extra", "seen"), [("healthy/", "nothing"), ("healthy/1.npy", "1 .npy"), ("b/x", "")]
+)
+def test_a_class_folder_without_images_is_named_with_what_is_in_it(tree, extra, seen):
+    root = tree(*images("a", "b"), extra)
+    if not seen:  # the folder has images besides
+        assert len(read_tree(root)) == 4
+        return
+    text = refusal(root)
+    assert "set/healthy stands where the classes are" in text
+    assert f"(it holds {seen})" in text
+    assert "type folder:set,classes=a/b" in text
+    assert len(read_tree(root, classes=("a", "b"))) == 4
+
+
+def test_images_to_be_predicted_in_place_of_a_test_part(tree):
+    text = refusal(tree(*images("train/a", "train/b", "test")))
+    assert "set/test is the test part by its name" in text
+    assert "2 images" in text
+    assert "type folder:set/train" in text
+
+
+def test_a_test_part_beside_classes_may_be_a_class(tree):
+    root = tree(*images("no", "yes", "test"))
+    text = refusal(root)
+    assert "without it, folder:set,classes=no/yes" in text
+    assert "if it is a class, folder:set,classes=no/test/yes" in text
+    assert read_tree(root, classes=("no", "yes")).task.classes == ("no", "yes")
+    assert read_tree(root, classes=("no", "test", "yes")).task.classes == ("no", "test", "yes")
+
+
+def test_a_training_part_beside_something_else(tree):
+    text = refusal(tree(*images("Training/a", "Training/b", "cropped")))
+    assert "type, for it alone, folder:set/Training" in text
+
+
+def test_images_and_masks_are_no_classes(tree):
+    assert "set/images stands where the classes are" in refusal(tree(*images("images", "masks")))
+
+
+def test_a_wrapper_of_any_name_may_be_a_class(tree):
+    assert "if a, b in it are the classes, type folder:set/mine" in refusal(
+        tree(*images("mine/a", "mine/b"))
+    )
+
+
+def test_images_without_folders(tree):
+    assert "set has 2 images of no class, such as 1.jpg; expected set/CLASS" in refusal(
+        tree("1.jpg", "2.jpg")
+    )
+
+
+@pytest.mark.parametrize(
+    ("name", "advice"),
+    [
+        ("766.mat", "read by figshare:PATH"),
+        ("IM1.dcm", "read by dicom:PATH"),
+        ("brainTumorDataPublic_1-766.zip", "unpack the .zip files in it"),
+    ],
+)
+def test_other_formats_are_named_with_what_reads_them(tree, name, advice):
+    text = refusal(tree(name, "README.txt"))
+    assert "no images in set (it holds 1 ." in text
+    assert advice in text
+
+
+def test_what_to_type_can_be_pasted(tree):
+    root = tree(*images("yes", "no", "brain tumor dataset/yes", "brain tumor dataset/no"))
+    assert "type 'folder:set/brain tumor dataset'" in refusal(root)
+
+
+# -- archives --------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("prefix", ["", "brains/", "any name/"])
+def test_an_archive_of_a_folder_is_that_folder(packed, workspace, prefix):
+    samples = opened(packed(*images(prefix + "a", prefix + "b")), workspace)
+    assert samples.task.classes == ("a", "b")
+
+
+def test_errors_about_an_archive_name_it_and_what_to_type(packed, workspace):
+    archive = packed(*images("yes", "no", "dataset/yes", "dataset/no"))
+    with pytest.raises(DataError, match=rf"type folder:{archive}/dataset, or") as error:
+        opened(archive, workspace)
+    assert "unpacked" not in str(error.value)
+    samples = opened(f"{archive}/dataset", workspace)
+    assert samples.ids == ("no/1.jpg", "no/2.jpg", "yes/1.jpg", "yes/2.jpg")
+
+
+def test_a_folder_in_an_archive_has_its_own_name(packed):
+    (dataset,) = resolve_folder(f"{packed('x/a/1.png')}/x")
+    assert dataset.name == "folder:x"
+
+
+@pytest.mark.parametrize("inside", ["nowhere", "../other"])
+def test_a_folder_that_is_not_in_the_archive(packed, workspace, inside):
+    archive = packed(*images("a", "b"))
+    with pytest.raises(Unavailable, match=rf"no folder {inside} in {archive}"):
+        opened(f"{archive}/{inside}", workspace)
+
+
+def test_an_empty_class_folder_in_an_archive_is_seen(packed, workspace):
+    with pytest.raises(DataError, match=r"brains\.zip/c stands where the classes are"):
+        opened(packed(*images("a", "b"), "c/"), workspace)
+
+
+def test_images_beside_volumes_in_an_archive(packed, workspace):
+    with pytest.raises(DataError, match=r"brains\.zip holds images \(a/1\.jpg\) and volumes"):
+        opened(packed("a/1.jpg", "b/1.nii"), workspace)
+
+
+# -- the option ------------------------------------------------------------------------------------
+
+
+def test_named_classes_are_written_with_slashes(packed, workspace):
+    samples = opened(packed(*images("x/a", "y/b", "c")), workspace, "a/b")
+    assert samples.task.classes == ("a", "b")
+
+
+@pytest.mark.parametrize("classes", ["a", "a/", "a/a", "/"])
+def test_one_class_is_not_enough(classes):
+    with pytest.raises(UsageError, match="does not name two classes"):
+        FolderOptions(classes=classes)
+
+
+def test_a_named_class_that_is_not_there(tree):
+    assert "has no images in a folder c, which is one of classes=a/c" in refusal(
+        tree(*images("a", "b")), classes=("a", "c")
+    )

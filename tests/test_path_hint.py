@@ -1,0 +1,139 @@
+"""The first mistakes of a new user: each error says what to type."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+import mritk_dicom
+import mritk_folders
+from mritk.benchmark import Benchmark
+from mritk.errors import DataError, MritkError, ProtocolError, Unavailable
+from mritk.opening import DataOptions, open_dataset
+from mritk.path_hint import hinted, path_hint, slices_hint
+from mritk.registry import Registry
+
+
+@pytest.fixture(scope="module")
+def registry():
+    """The families of files, without the other plugins."""
+    found = Registry()
+    found.register(mritk_folders)
+    found.register(mritk_dicom)
+    return found
+
+
+@pytest.fixture
+def there(tmp_path, monkeypatch):
+    """What a person has in the current folder."""
+
+    def image(name):
+        Path(name).parent.mkdir(parents=True, exist_ok=True)
+        Image.fromarray(np.zeros((4, 4), np.uint8)).save(name)
+
+    monkeypatch.chdir(tmp_path)
+    for label in ("glioma", "healthy"):
+        image(f"imgs/{label}/1.png")
+        Path(f"dcm/{label}").mkdir(parents=True)
+        Path(f"dcm/{label}/IM1").write_bytes(bytes(128) + b"DICM")
+    image("x.jpg")
+    image("flat/1.png")
+    image("listed/1.png")
+    Path("listed/labels.csv").touch()
+    Path("table.csv").write_text("path,label\nimgs/glioma/1.png,a\nimgs/healthy/1.png,b\n")
+    Path("study").mkdir()
+    Path("study/participants.tsv").write_text("participant_id\tage\nsub-1\t3\nsub-2\t4\n")
+    for person in ("sub-1", "sub-2"):
+        Path(f"study/{person}/anat").mkdir(parents=True)
+        Path(f"study/{person}/anat/{person}_T1w.nii").touch()
+    return tmp_path
+
+
+def refusal(name, registry, workspace) -> str:
+    with pytest.raises(MritkError) as caught:
+        open_dataset(name, registry, workspace, DataOptions())
+    assert "\n" not in str(caught.value)
+    return str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("typed", "remedy"),
+    [
+        ("./imgs", "write folder:./imgs"),
+        ("imgs", "write folder:imgs"),
+        ("imgs,slices=2", "write folder:imgs"),
+        ("table.csv", "write manifest:table.csv"),
+        ("study", "write bids:study"),
+        ("./dcm", "write dicom:./dcm"),
+        ("folder:table.csv", "manifest:table.csv"),
+        ("folder:x.jpg", "x.jpg is a single file; folder:PATH wants a folder with a sub-folder"),
+        ("folder:./dcm", "write dicom:./dcm"),
+        ("folder:flat", "flat holds 1 files such as 1.png and no folder per class"),
+        ("folder:flat", "columns path and label and write manifest:flat/FILE.csv"),
+        ("folder:listed", "write manifest:listed/labels.csv"),
+        ("folder:study", "bids:study,target=COLUMN"),
+        ("dicom:imgs", "write folder:imgs"),
+        ("manifest:imgs", "write folder:imgs"),
+        ("manifest:study", "write bids:study"),
+        ("bids:imgs", "write folder:imgs"),
+        ("bids:study", "bids:PATH,target=COLUMN with one of its columns: age"),
+        ("folder:nowhere", "no folder nowhere"),
+    ],
+)
+def test_a_dataset_named_in_the_wrong_way_says_what_to_type(
+    typed, remedy, there, registry, workspace
+):
+    assert remedy in refusal(typed, registry, workspace)
+
+
+@pytest.mark.parametrize("name", ["folder:imgs", "manifest:table.csv"])
+def test_what_is_right_is_left_alone(name, there, registry, workspace):
+    assert path_hint(name, registry) == ""
+    assert len(open_dataset(name, registry, workspace, DataOptions()).samples) == 2
+
+
+@pytest.mark.parametrize(
+    ("typed", "remedy", "kind"),
+    [
+        ("imgs", "no benchmark file imgs; for this path write -d folder:imgs", Unavailable),
+        ("study", "write -d bids:study", Unavailable),
+        ("table.csv", "is not valid TOML.*write -d manifest:table.csv", ProtocolError),
+        ("x.jpg", "is no benchmark file: it is not UTF-8 text", ProtocolError),
+        ("nowhere.toml", "no benchmark file nowhere.toml$", Unavailable),
+    ],
+)
+def test_data_in_place_of_a_benchmark_file(typed, remedy, kind, there, registry):
+    with pytest.raises(kind, match=remedy):
+        hinted(lambda: Benchmark.from_file(Path(typed)), typed, registry, "-d")
+
+
+@pytest.mark.parametrize("name", ["folder:imgs", "bids:x,target=age", "dicom:y", "manifest:t.csv"])
+def test_volumes_for_a_backbone_of_images_are_sliced_by_an_option(name, registry):
+    assert ",slices=8" in slices_hint(name, registry)
+
+
+def test_so_says_a_run_of_volumes_with_a_backbone_of_images(mritk, tmp_path):
+    for label in ("a", "b"):
+        (tmp_path / "vol" / label).mkdir(parents=True)
+        (tmp_path / "vol" / label / f"sub-{label}.nii").touch()
+    ended = mritk("run", "-d", f"folder:{tmp_path / 'vol'}", "-b", "small_cnn", "-n")
+    assert ended.code == 2
+    assert "takes images, but folder:vol holds volumes; add ,slices=8 behind" in ended.err
+
+
+@pytest.mark.parametrize("name", ["balls", "nobody:x"])
+def test_no_option_is_invented(name, registry):
+    assert slices_hint(name, registry) == ""
+
+
+def test_a_look_that_fails_hides_no_error(there, registry, monkeypatch):
+    def broken(path):
+        raise OSError("disk")
+
+    family = next(f for f in registry.records(mritk_folders.DatasetFamily) if f.prefix == "folder")
+    monkeypatch.setitem(family.__dict__, "reads", broken)
+    with pytest.raises(DataError, match=r"^odd$"):
+        hinted(lambda: (_ for _ in ()).throw(DataError("odd")), "imgs", registry)
