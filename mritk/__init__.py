@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from mritk.data.class_tree import ClassFile as ClassFile
     from mritk.data.class_tree import ClassTree as ClassTree
     from mritk.data.class_tree import class_tree as class_tree
+    from mritk.data.class_tree import named_classes as named_classes
     from mritk.data.derived import Derived as Derived
     from mritk.data.derived import kept as kept
     from mritk.data.file_tree import list_folder as list_folder
@@ -33,7 +34,7 @@ if TYPE_CHECKING:
     from mritk.data.spelling import is_missing as is_missing
     from mritk.data.spelling import one_spelling as one_spelling
     from mritk.data.subset import Subset as Subset
-    from mritk.data.suffixes import IMAGE_SUFFIXES as IMAGE_SUFFIXES
+    from mritk.data.suffixes import is_image_name as is_image_name
     from mritk.data.text_table import TableRow as TableRow
     from mritk.data.text_table import TextTable as TextTable
     from mritk.data.text_table import read_text_table as read_text_table
@@ -75,6 +76,7 @@ _HOME = {
     "available_cores": "mritk.cores",
     "ClassFile": "mritk.data.class_tree",
     "ClassTree": "mritk.data.class_tree",
+    "named_classes": "mritk.data.class_tree",
     "class_tree": "mritk.data.class_tree",
     "Derived": "mritk.data.derived",
     "kept": "mritk.data.derived",
@@ -93,7 +95,7 @@ _HOME = {
     "is_missing": "mritk.data.spelling",
     "one_spelling": "mritk.data.spelling",
     "Subset": "mritk.data.subset",
-    "IMAGE_SUFFIXES": "mritk.data.suffixes",
+    "is_image_name": "mritk.data.suffixes",
     "TableRow": "mritk.data.text_table",
     "TextTable": "mritk.data.text_table",
     "read_text_table": "mritk.data.text_table",

@@ -8,6 +8,7 @@ import re
 import shutil
 import stat
 import tarfile
+import unicodedata
 import zipfile
 import zlib
 from collections.abc import Callable, Iterator, Sequence
@@ -19,6 +20,8 @@ from typing import IO
 
 from mritk.digests import sha256_of
 from mritk.errors import DataError, Unavailable
+from mritk.mistaken_file import stand_in
+from mritk.waiting import locked
 from mritk.workspace import Workspace
 
 # The share of the free disk space that the contents of one archive may fill.
@@ -76,12 +79,10 @@ def unpacked(archive: Path, workspace: Workspace) -> Path:
     Raises:
         DataError: The archive is damaged, encrypted or of another kind; a member has an absolute
             name or one with ``..``, is a link that leads out or nowhere, or a device; two have one
-            name, or names that differ in case only and would be one file on some disks; or the
-            contents would fill more than 90 % of the free disk space.
+            name, or names that differ in case or the form of accents only and would be one file on
+            some disks; or the contents would fill more than 90 % of the free disk space.
         Unavailable: There is no such archive.
     """
-    from filelock import FileLock
-
     if not archive.is_file():
         raise Unavailable(f"no archive {archive}; give the path of a .zip, .tar or .tar.gz file")
     root = workspace.folder("unpacked")
@@ -89,7 +90,7 @@ def unpacked(archive: Path, workspace: Workspace) -> Path:
     folder, draft = root / key, root / f".{key}.draft"
     if folder.is_dir():
         return folder
-    with FileLock(root / f".{key}.lock"):
+    with locked(root / f".{key}.lock", f"unpacks {archive.name}"):
         if folder.is_dir():
             return folder
         shutil.rmtree(draft, ignore_errors=True)
@@ -140,7 +141,9 @@ def _resolved(archive: Path, members: Sequence[Member]) -> list[tuple[Member, Me
     by_path: dict[str, Member] = {}
     spelt: dict[str, str] = {}
     for member in members:
-        other = spelt.setdefault(str(member.path).casefold(), member.name)
+        # Nor do all disks tell an accent in its letter (NFC) from one that follows it (NFD).
+        alike = unicodedata.normalize("NFC", str(member.path)).casefold()
+        other = spelt.setdefault(alike, member.name)
         if str(member.path) in by_path or other != member.name:
             raise DataError(
                 f"{archive} holds {other!r} and {member.name!r}, which are one file on some disks; "
@@ -183,6 +186,8 @@ def _opened(archive: Path) -> Iterator[tuple[list[Member], list[PurePosixPath]]]
                 _check_end(packed_tar)
                 yield found
     except (*CORRUPT, OSError) as error:
+        if other := stand_in(archive):
+            raise DataError(f"{archive} {other}") from error
         raise DataError(
             f"{archive} is no zip or tar archive, or damaged: {_reason(error)}; fetch it again"
         ) from error

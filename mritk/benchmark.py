@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from mritk.errors import ProtocolError, Unavailable
+from mritk.errors import Unavailable
 from mritk.opening import DataOptions
 from mritk.protocol import Protocol, read_protocol
 from mritk.registry import Registry
@@ -31,7 +31,7 @@ def find_protocol(name: str, registry: Registry, changes: Changes | None = None)
     path = Path(name)
     if not path.is_file():
         raise Unavailable(f"no protocol file {name}; 'mritk list protocols' shows built-in ones")
-    source = TomlText(path.read_text(encoding="utf-8"), name)
+    source = TomlText.of_file(path)
     return read_protocol(path.stem, source, registry.method, changes)
 
 
@@ -78,10 +78,7 @@ class Benchmark:
         """
         if not path.is_file():
             raise Unavailable(f"no benchmark file {path}")
-        try:
-            source = TomlText(path.read_text(encoding="utf-8"), str(path))
-        except UnicodeDecodeError as error:
-            raise ProtocolError(f"{path} is no benchmark file: it is not UTF-8 text") from error
+        source = TomlText.of_file(path)
         benchmark = source.into(cls, source.parse())
         beside = tuple(
             str(path.parent / name) if name.endswith(".toml") else name

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import traceback
 from collections.abc import Callable, Iterator
+from shlex import quote
 from typing import Any
 
 from mritk.blame import home_of, place_of
@@ -23,8 +24,8 @@ def explain_error(error: Exception, trial: Trial) -> str:
         place = place_of(error, home_of(function))
         text += (
             f" (raised in {record} of {origin}, hook {hook}{f', {place}' if place else ''}); the "
-            f"trial file keeps the traceback, 'mritk plugins check {record.partition(' ')[2]}' "
-            f"looks for the cause"
+            f"trial file keeps the traceback; to look for the cause: mritk plugins check "
+            f"{quote(record.partition(' ')[2])}"
         )
     return " ".join(text.split())
 

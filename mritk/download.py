@@ -15,6 +15,7 @@ from urllib.parse import urlparse
 
 from mritk.digests import sha256_of
 from mritk.errors import Unavailable, UsageError
+from mritk.waiting import locked
 from mritk.workspace import Workspace
 
 # A machine without a network should learn so at once.
@@ -91,11 +92,9 @@ def fetch_file(
         return path
     if workspace.offline:
         raise wanted.unavailable("offline mode")
-    from filelock import FileLock
-
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        with FileLock(path.with_name(f"{path.name}.lock")):
+        with locked(path.with_name(f"{path.name}.lock"), f"fetches {path.name}"):
             if not _is_here(wanted):
                 _download(wanted)
                 _prove(wanted)

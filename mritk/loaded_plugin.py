@@ -41,16 +41,15 @@ def explain_failure(plugin: LoadedPlugin) -> str:
     """Return one line that says which plugin failed, why, and how to go on without it."""
     name, distribution = plugin.origin.plugin, plugin.origin.distribution
     remedy = f"'-p no:{name}' runs without it"
+    if plugin.origin.is_installed and plugin.error.startswith(ModuleNotFoundError.__name__):
+        remedy += f", 'python -m pip install {distribution}' brings what it requires"
     if plugin.origin.is_installed:
         remedy += f", 'python -m pip uninstall {distribution}' removes it"
     return f"plugin {plugin.origin} failed to load: {plugin.error}; {remedy}"
 
 
 def reason_of(error: BaseException, step: str) -> str:
-    """Return one line: what was raised, at which step and line, and what may mend it."""
+    """Return one line: what was raised, at which step and line."""
     place = place_of(error)
     text = f"{type(error).__name__}: {error} ({step}{f', {place}' if place else ''})"
-    if isinstance(error, ModuleNotFoundError) and error.name:
-        package = error.name.partition(".")[0]
-        text += f"; 'python -m pip install {package}' may bring what it misses"
     return " ".join(text.split())

@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
+from shlex import quote
 from typing import TypeVar
 
 import mritk.data
@@ -17,6 +18,7 @@ from mritk.data.join import join, rename_classes
 from mritk.data.patients import PatientRule, require_patients, with_patients
 from mritk.data.samples import Classification, Samples
 from mritk.data.spelling import (
+    composed,
     require_distinct_classes,
     with_composed_classes,
     with_one_spelling,
@@ -73,11 +75,13 @@ class Opened:
         record: Its name, licence and sources.
         samples: Its samples; their digests, if declared, are those of files.
         reader: What tells the code that reads these samples from other such code.
+        classes: Names of its classes as they were before any was renamed.
     """
 
     record: Dataset
     samples: Samples
     reader: tuple[str, ...]
+    classes: tuple[str, ...] = ()
 
     def identified(self, book: SketchBook | None) -> Samples:
         """Return the samples as trials know them: by the arrays that are read, proven each time.
@@ -150,13 +154,37 @@ def instructed(get: Callable[[], Found], name: str, instructions: Mapping[str, s
 def open_dataset(
     name: str, registry: Registry, workspace: Workspace, options: DataOptions
 ) -> Opened:
-    """Open the dataset ``name``, or join those of ``a+b``.
+    """Open the dataset ``name``; see :func:`open_datasets`."""
+    return open_datasets((name,), registry, workspace, options)[0]
+
+
+def open_datasets(
+    names: Sequence[str], registry: Registry, workspace: Workspace, options: DataOptions
+) -> list[Opened]:
+    """Open datasets by name, or joined as ``a+b``.
+
+    Classes are renamed in each dataset that has them.
 
     Raises:
-        UnknownName: Nobody provides it.
-        Unavailable: It is not there; the message tells how to get it.
-        DataError: It has no samples; classes or patients cannot be told as asked.
+        UnknownName: Nobody provides one of them.
+        Unavailable: One is not there; the message tells how to get it.
+        DataError: One has no samples; classes or patients cannot be told as asked; or no dataset
+            has a class that is to be renamed.
     """
+    rename = {composed(old): composed(new) for old, new in options.rename.items()}
+    options = replace(options, rename=rename)
+    opened = [_open(name, registry, workspace, options) for name in names]
+    for old in rename:
+        if not any(old in found.classes for found in opened):
+            known = ", ".join(dict.fromkeys(c for found in opened for c in found.classes)) or "none"
+            lacking, have = f"{names[0]} has no class", "it has"
+            if len(names) > 1:
+                lacking, have = "none of these datasets has a class", "they have"
+            raise DataError(f"--rename {old}=…: {lacking} {old!r}; {have} {known}")
+    return opened
+
+
+def _open(name: str, registry: Registry, workspace: Workspace, options: DataOptions) -> Opened:
     told = options.instructions
     records = find_datasets(name, registry, told)
     parts = [
@@ -167,11 +195,12 @@ def open_dataset(
     ]
     readers = map(_reader, joined_names(name, registry), records, parts)
     reader = tuple(text for one in readers for text in one)
-    parts = _renamed(parts, options.rename, name)
+    classes = tuple(dict.fromkeys(c for part in parts for c in _classes(part)))
+    parts = [_renamed(part, options.rename) for part in parts]
     for record, part in zip(records, parts, strict=True):
         require_distinct_classes(part, record.name)
     if len(records) == 1:
-        return Opened(records[0], _told(parts[0], options.rule, name), reader)
+        return Opened(records[0], _told(parts[0], options.rule, name), reader, classes)
     joined_name = "+".join(record.name for record in records)
     sources = tuple(dict.fromkeys(source for record in records for source in record.sources))
     samples = _joined(records, parts, options.rule, joined_name)
@@ -182,7 +211,7 @@ def open_dataset(
         license=" + ".join(dict.fromkeys(record.license for record in records)),
         origin=Origin(" + ".join(dict.fromkeys(str(record.origin) for record in records))),
     )
-    return Opened(record, samples, reader)
+    return Opened(record, samples, reader, classes)
 
 
 def open_samples(record: Dataset, workspace: Workspace) -> Samples:
@@ -199,8 +228,8 @@ def open_samples(record: Dataset, workspace: Workspace) -> Samples:
     except Exception as error:
         raise HookError(
             f"dataset {record.name} of {record.origin} cannot be opened: "
-            f"{reason_of(error, 'hook mritk_datasets')}; 'mritk plugins check {record.name}' tells "
-            f"more, and its author should know"
+            f"{reason_of(error, 'hook mritk_datasets')}; its author should know, and this tells "
+            f"more: mritk plugins check {quote(record.name)}"
         ) from error
 
 
@@ -215,19 +244,15 @@ def _told(samples: Samples, rule: PatientRule, name: str) -> Samples:
     return with_one_spelling(with_patients(samples, rule, name), name)
 
 
-def _renamed(parts: Sequence[Samples], rename: Mapping[str, str], name: str) -> list[Samples]:
-    """Rename classes in each part that has them; a name that no part has is an error."""
-    classes = [p.task.classes if isinstance(p.task, Classification) else () for p in parts]
-    for old in rename:
-        if not any(old in found for found in classes):
-            known = ", ".join(dict.fromkeys(c for found in classes for c in found)) or "none"
-            raise DataError(f"--rename {old}=…: {name} has no class {old!r}; it has {known}")
-    return [
-        rename_classes(part, {old: new for old, new in rename.items() if old in found})
-        if set(rename) & set(found)
-        else part
-        for part, found in zip(parts, classes, strict=True)
-    ]
+def _classes(samples: Samples) -> tuple[str, ...]:
+    return samples.task.classes if isinstance(samples.task, Classification) else ()
+
+
+def _renamed(samples: Samples, rename: Mapping[str, str]) -> Samples:
+    """Rename the classes that these samples have."""
+    return rename_classes(
+        samples, {old: new for old, new in rename.items() if old in _classes(samples)}
+    )
 
 
 def _joined(
@@ -235,7 +260,8 @@ def _joined(
 ) -> Samples:
     """Join parts; a rule of patients is for those that do not name them."""
     lacking = [k for k, part in enumerate(parts) if part.patients is None]
-    names = [record.name for record in records]
+    # Ids of samples, and with them of trials, do not tell options.
+    names = [split_options(record.name)[0] for record in records]
     if not rule.table:
         told = [
             _told(part, rule if k in lacking or not lacking else PatientRule(), label)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import difflib
 import re
-from dataclasses import fields
+from dataclasses import MISSING, Field, fields
 from typing import Any
 
 from mritk.errors import UsageError
@@ -21,6 +21,23 @@ def split_options(text: str) -> tuple[str, dict[str, str]]:
     """
     member, *given = SEPARATOR.split(text)
     return member, dict(option.split("=", 1) for option in given)
+
+
+def options_text(options: Any) -> str:
+    """Return the options that are not at their default, as they are typed behind a name.
+
+    They stand in the order of the schema, so that one choice has one text.
+
+    Args:
+        options: An instance of a family's dataclass.
+    """
+    given = [(field.name, getattr(options, field.name)) for field in fields(options)
+             if getattr(options, field.name) != _default(field)]  # fmt: skip
+    return "".join(f",{name}={str(v).lower() if isinstance(v, bool) else v}" for name, v in given)
+
+
+def _default(option: Field[Any]) -> Any:
+    return option.default if option.default_factory is MISSING else option.default_factory()
 
 
 def read_options(given: dict[str, str], schema: type[Any], name: str) -> Any:

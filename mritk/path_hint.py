@@ -19,13 +19,14 @@ SLICES = "slices"
 SOME_SLICES = 8
 
 
-def hinted(get: Callable[[], Found], name: str, registry: Registry) -> Found:
+def hinted(get: Callable[[], Found], name: str, registry: Registry, option: str = "") -> Found:
     """Call ``get``; if the data cannot be had, say what else reads the path in ``name``.
 
     Args:
         get: Looks up or opens what ``name`` names.
         name: ``PATH`` or ``PREFIX:PATH``, perhaps with options.
         registry: Knows the families.
+        option: What stands in front of a dataset's name where ``name`` does not stand for one.
 
     Raises:
         UnknownName, Unavailable, DataError, ProtocolError: What ``get`` raises, with the hint.
@@ -33,13 +34,16 @@ def hinted(get: Callable[[], Found], name: str, registry: Registry) -> Found:
     try:
         return get()
     except (UnknownName, Unavailable, DataError, ProtocolError) as error:
-        if hint := path_hint(name, registry):
+        if hint := path_hint(name, registry, option):
             error.args = (f"{error}; {hint}", *error.args[1:])
         raise
 
 
-def path_hint(name: str, registry: Registry) -> str:
-    """Return what to type for the path in ``name``; empty if nobody else reads it."""
+def path_hint(name: str, registry: Registry, option: str = "") -> str:
+    """Return what to type for the path in ``name``; empty if nobody else reads it.
+
+    Arguments as in :func:`hinted`.
+    """
     families = [f for f in registry.records(DatasetFamily) if f.reads is not None]
     prefix, colon, member = name.partition(":")
     known = {family.prefix for family in registry.records(DatasetFamily)}
@@ -49,7 +53,8 @@ def path_hint(name: str, registry: Registry) -> str:
     readers = [family.prefix for family in families if _reads(family, path)]
     if not readers or own in readers:
         return ""
-    return f"for this path write -d {' or -d '.join(f'{reader}:{typed}' for reader in readers)}"
+    choices = [" ".join((*option.split(), f"{reader}:{typed}")) for reader in readers]
+    return f"for this path write {' or '.join(choices)}"
 
 
 def slices_hint(name: str, registry: Registry) -> str:
@@ -61,7 +66,7 @@ def slices_hint(name: str, registry: Registry) -> str:
     if SLICES not in (option.name for option in fields(family.options)):
         return ""
     return (
-        f"add ,{SLICES}={SOME_SLICES} behind the dataset's name for that many axial slices of each "
+        f"add ,{SLICES}={SOME_SLICES} behind the dataset's name for {SOME_SLICES} slices of each "
         f"volume"
     )
 

@@ -20,7 +20,7 @@ from mritk.data.split_rule import fold_count, resolved_scheme
 from mritk.data.splits import make_folds
 from mritk.errors import DataError, UsageError
 from mritk.evaluate.metrics import find_metric
-from mritk.opening import Opened, find_datasets, open_dataset, require_told_patients
+from mritk.opening import Opened, find_datasets, open_datasets, require_told_patients
 from mritk.path_hint import slices_hint
 from mritk.protocol import Protocol
 from mritk.records import Augmentation, Dataset
@@ -149,8 +149,10 @@ class Planner:
         trials: dict[str, Trial] = {}
         benchmarks: dict[str, Benchmark] = {}
         audits: dict[str, Audit] = {}
-        for name in benchmark.datasets:
-            opened = open_dataset(name, self.registry, self.workspace, benchmark.data)
+        opened_datasets = open_datasets(
+            benchmark.datasets, self.registry, self.workspace, benchmark.data
+        )
+        for name, opened in zip(benchmark.datasets, opened_datasets, strict=True):
             record = opened.record
             candidates = [
                 self._candidates(benchmark, record, opened.samples, protocol, backbones)
@@ -164,7 +166,7 @@ class Planner:
             samples, skipped = self._read(opened.identified(book), book, protocols, backbones)
             for recipe, protocol, compared in zip(varied, protocols, candidates, strict=True):
                 divided = _divided(opened, samples, skipped, protocol, found)
-                narrow = _of_one_protocol(replace(benchmark, datasets=(name,)), *recipe)
+                narrow = _of_one_protocol(_of_one_dataset(benchmark, name, opened), *recipe)
                 for trial, candidate in self._trials(benchmark, divided, protocol, compared):
                     trials.setdefault(trial.id, trial)
                     alone = replace(narrow, seeds=(trial.seed,), folds=(trial.fold,))
@@ -291,6 +293,12 @@ class Planner:
             require_room(needed, [d[0] for d in absent], workspace.folder("decoded"))
         for size, interpolation, preprocessing in decodings if self.decode else ():
             decoded(samples, size, interpolation, workspace, preprocessing)
+
+
+def _of_one_dataset(benchmark: Benchmark, name: str, opened: Opened) -> Benchmark:
+    # A class that another dataset has would be missed in this one.
+    rename = {old: new for old, new in benchmark.data.rename.items() if old in opened.classes}
+    return replace(benchmark, datasets=(name,), data=replace(benchmark.data, rename=rename))
 
 
 def _of_one_protocol(benchmark: Benchmark, name: str, changes: Changes) -> Benchmark:

@@ -2,11 +2,13 @@
 
 Sources, in this order: the entry-point group ``mritk`` (unless
 ``MRITK_DISABLE_PLUGIN_AUTOLOAD`` is set), the comma-separated modules in ``MRITK_PLUGINS``, and
-``-p`` options. ``-p no:NAME`` is read before anything is loaded.
+``-p`` options. ``-p no:NAME`` is read before anything is loaded. It leaves out one plugin: the
+installed one of that name, else the installed one of that module, else what is asked for by name.
 """
 
 from __future__ import annotations
 
+import difflib
 import hashlib
 import importlib
 import importlib.util
@@ -19,7 +21,7 @@ from pathlib import Path
 from types import ModuleType
 
 from mritk.digests import sha256_of
-from mritk.errors import Unavailable
+from mritk.errors import Unavailable, UnknownName
 from mritk.records import FILE_DIGEST, Origin
 from mritk.workspace import TRUE_WORDS
 
@@ -65,13 +67,16 @@ class Selection:
 
     Attributes:
         requested: What ``-p`` and ``MRITK_PLUGINS`` name, without the ``no:`` ones.
-        blocked: Names behind ``-p no:``.
+        blocked: Names behind ``no:``.
+        checked: Those of them that ``-p`` gave, where a name that nothing has is a slip of the pen;
+            an environment may speak of plugins that are not on this machine.
         autoload: Whether installed plugins are loaded.
         strict: Whether a plugin that fails is an error.
     """
 
     requested: tuple[str, ...] = ()
     blocked: frozenset[str] = frozenset()
+    checked: frozenset[str] = frozenset()
     autoload: bool = True
     strict: bool = False
 
@@ -82,16 +87,18 @@ class Selection:
         names = [name for name in (*listed, *options) if name]
         return cls(
             requested=tuple(dict.fromkeys(n for n in names if not n.startswith(BLOCK))),
-            blocked=frozenset(n.removeprefix(BLOCK) for n in names if n.startswith(BLOCK)),
+            blocked=_blocked(names),
+            checked=_blocked(options),
             autoload=not _is_set(environ, NO_AUTOLOAD),
             strict=_is_set(environ, "MRITK_STRICT_PLUGINS"),
         )
 
     def left_out(self) -> Iterator[tuple[Origin, str]]:
         """Yield every installed plugin that is not loaded, with the reason."""
-        for point in sorted(entry_points(group=GROUP)):
-            if names := {point.name, point.module} & self.blocked:
-                yield _from_entry_point(point).origin, f"-p {BLOCK}{min(names)}"
+        installed = sorted(entry_points(group=GROUP))
+        for point in installed:
+            if name := self._blocks(point, installed):
+                yield _from_entry_point(point).origin, f"-p {BLOCK}{name}"
             elif not self.autoload and not {point.name, point.module} & set(self.requested):
                 yield _from_entry_point(point).origin, f"{NO_AUTOLOAD} is set"
 
@@ -99,25 +106,51 @@ class Selection:
         """Yield every plugin to load: installed ones in order of name, then requested ones.
 
         Raises:
-            Unavailable: A requested file does not exist.
+            Unavailable: A requested file or module does not exist.
+            UnknownName: No plugin has a name behind ``-p no:``.
         """
         installed = sorted(entry_points(group=GROUP))
+        left_out = {name for point in installed if (name := self._blocks(point, installed))}
         if self.autoload:
             yield from (
                 _from_entry_point(point)
                 for point in installed
-                if not {point.name, point.module} & self.blocked
+                if not self._blocks(point, installed)
             )
         for name in self.requested:
             point = next((p for p in installed if name in (p.name, p.module)), None)
-            if name in self.blocked or (point is not None and self.autoload):
-                continue
             if point is not None:
-                yield _from_entry_point(point, requested=True)
+                if not self.autoload and not self._blocks(point, installed):
+                    yield _from_entry_point(point, requested=True)
+                continue
+            file = _looks_like_file(name)
+            plugin = Path(name).stem if file else name
+            if plugin in self.blocked - left_out:
+                left_out.add(plugin)
             else:
-                found = _from_file(name) if _looks_like_file(name) else _from_module(name)
-                if found.origin.plugin not in self.blocked:
-                    yield found
+                yield _from_file(name) if file else _from_module(name, installed)
+        for name in sorted(self.checked - left_out):
+            near = _near(name, installed)
+            raise UnknownName(f"-p {BLOCK}{name} leaves nothing out: no plugin has that name{near}")
+
+    def _blocks(self, point: EntryPoint, installed: Sequence[EntryPoint]) -> str:
+        """Return the name behind ``no:`` that leaves an installed plugin out, or nothing."""
+        if point.name in self.blocked:
+            return point.name
+        named = any(other.name == point.module for other in installed)
+        return point.module if point.module in self.blocked and not named else ""
+
+
+def _blocked(names: Sequence[str]) -> frozenset[str]:
+    return frozenset(name.removeprefix(BLOCK) for name in names if name.startswith(BLOCK))
+
+
+def _near(name: str, installed: Sequence[EntryPoint]) -> str:
+    """Return the installed plugins that a person may have meant, and where all of them stand."""
+    known = dict.fromkeys(n for point in installed for n in (point.name, point.module))
+    near = difflib.get_close_matches(name, known, 2, 0.6)
+    meant = f"; did you mean {' or '.join(near)}?" if near else ""
+    return f"{meant} ('mritk plugins' lists them)"
 
 
 def _is_set(environ: Mapping[str, str], name: str) -> bool:
@@ -138,7 +171,15 @@ def _name_and_version(distribution: Distribution) -> tuple[str, str]:
     return distribution.name, distribution.version
 
 
-def _from_module(name: str) -> Candidate:
+def _from_module(name: str, installed: Sequence[EntryPoint]) -> Candidate:
+    top = name.partition(".")[0]
+    if top not in sys.modules and importlib.util.find_spec(top) is None:
+        # Nobody is told to install what has this name: it may be anybody's.
+        file = f"; the file here is -p ./{name}.py" if Path(f"{name}.py").is_file() else ""
+        raise Unavailable(
+            f"-p {name}: there is no plugin and no module of that name"
+            f"{file or _near(name, installed)}"
+        )
     return Candidate(Origin(name), name, requested=True, asked=name)
 
 

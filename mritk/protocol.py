@@ -19,6 +19,8 @@ from mritk.variation import Changes, changed, varied_name
 
 NATIVE = "native"
 OPTIONAL_SIZES = ("image_size", "volume_size")
+# Beyond any scan, and within what libraries can count: a slip of the pen ends here.
+LARGEST = {"image_size": 16_384, "volume_size": 2_048}
 
 
 @dataclass(frozen=True)
@@ -126,6 +128,8 @@ def read_protocol(
         values[size] = None if values[size] == NATIVE else values[size]
         if values[size] is not None and values[size] < 1:
             raise source.error((size,), "must be at least 1, or 'native'")
+        if values[size] is not None and values[size] > LARGEST[size]:
+            raise source.error((size,), f"must be at most {LARGEST[size]}")
     values["parameters"] = source.into(method.parameters, parameters, ("parameters",))
     return Protocol(varied_name(name, changes or {}), **values)
 

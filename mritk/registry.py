@@ -21,7 +21,7 @@ from mritk.errors import DuplicateName, HookError, MritkError, Unavailable, Unkn
 from mritk.evaluate.metric import Metric
 from mritk.interface import require_interface
 from mritk.loaded_plugin import LoadedPlugin, explain_failure, reason_of
-from mritk.options import read_options, split_options
+from mritk.options import options_text, read_options, split_options
 from mritk.plugins import Candidate, Selection
 from mritk.records import (
     Alias,
@@ -327,13 +327,16 @@ class Registry:
             return []
         family = _single(found, f"prefix {prefix!r}")
         arguments: list[Any] = [member]
+        chosen = ""
         if family.options is not None:
             member, given = split_options(member)
-            arguments = [member, read_options(given, family.options, f"{prefix}:")]
+            options = read_options(given, family.options, f"{prefix}:")
+            arguments = [member, options]
+            chosen = options_text(options)
         if family.needs_workspace:
             arguments.append(self.workspace)
         try:
-            return [replace(r, origin=family.origin) for r in family.resolve(*arguments)]
+            return [_completed(r, family, chosen) for r in family.resolve(*arguments)]
         except LookupError:
             self._unknown(noun, name, [f"{prefix}:{known}" for known in family.members()])
         except MritkError:
@@ -355,6 +358,13 @@ class Registry:
             failed = ", ".join(str(plugin.origin) for plugin in self.failures)
             text += f"; these plugins failed to load and may provide it: {failed}"
         raise UnknownName(text)
+
+
+def _completed(record: Record, family: Family, options: str) -> Record:
+    """Return a member with its origin; the name of a dataset tells the options that make it."""
+    if isinstance(record, Dataset):
+        record = replace(record, name=f"{record.name}{options}")
+    return replace(record, origin=family.origin)
 
 
 def name_of(record: Record) -> str:

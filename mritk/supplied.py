@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from mritk.errors import Unavailable
+from mritk.mistaken_file import stand_in
 from mritk.workspace import Workspace
 
 
@@ -30,14 +31,18 @@ def supplied_file(
         inside: Folders in those where the file may be as well, such as that of its archive.
 
     Raises:
-        Unavailable: It is nowhere there; the message tells how to get it and where to put it.
+        Unavailable: It is nowhere there, or a web page or a pointer of Git LFS stands for it; the
+            message tells how to get it and where to put it.
     """
     configured = os.environ.get(variable) if variable else None
     folders = [*([Path(configured).expanduser()] if configured else []), workspace.home / folder]
     for place in folders:
         for path in (place / name, *(place / part / name for part in inside)):
-            if path.is_file():
-                return path
+            if not path.is_file():
+                continue
+            if other := stand_in(path):
+                raise Unavailable(f"{path} {other}; {instructions}")
+            return path
     told = f", or set {variable} to its folder" if variable else ""
     raise Unavailable(
         f"no {name} in {' or '.join(map(str, folders))}; {instructions}, and put it there{told}"

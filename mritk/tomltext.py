@@ -9,6 +9,7 @@ import dataclasses
 import difflib
 import json
 import math
+import pathlib
 import sys
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, TypeVar, get_args, get_origin, get_type_hints
@@ -31,6 +32,21 @@ class TomlText:
     text: str
     name: str
 
+    @classmethod
+    def of_file(cls, path: pathlib.Path) -> TomlText:
+        """Return the text of a file.
+
+        Raises:
+            ProtocolError: It is not UTF-8, as TOML must be.
+        """
+        try:
+            return cls(path.read_bytes().decode("utf-8-sig"), str(path))
+        except UnicodeDecodeError as error:
+            line = error.object[: error.start].count(b"\n") + 1
+            raise ProtocolError(
+                f"{path}, line {line}: not valid UTF-8; save the file as UTF-8"
+            ) from error
+
     def parse(self) -> dict[str, Any]:
         """Return the tables as plain data.
 
@@ -41,6 +57,10 @@ class TomlText:
             return tomllib.loads(self.text)
         except tomllib.TOMLDecodeError as error:
             raise ProtocolError(f"{self.name} is not valid TOML: {error}") from error
+        except RecursionError:
+            raise ProtocolError(
+                f"{self.name} nests tables or lists hundreds of levels deep; no key needs that"
+            ) from None
 
     def into(self, kind: type[T], data: Mapping[str, Any], at: Path = ()) -> T:
         """Return ``data``, a table of this text at the key path ``at``, as a ``kind``.

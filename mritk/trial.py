@@ -33,6 +33,7 @@ from mritk.results.kept_model import model_metadata
 from mritk.results.trialfile import Failure, Predictions, TrialRecord
 from mritk.train.engine import Engine
 from mritk.train.setup import Epoch, Fitted, Setup
+from mritk.visible import visible
 from mritk.workspace import Workspace
 
 if TYPE_CHECKING:
@@ -139,7 +140,8 @@ class Trial:
 
     def __str__(self) -> str:
         fold = f" fold {self.fold}" if len(self.dataset.folds) > 1 else ""
-        return f"{self.backbone_name} on {self.dataset.record.name}{fold} seed {self.seed}"
+        name = f"{self.backbone_name} on {self.dataset.record.name}{fold} seed {self.seed}"
+        return visible(name)
 
 
 @dataclass(frozen=True)
@@ -159,6 +161,10 @@ class Outcome:
     error: str = ""
     exit_code: ExitCode = ExitCode.OK
     seconds: float = 0.0
+
+    def __post_init__(self) -> None:
+        """Make the error one line that a terminal can show."""
+        object.__setattr__(self, "error", visible(" ".join(self.error.split())))
 
 
 def run_trial(  # noqa: PLR0913 - two places of files, one of them optional

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import subprocess
 import sys
@@ -10,12 +11,14 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+import h5py
 import numpy as np
 import pytest
 import torch
 
 from mritk import Classification, Samples, Workspace
 from mritk.cli.main import main
+from mritk.results.digest import digest_of
 from mritk.results.trialfile import Failure, Predictions, TrialRecord
 from mritk.train.setup import Epoch
 
@@ -205,6 +208,28 @@ def run_toy(
         return mritk(*base, "-o", tmp_path / "results", "--device", "cpu", *arguments)
 
     return run
+
+
+@pytest.fixture
+def as_schema() -> Callable[..., None]:
+    """Turn a trial file into one of an earlier schema, which has no seal of its bytes.
+
+    ``change`` is called with the open file before its content is sealed, if it is; from schema 3
+    on.
+    """
+
+    def turn(path: Path, schema: int, change=lambda file: None, *, seal: bool = True) -> None:
+        with h5py.File(io.BytesIO(path.read_bytes())) as old, h5py.File(path, "w") as new:
+            for name in old:
+                old.copy(name, new)
+            new.attrs.update(old.attrs)
+            new.attrs["schema"] = schema
+            change(new)
+            del new.attrs["digest"]
+            if schema >= 3 and seal:
+                new.attrs["digest"] = digest_of(new)
+
+    return turn
 
 
 @pytest.fixture

@@ -56,6 +56,8 @@ FLOORS = {
     "seeds": 5,
     "cores": 5,
     "supplied": 5,
+    "mistaken_file": 5,
+    "waiting": 5,
     "visible": 5,
     "workspace": 5,
     "whole_file": 5,

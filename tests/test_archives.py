@@ -210,7 +210,9 @@ def test_devices_in_a_zip_are_refused(tmp_path, workspace):
 
 
 @BOTH
-@pytest.mark.parametrize("names", [("a/B.png", "A/b.png"), ("a", "./a")])
+@pytest.mark.parametrize(
+    "names", [("a/B.png", "A/b.png"), ("a", "./a"), ("\u00fc.png", "u\u0308.png")]
+)
 def test_two_names_of_one_file_are_refused(write, names, tmp_path, workspace):
     with pytest.raises(DataError, match="one file on some disks"):
         unpacked(write(tmp_path / "x", dict.fromkeys(names, b"1")), workspace)
@@ -299,6 +301,34 @@ def test_a_tar_that_is_cut_between_two_members_is_not_taken_for_whole(tmp_path, 
 def test_what_is_no_archive_is_refused(content, tmp_path, workspace):
     (tmp_path / "x.zip").write_bytes(content)
     with pytest.raises(DataError, match="no zip or tar archive, or damaged"):
+        unpacked(tmp_path / "x.zip", workspace)
+
+
+@pytest.mark.parametrize(
+    ("content", "kind"), [(b"Rar!\x1a\x07", "a RAR"), (b"7z\xbc\xaf\x27\x1c", "a 7z")]
+)
+def test_archives_of_other_kinds_are_named(content, kind, tmp_path, workspace):
+    (tmp_path / "x.zip").write_bytes(content)
+    with pytest.raises(DataError, match=rf"x\.zip is {kind} archive, .* unpack it by hand"):
+        unpacked(tmp_path / "x.zip", workspace)
+
+
+def test_empty_folders_are_kept(tmp_path, workspace):
+    with zipfile.ZipFile(tmp_path / "x.zip", "w") as packed:
+        packed.writestr("a/b/", "")
+    with tarfile.open(tmp_path / "x.tar", "w") as packed:
+        folder = tarfile.TarInfo("a/b")
+        folder.type = tarfile.DIRTYPE
+        packed.addfile(folder)
+    for name in ("x.zip", "x.tar"):
+        assert (unpacked(tmp_path / name, workspace) / "a" / "b").is_dir()
+
+
+def test_a_folder_with_the_name_of_a_file_is_refused(tmp_path, workspace):
+    with zipfile.ZipFile(tmp_path / "x.zip", "w") as packed:
+        packed.writestr("a", "content")
+        packed.writestr("a/b/", "")
+    with pytest.raises(DataError, match=r"x\.zip: the member 'a/b' cannot be unpacked"):
         unpacked(tmp_path / "x.zip", workspace)
 
 

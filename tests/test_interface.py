@@ -16,10 +16,11 @@ from mritk.errors import HookError
 from mritk.hookspecs import INTERFACE, hookspec
 from mritk.registry import Registry
 from mritk.results.folder import ResultsFolder
+from mritk.results.raw_seal import seal_bytes
 from mritk.results.trialfile import read_trial
 
 FROZEN = Path(__file__).parent / "frozen"
-SCHEMAS = (1, 2, 3)
+SCHEMAS = (1, 2, 3, 4)
 MAJOR, MINOR = INTERFACE
 
 
@@ -168,6 +169,8 @@ def thaw(tmp_path):
         path.parent.mkdir(parents=True)
         with h5py.File(path, "w", track_order=True) as file:
             _fill(file, content)
+        if schema >= 4:
+            path.write_bytes(seal_bytes(path.read_bytes()))
         return path.parents[1]
 
     return write

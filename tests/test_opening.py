@@ -8,7 +8,13 @@ import pytest
 
 from mritk import DataError, Dataset, DatasetFamily, UsageError, hookimpl
 from mritk.data.split_rule import SplitRule
-from mritk.opening import DataOptions, find_datasets, open_dataset, require_told_patients
+from mritk.opening import (
+    DataOptions,
+    find_datasets,
+    open_dataset,
+    open_datasets,
+    require_told_patients,
+)
 from mritk.records import Origin
 from mritk.registry import Registry
 
@@ -23,6 +29,7 @@ def registry(make_samples):
             yield Dataset("one", lambda w: make_samples(8), sources=("x",))
             yield Dataset("two", lambda w: make_samples(8, per_patient=None), sources=("y", "x"))
             yield Dataset("three", lambda w: make_samples(8), sources=("y", "x"))
+            yield Dataset("wide", lambda w: make_samples(12, classes=3))
             yield DatasetFamily("disk", lambda path: [Dataset(f"disk:{path}", make_samples)])
 
     registry = Registry()
@@ -73,6 +80,17 @@ def test_a_rename_goes_to_the_parts_that_have_the_class(registry, workspace):
     assert opened.samples.task.classes == ("b", "tumour")
     with pytest.raises(DataError, match="one has no class 'z'; it has a, b"):
         open_dataset("one", registry, workspace, DataOptions(rename={"z": "a"}))
+
+
+def test_a_rename_goes_to_the_datasets_that_have_the_class_and_one_must(registry, workspace):
+    renamed = DataOptions(rename={"c": "tumour"})
+    one, wide = open_datasets(("one", "wide"), registry, workspace, renamed)
+    assert one.samples.task.classes == ("a", "b")
+    assert wide.samples.task.classes == ("a", "b", "tumour")
+    with pytest.raises(
+        DataError, match="none of these datasets has a class 'z'; they have a, b, c"
+    ):
+        open_datasets(("one", "wide"), registry, workspace, DataOptions(rename={"z": "a"}))
 
 
 def test_a_regex_is_for_the_parts_that_name_no_patients(registry, workspace):

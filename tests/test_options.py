@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import pytest
 
 from mritk import Classification, Dataset, DatasetFamily, Samples, UsageError, hookimpl
-from mritk.options import read_options, split_options
+from mritk.options import options_text, read_options, split_options
 from mritk.records import Origin
 from mritk.registry import Registry
 
@@ -55,6 +55,27 @@ def test_a_wrong_option_is_explained(given, message):
         read_options(given, Cut, "toy:")
 
 
+@pytest.mark.parametrize(
+    ("given", "text"),
+    [
+        ({}, ""),
+        ({"target": "diagnosis", "slices": "0"}, ""),
+        ({"target": "age", "slices": "3"}, ",slices=3,target=age"),
+        ({"slices": "3", "target": "age"}, ",slices=3,target=age"),
+        ({"slices": "03"}, ",slices=3"),
+        ({"every": "yes", "parts": "[]"}, ",every=true,parts=()"),
+    ],
+)
+def test_what_differs_from_the_default_has_one_text(given, text):
+    @dataclass(frozen=True)
+    class More(Cut):
+        every: bool = False
+        parts: tuple[str, ...] = field(default_factory=lambda: ("a",))
+
+    known = {name: () if value == "[]" else value for name, value in given.items()}
+    assert options_text(read_options(known, More, "toy:")) == text
+
+
 def test_the_registry_hands_the_options_to_the_family():
     seen = []
 
@@ -69,5 +90,5 @@ def test_the_registry_hands_the_options_to_the_family():
 
     registry = Registry()
     registry.register(Plugin(), Origin("toy"))
-    assert registry.dataset("toy:there,slices=2").name == "toy:there"
+    assert registry.dataset("toy:there,slices=2").name == "toy:there,slices=2"
     assert seen == [("there", Cut(2))]

@@ -40,6 +40,9 @@ def there(tmp_path, monkeypatch):
         Path(f"dcm/{label}").mkdir(parents=True)
         Path(f"dcm/{label}/IM1").write_bytes(bytes(128) + b"DICM")
     image("x.jpg")
+    image("flat/1.png")
+    image("listed/1.png")
+    Path("listed/labels.csv").touch()
     Path("table.csv").write_text("path,label\nimgs/glioma/1.png,a\nimgs/healthy/1.png,b\n")
     Path("study").mkdir()
     Path("study/participants.tsv").write_text("participant_id\tage\nsub-1\t3\nsub-2\t4\n")
@@ -59,20 +62,23 @@ def refusal(name, registry, workspace) -> str:
 @pytest.mark.parametrize(
     ("typed", "remedy"),
     [
-        ("./imgs", "-d folder:./imgs"),
-        ("imgs", "-d folder:imgs"),
-        ("imgs,slices=2", "-d folder:imgs"),
-        ("table.csv", "-d manifest:table.csv"),
-        ("study", "-d bids:study"),
-        ("./dcm", "-d dicom:./dcm"),
+        ("./imgs", "write folder:./imgs"),
+        ("imgs", "write folder:imgs"),
+        ("imgs,slices=2", "write folder:imgs"),
+        ("table.csv", "write manifest:table.csv"),
+        ("study", "write bids:study"),
+        ("./dcm", "write dicom:./dcm"),
         ("folder:table.csv", "manifest:table.csv"),
         ("folder:x.jpg", "x.jpg is a single file; folder:PATH wants a folder with a sub-folder"),
-        ("folder:./dcm", "-d dicom:./dcm"),
+        ("folder:./dcm", "write dicom:./dcm"),
+        ("folder:flat", "flat holds 1 files such as 1.png and no folder per class"),
+        ("folder:flat", "columns path and label and write manifest:flat/FILE.csv"),
+        ("folder:listed", "write manifest:listed/labels.csv"),
         ("folder:study", "bids:study,target=COLUMN"),
-        ("dicom:imgs", "-d folder:imgs"),
-        ("manifest:imgs", "-d folder:imgs"),
-        ("manifest:study", "-d bids:study"),
-        ("bids:imgs", "-d folder:imgs"),
+        ("dicom:imgs", "write folder:imgs"),
+        ("manifest:imgs", "write folder:imgs"),
+        ("manifest:study", "write bids:study"),
+        ("bids:imgs", "write folder:imgs"),
         ("bids:study", "bids:PATH,target=COLUMN with one of its columns: age"),
         ("folder:nowhere", "no folder nowhere"),
     ],
@@ -101,12 +107,21 @@ def test_what_is_right_is_left_alone(name, there, registry, workspace):
 )
 def test_data_in_place_of_a_benchmark_file(typed, remedy, kind, there, registry):
     with pytest.raises(kind, match=remedy):
-        hinted(lambda: Benchmark.from_file(Path(typed)), typed, registry)
+        hinted(lambda: Benchmark.from_file(Path(typed)), typed, registry, "-d")
 
 
 @pytest.mark.parametrize("name", ["folder:imgs", "bids:x,target=age", "dicom:y", "manifest:t.csv"])
 def test_volumes_for_a_backbone_of_images_are_sliced_by_an_option(name, registry):
     assert ",slices=8" in slices_hint(name, registry)
+
+
+def test_so_says_a_run_of_volumes_with_a_backbone_of_images(mritk, tmp_path):
+    for label in ("a", "b"):
+        (tmp_path / "vol" / label).mkdir(parents=True)
+        (tmp_path / "vol" / label / f"sub-{label}.nii").touch()
+    ended = mritk("run", "-d", f"folder:{tmp_path / 'vol'}", "-b", "small_cnn", "-n")
+    assert ended.code == 2
+    assert "takes images, but folder:vol holds volumes; add ,slices=8 behind" in ended.err
 
 
 @pytest.mark.parametrize("name", ["balls", "nobody:x"])

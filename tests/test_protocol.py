@@ -87,6 +87,8 @@ def test_native_is_the_size_that_each_backbone_declares():
         ("imagesize = 3", "line 2: imagesize: unknown key 'imagesize'; did you mean 'image_size'"),
         ("parameters = 3", "line 2: parameters: must be a table"),
         ("image_size = 0", "line 2: image_size: must be at least 1, or 'native'"),
+        ("image_size = 1000000000", "line 2: image_size: must be at most 16384"),
+        ("volume_size = 4096", "line 2: volume_size: must be at most 2048"),
         ("volume_size = -1", "line 2: volume_size: must be at least 1, or 'native'"),
         ("[selection]\nby = 'rsme'", "selection.by: unknown metric 'rsme'; did you mean 'rmse'"),
         ("[selection]\nby = 'bias'", "line 3: selection.by: bias has no better and no worse value"),

@@ -201,7 +201,7 @@ def test_a_plugin_that_was_asked_for_never_fails_silently(tmp_path):
     file.write_text("1 / 0")
     with pytest.raises(Unavailable, match="ZeroDivisionError"):
         Registry.load([str(file)], environ={})
-    with pytest.raises(Unavailable, match="No module named 'no_such_plugin'"):
+    with pytest.raises(Unavailable, match="no_such_plugin: there is no plugin and no mod"):
         Registry.load(["no_such_plugin"], environ={})
     with pytest.raises(Unavailable, match="no plugin file"):
         Registry.load(["./no_such_plugin.py"], environ={})
@@ -318,3 +318,36 @@ def test_mritk_plugins_lists_state_and_reason(mritk, install):
 def test_p_works_before_and_behind_the_command(mritk, toy):
     for arguments in (("-p", toy, "list", "datasets"), ("list", "datasets", "-p", toy)):
         assert "bands" in mritk(*arguments).out
+
+
+def test_a_misspelt_plugin_is_answered_with_near_ones_and_never_with_an_installation():
+    with pytest.raises(Unavailable) as raised:
+        Registry.load(["mritk_augmet"], environ={})
+    assert "did you mean mritk_augment" in str(raised.value)
+    assert "pip" not in str(raised.value)
+
+
+def test_a_file_beside_a_misspelt_module_is_offered(tmp_path, monkeypatch):
+    (tmp_path / "beside.py").write_text(GOOD.format(name="beside"))
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sys, "path", [p for p in sys.path if p])
+    with pytest.raises(Unavailable, match=r"the file here is -p \./beside\.py"):
+        Registry.load(["beside"], environ={})
+
+
+def test_no_leaves_out_one_plugin_the_one_of_that_name(install, tmp_path):
+    """An installed plugin, and a file of the same name that is to take its place."""
+    install("mine", GOOD.format(name="installed"))
+    file = tmp_path / "mine.py"
+    file.write_text(GOOD.format(name="from_file"))
+    registry = Registry.load([str(file), "no:mine"], environ={})
+    names = {augmentation.name for augmentation in registry.records(Augmentation)}
+    assert "from_file" in names
+    assert "installed" not in names
+
+
+def test_no_with_a_name_that_nothing_has_is_a_slip_of_the_pen():
+    with pytest.raises(UnknownName, match=r"no:tim leaves nothing out.*did you mean timm"):
+        Registry.load(["no:tim"], environ={})
+    # An environment may speak of plugins that are not on this machine.
+    assert Registry.load(environ={"MRITK_PLUGINS": "no:tim"}).plugins

@@ -201,3 +201,16 @@ def test_a_part_of_a_text_is_read_at_its_place():
 def test_a_near_miss_is_offered_and_else_the_known_names():
     assert near_miss("epoch", ["epochs", "rate"]) == "; did you mean 'epochs'?"
     assert near_miss("zzz", ["epochs", "rate"]) == "; known are epochs, rate"
+
+
+def test_tables_that_nest_without_end_are_refused():
+    assert "hundreds of levels deep" in complaint("a = " + 5000 * "[" + 5000 * "]")
+
+
+def test_a_file_may_begin_with_a_mark_and_must_be_utf_8(tmp_path):
+    path = tmp_path / "recipe.toml"
+    path.write_bytes(b"\xef\xbb\xbfa = 1\r\n")
+    assert TomlText.of_file(path).parse() == {"a": 1}
+    path.write_bytes(b"a = 1\nb = 'M\xfcller'\n")
+    with pytest.raises(ProtocolError, match=r"recipe\.toml, line 2: not valid UTF-8"):
+        TomlText.of_file(path)

@@ -13,6 +13,7 @@ import numpy as np
 from mritk.audit.book import SketchBook
 from mritk.audit.copies import Copies
 from mritk.data.samples import SPLITS, Classification, Samples
+from mritk.data.spelling import canonical_name
 
 Level = Literal["leak", "defect", "note"]
 NAMED = 3  # examples in a line
@@ -100,9 +101,8 @@ def _passed_over(dataset: Audited) -> Iterator[Finding]:
     found = dataset.samples.passed_over
     if found:
         named = tuple(name for kind in found for name in kind.names)
-        yield Finding(
-            "note", "passed over", f"passed over: {'; '.join(map(str, found))}", len(named), named
-        )
+        text = f"passed over: {'; '.join(map(str, found))}"
+        yield Finding("note", "files", text, len(named), named)
 
 
 def _patients_in_parts(dataset: Audited) -> Iterator[Finding]:
@@ -148,24 +148,63 @@ def _copies_in_parts(dataset: Audited, copies: Copies, rows: np.ndarray) -> Iter
 
 
 def _contradictions(datasets: Sequence[Audited], copies: Copies) -> Iterator[Finding]:
-    """Yield the images that stand under several targets, or several patient ids."""
-    targets = [target for dataset in datasets for target in _targets(dataset.samples)]
+    """Yield the images that stand under several targets, or several patient ids.
+
+    Targets of two datasets are compared where :func:`comparable` says that they can be. Patient ids
+    of two datasets say nothing of each other.
+    """
+    owner = np.repeat(np.arange(len(datasets)), [len(d.samples) for d in datasets])
     several = len(datasets) > 1
     ids = [f"{d.name} {id_}" if several else id_ for d in datasets for id_ in d.samples.ids]
+    targets: list[str] = []
+    keys: list[str] = []  # what two datasets call the same, whatever they write
     patients: list[str | None] = []
     for dataset in datasets:
+        own = _targets(dataset.samples)
+        named_class = isinstance(dataset.samples.task, Classification)
+        targets += own
+        keys += [canonical_name(name) for name in own] if named_class else own
         patients += dataset.samples.patients or [None] * len(dataset.samples)
-    for kind, what, column in (("labels", "label", targets), ("subjects", "patient id", patients)):
+    together = np.asarray([[comparable(a.samples, b.samples) for b in datasets] for a in datasets])
+
+    def labels(one: int, other: int) -> bool:
+        if owner[one] == owner[other]:
+            return targets[one] != targets[other]
+        return bool(together[owner[one], owner[other]]) and keys[one] != keys[other]
+
+    def subjects(one: int, other: int) -> bool:
+        return bool(owner[one] == owner[other]) and patients[one] != patients[other]
+
+    for kind, what, column, contradict in (
+        ("labels", "label", targets, labels),
+        ("subjects", "patient id", patients, subjects),
+    ):
         named = []
         for members in (rows.tolist() for rows in copies.members):
-            first_with = {column[row]: row for row in members[::-1] if column[row] is not None}
-            if len(first_with) > 1:
-                rows = sorted(first_with.values())
+            told = [row for row in members[::-1] if column[row] is not None]
+            first = {(owner[row], column[row]): row for row in told}
+            pairs = [pair for pair in combinations(first.values(), 2) if contradict(*pair)]
+            if rows := sorted({row for pair in pairs for row in pair}):
                 named.append(" = ".join(f"{ids[row]} ({column[row]})" for row in rows))
         if named:
             shown = "; ".join(named[:NAMED]) + ("; …" if len(named) > NAMED else "")
             text = f"{_many(len(named), 'image')} under several {what}s: {shown}"
             yield Finding("defect", kind, text, len(named), tuple(named))
+
+
+def comparable(one: Samples, other: Samples) -> bool:
+    """Whether the targets of two datasets mean the same where they are called the same.
+
+    Numbers do in one unit; classes where one dataset knows all classes of the other, as
+    :func:`mritk.data.join.canonical_name` spells them. ``none`` beside ``glioma`` is another class
+    than ``none`` beside ``meningioma``.
+    """
+    if isinstance(one.task, Classification) and isinstance(other.task, Classification):
+        ours, theirs = (
+            {canonical_name(name) for name in task.classes} for task in (one.task, other.task)
+        )
+        return ours <= theirs or theirs <= ours
+    return one.task == other.task
 
 
 def _targets(samples: Samples) -> list[str]:
@@ -201,10 +240,27 @@ def _across(datasets: Sequence[Audited], copies: Copies) -> Iterator[Finding]:
         if found:
             text = f"{found} of {len(other.samples)} samples of {other.name} are in {one.name} too"
             yield Finding("leak", "across", text, found)
+            if not comparable(one.samples, other.samples):
+                yield _incomparable(one, other)
         shared = shared_sources(one.sources, other.sources)
         if shared:
             text = f"{one.name} and {other.name} both come from {', '.join(shared)}"
             yield Finding("leak", "sources", text, len(shared))
+
+
+def _incomparable(one: Audited, other: Audited) -> Finding:
+    """Return the note that labels of images in two datasets could not be compared."""
+    held = [
+        f"{d.name} has {', '.join(d.samples.task.classes)}"
+        if isinstance(d.samples.task, Classification)
+        else f"{d.name} has numbers"
+        for d in (one, other)
+    ]
+    text = (
+        f"labels are not compared, as the targets differ: {'; '.join(held)}; --rename OLD=NEW "
+        f"gives classes common names"
+    )
+    return Finding("note", "classes", text, 2)
 
 
 def overlap(

@@ -42,9 +42,9 @@ def confirmation(audit: Audit) -> str:
     compared = read - sum(int(book.constant.sum()) for book in books)
     pairs = compared * (compared - 1) // 2
     checked = f"{read} of {total} samples were read, {pairs:,} pairs compared"
-    over = sum(finding.count for finding in audit.findings if finding.kind == "passed over")
+    over = sum(finding.count for finding in audit.findings if finding.kind == "files")
     if over:
-        checked += f"; {over} file{'' if over == 1 else 's'} or folders passed over"
+        checked += f", {over} files or folders passed over"
     if not audit.clean:
         levels = [finding.level for finding in audit.findings]
         counts = [f"{levels.count(level)} {level}" for level in ("leak", "defect")]

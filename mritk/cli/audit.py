@@ -68,13 +68,13 @@ def audit(
     from mritk.audit.audit import audit as audit_datasets
     from mritk.audit.text import format_audit
     from mritk.cli.progress import progress_line
-    from mritk.opening import open_dataset
+    from mritk.opening import open_datasets
 
     if page is not None and not page.parent.is_dir():
         raise click.UsageError(f"there is no folder {page.parent} to write {page.name} into")
     workspace = app.workspace(offline=offline)
     options = as_data_options(data)
-    opened = [open_dataset(name, app.registry, workspace, options) for name in datasets]
+    opened = open_datasets(datasets, app.registry, workspace, options)
     for found in opened:
         if found.samples.spatial_dims not in (2, 3):
             raise click.UsageError(f"{found.record.name} holds neither images nor volumes")

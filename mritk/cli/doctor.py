@@ -16,7 +16,7 @@ from mritk.cli.tell import echo
 @click.option(
     "--fix",
     is_flag=True,
-    help="Delete leftovers that are an hour old, move torn and foreign files to "
+    help="Delete leftovers that are an hour old, move torn, altered and foreign files to "
     "RESULTS/quarantine, renew results.h5. No trial is deleted.",
 )
 @json_option

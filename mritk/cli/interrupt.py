@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import signal
 import time
-from threading import Timer
+from threading import Timer, main_thread
 from types import FrameType
 
 # The files of the import system, as frames name them.
@@ -55,7 +55,10 @@ class Interrupt:
 
     def _again(self, number: int) -> None:
         self._own = True
-        signal.raise_signal(number)
+        if hasattr(signal, "pthread_kill"):  # wakes the thread from what it waits for
+            signal.pthread_kill(main_thread().ident, number)
+        else:
+            signal.raise_signal(number)
 
 
 def _is_importing(frame: FrameType | None) -> bool:

@@ -7,6 +7,7 @@ import re
 from dataclasses import dataclass
 from importlib.resources import files
 from pathlib import Path
+from shlex import quote
 from string import Template
 
 import click
@@ -129,8 +130,8 @@ def new(app: App, name: str, kind: str, parent: Path) -> None:
         target.write_text(text, encoding="utf-8")
     use = Template(USE[kind]).substitute(name=plugin.name)
     echo(f"{folder} is written; change {plugin.module}.py. Next:")
-    echo(f"  python -m pip install -e '{folder}[test]'    install it")
-    echo(f"  pytest {folder}    run its tests")
+    echo(f"  python -m pip install -e {quote(f'{folder}[test]')}    install it")
+    echo(f"  pytest {quote(str(folder))}    run its tests")
     echo(f"  mritk plugins check {plugin.name}    make all checks")
     echo(f"  {use}    use it")
 

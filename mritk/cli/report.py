@@ -81,7 +81,7 @@ def _pictures(
 ) -> tuple[dict[str, dict[str, str]], list[str]]:
     """Return thumbnails by dataset and sample, and why there are none of some datasets."""
     from mritk.audit.book import sketch_book
-    from mritk.opening import open_dataset
+    from mritk.opening import open_datasets
     from mritk.report.hardest import hardest
     from mritk.report.thumbnails import thumbnails
 
@@ -89,10 +89,9 @@ def _pictures(
     data = as_data_options({name: options[name] for name in DATA_OPTIONS})
     pictures: dict[str, dict[str, str]] = {}
     remarks = []
-    for name in options["datasets"]:
-        opened = open_dataset(name, app.registry, workspace, data)
+    for opened in open_datasets(options["datasets"], app.registry, workspace, data):
         if opened.samples.spatial_dims not in (2, 3):
-            raise UsageError(f"{name} holds no pictures; leave out --dataset")
+            raise UsageError(f"{opened.record.name} holds no pictures; leave out --dataset")
         book = sketch_book(opened.samples, workspace, opened.reader)
         fingerprint = opened.identified(book).fingerprint
         tables = [t for t in board.tables if t.keys["dataset_fingerprint"] == fingerprint]

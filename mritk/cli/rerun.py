@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 import tempfile
 from dataclasses import asdict, replace
 from pathlib import Path
@@ -46,6 +47,7 @@ if TYPE_CHECKING:
     metavar="FOLDER",
     help="Keep the new trial in this results folder.",
 )
+@click.option("--trust", is_flag=True, help="Execute the plugins that the trial names, unasked.")
 @click.option("--offline", is_flag=True, help="Fetch nothing over a network.")
 @json_option
 @plugin_option
@@ -54,6 +56,8 @@ def rerun(app: App, /, trial: str, folder: Path, **options: Any) -> int:
     """Train a stored trial again, from the command line that it keeps, and compare.
 
     TRIAL is the beginning of an id, or the path of a file. The stored trial is not touched.
+
+    A plugin that its command names is code that would be executed: it is shown, and you are asked.
 
     Exit code 0: every score agrees. 1: some do not. 4: it would be another trial (it tells why).
     """
@@ -67,7 +71,7 @@ def rerun(app: App, /, trial: str, folder: Path, **options: Any) -> int:
     record = find_trial(trial, folder)
     if record.status != "finished":
         raise UsageError(f"trial {record.id[:8]} failed; 'mritk run' tries it again")
-    request = _request(app, record)
+    request = _request(app, record, trust=options["trust"])
     benchmark = request.benchmark()
     if options["dataset"]:
         benchmark = replace(benchmark, datasets=(options["dataset"],))
@@ -94,11 +98,12 @@ def rerun(app: App, /, trial: str, folder: Path, **options: Any) -> int:
     return ExitCode.OK if equal else ExitCode.GATE_FAILED
 
 
-def _request(app: App, record: TrialRecord) -> Request:
+def _request(app: App, record: TrialRecord, *, trust: bool) -> Request:
     """Return the call of 'mritk run' that made a trial; its plugins join those of this call.
 
     Raises:
         Unavailable: The trial does not keep one, or it cannot be understood any more.
+        UsageError: It names plugins, and nobody says that they may be executed.
     """
     from mritk.cli.run import Request, run
     from mritk.errors import Unavailable
@@ -109,15 +114,37 @@ def _request(app: App, record: TrialRecord) -> Request:
             f"trial {record.id[:8]} does not keep the 'mritk run' command that made it; repeat it "
             f"with 'mritk run --rerun' and its options"
         )
-    at = command.index("run")
+    at, named = command.index("run"), App()
     try:
         # Plugins may be named before the command, too.
-        context = run.make_context("run", [*command[1:at], *command[at + 1 :]], obj=app)
-    except click.ClickException as error:
+        context = run.make_context("run", [*command[1:at], *command[at + 1 :]], obj=named)
+    except (click.ClickException, click.exceptions.Exit) as error:
+        why = error.format_message() if isinstance(error, click.ClickException) else "it asks help"
         raise Unavailable(
-            f"the command of trial {record.id[:8]} is not understood by this mritk: "
-            f"{error.format_message()}"
+            f"the command of trial {record.id[:8]} is not understood by this mritk: {why}"
         ) from error
+    code = [n for n in named.plugin_options if n not in app.plugin_options and n[:3] != "no:"]
+    if code and not trust:
+        _ask(record, code)
+    app.plugin_options.extend(named.plugin_options)
     given = dict(context.params)
     data = {name: given.pop(name) for name in DATA_OPTIONS}
     return Request(app, data=data, **given)
+
+
+def _ask(record: TrialRecord, plugins: list[str]) -> None:
+    """Ask whether plugins that a trial file names may be executed: the file may be anybody's.
+
+    Raises:
+        UsageError: They may not, or there is nobody to ask.
+    """
+    from mritk.errors import UsageError
+
+    shown = [str(Path(name).resolve()) if name.endswith(".py") else name for name in plugins]
+    what = f"to repeat trial {record.id[:8]}, code would be executed that its file names: "
+    what += ", ".join(shown)
+    if sys.stdin.isatty() and click.confirm(f"{what}\nExecute it?", err=True):
+        return
+    raise UsageError(
+        f"{what}; look at it, then add --trust, or name it yourself: -p {' -p '.join(plugins)}"
+    )

@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
+from shlex import quote
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -279,7 +280,7 @@ class Request:
         benchmark = Benchmark()
         if self.file:
             read = partial(Benchmark.from_file, self.file)
-            benchmark = hinted(read, str(self.file), self.app.registry)
+            benchmark = hinted(read, str(self.file), self.app.registry, "-d")
         names = ("backbones", "datasets", "augmentations", "protocols", "folds")
         given = {name: getattr(self, name) for name in names if getattr(self, name)}
         if self.seeds is not None:
@@ -312,6 +313,10 @@ class Request:
     def train(self, plan: Plan, results: ResultsFolder, workspace: Workspace) -> list[Outcome]:
         """Train what is to do; torch is not even imported if that is nothing."""
         if not plan.todo:
+            from mritk.results.view import stale_view
+
+            if stale_view(results, {}):  # the run that trained them was killed
+                results.tidy()
             return []
         from mritk.execute.serial import SerialRun
         from mritk.train.device import choose_device
@@ -381,7 +386,15 @@ def _report(
         if outcome.error:
             say(f"failed: {outcome.trial}: {outcome.error}")
     say(f"Results: {results.path} (one HDF5 file per trial in {results.path / 'trials'})")
+    where = quote(str(results.path))
     say("Next:")
-    say(f"  mritk leaderboard {results.path} --format latex    the table for a paper")
-    say(f"  mritk show {plan.trials[0].id[:8]} --results {results.path}    one trial in full")
+    if any(row.trials for table in board.tables for row in table.rows):
+        say(f"  mritk leaderboard {where} --format latex    the table for a paper")
+    say(f"  mritk show {_telling_trial(plan, outcomes)} --results {where}    one trial in full")
     say("  mritk run -d folder:PATH    your own images, in one folder per class")
+
+
+def _telling_trial(plan: Plan, outcomes: Sequence[Outcome]) -> str:
+    """Return the id of the trial that a person wants to see: one that failed, if any did."""
+    failed = [outcome.trial for outcome in outcomes if outcome.error]
+    return (failed or plan.trials)[0].id[:8]

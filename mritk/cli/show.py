@@ -51,6 +51,9 @@ def _flat(data: dict[str, Any], prefix: str = "") -> Any:
         elif isinstance(value, list) and value and isinstance(value[0], dict):
             for number, item in enumerate(value, 1):
                 yield from _flat(item, f"{label}[{number}].")
+        elif isinstance(value, list) and any(", " in str(item) for item in value):
+            for number, item in enumerate(value, 1):  # sentences
+                yield f"{label}[{number}]", item
         else:
             shown = ", ".join(map(str, value)) if isinstance(value, (list, tuple)) else value
             yield label, "–" if shown in ("", None) else shown

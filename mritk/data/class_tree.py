@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 from pathlib import Path
 
 from mritk.data.file_tree import list_tree
@@ -18,7 +19,7 @@ from mritk.data.passed_over import PassedOver
 from mritk.data.samples import SPLITS
 from mritk.data.scan_tree import ScanFolder, Scans, scan_folder
 from mritk.data.spelling import canonical_name
-from mritk.errors import DataError
+from mritk.errors import DataError, UsageError
 
 # Unpacked archives wrap the parts in folders of their own: archive/Brain Tumor/Training/.
 WRAPPERS = 2
@@ -63,7 +64,7 @@ class ClassTree:
     hidden: tuple[Path, ...]
     empty: tuple[Path, ...]
 
-    @property
+    @cached_property
     def classes(self) -> tuple[str, ...]:
         """The classes, sorted by name."""
         return tuple(sorted({file.label for file in self.files}))
@@ -94,6 +95,24 @@ class ClassTree:
     @property
     def _folders(self) -> frozenset[Path]:
         return frozenset(p for p in (*self.hidden, *self.empty) if p.is_dir())
+
+
+def named_classes(text: str) -> tuple[str, ...]:
+    """Return the folders that an option ``classes=A/B`` names; none if ``text`` is empty.
+
+    >>> named_classes("glioma/no tumor")
+    ('glioma', 'no tumor')
+
+    Raises:
+        UsageError: Fewer than two classes.
+    """
+    names = tuple(dict.fromkeys(name.strip() for name in text.split("/") if name.strip()))
+    if text and len(names) < 2:
+        raise UsageError(
+            f"classes={text} does not name two classes; write them with / between them, such as "
+            f"classes=glioma/healthy"
+        )
+    return names
 
 
 def class_tree(folder: Path, scans: Scans, classes: Sequence[str] = ()) -> ClassTree:
@@ -196,7 +215,7 @@ def _of_layout(layout: Layout) -> Iterator[ClassFile]:
 
 def _parts_among(children: Sequence[ScanFolder]) -> list[ScanFolder]:
     parts = [child for child in children if part_of(child.name)]
-    # Beside other folders, a lone "test" or "valid" is rather a class.
+    # Beside other folders, a lone "test" or "valid" may be a class.
     lone = len({part_of(part.name) for part in parts}) == 1 < len(children)
     return [] if lone else parts
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -60,8 +61,11 @@ def list_tree(folder: Path) -> FileTree:
     Raises:
         DataError: A folder cannot be listed, or a link leads to a folder that contains it.
     """
-    above = tuple(_identity(parent, ()) for parent in folder.resolve().parents)
-    return _listed(folder, above)
+    above = []
+    for parent in folder.resolve().parents:
+        with suppress(OSError):  # what is above may be closed to us
+            above.append(_identity(parent, ()))
+    return _listed(folder, tuple(above))
 
 
 def list_folder(folder: Path) -> FileTree:

@@ -13,6 +13,7 @@ from PIL.ImageFile import ImageFile
 from mritk.data.deep_colour import is_deep_colour, read_deep_colour
 from mritk.data.grey_levels import grey_levels
 from mritk.errors import DataError
+from mritk.mistaken_file import stand_in
 from mritk.regular_file import open_regular_file
 
 # Pillow knows more, and hands some of them to other programs: PostScript goes to Ghostscript.
@@ -62,14 +63,17 @@ def read_image(source: Path | bytes) -> np.ndarray:
     except (DataError, MemoryError):
         raise
     except UnidentifiedImageError as error:
-        reason = f"not an image that mritk reads ({', '.join(FORMATS)})"
-        raise DataError("empty file" if _is_empty(source) else reason) from error
+        raise DataError(_what_else(source)) from error
     except Exception as error:  # Pillow raises whatever a malformed file makes it trip over
         raise DataError(" ".join(str(error).split()) or type(error).__name__) from error
 
 
-def _is_empty(source: Path | bytes) -> bool:
-    return not (source.stat().st_size if isinstance(source, Path) else source)
+def _what_else(source: Path | bytes) -> str:
+    if not (source.stat().st_size if isinstance(source, Path) else source):
+        return "empty file"
+    if isinstance(source, Path) and (other := stand_in(source)):
+        return f"it {other}"
+    return f"not an image that mritk reads ({', '.join(FORMATS)})"
 
 
 def _upright(stream: BinaryIO) -> np.ndarray:

@@ -34,8 +34,8 @@ SERIES = frozenset(
 )
 
 PATIENT = re.compile(
-    r"(?:sub|subj|subject|pat|patient|pt|p|case|person|tcga|brats)[-_ .]?(?:.*[-_ .])?\d.*"
-    r"|.*\d{4}.*",
+    r"(?:sub|subj|subject|pat|patient|case|person|tcga|brats)[-_ .]?(?:.*[-_ .])?\d.*"
+    r"|p[-_ .]?\d+|.*\d{4}.*",
     re.IGNORECASE,
 )
 
@@ -137,10 +137,11 @@ def refuse_folders_that_are_no_classes(layout: Layout, base: ScanFolder) -> None
 
     Raises:
         DataError: One holds the same classes as stand beside it, official parts, or no scans; it
-            is called as data of any class are; or all look like patients, or like copies of a
-            dataset.
+            is called as a part, or as data of any class, are; or all look like patients, or like
+            copies of a dataset.
     """
     folders = [f for f in base.folders if canonical_name(f.name) not in UNLABELLED]
+    _refuse_lone_parts(layout, folders)
     _refuse_repetitions(layout, folders)
     _refuse_inner_parts(layout, folders)
     _refuse_inner_classes(layout, folders)
@@ -158,6 +159,23 @@ def refuse_folders_that_are_no_classes(layout: Layout, base: ScanFolder) -> None
                 f"{layout.shown(folder)} stands where the classes are and has no "
                 f"{layout.scans.noun} (it holds {folder.seen}); put {layout.scans.noun} of the "
                 f"class there, or move it elsewhere{remedy}"
+            )
+
+
+def _refuse_lone_parts(layout: Layout, folders: Sequence[ScanFolder]) -> None:
+    """``yes``, ``no`` and ``test``; or ``Training`` beside a folder of anything."""
+    for folder in folders:
+        others = [f.name for f in folders if f is not folder]
+        if part_of(folder.name) and others:
+            choices = [f"if it is a class, {layout.class_option([f.name for f in folders])}"]
+            if len(others) > 1:
+                choices.insert(0, f"without it, {layout.class_option(others)}")
+            if len(folder.folders) > 1:
+                choices.insert(0, f"for it alone, {layout.typed(folder)}")
+            raise DataError(
+                f"{layout.shown(folder)} is the {part_of(folder.name)} part by its name and stands "
+                f"beside {_listed(others)}, so that it is unclear what the classes are; type, "
+                f"{'; '.join(choices)}"
             )
 
 

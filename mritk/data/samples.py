@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import unicodedata
 from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
@@ -109,6 +110,9 @@ class Samples:
             column = getattr(self, name)
             if column is not None:
                 object.__setattr__(self, name, _texts(name, column))
+                _require_one_form(name, getattr(self, name))
+        if isinstance(self.task, Classification):
+            _require_one_form("classes", self.task.classes)
         twice = [name for name, count in Counter(self.ids).items() if count > 1]
         if twice:
             raise DataError(f"sample ids must be unique; repeated: {', '.join(twice[:3])}")
@@ -218,6 +222,21 @@ def _texts(name: str, column: Sequence[str]) -> tuple[str, ...]:
         if "\0" in text or text != text.encode("utf-8", "ignore").decode():
             raise DataError(f"column {name} holds {text!r}, which is not valid text; rename it")
     return texts
+
+
+def _require_one_form(name: str, texts: Sequence[str]) -> None:
+    """Refuse names that look alike and are two: an accent in its letter (NFC), or after it (NFD).
+
+    Archives made on a Mac hold the second form; a patient of both forms would be two patients.
+    """
+    forms: dict[str, str] = {}
+    for text in dict.fromkeys(text for text in texts if not text.isascii()):
+        other = forms.setdefault(unicodedata.normalize("NFC", text), text)
+        if other != text:
+            raise DataError(
+                f"{name} holds {other!r} in two Unicode forms, {other!a} and {text!a}; "
+                f"they would count as two, so write both in one form (NFC)"
+            )
 
 
 def _class_indices(targets: np.ndarray, classes: tuple[str, ...]) -> np.ndarray:

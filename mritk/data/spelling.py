@@ -52,11 +52,16 @@ def canonical_name(name: str) -> str:
     >>> canonical_name("3.0") == canonical_name("3"), canonical_name("-1") == canonical_name("1")
     (True, False)
     """
-    text = unicodedata.normalize("NFC", unicodedata.normalize("NFC", name.strip()).casefold())
+    text = composed(composed(name.strip()).casefold())
     if number := WHOLE.fullmatch(text):
         return str(int(number[1]))
     text = re.sub(r"(?<=\d)[\s_-]+(?=\d)", "\0", text)
     return re.sub(r"[\s_]|-(?!$)", "", text)
+
+
+def composed(name: str) -> str:
+    """Return a name in the Unicode form NFC: é is one character, not e and an accent."""
+    return unicodedata.normalize("NFC", name)
 
 
 def one_spelling(names: Iterable[str]) -> dict[str, str]:
@@ -115,11 +120,11 @@ def with_composed_classes(samples: Samples) -> Samples:
     if not isinstance(samples.task, Classification):
         return samples
     old = samples.task.classes
-    composed = [unicodedata.normalize("NFC", label) for label in old]
-    if composed == list(old):
+    new = [composed(label) for label in old]
+    if new == list(old):
         return samples
-    classes = tuple(sorted(set(composed)))
-    number = np.asarray([classes.index(label) for label in composed])
+    classes = tuple(sorted(set(new)))
+    number = np.asarray([classes.index(label) for label in new])
     return replace(samples, task=Classification(classes), targets=number[samples.targets])
 
 

@@ -55,8 +55,7 @@ class RunElsewhere:
                 moments.announce("mritk_trial_finish", trial=trial, outcome=outcome)
         finally:
             moments.announce("mritk_run_finish", outcomes=outcomes)
-            results.remove_empty_folders()
-            results.rebuild_view()
+            results.tidy()
         return outcomes
 
     def _trained(self, plan: Plan) -> Iterator[tuple[Trial, Done]]:

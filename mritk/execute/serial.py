@@ -82,8 +82,7 @@ class SerialRun:
                 moments.announce("mritk_trial_finish", trial=trial, outcome=outcome)
         finally:
             moments.announce("mritk_run_finish", outcomes=outcomes)
-            self.results.remove_empty_folders()
-            self.results.rebuild_view()
+            self.results.tidy()
         return outcomes
 
     def run_one(

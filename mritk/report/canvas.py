@@ -14,8 +14,10 @@ from pathlib import Path
 from matplotlib import rc_context
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.text import Text
 
 from mritk.errors import UsageError
+from mritk.visible import visible
 
 COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#8a7a00", "#7f7f7f")
 DASHES: tuple[str | tuple[int, tuple[int, ...]], ...] = ("-", "--", "-.", (0, (1, 1)))
@@ -74,11 +76,19 @@ def save(figure: Figure, path: Path, dpi: int) -> None:
     """
     if path.suffix not in (".png", ".svg", ".pdf"):
         raise UsageError(f"{path.name} must end in .png, .svg or .pdf")
+    _make_visible(figure)
     try:
         with rc_context(STYLE):
             figure.savefig(path, dpi=dpi, facecolor="white", metadata=_no_date(path.suffix))
     except OSError as error:
         raise UsageError(f"cannot write {path}: {error.strerror or error}") from error
+
+
+def _make_visible(figure: Figure) -> None:
+    """Write out control characters of names: XML has no place for them, escaped or not."""
+    for text in figure.findobj(Text):
+        assert isinstance(text, Text)
+        text.set_text(visible(text.get_text()))
 
 
 def _no_date(suffix: str) -> dict[str, None]:
@@ -95,6 +105,7 @@ def inline_svg(figure: Figure, prefix: str, label: str) -> str:
     """
     from markupsafe import escape
 
+    _make_visible(figure)
     out = io.StringIO()
     with rc_context(STYLE):
         figure.savefig(out, format="svg", transparent=True, metadata={"Date": None})
@@ -108,7 +119,7 @@ def inline_svg(figure: Figure, prefix: str, label: str) -> str:
         svg = svg.replace(placeholder, own)
     width, height = figure.get_size_inches() * 72
     head = (
-        f'<svg role="img" aria-label="{escape(label)}" viewBox="0 0 {width:g} {height:g}" '
+        f'<svg role="img" aria-label="{escape(visible(label))}" viewBox="0 0 {width:g} {height:g}" '
         f'style="max-width:{width * 1.25:.0f}px" xmlns="http://www.w3.org/2000/svg" '
         f'xmlns:xlink="http://www.w3.org/1999/xlink">'
     )

@@ -177,9 +177,10 @@ def _trained(record: TrialRecord) -> list[str]:
     states, kept = len(record.history), record.notes.get("selected_epoch")
     if not isinstance(kept, int) or not 0 < kept <= states:
         return []
+    part = "test" if record.stored_protocol.validates_on_test else "validation"
+    count = "1 state was" if states == 1 else f"{states} states were"
     stage = record.history[kept - 1].stage
-    return [f"Trained: {states} states were scored on the validation part; number {kept} "
-            f"({stage}) was kept."]  # fmt: skip
+    return [f"Trained: {count} scored on the {part} part; number {kept} ({stage}) was kept."]
 
 
 def _metrics(found: Sequence[CardMetric]) -> list[str]:

@@ -11,8 +11,7 @@ from typing import Any
 
 from mritk.evaluate.metric import Metric
 from mritk.results.across_datasets import AcrossDatasets
-from mritk.results.formats import caption, comparison_as_data, interval_text
-from mritk.results.markdown import escape
+from mritk.results.formats import caption, comparison_as_data, interval_text, name_text
 from mritk.results.paired_tests import BELIEVED, TESTS, Tested
 from mritk.results.table import Table
 
@@ -42,7 +41,7 @@ class Differences:
 
 def differences_text(found: Differences, style: str) -> str:
     """Return a table of the pairs, ``github`` or ``plain``, with the test and what it assumes."""
-    head = _name(caption(found.table), style)
+    head = name_text(caption(found.table), style)
     return _blocks(head, [_pairs(found.lines, style)], _notes(found), style)
 
 
@@ -98,9 +97,9 @@ def across_text(found: AcrossDatasets, style: str) -> str:
     metric = found.metric
     count = f"{len(found.datasets)} datasets"
     head = f"protocol {found.keys['protocol']} ({found.keys['fingerprint'][:8]}) · {count}: "
-    head = _name(head + ", ".join(found.datasets), style)
+    head = name_text(head + ", ".join(found.datasets), style)
     ranked = [
-        [_name(name, style), f"{rank:.2f}", f"{mean:.3f}"]
+        [name_text(name, style), f"{rank:.2f}", f"{mean:.3f}"]
         for name, rank, mean in zip(found.rows, found.ranks, found.scores.mean(axis=0), strict=True)
     ]
     headings = ["row", "average rank", f"mean {metric.label} {metric.arrow}".rstrip()]
@@ -142,19 +141,15 @@ def _blocks(head: str, tables: Sequence[str], notes: Sequence[str], style: str) 
     return "\n\n".join([head, *tables, ending.join(" ".join(note.split()) for note in notes)])
 
 
-def _name(text: str, style: str) -> str:
-    return escape(text) if style == "github" else " ".join(text.split())
-
-
 def _pairs(lines: Sequence[Tested], style: str, corrected: str = "Holm") -> str:
     from tabulate import tabulate
 
     shown: dict[str, Callable[[Tested], str]] = {
-        "first": lambda line: _name(line.comparison.first, style),
-        "second": lambda line: _name(line.comparison.second, style),
+        "first": lambda line: name_text(line.comparison.first, style),
+        "second": lambda line: name_text(line.comparison.second, style),
     }
     if any(line.of_class for line in lines):
-        shown["class"] = lambda line: _name(line.of_class, style)
+        shown["class"] = lambda line: name_text(line.of_class, style)
     shown["difference"] = _difference
     if any(line.probabilities is not None for line in lines):
         for word in ("worse", "equal", "better"):

@@ -8,6 +8,8 @@ from typing import Any
 import h5py
 import numpy as np
 
+from mritk.results.members import members
+
 SEAL = "digest"
 
 
@@ -16,8 +18,11 @@ def digest_of(file: h5py.File) -> str:
 
     Texts count by their UTF-8, numbers by their little-endian bytes; the seal itself does not
     count. Repacking a file does not change it.
+
+    Raises:
+        ReachesOutside: Something that is in the file stands in another one.
     """
-    sha = hashlib.sha256()
+    sha, inside = hashlib.sha256(), members(file)
     _update_attributes(sha, file)
 
     def visit(name: str, node: h5py.Group | h5py.Dataset) -> None:
@@ -26,10 +31,8 @@ def digest_of(file: h5py.File) -> str:
         if isinstance(node, h5py.Dataset):
             _update_value(sha, node[()])
 
-    names: list[str] = []
-    file.visit(names.append)
-    for name in sorted(names):
-        visit(name, file[name])
+    for name, node in sorted(inside.items()):
+        visit(name, node)
     return sha.hexdigest()
 
 

@@ -14,7 +14,7 @@ from mritk.results.checks import checks_of
 from mritk.results.folder import CHECKPOINTS, TRIALS, VIEW, ResultsFolder
 from mritk.results.kept_model import MODELS
 from mritk.results.trial_state import UnusableTrial
-from mritk.results.trialfile import Stored, TrialRecord, read_stored
+from mritk.results.trialfile import Stored, TrialReader, TrialRecord
 from mritk.results.view import stale_view
 
 IDENTITY = ("dataset_fingerprint", "backbone", "augmentation", "fingerprint", "fold", "seed")
@@ -101,13 +101,14 @@ def diagnose(folder: ResultsFolder) -> Diagnosis:
         raise UsageError(f"no results folder {folder.path}; 'mritk run' makes one")
     found: list[Ailment] = []
     whole: dict[str, Stored] = {}
-    for path in sorted((folder.path / TRIALS).glob("*")):
-        examined = _examine(path)
-        if isinstance(examined, Ailment):
-            found.append(examined)
-            continue
-        found += _notes(examined)
-        whole.setdefault(path.stem, examined)
+    with TrialReader() as reader:
+        for path in sorted((folder.path / TRIALS).glob("*")):
+            examined = _examine(path, reader)
+            if isinstance(examined, Ailment):
+                found.append(examined)
+            else:
+                found += _notes(examined)
+                whole[path.stem] = examined
     records = [stored.record for stored in whole.values() if _well_named(stored)]
     found += _duplicates(records)
     found += _leftovers(folder, {record.id: record for record in records})
@@ -121,7 +122,7 @@ def _well_named(stored: Stored) -> bool:
     return stored.path.stem == stored.record.id
 
 
-def _examine(path: Path) -> Stored | Ailment:
+def _examine(path: Path, reader: TrialReader) -> Stored | Ailment:
     """Return the trial of one file among the trials, or what is the matter with it."""
     below = Path(TRIALS) / path.name
     if _temporary(path):
@@ -129,7 +130,7 @@ def _examine(path: Path) -> Stored | Ailment:
     if path.suffix != ".h5":
         return Ailment(below, State.FOREIGN, "no trial file; mritk passes it over")
     try:
-        return read_stored(path)
+        return reader.read(path)
     except UnusableTrial as error:
         return Ailment(below, State(error.state.value), error.why)
 
@@ -213,7 +214,7 @@ def cure(folder: ResultsFolder, diagnosis: Diagnosis) -> list[str]:
         path = folder.path / ailment.path
         if ailment.state is State.LEFTOVER:
             done.append(_delete(path, ailment))
-        elif ailment.state in (State.TORN, State.FOREIGN) and path.exists():
+        elif ailment.state in (State.TORN, State.FOREIGN, State.ALTERED) and path.exists():
             aside = folder.set_aside(path)
             done.append(f"moved {ailment.path} to {aside.relative_to(folder.path)}")
     if done or any(ailment.state is State.STALE for ailment in diagnosis.ailments):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from shlex import quote
 
 from mritk.errors import UnknownName
 from mritk.results.folder import TRIALS
@@ -19,8 +20,8 @@ def find_trial(name: str, folder: Path) -> TrialRecord:
     found = trial_or_none(name, folder)
     if found is None:
         raise UnknownName(
-            f"no trial {name!r} in {folder}; 'mritk leaderboard {folder} --json' lists them, and "
-            f"--results names another folder"
+            f"no trial {name!r} in {folder}; --results names another folder, and this lists them: "
+            f"mritk leaderboard {quote(str(folder))} --json"
         )
     return found
 

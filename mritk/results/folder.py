@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import logging
 import os
 import tempfile
 from collections.abc import Iterable, Iterator
@@ -10,12 +11,15 @@ from contextlib import suppress
 from dataclasses import dataclass
 from itertools import count
 from pathlib import Path
+from shlex import quote
 
 import h5py
 
 from mritk.errors import StoreError, UsageError
 from mritk.results.trial_state import MisnamedTrial, TrialState, UnusableTrial
-from mritk.results.trialfile import Stored, TrialRecord, read_stored, write_hdf5, write_trial
+from mritk.results.trialfile import Stored, TrialReader, TrialRecord, write_hdf5, write_trial
+
+logger = logging.getLogger("mritk")
 
 VIEW = "results.h5"
 TRIALS = "trials"
@@ -140,10 +144,11 @@ class ResultsFolder:
         self, trial_ids: Iterable[str]
     ) -> Iterator[tuple[str, TrialRecord | UnusableTrial | None]]:
         """Yield each id with its trial, or why its file gives none; None where there is no file."""
-        for trial_id in trial_ids:
-            path = self.trial_path(trial_id)
-            stored = _named(path) if os.path.lexists(path) else None
-            yield trial_id, stored.record if isinstance(stored, Stored) else stored
+        with TrialReader() as reader:
+            for trial_id in trial_ids:
+                path = self.trial_path(trial_id)
+                stored = _named(path, reader) if os.path.lexists(path) else None
+                yield trial_id, stored.record if isinstance(stored, Stored) else stored
 
     def trials(self) -> Iterator[TrialRecord | UnusableTrial]:
         """Yield every trial in order of id; a file that gives none gives an error in its place.
@@ -164,14 +169,30 @@ class ResultsFolder:
         """
         if not self.path.is_dir():
             raise UsageError(
-                f"no results folder {self.path}; 'mritk run --results {self.path}' makes one"
+                f"no results folder {self.path}; to make one: mritk run --results "
+                f"{quote(str(self.path))}"
             )
-        for path in sorted((self.path / TRIALS).glob("*.h5")):
-            yield _named(path)
+        with TrialReader() as reader:
+            for path in sorted((self.path / TRIALS).glob("*.h5")):
+                yield _named(path, reader)
 
     def any(self) -> bool:
         """Tell whether there is a trial file, whatever its state."""
         return next((self.path / TRIALS).glob("*.h5"), None) is not None
+
+    def tidy(self) -> None:
+        """Renew the view at the end of a run, and remove what is empty.
+
+        No trial depends on it: what goes wrong is a warning, and never takes the place of an error
+        that ended the run.
+        """
+        if not self.path.is_dir():  # deleted or moved meanwhile; it must not come to life again
+            return
+        self.remove_empty_folders()
+        try:
+            self.rebuild_view()
+        except StoreError as error:
+            logger.warning("%s; 'mritk doctor --fix' writes it anew", error)
 
     def rebuild_view(self) -> None:
         """Write ``results.h5`` anew: one external link per trial file.
@@ -191,10 +212,10 @@ class ResultsFolder:
             group[path.stem] = h5py.ExternalLink(f"{TRIALS}/{path.name}", "/")
 
 
-def _named(path: Path) -> Stored | UnusableTrial:
+def _named(path: Path, reader: TrialReader) -> Stored | UnusableTrial:
     """Return the trial of a file that is named after it, or why it gives none."""
     try:
-        stored = read_stored(path)
+        stored = reader.read(path)
     except UnusableTrial as error:
         return error
     if stored.record.id == path.stem:

@@ -36,6 +36,13 @@ def never_selected(record: TrialRecord) -> str:
     )
 
 
+def doubts_of(record: TrialRecord) -> list[str]:
+    """Return what makes the scores of one trial doubtful by the way its state was chosen."""
+    on_test = [TEST_SELECTED] if record.stored_protocol.selected_on_test else []
+    unselected = never_selected(record)
+    return [*on_test, unselected] if unselected else on_test
+
+
 def footnotes(table: Table) -> list[str]:
     """Return what a reader must know of the numbers of a table, one sentence each."""
     return [

@@ -5,6 +5,7 @@ from __future__ import annotations
 import html
 import json
 import math
+import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -12,12 +13,16 @@ from mritk.errors import UsageError
 from mritk.evaluate.interval import Interval
 from mritk.results.cost import COLUMNS, CostColumn
 from mritk.results.flat import csv_text
+from mritk.results.markdown import escape
 from mritk.results.table import Cell, Leaderboard, Row, Table
 
 TABULATE = {"github": "github", "plain": "simple", "latex": "latex_booktabs", "html": "html"}
 FORMATS = (*TABULATE, "csv", "json")
 LATEX = {"↑": r"$\uparrow$", "↓": r"$\downarrow$", "–": "--", "²": "$^2$", "κ": r"$\kappa$"}
 LATEX |= {"†": r"$^\dagger$", "‡": r"$^\ddagger$", "§": r"$^\S$", "¶": r"$^\P$", "‖": r"$^\|$"}
+# In sentences, which hold names: what begins a tag or a comment, and what ends a link's text.
+MARKUP = re.compile(r"<(?=[A-Za-z/!?])|(?<=\])\(")
+UNESCAPED_BAR = re.compile(r"(?<!\\)\|")
 SCHEMES = {
     "official": "official split",
     "holdout": "hold-out split",
@@ -92,23 +97,24 @@ def caption(table: Table) -> str:
 def _block(table: Table, style: str, columns: Sequence[str]) -> str:
     from tabulate import tabulate
 
-    shown = _columns(table, columns)
-    rows = [[_escaped(cell(row), style) for cell in shown.values()] for row in table.rows]
+    shown = _columns(table, columns, style)
+    rows = [[_cell(cell(row), style) for cell in shown.values()] for row in table.rows]
     body = tabulate(rows, list(shown), tablefmt=TABULATE[style], disable_numparse=True)
     if style == "latex":
         # Characters outside ASCII are not every LaTeX installation's.
         for sign, command in LATEX.items():
             body = body.replace(sign, command)
-    return f"{_sentences([caption(table)], style)}\n\n{body}\n\n{_sentences(table.notes, style)}"
+    head = _sentences([name_text(caption(table), style)], style)
+    return f"{head}\n\n{body}\n\n{_sentences(table.notes, style)}"
 
 
-def _columns(table: Table, wanted: Sequence[str]) -> dict[str, Any]:
+def _columns(table: Table, wanted: Sequence[str], style: str) -> dict[str, Any]:
     """Return what stands in each column, as functions of a row, by heading."""
     first, *others = table.metrics
     every = "intervals" in wanted
-    shown: dict[str, Any] = {"backbone": lambda row: row.keys["backbone"]}
+    shown: dict[str, Any] = {"backbone": lambda row: name_text(row.keys["backbone"], style)}
     if len({row.keys["augmentation"] for row in table.rows}) > 1:
-        shown["augmentation"] = lambda row: row.keys["augmentation"]
+        shown["augmentation"] = lambda row: name_text(row.keys["augmentation"], style)
     if len([row for row in table.rows if row.tie]) > 1:
         shown["tie"] = lambda row: row.tie or "–"
     heading = f"{first.label} {first.arrow}"
@@ -138,8 +144,13 @@ def _columns(table: Table, wanted: Sequence[str]) -> dict[str, Any]:
     return shown
 
 
-def _escaped(text: str, style: str) -> str:
-    return text.replace("|", r"\|") if style == "github" else text
+def name_text(text: str, style: str) -> str:
+    """Return a name, or a line of names, that Markdown takes for nothing but text."""
+    return escape(text) if style == "github" else " ".join(text.split())
+
+
+def _cell(text: str, style: str) -> str:
+    return UNESCAPED_BAR.sub(r"\|", text) if style == "github" else text
 
 
 def _sentences(lines: Sequence[str], style: str) -> str:
@@ -149,7 +160,7 @@ def _sentences(lines: Sequence[str], style: str) -> str:
     if style == "html":
         return "\n".join(f"<p>{html.escape(line)}</p>" for line in lines)
     if style == "github":
-        return "  \n".join(lines)
+        return "  \n".join(MARKUP.sub(r"\\\g<0>", line) for line in lines)
     return "\n".join(lines)
 
 

@@ -18,6 +18,7 @@ from mritk.evaluate.metric import Metric, Undefined
 from mritk.evaluate.metrics import find_metric, metrics_of
 from mritk.results.analysis import Analysis
 from mritk.results.evidence import Evidence, Scored
+from mritk.results.footnotes import doubts_of
 from mritk.results.table import row_name
 from mritk.results.trialfile import TrialRecord
 
@@ -27,10 +28,14 @@ RULE = re.compile(
 ONE_SIDED = 0.025
 BASE, HEAD = "base ", "head "
 
-# Trials that agree in these are one and the same, before and after a change of the code.
-PAIRED_BY = ("dataset", "backbone", "augmentation", "protocol", "fold", "seed")
-# And must agree in these to be compared.
+# What data and recipe are, whatever their files are called.
 CONTENTS = ("dataset_fingerprint", "fingerprint")
+NAMES = ("dataset", "protocol")
+ROW = ("backbone", "augmentation")
+# Trials that agree in these are one and the same, before and after a change of the code.
+PAIRED_BY = (*CONTENTS, *ROW, "fold", "seed")
+# Where none is the same, one that agrees in these tells why.
+NAMED_ALIKE = (*NAMES, *ROW, "fold", "seed")
 
 
 @dataclass(frozen=True)
@@ -108,7 +113,8 @@ class Comparisons:
         changes: One per row and metric.
         missing: Trials of the base without a finished trial in the head.
         incomparable: Rows whose trials were made under other conditions, with the fields.
-        added: Rows that only the head has.
+        added: Rows that only the head has, with dataset and protocol.
+        doubtful: What makes the scores of rows that were compared doubtful, before or after.
         damaged: Files that could not be read.
         ruled: Whether rules were given; without any, a worse row breaks the gate.
     """
@@ -117,6 +123,7 @@ class Comparisons:
     missing: Sequence[str] = ()
     incomparable: Sequence[str] = ()
     added: Sequence[str] = ()
+    doubtful: Sequence[str] = ()
     damaged: Sequence[str] = ()
     ruled: bool = False
 
@@ -163,8 +170,8 @@ def compare_folders(
 ) -> Comparisons:
     """Compare what two results folders hold, trial by trial.
 
-    Trials are paired by dataset, backbone, augmentation, protocol, fold and seed. The family of
-    Holm's correction is all rows in one metric.
+    Trials are paired by the contents of dataset and protocol (not by their names), backbone,
+    augmentation, fold and seed. The family of Holm's correction is all rows in one metric.
 
     Args:
         base: Trials before.
@@ -183,8 +190,6 @@ def compare_folders(
     before, damaged_before = _sorted_out(base)
     after, damaged_after = _sorted_out(head)
     pairs = _paired(before, after)
-    known = {row_name(record.backbone, record.augmentation) for record in before.values()}
-    added = {row_name(record.backbone, record.augmentation) for record in after.values()} - known
     changes = [
         change for table in pairs.rows.values() for change in _changes(table, wanted, analysis)
     ]
@@ -192,7 +197,8 @@ def compare_folders(
         _judged(changes, rules),
         pairs.missing,
         list(pairs.incomparable),
-        sorted(added),
+        _added(before.values(), after.values()),
+        _doubtful(pairs),
         [*damaged_before, *damaged_after],
         bool(rules),
     )
@@ -208,7 +214,7 @@ def _sorted_out(
         if isinstance(trial, StoreError):
             damaged.append(str(trial))
             continue
-        key = _key(trial, *PAIRED_BY, *CONTENTS)
+        key = _key(trial, *PAIRED_BY)
         if key not in found or trial.status == "finished":
             found[key] = trial
     return found, damaged
@@ -218,25 +224,55 @@ def _key(record: TrialRecord, *names: str) -> tuple[Any, ...]:
     return tuple(getattr(record, name) for name in names)
 
 
+def _told(record: TrialRecord) -> str:
+    """Return the name of a trial's row with those of its dataset and protocol."""
+    name = row_name(record.backbone, record.augmentation)
+    return f"{name} on {record.dataset}, {record.protocol}"
+
+
+def _added(before: Iterable[TrialRecord], after: Iterable[TrialRecord]) -> list[str]:
+    """Return the rows that only the head has, be it under another name or with other contents."""
+    known = {_key(old, *by, *ROW) for old in before for by in (CONTENTS, NAMES)}
+    return sorted(
+        {
+            _told(new)
+            for new in after
+            if not known & {_key(new, *by, *ROW) for by in (CONTENTS, NAMES)}
+        }
+    )
+
+
+def _doubtful(pairs: _Pairs) -> list[str]:
+    """Return what a reader must know of the trials that were compared, one line per row."""
+    return sorted(
+        {
+            f"{_told(record)}: {doubt}"
+            for table in pairs.rows.values()
+            for sides in table.values()
+            for record in (*sides[0], *sides[1])
+            for doubt in doubts_of(record)
+        }
+    )
+
+
 def _paired(
     before: Mapping[tuple[Any, ...], TrialRecord], after: Mapping[tuple[Any, ...], TrialRecord]
 ) -> _Pairs:
     pairs = _Pairs()
-    # Where nothing has the same data and protocol, what has the same names tells why.
-    by_name = {_key(record, *PAIRED_BY): record for record in after.values()}
-    for key, old in sorted(before.items(), key=lambda item: str(item[0])):
+    by_name = {_key(record, *NAMED_ALIKE): record for record in after.values()}
+    for key, old in sorted(before.items(), key=lambda item: (*_key(item[1], *NAMES), str(item[0]))):
         if old.status != "finished":
             continue
         name, new = row_name(old.backbone, old.augmentation), after.get(key)
-        new = by_name.get(_key(old, *PAIRED_BY)) if new is None else new
-        told = f"{name} on {old.dataset}, {old.protocol}"
+        new = by_name.get(_key(old, *NAMED_ALIKE)) if new is None else new
+        told = _told(old)
         if new is None or new.status != "finished":
             why = "failed" if new is not None else "is missing"
             pairs.missing.append(f"{told}, fold {old.fold}, seed {old.seed} {why} in the head")
         elif fields := _differing(old, new):
             pairs.incomparable[f"{told}: {'; '.join(fields)}"] = None
         else:
-            table = _key(old, "dataset", "protocol", *CONTENTS)
+            table = _key(old, *CONTENTS)
             pairs.rows[table][name][0].append(old)
             pairs.rows[table][name][1].append(new)
     return pairs

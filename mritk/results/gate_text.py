@@ -61,6 +61,7 @@ def _reservations(found: Comparisons) -> list[tuple[str, Sequence[str]]]:
             [f"{change.row}, {change.metric.label}" for change in found.undefined],
         ),
         ("New, without a base", found.added),
+        ("To be read with care", found.doubtful),
         (
             "Without an interval",
             sorted(
@@ -123,5 +124,6 @@ def comparisons_as_data(found: Comparisons) -> dict[str, Any]:
         "missing": list(found.missing),
         "incomparable": list(found.incomparable),
         "added": list(found.added),
+        "doubtful": list(found.doubtful),
         "not_read": list(found.damaged),
     }

@@ -1,6 +1,7 @@
 """Where each part of a trial record stands in its HDF5 file.
 
-Layout, schema 3 (schema 1 had no audit and no column ``clean``, 2 no column ``unit``):
+Layout, schema 4 (schema 1 had no audit and no column ``clean``, 2 no column ``unit`` and no digest,
+3 no last line with the digest of the bytes, :mod:`mritk.results.raw_seal`):
 
     /                     attributes: digest (:mod:`mritk.results.digest`), schema, status, id,
                           dataset, dataset_fingerprint, backbone, augmentation, method, protocol,
@@ -35,7 +36,7 @@ from mritk.results.digest import SEAL, digest_of
 from mritk.results.record import Failure, Predictions, TrialRecord
 from mritk.train.setup import Epoch
 
-SCHEMA = 3
+SCHEMA = 4
 TEXT = h5py.string_dtype()
 PREDICTION_TEXTS = ("id", "patient", "site", "source")
 ATTRIBUTES = (

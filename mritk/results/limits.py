@@ -9,7 +9,7 @@ import numpy as np
 
 from mritk.audit.verdict import flattered, kept_leaks
 from mritk.data.samples import Classification
-from mritk.results.footnotes import TEST_SELECTED, never_selected
+from mritk.results.footnotes import doubts_of
 from mritk.results.trialfile import Predictions, TrialRecord
 
 FEW_PATIENTS = 30
@@ -78,11 +78,8 @@ def _of_sites(test: Predictions) -> str:
 
 def _of_training(record: TrialRecord) -> Iterator[str]:
     protocol = record.stored_protocol
-    if protocol.selected_on_test:
-        yield TEST_SELECTED
-    if unselected := never_selected(record):
-        yield unselected
-    elif protocol.selects and not protocol.selected_on_test:
+    yield from (doubts := doubts_of(record))
+    if protocol.selects and not doubts:
         yield (
             f"The state was selected on {len(record.splits.get('val', ()))} validation samples, so "
             f"validation scores are too good; those above are of the test part."

@@ -14,26 +14,53 @@ END = "<!-- end of mritk leaderboard -->"
 def update(path: Path, text: str) -> bool:
     """Put ``text`` between the markers in the file; return whether that changed it.
 
+    Everything else in the file stays as it is, byte for byte; the text gets the ends of lines of
+    the file (LF or CRLF). A symbolic link stays one: what it leads to is rewritten.
+
     Raises:
-        UsageError: The file does not exist, or does not hold each marker once, in order.
+        UsageError: The file does not exist, is not UTF-8, or does not hold each marker once, in
+            order; the text holds a marker, so that the file could never be updated again.
     """
-    try:
-        before = path.read_text(encoding="utf-8")
-    except OSError as error:
-        raise UsageError(f"cannot read {path}: {error.strerror or error}") from error
+    for marker in (BEGIN, END):
+        if marker in text:
+            raise UsageError(
+                f"a name in the table holds '{marker}', which marks its place in {path}; rename "
+                f"it, or use --format github, which escapes names"
+            )
+    before = _read(path)
     begin, end = before.find(BEGIN), before.find(END)
     if before.count(BEGIN) != 1 or before.count(END) != 1 or end < begin:
         raise UsageError(
             f"{path} must hold the line '{BEGIN}' once, and below it '{END}' once; the table "
             f"goes between them"
         )
-    after = f"{before[: begin + len(BEGIN)]}\n\n{text}\n\n{before[end:]}"
+    between = f"\n\n{text}\n\n"
+    if "\r\n" in before:
+        between = between.replace("\n", "\r\n")
+    after = f"{before[: begin + len(BEGIN)]}{between}{before[end:]}"
     if after == before:
         return False
+    _write(path, after)
+    return True
+
+
+def _read(path: Path) -> str:
     try:
-        with open_whole(path) as stream:
-            stream.write(after.encode())
-            Path(stream.name).chmod(path.stat().st_mode)
+        return path.read_bytes().decode("utf-8")
+    except OSError as error:
+        raise UsageError(f"cannot read {path}: {error.strerror or error}") from error
+    except UnicodeDecodeError as error:
+        raise UsageError(
+            f"{path} is not UTF-8 (byte {error.start} is {error.object[error.start]:#04x}), so "
+            f"that the table could be read by no one; save it as UTF-8 and try again"
+        ) from error
+
+
+def _write(path: Path, text: str) -> None:
+    target = path.resolve()  # a link stays one
+    try:
+        with open_whole(target) as stream:
+            stream.write(text.encode())
+            Path(stream.name).chmod(target.stat().st_mode)
     except OSError as error:
         raise UsageError(f"cannot write {path}: {error.strerror or error}") from error
-    return True

@@ -15,7 +15,10 @@ from pathlib import Path
 import h5py
 
 from mritk.results.digest import SEAL, digest_of
+from mritk.results.guarded_calls import Crashed, Endless, GuardedCalls
 from mritk.results.layout import SCHEMA, read_record, write_record
+from mritk.results.members import ReachesOutside
+from mritk.results.raw_seal import seal_bytes, seal_holds
 from mritk.results.record import Failure, Predictions, TrialRecord
 from mritk.results.trial_state import (
     AlteredTrial,
@@ -34,6 +37,7 @@ __all__ = [
     "Failure",
     "Predictions",
     "Stored",
+    "TrialReader",
     "TrialRecord",
     "read_stored",
     "read_trial",
@@ -44,6 +48,14 @@ __all__ = [
 # mritk makes 20 hexadecimal digits; whatever is safe as a file name on every system is read. An id
 # becomes part of paths, so it must not be able to lead anywhere else.
 TRIAL_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,63}")
+
+# The first schemas with a digest of the content, and with one of the bytes.
+SEALED_SINCE, PROVEN_SINCE = 3, 4
+HDF5 = b"\x89HDF\r\n\x1a\n"
+CHANGED = (
+    "was changed after it was written (its digest is another), so its numbers prove nothing; "
+    "restore it, or train the trial again"
+)
 
 
 def write_trial(record: TrialRecord, path: Path) -> None:
@@ -65,10 +77,10 @@ def write_hdf5(path: Path, fill: Callable[[h5py.File], None]) -> None:
         StoreError: It cannot be written; what stood at ``path`` before still does.
     """
     content = io.BytesIO()
-    with h5py.File(content, "w") as file:
+    with h5py.File(content, "w", libver="earliest") as file:
         fill(file)
     advice = "free space or choose another folder with --results. Trials written before are safe"
-    write_whole(path, content.getbuffer(), advice)
+    write_whole(path, seal_bytes(content.getvalue()), advice)
 
 
 @dataclass(frozen=True, eq=False)
@@ -96,20 +108,83 @@ def read_trial(path: Path) -> TrialRecord:
 
 
 def read_stored(path: Path) -> Stored:
-    """Return the content of a trial file, and its seal.
+    """Return the content of a trial file, and its seal; see :class:`TrialReader` for many.
 
     Raises:
         UnusableTrial: It gives no trial. Which of its kinds says why: the file cannot be opened
             now, is torn, was changed after it was written, a newer mritk wrote it, or it is no
             trial file at all.
     """
-    content = _content_of(path)
+    with TrialReader() as reader:
+        return reader.read(path)
+
+
+class TrialReader:
+    """Reads trial files.
+
+    Nothing goes to the HDF5 library whose bytes are not proven: damaged ones can keep it busy for
+    ever. What an earlier mritk wrote has no such proof, and is read in another process, one for all
+    files, which ends when HDF5 does not.
+
+    Attributes:
+        seconds: How long that process may compute for one file, and a second more per megabyte.
+    """
+
+    def __init__(self, seconds: float = 10.0) -> None:
+        self.seconds = seconds
+        self._unproven = GuardedCalls("mritk.results.trialfile:unproven_trial")
+
+    def __enter__(self) -> TrialReader:
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        self._unproven.close()
+
+    def read(self, path: Path) -> Stored:
+        """Return the content of a trial file, and its seal.
+
+        Raises:
+            UnusableTrial: See :func:`read_stored`.
+        """
+        content = _content_of(path)
+        proven = seal_holds(content)
+        if proven is False:
+            raise AlteredTrial(path, CHANGED)
+        if proven:
+            return _stored_in(content, path, proven=True)
+        if not content.startswith(HDF5):
+            raise TornTrial(path, "is not a readable trial file: it is no HDF5 file")
+        try:
+            return self._unproven(content, path, seconds=self.seconds + len(content) / 1e6)
+        except Endless:
+            why = "it keeps the HDF5 library busy for ever"
+        except Crashed:
+            why = "it crashes the HDF5 library"
+        except OSError as error:
+            raise _unreadable(path, error) from error
+        raise TornTrial(path, f"is not a readable trial file: {why}")
+
+
+def unproven_trial(content: bytes, path: Path) -> Stored:
+    """Return the trial in bytes that nothing is known of; called in a process of its own.
+
+    Raises:
+        UnusableTrial: See :func:`read_stored`.
+    """
+    return _stored_in(content, path, proven=False)
+
+
+def _stored_in(content: bytes, path: Path, *, proven: bool) -> Stored:
     try:
         with h5py.File(io.BytesIO(content), "r") as file:
-            seal = _require_sealed(file, path)
+            seal = _seal(file, path, proven=proven)
             record = read_record(file)
     except UnusableTrial:
         raise
+    except MemoryError as error:
+        raise _unreadable(path, error) from error
+    except ReachesOutside as error:
+        raise ForeignFile(path, f"is no trial file that mritk wrote: {error}") from error
     except Exception as error:  # damage can surface as nearly any exception of h5py
         reason = " ".join(str(error).split())
         raise TornTrial(path, f"is not a readable trial file: {reason}") from error
@@ -133,22 +208,25 @@ def _content_of(path: Path) -> bytes:
             raise ForeignFile(path, "is not a readable trial file: it is no file")
         return path.read_bytes()
     except (OSError, MemoryError) as error:
-        why = getattr(error, "strerror", None) or str(error) or "not enough memory"
-        raise UnreadableTrial(
-            path, f"cannot be read now: {why}; the trial may be whole, so it is left as it is"
-        ) from error
+        raise _unreadable(path, error) from error
 
 
-def _require_sealed(file: h5py.File, path: Path) -> str:
+def _unreadable(path: Path, error: OSError | MemoryError) -> UnreadableTrial:
+    why = getattr(error, "strerror", None) or str(error) or "not enough memory"
+    return UnreadableTrial(
+        path, f"cannot be read now: {why}; the trial may be whole, so it is left as it is"
+    )
+
+
+def _seal(file: h5py.File, path: Path, *, proven: bool) -> str:
+    """Return the digest that the content has and states; ``""`` where the schema knows none."""
     if "schema" not in file.attrs:
         raise ForeignFile(path, "is not a readable trial file: an HDF5 file, but not of a trial")
     if (schema := int(file.attrs["schema"])) > SCHEMA:
         raise NewerTrial(path, f"has schema {schema}; this mritk reads up to {SCHEMA}")
-    seal = str(file.attrs.get(SEAL, ""))
-    if seal and seal != digest_of(file):
-        raise AlteredTrial(
-            path,
-            "was changed after it was written (its digest is another), so its numbers prove "
-            "nothing; restore it, or train the trial again",
-        )
-    return seal
+    if not proven and schema >= PROVEN_SINCE:
+        raise AlteredTrial(path, CHANGED)
+    computed, stated = digest_of(file), str(file.attrs.get(SEAL, ""))
+    if stated != computed and (stated or schema >= SEALED_SINCE):
+        raise AlteredTrial(path, CHANGED)
+    return stated

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import io
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 import h5py
@@ -14,6 +15,7 @@ import numpy as np
 
 from mritk.results.folder import TRIALS, VIEW, ResultsFolder
 from mritk.results.layout import TEXT
+from mritk.results.raw_seal import seal_holds
 from mritk.results.trialfile import write_hdf5
 
 SCORES = "scores"
@@ -63,22 +65,35 @@ def stale_view(folder: ResultsFolder, seals: Mapping[str, str]) -> str:
     """
     path = folder.path / VIEW
     stored = {path.stem for path in (folder.path / TRIALS).glob("*.h5")}
-    if not path.exists():
-        return f"there is no {VIEW}; {RENEW}" if stored else ""
+    if not stored and not path.exists():
+        return ""
     try:
-        with h5py.File(io.BytesIO(path.read_bytes()), "r") as view:
-            linked = set(view[TRIALS])
-            scored = _scored(view)
-    except Exception as error:  # damage can surface as nearly any exception of h5py
-        return f"{VIEW} cannot be read ({' '.join(str(error).split())}); {RENEW}"
+        linked, scored = _read(path)
+    except OSError as error:  # not there, for one
+        return f"{VIEW} cannot be read ({error.strerror or error}); {RENEW}"
+    except (KeyError, ValueError):
+        return f"{VIEW} is damaged, or another mritk wrote it; {RENEW}"
     if linked != stored:
         return f"{VIEW} lists {len(linked)} trials, and there are {len(stored)}; {RENEW}"
+    return _stale_scores(scored, seals)
+
+
+def _stale_scores(scored: list[tuple[str, str]] | None, seals: Mapping[str, str]) -> str:
     if scored is None:
         return f"its table of scores lacks columns; {RESCORE}"
     for trial, digest in scored:
         if seals.get(trial, digest) != digest:
             return f"scores of trial {trial[:8]} were computed from another file; {RESCORE}"
     return ""
+
+
+def _read(path: Path) -> tuple[set[str], list[tuple[str, str]] | None]:
+    """Return which trials a view links to, and which files its scores come from."""
+    content = path.read_bytes()
+    if not seal_holds(content):  # HDF5 must not see damaged bytes
+        raise ValueError(path)
+    with h5py.File(io.BytesIO(content), "r") as view:
+        return set(view[TRIALS]), _scored(view)
 
 
 def _scored(view: h5py.File) -> list[tuple[str, str]] | None:

@@ -15,7 +15,7 @@ import torch
 from torch import nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
-from mritk.errors import OutOfMemory
+from mritk.errors import OutOfMemory, UsageError
 from mritk.train.objective import Objective
 
 logger = logging.getLogger("mritk")
@@ -67,6 +67,7 @@ class TrainingStep:
 
         Raises:
             OutOfMemory: The batch does not fit, and must not or cannot be divided further.
+            UsageError: It is one image, and BatchNorm learns.
         """
         while True:
             torch.manual_seed(seed)
@@ -77,6 +78,14 @@ class TrainingStep:
                 if not ran_out_of_memory(error):
                     raise
                 reason = str(error)
+            except ValueError as error:
+                if len(images) > 1 or not has_batch_statistics(self.network):
+                    raise
+                raise UsageError(
+                    "a batch holds one image, of which BatchNorm can take no statistics: raise "
+                    "batch_size in the protocol (a training part of one image needs more images), "
+                    "or train with batch_norm = 'frozen'"
+                ) from error
             # Outside the handler, whose traceback holds on to the activations.
             self._shrink(len(images), reason)
         try:

@@ -12,6 +12,7 @@ import torch
 
 from mritk.digests import sha256_of
 from mritk.errors import Unavailable, WeightsMismatch
+from mritk.mistaken_file import stand_in
 from mritk.records import Weights
 from mritk.workspace import Workspace
 
@@ -77,6 +78,8 @@ def load_proven(network: torch.nn.Module, weights: Weights, workspace: Workspace
     path = weights.locate(workspace)
     if not path.is_file():
         raise Unavailable(f"no weight file at {path}")
+    if other := stand_in(path):
+        raise WeightsMismatch(f"{path} cannot be read as weights: it {other}")
     digest = sha256_of(path)
     if not digest.startswith(weights.sha256.lower()):
         raise WeightsMismatch(

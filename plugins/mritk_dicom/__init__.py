@@ -3,13 +3,15 @@
 ``PATH/CLASS/**/file``, or ``PATH/Training/CLASS/**/file`` and ``PATH/Testing/CLASS/**/file``.
 
 **The patient rule.** The patient is the PatientID (0010,0020) that stands in every file; a file
-without one is refused. Patients are called ``patient-0001``, ``patient-0002``, … in the order of
-the SHA-256 of their PatientIDs, and series ``patient-0001/series-01``, … in the order of the
-SHA-256 of their SeriesInstanceUIDs: the same data have the same names wherever they lie, and other
-names once patients are added. Nothing of PatientID, PatientName, institution, or the names of files
-and of folders inside the class folders enters ids, results or caches. What a person types does: the
-names of classes, the last part of PATH, and the command line, which a trial file keeps. Pixels are
-kept as they are; burnt-in text and faces are not removed.
+without one is refused, unless ``patient=folder`` says that the folders below those of the classes
+are patients, or ``patient=none`` that nobody knows. Patients are called ``patient-0001``,
+``patient-0002``, … in the order of the SHA-256 of their PatientIDs, and series
+``patient-0001/series-01``, … in the order of the SHA-256 of their SeriesInstanceUIDs: the same data
+have the same names wherever they lie, and other names once patients are added. Nothing of
+PatientID, PatientName, institution, or the names of files and of folders inside the class folders
+enters ids, results or caches. What a person types does: the names of classes, the last part of
+PATH, and the command line, which a trial file keeps. Pixels are kept as they are; burnt-in text and
+faces are not removed.
 
 ``python -m mritk_dicom PATH`` prints which pseudonym stands for whom, for those who have the data.
 """
@@ -22,7 +24,15 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
-from mritk import Dataset, DatasetFamily, Unavailable, UsageError, Workspace, hookimpl
+from mritk import (
+    Dataset,
+    DatasetFamily,
+    Unavailable,
+    UsageError,
+    Workspace,
+    hookimpl,
+    named_classes,
+)
 
 if TYPE_CHECKING:
     from mritk import Samples
@@ -35,17 +45,24 @@ class DicomOptions:
     Attributes:
         slices: Slices of each series, evenly spaced over its central 60 %, which then are images;
             ``all``: every slice; 0: each series is one volume.
+        classes: Names of folders with ``/`` between them: these are the classes, wherever they lie,
+            and what is outside of them is passed over. Empty: the layout tells.
+        patient: Who the patient is: the PatientID (``id``), the folder below that of the class
+            (``folder``), or nobody who is known (``none``, which takes ``--no-patient-ids``).
     """
 
     slices: int | Literal["all"] = 0
+    classes: str = ""
+    patient: Literal["id", "folder", "none"] = "id"
 
     def __post_init__(self) -> None:
-        """Refuse what is no count."""
+        """Refuse what is no count, and fewer than two classes."""
         if self.slices != "all" and self.slices < 0:
             raise UsageError(
                 f"slices={self.slices} is no number of slices; give 1 or more, all, or 0 for "
                 f"whole volumes"
             )
+        named_classes(self.classes)
 
 
 NO_OPTIONS = DicomOptions()
@@ -82,6 +99,7 @@ def resolve_dicom(path: str, options: DicomOptions = NO_OPTIONS) -> Iterator[Dat
         f"dicom:{folder.resolve().name}",
         open=partial(open_dicom, folder, options),
         license="unknown: files of whoever runs it",
+        no_patients="patient=none says so" if options.patient == "none" else "",
     )
 
 
@@ -89,4 +107,9 @@ def open_dicom(folder: Path, options: DicomOptions, workspace: Workspace) -> Sam
     """See :func:`mritk_dicom.collection.read_collection`."""
     from mritk_dicom.collection import read_collection
 
-    return read_collection(folder, slices=options.slices)
+    return read_collection(
+        folder,
+        slices=options.slices,
+        classes=named_classes(options.classes),
+        rule=options.patient,
+    )

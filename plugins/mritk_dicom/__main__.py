@@ -1,6 +1,6 @@
-"""``python -m mritk_dicom PATH``: which pseudonym stands for whom, as a table with tabs.
+"""``python -m mritk_dicom PATH[,patient=folder]``: which pseudonym stands for whom.
 
-The table holds what mritk otherwise keeps to itself; it goes to stdout only.
+A table with tabs. It holds what mritk otherwise keeps to itself, and goes to stdout only.
 """
 
 from __future__ import annotations
@@ -11,18 +11,20 @@ from pathlib import Path
 
 from mritk import MritkError
 
-COLUMNS = ("id", "class", "PatientID", "slices", "folder")
+COLUMNS = ("id", "class", "patient", "slices", "folder")
+BY_FOLDER = ",patient=folder"
 
 
 def main(arguments: Sequence[str]) -> int:
     """Print the table and return the exit code."""
     from mritk_dicom.collection import find_series
 
-    if len(arguments) != 1 or not Path(arguments[0]).is_dir():
-        print("usage: python -m mritk_dicom PATH", file=sys.stderr)
+    path = Path(arguments[0].removesuffix(BY_FOLDER)) if len(arguments) == 1 else None
+    if path is None or not path.is_dir():
+        print(f"usage: python -m mritk_dicom PATH[{BY_FOLDER}]", file=sys.stderr)
         return 2
     try:
-        found = find_series(Path(arguments[0]))
+        found = find_series(path, "folder" if arguments[0].endswith(BY_FOLDER) else "id")
     except MritkError as error:
         print(f"mritk: {error}", file=sys.stderr)
         return error.exit_code

@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from itertools import islice
 from pathlib import Path
 
 from mritk import ClassTree, DataError, PassedOver, Scans, Unavailable, class_tree
 
 # What people and programs put beside scans; left aside unless it is DICOM all the same.
-SIDE_SUFFIXES = (".csv", ".htm", ".html", ".json", ".md", ".pdf", ".tsv", ".txt", ".xml")
+SIDE_SUFFIXES = (
+    *(".csv", ".htm", ".html", ".json", ".md", ".pdf", ".tsv", ".txt", ".xml", ".yaml", ".yml"),
+    *(".nfo", ".log", ".ini", ".inf", ".rtf", ".doc", ".docx", ".xls", ".xlsx", ".lnk", ".url"),
+    *(".png", ".jpg", ".jpeg", ".gif", ".bmp", ".exe", ".dll", ".bat", ".sh", ".bval", ".bvec"),
+)
 
 # The index of a medium (PS3.10): it holds names of patients and no image.
 INDEX = "dicomdir"
@@ -26,12 +31,16 @@ def holds_dicom(folder: Path) -> bool:
     return any(_is_dicom(path) for path in islice(files, LOOKED_AT))
 
 
-def class_files(folder: Path) -> ClassTree:
+def class_files(folder: Path, classes: Sequence[str] = ()) -> ClassTree:
     """Return the DICOM files under ``folder``, whatever their names and suffixes.
 
     Classes and official parts are those of :func:`mritk.data.class_tree.class_tree`, and errors
     likewise. Hidden files and folders and DICOMDIR are left aside; so are files that are no DICOM
     by content and plain side files by name (text, tables, JSON, XML, PDF, HTML).
+
+    Args:
+        folder: The root of the tree.
+        classes: The folders that are classes; empty: the layout tells.
 
     Raises:
         DataError: A file is no DICOM, or lies where it is of no class; or the layout is not that of
@@ -46,8 +55,9 @@ def class_files(folder: Path) -> ClassTree:
             is_scan=_is_dicom,
             example="…/file",
         ),
+        classes,
     )
-    if tree.strays:
+    if tree.strays and not classes:
         raise DataError(
             f"{tree.strays[0]} is of no class, because {folder} is divided into folders; move it "
             f"into one of its class folders, or elsewhere"
@@ -69,6 +79,7 @@ def passed_over(tree: ClassTree) -> list[PassedOver]:
     [PassedOver(reason='of no DICOM', names=('*.txt', '*'))]
     """
     found = {
+        "of no class": ["*"] * len(tree.strays),
         "of no DICOM": [_pattern(path) for path in tree.others],
         "hidden": [".*"] * len(tree.hidden),
         "empty": ["*/"] * len(tree.empty),

@@ -14,6 +14,7 @@ import numpy as np
 
 from mritk import Classification, DataError, Samples, sha256_of
 from mritk_dicom.class_folders import class_files, passed_over
+from mritk_dicom.patient_rule import PatientRule
 from mritk_dicom.pseudonyms import pseudonyms
 from mritk_dicom.recent_volumes import RecentVolumes
 from mritk_dicom.series import Series, group_series
@@ -23,15 +24,15 @@ logger = logging.getLogger("mritk")
 
 @dataclass(frozen=True)
 class NamedSeries:
-    """A series with the pseudonyms under which the world knows it; ``site`` None: unknown."""
+    """A series with the pseudonyms under which the world knows it; None: unknown."""
 
     id: str
-    patient: str
+    patient: str | None
     site: str | None
     series: Series
 
 
-def find_series(folder: Path) -> list[NamedSeries]:
+def find_series(folder: Path, rule: PatientRule = "id") -> list[NamedSeries]:
     """Return all series under ``folder``, sorted by pseudonym.
 
     The site is the InstitutionName if every file states one and those of a series agree, else
@@ -40,41 +41,70 @@ def find_series(folder: Path) -> list[NamedSeries]:
     Raises:
         DataError: See :func:`mritk_dicom.class_folders.class_files` and
             :func:`mritk_dicom.series.group_series`.
-        Unavailable: A file is a link that leads nowhere.
+        Unavailable: A file is a link that leads nowhere, or a decoder is not installed.
     """
-    return _named(group_series(class_files(folder).files))
+    return _named(folder, group_series(class_files(folder).files, rule), rule)
 
 
-def _named(found: Sequence[Series]) -> list[NamedSeries]:
+def _named(folder: Path, found: Sequence[Series], rule: PatientRule) -> list[NamedSeries]:
     """Return series with their pseudonyms, sorted by these."""
+    site_of = _sites(found)
+    if rule == "none":
+        keys = {"\0".join(series.key): series for series in found}
+        named = [
+            NamedSeries(name, None, site_of(keys[key]), keys[key])
+            for key, name in pseudonyms(keys, "series-{:04d}").items()
+        ]
+    else:
+        named = _of_patients(folder, found, site_of)
+    return sorted(named, key=lambda series: series.id)
+
+
+def _of_patients(
+    folder: Path, found: Sequence[Series], site_of: Callable[[Series], str | None]
+) -> list[NamedSeries]:
     of_patient: dict[str, dict[str, Series]] = {}
     for series in found:
         of_patient.setdefault(series.patient, {})["\0".join(series.key)] = series
-    patients, site_of = pseudonyms(of_patient, "patient-{:04d}"), _sites(found)
-    named = [
+    if len(of_patient) == 1:
+        logger.warning(
+            "%s: every file is of one patient, as programs that anonymise write it; if files are "
+            "CLASS/PATIENT/…/file, add ,patient=folder",
+            folder.name,
+        )
+    patients = pseudonyms(of_patient, "patient-{:04d}")
+    return [
         NamedSeries(f"{patients[patient]}/{name}", patients[patient], site_of(own[key]), own[key])
         for patient, own in of_patient.items()
         for key, name in pseudonyms(own, "series-{:02d}").items()
     ]
-    return sorted(named, key=lambda series: series.id)
 
 
-def read_collection(folder: Path, *, slices: int | Literal["all"] = 0) -> Samples:
+def read_collection(
+    folder: Path,
+    *,
+    slices: int | Literal["all"] = 0,
+    classes: Sequence[str] = (),
+    rule: PatientRule = "id",
+) -> Samples:
     """Return the series under ``folder``, or slices of them, as samples.
 
-    Ids are ``patient-0001/series-01`` and, for slices, ``patient-0001/series-01#0``, … in order.
+    Ids are ``patient-0001/series-01``, or ``series-0001`` without patients, and, for slices,
+    ``patient-0001/series-01#0``, … in order.
 
     Args:
         folder: The root of the tree, see :func:`mritk_dicom.class_folders.class_files`.
         slices: 0: each series is a volume (D, H, W). K: K slices of each, evenly spaced over its
             central 60 %. ``all``: every slice.
+        classes: The folders that are classes; empty: the layout tells.
+        rule: Who the patients are, see :func:`mritk_dicom.patient_rule.patient_of`.
 
     Raises:
         DataError: See :func:`find_series`; or a series has too few slices.
-        Unavailable: A file is a link that leads nowhere.
+        Unavailable: A file is a link that leads nowhere, or a decoder is not installed.
     """
-    tree = class_files(folder)
-    found = _named(group_series(tree.files))
+    tree = class_files(folder, classes)
+    found = _named(folder, group_series(tree.files, rule), rule)
     volume, digest = RecentVolumes([named.series for named in found]), _digests(found)
     if slices == 0:
         rows = [(number, -1) for number in range(len(found))]
@@ -97,16 +127,15 @@ def read_collection(folder: Path, *, slices: int | Literal["all"] = 0) -> Sample
         whole = digest(number)
         return whole if slices == 0 else _sha256(f"{whole} slice {row}")
 
-    classes = tuple(sorted({named.series.label for named in found}))
     owners = [found[number] for number, _ in rows]
     return Samples(
         ids=ids,
-        targets=np.asarray([classes.index(named.series.label) for named in owners]),
-        task=Classification(classes),
+        targets=np.asarray([tree.classes.index(named.series.label) for named in owners]),
+        task=Classification(tree.classes),
         read=read,
         spatial_dims=3 if slices == 0 else 2,
         digest=content,
-        patients=[named.patient for named in owners],
+        patients=None if rule == "none" else [named.patient or "" for named in owners],
         sites=[named.site or "" for named in owners] if found[0].site else None,
         splits=[named.series.part for named in owners] if found[0].series.part else None,
         passed_over=passed_over(tree),

@@ -8,7 +8,8 @@ from typing import Any
 
 from pydicom import dcmread
 
-from mritk import DataError
+from mritk import DataError, Unavailable
+from mritk_dicom.decoders import missing_decoder
 
 GREY = ("MONOCHROME1", "MONOCHROME2")
 TAGS = [
@@ -22,6 +23,7 @@ TAGS = [
     "SamplesPerPixel",
     "PhotometricInterpretation",
     "NumberOfFrames",
+    "BitsStored",
     "ImageOrientationPatient",
     "ImagePositionPatient",
     "InstanceNumber",
@@ -36,7 +38,7 @@ class Header:
 
     Attributes:
         path: The file.
-        patient: PatientID without surrounding blanks, never empty.
+        patient: PatientID without surrounding blanks; empty: not stated.
         series: SeriesInstanceUID.
         institution: InstitutionName; empty: not stated.
         station: StationName; empty: not stated.
@@ -66,12 +68,13 @@ def read_header(path: Path) -> Header:
     """Return the header of a DICOM file.
 
     Raises:
-        DataError: It cannot be parsed, lacks PatientID or SeriesInstanceUID, holds no image, or
-            one in colour or of several frames.
+        DataError: It cannot be parsed, lacks SeriesInstanceUID, holds no image, or one in colour or
+            of several frames.
+        Unavailable: A decoder for its pixels is not installed.
     """
     try:
         header = _header(path)
-    except (DataError, MemoryError):
+    except (DataError, Unavailable, MemoryError):
         raise
     except Exception as error:  # pydicom raises whatever a malformed element makes it trip over
         reason = " ".join(str(error).split()) or type(error).__name__
@@ -101,6 +104,9 @@ def _header(path: Path) -> Header:
             f"{path} holds {frames} frames; mritk reads DICOM with one slice per file, so convert "
             f"it (dcm2niix makes NIfTI for folder:PATH), or move it elsewhere"
         )
+    syntax = str(data.file_meta.get("TransferSyntaxUID") or "")
+    if missing := missing_decoder(syntax, int(data.get("BitsStored") or 16)):
+        raise Unavailable(f"{path} cannot be decoded: {missing}")
     number = data.get("InstanceNumber")
     return Header(
         path=path,
@@ -135,12 +141,6 @@ def _numbers(data: Any, name: str, count: int) -> Numbers | None:
 
 
 def _check(header: Header) -> None:
-    if not header.patient:
-        raise DataError(
-            f"{header.path} has no PatientID, and without it images of one patient could stand on "
-            f"both sides of a split; fix the file, or export PNG and take folder:PATH with "
-            f"--no-patient-ids"
-        )
     if not header.series:
         raise DataError(
             f"{header.path} has no SeriesInstanceUID, which tells what belongs together; fix or "

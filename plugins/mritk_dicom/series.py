@@ -5,13 +5,14 @@ from __future__ import annotations
 import logging
 import os
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 
-from mritk import ClassFile, DataError
+from mritk import ClassFile, DataError, one_spelling
 from mritk_dicom.header import Header, read_header
+from mritk_dicom.patient_rule import PatientRule, patient_of
 
 logger = logging.getLogger("mritk")
 
@@ -41,7 +42,7 @@ class Series:
 
     @property
     def patient(self) -> str:
-        """The PatientID, which must not leave this package."""
+        """Who the rule says, which must not leave this package; empty: nobody is known."""
         return self.slices[0].patient
 
     @property
@@ -72,19 +73,35 @@ def folder_of(headers: Sequence[Header]) -> Path:
     return Path(os.path.commonpath([header.path.parent for header in headers]))
 
 
-def group_series(files: Iterable[ClassFile]) -> list[Series]:
+def group_series(files: Iterable[ClassFile], rule: PatientRule = "id") -> list[Series]:
     """Read all headers and return the series.
 
-    A series is what has one PatientID and one SeriesInstanceUID in one class of one part.
+    A series is what has one patient and one SeriesInstanceUID in one class of one part. Patients
+    that differ in spelling only (:func:`mritk.canonical_name`) are one, with a warning.
+
+    Args:
+        files: The files.
+        rule: Who their patients are, see :func:`mritk_dicom.patient_rule.patient_of`.
 
     Raises:
-        DataError: See :func:`mritk_dicom.header.read_header` and :func:`in_order`.
+        DataError: See :func:`mritk_dicom.header.read_header`,
+            :func:`mritk_dicom.patient_rule.patient_of` and :func:`in_order`.
+        Unavailable: A decoder is not installed.
     """
+    found = [(file, read_header(file.path)) for file in files]
+    patients = [patient_of(file, header, rule) for file, header in found]
+    spelling = one_spelling(sorted(set(patients)))
+    variants = len(spelling) - len(set(spelling.values()))
+    if variants:
+        logger.warning(
+            "%d patients differ from others in spelling only and are taken for these; 'python -m "
+            "mritk_dicom PATH' lists all",
+            variants,
+        )
     groups: dict[tuple[str, str, str, str], list[Header]] = {}
-    for file in files:
-        header = read_header(file.path)
-        key = (header.patient, header.series, file.part, file.label)
-        groups.setdefault(key, []).append(header)
+    for (file, header), patient in zip(found, patients, strict=True):
+        one = replace(header, patient=spelling[patient])
+        groups.setdefault((one.patient, one.series, file.part, file.label), []).append(one)
     return [
         Series(in_order(headers), label, part) for (_, _, part, label), headers in groups.items()
     ]

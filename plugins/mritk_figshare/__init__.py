@@ -80,8 +80,7 @@ def mritk_datasets() -> Iterator[Dataset | DatasetFamily]:
 def resolve_figshare(path: str, options: FigshareOptions = NO_OPTIONS) -> Iterator[Dataset]:
     """Yield the dataset in the folder ``path``.
 
-    Its name keeps the last part of the path, and the fold, because another test part makes another
-    benchmark.
+    Its name keeps the last part of the path.
 
     Raises:
         Unavailable: There is no such folder.
@@ -92,9 +91,8 @@ def resolve_figshare(path: str, options: FigshareOptions = NO_OPTIONS) -> Iterat
             f"no folder {path}; figshare:PATH wants the one with 1.mat … {PUBLISHED_FILES}.mat: "
             f"{DOWNLOAD} and unpack them there"
         )
-    fold = f",fold={options.fold}" if options.fold else ""
     yield Dataset(
-        f"figshare:{folder.resolve().name}{fold}",
+        f"figshare:{folder.resolve().name}",
         open=partial(open_folder, folder, options),
         sources=(NAME,),
         license=LICENSE,

@@ -15,6 +15,7 @@ from mritk import (
     UsageError,
     Workspace,
     hookimpl,
+    named_classes,
     unpacked,
 )
 
@@ -57,16 +58,7 @@ class FolderOptions(ScanOptions):
     def __post_init__(self) -> None:
         """Refuse fewer than two classes."""
         super().__post_init__()
-        if self.classes and len(set(self.class_names)) < 2:
-            raise UsageError(
-                f"classes={self.classes} names {len(set(self.class_names))} class; name two or "
-                f"more with / between them, such as classes=glioma/healthy"
-            )
-
-    @property
-    def class_names(self) -> tuple[str, ...]:
-        """The names in ``classes``."""
-        return tuple(name.strip() for name in self.classes.split("/") if name.strip())
+        named_classes(self.classes)
 
 
 @dataclass(frozen=True)
@@ -146,7 +138,7 @@ def resolve_folder(path: str, options: FolderOptions = NO_OPTIONS) -> Iterator[D
 
     folder = Path(path).expanduser()
     archive = next((place for place in (folder, *folder.parents) if place.is_file()), None)
-    refuse_no_tree(folder)
+    refuse_no_tree(archive or folder)
     if not (folder.is_dir() or archive):
         raise Unavailable(
             f"no folder {path}; folder:PATH wants one with a sub-folder of images per class, or a "
@@ -220,7 +212,11 @@ def open_folder(
         if ".." in inside.parts or not folder.is_dir():
             raise Unavailable(f"no folder {inside.as_posix()} in {archive}; type folder:{archive}")
     return read_tree(
-        folder, slices=options.slices, classes=options.class_names, typed=typed, archive=whole
+        folder,
+        slices=options.slices,
+        classes=named_classes(options.classes),
+        typed=typed,
+        archive=whole,
     )
 
 

@@ -46,12 +46,21 @@ def refuse_no_tree(path: Path) -> None:
     """Refuse what a tree of class folders is not, before its parts are taken for classes.
 
     Raises:
-        UsageError: ``path`` is a BIDS dataset, or a single file that is no archive.
+        UsageError: ``path`` is a BIDS dataset, a folder of scans without folders in it, or a
+            single file that is no archive.
     """
     if is_bids(path):
         raise UsageError(
             f"{path} is a BIDS dataset, whose folders are participants and not classes; write "
             f"bids:{path},target=COLUMN with a column of its participants.tsv"
+        )
+    if path.is_dir() and (scans := _scans_without_folders(path)):
+        tables = sorted(file for file in path.iterdir() if is_table(file))
+        remedy = f"manifest:{tables[0]}" if tables else f"manifest:{path / 'FILE.csv'}"
+        raise UsageError(
+            f"{path} holds {len(scans)} files such as {scans[0]} and no folder per class, so that "
+            f"their classes are unknown; put those of each class in a folder, or list them in a "
+            f"table with the columns path and label and write {remedy}"
         )
     if path.is_file() and not is_archive(path):
         kind = "a table" if is_table(path) else "a single file"
@@ -60,6 +69,14 @@ def refuse_no_tree(path: Path) -> None:
             f"{path} is {kind}; folder:PATH wants a folder with a sub-folder of images per class, "
             f"or a zip or tar file of it{remedy}"
         )
+
+
+def _scans_without_folders(folder: Path) -> list[str]:
+    """Return the names of the scans in a folder that has no other folders."""
+    children = [child for child in folder.iterdir() if not child.name.startswith(".")]
+    if any(child.is_dir() for child in children):
+        return []
+    return sorted(child.name for child in children if kind_of(child.name))
 
 
 def _names(folder: Path) -> Iterator[str]:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
-from mritk import IMAGE_SUFFIXES, DataError, read_image
+from mritk import DataError, is_image_name, read_image
 
 VOLUME_SUFFIXES = (".nii", ".nii.gz")
 
@@ -22,10 +22,9 @@ class Kind(Enum):
 
 def kind_of(name: str) -> Kind | None:
     """Return what a file of this name holds; None if it is neither image nor NIfTI."""
-    lower = name.lower()
-    if lower.endswith(IMAGE_SUFFIXES):
+    if is_image_name(name):
         return Kind.IMAGE
-    return Kind.VOLUME if lower.endswith(VOLUME_SUFFIXES) else None
+    return Kind.VOLUME if name.lower().endswith(VOLUME_SUFFIXES) else None
 
 
 def common_kind(names: Iterable[str], where: str) -> Kind:

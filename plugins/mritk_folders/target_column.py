@@ -34,7 +34,7 @@ def read_targets(
         all are numbers; two spellings of one number, such as ``1`` and ``1.0``, are one class.
 
     Raises:
-        DataError: All cells are equal, or one of a regression is no number.
+        DataError: All cells are equal, one of a regression is no number, or numbers have commas.
     """
     numbers = [_number(text) for text in texts]
     values = [number for number in numbers if number is not None]
@@ -44,6 +44,8 @@ def read_targets(
             f"{where} is {texts[0] if texts else 'empty'} for every sample; there is nothing to "
             f"predict, so name another column or add samples"
         )
+    if task != "classification":
+        _refuse_decimal_commas(texts, where)
     if task == "auto":
         measured = numeric and len(set(values)) > MOST_NUMERIC_CLASSES
         task = "regression" if measured else "classification"
@@ -58,6 +60,16 @@ def read_targets(
     classes = sorted(set(names), key=float if numeric else None)
     index = {name: position for position, name in enumerate(classes)}
     return Classification(tuple(classes)), np.asarray([index[name] for name in names])
+
+
+def _refuse_decimal_commas(texts: Sequence[str], where: str) -> None:
+    """Ages such as ``31,5`` would become as many classes."""
+    commas = [text for text in texts if "," in text]
+    if commas and all(_number(text.replace(",", ".", 1)) is not None for text in texts):
+        raise DataError(
+            f"{where} holds {commas[0]!r}, a number with a comma; write numbers with a decimal "
+            f"point, or use task=classification if these are codes"
+        )
 
 
 def _number(text: str) -> float | None:

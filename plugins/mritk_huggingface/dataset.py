@@ -6,7 +6,7 @@ from functools import partial
 from pathlib import PurePosixPath
 from typing import TYPE_CHECKING
 
-from mritk import IMAGE_SUFFIXES, DataError, Dataset, Workspace
+from mritk import DataError, Dataset, Workspace, is_image_name
 from mritk_huggingface import DatasetOptions
 from mritk_huggingface.absent import require
 from mritk_huggingface.listing import Listing
@@ -53,7 +53,7 @@ def open_repository(
     from mritk_huggingface.table import samples_of
 
     names = sorted(name for name in listing.files if _is_data(name))
-    if not any(name.lower().endswith((*IMAGE_SUFFIXES, PARQUET)) for name in names):
+    if not any(_is_image_or_table(name) for name in names):
         raise DataError(
             f"hf:{repository.name} holds neither image files nor parquet files; download it from "
             f"{repository.page} and name it in one of mritk's own formats ('mritk list datasets')"
@@ -65,6 +65,8 @@ def open_repository(
 def _is_data(name: str) -> bool:
     path = PurePosixPath(name)
     hidden = any(part.startswith(".") for part in path.parts)
-    return not hidden and (
-        path.suffix.lower() in (*IMAGE_SUFFIXES, PARQUET) or path.name in METADATA
-    )
+    return not hidden and (_is_image_or_table(name) or path.name in METADATA)
+
+
+def _is_image_or_table(name: str) -> bool:
+    return is_image_name(name) or name.lower().endswith(PARQUET)

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from mritk import Classification, DataError, Regression
+from mritk import Classification, DataError, Regression, is_missing
 from mritk_huggingface.image_column import ImageColumn
 
 # Where the library's image folders keep the name of the class folder.
@@ -66,7 +66,8 @@ class LabelColumn:
             known = (None if v is None or np.isnan(v) else float(v) for v in values)
             found = cls(column, tuple(known), numeric=True)
         elif isinstance(feature, datasets.Value) and _names(feature.dtype):
-            found = cls(column, tuple(None if v is None or v == "" else str(v) for v in values))
+            texts = (None if v is None or is_missing(str(v)) else str(v) for v in values)
+            found = cls(column, tuple(texts))
         else:
             raise DataError(
                 f"{where}: column {column} holds {feature}, neither one class nor one number for a "

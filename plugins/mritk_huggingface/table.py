@@ -12,7 +12,7 @@ from itertools import accumulate
 from pathlib import Path
 from typing import Any
 
-from mritk import DataError, Samples, Workspace, read_image
+from mritk import DataError, Samples, Workspace, is_missing, read_image
 from mritk_huggingface import DatasetOptions
 from mritk_huggingface.image_column import ImageColumn
 from mritk_huggingface.label_column import LabelColumn
@@ -115,7 +115,7 @@ def _patients_of(rows: Any, column: str, where: str) -> list[str] | None:
             f"{', '.join(rows.column_names)}"
         )
     patients = rows.with_format(None)[column][:]
-    unknown = [row for row, patient in enumerate(patients) if patient is None or patient == ""]
+    unknown = [row for row, patient in enumerate(patients) if is_missing(str(patient))]
     if unknown:
         raise DataError(
             f"{where}: column {column} names no patient in {len(unknown)} of {len(patients)} rows, "

@@ -105,14 +105,48 @@ def test_copies_across_datasets_and_common_sources_are_leaks(heads, as_samples, 
     assert "first image-001 = second image-001" in format_audit(result)
 
 
-def test_labels_and_patients_are_compared_across_datasets_by_name(heads, as_samples, audited):
-    one = as_samples(heads[:3], task=Classification(("glioma", "none")), targets=[0, 0, 0])
-    other = as_samples(heads[:3], task=Classification(("healthy", "none")), targets=[0, 1, 1])
+def test_labels_are_compared_across_datasets_that_know_the_same_classes(heads, as_samples, audited):
+    one = as_samples(heads[:3], task=Classification(("glioma", "no_tumor")), targets=[0, 0, 1])
+    spelled = Classification(("Glioma", "No Tumor", "pituitary"))
+    other = as_samples(heads[:3], task=spelled, targets=[0, 2, 1])
     found = kinds(audited(one, other))["labels"]
-    assert found.count == 3
-    assert "first image-000 (glioma) = second image-000 (healthy)" in found.items
-    same = as_samples(heads[:3], task=Classification(("a", "glioma")), targets=[1, 1, 1])
-    assert "labels" not in kinds(audited(one, same))
+    assert found.items == ("first image-001 (glioma) = second image-001 (pituitary)",)
+
+
+def test_labels_of_other_vocabularies_are_not_compared_and_that_is_said_once(
+    heads, as_samples, audited
+):
+    one = as_samples(heads[:3], task=Classification(("glioma", "none")), targets=[0, 0, 1])
+    other = as_samples(heads[:3], task=Classification(("glioma_tumor", "none")), targets=[0, 1, 1])
+    result = audited(one, other)
+    assert "labels" not in kinds(result)
+    (note,) = [finding for finding in result.findings if finding.kind == "classes"]
+    assert note.level == "note"
+    assert "first has glioma, none; second has glioma_tumor, none; --rename" in note.text
+    apart = as_samples(heads[5:], task=Classification(("glioma_tumor", "none")))
+    assert "classes" not in kinds(audited(one, apart)), "they share no image"
+
+
+def test_one_dataset_in_which_labels_contradict_stands_beside_others(heads, as_samples, audited):
+    twice = as_samples([heads[0], heads[0]], targets=[0, 1])
+    other = as_samples(heads[:1], task=Classification(("p", "q")), targets=[0])
+    assert kinds(audited(twice, other))["labels"].items == (
+        "first image-000 (a) = first image-001 (b)",
+    )
+
+
+def test_patient_ids_of_two_datasets_say_nothing_of_each_other(heads, as_samples, audited):
+    one, other = (as_samples(heads[:2], patients=[f"{k}1", f"{k}2"]) for k in "ab")
+    assert "subjects" not in kinds(audited(one, other))
+
+
+def test_numbers_are_compared_in_one_unit(heads, as_samples, audited):
+    years, other = (
+        as_samples(heads[:1], targets=[age], task=Regression("years")) for age in (-3.0, 3.0)
+    )
+    assert "labels" in kinds(audited(years, other))
+    months = replace(other, task=Regression("months"))
+    assert "labels" not in kinds(audited(years, months))
 
 
 def test_two_numbers_for_one_image_contradict_each_other(heads, as_samples, audited):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from pathlib import Path
 
 import numpy as np
@@ -41,6 +42,36 @@ def test_a_clean_folder_gives_0_and_a_line_that_says_what_was_checked(mritk, fol
     assert "| train  |        14 | unknown    |        7 |      7 |" in ended.out
     assert "Clean: no copies" in ended.out
     assert "20 of 20 samples were read, 190 pairs compared" in ended.out
+
+
+def test_what_is_passed_over_is_told_and_makes_the_data_no_worse(mritk, folder):
+    for name in ("Training/loose.png", "Testing/none/labels.csv"):
+        (folder / name).touch()
+    ended = mritk("audit", f"folder:{folder}", "--json")
+    assert ended.code == ExitCode.OK
+    (finding,) = json.loads(ended.out)["findings"]
+    assert finding["kind"] == "files"
+    assert finding["items"] == ["Training/loose.png", "Testing/none/labels.csv"]
+    assert finding["text"] == (
+        "passed over: 1 of no class (Training/loose.png); 1 neither image nor NIfTI by name "
+        "(Testing/none/labels.csv)"
+    )
+    text = " ".join(mritk("audit", f"folder:{folder}").out.split())
+    assert "20 of 20 samples were read, 190 pairs compared, 2 files or folders passed over" in text
+
+
+def test_a_folder_that_cannot_be_listed_is_not_clean(mritk, folder, monkeypatch):
+    scandir = os.scandir
+
+    def refusing(path):
+        if os.fspath(path).endswith("none"):
+            raise PermissionError(13, "Permission denied", str(path))
+        return scandir(path)
+
+    monkeypatch.setattr(os, "scandir", refusing)
+    ended = mritk("audit", f"folder:{folder}")
+    assert ended.code == ExitCode.USAGE
+    assert "none cannot be listed (Permission denied)" in ended.err
 
 
 def test_a_leak_gives_1(mritk, folder, pictures):

@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+import mritk.cli as mritk_cli
 from mritk.results.folder import ResultsFolder
 
 
@@ -270,6 +271,79 @@ def test_a_gpu_that_is_not_there(run_toy):
     assert ended.code == 4
     assert "CUDA GPUs; use --device cpu" in ended.err
     assert run_toy("--device", "tpu9000").code == 2
+
+
+@pytest.mark.parametrize("device", ["gpu", "mps", "cuda:x", "CPU"])
+def test_a_device_that_does_not_exist_is_refused_before_anything_is_read(run_toy, device):
+    ended = run_toy("--device", device)
+    assert ended.code == 2
+    assert "it is auto, cpu, cuda or cuda:N" in ended.err
+    assert "preparing data" not in ended.err
+
+
+def test_a_gpu_is_what_other_programs_call_cuda(run_toy):
+    assert "GPU is cuda" in run_toy("--device", "gpu").err
+
+
+def test_a_fold_that_does_not_exist_is_refused_before_data_are_audited(run_toy, monkeypatch):
+    monkeypatch.setattr("mritk.plan.audit", lambda *_: pytest.fail("the data were audited"))
+    ended = run_toy("--fold", 1)
+    assert ended.code == 2
+    assert "there is no fold 1: protocol fast makes 1 on bands" in ended.err
+
+
+@pytest.mark.parametrize(
+    ("arguments", "typed"),
+    [
+        (["run", "--epochs", "3"], "with --protocol FILE.toml"),
+        (["run", "--batch_size", "3"], "with --protocol FILE.toml"),
+        (["run", "--gpu"], "use --device cuda"),
+        (["run", "--model", "x"], "use --backbone ARCH@WEIGHTS"),
+        (["run", "-b"], "'-b' requires an argument"),
+        (["run", "--protocol", "no.toml"], "'mritk list protocols' shows built-in ones"),
+        (["run", "-o", "x" * 300], "File name too long"),
+        (["leaderboard", "x" * 300], "File name too long"),
+        (["run", "-p", "augmet"], "did you mean augment"),
+        (["leaderboard", "my results"], "mritk run --results 'my results'"),
+    ],
+    ids=lambda value: " ".join(value)[:30] if isinstance(value, list) else "",
+)
+def test_first_mistakes_are_answered_with_what_to_type(mritk, arguments, typed):
+    ended = mritk(*arguments)
+    assert ended.code in (2, 4)
+    assert typed in ended.err.splitlines()[-1]
+
+
+def test_help_is_a_word_too(mritk):
+    assert mritk("help").out == mritk("--help").out
+    assert mritk("help", "run").out == mritk("run", "--help").out
+
+
+def test_no_table_is_offered_where_every_trial_failed(run_toy, fast_protocol):
+    text = fast_protocol.read_text().replace("learning_rate = 1e-2", "learning_rate = 1e30")
+    fast_protocol.write_text(text.replace("epochs = 2", "epochs = 2\noptimizer = 'sgd'"))
+    ended = run_toy("--seeds", 1)
+    assert ended.code == 3
+    assert "for a paper" not in ended.err
+    assert "one trial in full" in ended.err
+
+
+def test_names_reach_no_terminal_raw(mritk, make_record, tmp_path):
+    hostile = "net\x1b]0;mine\x07"
+    ResultsFolder(tmp_path / "results").write(make_record(backbone=hostile, dataset=hostile))
+    (tmp_path / "results" / "trials" / "bad\x1b[2J.h5").write_bytes(b"damaged")
+    ended = mritk("leaderboard", tmp_path / "results", "--format", "plain")
+    assert ended.code == 0
+    assert r"net\u001b" in ended.out
+    assert "\x1b" not in ended.out + ended.err
+
+
+def test_all_that_commands_print_goes_through_one_place():
+    commands = Path(mritk_cli.__file__).parent
+    for path in commands.rglob("*.py"):
+        if path.name not in ("tell.py", "__main__.py"):
+            text = path.read_text(encoding="utf-8")
+            assert not re.search(r"click\.s?echo\(|\bprint\(", text), path.name
 
 
 def test_no_trials_to_show(mritk, tmp_path):

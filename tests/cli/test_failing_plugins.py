@@ -149,9 +149,9 @@ def test_a_moment_that_raises_names_its_plugin_and_the_way_out(run_toy, tmp_path
     assert warning.endswith("'-p no:shaky' leaves it out")
 
 
-def test_a_missing_dependency_is_named_with_a_way_to_get_it(mritk, tmp_path):
+def test_a_missing_dependency_is_named_but_no_package_of_that_name_is_recommended(mritk, tmp_path):
     (tmp_path / "needy.py").write_text("import not_there.inside\n")
     ended = mritk("plugins", "-p", tmp_path / "needy.py")
     assert ended.code == 4
     assert "No module named 'not_there'" in ended.err
-    assert "'python -m pip install not_there' may bring what it misses" in ended.err
+    assert "pip install" not in ended.err, "a package of that name may be anybody's"

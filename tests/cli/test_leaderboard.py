@@ -218,3 +218,47 @@ def test_signs_in_cells_are_explained_below(mritk, results, make_record):
     for explained in ("§ The test part chose", "† Nothing was dropped", "‡ The backbone was"):
         assert explained in text
     assert "¶ 1 failed trial is not in the table" in text
+
+
+def marked(newline="\n"):
+    return newline.join(["before ü", BEGIN, "of yesterday", END, "after", ""]).encode()
+
+
+def test_a_file_with_windows_ends_of_lines_keeps_them(mritk, results, tmp_path):
+    readme = tmp_path / "README.md"
+    readme.write_bytes(marked("\r\n"))
+    assert mritk("leaderboard", results, "--update", readme).code == 0
+    content = readme.read_bytes()
+    assert content.startswith(f"before ü\r\n{BEGIN}\r\n\r\n".encode())
+    assert content.count(b"\n") == content.count(b"\r\n") > 10
+    assert "was up to date" in mritk("leaderboard", results, "--update", readme).err
+
+
+def test_a_link_stays_a_link_and_a_mode_a_mode(mritk, results, tmp_path):
+    target, link = tmp_path / "target.md", tmp_path / "README.md"
+    target.write_bytes(marked())
+    target.chmod(0o640)
+    link.symlink_to(target)
+    assert mritk("leaderboard", results, "--update", link).code == 0
+    assert link.is_symlink()
+    assert b"of yesterday" not in target.read_bytes()
+    assert target.stat().st_mode & 0o777 == 0o640
+
+
+def test_a_file_of_another_encoding_is_named_and_left_alone(mritk, results, tmp_path):
+    readme = tmp_path / "README.md"
+    readme.write_bytes(marked().decode().encode("latin-1"))
+    ended = mritk("leaderboard", results, "--update", readme)
+    assert ended.code == 2
+    assert "is not UTF-8 (byte 7 is 0xfc)" in ended.err
+    assert b"of yesterday" in readme.read_bytes()
+
+
+def test_a_name_that_holds_a_marker_cannot_end_the_part(mritk, make_record, tmp_path):
+    ResultsFolder(tmp_path / "odd").write(make_record(backbone=f"net {END}"))
+    readme = tmp_path / "README.md"
+    readme.write_bytes(marked())
+    for style, code in (("csv", 2), ("github", 0)):
+        ended = mritk("leaderboard", tmp_path / "odd", "--format", style, "--update", readme)
+        assert ended.code == code, style
+    assert readme.read_text(encoding="utf-8").count(END) == 1

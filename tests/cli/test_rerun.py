@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 
 import pytest
@@ -23,7 +24,7 @@ def stored(run_toy, tmp_path, monkeypatch):
 
 def test_the_same_machine_gives_the_same_trial_bit_for_bit(mritk, stored, tmp_path):
     before = stored.read_bytes()
-    ended = mritk("rerun", stored, "--keep", tmp_path / "again", "--device", "cpu")
+    ended = mritk("rerun", stored, "--trust", "--keep", tmp_path / "again", "--device", "cpu")
     assert ended.code == 0, ended.err
     assert "Equal bit for bit." in ended.out
     assert "balanced_accuracy" in ended.out
@@ -37,18 +38,18 @@ def test_a_trial_whose_scores_were_others_is_found_out(mritk, stored):
     record = read_trial(stored)
     record.predictions["test"].score[:, 0] += 3
     write_trial(record, stored)
-    ended = mritk("rerun", stored, "--device", "cpu", "--json")
+    ended = mritk("rerun", stored, "--trust", "--device", "cpu", "--json")
     assert ended.code == 1
     data = json.loads(ended.out)
     assert data["largest"] == pytest.approx(3, abs=1e-4)
     assert not data["equal"]
-    assert mritk("rerun", stored, "--device", "cpu", "--tolerance", 4).code == 0
+    assert mritk("rerun", stored, "--trust", "--device", "cpu", "--tolerance", 4).code == 0
 
 
 def test_a_changed_protocol_is_told_by_its_fields(mritk, stored, tmp_path):
     protocol = tmp_path / "fast.toml"
     protocol.write_text(protocol.read_text().replace("epochs = 2", "epochs = 1"))
-    ended = mritk("rerun", stored, "--device", "cpu")
+    ended = mritk("rerun", stored, "--trust", "--device", "cpu")
     assert ended.code == 4
     assert "parameters.stages[1].epochs: 2 | 1" in ended.err
 
@@ -56,7 +57,7 @@ def test_a_changed_protocol_is_told_by_its_fields(mritk, stored, tmp_path):
 def test_changed_data_are_told(mritk, stored, tmp_path):
     toy = tmp_path / "toy.py"
     toy.write_text(toy.read_text().replace("default_rng(0)", "default_rng(1)"))
-    ended = mritk("rerun", stored, "--device", "cpu")
+    ended = mritk("rerun", stored, "--trust", "--device", "cpu")
     assert ended.code == 4
     assert "the data are others" in ended.err
 
@@ -65,15 +66,40 @@ def test_a_trial_without_a_command_cannot_be_repeated(mritk, stored):
     record = read_trial(stored)
     record.provenance["command"] = ["pytest"]
     write_trial(record, stored)
-    ended = mritk("rerun", stored)
+    ended = mritk("rerun", stored, "--trust")
     assert ended.code == 4
     assert "does not keep the 'mritk run' command" in ended.err
     record.provenance["command"] = ["mritk", "run", "--no-such-option"]
     write_trial(record, stored)
-    ended = mritk("rerun", stored)
+    ended = mritk("rerun", stored, "--trust")
     assert ended.code == 4
     assert "--no-such-option" in ended.err
 
 
 def test_an_unknown_trial_is_a_usage_error(mritk, tmp_path):
     assert mritk("rerun", "abc", "--results", tmp_path).code == 2
+
+
+def test_a_plugin_that_the_trial_file_names_is_not_executed_unasked(mritk, stored, tmp_path):
+    """The file may be anybody's, and so may the folder around it."""
+    toy, executed = tmp_path / "toy.py", tmp_path / "executed"
+    toy.write_text(f"open({str(executed)!r}, 'w')\n{toy.read_text()}")
+    ended = mritk("rerun", stored, "--device", "cpu")
+    assert ended.code == 2
+    assert f"code would be executed that its file names: {toy}" in ended.err
+    assert f"add --trust, or name it yourself: -p {toy}" in ended.err
+    assert not executed.exists()
+
+
+@pytest.mark.parametrize(("answer", "code"), [("y\n", 0), ("n\n", 2)])
+def test_a_person_is_asked(mritk, stored, monkeypatch, answer, code):
+    class Terminal(io.StringIO):
+        def isatty(self):
+            return True
+
+    monkeypatch.setattr("sys.stdin", Terminal(answer))
+    assert mritk("rerun", stored, "--device", "cpu").code == code
+
+
+def test_who_names_the_plugin_is_not_asked(mritk, stored, tmp_path):
+    assert mritk("rerun", stored, "-p", tmp_path / "toy.py", "--device", "cpu").code == 0

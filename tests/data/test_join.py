@@ -7,7 +7,7 @@ import logging
 import numpy as np
 import pytest
 
-from mritk import Classification, DataError, Regression, Samples
+from mritk import Classification, DataError, PassedOver, Regression, Samples
 from mritk.data.join import join, rename_classes
 
 
@@ -192,3 +192,9 @@ def test_wrong_mappings_are_refused():
         rename_classes(samples_of([0, 1]), {"none": "glioma"})
     with pytest.raises(DataError, match="target is a number"):
         rename_classes(samples_of([0.0, 1.0]), {"a": "b"})
+
+
+def test_what_one_dataset_passed_over_is_told_under_its_name():
+    found = [PassedOver("hidden", [".x"])]
+    joined = join([("a", samples_of([0, 1], passed_over=found)), ("b", samples_of([0, 1]))], "a+b")
+    assert [str(one) for one in joined.passed_over] == ["1 hidden (a/.x)"]

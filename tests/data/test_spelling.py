@@ -8,6 +8,8 @@ import unicodedata
 import numpy as np
 import pandas as pd
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from pandas._libs.parsers import STR_NA_VALUES
 
 from mritk import Classification, DataError, Samples
@@ -48,6 +50,22 @@ def samples_of(classes=("a", "b"), patients=None, sites=None) -> Samples:
 )
 def test_spellings_of_one_name(names):
     assert len({canonical_name(name) for name in names}) == 1
+
+
+@given(st.text(max_size=12))
+def test_a_canonical_name_is_its_own_and_that_of_every_unicode_form(name):
+    plain = canonical_name(name)
+    assert canonical_name(plain) == plain
+    assert all(canonical_name(unicodedata.normalize(f, name)) == plain for f in ("NFC", "NFD"))
+
+
+@given(
+    st.lists(st.text("abcxyz", min_size=1, max_size=4), min_size=1, max_size=4),
+    st.lists(st.sampled_from(("", " ", "_", "-", "  ", " - ")), min_size=3, max_size=3),
+)
+def test_case_and_separators_between_words_do_not_count(words, separators):
+    written = words[0] + "".join(s + w for s, w in zip(separators, words[1:], strict=False))
+    assert canonical_name(written.title()) == "".join(words)
 
 
 @pytest.mark.parametrize(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from xml.etree import ElementTree
 
 import numpy as np
 import pytest
@@ -33,6 +34,14 @@ def test_every_kind_of_the_command_line_can_be_drawn(table):
     assert set(OFFERED) == set(KINDS) == set(CAPTIONS)
     for draw in KINDS.values():
         assert draw(table, table.metrics[0]).axes
+
+
+def test_names_with_control_characters_make_no_broken_svg(table):
+    figure = forest(table, table.metrics[0])
+    figure.axes[0].set_title("<b>\x1b[31m&-->$x$\u202e")
+    svg = inline_svg(figure, "t", "a label\x07")
+    ElementTree.fromstring(svg)
+    assert r"&lt;b&gt;\u001b[31m" in svg
 
 
 @pytest.fixture

@@ -19,6 +19,7 @@ import pytest
 from mritk.errors import StoreError
 from mritk.evaluate.metrics import metrics_of
 from mritk.results.folder import ResultsFolder
+from mritk.results.raw_seal import seal_bytes
 from mritk.results.trialfile import SCHEMA, write_trial
 
 PROTOCOL = '{"image_size":32}'
@@ -100,19 +101,19 @@ def make_newer(folder):
         file.attrs["schema"] = SCHEMA + 1
 
 
-def unseal(folder):
-    with h5py.File(folder.trial_path("aaaa"), "r+") as file:
-        del file.attrs["digest"]
-
-
 DAMAGE = {
     "torn": truncate,
     "altered": alter,
     "foreign": replace_by_foreign,
     "newer schema": make_newer,
-    "unsealed": unseal,
 }
-NOTES = ("newer schema", "unsealed")
+
+
+def test_files_of_a_schema_without_a_seal_are_noted(mritk, folder, as_schema):
+    as_schema(folder.trial_path("aaaa"), 2)
+    code, found = states(mritk, folder)
+    assert code == 0
+    assert ("trials/aaaa.h5", "unsealed") in found
 
 
 @pytest.mark.parametrize("state", DAMAGE)
@@ -120,10 +121,10 @@ def test_each_kind_of_damage_is_named(mritk, folder, state):
     DAMAGE[state](folder)
     code, found = states(mritk, folder)
     assert ("trials/aaaa.h5", state) in found
-    assert code == (0 if state in NOTES else 1)
+    assert code == (0 if state == "newer schema" else 1)
 
 
-@pytest.mark.parametrize("state", [state for state in DAMAGE if state != "unsealed"])
+@pytest.mark.parametrize("state", DAMAGE)
 def test_damage_never_stops_a_leaderboard_and_is_named_there_too(mritk, folder, state):
     DAMAGE[state](folder)
     ended = mritk("leaderboard", folder.path)
@@ -242,6 +243,8 @@ def test_a_view_that_lacks_something_is_stale_and_renewed(mritk, folder, change)
     mritk("rescore", folder.path)
     with h5py.File(folder.path / "results.h5", "r+") as view:
         change(view)
+    view = folder.path / "results.h5"
+    view.write_bytes(seal_bytes(view.read_bytes()))
     code, found = states(mritk, folder, "--fix")
     assert code == 0
     assert ("results.h5", "stale") in found

@@ -171,3 +171,18 @@ def test_a_pipe_in_a_name_does_not_break_a_github_table(make_record):
     board = build_leaderboard([make_record(backbone="net@file:a|b.pt")])
     lines = [x for x in format_leaderboard(board, "github").splitlines() if x.startswith("|")]
     assert len({line.replace(r"\|", "").count("|") for line in lines}) == 1
+
+
+MARKUP = "<img src=x> [a](http://b) *c* <!-- end of mritk leaderboard -->"
+
+
+def test_names_are_text_to_markdown(make_record):
+    record = make_record(backbone=MARKUP, dataset=MARKUP, protocol=MARKUP)
+    board = build_leaderboard([record, StoreError(f"{MARKUP} is damaged")])
+    text = format_leaderboard(board, "github")
+    head, _, notes = text.partition("Not read:")
+    for markup in ("<img", "<!--", "[a]", " *c*"):
+        assert markup not in head
+    # Sentences hold brackets and stars of their own; a name makes no tag and no link of them.
+    for escaped in (r"\<img", r"\<!--", r"[a]\(http"):
+        assert escaped in notes

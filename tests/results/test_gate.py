@@ -190,8 +190,34 @@ def test_a_value_that_has_become_undefined_is_no_pass(make_trial):
 
 def test_a_new_row_is_told_and_harms_nothing(make_trial):
     found = compared([make_trial()], [make_trial(), make_trial(backbone="new")])
-    assert found.added == ["new"]
+    assert found.added == ["new on bands, fast"]
     assert found.exit_code == ExitCode.OK
+
+
+def test_a_known_row_on_a_new_dataset_or_protocol_is_new(make_trial):
+    elsewhere = make_trial(dataset="lines", dataset_fingerprint="e" * 64)
+    otherwise = make_trial(protocol="slow", fingerprint="0" * 64)
+    found = compared([make_trial()], [make_trial(), elsewhere, otherwise])
+    assert found.added == ["tiny@scratch on bands, slow", "tiny@scratch on lines, fast"]
+    assert len(found.changes) == 1
+
+
+def test_one_recipe_in_files_of_two_names_is_one_recipe(make_trial):
+    base = [make_trial(0.9, protocol="recipe"), make_trial(0.9, protocol="recipe", seed=1)]
+    head = [make_trial(0.9, protocol="copied", dataset="moved", seed=seed) for seed in (0, 1)]
+    found = compared(base, head)
+    assert (found.missing, found.incomparable, found.added) == ([], [], [])
+    (change,) = found.changes
+    assert (change.protocol, change.comparison.runs) == ("recipe", 2)
+    assert found.exit_code == ExitCode.OK
+
+
+def test_a_comparison_says_that_the_test_part_selected_what_is_compared(make_trial):
+    on_test = {"selection": {"on": "val"}, "split": {"validation": "test"}}
+    trials = [make_trial(protocol_json=json.dumps(on_test))]
+    text = comparisons_text(compared(trials, trials), "plain")
+    assert "To be read with care:\n\n- tiny@scratch on bands, fast: The test part chose" in text
+    assert "with care" not in comparisons_text(compared([make_trial()], [make_trial()]), "plain")
 
 
 def test_more_rows_ask_for_more_evidence(make_trial):

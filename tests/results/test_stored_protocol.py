@@ -93,7 +93,7 @@ def test_the_card_gives_the_clean_score_of_the_leaderboard(make_record):
 
 def test_the_card_tells_which_of_the_scored_states_was_kept(make_record):
     card = trial_card(make_record())
-    assert "1 states were scored on the validation part; number 1 (head) was kept" in card
+    assert "1 state was scored on the validation part; number 1 (head) was kept" in card
 
 
 def test_a_trial_that_could_select_nothing_is_marked_wherever_it_is_shown(make_record):

@@ -13,7 +13,7 @@ from torch import nn
 from torch.nn import functional
 
 from mritk import Classification, Regression
-from mritk.errors import ExitCode, OutOfMemory
+from mritk.errors import ExitCode, OutOfMemory, UsageError
 from mritk.train.objective import Objective
 from mritk.train.step import TrainingStep, has_batch_statistics, ran_out_of_memory
 
@@ -280,3 +280,16 @@ def test_an_optimiser_that_finds_no_memory_is_told_and_not_tried_again(monkeypat
     with pytest.raises(OutOfMemory, match="when the optimiser stepped"):
         step(torch.ones(2, 3), torch.tensor([0, 1]), seed=0)
     assert len(steps) == 1
+
+
+def test_a_single_image_of_which_batch_norm_can_take_no_statistics_is_told_with_what_helps():
+    def build():
+        return nn.Sequential(nn.Flatten(), nn.BatchNorm1d(16), nn.Linear(16, 3))
+
+    with pytest.raises(UsageError, match=r"raise batch_size .* or train with batch_norm = 'froz"):
+        make_step(build)(IMAGES[:1], torch.from_numpy(LABELS[:1]), 0)
+
+
+def test_other_errors_about_values_pass():
+    with pytest.raises(ValueError, match="planted"):
+        make_step(most=1, error=ValueError("planted"))(IMAGES, torch.from_numpy(LABELS), 0)

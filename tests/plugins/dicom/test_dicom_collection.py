@@ -9,6 +9,7 @@ import subprocess
 import sys
 
 import numpy as np
+import pydicom
 import pytest
 
 from mritk import DataError, Unavailable, UsageError
@@ -154,16 +155,84 @@ def test_sites_are_unknown_if_one_file_names_none(cohort, write_series, make_hea
     assert read_collection(root).sites is None
 
 
+# -- other patients ------------------------------------------------------------------------------
+
+
+def test_folders_can_be_the_patients(cohort):
+    """Of files that name none, or were all given one name."""
+    root = cohort()
+    for path in root.rglob("IM*"):
+        data = pydicom.dcmread(path)
+        data.PatientID = ""
+        data.save_as(path)
+    samples = read_collection(root, rule="folder")
+    assert sorted(set(samples.patients)) == [f"patient-{k:04d}" for k in range(1, 5)]
+    assert len(samples) == 5
+    for _, name in PEOPLE:
+        assert all(name not in text for text in (*samples.ids, *samples.patients))
+    shutil.move(next(root.rglob("IM0001")), root / "none" / "IM0001")
+    with pytest.raises(DataError, match="lies in no folder of a patient"):
+        read_collection(root, rule="folder")
+
+
+def test_patients_can_be_unknown(cohort, workspace):
+    root = cohort(PatientID="")
+    dataset = Registry.load(environ={}).dataset(f"dicom:{root},patient=none")
+    samples = dataset.open(workspace)
+    assert samples.patients is None
+    assert dataset.no_patients
+    assert samples.ids == tuple(f"series-{k:04d}" for k in range(1, 6))
+    with pytest.raises(DataError, match=r"no PatientID.*,patient=folder"):
+        read_collection(root)
+
+
+def test_one_patient_id_for_all_is_mentioned(cohort, caplog):
+    with caplog.at_level("WARNING", "mritk"):
+        read_collection(cohort(PatientID="ANON"))
+    assert "add ,patient=folder" in caplog.text
+
+
+def test_spellings_of_one_patient_are_one_patient(cohort, caplog):
+    root = cohort()
+    for path in (root / "glioma" / "Zimmermann_Anna" / "MR" / "t1").iterdir():
+        data = pydicom.dcmread(path)
+        data.PatientID = "ZIMMERMANN ANNA"
+        data.save_as(path)
+    with caplog.at_level("WARNING", "mritk"):
+        samples = read_collection(root)
+    assert len(set(samples.patients)) == 4
+    assert "1 patients differ from others in spelling only" in caplog.text
+    assert "immermann" not in caplog.text.lower()
+
+
 # -- the tree ------------------------------------------------------------------------------------
 
 
 def test_side_files_are_left_aside(cohort):
     root = cohort()
     before = read_collection(root).ids
+    for name in ("none/Quist/viewer.nfo", "none/preview.JPG", "none/x.log", "none/start.exe"):
+        (root / name).write_bytes(b"x" * 200)
     for name in ("DICOMDIR", "notes.txt", "glioma/report.XML", "none/.DS_Store", "a.csv"):
         (root / name).write_bytes(b"x" * 200)
     (root / "none" / "Quist" / "Thumbs.db").write_bytes(b"")
     (root / "readme").write_bytes(b"beside the classes")
+    (root / "none" / "Quist, Hans").mkdir()
+    samples = read_collection(root)
+    assert samples.ids == before
+    told = {found.reason: sorted(found.names) for found in samples.passed_over}
+    # Names of files may be those of patients, so that they are counted only.
+    assert told == {
+        "of no DICOM": ["*", "*.XML", "*.csv", "*.txt", "DICOMDIR"],
+        "empty": ["*/"],
+    }
+
+
+def test_a_folder_of_a_patient_may_be_a_link(cohort, tmp_path):
+    root = cohort()
+    before = read_collection(root).ids
+    shutil.move(root / "none" / "Quist", tmp_path / "elsewhere")
+    (root / "none" / "Quist").symlink_to(tmp_path / "elsewhere")
     assert read_collection(root).ids == before
 
 
@@ -190,6 +259,18 @@ def test_dicom_beside_the_class_folders_is_not_dropped_silently(cohort):
     shutil.copy(next(root.rglob("IM0001")), root / "stray")
     with pytest.raises(DataError, match=r"stray is of no class"):
         read_collection(root)
+
+
+def test_named_classes_leave_out_what_lies_outside_of_them(cohort):
+    root = cohort()
+    before = read_collection(root).ids
+    shutil.copytree(root / "none", root / "pilot")
+    shutil.copy(next(root.rglob("IM0001")), root / "stray")
+    samples = read_collection(root, classes=("glioma", "none"))
+    assert samples.ids == before
+    (found,) = samples.passed_over
+    assert found.reason == "of no class"
+    assert set(found.names) == {"*"}
 
 
 def test_links_that_lead_nowhere_or_to_folders(cohort, tmp_path):
@@ -259,7 +340,7 @@ def test_the_table_of_pseudonyms_is_printed_for_those_who_have_the_data(cohort):
     command = [sys.executable, "-m", "mritk_dicom", str(root)]
     done = subprocess.run(command, capture_output=True, text=True, check=True)
     header, *lines = [line.split("\t") for line in done.stdout.splitlines()]
-    assert header == ["id", "class", "PatientID", "slices", "folder"]
+    assert header == ["id", "class", "patient", "slices", "folder"]
     expected = [
         (s.id, s.series.label, s.series.patient, "12", str(s.series.folder))
         for s in find_series(root)

@@ -5,12 +5,17 @@ from __future__ import annotations
 import dataclasses
 import logging
 import shutil
+from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pydicom
 import pytest
+from pydicom.uid import MPEG2MPML, ExplicitVRLittleEndian, JPEGLSLossless, RLELossless
 
-from mritk import ClassFile, DataError
+from mritk import ClassFile, DataError, Unavailable
+from mritk_dicom.decoders import missing_decoder
+from mritk_dicom.header import read_header
 from mritk_dicom.pixels import read_volume
 from mritk_dicom.series import group_series
 
@@ -179,8 +184,6 @@ def test_an_old_layout_of_bits_is_refused(write_series, make_head, tmp_path):
 
 
 def test_compressed_pixels_are_decoded(write_series, make_head, tmp_path):
-    from pydicom.uid import RLELossless
-
     head = make_head()
     folder = write_series(tmp_path / "s", head)
     for path in folder.iterdir():
@@ -188,6 +191,44 @@ def test_compressed_pixels_are_decoded(write_series, make_head, tmp_path):
         image.compress(RLELossless)
         image.save_as(path)
     np.testing.assert_array_equal(volume_of(folder), grey(head))
+
+
+def example(name):
+    """A file that pydicom brings."""
+    return Path(pydicom.__file__).parent / "data" / "test_files" / name
+
+
+@pytest.mark.parametrize(
+    ("name", "remedy"),
+    [
+        ("MR_small_jpeg_ls_lossless.dcm", "JPEG-LS Lossless.*; python -m pip install 'mritk-bench"),
+        ("JPGExtended.dcm", "JPEG Extended .*12 bits; .* pylibjpeg-libjpeg"),
+    ],
+)
+def test_a_decoder_that_is_absent_is_told_before_training(name, remedy, monkeypatch):
+    bare = SimpleNamespace(is_available=False, available_plugins=())
+    monkeypatch.setattr("mritk_dicom.decoders.get_decoder", lambda uid: bare)
+    missing_decoder.cache_clear()
+    with pytest.raises(Unavailable, match=remedy):
+        read_header(example(name))
+    missing_decoder.cache_clear()
+
+
+def test_jpeg_ls_is_decoded_where_its_decoder_is_installed():
+    if missing_decoder(JPEGLSLossless, 16):
+        with pytest.raises(Unavailable, match="mritk-bench"):
+            read_header(example("MR_small_jpeg_ls_lossless.dcm"))
+        return
+    found, plain = (
+        read_volume([read_header(example(name))])
+        for name in ("MR_small_jpeg_ls_lossless.dcm", "MR_small.dcm")
+    )
+    np.testing.assert_array_equal(found, plain)
+
+
+def test_a_syntax_that_pydicom_does_not_know_says_how_to_convert():
+    assert "convert it (dcmconv" in missing_decoder(MPEG2MPML, 8)
+    assert missing_decoder(RLELossless, 16) == missing_decoder(ExplicitVRLittleEndian, 16) == ""
 
 
 def test_each_series_and_each_patient_stands_apart(write_series, make_head, tmp_path):
@@ -258,7 +299,8 @@ def test_a_copy_of_a_slice_is_refused(write_series, make_head, tmp_path):
 @pytest.mark.parametrize(
     ("attributes", "reason"),
     [
-        ({"PatientID": None}, r"no PatientID.*folder:PATH with --no-patient-ids"),
+        ({"PatientID": None}, r"no PatientID.*,patient=folder.*,patient=none and --no-patient-ids"),
+        ({"PatientID": "NaN"}, "no PatientID"),
         ({"PatientID": "  "}, "no PatientID"),
         ({"SeriesInstanceUID": None}, "no SeriesInstanceUID"),
         ({"Rows": None}, "holds no image .*modality MR"),

@@ -12,6 +12,7 @@ from scipy.io import savemat
 
 import mritk_figshare
 from mritk import DataError, Unavailable, UsageError, sha256_of
+from mritk.registry import Registry
 from mritk_figshare import FigshareOptions, mritk_datasets, open_published, resolve_figshare
 from mritk_figshare.cjdata import read_slice
 from mritk_figshare.collection import read_collection
@@ -257,7 +258,7 @@ def test_a_member_knows_which_collection_it_is_from_and_holds_no_path(tmp_path):
 
 
 def test_another_test_part_is_another_name(tmp_path):
-    (dataset,) = resolve_figshare(str(tmp_path), FigshareOptions(fold=3))
+    dataset = Registry.load(environ={}).dataset(f"figshare:{tmp_path},fold=3")
     assert dataset.name == f"figshare:{tmp_path.name},fold=3"
 
 

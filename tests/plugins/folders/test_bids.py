@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 import shutil
 
 import numpy as np
@@ -48,6 +49,26 @@ def bids(tmp_path):
 
 def read(root, target="diagnosis", **options):
     return read_bids(root, BidsOptions(target=target, **options))
+
+
+def test_scans_outside_of_anat_are_told(bids):
+    stray = "sub-01/sub-01_run-2_T1w.nii"
+    samples = read(bids(more=(stray, "sub-01/anat/.sub-01_T1w.nii", "derivatives/sub-01_T1w.nii")))
+    assert samples.ids == tuple(sorted(SCANS))
+    assert [str(found) for found in samples.passed_over] == [f"1 outside of folders anat ({stray})"]
+
+
+def test_a_session_that_cannot_be_listed_is_not_left_out(bids, monkeypatch):
+    scandir = os.scandir
+
+    def refusing(path):
+        if os.fspath(path).endswith("ses-2"):
+            raise PermissionError(13, "Permission denied", str(path))
+        return scandir(path)
+
+    monkeypatch.setattr(os, "scandir", refusing)
+    with pytest.raises(DataError, match=r"sub-02/ses-2 cannot be listed \(Permission denied\)"):
+        read(bids())
 
 
 def test_every_scan_has_the_target_and_site_of_its_participant(bids):
@@ -268,7 +289,7 @@ def test_a_folder_without_participants_is_unavailable(tmp_path):
 
 def test_options_follow_the_path(bids, workspace):
     dataset = Registry.load(environ={}).dataset(f"bids:{bids()},target=age,task=regression")
-    assert dataset.name == "bids:study"
+    assert dataset.name == "bids:study,task=regression,target=age"
     assert dataset.open(workspace).task == Regression("age")
 
 

@@ -233,6 +233,20 @@ def test_images_to_be_predicted_in_place_of_a_test_part(tree):
     assert "type folder:set/train" in text
 
 
+def test_a_test_part_beside_classes_may_be_a_class(tree):
+    root = tree(*images("no", "yes", "test"))
+    text = refusal(root)
+    assert "without it, folder:set,classes=no/yes" in text
+    assert "if it is a class, folder:set,classes=no/test/yes" in text
+    assert read_tree(root, classes=("no", "yes")).task.classes == ("no", "yes")
+    assert read_tree(root, classes=("no", "test", "yes")).task.classes == ("no", "test", "yes")
+
+
+def test_a_training_part_beside_something_else(tree):
+    text = refusal(tree(*images("Training/a", "Training/b", "cropped")))
+    assert "type, for it alone, folder:set/Training" in text
+
+
 def test_images_and_masks_are_no_classes(tree):
     assert "set/images stands where the classes are" in refusal(tree(*images("images", "masks")))
 
@@ -318,7 +332,7 @@ def test_named_classes_are_written_with_slashes(packed, workspace):
 
 @pytest.mark.parametrize("classes", ["a", "a/", "a/a", "/"])
 def test_one_class_is_not_enough(classes):
-    with pytest.raises(UsageError, match=r"names . class; name two or more"):
+    with pytest.raises(UsageError, match="does not name two classes"):
         FolderOptions(classes=classes)
 
 

@@ -51,7 +51,7 @@ def test_one_word_among_numbers_makes_a_classification():
     assert isinstance(read(*map(str, range(20)), "old")[0], Classification)
 
 
-@pytest.mark.parametrize("text", ["1_000", "inf", "nan", "3,5", "12 years", "0x10", "1e999"])
+@pytest.mark.parametrize("text", ["1_000", "inf", "nan", "12 years", "0x10", "1e999"])
 def test_what_only_looks_like_a_number_is_a_name(text):
     assert isinstance(read(*map(str, range(20)), text)[0], Classification)
     with pytest.raises(DataError, match=r"is no number.*task=classification"):

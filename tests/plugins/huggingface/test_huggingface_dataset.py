@@ -284,6 +284,17 @@ def test_a_column_that_is_not_there_is_answered_with_those_that_are(
         open_(options)
 
 
+@pytest.mark.parametrize("text", ["nan", "None", " ", "N/A"])
+def test_a_missing_label_or_patient_is_none(text: str, put, open_) -> None:
+    image = [png(pixels(n, 8, 8)) for n in range(3)]
+    labels = {"label": ["a", text, "b"], "kind": ["a", "b", "b"]}
+    put({"train.parquet": parquet(image=image, who=["p", "q", text], **labels)})
+    with pytest.raises(DataError, match="no label in 1 of 3 rows, such as row 1"):
+        open_()
+    with pytest.raises(DataError, match="names no patient in 1 of 3 rows, such as row 2"):
+        open_(",label=kind,patient=who")
+
+
 def test_an_unknown_option_is_answered_with_the_known_ones(put, registry) -> None:
     with pytest.raises(UsageError, match="did you mean patient"):
         registry.dataset(f"hf:{NAME},patients=x")

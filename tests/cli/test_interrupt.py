@@ -1,0 +1,93 @@
+"""Ctrl-C is never lost: not in an import whose library drops every exception."""
+
+from __future__ import annotations
+
+import signal
+import time
+from importlib import import_module
+
+import pytest
+
+from mritk.cli.interrupt import Interrupt
+
+SWALLOWING = """
+import os, signal, time
+try:
+    os.kill(os.getpid(), signal.SIGINT)
+    time.sleep({seconds})
+except BaseException:
+    pass
+"""
+TWICE = """
+import os, signal
+for _ in range(2):
+    os.kill(os.getpid(), signal.SIGINT)
+"""
+
+
+@pytest.fixture(autouse=True)
+def installed():
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    Interrupt.install()
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
+@pytest.fixture
+def module(tmp_path, monkeypatch, request):
+    monkeypatch.syspath_prepend(tmp_path)
+
+    def write(text):
+        name = f"optional_{abs(hash(request.node.name))}"
+        (tmp_path / f"{name}.py").write_text(text)
+        return name
+
+    return write
+
+
+def test_outside_imports_it_comes_at_once():
+    with pytest.raises(KeyboardInterrupt):
+        signal.raise_signal(signal.SIGINT)
+
+
+def test_a_library_that_drops_exceptions_while_it_is_imported_delays_it(module):
+    name, arrived = module(SWALLOWING.format(seconds=0.01)), False
+    with pytest.raises(KeyboardInterrupt):
+        import_module(name)
+        arrived = True
+        time.sleep(10)
+    assert arrived, "the import went on to its end"
+
+
+def test_a_second_one_does_not_wait_for_the_import(module):
+    with pytest.raises(KeyboardInterrupt):
+        import_module(module(TWICE))
+
+
+def test_an_import_that_hangs_is_interrupted(module, monkeypatch):
+    monkeypatch.setattr(Interrupt, "PATIENCE", 0.05)
+    began = time.monotonic()
+    hanging = "import os, signal, time\nos.kill(os.getpid(), signal.SIGINT)\ntime.sleep(30)\n"
+    with pytest.raises(KeyboardInterrupt):
+        import_module(module(hanging))
+    assert time.monotonic() - began < 30
+
+
+def test_it_comes_once(module):
+    """What follows the first one must not be interrupted by the wait for it."""
+    with pytest.raises(KeyboardInterrupt):
+        import_module(module(TWICE))
+    time.sleep(0.1)
+
+
+def test_an_ignored_signal_stays_ignored():
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    Interrupt.install()
+    assert signal.getsignal(signal.SIGINT) is signal.SIG_IGN
+    Interrupt.uninstall()
+    assert signal.getsignal(signal.SIGINT) is signal.SIG_IGN
+
+
+def test_at_the_end_the_system_takes_over():
+    Interrupt.uninstall()
+    assert signal.getsignal(signal.SIGINT) is signal.SIG_DFL

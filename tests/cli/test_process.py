@@ -1,0 +1,160 @@
+"""The process: how it ends when it is refused, interrupted, or cannot write what it has to say."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+
+import numpy as np
+import pytest
+from PIL import Image
+
+NAME = "men→ing…"
+
+MRITK = [sys.executable, "-m", "mritk"]
+
+# Refused after so many seconds, while the libraries of deep learning are being imported.
+SLOW_REFUSAL = """
+import os, time
+from mritk import DataError, Dataset, hookimpl
+
+
+def open_nothing(workspace):
+    time.sleep(float(os.environ["REFUSE_AFTER"]))
+    raise DataError("these data are of no use")
+
+
+@hookimpl
+def mritk_datasets():
+    yield Dataset("nothing", open_nothing)
+"""
+
+
+@pytest.fixture
+def slow_run(toy, tmp_path):
+    """The command line of a run whose dataset takes a while and is then refused."""
+    (tmp_path / "slow.py").write_text(SLOW_REFUSAL)
+    plugins = ("-p", str(toy), "-p", str(tmp_path / "slow.py"))
+    data = ("-d", "nothing", "-b", "tiny", "-o", str(tmp_path / "results"))
+    return [*MRITK, "run", *plugins, *data]
+
+
+@pytest.mark.parametrize("seconds", [0, 0.4, 1.2])
+def test_a_refusal_ends_with_its_line_whatever_is_being_imported(slow_run, seconds):
+    ended = subprocess.run(
+        slow_run,
+        env=os.environ | {"REFUSE_AFTER": str(seconds)},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert ended.returncode == 2
+    assert ended.stderr == "preparing data …\nmritk: these data are of no use\n"
+
+
+@pytest.mark.parametrize("seconds", [0, 0.4, 1.2])
+def test_ctrl_c_ends_with_one_word_whatever_is_being_imported(slow_run, seconds):
+    with subprocess.Popen(
+        slow_run, env=os.environ | {"REFUSE_AFTER": "60"}, stderr=subprocess.PIPE, text=True
+    ) as run:
+        assert run.stderr is not None
+        assert run.stderr.readline() == "preparing data …\n"
+        time.sleep(seconds)
+        run.send_signal(signal.SIGINT)
+        _, told = run.communicate(timeout=30)
+    assert run.returncode == 130
+    assert told.strip() == "mritk: interrupted"
+
+
+def test_ctrl_c_at_the_very_beginning_leaves_no_traceback(tmp_path):
+    starting = (
+        "import os, signal, sys\n"
+        "class Finder:\n"
+        "    def find_spec(self, name, path=None, target=None):\n"
+        "        if name == 'mritk.cli.main':\n"
+        "            os.kill(os.getpid(), signal.SIGINT)\n"
+        "sys.meta_path.insert(0, Finder())\n"
+        "from mritk.__main__ import run\n"
+        "run()\n"
+    )
+    ended = subprocess.run(
+        [sys.executable, "-c", starting, "list", "backbones"],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert (ended.returncode, ended.stdout, ended.stderr) == (130, "", "mritk: interrupted\n")
+
+
+# -- what the output may be ------------------------------------------------------------------------
+
+
+@pytest.fixture
+def listing():
+    """A command that prints a dash, and ends with 0."""
+    return ["list", "protocols"], 0
+
+
+@pytest.fixture
+def audit(tmp_path):
+    """A command that finds one image under two labels, and ends with 1."""
+    image = Image.fromarray(np.random.default_rng(0).integers(0, 255, (32, 32), dtype=np.uint8))
+    for label in ("glioma", NAME):
+        (tmp_path / "images" / label).mkdir(parents=True)
+        image.save(tmp_path / "images" / label / "same.png")
+    return ["audit", f"folder:{tmp_path / 'images'}"], 1
+
+
+@pytest.fixture(params=["listing", "audit"])
+def command(request):
+    """Each of the two commands, with the exit code that it owes."""
+    return request.getfixturevalue(request.param)
+
+
+def ended(arguments, **options):
+    return subprocess.run(
+        [*MRITK, *arguments], stderr=subprocess.PIPE, check=False, timeout=60, **options
+    )
+
+
+@pytest.mark.parametrize("encoding", ["latin-1", "ascii", "cp1252", "utf-8"])
+def test_characters_that_an_encoding_lacks_are_written_out(audit, encoding):
+    arguments, code = audit
+    environ = os.environ | {"PYTHONIOENCODING": encoding, "PYTHONUTF8": "0"}
+    done = ended(arguments, env=environ, stdout=subprocess.PIPE)
+    assert done.returncode == code
+    assert done.stderr == b""
+    # click writes UTF-8 where a stream is said to take ASCII, which is a misconfigured system.
+    text = done.stdout.decode("utf-8" if encoding == "ascii" else encoding)
+    assert NAME in text or NAME.encode(encoding, "backslashreplace").decode(encoding) in text
+
+
+def test_a_reader_that_has_gone_changes_no_verdict(command):
+    arguments, code = command
+    read, write = os.pipe()
+    os.close(read)
+    try:
+        done = ended(arguments, stdout=write)
+    finally:
+        os.close(write)
+    assert (done.returncode, done.stderr) == (code, b"")
+
+
+@pytest.mark.skipif(not os.path.exists("/dev/full"), reason="a device of Linux")  # noqa: PTH110
+def test_output_that_is_lost_is_told_and_is_never_a_success(command):
+    arguments, code = command
+    with open("/dev/full", "wb") as full:  # noqa: PTH123 - a device
+        done = ended(arguments, stdout=full)
+    assert done.returncode == (code or 3)
+    told = b"mritk: the output could not be written: No space left on device; write it elsewhere\n"
+    assert done.stderr == told
+
+
+def test_no_output_at_all_is_no_error(listing):
+    arguments, code = listing
+    closed = f"exec {' '.join([*MRITK, *arguments])} >&-"
+    done = subprocess.run(["sh", "-c", closed], stderr=subprocess.PIPE, check=False)
+    assert (done.returncode, done.stderr) == (code, b"")
