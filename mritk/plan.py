@@ -9,10 +9,12 @@ from itertools import product
 import numpy as np
 
 from mritk.audit.audit import Audit, audit
-from mritk.audit.book import Progress, silent
+from mritk.audit.book import Progress, SketchBook, silent
 from mritk.backbone import Backbone
 from mritk.benchmark import Benchmark, find_protocol
-from mritk.data.decode import decoded
+from mritk.data.decode import decoded, is_decoded
+from mritk.data.decoded_size import decoded_bytes, require_room
+from mritk.data.preprocessing import Preprocessing
 from mritk.data.samples import Samples, UnreadableSamples
 from mritk.data.split_rule import fold_count, resolved_scheme
 from mritk.data.splits import make_folds
@@ -29,6 +31,9 @@ from mritk.results.trial_state import TrialState
 from mritk.trial import OpenDataset, Trial
 from mritk.variation import Changes, variations
 from mritk.workspace import Workspace
+
+# Size, interpolation and preprocessing of images that trials will ask for.
+Decoding = tuple[int | None, str, Preprocessing]
 
 KINDS = {2: "images", 3: "volumes", None: "data without a grid"}
 
@@ -102,6 +107,7 @@ class Planner:
         progress: Told what is being done, and the share of it that is done.
         deterministic: Plan every protocol in its deterministic form.
         on_names: Called with the backbones when all names are known and reading begins.
+        decode: Whether images are decoded to the disk; else it is only told what that would take.
     """
 
     registry: Registry
@@ -110,6 +116,7 @@ class Planner:
     progress: Progress = silent
     deterministic: bool = False
     on_names: Callable[[Sequence[Backbone]], None] = ignore_names
+    decode: bool = True
 
     def plan(self, benchmark: Benchmark, results: ResultsFolder) -> Plan:
         """Return the plan of ``benchmark``.
@@ -156,7 +163,7 @@ class Planner:
             if found is not None:
                 audits[record.name] = found
             book = found.datasets[0].book if found is not None else None
-            samples, skipped = self._read(opened.identified(book), protocols, backbones)
+            samples, skipped = self._read(opened.identified(book), book, protocols, backbones)
             for recipe, protocol, compared in zip(varied, protocols, candidates, strict=True):
                 divided = _divided(opened, samples, skipped, protocol, found)
                 narrow = _of_one_protocol(_of_one_dataset(benchmark, name, opened), *recipe)
@@ -238,7 +245,11 @@ class Planner:
             yield trial, one
 
     def _read(
-        self, samples: Samples, protocols: Sequence[Protocol], backbones: Sequence[Backbone]
+        self,
+        samples: Samples,
+        book: SketchBook | None,
+        protocols: Sequence[Protocol],
+        backbones: Sequence[Backbone],
     ) -> tuple[Samples, tuple[str, ...]]:
         """Read all samples, so that what cannot be read is known before training.
 
@@ -251,7 +262,9 @@ class Planner:
         skipped: list[str] = []
         while True:
             try:
-                self._decode(samples, protocols, backbones)
+                _ = samples.contents  # tells what could not be read
+                if book is not None:
+                    self._decode(samples, book, self._decodings(samples, protocols, backbones))
                 return samples, tuple(skipped)
             except UnreadableSamples as error:
                 if not self.skip_unreadable:
@@ -259,9 +272,9 @@ class Planner:
                 skipped += [samples.ids[row] for row in error.rows]
                 samples = samples.only(np.setdiff1d(np.arange(len(samples)), error.rows))
 
-    def _decode(
+    def _decodings(
         self, samples: Samples, protocols: Sequence[Protocol], backbones: Sequence[Backbone]
-    ) -> None:
+    ) -> list[Decoding]:
         wanted = set()
         for protocol, backbone in product(protocols, backbones):
             if not self.registry.method(protocol.method).uses_backbone:
@@ -270,11 +283,16 @@ class Planner:
             wanted.add(
                 (size or backbone.input.size, backbone.input.interpolation, protocol.preprocessing)
             )
-        _ = samples.contents  # tells what could not be read
-        if samples.spatial_dims is None:
-            return
-        for size, interpolation, preprocessing in sorted(wanted, key=str):
-            decoded(samples, size, interpolation, self.workspace, preprocessing)
+        return sorted(wanted, key=str)
+
+    def _decode(self, samples: Samples, book: SketchBook, decodings: Sequence[Decoding]) -> None:
+        workspace = self.workspace
+        absent = [d for d in decodings if not is_decoded(samples, *d[:2], workspace, d[2])]
+        if absent:
+            needed = sum(decoded_bytes(book.shapes, book.modes, d[0], d[2]) for d in absent)
+            require_room(needed, [d[0] for d in absent], workspace.folder("decoded"))
+        for size, interpolation, preprocessing in decodings if self.decode else ():
+            decoded(samples, size, interpolation, workspace, preprocessing)
 
 
 def _of_one_dataset(benchmark: Benchmark, name: str, opened: Opened) -> Benchmark:

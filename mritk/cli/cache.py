@@ -13,6 +13,7 @@ import click
 
 from mritk.cli.app import json_option
 from mritk.cli.tell import echo, say
+from mritk.draft import drafts_in, is_abandoned
 from mritk.errors import ExitCode, UsageError
 
 # What people put there by hand, because nobody may fetch it for them; 'clear --all' spares it.
@@ -21,12 +22,21 @@ BY_HAND = ("datasets", "weights")
 
 @dataclass(frozen=True)
 class CacheFolder:
-    """A folder in ``MRITK_HOME``; a link there is shown as such and never followed."""
+    """A folder in ``MRITK_HOME``; a link there is shown as such and never followed.
+
+    Attributes:
+        name: Its name.
+        files: Number of files, at any depth.
+        bytes: What they take.
+        link: Whether it is a link.
+        unfinished: Names in it of what is being written, or was when its process was killed.
+    """
 
     name: str
     files: int
     bytes: int
     link: bool = False
+    unfinished: tuple[str, ...] = ()
 
 
 @click.group(short_help="Show or clear what mritk keeps on this disk.")
@@ -65,14 +75,19 @@ def list_command(as_json: bool) -> int:
 @cache.command("clear")
 @click.argument("names", nargs=-1, metavar="[FOLDER]…")
 @click.option("--all", "everything", is_flag=True, help="All but datasets and weights.")
+@click.option("--unfinished", is_flag=True, help="Only what killed processes left half-written.")
 @click.option("-y", "--yes", is_flag=True, help="Do not ask.")
-def clear_command(names: tuple[str, ...], everything: bool, yes: bool) -> int:
+def clear_command(names: tuple[str, ...], everything: bool, unfinished: bool, yes: bool) -> int:
     """Remove FOLDERs as 'mritk cache list' names them, or all that mritk can make again.
 
     The folders datasets and weights hold what was put there by hand; only their names remove them.
     Nothing outside MRITK_HOME is touched, and of a link only the link is removed.
     """
     home = _home()
+    if unfinished:
+        if names or everything:
+            raise click.UsageError("--unfinished goes through all folders; leave out the rest")
+        return _clear_unfinished(home)
     chosen = _chosen(cache_folders(home), names, everything=everything)
     if not chosen:
         say(f"mritk: there is nothing to clear in {home}")
@@ -84,6 +99,24 @@ def clear_command(names: tuple[str, ...], everything: bool, yes: bool) -> int:
     for folder in chosen:
         _remove(home / folder.name)
     say(f"removed {what} from {home}")
+    return ExitCode.OK
+
+
+def _clear_unfinished(home: Path) -> int:
+    """Remove drafts that nobody will complete; nobody is asked, for they are of no use."""
+    drafts = [
+        home / folder.name / name for folder in cache_folders(home) for name in folder.unfinished
+    ]
+    abandoned = [draft for draft in drafts if is_abandoned(draft)]
+    if living := len(drafts) - len(abandoned):
+        say(f"{living} may be written to now, or less than a day ago by another machine, and stay")
+    if not abandoned:
+        say(f"mritk: there is nothing to clear in {home}")
+        return ExitCode.NOTHING_TO_DO
+    _refuse_homes_of_people(home)
+    for draft in abandoned:
+        _remove(draft)
+    say(f"removed {len(abandoned)} unfinished from {home}")
     return ExitCode.OK
 
 
@@ -106,7 +139,9 @@ def _measured(folder: Path) -> CacheFolder:
             except FileNotFoundError:  # somebody works in there
                 continue
             files += 1
-    return CacheFolder(folder.name, files, size)
+    by_hand = folder.name in BY_HAND
+    unfinished = () if by_hand else tuple(draft.name for draft in drafts_in(folder))
+    return CacheFolder(folder.name, files, size, unfinished=unfinished)
 
 
 def _chosen(
@@ -136,7 +171,7 @@ def _refuse_homes_of_people(home: Path) -> None:
 
 def _remove(folder: Path) -> None:
     try:
-        if folder.is_symlink():
+        if folder.is_symlink() or not folder.is_dir():
             folder.unlink()
         else:
             shutil.rmtree(folder)  # removes links inside, never what they lead to
@@ -153,7 +188,9 @@ def _home() -> Path:
 
 
 def _note(folder: CacheFolder) -> str:
-    return "put there by hand" if folder.name in BY_HAND else ""
+    if folder.name in BY_HAND:
+        return "put there by hand"
+    return f"{len(folder.unfinished)} unfinished" if folder.unfinished else ""
 
 
 def _size(count: int) -> str:

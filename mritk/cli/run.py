@@ -206,6 +206,7 @@ class Request:
                 deterministic=self.deterministic,
                 # Where trials are stored already, there may be nothing to train.
                 on_names=ignore_names if self.dry_run or results.any() else warm_up.start,
+                decode=not self.dry_run,
             )
             plan = planner.plan(benchmark, results)
         if self.rerun:

@@ -10,7 +10,7 @@ import numpy as np
 
 from mritk.data.identified import SampleChanged
 from mritk.data.in_threads import in_threads, reason_of
-from mritk.data.kept import Draft, kept
+from mritk.data.kept import Draft, kept, key_of
 from mritk.data.preprocessing import UNCHANGED, Preprocessing
 from mritk.data.samples import Samples, UnreadableSamples
 from mritk.data.shaping import RESAMPLING, Shaping, shaping_code
@@ -57,6 +57,18 @@ def decoded(
     shaping = Shaping(samples.spatial_dims or 0, size, interpolation, preprocessing)
     folder, identity = workspace.folder("decoded"), _identity(samples, shaping)
     return kept(folder, identity, lambda draft: _make(samples, shaping, draft), WHAT).arrays[IMAGES]
+
+
+def is_decoded(
+    samples: Samples,
+    size: int | None,
+    interpolation: str,
+    workspace: Workspace,
+    preprocessing: Preprocessing = UNCHANGED,
+) -> bool:
+    """Tell whether :func:`decoded` would find an array, by its name alone."""
+    shaping = Shaping(samples.spatial_dims or 0, size, interpolation, preprocessing)
+    return (workspace.folder("decoded") / key_of(_identity(samples, shaping))).is_dir()
 
 
 def _identity(samples: Samples, shaping: Shaping) -> list[object]:

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import json
+import os
+import time
 from pathlib import Path
 
 import pytest
 
 from mritk.cli.main import main
+from mritk.draft import draft_of
 
 
 @pytest.fixture
@@ -58,7 +61,8 @@ def test_list_shows_folders_with_sizes(mritk, home):
 
 def test_list_as_json(mritk, home):
     found = json.loads(mritk("cache", "list", "--json").out)
-    assert {"name": "decoded", "files": 2, "bytes": 3_000_500, "link": False} in found
+    told = {"name": "decoded", "files": 2, "bytes": 3_000_500, "link": False, "unfinished": []}
+    assert told in found
 
 
 def test_list_without_anything(mritk, monkeypatch, tmp_path):
@@ -114,7 +118,8 @@ def test_links_are_removed_and_never_followed(mritk, home, outside):
     (home / "decoded" / "link").symlink_to(outside)
     (home / "linked").symlink_to(outside)
     found = {row["name"]: row for row in json.loads(mritk("cache", "list", "--json").out)}
-    assert found["linked"] == {"name": "linked", "files": 0, "bytes": 0, "link": True}
+    assert found["linked"]["link"]
+    assert (found["linked"]["files"], found["linked"]["bytes"]) == (0, 0)
     assert found["decoded"]["bytes"] == 3_000_500
     assert mritk("cache", "clear", "decoded", "linked", "--yes").code == 0
     assert not (home / "decoded").exists()
@@ -145,3 +150,50 @@ def test_a_cleared_cache_is_made_again(run_toy, mritk, own_home):
     assert names(own_home) == set()
     assert run_toy("--seeds", 1, "--rerun").code == 0
     assert names(own_home) == made
+
+
+@pytest.fixture
+def unfinished(home):
+    """A draft of this process, one that is two days old, and a hidden file of a person."""
+    living, dead = draft_of(home / "decoded" / "x"), home / "audit" / ".x.0000abcd-1-00.tmp"
+    for draft in (living, dead):
+        draft.mkdir()
+        (draft / "values.npy").write_bytes(bytes(1000))
+    (home / "datasets" / ".DS_Store").write_bytes(b"x")
+    for path in (dead / "values.npy", dead, home / "datasets" / ".DS_Store"):
+        os.utime(path, (time.time() - 2 * 86400,) * 2)
+    return living, dead
+
+
+def test_list_names_what_is_unfinished(mritk, home, unfinished):
+    found = {row["name"]: row for row in json.loads(mritk("cache", "list", "--json").out)}
+    living, dead = unfinished
+    assert found["decoded"]["unfinished"] == [living.name]
+    assert found["audit"]["unfinished"] == [dead.name]
+    assert found["datasets"]["unfinished"] == []
+    assert mritk("cache", "list").out.count("1 unfinished") == 2
+
+
+def test_clear_unfinished_removes_what_nobody_will_complete(mritk, home, unfinished):
+    before = names(home)
+    ended = mritk("cache", "clear", "--unfinished")
+    assert ended.code == 0
+    assert "1 may be written to now" in ended.err
+    assert "removed 1 unfinished" in ended.err
+    living, dead = unfinished
+    assert living.exists()
+    assert not dead.exists()
+    assert names(home) == before
+    assert (home / "datasets" / ".DS_Store").exists()
+    assert mritk("cache", "clear", "--unfinished").code == 5
+    assert mritk("cache", "clear", "--unfinished", "--all").code == 2
+
+
+def test_a_run_removes_what_killed_runs_left(run_toy, own_home):
+    for kind in ("decoded", "audit"):
+        dead = own_home / kind / ".x.0000abcd-1-00.tmp"
+        dead.mkdir(parents=True)
+        os.utime(dead, (time.time() - 2 * 86400,) * 2)
+    assert run_toy("--seeds", 1).code == 0
+    for kind in ("decoded", "audit"):
+        assert not list((own_home / kind).glob(".*"))

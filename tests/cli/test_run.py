@@ -299,3 +299,22 @@ def test_a_benchmark_file_tells_how_to_get_what_is_not_there(mritk, tmp_path):
     assert begun.code == 4
     assert "no folder theirs; " in begun.err
     assert "get it from https://example.org" in begun.err
+
+
+def test_a_dry_run_decodes_nothing_to_the_disk(run_toy, own_home):
+    """A slip such as ``image_size = 20000`` would fill it."""
+    assert run_toy("--dry-run").code == 0
+    assert list((own_home / "decoded").iterdir()) == []
+
+
+@pytest.mark.parametrize("options", [(), ("--dry-run",)])
+def test_images_that_do_not_fit_on_the_disk_are_refused_in_one_line(
+    run_toy, own_home, fast_protocol, options
+):
+    text = fast_protocol.read_text()
+    fast_protocol.write_text(text.replace("image_size = 32", "image_size = 2000000"))
+    ended = run_toy("--seeds", 1, *options)
+    assert ended.code == 3
+    assert "no room for 360000.0 GB of decoded images (2000000 px)" in ended.err
+    assert "Traceback" not in ended.err
+    assert list((own_home / "decoded").iterdir()) == []

@@ -1,0 +1,60 @@
+"""What decoding will write is known before it begins."""
+
+from __future__ import annotations
+
+import logging
+
+import numpy as np
+import pytest
+
+from mritk import Classification, Samples
+from mritk.audit.book import sketch_book
+from mritk.data.decode import decoded, is_decoded
+from mritk.data.decoded_size import decoded_bytes, require_room
+from mritk.data.preprocessing import Preprocessing
+from mritk.errors import StoreError
+
+RNG = np.random.default_rng(0)
+GREY = list(RNG.integers(0, 256, (4, 20, 30), dtype=np.uint8))
+COLOUR = list(RNG.integers(0, 256, (4, 20, 30, 3), dtype=np.uint8))
+TRIPLED = [np.repeat(image[..., None], 3, axis=-1) for image in GREY]
+FLOATS = [image / 255 for image in GREY]
+VOLUMES = list(RNG.integers(0, 256, (4, 6, 8, 10), dtype=np.uint8))
+
+
+@pytest.mark.parametrize("size", [None, 16])
+@pytest.mark.parametrize("rule", [Preprocessing(), Preprocessing(grey=True)], ids=["", "grey"])
+@pytest.mark.parametrize(
+    "arrays",
+    [GREY, COLOUR, TRIPLED, FLOATS, VOLUMES, [*GREY, COLOUR[0]]],
+    ids=["grey", "colour", "equal channels", "float", "volume", "one in colour"],
+)
+def test_the_foreseen_size_is_that_of_the_array(arrays, size, rule, workspace):
+    count = len(arrays)
+    samples = Samples(
+        ids=[f"s{i}" for i in range(count)],
+        targets=np.arange(count) % 2,
+        task=Classification(("a", "b")),
+        read=lambda i: arrays[i],
+        spatial_dims=3 if arrays is VOLUMES else 2,
+    )
+    book = sketch_book(samples, workspace)
+    foreseen = decoded_bytes(book.shapes, book.modes, size, rule)
+    assert not is_decoded(samples, size, "bilinear", workspace, rule)
+    assert foreseen == decoded(samples, size, "bilinear", workspace, rule).nbytes
+    assert is_decoded(samples, size, "bilinear", workspace, rule)
+
+
+def test_what_cannot_be_read_takes_no_room():
+    assert decoded_bytes([(), (9, 9)], ["", "grey uint8"], 4) == 16
+    assert decoded_bytes([()], [""], 4) == 0
+
+
+def test_what_does_not_fit_is_refused_and_what_is_large_is_told(tmp_path, caplog):
+    with pytest.raises(StoreError, match=r"no room for .* \(20000 px\) in .* free"):
+        require_room(10**18, [20000], tmp_path)
+    require_room(10, [32], tmp_path)
+    assert not caplog.text
+    with caplog.at_level(logging.WARNING):
+        require_room(200_000_000, [224, None], tmp_path)
+    assert "0.2 GB of decoded images (224 px, as they are) will be written to" in caplog.text
