@@ -320,7 +320,7 @@ def test_a_file_that_vanishes_is_told_without_its_name(cohort, caplog):
 @pytest.mark.parametrize(("option", "count"), [("", 5), (",slices=2", 10), (",slices=all", 60)])
 def test_options_follow_the_path(cohort, workspace, option, count):
     dataset = Registry.load(environ={}).dataset(f"dicom:{cohort()}{option}")
-    assert dataset.name == "dicom:cohort"
+    assert dataset.name == f"dicom:cohort{option}"
     assert len(dataset.open(workspace)) == count
 
 
