@@ -43,7 +43,12 @@ class State(str, Enum):
     @property
     def serious(self) -> bool:
         """Whether data are lost or cannot be trusted; the rest are notes."""
-        return self in (State.TORN, State.ALTERED, State.FOREIGN, State.INCONSISTENT)
+        return self.spoiled or self is State.INCONSISTENT
+
+    @property
+    def spoiled(self) -> bool:
+        """Whether the file will never give a trial."""
+        return self in (State.TORN, State.ALTERED, State.FOREIGN)
 
 
 @dataclass(frozen=True)
@@ -210,13 +215,14 @@ def cure(folder: ResultsFolder, diagnosis: Diagnosis) -> list[str]:
         StoreError: A file cannot be moved, or the view not be written.
     """
     done = []
-    for ailment in diagnosis.ailments:
-        path = folder.path / ailment.path
-        if ailment.state is State.LEFTOVER:
-            done.append(_delete(path, ailment))
-        elif ailment.state in (State.TORN, State.FOREIGN, State.ALTERED) and path.exists():
-            aside = folder.set_aside(path)
-            done.append(f"moved {ailment.path} to {aside.relative_to(folder.path)}")
+    with TrialReader() as reader:
+        for ailment in diagnosis.ailments:
+            path = folder.path / ailment.path
+            if ailment.state is State.LEFTOVER:
+                done.append(_delete(path, ailment))
+            elif ailment.state.spoiled and _examine(path, reader) == ailment:  # as it was then
+                aside = folder.set_aside(path)
+                done.append(f"moved {ailment.path} to {aside.relative_to(folder.path)}")
     if done or any(ailment.state is State.STALE for ailment in diagnosis.ailments):
         folder.rebuild_view()
         done.append(f"renewed {VIEW}")

@@ -79,7 +79,8 @@ class ResultsFolder:
             StoreError: It cannot be written.
         """
         path = self.trial_path(record.id)
-        if path.exists() and self.status(record.id) not in (TrialState.FINISHED, TrialState.FAILED):
+        usable = (TrialState.FINISHED, TrialState.FAILED)
+        if os.path.lexists(path) and self.status(record.id) not in usable:
             self.set_aside(path)
         write_trial(record, path)
         return path

@@ -18,6 +18,7 @@ import pytest
 
 from mritk.errors import StoreError
 from mritk.evaluate.metrics import metrics_of
+from mritk.results.doctor import cure, diagnose
 from mritk.results.folder import ResultsFolder
 from mritk.results.raw_seal import seal_bytes
 from mritk.results.trialfile import SCHEMA, write_trial
@@ -199,6 +200,15 @@ def test_a_file_that_cannot_be_read_now_is_left_where_it_is_and_gives_4(mritk, f
     assert ("trials/aaaa.h5", "cannot be read now") in found
     assert path.is_file()
     assert "1 cannot be read now; of the others, all is well." in mritk("doctor", folder.path).out
+
+
+def test_a_trial_that_took_the_place_of_a_torn_one_meanwhile_is_not_moved(folder, sound):
+    folder.trial_path("aaaa").write_bytes(b"torn")
+    found = diagnose(folder)
+    folder.trial_path("aaaa").unlink()
+    folder.write(sound(id="aaaa", seed=0))
+    cure(folder, found)
+    assert folder.status("aaaa") == "finished"
 
 
 def test_a_second_torn_file_of_one_name_is_set_aside_beside_the_first(mritk, folder):
