@@ -15,7 +15,7 @@ from pathlib import Path
 import h5py
 
 from mritk.errors import StoreError, UsageError
-from mritk.results.trial_state import MisnamedTrial, TrialState, UnusableTrial
+from mritk.results.trial_state import TrialState, UnusableTrial
 from mritk.results.trialfile import Stored, TrialReader, TrialRecord, write_hdf5, write_trial
 
 logger = logging.getLogger("mritk")
@@ -195,13 +195,6 @@ class ResultsFolder:
 def _named(path: Path, reader: TrialReader) -> Stored | UnusableTrial:
     """Return the trial of a file that is named after it, or why it gives none."""
     try:
-        stored = reader.read(path)
+        return reader.read_named(path)
     except UnusableTrial as error:
         return error
-    if stored.record.id == path.stem:
-        return stored
-    return MisnamedTrial(
-        path,
-        f"holds the trial {stored.record.id}, not the one that its name says, and is passed over; "
-        f"rename it to {stored.record.id}.h5, or delete it if that file is there",
-    )
