@@ -19,7 +19,7 @@ class Interrupt:
     """
 
     # An import that hangs is interrupted after so many seconds, or by a second Ctrl-C.
-    PATIENCE = 2.0
+    PATIENCE = 1.0
 
     def __init__(self) -> None:
         self._timer: Timer | None = None
@@ -47,7 +47,8 @@ class Interrupt:
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
-        if second or time.monotonic() > self._deadline or not _is_importing(frame):
+        patient = not second and time.monotonic() < self._deadline
+        if not _holds_import_lock(frame) and not (patient and _is_importing(frame)):
             raise KeyboardInterrupt
         self._timer = Timer(0.02, self._again, (number,))
         self._timer.daemon = True
@@ -55,10 +56,22 @@ class Interrupt:
 
     def _again(self, number: int) -> None:
         self._own = True
-        if hasattr(signal, "pthread_kill"):  # wakes the thread from what it waits for
-            signal.pthread_kill(main_thread().ident, number)
+        main = main_thread().ident
+        if main is not None and hasattr(signal, "pthread_kill"):
+            signal.pthread_kill(main, number)  # wakes the thread from what it waits for
         else:
             signal.raise_signal(number)
+
+
+def _holds_import_lock(frame: FrameType | None) -> bool:
+    """Tell whether the import system may hold the lock of all imports just now.
+
+    It takes the lock a moment before it begins to care for exceptions: one that
+    comes between leaves the lock taken, and every other thread waits for it for ever. Where it
+    waits for another thread (``_ModuleLock.acquire``) it holds nothing.
+    """
+    code = frame.f_code if frame is not None else None
+    return bool(code and code.co_filename.startswith(IMPORT_SYSTEM) and code.co_name != "acquire")
 
 
 def _is_importing(frame: FrameType | None) -> bool:

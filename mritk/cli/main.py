@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import io
 import sys
 import traceback
 from collections.abc import Sequence
@@ -34,7 +35,6 @@ from mritk.cli.show import show
 from mritk.cli.tell import say, warn
 from mritk.cli.verify import verify
 from mritk.errors import ExitCode, MritkError
-from mritk.visible import visible
 
 # What the system refuses because of a name, a right or a disk is no defect of mritk.
 ENVIRONMENT = frozenset(
@@ -167,6 +167,7 @@ def _explain(error: BaseException) -> int:
 def _show(error: click.ClickException) -> None:
     """Print what click says of a wrong command line."""
     if isinstance(error, click.NoSuchOption) and (meant := meant_by(error.option_name)):
-        error.message, error.possibilities = f"No such option '{error.option_name}': {meant}", None
-    error.message = visible(error.message)
-    error.show()
+        error = click.UsageError(f"No such option '{error.option_name}': {meant}", error.ctx)
+    text = io.StringIO()
+    error.show(text)
+    say(text.getvalue().rstrip("\n"))

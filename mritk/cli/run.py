@@ -190,8 +190,8 @@ class Request:
         if self.check:
             return self.what_is_missing(workspace)
         results = ResultsFolder(self.folder)
-        self.require_possible(results)
         self.require_devices_of_workers()
+        self.require_possible(results)
         benchmark = self.benchmark()
         if benchmark.rehearse:
             say(REHEARSED)
@@ -266,7 +266,8 @@ class Request:
             return
         results.require_reachable()
         # What is stored already needs no GPU; to look for one imports torch, which takes seconds.
-        if self.device.startswith("cuda") and not results.any():
+        # Workers look for their own.
+        if self.device.startswith("cuda") and not (self.elsewhere or results.any()):
             from mritk.train.device import choose_device
 
             choose_device(self.device)

@@ -122,8 +122,9 @@ def class_tree(folder: Path, scans: Scans, classes: Sequence[str] = ()) -> Class
     ``Testing`` or ``Validation`` in any usual spelling. The parts may lie one or two levels
     deeper, if each level above holds one folder. So may the classes, if these folders are called
     as datasets are, such as ``dataset``, or as the folder above, or are all that an archive holds.
-    A class whose spelling differs from part to part in case, spaces, hyphens or
-    underscores only is one class and keeps the spelling of the training part.
+    A class whose spelling differs from part to part only, as
+    :func:`mritk.data.spelling.canonical_name` says, is one class and keeps the spelling of the
+    training part. Scans in folders such as ``pred`` or ``unlabeled`` are of no class.
 
     Args:
         folder: The root of the tree.
@@ -192,7 +193,8 @@ def _of_layout(layout: Layout) -> Iterator[ClassFile]:
     if parts:
         labels = [child.name for child in parts[0].folders]
         for child in inner.folders:
-            if child not in parts and child.below:
+            unlabelled = canonical_name(child.name) in UNLABELLED
+            if child not in parts and child.below and not unlabelled:
                 raise DataError(
                     f"{layout.typed(inner)} holds {layout.scans.noun} in {child.name} beside "
                     f"{parts[0].name}; move them into one of the parts, or elsewhere, or name the "
@@ -201,16 +203,21 @@ def _of_layout(layout: Layout) -> Iterator[ClassFile]:
         for part in parts:
             yield from _of_part(layout, part, parts)
         return
-    base = layout.root
-    for _ in range(WRAPPERS):
-        archive = layout.scans.archive and base is layout.root
-        if not wraps_classes(base, archive=archive):
-            break
-        base = base.folders[0]
+    base = _unwrapped(layout.root, archive=layout.scans.archive)
     refuse_folders_that_are_no_classes(layout, base)
     for child in base.folders:
         if canonical_name(child.name) not in UNLABELLED:
             yield from _of_class(child, "")
+
+
+def _unwrapped(folder: ScanFolder, *, archive: bool = False) -> ScanFolder:
+    """Return the folder of the class folders, which is ``folder`` or one that it wraps."""
+    inner = folder
+    for _ in range(WRAPPERS):
+        if not wraps_classes(inner, archive=archive and inner is folder):
+            break
+        inner = inner.folders[0]
+    return inner
 
 
 def _parts_among(children: Sequence[ScanFolder]) -> list[ScanFolder]:
@@ -223,9 +230,10 @@ def _parts_among(children: Sequence[ScanFolder]) -> list[ScanFolder]:
 def _of_part(layout: Layout, part: ScanFolder, parts: Sequence[ScanFolder]) -> Iterator[ClassFile]:
     if not any(child.below for child in part.folders):
         raise layout.part_without_classes(part, parts)
-    refuse_folders_that_are_no_classes(layout, part)
+    base = _unwrapped(part)
+    refuse_folders_that_are_no_classes(layout, base)
     spelt: dict[str, str] = {}
-    for child in part.folders:
+    for child in base.folders:
         other = spelt.setdefault(canonical_name(child.name), child.name)
         if other != child.name:
             raise DataError(

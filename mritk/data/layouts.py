@@ -128,7 +128,8 @@ def wraps_classes(folder: ScanFolder, *, archive: bool) -> bool:
     if len(folder.folders) != 1:
         return False
     inner = folder.folders[0]
-    named = _is_generic(inner.name) or inner.name == folder.name
+    again = canonical_name(inner.name) == canonical_name(folder.name)
+    named = again or _is_generic(inner.name)
     return (archive or named) and not inner.scans and bool(inner.folders)
 
 

@@ -115,11 +115,16 @@ def _delimiter(text: str, path: Path) -> str:
     # What the suffix promises counts where the first line leaves it open.
     order = sorted(DELIMITERS, key=lambda one: one != "\t") if path.suffix == ".tsv" else DELIMITERS
 
-    def cells(delimiter: str) -> int:
-        first = next(csv.reader(io.StringIO(text, newline=""), delimiter=delimiter), [])
-        return len(first)
+    def fit(delimiter: str) -> tuple[bool, int]:
+        stream = io.StringIO(text, newline="")
+        reader = csv.reader(stream, delimiter=delimiter, skipinitialspace=True)
+        try:
+            names = next((row for row in reader if any(map(str.strip, row))), [])
+        except csv.Error:  # told later, with its line
+            return False, 0
+        return not any('"' in name for name in names), len(names)  # a quoted name is not cut
 
-    return max(order, key=cells)
+    return max(order, key=fit)
 
 
 def _lines(text: str, delimiter: str, path: Path, skipped: int) -> Iterator[tuple[int, list[str]]]:

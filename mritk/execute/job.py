@@ -10,6 +10,7 @@ from pathlib import Path
 
 from mritk.benchmark import Benchmark
 from mritk.errors import ExitCode, MritkError, Unavailable
+from mritk.execute.claim import claimed, finished_meanwhile, stamp_of
 from mritk.execute.serial import SerialRun
 from mritk.plan import Plan, Planner
 from mritk.registry import Registry
@@ -37,6 +38,7 @@ class Job:
             knows what it has.
         command: The command line, for the trial file.
         trial: The trial's id.
+        stamp: What :func:`mritk.execute.claim.stamp_of` said of its file when the run began.
         keep_models: Whether the trained network is kept.
         skip_unreadable: Whether samples that cannot be read are left out.
         deterministic: Whether protocols are planned in their deterministic form.
@@ -52,6 +54,7 @@ class Job:
     engine: Engine
     command: tuple[str, ...] = ()
     trial: str = ""
+    stamp: int = 0
     keep_models: bool = False
     skip_unreadable: bool = False
     deterministic: bool = False
@@ -59,7 +62,8 @@ class Job:
 
     def of(self, trial: Trial, plan: Plan) -> Job:
         """Return the job of one trial; its worker opens the data of that trial alone."""
-        return replace(self, trial=trial.id, benchmark=plan.benchmarks[trial.id])
+        stamp = stamp_of(ResultsFolder(self.results).trial_path(trial.id))
+        return replace(self, trial=trial.id, stamp=stamp, benchmark=plan.benchmarks[trial.id])
 
 
 @dataclass(frozen=True)
@@ -117,6 +121,9 @@ def _run(job: Job) -> Done:
         )
     engine = replace(job.engine, device=choose_device(job.engine.device))
     run = SerialRun(registry, results, job.workspace, engine, job.keep_models)
-    outcome = run.run_one(trial, run.provenance(list(job.command)), ignore_epoch)
+    with claimed(results, trial.id, wait=True):
+        if finished_meanwhile(results, trial.id, job.stamp):
+            return Done(trial.id)
+        outcome = run.run_one(trial, run.provenance(list(job.command)), ignore_epoch)
     return_free_blocks()
     return Done(trial.id, outcome.error, outcome.exit_code, outcome.seconds)

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Callable
+from collections import deque
+from collections.abc import Callable, Generator, Sequence
+from contextlib import closing
 from dataclasses import dataclass, field
 from typing import Any
 
 from mritk.culprit import explain_error
 from mritk.errors import ExitCode, MritkError
+from mritk.execute.claim import claimed, finished_meanwhile, stamp_of
 from mritk.execute.moments import Moments
 from mritk.plan import Plan
 from mritk.registry import Registry
@@ -72,18 +75,36 @@ class SerialRun:
         outcomes: list[Outcome] = []
         moments.announce("mritk_run_start", plan=plan)
         try:
-            for position, trial in enumerate(plan.todo, 1):
-                moments.announce(
-                    "mritk_trial_start", trial=trial, position=position, total=len(plan.todo)
-                )
-                outcome = self.run_one(trial, provenance, _telling(moments, trial))
-                outcomes.append(outcome)
-                return_free_blocks()
-                moments.announce("mritk_trial_finish", trial=trial, outcome=outcome)
+            with closing(self._free(plan.todo)) as trials:
+                for position, trial in enumerate(trials, 1):
+                    moments.announce(
+                        "mritk_trial_start", trial=trial, position=position, total=len(plan.todo)
+                    )
+                    outcome = self.run_one(trial, provenance, _telling(moments, trial))
+                    outcomes.append(outcome)
+                    return_free_blocks()
+                    moments.announce("mritk_trial_finish", trial=trial, outcome=outcome)
         finally:
             moments.announce("mritk_run_finish", outcomes=outcomes)
             self.results.tidy()
         return outcomes
+
+    def _free(self, trials: Sequence[Trial]) -> Generator[Trial, None, None]:
+        """Yield the trials that no other process trains, each claimed until the next is asked for.
+
+        Those that another process trains come last; by then most of them are finished, and those
+        are not trained again.
+        """
+        stamps = {trial.id: stamp_of(self.results.trial_path(trial.id)) for trial in trials}
+        waiting, postponed = deque(trials), set[str]()
+        while waiting:
+            trial = waiting.popleft()
+            with claimed(self.results, trial.id, wait=trial.id in postponed) as mine:
+                if not mine:
+                    postponed.add(trial.id)
+                    waiting.append(trial)
+                elif not finished_meanwhile(self.results, trial.id, stamps[trial.id]):
+                    yield trial
 
     def run_one(
         self, trial: Trial, provenance: dict[str, Any], on_epoch: Callable[[Epoch], None]

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
 import h5py
 
 # The best that deflate can do; a value may not be larger than its file could unfold to.
@@ -25,29 +23,30 @@ def members(file: h5py.File) -> dict[str, h5py.Group | h5py.Dataset]:
         ReachesOutside: There is such a link or dataset, two names for one thing, or a dataset that
             is larger than the file can hold.
     """
-    return dict(_below(file, "", file.id.get_filesize()))
-
-
-def _below(group: h5py.Group, above: str, size: int) -> Iterator[tuple[str, h5py.HLObject]]:
-    for name in group:
-        path = f"{above}{name}"
-        if not isinstance(group.get(name, getlink=True), h5py.HardLink):
+    links: list[tuple[bytes, int, int]] = []
+    # Goes down plain links only, and names the others.
+    file.id.links.visit(lambda name, at: links.append((name, at.type, at.u)), info=True)
+    found, seen = {}, {h5py.h5o.get_info(file.id).addr}
+    size = file.id.get_filesize()
+    for name, kind, address in links:
+        path = name.decode()
+        if kind != h5py.h5l.TYPE_HARD:
             raise ReachesOutside(f"/{path} is a link to somewhere else")
-        node = group[name]
-        if h5py.h5o.get_info(node.id).rc != 1:
-            raise ReachesOutside(f"/{path} has two names")
-        yield path, node
-        if isinstance(node, h5py.Group):
-            yield from _below(node, f"{path}/", size)
-        elif isinstance(node, h5py.Dataset):
-            _require_inside(node, path, size)
-        else:
-            raise ReachesOutside(f"/{path} is neither a group nor an array")
+        if address in seen:
+            raise ReachesOutside(f"/{path} is a second name of something")
+        seen.add(address)
+        found[path] = _inside(h5py.h5o.open(file.id, name), path, size)
+    return found
 
 
-def _require_inside(dataset: h5py.Dataset, path: str, size: int) -> None:
-    made = dataset.id.get_create_plist()
+def _inside(node: h5py.h5d.DatasetID, path: str, size: int) -> h5py.Group | h5py.Dataset:
+    if isinstance(node, h5py.h5g.GroupID):
+        return h5py.Group(node)
+    if not isinstance(node, h5py.h5d.DatasetID):
+        raise ReachesOutside(f"/{path} is neither a group nor an array")
+    made, dataset = node.get_create_plist(), h5py.Dataset(node)
     if made.get_layout() == h5py.h5d.VIRTUAL or made.get_external_count():
         raise ReachesOutside(f"the values of /{path} stand in another file")
     if dataset.nbytes > LARGEST_RATIO * size:
         raise ReachesOutside(f"/{path} is larger than its file can hold")
+    return dataset

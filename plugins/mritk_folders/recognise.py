@@ -73,7 +73,10 @@ def refuse_no_tree(path: Path) -> None:
 
 def _scans_without_folders(folder: Path) -> list[str]:
     """Return the names of the scans in a folder that has no other folders."""
-    children = [child for child in folder.iterdir() if not child.name.startswith(".")]
+    try:
+        children = [child for child in folder.iterdir() if not child.name.startswith(".")]
+    except OSError:  # told when it is opened
+        return []
     if any(child.is_dir() for child in children):
         return []
     return sorted(child.name for child in children if kind_of(child.name))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import signal
 import time
 from importlib import import_module
@@ -91,3 +92,24 @@ def test_an_ignored_signal_stays_ignored():
 def test_at_the_end_the_system_takes_over():
     Interrupt.uninstall()
     assert signal.getsignal(signal.SIGINT) is signal.SIG_DFL
+
+
+def test_the_lock_of_all_imports_is_never_left_taken():
+    """CPython takes it a moment before it begins to care for exceptions."""
+    system, calls = Interrupt(), []
+
+    def bookkeeping(name):
+        code = compile(f"def {name}(call): call()", "<frozen importlib._bootstrap>", "exec")
+        scope: dict = {}
+        exec(code, scope)
+        return scope[name]
+
+    def interrupted():
+        calls.append(1)
+        system.handle(signal.SIGINT, inspect.currentframe().f_back)
+
+    bookkeeping("_get_module_lock")(interrupted)
+    bookkeeping("_get_module_lock")(interrupted)
+    assert len(calls) == 2, "not even a second one comes there"
+    with pytest.raises(KeyboardInterrupt):  # where it waits for another thread it holds nothing
+        bookkeeping("acquire")(interrupted)

@@ -36,6 +36,7 @@ def cells(table):
         "Unnamed: 0.1,Unnamed: 0,a,b\n0,0,1,2\n7,1,3,4\n",
         "a,b,,\n1,2,,\n3,4,,\n",
         "a;b\n1;2\n3;4\n",
+        "\n \na;b\n1;2\n3;4\n",
         "a\tb\n1\t2\n3\t4\n",
         "a,b\n1,2\n3,4\n".encode("utf-16"),
     ],
@@ -70,6 +71,7 @@ def test_names_of_columns_can_be_lowered(read):
         ('a,b\n1,2\n"x"y,2\n', "line 3 is no row of a table"),
         ("a,b\n1,2\nä,3\n".encode("latin-1"), "line 3 is not UTF-8 text .byte 0xe4.*CSV UTF-8"),
         ("a,b\n1,2\n".encode("utf-16-le"), "line 1 is no text"),
+        ("a" * 200_000 + ",b\n1,2\n", "line 1 is no row of a table: field larger"),
         (",a\nx,1\n", "column 1 has no name"),
         ("a,,b\n1,2,3\n", "column 2 has no name"),
     ],
@@ -92,6 +94,7 @@ def test_a_file_that_is_not_there(tmp_path):
 def test_a_delimiter_in_a_quoted_name_divides_nothing(read):
     table = read('"a;b;c",d\n1,2\n')
     assert table.columns == ("a;b;c", "d")
+    assert read('a, "b;c;d"\n1,2\n').columns == ("a", "b;c;d")
 
 
 def test_a_separator_line_counts_as_a_line(read):

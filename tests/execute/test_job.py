@@ -17,14 +17,16 @@ HERE = Path(__file__).parent
 
 
 def run(function, jobs, at_once):
-    os.chdir(HERE / "other")
     for job in jobs:
         job = pickle.loads(pickle.dumps(job))
         told = job.benchmark
         with (HERE / "jobs.txt").open("a") as stream:
             print(*told.datasets, *told.backbones, *told.protocols, dict(told.vary),
                   *told.augmentations, *told.seeds, *told.folds, job.engine.device, file=stream)
-        yield function(job)
+        os.chdir(HERE / "other")
+        done = function(job)
+        os.chdir(HERE)
+        yield done
 
 
 @hookimpl
@@ -76,7 +78,7 @@ def test_a_rehearsal_needs_all_backbones_to_find_its_size(elsewhere, tmp_path):
 
 
 def test_a_worker_without_the_folder_says_so(elsewhere, tmp_path, monkeypatch):
-    monkeypatch.setattr("mritk.cli.run.Path.cwd", lambda: tmp_path / "gone")
+    monkeypatch.setattr("mritk.cli.run.Path.cwd", classmethod(lambda cls: tmp_path / "gone"))
     ended = elsewhere("--seeds", 1)
     assert ended.code == 4
     assert "this worker has no folder" in ended.err

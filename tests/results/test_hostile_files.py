@@ -167,7 +167,25 @@ def a_circle(file, secret):
     file["predictions/circle"] = file["predictions"]
 
 
-REACHES = [external_link, soft_link, second_name, raw_storage, virtual_dataset, huge, a_circle]
+def a_circle_through_the_root(file, secret):
+    file["predictions/root"] = file["/"]
+
+
+def a_type_with_a_name(file, secret):
+    file["type"] = np.dtype("f8")
+
+
+REACHES = [
+    external_link,
+    soft_link,
+    second_name,
+    raw_storage,
+    virtual_dataset,
+    huge,
+    a_circle,
+    a_circle_through_the_root,
+    a_type_with_a_name,
+]
 
 
 @pytest.mark.parametrize("reach", REACHES)

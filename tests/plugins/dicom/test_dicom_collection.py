@@ -135,6 +135,13 @@ def test_official_parts(write_series, make_head, tmp_path):
 # -- sites -------------------------------------------------------------------------------------
 
 
+def test_a_class_of_two_spellings_in_two_parts_is_one(write_series, make_head, tmp_path):
+    folders = ("Training/No Tumor", "Training/glioma", "Testing/no_tumor", "Testing/Glioma")
+    for seed, name in enumerate(folders):
+        write_series(tmp_path / name / "s", make_head(seed=seed), patient=f"p{seed}")
+    assert read_collection(tmp_path).task.classes == ("No Tumor", "glioma")
+
+
 def test_institutions_become_numbered_sites(cohort, write_series, make_head):
     root = cohort(InstitutionName="Hospital Q", StationName="MR1")
     folder = root / "none" / "elsewhere"

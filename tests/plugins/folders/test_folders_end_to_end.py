@@ -79,7 +79,7 @@ def study(write_heads, tmp_path):
 def test_a_folder_of_nifti_with_slices(auroc, write_heads, tmp_path):
     root = write_heads(tmp_path / "heads", lambda p, label: f"class-{label}/sub-{p}_T1w.nii")
     table, score = auroc(f"folder:{root},slices=3")
-    assert table["dataset"] == "folder:heads"
+    assert table["dataset"] == "folder:heads,slices=3"
     assert table["patients"] == 8, "a fifth of them"
     assert score > 0.9
 

@@ -1,0 +1,71 @@
+"""A trial is trained by one process at a time: whoever trains it holds a lock.
+
+Two runs of one benchmark into one folder then share its trials. The operating system lets the lock
+go when its process ends, however that ends. Where a file system has no locks, nobody waits, and two
+processes may train one trial: the files that they write are equal.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+from mritk.results.folder import ResultsFolder
+from mritk.results.trial_state import TrialState
+
+logger = logging.getLogger("mritk")
+
+CLAIMS = "claims"
+
+
+@contextmanager
+def claimed(results: ResultsFolder, trial_id: str, *, wait: bool) -> Iterator[bool]:
+    """Hold the claim to a trial; give False if another process holds it.
+
+    Args:
+        results: Where the trial will be stored.
+        trial_id: The trial.
+        wait: Wait for another process to end its training, and say so.
+    """
+    from filelock import FileLock, Timeout
+
+    path = results.path / CLAIMS / f"{trial_id}.lock"
+    lock = FileLock(path)
+    try:
+        path.parent.mkdir(exist_ok=True)
+        lock.acquire(timeout=0)
+    except Timeout:
+        if not wait:
+            yield False
+            return
+        logger.warning("trial %s is trained by another process; waiting for it", trial_id[:8])
+        lock.acquire()
+    except (OSError, NotImplementedError):  # no locks here, as on some network file systems
+        yield True
+        return
+    try:
+        yield True
+    finally:
+        # Whoever waits for this file looks at the trial before training it.
+        with suppress(OSError):
+            path.unlink(missing_ok=True)
+        lock.release()
+        with suppress(OSError):  # others are claimed
+            path.parent.rmdir()
+
+
+def stamp_of(path: Path) -> int:
+    """Return what tells one writing of a trial file from another; 0 where there is no file."""
+    try:
+        return path.stat().st_mtime_ns
+    except OSError:
+        return 0
+
+
+def finished_meanwhile(results: ResultsFolder, trial_id: str, stamp: int) -> bool:
+    """Tell whether another process has stored a trial, finished, since ``stamp`` was taken."""
+    if stamp_of(results.trial_path(trial_id)) == stamp:
+        return False
+    return results.status(trial_id) is TrialState.FINISHED

@@ -1,0 +1,111 @@
+"""Two runs of one benchmark into one folder share its trials."""
+
+from __future__ import annotations
+
+import errno
+import subprocess
+import sys
+
+import filelock
+import pytest
+
+from mritk.execute.claim import CLAIMS, claimed, finished_meanwhile, stamp_of
+from mritk.results.folder import ResultsFolder
+
+# Holds the claim to a trial, as a run in another process does, until it is killed.
+HOLDER = """
+import sys, time
+from pathlib import Path
+from mritk.execute.claim import claimed
+from mritk.results.folder import ResultsFolder
+
+with claimed(ResultsFolder(Path(sys.argv[1])), sys.argv[2], wait=True):
+    print("held", flush=True)
+    time.sleep(600)
+"""
+
+DIARY = """
+from pathlib import Path
+from mritk import hookimpl
+
+
+@hookimpl
+def mritk_trial_start(trial):
+    with Path(__file__).with_suffix(".txt").open("a") as stream:
+        print(trial.seed, file=stream)
+    RELEASE(trial.seed)
+"""
+
+
+@pytest.fixture
+def results(tmp_path):
+    (tmp_path / "results").mkdir()
+    return ResultsFolder(tmp_path / "results")
+
+
+def test_a_claim_is_held_by_one_at_a_time_and_leaves_nothing_behind(results):
+    with claimed(results, "one", wait=False) as mine:
+        assert mine
+        with claimed(results, "one", wait=False) as again, claimed(results, "two", wait=False) as o:
+            assert not again
+            assert o
+    assert not (results.path / CLAIMS).exists()
+
+
+@pytest.fixture
+def hold(results):
+    """Let another process hold the claim to a trial; return the process."""
+    held = []
+
+    def start(trial_id):
+        command = [sys.executable, "-c", HOLDER, str(results.path), trial_id]
+        held.append(subprocess.Popen(command, stdout=subprocess.PIPE, text=True))
+        assert held[-1].stdout.readline() == "held\n"
+        return held[-1]
+
+    yield start
+    for process in held:
+        process.kill()
+        process.communicate()
+
+
+def test_a_trial_that_another_process_trains_comes_last_and_a_kill_frees_it(
+    run_toy, mritk, results, hold, tmp_path, monkeypatch
+):
+    """Seed 0 is claimed; seed 1 is trained first, and then the other process is killed."""
+    first = next(t["id"] for t in run_planned(run_toy, "--seeds", 2) if t["seed"] == 0)
+    holder = hold(first)
+    monkeypatch.setattr("builtins.RELEASE", lambda seed: holder.kill(), raising=False)
+    (tmp_path / "diary.py").write_text(DIARY)
+    ended = run_toy("-p", tmp_path / "diary.py", "--seeds", 2)
+    assert ended.code == 0, ended.err
+    assert (tmp_path / "diary.txt").read_text().split() == ["1", "0"]
+    assert len(list(results.trials())) == 2
+
+
+def run_planned(run_toy, *arguments):
+    import json
+
+    return json.loads(run_toy(*arguments, "--dry-run", "--json").out)
+
+
+def test_what_another_process_has_finished_meanwhile_is_not_trained_again(results, make_record):
+    record = make_record()
+    path = results.trial_path(record.id)
+    stamp = stamp_of(path)
+    assert stamp == 0
+    assert not finished_meanwhile(results, record.id, stamp)
+    results.write(make_record(id=record.id, status="failed"))
+    assert not finished_meanwhile(results, record.id, stamp), "one that failed is tried again"
+    results.write(record)
+    assert finished_meanwhile(results, record.id, stamp)
+    assert not finished_meanwhile(results, record.id, stamp_of(path)), "as with --rerun"
+
+
+def test_where_there_are_no_locks_nobody_waits(results, monkeypatch):
+    def no_locks(*_, **__):
+        raise OSError(errno.ENOLCK, "No locks available")
+
+    monkeypatch.setattr(filelock.FileLock, "acquire", no_locks)
+    with claimed(results, "one", wait=False) as mine:
+        assert mine
