@@ -130,16 +130,18 @@ class ResultsFolder:
 
     def states(self, trial_ids: Iterable[str]) -> dict[str, TrialState]:
         """Return the state of each trial, by its id."""
-        found = {}
-        for trial_id, trial in self.look_up(trial_ids):
-            if isinstance(trial, TrialRecord):
-                found[trial_id] = TrialState(trial.status)
-            elif trial is not None:
-                found[trial_id] = trial.state
-            else:
-                begun = self.checkpoint_path(trial_id).exists()
-                found[trial_id] = TrialState.INTERRUPTED if begun else TrialState.ABSENT
-        return found
+        with TrialReader() as reader:
+            return {trial_id: self._state(trial_id, reader) for trial_id in trial_ids}
+
+    def _state(self, trial_id: str, reader: TrialReader) -> TrialState:
+        path = self.trial_path(trial_id)
+        if os.path.lexists(path):
+            try:
+                return reader.read_state(path)
+            except UnusableTrial as error:
+                return error.state
+        begun = self.checkpoint_path(trial_id).exists()
+        return TrialState.INTERRUPTED if begun else TrialState.ABSENT
 
     def look_up(
         self, trial_ids: Iterable[str]
