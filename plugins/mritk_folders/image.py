@@ -33,7 +33,7 @@ def read_image(path: Path) -> np.ndarray:
             return np.asarray(image.convert("L" if image.mode in GREY_MODES else "RGB"))
     except UnidentifiedImageError as error:
         if other := stand_in(path):
-            raise DataError(f"it {other}") from error
+            raise DataError(f"not an image: it {other}") from error
         raise DataError("empty file" if path.stat().st_size == 0 else "not an image") from error
     except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
         raise DataError(f"{error}") from error

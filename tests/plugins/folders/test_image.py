@@ -115,6 +115,12 @@ def test_an_empty_file(tmp_path):
         read_image(tmp_path / "i.png")
 
 
+def test_a_web_page_in_place_of_an_image_is_told(tmp_path):
+    (tmp_path / "i.png").write_text("<!DOCTYPE html>")
+    with pytest.raises(DataError, match="not an image: it is a web page"):
+        read_image(tmp_path / "i.png")
+
+
 def test_a_file_that_is_no_image(tmp_path):
     (tmp_path / "i.png").write_text("<html>")
     with pytest.raises(DataError, match="not an image"):
