@@ -16,18 +16,18 @@ from mritk.cli.tell import echo
 @click.option(
     "--fix",
     is_flag=True,
-    help="Delete leftovers that are an hour old, move torn, altered and foreign files to "
-    "RESULTS/quarantine, renew results.h5. No trial is deleted.",
+    help="Delete leftovers that are an hour old, move torn, altered, misnamed and foreign files "
+    "to RESULTS/quarantine, renew results.h5. No trial is deleted.",
 )
 @json_option
 @plugin_option
 def doctor(results: Path, fix: bool, as_json: bool) -> int:
     """Open every file of RESULTS (default: ./mritk-results) and say what is wrong.
 
-    Torn, altered, foreign and inconsistent files are serious: exit code 1. Failed trials, trials of
-    one identity, files of a newer or older schema, leftovers and a stale results.h5 are notes.
-    Every digest, fingerprint, split and score is computed anew. Exit code 4: nothing is wrong, but
-    a file cannot be read now.
+    Torn, altered, foreign, misnamed and inconsistent files are serious: exit code 1. Failed trials,
+    trials of one identity, files of a newer or older schema, leftovers and a stale results.h5 are
+    notes. Every digest, fingerprint, split and score is computed anew. Exit code 4: nothing is
+    wrong, but a file cannot be read now.
     """
     from tabulate import tabulate
 

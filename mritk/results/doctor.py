@@ -29,6 +29,7 @@ class State(str, Enum):
     TORN = "torn"
     ALTERED = "altered"
     FOREIGN = "foreign"
+    MISNAMED = "misnamed"
     NEWER = "newer schema"
     UNREADABLE = "cannot be read now"
     INCONSISTENT = "inconsistent"
@@ -43,7 +44,12 @@ class State(str, Enum):
     @property
     def serious(self) -> bool:
         """Whether data are lost or cannot be trusted; the rest are notes."""
-        return self in (State.TORN, State.ALTERED, State.FOREIGN, State.INCONSISTENT)
+        return self.spoiled or self is State.INCONSISTENT
+
+    @property
+    def spoiled(self) -> bool:
+        """Whether the file will never give the trial that its name says."""
+        return self in (State.TORN, State.ALTERED, State.FOREIGN, State.MISNAMED)
 
 
 @dataclass(frozen=True)
@@ -109,17 +115,13 @@ def diagnose(folder: ResultsFolder) -> Diagnosis:
             else:
                 found += _notes(examined)
                 whole[path.stem] = examined
-    records = [stored.record for stored in whole.values() if _well_named(stored)]
+    records = [stored.record for stored in whole.values()]
     found += _duplicates(records)
     found += _leftovers(folder, {record.id: record for record in records})
     seals = {trial_id: stored.seal for trial_id, stored in whole.items()}
     if reason := stale_view(folder, seals):
         found.append(Ailment(Path(VIEW), State.STALE, reason))
     return Diagnosis(len(whole), tuple(found))
-
-
-def _well_named(stored: Stored) -> bool:
-    return stored.path.stem == stored.record.id
 
 
 def _examine(path: Path, reader: TrialReader) -> Stored | Ailment:
@@ -130,7 +132,7 @@ def _examine(path: Path, reader: TrialReader) -> Stored | Ailment:
     if path.suffix != ".h5":
         return Ailment(below, State.FOREIGN, "no trial file; mritk passes it over")
     try:
-        return reader.read(path)
+        return reader.read_named(path)
     except UnusableTrial as error:
         return Ailment(below, State(error.state.value), error.why)
 
@@ -210,13 +212,14 @@ def cure(folder: ResultsFolder, diagnosis: Diagnosis) -> list[str]:
         StoreError: A file cannot be moved, or the view not be written.
     """
     done = []
-    for ailment in diagnosis.ailments:
-        path = folder.path / ailment.path
-        if ailment.state is State.LEFTOVER:
-            done.append(_delete(path, ailment))
-        elif ailment.state in (State.TORN, State.FOREIGN, State.ALTERED) and path.exists():
-            aside = folder.set_aside(path)
-            done.append(f"moved {ailment.path} to {aside.relative_to(folder.path)}")
+    with TrialReader() as reader:
+        for ailment in diagnosis.ailments:
+            path = folder.path / ailment.path
+            if ailment.state is State.LEFTOVER:
+                done.append(_delete(path, ailment))
+            elif ailment.state.spoiled and _examine(path, reader) == ailment:  # as it was then
+                place = folder.set_aside(path)
+                done.append(f"moved {ailment.path} to {place.relative_to(folder.path)}")
     if done or any(ailment.state is State.STALE for ailment in diagnosis.ailments):
         folder.rebuild_view()
         done.append(f"renewed {VIEW}")

@@ -16,7 +16,7 @@ from shlex import quote
 import h5py
 
 from mritk.errors import StoreError, UsageError
-from mritk.results.trial_state import MisnamedTrial, TrialState, UnusableTrial
+from mritk.results.trial_state import TrialState, UnusableTrial
 from mritk.results.trialfile import Stored, TrialReader, TrialRecord, write_hdf5, write_trial
 
 logger = logging.getLogger("mritk")
@@ -99,7 +99,8 @@ class ResultsFolder:
             StoreError: It cannot be written.
         """
         path = self.trial_path(record.id)
-        if path.exists() and self.status(record.id) not in (TrialState.FINISHED, TrialState.FAILED):
+        usable = (TrialState.FINISHED, TrialState.FAILED)
+        if os.path.lexists(path) and self.status(record.id) not in usable:
             self.set_aside(path)
         write_trial(record, path)
         return path
@@ -215,13 +216,6 @@ class ResultsFolder:
 def _named(path: Path, reader: TrialReader) -> Stored | UnusableTrial:
     """Return the trial of a file that is named after it, or why it gives none."""
     try:
-        stored = reader.read(path)
+        return reader.read_named(path)
     except UnusableTrial as error:
         return error
-    if stored.record.id == path.stem:
-        return stored
-    return MisnamedTrial(
-        path,
-        f"holds the trial {stored.record.id}, not the one that its name says, and is passed over; "
-        f"rename it to {stored.record.id}.h5, or delete it if that file is there",
-    )

@@ -23,11 +23,13 @@ TEST_SELECTED = "The test part chose the state that was kept, which flatters eve
 
 def never_selected(record: TrialRecord) -> str:
     """Say that no epoch could be selected as the protocol wants, if it is so; else nothing."""
-    if not record.stored_protocol.selects or not record.history:
+    protocol, history = record.stored_protocol, record.history
+    by = protocol.selection.get("by", "loss")
+    # A loss always has a value: a history without one is of a method that measures none.
+    if not protocol.selects or by == "loss" or not history:
         return ""
-    if not all(math.isnan(epoch.selection) for epoch in record.history):
+    if not all(math.isnan(epoch.selection) for epoch in history):
         return ""
-    by = record.stored_protocol.selection.get("by", "the metric")
     reason = record.notes.get("never_selected")
     why = f" ({reason})" if reason else ""
     return (

@@ -91,10 +91,12 @@ class GuardedCalls:
             late.set()
             process.kill()
 
-        timer = threading.Timer(patience, give_up)
+        timer, answered = threading.Timer(patience, give_up), False
         timer.start()
         try:
-            return pickle.load(process.stdout)
+            answer = pickle.load(process.stdout)
+            answered = True
+            return answer
         except (EOFError, pickle.UnpicklingError) as error:
             code = process.wait()
             if late.is_set():
@@ -105,7 +107,7 @@ class GuardedCalls:
         finally:
             timer.cancel()
             timer.join()
-            if late.is_set() or process.poll() is not None:
+            if late.is_set() or not answered:  # or the next call would get the answer of this one
                 self.close()
 
 

@@ -7,7 +7,7 @@ it. So the bytes are proven first. Anybody can do so, without mritk::
 
 The first block of the file counts the line as part of it, or whoever opens the file for writing
 would cut it off. Programs that read HDF5 pay no attention to it. (A user block in front would be
-another place; pyfive 1.0 reads wrong numbers behind one, without a word.)
+another place; pyfive 1.3 reads wrong numbers behind one, without a word.)
 """
 
 from __future__ import annotations

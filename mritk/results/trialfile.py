@@ -23,6 +23,7 @@ from mritk.results.record import Failure, Predictions, TrialRecord
 from mritk.results.trial_state import (
     AlteredTrial,
     ForeignFile,
+    MisnamedTrial,
     NewerTrial,
     TornTrial,
     TrialState,
@@ -163,6 +164,21 @@ class TrialReader:
         except OSError as error:
             raise _unreadable(path, error) from error
         raise TornTrial(path, f"is not a readable trial file: {why}")
+
+    def read_named(self, path: Path) -> Stored:
+        """Return the content of a trial file that is named after its trial.
+
+        Raises:
+            UnusableTrial: See :func:`read_stored`; or its name is not that of its trial.
+        """
+        stored = self.read(path)
+        if stored.record.id != path.stem:
+            raise MisnamedTrial(
+                path,
+                f"holds the trial {stored.record.id}, not the one that its name says, and is "
+                f"passed over; rename it to {stored.record.id}.h5, unless that file is there",
+            )
+        return stored
 
 
 def unproven_trial(content: bytes, path: Path) -> Stored:

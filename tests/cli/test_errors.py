@@ -101,8 +101,9 @@ def test_unreadable_images_stop_the_run_before_training(run_folder, folder, tmp_
     ended = run_folder(folder)
     assert ended.code == 2
     assert "3 of 42 samples cannot be read" in ended.err
-    for name in ("glioma/broken.png (not an image)", "none/empty.jpg (empty file)", "none/3.png"):
-        assert name in ended.err
+    assert "glioma/broken.png (not an image that mritk reads (PNG, " in ended.err
+    assert "none/empty.jpg (empty file)" in ended.err
+    assert "none/3.png" in ended.err
     assert "--skip-unreadable" in ended.err
     assert not (tmp_path / "results").exists()
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from types import SimpleNamespace
 
 import h5py
 import numpy as np
@@ -309,12 +310,14 @@ def test_a_dry_run_decodes_nothing_to_the_disk(run_toy, own_home):
 
 @pytest.mark.parametrize("options", [(), ("--dry-run",)])
 def test_images_that_do_not_fit_on_the_disk_are_refused_in_one_line(
-    run_toy, own_home, fast_protocol, options
+    run_toy, own_home, fast_protocol, options, monkeypatch
 ):
     text = fast_protocol.read_text()
-    fast_protocol.write_text(text.replace("image_size = 32", "image_size = 2000000"))
+    fast_protocol.write_text(text.replace("image_size = 32", "image_size = 16384"))
+    nearly_full = SimpleNamespace(free=10**9)
+    monkeypatch.setattr("mritk.data.decoded_size.shutil.disk_usage", lambda _: nearly_full)
     ended = run_toy("--seeds", 1, *options)
     assert ended.code == 3
-    assert "no room for 360000.0 GB of decoded images (2000000 px)" in ended.err
+    assert "no room for 24.2 GB of decoded images (16384 px)" in ended.err
     assert "Traceback" not in ended.err
     assert list((own_home / "decoded").iterdir()) == []

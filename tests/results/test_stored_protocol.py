@@ -115,9 +115,11 @@ def test_a_trial_that_could_select_nothing_is_marked_wherever_it_is_shown(make_r
     assert table.rows[0].marks == ""
 
 
-def test_epochs_without_a_value_are_no_matter_where_nothing_is_selected(make_record):
+@pytest.mark.parametrize("selection", [{"on": "last", "by": "mcc"}, {"on": "val", "by": "loss"}])
+def test_epochs_without_a_value_are_no_matter_where_nothing_is_selected(make_record, selection):
+    """A method that measures no loss need not tell one."""
     record = make_record(
-        protocol_json='{"selection": {"on": "last", "by": "mcc"}}',
+        protocol_json=json.dumps({"selection": selection}),
         history=[Epoch(1, 1, "all", 1e-3, 0.7, 0.6, math.nan, 1.5)],
     )
     (table,) = build_leaderboard([record]).tables

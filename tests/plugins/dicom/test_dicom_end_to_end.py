@@ -79,7 +79,7 @@ def test_a_folder_of_dicom_trains_and_no_patient_can_be_found_in_what_is_written
     ended = run()
     assert ended.code == 0, ended.err
     (table,) = json.loads(ended.out)["leaderboard"]["tables"]
-    assert table["dataset"] == "dicom:cohort"
+    assert table["dataset"] == "dicom:cohort,slices=3"
     assert table["patients"] == 8, "a fifth of them"
     assert table["rows"][0]["metrics"]["macro_auroc"]["mean"] > 0.9
     written = [*(tmp_path / "results").rglob("*.h5")]

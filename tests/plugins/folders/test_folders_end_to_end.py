@@ -86,7 +86,7 @@ def test_a_folder_of_nifti_with_slices(auroc, write_heads, tmp_path):
 
 def test_bids_with_slices(auroc, study):
     table, score = auroc(f"bids:{study},target=diagnosis,slices=3")
-    assert table["dataset"] == "bids:study"
+    assert table["dataset"] == "bids:study,slices=3,target=diagnosis"
     assert table["patients"] == 8
     assert score > 0.9
 

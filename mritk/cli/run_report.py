@@ -1,0 +1,79 @@
+"""What ``mritk run`` says at its end, and what it ends with."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from shlex import quote
+from typing import TYPE_CHECKING
+
+from mritk.cli.tell import echo, say
+from mritk.errors import ExitCode
+
+if TYPE_CHECKING:
+    from mritk.plan import Plan
+    from mritk.results.folder import ResultsFolder
+    from mritk.results.trial_state import UnusableTrial
+    from mritk.results.trialfile import TrialRecord
+    from mritk.trial import Outcome
+
+
+def exit_code_of(outcomes: Sequence[Outcome]) -> ExitCode:
+    """Return what the process should return: never 0 when a trial failed.
+
+    A failure for want of something (weights, a device) gives 4 if there is no other failure.
+    """
+    codes = {outcome.exit_code for outcome in outcomes if outcome.error}
+    if not codes:
+        return ExitCode.OK
+    return ExitCode.UNAVAILABLE if codes == {ExitCode.UNAVAILABLE} else ExitCode.INTERNAL
+
+
+def report_run(
+    plan: Plan,
+    outcomes: Sequence[Outcome],
+    results: ResultsFolder,
+    found: Mapping[str, TrialRecord | UnusableTrial | None],
+    *,
+    as_json: bool,
+) -> None:
+    """Print the leaderboard of a run, what became of its trials, and what can be done next.
+
+    Args:
+        plan: What was to be trained.
+        outcomes: What was.
+        results: Where it is stored.
+        found: By trial id, what the results folder gives at the end.
+        as_json: For a program, and nothing else.
+    """
+    from mritk.results.formats import as_data, format_leaderboard
+    from mritk.results.leaderboard import build_leaderboard
+    from mritk.results.trial_state import TrialState
+    from mritk.results.trialfile import TrialRecord
+
+    board = build_leaderboard(t for t in found.values() if isinstance(t, TrialRecord))
+    if as_json:
+        trials = [{"id": o.trial.id, "file": str(o.path), "error": o.error} for o in outcomes]
+        echo(json.dumps({"trials": trials, "leaderboard": as_data(board)}, indent=2))
+        return
+    echo(format_leaderboard(board, "github"))
+    before = len(plan.in_state(TrialState.FINISHED))
+    say("")
+    if before:
+        say(f"{before} of {len(plan.trials)} trials were done before and not repeated.")
+    for outcome in outcomes:
+        if outcome.error:
+            say(f"failed: {outcome.trial}: {outcome.error}")
+    say(f"Results: {results.path} (one HDF5 file per trial in {results.path / 'trials'})")
+    where = quote(str(results.path))
+    say("Next:")
+    if any(row.trials for table in board.tables for row in table.rows):
+        say(f"  mritk leaderboard {where} --format latex    the table for a paper")
+    say(f"  mritk show {_telling_trial(plan, outcomes)} --results {where}    one trial in full")
+    say("  mritk run -d folder:PATH    your own images, in one folder per class")
+
+
+def _telling_trial(plan: Plan, outcomes: Sequence[Outcome]) -> str:
+    """Return the id of the trial that a person wants to see: one that failed, if any did."""
+    failed = [outcome.trial for outcome in outcomes if outcome.error]
+    return (failed or plan.trials)[0].id[:8]
