@@ -15,16 +15,18 @@ from uuid import uuid4
 
 import numpy as np
 
-from mritk.audit.sketch import SIDES, Sketch, sketch
+from mritk.audit.sketch import DETAIL_SIDES, SIDES, Sketch, sketch
 from mritk.data.decode import in_threads, reason_of
 from mritk.data.samples import Samples
 from mritk.errors import StoreError
 from mritk.workspace import Workspace
 
 # Raise this when the sketches that come out of mritk.audit.sketch change.
-SKETCH_VERSION = 1
+SKETCH_VERSION = 2
 # What is kept of a sketch besides its pictures, and what stands for it where there is none.
 FACTS = {"pixels": "", "shape": (), "mode": "", "low": 0.0, "high": 0.0, "coverage": 0.0}
+
+PICTURES = ("whole", "content", "detail")
 
 Progress = Callable[[str, float], None]
 
@@ -48,6 +50,7 @@ class SketchBook:
         coverage: Per sample, the share of the frame that its content covers.
         whole: (N, S, S) or (N, S, S, S) uint8, the small pictures of the whole frames.
         content: The same of the content alone.
+        detail: (N, D, D) uint8, whole frames in more detail; of volumes, without elements.
         unreadable: Row to reason, of samples that cannot be read.
     """
 
@@ -61,6 +64,7 @@ class SketchBook:
     coverage: tuple[float, ...]
     whole: np.ndarray
     content: np.ndarray
+    detail: np.ndarray
     unreadable: dict[int, str]
 
     def __len__(self) -> int:
@@ -128,25 +132,29 @@ def _load(folder: Path, key: str, contents: tuple[str, ...]) -> SketchBook | Non
         return None
     try:
         facts = json.loads((folder / "facts.json").read_text(encoding="utf-8"))
-        whole, content = (
-            np.load(folder / f"{name}.npy", mmap_mode="r") for name in ("whole", "content")
-        )
+        pictures = {name: _load_picture(folder / f"{name}.npy") for name in PICTURES}
         columns = {name: tuple(facts[name]) for name in FACTS}
-        lengths = {len(column) for column in (whole, content, *columns.values())}
+        lengths = {len(column) for column in (*pictures.values(), *columns.values())}
         if lengths != {len(contents)}:
             raise ValueError(f"{folder} holds columns of lengths {lengths}")
     except (OSError, ValueError, KeyError, TypeError):
         shutil.rmtree(folder, ignore_errors=True)
         return None
-    return _book(key, contents, columns, whole, content, {})
+    return _book(key, contents, columns, pictures, {})
+
+
+def _load_picture(path: Path) -> np.ndarray:
+    # A file without elements cannot be mapped.
+    volumes = path.stem == "detail" and path.stat().st_size < 1024
+    pictures: np.ndarray = np.load(path, mmap_mode=None if volumes else "r")
+    return pictures
 
 
 def _book(
     key: str,
     contents: tuple[str, ...],
     columns: Mapping[str, Sequence[Any]],
-    whole: np.ndarray,
-    content: np.ndarray,
+    pictures: Mapping[str, np.ndarray],
     unreadable: dict[int, str],
 ) -> SketchBook:
     return SketchBook(
@@ -158,8 +166,7 @@ def _book(
         low=tuple(columns["low"]),
         high=tuple(columns["high"]),
         coverage=tuple(columns["coverage"]),
-        whole=whole,
-        content=content,
+        **pictures,
         unreadable=unreadable,
     )
 
@@ -175,13 +182,15 @@ def _sketched(
     """Sketch all samples, and keep that in ``folder`` unless some changed meanwhile."""
     dims = samples.spatial_dims or 2
     side, count = SIDES[dims], len(samples)
-    small = np.zeros((2, count, *[side] * dims), np.uint8)
+    sides = {"whole": side, "content": side, "detail": DETAIL_SIDES[dims]}
+    small = {name: np.zeros((count, *[sides[name]] * dims), np.uint8) for name in PICTURES}
     columns: dict[str, list[Any]] = {name: [] for name in FACTS}
     unreadable = dict(unreadable)
     results = in_threads(lambda i: sketch(samples.read(i), dims) if contents[i] else None, count)
     for row, found in enumerate(results):
         if isinstance(found, Sketch):
-            small[:, row] = found.whole, found.content
+            for name, pictures in small.items():
+                pictures[row] = getattr(found, name)
         elif isinstance(found, Exception):
             unreadable[row] = reason_of(found)
         for name, column in columns.items():
@@ -190,15 +199,17 @@ def _sketched(
         progress("reading", (row + 1) / count)
     if _digests(samples)[0] == contents:  # a file may change between its digest and its sketch
         _keep(small, columns, folder)
-    return _book(key, contents, columns, small[0], small[1], unreadable)
+    return _book(key, contents, columns, small, unreadable)
 
 
-def _keep(small: np.ndarray, columns: Mapping[str, Sequence[Any]], folder: Path) -> None:
+def _keep(
+    small: Mapping[str, np.ndarray], columns: Mapping[str, Sequence[Any]], folder: Path
+) -> None:
     """Write a book that appears only when it is complete; another process may be faster."""
     temporary = folder.with_name(f".{folder.name}.{uuid4().hex}")
     try:
         temporary.mkdir(parents=True)
-        for name, array in zip(("whole", "content"), small, strict=True):
+        for name, array in small.items():
             np.save(temporary / f"{name}.npy", array)
         (temporary / "facts.json").write_text(json.dumps(columns), encoding="utf-8")
         with suppress(OSError):
