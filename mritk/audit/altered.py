@@ -27,9 +27,10 @@ from mritk.audit.register import (
 from mritk.audit.symmetry import symmetries
 from mritk.data.decode import in_threads
 
-# Correlations of locally normalised structure, after registration at 32, 64 and 128 pixels, below
-# which nothing would explain the one by the other.
-LIKELY = (0.8, 0.8, 0.85)
+# Correlations of locally normalised structure below which nothing would explain the one picture by
+# the other: after registration at 32 and at 64 pixels, and at 128.
+LIKELY = (0.85, 0.75)
+CLOSE = 0.87
 
 # Share left unexplained, and agreement at the worst place, of copies whatever else there is.
 # Neighbouring slices, 1 mm apart, of the MNI152 average leave 0.003 and more, also when both are
@@ -51,8 +52,9 @@ TIMES = 6.0
 CLOSEST, PER_TIMES = 0.007, 0.003
 LEAST_TIMES = 1.5
 DISTINCT_LOCAL = 0.85
-# Left unexplained of pictures that did not correlate well enough to be compared.
-UNLIKE = 0.08
+# Left unexplained, at the least, of pictures that were not close enough at 128 pixels to be
+# compared in full, as the next slice but one may be; and of those that were given up before.
+NOT_CLOSE, UNLIKE = 0.03, 0.08
 
 BATCH = 64
 
@@ -192,10 +194,12 @@ def _batch(
         if levels:
             fixed, moving = levels.pop()
             maps, found = refined(fixed[here], moving[here], maps)
-    if len(here):
-        result = explained(one[here], *warped(other[here], maps))
-    else:
-        result = Explained(*(np.zeros(0, np.float32),) * 3)
+    result = Explained(*np.full((2, len(here)), 1 - NOT_CLOSE), np.zeros(len(here)))
+    close = np.flatnonzero(found > CLOSE) if len(here) else here
+    if len(close):
+        full = explained(one[here[close]], *warped(other[here[close]], maps[close]))
+        for name, column in vars(result).items():
+            column[close] = getattr(full, name)
     sharper = np.maximum(sharpness(one[here]), sharpness(other[here]))
     rows = kept[here]
     return Altered(i[rows], j[rows], turn[rows], maps, **vars(result), sharpness=sharper)
