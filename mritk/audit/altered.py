@@ -11,7 +11,6 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, fields
-from itertools import pairwise
 
 import numpy as np
 
@@ -217,14 +216,10 @@ def _stands_alone(compared: Altered, found: np.ndarray) -> np.ndarray:
         # With all of its nearest compared in full, there may be others that are as close.
         known = (found[row] >= 0).sum()
         others = [UNLIKE] if known < found.shape[1] or len(pairs) < known else []
-        left = [float(rest[k]) for k in pairs] + others
-        last = 0
-        for place, (one, next_one) in enumerate(pairwise(left), start=1):
-            times = TIMES
-            if place == 1 and one <= CLOSEST:
-                times = max(LEAST_TIMES, one / PER_TIMES)
-            if one <= DISTINCT and next_one >= times * one:
-                last = place
-        votes[pairs[:last]] += 1
+        # Only the closest: what comes after it may hide others that were no candidates.
+        closest, *others = [float(rest[k]) for k in pairs] + others
+        times = TIMES if closest > CLOSEST else max(LEAST_TIMES, closest / PER_TIMES)
+        if closest <= DISTINCT and others and others[0] >= times * closest:
+            votes[pairs[0]] += 1
     alone: np.ndarray = (votes == 2) & (compared.local >= DISTINCT_LOCAL)
     return alone
