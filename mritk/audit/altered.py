@@ -193,7 +193,8 @@ def _batch(
         if levels:
             fixed, moving = levels.pop()
             maps, found = refined(fixed[here], moving[here], maps)
-    result = Explained(*np.full((2, len(here)), 1 - NOT_CLOSE), np.zeros(len(here)))
+    clipped, pieces = np.full((2, len(here)), 1 - NOT_CLOSE)
+    result = Explained(clipped, pieces, np.zeros(len(here)))
     close = np.flatnonzero(found > CLOSE) if len(here) else here
     if len(close):
         full = explained(one[here[close]], *warped(other[here[close]], maps[close]))

@@ -134,7 +134,7 @@ def _load(folder: Path, key: str, contents: tuple[str, ...]) -> SketchBook | Non
         facts = json.loads((folder / "facts.json").read_text(encoding="utf-8"))
         pictures = {name: _load_picture(folder / f"{name}.npy") for name in PICTURES}
         columns = {name: tuple(facts[name]) for name in FACTS}
-        lengths = {len(column) for column in (*pictures.values(), *columns.values())}
+        lengths = {*map(len, pictures.values()), *map(len, columns.values())}
         if lengths != {len(contents)}:
             raise ValueError(f"{folder} holds columns of lengths {lengths}")
     except (OSError, ValueError, KeyError, TypeError):

@@ -192,11 +192,11 @@ def _near(
 
     if whole.ndim == 3:
         detail = np.concatenate([book.detail for book in books])[place]
-        for one, other, turn, change, similarity in _altered(detail, coverage, clusters, progress):
-            name = turns[turn].inverse.name
+        for one, other, number, change, share in _altered(detail, coverage, clusters, progress):
+            name = turns[number].inverse.name
             yield Pair(
                 *(int(rows[one]), int(rows[other]), "near"),
-                similarity=round(similarity, 4),
+                similarity=round(share, 4),
                 change=", ".join(text for text in (name, change) if text),
             )
 
