@@ -11,7 +11,6 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, fields
-from itertools import pairwise
 
 import numpy as np
 
@@ -27,9 +26,10 @@ from mritk.audit.register import (
 from mritk.audit.symmetry import symmetries
 from mritk.data.in_threads import in_threads
 
-# Correlations of locally normalised structure, after registration at 32, 64 and 128 pixels, below
-# which nothing would explain the one by the other.
-LIKELY = (0.8, 0.8, 0.85)
+# Correlations of locally normalised structure below which nothing would explain the one picture by
+# the other: after registration at 32 and at 64 pixels, and at 128.
+LIKELY = (0.85, 0.75)
+CLOSE = 0.87
 
 # Share left unexplained, and agreement at the worst place, of copies whatever else there is.
 # Neighbouring slices, 1 mm apart, of the MNI152 average leave 0.003 and more, also when both are
@@ -51,8 +51,9 @@ TIMES = 6.0
 CLOSEST, PER_TIMES = 0.007, 0.003
 LEAST_TIMES = 1.5
 DISTINCT_LOCAL = 0.85
-# Left unexplained of pictures that did not correlate well enough to be compared.
-UNLIKE = 0.08
+# Left unexplained, at the least, of pictures that were not close enough at 128 pixels to be
+# compared in full, as the next slice but one may be; and of those that were given up before.
+NOT_CLOSE, UNLIKE = 0.03, 0.08
 
 BATCH = 64
 
@@ -192,10 +193,13 @@ def _batch(
         if levels:
             fixed, moving = levels.pop()
             maps, found = refined(fixed[here], moving[here], maps)
-    if len(here):
-        result = explained(one[here], *warped(other[here], maps))
-    else:
-        result = Explained(*(np.zeros(0, np.float32),) * 3)
+    clipped, pieces = np.full((2, len(here)), 1 - NOT_CLOSE)
+    result = Explained(clipped, pieces, np.zeros(len(here)))
+    close = np.flatnonzero(found > CLOSE) if len(here) else here
+    if len(close):
+        full = explained(one[here[close]], *warped(other[here[close]], maps[close]))
+        for name, column in vars(result).items():
+            column[close] = getattr(full, name)
     sharper = np.maximum(sharpness(one[here]), sharpness(other[here]))
     rows = kept[here]
     return Altered(i[rows], j[rows], turn[rows], maps, **vars(result), sharpness=sharper)
@@ -213,14 +217,10 @@ def _stands_alone(compared: Altered, found: np.ndarray) -> np.ndarray:
         # With all of its nearest compared in full, there may be others that are as close.
         known = (found[row] >= 0).sum()
         others = [UNLIKE] if known < found.shape[1] or len(pairs) < known else []
-        left = [float(rest[k]) for k in pairs] + others
-        last = 0
-        for place, (one, next_one) in enumerate(pairwise(left), start=1):
-            times = TIMES
-            if place == 1 and one <= CLOSEST:
-                times = max(LEAST_TIMES, one / PER_TIMES)
-            if one <= DISTINCT and next_one >= times * one:
-                last = place
-        votes[pairs[:last]] += 1
+        # Only the closest: what comes after it may hide others that were no candidates.
+        closest, *others = [float(rest[k]) for k in pairs] + others
+        times = TIMES if closest > CLOSEST else max(LEAST_TIMES, closest / PER_TIMES)
+        if closest <= DISTINCT and others and others[0] >= times * closest:
+            votes[pairs[0]] += 1
     alone: np.ndarray = (votes == 2) & (compared.local >= DISTINCT_LOCAL)
     return alone

@@ -27,7 +27,8 @@ STYLE = """
 body { font: 15px/1.45 system-ui, sans-serif; margin: 2rem auto; max-width: 78rem; padding: 0 1rem;
        color: #1c2024; background: #fff; }
 h1 { font-size: 1.4rem; } h2 { font-size: 1.1rem; margin: 2rem 0 .3rem; }
-td { text-align: left; padding: .3rem .8rem .3rem 0; vertical-align: top; overflow-wrap: anywhere; }
+td { text-align: left; padding: .3rem .8rem .3rem 0; vertical-align: top; }
+td:last-child { overflow-wrap: anywhere; }
 .leak { color: #a40e26; font-weight: 600; } .defect { color: #8a4600; font-weight: 600; }
 .note { color: #57606a; } nav { margin-top: 1rem; } nav a { margin-right: 1.2rem; }
 a, summary { color: #0550ae; } summary { cursor: pointer; padding: .4rem 0; }

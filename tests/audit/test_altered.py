@@ -131,7 +131,7 @@ def test_progress_goes_to_the_end_and_one_picture_has_no_copy(pictures):
     [
         ([0, 1, 2, 3], []),  # a stack of slices
         ([0, 1, 2, 40], []),  # its end
-        ([0, 1, 40, 41], [(0, 1), (2, 3)]),
+        ([0, 0.7, 40, 40.7], [(0, 1), (2, 3)]),
         ([0, 2, 40, 80], []),  # far from all others, but not close
         ([0, 0.6, 1.6, 2.6], [(0, 1)]),  # a copy among slices
     ],
