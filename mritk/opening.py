@@ -15,14 +15,14 @@ from mritk.audit.book import SketchBook
 from mritk.code_state import digest_of_sources, library_versions, source_digest
 from mritk.data.identified import array_digests, identified
 from mritk.data.join import join, rename_classes
-from mritk.data.patients import PatientRule, require_patients, with_patients
-from mritk.data.samples import Classification, Samples
-from mritk.data.spelling import (
-    composed,
+from mritk.data.one_name import (
     require_distinct_classes,
     with_composed_classes,
     with_one_spelling,
 )
+from mritk.data.patients import PatientRule, require_patients, with_patients
+from mritk.data.samples import Classification, Samples
+from mritk.data.spelling import composed
 from mritk.data.split_rule import SplitRule, resolved_scheme
 from mritk.errors import DataError, HookError, MritkError, Unavailable, UsageError
 from mritk.loaded_plugin import reason_of

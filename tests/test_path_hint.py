@@ -101,7 +101,7 @@ def test_what_is_right_is_left_alone(name, there, registry, workspace):
         ("imgs", "no benchmark file imgs; for this path write -d folder:imgs", Unavailable),
         ("study", "write -d bids:study", Unavailable),
         ("table.csv", "is not valid TOML.*write -d manifest:table.csv", ProtocolError),
-        ("x.jpg", "is no benchmark file: it is not UTF-8 text", ProtocolError),
+        ("x.jpg", "x.jpg, line 1: not valid UTF-8", ProtocolError),
         ("nowhere.toml", "no benchmark file nowhere.toml$", Unavailable),
     ],
 )

@@ -14,7 +14,8 @@ from mritk.audit.book import Progress, silent, sketch_book
 from mritk.audit.copies import Copies, Pair, find_copies
 from mritk.audit.findings import Audited, Finding, count_by, find_all
 from mritk.data.join import distinct
-from mritk.data.samples import SPLITS, Classification, Samples
+from mritk.data.parts import SPLITS
+from mritk.data.samples import Classification, Samples
 from mritk.workspace import Workspace
 
 

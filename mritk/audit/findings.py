@@ -12,7 +12,8 @@ import numpy as np
 
 from mritk.audit.book import SketchBook
 from mritk.audit.copies import Copies
-from mritk.data.samples import SPLITS, Classification, Samples
+from mritk.data.parts import SPLITS
+from mritk.data.samples import Classification, Samples
 from mritk.data.spelling import canonical_name
 
 Level = Literal["leak", "defect", "note"]

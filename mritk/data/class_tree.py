@@ -14,9 +14,8 @@ from mritk.data.layouts import (
     refuse_folders_that_are_no_classes,
     wraps_classes,
 )
-from mritk.data.parts import part_of
+from mritk.data.parts import SPLITS, part_of
 from mritk.data.passed_over import PassedOver
-from mritk.data.samples import SPLITS
 from mritk.data.scan_tree import ScanFolder, Scans, scan_folder
 from mritk.data.spelling import canonical_name
 from mritk.errors import DataError, UsageError

@@ -8,7 +8,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from mritk.data.samples import SPLITS, Samples
+from mritk.data.parts import SPLITS
+from mritk.data.samples import Samples
 
 
 @dataclass(frozen=True, eq=False)

@@ -11,9 +11,10 @@ from itertools import accumulate
 
 import numpy as np
 
+from mritk.data.one_name import require_distinct_classes
 from mritk.data.passed_over import PassedOver
 from mritk.data.samples import Classification, Regression, Samples, Task
-from mritk.data.spelling import canonical_name, require_distinct_classes
+from mritk.data.spelling import canonical_name
 from mritk.errors import DataError
 
 logger = logging.getLogger("mritk")

@@ -6,6 +6,8 @@ import re
 
 from mritk.data.spelling import canonical_name
 
+SPLITS = ("train", "val", "test")
+
 # ``train_set``, ``Testing Images``, ``validation-data``, ``1. train``.
 PART = re.compile(
     r"(?:\d{1,2}[.)]?)?"

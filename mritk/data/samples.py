@@ -12,6 +12,7 @@ from typing import ClassVar
 
 import numpy as np
 
+from mritk.data.parts import SPLITS
 from mritk.data.passed_over import PassedOver
 from mritk.errors import DataError
 
@@ -52,7 +53,6 @@ class Regression:
 
 Task = Classification | Regression
 
-SPLITS = ("train", "val", "test")
 TEXT_COLUMNS = ("patients", "sites", "sources", "splits")
 
 
@@ -110,9 +110,7 @@ class Samples:
             column = getattr(self, name)
             if column is not None:
                 object.__setattr__(self, name, _texts(name, column))
-                _require_one_form(name, getattr(self, name))
-        if isinstance(self.task, Classification):
-            _require_one_form("classes", self.task.classes)
+        _require_one_form(self.ids)
         twice = [name for name, count in Counter(self.ids).items() if count > 1]
         if twice:
             raise DataError(f"sample ids must be unique; repeated: {', '.join(twice[:3])}")
@@ -224,17 +222,18 @@ def _texts(name: str, column: Sequence[str]) -> tuple[str, ...]:
     return texts
 
 
-def _require_one_form(name: str, texts: Sequence[str]) -> None:
-    """Refuse names that look alike and are two: an accent in its letter (NFC), or after it (NFD).
+def _require_one_form(ids: Sequence[str]) -> None:
+    """Refuse ids that look alike and are two: an accent in its letter (NFC), or after it (NFD).
 
-    Archives made on a Mac hold the second form; a patient of both forms would be two patients.
+    Archives made on a Mac hold the second form. For classes, patients and sites the two are one:
+    :mod:`mritk.data.one_name`.
     """
     forms: dict[str, str] = {}
-    for text in dict.fromkeys(text for text in texts if not text.isascii()):
+    for text in (text for text in ids if not text.isascii()):
         other = forms.setdefault(unicodedata.normalize("NFC", text), text)
         if other != text:
             raise DataError(
-                f"{name} holds {other!r} in two Unicode forms, {other!a} and {text!a}; "
+                f"column ids holds {other!r} in two Unicode forms, {other!a} and {text!a}; "
                 f"they would count as two, so write both in one form (NFC)"
             )
 

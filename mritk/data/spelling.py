@@ -2,18 +2,9 @@
 
 from __future__ import annotations
 
-import logging
 import re
 import unicodedata
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import replace
-
-import numpy as np
-
-from mritk.data.samples import Classification, Samples
-from mritk.errors import DataError
-
-logger = logging.getLogger("mritk")
+from collections.abc import Iterable
 
 # What BIDS, pandas, spreadsheets and statistics programs write for a missing value, in lower case.
 MISSING = frozenset(
@@ -22,9 +13,6 @@ MISSING = frozenset(
 
 # 3, 03 and 3.0 are one number; 1.10 may be the tenth patient of the first site, and stays.
 WHOLE = re.compile(r"([+-]?\d{1,100})(?:\.0*)?", re.ASCII)
-
-# Samples and names in a message.
-NAMED = 3
 
 
 def is_missing(text: str) -> bool:
@@ -80,97 +68,3 @@ def spelling_variants(names: Iterable[str]) -> list[list[str]]:
     for name, first in one_spelling(names).items():
         groups.setdefault(first, []).append(name)
     return [group for group in groups.values() if len(group) > 1]
-
-
-def require_distinct_classes(samples: Samples, name: str) -> None:
-    """Refuse classes that are one but for their spelling, or that stand for a missing label.
-
-    Either would be a class of its own in all scores. A person decides, because two spellings may
-    also be two classes.
-
-    Raises:
-        DataError: There are such; the message says what to type.
-    """
-    if not isinstance(samples.task, Classification):
-        return
-    classes = samples.task.classes
-    for group in spelling_variants(classes):
-        first, *others = group
-        renames = " ".join(f"--rename '{other}={first}'" for other in others)
-        raise DataError(
-            f"dataset {name} has the classes {_quoted(group)}, which differ in spelling only; "
-            f"merge them with {renames}, or rename one to something else if they are different"
-        )
-    for number, label in enumerate(classes):
-        if is_missing(label):
-            rows = np.flatnonzero(samples.targets == number)
-            raise DataError(
-                f"dataset {name} has the class {label!r}, which stands for a missing label "
-                f"({_some(samples, rows)}); label or remove these, or, if it is a class, give it "
-                f"another name: --rename '{label}=NAME'"
-            )
-
-
-def with_composed_classes(samples: Samples) -> Samples:
-    """Return the samples with class names in the Unicode form NFC.
-
-    Some file systems store the letter é as e and an accent (NFD): to the eye and to the person who
-    types it the two are one name.
-    """
-    if not isinstance(samples.task, Classification):
-        return samples
-    old = samples.task.classes
-    new = [composed(label) for label in old]
-    if new == list(old):
-        return samples
-    classes = tuple(sorted(set(new)))
-    number = np.asarray([classes.index(label) for label in new])
-    return replace(samples, task=Classification(classes), targets=number[samples.targets])
-
-
-def with_one_spelling(samples: Samples, name: str) -> Samples:
-    """Return the samples with one spelling for each patient and each site.
-
-    Unlike classes, spellings are joined, with a warning: two patients in one are never divided,
-    one patient in two may be.
-
-    Raises:
-        DataError: A patient stands for a missing value.
-    """
-    unknown = {patient for patient in set(samples.patients or ()) if is_missing(patient)}
-    if unknown:
-        rows = [row for row, patient in enumerate(samples.patients or ()) if patient in unknown]
-        raise DataError(
-            f"dataset {name} has the patient {min(unknown)!r}, which stands for a missing value "
-            f"({_some(samples, rows)}); say who they are, or remove them"
-        )
-    patients = _joined(samples.patients, "patient", name)
-    sites = _joined(samples.sites, "site", name)
-    if patients is samples.patients and sites is samples.sites:
-        return samples
-    return replace(samples, patients=patients, sites=sites)
-
-
-def _joined(column: Sequence[str] | None, noun: str, name: str) -> Sequence[str] | None:
-    if column is None:
-        return None
-    names = sorted(set(column))
-    groups = spelling_variants(names)
-    if not groups:
-        return column
-    more = f", and {len(groups) - NAMED} more" if len(groups) > NAMED else ""
-    logger.warning(
-        "%s of %s differ in spelling only and are taken as one: %s%s",
-        *(f"{noun}s", name, "; ".join(_quoted(group) for group in groups[:NAMED]), more),
-    )
-    spelling: Mapping[str, str] = one_spelling(names)
-    return [spelling[value] for value in column]
-
-
-def _quoted(names: Sequence[str]) -> str:
-    return " and ".join(repr(name) for name in names)
-
-
-def _some(samples: Samples, rows: Sequence[int] | np.ndarray) -> str:
-    shown = ", ".join(samples.ids[int(row)] for row in rows[:NAMED])
-    return f"{len(rows)} of {len(samples)} samples, such as {shown}"

@@ -13,7 +13,8 @@ import numpy as np
 from mritk.data.cleaning import NO_ROWS, Bound, ClassAbsent, Parts, finished
 from mritk.data.draw import DRAWS, draw_parts, draw_share
 from mritk.data.fold import Fold, fold_digest
-from mritk.data.samples import SPLITS, Classification, Samples
+from mritk.data.parts import SPLITS
+from mritk.data.samples import Classification, Samples
 from mritk.data.split_rule import SplitRule, resolved_scheme
 from mritk.data.units import units
 from mritk.errors import DataError

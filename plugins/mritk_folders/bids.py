@@ -19,7 +19,7 @@ from mritk import (
     read_text_table,
 )
 from mritk_folders import BidsOptions
-from mritk_folders.scan import VOLUME_SUFFIXES
+from mritk_folders.kind import VOLUME_SUFFIXES
 from mritk_folders.scan_table import ScanTable
 from mritk_folders.target_column import read_targets
 

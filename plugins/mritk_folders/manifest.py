@@ -10,7 +10,7 @@ from pathlib import Path, PurePosixPath, PureWindowsPath
 
 from mritk import DataError, Samples, TableRow, TextTable, is_missing, part_of, read_text_table
 from mritk_folders import ManifestOptions
-from mritk_folders.scan import kind_of
+from mritk_folders.kind import kind_of
 from mritk_folders.scan_table import ScanTable
 from mritk_folders.target_column import read_targets
 

@@ -9,7 +9,7 @@ from itertools import islice
 from pathlib import Path
 
 from mritk import UsageError
-from mritk_folders.scan import kind_of
+from mritk_folders.kind import kind_of
 
 ARCHIVE_SUFFIXES = (".zip", ".tar", ".tgz", ".tbz2", ".txz", ".gz", ".bz2", ".xz")
 TABLE_SUFFIXES = (".csv", ".tsv")

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from mritk import Classification, Samples, Scans, class_tree
-from mritk_folders.scan import kind_of
+from mritk_folders.kind import kind_of
 from mritk_folders.scan_table import ScanTable
 from mritk_folders.subject import subjects_of
 

@@ -13,15 +13,12 @@ from hypothesis import strategies as st
 from pandas._libs.parsers import STR_NA_VALUES
 
 from mritk import Classification, DataError, Samples
-from mritk.data.spelling import (
-    canonical_name,
-    is_missing,
-    one_spelling,
+from mritk.data.one_name import (
     require_distinct_classes,
-    spelling_variants,
     with_composed_classes,
     with_one_spelling,
 )
+from mritk.data.spelling import canonical_name, is_missing, one_spelling, spelling_variants
 
 NFC, NFD = (unicodedata.normalize(form, "Méningiome") for form in ("NFC", "NFD"))
 

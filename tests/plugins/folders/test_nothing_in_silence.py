@@ -13,7 +13,7 @@ from PIL import Image
 from mritk import DataError, Unavailable
 from mritk.data.file_tree import is_litter
 from mritk.data.suffixes import IMAGE_SUFFIXES
-from mritk_folders.scan import Kind, kind_of
+from mritk_folders.kind import Kind, kind_of
 from mritk_folders.tree import read_tree
 
 FOLDERS = st.sampled_from(
