@@ -49,7 +49,7 @@ def _flat(data: dict[str, Any], prefix: str = "") -> Any:
         label = f"{prefix}{key}"
         if isinstance(value, dict):
             yield from _flat(value, f"{label}.")
-        elif isinstance(value, list) and value and isinstance(value[0], dict):
+        elif isinstance(value, (list, tuple)) and value and isinstance(value[0], dict):
             for number, item in enumerate(value, 1):
                 yield from _flat(item, f"{label}[{number}].")
         elif isinstance(value, list) and any(", " in str(item) for item in value):
