@@ -28,9 +28,12 @@ def draft_of(path: Path) -> Path:
 
 
 def drafts_in(folder: Path) -> Iterator[Path]:
-    """Yield the files and folders in ``folder`` that are not complete, of any version of mritk."""
+    """Yield the files and folders in ``folder`` that are not complete, of any version of mritk.
+
+    Locks are none: they stay, empty, and who deletes one that is held lets a second process in.
+    """
     for path in sorted(folder.iterdir()):
-        if path.name.startswith(".") or path.suffix == ".tmp":
+        if path.suffix != ".lock" and (path.name.startswith(".") or path.suffix == ".tmp"):
             yield path
 
 

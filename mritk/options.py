@@ -66,5 +66,7 @@ def read_options(given: dict[str, str], schema: type[Any], name: str) -> Any:
     except ValidationError as error:
         first = error.errors()[0]
         option = ".".join(str(part) for part in first["loc"]) or ", ".join(given)
-        reason = first["msg"].removeprefix("Value error, ")
-        raise UsageError(f"{name}: option {option}={given.get(option, '')}: {reason}") from error
+        reason = first["msg"].removeprefix("Value error, ").partition(", unable to parse")[0]
+        raise UsageError(
+            f"{name} option {option}={given.get(option, '')}: {reason[0].lower()}{reason[1:]}"
+        ) from error

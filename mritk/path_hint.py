@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import fields
 from pathlib import Path
+from shlex import quote
 from typing import TypeVar
 
 from mritk.errors import DataError, ProtocolError, Unavailable, UnknownName
@@ -51,9 +52,11 @@ def path_hint(name: str, registry: Registry, option: str = "") -> str:
     typed, _ = split_options(member if own else name)
     path = Path(typed).expanduser()
     readers = [family.prefix for family in families if _reads(family, path)]
-    if not readers or own in readers:
+    if own in readers:
+        return f"a dataset is given as {option} {quote(name)}" if option else ""
+    if not readers:
         return ""
-    choices = [" ".join((*option.split(), f"{reader}:{typed}")) for reader in readers]
+    choices = [" ".join((*option.split(), quote(f"{reader}:{typed}"))) for reader in readers]
     return f"for this path write {' or '.join(choices)}"
 
 

@@ -46,6 +46,12 @@ def test_a_draft_of_a_dead_process_is_abandoned_at_once(of_a_dead_process, tmp_p
     assert list(tmp_path.iterdir()) == [own]
 
 
+def test_a_lock_is_no_draft_however_old(tmp_path):
+    (tmp_path / ".entry.lock").write_bytes(b"")
+    long_ago(tmp_path / ".entry.lock")
+    assert list(drafts_in(tmp_path)) == []
+
+
 @pytest.mark.parametrize("name", [".entry.0000abcd-1-0123456789ab.tmp", "entry.0123abcd.tmp"])
 @pytest.mark.parametrize("folder", [True, False])
 def test_a_draft_whose_process_cannot_be_asked_has_a_day(tmp_path, name, folder):

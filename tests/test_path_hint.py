@@ -37,6 +37,7 @@ def there(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     for label in ("glioma", "healthy"):
         image(f"imgs/{label}/1.png")
+        image(f"my imgs/{label}/1.png")
         Path(f"dcm/{label}").mkdir(parents=True)
         Path(f"dcm/{label}/IM1").write_bytes(bytes(128) + b"DICM")
     image("x.jpg")
@@ -100,6 +101,8 @@ def test_what_is_right_is_left_alone(name, there, registry, workspace):
     [
         ("imgs", "no benchmark file imgs; for this path write -d folder:imgs", Unavailable),
         ("study", "write -d bids:study", Unavailable),
+        ("folder:imgs", "; a dataset is given as -d folder:imgs$", Unavailable),
+        ("my imgs", "write -d 'folder:my imgs'", Unavailable),
         ("table.csv", "is not valid TOML.*write -d manifest:table.csv", ProtocolError),
         ("x.jpg", "x.jpg, line 1: not valid UTF-8", ProtocolError),
         ("nowhere.toml", "no benchmark file nowhere.toml$", Unavailable),

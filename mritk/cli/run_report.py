@@ -70,7 +70,8 @@ def report_run(
     if any(row.trials for table in board.tables for row in table.rows):
         say(f"  mritk leaderboard {where} --format latex    the table for a paper")
     say(f"  mritk show {_telling_trial(plan, outcomes)} --results {where}    one trial in full")
-    say("  mritk run -d folder:PATH    your own images, in one folder per class")
+    if not any(":" in trial.dataset.record.name for trial in plan.trials):
+        say("  mritk run -d folder:PATH    your own images, in one folder per class")
 
 
 def _telling_trial(plan: Plan, outcomes: Sequence[Outcome]) -> str:

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
     from mritk.data.samples import Task
     from mritk.evaluate.metric import Value
+    from mritk.protocol import Protocol
     from mritk.registry import Registry
     from mritk.results.trialfile import Predictions, TrialRecord
 
@@ -48,7 +49,7 @@ def _flat(data: dict[str, Any], prefix: str = "") -> Any:
         label = f"{prefix}{key}"
         if isinstance(value, dict):
             yield from _flat(value, f"{label}.")
-        elif isinstance(value, list) and value and isinstance(value[0], dict):
+        elif isinstance(value, (list, tuple)) and value and isinstance(value[0], dict):
             for number, item in enumerate(value, 1):
                 yield from _flat(item, f"{label}[{number}].")
         elif isinstance(value, list) and any(", " in str(item) for item in value):
@@ -172,10 +173,7 @@ def _record(registry: Registry, name: str) -> dict[str, Any]:
         "dataset": lambda: _describe(registry.dataset(name)),
         "augmentation": lambda: _describe(registry.augmentation(name)),
         "method": lambda: _describe_method(registry, name),
-        "protocol": lambda: (
-            find_protocol(name, registry).canonical()
-            | {"fingerprint": find_protocol(name, registry).fingerprint}
-        ),
+        "protocol": lambda: _describe_protocol(find_protocol(name, registry)),
     }
     found, reasons = {}, {}
     for noun, find in finders.items():
@@ -192,6 +190,13 @@ def _record(registry: Registry, name: str) -> dict[str, Any]:
             f"'mritk list backbones' and the like show what there is"
         )
     return found
+
+
+def _describe_protocol(protocol: Protocol) -> dict[str, Any]:
+    """Return every key that a protocol file may hold, also those that shape nothing."""
+    described = asdict(protocol)
+    del described["name"], described["rehearsal"]
+    return described | {"fingerprint": protocol.fingerprint}
 
 
 def _describe(record: Any) -> dict[str, Any]:

@@ -7,6 +7,7 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from shlex import quote
 
 from mritk.data.samples import Samples
 from mritk.data.spelling import is_missing
@@ -47,7 +48,7 @@ class PatientRule:
             re.compile(self.regex)
         except re.error as error:
             raise UsageError(
-                f"--patient-regex {self.regex!r} is no regular expression: {error}"
+                f"--patient-regex {quote(self.regex)} is no regular expression: {error}"
             ) from error
 
 
@@ -116,8 +117,9 @@ def _from_regex(samples: Samples, regex: str, name: str) -> Samples:
     without = [id_ for id_, patient in zip(samples.ids, patients, strict=True) if not patient]
     if without:
         raise DataError(
-            f"--patient-regex {regex!r} finds no patient in {len(without)} of {len(samples)} ids "
-            f"of {name}, such as {_some(without)}; change it so that it matches every id"
+            f"--patient-regex {quote(regex)} finds no patient in {len(without)} of "
+            f"{len(samples)} ids of {name}, such as {_some(without)}; "
+            f"change it so that it matches every id"
         )
     return replace(samples, patients=patients)
 

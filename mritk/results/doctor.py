@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from enum import Enum
 from pathlib import Path
 
-from mritk.errors import ExitCode, UsageError
+from mritk.errors import ExitCode
 from mritk.results.checks import checks_of
 from mritk.results.folder import CHECKPOINTS, TRIALS, VIEW, ResultsFolder
 from mritk.results.kept_model import MODELS
@@ -103,8 +103,7 @@ def diagnose(folder: ResultsFolder) -> Diagnosis:
     Raises:
         UsageError: There is no such folder.
     """
-    if not folder.path.is_dir():
-        raise UsageError(f"no results folder {folder.path}; 'mritk run' makes one")
+    folder.require_there()
     found: list[Ailment] = []
     whole: dict[str, Stored] = {}
     with TrialReader() as reader:

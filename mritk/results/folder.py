@@ -25,6 +25,11 @@ VIEW = "results.h5"
 TRIALS = "trials"
 CHECKPOINTS = "checkpoints"
 QUARANTINE = "quarantine"
+# What to do about a folder that cannot be written, by the number of the error.
+HINTS: dict[int | None, str] = {
+    errno.ENOSPC: "free some space",
+    errno.ENOTDIR: "move the file that stands there",
+}
 
 
 @dataclass(frozen=True)
@@ -32,6 +37,21 @@ class ResultsFolder:
     """Trials stored under ``path``."""
 
     path: Path
+
+    def require_there(self) -> None:
+        """Refuse to read what is no folder.
+
+        Raises:
+            UsageError: There is no such folder, or a file in its place.
+        """
+        if self.path.is_dir():
+            return
+        if self.path.is_file():
+            raise UsageError(f"{self.path} is a file, not a results folder")
+        raise UsageError(
+            f"no results folder {self.path}; to make one: mritk run --results "
+            f"{quote(str(self.path))}"
+        )
 
     def require_reachable(self) -> None:
         """Refuse a folder that could not be made or written; nothing is made.
@@ -48,6 +68,8 @@ class ResultsFolder:
         except OSError as error:
             raise self._unwritable(error) from error
         place = next(p for p in (self.path, *self.path.absolute().parents) if p.exists())
+        if not place.is_dir():
+            raise self._unwritable(NotADirectoryError(errno.ENOTDIR, os.strerror(errno.ENOTDIR)))
         if not (self.any() or os.access(place, os.W_OK | os.X_OK)):
             raise self._unwritable(PermissionError(errno.EACCES, os.strerror(errno.EACCES)))
 
@@ -66,7 +88,7 @@ class ResultsFolder:
 
     def _unwritable(self, error: OSError) -> UsageError:
         why = os.strerror(error.errno) if error.errno else str(error)
-        hint = "free some space" if error.errno == errno.ENOSPC else "check its permissions"
+        hint = HINTS.get(error.errno, "check its permissions")
         return UsageError(
             f"results folder {self.path} cannot be written: {why}; {hint}, or choose another "
             f"with --results"
@@ -172,11 +194,7 @@ class ResultsFolder:
         Raises:
             UsageError: There is no such folder.
         """
-        if not self.path.is_dir():
-            raise UsageError(
-                f"no results folder {self.path}; to make one: mritk run --results "
-                f"{quote(str(self.path))}"
-            )
+        self.require_there()
         with TrialReader() as reader:
             for path in sorted((self.path / TRIALS).glob("*.h5")):
                 yield _named(path, reader)

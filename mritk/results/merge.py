@@ -60,8 +60,7 @@ def merge(sources: Sequence[ResultsFolder], target: ResultsFolder, *, dry_run: b
         StoreError: The target cannot be written.
     """
     for source in sources:
-        if not source.path.is_dir():
-            raise UsageError(f"no results folder {source.path}")
+        source.require_there()
         if source.path.resolve() == target.path.resolve():
             raise UsageError(f"{source.path} cannot be merged into itself")
     done = Merge()

@@ -56,6 +56,11 @@ def test_show_a_protocol_tells_every_field_and_the_fingerprint(mritk):
     found = json.loads(mritk("show", "quick", "--json").out)["protocol"]
     assert found["parameters"]["batch_size"] == 16
     assert len(found["fingerprint"]) == 64
+    at_their_default = {"mixup": 0.0, "head_start": "random"}
+    assert at_their_default.items() <= found["parameters"].items()
+    assert found["parameters"]["stages"][0]["layer_decay"] == 1.0
+    assert found["preprocessing"] == {"grey": False, "blur": 0.0}
+    assert "protocol.parameters.stages[2].layer_decay" in mritk("show", "quick").out
 
 
 def test_show_a_method_tells_its_parameters(mritk):

@@ -25,6 +25,7 @@ def test_a_run_ends_with_a_leaderboard_on_stdout_and_the_rest_on_stderr(run_toy,
     assert "preparing" not in ended.out
     assert str(tmp_path / "results") in ended.err
     assert "mritk leaderboard" in ended.err
+    assert "-d folder:PATH    your own images" in ended.err
     assert len(trials_in(tmp_path / "results")) == 2
 
 

@@ -69,6 +69,12 @@ def test_a_wrong_regex_is_an_error_of_usage():
         PatientRule(regex="pat(")
 
 
+def test_a_regex_is_quoted_as_it_was_typed():
+    with pytest.raises(DataError) as caught:
+        told(PatientRule(regex=r"(mouse\d+)_"))
+    assert r"--patient-regex '(mouse\d+)_' finds" in str(caught.value)
+
+
 @pytest.mark.parametrize(
     "both",
     [{"regex": "a", "table": "b"}, {"regex": "a", "none": True}, {"table": "b", "none": True}],

@@ -133,6 +133,16 @@ def test_a_folder_that_is_not_there_is_a_usage_error(folder):
         list(folder.trials())
 
 
+def test_a_file_in_place_of_a_folder_is_called_one(tmp_path):
+    path = tmp_path / "notes.txt"
+    path.write_text("")
+    with pytest.raises(UsageError, match=r"notes\.txt is a file, not a results folder"):
+        list(ResultsFolder(path).trials())
+    for results in (path, path / "results"):
+        with pytest.raises(UsageError, match="Not a directory; move the file that stands there"):
+            ResultsFolder(results).require_reachable()
+
+
 def test_an_empty_folder_has_no_trials(folder):
     folder.require_writable()
     assert list(folder.trials()) == []
