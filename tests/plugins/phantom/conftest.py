@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -66,5 +67,8 @@ def small(tmp_path_factory: pytest.TempPathFactory) -> Phantom:
 
 @pytest.fixture(scope="session")
 def full(tmp_path_factory: pytest.TempPathFactory) -> Phantom:
-    """The default phantom, for slow tests."""
-    return make(tmp_path_factory.mktemp("phantom-full"), Recipe())
+    """The default phantom, for slow tests; processes of pytest-xdist share one."""
+    folder = tmp_path_factory.getbasetemp()
+    if "PYTEST_XDIST_WORKER" in os.environ:
+        folder = folder.parent
+    return make(folder / "phantom-full", Recipe())

@@ -18,6 +18,9 @@ from sklearn.model_selection import StratifiedGroupKFold  # noqa: E402
 from sklearn.pipeline import make_pipeline  # noqa: E402
 from sklearn.preprocessing import StandardScaler  # noqa: E402
 
+from mritk.testing.dataset import inspect_dataset  # noqa: E402
+from mritk_phantom import mritk_datasets  # noqa: E402
+
 pytestmark = pytest.mark.slow
 
 
@@ -133,6 +136,11 @@ def cnn_accuracy(images, targets, train, test, *, epochs=70, batch=32):
     net.eval()
     with torch.no_grad():
         return float((net(x[test]).argmax(1) == y[test]).float().mean())
+
+
+def test_the_default_phantom_keeps_every_promise_of_datasets(full):
+    (phantom,) = (r for r in mritk_datasets() if r.name == "phantom")
+    assert {v.state for v in inspect_dataset(phantom, full.workspace)} == {"passed"}
 
 
 def test_a_guess_scores_a_quarter(full):
