@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import os
 import subprocess
 import sys
 import sysconfig
@@ -18,6 +19,7 @@ import torch
 
 from mritk import Classification, Samples, Workspace
 from mritk.cli.main import main
+from mritk.registry import Registry
 from mritk.results.digest import digest_of
 from mritk.results.trialfile import Failure, Predictions, TrialRecord
 from mritk.train.setup import Epoch
@@ -100,6 +102,12 @@ def mritk_datasets():
 '''
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Files with slow tests come first, so that no process of several ends alone with one."""
+    slow = {item.path for item in items if item.get_closest_marker("slow")}
+    items.sort(key=lambda item: item.path not in slow)
+
+
 @pytest.fixture(autouse=True)
 def own_home(
     tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch
@@ -112,6 +120,18 @@ def own_home(
     threads = torch.get_num_threads()
     yield home
     torch.set_num_threads(threads)
+
+
+@pytest.fixture(scope="session")
+def default_phantom(tmp_path_factory: pytest.TempPathFactory) -> Workspace:
+    """A workspace that has the dataset ``phantom``; processes of pytest-xdist share it."""
+    pytest.importorskip("nilearn", reason="the phantom's anatomy is shipped by nilearn")
+    folder = tmp_path_factory.getbasetemp()
+    if "PYTEST_XDIST_WORKER" in os.environ:
+        folder = folder.parent
+    workspace = Workspace(folder / "default-phantom")
+    Registry.load(environ={}).dataset("phantom").open(workspace)
+    return workspace
 
 
 @pytest.fixture(scope="module")

@@ -25,8 +25,15 @@ def test_every_block_is_a_file_a_command_or_output():
 
 
 @pytest.mark.slow
-def test_the_tutorial_ends_with_a_row_in_a_leaderboard(fresh_environment, tmp_path):
-    """Its files are written and its commands typed, in order, in an empty folder."""
+def test_the_tutorial_ends_with_a_row_in_a_leaderboard(
+    fresh_environment, default_phantom, tmp_path
+):
+    """Its files are written and its commands typed, in order, in an empty folder.
+
+    The phantom is there already; that a first run makes it is what test_quickstart.py shows.
+    """
+    (tmp_path / "home").mkdir()
+    (tmp_path / "home" / "phantom").symlink_to(default_phantom.folder("phantom"))
     told = ""
     for block in BLOCK.finditer(TUTORIAL.read_text(encoding="utf-8")):
         if block["file"]:

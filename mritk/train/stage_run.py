@@ -23,6 +23,7 @@ from mritk.train.network import BACKBONE
 from mritk.train.optimiser import Schedule, build_optimiser, load_optimiser
 from mritk.train.recipe import Stage
 from mritk.train.resident import shuffled
+from mritk.train.seeding import seed_draws
 from mritk.train.stages import set_trainable
 from mritk.train.step import TrainingStep
 from mritk.train.watch import LossWatch
@@ -185,7 +186,7 @@ class StageRun:
         training, seed, at = self.training, self.training.setup.seed, self._step_number
         assert self._watch is not None
         dropout = derive(seed, "dropout", epoch, at)
-        torch.manual_seed(dropout)  # for augmentations that use no generator of their own
+        seed_draws(dropout, images.device)  # for augmentations that use no generator of their own
         if training.setup.augmentation.apply is not None:
             generator = torch.Generator().manual_seed(derive(seed, "augmentation", epoch, at))
             images = training.setup.augmentation.apply(images, generator)

@@ -17,6 +17,7 @@ from torch.nn.modules.batchnorm import _BatchNorm
 
 from mritk.errors import OutOfMemory, UsageError
 from mritk.train.objective import Objective
+from mritk.train.seeding import seed_draws
 
 logger = logging.getLogger("mritk")
 
@@ -70,7 +71,7 @@ class TrainingStep:
             UsageError: It is one image, and BatchNorm learns.
         """
         while True:
-            torch.manual_seed(seed)
+            seed_draws(seed, images.device)
             try:
                 loss = self._accumulate(images, targets)
                 break

@@ -11,6 +11,7 @@ from mritk.errors import UsageError
 from mritk.seeds import derive
 from mritk.train.recipe import Recipe
 from mritk.train.resident import ResidentImages
+from mritk.train.seeding import seed_draws
 from mritk.train.setup import Setup
 
 # Draws belong to blocks of this size, so that they do not depend on how many images the device
@@ -61,5 +62,5 @@ def views_of(images: ResidentImages, recipe: Recipe, setup: Setup) -> list[Resid
 
 def _draw(apply: Apply, seed: int, view: int, block: torch.Tensor, number: int) -> torch.Tensor:
     drawn = derive(seed, "test time", view, number)
-    torch.manual_seed(drawn)  # for augmentations that use no generator of their own
+    seed_draws(drawn, block.device)  # for augmentations that use no generator of their own
     return apply(block, torch.Generator().manual_seed(drawn))

@@ -173,10 +173,8 @@ def test_the_order_of_the_samples_does_not_matter(heads, copies_of):
 
 
 @pytest.fixture(scope="module")
-def phantom_images(tmp_path_factory):
-    from mritk import Workspace
-
-    samples = Registry.load().dataset("phantom").open(Workspace(tmp_path_factory.mktemp("phantom")))
+def phantom_images(default_phantom):
+    samples = Registry.load().dataset("phantom").open(default_phantom)
     return [samples.read(i) for i in range(len(samples))]
 
 

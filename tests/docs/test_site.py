@@ -16,6 +16,13 @@ from reference_pages import PAGES
 
 ROOT = Path(__file__).parents[2]
 
+# Links that lead nowhere, and by what a warning names each.
+DEAD = {
+    "[gone](gone.md)": "gone.md",
+    "[no such section](running.md#no-such-section)": "no-such-section",
+    "[no such hook](reference/hooks.md#mritk_nothing)": "mritk_nothing",
+}
+
 
 def build(root: Path, site: Path) -> subprocess.CompletedProcess[str]:
     """Build the site of ``root`` strictly."""
@@ -78,31 +85,39 @@ def test_nothing_is_fetched_from_a_network_while_reading(site):
         assert not re.search(r"(@import|url\()\s*[\"']?(https?:)?//", style.read_text("utf-8"))
 
 
+@pytest.fixture(scope="module")
+def refused(tmp_path_factory) -> subprocess.CompletedProcess[str]:
+    """The build of a copy with three dead links, and a page that the navigation leaves out."""
+    folder = tmp_path_factory.mktemp("planted")
+    shutil.copytree(ROOT / "docs", folder / "docs")
+    shutil.copy(ROOT / "mkdocs.yml", folder)
+    with (folder / "docs" / "metrics.md").open("a", encoding="utf-8") as page:
+        page.writelines(f"\n{link}\n" for link in DEAD)
+    (folder / "docs" / "lost.md").write_text("# Lost\n")
+    return build(folder, folder / "site")
+
+
+def warnings(done: subprocess.CompletedProcess[str]) -> list[str]:
+    """What stops a strict build: each warning, with the lines that go on."""
+    return re.findall(r"^WARNING.*(?:\n {2,}.*)*", done.stderr, re.MULTILINE)
+
+
 @pytest.mark.slow
-@pytest.mark.parametrize(
-    ("planted", "told"),
-    [
-        ("[gone](gone.md)", "gone.md"),
-        ("[no such section](running.md#no-such-section)", "no-such-section"),
-        ("[no such hook](reference/hooks.md#mritk_nothing)", "mritk_nothing"),
-    ],
-)
-def test_a_dead_link_stops_the_build(planted, told, tmp_path):
+@pytest.mark.parametrize("told", DEAD.values())
+def test_a_dead_link_stops_the_build(refused, told):
     """The rules of ``validation`` in mkdocs.yml are in force."""
-    shutil.copytree(ROOT / "docs", tmp_path / "docs")
-    shutil.copy(ROOT / "mkdocs.yml", tmp_path)
-    page = tmp_path / "docs" / "metrics.md"
-    page.write_text(f"{page.read_text(encoding='utf-8')}\n{planted}\n")
-    done = build(tmp_path, tmp_path / "site")
-    assert done.returncode != 0
-    assert told in done.stderr
+    assert refused.returncode != 0
+    assert any("metrics.md" in warning and told in warning for warning in warnings(refused))
 
 
 @pytest.mark.slow
-def test_a_page_outside_the_navigation_stops_the_build(tmp_path):
-    shutil.copytree(ROOT / "docs", tmp_path / "docs")
-    shutil.copy(ROOT / "mkdocs.yml", tmp_path)
-    (tmp_path / "docs" / "lost.md").write_text("# Lost\n")
-    done = build(tmp_path, tmp_path / "site")
-    assert done.returncode != 0
-    assert "lost.md" in done.stderr
+def test_a_page_outside_the_navigation_stops_the_build(refused):
+    assert refused.returncode != 0
+    assert any("lost.md" in warning for warning in warnings(refused))
+
+
+@pytest.mark.slow
+def test_every_warning_stops_the_build_and_nothing_else_is_warned_of(refused):
+    """So that each of what was planted would have stopped it alone."""
+    said = refused.stdout + refused.stderr
+    assert f"Aborted with {len(DEAD) + 1} warnings in strict mode" in said

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 import numpy as np
 import pytest
 from PIL import Image
@@ -10,17 +12,28 @@ from mritk import Architecture
 from mritk.registry import Registry, name_of
 from mritk.testing.backbone import inspect_backbone
 from mritk.testing.plugin import inspect_named
+from mritk_phantom.recipe import Recipe
 
 REGISTRY = Registry.load(environ={})
 PLUGINS = [plugin.origin.plugin for plugin in REGISTRY.plugins if plugin.state == "loaded"]
 # Those with many networks: each architecture is checked with 224 px and more.
-SLOW = {"timm", "radimagenet", "phantom"}
+SLOW = {"timm", "radimagenet"}
 
 
 def marked(name):
     return pytest.param(name, marks=[pytest.mark.slow] if name in SLOW else [])
 
 
+@pytest.fixture
+def coarse_phantoms(monkeypatch):
+    """As many patients and slices, cut from voxels of 8 mm, which are made in a moment.
+
+    What phantoms are made of by default, tests/plugins/phantom asks.
+    """
+    monkeypatch.setattr("mritk_phantom.recipe.Recipe", partial(Recipe, resolution=8))
+
+
+@pytest.mark.usefixtures("coarse_phantoms")
 @pytest.mark.parametrize("name", [marked(name) for name in PLUGINS])
 def test_a_plugin_of_the_repository_keeps_every_promise(name, workspace):
     verdicts = list(inspect_named(name, REGISTRY, workspace))

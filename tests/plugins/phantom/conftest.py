@@ -51,9 +51,8 @@ class Phantom:
             return dict(file)
 
 
-def make(home: Path, recipe: Recipe) -> Phantom:
-    """Generate a phantom under ``home``."""
-    workspace = Workspace(home)
+def make(workspace: Workspace, recipe: Recipe) -> Phantom:
+    """Generate a phantom in a workspace that does not have it."""
     samples = open_samples(workspace, recipe)
     return Phantom(samples, ensure(workspace, recipe), workspace)
 
@@ -61,10 +60,10 @@ def make(home: Path, recipe: Recipe) -> Phantom:
 @pytest.fixture(scope="session")
 def small(tmp_path_factory: pytest.TempPathFactory) -> Phantom:
     """The small phantom."""
-    return make(tmp_path_factory.mktemp("phantom"), SMALL)
+    return make(Workspace(tmp_path_factory.mktemp("phantom")), SMALL)
 
 
 @pytest.fixture(scope="session")
-def full(tmp_path_factory: pytest.TempPathFactory) -> Phantom:
+def full(default_phantom: Workspace) -> Phantom:
     """The default phantom, for slow tests."""
-    return make(tmp_path_factory.mktemp("phantom-full"), Recipe())
+    return make(default_phantom, Recipe())

@@ -18,6 +18,9 @@ from sklearn.model_selection import StratifiedGroupKFold  # noqa: E402
 from sklearn.pipeline import make_pipeline  # noqa: E402
 from sklearn.preprocessing import StandardScaler  # noqa: E402
 
+from mritk.testing.dataset import inspect_dataset  # noqa: E402
+from mritk_phantom import mritk_datasets  # noqa: E402
+
 pytestmark = pytest.mark.slow
 
 
@@ -133,6 +136,13 @@ def cnn_accuracy(images, targets, train, test, *, epochs=70, batch=32):
     net.eval()
     with torch.no_grad():
         return float((net(x[test]).argmax(1) == y[test]).float().mean())
+
+
+def test_the_default_phantom_keeps_every_promise_of_datasets(full):
+    (phantom,) = (r for r in mritk_datasets() if r.name == "phantom")
+    verdicts = list(inspect_dataset(phantom, full.workspace))
+    # Nobody divided it officially, so there are no parts to be disjoint.
+    assert [v.check for v in verdicts if v.state != "passed"] == ["parts are disjoint"]
 
 
 def test_a_guess_scores_a_quarter(full):
