@@ -7,8 +7,10 @@ must neither stop a training nor change what an audit found.
 from __future__ import annotations
 
 import io
+import os
 import sys
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any, TextIO
 
 from mritk.errors import ExitCode
@@ -47,11 +49,13 @@ class Streams:
     """
 
     def __init__(self) -> None:
-        self._output = _Lenient(_raw(sys.stdout)) if sys.stdout else None
-        if self._output is not None:
-            sys.stdout = _text(self._output, sys.stdout)
-        if sys.stderr:
-            sys.stderr = _text(_Lenient(_raw(sys.stderr)), sys.stderr)
+        # Where the caller closed them they are opened even so: not all code asks, and a file that
+        # is opened later must not become what a library prints to. Kept, or they would close.
+        self._given = (sys.stdout or _nowhere(), sys.stderr or _nowhere())
+        output, errors = self._given
+        self._output = _Lenient(_raw(output))
+        sys.stdout = _text(self._output, output)
+        sys.stderr = _text(_Lenient(_raw(errors)), errors)
 
     def finish(self, code: int, tell: Callable[[str], None]) -> int:
         """Write what is left, and return the exit code.
@@ -60,13 +64,16 @@ class Streams:
         no loss, because nobody wants the rest.
         """
         for stream in (sys.stdout, sys.stderr):
-            if stream is not None:
-                stream.flush()
-        failure = self._output.failure if self._output else None
+            stream.flush()
+        failure = self._output.failure
         if failure is None or isinstance(failure, BrokenPipeError):
             return code
         tell(f"the output could not be written: {failure.strerror}; write it elsewhere")
         return code or ExitCode.INTERNAL
+
+
+def _nowhere() -> TextIO:
+    return Path(os.devnull).open("w", encoding="utf-8")
 
 
 def _raw(stream: TextIO) -> Any:

@@ -158,3 +158,9 @@ def test_no_output_at_all_is_no_error(listing):
     closed = f"exec {' '.join([*MRITK, *arguments])} >&-"
     done = subprocess.run(["sh", "-c", closed], stderr=subprocess.PIPE, check=False)
     assert (done.returncode, done.stderr) == (code, b"")
+
+
+def test_a_verdict_stands_where_there_is_neither_output_nor_error_output(audit):
+    arguments, code = audit
+    closed = f"exec {' '.join([*MRITK, *arguments])} >&- 2>&-"
+    assert subprocess.run(["sh", "-c", closed], check=False).returncode == code
