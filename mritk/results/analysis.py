@@ -12,7 +12,7 @@ from mritk.errors import UsageError
 from mritk.evaluate.by_patient import by_patient
 from mritk.evaluate.metrics import Metric
 from mritk.evaluate.temperature import calibrated, fit_temperature
-from mritk.results.evidence import RESAMPLES, Scored
+from mritk.results.run_values import RESAMPLES, Scored
 from mritk.results.trialfile import Predictions, TrialRecord
 
 LEVELS = ("image", "patient")
@@ -31,6 +31,8 @@ class Analysis:
         interval: ``percentile``, ``bca`` or ``none``.
         temperature: Divide the logits of each trial by a temperature fitted on its validation
             part.
+        given_these_models: Compare the trained networks as they are: what training again would
+            change is left out of differences.
         by: ``site`` or ``source``: one table for each; empty: all test samples together.
         extra_metrics: Metrics of plugins.
     """
@@ -39,6 +41,7 @@ class Analysis:
     resamples: int = RESAMPLES
     interval: str = "percentile"
     temperature: bool = False
+    given_these_models: bool = False
     by: str = ""
     extra_metrics: tuple[Metric, ...] = ()
 

@@ -33,7 +33,7 @@ class Tested:
     """One line: what a test says of a pair of rows.
 
     Attributes:
-        comparison: The difference; ``interval.reason`` says why there is no p.
+        comparison: The difference; its ``reason`` says why there is no p.
         of_class: The class that is told from the rest, or empty.
         probabilities: Of a Bayesian test, which has no p; else None.
     """
@@ -56,7 +56,7 @@ class Tested:
         """Why the test says nothing, or empty."""
         if self.probabilities is not None:
             return self.probabilities.reason
-        return self.comparison.interval.reason
+        return self.comparison.reason
 
     @property
     def silent(self) -> bool:
@@ -160,6 +160,8 @@ def _bayes(rows: PairedRows, first: str, second: str) -> list[Tested]:
         dof: float = found.dof
     else:
         (line,) = _bootstrap(rows, first, second)
+        if line.comparison.untested:
+            raise Undefined(line.comparison.untested)
         compared = replace(line.comparison, p=math.nan, p_adjusted=math.nan)
         dof = compared.dof
     believed = student_probabilities(
