@@ -1,6 +1,6 @@
 """How well the audit finds planted copies, and how often it cries wolf.
 
-    python -m benchmarks.audit.planted_copies [--json FILE]
+    python -m benchmarks.audit.planted_copies [--altered] [--json FILE]
 
 For every kind of copy, each image of a clean collection gets one copy; the audit then searches the
 collection with all copies in it. Recall is the share of copies that are in the cluster of their
@@ -9,6 +9,10 @@ for one); a false pair connects two images of different origin. The clean collec
 phantom (several slices of each patient) and all slices, 1 mm apart, of the MNI152 average in three
 planes: neighbours of the smoothest head there is, the hardest case for false pairs. (Its right half
 is the mirror image of its left half, to the last bit, so sagittal slices are taken from one half.)
+
+With --altered: only the copies that need registration, on what no threshold was chosen on (phantom
+patients of the second half, neighbouring axial slices); and every other of the slices altered among
+the rest, where no pair is right.
 """
 
 from __future__ import annotations
@@ -22,10 +26,13 @@ from typing import Any
 import numpy as np
 from tabulate import tabulate
 
-from benchmarks.audit.plants import EVERYWHERE, HARD, HELD, OTHERS, Plant
+from benchmarks.audit.plants import ALTERED, EVERYWHERE, HARD, HELD, OTHERS, Plant
 from mritk import Classification, Samples, Workspace
 from mritk.audit.book import sketch_book
 from mritk.audit.copies import find_copies
+
+# The shape of an axial slice of the MNI152 average.
+AXIAL = (233, 197)
 
 
 def as_samples(images: Sequence[np.ndarray]) -> Samples:
@@ -50,6 +57,13 @@ def score(
     clusters = found.clusters
     recall = np.mean(clusters[len(images) :] == clusters[: len(copies)]) if copies else np.nan
     return {"images": len(images), "recall": float(recall), "false pairs": int(false)}
+
+
+def false_among_neighbours(images: Sequence[np.ndarray], plant: Plant, workspace: Workspace) -> int:
+    """Return the number of pairs among every other image and the rest, altered: none is right."""
+    mixed = [plant(image) if number % 2 else image for number, image in enumerate(images)]
+    samples = as_samples([np.ascontiguousarray(image) for image in mixed])
+    return len(find_copies([sketch_book(samples, workspace)]).pairs)
 
 
 def phantom(workspace: Workspace) -> list[np.ndarray]:
@@ -79,15 +93,22 @@ def main() -> None:
     """Print the table."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
     parser.add_argument("--json", type=Path, metavar="FILE")
+    parser.add_argument("--altered", action="store_true", help="altered copies, held-out images")
     options = parser.parse_args()
     workspace = Workspace.from_environment()
     collections: Mapping[str, Callable[[], list[np.ndarray]]] = {
         "phantom": lambda: phantom(workspace),
         "MNI152": average_head,
     }
+    if options.altered:
+        collections = {
+            "phantom": lambda: phantom(workspace)[240::5],
+            "MNI152": lambda: [image for image in average_head() if image.shape == AXIAL][50:86],
+        }
     images = {name: load() for name, load in collections.items()}
     rows: list[dict[str, Any]] = []
-    kinds: dict[str, Plant | None] = {"none (clean)": None, **EVERYWHERE, **HELD, **HARD, **OTHERS}
+    kinds: dict[str, Plant | None] = {"none (clean)": None}
+    kinds |= ALTERED if options.altered else {**EVERYWHERE, **HELD, **HARD, **ALTERED, **OTHERS}
     for kind, plant in kinds.items():
         row: dict[str, Any] = {"copy": kind}
         for name, collection in images.items():
@@ -97,6 +118,8 @@ def main() -> None:
                 result = score(collection, plant, workspace)
             row[f"{name} recall"] = result["recall"]
             row[f"{name} false pairs"] = result["false pairs"]
+        if options.altered and plant is not None:
+            row["among neighbours"] = false_among_neighbours(images["MNI152"], plant, workspace)
         rows.append(row)
         print(row, flush=True)
     print(tabulate(rows, headers="keys", tablefmt="github", floatfmt=".3f"))

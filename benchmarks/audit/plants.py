@@ -8,7 +8,7 @@ from functools import partial
 from typing import Any
 
 import numpy as np
-from PIL import Image
+from PIL import Image, ImageDraw, ImageFilter, ImageFont, ImageOps
 
 Plant = Callable[[np.ndarray], np.ndarray]
 
@@ -58,6 +58,53 @@ def with_lesion(image: np.ndarray, radius: float) -> np.ndarray:
     y, x = np.mgrid[:height, :width]
     disc = np.hypot(y - 0.45 * height, x - 0.35 * width) < radius * width
     return np.where(disc, np.uint8(250), image)
+
+
+def filtered(image: np.ndarray, kernel: Any) -> np.ndarray:
+    """Return the image after one of Pillow's filters."""
+    return np.asarray(Image.fromarray(image).filter(kernel))
+
+
+def equalised(image: np.ndarray) -> np.ndarray:
+    """Return the image with an even histogram."""
+    return np.asarray(ImageOps.equalize(Image.fromarray(image)))
+
+
+def locally_equalised(image: np.ndarray) -> np.ndarray:
+    """Return the image after contrast-limited adaptive histogram equalisation (CLAHE)."""
+    from skimage.exposure import equalize_adapthist
+
+    return np.rint(255 * equalize_adapthist(image, clip_limit=0.02)).astype(np.uint8)
+
+
+def cropped(image: np.ndarray, share: float) -> np.ndarray:
+    """Return the image without a share of its sides on every side."""
+    height, width = image.shape
+    rows, columns = round(share * height), round(share * width)
+    return image[rows : height - rows, columns : width - columns].copy()
+
+
+def turned(image: np.ndarray, degrees: float) -> np.ndarray:
+    """Return the image turned about its centre, the corners black."""
+    return np.asarray(Image.fromarray(image).rotate(degrees, Image.Resampling.BILINEAR))
+
+
+def shifted(image: np.ndarray, down: float, right: float) -> np.ndarray:
+    """Return the image shifted by shares of its sides."""
+    height, width = image.shape
+    matrix = (1, 0, -right * width, 0, 1, -down * height)
+    transform = Image.Transform.AFFINE
+    return np.asarray(Image.fromarray(image).transform((width, height), transform, matrix))
+
+
+def marked(image: np.ndarray) -> np.ndarray:
+    """Return the image with white letters in a corner."""
+    marked = Image.fromarray(image.copy())
+    height, width = image.shape
+    font = ImageFont.load_default(size=max(8, round(0.09 * height)))
+    place = (0.03 * width, 0.02 * height)
+    ImageDraw.Draw(marked).text(place, "R 12", fill=255, font=font)
+    return np.asarray(marked)
 
 
 def chain(*plants: Plant) -> Plant:
@@ -120,6 +167,32 @@ HARD: Mapping[str, Plant] = {
         partial(padded, top=0.25, bottom=0.25, left=0.25, right=0.25), np.rot90
     ),
     "resized × 0.5, JPEG 30": chain(partial(resized, high=0.5, wide=0.5), jpeg(quality=30)),
+}
+# Those that need registration, or an account of sharpness.
+ALTERED: Mapping[str, Plant] = {
+    "unsharp mask 150 %": partial(filtered, kernel=ImageFilter.UnsharpMask(2, 150, 3)),
+    "sharpened (3 × 3)": partial(filtered, kernel=ImageFilter.SHARPEN),
+    "edges enhanced (3 × 3)": partial(filtered, kernel=ImageFilter.EDGE_ENHANCE),
+    "blurred, σ 1": partial(filtered, kernel=ImageFilter.GaussianBlur(1)),
+    "blurred, σ 2": partial(filtered, kernel=ImageFilter.GaussianBlur(2)),
+    "equalised": equalised,
+    "locally equalised (CLAHE)": locally_equalised,
+    "gamma 0.5": partial(gamma, exponent=0.5),
+    "cropped by 2 % on every side": partial(cropped, share=0.02),
+    "cropped by 4 % on every side": partial(cropped, share=0.04),
+    "cropped by 8 % on every side": partial(cropped, share=0.08),
+    "turned by 1°": partial(turned, degrees=1),
+    "turned by 3°": partial(turned, degrees=3),
+    "turned by 5°": partial(turned, degrees=-5),
+    "shifted by 4 %": partial(shifted, down=0.04, right=-0.02),
+    "shifted by 8 %": partial(shifted, down=0, right=0.08),
+    "marked in a corner": marked,
+    "flipped, turned by 3°": chain(np.fliplr, partial(turned, degrees=3)),
+    "turned by 3°, unsharp mask 150 %": chain(
+        partial(turned, degrees=3),
+        partial(filtered, kernel=ImageFilter.UnsharpMask(2, 150, 3)),
+    ),
+    "cropped by 4 %, JPEG 50": chain(partial(cropped, share=0.04), jpeg(quality=50)),
 }
 # No copies: the same slice with something else in it, which must not be taken for one.
 OTHERS: Mapping[str, Plant] = {

@@ -10,14 +10,14 @@ from typing import Any
 
 import numpy as np
 
-from mritk.audit.sketch import SIDES, sketch
+from mritk.audit.sketch import DETAIL_SIDES, SIDES, sketch
 from mritk.data.in_threads import in_threads, reason_of
 from mritk.data.kept import Draft, discard, find, keep, key_of
 from mritk.data.samples import Samples, array_digest
 from mritk.workspace import Workspace
 
 # Raise this when the sketches that come out of mritk.audit.sketch change.
-SKETCH_VERSION = 2
+SKETCH_VERSION = 3
 # What is kept of a sketch besides its pictures, and what stands for it where there is none.
 FACTS = {
     "array": "",
@@ -29,6 +29,8 @@ FACTS = {
     "coverage": 0.0,
 }
 WHAT = "sketches of the audit"
+
+PICTURES = ("whole", "content", "detail")
 
 Progress = Callable[[str, float], None]
 
@@ -53,6 +55,7 @@ class SketchBook:
         coverage: Per sample, the share of the frame that its content covers.
         whole: (N, S, S) or (N, S, S, S) uint8, the small pictures of the whole frames.
         content: The same of the content alone.
+        detail: (N, D, D) uint8, whole frames in more detail; of volumes, without elements.
         unreadable: Row to reason, of samples that cannot be read.
     """
 
@@ -67,6 +70,7 @@ class SketchBook:
     coverage: tuple[float, ...]
     whole: np.ndarray
     content: np.ndarray
+    detail: np.ndarray
     unreadable: dict[int, str]
 
     def __len__(self) -> int:
@@ -133,15 +137,14 @@ def _load(folder: Path, key: str, contents: tuple[str, ...]) -> SketchBook | Non
     if entry is None or not FACTS.keys() <= entry.facts.keys():
         return None
     columns = {name: tuple(entry.facts[name]) for name in FACTS}
-    return _book(key, contents, columns, entry.arrays["whole"], entry.arrays["content"], {})
+    return _book(key, contents, columns, entry.arrays, {})
 
 
 def _book(
     key: str,
     contents: tuple[str, ...],
     columns: Mapping[str, Sequence[Any]],
-    whole: np.ndarray,
-    content: np.ndarray,
+    pictures: Mapping[str, np.ndarray],
     unreadable: dict[int, str],
 ) -> SketchBook:
     return SketchBook(
@@ -154,8 +157,7 @@ def _book(
         low=tuple(columns["low"]),
         high=tuple(columns["high"]),
         coverage=tuple(columns["coverage"]),
-        whole=whole,
-        content=content,
+        **pictures,
         unreadable=unreadable,
     )
 
@@ -171,7 +173,8 @@ def _sketched(
     """Sketch all samples, and keep that in ``folder`` unless some changed meanwhile."""
     dims = samples.spatial_dims or 2
     side, count = SIDES[dims], len(samples)
-    small = np.zeros((2, count, *[side] * dims), np.uint8)
+    sides = {"whole": side, "content": side, "detail": DETAIL_SIDES[dims]}
+    small = {name: np.zeros((count, *[sides[name]] * dims), np.uint8) for name in PICTURES}
     columns: dict[str, list[Any]] = {name: [] for name in FACTS}
     unreadable = dict(unreadable)
 
@@ -187,18 +190,21 @@ def _sketched(
             unreadable[row] = reason_of(result)
         elif result:
             seen = result
-            small[:, row] = seen["whole"], seen["content"]
+            for name, pictures in small.items():
+                pictures[row] = seen[name]
         for name, column in columns.items():
             column.append(seen.get(name, FACTS[name]))
         progress("reading", (row + 1) / count)
     if _digests(samples)[0] == contents:  # a file may change between its digest and its sketch
         _keep(small, columns, folder)
-    return _book(key, contents, columns, small[0], small[1], unreadable)
+    return _book(key, contents, columns, small, unreadable)
 
 
-def _keep(small: np.ndarray, columns: Mapping[str, Sequence[Any]], folder: Path) -> None:
+def _keep(
+    small: Mapping[str, np.ndarray], columns: Mapping[str, Sequence[Any]], folder: Path
+) -> None:
     def fill(draft: Draft) -> Mapping[str, Any]:
-        for name, array in zip(("whole", "content"), small, strict=True):
+        for name, array in small.items():
             draft.save(name, array)
         return columns
 

@@ -9,6 +9,7 @@ from typing import Any, Literal
 
 import numpy as np
 
+from mritk.audit.altered import altered_copies, named
 from mritk.audit.book import Progress, SketchBook, silent
 from mritk.audit.evidence import BATCH, SmallPictures, same_content, same_frames
 from mritk.audit.search import FINE, PAIRS, Candidates, candidates, promising, structure
@@ -17,7 +18,7 @@ from mritk.data.kept import Draft, kept
 from mritk.workspace import Workspace
 
 # Raise this when other pairs come out of this module for the same sketches.
-SEARCH_VERSION = 1
+SEARCH_VERSION = 2
 
 Kind = Literal["bytes", "pixels", "near"]
 
@@ -156,6 +157,28 @@ def _near(
                         similarity=round(float(similarity[k]), 4),
                         change=", ".join(text for text in (name, change) if text),
                     )
+
+    if whole.ndim == 3:
+        detail = np.concatenate([book.detail for book in books])[place]
+        for one, other, turned, how, likeness in _altered(detail, coverage, clusters, progress):
+            name = turns[turned].inverse.name
+            yield Pair(
+                *(int(rows[one]), int(rows[other]), "near"),
+                similarity=round(likeness, 4),
+                change=", ".join(text for text in (name, how) if text),
+            )
+
+
+def _altered(
+    detail: np.ndarray, coverage: np.ndarray, clusters: Clusters, progress: Progress
+) -> Iterator[tuple[int, int, int, str, float]]:
+    """Yield altered copies; of every cluster that is known already, one picture is compared."""
+    first = np.unique(clusters.label, return_index=True)[1]
+    told = partial(progress, "comparing after registration")
+    for i, j, turn, moved, similarity in altered_copies(detail[first], coverage[first], told):
+        one, other = int(first[i]), int(first[j])
+        if clusters.join(one, other):
+            yield one, other, turn, named(moved), similarity
 
 
 def _likely(block: Candidates, contours: np.ndarray, clusters: Clusters) -> Iterator[Candidates]:

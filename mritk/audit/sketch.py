@@ -1,8 +1,9 @@
-"""What the audit keeps of an image or a volume: digests, facts, and two small pictures.
+"""What the audit keeps of an image or a volume: digests, facts, and small pictures.
 
 The first picture is the whole frame, the second the content alone, without padding and empty
 background. Both are square (or cubic) and stretched to the full range of 8 bits, so that neither
-the size of the image nor its brightness and contrast matter.
+the size of the image nor its brightness and contrast matter. Of an image there is a third one,
+the whole frame in more detail.
 """
 
 from __future__ import annotations
@@ -18,6 +19,10 @@ from mritk.data.shaping import resized_volume
 # Sides of the small pictures. A 64th of a head is 3 mm; what two neighbouring slices of 1 mm differ
 # in is still seen there, and what JPEG does to fine detail is not.
 SIDES = {2: 64, 3: 24}
+
+# Side of the detailed picture, which tells a sharpened copy from a neighbouring slice; volumes have
+# none.
+DETAIL_SIDES = {2: 128, 3: 0}
 
 # Content is what differs from the background by this share of the largest difference.
 CONTENT = 0.15
@@ -43,6 +48,7 @@ class Sketch:
         coverage: Share of the frame that the box around the content covers.
         whole: The whole frame, small, uint8.
         content: The content alone, likewise.
+        detail: The whole frame in more detail; of volumes, an array without elements.
     """
 
     pixels: str
@@ -53,6 +59,7 @@ class Sketch:
     coverage: float
     whole: np.ndarray
     content: np.ndarray
+    detail: np.ndarray
 
     @property
     def constant(self) -> bool:
@@ -94,6 +101,7 @@ def sketch(array: np.ndarray, spatial_dims: int) -> Sketch:
         coverage=float(np.prod([last - first for first, last in box]) / grid.size),
         whole=_small(grid, whole_box, SIDES[spatial_dims]),
         content=_small(grid, box, SIDES[spatial_dims]),
+        detail=_detail(grid),
     )
 
 
@@ -171,6 +179,13 @@ def _small(grid: np.ndarray, box: Box, side: int) -> np.ndarray:
     values = values - values.min()
     values = values * (255 / max(values.max(), 1e-6))
     return np.rint(values).clip(0, 255).astype(np.uint8)
+
+
+def _detail(grid: np.ndarray) -> np.ndarray:
+    side = DETAIL_SIDES[grid.ndim]
+    if not side:
+        return np.zeros((0,) * grid.ndim, np.uint8)
+    return _small(grid, tuple((0.0, float(length)) for length in grid.shape), side)
 
 
 def _resized(grid: np.ndarray, box: Box, side: int) -> np.ndarray:

@@ -10,6 +10,16 @@ from mritk.audit.audit import Audit, describe
 SHOWN_CLUSTERS = 8
 
 
+def printable(text: str) -> str:
+    """Return ``text`` with control characters written out, as in a Python literal.
+
+    Names of files and classes come from strangers, and a terminal obeys what it is sent.
+    """
+    return "".join(
+        character if character.isprintable() else repr(character)[1:-1] for character in text
+    )
+
+
 def format_audit(audit: Audit) -> str:
     """Return the tables of counts, the findings, and the largest clusters of copies."""
     blocks = [_counts(describe(dataset)) for dataset in audit.datasets]
@@ -18,7 +28,7 @@ def format_audit(audit: Audit) -> str:
     if clusters := list(_clusters(audit)):
         blocks.append("\n".join(clusters))
     blocks.append(confirmation(audit))
-    return "\n\n".join(blocks)
+    return "\n\n".join("\n".join(map(printable, block.split("\n"))) for block in blocks)
 
 
 def findings_text(audit: Audit, *, official: bool) -> list[str]:

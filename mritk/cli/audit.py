@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     "page",
     type=click.Path(path_type=Path, dir_okay=False),
     metavar="FILE",
-    help="Write a page with pictures of the pairs of copies.",
+    help="Write a page with pictures of every cluster of copies.",
 )
 @data_options
 @click.option("--offline", is_flag=True, help="Fetch nothing over a network.")
@@ -55,15 +55,15 @@ def audit(
     """Look for leaks and defects in DATASETs: each for itself, and all against each other.
 
     Finds files that cannot be read; samples that are copies (identical bytes, identical pixels, or
-    re-encoded, resized, padded, flipped, turned by 90°, with other brightness or contrast), also
-    across parts and datasets; one image under two labels or two patient ids; patients in two
-    parts. 'mritk run' does the same before it trains.
+    re-encoded, resized, padded, cropped, flipped, turned, sharpened, blurred, marked in a corner,
+    with other brightness or contrast), also across parts and datasets; one image under two labels
+    or two patient ids; patients in two parts. 'mritk run' does the same before it trains.
 
     Exit code 1: a leak or a defect was found; 0: none.
 
     \b
     mritk audit folder:./my-images
-    mritk audit folder:./train-set folder:./test-set --html pairs.html
+    mritk audit folder:./train-set folder:./test-set --html copies.html
     """
     from mritk.audit.audit import audit as audit_datasets
     from mritk.audit.text import format_audit
@@ -86,7 +86,7 @@ def audit(
         from mritk.audit.contact_sheet import contact_sheet
 
         page.write_text(contact_sheet(result), encoding="utf-8")
-        say(f"Pairs: {page}")
+        say(f"Page: {page}")
     return ExitCode.OK if result.clean else ExitCode.GATE_FAILED
 
 

@@ -212,7 +212,8 @@ class Request:
         tell_data(plan)
         if self.dry_run:
             return show_plan(plan, as_json=self.as_json)
-        results.require_writable()
+        if plan.todo:
+            results.require_writable()
         make_room(plan, results)
         if self.keep_models:
             tell_without_model(plan, results)

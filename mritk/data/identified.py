@@ -49,8 +49,9 @@ def identified(samples: Samples, arrays: Sequence[str], unreadable: Mapping[int,
         array = samples.read(row)
         if row not in unreadable and array_digest(array) != arrays[row]:
             raise SampleChanged(
-                f"{samples.ids[row]} was changed while mritk read it; when nothing writes to the "
-                f"data any more, give the same command again"
+                f"{samples.ids[row]} is read as another array than a moment ago: something writes "
+                f"to the data, or its reader draws at random; let nothing write to them and give "
+                f"the same command again, or try 'mritk plugins check'"
             )
         return array
 

@@ -72,7 +72,7 @@ def _what_else(source: Path | bytes) -> str:
     if not (source.stat().st_size if isinstance(source, Path) else source):
         return "empty file"
     if isinstance(source, Path) and (other := stand_in(source)):
-        return f"it {other}"
+        return f"not an image: it {other}"
     return f"not an image that mritk reads ({', '.join(FORMATS)})"
 
 

@@ -14,7 +14,7 @@ from mritk.records import Executor
 from mritk.registry import Registry
 from mritk.results.folder import ResultsFolder
 from mritk.results.provenance import collect
-from mritk.results.trial_state import TrialState
+from mritk.results.trial_state import TrialState, UnusableTrial
 from mritk.results.trialfile import Failure, read_trial
 from mritk.train.checkpoint import stored_epochs
 from mritk.train.setup import Epoch
@@ -96,5 +96,7 @@ class RunElsewhere:
 
 
 def _history(results: ResultsFolder, trial: Trial) -> list[Epoch]:
-    path = results.trial_path(trial.id)
-    return read_trial(path).history if path.exists() else []
+    try:
+        return read_trial(results.trial_path(trial.id)).history
+    except UnusableTrial:  # the end of the run names it
+        return []

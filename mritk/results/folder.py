@@ -36,6 +36,8 @@ class ResultsFolder:
     def require_reachable(self) -> None:
         """Refuse a folder that could not be made or written; nothing is made.
 
+        Where trials are stored already there may be nothing to write.
+
         Raises:
             UsageError: A file is in the way, the name is too long, or a right is missing.
         """
@@ -46,7 +48,7 @@ class ResultsFolder:
         except OSError as error:
             raise self._unwritable(error) from error
         place = next(p for p in (self.path, *self.path.absolute().parents) if p.exists())
-        if not os.access(place, os.W_OK | os.X_OK):
+        if not (self.any() or os.access(place, os.W_OK | os.X_OK)):
             raise self._unwritable(PermissionError(errno.EACCES, os.strerror(errno.EACCES)))
 
     def require_writable(self) -> None:
@@ -81,9 +83,9 @@ class ResultsFolder:
     def discard_checkpoint(self, trial_id: str) -> None:
         """Delete the checkpoint of a trial, and what a kill left of one half-written."""
         path = self.checkpoint_path(trial_id)
-        path.unlink(missing_ok=True)
-        for torn in path.parent.glob(f".{path.name}*.tmp"):
-            torn.unlink(missing_ok=True)
+        for unneeded in (path, *path.parent.glob(f".{path.name}*.tmp")):
+            with suppress(OSError):  # the trial is stored; doctor names what is left
+                unneeded.unlink(missing_ok=True)
 
     def remove_empty_folders(self) -> None:
         """Delete the folder of the checkpoints if there are none."""
@@ -130,16 +132,18 @@ class ResultsFolder:
 
     def states(self, trial_ids: Iterable[str]) -> dict[str, TrialState]:
         """Return the state of each trial, by its id."""
-        found = {}
-        for trial_id, trial in self.look_up(trial_ids):
-            if isinstance(trial, TrialRecord):
-                found[trial_id] = TrialState(trial.status)
-            elif trial is not None:
-                found[trial_id] = trial.state
-            else:
-                begun = self.checkpoint_path(trial_id).exists()
-                found[trial_id] = TrialState.INTERRUPTED if begun else TrialState.ABSENT
-        return found
+        with TrialReader() as reader:
+            return {trial_id: self._state(trial_id, reader) for trial_id in trial_ids}
+
+    def _state(self, trial_id: str, reader: TrialReader) -> TrialState:
+        path = self.trial_path(trial_id)
+        if os.path.lexists(path):
+            try:
+                return reader.read_state(path)
+            except UnusableTrial as error:
+                return error.state
+        begun = self.checkpoint_path(trial_id).exists()
+        return TrialState.INTERRUPTED if begun else TrialState.ABSENT
 
     def look_up(
         self, trial_ids: Iterable[str]

@@ -5,6 +5,7 @@ It holds nothing of its own; losing it loses nothing.
 
 from __future__ import annotations
 
+import errno
 import io
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -89,6 +90,8 @@ def _stale_scores(scored: list[tuple[str, str]] | None, seals: Mapping[str, str]
 
 def _read(path: Path) -> tuple[set[str], list[tuple[str, str]] | None]:
     """Return which trials a view links to, and which files its scores come from."""
+    if not path.is_file():  # but a pipe, say, which would never come to an end
+        raise FileNotFoundError(errno.ENOENT, "there is no such file")
     content = path.read_bytes()
     if not seal_holds(content):  # HDF5 must not see damaged bytes
         raise ValueError(path)

@@ -124,6 +124,20 @@ def reading_twice_gives_the_same(it: DatasetUnderTest) -> None:
             )
 
 
+def opening_again_reads_the_same(it: DatasetUnderTest) -> None:
+    """What shapes an array is the same at each opening, or stands in the sample's digest."""
+    second = it.open()
+    if len(second) != len(it.samples):
+        raise NotApplicable("a second opening has other samples")
+    for row, first in zip(it.rows, it.arrays, strict=True):
+        same = it.samples.content(row) == second.content(row)
+        if same and not np.array_equal(first, second.read(row)):
+            raise Defect(
+                f"sample {it.samples.ids[row]} is another array after a second opening, and its "
+                f"digest is the same; make Samples(digest=…) depend on all that shapes the array"
+            )
+
+
 def samples_are_what_is_declared(it: DatasetUnderTest) -> None:
     """Images and volumes have the declared rank, and are uint8 or floats in [0, 1]."""
     dims = it.samples.spatial_dims
@@ -210,6 +224,7 @@ CHECKS = (
     patients_are_told,
     parts_are_disjoint,
     reading_twice_gives_the_same,
+    opening_again_reads_the_same,
     samples_are_what_is_declared,
     every_class_has_samples,
     digests_tell_contents_apart,

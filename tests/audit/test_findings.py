@@ -242,15 +242,15 @@ def test_the_data_hold_every_pair_with_its_evidence(heads, as_samples, audited):
     assert data["datasets"][0]["modes"] == {"grey uint8": 13}
 
 
-def test_the_contact_sheet_shows_every_pair_and_escapes_names(heads, as_samples, audited):
+def test_the_contact_sheet_shows_every_cluster_and_escapes_names(heads, as_samples, audited):
     samples = as_samples([*heads, heads[0]], targets=[0] * 12 + [1])
     samples = replace(samples, ids=[f"<b>{i}</b>" for i in range(13)])
     page = contact_sheet(audited(samples))
-    assert page.count("<figure") == 1
+    assert page.count("<article") == 1
     assert page.count("data:image/jpeg;base64,") == 2
     assert "<b>" not in page
     assert "&lt;b&gt;12&lt;/b&gt;" in page
-    assert 'class="crossing"' in page
+    assert 'id="labels"' in page
     assert "identical pixels" in page or "identical bytes" in page
 
 

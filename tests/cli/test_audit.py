@@ -96,12 +96,12 @@ def test_json_is_the_whole_report(mritk, folder, pictures):
     assert cluster["pairs"][0]["kind"] == "bytes"
 
 
-def test_the_page_of_pairs_is_one_file(mritk, folder, pictures, tmp_path):
+def test_the_page_of_copies_is_one_file(mritk, folder, pictures, tmp_path):
     write(folder / "Testing" / "glioma" / "copy.png", pictures[2])
     page = tmp_path / "pairs.html"
     ended = mritk("audit", f"folder:{folder}", "--html", page)
-    assert f"Pairs: {page}" in ended.err
-    assert page.read_text(encoding="utf-8").count("<figure") == 1
+    assert f"Page: {page}" in ended.err
+    assert page.read_text(encoding="utf-8").count("<article") == 1
     assert 'src="http' not in page.read_text(encoding="utf-8")
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import hashlib
 import io
 import json
 import math
@@ -60,7 +61,7 @@ def record_of(test, backbone, task, **columns):
     name = "-".join(str(known[key]) for key in ("dataset", "fold", "seed"))
     parts = {"train": ["t"] * 3 * len(test.id), "val": ["v"] * len(test.id), "test": test.id}
     return TrialRecord(
-        id=f"{backbone}-{name}",
+        id=hashlib.sha256(f"{backbone}-{name}".encode()).hexdigest()[:20],
         backbone=backbone,
         augmentation="none",
         method="finetune",

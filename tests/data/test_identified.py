@@ -56,9 +56,9 @@ def test_a_file_that_is_written_to_in_the_middle_of_a_run_is_refused(make_sample
     known = identified(replace(samples, read=read), *array_digests(samples))
     assert np.array_equal(known.read(3), samples.read(3))
     written.add(3)
-    with pytest.raises(SampleChanged, match="s003 was changed while mritk read it"):
+    with pytest.raises(SampleChanged, match="s003 is read as another array than a moment ago"):
         known.read(3)
-    with pytest.raises(DataError, match="give the same command again") as caught:
+    with pytest.raises(DataError, match="let nothing write to them") as caught:
         decoded(known, 4, "bilinear", workspace)
     assert not isinstance(caught.value, UnreadableSamples), "it must not be skipped"
     assert list(workspace.folder("decoded").iterdir()) == []

@@ -382,3 +382,16 @@ def test_what_is_no_regular_file_is_not_opened(tmp_path, monkeypatch, kind, read
 def test_a_link_to_a_regular_file_is_one(stored, tmp_path):
     (tmp_path / "link.png").symlink_to(stored(GREY))
     np.testing.assert_array_equal(read_image(tmp_path / "link.png"), GREY)
+
+
+@pytest.mark.parametrize(
+    ("content", "told"),
+    [
+        ("<!DOCTYPE html>", "not an image: it is a web page"),
+        ("version https://git-lfs.github.com/spec/v1\noid sha256:1", "'git lfs pull'"),
+    ],
+)
+def test_what_stands_in_for_an_image_is_told(tmp_path, content, told):
+    (tmp_path / "i.png").write_text(content)
+    with pytest.raises(DataError, match=told):
+        read_image(tmp_path / "i.png")

@@ -38,6 +38,14 @@ def test_an_entry_is_made_once_with_its_facts(tmp_path):
     assert make.calls == 2
 
 
+def test_an_array_without_elements_is_kept_as_well(tmp_path):
+    """It cannot be mapped into memory."""
+    make = Making(np.zeros((3, 0, 0), np.uint8))
+    for _ in range(2):
+        assert kept(tmp_path, 1, make, WHAT).arrays["values"].shape == (3, 0, 0)
+    assert make.calls == 1
+
+
 def test_an_array_may_be_filled_on_disk(tmp_path):
     def make(draft):
         array = draft.array("values", VALUES.shape, VALUES.dtype)

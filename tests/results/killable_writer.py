@@ -62,16 +62,31 @@ def write_on(folder: ResultsFolder, said: int, first: int) -> None:
         folder.rebuild_view()
 
 
+def seconds_of_a_write(path: Path) -> float:
+    """How long a trial and a view take now, the longest of three."""
+    folder, seconds = ResultsFolder(path), []
+    folder.require_writable()
+    for number in range(3):
+        started = time.monotonic()
+        folder.write(record_of(f"trial{number:06d}", number))
+        folder.rebuild_view()
+        seconds.append(time.monotonic() - started)
+    return max(seconds)
+
+
 def kill_writers(path: Path, kills: int) -> None:
     """Kill ``kills`` writers at random moments, and count what they had said to be there."""
     folder, draw = ResultsFolder(path), random.Random(0)
     folder.require_writable()
+    one = 0.0
     said = os.open(path / "said.txt", os.O_WRONLY | os.O_CREAT | os.O_APPEND)
     for kill in range(kills):
         writer = os.fork()
         if writer == 0:
             write_on(folder, said, 10_000 * kill)
-        time.sleep(draw.uniform(0.0, 0.12))
+        if kill % 40 == 0:  # the machine may be busy, and is not so all the time
+            one = seconds_of_a_write(path / "measured")
+        time.sleep(draw.uniform(0.0, 3 * one))
         os.kill(writer, signal.SIGKILL)
         os.waitpid(writer, 0)
         if kill % 40 == 39:  # a long list of trials would make the view slow

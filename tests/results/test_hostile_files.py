@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import random
+import shutil
 import subprocess
-import sys
-import time
 
 import h5py
 import numpy as np
@@ -29,6 +28,7 @@ def path(make_record, tmp_path):
 # -- the seal of the bytes -------------------------------------------------------------------------
 
 
+@pytest.mark.skipif(shutil.which("sha256sum") is None, reason="needs sha256sum")
 def test_anybody_can_prove_a_file_without_mritk(path):
     command = "head -c -79 one.h5 | sha256sum; tail -c 79 one.h5"
     told = subprocess.check_output(["sh", "-c", command], cwd=path.parent, text=True).split()
@@ -87,7 +87,6 @@ def test_a_file_of_an_earlier_schema_that_hangs_hdf5_is_torn_and_the_next_one_is
 def test_no_damage_is_accepted_hangs_or_crashes(path):
     """2,000 flipped bits, lost, swapped, missing and added blocks."""
     whole, draw = path.read_bytes(), random.Random(0)
-    began = time.monotonic()
     with TrialReader(seconds=5) as reader:
         for number in range(2000):
             content = mutated(whole, number % 5, draw)
@@ -98,7 +97,6 @@ def test_no_damage_is_accepted_hangs_or_crashes(path):
                 reader.read(path)
             assert "busy for ever" not in str(raised.value), f"mutation {number} hangs"
             assert "crashes" not in str(raised.value), f"mutation {number} crashes"
-    print(f"{time.monotonic() - began:.1f} s", file=sys.stderr)
 
 
 def mutated(whole, kind, draw):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import os
 import shutil
+from pathlib import Path
 
 import h5py
 import pytest
@@ -87,3 +88,31 @@ def test_a_folder_that_is_gone_does_not_come_to_life_for_a_view(make_record, tmp
     shutil.rmtree(folder.path)
     folder.tidy()
     assert not folder.path.exists()
+
+
+def test_where_nothing_is_to_do_nothing_need_be_written(run_toy, monkeypatch):
+    """A results folder on a drive that is mounted for reading only."""
+    assert run_toy("--seeds", 1).code == 0
+    monkeypatch.setattr(os, "access", lambda path, mode: not mode & os.W_OK)
+
+    def refuse(self):
+        raise AssertionError("a run with nothing to do tried to write")
+
+    monkeypatch.setattr(ResultsFolder, "require_writable", refuse)
+    assert run_toy("--seeds", 1).code == 0
+
+
+def test_a_checkpoint_that_cannot_be_deleted_takes_nothing_from_a_stored_trial(
+    run_toy, tmp_path, monkeypatch
+):
+    read_only = OSError(errno.EROFS, os.strerror(errno.EROFS))
+    unlink = Path.unlink
+
+    def refuse(path, **options):
+        if path.suffix == ".ckpt":
+            raise read_only
+        unlink(path, **options)
+
+    monkeypatch.setattr(Path, "unlink", refuse)
+    assert run_toy("--seeds", 1).code == 0
+    assert len(list(ResultsFolder(tmp_path / "results").trials())) == 1

@@ -30,6 +30,13 @@ def test_the_status_of_a_trial(folder, make_record):
     assert [folder.status(n) for n in names] == ["finished", "failed", "torn", "absent"]
 
 
+@pytest.mark.parametrize("changes", [{"status": "odd"}, {"predictions": {}}])
+def test_a_state_is_never_believed_that_the_whole_file_would_deny(folder, make_record, changes):
+    folder.write(make_record(id="one", **changes))
+    (error,) = folder.trials()
+    assert folder.status("one") == error.state == "torn"
+
+
 def test_a_trial_that_cannot_be_read_is_not_called_finished(folder, make_record):
     """Else a run would skip it for ever, and no table would ever show it."""
     folder.write(make_record(id="one"))

@@ -102,7 +102,7 @@ resource.setrlimit(resource.RLIMIT_DATA, (taken + 128 * MIB, limits[1]))
 assert available_bytes() <= 128 * MIB
 
 run("many", "limited")
-(stored,) = [p for p in Path(home, "decoded").glob("*.npy") if p.stat().st_size > 200 * MIB]
+(stored,) = [p for p in Path(home, "decoded").rglob("*.npy") if p.stat().st_size > 200 * MIB]
 decoded = np.load(stored, mmap_mode="r")
 try:
     decoded[np.arange(len(decoded)) % 5 < 3]

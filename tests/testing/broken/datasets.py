@@ -60,6 +60,11 @@ def open_unsteady(workspace):
     return samples(read=read_other_each_time, digest=lambda i: f"{i:064x}")
 
 
+def open_with_another_window(workspace):
+    window = 1 + next(COUNTER)
+    return samples(read=lambda i: IMAGES[i] // window, digest=lambda i: f"{i:064x}")
+
+
 def read_12_bit(i):
     return IMAGES[i].astype(np.int16) * 16
 
@@ -91,6 +96,7 @@ def mritk_datasets():
     yield plain("patients_are_told", open_without_patients)
     yield plain("parts_are_disjoint", open_divided_patients)
     yield plain("reading_twice_gives_the_same", open_unsteady)
+    yield plain("opening_again_reads_the_same", open_with_another_window)
     yield plain("samples_are_what_is_declared", open_12_bit)
     yield plain("every_class_has_samples", open_with_an_empty_class)
     yield plain("digests_tell_contents_apart", open_one_digest)

@@ -1,0 +1,149 @@
+"""Register small pictures by an affine map, whatever was done to their intensities.
+
+Both are first normalised locally: structure of one size, divided by its strength nearby. That is
+nearly the same before and after sharpening, blurring, equalisation and gamma. The map is found from
+coarse to fine by the inverse compositional algorithm (Baker and Matthews 2004), a batch at once.
+"""
+
+from __future__ import annotations
+
+from functools import cache
+
+import numpy as np
+
+from mritk.audit.bands import Blur, correlation
+
+# The most that a map may differ from the identity, per coefficient: crops to 10 % on every side.
+LIMIT = 0.3
+STEP_LIMIT = 0.08
+
+# Side of the coarsest level, and the steps there and on each finer one.
+COARSEST = 32
+STEPS, FINER_STEPS = 6, 4
+
+
+@cache
+def blur(side: int, width: float) -> Blur:
+    """Return the Gaussian blur of one side and width, made once."""
+    return Blur(side, width)
+
+
+def halved(pictures: np.ndarray) -> np.ndarray:
+    """Return pictures (N, S, S) at half the side."""
+    count, side, _ = pictures.shape
+    small: np.ndarray = pictures.reshape(count, side // 2, 2, side // 2, 2).mean(axis=(2, 4))
+    return small
+
+
+def locally_normalised(pictures: np.ndarray, fine: float, coarse: float) -> np.ndarray:
+    """Return the band between two blurs, divided by its strength in the neighbourhood.
+
+    Args:
+        pictures: (N, S, S) float32.
+        fine: Standard deviation of the narrow blur in pixels.
+        coarse: That of the wide one, and of the neighbourhood.
+    """
+    side = pictures.shape[1]
+    wide = blur(side, coarse)
+    band = blur(side, fine)(pictures) - wide(pictures)
+    energy = wide(band * band)
+    energy += 0.05 * energy.mean(axis=(1, 2), keepdims=True) + 1e-3
+    normalised: np.ndarray = band / np.sqrt(energy)
+    return normalised
+
+
+def identities(count: int) -> np.ndarray:
+    """Return ``count`` maps (count, 2, 3) that change nothing."""
+    return np.tile(np.eye(2, 3), (count, 1, 1))
+
+
+def warped(pictures: np.ndarray, maps: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Return pictures sampled through affine maps, bilinearly, and where that is inside of them.
+
+    Args:
+        pictures: (N, S, S) float32.
+        maps: (N, 2, 3): from (row, column, 1) of the result to that of the picture, in shares of
+            the side from the centre.
+    """
+    count, side, _ = pictures.shape
+    rows, columns = _grid(side)
+    places = (
+        (maps[:, k, 0, None, None] * rows + maps[:, k, 1, None, None] * columns)
+        + maps[:, k, 2, None, None]
+        for k in (0, 1)
+    )
+    y, x = ((place * side + (side - 1) / 2).astype(np.float32) for place in places)
+    inside = (y > -0.5) & (y < side - 0.5) & (x > -0.5) & (x < side - 0.5)
+    y, x = (np.clip(place, 0, side - 1.001) for place in (y, x))
+    top, left = y.astype(np.int32), x.astype(np.int32)
+    y -= top
+    x -= left
+    corner = top * side + left + (np.arange(count, dtype=np.int32) * side * side)[:, None, None]
+    flat = pictures.ravel()
+    upper = flat.take(corner)
+    upper += (flat.take(corner + 1) - upper) * x
+    lower = flat.take(corner + side)
+    lower += (flat.take(corner + side + 1) - lower) * x
+    return upper + (lower - upper) * y, inside
+
+
+@cache
+def _grid(side: int) -> tuple[np.ndarray, np.ndarray]:
+    offset = (np.arange(side, dtype=np.float32) - (side - 1) / 2) / side
+    rows, columns = np.meshgrid(offset, offset, indexing="ij")
+    return rows, columns
+
+
+def roughly_registered(fixed: np.ndarray, moving: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Return maps found at the coarsest level, and how well the pictures then correlate.
+
+    Args:
+        fixed: (N, 32, 32) float32.
+        moving: Likewise.
+    """
+    maps = identities(len(fixed))
+    for fine, coarse in ((1.5, 5.0), (1.0, 3.0)):
+        one, other = (locally_normalised(each, fine, coarse) for each in (fixed, moving))
+        maps = _improved(one, other, maps, STEPS)
+    laid, inside = warped(other, maps)
+    return maps, correlation(one * inside, laid * inside)
+
+
+def refined(
+    fixed: np.ndarray, moving: np.ndarray, maps: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
+    """Return maps (N, 2, 3) improved at the next finer level, and how well the pictures correlate.
+
+    Args:
+        fixed: (N, S, S) float32, S twice the side of the level before.
+        moving: Likewise.
+        maps: What was found there.
+    """
+    one, other = (locally_normalised(each, 1.0, 4.0) for each in (fixed, moving))
+    maps = _improved(one, other, maps, FINER_STEPS)
+    laid, inside = warped(other, maps)
+    return maps, correlation(one * inside, laid * inside)
+
+
+def _improved(fixed: np.ndarray, moving: np.ndarray, maps: np.ndarray, steps: int) -> np.ndarray:
+    count, side, _ = fixed.shape
+    rows, columns = _grid(side)
+    down, right = (np.gradient(fixed, axis=axis) * side for axis in (1, 2))
+    parts = [down * rows, down * columns, down, right * rows, right * columns, right]
+    jacobian = np.stack([part.reshape(count, -1) for part in parts], axis=1)
+    gram = (jacobian @ np.swapaxes(jacobian, 1, 2)).astype(np.float64)
+    own = np.diagonal(gram, axis1=1, axis2=2)
+    inverse = np.linalg.inv(gram + np.eye(6) * (1e-3 * own + 1e-6)[:, None, :])
+    for _ in range(steps):
+        laid, inside = warped(moving, maps)
+        error = ((laid - fixed) * inside).reshape(count, -1, 1)
+        step = (inverse @ (jacobian @ error))[..., 0].reshape(count, 2, 3)
+        change = _square(identities(count) + np.clip(step, -STEP_LIMIT, STEP_LIMIT))
+        maps = (_square(maps) @ np.linalg.inv(change))[:, :2]
+        maps = np.eye(2, 3) + np.clip(maps - np.eye(2, 3), -LIMIT, LIMIT)
+    return maps
+
+
+def _square(maps: np.ndarray) -> np.ndarray:
+    last = np.broadcast_to(np.array([[[0.0, 0.0, 1.0]]]), (len(maps), 1, 3))
+    return np.concatenate([maps, last], axis=1)
