@@ -10,6 +10,7 @@ import numpy as np
 from mritk.data.samples import Classification
 from mritk.errors import UsageError
 from mritk.evaluate.by_patient import by_patient
+from mritk.evaluate.metric import Undefined
 from mritk.evaluate.metrics import Metric
 from mritk.evaluate.temperature import calibrated, fit_temperature
 from mritk.results.run_values import RESAMPLES, Scored
@@ -53,7 +54,8 @@ class Analysis:
             clean: Only the test samples without a copy in training.
 
         Raises:
-            Undefined: There are no patients to aggregate by, or one has several targets.
+            Undefined: There are no patients to aggregate by, or one has several targets; or no
+                temperature can be fitted.
         """
         test, score = record.predictions["test"], self._scores(record)
         rows = np.ones(len(test.id), dtype=bool)
@@ -72,6 +74,11 @@ class Analysis:
     def _scores(self, record: TrialRecord) -> np.ndarray:
         score = record.predictions["test"].score
         if self.temperature and isinstance(record.task, Classification):
+            if record.stored_protocol.validates_on_test:
+                raise Undefined(
+                    "the validation part is the test part, and a temperature fitted on it would "
+                    "flatter the scores; leave out --temperature"
+                )
             val = record.predictions["val"]
             score = calibrated(score, fit_temperature(val.target, val.score))
         return score

@@ -98,10 +98,17 @@ def _bootstrap(rows: PairedRows, first: str, second: str) -> list[Tested]:
 
 def _mcnemar(rows: PairedRows, first: str, second: str) -> list[Tested]:
     pairs = rows.two_models(first, second)
+    if len(pairs) > 1:
+        raise Undefined(
+            f"it compares two trained models, and {len(pairs)} folds are {len(pairs)} models of "
+            f"each row that share training samples; test each with --group-by fold, or all by "
+            f"--test corrected_t"
+        )
+    ((one, other),) = pairs
     found = mcnemar(
-        np.concatenate([one.score.argmax(axis=1) == one.target for one, _ in pairs]),
-        np.concatenate([other.score.argmax(axis=1) == other.target for _, other in pairs]),
-        [unit for one, _ in pairs for unit in one.unit],
+        one.score.argmax(axis=1) == one.target,
+        other.score.argmax(axis=1) == other.target,
+        one.unit,
     )
     interval = found.interval
     if found.reason:

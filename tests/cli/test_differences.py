@@ -188,6 +188,13 @@ def test_mcnemar_refuses_several_images_of_a_patient_and_names_the_way_out(mritk
     assert table["pairs"][0]["verdict"] == "better"
 
 
+def test_mcnemar_refuses_the_models_of_several_folds(mritk, store):
+    trials = [trial for name in "ab" for trial in folds(name, [0.9, 0.7], scheme="kfold")]
+    ended = mritk("differences", store(*trials), "--test", "mcnemar")
+    assert ended.code == 2
+    assert "--test corrected_t" in ended.err
+
+
 @pytest.mark.parametrize("test", ["mcnemar", "delong"])
 def test_several_seeds_are_tested_one_by_one(mritk, store, test):
     trials = [made_trial(name, 0.8, draw=seed, seed=seed) for name in "ab" for seed in (0, 1)]

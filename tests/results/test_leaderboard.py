@@ -332,3 +332,17 @@ def test_a_table_of_one_run_per_row_has_no_letters_and_says_why(make_record):
     assert {row.tie for row in rows(board)} == {""}
     given = build_leaderboard(records, analysis=Analysis(given_these_models=True))
     assert "Given these models" in notes(given)
+
+
+def test_a_temperature_is_not_fitted_on_the_test_part(make_record):
+    on_test = make_record(
+        ONE_WRONG,
+        protocol_json='{"split":{"validation":"test"},"selection":{"on":"val"}}',
+    )
+    board = build_leaderboard([on_test], analysis=Analysis(temperature=True))
+    assert "nan: the validation part is the test part" in notes(board)
+
+
+def test_a_temperature_of_a_validation_part_that_is_all_right_is_refused(make_record):
+    board = build_leaderboard([make_record()], analysis=Analysis(temperature=True))
+    assert "no temperature can be fitted" in notes(board)
