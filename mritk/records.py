@@ -253,11 +253,19 @@ class Augmentation(Record):
             ``torch.Generator`` on the CPU; returns a batch of the same shape, dtype and device. It
             must be a function of these two alone. None: images stay as they are.
         spatial_dims: The ranks it can transform.
+        revision: Raise it when the same draws give other images: trials of another revision are
+            other trials, and are not taken for trials of this one.
     """
 
     name: str
     apply: Callable[[torch.Tensor, torch.Generator], torch.Tensor] | None
     spatial_dims: tuple[int, ...] = (2,)
+    revision: int = 1
+
+    @property
+    def identity(self) -> str:
+        """What it is called in a trial's identity; a first revision goes by its name alone."""
+        return self.name if self.revision == 1 else f"{self.name} (revision {self.revision})"
 
 
 @dataclass(frozen=True)

@@ -117,7 +117,7 @@ class Trial:
         return {
             "dataset": self.dataset.samples.fingerprint,
             "backbone": self.backbone.identity if self.backbone else OWN_MODEL,
-            "augmentation": self.augmentation.name,
+            "augmentation": self.augmentation.identity,
             "protocol": self.protocol.fingerprint,
             "fold": self.fold,
             "seed": self.seed,

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from mritk.results.evidence import Scored
+from mritk.results.run_values import Scored
 
 
 @dataclass(frozen=True)

@@ -12,7 +12,8 @@ from dataclasses import dataclass
 from mritk.evaluate.comparison import Comparison
 from mritk.evaluate.interval import Interval
 from mritk.evaluate.metrics import find_metric
-from mritk.results.evidence import Evidence, Scored
+from mritk.results.evidence import Evidence
+from mritk.results.run_values import Scored
 
 METRIC = "balanced_accuracy"
 

@@ -12,8 +12,8 @@ import numpy as np
 
 from mritk.errors import Unavailable
 from mritk.results.analysis import repeat_of
-from mritk.results.evidence import Scored
 from mritk.results.folder import ResultsFolder
+from mritk.results.run_values import Scored
 from mritk.results.trialfile import TrialRecord
 
 # Which test samples: all; those with a copy in training as it was given; the others.

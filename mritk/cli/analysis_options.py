@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from mritk.results.analysis import Analysis
 
 # The parameters that these options become.
-ANALYSIS_OPTIONS = ("level", "interval", "resamples", "temperature")
+ANALYSIS_OPTIONS = ("level", "interval", "resamples", "temperature", "given_these_models")
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -43,6 +43,11 @@ OPTIONS = (
         "--temperature",
         is_flag=True,
         help="Divide logits by a temperature fitted on the validation part.",
+    ),
+    click.option(
+        "--given-these-models",
+        is_flag=True,
+        help="Compare these trained networks only: what other seeds would change is left out.",
     ),
 )
 

@@ -49,8 +49,9 @@ def compare(app: App, /, base: Path, head: Path, **options: Any) -> int:
     Trials are paired by dataset, backbone, augmentation, protocol, fold and seed. Each row is
     better, worse, or the data cannot tell.
 
-    Exit code 0: no regression is shown. 1: one is. 4: a trial is missing, or was made on other
-    data or under another protocol (the fields are printed). 2 and 3 are misuse and crashes.
+    Exit code 0: no regression is shown. 1: one is. 4: a difference could not be tested (one seed
+    per row without --given-these-models, say), a trial is missing, or was made on other data or
+    under another protocol (the fields are printed). 2 and 3 are misuse and crashes.
     """
     from mritk.results.folder import ResultsFolder
     from mritk.results.gate import Rule, compare_folders

@@ -35,6 +35,7 @@ class Comparison:
         higher_is_better: Direction of the metric.
         dof: Degrees of freedom of the standard error in ``interval``.
         runs: Number of runs (seeds) that both have.
+        untested: Why there is no p although there is a difference, or empty.
     """
 
     first: str
@@ -47,6 +48,17 @@ class Comparison:
     higher_is_better: bool = True
     dof: float = math.inf
     runs: int = 1
+    untested: str = ""
+
+    @property
+    def tested(self) -> bool:
+        """Whether there is a p; without one, no verdict means nothing."""
+        return not math.isnan(self.p)
+
+    @property
+    def reason(self) -> str:
+        """Why there is no p, or no interval; or empty."""
+        return self.untested or self.interval.reason
 
     @property
     def verdict(self) -> Verdict:
@@ -59,19 +71,23 @@ class Comparison:
     def p_beyond(self, tolerance: float, *, below: bool) -> float:
         """Return the probability of this difference if the true one were just ``tolerance``.
 
-        One-sided. Where all resamples agree, that of a sign test; NaN where the data cannot tell.
+        One-sided; NaN where the difference was not tested. Where there is no interval, the error
+        is the one that a normal difference with this p has.
 
         Args:
             tolerance: In the unit of the metric.
             below: Whether the difference is asked to lie below the tolerance, or above.
         """
-        from scipy.stats import t
+        from scipy.stats import norm, t
 
+        if not self.tested:
+            return math.nan
         beyond = tolerance - self.difference if below else self.difference - tolerance
         if not beyond > 0:
             return 1.0
         if self.interval.reason:
-            return self.p
+            deviations = norm.isf(self.p / 2) * beyond / abs(self.difference)
+            return float(norm.sf(deviations))
         return float(t.sf(beyond / self.interval.standard_error, self.dof))
 
 

@@ -13,6 +13,9 @@ itself uncertain, and a false verdict is worse than a missed one (measured in do
 Two or three runs may agree by luck. So the spread between runs is taken to be no smaller than that
 of all rows (or pairs of rows) of the table together, :class:`RunSpread`.
 
+Folds share training samples. Where there are folds, the variance of a difference is at least the
+one that they show themselves (:class:`Training`), corrected for what they share.
+
 Few patients or runs make the variance itself uncertain: ends are moved outwards by the ratio of
 Student's to the normal quantile, with Welch–Satterthwaite degrees of freedom.
 """
@@ -35,6 +38,34 @@ ROUNDING = 1e-12
 
 
 @dataclass(frozen=True)
+class Training:
+    """What training again could change of a mean.
+
+    Attributes:
+        variance: Of the mean.
+        dof: Degrees of freedom that it rests on.
+    """
+
+    variance: float
+    dof: float
+
+    @classmethod
+    def over_folds(cls, values: np.ndarray, folds: int) -> Training | None:
+        """Return the variance of the mean of J values, one per fold, by Nadeau and Bengio.
+
+        :mod:`mritk.evaluate.corrected_t` has the formula and its sources. None: it is unknown.
+
+        Args:
+            values: (J,) means over seeds.
+            folds: Number k of folds that divide the samples; J = k, or a multiple for repeats.
+        """
+        if folds < 2 or len(values) < 2 or not np.isfinite(values).all():
+            return None
+        share = 1 / len(values) + 1 / (folds - 1)
+        return cls(share * float(np.var(values, ddof=1)), len(values) - 1)
+
+
+@dataclass(frozen=True)
 class RunSpread:
     """How much the runs of a table differ.
 
@@ -42,11 +73,16 @@ class RunSpread:
         variance: Mean variance between the runs of a row (n - 1); 0 if none has two runs.
         dof: Degrees of freedom that it rests on.
         cautious: Whether what patients add to it is left in.
+        ignored: Whether the runs are taken as they are, as if nobody trained again.
+        folds: What the folds show of the variance of the mean, patients included: the least that
+            there is.
     """
 
     variance: float = 0.0
     dof: int = 0
     cautious: bool = False
+    ignored: bool = False
+    folds: Training | None = None
 
     @classmethod
     def over(
@@ -100,6 +136,7 @@ class Estimate:
         degenerate: Number of resamples without a value.
         jackknife: (U,) values of the mean with one unit left out; None unless asked for.
         reason: Why there are no replicates, or empty.
+        training: What training again could change; None: nothing is known of it.
     """
 
     point: float
@@ -109,6 +146,7 @@ class Estimate:
     degenerate: int = 0
     jackknife: np.ndarray | None = None
     reason: str = ""
+    training: Training | None = None
 
     def interval(
         self, units: Units, bounds: tuple[float, float] = (-math.inf, math.inf)
@@ -198,11 +236,15 @@ def estimate(
         jackknife: (S, U) value of each run with one unit left out; for BCa.
     """
     point = float(points.mean())
+    spread = spread or RunSpread()
+    folds = spread.folds
     valid = np.isfinite(values).all(axis=0)
     lost = int((~valid).sum())
 
     def without(reason: str) -> Estimate:
-        return Estimate(point, np.empty(0), math.nan, math.nan, lost, reason=reason)
+        training = folds or _training(points, values, spread)
+        none = np.empty(0)
+        return Estimate(point, none, math.nan, math.nan, lost, reason=reason, training=training)
 
     if not math.isfinite(point):
         return without("the value itself is undefined")
@@ -216,32 +258,39 @@ def estimate(
     of_patients = float(mean.var())
     if _one_value(mean) and _one_value(points):
         return without("every resample gives the same value, which says nothing of new patients")
-    deviations, of_runs, dof_of_runs = _between_runs(points, values, spread or RunSpread())
-    replicates = mean + deviations
-    total = of_patients + of_runs
-    parts = [*_by_stratum(mean, weights, units), (of_runs, dof_of_runs)]
+    training, total = _training(points, values, spread), of_patients
+    parts: list[tuple[float, float]] = list(_by_stratum(mean, weights, units))
+    if training is not None:
+        total += training.variance
+        parts.append((training.variance, training.dof))
+    if folds is not None and folds.variance > total:
+        parts.append((folds.variance - total, folds.dof))
+        total = folds.variance
+    drawn = np.random.default_rng(SEED + 1).normal(size=len(mean))
+    replicates = mean + math.sqrt(total - of_patients) * drawn
     squares = sum(part**2 / dof for part, dof in parts if part > 0)
     dof = sum(part for part, _ in parts) ** 2 / squares if squares else math.inf
     left_out = None if jackknife is None else jackknife.mean(axis=0)
-    return Estimate(point, replicates, math.sqrt(total), dof, lost, left_out)
+    known, error = training or folds, math.sqrt(total)
+    return Estimate(point, replicates, error, dof, lost, left_out, training=known)
 
 
 def _one_value(values: np.ndarray) -> bool:
     return bool(np.ptp(values) <= ROUNDING * np.abs(values).max())
 
 
-def _between_runs(
-    points: np.ndarray, values: np.ndarray, spread: RunSpread
-) -> tuple[np.ndarray, float, int]:
-    """Return resampled deviations (R,) of the mean of S runs, their variance and its dof."""
-    runs, resamples = (int(size) for size in values.shape)
+def _training(points: np.ndarray, values: np.ndarray, spread: RunSpread) -> Training | None:
+    """Return what training again could change of the mean of S runs."""
+    if spread.ignored:
+        return Training(0.0, math.inf)
+    runs = len(points)
+    if runs < 2 and not spread.dof:
+        return None
     own = between_runs(points, values, cautious=spread.cautious) if runs > 1 else 0.0
-    variance = float(max(own, spread.variance)) / runs
-    drawn = np.random.default_rng(SEED + 1).normal(size=resamples)
-    return math.sqrt(variance) * drawn, variance, max(runs - 1, spread.dof, 1)
+    return Training(float(max(own, spread.variance)) / runs, max(runs - 1, spread.dof))
 
 
-def _by_stratum(mean: np.ndarray, weights: np.ndarray, units: Units) -> list[tuple[float, int]]:
+def _by_stratum(mean: np.ndarray, weights: np.ndarray, units: Units) -> list[tuple[float, float]]:
     """Return the variance that each stratum contributes, and its degrees of freedom.
 
     The covariance of a unit's weight and the mean estimates its influence (Efron 2014, Estimation

@@ -5,6 +5,7 @@ Plugins yield metrics when they are loaded, so nothing heavy is imported at the 
 
 from __future__ import annotations
 
+import contextlib
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -131,11 +132,9 @@ class Metric(Record):
         import numpy as np
 
         if self.resampled is not None:
-            values = np.asarray(self.resampled(resamples), dtype=np.float64)
             if not self.per_class:
-                return values
-            # As in the value itself: a class without a sample has none.
-            values = np.where(resamples.confusion.sum(axis=2) > 0, values, np.nan)
+                return np.asarray(self.resampled(resamples), dtype=np.float64)
+            values = self.resample_classes(resamples)
             return (values if classes is None else values[:, classes]).mean(axis=1)
         partial = classes is not None and len(classes) < resamples.scores.shape[1]
         found = []
@@ -149,6 +148,25 @@ class Metric(Record):
             )
             found.append(value.value)
         return np.asarray(found)
+
+    def resample_classes(self, resamples: Resamples) -> np.ndarray:
+        """Return the value of each class in each of R resamples, (R, classes).
+
+        NaN for a class without a sample, whose value does not exist. For metrics ``per_class``.
+        """
+        import numpy as np
+
+        if self.resampled is not None:
+            found = np.asarray(self.resampled(resamples), dtype=np.float64)
+        else:
+            found = np.full(resamples.confusion.shape[:2], np.nan)
+            for row, weights in zip(found, resamples.sample_weights(), strict=True):
+                some = weights > 0
+                with contextlib.suppress(Undefined):
+                    row[:] = self.function(
+                        resamples.targets[some], resamples.scores[some], weights[some]
+                    )
+        return np.where(resamples.confusion.sum(axis=2) > 0, found, np.nan)
 
 
 def _value(value: float) -> Value:

@@ -75,6 +75,29 @@ def strata_of(unit: np.ndarray, label: np.ndarray) -> Units:
     return Units(stratum.astype(np.int64))
 
 
+def strata_of_folds(unit: np.ndarray, label: np.ndarray, fold: np.ndarray) -> Units:
+    """Return the units in strata of class and fold; each unit is in one fold.
+
+    One unit alone in its stratum would never vary. So a class of which some fold has a single unit
+    is drawn over all folds together.
+
+    Args:
+        unit: (N,) int64, number of each sample's unit, from 0 and without gaps.
+        label: (N,) int64, class of each sample.
+        fold: (N,) int64, fold of each sample.
+    """
+    by_class = strata_of(unit, label).stratum
+    of_unit = np.zeros(len(by_class), dtype=np.int64)
+    of_unit[unit] = fold
+    cells, where, sizes = np.unique(
+        np.stack([by_class, of_unit]), axis=1, return_inverse=True, return_counts=True
+    )
+    where, alone = where.ravel(), np.unique(cells[0][sizes < 2])
+    merged = np.where(np.isin(by_class, alone), -1 - by_class, where)
+    _, stratum = np.unique(merged, return_inverse=True)
+    return Units(stratum.astype(np.int64))
+
+
 def numbered(names: Sequence[str]) -> tuple[np.ndarray, list[str]]:
     """Return the number of each name, (N,) int64, and the distinct names in that order."""
     distinct, numbers = np.unique(np.asarray(names, dtype=str), return_inverse=True)

@@ -130,9 +130,12 @@ def headline(table: Table) -> str:
     if len(scored) == 1 or not best.tie:
         return text
     tied = [row.name for row in scored[1:] if set(row.tie) & set(best.tie)]
+    untested = [row.name for row in scored[1:] if not row.tie]
     if tied:
-        return f"{text} It cannot be told apart from {', '.join(tied)}."
-    return f"{text} It is told apart from every other row."
+        text += f" It cannot be told apart from {', '.join(tied)}."
+    if untested:
+        return f"{text} It was not tested against {', '.join(untested)}."
+    return text if tied else f"{text} It is told apart from every other row."
 
 
 def _heads(table: Table) -> list[str]:

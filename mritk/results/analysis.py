@@ -10,9 +10,10 @@ import numpy as np
 from mritk.data.samples import Classification
 from mritk.errors import UsageError
 from mritk.evaluate.by_patient import by_patient
+from mritk.evaluate.metric import Undefined
 from mritk.evaluate.metrics import Metric
 from mritk.evaluate.temperature import calibrated, fit_temperature
-from mritk.results.evidence import RESAMPLES, Scored
+from mritk.results.run_values import RESAMPLES, Scored
 from mritk.results.trialfile import Predictions, TrialRecord
 
 LEVELS = ("image", "patient")
@@ -31,6 +32,8 @@ class Analysis:
         interval: ``percentile``, ``bca`` or ``none``.
         temperature: Divide the logits of each trial by a temperature fitted on its validation
             part.
+        given_these_models: Compare the trained networks as they are: what training again would
+            change is left out of differences.
         by: ``site`` or ``source``: one table for each; empty: all test samples together.
         extra_metrics: Metrics of plugins.
     """
@@ -39,6 +42,7 @@ class Analysis:
     resamples: int = RESAMPLES
     interval: str = "percentile"
     temperature: bool = False
+    given_these_models: bool = False
     by: str = ""
     extra_metrics: tuple[Metric, ...] = ()
 
@@ -50,7 +54,8 @@ class Analysis:
             clean: Only the test samples without a copy in training.
 
         Raises:
-            Undefined: There are no patients to aggregate by, or one has several targets.
+            Undefined: There are no patients to aggregate by, or one has several targets; or no
+                temperature can be fitted.
         """
         test, score = record.predictions["test"], self._scores(record)
         rows = np.ones(len(test.id), dtype=bool)
@@ -69,6 +74,11 @@ class Analysis:
     def _scores(self, record: TrialRecord) -> np.ndarray:
         score = record.predictions["test"].score
         if self.temperature and isinstance(record.task, Classification):
+            if record.stored_protocol.validates_on_test:
+                raise Undefined(
+                    "the validation part is the test part, and a temperature fitted on it would "
+                    "flatter the scores; leave out --temperature"
+                )
             val = record.predictions["val"]
             score = calibrated(score, fit_temperature(val.target, val.score))
         return score

@@ -66,7 +66,7 @@ def _certainty(table: Table) -> list[str]:
     if not drawn:
         return []
     what = "patients" if table.patients else "groups of copies"
-    runs = " and runs" if any(row.trials > 1 for row in table.rows) else ""
+    runs = " and runs" if any(count > 1 for count in _runs_of(table)) else ""
     method = {"percentile": "percentiles", "bca": "BCa"}[analysis.interval]
     notes = [
         f"[95 % interval]: {method} of {analysis.resamples} resamples of {what}{runs}, stratified "
@@ -78,10 +78,12 @@ def _certainty(table: Table) -> list[str]:
             f"Up to {lost} of {analysis.resamples} resamples had no value, and are left out."
         )
     if len([row for row in table.rows if row.tie]) > 1:
+        tested = sum(pair.tested for pair in table.comparisons[first.name])
         notes.append(
             f"Rows with a common letter (tie) cannot be told apart by {first.label}: paired "
-            f"differences, Holm's correction for {len(table.comparisons[first.name])} of them, 5 %."
+            f"differences, Holm's correction for {tested} of them, 5 %."
         )
+    notes += _untested(table)
     if math.isinf(table.detectable):
         notes.append(
             f"These data support no comparison by {first.label}: even the largest difference that "
@@ -95,15 +97,40 @@ def _certainty(table: Table) -> list[str]:
     return notes
 
 
+def _untested(table: Table) -> list[str]:
+    """Say which differences were not tested, and why."""
+    pairs = table.comparisons.get(table.metrics[0].name, ())
+    defined = [pair for pair in pairs if not math.isnan(pair.difference)]
+    reasons = sorted({pair.reason for pair in defined if not pair.tested} - {""})
+    which = "Differences" if not any(pair.tested for pair in defined) else "Some differences"
+    return [f"{which} are not tested: {reason}." for reason in reasons]
+
+
+def _runs_of(table: Table) -> list[int]:
+    """Return the number of runs of each row: a run is a seed with all folds of one division."""
+    of_repeat = max(1, table.folds // table.protocol.repeats)
+    return [
+        len({(seed, fold // of_repeat) for seed, fold in zip(row.seeds, row.folds, strict=True)})
+        for row in table.rows
+        if row.trials
+    ]
+
+
 def _runs(table: Table) -> list[str]:
     trials = {row.trials for row in table.rows if row.trials}
+    runs = set(_runs_of(table))
     notes = []
-    if trials == {1}:
+    if table.analysis.given_these_models:
         notes.append(
-            "One trial per row: intervals and ties are about these trained networks; what "
-            "retraining would change is unknown."
+            "Given these models: ties are about these trained networks; what retraining would "
+            "change is left out."
         )
-    elif trials:
+    elif runs == {1}:
+        notes.append(
+            "One run (seed) per row: intervals are about these trained networks; what retraining "
+            "would change is unknown."
+        )
+    if trials and trials != {1}:
         notes.append("SD: standard deviation over trials (seeds and folds).")
     if len(trials) > 1:
         notes.append("Rows have different numbers of trials.")
@@ -154,12 +181,31 @@ def _undefined(table: Table) -> list[str]:
             f"No clean test sample is of class {', '.join(absent)}: clean means over classes are "
             f"over the other classes."
         )
+    notes += _lacking_folds(table)
     first = table.metrics[0].name
     shown = [cell for row in table.rows for cell in row.cells.values()]
     shown += [row.clean_cells[first] for row in table.rows if row.clean_cells]
     notes += [f"nan: {reason}." for reason in sorted({c.reason for c in shown if c.reason})]
     missing = {c.interval.reason for c in shown if c.interval and c.defined} - {""}
     return [*notes, *(f"No interval: {reason}." for reason in sorted(missing))]
+
+
+def _lacking_folds(table: Table) -> list[str]:
+    """Say over which folds means over classes are, where some fold lacks a class."""
+    averaged = [
+        metric.label
+        for metric in table.metrics
+        if any(
+            cell.over_runs is not None and not math.isnan(cell.over_runs)
+            for cell in (row.cells[metric.name] for row in table.rows)
+        )
+    ]
+    if not averaged:
+        return []
+    return [
+        f"Some folds test no sample of a class: {', '.join(averaged)} average each class over the "
+        f"folds that test it."
+    ]
 
 
 def _absent_among_clean(table: Table) -> list[str]:

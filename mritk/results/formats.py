@@ -267,6 +267,8 @@ def comparison_as_data(comparison: Any) -> dict[str, Any]:
         "p_adjusted": _number(comparison.p_adjusted),
         "verdict": comparison.verdict.value,
         "runs": comparison.runs,
+        "tested": comparison.tested,
+        "reason": comparison.reason,
     }
 
 

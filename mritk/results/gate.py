@@ -17,8 +17,9 @@ from mritk.evaluate.holm import holm
 from mritk.evaluate.metric import Metric, Undefined
 from mritk.evaluate.metrics import find_metric, metrics_of
 from mritk.results.analysis import Analysis
-from mritk.results.evidence import Evidence, Scored
+from mritk.results.evidence import Evidence
 from mritk.results.footnotes import doubts_of
+from mritk.results.run_values import Scored
 from mritk.results.table import row_name
 from mritk.results.trialfile import TrialRecord
 
@@ -140,11 +141,20 @@ class Comparisons:
         return [c for c in self.changes if math.isnan(c.comparison.difference)]
 
     @property
+    def untested(self) -> list[Change]:
+        """The changes with a difference that no test could judge."""
+        return [
+            c
+            for c in self.changes
+            if not c.comparison.tested and not math.isnan(c.comparison.difference)
+        ]
+
+    @property
     def exit_code(self) -> ExitCode:
-        """1 if evidence shows a regression; else 4 if something could not be compared; else 0."""
+        """1 if evidence shows a regression; else 4 if something could not be tested; else 0."""
         if self.broken:
             return ExitCode.GATE_FAILED
-        lacking = (self.missing, self.incomparable, self.damaged, self.undefined)
+        lacking = (self.missing, self.incomparable, self.damaged, self.undefined, self.untested)
         complete = bool(self.changes) and not any(lacking)
         return ExitCode.OK if complete else ExitCode.UNAVAILABLE
 
@@ -310,7 +320,13 @@ def _changes(
             rows[HEAD + name] = [analysis.scored(record) for record in new]
     except Undefined as undefined:
         raise UsageError(f"{some.dataset}: {undefined}") from undefined
-    evidence = Evidence(rows, chosen, analysis.resamples, analysis.interval)
+    evidence = Evidence(
+        rows,
+        chosen,
+        analysis.resamples,
+        analysis.interval,
+        given_these_models=analysis.given_these_models,
+    )
     pairs = [(HEAD + name, BASE + name) for name in table]
     return [
         Change(

@@ -42,8 +42,12 @@ def headline(found: Comparisons) -> str:
         return f"**Worse, by evidence:** {', '.join(told)}."
     if not found.changes:
         return "**Nothing could be compared.**"
+    if len(found.untested) + len(found.undefined) == len(found.changes):
+        return "**Nothing could be tested.** A regression is neither shown nor ruled out."
     better = [c.row for c in found.changes if c.verdict is Verdict.BETTER]
     words = "**No regression is shown.**"
+    if found.untested:
+        words = "**No regression is shown where it could be tested.**"
     return f"{words} Better: {', '.join(dict.fromkeys(better))}." if better else words
 
 
@@ -60,6 +64,13 @@ def _reservations(found: Comparisons) -> list[tuple[str, Sequence[str]]]:
             "Not compared, undefined before or after",
             [f"{change.row}, {change.metric.label}" for change in found.undefined],
         ),
+        (
+            "Not tested",
+            [
+                f"{change.row}, {change.metric.label}: {change.comparison.reason}"
+                for change in found.untested
+            ],
+        ),
         ("New, without a base", found.added),
         ("To be read with care", found.doubtful),
         (
@@ -68,7 +79,9 @@ def _reservations(found: Comparisons) -> list[tuple[str, Sequence[str]]]:
                 {
                     f"{change.row}, {change.metric.label}: {change.comparison.interval.reason}"
                     for change in found.changes
-                    if change.comparison.interval.reason and change.comparison.difference
+                    if change.comparison.interval.reason
+                    and change.comparison.difference
+                    and change.comparison.tested
                 }
             ),
         ),
@@ -89,8 +102,14 @@ def _row(change: Change, *, several: bool) -> dict[str, str]:
         "head": _decimals(change.head),
         "difference": f"{_decimals(comparison.difference, sign='+')}{ends}",
         "p (Holm)": _p(comparison.p_adjusted),
-        "verdict": SIGNS[change.verdict] + (" ✗" if change.broken else ""),
+        "verdict": _verdict(change),
     }
+
+
+def _verdict(change: Change) -> str:
+    if not change.comparison.tested:
+        return "cannot tell (not tested)"
+    return SIGNS[change.verdict] + (" ✗" if change.broken else "")
 
 
 def _decimals(value: float, sign: str = "") -> str:
@@ -121,6 +140,7 @@ def comparisons_as_data(found: Comparisons) -> dict[str, Any]:
             }
             for change in found.changes
         ],
+        "not_tested": [f"{change.row}: {change.metric.name}" for change in found.untested],
         "missing": list(found.missing),
         "incomparable": list(found.incomparable),
         "added": list(found.added),

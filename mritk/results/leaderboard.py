@@ -14,11 +14,12 @@ from mritk.audit.verdict import flattered, over_folds, verdict_line
 from mritk.data.samples import Task
 from mritk.errors import StoreError, UsageError
 from mritk.evaluate.comparison import Comparison
-from mritk.evaluate.metric import Metric, Undefined, Value
+from mritk.evaluate.metric import Metric, Undefined
 from mritk.evaluate.metrics import find_metric, metrics_of
+from mritk.evaluate.over_folds import run_value
 from mritk.results.analysis import Analysis
 from mritk.results.cost import cost_of
-from mritk.results.evidence import Evidence, Scored, ties
+from mritk.results.evidence import Evidence, ties
 from mritk.results.footnotes import (
     FAILED,
     KEPT_COPIES,
@@ -27,9 +28,11 @@ from mritk.results.footnotes import (
     SELECTED_ON_TEST,
     never_selected,
 )
+from mritk.results.run_values import Scored
 from mritk.results.table import Cell, Leaderboard, Row, Table, row_name
 from mritk.results.trial_state import exit_code_of
 from mritk.results.trialfile import Predictions, TrialRecord
+from mritk.results.whole_runs import whole_runs
 
 # Trials that differ in one of these are never ranked against each other.
 NEVER_RANKED_ACROSS = ("dataset", "dataset_fingerprint", "protocol", "fingerprint", "scheme")
@@ -116,10 +119,11 @@ def _table(
         grouped[tuple(getattr(record, key) for key in ROW_KEYS)].append(record)
     several = len({augmentation for _, augmentation in grouped}) > 1
     named = {row_name(*k) if several else k[0]: k for k in grouped}
-    finished = {
-        name: [r for r in grouped[k] if r.status == "finished"] for name, k in named.items()
-    }
-    made = [_row(name, grouped[k], columns, analysis) for name, k in named.items()]
+    whole = {name: whole_runs(grouped[k], records) for name, k in named.items()}
+    finished = {name: found.records for name, found in whole.items()}
+    made = [
+        _row(name, (grouped[k], finished[name]), columns, analysis) for name, k in named.items()
+    ]
     built = sorted((row for row, *_ in made), key=lambda row: _rank(row, columns[0]))
     comparisons: dict[str, list[Comparison]] = {}
     detectable = math.nan
@@ -147,7 +151,10 @@ def _table(
             int(k) for t in tests if t.clean is not None for k in np.unique(t.target[t.clean])
         ),
         verdict=verdict_line(over_folds(verdicts), KEPT_COPIES) if verdicts else "",
-        warnings=_warnings(done, built),
+        warnings=[
+            *_warnings(done, built),
+            *(f"{name}: {line}" for name, found in whole.items() for line in found.left_out),
+        ],
         analysis=analysis,
         comparisons=comparisons,
         detectable=detectable,
@@ -167,7 +174,13 @@ def _with_evidence(
     if not present:
         return list(rows), {}, math.nan
     first = metrics[0]
-    evidence = Evidence(present, metrics, analysis.resamples, analysis.interval)
+    evidence = Evidence(
+        present,
+        metrics,
+        analysis.resamples,
+        analysis.interval,
+        given_these_models=analysis.given_these_models,
+    )
     compared = {metric.name: evidence.all_pairs(metric) for metric in metrics}
     ranked = [row.name for row in rows if row.name in present and row.cells[first.name].defined]
     letters = ties(ranked, compared[first.name])
@@ -222,18 +235,25 @@ def _warnings(finished: Sequence[TrialRecord], rows: Sequence[Row]) -> list[str]
 
 def _row(
     name: str,
-    records: list[TrialRecord],
+    trials: tuple[list[TrialRecord], list[TrialRecord]],
     metrics: Sequence[Metric],
     analysis: Analysis,
 ) -> tuple[Row, list[Scored], list[Scored]]:
-    """Return a row without intervals, and what is evaluated: all test samples, clean ones."""
-    finished = [record for record in records if record.status == "finished"]
+    """Return a row without intervals, and what is evaluated: all test samples, clean ones.
+
+    Args:
+        name: Name of the row.
+        trials: All its trials, and those that are evaluated.
+        metrics: The columns.
+        analysis: How predictions are evaluated.
+    """
+    records, finished = trials
     tests = [record.predictions["test"] for record in finished]
     leaking = any(test.clean is not None and not test.clean.all() for test in tests)
     try:
         scores = [analysis.scored(record) for record in finished]
         clean = [analysis.scored(record, clean=True) for record in finished] if leaking else []
-        cells = {m.name: _cell([m.compute(s.target, s.score) for s in scores]) for m in metrics}
+        cells = {m.name: _cell(m, scores) for m in metrics}
     except Undefined as undefined:
         scores, clean = [], []
         cells = {m.name: Cell((math.nan,) * len(finished), str(undefined)) for m in metrics}
@@ -245,7 +265,7 @@ def _row(
         marks=_marks(records, finished),
         seeds=tuple(record.seed for record in finished),
         folds=tuple(record.fold for record in finished),
-        failed=len(records) - len(finished),
+        failed=sum(record.status != "finished" for record in records),
         cost=cost_of(finished),
     )
     return row, scores, clean
@@ -256,15 +276,25 @@ def _marks(records: Sequence[TrialRecord], finished: Sequence[TrialRecord]) -> s
         SELECTED_ON_TEST: any(r.stored_protocol.selected_on_test for r in finished),
         KEPT_COPIES: any(flattered(record.audit) for record in finished),
         PRETRAINED_ON_IT: any(record.audit.get("pretraining") for record in finished),
-        FAILED: 0 < len(finished) < len(records),
+        FAILED: bool(finished) and any(r.status != "finished" for r in records),
         NEVER_SELECTED: any(never_selected(record) for record in finished),
     }
     return "".join(sign for sign, stands in signs.items() if stands)
 
 
-def _cell(values: Sequence[Value]) -> Cell:
+def _cell(metric: Metric, scores: Sequence[Scored]) -> Cell:
+    """Return a metric over the trials of a row; folds without a class leave it to the others."""
+    values = [metric.compute(s.target, s.score) for s in scores]
     reason = next((value.reason for value in values if value.reason), "")
-    return Cell(tuple(value.value for value in values), reason)
+    cell = Cell(tuple(value.value for value in values), reason)
+    if not reason or len({s.fold for s in scores}) < 2:
+        return cell
+    runs = [
+        run_value(metric, [(s.target, s.score) for s in scores if s.run == run])
+        for run in dict.fromkeys(s.run for s in scores)
+    ]
+    reason = next((run.reason for run in runs if run.reason), "")
+    return replace(cell, reason=reason, over_runs=float(np.mean([run.value for run in runs])))
 
 
 def _clean_cell(metric: Metric, scores: Sequence[Scored]) -> Cell:
@@ -275,7 +305,9 @@ def _clean_cell(metric: Metric, scores: Sequence[Scored]) -> Cell:
     if metric.per_class and len({frozenset(s.target.tolist()) for s in scores}) > 1:
         reason = "clean test samples of the folds are of different classes"
         return Cell((math.nan,) * len(scores), reason)
-    return _cell([metric.compute(s.target, s.score, leave_out_absent=True) for s in scores])
+    values = [metric.compute(s.target, s.score, leave_out_absent=True) for s in scores]
+    reason = next((value.reason for value in values if value.reason), "")
+    return Cell(tuple(value.value for value in values), reason)
 
 
 def _clean_ids(test: Predictions) -> list[str]:

@@ -33,7 +33,7 @@ class Tested:
     """One line: what a test says of a pair of rows.
 
     Attributes:
-        comparison: The difference; ``interval.reason`` says why there is no p.
+        comparison: The difference; its ``reason`` says why there is no p.
         of_class: The class that is told from the rest, or empty.
         probabilities: Of a Bayesian test, which has no p; else None.
     """
@@ -56,7 +56,7 @@ class Tested:
         """Why the test says nothing, or empty."""
         if self.probabilities is not None:
             return self.probabilities.reason
-        return self.comparison.interval.reason
+        return self.comparison.reason
 
     @property
     def silent(self) -> bool:
@@ -98,10 +98,17 @@ def _bootstrap(rows: PairedRows, first: str, second: str) -> list[Tested]:
 
 def _mcnemar(rows: PairedRows, first: str, second: str) -> list[Tested]:
     pairs = rows.two_models(first, second)
+    if len(pairs) > 1:
+        raise Undefined(
+            f"it compares two trained models, and {len(pairs)} folds are {len(pairs)} models of "
+            f"each row that share training samples; test each with --group-by fold, or all by "
+            f"--test corrected_t"
+        )
+    ((one, other),) = pairs
     found = mcnemar(
-        np.concatenate([one.score.argmax(axis=1) == one.target for one, _ in pairs]),
-        np.concatenate([other.score.argmax(axis=1) == other.target for _, other in pairs]),
-        [unit for one, _ in pairs for unit in one.unit],
+        one.score.argmax(axis=1) == one.target,
+        other.score.argmax(axis=1) == other.target,
+        one.unit,
     )
     interval = found.interval
     if found.reason:
@@ -160,6 +167,8 @@ def _bayes(rows: PairedRows, first: str, second: str) -> list[Tested]:
         dof: float = found.dof
     else:
         (line,) = _bootstrap(rows, first, second)
+        if line.comparison.untested:
+            raise Undefined(line.comparison.untested)
         compared = replace(line.comparison, p=math.nan, p_adjusted=math.nan)
         dof = compared.dof
     believed = student_probabilities(

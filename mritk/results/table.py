@@ -34,15 +34,20 @@ class Cell:
         values: One value per finished trial; NaN where undefined.
         reason: Why a value is undefined, or empty.
         interval: Of the mean, over patients and runs; None if none was asked for.
+        over_runs: The mean over runs, where it is not that of the values: some fold lacks a class
+            (:mod:`mritk.evaluate.over_folds`).
     """
 
     values: tuple[float, ...]
     reason: str = ""
     interval: Interval | None = None
+    over_runs: float | None = None
 
     @property
     def mean(self) -> float:
-        """Mean over the trials; NaN without any."""
+        """Mean over the runs; NaN without any."""
+        if self.over_runs is not None:
+            return self.over_runs
         return float(np.mean(self.values)) if self.values else math.nan
 
     @property
@@ -54,7 +59,10 @@ class Cell:
     def spread(self) -> float:
         """Standard deviation over the trials (n - 1), that is, what retraining (and another fold)
         changes; NaN for fewer than two."""
-        return float(np.std(self.values, ddof=1)) if len(self.values) > 1 else math.nan
+        values = np.asarray(self.values)
+        if self.over_runs is not None:
+            values = values[np.isfinite(values)]
+        return float(np.std(values, ddof=1)) if len(values) > 1 else math.nan
 
 
 @dataclass(frozen=True)

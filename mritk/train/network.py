@@ -62,14 +62,16 @@ def parameter_groups(
 
     Matrices and kernels are decayed; biases, norms, layer scales, tokens and position embeddings
     are not. A parameter in unit i of n of the backbone, counted from the input and from 1, has
-    the rate ``backbone_learning_rate · layer_decay ** (n - i + 1)``.
+    the rate ``backbone_learning_rate · layer_decay ** (n - i + 1)``. Closing units that hold no
+    matrix or kernel (a final normalisation) count with the last one that does: the last block has
+    ``layer_decay``, as in Bao et al. 2022 and timm, whoever keeps the norm.
 
     The gradient of a penalty ``l2 · ‖W‖²`` is ``2 · l2 · W``, which is what a decay of ``2 · l2``
     adds to the gradient in Adam and SGD.
     """
     modules = network.named_modules()
     penalties = {f"{name}.weight": 2 * getattr(m, PENALTY, 0.0) for name, m in modules}
-    depth = {name: len(units) - i for i, unit in enumerate(units) for name in unit.tensors}
+    depth = _depths(network, units)
     groups: dict[tuple[bool, int, float], list[nn.Parameter]] = {}
     for name, parameter in network.named_parameters():
         if not parameter.requires_grad:
@@ -87,6 +89,22 @@ def parameter_groups(
         }
         for key in sorted(groups, key=lambda key: key[:2])
     ]
+
+
+def _depths(network: Network, units: Sequence[BackboneStage]) -> dict[str, int]:
+    """Return how many units from the end each tensor of the backbone stands, from 1."""
+    matrices = {
+        name.removeprefix(BACKBONE)
+        for name, tensor in network.state_dict().items()
+        if name.startswith(BACKBONE) and tensor.ndim > 1
+    }
+    # A low-rank update replaces a weight by tensors of other names.
+    layers = {_in_backbone(BACKBONE + name) for name in matrices}
+    last = max(
+        (i for i, unit in enumerate(units) if layers.intersection(unit.tensors)),
+        default=len(units) - 1,
+    )
+    return {name: max(last - i, 0) + 1 for i, unit in enumerate(units) for name in unit.tensors}
 
 
 def _is_matrix(name: str) -> bool:

@@ -11,6 +11,10 @@ if TYPE_CHECKING:
     import torch
 
 
+# Since the second, ghosts leave the mean as it is, and stripes are magnitudes.
+REVISION = 2
+
+
 @hookimpl
 def mritk_augmentations() -> Iterator[Augmentation]:
     """Yield the general augmentations, the published policies, then what happens in a scanner."""
@@ -36,6 +40,7 @@ def mritk_augmentations() -> Iterator[Augmentation]:
     yield Augmentation(
         "mri",
         apply_mri,
+        revision=REVISION,
         summary="flip, small affine, gamma, bias field, noise; an artefact in 2 of 5 images",
     )
     yield Augmentation(
@@ -50,9 +55,16 @@ def mritk_augmentations() -> Iterator[Augmentation]:
     yield Augmentation(
         "gamma", apply_gamma, spatial_dims=(2, 3), summary="another tone curve, black to white"
     )
-    yield Augmentation("ghosting", apply_ghosting, summary="faint copies along one axis")
+    yield Augmentation(
+        "ghosting", apply_ghosting, revision=REVISION, summary="faint copies along one axis"
+    )
     yield Augmentation("motion", apply_motion, summary="the head moved twice during the scan")
-    yield Augmentation("spike", apply_spike, summary="stripes from one wrong point of k-space")
+    yield Augmentation(
+        "spike",
+        apply_spike,
+        revision=REVISION,
+        summary="stripes from one wrong point of k-space",
+    )
     yield Augmentation("anisotropy", apply_anisotropy, summary="coarser pixels along one axis")
 
 

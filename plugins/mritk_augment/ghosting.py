@@ -45,12 +45,14 @@ def modulate(
     """Multiply line k by 1 + depth · cos(2π k distance + phase), and take the magnitude.
 
     A cosine over the lines is a pair of copies, ``distance`` up and down (the shift theorem), each
-    with half the depth.
+    with half the depth. The central line stays as it is, as in TorchIO: it holds the mean, which a
+    ghost does not change; so a copy is of what differs from the mean along the axis.
     """
     depth, distance, phase = (
         per_image(values, images[:, 0, 0]) for values in (depths, distances, phases)
     )
     wave = torch.cos(2 * math.pi * distance * line_numbers(images) + phase)
+    wave[:, 0] = 0
     # One transform along the phase-encode axis is enough: the other would go there and back.
     ghosts = torch.fft.fft(images, dim=-2) * (depth * wave)[:, None, :, None]
     return (images + torch.fft.ifft(ghosts, dim=-2)).abs()

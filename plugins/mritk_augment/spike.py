@@ -45,12 +45,14 @@ def stripes(
     cycles: tuple[torch.Tensor, torch.Tensor],
     phases: torch.Tensor,
 ) -> torch.Tensor:
-    """Add amplitude · cos(phase + 2π · position · cycles), and cut at black and white.
+    """Add amplitude · cos(phase + 2π · position · cycles), take the magnitude, and cut at white.
 
-    All parameters are (N,); ``cycles`` are per side, along x and along y.
+    A scanner gives magnitudes: where the wave is below black it shows as its mirror, so that air is
+    striped too and not cut to zero. All parameters are (N,); ``cycles`` are per side, along x and
+    along y.
     """
     x = centres(images.shape[-1], images) * math.pi
     y = centres(images.shape[-2], images).reshape(-1, 1) * math.pi
     cycles_x, cycles_y = (per_image(values, images) for values in cycles)
     angle = cycles_x * x + (cycles_y * y + per_image(phases, images))
-    return (images + per_image(amplitudes, images) * angle.cos_()).clamp_(0, 1)
+    return (images + per_image(amplitudes, images) * angle.cos_()).abs_().clamp_(max=1)

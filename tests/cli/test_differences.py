@@ -17,6 +17,7 @@ from statsmodels.stats.contingency_tables import mcnemar
 
 from mritk import Classification, Regression
 from mritk.evaluate.corrected_t import corrected_t
+from mritk.results.analysis import Analysis
 from mritk.results.folder import ResultsFolder
 from mritk.results.leaderboard import build_leaderboard
 from mritk.results.trialfile import Predictions, TrialRecord
@@ -94,8 +95,12 @@ def three_rows(store):
     return store(made_trial("best", 0.95), made_trial("middle", 0.76), made_trial("worst", 0.66))
 
 
+# The rows have one run each.
+GIVEN = "--given-these-models"
+
+
 def as_json(mritk, *arguments):
-    ended = mritk("differences", *arguments, "--json")
+    ended = mritk("differences", *arguments, GIVEN, "--json")
     assert ended.code == 0, ended.err
     return json.loads(ended.out)["tables"]
 
@@ -111,7 +116,7 @@ def folds(backbone, shares, *, seed=0, **columns):
 
 
 def test_all_pairs_best_first_with_interval_p_holm_and_verdict(mritk, three_rows):
-    ended = mritk("differences", three_rows)
+    ended = mritk("differences", three_rows, GIVEN)
     assert ended.code == 0, ended.err
     lines = [line for line in ended.out.splitlines() if line.startswith("| ")]
     cells = [[cell.strip() for cell in line.strip("|").split("|")] for line in lines]
@@ -127,7 +132,9 @@ def test_all_pairs_best_first_with_interval_p_holm_and_verdict(mritk, three_rows
 
 
 def test_the_numbers_are_those_of_the_leaderboard(mritk, three_rows):
-    (table,) = build_leaderboard(ResultsFolder(three_rows).trials(), metrics=["mcc"]).tables
+    given = Analysis(given_these_models=True)
+    trials = ResultsFolder(three_rows).trials()
+    (table,) = build_leaderboard(trials, metrics=["mcc"], analysis=given).tables
     (found,) = as_json(mritk, three_rows, "--metric", "mcc")
     for pair, comparison in zip(found["pairs"], table.comparisons["mcc"], strict=True):
         assert pair["difference"] == comparison.difference
@@ -136,7 +143,8 @@ def test_the_numbers_are_those_of_the_leaderboard(mritk, three_rows):
 
 
 def test_formats(mritk, three_rows):
-    rows = list(csv.DictReader(io.StringIO(mritk("differences", three_rows, "--format=csv").out)))
+    ended = mritk("differences", three_rows, GIVEN, "--format=csv")
+    rows = list(csv.DictReader(io.StringIO(ended.out)))
     (table,) = as_json(mritk, three_rows)
     assert [float(row["p"]) for row in rows] == [pair["p"] for pair in table["pairs"]]
     assert rows[0]["dataset"] == "bands"
@@ -178,6 +186,13 @@ def test_mcnemar_refuses_several_images_of_a_patient_and_names_the_way_out(mritk
     assert "--level patient" in ended.err
     (table,) = as_json(mritk, folder, "--test", "mcnemar", "--level", "patient")
     assert table["pairs"][0]["verdict"] == "better"
+
+
+def test_mcnemar_refuses_the_models_of_several_folds(mritk, store):
+    trials = [trial for name in "ab" for trial in folds(name, [0.9, 0.7], scheme="kfold")]
+    ended = mritk("differences", store(*trials), "--test", "mcnemar")
+    assert ended.code == 2
+    assert "--test corrected_t" in ended.err
 
 
 @pytest.mark.parametrize("test", ["mcnemar", "delong"])
@@ -277,7 +292,7 @@ def test_bayes_gives_three_probabilities(mritk, three_rows):
         assert sum(pair["probabilities"].values()) == pytest.approx(1)
         assert pair["p"] is None
     assert table["pairs"][0]["verdict"] == "better"
-    text = mritk("differences", three_rows, "--test", "bayes").out
+    text = mritk("differences", three_rows, "--test", "bayes", GIVEN).out
     assert "P(worse)" in text
     assert "within ±0.01" in text
 
@@ -285,6 +300,14 @@ def test_bayes_gives_three_probabilities(mritk, three_rows):
 def test_bayes_can_say_that_two_are_practically_equal(mritk, three_rows):
     (table,) = as_json(mritk, three_rows, "--test", "bayes", "--rope", "0.6")
     assert [pair["verdict"] for pair in table["pairs"]] == ["practically equal"] * 3
+
+
+@pytest.mark.parametrize("test", ["bootstrap", "bayes"])
+def test_one_run_per_row_is_not_tested(mritk, three_rows, test):
+    ended = mritk("differences", three_rows, "--test", test)
+    assert GIVEN in f"{ended.out}{ended.err}"
+    assert "better" not in ended.out
+    assert ended.code == (2 if test == "bayes" else 0)
 
 
 def test_bayes_over_folds_is_centred_on_the_mean_of_the_folds(mritk, store):

@@ -15,9 +15,11 @@ from scipy import stats
 from benchmarks.evidence.calibration import count
 from benchmarks.evidence.simulated import World, by_rows
 from mritk.evaluate.comparison import Comparison, Verdict
+from mritk.evaluate.corrected_t import corrected_t
 from mritk.evaluate.interval import Interval
 from mritk.evaluate.metrics import CLASSIFICATION, find_metric
-from mritk.results.evidence import Evidence, Scored, ties
+from mritk.results.evidence import Evidence, ties
+from mritk.results.run_values import Scored
 
 BALANCED = find_metric("balanced_accuracy")
 WORLD = World(patients=60, images=6, classes=3, backbones=3, runs=3)
@@ -73,7 +75,8 @@ def test_a_paired_difference_is_that_of_the_paired_t_test():
     second = np.where(rng.random(120) < 0.35, 1 - first, first)
     accuracy = find_metric("accuracy")
     rows = {"a": [one(target, first)], "b": [one(target, second)]}
-    (found,) = Evidence(rows, [accuracy], 20_000).compare([("a", "b")], accuracy)
+    evidence = Evidence(rows, [accuracy], 20_000, given_these_models=True)
+    (found,) = evidence.compare([("a", "b")], accuracy)
     pairs = (first == target).astype(float) - (second == target).astype(float)
     expected = stats.ttest_1samp(pairs, 0)
     assert found.difference == pytest.approx(pairs.mean())
@@ -90,7 +93,7 @@ def test_pairing_tells_more_than_two_intervals():
     second = first.copy()
     second[wrong[:14]] = target[wrong[:14]]
     rows = {"a": [one(target, first)], "b": [one(target, second)]}
-    evidence = Evidence(rows, [BALANCED])
+    evidence = Evidence(rows, [BALANCED], given_these_models=True)
     a, b = (evidence.interval(name, BALANCED) for name in rows)
     assert a.high > b.low
     assert evidence.all_pairs(BALANCED)[0].verdict is Verdict.WORSE
@@ -210,7 +213,8 @@ def test_a_difference_larger_than_any_is_not_called_detectable():
 def test_always_better_is_a_sign_test_over_patients():
     target = np.arange(8) % 2
     rows = {"right": [one(target, target)], "wrong": [one(target, 1 - target)]}
-    (found,) = Evidence(rows, [BALANCED]).compare([("right", "wrong")], BALANCED)
+    evidence = Evidence(rows, [BALANCED], given_these_models=True)
+    (found,) = evidence.compare([("right", "wrong")], BALANCED)
     assert found.p == pytest.approx(2 * 0.5**8)
     same = Evidence({"a": rows["right"], "b": rows["right"]}, [BALANCED])
     assert same.compare([("a", "b")], BALANCED)[0].p == 1
@@ -242,3 +246,104 @@ def test_ties_are_read_off_the_verdicts():
 
     found = ties("abc", [pair("a", "b", 0.6), pair("a", "c", 0.01), pair("b", "c", 0.3)])
     assert found == {"a": "a", "b": "ab", "c": "b"}
+
+
+def test_pairs_that_were_not_tested_give_no_letters():
+    """Letters would say that rows are not significantly different."""
+
+    def pair(first, second, p):
+        return Comparison(first, second, "mcc", 0.1, Interval(0, 0.2), p, p)
+
+    nan = math.nan
+    assert ties("ab", [pair("a", "b", nan)]) == {}
+    some = [pair("a", "b", 0.01), pair("a", "c", nan), pair("b", "c", nan)]
+    assert ties("abc", some) == {"a": "a", "b": "b"}
+
+
+def kfold(right, patients, classes, folds, *, repeat=0, draw=0):
+    """Trials of one run that is right on this share of patients; repeats divide otherwise."""
+    rng = np.random.default_rng(draw)
+    target = np.arange(patients) % classes
+    shown = np.where(rng.random(patients) < right, target, (target + 1) % classes)
+    fold = np.roll(np.arange(patients) // classes % folds, repeat)
+    return [
+        Scored(
+            (0, repeat),
+            folds * repeat + number,
+            target[fold == number],
+            np.eye(classes, dtype=np.float32)[shown[fold == number]],
+            [f"p{i}" for i in np.flatnonzero(fold == number)],
+        )
+        for number in range(folds)
+    ]
+
+
+@pytest.mark.parametrize(("patients", "folds"), [(24, 5), (40, 10), (48, 5), (100, 10)])
+def test_folds_with_one_patient_of_a_class_have_intervals_and_tests(patients, folds):
+    rows = {name: kfold(0.8, patients, 4, folds, draw=i) for i, name in enumerate("ab")}
+    evidence = Evidence(rows, [BALANCED])
+    interval = evidence.interval("a", BALANCED)
+    assert (interval.reason, interval.degenerate) == ("", 0)
+    (pair,) = evidence.all_pairs(BALANCED)
+    assert pair.tested
+    assert not pair.interval.reason
+
+
+def test_the_interval_of_folds_with_one_patient_of_a_class_is_that_of_the_pooled_classes():
+    """Each fold tests one patient of each class: the recall of a class is a mean of patients."""
+    trials = kfold(0.7, 40, 2, 20)
+    target = np.concatenate([t.target for t in trials])
+    right = np.concatenate([t.score.argmax(axis=1) for t in trials]) == target
+    expected = math.sqrt(sum(right[target == k].var(ddof=1) / 20 for k in (0, 1))) / 2
+    found = Evidence({"net": trials}, [BALANCED], 20_000).interval("net", BALANCED)
+    assert found.standard_error == pytest.approx(expected, rel=0.03)
+
+
+def test_repeated_folds_have_intervals_and_tests():
+    rows = {
+        name: [t for r in range(2) for t in kfold(right, 48, 4, 5, repeat=r, draw=r)]
+        for name, right in (("a", 0.9), ("b", 0.6))
+    }
+    evidence = Evidence(rows, [BALANCED])
+    assert all(evidence.interval(name, BALANCED).reason == "" for name in rows)
+    assert evidence.all_pairs(BALANCED)[0].tested
+
+
+def test_the_variance_of_a_difference_is_at_least_the_corrected_one_of_its_folds():
+    """One seed of 5 folds: p is never below that of Nadeau and Bengio's corrected t by much."""
+    rows = {"a": kfold(0.95, 100, 4, 5, draw=0), "b": kfold(0.6, 100, 4, 5, draw=1)}
+    (pair,) = Evidence(rows, [BALANCED]).all_pairs(BALANCED)
+    values = [[BALANCED.compute(t.target, t.score).value for t in rows[n]] for n in "ab"]
+    corrected = corrected_t(np.subtract(*values), 1 / 4)
+    assert pair.difference == pytest.approx(corrected.difference)
+    error = pair.interval.standard_error
+    assert error >= corrected.interval.standard_error * (1 - 1e-9)
+
+
+def test_one_run_per_row_is_not_tested_unless_these_models_are_meant():
+    table = World(runs=1).table(0)
+    (pair,) = Evidence({n: table[n] for n in ("net0", "net1")}, [BALANCED]).all_pairs(BALANCED)
+    assert math.isnan(pair.p)
+    assert "--given-these-models" in pair.reason
+    rows = {n: table[n] for n in ("net0", "net1")}
+    (pair,) = Evidence(rows, [BALANCED], given_these_models=True).all_pairs(BALANCED)
+    assert pair.tested
+
+
+def test_the_spread_of_runs_that_other_rows_show_serves_a_row_of_one_run():
+    table = World(runs=3).table(0)
+    rows = {"a": table["net0"], "b": table["net1"], "c": table["net2"][:1]}
+    assert all(pair.tested for pair in Evidence(rows, [BALANCED]).all_pairs(BALANCED))
+
+
+def test_a_class_of_one_patient_leaves_the_exchange_of_units():
+    """No spread, so no interval; all that the two rows say differs, and exchanging shows it."""
+    target = np.r_[np.zeros(6, int), 1]
+    rows = {
+        name: [one(target, target if name == "a" else 1 - target, run=run) for run in range(3)]
+        for name in "ab"
+    }
+    (pair,) = Evidence(rows, [BALANCED]).all_pairs(BALANCED)
+    assert "one patient only" in pair.interval.reason
+    assert pair.p == pytest.approx(2 * 0.5**7)
+    assert pair.verdict is Verdict.BETTER

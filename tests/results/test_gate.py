@@ -8,6 +8,7 @@ import math
 import numpy as np
 import pytest
 
+from mritk.data.samples import Classification
 from mritk.errors import ExitCode, StoreError, UnknownName, UsageError
 from mritk.evaluate.comparison import Verdict
 from mritk.results.analysis import Analysis
@@ -16,7 +17,9 @@ from mritk.results.gate_text import comparisons_as_data, comparisons_text
 from mritk.results.trialfile import Predictions
 
 PATIENTS, IMAGES = 60, 3
-QUICK = Analysis(resamples=500)
+# Most tests are of one seed, and ask about these trained networks.
+QUICK = Analysis(resamples=500, given_these_models=True)
+WITH_RETRAINING = Analysis(resamples=500)
 
 
 @pytest.fixture
@@ -262,3 +265,74 @@ def test_the_data_hold_what_the_text_holds(make_trial):
     assert data["regressions"] == ["tiny@scratch: balanced_accuracy"]
     assert change["verdict"] == "worse"
     assert math.isclose(change["difference"], change["head"] - change["base"])
+
+
+def trials_of(make_record, right, *, targets, folds=1, seeds=1):
+    """Trials of a row that is right on this share of patients, in folds that are dealt in turn."""
+    found = []
+    classes = int(max(targets)) + 1
+    fold_of = np.arange(len(targets)) // classes % folds
+    for seed in range(seeds):
+        rng = np.random.default_rng(seed)
+        hit = rng.random(len(targets)) < right
+        shown = np.where(hit, targets, (targets + 1) % classes)
+        for fold in range(folds):
+            some = np.flatnonzero(fold_of == fold)
+            names = [f"s{i}" for i in some]
+            none = [""] * len(some)
+            score = 3 * np.eye(classes, dtype=np.float32)[shown[some]]
+            test = Predictions(names, names, none, none, targets[some], score)
+            found.append(
+                make_record(
+                    predictions={"val": test, "test": test},
+                    task=Classification(tuple("abcd"[:classes])),
+                    fold=fold,
+                    folds=folds,
+                    seed=seed,
+                    scheme="kfold" if folds > 1 else "official",
+                )
+            )
+    return found
+
+
+COHORT = np.arange(48) % 4
+LONE = np.r_[np.arange(60) % 3, 3]  # one patient of the last class
+
+
+@pytest.mark.parametrize("rules", [(), (Rule("balanced_accuracy", True, -0.01),)])
+@pytest.mark.parametrize(
+    ("targets", "folds", "seeds"), [(COHORT, 5, 1), (COHORT, 5, 2), (LONE, 1, 3)]
+)
+def test_a_total_collapse_fails(make_record, rules, targets, folds, seeds):
+    base, head = (
+        trials_of(make_record, right, targets=targets, folds=folds, seeds=seeds)
+        for right in (0.8, 0.0)
+    )
+    found = compared(base, head, rules=rules, analysis=WITH_RETRAINING)
+    assert found.exit_code == ExitCode.GATE_FAILED
+    assert "Worse, by evidence" in comparisons_text(found, "plain")
+
+
+def test_a_collapse_of_one_seed_that_cannot_be_tested_is_no_pass(make_record):
+    """One training before and one after: another seed might have collapsed before."""
+    base, head = (trials_of(make_record, right, targets=LONE) for right in (0.95, 0.0))
+    found = compared(base, head, analysis=WITH_RETRAINING)
+    assert found.exit_code == ExitCode.UNAVAILABLE
+    text = comparisons_text(found, "plain")
+    assert text.startswith("**Nothing could be tested.**")
+    assert "cannot tell (not tested)" in text
+    assert "--given-these-models" in text
+    assert comparisons_as_data(found)["not_tested"] == ["tiny@scratch: balanced_accuracy"]
+    given = compared(base, head)
+    assert given.exit_code == ExitCode.GATE_FAILED
+
+
+def test_one_seed_is_no_evidence_of_a_rise_either(make_trial):
+    found = compared([make_trial(0.6)], [make_trial(0.9, draw=1)], analysis=WITH_RETRAINING)
+    assert verdicts(found) == {"tiny@scratch": Verdict.CANNOT_TELL}
+    assert found.exit_code == ExitCode.UNAVAILABLE
+
+
+def test_one_seed_of_equal_predictions_passes(make_trial):
+    found = compared([make_trial()], [make_trial()], analysis=WITH_RETRAINING)
+    assert found.exit_code == ExitCode.OK

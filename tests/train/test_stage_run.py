@@ -147,6 +147,17 @@ def test_the_rate_falls_by_the_decay_with_each_unit_from_the_output(units_of):
     assert optimiser.param_groups[0]["lr"] == 0.5, "the head's rate is the one that is shown"
 
 
+@pytest.mark.parametrize("units_of", [default_stages, layers_of])
+def test_a_closing_norm_is_no_depth_of_its_own(units_of):
+    """Bao et al. and timm: the last block has the decay once, whether a norm follows or not."""
+    layers = [nn.Linear(4, 4), nn.Linear(4, 4), nn.LayerNorm(4)]
+    network = Network(nn.Sequential(*layers), nn.Sequential(nn.Linear(4, 2)))
+    found = rates(network, build_optimiser(network, decaying(), units_of(network.backbone)))
+    assert found["backbone.2.weight"] == (0.25 * 0.5, 0.0)
+    assert found["backbone.1.weight"] == (0.25 * 0.5, 0.1)
+    assert found["backbone.0.weight"] == (0.25 * 0.25, 0.1)
+
+
 def test_low_rank_updates_have_the_rate_of_their_layer():
     network = four_layers()
     units = default_stages(network.backbone)

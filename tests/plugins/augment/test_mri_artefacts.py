@@ -205,13 +205,26 @@ def test_volumes_get_noise_in_every_slice():
 @pytest.mark.parametrize("repeat", [2, 4, 8])
 @pytest.mark.parametrize("phase", [0.0, 1.0, math.pi])
 def test_ghosts_lie_a_share_of_the_field_of_view_above_and_below(repeat, phase):
-    """The oracle is in the image: two shifted copies, each of half the depth, with their phases."""
+    """The oracle is in the image: two shifted copies, each of half the depth, with their phases.
+
+    The central line stays, so that they are copies of what differs from the mean along the axis.
+    """
     image = head(64, 48)
     found = modulate(image, one(0.4), one(1 / repeat), one(phase))
     turn = complex(math.cos(phase), math.sin(phase))
     away = 64 // repeat
     copies = turn * image.roll(-away, dims=-2) + turn.conjugate() * image.roll(away, dims=-2)
+    copies = copies - 2 * math.cos(phase) * image.mean(dim=-2, keepdim=True)
     torch.testing.assert_close(found, (image + 0.2 * copies).abs(), atol=1e-5, rtol=0)
+
+
+@pytest.mark.parametrize("phase", [0.0, 1.0, math.pi])
+def test_ghosts_leave_the_mean_as_it_is(phase):
+    """A bright picture: no magnitude is folded, and the mean is the central line alone."""
+    image = 0.5 + 0.1 * head(64, 48)
+    found = modulate(image, one(0.4), one(1 / 4), one(phase))
+    complex_mean = torch.fft.fft2(found)[0, 0, 0, 0].real / (64 * 48)
+    assert float(complex_mean) == pytest.approx(float(image.mean()), rel=2e-3)
 
 
 def test_a_point_shows_its_ghosts_along_one_axis_alone():
@@ -305,6 +318,15 @@ def test_stripes_are_the_cosine_that_was_asked_for():
     x, y = (torch.arange(30) + 0.5) / 30 - 0.5, (torch.arange(20).reshape(-1, 1) + 0.5) / 20 - 0.5
     expected = 0.5 + 0.2 * torch.cos(2 * math.pi * (3 * x - 2 * y) + 0.7)
     torch.testing.assert_close(found, expected, atol=1e-5, rtol=0)
+
+
+def test_stripes_over_air_are_magnitudes_and_not_cut_to_zero():
+    air = torch.zeros(1, 1, 20, 30)
+    found = stripes(air, one(0.2), (one(3), one(-2)), one(0.7))[0, 0]
+    x, y = (torch.arange(30) + 0.5) / 30 - 0.5, (torch.arange(20).reshape(-1, 1) + 0.5) / 20 - 0.5
+    expected = 0.2 * torch.cos(2 * math.pi * (3 * x - 2 * y) + 0.7).abs()
+    torch.testing.assert_close(found, expected, atol=1e-5, rtol=0)
+    assert float((found == 0).float().mean()) < 0.01
 
 
 # -- anisotropy --------------------------------------------------------------------------------

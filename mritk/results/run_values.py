@@ -1,0 +1,235 @@
+"""The values of the rows of one table: every metric of every run, as it is and in all resamples.
+
+All rows are resampled together: one draw of units serves every row, run and metric, so that
+differences between rows are paired.
+"""
+
+from __future__ import annotations
+
+import math
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from functools import cached_property
+
+import numpy as np
+
+from mritk.cores import available_cores
+from mritk.evaluate.metrics import Metric
+from mritk.evaluate.over_folds import FoldClasses, fold_classes, over_folds, run_value
+from mritk.evaluate.resamples import Resamples
+from mritk.evaluate.resampling import Units, numbered, strata_of, strata_of_folds
+
+RESAMPLES = 2000
+# Resamples are weighted sums in single precision; what is smaller than this share of a metric's
+# range (or, without one, of its values) is their rounding.
+SINGLE_PRECISION = 1e-6
+
+
+@dataclass(frozen=True, eq=False)
+class Scored:
+    """The scores of one trial as they are evaluated.
+
+    Attributes:
+        run: What is repeated to see what retraining does: seed and number of the repeat.
+        fold: Number of the fold.
+        target: (N,) class indices or values.
+        score: (N, classes) logits, or (N,) values.
+        unit: Names of the units that the samples belong to, N.
+    """
+
+    run: tuple[int, int]
+    fold: int
+    target: np.ndarray
+    score: np.ndarray
+    unit: Sequence[str]
+
+    @property
+    def key(self) -> tuple[tuple[int, int], int]:
+        """What a trial of another row must share to be compared with this one."""
+        return self.run, self.fold
+
+
+@dataclass(frozen=True, eq=False)
+class Values:
+    """One metric of one trial: its value, and those in the resamples.
+
+    Attributes:
+        point: The value.
+        resampled: (R,) values, NaN where undefined.
+        left_out: (U,) values with one unit left out; None unless BCa is wanted.
+        rounding: How large a difference between values may be that is rounding only.
+        classes: The same resamples class by class, of one fold of several; and those of
+            ``left_out``.
+    """
+
+    point: float
+    resampled: np.ndarray
+    left_out: np.ndarray | None = None
+    rounding: float = 0.0
+    classes: Sequence[FoldClasses] = ()
+
+
+@dataclass(frozen=True, eq=False)
+class RunValues:
+    """Rows that were tested on the same samples, in the same resamples.
+
+    Attributes:
+        rows: The trials of each row, by its name; rows without trials are left out.
+        metrics: What is computed.
+        resamples: Number R of resamples.
+        method: ``percentile`` or ``bca``.
+        partial: Whether means over classes are over the classes that there are.
+    """
+
+    rows: Mapping[str, Sequence[Scored]]
+    metrics: Sequence[Metric]
+    resamples: int = RESAMPLES
+    method: str = "percentile"
+    partial: bool = False
+    _kept: dict[tuple[str, tuple[int, ...], str], Values] = field(default_factory=dict, repr=False)
+
+    # -- units and resamples -------------------------------------------------------------------
+
+    @cached_property
+    def names(self) -> dict[str, int]:
+        units = [name for trials in self.rows.values() for t in trials for name in t.unit]
+        _, names = numbered(units)
+        return {name: number for number, name in enumerate(names)}
+
+    @cached_property
+    def units(self) -> Units:
+        """All units of all rows, in strata: by class, and by fold where each unit is in one."""
+        trials = [trial for row in self.rows.values() for trial in row]
+        unit = np.concatenate([self.numbers(trial) for trial in trials])
+        label = np.concatenate([_classes(trial.target) for trial in trials])
+        fold = np.concatenate([np.full(len(trial.target), trial.fold) for trial in trials])
+        if len(np.unique(np.stack([unit, fold]), axis=1).T) > len(self.names):
+            return strata_of(unit, label)  # repeats: a unit is tested in several folds
+        return strata_of_folds(unit, label, fold)
+
+    @cached_property
+    def folds(self) -> int:
+        """Number of folds of a run."""
+        return max(
+            len({t.fold for t in trials if t.run == run})
+            for trials in self.rows.values()
+            for run in {t.run for t in trials}
+        )
+
+    @cached_property
+    def weights(self) -> np.ndarray:
+        """How much each unit counts in each resample, (R, U)."""
+        return self.units.weights(self.resamples)
+
+    def numbers(self, trial: Scored) -> np.ndarray:
+        return np.asarray([self.names[name] for name in trial.unit], dtype=np.int64)
+
+    # -- values --------------------------------------------------------------------------------
+
+    @cached_property
+    def trials(self) -> dict[str, list[dict[str, Values]]]:
+        """Every metric of every trial by row; computed once, all metrics of a trial together."""
+        every = [trial for trials in self.rows.values() for trial in trials]
+        _ = self.weights  # drawn once, before threads ask for it
+        with ThreadPoolExecutor(available_cores()) as pool:
+            found = iter(list(pool.map(self._of_trial, every)))
+        return {name: [next(found) for _ in trials] for name, trials in self.rows.items()}
+
+    def _of_trial(self, trial: Scored) -> dict[str, Values]:
+        unit = self.numbers(trial)
+        drawn = Resamples(trial.target, trial.score, unit, self.weights)
+        left_out = None
+        if self.method == "bca":
+            left_out = Resamples(trial.target, trial.score, unit, self.units.leave_one_out())
+        return {m.name: self._of_metric(m, trial, drawn, left_out) for m in self.metrics}
+
+    def _of_metric(
+        self, metric: Metric, trial: Scored, drawn: Resamples, left_out: Resamples | None
+    ) -> Values:
+        value = metric.compute(trial.target, trial.score, leave_out_absent=self.partial)
+        classes: list[FoldClasses] = []
+        if self.folds > 1 and metric.per_class and np.isfinite(trial.score).all():
+            classes = [fold_classes(metric, one) for one in (drawn, left_out) if one is not None]
+        if math.isnan(value.value):
+            none = np.full(self.resamples, math.nan)
+            return Values(math.nan, none, classes=classes)
+        present = np.unique(trial.target) if metric.per_class else None
+        jackknife = metric.resample(left_out, classes=present) if left_out else None
+        rounding = SINGLE_PRECISION * _size(metric, value.value)
+        resampled = _settled(metric.resample(drawn, classes=present), value.value, rounding)
+        return Values(value.value, resampled, jackknife, rounding, classes)
+
+    # -- runs ----------------------------------------------------------------------------------
+
+    def runs(self, row: str, trials: Sequence[int], metric: Metric) -> list[Values]:
+        """Return the value of each run from its folds, in order of runs."""
+        runs: dict[tuple[int, int], list[int]] = defaultdict(list)
+        for number in trials:
+            runs[self.rows[row][number].run].append(number)
+        return [self._run(row, tuple(runs[run]), metric) for run in sorted(runs)]
+
+    def _run(self, row: str, trials: tuple[int, ...], metric: Metric) -> Values:
+        key = (row, trials, metric.name)
+        if key not in self._kept:
+            folds = [self.trials[row][number][metric.name] for number in trials]
+            whole = len(folds) == 1 or not all(fold.classes for fold in folds)
+            self._kept[key] = (
+                _mean(folds) if whole else self._over_folds(row, trials, metric, folds)
+            )
+        return self._kept[key]
+
+    def _over_folds(
+        self, row: str, trials: Sequence[int], metric: Metric, folds: Sequence[Values]
+    ) -> Values:
+        samples = [(t.target, t.score) for t in (self.rows[row][number] for number in trials)]
+        point = float(np.mean([fold.point for fold in folds]))
+        if math.isnan(point) or self.partial:
+            point = run_value(metric, samples, partial=self.partial).value
+        tested = np.unique(np.concatenate([target for target, _ in samples]))
+        rounding = SINGLE_PRECISION * _size(metric, point)
+        resampled, *left_out = (
+            over_folds(parts, tested)
+            for parts in zip(*(fold.classes for fold in folds), strict=True)
+        )
+        jackknife = left_out[0] if left_out else None
+        return Values(point, _settled(resampled, point, rounding), jackknife, rounding)
+
+
+def _classes(target: np.ndarray) -> np.ndarray:
+    integer = np.issubdtype(target.dtype, np.integer)
+    return target.astype(np.int64) if integer else np.zeros(len(target), dtype=np.int64)
+
+
+def _size(metric: Metric, value: float) -> float:
+    """Return the range of a metric, or how large its value is if it has none."""
+    width = metric.bounds[1] - metric.bounds[0]
+    return width if math.isfinite(width) else abs(value)
+
+
+def _settled(values: np.ndarray, at: float, rounding: float) -> np.ndarray:
+    """Return the values with those that only rounding sets apart from ``at`` put there."""
+    return np.where(np.abs(values - at) <= rounding, at, values)
+
+
+def _mean(values: Sequence[Values]) -> Values:
+    left_out = [value.left_out for value in values if value.left_out is not None]
+    return Values(
+        float(np.mean([value.point for value in values])),
+        np.mean([value.resampled for value in values], axis=0),
+        np.mean(left_out, axis=0) if left_out else None,
+        max(value.rounding for value in values),
+    )
+
+
+def minus(one: Values, other: Values) -> Values:
+    """Return the difference of two runs."""
+    left_out = None
+    if one.left_out is not None and other.left_out is not None:
+        left_out = one.left_out - other.left_out
+    rounding = max(one.rounding, other.rounding)
+    point = one.point - other.point
+    point = 0.0 if abs(point) <= rounding else point
+    resampled = _settled(one.resampled - other.resampled, 0.0, rounding)
+    return Values(point, resampled, left_out, rounding)

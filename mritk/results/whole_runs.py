@@ -1,0 +1,61 @@
+"""Which runs of a row are whole: a run is one seed with all folds of one division of the data.
+
+A seed that lacks folds was tested on fewer patients than the others; its mean is not one of the
+same thing. So a mean over runs, and whatever is tested of it, is over whole runs.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from mritk.results.analysis import repeat_of
+from mritk.results.trialfile import TrialRecord
+
+
+@dataclass(frozen=True)
+class WholeRuns:
+    """The trials of a row that are evaluated.
+
+    Attributes:
+        records: Its finished trials, of whole runs; where no run is whole, of those that come
+            closest and have the same folds.
+        left_out: What was left out, one sentence for each run.
+    """
+
+    records: list[TrialRecord]
+    left_out: list[str]
+
+
+def whole_runs(row: Sequence[TrialRecord], table: Sequence[TrialRecord]) -> WholeRuns:
+    """Return the whole runs among the trials of a row.
+
+    Args:
+        row: All trials of the row.
+        table: All trials of its table; together they tell which folds there are.
+    """
+    folds: dict[int, set[int]] = defaultdict(set)
+    for record in table:
+        folds[repeat_of(record)].add(record.fold)
+    runs: dict[tuple[int, int], list[TrialRecord]] = defaultdict(list)
+    for record in row:
+        if record.status == "finished":
+            runs[record.seed, repeat_of(record)].append(record)
+    lacking = {
+        run: folds[run[1]] - {record.fold for record in records} for run, records in runs.items()
+    }
+    # The fewest that any run lacks: none, where a run is whole.
+    least = min(
+        lacking.values(), key=lambda missing: (len(missing), sorted(missing)), default=set()
+    )
+    kept = {run for run, missing in lacking.items() if not missing or missing == least}
+    left_out = [
+        f"seed {run[0]} lacks fold{'s' if len(lacking[run]) > 1 else ''} "
+        f"{', '.join(str(fold) for fold in sorted(lacking[run]))}, and is left out; "
+        f"'mritk run' makes the rest."
+        for run in sorted(runs)
+        if run not in kept
+    ]
+    records = [record for run, some in runs.items() if run in kept for record in some]
+    return WholeRuns(records, left_out)
