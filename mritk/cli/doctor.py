@@ -58,5 +58,6 @@ def doctor(results: Path, fix: bool, as_json: bool) -> int:
         verdict = "something is wrong" if after.serious else "all is well"
         if after.unreadable:
             verdict = f"{after.unreadable} cannot be read now; of the others, {verdict}"
-        echo(f"{after.trials} trials are whole; {verdict}.")
+        whole = "1 trial is" if after.trials == 1 else f"{after.trials} trials are"
+        echo(f"{whole} whole; {verdict}.")
     return after.exit_code

@@ -239,6 +239,12 @@ def test_a_run_that_was_killed_before_its_first_trial_is_no_harm(mritk, tmp_path
     assert "0 trials are whole; all is well." in ended.out
 
 
+def test_one_trial_is_spoken_of_as_one(mritk, folder):
+    for path in sorted((folder.path / "trials").glob("*.h5"))[1:]:
+        path.unlink()
+    assert "1 trial is whole; " in mritk("doctor", folder.path, "--fix").out
+
+
 def test_a_run_that_was_killed_before_it_wrote_the_view_is_no_harm(mritk, folder):
     (folder.path / "results.h5").unlink()
     code, found = states(mritk, folder)
