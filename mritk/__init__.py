@@ -57,6 +57,7 @@ if TYPE_CHECKING:
     from mritk.records import Executor as Executor
     from mritk.records import Explainer as Explainer
     from mritk.records import InputContract as InputContract
+    from mritk.records import LostJob as LostJob
     from mritk.records import Method as Method
     from mritk.records import ProtocolFile as ProtocolFile
     from mritk.records import Weights as Weights
@@ -118,6 +119,7 @@ _HOME = {
     "Executor": "mritk.records",
     "Explainer": "mritk.records",
     "InputContract": "mritk.records",
+    "LostJob": "mritk.records",
     "Method": "mritk.records",
     "ProtocolFile": "mritk.records",
     "Weights": "mritk.records",
