@@ -66,6 +66,7 @@ if TYPE_CHECKING:
     from mritk.train.setup import Epoch as Epoch
     from mritk.train.setup import Fitted as Fitted
     from mritk.train.setup import Setup as Setup
+    from mritk.waiting import locked as locked
     from mritk.whole_file import open_whole as open_whole
     from mritk.workspace import Workspace as Workspace
 
@@ -125,6 +126,7 @@ _HOME = {
     "Weights": "mritk.records",
     "open_regular_file": "mritk.regular_file",
     "supplied_file": "mritk.supplied",
+    "locked": "mritk.waiting",
     "Epoch": "mritk.train.setup",
     "Fitted": "mritk.train.setup",
     "Setup": "mritk.train.setup",
