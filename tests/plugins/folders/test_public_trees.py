@@ -310,7 +310,6 @@ def test_images_without_folders(tree):
     ("name", "advice"),
     [
         ("766.mat", "read by figshare:PATH"),
-        ("IM1.dcm", "read by dicom:PATH"),
         ("brainTumorDataPublic_1-766.zip", "unpack the .zip files in it"),
     ],
 )
