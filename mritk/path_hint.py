@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import fields
 from pathlib import Path
 from shlex import quote
 from typing import TypeVar
 
+from mritk.data.suffixes import is_image_name
 from mritk.errors import DataError, ProtocolError, Unavailable, UnknownName
 from mritk.options import split_options
 from mritk.records import DatasetFamily
@@ -18,6 +19,8 @@ Found = TypeVar("Found")
 # The option that, by convention, makes images of volumes; and a usual number of them.
 SLICES = "slices"
 SOME_SLICES = 8
+
+SPREADSHEETS = (".xlsx", ".xls", ".xlsm", ".ods", ".numbers")
 
 
 def hinted(get: Callable[[], Found], name: str, registry: Registry, option: str = "") -> Found:
@@ -49,15 +52,44 @@ def path_hint(name: str, registry: Registry, option: str = "") -> str:
     prefix, colon, member = name.partition(":")
     known = {family.prefix for family in registry.records(DatasetFamily)}
     own = prefix if colon and prefix in known else ""
-    typed, _ = split_options(member if own else name)
+    typed, given = split_options(member if own else name)
     path = Path(typed).expanduser()
-    readers = [family.prefix for family in families if _reads(family, path)]
-    if own in readers:
+    readers = [family for family in families if _reads(family, path)]
+    if own in [family.prefix for family in readers]:
         return f"a dataset is given as {option} {quote(name)}" if option else ""
     if not readers:
-        return ""
-    choices = [" ".join((*option.split(), quote(f"{reader}:{typed}"))) for reader in readers]
+        return "" if own else _no_dataset(path, typed, asked=bool(option))
+    names = [f"{reader.prefix}:{typed}{_options_of(reader, given)}" for reader in readers]
+    choices = [" ".join((*option.split(), quote(name))) for name in names]
     return f"for this path write {' or '.join(choices)}"
+
+
+def _options_of(family: DatasetFamily, given: Mapping[str, str]) -> str:
+    """Return those of the options given that a family has, as they are typed."""
+    schema = family.options
+    known = () if schema is None else [option.name for option in fields(schema)]
+    return "".join(f",{name}={value}" for name, value in given.items() if name in known)
+
+
+def _no_dataset(path: Path, typed: str, *, asked: bool) -> str:
+    """Return why a path that nobody reads is no dataset; empty if it may not be meant as a path.
+
+    Args:
+        path: The path.
+        typed: The path as it was typed.
+        asked: Whether another file than a dataset was asked for, whose error says if it is there.
+    """
+    if path.is_file():
+        if path.suffix.lower() in SPREADSHEETS:
+            return f"save {typed} as CSV, with the columns path and label, for manifest:FILE.csv"
+        if is_image_name(path.name) or path.name.lower().endswith((".nii", ".nii.gz")):
+            return (
+                f"{typed} is a single scan, and a dataset is many; folder:PATH wants a folder with "
+                f"a sub-folder of scans per class"
+            )
+    meant = len(Path(typed).parts) > 1 or typed.startswith(("~", ".")) or Path(typed).suffix
+    missing = meant and ":" not in typed.replace(path.drive, "") and not asked
+    return f"there is no file or folder {typed}" if missing and not path.exists() else ""
 
 
 def slices_hint(name: str, registry: Registry) -> str:

@@ -234,6 +234,9 @@ class Dataset(Record):
             :attr:`Weights.pretrained_on`.
         license: Licence of the data.
         no_patients: Why the samples may name no patients; empty: they do name them.
+        is_generated: For data that ``open`` generates in more than a second: returns whether they
+            are on this machine already, or raises :class:`mritk.errors.Unavailable` if they cannot
+            be generated on it. None: other data.
     """
 
     name: str
@@ -241,6 +244,7 @@ class Dataset(Record):
     sources: tuple[str, ...] = ()
     license: str = "not stated"
     no_patients: str = ""
+    is_generated: Callable[[Workspace], bool] | None = None
 
 
 @dataclass(frozen=True)

@@ -44,6 +44,8 @@ def there(tmp_path, monkeypatch):
     image("flat/1.png")
     image("listed/1.png")
     Path("listed/labels.csv").touch()
+    Path("head.nii.gz").touch()
+    Path("table.xlsx").touch()
     Path("table.csv").write_text("path,label\nimgs/glioma/1.png,a\nimgs/healthy/1.png,b\n")
     Path("study").mkdir()
     Path("study/participants.tsv").write_text("participant_id\tage\nsub-1\t3\nsub-2\t4\n")
@@ -65,7 +67,14 @@ def refusal(name, registry, workspace) -> str:
     [
         ("./imgs", "write folder:./imgs"),
         ("imgs", "write folder:imgs"),
-        ("imgs,slices=2", "write folder:imgs"),
+        ("imgs,slices=2", "write folder:imgs,slices=2"),
+        ("study,target=age,slices=4", "write bids:study,target=age,slices=4"),
+        ("dicom:imgs,patient=none", "write folder:imgs$"),
+        ("x.jpg", "x.jpg is a single scan, and a dataset is many; folder:PATH wants a folder"),
+        ("head.nii.gz", "head.nii.gz is a single scan"),
+        ("table.xlsx", "save table.xlsx as CSV, with the columns path and label, for manifest:"),
+        ("./nowhere", "there is no file or folder ./nowhere"),
+        ("nowhere.csv,slices=2", "there is no file or folder nowhere.csv"),
         ("table.csv", "write manifest:table.csv"),
         ("study", "write bids:study"),
         ("./dcm", "write dicom:./dcm"),
@@ -87,7 +96,20 @@ def refusal(name, registry, workspace) -> str:
 def test_a_dataset_named_in_the_wrong_way_says_what_to_type(
     typed, remedy, there, registry, workspace
 ):
-    assert remedy in refusal(typed, registry, workspace)
+    told = refusal(typed, registry, workspace)
+    assert remedy.removesuffix("$") in told
+    assert not remedy.endswith("$") or told.endswith(remedy[:-1])
+
+
+@pytest.mark.parametrize("name", ["phantm", "nobody:x/y", "balls"])
+def test_what_may_be_no_path_is_not_looked_for(name, there, registry):
+    assert path_hint(name, registry) == ""
+
+
+def test_dicom_in_place_of_images_is_told_once(there, registry, workspace):
+    for label in ("glioma", "healthy"):
+        Path(f"dcm/{label}/1.dcm").write_bytes(bytes(128) + b"DICM")
+    assert refusal("folder:./dcm", registry, workspace).count("dicom:") == 1
 
 
 @pytest.mark.parametrize("name", ["folder:imgs", "manifest:table.csv"])

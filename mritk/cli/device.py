@@ -1,4 +1,4 @@
-"""The name of a device, checked where it is typed."""
+"""The option ``--device``, checked where it is typed."""
 
 from __future__ import annotations
 
@@ -26,3 +26,13 @@ class DeviceName(click.ParamType):  # type: ignore[type-arg]  # generic since cl
                 f"unknown device {value!r}; it is auto, cpu, cuda or cuda:N{meant}", param, ctx
             )
         return value
+
+
+device_option = click.option(
+    "--device",
+    type=DeviceName(),
+    metavar="NAME",
+    default="auto",
+    show_default=True,
+    help="auto, cpu, cuda or cuda:N.",
+)

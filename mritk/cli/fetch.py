@@ -144,8 +144,11 @@ def _dataset(
 
 
 def _opened(record: Dataset, workspace: Workspace) -> str:
+    """Return how many samples there are; offline, where they are only looked for, none is made."""
     from mritk.opening import open_samples
 
+    if workspace.offline and record.is_generated and not record.is_generated(workspace):
+        return "generated on this machine by the run"
     samples = open_samples(record, workspace)
     patients = "" if samples.patients is None else f" of {len(set(samples.patients))} patients"
     return f"{len(samples)} samples{patients}"

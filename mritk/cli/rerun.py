@@ -13,7 +13,7 @@ import click
 
 from mritk.cli.app import App, json_option, pass_app, plugin_option, results_option
 from mritk.cli.data_options import DATA_OPTIONS
-from mritk.cli.device import DeviceName
+from mritk.cli.device import device_option
 from mritk.cli.tell import echo
 from mritk.errors import ExitCode
 
@@ -26,14 +26,7 @@ if TYPE_CHECKING:
 @click.argument("trial")
 @results_option("Where the trial is looked for.")
 @click.option("-d", "--dataset", metavar="NAME", help="Where its data are now, if they moved.")
-@click.option(
-    "--device",
-    type=DeviceName(),
-    metavar="NAME",
-    default="auto",
-    show_default=True,
-    help="auto, cpu, cuda or cuda:N.",
-)
+@device_option
 @click.option(
     "--tolerance",
     type=click.FloatRange(min=0),

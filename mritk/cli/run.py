@@ -12,7 +12,7 @@ import click
 
 from mritk.cli.app import App, json_option, pass_app, plugin_option, results_option
 from mritk.cli.data_options import DATA_OPTIONS, as_data_options, data_options, over
-from mritk.cli.device import DeviceName
+from mritk.cli.device import device_option
 from mritk.cli.names import PluginName
 from mritk.cli.plan_text import show_plan, tell_data, tell_skipped, tell_without_model
 from mritk.cli.run_report import exit_code_of, report_run
@@ -86,14 +86,7 @@ REHEARSED = (
 )
 @data_options
 @results_option("Folder of the trial files.")
-@click.option(
-    "--device",
-    type=DeviceName(),
-    metavar="NAME",
-    default="auto",
-    show_default=True,
-    help="auto, cpu, cuda or cuda:N.",
-)
+@device_option
 @click.option("--skip-unreadable", is_flag=True, help="Leave out samples that cannot be read.")
 @click.option("--rerun", is_flag=True, help="Train again, from the start, what is done or begun.")
 @click.option("--deterministic", is_flag=True, help="Bit-exact on CUDA too; part of the protocol.")

@@ -148,11 +148,13 @@ def class_tree(folder: Path, scans: Scans, classes: Sequence[str] = ()) -> Class
         _check_parts(layout, found)
     taken = {file.path for file in found}
     every = list(root.walk())
+    in_folders = {path for one in every for child in one.mask_folders for path in child.below}
+    in_folders -= taken
     return ClassTree(
         folder,
         tuple(sorted(found, key=lambda file: file.path.as_posix())),
-        tuple(path for path in root.below if path not in taken),
-        tuple(path for one in every for path in one.masks),
+        tuple(path for path in root.below if path not in taken | in_folders),
+        tuple(sorted({*in_folders, *(path for one in every for path in one.masks)})),
         tuple(path for one in every for path in one.others),
         tuple(path for one in every for path in one.hidden),
         tuple(one.path for one in every if _is_empty(one)),
@@ -177,6 +179,8 @@ def _of_named(
     if own:
         yield from (ClassFile(path, own.name, part, own.path) for path in folder.scans)
     for child in folder.folders:
+        if own and child in folder.mask_folders:
+            continue
         is_class = not own and child.name in classes
         of_child = part or ("" if is_class else part_of(child.name) or "")
         yield from _of_named(child, classes, of_child, child if is_class else own)
@@ -244,7 +248,7 @@ def _of_part(layout: Layout, part: ScanFolder, parts: Sequence[ScanFolder]) -> I
 
 
 def _of_class(folder: ScanFolder, part: str) -> Iterator[ClassFile]:
-    return (ClassFile(path, folder.name, part, folder.path) for path in folder.below)
+    return (ClassFile(path, folder.name, part, folder.path) for path in folder.images)
 
 
 def _spelt_alike(found: Sequence[ClassFile]) -> list[ClassFile]:

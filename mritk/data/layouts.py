@@ -221,7 +221,8 @@ def _refuse_inner_classes(layout: Layout, folders: Sequence[ScanFolder]) -> None
     count: Counter[str] = Counter()
     for folder in folders:
         if not folder.scans:
-            count.update({c.name for c in folder.folders if c.below and _may_be_class(c.name)})
+            inner = [c for c in folder.folders if c.below and c not in folder.mask_folders]
+            count.update({c.name for c in inner if _may_be_class(c.name)})
     outside = [folder.name for folder in folders]
     often = 1 if _are_patients(outside) else 2
     inside = sorted(name for name, times in count.items() if times >= often)

@@ -10,9 +10,16 @@ from functools import cached_property
 from pathlib import Path
 
 from mritk.data.file_tree import FileTree
+from mritk.data.spelling import canonical_name
 from mritk.errors import Unavailable
 
-MASK = re.compile(r"(?P<of>.+?)[_-](?:mask|seg)(?:[_-]?\d+)?", re.IGNORECASE)
+MASK = re.compile(
+    r"(?P<of>.+?)[ _-](?:mask|seg|segmentation|gt|label)(?:[ _-]?\d+)?", re.IGNORECASE
+)
+
+# Names of folders, in the form of canonical_name: of masks, and of the images beside them.
+MASK_FOLDERS = frozenset({"mask", "masks", "segmentation", "segmentations", "label", "labels"})
+IMAGE_FOLDERS = frozenset({"image", "images", "img", "imgs", "scan", "scans", "slices"})
 
 
 @dataclass(frozen=True)
@@ -25,7 +32,8 @@ class Scans:
         is_scan: Whether a file is one.
         example: Name of a scan, for messages.
         archive: Whether an archive was named, and is unpacked.
-        masks: Whether ``x_mask`` or ``x_seg`` beside a scan ``x`` or ``x_…`` is its mask.
+        masks: Whether there may be masks among the scans: files such as ``x_mask`` beside ``x`` or
+            ``x_…``, and folders such as ``masks`` beside ``images``.
         others: By suffix of files that are no scans, what to do with them.
     """
 
@@ -54,6 +62,8 @@ class ScanFolder:
         masks: Masks of scans directly in it.
         others: What else is directly in it: files, pipes, sockets and devices.
         hidden: Hidden files and folders directly in it.
+        mask_folders: Those of ``folders`` whose scans, by their name and neighbours, are masks; if
+            this folder lies in a class, for else they may be classes themselves.
     """
 
     path: Path
@@ -62,6 +72,7 @@ class ScanFolder:
     masks: tuple[Path, ...]
     others: tuple[Path, ...]
     hidden: tuple[Path, ...]
+    mask_folders: tuple[ScanFolder, ...] = ()
 
     @property
     def name(self) -> str:
@@ -72,6 +83,14 @@ class ScanFolder:
     def below(self) -> tuple[Path, ...]:
         """All scans in it and in folders below it."""
         return (*self.scans, *(scan for folder in self.folders for scan in folder.below))
+
+    @property
+    def images(self) -> Iterator[Path]:
+        """The scans in it and in folders below it that are no masks."""
+        yield from self.scans
+        for folder in self.folders:
+            if folder not in self.mask_folders:
+                yield from folder.images
 
     def walk(self) -> Iterator[ScanFolder]:
         """Yield this folder and every folder below it."""
@@ -110,19 +129,22 @@ def scan_folder(tree: FileTree, scans: Scans) -> ScanFolder:
                 )
             others.append(path)
     masks = _masks(found) if scans.masks else ()
+    folders = [scan_folder(f, scans) for f in tree.folders if not f.path.name.startswith(".")]
+    images = [path for path in found if path not in masks]
     return ScanFolder(
         tree.path,
-        tuple(scan_folder(f, scans) for f in tree.folders if not f.path.name.startswith(".")),
-        tuple(path for path in found if path not in masks),
+        tuple(folders),
+        tuple(images),
         tuple(masks),
         tuple(others),
         tuple(hidden),
+        tuple(_mask_folders(folders, images) if scans.masks else ()),
     )
 
 
 def _masks(scans: list[Path]) -> dict[Path, None]:
     """Return those of ``scans``, all of one folder, that are masks of others."""
-    stems = {path: path.name.partition(".")[0] for path in scans}
+    stems = {path: _stem(path) for path in scans}
     matches = {path: match for path, stem in stems.items() if (match := MASK.fullmatch(stem))}
     images = [stem for path, stem in stems.items() if path not in matches]
     # ``x`` and ``x_`` for every stem ``x_y``, so that each mask is one look-up.
@@ -132,3 +154,24 @@ def _masks(scans: list[Path]) -> dict[Path, None]:
 
 def _ends(stem: str) -> list[int]:
     return [len(stem), *(match.start() for match in re.finditer(r"[_-]", stem))]
+
+
+def _mask_folders(folders: list[ScanFolder], scans: list[Path]) -> Iterator[ScanFolder]:
+    """Yield those of ``folders`` with masks of the images in a folder beside them, or of scans."""
+    known = {_stem(path) for path in scans}
+    images = any(f.below and canonical_name(f.name) in IMAGE_FOLDERS for f in folders)
+    for folder in folders:
+        if not (canonical_name(folder.name) in MASK_FOLDERS and folder.below):
+            continue
+        if images or {_image_of(path) for path in folder.below} <= known:
+            yield folder
+
+
+def _image_of(mask: Path) -> str:
+    """Return the stem of the scan that a file in a folder of masks belongs to."""
+    match = MASK.fullmatch(_stem(mask))
+    return match["of"] if match else _stem(mask)
+
+
+def _stem(path: Path) -> str:
+    return path.name.partition(".")[0]

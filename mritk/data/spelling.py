@@ -31,9 +31,10 @@ def is_missing(text: str) -> bool:
 def canonical_name(name: str) -> str:
     """Return the name of a class, patient or site as it is compared.
 
-    Case, spaces, hyphens, underscores, the form of a whole number (``3``, ``03``, ``3.0``) and the
-    Unicode form (NFC, NFD) do not count. A separator between digits does (``1-2`` is not ``12``),
-    and so does a hyphen at the end (``IDH-`` is not ``IDH``).
+    Case, spaces, hyphens, underscores, dots between letters (R writes ``no.tumor``), the form of a
+    whole number (``3``, ``03``, ``3.0``) and the Unicode form (NFC, NFD) do not count. A separator
+    between digits does (``1-2`` is not ``12``), and so does a hyphen at the end (``IDH-`` is not
+    ``IDH``).
 
     >>> canonical_name("No_Tumor") == canonical_name("no tumor")
     True
@@ -44,7 +45,8 @@ def canonical_name(name: str) -> str:
     if number := WHOLE.fullmatch(text):
         return str(int(number[1]))
     text = re.sub(r"(?<=\d)[\s_-]+(?=\d)", "\0", text)
-    return re.sub(r"[\s_]|-(?!$)", "", text)
+    text = re.sub(r"[\s_]|-(?!$)", "", text)
+    return re.sub(r"(?<=[^\W\d])\.+(?=[^\W\d])", "", text)
 
 
 def composed(name: str) -> str:

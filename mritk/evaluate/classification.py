@@ -35,7 +35,7 @@ from mritk.evaluate.decisions import (
     specificities_resampled,
 )
 from mritk.evaluate.metric import Metric, Undefined
-from mritk.evaluate.ranks import log_odds
+from mritk.evaluate.ranks import odds_ranks
 
 # -- ranks -----------------------------------------------------------------------------------------
 
@@ -46,7 +46,7 @@ def _aurocs(targets: np.ndarray, scores: np.ndarray, weights: np.ndarray) -> np.
 
     found = np.full(scores.shape[1], np.nan)
     for k in _ranked_classes(targets, weights):
-        found[k] = roc_auc_score(targets == k, log_odds(scores, k), sample_weight=weights)
+        found[k] = roc_auc_score(targets == k, odds_ranks(scores, k), sample_weight=weights)
     return found
 
 
@@ -56,7 +56,7 @@ def _average_precisions(targets: np.ndarray, scores: np.ndarray, weights: np.nda
 
     found = np.full(scores.shape[1], np.nan)
     for k in _ranked_classes(targets, weights):
-        odds = log_odds(scores, k)
+        odds = odds_ranks(scores, k)
         found[k] = average_precision_score(targets == k, odds, sample_weight=weights)
     return found
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from mritk.evaluate.metric import Value
-from mritk.evaluate.ranks import log_odds
+from mritk.evaluate.ranks import odds_ranks
 
 
 @dataclass(frozen=True)
@@ -81,7 +81,7 @@ def _ranked(targets: np.ndarray, scores: np.ndarray, k: int) -> dict[str, Value]
     if is_class.all() or not is_class.any():
         missing = Value(float("nan"), "there are no samples of the class, or of no other")
         return {"auroc": missing, "auprc": missing}
-    odds = log_odds(scores, k)
+    odds = odds_ranks(scores, k)
     return {
         "auroc": Value(float(roc_auc_score(is_class, odds))),
         "auprc": Value(float(average_precision_score(is_class, odds))),

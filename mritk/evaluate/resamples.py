@@ -81,7 +81,7 @@ class Resamples:
 
         NaN where the class, or the rest, has no weight.
         """
-        from mritk.evaluate.ranks import log_odds
+        from mritk.evaluate.ranks import odds_ranks
 
         classes = self.scores.shape[1]
         shape = (len(self.weights), classes)
@@ -89,7 +89,7 @@ class Resamples:
         for k in range(classes):
             positive = self.targets == k
             if positive.any() and not positive.all():
-                odds = log_odds(self.scores, k)
+                odds = odds_ranks(self.scores, k)
                 auroc[:, k], precision[:, k] = self._of_ranks(odds, positive)
         return auroc, precision
 

@@ -22,7 +22,7 @@ from mritk.evaluate.delong import aurocs, delong
 from mritk.evaluate.interval import Interval
 from mritk.evaluate.mcnemar import mcnemar
 from mritk.evaluate.metric import Undefined
-from mritk.evaluate.ranks import log_odds
+from mritk.evaluate.ranks import odds_ranks
 from mritk.results.paired_rows import PairedRows
 
 BELIEVED = 0.95
@@ -133,7 +133,7 @@ def _delong(rows: PairedRows, first: str, second: str) -> list[Tested]:
             [
                 aurocs(
                     one.target == k,
-                    np.stack([log_odds(one.score, k), log_odds(other.score, k)]),
+                    np.stack([odds_ranks(one.score, k), odds_ranks(other.score, k)]),
                     one.unit,
                 )
                 for one, other in pairs

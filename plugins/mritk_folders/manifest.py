@@ -60,6 +60,7 @@ def read_manifest(file: Path, options: ManifestOptions) -> Samples:
         sites=_column(table, "site"),
         sources=_column(table, "source"),
         splits=[_split(table, row) for row in table.rows] if "split" in table.columns else None,
+        dataset=f"manifest:{file.name}",
     ).samples(options.slices)
 
 

@@ -31,6 +31,7 @@ class ScanTable:
         patients: N patients, or None; ``sites``, ``sources`` and ``splits`` likewise.
         passed_over: What lies in ``folder`` and is no sample.
         called: What messages call ``folder``; empty: its path.
+        dataset: Name of the dataset without options, such as ``folder:brains``.
     """
 
     folder: Path
@@ -43,6 +44,7 @@ class ScanTable:
     splits: Sequence[str] | None = None
     passed_over: Sequence[PassedOver] = ()
     called: str = ""
+    dataset: str = ""
 
     def samples(self, slices: int) -> Samples:
         """Return one sample per file, or per axial slice of it.
@@ -73,9 +75,10 @@ class ScanTable:
             )
         if self.patients is None:
             logger.warning(
-                "%s names no patients, so that slices of one volume may stand in different parts; "
-                "--patient-regex '(.+)#' keeps those of one file together",
-                Path(called).name,
+                "%s,slices=%d names no patients, so that slices of one volume may stand in "
+                "different parts; --patient-regex '(.+)#' keeps those of one file together",
+                self.dataset or called,
+                slices,
             )
         # A volume is read, and its file digested, once for all its slices.
         sliced = Recent(lambda path: axial_slices(read_scan(path), slices))

@@ -15,7 +15,6 @@ from mritk_folders.subject import subjects_of
 # What people have in place of images and NIfTI files, and what reads it.
 OTHER_FORMATS = {
     ".mat": "the .mat files of figshare 1512427 are read by figshare:PATH",
-    ".dcm": "DICOM is read by dicom:PATH",
     ".npz": "MedMNIST is read by medmnist:FILE.npz",
     ".parquet": "tables of the Hugging Face hub are read by hf:ORG/REPO",
     ".zip": "unpack the .zip files in it",
@@ -70,4 +69,5 @@ def read_tree(
         splits=parts if any(parts) else None,
         passed_over=tree.passed_over("neither image nor NIfTI by name"),
         called=scans.path,
+        dataset=f"folder:{Path(scans.path).expanduser().resolve().name}",
     ).samples(slices)

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cache
+from importlib.util import find_spec
 
 import numpy as np
 
@@ -16,6 +17,11 @@ from mritk import Unavailable
 
 # Centre of the pituitary fossa: below the optic chiasm, between the cavernous sinuses.
 SELLA = (0.0, 3.0, -27.0)
+
+NO_NILEARN = (
+    "the phantom is made from anatomy that nilearn ships, and nilearn is not installed; type: "
+    "python -m pip install 'mritk-bench[phantom]'"
+)
 
 
 @dataclass(frozen=True, eq=False)
@@ -70,6 +76,16 @@ class Anatomy:
         return (i, j, k) if inside else None
 
 
+def require_nilearn() -> None:
+    """Look for nilearn, without the seconds that importing it takes.
+
+    Raises:
+        mritk.errors.Unavailable: It is not installed.
+    """
+    if find_spec("nilearn") is None:
+        raise Unavailable(NO_NILEARN)
+
+
 @cache
 def load_anatomy(resolution: int) -> Anatomy:
     """Return the MNI152 head at a resolution in mm; loaded once per process.
@@ -80,10 +96,7 @@ def load_anatomy(resolution: int) -> Anatomy:
     try:
         from nilearn import datasets
     except ImportError as error:
-        raise Unavailable(
-            "the phantom is made from anatomy that nilearn ships, and nilearn is not installed; "
-            "type: python -m pip install 'mritk-bench[phantom]'"
-        ) from error
+        raise Unavailable(NO_NILEARN) from error
     t1 = datasets.load_mni152_template(resolution=resolution)
     brain = datasets.load_mni152_brain_mask(resolution=resolution).get_fdata() > 0
     grey, white = (

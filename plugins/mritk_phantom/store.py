@@ -82,6 +82,20 @@ def ensure(workspace: Workspace, recipe: Recipe, *, workers: int | None = None) 
     return folder
 
 
+def is_generated(workspace: Workspace, recipe: Recipe) -> bool:
+    """Return whether this machine has a phantom.
+
+    Raises:
+        mritk.errors.Unavailable: It has not, and nilearn is not installed.
+    """
+    from mritk_phantom.anatomy import require_nilearn
+
+    if is_complete(workspace.home / "phantom" / recipe.key):
+        return True
+    require_nilearn()
+    return False
+
+
 def is_complete(folder: Path) -> bool:
     """Tell whether all files have the size, and the slices the bytes, that were sealed."""
     try:

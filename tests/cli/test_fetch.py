@@ -28,6 +28,14 @@ def open_made(workspace):
     return Samples(ids, np.arange(6) % 2, Classification(("a", "b")), None, patients=ids[:3] * 2)
 
 
+def is_made(workspace):
+    return (workspace.home / "made" / "count").exists()
+
+
+def cannot_be_made(workspace):
+    raise Unavailable("its generator is not installed")
+
+
 def open_absent(workspace):
     raise Unavailable("no data here (offline mode)" if workspace.offline else "no data anywhere")
 
@@ -51,6 +59,8 @@ def locate_absent(workspace):
 @hookimpl
 def mritk_datasets():
     yield Dataset("made", open_made)
+    yield Dataset("generated", open_made, is_generated=is_made)
+    yield Dataset("not_here", open_made, is_generated=cannot_be_made)
     yield Dataset("absent", open_absent)
     yield Dataset("broken", open_broken)
     yield DatasetFamily("place", resolve)
@@ -91,6 +101,25 @@ def test_datasets_are_opened_and_weights_located(fetch, own_home, tmp_path):
     assert found["net@right"]["where"] == f"{tmp_path / 'net.bin'} (0.0 MB)"
     assert "no file" in found["net@scratch"]["where"]
     assert (own_home / "made" / "count").read_text() == "x"
+
+
+def test_what_is_looked_for_only_is_not_generated(fetch, mritk, own_home, tmp_path):
+    plugin = ("-p", tmp_path / "states.py")
+    names = ("-d", "generated", "-d", "not_here", "--json")
+    for ended in (
+        fetch("--offline", *names),
+        mritk("run", *plugin, *names, "-b", "net@scratch", "--check"),
+    ):
+        found = rows(ended)
+        assert ended.code == 4
+        assert found["generated"]["state"] == "ready"
+        assert found["generated"]["where"] == "generated on this machine by the run"
+        assert found["not_here"]["state"] == "unavailable"
+        assert found["not_here"]["reason"] == "its generator is not installed"
+    assert not (own_home / "made").exists()
+    assert rows(fetch("-d", "generated", "--json"))["generated"]["where"][:9] == "6 samples"
+    here = rows(fetch("--offline", "-d", "generated", "--json"))
+    assert here["generated"]["where"] == "6 samples of 3 patients"
 
 
 def test_the_table(fetch):

@@ -38,6 +38,7 @@ def samples_of(classes=("a", "b"), patients=None, sites=None) -> Samples:
     "names",
     [
         ("No Tumor", "no_tumor", "NO-TUMOR", "notumor", " no tumor ", "no\tTumor"),
+        ("no tumor", "no.tumor", "No..Tumor", "no. tumor"),
         ("3", "3.0", "03", "3.", "+3", "3.00"),
         ("grade 1", "Grade_1", "grade1", "GRADE-1"),
         (NFC, NFD, NFC.upper()),
@@ -58,7 +59,7 @@ def test_a_canonical_name_is_its_own_and_that_of_every_unicode_form(name):
 
 @given(
     st.lists(st.text("abcxyz", min_size=1, max_size=4), min_size=1, max_size=4),
-    st.lists(st.sampled_from(("", " ", "_", "-", "  ", " - ")), min_size=3, max_size=3),
+    st.lists(st.sampled_from(("", " ", "_", "-", ".", "  ", " - ")), min_size=3, max_size=3),
 )
 def test_case_and_separators_between_words_do_not_count(words, separators):
     written = words[0] + "".join(s + w for s, w in zip(separators, words[1:], strict=False))
@@ -70,7 +71,8 @@ def test_case_and_separators_between_words_do_not_count(words, separators):
     [
         ("1", "-1"),
         ("12", "1-2", "1.2"),
-        ("1.1", "1.10"),
+        ("1.1", "1.10", "11"),
+        ("T1.5", "T15"),
         ("IDH", "IDH-", "IDH+"),
         ("T1", "T2"),
         ("12345678901234567890", "12345678901234567891"),

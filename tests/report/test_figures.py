@@ -13,7 +13,7 @@ from sklearn.metrics import auc, average_precision_score, roc_auc_score
 from mritk import Regression
 from mritk.errors import UsageError
 from mritk.evaluate.per_class import confusion as confusion_of
-from mritk.evaluate.ranks import log_odds
+from mritk.evaluate.ranks import odds_ranks
 from mritk.report.canvas import inline_svg
 from mritk.report.figures.confusion import confusion
 from mritk.report.figures.cost import cost
@@ -167,7 +167,7 @@ def test_roc_curves_have_the_area_that_the_table_states(table):
         thick = [line for line in panel.lines if line.get_label() == row.name]
         area = auc(GRID, thick[0].get_ydata())
         tests = [record.predictions["test"] for record in table.records[row.name]]
-        exact = [roc_auc_score(t.target == k, log_odds(t.score, k)) for t in tests]
+        exact = [roc_auc_score(t.target == k, odds_ranks(t.score, k)) for t in tests]
         assert area == pytest.approx(np.mean(exact), abs=0.01)
 
 
@@ -178,7 +178,7 @@ def test_precision_recall_curves_have_the_average_precision_as_their_area(table)
         thick = [line for line in panel.lines if line.get_label() == row.name]
         area = auc(GRID, thick[0].get_ydata())
         tests = [record.predictions["test"] for record in table.records[row.name]]
-        exact = [average_precision_score(t.target == k, log_odds(t.score, k)) for t in tests]
+        exact = [average_precision_score(t.target == k, odds_ranks(t.score, k)) for t in tests]
         assert area == pytest.approx(np.mean(exact), abs=0.02)
 
 

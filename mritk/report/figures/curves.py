@@ -12,7 +12,7 @@ from matplotlib.figure import Figure
 
 from mritk.data.samples import Classification
 from mritk.errors import UsageError
-from mritk.evaluate.ranks import log_odds
+from mritk.evaluate.ranks import odds_ranks
 from mritk.report.canvas import RULE, STYLE, colour, dash, panels
 from mritk.results.table import Table
 
@@ -48,7 +48,7 @@ def _curves(
                     test = record.predictions["test"]
                     is_class = test.target == k
                     if is_class.any() and not is_class.all():
-                        found.append(of(is_class, log_odds(test.score, k)))
+                        found.append(of(is_class, odds_ranks(test.score, k)))
                         base = float(is_class.mean())
                 if not found:
                     continue

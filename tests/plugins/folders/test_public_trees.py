@@ -130,6 +130,44 @@ def test_masks_beside_their_images_are_no_samples(tree):
     assert "malignant/3_mask.png" in samples.ids, "a name alone makes no mask"
 
 
+@pytest.mark.parametrize(
+    "mask", ["1_GT", "1_label", "1 mask", "1-seg", "1_segmentation", "1_Label_2", "1 seg 1"]
+)
+def test_a_mask_may_be_called_in_many_ways(tree, mask):
+    samples = read_tree(tree(*images("a", "b"), f"a/{mask}.jpg"))
+    assert told(samples) == {"as masks of images beside them": (f"a/{mask}.jpg",)}
+    assert len(samples) == 4
+
+
+@pytest.mark.parametrize("masks", ["masks", "mask", "Segmentation", "segmentations", "labels"])
+@pytest.mark.parametrize("found", ["images/{}", "IMG/P1/{}", "{}"])
+def test_a_folder_of_masks_in_a_class_is_no_part_of_it(tree, masks, found):
+    """kaggle.com/datasets/tawsifurrahman/covid19-radiography-database"""
+    scans = [f"{label}/{found.format(name)}" for label in "ab" for name in ("1.png", "2.png")]
+    beside = [f"{label}/{masks}/1{suffix}.png" for label in "ab" for suffix in ("", "_mask")]
+    for classes in ((), ("a", "b")):
+        samples = read_tree(tree(*scans, *beside), classes=classes)
+        assert sorted(samples.ids) == sorted(scans)
+        (names,) = [told(samples)["as masks of images beside them"]]
+        assert sorted(names) == sorted(beside)
+
+
+@pytest.mark.parametrize(
+    ("names", "classes"),
+    [
+        (images("label", "no label"), ()),
+        ([*images("label", "none"), "1.jpg", "2.jpg"], ()),
+        (images("images", "label"), ("images", "label")),
+        (images("set/labels", "set/none"), ()),
+        ([*images("a/masks", "b"), "a/3.jpg"], ()),
+    ],
+)
+def test_a_folder_is_none_of_masks_by_its_name_alone(tree, names, classes):
+    samples = read_tree(tree(*names), classes=classes)
+    assert set(samples.ids) == {name for name in names if "/" in name}
+    assert len(samples.task.classes) == 2
+
+
 def test_what_is_passed_over_is_told_with_its_reason(tree):
     root = tree(
         *images(*in_folders(PARTS, ("a", "b"))),
@@ -272,7 +310,6 @@ def test_images_without_folders(tree):
     ("name", "advice"),
     [
         ("766.mat", "read by figshare:PATH"),
-        ("IM1.dcm", "read by dicom:PATH"),
         ("brainTumorDataPublic_1-766.zip", "unpack the .zip files in it"),
     ],
 )

@@ -131,9 +131,11 @@ def test_every_slice_of_a_corrupt_volume_tells_why(table):
 
 
 def test_slices_without_patients_come_with_a_warning(table, caplog):
-    alone = ScanTable(table.folder, table.names, table.targets, table.task)
+    named = "folder:heads"
+    alone = ScanTable(table.folder, table.names, table.targets, table.task, dataset=named)
     with caplog.at_level(logging.WARNING, "mritk"):
         assert alone.samples(2).patients is None
+    assert "folder:heads,slices=2 names no patients" in caplog.text
     assert "--patient-regex '(.+)#'" in caplog.text
     caplog.clear()
     alone.samples(0)

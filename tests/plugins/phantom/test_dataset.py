@@ -88,6 +88,9 @@ def test_without_nilearn_the_message_says_what_to_type(monkeypatch, tmp_path):
     monkeypatch.setitem(sys.modules, "nilearn", None)
     with pytest.raises(Unavailable, match=r"python -m pip install 'mritk-bench\[phantom\]'"):
         mritk_phantom.open_phantom(Workspace(tmp_path))
+    for has in (mritk_phantom.has_phantom, mritk_phantom.has_phantom_large):
+        with pytest.raises(Unavailable, match=r"mritk-bench\[phantom\]"):
+            has(Workspace(tmp_path))
     assert not [p for p in (tmp_path / "phantom").iterdir() if p.is_dir()]
 
 
