@@ -1,0 +1,82 @@
+"""A trial as tables take it: facts, scores on demand, and the values of its metrics."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Protocol
+
+from mritk.evaluate.metric import Metric, Value
+from mritk.evaluate.metrics import all_metrics
+from mritk.results.analysis import Analysis
+from mritk.results.evidence import Scored
+from mritk.results.record import TrialRecord
+from mritk.results.trial_facts import TrialFacts
+
+OWN_METRICS = all_metrics()
+
+
+class TableTrial(Protocol):
+    """One trial of a table.
+
+    Whatever asks for more than its facts may raise :class:`UnusableTrial`: its file may have been
+    lost since.
+
+    Attributes:
+        facts: What is known without its scores.
+        seal: The digest of its content; ``""`` where it has none that was proven.
+    """
+
+    @property
+    def facts(self) -> TrialFacts: ...
+
+    @property
+    def seal(self) -> str: ...
+
+    def scored(self, analysis: Analysis, *, clean: bool) -> Scored:
+        """Return what is evaluated of it, see :meth:`Analysis.scored`.
+
+        Raises:
+            Undefined: See there.
+        """
+
+    def values(
+        self, analysis: Analysis, metrics: Sequence[Metric], *, clean: bool
+    ) -> Mapping[str, Value]:
+        """Return the value of each metric, by its name; see :func:`values_of`.
+
+        Raises:
+            Undefined: See :meth:`scored`.
+        """
+
+
+def values_of(scored: Scored, metrics: Sequence[Metric], *, clean: bool) -> dict[str, Value]:
+    """Return the value of each metric; among clean samples, classes that none has do not count."""
+    return {m.name: m.compute(scored.target, scored.score, leave_out_absent=clean) for m in metrics}
+
+
+def is_own(metric: Metric) -> bool:
+    """Whether a metric is one of mritk; what code others call is not known."""
+    return OWN_METRICS.get(metric.name) is metric
+
+
+class HeldTrial:
+    """A trial whose record is at hand."""
+
+    seal = ""
+
+    def __init__(self, record: TrialRecord) -> None:
+        self.held = record
+        self.facts = TrialFacts.of(record)
+        self._scored: dict[tuple[Analysis, bool], Scored] = {}
+
+    def scored(self, analysis: Analysis, *, clean: bool) -> Scored:
+        """Return what is evaluated of it; computed once."""
+        if (analysis, clean) not in self._scored:
+            self._scored[analysis, clean] = analysis.scored(self.held, clean=clean)
+        return self._scored[analysis, clean]
+
+    def values(
+        self, analysis: Analysis, metrics: Sequence[Metric], *, clean: bool
+    ) -> dict[str, Value]:
+        """Return the value of each metric."""
+        return values_of(self.scored(analysis, clean=clean), metrics, clean=clean)
