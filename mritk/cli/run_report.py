@@ -12,7 +12,8 @@ from mritk.errors import ExitCode
 
 if TYPE_CHECKING:
     from mritk.plan import Plan
-    from mritk.results.trial_index import IndexedTrial, TrialIndex
+    from mritk.results.indexed_trial import IndexedTrial
+    from mritk.results.trial_index import TrialIndex
     from mritk.results.trial_state import UnusableTrial
     from mritk.trial import Outcome
 
@@ -46,8 +47,8 @@ def report_run(
         as_json: For a program, and nothing else.
     """
     from mritk.results.formats import as_data, format_leaderboard
+    from mritk.results.indexed_trial import IndexedTrial
     from mritk.results.leaderboard import build_leaderboard
-    from mritk.results.trial_index import IndexedTrial
     from mritk.results.trial_state import TrialState
 
     there = (trial for trial in found.values() if isinstance(trial, IndexedTrial))

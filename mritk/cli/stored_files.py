@@ -11,7 +11,7 @@ from mritk.errors import ExitCode
 if TYPE_CHECKING:
     from mritk.plan import Plan
     from mritk.results.folder import ResultsFolder
-    from mritk.results.trial_index import IndexedTrial
+    from mritk.results.indexed_trial import IndexedTrial
     from mritk.results.trial_state import UnusableTrial
     from mritk.trial import Outcome
 
@@ -57,7 +57,7 @@ def tell_lost(
     Returns:
         ``INTERNAL`` where a trial is lost, ``UNAVAILABLE`` where one cannot be read now.
     """
-    from mritk.results.trial_index import IndexedTrial
+    from mritk.results.indexed_trial import IndexedTrial
     from mritk.results.trial_state import TrialState, UnreadableTrial
 
     code = ExitCode.OK

@@ -1,7 +1,9 @@
 """The index of a results folder, ``trials.index``: what was read of trial files before.
 
 Nothing depends on it, and it is no evidence: it spares reading again what the file system says was
-not written since. Lost, torn, or made by other code, it is made anew from the trial files.
+not written since. Lost, torn, or made by other code, it is made anew from the trial files. What it
+says holds for files with certain stamps, which no copy has: an index that came with a folder says
+nothing.
 
 The first line names the format and the code that made it, the last one states the SHA-256 of all
 lines before it. Each line between is a key, a tab, and JSON.
@@ -145,7 +147,7 @@ class IndexFile:
     def share(self, text: str) -> str:
         """Keep what many lines have in common, and return the reference to it."""
         digest = hashlib.sha256(text.encode()).hexdigest()[:32]
-        self.lines.setdefault(f"{SHARED}{digest}", text.encode())
+        self.lines[f"{SHARED}{digest}"] = text.encode()
         return f"@{digest}"
 
     def shared(self, reference: str) -> bytes:

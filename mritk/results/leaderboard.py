@@ -5,8 +5,7 @@ from __future__ import annotations
 import math
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
-from contextlib import suppress
-from typing import Any, Protocol
+from typing import Any
 
 from mritk.audit.verdict import flattered, over_folds, verdict_line
 from mritk.data.samples import Task
@@ -15,7 +14,6 @@ from mritk.evaluate.metric import Metric, Undefined, Value
 from mritk.evaluate.metrics import find_metric, metrics_of
 from mritk.results.analysis import Analysis
 from mritk.results.cost import cost_of
-from mritk.results.evidence import Scored
 from mritk.results.footnotes import (
     FAILED,
     KEPT_COPIES,
@@ -24,8 +22,8 @@ from mritk.results.footnotes import (
     SELECTED_ON_TEST,
 )
 from mritk.results.table import Cell, Leaderboard, Row, Table, row_name
-from mritk.results.table_evidence import TableEvidence, key_of
-from mritk.results.table_trial import HeldTrial, TableTrial, is_own
+from mritk.results.table_evidence import KeptTables, TableEvidence, evidence_of, leaking
+from mritk.results.table_trial import HeldTrial, TableTrial
 from mritk.results.trial_facts import Tested, TrialFacts
 from mritk.results.trial_state import UnusableTrial, exit_code_of
 from mritk.results.trialfile import TrialRecord
@@ -34,16 +32,6 @@ from mritk.results.trialfile import TrialRecord
 NEVER_RANKED_ACROSS = ("dataset", "dataset_fingerprint", "protocol", "fingerprint", "scheme")
 GROUPINGS = ("dataset", "protocol", "backbone", "augmentation", "method", "fold", "seed")
 ROW_KEYS = ("backbone", "augmentation")
-
-
-class KeptTables(Protocol):
-    """Keeps what was computed of tables before."""
-
-    def table(self, key: str) -> Any:
-        """Return what is kept under a key, as plain data; None if nothing is."""
-
-    def keep_table(self, key: str, found: Any) -> None:
-        """Keep plain data."""
 
 
 def build_leaderboard(
@@ -162,7 +150,7 @@ def _table(
     built = sorted(made, key=lambda row: _rank(row, columns[0]))
     evidence = TableEvidence()
     if analysis.interval != "none":
-        evidence = _evidence(built, finished, columns, analysis, kept)
+        evidence = evidence_of(built, finished, columns, analysis, kept)
         built = [evidence.told(row, columns[0].name) for row in built]
     done = [trial.facts for row in finished.values() for trial in row]
     first_of_fold = {facts.fold: facts for facts in reversed(done)}
@@ -192,50 +180,6 @@ def _table(
             for name, row in finished.items()
         },
     )
-
-
-def _evidence(
-    rows: Sequence[Row],
-    finished: Mapping[str, Sequence[TableTrial]],
-    metrics: Sequence[Metric],
-    analysis: Analysis,
-    kept: KeptTables | None,
-) -> TableEvidence:
-    """Return intervals and differences: kept ones, if all that they rest on is the same."""
-    in_order = {row.name: finished[row.name] for row in rows}
-    own = kept is not None and all(is_own(metric) for metric in metrics)
-    key = key_of(in_order, metrics, analysis) if own else None
-    if kept is not None and key is not None:
-        with suppress(AttributeError, KeyError, TypeError, ValueError):  # none, or of other makers
-            return TableEvidence.from_data(kept.table(key))
-    scores: dict[str, list[Scored]] = {}
-    clean: dict[str, list[Scored]] = {}
-    for name, trials in in_order.items():
-        scores[name], clean[name] = _scores(trials, analysis)
-    evidence = TableEvidence.of(rows, scores, clean, metrics, analysis)
-    if kept is not None and key is not None:
-        kept.keep_table(key, evidence.as_data())
-    return evidence
-
-
-def _scores(trials: Sequence[TableTrial], analysis: Analysis) -> tuple[list[Scored], list[Scored]]:
-    """Return what is evaluated of the trials of a row: all test samples, clean ones.
-
-    Nothing, if that is undefined for one of them; and of clean ones if all are.
-    """
-    leaking, scores, clean = _leaking(trials), [], []
-    try:
-        for trial in trials:
-            scores.append(trial.scored(analysis, clean=False))
-            if leaking:
-                clean.append(trial.scored(analysis, clean=True))
-    except Undefined:
-        return [], []
-    return scores, clean
-
-
-def _leaking(trials: Sequence[TableTrial]) -> bool:
-    return any(trial.facts.test is not None and trial.facts.test.leaks for trial in trials)
 
 
 def _warnings(finished: Sequence[TrialFacts], rows: Sequence[Row]) -> list[str]:
@@ -275,7 +219,7 @@ def _row(
     clean_cells: dict[str, Cell] = {}
     try:
         values = [trial.values(analysis, metrics, clean=False) for trial in finished]
-        if _leaking(finished):
+        if leaking(finished):
             clean = [trial.values(analysis, metrics, clean=True) for trial in finished]
             clean_cells = {m.name: _clean_cell(m, clean, done) for m in metrics}
         cells = {m.name: _cell([found[m.name] for found in values]) for m in metrics}

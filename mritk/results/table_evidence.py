@@ -6,16 +6,27 @@ import hashlib
 import json
 import math
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import asdict, dataclass, field, replace
-from typing import Any
+from typing import Any, Protocol
 
 from mritk.evaluate.comparison import Comparison
 from mritk.evaluate.interval import Interval
-from mritk.evaluate.metric import Metric
+from mritk.evaluate.metric import Metric, Undefined
 from mritk.results.analysis import Analysis
 from mritk.results.evidence import Evidence, Scored, ties
 from mritk.results.table import Row
-from mritk.results.table_trial import TableTrial
+from mritk.results.table_trial import TableTrial, is_own
+
+
+class KeptTables(Protocol):
+    """Keeps what was computed of tables before."""
+
+    def table(self, key: str) -> Any:
+        """Return what is kept under a key, as plain data; None if nothing is."""
+
+    def keep_table(self, key: str, found: Any) -> None:
+        """Keep plain data."""
 
 
 @dataclass(frozen=True)
@@ -122,22 +133,75 @@ class TableEvidence:
         )
 
 
-def key_of(
+def evidence_of(
+    rows: Sequence[Row],
+    finished: Mapping[str, Sequence[TableTrial]],
+    metrics: Sequence[Metric],
+    analysis: Analysis,
+    kept: KeptTables | None,
+) -> TableEvidence:
+    """Return intervals and differences: kept ones, if all that they rest on is the same.
+
+    Args:
+        rows: The rows, best first.
+        finished: By row, its trials that were trained to their end.
+        metrics: The columns; the first one sorts.
+        analysis: How predictions are evaluated.
+        kept: Where such are kept.
+    """
+    in_order = {row.name: finished[row.name] for row in rows}
+    own = kept is not None and all(is_own(metric) for metric in metrics)
+    key = _key(in_order, metrics, analysis) if own else None
+    if kept is not None and key is not None:
+        with suppress(AttributeError, KeyError, TypeError, ValueError):  # none, or of other makers
+            return TableEvidence.from_data(kept.table(key))
+    scores: dict[str, list[Scored]] = {}
+    clean: dict[str, list[Scored]] = {}
+    for name, trials in in_order.items():
+        scores[name], clean[name] = _scores(trials, analysis)
+    evidence = TableEvidence.of(rows, scores, clean, metrics, analysis)
+    if kept is not None and key is not None:
+        kept.keep_table(key, evidence.as_data())
+    return evidence
+
+
+def _scores(trials: Sequence[TableTrial], analysis: Analysis) -> tuple[list[Scored], list[Scored]]:
+    """Return what is evaluated of the trials of a row: all test samples, clean ones.
+
+    Nothing, if that is undefined for one of them; and of clean ones if all are.
+    """
+    some_leak, scores, clean = leaking(trials), [], []
+    try:
+        for trial in trials:
+            scores.append(trial.scored(analysis, clean=False))
+            if some_leak:
+                clean.append(trial.scored(analysis, clean=True))
+    except Undefined:
+        return [], []
+    return scores, clean
+
+
+def leaking(trials: Sequence[TableTrial]) -> bool:
+    """Whether test samples of some trial are known not to be clean."""
+    return any(trial.facts.test is not None and trial.facts.test.leaks for trial in trials)
+
+
+def _key(
     rows: Mapping[str, Sequence[TableTrial]], metrics: Sequence[Metric], analysis: Analysis
 ) -> str | None:
     """Return the key of all that the evidence of a table rests on, but the code of mritk.
 
-    None if a trial has no seal: then nothing tells its content.
+    None if a trial has no mark: then nothing tells its content.
 
     Args:
         rows: The finished trials of each row, in the order of the table.
         metrics: The columns.
         analysis: How they are evaluated.
     """
-    if not all(trial.seal for trials in rows.values() for trial in trials):
+    if not all(trial.mark for trials in rows.values() for trial in trials):
         return None
     rests_on = [
-        [[name, [trial.seal for trial in trials]] for name, trials in rows.items()],
+        [[name, [trial.mark for trial in trials]] for name, trials in rows.items()],
         [metric.name for metric in metrics],
         [analysis.level, analysis.temperature, analysis.interval, analysis.resamples, analysis.by],
     ]

@@ -23,14 +23,14 @@ class TableTrial(Protocol):
 
     Attributes:
         facts: What is known without its scores.
-        seal: The digest of its content; ``""`` where it has none that was proven.
+        mark: Tells its content, as long as its file is not written; ``""`` where nothing does.
     """
 
     @property
     def facts(self) -> TrialFacts: ...
 
     @property
-    def seal(self) -> str: ...
+    def mark(self) -> str: ...
 
     def scored(self, analysis: Analysis, *, clean: bool) -> Scored:
         """Return what is evaluated of it, see :meth:`Analysis.scored`.
@@ -62,7 +62,7 @@ def is_own(metric: Metric) -> bool:
 class HeldTrial:
     """A trial whose record is at hand."""
 
-    seal = ""
+    mark = ""
 
     def __init__(self, record: TrialRecord) -> None:
         self.held = record

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import os
+import re
+import shutil
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 
@@ -17,8 +19,9 @@ from mritk.results.analysis import Analysis
 from mritk.results.folder import ResultsFolder
 from mritk.results.formats import as_data, format_leaderboard
 from mritk.results.index_file import INDEX, SHARED, TABLE, TRIAL, IndexFile
+from mritk.results.indexed_trial import IndexedTrial
 from mritk.results.leaderboard import build_leaderboard
-from mritk.results.trial_index import IndexedTrial, TrialIndex
+from mritk.results.trial_index import TrialIndex
 from mritk.results.trial_state import TrialState, UnusableTrial
 from mritk.results.trialfile import TrialReader
 
@@ -349,6 +352,23 @@ def test_one_dataset_or_protocol_is_shown_alone(folder, mritk, reads):
     none = mritk("leaderboard", folder.path, "--dataset", "nobody")
     assert none.code == 5
     assert "no trials of nobody" in none.err
+
+
+def test_an_index_that_came_with_a_folder_says_nothing(folder, reads, tmp_path):
+    """Its seal is right, and its numbers are made up; the files are those that it was made for."""
+    expected = text(build_leaderboard(folder.trials(), analysis=QUICK))
+    board_of(folder, QUICK)
+    index = folder.index()
+    index.lines = {
+        key: re.sub(rb"0\.\d+", b"0.999", value).replace(b"radimagenet", b"nothing")
+        for key, value in index.lines.items()
+    }
+    index.write()
+    assert text(board_of(folder, QUICK)) != expected, "whoever can write here can seal"
+    shutil.copytree(folder.path, tmp_path / "copy")  # with their times
+    copy = ResultsFolder(tmp_path / "copy")
+    for _ in range(2):
+        assert text(board_of(copy, QUICK)) == expected
 
 
 def test_looking_up_tells_trials_torn_files_and_none(folder):
