@@ -33,34 +33,37 @@ from mritk.results.record import Predictions, TrialRecord
 from mritk.train.setup import Epoch
 
 ROWS, SAMPLES, CLASSES = 10, 12, ("glioma", "meningioma", "pituitary")
-# A command in a process that tells what it took; RESULTS stands for the folder.
-MEASURED = """
+# The end of a program that tells what its process took. The peak that getrusage tells would begin
+# at that of this process.
+TOLD = """
+used = resource.getrusage(resource.RUSAGE_SELF)
+status = dict(line.split(":", 1) for line in open("/proc/self/status"))
+with open(sys.argv[1], "w") as out:
+    peak = int(status["VmHWM"].split()[0]) / 1024
+    json.dump([used.ru_utime + used.ru_stime, peak], out)
+"""
+# A command of mritk, and what a plan asks a results folder.
+MRITK = f"""
 import json, resource, sys
 from mritk.cli.main import main
-with open(sys.argv[1], "w") as out:
-    sys.stdout = open("/dev/null", "w")
-    main(sys.argv[2:])
-    used = resource.getrusage(resource.RUSAGE_SELF)
-    json.dump([used.ru_utime + used.ru_stime, used.ru_maxrss], out)
-"""
-STATES = """
+sys.stdout = open("/dev/null", "w")
+main(sys.argv[2:])
+{TOLD}"""
+STATES = f"""
 import json, resource, sys
 from pathlib import Path
 from mritk.results.folder import ResultsFolder
 folder = ResultsFolder(Path(sys.argv[2]))
-ids = [path.stem for path in folder.trial_files()]
-folder.states(ids)
-used = resource.getrusage(resource.RUSAGE_SELF)
-with open(sys.argv[1], "w") as out:
-    json.dump([used.ru_utime + used.ru_stime, used.ru_maxrss], out)
-"""
+folder.states([path.stem for path in folder.trial_files()])
+{TOLD}"""
+# RESULTS stands for the folder.
 COMMANDS = {
-    "leaderboard, no intervals": (MEASURED, ["leaderboard", "RESULTS", "--interval", "none"]),
-    "leaderboard of other trials": (MEASURED, ["leaderboard", "RESULTS", "--dataset", "another"]),
-    "leaderboard, intervals": (MEASURED, ["leaderboard", "RESULTS", "--resamples", "100"]),
+    "leaderboard, no intervals": (MRITK, ["leaderboard", "RESULTS", "--interval", "none"]),
+    "leaderboard of other trials": (MRITK, ["leaderboard", "RESULTS", "--dataset", "another"]),
+    "leaderboard, intervals": (MRITK, ["leaderboard", "RESULTS", "--resamples", "100"]),
     "plan of what is done": (STATES, ["RESULTS"]),
-    "doctor": (MEASURED, ["doctor", "RESULTS"]),
-    "report": (MEASURED, ["report", "RESULTS", "--interval", "none", "-o", "/dev/null"]),
+    "doctor": (MRITK, ["doctor", "RESULTS"]),
+    "report": (MRITK, ["report", "RESULTS", "--interval", "none", "-o", "/dev/null"]),
 }
 
 
@@ -114,8 +117,8 @@ def measured(program: str, arguments: Sequence[str], results: Path) -> tuple[flo
         ended = subprocess.run(command, capture_output=True, text=True, check=False)
         if not told.exists():
             raise RuntimeError(f"{' '.join(words)}: {ended.stderr}")
-        seconds, kilobytes = json.loads(told.read_text(encoding="utf-8"))
-    return seconds, kilobytes / 1024
+        seconds, peak = json.loads(told.read_text(encoding="utf-8"))
+    return seconds, peak
 
 
 def compared(what: str, full: ResultsFolder, few: ResultsFolder, count: int) -> dict[str, object]:

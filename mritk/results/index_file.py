@@ -108,7 +108,10 @@ class IndexFile:
         if not body.startswith(head) or content[len(body) :] != _seal(body):
             return cls(path)
         rows = (row.split(b"\t", 1) for row in body[len(head) :].splitlines())
-        return cls(path, {key.decode(): value for key, value in rows})
+        try:
+            return cls(path, {key.decode(): value for key, value in rows})
+        except ValueError:  # somebody else wrote and sealed it
+            return cls(path)
 
     def state(self, trial_id: str, path: Path) -> TrialState | None:
         """Return the state of a trial; None unless its file has the stamp that it was read with."""
@@ -118,7 +121,7 @@ class IndexFile:
         try:
             stamp, status, *_ = json.loads(line)
             return TrialState(status) if tuple(stamp) == stamp_of(path) else None
-        except (TypeError, ValueError):  # somebody else wrote and sealed it
+        except (TypeError, ValueError, RecursionError):  # somebody else wrote and sealed it
             return None
 
     def write(self) -> None:

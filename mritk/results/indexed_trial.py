@@ -12,7 +12,7 @@ from mritk.results.analysis import Analysis
 from mritk.results.evidence import Scored
 from mritk.results.index_file import Stamp
 from mritk.results.record import TrialRecord
-from mritk.results.table_trial import is_own, values_of
+from mritk.results.table_trial import How, how_of, is_own, values_of
 from mritk.results.trial_facts import TrialFacts
 
 # By name of metric value and reason, or why none has a value.
@@ -49,7 +49,7 @@ class IndexedTrial:
     ) -> None:
         self.stamp, self.seal, self.facts, self.points = stamp, seal, facts, points
         self._index = index
-        self._scored: dict[bool, Scored | Undefined] = {}
+        self._scored: dict[How, Scored | Undefined] = {}
 
     @property
     def mark(self) -> str:
@@ -63,10 +63,11 @@ class IndexedTrial:
     def prepare(self, record: TrialRecord, analysis: Analysis, metrics: Sequence[Metric]) -> None:
         """Take from its record, while that is at hand, what a table will ask for."""
         for clean in (False,) if self.facts.clean_is_all else (False, True):
+            how = how_of(analysis, clean=clean)
             try:
-                self._scored[clean] = analysis.scored(record, clean=clean)
+                self._scored[how] = analysis.scored(record, clean=clean)
             except Undefined as undefined:
-                self._scored[clean] = undefined
+                self._scored[how] = undefined
             with suppress(Undefined):
                 self.values(analysis, metrics, clean=clean)
         if analysis.interval == "none":
@@ -80,8 +81,9 @@ class IndexedTrial:
             UnusableTrial: Its file gives it no more.
         """
         clean = clean and not self.facts.clean_is_all
-        if clean in self._scored:
-            found = self._scored[clean]
+        how = how_of(analysis, clean=clean)
+        if how in self._scored:
+            found = self._scored[how]
             if isinstance(found, Undefined):
                 raise found
             return found
@@ -97,7 +99,7 @@ class IndexedTrial:
             UnusableTrial: Its file gives it no more.
         """
         clean = clean and not self.facts.clean_is_all
-        how = json.dumps([analysis.level, analysis.temperature, clean])
+        how = json.dumps(how_of(analysis, clean=clean))
         known = self.points.get(how, {})
         if isinstance(known, str):
             raise Undefined(known)

@@ -153,7 +153,7 @@ def evidence_of(
     own = kept is not None and all(is_own(metric) for metric in metrics)
     key = _key(in_order, metrics, analysis) if own else None
     if kept is not None and key is not None:
-        with suppress(AttributeError, KeyError, TypeError, ValueError):  # none, or of other makers
+        with suppress(AttributeError, KeyError, TypeError, ValueError, RecursionError):
             return TableEvidence.from_data(kept.table(key))
     scores: dict[str, list[Scored]] = {}
     clean: dict[str, list[Scored]] = {}

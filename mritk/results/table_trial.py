@@ -13,6 +13,8 @@ from mritk.results.record import TrialRecord
 from mritk.results.trial_facts import TrialFacts
 
 OWN_METRICS = all_metrics()
+# Level, temperature, clean samples alone.
+How = tuple[str, bool, bool]
 
 
 class TableTrial(Protocol):
@@ -49,6 +51,11 @@ class TableTrial(Protocol):
         """
 
 
+def how_of(analysis: Analysis, *, clean: bool) -> How:
+    """Return all that shapes what is evaluated of a trial, and the values of its metrics."""
+    return analysis.level, analysis.temperature, clean
+
+
 def values_of(scored: Scored, metrics: Sequence[Metric], *, clean: bool) -> dict[str, Value]:
     """Return the value of each metric; among clean samples, classes that none has do not count."""
     return {m.name: m.compute(scored.target, scored.score, leave_out_absent=clean) for m in metrics}
@@ -67,13 +74,14 @@ class HeldTrial:
     def __init__(self, record: TrialRecord) -> None:
         self.held = record
         self.facts = TrialFacts.of(record)
-        self._scored: dict[tuple[Analysis, bool], Scored] = {}
+        self._scored: dict[How, Scored] = {}
 
     def scored(self, analysis: Analysis, *, clean: bool) -> Scored:
         """Return what is evaluated of it; computed once."""
-        if (analysis, clean) not in self._scored:
-            self._scored[analysis, clean] = analysis.scored(self.held, clean=clean)
-        return self._scored[analysis, clean]
+        how = how_of(analysis, clean=clean)
+        if how not in self._scored:
+            self._scored[how] = analysis.scored(self.held, clean=clean)
+        return self._scored[how]
 
     def values(
         self, analysis: Analysis, metrics: Sequence[Metric], *, clean: bool

@@ -122,7 +122,7 @@ class TrialFacts:
             audit=record.audit,
             skipped=len(record.skipped),
             cost=cost,
-            unselected=never_selected(record),
+            unselected=never_selected(record) if record.status == "finished" else "",
             test=None if test is None else Tested.of(test, record.task),
         )
 

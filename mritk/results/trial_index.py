@@ -107,7 +107,7 @@ class TrialIndex:
             if tuple(noted) != stamp:
                 return None
             return IndexedTrial(self, stamp, seal, self._facts(trial_id, status, kept), points)
-        except (KeyError, TypeError, ValueError):  # somebody else wrote and sealed it
+        except (KeyError, TypeError, ValueError, RecursionError):  # by another hand
             return None
 
     def _read(self, trial_id: str, stamp: Stamp | None) -> IndexedTrial:
