@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -10,11 +11,13 @@ import click
 from mritk.cli.analysis_options import analysis_options, as_analysis
 from mritk.cli.app import App, pass_app, plugin_option
 from mritk.cli.tell import echo, say
-from mritk.errors import ExitCode, UsageError
+from mritk.errors import ExitCode, StoreError, UsageError
 
 if TYPE_CHECKING:
     from mritk.results.analysis import Analysis
     from mritk.results.table import Leaderboard
+    from mritk.results.trial_facts import TrialFacts
+    from mritk.results.trialfile import TrialRecord
 
 # The same words as in mritk.results.formats, which is not imported here: it would load numpy.
 FORMATS = ("github", "plain", "latex", "csv", "json", "html", "parquet")
@@ -58,6 +61,21 @@ FORMATS = ("github", "plain", "latex", "csv", "json", "html", "parquet")
     "Different datasets and protocol fingerprints always stand apart.",
 )
 @click.option(
+    "-d",
+    "--dataset",
+    "datasets",
+    multiple=True,
+    metavar="NAME",
+    help="Only trials on this dataset; repeat for more.",
+)
+@click.option(
+    "--protocol",
+    "protocols",
+    multiple=True,
+    metavar="NAME",
+    help="Only trials of this protocol; repeat for more.",
+)
+@click.option(
     "--by",
     type=click.Choice(["site", "source"]),
     default=None,
@@ -82,34 +100,59 @@ FORMATS = ("github", "plain", "latex", "csv", "json", "html", "parquet")
 def leaderboard(app: App, /, results: Path, **options: Any) -> int:
     """Print the leaderboard of RESULTS (default: ./mritk-results).
 
-    All numbers are computed anew from the predictions stored in the trial files: scores with
+    All numbers are computed from the predictions stored in the trial files: scores with
     intervals that resample patients and runs, and letters for rows that cannot be told apart.
 
     \b
     mritk leaderboard --format latex --metric mcc --metric ece
-    mritk leaderboard --level patient --columns sd,flops,gpu_hours
+    mritk leaderboard --dataset phantom --level patient --columns sd,flops,gpu_hours
     mritk leaderboard --update README.md
     """
-    from mritk.results.folder import ResultsFolder
-    from mritk.results.leaderboard import build_leaderboard
-
     analysis = as_analysis(app, options, by=options["by"] or "")
     if options["diff"] is not None:
+        if options["datasets"] or options["protocols"]:
+            raise UsageError("--diff compares all trials; leave out --dataset and --protocol")
         return _diff(results, options, analysis)
-    board = build_leaderboard(
-        ResultsFolder(results).trials(),
-        metrics=options["metrics"],
-        sort=options["sort"],
-        group_by=_listed(options["groupings"]),
-        analysis=analysis,
-    )
+    board = _board(results, options, analysis)
     if not board.tables and not board.damaged:
-        say(f"mritk: there are no trials in {results}")
+        say(f"mritk: there are no {_asked_for(options)} in {results}")
         return ExitCode.NOTHING_TO_DO
     _write(board, options)
     for message in board.damaged:
         say(f"mritk: not read: {message}")
     return board.exit_code
+
+
+def _board(results: Path, options: dict[str, Any], analysis: Analysis) -> Leaderboard:
+    """Return the leaderboard of the trials that are asked for; the index spares reading others."""
+    from mritk.results.folder import ResultsFolder
+    from mritk.results.leaderboard import build_leaderboard
+    from mritk.results.trial_index import TrialIndex
+
+    build = partial(
+        build_leaderboard,
+        metrics=options["metrics"],
+        sort=options["sort"],
+        group_by=_listed(options["groupings"]),
+        analysis=analysis,
+    )
+    chosen = {"dataset": options["datasets"], "protocol": options["protocols"]}
+
+    def wanted(trial: TrialFacts | TrialRecord) -> bool:
+        return all(not names or getattr(trial, key) in names for key, names in chosen.items())
+
+    folder = ResultsFolder(results)
+    if analysis.by:  # takes samples of each trial apart
+        return build(t for t in folder.trials() if isinstance(t, StoreError) or wanted(t))
+    asked = (*options["metrics"], options["sort"])
+    with TrialIndex(folder, analysis, asked, wanted) as index:
+        return build(index.trials(), kept=index)
+
+
+def _asked_for(options: dict[str, Any]) -> str:
+    """Return which trials are asked for."""
+    names = [*options["datasets"], *options["protocols"]]
+    return f"trials of {', '.join(names)}" if names else "trials"
 
 
 def _listed(text: str) -> list[str]:

@@ -174,6 +174,7 @@ class Request:
         from mritk.execute.warm_up import WarmUp
         from mritk.plan import Planner, ignore_names
         from mritk.results.folder import ResultsFolder
+        from mritk.results.trial_index import TrialIndex
         from mritk.results.trial_state import TrialState
 
         workspace = self.app.workspace(offline=self.offline or self.check)
@@ -223,8 +224,9 @@ class Request:
                 f"are stored in {results.path}; the same command goes on from there"
             )
             return ExitCode.INTERRUPTED
-        found = dict(results.look_up(trial.id for trial in plan.trials))
-        report_run(plan, outcomes, results, found, as_json=self.as_json)
+        with TrialIndex(results) as index:
+            found = dict(index.look_up(trial.id for trial in plan.trials))
+            report_run(plan, outcomes, index, found, as_json=self.as_json)
         codes = {tell_lost(plan, outcomes, found), exit_code_of(outcomes)}
         worst = (ExitCode.INTERNAL, ExitCode.UNAVAILABLE, ExitCode.OK)
         return next(code for code in worst if code in codes)

@@ -12,9 +12,9 @@ from mritk.errors import ExitCode
 
 if TYPE_CHECKING:
     from mritk.plan import Plan
-    from mritk.results.folder import ResultsFolder
+    from mritk.results.indexed_trial import IndexedTrial
+    from mritk.results.trial_index import TrialIndex
     from mritk.results.trial_state import UnusableTrial
-    from mritk.results.trialfile import TrialRecord
     from mritk.trial import Outcome
 
 
@@ -32,8 +32,8 @@ def exit_code_of(outcomes: Sequence[Outcome]) -> ExitCode:
 def report_run(
     plan: Plan,
     outcomes: Sequence[Outcome],
-    results: ResultsFolder,
-    found: Mapping[str, TrialRecord | UnusableTrial | None],
+    index: TrialIndex,
+    found: Mapping[str, IndexedTrial | UnusableTrial | None],
     *,
     as_json: bool,
 ) -> None:
@@ -42,16 +42,17 @@ def report_run(
     Args:
         plan: What was to be trained.
         outcomes: What was.
-        results: Where it is stored.
+        index: That of the folder where it is stored.
         found: By trial id, what the results folder gives at the end.
         as_json: For a program, and nothing else.
     """
     from mritk.results.formats import as_data, format_leaderboard
+    from mritk.results.indexed_trial import IndexedTrial
     from mritk.results.leaderboard import build_leaderboard
     from mritk.results.trial_state import TrialState
-    from mritk.results.trialfile import TrialRecord
 
-    board = build_leaderboard(t for t in found.values() if isinstance(t, TrialRecord))
+    there = (trial for trial in found.values() if isinstance(trial, IndexedTrial))
+    board = build_leaderboard(there, kept=index)
     if as_json:
         trials = [{"id": o.trial.id, "file": str(o.path), "error": o.error} for o in outcomes]
         echo(json.dumps({"trials": trials, "leaderboard": as_data(board)}, indent=2))
@@ -64,8 +65,9 @@ def report_run(
     for outcome in outcomes:
         if outcome.error:
             say(f"failed: {outcome.trial}: {outcome.error}")
-    say(f"Results: {results.path} (one HDF5 file per trial in {results.path / 'trials'})")
-    where = quote(str(results.path))
+    results = index.folder.path
+    say(f"Results: {results} (one HDF5 file per trial in {results / 'trials'})")
+    where = quote(str(results))
     say("Next:")
     if any(row.trials for table in board.tables for row in table.rows):
         say(f"  mritk leaderboard {where} --format latex    the table for a paper")

@@ -11,8 +11,8 @@ from mritk.errors import ExitCode
 if TYPE_CHECKING:
     from mritk.plan import Plan
     from mritk.results.folder import ResultsFolder
+    from mritk.results.indexed_trial import IndexedTrial
     from mritk.results.trial_state import UnusableTrial
-    from mritk.results.trialfile import TrialRecord
     from mritk.trial import Outcome
 
 
@@ -43,7 +43,7 @@ def make_room(plan: Plan, results: ResultsFolder) -> None:
 def tell_lost(
     plan: Plan,
     outcomes: Sequence[Outcome],
-    found: Mapping[str, TrialRecord | UnusableTrial | None],
+    found: Mapping[str, IndexedTrial | UnusableTrial | None],
 ) -> ExitCode:
     """Name the trials that must be stored after a run and are not.
 
@@ -57,8 +57,8 @@ def tell_lost(
     Returns:
         ``INTERNAL`` where a trial is lost, ``UNAVAILABLE`` where one cannot be read now.
     """
+    from mritk.results.indexed_trial import IndexedTrial
     from mritk.results.trial_state import TrialState, UnreadableTrial
-    from mritk.results.trialfile import TrialRecord
 
     code = ExitCode.OK
     stored = {outcome.trial.id for outcome in outcomes if not outcome.error}
@@ -68,7 +68,7 @@ def tell_lost(
         if isinstance(there, UnreadableTrial):
             say(f"not in the table: {there}")
             code = ExitCode.UNAVAILABLE if code is ExitCode.OK else code
-        elif trial.id in stored and not isinstance(there, TrialRecord):
+        elif trial.id in stored and not isinstance(there, IndexedTrial):
             say(f"lost: {trial}: {there or 'its file was there and is not any more'}")
             code = ExitCode.INTERNAL
     if code is ExitCode.INTERNAL:

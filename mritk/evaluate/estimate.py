@@ -164,8 +164,8 @@ class Estimate:
         else:
             low, high = self._bca(units)
         return Interval(
-            max(low, bounds[0]),
-            min(high, bounds[1]),
+            float(max(low, bounds[0])),
+            float(min(high, bounds[1])),
             self.standard_error,
             LEVEL,
             len(self.replicates),

@@ -14,6 +14,7 @@ from mritk.evaluate.metric import Undefined
 from mritk.evaluate.metrics import Metric
 from mritk.evaluate.temperature import calibrated, fit_temperature
 from mritk.results.run_values import RESAMPLES, Scored
+from mritk.results.trial_facts import TrialFacts
 from mritk.results.trialfile import Predictions, TrialRecord
 
 LEVELS = ("image", "patient")
@@ -111,7 +112,7 @@ class Analysis:
         ]
 
 
-def repeat_of(record: TrialRecord) -> int:
+def repeat_of(record: TrialRecord | TrialFacts) -> int:
     """Return the number of the repeat of the split that a trial's fold belongs to."""
     return record.fold // max(1, record.folds // record.stored_protocol.repeats)
 

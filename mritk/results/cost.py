@@ -8,8 +8,6 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from mritk.results.trialfile import TrialRecord
-
 HOUR = 3600
 
 
@@ -58,26 +56,26 @@ COLUMNS = (
 )
 
 
-def cost_of(records: Sequence[TrialRecord]) -> dict[str, float]:
+def cost_of(trials: Sequence[Mapping[str, float]]) -> dict[str, float]:
     """Return the costs of the finished trials of a row, by name of column.
 
     A column is there only if every trial tells it: sums and means over some of the trials would
     look like those over all.
+
+    Args:
+        trials: What is stored of each (:attr:`mritk.results.trial_facts.TrialFacts.cost`).
     """
     costs: dict[str, float] = {}
     for column in COLUMNS:
-        values = [_stored(record, column.key) for record in records]
+        values = [_stored(cost, column.key) for cost in trials]
         if values and all(map(math.isfinite, values)):
             combine: Callable[..., float] = np.sum if column.total else np.mean
             costs[column.name] = float(combine(values)) / column.scale
     return costs
 
 
-def _stored(record: TrialRecord, key: str) -> float:
-    cost: Mapping[str, float] = record.cost
+def _stored(cost: Mapping[str, float], key: str) -> float:
     if key == "seconds":  # phases are stored apart
         phases = [value for name, value in cost.items() if name.startswith("seconds_")]
         return sum(phases) if phases else math.nan
-    if key == "parameters" and key not in cost:  # where older files keep it
-        return float(record.notes.get(key) or math.nan)
-    return float(cost.get(key, math.nan))
+    return cost.get(key, math.nan)

@@ -16,6 +16,7 @@ from shlex import quote
 import h5py
 
 from mritk.errors import StoreError, UsageError
+from mritk.results.index_file import INDEX, IndexFile
 from mritk.results.trial_state import TrialState, UnusableTrial
 from mritk.results.trialfile import Stored, TrialReader, TrialRecord, write_hdf5, write_trial
 
@@ -150,12 +151,18 @@ class ResultsFolder:
 
     def status(self, trial_id: str) -> TrialState:
         """Return the state of a trial."""
-        return self.states([trial_id])[trial_id]
+        with TrialReader() as reader:
+            return self._state(trial_id, reader)
 
     def states(self, trial_ids: Iterable[str]) -> dict[str, TrialState]:
-        """Return the state of each trial, by its id."""
+        """Return the state of each trial, by its id; files that the index knows are not read."""
+        index = self.index()
         with TrialReader() as reader:
-            return {trial_id: self._state(trial_id, reader) for trial_id in trial_ids}
+            return {
+                trial_id: index.state(trial_id, self.trial_path(trial_id))
+                or self._state(trial_id, reader)
+                for trial_id in trial_ids
+            }
 
     def _state(self, trial_id: str, reader: TrialReader) -> TrialState:
         path = self.trial_path(trial_id)
@@ -194,10 +201,22 @@ class ResultsFolder:
         Raises:
             UsageError: There is no such folder.
         """
-        self.require_there()
         with TrialReader() as reader:
-            for path in sorted((self.path / TRIALS).glob("*.h5")):
+            for path in self.trial_files():
                 yield _named(path, reader)
+
+    def trial_files(self) -> list[Path]:
+        """Return the trial files in order of id, whatever their state.
+
+        Raises:
+            UsageError: There is no such folder.
+        """
+        self.require_there()
+        return sorted((self.path / TRIALS).glob("*.h5"))
+
+    def index(self) -> IndexFile:
+        """Return what is known of trial files that were read before."""
+        return IndexFile.read(self.path / INDEX)
 
     def any(self) -> bool:
         """Tell whether there is a trial file, whatever its state."""

@@ -163,8 +163,7 @@ def _signs(table: Table) -> list[str]:
             f"{PRETRAINED_ON_IT} The backbone was pretrained on collections that the dataset is "
             f"from."
         )
-    told = {never_selected(r) for records in table.records.values() for r in records} - {""}
-    notes += [f"{NEVER_SELECTED} {text}" for text in sorted(told)]
+    notes += [f"{NEVER_SELECTED} {text}" for text in table.unselected]
     for row in table.rows:
         if row.failed:
             trials_are = "trial is" if row.failed == 1 else "trials are"

@@ -62,7 +62,7 @@ def write_record(record: TrialRecord, file: h5py.File) -> None:
     file.attrs["schema"] = SCHEMA
     for name in ATTRIBUTES:
         file.attrs[name] = getattr(record, name)
-    file.attrs["task"] = json.dumps(_task_as_dict(record.task))
+    file.attrs["task"] = json.dumps(task_as_dict(record.task))
     file["protocol_json"] = record.protocol_json
     file["audit_json"] = json.dumps(_as_json(record.audit))
     file["notes_json"] = json.dumps(_as_json(record.notes))
@@ -117,7 +117,7 @@ def read_record(file: h5py.File) -> TrialRecord:
     names = list(columns)
     return TrialRecord(
         **attributes,
-        task=_task_from_dict(json.loads(file.attrs["task"])),
+        task=task_from_dict(json.loads(file.attrs["task"])),
         protocol_json=file["protocol_json"].asstr()[()],
         splits={part: _column(ids) for part, ids in file["splits"].items()},
         skipped=_column(file["skipped"]),
@@ -158,13 +158,15 @@ def _plain(value: Any) -> Any:
     return value.item() if isinstance(value, np.generic) else value
 
 
-def _task_as_dict(task: Task) -> dict[str, Any]:
+def task_as_dict(task: Task) -> dict[str, Any]:
+    """Return a task as JSON-able data."""
     if isinstance(task, Classification):
         return {"kind": task.kind, "classes": list(task.classes)}
     return {"kind": task.kind, "unit": task.unit}
 
 
-def _task_from_dict(data: dict[str, Any]) -> Task:
+def task_from_dict(data: dict[str, Any]) -> Task:
+    """Return the task of :func:`task_as_dict`."""
     if data["kind"] == Classification.kind:
         return Classification(tuple(data["classes"]))
     return Regression(data["unit"])

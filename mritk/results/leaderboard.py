@@ -5,33 +5,30 @@ from __future__ import annotations
 import math
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import replace
 from typing import Any
-
-import numpy as np
 
 from mritk.audit.verdict import flattered, over_folds, verdict_line
 from mritk.data.samples import Task
 from mritk.errors import StoreError, UsageError
-from mritk.evaluate.comparison import Comparison
-from mritk.evaluate.metric import Metric, Undefined
+from mritk.evaluate.metric import Metric, Undefined, Value
 from mritk.evaluate.metrics import find_metric, metrics_of
-from mritk.evaluate.over_folds import run_value
 from mritk.results.analysis import Analysis
 from mritk.results.cost import cost_of
-from mritk.results.evidence import Evidence, ties
 from mritk.results.footnotes import (
     FAILED,
     KEPT_COPIES,
     NEVER_SELECTED,
     PRETRAINED_ON_IT,
     SELECTED_ON_TEST,
-    never_selected,
 )
-from mritk.results.run_values import Scored
+from mritk.results.kept_tables import KeptTables
+from mritk.results.over_runs import told_over_runs
 from mritk.results.table import Cell, Leaderboard, Row, Table, row_name
-from mritk.results.trial_state import exit_code_of
-from mritk.results.trialfile import Predictions, TrialRecord
+from mritk.results.table_evidence import TableEvidence, evidence_of
+from mritk.results.table_trial import HeldTrial, TableTrial, leaking
+from mritk.results.trial_facts import Tested, TrialFacts
+from mritk.results.trial_state import UnusableTrial, exit_code_of
+from mritk.results.trialfile import TrialRecord
 from mritk.results.whole_runs import whole_runs
 
 # Trials that differ in one of these are never ranked against each other.
@@ -41,25 +38,28 @@ ROW_KEYS = ("backbone", "augmentation")
 
 
 def build_leaderboard(
-    trials: Iterable[TrialRecord | StoreError],
+    trials: Iterable[TrialRecord | TableTrial | StoreError],
     *,
     metrics: Sequence[str] = (),
     sort: str = "",
     group_by: Sequence[str] = (),
     analysis: Analysis | None = None,
+    kept: KeptTables | None = None,
 ) -> Leaderboard:
     """Compute the leaderboard.
 
     Args:
-        trials: Trial records; errors stand for damaged files.
+        trials: Trials, or their records; errors stand for damaged files.
         metrics: Names of the columns; empty: the usual ones of the task.
         sort: Name of the metric that sorts and comes first; empty: the first of the columns.
         group_by: One table for each value of these, besides what is never ranked across.
         analysis: How predictions are evaluated; None: the default.
+        kept: Where intervals, differences and means over runs are kept; None: they are computed.
 
     Raises:
         UnknownName: A metric that does not exist.
-        UsageError: A grouping that does not exist, or no metric that fits the task.
+        UsageError: A grouping that does not exist, or no metric that fits the task; ``by`` a site
+            or source, and trials that are no records.
     """
     analysis = analysis or Analysis()
     for name in group_by:
@@ -68,22 +68,50 @@ def build_leaderboard(
     for name in (*metrics, *([sort] if sort else [])):
         find_metric(name, extra=analysis.extra_metrics)
     keys = list(dict.fromkeys((*NEVER_RANKED_ACROSS, *group_by)))
-    groups: dict[tuple[Any, ...], list[TrialRecord]] = defaultdict(list)
+    groups: dict[tuple[Any, ...], list[TableTrial]] = defaultdict(list)
     damaged: list[StoreError] = []
     for trial in trials:
         if isinstance(trial, StoreError):
             damaged.append(trial)
             continue
-        for part, record in analysis.parts(trial):
-            group = (*(getattr(record, key) for key in keys), part)
-            groups[group].append(record)
+        for part, found in _parts(trial, analysis):
+            group = (*(getattr(found.facts, key) for key in keys), part)
+            groups[group].append(found)
     names = [*keys, *([analysis.by] if analysis.by else [])]
-    tables = [
-        _table(dict(zip(names, values, strict=False)), records, (metrics, sort), analysis)
-        for values, records in sorted(groups.items(), key=lambda item: str(item[0]))
-    ]
-    drift = _drift([records[0] for records in groups.values()])
+    tables = []
+    for values, members in sorted(groups.items(), key=lambda item: str(item[0])):
+        named = dict(zip(names, values, strict=False))
+        table, lost = _table_of_readable(named, members, (metrics, sort), analysis, kept)
+        damaged += lost
+        tables += [table] if table else []
+    drift = _drift([members[0].facts for members in groups.values()])
     return Leaderboard(tables, drift, [str(error) for error in damaged], exit_code_of(damaged))
+
+
+def _parts(trial: TrialRecord | TableTrial, analysis: Analysis) -> Iterable[tuple[str, TableTrial]]:
+    if isinstance(trial, TrialRecord):
+        return [(part, HeldTrial(record)) for part, record in analysis.parts(trial)]
+    if analysis.by:
+        raise UsageError(f"to divide trials by {analysis.by} takes their records")
+    return [("", trial)]
+
+
+def _table_of_readable(
+    keys: dict[str, Any],
+    trials: list[TableTrial],
+    wanted: tuple[Sequence[str], str],
+    analysis: Analysis,
+    kept: KeptTables | None,
+) -> tuple[Table | None, list[UnusableTrial]]:
+    """Return the table of those trials whose files are still there, and why others are not."""
+    lost: list[UnusableTrial] = []
+    while trials:
+        try:
+            return _table(keys, trials, wanted, analysis, kept), lost
+        except UnusableTrial as error:
+            lost.append(error)
+            trials = [trial for trial in trials if trial.facts.id != error.path.stem]
+    return None, lost
 
 
 def _columns(
@@ -108,113 +136,69 @@ def _columns(
 
 def _table(
     keys: dict[str, Any],
-    records: list[TrialRecord],
+    trials: list[TableTrial],
     wanted: tuple[Sequence[str], str],
     analysis: Analysis,
+    kept: KeptTables | None,
 ) -> Table:
-    task = records[0].task
+    task = trials[0].facts.task
     columns = _columns(task, keys["dataset"], wanted, analysis)
-    grouped: dict[tuple[str, ...], list[TrialRecord]] = defaultdict(list)
-    for record in sorted(records, key=lambda record: (record.seed, record.fold)):
-        grouped[tuple(getattr(record, key) for key in ROW_KEYS)].append(record)
+    grouped: dict[tuple[str, ...], list[TableTrial]] = defaultdict(list)
+    for trial in sorted(trials, key=lambda trial: (trial.facts.seed, trial.facts.fold)):
+        grouped[tuple(getattr(trial.facts, key) for key in ROW_KEYS)].append(trial)
     several = len({augmentation for _, augmentation in grouped}) > 1
-    named = {row_name(*k) if several else k[0]: k for k in grouped}
-    whole = {name: whole_runs(grouped[k], records) for name, k in named.items()}
-    finished = {name: found.records for name, found in whole.items()}
-    made = [
-        _row(name, (grouped[k], finished[name]), columns, analysis) for name, k in named.items()
-    ]
-    built = sorted((row for row, *_ in made), key=lambda row: _rank(row, columns[0]))
-    comparisons: dict[str, list[Comparison]] = {}
-    detectable = math.nan
+    named = {row_name(*k) if several else k[0]: found for k, found in grouped.items()}
+    whole = {name: whole_runs(row, trials) for name, row in named.items()}
+    finished = {name: found.trials for name, found in whole.items()}
+    made = [_row(name, (row, finished[name]), columns, analysis) for name, row in named.items()]
+    made = told_over_runs(made, finished, columns, analysis, kept)
+    built = sorted(made, key=lambda row: _rank(row, columns[0]))
+    evidence = TableEvidence()
     if analysis.interval != "none":
-        scores = {row.name: found for row, found, _ in made}
-        clean = {row.name: found for row, _, found in made}
-        built, comparisons, detectable = _with_evidence(built, scores, clean, columns, analysis)
-    done = [record for row in finished.values() for record in row]
-    first_of_fold = {record.fold: record for record in reversed(done)}
-    tests = [record.predictions["test"] for record in first_of_fold.values()]
+        evidence = evidence_of(built, finished, columns, analysis, kept)
+        built = [evidence.told(row, columns[0].name) for row in built]
+    done = [trial.facts for row in finished.values() for trial in row]
+    first_of_fold = {facts.fold: facts for facts in reversed(done)}
+    tests = [facts.test for facts in first_of_fold.values() if facts.test is not None]
     verdicts = [first_of_fold[fold].audit for fold in sorted(first_of_fold)]
     return Table(
         keys=keys,
         task=task,
         metrics=columns,
         rows=built,
-        test_samples=len({id_ for test in tests for id_ in test.id}),
+        test_samples=len({id_ for test in tests for id_ in test.ids}),
         clean_samples=len({id_ for test in tests for id_ in _clean_ids(test)}),
-        patients=len({patient for test in tests for patient in test.patient} - {""}),
-        folds=records[0].folds,
-        skipped=max(len(record.skipped) for record in records),
-        grouped=all(record.grouped for record in records),
-        protocol=records[0].stored_protocol,
-        clean_classes=frozenset(
-            int(k) for t in tests if t.clean is not None for k in np.unique(t.target[t.clean])
-        ),
+        patients=len({patient for test in tests for patient in test.patients}),
+        folds=trials[0].facts.folds,
+        skipped=max(trial.facts.skipped for trial in trials),
+        grouped=all(trial.facts.grouped for trial in trials),
+        protocol=trials[0].facts.stored_protocol,
+        clean_classes=frozenset(k for t in tests if t.clean is not None for k in t.classes),
         verdict=verdict_line(over_folds(verdicts), KEPT_COPIES) if verdicts else "",
         warnings=[
             *_warnings(done, built),
             *(f"{name}: {line}" for name, found in whole.items() for line in found.left_out),
         ],
         analysis=analysis,
-        comparisons=comparisons,
-        detectable=detectable,
-        records=finished,
+        comparisons=evidence.comparisons,
+        detectable=evidence.detectable,
+        unselected=sorted({facts.unselected for facts in done} - {""}),
+        records={
+            name: [trial.held for trial in row if isinstance(trial, HeldTrial)]
+            for name, row in finished.items()
+        },
     )
 
 
-def _with_evidence(
-    rows: Sequence[Row],
-    scores: Mapping[str, Sequence[Scored]],
-    clean_scores: Mapping[str, Sequence[Scored]],
-    metrics: Sequence[Metric],
-    analysis: Analysis,
-) -> tuple[list[Row], dict[str, list[Comparison]], float]:
-    """Return the rows with intervals and ties, all comparisons, and what can be detected."""
-    present = {row.name: scores[row.name] for row in rows if scores[row.name]}
-    if not present:
-        return list(rows), {}, math.nan
-    first = metrics[0]
-    evidence = Evidence(
-        present,
-        metrics,
-        analysis.resamples,
-        analysis.interval,
-        given_these_models=analysis.given_these_models,
-    )
-    compared = {metric.name: evidence.all_pairs(metric) for metric in metrics}
-    ranked = [row.name for row in rows if row.name in present and row.cells[first.name].defined]
-    letters = ties(ranked, compared[first.name])
-    # Rows that differ in their clean samples cannot be resampled together.
-    clean = {
-        name: Evidence({name: found}, [first], analysis.resamples, analysis.interval, partial=True)
-        for name, found in clean_scores.items()
-        if found and all(len(scored.target) for scored in found)
-    }
-
-    def told(row: Row) -> Row:
-        if row.name not in present:
-            return row
-        cells = {
-            m.name: replace(row.cells[m.name], interval=evidence.interval(row.name, m))
-            for m in metrics
-        }
-        cleaned = dict(row.clean_cells)
-        if row.name in clean:
-            interval = clean[row.name].interval(row.name, first)
-            cleaned[first.name] = replace(cleaned[first.name], interval=interval)
-        return replace(row, cells=cells, clean_cells=cleaned, tie=letters.get(row.name, ""))
-
-    return [told(row) for row in rows], compared, evidence.detectable(compared[first.name])
-
-
-def _warnings(finished: Sequence[TrialRecord], rows: Sequence[Row]) -> list[str]:
+def _warnings(finished: Sequence[TrialFacts], rows: Sequence[Row]) -> list[str]:
     """Return what makes rows of one table less than comparable."""
     warnings = []
     tested: dict[int, set[frozenset[str]]] = defaultdict(set)
     divided: dict[int, set[str]] = defaultdict(set)
-    for record in finished:
-        tested[record.fold].add(frozenset(record.predictions["test"].id))
-        divided[record.fold].add(str(record.audit.get("split")))
+    for facts in finished:
+        if facts.test is not None:
+            tested[facts.fold].add(facts.test.members)
+        divided[facts.fold].add(str(facts.audit.get("split")))
     if any(len(samples) > 1 for samples in tested.values()):
         warnings.append(
             "Trials of one fold have different test samples, so their scores cannot be compared; "
@@ -235,11 +219,11 @@ def _warnings(finished: Sequence[TrialRecord], rows: Sequence[Row]) -> list[str]
 
 def _row(
     name: str,
-    trials: tuple[list[TrialRecord], list[TrialRecord]],
+    trials: tuple[Sequence[TableTrial], Sequence[TableTrial]],
     metrics: Sequence[Metric],
     analysis: Analysis,
-) -> tuple[Row, list[Scored], list[Scored]]:
-    """Return a row without intervals, and what is evaluated: all test samples, clean ones.
+) -> Row:
+    """Return a row with the values of its trials, without intervals.
 
     Args:
         name: Name of the row.
@@ -247,71 +231,63 @@ def _row(
         metrics: The columns.
         analysis: How predictions are evaluated.
     """
-    records, finished = trials
-    tests = [record.predictions["test"] for record in finished]
-    leaking = any(test.clean is not None and not test.clean.all() for test in tests)
+    facts = [trial.facts for trial in trials[0]]
+    finished = trials[1]
+    done = [trial.facts for trial in finished]
+    clean_cells: dict[str, Cell] = {}
     try:
-        scores = [analysis.scored(record) for record in finished]
-        clean = [analysis.scored(record, clean=True) for record in finished] if leaking else []
-        cells = {m.name: _cell(m, scores) for m in metrics}
+        values = [trial.values(analysis, metrics, clean=False) for trial in finished]
+        if leaking(finished):
+            clean = [trial.values(analysis, metrics, clean=True) for trial in finished]
+            clean_cells = {m.name: _clean_cell(m, clean, done) for m in metrics}
+        cells = {m.name: _cell([found[m.name] for found in values]) for m in metrics}
     except Undefined as undefined:
-        scores, clean = [], []
         cells = {m.name: Cell((math.nan,) * len(finished), str(undefined)) for m in metrics}
-    row = Row(
-        keys={key: getattr(records[0], key) for key in ROW_KEYS},
+    return Row(
+        keys={key: getattr(facts[0], key) for key in ROW_KEYS},
         name=name,
         cells=cells,
-        clean_cells={m.name: _clean_cell(m, clean) for m in metrics if clean},
-        marks=_marks(records, finished),
-        seeds=tuple(record.seed for record in finished),
-        folds=tuple(record.fold for record in finished),
-        failed=sum(record.status != "finished" for record in records),
-        cost=cost_of(finished),
+        clean_cells=clean_cells,
+        marks=_marks(facts, done),
+        seeds=tuple(found.seed for found in done),
+        folds=tuple(found.fold for found in done),
+        failed=sum(not found.finished for found in facts),
+        cost=cost_of([found.cost for found in done]),
     )
-    return row, scores, clean
 
 
-def _marks(records: Sequence[TrialRecord], finished: Sequence[TrialRecord]) -> str:
+def _marks(trials: Sequence[TrialFacts], finished: Sequence[TrialFacts]) -> str:
     signs = {
-        SELECTED_ON_TEST: any(r.stored_protocol.selected_on_test for r in finished),
-        KEPT_COPIES: any(flattered(record.audit) for record in finished),
-        PRETRAINED_ON_IT: any(record.audit.get("pretraining") for record in finished),
-        FAILED: bool(finished) and any(r.status != "finished" for r in records),
-        NEVER_SELECTED: any(never_selected(record) for record in finished),
+        SELECTED_ON_TEST: any(facts.stored_protocol.selected_on_test for facts in finished),
+        KEPT_COPIES: any(flattered(facts.audit) for facts in finished),
+        PRETRAINED_ON_IT: any(facts.audit.get("pretraining") for facts in finished),
+        FAILED: bool(finished) and any(not facts.finished for facts in trials),
+        NEVER_SELECTED: any(facts.unselected for facts in finished),
     }
     return "".join(sign for sign, stands in signs.items() if stands)
 
 
-def _cell(metric: Metric, scores: Sequence[Scored]) -> Cell:
-    """Return a metric over the trials of a row; folds without a class leave it to the others."""
-    values = [metric.compute(s.target, s.score) for s in scores]
-    reason = next((value.reason for value in values if value.reason), "")
-    cell = Cell(tuple(value.value for value in values), reason)
-    if not reason or len({s.fold for s in scores}) < 2:
-        return cell
-    runs = [
-        run_value(metric, [(s.target, s.score) for s in scores if s.run == run])
-        for run in dict.fromkeys(s.run for s in scores)
-    ]
-    reason = next((run.reason for run in runs if run.reason), "")
-    return replace(cell, reason=reason, over_runs=float(np.mean([run.value for run in runs])))
-
-
-def _clean_cell(metric: Metric, scores: Sequence[Scored]) -> Cell:
-    """Return the metric over clean test samples; classes that none of them has do not count.
-
-    Means over other classes in other folds are not comparable, so they are undefined.
-    """
-    if metric.per_class and len({frozenset(s.target.tolist()) for s in scores}) > 1:
-        reason = "clean test samples of the folds are of different classes"
-        return Cell((math.nan,) * len(scores), reason)
-    values = [metric.compute(s.target, s.score, leave_out_absent=True) for s in scores]
+def _cell(values: Sequence[Value]) -> Cell:
     reason = next((value.reason for value in values if value.reason), "")
     return Cell(tuple(value.value for value in values), reason)
 
 
-def _clean_ids(test: Predictions) -> list[str]:
-    return test.id if test.clean is None else np.asarray(test.id)[test.clean].tolist()
+def _clean_cell(
+    metric: Metric, values: Sequence[Mapping[str, Value]], trials: Sequence[TrialFacts]
+) -> Cell:
+    """Return the metric over clean test samples; classes that none of them has do not count.
+
+    Means over other classes in other folds are not comparable, so they are undefined.
+    """
+    classes = {facts.test.classes for facts in trials if facts.test is not None}
+    if metric.per_class and len(classes) > 1:
+        reason = "clean test samples of the folds are of different classes"
+        return Cell((math.nan,) * len(values), reason)
+    return _cell([found[metric.name] for found in values])
+
+
+def _clean_ids(test: Tested) -> Sequence[str]:
+    return test.ids if test.clean is None else test.clean
 
 
 def _rank(row: Row, metric: Metric) -> tuple[bool, float, str]:
@@ -321,8 +297,8 @@ def _rank(row: Row, metric: Metric) -> tuple[bool, float, str]:
     return undefined, value, " ".join(row.keys.values())
 
 
-def _drift(records: Sequence[TrialRecord]) -> list[str]:
-    by_dataset: dict[tuple[str, str], dict[str, TrialRecord]] = defaultdict(dict)
+def _drift(records: Sequence[TrialFacts]) -> list[str]:
+    by_dataset: dict[tuple[str, str], dict[str, TrialFacts]] = defaultdict(dict)
     for record in records:
         key = (record.dataset, record.protocol)
         by_dataset[key].setdefault(record.fingerprint, record)

@@ -123,7 +123,9 @@ class Table:
         comparisons: By name of metric: the differences of all pairs of rows.
         detectable: The difference in the first metric that one comparison would find four times
             in five; NaN where unknown, infinite where no difference is that large.
-        records: The finished trials of each row, by its name.
+        unselected: Why no epoch could be selected, of all trials in which none could.
+        records: The finished trials of each row, by its name; only of trials that were handed in as
+            records.
     """
 
     keys: Mapping[str, Any]
@@ -143,6 +145,7 @@ class Table:
     analysis: Analysis = field(default_factory=Analysis)
     comparisons: Mapping[str, Sequence[Comparison]] = field(default_factory=dict, compare=False)
     detectable: float = field(default=math.nan, compare=False)
+    unselected: Sequence[str] = ()
     records: Mapping[str, Sequence[TrialRecord]] = field(default_factory=dict, compare=False)
 
     @cached_property

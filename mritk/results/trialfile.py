@@ -140,6 +140,10 @@ class TrialReader:
         return self
 
     def __exit__(self, *exception: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """End the other process, if there is one."""
         self._unproven.close()
 
     def read(self, path: Path) -> Stored:

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from mritk.results.analysis import repeat_of
-from mritk.results.trialfile import TrialRecord
+from mritk.results.table_trial import TableTrial
 
 
 @dataclass(frozen=True)
@@ -19,16 +19,16 @@ class WholeRuns:
     """The trials of a row that are evaluated.
 
     Attributes:
-        records: Its finished trials, of whole runs; where no run is whole, of those that come
+        trials: Its finished trials, of whole runs; where no run is whole, of those that come
             closest and have the same folds.
         left_out: What was left out, one sentence for each run.
     """
 
-    records: list[TrialRecord]
+    trials: list[TableTrial]
     left_out: list[str]
 
 
-def whole_runs(row: Sequence[TrialRecord], table: Sequence[TrialRecord]) -> WholeRuns:
+def whole_runs(row: Sequence[TableTrial], table: Sequence[TableTrial]) -> WholeRuns:
     """Return the whole runs among the trials of a row.
 
     Args:
@@ -36,14 +36,14 @@ def whole_runs(row: Sequence[TrialRecord], table: Sequence[TrialRecord]) -> Whol
         table: All trials of its table; together they tell which folds there are.
     """
     folds: dict[int, set[int]] = defaultdict(set)
-    for record in table:
-        folds[repeat_of(record)].add(record.fold)
-    runs: dict[tuple[int, int], list[TrialRecord]] = defaultdict(list)
-    for record in row:
-        if record.status == "finished":
-            runs[record.seed, repeat_of(record)].append(record)
+    for facts in (trial.facts for trial in table):
+        folds[repeat_of(facts)].add(facts.fold)
+    runs: dict[tuple[int, int], list[TableTrial]] = defaultdict(list)
+    for trial in row:
+        if trial.facts.finished:
+            runs[trial.facts.seed, repeat_of(trial.facts)].append(trial)
     lacking = {
-        run: folds[run[1]] - {record.fold for record in records} for run, records in runs.items()
+        run: folds[run[1]] - {trial.facts.fold for trial in trials} for run, trials in runs.items()
     }
     # The fewest that any run lacks: none, where a run is whole.
     least = min(
@@ -57,5 +57,4 @@ def whole_runs(row: Sequence[TrialRecord], table: Sequence[TrialRecord]) -> Whol
         for run in sorted(runs)
         if run not in kept
     ]
-    records = [record for run, some in runs.items() if run in kept for record in some]
-    return WholeRuns(records, left_out)
+    return WholeRuns([t for run, some in runs.items() if run in kept for t in some], left_out)

@@ -54,6 +54,7 @@ def refuse(monkeypatch):
             return real(self)
 
         monkeypatch.setattr(Path, "read_bytes", read_bytes)
+        path.chmod(path.stat().st_mode)  # the system notes when a permission is taken away
 
     return refuse
 

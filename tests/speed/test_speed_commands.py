@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks.speed import epoch, limit, peers_epoch, probe, process, trials
+from benchmarks.speed import epoch, limit, many_trials, peers_epoch, probe, process, trials
 from benchmarks.speed.command_line import BACKBONES
 from benchmarks.speed.fresh_process import ProcessFailed, run_for_facts, run_python
 from benchmarks.speed.measurement import Sample
@@ -207,3 +207,16 @@ def test_the_document_names_commands_that_exist():
     modules = {module.__name__ for module in (epoch, limit, peers_epoch, process, probe, trials)}
     assert modules <= named
     assert all(find_spec(name) for name in named)
+
+
+def test_many_trials_counts_what_further_ones_cost(tmp_path, capsys):
+    file = tmp_path / "x.json"
+    only = ("--only", "plan of what is done")
+    assert many_trials.main(["--trials", "1", *only, "--json", str(file)]) == 0
+    (row,) = json.loads(file.read_text(encoding="utf-8"))
+    columns = [
+        f"{what}, {index}" for index in ("without", "with") for what in ("ms per trial", "peak MB")
+    ]
+    assert list(row) == ["command", *columns]
+    assert row["peak MB, with"] > 10
+    assert "| plan of what is done |" in capsys.readouterr().out

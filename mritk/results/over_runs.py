@@ -1,0 +1,95 @@
+"""Means over runs where a metric has no value in some fold, most often for want of a class."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+
+import numpy as np
+
+from mritk.evaluate.metric import Metric
+from mritk.evaluate.over_folds import run_value
+from mritk.results.analysis import Analysis
+from mritk.results.kept_tables import KeptTables, kept_or_made, table_key
+from mritk.results.run_values import Scored
+from mritk.results.table import Row
+from mritk.results.table_trial import TableTrial, scores_of
+
+# By row and metric: the mean over runs, and why there is none.
+Means = dict[str, dict[str, tuple[float, str]]]
+
+
+def told_over_runs(
+    rows: Sequence[Row],
+    evaluated: Mapping[str, Sequence[TableTrial]],
+    metrics: Sequence[Metric],
+    analysis: Analysis,
+    kept: KeptTables | None,
+) -> list[Row]:
+    """Return the rows with means over runs where a fold leaves it to the others.
+
+    Values of folds do not tell what a run has: that takes the scores of all its trials.
+
+    Args:
+        rows: Rows with the values of their trials.
+        evaluated: By row, its trials that are evaluated.
+        metrics: The columns.
+        analysis: How predictions are evaluated.
+        kept: Where such means are kept.
+    """
+    lacking = {
+        row.name: evaluated[row.name]
+        for row in rows
+        if len(set(row.folds)) > 1 and any(cell.reason for cell in row.cells.values())
+    }
+    if not lacking:
+        return list(rows)
+
+    def make() -> Means:
+        return {
+            row.name: _means(row, scores_of(lacking[row.name], analysis)[0], metrics)
+            for row in rows
+            if row.name in lacking
+        }
+
+    means = kept_or_made(
+        kept,
+        table_key("means over runs", lacking, metrics, analysis),
+        make,
+        as_data=lambda found: found,
+        from_data=_from_data,
+    )
+    return [_told(row, means.get(row.name, {})) for row in rows]
+
+
+def _means(
+    row: Row, scores: Sequence[Scored], metrics: Sequence[Metric]
+) -> dict[str, tuple[float, str]]:
+    """Return the mean over runs of each metric that has no value in some trial.
+
+    Nothing without scores: they are undefined, and so is what is said of the row.
+    """
+    found = {}
+    for metric in (m for m in metrics if scores and row.cells[m.name].reason):
+        runs = [
+            run_value(metric, [(s.target, s.score) for s in scores if s.run == run])
+            for run in dict.fromkeys(s.run for s in scores)
+        ]
+        reason = next((run.reason for run in runs if run.reason), "")
+        found[metric.name] = float(np.mean([run.value for run in runs])), reason
+    return found
+
+
+def _told(row: Row, means: Mapping[str, tuple[float, str]]) -> Row:
+    cells = {
+        name: replace(row.cells[name], over_runs=mean, reason=reason)
+        for name, (mean, reason) in means.items()
+    }
+    return replace(row, cells={**row.cells, **cells})
+
+
+def _from_data(data: Mapping[str, Mapping[str, tuple[float, str]]]) -> Means:
+    return {
+        row: {name: (float(mean), str(reason)) for name, (mean, reason) in found.items()}
+        for row, found in data.items()
+    }

@@ -1,0 +1,176 @@
+"""What tables need of a trial beside its scores: small, and plain data for the index."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property, lru_cache
+from typing import Any
+
+import numpy as np
+
+from mritk.data.samples import Classification, Task
+from mritk.results.footnotes import never_selected
+from mritk.results.layout import task_as_dict, task_from_dict
+from mritk.results.record import Predictions, TrialRecord
+from mritk.results.stored_protocol import StoredProtocol
+
+# What many trials have in common, in the order in which it is kept.
+SETTING = (
+    "dataset",
+    "dataset_fingerprint",
+    "backbone",
+    "augmentation",
+    "method",
+    "protocol",
+    "fingerprint",
+    "protocol_json",
+    "scheme",
+    "folds",
+    "grouped",
+)
+
+
+@dataclass(frozen=True)
+class Tested:
+    """Which samples a trial was tested on.
+
+    Attributes:
+        ids: Their ids, sorted.
+        patients: The patients among them, sorted, as far as they are known.
+        clean: Ids of those without a copy in training, sorted; None where unknown.
+        classes: Classes that the clean ones have, or all where that is unknown; sorted.
+    """
+
+    ids: tuple[str, ...]
+    patients: tuple[str, ...]
+    clean: tuple[str, ...] | None
+    classes: tuple[int, ...]
+
+    @classmethod
+    def of(cls, test: Predictions, task: Task) -> Tested:
+        """Return that of stored predictions."""
+        kept = np.ones(len(test.id), dtype=bool) if test.clean is None else test.clean
+        classes = np.unique(test.target[kept]) if isinstance(task, Classification) else ()
+        return cls(
+            tuple(sorted(test.id)),
+            tuple(sorted(set(test.patient) - {""})),
+            None if test.clean is None else tuple(sorted(np.asarray(test.id)[kept].tolist())),
+            tuple(int(k) for k in classes),
+        )
+
+    @property
+    def leaks(self) -> bool:
+        """Whether some of the samples are known not to be clean."""
+        return self.clean is not None and len(self.clean) < len(self.ids)
+
+    @cached_property
+    def members(self) -> frozenset[str]:
+        """The ids as a set."""
+        return frozenset(self.ids)
+
+
+@dataclass(frozen=True, slots=True)
+class TrialFacts:
+    """A trial without predictions, splits, history and provenance.
+
+    Attributes:
+        id: Its id; the others up to ``task`` as in :class:`mritk.results.record.TrialRecord`.
+        skipped: Number of samples that were left out as unreadable.
+        cost: What is stored of its cost, with the number of parameters.
+        unselected: Why no epoch could be selected; empty if one was.
+        test: What it was tested on; None if it failed.
+    """
+
+    id: str
+    status: str
+    fold: int
+    seed: int
+    dataset: str
+    dataset_fingerprint: str
+    backbone: str
+    augmentation: str
+    method: str
+    protocol: str
+    fingerprint: str
+    protocol_json: str
+    scheme: str
+    folds: int
+    grouped: bool
+    task: Task
+    audit: dict[str, Any]
+    skipped: int
+    cost: dict[str, float]
+    unselected: str
+    test: Tested | None
+
+    @classmethod
+    def of(cls, record: TrialRecord) -> TrialFacts:
+        """Return the facts of a stored trial."""
+        test = record.predictions.get("test")
+        cost = dict(record.cost)
+        if "parameters" not in cost and record.notes.get("parameters"):  # where older files have it
+            cost["parameters"] = float(record.notes["parameters"])
+        return cls(
+            id=record.id,
+            status=record.status,
+            fold=record.fold,
+            seed=record.seed,
+            **{name: getattr(record, name) for name in SETTING},
+            task=record.task,
+            audit=record.audit,
+            skipped=len(record.skipped),
+            cost=cost,
+            unselected=never_selected(record) if record.status == "finished" else "",
+            test=None if test is None else Tested.of(test, record.task),
+        )
+
+    @property
+    def finished(self) -> bool:
+        """Whether it was trained to its end."""
+        return self.status == "finished"
+
+    @property
+    def clean_is_all(self) -> bool:
+        """Whether metrics over clean samples are those over all: no leak, and no class absent."""
+        if self.test is None or self.test.leaks:
+            return False
+        classes = self.task.classes if isinstance(self.task, Classification) else ()
+        return len(self.test.classes) == len(classes)
+
+    @property
+    def stored_protocol(self) -> StoredProtocol:
+        """The protocol, ready to answer."""
+        return _protocol(self.protocol_json)
+
+
+@lru_cache(maxsize=256)
+def _protocol(text: str) -> StoredProtocol:
+    return StoredProtocol.from_json(text)
+
+
+def setting_as_json(facts: TrialFacts) -> str:
+    """Return what trials of one setting have in common."""
+    shared = [getattr(facts, name) for name in SETTING]
+    return json.dumps([*shared, task_as_dict(facts.task)])
+
+
+def setting_from_json(text: str | bytes) -> dict[str, Any]:
+    """Return the fields of :class:`TrialFacts` in :func:`setting_as_json`."""
+    *shared, task = json.loads(text)
+    return {**dict(zip(SETTING, shared, strict=True)), "task": task_from_dict(task)}
+
+
+def tested_as_json(test: Tested) -> str:
+    """Return a test part as JSON."""
+    return json.dumps([test.ids, test.patients, test.clean, test.classes])
+
+
+def tested_from_json(text: str | bytes) -> Tested:
+    """Return the test part of :func:`tested_as_json`."""
+    ids, patients, clean, classes = json.loads(text)
+    known: Sequence[str] | None = clean
+    return Tested(
+        tuple(ids), tuple(patients), None if known is None else tuple(known), tuple(classes)
+    )

@@ -1,0 +1,212 @@
+"""Trials of a results folder with what its index knows of them, so that few files are read."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from typing import Any
+
+from mritk.evaluate.metrics import metrics_of
+from mritk.results.analysis import Analysis
+from mritk.results.folder import ResultsFolder
+from mritk.results.index_file import TABLE, TRIAL, Stamp, stamp_of, time_of
+from mritk.results.indexed_trial import IndexedTrial
+from mritk.results.record import TrialRecord
+from mritk.results.trial_facts import (
+    TrialFacts,
+    setting_as_json,
+    setting_from_json,
+    tested_as_json,
+    tested_from_json,
+)
+from mritk.results.trial_state import UnreadableTrial, UnusableTrial
+from mritk.results.trialfile import TrialReader
+
+
+class TrialIndex:
+    """The trials of a folder. What is learnt of them is kept when the ``with`` block ends well.
+
+    A trial is read again unless its file has the stamp that it had when it was read last
+    (:data:`mritk.results.index_file.Stamp`). A file that was written in the same tick of the clock
+    in which it was read is not noted: it could change again and keep its stamp. Several processes
+    may write the index; the last one's stays, and what others knew is read again.
+
+    Args:
+        folder: The results folder.
+        analysis: How predictions are evaluated. A trial is read once for all that it needs.
+        metrics: Names of metrics that will be asked for beside the usual ones.
+        wanted: Which trials are asked for.
+    """
+
+    def __init__(
+        self,
+        folder: ResultsFolder,
+        analysis: Analysis | None = None,
+        metrics: Sequence[str] = (),
+        wanted: Callable[[TrialFacts], bool] = lambda facts: True,
+    ) -> None:
+        self.folder, self._wanted = folder, wanted
+        self._analysis, self._metrics = analysis or Analysis(), frozenset(metrics)
+        self._file = folder.index()
+        self._reader = TrialReader()
+        self._began = time_of(folder.path)
+        self._changed: dict[str, IndexedTrial] = {}
+        self._meant: dict[str, Any] = {}
+        self._dirty = False
+
+    def __enter__(self) -> TrialIndex:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, *exception: object) -> None:
+        self._reader.close()
+        if kind is None:
+            self._save()
+
+    # -- trials --------------------------------------------------------------------------------
+
+    def trials(self) -> Iterator[IndexedTrial | UnusableTrial]:
+        """Yield every wanted trial in order of id; see :meth:`ResultsFolder.trials`.
+
+        Raises:
+            UsageError: There is no such folder.
+        """
+        there = set()
+        for path in self.folder.trial_files():
+            there.add(path.stem)
+            found = self._trial(path.stem)
+            if isinstance(found, UnusableTrial) or self._wanted(found.facts):
+                yield found
+        for key in [key for key in self._file.lines if key.startswith(TRIAL)]:
+            if key[len(TRIAL) :] not in there:
+                self._forget(key[len(TRIAL) :])
+
+    def look_up(
+        self, trial_ids: Iterable[str]
+    ) -> Iterator[tuple[str, IndexedTrial | UnusableTrial | None]]:
+        """Yield each id with its trial, or why its file gives none; None where there is no file."""
+        for trial_id in trial_ids:
+            there = os.path.lexists(self.folder.trial_path(trial_id))
+            yield trial_id, self._trial(trial_id) if there else None
+
+    def _trial(self, trial_id: str) -> IndexedTrial | UnusableTrial:
+        stamp = stamp_of(self.folder.trial_path(trial_id))
+        try:
+            return self._noted(trial_id, stamp) or self._read(trial_id, stamp)
+        except UnusableTrial as error:
+            self._forget(trial_id)
+            return error
+
+    def _noted(self, trial_id: str, stamp: Stamp | None) -> IndexedTrial | None:
+        """Return what the index knows of a trial, if its file was not written since."""
+        line = self._file.lines.get(f"{TRIAL}{trial_id}")
+        if line is None or stamp is None:
+            return None
+        try:
+            noted, status, seal, *kept, points = json.loads(line)
+            if tuple(noted) != stamp:
+                return None
+            return IndexedTrial(self, stamp, seal, self._facts(trial_id, status, kept), points)
+        except (KeyError, TypeError, ValueError, RecursionError):  # by another hand
+            return None
+
+    def _read(self, trial_id: str, stamp: Stamp | None) -> IndexedTrial:
+        stored = self._reader.read_named(self.folder.trial_path(trial_id))
+        trial = IndexedTrial(self, stamp, stored.seal, TrialFacts.of(stored.record), {})
+        self.note(trial)
+        if trial.facts.finished and self._wanted(trial.facts):
+            usual = metrics_of(trial.facts.task)
+            known = metrics_of(trial.facts.task, self._analysis.extra_metrics, shown=False)
+            others = [m for m in known if m.name in self._metrics and m not in usual]
+            trial.prepare(stored.record, self._analysis, [*usual, *others])
+        return trial
+
+    def read(self, trial: IndexedTrial) -> TrialRecord:
+        """Return all that is stored of a trial.
+
+        Raises:
+            UnusableTrial: Its file gives it no more, or in another state than before.
+        """
+        path = self.folder.trial_path(trial.facts.id)
+        try:
+            stored = self._reader.read_named(path)
+            if stored.seal != trial.seal:
+                raise UnreadableTrial(path, "was written anew meanwhile; type the command again")
+        except UnusableTrial:
+            self._forget(trial.facts.id)
+            raise
+        return stored.record
+
+    # -- what is kept --------------------------------------------------------------------------
+
+    def note(self, trial: IndexedTrial) -> None:
+        """Remember to keep what is known of a trial, if its file will tell when it changes."""
+        _, written, changed, _ = trial.stamp or (0, 0, 0, 0)
+        if trial.seal and self._began is not None and max(written, changed) < self._began:
+            self._changed[trial.facts.id] = trial
+
+    def _forget(self, trial_id: str) -> None:
+        self._changed.pop(trial_id, None)
+        if self._file.lines.pop(f"{TRIAL}{trial_id}", None) is not None:
+            self._dirty = True
+
+    def _save(self) -> None:
+        for trial_id, trial in self._changed.items():
+            self._file.lines[f"{TRIAL}{trial_id}"] = self._line(trial)
+        # A folder that was deleted meanwhile must not come to life again.
+        if (self._dirty or self._changed) and self.folder.path.is_dir():
+            self._file.write()
+
+    def _line(self, trial: IndexedTrial) -> bytes:
+        facts, share = trial.facts, self._file.share
+        line = [
+            trial.stamp,
+            facts.status,
+            trial.seal,
+            facts.fold,
+            facts.seed,
+            facts.skipped,
+            facts.cost,
+            facts.unselected,
+            share(setting_as_json(facts)),
+            share(json.dumps(facts.audit)),
+            None if facts.test is None else share(tested_as_json(facts.test)),
+            trial.points,
+        ]
+        return json.dumps(line, separators=(",", ":")).encode()
+
+    def _facts(self, trial_id: str, status: str, kept: Sequence[Any]) -> TrialFacts:
+        fold, seed, skipped, cost, unselected, setting, audit, test = kept
+        return TrialFacts(
+            id=trial_id,
+            status=status,
+            fold=fold,
+            seed=seed,
+            **self._shared(setting, setting_from_json),
+            audit=self._shared(audit, json.loads),
+            skipped=skipped,
+            cost=cost,
+            unselected=unselected,
+            test=None if test is None else self._shared(test, tested_from_json),
+        )
+
+    def _shared(self, reference: str, read: Callable[[bytes], Any]) -> Any:
+        if reference not in self._meant:
+            self._meant[reference] = read(self._file.shared(reference))
+        return self._meant[reference]
+
+    # -- tables --------------------------------------------------------------------------------
+
+    def table(self, key: str) -> Any:
+        """Return what is kept of a table, as plain data; None if nothing is."""
+        line = self._file.lines.get(f"{TABLE}{key}")
+        if line is None:
+            return None
+        # It is the last one to be forgotten.
+        self._file.lines[f"{TABLE}{key}"] = self._file.lines.pop(f"{TABLE}{key}")
+        return json.loads(line)
+
+    def keep_table(self, key: str, found: Any) -> None:
+        """Keep plain data of a table; the tables that were made last are kept."""
+        self._file.lines[f"{TABLE}{key}"] = json.dumps(found, separators=(",", ":")).encode()
+        self._dirty = True
