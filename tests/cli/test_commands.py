@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import subprocess
 
 import click
@@ -81,7 +82,10 @@ def test_show_a_trial_by_the_start_of_its_id_or_its_path(mritk, run_toy, tmp_pat
     assert by_id["status"] == "finished"
     assert by_id["test"]["samples"] == 18
     assert by_id["provenance"]["plugins"]["architecture"].startswith("toy.py sha256:")
-    assert "macro_auroc" in mritk("show", path).out
+    shown = mritk("show", path).out
+    assert "macro_auroc" in shown
+    assert not re.search(r"[0-9a-f]{16}:[0-9a-f]{16}", shown)
+    assert re.search(r"provenance\.reader .*\d+ source files [0-9a-f]{12}", shown)
 
 
 def test_show_a_failed_trial_tells_why(mritk, run_toy, tmp_path, monkeypatch):
