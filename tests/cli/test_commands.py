@@ -9,7 +9,8 @@ import subprocess
 import click
 import pytest
 
-from mritk.cli.main import cli
+from mritk.cli.hints import WRITING
+from mritk.cli.main import COMMANDS, cli
 
 
 def commands():
@@ -98,6 +99,24 @@ def test_show_a_failed_trial_tells_why(mritk, run_toy, tmp_path, monkeypatch):
     run_toy("--seeds", 1)
     (path,) = (tmp_path / "results" / "trials").glob("*.h5")
     assert json.loads(mritk("show", path, "--json").out)["failure"]["message"] == "planted"
+
+
+def test_no_hint_offers_an_option_that_writes_files(mritk):
+    known = {option for command in COMMANDS for p in command.params for option in p.opts}
+    subcommands = [c for command in COMMANDS for c in getattr(command, "commands", {}).values()]
+    known |= {option for command in subcommands for p in command.params for option in p.opts}
+    assert known >= WRITING
+    for command, typed in (
+        ("leaderboard", "--updated"),
+        ("leaderboard", "--dupdate"),
+        ("doctor", "--fixx"),
+        ("run", "--keep-model"),
+        ("report", "--outputs"),
+    ):
+        ended = mritk(command, typed, "x")
+        assert ended.code == 2
+        assert not any(option in ended.err.replace(typed, "") for option in WRITING)
+    assert "--metric" in mritk("leaderboard", "--metricc", "x").err
 
 
 def test_show_something_that_does_not_exist(mritk):
