@@ -57,6 +57,7 @@ if TYPE_CHECKING:
     from mritk.records import Executor as Executor
     from mritk.records import Explainer as Explainer
     from mritk.records import InputContract as InputContract
+    from mritk.records import LostJob as LostJob
     from mritk.records import Method as Method
     from mritk.records import ProtocolFile as ProtocolFile
     from mritk.records import Weights as Weights
@@ -65,6 +66,7 @@ if TYPE_CHECKING:
     from mritk.train.setup import Epoch as Epoch
     from mritk.train.setup import Fitted as Fitted
     from mritk.train.setup import Setup as Setup
+    from mritk.waiting import locked as locked
     from mritk.whole_file import open_whole as open_whole
     from mritk.workspace import Workspace as Workspace
 
@@ -118,11 +120,13 @@ _HOME = {
     "Executor": "mritk.records",
     "Explainer": "mritk.records",
     "InputContract": "mritk.records",
+    "LostJob": "mritk.records",
     "Method": "mritk.records",
     "ProtocolFile": "mritk.records",
     "Weights": "mritk.records",
     "open_regular_file": "mritk.regular_file",
     "supplied_file": "mritk.supplied",
+    "locked": "mritk.waiting",
     "Epoch": "mritk.train.setup",
     "Fitted": "mritk.train.setup",
     "Setup": "mritk.train.setup",

@@ -303,14 +303,27 @@ class Executor(Record):
         run: Takes a function, a sequence of jobs and how many may run at once (None: as many as
             suit). Calls the function once with each job, wherever that is, and yields what it
             returns, in any order, each as soon as it is there. Function, jobs and results can be
-            pickled, and the function does not raise. A job whose worker died is not yielded;
-            the others are all the same. When the iterator is closed, what runs is stopped.
-            Workers that share a machine get their cores by ``OMP_NUM_THREADS`` and their GPUs by
-            ``CUDA_VISIBLE_DEVICES``.
+            pickled, and the function does not raise. In place of the result of a job whose worker
+            died comes a :class:`LostJob`, or nothing; the others are all the same. When the
+            iterator is closed, what runs is stopped. Workers that share a machine get their cores
+            by ``OMP_NUM_THREADS`` and their GPUs by ``CUDA_VISIBLE_DEVICES``.
     """
 
     name: str
     run: Callable[[Callable[[Any], Any], Sequence[Any], int | None], Iterator[Any]]
+
+
+@dataclass(frozen=True)
+class LostJob:
+    """What an executor yields for a job whose worker died, as soon as it knows.
+
+    Attributes:
+        job: The job, as it was given to the executor.
+        reason: How the worker ended, such as ``killed by SIGKILL``; empty if nobody knows.
+    """
+
+    job: Any
+    reason: str = ""
 
 
 @dataclass(frozen=True)

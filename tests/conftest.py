@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 import os
+import random
 import subprocess
 import sys
 import sysconfig
@@ -305,3 +306,29 @@ def make_record() -> Callable[..., TrialRecord]:
         return TrialRecord(**{**columns, **changes})
 
     return make
+
+
+@pytest.fixture
+def mutated() -> Callable[[bytes, int, random.Random], bytes]:
+    """Damage the content of a file in one of five ways, by number, as a draw says.
+
+    A bit is flipped, a block of 512 bytes lost, two swapped, the end cut off, or bytes added.
+    """
+
+    def mutate(whole: bytes, kind: int, draw: random.Random) -> bytes:
+        content, size = bytearray(whole), len(whole)
+        first, second = (512 * draw.randrange(max(1, size // 512)) for _ in range(2))
+        if kind == 0:
+            content[draw.randrange(size)] ^= 1 << draw.randrange(8)
+        elif kind == 1:
+            content[first : first + 512] = bytes(len(content[first : first + 512]))
+        elif kind == 2:
+            one, other = whole[first : first + 512], whole[second : second + 512]
+            content[first : first + 512], content[second : second + 512] = other, one
+        elif kind == 3:
+            del content[draw.choice([draw.randrange(size), size - draw.randrange(1, 200)]) :]
+        else:
+            content += draw.randbytes(draw.randrange(1, 600))
+        return bytes(content)
+
+    return mutate

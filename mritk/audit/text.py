@@ -54,7 +54,11 @@ def confirmation(audit: Audit) -> str:
     checked = f"{read} of {total} samples were read, {pairs:,} pairs compared"
     over = sum(finding.count for finding in audit.findings if finding.kind == "files")
     if over:
-        checked += f", {over} files or folders passed over"
+        checked += (
+            ", 1 file or folder passed over"
+            if over == 1
+            else f", {over} files or folders passed over"
+        )
     if not audit.clean:
         levels = [finding.level for finding in audit.findings]
         counts = [f"{levels.count(level)} {level}" for level in ("leak", "defect")]

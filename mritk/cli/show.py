@@ -140,7 +140,6 @@ def _further_scores(record: TrialRecord) -> dict[str, Any]:
     from mritk.evaluate.by_patient import by_patient
     from mritk.evaluate.metric import Undefined
     from mritk.evaluate.per_class import per_class
-    from mritk.evaluate.temperature import calibrated, fit_temperature
 
     test, val = record.predictions.get("test"), record.predictions.get("val")
     if test is None:
@@ -167,12 +166,22 @@ def _further_scores(record: TrialRecord) -> dict[str, Any]:
             | {name: _text(value) for name, value in scores.values.items()}
             for scores in per_class(test.target, test.score, record.task.classes)
         }
-        if val is not None and len(val.id):
-            temperature = fit_temperature(val.target, val.score)
-            scores = _all_metrics(record.task, test.target, calibrated(test.score, temperature))
-            kept = {name: scores[name] for name in ("log_loss", "brier", "ece")}
-            shown["test, calibrated on val"] = {"temperature": round(temperature, 4)} | kept
+        if val is not None and not record.stored_protocol.validates_on_test:
+            shown["test, calibrated on val"] = _calibrated(record.task, val, test)
     return shown
+
+
+def _calibrated(task: Task, val: Predictions, test: Predictions) -> dict[str, Any]:
+    from mritk.evaluate.metric import Undefined
+    from mritk.evaluate.temperature import calibrated, fit_temperature
+
+    try:
+        temperature = fit_temperature(val.target, val.score)
+    except Undefined as undefined:
+        return {"temperature": f"nan: {undefined}"}
+    scores = _all_metrics(task, test.target, calibrated(test.score, temperature))
+    kept = {name: scores[name] for name in ("log_loss", "brier", "ece")}
+    return {"temperature": round(temperature, 4)} | kept
 
 
 def _mask(rows: list[bool]) -> np.ndarray:

@@ -33,7 +33,7 @@ def fit_temperature(targets: np.ndarray, scores: np.ndarray) -> float:
         said = "all" if right else "none"
         raise Undefined(
             f"{said} of the {len(targets)} validation samples are right, so no temperature can be "
-            f"fitted; leave out --temperature, or validate on more samples"
+            f"fitted; validate on more samples"
         )
     logits, rows = scores.astype(np.float64), np.arange(len(targets))
 

@@ -10,7 +10,7 @@ from mritk.errors import ExitCode
 from mritk.execute.job import Done, Job, run_job
 from mritk.execute.moments import Moments
 from mritk.plan import Plan
-from mritk.records import Executor
+from mritk.records import Executor, LostJob
 from mritk.registry import Registry
 from mritk.results.folder import ResultsFolder
 from mritk.results.provenance import collect
@@ -65,22 +65,24 @@ class RunElsewhere:
         running = self.executor.run(run_job, jobs, self.at_once)
         try:
             for done in running:
-                if done.trial in waiting:
-                    yield waiting.pop(done.trial), done
+                lost = isinstance(done, LostJob)
+                trial = waiting.pop(done.job.trial if lost else done.trial, None)
+                if trial is not None:
+                    yield trial, self._lost(trial, done.reason) if lost else done
         finally:
             if hasattr(running, "close"):
                 running.close()
         for trial in waiting.values():
             yield trial, self._lost(trial)
 
-    def _lost(self, trial: Trial) -> Done:
+    def _lost(self, trial: Trial, reason: str = "") -> Done:
         """Store a trial as failed whose worker died and could not do so itself."""
         results = ResultsFolder(self.job.results)
         if results.status(trial.id) is TrialState.FINISHED:  # it died behind the last step
             return Done(trial.id)
         text = (
-            f"the worker of executor {self.executor.name} ({self.executor.origin}) died, as "
-            f"when memory runs out; the same command tries the trial again"
+            f"the worker of executor {self.executor.name} ({self.executor.origin}) "
+            f"{reason or 'died'}, as when memory runs out; the same command tries the trial again"
         )
         record = start_record(trial, self._provenance())
         record.history = stored_epochs(results.checkpoint_path(trial.id))

@@ -65,7 +65,7 @@ def format_leaderboard(
     notes = [f"Other conditions: {line}" for line in board.drift]
     notes += [f"Not read: {line}" for line in board.damaged]
     if notes:
-        blocks.append(_sentences(notes, style))
+        blocks.append(sentences(notes, style))
     return "\n\n".join(blocks)
 
 
@@ -104,8 +104,8 @@ def _block(table: Table, style: str, columns: Sequence[str]) -> str:
         # Characters outside ASCII are not every LaTeX installation's.
         for sign, command in LATEX.items():
             body = body.replace(sign, command)
-    head = _sentences([name_text(caption(table), style)], style)
-    return f"{head}\n\n{body}\n\n{_sentences(table.notes, style)}"
+    head = sentences([name_text(caption(table), style)], style)
+    return f"{head}\n\n{body}\n\n{sentences(table.notes, style)}"
 
 
 def _columns(table: Table, wanted: Sequence[str], style: str) -> dict[str, Any]:
@@ -153,7 +153,8 @@ def _cell(text: str, style: str) -> str:
     return UNESCAPED_BAR.sub(r"\|", text) if style == "github" else text
 
 
-def _sentences(lines: Sequence[str], style: str) -> str:
+def sentences(lines: Sequence[str], style: str) -> str:
+    """Return sentences, which hold names, as lines of a style; names bring no markup."""
     lines = [" ".join(line.split()) for line in lines]
     if style == "latex":
         return "\n".join(f"% {line}" for line in lines)

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from mritk.evaluate.comparison import Verdict
-from mritk.results.formats import comparison_as_data, interval_text
+from mritk.results.formats import comparison_as_data, interval_text, name_text, sentences
 from mritk.results.gate import Change, Comparisons
 
 FORMATS = ("github", "plain", "json")
@@ -20,8 +20,8 @@ def comparisons_text(found: Comparisons, style: str) -> str:
     from tabulate import tabulate
 
     datasets = {(change.dataset, change.protocol) for change in found.changes}
-    rows = [_row(change, several=len(datasets) > 1) for change in found.changes]
-    blocks = [headline(found)]
+    rows = [_row(change, style, several=len(datasets) > 1) for change in found.changes]
+    blocks = [sentences([headline(found)], style)]
     if rows:
         blocks.append(
             tabulate(rows, headers="keys", tablefmt=TABULATE[style], disable_numparse=True)
@@ -31,7 +31,8 @@ def comparisons_text(found: Comparisons, style: str) -> str:
             "95 %. Verdict: at 5 %, corrected by Holm over the rows of a metric."
         )
     for title, lines in _reservations(found):
-        blocks.append("\n".join([f"{title}:", "", *(f"- {' '.join(x.split())}" for x in lines)]))
+        listed = (f"- {sentences([line], style)}" for line in lines)
+        blocks.append("\n".join([f"{title}:", "", *listed]))
     return "\n\n".join(blocks)
 
 
@@ -89,13 +90,14 @@ def _reservations(found: Comparisons) -> list[tuple[str, Sequence[str]]]:
     return [(title, lines) for title, lines in told if lines]
 
 
-def _row(change: Change, *, several: bool) -> dict[str, str]:
-    where = {"dataset": change.dataset, "protocol": change.protocol} if several else {}
+def _row(change: Change, style: str, *, several: bool) -> dict[str, str]:
+    names = {"dataset": change.dataset, "protocol": change.protocol} if several else {}
+    where = {key: name_text(name, style) for key, name in names.items()}
     comparison = change.comparison
     interval = comparison.interval
     ends = "" if interval.reason else f" {interval_text(interval)}"
     return {
-        "row": change.row.replace("|", r"\|"),
+        "row": name_text(change.row, style),
         **where,
         "metric": f"{change.metric.label} {change.metric.arrow}".rstrip(),
         "base": _decimals(change.base),

@@ -7,7 +7,7 @@ import threading
 from collections.abc import Iterator
 from functools import cached_property
 
-from mritk.records import Executor
+from mritk.records import Executor, LostJob
 from mritk.testing.check import (
     Defect,
     NotApplicable,
@@ -68,11 +68,15 @@ def nothing_to_do_is_no_error(it: ExecutorUnderTest) -> None:
 def a_worker_that_dies_takes_no_other_with_it(it: ExecutorUnderTest) -> None:
     """The results of all other jobs come, and no exception."""
     jobs = [(number, os.getpid()) for number in JOBS]
-    found = sorted(it.executor.run(square_or_die, jobs, 2))
+    told = list(it.executor.run(square_or_die, jobs, 2))
+    lost = [done for done in told if isinstance(done, LostJob)]
+    found = sorted(done for done in told if not isinstance(done, LostJob))
     if (3, 9) in found:
         raise NotApplicable("its workers are this process")
     if found != [(1, 1), (2, 4), (4, 16), (5, 25)]:
         raise Defect(f"the worker of the third of five jobs died, and {found} came back")
+    if [job.job for job in lost] not in ([], [jobs[2]]):
+        raise Defect(f"the worker of the job {jobs[2]} died, and {lost} came back")
 
 
 def closing_it_ends_what_runs(it: ExecutorUnderTest) -> None:

@@ -112,9 +112,9 @@ def _check_column(table: TextTable, column: str, option: str) -> None:
     offered = [name for name in table.columns if name != "participant_id"]
     if column in offered:
         return
-    problem = f"{table.path} has no column {column!r}." if column else "What is the target?"
+    problem = f"{table.path} has no column {column!r}" if column else "no target is named"
     raise DataError(
-        f"{problem} Write bids:PATH,{option}=COLUMN with one of its columns: "
+        f"{problem}; write bids:PATH,{option}=COLUMN with one of its columns: "
         f"{', '.join(offered) or '(there is none beside participant_id)'}"
     )
 

@@ -22,7 +22,7 @@ from typing import Any
 
 import numpy as np
 
-from mritk import Classification, Samples, Workspace, sha256_of
+from mritk import Classification, Samples, Workspace, locked, sha256_of
 from mritk_phantom.recipe import CLASSES, Recipe
 
 log = logging.getLogger("mritk_phantom")
@@ -61,13 +61,11 @@ def ensure(workspace: Workspace, recipe: Recipe, *, workers: int | None = None) 
     Processes that ask at the same time wait for the first one. The phantom is made in a temporary
     folder and renamed when complete; a folder that is not complete is thrown away.
     """
-    from filelock import FileLock
-
     root = workspace.folder("phantom")
     folder = root / recipe.key
     if is_complete(folder):
         return folder
-    with FileLock(root / f"{recipe.key}.lock"):
+    with locked(root / f"{recipe.key}.lock", "makes the phantom"):
         if is_complete(folder):
             return folder
         draft = root / f".{recipe.key}.draft"

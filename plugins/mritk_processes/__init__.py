@@ -2,22 +2,20 @@
 
 from __future__ import annotations
 
-import logging
 import os
+import pickle
 import signal
 import threading
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import suppress
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from mritk import Executor, hookimpl
+from mritk import Executor, LostJob, hookimpl
 from mritk_processes.share import shares, variables_set, visible_gpus
 
 if TYPE_CHECKING:
     from multiprocessing.connection import Connection
     from multiprocessing.context import SpawnProcess
-
-logger = logging.getLogger("mritk")
 
 
 @hookimpl
@@ -41,43 +39,71 @@ def run(
     gpus = visible_gpus()
     waiting = list(reversed(jobs))
     free = shares(at_once or max(1, len(gpus)), gpus)
-    running: dict[Connection, tuple[SpawnProcess, dict[str, str]]] = {}
+    running: dict[Connection, Worker] = {}
     try:
         while waiting or running:
             while waiting and free:
-                share = free.pop()
-                with variables_set(share):
-                    connection, process = _start(function, waiting.pop())
-                running[connection] = process, share
-            ready = wait(list(running))
-            for connection in [c for c in running if c in ready]:
-                with suppress(EOFError):  # it died; whoever asked sees that a result is missing
-                    yield connection.recv()
-                process, share = running.pop(connection)
-                free.append(share)
-                process.join()
-                _tell_end(process)
+                worker = Worker.start(function, waiting.pop(), free.pop())
+                running[worker.connection] = worker
+            for connection in wait(list(running)):
+                worker = running[connection]  # type: ignore[index]  # only these were asked for
+                yield worker.result()
+                del running[worker.connection]
+                free.append(worker.share)
     finally:
-        for process, _ in running.values():
-            process.terminate()
-        for process, _ in running.values():
-            process.join()
+        for worker in running.values():
+            worker.process.terminate()
+        for worker in running.values():
+            worker.process.join()
 
 
-def _start(function: Callable[[Any], Any], job: Any) -> tuple[Connection, SpawnProcess]:
-    from multiprocessing import get_context
+@dataclass(frozen=True)
+class Worker:
+    """A process that does one job.
 
-    # Not forked: CUDA and threads of this process do not survive that.
-    context = get_context("spawn")
-    receiver, sender = context.Pipe(duplex=False)
-    process = context.Process(target=_work, args=(function, job, sender), daemon=True)
-    process.start()
-    sender.close()
-    return receiver, process
+    Attributes:
+        job: The job.
+        share: The environment variables that say what of the machine it may use.
+        process: The process.
+        connection: Where its result arrives, or the end of the line if it dies.
+    """
+
+    job: Any
+    share: dict[str, str]
+    process: SpawnProcess
+    connection: Connection
+
+    @classmethod
+    def start(cls, function: Callable[[Any], Any], job: Any, share: dict[str, str]) -> Worker:
+        """Start a process for ``job``."""
+        from multiprocessing import get_context
+
+        # Not forked: CUDA and threads of this process do not survive that.
+        context = get_context("spawn")
+        receiver, sender = context.Pipe(duplex=False)
+        # As bytes, since to unpickle the function is to import torch, which takes seconds in which
+        # the process would not notice the end of its parent.
+        work = pickle.dumps((function, job))
+        process = context.Process(target=_work, args=(work, sender), daemon=True)
+        with variables_set(share):
+            process.start()
+        sender.close()
+        return cls(job, share, process, receiver)
+
+    def result(self) -> Any:
+        """Return the result, or what became of the process in its place."""
+        try:
+            result = self.connection.recv()
+        except EOFError:
+            self.process.join()
+            return LostJob(self.job, _ended(self.process.exitcode or 0))
+        self.process.join()
+        return result
 
 
-def _work(function: Callable[[Any], Any], job: Any, sender: Connection) -> None:
+def _work(work: bytes, sender: Connection) -> None:
     threading.Thread(target=_end_with_parent, daemon=True).start()
+    function, job = pickle.loads(work)
     sender.send(function(job))
 
 
@@ -91,10 +117,5 @@ def _end_with_parent() -> None:
         os._exit(1)
 
 
-def _tell_end(process: SpawnProcess) -> None:
-    """Say how a worker ended that did not end well."""
-    code = process.exitcode or 0
-    if code < 0:
-        logger.warning("a worker was killed by %s", signal.Signals(-code).name)
-    elif code > 0:
-        logger.warning("a worker ended with exit code %d", code)
+def _ended(code: int) -> str:
+    return f"was killed by {signal.Signals(-code).name}" if code < 0 else f"ended with code {code}"

@@ -9,7 +9,6 @@ answer: a class cue that 224 px cannot hold. docs/medulloblastoma.md says how re
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import fields
 from functools import partial
 from importlib.resources import files
 from typing import TYPE_CHECKING
@@ -64,12 +63,7 @@ def resolve(member: str, cohort: Cohort) -> Iterator[Dataset]:
     """
     if member not in MEMBERS:
         raise LookupError(member)
-    told = [
-        f",{field.name}={value}"
-        for field in fields(cohort)
-        if (value := getattr(cohort, field.name)) != field.default
-    ]
-    yield _dataset("".join([f"tiles:{member}", *told]), member, cohort)
+    yield _dataset(f"tiles:{member}", member, cohort)
 
 
 def open_tiles(cohort: Cohort, blur: float, workspace: Workspace) -> Samples:

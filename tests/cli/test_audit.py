@@ -58,6 +58,9 @@ def test_what_is_passed_over_is_told_and_makes_the_data_no_worse(mritk, folder):
     )
     text = " ".join(mritk("audit", f"folder:{folder}").out.split())
     assert "20 of 20 samples were read, 190 pairs compared, 2 files or folders passed over" in text
+    (folder / "Training/loose.png").unlink()
+    text = " ".join(mritk("audit", f"folder:{folder}").out.split())
+    assert "190 pairs compared, 1 file or folder passed over" in text
 
 
 def test_a_folder_that_cannot_be_listed_is_not_clean(mritk, folder, monkeypatch):

@@ -11,6 +11,7 @@ import pytest
 
 from mritk.cli.hints import WRITING
 from mritk.cli.main import COMMANDS, cli
+from mritk.results.folder import ResultsFolder
 
 
 def commands():
@@ -167,3 +168,10 @@ def test_no_arguments_show_help(mritk):
     ended = mritk()
     assert ended.code == 2
     assert "Usage: mritk" in ended.out + ended.err
+
+
+def test_a_trial_is_shown_with_its_temperature_or_why_it_has_none(mritk, make_record, tmp_path):
+    """Of validation samples that are all right, none is the best."""
+    path = ResultsFolder(tmp_path).write(make_record())
+    told = json.loads(mritk("show", path, "--json").out)["test, calibrated on val"]
+    assert told["temperature"].startswith("nan: all of the 2 validation samples are right")

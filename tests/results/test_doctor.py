@@ -250,6 +250,12 @@ def test_an_interrupted_trial_is_named(mritk, folder):
     assert "3 trials are whole, 1 interrupted; all is well." in ended.out
 
 
+def test_one_trial_is_spoken_of_as_one(mritk, folder):
+    for path in sorted((folder.path / "trials").glob("*.h5"))[1:]:
+        path.unlink()
+    assert "1 trial is whole; " in mritk("doctor", folder.path, "--fix").out
+
+
 def test_a_run_that_was_killed_before_it_wrote_the_view_is_no_harm(mritk, folder):
     (folder.path / "results.h5").unlink()
     code, found = states(mritk, folder)

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from mritk.results.digest import SEAL, digest_of
-from mritk.results.raw_seal import LENGTH, seal_bytes, seal_holds
+from mritk.results.raw_seal import seal_bytes, seal_holds
 from mritk.results.trial_state import AlteredTrial, ForeignFile, TornTrial, UnusableTrial
 from mritk.results.trialfile import TrialReader, read_trial, write_trial
 
@@ -84,7 +84,7 @@ def test_a_file_of_an_earlier_schema_that_hangs_hdf5_is_torn_and_the_next_one_is
 
 
 @pytest.mark.slow
-def test_no_damage_is_accepted_hangs_or_crashes(path):
+def test_no_damage_is_accepted_hangs_or_crashes(path, mutated):
     """2,000 flipped bits, lost, swapped, missing and added blocks."""
     whole, draw = path.read_bytes(), random.Random(0)
     with TrialReader(seconds=5) as reader:
@@ -97,23 +97,6 @@ def test_no_damage_is_accepted_hangs_or_crashes(path):
                 reader.read(path)
             assert "busy for ever" not in str(raised.value), f"mutation {number} hangs"
             assert "crashes" not in str(raised.value), f"mutation {number} crashes"
-
-
-def mutated(whole, kind, draw):
-    content, size = bytearray(whole), len(whole)
-    first, second = (512 * draw.randrange(size // 512) for _ in range(2))
-    if kind == 0:
-        content[draw.randrange(size)] ^= 1 << draw.randrange(8)
-    elif kind == 1:
-        content[first : first + 512] = bytes(len(content[first : first + 512]))
-    elif kind == 2:
-        one, other = whole[first : first + 512], whole[second : second + 512]
-        content[first : first + 512], content[second : second + 512] = other, one
-    elif kind == 3:
-        del content[draw.choice([draw.randrange(size), size - draw.randrange(1, 2 * LENGTH)]) :]
-    else:
-        content += draw.randbytes(draw.randrange(1, 600))
-    return bytes(content)
 
 
 # -- what stands elsewhere -------------------------------------------------------------------------

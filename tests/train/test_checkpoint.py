@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
+import random
 import threading
 
 import pytest
@@ -208,3 +209,16 @@ def test_one_is_due_when_its_time_has_come(make, monkeypatch):
     checkpoint.save(STATE)
     assert not checkpoint.due
     checkpoint.wait()
+
+
+@pytest.mark.slow
+def test_no_damage_is_accepted(make, saved, mutated):
+    """2,000 damaged states: none is gone on from, and none raises."""
+    whole, draw = saved.read_bytes(), random.Random(0)
+    for number in range(2000):
+        content = mutated(whole, number % 5, draw)
+        saved.write_bytes(content)
+        checkpoint = Checkpoint(saved, IDENTITY, [])
+        state = checkpoint.load()
+        checkpoint.close()
+        assert (state is None) == (content != whole), f"mutation {number}"

@@ -221,7 +221,7 @@ def test_without_a_target_the_columns_are_listed(bids):
 
 @pytest.mark.parametrize("target", ["diagnose", "participant_id"])
 def test_an_unknown_target_lists_the_columns(bids, target):
-    with pytest.raises(DataError, match=f"no column '{target}'.*age, diagnosis, site"):
+    with pytest.raises(DataError, match=f"no column '{target}'; write .*age, diagnosis, site"):
         read(bids(), target)
 
 

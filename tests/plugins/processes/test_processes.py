@@ -13,6 +13,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from mritk import LostJob
 from mritk.results.folder import ResultsFolder
 from mritk_processes import run
 from mritk_processes.share import shares
@@ -62,6 +63,17 @@ def cube(number):
     return number**3
 
 
+def cube_or_die(number):
+    if number == 2:
+        os.kill(os.getpid(), signal.SIGKILL)
+    return cube(number)
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows has no SIGKILL")
+def test_a_job_is_told_to_be_lost_as_soon_as_its_worker_is_dead():
+    assert list(run(cube_or_die, [1, 2, 3], 1)) == [1, LostJob(2, "was killed by SIGKILL"), 27]
+
+
 def test_results_come_as_they_are_ready():
     assert sorted(run(cube, [1, 2, 3], 2)) == [1, 8, 27]
 
@@ -92,16 +104,13 @@ def test_predictions_equal_those_of_a_run_in_this_process(run_toy, tmp_path, one
 
 
 @pytest.mark.slow
-def test_a_worker_that_dies_is_a_failed_trial_and_the_others_go_on(
-    run_toy, mritk, tmp_path, caplog
-):
+def test_a_worker_that_dies_is_a_failed_trial_and_the_others_go_on(run_toy, mritk, tmp_path):
     (tmp_path / "dying.py").write_text(DYING)
     ended = run_toy(
         *("-p", tmp_path / "dying.py", "-a", "dying", "-a", "none", "--seeds", 1),
         *("--executor", "processes"),
     )
     assert ended.code == 3
-    assert "a worker ended with exit code 7" in caplog.text
     assert "tiny@scratch on bands seed 0: the worker of executor processes" in ended.err
     stored = {t.augmentation: t for t in ResultsFolder(tmp_path / "results").trials()}
     assert {name: trial.status for name, trial in stored.items()} == {
@@ -110,6 +119,7 @@ def test_a_worker_that_dies_is_a_failed_trial_and_the_others_go_on(
     }
     failure = stored["dying"].failure
     assert failure.type == "WorkerDied"
+    assert "ended with code 7" in failure.message
     assert "tries the trial again" in failure.message
     # The second stage augments; the head's epoch before it was kept in the checkpoint.
     assert failure.epoch == len(stored["dying"].history)
