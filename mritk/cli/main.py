@@ -169,7 +169,8 @@ def _show(error: click.ClickException) -> None:
     if isinstance(error, click.NoSuchOption) and (meant := meant_by(error.option_name)):
         error = click.UsageError(f"No such option '{error.option_name}': {meant}", error.ctx)
     if isinstance(error, click.NoSuchOption):
-        error.possibilities = harmless(error.possibilities or ())
+        known = harmless(error.possibilities or ())
+        error = click.NoSuchOption(error.option_name, error.message, known, error.ctx)
     text = io.StringIO()
     error.show(text)
     say(text.getvalue().rstrip("\n"))
