@@ -34,21 +34,20 @@ Query = tuple[int, np.ndarray]
 
 
 def nearest(
-    pictures: np.ndarray, progress: Callable[[float], None] = lambda share: None
-) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    small: np.ndarray, progress: Callable[[float], None] = lambda share: None
+) -> tuple[np.ndarray, np.ndarray]:
     """Return for every picture the others that it resembles most.
 
     Args:
-        pictures: (N, S, S) uint8, S a multiple of 32.
+        small: (N, 32, 32) float32, what :func:`coarsest` returns.
         progress: Called with the share of the work that is done.
 
     Returns:
-        Rows i, (N, K) rows j of the most similar others (-1: none is similar), and (N, K)
-        numbers of the symmetry that lays picture j upon picture i.
+        (N, K) rows j of the others most similar to each i (-1: none is similar), and (N, K) numbers
+        of the symmetry that lays picture j upon picture i.
     """
-    count = len(pictures)
+    count = len(small)
     turns = symmetries(2)
-    small = _coarsest(pictures)
     plain = structure(small, SMOOTH)
     shortened = Shortened.fit(plain)
     flat = shortened(plain.reshape(count, -1))[:, :-1]
@@ -62,7 +61,7 @@ def nearest(
         found[rows] = np.concatenate([columns for columns, _ in halves], axis=1)
         symmetry[rows] = np.concatenate([numbers for _, numbers in halves], axis=1)
         progress((rows[-1] + 1) / count)
-    return np.arange(count), found, symmetry
+    return found, symmetry
 
 
 def _best(
@@ -84,8 +83,8 @@ def _best(
     return np.pad(columns, missing, constant_values=-1), np.pad(numbers, missing)
 
 
-def _coarsest(pictures: np.ndarray) -> np.ndarray:
-    """Return pictures of 32 pixels, (N, 32, 32) float32."""
+def coarsest(pictures: np.ndarray) -> np.ndarray:
+    """Return pictures (N, S, S) uint8, S a multiple of 32, as (N, 32, 32) float32."""
     small = np.empty((len(pictures), COARSEST, COARSEST), np.float32)
     for start in range(0, len(pictures), ROWS):
         part = pictures[start : start + ROWS].astype(np.float32)

@@ -19,7 +19,11 @@ STEP_LIMIT = 0.08
 
 # Side of the coarsest level, and the steps there and on each finer one.
 COARSEST = 32
-STEPS, FINER_STEPS = 6, 4
+STEPS, FINER_STEPS = 6, 3
+# Standard deviations of the blurs between which structure is compared at the coarsest level, and
+# the correlation at the first below which the second is not tried.
+SCALES = ((1.5, 5.0), (1.0, 3.0))
+HOPEFUL = 0.8
 
 
 @cache
@@ -66,7 +70,7 @@ def warped(pictures: np.ndarray, maps: np.ndarray) -> tuple[np.ndarray, np.ndarr
             the side from the centre.
     """
     count, side, _ = pictures.shape
-    rows, columns = _grid(side)
+    rows, columns = grid(side)
     places = (
         (maps[:, k, 0, None, None] * rows + maps[:, k, 1, None, None] * columns)
         + maps[:, k, 2, None, None]
@@ -88,7 +92,8 @@ def warped(pictures: np.ndarray, maps: np.ndarray) -> tuple[np.ndarray, np.ndarr
 
 
 @cache
-def _grid(side: int) -> tuple[np.ndarray, np.ndarray]:
+def grid(side: int) -> tuple[np.ndarray, np.ndarray]:
+    """Return row and column of every pixel, in shares of the side from the centre, (S, S) each."""
     offset = (np.arange(side, dtype=np.float32) - (side - 1) / 2) / side
     rows, columns = np.meshgrid(offset, offset, indexing="ij")
     return rows, columns
@@ -102,11 +107,15 @@ def roughly_registered(fixed: np.ndarray, moving: np.ndarray) -> tuple[np.ndarra
         moving: Likewise.
     """
     maps = identities(len(fixed))
-    for fine, coarse in ((1.5, 5.0), (1.0, 3.0)):
-        one, other = (locally_normalised(each, fine, coarse) for each in (fixed, moving))
-        maps = _improved(one, other, maps, STEPS)
-    laid, inside = warped(other, maps)
-    return maps, correlation(one * inside, laid * inside)
+    found = np.zeros(len(fixed), np.float32)
+    here = np.arange(len(fixed))
+    for fine, coarse in SCALES:
+        one, other = (locally_normalised(each[here], fine, coarse) for each in (fixed, moving))
+        maps[here] = _improved(one, other, maps[here], STEPS)
+        laid, inside = warped(other, maps[here])
+        found[here] = correlation(one * inside, laid * inside)
+        here = here[found[here] > HOPEFUL]
+    return maps, found
 
 
 def refined(
@@ -127,7 +136,7 @@ def refined(
 
 def _improved(fixed: np.ndarray, moving: np.ndarray, maps: np.ndarray, steps: int) -> np.ndarray:
     count, side, _ = fixed.shape
-    rows, columns = _grid(side)
+    rows, columns = grid(side)
     down, right = (np.gradient(fixed, axis=axis) * side for axis in (1, 2))
     parts = [down * rows, down * columns, down, right * rows, right * columns, right]
     jacobian = np.stack([part.reshape(count, -1) for part in parts], axis=1)
@@ -137,11 +146,18 @@ def _improved(fixed: np.ndarray, moving: np.ndarray, maps: np.ndarray, steps: in
     for _ in range(steps):
         laid, inside = warped(moving, maps)
         error = ((laid - fixed) * inside).reshape(count, -1, 1)
-        step = (inverse @ (jacobian @ error))[..., 0].reshape(count, 2, 3)
-        change = _square(identities(count) + np.clip(step, -STEP_LIMIT, STEP_LIMIT))
-        maps = (_square(maps) @ np.linalg.inv(change))[:, :2]
-        maps = np.eye(2, 3) + np.clip(maps - np.eye(2, 3), -LIMIT, LIMIT)
+        step = (inverse @ (jacobian @ error))[..., 0]
+        maps = corrected(maps, step)
     return maps
+
+
+def corrected(maps: np.ndarray, step: np.ndarray) -> np.ndarray:
+    """Return maps (N, 2, 3) after a step (N, 2, 3) or (N, 6) of the inverse compositional kind."""
+    step = np.clip(step.reshape(-1, 2, 3), -STEP_LIMIT, STEP_LIMIT)
+    change = _square(identities(len(maps)) + step)
+    maps = (_square(maps) @ np.linalg.inv(change))[:, :2]
+    limited: np.ndarray = np.eye(2, 3) + np.clip(maps - np.eye(2, 3), -LIMIT, LIMIT)
+    return limited
 
 
 def _square(maps: np.ndarray) -> np.ndarray:
