@@ -71,7 +71,7 @@ def altered_copies(
     """
     if len(rows) < 2:
         return
-    small = coarsest(detail[rows, AS_IS])
+    small = coarsest(detail[rows])
     i, j, turn = _distinct_pairs(*nearest(small, lambda share: progress(share / 2)))
     if not len(i):
         return

@@ -12,12 +12,12 @@ edges enhanced, which clips noise.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import pairwise
 
 import numpy as np
 
-from mritk.audit.register import blur, corrected, grid, halved, warped
+from mritk.audit.register import blur, corrected, framing, grid, halved, warped
 
 # Borders of the bands as standard deviations of blurs, in pixels of a picture of 128.
 BORDERS = (0.8, 1.3, 2.0, 3.2, 5.0, 8.0)
@@ -37,10 +37,18 @@ REACH = 5.0
 BACKGROUND = 0.06
 BEYOND = 3.0
 
-# Which picture of the one explains which of the other: as they are, equalised, and one of them with
-# its edges enhanced.
+# Which picture of the one explains which of the other: as they are, or else equalised, or one of
+# them with its edges enhanced.
 AS_IS, EQUALISED, ENHANCED = 0, 1, 2
-MODELS = ((AS_IS, AS_IS), (EQUALISED, EQUALISED), (ENHANCED, AS_IS), (AS_IS, ENHANCED))
+PLAIN = (AS_IS, AS_IS)
+MODELS = ((EQUALISED, EQUALISED), (ENHANCED, AS_IS), (AS_IS, ENHANCED))
+# Pairs that leave more than this multiple of their sharpness as they are, are not tried otherwise.
+HOPELESS = 0.5
+# How many times a map is corrected by a model.
+CORRECTIONS = 2
+# Equalised pictures hide a bright lesion. Pairs that are explained as they are, up to this multiple
+# of their sharpness, but agree less than this at one place were changed there.
+NEARLY, SPOT = 0.1, 0.85
 
 
 @dataclass(frozen=True, eq=False)
@@ -59,12 +67,13 @@ class Explained:
     local: np.ndarray
     sharpness: np.ndarray
 
-    def where(self, better: np.ndarray, other: Explained) -> Explained:
-        """Return what ``other`` says in the rows that are ``better``, and this in the rest."""
-        pairs = zip(vars(self).values(), vars(other).values(), strict=True)
-        return Explained(
-            *(np.where(better.reshape(-1, *[1] * (a.ndim - 1)), b, a) for a, b in pairs)
-        )
+    def improved(self, rows: np.ndarray, other: Explained) -> Explained:
+        """Return this with what ``other`` says of ``rows`` where that leaves less unexplained."""
+        better = other.rest < self.rest[rows]
+        merged = {name: column.copy() for name, column in vars(self).items()}
+        for name, column in vars(other).items():
+            merged[name][rows[better]] = column[better]
+        return Explained(**merged)
 
 
 class _Split:
@@ -86,30 +95,29 @@ def explained(one: np.ndarray, other: np.ndarray, maps: np.ndarray) -> Explained
         other: Their partners.
         maps: (P, 2, 3), what lays the partners upon them, roughly.
     """
-    found = None
-    for kinds in MODELS:
-        told = _explained(one, other, maps, kinds)
-        found = told if found is None else found.where(told.rest < found.rest, told)
-    assert found is not None
-    return found
+    plain = found = _explained(one, other, maps, PLAIN)
+    hopeful = np.flatnonzero(plain.rest < HOPELESS * plain.sharpness)
+    if len(hopeful):
+        one, other, maps = one[hopeful], other[hopeful], plain.maps[hopeful]
+        for kinds in MODELS:
+            found = found.improved(hopeful, _explained(one, other, maps, kinds))
+    spotted = (plain.rest < NEARLY * plain.sharpness) & (plain.local < SPOT)
+    return replace(found, local=np.where(spotted, plain.local, found.local))
 
 
 def _explained(
     one: np.ndarray, other: np.ndarray, maps: np.ndarray, kinds: tuple[int, int]
 ) -> Explained:
-    """Explain by one model: find the better direction, correct the map for it, fit once more."""
+    """Explain by one model, correcting the map for the better direction."""
     fixed = _Split(one[:, kinds[0]])
-    laid, inside = warped(other[:, kinds[1]], maps)
-    moving = _Split(laid)
-    mask = _mask(one, other, maps, inside)
-    forth, back = _fit(moving, fixed, mask), _fit(fixed, moving, mask)
-    rests = [_agreement(fit, mask)[0] for fit in (forth, back)]
-    better = (rests[1] < rests[0])[:, None]
-    maps = corrected(maps, np.where(better, back.move, -forth.move))
-    laid, inside = warped(other[:, kinds[1]], maps)
-    moving, mask = _Split(laid), _mask(one, other, maps, inside)
-    forth, back = _fit(moving, fixed, mask), _fit(fixed, moving, mask)
-    (rest, local), (rest_back, local_back) = (_agreement(fit, mask) for fit in (forth, back))
+    for step in range(CORRECTIONS + 1):
+        laid, inside = warped(other[:, kinds[1]], maps)
+        moving, mask = _Split(laid), _mask(one, other, maps, inside)
+        forth, back = _fit(moving, fixed, mask), _fit(fixed, moving, mask)
+        (rest, local), (rest_back, local_back) = (_agreement(fit, mask) for fit in (forth, back))
+        if step < CORRECTIONS:
+            better = (rest_back < rest)[:, None]
+            maps = corrected(maps, np.where(better, back.move, -forth.move))
     sharp = np.minimum(_sharpness(fixed, mask), _sharpness(moving, mask))
     return Explained(maps, np.minimum(rest, rest_back), np.maximum(local, local_back), sharp)
 
@@ -135,12 +143,8 @@ def _marks(one: np.ndarray, other: np.ndarray, inside: np.ndarray) -> np.ndarray
     side = one.shape[1]
     shown = []
     for pictures in (one, other):
-        frame = np.concatenate(
-            [pictures[:, 0], pictures[:, -1], pictures[:, :, 0], pictures[:, :, -1]], axis=1
-        )
-        ground = np.median(frame, axis=1)[:, None, None]
         reach = BACKGROUND * np.ptp(pictures, axis=(1, 2))[:, None, None]
-        shown.append(np.abs(blur(side, 1.0)(pictures) - ground) > reach)
+        shown.append(np.abs(blur(side, 1.0)(pictures) - framing(pictures)) > reach)
     near = blur(side, BEYOND)((shown[0] & shown[1] & inside).astype(np.float32)) > 0.02
     alone = (shown[0] ^ shown[1]) & ~near
     marks: np.ndarray = blur(side, 3.0)(alone.astype(np.float32)) > 0.01

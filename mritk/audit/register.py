@@ -61,6 +61,23 @@ def identities(count: int) -> np.ndarray:
     return np.tile(np.eye(2, 3), (count, 1, 1))
 
 
+def centres(pictures: np.ndarray) -> np.ndarray:
+    """Return the centre of gravity of what differs from the frame of pictures (N, S, S), (N, 2), in
+    shares of the side from the centre."""
+    difference = np.abs(pictures - framing(pictures))
+    mass = np.maximum(difference.sum(axis=(1, 2)), 1e-6)
+    return np.stack(
+        [(difference * place).sum(axis=(1, 2)) / mass for place in grid(pictures.shape[1])], axis=1
+    )
+
+
+def framing(pictures: np.ndarray) -> np.ndarray:
+    """Return the median of the outermost pixels of pictures (N, S, S), (N, 1, 1)."""
+    frame = [pictures[:, 0], pictures[:, -1], pictures[:, :, 0], pictures[:, :, -1]]
+    median: np.ndarray = np.median(np.concatenate(frame, axis=1), axis=1)[:, None, None]
+    return median
+
+
 def warped(pictures: np.ndarray, maps: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Return pictures sampled through affine maps, bilinearly, and where that is inside of them.
 
@@ -102,11 +119,14 @@ def grid(side: int) -> tuple[np.ndarray, np.ndarray]:
 def roughly_registered(fixed: np.ndarray, moving: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Return maps found at the coarsest level, and how well the pictures then correlate.
 
+    They start from laying what is shown in the middle of the one upon that of the other.
+
     Args:
         fixed: (N, 32, 32) float32.
         moving: Likewise.
     """
     maps = identities(len(fixed))
+    maps[:, :, 2] = centres(moving) - centres(fixed)
     found = np.zeros(len(fixed), np.float32)
     here = np.arange(len(fixed))
     for fine, coarse in SCALES:
