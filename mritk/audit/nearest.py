@@ -2,7 +2,8 @@
 
 :mod:`mritk.audit.search` finds what lies exactly upon each other. Here the coarsest structure is
 compared, which a turn by 2° hardly changes, and each picture also meets the others with what they
-show in the middle, turned by a few degrees and magnified. What is found is only worth a closer look.
+show in the middle, turned by a few degrees and magnified. What is found is only worth a closer
+look.
 """
 
 from __future__ import annotations
