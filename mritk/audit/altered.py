@@ -158,7 +158,9 @@ def _batch(detail: np.ndarray, i: np.ndarray, j: np.ndarray, turn: np.ndarray) -
     for least in LIKELY:
         likely = np.flatnonzero(found > least)
         here, maps = here[likely], maps[likely]
-        if levels and len(here):
+        if not len(here):
+            break
+        if levels:
             fixed, moving = levels.pop()
             maps, found = refined(fixed[here], moving[here], maps)
     i, j, turn = i[here], j[here], turn[here]

@@ -43,7 +43,7 @@ AS_IS, EQUALISED, ENHANCED = 0, 1, 2
 PLAIN = (AS_IS, AS_IS)
 MODELS = ((EQUALISED, EQUALISED), (ENHANCED, AS_IS), (AS_IS, ENHANCED))
 # Pairs that leave more than this multiple of their sharpness as they are, are not tried otherwise.
-HOPELESS = 0.5
+HOPELESS = 1.0
 # How many times a map is corrected by a model.
 CORRECTIONS = 2
 # Equalised pictures hide a bright lesion. Pairs that are explained as they are, up to this multiple
@@ -98,7 +98,7 @@ def explained(one: np.ndarray, other: np.ndarray, maps: np.ndarray) -> Explained
     plain = found = _explained(one, other, maps, PLAIN)
     hopeful = np.flatnonzero(plain.rest < HOPELESS * plain.sharpness)
     if len(hopeful):
-        one, other, maps = one[hopeful], other[hopeful], plain.maps[hopeful]
+        one, other, maps = one[hopeful], other[hopeful], maps[hopeful]
         for kinds in MODELS:
             found = found.improved(hopeful, _explained(one, other, maps, kinds))
     spotted = (plain.rest < NEARLY * plain.sharpness) & (plain.local < SPOT)
