@@ -12,23 +12,16 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from mritk.audit.explain import AS_IS, Explained, explained
+from mritk.audit.explain import AS_IS, Explained, explained, sure
 from mritk.audit.nearest import coarsest, nearest
-from mritk.audit.register import COARSEST, halved, refined, roughly_registered
+from mritk.audit.register import halved, refined, roughly_registered
 from mritk.audit.symmetry import symmetries
 from mritk.data.in_threads import in_threads
 
 # Correlations of locally normalised structure, after registration at 32, 64 and 128 pixels, below
 # which nothing would explain the one by the other.
 LIKELY = (0.88, 0.85, 0.85)
-
-# Share left unexplained by copies, as a multiple of the share of their finest structure: of sharp
-# pictures neighbours differ in more, of blurred ones in less. Neighbouring slices, 1 mm apart, of
-# the MNI152 average leave 0.027 times that share and more, also if both are blurred, sharpened or
-# equalised.
-SURE = 0.02
-# Agreement at the worst place.
-LOCAL = 0.98
+FINER = (64, 128)
 
 BATCH = 64
 
@@ -48,8 +41,7 @@ class Altered:
     @property
     def accepted(self) -> np.ndarray:
         """(P,) bool, which are copies."""
-        sure: np.ndarray = (self.rest <= SURE * self.sharpness) & (self.local >= LOCAL)
-        return sure
+        return sure(self.rest, self.sharpness, self.local)
 
 
 def altered_copies(
@@ -71,15 +63,28 @@ def altered_copies(
     """
     if len(rows) < 2:
         return
-    small = coarsest(detail[rows])
-    i, j, turn = _distinct_pairs(*nearest(small, lambda share: progress(share / 2)))
+    small, evened = coarsest(detail, rows)
+    i, j, turn = _distinct_pairs(*nearest(evened, lambda share: progress(share / 2)))
     if not len(i):
         return
-    compared = _compared(detail, rows[i], rows[j], turn, lambda share: progress((1 + share) / 2))
+
+    def compare(batch: slice) -> Altered:
+        return _compared(detail, rows, small, i[batch], j[batch], turn[batch])
+
+    batches = [slice(start, start + BATCH) for start in range(0, len(i), BATCH)]
+    parts = []
+    for part in in_threads(lambda number: compare(batches[number]), len(batches)):
+        if isinstance(part, Exception):
+            raise part
+        parts.append(part)
+        progress((1 + len(parts) / len(batches)) / 2)
+    compared = Altered(
+        *map(np.concatenate, zip(*(vars(part).values() for part in parts), strict=True))
+    )
     order = np.argsort(compared.rest, kind="stable")
     for k in order[compared.accepted[order]].tolist():
         yield (
-            *(int(compared.i[k]), int(compared.j[k]), int(compared.turn[k])),
+            *(int(rows[compared.i[k]]), int(rows[compared.j[k]]), int(compared.turn[k])),
             compared.maps[k],
             float(1 - compared.rest[k]),
         )
@@ -128,43 +133,27 @@ def _laid(pictures: np.ndarray, j: np.ndarray, turn: np.ndarray) -> np.ndarray:
 
 def _compared(
     detail: np.ndarray,
+    rows: np.ndarray,
+    small: np.ndarray,
     i: np.ndarray,
     j: np.ndarray,
     turn: np.ndarray,
-    progress: Callable[[float], None],
 ) -> Altered:
-    """Compare pairs, leaving off as soon as one is hopeless."""
-    starts = range(0, len(i), BATCH)
-
-    def compare(number: int) -> Altered:
-        batch = slice(starts[number], starts[number] + BATCH)
-        return _batch(detail, i[batch], j[batch], turn[batch])
-
-    parts = []
-    for batch in in_threads(compare, len(starts)):
-        if isinstance(batch, Exception):
-            raise batch
-        parts.append(batch)
-        progress(len(parts) / len(starts))
-    return Altered(*map(np.concatenate, zip(*(vars(part).values() for part in parts), strict=True)))
-
-
-def _batch(detail: np.ndarray, i: np.ndarray, j: np.ndarray, turn: np.ndarray) -> Altered:
-    levels = [(detail[i, AS_IS].astype(np.float32), _laid(detail[:, AS_IS], j, turn))]
-    while levels[-1][0].shape[1] > COARSEST:
-        levels.append((halved(levels[-1][0]), halved(levels[-1][1])))
-    here = np.arange(len(i))
-    maps, found = roughly_registered(*levels.pop())
-    for least in LIKELY:
-        likely = np.flatnonzero(found > least)
-        here, maps = here[likely], maps[likely]
-        if not len(here):
+    """Compare pairs of ``rows`` from coarse to fine, leaving off as soon as one is hopeless."""
+    maps, found = roughly_registered(small[i], _laid(small, j, turn))
+    for least, side in zip(LIKELY, (*FINER, None), strict=True):
+        likely = found > least
+        i, j, turn, maps = i[likely], j[likely], turn[likely], maps[likely]
+        if not len(i) or side is None:
             break
-        if levels:
-            fixed, moving = levels.pop()
-            maps, found = refined(fixed[here], moving[here], maps)
-    i, j, turn = i[here], j[here], turn[here]
+        one, other = (
+            detail[rows[i], AS_IS].astype(np.float32),
+            _laid(detail[:, AS_IS], rows[j], turn),
+        )
+        while one.shape[1] > side:
+            one, other = halved(one), halved(other)
+        maps, found = refined(one, other, maps)
     result = Explained(maps, *np.zeros((3, 0)))
-    if len(here):
-        result = explained(detail[i].astype(np.float32), _laid(detail, j, turn), maps)
+    if len(i):
+        result = explained(detail[rows[i]].astype(np.float32), _laid(detail, rows[j], turn), maps)
     return Altered(i, j, turn, **vars(result))

@@ -13,6 +13,7 @@ from itertools import product
 
 import numpy as np
 
+from mritk.audit.explain import AS_IS, EQUALISED
 from mritk.audit.register import COARSEST, centres, halved, warped
 from mritk.audit.search import ROWS, Scale, Shortened, structure
 from mritk.audit.symmetry import Symmetry, symmetries
@@ -40,7 +41,7 @@ def nearest(
     """Return for every picture the others that it resembles most.
 
     Args:
-        small: (N, 32, 32) float32, what :func:`coarsest` returns.
+        small: (N, 32, 32) float32, what :func:`coarsest` returns for this.
         progress: Called with the share of the work that is done.
 
     Returns:
@@ -88,22 +89,23 @@ def _best(
     return np.pad(columns, missing, constant_values=-1), np.pad(numbers, missing)
 
 
-def coarsest(pictures: np.ndarray) -> np.ndarray:
-    """Return pictures of 32 pixels, (N, 32, 32) float32.
+def coarsest(detail: np.ndarray, rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Return pictures of 32 pixels, (M, 32, 32) float32: as they are, and to find the nearest with.
 
-    They are the mean of the picture as it is and equalised, which changes little when the picture
-    is equalised or its gamma changes.
+    The second are the mean of the picture as it is and equalised, which changes little when the
+    picture is equalised or its gamma changes.
 
     Args:
-        pictures: (N, 3, S, S) uint8, S a multiple of 32, the details of sketches.
+        detail: (N, 3, S, S) uint8, S a multiple of 32, the details of sketches.
+        rows: (M,) those that are wanted.
     """
-    small = np.empty((len(pictures), COARSEST, COARSEST), np.float32)
-    for start in range(0, len(pictures), ROWS):
-        part = pictures[start : start + ROWS, :2].mean(axis=1, dtype=np.float32)
+    small = np.empty((2, len(rows), COARSEST, COARSEST), np.float32)
+    for kind, start in product((AS_IS, EQUALISED), range(0, len(rows), ROWS)):
+        part = detail[rows[start : start + ROWS], kind].astype(np.float32)
         while part.shape[1] > COARSEST:
             part = halved(part)
-        small[start : start + ROWS] = part
-    return small
+        small[kind, start : start + ROWS] = part
+    return small[AS_IS], small.mean(axis=0)
 
 
 def _as_they_are(small: np.ndarray, turns: tuple[Symmetry, ...]) -> Iterator[Query]:
