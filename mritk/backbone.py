@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
 
 from mritk.digests import sha256_of
-from mritk.errors import Unavailable, UsageError
+from mritk.errors import NotSupplied, UsageError
+from mritk.mistaken_file import stand_in
 from mritk.records import Architecture, InputContract, Weights
+from mritk.workspace import Workspace
 
 SCRATCH = "scratch"
 Normalisation = Literal["own", "imagenet"]
@@ -84,17 +87,39 @@ def split_name(name: str) -> tuple[str, str | None]:
     return architecture, weights if at else None
 
 
+def require_supplied(backbones: Iterable[Backbone], workspace: Workspace) -> None:
+    """Refuse now weights that no program fetches and nobody brought; fetch nothing.
+
+    Raises:
+        NotSupplied: A weight file is not here, or a web page or a pointer of Git LFS stands for it.
+    """
+    offline = replace(workspace, offline=True)
+    for backbone in backbones:
+        if backbone.weights is None:
+            continue
+        try:
+            path = backbone.weights.locate(offline)
+        except NotSupplied as error:
+            raise NotSupplied(f"{backbone.name}: {error}") from error
+        except Exception:
+            continue  # a network may bring it; if not, the trial that needs it says so
+        if other := stand_in(path):
+            raise NotSupplied(f"{backbone.name}: {path} cannot be read as weights: it {other}")
+
+
 def weights_from_file(architecture: Architecture, path: Path) -> Weights:
     """Return weights that stand in ``path`` with the network's own tensor names.
 
     Raises:
-        Unavailable: There is no such file.
+        NotSupplied: There is no such file, or a web page or a pointer of Git LFS stands for it.
     """
     if not path.is_file():
-        raise Unavailable(
+        raise NotSupplied(
             f"no weight file {path} for {architecture.name}; give the path of a .safetensors or "
             f".pt state dict after 'file:'"
         )
+    if other := stand_in(path):
+        raise NotSupplied(f"{path} cannot be read as weights: it {other}")
     digest = sha256_of(path)
     return Weights(
         architecture.name,

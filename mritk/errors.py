@@ -87,6 +87,10 @@ class Unavailable(MritkError):
     exit_code = ExitCode.UNAVAILABLE
 
 
+class NotSupplied(Unavailable):
+    """A file that a person has to bring is not here, or something else stands for it."""
+
+
 class WeightsMismatch(MritkError):
     """A weight file does not cover the network exactly."""
 

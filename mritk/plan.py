@@ -61,6 +61,11 @@ class Plan:
         states = self.states
         return tuple(t for t in self.trials if states.get(t.id, TrialState.ABSENT).to_train)
 
+    @property
+    def backbones_to_train(self) -> tuple[Backbone, ...]:
+        """The backbones of the trials to train, each once."""
+        return tuple({t.backbone.name: t.backbone for t in self.todo if t.backbone}.values())
+
     def in_state(self, *states: TrialState) -> tuple[Trial, ...]:
         """Return the trials in one of these states."""
         return tuple(t for t in self.trials if self.states.get(t.id, TrialState.ABSENT) in states)

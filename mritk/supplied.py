@@ -6,7 +6,7 @@ import os
 from collections.abc import Sequence
 from pathlib import Path
 
-from mritk.errors import Unavailable
+from mritk.errors import NotSupplied
 from mritk.mistaken_file import stand_in
 from mritk.workspace import Workspace
 
@@ -31,7 +31,7 @@ def supplied_file(
         inside: Folders in those where the file may be as well, such as that of its archive.
 
     Raises:
-        Unavailable: It is nowhere there, or a web page or a pointer of Git LFS stands for it; the
+        NotSupplied: It is nowhere there, or a web page or a pointer of Git LFS stands for it; the
             message tells how to get it and where to put it.
     """
     configured = os.environ.get(variable) if variable else None
@@ -41,9 +41,9 @@ def supplied_file(
             if not path.is_file():
                 continue
             if other := stand_in(path):
-                raise Unavailable(f"{path} {other}; {instructions}")
+                raise NotSupplied(f"{path} {other}; {instructions}")
             return path
     told = f", or set {variable} to its folder" if variable else ""
-    raise Unavailable(
+    raise NotSupplied(
         f"no {name} in {' or '.join(map(str, folders))}; {instructions}, and put it there{told}"
     )

@@ -83,7 +83,9 @@ class TomlText:
             missing = first["type"] == "missing"
             message = first["msg"].removeprefix("Value error, ")
             message = message[0].lower() + message[1:]
-            given = "" if missing else f" (it is {first['input']!r})"
+            # What a whole table is refused for is in the message.
+            table = isinstance(first["input"], (dict, list))
+            given = "" if missing or table else f" (it is {first['input']!r})"
             path = tuple(first["loc"]) if missing else _within(data, first["loc"])
             raise self.error(at + path, f"{message}{given}") from error
 

@@ -5,9 +5,11 @@ from __future__ import annotations
 import re
 
 # Control characters but for tabs and ends of lines; marks that turn the direction of writing;
-# ends of lines that only some programs take for such.
+# ends of lines that only some programs take for such; lone surrogates, which stand for bytes of
+# file names that are not UTF-8 and cannot be encoded.
 INVISIBLE = re.compile(
-    "[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069]|\r(?!\n)"
+    "[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069"
+    "\ud800-\udfff]|\r(?!\n)"
 )
 
 

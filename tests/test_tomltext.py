@@ -92,6 +92,11 @@ def test_an_unknown_key_in_an_optional_table_is_not_ignored():
     assert "'widht'" in complaint("[extra]\nwidht = 3")
 
 
+def test_a_table_that_is_refused_as_a_whole_is_not_printed():
+    message = complaint("[[stages]]\nepochs = 0")
+    assert message.endswith("epochs must be at least 1")
+
+
 def test_a_missing_key_is_reported_at_its_table():
     message = complaint("[[stages]]\nepochs = 1\n\n[[stages]]\nrate = 1.0")
     assert message.startswith("recipe.toml, line 4: stages.epochs: ")

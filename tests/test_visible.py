@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import unicodedata
 
 import pytest
@@ -19,6 +20,7 @@ from mritk.visible import visible
         ("clean\rdirty", r"clean\u000ddirty"),
         ("a\u202egnp.exe", r"a\u202egnp.exe"),
         ("a\u2028b", r"a\u2028b"),
+        (os.fsdecode(b"M\xfcller"), r"M\udcfcller"),
     ],
 )
 def test_what_a_terminal_would_obey_is_written_out(text, shown):

@@ -78,7 +78,7 @@ def search(count: int) -> list[dict[str, Any]]:
         coverage=(0.8,) * count,
         whole=pictures,
         content=pictures,
-        detail=pictures.repeat(2, axis=1).repeat(2, axis=2),
+        detail=np.stack([pictures.repeat(2, axis=1).repeat(2, axis=2)] * 3, axis=1),
         unreadable={},
     )
     started = time.perf_counter()

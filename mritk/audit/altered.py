@@ -1,116 +1,90 @@
 """Find copies that were altered: sharpened, blurred, equalised, turned a little, shifted, cropped.
 
 Few candidates of each picture are registered with it and explained by it (see
-:mod:`mritk.audit.explain`). A pair is accepted for one of two reasons: so much is explained as no
-neighbouring slice reaches; or much is, and both pictures are far from every other that resembles
-them. In a stack of thin slices the second does not hold, for the next slice but one is there too.
+:mod:`mritk.audit.explain`). A pair is accepted if so much is explained as no neighbouring slice
+reaches.
 """
 
 from __future__ import annotations
 
-from collections import defaultdict
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 
 import numpy as np
 
-from mritk.audit.explain import Explained, explained, sharpness
-from mritk.audit.nearest import nearest
-from mritk.audit.register import (
-    COARSEST,
-    halved,
-    refined,
-    roughly_registered,
-    warped,
-)
+from mritk.audit.explain import AS_IS, Explained, explained, sure
+from mritk.audit.nearest import coarsest, nearest
+from mritk.audit.register import halved, refined, roughly_registered
 from mritk.audit.symmetry import symmetries
 from mritk.data.in_threads import in_threads
 
-# Correlations of locally normalised structure below which nothing would explain the one picture by
-# the other: after registration at 32 and at 64 pixels, and at 128.
-LIKELY = (0.85, 0.75)
-CLOSE = 0.87
-
-# Share left unexplained, and agreement at the worst place, of copies whatever else there is.
-# Neighbouring slices, 1 mm apart, of the MNI152 average leave 0.003 and more, also when both are
-# blurred or equalised.
-SURE = 0.0022
-LOCAL = 0.96
-# Where both pictures are blurred, neighbours differ less, and so must copies: slices of the MNI152
-# average have a sharpness of 0.16 and leave 0.0066, blurred by 2 pixels 0.097 and 0.0031.
-SHARP = 0.16
-# Slices that show little, such as the caps of a head, hardly differ from their neighbours.
-ENOUGH_CONTENT = 0.25
-SURE_SMALL = 0.0007
-
-# The second reason: what may be left unexplained, and how many times as much must be of every other
-# picture. It grows with the square of the distance between slices: four times at the next but one.
-DISTINCT = 0.025
-TIMES = 6.0
-# The closest of all need less, the less the closer they are.
-CLOSEST, PER_TIMES = 0.007, 0.003
-LEAST_TIMES = 1.5
-DISTINCT_LOCAL = 0.85
-# Left unexplained, at the least, of pictures that were not close enough at 128 pixels to be
-# compared in full, as the next slice but one may be; and of those that were given up before.
-NOT_CLOSE, UNLIKE = 0.03, 0.08
+# Correlations of locally normalised structure, after registration at 32, 64 and 128 pixels, below
+# which nothing would explain the one by the other.
+LIKELY = (0.88, 0.85, 0.85)
+FINER = (64, 128)
 
 BATCH = 64
 
 
 @dataclass(frozen=True, eq=False)
 class Altered:
-    """Candidates that were compared in full: rows, symmetry, map, how well they are explained, and
-    the sharpness of the sharper of the two."""
+    """Pairs that were compared in full: rows, symmetry, map, and how well they are explained."""
 
     i: np.ndarray
     j: np.ndarray
     turn: np.ndarray
     maps: np.ndarray
-    clipped: np.ndarray
-    pieces: np.ndarray
+    rest: np.ndarray
     local: np.ndarray
     sharpness: np.ndarray
 
     @property
-    def rest(self) -> np.ndarray:
-        """(P,) the share that the better model leaves unexplained."""
-        rest: np.ndarray = 1 - np.maximum(self.clipped, self.pieces)
-        return rest
+    def accepted(self) -> np.ndarray:
+        """(P,) bool, which are copies."""
+        return sure(self.rest, self.sharpness, self.local)
 
 
 def altered_copies(
     detail: np.ndarray,
-    coverage: np.ndarray,
+    rows: np.ndarray,
     progress: Callable[[float], None] = lambda share: None,
 ) -> Iterator[tuple[int, int, int, np.ndarray, float]]:
     """Yield pairs of altered copies, the surest first.
 
     Args:
-        detail: (N, 128, 128) uint8, whole frames.
-        coverage: (N,) share of the frame that the content covers.
+        detail: (N, 3, 128, 128) uint8, whole frames as they are, equalised, and with their edges
+            enhanced.
+        rows: (M,) those to compare.
         progress: Called with the share of the work that is done.
 
     Yields:
         Row i, row j, the number of the symmetry that lays picture j upon picture i, the affine map
         (2, 3) after it, and the share of the structure that is explained.
     """
-    if len(detail) < 2:
+    if len(rows) < 2:
         return
-    rows, found, symmetry = nearest(detail, lambda share: progress(share / 2))
-    pairs = _distinct_pairs(rows, found, symmetry)
-    if not len(pairs[0]):
+    small, evened = coarsest(detail, rows)
+    i, j, turn = _distinct_pairs(*nearest(evened, lambda share: progress(share / 2)))
+    if not len(i):
         return
-    compared = _compared(detail, *pairs, lambda share: progress((1 + share) / 2))
-    covered = np.minimum(coverage[compared.i], coverage[compared.j]) >= ENOUGH_CONTENT
-    blurred = np.minimum(compared.sharpness / SHARP, 1) ** 1.5
-    sure = compared.rest <= np.where(covered, SURE, SURE_SMALL) * blurred
-    sure &= compared.local >= LOCAL
-    accepted = sure | (covered & _stands_alone(compared, found))
+
+    def compare(batch: slice) -> Altered:
+        return _compared(detail, rows, small, i[batch], j[batch], turn[batch])
+
+    batches = [slice(start, start + BATCH) for start in range(0, len(i), BATCH)]
+    parts = []
+    for part in in_threads(lambda number: compare(batches[number]), len(batches)):
+        if isinstance(part, Exception):
+            raise part
+        parts.append(part)
+        progress((1 + len(parts) / len(batches)) / 2)
+    compared = Altered(
+        *map(np.concatenate, zip(*(vars(part).values() for part in parts), strict=True))
+    )
     order = np.argsort(compared.rest, kind="stable")
-    for k in order[accepted[order]].tolist():
+    for k in order[compared.accepted[order]].tolist():
         yield (
-            *(int(compared.i[k]), int(compared.j[k]), int(compared.turn[k])),
+            *(int(rows[compared.i[k]]), int(rows[compared.j[k]]), int(compared.turn[k])),
             compared.maps[k],
             float(1 - compared.rest[k]),
         )
@@ -132,10 +106,11 @@ def named(moved: np.ndarray) -> str:
 
 
 def _distinct_pairs(
-    rows: np.ndarray, found: np.ndarray, symmetry: np.ndarray
+    found: np.ndarray, symmetry: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Return each pair once, i below j, with its symmetry."""
-    i = np.repeat(rows, found.shape[1])
+    count, kept = found.shape
+    i = np.repeat(np.arange(count), kept)
     j, turn = found.ravel(), symmetry.ravel()
     known = j >= 0
     i, j, turn = i[known], j[known], turn[known]
@@ -143,7 +118,7 @@ def _distinct_pairs(
     inverse = np.asarray([turns.index(each.inverse) for each in turns])
     turn = np.where(i < j, turn, inverse[turn])
     i, j = np.minimum(i, j), np.maximum(i, j)
-    _, first = np.unique(i * len(rows) + j, return_index=True)
+    _, first = np.unique(i * count + j, return_index=True)
     return i[first], j[first], turn[first]
 
 
@@ -158,69 +133,27 @@ def _laid(pictures: np.ndarray, j: np.ndarray, turn: np.ndarray) -> np.ndarray:
 
 def _compared(
     detail: np.ndarray,
+    rows: np.ndarray,
+    small: np.ndarray,
     i: np.ndarray,
     j: np.ndarray,
     turn: np.ndarray,
-    progress: Callable[[float], None],
 ) -> Altered:
-    """Compare pairs, leaving off as soon as one is hopeless."""
-    starts = range(0, len(i), BATCH)
-    parts = []
-    for batch in in_threads(lambda k: _batch(detail, i, j, turn, starts[k]), len(starts)):
-        if isinstance(batch, Exception):
-            raise batch
-        parts.append(batch)
-        progress(len(parts) / len(starts))
-    names = [field.name for field in fields(Altered)]
-    return Altered(*(np.concatenate([getattr(part, name) for part in parts]) for name in names))
-
-
-def _batch(
-    detail: np.ndarray, i: np.ndarray, j: np.ndarray, turn: np.ndarray, start: int
-) -> Altered:
-    kept = np.arange(start, min(start + BATCH, len(i)))
-    one, other = detail[i[kept]].astype(np.float32), _laid(detail, j[kept], turn[kept])
-    levels = [(one, other)]
-    while levels[-1][0].shape[1] > COARSEST:
-        levels.append((halved(levels[-1][0]), halved(levels[-1][1])))
-    here = np.arange(len(kept))
-    maps, found = roughly_registered(*levels.pop())
-    for least in LIKELY:
-        likely = np.flatnonzero(found > least)
-        here, maps = here[likely], maps[likely]
-        if not len(here):
+    """Compare pairs of ``rows`` from coarse to fine, leaving off as soon as one is hopeless."""
+    maps, found = roughly_registered(small[i], _laid(small, j, turn))
+    for least, side in zip(LIKELY, (*FINER, None), strict=True):
+        likely = found > least
+        i, j, turn, maps = i[likely], j[likely], turn[likely], maps[likely]
+        if not len(i) or side is None:
             break
-        if levels:
-            fixed, moving = levels.pop()
-            maps, found = refined(fixed[here], moving[here], maps)
-    clipped, pieces = np.full((2, len(here)), 1 - NOT_CLOSE)
-    result = Explained(clipped, pieces, np.zeros(len(here)))
-    close = np.flatnonzero(found > CLOSE) if len(here) else here
-    if len(close):
-        full = explained(one[here[close]], *warped(other[here[close]], maps[close]))
-        for name, column in vars(result).items():
-            column[close] = getattr(full, name)
-    sharper = np.maximum(sharpness(one[here]), sharpness(other[here]))
-    rows = kept[here]
-    return Altered(i[rows], j[rows], turn[rows], maps, **vars(result), sharpness=sharper)
-
-
-def _stands_alone(compared: Altered, found: np.ndarray) -> np.ndarray:
-    """Return which pairs are close enough, and both far from all others, (P,) bool."""
-    rest = compared.rest
-    at: dict[int, list[int]] = defaultdict(list)
-    for k in np.argsort(rest, kind="stable").tolist():
-        at[int(compared.i[k])].append(k)
-        at[int(compared.j[k])].append(k)
-    votes = np.zeros(len(rest), int)
-    for row, pairs in at.items():
-        # With all of its nearest compared in full, there may be others that are as close.
-        known = (found[row] >= 0).sum()
-        others = [UNLIKE] if known < found.shape[1] or len(pairs) < known else []
-        # Only the closest: what comes after it may hide others that were no candidates.
-        closest, *others = [float(rest[k]) for k in pairs] + others
-        times = TIMES if closest > CLOSEST else max(LEAST_TIMES, closest / PER_TIMES)
-        if closest <= DISTINCT and others and others[0] >= times * closest:
-            votes[pairs[0]] += 1
-    alone: np.ndarray = (votes == 2) & (compared.local >= DISTINCT_LOCAL)
-    return alone
+        one, other = (
+            detail[rows[i], AS_IS].astype(np.float32),
+            _laid(detail[:, AS_IS], rows[j], turn),
+        )
+        while one.shape[1] > side:
+            one, other = halved(one), halved(other)
+        maps, found = refined(one, other, maps)
+    result = Explained(maps, *np.zeros((3, 0)))
+    if len(i):
+        result = explained(detail[rows[i]].astype(np.float32), _laid(detail, rows[j], turn), maps)
+    return Altered(i, j, turn, **vars(result))

@@ -7,6 +7,9 @@ import numpy as np
 
 def along_axes(matrix: np.ndarray, grids: np.ndarray) -> np.ndarray:
     """Apply ``matrix`` (T, S) along every axis of ``grids`` (N, S, …) but the first."""
+    if grids.ndim == 3:  # of pictures both at once, without moving any axis
+        both: np.ndarray = matrix @ grids @ matrix.T
+        return both
     for axis in range(1, grids.ndim):
         grids = np.moveaxis(np.moveaxis(grids, axis, -1) @ matrix.T, -1, axis)
     return grids

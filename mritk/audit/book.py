@@ -10,14 +10,14 @@ from typing import Any
 
 import numpy as np
 
-from mritk.audit.sketch import DETAIL_SIDES, SIDES, sketch
+from mritk.audit.sketch import DETAIL_SHAPES, SIDES, sketch
 from mritk.data.in_threads import in_threads, reason_of
 from mritk.data.kept import Draft, discard, find, keep, key_of
 from mritk.data.samples import Samples, array_digest
 from mritk.workspace import Workspace
 
 # Raise this when the sketches that come out of mritk.audit.sketch change.
-SKETCH_VERSION = 3
+SKETCH_VERSION = 4
 # What is kept of a sketch besides its pictures, and what stands for it where there is none.
 FACTS = {
     "array": "",
@@ -55,7 +55,8 @@ class SketchBook:
         coverage: Per sample, the share of the frame that its content covers.
         whole: (N, S, S) or (N, S, S, S) uint8, the small pictures of the whole frames.
         content: The same of the content alone.
-        detail: (N, D, D) uint8, whole frames in more detail; of volumes, without elements.
+        detail: (N, 3, D, D) uint8, whole frames in more detail: as they are, equalised, with their
+            edges enhanced; of volumes, without elements.
         unreadable: Row to reason, of samples that cannot be read.
     """
 
@@ -173,8 +174,8 @@ def _sketched(
     """Sketch all samples, and keep that in ``folder`` unless some changed meanwhile."""
     dims = samples.spatial_dims or 2
     side, count = SIDES[dims], len(samples)
-    sides = {"whole": side, "content": side, "detail": DETAIL_SIDES[dims]}
-    small = {name: np.zeros((count, *[sides[name]] * dims), np.uint8) for name in PICTURES}
+    shapes = {"whole": (side,) * dims, "content": (side,) * dims, "detail": DETAIL_SHAPES[dims]}
+    small = {name: np.zeros((count, *shapes[name]), np.uint8) for name in PICTURES}
     columns: dict[str, list[Any]] = {name: [] for name in FACTS}
     unreadable = dict(unreadable)
 

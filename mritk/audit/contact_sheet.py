@@ -12,8 +12,9 @@ import numpy as np
 from PIL import Image
 
 from mritk.audit.audit import Audit
-from mritk.audit.text import confirmation, printable
+from mritk.audit.text import confirmation
 from mritk.data.in_threads import in_threads
+from mritk.visible import visible
 
 SIDE = 120
 QUALITY = 75
@@ -77,7 +78,7 @@ def contact_sheet(audit: Audit) -> str:
 
 
 def _escaped(text: object) -> str:
-    return html.escape(printable(str(text)))
+    return html.escape(visible(str(text)))
 
 
 def _sections(audit: Audit) -> list[_Section]:

@@ -18,7 +18,7 @@ from mritk.data.kept import Draft, kept
 from mritk.workspace import Workspace
 
 # Raise this when other pairs come out of this module for the same sketches.
-SEARCH_VERSION = 2
+SEARCH_VERSION = 3
 
 Kind = Literal["bytes", "pixels", "near"]
 
@@ -159,8 +159,8 @@ def _near(
                     )
 
     if whole.ndim == 3:
-        detail = np.concatenate([book.detail for book in books])[place]
-        for one, other, turned, how, likeness in _altered(detail, coverage, clusters, progress):
+        detail = books[0].detail if len(books) == 1 else np.concatenate([b.detail for b in books])
+        for one, other, turned, how, likeness in _altered(detail, place, clusters, progress):
             name = turns[turned].inverse.name
             yield Pair(
                 *(int(rows[one]), int(rows[other]), "near"),
@@ -170,13 +170,14 @@ def _near(
 
 
 def _altered(
-    detail: np.ndarray, coverage: np.ndarray, clusters: Clusters, progress: Progress
+    detail: np.ndarray, place: np.ndarray, clusters: Clusters, progress: Progress
 ) -> Iterator[tuple[int, int, int, str, float]]:
     """Yield altered copies; of every cluster that is known already, one picture is compared."""
     first = np.unique(clusters.label, return_index=True)[1]
     told = partial(progress, "comparing after registration")
-    for i, j, turn, moved, similarity in altered_copies(detail[first], coverage[first], told):
-        one, other = int(first[i]), int(first[j])
+    row_at = {int(place[row]): int(row) for row in first}
+    for i, j, turn, moved, similarity in altered_copies(detail, place[first], told):
+        one, other = row_at[i], row_at[j]
         if clusters.join(one, other):
             yield one, other, turn, named(moved), similarity
 

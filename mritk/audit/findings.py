@@ -142,10 +142,15 @@ def _copies_in_parts(dataset: Audited, copies: Copies, rows: np.ndarray) -> Iter
         if near:
             total = int((splits == held_out).sum())
             text = (
-                f"{near} of {total} {held_out} samples have a copy in the {seen} part: {files} "
-                f"with identical bytes, {arrays} with identical pixels, {near} identical or nearly"
+                f"{near} of {total} {held_out} samples {_have(near)} a copy in the {seen} part: "
+                f"{files} with identical bytes, {arrays} with identical pixels, {near} identical "
+                f"or nearly"
             )
             yield Finding("leak", "copies", text, near)
+
+
+def _have(count: int) -> str:
+    return "has" if count == 1 else "have"
 
 
 def _contradictions(datasets: Sequence[Audited], copies: Copies) -> Iterator[Finding]:

@@ -1,8 +1,9 @@
 """For every picture, the few others that resemble it most, also after a small turn or a crop.
 
 :mod:`mritk.audit.search` finds what lies exactly upon each other. Here the coarsest structure is
-compared, which a turn by 2° or a shift by a few per cent hardly changes, and each picture also
-meets the others turned by a few degrees and magnified. What is found is only worth a closer look.
+compared, which a turn by 2° hardly changes, and each picture also meets the others with what they
+show in the middle, turned by a few degrees and magnified. What is found is only worth a closer
+look.
 """
 
 from __future__ import annotations
@@ -12,12 +13,13 @@ from itertools import product
 
 import numpy as np
 
-from mritk.audit.register import COARSEST, halved, identities, warped
+from mritk.audit.explain import AS_IS, EQUALISED
+from mritk.audit.register import COARSEST, centres, halved, warped
 from mritk.audit.search import ROWS, Scale, Shortened, structure
 from mritk.audit.symmetry import Symmetry, symmetries
 
-# How many others each picture is compared with as it is, and as many turned or magnified, so that
-# a stack of slices does not crowd those out; and the correlation that they have at least.
+# How many others each picture is compared with as it is, and as many centred, turned and magnified,
+# so that a stack of slices does not crowd those out; and the correlation that they have at least.
 NEAREST = 4
 MINIMUM = 0.6
 
@@ -34,35 +36,38 @@ Query = tuple[int, np.ndarray]
 
 
 def nearest(
-    pictures: np.ndarray, progress: Callable[[float], None] = lambda share: None
-) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    small: np.ndarray, progress: Callable[[float], None] = lambda share: None
+) -> tuple[np.ndarray, np.ndarray]:
     """Return for every picture the others that it resembles most.
 
     Args:
-        pictures: (N, S, S) uint8, S a multiple of 32.
+        small: (N, 32, 32) float32, what :func:`coarsest` returns for this.
         progress: Called with the share of the work that is done.
 
     Returns:
-        Rows i, (N, K) rows j of the most similar others (-1: none is similar), and (N, K)
-        numbers of the symmetry that lays picture j upon picture i.
+        (N, K) rows j of the others most similar to each i (-1: none is similar), and (N, K) numbers
+        of the symmetry that lays picture j upon picture i.
     """
-    count = len(pictures)
+    count = len(small)
     turns = symmetries(2)
-    small = _coarsest(pictures)
     plain = structure(small, SMOOTH)
     shortened = Shortened.fit(plain)
-    flat = shortened(plain.reshape(count, -1))[:, :-1]
+    centred = structure(_centred(small, np.eye(2)), SMOOTH)
+    ways = [
+        (way, shortened(vectors.reshape(count, -1))[:, :-1])
+        for way, vectors in ((_as_they_are, plain), (_moved, centred))
+    ]
     found, symmetry = np.empty((2, count, 2 * NEAREST), np.intp)
     for top in range(0, count, ROWS):
         rows = np.arange(top, min(top + ROWS, count))
-        queries: tuple[list[Query], list[Query]] = ([], [])
-        for moved, number, turned in _queries(small[rows], turns):
-            queries[moved].append((number, shortened(turned)[:, :-1]))
-        halves = [_best(some, flat, rows) for some in queries]
+        halves = []
+        for way, flat in ways:
+            queries = [(n, shortened(turned)[:, :-1]) for n, turned in way(small[rows], turns)]
+            halves.append(_best(queries, flat, rows))
         found[rows] = np.concatenate([columns for columns, _ in halves], axis=1)
         symmetry[rows] = np.concatenate([numbers for _, numbers in halves], axis=1)
         progress((rows[-1] + 1) / count)
-    return np.arange(count), found, symmetry
+    return found, symmetry
 
 
 def _best(
@@ -84,34 +89,44 @@ def _best(
     return np.pad(columns, missing, constant_values=-1), np.pad(numbers, missing)
 
 
-def _coarsest(pictures: np.ndarray) -> np.ndarray:
-    """Return pictures of 32 pixels, (N, 32, 32) float32."""
-    small = np.empty((len(pictures), COARSEST, COARSEST), np.float32)
-    for start in range(0, len(pictures), ROWS):
-        part = pictures[start : start + ROWS].astype(np.float32)
+def coarsest(detail: np.ndarray, rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Return pictures of 32 pixels, (M, 32, 32) float32: as they are, and to find the nearest with.
+
+    The second are the mean of the picture as it is and equalised, which changes little when the
+    picture is equalised or its gamma changes.
+
+    Args:
+        detail: (N, 3, S, S) uint8, S a multiple of 32, the details of sketches.
+        rows: (M,) those that are wanted.
+    """
+    small = np.empty((2, len(rows), COARSEST, COARSEST), np.float32)
+    for kind, start in product((AS_IS, EQUALISED), range(0, len(rows), ROWS)):
+        part = detail[rows[start : start + ROWS], kind].astype(np.float32)
         while part.shape[1] > COARSEST:
             part = halved(part)
-        small[start : start + ROWS] = part
-    return small
+        small[kind, start : start + ROWS] = part
+    return small[AS_IS], small.mean(axis=0)
 
 
-def _queries(
-    small: np.ndarray, turns: tuple[Symmetry, ...]
-) -> Iterator[tuple[bool, int, np.ndarray]]:
-    """Yield the vectors of pictures in every way in which they meet the others.
+def _as_they_are(small: np.ndarray, turns: tuple[Symmetry, ...]) -> Iterator[Query]:
+    """Yield the vectors of pictures in every symmetry, with the number of the one that lays the
+    *other* picture upon this one."""
+    vectors = structure(small, SMOOTH)
+    for number, turn in enumerate(turns):
+        yield number, turn.inverse.apply(vectors).reshape(len(small), -1)
 
-    With each comes whether it was turned or magnified, and the number of the symmetry that lays the
-    *other* picture upon this one.
-    """
+
+def _moved(small: np.ndarray, turns: tuple[Symmetry, ...]) -> Iterator[Query]:
+    """Yield those of pictures that are centred, turned and magnified."""
     for angle, zoom in product(ANGLES, ZOOMS):
-        moved = small
-        if angle or zoom != 1:
-            c, s = np.cos(np.radians(angle)) / zoom, np.sin(np.radians(angle)) / zoom
-            maps = identities(len(small))
-            maps[:, :, :2] = [[c, -s], [s, c]]
-            moved = warped(small, maps)[0]
-        vectors = structure(moved, SMOOTH)
+        c, s = np.cos(np.radians(angle)) / zoom, np.sin(np.radians(angle)) / zoom
+        vectors = structure(_centred(small, np.array([[c, -s], [s, c]])), SMOOTH)
         for number, turn in enumerate(turns):
-            exact = not angle and zoom == 1
-            if exact or (turn.order == (0, 1) and turn.flipped in MIRRORED):
-                yield not exact, number, turn.inverse.apply(vectors).reshape(len(small), -1)
+            if turn.order == (0, 1) and turn.flipped in MIRRORED:
+                yield number, turn.inverse.apply(vectors).reshape(len(small), -1)
+
+
+def _centred(small: np.ndarray, turn: np.ndarray) -> np.ndarray:
+    """Return pictures with what they show in the middle, turned by a matrix (2, 2) about it."""
+    maps = np.concatenate([np.tile(turn, (len(small), 1, 1)), centres(small)[..., None]], axis=2)
+    return warped(small, maps)[0]

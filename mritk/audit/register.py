@@ -19,7 +19,11 @@ STEP_LIMIT = 0.08
 
 # Side of the coarsest level, and the steps there and on each finer one.
 COARSEST = 32
-STEPS, FINER_STEPS = 6, 4
+STEPS, FINER_STEPS = 4, 2
+# Standard deviations of the blurs between which structure is compared at the coarsest level, and
+# the correlation at the first below which the second is not tried.
+SCALES = ((1.5, 5.0), (1.0, 3.0))
+HOPEFUL = 0.8
 
 
 @cache
@@ -29,9 +33,12 @@ def blur(side: int, width: float) -> Blur:
 
 
 def halved(pictures: np.ndarray) -> np.ndarray:
-    """Return pictures (N, S, S) at half the side."""
-    count, side, _ = pictures.shape
-    small: np.ndarray = pictures.reshape(count, side // 2, 2, side // 2, 2).mean(axis=(2, 4))
+    """Return pictures (N, S, S) float32 at half the side."""
+    upper, lower = pictures[:, ::2], pictures[:, 1::2]
+    small: np.ndarray = upper[..., ::2] + upper[..., 1::2]
+    small += lower[..., ::2]
+    small += lower[..., 1::2]
+    small *= 0.25
     return small
 
 
@@ -57,6 +64,23 @@ def identities(count: int) -> np.ndarray:
     return np.tile(np.eye(2, 3), (count, 1, 1))
 
 
+def centres(pictures: np.ndarray) -> np.ndarray:
+    """Return the centre of gravity of what differs from the frame of pictures (N, S, S), (N, 2), in
+    shares of the side from the centre."""
+    difference = np.abs(pictures - framing(pictures))
+    mass = np.maximum(difference.sum(axis=(1, 2)), 1e-6)
+    return np.stack(
+        [(difference * place).sum(axis=(1, 2)) / mass for place in grid(pictures.shape[1])], axis=1
+    )
+
+
+def framing(pictures: np.ndarray) -> np.ndarray:
+    """Return the median of the outermost pixels of pictures (N, S, S), (N, 1, 1)."""
+    frame = [pictures[:, 0], pictures[:, -1], pictures[:, :, 0], pictures[:, :, -1]]
+    median: np.ndarray = np.median(np.concatenate(frame, axis=1), axis=1)[:, None, None]
+    return median
+
+
 def warped(pictures: np.ndarray, maps: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Return pictures sampled through affine maps, bilinearly, and where that is inside of them.
 
@@ -66,7 +90,7 @@ def warped(pictures: np.ndarray, maps: np.ndarray) -> tuple[np.ndarray, np.ndarr
             the side from the centre.
     """
     count, side, _ = pictures.shape
-    rows, columns = _grid(side)
+    rows, columns = grid(side)
     places = (
         (maps[:, k, 0, None, None] * rows + maps[:, k, 1, None, None] * columns)
         + maps[:, k, 2, None, None]
@@ -88,7 +112,8 @@ def warped(pictures: np.ndarray, maps: np.ndarray) -> tuple[np.ndarray, np.ndarr
 
 
 @cache
-def _grid(side: int) -> tuple[np.ndarray, np.ndarray]:
+def grid(side: int) -> tuple[np.ndarray, np.ndarray]:
+    """Return row and column of every pixel, in shares of the side from the centre, (S, S) each."""
     offset = (np.arange(side, dtype=np.float32) - (side - 1) / 2) / side
     rows, columns = np.meshgrid(offset, offset, indexing="ij")
     return rows, columns
@@ -97,16 +122,23 @@ def _grid(side: int) -> tuple[np.ndarray, np.ndarray]:
 def roughly_registered(fixed: np.ndarray, moving: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Return maps found at the coarsest level, and how well the pictures then correlate.
 
+    They start from laying what is shown in the middle of the one upon that of the other.
+
     Args:
         fixed: (N, 32, 32) float32.
         moving: Likewise.
     """
     maps = identities(len(fixed))
-    for fine, coarse in ((1.5, 5.0), (1.0, 3.0)):
-        one, other = (locally_normalised(each, fine, coarse) for each in (fixed, moving))
-        maps = _improved(one, other, maps, STEPS)
-    laid, inside = warped(other, maps)
-    return maps, correlation(one * inside, laid * inside)
+    maps[:, :, 2] = centres(moving) - centres(fixed)
+    found = np.zeros(len(fixed), np.float32)
+    here = np.arange(len(fixed))
+    for fine, coarse in SCALES:
+        one, other = (locally_normalised(each[here], fine, coarse) for each in (fixed, moving))
+        maps[here] = _improved(one, other, maps[here], STEPS)
+        laid, inside = warped(other, maps[here])
+        found[here] = correlation(one * inside, laid * inside)
+        here = here[found[here] > HOPEFUL]
+    return maps, found
 
 
 def refined(
@@ -127,7 +159,7 @@ def refined(
 
 def _improved(fixed: np.ndarray, moving: np.ndarray, maps: np.ndarray, steps: int) -> np.ndarray:
     count, side, _ = fixed.shape
-    rows, columns = _grid(side)
+    rows, columns = grid(side)
     down, right = (np.gradient(fixed, axis=axis) * side for axis in (1, 2))
     parts = [down * rows, down * columns, down, right * rows, right * columns, right]
     jacobian = np.stack([part.reshape(count, -1) for part in parts], axis=1)
@@ -137,11 +169,18 @@ def _improved(fixed: np.ndarray, moving: np.ndarray, maps: np.ndarray, steps: in
     for _ in range(steps):
         laid, inside = warped(moving, maps)
         error = ((laid - fixed) * inside).reshape(count, -1, 1)
-        step = (inverse @ (jacobian @ error))[..., 0].reshape(count, 2, 3)
-        change = _square(identities(count) + np.clip(step, -STEP_LIMIT, STEP_LIMIT))
-        maps = (_square(maps) @ np.linalg.inv(change))[:, :2]
-        maps = np.eye(2, 3) + np.clip(maps - np.eye(2, 3), -LIMIT, LIMIT)
+        step = (inverse @ (jacobian @ error))[..., 0]
+        maps = corrected(maps, step)
     return maps
+
+
+def corrected(maps: np.ndarray, step: np.ndarray) -> np.ndarray:
+    """Return maps (N, 2, 3) after a step (N, 2, 3) or (N, 6) of the inverse compositional kind."""
+    step = np.clip(step.reshape(-1, 2, 3), -STEP_LIMIT, STEP_LIMIT)
+    change = _square(identities(len(maps)) + step)
+    maps = (_square(maps) @ np.linalg.inv(change))[:, :2]
+    limited: np.ndarray = np.eye(2, 3) + np.clip(maps - np.eye(2, 3), -LIMIT, LIMIT)
+    return limited
 
 
 def _square(maps: np.ndarray) -> np.ndarray:

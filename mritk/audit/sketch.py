@@ -2,8 +2,8 @@
 
 The first picture is the whole frame, the second the content alone, without padding and empty
 background. Both are square (or cubic) and stretched to the full range of 8 bits, so that neither
-the size of the image nor its brightness and contrast matter. Of an image there is a third one,
-the whole frame in more detail.
+the size of the image nor its brightness and contrast matter. Of an image there are three more, the
+whole frame in more detail: as it is, equalised, and with its edges enhanced.
 """
 
 from __future__ import annotations
@@ -20,9 +20,10 @@ from mritk.data.shaping import resized_volume
 # in is still seen there, and what JPEG does to fine detail is not.
 SIDES = {2: 64, 3: 24}
 
-# Side of the detailed picture, which tells a sharpened copy from a neighbouring slice; volumes have
-# none.
-DETAIL_SIDES = {2: 128, 3: 0}
+# Side of the detailed pictures, which tell a sharpened copy from a neighbouring slice, and the
+# shape of all; volumes have none.
+DETAIL = 128
+DETAIL_SHAPES = {2: (3, DETAIL, DETAIL), 3: (0,)}
 
 # Content is what differs from the background by this share of the largest difference.
 CONTENT = 0.15
@@ -48,7 +49,8 @@ class Sketch:
         coverage: Share of the frame that the box around the content covers.
         whole: The whole frame, small, uint8.
         content: The content alone, likewise.
-        detail: The whole frame in more detail; of volumes, an array without elements.
+        detail: (3, D, D), the whole frame in more detail: as it is, equalised at full resolution,
+            and with its edges enhanced there; of volumes, an array without elements.
     """
 
     pixels: str
@@ -182,10 +184,42 @@ def _small(grid: np.ndarray, box: Box, side: int) -> np.ndarray:
 
 
 def _detail(grid: np.ndarray) -> np.ndarray:
-    side = DETAIL_SIDES[grid.ndim]
-    if not side:
-        return np.zeros((0,) * grid.ndim, np.uint8)
-    return _small(grid, tuple((0.0, float(length)) for length in grid.shape), side)
+    if grid.ndim == 3:
+        return np.zeros(DETAIL_SHAPES[3], np.uint8)
+    box = tuple((0.0, float(length)) for length in grid.shape)
+    levels = _in_8_bits(grid)
+    pictures = (grid, _equalised(levels), _edges_enhanced(levels))
+    return np.stack([_small(picture, box, DETAIL) for picture in pictures])
+
+
+def _in_8_bits(grid: np.ndarray) -> np.ndarray:
+    """Return a grid as uint8, stretched to the full range unless it fits as it is."""
+    if grid.dtype == np.uint8:
+        return grid
+    low, high = float(grid.min()), float(grid.max())
+    if low < 0 or high > 255 or high <= 1:
+        grid = (grid - low) * (255 / max(high - low, 1e-6))
+    return np.rint(grid).clip(0, 255).astype(np.uint8)
+
+
+def _equalised(grid: np.ndarray) -> np.ndarray:
+    """Return every value's middle rank: the same whatever monotone curve was applied before."""
+    image = Image.fromarray(grid)
+    counts = np.asarray(image.histogram())
+    ranks = (np.cumsum(counts) - counts / 2) * (255 / grid.size)
+    return np.asarray(image.point(np.rint(ranks).astype(np.uint8).tolist()))
+
+
+def _edges_enhanced(grid: np.ndarray) -> np.ndarray:
+    """Return what Pillow's EDGE_ENHANCE makes of a grid, several times as fast."""
+    wide = grid.astype(np.int16)
+    rows = wide[:-2] + wide[1:-1] + wide[2:]
+    around = rows[:, :-2] + rows[:, 1:-1] + rows[:, 2:]
+    enhanced = grid.copy()
+    if around.size:
+        inner = wide[1:-1, 1:-1]
+        enhanced[1:-1, 1:-1] = ((11 * inner - around + 1) >> 1).clip(0, 255)
+    return enhanced
 
 
 def _resized(grid: np.ndarray, box: Box, side: int) -> np.ndarray:

@@ -1,4 +1,4 @@
-"""An audit as text for a terminal."""
+"""An audit as text; whoever prints it makes the names in it visible."""
 
 from __future__ import annotations
 
@@ -10,16 +10,6 @@ from mritk.audit.audit import Audit, describe
 SHOWN_CLUSTERS = 8
 
 
-def printable(text: str) -> str:
-    """Return ``text`` with control characters written out, as in a Python literal.
-
-    Names of files and classes come from strangers, and a terminal obeys what it is sent.
-    """
-    return "".join(
-        character if character.isprintable() else repr(character)[1:-1] for character in text
-    )
-
-
 def format_audit(audit: Audit) -> str:
     """Return the tables of counts, the findings, and the largest clusters of copies."""
     blocks = [_counts(describe(dataset)) for dataset in audit.datasets]
@@ -28,7 +18,7 @@ def format_audit(audit: Audit) -> str:
     if clusters := list(_clusters(audit)):
         blocks.append("\n".join(clusters))
     blocks.append(confirmation(audit))
-    return "\n\n".join("\n".join(map(printable, block.split("\n"))) for block in blocks)
+    return "\n\n".join(blocks)
 
 
 def findings_text(audit: Audit, *, official: bool) -> list[str]:

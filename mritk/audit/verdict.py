@@ -79,11 +79,18 @@ def kept_leaks(found: Mapping[str, Any]) -> str:
     """Return how many samples leak in data that are :func:`flattered`."""
     folds = f" over {found['folds']} folds" if "folds" in found else ""
     validation = found["shared_with_validation"]
-    also = f", and {validation} validation samples in training" if validation else ""
+    many = "sample" if validation == 1 else "samples"
+    also = f", and {validation} validation {many} in training" if validation else ""
     return (
-        f"(copies = keep): {found['test'] - found['clean']} of {found['test']} test samples{folds} "
-        f"have {SHARED} in training or validation{also}, which flatters every score."
+        f"(copies = keep): {_leaking(found, folds)} in training or validation{also}, which "
+        f"flatters every score."
     )
+
+
+def _leaking(found: Mapping[str, Any], folds: str) -> str:
+    leaking = found["test"] - found["clean"]
+    have = "has" if leaking == 1 else "have"
+    return f"{leaking} of {found['test']} test samples{folds} {have} {SHARED}"
 
 
 def verdict_line(found: Mapping[str, Any], sign: str = "") -> str:
@@ -96,21 +103,21 @@ def verdict_line(found: Mapping[str, Any], sign: str = "") -> str:
     if not found:
         return "Audit: none; the trials were stored by an mritk that did not audit."
     folds = f" over {found['folds']} folds" if "folds" in found else ""
-    leaking, total = found["test"] - found["clean"], f"{found['test']} test samples{folds}"
     told = []
     if flattered(found):
         told.append(f"{sign} Nothing was dropped {kept_leaks(found)}".lstrip())
     elif found["copies"] == "keep":
         told.append("Nothing was dropped (copies = keep), and no parts share a copy or a patient.")
-    elif leaking:
+    elif found["test"] > found["clean"]:
         told.append(
-            f"{leaking} of {total} have {SHARED} in training or validation as they were given; "
-            f"'clean' is the score on the others."
+            f"{_leaking(found, folds)} in training or validation as they were given; 'clean' is "
+            f"the score on the others."
         )
     if found["dropped"]:
+        dropped = "1 sample was" if found["dropped"] == 1 else f"{found['dropped']} samples were"
         told.append(
-            f"{found['dropped']} samples were dropped from training and validation{folds}, so that "
-            f"no parts share a copy or a patient."
+            f"{dropped} dropped from training and validation{folds}, so that no parts share a "
+            f"copy or a patient."
         )
     if not found["audited"]:
         told.append("Copies cannot be looked for in these data.")

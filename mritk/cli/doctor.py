@@ -24,10 +24,10 @@ from mritk.cli.tell import echo
 def doctor(results: Path, fix: bool, as_json: bool) -> int:
     """Open every file of RESULTS (default: ./mritk-results) and say what is wrong.
 
-    Torn, altered, foreign, misnamed and inconsistent files are serious: exit code 1. Failed trials,
-    trials of one identity, files of a newer or older schema, leftovers and a stale results.h5 are
-    notes. Every digest, fingerprint, split and score is computed anew. Exit code 4: nothing is
-    wrong, but a file cannot be read now.
+    Torn, altered, foreign, misnamed and inconsistent files are serious: exit code 1. Failed
+    and interrupted trials, trials of one identity, files of a newer or older schema, leftovers and
+    a stale results.h5 are notes. Every digest, fingerprint, split and score is computed anew. Exit
+    code 4: nothing is wrong, but a file cannot be read now.
     """
     from tabulate import tabulate
 
@@ -58,6 +58,7 @@ def doctor(results: Path, fix: bool, as_json: bool) -> int:
         verdict = "something is wrong" if after.serious else "all is well"
         if after.unreadable:
             verdict = f"{after.unreadable} cannot be read now; of the others, {verdict}"
+        begun = f", {after.interrupted} interrupted" if after.interrupted else ""
         whole = "1 trial is" if after.trials == 1 else f"{after.trials} trials are"
-        echo(f"{whole} whole; {verdict}.")
+        echo(f"{whole} whole{begun}; {verdict}.")
     return after.exit_code

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 RECIPE = (
     "it belongs to the recipe that all backbones share: write it in a protocol file, and run that "
     "with --protocol FILE.toml ('mritk show quick' shows every key of a protocol)"
@@ -16,6 +18,19 @@ MEANT = {f"--{name}": RECIPE for name in IN_RECIPE} | {
     "--cuda": DEVICE,
     "--seed": "use --seeds N, the number of seeds",
 }
+
+# Options that write, rewrite or delete files: never offered for another word, lest they are tried.
+WRITING = frozenset(
+    {
+        *("--output", "--update", "--html", "--into", "--keep", "--keep-models"),
+        *("--rerun", "--fix", "--all", "--unfinished", "--yes"),
+    }
+)
+
+
+def harmless(options: Iterable[str]) -> list[str]:
+    """Return those of ``options`` that may be offered for one that does not exist."""
+    return [option for option in options if option not in WRITING]
 
 
 def meant_by(option: str) -> str:

@@ -21,7 +21,7 @@ from mritk.cli.differences import differences
 from mritk.cli.doctor import doctor
 from mritk.cli.export import export
 from mritk.cli.fetch import fetch
-from mritk.cli.hints import meant_by
+from mritk.cli.hints import harmless, meant_by
 from mritk.cli.leaderboard import leaderboard
 from mritk.cli.list import list_names
 from mritk.cli.merge import merge
@@ -168,6 +168,9 @@ def _show(error: click.ClickException) -> None:
     """Print what click says of a wrong command line."""
     if isinstance(error, click.NoSuchOption) and (meant := meant_by(error.option_name)):
         error = click.UsageError(f"No such option '{error.option_name}': {meant}", error.ctx)
+    if isinstance(error, click.NoSuchOption):
+        known = harmless(error.possibilities or ())
+        error = click.NoSuchOption(error.option_name, error.message, known, error.ctx)
     text = io.StringIO()
     error.show(text)
     say(text.getvalue().rstrip("\n"))

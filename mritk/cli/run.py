@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -21,6 +21,7 @@ from mritk.cli.tell import say
 from mritk.errors import ExitCode, UsageError
 
 if TYPE_CHECKING:
+    from mritk.backbone import Backbone
     from mritk.benchmark import Benchmark
     from mritk.plan import Plan
     from mritk.results.folder import ResultsFolder
@@ -170,6 +171,7 @@ class Request:
 
     def execute(self) -> int:
         """Plan, run, report; return the exit code."""
+        from mritk.backbone import require_supplied
         from mritk.cli.progress import progress_line
         from mritk.execute.warm_up import WarmUp
         from mritk.plan import Planner, ignore_names
@@ -188,6 +190,11 @@ class Request:
             say(REHEARSED)
         say("preparing data …")
         warm_up = WarmUp()
+
+        def begin(backbones: Sequence[Backbone]) -> None:
+            require_supplied(backbones, workspace)
+            warm_up.start(backbones)
+
         with progress_line() as progress:
             planner = Planner(
                 self.app.registry,
@@ -196,7 +203,7 @@ class Request:
                 progress,
                 deterministic=self.deterministic,
                 # Where trials are stored already, there may be nothing to train.
-                on_names=ignore_names if self.dry_run or results.any() else warm_up.start,
+                on_names=ignore_names if self.dry_run or results.any() else begin,
                 decode=not self.dry_run,
             )
             plan = planner.plan(benchmark, results)
@@ -208,6 +215,7 @@ class Request:
             return show_plan(plan, as_json=self.as_json)
         if plan.todo:
             results.require_writable()
+            require_supplied(plan.backbones_to_train, workspace)
         make_room(plan, results)
         if self.keep_models:
             tell_without_model(plan, results)

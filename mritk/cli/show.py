@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
+import re
 from collections.abc import Callable
 from dataclasses import asdict, fields
 from pathlib import Path
@@ -13,6 +15,9 @@ import click
 from mritk.cli.app import App, json_option, pass_app, plugin_option, results_option
 from mritk.cli.tell import echo
 from mritk.errors import UnknownName
+
+# As mritk.code_state.digest_of_sources writes them.
+SOURCES = re.compile(r"[0-9a-f]{16}(?::[0-9a-f]{16})*")
 
 if TYPE_CHECKING:
     import numpy as np
@@ -41,7 +46,19 @@ def show(app: App, name: str, folder: Path, as_json: bool) -> None:
         return
     from tabulate import tabulate
 
+    if "provenance" in found:
+        reader = [_shortened(item) for item in found["provenance"].get("reader", [])]
+        found["provenance"] = {**found["provenance"], "reader": reader}
     echo(tabulate(list(_flat(found)), tablefmt="plain"))
+
+
+def _shortened(item: str) -> str:
+    """Return what tells of a reader, with one digest in place of one per source file."""
+    if not SOURCES.fullmatch(item):
+        return item
+    count = item.count(":") + 1
+    digest = hashlib.sha256(item.encode()).hexdigest()[:12]
+    return f"{count} source file{'s' if count > 1 else ''} {digest}"
 
 
 def _flat(data: dict[str, Any], prefix: str = "") -> Any:

@@ -88,7 +88,8 @@ def _line(row: dict[str, Any], unit: str) -> str:
 def _targets(row: dict[str, Any], unit: str) -> Sequence[str]:
     if "classes" not in row:
         numbers = [(name, row[name]) for name in ("mean", "sd") if row[name] is not None]
-        return [f"{name} {value:.4g} {unit}".rstrip() for name, value in numbers] or ["no target"]
+        shown = [f"{name} {value:.4g}" for name, value in numbers] or ["no target"]
+        return [*shown[:-1], f"{shown[-1]} ({unit})" if unit and numbers else shown[-1]]
     classes = list(row["classes"].items())
     if len(classes) > NAMED:
         classes = sorted(classes, key=lambda item: -item[1])[:NAMED]

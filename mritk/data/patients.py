@@ -156,7 +156,10 @@ def _read_table(path: Path) -> dict[str, dict[str, str]]:
             value, or has an id twice.
     """
     if not path.is_file():
-        raise Unavailable(f"no table of patients {path}; it has the columns id and patient")
+        raise Unavailable(
+            f"no file {path} with the patients; --patients wants a table with the columns id and "
+            f"patient"
+        )
     table = read_text_table(path, lower_names=True)
     key = "id" if "id" in table.columns else "path"
     if key not in table.columns or "patient" not in table.columns:

@@ -39,6 +39,7 @@ class State(str, Enum):
     LEFTOVER = "leftover"
     IN_USE = "perhaps in use"
     STALE = "stale"
+    INTERRUPTED = "interrupted trial"
     ORPHAN = "orphan"
 
     @property
@@ -83,6 +84,11 @@ class Diagnosis:
     def serious(self) -> bool:
         """Whether data are lost or cannot be trusted."""
         return any(ailment.state.serious for ailment in self.ailments)
+
+    @property
+    def interrupted(self) -> int:
+        """Number of trials that were begun and not finished."""
+        return sum(ailment.state is State.INTERRUPTED for ailment in self.ailments)
 
     @property
     def unreadable(self) -> int:
@@ -181,6 +187,9 @@ def _leftovers(folder: ResultsFolder, whole: dict[str, TrialRecord]) -> list[Ail
             found.append(_left(path, below, "half-written"))
         elif below.parts[0] == CHECKPOINTS and record is not None and record.status == "finished":
             found.append(_left(path, below, "checkpoint of a finished trial"))
+        elif below.parts[0] == CHECKPOINTS and path.suffix == ".ckpt" and record is None:
+            text = "begun and not finished; 'mritk run' resumes it, if it is not training it now"
+            found.append(Ailment(below, State.INTERRUPTED, text))
         elif below.parts[0] == MODELS and len(below.parts) > 1 and record is None:
             found.append(Ailment(below, State.ORPHAN, "a model without a trial"))
     return found

@@ -1,11 +1,13 @@
-"""What is kept of an image: digests, facts, two small pictures."""
+"""What is kept of an image: digests, facts, small pictures."""
 
 from __future__ import annotations
 
 import numpy as np
 import pytest
+from PIL import Image, ImageFilter
+from scipy import stats
 
-from mritk.audit.sketch import SIDES, content_box, sketch
+from mritk.audit.sketch import SIDES, _edges_enhanced, _equalised, content_box, sketch
 
 
 def test_a_grey_picture_has_one_digest_whether_stored_grey_or_in_colour(heads):
@@ -109,3 +111,32 @@ def test_an_image_of_one_colour_is_constant():
 def test_what_is_no_image_is_refused(array, dims, message):
     with pytest.raises(ValueError, match=message):
         sketch(array, dims)
+
+
+@pytest.mark.parametrize("shape", [(9, 7), (3, 3), (2, 5), (1, 1), (40, 64)])
+def test_enhanced_edges_are_pillows(shape):
+    picture = np.random.default_rng(0).integers(0, 256, shape, np.uint8)
+    expected = np.asarray(Image.fromarray(picture).filter(ImageFilter.EDGE_ENHANCE))
+    np.testing.assert_array_equal(_edges_enhanced(picture), expected)
+
+
+def test_an_equalised_picture_holds_ranks_whatever_curve_was_applied(heads):
+    ranks = stats.rankdata(heads[0], axis=None).reshape(heads[0].shape) - 0.5
+    np.testing.assert_allclose(_equalised(heads[0]), ranks / ranks.size * 255, atol=0.51)
+    brightened = (heads[0] // 2 + 90).astype(np.uint8)
+    halved = heads[0] // 2
+    np.testing.assert_array_equal(_equalised(brightened), _equalised(halved))
+
+
+def test_the_details_of_a_float_image_are_those_of_its_8_bits(heads):
+    one = sketch(heads[0], 2).detail
+    assert one.shape == (3, 128, 128)
+    spread = heads[0].astype(np.float32) * (3000 / heads[0].max()) - 1000
+    other = sketch(spread, 2).detail
+    stretched = sketch((heads[0] * (255 / heads[0].max())).round().astype(np.uint8), 2).detail
+    assert np.abs(one[0].astype(int) - other[0]).max() <= 1
+    assert np.abs(stretched.astype(int) - other).max() <= 2
+
+
+def test_volumes_have_no_details():
+    assert sketch(np.random.default_rng(0).random((9, 9, 9), np.float32), 3).detail.size == 0

@@ -81,7 +81,7 @@ def test_a_leak_gives_1(mritk, folder, pictures):
     write(folder / "Testing" / "glioma" / "copy.png", np.rot90(pictures[2]))
     ended = mritk("audit", f"folder:{folder}")
     assert ended.code == ExitCode.GATE_FAILED == 1
-    assert "1 of 7 test samples have a copy in the train part" in " ".join(ended.out.split())
+    assert "1 of 7 test samples has a copy in the train part" in " ".join(ended.out.split())
     assert "Testing/glioma/copy.png = Training/glioma/02.png" in ended.out
     assert "rotated by 90°" in ended.out
     assert "Not clean: 1 leak and 0 defects." in ended.out

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
+import re
 import subprocess
 
 import click
 import pytest
 
-from mritk.cli.main import cli
+from mritk.cli.hints import WRITING
+from mritk.cli.main import COMMANDS, cli
 from mritk.results.folder import ResultsFolder
 
 
@@ -82,7 +84,10 @@ def test_show_a_trial_by_the_start_of_its_id_or_its_path(mritk, run_toy, tmp_pat
     assert by_id["status"] == "finished"
     assert by_id["test"]["samples"] == 18
     assert by_id["provenance"]["plugins"]["architecture"].startswith("toy.py sha256:")
-    assert "macro_auroc" in mritk("show", path).out
+    shown = mritk("show", path).out
+    assert "macro_auroc" in shown
+    assert not re.search(r"[0-9a-f]{16}:[0-9a-f]{16}", shown)
+    assert re.search(r"provenance\.reader .*\d+ source files [0-9a-f]{12}", shown)
 
 
 def test_show_a_failed_trial_tells_why(mritk, run_toy, tmp_path, monkeypatch):
@@ -95,6 +100,24 @@ def test_show_a_failed_trial_tells_why(mritk, run_toy, tmp_path, monkeypatch):
     run_toy("--seeds", 1)
     (path,) = (tmp_path / "results" / "trials").glob("*.h5")
     assert json.loads(mritk("show", path, "--json").out)["failure"]["message"] == "planted"
+
+
+def test_no_hint_offers_an_option_that_writes_files(mritk):
+    known = {option for command in COMMANDS for p in command.params for option in p.opts}
+    subcommands = [c for command in COMMANDS for c in getattr(command, "commands", {}).values()]
+    known |= {option for command in subcommands for p in command.params for option in p.opts}
+    assert known >= WRITING
+    for command, typed in (
+        ("leaderboard", "--updated"),
+        ("leaderboard", "--dupdate"),
+        ("doctor", "--fixx"),
+        ("run", "--keep-model"),
+        ("report", "--outputs"),
+    ):
+        ended = mritk(command, typed, "x")
+        assert ended.code == 2
+        assert not any(option in ended.err.replace(typed, "") for option in WRITING)
+    assert "--metric" in mritk("leaderboard", "--metricc", "x").err
 
 
 def test_show_something_that_does_not_exist(mritk):

@@ -149,6 +149,31 @@ def test_weights_with_a_missing_tensor_are_refused(mritk, toy, fast_protocol, tm
     assert "does not fit tiny: 1 of 14 tensors matched, 11 missing (0.bias" in ended.err
 
 
+@pytest.mark.parametrize(
+    ("content", "reason"),
+    [
+        (b"version https://git-lfs.github.com/spec/v1\n", "a pointer of Git LFS"),
+        (b"<!doctype html><title>Sign in</title>", "a web page"),
+        (None, "no weight file|Google Drive"),
+    ],
+)
+def test_weights_that_nobody_brought_are_refused_before_anything_is_trained(
+    mritk, toy, tmp_path, monkeypatch, content, reason
+):
+    file = tmp_path / "ResNet50.pt"
+    monkeypatch.setenv("MRITK_RADIMAGENET", str(tmp_path))
+    if content is not None:
+        file.write_bytes(content)
+    for name in (f"tiny@file:{file}", "resnet50@radimagenet"):
+        ended = mritk(
+            *("run", "-p", toy, "-b", name, "-b", "tiny@scratch", "-d", "bands", "--seeds", 1),
+            *("-o", tmp_path / "results"),
+        )
+        assert ended.code == 4
+        assert re.search(reason, ended.err)
+        assert not list((tmp_path / "results").glob("trials/*.h5"))
+
+
 def test_weights_that_need_a_network_when_there_is_none(mritk, tmp_path, toy, monkeypatch):
     monkeypatch.setenv("HF_HOME", str(tmp_path / "hf"))
     ended = mritk(

@@ -123,7 +123,7 @@ def test_a_study_of_days_is_rehearsed_in_a_moment(mritk, study, tmp_path, protoc
     kept = json.loads(trial.protocol_json)
     assert (kept["rehearsal"], kept["image_size"]) == (True, 64)
     assert kept["split"] == protocol.canonical()["split"]
-    again = mritk("rerun", trial.id[:8], "--results", REHEARSAL, "--device", "cpu")
+    again = mritk("rerun", trial.id[:8], "--results", REHEARSAL, "--device", "cpu", "--trust")
     assert again.code == 0, again.err
     card = mritk("card", trial.id[:8], "--results", REHEARSAL)
     assert "A rehearsal, in small and with random weights" in card.out

@@ -133,9 +133,9 @@ def test_many_classes_are_cut_and_numbers_have_their_unit():
     assert line.endswith("class07 8 %, and 4 classes more")
     ages = samples_of([10.0, 20.0, 30.0, 40.0, 50.0])
     assert balance_text(ages, fold_of([0, 1, 2], [3], [4])).splitlines() == [
-        "train 3 samples: mean 20 years, sd 10 years",
-        "val 1 sample: mean 40 years",
-        "test 1 sample: mean 50 years",
+        "train 3 samples: mean 20, sd 10 (years)",
+        "val 1 sample: mean 40 (years)",
+        "test 1 sample: mean 50 (years)",
     ]
 
 

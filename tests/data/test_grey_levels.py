@@ -106,6 +106,13 @@ def test_the_share_of_background_does_not_count():
     np.testing.assert_array_equal(wider, grey_levels(values))
 
 
+def test_a_background_that_is_not_zero_is_black_and_takes_levels_from_the_head():
+    inside = head() != 0
+    shown = grey_levels(np.where(inside, head() - 1000, -2000))
+    assert not shown[~inside].any()
+    assert np.ptp(shown[inside].astype(int)) < np.ptp(grey_levels(head())[inside].astype(int))
+
+
 def test_values_from_0_to_255_have_no_background_but_0():
     values = np.arange(256).reshape(16, 16)
     low, high = np.percentile(np.arange(1, 256), (0.5, 99.5))

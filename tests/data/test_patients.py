@@ -151,7 +151,9 @@ def test_a_table_that_is_no_text_is_explained(table):
 
 
 def test_a_table_that_is_absent_is_unavailable(tmp_path):
-    with pytest.raises(Unavailable, match="no table of patients"):
+    with pytest.raises(
+        Unavailable, match=r"no file .* with the patients; --patients wants a table"
+    ):
         told(PatientRule(table=str(tmp_path / "nowhere.csv")))
 
 

@@ -92,9 +92,10 @@ def test_marks_are_data_too(record):
 @pytest.mark.parametrize(
     ("changes", "expected"),
     [
-        ({}, "Audit: 1 of 4 test samples have a copy, or another image of their patient, in "),
+        ({}, "Audit: 1 of 4 test samples has a copy, or another image of their patient, in "),
         ({}, "2 samples were dropped from training and validation, so that no parts share"),
-        (KEPT, "† Nothing was dropped (copies = keep): 1 of 4 test samples have a copy"),
+        (KEPT, "† Nothing was dropped (copies = keep): 1 of 4 test samples has a copy"),
+        ({"dropped": 1}, "1 sample was dropped from training and validation, so"),
         (KEPT | {"clean": 4, "shared_with_validation": 3}, "and 3 validation samples in training"),
         (KEPT | {"clean": 4}, "(copies = keep), and no parts share a copy or a patient."),
         (ALONE, "Audit: 2 samples form 1 cluster of copies, none of which stands in two parts."),

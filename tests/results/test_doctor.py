@@ -181,7 +181,8 @@ def test_leftovers_and_a_stale_view_are_cleared_away_and_nothing_else(mritk, fol
     assert (folder.path / "quarantine" / "aaaa.h5").read_bytes() == torn
     assert (folder.path / "quarantine" / "notes.txt").read_text() == "mine"
     assert folder.checkpoint_path("zzzz").exists(), "its trial may go on"
-    assert states(mritk, folder) == (0, {("trials/cccc.h5", "failed trial")})
+    begun = {(f"checkpoints/{name}.ckpt", "interrupted trial") for name in ("aaaa", "zzzz")}
+    assert states(mritk, folder) == (0, {("trials/cccc.h5", "failed trial"), *begun})
 
 
 def test_a_file_that_cannot_be_read_now_is_left_where_it_is_and_gives_4(mritk, folder, monkeypatch):
@@ -237,6 +238,16 @@ def test_a_run_that_was_killed_before_its_first_trial_is_no_harm(mritk, tmp_path
     ended = mritk("doctor", tmp_path / "results")
     assert (ended.code, ended.err) == (0, "")
     assert "0 trials are whole; all is well." in ended.out
+
+
+def test_an_interrupted_trial_is_named(mritk, folder):
+    folder.checkpoint_path("zzzz").parent.mkdir()
+    folder.checkpoint_path("zzzz").write_bytes(b"state")
+    code, found = states(mritk, folder)
+    assert (code, ("checkpoints/zzzz.ckpt", "interrupted trial") in found) == (0, True)
+    ended = mritk("doctor", folder.path)
+    assert "'mritk run' resumes it" in ended.out
+    assert "3 trials are whole, 1 interrupted; all is well." in ended.out
 
 
 def test_one_trial_is_spoken_of_as_one(mritk, folder):

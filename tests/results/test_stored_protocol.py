@@ -85,7 +85,7 @@ def test_the_card_gives_the_clean_score_of_the_leaderboard(make_record):
     assert line.startswith("| accuracy ↑ | 0.500 |")
     assert line.endswith("| 1.000 |")
     leaks = "2 of 4 test samples have a copy, or another image of their patient, in training or "
-    leaks += "validation, and 1 validation samples in training"
+    leaks += "validation, and 1 validation sample in training"
     assert leaks in " ".join(table.notes)
     assert leaks in " ".join(limits_of(record))
     assert "†" not in card, "a card has no signs to explain"

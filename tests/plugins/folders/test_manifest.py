@@ -207,5 +207,5 @@ def test_a_manifest_that_is_not_there(tmp_path):
 
 def test_its_name_holds_no_path_of_this_machine(manifest, workspace):
     dataset = Registry.load(environ={}).dataset(f"manifest:{manifest()},task=classification")
-    assert dataset.name == "manifest:table.csv"
+    assert dataset.name == "manifest:table.csv,task=classification"
     assert len(dataset.open(workspace)) == 4
