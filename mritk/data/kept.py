@@ -24,7 +24,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 
@@ -37,7 +37,6 @@ logger = logging.getLogger("mritk")
 
 FACTS = "facts.json"
 CHUNK, PIECE = 1 << 24, 1 << 18
-SMALL = 1 << 10
 # How often a process tries to put its entry in place of a damaged one.
 ATTEMPTS = 3
 
@@ -196,12 +195,18 @@ def _read(place: Path) -> Entry | None:
                 path, status.st_ino, status.st_size, status.st_mtime_ns, sums
             ):
                 return None
-            # An array without elements cannot be mapped.
-            mode: Literal["r"] | None = "r" if status.st_size > SMALL else None
-            arrays[name] = np.load(path, mmap_mode=mode, allow_pickle=False)
+            arrays[name] = _mapped(path)
         return Entry(arrays, noted["facts"])
     except (OSError, ValueError, KeyError, TypeError, AttributeError, EOFError):
         return None
+
+
+def _mapped(path: Path) -> np.ndarray:
+    try:
+        array: np.ndarray = np.load(path, mmap_mode="r", allow_pickle=False)
+    except ValueError:  # an array without elements cannot be mapped
+        array = np.load(path, allow_pickle=False)
+    return array
 
 
 @lru_cache(maxsize=1024)

@@ -71,8 +71,8 @@ class Comparison:
     def p_beyond(self, tolerance: float, *, below: bool) -> float:
         """Return the probability of this difference if the true one were just ``tolerance``.
 
-        One-sided; NaN where the difference was not tested. Where there is no interval, the error
-        is the one that a normal difference with this p has.
+        One-sided; NaN where the difference was not tested. Where there is no interval, or one
+        without width, the error is the one that a normal difference with this p has.
 
         Args:
             tolerance: In the unit of the metric.
@@ -85,7 +85,7 @@ class Comparison:
         beyond = tolerance - self.difference if below else self.difference - tolerance
         if not beyond > 0:
             return 1.0
-        if self.interval.reason:
+        if self.interval.reason or not self.interval.standard_error > 0:
             deviations = norm.isf(self.p / 2) * beyond / abs(self.difference)
             return float(norm.sf(deviations))
         return float(t.sf(beyond / self.interval.standard_error, self.dof))

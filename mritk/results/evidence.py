@@ -215,7 +215,7 @@ class Evidence:
             return 1.0
         if found.training is None:
             return math.nan
-        if not found.reason:
+        if not found.reason and found.standard_error > 0:
             return float(2 * t.sf(abs(found.point) / found.standard_error, found.dof))
         # Without a spread over patients: exchange them, and add the variance of training to the
         # one that a normal difference with that p has.
