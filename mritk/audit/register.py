@@ -138,6 +138,8 @@ def roughly_registered(fixed: np.ndarray, moving: np.ndarray) -> tuple[np.ndarra
         laid, inside = warped(other, maps[here])
         found[here] = correlation(one * inside, laid * inside)
         here = here[found[here] > HOPEFUL]
+        if not len(here):
+            break
     return maps, found
 
 
@@ -162,13 +164,13 @@ def _improved(fixed: np.ndarray, moving: np.ndarray, maps: np.ndarray, steps: in
     rows, columns = grid(side)
     down, right = (np.gradient(fixed, axis=axis) * side for axis in (1, 2))
     parts = [down * rows, down * columns, down, right * rows, right * columns, right]
-    jacobian = np.stack([part.reshape(count, -1) for part in parts], axis=1)
+    jacobian = np.stack([part.reshape(count, side * side) for part in parts], axis=1)
     gram = (jacobian @ np.swapaxes(jacobian, 1, 2)).astype(np.float64)
     own = np.diagonal(gram, axis1=1, axis2=2)
     inverse = np.linalg.inv(gram + np.eye(6) * (1e-3 * own + 1e-6)[:, None, :])
     for _ in range(steps):
         laid, inside = warped(moving, maps)
-        error = ((laid - fixed) * inside).reshape(count, -1, 1)
+        error = ((laid - fixed) * inside).reshape(count, side * side, 1)
         step = (inverse @ (jacobian @ error))[..., 0]
         maps = corrected(maps, step)
     return maps

@@ -176,3 +176,12 @@ def test_altered_copies_of_random_pictures_are_found(heads, workspace):
 @pytest.mark.parametrize("kind", ["unsharp mask 150 %", "turned by 3°"])
 def test_altered_slices_do_not_pair_with_their_neighbours(kind, workspace):
     assert false_among_neighbours(average_head()[-80:-50], ALTERED[kind], workspace) == 0
+
+
+def test_pictures_that_have_nothing_in_common_are_given_up_at_the_coarsest_level():
+    """Of noise no pair is hopeful, and nothing is left to be refined."""
+    fixed, moving = np.random.default_rng(0).random((2, 5, 32, 32), dtype=np.float32)
+    maps, found = roughly_registered(fixed, moving)
+    assert maps.shape == (5, 2, 3)
+    assert (np.abs(found) < 0.9).all()
+    assert roughly_registered(fixed[:0], moving[:0])[0].shape == (0, 2, 3)
