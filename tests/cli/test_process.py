@@ -55,10 +55,19 @@ def test_a_refusal_ends_with_its_line_whatever_is_being_imported(slow_run, secon
     assert ended.stderr == "preparing data …\nmritk: these data are of no use\n"
 
 
+def heed_ctrl_c():
+    """Undo what a shell does to programs in its background: they ignore SIGINT."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+
+
 @pytest.mark.parametrize("seconds", [0, 0.4, 1.2])
 def test_ctrl_c_ends_with_one_word_whatever_is_being_imported(slow_run, seconds):
     with subprocess.Popen(
-        slow_run, env=os.environ | {"REFUSE_AFTER": "60"}, stderr=subprocess.PIPE, text=True
+        slow_run,
+        env=os.environ | {"REFUSE_AFTER": "60"},
+        stderr=subprocess.PIPE,
+        text=True,
+        preexec_fn=heed_ctrl_c,  # noqa: PLW1509 - no thread runs here
     ) as run:
         assert run.stderr is not None
         assert run.stderr.readline() == "preparing data …\n"
@@ -83,6 +92,7 @@ def test_ctrl_c_at_the_very_beginning_leaves_no_traceback(tmp_path):
     )
     ended = subprocess.run(
         [sys.executable, "-c", starting, "list", "backbones"],
+        preexec_fn=heed_ctrl_c,  # noqa: PLW1509 - no thread runs here
         capture_output=True,
         text=True,
         check=False,
