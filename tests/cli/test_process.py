@@ -92,7 +92,7 @@ def test_ctrl_c_at_the_very_beginning_leaves_no_traceback(tmp_path):
     )
     ended = subprocess.run(
         [sys.executable, "-c", starting, "list", "backbones"],
-        preexec_fn=heed_ctrl_c,  # noqa: PLW1509 - no thread runs here
+        preexec_fn=heed_ctrl_c,
         capture_output=True,
         text=True,
         check=False,
