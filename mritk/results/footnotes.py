@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING
 
-from mritk.data.samples import Classification
+from mritk.results.clean_support import ALL, LEAST_UNITS
 
 if TYPE_CHECKING:
     from mritk.results.table import Table
@@ -175,16 +175,13 @@ def _signs(table: Table) -> list[str]:
 def _undefined(table: Table) -> list[str]:
     """Say why numbers or intervals are missing."""
     notes = []
-    if absent := _absent_among_clean(table):
-        notes.append(
-            f"No clean test sample is of class {', '.join(absent)}: clean means over classes are "
-            f"over the other classes."
-        )
+    notes += _clean_support(table)
     notes += _lacking_folds(table)
     first = table.metrics[0].name
     shown = [cell for row in table.rows for cell in row.cells.values()]
     shown += [row.clean_cells[first] for row in table.rows if row.clean_cells]
-    notes += [f"nan: {reason}." for reason in sorted({c.reason for c in shown if c.reason})]
+    reasons = {cell.reason for cell in shown if cell.reason and not cell.withheld}
+    notes += [f"nan: {reason}." for reason in sorted(reasons)]
     missing = {c.interval.reason for c in shown if c.interval and c.defined} - {""}
     return [*notes, *(f"No interval: {reason}." for reason in sorted(missing))]
 
@@ -207,10 +204,21 @@ def _lacking_folds(table: Table) -> list[str]:
     ]
 
 
-def _absent_among_clean(table: Table) -> list[str]:
-    """Return the classes that no clean test sample has, where there are clean columns."""
-    if not isinstance(table.task, Classification):
+def _clean_support(table: Table) -> list[str]:
+    """Say what clean scores rest on, and where they are withheld."""
+    cells = [row.clean_cells[table.metrics[0].name] for row in table.rows if row.clean_cells]
+    if not cells:
         return []
-    if not any(row.clean_cells for row in table.rows):
-        return []
-    return [c for k, c in enumerate(table.task.classes) if k not in table.clean_classes]
+    support, units = table.clean_support, "patients" if table.patients else "groups of copies"
+    counts = support.of_classes(table.task).items()
+    told = ", ".join(f"{name} {samples} ({of})" for name, (samples, of) in counts)
+    notes = [f"Clean test samples ({units}): {told}."] if told else []
+    if any(cell.withheld for cell in cells):
+        short = support.short_of(table.metrics[0])
+        what = "in all" if ALL in short else "of each class"
+        notes.append(
+            f"A clean score is shown if it rests on {LEAST_UNITS} {units} {what} at least: of "
+            f"fewer, a class that is right throughout cannot be told from one that is right half "
+            f"of the time."
+        )
+    return notes

@@ -11,6 +11,7 @@ from typing import Any
 
 from mritk.errors import UsageError
 from mritk.evaluate.interval import Interval
+from mritk.results.clean_support import ALL, LEAST_UNITS
 from mritk.results.cost import COLUMNS, CostColumn
 from mritk.results.flat import csv_text
 from mritk.results.markdown import escape
@@ -169,6 +170,8 @@ def cell_text(cell: Cell | None, marks: str, *, interval: bool = True) -> str:
     """Return a cell as tables show it: the mean, signs, and the interval in brackets."""
     if cell is None or not cell.values:
         return "–"
+    if cell.withheld:
+        return f"– ({cell.withheld})"
     if not cell.defined:
         return f"nan{marks}"
     between = cell.interval if interval else None
@@ -200,6 +203,7 @@ def as_data(board: Leaderboard) -> dict[str, Any]:
                 "level": table.analysis.level,
                 "test_samples": table.test_samples,
                 "clean_test_samples": table.clean_samples,
+                "clean_support": _support_as_data(table),
                 "patients": table.patients or None,
                 "detectable_difference": _number(table.detectable),
                 "notes": table.notes,
@@ -213,6 +217,16 @@ def as_data(board: Leaderboard) -> dict[str, Any]:
         ],
         "differing_protocol_fields": list(board.drift),
         "not_read": list(board.damaged),
+    }
+
+
+def _support_as_data(table: Table) -> dict[str, Any]:
+    support = table.clean_support
+    classes = support.of_classes(table.task).items()
+    return {
+        "units": support.counts.get(ALL, (0, 0))[1],
+        "least_units": LEAST_UNITS,
+        "classes": {name: {"samples": n, "units": units} for name, (n, units) in classes},
     }
 
 
