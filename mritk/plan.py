@@ -10,7 +10,7 @@ import numpy as np
 
 from mritk.audit.audit import Audit, audit
 from mritk.audit.book import Progress, SketchBook, silent
-from mritk.backbone import Backbone
+from mritk.backbone import SCRATCH, Backbone
 from mritk.benchmark import Benchmark, find_protocol
 from mritk.data.decode import decoded, is_decoded
 from mritk.data.decoded_size import decoded_bytes, require_room
@@ -144,6 +144,9 @@ class Planner:
             backbones = self._backbones(benchmark)
         for name in benchmark.augmentations:
             self.registry.augmentation(name)
+        for architecture in {name for protocol in protocols for name in protocol.normalise_again}:
+            # A name that nothing bears would change nothing.
+            self.registry.backbone(f"{architecture}@{SCRATCH}")
         for name in benchmark.datasets:
             find_datasets(name, self.registry, benchmark.data.instructions)
         self.on_names(backbones)
@@ -213,8 +216,8 @@ class Planner:
         if method.uses_backbone:
             # A rehearsal looks at all backbones to find its size, so no name stands for itself.
             asked = [""] * len(backbones) if benchmark.rehearse else benchmark.backbones
-            normalised = [backbone.normalised(protocol.normalisation) for backbone in backbones]
-            chosen = list(zip(asked, normalised, strict=True))
+            given = [_given(backbone, protocol) for backbone in backbones]
+            chosen = list(zip(asked, given, strict=True))
         augmentations = [self.registry.augmentation(name) for name in names]
         candidates = [
             Candidate(backbone, augmentation, name)
@@ -285,9 +288,8 @@ class Planner:
             if not self.registry.method(protocol.method).uses_backbone:
                 continue
             size = protocol.image_size if samples.spatial_dims == 2 else protocol.volume_size
-            wanted.add(
-                (size or backbone.input.size, backbone.input.interpolation, protocol.preprocessing)
-            )
+            contract = _given(backbone, protocol).input
+            wanted.add((size or contract.size, contract.interpolation, protocol.preprocessing))
         return sorted(wanted, key=str)
 
     def _decode(self, samples: Samples, book: SketchBook, decodings: Sequence[Decoding]) -> None:
@@ -304,6 +306,12 @@ def _of_one_dataset(benchmark: Benchmark, name: str, opened: Opened) -> Benchmar
     # A class that another dataset has would be missed in this one.
     rename = {old: new for old, new in benchmark.data.rename.items() if old in opened.classes}
     return replace(benchmark, datasets=(name,), data=replace(benchmark.data, rename=rename))
+
+
+def _given(backbone: Backbone, protocol: Protocol) -> Backbone:
+    """Return the backbone with the input contract that the protocol asks for."""
+    normalised = backbone.normalised(protocol.normalisation, protocol.normalise_again)
+    return normalised.resized(protocol.resize)
 
 
 def _of_one_protocol(benchmark: Benchmark, name: str, changes: Changes) -> Benchmark:
