@@ -16,7 +16,7 @@ from mritk.data.decode import decoded, is_decoded
 from mritk.data.decoded_size import decoded_bytes, require_room
 from mritk.data.preprocessing import Preprocessing
 from mritk.data.samples import Samples, UnreadableSamples
-from mritk.data.split_rule import fold_count, resolved_scheme
+from mritk.data.split_rule import fold_count, known_fold_count, resolved_scheme
 from mritk.data.splits import make_folds
 from mritk.errors import DataError, UsageError
 from mritk.evaluate.metrics import find_metric
@@ -138,6 +138,9 @@ class Planner:
         protocols = [find_protocol(name, self.registry, changes) for name, changes in varied]
         if self.deterministic:
             protocols = [replace(protocol, deterministic=True) for protocol in protocols]
+        for protocol in protocols:
+            if (count := known_fold_count(protocol.split)) is not None:
+                _require_folds(benchmark, count, protocol)
         backbones: Sequence[Backbone] = ()
         needed = any(self.registry.method(p.method).uses_backbone for p in protocols)
         if needed or benchmark.backbones != Benchmark().backbones:
@@ -311,12 +314,15 @@ def _of_one_protocol(benchmark: Benchmark, name: str, changes: Changes) -> Bench
     return replace(benchmark, protocols=(name,), vary=vary)
 
 
-def _require_folds(benchmark: Benchmark, count: int, protocol: Protocol, record: Dataset) -> None:
+def _require_folds(
+    benchmark: Benchmark, count: int, protocol: Protocol, record: Dataset | None = None
+) -> None:
+    on = f" on {record.name}" if record else ""
     for fold in benchmark.folds:
         if not 0 <= fold < count:
             raise UsageError(
-                f"there is no fold {fold}: protocol {protocol.name} makes {count} on "
-                f"{record.name}, numbered from 0"
+                f"there is no fold {fold}: protocol {protocol.name} makes {count}{on}, numbered "
+                f"from 0"
             )
 
 
