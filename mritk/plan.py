@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import partial
 from itertools import product
 
 import numpy as np
@@ -300,7 +301,8 @@ class Planner:
             needed = sum(decoded_bytes(book.shapes, book.modes, d[0], d[2]) for d in absent)
             require_room(needed, [d[0] for d in absent], workspace.folder("decoded"))
         for size, interpolation, preprocessing in decodings if self.decode else ():
-            decoded(samples, size, interpolation, workspace, preprocessing)
+            told = partial(self.progress, "decoding")
+            decoded(samples, size, interpolation, workspace, preprocessing, told)
 
 
 def _of_one_dataset(benchmark: Benchmark, name: str, opened: Opened) -> Benchmark:

@@ -154,6 +154,7 @@ class Outcome:
         error: One line for a person, or empty.
         exit_code: What the error amounts to.
         seconds: How long it took.
+        score: The leading metric on the test part, as a person reads it; empty if it failed.
     """
 
     trial: Trial
@@ -161,6 +162,7 @@ class Outcome:
     error: str = ""
     exit_code: ExitCode = ExitCode.OK
     seconds: float = 0.0
+    score: str = ""
 
     def __post_init__(self) -> None:
         """Make the error one line that a terminal can show."""
