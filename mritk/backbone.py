@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from dataclasses import asdict, dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any, Literal
 
@@ -105,7 +106,7 @@ def require_weights(
         if backbone.weights is None:
             continue
         try:
-            path = _located(backbone.weights, workspace, lambda b=backbone: tell(_fetching(b)))
+            path = _located(backbone.weights, workspace, partial(tell, _fetching(backbone)))
         except Unavailable as error:
             raise type(error)(f"{backbone.name}: {error}") from error
         except Exception:

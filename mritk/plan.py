@@ -167,7 +167,7 @@ class Planner:
                 self._candidates(benchmark, record, opened.samples, protocol, backbones)
                 for protocol in protocols
             ]
-            require_told_patients(opened, benchmark.data, [p.split for p in protocols])
+            require_told_patients(opened, [p.split for p in protocols])
             found = self._audit(opened)
             if found is not None:
                 audits[record.name] = found
@@ -306,9 +306,9 @@ class Planner:
 
 
 def _of_one_dataset(benchmark: Benchmark, name: str, opened: Opened) -> Benchmark:
-    # A class that another dataset has would be missed in this one.
-    rename = {old: new for old, new in benchmark.data.rename.items() if old in opened.classes}
-    return replace(benchmark, datasets=(name,), data=replace(benchmark.data, rename=rename))
+    # A class that another dataset has would be missed in this one, and patients that are told of
+    # another one refused.
+    return replace(benchmark, datasets=(name,), data=opened.told)
 
 
 def _of_one_protocol(benchmark: Benchmark, name: str, changes: Changes) -> Benchmark:

@@ -140,8 +140,7 @@ class Trial:
 
     def __str__(self) -> str:
         fold = f" fold {self.fold}" if len(self.dataset.folds) > 1 else ""
-        name = f"{self.backbone_name} on {self.dataset.record.name}{fold} seed {self.seed}"
-        return visible(name)
+        return visible(f"{self.backbone_name} on {self.dataset.record.name}{fold} seed {self.seed}")
 
 
 @dataclass(frozen=True)
@@ -304,8 +303,7 @@ def _score(
         expected = (len(subset), samples.task.outputs) if classes else (len(subset),)
         if scores.shape != expected:
             raise MritkError(
-                f"method {trial.method.name} scored {part} with shape {scores.shape}, "
-                f"not {expected}"
+                f"method {trial.method.name} scored {part} with shape {scores.shape}, not {expected}"
             )
         if part == "test":
             cost.predicted(len(subset), time.perf_counter() - began)

@@ -36,6 +36,7 @@ class ProgressLog:
         """Name the trial that begins."""
         self._trial, self._count = trial, f"trial {position}/{total}"
         self._now, self._share = f"{self._count}, {trial}", 0.0
+        self._trial_began = time.monotonic()
 
     def end_epoch(self, epoch: Epoch) -> None:
         """Keep an epoch for the next line; after the first one, the time left can be told."""
@@ -44,7 +45,9 @@ class ProgressLog:
             f"{self._count}, epoch {epoch.epoch}/{epoch.epochs}, loss {epoch.train_loss:.3f}, "
             f"val {epoch.val_loss:.3f}, {self._trial}"
         )
-        if not self._foretold:
+        # Where an executor trains, epochs are told when their trial is done, all at once.
+        live = time.monotonic() - self._trial_began >= epoch.seconds / 2
+        if live and not self._foretold:
             self._foretold = True
             self._tell_now()
 

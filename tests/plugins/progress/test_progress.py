@@ -79,8 +79,8 @@ def plan(count):
     return SimpleNamespace(todo=trials(count))
 
 
-def epoch(number, of=4):
-    return Epoch(number, of, "all", 1e-3, 0.12345, 0.67891, 0.6, 0.1)
+def epoch(number, of=4, seconds=0.0):
+    return Epoch(number, of, "all", 1e-3, 0.12345, 0.67891, 0.6, seconds)
 
 
 def outcome(error="", score="balanced accuracy 0.812"):
@@ -198,6 +198,14 @@ def test_a_file_gets_a_line_after_the_first_epoch_and_one_per_trial(file):
     assert re.fullmatch(rf"1/2  resnet on brains seed 0  balanced accuracy .* 41 s{left}", rows[0])
     assert re.fullmatch(r"2/2  resnet on brains seed 1  balanced accuracy 0\.812  41 s", rows[1])
     assert len(rows) == 2
+
+
+def test_epochs_that_an_executor_tells_afterwards_say_nothing_of_the_time_left(file):
+    log = ProgressLog(2)
+    log.start_trial("resnet on brains seed 0", 1, 2)
+    log.end_epoch(epoch(1, seconds=60.0))
+    log.close()
+    assert file.getvalue() == ""
 
 
 def test_a_failed_trial_is_told_in_a_file_with_its_reason(file):
