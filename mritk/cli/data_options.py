@@ -22,8 +22,8 @@ OPTIONS = (
         default="",
         metavar="REGEX",
         help="The patient is what REGEX finds in a sample's id (its first group, if it has one), "
-        "in each dataset that names no patients. For one alone: -d 'folder:PATH,patient_regex=REGEX'; "
-        "likewise ,patients= ,no_patient_ids=true ,rename=OLD=NEW.",
+        "in each dataset that names no patients. For one alone: -d "
+        "'folder:PATH,patient_regex=REGEX'; so too patients, no_patient_ids=true, rename=OLD=NEW.",
     ),
     click.option(
         "--patients",
