@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import partial
 from itertools import product
 
 import numpy as np
@@ -16,7 +17,7 @@ from mritk.data.decode import decoded, is_decoded
 from mritk.data.decoded_size import decoded_bytes, require_room
 from mritk.data.preprocessing import Preprocessing
 from mritk.data.samples import Samples, UnreadableSamples
-from mritk.data.split_rule import fold_count, resolved_scheme
+from mritk.data.split_rule import fold_count, known_fold_count, resolved_scheme
 from mritk.data.splits import make_folds
 from mritk.errors import DataError, UsageError
 from mritk.evaluate.metrics import find_metric
@@ -138,6 +139,9 @@ class Planner:
         protocols = [find_protocol(name, self.registry, changes) for name, changes in varied]
         if self.deterministic:
             protocols = [replace(protocol, deterministic=True) for protocol in protocols]
+        for protocol in protocols:
+            if (count := known_fold_count(protocol.split)) is not None:
+                _require_folds(benchmark, count, protocol)
         backbones: Sequence[Backbone] = ()
         needed = any(self.registry.method(p.method).uses_backbone for p in protocols)
         if needed or benchmark.backbones != Benchmark().backbones:
@@ -166,7 +170,7 @@ class Planner:
                 self._candidates(benchmark, record, opened.samples, protocol, backbones)
                 for protocol in protocols
             ]
-            require_told_patients(opened, benchmark.data, [p.split for p in protocols])
+            require_told_patients(opened, [p.split for p in protocols])
             found = self._audit(opened)
             if found is not None:
                 audits[record.name] = found
@@ -299,13 +303,14 @@ class Planner:
             needed = sum(decoded_bytes(book.shapes, book.modes, d[0], d[2]) for d in absent)
             require_room(needed, [d[0] for d in absent], workspace.folder("decoded"))
         for size, interpolation, preprocessing in decodings if self.decode else ():
-            decoded(samples, size, interpolation, workspace, preprocessing)
+            told = partial(self.progress, "decoding")
+            decoded(samples, size, interpolation, workspace, preprocessing, told)
 
 
 def _of_one_dataset(benchmark: Benchmark, name: str, opened: Opened) -> Benchmark:
-    # A class that another dataset has would be missed in this one.
-    rename = {old: new for old, new in benchmark.data.rename.items() if old in opened.classes}
-    return replace(benchmark, datasets=(name,), data=replace(benchmark.data, rename=rename))
+    # A class that another dataset has would be missed in this one, and patients that are told of
+    # another one refused.
+    return replace(benchmark, datasets=(name,), data=opened.told)
 
 
 def _given(backbone: Backbone, protocol: Protocol) -> Backbone:
@@ -319,12 +324,15 @@ def _of_one_protocol(benchmark: Benchmark, name: str, changes: Changes) -> Bench
     return replace(benchmark, protocols=(name,), vary=vary)
 
 
-def _require_folds(benchmark: Benchmark, count: int, protocol: Protocol, record: Dataset) -> None:
+def _require_folds(
+    benchmark: Benchmark, count: int, protocol: Protocol, record: Dataset | None = None
+) -> None:
+    on = f" on {record.name}" if record else ""
     for fold in benchmark.folds:
         if not 0 <= fold < count:
             raise UsageError(
-                f"there is no fold {fold}: protocol {protocol.name} makes {count} on "
-                f"{record.name}, numbered from 0"
+                f"there is no fold {fold}: protocol {protocol.name} makes {count}{on}, numbered "
+                f"from 0"
             )
 
 

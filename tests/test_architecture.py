@@ -22,6 +22,7 @@ FLOORS = {
     "plan": 2,
     "execute": 2,
     "opening": 2,
+    "data_options": 2,
     "path_hint": 2,
     "report": 2,
     "culprit": 3,
