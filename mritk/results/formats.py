@@ -79,7 +79,10 @@ def caption(table: Table) -> str:
     parts_drawn = table.folds // repeats
     scheme = SCHEMES.get(keys["scheme"], keys["scheme"]).format(parts=parts_drawn)
     scheme += f", {repeats} repeats" if repeats > 1 else ""
-    scheme += f", {shots} shots per class" if shots else ""
+    if shots:
+        scheme += f", {shots} shots per class"
+    elif "shots=0" in keys["protocol"]:  # which reads as if there were none
+        scheme += ", all training samples"
     tested = f"{table.test_samples} test samples"
     if table.clean_samples < table.test_samples:
         tested += f" ({table.clean_samples} clean)"

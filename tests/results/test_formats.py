@@ -186,3 +186,26 @@ def test_names_are_text_to_markdown(make_record):
     # Sentences hold brackets and stars of their own; a name makes no tag and no link of them.
     for escaped in (r"\<img", r"\<!--", r"[a]\(http"):
         assert escaped in notes
+
+
+def test_tables_of_a_varied_protocol_come_in_natural_order_and_all_images_last(make_record):
+    def record(shots, dataset="a"):
+        return make_record(
+            dataset=dataset,
+            protocol=f"quick[shots={shots}]",
+            fingerprint=f"{shots:064}",
+            protocol_json=json.dumps({"split": {"shots": shots}}),
+        )
+
+    records = [record(0), *(record(shots) for shots in (15, 5, 100)), record(5, "b10")]
+    board = build_leaderboard([*records, record(5, "b9")])
+    told = [(table.keys["dataset"], table.protocol.shots) for table in board.tables]
+    assert told == [("a", 5), ("a", 15), ("a", 100), ("a", 0), ("b9", 5), ("b10", 5)]
+    text = format_leaderboard(board, "plain")
+    assert "quick[shots=0] (00000000) · hold-out split, all training samples" in text
+    assert text.count("all training samples") == 1
+
+
+def test_groups_come_in_natural_order(make_record):
+    board = build_leaderboard([make_record(seed=n) for n in (10, 2, 1)], group_by=["seed"])
+    assert [table.keys["seed"] for table in board.tables] == [1, 2, 10]
