@@ -94,7 +94,7 @@ def test_a_run_ends_with_a_leaderboard_and_a_second_one_only_prints_it(
     assert first.code == 0, first.err
     assert "official split, 394 test samples (" in first.out
     assert "balanced accuracy (394) ↑" in first.out
-    assert "Image-level: the dataset names no patients" in first.out
+    assert "Image-level: without patient ids" in first.out
     second = mritk(*arguments, "--seeds", 1, "-o", tmp_path / "results")
     assert second.out == first.out
     assert "1 of 1 trials were done before" in second.err

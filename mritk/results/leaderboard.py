@@ -22,6 +22,7 @@ from mritk.results.footnotes import (
     SELECTED_ON_TEST,
 )
 from mritk.results.kept_tables import KeptTables
+from mritk.results.natural_order import natural
 from mritk.results.over_runs import told_over_runs
 from mritk.results.table import Cell, Leaderboard, Row, Table, row_name
 from mritk.results.table_evidence import TableEvidence, evidence_of
@@ -79,13 +80,23 @@ def build_leaderboard(
             groups[group].append(found)
     names = [*keys, *([analysis.by] if analysis.by else [])]
     tables = []
-    for values, members in sorted(groups.items(), key=lambda item: str(item[0])):
+    for values, members in sorted(groups.items(), key=_order):
         named = dict(zip(names, values, strict=False))
         table, lost = _table_of_readable(named, members, (metrics, sort), analysis, kept)
         damaged += lost
         tables += [table] if table else []
     drift = _drift([members[0].facts for members in groups.values()])
     return Leaderboard(tables, drift, [str(error) for error in damaged], exit_code_of(damaged))
+
+
+def _order(group: tuple[tuple[Any, ...], Sequence[TableTrial]]) -> tuple[Any, ...]:
+    """Return what tables are sorted by: of varied protocols, few shots come before all images."""
+    values, (first, *_) = group
+    facts = first.facts
+    shots = facts.stored_protocol.shots or math.inf
+    varied = (natural(facts.protocol.partition("[")[0]), shots, natural(facts.protocol))
+    rest = tuple(natural(str(value)) for value in values)
+    return natural(facts.dataset), facts.dataset_fingerprint, *varied, rest
 
 
 def _parts(trial: TrialRecord | TableTrial, analysis: Analysis) -> Iterable[tuple[str, TableTrial]]:
