@@ -139,20 +139,7 @@ class Planner:
         protocols = [find_protocol(name, self.registry, changes) for name, changes in varied]
         if self.deterministic:
             protocols = [replace(protocol, deterministic=True) for protocol in protocols]
-        for protocol in protocols:
-            if (count := known_fold_count(protocol.split)) is not None:
-                _require_folds(benchmark, count, protocol)
-        backbones: Sequence[Backbone] = ()
-        needed = any(self.registry.method(p.method).uses_backbone for p in protocols)
-        if needed or benchmark.backbones != Benchmark().backbones:
-            backbones = self._backbones(benchmark)
-        for name in benchmark.augmentations:
-            self.registry.augmentation(name)
-        for architecture in {name for protocol in protocols for name in protocol.normalise_again}:
-            # A name that nothing bears would change nothing.
-            self.registry.backbone(f"{architecture}@{SCRATCH}")
-        for name in benchmark.datasets:
-            find_datasets(name, self.registry, benchmark.data.instructions)
+        backbones = self._require_names(benchmark, protocols)
         self.on_names(backbones)
         if benchmark.rehearse:
             benchmark = replace(benchmark, seeds=benchmark.seeds[:1], folds=(0,))
@@ -187,6 +174,26 @@ class Planner:
             raise UsageError("there is nothing to run: name a backbone, a dataset and a protocol")
         ordered = sorted(trials.values(), key=lambda trial: (trial.seed, trial.fold))
         return Plan(tuple(ordered), results.states(trials), audits, benchmarks)
+
+    def _require_names(
+        self, benchmark: Benchmark, protocols: Sequence[Protocol]
+    ) -> Sequence[Backbone]:
+        """Refuse what can be refused before data are opened; return the backbones."""
+        for protocol in protocols:
+            if (count := known_fold_count(protocol.split)) is not None:
+                _require_folds(benchmark, count, protocol)
+        backbones: Sequence[Backbone] = ()
+        needed = any(self.registry.method(p.method).uses_backbone for p in protocols)
+        if needed or benchmark.backbones != Benchmark().backbones:
+            backbones = self._backbones(benchmark)
+        for name in benchmark.augmentations:
+            self.registry.augmentation(name)
+        for architecture in {name for protocol in protocols for name in protocol.normalise_again}:
+            # A name that nothing bears would change nothing.
+            self.registry.backbone(f"{architecture}@{SCRATCH}")
+        for name in benchmark.datasets:
+            find_datasets(name, self.registry, benchmark.data.instructions)
+        return backbones
 
     def _backbones(self, benchmark: Benchmark) -> Sequence[Backbone]:
         if benchmark.rehearse:

@@ -89,6 +89,8 @@ def test_volumes_are_resized_in_one_way():
     )
     with pytest.raises(UsageError, match="solid@scratch takes no images"):
         solid.resized("nearest")
+
+
 @pytest.fixture
 def published(tmp_path):
     """Weights that a network brings on demand; what was fetched is listed."""
