@@ -22,9 +22,9 @@ from mritk.data.splits import make_folds
 from mritk.errors import DataError, UsageError
 from mritk.evaluate.metrics import find_metric
 from mritk.opening import Opened, find_datasets, open_datasets, require_told_patients
-from mritk.path_hint import slices_hint
 from mritk.protocol import Protocol
 from mritk.records import Augmentation, Dataset
+from mritk.refusals import require_fit, require_folds, require_selection
 from mritk.registry import Registry
 from mritk.rehearsal import Rehearsal, without_weights
 from mritk.results.folder import ResultsFolder
@@ -35,8 +35,6 @@ from mritk.workspace import Workspace
 
 # Size, interpolation and preprocessing of images that trials will ask for.
 Decoding = tuple[int | None, str, Preprocessing]
-
-KINDS = {2: "images", 3: "volumes", None: "data without a grid"}
 
 
 @dataclass(frozen=True, eq=False)
@@ -181,7 +179,7 @@ class Planner:
         """Refuse what can be refused before data are opened; return the backbones."""
         for protocol in protocols:
             if (count := known_fold_count(protocol.split)) is not None:
-                _require_folds(benchmark, count, protocol)
+                require_folds(benchmark, count, protocol)
         backbones: Sequence[Backbone] = ()
         needed = any(self.registry.method(p.method).uses_backbone for p in protocols)
         if needed or benchmark.backbones != Benchmark().backbones:
@@ -220,7 +218,7 @@ class Planner:
             UsageError: A backbone, augmentation or metric that does not suit the data or method; a
                 fold that does not exist.
         """
-        _require_folds(benchmark, fold_count(samples, protocol.split), protocol, record)
+        require_folds(benchmark, fold_count(samples, protocol.split), protocol, record)
         method = self.registry.method(protocol.method)
         names = benchmark.augmentations or (protocol.augmentation,)
         chosen: list[tuple[str, Backbone | None]] = [("", None)]
@@ -236,7 +234,7 @@ class Planner:
         ]
         for candidate in candidates:
             augmentation = candidate.augmentation
-            _require_fit(record, samples, candidate.backbone, augmentation, self.registry)
+            require_fit(record, samples, candidate.backbone, augmentation, self.registry)
             if augmentation.apply is not None and not method.uses_augmentation:
                 raise UsageError(
                     f"method {method.name} cannot use augmentation {augmentation.name!r}; use "
@@ -256,9 +254,9 @@ class Planner:
         method = self.registry.method(protocol.method)
         folds = benchmark.folds or range(len(dataset.folds))
         # Fewer than foreseen, if all samples of a site were skipped.
-        _require_folds(benchmark, len(dataset.folds), protocol, dataset.record)
+        require_folds(benchmark, len(dataset.folds), protocol, dataset.record)
         for fold in folds:
-            _require_selection(dataset, protocol, fold)
+            require_selection(dataset, protocol, fold)
         for seed, fold, one in product(benchmark.seeds, folds, candidates):
             trial = Trial(dataset, one.backbone, one.augmentation, method, protocol, fold, seed)
             yield trial, one
@@ -329,62 +327,6 @@ def _given(backbone: Backbone, protocol: Protocol) -> Backbone:
 def _of_one_protocol(benchmark: Benchmark, name: str, changes: Changes) -> Benchmark:
     vary = {key: [value] for key, value in changes.items()}
     return replace(benchmark, protocols=(name,), vary=vary)
-
-
-def _require_folds(
-    benchmark: Benchmark, count: int, protocol: Protocol, record: Dataset | None = None
-) -> None:
-    on = f" on {record.name}" if record else ""
-    for fold in benchmark.folds:
-        if not 0 <= fold < count:
-            raise UsageError(
-                f"there is no fold {fold}: protocol {protocol.name} makes {count}{on}, numbered "
-                f"from 0"
-            )
-
-
-def _require_fit(
-    record: Dataset,
-    samples: Samples,
-    backbone: Backbone | None,
-    augmentation: Augmentation,
-    registry: Registry,
-) -> None:
-    """Refuse a combination that could only fail later.
-
-    Raises:
-        UsageError: The backbone or the augmentation takes data of another kind.
-    """
-    dims = samples.spatial_dims
-    held = f"{record.name} holds {KINDS[dims]}"
-    if backbone is not None and backbone.architecture.spatial_dims != dims:
-        takes = KINDS[backbone.architecture.spatial_dims]
-        slices = slices_hint(record.name, registry) if dims == 3 else ""
-        raise UsageError(f"{backbone.name} takes {takes}, but {held}{slices and f'; {slices}'}")
-    if augmentation.apply is not None and dims not in augmentation.spatial_dims:
-        raise UsageError(
-            f"augmentation {augmentation.name} does not transform {KINDS[dims]}, but {held}; "
-            f"use --augmentation none"
-        )
-
-
-def _require_selection(dataset: OpenDataset, protocol: Protocol, fold: int) -> None:
-    """Refuse a validation part on which no state can be chosen as the protocol wants.
-
-    Raises:
-        DataError: The metric has no value there, whatever is predicted.
-    """
-    rule, samples = protocol.selection, dataset.samples
-    if rule.on != "val" or rule.by == "loss":
-        return
-    metric = find_metric(rule.by, samples.task)
-    reason = metric.ideal(samples.targets[dataset.folds[fold].val], samples.task.outputs).reason
-    if reason:
-        raise DataError(
-            f"protocol {protocol.name} chooses the state by {rule.by}, which has no value on the "
-            f"validation part of {dataset.record.name}, fold {fold}, whatever is predicted: "
-            f'{reason}; choose by = "loss" in [selection], or another split'
-        )
 
 
 def _divided(
