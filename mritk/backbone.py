@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import asdict, dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any, Literal
 
 from mritk.digests import sha256_of
-from mritk.errors import NotSupplied, UsageError
+from mritk.errors import NotSupplied, Unavailable, UsageError
 from mritk.mistaken_file import stand_in
 from mritk.records import Architecture, InputContract, Weights
 from mritk.workspace import Workspace
@@ -129,24 +130,47 @@ def split_name(name: str) -> tuple[str, str | None]:
     return architecture, weights if at else None
 
 
-def require_supplied(backbones: Iterable[Backbone], workspace: Workspace) -> None:
-    """Refuse now weights that no program fetches and nobody brought; fetch nothing.
+def require_weights(
+    backbones: Iterable[Backbone], workspace: Workspace, tell: Callable[[str], object]
+) -> None:
+    """Find every weight file now, or fetch it, so that a run that lacks one never begins.
+
+    Args:
+        backbones: Whose weights are wanted.
+        workspace: Where files are, and whether they may be fetched.
+        tell: Called with one line before a file is fetched.
 
     Raises:
-        NotSupplied: A weight file is not here, or a web page or a pointer of Git LFS stands for it.
+        Unavailable: A file is not here and cannot be fetched, or a web page or a pointer of Git
+            LFS stands for it.
     """
-    offline = replace(workspace, offline=True)
     for backbone in backbones:
         if backbone.weights is None:
             continue
         try:
-            path = backbone.weights.locate(offline)
-        except NotSupplied as error:
-            raise NotSupplied(f"{backbone.name}: {error}") from error
+            path = _located(backbone.weights, workspace, partial(tell, _fetching(backbone)))
+        except Unavailable as error:
+            raise type(error)(f"{backbone.name}: {error}") from error
         except Exception:
-            continue  # a network may bring it; if not, the trial that needs it says so
+            continue  # a fault of its plugin, which the trial keeps with its traceback
         if other := stand_in(path):
             raise NotSupplied(f"{backbone.name}: {path} cannot be read as weights: it {other}")
+
+
+def _located(weights: Weights, workspace: Workspace, tell: Callable[[], object]) -> Path:
+    try:
+        return weights.locate(replace(workspace, offline=True))
+    except NotSupplied:
+        raise
+    except Unavailable:
+        if workspace.offline:
+            raise
+    tell()
+    return weights.locate(workspace)
+
+
+def _fetching(backbone: Backbone) -> str:
+    return f"fetching the weights of {backbone.name} …"
 
 
 def weights_from_file(architecture: Architecture, path: Path) -> Weights:

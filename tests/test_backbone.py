@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 import torch
 
-from mritk import Architecture, InputContract, UsageError, Weights
-from mritk.backbone import Backbone
+from mritk import Architecture, InputContract, Unavailable, UsageError, Weights, Workspace
+from mritk.backbone import Backbone, require_weights
 from mritk.train.contract import Normalise
 
 OWN = InputContract(300, (0.5, 0.4, 0.3), (0.1, 0.2, 0.3), "bicubic", "BGR")
@@ -89,3 +89,43 @@ def test_volumes_are_resized_in_one_way():
     )
     with pytest.raises(UsageError, match="solid@scratch takes no images"):
         solid.resized("nearest")
+
+
+@pytest.fixture
+def published(tmp_path):
+    """Weights that a network brings on demand; what was fetched is listed."""
+    file, fetched = tmp_path / "net.pt", []
+
+    def locate(workspace):
+        if not file.is_file():
+            if workspace.offline:
+                raise Unavailable("no net.pt on this machine (offline mode)")
+            fetched.append(file)
+            file.write_bytes(b"weights")
+        return file
+
+    return Backbone(NET, Weights("net", "mine", locate, OWN)), fetched
+
+
+def test_weights_are_fetched_once_before_the_run_and_that_is_told(published, tmp_path):
+    backbone, fetched = published
+    told = []
+    for _ in range(2):
+        require_weights([backbone], Workspace(tmp_path), told.append)
+    assert len(fetched) == 1
+    assert told == ["fetching the weights of net@mine …"]
+
+
+def test_offline_weights_that_are_not_here_are_refused_by_the_backbones_name(published, tmp_path):
+    backbone, fetched = published
+    with pytest.raises(Unavailable, match=r"net@mine: no net\.pt on this machine"):
+        require_weights([backbone], Workspace(tmp_path, offline=True), pytest.fail)
+    assert fetched == []
+
+
+def test_a_fault_of_the_plugin_is_left_to_the_trial_which_keeps_its_traceback(tmp_path):
+    def locate(workspace):
+        raise KeyError("typo")
+
+    broken = Backbone(NET, Weights("net", "mine", locate, OWN))
+    require_weights([broken], Workspace(tmp_path), pytest.fail)

@@ -56,6 +56,18 @@ def copied(digests: dict[str, str]) -> int:
     return sum(digest in train for name, digest in digests.items() if name.startswith("Testing"))
 
 
+@pytest.fixture(scope="module")
+def searched(tmp_path_factory):
+    return tmp_path_factory.mktemp("searched")
+
+
+@pytest.fixture
+def shared_home(searched, monkeypatch):
+    """One MRITK_HOME for the tests of this file, so that copies are searched once."""
+    monkeypatch.setenv("MRITK_HOME", str(searched))
+
+
+@pytest.mark.usefixtures("shared_home")
 def test_the_audit_finds_the_copies_in_the_official_split(mritk):
     ended = mritk("audit", f"folder:{DATA}", "--json")
     assert ended.code == 1
@@ -73,6 +85,7 @@ def test_the_audit_finds_the_copies_in_the_official_split(mritk):
     assert sum(count > 1 for count in members) == found["labels"]["count"]
 
 
+@pytest.mark.usefixtures("shared_home")
 def test_a_run_ends_with_a_leaderboard_and_a_second_one_only_prints_it(
     mritk, fast_protocol, tmp_path
 ):
@@ -81,7 +94,7 @@ def test_a_run_ends_with_a_leaderboard_and_a_second_one_only_prints_it(
     assert first.code == 0, first.err
     assert "official split, 394 test samples (" in first.out
     assert "balanced accuracy (394) ↑" in first.out
-    assert "Image-level: the dataset names no patients" in first.out
+    assert "Image-level: without patient ids" in first.out
     second = mritk(*arguments, "--seeds", 1, "-o", tmp_path / "results")
     assert second.out == first.out
     assert "1 of 1 trials were done before" in second.err

@@ -6,6 +6,9 @@ The array is kept under the digests of the samples, so a changed file can never 
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from functools import partial
+
 import numpy as np
 
 from mritk.data.identified import SampleChanged
@@ -30,6 +33,7 @@ def decoded(
     interpolation: str,
     workspace: Workspace,
     preprocessing: Preprocessing = UNCHANGED,
+    progress: Callable[[float], None] = lambda share: None,
 ) -> np.ndarray:
     """Return all samples as one read-only array, decoding them if that was not done before.
 
@@ -39,6 +43,7 @@ def decoded(
         interpolation: ``bilinear``, ``bicubic`` or ``nearest``.
         workspace: Where the array is kept.
         preprocessing: What is done to each after resizing.
+        progress: Called with the share of the samples that is decoded.
 
     Returns:
         A memory-mapped array (N, H, W), (N, H, W, 3) or (N, D, H, W); uint8 or float32.
@@ -57,7 +62,8 @@ def decoded(
         raise DataError("these samples do not lie on a grid; only a method of their own reads them")
     shaping = Shaping(samples.spatial_dims or 0, size, interpolation, preprocessing)
     folder, identity = workspace.folder("decoded"), _identity(samples, shaping)
-    return kept(folder, identity, lambda draft: _make(samples, shaping, draft), WHAT).arrays[IMAGES]
+    make = partial(_make, samples, shaping, progress=progress)
+    return kept(folder, identity, make, WHAT).arrays[IMAGES]
 
 
 def is_decoded(
@@ -83,15 +89,24 @@ def _identity(samples: Samples, shaping: Shaping) -> list[object]:
     ]
 
 
-def _make(samples: Samples, shaping: Shaping, draft: Draft) -> dict[str, object]:
+def _make(
+    samples: Samples, shaping: Shaping, draft: Draft, progress: Callable[[float], None]
+) -> dict[str, object]:
     try:
-        _fill(samples, shaping, draft, colour=False)
+        _fill(samples, shaping, draft, progress, colour=False)
     except _ColourFound:
-        _fill(samples, shaping, draft, colour=True)
+        _fill(samples, shaping, draft, progress, colour=True)
     return {}
 
 
-def _fill(samples: Samples, shaping: Shaping, draft: Draft, *, colour: bool) -> None:
+def _fill(
+    samples: Samples,
+    shaping: Shaping,
+    draft: Draft,
+    progress: Callable[[float], None],
+    *,
+    colour: bool,
+) -> None:
     def prepare(row: int) -> np.ndarray:
         return shaping.of(samples.read(row))
 
@@ -121,6 +136,7 @@ def _fill(samples: Samples, shaping: Shaping, draft: Draft, *, colour: bool) -> 
                 f"give the protocol an image_size (or volume_size) instead of native"
             )
         array[row] = item
+        progress((row + 1) / len(samples))
     if bad:
         raise UnreadableSamples(samples.ids, list(bad), list(bad.values()))
     if array is not None:

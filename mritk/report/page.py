@@ -22,8 +22,9 @@ from mritk.evaluate.per_class import per_class
 from mritk.report.canvas import inline_svg
 from mritk.report.hardest import conflicts, hardest
 from mritk.report.kinds import CAPTIONS, KINDS
+from mritk.results.columns import cell_text
 from mritk.results.cost import COLUMNS
-from mritk.results.formats import caption, cell_text
+from mritk.results.formats import caption
 from mritk.results.protocol_text import protocol_words
 from mritk.results.table import Cell, Leaderboard, Row, Table
 from mritk.results.trialfile import TrialRecord

@@ -76,13 +76,12 @@ class CleanSupport:
 
     def withheld(self, metric: Metric, task: Task) -> str:
         """Say in a few words why a metric is not shown; nothing if it is."""
-        short, names = self.short_of(metric), names_of(task)
-        if len(short) > 2:
-            return f"{len(short)} classes under {LEAST_UNITS} units"
-        return ", ".join(
-            f"{'' if k == ALL else f'{names[k]}: '}{_count(self.counts.get(k, (0, 0))[1])}"
-            for k in short
-        )
+        short = self.short_of(metric)
+        if not short:
+            return ""
+        names = ["units" if k == ALL else names_of(task)[k] for k in short]
+        what = names[0] if len(short) == 1 else f"{len(short)} classes"
+        return f"{what} < {LEAST_UNITS}"
 
     def of_classes(self, task: Task) -> dict[str, tuple[int, int]]:
         """Return the counts of each class that is tested, by its name."""
@@ -93,7 +92,3 @@ class CleanSupport:
 def names_of(task: Task) -> Sequence[str]:
     """Return the names of the classes; none for a regression."""
     return task.classes if isinstance(task, Classification) else ()
-
-
-def _count(units: int) -> str:
-    return "1 unit" if units == 1 else f"{units} units"

@@ -13,7 +13,7 @@ from mritk.errors import StoreError, UsageError
 from mritk.evaluate.metric import Metric, Undefined, Value
 from mritk.evaluate.metrics import find_metric, metrics_of
 from mritk.results.analysis import Analysis, repeat_of
-from mritk.results.clean_support import LEAST_UNITS, CleanSupport, Counts
+from mritk.results.clean_support import CleanSupport, Counts
 from mritk.results.cost import cost_of
 from mritk.results.footnotes import (
     FAILED,
@@ -23,6 +23,7 @@ from mritk.results.footnotes import (
     SELECTED_ON_TEST,
 )
 from mritk.results.kept_tables import KeptTables
+from mritk.results.natural_order import natural
 from mritk.results.over_runs import told_over_runs
 from mritk.results.table import Cell, Leaderboard, Row, Table, row_name
 from mritk.results.table_evidence import TableEvidence, evidence_of
@@ -80,13 +81,23 @@ def build_leaderboard(
             groups[group].append(found)
     names = [*keys, *([analysis.by] if analysis.by else [])]
     tables = []
-    for values, members in sorted(groups.items(), key=lambda item: str(item[0])):
+    for values, members in sorted(groups.items(), key=_order):
         named = dict(zip(names, values, strict=False))
         table, lost = _table_of_readable(named, members, (metrics, sort), analysis, kept)
         damaged += lost
         tables += [table] if table else []
     drift = _drift([members[0].facts for members in groups.values()])
     return Leaderboard(tables, drift, [str(error) for error in damaged], exit_code_of(damaged))
+
+
+def _order(group: tuple[tuple[Any, ...], Sequence[TableTrial]]) -> tuple[Any, ...]:
+    """Return what tables are sorted by: of varied protocols, few shots come before all images."""
+    values, (first, *_) = group
+    facts = first.facts
+    shots = facts.stored_protocol.shots or math.inf
+    varied = (natural(facts.protocol.partition("[")[0]), shots, natural(facts.protocol))
+    rest = tuple(natural(str(value)) for value in values)
+    return natural(facts.dataset), facts.dataset_fingerprint, *varied, rest
 
 
 def _parts(trial: TrialRecord | TableTrial, analysis: Analysis) -> Iterable[tuple[str, TableTrial]]:
@@ -281,7 +292,7 @@ def _clean_cell(
     Means over other classes in other folds are not comparable, so they are undefined.
     """
     if withheld := _support(trials).withheld(metric, trials[0].task):
-        reason = f"fewer than {LEAST_UNITS} clean units ({withheld})"
+        reason = f"too few clean units: {withheld}"
         return Cell((math.nan,) * len(values), reason, withheld=withheld)
     classes = {facts.test.classes for facts in trials if facts.test is not None}
     if metric.per_class and len(classes) > 1:

@@ -150,7 +150,7 @@ def test_formats(mritk, three_rows):
     assert rows[0]["dataset"] == "bands"
     assert rows[0]["verdict"] == "better"
     plain = mritk("differences", three_rows, "--format", "plain").out
-    assert "best     middle" in plain
+    assert "best    middle" in plain
     assert "|" not in plain
 
 

@@ -230,7 +230,7 @@ def test_selection_on_the_test_part_is_marked_in_every_row(run_toy, mritk, fast_
     assert ended.code == 0, ended.err
     rows = [line for line in ended.out.splitlines() if line.startswith("| tiny@scratch")]
     assert sum("§" in row for row in rows) == 1
-    assert "§ The test part chose the state that was kept" in ended.out
+    assert "§ Checkpoint selected on the test set" in ended.out
     assert mritk("doctor", tmp_path / "results").code == 0
     for trial in ResultsFolder(tmp_path / "results").trials():
         replica = '"validation":"test"' in trial.protocol_json

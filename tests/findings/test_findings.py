@@ -149,7 +149,7 @@ def test_means_over_classes_are_withheld_of_images_without_a_copy_where_a_class_
     assert [int(np.sum(few[k == TARGET])) for k in range(4)] == [20, 2, 0, 20]
     trials = leaking(make_trial, few)
     found = rows_of(leak(trials))
-    assert found[PRETRAINED, "without one (42)"] == ["– (b: 2 units, c: 0 units)"] * 3
+    assert found[PRETRAINED, "without one (42)"] == ["– (2 classes < 5)"] * 3
     kept = found[PRETRAINED, "with a copy in training as given (198)"][0]
     assert kept.startswith(f"{accuracy(0.9, ~few):.1f} [")
     classes = rows_of(leak_classes(trials))

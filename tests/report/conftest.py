@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from mritk import Classification
+from mritk.results.analysis import Analysis
 from mritk.results.folder import ResultsFolder
 from mritk.results.leaderboard import build_leaderboard
 from mritk.results.trialfile import Failure, Predictions, TrialRecord
@@ -13,6 +14,8 @@ from mritk.train.setup import Epoch
 
 EVIL = "<script>window.hacked = 1</script>"
 NAMES = ('"><img src=x onerror="window.hacked = 2">', "$x^2$ {{ 7 * 7 }} & </svg>", "plain@scratch")
+# Figures draw what a table holds, however many resamples it took.
+FEW = Analysis(resamples=100)
 CLASSES = (EVIL, "b", "$\\frac{1}{2}$")
 
 
@@ -77,7 +80,7 @@ def records(make_trial):
 @pytest.fixture
 def table(records):
     """Their table."""
-    return build_leaderboard(records).tables[0]
+    return build_leaderboard(records, analysis=FEW).tables[0]
 
 
 @pytest.fixture

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
+from uuid import uuid4
 from xml.etree import ElementTree
 
 import numpy as np
@@ -24,8 +26,13 @@ from mritk.report.figures.forest import forest
 from mritk.report.figures.learning import learning
 from mritk.report.figures.reliability import reliability
 from mritk.report.kinds import CAPTIONS, KINDS
+from mritk.results.analysis import Analysis
+from mritk.results.folder import ResultsFolder
 from mritk.results.leaderboard import build_leaderboard
 from mritk.results.trialfile import Predictions
+
+# Figures draw what a table holds, however many resamples it took.
+FEW = Analysis(resamples=100)
 
 
 def test_every_kind_of_the_command_line_can_be_drawn(table):
@@ -45,25 +52,36 @@ def test_names_with_control_characters_make_no_broken_svg(table):
 
 
 @pytest.fixture
-def varied(make_trial):
+def varied_records(make_trial):
     """Two datasets, three sizes of the images, two backbones: the score rises with the size."""
 
     def make(sizes=(32, 64, 224), **changes):
-        records = [
+        shares = dict(zip(sizes, (0.4, 0.6, 0.8), strict=False))
+        return [
             make_trial(
                 right,
                 backbone=name,
                 seed=0,
                 dataset=dataset,
                 protocol=f"p[image_size={size}]",
-                fingerprint=f"{dataset}{size}",
+                fingerprint=f"{dataset}{size}{changes}",
                 protocol_json=json.dumps({"image_size": size, "split": {"folds": 5} | changes}),
             )
             for dataset in ("one", "two")
-            for size, right in zip(sizes, (0.4, 0.6, 0.8), strict=True)
+            for size, right in shares.items()
             for name in ("plain@scratch", "plain@imagenet")
         ]
-        return build_leaderboard(records).tables
+
+    return make
+
+
+@pytest.fixture
+def varied(varied_records):
+    """Their tables."""
+
+    def make(*sizes, **changes):
+        records = varied_records(*sizes, **changes)
+        return build_leaderboard(records, metrics=["balanced_accuracy"], analysis=FEW).tables
 
     return make
 
@@ -108,16 +126,42 @@ def test_a_curve_is_over_one_key(varied, table):
         curve(varied(), metric, "split.shots")
 
 
+def over_shots(varied, *shots):
+    """Return the curve of tables of 64 px with so many shots, the first dataset's panel."""
+    tables = [t for k in shots for t in varied((64,), shots=k)]
+    return curve(tables, tables[0].metrics[0], "split.shots").axes[0]
+
+
+def test_all_images_stand_at_the_right_end_of_a_curve_over_shots_and_no_line_leads_there(varied):
+    panel = over_shots(varied, 0, 15, 5)
+    assert [tick.get_text() for tick in panel.get_xticklabels()] == ["5", "15", "all"]
+    five, fifteen, all_images = panel.get_xticks()
+    assert (five, fifteen) == (5, 15)
+    assert all_images > 15
+    for line in (line for line in panel.lines if not line.get_label().startswith("_")):
+        assert line.get_xdata().tolist() == [5, 15]
+    points = [line for line in panel.lines if list(line.get_xdata()) == [all_images]]
+    assert len(points) == 2, "one for each backbone"
+    (divider,) = [line for line in panel.lines if line.get_linestyle() == ":"]
+    assert 15 < divider.get_xdata()[0] < all_images
+
+
+def test_a_curve_over_all_images_and_one_number_has_two_places(varied):
+    panel = over_shots(varied, 0, 5)
+    assert [tick.get_text() for tick in panel.get_xticklabels()] == ["5", "all"]
+
+
 def test_what_goes_along_with_the_key_is_told(varied):
     one, other = varied((32, 64, 128)), varied((224, 256, 300), folds=10)
     figure = curve([*one, *other], one[0].metrics[0], "image_size")
     assert figure.axes[0].get_xlabel() == "image_size\n(with it: split.folds)"
 
 
-def test_plot_draws_a_curve_of_a_varied_run(run_toy, mritk, tmp_path):
-    assert run_toy("--seeds", 1, "--vary", "split.shots=4,8").code == 0
+def test_plot_draws_a_curve_of_a_varied_run(varied_records, mritk, tmp_path):
+    for record in (record for shots in (4, 8) for record in varied_records((64,), shots=shots)):
+        ResultsFolder(tmp_path / "results").write(replace(record, id=f"{uuid4()}"))
     path = tmp_path / "curve.svg"
-    assert mritk("plot", "curve", tmp_path / "results", "-o", path).code == 0
+    assert mritk("plot", "curve", tmp_path / "results", "-o", path, "--resamples", 100).code == 0
     assert "split.shots" in path.read_text()
 
 

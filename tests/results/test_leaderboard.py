@@ -166,7 +166,7 @@ def test_failed_trials_are_counted_and_not_averaged(make_record):
     (row,) = rows(board)
     assert (row.trials, row.failed) == (1, 1)
     assert row.cells["accuracy"].values == (0.75,)
-    assert "1 failed trial is not in the table: tiny@scratch." in notes(board)
+    assert "1 failed trial left out: tiny@scratch." in notes(board)
 
 
 def test_predictions_of_a_trial_that_failed_afterwards_do_not_count(make_record):
@@ -195,7 +195,7 @@ def test_a_single_trial_is_said_to_have_no_spread(make_record):
     assert "One run (seed) per row" in notes(board)
     several = build_leaderboard([make_record(seed=0), make_record(seed=1)])
     assert "One run (seed) per row" not in notes(several)
-    assert "SD: standard deviation over trials" in notes(several)
+    assert "SD: over trials" in notes(several)
 
 
 def test_rows_of_different_numbers_of_trials_are_pointed_out(make_record):

@@ -216,7 +216,7 @@ def test_what_a_resumed_or_shared_trial_cost_is_not_the_whole(make_record):
         ({}, r"fewer than 20 test samples: a \(2\), b \(2\)"),
         ({}, "images of 2 sites"),
         ({"protocol_json": '{"selection":{"on":"val"}}'}, "selected on 1 validation samples"),
-        ({"protocol_json": '{"selection":{"on":"test"}}'}, "test part chose the state"),
+        ({"protocol_json": '{"selection":{"on":"test"}}'}, "selected on the test set"),
         ({"seed": 3}, "One training .seed 3."),
         ({"folds": 5, "fold": 2}, "Fold 2 of 5"),
         ({"notes": {"precision": "bfloat16"}}, "bfloat16"),
