@@ -27,8 +27,8 @@ OPTIONS = (
     ),
     click.option(
         "--interval",
-        type=click.Choice(["percentile", "bca", "none"]),
-        default="percentile",
+        type=click.Choice(["student", "percentile", "bca", "none"]),
+        default="student",
         show_default=True,
         help="Intervals of the clustered bootstrap.",
     ),

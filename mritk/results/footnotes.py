@@ -67,10 +67,10 @@ def _certainty(table: Table) -> list[str]:
         return []
     what = "patients" if table.patients else "groups of copies"
     runs = " and runs" if any(count > 1 for count in _runs_of(table)) else ""
-    method = {"percentile": "percentiles", "bca": "BCa"}[analysis.interval]
+    method = {"student": "Student's, from", "percentile": "percentiles of", "bca": "BCa of"}
     notes = [
-        f"[95 % interval]: {method} of {analysis.resamples} resamples of {what}{runs}, stratified "
-        f"by class."
+        f"[95 % interval]: {method[analysis.interval]} {analysis.resamples} resamples of "
+        f"{what}{runs}, stratified by class."
     ]
     lost = max(interval.degenerate for interval in drawn)
     if lost:
