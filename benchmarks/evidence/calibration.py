@@ -22,10 +22,10 @@ from typing import Protocol
 import click
 import numpy as np
 
+from benchmarks.evidence.quick_metric import quick_metric
 from benchmarks.evidence.simulated import by_rows
 from benchmarks.evidence.worlds import BESIDE, DRAWN, OTHER_METRICS, OTHERS, TRAINED, UNSTABLE
 from mritk.evaluate.comparison import Verdict
-from mritk.evaluate.metrics import find_metric
 from mritk.results.evidence import Evidence
 from mritk.results.run_values import Scored
 
@@ -85,7 +85,7 @@ def count(
         shown: What is resampled of a table.
         metrics: Names of the metrics.
     """
-    chosen = [find_metric(name) for name in metrics]
+    chosen = [quick_metric(name) for name in metrics]
     truths = [world.truth(name) for name in metrics]
     rows: dict[str, list[tuple[list[float], ...]]] = {name: [] for name in metrics}
     for seed in range(tables):
@@ -113,14 +113,15 @@ def _rates(
 ) -> Counts:
     told, tested = ~np.isnan(covered), ~np.isnan(p)
     any_test = tested.mean() > TESTED
+    claimed = np.square(errors[told]).mean() if told.any() else math.nan
     return Counts(
-        float(covered[told].mean()),
-        float(np.nanmean(covered[:, 0])),
+        float(covered[told].mean()) if told.any() else math.nan,
+        float(covered[told[:, 0], 0].mean()) if told[:, 0].any() else math.nan,
         float(told.mean()),
         float(tested.mean()),
         float(np.mean(p[tested] < 0.05)) if any_test else math.nan,
         float(false.mean()) if any_test else math.nan,
-        float(points.var(axis=0).mean() / np.nanmean(np.square(errors))),
+        float(points.var(axis=0).mean() / claimed),
     )
 
 
@@ -153,15 +154,13 @@ class Kept:
 
 def cells(found: Counts, *, first: bool = False) -> list[str]:
     """Return what the table says of a world; of its first row alone if that is the question."""
-    covered = _percent(found.first if first else found.covered)
-    if found.told < 1:
+    covered, variance = "not supported", "–"
+    if found.told:
+        covered = _percent(found.first if first else found.covered)
+        variance = f"{found.variance:.2f}"
+    if 0 < found.told < 1:
         covered += f" of {_percent(found.told)}"
-    return [
-        covered,
-        f"{found.variance:.2f}",
-        _percent(found.different),
-        _percent(found.false),
-    ]
+    return [covered, variance, _percent(found.different), _percent(found.false)]
 
 
 def _percent(share: float) -> str:

@@ -51,4 +51,4 @@ UNSTABLE = ("an unstable row of 4", "an unstable row of 6", "an unstable row of 
 # Where a bootstrap of images stands beside.
 BESIDE = ("100 patients × 5 images, 3 runs", "40 patients × 10 images")
 OTHERS = ("100 patients × 5 images, 3 runs", "recall 0.95, 1 image", "16 patients of 4 classes")
-OTHER_METRICS = ("macro_auroc", "mcc", "macro_f1", "accuracy", "log_loss", "brier")
+OTHER_METRICS = ("macro_auroc", "mcc", "macro_f1", "accuracy", "log_loss", "brier", "ece")

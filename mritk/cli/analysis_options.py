@@ -30,7 +30,7 @@ OPTIONS = (
         type=click.Choice(["student", "percentile", "bca", "none"]),
         default="student",
         show_default=True,
-        help="Intervals of the clustered bootstrap.",
+        help="Ends of intervals: Student's, or percentiles or BCa of the resamples.",
     ),
     click.option(
         "--resamples",

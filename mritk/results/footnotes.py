@@ -72,6 +72,11 @@ def _certainty(table: Table) -> list[str]:
         f"[95 % interval]: {method[analysis.interval]} {analysis.resamples} resamples of "
         f"{what}{runs}, stratified by class."
     ]
+    if table.folds > 1:
+        notes.append(
+            "Folds share training samples; how much wider that makes intervals and differences is "
+            "assumed (docs/statistics.md)."
+        )
     lost = max(interval.degenerate for interval in drawn)
     if lost:
         notes.append(

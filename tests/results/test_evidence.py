@@ -22,7 +22,7 @@ from mritk.evaluate.fold_overlap import inflation
 from mritk.evaluate.interval import Interval
 from mritk.evaluate.metrics import CLASSIFICATION, find_metric
 from mritk.results.evidence import Evidence, ties
-from mritk.results.run_values import Scored
+from mritk.results.run_values import RunValues, Scored
 
 BALANCED = find_metric("balanced_accuracy")
 WORLD = World(patients=60, images=6, classes=3, backbones=3, runs=3)
@@ -376,6 +376,20 @@ def test_the_interval_of_folds_with_one_patient_of_a_class_is_that_of_the_pooled
     expected = math.sqrt(sum(right[target == k].var(ddof=1) / 20 for k in (0, 1))) / 2
     found = Evidence({"net": trials}, [BALANCED], 20_000).interval("net", BALANCED)
     assert found.standard_error == pytest.approx(expected * math.sqrt(inflation(20)), rel=0.03)
+
+
+def test_only_trials_that_test_other_samples_share_training_samples():
+    repeated = [t for r in range(3) for t in kfold(0.8, 60, 3, 5, repeat=r)]
+    assert RunValues({"a": kfold(0.8, 60, 3, 5)}, [BALANCED]).parts == 5
+    assert RunValues({"a": repeated}, [BALANCED]).parts == 5
+    assert RunValues(World(runs=3).table(0), [BALANCED]).parts == 1
+    given = {name: kfold(0.8, 60, 3, 5, draw=i) for i, name in enumerate("ab")}
+    errors = [
+        Evidence(given, [BALANCED], given_these_models=these).all_pairs(BALANCED)[0].interval
+        for these in (False, True)
+    ]
+    ratio = errors[0].standard_error / errors[1].standard_error
+    assert ratio >= math.sqrt(inflation(5)) * (1 - 1e-9)
 
 
 def test_repeated_folds_have_intervals_and_tests():
