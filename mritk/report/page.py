@@ -20,6 +20,7 @@ from mritk.errors import UsageError
 from mritk.report.board import costs, scores
 from mritk.report.by_class import by_class
 from mritk.report.canvas import inline_svg
+from mritk.report.figures.curve import curve
 from mritk.report.hardest import conflicts, hardest
 from mritk.report.kinds import CAPTIONS, KINDS
 from mritk.report.origin import made_with, trained_when, trials_of
@@ -86,6 +87,7 @@ def render(
         style=Markup(_asset("report.css")),
         script=Markup(script),
         script_hash=base64.b64encode(hashlib.sha256(script.encode()).digest()).decode(),
+        overview=_overview(board.tables),
         sections=[_section(n, table, pictures) for n, table in enumerate(board.tables, 1)],
         failed=failed,
         damaged=board.damaged,
@@ -98,7 +100,7 @@ def title(board: Leaderboard) -> str:
     """Return what the page is about: what was compared, and on which data."""
     datasets = list(dict.fromkeys(str(table.keys["dataset"]) for table in board.tables))
     names = {row.name for table in board.tables for row in table.rows}
-    what = f"{len(names)} models compared" if len(names) > 1 else next(iter(names), "No model")
+    what = f"{len(names)} models compared" if len(names) > 1 else f"{len(names)} model"
     return f"{what} on {datasets[0] if len(datasets) == 1 else f'{len(datasets)} datasets'}"
 
 
@@ -166,6 +168,19 @@ def headline(table: Table) -> str:
     if untested:
         return f"{text} It was not tested against {', '.join(untested)}."
     return text if tied else f"{text} It differs significantly from every other row."
+
+
+def _overview(tables: Sequence[Table]) -> Figure | None:
+    """Return the scores of several tables over the one key in which their protocols differ."""
+    finished = [table for table in tables if any(row.trials for row in table.rows)]
+    if len(finished) < 2 or len({table.metrics[0].name for table in finished}) > 1:
+        return None
+    try:
+        figure = curve(finished, finished[0].metrics[0])
+    except UsageError:  # they differ in something else, or in several keys
+        return None
+    title, text = "Overview", "Mean scores with 95 % intervals, over the key that was varied."
+    return Figure("curve", title, text, Markup(inline_svg(figure, "curve", f"{title}: {text}")))
 
 
 def _figures(number: int, table: Table) -> dict[str, Figure]:

@@ -150,7 +150,9 @@ def test_all_images_stand_at_the_right_end_of_a_curve_over_shots_and_no_line_lea
     points = [line for line in panel.lines if list(line.get_xdata()) == [all_images]]
     assert len(points) == 2, "one for each backbone"
     (divider,) = [line for line in panel.lines if line.get_linestyle() == ":"]
-    assert 15 < divider.get_xdata()[0] < all_images
+    assert 15 < divider.get_xdata()[0] < all_images < panel.get_xlim()[1]
+    low, high = panel.get_ylim()
+    assert all(low < end < high for line in points for end in line.get_ydata())
 
 
 def test_a_curve_over_all_images_and_one_number_has_two_places(varied):
@@ -232,7 +234,7 @@ def test_differences_are_signed_and_those_that_are_decided_are_framed(table):
     metric = table.metrics[0]
     figure = differences(table, metric)
     axes, bar = figure.axes
-    assert bar.get_ylabel() == "difference in balanced accuracy: row − column"
+    assert bar.get_ylabel() == "difference in balanced accuracy:\nrow − column"
     assert (axes.get_xlabel(), axes.get_ylabel()) == ("column", "row")
     assert legend(figure)[0] == "Framed: significant at 5 % (Holm)."
     shown = axes.images[0].get_array()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import shutil
 from datetime import datetime, timezone
@@ -108,6 +109,24 @@ def test_head_and_contents_say_what_when_and_where(page):
     links = [a["href"] for tag, a in parsed.elements if tag == "a"]
     assert len(links) >= 14
     assert {link.removeprefix("#") for link in links} <= targets
+
+
+def test_tables_of_a_varied_protocol_are_surveyed_by_a_curve(make_trial):
+    records = [
+        make_trial(
+            right,
+            backbone="plain@scratch",
+            protocol=f"p[shots={shots}]",
+            fingerprint=f"{shots}" * 64,
+            protocol_json=json.dumps({"split": {"shots": shots}}),
+        )
+        for shots, right in ((5, 0.5), (0, 0.9))
+    ]
+    few = build_leaderboard(records, metrics=["accuracy"], analysis=Analysis(interval="none"))
+    text = Elements(render(few, [], {}, [], MADE)).text
+    assert text.index("Overview") < text.index("training samples per class (split.shots)")
+    assert text.index("split.shots") < text.index("Leaderboard", text.index("split.shots"))
+    assert "1 model on bands" in text
 
 
 def test_classes_are_scored_over_all_trials_of_each_row(board):

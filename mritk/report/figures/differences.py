@@ -46,7 +46,7 @@ def differences(table: Table, metric: Metric) -> Figure:
         axes.set_ylabel("row")
         axes.spines[:].set_visible(False)
         bar = figure.colorbar(image, ax=axes, shrink=0.8, pad=0.02)
-        bar.set_label(f"difference in {metric.label}: row − column")
+        bar.set_label(f"difference in {metric.label}:\nrow − column")
         bar.outline.set_visible(False)  # type: ignore[operator]
         told = {FRAMED: decided.any(), UNTESTED: not tested.all()}
         legend_below(figure, {}, note=" ".join(text for text, so in told.items() if so))
