@@ -84,7 +84,7 @@ def altered_copies(
     if len(rows) < 2:
         return
     small, evened = coarsest(pictures.detail, rows)
-    i, j, turn = _distinct_pairs(*nearest(evened, lambda share: progress(share / 2)))
+    i, j, turn = _distinct_pairs(*nearest(small, evened, lambda share: progress(share / 2)))
     if not len(i):
         return
 

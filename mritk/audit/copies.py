@@ -163,8 +163,8 @@ def _near(
         detail = books[0].detail if len(books) == 1 else np.concatenate([b.detail for b in books])
         nothing = ((0.0, 0.0),) * 2
         boxes = np.asarray([box or nothing for book in books for box in book.boxes])
-        pictures = Pictures(detail, boxes)
-        for one, other, turned, how, likeness in _altered(pictures, place, clusters, progress):
+        images = Pictures(detail, boxes)
+        for one, other, turned, how, likeness in _altered(images, place, clusters, progress):
             name = turns[turned].inverse.name
             yield Pair(
                 *(int(rows[one]), int(rows[other]), "near"),

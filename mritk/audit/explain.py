@@ -162,7 +162,7 @@ def explained(
         hopeful = np.flatnonzero((plain.rest < most * plain.sharpness) & ~found.sure)
         if not len(hopeful):
             continue
-        tried = _explained(*(each[hopeful] for each in (one, other, maps, mask)), kinds)
+        tried = _explained(one[hopeful], other[hopeful], maps[hopeful], mask[hopeful], kinds)
         better = tried.rest < found.rest[hopeful]
         found = found.with_rows(hopeful[better], tried[better])
     spotted = (plain.rest < NEARLY * plain.sharpness) & (plain.local < SPOT)

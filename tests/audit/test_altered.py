@@ -135,7 +135,7 @@ def test_the_nearest_are_found_turned_and_magnified(pictures):
     cropped = Image.fromarray(ALTERED["cropped by 8 % on every side"](pictures[2]))
     mirrored = pictures[3][:, ::-1]
     stack = np.stack([*pictures, turned, np.asarray(cropped.resize((128, 128))), mirrored])
-    found, symmetry = nearest(coarsest(detailed(stack), np.arange(9))[1])
+    found, symmetry = nearest(*coarsest(detailed(stack), np.arange(9)))
     for copy, original in ((6, 1), (7, 2), (8, 3)):
         assert original in found[copy]
         assert copy in found[original]
