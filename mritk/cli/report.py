@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -68,7 +69,7 @@ def report(app: App, /, results: Path, output: Path, **options: Any) -> int:
         return board.exit_code or ExitCode.NOTHING_TO_DO
     failed = [t for t in trials if isinstance(t, TrialRecord) and t.status == "failed"]
     pictures, remarks = _pictures(app, board, options)
-    page = render(board, failed, pictures, remarks)
+    page = render(board, failed, pictures, remarks, datetime.now().astimezone())
     write_whole(output, page.encode("utf-8"))
     say(f"{output} ({len(page) / 1e6:.1f} MB)")
     for line in remarks:

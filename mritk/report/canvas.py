@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import io
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 from matplotlib import rc_context
 from matplotlib.axes import Axes
@@ -17,13 +18,18 @@ from matplotlib.figure import Figure
 from matplotlib.text import Text
 
 from mritk.errors import UsageError
+from mritk.evaluate.metric import Metric
 from mritk.visible import visible
 
 COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#8a7a00", "#7f7f7f")
 DASHES: tuple[str | tuple[int, tuple[int, ...]], ...] = ("-", "--", "-.", (0, (1, 1)))
-# Stand-ins that a page replaces by its own colours, light or dark.
+# Stand-ins that a page replaces by its own colours, light or dark; as it does with those above.
 INK, RULE = "#1a2b3c", "#a1b2c3"
-PAGE_COLOURS = {INK: "currentColor", RULE: "var(--rule)"}
+PAGE_COLOURS = {
+    INK: "currentColor",
+    RULE: "var(--rule)",
+    **{own: f"var(--row-{number})" for number, own in enumerate(COLOURS)},
+}
 STYLE = {
     "svg.fonttype": "none",
     "svg.hashsalt": "mritk",
@@ -42,6 +48,8 @@ STYLE = {
     "axes.spines.right": False,
     "legend.frameon": False,
 }
+
+LINE = 0.19  # inches that a line of a legend takes
 
 
 def panels(
@@ -66,6 +74,46 @@ def colour(number: int) -> str:
 def dash(number: int) -> str | tuple[int, tuple[int, ...]]:
     """Return the dashes of row ``number``, which change before colours come round again."""
     return DASHES[number % len(DASHES)]
+
+
+def axis_label(metric: Metric) -> str:
+    """Return the name of an axis: the metric, and which way is better."""
+    words = {True: "higher is better", False: "lower is better"}
+    told = words.get(bool(metric.higher_is_better)) if metric.arrow else ""
+    return f"{metric.label} {metric.arrow} ({told})" if told else metric.label
+
+
+def legend_below(
+    figure: Figure, kinds: Mapping[str, Any], *, columns: int = 4, note: str = ""
+) -> None:
+    """Explain the marks of a figure below it.
+
+    Args:
+        figure: The figure, which grows by what that takes.
+        kinds: A mark of each kind, by what it means.
+        columns: How many stand side by side.
+        note: A sentence above them.
+    """
+    columns = max(1, min(columns, len(kinds)))
+    lines = -(-len(kinds) // columns) + bool(note)
+    if not lines:
+        return
+    width, height = figure.get_size_inches()
+    figure.set_size_inches(width, height + LINE * lines)
+    figure.legend(
+        list(kinds.values()),
+        list(kinds),
+        loc="outside lower center",
+        ncols=columns,
+        fontsize=8,
+        title=note or None,
+        title_fontsize=8,
+    )
+
+
+def rest_note(shown: int, rows: int) -> str:
+    """Say that a figure does not show all rows, if so."""
+    return f"The first {shown} of {rows} rows." if shown < rows else ""
 
 
 def save(figure: Figure, path: Path, dpi: int) -> None:
@@ -120,7 +168,8 @@ def inline_svg(figure: Figure, prefix: str, label: str) -> str:
     width, height = figure.get_size_inches() * 72
     head = (
         f'<svg role="img" aria-label="{escape(visible(label))}" viewBox="0 0 {width:g} {height:g}" '
-        f'style="max-width:{width * 1.25:.0f}px" xmlns="http://www.w3.org/2000/svg" '
-        f'xmlns:xlink="http://www.w3.org/1999/xlink">'
+        # Below that its text is too small to be read: the page scrolls it.
+        f'style="max-width:{width * 1.25:.0f}px;min-width:{width * 0.9:.0f}px" '
+        f'xmlns="http://www.w3.org/2000/svg" xmlns:xlink="http://www.w3.org/1999/xlink">'
     )
     return head + svg[svg.index(">") + 1 :]

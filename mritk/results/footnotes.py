@@ -67,11 +67,16 @@ def _certainty(table: Table) -> list[str]:
         return []
     what = "patients" if table.patients else "groups of copies"
     runs = " and runs" if any(count > 1 for count in _runs_of(table)) else ""
-    method = {"percentile": "percentile", "bca": "BCa"}[analysis.interval]
+    method = {"student": "Student's, from", "percentile": "percentiles of", "bca": "BCa of"}
     notes = [
-        f"[95 % interval]: {method} bootstrap of {what}{runs}, stratified by class, "
-        f"{analysis.resamples} resamples."
+        f"[95 % interval]: {method[analysis.interval]} {analysis.resamples} resamples of "
+        f"{what}{runs}, stratified by class."
     ]
+    if table.folds > 1:
+        notes.append(
+            "Folds share training samples; how much wider that makes intervals and differences is "
+            "assumed (docs/statistics.md)."
+        )
     lost = max(interval.degenerate for interval in drawn)
     if lost:
         notes.append(

@@ -14,12 +14,13 @@ from matplotlib.transforms import ScaledTranslation, Transform
 
 from mritk.errors import UsageError
 from mritk.evaluate.metric import Metric
-from mritk.report.canvas import RULE, STYLE, colour, dash, panels
+from mritk.report.canvas import RULE, STYLE, axis_label, colour, dash, legend_below, panels
 from mritk.results.natural_order import is_all, value_order, value_text
 from mritk.results.table import Cell, Row, Table
 
 # What people call a key.
 WORDS = {"split.shots": "training samples per class (split.shots)"}
+BANDS = "Bands and upright lines: 95 % intervals."
 # Values that span more than this ratio stand on a logarithmic axis.
 WIDE = 4
 # Points between rows that have one place.
@@ -72,9 +73,11 @@ def curve(tables: Sequence[Table], metric: Metric, over: str = "") -> Figure:
         ends = [panel.get_ylim() for panel in axes]
         for panel in axes:  # one scale, so that datasets can be compared
             panel.set_ylim(min(low for low, _ in ends), max(high for _, high in ends))
-        axes[0].set_ylabel(f"{metric.label} {metric.arrow}".strip())
+        axes[0].set_ylabel(axis_label(metric))
         handles, labels = axes[0].get_legend_handles_labels()
-        figure.legend(handles, labels, loc="outside lower center", ncols=2, fontsize=8)
+        cells = [row.cells[metric.name] for table in tables for row in table.rows]
+        told = BANDS if any(map(_interval, cells)) else ""
+        legend_below(figure, dict(zip(labels, handles, strict=True)), columns=2, note=told)
     return figure
 
 
@@ -177,8 +180,11 @@ def _line(panel: Axes, places: Sequence[Place], who: tuple[str, int, int], metri
     for place, cell in points:
         if place.apart:
             panel.plot([place.at], [cell.mean], ls="", transform=beside, **style)
-            if found := _interval(cell):
-                panel.plot([place.at] * 2, found, color=colour(number), lw=1, transform=beside)
+            found = _interval(cell) or (cell.mean, cell.mean)
+            panel.plot([place.at] * 2, found, color=colour(number), lw=1, transform=beside)
+            # What is moved is not seen when limits are chosen.
+            panel.update_datalim([(place.at, end) for end in found])
+    panel.autoscale_view()
 
 
 def _beside(panel: Axes, number: float) -> Transform:
