@@ -98,8 +98,9 @@ def _pictures(
         tables = [t for t in board.tables if t.keys["dataset_fingerprint"] == fingerprint]
         if not tables:
             remarks.append(
-                f"{opened.record.name} is not what the trials were trained on (its content has "
-                f"another fingerprint), so its pictures are not shown"
+                f"{opened.record.name} is not what the trials were trained on, so its pictures are "
+                f"not shown: give the same --patient-regex, --patients, --rename and options "
+                f"behind the name as to 'mritk run'; if they are the same, the files have changed"
             )
         wanted = [sample.id for table in tables for sample in hardest(table)]
         pictures.setdefault(fingerprint, {}).update(thumbnails(opened.samples, wanted))
