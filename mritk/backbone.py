@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import asdict, dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any, Literal
 
 from mritk.digests import sha256_of
-from mritk.errors import NotSupplied, UsageError
+from mritk.errors import NotSupplied, Unavailable, UsageError
 from mritk.mistaken_file import stand_in
 from mritk.records import Architecture, InputContract, Weights
 from mritk.workspace import Workspace
 
 SCRATCH = "scratch"
 Normalisation = Literal["own", "imagenet"]
+Resize = Literal["own", "nearest", "bilinear", "bicubic"]
+WHITE = 255.0
 FILE_PREFIX = "file:"
 
 
@@ -35,23 +38,50 @@ class Backbone:
         """The canonical name, as tables show it: ``densenet121@radimagenet``."""
         return f"{self.architecture.name}@{self.weights.name if self.weights else SCRATCH}"
 
-    def normalised(self, rule: Normalisation) -> Backbone:
-        """Return the backbone with the input contract that a protocol asks for.
+    def normalised(self, rule: Normalisation, again: Sequence[str] = ()) -> Backbone:
+        """Return the backbone with the normalisation that a protocol asks for.
+
+        Args:
+            rule: See :class:`mritk.protocol.Protocol`.
+            again: Names of the architectures that normalise a second time, likewise.
 
         Raises:
             UsageError: It does not take colour images.
         """
+        contract = self.input if rule == "own" else self._as_imagenet()
+        if self.architecture.name in again:
+            contract = _then(contract, self.input)
+        return self._with_input(contract)
+
+    def resized(self, rule: Resize) -> Backbone:
+        """Return the backbone with the interpolation that a protocol asks for.
+
+        Raises:
+            UsageError: It takes no images.
+        """
         if rule == "own":
             return self
-        if self.input.channels != len(InputContract().mean):
+        if self.architecture.spatial_dims != 2:
+            raise UsageError(
+                f"{self.name} takes no images, so resize = {rule!r} of the protocol says nothing "
+                f"about its input; leave resize out"
+            )
+        return self._with_input(replace(self.input, interpolation=rule))
+
+    def _as_imagenet(self) -> InputContract:
+        usual = InputContract()
+        if self.input.channels != usual.channels:
             raise UsageError(
                 f"{self.name} takes {self.input.channels} channels, so it cannot be given the "
                 f"normalisation of ImageNet that the protocol asks for"
             )
-        usual = InputContract()
-        contract = replace(
+        return replace(
             self.input, mean=usual.mean, std=usual.std, channel_order=usual.channel_order
         )
+
+    def _with_input(self, contract: InputContract) -> Backbone:
+        if contract is self.input:
+            return self
         weights = None if self.weights is None else replace(self.weights, input=contract)
         return Backbone(replace(self.architecture, input=contract), weights)
 
@@ -81,30 +111,66 @@ class Backbone:
         return self.architecture.input
 
 
+def _then(first: InputContract, second: InputContract) -> InputContract:
+    """Return ``first``, and then ``second`` on its result as if that were pixels of 0 to 255.
+
+    ((x − m) / s / 255 − m') / s' = (x − (m + 255 s m')) / (255 s s').
+    """
+    pairs = list(zip(first.mean, first.std, second.mean, second.std, strict=True))
+    return replace(
+        first,
+        mean=tuple(m + WHITE * s * mean for m, s, mean, _ in pairs),
+        std=tuple(WHITE * s * std for _, s, _, std in pairs),
+    )
+
+
 def split_name(name: str) -> tuple[str, str | None]:
     """Split ``ARCH@WEIGHTS`` at the first ``@``; the weights are None for a plain ``ARCH``."""
     architecture, at, weights = name.partition("@")
     return architecture, weights if at else None
 
 
-def require_supplied(backbones: Iterable[Backbone], workspace: Workspace) -> None:
-    """Refuse now weights that no program fetches and nobody brought; fetch nothing.
+def require_weights(
+    backbones: Iterable[Backbone], workspace: Workspace, tell: Callable[[str], object]
+) -> None:
+    """Find every weight file now, or fetch it, so that a run that lacks one never begins.
+
+    Args:
+        backbones: Whose weights are wanted.
+        workspace: Where files are, and whether they may be fetched.
+        tell: Called with one line before a file is fetched.
 
     Raises:
-        NotSupplied: A weight file is not here, or a web page or a pointer of Git LFS stands for it.
+        Unavailable: A file is not here and cannot be fetched, or a web page or a pointer of Git
+            LFS stands for it.
     """
-    offline = replace(workspace, offline=True)
     for backbone in backbones:
         if backbone.weights is None:
             continue
         try:
-            path = backbone.weights.locate(offline)
-        except NotSupplied as error:
-            raise NotSupplied(f"{backbone.name}: {error}") from error
+            path = _located(backbone.weights, workspace, partial(tell, _fetching(backbone)))
+        except Unavailable as error:
+            raise type(error)(f"{backbone.name}: {error}") from error
         except Exception:
-            continue  # a network may bring it; if not, the trial that needs it says so
+            continue  # a fault of its plugin, which the trial keeps with its traceback
         if other := stand_in(path):
             raise NotSupplied(f"{backbone.name}: {path} cannot be read as weights: it {other}")
+
+
+def _located(weights: Weights, workspace: Workspace, tell: Callable[[], object]) -> Path:
+    try:
+        return weights.locate(replace(workspace, offline=True))
+    except NotSupplied:
+        raise
+    except Unavailable:
+        if workspace.offline:
+            raise
+    tell()
+    return weights.locate(workspace)
+
+
+def _fetching(backbone: Backbone) -> str:
+    return f"fetching the weights of {backbone.name} …"
 
 
 def weights_from_file(architecture: Architecture, path: Path) -> Weights:

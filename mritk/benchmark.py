@@ -7,8 +7,8 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+from mritk.data_options import DataOptions
 from mritk.errors import Unavailable
-from mritk.opening import DataOptions
 from mritk.protocol import Protocol, read_protocol
 from mritk.registry import Registry
 from mritk.tomltext import TomlText

@@ -249,7 +249,7 @@ def mritk_trial_finish(trial: Trial, outcome: Outcome) -> None:
     Args:
         trial: What was trained.
         outcome: ``outcome.path`` is the trial file; ``outcome.error`` is empty, or one line that
-            says why the trial failed.
+            says why the trial failed; ``outcome.score`` is the leading metric of the test part.
 
     Example:
         @hookimpl

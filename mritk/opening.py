@@ -24,6 +24,7 @@ from mritk.data.patients import PatientRule, require_patients, with_patients
 from mritk.data.samples import Classification, Samples
 from mritk.data.spelling import composed
 from mritk.data.split_rule import SplitRule, resolved_scheme
+from mritk.data_options import DataOptions, NamedDataset
 from mritk.errors import DataError, HookError, MritkError, Unavailable, UsageError
 from mritk.loaded_plugin import reason_of
 from mritk.options import split_options
@@ -35,38 +36,6 @@ from mritk.workspace import Workspace
 Found = TypeVar("Found")
 
 
-@dataclass(frozen=True)
-class DataOptions:
-    """What a person says about the datasets of a run.
-
-    Attributes:
-        patient_regex: The patient is what this finds in a sample's id.
-        patients: Path of a table with the columns ``id`` and ``patient``.
-        no_patient_ids: The data name no patients, and that is accepted.
-        rename: Old class names to new ones.
-        instructions: By the name of a dataset, how a person gets it; told where it is not there.
-    """
-
-    patient_regex: str = ""
-    patients: str = ""
-    no_patient_ids: bool = False
-    rename: Mapping[str, str] = field(default_factory=dict)
-    instructions: Mapping[str, str] = field(default_factory=dict)
-
-    def __post_init__(self) -> None:
-        """Refuse now what would be refused after the data are read.
-
-        Raises:
-            UsageError: Ways of telling patients exclude each other, or one of them is wrong.
-        """
-        _ = self.rule
-
-    @property
-    def rule(self) -> PatientRule:
-        """How patients are told where a dataset does not name them."""
-        return PatientRule(self.patient_regex, self.patients, self.no_patient_ids)
-
-
 @dataclass(frozen=True, eq=False)
 class Opened:
     """A dataset, or several joined, with its samples.
@@ -76,12 +45,16 @@ class Opened:
         samples: Its samples; their digests, if declared, are those of files.
         reader: What tells the code that reads these samples from other such code.
         classes: Names of its classes as they were before any was renamed.
+        told: What the options of the run tell of this dataset; it opens it alone as it was opened.
+        rule: How its patients are told.
     """
 
     record: Dataset
     samples: Samples
     reader: tuple[str, ...]
     classes: tuple[str, ...] = ()
+    told: DataOptions = field(default_factory=DataOptions)
+    rule: PatientRule = field(default_factory=PatientRule)
 
     def identified(self, book: SketchBook | None) -> Samples:
         """Return the samples as trials know them: by the arrays that are read, proven each time.
@@ -126,15 +99,25 @@ def find_datasets(
     Raises:
         UnknownName: Nobody provides one of them.
         Unavailable: One is not there; its instructions tell how to get it.
+        UsageError: What is said behind a name is wrong.
     """
     return tuple(
         instructed(
-            partial(hinted, partial(registry.dataset, part), part, registry),
-            part,
+            partial(hinted, partial(registry.dataset, part.name), part.asked, registry),
+            part.asked,
             instructions or {},
         )
-        for part in joined_names(name, registry)
+        for part in named_datasets(name, registry)
     )
+
+
+def named_datasets(name: str, registry: Registry) -> list[NamedDataset]:
+    """Return the datasets that ``a+b`` joins, each with what is said behind its name.
+
+    Raises:
+        UsageError: What is said is wrong.
+    """
+    return [NamedDataset.of(part) for part in joined_names(name, registry)]
 
 
 def instructed(get: Callable[[], Found], name: str, instructions: Mapping[str, str]) -> Found:
@@ -163,7 +146,8 @@ def open_datasets(
 ) -> list[Opened]:
     """Open datasets by name, or joined as ``a+b``.
 
-    Classes are renamed in each dataset that has them.
+    Classes are renamed in each dataset that has them, and patients told of each that does not name
+    them. What is said behind the name of a dataset takes the place of ``options``.
 
     Raises:
         UnknownName: Nobody provides one of them.
@@ -173,37 +157,79 @@ def open_datasets(
     """
     rename = {composed(old): composed(new) for old, new in options.rename.items()}
     options = replace(options, rename=rename)
-    opened = [_open(name, registry, workspace, options) for name in names]
+    read = [_read(name, registry, workspace, options.instructions) for name in names]
     for old in rename:
-        if not any(old in found.classes for found in opened):
-            known = ", ".join(dict.fromkeys(c for found in opened for c in found.classes)) or "none"
+        if not any(old in found.classes for found in read):
+            known = ", ".join(dict.fromkeys(c for found in read for c in found.classes)) or "none"
             lacking, have = f"{names[0]} has no class", "it has"
             if len(names) > 1:
                 lacking, have = "none of these datasets has a class", "they have"
             raise DataError(f"--rename {old}=…: {lacking} {old!r}; {have} {known}")
-    return opened
+    # Where every dataset names its patients, each is handed the rule, and refuses it.
+    needed = any(found.lacks_patients for found in read)
+    return [
+        _opened(
+            found, options if found.lacks_patients or not needed else options.without_patients()
+        )
+        for found in read
+    ]
 
 
-def _open(name: str, registry: Registry, workspace: Workspace, options: DataOptions) -> Opened:
-    told = options.instructions
-    records = find_datasets(name, registry, told)
+@dataclass(frozen=True, eq=False)
+class _Read:
+    """The datasets that one name joins, as their readers give them."""
+
+    name: str
+    named: Sequence[NamedDataset]
+    records: Sequence[Dataset]
+    parts: Sequence[Samples]
+
+    @property
+    def classes(self) -> tuple[str, ...]:
+        return tuple(dict.fromkeys(c for part in self.parts for c in _classes(part)))
+
+    @property
+    def lacks_patients(self) -> bool:
+        pairs = zip(self.named, self.parts, strict=True)
+        return any(p.patients is None and not named.tells_patients for named, p in pairs)
+
+
+def _read(
+    name: str, registry: Registry, workspace: Workspace, instructions: Mapping[str, str]
+) -> _Read:
+    named, records = named_datasets(name, registry), find_datasets(name, registry, instructions)
     parts = [
         instructed(
-            partial(hinted, partial(_open_one, record, workspace), part, registry), part, told
+            partial(hinted, partial(_open_one, record, workspace), one.asked, registry),
+            one.asked,
+            instructions,
         )
-        for part, record in zip(joined_names(name, registry), records, strict=True)
+        for one, record in zip(named, records, strict=True)
     ]
-    readers = map(_reader, joined_names(name, registry), records, parts)
+    return _Read(name, named, records, parts)
+
+
+def _opened(read: _Read, options: DataOptions) -> Opened:
+    """Rename classes, tell patients and join."""
+    named, records, rename = read.named, read.records, options.rename
+    readers = map(_reader, (one.name for one in named), records, read.parts)
     reader = tuple(text for one in readers for text in one)
-    classes = tuple(dict.fromkeys(c for part in parts for c in _classes(part)))
-    parts = [_renamed(part, options.rename) for part in parts]
-    for record, part in zip(records, parts, strict=True):
-        require_distinct_classes(part, record.name)
+    parts = []
+    for one, record, part in zip(named, records, read.parts, strict=True):
+        for old in one.told.rename:
+            if old not in _classes(part):
+                known = ", ".join(_classes(part)) or "none"
+                raise DataError(f"{one.asked}: it has no class {old!r}; it has {known}")
+        parts.append(_renamed(part, {**rename, **one.told.rename}))
+        require_distinct_classes(parts[-1], record.name)
+    told = replace(options, rename={o: new for o, new in rename.items() if o in read.classes})
     if len(records) == 1:
-        return Opened(records[0], _told(parts[0], options.rule, name), reader, classes)
+        rule = named[0].told.rule if named[0].tells_patients else options.rule
+        samples = _told(parts[0], rule, named[0].name)
+        return Opened(records[0], samples, reader, read.classes, told, rule)
     joined_name = "+".join(record.name for record in records)
     sources = tuple(dict.fromkeys(source for record in records for source in record.sources))
-    samples = _joined(records, parts, options.rule, joined_name)
+    samples = _joined(named, records, parts, options.rule, joined_name)
     record = Dataset(
         joined_name,
         open=lambda _: samples,
@@ -211,7 +237,9 @@ def _open(name: str, registry: Registry, workspace: Workspace, options: DataOpti
         license=" + ".join(dict.fromkeys(record.license for record in records)),
         origin=Origin(" + ".join(dict.fromkeys(str(record.origin) for record in records))),
     )
-    return Opened(record, samples, reader, classes)
+    admitted = options.no_patient_ids or any(one.told.no_patient_ids for one in named)
+    rule = PatientRule(none=True) if admitted else options.rule
+    return Opened(record, samples, reader, read.classes, told, rule)
 
 
 def open_samples(record: Dataset, workspace: Workspace) -> Samples:
@@ -256,28 +284,34 @@ def _renamed(samples: Samples, rename: Mapping[str, str]) -> Samples:
 
 
 def _joined(
-    records: Sequence[Dataset], parts: Sequence[Samples], rule: PatientRule, name: str
+    named: Sequence[NamedDataset],
+    records: Sequence[Dataset],
+    parts: Sequence[Samples],
+    rule: PatientRule,
+    name: str,
 ) -> Samples:
-    """Join parts; a rule of patients is for those that do not name them."""
-    lacking = [k for k, part in enumerate(parts) if part.patients is None]
+    """Join parts; a rule for all is for those without patients and without one of their own."""
     # Ids of samples, and with them of trials, do not tell options.
     names = [split_options(record.name)[0] for record in records]
+    own = [one.told.rule if one.tells_patients else None for one in named]
+    lacking = [part.patients is None and not has for part, has in zip(parts, own, strict=True)]
     if not rule.table:
+        for_all = [rule if lacks or not any(lacking) else PatientRule() for lacks in lacking]
         told = [
-            _told(part, rule if k in lacking or not lacking else PatientRule(), label)
-            for k, (label, part) in enumerate(zip(names, parts, strict=True))
+            _told(part, has or rule_of_all, label)
+            for part, has, rule_of_all, label in zip(parts, own, for_all, names, strict=True)
         ]
         return join(list(zip(names, told, strict=True)), name)
     # One table for all: it names samples as they are called once joined.
-    if len(lacking) < len(parts):
+    if not all(lacking):
         raise UsageError(
-            f"--patients: some of {name} name their patients already; write a manifest of the "
-            f"others (manifest:FILE.csv) and join that"
+            f"--patients: some of {name} name their patients already; tell those of the others "
+            f"behind their names, PREFIX:PATH,patients=FILE.csv"
         )
     return _told(join(list(zip(names, parts, strict=True)), name), rule, name)
 
 
-def require_told_patients(opened: Opened, options: DataOptions, rules: Sequence[SplitRule]) -> None:
+def require_told_patients(opened: Opened, rules: Sequence[SplitRule]) -> None:
     """Refuse to draw a split of data whose patients nobody told.
 
     Raises:
@@ -286,7 +320,7 @@ def require_told_patients(opened: Opened, options: DataOptions, rules: Sequence[
     samples = opened.samples
     if any(resolved_scheme(samples, rule) != "official" for rule in rules):
         samples = replace(samples, splits=None)  # the official parts are of no use then
-    require_patients(samples, options.rule, opened.record.name)
+    require_patients(samples, opened.rule, opened.record.name)
 
 
 def _reader(name: str, record: Dataset, samples: Samples) -> tuple[str, ...]:

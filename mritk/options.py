@@ -4,10 +4,14 @@ from __future__ import annotations
 
 import difflib
 import re
+from collections.abc import Sequence
 from dataclasses import MISSING, Field, fields
 from typing import Any
 
 from mritk.errors import UsageError
+
+# What may be said of any dataset behind its name: mritk.data_options reads it.
+TELLING = ("patient_regex", "patients", "no_patient_ids", "rename")
 
 # A comma counts only in front of ``name=``, so that paths and regular expressions may hold commas.
 SEPARATOR = re.compile(r",(?=[a-z_]+=)")
@@ -40,13 +44,16 @@ def _default(option: Field[Any]) -> Any:
     return option.default if option.default_factory is MISSING else option.default_factory()
 
 
-def read_options(given: dict[str, str], schema: type[Any], name: str) -> Any:
+def read_options(
+    given: dict[str, str], schema: type[Any], name: str, also: Sequence[str] = ()
+) -> Any:
     """Return an instance of the dataclass ``schema`` with these values, converted to its types.
 
     Args:
         given: Option name to text.
         schema: A dataclass whose fields have defaults.
         name: What the options stand behind, for messages.
+        also: Options that may stand there and are read elsewhere, for messages.
 
     Raises:
         UsageError: An unknown option, or a value of the wrong type.
@@ -56,11 +63,10 @@ def read_options(given: dict[str, str], schema: type[Any], name: str) -> Any:
     known = [field.name for field in fields(schema)]
     for option in given:
         if option not in known:
-            near = difflib.get_close_matches(option, known, 1, 0.5)
+            near = difflib.get_close_matches(option, [*known, *also], 1, 0.5)
             hint = f"did you mean {near[0]}? " if near else ""
-            raise UsageError(
-                f"{name} has no option {option!r}; {hint}its options are {', '.join(known)}"
-            )
+            all_names = ", ".join([*known, *also])
+            raise UsageError(f"{name} has no option {option!r}; {hint}its options are {all_names}")
     try:
         return TypeAdapter(schema).validate_python(given)
     except ValidationError as error:

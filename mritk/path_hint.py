@@ -10,7 +10,7 @@ from typing import TypeVar
 
 from mritk.data.suffixes import is_image_name
 from mritk.errors import DataError, ProtocolError, Unavailable, UnknownName
-from mritk.options import split_options
+from mritk.options import TELLING, split_options
 from mritk.records import DatasetFamily
 from mritk.registry import Registry
 
@@ -67,7 +67,7 @@ def path_hint(name: str, registry: Registry, option: str = "") -> str:
 def _options_of(family: DatasetFamily, given: Mapping[str, str]) -> str:
     """Return those of the options given that a family has, as they are typed."""
     schema = family.options
-    known = () if schema is None else [option.name for option in fields(schema)]
+    known = [*TELLING, *(() if schema is None else (option.name for option in fields(schema)))]
     return "".join(f",{name}={value}" for name, value in given.items() if name in known)
 
 

@@ -21,7 +21,7 @@ from mritk.errors import DuplicateName, HookError, MritkError, Unavailable, Unkn
 from mritk.evaluate.metric import Metric
 from mritk.interface import require_interface
 from mritk.loaded_plugin import LoadedPlugin, explain_failure, reason_of
-from mritk.options import options_text, read_options, split_options
+from mritk.options import TELLING, options_text, read_options, split_options
 from mritk.plugins import Candidate, Selection
 from mritk.records import (
     Alias,
@@ -330,7 +330,8 @@ class Registry:
         chosen = ""
         if family.options is not None:
             member, given = split_options(member)
-            options = read_options(given, family.options, f"{prefix}:")
+            also = TELLING if isinstance(family, DatasetFamily) else ()
+            options = read_options(given, family.options, f"{prefix}:", also)
             arguments = [member, options]
             chosen = options_text(options)
         if family.needs_workspace:

@@ -140,8 +140,7 @@ class Trial:
 
     def __str__(self) -> str:
         fold = f" fold {self.fold}" if len(self.dataset.folds) > 1 else ""
-        name = f"{self.backbone_name} on {self.dataset.record.name}{fold} seed {self.seed}"
-        return visible(name)
+        return visible(f"{self.backbone_name} on {self.dataset.record.name}{fold} seed {self.seed}")
 
 
 @dataclass(frozen=True)
@@ -154,6 +153,7 @@ class Outcome:
         error: One line for a person, or empty.
         exit_code: What the error amounts to.
         seconds: How long it took.
+        score: The leading metric on the test part, as a person reads it; empty if it failed.
     """
 
     trial: Trial
@@ -161,6 +161,7 @@ class Outcome:
     error: str = ""
     exit_code: ExitCode = ExitCode.OK
     seconds: float = 0.0
+    score: str = ""
 
     def __post_init__(self) -> None:
         """Make the error one line that a terminal can show."""
@@ -302,8 +303,7 @@ def _score(
         expected = (len(subset), samples.task.outputs) if classes else (len(subset),)
         if scores.shape != expected:
             raise MritkError(
-                f"method {trial.method.name} scored {part} with shape {scores.shape}, "
-                f"not {expected}"
+                f"method {trial.method.name} scored {part} in shape {scores.shape}, not {expected}"
             )
         if part == "test":
             cost.predicted(len(subset), time.perf_counter() - began)

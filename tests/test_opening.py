@@ -8,8 +8,8 @@ import pytest
 
 from mritk import DataError, Dataset, DatasetFamily, UsageError, hookimpl
 from mritk.data.split_rule import SplitRule
+from mritk.data_options import DataOptions
 from mritk.opening import (
-    DataOptions,
     find_datasets,
     open_dataset,
     open_datasets,
@@ -118,13 +118,77 @@ def test_no_split_is_drawn_of_data_whose_patients_nobody_told(registry, workspac
 
     opened = open_dataset("two", registry, workspace, DataOptions())
     with pytest.raises(DataError, match="--no-patient-ids"):
-        require_told_patients(opened, DataOptions(), [SplitRule()])
-    require_told_patients(opened, DataOptions(no_patient_ids=True), [SplitRule()])
+        require_told_patients(opened, [SplitRule()])
+    for name, told in (("two", True), ("two,no_patient_ids=true", False)):
+        options = DataOptions(no_patient_ids=told)
+        require_told_patients(open_dataset(name, registry, workspace, options), [SplitRule()])
     parts = replace(opened.samples, splits=["train"] * 6 + ["test"] * 2)
     official = replace(opened, samples=parts)
-    require_told_patients(official, DataOptions(), [SplitRule()])
+    require_told_patients(official, [SplitRule()])
     with pytest.raises(DataError, match="--no-patient-ids"):
-        require_told_patients(official, DataOptions(), [SplitRule(), SplitRule("kfold")])
+        require_told_patients(official, [SplitRule(), SplitRule("kfold")])
+
+
+# -- what is said behind the name of one dataset ---------------------------------------------------
+
+REGEX = r"two,patient_regex=s00(\d)"
+
+
+def test_what_is_said_behind_a_name_is_for_that_dataset_alone(registry, workspace, tmp_path):
+    table = tmp_path / "p.csv"
+    table.write_text("\n".join(["id,patient", *(f"s{i:03d},q{i // 4}" for i in range(8))]))
+    names = ("one", REGEX, f"two,patients={table}", "wide,rename=a=x/c=z")
+    one, regex, listed, renamed = open_datasets(names, registry, workspace, DataOptions())
+    assert one.samples.patients[:2] == ("p0", "p0")
+    assert regex.samples.patients[:2] == ("0", "1")
+    assert set(listed.samples.patients) == {"q0", "q1"}
+    assert renamed.samples.task.classes == ("b", "x", "z")
+    assert [opened.record.name for opened in (regex, renamed)] == ["two", "wide"], "no part of it"
+
+
+def test_caches_are_shared_however_patients_are_told(registry, workspace):
+    told, plain = open_datasets((REGEX, "two"), registry, workspace, DataOptions())
+    assert told.reader == plain.reader
+
+
+def test_a_rule_for_all_goes_to_the_datasets_that_name_no_patients(registry, workspace):
+    options = DataOptions(patient_regex=r"s00(\d)", rename={"c": "z"})
+    one, two, wide = open_datasets(("one", "two", "wide"), registry, workspace, options)
+    assert one.samples.patients[0] == "p0"
+    assert two.samples.patients[0] == "0"
+    assert (one.told.patient_regex, two.told.patient_regex) == ("", r"s00(\d)")
+    assert (two.told.rename, wide.told.rename) == ({}, {"c": "z"})
+    again = open_dataset("one", registry, workspace, one.told)
+    assert again.samples.fingerprint == one.samples.fingerprint, "a worker opens it alone"
+
+
+def test_what_is_said_behind_a_name_takes_the_place_of_the_rule_for_all(registry, workspace):
+    options = DataOptions(no_patient_ids=True)
+    regex, plain = open_datasets((REGEX, "two"), registry, workspace, options)
+    assert regex.samples.patients[0] == "0"
+    assert plain.samples.patients is None
+
+
+def test_parts_of_a_join_are_told_apart(registry, workspace):
+    samples = open_dataset(f"one+{REGEX}", registry, workspace, DataOptions()).samples
+    assert samples.patients[0] == "one/p0"
+    assert samples.patients[8] == "two/0"
+
+
+@pytest.mark.parametrize(
+    ("name", "message"),
+    [
+        ("two,patient_regex=(", r"^two: --patient-regex '\(' is no regular expression"),
+        ("two,patient_regex=a,patients=b", "exclude each other"),
+        ("two,no_patient_ids=maybe", "write no_patient_ids=true"),
+        ("two,rename=a", "write rename=OLD=NEW"),
+        ("two,rename=zz=a", "two,rename=zz=a: it has no class 'zz'; it has a, b"),
+        ("one,patient_regex=a", "one names its patients itself"),
+    ],
+)
+def test_what_is_said_wrong_behind_a_name_is_refused(registry, workspace, name, message):
+    with pytest.raises(UsageError, match=message):
+        open_dataset(name, registry, workspace, DataOptions())
 
 
 def test_spellings_of_a_class_are_merged_or_told_apart_by_a_rename(workspace, make_samples):

@@ -11,8 +11,9 @@ from PIL import Image
 import mritk_dicom
 import mritk_folders
 from mritk.benchmark import Benchmark
+from mritk.data_options import DataOptions
 from mritk.errors import DataError, MritkError, ProtocolError, Unavailable
-from mritk.opening import DataOptions, open_dataset
+from mritk.opening import open_dataset
 from mritk.path_hint import hinted, path_hint, slices_hint
 from mritk.registry import Registry
 

@@ -56,6 +56,18 @@ def copied(digests: dict[str, str]) -> int:
     return sum(digest in train for name, digest in digests.items() if name.startswith("Testing"))
 
 
+@pytest.fixture(scope="module")
+def searched(tmp_path_factory):
+    return tmp_path_factory.mktemp("searched")
+
+
+@pytest.fixture
+def shared_home(searched, monkeypatch):
+    """One MRITK_HOME for the tests of this file, so that copies are searched once."""
+    monkeypatch.setenv("MRITK_HOME", str(searched))
+
+
+@pytest.mark.usefixtures("shared_home")
 def test_the_audit_finds_the_copies_in_the_official_split(mritk):
     ended = mritk("audit", f"folder:{DATA}", "--json")
     assert ended.code == 1
@@ -73,6 +85,7 @@ def test_the_audit_finds_the_copies_in_the_official_split(mritk):
     assert sum(count > 1 for count in members) == found["labels"]["count"]
 
 
+@pytest.mark.usefixtures("shared_home")
 def test_a_run_ends_with_a_leaderboard_and_a_second_one_only_prints_it(
     mritk, fast_protocol, tmp_path
 ):

@@ -1,4 +1,4 @@
-"""What ``run`` and ``audit`` let a person say about datasets."""
+"""What ``run``, ``audit`` and ``report`` let a person say about all datasets."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import click
 
 if TYPE_CHECKING:
-    from mritk.opening import DataOptions
+    from mritk.data_options import DataOptions
 
 # The parameters that these options become.
 DATA_OPTIONS = ("patient_regex", "patients", "no_patient_ids", "rename")
@@ -21,7 +21,9 @@ OPTIONS = (
         "--patient-regex",
         default="",
         metavar="REGEX",
-        help="The patient is what REGEX finds in a sample's id (its first group, if it has one).",
+        help="The patient is what REGEX finds in a sample's id (its first group, if it has one), "
+        "in each dataset that names no patients. For one alone: -d "
+        "'folder:PATH,patient_regex=REGEX'; so too patients, no_patient_ids=true, rename=OLD=NEW.",
     ),
     click.option(
         "--patients",
@@ -56,7 +58,7 @@ def as_data_options(values: Mapping[str, Any]) -> DataOptions:
     Raises:
         click.BadParameter: A ``--rename`` is not ``OLD=NEW``.
     """
-    from mritk.opening import DataOptions
+    from mritk.data_options import DataOptions
 
     rename: dict[str, str] = {}
     for text in values["rename"]:

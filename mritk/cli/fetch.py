@@ -101,9 +101,9 @@ def fetch_all(
     Of joined datasets each is told apart. ``instructions`` say by the name of a dataset how a
     person gets it.
     """
-    from mritk.opening import joined_names
+    from mritk.opening import named_datasets
 
-    names = dict.fromkeys(part for name in datasets for part in joined_names(name, registry))
+    names = dict.fromkeys(p.name for name in datasets for p in named_datasets(name, registry))
     # Names are looked up before anything is fetched, so that a slip of the pen costs no time.
     wanted = [_dataset(name, registry, workspace, instructions or {}) for name in names]
     wanted += [_backbone(name, registry, workspace) for name in dict.fromkeys(backbones)]

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 RECIPE = (
-    "it belongs to the recipe that all backbones share: write it in a protocol file, and run that "
-    "with --protocol FILE.toml ('mritk show quick' shows every key of a protocol)"
+    "it belongs to the recipe that all backbones share: 'mritk show quick --toml > FILE.toml' "
+    "writes every key to a file; change it there, and run that with --protocol FILE.toml"
 )
 DEVICE = "use --device cuda"
 IN_RECIPE = ("epochs", "batch-size", "lr", "learning-rate", "image-size", "optimizer", "folds")

@@ -11,6 +11,7 @@ from mritk.errors import ExitCode
 if TYPE_CHECKING:
     from mritk.plan import Plan
     from mritk.results.folder import ResultsFolder
+    from mritk.trial import Trial
 
 
 _STATES = {
@@ -53,6 +54,8 @@ def tell_data(plan: Plan) -> None:
         say(f"{trial.dataset.record.name}, {trial.scheme} split of {trial.protocol.name}{which}:")
         for line in balance_text(samples, folds[0]).splitlines():
             say(f"  {line}")
+        if overfull := _overfull(trial):
+            say(f"  {overfull}")
         if len(folds) > 1:
             worst = [worst_imbalance(samples, fold) for fold in folds]
             sizes = sorted(len(fold.test) for fold in folds)
@@ -61,6 +64,18 @@ def tell_data(plan: Plan) -> None:
                 f"differs from that of the whole by {100 * max(worst):.0f} points at most (fold "
                 f"{worst.index(max(worst))})"
             )
+
+
+def _overfull(trial: Trial) -> str:
+    """Say that no batch of a recipe can be filled; empty where one can, or it names no size."""
+    size = getattr(trial.protocol.parameters, "batch_size", 0)
+    least = min(len(fold.train) for fold in trial.dataset.folds)
+    if not isinstance(size, int) or size <= least:
+        return ""
+    return (
+        f"batch_size = {size} is more than the {least} training samples, so that each batch holds "
+        f"{least}; lower it in the protocol to train in smaller steps"
+    )
 
 
 def tell_without_model(plan: Plan, results: ResultsFolder) -> None:

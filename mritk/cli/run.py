@@ -171,7 +171,7 @@ class Request:
 
     def execute(self) -> int:
         """Plan, run, report; return the exit code."""
-        from mritk.backbone import require_supplied
+        from mritk.backbone import require_weights
         from mritk.cli.progress import progress_line
         from mritk.execute.warm_up import WarmUp
         from mritk.plan import Planner, ignore_names
@@ -192,7 +192,7 @@ class Request:
         warm_up = WarmUp()
 
         def begin(backbones: Sequence[Backbone]) -> None:
-            require_supplied(backbones, workspace)
+            require_weights(backbones, workspace, say)
             warm_up.start(backbones)
 
         with progress_line() as progress:
@@ -215,7 +215,7 @@ class Request:
             return show_plan(plan, as_json=self.as_json)
         if plan.todo:
             results.require_writable()
-            require_supplied(plan.backbones_to_train, workspace)
+            require_weights(plan.backbones_to_train, workspace, say)
         make_room(plan, results)
         if self.keep_models:
             tell_without_model(plan, results)

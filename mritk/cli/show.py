@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from mritk.cli.app import App, json_option, pass_app, plugin_option, results_option
+from mritk.cli.readable import history_table, readable
 from mritk.cli.tell import echo
 from mritk.errors import UnknownName
 
@@ -33,23 +34,53 @@ if TYPE_CHECKING:
 @click.argument("name", metavar="NAME|TRIAL")
 @results_option("Where a trial is looked for.")
 @json_option
+@click.option("--toml", "as_toml", is_flag=True, help="Print a protocol as a file to be edited.")
 @plugin_option
 @pass_app
-def show(app: App, name: str, folder: Path, as_json: bool) -> None:
+def show(app: App, name: str, folder: Path, as_json: bool, as_toml: bool) -> None:
     """Show a backbone, dataset, augmentation, method or protocol, or a trial by (part of) its id.
 
-    A trial may also be given as the path of its file.
+    A trial may also be given as the path of its file. A protocol is shown as TOML, with every key
+    that a protocol file may hold.
+
+    \b
+    mritk show densenet121@radimagenet
+    mritk show quick --toml > mine.toml && mritk run --protocol mine.toml
     """
+    if as_toml:
+        echo(_toml(app.registry, name))
+        return
     found = _trial(name, folder) or _record(app.registry, name)
     if as_json:
         echo(json.dumps(found, indent=2, default=str))
         return
     from tabulate import tabulate
 
+    history = found.pop("history", [])
+    protocol = found.pop("protocol") if isinstance(found.get("protocol"), dict) else None
     if "provenance" in found:
         reader = [_shortened(item) for item in found["provenance"].get("reader", [])]
         found["provenance"] = {**found["provenance"], "reader": reader}
-    echo(tabulate(list(_flat(found)), tablefmt="plain"))
+    if found:
+        rows = [(label, readable(label, value)) for label, value in _flat(found)]
+        echo(tabulate(rows, tablefmt="plain", disable_numparse=True))
+    if history:
+        echo(f"\n{history_table(history)}")
+    if protocol is not None:
+        echo(f"# protocol {name}, fingerprint {protocol['fingerprint']}")
+        echo(_toml(app.registry, name))
+
+
+def _toml(registry: Registry, name: str) -> str:
+    """Return the protocol of that name as a file.
+
+    Raises:
+        UnknownName: There is none.
+    """
+    from mritk.benchmark import find_protocol
+    from mritk.cli.protocol_toml import protocol_toml
+
+    return protocol_toml(find_protocol(name, registry))
 
 
 def _shortened(item: str) -> str:
@@ -105,6 +136,7 @@ def _describe_trial(record: TrialRecord) -> dict[str, Any]:
     shown["audit"] = audit | {"findings": [finding["text"] for finding in findings]}
     shown["split sizes"] = {part: len(ids) for part, ids in record.splits.items()}
     shown["epochs"] = len(record.history)
+    shown["history"] = [asdict(epoch) for epoch in record.history]
     if record.status == "finished":
         shown["limits"] = limits_of(record)
     notes = dict(record.notes)
@@ -114,9 +146,19 @@ def _describe_trial(record: TrialRecord) -> dict[str, Any]:
 
 
 def _scores(task: Task, predictions: Predictions, rows: np.ndarray) -> dict[str, Any]:
+    from mritk.evaluate.metrics import find_metric
+    from mritk.results.clean_support import CleanSupport
+
     shown: dict[str, Any] = {"samples": int(rows.sum())}
     target, score = predictions.target[rows], predictions.score[rows]
-    return shown | _all_metrics(task, target, score, partial=not rows.all())
+    if rows.all():
+        return shown | _all_metrics(task, target, score)
+    support = CleanSupport.of_test(predictions, task)
+    found = _all_metrics(task, target, score, partial=True)
+    short = {name: support.withheld(find_metric(name), task) for name in found}
+    return shown | {
+        name: f"not shown: {short[name]}" if short[name] else value for name, value in found.items()
+    }
 
 
 def _all_metrics(

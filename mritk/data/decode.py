@@ -6,6 +6,9 @@ The array is kept under the digests of the samples, so a changed file can never 
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from functools import partial
+
 import numpy as np
 
 from mritk.data.identified import SampleChanged
@@ -30,15 +33,17 @@ def decoded(
     interpolation: str,
     workspace: Workspace,
     preprocessing: Preprocessing = UNCHANGED,
+    progress: Callable[[float], None] = lambda share: None,
 ) -> np.ndarray:
     """Return all samples as one read-only array, decoding them if that was not done before.
 
     Args:
         samples: Images or volumes.
         size: Side in pixels or voxels; None: as they are, which must then be one shape.
-        interpolation: ``bilinear`` or ``bicubic``.
+        interpolation: ``bilinear``, ``bicubic`` or ``nearest``.
         workspace: Where the array is kept.
         preprocessing: What is done to each after resizing.
+        progress: Called with the share of the samples that is decoded.
 
     Returns:
         A memory-mapped array (N, H, W), (N, H, W, 3) or (N, D, H, W); uint8 or float32.
@@ -49,14 +54,16 @@ def decoded(
         DataError: The samples have no spatial dimensions, or several shapes and no ``size``.
     """
     if interpolation not in RESAMPLING:
-        raise UsageError(f"unknown interpolation {interpolation!r}; it is bilinear or bicubic")
+        known = ", ".join(RESAMPLING)
+        raise UsageError(f"unknown interpolation {interpolation!r}; it is one of {known}")
     if not len(samples):
         raise DataError("there are no samples to decode")
     if samples.spatial_dims not in (2, 3):
         raise DataError("these samples do not lie on a grid; only a method of their own reads them")
     shaping = Shaping(samples.spatial_dims or 0, size, interpolation, preprocessing)
     folder, identity = workspace.folder("decoded"), _identity(samples, shaping)
-    return kept(folder, identity, lambda draft: _make(samples, shaping, draft), WHAT).arrays[IMAGES]
+    make = partial(_make, samples, shaping, progress=progress)
+    return kept(folder, identity, make, WHAT).arrays[IMAGES]
 
 
 def is_decoded(
@@ -82,15 +89,24 @@ def _identity(samples: Samples, shaping: Shaping) -> list[object]:
     ]
 
 
-def _make(samples: Samples, shaping: Shaping, draft: Draft) -> dict[str, object]:
+def _make(
+    samples: Samples, shaping: Shaping, draft: Draft, progress: Callable[[float], None]
+) -> dict[str, object]:
     try:
-        _fill(samples, shaping, draft, colour=False)
+        _fill(samples, shaping, draft, progress, colour=False)
     except _ColourFound:
-        _fill(samples, shaping, draft, colour=True)
+        _fill(samples, shaping, draft, progress, colour=True)
     return {}
 
 
-def _fill(samples: Samples, shaping: Shaping, draft: Draft, *, colour: bool) -> None:
+def _fill(
+    samples: Samples,
+    shaping: Shaping,
+    draft: Draft,
+    progress: Callable[[float], None],
+    *,
+    colour: bool,
+) -> None:
     def prepare(row: int) -> np.ndarray:
         return shaping.of(samples.read(row))
 
@@ -120,6 +136,7 @@ def _fill(samples: Samples, shaping: Shaping, draft: Draft, *, colour: bool) -> 
                 f"give the protocol an image_size (or volume_size) instead of native"
             )
         array[row] = item
+        progress((row + 1) / len(samples))
     if bad:
         raise UnreadableSamples(samples.ids, list(bad), list(bad.values()))
     if array is not None:

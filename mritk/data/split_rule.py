@@ -65,9 +65,15 @@ class SplitRule:
 
 def fold_count(samples: Samples, rule: SplitRule) -> int:
     """Return how many folds :func:`mritk.data.splits.make_folds` makes of these samples."""
-    scheme = resolved_scheme(samples, rule)
-    parts = {"kfold": rule.folds, "site": len(set(samples.sites or ()))}.get(scheme, 1)
-    return parts * rule.repeats
+    known = known_fold_count(rule)
+    return len(set(samples.sites or ())) * rule.repeats if known is None else known
+
+
+def known_fold_count(rule: SplitRule) -> int | None:
+    """Return how many folds a rule makes of any data; None where that depends on their sites."""
+    if rule.scheme == "site":
+        return None
+    return (rule.folds if rule.scheme == "kfold" else 1) * rule.repeats
 
 
 def resolved_scheme(samples: Samples, rule: SplitRule) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from mritk.errors import ExitCode
@@ -13,6 +14,7 @@ from mritk.plan import Plan
 from mritk.records import Executor, LostJob
 from mritk.registry import Registry
 from mritk.results.folder import ResultsFolder
+from mritk.results.headline import headline
 from mritk.results.provenance import collect
 from mritk.results.trial_state import TrialState, UnusableTrial
 from mritk.results.trialfile import Failure, read_trial
@@ -46,11 +48,12 @@ class RunElsewhere:
         try:
             for trial, done in self._trained(plan):
                 path = results.trial_path(trial.id)
-                outcome = Outcome(trial, path, done.error, done.exit_code, done.seconds)
+                history, score = _stored(path)
+                outcome = Outcome(trial, path, done.error, done.exit_code, done.seconds, score)
                 outcomes.append(outcome)
                 position, total = len(outcomes), len(plan.todo)
                 moments.announce("mritk_trial_start", trial=trial, position=position, total=total)
-                for epoch in _history(results, trial):
+                for epoch in history:
                     moments.announce("mritk_epoch_end", trial=trial, epoch=epoch)
                 moments.announce("mritk_trial_finish", trial=trial, outcome=outcome)
         finally:
@@ -97,8 +100,10 @@ class RunElsewhere:
         return collect("", loaded, list(self.job.command)) | {"machine": {}}
 
 
-def _history(results: ResultsFolder, trial: Trial) -> list[Epoch]:
+def _stored(path: Path) -> tuple[list[Epoch], str]:
+    """Return the history and the score of a trial that a worker has stored."""
     try:
-        return read_trial(results.trial_path(trial.id)).history
+        record = read_trial(path)
     except UnusableTrial:  # the end of the run names it
-        return []
+        return [], ""
+    return record.history, headline(record)

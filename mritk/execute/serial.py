@@ -17,6 +17,7 @@ from mritk.execute.moments import Moments
 from mritk.plan import Plan
 from mritk.registry import Registry
 from mritk.results.folder import ResultsFolder
+from mritk.results.headline import headline
 from mritk.results.kept_model import model_path
 from mritk.results.provenance import collect, command_line
 from mritk.results.trial_state import TrialState
@@ -126,7 +127,7 @@ class SerialRun:
             self.results.discard_checkpoint(trial.id)
         seconds = time.perf_counter() - started
         if error is None:
-            return Outcome(trial, path, seconds=seconds)
+            return Outcome(trial, path, seconds=seconds, score=headline(record))
         code = error.exit_code if isinstance(error, MritkError) else ExitCode.INTERNAL
         text = str(error) if isinstance(error, MritkError) else explain_error(error, trial)
         return Outcome(trial, path, " ".join(text.split()), code, seconds)

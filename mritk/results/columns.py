@@ -98,6 +98,8 @@ def cell_text(cell: Cell | None, marks: str, *, interval: bool = True) -> str:
     """Return a cell as tables show it: the mean, signs, and the interval in brackets."""
     if cell is None or not cell.values:
         return "–"
+    if cell.withheld:
+        return f"– ({cell.withheld})"
     if not cell.defined:
         return f"nan{marks}"
     between = cell.interval if interval else None

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING
 
-from mritk.data.samples import Classification
+from mritk.results.clean_support import ALL, LEAST_UNITS
 
 if TYPE_CHECKING:
     from mritk.results.table import Table
@@ -67,11 +67,16 @@ def _certainty(table: Table) -> list[str]:
         return []
     what = "patients" if table.patients else "groups of copies"
     runs = " and runs" if any(count > 1 for count in _runs_of(table)) else ""
-    method = {"percentile": "percentile", "bca": "BCa"}[analysis.interval]
+    method = {"student": "Student's, from", "percentile": "percentiles of", "bca": "BCa of"}
     notes = [
-        f"[95 % interval]: {method} bootstrap of {what}{runs}, stratified by class, "
-        f"{analysis.resamples} resamples."
+        f"[95 % interval]: {method[analysis.interval]} {analysis.resamples} resamples of "
+        f"{what}{runs}, stratified by class."
     ]
+    if table.folds > 1:
+        notes.append(
+            "Folds share training samples; how much wider that makes intervals and differences is "
+            "assumed (docs/statistics.md)."
+        )
     lost = max(interval.degenerate for interval in drawn)
     if lost:
         notes.append(
@@ -173,16 +178,13 @@ def _signs(table: Table) -> list[str]:
 def _undefined(table: Table) -> list[str]:
     """Say why numbers or intervals are missing."""
     notes = []
-    if absent := _absent_among_clean(table):
-        notes.append(
-            f"No clean test sample is of class {', '.join(absent)}: clean means are over the "
-            f"other classes."
-        )
+    notes += _clean_support(table)
     notes += _lacking_folds(table)
     first = table.metrics[0].name
     shown = [cell for row in table.rows for cell in row.cells.values()]
     shown += [row.clean_cells[first] for row in table.rows if row.clean_cells]
-    notes += [f"nan: {reason}." for reason in sorted({c.reason for c in shown if c.reason})]
+    reasons = {cell.reason for cell in shown if cell.reason and not cell.withheld}
+    notes += [f"nan: {reason}." for reason in sorted(reasons)]
     missing = {c.interval.reason for c in shown if c.interval and c.defined} - {""}
     return [*notes, *(f"No interval: {reason}." for reason in sorted(missing))]
 
@@ -205,10 +207,20 @@ def _lacking_folds(table: Table) -> list[str]:
     ]
 
 
-def _absent_among_clean(table: Table) -> list[str]:
-    """Return the classes that no clean test sample has, where there are clean columns."""
-    if not isinstance(table.task, Classification):
+def _clean_support(table: Table) -> list[str]:
+    """Say what clean scores rest on, and where they are withheld."""
+    cells = [row.clean_cells[table.metrics[0].name] for row in table.rows if row.clean_cells]
+    if not cells:
         return []
-    if not any(row.clean_cells for row in table.rows):
-        return []
-    return [c for k, c in enumerate(table.task.classes) if k not in table.clean_classes]
+    support, units = table.clean_support, "patients" if table.patients else "groups of copies"
+    counts = support.of_classes(table.task).items()
+    told = ", ".join(f"{name} {samples} ({of})" for name, (samples, of) in counts)
+    notes = [f"Clean test samples ({units}): {told}."] if told else []
+    if any(cell.withheld for cell in cells):
+        short = support.short_of(table.metrics[0])
+        what = "in all" if ALL in short else "of each class"
+        notes.append(
+            f"– (… < {LEAST_UNITS}): a clean score is shown where at least {LEAST_UNITS} {units} "
+            f"{what} are clean; of fewer, all right cannot be told from half right."
+        )
+    return notes

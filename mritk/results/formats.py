@@ -10,6 +10,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from mritk.evaluate.interval import Interval
+from mritk.results.clean_support import ALL, LEAST_UNITS
 from mritk.results.columns import USUAL_COLUMNS, columns_of, name_text
 from mritk.results.flat import csv_text
 from mritk.results.latex import PACKAGES, latex_table
@@ -147,6 +148,7 @@ def as_data(board: Leaderboard) -> dict[str, Any]:
                 "level": table.analysis.level,
                 "test_samples": table.test_samples,
                 "clean_test_samples": table.clean_samples,
+                "clean_support": _support_as_data(table),
                 "patients": table.patients or None,
                 "detectable_difference": _number(table.detectable),
                 "notes": table.notes,
@@ -160,6 +162,16 @@ def as_data(board: Leaderboard) -> dict[str, Any]:
         ],
         "differing_protocol_fields": list(board.drift),
         "not_read": list(board.damaged),
+    }
+
+
+def _support_as_data(table: Table) -> dict[str, Any]:
+    support = table.clean_support
+    classes = support.of_classes(table.task).items()
+    return {
+        "units": support.counts.get(ALL, (0, 0))[1],
+        "least_units": LEAST_UNITS,
+        "classes": {name: {"samples": n, "units": units} for name, (n, units) in classes},
     }
 
 

@@ -12,7 +12,8 @@ from mritk.data.samples import Task
 from mritk.errors import StoreError, UsageError
 from mritk.evaluate.metric import Metric, Undefined, Value
 from mritk.evaluate.metrics import find_metric, metrics_of
-from mritk.results.analysis import Analysis
+from mritk.results.analysis import Analysis, repeat_of
+from mritk.results.clean_support import CleanSupport, Counts
 from mritk.results.cost import cost_of
 from mritk.results.footnotes import (
     FAILED,
@@ -184,7 +185,7 @@ def _table(
         skipped=max(trial.facts.skipped for trial in trials),
         grouped=all(trial.facts.grouped for trial in trials),
         protocol=trials[0].facts.stored_protocol,
-        clean_classes=frozenset(k for t in tests if t.clean is not None for k in t.classes),
+        clean_support=_support(first_of_fold.values()),
         verdict=verdict_line(over_folds(verdicts), KEPT_COPIES) if verdicts else "",
         warnings=[
             *_warnings(done, built),
@@ -286,15 +287,27 @@ def _cell(values: Sequence[Value]) -> Cell:
 def _clean_cell(
     metric: Metric, values: Sequence[Mapping[str, Value]], trials: Sequence[TrialFacts]
 ) -> Cell:
-    """Return the metric over clean test samples; classes that none of them has do not count.
+    """Return the metric over clean test samples, if it rests on enough of them.
 
     Means over other classes in other folds are not comparable, so they are undefined.
     """
+    if withheld := _support(trials).withheld(metric, trials[0].task):
+        reason = f"too few clean units: {withheld}"
+        return Cell((math.nan,) * len(values), reason, withheld=withheld)
     classes = {facts.test.classes for facts in trials if facts.test is not None}
     if metric.per_class and len(classes) > 1:
         reason = "clean test samples of the folds are of different classes"
         return Cell((math.nan,) * len(values), reason)
     return _cell([found[metric.name] for found in values])
+
+
+def _support(trials: Iterable[TrialFacts]) -> CleanSupport:
+    """Return what the clean test samples of some trials are; of equal folds the first counts."""
+    found: dict[int, tuple[int, Counts]] = {}
+    for facts in trials:
+        if facts.test is not None:
+            found.setdefault(facts.fold, (repeat_of(facts), facts.test.support))
+    return CleanSupport.of(found.values())
 
 
 def _clean_ids(test: Tested) -> Sequence[str]:

@@ -63,7 +63,7 @@ def test_show_a_protocol_tells_every_field_and_the_fingerprint(mritk):
     assert at_their_default.items() <= found["parameters"].items()
     assert found["parameters"]["stages"][0]["layer_decay"] == 1.0
     assert found["preprocessing"] == {"grey": False, "blur": 0.0}
-    assert "protocol.parameters.stages[2].layer_decay" in mritk("show", "quick").out
+    assert mritk("show", "quick").out.count("layer_decay = 1.0") == 2
 
 
 def test_show_a_method_tells_its_parameters(mritk):

@@ -174,8 +174,11 @@ def test_weights_that_nobody_brought_are_refused_before_anything_is_trained(
         assert not list((tmp_path / "results").glob("trials/*.h5"))
 
 
-def test_weights_that_need_a_network_when_there_is_none(mritk, tmp_path, toy, monkeypatch):
+def test_weights_that_need_a_network_are_refused_before_data_are_opened(
+    mritk, tmp_path, toy, monkeypatch
+):
     monkeypatch.setenv("HF_HOME", str(tmp_path / "hf"))
+    monkeypatch.setattr("mritk.plan.open_datasets", lambda *_: pytest.fail("the data were opened"))
     ended = mritk(
         *("run", "-p", toy, "-b", "convnext_tiny@imagenet", "-d", "bands", "--seeds", 1),
         *("--offline", "-o", tmp_path / "results"),
@@ -183,6 +186,7 @@ def test_weights_that_need_a_network_when_there_is_none(mritk, tmp_path, toy, mo
     assert ended.code == 4
     for word in ("model.safetensors", "convnext_tiny.fb_in1k", "hf download"):
         assert word in ended.err
+    assert not (tmp_path / "results").exists()
 
 
 def test_a_results_folder_that_cannot_be_made(mritk, toy, fast_protocol, tmp_path):
@@ -311,11 +315,41 @@ def test_a_gpu_is_what_other_programs_call_cuda(run_toy):
     assert "GPU is cuda" in run_toy("--device", "gpu").err
 
 
-def test_a_fold_that_does_not_exist_is_refused_before_data_are_audited(run_toy, monkeypatch):
-    monkeypatch.setattr("mritk.plan.audit", lambda *_: pytest.fail("the data were audited"))
-    ended = run_toy("--fold", 1)
+@pytest.mark.parametrize(
+    ("split", "fold", "refusal"),
+    [
+        ("", 1, "there is no fold 1: protocol fast makes 1, numbered from 0"),
+        ("scheme = 'kfold'\nrepeats = 2", 10, "there is no fold 10: protocol fast makes 10,"),
+    ],
+)
+def test_a_fold_that_does_not_exist_is_refused_before_data_are_opened(
+    run_toy, fast_protocol, monkeypatch, split, fold, refusal
+):
+    monkeypatch.setattr("mritk.plan.open_datasets", lambda *_: pytest.fail("the data were opened"))
+    fast_protocol.write_text(f"{fast_protocol.read_text()}\n[split]\n{split}\n")
+    ended = run_toy("--fold", fold)
     assert ended.code == 2
-    assert "there is no fold 1: protocol fast makes 1 on bands" in ended.err
+    assert refusal in ended.err
+
+
+def test_a_fold_of_sites_is_refused_before_data_are_audited(
+    run_toy, toy, fast_protocol, monkeypatch
+):
+    monkeypatch.setattr("mritk.plan.audit", lambda *_: pytest.fail("the data were audited"))
+    sites = "sites=['east', 'west'] * 45,\n        patients="
+    toy.write_text(toy.read_text().replace("patients=", sites).replace("i // 3", "i"))
+    fast_protocol.write_text(f"{fast_protocol.read_text()}\n[split]\nscheme = 'site'\n")
+    ended = run_toy("--fold", 2)
+    assert ended.code == 2
+    assert "there is no fold 2: protocol fast makes 2 on bands" in ended.err
+
+
+def test_a_batch_that_the_training_part_cannot_fill_is_told_before_training(run_toy, fast_protocol):
+    assert "batch_size" not in run_toy("-n").err
+    text = fast_protocol.read_text().replace("batch_size = 16", "batch_size = 58")
+    fast_protocol.write_text(text)
+    told = run_toy("-n").err
+    assert "batch_size = 58 is more than the 57 training samples, so that each batch holds" in told
 
 
 @pytest.mark.parametrize(

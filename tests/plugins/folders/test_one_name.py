@@ -8,7 +8,8 @@ import pytest
 
 import mritk_folders
 from mritk import DataError
-from mritk.opening import DataOptions, open_dataset
+from mritk.data_options import DataOptions
+from mritk.opening import open_dataset
 from mritk.registry import Registry
 from mritk_folders.target_column import read_targets
 

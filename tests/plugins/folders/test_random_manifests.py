@@ -12,7 +12,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from mritk import DataError, canonical_name, is_missing, read_text_table
-from mritk.opening import DataOptions, open_dataset
+from mritk.data_options import DataOptions
+from mritk.opening import open_dataset
 from mritk.registry import Registry
 from mritk.workspace import Workspace
 from mritk_folders import ManifestOptions

@@ -1,4 +1,4 @@
-"""The progress bar: there for a person at a terminal, silent for everything else."""
+"""Progress: a bar for a person at a terminal, lines for everything else."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ import struct
 import subprocess
 import sys
 import termios
+import time
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -19,6 +20,8 @@ import pytest
 
 from mritk.train.setup import Epoch
 from mritk_progress import Progress
+from mritk_progress.duration import duration
+from mritk_progress.log import ProgressLog
 
 
 class Terminal(io.StringIO):
@@ -28,6 +31,16 @@ class Terminal(io.StringIO):
         return True
 
 
+class FakeTrial(str):
+    """A trial that is called so."""
+
+    def __new__(cls, name, augmentation="none", protocol="quick"):
+        trial = super().__new__(cls, name)
+        trial.augmentation = SimpleNamespace(name=augmentation)
+        trial.protocol = SimpleNamespace(name=protocol)
+        return trial
+
+
 def pseudo_terminal(columns):
     """Return both ends of a terminal of so many columns: ours, and the program's."""
     outer, inner = pty.openpty()
@@ -35,36 +48,52 @@ def pseudo_terminal(columns):
     return outer, inner
 
 
+def put_stderr(monkeypatch, stream):
+    """Put a stream in the place of stderr, which pytest itself exchanges before a test."""
+    for module in ("mritk_progress", "mritk_progress.bar", "mritk_progress.log"):
+        monkeypatch.setattr(f"{module}.sys", SimpleNamespace(stderr=stream))
+
+
 @pytest.fixture
 def terminal(monkeypatch):
     """Put a terminal of any width in the place of stderr."""
     monkeypatch.delenv("CI", raising=False)
     stream = Terminal()
-    # pytest itself exchanges sys.stderr between a fixture and its test.
-    monkeypatch.setattr("mritk_progress.sys", SimpleNamespace(stderr=stream))
+    put_stderr(monkeypatch, stream)
     return stream
 
 
+@pytest.fixture
+def file(monkeypatch):
+    """Put a file in the place of stderr."""
+    stream = io.StringIO()
+    put_stderr(monkeypatch, stream)
+    return stream
+
+
+def trials(count):
+    return [FakeTrial(f"resnet on brains seed {number}") for number in range(count)]
+
+
 def plan(count):
-    return SimpleNamespace(todo=["resnet on brains seed 0"] * count)
+    return SimpleNamespace(todo=trials(count))
 
 
-def epoch(number, of=4):
-    return Epoch(number, of, "all", 1e-3, 0.12345, 0.67891, 0.6, 0.1)
+def epoch(number, of=4, seconds=0.0):
+    return Epoch(number, of, "all", 1e-3, 0.12345, 0.67891, 0.6, seconds)
 
 
-def outcome(error=""):
-    return SimpleNamespace(error=error)
+def outcome(error="", score="balanced accuracy 0.812"):
+    return SimpleNamespace(error=error, score="" if error else score, seconds=41.2)
 
 
-def run(progress, trials=2, epochs=4, error=""):
-    progress.mritk_run_start(plan(trials))
-    for position in range(1, trials + 1):
-        name = f"resnet on brains seed {position - 1}"
-        progress.mritk_trial_start(name, position, trials)
+def run(progress, count=2, epochs=4, error=""):
+    progress.mritk_run_start(plan(count))
+    for position, trial in enumerate(trials(count), 1):
+        progress.mritk_trial_start(trial, position, count)
         for number in range(1, epochs + 1):
             progress.mritk_epoch_end(epoch(number, epochs))
-        progress.mritk_trial_finish(name, outcome(error))
+        progress.mritk_trial_finish(trial, outcome(error))
     progress.mritk_run_finish([])
 
 
@@ -93,9 +122,9 @@ def test_the_bar_moves_forward_from_nothing_to_all(terminal):
 def test_a_trial_that_stops_early_counts_as_whole(terminal):
     progress = Progress()
     progress.mritk_run_start(plan(2))
-    progress.mritk_trial_start("t", 1, 2)
+    progress.mritk_trial_start(FakeTrial("t"), 1, 2)
     progress.mritk_epoch_end(epoch(1))
-    progress.mritk_trial_finish("t", outcome())
+    progress.mritk_trial_finish(FakeTrial("t"), outcome())
     assert " 50%|" in frames(terminal)[-1]
     progress.mritk_run_finish([])
 
@@ -103,8 +132,8 @@ def test_a_trial_that_stops_early_counts_as_whole(terminal):
 def test_a_failed_trial_is_told_at_once(terminal):
     progress = Progress()
     progress.mritk_run_start(plan(2))
-    progress.mritk_trial_start("resnet", 1, 2)
-    progress.mritk_trial_finish("resnet", outcome("out of memory"))
+    progress.mritk_trial_start(FakeTrial("resnet"), 1, 2)
+    progress.mritk_trial_finish(FakeTrial("resnet"), outcome("out of memory"))
     assert "failed: resnet: out of memory" in terminal.getvalue()
     progress.mritk_run_finish([])
 
@@ -120,10 +149,10 @@ def test_on_a_terminal_of_80_columns_the_loss_and_the_time_left_are_seen(monkeyp
     monkeypatch.delenv("CI", raising=False)
     outer, inner = pseudo_terminal(columns=80)
     with os.fdopen(inner, "w") as stream:
-        monkeypatch.setattr("mritk_progress.sys", SimpleNamespace(stderr=stream))
+        put_stderr(monkeypatch, stream)
         progress = Progress()
         progress.mritk_run_start(plan(6))
-        progress.mritk_trial_start(name, 1, 6)
+        progress.mritk_trial_start(FakeTrial(name), 1, 6)
         progress.mritk_epoch_end(epoch(1))
         shown = b""
         while select.select([outer], [], [], 0.5)[0]:  # a terminal hands on what it has so far
@@ -137,21 +166,85 @@ def test_on_a_terminal_of_80_columns_the_loss_and_the_time_left_are_seen(monkeyp
     assert "left" in line
 
 
-@pytest.mark.parametrize("reason", ["no terminal", "CI", "nothing to do"])
-def test_nothing_is_drawn_where_nobody_looks(terminal, monkeypatch, reason):
-    stream = terminal
-    if reason == "no terminal":
-        stream = io.StringIO()
-        monkeypatch.setattr("mritk_progress.sys", SimpleNamespace(stderr=stream))
-    if reason == "CI":
-        monkeypatch.setenv("CI", "true")
+def test_at_a_terminal_the_row_of_a_trial_stays_above_the_bar(terminal):
+    run(Progress())
+    rows = [frame for frame in frames(terminal) if "balanced accuracy" in frame]
+    assert rows == [
+        "1/2  resnet on brains seed 0  balanced accuracy 0.812  41 s",
+        "2/2  resnet on brains seed 1  balanced accuracy 0.812  41 s",
+    ]
+
+
+def test_nothing_is_shown_where_nothing_is_to_do(terminal):
     progress = Progress()
-    if reason == "nothing to do":
-        progress.mritk_run_start(plan(0))
-        progress.mritk_run_finish([])
-    else:
-        run(progress, error="planted")
-    assert stream.getvalue() == ""
+    progress.mritk_run_start(plan(0))
+    progress.mritk_run_finish([])
+    assert terminal.getvalue() == ""
+
+
+def test_a_log_of_continuous_integration_gets_lines_and_no_bar(terminal, monkeypatch):
+    monkeypatch.setenv("CI", "true")
+    run(Progress())
+    assert "%|" not in terminal.getvalue()
+    assert "\r" not in terminal.getvalue()
+    assert terminal.getvalue().count("balanced accuracy 0.812") == 2
+
+
+def test_a_file_gets_a_line_after_the_first_epoch_and_one_per_trial(file):
+    run(Progress())
+    first, *rows = file.getvalue().splitlines()
+    left = r", about \d+ s left"
+    assert re.fullmatch(rf"trial 1/2, epoch 1/4, loss .*, val .*, resnet on .* 0{left}", first)
+    assert re.fullmatch(rf"1/2  resnet on brains seed 0  balanced accuracy .* 41 s{left}", rows[0])
+    assert re.fullmatch(r"2/2  resnet on brains seed 1  balanced accuracy 0\.812  41 s", rows[1])
+    assert len(rows) == 2
+
+
+def test_epochs_that_an_executor_tells_afterwards_say_nothing_of_the_time_left(file):
+    log = ProgressLog(2)
+    log.start_trial("resnet on brains seed 0", 1, 2)
+    log.end_epoch(epoch(1, seconds=60.0))
+    log.close()
+    assert file.getvalue() == ""
+
+
+def test_a_failed_trial_is_told_in_a_file_with_its_reason(file):
+    run(Progress(), error="out of memory")
+    assert "1/2  failed: resnet on brains seed 0: out of memory" in file.getvalue()
+
+
+def test_rows_tell_augmentation_and_protocol_apart_where_they_differ(file):
+    progress = Progress()
+    named = [FakeTrial("a", "flip"), FakeTrial("a", "affine")]
+    progress.mritk_run_start(SimpleNamespace(todo=named))
+    for position, trial in enumerate(named, 1):
+        progress.mritk_trial_start(trial, position, 2)
+        progress.mritk_trial_finish(trial, outcome())
+    progress.mritk_run_finish([])
+    assert "1/2  a, flip    balanced accuracy" in file.getvalue()
+    assert "2/2  a, affine  balanced accuracy" in file.getvalue()
+
+
+def test_while_a_long_epoch_goes_on_a_line_comes_at_every_interval(file):
+    log = ProgressLog(2, interval=0.01)
+    log.start_trial("resnet on brains seed 0", 1, 2)
+    log.end_epoch(epoch(1))
+    deadline = time.monotonic() + 10
+    while file.getvalue().count("epoch 1/4") < 4 and time.monotonic() < deadline:
+        time.sleep(0.01)
+    log.close()
+    lines = file.getvalue().splitlines()
+    assert sum("trial 1/2, epoch 1/4" in line for line in lines) >= 4
+    time.sleep(0.05)
+    assert file.getvalue().splitlines() == lines, "nothing comes once it is closed"
+
+
+@pytest.mark.parametrize(
+    ("seconds", "text"),
+    [(0.2, "1 s"), (41.2, "41 s"), (100, "2 min"), (5340, "89 min"), (7500, "2 h 05 min")],
+)
+def test_durations_are_told_as_a_person_says_them(seconds, text):
+    assert duration(seconds) == text
 
 
 def test_each_run_has_a_bar_of_its_own(terminal):
@@ -165,8 +258,8 @@ def test_each_run_has_a_bar_of_its_own(terminal):
 def test_moments_of_a_run_without_a_bar_are_ignored():
     progress = Progress()
     progress.mritk_epoch_end(epoch(1))
-    progress.mritk_trial_start("t", 1, 1)
-    progress.mritk_trial_finish("t", outcome())
+    progress.mritk_trial_start(FakeTrial("t"), 1, 1)
+    progress.mritk_trial_finish(FakeTrial("t"), outcome())
     progress.mritk_run_finish([])
 
 
@@ -181,11 +274,14 @@ def command(toy, fast_protocol, tmp_path):
     return [sys.executable, "-m", "mritk", *map(str, arguments)]
 
 
-def test_a_run_into_a_file_has_no_bar_on_stderr_or_stdout(run_toy):
+def test_a_run_into_a_file_has_rows_and_no_bar(run_toy):
     ended = run_toy("--seeds", 1)
     assert ended.code == 0
     assert "\r" not in ended.err + ended.out
     assert "%|" not in ended.err
+    assert re.search(r"1/1  tiny@scratch on bands seed 0  balanced accuracy \d\.\d{3}  ", ended.err)
+    score = re.search(r"balanced accuracy (\d\.\d{3})", ended.err)[1]
+    assert f"| {score}" in ended.out, "the same number as in the table"
 
 
 @pytest.mark.slow

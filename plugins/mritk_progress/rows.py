@@ -1,0 +1,41 @@
+"""The table of a run while it grows: one row for each trial that has ended."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from mritk_progress.duration import duration
+
+if TYPE_CHECKING:
+    from mritk.trial import Outcome, Trial
+
+
+class Rows:
+    """Names trials so that they can be told apart, in a column of one width.
+
+    Args:
+        trials: All trials of the run.
+    """
+
+    def __init__(self, trials: Sequence[Trial]) -> None:
+        # What all trials have in common says nothing.
+        self._augmentations = len({trial.augmentation.name for trial in trials}) > 1
+        self._protocols = len({trial.protocol.name for trial in trials}) > 1
+        self._total = len(trials)
+        self._width = max((len(self.name(trial)) for trial in trials), default=0)
+
+    def name(self, trial: Trial) -> str:
+        """Return what a trial is called in this run."""
+        name = str(trial)
+        if self._augmentations:
+            name += f", {trial.augmentation.name}"
+        return f"{name}, {trial.protocol.name}" if self._protocols else name
+
+    def row(self, trial: Trial, position: int, outcome: Outcome) -> str:
+        """Return the row of a trial that has ended."""
+        count = f"{position:>{len(str(self._total))}}/{self._total}"
+        if outcome.error:
+            return f"{count}  failed: {self.name(trial)}: {outcome.error}"
+        score = f"{outcome.score}  " if outcome.score else ""
+        return f"{count}  {self.name(trial):<{self._width}}  {score}{duration(outcome.seconds)}"
