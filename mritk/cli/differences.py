@@ -122,6 +122,7 @@ def _board(app: App, results: Path, options: dict[str, Any]) -> Leaderboard:
     from mritk.results.folder import ResultsFolder
     from mritk.results.leaderboard import build_leaderboard
     from mritk.results.paired_tests import TESTS as ALL
+    from mritk.results.trial_index import TrialIndex
 
     name, wanted = options["test"] or "bootstrap", options["metric"]
     if options["across"] and options["test"] not in (None, "bayes"):
@@ -137,12 +138,17 @@ def _board(app: App, results: Path, options: dict[str, Any]) -> Leaderboard:
     elif analysis.interval == "none":
         raise UsageError("--interval none leaves nothing to test by; leave it out")
     chosen = wanted or test.metric
-    return build_leaderboard(
-        ResultsFolder(results).trials(),
-        metrics=[chosen] if chosen else [OF_CLASSES[0].name, OF_VALUES[0].name],
-        group_by=[part.strip() for part in options["groupings"].split(",") if part.strip()],
-        analysis=analysis,
-    )
+    metrics = [chosen] if chosen else [OF_CLASSES[0].name, OF_VALUES[0].name]
+    # The bootstrap's are kept with the tables, and over datasets the means will do.
+    held = not (options["across"] or name == "bootstrap")
+    with TrialIndex(ResultsFolder(results), analysis, metrics, held=held) as index:
+        return build_leaderboard(
+            index.trials(),
+            metrics=metrics,
+            group_by=[part.strip() for part in options["groupings"].split(",") if part.strip()],
+            analysis=analysis,
+            kept=index,
+        )
 
 
 def _rope(metric: Metric, options: dict[str, Any]) -> float:

@@ -12,7 +12,7 @@ from typing import Any
 from mritk.evaluate.metric import Metric
 from mritk.results.across_datasets import AcrossDatasets
 from mritk.results.columns import interval_text, name_text
-from mritk.results.formats import caption, comparison_as_data, left_out
+from mritk.results.formats import BREAK, caption, comparison_as_data, left_out
 from mritk.results.paired_tests import BELIEVED, TESTS, Tested
 from mritk.results.table import Table
 from mritk.results.text_table import Column, filled, fitted, text_table
@@ -50,7 +50,7 @@ def differences_text(found: Differences, style: str, width: int | None = None) -
     """
     head = name_text(caption(found.table), style)
     columns, dropped = fitted(_pairs(found.lines, style), style, width)
-    notes = [*left_out(dropped), *_notes(found)]
+    notes = [*left_out(dropped, "differences"), *_notes(found)]
     return _blocks(head, [text_table(columns, style)], notes, style, width)
 
 
@@ -155,8 +155,9 @@ def _across_notes(found: AcrossDatasets) -> list[str]:
 def _blocks(
     head: str, tables: Sequence[str], notes: Sequence[str], style: str, width: int | None
 ) -> str:
-    ending = "  \n" if style == "github" else "\n"
-    lines = ending.join(filled(" ".join(note.split()), width) for note in notes)
+    ending = BREAK if style == "github" else ""
+    room = None if width is None else width - len(ending)
+    lines = f"{ending}\n".join(filled(" ".join(note.split()), room) for note in notes)
     return "\n\n".join([filled(head, width), *tables, lines])
 
 

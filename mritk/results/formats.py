@@ -18,6 +18,7 @@ from mritk.results.table import Cell, Leaderboard, Row, Table
 from mritk.results.text_table import Column, filled, fitted, text_table
 
 FORMATS = ("github", "plain", "latex", "html", "csv", "json")
+BREAK = "  "  # ends a line in Markdown
 # In sentences, which hold names: what begins a tag or a comment, and what ends a link's text.
 MARKUP = re.compile(r"<(?=[A-Za-z/!?])|(?<=\])\(")
 SCHEMES = {
@@ -111,14 +112,16 @@ def _block(table: Table, style: str, columns: Sequence[str], width: int | None, 
         shown, dropped = fitted(shown, style, width)
         body = text_table(shown, style)
     head = sentences([name_text(caption(table), style)], style, width)
-    notes = [*left_out(dropped), *table.notes]
+    notes = [*left_out(dropped, "leaderboard"), *table.notes]
     return f"{head}\n\n{body}\n\n{sentences(notes, style, width)}"
 
 
-def left_out(dropped: Sequence[Column]) -> list[str]:
-    """Say which columns were left out to fit the terminal, if any were."""
+def left_out(dropped: Sequence[Column], command: str) -> list[str]:
+    """Say which columns were left out to fit the terminal, if any were, and what shows them."""
+    if not dropped:
+        return []
     names = ", ".join(column.heading.rstrip(" ↑↓") for column in dropped)
-    return [f"Left out to fit the terminal: {names}. --wide shows all columns."] if dropped else []
+    return [f"Left out to fit the terminal: {names} (all: mritk {command} --wide)."]
 
 
 def sentences(lines: Sequence[str], style: str, width: int | None = None) -> str:
@@ -129,7 +132,8 @@ def sentences(lines: Sequence[str], style: str, width: int | None = None) -> str
     if style == "html":
         return "\n".join(f"<p>{html.escape(line)}</p>" for line in lines)
     if style == "github":
-        return "  \n".join(filled(MARKUP.sub(r"\\\g<0>", line), width) for line in lines)
+        room = None if width is None else width - len(BREAK)
+        return f"{BREAK}\n".join(filled(MARKUP.sub(r"\\\g<0>", line), room) for line in lines)
     return "\n".join(filled(line, width) for line in lines)
 
 

@@ -36,7 +36,10 @@ def comparisons_text(found: Comparisons, style: str, width: int | None = None) -
     blocks = [sentences([told if style == "github" else told.replace("**", "")], style, width)]
     if rows:
         columns, dropped = fitted(_columns(rows), style, width)
-        blocks += [text_table(columns, style), sentences([*left_out(dropped), MEANS], style, width)]
+        blocks += [
+            text_table(columns, style),
+            sentences([*left_out(dropped, "compare"), MEANS], style, width),
+        ]
     for title, lines in _reservations(found):
         listed = (filled(f"- {sentences([line], style)}", width) for line in lines)
         blocks.append("\n".join([f"{title}:", "", *listed]))

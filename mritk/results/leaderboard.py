@@ -196,7 +196,7 @@ def _table(
         detectable=evidence.detectable,
         unselected=sorted({facts.unselected for facts in done} - {""}),
         records={
-            name: [trial.held for trial in row if isinstance(trial, HeldTrial)]
+            name: [trial.held for trial in row if trial.held is not None]
             for name, row in finished.items()
         },
     )

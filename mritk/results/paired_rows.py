@@ -35,7 +35,7 @@ class PairedRows:
     @property
     def names(self) -> list[str]:
         """Names of the rows that have finished trials, best first."""
-        return [row.name for row in self.table.rows if self.table.records.get(row.name)]
+        return [row.name for row in self.table.rows if row.trials]
 
     @cached_property
     def _scored(self) -> dict[str, dict[Key, tuple[Scored, list[str]]]]:

@@ -127,8 +127,8 @@ class Table:
         detectable: The difference in the first metric that one comparison would find four times
             in five; NaN where unknown, infinite where no difference is that large.
         unselected: Why no epoch could be selected, of all trials in which none could.
-        records: The finished trials of each row, by its name; only of trials that were handed in as
-            records.
+        records: The finished trials of each row, by its name; only of trials that came with all
+            that is stored of them.
     """
 
     keys: Mapping[str, Any]

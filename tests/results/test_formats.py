@@ -267,7 +267,7 @@ def leaves(board, width, style="plain"):
     lines = text.splitlines()
     head = next(line for line in lines if "backbone" in line)
     named = " ".join(text.split()).partition("Left out to fit the terminal: ")[2]
-    return lines, head, named.partition(". --wide")[0]
+    return lines, head, named.partition(" (all: mritk leaderboard --wide)")[0]
 
 
 @pytest.mark.parametrize("style", ["plain", "github"])

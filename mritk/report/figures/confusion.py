@@ -47,7 +47,7 @@ def confusion(table: Table) -> Figure:
         if shown:
             bar = figure.colorbar(image, ax=list(axes), shrink=0.7, pad=0.02, format="{x:.0%}")
             bar.set_label("share of the true class")
-            bar.outline.set_visible(False)  # type: ignore[operator]
+            bar.outline.set_visible(False)
         legend_below(figure, {}, note=rest_note(len(shown), len(rows)))
     return figure
 

@@ -175,7 +175,8 @@ def _line(panel: Axes, places: Sequence[Place], who: tuple[str, int, int], metri
     panel.plot(x, y, ls=dash(number), label=name, **style)
     ends = [(at, *found) for at, cell in joined if (found := _interval(cell))]
     if ends:
-        panel.fill_between(*zip(*ends, strict=True), color=colour(number), alpha=0.15, lw=0)
+        across, low, high = zip(*ends, strict=True)
+        panel.fill_between(across, low, high, color=colour(number), alpha=0.15, lw=0)
     beside = _beside(panel, number - (of - 1) / 2)
     for place, cell in points:
         if place.apart:
@@ -189,7 +190,9 @@ def _line(panel: Axes, places: Sequence[Place], who: tuple[str, int, int], metri
 
 def _beside(panel: Axes, number: float) -> Transform:
     """Return where points of several rows stand beside each other, not one upon the other."""
-    shift = ScaledTranslation(APART * number / 72, 0, panel.get_figure(root=True).dpi_scale_trans)
+    figure = panel.get_figure(root=True)
+    assert figure is not None
+    shift = ScaledTranslation(APART * number / 72, 0, figure.dpi_scale_trans)
     return panel.transData + shift
 
 

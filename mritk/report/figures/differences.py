@@ -47,7 +47,7 @@ def differences(table: Table, metric: Metric) -> Figure:
         axes.spines[:].set_visible(False)
         bar = figure.colorbar(image, ax=axes, shrink=0.8, pad=0.02)
         bar.set_label(f"difference in {metric.label}:\nrow − column")
-        bar.outline.set_visible(False)  # type: ignore[operator]
+        bar.outline.set_visible(False)
         told = {FRAMED: decided.any(), UNTESTED: not tested.all()}
         legend_below(figure, {}, note=" ".join(text for text, so in told.items() if so))
     return figure
