@@ -19,7 +19,7 @@ from mritk.data.samples import Samples, array_digest
 from mritk.workspace import Workspace
 
 # Raise this when the sketches that come out of mritk.audit.sketch change.
-SKETCH_VERSION = 5
+SKETCH_VERSION = 6
 # What is kept of a sketch besides its pictures, and what stands for it where there is none.
 FACTS = {
     "array": "",

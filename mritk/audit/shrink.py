@@ -24,7 +24,8 @@ class Shrinkable:
 
     def __init__(self, grid: np.ndarray) -> None:
         self.grid = grid
-        self._reduced: dict[int, Image.Image] = {}
+        # By how often it was halved.
+        self._halves = {0: grid}
 
     @property
     def frame(self) -> Box:
@@ -36,12 +37,13 @@ class Shrinkable:
         if self.grid.ndim == 3:
             part = self.grid[tuple(slice(int(a), max(int(np.ceil(b)), int(a) + 1)) for a, b in box)]
             return resized_volume(part.astype(np.float32), side)
-        factor, shortest = 1, min(last - first for first, last in box)
-        while shortest >= 2 * factor * LEAST * side:
-            factor *= 2
-        (top, bottom), (left, right) = (tuple(x / factor for x in along) for along in box)
+        times, shortest = 0, min(last - first for first, last in box)
+        while shortest >= 2 ** (times + 1) * LEAST * side:
+            times += 1
+        (top, bottom), (left, right) = (tuple(place / 2**times for place in along) for along in box)
+        # float32 keeps what 8 bits would round away in images of low contrast.
+        image = Image.fromarray(self._halved(times).astype(np.float32, copy=False))
         bounds = (left, top, right, bottom)
-        image = self._image(factor)
         return np.asarray(image.resize((side, side), Image.Resampling.BILINEAR, box=bounds))
 
     def small(self, box: Box, side: int) -> np.ndarray:
@@ -51,10 +53,18 @@ class Shrinkable:
         values *= np.float32(255 / max(values.max(), 1e-6))
         return np.rint(values).astype(np.uint8)
 
-    def _image(self, factor: int) -> Image.Image:
-        if factor not in self._reduced:
-            # float32 keeps what 8 bits would round away in images of low contrast.
-            whole = self._reduced.get(1) or Image.fromarray(self.grid.astype(np.float32))
-            self._reduced[1] = whole
-            self._reduced[factor] = whole if factor == 1 else whole.reduce(factor)
-        return self._reduced[factor]
+    def _halved(self, times: int) -> np.ndarray:
+        if times not in self._halves:
+            self._halves[times] = halved(self._halved(times - 1))
+        return self._halves[times]
+
+
+def halved(grid: np.ndarray) -> np.ndarray:
+    """Return an image (H, W), uint8 or float, at half its sides rounded up, float32."""
+    if any(length % 2 for length in grid.shape):
+        grid = np.pad(grid, [(0, length % 2) for length in grid.shape], mode="edge")
+    exact = np.uint16 if grid.dtype == np.uint8 else np.float32
+    rows = np.add(grid[::2], grid[1::2], dtype=exact, casting="same_kind")
+    blocks: np.ndarray = np.add(rows[:, ::2], rows[:, 1::2], dtype=np.float32)
+    blocks *= np.float32(0.25)
+    return blocks

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 from PIL import Image, ImageFilter
-from scipy import stats
+from scipy import ndimage, stats
 
 from mritk.audit.detail import edges_enhanced, equalised
 from mritk.audit.shrink import Shrinkable
@@ -138,6 +138,20 @@ def test_the_details_of_a_float_image_are_those_of_its_8_bits(heads):
     stretched = sketch((heads[0] * (255 / heads[0].max())).round().astype(np.uint8), 2).detail
     assert np.abs(one[0].astype(int) - other[0]).max() <= 1
     assert np.abs(stretched.astype(int) - other).max() <= 2
+
+
+@pytest.mark.parametrize("shape", [(512, 512), (701, 513), (130, 1100)])
+def test_reducing_large_images_first_changes_next_to_nothing(shape):
+    noise = np.random.default_rng(0).normal(size=shape)
+    large = ndimage.gaussian_filter(noise, 6).astype(np.float32)
+    large = ((large - large.min()) * (255 / np.ptp(large))).astype(np.uint8)
+    box = ((0.03 * shape[0], 0.9 * shape[0]), (0.0, float(shape[1])))
+    bounds = (box[1][0], box[0][0], box[1][1], box[0][1])
+    image = Image.fromarray(large.astype(np.float32))
+    expected = np.asarray(image.resize((64, 64), Image.Resampling.BILINEAR, box=bounds))
+    error = np.abs(Shrinkable(large).resized(box, 64) - expected)
+    assert error.mean() < 1
+    assert error.max() < 5, "of 255 levels"
 
 
 def test_volumes_have_no_details():
