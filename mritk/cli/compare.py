@@ -10,6 +10,7 @@ import click
 
 from mritk.cli.analysis_options import analysis_options, as_analysis
 from mritk.cli.app import App, json_option, pass_app, plugin_option
+from mritk.cli.completed import complete_metric
 from mritk.cli.tell import echo
 
 
@@ -21,6 +22,7 @@ from mritk.cli.tell import echo
     "metrics",
     multiple=True,
     metavar="NAME",
+    shell_complete=complete_metric,
     help="Repeat for more. Default: those of the rules, or the first one of the task.",
 )
 @click.option(
