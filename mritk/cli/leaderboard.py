@@ -105,7 +105,8 @@ def leaderboard(app: App, /, results: Path, **options: Any) -> int:
     """Print the leaderboard of RESULTS (default: ./mritk-results).
 
     All numbers are computed from the predictions stored in the trial files: scores with
-    intervals that resample patients and runs, and letters for rows that cannot be told apart.
+    intervals that resample patients and runs, and letters that rows share which do not differ
+    significantly.
 
     \b
     mritk leaderboard --format latex --metric mcc --metric ece

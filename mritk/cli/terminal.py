@@ -36,8 +36,11 @@ def style_and_width(options: Mapping[str, Any], *, to_file: bool = False) -> tup
     """
     if options.get("as_json"):
         return "json", None
-    at_terminal = not to_file and sys.stdout.isatty()
-    style = options.get("style") or ("plain" if at_terminal else "github")
-    if not at_terminal or options.get("wide"):
-        return style, None
-    return style, shutil.get_terminal_size().columns
+    width = None if to_file else terminal_width()
+    style = options.get("style") or ("github" if width is None else "plain")
+    return style, None if options.get("wide") else width
+
+
+def terminal_width() -> int | None:
+    """Return how many columns the terminal has that is written to; None where there is none."""
+    return shutil.get_terminal_size().columns if sys.stdout.isatty() else None

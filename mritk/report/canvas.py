@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import io
 import re
-from collections.abc import Mapping, Sequence
+import textwrap
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -49,6 +50,8 @@ STYLE = {
     "legend.frameon": False,
 }
 
+# Characters of a name in a figure, of a line of a title, and inches that one of them takes.
+LONGEST, TITLE_WIDTH, INCHES = 44, 30, 0.075
 LINE = 0.19  # inches that a line of a legend takes
 
 
@@ -74,6 +77,21 @@ def colour(number: int) -> str:
 def dash(number: int) -> str | tuple[int, tuple[int, ...]]:
     """Return the dashes of row ``number``, which change before colours come round again."""
     return DASHES[number % len(DASHES)]
+
+
+def short(name: str) -> str:
+    """Return a name, or one that is too long for a figure by its beginning and its end."""
+    return name if len(name) <= LONGEST else f"{name[: LONGEST // 2 - 1]}…{name[-LONGEST // 2 :]}"
+
+
+def title_of(name: str) -> str:
+    """Return a name as the title of a panel, in as many lines as it takes."""
+    return "\n".join(textwrap.wrap(short(name), TITLE_WIDTH)) or name
+
+
+def width_of(names: Iterable[str]) -> float:
+    """Return how many inches the longest of these names takes."""
+    return max((INCHES * len(short(name)) for name in names), default=0.0)
 
 
 def axis_label(metric: Metric) -> str:

@@ -98,3 +98,14 @@ def test_a_comparison_keeps_the_difference_where_there_is_no_room(mritk, results
     assert "Left out to fit the terminal: base" in shown
     assert "difference" in shown
     assert "**" not in shown
+
+
+@pytest.mark.usefixtures("terminal")
+def test_lists_take_several_lines_where_one_is_too_short(mritk, monkeypatch):
+    monkeypatch.setenv("COLUMNS", "110")
+    lines = mritk("list", "datasets").out.splitlines()
+    assert max(map(len, lines)) <= 110
+    assert sum(line.startswith(" ") for line in lines) > 3, "the rest of what a thing is"
+    monkeypatch.setenv("COLUMNS", "1000")
+    whole = mritk("list", "datasets").out.splitlines()
+    assert len(whole) < len(lines)

@@ -20,7 +20,7 @@ from mritk.errors import UsageError
 from mritk.evaluate.metrics import find_metric
 from mritk.evaluate.per_class import confusion as confusion_of
 from mritk.evaluate.ranks import odds_ranks
-from mritk.report.canvas import inline_svg, panels
+from mritk.report.canvas import inline_svg, panels, short, title_of
 from mritk.report.chance import chance_of
 from mritk.report.figures.confusion import confusion
 from mritk.report.figures.cost import cost
@@ -348,7 +348,7 @@ def test_reliability_names_the_calibration_error(table):
     figure = reliability(table)
     panel = figure.axes[0]
     assert "perfect calibration" in legend(figure)[1]
-    assert table.rows[0].name in panel.get_title()
+    assert "".join(table.rows[0].name.split()) in "".join(panel.get_title().split())
     assert "ECE 0." in panel.get_title()
 
 
@@ -377,6 +377,25 @@ def test_names_beside_points_cover_neither_each_other_nor_points():
     for number, box in enumerate(boxes):
         assert not any(box.overlaps(other) for other in boxes[number + 1 :])
         assert not any(box.contains(*axes.transData.transform(point[:2])) for point in points)
+
+
+LONG = "resnet18@file:/home/me/a/very/long/path/to/some/where/weights_of_mine_that_are_long.pt"
+
+
+def test_a_name_that_is_too_long_is_told_by_its_beginning_and_its_end():
+    assert short("b" * 44) == "b" * 44
+    assert short(LONG) == f"{LONG[:21]}…{LONG[-22:]}"
+    assert max(map(len, title_of(LONG).splitlines())) <= 30
+
+
+@pytest.mark.filterwarnings("error:constrained_layout not applied")
+@pytest.mark.parametrize("kind", sorted(KINDS))
+def test_long_names_leave_room_for_the_figure(make_trial, kind):
+    trials = [make_trial(right, backbone=name) for name, right in ((LONG, 0.9), ("b", 0.5))]
+    (table,) = build_leaderboard(trials, analysis=FEW).tables
+    figure = KINDS[kind](table, table.metrics[0])
+    FigureCanvasAgg(figure).draw()
+    assert figure.axes[0].get_window_extent().width > 1.2 * figure.dpi
 
 
 def test_a_figure_says_how_many_rows_it_leaves_out(make_trial):

@@ -11,11 +11,12 @@ from matplotlib.image import AxesImage
 from mritk.data.samples import Classification
 from mritk.errors import UsageError
 from mritk.evaluate.per_class import confusion as confusion_of
-from mritk.report.canvas import STYLE, legend_below, panels, rest_note
+from mritk.report.canvas import STYLE, legend_below, panels, rest_note, short, title_of, width_of
 from mritk.report.scored import scored_rows
 from mritk.results.table import Table
 
 MOST, COLUMNS = 6, 3
+BAR = 0.8  # inches that the colour bar takes
 
 
 def confusion(table: Table) -> Figure:
@@ -26,16 +27,20 @@ def confusion(table: Table) -> Figure:
     """
     if not isinstance(table.task, Classification):
         raise UsageError("a regression has no confusion matrix")
-    names, rows = table.task.classes, scored_rows(table)
-    side = 1.5 + 0.42 * len(names)
+    names, rows = [short(name) for name in table.task.classes], scored_rows(table)
+    side, names_take = 0.8 + 0.42 * len(names), width_of(names)
     with rc_context(STYLE):
         shown = rows[:MOST]
-        figure, axes = panels(len(shown), columns=COLUMNS, width=side + 0.4, height=side)
+        figure, axes = panels(
+            len(shown), columns=COLUMNS, width=side + 0.4, height=side + 0.7 * names_take
+        )
+        width, height = figure.get_size_inches()
+        figure.set_size_inches(width + names_take + BAR, height)
         for number, (panel, (row, trials)) in enumerate(zip(axes, shown, strict=True)):
             counts = np.sum([confusion_of(t.target, t.score) for t in trials], axis=0)
             image = _matrix(panel, counts)
             first = number % COLUMNS == 0
-            panel.set_title(row.name)
+            panel.set_title(title_of(row.name))
             panel.set_xticks(
                 *(range(len(names)), names), rotation=40, ha="right", rotation_mode="anchor"
             )

@@ -9,7 +9,7 @@ from matplotlib.figure import Figure
 
 from mritk.errors import UsageError
 from mritk.evaluate.metric import Metric
-from mritk.report.canvas import COLOURS, INK, STYLE, axis_label, legend_below, panels
+from mritk.report.canvas import COLOURS, INK, STYLE, axis_label, legend_below, panels, short
 from mritk.report.labels import label_points
 from mritk.results.cost import COLUMNS, CostColumn
 from mritk.results.table import Table
@@ -68,7 +68,7 @@ def cost(table: Table, metric: Metric, name: str = "") -> Figure:
         axes.grid()
         legend_below(figure, kinds)
         axes.set(xlim=axes.get_xlim(), ylim=axes.get_ylim())
-        label_points(axes, [(x, y, row.name) for x, y, row in points], spans)
+        label_points(axes, [(x, y, short(row.name)) for x, y, row in points], spans)
     return figure
 
 

@@ -14,7 +14,17 @@ from matplotlib.transforms import ScaledTranslation, Transform
 
 from mritk.errors import UsageError
 from mritk.evaluate.metric import Metric
-from mritk.report.canvas import RULE, STYLE, axis_label, colour, dash, legend_below, panels
+from mritk.report.canvas import (
+    RULE,
+    STYLE,
+    axis_label,
+    colour,
+    dash,
+    legend_below,
+    panels,
+    short,
+    title_of,
+)
 from mritk.results.natural_order import is_all, value_order, value_text
 from mritk.results.table import Cell, Row, Table
 
@@ -67,7 +77,7 @@ def curve(tables: Sequence[Table], metric: Metric, over: str = "") -> Figure:
             ]
             for number, name in enumerate(names):
                 _line(panel, places, (name, number, len(names)), metric)
-            panel.set_title(dataset)
+            panel.set_title(title_of(dataset))
             panel.set_xlabel(_label(key, others))
             panel.grid(axis="y")
         ends = [panel.get_ylim() for panel in axes]
@@ -77,7 +87,8 @@ def curve(tables: Sequence[Table], metric: Metric, over: str = "") -> Figure:
         handles, labels = axes[0].get_legend_handles_labels()
         cells = [row.cells[metric.name] for table in tables for row in table.rows]
         told = BANDS if any(map(_interval, cells)) else ""
-        legend_below(figure, dict(zip(labels, handles, strict=True)), columns=2, note=told)
+        kinds = dict(zip(map(short, labels), handles, strict=True))
+        legend_below(figure, kinds, columns=2, note=told)
     return figure
 
 

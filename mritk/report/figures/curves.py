@@ -16,7 +16,17 @@ from matplotlib.lines import Line2D
 from mritk.data.samples import Classification
 from mritk.errors import UsageError
 from mritk.evaluate.ranks import odds_ranks
-from mritk.report.canvas import INK, STYLE, colour, dash, legend_below, panels, rest_note
+from mritk.report.canvas import (
+    INK,
+    STYLE,
+    colour,
+    dash,
+    legend_below,
+    panels,
+    rest_note,
+    short,
+    title_of,
+)
 from mritk.report.scored import scored_rows
 from mritk.results.run_values import Scored
 from mritk.results.table import Table
@@ -77,7 +87,7 @@ def _curves(table: Table, kind: Kind) -> Figure:
             _write_areas(panel, kind, written)
             _guess(panel, kind, _class_of(shown[0][1], k) if shown else [])
         told = {
-            f"{name} (mean {kind.area_name} {np.mean(areas[name]):.3f})": line
+            f"{short(name)} (mean {kind.area_name} {np.mean(areas[name]):.3f})": line
             for name, line in lines.items()
         }
         guess = "chance" if kind is ROC else "prevalence"
@@ -128,7 +138,7 @@ def _guess(panel: Axes, kind: Kind, trials: Sequence[tuple[np.ndarray, np.ndarra
 
 
 def _decorate(panel: Axes, title: str, labels: tuple[str, str], *, first: bool) -> None:
-    panel.set_title(title)
+    panel.set_title(title_of(title))
     panel.set_xlabel(labels[0])
     if first:
         panel.set_ylabel(labels[1])

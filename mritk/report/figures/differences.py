@@ -11,7 +11,7 @@ from matplotlib.figure import Figure
 
 from mritk.evaluate.comparison import Verdict
 from mritk.evaluate.metric import Metric
-from mritk.report.canvas import STYLE, legend_below, panels
+from mritk.report.canvas import STYLE, legend_below, panels, short, width_of
 from mritk.results.table import Table
 
 FRAMED = "Framed: significant at 5 % (Holm)."
@@ -31,25 +31,26 @@ def differences(table: Table, metric: Metric) -> Figure:
             decided[i, j] = decided[j, i] = pair.verdict is not Verdict.CANNOT_TELL
             tested[i, j] = tested[j, i] = pair.tested
     largest = float(np.nanmax(np.abs(values))) if np.isfinite(values).any() else 0.0
-    side = 1.8 + 0.62 * len(names)
+    side, names_take = 1.8 + 0.62 * len(names), width_of(names)
     with rc_context(STYLE):
-        figure, (axes,) = panels(1, width=side + 1.4, height=side)
+        figure, (axes,) = panels(1, width=side + names_take, height=side - 1 + names_take)
         scale = largest or 1.0
         image = axes.imshow(values, cmap="PuOr", vmin=-scale, vmax=scale)
         for i, j in np.argwhere(np.isfinite(values)):
             text = signed(values[i, j])
             text = text if tested[i, j] else f"({text})"
             _write(axes, (j, i), text, framed=decided[i, j], dark=abs(values[i, j]) > 0.6 * scale)
-        axes.set_xticks(range(len(names)), names, rotation=40, ha="right", rotation_mode="anchor")
-        axes.set_yticks(range(len(names)), names)
+        told = [short(name) for name in names]
+        axes.set_xticks(range(len(told)), told, rotation=40, ha="right", rotation_mode="anchor")
+        axes.set_yticks(range(len(told)), told)
         axes.set_xlabel("column")
         axes.set_ylabel("row")
         axes.spines[:].set_visible(False)
         bar = figure.colorbar(image, ax=axes, shrink=0.8, pad=0.02)
         bar.set_label(f"difference in {metric.label}:\nrow − column")
         bar.outline.set_visible(False)
-        told = {FRAMED: decided.any(), UNTESTED: not tested.all()}
-        legend_below(figure, {}, note=" ".join(text for text, so in told.items() if so))
+        words = {FRAMED: decided.any(), UNTESTED: not tested.all()}
+        legend_below(figure, {}, note=" ".join(text for text, so in words.items() if so))
     return figure
 
 

@@ -8,7 +8,16 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
 from mritk.evaluate.metric import Metric
-from mritk.report.canvas import COLOURS, INK, STYLE, axis_label, legend_below, panels
+from mritk.report.canvas import (
+    COLOURS,
+    INK,
+    STYLE,
+    axis_label,
+    legend_below,
+    panels,
+    short,
+    width_of,
+)
 from mritk.report.chance import chance_of
 from mritk.results.columns import cell_text
 from mritk.results.table import Row, Table
@@ -24,7 +33,8 @@ def forest(table: Table, metric: Metric) -> Figure:
     rows = [row for row in table.rows if row.cells[metric.name].defined]
     tied = metric is table.metrics[0] and len([row for row in rows if row.tie]) > 1
     with rc_context(STYLE):
-        figure, (axes,) = panels(1, width=7.6, height=1.1 + 0.28 * max(2, len(rows)))
+        width, height = 5.6 + width_of(row.name for row in rows), 1.1 + 0.28 * max(2, len(rows))
+        figure, (axes,) = panels(1, width=width, height=height)
         kinds = {"mean": Line2D([], [], color=COLOURS[0], marker="o", ls="", ms=5)}
         for at, row in enumerate(rows):
             kinds |= _row(axes, at, row, metric)
@@ -35,7 +45,7 @@ def forest(table: Table, metric: Metric) -> Figure:
         _beside(axes, -0.85, "mean [95 % interval]" if with_intervals else "mean", NUMBERS)
         if tied:
             _beside(axes, -0.85, "tie", LETTERS)
-        axes.set_yticks(range(len(rows)), [row.name for row in rows])
+        axes.set_yticks(range(len(rows)), [short(row.name) for row in rows])
         axes.set_ylim(len(rows) - 0.5, -0.5)
         axes.set_xlabel(axis_label(metric))
         axes.grid(axis="x")

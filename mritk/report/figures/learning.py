@@ -11,7 +11,7 @@ from matplotlib.lines import Line2D
 from matplotlib.ticker import MaxNLocator
 
 from mritk.errors import UsageError
-from mritk.report.canvas import COLOURS, INK, STYLE, legend_below, panels, rest_note
+from mritk.report.canvas import COLOURS, INK, STYLE, legend_below, panels, rest_note, title_of
 from mritk.results.record import TrialRecord
 from mritk.results.table import Table
 
@@ -44,8 +44,9 @@ def learning(table: Table) -> Figure:
             for record in records:
                 kinds |= _losses(panel, record)
             kinds |= _stages(panel, records[0])
-            panel.set_title(name)
+            panel.set_title(title_of(name))
             panel.set_xlabel("epoch")
+            panel.set_xlim(0.5, max(len(record.history) for record in records) + 0.5)
             panel.xaxis.set_major_locator(MaxNLocator(5, integer=True))
             if number % COLUMNS == 0:
                 panel.set_ylabel("loss")

@@ -12,7 +12,7 @@ from matplotlib.lines import Line2D
 from mritk.data.samples import Classification
 from mritk.errors import UsageError
 from mritk.evaluate.calibration import reliability as reliability_of
-from mritk.report.canvas import COLOURS, RULE, STYLE, legend_below, panels, rest_note
+from mritk.report.canvas import COLOURS, RULE, STYLE, legend_below, panels, rest_note, title_of
 from mritk.report.scored import scored_rows
 from mritk.results.run_values import Scored
 from mritk.results.table import Table
@@ -39,7 +39,7 @@ def reliability(table: Table) -> Figure:
         for number, (panel, (row, trials)) in enumerate(zip(axes, shown, strict=True)):
             error, own = _diagram(panel, trials)
             kinds |= own
-            panel.set_title(f"{row.name}\nECE {error:.3f}")
+            panel.set_title(f"{title_of(row.name)}\nECE {error:.3f}")
             panel.set_xlabel("confidence")
             if number % COLUMNS == 0:
                 panel.set_ylabel("accuracy")
