@@ -17,16 +17,19 @@ MINUTE = 60.0
 
 
 class ProgressLog:
-    """A line when a trial ends, one a minute while one is trained, and one after the first epoch.
+    """A line when a trial ends, one a minute while one is trained, and one after two epochs.
 
-    The line of the minute comes from a thread of its own, because an epoch may last for hours.
+    The first epoch may be of a stage that trains the head alone, and says little of the others. The
+    line of the minute comes from a thread of its own, because an epoch may last for hours.
     """
 
     def __init__(self, total: int, interval: float = MINUTE) -> None:
         self._total, self._interval = total, interval
-        self._began = time.monotonic()
+        self._began = self._trial_began = time.monotonic()
         self._now = "nothing has ended yet"
-        self._finished, self._share = 0, 0.0
+        self._finished = 0
+        # What the trial that is being trained takes in all, as far as its epochs tell.
+        self._expected: float | None = None
         self._foretold = False
         self._closed = Event()
         self._thread = Thread(target=self._tell_each_minute, name="progress", daemon=True)
@@ -35,25 +38,27 @@ class ProgressLog:
     def start_trial(self, trial: str, position: int, total: int) -> None:
         """Name the trial that begins."""
         self._trial, self._count = trial, f"trial {position}/{total}"
-        self._now, self._share = f"{self._count}, {trial}", 0.0
+        self._now, self._expected = f"{self._count}, {trial}", None
         self._trial_began = time.monotonic()
 
     def end_epoch(self, epoch: Epoch) -> None:
-        """Keep an epoch for the next line; after the first one, the time left can be told."""
-        self._share = epoch.epoch / epoch.epochs
+        """Keep an epoch for the next line; after the second one, the time left can be told."""
+        elapsed = time.monotonic() - self._trial_began
+        # Where an executor trains, epochs are told when their trial is done, all at once.
+        live = elapsed >= epoch.seconds / 2
+        if live:
+            self._expected = elapsed + (epoch.epochs - epoch.epoch) * epoch.seconds
         self._now = (
             f"{self._count}, epoch {epoch.epoch}/{epoch.epochs}, loss {epoch.train_loss:.3f}, "
             f"val {epoch.val_loss:.3f}, {self._trial}"
         )
-        # Where an executor trains, epochs are told when their trial is done, all at once.
-        live = time.monotonic() - self._trial_began >= epoch.seconds / 2
-        if live and not self._foretold:
+        if live and not self._foretold and epoch.epoch >= min(2, epoch.epochs):
             self._foretold = True
             self._tell_now()
 
     def finish_trial(self, row: str) -> None:
         """Leave the row of a trial, and the time left."""
-        self._finished, self._share, self._foretold = self._finished + 1, 0.0, True
+        self._finished, self._expected, self._foretold = self._finished + 1, None, True
         self._now = f"{self._finished} of {self._total} trials have ended"
         _tell(f"{row}{self._left()}")
 
@@ -70,12 +75,17 @@ class ProgressLog:
         _tell(f"{self._now}{self._left()}")
 
     def _left(self) -> str:
-        """Return how long the rest takes if its trials take what those before took."""
-        done = self._finished + self._share
-        if not 0 < done < self._total:
-            return ""
-        seconds = (time.monotonic() - self._began) * (self._total - done) / done
-        return f", about {duration(seconds)} left"
+        """Return how long the rest takes if its trials take what those before take."""
+        now = time.monotonic()
+        spent, waiting = now - self._began, self._total - self._finished
+        if self._expected is None:
+            if not self._finished or not waiting:
+                return ""
+            return f", about {duration(spent / self._finished * waiting)} left"
+        before = self._trial_began - self._began
+        mean = (before + self._expected) / (self._finished + 1)
+        rest = max(0.0, self._trial_began + self._expected - now)
+        return f", about {duration(rest + mean * (waiting - 1))} left"
 
 
 def _tell(line: str) -> None:

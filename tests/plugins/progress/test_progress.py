@@ -190,14 +190,30 @@ def test_a_log_of_continuous_integration_gets_lines_and_no_bar(terminal, monkeyp
     assert terminal.getvalue().count("balanced accuracy 0.812") == 2
 
 
-def test_a_file_gets_a_line_after_the_first_epoch_and_one_per_trial(file):
+def test_a_file_gets_a_line_after_the_second_epoch_and_one_per_trial(file):
     run(Progress())
     first, *rows = file.getvalue().splitlines()
     left = r", about \d+ s left"
-    assert re.fullmatch(rf"trial 1/2, epoch 1/4, loss .*, val .*, resnet on .* 0{left}", first)
+    assert re.fullmatch(rf"trial 1/2, epoch 2/4, loss .*, val .*, resnet on .* 0{left}", first)
     assert re.fullmatch(rf"1/2  resnet on brains seed 0  balanced accuracy .* 41 s{left}", rows[0])
     assert re.fullmatch(r"2/2  resnet on brains seed 1  balanced accuracy 0\.812  41 s", rows[1])
     assert len(rows) == 2
+
+
+def test_the_time_left_counts_the_last_epoch_for_those_that_follow(file, monkeypatch):
+    now = [100.0]
+    monkeypatch.setattr("mritk_progress.log.time", SimpleNamespace(monotonic=lambda: now[0]))
+    log = ProgressLog(3, interval=3600)
+    log.start_trial("a", 1, 3)
+    now[0] += 1
+    log.end_epoch(epoch(1, seconds=1.0))  # of the head alone
+    now[0] += 10
+    log.end_epoch(epoch(2, seconds=10.0))
+    assert file.getvalue().endswith("about 82 s left\n"), "20 of this trial, 31 of each other"
+    now[0] += 20
+    log.finish_trial("row")
+    assert file.getvalue().endswith("row, about 62 s left\n")
+    log.close()
 
 
 def test_epochs_that_an_executor_tells_afterwards_say_nothing_of_the_time_left(file):
