@@ -4,11 +4,13 @@ import os
 import sys
 
 from mritk.cli.interrupt import Interrupt
+from mritk.cores import wait_without_spinning
 from mritk.errors import ExitCode
 
 
 def run() -> None:
     """Run the program and leave with its exit code."""
+    wait_without_spinning(os.environ)
     try:
         from mritk.cli.main import main
         from mritk.cli.streams import Streams

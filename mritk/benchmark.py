@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from shlex import quote
 from typing import Any
 
 from mritk.data_options import DataOptions
@@ -30,7 +31,10 @@ def find_protocol(name: str, registry: Registry, changes: Changes | None = None)
         return read_protocol(name, source, registry.method, changes)
     path = Path(name)
     if not path.is_file():
-        raise Unavailable(f"no protocol file {name}; 'mritk list protocols' shows built-in ones")
+        raise Unavailable(
+            f"no protocol file {name}; 'mritk list protocols' shows built-in ones, and 'mritk show "
+            f"quick --toml > {quote(name)}' begins one of your own"
+        )
     source = TomlText.of_file(path)
     return read_protocol(path.stem, source, registry.method, changes)
 

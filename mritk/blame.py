@@ -5,9 +5,12 @@ from __future__ import annotations
 import sys
 import traceback
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
+from shlex import quote
 
 import mritk
+from mritk.records import Origin
 
 CORE = str(Path(mritk.__file__).parent)
 MACHINERY = ("<frozen ", "<string>", "/pluggy/", "/importlib/")
@@ -30,6 +33,17 @@ def home_of(function: Callable[..., object]) -> str:
     package = sys.modules.get(module.__name__.partition(".")[0]) if module else None
     file = str(getattr(package or module, "__file__", "") or "")
     return file.removesuffix("__init__.py") if not file.startswith(CORE) else ""
+
+
+def check_command(name: str, origin: Origin, function: Callable[..., object]) -> str:
+    """Return what checks a record, as it is typed: the plugin of a file or module is named too."""
+    loading = ""
+    if not origin.is_installed:
+        named = home_of(function) if origin.digest else origin.plugin
+        with suppress(ValueError):
+            named = f"./{Path(named).relative_to(Path.cwd())}"
+        loading = f"-p {quote(named)} "
+    return f"mritk plugins check {loading}{quote(name)}"
 
 
 def _is_core(file: str) -> bool:

@@ -1,9 +1,10 @@
-"""How many processor cores this process may use."""
+"""How many processor cores this process may use, and how its threads wait for each other."""
 
 from __future__ import annotations
 
 import math
 import os
+from collections.abc import MutableMapping
 from pathlib import Path
 
 CGROUP_V2 = Path("/sys/fs/cgroup/cpu.max")
@@ -22,6 +23,21 @@ def available_cores() -> int:
         cores = os.cpu_count() or 1
     quota = _quota()
     return max(1, cores if quota is None else min(cores, math.ceil(quota)))
+
+
+# As long as it takes to wake a thread, and what libgomp itself takes where there are more threads
+# than cores; its default is 300 times that.
+SPINS = "1000"
+
+
+def wait_without_spinning(environ: MutableMapping[str, str]) -> None:
+    """Let threads of libgomp that wait for each other sleep soon; call it before torch is imported.
+
+    By default they spin for milliseconds. On a machine that other programs use too, a thread spins
+    through its time slice while the one that it waits for has no core.
+    """
+    if "OMP_WAIT_POLICY" not in environ:
+        environ.setdefault("GOMP_SPINCOUNT", SPINS)
 
 
 def _quota() -> float | None:

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import traceback
 from collections.abc import Callable, Iterator
-from shlex import quote
 from typing import Any
 
-from mritk.blame import home_of, place_of
+from mritk.blame import check_command, home_of, place_of
 from mritk.records import Origin
 from mritk.trial import Trial
 
@@ -24,8 +23,8 @@ def explain_error(error: Exception, trial: Trial) -> str:
         place = place_of(error, home_of(function))
         text += (
             f" (raised in {record} of {origin}, hook {hook}{f', {place}' if place else ''}); the "
-            f"trial file keeps the traceback; to look for the cause: mritk plugins check "
-            f"{quote(record.partition(' ')[2])}"
+            f"trial file keeps the traceback; to look for the cause: "
+            f"{check_command(record.partition(' ')[2], origin, function)}"
         )
     return " ".join(text.split())
 

@@ -7,11 +7,11 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
-from shlex import quote
 from typing import TypeVar
 
 import mritk.data
 from mritk.audit.book import SketchBook
+from mritk.blame import check_command
 from mritk.code_state import digest_of_sources, library_versions, source_digest
 from mritk.data.identified import array_digests, identified
 from mritk.data.join import join, rename_classes
@@ -257,7 +257,7 @@ def open_samples(record: Dataset, workspace: Workspace) -> Samples:
         raise HookError(
             f"dataset {record.name} of {record.origin} cannot be opened: "
             f"{reason_of(error, 'hook mritk_datasets')}; its author should know, and this tells "
-            f"more: mritk plugins check {quote(record.name)}"
+            f"more: {check_command(record.name, record.origin, record.open)}"
         ) from error
 
 

@@ -7,7 +7,7 @@ import os
 import pytest
 
 from mritk import cores
-from mritk.cores import available_cores
+from mritk.cores import available_cores, wait_without_spinning
 
 
 @pytest.fixture
@@ -75,3 +75,13 @@ def test_where_there_is_no_affinity_it_is_the_machines_count(machine, monkeypatc
     monkeypatch.delattr(os, "sched_getaffinity")
     monkeypatch.setattr(os, "cpu_count", lambda: count)
     assert available_cores() == expected
+
+
+@pytest.mark.parametrize(
+    ("given", "spins"),
+    [({}, "1000"), ({"GOMP_SPINCOUNT": "5"}, "5"), ({"OMP_WAIT_POLICY": "active"}, None)],
+)
+def test_threads_do_not_spin_unless_the_person_says_how_they_wait(given, spins):
+    environ = dict(given)
+    wait_without_spinning(environ)
+    assert environ.get("GOMP_SPINCOUNT") == spins

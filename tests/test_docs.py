@@ -79,3 +79,14 @@ def test_links_between_documents_lead_somewhere():
             if "://" not in target:
                 path = (document.parent / target).resolve()
                 assert path.exists() or path in generated, f"{document.name}: {target}"
+
+
+PAGES_AS_FILES = sorted([ROOT / "README.md", *(ROOT / "docs").rglob("*.md")])
+
+
+@pytest.mark.parametrize("page", PAGES_AS_FILES, ids=lambda page: str(page.relative_to(ROOT)))
+def test_links_lead_to_files_where_a_page_is_read_as_a_file(page):
+    text = re.sub(r"```.*?```", "", page.read_text(encoding="utf-8"), flags=re.DOTALL)
+    links = re.findall(r"\]\(([^)\s]+)\)", text)
+    relative = [link.partition("#")[0] for link in links if not re.match(r"\w+:|#", link)]
+    assert [link for link in relative if not (page.parent / link).exists()] == []

@@ -22,6 +22,14 @@ pytestmark = [
 ]
 
 
+@pytest.fixture(autouse=True)
+def one_home(monkeypatch, tmp_path_factory):
+    """One cache for all tests here: the audit of 3,264 files is made once."""
+    home = tmp_path_factory.getbasetemp() / "real-home"
+    home.mkdir(exist_ok=True)
+    monkeypatch.setenv("MRITK_HOME", str(home))
+
+
 def test_the_official_parts_are_read_as_they_are():
     from mritk import Workspace
     from mritk.registry import Registry

@@ -24,7 +24,15 @@ import numpy as np
 
 from benchmarks.evidence.quick_metric import quick_metric
 from benchmarks.evidence.simulated import by_rows
-from benchmarks.evidence.worlds import BESIDE, DRAWN, OTHER_METRICS, OTHERS, TRAINED, UNSTABLE
+from benchmarks.evidence.worlds import (
+    BESIDE,
+    DRAWN,
+    ONE_RUN,
+    OTHER_METRICS,
+    OTHERS,
+    TRAINED,
+    UNSTABLE,
+)
 from mritk.evaluate.comparison import Verdict
 from mritk.results.evidence import Evidence
 from mritk.results.run_values import Scored
@@ -75,6 +83,7 @@ def count(
     *,
     shown: Callable[[Table], Table] = lambda table: table,
     metrics: Sequence[str] = (BALANCED,),
+    these: bool = False,
 ) -> dict[str, Counts]:
     """Draw tables of a world and count, by metric.
 
@@ -84,12 +93,14 @@ def count(
         resamples: Of each.
         shown: What is resampled of a table.
         metrics: Names of the metrics.
+        these: Whether these trained networks are compared as they are.
     """
     chosen = [quick_metric(name) for name in metrics]
     truths = [world.truth(name) for name in metrics]
     rows: dict[str, list[tuple[list[float], ...]]] = {name: [] for name in metrics}
     for seed in range(tables):
-        evidence = Evidence(shown(world.table(seed)), chosen, resamples)
+        table = shown(world.table(seed))
+        evidence = Evidence(table, chosen, resamples, given_these_models=these)
         for metric, truth in zip(chosen, truths, strict=True):
             found = [evidence.interval(name, metric) for name in evidence.rows]
             pairs = evidence.all_pairs(metric)
@@ -187,6 +198,10 @@ def main(tables: int, resamples: int, kept: Path | None) -> None:
             by_image = partial(count, world, *size, shown=by_rows)
             beside = known.counts((name, "by image", *size), by_image)
             rows.append([generator, "– the same, by image", *cells(beside[BALANCED])])
+        if name == ONE_RUN:
+            given = partial(count, world, *size, these=True)
+            found = known.counts((name, "given these models", *size), given)
+            rows.append([generator, "– the same, --given-these-models", *cells(found[BALANCED])])
         click.echo(f"{name}: {', '.join(told)}", err=True)
     headings = ["covered", "variance / SE²", "pairs p < 5 %", "tables with a false verdict"]
     click.echo(tabulate(rows, ["scores", "world", *headings], tablefmt="github"))

@@ -5,9 +5,10 @@ from __future__ import annotations
 from benchmarks.evidence.simulated import World
 from benchmarks.evidence.trained_folds import Cohort
 
+ONE_RUN = "1 run"
 DRAWN = {
     "100 patients × 5 images, 3 runs": World(),
-    "1 run": World(runs=1),
+    ONE_RUN: World(runs=1),
     "5 runs that differ more": World(runs=5, of_run=0.15),
     "2 runs that differ more": World(runs=2, of_run=0.15),
     "3 runs with a liking for classes": World(of_run_and_class=0.3),
@@ -30,6 +31,7 @@ DRAWN = {
     "an unstable row of 4": World(backbones=4, of_run=0.1, unstable=3.0),
     "an unstable row of 6": World(backbones=6, of_run=0.1, unstable=3.0),
     "an unstable row of 8": World(backbones=8, of_run=0.1, unstable=3.0),
+    "an unstable row of 4, 6 runs": World(backbones=4, runs=6, of_run=0.1, unstable=3.0),
 }
 TRAINED = {
     "24 patients, 3 classes, 5 folds, 2 seeds": Cohort(24, 3, 5, 2),
@@ -47,7 +49,7 @@ TRAINED = {
     ),
 }
 # Coverage is of the row that differs from the others.
-UNSTABLE = ("an unstable row of 4", "an unstable row of 6", "an unstable row of 8")
+UNSTABLE = tuple(name for name in DRAWN if name.startswith("an unstable row"))
 # Where a bootstrap of images stands beside.
 BESIDE = ("100 patients × 5 images, 3 runs", "40 patients × 10 images")
 OTHERS = ("100 patients × 5 images, 3 runs", "recall 0.95, 1 image", "16 patients of 4 classes")

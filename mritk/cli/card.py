@@ -7,11 +7,12 @@ from pathlib import Path
 import click
 
 from mritk.cli.app import App, pass_app, plugin_option
+from mritk.cli.completed import complete_trial
 from mritk.cli.tell import echo, say
 
 
 @click.command(short_help="Write the model card of a backbone or a trial.")
-@click.argument("name", metavar="BACKBONE|TRIAL")
+@click.argument("name", metavar="BACKBONE|TRIAL", shell_complete=complete_trial)
 @click.option(
     "-o",
     "--output",

@@ -10,6 +10,7 @@ import click
 
 from mritk.cli.analysis_options import analysis_options, as_analysis
 from mritk.cli.app import App, json_option, pass_app, plugin_option
+from mritk.cli.completed import complete_metric
 from mritk.cli.tell import echo
 from mritk.cli.terminal import format_option, style_and_width, wide_option
 
@@ -22,6 +23,7 @@ from mritk.cli.terminal import format_option, style_and_width, wide_option
     "metrics",
     multiple=True,
     metavar="NAME",
+    shell_complete=complete_metric,
     help="Repeat for more. Default: those of the rules, or the first one of the task.",
 )
 @click.option(

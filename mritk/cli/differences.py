@@ -10,6 +10,7 @@ import click
 
 from mritk.cli.analysis_options import analysis_options, as_analysis
 from mritk.cli.app import App, json_option, pass_app, plugin_option
+from mritk.cli.completed import complete_metric
 from mritk.cli.tell import echo, say
 from mritk.cli.terminal import format_option, style_and_width, wide_option
 from mritk.errors import ExitCode, UsageError
@@ -50,6 +51,7 @@ class Rope(click.ParamType):  # type: ignore[type-arg]  # generic since click 8.
     "metric",
     default="",
     metavar="NAME",
+    shell_complete=complete_metric,
     help="What is compared. Default: the first metric of the task; accuracy for mcnemar, the "
     "AUROC of each class for delong.",
 )

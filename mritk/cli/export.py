@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import click
 
 from mritk.cli.app import App, pass_app, plugin_option
+from mritk.cli.completed import complete_trial
 from mritk.cli.tell import say
 
 if TYPE_CHECKING:
@@ -15,7 +16,7 @@ if TYPE_CHECKING:
 
 
 @click.command(short_help="Write the trained network of a trial (safetensors, ONNX).")
-@click.argument("trial")
+@click.argument("trial", shell_complete=complete_trial)
 @click.option(
     "--to",
     "form",

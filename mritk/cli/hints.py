@@ -16,6 +16,7 @@ MEANT = {f"--{name}": RECIPE for name in IN_RECIPE} | {
     "--output": "use --results FOLDER",
     "--gpu": DEVICE,
     "--cuda": DEVICE,
+    "--folder": "use --dataset folder:PATH",
     "--seed": "use --seeds N, the number of seeds",
 }
 

@@ -10,6 +10,7 @@ import click
 
 from mritk.cli.analysis_options import analysis_options, as_analysis
 from mritk.cli.app import App, pass_app, plugin_option
+from mritk.cli.completed import complete_column, complete_metric
 from mritk.cli.tell import echo, say
 from mritk.cli.terminal import format_option, style_and_width, wide_option
 from mritk.errors import ExitCode, StoreError, UsageError
@@ -35,15 +36,23 @@ FORMATS = ("github", "plain", "latex", "csv", "json", "html", "parquet")
     "metrics",
     multiple=True,
     metavar="NAME",
+    shell_complete=complete_metric,
     help="A metric; the first one sorts. Repeat for more. Default: the usual ones of the task "
     "('mritk list metrics' shows all).",
 )
-@click.option("--sort", default="", metavar="NAME", help="The metric that sorts, put first.")
+@click.option(
+    "--sort",
+    default="",
+    metavar="NAME",
+    shell_complete=complete_metric,
+    help="The metric that sorts, put first.",
+)
 @click.option(
     "--columns",
     default="sd,parameters,trials",
     show_default=True,
     metavar="NAME[,NAME…]",
+    shell_complete=complete_column,
     help="Beside the metrics: sd (of runs), intervals (for all metrics), parameters, flops, "
     "latency, train_speed, speed, hours, gpu_hours, energy, memory, trials.",
 )

@@ -33,12 +33,16 @@ GAP, LEAST = 2, 30
 
 
 @click.command("list", short_help="List what plugins provide.")
-@click.argument("noun", type=click.Choice(NOUNS))
+@click.argument("noun", metavar="NOUN", type=click.Choice(NOUNS))
 @json_option
 @plugin_option
 @pass_app
 def list_names(app: App, noun: str, as_json: bool) -> None:
-    """List what plugins provide: names, what they are, and where they come from."""
+    """List what plugins provide: names, what they are, and where they come from.
+
+    NOUN is backbones, datasets, augmentations, methods, protocols, metrics, executors or
+    explainers.
+    """
     rows = _metrics(app.registry) if noun == "metrics" else _rows(app.registry, noun)
     if as_json:
         echo(json.dumps(rows, indent=2))

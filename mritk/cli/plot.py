@@ -9,6 +9,7 @@ import click
 
 from mritk.cli.analysis_options import analysis_options, as_analysis
 from mritk.cli.app import App, pass_app, plugin_option
+from mritk.cli.completed import complete_metric
 from mritk.cli.tell import say
 from mritk.errors import UsageError
 
@@ -35,7 +36,13 @@ FROM_SCORES = ("differences", "cost", CURVE)
     metavar="FILE.(png|svg|pdf)",
     help="Default: KIND.png.",
 )
-@click.option("--metric", default="", metavar="NAME", help="What is drawn, and sorts the rows.")
+@click.option(
+    "--metric",
+    default="",
+    metavar="NAME",
+    shell_complete=complete_metric,
+    help="What is drawn, and sorts the rows.",
+)
 @click.option("--dataset", default="", metavar="TEXT", help="The table whose dataset holds TEXT.")
 @click.option("--protocol", default="", metavar="TEXT", help="The table whose protocol holds TEXT.")
 @click.option("--over", default="", metavar="KEY", help="curve: the key; default: what differs.")

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import keyword
 import re
+import shutil
+from collections.abc import Sequence
 from dataclasses import dataclass
 from importlib.resources import files
 from pathlib import Path
@@ -25,12 +27,16 @@ USE = {
     "augmentation": "mritk run -a $name -a none -b small_cnn",
     "method": "mritk run --protocol $name",
     "metric": "mritk leaderboard --metric $name --metric accuracy",
+    "command": "mritk $name mritk-results",
+    "executor": "mritk run --executor $name --jobs 2",
+    "explainer": "mritk list explainers",
+    "tracker": "mritk run -b small_cnn",
 }
 
 
 @dataclass(frozen=True)
 class NewPlugin:
-    """The package of a plugin that is not written yet.
+    """One plugin of a package that is not written yet.
 
     Attributes:
         name: Name of the plugin and of what it provides.
@@ -40,9 +46,34 @@ class NewPlugin:
     name: str
     kind: str
 
+    @property
+    def module(self) -> str:
+        """Name of the module."""
+        return PREFIX + self.name
+
+    @property
+    def use(self) -> str:
+        """What to type to use it."""
+        return Template(USE[self.kind]).substitute(name=self.name)
+
+
+@dataclass(frozen=True)
+class NewPackage:
+    """The package of one plugin or several, which is not written yet.
+
+    Attributes:
+        name: Name of the package without ``mritk-``.
+        plugins: What is in it.
+    """
+
+    name: str
+    plugins: tuple[NewPlugin, ...]
+
     @classmethod
-    def of(cls, text: str, kind: str) -> NewPlugin:
-        """Return the plugin called ``text``, with or without ``mritk-`` in front.
+    def of(cls, text: str, kinds: Sequence[str]) -> NewPackage:
+        """Return the package called ``text``, with or without ``mritk-`` in front.
+
+        A plugin that is alone is called as its package; of several each bears its kind.
 
         Raises:
             UsageError: That cannot be the name of a module.
@@ -53,52 +84,78 @@ class NewPlugin:
                 f"{text!r} cannot be the name of a plugin; use letters, digits, _ and -, a letter "
                 f"first, such as wide-net"
             )
-        return cls(name, kind)
-
-    @property
-    def module(self) -> str:
-        """Name of the module."""
-        return PREFIX + self.name
+        kinds = list(dict.fromkeys(kinds))
+        names = [name] if len(kinds) == 1 else [f"{name}_{kind}" for kind in kinds]
+        return cls(name, tuple(map(NewPlugin, names, kinds)))
 
     @property
     def distribution(self) -> str:
         """Name of the distribution and of its folder."""
-        return self.module.replace("_", "-")
+        return (PREFIX + self.name).replace("_", "-")
 
     def texts(self) -> dict[str, str]:
         """Return the text of every file, by its path in the package."""
         from mritk.hookspecs import INTERFACE
 
-        words = {
-            "name": self.name,
-            "kind": self.kind,
-            "module": self.module,
+        plugins = self.plugins
+        shared = {
             "distribution": self.distribution,
             "interface": f"{INTERFACE[0]}.{INTERFACE[1]}",
+            "what": " and ".join(_with_article(plugin.kind) for plugin in plugins),
+            "names": " ".join(plugin.name for plugin in plugins),
+            "called": " and ".join(f"`{plugin.name}`" for plugin in plugins),
+            "files": " and ".join(f"`{plugin.module}.py`" for plugin in plugins),
+            "runs": "\n".join(plugin.use for plugin in plugins),
+            "entries": "\n".join(f'{plugin.name} = "{plugin.module}"' for plugin in plugins),
+            "modules": ", ".join(f'"{plugin.module}"' for plugin in plugins),
         }
-        words["run"] = Template(USE[self.kind]).substitute(words)
-        sources = {
-            "pyproject.toml": "pyproject.toml.txt",
-            "README.md": "README.md",
-            ".gitignore": "gitignore",
-            ".github/workflows/test.yml": "test.yml",
-            f"{self.module}.py": f"{self.kind}.py.txt",
-            f"tests/test_{self.name}.py": f"{self.kind}_test.py.txt",
+        texts = {
+            "pyproject.toml": _text("pyproject.toml.txt", shared),
+            "README.md": _text("README.md", shared),
+            ".gitignore": _text("gitignore", shared),
+            ".github/workflows/test.yml": _text("test.yml", shared),
         }
-        folder = files("mritk.cli") / "template"
-        return {
-            path: Template((folder / source).read_text(encoding="utf-8")).substitute(words)
-            for path, source in sources.items()
-        }
+        for plugin in plugins:
+            words = {**shared, "name": plugin.name, "module": plugin.module}
+            texts[f"{plugin.module}.py"] = _text(f"{plugin.kind}.py.txt", words)
+            texts[f"tests/test_{plugin.name}.py"] = _text(f"{plugin.kind}_test.py.txt", words)
+        return texts
+
+    def write(self, folder: Path) -> None:
+        """Write all files; nothing is left behind where that fails.
+
+        Raises:
+            OSError: The folder cannot be written.
+        """
+        try:
+            for path, text in self.texts().items():
+                target = folder / path
+                target.parent.mkdir(parents=True, exist_ok=True)
+                target.write_text(text, encoding="utf-8")
+        except OSError:
+            shutil.rmtree(folder, ignore_errors=True)
+            raise
+
+
+def _with_article(kind: str) -> str:
+    return f"{'an' if kind[0] in 'aeiou' else 'a'} {kind}"
+
+
+def _text(source: str, words: dict[str, str]) -> str:
+    template = (files("mritk.cli") / "template" / source).read_text(encoding="utf-8")
+    return Template(template).substitute(words)
 
 
 @click.command(short_help="Write the package of a new plugin.")
 @click.argument("name")
 @click.option(
     "--kind",
+    "kinds",
     type=click.Choice(list(USE)),
+    metavar="KIND",
+    multiple=True,
     required=True,
-    help="What the plugin provides.",
+    help=f"What the plugin provides: {', '.join(USE)}. Repeat for several in one package.",
 )
 @click.option(
     "-o",
@@ -110,30 +167,31 @@ class NewPlugin:
 )
 @plugin_option
 @pass_app
-def new(app: App, name: str, kind: str, parent: Path) -> None:
+def new(app: App, name: str, kinds: tuple[str, ...], parent: Path) -> None:
     """Write an installable package with a plugin of this NAME, which works as it is.
 
-    One module with an example to be replaced, a test that makes mritk's checks, an entry point, a
-    README and a workflow for continuous integration. Nothing that exists is overwritten.
+    One module per kind with an example to be replaced, a test that makes mritk's checks, entry
+    points, a README and a workflow for continuous integration. Nothing that exists is overwritten.
 
     \b
     mritk plugins new wide-net --kind backbone
+    mritk plugins new our-lab --kind dataset --kind metric
     """
-    plugin = NewPlugin.of(name, kind)
-    _require_free(app, plugin)
-    folder = parent / plugin.distribution
+    package = NewPackage.of(name, kinds)
+    for plugin in package.plugins:
+        _require_free(app, plugin)
+    folder = parent / package.distribution
     if folder.exists():
         raise UsageError(f"{folder} exists already; remove it, or choose another name or --output")
-    for path, text in plugin.texts().items():
-        target = folder / path
-        target.parent.mkdir(parents=True, exist_ok=True)
-        target.write_text(text, encoding="utf-8")
-    use = Template(USE[kind]).substitute(name=plugin.name)
-    echo(f"{folder} is written; change {plugin.module}.py. Next:")
+    package.write(folder)
+    changed = ", ".join(f"{plugin.module}.py" for plugin in package.plugins)
+    names = " ".join(plugin.name for plugin in package.plugins)
+    echo(f"{folder} is written; change {changed}. Next:")
     echo(f"  python -m pip install -e {quote(f'{folder}[test]')}    install it")
     echo(f"  pytest {quote(str(folder))}    run its tests")
-    echo(f"  mritk plugins check {plugin.name}    make all checks")
-    echo(f"  {use}    use it")
+    echo(f"  mritk plugins check {names}    make all checks")
+    for plugin in package.plugins:
+        echo(f"  {plugin.use}    use {'it' if len(package.plugins) == 1 else plugin.name}")
 
 
 def _require_free(app: App, plugin: NewPlugin) -> None:

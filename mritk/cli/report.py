@@ -10,6 +10,7 @@ import click
 
 from mritk.cli.analysis_options import analysis_options, as_analysis
 from mritk.cli.app import App, pass_app, plugin_option
+from mritk.cli.completed import complete_metric
 from mritk.cli.data_options import DATA_OPTIONS, as_data_options, data_options
 from mritk.cli.tell import say
 from mritk.errors import ExitCode, UsageError
@@ -36,8 +37,21 @@ if TYPE_CHECKING:
     metavar="NAME",
     help="Show pictures of the hardest samples of this dataset, as 'mritk run' was given it.",
 )
-@click.option("--metric", "metrics", multiple=True, metavar="NAME", help="A metric; repeat.")
-@click.option("--sort", default="", metavar="NAME", help="The metric that sorts, put first.")
+@click.option(
+    "--metric",
+    "metrics",
+    multiple=True,
+    metavar="NAME",
+    shell_complete=complete_metric,
+    help="A metric; repeat.",
+)
+@click.option(
+    "--sort",
+    default="",
+    metavar="NAME",
+    shell_complete=complete_metric,
+    help="The metric that sorts, put first.",
+)
 @analysis_options
 @data_options
 @click.option("--offline", is_flag=True, help="Fetch nothing over a network.")
@@ -99,8 +113,9 @@ def _pictures(
         tables = [t for t in board.tables if t.keys["dataset_fingerprint"] == fingerprint]
         if not tables:
             remarks.append(
-                f"{opened.record.name} is not what the trials were trained on (its content has "
-                f"another fingerprint), so its pictures are not shown"
+                f"{opened.record.name} is not what the trials were trained on, so its pictures are "
+                f"not shown: give the same --patient-regex, --patients, --rename and options "
+                f"behind the name as to 'mritk run'; if they are the same, the files have changed"
             )
         wanted = [sample.id for table in tables for sample in hardest(table)]
         pictures.setdefault(fingerprint, {}).update(thumbnails(opened.samples, wanted))

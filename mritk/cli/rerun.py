@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from mritk.cli.app import App, json_option, pass_app, plugin_option, results_option
+from mritk.cli.completed import complete_trial
 from mritk.cli.data_options import DATA_OPTIONS
 from mritk.cli.device import device_option
 from mritk.cli.tell import echo
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
 
 
 @click.command(short_help="Train a stored trial again and compare.")
-@click.argument("trial")
+@click.argument("trial", shell_complete=complete_trial)
 @results_option("Where the trial is looked for.")
 @click.option("-d", "--dataset", metavar="NAME", help="Where its data are now, if they moved.")
 @device_option

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from mritk.cli.app import App, json_option, pass_app, plugin_option, results_option
+from mritk.cli.completed import complete_trial
 from mritk.cli.readable import history_table, readable
 from mritk.cli.tell import echo
 from mritk.errors import UnknownName
@@ -31,7 +32,7 @@ if TYPE_CHECKING:
 
 
 @click.command(short_help="Show one name, or one trial, in full.")
-@click.argument("name", metavar="NAME|TRIAL")
+@click.argument("name", metavar="NAME|TRIAL", shell_complete=complete_trial)
 @results_option("Where a trial is looked for.")
 @json_option
 @click.option("--toml", "as_toml", is_flag=True, help="Print a protocol as a file to be edited.")

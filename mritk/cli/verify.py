@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from mritk.cli.app import json_option, results_option
+from mritk.cli.completed import complete_trial
 from mritk.cli.tell import echo
 from mritk.errors import ExitCode
 
@@ -18,7 +19,7 @@ if TYPE_CHECKING:
 
 
 @click.command(short_help="Prove one trial file and compute its numbers anew.")
-@click.argument("trial")
+@click.argument("trial", shell_complete=complete_trial)
 @results_option("Where the trial is looked for.")
 @json_option
 def verify(trial: str, folder: Path, as_json: bool) -> int:

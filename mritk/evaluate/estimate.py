@@ -201,9 +201,9 @@ def estimate(
     if _one_value(mean) and _one_value(points):
         return without("every resample gives the same value, which says nothing of new patients")
     training = spread.training(points, values)
-    parts = [(hidden.overlap * part, dof) for part, dof in _by_stratum(mean, weights, units)]
+    shown, shown_dof = _of_patients(mean, weights, units)
     # What is assumed rests on no estimate.
-    parts.append((hidden.overlap * hidden.unseen, math.inf))
+    parts = [(hidden.overlap * shown, shown_dof), (hidden.overlap * hidden.unseen, math.inf)]
     if training is not None:
         parts.append((training.variance, training.dof))
     total = sum(part for part, _ in parts)
@@ -222,13 +222,16 @@ def _one_value(values: np.ndarray) -> bool:
     return bool(np.ptp(values) <= ROUNDING * np.abs(values).max())
 
 
-def _by_stratum(mean: np.ndarray, weights: np.ndarray, units: Units) -> list[tuple[float, float]]:
-    """Return the variance that each stratum contributes, and its degrees of freedom.
+def _of_patients(mean: np.ndarray, weights: np.ndarray, units: Units) -> tuple[float, float]:
+    """Return the variance that resampled units show, and its degrees of freedom.
 
     The covariance of a unit's weight and the mean estimates its influence (Efron 2014, Estimation
     and accuracy after model selection, JASA 109, equation 3.6); what chance adds to the squares
     of R resamples is taken off. Resamples are right for n units of one size; those of unequal
-    sizes are worth fewer, k, and show (k - 1) / k of their variance.
+    sizes are worth fewer, k, and show (k - 1) / k of their variance. Strata may be many and of two
+    units each, whose squared variances are thrice too large: Welch's degrees of freedom allow for
+    that (Welch 1947, The generalization of 'Student's' problem when several different population
+    variances are involved, Biometrika 34, 28–35).
     """
     centred = (mean - mean.mean()).astype(np.float32)
     influence = (centred @ weights).astype(np.float64) / len(mean)
@@ -236,10 +239,11 @@ def _by_stratum(mean: np.ndarray, weights: np.ndarray, units: Units) -> list[tup
     spread = np.bincount(units.stratum, influence**2) - units.sizes * chance
     spread = np.maximum(spread, 0.0)
     total = float(spread.sum())
-    scale = float(mean.var()) / total if total > 0 else 0.0
+    if not total > 0:
+        return 0.0, 1.0
     sizes, worth = units.sizes, np.maximum(units.effective, 1 + ROUNDING)
     unequal = worth / (worth - 1) * (sizes - 1) / sizes
-    return [
-        (float(part), float(dof))
-        for part, dof in zip(spread * scale * unequal, units.dof, strict=True)
-    ]
+    parts = spread * unequal * (float(mean.var()) / total)
+    variance = float(parts.sum())
+    dof = variance**2 / float((parts**2 / (units.dof + 2)).sum()) - 2
+    return variance, max(dof, float(units.dof.min()))

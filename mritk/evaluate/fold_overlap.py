@@ -7,7 +7,7 @@ J. Mach. Learn. Res. 5, 1089–1105). So the correlation ρ of the folds is assu
 variance of the mean (1 + (k - 1) ρ) / (1 - ρ) times what independent folds would have.
 
 Nadeau & Bengio 2003 (:mod:`mritk.evaluate.corrected_t`) take ρ = 1 / k, which comes to 2.1 to 2.25
-times for 10 and 5 folds. Where classifiers are trained on real folds, the variance is 1.0 to 1.8
+times for 10 and 5 folds. Where classifiers are trained on real folds, the variance is 1.3 to 1.7
 times what patients alone show (docs/statistics.md). So half of that correlation is taken: 1.5 to
 1.6 times.
 """

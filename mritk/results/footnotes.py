@@ -74,8 +74,8 @@ def _certainty(table: Table) -> list[str]:
     ]
     if table.folds > 1:
         notes.append(
-            "Folds share training samples; how much wider that makes intervals and differences is "
-            "assumed (docs/statistics.md)."
+            "Folds share training samples: intervals and differences are wider by what is assumed "
+            "of their correlation."
         )
     lost = max(interval.degenerate for interval in drawn)
     if lost:
@@ -128,6 +128,8 @@ def _runs(table: Table) -> list[str]:
         notes.append(
             "Given these models: ties compare these trained networks; retraining is left out."
         )
+    elif runs == {1} and table.folds > 1:
+        notes.append("One run (seed) per row: what another seed would change is not in intervals.")
     elif runs == {1}:
         notes.append(
             "One run (seed) per row: intervals are of these trained networks; the effect of "

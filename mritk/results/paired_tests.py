@@ -168,7 +168,8 @@ TESTS: Mapping[str, PairedTest] = {
     "bootstrap": PairedTest(
         "Paired clustered bootstrap",
         "Patients (or groups of copies) and runs are resampled, the same for both rows. It "
-        "assumes that patients are independent of each other.",
+        "assumes that patients are independent of each other, and that k folds are correlated by "
+        "1 / (2k).",
         _bootstrap,
         resamples=True,
         refuses=False,

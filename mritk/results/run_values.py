@@ -125,7 +125,7 @@ class RunValues:
     def parts(self) -> int:
         """How many test parts of one size make up all units; 1 if all trials test the same."""
         tested = [len(set(t.unit)) for trials in self.rows.values() for t in trials]
-        return round(len(self.names) * len(tested) / sum(tested))
+        return round(len(self.names) * len(tested) / max(1, sum(tested)))
 
     @cached_property
     def weights(self) -> np.ndarray:

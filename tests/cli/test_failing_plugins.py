@@ -97,7 +97,7 @@ def test_a_plugin_that_raises_in_a_trial_is_named_and_the_trial_is_stored(
     assert line in told[0]
     assert "(failing), hook mritk_" in told[0]
     assert "failing.py line " in told[0]
-    assert f"mritk plugins check {arguments[1]}" in told[0]
+    assert f"mritk plugins check -p {failing} {arguments[1]}" in told[0]
     stored = list(ResultsFolder(tmp_path / "results").trials())
     assert "failed" in {trial.status for trial in stored}
     kept = next(trial for trial in stored if trial.status == "failed")

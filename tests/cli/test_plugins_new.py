@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 
-from mritk.cli.plugins_new import USE, NewPlugin
+from mritk.cli.plugins_new import USE, NewPackage
 from mritk.errors import UsageError
 
 if sys.version_info >= (3, 11):
@@ -23,8 +25,9 @@ KINDS = list(USE)
 
 @pytest.mark.parametrize("text", ["wide-net", "wide_net", "mritk-wide-net", "Mritk_Wide_Net"])
 def test_a_name_may_be_written_in_many_ways(text):
-    plugin = NewPlugin.of(text, "backbone")
-    assert (plugin.name, plugin.module, plugin.distribution) == (
+    package = NewPackage.of(text, ["backbone"])
+    (plugin,) = package.plugins
+    assert (plugin.name, plugin.module, package.distribution) == (
         "wide_net",
         "mritk_wide_net",
         "mritk-wide-net",
@@ -34,7 +37,7 @@ def test_a_name_may_be_written_in_many_ways(text):
 @pytest.mark.parametrize("text", ["", "2d", "a b", "class", "../x", "mritk-", "naïve", "a.b"])
 def test_what_cannot_be_a_module_is_refused(text):
     with pytest.raises(UsageError, match="cannot be the name of a plugin"):
-        NewPlugin.of(text, "backbone")
+        NewPackage.of(text, ["backbone"])
 
 
 @pytest.fixture
@@ -44,7 +47,7 @@ def new(mritk, tmp_path):
     def write(kind, name="mine"):
         ended = mritk("plugins", "new", name, "--kind", kind, "-o", tmp_path)
         assert ended.code == 0, ended.err
-        return tmp_path / NewPlugin.of(name, kind).distribution
+        return tmp_path / NewPackage.of(name, [kind]).distribution
 
     return write
 
@@ -81,6 +84,41 @@ def test_what_is_written_keeps_every_promise_as_one_file(new, mritk, kind):
     ended = mritk("plugins", "check", "-p", module, "mritk_mine")
     assert ended.code == 0, ended.out
     assert " 0 failed" in ended.out
+
+
+def test_several_kinds_are_plugins_of_one_package(mritk, tmp_path):
+    ended = mritk(
+        *("plugins", "new", "lab", "--kind", "augmentation", "--kind", "metric", "-o", tmp_path),
+    )
+    assert ended.code == 0, ended.err
+    assert "mritk plugins check lab_augmentation lab_metric" in ended.out
+    folder = tmp_path / "mritk-lab"
+    project = tomllib.loads((folder / "pyproject.toml").read_text())
+    assert project["project"]["entry-points"]["mritk"] == {
+        "lab_augmentation": "mritk_lab_augmentation",
+        "lab_metric": "mritk_lab_metric",
+    }
+    modules = project["tool"]["setuptools"]["py-modules"]
+    assert modules == ["mritk_lab_augmentation", "mritk_lab_metric"]
+    assert "an augmentation and a metric" in (folder / "README.md").read_text()
+    loading = [word for module in modules for word in ("-p", folder / f"{module}.py")]
+    ended = mritk("plugins", "check", *loading, "lab_augmentation", "lab_metric")
+    assert ended.code == 0, ended.out
+    names = sorted(path.name for path in (folder / "tests").iterdir())
+    assert names == ["test_lab_augmentation.py", "test_lab_metric.py"]
+
+
+def test_a_folder_that_cannot_be_written_is_told_in_one_line_and_left_as_it_was(
+    mritk, tmp_path, monkeypatch
+):
+    def refuse(self, *arguments, **options):
+        raise OSError(errno.EROFS, "Read-only file system", str(self))
+
+    monkeypatch.setattr(Path, "write_text", refuse)
+    ended = mritk("plugins", "new", "mine", "--kind", "metric", "-o", tmp_path)
+    assert ended.code == 2
+    assert re.fullmatch(r"mritk: cannot use \S+: Read-only file system\n", ended.err)
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_says_what_to_type_next(mritk, tmp_path):
@@ -138,12 +176,9 @@ def environment(fresh_environment, tmp_path_factory):
     root = tmp_path_factory.mktemp("strangers")
     packages = []
     for kind in KINDS:
-        plugin = NewPlugin.of(f"my-{kind}", kind)
-        packages.append(root / plugin.distribution)
-        for path, text in plugin.texts().items():
-            target = packages[-1] / path
-            target.parent.mkdir(parents=True, exist_ok=True)
-            target.write_text(text)
+        package = NewPackage.of(f"my-{kind}", [kind])
+        packages.append(root / package.distribution)
+        package.write(packages[-1])
     python = fresh_environment / "bin" / "python"
     subprocess.run(
         [python, "-m", "pip", "install", "-q", "--no-deps", "--no-build-isolation", *packages],
@@ -171,11 +206,11 @@ def call(environment, fresh_environment, tmp_path):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("kind", KINDS)
-def test_an_installed_plugin_passes_its_own_tests(call, environment, kind):
-    ended = call("pytest", "-q", "-p", "no:cacheprovider", environment / f"mritk-my-{kind}")
+def test_installed_plugins_pass_their_own_tests(call, environment):
+    folders = [environment / f"mritk-my-{kind}" for kind in KINDS]
+    ended = call("pytest", "-q", "-p", "no:cacheprovider", *folders)
     assert ended.returncode == 0, ended.stdout
-    assert "3 passed" in ended.stdout
+    assert f"{3 * len(KINDS)} passed" in ended.stdout
 
 
 @pytest.mark.slow

@@ -69,6 +69,14 @@ def test_a_stratum_of_few_units_leaves_few_degrees_of_freedom():
     assert found.dof == pytest.approx(2, abs=0.2)
 
 
+def test_many_strata_of_two_units_leave_as_many_degrees_of_freedom():
+    """Satterthwaite's would be a third of them: variances from two units have large squares."""
+    pairs = np.arange(60) // 2
+    draws = [np.random.default_rng(seed).normal(size=60) for seed in range(40)]
+    found = [of_means(values, pairs, resamples=2000)[0].dof for values in draws]
+    assert np.median(found) == pytest.approx(30, rel=0.25)
+
+
 def test_bca_of_a_skewed_sample_is_that_of_scipy():
     values = np.random.default_rng(3).exponential(size=60)
     found, units = of_means(values, resamples=40_000, jackknife=True)

@@ -322,7 +322,8 @@ def test_folds_of_one_seed_are_one_run(make_record):
         for fold in (0, 1)
     ]
     told = notes(build_leaderboard(records))
-    assert "One run (seed) per row" in told
+    assert "One run (seed) per row: what another seed would change is not in intervals." in told
+    assert "Folds share training samples" in told
     assert "and runs" not in told
 
 
@@ -330,6 +331,8 @@ def test_a_table_of_one_run_per_row_has_no_letters_and_says_why(make_record):
     records = [make_record(PERFECT, backbone="a"), make_record(HALF, backbone="b")]
     board = build_leaderboard(records)
     assert {row.tie for row in rows(board)} == {""}
+    assert "intervals are about these trained networks" in notes(board)
+    assert "Folds share" not in notes(board)
     given = build_leaderboard(records, analysis=Analysis(given_these_models=True))
     assert "Given these models" in notes(given)
 

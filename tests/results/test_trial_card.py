@@ -375,12 +375,13 @@ def test_a_protocol_in_words():
         "method": "finetune",
         "image_size": 224,
         "precision": "auto",
+        "normalise_again": ["one", "other"],
         "split": {"scheme": "kfold", "folds": 5, "copies": "keep", "shots": 10},
         "selection": {"on": "val", "by": "loss"},
         "parameters": {
             "batch_size": 32,
             "mixup": 0.2,
-            "stages": [stage, {**stage, "tune": "lora"}],
+            "stages": [stage, {**stage, "tune": "lora", "restart_selection": True}],
         },
     }
     text = " ".join(protocol_words(StoredProtocol(protocol), "kfold"))
@@ -390,6 +391,8 @@ def test_a_protocol_in_words():
         "the best loss on the validation part",
         "Stage 1: the head alone, 1 epoch at most, adamw, learning rate 0.001",
         "by low-rank updates (LoRA)",
+        "weight decay 0; states of earlier stages no longer count.",
+        "Pixels are normalised twice for one, other.",
         "Batches of 32 images.",
         "Further parameters: mixup = 0.2.",
     ):
