@@ -102,25 +102,30 @@ def axis_label(metric: Metric) -> str:
 
 
 def legend_below(
-    figure: Figure, kinds: Mapping[str, Any], *, columns: int = 4, note: str = ""
+    figure: Figure,
+    kinds: Mapping[str, Any] | Sequence[tuple[str, Any]],
+    *,
+    columns: int = 4,
+    note: str = "",
 ) -> None:
     """Explain the marks of a figure below it.
 
     Args:
         figure: The figure, which grows by what that takes.
-        kinds: A mark of each kind, by what it means.
+        kinds: A mark of each kind, by what it means; as pairs where names may be alike.
         columns: How many stand side by side.
         note: A sentence above them.
     """
-    columns = max(1, min(columns, len(kinds)))
-    lines = -(-len(kinds) // columns) + bool(note)
+    pairs = list(kinds.items() if isinstance(kinds, Mapping) else kinds)
+    columns = max(1, min(columns, len(pairs)))
+    lines = -(-len(pairs) // columns) + bool(note)
     if not lines:
         return
     width, height = figure.get_size_inches()
     figure.set_size_inches(width, height + LINE * lines)
     figure.legend(
-        list(kinds.values()),
-        list(kinds),
+        [mark for _, mark in pairs],
+        [words for words, _ in pairs],
         loc="outside lower center",
         ncols=columns,
         fontsize=8,

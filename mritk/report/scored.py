@@ -26,11 +26,6 @@ def scored_rows(table: Table) -> list[tuple[Row, list[Scored]]]:
     return found
 
 
-def what_is_scored(table: Table) -> str:
-    """Return what one score of the table belongs to, in the plural."""
-    return "patients" if table.analysis.level == "patient" else "test samples"
-
-
 def classes_of(table: Table) -> tuple[str, ...]:
     """Return the names of the classes; none of a regression."""
     return tuple(table.task.classes) if isinstance(table.task, Classification) else ()

@@ -398,6 +398,14 @@ def test_long_names_leave_room_for_the_figure(make_trial, kind):
     assert figure.axes[0].get_window_extent().width > 1.2 * figure.dpi
 
 
+def test_names_that_are_alike_when_shortened_have_a_line_each_in_a_legend(make_trial):
+    names = (LONG, LONG.replace("very", "rather"))
+    trials = [make_trial(0.9 - n / 5, backbone=name) for n, name in enumerate(names)]
+    (table,) = build_leaderboard(trials, analysis=Analysis(interval="none")).tables
+    assert len({short(name) for name in names}) == 1
+    assert len(legend(roc(table))[1]) == 3
+
+
 def test_a_figure_says_how_many_rows_it_leaves_out(make_trial):
     many = [make_trial(0.5 + 0.04 * n, backbone=f"b{n}") for n in range(8)]
     analysis = Analysis(interval="none")

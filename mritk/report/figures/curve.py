@@ -87,7 +87,7 @@ def curve(tables: Sequence[Table], metric: Metric, over: str = "") -> Figure:
         handles, labels = axes[0].get_legend_handles_labels()
         cells = [row.cells[metric.name] for table in tables for row in table.rows]
         told = BANDS if any(map(_interval, cells)) else ""
-        kinds = dict(zip(map(short, labels), handles, strict=True))
+        kinds = list(zip(map(short, labels), handles, strict=True))
         legend_below(figure, kinds, columns=2, note=told)
     return figure
 

@@ -86,12 +86,12 @@ def _curves(table: Table, kind: Kind) -> Figure:
                 written.append((number, areas[row.name][-1]))
             _write_areas(panel, kind, written)
             _guess(panel, kind, _class_of(shown[0][1], k) if shown else [])
-        told = {
-            f"{short(name)} (mean {kind.area_name} {np.mean(areas[name]):.3f})": line
+        told = [
+            (f"{short(name)} (mean {kind.area_name} {np.mean(areas[name]):.3f})", line)
             for name, line in lines.items()
-        }
+        ]
         guess = "chance" if kind is ROC else "prevalence"
-        told[guess] = Line2D([], [], color=INK, lw=1, ls=":")
+        told.append((guess, Line2D([], [], color=INK, lw=1, ls=":")))
         legend_below(figure, told, columns=2, note=rest_note(len(shown), len(rows)))
     return figure
 

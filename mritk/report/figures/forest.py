@@ -24,7 +24,8 @@ from mritk.results.table import Row, Table
 
 # How far from the scores, in units of their range, blind guessing may lie to be drawn to scale.
 NEAR = 1.5
-NUMBERS, LETTERS = 8, 118  # points to the right of the axes
+NUMBERS, CHARACTER = 8, 5.4  # points: how far numbers are from the axes; what a character takes
+MEAN = "mean [95 % interval]"
 SHARED = "Rows that share a letter (tie) do not differ significantly."
 
 
@@ -35,16 +36,18 @@ def forest(table: Table, metric: Metric) -> Figure:
     with rc_context(STYLE):
         width, height = 5.6 + width_of(row.name for row in rows), 1.1 + 0.28 * max(2, len(rows))
         figure, (axes,) = panels(1, width=width, height=height)
+        told = [cell_text(row.cells[metric.name], row.marks) for row in rows]
+        letters = NUMBERS + CHARACTER * max(map(len, [*told, MEAN]))
         kinds = {"mean": Line2D([], [], color=COLOURS[0], marker="o", ls="", ms=5)}
         for at, row in enumerate(rows):
             kinds |= _row(axes, at, row, metric)
-            _beside(axes, at, cell_text(row.cells[metric.name], row.marks), NUMBERS)
+            _beside(axes, at, told[at], NUMBERS)
             if tied:
-                _beside(axes, at, row.tie or "–", LETTERS)
+                _beside(axes, at, row.tie or "–", letters)
         with_intervals = "95 % interval" in kinds
-        _beside(axes, -0.85, "mean [95 % interval]" if with_intervals else "mean", NUMBERS)
+        _beside(axes, -0.85, MEAN if with_intervals else "mean", NUMBERS)
         if tied:
-            _beside(axes, -0.85, "tie", LETTERS)
+            _beside(axes, -0.85, "tie", letters)
         axes.set_yticks(range(len(rows)), [short(row.name) for row in rows])
         axes.set_ylim(len(rows) - 0.5, -0.5)
         axes.set_xlabel(axis_label(metric))
@@ -95,7 +98,7 @@ def _chance(axes: Axes, table: Table, metric: Metric) -> dict[str, Line2D]:
     return {}
 
 
-def _beside(axes: Axes, at: float, text: str, right: int) -> None:
+def _beside(axes: Axes, at: float, text: str, right: float) -> None:
     axes.annotate(
         text,
         (1.0, at),
