@@ -74,7 +74,7 @@ def latex_table(columns: Sequence[Column], caption: str, notes: Sequence[str], l
     return "\n".join(
         [
             r"\begin{table}[htbp]",
-            r"  \centering\small",
+            r"  \centering\small\setlength{\tabcolsep}{4pt}",
             r"  \begin{threeparttable}",
             f"    \\caption{{{latex_text(caption)}}}",
             f"    \\label{{tab:{_label(label)}}}",
@@ -97,7 +97,7 @@ def _heading(column: Column) -> str:
         words[-2:] = [f"{words[-2]} {words[-1]}"]
     side = "r" if column.right else "l"
     lines = r" \\ ".join(map(latex_text, words))
-    return rf"\begin{{tabular}}[b]{{@{{}}{side}@{{}}}}{lines}\end{{tabular}}"
+    return rf"\shortstack[{side}]{{{lines}}}"
 
 
 def _label(text: str) -> str:
