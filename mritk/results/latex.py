@@ -91,10 +91,10 @@ def latex_table(columns: Sequence[Column], caption: str, notes: Sequence[str], l
 def _heading(column: Column) -> str:
     """Return the heading, its words one upon the other where it is the widest of its column."""
     words = column.heading.split()
-    if len(words) == 1 or len(column.heading) <= max(map(len, column.cells), default=0):
-        return latex_text(column.heading)
     if words[-1] in ARROWS:
         words[-2:] = [f"{words[-2]} {words[-1]}"]
+    if len(words) == 1 or len(column.heading) <= max(map(len, column.cells), default=0):
+        return latex_text(column.heading)
     side = "r" if column.right else "l"
     lines = r" \\ ".join(map(latex_text, words))
     return rf"\shortstack[{side}]{{{lines}}}"
