@@ -74,7 +74,7 @@ def latex_table(columns: Sequence[Column], caption: str, notes: Sequence[str], l
     return "\n".join(
         [
             r"\begin{table}[htbp]",
-            r"  \centering\small",
+            r"  \centering\small\setlength{\tabcolsep}{4pt}",
             r"  \begin{threeparttable}",
             f"    \\caption{{{latex_text(caption)}}}",
             f"    \\label{{tab:{_label(label)}}}",
@@ -91,13 +91,13 @@ def latex_table(columns: Sequence[Column], caption: str, notes: Sequence[str], l
 def _heading(column: Column) -> str:
     """Return the heading, its words one upon the other where it is the widest of its column."""
     words = column.heading.split()
-    if len(words) == 1 or len(column.heading) <= max(map(len, column.cells), default=0):
-        return latex_text(column.heading)
     if words[-1] in ARROWS:
         words[-2:] = [f"{words[-2]} {words[-1]}"]
+    if len(words) == 1 or len(column.heading) <= max(map(len, column.cells), default=0):
+        return latex_text(column.heading)
     side = "r" if column.right else "l"
     lines = r" \\ ".join(map(latex_text, words))
-    return rf"\begin{{tabular}}[b]{{@{{}}{side}@{{}}}}{lines}\end{{tabular}}"
+    return rf"\shortstack[{side}]{{{lines}}}"
 
 
 def _label(text: str) -> str:

@@ -209,7 +209,7 @@ def test_a_latex_table_has_caption_label_and_notes_to_be_pasted(board):
 
 def test_a_long_heading_of_a_latex_table_takes_several_lines(board):
     text = format_leaderboard(board, "latex")
-    assert r"\begin{tabular}[b]{@{}l@{}}log \\ loss $\downarrow$\end{tabular}" in text
+    assert r"\shortstack[l]{log \\ loss $\downarrow$}" in text
 
 
 def test_latex_keeps_a_message_of_several_lines_in_comments():
