@@ -20,13 +20,14 @@ WARM_UP = 3
 class GraphedStep:
     """A training step that is recorded once it has run a few times, and then replayed.
 
-    A batch of another shape, or one that has to be divided, goes the usual way. So does everything
-    if the recording fails; a line of the log says so.
+    What is recorded is a whole batch. One of another shape (the incomplete last one of an epoch),
+    or one that has to be divided, goes the usual way. So does everything if the recording fails; a
+    line of the log says so.
     """
 
     def __init__(self, step: TrainingStep) -> None:
         self.step = step
-        self._seen = 0
+        self._seen = self._most = 0
         # Named, because the device of a trial need not be the one that torch takes by default.
         self._device = next(step.network.parameters()).device
         self._stream = torch.cuda.Stream(self._device)
@@ -52,8 +53,10 @@ class GraphedStep:
         if self._given_up or self.step.micro_batch:
             return self.step(images, targets, seed)
         if self._seen < WARM_UP:
-            self._seen += 1
+            self._seen, self._most = self._seen + 1, max(self._most, len(images))
             return self._on_side_stream(images, targets, seed)
+        if self._graph is None and len(images) < self._most:
+            return self.step(images, targets, seed)
         if self._graph is None and not self._record(images, targets):
             return self.step(images, targets, seed)
         if images.shape != self._images.shape or targets.shape != self._targets.shape:

@@ -143,6 +143,22 @@ def test_a_batch_of_another_size_goes_the_usual_way_and_the_graph_stays(cuda):
     assert cuda.graphs[0].replays == 12 - WARM_UP - 2
 
 
+@pytest.mark.parametrize("steps_per_epoch", [2, WARM_UP + 1])
+def test_what_is_recorded_is_a_whole_batch_though_its_turn_be_an_incomplete_one(
+    cuda, steps_per_epoch
+):
+    inner = make_step()
+    graphed = GraphedStep(inner)
+
+    def size(number):
+        return 5 if (number + 1) % steps_per_epoch == 0 else 8
+
+    train(graphed, inner, WARM_UP + 1, size)
+    assert not graphed.recorded
+    train(graphed, inner, 1)
+    assert cuda.graphs[0].replays == 1
+
+
 class ReadsANumber(Watched):
     """A network that asks the device for a number, which cannot be recorded."""
 
