@@ -237,7 +237,7 @@ def _opened(read: _Read, options: DataOptions) -> Opened:
         license=" + ".join(dict.fromkeys(record.license for record in records)),
         origin=Origin(" + ".join(dict.fromkeys(str(record.origin) for record in records))),
     )
-    admitted = options.no_patient_ids or any(one.told.no_patient_ids for one in named)
+    admitted = options.no_patient_ids or all(one.told.no_patient_ids for one in named)
     rule = PatientRule(none=True) if admitted else options.rule
     return Opened(record, samples, reader, read.classes, told, rule)
 

@@ -28,6 +28,7 @@ def registry(make_samples):
         def mritk_datasets(self):
             yield Dataset("one", lambda w: make_samples(8), sources=("x",))
             yield Dataset("two", lambda w: make_samples(8, per_patient=None), sources=("y", "x"))
+            yield Dataset("bare", lambda w: make_samples(8, per_patient=None))
             yield Dataset("three", lambda w: make_samples(8), sources=("y", "x"))
             yield Dataset("wide", lambda w: make_samples(12, classes=3))
             yield DatasetFamily("disk", lambda path: [Dataset(f"disk:{path}", make_samples)])
@@ -132,6 +133,15 @@ def test_no_split_is_drawn_of_data_whose_patients_nobody_told(registry, workspac
 # -- what is said behind the name of one dataset ---------------------------------------------------
 
 REGEX = r"two,patient_regex=s00(\d)"
+
+
+@pytest.mark.parametrize("first", ["two,no_patient_ids=true+bare", "bare+two,no_patient_ids=true"])
+def test_what_one_dataset_is_said_to_lack_is_not_admitted_for_another(registry, workspace, first):
+    opened = open_dataset(first, registry, workspace, DataOptions())
+    with pytest.raises(DataError, match="does not name its patients"):
+        require_told_patients(opened, [SplitRule()])
+    both = first.replace("bare", "bare,no_patient_ids=true")
+    require_told_patients(open_dataset(both, registry, workspace, DataOptions()), [SplitRule()])
 
 
 def test_what_is_said_behind_a_name_is_for_that_dataset_alone(registry, workspace, tmp_path):
