@@ -72,7 +72,8 @@ class Comparison:
         """Return the probability of this difference if the true one were just ``tolerance``.
 
         One-sided; NaN where the difference was not tested. Where there is no interval, or one
-        without width, the error is the one that a normal difference with this p has.
+        without width, the error is the one that a normal difference with this p has; a difference
+        of 0 has p = 1, and tells of none.
 
         Args:
             tolerance: In the unit of the metric.
@@ -86,6 +87,8 @@ class Comparison:
         if not beyond > 0:
             return 1.0
         if self.interval.reason or not self.interval.standard_error > 0:
+            if self.difference == 0:
+                return 0.5
             deviations = norm.isf(self.p / 2) * beyond / abs(self.difference)
             return float(norm.sf(deviations))
         return float(t.sf(beyond / self.interval.standard_error, self.dof))

@@ -85,7 +85,8 @@ class TrainingStep:
                 raise UsageError(
                     "a batch holds one image, of which BatchNorm can take no statistics: raise "
                     "batch_size in the protocol (a training part of one image needs more images), "
-                    "or train with batch_norm = 'frozen'"
+                    "leave an incomplete last batch out with last_batch = 'drop', or train with "
+                    "batch_norm = 'frozen'"
                 ) from error
             # Outside the handler, whose traceback holds on to the activations.
             self._shrink(len(images), reason)

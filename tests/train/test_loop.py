@@ -21,7 +21,7 @@ from mritk import (
     Subset,
 )
 from mritk.backbone import Backbone
-from mritk.errors import NonFiniteLoss
+from mritk.errors import NonFiniteLoss, UsageError
 from mritk.seeds import derive
 from mritk.train.loop import FineTuning, finetune
 from mritk.train.optimiser import Schedule
@@ -421,3 +421,11 @@ def test_a_network_that_keeps_a_grid_from_its_first_batch_is_trained(make_setup,
             return (maps * self.grid).mean((2, 3))
 
     assert finetune(make_setup(build=Cached)).predict(unseen).shape == (12, 2)
+
+
+def test_a_last_batch_of_one_image_is_refused_where_batch_norm_learns_with_what_helps(make_setup):
+    """40 images in batches of 13 leave one."""
+    recipe = {"head": Head(batch_norm=True), "batch_size": 13}
+    with pytest.raises(UsageError, match="last_batch = 'drop'"):
+        finetune(make_setup(stage(epochs=1), recipe={**recipe, "last_batch": "keep"}))
+    finetune(make_setup(stage(epochs=1), recipe=recipe))
