@@ -23,13 +23,11 @@ import numpy as np
 
 from mritk.evaluate.interval import Interval
 from mritk.evaluate.resampling import SEED, Units
-from mritk.evaluate.run_spread import RunSpread, Training
+from mritk.evaluate.run_spread import ROUNDING, RunSpread, Training, one_value
 from mritk.evaluate.scale import Scale
 
 LEVEL = 0.95
 MOST_DEGENERATE = 0.5
-# Values that spread by less than this, relative to their size, are one value: the rest is rounding.
-ROUNDING = 1e-12
 # BCa covers 91 to 92 % of 8 to 16 patients: it knows skewness, but not how little they tell of it.
 FEWEST_OF_BCA = 30
 
@@ -198,7 +196,7 @@ def estimate(
     if lost:
         values, weights = values[:, valid], weights[valid]
     mean = values.mean(axis=0)
-    if _one_value(mean) and _one_value(points):
+    if one_value(mean) and one_value(points):
         return without("every resample gives the same value, which says nothing of new patients")
     training = spread.training(points, values)
     shown, shown_dof = _of_patients(mean, weights, units)
@@ -216,10 +214,6 @@ def estimate(
     dof = total**2 / squares if squares else math.inf
     error = math.sqrt(total)
     return Estimate(point, replicates, error, dof, lost, training=training or folds)
-
-
-def _one_value(values: np.ndarray) -> bool:
-    return bool(np.ptp(values) <= ROUNDING * np.abs(values).max())
 
 
 def _of_patients(mean: np.ndarray, weights: np.ndarray, units: Units) -> tuple[float, float]:

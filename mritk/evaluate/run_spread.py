@@ -22,6 +22,9 @@ import numpy as np
 
 from mritk.evaluate.fold_overlap import inflation
 
+# Values that spread by less than this, relative to their size, are one value: the rest is rounding.
+ROUNDING = 1e-12
+
 
 @dataclass(frozen=True)
 class Training:
@@ -118,10 +121,14 @@ def between_runs(points: np.ndarray, values: np.ndarray, *, cautious: bool) -> f
         values: (S, R) value of each run in each resample of the patients.
         cautious: Whether to leave in what patients add to it.
     """
-    if cautious:
-        return float(points.var(ddof=1))
+    variance = 0.0 if one_value(points) else float(points.var(ddof=1))
     known = values[:, np.isfinite(values).all(axis=0)]
-    if not known.size:
-        return float(points.var(ddof=1))
+    if cautious or not known.size:
+        return variance
     of_patients = (known - known.mean(axis=0)).var(axis=1).sum() / (len(points) - 1)
-    return float(points.var(ddof=1) - of_patients)
+    return float(variance - of_patients)
+
+
+def one_value(values: np.ndarray) -> bool:
+    """Return whether values are the same but for rounding."""
+    return bool(np.ptp(values) <= ROUNDING * np.abs(values).max())

@@ -246,7 +246,8 @@ class Evidence:
             return float(2 * norm.sf(of_units))
         error = math.sqrt(found.training.variance)
         of_training = norm.isf(t.sf(abs(found.point) / error, found.training.dof))
-        both = of_units * of_training / max(math.hypot(of_units, of_training), TINY)
+        # Infinite where runs agree but for rounding: then units alone tell.
+        both = of_units / math.hypot(1.0, of_units / max(of_training, TINY))
         return float(2 * norm.sf(both))
 
     def _exchangeable(self, first: str, second: str) -> list[list[ScoredTwice]]:

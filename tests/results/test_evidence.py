@@ -25,6 +25,7 @@ from mritk.results.evidence import Evidence, ties
 from mritk.results.run_values import RunValues, Scored
 
 BALANCED = find_metric("balanced_accuracy")
+AUROC = find_metric("macro_auroc")
 WORLD = World(patients=60, images=6, classes=3, backbones=3, runs=3)
 
 
@@ -444,3 +445,19 @@ def test_a_class_of_one_patient_leaves_the_exchange_of_units():
     assert "one patient only" in pair.interval.reason
     assert pair.p == pytest.approx(2 * 0.5**7)
     assert pair.verdict is Verdict.BETTER
+
+
+@pytest.mark.filterwarnings("error")
+def test_runs_that_agree_but_for_rounding_leave_the_exchange_of_units():
+    """As those of a method that draws nothing at random do; a class has one patient here."""
+    target, rng = np.asarray([0] * 5 + [1] * 5 + [2]), np.random.default_rng(2)
+    scores = {f"net{n}": rng.normal(size=(11, 3)) + n * np.eye(3)[target] for n in range(4)}
+    units = [str(patient) for patient in range(11)]
+    table = {
+        name: [Scored((run, 0), 0, target, score, units) for run in range(7)]
+        for name, score in scores.items()
+    }
+    pairs = Evidence(table, [AUROC], 50).all_pairs(AUROC)
+    assert all(pair.tested for pair in pairs)
+    given = Evidence(table, [AUROC], 50, given_these_models=True).all_pairs(AUROC)
+    assert [pair.p for pair in pairs] == pytest.approx([pair.p for pair in given])
