@@ -15,6 +15,8 @@ from types import ModuleType
 import numpy as np
 
 from mritk.errors import Unavailable
+from mritk.evaluate.corrected_t import NO_SPREAD
+from mritk.evaluate.rounding import one_value, subtracted
 
 SEED = 20_260_101
 
@@ -106,8 +108,13 @@ def fold_probabilities(
         return Probabilities.unknown("it takes two folds or more")
     if not np.isfinite(first - second).all():
         return Probabilities.unknown("the metric is undefined in some folds")
+    differences = subtracted(first, second)
+    if differences.any() and one_value(differences):
+        return Probabilities.unknown(NO_SPREAD)
     # baycomp subtracts the other way round.
-    found = _baycomp().two_on_single(second, first, rope=rope, runs=repeats)
+    found = _baycomp().two_on_single(
+        np.zeros_like(differences), differences, rope=rope, runs=repeats
+    )
     return _directed(float(found[0]), float(found[-1]), higher_is_better=higher_is_better)
 
 

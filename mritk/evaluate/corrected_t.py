@@ -8,8 +8,10 @@ from dataclasses import dataclass
 import numpy as np
 
 from mritk.evaluate.interval import Interval
+from mritk.evaluate.rounding import one_value
 
 LEVEL = 0.95
+NO_SPREAD = "all folds give the same difference, so its spread is unknown"
 
 
 @dataclass(frozen=True)
@@ -65,10 +67,10 @@ def corrected_t(differences: np.ndarray, test_to_train: float) -> CorrectedT:
         return without(f"there {'is one fold' if folds else 'are no folds'}; it takes two or more")
     if not np.isfinite(differences).all():
         return without("the metric is undefined in some folds")
-    if np.ptp(differences) == 0:
+    if one_value(differences):
         if mean == 0:
             return CorrectedT(0.0, Interval(0.0, 0.0, 0.0, LEVEL), 0.0, dof, 1.0)
-        return without("all folds give the same difference, so its spread is unknown")
+        return without(NO_SPREAD)
     error = math.sqrt((1 / folds + test_to_train) * float(np.var(differences, ddof=1)))
     t = mean / error
     reach = float(student.ppf((1 + LEVEL) / 2, dof)) * error

@@ -23,7 +23,8 @@ import numpy as np
 
 from mritk.evaluate.interval import Interval
 from mritk.evaluate.resampling import SEED, Units
-from mritk.evaluate.run_spread import ROUNDING, RunSpread, Training, one_value
+from mritk.evaluate.rounding import ROUNDING, one_value
+from mritk.evaluate.run_spread import RunSpread, Training
 from mritk.evaluate.scale import Scale
 
 LEVEL = 0.95

@@ -21,9 +21,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from mritk.evaluate.fold_overlap import inflation
-
-# Values that spread by less than this, relative to their size, are one value: the rest is rounding.
-ROUNDING = 1e-12
+from mritk.evaluate.rounding import one_value
 
 
 @dataclass(frozen=True)
@@ -127,8 +125,3 @@ def between_runs(points: np.ndarray, values: np.ndarray, *, cautious: bool) -> f
         return variance
     of_patients = (known - known.mean(axis=0)).var(axis=1).sum() / (len(points) - 1)
     return float(variance - of_patients)
-
-
-def one_value(values: np.ndarray) -> bool:
-    """Return whether values are the same but for rounding."""
-    return bool(np.ptp(values) <= ROUNDING * np.abs(values).max())

@@ -23,6 +23,7 @@ from mritk.evaluate.interval import Interval
 from mritk.evaluate.mcnemar import mcnemar
 from mritk.evaluate.metric import Undefined
 from mritk.evaluate.ranks import odds_ranks
+from mritk.evaluate.rounding import subtracted
 from mritk.results.paired_rows import PairedRows
 
 BELIEVED = 0.95
@@ -136,7 +137,7 @@ def _corrected_t(rows: PairedRows, first: str, second: str) -> list[Tested]:
 
 def _over_folds(rows: PairedRows, first: str, second: str) -> CorrectedT:
     one, other = rows.per_fold(first, second)
-    return corrected_t(one - other, rows.test_to_train(first))
+    return corrected_t(subtracted(one, other), rows.test_to_train(first))
 
 
 def _bayes(rows: PairedRows, first: str, second: str) -> list[Tested]:

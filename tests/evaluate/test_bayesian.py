@@ -64,6 +64,18 @@ def test_folds_are_judged_by_baycomp(rope, repeats):
     assert total(found) == pytest.approx(1)
 
 
+def test_folds_that_all_differ_alike_tell_nothing_of_their_spread():
+    """One of 20 samples more in each; the subtraction rounds."""
+    first, second = np.array([[18, 17, 16, 19, 15], [17, 16, 15, 18, 14]]) / 20
+    assert "same difference" in fold_probabilities(first, second, 0.01).reason
+
+
+def test_folds_that_differ_by_rounding_alone_are_equal():
+    first = np.array([0.7, 0.8, 0.9])
+    found = fold_probabilities(first, np.nextafter(first, 1), 0.0)
+    assert found == fold_probabilities(first, first, 0.0)
+
+
 def test_folds_in_which_the_first_is_better_are_evidence_for_the_first():
     first, second = np.linspace(0.85, 0.9, 5), np.linspace(0.7, 0.77, 5)
     assert fold_probabilities(first, second, 0.01).better > 0.99

@@ -11,6 +11,7 @@ from scipy import stats
 
 from mritk.evaluate.corrected_t import corrected_t
 
+ONE_MORE = np.array([[18, 17, 16, 19, 15], [17, 16, 15, 18, 14]]) / 20
 DIFFERENCES = np.array([0.02, 0.05, -0.01, 0.03, 0.04])
 
 
@@ -61,6 +62,8 @@ def test_the_same_scores_everywhere_are_no_difference():
         ([0.1], "there is one fold"),
         ([0.1, math.nan], "undefined in some folds"),
         ([0.1, 0.1, 0.1], "all folds give the same difference"),
+        # One of 20 samples more in each fold; the subtraction rounds.
+        (ONE_MORE[0] - ONE_MORE[1], "all folds give the same difference"),
     ],
 )
 def test_what_cannot_be_tested_says_why(differences, reason):

@@ -1,0 +1,20 @@
+"""Values that are the same but for rounding: their spread is none, and tells nothing."""
+
+from __future__ import annotations
+
+import numpy as np
+
+# In double precision, relative to the size of the values.
+ROUNDING = 1e-12
+
+
+def one_value(values: np.ndarray) -> bool:
+    """Return whether values, (N,), are all the same."""
+    return bool(np.ptp(values) <= ROUNDING * np.abs(values).max())
+
+
+def subtracted(one: np.ndarray, other: np.ndarray) -> np.ndarray:
+    """Return ``one - other``, (N,), exactly 0 where the two are the same."""
+    found = one - other
+    same = np.abs(found) <= ROUNDING * np.maximum(np.abs(one), np.abs(other))
+    return np.asarray(np.where(same, 0.0, found))
