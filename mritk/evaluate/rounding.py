@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 
 # In double precision, relative to the size of the values.
 ROUNDING = 1e-12
+DIGITS = round(-math.log10(ROUNDING))
 
 
 def one_value(values: np.ndarray) -> bool:
@@ -18,3 +21,10 @@ def subtracted(one: np.ndarray, other: np.ndarray) -> np.ndarray:
     found = one - other
     same = np.abs(found) <= ROUNDING * np.maximum(np.abs(one), np.abs(other))
     return np.asarray(np.where(same, 0.0, found))
+
+
+def rounded(values: np.ndarray) -> np.ndarray:
+    """Return values, (…, N), so that those which are the same are equal, and tie as ranks."""
+    size = np.abs(values).max(axis=-1, keepdims=True)
+    size = np.where(size > 0, size, 1.0)
+    return np.asarray(np.round(values / size, DIGITS) * size)

@@ -25,6 +25,7 @@ from mritk.evaluate.friedman import (
 )
 from mritk.evaluate.interval import Interval
 from mritk.evaluate.metric import Metric
+from mritk.evaluate.rounding import rounded
 from mritk.results.paired_tests import Tested
 from mritk.results.table import Table
 
@@ -109,7 +110,7 @@ def _compared(tables: Sequence[Table], ropes: Mapping[str, float] | None) -> Acr
     names = [name for name in every if all(_known(of_table, name) for of_table in means)]
     if not names:
         raise UsageError(f"{where}: no row has a {metric.label} on all of {', '.join(datasets)}")
-    scores = np.asarray([[of_table[name] for name in names] for of_table in means])
+    scores = rounded(np.asarray([[of_table[name] for name in names] for of_table in means]))
     better = bool(metric.higher_is_better)
     ranks = average_ranks(scores, higher_is_better=better)
     order = np.argsort(ranks, kind="stable")

@@ -40,7 +40,7 @@ class CleanSupport:
 
     Attributes:
         counts: By class that is tested, or :data:`ALL`: clean samples, and units that they are
-            from. Over the folds of a run; of several divisions, the least.
+            from. Over the folds of a run; of several divisions, those of the fewest units.
     """
 
     counts: Mapping[int, tuple[int, int]]
@@ -59,7 +59,8 @@ class CleanSupport:
                 before = run.get(k, (0, 0))
                 run[k] = (before[0] + samples, before[1] + units)
         classes = sorted({k for run in runs.values() for k in run})
-        return cls({k: min(run.get(k, (0, 0)) for run in runs.values()) for k in classes})
+        every = {k: [run.get(k, (0, 0)) for run in runs.values()] for k in classes}
+        return cls({k: min(found, key=lambda found: found[::-1]) for k, found in every.items()})
 
     @classmethod
     def of_test(cls, test: Predictions, task: Task) -> CleanSupport:

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from scipy.stats import rankdata
 
-from mritk.evaluate.rounding import one_value, subtracted
+from mritk.evaluate.rounding import one_value, rounded, subtracted
 
 
 @pytest.mark.parametrize("size", [1e-9, 1.0, 1e9])
@@ -20,3 +21,9 @@ def test_what_rounds_otherwise_is_one_value_and_no_difference(size):
 def test_other_differences_stay_as_they_are():
     assert subtracted(np.array([1.0, 0.0]), np.array([1 - 1e-6, 0.0])) == pytest.approx([1e-6, 0])
     assert np.isnan(subtracted(np.array([np.nan]), np.array([1.0]))).all()
+
+
+def test_ranks_of_what_is_the_same_tie():
+    scores = np.array([[0.1, 0.3 - 0.2, 0.7 - 0.6, 0.2], [0.0, 0.0, 0.0, 0.0]])
+    assert rankdata(rounded(scores), axis=1).tolist() == [[2, 2, 2, 4], [2.5] * 4]
+    assert rounded(scores) == pytest.approx(scores, rel=1e-12)

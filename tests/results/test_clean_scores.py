@@ -164,6 +164,13 @@ def test_a_class_that_is_not_tested_at_all_is_not_asked_for(record):
     assert support.short_of(find_metric("balanced_accuracy")) == []
 
 
+def test_of_several_divisions_the_one_of_the_fewest_units_counts():
+    """Many samples of few patients are no support."""
+    support = CleanSupport.of([(0, ((ALL, 10, 2),)), (1, ((ALL, 8, 8),))])
+    assert support.counts == {ALL: (10, 2)}
+    assert support.short_of(find_metric("balanced_accuracy")) == [ALL]
+
+
 def test_many_short_classes_are_counted():
     counts = CleanSupport({ALL: (9, 9), 0: (3, 3), 1: (3, 3), 2: (3, 3)})
     found = counts.withheld(find_metric("balanced_accuracy"), ABC)
