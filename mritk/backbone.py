@@ -114,11 +114,16 @@ class Backbone:
 def _then(first: InputContract, second: InputContract) -> InputContract:
     """Return ``first``, and then ``second`` on its result as if that were pixels of 0 to 255.
 
-    ((x − m) / s / 255 − m') / s' = (x − (m + 255 s m')) / (255 s s').
+    ((x − m) / s / 255 − m') / s' = (x − (m + 255 s m')) / (255 s s'). Channels come out in the
+    order of ``second``.
     """
-    pairs = list(zip(first.mean, first.std, second.mean, second.std, strict=True))
+    turned = -1 if first.channel_order != second.channel_order else 1
+    pairs = list(
+        zip(first.mean[::turned], first.std[::turned], second.mean, second.std, strict=True)
+    )
     return replace(
         first,
+        channel_order=second.channel_order,
         mean=tuple(m + WHITE * s * mean for m, s, mean, _ in pairs),
         std=tuple(WHITE * s * std for _, s, _, std in pairs),
     )

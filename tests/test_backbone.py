@@ -66,6 +66,13 @@ def test_what_keras_networks_do_to_pixels_that_were_normalised_before(own, layer
     assert twice.identity != backbone.normalised("imagenet").identity
 
 
+def test_colours_keep_their_own_mean_where_the_second_normalisation_turns_them_round():
+    """One of Caffe's: blue comes first."""
+    seen = Normalise(Backbone(NET).normalised("imagenet", again=("net",)).input, 2, "cpu")(PIXELS)
+    once = Normalise(InputContract(), 2, "cpu")(PIXELS)
+    torch.testing.assert_close(seen, Normalise(OWN, 2, "cpu")(once / 255))
+
+
 def test_only_the_named_architectures_normalise_twice():
     backbone = Backbone(NET)
     assert backbone.normalised("own", again=("another",)) is backbone
