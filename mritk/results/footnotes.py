@@ -72,10 +72,11 @@ def _certainty(table: Table) -> list[str]:
         f"[95 % interval]: {method[analysis.interval]} {analysis.resamples} resamples of "
         f"{what}{runs}, stratified by class."
     ]
-    if table.folds > 1:
+    if table.folds_overlap:
+        wider = "intervals" if analysis.given_these_models else "intervals and differences"
         notes.append(
-            "Folds share training samples: intervals and differences are wider by what is assumed "
-            "of their correlation."
+            f"Folds share training samples: {wider} are wider by what is assumed of their "
+            f"correlation."
         )
     lost = max(interval.degenerate for interval in drawn)
     if lost:
@@ -128,7 +129,7 @@ def _runs(table: Table) -> list[str]:
         notes.append(
             "Given these models: ties compare these trained networks; retraining is left out."
         )
-    elif runs == {1} and table.folds > 1:
+    elif runs == {1} and table.folds_overlap:
         notes.append("One run (seed) per row: what another seed would change is not in intervals.")
     elif runs == {1}:
         notes.append(

@@ -126,8 +126,9 @@ class PairedRows:
 
     @property
     def redrawn(self) -> bool:
-        """Whether samples are divided at random more than once."""
-        return self.table.keys["scheme"] in REDRAWN and self.table.folds > 1
+        """Whether samples are divided at random more than once, and folds are no tables."""
+        keys = self.table.keys
+        return keys["scheme"] in REDRAWN and self.table.folds > 1 and "fold" not in keys
 
     @property
     def repeats(self) -> int:

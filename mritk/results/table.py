@@ -152,6 +152,15 @@ class Table:
     records: Mapping[str, Sequence[TrialRecord]] = field(default_factory=dict, compare=False)
 
     @cached_property
+    def folds_overlap(self) -> bool:
+        """Whether it is over several folds, whose models share training samples.
+
+        An official test part is one, however often training samples are drawn.
+        """
+        several = len({fold for row in self.rows for fold in row.folds}) > 1
+        return several and self.keys["scheme"] != "official"
+
+    @cached_property
     def notes(self) -> list[str]:
         """What a reader must know of these numbers, one sentence each."""
         return footnotes(self)

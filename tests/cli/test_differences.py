@@ -199,6 +199,16 @@ def test_the_models_of_several_folds_are_tested_one_by_one(mritk, store, test):
     assert all(0 <= table["pairs"][0]["p"] <= 1 for table in tables)
 
 
+def test_bayes_takes_the_models_of_one_fold_as_they_are(mritk, store):
+    shares = {"a": [0.9, 0.7], "b": [0.6, 0.8]}
+    trials = [t for name, of in shares.items() for t in folds(name, of, scheme="kfold")]
+    arguments = ("--test=bayes", "--group-by=fold", GIVEN)
+    tables = as_json(mritk, store(*trials), *arguments)
+    assert [table["fold"] for table in tables] == [0, 1]
+    ended = mritk("differences", store(), "--test=corrected_t", "--group-by=fold")
+    assert "it takes folds" in ended.err
+
+
 @pytest.mark.parametrize("test", ["mcnemar", "delong"])
 def test_several_seeds_are_tested_one_by_one(mritk, store, test):
     trials = [made_trial(name, 0.8, draw=seed, seed=seed) for name in "ab" for seed in (0, 1)]

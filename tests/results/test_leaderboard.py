@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -327,11 +328,45 @@ def test_folds_of_one_seed_are_one_run(make_record):
     assert "and runs" not in told
 
 
+def both_folds(make_record, **columns):
+    return [
+        fold_of(make_record, *HALVES[fold], backbone=name, fold=fold, **columns)
+        for name in ("a", "b")
+        for fold in (0, 1)
+    ]
+
+
+def test_a_fold_by_itself_shares_no_training_samples_and_is_one_run(make_record):
+    for table in build_leaderboard(both_folds(make_record), group_by=["fold"]).tables:
+        told = " ".join(table.notes)
+        assert "[95 % interval]" in told
+        assert "Folds share" not in told
+        assert "the effect of retraining is unknown" in told
+
+
+def test_draws_of_training_samples_for_one_test_part_are_no_folds(make_record):
+    records = [
+        replace(
+            fold_of(make_record, *HALVES[0], backbone=name, fold=0), fold=draw, scheme="official"
+        )
+        for name in ("a", "b")
+        for draw in (0, 1)
+    ]
+    told = notes(build_leaderboard(records))
+    assert "[95 % interval]" in told
+    assert "Folds share" not in told
+
+
+def test_differences_of_these_models_are_no_wider_for_folds(make_record):
+    given = build_leaderboard(both_folds(make_record), analysis=Analysis(given_these_models=True))
+    assert "Folds share training samples: intervals are wider" in notes(given)
+
+
 def test_a_table_of_one_run_per_row_has_no_letters_and_says_why(make_record):
     records = [make_record(PERFECT, backbone="a"), make_record(HALF, backbone="b")]
     board = build_leaderboard(records)
     assert {row.tie for row in rows(board)} == {""}
-    assert "intervals are about these trained networks" in notes(board)
+    assert "intervals are of these trained networks" in notes(board)
     assert "Folds share" not in notes(board)
     given = build_leaderboard(records, analysis=Analysis(given_these_models=True))
     assert "Given these models" in notes(given)
