@@ -68,6 +68,7 @@ if TYPE_CHECKING:
     from mritk.train.setup import Setup as Setup
     from mritk.waiting import locked as locked
     from mritk.whole_file import open_whole as open_whole
+    from mritk.whole_file import whole_folder as whole_folder
     from mritk.workspace import Workspace as Workspace
 
 __version__ = "0.1.0"
@@ -131,6 +132,7 @@ _HOME = {
     "Fitted": "mritk.train.setup",
     "Setup": "mritk.train.setup",
     "open_whole": "mritk.whole_file",
+    "whole_folder": "mritk.whole_file",
     "Workspace": "mritk.workspace",
 }
 

@@ -22,6 +22,7 @@ from mritk.digests import sha256_of
 from mritk.errors import DataError, Unavailable
 from mritk.mistaken_file import stand_in
 from mritk.waiting import locked
+from mritk.whole_file import whole_folder
 from mritk.workspace import Workspace
 
 # The share of the free disk space that the contents of one archive may fill.
@@ -87,21 +88,15 @@ def unpacked(archive: Path, workspace: Workspace) -> Path:
         raise Unavailable(f"no archive {archive}; give the path of a .zip, .tar or .tar.gz file")
     root = workspace.folder("unpacked")
     key = sha256_of(archive)[:32]
-    folder, draft = root / key, root / f".{key}.draft"
+    folder = root / key
     if folder.is_dir():
         return folder
     with locked(root / f".{key}.lock", f"unpacks {archive.name}"):
         if folder.is_dir():
             return folder
-        shutil.rmtree(draft, ignore_errors=True)
-        draft.mkdir()
-        try:
-            with _opened(archive) as (members, folders):
-                _unpack(archive, members, draft)
-                _make_folders(archive, folders, draft)
-            draft.rename(folder)
-        finally:
-            shutil.rmtree(draft, ignore_errors=True)
+        with whole_folder(folder) as draft, _opened(archive) as (members, folders):
+            _unpack(archive, members, draft)
+            _make_folders(archive, folders, draft)
     return folder
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import asdict, dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -16,6 +16,8 @@ from mritk.workspace import Workspace
 
 SCRATCH = "scratch"
 Normalisation = Literal["own", "imagenet"]
+Resize = Literal["own", "nearest", "bilinear", "bicubic"]
+WHITE = 255.0
 FILE_PREFIX = "file:"
 
 
@@ -36,23 +38,50 @@ class Backbone:
         """The canonical name, as tables show it: ``densenet121@radimagenet``."""
         return f"{self.architecture.name}@{self.weights.name if self.weights else SCRATCH}"
 
-    def normalised(self, rule: Normalisation) -> Backbone:
-        """Return the backbone with the input contract that a protocol asks for.
+    def normalised(self, rule: Normalisation, again: Sequence[str] = ()) -> Backbone:
+        """Return the backbone with the normalisation that a protocol asks for.
+
+        Args:
+            rule: See :class:`mritk.protocol.Protocol`.
+            again: Names of the architectures that normalise a second time, likewise.
 
         Raises:
             UsageError: It does not take colour images.
         """
+        contract = self.input if rule == "own" else self._as_imagenet()
+        if self.architecture.name in again:
+            contract = _then(contract, self.input)
+        return self._with_input(contract)
+
+    def resized(self, rule: Resize) -> Backbone:
+        """Return the backbone with the interpolation that a protocol asks for.
+
+        Raises:
+            UsageError: It takes no images.
+        """
         if rule == "own":
             return self
-        if self.input.channels != len(InputContract().mean):
+        if self.architecture.spatial_dims != 2:
+            raise UsageError(
+                f"{self.name} takes no images, so resize = {rule!r} of the protocol says nothing "
+                f"about its input; leave resize out"
+            )
+        return self._with_input(replace(self.input, interpolation=rule))
+
+    def _as_imagenet(self) -> InputContract:
+        usual = InputContract()
+        if self.input.channels != usual.channels:
             raise UsageError(
                 f"{self.name} takes {self.input.channels} channels, so it cannot be given the "
                 f"normalisation of ImageNet that the protocol asks for"
             )
-        usual = InputContract()
-        contract = replace(
+        return replace(
             self.input, mean=usual.mean, std=usual.std, channel_order=usual.channel_order
         )
+
+    def _with_input(self, contract: InputContract) -> Backbone:
+        if contract is self.input:
+            return self
         weights = None if self.weights is None else replace(self.weights, input=contract)
         return Backbone(replace(self.architecture, input=contract), weights)
 
@@ -80,6 +109,19 @@ class Backbone:
         if self.weights is not None and self.weights.input is not None:
             return self.weights.input
         return self.architecture.input
+
+
+def _then(first: InputContract, second: InputContract) -> InputContract:
+    """Return ``first``, and then ``second`` on its result as if that were pixels of 0 to 255.
+
+    ((x − m) / s / 255 − m') / s' = (x − (m + 255 s m')) / (255 s s').
+    """
+    pairs = list(zip(first.mean, first.std, second.mean, second.std, strict=True))
+    return replace(
+        first,
+        mean=tuple(m + WHITE * s * mean for m, s, mean, _ in pairs),
+        std=tuple(WHITE * s * std for _, s, _, std in pairs),
+    )
 
 
 def split_name(name: str) -> tuple[str, str | None]:

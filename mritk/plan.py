@@ -11,7 +11,7 @@ import numpy as np
 
 from mritk.audit.audit import Audit, audit
 from mritk.audit.book import Progress, SketchBook, silent
-from mritk.backbone import Backbone
+from mritk.backbone import SCRATCH, Backbone
 from mritk.benchmark import Benchmark, find_protocol
 from mritk.data.decode import decoded, is_decoded
 from mritk.data.decoded_size import decoded_bytes, require_room
@@ -22,9 +22,9 @@ from mritk.data.splits import make_folds
 from mritk.errors import DataError, UsageError
 from mritk.evaluate.metrics import find_metric
 from mritk.opening import Opened, find_datasets, open_datasets, require_told_patients
-from mritk.path_hint import slices_hint
 from mritk.protocol import Protocol
 from mritk.records import Augmentation, Dataset
+from mritk.refusals import require_fit, require_folds, require_selection
 from mritk.registry import Registry
 from mritk.rehearsal import Rehearsal, without_weights
 from mritk.results.folder import ResultsFolder
@@ -35,8 +35,6 @@ from mritk.workspace import Workspace
 
 # Size, interpolation and preprocessing of images that trials will ask for.
 Decoding = tuple[int | None, str, Preprocessing]
-
-KINDS = {2: "images", 3: "volumes", None: "data without a grid"}
 
 
 @dataclass(frozen=True, eq=False)
@@ -139,17 +137,7 @@ class Planner:
         protocols = [find_protocol(name, self.registry, changes) for name, changes in varied]
         if self.deterministic:
             protocols = [replace(protocol, deterministic=True) for protocol in protocols]
-        for protocol in protocols:
-            if (count := known_fold_count(protocol.split)) is not None:
-                _require_folds(benchmark, count, protocol)
-        backbones: Sequence[Backbone] = ()
-        needed = any(self.registry.method(p.method).uses_backbone for p in protocols)
-        if needed or benchmark.backbones != Benchmark().backbones:
-            backbones = self._backbones(benchmark)
-        for name in benchmark.augmentations:
-            self.registry.augmentation(name)
-        for name in benchmark.datasets:
-            find_datasets(name, self.registry, benchmark.data.instructions)
+        backbones = self._require_names(benchmark, protocols)
         self.on_names(backbones)
         if benchmark.rehearse:
             benchmark = replace(benchmark, seeds=benchmark.seeds[:1], folds=(0,))
@@ -185,6 +173,26 @@ class Planner:
         ordered = sorted(trials.values(), key=lambda trial: (trial.seed, trial.fold))
         return Plan(tuple(ordered), results.states(trials), audits, benchmarks)
 
+    def _require_names(
+        self, benchmark: Benchmark, protocols: Sequence[Protocol]
+    ) -> Sequence[Backbone]:
+        """Refuse what can be refused before data are opened; return the backbones."""
+        for protocol in protocols:
+            if (count := known_fold_count(protocol.split)) is not None:
+                require_folds(benchmark, count, protocol)
+        backbones: Sequence[Backbone] = ()
+        needed = any(self.registry.method(p.method).uses_backbone for p in protocols)
+        if needed or benchmark.backbones != Benchmark().backbones:
+            backbones = self._backbones(benchmark)
+        for name in benchmark.augmentations:
+            self.registry.augmentation(name)
+        for architecture in {name for protocol in protocols for name in protocol.normalise_again}:
+            # A name that nothing bears would change nothing.
+            self.registry.backbone(f"{architecture}@{SCRATCH}")
+        for name in benchmark.datasets:
+            find_datasets(name, self.registry, benchmark.data.instructions)
+        return backbones
+
     def _backbones(self, benchmark: Benchmark) -> Sequence[Backbone]:
         if benchmark.rehearse:
             return without_weights(benchmark.backbones, self.registry)
@@ -210,15 +218,15 @@ class Planner:
             UsageError: A backbone, augmentation or metric that does not suit the data or method; a
                 fold that does not exist.
         """
-        _require_folds(benchmark, fold_count(samples, protocol.split), protocol, record)
+        require_folds(benchmark, fold_count(samples, protocol.split), protocol, record)
         method = self.registry.method(protocol.method)
         names = benchmark.augmentations or (protocol.augmentation,)
         chosen: list[tuple[str, Backbone | None]] = [("", None)]
         if method.uses_backbone:
             # A rehearsal looks at all backbones to find its size, so no name stands for itself.
             asked = [""] * len(backbones) if benchmark.rehearse else benchmark.backbones
-            normalised = [backbone.normalised(protocol.normalisation) for backbone in backbones]
-            chosen = list(zip(asked, normalised, strict=True))
+            given = [_given(backbone, protocol) for backbone in backbones]
+            chosen = list(zip(asked, given, strict=True))
         augmentations = [self.registry.augmentation(name) for name in names]
         candidates = [
             Candidate(backbone, augmentation, name)
@@ -226,7 +234,7 @@ class Planner:
         ]
         for candidate in candidates:
             augmentation = candidate.augmentation
-            _require_fit(record, samples, candidate.backbone, augmentation, self.registry)
+            require_fit(record, samples, candidate.backbone, augmentation, self.registry)
             if augmentation.apply is not None and not method.uses_augmentation:
                 raise UsageError(
                     f"method {method.name} cannot use augmentation {augmentation.name!r}; use "
@@ -246,9 +254,9 @@ class Planner:
         method = self.registry.method(protocol.method)
         folds = benchmark.folds or range(len(dataset.folds))
         # Fewer than foreseen, if all samples of a site were skipped.
-        _require_folds(benchmark, len(dataset.folds), protocol, dataset.record)
+        require_folds(benchmark, len(dataset.folds), protocol, dataset.record)
         for fold in folds:
-            _require_selection(dataset, protocol, fold)
+            require_selection(dataset, protocol, fold)
         for seed, fold, one in product(benchmark.seeds, folds, candidates):
             trial = Trial(dataset, one.backbone, one.augmentation, method, protocol, fold, seed)
             yield trial, one
@@ -289,9 +297,8 @@ class Planner:
             if not self.registry.method(protocol.method).uses_backbone:
                 continue
             size = protocol.image_size if samples.spatial_dims == 2 else protocol.volume_size
-            wanted.add(
-                (size or backbone.input.size, backbone.input.interpolation, protocol.preprocessing)
-            )
+            contract = _given(backbone, protocol).input
+            wanted.add((size or contract.size, contract.interpolation, protocol.preprocessing))
         return sorted(wanted, key=str)
 
     def _decode(self, samples: Samples, book: SketchBook, decodings: Sequence[Decoding]) -> None:
@@ -311,65 +318,15 @@ def _of_one_dataset(benchmark: Benchmark, name: str, opened: Opened) -> Benchmar
     return replace(benchmark, datasets=(name,), data=opened.told)
 
 
+def _given(backbone: Backbone, protocol: Protocol) -> Backbone:
+    """Return the backbone with the input contract that the protocol asks for."""
+    normalised = backbone.normalised(protocol.normalisation, protocol.normalise_again)
+    return normalised.resized(protocol.resize)
+
+
 def _of_one_protocol(benchmark: Benchmark, name: str, changes: Changes) -> Benchmark:
     vary = {key: [value] for key, value in changes.items()}
     return replace(benchmark, protocols=(name,), vary=vary)
-
-
-def _require_folds(
-    benchmark: Benchmark, count: int, protocol: Protocol, record: Dataset | None = None
-) -> None:
-    on = f" on {record.name}" if record else ""
-    for fold in benchmark.folds:
-        if not 0 <= fold < count:
-            raise UsageError(
-                f"there is no fold {fold}: protocol {protocol.name} makes {count}{on}, numbered "
-                f"from 0"
-            )
-
-
-def _require_fit(
-    record: Dataset,
-    samples: Samples,
-    backbone: Backbone | None,
-    augmentation: Augmentation,
-    registry: Registry,
-) -> None:
-    """Refuse a combination that could only fail later.
-
-    Raises:
-        UsageError: The backbone or the augmentation takes data of another kind.
-    """
-    dims = samples.spatial_dims
-    held = f"{record.name} holds {KINDS[dims]}"
-    if backbone is not None and backbone.architecture.spatial_dims != dims:
-        takes = KINDS[backbone.architecture.spatial_dims]
-        slices = slices_hint(record.name, registry) if dims == 3 else ""
-        raise UsageError(f"{backbone.name} takes {takes}, but {held}{slices and f'; {slices}'}")
-    if augmentation.apply is not None and dims not in augmentation.spatial_dims:
-        raise UsageError(
-            f"augmentation {augmentation.name} does not transform {KINDS[dims]}, but {held}; "
-            f"use --augmentation none"
-        )
-
-
-def _require_selection(dataset: OpenDataset, protocol: Protocol, fold: int) -> None:
-    """Refuse a validation part on which no state can be chosen as the protocol wants.
-
-    Raises:
-        DataError: The metric has no value there, whatever is predicted.
-    """
-    rule, samples = protocol.selection, dataset.samples
-    if rule.on != "val" or rule.by == "loss":
-        return
-    metric = find_metric(rule.by, samples.task)
-    reason = metric.ideal(samples.targets[dataset.folds[fold].val], samples.task.outputs).reason
-    if reason:
-        raise DataError(
-            f"protocol {protocol.name} chooses the state by {rule.by}, which has no value on the "
-            f"validation part of {dataset.record.name}, fold {fold}, whatever is predicted: "
-            f'{reason}; choose by = "loss" in [selection], or another split'
-        )
 
 
 def _divided(

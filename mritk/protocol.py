@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import Field, dataclass, field, fields, is_dataclass
 from typing import Any, Literal
 
-from mritk.backbone import Normalisation
+from mritk.backbone import Normalisation, Resize
 from mritk.data.preprocessing import UNCHANGED, Preprocessing
 from mritk.data.splits import SplitRule
 from mritk.evaluate.metrics import all_metrics
@@ -39,6 +39,11 @@ class Protocol:
         deterministic: Ask for deterministic algorithms on CUDA too.
         normalisation: ``own``: pixels as each set of weights declares them; ``imagenet``: the mean
             and std of ImageNet for all, to repeat published work that did so.
+        normalise_again: Architectures whose pixels are then normalised a second time, as each set
+            of weights declares them, as if the result were pixels of 0 to 255: what becomes of
+            normalised pixels in a network of Keras that holds the normalisation as a layer.
+        resize: ``own``: with the interpolation that each set of weights declares; or ``nearest``,
+            ``bilinear``, ``bicubic`` for all. Images alone.
         preprocessing: What is done to every image of every part, after resizing.
         rehearsal: Made small by :mod:`mritk.rehearsal`; no file can say so.
         augmentation: Used where a run names none. It is an axis of the trial, not of the
@@ -56,6 +61,8 @@ class Protocol:
     precision: Literal["auto", "float32", "bfloat16"] = "auto"
     deterministic: bool = False
     normalisation: Normalisation = field(default="own", metadata={"fingerprint": "unless default"})
+    normalise_again: tuple[str, ...] = field(default=(), metadata={"fingerprint": "unless default"})
+    resize: Resize = field(default="own", metadata={"fingerprint": "unless default"})
     preprocessing: Preprocessing = field(
         default=UNCHANGED, metadata={"fingerprint": "unless default"}
     )
@@ -90,6 +97,8 @@ class _ProtocolTable:
     precision: Literal["auto", "float32", "bfloat16"] = "auto"
     deterministic: bool = False
     normalisation: Normalisation = "own"
+    normalise_again: tuple[str, ...] = ()
+    resize: Resize = "own"
     preprocessing: Preprocessing = UNCHANGED
     augmentation: str = "none"
     summary: str = ""

@@ -68,6 +68,9 @@ class Record:
     origin: Origin = field(default=Origin("unregistered"), compare=False)
 
 
+INTERPOLATIONS = ("bilinear", "bicubic", "nearest")
+
+
 @dataclass(frozen=True)
 class InputContract:
     """What the pixels must look like for a set of weights.
@@ -79,7 +82,7 @@ class InputContract:
         size: Side length in pixels (or voxels) the weights were trained for; None: any size.
         mean: One value per channel, in units of the [0, 1] pixel range.
         std: One value per channel.
-        interpolation: ``bilinear`` or ``bicubic``, used to resize; always antialiased.
+        interpolation: ``bilinear`` or ``bicubic``, used to resize, antialiased; or ``nearest``.
         channel_order: ``RGB`` or ``BGR``; ``mean`` and ``std`` are in this order.
     """
 
@@ -92,8 +95,9 @@ class InputContract:
     def __post_init__(self) -> None:
         if len(self.mean) != len(self.std) or not all(self.std):
             raise ValueError("mean and std need one value per channel, and no std may be 0")
-        if self.interpolation not in ("bilinear", "bicubic"):
-            raise ValueError(f"interpolation is bilinear or bicubic, not {self.interpolation!r}")
+        if self.interpolation not in INTERPOLATIONS:
+            known = ", ".join(INTERPOLATIONS)
+            raise ValueError(f"interpolation is one of {known}, not {self.interpolation!r}")
         if self.channel_order not in ("RGB", "BGR"):
             raise ValueError(f"channel_order is RGB or BGR, not {self.channel_order!r}")
 

@@ -253,7 +253,7 @@ def as_schema() -> Callable[..., None]:
     return turn
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def make_record() -> Callable[..., TrialRecord]:
     """Make a finished trial that predicts these classes for test targets 0, 0, 1, 1."""
 

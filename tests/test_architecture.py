@@ -24,6 +24,7 @@ FLOORS = {
     "opening": 2,
     "data_options": 2,
     "path_hint": 2,
+    "refusals": 2,
     "report": 2,
     "culprit": 3,
     "trial": 3,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import os
 import shutil
 import stat
 import tarfile
@@ -14,6 +15,7 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 
 from mritk import DataError, Unavailable, sha256_of, unpacked
+from mritk.draft import draft_of
 
 FILES = {"a/1.png": b"one", "a/deep/2.png": b"two" * 9000, "b/3.png": b""}
 
@@ -105,7 +107,9 @@ def test_threads_that_ask_together_unpack_once(tmp_path, workspace, monkeypatch)
 
 def test_remains_of_an_interrupted_call_are_thrown_away(tmp_path, workspace):
     archive = write_zip(tmp_path / "x.zip", FILES)
-    draft = workspace.folder("unpacked", f".{sha256_of(archive)[:32]}.draft")
+    draft = draft_of(workspace.folder("unpacked") / sha256_of(archive)[:32])
+    draft = draft.with_name(draft.name.replace(f"-{os.getpid()}-", "-99999999-"))
+    draft.mkdir()
     (draft / "half").write_bytes(b"x")
     assert contents(unpacked(archive, workspace)) == FILES
     assert not draft.exists()

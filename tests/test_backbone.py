@@ -1,11 +1,13 @@
-"""A backbone under the normalisation that a protocol asks for."""
+"""A backbone under the normalisation and the way to resize that a protocol asks for."""
 
 from __future__ import annotations
 
 import pytest
+import torch
 
 from mritk import Architecture, InputContract, Unavailable, UsageError, Weights, Workspace
 from mritk.backbone import Backbone, require_weights
+from mritk.train.contract import Normalise
 
 OWN = InputContract(300, (0.5, 0.4, 0.3), (0.1, 0.2, 0.3), "bicubic", "BGR")
 NET = Architecture("net", lambda: None, OWN)
@@ -25,6 +27,68 @@ def test_a_grey_network_cannot_have_it():
     grey = Backbone(Architecture("grey", lambda: None, InputContract(32, (0.5,), (0.5,))))
     with pytest.raises(UsageError, match="grey@scratch takes 1 channels"):
         grey.normalised("imagenet")
+
+
+# -- twice -----------------------------------------------------------------------------------------
+
+PIXELS = torch.rand((2, 3, 4, 4), generator=torch.Generator().manual_seed(0))
+MEAN, STD = (
+    torch.tensor(values)[:, None, None] for values in ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225))
+)
+
+
+def rescaling(pixels):
+    """The first layer of Keras' EfficientNetV2: ``Rescaling(scale=1/128, offset=-1)``."""
+    return pixels / 128 - 1
+
+
+def normalization(pixels):
+    """That of Keras' ConvNeXt: ``Normalization(mean=255 m, variance=(255 s)²)``."""
+    return (pixels - 255 * MEAN) / ((255 * STD) ** 2).sqrt()
+
+
+@pytest.mark.parametrize(
+    ("own", "layer", "within"),
+    [
+        (InputContract(), normalization, 1e-5),
+        # (x - 1/2) / (1/2) of timm's card is x / 127.5 - 1 of pixels to 255.
+        (InputContract(mean=(0.5,) * 3, std=(0.5,) * 3), rescaling, 1e-4),
+    ],
+    ids=["convnext", "efficientnetv2"],
+)
+def test_what_keras_networks_do_to_pixels_that_were_normalised_before(own, layer, within):
+    """They take -2 to 2.6 for 0 to 255, so that hardly anything is left of the image."""
+    backbone = Backbone(Architecture("net", lambda: None, own))
+    twice = backbone.normalised("imagenet", again=("net", "another"))
+    seen = Normalise(twice.input, 2, "cpu")(PIXELS)
+    torch.testing.assert_close(seen, layer((PIXELS - MEAN) / STD), atol=within, rtol=0)
+    assert float(seen.std(dim=(0, 2, 3)).max()) < 0.05
+    assert twice.identity != backbone.normalised("imagenet").identity
+
+
+def test_only_the_named_architectures_normalise_twice():
+    backbone = Backbone(NET)
+    assert backbone.normalised("own", again=("another",)) is backbone
+    assert backbone.normalised("imagenet", again=("another",)) == backbone.normalised("imagenet")
+
+
+# -- resizing --------------------------------------------------------------------------------------
+
+
+def test_one_way_to_resize_for_all_changes_the_interpolation_and_nothing_else():
+    resized = Backbone(NET).resized("nearest")
+    assert resized.input == InputContract(300, OWN.mean, OWN.std, "nearest", "BGR")
+    assert resized.identity != Backbone(NET).identity
+    own = Backbone(NET)
+    assert own.resized("own") is own
+
+
+def test_volumes_are_resized_in_one_way():
+    solid = Backbone(
+        Architecture("solid", lambda: None, InputContract(32, (0.5,), (0.5,)), spatial_dims=3)
+    )
+    with pytest.raises(UsageError, match="solid@scratch takes no images"):
+        solid.resized("nearest")
 
 
 @pytest.fixture

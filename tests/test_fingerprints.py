@@ -27,8 +27,14 @@ IN_STAGES = {
     "lora_rank": "4",
     "lora_alpha": "8.0",
     "layer_decay": "0.75",
+    "adam_epsilon": "1e-7",
+    "plateau_min_delta": "1e-4",
+    "plateau_loss": "'objective'",
+    "restart_selection": "true",
 }
 IN_RECIPES = {
+    "last_batch": "'keep'",
+    "class_weights_per": "'sample'",
     "head_start": "'probe'",
     "recalibrate_batch_norm": "true",
     "mixup": "0.2",

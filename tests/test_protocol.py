@@ -20,6 +20,7 @@ method = "finetune"
 image_size = 64
 augmentation = "affine"
 summary = "short"
+normalise_again = ["net"]
 
 [split]
 folds = 4
@@ -145,7 +146,16 @@ def other_than(value: Any) -> Any:
 
 
 # What names things for people, is an axis of the trial, or changes numbers by rounding at most.
-TABLES = {"parameters", "split", "preprocessing", "selection", "head", "hidden", "stages"}
+TABLES = {
+    "parameters",
+    "normalise_again",
+    "split",
+    "preprocessing",
+    "selection",
+    "head",
+    "hidden",
+    "stages",
+}
 OUTSIDE = {
     "name",
     "augmentation",

@@ -22,6 +22,14 @@ pytestmark = [
 ]
 
 
+@pytest.fixture(autouse=True)
+def one_home(monkeypatch, tmp_path_factory):
+    """One cache for all tests here: the audit of 3,264 files is made once."""
+    home = tmp_path_factory.getbasetemp() / "real-home"
+    home.mkdir(exist_ok=True)
+    monkeypatch.setenv("MRITK_HOME", str(home))
+
+
 def test_the_official_parts_are_read_as_they_are():
     from mritk import Workspace
     from mritk.registry import Registry
@@ -56,6 +64,18 @@ def copied(digests: dict[str, str]) -> int:
     return sum(digest in train for name, digest in digests.items() if name.startswith("Testing"))
 
 
+@pytest.fixture(scope="module")
+def searched(tmp_path_factory):
+    return tmp_path_factory.mktemp("searched")
+
+
+@pytest.fixture
+def shared_home(searched, monkeypatch):
+    """One MRITK_HOME for the tests of this file, so that copies are searched once."""
+    monkeypatch.setenv("MRITK_HOME", str(searched))
+
+
+@pytest.mark.usefixtures("shared_home")
 def test_the_audit_finds_the_copies_in_the_official_split(mritk):
     ended = mritk("audit", f"folder:{DATA}", "--json")
     assert ended.code == 1
@@ -73,6 +93,7 @@ def test_the_audit_finds_the_copies_in_the_official_split(mritk):
     assert sum(count > 1 for count in members) == found["labels"]["count"]
 
 
+@pytest.mark.usefixtures("shared_home")
 def test_a_run_ends_with_a_leaderboard_and_a_second_one_only_prints_it(
     mritk, fast_protocol, tmp_path
 ):
@@ -81,7 +102,7 @@ def test_a_run_ends_with_a_leaderboard_and_a_second_one_only_prints_it(
     assert first.code == 0, first.err
     assert "official split, 394 test samples (" in first.out
     assert "balanced accuracy (394) ↑" in first.out
-    assert "Image-level: the dataset names no patients" in first.out
+    assert "Image-level: without patient ids" in first.out
     second = mritk(*arguments, "--seeds", 1, "-o", tmp_path / "results")
     assert second.out == first.out
     assert "1 of 1 trials were done before" in second.err

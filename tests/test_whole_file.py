@@ -1,13 +1,15 @@
-"""A file is there whole, or as it was before."""
+"""A file is there whole, or as it was before; so is a folder of files."""
 
 from __future__ import annotations
 
+import os
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
+from mritk.draft import draft_of
 from mritk.errors import StoreError
-from mritk.whole_file import open_whole, write_whole
+from mritk.whole_file import open_whole, whole_folder, write_whole
 
 
 def test_a_file_appears_when_its_block_has_ended(tmp_path):
@@ -41,3 +43,32 @@ def test_what_cannot_be_written_is_told_with_advice(tmp_path):
     (tmp_path / "file").write_bytes(b"")
     with pytest.raises(StoreError, match=r"cannot write .*file/x: .*; buy a disk"):
         write_whole(tmp_path / "file" / "x", b"", "buy a disk")
+
+
+def test_a_folder_appears_when_its_block_has_ended_and_its_files_are_on_disk(tmp_path, monkeypatch):
+    synced = []
+    monkeypatch.setattr(os, "sync", lambda: synced.append((tmp_path / "new" / "data").exists()))
+    with whole_folder(tmp_path / "new" / "data") as draft:
+        (draft / "a").write_bytes(b"1")
+        assert not (tmp_path / "new" / "data").exists()
+    assert (tmp_path / "new" / "data" / "a").read_bytes() == b"1"
+    assert synced == [False]
+    assert len(list((tmp_path / "new").iterdir())) == 1
+
+
+@pytest.mark.parametrize("error", [ValueError, KeyboardInterrupt, SystemExit])
+def test_a_folder_whose_block_fails_leaves_nothing(tmp_path, error):
+    with pytest.raises(error), whole_folder(tmp_path / "data") as draft:
+        (draft / "a").write_bytes(b"half")
+        raise error
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_what_a_killed_process_left_of_a_folder_is_removed_and_what_others_write_is_not(tmp_path):
+    living = draft_of(tmp_path / "data")
+    living.mkdir()
+    dead = living.with_name(living.name.replace(f"-{os.getpid()}-", "-99999999-"))
+    dead.mkdir()
+    with whole_folder(tmp_path / "data"):
+        pass
+    assert set(tmp_path.iterdir()) == {living, tmp_path / "data"}

@@ -1,83 +1,216 @@
-"""Do intervals cover, and are equal backbones called equal? Count it on simulated tables.
+"""Do intervals cover, and are equal backbones called equal? Count it where the truth is known.
 
-    python -m benchmarks.evidence.calibration
+    python -m benchmarks.evidence.calibration --kept counts.jsonl
 
-prints, for several worlds, how often the interval of balanced accuracy covers the truth, how often
-a single pair of equal backbones is called different, and how often a table of them holds any such
-verdict after Holm's correction; beside them the same for a bootstrap of rows.
+prints, for worlds of two generators (scores that are drawn, and classifiers that are trained on
+real folds), how often the interval of a metric covers the truth, how often a single pair of equal
+rows is called different, and how often a table of them holds any such verdict after Holm's
+correction. For some worlds a bootstrap of images stands beside. With --kept, a run that was
+interrupted goes on where it was.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import json
+import math
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from functools import partial
+from pathlib import Path
+from typing import Protocol
 
 import click
 import numpy as np
 
-from benchmarks.evidence.simulated import World, by_rows
+from benchmarks.evidence.quick_metric import quick_metric
+from benchmarks.evidence.simulated import by_rows
+from benchmarks.evidence.worlds import (
+    BESIDE,
+    DRAWN,
+    ONE_RUN,
+    OTHER_METRICS,
+    OTHERS,
+    TRAINED,
+    UNSTABLE,
+)
 from mritk.evaluate.comparison import Verdict
-from mritk.evaluate.metrics import find_metric
 from mritk.results.evidence import Evidence
+from mritk.results.run_values import Scored
 
-WORLDS = {
-    "100 patients × 5 images, 3 runs": World(),
-    "1 run": World(runs=1),
-    "5 runs that differ more": World(runs=5, of_run=0.15),
-    "2 runs that differ more": World(runs=2, of_run=0.15),
-    "40 patients × 10 images": World(patients=40, images=10),
-    "300 patients × 1 image": World(patients=300, images=1),
-    "8 backbones": World(backbones=8),
-}
+Table = dict[str, list[Scored]]
+BALANCED = "balanced_accuracy"
+# Where only rows that agree to the last patient have a p, nothing was tested.
+TESTED = 0.5
+
+
+class World(Protocol):
+    """Tables of equally good rows whose truth is known."""
+
+    def table(self, seed: int) -> Table:
+        """Return one draw."""
+
+    def truth(self, metric: str) -> float:
+        """Return the expected value of every row."""
 
 
 @dataclass(frozen=True)
 class Counts:
-    """Rates over simulated tables.
+    """Rates over simulated tables of one metric; NaN where nothing was told.
 
     Attributes:
-        tables: Number of tables.
-        covered: Share of rows whose interval covers the truth.
-        different: Share of pairs with p below 5 %, uncorrected.
+        covered: Share of intervals that cover the truth.
+        first: The same of the first row alone.
+        told: Share of rows that have an interval.
+        tested: Share of pairs that were tested.
+        different: Share of tested pairs with p below 5 %, uncorrected.
         false: Share of tables with any verdict better or worse.
+        variance: Of the scores, relative to the mean square of their standard errors.
     """
 
-    tables: int
     covered: float
+    first: float
+    told: float
+    tested: float
     different: float
     false: float
+    variance: float
 
 
-def count(world: World, tables: int, resamples: int, *, clustered: bool = True) -> Counts:
-    """Draw tables of a world and count."""
-    metric = find_metric("balanced_accuracy")
-    covered, different, false = [], [], []
+def count(
+    world: World,
+    tables: int,
+    resamples: int,
+    *,
+    shown: Callable[[Table], Table] = lambda table: table,
+    metrics: Sequence[str] = (BALANCED,),
+    these: bool = False,
+) -> dict[str, Counts]:
+    """Draw tables of a world and count, by metric.
+
+    Args:
+        world: What is drawn.
+        tables: Number of tables.
+        resamples: Of each.
+        shown: What is resampled of a table.
+        metrics: Names of the metrics.
+        these: Whether these trained networks are compared as they are.
+    """
+    chosen = [quick_metric(name) for name in metrics]
+    truths = [world.truth(name) for name in metrics]
+    rows: dict[str, list[tuple[list[float], ...]]] = {name: [] for name in metrics}
     for seed in range(tables):
-        table = world.table(seed)
-        evidence = Evidence(table if clustered else by_rows(table), [metric], resamples)
-        covered += [world.accuracy in evidence.interval(name, metric) for name in table]
-        pairs = evidence.all_pairs(metric)
-        different += [pair.p < 0.05 for pair in pairs]
-        false.append(any(pair.verdict is not Verdict.CANNOT_TELL for pair in pairs))
-    return Counts(tables, *(float(np.mean(x)) for x in (covered, different, false)))
+        table = shown(world.table(seed))
+        evidence = Evidence(table, chosen, resamples, given_these_models=these)
+        for metric, truth in zip(chosen, truths, strict=True):
+            found = [evidence.interval(name, metric) for name in evidence.rows]
+            pairs = evidence.all_pairs(metric)
+            rows[metric.name].append(
+                (
+                    [math.nan if i.reason else float(truth in i) for i in found],
+                    [evidence.estimate(name, metric).point for name in evidence.rows],
+                    [interval.standard_error for interval in found],
+                    [pair.p for pair in pairs],
+                    [float(any(pair.verdict is not Verdict.CANNOT_TELL for pair in pairs))],
+                )
+            )
+    return {
+        name: _rates(*(np.asarray(column) for column in zip(*some, strict=True)))
+        for name, some in rows.items()
+    }
+
+
+def _rates(
+    covered: np.ndarray, points: np.ndarray, errors: np.ndarray, p: np.ndarray, false: np.ndarray
+) -> Counts:
+    told, tested = ~np.isnan(covered), ~np.isnan(p)
+    any_test = tested.mean() > TESTED
+    claimed = np.square(errors[told]).mean() if told.any() else math.nan
+    return Counts(
+        float(covered[told].mean()) if told.any() else math.nan,
+        float(covered[told[:, 0], 0].mean()) if told[:, 0].any() else math.nan,
+        float(told.mean()),
+        float(tested.mean()),
+        float(np.mean(p[tested] < 0.05)) if any_test else math.nan,
+        float(false.mean()) if any_test else math.nan,
+        float(points.var(axis=0).mean() / claimed),
+    )
+
+
+@dataclass(frozen=True)
+class Kept:
+    """Counts that were made before, one line each.
+
+    Attributes:
+        path: The file; None: nothing is kept.
+    """
+
+    path: Path | None
+
+    def counts(
+        self, key: Sequence[str | int], make: Callable[[], Mapping[str, Counts]]
+    ) -> dict[str, Counts]:
+        """Return the counts of a key, made now if they are not there."""
+        if self.path is not None and self.path.exists():
+            for line in self.path.read_text().splitlines():
+                name, found = json.loads(line)
+                if name == list(key):
+                    return {metric: Counts(**rates) for metric, rates in found.items()}
+        made = dict(make())
+        if self.path is not None:
+            with self.path.open("a") as file:
+                told = {metric: asdict(rates) for metric, rates in made.items()}
+                file.write(json.dumps([list(key), told]) + "\n")
+        return made
+
+
+def cells(found: Counts, *, first: bool = False) -> list[str]:
+    """Return what the table says of a world; of its first row alone if that is the question."""
+    covered, variance = "not supported", "–"
+    if found.told:
+        covered = _percent(found.first if first else found.covered)
+        variance = f"{found.variance:.2f}"
+    if 0 < found.told < 1:
+        covered += f" of {_percent(found.told)}"
+    return [covered, variance, _percent(found.different), _percent(found.false)]
+
+
+def _percent(share: float) -> str:
+    return "not tested" if math.isnan(share) else f"{100 * share:.1f} %"
 
 
 @click.command()
-@click.option("--tables", default=1000, show_default=True, help="Tables per world.")
+@click.option("--tables", default=400, show_default=True, help="Tables per world.")
 @click.option("--resamples", default=1000, show_default=True, help="Resamples per table.")
-def main(tables: int, resamples: int) -> None:
-    """Print the table of docs/statistics.md."""
+@click.option("--kept", type=click.Path(path_type=Path), help="File of the counts of each world.")
+def main(tables: int, resamples: int, kept: Path | None) -> None:
+    """Print the tables of docs/statistics.md."""
     from tabulate import tabulate
 
+    known, size = Kept(kept), (tables, resamples)
+    worlds: Mapping[str, World] = {**DRAWN, **TRAINED}
     rows = []
-    for name, world in WORLDS.items():
-        for clustered in (True, False):
-            found = count(world, tables, resamples, clustered=clustered)
-            unit = "patients" if clustered else "images"
-            rates = [f"{100 * x:.1f} %" for x in (found.covered, found.different, found.false)]
-            rows.append([name, unit, *rates])
-            click.echo(f"{name}, {unit}: {', '.join(rates)}", err=True)
-    headings = ["world", "resampled", "covered", "pairs p < 5 %", "tables with a false verdict"]
-    click.echo(tabulate(rows, headings, tablefmt="github"))
+    for name, world in worlds.items():
+        generator = "drawn" if name in DRAWN else "trained"
+        found = known.counts((name, *size), partial(count, world, *size))
+        told = cells(found[BALANCED], first=name in UNSTABLE)
+        rows.append([generator, name, *told])
+        if name in BESIDE:
+            by_image = partial(count, world, *size, shown=by_rows)
+            beside = known.counts((name, "by image", *size), by_image)
+            rows.append([generator, "– the same, by image", *cells(beside[BALANCED])])
+        if name == ONE_RUN:
+            given = partial(count, world, *size, these=True)
+            found = known.counts((name, "given these models", *size), given)
+            rows.append([generator, "– the same, --given-these-models", *cells(found[BALANCED])])
+        click.echo(f"{name}: {', '.join(told)}", err=True)
+    headings = ["covered", "variance / SE²", "pairs p < 5 %", "tables with a false verdict"]
+    click.echo(tabulate(rows, ["scores", "world", *headings], tablefmt="github"))
+    rows = []
+    for name in OTHERS:
+        others = partial(count, DRAWN[name], *size, metrics=OTHER_METRICS)
+        found = known.counts((name, "other metrics", *size), others)
+        rows += [[name, metric, *cells(rates)] for metric, rates in found.items()]
+    click.echo("\n" + tabulate(rows, ["world", "metric", *headings], tablefmt="github"))
 
 
 if __name__ == "__main__":

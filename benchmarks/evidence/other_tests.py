@@ -43,8 +43,8 @@ def delong_rates(patients: int, images: int, trials: int, rng: np.random.Generat
         of_patient = rng.normal(size=(2, patients)) + rng.normal(size=patients)
         noise = 0.5 * rng.normal(size=(2, len(unit)))
         scores = positive + np.repeat(of_patient, images, axis=1) + noise
-        whole.append(delong([aurocs(positive, scores, unit.tolist())]).p)
-        rows.append(delong([aurocs(positive, scores)]).p)
+        whole.append(delong(aurocs(positive, scores, unit.tolist())).p)
+        rows.append(delong(aurocs(positive, scores)).p)
     name = f"DeLong, {patients} patients × {images} images, summed by patient"
     return name, _rate(whole), "every image counts", _rate(rows)
 

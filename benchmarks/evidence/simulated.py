@@ -1,19 +1,24 @@
 """Simulated tables: images of patients, scored by backbones that are truly equal.
 
 The log odds of the right class are normal; their parts are a patient's difficulty (shared by all
-backbones), how a backbone takes to a patient, what retraining changes as a whole and patient by
-patient, and the image. All backbones have the same expected accuracy, which is known in closed
-form, so that coverage and false verdicts can be counted.
+backbones), how a backbone takes to a patient, what retraining changes as a whole, class by class
+and patient by patient, and the image. All backbones have the same expected recall of each class,
+which is known in closed form, so that coverage and false verdicts can be counted.
 """
 
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
+from benchmarks.evidence.quick_metric import quick_metric
 from mritk.results.run_values import Scored
+
+# Means of recalls, which are all the same.
+RECALLS = ("balanced_accuracy", "accuracy")
+MANY, RUNS = 40_000, 40
 
 
 @dataclass(frozen=True)
@@ -21,16 +26,21 @@ class World:
     """What is simulated.
 
     Attributes:
-        patients: Number of patients; each is of one class, and classes are equally frequent.
-        images: Images per patient.
+        patients: Number of patients; each is of one class.
+        images: Images per patient: the mean, if they are unequal.
         classes: Number of classes.
         backbones: Number of backbones.
         runs: Runs (seeds) per backbone.
         of_patient: Standard deviation of a patient's difficulty.
         of_backbone: Of how a backbone takes to a patient.
         of_run: Of what retraining changes as a whole.
+        of_run_and_class: Of what it changes class by class.
         of_run_and_patient: Of what it changes patient by patient.
         mean: Mean log odds of the right class.
+        largest: Share of the patients who are of the first class; 0: classes are equally frequent.
+        unequal: Whether the numbers of images per patient are geometric.
+        harder: How much lower the odds are for e times as many images.
+        unstable: How much more the runs of the first backbone differ.
     """
 
     patients: int = 100
@@ -41,30 +51,75 @@ class World:
     of_patient: float = 1.0
     of_backbone: float = 0.5
     of_run: float = 0.05
+    of_run_and_class: float = 0.0
     of_run_and_patient: float = 0.5
     mean: float = 1.0
+    largest: float = 0.0
+    unequal: bool = False
+    harder: float = 0.0
+    unstable: float = 1.0
 
     @property
-    def accuracy(self) -> float:
-        """The expected accuracy, and recall of each class: P(N(mean, 1 + Σ sd²) > 0)."""
-        parts = (self.of_patient, self.of_backbone, self.of_run, self.of_run_and_patient, 1.0)
-        return 0.5 * math.erfc(-self.mean / math.sqrt(2 * sum(sd**2 for sd in parts)))
+    def recall(self) -> float:
+        """The expected recall of each class: P(N(mean, 1 + Σ sd²) > 0), a mean over images."""
+        images, probability = self._sizes
+        mean = self.mean - self.harder * (np.log(images) - np.log(images) @ probability)
+        found = [0.5 * math.erfc(-odds / math.sqrt(2) / self._spread(1.0)) for odds in mean]
+        return float(np.average(found, weights=images * probability))
+
+    def truth(self, metric: str) -> float:
+        """Return the expected value: of recalls as it is known, else of many patients and runs."""
+        if metric in RECALLS:
+            return self.recall
+        many = replace(self, patients=MANY // self.images, backbones=1, runs=RUNS, unstable=1.0)
+        (trials,) = many.table(MANY).values()
+        found = quick_metric(metric)
+        return float(np.mean([found.compute(t.target, t.score).value for t in trials]))
+
+    @property
+    def _sizes(self) -> tuple[np.ndarray, np.ndarray]:
+        """How many images a patient may have, and the probability of each."""
+        if not self.unequal:
+            return np.array([self.images]), np.ones(1)
+        images = np.arange(1, 40 * self.images)
+        probability = (1 - 1 / self.images) ** (images - 1)
+        return images, probability / probability.sum()
+
+    def _spread(self, unstable: float) -> float:
+        """Return the standard deviation of the odds."""
+        of_run = self.of_run * unstable
+        parts = (self.of_patient, self.of_backbone, of_run, self.of_run_and_class)
+        return math.sqrt(1.0 + self.of_run_and_patient**2 + sum(sd**2 for sd in parts))
+
+    def _labels(self) -> np.ndarray:
+        first = round(self.largest * self.patients)
+        rest = np.arange(self.patients - first)
+        if not first:
+            return rest % self.classes
+        return np.r_[np.zeros(first, dtype=np.int64), 1 + rest % (self.classes - 1)]
 
     def table(self, seed: int) -> dict[str, list[Scored]]:
         """Return one draw of the table: the trials of each backbone."""
         rng = np.random.default_rng(seed)
-        label = np.arange(self.patients) % self.classes
-        patient = np.repeat(np.arange(self.patients), self.images)
+        label = self._labels()
+        sizes, probability = self._sizes
+        images = rng.choice(sizes, self.patients, p=probability)
+        patient = np.repeat(np.arange(self.patients), images)
         names = [f"p{number}" for number in patient]
         difficulty = self.of_patient * rng.normal(size=self.patients)
+        difficulty -= self.harder * (np.log(images) - np.log(sizes) @ probability)
         rows: dict[str, list[Scored]] = {}
         for backbone in range(self.backbones):
+            unstable = self.unstable if backbone == 0 else 1.0
+            # The same recall in spite of odds that spread more.
+            mean = self.mean * self._spread(unstable) / self._spread(1.0)
             liking = self.of_backbone * rng.normal(size=self.patients)
             rows[f"net{backbone}"] = []
             for run in range(self.runs):
                 of_patient = self.of_run_and_patient * rng.normal(size=self.patients)
-                odds = self.mean + self.of_run * rng.normal() + rng.normal(size=len(patient))
-                odds += (difficulty + liking + of_patient)[patient]
+                of_class = self.of_run_and_class * rng.normal(size=self.classes)
+                odds = mean + unstable * self.of_run * rng.normal() + rng.normal(size=len(patient))
+                odds += (difficulty + liking + of_patient + of_class[label])[patient]
                 score = self._logits(odds, label[patient], rng)
                 trial = Scored((run, 0), 0, label[patient], score, names)
                 rows[f"net{backbone}"].append(trial)

@@ -1,23 +1,21 @@
-"""Are equal classifiers called equal over real folds? Count it where they are really trained.
+"""Classifiers that are really trained on the folds of a cohort; two rows of them are equal.
 
-    python -m benchmarks.evidence.trained_folds
-
-Nearest class means in six dimensions, of which two rows see the same three and an equally noisy
-version each of the other three; what a seed changes is a bootstrap of the training samples. The
-folds share training samples, as folds do.
+Patients have six measurements, of which two rows see the same three and an equally noisy version
+each of the other three. The classifier takes the class of the nearest mean or, which depends far
+more on the training samples, of the nearest neighbour; what a seed changes is a bootstrap of the
+training samples. The folds share training samples, as folds do.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
-import click
 import numpy as np
 
-from mritk.evaluate.comparison import Verdict
-from mritk.evaluate.metrics import find_metric
-from mritk.results.evidence import Evidence
+from benchmarks.evidence.quick_metric import quick_metric
 from mritk.results.run_values import Scored
+
+DRAWS, FRESH = 1000, 300
 
 
 @dataclass(frozen=True)
@@ -29,36 +27,65 @@ class Cohort:
         classes: Number of classes, equally frequent.
         folds: Number of folds.
         seeds: Runs per row.
+        repeats: How often the patients are divided.
+        nearest: ``mean`` or ``neighbour``.
+        apart: Distance of the classes.
     """
 
     patients: int
     classes: int
     folds: int
-    seeds: int
+    seeds: int = 1
+    repeats: int = 1
+    nearest: str = "mean"
+    apart: float = 1.1
 
     def table(self, seed: int) -> dict[str, list[Scored]]:
         """Return one draw of two rows that are equally good."""
         from sklearn.model_selection import StratifiedKFold
 
         rng = np.random.default_rng(seed)
-        target = np.arange(self.patients) % self.classes
-        shared = 1.1 * np.eye(self.classes, 6)[target] + rng.normal(size=(self.patients, 6))
-        folds = StratifiedKFold(self.folds, shuffle=True, random_state=seed)
-        split = list(folds.split(shared, target))
+        target, shared = self._drawn(self.patients, rng)
+        splits = [
+            list(StratifiedKFold(self.folds, shuffle=True, random_state=draw).split(shared, target))
+            for draw in rng.integers(2**31, size=self.repeats)
+        ]
         rows: dict[str, list[Scored]] = {}
         for name in ("one", "other"):
-            seen = shared.copy()
-            seen[:, 3:] += rng.normal(size=(self.patients, 3))
+            seen = self._seen(shared, rng)
             rows[name] = [
-                self._trial(run, fold, seen, target, parts, rng)
+                self._trial((run, repeat), self.folds * repeat + fold, seen, target, parts, rng)
                 for run in range(self.seeds)
+                for repeat, split in enumerate(splits)
                 for fold, parts in enumerate(split)
             ]
         return rows
 
+    def truth(self, metric: str) -> float:
+        """Return the expected value: of many trainings, on patients never seen."""
+        found = quick_metric(metric)
+        rng = np.random.default_rng(2**31)
+        fitted = self.patients - self.patients // self.folds
+        values = []
+        for _ in range(DRAWS):
+            ours, theirs = self._drawn(fitted, rng), self._drawn(FRESH * self.classes, rng)
+            score = self._scores(self._seen(ours[1], rng), ours[0], self._seen(theirs[1], rng), rng)
+            values.append(found.compute(theirs[0], score).value)
+        return float(np.mean(values))
+
+    def _drawn(self, patients: int, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
+        target = np.arange(patients) % self.classes
+        return target, self.apart * np.eye(self.classes, 6)[target] + rng.normal(size=(patients, 6))
+
+    @staticmethod
+    def _seen(shared: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+        seen = shared.copy()
+        seen[:, 3:] += rng.normal(size=(len(shared), 3))
+        return seen
+
     def _trial(
         self,
-        run: int,
+        run: tuple[int, int],
         fold: int,
         seen: np.ndarray,
         target: np.ndarray,
@@ -66,48 +93,23 @@ class Cohort:
         rng: np.random.Generator,
     ) -> Scored:
         train, test = parts
-        drawn = rng.choice(train, len(train))
+        score = self._scores(seen[train], target[train], seen[test], rng)
+        names = [f"p{patient}" for patient in test]
+        return Scored(run, fold, target[test], score.astype(np.float32), names)
+
+    def _scores(
+        self, seen: np.ndarray, target: np.ndarray, fresh: np.ndarray, rng: np.random.Generator
+    ) -> np.ndarray:
+        """Return logits (N, classes) of N patients by a classifier trained on others."""
+        drawn = rng.choice(len(seen), len(seen))
+        seen, target = seen[drawn], target[drawn]
+        if self.nearest == "neighbour":
+            distance = (fresh**2).sum(axis=1)[:, None] - 2 * fresh @ seen.T + (seen**2).sum(axis=1)
+            return np.asarray(np.eye(self.classes)[target[distance.argmin(axis=1)]])
         means = np.stack(
             [
-                seen[drawn[target[drawn] == k]].mean(axis=0) if k in target[drawn] else np.zeros(6)
+                seen[target == k].mean(axis=0) if k in target else np.zeros(6)
                 for k in range(self.classes)
             ]
         )
-        score = -((seen[test][:, None] - means) ** 2).sum(axis=2) / 2
-        names = [f"p{patient}" for patient in test]
-        return Scored((run, 0), fold, target[test], score.astype(np.float32), names)
-
-
-COHORTS = (
-    Cohort(24, 3, 5, 2),
-    Cohort(48, 4, 5, 1),
-    Cohort(60, 3, 5, 1),
-    Cohort(60, 3, 5, 3),
-    Cohort(100, 4, 10, 1),
-)
-
-
-@click.command()
-@click.option("--tables", default=150, show_default=True, help="Tables per cohort.")
-@click.option("--resamples", default=400, show_default=True, help="Resamples per table.")
-def main(tables: int, resamples: int) -> None:
-    """Print the table of docs/statistics.md."""
-    metric = find_metric("balanced_accuracy")
-    click.echo("| patients | classes | folds | seeds | tested | false verdicts |")
-    click.echo("|---|---|---|---|---|---|")
-    for cohort in COHORTS:
-        pairs = [
-            Evidence(cohort.table(seed), [metric], resamples).all_pairs(metric)[0]
-            for seed in range(tables)
-        ]
-        tested = sum(pair.tested for pair in pairs)
-        false = sum(pair.verdict is not Verdict.CANNOT_TELL for pair in pairs)
-        c = cohort
-        click.echo(
-            f"| {c.patients} | {c.classes} | {c.folds} | {c.seeds} | {tested} of {tables} "
-            f"| {false} ({false / tables:.1%}) |"
-        )
-
-
-if __name__ == "__main__":
-    main()
+        return np.asarray(-((fresh[:, None] - means) ** 2).sum(axis=2) / 2)

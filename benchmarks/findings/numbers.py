@@ -50,7 +50,7 @@ def in_points(comparison: Comparison) -> str:
 
 
 def _evidence(rows: Mapping[str, Sequence[Scored]]) -> Evidence:
-    # Where a class has no clean sample, means are over the others.
+    # Of samples of one class alone the mean over classes is the sensitivity for that class.
     return Evidence(rows, [find_metric(METRIC)], partial=True)
 
 

@@ -8,8 +8,11 @@ from itertools import product
 from tabulate import tabulate
 
 from benchmarks.findings.numbers import difference, in_points, means
-from benchmarks.findings.trials import Part, Trials, scored
+from benchmarks.findings.trials import Part, Trials, scored, support, withheld
+from mritk.data.samples import Classification
 from mritk.errors import Unavailable
+from mritk.results.clean_support import ALL, LEAST_UNITS
+from mritk.results.trialfile import TrialRecord
 
 PUBLIC, PHANTOM = "folder:brain-tumor-3264", "phantom"
 PRETRAINED, SCRATCH = "efficientnet_lite0@imagenet", "efficientnet_lite0@scratch"
@@ -20,6 +23,7 @@ PARTS: Mapping[Part, str] = {
     "copied": "with a copy in training as given",
     "clean": "without one",
 }
+COPIED_OR_NOT: Sequence[Part] = ("copied", "clean")
 CELLS = {
     "replica": "replica_short[copies=keep, validation=test]",
     "selected on a validation part": "replica_short[copies=keep, validation=drawn]",
@@ -34,24 +38,58 @@ def leak(trials: Trials) -> str:
     """What copies of test images in training buy, by part of the test images."""
     rows = []
     for backbone, part in product((PRETRAINED, SCRATCH), PARTS):
-        kept, dropped = (
-            scored(trials.of(PUBLIC, name, backbone), part=part) for name in (KEPT, DROPPED)
-        )
+        kept, dropped = (trials.of(PUBLIC, name, backbone) for name in (KEPT, DROPPED))
         rows.append(
             {
                 "backbone": backbone,
-                "test images": f"{PARTS[part]} ({len(kept[0].target)})",
-                "copies kept": means({"kept": kept})["kept"],
-                "copies dropped": means({"dropped": dropped})["dropped"],
-                "bought": in_points(difference(kept, dropped)),
+                "test images": f"{PARTS[part]} ({support(kept[0], part).counts[ALL][0]})",
+                **_bought(kept, dropped, part, withheld(kept[0], part)),
             }
         )
     return _table(rows)
 
 
+def leak_classes(trials: Trials) -> str:
+    """The same class by class: what copies buy for the images of a class that have none."""
+    rows = []
+    for backbone in (PRETRAINED, SCRATCH):
+        kept, dropped = (trials.of(PUBLIC, name, backbone) for name in (KEPT, DROPPED))
+        assert isinstance(kept[0].task, Classification)
+        for (label, name), part in product(enumerate(kept[0].task.classes), COPIED_OR_NOT):
+            samples, units = support(kept[0], part).counts.get(label, (0, 0))
+            short = "" if units >= LEAST_UNITS else f"{units} of {LEAST_UNITS} groups"
+            rows.append(
+                {
+                    "backbone": backbone,
+                    "class": name,
+                    "test images": f"{PARTS[part]} ({samples}, {units} groups)",
+                    **_bought(kept, dropped, part, short, label),
+                }
+            )
+    return _table(rows)
+
+
+def _bought(
+    kept: Sequence[TrialRecord],
+    dropped: Sequence[TrialRecord],
+    part: Part,
+    short: str,
+    label: int | None = None,
+) -> Mapping[str, object]:
+    """Return scores with and without copies, and their difference; or why there are too few."""
+    if short:
+        return dict.fromkeys(("copies kept", "copies dropped", "bought"), f"– ({short})")
+    with_copies, without = (scored(found, part=part, label=label) for found in (kept, dropped))
+    return {
+        "copies kept": means({"": with_copies})[""],
+        "copies dropped": means({"": without})[""],
+        "bought": in_points(difference(with_copies, without)),
+    }
+
+
 def pretraining(trials: Trials) -> str:
     """What ImageNet's weights are worth on each set."""
-    rows = []
+    rows, columns = [], ("@imagenet", "@scratch", "difference")
     settings: Sequence[tuple[str, str, str, Part]] = (
         ("phantom, patients apart", PHANTOM, FOLDS, "all"),
         ("public set, copies kept", PUBLIC, KEPT, "all"),
@@ -59,18 +97,15 @@ def pretraining(trials: Trials) -> str:
         ("public set, images without a copy", PUBLIC, DROPPED, "clean"),
     )
     for label, dataset, protocol, part in settings:
-        pretrained, scratch = (
-            scored(trials.of(dataset, protocol, backbone), part=part)
-            for backbone in (PRETRAINED, SCRATCH)
-        )
-        rows.append(
-            {
-                "data": label,
-                "@imagenet": means({"": pretrained})[""],
-                "@scratch": means({"": scratch})[""],
-                "difference": in_points(difference(pretrained, scratch)),
-            }
-        )
+        found = [trials.of(dataset, protocol, backbone) for backbone in (PRETRAINED, SCRATCH)]
+        cells: tuple[object, ...]
+        if short := withheld(found[0][0], part):
+            cells = (f"– ({short})",) * len(columns)
+        else:
+            pretrained, scratch = (scored(of_backbone, part=part) for of_backbone in found)
+            gap = in_points(difference(pretrained, scratch))
+            cells = means({"": pretrained})[""], means({"": scratch})[""], gap
+        rows.append({"data": label, **dict(zip(columns, cells, strict=True))})
     return _table(rows)
 
 
@@ -152,6 +187,7 @@ def _table(rows: Sequence[Mapping[str, object]]) -> str:
 
 SECTIONS: Mapping[str, Callable[[Trials], str]] = {
     "leak": leak,
+    "leak_classes": leak_classes,
     "flaws": flaws,
     "pretraining": pretraining,
     "intervals": intervals,

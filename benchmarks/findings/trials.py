@@ -4,17 +4,19 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
 
 import numpy as np
 
 from mritk.errors import Unavailable
+from mritk.evaluate.metrics import find_metric
 from mritk.results.analysis import repeat_of
+from mritk.results.clean_support import CleanSupport
 from mritk.results.folder import ResultsFolder
 from mritk.results.run_values import Scored
-from mritk.results.trialfile import TrialRecord
+from mritk.results.trialfile import Predictions, TrialRecord
 
 # Which test samples: all; those with a copy in training as it was given; the others.
 Part = Literal["all", "copied", "clean"]
@@ -50,17 +52,39 @@ class Trials:
 
 
 def scored(
-    trials: Sequence[TrialRecord], *, part: Part = "all", unit: Unit = "group"
+    trials: Sequence[TrialRecord],
+    *,
+    part: Part = "all",
+    unit: Unit = "group",
+    label: int | None = None,
 ) -> list[Scored]:
-    """Return the test scores of trials as evidence wants them."""
-    return [_scored(trial, part, unit) for trial in trials]
+    """Return the test scores of trials as evidence wants them, of one class if it is named."""
+    return [_scored(trial, part, unit, label) for trial in trials]
 
 
-def _scored(trial: TrialRecord, part: Part, unit: Unit) -> Scored:
+def support(trial: TrialRecord, part: Part) -> CleanSupport:
+    """Return how many samples and units of each class a part of the test samples has."""
     test = trial.predictions["test"]
-    rows = np.ones(len(test.id), dtype=bool)
-    if part != "all" and test.clean is not None:
-        rows = test.clean if part == "clean" else ~test.clean
+    return CleanSupport.of_test(replace(test, clean=_rows(test, part)), trial.task)
+
+
+def withheld(trial: TrialRecord, part: Part) -> str:
+    """Say why a mean over classes is not shown of a part, as a leaderboard does; empty if it is."""
+    return support(trial, part).withheld(find_metric("balanced_accuracy"), trial.task)
+
+
+def _rows(test: Predictions, part: Part) -> np.ndarray:
+    """Return which test samples a part has, (N,) bool."""
+    if part == "all" or test.clean is None:
+        return np.ones(len(test.id), dtype=bool)
+    return test.clean if part == "clean" else ~test.clean
+
+
+def _scored(trial: TrialRecord, part: Part, unit: Unit, label: int | None) -> Scored:
+    test = trial.predictions["test"]
+    rows = _rows(test, part)
+    if label is not None:
+        rows = rows & (test.target == label)
     names = np.asarray(test.unit if unit == "group" else test.id)[rows].tolist()
     run = (trial.seed, repeat_of(trial))
     return Scored(run, trial.fold, test.target[rows], test.score[rows], names)

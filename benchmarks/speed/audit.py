@@ -75,7 +75,7 @@ def search(count: int) -> list[dict[str, Any]]:
         modes=("grey uint8",) * count,
         low=(0.0,) * count,
         high=(255.0,) * count,
-        coverage=(0.8,) * count,
+        boxes=(((0.05, 0.95), (0.05, 0.95)),) * count,
         whole=pictures,
         content=pictures,
         detail=np.stack([pictures.repeat(2, axis=1).repeat(2, axis=2)] * 3, axis=1),

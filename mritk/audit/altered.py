@@ -12,48 +12,68 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from mritk.audit.explain import AS_IS, Explained, explained, sure
+from mritk.audit.explain import AS_IS, Explained, explained
 from mritk.audit.nearest import coarsest, nearest
-from mritk.audit.register import halved, refined, roughly_registered
+from mritk.audit.register import grid, halved, refined, roughly_registered, warped
 from mritk.audit.symmetry import symmetries
 from mritk.data.in_threads import in_threads
 
 # Correlations of locally normalised structure, after registration at 32, 64 and 128 pixels, below
 # which nothing would explain the one by the other.
-LIKELY = (0.88, 0.85, 0.85)
+LIKELY = (0.88, 0.87, 0.86)
 FINER = (64, 128)
 
 BATCH = 64
 
 
+# Pixels of 128 around the content, in which its outermost contours still show.
+MARGIN = 3
+
+
+@dataclass(frozen=True, eq=False)
+class Pictures:
+    """What is known of N images here.
+
+    Attributes:
+        detail: (N, 3, 128, 128) uint8, whole frames as they are, equalised, and with their edges
+            enhanced.
+        boxes: (N, 2, 2), first and last along each axis of their content, in shares of the frame.
+    """
+
+    detail: np.ndarray
+    boxes: np.ndarray
+
+    def content(self, rows: np.ndarray) -> np.ndarray:
+        """Return where ``rows`` show their content, (P, S, S) float32."""
+        side = self.detail.shape[-1]
+        boxes = self.boxes[rows, :, :, None, None] - 0.5
+        shown = np.ones((len(rows), side, side), bool)
+        for axis, place in enumerate(grid(side)):
+            shown &= (place >= boxes[:, axis, 0] - MARGIN / side) & (
+                place <= boxes[:, axis, 1] + MARGIN / side
+            )
+        return shown.astype(np.float32)
+
+
 @dataclass(frozen=True, eq=False)
 class Altered:
-    """Pairs that were compared in full: rows, symmetry, map, and how well they are explained."""
+    """Pairs that were compared in full: rows, symmetry, and how well they are explained."""
 
     i: np.ndarray
     j: np.ndarray
     turn: np.ndarray
-    maps: np.ndarray
-    rest: np.ndarray
-    local: np.ndarray
-    sharpness: np.ndarray
-
-    @property
-    def accepted(self) -> np.ndarray:
-        """(P,) bool, which are copies."""
-        return sure(self.rest, self.sharpness, self.local)
+    found: Explained
 
 
 def altered_copies(
-    detail: np.ndarray,
+    pictures: Pictures,
     rows: np.ndarray,
     progress: Callable[[float], None] = lambda share: None,
 ) -> Iterator[tuple[int, int, int, np.ndarray, float]]:
     """Yield pairs of altered copies, the surest first.
 
     Args:
-        detail: (N, 3, 128, 128) uint8, whole frames as they are, equalised, and with their edges
-            enhanced.
+        pictures: All images.
         rows: (M,) those to compare.
         progress: Called with the share of the work that is done.
 
@@ -63,31 +83,27 @@ def altered_copies(
     """
     if len(rows) < 2:
         return
-    small, evened = coarsest(detail, rows)
-    i, j, turn = _distinct_pairs(*nearest(evened, lambda share: progress(share / 2)))
+    small, evened = coarsest(pictures.detail, rows)
+    i, j, turn = _distinct_pairs(*nearest(small, evened, lambda share: progress(share / 2)))
     if not len(i):
         return
 
-    def compare(batch: slice) -> Altered:
-        return _compared(detail, rows, small, i[batch], j[batch], turn[batch])
-
     batches = [slice(start, start + BATCH) for start in range(0, len(i), BATCH)]
-    parts = []
-    for part in in_threads(lambda number: compare(batches[number]), len(batches)):
+
+    def compare(number: int) -> Altered:
+        batch = batches[number]
+        return _compared(pictures, rows, small, i[batch], j[batch], turn[batch])
+
+    accepted = []
+    for number, part in enumerate(in_threads(compare, len(batches)), 1):
         if isinstance(part, Exception):
             raise part
-        parts.append(part)
-        progress((1 + len(parts) / len(batches)) / 2)
-    compared = Altered(
-        *map(np.concatenate, zip(*(vars(part).values() for part in parts), strict=True))
-    )
-    order = np.argsort(compared.rest, kind="stable")
-    for k in order[compared.accepted[order]].tolist():
-        yield (
-            *(int(rows[compared.i[k]]), int(rows[compared.j[k]]), int(compared.turn[k])),
-            compared.maps[k],
-            float(1 - compared.rest[k]),
-        )
+        for k in np.flatnonzero(part.found.sure).tolist():
+            one, other, left = int(rows[part.i[k]]), int(rows[part.j[k]]), part.found.rest[k]
+            accepted.append((float(left), one, other, int(part.turn[k]), part.found.maps[k]))
+        progress((1 + number / len(batches)) / 2)
+    for left, one, other, number, moved in sorted(accepted, key=lambda each: each[:3]):
+        yield one, other, number, moved, 1 - left
 
 
 def named(moved: np.ndarray) -> str:
@@ -132,7 +148,7 @@ def _laid(pictures: np.ndarray, j: np.ndarray, turn: np.ndarray) -> np.ndarray:
 
 
 def _compared(
-    detail: np.ndarray,
+    pictures: Pictures,
     rows: np.ndarray,
     small: np.ndarray,
     i: np.ndarray,
@@ -140,6 +156,7 @@ def _compared(
     turn: np.ndarray,
 ) -> Altered:
     """Compare pairs of ``rows`` from coarse to fine, leaving off as soon as one is hopeless."""
+    detail = pictures.detail
     maps, found = roughly_registered(small[i], _laid(small, j, turn))
     for least, side in zip(LIKELY, (*FINER, None), strict=True):
         likely = found > least
@@ -153,7 +170,10 @@ def _compared(
         while one.shape[1] > side:
             one, other = halved(one), halved(other)
         maps, found = refined(one, other, maps)
-    result = Explained(maps, *np.zeros((3, 0)))
-    if len(i):
-        result = explained(detail[rows[i]].astype(np.float32), _laid(detail, rows[j], turn), maps)
-    return Altered(i, j, turn, **vars(result))
+    if not len(i):
+        return Altered(i, j, turn, Explained(maps, *np.zeros((4, 0))))
+    shown, other_shown = pictures.content(rows[i]), pictures.content(rows[j])
+    other_shown, _ = warped(_laid(other_shown, np.arange(len(j)), turn), maps)
+    within = (shown > 0.5) & (other_shown > 0.5)
+    one, other = detail[rows[i]].astype(np.float32), _laid(detail, rows[j], turn)
+    return Altered(i, j, turn, explained(one, other, maps, within))

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 
 
@@ -53,7 +55,8 @@ class BandPass:
 
 def correlation(one: np.ndarray, other: np.ndarray) -> np.ndarray:
     """Return Pearson's correlation of each pair of grids, (N,) float32; 0 without structure."""
-    a, b = (grids.reshape(len(grids), -1) for grids in (one, other))
+    size = math.prod(one.shape[1:])  # -1 could not be told where there is no pair
+    a, b = (grids.reshape(len(grids), size) for grids in (one, other))
     a = a - a.mean(axis=1, keepdims=True)
     b = b - b.mean(axis=1, keepdims=True)
     norm = np.sqrt((a * a).sum(axis=1) * (b * b).sum(axis=1))

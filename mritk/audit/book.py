@@ -10,14 +10,16 @@ from typing import Any
 
 import numpy as np
 
-from mritk.audit.sketch import DETAIL_SHAPES, SIDES, sketch
+from mritk.audit.detail import DETAIL_SHAPES
+from mritk.audit.shrink import Box
+from mritk.audit.sketch import SIDES, coverage, sketch
 from mritk.data.in_threads import in_threads, reason_of
 from mritk.data.kept import Draft, discard, find, keep, key_of
 from mritk.data.samples import Samples, array_digest
 from mritk.workspace import Workspace
 
 # Raise this when the sketches that come out of mritk.audit.sketch change.
-SKETCH_VERSION = 4
+SKETCH_VERSION = 6
 # What is kept of a sketch besides its pictures, and what stands for it where there is none.
 FACTS = {
     "array": "",
@@ -26,7 +28,7 @@ FACTS = {
     "mode": "",
     "low": 0.0,
     "high": 0.0,
-    "coverage": 0.0,
+    "box": (),
 }
 WHAT = "sketches of the audit"
 
@@ -52,7 +54,8 @@ class SketchBook:
         modes: Per sample, grey, colour or volume with the dtype.
         low: Per sample, the smallest value.
         high: Per sample, the largest value.
-        coverage: Per sample, the share of the frame that its content covers.
+        boxes: Per sample, (first, last) along each axis of the box around its content, in shares of
+            the frame; without elements if unreadable.
         whole: (N, S, S) or (N, S, S, S) uint8, the small pictures of the whole frames.
         content: The same of the content alone.
         detail: (N, 3, D, D) uint8, whole frames in more detail: as they are, equalised, with their
@@ -68,7 +71,7 @@ class SketchBook:
     modes: tuple[str, ...]
     low: tuple[float, ...]
     high: tuple[float, ...]
-    coverage: tuple[float, ...]
+    boxes: tuple[Box, ...]
     whole: np.ndarray
     content: np.ndarray
     detail: np.ndarray
@@ -76,6 +79,11 @@ class SketchBook:
 
     def __len__(self) -> int:
         return len(self.contents)
+
+    @cached_property
+    def coverage(self) -> np.ndarray:
+        """(N,) share of the frame that the content covers; 0 if unreadable."""
+        return np.asarray([coverage(box) if box else 0.0 for box in self.boxes])
 
     @cached_property
     def constant(self) -> np.ndarray:
@@ -157,7 +165,7 @@ def _book(
         modes=tuple(columns["mode"]),
         low=tuple(columns["low"]),
         high=tuple(columns["high"]),
-        coverage=tuple(columns["coverage"]),
+        boxes=tuple(tuple((first, last) for first, last in box) for box in columns["box"]),
         **pictures,
         unreadable=unreadable,
     )

@@ -9,7 +9,7 @@ from typing import Any, Literal
 
 import numpy as np
 
-from mritk.audit.altered import altered_copies, named
+from mritk.audit.altered import Pictures, altered_copies, named
 from mritk.audit.book import Progress, SketchBook, silent
 from mritk.audit.evidence import BATCH, SmallPictures, same_content, same_frames
 from mritk.audit.search import FINE, PAIRS, Candidates, candidates, promising, structure
@@ -18,7 +18,7 @@ from mritk.data.kept import Draft, kept
 from mritk.workspace import Workspace
 
 # Raise this when other pairs come out of this module for the same sketches.
-SEARCH_VERSION = 3
+SEARCH_VERSION = 5
 
 Kind = Literal["bytes", "pixels", "near"]
 
@@ -159,8 +159,12 @@ def _near(
                     )
 
     if whole.ndim == 3:
+        # Without a copy where there is one book: these pictures are the largest.
         detail = books[0].detail if len(books) == 1 else np.concatenate([b.detail for b in books])
-        for one, other, turned, how, likeness in _altered(detail, place, clusters, progress):
+        nothing = ((0.0, 0.0),) * 2
+        boxes = np.asarray([box or nothing for book in books for box in book.boxes])
+        images = Pictures(detail, boxes)
+        for one, other, turned, how, likeness in _altered(images, place, clusters, progress):
             name = turns[turned].inverse.name
             yield Pair(
                 *(int(rows[one]), int(rows[other]), "near"),
@@ -170,13 +174,13 @@ def _near(
 
 
 def _altered(
-    detail: np.ndarray, place: np.ndarray, clusters: Clusters, progress: Progress
+    pictures: Pictures, place: np.ndarray, clusters: Clusters, progress: Progress
 ) -> Iterator[tuple[int, int, int, str, float]]:
     """Yield altered copies; of every cluster that is known already, one picture is compared."""
     first = np.unique(clusters.label, return_index=True)[1]
     told = partial(progress, "comparing after registration")
     row_at = {int(place[row]): int(row) for row in first}
-    for i, j, turn, moved, similarity in altered_copies(detail, place[first], told):
+    for i, j, turn, moved, similarity in altered_copies(pictures, place[first], told):
         one, other = row_at[i], row_at[j]
         if clusters.join(one, other):
             yield one, other, turn, named(moved), similarity

@@ -13,6 +13,7 @@ edges enhanced, which clips noise.
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from functools import cached_property
 from itertools import pairwise
 
 import numpy as np
@@ -44,16 +45,23 @@ BEYOND = 3.0
 SURE = 0.02
 # Agreement at the worst place.
 LOCAL = 0.98
+# What covers less than this share of the frame is so small in these pictures that contours that
+# moved by one slice hardly move in them: less is allowed then, by this power of the share.
+ENOUGH, POWER = 0.4, 2.0
 
 # Which picture of the one explains which of the other: as they are, or else equalised, or one of
-# them with its edges enhanced.
+# them with its edges enhanced; each with the multiple of their sharpness above which, left
+# unexplained as they are, a pair is not tried in that way. Equalised copies leave up to 0.3 of
+# real heads and up to 1 of smooth ones, those with enhanced edges up to 0.11.
 AS_IS, EQUALISED, ENHANCED = 0, 1, 2
 PLAIN = (AS_IS, AS_IS)
-MODELS = ((EQUALISED, EQUALISED), (ENHANCED, AS_IS), (AS_IS, ENHANCED))
-# Pairs that leave more than this multiple of their sharpness as they are, are not tried otherwise.
-HOPELESS = 1.0
-# How many times a map is corrected by a model.
-CORRECTIONS = 2
+MODELS = (
+    ((EQUALISED, EQUALISED), 1.2),
+    ((ENHANCED, AS_IS), 0.15),
+    ((AS_IS, ENHANCED), 0.15),
+)
+# A map is corrected once where this multiple is left at most, and again where it is the second.
+WORTH = (0.15, 0.06)
 # Equalised pictures hide a bright lesion. Pairs that are explained as they are, up to this multiple
 # of their sharpness, but agree less than this at one place were changed there.
 NEARLY, SPOT = 0.1, 0.85
@@ -68,87 +76,152 @@ class Explained:
         rest: (P,) share of the structure that is left unexplained.
         local: (P,) agreement at the worst place, at most 1.
         sharpness: (P,) share of the finest structure in the less sharp of the two pictures.
+        covered: (P,) share of the frame in which they were compared.
     """
 
     maps: np.ndarray
     rest: np.ndarray
     local: np.ndarray
     sharpness: np.ndarray
+    covered: np.ndarray
 
-    def improved(self, rows: np.ndarray, other: Explained) -> Explained:
-        """Return this with what ``other`` says of ``rows`` where that leaves less unexplained."""
-        better = other.rest < self.rest[rows]
+    @property
+    def sure(self) -> np.ndarray:
+        """(P,) bool, which are copies."""
+        fine_enough = np.minimum(self.covered / ENOUGH, 1) ** POWER
+        copies: np.ndarray = self.rest <= SURE * fine_enough * self.sharpness
+        return copies & (self.local >= LOCAL)
+
+    def __getitem__(self, rows: np.ndarray) -> Explained:
+        return Explained(*(column[rows] for column in vars(self).values()))
+
+    def with_rows(self, rows: np.ndarray, other: Explained) -> Explained:
+        """Return this with what ``other`` says of ``rows``."""
         merged = {name: column.copy() for name, column in vars(self).items()}
         for name, column in vars(other).items():
-            merged[name][rows[better]] = column[better]
+            merged[name][rows] = column
         return Explained(**merged)
 
 
-def sure(rest: np.ndarray, sharpness: np.ndarray, local: np.ndarray) -> np.ndarray:
-    """Return which pairs are copies, (P,) bool; see :class:`Explained`."""
-    copies: np.ndarray = (rest <= SURE * sharpness) & (local >= LOCAL)
-    return copies
-
-
 class _Split:
-    """Pictures (P, S, S) float32, and their bands."""
+    """Pictures (P, S, S) float32, and what another is explained by.
 
-    def __init__(self, pictures: np.ndarray) -> None:
-        self.picture = pictures
+    Attributes:
+        basis: (P, K, S, S), a constant, the pictures themselves, and their bands.
+        band: (P, S, S), the structure that is compared.
+        finest: (P, S, S), the finest part of it.
+    """
+
+    def __init__(self, basis: np.ndarray, band: np.ndarray, finest: np.ndarray) -> None:
+        self.basis, self.band, self.finest = basis, band, finest
+
+    @classmethod
+    def of(cls, pictures: np.ndarray) -> _Split:
+        """Split pictures (P, S, S) float32."""
         blurred = [blur(pictures.shape[1], width)(pictures) for width in BORDERS]
-        self.bands = [fine - coarse for fine, coarse in pairwise(blurred)]
-        self.band = blurred[FINE] - blurred[COARSE]
-        self.finest = blurred[FINE] - blurred[MIDDLE]
+        bands = [fine - coarse for fine, coarse in pairwise(blurred)]
+        basis = np.stack([np.ones_like(pictures), pictures, *bands], axis=1)
+        return cls(basis, blurred[FINE] - blurred[COARSE], blurred[FINE] - blurred[MIDDLE])
+
+    def __getitem__(self, rows: np.ndarray) -> _Split:
+        return _Split(self.basis[rows], self.band[rows], self.finest[rows])
+
+    @property
+    def picture(self) -> np.ndarray:
+        """The pictures."""
+        return self.basis[:, 1]
+
+    @cached_property
+    def movement(self) -> np.ndarray:
+        """(P, 6, S, S), how they change with each coefficient of an affine map."""
+        side = self.picture.shape[1]
+        down, right = (np.gradient(self.picture, axis=axis) * np.float32(side) for axis in (1, 2))
+        rows, columns = grid(side)
+        parts = [down * rows, down * columns, down, right * rows, right * columns, right]
+        return np.stack(parts, axis=1)
 
 
-def explained(one: np.ndarray, other: np.ndarray, maps: np.ndarray) -> Explained:
+def explained(
+    one: np.ndarray, other: np.ndarray, maps: np.ndarray, within: np.ndarray | None = None
+) -> Explained:
     """Return how well pairs explain each other, by the best model in the better direction.
+
+    A pair that is sure is not tried any further.
 
     Args:
         one: (P, 3, S, S) float32: pictures as they are, equalised, with their edges enhanced.
         other: Their partners.
         maps: (P, 2, 3), what lays the partners upon them, roughly.
+        within: (P, S, S) bool, where they are compared at most; None: everywhere.
     """
-    plain = found = _explained(one, other, maps, PLAIN)
-    known = sure(plain.rest, plain.sharpness, plain.local)
-    hopeful = np.flatnonzero((plain.rest < HOPELESS * plain.sharpness) & ~known)
-    if len(hopeful):
-        one, other, maps = one[hopeful], other[hopeful], maps[hopeful]
-        for kinds in MODELS:
-            found = found.improved(hopeful, _explained(one, other, maps, kinds))
+    mask = _mask(one[:, AS_IS], other[:, AS_IS], maps)
+    if within is not None:
+        mask *= within
+    plain = found = _explained(one, other, maps, mask, PLAIN)
+    for kinds, most in MODELS:
+        hopeful = np.flatnonzero((plain.rest < most * plain.sharpness) & ~found.sure)
+        if not len(hopeful):
+            continue
+        tried = _explained(one[hopeful], other[hopeful], maps[hopeful], mask[hopeful], kinds)
+        better = tried.rest < found.rest[hopeful]
+        found = found.with_rows(hopeful[better], tried[better])
     spotted = (plain.rest < NEARLY * plain.sharpness) & (plain.local < SPOT)
     return replace(found, local=np.where(spotted, plain.local, found.local))
 
 
 def _explained(
-    one: np.ndarray, other: np.ndarray, maps: np.ndarray, kinds: tuple[int, int]
+    one: np.ndarray, other: np.ndarray, maps: np.ndarray, mask: np.ndarray, kinds: tuple[int, int]
 ) -> Explained:
-    """Explain by one model, correcting the map for the better direction."""
-    fixed = _Split(one[:, kinds[0]])
-    for step in range(CORRECTIONS + 1):
-        laid, inside = warped(other[:, kinds[1]], maps)
-        moving, mask = _Split(laid), _mask(one, other, maps, inside)
-        forth, back = _fit(moving, fixed, mask), _fit(fixed, moving, mask)
-        (rest, local), (rest_back, local_back) = (_agreement(fit, mask) for fit in (forth, back))
-        if step < CORRECTIONS:
-            better = (rest_back < rest)[:, None]
-            maps = corrected(maps, np.where(better, back.move, -forth.move))
-    sharp = np.minimum(_sharpness(fixed, mask), _sharpness(moving, mask))
-    return Explained(maps, np.minimum(rest, rest_back), np.maximum(local, local_back), sharp)
+    """Explain by one model; pairs that are nearly sure again with a corrected map, in the better
+    direction."""
+    fixed, pictures = _Split.of(one[:, kinds[0]]), other[:, kinds[1]]
+    moving = _Split.of(warped(pictures, maps)[0])
+    forth, back = _fit(moving, fixed, mask), _fit(fixed, moving, mask)
+    sharpness = np.minimum(_sharpness(fixed, mask), _sharpness(moving, mask))
+    rest, local = np.minimum(forth.rest, back.rest), np.maximum(forth.local, back.local)
+    found = Explained(maps, rest, local, sharpness, mask.mean(axis=(1, 2)))
+    backwards = back.rest < forth.rest
+    move = np.where(backwards[:, None], back.move, -forth.move)
+    for most in WORTH:
+        left = np.flatnonzero(~found.sure & (found.rest < most * found.sharpness))
+        if not len(left):
+            break
+        turned, seen, still = backwards[left], mask[left], fixed[left]
+        laid = corrected(found.maps[left], move[left])
+        moving = _Split.of(warped(pictures[left], laid)[0])
+        fit = _fit(_either(turned, still, moving), _either(turned, moving, still), seen)
+        sharpness = np.minimum(_sharpness(still, seen), _sharpness(moving, seen))
+        better = Explained(laid, fit.rest, fit.local, sharpness, found.covered[left])
+        found = found.with_rows(left, better)
+        move[left] = np.where(turned[:, None], fit.move, -fit.move)
+    return found
+
+
+def _either(which: np.ndarray, one: _Split, other: _Split) -> _Split:
+    """Return ``one`` where ``which`` (P,) is true, ``other`` elsewhere."""
+    chosen = which[:, None, None]
+    return _Split(
+        np.where(chosen[:, None], one.basis, other.basis),
+        np.where(chosen, one.band, other.band),
+        np.where(chosen, one.finest, other.finest),
+    )
 
 
 @dataclass(frozen=True, eq=False)
 class _Fit:
-    predicted: np.ndarray
-    wanted: np.ndarray
+    """Share of the structure in which a fit of P pairs disagrees, agreement at the worst place, and
+    the movement (P, 6) that would improve it."""
+
+    rest: np.ndarray
+    local: np.ndarray
     move: np.ndarray
 
 
-def _mask(one: np.ndarray, other: np.ndarray, maps: np.ndarray, inside: np.ndarray) -> np.ndarray:
+def _mask(one: np.ndarray, other: np.ndarray, maps: np.ndarray) -> np.ndarray:
     """Return where pictures are compared, (P, S, S) float32."""
+    laid, inside = warped(other, maps)
     seen = blur(one.shape[-1], REACH)(inside.astype(np.float32)) > 0.98
-    laid, _ = warped(other[:, AS_IS], maps)
-    mask: np.ndarray = (seen & ~_marks(one[:, AS_IS], laid, seen)).astype(np.float32)
+    mask: np.ndarray = (seen & ~_marks(one, laid, seen)).astype(np.float32)
     return mask
 
 
@@ -167,41 +240,44 @@ def _marks(one: np.ndarray, other: np.ndarray, inside: np.ndarray) -> np.ndarray
 
 
 def _fit(source: _Split, target: _Split, mask: np.ndarray) -> _Fit:
-    """Fit the bands of ``source`` to ``target``, and a small movement of it."""
+    """Fit ``source`` to ``target``, with a small movement of it."""
     count, side, _ = mask.shape
     wanted = target.picture.reshape(count, -1)
-    low, high = wanted.min(axis=1, keepdims=True), wanted.max(axis=1, keepdims=True)
+    low, high = wanted.min(axis=1), wanted.max(axis=1)
+    # Every other row is enough for as few unknowns.
+    some = target.picture[:, ::2]
     # Where the target saturates it says only that the truth lies beyond.
-    saturated = (wanted < low + 1.5) | (wanted > high - 1.5)
-    weights = mask.reshape(count, -1) * np.where(saturated, np.float32(0.02), np.float32(1))
-    down, right = (np.gradient(target.picture, axis=axis) * np.float32(side) for axis in (1, 2))
-    rows, columns = grid(side)
-    moved = [down * rows, down * columns, down, right * rows, right * columns, right]
-    parts = [np.ones_like(down), source.picture, *source.bands, *moved]
-    basis = np.stack([part.reshape(count, -1) for part in parts], axis=1)
-    coefficients = _least_squares(basis, wanted, weights)
-    still = len(parts) - len(moved)
-    predicted = np.matmul(coefficients[:, None, :still], basis[:, :still])[:, 0]
-    predicted = np.clip(predicted, low, high).reshape(mask.shape)
+    saturated = (some < low[:, None, None] + 1.5) | (some > high[:, None, None] - 1.5)
+    weights = mask[:, ::2] * np.where(saturated, np.float32(0.02), np.float32(1))
+    basis = np.concatenate([source.basis[:, :, ::2], target.movement[:, :, ::2]], axis=1)
+    coefficients = _least_squares(
+        *(part.reshape(count, -1, side * side // 2) for part in (basis, some, weights))
+    )
+    still = source.basis.shape[1]
+    predicted = coefficients[:, None, :still] @ source.basis.reshape(count, still, -1)
+    predicted = np.clip(predicted[:, 0], low[:, None], high[:, None]).reshape(mask.shape)
     band = blur(side, BORDERS[FINE])(predicted) - blur(side, BORDERS[COARSE])(predicted)
-    return _Fit(band, target.band, coefficients[:, still:])
+    return _Fit(*_agreement(band, target.band, mask), coefficients[:, still:])
 
 
 def _least_squares(basis: np.ndarray, target: np.ndarray, weights: np.ndarray) -> np.ndarray:
-    """Return the coefficients (P, K) of ``basis`` (P, K, D) closest to ``target`` (P, D)."""
-    weighted = basis * weights[:, None]
+    """Return the coefficients (P, K) of ``basis`` (P, K, D) closest to ``target`` (P, 1, D)."""
+    weighted = basis * weights
     gram = (weighted @ np.swapaxes(basis, 1, 2)).astype(np.float64)
     own = np.diagonal(gram, axis1=1, axis2=2)
     held = 1e-5 * own + 1e-6
     gram += np.eye(gram.shape[1]) * held[:, None, :]
-    solved: np.ndarray = np.linalg.solve(gram, weighted @ target[..., None])[..., 0]
+    right = weighted @ np.swapaxes(target, 1, 2)
+    solved: np.ndarray = np.linalg.solve(gram, right)[..., 0]
     return solved.astype(np.float32)
 
 
-def _agreement(fit: _Fit, mask: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Return the share of structure in which a fit disagrees, and the agreement at the worst
+def _agreement(
+    predicted: np.ndarray, wanted: np.ndarray, mask: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
+    """Return the share of structure in which a prediction disagrees, and the agreement at the worst
     place."""
-    one, other = fit.predicted * mask, fit.wanted * mask
+    one, other = predicted * mask, wanted * mask
     products = [_quarter(part) for part in (one * one, other * other, one * other)]
     shares = []
     for width in (NEIGHBOURHOOD, PLACE):

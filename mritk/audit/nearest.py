@@ -21,7 +21,7 @@ from mritk.audit.symmetry import Symmetry, symmetries
 # How many others each picture is compared with as it is, and as many centred, turned and magnified,
 # so that a stack of slices does not crowd those out; and the correlation that they have at least.
 NEAREST = 4
-MINIMUM = 0.6
+MINIMUM = 0.7
 
 # Structure of an eighth of the frame, of pictures of 32 pixels.
 SMOOTH = {2: Scale(1.5, 4.5, 2)}
@@ -36,12 +36,18 @@ Query = tuple[int, np.ndarray]
 
 
 def nearest(
-    small: np.ndarray, progress: Callable[[float], None] = lambda share: None
+    small: np.ndarray,
+    evened: np.ndarray,
+    progress: Callable[[float], None] = lambda share: None,
 ) -> tuple[np.ndarray, np.ndarray]:
     """Return for every picture the others that it resembles most.
 
+    As they are, a blurred copy is more like its original than its neighbours, equalised only where
+    pictures are evened; so each is looked for in one of the two ways.
+
     Args:
-        small: (N, 32, 32) float32, what :func:`coarsest` returns for this.
+        small: (N, 32, 32) float32, as they are.
+        evened: The same, half equalised; see :func:`coarsest`.
         progress: Called with the share of the work that is done.
 
     Returns:
@@ -52,17 +58,17 @@ def nearest(
     turns = symmetries(2)
     plain = structure(small, SMOOTH)
     shortened = Shortened.fit(plain)
-    centred = structure(_centred(small, np.eye(2)), SMOOTH)
+    centred = structure(_centred(evened, np.eye(2)), SMOOTH)
     ways = [
-        (way, shortened(vectors.reshape(count, -1))[:, :-1])
-        for way, vectors in ((_as_they_are, plain), (_moved, centred))
+        (way, pictures, shortened(vectors.reshape(count, -1))[:, :-1])
+        for way, pictures, vectors in ((_as_they_are, small, plain), (_moved, evened, centred))
     ]
     found, symmetry = np.empty((2, count, 2 * NEAREST), np.intp)
     for top in range(0, count, ROWS):
         rows = np.arange(top, min(top + ROWS, count))
         halves = []
-        for way, flat in ways:
-            queries = [(n, shortened(turned)[:, :-1]) for n, turned in way(small[rows], turns)]
+        for way, pictures, flat in ways:
+            queries = [(n, shortened(turned)[:, :-1]) for n, turned in way(pictures[rows], turns)]
             halves.append(_best(queries, flat, rows))
         found[rows] = np.concatenate([columns for columns, _ in halves], axis=1)
         symmetry[rows] = np.concatenate([numbers for _, numbers in halves], axis=1)
@@ -90,7 +96,7 @@ def _best(
 
 
 def coarsest(detail: np.ndarray, rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Return pictures of 32 pixels, (M, 32, 32) float32: as they are, and to find the nearest with.
+    """Return pictures of 32 pixels, (M, 32, 32) float32: as they are, and evened.
 
     The second are the mean of the picture as it is and equalised, which changes little when the
     picture is equalised or its gamma changes.

@@ -90,25 +90,37 @@ def warped(pictures: np.ndarray, maps: np.ndarray) -> tuple[np.ndarray, np.ndarr
             the side from the centre.
     """
     count, side, _ = pictures.shape
-    rows, columns = grid(side)
-    places = (
-        (maps[:, k, 0, None, None] * rows + maps[:, k, 1, None, None] * columns)
-        + maps[:, k, 2, None, None]
+    centre, furthest = np.float32((side - 1) / 2), side - 1.001
+    pixels = (np.arange(side, dtype=np.float32) - centre) / side
+    scaled = (maps * side).astype(np.float32)
+    y, x = (
+        (scaled[:, k, 0, None] * pixels + (scaled[:, k, 2, None] + centre))[:, :, None]
+        + (scaled[:, k, 1, None] * pixels)[:, None]
         for k in (0, 1)
     )
-    y, x = ((place * side + (side - 1) / 2).astype(np.float32) for place in places)
-    inside = (y > -0.5) & (y < side - 0.5) & (x > -0.5) & (x < side - 0.5)
-    y, x = (np.clip(place, 0, side - 1.001) for place in (y, x))
+    inside = (np.abs(y - centre) < side / 2) & (np.abs(x - centre) < side / 2)
+    np.clip(y, 0, furthest, out=y)
+    np.clip(x, 0, furthest, out=x)
     top, left = y.astype(np.int32), x.astype(np.int32)
     y -= top
     x -= left
-    corner = top * side + left + (np.arange(count, dtype=np.int32) * side * side)[:, None, None]
-    flat = pictures.ravel()
-    upper = flat.take(corner)
-    upper += (flat.take(corner + 1) - upper) * x
-    lower = flat.take(corner + side)
-    lower += (flat.take(corner + side + 1) - lower) * x
-    return upper + (lower - upper) * y, inside
+    corner = np.multiply(top, side, dtype=np.intp)
+    corner += left
+    corner += (np.arange(count) * (side * side))[:, None, None]
+    flat = np.ascontiguousarray(pictures).ravel()
+    # Indices are within by construction; with "clip" NumPy does not check them first.
+    upper, right = flat.take(corner, mode="clip"), flat[1:].take(corner, mode="clip")
+    right -= upper
+    right *= x
+    upper += right
+    lower, right = flat[side:].take(corner, mode="clip"), flat[side + 1 :].take(corner, mode="clip")
+    right -= lower
+    right *= x
+    lower += right
+    lower -= upper
+    lower *= y
+    upper += lower
+    return upper, inside
 
 
 @cache

@@ -3,27 +3,24 @@
 The first picture is the whole frame, the second the content alone, without padding and empty
 background. Both are square (or cubic) and stretched to the full range of 8 bits, so that neither
 the size of the image nor its brightness and contrast matter. Of an image there are three more, the
-whole frame in more detail: as it is, equalised, and with its edges enhanced.
+whole frame in more detail (see :mod:`mritk.audit.detail`).
 """
 
 from __future__ import annotations
 
 import hashlib
 from dataclasses import dataclass
+from functools import cache
 
 import numpy as np
-from PIL import Image
 
-from mritk.data.shaping import resized_volume
+from mritk.audit.bands import Blur
+from mritk.audit.detail import detail
+from mritk.audit.shrink import Box, Shrinkable
 
 # Sides of the small pictures. A 64th of a head is 3 mm; what two neighbouring slices of 1 mm differ
 # in is still seen there, and what JPEG does to fine detail is not.
 SIDES = {2: 64, 3: 24}
-
-# Side of the detailed pictures, which tell a sharpened copy from a neighbouring slice, and the
-# shape of all; volumes have none.
-DETAIL = 128
-DETAIL_SHAPES = {2: (3, DETAIL, DETAIL), 3: (0,)}
 
 # Content is what differs from the background by this share of the largest difference.
 CONTENT = 0.15
@@ -46,7 +43,7 @@ class Sketch:
         mode: ``grey``, ``colour`` or ``volume``, with the dtype.
         low: Smallest value.
         high: Largest value.
-        coverage: Share of the frame that the box around the content covers.
+        box: (first, last) along each axis of the box around the content, in shares of the frame.
         whole: The whole frame, small, uint8.
         content: The content alone, likewise.
         detail: (3, D, D), the whole frame in more detail: as it is, equalised at full resolution,
@@ -58,15 +55,25 @@ class Sketch:
     mode: str
     low: float
     high: float
-    coverage: float
+    box: Box
     whole: np.ndarray
     content: np.ndarray
     detail: np.ndarray
 
     @property
+    def coverage(self) -> float:
+        """Share of the frame that the box around the content covers."""
+        return coverage(self.box)
+
+    @property
     def constant(self) -> bool:
         """Whether all values are equal."""
         return self.low == self.high
+
+
+def coverage(box: Box) -> float:
+    """Return the size of a box whose sides are given in shares of the frame."""
+    return float(np.prod([last - first for first, last in box]))
 
 
 def sketch(array: np.ndarray, spatial_dims: int) -> Sketch:
@@ -91,8 +98,8 @@ def sketch(array: np.ndarray, spatial_dims: int) -> Sketch:
     kind = "volume" if spatial_dims == 3 else "grey" if array.ndim == 2 else "colour"
     grid = array if array.ndim == spatial_dims else array.mean(axis=-1).astype(np.float32)
     header = f"{array.dtype.str}{array.shape}".encode()
-    whole_box = tuple((0.0, float(side)) for side in grid.shape)
-    box = content_box(grid)
+    whole, side = Shrinkable(grid), SIDES[spatial_dims]
+    box = content_box(whole)
     return Sketch(
         pixels=hashlib.sha256(header + np.ascontiguousarray(array).tobytes()).hexdigest(),
         shape=tuple(array.shape),
@@ -100,10 +107,13 @@ def sketch(array: np.ndarray, spatial_dims: int) -> Sketch:
         # Of what is seen: an image of one colour is constant, whatever its channels hold.
         low=float(grid.min()),
         high=float(grid.max()),
-        coverage=float(np.prod([last - first for first, last in box]) / grid.size),
-        whole=_small(grid, whole_box, SIDES[spatial_dims]),
-        content=_small(grid, box, SIDES[spatial_dims]),
-        detail=_detail(grid),
+        box=tuple(
+            (float(a / length), float(b / length))
+            for (a, b), length in zip(box, grid.shape, strict=True)
+        ),
+        whole=whole.small(whole.frame, side),
+        content=whole.small(box, side),
+        detail=detail(whole),
     )
 
 
@@ -115,18 +125,15 @@ def _without_equal_channels(array: np.ndarray) -> np.ndarray:
     return array
 
 
-Box = tuple[tuple[float, float], ...]
-
-
-def content_box(grid: np.ndarray) -> Box:
-    """Return (first, last) along each axis, in pixels, of what is not background.
+def content_box(whole: Shrinkable) -> Box:
+    """Return the box of what is not background.
 
     The background is the median along the frame; borders are found to a fraction of a pixel. An
     image without content, or all content, comes back whole.
     """
-    box: Box = tuple((0.0, float(length)) for length in grid.shape)
+    box = whole.frame
     for turn in range(TURNS):
-        inner = _content_in(grid, box, edge=round(EDGE * BOX_SIDE[grid.ndim]) if turn else 0)
+        inner = _content_in(whole, box, edge=round(EDGE * BOX_SIDE[len(box)]) if turn else 0)
         shares = [(b[1] - b[0]) / (a[1] - a[0]) for a, b in zip(box, inner, strict=True)]
         if turn and min(shares) > 1 - WORTH_A_TURN:
             break
@@ -134,14 +141,11 @@ def content_box(grid: np.ndarray) -> Box:
     return box
 
 
-def _content_in(grid: np.ndarray, box: Box, edge: int) -> Box:
+def _content_in(whole: Shrinkable, box: Box, edge: int) -> Box:
     """Return the box of the content inside ``box``, leaving ``edge`` small pixels all around."""
-    from scipy import ndimage
-
-    side = BOX_SIDE[grid.ndim]
-    small = _resized(grid, box, side)
-    small = ndimage.gaussian_filter(small, side / 128, mode="nearest")
-    small = small[(slice(edge, side - edge),) * grid.ndim]
+    side = BOX_SIDE[len(box)]
+    small = _smoothing(side)(whole.resized(box, side)[None])[0]
+    small = small[(slice(edge, side - edge),) * len(box)]
     difference = np.abs(small - np.median(_frame(small)))
     # The 98th percentile: a bright speck must not decide what counts as content.
     level = CONTENT * np.percentile(difference, 98)
@@ -149,11 +153,16 @@ def _content_in(grid: np.ndarray, box: Box, edge: int) -> Box:
         return box
     inner = []
     for axis, (first, last) in enumerate(box):
-        others = tuple(other for other in range(grid.ndim) if other != axis)
+        others = tuple(other for other in range(len(box)) if other != axis)
         low, high = _span(difference.max(axis=others), level)
         scale = (last - first) / side
         inner.append((first + (low + edge) * scale, first + (high + edge) * scale))
     return tuple(inner)
+
+
+@cache
+def _smoothing(side: int) -> Blur:
+    return Blur(side, side / 128)
 
 
 def _frame(grid: np.ndarray) -> np.ndarray:
@@ -174,70 +183,3 @@ def _span(profile: np.ndarray, level: float) -> tuple[float, float]:
         i = above[-1]
         high += (profile[i] - level) / (profile[i] - profile[i + 1])
     return max(0.0, low), min(float(len(profile)), high + 1)
-
-
-def _small(grid: np.ndarray, box: Box, side: int) -> np.ndarray:
-    values = _resized(grid, box, side)
-    values = values - values.min()
-    values = values * (255 / max(values.max(), 1e-6))
-    return np.rint(values).clip(0, 255).astype(np.uint8)
-
-
-def _detail(grid: np.ndarray) -> np.ndarray:
-    if grid.ndim == 3:
-        return np.zeros(DETAIL_SHAPES[3], np.uint8)
-    box = tuple((0.0, float(length)) for length in grid.shape)
-    levels = _in_8_bits(grid)
-    pictures = (grid, _equalised(levels), _edges_enhanced(levels))
-    return np.stack([_small(picture, box, DETAIL) for picture in pictures])
-
-
-def _in_8_bits(grid: np.ndarray) -> np.ndarray:
-    """Return a grid as uint8, stretched to the full range unless it fits as it is."""
-    if grid.dtype == np.uint8:
-        return grid
-    low, high = float(grid.min()), float(grid.max())
-    if low < 0 or high > 255 or high <= 1:
-        grid = (grid - low) * (255 / max(high - low, 1e-6))
-    return np.rint(grid).clip(0, 255).astype(np.uint8)
-
-
-def _equalised(grid: np.ndarray) -> np.ndarray:
-    """Return every value's middle rank: the same whatever monotone curve was applied before."""
-    image = Image.fromarray(grid)
-    counts = np.asarray(image.histogram())
-    ranks = (np.cumsum(counts) - counts / 2) * (255 / grid.size)
-    return np.asarray(image.point(np.rint(ranks).astype(np.uint8).tolist()))
-
-
-def _edges_enhanced(grid: np.ndarray) -> np.ndarray:
-    """Return what Pillow's EDGE_ENHANCE makes of a grid, several times as fast."""
-    wide = grid.astype(np.int16)
-    rows = wide[:-2] + wide[1:-1] + wide[2:]
-    around = rows[:, :-2] + rows[:, 1:-1] + rows[:, 2:]
-    enhanced = grid.copy()
-    if around.size:
-        inner = wide[1:-1, 1:-1]
-        enhanced[1:-1, 1:-1] = ((11 * inner - around + 1) >> 1).clip(0, 255)
-    return enhanced
-
-
-def _resized(grid: np.ndarray, box: Box, side: int) -> np.ndarray:
-    """Return the part of ``grid`` in ``box``, antialiased, with equal sides, as float32."""
-    if grid.ndim == 3:
-        part = grid[tuple(slice(int(a), max(int(np.ceil(b)), int(a) + 1)) for a, b in box)]
-        return resized_volume(part.astype(np.float32), side)
-    (top, bottom), (left, right) = box
-    if grid.dtype != np.uint8:
-        grid = grid.astype(np.float32)
-    # float32 keeps what 8 bits would round away in images of low contrast.
-    image = Image.fromarray(grid)
-    if grid.dtype == np.uint8 and min(bottom - top, right - left) > 4 * side:
-        # Averaging whole blocks first makes large images cheap and changes nothing that counts.
-        image = image.resize(
-            (4 * side, 4 * side), Image.Resampling.BOX, box=(left, top, right, bottom)
-        ).convert("F")
-        return np.asarray(image.resize((side, side), Image.Resampling.BILINEAR))
-    image = image.convert("F")
-    bounds = (left, top, right, bottom)
-    return np.asarray(image.resize((side, side), Image.Resampling.BILINEAR, box=bounds))

@@ -27,10 +27,10 @@ OPTIONS = (
     ),
     click.option(
         "--interval",
-        type=click.Choice(["percentile", "bca", "none"]),
-        default="percentile",
+        type=click.Choice(["student", "percentile", "bca", "none"]),
+        default="student",
         show_default=True,
-        help="Intervals of the clustered bootstrap.",
+        help="Ends of intervals: Student's, or percentiles or BCa of the resamples.",
     ),
     click.option(
         "--resamples",

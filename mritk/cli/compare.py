@@ -12,6 +12,7 @@ from mritk.cli.analysis_options import analysis_options, as_analysis
 from mritk.cli.app import App, json_option, pass_app, plugin_option
 from mritk.cli.completed import complete_metric
 from mritk.cli.tell import echo
+from mritk.cli.terminal import format_option, style_and_width, wide_option
 
 
 @click.command(short_help="Compare two results folders; fail on evidence of a regression.")
@@ -33,14 +34,8 @@ from mritk.cli.tell import echo
     help="'balanced_accuracy < -1.0pt' fails a fall that is shown to be greater than a point; "
     "'log_loss > 0.05' a rise. Repeat for more. Default: whatever is shown to be worse.",
 )
-@click.option(
-    "--format",
-    "style",
-    type=click.Choice(["github", "plain", "json"]),
-    default="github",
-    show_default=True,
-    help="How the comparison is written.",
-)
+@format_option(["github", "plain", "json"], "How the comparison is written.")
+@wide_option
 @json_option
 @analysis_options
 @plugin_option
@@ -67,8 +62,9 @@ def compare(app: App, /, base: Path, head: Path, **options: Any) -> int:
         rules=rules,
         analysis=as_analysis(app, options),
     )
-    if options["as_json"] or options["style"] == "json":
+    style, width = style_and_width(options)
+    if style == "json":
         echo(json.dumps(comparisons_as_data(found), indent=2))
     else:
-        echo(comparisons_text(found, options["style"]))
+        echo(comparisons_text(found, style, width))
     return found.exit_code

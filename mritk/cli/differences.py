@@ -12,6 +12,7 @@ from mritk.cli.analysis_options import analysis_options, as_analysis
 from mritk.cli.app import App, json_option, pass_app, plugin_option
 from mritk.cli.completed import complete_metric
 from mritk.cli.tell import echo, say
+from mritk.cli.terminal import format_option, style_and_width, wide_option
 from mritk.errors import ExitCode, UsageError
 
 if TYPE_CHECKING:
@@ -82,14 +83,8 @@ class Rope(click.ParamType):  # type: ignore[type-arg]  # generic since click 8.
     default="",
     help="One table for each value, as in 'mritk leaderboard': seed, fold, augmentation, …",
 )
-@click.option(
-    "--format",
-    "style",
-    type=click.Choice(["github", "plain", "csv", "json"]),
-    default="github",
-    show_default=True,
-    help="How the differences are written.",
-)
+@format_option(["github", "plain", "csv", "json"], "How the differences are written.")
+@wide_option
 @json_option
 @analysis_options
 @plugin_option
@@ -112,10 +107,8 @@ def differences(app: App, /, results: Path, **options: Any) -> int:
     if not board.tables:
         say(f"mritk: there are no trials in {results}")
         return board.exit_code or ExitCode.NOTHING_TO_DO
-    style = "json" if options["as_json"] else options["style"]
-    if options["across"]:
-        return _print_across(board, style, options) or board.exit_code
-    return _print_pairs(board, style, options) or board.exit_code
+    print_them = _print_across if options["across"] else _print_pairs
+    return print_them(board, options) or board.exit_code
 
 
 def _board(app: App, results: Path, options: dict[str, Any]) -> Leaderboard:
@@ -131,6 +124,7 @@ def _board(app: App, results: Path, options: dict[str, Any]) -> Leaderboard:
     from mritk.results.folder import ResultsFolder
     from mritk.results.leaderboard import build_leaderboard
     from mritk.results.paired_tests import TESTS as ALL
+    from mritk.results.trial_index import TrialIndex
 
     name, wanted = options["test"] or "bootstrap", options["metric"]
     if options["across"] and options["test"] not in (None, "bayes"):
@@ -146,12 +140,17 @@ def _board(app: App, results: Path, options: dict[str, Any]) -> Leaderboard:
     elif analysis.interval == "none":
         raise UsageError("--interval none leaves nothing to test by; leave it out")
     chosen = wanted or test.metric
-    return build_leaderboard(
-        ResultsFolder(results).trials(),
-        metrics=[chosen] if chosen else [OF_CLASSES[0].name, OF_VALUES[0].name],
-        group_by=[part.strip() for part in options["groupings"].split(",") if part.strip()],
-        analysis=analysis,
-    )
+    metrics = [chosen] if chosen else [OF_CLASSES[0].name, OF_VALUES[0].name]
+    # The bootstrap's are kept with the tables, and over datasets the means will do.
+    held = not (options["across"] or name == "bootstrap")
+    with TrialIndex(ResultsFolder(results), analysis, metrics, held=held) as index:
+        return build_leaderboard(
+            index.trials(),
+            metrics=metrics,
+            group_by=[part.strip() for part in options["groupings"].split(",") if part.strip()],
+            analysis=analysis,
+            kept=index,
+        )
 
 
 def _rope(metric: Metric, options: dict[str, Any]) -> float:
@@ -172,7 +171,7 @@ def _rope(metric: Metric, options: dict[str, Any]) -> float:
     return ROPE
 
 
-def _print_across(board: Leaderboard, style: str, options: dict[str, Any]) -> int:
+def _print_across(board: Leaderboard, options: dict[str, Any]) -> int:
     from mritk.results.across_datasets import across_datasets
     from mritk.results.differences_text import across_as_data, across_text, csv_of
 
@@ -182,16 +181,17 @@ def _print_across(board: Leaderboard, style: str, options: dict[str, Any]) -> in
         ropes = {metric.name: _rope(metric, options) for metric in metrics}
     found = across_datasets(board.tables, ropes)
     data = [across_as_data(one) for one in found]
+    style, width = style_and_width(options)
     if style == "json":
         echo(json.dumps({"across": "datasets", "tables": data}, indent=2))
     elif style == "csv":
         echo(csv_of(data))
     else:
-        echo("\n\n".join(across_text(one, style) for one in found))
+        echo("\n\n".join(across_text(one, style, width) for one in found))
     return ExitCode.OK
 
 
-def _print_pairs(board: Leaderboard, style: str, options: dict[str, Any]) -> int:
+def _print_pairs(board: Leaderboard, options: dict[str, Any]) -> int:
     """Print every table that can be tested, and say of the others why not."""
     from mritk.results.differences_text import csv_of, differences_as_data, differences_text
 
@@ -201,13 +201,14 @@ def _print_pairs(board: Leaderboard, style: str, options: dict[str, Any]) -> int
             found.append(_tested(table, options))
         except UsageError as error:
             refused.append(str(error))
+    style, width = style_and_width(options)
     if style == "json":
         data = [differences_as_data(one) for one in found]
         echo(json.dumps({"tables": data, "refused": refused}, indent=2))
     elif found and style == "csv":
         echo(csv_of([differences_as_data(one) for one in found]))
     elif found:
-        echo("\n\n".join(differences_text(one, style) for one in found))
+        echo("\n\n".join(differences_text(one, style, width) for one in found))
     for message in refused:
         say(f"mritk: {message}")
     return ExitCode.USAGE if refused else ExitCode.OK

@@ -12,6 +12,7 @@ from mritk.cli.analysis_options import analysis_options, as_analysis
 from mritk.cli.app import App, pass_app, plugin_option
 from mritk.cli.completed import complete_column, complete_metric
 from mritk.cli.tell import echo, say
+from mritk.cli.terminal import format_option, style_and_width, wide_option
 from mritk.errors import ExitCode, StoreError, UsageError
 
 if TYPE_CHECKING:
@@ -26,14 +27,8 @@ FORMATS = ("github", "plain", "latex", "csv", "json", "html", "parquet")
 
 @click.command(short_help="Print tables with intervals and ties.")
 @click.argument("results", type=click.Path(path_type=Path), default=Path("mritk-results"))
-@click.option(
-    "--format",
-    "style",
-    type=click.Choice(FORMATS),
-    default="github",
-    show_default=True,
-    help="How the tables are written.",
-)
+@format_option(FORMATS, "How the tables are written.")
+@wide_option
 @click.option("--json", "as_json", is_flag=True, help="The same as --format json.")
 @click.option("-o", "--output", type=click.Path(path_type=Path), help="Write to a file.")
 @click.option(
@@ -110,7 +105,8 @@ def leaderboard(app: App, /, results: Path, **options: Any) -> int:
     """Print the leaderboard of RESULTS (default: ./mritk-results).
 
     All numbers are computed from the predictions stored in the trial files: scores with
-    intervals that resample patients and runs, and letters for rows that cannot be told apart.
+    intervals that resample patients and runs, and letters that rows share which do not differ
+    significantly.
 
     \b
     mritk leaderboard --format latex --metric mcc --metric ece
@@ -170,11 +166,12 @@ def _listed(text: str) -> list[str]:
 
 def _write(board: Leaderboard, options: dict[str, Any]) -> None:
     """Write the leaderboard to where it is wanted."""
+    from mritk.results.columns import require_columns
     from mritk.results.flat import write_parquet
-    from mritk.results.formats import format_leaderboard, require_columns
+    from mritk.results.formats import format_leaderboard
 
-    style = "json" if options["as_json"] else options["style"]
     output, file = options["output"], options["update"]
+    style, width = style_and_width(options, to_file=output is not None or file is not None)
     if style == "parquet":
         if output is None:
             raise UsageError("Parquet is no text; name a file with -o FILE.parquet")
@@ -182,7 +179,7 @@ def _write(board: Leaderboard, options: dict[str, Any]) -> None:
         return
     columns = _listed(options["columns"])
     require_columns(columns)
-    text = format_leaderboard(board, style, columns)
+    text = format_leaderboard(board, style, columns, width)
     if file is not None:
         from mritk.results.marked_file import update
 
@@ -211,11 +208,11 @@ def _diff(results: Path, options: dict[str, Any], analysis: Analysis) -> int:
         metrics=options["metrics"],
         analysis=analysis,
     )
-    style = "json" if options["as_json"] else options["style"]
+    style, width = style_and_width(options)
     if style not in ("github", "plain", "json"):
         raise UsageError(f"--diff is written as github, plain or json, not {style}")
     if style == "json":
         echo(json.dumps(comparisons_as_data(found), indent=2))
     else:
-        echo(comparisons_text(found, style))
+        echo(comparisons_text(found, style, width))
     return ExitCode.OK

@@ -10,6 +10,7 @@ import click
 
 from mritk.cli.app import App, json_option, pass_app, plugin_option
 from mritk.cli.tell import echo
+from mritk.cli.terminal import terminal_width
 
 if TYPE_CHECKING:
     from mritk.records import Family
@@ -25,6 +26,10 @@ NOUNS = (
     "executors",
     "explainers",
 )
+
+
+# Columns between those of a table, and at least for what a thing is.
+GAP, LEAST = 2, 30
 
 
 @click.command("list", short_help="List what plugins provide.")
@@ -44,7 +49,13 @@ def list_names(app: App, noun: str, as_json: bool) -> None:
         return
     from tabulate import tabulate
 
-    echo(tabulate([list(row.values()) for row in rows], ["name", "what it is", "from"]))
+    heads = ("name", "what it is", "from")
+    cells = [list(row.values()) for row in rows]
+    width, rest = terminal_width(), 2 * GAP
+    rest += sum(max(map(len, column)) for column in list(zip(heads, *cells, strict=True))[::2])
+    # At a terminal what does not fit into one line takes several.
+    room = None if width is None else max(LEAST, width - rest)
+    echo(tabulate(cells, heads, maxcolwidths=[None, room, None]))
 
 
 def _rows(registry: Registry, noun: str) -> list[dict[str, str]]:

@@ -17,10 +17,13 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from mritk.results.table import Table
+    from mritk.results.trial_facts import TrialFacts
 
 # The same words as in mritk.report.kinds, which is not imported here: it would load matplotlib.
 KINDS = ("forest", "differences", "learning", "roc", "pr", "confusion", "reliability", "cost")
 CURVE = "curve"
+# What these show is kept with the tables; the others draw predictions, and read the trials.
+FROM_SCORES = ("differences", "cost", CURVE)
 
 
 @click.command(short_help="Draw one figure of the report.")
@@ -65,18 +68,20 @@ def plot(app: App, /, kind: str, results: Path, **options: Any) -> int:
     from mritk.report.kinds import KINDS as DRAW
     from mritk.results.folder import ResultsFolder
     from mritk.results.leaderboard import build_leaderboard
-    from mritk.results.trialfile import TrialRecord
+    from mritk.results.trial_index import TrialIndex
 
-    wanted = options["backbones"]
-    trials = [
-        trial
-        for trial in ResultsFolder(results).trials()
-        if not (isinstance(trial, TrialRecord) and wanted)
-        or any(text in trial.backbone for text in wanted)
-    ]
-    analysis = as_analysis(app, options)
-    board = build_leaderboard(trials, sort=options["metric"], analysis=analysis)
-    tables = _chosen(board.tables, options["dataset"], options["protocol"], results)
+    def wanted(trial: TrialFacts) -> bool:
+        return (
+            options["dataset"] in trial.dataset
+            and options["protocol"] in trial.protocol
+            and any(text in trial.backbone for text in options["backbones"] or ("",))
+        )
+
+    analysis, metric = as_analysis(app, options), options["metric"]
+    held = kind not in FROM_SCORES
+    with TrialIndex(ResultsFolder(results), analysis, [metric], wanted, held=held) as index:
+        board = build_leaderboard(index.trials(), sort=metric, analysis=analysis, kept=index)
+    tables = _finished(board.tables, results)
     if kind == CURVE:
         figure = curve(tables, tables[0].metrics[0], options["over"])
     else:
@@ -88,14 +93,13 @@ def plot(app: App, /, kind: str, results: Path, **options: Any) -> int:
     return board.exit_code
 
 
-def _chosen(tables: Sequence[Table], dataset: str, protocol: str, results: Path) -> list[Table]:
-    """Return the tables with finished trials whose dataset and protocol hold these texts.
+def _finished(tables: Sequence[Table], results: Path) -> list[Table]:
+    """Return the tables with finished trials.
 
     Raises:
         UsageError: There is none.
     """
-    found = [t for t in tables if dataset in t.keys["dataset"] and protocol in t.keys["protocol"]]
-    found = [table for table in found if any(row.trials for row in table.rows)]
+    found = [table for table in tables if any(row.trials for row in table.rows)]
     if not found:
         raise UsageError(f"there is no such finished trial in {results}")
     return found

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -64,25 +65,26 @@ def report(app: App, /, results: Path, output: Path, **options: Any) -> int:
     """
     from mritk.report.page import render
     from mritk.results.folder import ResultsFolder
+    from mritk.results.indexed_trial import IndexedTrial
     from mritk.results.leaderboard import build_leaderboard
-    from mritk.results.trialfile import TrialRecord
+    from mritk.results.trial_index import TrialIndex
     from mritk.whole_file import write_whole
 
-    trials = list(ResultsFolder(results).trials())
-    board = build_leaderboard(
-        trials,
-        metrics=options["metrics"],
-        sort=options["sort"],
-        analysis=as_analysis(app, options),
-    )
+    analysis = as_analysis(app, options)
+    metrics, sort = options["metrics"], options["sort"]
+    # Every trial is shown, so every file is read; what was computed of them before may be kept.
+    with TrialIndex(ResultsFolder(results), analysis, (*metrics, sort), held=True) as index:
+        trials = list(index.trials())
+        board = build_leaderboard(trials, metrics=metrics, sort=sort, analysis=analysis, kept=index)
     if not board.tables:
         say(f"mritk: there are no trials in {results}")
         for message in board.damaged:
             say(f"mritk: not read: {message}")
         return board.exit_code or ExitCode.NOTHING_TO_DO
-    failed = [t for t in trials if isinstance(t, TrialRecord) and t.status == "failed"]
+    there = [trial for trial in trials if isinstance(trial, IndexedTrial)]
+    failed = [t.held for t in there if t.held is not None and not t.facts.finished]
     pictures, remarks = _pictures(app, board, options)
-    page = render(board, failed, pictures, remarks)
+    page = render(board, failed, pictures, remarks, datetime.now().astimezone())
     write_whole(output, page.encode("utf-8"))
     say(f"{output} ({len(page) / 1e6:.1f} MB)")
     for line in remarks:

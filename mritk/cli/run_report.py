@@ -8,6 +8,7 @@ from shlex import quote
 from typing import TYPE_CHECKING
 
 from mritk.cli.tell import echo, say
+from mritk.cli.terminal import style_and_width
 from mritk.errors import ExitCode
 
 if TYPE_CHECKING:
@@ -57,7 +58,8 @@ def report_run(
         trials = [{"id": o.trial.id, "file": str(o.path), "error": o.error} for o in outcomes]
         echo(json.dumps({"trials": trials, "leaderboard": as_data(board)}, indent=2))
         return
-    echo(format_leaderboard(board, "github"))
+    style, width = style_and_width({})
+    echo(format_leaderboard(board, style, width=width))
     before = len(plan.in_state(TrialState.FINISHED))
     say("")
     if before:

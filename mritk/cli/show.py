@@ -147,9 +147,19 @@ def _describe_trial(record: TrialRecord) -> dict[str, Any]:
 
 
 def _scores(task: Task, predictions: Predictions, rows: np.ndarray) -> dict[str, Any]:
+    from mritk.evaluate.metrics import find_metric
+    from mritk.results.clean_support import CleanSupport
+
     shown: dict[str, Any] = {"samples": int(rows.sum())}
     target, score = predictions.target[rows], predictions.score[rows]
-    return shown | _all_metrics(task, target, score, partial=not rows.all())
+    if rows.all():
+        return shown | _all_metrics(task, target, score)
+    support = CleanSupport.of_test(predictions, task)
+    found = _all_metrics(task, target, score, partial=True)
+    short = {name: support.withheld(find_metric(name), task) for name in found}
+    return shown | {
+        name: f"not shown: {short[name]}" if short[name] else value for name, value in found.items()
+    }
 
 
 def _all_metrics(

@@ -40,7 +40,7 @@ def decoded(
     Args:
         samples: Images or volumes.
         size: Side in pixels or voxels; None: as they are, which must then be one shape.
-        interpolation: ``bilinear`` or ``bicubic``.
+        interpolation: ``bilinear``, ``bicubic`` or ``nearest``.
         workspace: Where the array is kept.
         preprocessing: What is done to each after resizing.
         progress: Called with the share of the samples that is decoded.
@@ -54,7 +54,8 @@ def decoded(
         DataError: The samples have no spatial dimensions, or several shapes and no ``size``.
     """
     if interpolation not in RESAMPLING:
-        raise UsageError(f"unknown interpolation {interpolation!r}; it is bilinear or bicubic")
+        known = ", ".join(RESAMPLING)
+        raise UsageError(f"unknown interpolation {interpolation!r}; it is one of {known}")
     if not len(samples):
         raise DataError("there are no samples to decode")
     if samples.spatial_dims not in (2, 3):

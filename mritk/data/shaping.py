@@ -1,7 +1,8 @@
 """How an array as a dataset gives it becomes a row of the decoded ones.
 
-Images are resized to a square, volumes to a cube, with antialiasing. Images that are grey
-throughout keep one channel. The source of this file is part of the key of decoded images.
+Images are resized to a square, volumes to a cube, with antialiasing unless the interpolation is
+``nearest``. Images that are grey throughout keep one channel. The source of this file is part of
+the key of decoded images.
 """
 
 from __future__ import annotations
@@ -21,6 +22,7 @@ from mritk.errors import DataError
 RESAMPLING = {
     "bilinear": Image.Resampling.BILINEAR,
     "bicubic": Image.Resampling.BICUBIC,
+    "nearest": Image.Resampling.NEAREST,
 }
 
 

@@ -95,6 +95,11 @@ def _squares(targets: np.ndarray, scores: np.ndarray) -> np.ndarray:
     return squares
 
 
+# On a finite sample even probabilities that are right miss in each bin, and absolute values add up.
+ABSOLUTE = (
+    "a calibration error of few samples lies above that of all patients, so no interval around it "
+    "holds; log loss and Brier have one"
+)
 UNIT, SIGNED = (0.0, 1.0), (-1.0, 1.0)
 POSITIVE = (0.0, float("inf"))
 
@@ -221,6 +226,7 @@ CLASSIFICATION = (
         False,
         gap,
         bounds=UNIT,
+        no_interval=ABSOLUTE,
         resampled=gap_resampled,
         summary="expected calibration error of the decision, 15 equal bins of confidence",
     ),
@@ -231,6 +237,7 @@ CLASSIFICATION = (
         class_wise_gaps,
         per_class=True,
         bounds=UNIT,
+        no_interval=ABSOLUTE,
         resampled=class_wise_gaps_resampled,
         summary="mean over classes of the calibration error of their probabilities, 15 equal bins",
     ),

@@ -132,19 +132,17 @@ def _covariance(
     return covariance
 
 
-def delong(found: Sequence[AUROCs]) -> DeLong:
+def delong(found: AUROCs) -> DeLong:
     """Test whether two scores have the same area.
 
     Args:
-        found: Two areas of each fold, on other samples in each; the means over folds are compared.
-            One fold: the test as published.
+        found: Two areas on the same samples.
     """
     from scipy.stats import norm
 
-    values = np.mean([fold.values for fold in found], axis=0)
-    difference = float(values[0] - values[1])
-    variance = float(sum(_of_difference(fold.covariance) for fold in found)) / len(found) ** 2
-    reason = next((fold.reason for fold in found if fold.reason), "")
+    difference = float(found.values[0] - found.values[1])
+    variance = _of_difference(found.covariance)
+    reason = found.reason
     if not reason and not variance > 0 and difference != 0:
         reason = "every sample gives the same difference, which says nothing of new patients"
     if reason:

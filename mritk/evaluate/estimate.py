@@ -3,125 +3,48 @@
 A *run* is one training protocol carried out once: one seed, all folds. Two things could have come
 out otherwise: which patients were tested, and what the random numbers of training did.
 
-The first is resampled (:mod:`mritk.evaluate.resampling`), with the same patients in every run. The
-second is the spread between runs, whose variance over S is added, as normal deviations. Part of
-that spread is the patients' doing again, since runs err on different ones; drawing patients and
-runs together would count this part three times (Owen 2007, The pigeonhole bootstrap, Ann. Appl.
-Stat. 1, 386–411). For scores it is taken off. For differences it is left in: what is taken off is
-itself uncertain, and a false verdict is worse than a missed one (measured in docs/statistics.md).
+The first is resampled (:mod:`mritk.evaluate.resampling`), with the same patients in every run. It
+is widened for patients of unequal size, for classes without any spread
+(:mod:`mritk.evaluate.unseen`) and for folds, whose training samples overlap
+(:mod:`mritk.evaluate.fold_overlap`). The second is the spread between runs
+(:mod:`mritk.evaluate.run_spread`), whose variance over S is added.
 
-Two or three runs may agree by luck. So the spread between runs is taken to be no smaller than that
-of all rows (or pairs of rows) of the table together, :class:`RunSpread`.
-
-Folds share training samples. Where there are folds, the variance of a difference is at least the
-one that they show themselves (:class:`Training`), corrected for what they share.
-
-Few patients or runs make the variance itself uncertain: ends are moved outwards by the ratio of
-Student's to the normal quantile, with Welch–Satterthwaite degrees of freedom.
+Few patients or runs make the variance itself uncertain: ends are Student's, with
+Welch–Satterthwaite degrees of freedom over strata and runs, on a scale on which the estimate is
+nearly normal (:mod:`mritk.evaluate.scale`).
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
 from mritk.evaluate.interval import Interval
 from mritk.evaluate.resampling import SEED, Units
+from mritk.evaluate.run_spread import RunSpread, Training
+from mritk.evaluate.scale import Scale
 
 LEVEL = 0.95
 MOST_DEGENERATE = 0.5
 # Values that spread by less than this, relative to their size, are one value: the rest is rounding.
 ROUNDING = 1e-12
+# BCa covers 91 to 92 % of 8 to 16 patients: it knows skewness, but not how little they tell of it.
+FEWEST_OF_BCA = 30
 
 
 @dataclass(frozen=True)
-class Training:
-    """What training again could change of a mean.
+class Hidden:
+    """What resampled patients do not show of the variance of a mean over patients.
 
     Attributes:
-        variance: Of the mean.
-        dof: Degrees of freedom that it rests on.
+        unseen: Variance to add for strata without spread.
+        overlap: By how much it is larger for folds, which share training samples.
     """
 
-    variance: float
-    dof: float
-
-    @classmethod
-    def over_folds(cls, values: np.ndarray, folds: int) -> Training | None:
-        """Return the variance of the mean of J values, one per fold, by Nadeau and Bengio.
-
-        :mod:`mritk.evaluate.corrected_t` has the formula and its sources. None: it is unknown.
-
-        Args:
-            values: (J,) means over seeds.
-            folds: Number k of folds that divide the samples; J = k, or a multiple for repeats.
-        """
-        if folds < 2 or len(values) < 2 or not np.isfinite(values).all():
-            return None
-        share = 1 / len(values) + 1 / (folds - 1)
-        return cls(share * float(np.var(values, ddof=1)), len(values) - 1)
-
-
-@dataclass(frozen=True)
-class RunSpread:
-    """How much the runs of a table differ.
-
-    Attributes:
-        variance: Mean variance between the runs of a row (n - 1); 0 if none has two runs.
-        dof: Degrees of freedom that it rests on.
-        cautious: Whether what patients add to it is left in.
-        ignored: Whether the runs are taken as they are, as if nobody trained again.
-        folds: What the folds show of the variance of the mean, patients included: the least that
-            there is.
-    """
-
-    variance: float = 0.0
-    dof: int = 0
-    cautious: bool = False
-    ignored: bool = False
-    folds: Training | None = None
-
-    @classmethod
-    def over(
-        cls, rows: Sequence[tuple[np.ndarray, np.ndarray]], most: int, *, cautious: bool
-    ) -> RunSpread:
-        """Return the spread over several rows.
-
-        Args:
-            rows: The runs of each row: their values (S,), and those in the resamples (S, R).
-            most: Degrees of freedom at most; differences of the same rows are not independent.
-            cautious: Whether to leave in what patients add to it.
-        """
-        several = [row for row in rows if len(row[0]) > 1 and np.isfinite(row[0]).all()]
-        if not several:
-            return cls(cautious=cautious)
-        dof = [len(points) - 1 for points, _ in several]
-        found = [between_runs(*row, cautious=cautious) for row in several]
-        variance = float(np.average(found, weights=dof))
-        return cls(max(0.0, variance), min(sum(dof), most), cautious)
-
-
-def between_runs(points: np.ndarray, values: np.ndarray, *, cautious: bool) -> float:
-    """Return the variance between runs (n - 1).
-
-    Less what patients add to it, it may be below 0: runs agree better than different patients
-    would let them.
-
-    Args:
-        points: (S,) value of each run.
-        values: (S, R) value of each run in each resample of the patients.
-        cautious: Whether to leave in what patients add to it.
-    """
-    if cautious:
-        return float(points.var(ddof=1))
-    known = values[:, np.isfinite(values).all(axis=0)]
-    if not known.size:
-        return float(points.var(ddof=1))
-    of_patients = (known - known.mean(axis=0)).var(axis=1).sum() / (len(points) - 1)
-    return float(points.var(ddof=1) - of_patients)
+    unseen: float = 0.0
+    overlap: float = 1.0
 
 
 @dataclass(frozen=True, eq=False)
@@ -131,10 +54,10 @@ class Estimate:
     Attributes:
         point: The mean over the runs.
         replicates: (R,) resampled values of the mean, patients and runs drawn; none is NaN.
-        standard_error: Standard deviation of the replicates; NaN where there are none.
+        standard_error: Of the mean; NaN where there are none.
         dof: Degrees of freedom of the standard error.
         degenerate: Number of resamples without a value.
-        jackknife: (U,) values of the mean with one unit left out; None unless asked for.
+        jackknife: (U,) values of the mean with one unit left out; None unless BCa is asked for.
         reason: Why there are no replicates, or empty.
         training: What training again could change; None: nothing is known of it.
     """
@@ -149,20 +72,33 @@ class Estimate:
     training: Training | None = None
 
     def interval(
-        self, units: Units, bounds: tuple[float, float] = (-math.inf, math.inf)
+        self,
+        units: Units,
+        bounds: tuple[float, float] = (-math.inf, math.inf),
+        method: str = "student",
+        scale: Scale | None = None,
     ) -> Interval:
-        """Return the interval of 95 %: percentile, or BCa if there is a jackknife.
+        """Return the interval of 95 %.
 
         Args:
             units: What was resampled.
             bounds: The range of the metric.
+            method: ``student``; or ``percentile`` or ``bca`` of the replicates.
+            scale: On which Student's interval is symmetric; None: that of the bounds.
         """
         if self.reason:
             return Interval.undefined(self.reason)
-        if self.jackknife is None:
+        if method == "bca":
+            if len(units.stratum) < FEWEST_OF_BCA:
+                return Interval.undefined(
+                    f"BCa takes {FEWEST_OF_BCA} patients or more, and there are "
+                    f"{len(units.stratum)}; leave out --interval bca"
+                )
+            low, high = self._bca(units)
+        elif method == "percentile":
             low, high = self._percentile()
         else:
-            low, high = self._bca(units)
+            low, high = (scale or Scale(*bounds)).ends(self.point, self._reach)
         return Interval(
             float(max(low, bounds[0])),
             float(min(high, bounds[1])),
@@ -171,6 +107,12 @@ class Estimate:
             len(self.replicates),
             self.degenerate,
         )
+
+    @property
+    def _reach(self) -> float:
+        from scipy.stats import t
+
+        return float(t.ppf((1 + LEVEL) / 2, self.dof)) * self.standard_error
 
     @property
     def widening(self) -> float:
@@ -223,7 +165,7 @@ def estimate(
     weights: np.ndarray,
     units: Units,
     spread: RunSpread | None = None,
-    jackknife: np.ndarray | None = None,
+    hidden: Hidden | None = None,
 ) -> Estimate:
     """Combine the runs of one row, or the differences between the runs of two rows.
 
@@ -233,8 +175,9 @@ def estimate(
         weights: (R, U) weights of the units in the resamples.
         units: The units and their strata.
         spread: How much runs of other rows differ; None: nothing is known.
-        jackknife: (S, U) value of each run with one unit left out; for BCa.
+        hidden: What resamples do not show; None: nothing.
     """
+    hidden = hidden or Hidden()
     point = float(points.mean())
     spread = spread or RunSpread()
     folds = spread.folds
@@ -242,7 +185,7 @@ def estimate(
     lost = int((~valid).sum())
 
     def without(reason: str) -> Estimate:
-        training = folds or _training(points, values, spread)
+        training = folds or spread.training(points, values)
         none = np.empty(0)
         return Estimate(point, none, math.nan, math.nan, lost, reason=reason, training=training)
 
@@ -255,47 +198,40 @@ def estimate(
     if lost:
         values, weights = values[:, valid], weights[valid]
     mean = values.mean(axis=0)
-    of_patients = float(mean.var())
     if _one_value(mean) and _one_value(points):
         return without("every resample gives the same value, which says nothing of new patients")
-    training, total = _training(points, values, spread), of_patients
-    parts: list[tuple[float, float]] = list(_by_stratum(mean, weights, units))
+    training = spread.training(points, values)
+    shown, shown_dof = _of_patients(mean, weights, units)
+    # What is assumed rests on no estimate.
+    parts = [(hidden.overlap * shown, shown_dof), (hidden.overlap * hidden.unseen, math.inf)]
     if training is not None:
-        total += training.variance
         parts.append((training.variance, training.dof))
+    total = sum(part for part, _ in parts)
     if folds is not None and folds.variance > total:
         parts.append((folds.variance - total, folds.dof))
         total = folds.variance
     drawn = np.random.default_rng(SEED + 1).normal(size=len(mean))
-    replicates = mean + math.sqrt(total - of_patients) * drawn
+    replicates = mean + math.sqrt(max(total - float(mean.var()), 0.0)) * drawn
     squares = sum(part**2 / dof for part, dof in parts if part > 0)
-    dof = sum(part for part, _ in parts) ** 2 / squares if squares else math.inf
-    left_out = None if jackknife is None else jackknife.mean(axis=0)
-    known, error = training or folds, math.sqrt(total)
-    return Estimate(point, replicates, error, dof, lost, left_out, training=known)
+    dof = total**2 / squares if squares else math.inf
+    error = math.sqrt(total)
+    return Estimate(point, replicates, error, dof, lost, training=training or folds)
 
 
 def _one_value(values: np.ndarray) -> bool:
     return bool(np.ptp(values) <= ROUNDING * np.abs(values).max())
 
 
-def _training(points: np.ndarray, values: np.ndarray, spread: RunSpread) -> Training | None:
-    """Return what training again could change of the mean of S runs."""
-    if spread.ignored:
-        return Training(0.0, math.inf)
-    runs = len(points)
-    if runs < 2 and not spread.dof:
-        return None
-    own = between_runs(points, values, cautious=spread.cautious) if runs > 1 else 0.0
-    return Training(float(max(own, spread.variance)) / runs, max(runs - 1, spread.dof))
-
-
-def _by_stratum(mean: np.ndarray, weights: np.ndarray, units: Units) -> list[tuple[float, float]]:
-    """Return the variance that each stratum contributes, and its degrees of freedom.
+def _of_patients(mean: np.ndarray, weights: np.ndarray, units: Units) -> tuple[float, float]:
+    """Return the variance that resampled units show, and its degrees of freedom.
 
     The covariance of a unit's weight and the mean estimates its influence (Efron 2014, Estimation
     and accuracy after model selection, JASA 109, equation 3.6); what chance adds to the squares
-    of R resamples is taken off.
+    of R resamples is taken off. Resamples are right for n units of one size; those of unequal
+    sizes are worth fewer, k, and show (k - 1) / k of their variance. Strata may be many and of two
+    units each, whose squared variances are thrice too large: Welch's degrees of freedom allow for
+    that (Welch 1947, The generalization of 'Student's' problem when several different population
+    variances are involved, Biometrika 34, 28–35).
     """
     centred = (mean - mean.mean()).astype(np.float32)
     influence = (centred @ weights).astype(np.float64) / len(mean)
@@ -303,5 +239,11 @@ def _by_stratum(mean: np.ndarray, weights: np.ndarray, units: Units) -> list[tup
     spread = np.bincount(units.stratum, influence**2) - units.sizes * chance
     spread = np.maximum(spread, 0.0)
     total = float(spread.sum())
-    scale = float(mean.var()) / total if total > 0 else 0.0
-    return [(float(s) * scale, int(n) - 1) for s, n in zip(spread, units.sizes, strict=True)]
+    if not total > 0:
+        return 0.0, 1.0
+    sizes, worth = units.sizes, np.maximum(units.effective, 1 + ROUNDING)
+    unequal = worth / (worth - 1) * (sizes - 1) / sizes
+    parts = spread * unequal * (float(mean.var()) / total)
+    variance = float(parts.sum())
+    dof = variance**2 / float((parts**2 / (units.dof + 2)).sum()) - 2
+    return variance, max(dof, float(units.dof.min()))

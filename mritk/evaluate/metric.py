@@ -46,6 +46,7 @@ class Metric(Record):
         task: ``classification`` or ``regression``.
         per_class: Whether the function returns one value per class.
         bounds: The least and the greatest value that there can be.
+        no_interval: Why no interval of it holds, or empty.
         resampled: The same for many weightings at once: returns (R,), or (R, classes) with
             ``per_class``; NaN where undefined. None: ``function`` is called for each.
     """
@@ -57,6 +58,7 @@ class Metric(Record):
     task: Literal["classification", "regression"] = "classification"
     per_class: bool = False
     bounds: tuple[float, float] = (-math.inf, math.inf)
+    no_interval: str = ""
     resampled: Callable[[Resamples], np.ndarray] | None = None
 
     @property

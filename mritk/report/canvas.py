@@ -8,8 +8,10 @@ from __future__ import annotations
 
 import io
 import re
-from collections.abc import Sequence
+import textwrap
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 from matplotlib import rc_context
 from matplotlib.axes import Axes
@@ -17,13 +19,18 @@ from matplotlib.figure import Figure
 from matplotlib.text import Text
 
 from mritk.errors import UsageError
+from mritk.evaluate.metric import Metric
 from mritk.visible import visible
 
 COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#8a7a00", "#7f7f7f")
 DASHES: tuple[str | tuple[int, tuple[int, ...]], ...] = ("-", "--", "-.", (0, (1, 1)))
-# Stand-ins that a page replaces by its own colours, light or dark.
+# Stand-ins that a page replaces by its own colours, light or dark; as it does with those above.
 INK, RULE = "#1a2b3c", "#a1b2c3"
-PAGE_COLOURS = {INK: "currentColor", RULE: "var(--rule)"}
+PAGE_COLOURS = {
+    INK: "currentColor",
+    RULE: "var(--rule)",
+    **{own: f"var(--row-{number})" for number, own in enumerate(COLOURS)},
+}
 STYLE = {
     "svg.fonttype": "none",
     "svg.hashsalt": "mritk",
@@ -42,6 +49,10 @@ STYLE = {
     "axes.spines.right": False,
     "legend.frameon": False,
 }
+
+# Characters of a name in a figure, of a line of a title, and inches that one of them takes.
+LONGEST, TITLE_WIDTH, INCHES = 44, 30, 0.075
+LINE = 0.19  # inches that a line of a legend takes
 
 
 def panels(
@@ -66,6 +77,66 @@ def colour(number: int) -> str:
 def dash(number: int) -> str | tuple[int, tuple[int, ...]]:
     """Return the dashes of row ``number``, which change before colours come round again."""
     return DASHES[number % len(DASHES)]
+
+
+def short(name: str) -> str:
+    """Return a name, or one that is too long for a figure by its beginning and its end."""
+    return name if len(name) <= LONGEST else f"{name[: LONGEST // 2 - 1]}…{name[-LONGEST // 2 :]}"
+
+
+def title_of(name: str) -> str:
+    """Return a name as the title of a panel, in as many lines as it takes."""
+    return "\n".join(textwrap.wrap(short(name), TITLE_WIDTH)) or name
+
+
+def width_of(names: Iterable[str]) -> float:
+    """Return how many inches the longest of these names takes."""
+    return max((INCHES * len(short(name)) for name in names), default=0.0)
+
+
+def axis_label(metric: Metric) -> str:
+    """Return the name of an axis: the metric, and which way is better."""
+    words = {True: "higher is better", False: "lower is better"}
+    told = words.get(bool(metric.higher_is_better)) if metric.arrow else ""
+    return f"{metric.label} {metric.arrow} ({told})" if told else metric.label
+
+
+def legend_below(
+    figure: Figure,
+    kinds: Mapping[str, Any] | Sequence[tuple[str, Any]],
+    *,
+    columns: int = 4,
+    note: str = "",
+) -> None:
+    """Explain the marks of a figure below it.
+
+    Args:
+        figure: The figure, which grows by what that takes.
+        kinds: A mark of each kind, by what it means; as pairs where names may be alike.
+        columns: How many stand side by side.
+        note: A sentence above them.
+    """
+    pairs = list(kinds.items() if isinstance(kinds, Mapping) else kinds)
+    columns = max(1, min(columns, len(pairs)))
+    lines = -(-len(pairs) // columns) + bool(note)
+    if not lines:
+        return
+    width, height = figure.get_size_inches()
+    figure.set_size_inches(width, height + LINE * lines)
+    figure.legend(
+        [mark for _, mark in pairs],
+        [words for words, _ in pairs],
+        loc="outside lower center",
+        ncols=columns,
+        fontsize=8,
+        title=note or None,
+        title_fontsize=8,
+    )
+
+
+def rest_note(shown: int, rows: int) -> str:
+    """Say that a figure does not show all rows, if so."""
+    return f"The first {shown} of {rows} rows." if shown < rows else ""
 
 
 def save(figure: Figure, path: Path, dpi: int) -> None:
@@ -120,7 +191,8 @@ def inline_svg(figure: Figure, prefix: str, label: str) -> str:
     width, height = figure.get_size_inches() * 72
     head = (
         f'<svg role="img" aria-label="{escape(visible(label))}" viewBox="0 0 {width:g} {height:g}" '
-        f'style="max-width:{width * 1.25:.0f}px" xmlns="http://www.w3.org/2000/svg" '
-        f'xmlns:xlink="http://www.w3.org/1999/xlink">'
+        # Below that its text is too small to be read: the page scrolls it.
+        f'style="max-width:{width * 1.25:.0f}px;min-width:{width * 0.9:.0f}px" '
+        f'xmlns="http://www.w3.org/2000/svg" xmlns:xlink="http://www.w3.org/1999/xlink">'
     )
     return head + svg[svg.index(">") + 1 :]

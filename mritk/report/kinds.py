@@ -27,13 +27,13 @@ KINDS: dict[str, Callable[[Table, Metric], Figure]] = {
     "cost": cost,
 }
 CAPTIONS = {
-    "forest": "Scores with intervals of 95 %. Ticks are single trials; rows with a common letter "
-    "at the right cannot be told apart.",
-    "differences": "Differences between rows. Framed: told apart after Holm's correction.",
-    "learning": "Loss by epoch, a line per trial; upright lines begin a stage.",
-    "roc": "ROC curves, one class against the rest; thick: mean over trials.",
-    "pr": "Precision–recall curves, one class against the rest; dotted: prevalence.",
-    "confusion": "Confusion matrices, test samples of all trials: share of the true class, count.",
-    "reliability": "Reliability of decisions, 15 bins; bars at the foot: how many lie there.",
-    "cost": "Score against cost; the line joins rows that no other beats in both.",
+    "forest": "Mean scores with 95 % intervals, best row first.",
+    "differences": "Differences between all pairs of rows.",
+    "learning": "Loss by epoch, a line per trial.",
+    "roc": "ROC curves, each class against the rest. Thick: mean over trials; thin: single trials.",
+    "pr": "Precision–recall curves, each class against the rest. Thick: mean over trials; thin: "
+    "single trials.",
+    "confusion": "Confusion matrices over all trials: share of the true class, and count.",
+    "reliability": "How often a decision of some confidence is right; 15 bins, all trials.",
+    "cost": "Score against cost.",
 }

@@ -5,27 +5,29 @@ from __future__ import annotations
 import base64
 import hashlib
 import json
-import math
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
+from datetime import datetime
 from importlib.resources import files
 from typing import Any
 
 from jinja2 import Environment, PackageLoader, StrictUndefined, select_autoescape
-from markupsafe import Markup
+from markupsafe import Markup, escape
 
 import mritk
-from mritk.data.samples import Classification
 from mritk.errors import UsageError
-from mritk.evaluate.metric import Value
-from mritk.evaluate.per_class import per_class
+from mritk.report.board import costs, scores
+from mritk.report.by_class import by_class
 from mritk.report.canvas import inline_svg
+from mritk.report.figures.curve import curve
 from mritk.report.hardest import conflicts, hardest
 from mritk.report.kinds import CAPTIONS, KINDS
-from mritk.results.cost import COLUMNS
-from mritk.results.formats import caption, cell_text
+from mritk.report.origin import made_with, trained_when, trials_of
+from mritk.results.columns import cell_text
+from mritk.results.formats import caption
 from mritk.results.protocol_text import protocol_words
-from mritk.results.table import Cell, Leaderboard, Row, Table
+from mritk.results.table import Leaderboard, Table
 from mritk.results.trialfile import TrialRecord
 
 TITLES = {
@@ -39,18 +41,17 @@ TITLES = {
     "cost": "Cost",
 }
 
+PARTS = re.compile(r"(?<=[@/,])")
+
 
 @dataclass(frozen=True)
-class Shown:
-    """A cell of the leaderboard.
+class Figure:
+    """A figure of the page; its SVG names what is in it, escaped."""
 
-    Attributes:
-        text: What is read.
-        value: What it is sorted by; empty sorts last.
-    """
-
-    text: str
-    value: str
+    kind: str
+    title: str
+    caption: str
+    svg: Markup
 
 
 def render(
@@ -58,6 +59,7 @@ def render(
     failed: Sequence[TrialRecord],
     pictures: Mapping[str, Mapping[str, str]],
     remarks: Sequence[str],
+    made: datetime,
 ) -> str:
     """Return the page.
 
@@ -66,6 +68,7 @@ def render(
         failed: Failed trials.
         pictures: By fingerprint of a dataset: thumbnails by sample id.
         remarks: Lines about the report itself: pictures that could not be shown.
+        made: When; it stands in the head of the page.
     """
     environment = Environment(
         loader=PackageLoader("mritk.report"),
@@ -74,12 +77,17 @@ def render(
         trim_blocks=True,
         lstrip_blocks=True,
     )
+    environment.filters |= {"breakable": breakable, "heading": heading}
     script = _asset("report.js")
     return environment.get_template("report.html").render(
+        title=title(board),
         version=mritk.__version__,
+        made=made.strftime("%Y-%m-%d %H:%M %Z").strip(),
+        trained=trained_when([record for table in board.tables for record in _records(table)]),
         style=Markup(_asset("report.css")),
         script=Markup(script),
         script_hash=base64.b64encode(hashlib.sha256(script.encode()).digest()).decode(),
+        overview=_overview(board.tables),
         sections=[_section(n, table, pictures) for n, table in enumerate(board.tables, 1)],
         failed=failed,
         damaged=board.damaged,
@@ -88,39 +96,63 @@ def render(
     )
 
 
+def title(board: Leaderboard) -> str:
+    """Return what the page is about: what was compared, and on which data."""
+    datasets = list(dict.fromkeys(str(table.keys["dataset"]) for table in board.tables))
+    names = {row.name for table in board.tables for row in table.rows}
+    what = f"{len(names)} models compared" if len(names) > 1 else f"{len(names)} model"
+    return f"{what} on {datasets[0] if len(datasets) == 1 else f'{len(datasets)} datasets'}"
+
+
+def breakable(name: str) -> Markup:
+    """Return a name, escaped, that may be broken behind its parts."""
+    return Markup("<wbr>").join(map(escape, PARTS.split(name)))
+
+
+def heading(text: str) -> str:
+    """Return a heading whose arrow does not stand in a line of its own."""
+    return re.sub(r" (?=[↑↓]$)", "\N{NO-BREAK SPACE}", text)
+
+
 def _asset(name: str) -> str:
     return (files("mritk.report") / "templates" / name).read_text(encoding="utf-8")
+
+
+def _records(table: Table) -> list[TrialRecord]:
+    return [record for row in table.records.values() for record in row]
 
 
 def _section(
     number: int, table: Table, pictures: Mapping[str, Mapping[str, str]]
 ) -> dict[str, Any]:
     """Return what the page says of one table."""
-    records = [record for row in table.records.values() for record in row]
+    records = _records(table)
     protocol = table.protocol
-    hard = hardest(table)
     return {
         "number": number,
         "title": f"{table.keys['dataset']}, {table.keys['protocol']}",
         "caption": caption(table),
         "headline": headline(table),
-        "heads": _heads(table),
-        "rows": [_cells(table, row) for row in table.rows],
+        "scores": scores(table),
+        "costs": costs(table),
+        "metric": f"{table.metrics[0].label} {table.metrics[0].arrow}".strip(),
         "notes": table.notes,
         "figures": _figures(number, table),
-        "per_class": _per_class(table),
-        "hardest": [asdict(sample) for sample in hard],
+        "by_class": by_class(table),
+        "hardest": [asdict(sample) for sample in hardest(table)],
         "conflicts": conflicts(table),
         "pictures": pictures.get(str(table.keys["dataset_fingerprint"]), {}),
         "findings": _findings(records),
         "protocol": protocol_words(protocol, str(table.keys["scheme"])) if records else [],
         "protocol_json": json.dumps(protocol.data, indent=2),
-        "trials": [_trial(record) for record in records],
+        "trials": trials_of(table),
+        "folds": table.folds > 1,
+        "made_with": made_with(records),
     }
 
 
 def headline(table: Table) -> str:
-    """Return one sentence: which row is best, and whether it can be told apart."""
+    """Return one sentence: which row is best, and from which it differs significantly."""
     metric = table.metrics[0]
     scored = [row for row in table.rows if row.cells[metric.name].defined]
     if not scored:
@@ -132,92 +164,40 @@ def headline(table: Table) -> str:
     tied = [row.name for row in scored[1:] if set(row.tie) & set(best.tie)]
     untested = [row.name for row in scored[1:] if not row.tie]
     if tied:
-        text += f" It cannot be told apart from {', '.join(tied)}."
+        text += f" It does not differ significantly from {', '.join(tied)}."
     if untested:
         return f"{text} It was not tested against {', '.join(untested)}."
-    return text if tied else f"{text} It is told apart from every other row."
+    return text if tied else f"{text} It differs significantly from every other row."
 
 
-def _heads(table: Table) -> list[str]:
-    first, *others = table.metrics
-    heads = ["backbone", "tie", f"{first.label} {first.arrow}", "SD"]
-    heads += ["clean"] if any(row.clean_cells for row in table.rows) else []
-    heads += [f"{metric.label} {metric.arrow}".strip() for metric in others]
-    heads += [f"{c.label} {c.arrow}" for c in COLUMNS if _told(table, c.name)]
-    return [*heads, "trials"]
+def _overview(tables: Sequence[Table]) -> Figure | None:
+    """Return the scores of several tables over the one key in which their protocols differ."""
+    finished = [table for table in tables if any(row.trials for row in table.rows)]
+    if len(finished) < 2 or len({table.metrics[0].name for table in finished}) > 1:
+        return None
+    try:
+        figure = curve(finished, finished[0].metrics[0])
+    except UsageError:  # they differ in something else, or in several keys
+        return None
+    title, text = "Overview", "Mean scores with 95 % intervals, over the key that was varied."
+    return Figure("curve", title, text, Markup(inline_svg(figure, "curve", f"{title}: {text}")))
 
 
-def _told(table: Table, column: str) -> bool:
-    return any(column in row.cost for row in table.rows)
-
-
-def _cells(table: Table, row: Row) -> list[Shown]:
-    first, *others = table.metrics
-    main = row.cells[first.name]
-    cells = [Shown(row.name, row.name), Shown(row.tie or "–", row.tie), _shown(main, row.marks)]
-    cells.append(_number(main.spread, f"{main.spread:.3f}"))
-    if any(other.clean_cells for other in table.rows):
-        cells.append(_shown(row.clean_cells.get(first.name), row.marks))
-    cells += [_shown(row.cells[metric.name], row.marks) for metric in others]
-    for column in COLUMNS:
-        if _told(table, column.name):
-            value = row.cost.get(column.name, math.nan)
-            cells.append(_number(value, column.text(value)))
-    failed = f" ({row.failed} failed)" if row.failed else ""
-    return [*cells, Shown(f"{row.trials}{failed}", str(row.trials))]
-
-
-def _shown(cell: Cell | None, marks: str) -> Shown:
-    value = math.nan if cell is None else cell.mean
-    return Shown(cell_text(cell, marks), "" if math.isnan(value) else repr(value))
-
-
-def _number(value: float, text: str) -> Shown:
-    return Shown("–", "") if math.isnan(value) else Shown(text, repr(value))
-
-
-def _figures(number: int, table: Table) -> list[dict[str, Any]]:
-    """Return the figures that this table has, as SVG."""
-    found = []
+def _figures(number: int, table: Table) -> dict[str, Figure]:
+    """Return the figures that this table has, by their kind."""
+    found: dict[str, Figure] = {}
+    trained = [row for row in table.rows if row.trials]
     for kind, draw in KINDS.items():
-        if kind == "differences" and len([r for r in table.rows if r.trials]) < 2:
-            continue
-        if not any(row.trials for row in table.rows):
+        if len(trained) < (2 if kind == "differences" else 1):
             continue
         try:
             figure = draw(table, table.metrics[0])
         except UsageError:  # this table has no such figure
             continue
-        label = f"{TITLES[kind]}: {CAPTIONS[kind]}"
-        svg = inline_svg(figure, f"t{number}-{kind}", label)
+        svg = inline_svg(figure, f"t{number}-{kind}", f"{TITLES[kind]}: {CAPTIONS[kind]}")
         # matplotlib escapes the names that it writes.
-        found.append({"kind": kind, "title": TITLES[kind], "caption": CAPTIONS[kind],
-                      "svg": Markup(svg)})  # fmt: skip
+        found[kind] = Figure(kind, TITLES[kind], CAPTIONS[kind], Markup(svg))
     return found
-
-
-def _per_class(table: Table) -> list[dict[str, Any]]:
-    """Return the scores of each class for the best row, over its first trial's test samples."""
-    if not isinstance(table.task, Classification):
-        return []
-    best = next((row for row in table.rows if table.records.get(row.name)), None)
-    if best is None:
-        return []
-    test = table.records[best.name][0].predictions["test"]
-    return [
-        {
-            "row": best.name,
-            "name": scores.name,
-            "support": scores.support,
-            "prevalence": f"{scores.prevalence:.1%}",
-            "values": {name: _text(value) for name, value in scores.values.items()},
-        }
-        for scores in per_class(test.target, test.score, table.task.classes)
-    ]
-
-
-def _text(value: Value) -> str:
-    return f"nan: {value.reason}" if value.reason else f"{value.value:.3f}"
 
 
 def _findings(records: Sequence[TrialRecord]) -> list[dict[str, str]]:
@@ -227,12 +207,3 @@ def _findings(records: Sequence[TrialRecord]) -> list[dict[str, str]]:
         for finding in record.audit.get("findings", [])
     }
     return list(found.values())
-
-
-def _trial(record: TrialRecord) -> dict[str, str]:
-    kept = {"notes": record.notes, "cost": record.cost, "provenance": record.provenance}
-    return {
-        "id": record.id,
-        "name": f"{record.backbone}, {record.augmentation}, fold {record.fold}, seed {record.seed}",
-        "text": json.dumps(kept, indent=1, default=str),
-    }

@@ -18,7 +18,7 @@ from mritk.results.trial_facts import TrialFacts
 from mritk.results.trialfile import Predictions, TrialRecord
 
 LEVELS = ("image", "patient")
-INTERVALS = ("percentile", "bca", "none")
+INTERVALS = ("student", "percentile", "bca", "none")
 SUBGROUPS = ("site", "source")
 
 
@@ -30,7 +30,7 @@ class Analysis:
         level: ``image`` scores samples; ``patient`` scores patients, by the mean of the
             probabilities (or values) of their samples.
         resamples: Number of resamples of the bootstrap.
-        interval: ``percentile``, ``bca`` or ``none``.
+        interval: ``student``, ``percentile``, ``bca`` or ``none``.
         temperature: Divide the logits of each trial by a temperature fitted on its validation
             part.
         given_these_models: Compare the trained networks as they are: what training again would
@@ -41,7 +41,7 @@ class Analysis:
 
     level: str = "image"
     resamples: int = RESAMPLES
-    interval: str = "percentile"
+    interval: str = "student"
     temperature: bool = False
     given_these_models: bool = False
     by: str = ""

@@ -83,9 +83,13 @@ def _input(backbone: Backbone) -> list[str]:
             ("range before normalisation", "[0, 1]"),
             ("mean", ", ".join(f"{value:g}" for value in contract.mean)),
             ("std", ", ".join(f"{value:g}" for value in contract.std)),
-            ("resized", f"{contract.interpolation}, antialiased"),
+            ("resized", _resized(contract.interpolation)),
         ],
     )
+
+
+def _resized(interpolation: str) -> str:
+    return interpolation if interpolation == "nearest" else f"{interpolation}, antialiased"
 
 
 def _shown(name: str) -> str:

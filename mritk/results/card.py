@@ -14,6 +14,7 @@ from mritk.audit.verdict import verdict_line
 from mritk.data.samples import Classification
 from mritk.errors import UsageError
 from mritk.evaluate.interval import Interval
+from mritk.evaluate.metric import Value
 from mritk.results.card_metrics import (
     CardMetric,
     calibration_metrics,
@@ -189,12 +190,16 @@ def _metrics(found: Sequence[CardMetric]) -> list[str]:
             f"{one.metric.label} {one.metric.arrow}",
             f"undefined: {one.reason}" if one.reason else _number(one.value),
             f"none: {one.interval.reason}" if one.interval.reason else _ends(one.interval),
-            *([] if one.clean is None else [_number(one.clean.value)]),
+            *([] if one.clean is None else [_clean(one.clean)]),
         )
         for one in found
     ]
     clean = ["clean"] if any(one.clean is not None for one in found) else []
     return table(("", "test", "95 % interval", *clean), rows)
+
+
+def _clean(value: Value) -> str:
+    return f"– ({value.reason})" if value.reason else _number(value.value)
 
 
 def _ends(interval: Interval) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -10,6 +11,7 @@ from mritk.evaluate.interval import Interval
 from mritk.evaluate.metrics import Metric, Value, find_metric, metrics_of
 from mritk.evaluate.per_class import ClassScores, per_class
 from mritk.results.analysis import Analysis
+from mritk.results.clean_support import CleanSupport
 from mritk.results.evidence import Evidence
 from mritk.results.trialfile import TrialRecord
 
@@ -25,7 +27,8 @@ class CardMetric:
         value: Over the test part; NaN comes with a ``reason``.
         reason: Why there is no value, or empty.
         interval: Of 95 %, patients resampled; without ends where there is none.
-        clean: Over the clean test samples; None where all are, or nobody looked.
+        clean: Over the clean test samples; None where all are, or nobody looked. Too few of them
+            give NaN and a reason.
     """
 
     metric: Metric
@@ -57,6 +60,7 @@ def _scored(record: TrialRecord, metrics: Sequence[Metric]) -> list[CardMetric]:
     evidence = Evidence({record.id: [Analysis().scored(record)]}, metrics)
     leaking = test.clean is not None and not test.clean.all()
     clean = Analysis().scored(record, clean=True) if leaking else None
+    support = CleanSupport.of_test(test, record.task)
     found = []
     for metric in metrics:
         value = metric.compute(test.target, test.score)
@@ -65,6 +69,11 @@ def _scored(record: TrialRecord, metrics: Sequence[Metric]) -> list[CardMetric]:
             interval = evidence.interval(record.id, metric)
         cleaned = None
         if clean is not None:
-            cleaned = metric.compute(clean.target, clean.score, leave_out_absent=True)
+            withheld = support.withheld(metric, record.task)
+            cleaned = (
+                Value(math.nan, withheld)
+                if withheld
+                else metric.compute(clean.target, clean.score, leave_out_absent=True)
+            )
         found.append(CardMetric(metric, value.value, value.reason, interval, cleaned))
     return found

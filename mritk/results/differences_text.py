@@ -11,12 +11,13 @@ from typing import Any
 
 from mritk.evaluate.metric import Metric
 from mritk.results.across_datasets import AcrossDatasets
-from mritk.results.formats import caption, comparison_as_data, interval_text, name_text
+from mritk.results.columns import interval_text, name_text
+from mritk.results.formats import BREAK, caption, comparison_as_data, left_out
 from mritk.results.paired_tests import BELIEVED, TESTS, Tested
 from mritk.results.table import Table
+from mritk.results.text_table import Column, filled, fitted, text_table
 
 FORMATS = ("github", "plain", "csv", "json")
-TABULATE = {"github": "github", "plain": "simple"}
 VERDICT = "Verdict: the first against the second."
 
 
@@ -39,10 +40,18 @@ class Differences:
     rope: float = 0.0
 
 
-def differences_text(found: Differences, style: str) -> str:
-    """Return a table of the pairs, ``github`` or ``plain``, with the test and what it assumes."""
+def differences_text(found: Differences, style: str, width: int | None = None) -> str:
+    """Return a table of the pairs, ``github`` or ``plain``, with the test and what it assumes.
+
+    Args:
+        found: The differences.
+        style: ``github`` or ``plain``.
+        width: Of the terminal; what does not fit is left out, and named. None: nothing is.
+    """
     head = name_text(caption(found.table), style)
-    return _blocks(head, [_pairs(found.lines, style)], _notes(found), style)
+    columns, dropped = fitted(_pairs(found.lines, style), style, width)
+    notes = [*left_out(dropped, "differences"), *_notes(found)]
+    return _blocks(head, [text_table(columns, style)], notes, style, width)
 
 
 def _notes(found: Differences) -> list[str]:
@@ -55,9 +64,9 @@ def _notes(found: Differences) -> list[str]:
     if any(line.comparison.interval.resamples for line in found.lines):
         notes.append(f"{analysis.resamples} resamples, stratified by class.")
     if analysis.level == "patient":
-        notes.append("Patient level: the mean of the probabilities (or values) of their images.")
+        notes.append("Patient level: mean of the probabilities (or values) of a patient's images.")
     if analysis.temperature:
-        notes.append("Logits are divided by a temperature fitted on each trial's validation part.")
+        notes.append("Logits are scaled by a temperature fitted on each trial's validation part.")
     if not table.patients:
         notes.append(
             "Image-level: the dataset names no patients; images of one patient count as "
@@ -90,22 +99,29 @@ def _significance(lines: Sequence[Tested], rope: float) -> list[str]:
     return [f"Holm's correction over {count} comparison{'s' if count != 1 else ''}, 5 %."]
 
 
-def across_text(found: AcrossDatasets, style: str) -> str:
-    """Return average ranks and all pairs over datasets, with the test and what it assumes."""
-    from tabulate import tabulate
+def across_text(found: AcrossDatasets, style: str, width: int | None = None) -> str:
+    """Return average ranks and all pairs over datasets, with the test and what it assumes.
 
+    Args:
+        found: The comparison.
+        style: ``github`` or ``plain``.
+        width: Of the terminal; None: any.
+    """
     metric = found.metric
     count = f"{len(found.datasets)} datasets"
     head = f"protocol {found.keys['protocol']} ({found.keys['fingerprint'][:8]}) · {count}: "
     head = name_text(head + ", ".join(found.datasets), style)
-    ranked = [
-        [name_text(name, style), f"{rank:.2f}", f"{mean:.3f}"]
-        for name, rank, mean in zip(found.rows, found.ranks, found.scores.mean(axis=0), strict=True)
+    ranks = [
+        Column("row", [name_text(name, style) for name in found.rows]),
+        Column("average rank", [f"{rank:.2f}" for rank in found.ranks]),
+        Column(
+            f"mean {metric.label} {metric.arrow}".rstrip(),
+            [f"{mean:.3f}" for mean in found.scores.mean(axis=0)],
+        ),
     ]
-    headings = ["row", "average rank", f"mean {metric.label} {metric.arrow}".rstrip()]
-    ranks = tabulate(ranked, headings, tablefmt=TABULATE[style], disable_numparse=True)
-    notes = _across_notes(found)
-    return _blocks(head, [ranks, _pairs(found.pairs, style, corrected="Nemenyi")], notes, style)
+    tables = [ranks, _pairs(found.pairs, style, corrected="Nemenyi")]
+    shown = [text_table(columns, style) for columns in tables]
+    return _blocks(head, shown, _across_notes(found), style, width)
 
 
 def _across_notes(found: AcrossDatasets) -> list[str]:
@@ -136,33 +152,39 @@ def _across_notes(found: AcrossDatasets) -> list[str]:
 # -- parts of both -------------------------------------------------------------------------------
 
 
-def _blocks(head: str, tables: Sequence[str], notes: Sequence[str], style: str) -> str:
-    ending = "  \n" if style == "github" else "\n"
-    return "\n\n".join([head, *tables, ending.join(" ".join(note.split()) for note in notes)])
+def _blocks(
+    head: str, tables: Sequence[str], notes: Sequence[str], style: str, width: int | None
+) -> str:
+    ending = BREAK if style == "github" else ""
+    room = None if width is None else width - len(ending)
+    lines = f"{ending}\n".join(filled(" ".join(note.split()), room) for note in notes)
+    return "\n\n".join([filled(head, width), *tables, lines])
 
 
-def _pairs(lines: Sequence[Tested], style: str, corrected: str = "Holm") -> str:
-    from tabulate import tabulate
+def _pairs(lines: Sequence[Tested], style: str, corrected: str = "Holm") -> list[Column]:
+    columns: list[Column] = []
 
-    shown: dict[str, Callable[[Tested], str]] = {
-        "first": lambda line: name_text(line.comparison.first, style),
-        "second": lambda line: name_text(line.comparison.second, style),
-    }
+    def add(heading: str, text: Callable[[Tested], str], keep: float = math.inf) -> None:
+        columns.append(Column(heading, [text(line) for line in lines], keep))
+
+    add("first", lambda line: name_text(line.comparison.first, style))
+    add("second", lambda line: name_text(line.comparison.second, style))
     if any(line.of_class for line in lines):
-        shown["class"] = lambda line: name_text(line.of_class, style)
-    shown["difference"] = _difference
+        add("class", lambda line: name_text(line.of_class, style))
+    add("difference", _difference)
     if any(line.probabilities is not None for line in lines):
         for word in ("worse", "equal", "better"):
-            shown[f"P({word})"] = lambda line, word=word: _p(  # type: ignore[misc]
-                getattr(line.probabilities, word, math.nan)
-            )
+
+            def believed(line: Tested, word: str = word) -> str:
+                return _p(getattr(line.probabilities, word, math.nan))
+
+            add(f"P({word})", believed)
     else:
         if corrected == "Holm":
-            shown["p"] = lambda line: _p(line.comparison.p)
-        shown[f"p ({corrected})"] = lambda line: _p(line.comparison.p_adjusted)
-    shown["verdict"] = lambda line: line.verdict
-    rows = [[cell(line) for cell in shown.values()] for line in lines]
-    return tabulate(rows, list(shown), tablefmt=TABULATE[style], disable_numparse=True)
+            add("p", lambda line: _p(line.comparison.p), keep=0)
+        add(f"p ({corrected})", lambda line: _p(line.comparison.p_adjusted))
+    add("verdict", lambda line: line.verdict)
+    return columns
 
 
 def _difference(line: Tested) -> str:

@@ -16,12 +16,16 @@ from itertools import combinations
 import numpy as np
 
 from mritk.evaluate.comparison import Comparison, Verdict, adjusted
-from mritk.evaluate.estimate import LEVEL, Estimate, RunSpread, Training, estimate
+from mritk.evaluate.estimate import LEVEL, Estimate, Hidden, estimate
+from mritk.evaluate.fold_overlap import inflation
 from mritk.evaluate.interval import Interval
 from mritk.evaluate.metrics import Metric
 from mritk.evaluate.resampling import Units
+from mritk.evaluate.run_spread import RunSpread, Training
+from mritk.evaluate.scale import Scale
 from mritk.evaluate.tie_groups import tie_groups
 from mritk.evaluate.unit_swaps import ScoredTwice, swap_test
+from mritk.evaluate.unseen import unseen_variance
 from mritk.results.run_values import RESAMPLES, RunValues, Scored, Values, minus
 
 POWER = 0.8
@@ -40,7 +44,7 @@ class Evidence:
         rows: The trials of each row, by its name; rows without trials are left out.
         metrics: What is computed.
         resamples: Number R of resamples.
-        method: ``percentile`` or ``bca``.
+        method: ``student``, ``percentile`` or ``bca``.
         partial: Whether means over classes are over the classes that there are.
         given_these_models: Whether differences are between the trained networks as they are.
     """
@@ -48,7 +52,7 @@ class Evidence:
     rows: Mapping[str, Sequence[Scored]]
     metrics: Sequence[Metric]
     resamples: int = RESAMPLES
-    method: str = "percentile"
+    method: str = "student"
     partial: bool = False
     given_these_models: bool = False
     _kept: dict[str, dict[str, Estimate]] = field(default_factory=dict, repr=False)
@@ -75,7 +79,7 @@ class Evidence:
             self._kept[metric.name] = dict(
                 zip(
                     runs,
-                    self._estimates(list(runs.values()), len(runs), cautious=False),
+                    self._estimates(list(runs.values()), len(runs), metric, cautious=False),
                     strict=True,
                 )
             )
@@ -83,12 +87,15 @@ class Evidence:
 
     def interval(self, row: str, metric: Metric) -> Interval:
         """Return the interval of a row's mean."""
-        return self.estimate(row, metric).interval(self.units, metric.bounds)
+        if metric.no_interval:
+            return Interval.undefined(metric.no_interval)
+        return self.estimate(row, metric).interval(self.units, metric.bounds, self.method)
 
     def _estimates(
         self,
         rows: Sequence[Sequence[Values]],
         independent: int,
+        metric: Metric,
         *,
         cautious: bool,
         folds: Sequence[Training | None] = (),
@@ -98,6 +105,7 @@ class Evidence:
         Args:
             rows: The runs of each.
             independent: How many of them are no differences of others.
+            metric: What they are means of.
             cautious: Whether to leave what patients add to the spread of runs in it.
             folds: What the folds of each show of its variance.
         """
@@ -108,20 +116,29 @@ class Evidence:
         spread = RunSpread.over(pairs, most, cautious=cautious)
         if cautious and self.given_these_models:
             spread = RunSpread(ignored=True)
+        overlap = 1.0 if spread.ignored else inflation(self.values.parts)
         found = []
         for number, (values, drawn, runs) in enumerate(zip(points, resampled, rows, strict=True)):
-            left_out = [run.left_out for run in runs if run.left_out is not None]
-            found.append(
-                estimate(
-                    values,
-                    drawn,
-                    self.values.weights,
-                    self.units,
-                    replace(spread, folds=folds[number]) if folds else spread,
-                    np.stack(left_out) if left_out else None,
-                )
+            one = estimate(
+                values,
+                drawn,
+                self.values.weights,
+                self.units,
+                replace(spread, folds=folds[number]) if folds else spread,
+                Hidden(self._unseen(runs, metric), overlap),
             )
+            left_out = [run.left_out for run in runs if run.left_out is not None]
+            jackknife = np.mean(left_out, axis=0) if left_out else None
+            found.append(replace(one, jackknife=jackknife))
         return found
+
+    def _unseen(self, runs: Sequence[Values], metric: Metric) -> float:
+        """Return the variance to add for strata in which no run has any spread."""
+        changes = [run.changes for run in runs if run.changes is not None]
+        if len(changes) < len(runs):
+            return 0.0
+        largest = np.abs(changes).max(axis=0)
+        return unseen_variance(self.units, largest, metric.bounds, per_label=metric.per_class)
 
     # -- differences ---------------------------------------------------------------------------
 
@@ -136,6 +153,7 @@ class Evidence:
         estimates = self._estimates(
             list(some.values()),
             min(len(some), len(rows)),
+            metric,
             cautious=True,
             folds=[self._of_folds(*pair, metric) for pair in some],
         )
@@ -170,7 +188,7 @@ class Evidence:
 
     def _of_folds(self, first: str, second: str, metric: Metric) -> Training | None:
         """Return what the differences of folds, averaged over seeds, show of their variance."""
-        if self.values.folds < 2 or self.given_these_models:
+        if self.values.parts < 2 or self.given_these_models:
             return None
         of_fold: dict[int, list[float]] = defaultdict(list)
         for one, other in self._common(first, second):
@@ -178,7 +196,7 @@ class Evidence:
             fold = self.rows[first][one].fold
             of_fold[fold].append(pair[0][metric.name].point - pair[1][metric.name].point)
         means = np.asarray([np.mean(values) for values in of_fold.values()])
-        return Training.over_folds(means, self.values.folds)
+        return Training.over_folds(means, self.values.parts)
 
     def _comparison(
         self, pair: tuple[str, str], found: Estimate | None, runs: int, metric: Metric
@@ -191,13 +209,16 @@ class Evidence:
             return Comparison(first, second, metric.name, nan, none, nan, nan, better, nan, 0)
         low, high = metric.bounds
         p = self._p(found, pair, metric)
+        interval = found.interval(self.units, (low - high, high - low), self.method, Scale())
+        if metric.no_interval and not interval.reason:
+            interval = Interval.undefined(metric.no_interval)
         unknown = found.training is None and math.isnan(p) and not math.isnan(found.point)
         return Comparison(
             first,
             second,
             metric.name,
             found.point,
-            found.interval(self.units, (low - high, high - low)),
+            interval,
             p,
             p_adjusted=p,
             higher_is_better=better,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING
 
-from mritk.data.samples import Classification
+from mritk.results.clean_support import ALL, LEAST_UNITS
 
 if TYPE_CHECKING:
     from mritk.results.table import Table
@@ -18,7 +18,7 @@ FAILED = "¶"
 NEVER_SELECTED = "‖"
 
 # One sentence each, wherever it is said.
-TEST_SELECTED = "The test part chose the state that was kept, which flatters every score."
+TEST_SELECTED = "Checkpoint selected on the test set: scores are optimistic."
 
 
 def never_selected(record: TrialRecord) -> str:
@@ -67,32 +67,36 @@ def _certainty(table: Table) -> list[str]:
         return []
     what = "patients" if table.patients else "groups of copies"
     runs = " and runs" if any(count > 1 for count in _runs_of(table)) else ""
-    method = {"percentile": "percentiles", "bca": "BCa"}[analysis.interval]
+    method = {"student": "Student's, from", "percentile": "percentiles of", "bca": "BCa of"}
     notes = [
-        f"[95 % interval]: {method} of {analysis.resamples} resamples of {what}{runs}, stratified "
-        f"by class."
+        f"[95 % interval]: {method[analysis.interval]} {analysis.resamples} resamples of "
+        f"{what}{runs}, stratified by class."
     ]
+    if table.folds > 1:
+        notes.append(
+            "Folds share training samples: intervals and differences are wider by what is assumed "
+            "of their correlation."
+        )
     lost = max(interval.degenerate for interval in drawn)
     if lost:
         notes.append(
-            f"Up to {lost} of {analysis.resamples} resamples had no value, and are left out."
+            f"Up to {lost} of {analysis.resamples} resamples had no value and are left out."
         )
     if len([row for row in table.rows if row.tie]) > 1:
         tested = sum(pair.tested for pair in table.comparisons[first.name])
         notes.append(
-            f"Rows with a common letter (tie) cannot be told apart by {first.label}: paired "
-            f"differences, Holm's correction for {tested} of them, 5 %."
+            f"tie: rows that share a letter do not differ significantly in {first.label} "
+            f"(paired, Holm over {tested} pair{'s' if tested != 1 else ''}, 5 %)."
         )
     notes += _untested(table)
     if math.isinf(table.detectable):
         notes.append(
-            f"These data support no comparison by {first.label}: even the largest difference that "
-            f"there can be would mostly go unnoticed."
+            f"These data support no comparison by {first.label}: at 80 % power not even the "
+            f"largest possible difference is detectable."
         )
     elif not math.isnan(table.detectable):
         notes.append(
-            f"A difference in {first.label} of {table.detectable:.3f} between two rows would be "
-            f"found four times in five; smaller ones mostly go unnoticed."
+            f"Minimum detectable difference in {first.label} at 80 % power: {table.detectable:.3f}."
         )
     return notes
 
@@ -122,16 +126,17 @@ def _runs(table: Table) -> list[str]:
     notes = []
     if table.analysis.given_these_models:
         notes.append(
-            "Given these models: ties are about these trained networks; what retraining would "
-            "change is left out."
+            "Given these models: ties compare these trained networks; retraining is left out."
         )
+    elif runs == {1} and table.folds > 1:
+        notes.append("One run (seed) per row: what another seed would change is not in intervals.")
     elif runs == {1}:
         notes.append(
-            "One run (seed) per row: intervals are about these trained networks; what retraining "
-            "would change is unknown."
+            "One run (seed) per row: intervals are of these trained networks; the effect of "
+            "retraining is unknown."
         )
     if trials and trials != {1}:
-        notes.append("SD: standard deviation over trials (seeds and folds).")
+        notes.append("SD: over trials (seeds and folds).")
     if len(trials) > 1:
         notes.append("Rows have different numbers of trials.")
     return notes
@@ -140,13 +145,13 @@ def _runs(table: Table) -> list[str]:
 def _data(table: Table) -> list[str]:
     notes = []
     if table.analysis.level == "patient":
-        notes.append("Patient level: the mean of the probabilities (or values) of their images.")
+        notes.append("Patient level: mean of the probabilities (or values) of a patient's images.")
     if table.analysis.temperature:
-        notes.append("Logits are divided by a temperature fitted on each trial's validation part.")
+        notes.append("Logits are scaled by a temperature fitted on each trial's validation part.")
     if not table.grouped:
         notes.append(
-            "Image-level: the dataset names no patients, so images of one patient may stand on "
-            "both sides of the split, and intervals are too narrow where they do."
+            "Image-level: without patient ids, images of one patient may be in training and test; "
+            "scores may be optimistic and intervals too narrow."
         )
     if table.skipped:
         notes.append(f"{table.skipped} unreadable samples were left out (--skip-unreadable).")
@@ -160,31 +165,28 @@ def _signs(table: Table) -> list[str]:
         notes.append(f"{SELECTED_ON_TEST} {TEST_SELECTED}")
     if PRETRAINED_ON_IT in marks:
         notes.append(
-            f"{PRETRAINED_ON_IT} The backbone was pretrained on collections that the dataset is "
+            f"{PRETRAINED_ON_IT} The backbone was pretrained on collections that these data are "
             f"from."
         )
     notes += [f"{NEVER_SELECTED} {text}" for text in table.unselected]
     for row in table.rows:
         if row.failed:
-            trials_are = "trial is" if row.failed == 1 else "trials are"
+            trials = "trial" if row.failed == 1 else "trials"
             sign = f"{FAILED} " if FAILED in row.marks else ""
-            notes.append(f"{sign}{row.failed} failed {trials_are} not in the table: {row.name}.")
+            notes.append(f"{sign}{row.failed} failed {trials} left out: {row.name}.")
     return notes
 
 
 def _undefined(table: Table) -> list[str]:
     """Say why numbers or intervals are missing."""
     notes = []
-    if absent := _absent_among_clean(table):
-        notes.append(
-            f"No clean test sample is of class {', '.join(absent)}: clean means over classes are "
-            f"over the other classes."
-        )
+    notes += _clean_support(table)
     notes += _lacking_folds(table)
     first = table.metrics[0].name
     shown = [cell for row in table.rows for cell in row.cells.values()]
     shown += [row.clean_cells[first] for row in table.rows if row.clean_cells]
-    notes += [f"nan: {reason}." for reason in sorted({c.reason for c in shown if c.reason})]
+    reasons = {cell.reason for cell in shown if cell.reason and not cell.withheld}
+    notes += [f"nan: {reason}." for reason in sorted(reasons)]
     missing = {c.interval.reason for c in shown if c.interval and c.defined} - {""}
     return [*notes, *(f"No interval: {reason}." for reason in sorted(missing))]
 
@@ -207,10 +209,20 @@ def _lacking_folds(table: Table) -> list[str]:
     ]
 
 
-def _absent_among_clean(table: Table) -> list[str]:
-    """Return the classes that no clean test sample has, where there are clean columns."""
-    if not isinstance(table.task, Classification):
+def _clean_support(table: Table) -> list[str]:
+    """Say what clean scores rest on, and where they are withheld."""
+    cells = [row.clean_cells[table.metrics[0].name] for row in table.rows if row.clean_cells]
+    if not cells:
         return []
-    if not any(row.clean_cells for row in table.rows):
-        return []
-    return [c for k, c in enumerate(table.task.classes) if k not in table.clean_classes]
+    support, units = table.clean_support, "patients" if table.patients else "groups of copies"
+    counts = support.of_classes(table.task).items()
+    told = ", ".join(f"{name} {samples} ({of})" for name, (samples, of) in counts)
+    notes = [f"Clean test samples ({units}): {told}."] if told else []
+    if any(cell.withheld for cell in cells):
+        short = support.short_of(table.metrics[0])
+        what = "in all" if ALL in short else "of each class"
+        notes.append(
+            f"– (… < {LEAST_UNITS}): a clean score is shown where at least {LEAST_UNITS} {units} "
+            f"{what} are clean; of fewer, all right cannot be told from half right."
+        )
+    return notes

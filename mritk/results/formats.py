@@ -9,46 +9,31 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from mritk.errors import UsageError
 from mritk.evaluate.interval import Interval
-from mritk.results.cost import COLUMNS, CostColumn
+from mritk.results.clean_support import ALL, LEAST_UNITS
+from mritk.results.columns import USUAL_COLUMNS, columns_of, name_text
 from mritk.results.flat import csv_text
-from mritk.results.markdown import escape
+from mritk.results.latex import PACKAGES, latex_table
 from mritk.results.table import Cell, Leaderboard, Row, Table
+from mritk.results.text_table import Column, filled, fitted, text_table
 
-TABULATE = {"github": "github", "plain": "simple", "latex": "latex_booktabs", "html": "html"}
-FORMATS = (*TABULATE, "csv", "json")
-LATEX = {"↑": r"$\uparrow$", "↓": r"$\downarrow$", "–": "--", "²": "$^2$", "κ": r"$\kappa$"}
-LATEX |= {"†": r"$^\dagger$", "‡": r"$^\ddagger$", "§": r"$^\S$", "¶": r"$^\P$", "‖": r"$^\|$"}
+FORMATS = ("github", "plain", "latex", "html", "csv", "json")
+BREAK = "  "  # ends a line in Markdown
 # In sentences, which hold names: what begins a tag or a comment, and what ends a link's text.
 MARKUP = re.compile(r"<(?=[A-Za-z/!?])|(?<=\])\(")
-UNESCAPED_BAR = re.compile(r"(?<!\\)\|")
 SCHEMES = {
     "official": "official split",
     "holdout": "hold-out split",
     "kfold": "{parts}-fold cross-validation",
     "site": "leave one site out, {parts} sites",
 }
-EXTRA_COLUMNS = ("intervals", "sd", "trials", *(column.name for column in COLUMNS))
-USUAL_COLUMNS = ("sd", "parameters", "trials")
-
-
-def require_columns(names: Sequence[str]) -> None:
-    """Refuse a column that does not exist.
-
-    Raises:
-        UsageError: There is none of that name.
-    """
-    for name in names:
-        if name not in EXTRA_COLUMNS:
-            raise UsageError(
-                f"there is no column {name!r}; there is {', '.join(EXTRA_COLUMNS)}, and --metric "
-                f"chooses metrics"
-            )
 
 
 def format_leaderboard(
-    board: Leaderboard, style: str, columns: Sequence[str] = USUAL_COLUMNS
+    board: Leaderboard,
+    style: str,
+    columns: Sequence[str] = USUAL_COLUMNS,
+    width: int | None = None,
 ) -> str:
     """Return the leaderboard in one of :data:`FORMATS`.
 
@@ -56,16 +41,22 @@ def format_leaderboard(
         board: The leaderboard.
         style: One of :data:`FORMATS`.
         columns: Which of :data:`EXTRA_COLUMNS` stand beside the metrics, in text formats.
+        width: Of the terminal; what does not fit is left out, and named. None: nothing is.
     """
     if style == "json":
         return json.dumps(as_data(board), indent=2)
     if style == "csv":
         return csv_text(board)
-    blocks = [_block(table, style, columns) for table in board.tables]
+    blocks = [
+        _block(table, style, columns, width, label)
+        for table, label in zip(board.tables, _labels(board.tables), strict=True)
+    ]
     notes = [f"Other conditions: {line}" for line in board.drift]
     notes += [f"Not read: {line}" for line in board.damaged]
     if notes:
-        blocks.append(sentences(notes, style))
+        blocks.append(sentences(notes, style, width))
+    if style == "latex" and board.tables:
+        blocks.insert(0, PACKAGES)
     return "\n\n".join(blocks)
 
 
@@ -74,12 +65,19 @@ def caption(table: Table) -> str:
 
     The digits behind dataset and protocol are the beginnings of their fingerprints.
     """
+    return " · ".join(_shared(table))
+
+
+def _shared(table: Table) -> list[str]:
     keys = table.keys
     repeats, shots = table.protocol.repeats, table.protocol.shots
     parts_drawn = table.folds // repeats
     scheme = SCHEMES.get(keys["scheme"], keys["scheme"]).format(parts=parts_drawn)
     scheme += f", {repeats} repeats" if repeats > 1 else ""
-    scheme += f", {shots} shots per class" if shots else ""
+    if shots:
+        scheme += f", {shots} shots per class"
+    elif "shots=0" in keys["protocol"]:  # which reads as if there were none
+        scheme += ", all training samples"
     tested = f"{table.test_samples} test samples"
     if table.clean_samples < table.test_samples:
         tested += f" ({table.clean_samples} clean)"
@@ -90,70 +88,43 @@ def caption(table: Table) -> str:
         f"{scheme}, {tested}",
     ]
     fixed = {"dataset", "dataset_fingerprint", "protocol", "fingerprint", "scheme"}
-    parts += [f"{name} {value}" for name, value in keys.items() if name not in fixed]
-    return " · ".join(parts)
+    return parts + [f"{name} {value}" for name, value in keys.items() if name not in fixed]
 
 
-def _block(table: Table, style: str, columns: Sequence[str]) -> str:
-    from tabulate import tabulate
+def _labels(tables: Sequence[Table]) -> list[str]:
+    """Return what each table is referred to by: dataset and protocol, and a number if need be."""
+    names = [f"{table.keys['dataset']} {table.keys['protocol']}" for table in tables]
+    earlier = [names[:at].count(name) for at, name in enumerate(names)]
+    return [f"{name} {n + 1}" if n else name for name, n in zip(names, earlier, strict=True)]
 
-    shown = _columns(table, columns, style)
-    rows = [[_cell(cell(row), style) for cell in shown.values()] for row in table.rows]
-    body = tabulate(rows, list(shown), tablefmt=TABULATE[style], disable_numparse=True)
+
+def _block(table: Table, style: str, columns: Sequence[str], width: int | None, label: str) -> str:
+    shown = columns_of(table, columns, style)
     if style == "latex":
-        # Characters outside ASCII are not every LaTeX installation's.
-        for sign, command in LATEX.items():
-            body = body.replace(sign, command)
-    head = sentences([name_text(caption(table), style)], style)
-    return f"{head}\n\n{body}\n\n{sentences(table.notes, style)}"
+        return latex_table(shown, f"{'; '.join(_shared(table))}.", table.notes, label)
+    if style == "html":
+        from tabulate import tabulate
+
+        rows = zip(*(column.cells for column in shown), strict=True)
+        body = tabulate(rows, [c.heading for c in shown], tablefmt="html", disable_numparse=True)
+        dropped: list[Column] = []
+    else:
+        shown, dropped = fitted(shown, style, width)
+        body = text_table(shown, style)
+    head = sentences([name_text(caption(table), style)], style, width)
+    notes = [*left_out(dropped, "leaderboard"), *table.notes]
+    return f"{head}\n\n{body}\n\n{sentences(notes, style, width)}"
 
 
-def _columns(table: Table, wanted: Sequence[str], style: str) -> dict[str, Any]:
-    """Return what stands in each column, as functions of a row, by heading."""
-    first, *others = table.metrics
-    every = "intervals" in wanted
-    shown: dict[str, Any] = {"backbone": lambda row: name_text(row.keys["backbone"], style)}
-    if len({row.keys["augmentation"] for row in table.rows}) > 1:
-        shown["augmentation"] = lambda row: name_text(row.keys["augmentation"], style)
-    if len([row for row in table.rows if row.tie]) > 1:
-        shown["tie"] = lambda row: row.tie or "–"
-    heading = f"{first.label} {first.arrow}"
-    if any(row.clean_cells for row in table.rows):  # the metric that sorts, on both sets
-        heading = f"{first.label} ({table.test_samples}) {first.arrow}"
-        clean = f"clean ({table.clean_samples}) {first.arrow}"
-    shown[heading] = lambda row: cell_text(row.cells[first.name], row.marks)
-    if "sd" in wanted and any(row.trials > 1 for row in table.rows):
-        shown["SD"] = lambda row: _decimals(row.cells[first.name].spread)
-    if any(row.clean_cells for row in table.rows):
-        shown[clean] = lambda row: cell_text(row.clean_cells.get(first.name), row.marks)
-    for metric in others:
-
-        def metric_cell(row: Row, name: str = metric.name) -> str:
-            return cell_text(row.cells[name], row.marks, interval=every)
-
-        shown[f"{metric.label} {metric.arrow}".rstrip()] = metric_cell
-    for column in COLUMNS:
-        if column.name in wanted and any(column.name in row.cost for row in table.rows):
-
-            def cost_cell(row: Row, column: CostColumn = column) -> str:
-                return column.text(row.cost.get(column.name, math.nan))
-
-            shown[f"{column.label} {column.arrow}"] = cost_cell
-    if "trials" in wanted:
-        shown["trials"] = _trials
-    return shown
+def left_out(dropped: Sequence[Column], command: str) -> list[str]:
+    """Say which columns were left out to fit the terminal, if any were, and what shows them."""
+    if not dropped:
+        return []
+    names = ", ".join(column.heading.rstrip(" ↑↓") for column in dropped)
+    return [f"Left out to fit the terminal: {names} (all: mritk {command} --wide)."]
 
 
-def name_text(text: str, style: str) -> str:
-    """Return a name, or a line of names, that Markdown takes for nothing but text."""
-    return escape(text) if style == "github" else " ".join(text.split())
-
-
-def _cell(text: str, style: str) -> str:
-    return UNESCAPED_BAR.sub(r"\|", text) if style == "github" else text
-
-
-def sentences(lines: Sequence[str], style: str) -> str:
+def sentences(lines: Sequence[str], style: str, width: int | None = None) -> str:
     """Return sentences, which hold names, as lines of a style; names bring no markup."""
     lines = [" ".join(line.split()) for line in lines]
     if style == "latex":
@@ -161,32 +132,9 @@ def sentences(lines: Sequence[str], style: str) -> str:
     if style == "html":
         return "\n".join(f"<p>{html.escape(line)}</p>" for line in lines)
     if style == "github":
-        return "  \n".join(MARKUP.sub(r"\\\g<0>", line) for line in lines)
-    return "\n".join(lines)
-
-
-def cell_text(cell: Cell | None, marks: str, *, interval: bool = True) -> str:
-    """Return a cell as tables show it: the mean, signs, and the interval in brackets."""
-    if cell is None or not cell.values:
-        return "–"
-    if not cell.defined:
-        return f"nan{marks}"
-    between = cell.interval if interval else None
-    ends = "" if between is None or between.reason else f" {interval_text(between)}"
-    return f"{cell.mean:.3f}{marks}{ends}"
-
-
-def interval_text(interval: Interval) -> str:
-    """Return an interval as ``[low, high]``."""
-    return f"[{interval.low:.3f}, {interval.high:.3f}]"
-
-
-def _decimals(value: float) -> str:
-    return "–" if math.isnan(value) else f"{value:.3f}"
-
-
-def _trials(row: Row) -> str:
-    return f"{row.trials} ({row.failed} failed)" if row.failed else str(row.trials)
+        room = None if width is None else width - len(BREAK)
+        return f"{BREAK}\n".join(filled(MARKUP.sub(r"\\\g<0>", line), room) for line in lines)
+    return "\n".join(filled(line, width) for line in lines)
 
 
 def as_data(board: Leaderboard) -> dict[str, Any]:
@@ -200,6 +148,7 @@ def as_data(board: Leaderboard) -> dict[str, Any]:
                 "level": table.analysis.level,
                 "test_samples": table.test_samples,
                 "clean_test_samples": table.clean_samples,
+                "clean_support": _support_as_data(table),
                 "patients": table.patients or None,
                 "detectable_difference": _number(table.detectable),
                 "notes": table.notes,
@@ -213,6 +162,16 @@ def as_data(board: Leaderboard) -> dict[str, Any]:
         ],
         "differing_protocol_fields": list(board.drift),
         "not_read": list(board.damaged),
+    }
+
+
+def _support_as_data(table: Table) -> dict[str, Any]:
+    support = table.clean_support
+    classes = support.of_classes(table.task).items()
+    return {
+        "units": support.counts.get(ALL, (0, 0))[1],
+        "least_units": LEAST_UNITS,
+        "classes": {name: {"samples": n, "units": units} for name, (n, units) in classes},
     }
 
 

@@ -3,37 +3,51 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from mritk.evaluate.comparison import Verdict
-from mritk.results.formats import comparison_as_data, interval_text, name_text, sentences
+from mritk.results.columns import interval_text, name_text
+from mritk.results.formats import comparison_as_data, left_out, sentences
 from mritk.results.gate import Change, Comparisons
+from mritk.results.text_table import Column, filled, fitted, text_table
 
 FORMATS = ("github", "plain", "json")
-TABULATE = {"github": "github", "plain": "simple"}
+# What goes first where a terminal has no room; the difference of the two stays.
+KEEP = {"base": 0, "head": 1}
+MEANS = (
+    "Difference: head minus base, paired by patient, seed and fold, with its interval of 95 %. "
+    "Verdict: at 5 %, corrected by Holm over the rows of a metric."
+)
 SIGNS = {Verdict.BETTER: "▲ better", Verdict.WORSE: "▼ worse", Verdict.CANNOT_TELL: "cannot tell"}
 
 
-def comparisons_text(found: Comparisons, style: str) -> str:
-    """Return the comparison as a table (``github`` or ``plain``) with its reservations."""
-    from tabulate import tabulate
+def comparisons_text(found: Comparisons, style: str, width: int | None = None) -> str:
+    """Return the comparison as a table (``github`` or ``plain``) with its reservations.
 
+    Args:
+        found: The comparison.
+        style: ``github`` or ``plain``.
+        width: Of the terminal; what does not fit is left out, and named. None: nothing is.
+    """
     datasets = {(change.dataset, change.protocol) for change in found.changes}
     rows = [_row(change, style, several=len(datasets) > 1) for change in found.changes]
-    blocks = [sentences([headline(found)], style)]
+    told = headline(found)
+    blocks = [sentences([told if style == "github" else told.replace("**", "")], style, width)]
     if rows:
-        blocks.append(
-            tabulate(rows, headers="keys", tablefmt=TABULATE[style], disable_numparse=True)
-        )
-        blocks.append(
-            "Difference: head minus base, paired by patient, seed and fold, with its interval of "
-            "95 %. Verdict: at 5 %, corrected by Holm over the rows of a metric."
-        )
+        columns, dropped = fitted(_columns(rows), style, width)
+        blocks += [
+            text_table(columns, style),
+            sentences([*left_out(dropped, "compare"), MEANS], style, width),
+        ]
     for title, lines in _reservations(found):
-        listed = (f"- {sentences([line], style)}" for line in lines)
+        listed = (filled(f"- {sentences([line], style)}", width) for line in lines)
         blocks.append("\n".join([f"{title}:", "", *listed]))
     return "\n\n".join(blocks)
+
+
+def _columns(rows: Sequence[Mapping[str, str]]) -> list[Column]:
+    return [Column(name, [row[name] for row in rows], KEEP.get(name, math.inf)) for name in rows[0]]
 
 
 def headline(found: Comparisons) -> str:

@@ -37,6 +37,7 @@ class IndexedTrial:
         seal: The digest of its content.
         facts: What is known without its scores.
         points: By analysis, the values of metrics that were computed before.
+        held: All that is stored of it, where that was asked for.
     """
 
     def __init__(
@@ -48,6 +49,7 @@ class IndexedTrial:
         points: dict[str, Points],
     ) -> None:
         self.stamp, self.seal, self.facts, self.points = stamp, seal, facts, points
+        self.held: TrialRecord | None = None
         self._index = index
         self._scored: dict[How, Scored | Undefined] = {}
 
@@ -87,7 +89,7 @@ class IndexedTrial:
             if isinstance(found, Undefined):
                 raise found
             return found
-        return analysis.scored(self._index.read(self), clean=clean)
+        return analysis.scored(self.held or self._index.read(self), clean=clean)
 
     def values(
         self, analysis: Analysis, metrics: Sequence[Metric], *, clean: bool

@@ -12,7 +12,8 @@ from mritk.data.samples import Task
 from mritk.errors import StoreError, UsageError
 from mritk.evaluate.metric import Metric, Undefined, Value
 from mritk.evaluate.metrics import find_metric, metrics_of
-from mritk.results.analysis import Analysis
+from mritk.results.analysis import Analysis, repeat_of
+from mritk.results.clean_support import CleanSupport, Counts
 from mritk.results.cost import cost_of
 from mritk.results.footnotes import (
     FAILED,
@@ -22,6 +23,7 @@ from mritk.results.footnotes import (
     SELECTED_ON_TEST,
 )
 from mritk.results.kept_tables import KeptTables
+from mritk.results.natural_order import natural
 from mritk.results.over_runs import told_over_runs
 from mritk.results.table import Cell, Leaderboard, Row, Table, row_name
 from mritk.results.table_evidence import TableEvidence, evidence_of
@@ -79,13 +81,23 @@ def build_leaderboard(
             groups[group].append(found)
     names = [*keys, *([analysis.by] if analysis.by else [])]
     tables = []
-    for values, members in sorted(groups.items(), key=lambda item: str(item[0])):
+    for values, members in sorted(groups.items(), key=_order):
         named = dict(zip(names, values, strict=False))
         table, lost = _table_of_readable(named, members, (metrics, sort), analysis, kept)
         damaged += lost
         tables += [table] if table else []
     drift = _drift([members[0].facts for members in groups.values()])
     return Leaderboard(tables, drift, [str(error) for error in damaged], exit_code_of(damaged))
+
+
+def _order(group: tuple[tuple[Any, ...], Sequence[TableTrial]]) -> tuple[Any, ...]:
+    """Return what tables are sorted by: of varied protocols, few shots come before all images."""
+    values, (first, *_) = group
+    facts = first.facts
+    shots = facts.stored_protocol.shots or math.inf
+    varied = (natural(facts.protocol.partition("[")[0]), shots, natural(facts.protocol))
+    rest = tuple(natural(str(value)) for value in values)
+    return natural(facts.dataset), facts.dataset_fingerprint, *varied, rest
 
 
 def _parts(trial: TrialRecord | TableTrial, analysis: Analysis) -> Iterable[tuple[str, TableTrial]]:
@@ -173,7 +185,7 @@ def _table(
         skipped=max(trial.facts.skipped for trial in trials),
         grouped=all(trial.facts.grouped for trial in trials),
         protocol=trials[0].facts.stored_protocol,
-        clean_classes=frozenset(k for t in tests if t.clean is not None for k in t.classes),
+        clean_support=_support(first_of_fold.values()),
         verdict=verdict_line(over_folds(verdicts), KEPT_COPIES) if verdicts else "",
         warnings=[
             *_warnings(done, built),
@@ -184,7 +196,7 @@ def _table(
         detectable=evidence.detectable,
         unselected=sorted({facts.unselected for facts in done} - {""}),
         records={
-            name: [trial.held for trial in row if isinstance(trial, HeldTrial)]
+            name: [trial.held for trial in row if trial.held is not None]
             for name, row in finished.items()
         },
     )
@@ -275,15 +287,27 @@ def _cell(values: Sequence[Value]) -> Cell:
 def _clean_cell(
     metric: Metric, values: Sequence[Mapping[str, Value]], trials: Sequence[TrialFacts]
 ) -> Cell:
-    """Return the metric over clean test samples; classes that none of them has do not count.
+    """Return the metric over clean test samples, if it rests on enough of them.
 
     Means over other classes in other folds are not comparable, so they are undefined.
     """
+    if withheld := _support(trials).withheld(metric, trials[0].task):
+        reason = f"too few clean units: {withheld}"
+        return Cell((math.nan,) * len(values), reason, withheld=withheld)
     classes = {facts.test.classes for facts in trials if facts.test is not None}
     if metric.per_class and len(classes) > 1:
         reason = "clean test samples of the folds are of different classes"
         return Cell((math.nan,) * len(values), reason)
     return _cell([found[metric.name] for found in values])
+
+
+def _support(trials: Iterable[TrialFacts]) -> CleanSupport:
+    """Return what the clean test samples of some trials are; of equal folds the first counts."""
+    found: dict[int, tuple[int, Counts]] = {}
+    for facts in trials:
+        if facts.test is not None:
+            found.setdefault(facts.fold, (repeat_of(facts), facts.test.support))
+    return CleanSupport.of(found.values())
 
 
 def _clean_ids(test: Tested) -> Sequence[str]:

@@ -35,7 +35,7 @@ class PairedRows:
     @property
     def names(self) -> list[str]:
         """Names of the rows that have finished trials, best first."""
-        return [row.name for row in self.table.rows if self.table.records.get(row.name)]
+        return [row.name for row in self.table.rows if row.trials]
 
     @cached_property
     def _scored(self) -> dict[str, dict[Key, tuple[Scored, list[str]]]]:
@@ -72,11 +72,11 @@ class PairedRows:
             first, second, self.metric.name, difference, interval, p, p, higher_is_better=better
         )
 
-    def two_models(self, first: str, second: str) -> list[tuple[Scored, Scored]]:
-        """Return what one model of each row, per fold, made of the same samples.
+    def two_models(self, first: str, second: str) -> tuple[Scored, Scored]:
+        """Return what one model of each row made of the same samples.
 
         Raises:
-            Undefined: There are several runs, none in common, or other samples.
+            Undefined: There are several runs or folds, none in common, or other samples.
         """
         ones, others = self._scored[first], self._scored[second]
         keys = sorted(ones.keys() & others.keys())
@@ -94,7 +94,13 @@ class PairedRows:
             )
         if any(ones[key][1] != others[key][1] for key in keys):
             raise Undefined("they were tested on different samples; use --test bootstrap")
-        return [(ones[key][0], others[key][0]) for key in keys]
+        if len(keys) > 1:
+            raise Undefined(
+                f"it compares two trained models, and {len(keys)} folds are {len(keys)} models of "
+                f"each row that share training samples, with scores of their own; test each with "
+                f"--group-by fold, or all by --test corrected_t or --test bootstrap"
+            )
+        return ones[keys[0]][0], others[keys[0]][0]
 
     def per_fold(self, first: str, second: str) -> tuple[np.ndarray, np.ndarray]:
         """Return the metric of both rows in every fold, (folds,) each; means over seeds.

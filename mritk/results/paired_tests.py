@@ -97,14 +97,7 @@ def _bootstrap(rows: PairedRows, first: str, second: str) -> list[Tested]:
 
 
 def _mcnemar(rows: PairedRows, first: str, second: str) -> list[Tested]:
-    pairs = rows.two_models(first, second)
-    if len(pairs) > 1:
-        raise Undefined(
-            f"it compares two trained models, and {len(pairs)} folds are {len(pairs)} models of "
-            f"each row that share training samples; test each with --group-by fold, or all by "
-            f"--test corrected_t"
-        )
-    ((one, other),) = pairs
+    one, other = rows.two_models(first, second)
     found = mcnemar(
         one.score.argmax(axis=1) == one.target,
         other.score.argmax(axis=1) == other.target,
@@ -123,22 +116,14 @@ def _delong(rows: PairedRows, first: str, second: str) -> list[Tested]:
     task = rows.table.task
     if not isinstance(task, Classification):
         raise Undefined(f"it compares AUROCs, and {rows.table.keys['dataset']} has no classes")
-    pairs = rows.two_models(first, second)
+    one, other = rows.two_models(first, second)
     binary = len(task.classes) == 2
     lines = []
     for k, name in enumerate(task.classes):
         if binary and k == 0:  # the area of one class is that of the other
             continue
-        found = delong(
-            [
-                aurocs(
-                    one.target == k,
-                    np.stack([odds_ranks(one.score, k), odds_ranks(other.score, k)]),
-                    one.unit,
-                )
-                for one, other in pairs
-            ]
-        )
+        scores = np.stack([odds_ranks(one.score, k), odds_ranks(other.score, k)])
+        found = delong(aurocs(one.target == k, scores, one.unit))
         compared = rows.comparison(first, second, found.difference, found.interval, found.p)
         lines.append(Tested(compared, "" if binary else name))
     return lines
@@ -183,7 +168,8 @@ TESTS: Mapping[str, PairedTest] = {
     "bootstrap": PairedTest(
         "Paired clustered bootstrap",
         "Patients (or groups of copies) and runs are resampled, the same for both rows. It "
-        "assumes that patients are independent of each other.",
+        "assumes that patients are independent of each other, and that k folds are correlated by "
+        "1 / (2k).",
         _bootstrap,
         resamples=True,
         refuses=False,

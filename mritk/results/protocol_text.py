@@ -25,6 +25,7 @@ def protocol_words(stored: StoredProtocol, scheme: str) -> list[str]:
     """
     protocol, parameters = stored.data, stored.parameters
     size = protocol.get("image_size")
+    twice = protocol.get("normalise_again", ())
     small = "A rehearsal, in small and with random weights: its scores mean nothing."
     sentences = [
         *([small] if protocol.get("rehearsal") else []),
@@ -32,6 +33,7 @@ def protocol_words(stored: StoredProtocol, scheme: str) -> list[str]:
         f"{f'{size} × {size} px' if size else 'the size that the backbone declares'}; precision "
         f"{protocol.get('precision', 'unknown')}.",
         *_preprocessing(protocol.get("preprocessing", {})),
+        *([f"Pixels are normalised twice for {', '.join(twice)}."] if twice else []),
         _split(stored, scheme),
         _selection(stored),
         *(_stage(n, stage) for n, stage in enumerate(parameters.get("stages", ()), 1)),
@@ -82,12 +84,13 @@ def _stage(number: int, stage: Mapping[str, Any]) -> str:
     rate = f"learning rate {stage.get('learning_rate', 0):g}"
     if stage.get("backbone_learning_rate"):
         rate += f" (backbone {stage['backbone_learning_rate']:g})"
-    stop = stage.get("early_stopping", 0)
+    stop, anew = stage.get("early_stopping", 0), stage.get("restart_selection", False)
     return (
         f"Stage {number}: {what}{tune}, {_epochs(stage.get('epochs'))} at most, "
         f"{stage.get('optimizer', '?')}, {rate}, {stage.get('schedule', '?')} schedule, weight "
         f"decay {stage.get('weight_decay', 0):g}"
-        f"{f', stopped after {stop} epochs without progress' if stop else ''}."
+        f"{f', stopped after {stop} epochs without progress' if stop else ''}"
+        f"{'; states of earlier stages no longer count' if anew else ''}."
     )
 
 

@@ -60,6 +60,8 @@ class Values:
         resampled: (R,) values, NaN where undefined.
         left_out: (U,) values with one unit left out; None unless BCa is wanted.
         rounding: How large a difference between values may be that is rounding only.
+        changes: (strata,) how much the value changes where units of one stratum weigh otherwise;
+            None where it is undefined.
         classes: The same resamples class by class, of one fold of several; and those of
             ``left_out``.
     """
@@ -68,6 +70,7 @@ class Values:
     resampled: np.ndarray
     left_out: np.ndarray | None = None
     rounding: float = 0.0
+    changes: np.ndarray | None = None
     classes: Sequence[FoldClasses] = ()
 
 
@@ -79,14 +82,14 @@ class RunValues:
         rows: The trials of each row, by its name; rows without trials are left out.
         metrics: What is computed.
         resamples: Number R of resamples.
-        method: ``percentile`` or ``bca``.
+        method: ``student``, ``percentile`` or ``bca``.
         partial: Whether means over classes are over the classes that there are.
     """
 
     rows: Mapping[str, Sequence[Scored]]
     metrics: Sequence[Metric]
     resamples: int = RESAMPLES
-    method: str = "percentile"
+    method: str = "student"
     partial: bool = False
     _kept: dict[tuple[str, tuple[int, ...], str], Values] = field(default_factory=dict, repr=False)
 
@@ -119,9 +122,20 @@ class RunValues:
         )
 
     @cached_property
+    def parts(self) -> int:
+        """How many test parts of one size make up all units; 1 if all trials test the same."""
+        tested = [len(set(t.unit)) for trials in self.rows.values() for t in trials]
+        return round(len(self.names) * len(tested) / max(1, sum(tested)))
+
+    @cached_property
     def weights(self) -> np.ndarray:
         """How much each unit counts in each resample, (R, U)."""
-        return self.units.weights(self.resamples)
+        return self._drawn[: self.resamples]
+
+    @cached_property
+    def _drawn(self) -> np.ndarray:
+        """The weights of the resamples, and below them those of the probes, (R + strata, U)."""
+        return np.concatenate([self.units.weights(self.resamples), self.units.probes()])
 
     def numbers(self, trial: Scored) -> np.ndarray:
         return np.asarray([self.names[name] for name in trial.unit], dtype=np.int64)
@@ -132,14 +146,14 @@ class RunValues:
     def trials(self) -> dict[str, list[dict[str, Values]]]:
         """Every metric of every trial by row; computed once, all metrics of a trial together."""
         every = [trial for trials in self.rows.values() for trial in trials]
-        _ = self.weights  # drawn once, before threads ask for it
+        _ = self._drawn  # drawn once, before threads ask for it
         with ThreadPoolExecutor(available_cores()) as pool:
             found = iter(list(pool.map(self._of_trial, every)))
         return {name: [next(found) for _ in trials] for name, trials in self.rows.items()}
 
     def _of_trial(self, trial: Scored) -> dict[str, Values]:
         unit = self.numbers(trial)
-        drawn = Resamples(trial.target, trial.score, unit, self.weights)
+        drawn = Resamples(trial.target, trial.score, unit, self._drawn)
         left_out = None
         if self.method == "bca":
             left_out = Resamples(trial.target, trial.score, unit, self.units.leave_one_out())
@@ -159,7 +173,19 @@ class RunValues:
         jackknife = metric.resample(left_out, classes=present) if left_out else None
         rounding = SINGLE_PRECISION * _size(metric, value.value)
         resampled = _settled(metric.resample(drawn, classes=present), value.value, rounding)
-        return Values(value.value, resampled, jackknife, rounding, classes)
+        return self._values(value.value, resampled, jackknife, rounding, classes)
+
+    def _values(
+        self,
+        point: float,
+        drawn: np.ndarray,
+        jackknife: np.ndarray | None,
+        rounding: float,
+        classes: Sequence[FoldClasses] = (),
+    ) -> Values:
+        """Return the values of resamples and probes, (R + strata,), told apart."""
+        resampled, probed = np.split(drawn, [self.resamples])
+        return Values(point, resampled, jackknife, rounding, probed - point, classes)
 
     # -- runs ----------------------------------------------------------------------------------
 
@@ -194,7 +220,7 @@ class RunValues:
             for parts in zip(*(fold.classes for fold in folds), strict=True)
         )
         jackknife = left_out[0] if left_out else None
-        return Values(point, _settled(resampled, point, rounding), jackknife, rounding)
+        return self._values(point, _settled(resampled, point, rounding), jackknife, rounding)
 
 
 def _classes(target: np.ndarray) -> np.ndarray:
@@ -215,11 +241,13 @@ def _settled(values: np.ndarray, at: float, rounding: float) -> np.ndarray:
 
 def _mean(values: Sequence[Values]) -> Values:
     left_out = [value.left_out for value in values if value.left_out is not None]
+    changes = [value.changes for value in values if value.changes is not None]
     return Values(
         float(np.mean([value.point for value in values])),
         np.mean([value.resampled for value in values], axis=0),
         np.mean(left_out, axis=0) if left_out else None,
         max(value.rounding for value in values),
+        np.mean(changes, axis=0) if len(changes) == len(values) else None,
     )
 
 
@@ -232,4 +260,7 @@ def minus(one: Values, other: Values) -> Values:
     point = one.point - other.point
     point = 0.0 if abs(point) <= rounding else point
     resampled = _settled(one.resampled - other.resampled, 0.0, rounding)
-    return Values(point, resampled, left_out, rounding)
+    changes = None
+    if one.changes is not None and other.changes is not None:
+        changes = _settled(one.changes - other.changes, 0.0, rounding)
+    return Values(point, resampled, left_out, rounding, changes)

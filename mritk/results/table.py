@@ -16,6 +16,7 @@ from mritk.evaluate.comparison import Comparison
 from mritk.evaluate.interval import Interval
 from mritk.evaluate.metric import Metric
 from mritk.results.analysis import Analysis
+from mritk.results.clean_support import CleanSupport
 from mritk.results.footnotes import footnotes
 from mritk.results.stored_protocol import StoredProtocol
 from mritk.results.trialfile import TrialRecord
@@ -33,6 +34,7 @@ class Cell:
     Attributes:
         values: One value per finished trial; NaN where undefined.
         reason: Why a value is undefined, or empty.
+        withheld: In a few words, for the cell: why a value that exists is not shown; or empty.
         interval: Of the mean, over patients and runs; None if none was asked for.
         over_runs: The mean over runs, where it is not that of the values: some fold lacks a class
             (:mod:`mritk.evaluate.over_folds`).
@@ -42,6 +44,7 @@ class Cell:
     reason: str = ""
     interval: Interval | None = None
     over_runs: float | None = None
+    withheld: str = ""
 
     @property
     def mean(self) -> float:
@@ -115,7 +118,7 @@ class Table:
         folds: Number of folds that the protocol makes.
         skipped: Number of samples that were left out as unreadable.
         grouped: Whether the split kept patients whole.
-        clean_classes: Classes that the clean test samples have.
+        clean_support: What the clean test samples are, over all folds.
         verdict: What the audit found, over all folds.
         protocol: What its rows share.
         warnings: Reasons why rows cannot be compared as they stand.
@@ -124,8 +127,8 @@ class Table:
         detectable: The difference in the first metric that one comparison would find four times
             in five; NaN where unknown, infinite where no difference is that large.
         unselected: Why no epoch could be selected, of all trials in which none could.
-        records: The finished trials of each row, by its name; only of trials that were handed in as
-            records.
+        records: The finished trials of each row, by its name; only of trials that came with all
+            that is stored of them.
     """
 
     keys: Mapping[str, Any]
@@ -138,7 +141,7 @@ class Table:
     folds: int
     skipped: int
     grouped: bool
-    clean_classes: frozenset[int] = frozenset()
+    clean_support: CleanSupport = field(default_factory=lambda: CleanSupport({}))
     verdict: str = ""
     protocol: StoredProtocol = field(default_factory=StoredProtocol)
     warnings: Sequence[str] = ()

@@ -90,7 +90,7 @@ class TableEvidence:
         intervals = self.intervals[row.name]
         cells = {name: replace(cell, interval=intervals[name]) for name, cell in row.cells.items()}
         cleaned = dict(row.clean_cells)
-        if row.name in self.clean:
+        if row.name in self.clean and cleaned[first].defined:
             cleaned[first] = replace(cleaned[first], interval=self.clean[row.name])
         return replace(row, cells=cells, clean_cells=cleaned, tie=self.ties.get(row.name, ""))
 

@@ -26,6 +26,7 @@ class TableTrial(Protocol):
     Attributes:
         facts: What is known without its scores.
         mark: Tells its content, as long as its file is not written; ``""`` where nothing does.
+        held: All that is stored of it; None where only its file has that.
     """
 
     @property
@@ -33,6 +34,9 @@ class TableTrial(Protocol):
 
     @property
     def mark(self) -> str: ...
+
+    @property
+    def held(self) -> TrialRecord | None: ...
 
     def scored(self, analysis: Analysis, *, clean: bool) -> Scored:
         """Return what is evaluated of it, see :meth:`Analysis.scored`.
@@ -72,7 +76,7 @@ class HeldTrial:
     mark = ""
 
     def __init__(self, record: TrialRecord) -> None:
-        self.held = record
+        self.held: TrialRecord = record
         self.facts = TrialFacts.of(record)
         self._scored: dict[How, Scored] = {}
 

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from mritk.data.samples import Classification, Task
+from mritk.results.clean_support import Counts, counts_of
 from mritk.results.footnotes import never_selected
 from mritk.results.layout import task_as_dict, task_from_dict
 from mritk.results.record import Predictions, TrialRecord
@@ -41,12 +42,14 @@ class Tested:
         patients: The patients among them, sorted, as far as they are known.
         clean: Ids of those without a copy in training, sorted; None where unknown.
         classes: Classes that the clean ones have, or all where that is unknown; sorted.
+        support: How many of each class are clean (:func:`mritk.results.clean_support.counts_of`).
     """
 
     ids: tuple[str, ...]
     patients: tuple[str, ...]
     clean: tuple[str, ...] | None
     classes: tuple[int, ...]
+    support: Counts
 
     @classmethod
     def of(cls, test: Predictions, task: Task) -> Tested:
@@ -58,6 +61,7 @@ class Tested:
             tuple(sorted(set(test.patient) - {""})),
             None if test.clean is None else tuple(sorted(np.asarray(test.id)[kept].tolist())),
             tuple(int(k) for k in classes),
+            counts_of(test, task),
         )
 
     @property
@@ -164,13 +168,17 @@ def setting_from_json(text: str | bytes) -> dict[str, Any]:
 
 def tested_as_json(test: Tested) -> str:
     """Return a test part as JSON."""
-    return json.dumps([test.ids, test.patients, test.clean, test.classes])
+    return json.dumps([test.ids, test.patients, test.clean, test.classes, test.support])
 
 
 def tested_from_json(text: str | bytes) -> Tested:
     """Return the test part of :func:`tested_as_json`."""
-    ids, patients, clean, classes = json.loads(text)
+    ids, patients, clean, classes, support = json.loads(text)
     known: Sequence[str] | None = clean
     return Tested(
-        tuple(ids), tuple(patients), None if known is None else tuple(known), tuple(classes)
+        tuple(ids),
+        tuple(patients),
+        None if known is None else tuple(known),
+        tuple(classes),
+        tuple((k, samples, units) for k, samples, units in support),
     )

@@ -37,6 +37,7 @@ class TrialIndex:
         analysis: How predictions are evaluated. A trial is read once for all that it needs.
         metrics: Names of metrics that will be asked for beside the usual ones.
         wanted: Which trials are asked for.
+        held: Whether they come with all that is stored of them; their files are read then.
     """
 
     def __init__(
@@ -45,8 +46,10 @@ class TrialIndex:
         analysis: Analysis | None = None,
         metrics: Sequence[str] = (),
         wanted: Callable[[TrialFacts], bool] = lambda facts: True,
+        *,
+        held: bool = False,
     ) -> None:
-        self.folder, self._wanted = folder, wanted
+        self.folder, self._wanted, self._held = folder, wanted, held
         self._analysis, self._metrics = analysis or Analysis(), frozenset(metrics)
         self._file = folder.index()
         self._reader = TrialReader()
@@ -76,10 +79,20 @@ class TrialIndex:
             there.add(path.stem)
             found = self._trial(path.stem)
             if isinstance(found, UnusableTrial) or self._wanted(found.facts):
-                yield found
+                yield self._holding(found)
         for key in [key for key in self._file.lines if key.startswith(TRIAL)]:
             if key[len(TRIAL) :] not in there:
                 self._forget(key[len(TRIAL) :])
+
+    def _holding(self, trial: IndexedTrial | UnusableTrial) -> IndexedTrial | UnusableTrial:
+        """Return a trial with what is stored of it, where that is asked for; or why it cannot."""
+        if not self._held or isinstance(trial, UnusableTrial) or trial.held is not None:
+            return trial
+        try:
+            trial.held = self.read(trial)
+        except UnusableTrial as error:
+            return error
+        return trial
 
     def look_up(
         self, trial_ids: Iterable[str]
@@ -114,6 +127,8 @@ class TrialIndex:
         stored = self._reader.read_named(self.folder.trial_path(trial_id))
         trial = IndexedTrial(self, stamp, stored.seal, TrialFacts.of(stored.record), {})
         self.note(trial)
+        if self._held and self._wanted(trial.facts):
+            trial.held = stored.record
         if trial.facts.finished and self._wanted(trial.facts):
             usual = metrics_of(trial.facts.task)
             known = metrics_of(trial.facts.task, self._analysis.extra_metrics, shown=False)

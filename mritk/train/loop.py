@@ -39,7 +39,7 @@ from mritk.train.memory import (
     free_memory,
     predict_footprint,
 )
-from mritk.train.network import Network, build_head
+from mritk.train.network import Network, build_head, penalty
 from mritk.train.objective import Objective
 from mritk.train.recalibrate import mixed_batches, recalibrate
 from mritk.train.recipe import Recipe, Stage
@@ -114,6 +114,7 @@ class FineTuning:
             setup.device,
             label_smoothing=self.recipe.label_smoothing,
             balanced=self.recipe.class_weights == "balanced",
+            weigh_samples=self.recipe.class_weights_per == "sample",
         )
         self.train = self.inputs.resident(setup.train)
         self.val = self.inputs.resident(setup.val)
@@ -156,6 +157,8 @@ class FineTuning:
         if self._saved_run is not None:
             run.go_on_from(self._saved_run)
             self._saved_run = None
+        elif stage.restart_selection:
+            self.best.restart()
         while not run.over:
             try:
                 run.train_epoch()
@@ -213,6 +216,10 @@ class FineTuning:
             run.require_finite(val_loss)
             scores = self.objective.scores(outputs)
             value = self.best.measure(val_loss, scores, self.setup.val.targets)
+            followed = val_loss
+            if run.stage.plateau_loss == "objective":
+                loss = float(self.objective.unweighted_loss(outputs, targets))
+                followed = loss + penalty(self.network)
             self.epoch += 1
             better = self.best.offer(self.epoch, value, self.network)
         self.setup.on_epoch(
@@ -227,7 +234,7 @@ class FineTuning:
                 seconds=run.epoch_seconds(),
             )
         )
-        run.finish_epoch(val_loss, better=better)
+        run.finish_epoch(followed, better=better)
         self.save(run)
 
     @property

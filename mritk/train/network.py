@@ -33,7 +33,10 @@ class Network(nn.Module):
 
 def build_head(features: int, outputs: int, layout: Head) -> nn.Sequential:
     """Return the head: ``features`` values in, ``outputs`` values out."""
-    layers: list[nn.Module] = [nn.BatchNorm1d(features)] if layout.batch_norm else []
+    layers: list[nn.Module] = []
+    if layout.batch_norm:
+        epsilon, momentum = layout.batch_norm_epsilon, layout.batch_norm_momentum
+        layers = [nn.BatchNorm1d(features, epsilon, momentum)]
     width = features
     for hidden in layout.hidden:
         linear = nn.Linear(width, hidden.width)
@@ -42,7 +45,20 @@ def build_head(features: int, outputs: int, layout: Head) -> nn.Sequential:
         layers += [linear, nn.ReLU(), nn.Dropout(hidden.dropout)]
         width = hidden.width
     layers += [nn.Dropout(layout.dropout), nn.Linear(width, outputs)]
+    if layout.initialisation == "glorot":
+        for linear in (layer for layer in layers if isinstance(layer, nn.Linear)):
+            nn.init.xavier_uniform_(linear.weight)
+            nn.init.zeros_(linear.bias)
     return nn.Sequential(*[layer for layer in layers if not _is_idle(layer)])
+
+
+def penalty(network: Network) -> float:
+    """Return the sum of ``l2 · ‖W‖²`` over the linear layers that have a penalty."""
+    return sum(
+        getattr(module, PENALTY) * float(module.weight.detach().square().sum())
+        for module in network.head.modules()
+        if isinstance(module, nn.Linear) and hasattr(module, PENALTY)
+    )
 
 
 def _is_idle(layer: nn.Module) -> bool:

@@ -24,9 +24,21 @@ class Objective:
         *,
         label_smoothing: float = 0.0,
         balanced: bool = False,
+        weigh_samples: bool = False,
     ) -> None:
+        """Take what the loss is made of.
+
+        Args:
+            task: What is predicted.
+            targets: (N,) of the training part.
+            device: Where the loss is computed.
+            label_smoothing: Share of a target that is spread over all classes.
+            balanced: Weigh classes by :func:`balanced_weights`.
+            weigh_samples: A weight multiplies the whole loss of a sample, and the sum is divided
+                by the number of samples; else as in :func:`torch.nn.functional.cross_entropy`.
+        """
         self.task, self.device = task, device
-        self._smoothing = label_smoothing
+        self._smoothing, self._weigh_samples = label_smoothing, weigh_samples
         self._weights: torch.Tensor | None = None
         self._center, self._scale = 0.0, 1.0
         if isinstance(task, Classification):
@@ -56,7 +68,7 @@ class Objective:
         It is the share of samples, or of their weights: torch divides by the weights of hard
         targets.
         """
-        if self._weights is None or whole.is_floating_point():
+        if self._weights is None or self._weigh_samples or whole.is_floating_point():
             return len(part) / len(whole)
         return self._weights[part].sum() / self._weights[whole].sum()
 
@@ -67,10 +79,21 @@ class Objective:
             outputs: What the network gives.
             targets: As :meth:`prepare` or :meth:`soft` returns them.
         """
-        if isinstance(self.task, Classification):
-            return functional.cross_entropy(
-                outputs, targets, weight=self._weights, label_smoothing=self._smoothing
+        if self._weights is None:
+            return self.unweighted_loss(outputs, targets)
+        if self._weigh_samples:
+            losses = functional.cross_entropy(
+                outputs, targets, label_smoothing=self._smoothing, reduction="none"
             )
+            return (self._weights[targets] * losses).mean()
+        return functional.cross_entropy(
+            outputs, targets, weight=self._weights, label_smoothing=self._smoothing
+        )
+
+    def unweighted_loss(self, outputs: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
+        """Return the training loss without class weights."""
+        if isinstance(self.task, Classification):
+            return functional.cross_entropy(outputs, targets, label_smoothing=self._smoothing)
         return functional.mse_loss(outputs[:, 0], targets)
 
     def plain_loss(self, outputs: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:

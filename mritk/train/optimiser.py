@@ -47,7 +47,7 @@ def build_optimiser(
         for group in groups:
             group["lr"] = torch.tensor(group["lr"], device=device)
     kind = torch.optim.AdamW if stage.optimizer == "adamw" else torch.optim.Adam
-    return kind(groups, fused=fused, capturable=capturable)
+    return kind(groups, eps=stage.adam_epsilon, fused=fused, capturable=capturable)
 
 
 # How an optimiser computes, which is no part of where it is.
@@ -88,7 +88,8 @@ class Schedule:
                 factor=stage.plateau_factor,
                 # torch waits one epoch longer than its patience, and takes small gains for none.
                 patience=stage.plateau_patience - 1,
-                threshold=0.0,
+                threshold=stage.plateau_min_delta,
+                threshold_mode="abs",
                 min_lr=stage.minimum_learning_rate,
             )
             if stage.schedule == "plateau"

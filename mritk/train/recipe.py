@@ -18,6 +18,7 @@ NOT_NEGATIVE = (
     "backbone_learning_rate",
     "weight_decay",
     "minimum_learning_rate",
+    "plateau_min_delta",
     "early_stopping",
     "unfreeze_every",
 )
@@ -56,14 +57,33 @@ class HiddenLayer:
 
 @dataclass(frozen=True)
 class Head:
-    """What stands on the features: optional BatchNorm, hidden layers, dropout, output layer."""
+    """What stands on the features: optional BatchNorm, hidden layers, dropout, output layer.
+
+    Attributes:
+        batch_norm: BatchNorm of the features.
+        hidden: The hidden layers, from the features to the output.
+        dropout: Before the output layer.
+        initialisation: Of the linear layers. ``torch``: weights and biases uniform within
+            ±1 / √inputs; ``glorot``: weights uniform within ±√(6 / (inputs + outputs)), biases 0
+            (Glorot and Bengio, 2010), the default of Keras.
+        batch_norm_momentum: Share of a batch in the running statistics, as torch counts it: Keras'
+            momentum of 0.99 is 0.01 here.
+        batch_norm_epsilon: Added to the variance.
+    """
 
     batch_norm: bool = False
     hidden: tuple[HiddenLayer, ...] = ()
     dropout: float = 0.0
+    initialisation: Literal["torch", "glorot"] = field(default="torch", metadata=ADDED_LATER)
+    batch_norm_momentum: float = field(default=0.1, metadata=ADDED_LATER)
+    batch_norm_epsilon: float = field(default=1e-5, metadata=ADDED_LATER)
 
     def __post_init__(self) -> None:
         _require(0 <= self.dropout < 1, "dropout must be at least 0 and below 1")
+        momentum = 0 < self.batch_norm_momentum <= 1
+        _require(momentum, "batch_norm_momentum must be above 0, and 1 at most")
+        epsilon = 0 < self.batch_norm_epsilon < math.inf
+        _require(epsilon, "batch_norm_epsilon must be above 0")
 
 
 @dataclass(frozen=True)
@@ -88,6 +108,7 @@ class Stage:
         batch_norm: ``train`` lets BatchNorm in the trained part learn; ``frozen`` keeps its
             statistics, scale and shift. In the frozen part it never moves.
         optimizer: ``adamw``, ``adam`` or ``sgd`` (with Nesterov momentum 0.9).
+        adam_epsilon: Added to the denominator of ``adam`` and ``adamw``.
         learning_rate: Peak learning rate of the head.
         backbone_learning_rate: Peak learning rate of the backbone; 0: that of the head.
         layer_decay: Layer-wise decay of the backbone's rate (Bao et al., 2022): the last unit has
@@ -98,8 +119,16 @@ class Stage:
         warmup: Share of the stage's steps over which the rate rises linearly.
         plateau_factor: See ``schedule``.
         plateau_patience: See ``schedule``.
+        plateau_min_delta: A loss is better if it is lower by more than this.
+        plateau_loss: The validation loss that ``plateau`` follows: ``plain``, without smoothing or
+            penalties; or ``objective``, with the label smoothing and the penalties ``l2`` that
+            training has. Neither has class weights.
         minimum_learning_rate: Floor of ``plateau``.
         early_stopping: Stop after this many epochs without a better selection value; 0: never.
+        restart_selection: Forget at the beginning of the stage which state was best, as a second
+            ``fit()`` of Keras does: only states of this stage and later ones are kept, and early
+            stopping measures progress from its first epoch. Else a stage that does not surpass the
+            best state of earlier ones makes no progress, and that state stays.
     """
 
     epochs: int
@@ -112,6 +141,7 @@ class Stage:
     unit: Literal["stages", "layers"] = "stages"
     batch_norm: Literal["train", "frozen"] = "train"
     optimizer: Literal["adamw", "adam", "sgd"] = "adamw"
+    adam_epsilon: float = field(default=1e-8, metadata=ADDED_LATER)
     learning_rate: float = 1e-3
     backbone_learning_rate: float = 0.0
     layer_decay: float = field(default=1.0, metadata=ADDED_LATER)
@@ -120,8 +150,11 @@ class Stage:
     warmup: float = 0.0
     plateau_factor: float = 0.2
     plateau_patience: int = 3
+    plateau_min_delta: float = field(default=0.0, metadata=ADDED_LATER)
+    plateau_loss: Literal["plain", "objective"] = field(default="plain", metadata=ADDED_LATER)
     minimum_learning_rate: float = 1e-7
     early_stopping: int = 0
+    restart_selection: bool = field(default=False, metadata=ADDED_LATER)
 
     def __post_init__(self) -> None:
         _require(self.epochs >= 1, "epochs must be at least 1")
@@ -130,6 +163,7 @@ class Stage:
         _require(0 < self.learning_rate < math.inf, "learning_rate must be above 0")
         _require(0 < self.plateau_factor < 1, "plateau_factor must lie between 0 and 1")
         _require(self.plateau_patience >= 1, "plateau_patience must be at least 1")
+        _require(0 < self.adam_epsilon < math.inf, "adam_epsilon must be above 0")
         _require(0 < self.layer_decay <= 1, "layer_decay must be above 0, and 1 at most")
         _require(self.lora_rank >= 1, "lora_rank must be at least 1")
         _require(0 < self.lora_alpha < math.inf, "lora_alpha must be above 0")
@@ -145,13 +179,19 @@ class Recipe:
 
     Attributes:
         stages: The stages, in order; none: the network is scored as it begins (zero-shot).
-        batch_size: Effective batch size. An incomplete last batch is left out of an epoch.
+        batch_size: Effective batch size.
+        last_batch: ``drop``: an incomplete last batch is left out of an epoch; ``keep``: it is
+            trained on like the others.
         head: Layout of the head.
         head_start: ``random``, or ``probe``: the head begins as the linear probe of the pretrained
             features with the least validation loss (linear probing, then fine-tuning: Kumar et
             al., 2022); such a head has no hidden layers and no BatchNorm.
         label_smoothing: Of the cross-entropy, in [0, 1).
         class_weights: ``balanced`` weighs classes by n / (classes · n_class) of the training part.
+        class_weights_per: What a class weight multiplies. ``term``: each class's term of the
+            smoothed cross-entropy, and the sum is divided by the weights of the batch's classes, as
+            torch does; ``sample``: a sample's whole loss, by its true class, and the sum is divided
+            by the number of samples, as Keras' ``class_weight`` does.
         gradient_clip: Largest norm of the gradient; 0: no limit.
         mixup: Mixes pairs of images and their targets by a share drawn from Beta(mixup, mixup)
             (Zhang et al., 2018); 0: never.
@@ -171,10 +211,12 @@ class Recipe:
 
     stages: tuple[Stage, ...] = field(default=(Stage(epochs=10),))
     batch_size: int = 32
+    last_batch: Literal["drop", "keep"] = field(default="drop", metadata=ADDED_LATER)
     head: Head = Head()
     head_start: Literal["random", "probe"] = field(default="random", metadata=ADDED_LATER)
     label_smoothing: float = 0.0
     class_weights: Literal["none", "balanced"] = "none"
+    class_weights_per: Literal["term", "sample"] = field(default="term", metadata=ADDED_LATER)
     gradient_clip: float = 0.0
     mixup: float = field(default=0.0, metadata=ADDED_LATER)
     cutmix: float = field(default=0.0, metadata=ADDED_LATER)
@@ -201,6 +243,12 @@ class Recipe:
         _require(smoothing, "label_smoothing must be at least 0 and below 1")
         for name in ("gradient_clip", "mixup", "cutmix"):
             _require(0 <= getattr(self, name) < math.inf, f"{name} must not be negative")
+        one_class = self.class_weights_per == "term" or not (self.mixup or self.cutmix)
+        _require(
+            one_class,
+            "class_weights_per = 'sample' weighs a sample by its class, and a mixed one has two; "
+            "leave mixup and cutmix out, or take 'term'",
+        )
         _require(0 <= self.average < 1, "average must be at least 0 and below 1")
         coupled = all(stage.optimizer != "adamw" for stage in self.stages)
         penalised = any(layer.l2 for layer in self.head.hidden)

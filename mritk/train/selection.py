@@ -38,6 +38,10 @@ class BestState:
         if self._metric is not None and self._metric.higher_is_better is None:
             raise UsageError(f"{rule.by} has no better value; select by 'loss' or another metric")
 
+    def restart(self) -> None:
+        """Forget the best state and its value."""
+        self.epoch, self.value, self._state = 0, math.nan, {}
+
     def measure(self, val_loss: float, scores: np.ndarray, targets: np.ndarray) -> float:
         """Return the selection value of validation scores; NaN where it is undefined."""
         if self._metric is None:

@@ -49,11 +49,11 @@ class StageRun:
         self._trainable = trainable_tensors(training.loaded, stage)
         self._changed: set[str] = set()
         self._prepare()
-        recipe, count = training.recipe, len(training.train)
+        recipe = training.recipe
         self._optimiser = build_optimiser(
             self._network, stage, self._units, capturable=self._graphs_wanted
         )
-        steps = len(shuffled(count, recipe.batch_size, 0, 0))
+        steps = len(self._batches(0))
         self._schedule = Schedule(self._optimiser, stage, steps * stage.epochs)
         self._average = MovingAverage(self._network, recipe.average) if recipe.average else None
         self._mixing = Mixing(recipe.mixup, recipe.cutmix)
@@ -159,11 +159,11 @@ class StageRun:
 
     def train_epoch(self) -> None:
         """Train for one epoch, or for what is left of it."""
-        training, seed = self.training, self.training.setup.seed
+        training = self.training
         self._unfreeze()
         self._epoch_began = time.perf_counter()
         number = training.epoch + 1
-        batches = shuffled(len(training.train), training.recipe.batch_size, seed, number)
+        batches = self._batches(number)
         if self._watch is None:
             self._watch = LossWatch(number, len(batches), training.setup.device)
         left = batches[self._step_number :]
@@ -173,6 +173,12 @@ class StageRun:
         self.train_loss = self._watch.mean_loss()
         self._watch = None
         training.seconds += self.epoch_seconds()
+
+    def _batches(self, epoch: int) -> list[torch.Tensor]:
+        """Return the row numbers of the batches of an epoch."""
+        recipe, seed = self.training.recipe, self.training.setup.seed
+        keep = recipe.last_batch == "keep"
+        return shuffled(len(self.training.train), recipe.batch_size, seed, epoch, keep_last=keep)
 
     def _targets_of(self, batches: Sequence[torch.Tensor]) -> Sequence[torch.Tensor]:
         """Return the targets of each batch, gathered at once: row numbers travel to the device."""
@@ -226,9 +232,9 @@ class StageRun:
         """Return the time since the epoch began, time before a stop included."""
         return self._earlier_seconds + time.perf_counter() - self._epoch_began
 
-    def finish_epoch(self, val_loss: float, *, better: bool) -> None:
-        """Move on to the next epoch."""
-        self._schedule.after_epoch(val_loss)
+    def finish_epoch(self, loss: float, *, better: bool) -> None:
+        """Move on to the next epoch; a plateau schedule follows ``loss``."""
+        self._schedule.after_epoch(loss)
         self._without_progress = 0 if better else self._without_progress + 1
         self._epoch += 1
         self._step_number, self._earlier_seconds = 0, 0.0
@@ -276,8 +282,7 @@ class StageRun:
         if self._average is not None:
             self._average.load(saved["average"])
         if saved["losses"] is not None:
-            training = self.training
-            steps = len(shuffled(len(training.train), training.recipe.batch_size, 0, 0))
-            self._watch = LossWatch(training.epoch + 1, steps, training.setup.device)
+            number, device = self.training.epoch + 1, self.training.setup.device
+            self._watch = LossWatch(number, len(self._batches(number)), device)
             self._watch.go_on_from(saved["losses"])
         self._step = self._make_step()

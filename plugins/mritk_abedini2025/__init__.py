@@ -2,7 +2,7 @@
 
 The study compares ConvNeXt-Tiny and EfficientNetV2-S pretrained on ImageNet with RadImageNet's
 DenseNet121 on two public sets of brain tumours. What it did is written here from its published
-notebooks; docs/abedini2025.md says what is repeated, what was corrected, and what cannot be known.
+notebooks; docs/abedini2025.md says what is repeated, what was corrected, and what is not repeated.
 """
 
 from __future__ import annotations
@@ -31,7 +31,8 @@ def mritk_augmentations() -> Iterator[Augmentation]:
     yield Augmentation(
         "abedini2025_replica",
         moved_with_contrast,
-        summary="the same, then the fixed contrast that only its training images had",
+        summary="the same, then the fixed contrast that only its training images had, unclipped",
+        revision=2,
     )
 
 

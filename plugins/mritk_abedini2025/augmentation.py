@@ -29,10 +29,14 @@ def moved(images: torch.Tensor, generator: torch.Generator) -> torch.Tensor:
 
 
 def moved_with_contrast(images: torch.Tensor, generator: torch.Generator) -> torch.Tensor:
-    """The same, then 1.5 times the distance to each channel's mean, for every image alike."""
+    """The same, then 1.5 times the distance to each channel's mean, for every image alike.
+
+    This is ``tf.image.adjust_contrast(x, 1.5)`` on floats, which are not clipped: pixels below a
+    third of the mean come out negative, bright ones above 1.
+    """
     seen = moved(images, generator)
     mean = seen.mean(dim=(2, 3), keepdim=True)
-    return (mean + CONTRAST * (seen - mean)).clamp(0, 1)
+    return mean + CONTRAST * (seen - mean)
 
 
 def _matrices(images: torch.Tensor, generator: torch.Generator) -> torch.Tensor:

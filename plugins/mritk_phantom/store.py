@@ -22,7 +22,7 @@ from typing import Any
 
 import numpy as np
 
-from mritk import Classification, Samples, Workspace, locked, sha256_of
+from mritk import Classification, Samples, Workspace, locked, sha256_of, whole_folder
 from mritk_phantom.recipe import CLASSES, Recipe
 
 log = logging.getLogger("mritk_phantom")
@@ -68,17 +68,11 @@ def ensure(workspace: Workspace, recipe: Recipe, *, workers: int | None = None) 
     with locked(root / f"{recipe.key}.lock", "makes the phantom"):
         if is_complete(folder):
             return folder
-        draft = root / f".{recipe.key}.draft"
-        for remains in (folder, draft):
-            if remains.exists():
-                log.warning("removing the incomplete phantom %s", remains)
-                shutil.rmtree(remains)
-        draft.mkdir()
-        try:
+        if folder.exists():
+            log.warning("removing the incomplete phantom %s", folder)
+            shutil.rmtree(folder)
+        with whole_folder(folder) as draft:
             generate(draft, recipe, workers=workers)
-            draft.rename(folder)
-        finally:
-            shutil.rmtree(draft, ignore_errors=True)
     return folder
 
 

@@ -5,9 +5,11 @@ from __future__ import annotations
 import numpy as np
 import pytest
 from PIL import Image, ImageFilter
-from scipy import stats
+from scipy import ndimage, stats
 
-from mritk.audit.sketch import SIDES, _edges_enhanced, _equalised, content_box, sketch
+from mritk.audit.detail import edges_enhanced, equalised
+from mritk.audit.shrink import Shrinkable
+from mritk.audit.sketch import SIDES, content_box, sketch
 
 
 def test_a_grey_picture_has_one_digest_whether_stored_grey_or_in_colour(heads):
@@ -51,8 +53,8 @@ def test_a_constant_image_is_called_so():
 
 @pytest.mark.parametrize("value", [0, 255, 90])
 def test_the_content_box_leaves_out_padding_of_any_colour(heads, value):
-    plain = content_box(heads[0])
-    padded = content_box(np.pad(heads[0], ((20, 7), (40, 0)), constant_values=value))
+    plain = content_box(Shrinkable(heads[0]))
+    padded = content_box(Shrinkable(np.pad(heads[0], ((20, 7), (40, 0)), constant_values=value)))
     for (first, last), (moved_first, moved_last), offset in zip(
         plain, padded, (20, 40), strict=True
     ):
@@ -64,7 +66,7 @@ def test_the_content_box_finds_an_ellipse_to_two_of_its_pixels():
     # It looks at 128 pixels a side: here 1.6 by 1.25 pixels of the image each.
     y, x = np.mgrid[0:200, 0:160]
     disc = (((y - 90.5) / 50) ** 2 + ((x - 70.5) / 30) ** 2 < 1) * np.uint8(200)
-    (top, bottom), (left, right) = content_box(disc.astype(np.uint8))
+    (top, bottom), (left, right) = content_box(Shrinkable(disc.astype(np.uint8)))
     assert abs(top - 41) < 3.2
     assert abs(bottom - 141) < 3.2
     assert abs(left - 41) < 2.5
@@ -73,7 +75,7 @@ def test_the_content_box_finds_an_ellipse_to_two_of_its_pixels():
 
 def test_an_image_that_is_all_content_comes_back_nearly_whole():
     noise = np.random.default_rng(0).integers(0, 256, (100, 100), dtype=np.uint8)
-    for first, last in content_box(noise):
+    for first, last in content_box(Shrinkable(noise)):
         assert first < 8
         assert last > 92
 
@@ -117,15 +119,15 @@ def test_what_is_no_image_is_refused(array, dims, message):
 def test_enhanced_edges_are_pillows(shape):
     picture = np.random.default_rng(0).integers(0, 256, shape, np.uint8)
     expected = np.asarray(Image.fromarray(picture).filter(ImageFilter.EDGE_ENHANCE))
-    np.testing.assert_array_equal(_edges_enhanced(picture), expected)
+    np.testing.assert_array_equal(edges_enhanced(picture), expected)
 
 
 def test_an_equalised_picture_holds_ranks_whatever_curve_was_applied(heads):
     ranks = stats.rankdata(heads[0], axis=None).reshape(heads[0].shape) - 0.5
-    np.testing.assert_allclose(_equalised(heads[0]), ranks / ranks.size * 255, atol=0.51)
+    np.testing.assert_allclose(equalised(heads[0]), ranks / ranks.size * 255, atol=0.51)
     brightened = (heads[0] // 2 + 90).astype(np.uint8)
     halved = heads[0] // 2
-    np.testing.assert_array_equal(_equalised(brightened), _equalised(halved))
+    np.testing.assert_array_equal(equalised(brightened), equalised(halved))
 
 
 def test_the_details_of_a_float_image_are_those_of_its_8_bits(heads):
@@ -136,6 +138,20 @@ def test_the_details_of_a_float_image_are_those_of_its_8_bits(heads):
     stretched = sketch((heads[0] * (255 / heads[0].max())).round().astype(np.uint8), 2).detail
     assert np.abs(one[0].astype(int) - other[0]).max() <= 1
     assert np.abs(stretched.astype(int) - other).max() <= 2
+
+
+@pytest.mark.parametrize("shape", [(512, 512), (701, 513), (130, 1100)])
+def test_reducing_large_images_first_changes_next_to_nothing(shape):
+    noise = np.random.default_rng(0).normal(size=shape)
+    large = ndimage.gaussian_filter(noise, 6).astype(np.float32)
+    large = ((large - large.min()) * (255 / np.ptp(large))).astype(np.uint8)
+    box = ((0.03 * shape[0], 0.9 * shape[0]), (0.0, float(shape[1])))
+    bounds = (box[1][0], box[0][0], box[1][1], box[0][1])
+    image = Image.fromarray(large.astype(np.float32))
+    expected = np.asarray(image.resize((64, 64), Image.Resampling.BILINEAR, box=bounds))
+    error = np.abs(Shrinkable(large).resized(box, 64) - expected)
+    assert error.mean() < 1
+    assert error.max() < 5, "of 255 levels"
 
 
 def test_volumes_have_no_details():

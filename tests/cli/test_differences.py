@@ -150,7 +150,7 @@ def test_formats(mritk, three_rows):
     assert rows[0]["dataset"] == "bands"
     assert rows[0]["verdict"] == "better"
     plain = mritk("differences", three_rows, "--format", "plain").out
-    assert "best     middle" in plain
+    assert "best    middle" in plain
     assert "|" not in plain
 
 
@@ -188,11 +188,15 @@ def test_mcnemar_refuses_several_images_of_a_patient_and_names_the_way_out(mritk
     assert table["pairs"][0]["verdict"] == "better"
 
 
-def test_mcnemar_refuses_the_models_of_several_folds(mritk, store):
+@pytest.mark.parametrize("test", ["mcnemar", "delong"])
+def test_the_models_of_several_folds_are_tested_one_by_one(mritk, store, test):
     trials = [trial for name in "ab" for trial in folds(name, [0.9, 0.7], scheme="kfold")]
-    ended = mritk("differences", store(*trials), "--test", "mcnemar")
+    ended = mritk("differences", store(*trials), "--test", test)
     assert ended.code == 2
-    assert "--test corrected_t" in ended.err
+    assert "2 folds are 2 models of each row" in ended.err
+    tables = as_json(mritk, store(), "--test", test, "--group-by", "fold")
+    assert [table["fold"] for table in tables] == [0, 1]
+    assert all(0 <= table["pairs"][0]["p"] <= 1 for table in tables)
 
 
 @pytest.mark.parametrize("test", ["mcnemar", "delong"])

@@ -230,7 +230,7 @@ def test_selection_on_the_test_part_is_marked_in_every_row(run_toy, mritk, fast_
     assert ended.code == 0, ended.err
     rows = [line for line in ended.out.splitlines() if line.startswith("| tiny@scratch")]
     assert sum("§" in row for row in rows) == 1
-    assert "§ The test part chose the state that was kept" in ended.out
+    assert "§ Checkpoint selected on the test set" in ended.out
     assert mritk("doctor", tmp_path / "results").code == 0
     for trial in ResultsFolder(tmp_path / "results").trials():
         replica = '"validation":"test"' in trial.protocol_json
@@ -258,16 +258,33 @@ def test_a_metric_that_no_state_can_have_on_the_validation_part_is_refused_befor
         assert (refused in ended.err) == bool(code)
 
 
-def test_the_normalisation_of_a_protocol_reaches_the_trial(run_toy, fast_protocol, tmp_path):
-    (tmp_path / "forced.toml").write_text(
-        'normalisation = "imagenet"\n' + fast_protocol.read_text()
-    )
+def test_the_pixels_that_a_protocol_asks_for_reach_the_trial(run_toy, fast_protocol, tmp_path):
+    """Normalised as ImageNet's, then by the network's own 0.5 as if of 0 to 255; and resized."""
+    keys = 'normalisation = "imagenet"\nnormalise_again = ["tiny"]\nresize = "nearest"\n'
+    (tmp_path / "forced.toml").write_text(keys + fast_protocol.read_text())
     assert run_toy("--seeds", 1, "--protocol", tmp_path / "forced.toml").code == 0
     contracts = {
-        trial.protocol: trial.provenance["input_contract"]["mean"]
+        trial.protocol: trial.provenance["input_contract"]
         for trial in ResultsFolder(tmp_path / "results").trials()
     }
-    assert contracts == {"fast": [0.5, 0.5, 0.5], "forced": [0.485, 0.456, 0.406]}
+    fast, forced = contracts["fast"], contracts["forced"]
+    assert (fast["interpolation"], forced["interpolation"]) == ("bilinear", "nearest")
+    assert fast["mean"] == fast["std"] == [0.5] * 3
+    mean, std = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
+    assert forced["mean"] == pytest.approx(
+        [m + 255 * s * 0.5 for m, s in zip(mean, std, strict=True)]
+    )
+    assert forced["std"] == pytest.approx([255 * s * 0.5 for s in std])
+
+
+def test_an_architecture_to_normalise_twice_that_nobody_provides_is_refused(
+    run_toy, fast_protocol, tmp_path
+):
+    slip = f'normalise_again = ["tinny"]\n{fast_protocol.read_text()}'
+    (tmp_path / "slip.toml").write_text(slip)
+    ended = run_toy("-n", "--protocol", tmp_path / "slip.toml")
+    assert ended.code == 2
+    assert "unknown backbone 'tinny" in ended.err
 
 
 def test_check_says_what_is_missing_and_trains_nothing(run_toy, tmp_path):

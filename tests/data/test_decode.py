@@ -39,7 +39,7 @@ def files(workspace):
 
 
 @pytest.mark.parametrize("side", [16, 100])
-@pytest.mark.parametrize("name", ["bilinear", "bicubic"])
+@pytest.mark.parametrize("name", ["bilinear", "bicubic", "nearest"])
 @pytest.mark.parametrize("arrays", [GREY, COLOUR], ids=["grey", "colour"])
 def test_images_are_resized_to_a_square_exactly_as_pillow_does(workspace, arrays, name, side):
     resample = Image.Resampling[name.upper()]

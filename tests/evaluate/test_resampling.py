@@ -70,3 +70,29 @@ def test_names_are_numbered_in_their_order():
     numbers, names = numbered(["b", "a", "b"])
     assert names == ["a", "b"]
     np.testing.assert_array_equal(numbers, [1, 0, 1])
+
+
+def test_units_of_unequal_size_are_worth_fewer():
+    units = Units(np.repeat([0, 1], [5, 4]), np.array([50, 1, 1, 1, 1, 7, 7, 7, 7]))
+    np.testing.assert_allclose(units.effective, [54**2 / 2504, 4])
+    np.testing.assert_allclose(units.dof, [1, 3])
+
+
+def test_the_degrees_of_freedom_are_those_of_a_weighted_sum_of_squares():
+    """Σ w² z² of standard normal z has the variance of a scaled χ² with that many of them."""
+    sizes = np.array([1.0, 2, 3, 4, 5, 6])
+    squares = (sizes**2 * np.random.default_rng(0).normal(size=(200_000, 6)) ** 2).sum(axis=1)
+    expected = 2 * squares.mean() ** 2 / squares.var()
+    units = Units(np.zeros(6, dtype=np.int64), sizes)
+    assert units.dof[0] + 1 == pytest.approx(expected, rel=0.02)
+
+
+@given(STRATA)
+@settings(deadline=None, max_examples=50)
+def test_each_probe_changes_one_stratum_and_keeps_its_weight(units):
+    probes = units.probes()
+    for number, weights in enumerate(probes):
+        inside = units.stratum == number
+        np.testing.assert_array_equal(weights[~inside], 1)
+        np.testing.assert_allclose(weights[inside].sum(), inside.sum(), rtol=1e-5)
+        assert len(np.unique(weights[inside])) == inside.sum()

@@ -11,7 +11,18 @@ from click.testing import CliRunner
 
 from benchmarks.findings.__main__ import main, replaced
 from benchmarks.findings.numbers import difference, in_points, means
-from benchmarks.findings.sections import CELLS, PRETRAINED, PUBLIC, SECTIONS, flaws, leak
+from benchmarks.findings.sections import (
+    CELLS,
+    DROPPED,
+    KEPT,
+    PRETRAINED,
+    PUBLIC,
+    SCRATCH,
+    SECTIONS,
+    flaws,
+    leak,
+    leak_classes,
+)
 from benchmarks.findings.trials import Trials, scored
 from mritk.data.samples import Classification
 from mritk.errors import Unavailable
@@ -111,6 +122,45 @@ def test_every_cell_of_the_flaws_is_compared_with_the_replica(make_trial):
 def test_a_finding_without_its_trials_names_what_is_missing():
     with pytest.raises(Unavailable, match="no finished trial of efficientnet_lite0@imagenet on"):
         leak(Trials({}))
+
+
+def rows_of(table):
+    """The cells of a Markdown table, by its first columns up to the test images."""
+    lines = [[cell.strip() for cell in line.split("|")[1:-1]] for line in table.splitlines()[2:]]
+    return {tuple(line[:-3]): line[-3:] for line in lines}
+
+
+def leaking(make_trial, clean):
+    """Trials with and without copies; ``clean`` says which test samples have none."""
+    trials = {}
+    for name, right in ((KEPT, 0.9), (DROPPED, 0.6)):
+        for backbone in (PRETRAINED, SCRATCH):
+            trial = make_trial(name, right, backbone=backbone)
+            trial.predictions["test"].clean = clean
+            trials[PUBLIC, name, backbone] = [trial]
+    return Trials(trials)
+
+
+def test_means_over_classes_are_withheld_of_images_without_a_copy_where_a_class_has_too_few(
+    make_trial,
+):
+    """Two images of class b, and none of c."""
+    few = CLEAN & (TARGET != 2) & ((TARGET != 1) | (np.arange(COUNT) < 22))
+    assert [int(np.sum(few[k == TARGET])) for k in range(4)] == [20, 2, 0, 20]
+    trials = leaking(make_trial, few)
+    found = rows_of(leak(trials))
+    assert found[PRETRAINED, "without one (42)"] == ["– (2 classes < 5)"] * 3
+    kept = found[PRETRAINED, "with a copy in training as given (198)"][0]
+    assert kept.startswith(f"{accuracy(0.9, ~few):.1f} [")
+    classes = rows_of(leak_classes(trials))
+    short = classes[PRETRAINED, "b", "without one (2, 2 groups)"]
+    assert short == ["– (2 of 5 groups)"] * 3
+    rows = few & (TARGET == 0)
+    kept, dropped, bought = classes[PRETRAINED, "a", "without one (20, 20 groups)"]
+    assert kept.startswith(f"{100 * (HARD < 0.9)[rows].mean():.1f}")
+    assert dropped.startswith(f"{100 * (HARD < 0.6)[rows].mean():.1f}")
+    gap = 100 * ((HARD < 0.9)[rows].mean() - (HARD < 0.6)[rows].mean())
+    assert bought.startswith(f"{gap:+.1f}")
 
 
 # -- the document --------------------------------------------------------------------------------

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from mritk import Classification
+from mritk.results.analysis import Analysis
 from mritk.results.folder import ResultsFolder
 from mritk.results.leaderboard import build_leaderboard
 from mritk.results.trialfile import Failure, Predictions, TrialRecord
@@ -13,10 +14,12 @@ from mritk.train.setup import Epoch
 
 EVIL = "<script>window.hacked = 1</script>"
 NAMES = ('"><img src=x onerror="window.hacked = 2">', "$x^2$ {{ 7 * 7 }} & </svg>", "plain@scratch")
+# Figures draw what a table holds, however many resamples it took.
+FEW = Analysis(resamples=100)
 CLASSES = (EVIL, "b", "$\\frac{1}{2}$")
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def make_trial(make_record):
     """Make a finished trial of 30 patients, each with 3 images, that is right this often."""
 
@@ -57,13 +60,15 @@ def make_trial(make_record):
                 "findings": [finding | {"items": [f"one {EVIL}"]}],
             },
             cost={"parameters": 1e6 * (1 + len(backbone)), "seconds_fit": 10.0},
+            notes={"selected_epoch": 4, "changed_tensors": [f"tensor {n}" for n in range(300)]},
+            provenance={"mritk": "1.0", "started": f"2026-11-2{seed}T10:00:00+00:00"},
             **columns,
         )
 
     return make
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def records(make_trial):
     """Three backbones, two seeds each; the third one is clearly worse."""
     rights = (0.9, 0.85, 0.4)
@@ -74,19 +79,24 @@ def records(make_trial):
     ]
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def table(records):
     """Their table."""
-    return build_leaderboard(records).tables[0]
+    return build_leaderboard(records, analysis=FEW).tables[0]
+
+
+@pytest.fixture(scope="session")
+def failed(make_record):
+    """A failed trial beside them."""
+    record = make_record(id="failed", backbone="broken", status="failed")
+    record.failure = Failure("ValueError", EVIL, f"Traceback\n{EVIL}", 1)
+    return record
 
 
 @pytest.fixture
-def results(records, make_record, tmp_path):
-    """Their results folder, with a failed trial beside them."""
+def results(records, failed, tmp_path):
+    """Their results folder."""
     folder = ResultsFolder(tmp_path / "results")
-    for record in records:
+    for record in [*records, failed]:
         folder.write(record)
-    failed = make_record(id="failed", backbone="broken", status="failed")
-    failed.failure = Failure("ValueError", EVIL, f"Traceback\n{EVIL}", 1)
-    folder.write(failed)
     return folder.path

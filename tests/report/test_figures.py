@@ -3,29 +3,43 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
+from uuid import uuid4
 from xml.etree import ElementTree
 
 import numpy as np
 import pytest
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.text import Text
 from PIL import Image
+from sklearn.dummy import DummyClassifier
 from sklearn.metrics import auc, average_precision_score, roc_auc_score
 
 from mritk import Regression
 from mritk.errors import UsageError
+from mritk.evaluate.metrics import find_metric
 from mritk.evaluate.per_class import confusion as confusion_of
 from mritk.evaluate.ranks import odds_ranks
-from mritk.report.canvas import inline_svg
+from mritk.report.canvas import inline_svg, panels, short, title_of
+from mritk.report.chance import chance_of
 from mritk.report.figures.confusion import confusion
 from mritk.report.figures.cost import cost
 from mritk.report.figures.curve import curve, flat_protocol
 from mritk.report.figures.curves import GRID, precision_recall, roc
-from mritk.report.figures.differences import differences
+from mritk.report.figures.differences import differences, signed
 from mritk.report.figures.forest import forest
 from mritk.report.figures.learning import learning
 from mritk.report.figures.reliability import reliability
 from mritk.report.kinds import CAPTIONS, KINDS
+from mritk.report.labels import label_points
+from mritk.results.analysis import Analysis
+from mritk.results.columns import cell_text
+from mritk.results.folder import ResultsFolder
 from mritk.results.leaderboard import build_leaderboard
 from mritk.results.trialfile import Predictions
+
+# Figures draw what a table holds, however many resamples it took.
+FEW = Analysis(resamples=100)
 
 
 def test_every_kind_of_the_command_line_can_be_drawn(table):
@@ -45,25 +59,36 @@ def test_names_with_control_characters_make_no_broken_svg(table):
 
 
 @pytest.fixture
-def varied(make_trial):
+def varied_records(make_trial):
     """Two datasets, three sizes of the images, two backbones: the score rises with the size."""
 
     def make(sizes=(32, 64, 224), **changes):
-        records = [
+        shares = dict(zip(sizes, (0.4, 0.6, 0.8), strict=False))
+        return [
             make_trial(
                 right,
                 backbone=name,
                 seed=0,
                 dataset=dataset,
                 protocol=f"p[image_size={size}]",
-                fingerprint=f"{dataset}{size}",
+                fingerprint=f"{dataset}{size}{changes}",
                 protocol_json=json.dumps({"image_size": size, "split": {"folds": 5} | changes}),
             )
             for dataset in ("one", "two")
-            for size, right in zip(sizes, (0.4, 0.6, 0.8), strict=True)
+            for size, right in shares.items()
             for name in ("plain@scratch", "plain@imagenet")
         ]
-        return build_leaderboard(records).tables
+
+    return make
+
+
+@pytest.fixture
+def varied(varied_records):
+    """Their tables."""
+
+    def make(*sizes, **changes):
+        records = varied_records(*sizes, **changes)
+        return build_leaderboard(records, metrics=["balanced_accuracy"], analysis=FEW).tables
 
     return make
 
@@ -108,16 +133,44 @@ def test_a_curve_is_over_one_key(varied, table):
         curve(varied(), metric, "split.shots")
 
 
+def over_shots(varied, *shots):
+    """Return the curve of tables of 64 px with so many shots, the first dataset's panel."""
+    tables = [t for k in shots for t in varied((64,), shots=k)]
+    return curve(tables, tables[0].metrics[0], "split.shots").axes[0]
+
+
+def test_all_images_stand_at_the_right_end_of_a_curve_over_shots_and_no_line_leads_there(varied):
+    panel = over_shots(varied, 0, 15, 5)
+    assert [tick.get_text() for tick in panel.get_xticklabels()] == ["5", "15", "all"]
+    five, fifteen, all_images = panel.get_xticks()
+    assert (five, fifteen) == (5, 15)
+    assert all_images > 15
+    for line in (line for line in panel.lines if not line.get_label().startswith("_")):
+        assert line.get_xdata().tolist() == [5, 15]
+    points = [line for line in panel.lines if list(line.get_xdata()) == [all_images]]
+    assert len(points) == 2, "one for each backbone"
+    (divider,) = [line for line in panel.lines if line.get_linestyle() == ":"]
+    assert 15 < divider.get_xdata()[0] < all_images < panel.get_xlim()[1]
+    low, high = panel.get_ylim()
+    assert all(low < end < high for line in points for end in line.get_ydata())
+
+
+def test_a_curve_over_all_images_and_one_number_has_two_places(varied):
+    panel = over_shots(varied, 0, 5)
+    assert [tick.get_text() for tick in panel.get_xticklabels()] == ["5", "all"]
+
+
 def test_what_goes_along_with_the_key_is_told(varied):
     one, other = varied((32, 64, 128)), varied((224, 256, 300), folds=10)
     figure = curve([*one, *other], one[0].metrics[0], "image_size")
     assert figure.axes[0].get_xlabel() == "image_size\n(with it: split.folds)"
 
 
-def test_plot_draws_a_curve_of_a_varied_run(run_toy, mritk, tmp_path):
-    assert run_toy("--seeds", 1, "--vary", "split.shots=4,8").code == 0
+def test_plot_draws_a_curve_of_a_varied_run(varied_records, mritk, tmp_path):
+    for record in (record for shots in (4, 8) for record in varied_records((64,), shots=shots)):
+        ResultsFolder(tmp_path / "results").write(replace(record, id=f"{uuid4()}"))
     path = tmp_path / "curve.svg"
-    assert mritk("plot", "curve", tmp_path / "results", "-o", path).code == 0
+    assert mritk("plot", "curve", tmp_path / "results", "-o", path, "--resamples", 100).code == 0
     assert "split.shots" in path.read_text()
 
 
@@ -125,18 +178,65 @@ def test_forest_shows_each_mean_with_its_interval_best_at_the_top(table):
     metric = table.metrics[0]
     (axes,) = forest(table, metric).axes
     assert [label.get_text() for label in axes.get_yticklabels()] == [r.name for r in table.rows]
-    lines = [line.get_xdata().tolist() for line in axes.lines]
+    lines = [list(line.get_xdata()) for line in axes.lines]
     for row in table.rows:
         cell = row.cells[metric.name]
         assert [cell.interval.low, cell.interval.high] in lines
         assert [cell.mean] in lines
     assert axes.yaxis_inverted()
-    assert "balanced accuracy ↑" in axes.get_xlabel()
+    assert axes.get_xlabel() == "balanced accuracy ↑ (higher is better)"
+
+
+def legend(figure):
+    """Return what the legend of a figure says: its sentence, and its words for marks."""
+    (found,) = figure.legends
+    return found.get_title().get_text(), [text.get_text() for text in found.get_texts()]
+
+
+def test_forest_explains_its_marks_and_prints_its_numbers(table):
+    metric = table.metrics[0]
+    figure = forest(table, metric)
+    sentence, words = legend(figure)
+    assert sentence == "Rows that share a letter (tie) do not differ significantly."
+    assert words == ["mean", "95 % interval", "single trials", "chance: 0.333"]
+    beside = [text.get_text() for text in figure.axes[0].texts]
+    for row in table.rows:
+        assert cell_text(row.cells[metric.name], "") in beside
+        assert row.tie in beside
+
+
+def test_forest_tells_chance_far_from_all_scores_at_the_end_of_its_axis(make_trial):
+    near_one = [make_trial(right, backbone=f"b{right}") for right in (0.99, 1.0)]
+    (table,) = build_leaderboard(near_one, analysis=FEW).tables
+    figure = forest(table, table.metrics[0])
+    assert "← chance: 0.333" in [text.get_text() for text in figure.axes[0].texts]
+    assert figure.axes[0].get_xlim()[0] > 0.5
+
+
+@pytest.mark.parametrize(
+    ("metric", "dummy"),
+    [("accuracy", "most_frequent"), ("balanced_accuracy", "most_frequent"), ("log_loss", "prior")],
+)
+def test_chance_is_what_a_classifier_without_eyes_scores(table, metric, dummy):
+    test = table.records[table.rows[0].name][0].predictions["test"]
+    blind = DummyClassifier(strategy=dummy).fit(np.zeros((90, 1)), test.target)
+    with np.errstate(divide="ignore"):
+        score = np.maximum(blind.predict_log_proba(np.zeros((90, 1))), -1e3)
+    found, _ = chance_of(table, find_metric(metric))
+    assert found == pytest.approx(find_metric(metric).compute(test.target, score).value)
+
+
+def test_chance_of_most_metrics_is_not_known(table):
+    assert chance_of(table, find_metric("ece")) is None
 
 
 def test_differences_are_signed_and_those_that_are_decided_are_framed(table):
     metric = table.metrics[0]
-    (axes,) = differences(table, metric).axes
+    figure = differences(table, metric)
+    axes, bar = figure.axes
+    assert bar.get_ylabel() == "difference in balanced accuracy:\nrow − column"
+    assert (axes.get_xlabel(), axes.get_ylabel()) == ("column", "row")
+    assert legend(figure)[0] == "Framed: significant at 5 % (Holm)."
     shown = axes.images[0].get_array()
     at = {row.name: number for number, row in enumerate(table.rows)}
     framed = 0
@@ -149,6 +249,19 @@ def test_differences_are_signed_and_those_that_are_decided_are_framed(table):
     assert len(boxes) == 2 * framed > 0
 
 
+def test_differences_that_were_not_tested_are_in_brackets(make_trial):
+    single = [make_trial(right, backbone=f"b{right}") for right in (0.4, 0.9)]
+    (table,) = build_leaderboard(single, analysis=FEW).tables
+    figure = differences(table, table.metrics[0])
+    assert all(text.get_text().startswith("(") for text in figure.axes[0].texts)
+    assert legend(figure)[0] == "In brackets: not tested."
+
+
+@pytest.mark.parametrize(("value", "text"), [(0.001, "0.00"), (-0.001, "0.00"), (-0.21, "−0.21")])
+def test_a_difference_that_rounds_to_zero_has_no_sign(value, text):
+    assert signed(value) == text
+
+
 def test_learning_curves_hold_every_trial_and_mark_where_a_stage_begins(table):
     figure = learning(table)
     assert len(figure.axes) >= 3
@@ -156,8 +269,10 @@ def test_learning_curves_hold_every_trial_and_mark_where_a_stage_begins(table):
     record = table.records[table.rows[0].name][0]
     losses = [line.get_ydata() for line in panel.lines]
     assert [epoch.val_loss for epoch in record.history] in [list(found) for found in losses]
-    upright = [line for line in panel.lines if len(set(line.get_xdata())) == 1]
-    assert upright[0].get_xdata()[0] == 2.5
+    assert [2.5, 2.5] in [list(line.get_xdata()) for line in panel.lines]
+    words = ["training loss", "validation loss", "state that is kept", "a stage begins"]
+    assert legend(figure)[1] == words
+    assert panel.get_ylabel() == "loss"
 
 
 def test_roc_curves_have_the_area_that_the_table_states(table):
@@ -169,6 +284,42 @@ def test_roc_curves_have_the_area_that_the_table_states(table):
         tests = [record.predictions["test"] for record in table.records[row.name]]
         exact = [roc_auc_score(t.target == k, odds_ranks(t.score, k)) for t in tests]
         assert area == pytest.approx(np.mean(exact), abs=0.01)
+
+
+@pytest.mark.parametrize(("draw", "area", "word"), [
+    (roc, roc_auc_score, "AUC"), (precision_recall, average_precision_score, "AP"),
+])  # fmt: skip
+def test_areas_under_curves_stand_in_panels_and_legend(table, draw, area, word):
+    figure = draw(table)
+    every = np.array([
+        [np.mean([area(t.target == k, odds_ranks(t.score, k)) for t in tests]) for k in range(3)]
+        for row in table.rows
+        for tests in [[r.predictions["test"] for r in table.records[row.name]]]
+    ])  # fmt: skip
+    for k in range(3):
+        written = [text.get_text() for text in figure.axes[k].texts]
+        assert written == [word, *(f"{value:.3f}" for value in every[:, k])]
+    rows = [
+        f"{r.name} (mean {word} {m:.3f})"
+        for r, m in zip(table.rows, every.mean(axis=1), strict=True)
+    ]
+    assert legend(figure)[1] == [*rows, "chance" if word == "AUC" else "prevalence"]
+
+
+def test_the_mean_area_is_the_macro_auroc_of_the_table(table):
+    told = legend(roc(table))[1]
+    for row in table.rows:
+        assert f"{row.name} (mean AUC {row.cells['macro_auroc'].mean:.3f})" in told
+
+
+def test_figures_are_of_patients_where_the_table_is(records):
+    analysis = Analysis(level="patient", resamples=100)
+    (table,) = build_leaderboard(records, analysis=analysis).tables
+    counts = [int(t.get_text().split("\n")[1]) for t in confusion(table).axes[0].texts]
+    assert sum(counts) == 2 * 30, "two trials on thirty patients"
+    row = table.rows[0]
+    auc_told = f"{row.name} (mean AUC {row.cells['macro_auroc'].mean:.3f})"
+    assert auc_told in legend(roc(table))[1]
 
 
 def test_precision_recall_curves_have_the_average_precision_as_their_area(table):
@@ -183,7 +334,9 @@ def test_precision_recall_curves_have_the_average_precision_as_their_area(table)
 
 
 def test_confusion_matrices_count_all_trials_of_a_row(table):
-    panel = confusion(table).axes[0]
+    panel, *_, bar = confusion(table).axes
+    assert (panel.get_xlabel(), panel.get_ylabel()) == ("predicted", "true")
+    assert bar.get_ylabel() == "share of the true class"
     tests = [r.predictions["test"] for r in table.records[table.rows[0].name]]
     counts = sum(confusion_of(t.target, t.score) for t in tests)
     texts = [text.get_text().split("\n")[1] for text in panel.texts]
@@ -192,19 +345,73 @@ def test_confusion_matrices_count_all_trials_of_a_row(table):
 
 
 def test_reliability_names_the_calibration_error(table):
-    panel = reliability(table).axes[0]
-    assert table.rows[0].name in panel.get_title()
+    figure = reliability(table)
+    panel = figure.axes[0]
+    assert "perfect calibration" in legend(figure)[1]
+    assert "".join(table.rows[0].name.split()) in "".join(panel.get_title().split())
     assert "ECE 0." in panel.get_title()
 
 
 def test_cost_joins_the_rows_that_no_other_beats(table):
-    (axes,) = cost(table, table.metrics[0]).axes
+    figure = cost(table, table.metrics[0])
+    (axes,) = figure.axes
+    assert legend(figure)[1][0] == "Pareto front: no other row is both cheaper and better"
+    assert axes.get_xlabel() == "parameters (M) ↓ (less is better)"
     front = axes.lines[0]
     points = {(r.cost["parameters"], r.cells["balanced_accuracy"].mean) for r in table.rows}
     joined = set(zip(front.get_xdata(), front.get_ydata(), strict=True))
     assert joined <= points
     for x, y in points - joined:
         assert any(a <= x and b >= y for a, b in joined), "beaten by one on the line"
+
+
+def test_names_beside_points_cover_neither_each_other_nor_points():
+    figure, (axes,) = panels(1, width=5, height=3)
+    points = [(0.5 + 0.02 * n, 0.5 + 0.01 * n, f"a rather long name {n}") for n in range(6)]
+    axes.set(xlim=(0, 1), ylim=(0, 1))
+    axes.plot([x for x, *_ in points], [y for _, y, _ in points], "o")
+    label_points(axes, points)
+    FigureCanvasAgg(figure).draw()
+    boxes = [Text.get_window_extent(text) for text in axes.texts]
+    assert len(boxes) == 6
+    for number, box in enumerate(boxes):
+        assert not any(box.overlaps(other) for other in boxes[number + 1 :])
+        assert not any(box.contains(*axes.transData.transform(point[:2])) for point in points)
+
+
+LONG = "resnet18@file:/home/me/a/very/long/path/to/some/where/weights_of_mine_that_are_long.pt"
+
+
+def test_a_name_that_is_too_long_is_told_by_its_beginning_and_its_end():
+    assert short("b" * 44) == "b" * 44
+    assert short(LONG) == f"{LONG[:21]}…{LONG[-22:]}"
+    assert max(map(len, title_of(LONG).splitlines())) <= 30
+
+
+@pytest.mark.filterwarnings("error:constrained_layout not applied")
+@pytest.mark.parametrize("kind", sorted(KINDS))
+def test_long_names_leave_room_for_the_figure(make_trial, kind):
+    trials = [make_trial(right, backbone=name) for name, right in ((LONG, 0.9), ("b", 0.5))]
+    (table,) = build_leaderboard(trials, analysis=FEW).tables
+    figure = KINDS[kind](table, table.metrics[0])
+    FigureCanvasAgg(figure).draw()
+    assert figure.axes[0].get_window_extent().width > 1.2 * figure.dpi
+
+
+def test_names_that_are_alike_when_shortened_have_a_line_each_in_a_legend(make_trial):
+    names = (LONG, LONG.replace("very", "rather"))
+    trials = [make_trial(0.9 - n / 5, backbone=name) for n, name in enumerate(names)]
+    (table,) = build_leaderboard(trials, analysis=Analysis(interval="none")).tables
+    assert len({short(name) for name in names}) == 1
+    assert len(legend(roc(table))[1]) == 3
+
+
+def test_a_figure_says_how_many_rows_it_leaves_out(make_trial):
+    many = [make_trial(0.5 + 0.04 * n, backbone=f"b{n}") for n in range(8)]
+    analysis = Analysis(interval="none")
+    (table,) = build_leaderboard(many, metrics=["accuracy"], analysis=analysis).tables
+    assert legend(confusion(table))[0] == "The first 6 of 8 rows."
+    assert legend(roc(table))[0] == ""
 
 
 def test_what_a_table_does_not_have_is_a_sentence(make_record, table):

@@ -2,26 +2,48 @@
 
 from __future__ import annotations
 
+import json
 import re
 import shutil
+from datetime import datetime, timezone
 from html.parser import HTMLParser
 from itertools import pairwise
 
 import numpy as np
 import pytest
+from sklearn.metrics import recall_score
 
+from mritk.report.by_class import by_class
+from mritk.report.origin import made_with, trials_of
+from mritk.report.page import render
+from mritk.results.analysis import Analysis
 from mritk.results.folder import ResultsFolder
 from mritk.results.leaderboard import build_leaderboard
 
 EVIL = "<script>window.hacked = 1</script>"
 
 
-@pytest.fixture
-def page(mritk, results, tmp_path):
+MADE = datetime(2026, 11, 27, 12, 30, tzinfo=timezone.utc)
+
+
+@pytest.fixture(scope="module")
+def board(records, failed):
+    """The leaderboard."""
+    return build_leaderboard([*records, failed], analysis=Analysis(resamples=200))
+
+
+@pytest.fixture(scope="module")
+def page(board, failed):
     """The report's text."""
-    ended = mritk("report", results, "-o", tmp_path / "report.html")
+    return render(board, [failed], {}, [], MADE)
+
+
+def test_the_command_writes_the_page(mritk, results, tmp_path):
+    ended = mritk("report", results, "-o", tmp_path / "report.html", "--interval=none")
     assert ended.code == 0, ended.err
-    return (tmp_path / "report.html").read_text(encoding="utf-8")
+    text = (tmp_path / "report.html").read_text(encoding="utf-8")
+    assert text.rstrip().endswith("</html>")
+    assert f"report of {datetime.now().astimezone():%Y-%m-%d}" in text
 
 
 class Elements(HTMLParser):
@@ -79,9 +101,77 @@ def test_names_that_look_like_code_are_text(page):
     assert "49" not in re.findall(r"x\^2\$ (\S+)", parsed.text)
 
 
-def test_it_holds_the_numbers_of_the_leaderboard(page, results):
+def test_head_and_contents_say_what_when_and_where(page):
+    parsed = Elements(page)
+    assert "4 models compared on bands – mritk report" in parsed.text
+    assert "Trained 2026-11-20 to 2026-11-21 · report of 2026-11-27 12:30 UTC" in parsed.text
+    targets = {attributes.get("id") for _, attributes in parsed.elements}
+    links = [a["href"] for tag, a in parsed.elements if tag == "a"]
+    assert len(links) >= 14
+    assert {link.removeprefix("#") for link in links} <= targets
+
+
+def test_tables_of_a_varied_protocol_are_surveyed_by_a_curve(make_trial):
+    records = [
+        make_trial(
+            right,
+            backbone="plain@scratch",
+            protocol=f"p[shots={shots}]",
+            fingerprint=f"{shots}" * 64,
+            protocol_json=json.dumps({"split": {"shots": shots}}),
+        )
+        for shots, right in ((5, 0.5), (0, 0.9))
+    ]
+    few = build_leaderboard(records, metrics=["accuracy"], analysis=Analysis(interval="none"))
+    text = Elements(render(few, [], {}, [], MADE)).text
+    assert text.index("Overview") < text.index("training samples per class (split.shots)")
+    assert text.index("split.shots") < text.index("Leaderboard", text.index("split.shots"))
+    assert "1 model on bands" in text
+
+
+def test_classes_are_scored_over_all_trials_of_each_row(board):
+    (table,) = board.tables
+    found = by_class(table)
+    assert [one.row for one in found] == [row.name for row in table.rows if row.trials]
+    tests = [record.predictions["test"] for record in table.records[found[0].row]]
+    recalls = [recall_score(t.target, t.score.argmax(axis=1), average=None) for t in tests]
+    for k, line in enumerate(found[0].lines):
+        shown = line.values["sensitivity"]
+        assert shown.text == f"{np.mean(recalls, axis=0)[k]:.3f}"
+        assert shown.detail == f"± {np.std(recalls, axis=0, ddof=1)[k]:.3f}"
+        assert (line.support, line.prevalence) == (30, "33.3%")
+
+
+def test_samples_of_a_class_are_counted_once_over_the_folds_of_each_seed(make_record):
+    records = [make_record(fold=f, folds=2, seed=s) for f in (0, 1) for s in (0, 1)]
+    (found,) = by_class(build_leaderboard(records).tables[0])
+    assert [line.support for line in found.lines] == [4, 4]
+    assert found.trials == 4
+
+
+def test_each_trial_has_a_line_with_what_it_scored(page, board):
+    (table,) = board.tables
+    lines = trials_of(table)
+    assert len(lines) == 6
+    values = [v for row in table.rows for v in row.cells["balanced_accuracy"].values]
+    assert [line["score"] for line in lines] == [f"{value:.3f}" for value in values]
+    assert {line["kept"] for line in lines} == {"4"}
+    assert lines[0]["started"] == "2026-11-20 10:00"
+
+
+def test_provenance_is_told_once_where_trials_share_it(make_record):
+    records = [
+        make_record(seed=n, provenance={"mritk": "1.0", "machine": {"gpu": f"card {n % 2}"}})
+        for n in range(4)
+    ]
+    assert made_with(records) == [("mritk", "1.0"), ("machine gpu", "card 0 | card 1")]
+    records = [make_record(seed=n, provenance={"command": ["a", str(n)]}) for n in range(4)]
+    assert made_with(records) == [("command", "4 different values")]
+
+
+def test_it_holds_the_numbers_of_the_leaderboard(page, board):
     text = " ".join(Elements(page).text.split())
-    table = build_leaderboard(ResultsFolder(results).trials()).tables[0]
+    (table,) = board.tables
     for row in table.rows:
         if row.trials:
             cell = row.cells["balanced_accuracy"]
@@ -97,30 +187,35 @@ def test_failed_trials_conflicts_and_provenance_are_there(page):
     assert f"one {EVIL}" in text, "what stands under two labels"
     assert f"labels {EVIL}" in text
     assert '"mritk": "1.0"' in text
+    assert "tensor 2" in text
+    assert "tensor 3" not in text, "that list is cut short"
+    assert "... 297 more" in text
     assert "Method" in text, "the protocol in words"
 
 
 def test_pictures_are_shown_where_the_data_are_those_of_the_trials(mritk, run_toy, toy, tmp_path):
     assert run_toy("--seeds", 1).code == 0
     output = tmp_path / "report.html"
-    ended = mritk("report", "-p", toy, tmp_path / "results", "-o", output, "-d", "bands")
+    command = ("report", "-p", toy, tmp_path / "results", "-o", output, "-d", "bands")
+    ended = mritk(*command, "--interval", "none")
     assert ended.code == 0, ended.err
     pictures = [a for tag, a in Elements(output.read_text()).elements if tag == "img"]
     assert len(pictures) == 18, "the whole test part"
     assert all(a["src"].startswith("data:image/png;base64,") for a in pictures)
     assert "image-" in pictures[0]["alt"]
     toy.write_text(toy.read_text().replace("default_rng(0)", "default_rng(1)"))
-    ended = mritk("report", "-p", toy, tmp_path / "results", "-o", output, "-d", "bands")
+    ended = mritk(*command, "--interval", "none")
     assert ended.code == 0
     assert "is not what the trials were trained on" in ended.err
     assert "<img" not in output.read_text()
 
 
-def test_an_empty_folder_and_a_page_that_cannot_be_written_are_told(mritk, results, tmp_path):
+def test_an_empty_folder_and_a_page_that_cannot_be_written_are_told(mritk, make_record, tmp_path):
     (tmp_path / "empty" / "trials").mkdir(parents=True)
     assert mritk("report", tmp_path / "empty", "-o", tmp_path / "a.html").code == 5
     (tmp_path / "file").write_text("")
-    assert mritk("report", results, "-o", tmp_path / "file" / "a.html").code == 3
+    ResultsFolder(tmp_path / "results").write(make_record())
+    assert mritk("report", tmp_path / "results", "-o", tmp_path / "file" / "a.html").code == 3
 
 
 @pytest.fixture(scope="module")
@@ -140,6 +235,7 @@ def browser():
 @pytest.fixture
 def opened(browser, page, tmp_path):
     """Open the report with these settings; complaints and requests are collected."""
+    (tmp_path / "report.html").write_text(page, encoding="utf-8")
 
     def open_(**settings):
         tab = browser.new_context(offline=True, **settings).new_page()
@@ -153,9 +249,9 @@ def opened(browser, page, tmp_path):
     return open_
 
 
-def column(tab, number):
+def column(tab, number, table="board"):
     return tab.eval_on_selector_all(
-        f"#board-1 tbody tr > :nth-child({number})", "cells => cells.map(c => c.textContent)"
+        f"#{table}-1 tbody tr > :nth-child({number})", "cells => cells.map(c => c.textContent)"
     )
 
 
@@ -182,10 +278,9 @@ def test_in_a_browser_a_click_sorts_by_number_and_what_has_none_stays_last(opene
     name.get_by_role("button").press("Enter")
     assert name.get_attribute("aria-sort") == "descending"
     assert head.get_attribute("aria-sort") is None
-    parameters = tab.locator("#board-1 thead th", has_text="parameters")
+    parameters = tab.locator("#cost-1 thead th", has_text="parameters")
     parameters.get_by_role("button").click()
-    at = tab.locator("#board-1 thead th").all_inner_texts().index("parameters (M) ↓") + 1
-    numbers = [float(text) for text in column(tab, at)[:-1]]
+    numbers = [float(text) for text in column(tab, 3, "cost")[:-1]]
     assert numbers == sorted(numbers, reverse=True), "12 is more than 9"
 
 
@@ -193,6 +288,7 @@ def test_in_a_browser_the_filter_leaves_rows_that_hold_the_text(opened):
     tab = opened()
     tab.fill("input[type=search]", "PLAIN")
     assert tab.locator("#board-1 tbody tr:visible").count() == 1
+    assert tab.locator("#cost-1 tbody tr:visible").count() == 1
     tab.fill("input[type=search]", "")
     assert tab.locator("#board-1 tbody tr:visible").count() == 4
 
@@ -222,9 +318,27 @@ def test_in_a_browser_a_phone_need_not_scroll_sideways(opened):
     assert tab.evaluate("document.documentElement.scrollWidth") <= 375
 
 
-def test_on_paper_everything_is_open_and_nothing_asks_for_input(opened):
+def test_in_a_browser_scores_and_costs_fit_a_page_of_usual_width(opened):
+    tab = opened(viewport={"width": 1200, "height": 800})
+    for table in ("board", "cost"):
+        sides = "e => [e.parentElement.scrollWidth, e.parentElement.clientWidth]"
+        needed, there = tab.eval_on_selector(f"#{table}-1", sides)
+        assert needed <= there, table
+
+
+def test_in_a_browser_links_of_the_contents_lead_to_their_headings(opened):
     tab = opened()
+    tab.get_by_role("link", name="Confusion").click()
+    assert tab.evaluate("document.querySelector(':target').textContent") == "Confusion"
+
+
+def test_on_paper_everything_is_open_but_raw_data_and_nothing_asks_for_input(opened):
+    tab = opened(viewport={"width": 720, "height": 1000})
     tab.emulate_media(media="print")
     tab.evaluate("dispatchEvent(new Event('beforeprint'))")
-    assert tab.evaluate("[...document.querySelectorAll('details')].every(d => d.open)")
+    shown = "[...document.querySelectorAll('details')].filter(d => d.checkVisibility())"
+    assert tab.evaluate(f"{shown}.length") >= 3
+    assert tab.evaluate(f"{shown}.every(d => d.open)")
     assert not tab.locator("input").first.is_visible()
+    assert not tab.get_by_text("tensor 0").first.is_visible()
+    assert tab.evaluate("document.documentElement.scrollWidth") <= 720

@@ -10,8 +10,14 @@ import numpy as np
 import pytest
 
 from mritk.audit.verdict import flattered, verdict_line
-from mritk.results.formats import format_leaderboard
+from mritk.data.samples import Classification
+from mritk.evaluate.metrics import find_metric
+from mritk.results import trial_facts
+from mritk.results.card_metrics import card_metrics
+from mritk.results.clean_support import ALL, CleanSupport, counts_of
+from mritk.results.formats import as_data, format_leaderboard
 from mritk.results.leaderboard import build_leaderboard
+from mritk.results.trialfile import Predictions
 
 VERDICT = {
     "audited": True,
@@ -28,41 +34,157 @@ VERDICT = {
     "pretraining": [],
 }
 KEPT = {"copies": "keep", "dropped": 0}
+ABC = Classification(("a", "b", "c"))
+TWO = '{"split":{"repeats":2}}'
 ALONE = {"clean": 4, "dropped": 0}
+
+
+MANY = 6
 
 
 @pytest.fixture
 def record(make_record):
-    """One wrong prediction among the targets 0, 0, 1, 1; the last sample is not clean."""
+    """Six each of the targets 0, 0, 1, 1; the third six are predicted wrong, the last not clean.
 
-    def make(clean=(True, True, True, False), **changes):
-        verdict = VERDICT | {"clean": sum(clean)} | changes.pop("audit", {})
-        made = make_record((0, 0, 0, 1), audit=verdict, **changes)
-        made.predictions["test"].clean = np.asarray(clean)
-        return made
+    Each sample is a unit, unless ``units`` names others.
+    """
+
+    def make(clean=(True, True, True, False), *, first="s", units=None, **changes):
+        verdict = VERDICT | {"clean": min(sum(clean), 4)} | changes.pop("audit", {})
+        clean = np.repeat(clean, MANY) if len(clean) == 4 else np.asarray(clean)
+        ids = [f"{first}{i:02d}" for i in range(4 * MANY)]
+        test = Predictions(
+            id=ids,
+            patient=[f"patient {name}" for name in ids],
+            site=[""] * len(ids),
+            source=[""] * len(ids),
+            target=np.repeat((0, 0, 1, 1), MANY),
+            score=np.eye(2, dtype=np.float32)[np.repeat((0, 0, 0, 1), MANY)],
+            clean=clean,
+            unit=units or ids,
+        )
+        return make_record(audit=verdict, predictions={"val": test, "test": test}, **changes)
 
     return make
 
 
+def clean_of(board):
+    """Return the clean part of the only row, and the support of its table, as data."""
+    (table,) = as_data(board)["tables"]
+    return table["rows"][0]["clean_metrics"], table["clean_support"]
+
+
 def test_the_first_metric_is_shown_on_both_sets_of_samples(record):
     (table,) = build_leaderboard([record()]).tables
-    assert (table.test_samples, table.clean_samples) == (4, 3)
+    assert (table.test_samples, table.clean_samples) == (24, 18)
     (row,) = table.rows
     assert row.cells["accuracy"].mean == pytest.approx(3 / 4)
     assert row.clean_cells["accuracy"].mean == pytest.approx(2 / 3)
     assert row.cells["balanced_accuracy"].mean == pytest.approx((1 + 1 / 2) / 2)
     assert row.clean_cells["balanced_accuracy"].mean == pytest.approx((1 + 0) / 2)
     text = format_leaderboard(build_leaderboard([record()]), "github")
-    assert "balanced accuracy (4) ↑" in text
-    assert "clean (3) ↑" in text
+    assert "balanced accuracy (24) ↑" in text
+    assert "clean (18) ↑" in text
+    assert "Clean test samples (patients): a 12 (12), b 6 (6)." in text
+    assert "is shown where" not in text, "all of it is"
 
 
-def test_a_class_without_clean_samples_is_left_out_and_named(record):
-    board = build_leaderboard([record(clean=(True, True, False, False))])
-    (row,) = board.tables[0].rows
-    assert row.clean_cells["balanced_accuracy"].mean == 1
-    assert math.isnan(row.clean_cells["macro_auroc"].mean)
-    assert "No clean test sample is of class b" in format_leaderboard(board, "plain")
+# -- support ---------------------------------------------------------------------------------------
+
+
+def only(of_b):
+    """All of class a clean, and so many of class b."""
+    return [True] * (2 * MANY) + [i < of_b for i in range(2 * MANY)]
+
+
+@pytest.mark.parametrize("of_b", [0, 1, 4])
+def test_a_mean_over_classes_is_withheld_where_one_has_too_few_units(record, of_b):
+    """0 of 2 would be a class's share of the mean, with no variance at all."""
+    board = build_leaderboard([record(only(of_b))])
+    clean, support = clean_of(board)
+    assert clean["balanced_accuracy"]["mean"] is None
+    assert clean["balanced_accuracy"]["values"] == [None]
+    assert clean["balanced_accuracy"]["interval"] is None
+    assert clean["balanced_accuracy"]["reason"] == "too few clean units: b < 5"
+    assert support["classes"]["b"] == {"samples": of_b, "units": of_b}
+    text = format_leaderboard(board, "plain")
+    assert "– (b < 5)" in text
+    assert f"Clean test samples (patients): a 12 (12), b {of_b} ({of_b})." in text
+    assert "shown where at least 5 patients of each class are clean" in text
+    assert "nan" not in text
+
+
+def test_five_units_are_enough(record):
+    clean, support = clean_of(build_leaderboard([record(only(5))]))
+    assert clean["balanced_accuracy"]["mean"] == pytest.approx(1 / 2), "none of b is right"
+    assert support == {
+        "units": 17,
+        "least_units": 5,
+        "classes": {"a": {"samples": 12, "units": 12}, "b": {"samples": 5, "units": 5}},
+    }
+
+
+def test_units_count_and_not_samples(record):
+    """Twelve images of class b, all copies of four."""
+    units = [f"a{i}" for i in range(2 * MANY)] + [f"b{i % 4}" for i in range(2 * MANY)]
+    clean, support = clean_of(build_leaderboard([record(only(2 * MANY - 1), units=units)]))
+    assert support["classes"]["b"] == {"samples": 11, "units": 4}
+    assert clean["balanced_accuracy"]["mean"] is None
+
+
+def test_a_score_that_is_no_mean_over_classes_wants_five_units_in_all(record):
+    clean, _ = clean_of(build_leaderboard([record(only(1))]))
+    assert clean["accuracy"]["mean"] == pytest.approx(12 / 13)
+    few = [True] * 4 + [False] * (4 * MANY - 4)
+    board = build_leaderboard([record(few)], sort="accuracy")
+    clean, support = clean_of(board)
+    assert clean["accuracy"]["mean"] is None
+    assert support["units"] == 4
+    assert "– (units < 5)" in format_leaderboard(board, "plain")
+    assert "at least 5 patients in all are clean" in format_leaderboard(board, "plain")
+
+
+def test_units_of_the_folds_of_a_run_add_up_and_those_of_repeats_do_not(record):
+    """Three of class b in each fold: six in a division, however often it is drawn."""
+    folds = [
+        record(only(3), first="st"[fold % 2], fold=fold, folds=4, scheme="kfold", protocol_json=TWO)
+        for fold in range(4)
+    ]
+    for number, of_b in ((4, 6), (1, 3)):
+        clean, support = clean_of(build_leaderboard(folds[:number]))
+        assert support["classes"]["b"] == {"samples": of_b, "units": of_b}
+        assert (clean["balanced_accuracy"]["mean"] is None) == (of_b < 5)
+
+
+def test_a_class_that_is_not_tested_at_all_is_not_asked_for(record):
+    """Where a site has no sample of it, the first column leaves it to other folds too."""
+    counts = counts_of(record().predictions["test"], ABC)
+    assert [k for k, *_ in counts] == [ALL, 0, 1], "and no c"
+    support = CleanSupport.of([(0, counts)])
+    assert support.short_of(find_metric("balanced_accuracy")) == []
+
+
+def test_many_short_classes_are_counted():
+    counts = CleanSupport({ALL: (9, 9), 0: (3, 3), 1: (3, 3), 2: (3, 3)})
+    found = counts.withheld(find_metric("balanced_accuracy"), ABC)
+    assert found == "3 classes < 5"
+
+
+def test_the_support_survives_in_the_index_of_a_folder(record):
+    """Tables are made of what the index tells, without a file being opened."""
+    tested = trial_facts.TrialFacts.of(record(only(3))).test
+    assert trial_facts.tested_from_json(trial_facts.tested_as_json(tested)) == tested
+    assert tested.support == ((ALL, 15, 15), (0, 12, 12), (1, 3, 3))
+
+
+def test_the_card_of_a_trial_withholds_what_the_table_does(record):
+    found = {one.metric.name: one for one in card_metrics(record(only(3)))}
+    assert found["balanced_accuracy"].clean.reason == "b < 5"
+    assert math.isnan(found["balanced_accuracy"].clean.value)
+    assert found["accuracy"].clean.value == pytest.approx(12 / 15)
+
+
+# -- marks and verdicts ----------------------------------------------------------------------------
 
 
 def test_without_copies_there_is_one_column(record):
@@ -116,15 +238,13 @@ def test_files_without_a_verdict_say_so():
 
 def test_several_folds_are_told_in_one_line(record):
     """Samples are counted over the folds, and a dagger is never left unexplained."""
-    one = record(audit=KEPT, fold=0, folds=2, scheme="kfold")
-    other = record(clean=(True,) * 4, audit=KEPT, fold=1, folds=2, scheme="kfold")
-    for name in ("id", "patient"):
-        setattr(other.predictions["test"], name, ["t0", "t1", "t2", "t3"])
-    board = build_leaderboard([one, other])
+    given = {"audit": KEPT, "folds": 2, "scheme": "kfold"}
+    other = record(clean=(True,) * 4, first="t", fold=1, **given)
+    board = build_leaderboard([record(fold=0, **given), other])
     (table,) = board.tables
-    assert (table.test_samples, table.clean_samples) == (8, 7)
+    assert (table.test_samples, table.clean_samples) == (48, 42)
     text = format_leaderboard(board, "github")
-    assert "8 test samples (7 clean)" in text
+    assert "48 test samples (42 clean)" in text
     assert "† Nothing was dropped (copies = keep): 1 of 8 test samples over 2 folds" in text
     assert text.count("Audit:") == 1
 

@@ -153,13 +153,63 @@ def test_latex_uses_booktabs_and_escapes_names(board):
     assert r"\&@scratch" in text
     assert re.search(r"0\.875 +& 0\.177", text)
     assert r"accuracy $\uparrow$" in text
-    assert r"log loss $\downarrow$" in text
+    assert r"loss $\downarrow$" in text
 
 
 def test_latex_outside_comments_is_ascii(board):
     text = format_leaderboard(board, "latex")
     code = [line for line in text.splitlines() if not line.startswith("%")]
     assert "\n".join(code).isascii()
+
+
+class Environments:
+    """What LaTeX complains of first: environments and braces that do not match, bare signs."""
+
+    def __init__(self, text):
+        self.opened = []
+        for line in text.splitlines():
+            code = re.sub(r"(?<!\\)%.*", "", line)
+            for kind, name in re.findall(r"\\(begin|end)\{(\w+)\}", code):
+                if kind == "begin":
+                    self.opened.append(name)
+                else:
+                    assert self.opened.pop() == name
+            bare = re.sub(r"\\.", "", code)
+            assert bare.count("{") == bare.count("}")
+            assert bare.count("$") % 2 == 0
+            assert "#" not in bare
+            assert not re.search(r"[_^]", re.sub(r"\$[^$]*\$", "", bare)), line
+
+
+@pytest.mark.parametrize(
+    "name", ["net_a", r"100% {a}^b & \x ~ #1 <i> |x| $y$ `z` \"q\"", "[x] *y*"]
+)
+def test_a_latex_table_is_whole_whatever_names_hold(make_record, name):
+    record = make_record(backbone=name, dataset=name, protocol=name)
+    text = format_leaderboard(build_leaderboard([record]), "latex")
+    assert Environments(text).opened == []
+    body = re.search(r"\\midrule\n(.*?)\\bottomrule", text, re.DOTALL)[1]
+    assert all(line.count(" & ") >= 5 for line in body.strip().splitlines())
+    assert not re.search(r"\\\\\s*\[", text), "that would be a distance"
+    assert not re.search(r"\\item\s*\[", text), "that would be a label"
+
+
+def test_a_latex_table_has_caption_label_and_notes_to_be_pasted(board):
+    text = format_leaderboard(board, "latex")
+    assert text.startswith(r"% Needs: \usepackage{booktabs,threeparttable}")
+    assert text.count(r"\begin{threeparttable}") == len(board.tables) == 2
+    assert r"\caption{bands (dddddddd); protocol fast (ffffffff); hold-out split, 4 test" in text
+    assert re.findall(r"\\label\{(.*?)\}", text) == ["tab:bands-fast", "tab:bands-fast-2"]
+    items = [line.strip() for line in text.splitlines() if line.strip().startswith(r"\item")]
+    assert len(items) == sum(len(table.notes) for table in board.tables)
+    assert r"\item SD: over trials (seeds and folds)." in items
+    captions = text.index(r"\caption")
+    assert captions < text.index(r"\begin{tabular}") < text.index(r"\begin{tablenotes}")
+
+
+def test_a_long_heading_of_a_latex_table_takes_several_lines(board):
+    text = format_leaderboard(board, "latex")
+    assert r"\shortstack[l]{log \\ loss $\downarrow$}" in text
 
 
 def test_latex_keeps_a_message_of_several_lines_in_comments():
@@ -186,3 +236,64 @@ def test_names_are_text_to_markdown(make_record):
     # Sentences hold brackets and stars of their own; a name makes no tag and no link of them.
     for escaped in (r"\<img", r"\<!--", r"[a]\(http"):
         assert escaped in notes
+
+
+def test_tables_of_a_varied_protocol_come_in_natural_order_and_all_images_last(make_record):
+    def record(shots, dataset="a"):
+        return make_record(
+            dataset=dataset,
+            protocol=f"quick[shots={shots}]",
+            fingerprint=f"{shots:064}",
+            protocol_json=json.dumps({"split": {"shots": shots}}),
+        )
+
+    records = [record(0), *(record(shots) for shots in (15, 5, 100)), record(5, "b10")]
+    board = build_leaderboard([*records, record(5, "b9")])
+    told = [(table.keys["dataset"], table.protocol.shots) for table in board.tables]
+    assert told == [("a", 5), ("a", 15), ("a", 100), ("a", 0), ("b9", 5), ("b10", 5)]
+    text = format_leaderboard(board, "plain")
+    assert "quick[shots=0] (00000000) · hold-out split, all training samples" in text
+    assert text.count("all training samples") == 1
+
+
+def test_groups_come_in_natural_order(make_record):
+    board = build_leaderboard([make_record(seed=n) for n in (10, 2, 1)], group_by=["seed"])
+    assert [table.keys["seed"] for table in board.tables] == [1, 2, 10]
+
+
+def leaves(board, width, style="plain"):
+    """Return the lines, the headings and the notes at a terminal of this width."""
+    text = format_leaderboard(board, style, width=width)
+    lines = text.splitlines()
+    head = next(line for line in lines if "backbone" in line)
+    named = " ".join(text.split()).partition("Left out to fit the terminal: ")[2]
+    return lines, head, named.partition(" (all: mritk leaderboard --wide)")[0]
+
+
+@pytest.mark.parametrize("style", ["plain", "github"])
+@pytest.mark.parametrize("width", [60, 80, 100, 120])
+def test_a_terminal_gets_tables_and_notes_no_wider_than_it_is(make_record, width, style):
+    records = [make_record(seed=n, cost={"parameters": 1e6}) for n in (0, 1)]
+    lines, _, _ = leaves(build_leaderboard(records), width, style)
+    assert max(map(len, lines)) <= width
+
+
+def test_metrics_from_the_right_go_first_and_are_named(make_record):
+    records = [make_record(seed=n, cost={"parameters": 1e6}) for n in (0, 1)]
+    board = build_leaderboard(records)
+    _, head, named = leaves(board, 100)
+    assert named == "accuracy, log loss, trials"
+    assert "parameters (M)" in head
+    assert "SD" in head
+    _, head, named = leaves(board, 50)
+    assert head.split() == ["backbone", "balanced", "accuracy", "↑", "SD"]
+    assert named == "macro AUROC, MCC, macro F1, accuracy, log loss, parameters (M), trials"
+
+
+def test_what_a_table_is_about_stays_however_narrow_the_terminal(board):
+    _, head, _ = leaves(board, 20)
+    assert head.split() == ["backbone", "balanced", "accuracy", "↑"]
+
+
+def test_without_a_width_nothing_is_left_out(board):
+    assert "Left out" not in format_leaderboard(board, "plain")

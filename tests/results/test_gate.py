@@ -219,7 +219,10 @@ def test_a_comparison_says_that_the_test_part_selected_what_is_compared(make_tri
     on_test = {"selection": {"on": "val"}, "split": {"validation": "test"}}
     trials = [make_trial(protocol_json=json.dumps(on_test))]
     text = comparisons_text(compared(trials, trials), "plain")
-    assert "To be read with care:\n\n- tiny@scratch on bands, fast: The test part chose" in text
+    assert (
+        "To be read with care:\n\n- tiny@scratch on bands, fast: Checkpoint selected on the test"
+        in text
+    )
     assert "with care" not in comparisons_text(compared([make_trial()], [make_trial()]), "plain")
 
 
@@ -251,7 +254,7 @@ def test_the_text_says_first_what_the_gate_says(make_trial):
     assert "| tiny@scratch |" in worse
     assert "▼ worse" in worse
     equal = comparisons_text(compared([make_trial()], [make_trial()]), "plain")
-    assert equal.startswith("**No regression is shown.**")
+    assert equal.startswith("No regression is shown.\n")
     missing = comparisons_text(compared([make_trial()], []), "github")
     assert missing.startswith("**Nothing could be compared.**")
     assert "fold 0, seed 0 is missing in the head" in missing
@@ -319,7 +322,7 @@ def test_a_collapse_of_one_seed_that_cannot_be_tested_is_no_pass(make_record):
     found = compared(base, head, analysis=WITH_RETRAINING)
     assert found.exit_code == ExitCode.UNAVAILABLE
     text = comparisons_text(found, "plain")
-    assert text.startswith("**Nothing could be tested.**")
+    assert text.startswith("Nothing could be tested. ")
     assert "cannot tell (not tested)" in text
     assert "--given-these-models" in text
     assert comparisons_as_data(found)["not_tested"] == ["tiny@scratch: balanced_accuracy"]

@@ -166,7 +166,7 @@ def test_failed_trials_are_counted_and_not_averaged(make_record):
     (row,) = rows(board)
     assert (row.trials, row.failed) == (1, 1)
     assert row.cells["accuracy"].values == (0.75,)
-    assert "1 failed trial is not in the table: tiny@scratch." in notes(board)
+    assert "1 failed trial left out: tiny@scratch." in notes(board)
 
 
 def test_predictions_of_a_trial_that_failed_afterwards_do_not_count(make_record):
@@ -195,7 +195,7 @@ def test_a_single_trial_is_said_to_have_no_spread(make_record):
     assert "One run (seed) per row" in notes(board)
     several = build_leaderboard([make_record(seed=0), make_record(seed=1)])
     assert "One run (seed) per row" not in notes(several)
-    assert "SD: standard deviation over trials" in notes(several)
+    assert "SD: over trials" in notes(several)
 
 
 def test_rows_of_different_numbers_of_trials_are_pointed_out(make_record):
@@ -322,7 +322,8 @@ def test_folds_of_one_seed_are_one_run(make_record):
         for fold in (0, 1)
     ]
     told = notes(build_leaderboard(records))
-    assert "One run (seed) per row" in told
+    assert "One run (seed) per row: what another seed would change is not in intervals." in told
+    assert "Folds share training samples" in told
     assert "and runs" not in told
 
 
@@ -330,6 +331,8 @@ def test_a_table_of_one_run_per_row_has_no_letters_and_says_why(make_record):
     records = [make_record(PERFECT, backbone="a"), make_record(HALF, backbone="b")]
     board = build_leaderboard(records)
     assert {row.tie for row in rows(board)} == {""}
+    assert "intervals are about these trained networks" in notes(board)
+    assert "Folds share" not in notes(board)
     given = build_leaderboard(records, analysis=Analysis(given_these_models=True))
     assert "Given these models" in notes(given)
 

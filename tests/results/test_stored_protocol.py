@@ -6,6 +6,7 @@ import json
 import math
 from dataclasses import replace
 
+import numpy as np
 import pytest
 
 from mritk.results.card import trial_card
@@ -14,6 +15,7 @@ from mritk.results.leaderboard import build_leaderboard
 from mritk.results.limits import limits_of
 from mritk.results.protocol_text import protocol_words
 from mritk.results.stored_protocol import StoredProtocol
+from mritk.results.trialfile import Predictions
 from mritk.train.setup import Epoch
 
 ON_VALIDATION = {"selection": {"on": "val", "by": "loss"}}
@@ -61,8 +63,12 @@ def test_the_differences_of_two_protocols_are_fields():
 
 def test_the_card_gives_the_clean_score_of_the_leaderboard(make_record):
     record = make_record((0, 1, 1, 0))
-    test = record.predictions["test"]
-    test.clean = test.target == test.score.argmax(axis=1)
+    target, predicted = np.repeat((0, 0, 1, 1), 5), np.repeat((0, 1, 1, 0), 5)
+    ids, none = [f"s{i:02d}" for i in range(20)], [""] * 20
+    score = np.eye(2, dtype=np.float32)[predicted]
+    right = target == predicted
+    test = Predictions(ids, none, none, none, target, score, right)
+    record.predictions["test"] = test
     record.audit = {
         "audited": True,
         "findings": [],

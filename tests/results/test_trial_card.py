@@ -216,7 +216,7 @@ def test_what_a_resumed_or_shared_trial_cost_is_not_the_whole(make_record):
         ({}, r"fewer than 20 test samples: a \(2\), b \(2\)"),
         ({}, "images of 2 sites"),
         ({"protocol_json": '{"selection":{"on":"val"}}'}, "selected on 1 validation samples"),
-        ({"protocol_json": '{"selection":{"on":"test"}}'}, "test part chose the state"),
+        ({"protocol_json": '{"selection":{"on":"test"}}'}, "selected on the test set"),
         ({"seed": 3}, "One training .seed 3."),
         ({"folds": 5, "fold": 2}, "Fold 2 of 5"),
         ({"notes": {"precision": "bfloat16"}}, "bfloat16"),
@@ -375,12 +375,13 @@ def test_a_protocol_in_words():
         "method": "finetune",
         "image_size": 224,
         "precision": "auto",
+        "normalise_again": ["one", "other"],
         "split": {"scheme": "kfold", "folds": 5, "copies": "keep", "shots": 10},
         "selection": {"on": "val", "by": "loss"},
         "parameters": {
             "batch_size": 32,
             "mixup": 0.2,
-            "stages": [stage, {**stage, "tune": "lora"}],
+            "stages": [stage, {**stage, "tune": "lora", "restart_selection": True}],
         },
     }
     text = " ".join(protocol_words(StoredProtocol(protocol), "kfold"))
@@ -390,6 +391,8 @@ def test_a_protocol_in_words():
         "the best loss on the validation part",
         "Stage 1: the head alone, 1 epoch at most, adamw, learning rate 0.001",
         "by low-rank updates (LoRA)",
+        "weight decay 0; states of earlier stages no longer count.",
+        "Pixels are normalised twice for one, other.",
         "Batches of 32 images.",
         "Further parameters: mixup = 0.2.",
     ):

@@ -117,6 +117,49 @@ def test_every_table_is_that_without_an_index(folder, reads, analysis, options):
     assert not reads
 
 
+ONE = "--dataset bands --protocol fast"
+FINISHED = [f"{row}{seed}" for row in ("one", "two") for seed in range(3)]
+
+
+@pytest.mark.parametrize(
+    ("command", "read"),
+    [
+        (f"plot cost {ONE}", []),
+        (f"plot differences {ONE}", []),
+        (f"plot roc {ONE} --backbone one@", ["one0", "one1", "one2"]),
+        (f"plot learning {ONE}", [*FINISHED, "two9"]),
+        ("differences", []),
+        ("differences --test corrected_t", [*FINISHED, "other", "slow", "two9"]),
+    ],
+)
+def test_a_command_reads_the_trials_that_it_shows_and_no_others(
+    folder, mritk, reads, tmp_path, command, read
+):
+    name, *options = command.split()
+    output = ("-o", tmp_path / "figure.svg") if name == "plot" else ()
+    kind = [options.pop(0)] if name == "plot" else []
+    arguments = (name, *kind, folder.path, *options, *output, "--resamples", 100)
+    first = mritk(*arguments)
+    assert sorted(reads) == sorted(path.stem for path in folder.trial_files()), "each once"
+    reads.clear()
+    again = mritk(*arguments)
+    assert (again.code, again.out) == (first.code, first.out)
+    assert sorted(reads) == sorted(read)
+
+
+def test_a_report_reads_every_trial_and_names_one_that_was_damaged(
+    folder, mritk, reads, tmp_path, monkeypatch
+):
+    board_of(folder)
+    damage(folder, "one0", monkeypatch)
+    reads.clear()
+    monkeypatch.setattr("mritk.report.page.render", lambda board, *rest: f"{board.damaged}")
+    page = tmp_path / "report.html"
+    assert mritk("report", folder.path, "-o", page, "--interval", "none").code == 0
+    assert sorted(reads) == sorted(path.stem for path in folder.trial_files())
+    assert "one0.h5" in page.read_text(encoding="utf-8")
+
+
 def cross_validated(folder, make_record, *, without=(), failed=(), folds_of_one_class=()):
     """Store two rows of two seeds with two folds each; only row ``one`` lacks trials."""
     rng = np.random.default_rng(3)

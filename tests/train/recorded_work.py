@@ -157,7 +157,7 @@ def whole_trainings():
     adamw, adam = torch.optim.AdamW, torch.optim.Adam
 
     def fused(kind):
-        return lambda groups, fused, capturable: kind(groups, fused=True, capturable=capturable)
+        return lambda groups, **options: kind(groups, **options | {"fused": True})
 
     def wanted(run):
         return run.training.setup.graphs and run.stage.optimizer != "sgd"

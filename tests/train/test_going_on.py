@@ -86,7 +86,9 @@ def recipe(tmp_path):
         setup.parameters,
         stages=(
             Stage(epochs=2, name="head", train_last=0.0),
-            Stage(epochs=2, name="all", learning_rate=1e-2, unfreeze_every=1),
+            Stage(
+                epochs=2, name="all", learning_rate=1e-2, unfreeze_every=1, restart_selection=True
+            ),
             Stage(epochs=1, name="low", tune="lora"),
         ),
         average=0.9,

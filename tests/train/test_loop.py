@@ -24,6 +24,7 @@ from mritk.backbone import Backbone
 from mritk.errors import NonFiniteLoss
 from mritk.seeds import derive
 from mritk.train.loop import FineTuning, finetune
+from mritk.train.optimiser import Schedule
 from mritk.train.recipe import Head, HiddenLayer, Recipe, Stage
 from mritk.train.setup import SelectionRule
 
@@ -314,6 +315,32 @@ def test_the_validation_loss_is_the_cross_entropy_of_the_validation_scores(recor
     scores = torch.from_numpy(trained.training.predict(val))
     expected = nn.functional.cross_entropy(scores, torch.from_numpy(val.targets))
     assert trained.epochs[0].val_loss == pytest.approx(float(expected), rel=1e-5)
+
+
+def test_a_plateau_may_follow_the_loss_with_smoothing_and_penalties(record, monkeypatch):
+    """``val_loss`` of Keras: smoothed cross-entropy, unweighted, and l2 · ‖W‖²."""
+    head = Head(hidden=(HiddenLayer(4, l2=0.01),))
+    recipe = {"label_smoothing": 0.2, "class_weights": "balanced", "head": head}
+    followed = []
+    monkeypatch.setattr(Schedule, "after_epoch", lambda self, loss: followed.append(loss))
+    for kind in ("plain", "objective"):
+        plateau = stage(epochs=1, optimizer="adam", schedule="plateau", plateau_loss=kind)
+        trained = record(plateau, selection=LAST, recipe=recipe)
+    val = trained.training.setup.val
+    scores = torch.from_numpy(trained.training.predict(val))
+    targets = torch.from_numpy(val.targets)
+    plain = nn.functional.cross_entropy(scores, targets)
+    smoothed = nn.functional.cross_entropy(scores, targets, label_smoothing=0.2)
+    penalty = 0.01 * trained.end["head.0.weight"].square().sum()
+    assert followed == pytest.approx([float(plain), float(smoothed + penalty)], rel=1e-5)
+    assert trained.epochs[0].val_loss == pytest.approx(float(plain), rel=1e-5), "as ever"
+
+
+def test_an_incomplete_last_batch_is_trained_on_if_the_recipe_keeps_it(record):
+    """40 images in batches of 16."""
+    for kind, seen in (("drop", 32), ("keep", 40)):
+        recipe = {"batch_size": 16, "last_batch": kind}
+        assert record(stage(epochs=1), recipe=recipe).training.images_seen == seen
 
 
 def test_the_notes_of_a_training_are_plain_data(make_setup):

@@ -53,6 +53,37 @@ def test_class_weights_with_label_smoothing_weigh_each_term_by_its_own_class():
     assert float(loss.loss(OUTPUTS, TARGETS)) == pytest.approx(expected, rel=1e-6)
 
 
+def test_a_weight_per_sample_multiplies_its_smoothed_loss_as_keras_does():
+    """``class_weight`` becomes ``sample_weight``, and the mean is over samples, not weights."""
+    loss = objective((0, 0, 0, 1, 1, 2), balanced=True, label_smoothing=0.1, weigh_samples=True)
+    w = np.array([6 / 9, 6 / 6, 6 / 3])[[0, 2]]
+    smoothed = np.full((2, 3), 0.1 / 3) + 0.9 * np.eye(3)[[0, 2]]
+    per_sample = -(smoothed * np.log(PROBABILITIES)).sum(axis=1)
+    expected = (w * per_sample).sum() / 2
+    assert float(loss.loss(OUTPUTS, TARGETS)) == pytest.approx(expected, rel=1e-6)
+    of_terms = objective((0, 0, 0, 1, 1, 2), balanced=True, label_smoothing=0.1)
+    assert float(of_terms.loss(OUTPUTS, TARGETS)) != pytest.approx(expected, rel=0.05)
+
+
+@pytest.mark.parametrize("weigh_samples", [False, True])
+def test_parts_of_a_batch_add_up_to_its_loss(weigh_samples):
+    options = {"balanced": True, "label_smoothing": 0.1, "weigh_samples": weigh_samples}
+    loss = objective((0, 0, 0, 1, 1, 2), **options)
+    parts = [
+        loss.share(TARGETS[i : i + 1], TARGETS) * loss.loss(OUTPUTS[i : i + 1], TARGETS[i : i + 1])
+        for i in range(2)
+    ]
+    assert float(sum(parts)) == pytest.approx(float(loss.loss(OUTPUTS, TARGETS)), rel=1e-6)
+
+
+def test_the_loss_without_class_weights_keeps_its_smoothing():
+    """It is what Keras calls ``val_loss``, but for penalties."""
+    smoothed = np.full((2, 3), 0.1 / 3) + 0.9 * np.eye(3)[[0, 2]]
+    expected = -(smoothed * np.log(PROBABILITIES)).sum(axis=1).mean()
+    weighted = objective((0, 0, 0, 1, 1, 2), balanced=True, label_smoothing=0.1)
+    assert float(weighted.unweighted_loss(OUTPUTS, TARGETS)) == pytest.approx(expected, rel=1e-6)
+
+
 def test_states_are_compared_without_smoothing_or_weights():
     plain = objective((0, 0, 0, 1, 1, 2), balanced=True, label_smoothing=0.1)
     expected = -(math.log(0.5) + math.log(0.125)) / 2

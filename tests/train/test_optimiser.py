@@ -99,12 +99,15 @@ def test_both_rates_follow_one_schedule():
     assert halves == pytest.approx([0.5e-3, 0.5e-2])
 
 
-def plateau_reference(losses, *, rate, patience, reduction, floor):
-    """Multiply the rate after ``patience`` epochs in a row without a better loss."""
+def plateau_reference(losses, *, rate, patience, reduction, floor, min_delta=0.0):
+    """Multiply the rate after ``patience`` epochs in a row without a better loss.
+
+    As Keras' ``ReduceLROnPlateau`` without a cooldown.
+    """
     best, waited, rates = math.inf, 0, []
     for loss in losses:
         rates.append(rate)
-        if loss < best:
+        if loss < best - min_delta:
             best, waited = loss, 0
             continue
         waited += 1
@@ -127,6 +130,22 @@ def test_plateau_equals_the_reference_on_a_scripted_sequence(patience):
     )
     expected = plateau_reference(SCRIPT, rate=1e-2, patience=patience, reduction=0.2, floor=1e-5)
     assert rates_by_epoch(recipe, SCRIPT) == pytest.approx(expected)
+
+
+@pytest.mark.parametrize("min_delta", [1e-4, 0.06, 0.3])
+def test_plateau_takes_a_gain_within_the_minimum_for_none(min_delta):
+    recipe = stage(
+        schedule="plateau",
+        plateau_factor=0.2,
+        plateau_patience=2,
+        plateau_min_delta=min_delta,
+        minimum_learning_rate=1e-5,
+    )
+    losses = [*SCRIPT[:9], *(0.7 - 0.4e-4 * n for n in range(8))]
+    given = {"rate": 1e-2, "patience": 2, "reduction": 0.2, "floor": 1e-5}
+    expected = plateau_reference(losses, **given, min_delta=min_delta)
+    assert expected != plateau_reference(losses, **given)
+    assert rates_by_epoch(recipe, losses) == pytest.approx(expected)
 
 
 def test_plateau_counts_every_better_loss_however_little_better():
@@ -154,6 +173,38 @@ def test_plateau_after_warm_up_starts_at_the_peak():
 def test_other_schedules_do_not_look_at_the_validation_loss():
     recipe = stage(schedule="constant", plateau_patience=1)
     assert rates_by_epoch(recipe, [1.0] * 10) == [1e-2] * 10
+
+
+# -- Adam -----------------------------------------------------------------------------------------
+
+
+def adam_reference(gradients, *, rate, epsilon, betas=(0.9, 0.999)):
+    """Kingma and Ba, 2015, algorithm 1."""
+    weight = m = v = 0.0
+    for t, gradient in enumerate(gradients, 1):
+        m = betas[0] * m + (1 - betas[0]) * gradient
+        v = betas[1] * v + (1 - betas[1]) * gradient**2
+        corrected = m / (1 - betas[0] ** t), v / (1 - betas[1] ** t)
+        weight -= rate * corrected[0] / (math.sqrt(corrected[1]) + epsilon)
+    return weight
+
+
+@pytest.mark.parametrize("epsilon", [1e-8, 1e-7, 1e-3])
+@pytest.mark.parametrize("optimizer", ["adam", "adamw"])
+def test_epsilon_stands_in_the_denominator(optimizer, epsilon):
+    gradients = [2e-7, -1e-7, 3e-7, 5e-8]
+    model = Network(nn.Identity(), nn.Sequential(nn.Linear(1, 1)))
+    bias = model.head[0].bias
+    nn.init.zeros_(bias)
+    recipe = stage(optimizer=optimizer, weight_decay=0.0, adam_epsilon=epsilon)
+    optimiser = build_optimiser(model, recipe)
+    for gradient in gradients:
+        optimiser.zero_grad()
+        bias.grad = torch.tensor([gradient])
+        optimiser.step()
+    assert float(bias.detach()) == pytest.approx(
+        adam_reference(gradients, rate=1e-2, epsilon=epsilon), rel=1e-4
+    )
 
 
 # -- parameter groups --------------------------------------------------------------------------

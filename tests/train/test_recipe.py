@@ -38,6 +38,9 @@ def test_a_stage_refuses_values_without_sense(field, value):
         ("plateau_patience", -1),
         ("learning_rate", float("nan")),
         ("minimum_learning_rate", -1.0),
+        ("plateau_min_delta", -1e-4),
+        ("adam_epsilon", 0.0),  # 0 / 0 where a gradient is zero
+        ("adam_epsilon", float("inf")),
     ],
 )
 def test_a_stage_refuses_values_that_would_train_something_else(field, value):
@@ -77,6 +80,27 @@ def test_a_negative_gradient_clip_is_refused():
 def test_a_head_that_cannot_be_built_is_refused(make):
     with pytest.raises(ValueError):
         make()
+
+
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [
+        ("batch_norm_momentum", 0.0),  # the running statistics would stay at 0 and 1
+        ("batch_norm_momentum", 1.1),
+        ("batch_norm_epsilon", 0.0),
+        ("batch_norm_epsilon", float("nan")),
+    ],
+)
+def test_a_head_refuses_values_without_sense(field, value):
+    with pytest.raises(ValueError, match=field):
+        Head(**{field: value})
+
+
+@pytest.mark.parametrize("mixing", ["mixup", "cutmix"])
+def test_a_weight_per_sample_is_refused_for_mixed_samples(mixing):
+    """They have two true classes."""
+    with pytest.raises(ValueError, match="class_weights_per = 'sample'"):
+        Recipe(class_weights="balanced", class_weights_per="sample", **{mixing: 0.4})
 
 
 @pytest.mark.parametrize("penalties", [(), (0.0,), (1.0, -1.0)])

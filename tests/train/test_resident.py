@@ -99,6 +99,12 @@ def test_sizes_of_batches(count, sizes):
     assert [len(batch) for batch in shuffled(count, 4, 0, 0)] == sizes
 
 
+def test_an_incomplete_last_batch_is_kept_on_request():
+    batches = shuffled(11, 4, 0, 1, keep_last=True)
+    assert [len(batch) for batch in batches] == [4, 4, 3]
+    assert torch.cat(batches[:2]).tolist() == rows(11, 4, 0, 1), "the others are the same"
+
+
 # -- too large for memory ----------------------------------------------------------------------
 
 GREY = RNG.integers(0, 256, (7, 6, 5), dtype=np.uint8)

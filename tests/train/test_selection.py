@@ -91,6 +91,28 @@ def test_each_stage_starts_from_the_best_state_so_far(record, script):
     assert trained.training.notes["selected_epoch"] == 1
 
 
+def test_a_stage_that_restarts_selection_trains_on_where_the_former_best_is_out_of_reach(
+    record, script
+):
+    """Two ``fit()`` of Keras: callbacks forget. Its second has 10 epochs, where 3 would be left."""
+    losses = [0.3, 0.4, *(0.9 - 0.05 * n for n in range(10))]
+    for restart, epochs in ((False, 3), (True, 10)):
+        script(*losses)
+        second = stage(10, early_stopping=3, restart_selection=restart)
+        trained = record(stage(2, train_last=0.0), second)
+        assert len(trained.epochs) == 2 + epochs
+        assert trained.training.notes["selected_epoch"] == (12 if restart else 1)
+        assert_same(trained.end, trained.states[11 if restart else 0])
+
+
+def test_a_stage_that_restarts_selection_begins_at_the_best_state_of_the_former(record, script):
+    script(0.3, 0.9, 0.5)
+    trained = record(stage(2), stage(1, train_last=0.0, restart_selection=True))
+    backbone = [name for name in trained.end if name.startswith("backbone.")]
+    assert all(torch.equal(trained.end[name], trained.states[0][name]) for name in backbone)
+    assert_same(trained.end, trained.states[2])
+
+
 def test_with_last_each_stage_goes_on_where_the_earlier_one_ended(record, script, changed):
     script(0.3, 0.9, 0.8)
     trained = record(stage(2), stage(1, train_last=0.0), selection=LAST)

@@ -4,15 +4,19 @@ from __future__ import annotations
 
 import numpy as np
 from matplotlib import rc_context
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.image import AxesImage
 
 from mritk.data.samples import Classification
 from mritk.errors import UsageError
 from mritk.evaluate.per_class import confusion as confusion_of
-from mritk.report.canvas import STYLE, panels
+from mritk.report.canvas import STYLE, legend_below, panels, rest_note, short, title_of, width_of
+from mritk.report.scored import scored_rows
 from mritk.results.table import Table
 
-MOST = 6
+MOST, COLUMNS = 6, 3
+BAR = 0.8  # inches that the colour bar takes
 
 
 def confusion(table: Table) -> Figure:
@@ -23,25 +27,42 @@ def confusion(table: Table) -> Figure:
     """
     if not isinstance(table.task, Classification):
         raise UsageError("a regression has no confusion matrix")
-    names = table.task.classes
-    rows = [row for row in table.rows if table.records.get(row.name)][:MOST]
-    side = 1.5 + 0.42 * len(names)
+    names, rows = [short(name) for name in table.task.classes], scored_rows(table)
+    side, names_take = 0.8 + 0.42 * len(names), width_of(names)
     with rc_context(STYLE):
-        figure, axes = panels(len(rows), width=side + 0.5, height=side)
-        for number, (panel, row) in enumerate(zip(axes, rows, strict=True)):
-            tests = [record.predictions["test"] for record in table.records[row.name]]
-            counts = np.sum([confusion_of(t.target, t.score) for t in tests], axis=0)
-            shares = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
-            panel.imshow(shares, cmap="Blues", vmin=0, vmax=1)
-            for i, j in np.ndindex(*counts.shape):
-                ink = "white" if shares[i, j] > 0.5 else "black"
-                text = f"{shares[i, j]:.0%}\n{counts[i, j]}"
-                panel.text(j, i, text, ha="center", va="center", color=ink, fontsize=7)
-            panel.set_title(row.name)
-            panel.set_xticks(range(len(names)), names, rotation=40, ha="right", fontsize=7)
-            panel.set_yticks(range(len(names)), names if number % 3 == 0 else [], fontsize=7)
-            panel.set_xlabel("taken for")
-            if number % 3 == 0:
-                panel.set_ylabel("is")
-            panel.spines[:].set_visible(False)
+        shown = rows[:MOST]
+        figure, axes = panels(
+            len(shown), columns=COLUMNS, width=side + 0.4, height=side + 0.7 * names_take
+        )
+        width, height = figure.get_size_inches()
+        figure.set_size_inches(width + names_take + BAR, height)
+        for number, (panel, (row, trials)) in enumerate(zip(axes, shown, strict=True)):
+            counts = np.sum([confusion_of(t.target, t.score) for t in trials], axis=0)
+            image = _matrix(panel, counts)
+            first = number % COLUMNS == 0
+            panel.set_title(title_of(row.name))
+            panel.set_xticks(
+                *(range(len(names)), names), rotation=40, ha="right", rotation_mode="anchor"
+            )
+            panel.set_yticks(range(len(names)), names if first else [])
+            panel.tick_params(labelsize=7)
+            panel.set_xlabel("predicted")
+            if first:
+                panel.set_ylabel("true")
+        if shown:
+            bar = figure.colorbar(image, ax=list(axes), shrink=0.7, pad=0.02, format="{x:.0%}")
+            bar.set_label("share of the true class")
+            bar.outline.set_visible(False)
+        legend_below(figure, {}, note=rest_note(len(shown), len(rows)))
     return figure
+
+
+def _matrix(panel: Axes, counts: np.ndarray) -> AxesImage:
+    shares = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
+    image = panel.imshow(shares, cmap="Blues", vmin=0, vmax=1)
+    for i, j in np.ndindex(*counts.shape):
+        ink = "white" if shares[i, j] > 0.5 else "black"
+        text = f"{shares[i, j]:.0%}\n{counts[i, j]}"
+        panel.text(j, i, text, ha="center", va="center", color=ink, fontsize=7)
+    panel.spines[:].set_visible(False)
+    return image

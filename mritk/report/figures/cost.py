@@ -9,9 +9,12 @@ from matplotlib.figure import Figure
 
 from mritk.errors import UsageError
 from mritk.evaluate.metric import Metric
-from mritk.report.canvas import COLOURS, INK, RULE, STYLE, panels
+from mritk.report.canvas import COLOURS, INK, STYLE, axis_label, legend_below, panels, short
+from mritk.report.labels import label_points
 from mritk.results.cost import COLUMNS, CostColumn
 from mritk.results.table import Table
+
+FRONT = "Pareto front: no other row is both cheaper and better"
 
 
 def column_of(table: Table, name: str = "") -> CostColumn:
@@ -42,25 +45,35 @@ def cost(table: Table, metric: Metric, name: str = "") -> Figure:
         if column.name in row.cost and row.cells[metric.name].defined
     ]
     with rc_context(STYLE):
-        figure, (axes,) = panels(1, width=6.0, height=3.6)
+        figure, (axes,) = panels(1, width=7.0, height=4.2)
         front = _front([(x, y) for x, y, _ in points], column, metric)
-        axes.plot(*zip(*front, strict=True), color=RULE, lw=1, zorder=1)
+        (line,) = axes.plot(*zip(*front, strict=True), color=INK, lw=1, ls="--", zorder=1)
+        kinds = {FRONT: line}
+        spans = []
         for x, y, row in points:
             interval = row.cells[metric.name].interval
             if interval is not None and not interval.reason:
-                axes.plot([x, x], [interval.low, interval.high], color=COLOURS[0], lw=1, alpha=0.6)
-            axes.plot([x], [y], "o", color=COLOURS[0], ms=5)
-            axes.annotate(
-                row.name, (x, y), xytext=(5, 4), textcoords="offset points", fontsize=8, color=INK
-            )
+                spans.append((x, interval.low, interval.high))
+                (kinds["95 % interval"],) = axes.plot(
+                    [x, x], [interval.low, interval.high], color=COLOURS[0], lw=1, alpha=0.6
+                )
+            (kinds["mean"],) = axes.plot([x], [y], "o", color=COLOURS[0], ms=5)
         costs = [x for x, *_ in points]
         if min(costs) > 0 and max(costs) > 10 * min(costs):
             axes.set_xscale("log")
-        axes.set_xlabel(f"{column.label} {column.arrow}")
-        axes.set_ylabel(f"{metric.label} {metric.arrow}".strip())
-        axes.margins(x=0.15)
+            axes.xaxis.set_major_formatter(lambda value, _: f"{value:g}")
+        axes.set_xlabel(f"{column.label} {column.arrow} ({_better(column)} is better)")
+        axes.set_ylabel(axis_label(metric))
+        axes.margins(x=0.12)
         axes.grid()
+        legend_below(figure, kinds)
+        axes.set(xlim=axes.get_xlim(), ylim=axes.get_ylim())
+        label_points(axes, [(x, y, short(row.name)) for x, y, row in points], spans)
     return figure
+
+
+def _better(column: CostColumn) -> str:
+    return "more" if column.higher_is_better else "less"
 
 
 def _front(

@@ -4,19 +4,46 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from matplotlib import rc_context
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.transforms import ScaledTranslation, Transform
 
 from mritk.errors import UsageError
 from mritk.evaluate.metric import Metric
-from mritk.report.canvas import STYLE, colour, dash, panels
-from mritk.results.table import Row, Table
+from mritk.report.canvas import (
+    RULE,
+    STYLE,
+    axis_label,
+    colour,
+    dash,
+    legend_below,
+    panels,
+    short,
+    title_of,
+)
+from mritk.results.natural_order import is_all, value_order, value_text
+from mritk.results.table import Cell, Row, Table
 
+# What people call a key.
+WORDS = {"split.shots": "training samples per class (split.shots)"}
+BANDS = "Bands and upright lines: 95 % intervals."
 # Values that span more than this ratio stand on a logarithmic axis.
 WIDE = 4
+# Points between rows that have one place.
+APART = 4
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where a table stands on the axis; ``apart`` if no line leads there, as behind all numbers."""
+
+    at: float
+    table: Table
+    apart: bool
 
 
 def curve(tables: Sequence[Table], metric: Metric, over: str = "") -> Figure:
@@ -42,19 +69,26 @@ def curve(tables: Sequence[Table], metric: Metric, over: str = "") -> Figure:
     with rc_context(STYLE):
         figure, axes = panels(len(by_dataset), columns=2, width=3.4, height=2.8)
         for panel, (dataset, found) in zip(axes, sorted(by_dataset.items()), strict=True):
-            found.sort(key=lambda pair: (str(type(pair[0])), pair[0]))
-            positions = _positions(panel, [value for value, _ in found])
+            found.sort(key=lambda pair: value_order(key, pair[0]))
+            positions = _positions(panel, key, [value for value, _ in found])
+            places = [
+                Place(at, table, is_all(key, value))
+                for at, (value, table) in zip(positions, found, strict=True)
+            ]
             for number, name in enumerate(names):
-                _line(panel, positions, [table for _, table in found], (name, number), metric)
-            panel.set_title(dataset)
+                _line(panel, places, (name, number, len(names)), metric)
+            panel.set_title(title_of(dataset))
             panel.set_xlabel(_label(key, others))
             panel.grid(axis="y")
         ends = [panel.get_ylim() for panel in axes]
         for panel in axes:  # one scale, so that datasets can be compared
             panel.set_ylim(min(low for low, _ in ends), max(high for _, high in ends))
-        axes[0].set_ylabel(f"{metric.label} {metric.arrow}".strip())
+        axes[0].set_ylabel(axis_label(metric))
         handles, labels = axes[0].get_legend_handles_labels()
-        figure.legend(handles, labels, loc="outside lower center", ncols=2, fontsize=8)
+        cells = [row.cells[metric.name] for table in tables for row in table.rows]
+        told = BANDS if any(map(_interval, cells)) else ""
+        kinds = list(zip(map(short, labels), handles, strict=True))
+        legend_below(figure, kinds, columns=2, note=told)
     return figure
 
 
@@ -97,57 +131,85 @@ def _differing(protocols: Sequence[Mapping[str, Any]]) -> list[str]:
 
 
 def _label(key: str, others: Sequence[str]) -> str:
+    words = WORDS.get(key, key)
     if not others:
-        return key
+        return words
     more = f" and {len(others) - 1} more" if len(others) > 1 else ""
-    return f"{key}\n(with it: {others[0]}{more})"
+    return f"{words}\n(with it: {others[0]}{more})"
 
 
-def _positions(panel: Axes, values: Sequence[Any]) -> Sequence[float]:
-    """Return where the values stand on the axis: as numbers if they are, else one by one."""
-    numbers = all(isinstance(value, (int, float)) for value in values)
-    positions = [float(v) for v in values] if numbers else [float(i) for i in range(len(values))]
-    if numbers and min(positions) > 0 and max(positions) > WIDE * min(positions):
-        panel.set_xscale("log")
-        panel.minorticks_off()
-    panel.set_xticks(positions, [str(value) for value in values])
+def _positions(panel: Axes, key: str, values: Sequence[Any]) -> Sequence[float]:
+    """Return where the values stand on the axis: as numbers if they are, else one by one.
+
+    What sets no limit, such as all images, has no place among numbers: it stands at the right end,
+    behind a line.
+    """
+    limits = [value for value in values if not is_all(key, value)]
+    if all(isinstance(value, (int, float)) for value in limits):
+        positions = _numbers(panel, [float(value) for value in limits], len(values) - len(limits))
+    else:
+        positions = [float(at) for at in range(len(values))]
+    panel.set_xticks(positions, [value_text(key, value) for value in values])
     return positions
 
 
-def _line(
-    panel: Axes,
-    positions: Sequence[float],
-    tables: Sequence[Table],
-    who: tuple[str, int],
-    metric: Metric,
-) -> None:
-    name, number = who
+def _numbers(panel: Axes, values: Sequence[float], unlimited: int) -> list[float]:
+    """Return where numbers stand, with a place at the right end for what sets no limit."""
+    wide = bool(values) and min(values) > 0 and max(values) > WIDE * min(values)
+    if wide:
+        panel.set_xscale("log")
+        panel.minorticks_off()
+    if not unlimited:
+        return list(values)
+    if not values:
+        return [0.0]
+    low, high, share = min(values), max(values), 1 / max(2, len(values))
+    end = high * (high / low) ** share if wide else high + ((high - low) or 1.0) * share
+    middle = (high * end) ** 0.5 if wide else (high + end) / 2
+    panel.axvline(middle, color=RULE, lw=1, ls=":")
+    return [*values, end]
+
+
+def _line(panel: Axes, places: Sequence[Place], who: tuple[str, int, int], metric: Metric) -> None:
+    """Draw the scores of one row; who is its name, its number, and the number of rows."""
+    name, number, of = who
     points = [
-        (at, row.cells[metric.name])
-        for at, table in zip(positions, tables, strict=True)
-        if (row := _row(table, name)) is not None and row.cells[metric.name].defined
+        (place, row.cells[metric.name])
+        for place in places
+        if (row := _row(place.table, name)) is not None and row.cells[metric.name].defined
     ]
     if not points:
         return
-    x = [at for at, _ in points]
-    panel.plot(
-        x,
-        [cell.mean for _, cell in points],
-        color=colour(number),
-        ls=dash(number),
-        marker="o",
-        ms=3.5,
-        lw=1.5,
-        label=name,
-    )
-    ends = [
-        (at, cell.interval.low, cell.interval.high)
-        for at, cell in points
-        if cell.interval is not None and not cell.interval.reason
-    ]
+    style: dict[str, Any] = {"color": colour(number), "marker": "o", "ms": 3.5, "lw": 1.5}
+    joined = [(place.at, cell) for place, cell in points if not place.apart]
+    x, y = [at for at, _ in joined], [cell.mean for _, cell in joined]
+    panel.plot(x, y, ls=dash(number), label=name, **style)
+    ends = [(at, *found) for at, cell in joined if (found := _interval(cell))]
     if ends:
-        where, low, high = zip(*ends, strict=True)
-        panel.fill_between(where, low, high, color=colour(number), alpha=0.15, lw=0)
+        across, low, high = zip(*ends, strict=True)
+        panel.fill_between(across, low, high, color=colour(number), alpha=0.15, lw=0)
+    beside = _beside(panel, number - (of - 1) / 2)
+    for place, cell in points:
+        if place.apart:
+            panel.plot([place.at], [cell.mean], ls="", transform=beside, **style)
+            found = _interval(cell) or (cell.mean, cell.mean)
+            panel.plot([place.at] * 2, found, color=colour(number), lw=1, transform=beside)
+            # What is moved is not seen when limits are chosen.
+            panel.update_datalim([(place.at, end) for end in found])
+    panel.autoscale_view()
+
+
+def _beside(panel: Axes, number: float) -> Transform:
+    """Return where points of several rows stand beside each other, not one upon the other."""
+    figure = panel.get_figure(root=True)
+    assert figure is not None
+    shift = ScaledTranslation(APART * number / 72, 0, figure.dpi_scale_trans)
+    return panel.transData + shift
+
+
+def _interval(cell: Cell) -> tuple[float, float] | None:
+    interval = cell.interval
+    return None if interval is None or interval.reason else (interval.low, interval.high)
 
 
 def _row(table: Table, name: str) -> Row | None:

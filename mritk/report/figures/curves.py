@@ -2,75 +2,146 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections import defaultdict
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from matplotlib import rc_context
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
 
 from mritk.data.samples import Classification
 from mritk.errors import UsageError
 from mritk.evaluate.ranks import odds_ranks
-from mritk.report.canvas import RULE, STYLE, colour, dash, panels
+from mritk.report.canvas import (
+    INK,
+    STYLE,
+    colour,
+    dash,
+    legend_below,
+    panels,
+    rest_note,
+    short,
+    title_of,
+)
+from mritk.report.scored import scored_rows
+from mritk.results.run_values import Scored
 from mritk.results.table import Table
 
-MOST = 8
-Curve = Callable[[np.ndarray, np.ndarray], np.ndarray]
+MOST, COLUMNS = 8, 4
 GRID = np.linspace(0, 1, 201)
+
+
+@dataclass(frozen=True)
+class Kind:
+    """A kind of curve.
+
+    Attributes:
+        axes: Names of the axes, across and up.
+        values: The curve on the grid, from (N,) bool and (N,) scores of one class.
+        area: The area under it, from the same.
+        area_name: What that is called.
+        corner: Where the areas are written, as fractions of a panel: the curve seldom passes there.
+    """
+
+    axes: tuple[str, str]
+    values: Callable[[np.ndarray, np.ndarray], np.ndarray]
+    area: Callable[[np.ndarray, np.ndarray], float]
+    area_name: str
+    corner: tuple[float, float]
 
 
 def roc(table: Table) -> Figure:
     """Draw ROC curves: one panel per class, one line per row (mean over its trials)."""
-    return _curves(table, _roc_on_grid, ("1 - specificity", "sensitivity"), (0, 1))
+    return _curves(table, ROC)
 
 
 def precision_recall(table: Table) -> Figure:
     """Draw precision–recall curves; the dotted line is the prevalence."""
-    return _curves(table, _precision_on_grid, ("sensitivity (recall)", "PPV (precision)"), None)
+    return _curves(table, PRECISION_RECALL)
 
 
-def _curves(
-    table: Table, of: Curve, labels: tuple[str, str], chance: tuple[float, float] | None
-) -> Figure:
+def _curves(table: Table, kind: Kind) -> Figure:
     task = table.task
     if not isinstance(task, Classification):
         raise UsageError("a regression has no ROC and no precision–recall curve")
-    rows = [row for row in table.rows if table.records.get(row.name)][:MOST]
+    rows = scored_rows(table)
     with rc_context(STYLE):
-        figure, axes = panels(len(task.classes), columns=4, width=2.5, height=2.6)
+        shown = rows[:MOST]
+        figure, axes = panels(len(task.classes), columns=COLUMNS, width=2.6, height=2.5)
+        lines: dict[str, Line2D] = {}
+        areas: dict[str, list[float]] = defaultdict(list)
         for k, (panel, name) in enumerate(zip(axes, task.classes, strict=True)):
-            _decorate(panel, name, labels)
-            for number, row in enumerate(rows):
-                found = []
-                for record in table.records[row.name]:
-                    test = record.predictions["test"]
-                    is_class = test.target == k
-                    if is_class.any() and not is_class.all():
-                        found.append(of(is_class, odds_ranks(test.score, k)))
-                        base = float(is_class.mean())
+            _decorate(panel, name, kind.axes, first=k % COLUMNS == 0)
+            written = []
+            for number, (row, trials) in enumerate(shown):
+                found = _class_of(trials, k)
                 if not found:
                     continue
-                style: dict[str, Any] = {"color": colour(number), "ls": dash(number)}
-                if len(found) > 1:
-                    for single in found:
-                        panel.plot(GRID, single, lw=0.5, alpha=0.35, **style)
-                panel.plot(GRID, np.mean(found, axis=0), lw=1.5, label=row.name, **style)
-            if chance is not None:
-                panel.plot(chance, chance, color=RULE, lw=1)
-            elif rows:
-                panel.axhline(base, color=RULE, lw=1, ls=":")
-        handles, names = axes[0].get_legend_handles_labels()
-        if handles:
-            figure.legend(handles, names, loc="outside lower center", ncols=2, fontsize=8)
+                lines[row.name] = _row(panel, kind, found, number, row.name)
+                areas[row.name].append(float(np.mean([kind.area(*one) for one in found])))
+                written.append((number, areas[row.name][-1]))
+            _write_areas(panel, kind, written)
+            _guess(panel, kind, _class_of(shown[0][1], k) if shown else [])
+        told = [
+            (f"{short(name)} (mean {kind.area_name} {np.mean(areas[name]):.3f})", line)
+            for name, line in lines.items()
+        ]
+        guess = "chance" if kind is ROC else "prevalence"
+        told.append((guess, Line2D([], [], color=INK, lw=1, ls=":")))
+        legend_below(figure, told, columns=2, note=rest_note(len(shown), len(rows)))
     return figure
 
 
-def _decorate(panel: Axes, title: str, labels: tuple[str, str]) -> None:
-    panel.set_title(title)
+def _class_of(trials: Sequence[Scored], k: int) -> list[tuple[np.ndarray, np.ndarray]]:
+    """Return, of each trial that tests class k and another, which samples are of k, and scores."""
+    found = [(trial.target == k, trial.score) for trial in trials]
+    return [
+        (is_class, odds_ranks(score, k))
+        for is_class, score in found
+        if is_class.any() and not is_class.all()
+    ]
+
+
+def _row(
+    panel: Axes, kind: Kind, trials: Sequence[tuple[np.ndarray, np.ndarray]], number: int, name: str
+) -> Line2D:
+    style: dict[str, Any] = {"color": colour(number), "ls": dash(number)}
+    curves = [kind.values(*one) for one in trials]
+    if len(curves) > 1:
+        for single in curves:
+            panel.plot(GRID, single, lw=0.5, alpha=0.35, **style)
+    (line,) = panel.plot(GRID, np.mean(curves, axis=0), lw=1.5, label=name, **style)
+    return line
+
+
+def _write_areas(panel: Axes, kind: Kind, areas: Sequence[tuple[int, float]]) -> None:
+    """Write the areas under the curves in their colours, in the order of the legend."""
+    x, y = kind.corner
+    step = 0.07
+    told = [(f"{area:.3f}", colour(number)) for number, area in areas]
+    for at, (text, ink) in enumerate([(kind.area_name, INK), *told]):
+        up = y + step * (len(told) - at)
+        panel.text(x, up, text, color=ink, fontsize=7, transform=panel.transAxes)
+
+
+def _guess(panel: Axes, kind: Kind, trials: Sequence[tuple[np.ndarray, np.ndarray]]) -> None:
+    """Draw what scores without any knowledge come to."""
+    if kind is ROC:
+        panel.plot([0, 1], [0, 1], color=INK, lw=1, ls=":")
+    elif trials:
+        share = np.concatenate([is_class for is_class, _ in trials]).mean()
+        panel.axhline(float(share), color=INK, lw=1, ls=":")
+
+
+def _decorate(panel: Axes, title: str, labels: tuple[str, str], *, first: bool) -> None:
+    panel.set_title(title_of(title))
     panel.set_xlabel(labels[0])
-    panel.set_ylabel(labels[1])
+    if first:
+        panel.set_ylabel(labels[1])
     panel.set_xlim(0, 1)
     panel.set_ylim(0, 1.02)
 
@@ -92,3 +163,28 @@ def _precision_on_grid(is_class: np.ndarray, odds: np.ndarray) -> np.ndarray:
     at = np.searchsorted(-recall, -GRID, side="right") - 1
     values: np.ndarray = precision[np.clip(at, 0, len(precision) - 1)]
     return values
+
+
+def _auc(is_class: np.ndarray, odds: np.ndarray) -> float:
+    from sklearn.metrics import roc_auc_score
+
+    return float(roc_auc_score(is_class, odds))
+
+
+def _average_precision(is_class: np.ndarray, odds: np.ndarray) -> float:
+    from sklearn.metrics import average_precision_score
+
+    return float(average_precision_score(is_class, odds))
+
+
+ROC = Kind(
+    ("1 − specificity", "sensitivity"),
+    _roc_on_grid,
+    _auc,
+    "AUC",
+    (0.8, 0.03),
+)
+PRECISION_RECALL = Kind(
+    ("sensitivity (recall)", "PPV (precision)"), _precision_on_grid, _average_precision, "AP",
+    (0.05, 0.03),
+)  # fmt: skip

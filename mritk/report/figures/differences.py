@@ -6,44 +6,62 @@ import math
 
 import numpy as np
 from matplotlib import rc_context
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from mritk.evaluate.comparison import Verdict
 from mritk.evaluate.metric import Metric
-from mritk.report.canvas import STYLE, panels
+from mritk.report.canvas import STYLE, legend_below, panels, short, width_of
 from mritk.results.table import Table
+
+FRAMED = "Framed: significant at 5 % (Holm)."
+UNTESTED = "In brackets: not tested."
 
 
 def differences(table: Table, metric: Metric) -> Figure:
-    """Draw row minus column; bold and framed where the data tell them apart."""
+    """Draw row minus column; framed where significant, in brackets where nothing was tested."""
     names = [row.name for row in table.rows if row.cells[metric.name].defined]
     at = {name: number for number, name in enumerate(names)}
     values = np.full((len(names), len(names)), math.nan)
-    decided = np.zeros(values.shape, dtype=bool)
+    decided, tested = np.zeros(values.shape, dtype=bool), np.ones(values.shape, dtype=bool)
     for pair in table.comparisons.get(metric.name, ()):
         if pair.first in at and pair.second in at:
             i, j = at[pair.first], at[pair.second]
             values[i, j], values[j, i] = pair.difference, -pair.difference
             decided[i, j] = decided[j, i] = pair.verdict is not Verdict.CANNOT_TELL
-    largest = float(np.nanmax(np.abs(values))) if np.isfinite(values).any() else 1.0
-    side = 1.8 + 0.62 * len(names)
+            tested[i, j] = tested[j, i] = pair.tested
+    largest = float(np.nanmax(np.abs(values))) if np.isfinite(values).any() else 0.0
+    side, names_take = 1.8 + 0.62 * len(names), width_of(names)
     with rc_context(STYLE):
-        figure, (axes,) = panels(1, width=side + 0.8, height=side)
-        axes.imshow(values, cmap="PuOr", vmin=-largest, vmax=largest)
+        figure, (axes,) = panels(1, width=side + names_take, height=side - 1 + names_take)
+        scale = largest or 1.0
+        image = axes.imshow(values, cmap="PuOr", vmin=-scale, vmax=scale)
         for i, j in np.argwhere(np.isfinite(values)):
-            dark = abs(values[i, j]) > 0.6 * largest
-            axes.text(
-                *(j, i, f"{values[i, j]:+.2f}"),
-                ha="center",
-                va="center",
-                color="white" if dark else "black",
-                fontweight="bold" if decided[i, j] else "normal",
-                bbox={"fill": False, "edgecolor": "white" if dark else "black", "pad": 1.5}
-                if decided[i, j]
-                else None,
-            )
-        axes.set_xticks(range(len(names)), names, rotation=40, ha="right")
-        axes.set_yticks(range(len(names)), names)
-        axes.set_xlabel(f"row minus column, {metric.label}")
+            text = signed(values[i, j])
+            text = text if tested[i, j] else f"({text})"
+            _write(axes, (j, i), text, framed=decided[i, j], dark=abs(values[i, j]) > 0.6 * scale)
+        told = [short(name) for name in names]
+        axes.set_xticks(range(len(told)), told, rotation=40, ha="right", rotation_mode="anchor")
+        axes.set_yticks(range(len(told)), told)
+        axes.set_xlabel("column")
+        axes.set_ylabel("row")
         axes.spines[:].set_visible(False)
+        bar = figure.colorbar(image, ax=axes, shrink=0.8, pad=0.02)
+        bar.set_label(f"difference in {metric.label}:\nrow − column")
+        bar.outline.set_visible(False)
+        words = {FRAMED: decided.any(), UNTESTED: not tested.all()}
+        legend_below(figure, {}, note=" ".join(text for text, so in words.items() if so))
     return figure
+
+
+def signed(value: float) -> str:
+    """Return a difference with its sign, which nothing that rounds to zero has."""
+    text = f"{value:+.2f}".replace("-", "−")
+    return text if text.strip("+−0.") else "0.00"
+
+
+def _write(axes: Axes, place: tuple[float, float], text: str, *, framed: bool, dark: bool) -> None:
+    ink = "white" if dark else "black"
+    box = {"fill": False, "edgecolor": ink, "pad": 1.5} if framed else None
+    weight = "bold" if framed else "normal"
+    axes.text(*place, text, ha="center", va="center", color=ink, fontweight=weight, bbox=box)

@@ -5,17 +5,25 @@ from __future__ import annotations
 from itertools import pairwise
 
 from matplotlib import rc_context
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+from matplotlib.ticker import MaxNLocator
 
 from mritk.errors import UsageError
-from mritk.report.canvas import COLOURS, RULE, STYLE, panels
+from mritk.report.canvas import COLOURS, INK, STYLE, legend_below, panels, rest_note, title_of
+from mritk.results.record import TrialRecord
 from mritk.results.table import Table
 
-MOST = 12
+MOST, COLUMNS = 12, 3
+LOSSES = (
+    ("train_loss", "training loss", COLOURS[0], "--"),
+    ("val_loss", "validation loss", COLOURS[1], "-"),
+)
 
 
 def learning(table: Table) -> Figure:
-    """Draw training and validation loss of the first rows; stages begin at upright lines.
+    """Draw training and validation loss of the first rows, a line per trial.
 
     Raises:
         UsageError: No trial has a history.
@@ -25,29 +33,50 @@ def learning(table: Table) -> Figure:
         for row in table.rows
         if table.records.get(row.name)
     ]
-    rows = [(name, records) for name, records in rows if records][:MOST]
+    rows = [(name, records) for name, records in rows if records]
     if not rows:
         raise UsageError("no trial has a history of epochs, so there are no learning curves")
     with rc_context(STYLE):
-        figure, axes = panels(len(rows), height=2.2)
-        for panel, (name, records) in zip(axes, rows, strict=True):
-            for number, record in enumerate(records):
-                epochs = [epoch.epoch for epoch in record.history]
-                for field, colour, dash in (
-                    ("train_loss", COLOURS[0], "--"),
-                    ("val_loss", COLOURS[1], "-"),
-                ):
-                    losses = [getattr(epoch, field) for epoch in record.history]
-                    label = f"{field.split('_')[0]} loss" if number == 0 else None
-                    panel.plot(
-                        epochs, losses, dash, color=colour, label=label, lw=1.2, alpha=0.8,
-                        marker="." if len(epochs) == 1 else None,
-                    )  # fmt: skip
-            stages = records[0].history
-            for before, after in pairwise(stages):
-                if before.stage != after.stage:
-                    panel.axvline(after.epoch - 0.5, color=RULE, lw=1)
-            panel.set_title(name)
+        shown = rows[:MOST]
+        figure, axes = panels(len(shown), columns=COLUMNS, height=2.2)
+        kinds: dict[str, Line2D] = {}
+        for number, (panel, (name, records)) in enumerate(zip(axes, shown, strict=True)):
+            for record in records:
+                kinds |= _losses(panel, record)
+            kinds |= _stages(panel, records[0])
+            panel.set_title(title_of(name))
             panel.set_xlabel("epoch")
-        axes[0].legend(fontsize=8)
+            panel.set_xlim(0.5, max(len(record.history) for record in records) + 0.5)
+            panel.xaxis.set_major_locator(MaxNLocator(5, integer=True))
+            if number % COLUMNS == 0:
+                panel.set_ylabel("loss")
+        legend_below(figure, kinds, note=rest_note(len(shown), len(rows)))
     return figure
+
+
+def _losses(panel: Axes, record: TrialRecord) -> dict[str, Line2D]:
+    """Draw the losses of one trial; return the kinds of lines by what they mean."""
+    epochs, kinds = [epoch.epoch for epoch in record.history], {}
+    for field, words, colour, dash in LOSSES:
+        losses = [getattr(epoch, field) for epoch in record.history]
+        marker = "." if len(epochs) == 1 else None
+        (kinds[words],) = panel.plot(
+            epochs, losses, dash, color=colour, lw=1.2, alpha=0.8, marker=marker
+        )
+    selected = record.notes.get("selected_epoch")
+    for epoch in record.history:
+        if epoch.epoch == selected:
+            (kinds["state that is kept"],) = panel.plot(
+                [selected], [epoch.val_loss], "o", color=COLOURS[1], ms=4
+            )
+    return kinds
+
+
+def _stages(panel: Axes, record: TrialRecord) -> dict[str, Line2D]:
+    kinds = {}
+    for before, after in pairwise(record.history):
+        if before.stage != after.stage:
+            kinds["a stage begins"] = panel.axvline(
+                after.epoch - 0.5, color=INK, lw=1, ls=(0, (1, 2))
+            )
+    return kinds

@@ -4,15 +4,21 @@ from __future__ import annotations
 
 import numpy as np
 from matplotlib import rc_context
+from matplotlib.axes import Axes
+from matplotlib.container import BarContainer
 from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
 
 from mritk.data.samples import Classification
 from mritk.errors import UsageError
 from mritk.evaluate.calibration import reliability as reliability_of
-from mritk.report.canvas import COLOURS, RULE, STYLE, panels
+from mritk.report.canvas import COLOURS, RULE, STYLE, legend_below, panels, rest_note, title_of
+from mritk.report.scored import scored_rows
+from mritk.results.run_values import Scored
 from mritk.results.table import Table
 
-MOST = 6
+MOST, COLUMNS = 6, 3
+FOOT = 0.25  # height of the highest bar
 
 
 def reliability(table: Table) -> Figure:
@@ -25,24 +31,37 @@ def reliability(table: Table) -> Figure:
     """
     if not isinstance(table.task, Classification):
         raise UsageError("a regression has no reliability diagram")
-    rows = [row for row in table.rows if table.records.get(row.name)][:MOST]
+    rows = scored_rows(table)
     with rc_context(STYLE):
-        figure, axes = panels(len(rows))
-        for panel, row in zip(axes, rows, strict=True):
-            tests = [record.predictions["test"] for record in table.records[row.name]]
-            found = reliability_of(
-                np.concatenate([test.target for test in tests]),
-                np.concatenate([test.score for test in tests]),
-            )
-            middle = (found.edges[:-1] + found.edges[1:]) / 2
-            share = found.count / found.count.sum()
-            panel.bar(middle, 0.25 * share / share.max(), 1 / len(middle), color=RULE)
-            panel.plot([0, 1], [0, 1], color=RULE, lw=1)
-            some = found.count > 0
-            panel.plot(found.confidence[some], found.accuracy[some], "o-", color=COLOURS[0], ms=3)
-            panel.set_title(f"{row.name}\nECE {found.error:.3f}")
+        shown = rows[:MOST]
+        figure, axes = panels(len(shown), columns=COLUMNS)
+        kinds: dict[str, Line2D | BarContainer] = {}
+        for number, (panel, (row, trials)) in enumerate(zip(axes, shown, strict=True)):
+            error, own = _diagram(panel, trials)
+            kinds |= own
+            panel.set_title(f"{title_of(row.name)}\nECE {error:.3f}")
             panel.set_xlabel("confidence")
-            panel.set_ylabel("accuracy")
+            if number % COLUMNS == 0:
+                panel.set_ylabel("accuracy")
             panel.set_xlim(0, 1)
             panel.set_ylim(0, 1.02)
+        legend_below(figure, kinds, note=rest_note(len(shown), len(rows)))
     return figure
+
+
+def _diagram(panel: Axes, trials: list[Scored]) -> tuple[float, dict[str, Line2D | BarContainer]]:
+    """Draw one diagram; return the calibration error, and the kinds of marks by their meaning."""
+    found = reliability_of(
+        np.concatenate([trial.target for trial in trials]),
+        np.concatenate([trial.score for trial in trials]),
+    )
+    middle, some = (found.edges[:-1] + found.edges[1:]) / 2, found.count > 0
+    share = found.count / found.count.sum()
+    bars = panel.bar(middle, FOOT * share / share.max(), 1 / len(middle), color=RULE)
+    (perfect,) = panel.plot([0, 1], [0, 1], color=RULE, lw=1)
+    (line,) = panel.plot(found.confidence[some], found.accuracy[some], "o-", color=COLOURS[0], ms=3)
+    return found.error, {
+        "accuracy of a bin": line,
+        "perfect calibration": perfect,
+        "share of the decisions (not to scale)": bars,
+    }

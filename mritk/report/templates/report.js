@@ -22,13 +22,16 @@ for (const table of document.querySelectorAll("table.board")) {
   });
 }
 for (const field of document.querySelectorAll("input[data-filter]")) {
-  const body = document.getElementById(field.dataset.filter).tBodies[0];
+  const tables = field.dataset.filter.split(" ").map((id) => document.getElementById(id));
   field.addEventListener("input", () => {
     const wanted = field.value.trim().toLowerCase();
-    for (const row of body.rows) row.hidden = !row.textContent.toLowerCase().includes(wanted);
+    for (const table of tables) {
+      if (!table) continue;
+      for (const row of table.tBodies[0].rows) row.hidden = !row.textContent.toLowerCase().includes(wanted);
+    }
   });
 }
-// On paper nothing can be opened.
+// On paper nothing can be opened; what only a screen shows stays as it is.
 addEventListener("beforeprint", () => {
-  for (const details of document.querySelectorAll("details")) details.open = true;
+  for (const details of document.querySelectorAll("details")) details.open ||= !details.closest(".more");
 });

@@ -54,11 +54,25 @@ def test_replica_and_correction_share_head_stages_and_loss(protocols):
     assert {s.optimizer for s in stages} == {"adam"}
 
 
+def test_what_keras_takes_for_granted_is_in_both_protocols(protocols):
+    """Defaults of Adam, BatchNormalization, Dense, ReduceLROnPlateau, class_weight and fit."""
+    recipe = protocols[REPLICA].parameters
+    head = recipe.head
+    assert {(s.adam_epsilon, s.plateau_min_delta) for s in recipe.stages} == {(1e-7, 1e-4)}
+    assert (1 - head.batch_norm_momentum, head.batch_norm_epsilon) == (0.99, 1e-3)
+    assert head.initialisation == "glorot"
+    assert {s.plateau_loss for s in recipe.stages} == {"objective"}
+    assert [s.restart_selection for s in recipe.stages] == [False, True], "a second fit()"
+    assert (recipe.class_weights_per, recipe.last_batch) == ("sample", "keep")
+
+
 def test_every_flaw_is_repeated_by_name_and_absent_from_the_correction(protocols):
     replica, corrected = protocols[REPLICA], protocols[CORRECTED]
     assert (replica.split.validation, corrected.split.validation) == ("test", "drawn")
     assert (replica.split.copies, corrected.split.copies) == ("keep", "drop")
     assert (replica.normalisation, corrected.normalisation) == ("imagenet", "own")
+    assert replica.normalise_again == ("convnext_tiny", "efficientnetv2_s")
+    assert (corrected.normalise_again, replica.resize, corrected.resize) == ((), "nearest", "own")
     assert (replica.augmentation, corrected.augmentation) == ("abedini2025_replica", "abedini2025")
 
 
@@ -82,9 +96,19 @@ def test_without_a_draw_images_stay_as_they_are(monkeypatch):
         monkeypatch.setattr(augmentation, name, 0.0)
     images = torch.rand((3, 3, 20, 16), generator=generator(0))
     torch.testing.assert_close(moved(images, generator(1)), images)
-    seen = moved_with_contrast(images, generator(1))
+
+
+def test_contrast_is_that_of_tensorflow_on_floats(monkeypatch):
+    """``(x - mean) · factor + mean`` per channel, by hand; nothing is clipped."""
+    for name in ("ROTATION", "SHEAR", "SHIFT", "ZOOM", "BRIGHTNESS"):
+        monkeypatch.setattr(augmentation, name, 0.0)
+    black_and_white = torch.tensor([0.0, 0.0, 0.0, 1.0]).reshape(1, 1, 2, 2)
+    seen = moved_with_contrast(black_and_white, generator(1)).flatten()
+    torch.testing.assert_close(seen, torch.tensor([-0.125, -0.125, -0.125, 1.375]))
+    images = torch.rand((3, 3, 20, 16), generator=generator(0))
     mean = images.mean(dim=(2, 3), keepdim=True)
-    torch.testing.assert_close(seen, (1.5 * images - 0.5 * mean).clamp(0, 1))
+    seen = moved_with_contrast(images, generator(1))
+    torch.testing.assert_close(seen, (images - mean) * 1.5 + mean)
 
 
 def test_brightness_is_multiplied_within_its_range():

@@ -99,7 +99,8 @@ def mritk_datasets():
 def trials(tmp_path_factory):
     """The corrected protocol at 64 px with short stages, three backbones, networks kept.
 
-    The second stage trains the whole backbone but BatchNorm, as nothing in it is pretrained.
+    The second stage trains the whole backbone but BatchNorm, as nothing in it is pretrained. Some
+    80 steps are too few for running statistics that take 1 % of each batch.
     """
     from mritk.cli.main import main
 
@@ -109,6 +110,7 @@ def trials(tmp_path_factory):
         "image_size = 224", "image_size = 64"
     )
     text = re.sub(r"learning_rate = 1e-[45]\n", "learning_rate = 3e-3\n", text)
+    text = text.replace("batch_norm_momentum = 0.01", "batch_norm_momentum = 0.1")
     text = text.replace("epochs = 50", "epochs = 2").replace("epochs = 10", "epochs = 12")
     (folder / "short.toml").write_text(text.replace("train_last = 0.2", "train_last = 1.0"))
     call = ["run", "-p", str(folder / "set.py"), "--protocol", str(folder / "short.toml")]
@@ -162,14 +164,14 @@ IMAGENET = ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225))
     [
         ("densenet121@radimagenet", (0.5,) * 3, (0.5,) * 3),
         ("convnext_tiny@imagenet", *IMAGENET),
-        # timm's card; Keras has x / 128 - 1 in the network, the same but for a half per mille.
+        # timm's card; Keras has x / 128 - 1 in the network, the same within 1 / 255.
         ("efficientnetv2_s@imagenet", (0.5,) * 3, (0.5,) * 3),
     ],
 )
 def test_each_backbone_of_the_study_gets_the_pixels_that_its_weights_expect(name, mean, std):
     backbone = Registry.load(environ={}).backbone(name)
     for corrected in (True, False):
-        chosen = backbone if corrected else backbone.normalised("imagenet")
+        chosen = backbone.normalised("own" if corrected else "imagenet")
         expected_mean, expected_std = (mean, std) if corrected else IMAGENET
         normalise = Normalise(chosen.input, 2, "cpu")
         for level in (0, 127.5, 255):

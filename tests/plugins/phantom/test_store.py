@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 
@@ -10,6 +11,7 @@ import numpy as np
 import pytest
 
 from mritk import Workspace
+from mritk.draft import draft_of
 from mritk_phantom import recipe as recipes
 from mritk_phantom import store
 from mritk_phantom.recipe import Recipe
@@ -92,7 +94,8 @@ def test_a_damaged_cache_is_made_again(tmp_path, damage):
 
 def test_what_a_killed_process_left_is_cleared_away(tmp_path):
     root = Workspace(tmp_path).folder("phantom")
-    left = root / f".{TINY.key}.draft"
+    left = draft_of(root / TINY.key)
+    left = left.with_name(left.name.replace(f"-{os.getpid()}-", "-99999999-"))
     left.mkdir()
     (left / "images.npy").write_bytes(b"half")
     folder = store.ensure(Workspace(tmp_path), TINY)

@@ -1,0 +1,70 @@
+"""Small pictures of parts of one grid, antialiased; large images are reduced only once."""
+
+from __future__ import annotations
+
+import numpy as np
+from PIL import Image
+
+from mritk.data.shaping import resized_volume
+
+# (first, last) along each axis, in pixels.
+Box = tuple[tuple[float, float], ...]
+
+# An image is averaged over blocks first, as long as that leaves so many pixels for each that is
+# wanted: it makes large images cheap and changes nothing that counts.
+LEAST = 2.0
+
+
+class Shrinkable:
+    """A grid of which small pictures are wanted.
+
+    Args:
+        grid: (H, W) or (D, H, W), uint8 or float.
+    """
+
+    def __init__(self, grid: np.ndarray) -> None:
+        self.grid = grid
+        # By how often it was halved.
+        self._halves = {0: grid}
+
+    @property
+    def frame(self) -> Box:
+        """The box of all of it."""
+        return tuple((0.0, float(length)) for length in self.grid.shape)
+
+    def resized(self, box: Box, side: int) -> np.ndarray:
+        """Return the part in ``box``, antialiased, with equal sides, as float32."""
+        if self.grid.ndim == 3:
+            part = self.grid[tuple(slice(int(a), max(int(np.ceil(b)), int(a) + 1)) for a, b in box)]
+            return resized_volume(part.astype(np.float32), side)
+        times, shortest = 0, min(last - first for first, last in box)
+        while shortest >= 2 ** (times + 1) * LEAST * side:
+            times += 1
+        (top, bottom), (left, right) = (tuple(place / 2**times for place in along) for along in box)
+        # float32 keeps what 8 bits would round away in images of low contrast.
+        image = Image.fromarray(self._halved(times).astype(np.float32, copy=False))
+        bounds = (left, top, right, bottom)
+        return np.asarray(image.resize((side, side), Image.Resampling.BILINEAR, box=bounds))
+
+    def small(self, box: Box, side: int) -> np.ndarray:
+        """Return that part as uint8, stretched to the full range."""
+        values = self.resized(box, side)
+        values = values - values.min()
+        values *= np.float32(255 / max(values.max(), 1e-6))
+        return np.rint(values).astype(np.uint8)
+
+    def _halved(self, times: int) -> np.ndarray:
+        if times not in self._halves:
+            self._halves[times] = halved(self._halved(times - 1))
+        return self._halves[times]
+
+
+def halved(grid: np.ndarray) -> np.ndarray:
+    """Return an image (H, W), uint8 or float, at half its sides rounded up, float32."""
+    if any(length % 2 for length in grid.shape):
+        grid = np.pad(grid, [(0, length % 2) for length in grid.shape], mode="edge")
+    exact = np.uint16 if grid.dtype == np.uint8 else np.float32
+    rows = np.add(grid[::2], grid[1::2], dtype=exact, casting="same_kind")
+    blocks: np.ndarray = np.add(rows[:, ::2], rows[:, 1::2], dtype=np.float32)
+    blocks *= np.float32(0.25)
+    return blocks

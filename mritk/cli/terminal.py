@@ -1,0 +1,46 @@
+"""Tables for who reads them: a person at a terminal of some width, a file, or another program."""
+
+from __future__ import annotations
+
+import shutil
+import sys
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, TypeVar
+
+import click
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+wide_option = click.option(
+    "--wide", is_flag=True, help="All columns, also where the terminal has no room for them."
+)
+
+
+def format_option(formats: Sequence[str], help_text: str) -> Callable[[F], F]:
+    """Return the option ``--format``; whoever is not told gets what suits where it is written."""
+    return click.option(
+        "--format",
+        "style",
+        type=click.Choice(formats),
+        default=None,
+        help=f"{help_text}  [default: plain at a terminal, else github]",
+    )
+
+
+def style_and_width(options: Mapping[str, Any], *, to_file: bool = False) -> tuple[str, int | None]:
+    """Return how a table is written, and the width that it must fit; None: any.
+
+    Args:
+        options: ``style``, ``wide`` and ``as_json`` as far as the command has them.
+        to_file: Whether it is written elsewhere than to the terminal.
+    """
+    if options.get("as_json"):
+        return "json", None
+    width = None if to_file else terminal_width()
+    style = options.get("style") or ("github" if width is None else "plain")
+    return style, None if options.get("wide") else width
+
+
+def terminal_width() -> int | None:
+    """Return how many columns the terminal has that is written to; None where there is none."""
+    return shutil.get_terminal_size().columns if sys.stdout.isatty() else None

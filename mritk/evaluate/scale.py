@@ -1,0 +1,51 @@
+"""The scale on which an estimate is nearly normal: where ends are symmetric, and never leave it.
+
+Close to a bound estimates are skewed, and their standard error goes to 0 with the distance from it:
+of 20 patients who are all right but one, mean ± 2 SE says nothing. On the log odds of where a value
+lies between its bounds neither is so: the logit of a share, Fisher's z of a correlation (Fisher
+1921, On the probable error of a coefficient of correlation, Metron 1, 3–32; for shares of clusters:
+Brown, Cai & DasGupta 2001, Interval estimation for a binomial proportion, Stat. Sci. 16, 101–133).
+With one bound it is the logarithm of the distance from it; without any, the value itself.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Scale:
+    """A transformation that takes what lies between two bounds to all numbers.
+
+    Attributes:
+        low: Lower bound, may be minus infinity.
+        high: Upper bound, may be infinity.
+    """
+
+    low: float = -math.inf
+    high: float = math.inf
+
+    def ends(self, value: float, reach: float) -> tuple[float, float]:
+        """Return the ends of value ± reach, as long as they are here where it is not bounded.
+
+        Args:
+            value: Between the bounds. At a bound there is no scale: the ends are value ± reach.
+            reach: As far as the ends would be apart from the value without bounds.
+        """
+        bounded = (math.isfinite(self.low), math.isfinite(self.high))
+        if not any(bounded) or not self.low < value < self.high:
+            return value - reach, value + reach
+        below, above = value - self.low, self.high - value
+        if not all(bounded):
+            factor = _exp(reach / (below if bounded[0] else above))
+            if bounded[0]:
+                return self.low + below / factor, self.low + below * factor
+            return self.high - above * factor, self.high - above / factor
+        factor = _exp(reach * (1 / below + 1 / above))
+        odds, width = below / above, self.high - self.low
+        return self.high - width / (1 + odds / factor), self.high - width / (1 + odds * factor)
+
+
+def _exp(x: float) -> float:
+    return math.exp(min(x, 500.0))

@@ -1,0 +1,86 @@
+"""Each class for itself, over all trials of a row."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from mritk.evaluate.metric import Value
+from mritk.evaluate.per_class import per_class
+from mritk.report.board import Shown
+from mritk.report.scored import classes_of, scored_rows
+from mritk.results.run_values import Scored
+from mritk.results.table import Table
+
+LABELS = {"ppv": "PPV", "npv": "NPV", "f1": "F1", "auroc": "AUROC", "auprc": "AUPRC"}
+
+
+@dataclass(frozen=True)
+class ClassLine:
+    """One class of one row.
+
+    Attributes:
+        name: Name of the class.
+        support: Number of its samples, over the folds of one run.
+        prevalence: Their share.
+        values: By name of score: the mean over the trials that have a value, and their SD.
+    """
+
+    name: str
+    support: int
+    prevalence: str
+    values: dict[str, Shown]
+
+
+@dataclass(frozen=True)
+class ByClass:
+    """The classes of one row.
+
+    Attributes:
+        row: Its name.
+        trials: Number of its trials.
+        lines: Its classes.
+    """
+
+    row: str
+    trials: int
+    lines: Sequence[ClassLine]
+
+
+def by_class(table: Table) -> list[ByClass]:
+    """Return the scores of each class, over all trials of each row; none of a regression."""
+    classes = classes_of(table)
+    if not classes:
+        return []
+    return [
+        ByClass(row.name, len(trials), _lines(trials, classes))
+        for row, trials in scored_rows(table)
+    ]
+
+
+def _lines(trials: Sequence[Scored], classes: tuple[str, ...]) -> list[ClassLine]:
+    found = [per_class(trial.target, trial.score, classes) for trial in trials]
+    of_one_run = [
+        scores for trial, scores in zip(trials, found, strict=True) if trial.run == trials[0].run
+    ]
+    total = sum(scores.support for fold in of_one_run for scores in fold)
+    lines = []
+    for k, name in enumerate(classes):
+        support = sum(fold[k].support for fold in of_one_run)
+        values = {
+            LABELS.get(score, score): _over_trials([scores[k].values[score] for scores in found])
+            for score in found[0][k].values
+        }
+        lines.append(ClassLine(name, support, f"{support / max(1, total):.1%}", values))
+    return lines
+
+
+def _over_trials(values: Sequence[Value]) -> Shown:
+    defined = [value.value for value in values if not value.reason]
+    if not defined:
+        return Shown(f"nan: {values[0].reason}", "")
+    mean = float(np.mean(defined))
+    spread = f"± {np.std(defined, ddof=1):.3f}" if len(defined) > 1 else ""
+    return Shown(f"{mean:.3f}", repr(mean), spread)

@@ -1,0 +1,120 @@
+"""Which columns a leaderboard shows, and what stands in them."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+
+from mritk.errors import UsageError
+from mritk.evaluate.interval import Interval
+from mritk.results.cost import COLUMNS, CostColumn
+from mritk.results.markdown import escape
+from mritk.results.table import Cell, Row, Table
+from mritk.results.text_table import Column
+
+EXTRA_COLUMNS = ("intervals", "sd", "trials", *(column.name for column in COLUMNS))
+USUAL_COLUMNS = ("sd", "parameters", "trials")
+# What has the least goes first where a terminal has no room: counts that are all alike, metrics
+# from the right, costs from the right; what says how sure a score is goes last.
+KEEP_METRIC, KEEP_COST, KEEP_TRIALS, KEEP_SD, KEEP_CLEAN, KEEP_TIE = 100, 200, 300, 400, 500, 600
+
+
+def require_columns(names: Sequence[str]) -> None:
+    """Refuse a column that does not exist.
+
+    Raises:
+        UsageError: There is none of that name.
+    """
+    for name in names:
+        if name not in EXTRA_COLUMNS:
+            raise UsageError(
+                f"there is no column {name!r}; there is {', '.join(EXTRA_COLUMNS)}, and --metric "
+                f"chooses metrics"
+            )
+
+
+def columns_of(table: Table, wanted: Sequence[str], style: str) -> list[Column]:
+    """Return the columns of a table, from the left.
+
+    Args:
+        table: The table.
+        wanted: Which of :data:`EXTRA_COLUMNS` stand beside the metrics.
+        style: Of the text: ``github`` escapes names.
+    """
+    first, *others = table.metrics
+    shown: list[Column] = []
+
+    def add(heading: str, text: Callable[[Row], str], keep: float, *, right: bool = False) -> None:
+        cells = [text(row) for row in table.rows]
+        shown.append(Column(heading.rstrip(), cells, keep, right))
+
+    add("backbone", lambda row: name_text(row.keys["backbone"], style), math.inf)
+    if len({row.keys["augmentation"] for row in table.rows}) > 1:
+        add("augmentation", lambda row: name_text(row.keys["augmentation"], style), math.inf)
+    if len([row for row in table.rows if row.tie]) > 1:
+        add("tie", lambda row: row.tie or "–", KEEP_TIE)
+    heading, are_clean = first.label, any(row.clean_cells for row in table.rows)
+    if are_clean:  # the metric that sorts, on both sets
+        heading = f"{first.label} ({table.test_samples})"
+    add(
+        f"{heading} {first.arrow}",
+        lambda row: cell_text(row.cells[first.name], row.marks),
+        math.inf,
+    )
+    if "sd" in wanted and any(row.trials > 1 for row in table.rows):
+        add("SD", lambda row: _decimals(row.cells[first.name].spread), KEEP_SD)
+    if are_clean:
+        add(
+            f"clean ({table.clean_samples}) {first.arrow}",
+            lambda row: cell_text(row.clean_cells.get(first.name), row.marks),
+            KEEP_CLEAN,
+        )
+    every = "intervals" in wanted
+    for number, metric in enumerate(others):
+
+        def metric_cell(row: Row, name: str = metric.name) -> str:
+            return cell_text(row.cells[name], row.marks, interval=every)
+
+        add(f"{metric.label} {metric.arrow}", metric_cell, KEEP_METRIC - number)
+    for number, column in enumerate(COLUMNS):
+        if column.name in wanted and any(column.name in row.cost for row in table.rows):
+
+            def cost_cell(row: Row, column: CostColumn = column) -> str:
+                return column.text(row.cost.get(column.name, math.nan))
+
+            add(f"{column.label} {column.arrow}", cost_cell, KEEP_COST - number, right=True)
+    if "trials" in wanted:
+        differ = len({_trials(row) for row in table.rows}) > 1
+        add("trials", _trials, KEEP_TRIALS if differ else 0, right=True)
+    return shown
+
+
+def name_text(text: str, style: str) -> str:
+    """Return a name, or a line of names, that Markdown takes for nothing but text."""
+    return escape(text) if style == "github" else " ".join(text.split())
+
+
+def cell_text(cell: Cell | None, marks: str, *, interval: bool = True) -> str:
+    """Return a cell as tables show it: the mean, signs, and the interval in brackets."""
+    if cell is None or not cell.values:
+        return "–"
+    if cell.withheld:
+        return f"– ({cell.withheld})"
+    if not cell.defined:
+        return f"nan{marks}"
+    between = cell.interval if interval else None
+    ends = "" if between is None or between.reason else f" {interval_text(between)}"
+    return f"{cell.mean:.3f}{marks}{ends}"
+
+
+def interval_text(interval: Interval) -> str:
+    """Return an interval as ``[low, high]``."""
+    return f"[{interval.low:.3f}, {interval.high:.3f}]"
+
+
+def _decimals(value: float) -> str:
+    return "–" if math.isnan(value) else f"{value:.3f}"
+
+
+def _trials(row: Row) -> str:
+    return f"{row.trials} ({row.failed} failed)" if row.failed else str(row.trials)
