@@ -104,7 +104,7 @@ def find_datasets(
     return tuple(
         instructed(
             partial(hinted, partial(registry.dataset, part.name), part.asked, registry),
-            part.asked,
+            part.name,
             instructions or {},
         )
         for part in named_datasets(name, registry)
@@ -201,7 +201,7 @@ def _read(
     parts = [
         instructed(
             partial(hinted, partial(_open_one, record, workspace), one.asked, registry),
-            one.asked,
+            one.name,
             instructions,
         )
         for one, record in zip(named, records, strict=True)

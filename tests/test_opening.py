@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import pytest
 
-from mritk import DataError, Dataset, DatasetFamily, UsageError, hookimpl
+from mritk import DataError, Dataset, DatasetFamily, Unavailable, UsageError, hookimpl
 from mritk.data.split_rule import SplitRule
 from mritk.data_options import DataOptions
 from mritk.opening import (
@@ -177,6 +177,21 @@ def test_what_is_said_behind_a_name_takes_the_place_of_the_rule_for_all(registry
     regex, plain = open_datasets((REGEX, "two"), registry, workspace, options)
     assert regex.samples.patients[0] == "0"
     assert plain.samples.patients is None
+
+
+def test_instructions_are_found_by_the_name_without_what_is_said_of_it(registry, workspace):
+    class Away:
+        @hookimpl
+        def mritk_datasets(self):
+            yield Dataset("away", self.open)
+
+        def open(self, workspace):
+            raise Unavailable("no data")
+
+    registry.register(Away(), Origin("away"))
+    options = DataOptions(instructions={"away": "ask the ward"})
+    with pytest.raises(Unavailable, match="no data; ask the ward"):
+        open_dataset("away,no_patient_ids=true", registry, workspace, options)
 
 
 def test_parts_of_a_join_are_told_apart(registry, workspace):

@@ -12,7 +12,7 @@ from mritk.cli.app import App
 
 Complete = Callable[[click.Context, click.Parameter, str], list[CompletionItem]]
 
-# What 'mritk leaderboard --columns' takes; mritk.results.formats, which loads numpy, has the same.
+# What 'mritk leaderboard --columns' takes; mritk.results.columns, which loads numpy, has the same.
 COLUMNS = (
     *("intervals", "sd", "trials", "parameters", "flops", "latency", "train_speed", "speed"),
     *("hours", "gpu_hours", "energy", "memory"),

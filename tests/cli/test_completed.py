@@ -7,7 +7,7 @@ from click.shell_completion import ShellComplete
 
 from mritk.cli.completed import COLUMNS
 from mritk.cli.main import cli
-from mritk.results.formats import require_columns
+from mritk.results.columns import require_columns
 
 
 @pytest.fixture
