@@ -191,7 +191,8 @@ def estimate(
     if not math.isfinite(point):
         return without("the value itself is undefined")
     if (units.sizes < 2).any():
-        return without("a class has one patient only, so its spread is unknown")
+        what = "a class has" if len(units.sizes) > 1 else "there is"
+        return without(f"{what} one patient only, so its spread is unknown")
     if lost > MOST_DEGENERATE * len(valid):
         return without(f"{lost} of {len(valid)} resamples have no value")
     if lost:
