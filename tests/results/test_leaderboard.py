@@ -331,7 +331,7 @@ def test_a_table_of_one_run_per_row_has_no_letters_and_says_why(make_record):
     records = [make_record(PERFECT, backbone="a"), make_record(HALF, backbone="b")]
     board = build_leaderboard(records)
     assert {row.tie for row in rows(board)} == {""}
-    assert "intervals are about these trained networks" in notes(board)
+    assert "intervals are of these trained networks" in notes(board)
     assert "Folds share" not in notes(board)
     given = build_leaderboard(records, analysis=Analysis(given_these_models=True))
     assert "Given these models" in notes(given)
