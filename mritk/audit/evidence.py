@@ -222,7 +222,7 @@ def same_content(
     found = compare(small.content, i, j, turn, align=True)
     unpadded = np.abs(small.coverage[i] - small.coverage[j]) < SAME_COVERAGE
     unpadded &= small.whole.ndim == 3
-    least = np.where(unpadded, SAME_UNPADDED, SAME_CONTENT)
+    least = np.where(unpadded, max(SAME_UNPADDED, SAME_CONTENT), SAME_CONTENT)
     most = np.where(unpadded, LOCAL_UNPADDED, LOCAL_CONTENT)
     same = (found.similarity >= least) & (found.discrepancy <= most)
     return same, found.similarity

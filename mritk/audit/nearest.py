@@ -20,7 +20,7 @@ from mritk.audit.symmetry import Symmetry, symmetries
 
 # How many others each picture is compared with as it is, and as many centred, turned and magnified,
 # so that a stack of slices does not crowd those out; and the correlation that they have at least.
-NEAREST = 4
+NEAREST = 8
 MINIMUM = 0.7
 
 # Structure of an eighth of the frame, of pictures of 32 pixels.
