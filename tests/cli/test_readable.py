@@ -37,4 +37,4 @@ def test_a_trial_is_shown_with_its_history_and_without_raw_numbers(run_toy, mrit
     numbers = [line.split()[-1] for line in lines[:heads] if line.startswith("cost.seconds")]
     assert numbers
     assert all(len(number) < 10 for number in numbers)
-    assert any(line.endswith("MB") for line in lines if "memory_bytes" in line)
+    assert any(line.endswith(("MB", "GB")) for line in lines if "memory_bytes" in line)
