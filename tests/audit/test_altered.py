@@ -12,7 +12,7 @@ from scipy import ndimage
 from benchmarks.audit.planted_copies import average_head, false_among_neighbours, score
 from benchmarks.audit.plants import ALTERED, OTHERS
 from mritk.audit import explain
-from mritk.audit.altered import LIKELY, Pictures, altered_copies, named
+from mritk.audit.altered import Pictures, altered_copies, named
 from mritk.audit.explain import AS_IS, ENHANCED, LOCAL, SURE, Explained, explained
 from mritk.audit.nearest import coarsest, nearest
 from mritk.audit.register import (
@@ -65,7 +65,7 @@ def test_registration_of_strangers_stays_within_its_limits(pictures):
     small = halved(halved(pictures.astype(np.float32)))
     maps, correlation = roughly_registered(small[:3], small[3:])
     assert np.abs(maps - identities(3)).max() <= 0.3 + 1e-9
-    assert correlation.max() < LIKELY[0]
+    assert correlation.max() < 0.8
 
 
 def test_one_picture_is_registered_with_several_as_with_each(pictures):
