@@ -157,7 +157,8 @@ def _compared(
 ) -> Altered:
     """Compare pairs of ``rows`` from coarse to fine, leaving off as soon as one is hopeless."""
     detail = pictures.detail
-    maps, found = roughly_registered(small[i], _laid(small, j, turn))
+    first, which = np.unique(i, return_inverse=True)
+    maps, found = roughly_registered(small[first], _laid(small, j, turn), which)
     for least, side in zip(LIKELY, (*FINER, None), strict=True):
         likely = found > least
         i, j, turn, maps = i[likely], j[likely], turn[likely], maps[likely]

@@ -18,7 +18,7 @@ from mritk.data.kept import Draft, kept
 from mritk.workspace import Workspace
 
 # Raise this when other pairs come out of this module for the same sketches.
-SEARCH_VERSION = 7
+SEARCH_VERSION = 8
 
 Kind = Literal["bytes", "pixels", "near"]
 

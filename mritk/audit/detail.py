@@ -46,10 +46,16 @@ def equalised(grid: np.ndarray) -> np.ndarray:
 def edges_enhanced(grid: np.ndarray) -> np.ndarray:
     """Return what Pillow's EDGE_ENHANCE makes of a grid, several times as fast."""
     wide = grid.astype(np.int16)
-    rows = wide[:-2] + wide[1:-1] + wide[2:]
-    around = rows[:, :-2] + rows[:, 1:-1] + rows[:, 2:]
+    rows = wide[:-2] + wide[1:-1]
+    rows += wide[2:]
+    around = rows[:, :-2] + rows[:, 1:-1]
+    around += rows[:, 2:]
     enhanced = grid.copy()
     if around.size:
         inner = wide[1:-1, 1:-1]
-        enhanced[1:-1, 1:-1] = ((11 * inner - around + 1) >> 1).clip(0, 255)
+        inner *= 11
+        inner -= around
+        inner += 1
+        inner >>= 1
+        np.clip(inner, 0, 255, out=enhanced[1:-1, 1:-1], casting="unsafe")
     return enhanced

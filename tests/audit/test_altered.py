@@ -11,8 +11,9 @@ from scipy import ndimage
 
 from benchmarks.audit.planted_copies import average_head, false_among_neighbours, score
 from benchmarks.audit.plants import ALTERED, OTHERS
+from mritk.audit import explain
 from mritk.audit.altered import Pictures, altered_copies, named
-from mritk.audit.explain import LOCAL, SURE, explained
+from mritk.audit.explain import AS_IS, ENHANCED, LOCAL, SURE, Explained, explained
 from mritk.audit.nearest import coarsest, nearest
 from mritk.audit.register import (
     halved,
@@ -67,6 +68,15 @@ def test_registration_of_strangers_stays_within_its_limits(pictures):
     assert correlation.max() < 0.8
 
 
+def test_one_picture_is_registered_with_several_as_with_each(pictures):
+    small = halved(halved(pictures.astype(np.float32)))
+    which = np.array([1, 0, 1])
+    shared, alike = roughly_registered(small[:2], small[2:5], which)
+    alone, alike_alone = roughly_registered(small[which], small[2:5])
+    np.testing.assert_allclose(shared, alone, atol=1e-4)
+    np.testing.assert_allclose(alike, alike_alone, atol=1e-4)
+
+
 def test_local_normalisation_does_not_depend_on_contrast(pictures):
     one = locally_normalised(pictures.astype(np.float32), 1, 4)
     other = locally_normalised(0.3 * pictures.astype(np.float32) + 40, 1, 4)
@@ -97,6 +107,28 @@ def test_an_alteration_is_explained_and_another_image_is_not(pictures, kind):
     assert local.min() > LOCAL
     rest, _ = rest_of(pictures, altered[1:] + altered[:1])
     assert rest.min() > 10 * SURE
+
+
+def test_what_is_finer_than_every_blur_has_a_gain_of_its_own(pictures):
+    """Blurring takes the grain away, which the gains of coarser structure cannot make up for."""
+    grain = np.random.default_rng(0).normal(0, 25, pictures.shape)
+    grainy = np.clip(pictures + grain, 0, 255).astype("u1")
+    rest, local = rest_of(grainy, [ALTERED["blurred, σ 2"](p) for p in grainy])
+    assert rest.max() < SURE / 4
+    assert local.min() > LOCAL
+
+
+def test_a_model_that_is_sure_counts_though_another_leaves_less(pictures, monkeypatch):
+    """Noise that turning has smoothed: one place disagrees, unless edges are enhanced."""
+
+    def canned(one, other, maps, mask, kinds):
+        rest, local = (0.5, 0.99) if kinds == (ENHANCED, AS_IS) else (0.4, 0.97)
+        numbers = (SURE * rest, local, 1.0, 1.0)
+        return Explained(maps, *(np.full(len(one), number) for number in numbers))
+
+    monkeypatch.setattr(explain, "_explained", canned)
+    found = explained(detailed(pictures), detailed(pictures), identities(6))
+    assert found.sure.all()
 
 
 def test_a_small_error_of_the_map_is_corrected(pictures):
