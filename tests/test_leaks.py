@@ -282,4 +282,4 @@ def mritk_backbones():
         "net@brains": True,
         "net@scratch": False,
     }
-    assert "‡ The backbone was pretrained on collections that the dataset is from." in ended.out
+    assert "‡ The backbone was pretrained on collections that these data are from." in ended.out
