@@ -46,8 +46,8 @@ REHEARSED = (
     multiple=True,
     type=PluginName("backbone"),
     metavar="ARCH[@WEIGHTS]",
-    help="Backbone; repeat to compare. Default: efficientnet_lite0@imagenet, "
-    "efficientnet_lite0@scratch, small_cnn@scratch.",
+    help="Backbone; repeat to compare. Default: small_cnn@scratch, "
+    "efficientnet_lite0@imagenet, efficientnet_lite0@scratch.",
 )
 @click.option(
     "-d",

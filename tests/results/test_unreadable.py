@@ -74,7 +74,9 @@ def test_whatever_the_system_says_the_file_cannot_be_read_now(folder, refuse, nu
 
 def test_a_file_that_another_program_holds_open_for_writing_is_read(folder):
     """HDF5 locks what it opens, and refuses what others have locked; mritk reads bytes."""
-    script = "import h5py, sys; f = h5py.File(sys.argv[1], 'r+'); print(flush=True); sys.stdin.read()"
+    script = (
+        "import h5py, sys; f = h5py.File(sys.argv[1], 'r+'); print(flush=True); sys.stdin.read()"
+    )
     path = folder.trial_path("aaaa")
     before = path.read_bytes()
     command = [sys.executable, "-c", script, str(path)]
