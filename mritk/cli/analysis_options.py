@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
+from mritk.cli.completed import complete_metric
+
 if TYPE_CHECKING:
     from mritk.cli.app import App
     from mritk.results.analysis import Analysis
@@ -57,6 +59,27 @@ def analysis_options(command: F) -> F:
     for option in reversed(OPTIONS):
         command = option(command)
     return command
+
+
+def metrics_option(text: str) -> Callable[[F], F]:
+    """Return ``--metric``, which may be repeated and becomes the parameter ``metrics``."""
+    return click.option(
+        "--metric",
+        "metrics",
+        multiple=True,
+        metavar="NAME",
+        shell_complete=complete_metric,
+        help=text,
+    )
+
+
+sort_option = click.option(
+    "--sort",
+    default="",
+    metavar="NAME",
+    shell_complete=complete_metric,
+    help="The metric that sorts, put first.",
+)
 
 
 def as_analysis(app: App, options: Mapping[str, Any], *, by: str = "") -> Analysis:

@@ -8,9 +8,8 @@ from typing import Any
 
 import click
 
-from mritk.cli.analysis_options import analysis_options, as_analysis
+from mritk.cli.analysis_options import analysis_options, as_analysis, metrics_option
 from mritk.cli.app import App, json_option, pass_app, plugin_option
-from mritk.cli.completed import complete_metric
 from mritk.cli.tell import echo
 from mritk.cli.terminal import format_option, style_and_width, wide_option
 
@@ -18,14 +17,7 @@ from mritk.cli.terminal import format_option, style_and_width, wide_option
 @click.command(short_help="Compare two results folders; fail on evidence of a regression.")
 @click.argument("base", type=click.Path(path_type=Path))
 @click.argument("head", type=click.Path(path_type=Path))
-@click.option(
-    "--metric",
-    "metrics",
-    multiple=True,
-    metavar="NAME",
-    shell_complete=complete_metric,
-    help="Repeat for more. Default: those of the rules, or the first one of the task.",
-)
+@metrics_option("Repeat for more. Default: those of the rules, or the first one of the task.")
 @click.option(
     "--fail-on",
     "rules",

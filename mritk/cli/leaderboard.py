@@ -8,9 +8,14 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from mritk.cli.analysis_options import analysis_options, as_analysis
+from mritk.cli.analysis_options import (
+    analysis_options,
+    as_analysis,
+    metrics_option,
+    sort_option,
+)
 from mritk.cli.app import App, pass_app, plugin_option
-from mritk.cli.completed import complete_column, complete_metric
+from mritk.cli.completed import complete_column
 from mritk.cli.tell import echo, say
 from mritk.cli.terminal import format_option, style_and_width, wide_option
 from mritk.errors import ExitCode, StoreError, UsageError
@@ -31,22 +36,11 @@ FORMATS = ("github", "plain", "latex", "csv", "json", "html", "parquet")
 @wide_option
 @click.option("--json", "as_json", is_flag=True, help="The same as --format json.")
 @click.option("-o", "--output", type=click.Path(path_type=Path), help="Write to a file.")
-@click.option(
-    "--metric",
-    "metrics",
-    multiple=True,
-    metavar="NAME",
-    shell_complete=complete_metric,
-    help="A metric; the first one sorts. Repeat for more. Default: the usual ones of the task "
-    "('mritk list metrics' shows all).",
+@metrics_option(
+    "A metric; the first one sorts. Repeat for more. Default: the usual ones of the task "
+    "('mritk list metrics' shows all)."
 )
-@click.option(
-    "--sort",
-    default="",
-    metavar="NAME",
-    shell_complete=complete_metric,
-    help="The metric that sorts, put first.",
-)
+@sort_option
 @click.option(
     "--columns",
     default="sd,parameters,trials",

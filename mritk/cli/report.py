@@ -8,9 +8,13 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from mritk.cli.analysis_options import analysis_options, as_analysis
+from mritk.cli.analysis_options import (
+    analysis_options,
+    as_analysis,
+    metrics_option,
+    sort_option,
+)
 from mritk.cli.app import App, pass_app, plugin_option
-from mritk.cli.completed import complete_metric
 from mritk.cli.data_options import DATA_OPTIONS, as_data_options, data_options
 from mritk.cli.tell import say
 from mritk.errors import ExitCode, UsageError
@@ -37,21 +41,8 @@ if TYPE_CHECKING:
     metavar="NAME",
     help="Show pictures of the hardest samples of this dataset, as 'mritk run' was given it.",
 )
-@click.option(
-    "--metric",
-    "metrics",
-    multiple=True,
-    metavar="NAME",
-    shell_complete=complete_metric,
-    help="A metric; repeat.",
-)
-@click.option(
-    "--sort",
-    default="",
-    metavar="NAME",
-    shell_complete=complete_metric,
-    help="The metric that sorts, put first.",
-)
+@metrics_option("A metric; repeat.")
+@sort_option
 @analysis_options
 @data_options
 @click.option("--offline", is_flag=True, help="Fetch nothing over a network.")

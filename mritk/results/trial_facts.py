@@ -13,24 +13,14 @@ import numpy as np
 from mritk.data.samples import Classification, Task
 from mritk.results.clean_support import Counts, counts_of
 from mritk.results.footnotes import never_selected
-from mritk.results.layout import task_as_dict, task_from_dict
+from mritk.results.layout import ATTRIBUTES, task_as_dict, task_from_dict
 from mritk.results.record import Predictions, TrialRecord
 from mritk.results.stored_protocol import StoredProtocol
 
+# What tells one trial of a row from another.
+OWN = ("status", "id", "fold", "seed")
 # What many trials have in common, in the order in which it is kept.
-SETTING = (
-    "dataset",
-    "dataset_fingerprint",
-    "backbone",
-    "augmentation",
-    "method",
-    "protocol",
-    "fingerprint",
-    "protocol_json",
-    "scheme",
-    "folds",
-    "grouped",
-)
+SETTING = (*(name for name in ATTRIBUTES if name not in OWN), "protocol_json")
 
 
 @dataclass(frozen=True)
@@ -117,11 +107,7 @@ class TrialFacts:
         if "parameters" not in cost and record.notes.get("parameters"):  # where older files have it
             cost["parameters"] = float(record.notes["parameters"])
         return cls(
-            id=record.id,
-            status=record.status,
-            fold=record.fold,
-            seed=record.seed,
-            **{name: getattr(record, name) for name in SETTING},
+            **{name: getattr(record, name) for name in (*OWN, *SETTING)},
             task=record.task,
             audit=record.audit,
             skipped=len(record.skipped),
