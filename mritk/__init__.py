@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from mritk.archives import unpacked as unpacked
     from mritk.background import Background as Background
-    from mritk.cores import available_cores as available_cores
     from mritk.data.class_tree import ClassFile as ClassFile
     from mritk.data.class_tree import ClassTree as ClassTree
     from mritk.data.class_tree import class_tree as class_tree
@@ -22,7 +21,6 @@ if TYPE_CHECKING:
     from mritk.data.file_tree import list_folder as list_folder
     from mritk.data.file_tree import list_tree as list_tree
     from mritk.data.grey_levels import grey_levels as grey_levels
-    from mritk.data.host_memory import require_memory as require_memory
     from mritk.data.image_file import read_image as read_image
     from mritk.data.parts import part_of as part_of
     from mritk.data.passed_over import PassedOver as PassedOver
@@ -48,6 +46,8 @@ if TYPE_CHECKING:
     from mritk.evaluate.metric import Metric as Metric
     from mritk.evaluate.metric import Undefined as Undefined
     from mritk.hookspecs import hookimpl as hookimpl
+    from mritk.machine.cores import available_cores as available_cores
+    from mritk.machine.host_memory import require_memory as require_memory
     from mritk.records import Alias as Alias
     from mritk.records import Architecture as Architecture
     from mritk.records import Augmentation as Augmentation
@@ -76,7 +76,7 @@ __version__ = "0.1.0"
 _HOME = {
     "unpacked": "mritk.archives",
     "Background": "mritk.background",
-    "available_cores": "mritk.cores",
+    "available_cores": "mritk.machine.cores",
     "ClassFile": "mritk.data.class_tree",
     "ClassTree": "mritk.data.class_tree",
     "named_classes": "mritk.data.class_tree",
@@ -86,7 +86,7 @@ _HOME = {
     "list_folder": "mritk.data.file_tree",
     "list_tree": "mritk.data.file_tree",
     "grey_levels": "mritk.data.grey_levels",
-    "require_memory": "mritk.data.host_memory",
+    "require_memory": "mritk.machine.host_memory",
     "read_image": "mritk.data.image_file",
     "part_of": "mritk.data.parts",
     "PassedOver": "mritk.data.passed_over",

@@ -4,8 +4,8 @@ import os
 import sys
 
 from mritk.cli.interrupt import Interrupt
-from mritk.cores import wait_without_spinning
 from mritk.errors import ExitCode
+from mritk.machine.cores import wait_without_spinning
 
 
 def run() -> None:

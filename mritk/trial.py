@@ -27,11 +27,11 @@ from mritk.data.split_rule import resolved_scheme
 from mritk.data.subset import Subset
 from mritk.data.units import unit_names
 from mritk.errors import ExitCode, MritkError
+from mritk.machine.engine import Engine
 from mritk.protocol import Protocol
 from mritk.records import Augmentation, Dataset, Method
 from mritk.results.kept_model import model_metadata
 from mritk.results.trialfile import Failure, Predictions, TrialRecord
-from mritk.train.engine import Engine
 from mritk.train.setup import Epoch, Fitted, Setup
 from mritk.visible import visible
 from mritk.workspace import Workspace

@@ -14,8 +14,8 @@ from torch import nn
 from torch.nn import functional
 from torch.utils.flop_counter import FlopCounterMode
 
+from mritk.machine.device import resolve_precision
 from mritk.registry import Registry
-from mritk.train.device import resolve_precision
 
 CLASSES = 4
 

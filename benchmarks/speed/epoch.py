@@ -36,10 +36,10 @@ from benchmarks.speed.command_line import BACKBONES, chosen_cases, command_line,
 from benchmarks.speed.measurement import Sample, Timer, added, median_seconds, progress, ratio
 from benchmarks.speed.report import Report, rounded, verdict
 from mritk import Classification, Samples, Setup, Subset, Workspace
+from mritk.machine.allocator import keep_large_blocks
+from mritk.machine.device import choose_device
 from mritk.registry import Registry
-from mritk.train.allocator import keep_large_blocks
 from mritk.train.checkpoint import Checkpoint
-from mritk.train.device import choose_device
 from mritk.train.loop import finetune
 from mritk.train.recipe import Recipe, Stage
 from mritk.train.setup import Epoch

@@ -21,9 +21,9 @@ import numpy as np
 import torch
 from PIL import Image
 
+from mritk.machine.allocator import keep_large_blocks
+from mritk.machine.device import choose_device, resolve_precision
 from mritk.registry import Registry
-from mritk.train.allocator import keep_large_blocks
-from mritk.train.device import choose_device, resolve_precision
 
 # The faster of 64 and 256 on a CPU; a GPU takes more, but 600 images are few for it either way.
 BATCH = 64

@@ -42,7 +42,7 @@ from benchmarks.speed.measurement import progress
 from benchmarks.speed.report import machine
 from mritk import Workspace
 from mritk.errors import MritkError
-from mritk.train.device import choose_device
+from mritk.machine.device import choose_device
 
 PARTS = ("checks", "epoch", "peers", "packing")
 MINUTES = 8

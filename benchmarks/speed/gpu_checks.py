@@ -18,10 +18,10 @@ import torch
 
 from benchmarks.speed.gpu_scene import BUSY, Scene, Trained, float32_as_such, gap, trained
 from mritk import Augmentation
+from mritk.machine.device import repeatable
 from mritk.registry import Registry
 from mritk.train import graphs, resident
 from mritk.train.checkpoint import Checkpoint
-from mritk.train.device import repeatable
 from mritk.train.features import FrozenBackbone
 from mritk.train.loop import FineTuning
 from mritk.train.recipe import Probe, Stage

@@ -26,8 +26,8 @@ from benchmarks.speed.gpu_times import Case, Times
 from benchmarks.speed.measurement import Sample, interleaved, median_seconds, ratio
 from benchmarks.speed.report import rounded
 from mritk import Workspace
+from mritk.machine.device import choose_device
 from mritk.registry import Registry
-from mritk.train.device import choose_device
 from mritk.train.loop import finetune
 from mritk.train.setup import Epoch
 

@@ -19,8 +19,8 @@ from benchmarks.speed.bare_network import BareNetwork
 from benchmarks.speed.command_line import BACKBONES, chosen_cases, command_line
 from benchmarks.speed.measurement import interleaved, median_seconds, progress, ratio
 from benchmarks.speed.report import Report, rounded, verdict
-from mritk.train.allocator import keep_large_blocks
-from mritk.train.device import choose_device, resolve_precision
+from mritk.machine.allocator import keep_large_blocks
+from mritk.machine.device import choose_device, resolve_precision
 
 CASES = [(backbone, 224) for backbone in BACKBONES]
 GOALS = {

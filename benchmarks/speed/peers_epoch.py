@@ -31,8 +31,8 @@ from benchmarks.speed.measurement import median_seconds, progress, ratio
 from benchmarks.speed.peers import timm_train, torchvision_train
 from benchmarks.speed.pictures import write_pictures
 from benchmarks.speed.report import Report, rounded, verdict
-from mritk.train.allocator import keep_large_blocks
-from mritk.train.device import choose_device
+from mritk.machine.allocator import keep_large_blocks
+from mritk.machine.device import choose_device
 
 CASES = [(backbone, size) for size in (96, 128, 224) for backbone in BACKBONES]
 TORCHVISION, TIMM = "torchvision", "timm"

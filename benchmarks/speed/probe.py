@@ -27,8 +27,8 @@ from benchmarks.speed.fresh_process import run_for_facts, run_mritk, trial_secon
 from benchmarks.speed.measurement import Sample, interleaved, median_seconds, progress, ratio
 from benchmarks.speed.pictures import write_pictures
 from benchmarks.speed.report import Report, rounded, verdict
+from mritk.machine.device import choose_device
 from mritk.registry import Registry
-from mritk.train.device import choose_device
 
 CASES = [("efficientnet_lite0", 224), ("resnet18", 224), ("convnext_tiny", 224)]
 FOLDS, GOAL = 5, 1.3

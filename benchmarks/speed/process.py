@@ -43,7 +43,7 @@ from benchmarks.speed.measurement import (
 )
 from benchmarks.speed.pictures import link_parts, write_pictures
 from benchmarks.speed.report import Report, rounded, verdict
-from mritk.train.device import choose_device
+from mritk.machine.device import choose_device
 
 CASES = [("efficientnet_lite0", 224), ("efficientnet_lite0", 128), ("resnet18", 128)]
 # How many times as long as mritk (cold) timm takes with its defaults and with its best options.

@@ -24,7 +24,7 @@ from benchmarks.speed.measurement import Sample, interleaved, median_seconds, pr
 from benchmarks.speed.pictures import write_pictures
 from benchmarks.speed.process import PROTOCOL
 from benchmarks.speed.report import Report, rounded, verdict
-from mritk.train.device import choose_device
+from mritk.machine.device import choose_device
 
 CASES = [("efficientnet_lite0", 128), ("resnet18", 128)]
 GOAL = 1.02

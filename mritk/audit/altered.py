@@ -16,7 +16,7 @@ from mritk.audit.explain import AS_IS, Explained, explained
 from mritk.audit.nearest import coarsest, nearest
 from mritk.audit.register import grid, halved, refined, roughly_registered, warped
 from mritk.audit.symmetry import symmetries
-from mritk.data.in_threads import in_threads
+from mritk.machine.in_threads import in_threads
 
 # Correlations of locally normalised structure, after registration at 32, 64 and 128 pixels, below
 # which nothing would explain the one by the other.

@@ -13,7 +13,7 @@ from PIL import Image
 
 from mritk.audit.audit import Audit
 from mritk.audit.text import confirmation
-from mritk.data.in_threads import in_threads
+from mritk.machine.in_threads import in_threads
 from mritk.visible import visible
 
 SIDE = 120

@@ -269,7 +269,7 @@ class Request:
         # What is stored already needs no GPU; to look for one imports torch, which takes seconds.
         # Workers look for their own.
         if self.device.startswith("cuda") and not (self.elsewhere or results.any()):
-            from mritk.train.device import choose_device
+            from mritk.machine.device import choose_device
 
             choose_device(self.device)
 
@@ -321,8 +321,8 @@ class Request:
                 results.tidy()
             return []
         from mritk.execute.serial import SerialRun
-        from mritk.train.device import choose_device
-        from mritk.train.engine import Engine
+        from mritk.machine.device import choose_device
+        from mritk.machine.engine import Engine
 
         engine = Engine(self.device, self.compiled, self.graphs, 60 * self.checkpoint_minutes)
         registry = self.app.registry

@@ -12,12 +12,12 @@ from functools import partial
 import numpy as np
 
 from mritk.data.identified import SampleChanged
-from mritk.data.in_threads import in_threads, reason_of
 from mritk.data.kept import Draft, kept, key_of
 from mritk.data.preprocessing import UNCHANGED, Preprocessing
 from mritk.data.samples import Samples, UnreadableSamples
 from mritk.data.shaping import RESAMPLING, Shaping, shaping_code
 from mritk.errors import DataError, UsageError
+from mritk.machine.in_threads import in_threads, reason_of
 from mritk.workspace import Workspace
 
 WHAT, IMAGES = "decoded images", "images"

@@ -12,9 +12,9 @@ from dataclasses import replace
 
 import numpy as np
 
-from mritk.data.in_threads import in_threads, reason_of
 from mritk.data.samples import Samples, array_digest
 from mritk.errors import DataError
+from mritk.machine.in_threads import in_threads, reason_of
 
 
 class SampleChanged(DataError):

@@ -28,9 +28,9 @@ from typing import Any
 
 import numpy as np
 
-from mritk.data.in_threads import in_threads
 from mritk.draft import draft_of, remove, remove_abandoned
 from mritk.errors import StoreError
+from mritk.machine.in_threads import in_threads
 from mritk.whole_file import sync_folder
 
 logger = logging.getLogger("mritk")

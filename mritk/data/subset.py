@@ -10,10 +10,10 @@ import numpy as np
 
 from mritk.data.decode import decoded
 from mritk.data.derived import Compute, Derived, derived
-from mritk.data.host_memory import fits_in_memory
 from mritk.data.preprocessing import UNCHANGED, Preprocessing
 from mritk.data.samples import Samples
 from mritk.data.stored_images import StoredImages
+from mritk.machine.host_memory import fits_in_memory
 from mritk.workspace import Workspace
 
 
@@ -73,7 +73,7 @@ class Subset:
 
         Returns:
             An array of shape (N, H, W), (N, H, W, 3) or (N, D, H, W), uint8 or float32. Where it
-            would take too much of the memory at hand (:mod:`mritk.data.host_memory`), the same
+            would take too much of the memory at hand (:mod:`mritk.machine.host_memory`), the same
             images on disk, whose ``take(rows)`` reads a batch.
         """
         return self.decode(size, interpolation)

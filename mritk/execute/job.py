@@ -12,14 +12,14 @@ from mritk.benchmark import Benchmark
 from mritk.errors import ExitCode, MritkError, Unavailable
 from mritk.execute.claim import claimed, finished_meanwhile, stamp_of
 from mritk.execute.serial import SerialRun
+from mritk.machine.allocator import keep_large_blocks, return_free_blocks
+from mritk.machine.device import choose_device
+from mritk.machine.engine import Engine
+from mritk.machine.threads import use_available_cores
 from mritk.plan import Plan, Planner
 from mritk.registry import Registry
 from mritk.results.folder import ResultsFolder
-from mritk.train.allocator import keep_large_blocks, return_free_blocks
-from mritk.train.device import choose_device
-from mritk.train.engine import Engine
 from mritk.train.setup import ignore_epoch
-from mritk.train.threads import use_available_cores
 from mritk.trial import Trial
 from mritk.workspace import Workspace
 

@@ -12,14 +12,14 @@ from mritk.benchmark import Benchmark, find_protocol
 from mritk.errors import MritkError, Unavailable, UnknownName
 from mritk.evaluate.metrics import metrics_of
 from mritk.execute.serial import SerialRun
+from mritk.machine.device import choose_device
+from mritk.machine.engine import Engine
 from mritk.plan import Planner
 from mritk.registry import Registry
 from mritk.results.folder import ResultsFolder
 from mritk.results.stored_protocol import StoredProtocol
 from mritk.results.trial_state import TrialState
 from mritk.results.trialfile import TrialRecord, read_trial
-from mritk.train.device import choose_device
-from mritk.train.engine import Engine
 from mritk.trial import Trial
 
 

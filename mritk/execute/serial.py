@@ -14,6 +14,9 @@ from mritk.culprit import explain_error
 from mritk.errors import ExitCode, MritkError
 from mritk.execute.claim import claimed, finished_meanwhile, stamp_of
 from mritk.execute.moments import Moments
+from mritk.machine.allocator import keep_large_blocks, return_free_blocks
+from mritk.machine.engine import Engine
+from mritk.machine.threads import use_available_cores
 from mritk.plan import Plan
 from mritk.registry import Registry
 from mritk.results.folder import ResultsFolder
@@ -21,10 +24,7 @@ from mritk.results.headline import headline
 from mritk.results.kept_model import model_path
 from mritk.results.provenance import collect, command_line
 from mritk.results.trial_state import TrialState
-from mritk.train.allocator import keep_large_blocks, return_free_blocks
-from mritk.train.engine import Engine
 from mritk.train.setup import Epoch
-from mritk.train.threads import use_available_cores
 from mritk.trial import Outcome, Trial, run_trial
 from mritk.workspace import Workspace
 

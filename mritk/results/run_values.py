@@ -15,11 +15,11 @@ from functools import cached_property
 
 import numpy as np
 
-from mritk.cores import available_cores
 from mritk.evaluate.metrics import Metric
 from mritk.evaluate.over_folds import FoldClasses, fold_classes, over_folds, run_value
 from mritk.evaluate.resamples import Resamples
 from mritk.evaluate.resampling import Units, numbered, strata_of, strata_of_folds
+from mritk.machine.cores import available_cores
 
 RESAMPLES = 2000
 # Resamples are weighted sums in single precision; what is smaller than this share of a metric's

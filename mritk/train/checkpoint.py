@@ -20,7 +20,7 @@ from typing import Any
 
 import torch
 
-from mritk.train.engine import Engine
+from mritk.machine.engine import Engine
 from mritk.train.setup import Epoch
 from mritk.whole_file import open_whole
 

@@ -10,10 +10,10 @@ from typing import Any
 
 from torch import nn
 
-from mritk.train.energy import EnergyMeter
+from mritk.machine.energy import EnergyMeter
+from mritk.machine.peak_memory import PeakMemory
 from mritk.train.flops import count_flops
 from mritk.train.latency import measure_latency
-from mritk.train.peak_memory import PeakMemory
 
 logger = logging.getLogger("mritk")
 

@@ -9,8 +9,8 @@ import torch
 from torch import nn
 
 from mritk.data.subset import Subset
+from mritk.machine.device import resolve_precision
 from mritk.train.contract import Normalise
-from mritk.train.device import resolve_precision
 from mritk.train.resident import ResidentImages
 from mritk.train.setup import Setup
 from mritk.train.step import ran_out_of_memory

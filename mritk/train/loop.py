@@ -24,12 +24,12 @@ import torch
 
 from mritk.data.subset import Subset
 from mritk.errors import OutOfMemory
+from mritk.machine.device import repeatable
 from mritk.seeds import derive
 from mritk.train.adapters import linear_layers
 from mritk.train.backbone import load_backbone
 from mritk.train.compiled import CompiledNetwork
 from mritk.train.cost import network_cost
-from mritk.train.device import repeatable
 from mritk.train.head_start import start_as_probe
 from mritk.train.inputs import Inputs
 from mritk.train.memory import (

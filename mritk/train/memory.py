@@ -19,7 +19,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 from torch.utils.weak import WeakIdKeyDictionary
 
-from mritk.data.host_memory import available_bytes
+from mritk.machine.host_memory import available_bytes
 
 Compute = Callable[[torch.Tensor], torch.Tensor]
 OptimizerName = Literal["sgd", "adam", "adamw"]

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 
 from mritk.errors import NonFiniteLoss
+from mritk.machine.seeding import seed_draws
 from mritk.seeds import derive
 from mritk.train.adapters import add_adapters, merge_adapters, merged_state
 from mritk.train.average import MovingAverage
@@ -23,7 +24,6 @@ from mritk.train.network import BACKBONE
 from mritk.train.optimiser import Schedule, build_optimiser, load_optimiser
 from mritk.train.recipe import Stage
 from mritk.train.resident import shuffled
-from mritk.train.seeding import seed_draws
 from mritk.train.stages import set_trainable
 from mritk.train.step import TrainingStep
 from mritk.train.watch import LossWatch

@@ -16,8 +16,8 @@ from torch import nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
 from mritk.errors import OutOfMemory, UsageError
+from mritk.machine.seeding import seed_draws
 from mritk.train.objective import Objective
-from mritk.train.seeding import seed_draws
 
 logger = logging.getLogger("mritk")
 

@@ -13,8 +13,8 @@ import numpy as np
 import torch
 
 from mritk import Classification, DataError, Derived, Setup, Subset, UsageError, kept
+from mritk.machine.device import repeatable
 from mritk.train.backbone import load_backbone
-from mritk.train.device import repeatable
 from mritk.train.features import FrozenBackbone
 from mritk.train.inputs import Inputs
 from mritk.train.logistic import LogisticFit, fit_logistic

@@ -11,10 +11,10 @@ import pytest
 from PIL import Image
 
 from mritk import Classification, DataError, Samples
-from mritk.cores import available_cores
 from mritk.data.decode import decoded
-from mritk.data.in_threads import in_threads
 from mritk.data.samples import UnreadableSamples
+from mritk.machine.cores import available_cores
+from mritk.machine.in_threads import in_threads
 
 RNG = np.random.default_rng(0)
 GREY = RNG.integers(0, 256, (3, 37, 53), dtype=np.uint8)

@@ -60,7 +60,7 @@ def test_a_part_too_large_for_memory_is_given_like_this(make_samples, workspace,
     array = part.images(None)
     assert type(array) is np.ndarray
     # Four images of 64 bytes.
-    monkeypatch.setattr("mritk.data.host_memory.available_bytes", lambda: 256)
+    monkeypatch.setattr("mritk.machine.host_memory.available_bytes", lambda: 256)
     images = part.images(None)
     assert isinstance(images, StoredImages)
     np.testing.assert_array_equal(images.take([3, 0]), array[[3, 0]])

@@ -7,8 +7,8 @@ import os
 import pytest
 import torch
 
-from mritk.train.device import repeatable
-from mritk.train.peak_memory import PeakMemory
+from mritk.machine.device import repeatable
+from mritk.machine.peak_memory import PeakMemory
 
 CONFIG = "CUBLAS_WORKSPACE_CONFIG"
 

@@ -81,7 +81,7 @@ os.sched_setaffinity(0, sorted(os.sched_getaffinity(0))[:2])
 import numpy as np
 
 from mritk.cli.main import main
-from mritk.data.host_memory import available_bytes
+from mritk.machine.host_memory import available_bytes
 
 plugin, protocol, folder, home = sys.argv[1:]
 os.environ["MRITK_HOME"] = home

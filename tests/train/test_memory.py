@@ -182,7 +182,7 @@ import ctypes, gc, json, sys
 import torch
 from torch import nn
 from mritk.train.memory import predict_footprint
-from mritk.train.peak_memory import PeakMemory
+from mritk.machine.peak_memory import PeakMemory
 
 torch.set_num_threads(1)
 # Blocks of 64 KiB and more go back to the system at once, so that resident means used.

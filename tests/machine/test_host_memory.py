@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from mritk.data.host_memory import HOST_SHARE, available_bytes, fits_in_memory
+from mritk.machine.host_memory import HOST_SHARE, available_bytes, fits_in_memory
 
 resource = pytest.importorskip("resource")
 
@@ -111,8 +111,8 @@ def test_a_system_without_proc_tells_by_sysconf_or_not_at_all(tmp_path, monkeypa
 
 
 def test_a_share_of_it_is_for_one_part_of_the_data(monkeypatch):
-    monkeypatch.setattr("mritk.data.host_memory.available_bytes", lambda: 1000)
+    monkeypatch.setattr("mritk.machine.host_memory.available_bytes", lambda: 1000)
     assert fits_in_memory(int(1000 * HOST_SHARE))
     assert not fits_in_memory(int(1000 * HOST_SHARE) + 1)
-    monkeypatch.setattr("mritk.data.host_memory.available_bytes", lambda: None)
+    monkeypatch.setattr("mritk.machine.host_memory.available_bytes", lambda: None)
     assert fits_in_memory(10**18)

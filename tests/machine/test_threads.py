@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 import torch
 
-from mritk.train import threads
-from mritk.train.threads import use_available_cores
+from mritk.machine import threads
+from mritk.machine.threads import use_available_cores
 
 
 @pytest.fixture(autouse=True)

@@ -12,7 +12,7 @@ import pytest
 MEASURE = """
 import json, os
 import torch
-from mritk.train.allocator import keep_large_blocks, return_free_blocks
+from mritk.machine.allocator import keep_large_blocks, return_free_blocks
 
 MEBIBYTE = 1 << 20
 
@@ -49,7 +49,7 @@ def test_free_memory_is_kept_until_it_is_returned():
 
 
 def test_elsewhere_than_on_linux_nothing_happens(monkeypatch):
-    from mritk.train.allocator import keep_large_blocks, return_free_blocks
+    from mritk.machine.allocator import keep_large_blocks, return_free_blocks
 
     monkeypatch.setattr(sys, "platform", "darwin")
     assert keep_large_blocks() is False

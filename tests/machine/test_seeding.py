@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 import torch
 
-from mritk.train.seeding import seed_draws
+from mritk.machine.seeding import seed_draws
 
 
 @pytest.mark.parametrize("seed", [0, 7, 2**63 - 1])

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import TypeVar
 
-from mritk.cores import available_cores
+from mritk.machine.cores import available_cores
 
 T = TypeVar("T")
 

@@ -6,8 +6,8 @@ import os
 
 import pytest
 
-from mritk import cores
-from mritk.cores import available_cores, wait_without_spinning
+from mritk.machine import cores
+from mritk.machine.cores import available_cores, wait_without_spinning
 
 
 @pytest.fixture

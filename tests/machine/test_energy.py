@@ -8,8 +8,8 @@ from types import ModuleType, SimpleNamespace
 
 import pytest
 
-from mritk.train import energy
-from mritk.train.energy import EnergyMeter
+from mritk.machine import energy
+from mritk.machine.energy import EnergyMeter
 
 
 class NVMLError(Exception):

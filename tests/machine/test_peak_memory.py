@@ -8,7 +8,7 @@ import sys
 import pytest
 import torch
 
-from mritk.train.peak_memory import PeakMemory
+from mritk.machine.peak_memory import PeakMemory
 
 MIB = 2**20
 
@@ -37,7 +37,7 @@ def test_there_is_no_peak_of_a_gpu_without_one():
 
 def test_where_a_stretch_cannot_be_measured_the_peak_of_the_process_says_so(monkeypatch, tmp_path):
     pytest.importorskip("resource")
-    monkeypatch.setattr("mritk.train.peak_memory.CLEAR", tmp_path / "absent" / "clear_refs")
+    monkeypatch.setattr("mritk.machine.peak_memory.CLEAR", tmp_path / "absent" / "clear_refs")
     peaks = PeakMemory("cpu").measured()
     assert list(peaks) == ["peak_process_memory_bytes"]
     assert peaks["peak_process_memory_bytes"] > 10 * MIB

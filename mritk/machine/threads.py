@@ -6,7 +6,7 @@ import os
 
 import torch
 
-from mritk.cores import available_cores
+from mritk.machine.cores import available_cores
 
 
 def use_available_cores(jobs: int = 1) -> int:

@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from mritk.errors import Unavailable, UsageError
-from mritk.train.device import choose_device, repeatable, resolve_precision
+from mritk.machine.device import choose_device, repeatable, resolve_precision
 
 
 @pytest.fixture
