@@ -10,7 +10,6 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from mritk.archives import unpacked as unpacked
     from mritk.background import Background as Background
     from mritk.data.class_tree import ClassFile as ClassFile
     from mritk.data.class_tree import ClassTree as ClassTree
@@ -37,14 +36,21 @@ if TYPE_CHECKING:
     from mritk.data.text_table import TextTable as TextTable
     from mritk.data.text_table import read_text_table as read_text_table
     from mritk.deprecation import PluginDeprecationWarning as PluginDeprecationWarning
-    from mritk.digests import sha256_of as sha256_of
-    from mritk.download import fetch_file as fetch_file
     from mritk.errors import DataError as DataError
     from mritk.errors import MritkError as MritkError
     from mritk.errors import Unavailable as Unavailable
     from mritk.errors import UsageError as UsageError
     from mritk.evaluate.metric import Metric as Metric
     from mritk.evaluate.metric import Undefined as Undefined
+    from mritk.files.archives import unpacked as unpacked
+    from mritk.files.atomic import open_whole as open_whole
+    from mritk.files.atomic import whole_folder as whole_folder
+    from mritk.files.digests import sha256_of as sha256_of
+    from mritk.files.download import fetch_file as fetch_file
+    from mritk.files.manual import supplied_file as supplied_file
+    from mritk.files.regular_file import open_regular_file as open_regular_file
+    from mritk.files.waiting import locked as locked
+    from mritk.files.workspace import Workspace as Workspace
     from mritk.hookspecs import hookimpl as hookimpl
     from mritk.machine.cores import available_cores as available_cores
     from mritk.machine.host_memory import require_memory as require_memory
@@ -61,20 +67,14 @@ if TYPE_CHECKING:
     from mritk.records import Method as Method
     from mritk.records import ProtocolFile as ProtocolFile
     from mritk.records import Weights as Weights
-    from mritk.regular_file import open_regular_file as open_regular_file
-    from mritk.supplied import supplied_file as supplied_file
     from mritk.train.setup import Epoch as Epoch
     from mritk.train.setup import Fitted as Fitted
     from mritk.train.setup import Setup as Setup
-    from mritk.waiting import locked as locked
-    from mritk.whole_file import open_whole as open_whole
-    from mritk.whole_file import whole_folder as whole_folder
-    from mritk.workspace import Workspace as Workspace
 
 __version__ = "0.1.0"
 
 _HOME = {
-    "unpacked": "mritk.archives",
+    "unpacked": "mritk.files.archives",
     "Background": "mritk.background",
     "available_cores": "mritk.machine.cores",
     "ClassFile": "mritk.data.class_tree",
@@ -103,8 +103,8 @@ _HOME = {
     "TextTable": "mritk.data.text_table",
     "read_text_table": "mritk.data.text_table",
     "PluginDeprecationWarning": "mritk.deprecation",
-    "sha256_of": "mritk.digests",
-    "fetch_file": "mritk.download",
+    "sha256_of": "mritk.files.digests",
+    "fetch_file": "mritk.files.download",
     "DataError": "mritk.errors",
     "MritkError": "mritk.errors",
     "Unavailable": "mritk.errors",
@@ -125,15 +125,15 @@ _HOME = {
     "Method": "mritk.records",
     "ProtocolFile": "mritk.records",
     "Weights": "mritk.records",
-    "open_regular_file": "mritk.regular_file",
-    "supplied_file": "mritk.supplied",
-    "locked": "mritk.waiting",
+    "open_regular_file": "mritk.files.regular_file",
+    "supplied_file": "mritk.files.manual",
+    "locked": "mritk.files.waiting",
     "Epoch": "mritk.train.setup",
     "Fitted": "mritk.train.setup",
     "Setup": "mritk.train.setup",
-    "open_whole": "mritk.whole_file",
-    "whole_folder": "mritk.whole_file",
-    "Workspace": "mritk.workspace",
+    "open_whole": "mritk.files.atomic",
+    "whole_folder": "mritk.files.atomic",
+    "Workspace": "mritk.files.workspace",
 }
 
 __all__ = list(_HOME)

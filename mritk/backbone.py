@@ -8,11 +8,11 @@ from functools import partial
 from pathlib import Path
 from typing import Any, Literal
 
-from mritk.digests import sha256_of
 from mritk.errors import NotSupplied, Unavailable, UsageError
-from mritk.mistaken_file import stand_in
+from mritk.files.digests import sha256_of
+from mritk.files.mistaken_file import stand_in
+from mritk.files.workspace import Workspace
 from mritk.records import Architecture, InputContract, Weights
-from mritk.workspace import Workspace
 
 SCRATCH = "scratch"
 Normalisation = Literal["own", "imagenet"]

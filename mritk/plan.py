@@ -21,6 +21,7 @@ from mritk.data.split_rule import fold_count, known_fold_count, resolved_scheme
 from mritk.data.splits import make_folds
 from mritk.errors import DataError, UsageError
 from mritk.evaluate.metrics import find_metric
+from mritk.files.workspace import Workspace
 from mritk.opening import Opened, find_datasets, open_datasets, require_told_patients
 from mritk.protocol import Protocol
 from mritk.records import Augmentation, Dataset
@@ -31,7 +32,6 @@ from mritk.results.folder import ResultsFolder
 from mritk.results.trial_state import TrialState
 from mritk.trial import OpenDataset, Trial
 from mritk.variation import Changes, variations
-from mritk.workspace import Workspace
 
 # Size, interpolation and preprocessing of images that trials will ask for.
 Decoding = tuple[int | None, str, Preprocessing]

@@ -20,10 +20,10 @@ from importlib.metadata import Distribution, EntryPoint, entry_points
 from pathlib import Path
 from types import ModuleType
 
-from mritk.digests import sha256_of
 from mritk.errors import Unavailable, UnknownName
+from mritk.files.digests import sha256_of
+from mritk.files.workspace import TRUE_WORDS
 from mritk.records import FILE_DIGEST, Origin
-from mritk.workspace import TRUE_WORDS
 
 GROUP = "mritk"
 BLOCK = "no:"

@@ -16,8 +16,8 @@ if TYPE_CHECKING:
     import torch
 
     from mritk.data.samples import Samples
+    from mritk.files.workspace import Workspace
     from mritk.train.setup import Fitted, Setup
-    from mritk.workspace import Workspace
 
     StateDict = Mapping[str, torch.Tensor]
 

@@ -19,6 +19,7 @@ from mritk import hookspecs
 from mritk.backbone import FILE_PREFIX, SCRATCH, Backbone, split_name, weights_from_file
 from mritk.errors import DuplicateName, HookError, MritkError, Unavailable, UnknownName
 from mritk.evaluate.metric import Metric
+from mritk.files.workspace import Workspace
 from mritk.interface import require_interface
 from mritk.loaded_plugin import LoadedPlugin, explain_failure, reason_of
 from mritk.options import TELLING, options_text, read_options, split_options
@@ -40,7 +41,6 @@ from mritk.records import (
     Weights,
 )
 from mritk.trace import Trace
-from mritk.workspace import Workspace
 
 # What each hook may yield, by the plural noun that names it on the command line.
 NOUNS: Mapping[str, tuple[type[Record], ...]] = {

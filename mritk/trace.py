@@ -9,8 +9,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
+from mritk.files.workspace import TRUE_WORDS
 from mritk.records import Origin
-from mritk.workspace import TRUE_WORDS
 
 SHORT = 60
 

@@ -27,6 +27,7 @@ from mritk.data.split_rule import resolved_scheme
 from mritk.data.subset import Subset
 from mritk.data.units import unit_names
 from mritk.errors import ExitCode, MritkError
+from mritk.files.workspace import Workspace
 from mritk.machine.engine import Engine
 from mritk.protocol import Protocol
 from mritk.records import Augmentation, Dataset, Method
@@ -34,7 +35,6 @@ from mritk.results.kept_model import model_metadata
 from mritk.results.trialfile import Failure, Predictions, TrialRecord
 from mritk.train.setup import Epoch, Fitted, Setup
 from mritk.visible import visible
-from mritk.workspace import Workspace
 
 if TYPE_CHECKING:
     from mritk.train.checkpoint import Checkpoint

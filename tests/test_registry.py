@@ -11,9 +11,9 @@ import pytest
 
 from mritk import Alias, Architecture, Augmentation, BackboneFamily, Dataset, Weights, hookimpl
 from mritk.errors import DuplicateName, Unavailable, UnknownName
+from mritk.files.workspace import Workspace
 from mritk.records import Origin
 from mritk.registry import Registry
-from mritk.workspace import Workspace
 
 GOOD = """
 from mritk import Augmentation, hookimpl

@@ -16,7 +16,7 @@ from mritk.audit.findings import Audited, Finding, count_by, find_all
 from mritk.data.join import distinct
 from mritk.data.parts import SPLITS
 from mritk.data.samples import Classification, Samples
-from mritk.workspace import Workspace
+from mritk.files.workspace import Workspace
 
 
 @dataclass(frozen=True, eq=False)

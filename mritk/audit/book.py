@@ -13,10 +13,10 @@ import numpy as np
 from mritk.audit.detail import DETAIL_SHAPES
 from mritk.audit.shrink import Box
 from mritk.audit.sketch import SIDES, coverage, sketch
-from mritk.data.kept import Draft, discard, find, keep, key_of
 from mritk.data.samples import Samples, array_digest
+from mritk.files.kept import Draft, discard, find, keep, key_of
+from mritk.files.workspace import Workspace
 from mritk.machine.in_threads import in_threads, reason_of
-from mritk.workspace import Workspace
 
 # Raise this when the sketches that come out of mritk.audit.sketch change.
 SKETCH_VERSION = 6

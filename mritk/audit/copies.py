@@ -14,8 +14,8 @@ from mritk.audit.book import Progress, SketchBook, silent
 from mritk.audit.evidence import BATCH, SmallPictures, same_content, same_frames
 from mritk.audit.search import FINE, PAIRS, Candidates, candidates, promising, structure
 from mritk.audit.symmetry import symmetries
-from mritk.data.kept import Draft, kept
-from mritk.workspace import Workspace
+from mritk.files.kept import Draft, kept
+from mritk.files.workspace import Workspace
 
 # Raise this when other pairs come out of this module for the same sketches.
 SEARCH_VERSION = 8

@@ -14,8 +14,8 @@ import click
 from mritk.cli.tell import warn
 
 if TYPE_CHECKING:
+    from mritk.files.workspace import Workspace
     from mritk.registry import Registry
-    from mritk.workspace import Workspace
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -43,7 +43,7 @@ class App:
 
     def workspace(self, *, offline: bool) -> Workspace:
         """Return the workspace of this call, under which the registry looks names up as well."""
-        from mritk.workspace import Workspace
+        from mritk.files.workspace import Workspace
 
         self.registry.workspace = Workspace.from_environment(offline=offline)
         return self.registry.workspace

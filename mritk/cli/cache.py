@@ -13,8 +13,8 @@ import click
 
 from mritk.cli.app import json_option
 from mritk.cli.tell import echo, say
-from mritk.draft import drafts_in, is_abandoned
 from mritk.errors import ExitCode, UsageError
+from mritk.files.draft import drafts_in, is_abandoned
 
 # What people put there by hand, because nobody may fetch it for them; 'clear --all' spares it.
 BY_HAND = ("datasets", "weights")
@@ -182,7 +182,7 @@ def _remove(folder: Path) -> None:
 
 
 def _home() -> Path:
-    from mritk.workspace import Workspace
+    from mritk.files.workspace import Workspace
 
     return Workspace.from_environment().home
 

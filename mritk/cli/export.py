@@ -72,7 +72,7 @@ def export(app: App, trial: str, form: str, target: Path, folder: Path) -> None:
     if form == "onnx":
         _write_onnx(model, target)
     else:
-        from mritk.whole_file import write_whole
+        from mritk.files.atomic import write_whole
 
         write_whole(target, path.read_bytes())
     what = ", ".join(model.classes) or "values"
@@ -81,8 +81,8 @@ def export(app: App, trial: str, form: str, target: Path, folder: Path) -> None:
 
 
 def _write_onnx(model: TrainedModel, target: Path) -> None:
+    from mritk.files.atomic import write_whole
     from mritk.train.onnx_file import BATCHES, check_onnx, to_onnx
-    from mritk.whole_file import write_whole
 
     content = to_onnx(model)
     # Checked before it stands under its name, so that nobody picks up a wrong one.

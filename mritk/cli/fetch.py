@@ -17,9 +17,9 @@ from mritk.errors import ExitCode, MritkError, Unavailable, UnknownName, Weights
 
 if TYPE_CHECKING:
     from mritk.backbone import Backbone
+    from mritk.files.workspace import Workspace
     from mritk.records import Dataset
     from mritk.registry import Registry
-    from mritk.workspace import Workspace
 
 Found = TypeVar("Found")
 
@@ -166,7 +166,7 @@ def _located(backbone: Backbone, workspace: Workspace) -> str:
         Unavailable: They are not here and cannot be fetched.
         WeightsMismatch: Their digest is another one than the plugin states.
     """
-    from mritk.digests import sha256_of
+    from mritk.files.digests import sha256_of
 
     weights = backbone.weights
     if weights is None:

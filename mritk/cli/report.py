@@ -54,12 +54,12 @@ def report(app: App, /, results: Path, output: Path, **options: Any) -> int:
     Leaderboard to sort and filter, intervals, differences, learning curves, ROC, confusion,
     reliability, hardest samples, audit, protocol and provenance; for screens, phones and paper.
     """
+    from mritk.files.atomic import write_whole
     from mritk.report.page import render
     from mritk.results.folder import ResultsFolder
     from mritk.results.indexed_trial import IndexedTrial
     from mritk.results.leaderboard import build_leaderboard
     from mritk.results.trial_index import TrialIndex
-    from mritk.whole_file import write_whole
 
     analysis = as_analysis(app, options)
     metrics, sort = options["metrics"], options["sort"]

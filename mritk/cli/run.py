@@ -23,10 +23,10 @@ from mritk.errors import ExitCode, UsageError
 if TYPE_CHECKING:
     from mritk.backbone import Backbone
     from mritk.benchmark import Benchmark
+    from mritk.files.workspace import Workspace
     from mritk.plan import Plan
     from mritk.results.folder import ResultsFolder
     from mritk.trial import Outcome
-    from mritk.workspace import Workspace
 
 
 PROCESSES = "processes"

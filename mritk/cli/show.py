@@ -18,7 +18,7 @@ from mritk.cli.readable import history_table, readable
 from mritk.cli.tell import echo
 from mritk.errors import UnknownName
 
-# As mritk.code_state.digest_of_sources writes them.
+# As mritk.files.code_state.digest_of_sources writes them.
 SOURCES = re.compile(r"[0-9a-f]{16}(?::[0-9a-f]{16})*")
 
 if TYPE_CHECKING:

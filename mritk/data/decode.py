@@ -1,7 +1,7 @@
 """Decode every sample once, into one array on disk that all trials share.
 
 The array is kept under the digests of the samples, so a changed file can never meet a stale cache
-(:mod:`mritk.data.kept`); images are uint8 (floats stay float32).
+(:mod:`mritk.files.kept`); images are uint8 (floats stay float32).
 """
 
 from __future__ import annotations
@@ -12,13 +12,13 @@ from functools import partial
 import numpy as np
 
 from mritk.data.identified import SampleChanged
-from mritk.data.kept import Draft, kept, key_of
 from mritk.data.preprocessing import UNCHANGED, Preprocessing
 from mritk.data.samples import Samples, UnreadableSamples
 from mritk.data.shaping import RESAMPLING, Shaping, shaping_code
 from mritk.errors import DataError, UsageError
+from mritk.files.kept import Draft, kept, key_of
+from mritk.files.workspace import Workspace
 from mritk.machine.in_threads import in_threads, reason_of
-from mritk.workspace import Workspace
 
 WHAT, IMAGES = "decoded images", "images"
 

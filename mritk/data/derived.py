@@ -1,7 +1,7 @@
 """Keep what was computed from every sample of a dataset, so that all trials share it.
 
 An example are the features of a frozen backbone. Values stand in ``MRITK_HOME/features``; see
-:mod:`mritk.data.kept`.
+:mod:`mritk.files.kept`.
 """
 
 from __future__ import annotations
@@ -13,13 +13,13 @@ from typing import Any
 import numpy as np
 
 from mritk.data.decode import decoded
-from mritk.data.kept import Draft
-from mritk.data.kept import kept as kept_entry
 from mritk.data.preprocessing import UNCHANGED, Preprocessing
 from mritk.data.samples import Samples
 from mritk.data.shaping import shaping_code
 from mritk.errors import MritkError
-from mritk.workspace import Workspace
+from mritk.files.kept import Draft
+from mritk.files.kept import kept as kept_entry
+from mritk.files.workspace import Workspace
 
 VALUES = "values"
 

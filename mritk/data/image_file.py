@@ -13,8 +13,8 @@ from PIL.ImageFile import ImageFile
 from mritk.data.deep_colour import is_deep_colour, read_deep_colour
 from mritk.data.grey_levels import grey_levels
 from mritk.errors import DataError
-from mritk.mistaken_file import stand_in
-from mritk.regular_file import open_regular_file
+from mritk.files.mistaken_file import stand_in
+from mritk.files.regular_file import open_regular_file
 
 # Pillow knows more, and hands some of them to other programs: PostScript goes to Ghostscript.
 FORMATS = ("PNG", "JPEG", "TIFF", "BMP", "GIF", "WEBP")

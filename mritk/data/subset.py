@@ -13,8 +13,8 @@ from mritk.data.derived import Compute, Derived, derived
 from mritk.data.preprocessing import UNCHANGED, Preprocessing
 from mritk.data.samples import Samples
 from mritk.data.stored_images import StoredImages
+from mritk.files.workspace import Workspace
 from mritk.machine.host_memory import fits_in_memory
-from mritk.workspace import Workspace
 
 
 @dataclass(frozen=True, eq=False)

@@ -12,6 +12,7 @@ from mritk.benchmark import Benchmark
 from mritk.errors import ExitCode, MritkError, Unavailable
 from mritk.execute.claim import claimed, finished_meanwhile, stamp_of
 from mritk.execute.serial import SerialRun
+from mritk.files.workspace import Workspace
 from mritk.machine.allocator import keep_large_blocks, return_free_blocks
 from mritk.machine.device import choose_device
 from mritk.machine.engine import Engine
@@ -21,7 +22,6 @@ from mritk.registry import Registry
 from mritk.results.folder import ResultsFolder
 from mritk.train.setup import ignore_epoch
 from mritk.trial import Trial
-from mritk.workspace import Workspace
 
 
 @dataclass(frozen=True)

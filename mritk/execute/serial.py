@@ -14,6 +14,7 @@ from mritk.culprit import explain_error
 from mritk.errors import ExitCode, MritkError
 from mritk.execute.claim import claimed, finished_meanwhile, stamp_of
 from mritk.execute.moments import Moments
+from mritk.files.workspace import Workspace
 from mritk.machine.allocator import keep_large_blocks, return_free_blocks
 from mritk.machine.engine import Engine
 from mritk.machine.threads import use_available_cores
@@ -26,7 +27,6 @@ from mritk.results.provenance import collect, command_line
 from mritk.results.trial_state import TrialState
 from mritk.train.setup import Epoch
 from mritk.trial import Outcome, Trial, run_trial
-from mritk.workspace import Workspace
 
 logger = logging.getLogger("mritk")
 

@@ -23,10 +23,10 @@ from functools import lru_cache
 from pathlib import Path
 
 import mritk
-from mritk.code_state import digest_of_sources, versions
 from mritk.errors import StoreError
+from mritk.files.atomic import write_whole
+from mritk.files.code_state import digest_of_sources, versions
 from mritk.results.trial_state import TrialState
-from mritk.whole_file import write_whole
 
 logger = logging.getLogger("mritk")
 

@@ -67,7 +67,7 @@ def require_model(results: ResultsFolder, record: TrialRecord) -> Path:
         Unavailable: There is none.
         StoreError: The file is not the one that the trial wrote.
     """
-    from mritk.digests import sha256_of
+    from mritk.files.digests import sha256_of
 
     path, kept = model_path(results, record.id), record.notes.get("model")
     if kept is None or not path.is_file():

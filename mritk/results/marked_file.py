@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from mritk.errors import UsageError
-from mritk.whole_file import open_whole
+from mritk.files.atomic import open_whole
 
 BEGIN = "<!-- mritk leaderboard -->"
 END = "<!-- end of mritk leaderboard -->"

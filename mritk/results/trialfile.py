@@ -15,6 +15,7 @@ from pathlib import Path
 
 import h5py
 
+from mritk.files.atomic import write_whole
 from mritk.results.digest import SEAL, digest_of
 from mritk.results.guarded_calls import Crashed, Endless, GuardedCalls
 from mritk.results.layout import SCHEMA, read_record, write_record
@@ -31,7 +32,6 @@ from mritk.results.trial_state import (
     UnreadableTrial,
     UnusableTrial,
 )
-from mritk.whole_file import write_whole
 
 __all__ = [
     "SCHEMA",

@@ -7,6 +7,7 @@ from tempfile import TemporaryDirectory
 
 from mritk.backbone import FILE_PREFIX, Backbone, weights_from_file
 from mritk.errors import Unavailable
+from mritk.files.workspace import Workspace
 from mritk.testing.check import (
     Defect,
     NotApplicable,
@@ -17,7 +18,6 @@ from mritk.testing.check import (
 )
 from mritk.testing.network_under_test import ANY_SIDE, BackboneUnderTest
 from mritk.testing.offline import no_network
-from mritk.workspace import Workspace
 
 # Batches of other sizes are rounded otherwise, which deep networks without training amplify
 # (EfficientNetV2-S: 0.004 of the largest feature). Statistics of the batch change more than this.

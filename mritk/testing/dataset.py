@@ -12,6 +12,7 @@ import numpy as np
 
 from mritk.data.samples import Classification, Samples
 from mritk.errors import MritkError, Unavailable
+from mritk.files.workspace import Workspace
 from mritk.records import Dataset
 from mritk.testing.check import (
     Defect,
@@ -22,7 +23,6 @@ from mritk.testing.check import (
     require_pickle,
 )
 from mritk.testing.offline import no_network
-from mritk.workspace import Workspace
 
 READ = 24  # samples that are read, spread over the table
 SHA256 = re.compile(r"[0-9a-f]{64}")

@@ -13,9 +13,9 @@ from typing import TYPE_CHECKING
 import pytest
 
 if TYPE_CHECKING:
+    from mritk.files.workspace import Workspace
     from mritk.records import Dataset
     from mritk.registry import Registry
-    from mritk.workspace import Workspace
 
 PREFIX = "MRITK_"
 
@@ -40,7 +40,7 @@ def mritk_registry() -> Registry:
 @pytest.fixture
 def mritk_workspace(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Workspace:
     """An empty workspace in a temporary folder, offline, that the command line uses as well."""
-    from mritk.workspace import Workspace
+    from mritk.files.workspace import Workspace
 
     _forget_settings(monkeypatch)
     home = tmp_path / "mritk-home"

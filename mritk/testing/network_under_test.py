@@ -6,8 +6,8 @@ from functools import cached_property
 from typing import TYPE_CHECKING
 
 from mritk.backbone import Backbone
+from mritk.files.workspace import Workspace
 from mritk.testing.check import Defect, NotApplicable
-from mritk.workspace import Workspace
 
 if TYPE_CHECKING:
     import torch

@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from mritk.backbone import Backbone
 from mritk.errors import Unavailable, UnknownName, UsageError
 from mritk.evaluate.metric import Metric
+from mritk.files.workspace import Workspace
 from mritk.loaded_plugin import LoadedPlugin
 from mritk.records import (
     Alias,
@@ -33,7 +34,6 @@ from mritk.testing.executor import inspect_executor
 from mritk.testing.explainer import inspect_explainer
 from mritk.testing.method import inspect_method
 from mritk.testing.metric import inspect_metric
-from mritk.workspace import Workspace
 
 KINDS = ("dataset", "augmentation", "method", "metric", "executor", "explainer", "backbone")
 HEAVY = (

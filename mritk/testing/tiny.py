@@ -12,7 +12,7 @@ from mritk.records import Architecture, Dataset, InputContract
 if TYPE_CHECKING:
     import torch
 
-    from mritk.workspace import Workspace
+    from mritk.files.workspace import Workspace
 
 SIDE = 32
 CLASSES = ("top", "middle", "bottom")

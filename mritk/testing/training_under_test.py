@@ -13,9 +13,9 @@ import numpy as np
 from mritk.backbone import Backbone
 from mritk.data.samples import Samples
 from mritk.data.subset import Subset
+from mritk.files.workspace import Workspace
 from mritk.records import Augmentation, Method
 from mritk.testing.tiny import SIDE, tiny_architecture, tiny_samples
-from mritk.workspace import Workspace
 
 if TYPE_CHECKING:
     from mritk.train.setup import Epoch, Fitted, Setup

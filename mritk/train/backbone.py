@@ -9,10 +9,10 @@ from torch import nn
 
 from mritk.backbone import Backbone
 from mritk.errors import MritkError
+from mritk.files.workspace import Workspace
 from mritk.seeds import derive
 from mritk.train.stages import BackboneStage, stages_of
 from mritk.train.weights import MatchReport, load_proven
-from mritk.workspace import Workspace
 
 ANY_SIZE = 64
 

@@ -20,9 +20,9 @@ from typing import Any
 
 import torch
 
+from mritk.files.atomic import open_whole
 from mritk.machine.engine import Engine
 from mritk.train.setup import Epoch
-from mritk.whole_file import open_whole
 
 logger = logging.getLogger("mritk")
 

@@ -18,18 +18,18 @@ import numpy as np
 import torch
 
 from mritk.backbone import Backbone
-from mritk.code_state import library_versions, source_digest
 from mritk.data.derived import Made, Pixels
 from mritk.data.subset import Subset
-from mritk.digests import sha256_of
 from mritk.errors import MritkError, Unavailable
+from mritk.files.code_state import library_versions, source_digest
+from mritk.files.digests import sha256_of
+from mritk.files.workspace import Workspace
 from mritk.train.backbone import load_backbone
 from mritk.train.flops import count_flops
 from mritk.train.inputs import Inputs
 from mritk.train.latency import measure_latency
 from mritk.train.resident import ResidentImages
 from mritk.train.setup import Setup
-from mritk.workspace import Workspace
 
 # Raise this when the values that come out of this module change.
 FEATURES_VERSION = 1

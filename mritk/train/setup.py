@@ -12,8 +12,8 @@ from mritk.backbone import Backbone
 from mritk.data.samples import Task
 from mritk.data.subset import Subset
 from mritk.errors import UsageError
+from mritk.files.workspace import Workspace
 from mritk.records import Augmentation
-from mritk.workspace import Workspace
 
 if TYPE_CHECKING:
     from mritk.train.checkpoint import Checkpoint

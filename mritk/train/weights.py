@@ -10,11 +10,11 @@ from typing import Any
 
 import torch
 
-from mritk.digests import sha256_of
 from mritk.errors import Unavailable, WeightsMismatch
-from mritk.mistaken_file import stand_in
+from mritk.files.digests import sha256_of
+from mritk.files.mistaken_file import stand_in
+from mritk.files.workspace import Workspace
 from mritk.records import Weights
-from mritk.workspace import Workspace
 
 # A counter that BatchNorm keeps for itself; files written before torch 0.4.1 do not have it.
 BOOKKEEPING = "*.num_batches_tracked"

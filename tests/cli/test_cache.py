@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from mritk.cli.main import main
-from mritk.draft import draft_of
+from mritk.files.draft import draft_of
 
 
 @pytest.fixture

@@ -8,7 +8,7 @@ import sys
 import numpy as np
 import pytest
 
-from mritk.code_state import digest_of_sources
+from mritk.files.code_state import digest_of_sources
 from mritk.results.folder import ResultsFolder
 
 PLUGIN = """

@@ -13,9 +13,9 @@ from hypothesis import strategies as st
 
 from mritk import DataError, canonical_name, is_missing, read_text_table
 from mritk.data_options import DataOptions
+from mritk.files.workspace import Workspace
 from mritk.opening import open_dataset
 from mritk.registry import Registry
-from mritk.workspace import Workspace
 from mritk_folders import ManifestOptions
 from mritk_folders.manifest import read_manifest
 

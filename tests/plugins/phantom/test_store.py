@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from mritk import Workspace
-from mritk.draft import draft_of
+from mritk.files.draft import draft_of
 from mritk_phantom import recipe as recipes
 from mritk_phantom import store
 from mritk_phantom.recipe import Recipe

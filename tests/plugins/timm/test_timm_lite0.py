@@ -11,11 +11,11 @@ import torch
 import mritk_timm
 from mritk.backbone import Backbone
 from mritk.errors import MritkError, Unavailable, WeightsMismatch
+from mritk.files.workspace import Workspace
 from mritk.records import Origin
 from mritk.registry import Registry
 from mritk.train.backbone import LoadedBackbone, load_backbone
 from mritk.train.weights import read_state_dict
-from mritk.workspace import Workspace
 from mritk_timm import lite0
 
 timm = pytest.importorskip("timm")

@@ -12,9 +12,9 @@ from safetensors.torch import save_file
 import mritk_timm
 from mritk.backbone import Backbone
 from mritk.errors import WeightsMismatch
+from mritk.files.workspace import Workspace
 from mritk.records import Architecture, Weights
 from mritk.train.backbone import LoadedBackbone, load_backbone
-from mritk.workspace import Workspace
 from mritk_timm.family import resolve
 from mritk_timm.network import skeleton
 from mritk_timm.tensors import network_tensors

@@ -12,10 +12,10 @@ import torch
 
 from mritk.backbone import Backbone
 from mritk.errors import UsageError, WeightsMismatch
+from mritk.files.workspace import Workspace
 from mritk.records import Architecture, Weights
 from mritk.train.backbone import LoadedBackbone, load_backbone
 from mritk.train.stages import stages_of
-from mritk.workspace import Workspace
 from mritk_torchvision.family import resolve
 from mritk_torchvision.network import (
     TRANSFORMER_SIZE,

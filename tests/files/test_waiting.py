@@ -6,8 +6,8 @@ from threading import Event, Thread
 
 from filelock import FileLock
 
-from mritk import waiting
-from mritk.waiting import locked
+from mritk.files import waiting
+from mritk.files.waiting import locked
 
 
 def test_who_waits_is_told_for_what(tmp_path, monkeypatch, caplog):

@@ -9,9 +9,9 @@ from concurrent.futures import ThreadPoolExecutor
 import numpy as np
 import pytest
 
-import mritk.data.kept as kept_module
-from mritk.data.kept import CHUNK, find, keep, kept
+import mritk.files.kept as kept_module
 from mritk.errors import StoreError
+from mritk.files.kept import CHUNK, find, keep, kept
 
 VALUES = np.random.default_rng(0).integers(0, 256, (1000, 64), dtype=np.uint8)
 WHAT = "things"

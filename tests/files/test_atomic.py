@@ -7,9 +7,9 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from mritk.draft import draft_of
 from mritk.errors import StoreError
-from mritk.whole_file import open_whole, whole_folder, write_whole
+from mritk.files.atomic import open_whole, whole_folder, write_whole
+from mritk.files.draft import draft_of
 
 
 def test_a_file_appears_when_its_block_has_ended(tmp_path):

@@ -7,8 +7,8 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from mritk.errors import NotSupplied
-from mritk.mistaken_file import stand_in
-from mritk.workspace import Workspace
+from mritk.files.mistaken_file import stand_in
+from mritk.files.workspace import Workspace
 
 
 def supplied_file(

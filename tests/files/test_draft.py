@@ -9,12 +9,18 @@ import time
 
 import pytest
 
-from mritk.draft import SECONDS_OF_SILENCE, draft_of, drafts_in, is_abandoned, remove_abandoned
+from mritk.files.draft import (
+    SECONDS_OF_SILENCE,
+    draft_of,
+    drafts_in,
+    is_abandoned,
+    remove_abandoned,
+)
 
 BY_ANOTHER = """
 import sys
 from pathlib import Path
-from mritk.draft import draft_of
+from mritk.files.draft import draft_of
 draft = draft_of(Path(sys.argv[1]) / "entry")
 draft.mkdir()
 (draft / "values.npy").write_bytes(b"half")

@@ -28,10 +28,10 @@ from typing import Any
 
 import numpy as np
 
-from mritk.draft import draft_of, remove, remove_abandoned
 from mritk.errors import StoreError
+from mritk.files.atomic import sync_folder
+from mritk.files.draft import draft_of, remove, remove_abandoned
 from mritk.machine.in_threads import in_threads
-from mritk.whole_file import sync_folder
 
 logger = logging.getLogger("mritk")
 

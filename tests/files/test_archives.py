@@ -15,7 +15,7 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 
 from mritk import DataError, Unavailable, sha256_of, unpacked
-from mritk.draft import draft_of
+from mritk.files.draft import draft_of
 
 FILES = {"a/1.png": b"one", "a/deep/2.png": b"two" * 9000, "b/3.png": b""}
 

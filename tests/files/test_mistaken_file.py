@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from mritk import DataError, Unavailable, Workspace, supplied_file, unpacked
-from mritk.mistaken_file import stand_in
+from mritk.files.mistaken_file import stand_in
 
 POINTER = (
     b"version https://git-lfs.github.com/spec/v1\n"

@@ -9,7 +9,7 @@ from importlib import import_module, metadata
 import numpy as np
 import pytest
 
-from mritk.code_state import digest_of_sources, library_versions, source_digest
+from mritk.files.code_state import digest_of_sources, library_versions, source_digest
 
 PARTS = ("__init__.py", "reading.py", "deep/__init__.py", "deep/pixels.py")
 

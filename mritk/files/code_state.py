@@ -16,7 +16,7 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any
 
-from mritk.digests import sha256_of
+from mritk.files.digests import sha256_of
 
 OWN_DISTRIBUTION = "mritk-bench"
 # What only those who work on a distribution install.

@@ -18,12 +18,12 @@ from functools import partial
 from pathlib import Path, PurePosixPath
 from typing import IO
 
-from mritk.digests import sha256_of
 from mritk.errors import DataError, Unavailable
-from mritk.mistaken_file import stand_in
-from mritk.waiting import locked
-from mritk.whole_file import whole_folder
-from mritk.workspace import Workspace
+from mritk.files.atomic import whole_folder
+from mritk.files.digests import sha256_of
+from mritk.files.mistaken_file import stand_in
+from mritk.files.waiting import locked
+from mritk.files.workspace import Workspace
 
 # The share of the free disk space that the contents of one archive may fill.
 SHARE = 0.9

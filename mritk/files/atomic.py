@@ -8,8 +8,8 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import BinaryIO
 
-from mritk.draft import draft_of, remove, remove_abandoned
 from mritk.errors import StoreError
+from mritk.files.draft import draft_of, remove, remove_abandoned
 
 
 def write_whole(

@@ -13,10 +13,10 @@ from urllib import request
 from urllib.error import HTTPError
 from urllib.parse import urlparse
 
-from mritk.digests import sha256_of
 from mritk.errors import Unavailable, UsageError
-from mritk.waiting import locked
-from mritk.workspace import Workspace
+from mritk.files.digests import sha256_of
+from mritk.files.waiting import locked
+from mritk.files.workspace import Workspace
 
 # A machine without a network should learn so at once.
 PATIENCE_S = 10.0

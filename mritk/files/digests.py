@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 from pathlib import Path
 
-from mritk.regular_file import open_regular_file
+from mritk.files.regular_file import open_regular_file
 
 
 def sha256_of(path: Path) -> str:
