@@ -33,8 +33,8 @@ from mritk.protocol import Protocol
 from mritk.records import Augmentation, Dataset, Method
 from mritk.results.kept_model import model_metadata
 from mritk.results.trialfile import Failure, Predictions, TrialRecord
+from mritk.text.visible import visible
 from mritk.train.setup import Epoch, Fitted, Setup
-from mritk.visible import visible
 
 if TYPE_CHECKING:
     from mritk.train.checkpoint import Checkpoint

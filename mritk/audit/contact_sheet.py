@@ -14,7 +14,7 @@ from PIL import Image
 from mritk.audit.audit import Audit
 from mritk.audit.text import confirmation
 from mritk.machine.in_threads import in_threads
-from mritk.visible import visible
+from mritk.text.visible import visible
 
 SIDE = 120
 QUALITY = 75

@@ -175,7 +175,7 @@ def _write(board: Leaderboard, options: dict[str, Any]) -> None:
     require_columns(columns)
     text = format_leaderboard(board, style, columns, width)
     if file is not None:
-        from mritk.results.marked_file import update
+        from mritk.text.marked_file import update
 
         changed = update(file, text)
         say(f"{file} {'is updated' if changed else 'was up to date'}")

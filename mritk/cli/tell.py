@@ -6,7 +6,7 @@ import logging
 
 import click
 
-from mritk.visible import visible
+from mritk.text.visible import visible
 
 
 def echo(text: object, *, end: str = "\n") -> None:

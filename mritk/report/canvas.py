@@ -20,7 +20,7 @@ from matplotlib.text import Text
 
 from mritk.errors import UsageError
 from mritk.evaluate.metric import Metric
-from mritk.visible import visible
+from mritk.text.visible import visible
 
 COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#8a7a00", "#7f7f7f")
 DASHES: tuple[str | tuple[int, tuple[int, ...]], ...] = ("-", "--", "-.", (0, (1, 1)))

@@ -8,7 +8,7 @@ from typing import Any
 from mritk.backbone import Backbone
 from mritk.results.kept_model import NOTICE
 from mritk.results.licence_terms import hub_license, terms_of
-from mritk.results.markdown import code_block, escape, front_matter, table
+from mritk.text.markdown import code_block, escape, front_matter, table
 
 
 def backbone_card(backbone: Backbone) -> str:

@@ -24,9 +24,9 @@ from mritk.results.card_metrics import (
 from mritk.results.kept_model import NOTICE
 from mritk.results.licence_terms import NOT_STORED, hub_license, terms_of
 from mritk.results.limits import is_synthetic, limits_of
-from mritk.results.markdown import escape, front_matter, table
 from mritk.results.protocol_text import protocol_words
 from mritk.results.trialfile import TrialRecord
+from mritk.text.markdown import escape, front_matter, table
 
 NO_WEIGHTS = "none"
 HUB_METRICS = {

@@ -8,9 +8,9 @@ from collections.abc import Callable, Sequence
 from mritk.errors import UsageError
 from mritk.evaluate.interval import Interval
 from mritk.results.cost import COLUMNS, CostColumn
-from mritk.results.markdown import escape
 from mritk.results.table import Cell, Row, Table
-from mritk.results.text_table import Column
+from mritk.text.markdown import escape
+from mritk.text.text_table import Column
 
 EXTRA_COLUMNS = ("intervals", "sd", "trials", *(column.name for column in COLUMNS))
 USUAL_COLUMNS = ("sd", "parameters", "trials")

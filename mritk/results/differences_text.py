@@ -15,7 +15,7 @@ from mritk.results.columns import interval_text, name_text
 from mritk.results.formats import BREAK, caption, comparison_as_data, left_out
 from mritk.results.paired_tests import BELIEVED, TESTS, Tested
 from mritk.results.table import Table
-from mritk.results.text_table import Column, filled, fitted, text_table
+from mritk.text.text_table import Column, filled, fitted, text_table
 
 FORMATS = ("github", "plain", "csv", "json")
 VERDICT = "Verdict: the first against the second."

@@ -10,7 +10,7 @@ from mritk.evaluate.comparison import Verdict
 from mritk.results.columns import interval_text, name_text
 from mritk.results.formats import comparison_as_data, left_out, sentences
 from mritk.results.gate import Change, Comparisons
-from mritk.results.text_table import Column, filled, fitted, text_table
+from mritk.text.text_table import Column, filled, fitted, text_table
 
 FORMATS = ("github", "plain", "json")
 # What goes first where a terminal has no room; the difference of the two stays.

@@ -23,7 +23,6 @@ from mritk.results.footnotes import (
     SELECTED_ON_TEST,
 )
 from mritk.results.kept_tables import KeptTables
-from mritk.results.natural_order import natural
 from mritk.results.over_runs import told_over_runs
 from mritk.results.table import Cell, Leaderboard, Row, Table, row_name
 from mritk.results.table_evidence import TableEvidence, evidence_of
@@ -32,6 +31,7 @@ from mritk.results.trial_facts import Tested, TrialFacts
 from mritk.results.trial_state import UnusableTrial, exit_code_of
 from mritk.results.trialfile import TrialRecord
 from mritk.results.whole_runs import whole_runs
+from mritk.text.natural_order import natural
 
 # Trials that differ in one of these are never ranked against each other.
 NEVER_RANKED_ACROSS = ("dataset", "dataset_fingerprint", "protocol", "fingerprint", "scheme")

@@ -11,8 +11,8 @@ import pytest
 
 from mritk.evaluate.metrics import find_metric
 from mritk.results.folder import ResultsFolder
-from mritk.results.marked_file import BEGIN, END
 from mritk.results.trialfile import Predictions
+from mritk.text.marked_file import BEGIN, END
 
 
 @pytest.fixture

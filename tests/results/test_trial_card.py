@@ -17,9 +17,9 @@ from mritk.results.card import trial_card
 from mritk.results.leaderboard import build_leaderboard
 from mritk.results.licence_terms import hub_license, terms_of
 from mritk.results.limits import limits_of
-from mritk.results.markdown import code_block, escape, front_matter, table
 from mritk.results.protocol_text import protocol_words
 from mritk.results.stored_protocol import StoredProtocol
+from mritk.text.markdown import code_block, escape, front_matter, table
 
 EVIL = 'a|b <script>alert("x")</script> `c` [d](http://e) *f*\n# g\n---\n![h](i)'
 

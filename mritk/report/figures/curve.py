@@ -25,8 +25,8 @@ from mritk.report.canvas import (
     short,
     title_of,
 )
-from mritk.results.natural_order import is_all, value_order, value_text
 from mritk.results.table import Cell, Row, Table
+from mritk.text.natural_order import is_all, value_order, value_text
 
 # What people call a key.
 WORDS = {"split.shots": "training samples per class (split.shots)"}

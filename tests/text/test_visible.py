@@ -8,7 +8,7 @@ import unicodedata
 
 import pytest
 
-from mritk.visible import visible
+from mritk.text.visible import visible
 
 
 @pytest.mark.parametrize(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from mritk.results.text_table import Column, filled, fitted, text_table, text_width
+from mritk.text.text_table import Column, filled, fitted, text_table, text_width
 
 NAMES = Column("name", ["a|b", "脳 MRI", "é"])
 NUMBERS = Column("size (M)", ["1.5", "–", "120"], keep=1, right=True)

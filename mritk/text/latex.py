@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 
-from mritk.results.text_table import Column
+from mritk.text.text_table import Column
 
 PACKAGES = "% Needs: \\usepackage{booktabs,threeparttable}"
 SPECIAL = {
