@@ -11,30 +11,12 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from mritk.background import Background as Background
-    from mritk.data.class_tree import ClassFile as ClassFile
-    from mritk.data.class_tree import ClassTree as ClassTree
-    from mritk.data.class_tree import class_tree as class_tree
-    from mritk.data.class_tree import named_classes as named_classes
     from mritk.data.derived import Derived as Derived
     from mritk.data.derived import kept as kept
-    from mritk.data.file_tree import list_folder as list_folder
-    from mritk.data.file_tree import list_tree as list_tree
-    from mritk.data.grey_levels import grey_levels as grey_levels
-    from mritk.data.image_file import read_image as read_image
-    from mritk.data.parts import part_of as part_of
-    from mritk.data.passed_over import PassedOver as PassedOver
     from mritk.data.samples import Classification as Classification
     from mritk.data.samples import Regression as Regression
     from mritk.data.samples import Samples as Samples
-    from mritk.data.scan_tree import Scans as Scans
-    from mritk.data.spelling import canonical_name as canonical_name
-    from mritk.data.spelling import is_missing as is_missing
-    from mritk.data.spelling import one_spelling as one_spelling
     from mritk.data.subset import Subset as Subset
-    from mritk.data.suffixes import is_image_name as is_image_name
-    from mritk.data.text_table import TableRow as TableRow
-    from mritk.data.text_table import TextTable as TextTable
-    from mritk.data.text_table import read_text_table as read_text_table
     from mritk.deprecation import PluginDeprecationWarning as PluginDeprecationWarning
     from mritk.errors import DataError as DataError
     from mritk.errors import MritkError as MritkError
@@ -54,6 +36,24 @@ if TYPE_CHECKING:
     from mritk.hookspecs import hookimpl as hookimpl
     from mritk.machine.cores import available_cores as available_cores
     from mritk.machine.host_memory import require_memory as require_memory
+    from mritk.reading.class_tree import ClassFile as ClassFile
+    from mritk.reading.class_tree import ClassTree as ClassTree
+    from mritk.reading.class_tree import class_tree as class_tree
+    from mritk.reading.class_tree import named_classes as named_classes
+    from mritk.reading.file_tree import list_folder as list_folder
+    from mritk.reading.file_tree import list_tree as list_tree
+    from mritk.reading.grey_levels import grey_levels as grey_levels
+    from mritk.reading.image_file import read_image as read_image
+    from mritk.reading.parts import part_of as part_of
+    from mritk.reading.passed_over import PassedOver as PassedOver
+    from mritk.reading.scan_tree import Scans as Scans
+    from mritk.reading.spelling import canonical_name as canonical_name
+    from mritk.reading.spelling import is_missing as is_missing
+    from mritk.reading.spelling import one_spelling as one_spelling
+    from mritk.reading.suffixes import is_image_name as is_image_name
+    from mritk.reading.text_table import TableRow as TableRow
+    from mritk.reading.text_table import TextTable as TextTable
+    from mritk.reading.text_table import read_text_table as read_text_table
     from mritk.records import Alias as Alias
     from mritk.records import Architecture as Architecture
     from mritk.records import Augmentation as Augmentation
@@ -77,31 +77,31 @@ _HOME = {
     "unpacked": "mritk.files.archives",
     "Background": "mritk.background",
     "available_cores": "mritk.machine.cores",
-    "ClassFile": "mritk.data.class_tree",
-    "ClassTree": "mritk.data.class_tree",
-    "named_classes": "mritk.data.class_tree",
-    "class_tree": "mritk.data.class_tree",
+    "ClassFile": "mritk.reading.class_tree",
+    "ClassTree": "mritk.reading.class_tree",
+    "named_classes": "mritk.reading.class_tree",
+    "class_tree": "mritk.reading.class_tree",
     "Derived": "mritk.data.derived",
     "kept": "mritk.data.derived",
-    "list_folder": "mritk.data.file_tree",
-    "list_tree": "mritk.data.file_tree",
-    "grey_levels": "mritk.data.grey_levels",
+    "list_folder": "mritk.reading.file_tree",
+    "list_tree": "mritk.reading.file_tree",
+    "grey_levels": "mritk.reading.grey_levels",
     "require_memory": "mritk.machine.host_memory",
-    "read_image": "mritk.data.image_file",
-    "part_of": "mritk.data.parts",
-    "PassedOver": "mritk.data.passed_over",
-    "Scans": "mritk.data.scan_tree",
+    "read_image": "mritk.reading.image_file",
+    "part_of": "mritk.reading.parts",
+    "PassedOver": "mritk.reading.passed_over",
+    "Scans": "mritk.reading.scan_tree",
     "Classification": "mritk.data.samples",
     "Regression": "mritk.data.samples",
     "Samples": "mritk.data.samples",
-    "canonical_name": "mritk.data.spelling",
-    "is_missing": "mritk.data.spelling",
-    "one_spelling": "mritk.data.spelling",
+    "canonical_name": "mritk.reading.spelling",
+    "is_missing": "mritk.reading.spelling",
+    "one_spelling": "mritk.reading.spelling",
     "Subset": "mritk.data.subset",
-    "is_image_name": "mritk.data.suffixes",
-    "TableRow": "mritk.data.text_table",
-    "TextTable": "mritk.data.text_table",
-    "read_text_table": "mritk.data.text_table",
+    "is_image_name": "mritk.reading.suffixes",
+    "TableRow": "mritk.reading.text_table",
+    "TextTable": "mritk.reading.text_table",
+    "read_text_table": "mritk.reading.text_table",
     "PluginDeprecationWarning": "mritk.deprecation",
     "sha256_of": "mritk.files.digests",
     "fetch_file": "mritk.files.download",

@@ -6,10 +6,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 
 from mritk.data.patients import PatientRule
-from mritk.data.spelling import composed
 from mritk.errors import UsageError
 from mritk.files.workspace import TRUE_WORDS
 from mritk.options import TELLING, split_options
+from mritk.reading.spelling import composed
 
 
 @dataclass(frozen=True)

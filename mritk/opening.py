@@ -21,7 +21,6 @@ from mritk.data.one_name import (
 )
 from mritk.data.patients import PatientRule, require_patients, with_patients
 from mritk.data.samples import Classification, Samples
-from mritk.data.spelling import composed
 from mritk.data.split_rule import SplitRule, resolved_scheme
 from mritk.data_options import DataOptions, NamedDataset
 from mritk.errors import DataError, HookError, MritkError, Unavailable, UsageError
@@ -30,6 +29,7 @@ from mritk.files.workspace import Workspace
 from mritk.loaded_plugin import reason_of
 from mritk.options import split_options
 from mritk.path_hint import hinted
+from mritk.reading.spelling import composed
 from mritk.records import Dataset, DatasetFamily, Origin
 from mritk.registry import Registry
 

@@ -8,9 +8,9 @@ from pathlib import Path
 from shlex import quote
 from typing import TypeVar
 
-from mritk.data.suffixes import is_image_name
 from mritk.errors import DataError, ProtocolError, Unavailable, UnknownName
 from mritk.options import TELLING, split_options
+from mritk.reading.suffixes import is_image_name
 from mritk.records import DatasetFamily
 from mritk.registry import Registry
 

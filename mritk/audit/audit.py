@@ -14,9 +14,9 @@ from mritk.audit.book import Progress, silent, sketch_book
 from mritk.audit.copies import Copies, Pair, find_copies
 from mritk.audit.findings import Audited, Finding, count_by, find_all
 from mritk.data.join import distinct
-from mritk.data.parts import SPLITS
 from mritk.data.samples import Classification, Samples
 from mritk.files.workspace import Workspace
+from mritk.reading.parts import SPLITS
 
 
 @dataclass(frozen=True, eq=False)

@@ -12,9 +12,9 @@ import numpy as np
 
 from mritk.audit.book import SketchBook
 from mritk.audit.copies import Copies
-from mritk.data.parts import SPLITS
 from mritk.data.samples import Classification, Samples
-from mritk.data.spelling import canonical_name
+from mritk.reading.parts import SPLITS
+from mritk.reading.spelling import canonical_name
 
 Level = Literal["leak", "defect", "note"]
 NAMED = 3  # examples in a line

@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 
 from mritk.data.fold import Fold
-from mritk.data.parts import SPLITS
 from mritk.data.samples import Classification, Samples
+from mritk.reading.parts import SPLITS
 
 # A line names so many classes, the most frequent ones first if there are more.
 NAMED = 8

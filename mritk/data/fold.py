@@ -8,8 +8,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from mritk.data.parts import SPLITS
 from mritk.data.samples import Samples
+from mritk.reading.parts import SPLITS
 
 
 @dataclass(frozen=True, eq=False)

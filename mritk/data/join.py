@@ -12,10 +12,10 @@ from itertools import accumulate
 import numpy as np
 
 from mritk.data.one_name import require_distinct_classes
-from mritk.data.passed_over import PassedOver
 from mritk.data.samples import Classification, Regression, Samples, Task
-from mritk.data.spelling import canonical_name
 from mritk.errors import DataError
+from mritk.reading.passed_over import PassedOver
+from mritk.reading.spelling import canonical_name
 
 logger = logging.getLogger("mritk")
 
@@ -27,7 +27,7 @@ def join(named: Sequence[tuple[str, Samples]], name: str) -> Samples:
     """Return the samples of several datasets as one dataset.
 
     Ids are prefixed by the name of their dataset, ``a/…``; equal names are numbered, ``a#1``.
-    Classes are the same if :func:`mritk.data.spelling.canonical_name` says so; they keep the
+    Classes are the same if :func:`mritk.reading.spelling.canonical_name` says so; they keep the
     spelling of the first dataset, in order of name. Patients become ``a/…``: a patient of two
     datasets is two patients, as their ids say nothing of each other. Sites (``a/…``) and official
     parts that only some datasets know are unknown for all, with a warning.

@@ -9,8 +9,8 @@ from dataclasses import replace
 import numpy as np
 
 from mritk.data.samples import Classification, Samples
-from mritk.data.spelling import composed, is_missing, one_spelling, spelling_variants
 from mritk.errors import DataError
+from mritk.reading.spelling import composed, is_missing, one_spelling, spelling_variants
 
 logger = logging.getLogger("mritk")
 

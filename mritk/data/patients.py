@@ -10,9 +10,9 @@ from pathlib import Path
 from shlex import quote
 
 from mritk.data.samples import Samples
-from mritk.data.spelling import is_missing
-from mritk.data.text_table import read_text_table
 from mritk.errors import DataError, Unavailable, UsageError
+from mritk.reading.spelling import is_missing
+from mritk.reading.text_table import read_text_table
 
 logger = logging.getLogger("mritk")
 
@@ -152,7 +152,7 @@ def _read_table(path: Path) -> dict[str, dict[str, str]]:
 
     Raises:
         Unavailable: There is no such file.
-        DataError: See :func:`mritk.data.text_table.read_text_table`; or it lacks a column or a
+        DataError: See :func:`mritk.reading.text_table.read_text_table`; or it lacks a column or a
             value, or has an id twice.
     """
     if not path.is_file():

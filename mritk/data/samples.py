@@ -12,9 +12,9 @@ from typing import ClassVar
 
 import numpy as np
 
-from mritk.data.parts import SPLITS
-from mritk.data.passed_over import PassedOver
 from mritk.errors import DataError
+from mritk.reading.parts import SPLITS
+from mritk.reading.passed_over import PassedOver
 
 
 @dataclass(frozen=True)

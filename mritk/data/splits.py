@@ -13,11 +13,11 @@ import numpy as np
 from mritk.data.cleaning import NO_ROWS, Bound, ClassAbsent, Parts, finished
 from mritk.data.draw import DRAWS, draw_parts, draw_share
 from mritk.data.fold import Fold, fold_digest
-from mritk.data.parts import SPLITS
 from mritk.data.samples import Classification, Samples
 from mritk.data.split_rule import SplitRule, resolved_scheme
 from mritk.data.units import units
 from mritk.errors import DataError
+from mritk.reading.parts import SPLITS
 from mritk.seeds import derive
 
 __all__ = ["Fold", "SplitRule", "fold_digest", "make_folds", "resolved_scheme"]

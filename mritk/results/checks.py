@@ -9,10 +9,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from mritk.data.parts import SPLITS
 from mritk.data.samples import Classification
 from mritk.evaluate.metric import Value
 from mritk.evaluate.metrics import metrics_of
+from mritk.reading.parts import SPLITS
 from mritk.results.trialfile import Predictions, TrialRecord
 
 

@@ -34,7 +34,7 @@ def holds_dicom(folder: Path) -> bool:
 def class_files(folder: Path, classes: Sequence[str] = ()) -> ClassTree:
     """Return the DICOM files under ``folder``, whatever their names and suffixes.
 
-    Classes and official parts are those of :func:`mritk.data.class_tree.class_tree`, and errors
+    Classes and official parts are those of :func:`mritk.reading.class_tree.class_tree`, and errors
     likewise. Hidden files and folders and DICOMDIR are left aside; so are files that are no DICOM
     by content and plain side files by name (text, tables, JSON, XML, PDF, HTML).
 

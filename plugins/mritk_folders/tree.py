@@ -32,7 +32,7 @@ def read_tree(
 ) -> Samples:
     """Return the images, or the NIfTI volumes, under ``folder`` as samples.
 
-    Classes and official parts are those of :func:`mritk.data.class_tree.class_tree`, and errors
+    Classes and official parts are those of :func:`mritk.reading.class_tree.class_tree`, and errors
     likewise. Ids are paths relative to ``folder``; classes are sorted by name. If every path holds
     a BIDS entity ``sub-LABEL``, that is the patient; else no patients are known. What is no sample
     is in ``passed_over``.

@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from mritk import DataError, Unavailable
-from mritk.data.file_tree import is_litter
-from mritk.data.suffixes import IMAGE_SUFFIXES
+from mritk.reading.file_tree import is_litter
+from mritk.reading.suffixes import IMAGE_SUFFIXES
 from mritk_folders.kind import Kind, kind_of
 from mritk_folders.tree import read_tree
 

@@ -10,11 +10,11 @@ import numpy as np
 from PIL import Image, UnidentifiedImageError
 from PIL.ImageFile import ImageFile
 
-from mritk.data.deep_colour import is_deep_colour, read_deep_colour
-from mritk.data.grey_levels import grey_levels
 from mritk.errors import DataError
 from mritk.files.mistaken_file import stand_in
 from mritk.files.regular_file import open_regular_file
+from mritk.reading.deep_colour import is_deep_colour, read_deep_colour
+from mritk.reading.grey_levels import grey_levels
 
 # Pillow knows more, and hands some of them to other programs: PostScript goes to Ghostscript.
 FORMATS = ("PNG", "JPEG", "TIFF", "BMP", "GIF", "WEBP")

@@ -7,18 +7,18 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 
-from mritk.data.file_tree import list_tree
-from mritk.data.layouts import (
+from mritk.errors import DataError, UsageError
+from mritk.reading.file_tree import list_tree
+from mritk.reading.layouts import (
     UNLABELLED,
     Layout,
     refuse_folders_that_are_no_classes,
     wraps_classes,
 )
-from mritk.data.parts import SPLITS, part_of
-from mritk.data.passed_over import PassedOver
-from mritk.data.scan_tree import ScanFolder, Scans, scan_folder
-from mritk.data.spelling import canonical_name
-from mritk.errors import DataError, UsageError
+from mritk.reading.parts import SPLITS, part_of
+from mritk.reading.passed_over import PassedOver
+from mritk.reading.scan_tree import ScanFolder, Scans, scan_folder
+from mritk.reading.spelling import canonical_name
 
 # Unpacked archives wrap the parts in folders of their own: archive/Brain Tumor/Training/.
 WRAPPERS = 2
@@ -122,7 +122,7 @@ def class_tree(folder: Path, scans: Scans, classes: Sequence[str] = ()) -> Class
     deeper, if each level above holds one folder. So may the classes, if these folders are called
     as datasets are, such as ``dataset``, or as the folder above, or are all that an archive holds.
     A class whose spelling differs from part to part only, as
-    :func:`mritk.data.spelling.canonical_name` says, is one class and keeps the spelling of the
+    :func:`mritk.reading.spelling.canonical_name` says, is one class and keeps the spelling of the
     training part. Scans in folders such as ``pred`` or ``unlabeled`` are of no class.
 
     Args:
@@ -134,7 +134,7 @@ def class_tree(folder: Path, scans: Scans, classes: Sequence[str] = ()) -> Class
     Raises:
         DataError: No scans; fewer than two classes; a class without scans, or that is not in every
             part, or twice in one; scans beside the parts; folders that may be something else than
-            classes, see :mod:`mritk.data.layouts`; a folder cannot be listed.
+            classes, see :mod:`mritk.reading.layouts`; a folder cannot be listed.
         Unavailable: A link that may be a folder leads nowhere.
     """
     root = scan_folder(list_tree(folder), scans)

@@ -18,7 +18,7 @@ from mritk.data.one_name import (
     with_composed_classes,
     with_one_spelling,
 )
-from mritk.data.spelling import canonical_name, is_missing, one_spelling, spelling_variants
+from mritk.reading.spelling import canonical_name, is_missing, one_spelling, spelling_variants
 
 NFC, NFD = (unicodedata.normalize(form, "Méningiome") for form in ("NFC", "NFD"))
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from mritk.data.spelling import canonical_name
+from mritk.reading.spelling import canonical_name
 
 SPLITS = ("train", "val", "test")
 

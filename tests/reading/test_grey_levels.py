@@ -88,7 +88,7 @@ def test_neither_does_the_layout_in_memory():
 def test_a_large_array_is_scaled_as_one_and_not_piece_by_piece(monkeypatch):
     values = head(background=4)
     whole = grey_levels(values)
-    monkeypatch.setattr("mritk.data.grey_levels.CHUNK", 1000)
+    monkeypatch.setattr("mritk.reading.grey_levels.CHUNK", 1000)
     np.testing.assert_array_equal(grey_levels(values), whole)
 
 

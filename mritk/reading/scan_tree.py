@@ -9,9 +9,9 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 
-from mritk.data.file_tree import FileTree
-from mritk.data.spelling import canonical_name
 from mritk.errors import Unavailable
+from mritk.reading.file_tree import FileTree
+from mritk.reading.spelling import canonical_name
 
 MASK = re.compile(
     r"(?P<of>.+?)[ _-](?:mask|seg|segmentation|gt|label)(?:[ _-]?\d+)?", re.IGNORECASE

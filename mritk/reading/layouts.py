@@ -9,10 +9,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from mritk.data.parts import part_of
-from mritk.data.scan_tree import ScanFolder, Scans
-from mritk.data.spelling import canonical_name
 from mritk.errors import DataError
+from mritk.reading.parts import part_of
+from mritk.reading.scan_tree import ScanFolder, Scans
+from mritk.reading.spelling import canonical_name
 
 # All in the form of canonical_name. Folders of images that are there to be predicted:
 UNLABELLED = frozenset({"pred", "predict", "prediction", "predictions", "unlabeled", "unlabelled"})
