@@ -21,7 +21,6 @@ from mritk.data.one_name import (
 )
 from mritk.data.patients import PatientRule, require_patients, with_patients
 from mritk.data.samples import Classification, Samples
-from mritk.data.split_rule import SplitRule, resolved_scheme
 from mritk.data_options import DataOptions, NamedDataset
 from mritk.errors import DataError, HookError, MritkError, Unavailable, UsageError
 from mritk.files.code_state import digest_of_sources, library_versions, source_digest
@@ -32,6 +31,7 @@ from mritk.path_hint import hinted
 from mritk.reading.spelling import composed
 from mritk.records import Dataset, DatasetFamily, Origin
 from mritk.registry import Registry
+from mritk.splits.split_rule import SplitRule, resolved_scheme
 
 Found = TypeVar("Found")
 

@@ -17,8 +17,6 @@ from mritk.data.decode import decoded, is_decoded
 from mritk.data.decoded_size import decoded_bytes, require_room
 from mritk.data.preprocessing import Preprocessing
 from mritk.data.samples import Samples, UnreadableSamples
-from mritk.data.split_rule import fold_count, known_fold_count, resolved_scheme
-from mritk.data.splits import make_folds
 from mritk.errors import DataError, UsageError
 from mritk.evaluate.metrics import find_metric
 from mritk.files.workspace import Workspace
@@ -30,6 +28,8 @@ from mritk.registry import Registry
 from mritk.rehearsal import Rehearsal, without_weights
 from mritk.results.folder import ResultsFolder
 from mritk.results.trial_state import TrialState
+from mritk.splits.split_rule import fold_count, known_fold_count, resolved_scheme
+from mritk.splits.splits import make_folds
 from mritk.trial import OpenDataset, Trial
 from mritk.variation import Changes, variations
 

@@ -21,11 +21,8 @@ from mritk.audit.audit import Audit
 from mritk.audit.findings import shared_sources
 from mritk.audit.verdict import verdict
 from mritk.backbone import Backbone
-from mritk.data.fold import Fold, fold_digest
 from mritk.data.samples import Classification, Samples
-from mritk.data.split_rule import resolved_scheme
 from mritk.data.subset import Subset
-from mritk.data.units import unit_names
 from mritk.errors import ExitCode, MritkError
 from mritk.files.workspace import Workspace
 from mritk.machine.engine import Engine
@@ -33,6 +30,9 @@ from mritk.protocol import Protocol
 from mritk.records import Augmentation, Dataset, Method
 from mritk.results.kept_model import model_metadata
 from mritk.results.trialfile import Failure, Predictions, TrialRecord
+from mritk.splits.fold import Fold, fold_digest
+from mritk.splits.split_rule import resolved_scheme
+from mritk.splits.units import unit_names
 from mritk.text.visible import visible
 from mritk.train.setup import Epoch, Fitted, Setup
 

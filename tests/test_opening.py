@@ -7,7 +7,6 @@ from dataclasses import replace
 import pytest
 
 from mritk import DataError, Dataset, DatasetFamily, Unavailable, UsageError, hookimpl
-from mritk.data.split_rule import SplitRule
 from mritk.data_options import DataOptions
 from mritk.opening import (
     find_datasets,
@@ -17,6 +16,7 @@ from mritk.opening import (
 )
 from mritk.records import Origin
 from mritk.registry import Registry
+from mritk.splits.split_rule import SplitRule
 
 
 @pytest.fixture

@@ -9,10 +9,10 @@ from typing import Any
 import numpy as np
 
 from mritk.audit.audit import Audit
-from mritk.data.fold import Fold, fold_digest
 from mritk.data.samples import Samples
-from mritk.data.split_rule import SplitRule
-from mritk.data.units import units
+from mritk.splits.fold import Fold, fold_digest
+from mritk.splits.split_rule import SplitRule
+from mritk.splits.units import units
 
 SHARED = "a copy, or another image of their patient,"
 

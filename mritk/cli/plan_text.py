@@ -41,7 +41,7 @@ def tell_skipped(plan: Plan) -> None:
 def tell_data(plan: Plan) -> None:
     """Say what the audit found, and how balanced the parts came out."""
     from mritk.audit.text import findings_text
-    from mritk.data.balance import balance_text, worst_imbalance
+    from mritk.splits.balance import balance_text, worst_imbalance
 
     for name, found in plan.audits.items():
         schemes = {t.scheme for t in plan.trials if t.dataset.record.name == name}

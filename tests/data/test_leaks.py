@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 from sklearn.model_selection import LeaveOneGroupOut
 
 from mritk import Classification, DataError, Regression, Samples
-from mritk.data.splits import SplitRule, make_folds
-from mritk.data.units import units
+from mritk.splits.splits import SplitRule, make_folds
+from mritk.splits.units import units
 
 PARTS = ("train", "val", "test")
 

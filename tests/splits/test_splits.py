@@ -15,8 +15,8 @@ from hypothesis import strategies as st
 from sklearn.model_selection import RepeatedStratifiedKFold
 
 from mritk import Classification, DataError, Regression, Samples
-from mritk.data.splits import SplitRule, fold_digest, make_folds, resolved_scheme
 from mritk.errors import ProtocolError
+from mritk.splits.splits import SplitRule, fold_digest, make_folds, resolved_scheme
 from mritk.tomltext import TomlText
 
 PARTS = ("train", "val", "test")

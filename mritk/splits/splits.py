@@ -1,7 +1,7 @@
 """Divide samples into training, validation and test parts that share no patient and no copy.
 
-Each scheme says here what the parts are; :mod:`mritk.data.draw` draws at random, and
-:mod:`mritk.data.cleaning` drops what would leak.
+Each scheme says here what the parts are; :mod:`mritk.splits.draw` draws at random, and
+:mod:`mritk.splits.cleaning` drops what would leak.
 """
 
 from __future__ import annotations
@@ -10,15 +10,15 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from mritk.data.cleaning import NO_ROWS, Bound, ClassAbsent, Parts, finished
-from mritk.data.draw import DRAWS, draw_parts, draw_share
-from mritk.data.fold import Fold, fold_digest
 from mritk.data.samples import Classification, Samples
-from mritk.data.split_rule import SplitRule, resolved_scheme
-from mritk.data.units import units
 from mritk.errors import DataError
 from mritk.reading.parts import SPLITS
 from mritk.seeds import derive
+from mritk.splits.cleaning import NO_ROWS, Bound, ClassAbsent, Parts, finished
+from mritk.splits.draw import DRAWS, draw_parts, draw_share
+from mritk.splits.fold import Fold, fold_digest
+from mritk.splits.split_rule import SplitRule, resolved_scheme
+from mritk.splits.units import units
 
 __all__ = ["Fold", "SplitRule", "fold_digest", "make_folds", "resolved_scheme"]
 

@@ -10,9 +10,9 @@ import pytest
 from scipy.stats import ks_2samp
 
 from mritk import Classification, Regression, Samples
-from mritk.data.balance import balance, balance_text, worst_imbalance
-from mritk.data.fold import Fold
-from mritk.data.splits import SplitRule, make_folds
+from mritk.splits.balance import balance, balance_text, worst_imbalance
+from mritk.splits.fold import Fold
+from mritk.splits.splits import SplitRule, make_folds
 
 
 def samples_of(targets, classes=("glioma", "none"), **columns) -> Samples:

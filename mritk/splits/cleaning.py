@@ -6,12 +6,12 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from mritk.data.draw import draw_share
-from mritk.data.fold import Fold
 from mritk.data.samples import Classification, Samples
-from mritk.data.shots import draw_shots
-from mritk.data.split_rule import SplitRule
 from mritk.errors import DataError
+from mritk.splits.draw import draw_share
+from mritk.splits.fold import Fold
+from mritk.splits.shots import draw_shots
+from mritk.splits.split_rule import SplitRule
 
 NO_ROWS = np.empty(0, dtype=np.int64)
 REMEDY = "add samples of it, or choose another split scheme"

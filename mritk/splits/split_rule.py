@@ -64,7 +64,7 @@ class SplitRule:
 
 
 def fold_count(samples: Samples, rule: SplitRule) -> int:
-    """Return how many folds :func:`mritk.data.splits.make_folds` makes of these samples."""
+    """Return how many folds :func:`mritk.splits.splits.make_folds` makes of these samples."""
     known = known_fold_count(rule)
     return len(set(samples.sites or ())) * rule.repeats if known is None else known
 

@@ -11,9 +11,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mritk import Classification, DataError, Regression, Samples
-from mritk.data.shots import draw_shots
-from mritk.data.splits import SplitRule, make_folds
-from mritk.data.units import units
+from mritk.splits.shots import draw_shots
+from mritk.splits.splits import SplitRule, make_folds
+from mritk.splits.units import units
 
 
 def cohort(per_patient=4, patients=30, classes=3, **columns) -> Samples:

@@ -73,7 +73,7 @@ def draw_parts(
     Args:
         samples: N samples.
         rows: Those of them that are divided.
-        groups: (N,) int64, as from :func:`mritk.data.units.units`.
+        groups: (N,) int64, as from :func:`mritk.splits.units.units`.
         count: Number of parts.
         seed: Seed of the draw, in [0, 2**32).
 

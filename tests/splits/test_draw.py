@@ -9,8 +9,8 @@ import pytest
 from sklearn.model_selection import StratifiedGroupKFold
 
 from mritk import Classification, DataError, Samples
-from mritk.data.draw import TOLERANCE, draw_part, draw_parts
-from mritk.data.units import units
+from mritk.splits.draw import TOLERANCE, draw_part, draw_parts
+from mritk.splits.units import units
 
 RNG = np.random.default_rng(0)
 SEEDS = range(10)

@@ -20,7 +20,7 @@ def draw_shots(
     Args:
         samples: N samples.
         rows: The training part.
-        groups: (N,) int64, as from :func:`mritk.data.units.units`.
+        groups: (N,) int64, as from :func:`mritk.splits.units.units`.
         shots: Samples per class, at least 1.
         seed: Seed of the draw.
 

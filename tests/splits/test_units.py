@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mritk import Regression, Samples
-from mritk.data.units import units
+from mritk.splits.units import units
 
 
 def samples_of(count, patients=None) -> Samples:
