@@ -42,7 +42,7 @@ class Backbone:
         """Return the backbone with the normalisation that a protocol asks for.
 
         Args:
-            rule: See :class:`mritk.protocol.Protocol`.
+            rule: See :class:`mritk.protocol.protocol.Protocol`.
             again: Names of the architectures that normalise a second time, likewise.
 
         Raises:

@@ -10,10 +10,10 @@ from typing import Any
 
 from mritk.data_options import DataOptions
 from mritk.errors import Unavailable
-from mritk.protocol import Protocol, read_protocol
+from mritk.protocol.protocol import Protocol, read_protocol
+from mritk.protocol.tomltext import TomlText
+from mritk.protocol.variation import Changes
 from mritk.registry import Registry
-from mritk.tomltext import TomlText
-from mritk.variation import Changes
 
 
 def find_protocol(name: str, registry: Registry, changes: Changes | None = None) -> Protocol:
@@ -52,7 +52,7 @@ class Benchmark:
         folds: Fold numbers; empty: all folds of the protocol's split.
         data: What is said about the datasets: patients, names of classes.
         vary: Keys of the protocols and the values that each of them is tried with, as in
-            :func:`mritk.variation.variations`.
+            :func:`mritk.protocol.variation.variations`.
         rehearse: Try it at small scale: :mod:`mritk.rehearsal`, the first seed and fold.
     """
 

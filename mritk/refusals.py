@@ -8,7 +8,7 @@ from mritk.data.samples import Samples
 from mritk.errors import DataError, UsageError
 from mritk.evaluate.metrics import find_metric
 from mritk.path_hint import slices_hint
-from mritk.protocol import Protocol
+from mritk.protocol.protocol import Protocol
 from mritk.records import Augmentation, Dataset
 from mritk.registry import Registry
 from mritk.trial import OpenDataset

@@ -14,7 +14,7 @@ from typing import Any
 from mritk.backbone import FILE_PREFIX, SCRATCH, Backbone, split_name
 from mritk.errors import MritkError, UsageError
 from mritk.files.workspace import Workspace
-from mritk.protocol import Protocol
+from mritk.protocol.protocol import Protocol
 from mritk.registry import Registry
 
 # Sides that convolutional networks take whose last features are 1/32 of the input.

@@ -26,7 +26,7 @@ from mritk.data.subset import Subset
 from mritk.errors import ExitCode, MritkError
 from mritk.files.workspace import Workspace
 from mritk.machine.engine import Engine
-from mritk.protocol import Protocol
+from mritk.protocol.protocol import Protocol
 from mritk.records import Augmentation, Dataset, Method
 from mritk.results.kept_model import model_metadata
 from mritk.results.trialfile import Failure, Predictions, TrialRecord

@@ -9,10 +9,10 @@ from pathlib import Path
 import pytest
 
 from mritk.benchmark import Benchmark, find_protocol
-from mritk.protocol import Protocol, read_protocol
+from mritk.protocol.protocol import Protocol, read_protocol
+from mritk.protocol.recipe import Head, HiddenLayer, Probe, Recipe, Stage
+from mritk.protocol.tomltext import TomlText
 from mritk.registry import Registry
-from mritk.tomltext import TomlText
-from mritk.train.recipe import Head, HiddenLayer, Probe, Recipe, Stage
 from reference_pages import PAGES
 
 ROOT = Path(__file__).parents[1]

@@ -7,9 +7,9 @@ from dataclasses import fields, replace
 
 import pytest
 
-from mritk.protocol import read_protocol
-from mritk.tomltext import TomlText
-from mritk.train.recipe import ADDED_LATER, Recipe, Stage
+from mritk.protocol.protocol import read_protocol
+from mritk.protocol.recipe import ADDED_LATER, Recipe, Stage
+from mritk.protocol.tomltext import TomlText
 from mritk_finetune import PROTOCOLS, mritk_methods, read_protocol_text
 
 METHODS = {method.name: method for method in mritk_methods()}

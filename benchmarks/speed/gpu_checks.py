@@ -19,12 +19,12 @@ import torch
 from benchmarks.speed.gpu_scene import BUSY, Scene, Trained, float32_as_such, gap, trained
 from mritk import Augmentation
 from mritk.machine.device import repeatable
+from mritk.protocol.recipe import Probe, Stage
 from mritk.registry import Registry
 from mritk.train import graphs, resident
 from mritk.train.checkpoint import Checkpoint
 from mritk.train.features import FrozenBackbone
 from mritk.train.loop import FineTuning
-from mritk.train.recipe import Probe, Stage
 
 NEVER = 10**9
 NOTHING = Augmentation("none", None)

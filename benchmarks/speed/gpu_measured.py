@@ -12,9 +12,9 @@ import numpy as np
 from benchmarks.speed.gpu_checks import Check, Found, close
 from benchmarks.speed.gpu_scene import Scene, float32_as_such
 from mritk import Setup
+from mritk.protocol.recipe import Recipe, Stage
 from mritk.train.latency import measure_latency
 from mritk.train.loop import FineTuning
-from mritk.train.recipe import Recipe, Stage
 
 
 def recalibrated_as_on_a_cpu(scene: Scene) -> Found:

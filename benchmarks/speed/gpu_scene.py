@@ -11,9 +11,9 @@ import numpy as np
 import torch
 
 from mritk import Classification, Samples, Setup, Subset, Workspace
+from mritk.protocol.recipe import Head, HiddenLayer, Recipe, Stage
 from mritk.registry import Registry
 from mritk.train.loop import FineTuning, finetune
-from mritk.train.recipe import Head, HiddenLayer, Recipe, Stage
 
 # All that happens in and around a step, dropout included.
 BUSY = Recipe(

@@ -7,10 +7,10 @@ from collections.abc import Iterator, Mapping
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
-from mritk.protocol import NATIVE, OPTIONAL_SIZES
+from mritk.protocol.protocol import NATIVE, OPTIONAL_SIZES
 
 if TYPE_CHECKING:
-    from mritk.protocol import Protocol
+    from mritk.protocol.protocol import Protocol
 
 
 def protocol_toml(protocol: Protocol) -> str:

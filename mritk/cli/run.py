@@ -277,7 +277,7 @@ class Request:
         """Return the benchmark of the file, or the default one, with the options in place."""
         from mritk.benchmark import Benchmark
         from mritk.path_hint import hinted
-        from mritk.variation import parse_vary
+        from mritk.protocol.variation import parse_vary
 
         benchmark = Benchmark()
         if self.file:

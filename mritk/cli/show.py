@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
     from mritk.data.samples import Task
     from mritk.evaluate.metric import Value
-    from mritk.protocol import Protocol
+    from mritk.protocol.protocol import Protocol
     from mritk.registry import Registry
     from mritk.results.trialfile import Predictions, TrialRecord
 
@@ -286,7 +286,7 @@ def _describe_backbone(registry: Registry, name: str) -> dict[str, Any]:
 
 
 def _describe_method(registry: Registry, name: str) -> dict[str, Any]:
-    from mritk.protocol import describe_method
+    from mritk.protocol.protocol import describe_method
 
     method = registry.method(name)
     return {

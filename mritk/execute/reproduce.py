@@ -15,9 +15,9 @@ from mritk.execute.serial import SerialRun
 from mritk.machine.device import choose_device
 from mritk.machine.engine import Engine
 from mritk.plan import Planner
+from mritk.protocol.stored import StoredProtocol
 from mritk.registry import Registry
 from mritk.results.folder import ResultsFolder
-from mritk.results.stored_protocol import StoredProtocol
 from mritk.results.trial_state import TrialState
 from mritk.results.trialfile import TrialRecord, read_trial
 from mritk.trial import Trial

@@ -17,6 +17,7 @@ from markupsafe import Markup, escape
 
 import mritk
 from mritk.errors import UsageError
+from mritk.protocol.words import protocol_words
 from mritk.report.board import costs, scores
 from mritk.report.by_class import by_class
 from mritk.report.canvas import inline_svg
@@ -26,7 +27,6 @@ from mritk.report.kinds import CAPTIONS, KINDS
 from mritk.report.origin import made_with, trained_when, trials_of
 from mritk.results.columns import cell_text
 from mritk.results.formats import caption
-from mritk.results.protocol_text import protocol_words
 from mritk.results.table import Leaderboard, Table
 from mritk.results.trialfile import TrialRecord
 

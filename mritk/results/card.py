@@ -15,6 +15,7 @@ from mritk.data.samples import Classification
 from mritk.errors import UsageError
 from mritk.evaluate.interval import Interval
 from mritk.evaluate.metric import Value
+from mritk.protocol.words import protocol_words
 from mritk.results.card_metrics import (
     CardMetric,
     calibration_metrics,
@@ -24,7 +25,6 @@ from mritk.results.card_metrics import (
 from mritk.results.kept_model import NOTICE
 from mritk.results.licence_terms import NOT_STORED, hub_license, terms_of
 from mritk.results.limits import is_synthetic, limits_of
-from mritk.results.protocol_text import protocol_words
 from mritk.results.trialfile import TrialRecord
 from mritk.text.markdown import escape, front_matter, table
 

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from mritk.data.samples import Samples, Task
-from mritk.results.stored_protocol import StoredProtocol
+from mritk.protocol.stored import StoredProtocol
 from mritk.train.setup import Epoch
 
 

@@ -15,10 +15,10 @@ from mritk.errors import ExitCode
 from mritk.evaluate.comparison import Comparison
 from mritk.evaluate.interval import Interval
 from mritk.evaluate.metric import Metric
+from mritk.protocol.stored import StoredProtocol
 from mritk.results.analysis import Analysis
 from mritk.results.clean_support import CleanSupport
 from mritk.results.footnotes import footnotes
-from mritk.results.stored_protocol import StoredProtocol
 from mritk.results.trialfile import TrialRecord
 
 

@@ -11,11 +11,11 @@ from typing import Any
 import numpy as np
 
 from mritk.data.samples import Classification, Task
+from mritk.protocol.stored import StoredProtocol
 from mritk.results.clean_support import Counts, counts_of
 from mritk.results.footnotes import never_selected
 from mritk.results.layout import ATTRIBUTES, task_as_dict, task_from_dict
 from mritk.results.record import Predictions, TrialRecord
-from mritk.results.stored_protocol import StoredProtocol
 
 # What tells one trial of a row from another.
 OWN = ("status", "id", "fold", "seed")

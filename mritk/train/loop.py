@@ -25,6 +25,7 @@ import torch
 from mritk.data.subset import Subset
 from mritk.errors import OutOfMemory
 from mritk.machine.device import repeatable
+from mritk.protocol.recipe import Recipe, Stage
 from mritk.seeds import derive
 from mritk.train.adapters import linear_layers
 from mritk.train.backbone import load_backbone
@@ -42,7 +43,6 @@ from mritk.train.memory import (
 from mritk.train.network import Network, build_head, penalty
 from mritk.train.objective import Objective
 from mritk.train.recalibrate import mixed_batches, recalibrate
-from mritk.train.recipe import Recipe, Stage
 from mritk.train.resident import ResidentImages
 from mritk.train.selection import BestState
 from mritk.train.setup import Epoch, Setup

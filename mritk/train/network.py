@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import torch
 from torch import nn
 
-from mritk.train.recipe import Head
+from mritk.protocol.recipe import Head
 from mritk.train.stages import BackboneStage
 
 HEAD = "head."

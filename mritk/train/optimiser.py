@@ -10,8 +10,8 @@ from typing import Any
 import torch
 from torch.optim import lr_scheduler
 
+from mritk.protocol.recipe import Stage
 from mritk.train.network import Network, parameter_groups
-from mritk.train.recipe import Stage
 from mritk.train.stages import BackboneStage
 
 

@@ -13,6 +13,7 @@ import torch
 
 from mritk.errors import NonFiniteLoss
 from mritk.machine.seeding import seed_draws
+from mritk.protocol.recipe import Stage
 from mritk.seeds import derive
 from mritk.train.adapters import add_adapters, merge_adapters, merged_state
 from mritk.train.average import MovingAverage
@@ -22,7 +23,6 @@ from mritk.train.graphs import GraphedStep
 from mritk.train.mixing import Mixing
 from mritk.train.network import BACKBONE
 from mritk.train.optimiser import Schedule, build_optimiser, load_optimiser
-from mritk.train.recipe import Stage
 from mritk.train.resident import shuffled
 from mritk.train.stages import set_trainable
 from mritk.train.step import TrainingStep

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
+from mritk.protocol.recipe import Recipe
 from mritk.train.adapters import linear_layers
 from mritk.train.network import BACKBONE, HEAD, Network
-from mritk.train.recipe import Recipe
 
 
 def trained_parameters(

@@ -9,8 +9,8 @@ import torch
 
 from mritk.errors import UsageError
 from mritk.machine.seeding import seed_draws
+from mritk.protocol.recipe import Recipe
 from mritk.seeds import derive
-from mritk.train.recipe import Recipe
 from mritk.train.resident import ResidentImages
 from mritk.train.setup import Setup
 

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+from mritk.protocol.recipe import Stage
 from mritk.train.backbone import LoadedBackbone
-from mritk.train.recipe import Stage
 from mritk.train.stages import BackboneStage, last, layers_of, norm_tensors
 
 

@@ -8,7 +8,7 @@ from importlib.resources import files
 from typing import TYPE_CHECKING
 
 from mritk import Method, ProtocolFile, hookimpl
-from mritk.train.recipe import Probe, Recipe
+from mritk.protocol.recipe import Probe, Recipe
 
 if TYPE_CHECKING:
     from mritk import Fitted, Setup

@@ -12,7 +12,7 @@ import pytest
 from mritk import Method
 from mritk.benchmark import find_protocol
 from mritk.cli.protocol_toml import protocol_toml
-from mritk.protocol import Protocol, flat
+from mritk.protocol.protocol import Protocol, flat
 from mritk.records import ProtocolFile
 from mritk.registry import Registry
 

@@ -13,8 +13,8 @@ from benchmarks.speed import gpu_bounds, gpu_checks, gpu_measured
 from benchmarks.speed.gpu_scene import BUSY, Scene, float32_as_such, gap, trained
 from mritk import Augmentation, Workspace
 from mritk.errors import NonFiniteLoss
+from mritk.protocol.recipe import Stage
 from mritk.train import graphs, loop
-from mritk.train.recipe import Stage
 from mritk.train.watch import LossWatch
 from tests.train.recorded_work import whole_trainings
 

@@ -16,8 +16,8 @@ from sklearn.model_selection import RepeatedStratifiedKFold
 
 from mritk import Classification, DataError, Regression, Samples
 from mritk.errors import ProtocolError
+from mritk.protocol.tomltext import TomlText
 from mritk.splits.splits import SplitRule, fold_digest, make_folds, resolved_scheme
-from mritk.tomltext import TomlText
 
 PARTS = ("train", "val", "test")
 

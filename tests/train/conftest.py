@@ -21,8 +21,8 @@ from mritk import (
     Workspace,
 )
 from mritk.backbone import Backbone
+from mritk.protocol.recipe import Recipe, Stage
 from mritk.train.loop import FineTuning
-from mritk.train.recipe import Recipe, Stage
 
 HALF = (0.5, 0.5, 0.5)
 SIDE = 16

@@ -21,9 +21,9 @@ from mritk import (
     Workspace,
 )
 from mritk.backbone import Backbone
+from mritk.protocol.recipe import Head, HiddenLayer, Recipe, Stage
 from mritk.train.checkpoint import Checkpoint
 from mritk.train.loop import finetune
-from mritk.train.recipe import Head, HiddenLayer, Recipe, Stage
 from mritk.train.setup import SelectionRule
 
 SIDE, COUNT = 12, 72

@@ -9,9 +9,9 @@ import torch
 from torch import nn
 
 from mritk.errors import UsageError
+from mritk.protocol.recipe import Stage
 from mritk.train.adapters import LowRankUpdate, add_adapters, merge_adapters, merged_state
 from mritk.train.loop import finetune
-from mritk.train.recipe import Stage
 
 
 class Block(nn.Module):

@@ -8,10 +8,10 @@ import pytest
 import torch
 from torch import nn
 
+from mritk.protocol.recipe import Stage
 from mritk.train import compiled as module
 from mritk.train.compiled import CompiledNetwork
 from mritk.train.loop import finetune
-from mritk.train.recipe import Stage
 
 
 @pytest.fixture

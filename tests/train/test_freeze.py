@@ -6,8 +6,8 @@ import pytest
 import torch
 from torch import nn
 
+from mritk.protocol.recipe import Head, Stage
 from mritk.train.loop import FineTuning
-from mritk.train.recipe import Head, Stage
 from mritk.train.setup import SelectionRule
 
 HEAD = {"head.0.weight", "head.0.bias"}

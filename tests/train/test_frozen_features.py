@@ -8,8 +8,8 @@ import torch
 from torch import nn
 
 from mritk import Augmentation
+from mritk.protocol.recipe import Head, Stage
 from mritk.train.loop import finetune
-from mritk.train.recipe import Head, Stage
 
 IDENTITY = Augmentation("identity", lambda images, generator: images)
 HEAD = Stage(3, "head", train_last=0.0, learning_rate=1e-2)

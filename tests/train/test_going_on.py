@@ -10,8 +10,8 @@ import pytest
 import torch
 
 from mritk import Augmentation
+from mritk.protocol.recipe import Head, Stage
 from mritk.train.checkpoint import Checkpoint
-from mritk.train.recipe import Head, Stage
 from tests.train.killable_training import make_setup, noise, outcome
 
 TRAININGS = [*range(12), *(pytest.param(n, marks=pytest.mark.slow) for n in range(12, 60))]

@@ -8,9 +8,9 @@ import torch
 
 from mritk import Augmentation, Classification, Regression, Samples
 from mritk.errors import UsageError
+from mritk.protocol.recipe import PENALTIES, Head, HiddenLayer, Probe, Stage
 from mritk.train.head_start import start_as_probe
 from mritk.train.loop import FineTuning, finetune
-from mritk.train.recipe import PENALTIES, Head, HiddenLayer, Probe, Stage
 
 PROBE = {"head_start": "probe"}
 

@@ -8,9 +8,9 @@ import pytest
 import torch
 from torch import nn
 
+from mritk.protocol.recipe import Head, HiddenLayer, Recipe, Stage
 from mritk.train.network import Network, build_head
 from mritk.train.optimiser import Schedule, build_optimiser, factor
-from mritk.train.recipe import Head, HiddenLayer, Recipe, Stage
 
 
 def network():

@@ -11,10 +11,10 @@ from torch import nn
 from torch.optim.swa_utils import update_bn
 
 from mritk import Augmentation
+from mritk.protocol.recipe import Recipe, Stage
 from mritk.train import stage_run
 from mritk.train.loop import FineTuning, finetune
 from mritk.train.recalibrate import mixed_batches, recalibrate
-from mritk.train.recipe import Recipe, Stage
 from tests.train.killable_training import make_setup as random_setup
 from tests.train.killable_training import outcome
 

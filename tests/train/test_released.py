@@ -9,9 +9,9 @@ import pytest
 import torch
 from torch import nn
 
+from mritk.protocol.recipe import Stage
 from mritk.train.loop import finetune
 from mritk.train.memory import predict_footprint
-from mritk.train.recipe import Stage
 
 
 @pytest.fixture

@@ -10,11 +10,11 @@ import torch
 from torch import nn
 
 from mritk.errors import OutOfMemory, UsageError
+from mritk.protocol.recipe import Stage
 from mritk.train.adapters import add_adapters
 from mritk.train.loop import finetune
 from mritk.train.network import Network
 from mritk.train.optimiser import build_optimiser
-from mritk.train.recipe import Stage
 from mritk.train.setup import SelectionRule
 from mritk.train.stages import default_stages, layers_of
 

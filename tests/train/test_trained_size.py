@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 from torch import nn
 
+from mritk.protocol.recipe import Stage
 from mritk.train.loop import finetune
-from mritk.train.recipe import Stage
 
 CONVOLUTIONS = (3 * 6 * 9 + 6) + 2 * 6, (6 * 8 * 9 + 8) + 2 * 8
 HEAD = 16 * 2 + 2

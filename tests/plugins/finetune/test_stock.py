@@ -7,9 +7,9 @@ import sys
 
 import pytest
 
-from mritk.protocol import read_protocol
-from mritk.tomltext import TomlText
-from mritk.train.recipe import Probe, Recipe
+from mritk.protocol.protocol import read_protocol
+from mritk.protocol.recipe import Probe, Recipe
+from mritk.protocol.tomltext import TomlText
 from mritk_finetune import PROTOCOLS, mritk_methods, mritk_protocols
 
 METHODS = {method.name: method for method in mritk_methods()}

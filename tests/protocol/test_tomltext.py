@@ -8,7 +8,7 @@ from typing import Literal
 import pytest
 
 from mritk.errors import ProtocolError
-from mritk.tomltext import TomlText, near_miss
+from mritk.protocol.tomltext import TomlText, near_miss
 
 
 @dataclass(frozen=True)

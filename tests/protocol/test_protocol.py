@@ -11,9 +11,9 @@ import pytest
 
 from mritk import Method
 from mritk.errors import ProtocolError
-from mritk.protocol import Protocol, describe_method, differences, read_protocol
-from mritk.tomltext import TomlText
-from mritk.train.recipe import Head, HiddenLayer, Probe, Recipe, Stage
+from mritk.protocol.protocol import Protocol, describe_method, differences, read_protocol
+from mritk.protocol.recipe import Head, HiddenLayer, Probe, Recipe, Stage
+from mritk.protocol.tomltext import TomlText
 
 TEXT = """
 method = "finetune"

@@ -7,7 +7,7 @@ import sys
 
 import pytest
 
-from mritk.train.recipe import Head, HiddenLayer, Probe, Recipe, Stage
+from mritk.protocol.recipe import Head, HiddenLayer, Probe, Recipe, Stage
 
 
 @pytest.mark.parametrize(
@@ -115,7 +115,7 @@ def test_the_default_is_one_stage_that_trains_everything():
 
 
 def test_recipes_need_no_torch():
-    code = "import sys, mritk.train.recipe; sys.exit('torch' in sys.modules)"
+    code = "import sys, mritk.protocol.recipe; sys.exit('torch' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
 
 

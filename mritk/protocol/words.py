@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from mritk.results.stored_protocol import StoredProtocol
+from mritk.protocol.stored import StoredProtocol
 
 SCHEMES = {
     "official": "the dataset's own test part",

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
 
-from mritk.protocol import differences, flat
+from mritk.protocol.protocol import differences, flat
 
 
 @dataclass(frozen=True)
