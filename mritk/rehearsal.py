@@ -95,7 +95,7 @@ def _without_file(name: str) -> str:
 
 def _all_take(side: int, backbones: Sequence[Backbone], workspace: Workspace) -> bool:
     """Tell whether all these networks take samples of this side."""
-    from mritk.train.backbone import load_backbone
+    from mritk.model.backbone import load_backbone
 
     for backbone in backbones:
         try:

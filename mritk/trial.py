@@ -316,7 +316,7 @@ def _score(
 
 def _keep_model(fitted: Fitted, record: TrialRecord, path: Path) -> None:
     """Write the trained network beside the trial files, and note its digest in the record."""
-    from mritk.train.model_file import network_facts, write_model
+    from mritk.model.model_file import network_facts, write_model
 
     facts = network_facts(fitted)
     if facts is None or "input_contract" not in record.provenance:

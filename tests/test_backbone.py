@@ -7,7 +7,7 @@ import torch
 
 from mritk import Architecture, InputContract, Unavailable, UsageError, Weights, Workspace
 from mritk.backbone import Backbone, require_weights
-from mritk.train.contract import Normalise
+from mritk.model.contract import Normalise
 
 OWN = InputContract(300, (0.5, 0.4, 0.3), (0.1, 0.2, 0.3), "bicubic", "BGR")
 NET = Architecture("net", lambda: None, OWN)

@@ -12,8 +12,8 @@ import numpy as np
 from benchmarks.speed.gpu_checks import Check, Found, close
 from benchmarks.speed.gpu_scene import Scene, float32_as_such
 from mritk import Setup
+from mritk.model.latency import measure_latency
 from mritk.protocol.recipe import Recipe, Stage
-from mritk.train.latency import measure_latency
 from mritk.train.loop import FineTuning
 
 

@@ -12,7 +12,7 @@ from mritk.cli.completed import complete_trial
 from mritk.cli.tell import say
 
 if TYPE_CHECKING:
-    from mritk.train.model_file import TrainedModel
+    from mritk.model.model_file import TrainedModel
 
 
 @click.command(short_help="Write the trained network of a trial (safetensors, ONNX).")
@@ -62,10 +62,10 @@ def export(app: App, trial: str, form: str, target: Path, folder: Path) -> None:
     record = find_trial(trial, folder)
     path = require_model(ResultsFolder(folder), record)
     if form == "onnx":
-        from mritk.train.onnx_file import require_onnx
+        from mritk.model.onnx_export import require_onnx
 
         require_onnx()
-    from mritk.train.model_file import load_model
+    from mritk.model.model_file import load_model
 
     model = load_model(path, app.registry.backbone)
     _tell_other_plugin(record.provenance.get("plugins", {}).get("architecture", ""), model)
@@ -82,7 +82,7 @@ def export(app: App, trial: str, form: str, target: Path, folder: Path) -> None:
 
 def _write_onnx(model: TrainedModel, target: Path) -> None:
     from mritk.files.atomic import write_whole
-    from mritk.train.onnx_file import BATCHES, check_onnx, to_onnx
+    from mritk.model.onnx_export import BATCHES, check_onnx, to_onnx
 
     content = to_onnx(model)
     # Checked before it stands under its name, so that nobody picks up a wrong one.

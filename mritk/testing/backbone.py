@@ -110,7 +110,7 @@ def gradients_reach_every_parameter(it: BackboneUnderTest) -> None:
 def stages_cover_the_network(it: BackboneUnderTest) -> None:
     """Every tensor of the network is in exactly one stage."""
     from mritk.errors import MritkError
-    from mritk.train.stages import stages_of
+    from mritk.model.stages import stages_of
 
     try:
         stages = stages_of(it.network, it.backbone.architecture)
@@ -128,7 +128,7 @@ def state_dict_comes_back_whole(it: BackboneUnderTest) -> None:
 
     import torch
 
-    from mritk.train.weights import load_proven
+    from mritk.model.weights import load_proven
 
     with TemporaryDirectory(ignore_cleanup_errors=True) as folder:
         path = Path(folder) / "network.pt"
@@ -148,7 +148,7 @@ def weights_match_in_full(it: BackboneUnderTest) -> None:
     from fnmatch import fnmatchcase
 
     from mritk.errors import WeightsMismatch
-    from mritk.train.weights import load_proven
+    from mritk.model.weights import load_proven
 
     weights = it.backbone.weights
     if weights is None:

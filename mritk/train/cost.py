@@ -12,8 +12,8 @@ from torch import nn
 
 from mritk.machine.energy import EnergyMeter
 from mritk.machine.peak_memory import PeakMemory
-from mritk.train.flops import count_flops
-from mritk.train.latency import measure_latency
+from mritk.model.flops import count_flops
+from mritk.model.latency import measure_latency
 
 logger = logging.getLogger("mritk")
 

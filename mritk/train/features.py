@@ -24,10 +24,10 @@ from mritk.errors import MritkError, Unavailable
 from mritk.files.code_state import library_versions, source_digest
 from mritk.files.digests import sha256_of
 from mritk.files.workspace import Workspace
-from mritk.train.backbone import load_backbone
-from mritk.train.flops import count_flops
+from mritk.model.backbone import load_backbone
+from mritk.model.flops import count_flops
+from mritk.model.latency import measure_latency
 from mritk.train.inputs import Inputs
-from mritk.train.latency import measure_latency
 from mritk.train.resident import ResidentImages
 from mritk.train.setup import Setup
 

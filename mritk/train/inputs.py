@@ -10,7 +10,7 @@ from torch import nn
 
 from mritk.data.subset import Subset
 from mritk.machine.device import resolve_precision
-from mritk.train.contract import Normalise
+from mritk.model.contract import Normalise
 from mritk.train.resident import ResidentImages
 from mritk.train.setup import Setup
 from mritk.train.step import ran_out_of_memory

@@ -18,8 +18,8 @@ import numpy as np
 import torch
 
 from mritk.errors import DataError
+from mritk.model.objective import balanced_weights
 from mritk.train.logistic_search import Coordinates, Search
-from mritk.train.objective import balanced_weights
 
 
 @dataclass(frozen=True, eq=False)

@@ -25,10 +25,12 @@ import torch
 from mritk.data.subset import Subset
 from mritk.errors import OutOfMemory
 from mritk.machine.device import repeatable
+from mritk.model.backbone import load_backbone
+from mritk.model.lora import linear_layers
+from mritk.model.network import Network, build_head, penalty
+from mritk.model.objective import Objective
 from mritk.protocol.recipe import Recipe, Stage
 from mritk.seeds import derive
-from mritk.train.adapters import linear_layers
-from mritk.train.backbone import load_backbone
 from mritk.train.compiled import CompiledNetwork
 from mritk.train.cost import network_cost
 from mritk.train.head_start import start_as_probe
@@ -40,8 +42,6 @@ from mritk.train.memory import (
     free_memory,
     predict_footprint,
 )
-from mritk.train.network import Network, build_head, penalty
-from mritk.train.objective import Objective
 from mritk.train.recalibrate import mixed_batches, recalibrate
 from mritk.train.resident import ResidentImages
 from mritk.train.selection import BestState

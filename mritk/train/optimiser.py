@@ -10,9 +10,9 @@ from typing import Any
 import torch
 from torch.optim import lr_scheduler
 
+from mritk.model.network import Network, parameter_groups
+from mritk.model.stages import BackboneStage
 from mritk.protocol.recipe import Stage
-from mritk.train.network import Network, parameter_groups
-from mritk.train.stages import BackboneStage
 
 
 def build_optimiser(

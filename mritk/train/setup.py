@@ -140,13 +140,13 @@ class Fitted(Protocol):
 
     * ``network``: a ``torch.nn.Module`` that turns a batch as the backbone's input contract
       describes it, normalised, (N, C, *spatial), into outputs (N, K). It may be built on demand.
-      To be kept it must be a :class:`mritk.train.network.Network` whose head is an
+      To be kept it must be a :class:`mritk.model.network.Network` whose head is an
       ``nn.Sequential`` of ``Linear``, ``BatchNorm1d``, ``ReLU`` and ``Dropout``.
     * ``input_shape``: (C, *spatial) of one input, as a tuple.
     * ``output_scaling``: (center, scale) of a regression: a value is ``output · scale + center``.
     * ``model_cost``: a mapping with any of ``parameters``, ``trained_parameters``, ``flops``
-      (:func:`mritk.train.flops.count_flops`) and ``latency_seconds``
-      (:func:`mritk.train.latency.measure_latency`). By default parameters and operations of
+      (:func:`mritk.model.flops.count_flops`) and ``latency_seconds``
+      (:func:`mritk.model.latency.measure_latency`). By default parameters and operations of
       ``network`` are counted, and its latency is measured.
     """
 

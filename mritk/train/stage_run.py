@@ -13,18 +13,18 @@ import torch
 
 from mritk.errors import NonFiniteLoss
 from mritk.machine.seeding import seed_draws
+from mritk.model.lora import add_adapters, merge_adapters, merged_state
+from mritk.model.network import BACKBONE
+from mritk.model.stages import set_trainable
 from mritk.protocol.recipe import Stage
 from mritk.seeds import derive
-from mritk.train.adapters import add_adapters, merge_adapters, merged_state
 from mritk.train.average import MovingAverage
 from mritk.train.compiled import CompiledNetwork
 from mritk.train.frozen_features import FrozenFeatures
 from mritk.train.graphs import GraphedStep
 from mritk.train.mixing import Mixing
-from mritk.train.network import BACKBONE
 from mritk.train.optimiser import Schedule, build_optimiser, load_optimiser
 from mritk.train.resident import shuffled
-from mritk.train.stages import set_trainable
 from mritk.train.step import TrainingStep
 from mritk.train.watch import LossWatch
 from mritk.train.what_trains import trainable_tensors, units_of

@@ -17,7 +17,7 @@ from torch.nn.modules.batchnorm import _BatchNorm
 
 from mritk.errors import OutOfMemory, UsageError
 from mritk.machine.seeding import seed_draws
-from mritk.train.objective import Objective
+from mritk.model.objective import Objective
 
 logger = logging.getLogger("mritk")
 

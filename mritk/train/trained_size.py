@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
+from mritk.model.lora import linear_layers
+from mritk.model.network import BACKBONE, HEAD, Network
 from mritk.protocol.recipe import Recipe
-from mritk.train.adapters import linear_layers
-from mritk.train.network import BACKBONE, HEAD, Network
 
 
 def trained_parameters(

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+from mritk.model.backbone import LoadedBackbone
+from mritk.model.stages import BackboneStage, last, layers_of, norm_tensors
 from mritk.protocol.recipe import Stage
-from mritk.train.backbone import LoadedBackbone
-from mritk.train.stages import BackboneStage, last, layers_of, norm_tensors
 
 
 def units_of(loaded: LoadedBackbone, stage: Stage) -> tuple[BackboneStage, ...]:

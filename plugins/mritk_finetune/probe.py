@@ -14,13 +14,13 @@ import torch
 
 from mritk import Classification, DataError, Derived, Setup, Subset, UsageError, kept
 from mritk.machine.device import repeatable
+from mritk.model.backbone import load_backbone
+from mritk.model.network import Network
+from mritk.model.objective import Objective
 from mritk.protocol.recipe import Probe
-from mritk.train.backbone import load_backbone
 from mritk.train.features import FrozenBackbone
 from mritk.train.inputs import Inputs
 from mritk.train.logistic import LogisticFit, fit_logistic
-from mritk.train.network import Network
-from mritk.train.objective import Objective
 from mritk.train.ridge import fit_ridge
 from mritk.train.selection import BestState
 from mritk.train.setup import Epoch

@@ -13,10 +13,10 @@ import pytest
 import torch
 
 from mritk import Subset, Workspace
+from mritk.model import onnx_export as onnx_file
+from mritk.model.model_file import load_model
 from mritk.registry import Registry
 from mritk.results.folder import ResultsFolder
-from mritk.train import onnx_file
-from mritk.train.model_file import load_model
 
 DOCUMENT = Path(__file__).parents[2] / "docs" / "models.md"
 

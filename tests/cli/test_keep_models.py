@@ -12,11 +12,11 @@ from safetensors import safe_open
 
 from mritk import Subset, Workspace, sha256_of
 from mritk.errors import StoreError, WeightsMismatch
+from mritk.model.model_file import load_model
 from mritk.registry import Registry
 from mritk.results.folder import ResultsFolder
 from mritk.train import cost as cost_module
 from mritk.train.cost import CostMeter
-from mritk.train.model_file import load_model
 
 PROBE = 'method = "linear_probe"\nimage_size = 32\n[parameters]\npenalties = [1.0]\n'
 LORA = """

@@ -17,10 +17,10 @@ from torch import nn
 from mritk import InputContract, MritkError, Samples, Subset, Unavailable, Weights
 from mritk.backbone import Backbone
 from mritk.errors import WeightsMismatch
+from mritk.model import weights as weights_module
+from mritk.model.backbone import load_backbone
 from mritk.records import Origin
 from mritk.train import features as features_module
-from mritk.train import weights as weights_module
-from mritk.train.backbone import load_backbone
 from mritk.train.features import FrozenBackbone, backbone_features
 
 HALF = (0.5, 0.5, 0.5)

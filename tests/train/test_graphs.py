@@ -16,10 +16,10 @@ from torch import nn
 
 from mritk import Augmentation, Classification
 from mritk.errors import OutOfMemory
+from mritk.model.objective import Objective
 from mritk.protocol.recipe import Recipe, Stage
 from mritk.train import graphs
 from mritk.train.graphs import WARM_UP, GraphedStep
-from mritk.train.objective import Objective
 from mritk.train.optimiser import load_optimiser
 from mritk.train.step import TrainingStep
 from tests.train.killable_training import make_setup as numbered_setup

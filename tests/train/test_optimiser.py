@@ -8,8 +8,8 @@ import pytest
 import torch
 from torch import nn
 
+from mritk.model.network import Network, build_head
 from mritk.protocol.recipe import Head, HiddenLayer, Recipe, Stage
-from mritk.train.network import Network, build_head
 from mritk.train.optimiser import Schedule, build_optimiser, factor
 
 

@@ -12,8 +12,8 @@ import numpy as np
 import pytest
 import torch
 
+from mritk.model.objective import Objective
 from mritk.protocol.recipe import Stage
-from mritk.train.objective import Objective
 from mritk.train.selection import BestState
 from mritk.train.setup import SelectionRule
 

@@ -14,7 +14,7 @@ from torch.nn import functional
 
 from mritk import Classification, Regression
 from mritk.errors import ExitCode, OutOfMemory, UsageError
-from mritk.train.objective import Objective
+from mritk.model.objective import Objective
 from mritk.train.step import TrainingStep, has_batch_statistics, ran_out_of_memory
 
 LABELS = np.array([0, 0, 0, 0, 0, 1, 1, 2])

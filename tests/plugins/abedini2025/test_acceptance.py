@@ -25,12 +25,12 @@ from PIL import Image
 from safetensors.torch import load_file
 from sklearn.utils.class_weight import compute_class_weight
 
+from mritk.model.contract import Normalise
+from mritk.model.objective import balanced_weights
 from mritk.registry import Registry
 from mritk.results.folder import ResultsFolder
 from mritk.results.kept_model import model_path
 from mritk.seeds import derive
-from mritk.train.contract import Normalise
-from mritk.train.objective import balanced_weights
 from mritk_abedini2025 import read_protocol_text
 
 SET = '''

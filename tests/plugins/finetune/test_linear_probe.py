@@ -27,9 +27,9 @@ from mritk import (
     Workspace,
 )
 from mritk.backbone import Backbone
+from mritk.model.backbone import load_backbone
 from mritk.protocol.recipe import Probe
 from mritk.train import logistic_search
-from mritk.train.backbone import load_backbone
 from mritk.train.logistic import fit_logistic
 from mritk.train.setup import SelectionRule
 from mritk_finetune import probe

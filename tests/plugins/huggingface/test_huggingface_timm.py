@@ -10,7 +10,7 @@ import torch
 
 from mritk import InputContract
 from mritk.errors import UnknownName, UsageError, WeightsMismatch
-from mritk.train.backbone import load_backbone
+from mritk.model.backbone import load_backbone
 
 timm = pytest.importorskip("timm")
 

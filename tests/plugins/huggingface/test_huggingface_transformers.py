@@ -12,7 +12,7 @@ from safetensors.torch import load_file, save
 
 from mritk import InputContract
 from mritk.errors import Unavailable, UsageError, WeightsMismatch
-from mritk.train.backbone import LoadedBackbone, load_backbone
+from mritk.model.backbone import LoadedBackbone, load_backbone
 
 transformers = pytest.importorskip("transformers")
 

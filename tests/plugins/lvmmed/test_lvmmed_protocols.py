@@ -10,10 +10,10 @@ from safetensors.torch import load_file
 from torch import nn
 
 from mritk.benchmark import find_protocol
+from mritk.model.network import build_head
 from mritk.registry import Registry
 from mritk.results.folder import ResultsFolder
 from mritk.results.kept_model import model_path
-from mritk.train.network import build_head
 from mritk_lvmmed import PROTOCOLS, protocol_text
 
 SET = """

@@ -14,10 +14,10 @@ import mritk_radimagenet
 import mritk_timm
 from mritk.errors import WeightsMismatch
 from mritk.files.workspace import Workspace
+from mritk.model.backbone import LoadedBackbone, load_backbone
+from mritk.model.weights import load_proven
 from mritk.records import Origin, Weights
 from mritk.registry import Registry
-from mritk.train.backbone import LoadedBackbone, load_backbone
-from mritk.train.weights import load_proven
 from mritk_radimagenet.contracts import CONTRACTS
 from mritk_radimagenet.files import FILES, VARIABLE
 

@@ -10,9 +10,9 @@ import torch
 import mritk_small_cnn
 from mritk.backbone import Backbone
 from mritk.files.workspace import Workspace
+from mritk.model.backbone import load_backbone
 from mritk.records import Architecture, Origin
 from mritk.registry import Registry
-from mritk.train.backbone import load_backbone
 
 
 @pytest.fixture

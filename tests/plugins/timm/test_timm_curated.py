@@ -9,9 +9,9 @@ import torch
 
 import mritk_timm
 from mritk import Architecture, Weights
+from mritk.model.stages import stages_of
 from mritk.records import Origin
 from mritk.registry import Registry
-from mritk.train.stages import stages_of
 from mritk_timm.curated import CURATED, Curated, Published
 from mritk_timm.family import contract
 from mritk_timm.network import build, skeleton

@@ -10,9 +10,9 @@ import mritk_timm
 from mritk import InputContract
 from mritk.backbone import Backbone
 from mritk.errors import UnknownName
+from mritk.model.stages import stages_of
 from mritk.records import Architecture, Origin, Weights
 from mritk.registry import Registry
-from mritk.train.stages import stages_of
 from mritk_timm.family import members, resolve
 from mritk_timm.network import skeleton
 

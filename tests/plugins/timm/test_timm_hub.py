@@ -36,7 +36,7 @@ from pathlib import Path
 from mritk import Workspace
 from mritk.records import Origin
 from mritk.registry import Registry
-from mritk.train.backbone import load_backbone
+from mritk.model.backbone import load_backbone
 import mritk_timm
 registry = Registry()
 registry.register(mritk_timm, Origin("timm"))

@@ -12,10 +12,10 @@ import mritk_timm
 from mritk.backbone import Backbone
 from mritk.errors import MritkError, Unavailable, WeightsMismatch
 from mritk.files.workspace import Workspace
+from mritk.model.backbone import LoadedBackbone, load_backbone
+from mritk.model.weights import read_state_dict
 from mritk.records import Origin
 from mritk.registry import Registry
-from mritk.train.backbone import LoadedBackbone, load_backbone
-from mritk.train.weights import read_state_dict
 from mritk_timm import lite0
 
 timm = pytest.importorskip("timm")

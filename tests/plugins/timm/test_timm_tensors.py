@@ -13,8 +13,8 @@ import mritk_timm
 from mritk.backbone import Backbone
 from mritk.errors import WeightsMismatch
 from mritk.files.workspace import Workspace
+from mritk.model.backbone import LoadedBackbone, load_backbone
 from mritk.records import Architecture, Weights
-from mritk.train.backbone import LoadedBackbone, load_backbone
 from mritk_timm.family import resolve
 from mritk_timm.network import skeleton
 from mritk_timm.tensors import network_tensors

@@ -14,8 +14,8 @@ import torch
 
 from mritk import Unavailable, Workspace
 from mritk.backbone import Backbone
+from mritk.model.backbone import load_backbone
 from mritk.records import Architecture, Weights
-from mritk.train.backbone import load_backbone
 from mritk_torchvision.download import digest_in, locate
 from mritk_torchvision.family import resolve
 

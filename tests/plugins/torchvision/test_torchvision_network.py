@@ -13,9 +13,9 @@ import torch
 from mritk.backbone import Backbone
 from mritk.errors import UsageError, WeightsMismatch
 from mritk.files.workspace import Workspace
+from mritk.model.backbone import LoadedBackbone, load_backbone
+from mritk.model.stages import stages_of
 from mritk.records import Architecture, Weights
-from mritk.train.backbone import LoadedBackbone, load_backbone
-from mritk.train.stages import stages_of
 from mritk_torchvision.family import resolve
 from mritk_torchvision.network import (
     TRANSFORMER_SIZE,

@@ -10,9 +10,9 @@ from torch import nn
 from mritk.backbone import Backbone
 from mritk.errors import MritkError
 from mritk.files.workspace import Workspace
+from mritk.model.stages import BackboneStage, stages_of
+from mritk.model.weights import MatchReport, load_proven
 from mritk.seeds import derive
-from mritk.train.stages import BackboneStage, stages_of
-from mritk.train.weights import MatchReport, load_proven
 
 ANY_SIZE = 64
 

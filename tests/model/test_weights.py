@@ -13,7 +13,7 @@ from torch import nn
 from mritk import Architecture, InputContract, Unavailable, Weights
 from mritk.backbone import Backbone, split_name, weights_from_file
 from mritk.errors import WeightsMismatch
-from mritk.train.weights import MatchReport, load_proven, read_state_dict
+from mritk.model.weights import MatchReport, load_proven, read_state_dict
 
 
 def network():
@@ -172,7 +172,7 @@ def test_the_counter_of_batch_norm_may_always_miss(saved, workspace):
 
 def test_another_digest_is_refused_before_the_file_is_read(saved, refused, monkeypatch):
     path = saved(state())
-    monkeypatch.setattr("mritk.train.weights.read_state_dict", lambda path: pytest.fail("was read"))
+    monkeypatch.setattr("mritk.model.weights.read_state_dict", lambda path: pytest.fail("was read"))
     message = refused(path, sha256="0" * 64)
     assert "expected 0000000000000000…" in message
     assert "fetch it again" in message

@@ -10,7 +10,7 @@ from collections.abc import Callable, Sequence
 import torch
 from torch import nn
 
-from mritk.train.flops import as_it_was
+from mritk.model.flops import as_it_was
 
 logger = logging.getLogger("mritk")
 

@@ -8,10 +8,10 @@ import pytest
 import torch
 from torch import nn
 
+from mritk.model.flops import count_flops
+from mritk.model.latency import ENOUGH_SECONDS, PASSES, WARM_UP, measure_latency
 from mritk.results.folder import ResultsFolder
 from mritk.train.cost import network_cost
-from mritk.train.flops import count_flops
-from mritk.train.latency import ENOUGH_SECONDS, PASSES, WARM_UP, measure_latency
 
 
 class Watched(nn.Module):
@@ -55,13 +55,13 @@ def test_a_stumble_does_not_change_the_median(monkeypatch):
     """A clock on which each pass takes 2 ms, and every fifth pass ten times that."""
     network = Watched()
     clock = iter([0.0, *(0.002 * n + 0.02 * (n // 5) for n in range(1, 100))])
-    monkeypatch.setattr("mritk.train.latency.time.perf_counter", lambda: next(clock))
+    monkeypatch.setattr("mritk.model.latency.time.perf_counter", lambda: next(clock))
     assert measure_latency(network, (3, 4, 4)) == pytest.approx(0.002)
 
 
 def test_a_fast_network_is_measured_by_a_fixed_number_of_passes(monkeypatch):
     network = Watched()
-    monkeypatch.setattr("mritk.train.latency.time.perf_counter", lambda: 0.0)
+    monkeypatch.setattr("mritk.model.latency.time.perf_counter", lambda: 0.0)
     measure_latency(network, (3, 4, 4))
     assert len(network.passes) == WARM_UP + PASSES
 
@@ -70,7 +70,7 @@ def test_a_slow_network_is_passed_once_to_warm_up_and_once_to_measure(monkeypatc
     """The clock jumps by more than the limit with each look at it."""
     network = Watched()
     clock = (number * (ENOUGH_SECONDS + 1) for number in range(100))
-    monkeypatch.setattr("mritk.train.latency.time.perf_counter", lambda: next(clock))
+    monkeypatch.setattr("mritk.model.latency.time.perf_counter", lambda: next(clock))
     assert measure_latency(network, (3, 4, 4)) == ENOUGH_SECONDS + 1
     assert len(network.passes) == 2
 

@@ -8,8 +8,8 @@ from torch import nn
 
 from mritk import Architecture, MritkError
 from mritk.backbone import Backbone
-from mritk.train.backbone import load_backbone
-from mritk.train.stages import (
+from mritk.model.backbone import load_backbone
+from mritk.model.stages import (
     BackboneStage,
     default_stages,
     last,

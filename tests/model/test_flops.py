@@ -8,9 +8,9 @@ import torch
 import torchvision
 from torch import nn
 
+from mritk.model.flops import count_flops
+from mritk.model.latency import measure_latency
 from mritk.train.cost import model_cost, network_cost
-from mritk.train.flops import count_flops
-from mritk.train.latency import measure_latency
 
 
 def convolution(width_in, width, kernel, side):

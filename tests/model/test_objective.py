@@ -10,7 +10,7 @@ import torch
 from sklearn.utils.class_weight import compute_class_weight
 
 from mritk import Classification, Regression
-from mritk.train.objective import Objective, balanced_weights
+from mritk.model.objective import Objective, balanced_weights
 
 ABC = Classification(("a", "b", "c"))
 

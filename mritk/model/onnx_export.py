@@ -16,7 +16,7 @@ import torch
 from torch import nn
 
 from mritk.errors import MritkError, Unavailable
-from mritk.train.model_file import TrainedModel
+from mritk.model.model_file import TrainedModel
 
 NEEDED = ("onnx", "onnxscript", "onnxruntime")
 OPSET = 18

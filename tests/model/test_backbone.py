@@ -8,7 +8,7 @@ from torch import nn
 
 from mritk import Architecture, InputContract, MritkError, Weights
 from mritk.backbone import Backbone
-from mritk.train.backbone import load_backbone
+from mritk.model.backbone import load_backbone
 
 
 def build():

@@ -9,8 +9,8 @@ import torch
 from torch import nn
 
 from mritk.errors import UsageError
+from mritk.model.lora import LowRankUpdate, add_adapters, merge_adapters, merged_state
 from mritk.protocol.recipe import Stage
-from mritk.train.adapters import LowRankUpdate, add_adapters, merge_adapters, merged_state
 from mritk.train.loop import finetune
 
 

@@ -7,8 +7,8 @@ from collections.abc import Sequence
 import torch
 from torch import nn
 
+from mritk.model.stages import BackboneStage
 from mritk.protocol.recipe import Head
-from mritk.train.stages import BackboneStage
 
 HEAD = "head."
 BACKBONE = "backbone."

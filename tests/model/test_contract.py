@@ -8,7 +8,7 @@ import torch
 from PIL import Image
 
 from mritk import InputContract, UsageError
-from mritk.train.contract import Normalise
+from mritk.model.contract import Normalise
 
 HALF = InputContract(None, (0.5, 0.5, 0.5), (0.5, 0.5, 0.5))
 PLAIN = InputContract(None, (0.0, 0.0, 0.0), (1.0, 1.0, 1.0))

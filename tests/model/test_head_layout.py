@@ -8,9 +8,9 @@ import pytest
 import torch
 from torch import nn
 
+from mritk.model.head_layout import build_described_head, describe_head
+from mritk.model.network import build_head
 from mritk.protocol.recipe import Head, HiddenLayer
-from mritk.train.head_layout import build_described_head, describe_head
-from mritk.train.network import build_head
 
 
 @pytest.mark.parametrize(

@@ -6,8 +6,8 @@ import pytest
 import torch
 from torch import nn
 
+from mritk.model.network import Network, build_head, penalty
 from mritk.protocol.recipe import Head, HiddenLayer
-from mritk.train.network import Network, build_head, penalty
 
 
 def kinds(head):

@@ -20,12 +20,12 @@ from mritk.backbone import SCRATCH, Backbone
 from mritk.errors import WeightsMismatch
 from mritk.files.atomic import write_whole
 from mritk.files.digests import sha256_of
+from mritk.model.contract import Normalise
+from mritk.model.head_layout import build_described_head, describe_head
+from mritk.model.lora import merged_state
+from mritk.model.network import Network
+from mritk.model.weights import match, read_state_dict
 from mritk.records import Architecture, InputContract
-from mritk.train.adapters import merged_state
-from mritk.train.contract import Normalise
-from mritk.train.head_layout import build_described_head, describe_head
-from mritk.train.network import Network
-from mritk.train.weights import match, read_state_dict
 
 FORMAT = "mritk"
 IDENTITY_SCALING = (0.0, 1.0)
