@@ -18,6 +18,8 @@ import numpy as np
 import torch
 
 from mritk.backbone import Backbone
+from mritk.batches.inputs import Inputs
+from mritk.batches.resident import ResidentImages
 from mritk.data.derived import Made, Pixels
 from mritk.data.subset import Subset
 from mritk.errors import MritkError, Unavailable
@@ -27,8 +29,6 @@ from mritk.files.workspace import Workspace
 from mritk.model.backbone import load_backbone
 from mritk.model.flops import count_flops
 from mritk.model.latency import measure_latency
-from mritk.train.inputs import Inputs
-from mritk.train.resident import ResidentImages
 from mritk.train.setup import Setup
 
 # Raise this when the values that come out of this module change.

@@ -7,9 +7,9 @@ from collections.abc import Iterator, Sequence
 import torch
 from torch import nn
 
+from mritk.batches.inputs import Inputs
 from mritk.data.subset import Subset
 from mritk.train.features import FrozenBackbone
-from mritk.train.inputs import Inputs
 from mritk.train.setup import Setup
 
 

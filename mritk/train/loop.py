@@ -22,6 +22,9 @@ from typing import Any
 import numpy as np
 import torch
 
+from mritk.batches.inputs import Inputs
+from mritk.batches.resident import ResidentImages
+from mritk.batches.views import View, views_of
 from mritk.data.subset import Subset
 from mritk.errors import OutOfMemory
 from mritk.machine.device import repeatable
@@ -34,7 +37,6 @@ from mritk.seeds import derive
 from mritk.train.compiled import CompiledNetwork
 from mritk.train.cost import network_cost
 from mritk.train.head_start import start_as_probe
-from mritk.train.inputs import Inputs
 from mritk.train.memory import (
     GIB,
     Footprint,
@@ -43,13 +45,11 @@ from mritk.train.memory import (
     predict_footprint,
 )
 from mritk.train.recalibrate import mixed_batches, recalibrate
-from mritk.train.resident import ResidentImages
 from mritk.train.selection import BestState
 from mritk.train.setup import Epoch, Setup
 from mritk.train.stage_run import StageRun
 from mritk.train.step import ran_out_of_memory
 from mritk.train.trained_size import trained_parameters
-from mritk.train.views import View, views_of
 from mritk.train.what_trains import trainable_tensors
 
 logger = logging.getLogger("mritk")

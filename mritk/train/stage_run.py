@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
+from mritk.batches.mixing import Mixing
+from mritk.batches.resident import shuffled
 from mritk.errors import NonFiniteLoss
 from mritk.machine.seeding import seed_draws
 from mritk.model.lora import add_adapters, merge_adapters, merged_state
@@ -22,9 +24,7 @@ from mritk.train.average import MovingAverage
 from mritk.train.compiled import CompiledNetwork
 from mritk.train.frozen_features import FrozenFeatures
 from mritk.train.graphs import GraphedStep
-from mritk.train.mixing import Mixing
 from mritk.train.optimiser import Schedule, build_optimiser, load_optimiser
-from mritk.train.resident import shuffled
 from mritk.train.step import TrainingStep
 from mritk.train.watch import LossWatch
 from mritk.train.what_trains import trainable_tensors, units_of

@@ -13,13 +13,13 @@ import numpy as np
 import torch
 
 from mritk import Classification, DataError, Derived, Setup, Subset, UsageError, kept
+from mritk.batches.inputs import Inputs
 from mritk.machine.device import repeatable
 from mritk.model.backbone import load_backbone
 from mritk.model.network import Network
 from mritk.model.objective import Objective
 from mritk.protocol.recipe import Probe
 from mritk.train.features import FrozenBackbone
-from mritk.train.inputs import Inputs
 from mritk.train.logistic import LogisticFit, fit_logistic
 from mritk.train.ridge import fit_ridge
 from mritk.train.selection import BestState

@@ -269,7 +269,7 @@ def test_batches_under_a_limit(scene, gpu_memory, monkeypatch, short, ok):
     original = gpu_bounds.memory_limit
 
     def limited(device, nbytes):
-        from mritk.train.inputs import Inputs
+        from mritk.batches.inputs import Inputs
 
         compute = Inputs.compute
 

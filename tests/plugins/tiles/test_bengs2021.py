@@ -37,8 +37,8 @@ def test_the_tensor_that_enters_each_network_has_the_size_that_timm_declares(
     registry, workspace, monkeypatch
 ):
     """A hook on the stem sees what a trial under 'bengs2021' sends; there the pass ends."""
+    from mritk.batches.inputs import Inputs
     from mritk.data.subset import Subset
-    from mritk.train.inputs import Inputs
 
     protocol = find_protocol("bengs2021", registry)
     samples = registry.dataset("tiles:sharp,cases=2,tiles=1").open(workspace)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 import torch
 
-from mritk.train.transfer import BUFFERS, DoubleBuffer
+from mritk.batches.transfer import BUFFERS, DoubleBuffer
 
 
 class LateLink:

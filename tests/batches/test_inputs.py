@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch import nn
 
-from mritk.train.inputs import Inputs
+from mritk.batches.inputs import Inputs
 
 
 @pytest.fixture

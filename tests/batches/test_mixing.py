@@ -8,7 +8,7 @@ import torch
 from torch.nn import functional
 from torchvision.transforms import v2
 
-from mritk.train.mixing import Mixing, blend, draw_box, paste
+from mritk.batches.mixing import Mixing, blend, draw_box, paste
 
 IMAGES = torch.rand(6, 3, 10, 14, generator=torch.Generator().manual_seed(1))
 LABELS = torch.tensor([0, 1, 2, 0, 2, 1])

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 import torch
 
+from mritk.batches.resident import ResidentImages, shuffled
 from mritk.data.stored_images import StoredImages
-from mritk.train.resident import ResidentImages, shuffled
 
 RNG = np.random.default_rng(0)
 
@@ -207,7 +207,7 @@ def test_no_batches_of_no_images():
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")
 @pytest.mark.parametrize("share", [0.0, 0.4], ids=["sent batch by batch", "on the device"])
 def test_a_gpu_gets_the_batches_that_a_cpu_gets(tmp_path, monkeypatch, share):
-    monkeypatch.setattr("mritk.train.resident.MEMORY_SHARE", share)
+    monkeypatch.setattr("mritk.batches.resident.MEMORY_SHARE", share)
     images = RNG.integers(0, 256, (300, 32, 32), dtype=np.uint8)
     rows = shuffled(300, 16, 0, 0)
     near = list(ResidentImages(images, 2, "cpu").batches(rows))

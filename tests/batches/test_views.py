@@ -7,10 +7,10 @@ import pytest
 import torch
 
 from mritk import Augmentation
+from mritk.batches.views import views_of
 from mritk.errors import UsageError
 from mritk.seeds import derive
 from mritk.train.loop import FineTuning
-from mritk.train.views import views_of
 
 
 def noise(images, generator):

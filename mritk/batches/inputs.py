@@ -8,10 +8,10 @@ from typing import Protocol, TypeVar
 import torch
 from torch import nn
 
+from mritk.batches.resident import ResidentImages
 from mritk.data.subset import Subset
 from mritk.machine.device import resolve_precision
 from mritk.model.contract import Normalise
-from mritk.train.resident import ResidentImages
 from mritk.train.setup import Setup
 from mritk.train.step import ran_out_of_memory
 

@@ -8,9 +8,9 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 import torch
 
+from mritk.batches.transfer import CudaLink, DoubleBuffer, Link
 from mritk.data.stored_images import StoredImages
 from mritk.seeds import derive
-from mritk.train.transfer import CudaLink, DoubleBuffer, Link
 
 logger = logging.getLogger("mritk")
 
@@ -25,7 +25,7 @@ class ResidentImages:
     """The images of a part: on the device if they fit there, else in host memory, else on disk.
 
     Pixels stay uint8 until a batch is on the device. A GPU whose memory is too small for the part
-    gets each batch while it computes on the one before (:mod:`mritk.train.transfer`). Whatever
+    gets each batch while it computes on the one before (:mod:`mritk.batches.transfer`). Whatever
     the way, a batch has the same values and the same order in memory.
 
     Attributes:

@@ -7,11 +7,11 @@ from functools import partial
 
 import torch
 
+from mritk.batches.resident import ResidentImages
 from mritk.errors import UsageError
 from mritk.machine.seeding import seed_draws
 from mritk.protocol.recipe import Recipe
 from mritk.seeds import derive
-from mritk.train.resident import ResidentImages
 from mritk.train.setup import Setup
 
 # Draws belong to blocks of this size, so that they do not depend on how many images the device
