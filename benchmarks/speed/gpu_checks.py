@@ -19,11 +19,11 @@ import torch
 from benchmarks.speed.gpu_scene import BUSY, Scene, Trained, float32_as_such, gap, trained
 from mritk import Augmentation
 from mritk.machine.device import repeatable
+from mritk.probe.features import FrozenBackbone
 from mritk.protocol.recipe import Probe, Stage
 from mritk.registry import Registry
 from mritk.train import graphs, resident
 from mritk.train.checkpoint import Checkpoint
-from mritk.train.features import FrozenBackbone
 from mritk.train.loop import FineTuning
 
 NEVER = 10**9

@@ -13,10 +13,10 @@ from torch import nn
 from mritk.data.samples import Classification
 from mritk.errors import UsageError
 from mritk.model.objective import Objective
+from mritk.probe.features import FrozenBackbone
+from mritk.probe.logistic import fit_logistic
+from mritk.probe.ridge import fit_ridge
 from mritk.protocol.recipe import PENALTIES, Recipe
-from mritk.train.features import FrozenBackbone
-from mritk.train.logistic import fit_logistic
-from mritk.train.ridge import fit_ridge
 from mritk.train.setup import Setup
 
 

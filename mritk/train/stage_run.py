@@ -18,11 +18,11 @@ from mritk.machine.seeding import seed_draws
 from mritk.model.lora import add_adapters, merge_adapters, merged_state
 from mritk.model.network import BACKBONE
 from mritk.model.stages import set_trainable
+from mritk.probe.frozen_features import FrozenFeatures
 from mritk.protocol.recipe import Stage
 from mritk.seeds import derive
 from mritk.train.average import MovingAverage
 from mritk.train.compiled import CompiledNetwork
-from mritk.train.frozen_features import FrozenFeatures
 from mritk.train.graphs import GraphedStep
 from mritk.train.optimiser import Schedule, build_optimiser, load_optimiser
 from mritk.train.step import TrainingStep

@@ -18,16 +18,16 @@ from mritk.machine.device import repeatable
 from mritk.model.backbone import load_backbone
 from mritk.model.network import Network
 from mritk.model.objective import Objective
+from mritk.probe.features import FrozenBackbone
+from mritk.probe.logistic import LogisticFit, fit_logistic
+from mritk.probe.ridge import fit_ridge
 from mritk.protocol.recipe import Probe
-from mritk.train.features import FrozenBackbone
-from mritk.train.logistic import LogisticFit, fit_logistic
-from mritk.train.ridge import fit_ridge
 from mritk.train.selection import BestState
 from mritk.train.setup import Epoch
 
 logger = logging.getLogger("mritk")
 
-# Raise this when the models that come out of this module or of mritk.train.logistic change.
+# Raise this when the models that come out of this module or of mritk.probe.logistic change.
 PROBE_VERSION = 1
 
 

@@ -28,9 +28,9 @@ from mritk import (
 )
 from mritk.backbone import Backbone
 from mritk.model.backbone import load_backbone
+from mritk.probe import logistic_search
+from mritk.probe.logistic import fit_logistic
 from mritk.protocol.recipe import Probe
-from mritk.train import logistic_search
-from mritk.train.logistic import fit_logistic
 from mritk.train.setup import SelectionRule
 from mritk_finetune import probe
 from mritk_finetune.probe import fit_probe

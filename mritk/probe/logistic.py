@@ -6,7 +6,7 @@ free. For two classes scikit-learn penalises the difference of the two weight ve
 we: with opposite vectors that is twice the penalty.
 
 One eigendecomposition of the features' scatter matrix serves all penalties; see
-:mod:`mritk.train.logistic_search` for what is done in its axes.
+:mod:`mritk.probe.logistic_search` for what is done in its axes.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ import torch
 
 from mritk.errors import DataError
 from mritk.model.objective import balanced_weights
-from mritk.train.logistic_search import Coordinates, Search
+from mritk.probe.logistic_search import Coordinates, Search
 
 
 @dataclass(frozen=True, eq=False)

@@ -9,8 +9,8 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.preprocessing import StandardScaler
 
 from mritk import DataError
-from mritk.train import logistic_search
-from mritk.train.logistic import fit_logistic
+from mritk.probe import logistic_search
+from mritk.probe.logistic import fit_logistic
 
 PENALTIES = (0.01, 1.0, 100.0)
 

@@ -19,9 +19,9 @@ from mritk.backbone import Backbone
 from mritk.errors import WeightsMismatch
 from mritk.model import weights as weights_module
 from mritk.model.backbone import load_backbone
+from mritk.probe import features as features_module
+from mritk.probe.features import FrozenBackbone, backbone_features
 from mritk.records import Origin
-from mritk.train import features as features_module
-from mritk.train.features import FrozenBackbone, backbone_features
 
 HALF = (0.5, 0.5, 0.5)
 built = Counter()

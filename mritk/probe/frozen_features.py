@@ -9,14 +9,14 @@ from torch import nn
 
 from mritk.batches.inputs import Inputs
 from mritk.data.subset import Subset
-from mritk.train.features import FrozenBackbone
+from mritk.probe.features import FrozenBackbone
 from mritk.train.setup import Setup
 
 
 class FrozenFeatures:
     """What a head trains on while nothing before it changes.
 
-    The features are those of the cache that all trials share (:mod:`mritk.train.features`).
+    The features are those of the cache that all trials share (:mod:`mritk.probe.features`).
     """
 
     def __init__(self, setup: Setup, inputs: Inputs, head: nn.Module) -> None:
