@@ -27,10 +27,10 @@ from mritk.records import Augmentation, Dataset
 from mritk.refusals import require_fit, require_folds, require_selection
 from mritk.registry import Registry
 from mritk.rehearsal import Rehearsal, without_weights
-from mritk.results.folder import ResultsFolder
-from mritk.results.trial_state import TrialState
 from mritk.splits.split_rule import fold_count, known_fold_count, resolved_scheme
 from mritk.splits.splits import make_folds
+from mritk.store.folder import ResultsFolder
+from mritk.store.trial_state import TrialState
 from mritk.trial import OpenDataset, Trial
 
 # Size, interpolation and preprocessing of images that trials will ask for.

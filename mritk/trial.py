@@ -28,11 +28,11 @@ from mritk.files.workspace import Workspace
 from mritk.machine.engine import Engine
 from mritk.protocol.protocol import Protocol
 from mritk.records import Augmentation, Dataset, Method
-from mritk.results.kept_model import model_metadata
-from mritk.results.trialfile import Failure, Predictions, TrialRecord
 from mritk.splits.fold import Fold, fold_digest
 from mritk.splits.split_rule import resolved_scheme
 from mritk.splits.units import unit_names
+from mritk.store.kept_model import model_metadata
+from mritk.store.trial_file import Failure, Predictions, TrialRecord
 from mritk.text.visible import visible
 from mritk.train.setup import Epoch, Fitted, Setup
 

@@ -21,8 +21,8 @@ import torch
 from mritk import Classification, Samples, Workspace
 from mritk.cli.main import main
 from mritk.registry import Registry
-from mritk.results.digest import digest_of
-from mritk.results.trialfile import Failure, Predictions, TrialRecord
+from mritk.store.seal import digest_of
+from mritk.store.trial_file import Failure, Predictions, TrialRecord
 from mritk.train.setup import Epoch
 
 SETTINGS = (

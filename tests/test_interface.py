@@ -15,9 +15,9 @@ from mritk import PluginDeprecationWarning, hookimpl, hookspecs
 from mritk.errors import HookError
 from mritk.hookspecs import INTERFACE, hookspec
 from mritk.registry import Registry
-from mritk.results.folder import ResultsFolder
-from mritk.results.raw_seal import seal_bytes
-from mritk.results.trialfile import read_trial
+from mritk.store.folder import ResultsFolder
+from mritk.store.raw_seal import seal_bytes
+from mritk.store.trial_file import read_trial
 
 FROZEN = Path(__file__).parent / "frozen"
 SCHEMAS = (1, 2, 3, 4)
@@ -216,7 +216,7 @@ def test_results_of_an_earlier_schema_are_ranked_checked_and_shown(mritk, thaw, 
 
 def test_the_schema_of_today_is_frozen_too(make_record, tmp_path):
     """A new schema needs a frozen file of the one before it."""
-    from mritk.results.trialfile import SCHEMA
+    from mritk.store.trial_file import SCHEMA
 
     assert SCHEMAS[-1] == SCHEMA
     assert (FROZEN / f"trial_schema_{SCHEMA}.json").is_file()

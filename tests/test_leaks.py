@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from mritk.results.folder import ResultsFolder
+from mritk.store.folder import ResultsFolder
 
 PROTOCOL = """
 method = "finetune"

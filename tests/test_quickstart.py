@@ -10,8 +10,8 @@ import sys
 
 import pytest
 
-from mritk.results.folder import ResultsFolder
 from mritk.results.leaderboard import build_leaderboard
+from mritk.store.folder import ResultsFolder
 
 
 @pytest.fixture

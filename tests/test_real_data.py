@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from mritk.results.trialfile import read_trial
+from mritk.store.trial_file import read_trial
 
 DATA = os.environ.get("MRITK_TEST_DATA", "")
 

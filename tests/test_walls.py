@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 
-from mritk.results.folder import ResultsFolder
+from mritk.store.folder import ResultsFolder
 
 VOLUMES = '''
 """Small volumes whose target is a number, and a tiny 3-D network."""

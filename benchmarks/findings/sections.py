@@ -12,7 +12,7 @@ from benchmarks.findings.trials import Part, Trials, scored, support, withheld
 from mritk.data.samples import Classification
 from mritk.errors import Unavailable
 from mritk.results.clean_support import ALL, LEAST_UNITS
-from mritk.results.trialfile import TrialRecord
+from mritk.store.trial_file import TrialRecord
 
 PUBLIC, PHANTOM = "folder:brain-tumor-3264", "phantom"
 PRETRAINED, SCRATCH = "efficientnet_lite0@imagenet", "efficientnet_lite0@scratch"

@@ -14,9 +14,9 @@ from mritk.errors import Unavailable
 from mritk.evaluate.metrics import find_metric
 from mritk.results.analysis import repeat_of
 from mritk.results.clean_support import CleanSupport
-from mritk.results.folder import ResultsFolder
 from mritk.results.run_values import Scored
-from mritk.results.trialfile import Predictions, TrialRecord
+from mritk.store.folder import ResultsFolder
+from mritk.store.trial_file import Predictions, TrialRecord
 
 # Which test samples: all; those with a copy in training as it was given; the others.
 Part = Literal["all", "copied", "clean"]

@@ -10,8 +10,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from mritk.results.folder import ResultsFolder
-from mritk.results.trialfile import TrialRecord
+from mritk.store.folder import ResultsFolder
+from mritk.store.trial_file import TrialRecord
 
 ROOT = Path(__file__).parents[2]
 

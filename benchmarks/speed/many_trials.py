@@ -27,9 +27,9 @@ from benchmarks.speed.command_line import positive
 from benchmarks.speed.measurement import progress
 from benchmarks.speed.report import processor
 from mritk.data.samples import Classification
-from mritk.results.folder import ResultsFolder
-from mritk.results.index_file import INDEX
-from mritk.results.record import Predictions, TrialRecord
+from mritk.store.folder import ResultsFolder
+from mritk.store.index_file import INDEX
+from mritk.store.record import Predictions, TrialRecord
 from mritk.train.setup import Epoch
 
 ROWS, SAMPLES, CLASSES = 10, 12, ("glioma", "meningioma", "pituitary")
@@ -52,7 +52,7 @@ main(sys.argv[2:])
 STATES = f"""
 import json, resource, sys
 from pathlib import Path
-from mritk.results.folder import ResultsFolder
+from mritk.store.folder import ResultsFolder
 folder = ResultsFolder(Path(sys.argv[2]))
 folder.states([path.stem for path in folder.trial_files()])
 {TOLD}"""

@@ -42,7 +42,7 @@ def card(app: App, name: str, target: Path | None, folder: Path) -> None:
     mritk card densenet121@imagenet
     """
     from mritk.errors import StoreError, UnknownName
-    from mritk.results.find_trial import trial_or_none
+    from mritk.store.find_trial import trial_or_none
 
     record = trial_or_none(name, folder)
     if record is not None:

@@ -121,10 +121,10 @@ def _board(app: App, results: Path, options: dict[str, Any]) -> Leaderboard:
 
     from mritk.evaluate.classification import SHOWN as OF_CLASSES
     from mritk.evaluate.regression import SHOWN as OF_VALUES
-    from mritk.results.folder import ResultsFolder
     from mritk.results.leaderboard import build_leaderboard
     from mritk.results.paired_tests import TESTS as ALL
     from mritk.results.trial_index import TrialIndex
+    from mritk.store.folder import ResultsFolder
 
     name, wanted = options["test"] or "bootstrap", options["metric"]
     if options["across"] and options["test"] not in (None, "bayes"):

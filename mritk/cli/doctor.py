@@ -31,8 +31,8 @@ def doctor(results: Path, fix: bool, as_json: bool) -> int:
     """
     from tabulate import tabulate
 
-    from mritk.results.doctor import cure, diagnose
-    from mritk.results.folder import ResultsFolder
+    from mritk.store.doctor import cure, diagnose
+    from mritk.store.folder import ResultsFolder
 
     folder = ResultsFolder(results)
     found = diagnose(folder)

@@ -55,9 +55,9 @@ def export(app: App, trial: str, form: str, target: Path, folder: Path) -> None:
     mritk export 3f2a9c -o glioma.safetensors
     mritk export 3f2a9c --to onnx -o glioma.onnx
     """
-    from mritk.results.find_trial import find_trial
-    from mritk.results.folder import ResultsFolder
-    from mritk.results.kept_model import require_model
+    from mritk.store.find_trial import find_trial
+    from mritk.store.folder import ResultsFolder
+    from mritk.store.kept_model import require_model
 
     record = find_trial(trial, folder)
     path = require_model(ResultsFolder(folder), record)

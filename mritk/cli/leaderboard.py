@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from mritk.results.analysis import Analysis
     from mritk.results.table import Leaderboard
     from mritk.results.trial_facts import TrialFacts
-    from mritk.results.trialfile import TrialRecord
+    from mritk.store.trial_file import TrialRecord
 
 # The same words as in mritk.results.formats, which is not imported here: it would load numpy.
 FORMATS = ("github", "plain", "latex", "csv", "json", "html", "parquet")
@@ -124,9 +124,9 @@ def leaderboard(app: App, /, results: Path, **options: Any) -> int:
 
 def _board(results: Path, options: dict[str, Any], analysis: Analysis) -> Leaderboard:
     """Return the leaderboard of the trials that are asked for; the index spares reading others."""
-    from mritk.results.folder import ResultsFolder
     from mritk.results.leaderboard import build_leaderboard
     from mritk.results.trial_index import TrialIndex
+    from mritk.store.folder import ResultsFolder
 
     build = partial(
         build_leaderboard,
@@ -192,9 +192,9 @@ def _diff(results: Path, options: dict[str, Any], analysis: Analysis) -> int:
     """Print what has changed since another results folder."""
     import json
 
-    from mritk.results.folder import ResultsFolder
     from mritk.results.gate import compare_folders
     from mritk.results.gate_text import comparisons_as_data, comparisons_text
+    from mritk.store.folder import ResultsFolder
 
     found = compare_folders(
         ResultsFolder(options["diff"]).trials(),

@@ -31,8 +31,8 @@ def merge(sources: tuple[Path, ...], into: Path, dry_run: bool, as_json: bool) -
     results are a conflict: the first stays, both are named, and the exit code is 1, as it is where
     a file is torn. Exit code 4: a file cannot be read now.
     """
-    from mritk.results.folder import ResultsFolder
-    from mritk.results.merge import merge as merge_folders
+    from mritk.store.folder import ResultsFolder
+    from mritk.store.merge import merge as merge_folders
 
     done = merge_folders([ResultsFolder(s) for s in sources], ResultsFolder(into), dry_run=dry_run)
     if as_json:

@@ -10,7 +10,7 @@ from mritk.errors import ExitCode
 
 if TYPE_CHECKING:
     from mritk.plan import Plan
-    from mritk.results.folder import ResultsFolder
+    from mritk.store.folder import ResultsFolder
     from mritk.trial import Trial
 
 
@@ -80,8 +80,8 @@ def _overfull(trial: Trial) -> str:
 
 def tell_without_model(plan: Plan, results: ResultsFolder) -> None:
     """Name the trials that are done but whose network was not kept."""
-    from mritk.results.kept_model import model_path
-    from mritk.results.trial_state import TrialState
+    from mritk.store.kept_model import model_path
+    from mritk.store.trial_state import TrialState
 
     done = plan.in_state(TrialState.FINISHED)
     lacking = [trial for trial in done if not model_path(results, trial.id).is_file()]

@@ -66,9 +66,9 @@ def plot(app: App, /, kind: str, results: Path, **options: Any) -> int:
     from mritk.report.canvas import save
     from mritk.report.figures.curve import curve
     from mritk.report.kinds import KINDS as DRAW
-    from mritk.results.folder import ResultsFolder
     from mritk.results.leaderboard import build_leaderboard
     from mritk.results.trial_index import TrialIndex
+    from mritk.store.folder import ResultsFolder
 
     def wanted(trial: TrialFacts) -> bool:
         return (

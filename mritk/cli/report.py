@@ -56,10 +56,10 @@ def report(app: App, /, results: Path, output: Path, **options: Any) -> int:
     """
     from mritk.files.atomic import write_whole
     from mritk.report.page import render
-    from mritk.results.folder import ResultsFolder
     from mritk.results.indexed_trial import IndexedTrial
     from mritk.results.leaderboard import build_leaderboard
     from mritk.results.trial_index import TrialIndex
+    from mritk.store.folder import ResultsFolder
 
     analysis = as_analysis(app, options)
     metrics, sort = options["metrics"], options["sort"]

@@ -20,7 +20,7 @@ from mritk.errors import ExitCode
 
 if TYPE_CHECKING:
     from mritk.cli.run import Request
-    from mritk.results.trialfile import TrialRecord
+    from mritk.store.trial_file import TrialRecord
 
 
 @click.command(short_help="Train a stored trial again and compare.")
@@ -59,8 +59,8 @@ def rerun(app: App, /, trial: str, folder: Path, **options: Any) -> int:
     from mritk.errors import UsageError
     from mritk.execute.reproduce import reproduce
     from mritk.plan import Planner
-    from mritk.results.find_trial import find_trial
-    from mritk.results.folder import ResultsFolder
+    from mritk.store.find_trial import find_trial
+    from mritk.store.folder import ResultsFolder
 
     record = find_trial(trial, folder)
     if record.status != "finished":

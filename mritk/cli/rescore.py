@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from mritk.evaluate.metric import Metric
-    from mritk.results.trialfile import Stored
+    from mritk.store.trial_file import Stored
 
 
 @click.command(short_help="Compute all metrics anew from the stored predictions.")
@@ -35,9 +35,9 @@ def rescore(app: App, /, results: Path, as_csv: bool, as_json: bool) -> int:
     'scores': a column each for trial, dataset, protocol, backbone, augmentation, fold, seed, part,
     metric, value, and the reason where there is none.
     """
-    from mritk.results.folder import ResultsFolder
-    from mritk.results.trial_state import UnusableTrial, exit_code_of
-    from mritk.results.view import COLUMNS, write_view
+    from mritk.store.folder import ResultsFolder
+    from mritk.store.trial_state import UnusableTrial, exit_code_of
+    from mritk.store.view import COLUMNS, write_view
 
     folder, extra = ResultsFolder(results), app.registry.metrics()
     rows, trials = [], 0

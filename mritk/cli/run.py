@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from mritk.benchmark import Benchmark
     from mritk.files.workspace import Workspace
     from mritk.plan import Plan
-    from mritk.results.folder import ResultsFolder
+    from mritk.store.folder import ResultsFolder
     from mritk.trial import Outcome
 
 
@@ -175,9 +175,9 @@ class Request:
         from mritk.cli.progress import progress_line
         from mritk.execute.warm_up import WarmUp
         from mritk.plan import Planner, ignore_names
-        from mritk.results.folder import ResultsFolder
         from mritk.results.trial_index import TrialIndex
-        from mritk.results.trial_state import TrialState
+        from mritk.store.folder import ResultsFolder
+        from mritk.store.trial_state import TrialState
 
         workspace = self.app.workspace(offline=self.offline or self.check)
         if self.check:
@@ -315,7 +315,7 @@ class Request:
     def train(self, plan: Plan, results: ResultsFolder, workspace: Workspace) -> list[Outcome]:
         """Train what is to do; torch is not even imported if that is nothing."""
         if not plan.todo:
-            from mritk.results.view import stale_view
+            from mritk.store.view import stale_view
 
             if stale_view(results, {}):  # the run that trained them was killed
                 results.tidy()
@@ -331,7 +331,7 @@ class Request:
             return SerialRun(registry, results, workspace, engine, self.keep_models).run(plan)
         from mritk.execute.elsewhere import RunElsewhere
         from mritk.execute.job import Job
-        from mritk.results.provenance import command_line
+        from mritk.store.provenance import command_line
 
         job = Job(
             self.benchmark(),

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from mritk.plan import Plan
     from mritk.results.indexed_trial import IndexedTrial
     from mritk.results.trial_index import TrialIndex
-    from mritk.results.trial_state import UnusableTrial
+    from mritk.store.trial_state import UnusableTrial
     from mritk.trial import Outcome
 
 
@@ -50,7 +50,7 @@ def report_run(
     from mritk.results.formats import as_data, format_leaderboard
     from mritk.results.indexed_trial import IndexedTrial
     from mritk.results.leaderboard import build_leaderboard
-    from mritk.results.trial_state import TrialState
+    from mritk.store.trial_state import TrialState
 
     there = (trial for trial in found.values() if isinstance(trial, IndexedTrial))
     board = build_leaderboard(there, kept=index)

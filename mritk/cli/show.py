@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from mritk.evaluate.metric import Value
     from mritk.protocol.protocol import Protocol
     from mritk.registry import Registry
-    from mritk.results.trialfile import Predictions, TrialRecord
+    from mritk.store.trial_file import Predictions, TrialRecord
 
 
 @click.command(short_help="Show one name, or one trial, in full.")
@@ -110,7 +110,7 @@ def _flat(data: dict[str, Any], prefix: str = "") -> Any:
 
 
 def _trial(name: str, folder: Path) -> dict[str, Any] | None:
-    from mritk.results.find_trial import trial_or_none
+    from mritk.store.find_trial import trial_or_none
 
     record = trial_or_none(name, folder)
     return None if record is None else _describe_trial(record)
@@ -119,8 +119,8 @@ def _trial(name: str, folder: Path) -> dict[str, Any] | None:
 def _describe_trial(record: TrialRecord) -> dict[str, Any]:
     import numpy as np
 
-    from mritk.results.layout import ATTRIBUTES
     from mritk.results.limits import limits_of
+    from mritk.store.layout import ATTRIBUTES
 
     shown: dict[str, Any] = {name: getattr(record, name) for name in ATTRIBUTES}
     if record.failure:

@@ -10,9 +10,9 @@ from mritk.errors import ExitCode
 
 if TYPE_CHECKING:
     from mritk.plan import Plan
-    from mritk.results.folder import ResultsFolder
     from mritk.results.indexed_trial import IndexedTrial
-    from mritk.results.trial_state import UnusableTrial
+    from mritk.store.folder import ResultsFolder
+    from mritk.store.trial_state import UnusableTrial
     from mritk.trial import Outcome
 
 
@@ -23,7 +23,7 @@ def make_room(plan: Plan, results: ResultsFolder) -> None:
         NewerTrial: A newer mritk wrote one of them; nothing is touched.
         StoreError: A file cannot be moved.
     """
-    from mritk.results.trial_state import NewerTrial, TrialState, UnusableTrial
+    from mritk.store.trial_state import NewerTrial, TrialState, UnusableTrial
 
     usable = plan.in_state(
         TrialState.ABSENT, TrialState.INTERRUPTED, TrialState.FINISHED, TrialState.FAILED
@@ -58,7 +58,7 @@ def tell_lost(
         ``INTERNAL`` where a trial is lost, ``UNAVAILABLE`` where one cannot be read now.
     """
     from mritk.results.indexed_trial import IndexedTrial
-    from mritk.results.trial_state import TrialState, UnreadableTrial
+    from mritk.store.trial_state import TrialState, UnreadableTrial
 
     code = ExitCode.OK
     stored = {outcome.trial.id for outcome in outcomes if not outcome.error}

@@ -31,10 +31,10 @@ def verify(trial: str, folder: Path, as_json: bool) -> int:
     from tabulate import tabulate
 
     from mritk.errors import StoreError
-    from mritk.results.checks import Check, checks_of, scores_of
-    from mritk.results.find_trial import trial_file
-    from mritk.results.trial_state import UnreadableTrial
-    from mritk.results.trialfile import read_trial
+    from mritk.store.checks import Check, checks_of, scores_of
+    from mritk.store.find_trial import trial_file
+    from mritk.store.trial_file import read_trial
+    from mritk.store.trial_state import UnreadableTrial
 
     path = trial_file(trial, folder)
     try:

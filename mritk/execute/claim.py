@@ -12,8 +12,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from mritk.results.folder import ResultsFolder
-from mritk.results.trial_state import TrialState
+from mritk.store.folder import ResultsFolder
+from mritk.store.trial_state import TrialState
 
 logger = logging.getLogger("mritk")
 

@@ -13,11 +13,11 @@ from mritk.execute.moments import Moments
 from mritk.plan import Plan
 from mritk.records import Executor, LostJob
 from mritk.registry import Registry
-from mritk.results.folder import ResultsFolder
-from mritk.results.headline import headline
-from mritk.results.provenance import collect
-from mritk.results.trial_state import TrialState, UnusableTrial
-from mritk.results.trialfile import Failure, read_trial
+from mritk.store.folder import ResultsFolder
+from mritk.store.headline import headline
+from mritk.store.provenance import collect
+from mritk.store.trial_file import Failure, read_trial
+from mritk.store.trial_state import TrialState, UnusableTrial
 from mritk.train.checkpoint import stored_epochs
 from mritk.train.setup import Epoch
 from mritk.trial import Outcome, Trial, start_record

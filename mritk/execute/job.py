@@ -19,7 +19,7 @@ from mritk.machine.engine import Engine
 from mritk.machine.threads import use_available_cores
 from mritk.plan import Plan, Planner
 from mritk.registry import Registry
-from mritk.results.folder import ResultsFolder
+from mritk.store.folder import ResultsFolder
 from mritk.train.setup import ignore_epoch
 from mritk.trial import Trial
 

@@ -17,9 +17,9 @@ from mritk.machine.engine import Engine
 from mritk.plan import Planner
 from mritk.protocol.stored import StoredProtocol
 from mritk.registry import Registry
-from mritk.results.folder import ResultsFolder
-from mritk.results.trial_state import TrialState
-from mritk.results.trialfile import TrialRecord, read_trial
+from mritk.store.folder import ResultsFolder
+from mritk.store.trial_file import TrialRecord, read_trial
+from mritk.store.trial_state import TrialState
 from mritk.trial import Trial
 
 

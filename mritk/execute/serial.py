@@ -20,11 +20,11 @@ from mritk.machine.engine import Engine
 from mritk.machine.threads import use_available_cores
 from mritk.plan import Plan
 from mritk.registry import Registry
-from mritk.results.folder import ResultsFolder
-from mritk.results.headline import headline
-from mritk.results.kept_model import model_path
-from mritk.results.provenance import collect, command_line
-from mritk.results.trial_state import TrialState
+from mritk.store.folder import ResultsFolder
+from mritk.store.headline import headline
+from mritk.store.kept_model import model_path
+from mritk.store.provenance import collect, command_line
+from mritk.store.trial_state import TrialState
 from mritk.train.setup import Epoch
 from mritk.trial import Outcome, Trial, run_trial
 

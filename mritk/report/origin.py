@@ -7,8 +7,8 @@ import math
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from mritk.results.record import TrialRecord
 from mritk.results.table import Table
+from mritk.store.record import TrialRecord
 
 # Lists that are longer, such as those of tensors, are shown by their first items.
 LONG, FIRST = 8, 3

@@ -28,7 +28,7 @@ from mritk.report.origin import made_with, trained_when, trials_of
 from mritk.results.columns import cell_text
 from mritk.results.formats import caption
 from mritk.results.table import Leaderboard, Table
-from mritk.results.trialfile import TrialRecord
+from mritk.store.trial_file import TrialRecord
 
 TITLES = {
     "forest": "Scores",

@@ -15,7 +15,7 @@ from mritk.evaluate.metrics import Metric
 from mritk.evaluate.temperature import calibrated, fit_temperature
 from mritk.results.run_values import RESAMPLES, Scored
 from mritk.results.trial_facts import TrialFacts
-from mritk.results.trialfile import Predictions, TrialRecord
+from mritk.store.trial_file import Predictions, TrialRecord
 
 LEVELS = ("image", "patient")
 INTERVALS = ("student", "percentile", "bca", "none")

@@ -22,10 +22,10 @@ from mritk.results.card_metrics import (
     card_metrics,
     class_scores,
 )
-from mritk.results.kept_model import NOTICE
 from mritk.results.licence_terms import NOT_STORED, hub_license, terms_of
 from mritk.results.limits import is_synthetic, limits_of
-from mritk.results.trialfile import TrialRecord
+from mritk.store.kept_model import NOTICE
+from mritk.store.trial_file import TrialRecord
 from mritk.text.markdown import escape, front_matter, table
 
 NO_WEIGHTS = "none"

@@ -13,7 +13,7 @@ from mritk.evaluate.per_class import ClassScores, per_class
 from mritk.results.analysis import Analysis
 from mritk.results.clean_support import CleanSupport
 from mritk.results.evidence import Evidence
-from mritk.results.trialfile import TrialRecord
+from mritk.store.trial_file import TrialRecord
 
 CALIBRATION = ("log_loss", "brier", "ece")
 

@@ -14,7 +14,7 @@ import numpy as np
 
 from mritk.data.samples import Classification, Task
 from mritk.evaluate.metric import Metric
-from mritk.results.record import Predictions
+from mritk.store.record import Predictions
 
 # Of n units that are all right, 0.5 ** n is the chance if the class is right half of the time: five
 # are the least with which that is refuted at 5 %.

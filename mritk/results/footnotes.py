@@ -9,7 +9,7 @@ from mritk.results.clean_support import ALL, LEAST_UNITS
 
 if TYPE_CHECKING:
     from mritk.results.table import Table
-    from mritk.results.trialfile import TrialRecord
+    from mritk.store.trial_file import TrialRecord
 
 SELECTED_ON_TEST = "§"
 KEPT_COPIES = "†"  # explained by the audit's verdict

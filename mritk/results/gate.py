@@ -21,7 +21,7 @@ from mritk.results.evidence import Evidence
 from mritk.results.footnotes import doubts_of
 from mritk.results.run_values import Scored
 from mritk.results.table import row_name
-from mritk.results.trialfile import TrialRecord
+from mritk.store.trial_file import TrialRecord
 
 RULE = re.compile(
     r"^\s*(?P<metric>\w+)\s*(?P<sign>[<>])\s*(?P<number>[-+]?[\d.]+(e-?\d+)?)\s*(?P<unit>pt)?\s*$"

@@ -9,11 +9,11 @@ from typing import Any, Protocol
 
 from mritk.evaluate.metric import Metric, Undefined, Value
 from mritk.results.analysis import Analysis
-from mritk.results.index_file import Stamp
-from mritk.results.record import TrialRecord
 from mritk.results.run_values import Scored
 from mritk.results.table_trial import How, how_of, is_own, values_of
 from mritk.results.trial_facts import TrialFacts
+from mritk.store.index_file import Stamp
+from mritk.store.record import TrialRecord
 
 # By name of metric value and reason, or why none has a value.
 Points = dict[str, list[Any]] | str

@@ -28,9 +28,9 @@ from mritk.results.table import Cell, Leaderboard, Row, Table, row_name
 from mritk.results.table_evidence import TableEvidence, evidence_of
 from mritk.results.table_trial import HeldTrial, TableTrial, leaking
 from mritk.results.trial_facts import Tested, TrialFacts
-from mritk.results.trial_state import UnusableTrial, exit_code_of
-from mritk.results.trialfile import TrialRecord
 from mritk.results.whole_runs import whole_runs
+from mritk.store.trial_file import TrialRecord
+from mritk.store.trial_state import UnusableTrial, exit_code_of
 from mritk.text.natural_order import natural
 
 # Trials that differ in one of these are never ranked against each other.

@@ -19,7 +19,7 @@ from mritk.protocol.stored import StoredProtocol
 from mritk.results.analysis import Analysis
 from mritk.results.clean_support import CleanSupport
 from mritk.results.footnotes import footnotes
-from mritk.results.trialfile import TrialRecord
+from mritk.store.trial_file import TrialRecord
 
 
 def row_name(backbone: str, augmentation: str) -> str:

@@ -8,9 +8,9 @@ from typing import Protocol
 from mritk.evaluate.metric import Metric, Undefined, Value
 from mritk.evaluate.metrics import all_metrics
 from mritk.results.analysis import Analysis
-from mritk.results.record import TrialRecord
 from mritk.results.run_values import Scored
 from mritk.results.trial_facts import TrialFacts
+from mritk.store.record import TrialRecord
 
 OWN_METRICS = all_metrics()
 # Level, temperature, clean samples alone.

@@ -14,8 +14,8 @@ from mritk.data.samples import Classification, Task
 from mritk.protocol.stored import StoredProtocol
 from mritk.results.clean_support import Counts, counts_of
 from mritk.results.footnotes import never_selected
-from mritk.results.layout import ATTRIBUTES, task_as_dict, task_from_dict
-from mritk.results.record import Predictions, TrialRecord
+from mritk.store.layout import ATTRIBUTES, task_as_dict, task_from_dict
+from mritk.store.record import Predictions, TrialRecord
 
 # What tells one trial of a row from another.
 OWN = ("status", "id", "fold", "seed")
@@ -70,7 +70,7 @@ class TrialFacts:
     """A trial without predictions, splits, history and provenance.
 
     Attributes:
-        id: Its id; the others up to ``task`` as in :class:`mritk.results.record.TrialRecord`.
+        id: Its id; the others up to ``task`` as in :class:`mritk.store.record.TrialRecord`.
         skipped: Number of samples that were left out as unreadable.
         cost: What is stored of its cost, with the number of parameters.
         unselected: Why no epoch could be selected; empty if one was.

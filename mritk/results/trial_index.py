@@ -9,10 +9,7 @@ from typing import Any
 
 from mritk.evaluate.metrics import metrics_of
 from mritk.results.analysis import Analysis
-from mritk.results.folder import ResultsFolder
-from mritk.results.index_file import TABLE, TRIAL, Stamp, stamp_of, time_of
 from mritk.results.indexed_trial import IndexedTrial
-from mritk.results.record import TrialRecord
 from mritk.results.trial_facts import (
     TrialFacts,
     setting_as_json,
@@ -20,15 +17,18 @@ from mritk.results.trial_facts import (
     tested_as_json,
     tested_from_json,
 )
-from mritk.results.trial_state import UnreadableTrial, UnusableTrial
-from mritk.results.trialfile import TrialReader
+from mritk.store.folder import ResultsFolder
+from mritk.store.index_file import TABLE, TRIAL, Stamp, stamp_of, time_of
+from mritk.store.record import TrialRecord
+from mritk.store.trial_file import TrialReader
+from mritk.store.trial_state import UnreadableTrial, UnusableTrial
 
 
 class TrialIndex:
     """The trials of a folder. What is learnt of them is kept when the ``with`` block ends well.
 
     A trial is read again unless its file has the stamp that it had when it was read last
-    (:data:`mritk.results.index_file.Stamp`). A file that was written in the same tick of the clock
+    (:data:`mritk.store.index_file.Stamp`). A file that was written in the same tick of the clock
     in which it was read is not noted: it could change again and keep its stamp. Several processes
     may write the index; the last one's stays, and what others knew is read again.
 

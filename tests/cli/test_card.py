@@ -8,7 +8,7 @@ import sys
 
 import pytest
 
-from mritk.results.folder import ResultsFolder
+from mritk.store.folder import ResultsFolder
 
 
 @pytest.fixture

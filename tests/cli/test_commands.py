@@ -11,7 +11,7 @@ import pytest
 
 from mritk.cli.hints import WRITING
 from mritk.cli.main import COMMANDS, cli
-from mritk.results.folder import ResultsFolder
+from mritk.store.folder import ResultsFolder
 
 
 def commands():

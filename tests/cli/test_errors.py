@@ -12,7 +12,7 @@ import pytest
 from PIL import Image
 
 import mritk.cli as mritk_cli
-from mritk.results.folder import ResultsFolder
+from mritk.store.folder import ResultsFolder
 
 
 def write_images(folder: Path, count: int = 8, seed: int = 0) -> None:

@@ -14,7 +14,7 @@ from mritk import Subset, Workspace, sha256_of
 from mritk.errors import StoreError, WeightsMismatch
 from mritk.model.model_file import load_model
 from mritk.registry import Registry
-from mritk.results.folder import ResultsFolder
+from mritk.store.folder import ResultsFolder
 from mritk.train import cost as cost_module
 from mritk.train.cost import CostMeter
 

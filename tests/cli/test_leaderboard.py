@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 
 from mritk.evaluate.metrics import find_metric
-from mritk.results.folder import ResultsFolder
-from mritk.results.trialfile import Predictions
+from mritk.store.folder import ResultsFolder
+from mritk.store.trial_file import Predictions
 from mritk.text.marked_file import BEGIN, END
 
 

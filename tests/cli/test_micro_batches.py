@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from mritk.results.folder import ResultsFolder
+from mritk.store.folder import ResultsFolder
 
 HUNGRY = """
 

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from mritk.files.code_state import digest_of_sources
-from mritk.results.folder import ResultsFolder
+from mritk.store.folder import ResultsFolder
 
 PLUGIN = """
 from dataclasses import dataclass

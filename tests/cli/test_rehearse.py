@@ -14,7 +14,7 @@ from mritk.cli.run import REHEARSAL
 from mritk.errors import UsageError
 from mritk.registry import Registry
 from mritk.rehearsal import Rehearsal
-from mritk.results.folder import ResultsFolder
+from mritk.store.folder import ResultsFolder
 
 # Weights that are nowhere, an alias for them, and a network for one size alone.
 MORE = """

@@ -7,8 +7,8 @@ import json
 
 import pytest
 
-from mritk.results.folder import ResultsFolder
-from mritk.results.trialfile import read_trial, write_trial
+from mritk.store.folder import ResultsFolder
+from mritk.store.trial_file import read_trial, write_trial
 
 
 @pytest.fixture

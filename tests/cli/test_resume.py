@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from mritk.results.folder import ResultsFolder
+from mritk.store.folder import ResultsFolder
 
 # What a person's plugin may do to a run. The file named by STUMBLE says how, and at which batch;
 # each epoch is noted in EPOCHS. Neither is part of the plugin, which stays the same.

@@ -10,7 +10,7 @@ import h5py
 import numpy as np
 import pytest
 
-from mritk.results.folder import ResultsFolder
+from mritk.store.folder import ResultsFolder
 from mritk.train.loop import FineTuning
 
 

@@ -12,7 +12,7 @@ import termios
 
 import pytest
 
-from mritk.results.folder import ResultsFolder
+from mritk.store.folder import ResultsFolder
 
 
 @pytest.fixture

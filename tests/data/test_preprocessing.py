@@ -10,7 +10,7 @@ from mritk import Classification, Samples
 from mritk.data.decode import decoded
 from mritk.data.preprocessing import Preprocessing
 from mritk.data.subset import Subset
-from mritk.results.folder import ResultsFolder
+from mritk.store.folder import ResultsFolder
 
 RNG = np.random.default_rng(0)
 COLOURED = RNG.integers(0, 256, (4, 32, 32, 3)).astype(np.uint8)

@@ -223,7 +223,7 @@ def test_method(mritk, toy, written, tmp_path):
     """Its predictions are those of scikit-learn's nearest centroid."""
     from sklearn.neighbors import NearestCentroid
 
-    from mritk.results.folder import ResultsFolder
+    from mritk.store.folder import ResultsFolder
 
     file = written("method.md")
     ended = mritk(
@@ -248,7 +248,7 @@ def test_metric(mritk, run_toy, written, tmp_path):
     """Its value is scikit-learn's, also with weights, and the table has a column for it."""
     from sklearn.metrics import top_k_accuracy_score
 
-    from mritk.results.folder import ResultsFolder
+    from mritk.store.folder import ResultsFolder
 
     file = written("metric.md")
     assert run_toy("--seeds", 1).code == 0
@@ -306,7 +306,7 @@ def test_explainer(written):
 
 def test_moments(run_toy, written, tmp_path):
     """The file has the epochs of the trial file."""
-    from mritk.results.folder import ResultsFolder
+    from mritk.store.folder import ResultsFolder
 
     assert run_toy("-p", written("moments.md"), "--seeds", 1).code == 0
     lines = [json.loads(line) for line in (tmp_path / "epochs.jsonl").read_text().splitlines()]

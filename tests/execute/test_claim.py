@@ -10,14 +10,14 @@ import filelock
 import pytest
 
 from mritk.execute.claim import CLAIMS, claimed, finished_meanwhile, stamp_of
-from mritk.results.folder import ResultsFolder
+from mritk.store.folder import ResultsFolder
 
 # Holds the claim to a trial, as a run in another process does, until it is killed.
 HOLDER = """
 import sys, time
 from pathlib import Path
 from mritk.execute.claim import claimed
-from mritk.results.folder import ResultsFolder
+from mritk.store.folder import ResultsFolder
 
 with claimed(ResultsFolder(Path(sys.argv[1])), sys.argv[2], wait=True):
     print("held", flush=True)

@@ -12,7 +12,7 @@ from mritk.errors import StoreError
 from mritk.execute.serial import Moments
 from mritk.records import Origin
 from mritk.registry import Registry
-from mritk.results.folder import ResultsFolder
+from mritk.store.folder import ResultsFolder
 from mritk.train.loop import FineTuning
 
 DIARY = '''

@@ -26,8 +26,8 @@ from benchmarks.findings.sections import (
 from benchmarks.findings.trials import Trials, scored
 from mritk.data.samples import Classification
 from mritk.errors import Unavailable
-from mritk.results.folder import ResultsFolder
-from mritk.results.trialfile import Predictions
+from mritk.store.folder import ResultsFolder
+from mritk.store.trial_file import Predictions
 
 CLASSES, COUNT = 4, 240
 RNG = np.random.default_rng(0)

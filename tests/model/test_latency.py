@@ -10,7 +10,7 @@ from torch import nn
 
 from mritk.model.flops import count_flops
 from mritk.model.latency import ENOUGH_SECONDS, PASSES, WARM_UP, measure_latency
-from mritk.results.folder import ResultsFolder
+from mritk.store.folder import ResultsFolder
 from mritk.train.cost import network_cost
 
 

@@ -8,8 +8,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from mritk.results.folder import ResultsFolder
-from mritk.results.trialfile import TrialRecord
+from mritk.store.folder import ResultsFolder
+from mritk.store.trial_file import TrialRecord
 
 TRACKERS = ("MRITK_TENSORBOARD", "MLFLOW_TRACKING_URI", "MLFLOW_EXPERIMENT_NAME")
 

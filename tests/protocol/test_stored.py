@@ -15,7 +15,7 @@ from mritk.results.card import trial_card
 from mritk.results.footnotes import TEST_SELECTED
 from mritk.results.leaderboard import build_leaderboard
 from mritk.results.limits import limits_of
-from mritk.results.trialfile import Predictions
+from mritk.store.trial_file import Predictions
 from mritk.train.setup import Epoch
 
 ON_VALIDATION = {"selection": {"on": "val", "by": "loss"}}

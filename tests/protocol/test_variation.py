@@ -10,7 +10,7 @@ from mritk.benchmark import Benchmark, find_protocol
 from mritk.errors import ProtocolError, UsageError
 from mritk.protocol.variation import changed, parse_vary, variations, varied_name
 from mritk.registry import Registry
-from mritk.results.folder import ResultsFolder
+from mritk.store.folder import ResultsFolder
 
 
 def test_every_combination_of_the_values_is_one_change():

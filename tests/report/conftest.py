@@ -7,9 +7,9 @@ import pytest
 
 from mritk import Classification
 from mritk.results.analysis import Analysis
-from mritk.results.folder import ResultsFolder
 from mritk.results.leaderboard import build_leaderboard
-from mritk.results.trialfile import Failure, Predictions, TrialRecord
+from mritk.store.folder import ResultsFolder
+from mritk.store.trial_file import Failure, Predictions, TrialRecord
 from mritk.train.setup import Epoch
 
 EVIL = "<script>window.hacked = 1</script>"

@@ -34,9 +34,9 @@ from mritk.report.kinds import CAPTIONS, KINDS
 from mritk.report.labels import label_points
 from mritk.results.analysis import Analysis
 from mritk.results.columns import cell_text
-from mritk.results.folder import ResultsFolder
 from mritk.results.leaderboard import build_leaderboard
-from mritk.results.trialfile import Predictions
+from mritk.store.folder import ResultsFolder
+from mritk.store.trial_file import Predictions
 
 # Figures draw what a table holds, however many resamples it took.
 FEW = Analysis(resamples=100)

@@ -17,8 +17,8 @@ from mritk.report.by_class import by_class
 from mritk.report.origin import made_with, trials_of
 from mritk.report.page import render
 from mritk.results.analysis import Analysis
-from mritk.results.folder import ResultsFolder
 from mritk.results.leaderboard import build_leaderboard
+from mritk.store.folder import ResultsFolder
 
 EVIL = "<script>window.hacked = 1</script>"
 

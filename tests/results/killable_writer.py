@@ -20,9 +20,9 @@ from pathlib import Path
 import numpy as np
 
 from mritk import Classification
-from mritk.results.doctor import diagnose
-from mritk.results.folder import ResultsFolder
-from mritk.results.trialfile import Predictions, TrialRecord, read_trial
+from mritk.store.doctor import diagnose
+from mritk.store.folder import ResultsFolder
+from mritk.store.trial_file import Predictions, TrialRecord, read_trial
 
 
 def record_of(name: str, seed: int) -> TrialRecord:

@@ -17,7 +17,7 @@ from mritk.results.card_metrics import card_metrics
 from mritk.results.clean_support import ALL, CleanSupport, counts_of
 from mritk.results.formats import as_data, format_leaderboard
 from mritk.results.leaderboard import build_leaderboard
-from mritk.results.trialfile import Predictions
+from mritk.store.trial_file import Predictions
 
 VERDICT = {
     "audited": True,

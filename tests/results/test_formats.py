@@ -11,9 +11,9 @@ from html.parser import HTMLParser
 import pytest
 
 from mritk.errors import StoreError
-from mritk.results.folder import ResultsFolder
 from mritk.results.formats import FORMATS, format_leaderboard
 from mritk.results.leaderboard import build_leaderboard
+from mritk.store.folder import ResultsFolder
 
 CLASSES_WRONG = (0, 0, 1, 0)
 

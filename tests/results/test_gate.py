@@ -14,7 +14,7 @@ from mritk.evaluate.comparison import Verdict
 from mritk.results.analysis import Analysis
 from mritk.results.gate import Rule, compare_folders
 from mritk.results.gate_text import comparisons_as_data, comparisons_text
-from mritk.results.trialfile import Predictions
+from mritk.store.trial_file import Predictions
 
 PATIENTS, IMAGES = 60, 3
 # Most tests are of one seed, and ask about these trained networks.

@@ -10,10 +10,10 @@ import h5py
 import numpy as np
 import pytest
 
-from mritk.results.digest import SEAL, digest_of
-from mritk.results.raw_seal import seal_bytes, seal_holds
-from mritk.results.trial_state import AlteredTrial, ForeignFile, TornTrial, UnusableTrial
-from mritk.results.trialfile import TrialReader, read_trial, write_trial
+from mritk.store.raw_seal import seal_bytes, seal_holds
+from mritk.store.seal import SEAL, digest_of
+from mritk.store.trial_file import TrialReader, read_trial, write_trial
+from mritk.store.trial_state import AlteredTrial, ForeignFile, TornTrial, UnusableTrial
 
 SCORE = "predictions/test/score"
 

@@ -13,7 +13,7 @@ from mritk.errors import StoreError, UnknownName, UsageError
 from mritk.results.analysis import Analysis
 from mritk.results.formats import caption
 from mritk.results.leaderboard import build_leaderboard
-from mritk.results.trialfile import Predictions
+from mritk.store.trial_file import Predictions
 
 PERFECT, ONE_WRONG, HALF = (0, 0, 1, 1), (0, 0, 1, 0), (0, 1, 1, 0)
 

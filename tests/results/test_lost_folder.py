@@ -10,7 +10,7 @@ from pathlib import Path
 import h5py
 import pytest
 
-from mritk.results.folder import ResultsFolder
+from mritk.store.folder import ResultsFolder
 
 MEANWHILE = """
 

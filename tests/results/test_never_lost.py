@@ -11,8 +11,8 @@ from pathlib import Path
 import pytest
 
 from mritk.errors import StoreError
-from mritk.results.doctor import State, diagnose
-from mritk.results.folder import ResultsFolder
+from mritk.store.doctor import State, diagnose
+from mritk.store.folder import ResultsFolder
 
 WRITER = Path(__file__).with_name("killable_writer.py")
 

@@ -6,8 +6,8 @@ import h5py
 import pytest
 
 from mritk.errors import StoreError, UsageError
-from mritk.results.folder import ResultsFolder
 from mritk.results.leaderboard import build_leaderboard
+from mritk.store.folder import ResultsFolder
 
 
 @pytest.fixture

@@ -13,10 +13,10 @@ import h5py
 import numpy as np
 import pytest
 
-from mritk.results.folder import ResultsFolder
-from mritk.results.layout import SCHEMA
-from mritk.results.trial_state import ForeignFile, TrialState, UnreadableTrial
-from mritk.results.trialfile import read_trial, write_trial
+from mritk.store.folder import ResultsFolder
+from mritk.store.layout import SCHEMA
+from mritk.store.trial_file import read_trial, write_trial
+from mritk.store.trial_state import ForeignFile, TrialState, UnreadableTrial
 
 TRAINS = {
     TrialState.ABSENT: True,

@@ -8,7 +8,7 @@ import sys
 import numpy as np
 import pytest
 
-from mritk.results.folder import ResultsFolder
+from mritk.store.folder import ResultsFolder
 
 # 240 images of 1 MiB; the training part alone is more than the limit leaves.
 PLUGIN = """

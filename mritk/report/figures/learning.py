@@ -12,8 +12,8 @@ from matplotlib.ticker import MaxNLocator
 
 from mritk.errors import UsageError
 from mritk.report.canvas import COLOURS, INK, STYLE, legend_below, panels, rest_note, title_of
-from mritk.results.record import TrialRecord
 from mritk.results.table import Table
+from mritk.store.record import TrialRecord
 
 MOST, COLUMNS = 12, 3
 LOSSES = (

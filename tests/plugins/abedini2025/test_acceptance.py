@@ -28,9 +28,9 @@ from sklearn.utils.class_weight import compute_class_weight
 from mritk.model.contract import Normalise
 from mritk.model.objective import balanced_weights
 from mritk.registry import Registry
-from mritk.results.folder import ResultsFolder
-from mritk.results.kept_model import model_path
 from mritk.seeds import derive
+from mritk.store.folder import ResultsFolder
+from mritk.store.kept_model import model_path
 from mritk_abedini2025 import read_protocol_text
 
 SET = '''

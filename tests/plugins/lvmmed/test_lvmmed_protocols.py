@@ -12,8 +12,8 @@ from torch import nn
 from mritk.benchmark import find_protocol
 from mritk.model.network import build_head
 from mritk.registry import Registry
-from mritk.results.folder import ResultsFolder
-from mritk.results.kept_model import model_path
+from mritk.store.folder import ResultsFolder
+from mritk.store.kept_model import model_path
 from mritk_lvmmed import PROTOCOLS, protocol_text
 
 SET = """

@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 
 from mritk import LostJob
-from mritk.results.folder import ResultsFolder
+from mritk.store.folder import ResultsFolder
 from mritk_processes import run
 from mritk_processes.share import shares
 

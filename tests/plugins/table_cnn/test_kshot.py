@@ -11,8 +11,8 @@ from torch import nn
 
 from mritk.benchmark import find_protocol
 from mritk.registry import Registry
-from mritk.results.folder import ResultsFolder
 from mritk.seeds import derive
+from mritk.store.folder import ResultsFolder
 from mritk_table_cnn.kshot import SHOTS, kshot_text
 
 SET = '''

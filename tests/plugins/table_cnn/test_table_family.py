@@ -9,7 +9,7 @@ import pytest
 
 from mritk.errors import Unavailable, UsageError
 from mritk.registry import Registry
-from mritk.results.folder import ResultsFolder
+from mritk.store.folder import ResultsFolder
 
 TABLE = """
 summary = "two convolutions"

@@ -12,7 +12,7 @@ from sklearn.metrics import f1_score
 
 from mritk.benchmark import find_protocol
 from mritk.registry import Registry
-from mritk.results.folder import ResultsFolder
+from mritk.store.folder import ResultsFolder
 from mritk.train.setup import Setup
 from mritk_timm.curated import CURATED
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from mritk.evaluate.metrics import metrics_of
-from mritk.results.record import TrialRecord
+from mritk.store.record import TrialRecord
 
 
 def headline(record: TrialRecord) -> str:

@@ -18,10 +18,10 @@ import pytest
 
 from mritk.errors import StoreError
 from mritk.evaluate.metrics import metrics_of
-from mritk.results.doctor import cure, diagnose
-from mritk.results.folder import ResultsFolder
-from mritk.results.raw_seal import seal_bytes
-from mritk.results.trialfile import SCHEMA, write_trial
+from mritk.store.doctor import cure, diagnose
+from mritk.store.folder import ResultsFolder
+from mritk.store.raw_seal import seal_bytes
+from mritk.store.trial_file import SCHEMA, write_trial
 
 PROTOCOL = '{"image_size":32}'
 

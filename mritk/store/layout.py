@@ -1,9 +1,9 @@
 """Where each part of a trial record stands in its HDF5 file.
 
 Layout, schema 4 (schema 1 had no audit and no column ``clean``, 2 no column ``unit`` and no digest,
-3 no last line with the digest of the bytes, :mod:`mritk.results.raw_seal`):
+3 no last line with the digest of the bytes, :mod:`mritk.store.raw_seal`):
 
-    /                     attributes: digest (:mod:`mritk.results.digest`), schema, status, id,
+    /                     attributes: digest (:mod:`mritk.store.seal`), schema, status, id,
                           dataset, dataset_fingerprint, backbone, augmentation, method, protocol,
                           fingerprint, scheme, folds, fold, seed, grouped, task
     /protocol_json        canonical JSON of the protocol
@@ -32,8 +32,8 @@ import h5py
 import numpy as np
 
 from mritk.data.samples import Classification, Regression, Task
-from mritk.results.digest import SEAL, digest_of
-from mritk.results.record import Failure, Predictions, TrialRecord
+from mritk.store.record import Failure, Predictions, TrialRecord
+from mritk.store.seal import SEAL, digest_of
 from mritk.train.setup import Epoch
 
 SCHEMA = 4

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from mritk.results.guarded_calls import Crashed, Endless, GuardedCalls
+from mritk.store.guarded_calls import Crashed, Endless, GuardedCalls
 
 
 @pytest.fixture

@@ -14,10 +14,10 @@ from typing import Any
 import h5py
 import numpy as np
 
-from mritk.results.folder import TRIALS, VIEW, ResultsFolder
-from mritk.results.layout import TEXT
-from mritk.results.raw_seal import seal_holds
-from mritk.results.trialfile import write_hdf5
+from mritk.store.folder import TRIALS, VIEW, ResultsFolder
+from mritk.store.layout import TEXT
+from mritk.store.raw_seal import seal_holds
+from mritk.store.trial_file import write_hdf5
 
 SCORES = "scores"
 RENEW = "'mritk doctor --fix' renews it"

@@ -14,9 +14,9 @@ import pytest
 
 from mritk import Classification, Regression
 from mritk.errors import StoreError
-from mritk.results.raw_seal import seal_bytes
-from mritk.results.trial_state import AlteredTrial
-from mritk.results.trialfile import SCHEMA, Failure, Predictions, read_trial, write_trial
+from mritk.store.raw_seal import seal_bytes
+from mritk.store.trial_file import SCHEMA, Failure, Predictions, read_trial, write_trial
+from mritk.store.trial_state import AlteredTrial
 from mritk.train.setup import Epoch
 
 

@@ -10,8 +10,8 @@ from typing import Any
 from mritk.backbone import split_name
 from mritk.data.samples import Classification
 from mritk.errors import StoreError, Unavailable
-from mritk.results.folder import ResultsFolder
-from mritk.results.trialfile import TrialRecord
+from mritk.store.folder import ResultsFolder
+from mritk.store.trial_file import TrialRecord
 
 MODELS = "models"
 NOTICE = "For research only: not for clinical use."

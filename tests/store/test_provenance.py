@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 import mritk
-from mritk.results.provenance import collect, command_line
+from mritk.store.provenance import collect, command_line
 
 
 def test_what_is_collected_can_be_stored_and_is_true():

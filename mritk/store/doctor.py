@@ -10,12 +10,12 @@ from enum import Enum
 from pathlib import Path
 
 from mritk.errors import ExitCode
-from mritk.results.checks import checks_of
-from mritk.results.folder import CHECKPOINTS, TRIALS, VIEW, ResultsFolder
-from mritk.results.kept_model import MODELS
-from mritk.results.trial_state import UnusableTrial
-from mritk.results.trialfile import Stored, TrialReader, TrialRecord
-from mritk.results.view import stale_view
+from mritk.store.checks import checks_of
+from mritk.store.folder import CHECKPOINTS, TRIALS, VIEW, ResultsFolder
+from mritk.store.kept_model import MODELS
+from mritk.store.trial_file import Stored, TrialReader, TrialRecord
+from mritk.store.trial_state import UnusableTrial
+from mritk.store.view import stale_view
 
 IDENTITY = ("dataset_fingerprint", "backbone", "augmentation", "fingerprint", "fold", "seed")
 # A process that writes a file changes it all the time, so one that nobody has touched for an hour

@@ -8,7 +8,7 @@ from typing import Any
 import h5py
 import numpy as np
 
-from mritk.results.members import members
+from mritk.store.members import members
 
 SEAL = "digest"
 

@@ -13,7 +13,7 @@ from mritk.data.samples import Classification
 from mritk.evaluate.metric import Value
 from mritk.evaluate.metrics import metrics_of
 from mritk.reading.parts import SPLITS
-from mritk.results.trialfile import Predictions, TrialRecord
+from mritk.store.trial_file import Predictions, TrialRecord
 
 
 @dataclass(frozen=True)

@@ -26,7 +26,7 @@ import mritk
 from mritk.errors import StoreError
 from mritk.files.atomic import write_whole
 from mritk.files.code_state import digest_of_sources, versions
-from mritk.results.trial_state import TrialState
+from mritk.store.trial_state import TrialState
 
 logger = logging.getLogger("mritk")
 

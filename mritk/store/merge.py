@@ -11,11 +11,11 @@ import numpy as np
 
 from mritk.errors import ExitCode, StoreError, UsageError
 from mritk.files.atomic import write_whole
-from mritk.results.folder import ResultsFolder
-from mritk.results.kept_model import model_path
-from mritk.results.layout import ATTRIBUTES
-from mritk.results.trial_state import TrialState, UnreadableTrial, UnusableTrial
-from mritk.results.trialfile import Predictions, Stored, TrialRecord, read_trial
+from mritk.store.folder import ResultsFolder
+from mritk.store.kept_model import model_path
+from mritk.store.layout import ATTRIBUTES
+from mritk.store.trial_file import Predictions, Stored, TrialRecord, read_trial
+from mritk.store.trial_state import TrialState, UnreadableTrial, UnusableTrial
 
 # What two trainings of one trial must agree in; times, machine and notes may differ.
 RESULT = (*ATTRIBUTES, "task", "protocol_json", "splits", "skipped", "predictions")

@@ -16,9 +16,9 @@ from shlex import quote
 import h5py
 
 from mritk.errors import StoreError, UsageError
-from mritk.results.index_file import INDEX, IndexFile
-from mritk.results.trial_state import TrialState, UnusableTrial
-from mritk.results.trialfile import Stored, TrialReader, TrialRecord, write_hdf5, write_trial
+from mritk.store.index_file import INDEX, IndexFile
+from mritk.store.trial_file import Stored, TrialReader, TrialRecord, write_hdf5, write_trial
+from mritk.store.trial_state import TrialState, UnusableTrial
 
 logger = logging.getLogger("mritk")
 

@@ -17,7 +17,7 @@ from typing import Any
 START = """\
 import sys
 function, *sys.path = sys.argv[1:]
-from mritk.results.guarded_calls import serve
+from mritk.store.guarded_calls import serve
 serve(function)
 """
 # Much longer than the call may compute: the machine may be busy, or asleep.

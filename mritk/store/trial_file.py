@@ -1,6 +1,6 @@
 """The trial file: one immutable HDF5 file per trial, written whole or not at all.
 
-What stands where in it: :mod:`mritk.results.layout`.
+What stands where in it: :mod:`mritk.store.layout`.
 """
 
 from __future__ import annotations
@@ -16,13 +16,13 @@ from pathlib import Path
 import h5py
 
 from mritk.files.atomic import write_whole
-from mritk.results.digest import SEAL, digest_of
-from mritk.results.guarded_calls import Crashed, Endless, GuardedCalls
-from mritk.results.layout import SCHEMA, read_record, write_record
-from mritk.results.members import ReachesOutside
-from mritk.results.raw_seal import seal_bytes, seal_holds
-from mritk.results.record import Failure, Predictions, TrialRecord
-from mritk.results.trial_state import (
+from mritk.store.guarded_calls import Crashed, Endless, GuardedCalls
+from mritk.store.layout import SCHEMA, read_record, write_record
+from mritk.store.members import ReachesOutside
+from mritk.store.raw_seal import seal_bytes, seal_holds
+from mritk.store.record import Failure, Predictions, TrialRecord
+from mritk.store.seal import SEAL, digest_of
+from mritk.store.trial_state import (
     AlteredTrial,
     ForeignFile,
     MisnamedTrial,
@@ -134,7 +134,7 @@ class TrialReader:
 
     def __init__(self, seconds: float = 10.0) -> None:
         self.seconds = seconds
-        self._unproven = GuardedCalls("mritk.results.trialfile:unproven_trial")
+        self._unproven = GuardedCalls("mritk.store.trial_file:unproven_trial")
 
     def __enter__(self) -> TrialReader:
         return self

@@ -6,8 +6,8 @@ from pathlib import Path
 from shlex import quote
 
 from mritk.errors import UnknownName
-from mritk.results.folder import TRIALS
-from mritk.results.trialfile import TRIAL_ID, TrialRecord, read_trial
+from mritk.store.folder import TRIALS
+from mritk.store.trial_file import TRIAL_ID, TrialRecord, read_trial
 
 
 def find_trial(name: str, folder: Path) -> TrialRecord:
