@@ -34,8 +34,8 @@ from benchmarks.evidence.worlds import (
     UNSTABLE,
 )
 from mritk.evaluate.comparison import Verdict
-from mritk.results.evidence import Evidence
-from mritk.results.run_values import Scored
+from mritk.evaluate.evidence import Evidence
+from mritk.evaluate.run_values import Scored
 
 Table = dict[str, list[Scored]]
 BALANCED = "balanced_accuracy"

@@ -14,7 +14,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from benchmarks.evidence.quick_metric import quick_metric
-from mritk.results.run_values import Scored
+from mritk.evaluate.run_values import Scored
 
 # Means of recalls, which are all the same.
 RECALLS = ("balanced_accuracy", "accuracy")

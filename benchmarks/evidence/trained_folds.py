@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from benchmarks.evidence.quick_metric import quick_metric
-from mritk.results.run_values import Scored
+from mritk.evaluate.run_values import Scored
 
 DRAWS, FRESH = 1000, 300
 

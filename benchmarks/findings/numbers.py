@@ -10,10 +10,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from mritk.evaluate.comparison import Comparison
+from mritk.evaluate.evidence import Evidence
 from mritk.evaluate.interval import Interval
 from mritk.evaluate.metrics import find_metric
-from mritk.results.evidence import Evidence
-from mritk.results.run_values import Scored
+from mritk.evaluate.run_values import Scored
 
 METRIC = "balanced_accuracy"
 

@@ -12,9 +12,9 @@ import numpy as np
 
 from mritk.errors import Unavailable
 from mritk.evaluate.metrics import find_metric
+from mritk.evaluate.run_values import Scored
 from mritk.results.analysis import repeat_of
 from mritk.results.clean_support import CleanSupport
-from mritk.results.run_values import Scored
 from mritk.store.folder import ResultsFolder
 from mritk.store.trial_file import Predictions, TrialRecord
 

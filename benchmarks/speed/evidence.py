@@ -14,8 +14,8 @@ import click
 from benchmarks.evidence.simulated import World
 from benchmarks.speed.report import processor
 from mritk import Classification
+from mritk.evaluate.evidence import Evidence, ties
 from mritk.evaluate.metrics import all_metrics
-from mritk.results.evidence import Evidence, ties
 
 
 @click.command()

@@ -9,9 +9,9 @@ import numpy as np
 
 from mritk.evaluate.metric import Value
 from mritk.evaluate.per_class import per_class
+from mritk.evaluate.run_values import Scored
 from mritk.report.board import Shown
 from mritk.report.scored import classes_of, scored_rows
-from mritk.results.run_values import Scored
 from mritk.results.table import Table
 
 LABELS = {"ppv": "PPV", "npv": "NPV", "f1": "F1", "auroc": "AUROC", "auprc": "AUPRC"}

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from mritk.data.samples import Classification
 from mritk.evaluate.metric import Undefined
-from mritk.results.run_values import Scored
+from mritk.evaluate.run_values import Scored
 from mritk.results.table import Row, Table
 
 

@@ -12,8 +12,8 @@ from mritk.errors import UsageError
 from mritk.evaluate.by_patient import by_patient
 from mritk.evaluate.metric import Undefined
 from mritk.evaluate.metrics import Metric
+from mritk.evaluate.run_values import RESAMPLES, Scored
 from mritk.evaluate.temperature import calibrated, fit_temperature
-from mritk.results.run_values import RESAMPLES, Scored
 from mritk.results.trial_facts import TrialFacts
 from mritk.store.trial_file import Predictions, TrialRecord
 

@@ -13,13 +13,13 @@ import numpy as np
 
 from mritk.errors import ExitCode, StoreError, UsageError
 from mritk.evaluate.comparison import Comparison, Verdict, adjusted
+from mritk.evaluate.evidence import Evidence
 from mritk.evaluate.holm import holm
 from mritk.evaluate.metric import Metric, Undefined
 from mritk.evaluate.metrics import find_metric, metrics_of
+from mritk.evaluate.run_values import Scored
 from mritk.results.analysis import Analysis
-from mritk.results.evidence import Evidence
 from mritk.results.footnotes import doubts_of
-from mritk.results.run_values import Scored
 from mritk.results.table import row_name
 from mritk.store.trial_file import TrialRecord
 

@@ -8,8 +8,8 @@ from contextlib import suppress
 from typing import Any, Protocol
 
 from mritk.evaluate.metric import Metric, Undefined, Value
+from mritk.evaluate.run_values import Scored
 from mritk.results.analysis import Analysis
-from mritk.results.run_values import Scored
 from mritk.results.table_trial import How, how_of, is_own, values_of
 from mritk.results.trial_facts import TrialFacts
 from mritk.store.index_file import Stamp

@@ -9,9 +9,9 @@ import numpy as np
 
 from mritk.evaluate.metric import Metric
 from mritk.evaluate.over_folds import run_value
+from mritk.evaluate.run_values import Scored
 from mritk.results.analysis import Analysis
 from mritk.results.kept_tables import KeptTables, kept_or_made, table_key
-from mritk.results.run_values import Scored
 from mritk.results.table import Row
 from mritk.results.table_trial import TableTrial, scores_of
 

@@ -11,7 +11,7 @@ import numpy as np
 from mritk.evaluate.comparison import Comparison
 from mritk.evaluate.interval import Interval
 from mritk.evaluate.metric import Metric, Undefined
-from mritk.results.run_values import Scored
+from mritk.evaluate.run_values import Scored
 from mritk.results.table import Table
 
 Key = tuple[tuple[int, int], int]

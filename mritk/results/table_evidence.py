@@ -8,12 +8,12 @@ from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
 from mritk.evaluate.comparison import Comparison
+from mritk.evaluate.evidence import Evidence, ties
 from mritk.evaluate.interval import Interval
 from mritk.evaluate.metric import Metric
+from mritk.evaluate.run_values import Scored
 from mritk.results.analysis import Analysis
-from mritk.results.evidence import Evidence, ties
 from mritk.results.kept_tables import KeptTables, kept_or_made, table_key
-from mritk.results.run_values import Scored
 from mritk.results.table import Row
 from mritk.results.table_trial import TableTrial, scores_of
 

@@ -7,8 +7,8 @@ from typing import Protocol
 
 from mritk.evaluate.metric import Metric, Undefined, Value
 from mritk.evaluate.metrics import all_metrics
+from mritk.evaluate.run_values import Scored
 from mritk.results.analysis import Analysis
-from mritk.results.run_values import Scored
 from mritk.results.trial_facts import TrialFacts
 from mritk.store.record import TrialRecord
 

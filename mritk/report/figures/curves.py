@@ -16,6 +16,7 @@ from matplotlib.lines import Line2D
 from mritk.data.samples import Classification
 from mritk.errors import UsageError
 from mritk.evaluate.ranks import odds_ranks
+from mritk.evaluate.run_values import Scored
 from mritk.report.canvas import (
     INK,
     STYLE,
@@ -28,7 +29,6 @@ from mritk.report.canvas import (
     title_of,
 )
 from mritk.report.scored import scored_rows
-from mritk.results.run_values import Scored
 from mritk.results.table import Table
 
 MOST, COLUMNS = 8, 4

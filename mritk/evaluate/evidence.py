@@ -22,11 +22,11 @@ from mritk.evaluate.interval import Interval
 from mritk.evaluate.metrics import Metric
 from mritk.evaluate.resampling import Units
 from mritk.evaluate.run_spread import RunSpread, Training
+from mritk.evaluate.run_values import RESAMPLES, RunValues, Scored, Values, minus
 from mritk.evaluate.scale import Scale
 from mritk.evaluate.tie_groups import tie_groups
 from mritk.evaluate.unit_swaps import ScoredTwice, swap_test
 from mritk.evaluate.unseen import unseen_variance
-from mritk.results.run_values import RESAMPLES, RunValues, Scored, Values, minus
 
 POWER = 0.8
 TINY = 1e-6
