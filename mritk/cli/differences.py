@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from mritk.evaluate.metric import Metric
     from mritk.results.table import Leaderboard, Table
 
-# The same words as in mritk.results.paired_tests, which is not imported here: it loads numpy.
+# The same words as in mritk.compare.paired_tests, which is not imported here: it loads numpy.
 TESTS = ("bootstrap", "mcnemar", "delong", "corrected_t", "bayes")
 ROPE = 0.01
 
@@ -119,10 +119,10 @@ def _board(app: App, results: Path, options: dict[str, Any]) -> Leaderboard:
     """
     from dataclasses import replace
 
+    from mritk.compare.paired_tests import TESTS as ALL
     from mritk.evaluate.classification import SHOWN as OF_CLASSES
     from mritk.evaluate.regression import SHOWN as OF_VALUES
     from mritk.results.leaderboard import build_leaderboard
-    from mritk.results.paired_tests import TESTS as ALL
     from mritk.results.trial_index import TrialIndex
     from mritk.store.folder import ResultsFolder
 
@@ -172,8 +172,8 @@ def _rope(metric: Metric, options: dict[str, Any]) -> float:
 
 
 def _print_across(board: Leaderboard, options: dict[str, Any]) -> int:
-    from mritk.results.across_datasets import across_datasets
-    from mritk.results.differences_text import across_as_data, across_text, csv_of
+    from mritk.compare.across_datasets import across_datasets
+    from mritk.compare.differences_text import across_as_data, across_text, csv_of
 
     ropes = None
     if options["test"] == "bayes":
@@ -193,7 +193,7 @@ def _print_across(board: Leaderboard, options: dict[str, Any]) -> int:
 
 def _print_pairs(board: Leaderboard, options: dict[str, Any]) -> int:
     """Print every table that can be tested, and say of the others why not."""
-    from mritk.results.differences_text import csv_of, differences_as_data, differences_text
+    from mritk.compare.differences_text import csv_of, differences_as_data, differences_text
 
     found, refused = [], []
     for table in board.tables:
@@ -220,10 +220,10 @@ def _tested(table: Table, options: dict[str, Any]) -> Any:
     Raises:
         UsageError: The data do not allow the test.
     """
-    from mritk.results.differences_text import Differences
-    from mritk.results.paired_rows import PairedRows
-    from mritk.results.paired_tests import TESTS as ALL
-    from mritk.results.paired_tests import compare_all_pairs
+    from mritk.compare.differences_text import Differences
+    from mritk.compare.paired_rows import PairedRows
+    from mritk.compare.paired_tests import TESTS as ALL
+    from mritk.compare.paired_tests import compare_all_pairs
 
     name, metric = options["test"] or "bootstrap", table.metrics[0]
     rope = _rope(metric, options) if name == "bayes" else 0.0

@@ -192,8 +192,8 @@ def _diff(results: Path, options: dict[str, Any], analysis: Analysis) -> int:
     """Print what has changed since another results folder."""
     import json
 
-    from mritk.results.gate import compare_folders
-    from mritk.results.gate_text import comparisons_as_data, comparisons_text
+    from mritk.compare.gate import compare_folders
+    from mritk.compare.gate_text import comparisons_as_data, comparisons_text
     from mritk.store.folder import ResultsFolder
 
     found = compare_folders(

@@ -133,5 +133,5 @@ def test_a_folder_that_does_not_exist_and_an_unreadable_rule_are_usage(mritk, ru
 
 def test_a_crash_is_none_of_these(mritk, run, monkeypatch):
     base = run("base")
-    monkeypatch.setattr("mritk.results.gate.compare_folders", lambda *_, **__: 1 / 0)
+    monkeypatch.setattr("mritk.compare.gate.compare_folders", lambda *_, **__: 1 / 0)
     assert mritk("compare", base, base).code == 3

@@ -6,10 +6,10 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from mritk.compare.gate import Change, Comparisons
 from mritk.evaluate.comparison import Verdict
 from mritk.results.columns import interval_text, name_text
 from mritk.results.formats import comparison_as_data, left_out, sentences
-from mritk.results.gate import Change, Comparisons
 from mritk.text.text_table import Column, filled, fitted, text_table
 
 FORMATS = ("github", "plain", "json")

@@ -13,6 +13,7 @@ from itertools import combinations
 
 import numpy as np
 
+from mritk.compare.paired_rows import PairedRows
 from mritk.data.samples import Classification
 from mritk.errors import UsageError
 from mritk.evaluate.bayesian import Probabilities, fold_probabilities, student_probabilities
@@ -24,7 +25,6 @@ from mritk.evaluate.mcnemar import mcnemar
 from mritk.evaluate.metric import Undefined
 from mritk.evaluate.ranks import odds_ranks
 from mritk.evaluate.rounding import subtracted
-from mritk.results.paired_rows import PairedRows
 
 BELIEVED = 0.95
 

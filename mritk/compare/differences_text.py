@@ -9,11 +9,11 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from mritk.compare.across_datasets import AcrossDatasets
+from mritk.compare.paired_tests import BELIEVED, TESTS, Tested
 from mritk.evaluate.metric import Metric
-from mritk.results.across_datasets import AcrossDatasets
 from mritk.results.columns import interval_text, name_text
 from mritk.results.formats import BREAK, caption, comparison_as_data, left_out
-from mritk.results.paired_tests import BELIEVED, TESTS, Tested
 from mritk.results.table import Table
 from mritk.text.text_table import Column, filled, fitted, text_table
 

@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 
+from mritk.compare.paired_tests import Tested
 from mritk.errors import UsageError
 from mritk.evaluate.bayesian import dataset_probabilities
 from mritk.evaluate.comparison import Comparison
@@ -26,7 +27,6 @@ from mritk.evaluate.friedman import (
 from mritk.evaluate.interval import Interval
 from mritk.evaluate.metric import Metric
 from mritk.evaluate.rounding import rounded
-from mritk.results.paired_tests import Tested
 from mritk.results.table import Table
 
 OF_THE_DATASET = ("dataset", "dataset_fingerprint", "scheme")

@@ -8,12 +8,12 @@ import math
 import numpy as np
 import pytest
 
+from mritk.compare.gate import Rule, compare_folders
+from mritk.compare.gate_text import comparisons_as_data, comparisons_text
 from mritk.data.samples import Classification
 from mritk.errors import ExitCode, StoreError, UnknownName, UsageError
 from mritk.evaluate.comparison import Verdict
 from mritk.results.analysis import Analysis
-from mritk.results.gate import Rule, compare_folders
-from mritk.results.gate_text import comparisons_as_data, comparisons_text
 from mritk.store.trial_file import Predictions
 
 PATIENTS, IMAGES = 60, 3
