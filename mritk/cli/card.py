@@ -46,11 +46,11 @@ def card(app: App, name: str, target: Path | None, folder: Path) -> None:
 
     record = trial_or_none(name, folder)
     if record is not None:
-        from mritk.results.card import trial_card
+        from mritk.cards.trial_card import trial_card
 
         text = trial_card(record)
     else:
-        from mritk.results.backbone_card import backbone_card
+        from mritk.cards.backbone_card import backbone_card
 
         try:
             text = backbone_card(app.registry.backbone(name))

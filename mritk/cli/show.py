@@ -119,7 +119,7 @@ def _trial(name: str, folder: Path) -> dict[str, Any] | None:
 def _describe_trial(record: TrialRecord) -> dict[str, Any]:
     import numpy as np
 
-    from mritk.results.limits import limits_of
+    from mritk.cards.limits import limits_of
     from mritk.store.layout import ATTRIBUTES
 
     shown: dict[str, Any] = {name: getattr(record, name) for name in ATTRIBUTES}

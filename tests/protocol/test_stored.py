@@ -9,12 +9,12 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from mritk.cards.limits import limits_of
+from mritk.cards.trial_card import trial_card
 from mritk.protocol.stored import StoredProtocol
 from mritk.protocol.words import protocol_words
-from mritk.results.card import trial_card
 from mritk.results.footnotes import TEST_SELECTED
 from mritk.results.leaderboard import build_leaderboard
-from mritk.results.limits import limits_of
 from mritk.store.trial_file import Predictions
 from mritk.train.setup import Epoch
 

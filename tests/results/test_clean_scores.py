@@ -10,10 +10,10 @@ import numpy as np
 import pytest
 
 from mritk.audit.verdict import flattered, verdict_line
+from mritk.cards.card_metrics import card_metrics
 from mritk.data.samples import Classification
 from mritk.evaluate.metrics import find_metric
 from mritk.results import trial_facts
-from mritk.results.card_metrics import card_metrics
 from mritk.results.clean_support import ALL, CleanSupport, counts_of
 from mritk.results.formats import as_data, format_leaderboard
 from mritk.results.leaderboard import build_leaderboard

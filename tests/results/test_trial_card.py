@@ -13,12 +13,12 @@ import yaml
 from sklearn.metrics import recall_score
 
 from mritk import Classification, Regression, UsageError
+from mritk.cards.licence_terms import hub_license, terms_of
+from mritk.cards.limits import limits_of
+from mritk.cards.trial_card import trial_card
 from mritk.protocol.stored import StoredProtocol
 from mritk.protocol.words import protocol_words
-from mritk.results.card import trial_card
 from mritk.results.leaderboard import build_leaderboard
-from mritk.results.licence_terms import hub_license, terms_of
-from mritk.results.limits import limits_of
 from mritk.text.markdown import code_block, escape, front_matter, table
 
 EVIL = 'a|b <script>alert("x")</script> `c` [d](http://e) *f*\n# g\n---\n![h](i)'

@@ -193,7 +193,7 @@ def test_a_missing_file_is_explained_in_one_line(tmp_path, monkeypatch):
 
 
 def test_the_licence_is_shown_and_its_terms_are_told(mritk):
-    from mritk.results.licence_terms import terms_of
+    from mritk.cards.licence_terms import terms_of
 
     shown = mritk("show", "resnet50@lvmmed").out
     assert LICENSE in shown

@@ -6,7 +6,7 @@ import shlex
 from typing import Any
 
 from mritk.backbone import Backbone
-from mritk.results.licence_terms import hub_license, terms_of
+from mritk.cards.licence_terms import hub_license, terms_of
 from mritk.store.kept_model import NOTICE
 from mritk.text.markdown import code_block, escape, front_matter, table
 

@@ -11,19 +11,19 @@ from collections.abc import Sequence
 from typing import Any
 
 from mritk.audit.verdict import verdict_line
-from mritk.data.samples import Classification
-from mritk.errors import UsageError
-from mritk.evaluate.interval import Interval
-from mritk.evaluate.metric import Value
-from mritk.protocol.words import protocol_words
-from mritk.results.card_metrics import (
+from mritk.cards.card_metrics import (
     CardMetric,
     calibration_metrics,
     card_metrics,
     class_scores,
 )
-from mritk.results.licence_terms import NOT_STORED, hub_license, terms_of
-from mritk.results.limits import is_synthetic, limits_of
+from mritk.cards.licence_terms import NOT_STORED, hub_license, terms_of
+from mritk.cards.limits import is_synthetic, limits_of
+from mritk.data.samples import Classification
+from mritk.errors import UsageError
+from mritk.evaluate.interval import Interval
+from mritk.evaluate.metric import Value
+from mritk.protocol.words import protocol_words
 from mritk.store.kept_model import NOTICE
 from mritk.store.trial_file import TrialRecord
 from mritk.text.markdown import escape, front_matter, table
