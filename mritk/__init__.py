@@ -10,14 +10,12 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from mritk.background import Background as Background
     from mritk.data.derived import Derived as Derived
     from mritk.data.derived import kept as kept
     from mritk.data.samples import Classification as Classification
     from mritk.data.samples import Regression as Regression
     from mritk.data.samples import Samples as Samples
     from mritk.data.subset import Subset as Subset
-    from mritk.deprecation import PluginDeprecationWarning as PluginDeprecationWarning
     from mritk.errors import DataError as DataError
     from mritk.errors import MritkError as MritkError
     from mritk.errors import Unavailable as Unavailable
@@ -33,9 +31,11 @@ if TYPE_CHECKING:
     from mritk.files.regular_file import open_regular_file as open_regular_file
     from mritk.files.waiting import locked as locked
     from mritk.files.workspace import Workspace as Workspace
-    from mritk.hookspecs import hookimpl as hookimpl
     from mritk.machine.cores import available_cores as available_cores
     from mritk.machine.host_memory import require_memory as require_memory
+    from mritk.plugins.background import Background as Background
+    from mritk.plugins.deprecation import PluginDeprecationWarning as PluginDeprecationWarning
+    from mritk.plugins.hookspecs import hookimpl as hookimpl
     from mritk.reading.class_tree import ClassFile as ClassFile
     from mritk.reading.class_tree import ClassTree as ClassTree
     from mritk.reading.class_tree import class_tree as class_tree
@@ -75,7 +75,7 @@ __version__ = "0.1.0"
 
 _HOME = {
     "unpacked": "mritk.files.archives",
-    "Background": "mritk.background",
+    "Background": "mritk.plugins.background",
     "available_cores": "mritk.machine.cores",
     "ClassFile": "mritk.reading.class_tree",
     "ClassTree": "mritk.reading.class_tree",
@@ -102,7 +102,7 @@ _HOME = {
     "TableRow": "mritk.reading.text_table",
     "TextTable": "mritk.reading.text_table",
     "read_text_table": "mritk.reading.text_table",
-    "PluginDeprecationWarning": "mritk.deprecation",
+    "PluginDeprecationWarning": "mritk.plugins.deprecation",
     "sha256_of": "mritk.files.digests",
     "fetch_file": "mritk.files.download",
     "DataError": "mritk.errors",
@@ -111,7 +111,7 @@ _HOME = {
     "UsageError": "mritk.errors",
     "Metric": "mritk.evaluate.metric",
     "Undefined": "mritk.evaluate.metric",
-    "hookimpl": "mritk.hookspecs",
+    "hookimpl": "mritk.plugins.hookspecs",
     "Alias": "mritk.records",
     "Architecture": "mritk.records",
     "Augmentation": "mritk.records",

@@ -10,10 +10,10 @@ from typing import Any
 
 from mritk.data_options import DataOptions
 from mritk.errors import Unavailable
+from mritk.plugins.registry import Registry
 from mritk.protocol.protocol import Protocol, read_protocol
 from mritk.protocol.tomltext import TomlText
 from mritk.protocol.variation import Changes
-from mritk.registry import Registry
 
 
 def find_protocol(name: str, registry: Registry, changes: Changes | None = None) -> Protocol:

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, replace
 from mritk.data.patients import PatientRule
 from mritk.errors import UsageError
 from mritk.files.workspace import TRUE_WORDS
-from mritk.options import TELLING, split_options
+from mritk.plugins.options import TELLING, split_options
 from mritk.reading.spelling import composed
 
 

@@ -11,7 +11,6 @@ from typing import TypeVar
 
 import mritk.data
 from mritk.audit.book import SketchBook
-from mritk.blame import check_command
 from mritk.data.identified import array_digests, identified
 from mritk.data.join import join, rename_classes
 from mritk.data.one_name import (
@@ -25,12 +24,13 @@ from mritk.data_options import DataOptions, NamedDataset
 from mritk.errors import DataError, HookError, MritkError, Unavailable, UsageError
 from mritk.files.code_state import digest_of_sources, library_versions, source_digest
 from mritk.files.workspace import Workspace
-from mritk.loaded_plugin import reason_of
-from mritk.options import split_options
 from mritk.path_hint import hinted
+from mritk.plugins.blame import check_command
+from mritk.plugins.loaded import reason_of
+from mritk.plugins.options import split_options
+from mritk.plugins.registry import Registry
 from mritk.reading.spelling import composed
 from mritk.records import Dataset, DatasetFamily, Origin
-from mritk.registry import Registry
 from mritk.splits.split_rule import SplitRule, resolved_scheme
 
 Found = TypeVar("Found")

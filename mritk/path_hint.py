@@ -9,10 +9,10 @@ from shlex import quote
 from typing import TypeVar
 
 from mritk.errors import DataError, ProtocolError, Unavailable, UnknownName
-from mritk.options import TELLING, split_options
+from mritk.plugins.options import TELLING, split_options
+from mritk.plugins.registry import Registry
 from mritk.reading.suffixes import is_image_name
 from mritk.records import DatasetFamily
-from mritk.registry import Registry
 
 Found = TypeVar("Found")
 

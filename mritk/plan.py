@@ -21,11 +21,11 @@ from mritk.errors import DataError, UsageError
 from mritk.evaluate.metrics import find_metric
 from mritk.files.workspace import Workspace
 from mritk.opening import Opened, find_datasets, open_datasets, require_told_patients
+from mritk.plugins.registry import Registry
 from mritk.protocol.protocol import Protocol
 from mritk.protocol.variation import Changes, variations
 from mritk.records import Augmentation, Dataset
 from mritk.refusals import require_fit, require_folds, require_selection
-from mritk.registry import Registry
 from mritk.rehearsal import Rehearsal, without_weights
 from mritk.splits.split_rule import fold_count, known_fold_count, resolved_scheme
 from mritk.splits.splits import make_folds

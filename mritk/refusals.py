@@ -8,9 +8,9 @@ from mritk.data.samples import Samples
 from mritk.errors import DataError, UsageError
 from mritk.evaluate.metrics import find_metric
 from mritk.path_hint import slices_hint
+from mritk.plugins.registry import Registry
 from mritk.protocol.protocol import Protocol
 from mritk.records import Augmentation, Dataset
-from mritk.registry import Registry
 from mritk.trial import OpenDataset
 
 KINDS = {2: "images", 3: "volumes", None: "data without a grid"}

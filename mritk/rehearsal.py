@@ -14,8 +14,8 @@ from typing import Any
 from mritk.backbone import FILE_PREFIX, SCRATCH, Backbone, split_name
 from mritk.errors import MritkError, UsageError
 from mritk.files.workspace import Workspace
+from mritk.plugins.registry import Registry
 from mritk.protocol.protocol import Protocol
-from mritk.registry import Registry
 
 # Sides that convolutional networks take whose last features are 1/32 of the input.
 IMAGE_SIZE, VOLUME_SIZE = 64, 32

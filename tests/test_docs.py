@@ -9,10 +9,10 @@ from pathlib import Path
 import pytest
 
 from mritk.benchmark import Benchmark, find_protocol
+from mritk.plugins.registry import Registry
 from mritk.protocol.protocol import Protocol, read_protocol
 from mritk.protocol.recipe import Head, HiddenLayer, Probe, Recipe, Stage
 from mritk.protocol.tomltext import TomlText
-from mritk.registry import Registry
 from reference_pages import PAGES
 
 ROOT = Path(__file__).parents[1]

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from mritk import hookspecs
-from mritk.registry import NOUNS, Registry
+from mritk.plugins import hookspecs
+from mritk.plugins.registry import NOUNS, Registry
 
 DOCS = Path(__file__).parents[1] / "docs" / "plugins.md"
 HOOKS = sorted(name for name in vars(hookspecs) if name.startswith("mritk_"))

@@ -7,7 +7,7 @@ import math
 import numpy as np
 import pytest
 
-from mritk.registry import Registry
+from mritk.plugins.registry import Registry
 from mritk.store.folder import ResultsFolder
 
 PROTOCOL = """

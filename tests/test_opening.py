@@ -14,8 +14,8 @@ from mritk.opening import (
     open_datasets,
     require_told_patients,
 )
+from mritk.plugins.registry import Registry
 from mritk.records import Origin
-from mritk.registry import Registry
 from mritk.splits.split_rule import SplitRule
 
 

@@ -15,7 +15,7 @@ from mritk.data_options import DataOptions
 from mritk.errors import DataError, MritkError, ProtocolError, Unavailable
 from mritk.opening import open_dataset
 from mritk.path_hint import hinted, path_hint, slices_hint
-from mritk.registry import Registry
+from mritk.plugins.registry import Registry
 
 
 @pytest.fixture(scope="module")

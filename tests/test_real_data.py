@@ -32,7 +32,7 @@ def one_home(monkeypatch, tmp_path_factory):
 
 def test_the_official_parts_are_read_as_they_are():
     from mritk import Workspace
-    from mritk.registry import Registry
+    from mritk.plugins.registry import Registry
 
     samples = Registry.load(environ={}).dataset(f"folder:{DATA}").open(Workspace.from_environment())
     assert len(samples) == 3264

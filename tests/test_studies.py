@@ -11,8 +11,8 @@ from PIL import Image
 
 from mritk.benchmark import Benchmark
 from mritk.opening import joined_names
+from mritk.plugins.registry import Registry
 from mritk.protocol.tomltext import TomlText
-from mritk.registry import Registry
 
 ROOT = Path(__file__).parents[1]
 FOLDER = ROOT / "benchmarks" / "studies"

@@ -70,7 +70,7 @@ def false_among_neighbours(images: Sequence[np.ndarray], plant: Plant, workspace
 
 def phantom(workspace: Workspace) -> list[np.ndarray]:
     """Return all images of the phantom."""
-    from mritk.registry import Registry
+    from mritk.plugins.registry import Registry
 
     samples = Registry.load().dataset("phantom").open(workspace)
     return [samples.read(i) for i in range(len(samples))]

@@ -26,7 +26,7 @@ from mritk.audit.audit import audit
 from mritk.audit.book import SketchBook
 from mritk.audit.copies import find_copies
 from mritk.audit.sketch import SIDES
-from mritk.registry import Registry
+from mritk.plugins.registry import Registry
 
 
 def blobs(generator: np.random.Generator, count: int, side: int, cells: int = 12) -> np.ndarray:

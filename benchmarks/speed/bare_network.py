@@ -15,7 +15,7 @@ from torch.nn import functional
 from torch.utils.flop_counter import FlopCounterMode
 
 from mritk.machine.device import resolve_precision
-from mritk.registry import Registry
+from mritk.plugins.registry import Registry
 
 CLASSES = 4
 

@@ -23,7 +23,7 @@ from PIL import Image
 
 from mritk.machine.allocator import keep_large_blocks
 from mritk.machine.device import choose_device, resolve_precision
-from mritk.registry import Registry
+from mritk.plugins.registry import Registry
 
 # The faster of 64 and 256 on a CPU; a GPU takes more, but 600 images are few for it either way.
 BATCH = 64

@@ -27,7 +27,7 @@ from benchmarks.speed.measurement import Sample, interleaved, median_seconds, ra
 from benchmarks.speed.report import rounded
 from mritk import Workspace
 from mritk.machine.device import choose_device
-from mritk.registry import Registry
+from mritk.plugins.registry import Registry
 from mritk.train.loop import finetune
 from mritk.train.setup import Epoch
 

@@ -11,8 +11,8 @@ import numpy as np
 import torch
 
 from mritk import Classification, Samples, Setup, Subset, Workspace
+from mritk.plugins.registry import Registry
 from mritk.protocol.recipe import Head, HiddenLayer, Recipe, Stage
-from mritk.registry import Registry
 from mritk.train.loop import FineTuning, finetune
 
 # All that happens in and around a step, dropout included.

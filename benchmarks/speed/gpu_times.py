@@ -23,8 +23,8 @@ from benchmarks.speed.peers_epoch import GPU_GOALS, TIMM, TORCHVISION, fed_by_lo
 from benchmarks.speed.pictures import write_pictures
 from benchmarks.speed.report import rounded, verdict
 from mritk import Setup, Subset, Workspace
+from mritk.plugins.registry import Registry
 from mritk.protocol.recipe import Recipe, Stage
-from mritk.registry import Registry
 
 MAIN = ("resnet18", "convnext_tiny", "efficientnetv2_s", "densenet121")
 OVER_FLOOR = 1.03

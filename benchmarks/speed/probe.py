@@ -28,7 +28,7 @@ from benchmarks.speed.measurement import Sample, interleaved, median_seconds, pr
 from benchmarks.speed.pictures import write_pictures
 from benchmarks.speed.report import Report, rounded, verdict
 from mritk.machine.device import choose_device
-from mritk.registry import Registry
+from mritk.plugins.registry import Registry
 
 CASES = [("efficientnet_lite0", 224), ("resnet18", 224), ("convnext_tiny", 224)]
 FOLDS, GOAL = 5, 1.3

@@ -1,4 +1,4 @@
-"""The page of all hooks, from :mod:`mritk.hookspecs`."""
+"""The page of all hooks, from :mod:`mritk.plugins.hookspecs`."""
 
 from __future__ import annotations
 
@@ -6,8 +6,8 @@ import inspect
 from collections.abc import Callable, Iterator
 from types import ModuleType
 
-from mritk import hookspecs
-from mritk.registry import NOUNS
+from mritk.plugins import hookspecs
+from mritk.plugins.registry import NOUNS
 from reference_pages.described import bare_signature
 from reference_pages.docstring import Docstring, markdown
 

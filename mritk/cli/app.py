@@ -15,7 +15,7 @@ from mritk.cli.tell import warn
 
 if TYPE_CHECKING:
     from mritk.files.workspace import Workspace
-    from mritk.registry import Registry
+    from mritk.plugins.registry import Registry
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -33,8 +33,8 @@ class App:
     @cached_property
     def registry(self) -> Registry:
         """The registry, loaded on first use; plugins that failed are reported on stderr once."""
-        from mritk.loaded_plugin import explain_failure
-        from mritk.registry import Registry
+        from mritk.plugins.loaded import explain_failure
+        from mritk.plugins.registry import Registry
 
         registry = Registry.load(self.plugin_options, os.environ)
         for plugin in registry.failures:

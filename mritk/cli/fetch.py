@@ -18,8 +18,8 @@ from mritk.errors import ExitCode, MritkError, Unavailable, UnknownName, Weights
 if TYPE_CHECKING:
     from mritk.backbone import Backbone
     from mritk.files.workspace import Workspace
+    from mritk.plugins.registry import Registry
     from mritk.records import Dataset
-    from mritk.registry import Registry
 
 Found = TypeVar("Found")
 

@@ -13,8 +13,8 @@ from mritk.cli.tell import echo
 from mritk.cli.terminal import terminal_width
 
 if TYPE_CHECKING:
+    from mritk.plugins.registry import Registry
     from mritk.records import Family
-    from mritk.registry import Registry
 
 NOUNS = (
     "backbones",

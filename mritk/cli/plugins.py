@@ -13,7 +13,7 @@ from mritk.cli.plugins_new import new
 from mritk.cli.tell import echo
 
 if TYPE_CHECKING:
-    from mritk.loaded_plugin import LoadedPlugin
+    from mritk.plugins.loaded import LoadedPlugin
 
 
 @click.group(short_help="List plugins, check one, begin one.", invoke_without_command=True)
@@ -52,7 +52,7 @@ def plugins(context: click.Context, app: App, as_json: bool) -> None:
 
 
 def _row(plugin: LoadedPlugin) -> dict[str, Any]:
-    from mritk.registry import name_of
+    from mritk.plugins.registry import name_of
 
     kinds = [type(record).__name__.lower() for record in plugin.records]
     return {

@@ -95,7 +95,7 @@ class NewPackage:
 
     def texts(self) -> dict[str, str]:
         """Return the text of every file, by its path in the package."""
-        from mritk.hookspecs import INTERFACE
+        from mritk.plugins.hookspecs import INTERFACE
 
         plugins = self.plugins
         shared = {

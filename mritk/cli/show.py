@@ -26,8 +26,8 @@ if TYPE_CHECKING:
 
     from mritk.data.samples import Task
     from mritk.evaluate.metric import Value
+    from mritk.plugins.registry import Registry
     from mritk.protocol.protocol import Protocol
-    from mritk.registry import Registry
     from mritk.store.trial_file import Predictions, TrialRecord
 
 

@@ -11,8 +11,8 @@ from mritk.errors import ExitCode
 from mritk.execute.job import Done, Job, run_job
 from mritk.execute.moments import Moments
 from mritk.plan import Plan
+from mritk.plugins.registry import Registry
 from mritk.records import Executor, LostJob
-from mritk.registry import Registry
 from mritk.store.folder import ResultsFolder
 from mritk.store.headline import headline
 from mritk.store.provenance import collect

@@ -18,7 +18,7 @@ from mritk.machine.device import choose_device
 from mritk.machine.engine import Engine
 from mritk.machine.threads import use_available_cores
 from mritk.plan import Plan, Planner
-from mritk.registry import Registry
+from mritk.plugins.registry import Registry
 from mritk.store.folder import ResultsFolder
 from mritk.train.setup import ignore_epoch
 from mritk.trial import Trial

@@ -6,7 +6,7 @@ import logging
 from dataclasses import dataclass, field
 from typing import Any
 
-from mritk.registry import Registry
+from mritk.plugins.registry import Registry
 
 logger = logging.getLogger("mritk")
 

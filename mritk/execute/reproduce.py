@@ -15,8 +15,8 @@ from mritk.execute.serial import SerialRun
 from mritk.machine.device import choose_device
 from mritk.machine.engine import Engine
 from mritk.plan import Planner
+from mritk.plugins.registry import Registry
 from mritk.protocol.stored import StoredProtocol
-from mritk.registry import Registry
 from mritk.store.folder import ResultsFolder
 from mritk.store.trial_file import TrialRecord, read_trial
 from mritk.store.trial_state import TrialState

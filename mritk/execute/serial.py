@@ -19,7 +19,7 @@ from mritk.machine.allocator import keep_large_blocks, return_free_blocks
 from mritk.machine.engine import Engine
 from mritk.machine.threads import use_available_cores
 from mritk.plan import Plan
-from mritk.registry import Registry
+from mritk.plugins.registry import Registry
 from mritk.store.folder import ResultsFolder
 from mritk.store.headline import headline
 from mritk.store.kept_model import model_path

@@ -14,8 +14,8 @@ import pytest
 
 if TYPE_CHECKING:
     from mritk.files.workspace import Workspace
+    from mritk.plugins.registry import Registry
     from mritk.records import Dataset
-    from mritk.registry import Registry
 
 PREFIX = "MRITK_"
 
@@ -32,7 +32,7 @@ class Ended:
 @pytest.fixture
 def mritk_registry() -> Registry:
     """An empty registry: nothing is loaded. ``registry.register(module)`` adds a plugin."""
-    from mritk.registry import Registry
+    from mritk.plugins.registry import Registry
 
     return Registry()
 

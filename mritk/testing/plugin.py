@@ -11,7 +11,8 @@ from mritk.backbone import Backbone
 from mritk.errors import Unavailable, UnknownName, UsageError
 from mritk.evaluate.metric import Metric
 from mritk.files.workspace import Workspace
-from mritk.loaded_plugin import LoadedPlugin
+from mritk.plugins.loaded import LoadedPlugin
+from mritk.plugins.registry import Registry, name_of
 from mritk.records import (
     Alias,
     Architecture,
@@ -25,7 +26,6 @@ from mritk.records import (
     Record,
     Weights,
 )
-from mritk.registry import Registry, name_of
 from mritk.testing.augmentation import inspect_augmentation
 from mritk.testing.backbone import inspect_backbone
 from mritk.testing.check import Defect, NotApplicable, Verdict, inspect
@@ -50,7 +50,7 @@ HEAVY = (
 )
 LOAD = """
 import sys
-from mritk.registry import Registry
+from mritk.plugins.registry import Registry
 Registry.load([sys.argv[1]])
 print(*[name for name in sys.argv[2:] if name in sys.modules])
 """

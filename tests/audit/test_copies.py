@@ -14,7 +14,7 @@ from benchmarks.audit.plants import EVERYWHERE, HARD, HELD
 from mritk.audit.book import sketch_book
 from mritk.audit.copies import find_copies
 from mritk.audit.evidence import compare
-from mritk.registry import Registry
+from mritk.plugins.registry import Registry
 
 
 @pytest.fixture

@@ -15,7 +15,7 @@ import torch
 from mritk import Subset, Workspace
 from mritk.model import onnx_export as onnx_file
 from mritk.model.model_file import load_model
-from mritk.registry import Registry
+from mritk.plugins.registry import Registry
 from mritk.store.folder import ResultsFolder
 
 DOCUMENT = Path(__file__).parents[2] / "docs" / "models.md"

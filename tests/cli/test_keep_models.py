@@ -13,7 +13,7 @@ from safetensors import safe_open
 from mritk import Subset, Workspace, sha256_of
 from mritk.errors import StoreError, WeightsMismatch
 from mritk.model.model_file import load_model
-from mritk.registry import Registry
+from mritk.plugins.registry import Registry
 from mritk.store.folder import ResultsFolder
 from mritk.train import cost as cost_module
 from mritk.train.cost import CostMeter

@@ -12,7 +12,7 @@ from mritk.backbone import Backbone
 from mritk.benchmark import find_protocol
 from mritk.cli.run import REHEARSAL
 from mritk.errors import UsageError
-from mritk.registry import Registry
+from mritk.plugins.registry import Registry
 from mritk.rehearsal import Rehearsal
 from mritk.store.folder import ResultsFolder
 

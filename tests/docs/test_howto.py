@@ -12,8 +12,8 @@ import pytest
 from PIL import Image
 
 from mritk.backbone import Backbone
+from mritk.plugins.registry import Registry
 from mritk.records import Architecture, Origin
-from mritk.registry import Registry
 
 HOWTO = Path(__file__).parents[2] / "docs" / "howto"
 PAGES = sorted(path.name for path in HOWTO.glob("*.md"))

@@ -17,7 +17,7 @@ from mritk import hookspecs, records, testing
 from mritk.cli.main import EPILOG, cli
 from mritk.errors import ExitCode
 from mritk.evaluate.metric import Metric
-from mritk.registry import NOUNS
+from mritk.plugins.registry import NOUNS
 from reference_pages import PAGES, command_page, gaps, hook_page, record_page
 from reference_pages.docstring import Docstring
 
@@ -210,7 +210,7 @@ def test_signatures_are_those_of_the_source(pages):
 def planted(source: str) -> ModuleType:
     """A module of hook specifications."""
     module = ModuleType("planted")
-    exec(f"from mritk.hookspecs import hookspec\n{source}", module.__dict__)
+    exec(f"from mritk.plugins.hookspecs import hookspec\n{source}", module.__dict__)
     return module
 
 

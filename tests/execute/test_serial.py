@@ -10,8 +10,8 @@ import pytest
 from mritk import hookimpl
 from mritk.errors import StoreError
 from mritk.execute.serial import Moments
+from mritk.plugins.registry import Registry
 from mritk.records import Origin
-from mritk.registry import Registry
 from mritk.store.folder import ResultsFolder
 from mritk.train.loop import FineTuning
 

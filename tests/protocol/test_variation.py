@@ -8,8 +8,8 @@ import pytest
 
 from mritk.benchmark import Benchmark, find_protocol
 from mritk.errors import ProtocolError, UsageError
+from mritk.plugins.registry import Registry
 from mritk.protocol.variation import changed, parse_vary, variations, varied_name
-from mritk.registry import Registry
 from mritk.store.folder import ResultsFolder
 
 

@@ -295,7 +295,7 @@ def test_batches_under_a_limit(scene, gpu_memory, monkeypatch, short, ok):
 
 def test_an_augmentation_that_depends_on_the_device_or_on_chance_is_found(scene, monkeypatch):
     """The stand-in draws by torch's own generator."""
-    from mritk.registry import Registry
+    from mritk.plugins.registry import Registry
 
     original = Registry.augmentation
 

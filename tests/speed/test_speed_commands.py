@@ -16,7 +16,7 @@ from benchmarks.speed.fresh_process import ProcessFailed, run_for_facts, run_pyt
 from benchmarks.speed.measurement import Sample
 from benchmarks.speed.pictures import write_pictures
 from benchmarks.speed.report import Report
-from mritk.registry import Registry
+from mritk.plugins.registry import Registry
 
 ROOT = Path(__file__).parents[2]
 SMALL = ("--size", "32", "--batch", "4", "--repeats", "1")

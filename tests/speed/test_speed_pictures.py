@@ -8,7 +8,7 @@ from PIL import Image
 from benchmarks.speed.pictures import link_parts, write_pictures
 from benchmarks.speed.process import lay_out
 from mritk import Workspace
-from mritk.registry import Registry
+from mritk.plugins.registry import Registry
 
 
 def test_mritk_reads_parts_classes_and_patients(tmp_path, workspace: Workspace):

@@ -8,7 +8,7 @@ import pytest
 
 from mritk import Unavailable, testing
 from mritk.errors import UnknownName
-from mritk.registry import Registry
+from mritk.plugins.registry import Registry
 from mritk.testing.check import Defect, NotApplicable, inspect, require_conformity
 from mritk.testing.plugin import inspect_named
 

@@ -54,7 +54,7 @@ def name_on_the_command_line(kind: str, name: str) -> str:
 
 @pytest.fixture(scope="module")
 def registries():
-    from mritk.registry import Registry
+    from mritk.plugins.registry import Registry
 
     return {
         kind: Registry.load([str(BROKEN / f"{kind}.py")], {"MRITK_DISABLE_PLUGIN_AUTOLOAD": "1"})

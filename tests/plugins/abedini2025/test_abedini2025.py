@@ -11,7 +11,7 @@ from torch import nn
 
 from mritk.benchmark import Benchmark, find_protocol
 from mritk.model.network import build_head
-from mritk.registry import Registry
+from mritk.plugins.registry import Registry
 from mritk.store.folder import ResultsFolder
 from mritk_abedini2025 import PROTOCOLS, augmentation, read_protocol_text
 from mritk_abedini2025.augmentation import moved, moved_with_contrast

@@ -27,7 +27,7 @@ from sklearn.utils.class_weight import compute_class_weight
 
 from mritk.model.contract import Normalise
 from mritk.model.objective import balanced_weights
-from mritk.registry import Registry
+from mritk.plugins.registry import Registry
 from mritk.seeds import derive
 from mritk.store.folder import ResultsFolder
 from mritk.store.kept_model import model_path

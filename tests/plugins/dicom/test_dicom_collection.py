@@ -13,7 +13,7 @@ import pydicom
 import pytest
 
 from mritk import DataError, Unavailable, UsageError
-from mritk.registry import Registry
+from mritk.plugins.registry import Registry
 from mritk_dicom.collection import find_series, read_collection
 from mritk_dicom.pseudonyms import pseudonyms
 

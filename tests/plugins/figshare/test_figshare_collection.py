@@ -12,7 +12,7 @@ from scipy.io import savemat
 
 import mritk_figshare
 from mritk import DataError, Unavailable, UsageError, sha256_of
-from mritk.registry import Registry
+from mritk.plugins.registry import Registry
 from mritk_figshare import FigshareOptions, mritk_datasets, open_published, resolve_figshare
 from mritk_figshare.cjdata import read_slice
 from mritk_figshare.collection import read_collection

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from mritk import Classification, DataError, Regression, Unavailable, UsageError
-from mritk.registry import Registry
+from mritk.plugins.registry import Registry
 from mritk_folders import BidsOptions, resolve_bids
 from mritk_folders.bids import read_bids
 from mritk_folders.slicing import axial_slices

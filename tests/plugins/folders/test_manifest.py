@@ -7,7 +7,7 @@ import pytest
 from PIL import Image
 
 from mritk import Classification, DataError, Regression, Unavailable
-from mritk.registry import Registry
+from mritk.plugins.registry import Registry
 from mritk_folders import ManifestOptions, resolve_manifest
 from mritk_folders.manifest import read_manifest
 

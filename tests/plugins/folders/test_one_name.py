@@ -10,7 +10,7 @@ import mritk_folders
 from mritk import DataError
 from mritk.data_options import DataOptions
 from mritk.opening import open_dataset
-from mritk.registry import Registry
+from mritk.plugins.registry import Registry
 from mritk_folders.target_column import read_targets
 
 FLAT = ("No Tumor/1.png", "no_tumor/2.png", "glioma/3.png")

@@ -15,7 +15,7 @@ from mritk import DataError, canonical_name, is_missing, read_text_table
 from mritk.data_options import DataOptions
 from mritk.files.workspace import Workspace
 from mritk.opening import open_dataset
-from mritk.registry import Registry
+from mritk.plugins.registry import Registry
 from mritk_folders import ManifestOptions
 from mritk_folders.manifest import read_manifest
 

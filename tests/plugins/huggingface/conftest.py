@@ -14,8 +14,8 @@ from urllib.parse import unquote, urlsplit
 
 import pytest
 
+from mritk.plugins.registry import Registry
 from mritk.records import Origin
-from mritk.registry import Registry
 
 LARGE = (".safetensors", ".bin", ".png", ".parquet")
 

@@ -11,7 +11,7 @@ from torch import nn
 
 from mritk.benchmark import find_protocol
 from mritk.model.network import build_head
-from mritk.registry import Registry
+from mritk.plugins.registry import Registry
 from mritk.store.folder import ResultsFolder
 from mritk.store.kept_model import model_path
 from mritk_lvmmed import PROTOCOLS, protocol_text

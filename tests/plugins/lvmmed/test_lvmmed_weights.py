@@ -9,7 +9,7 @@ import torchvision
 from mritk import Unavailable, Workspace
 from mritk.errors import WeightsMismatch
 from mritk.model.backbone import load_backbone
-from mritk.registry import Registry
+from mritk.plugins.registry import Registry
 from mritk_lvmmed import LICENSE
 from mritk_lvmmed.published import LVMMED_VIT, VARIABLE, locate
 

@@ -16,8 +16,8 @@ from mritk.errors import WeightsMismatch
 from mritk.files.workspace import Workspace
 from mritk.model.backbone import LoadedBackbone, load_backbone
 from mritk.model.weights import load_proven
+from mritk.plugins.registry import Registry
 from mritk.records import Origin, Weights
-from mritk.registry import Registry
 from mritk_radimagenet.contracts import CONTRACTS
 from mritk_radimagenet.files import FILES, VARIABLE
 

@@ -11,8 +11,8 @@ import mritk_small_cnn
 from mritk.backbone import Backbone
 from mritk.files.workspace import Workspace
 from mritk.model.backbone import load_backbone
+from mritk.plugins.registry import Registry
 from mritk.records import Architecture, Origin
-from mritk.registry import Registry
 
 
 @pytest.fixture

@@ -10,7 +10,7 @@ import torch
 from torch import nn
 
 from mritk.benchmark import find_protocol
-from mritk.registry import Registry
+from mritk.plugins.registry import Registry
 from mritk.seeds import derive
 from mritk.store.folder import ResultsFolder
 from mritk_table_cnn.kshot import SHOTS, kshot_text

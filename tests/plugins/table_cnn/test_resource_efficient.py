@@ -10,7 +10,7 @@ import pytest
 from PIL import Image
 
 from mritk.benchmark import Benchmark, find_protocol
-from mritk.registry import Registry
+from mritk.plugins.registry import Registry
 
 STUDIES = ("", "_kshot", "_binary", "_br35h")
 PARTS = ("Training", "Testing")

@@ -8,7 +8,7 @@ import pickle
 import pytest
 
 from mritk.errors import Unavailable, UsageError
-from mritk.registry import Registry
+from mritk.plugins.registry import Registry
 from mritk.store.folder import ResultsFolder
 
 TABLE = """

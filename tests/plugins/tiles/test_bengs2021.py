@@ -11,7 +11,7 @@ import torch
 from sklearn.metrics import f1_score
 
 from mritk.benchmark import find_protocol
-from mritk.registry import Registry
+from mritk.plugins.registry import Registry
 from mritk.store.folder import ResultsFolder
 from mritk.train.setup import Setup
 from mritk_timm.curated import CURATED

@@ -12,7 +12,7 @@ from scipy import ndimage
 
 from mritk import UsageError
 from mritk.errors import UnknownName
-from mritk.registry import Registry
+from mritk.plugins.registry import Registry
 from mritk_tiles.cohort import Cohort
 from mritk_tiles.samples import CLASSES
 from mritk_tiles.texture import PERIOD, SPREAD, amplitude, draw_tile

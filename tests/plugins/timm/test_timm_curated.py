@@ -10,8 +10,8 @@ import torch
 import mritk_timm
 from mritk import Architecture, Weights
 from mritk.model.stages import stages_of
+from mritk.plugins.registry import Registry
 from mritk.records import Origin
-from mritk.registry import Registry
 from mritk_timm.curated import CURATED, Curated, Published
 from mritk_timm.family import contract
 from mritk_timm.network import build, skeleton

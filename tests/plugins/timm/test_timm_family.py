@@ -11,8 +11,8 @@ from mritk import InputContract
 from mritk.backbone import Backbone
 from mritk.errors import UnknownName
 from mritk.model.stages import stages_of
+from mritk.plugins.registry import Registry
 from mritk.records import Architecture, Origin, Weights
-from mritk.registry import Registry
 from mritk_timm.family import members, resolve
 from mritk_timm.network import skeleton
 

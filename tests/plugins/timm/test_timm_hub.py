@@ -35,7 +35,7 @@ LOAD = """
 from pathlib import Path
 from mritk import Workspace
 from mritk.records import Origin
-from mritk.registry import Registry
+from mritk.plugins.registry import Registry
 from mritk.model.backbone import load_backbone
 import mritk_timm
 registry = Registry()

@@ -14,8 +14,8 @@ from mritk.errors import MritkError, Unavailable, WeightsMismatch
 from mritk.files.workspace import Workspace
 from mritk.model.backbone import LoadedBackbone, load_backbone
 from mritk.model.weights import read_state_dict
+from mritk.plugins.registry import Registry
 from mritk.records import Origin
-from mritk.registry import Registry
 from mritk_timm import lite0
 
 timm = pytest.importorskip("timm")

@@ -10,8 +10,8 @@ import mritk_torchvision
 from mritk import InputContract
 from mritk.backbone import Backbone
 from mritk.errors import UnknownName
+from mritk.plugins.registry import Registry
 from mritk.records import Architecture, Origin, Weights
-from mritk.registry import Registry
 from mritk_torchvision.family import members, resolve
 
 models = pytest.importorskip("torchvision.models")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 
 from mritk.errors import HookError
-from mritk.hookspecs import INTERFACE
+from mritk.plugins.hookspecs import INTERFACE
 
 VERSION = re.compile(r"(\d+)\.(\d+)")
 

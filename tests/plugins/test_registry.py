@@ -12,8 +12,8 @@ import pytest
 from mritk import Alias, Architecture, Augmentation, BackboneFamily, Dataset, Weights, hookimpl
 from mritk.errors import DuplicateName, Unavailable, UnknownName
 from mritk.files.workspace import Workspace
+from mritk.plugins.registry import Registry
 from mritk.records import Origin
-from mritk.registry import Registry
 
 GOOD = """
 from mritk import Augmentation, hookimpl
@@ -81,7 +81,7 @@ def test_plugins_load_after_a_library_has_replaced_the_entry_points():
     """importlib_metadata, which mlflow and others import, does so for the whole process."""
     source = (
         "import importlib.metadata, importlib_metadata\n"
-        "from mritk.registry import Registry\n"
+        "from mritk.plugins.registry import Registry\n"
         "points = importlib.metadata.entry_points(group='mritk')\n"
         "assert {type(point) for point in points} == {importlib_metadata.EntryPoint}\n"
         "assert not Registry.load(environ={}).failures\n"

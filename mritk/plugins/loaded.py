@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
-from mritk.blame import place_of
+from mritk.plugins.blame import place_of
 from mritk.records import Origin, Record
 
 

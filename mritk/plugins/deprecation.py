@@ -1,6 +1,6 @@
 """What of the plugin interface is on its way out, told to authors with file and line.
 
-A hook or an argument that will go is marked in :mod:`mritk.hookspecs`:
+A hook or an argument that will go is marked in :mod:`mritk.plugins.hookspecs`:
 ``@hookspec(warn_on_impl=PluginDeprecationWarning(…))``, or ``warn_on_impl_args={name: …}``. pluggy
 then shows the warning at the function of the plugin that implements it.
 """

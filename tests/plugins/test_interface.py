@@ -13,8 +13,8 @@ import pytest
 import mritk
 from mritk import PluginDeprecationWarning, hookimpl, hookspecs
 from mritk.errors import HookError
-from mritk.hookspecs import INTERFACE, hookspec
-from mritk.registry import Registry
+from mritk.plugins.hookspecs import INTERFACE, hookspec
+from mritk.plugins.registry import Registry
 from mritk.store.folder import ResultsFolder
 from mritk.store.raw_seal import seal_bytes
 from mritk.store.trial_file import read_trial

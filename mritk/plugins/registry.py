@@ -15,15 +15,16 @@ from typing import Any, NoReturn, TypeVar
 
 import pluggy
 
-from mritk import hookspecs
 from mritk.backbone import FILE_PREFIX, SCRATCH, Backbone, split_name, weights_from_file
 from mritk.errors import DuplicateName, HookError, MritkError, Unavailable, UnknownName
 from mritk.evaluate.metric import Metric
 from mritk.files.workspace import Workspace
-from mritk.interface import require_interface
-from mritk.loaded_plugin import LoadedPlugin, explain_failure, reason_of
-from mritk.options import TELLING, options_text, read_options, split_options
-from mritk.plugins import Candidate, Selection
+from mritk.plugins import hookspecs
+from mritk.plugins.discovery import Candidate, Selection
+from mritk.plugins.interface import require_interface
+from mritk.plugins.loaded import LoadedPlugin, explain_failure, reason_of
+from mritk.plugins.options import TELLING, options_text, read_options, split_options
+from mritk.plugins.trace import Trace
 from mritk.records import (
     Alias,
     Architecture,
@@ -40,7 +41,6 @@ from mritk.records import (
     Record,
     Weights,
 )
-from mritk.trace import Trace
 
 # What each hook may yield, by the plural noun that names it on the command line.
 NOUNS: Mapping[str, tuple[type[Record], ...]] = {

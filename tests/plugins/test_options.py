@@ -7,9 +7,9 @@ from dataclasses import dataclass, field
 import pytest
 
 from mritk import Classification, Dataset, DatasetFamily, Samples, UsageError, hookimpl
-from mritk.options import options_text, read_options, split_options
+from mritk.plugins.options import options_text, read_options, split_options
+from mritk.plugins.registry import Registry
 from mritk.records import Origin
-from mritk.registry import Registry
 
 
 @dataclass(frozen=True)
