@@ -8,11 +8,11 @@ from pathlib import Path
 
 import pytest
 
-from mritk.benchmark import Benchmark, find_protocol
 from mritk.plugins.registry import Registry
 from mritk.protocol.protocol import Protocol, read_protocol
 from mritk.protocol.recipe import Head, HiddenLayer, Probe, Recipe, Stage
 from mritk.protocol.tomltext import TomlText
+from mritk.study.benchmark import Benchmark, find_protocol
 from reference_pages import PAGES
 
 ROOT = Path(__file__).parents[1]

@@ -9,10 +9,10 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from mritk.benchmark import Benchmark
-from mritk.opening import joined_names
 from mritk.plugins.registry import Registry
 from mritk.protocol.tomltext import TomlText
+from mritk.study.benchmark import Benchmark
+from mritk.study.opening import joined_names
 
 ROOT = Path(__file__).parents[1]
 FOLDER = ROOT / "benchmarks" / "studies"

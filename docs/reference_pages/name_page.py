@@ -7,7 +7,7 @@ from typing import Any
 
 import mritk
 import mritk.testing
-from mritk.plan import Plan
+from mritk.study.plan import Plan
 from mritk.train.setup import SelectionRule
 from mritk.trial import Outcome, Trial
 from reference_pages.described import class_gaps, class_section, function_gaps, function_section

@@ -16,7 +16,7 @@ from mritk.errors import ExitCode
 
 if TYPE_CHECKING:
     from mritk.audit.findings import Finding
-    from mritk.opening import Opened
+    from mritk.study.opening import Opened
 
 
 @click.command(short_help="Look for leaks and defects in data.")
@@ -68,7 +68,7 @@ def audit(
     from mritk.audit.audit import audit as audit_datasets
     from mritk.audit.text import format_audit
     from mritk.cli.progress import progress_line
-    from mritk.opening import open_datasets
+    from mritk.study.opening import open_datasets
 
     if page is not None and not page.parent.is_dir():
         raise click.UsageError(f"there is no folder {page.parent} to write {page.name} into")

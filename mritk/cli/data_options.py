@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import click
 
 if TYPE_CHECKING:
-    from mritk.data_options import DataOptions
+    from mritk.study.data_options import DataOptions
 
 # The parameters that these options become.
 DATA_OPTIONS = ("patient_regex", "patients", "no_patient_ids", "rename")
@@ -58,7 +58,7 @@ def as_data_options(values: Mapping[str, Any]) -> DataOptions:
     Raises:
         click.BadParameter: A ``--rename`` is not ``OLD=NEW``.
     """
-    from mritk.data_options import DataOptions
+    from mritk.study.data_options import DataOptions
 
     rename: dict[str, str] = {}
     for text in values["rename"]:

@@ -101,7 +101,7 @@ def fetch_all(
     Of joined datasets each is told apart. ``instructions`` say by the name of a dataset how a
     person gets it.
     """
-    from mritk.opening import named_datasets
+    from mritk.study.opening import named_datasets
 
     names = dict.fromkeys(p.name for name in datasets for p in named_datasets(name, registry))
     # Names are looked up before anything is fetched, so that a slip of the pen costs no time.
@@ -132,8 +132,8 @@ def _fetched(name: str, what: str, get: Callable[[], str]) -> tuple[Fetched, Exi
 def _dataset(
     name: str, registry: Registry, workspace: Workspace, instructions: Mapping[str, str]
 ) -> Wanted:
-    from mritk.opening import instructed
-    from mritk.path_hint import hinted
+    from mritk.study.opening import instructed
+    from mritk.study.path_hint import hinted
 
     record = _looked_up(lambda: hinted(lambda: registry.dataset(name), name, registry))
 
@@ -145,7 +145,7 @@ def _dataset(
 
 def _opened(record: Dataset, workspace: Workspace) -> str:
     """Return how many samples there are; offline, where they are only looked for, none is made."""
-    from mritk.opening import open_samples
+    from mritk.study.opening import open_samples
 
     if workspace.offline and record.is_generated and not record.is_generated(workspace):
         return "generated on this machine by the run"

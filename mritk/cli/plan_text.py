@@ -9,8 +9,8 @@ from mritk.cli.tell import echo, say
 from mritk.errors import ExitCode
 
 if TYPE_CHECKING:
-    from mritk.plan import Plan
     from mritk.store.folder import ResultsFolder
+    from mritk.study.plan import Plan
     from mritk.trial import Trial
 
 

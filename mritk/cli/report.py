@@ -88,9 +88,9 @@ def _pictures(
 ) -> tuple[dict[str, dict[str, str]], list[str]]:
     """Return thumbnails by dataset and sample, and why there are none of some datasets."""
     from mritk.audit.book import sketch_book
-    from mritk.opening import open_datasets
     from mritk.report.hardest import hardest
     from mritk.report.thumbnails import thumbnails
+    from mritk.study.opening import open_datasets
 
     workspace = app.workspace(offline=options["offline"])
     data = as_data_options({name: options[name] for name in DATA_OPTIONS})

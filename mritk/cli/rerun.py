@@ -58,9 +58,9 @@ def rerun(app: App, /, trial: str, folder: Path, **options: Any) -> int:
     from mritk.cli.progress import progress_line
     from mritk.errors import UsageError
     from mritk.execute.reproduce import reproduce
-    from mritk.plan import Planner
     from mritk.store.find_trial import find_trial
     from mritk.store.folder import ResultsFolder
+    from mritk.study.plan import Planner
 
     record = find_trial(trial, folder)
     if record.status != "finished":

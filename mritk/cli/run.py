@@ -22,10 +22,10 @@ from mritk.errors import ExitCode, UsageError
 
 if TYPE_CHECKING:
     from mritk.backbone import Backbone
-    from mritk.benchmark import Benchmark
     from mritk.files.workspace import Workspace
-    from mritk.plan import Plan
     from mritk.store.folder import ResultsFolder
+    from mritk.study.benchmark import Benchmark
+    from mritk.study.plan import Plan
     from mritk.trial import Outcome
 
 
@@ -174,10 +174,10 @@ class Request:
         from mritk.backbone import require_weights
         from mritk.cli.progress import progress_line
         from mritk.execute.warm_up import WarmUp
-        from mritk.plan import Planner, ignore_names
         from mritk.results.trial_index import TrialIndex
         from mritk.store.folder import ResultsFolder
         from mritk.store.trial_state import TrialState
+        from mritk.study.plan import Planner, ignore_names
 
         workspace = self.app.workspace(offline=self.offline or self.check)
         if self.check:
@@ -275,9 +275,9 @@ class Request:
 
     def benchmark(self) -> Benchmark:
         """Return the benchmark of the file, or the default one, with the options in place."""
-        from mritk.benchmark import Benchmark
-        from mritk.path_hint import hinted
         from mritk.protocol.variation import parse_vary
+        from mritk.study.benchmark import Benchmark
+        from mritk.study.path_hint import hinted
 
         benchmark = Benchmark()
         if self.file:
@@ -296,8 +296,8 @@ class Request:
 
     def what_is_missing(self, workspace: Workspace) -> ExitCode:
         """Look for the data and weights of every protocol that can be read; fetch nothing."""
-        from mritk.benchmark import find_protocol
         from mritk.cli.fetch import fetch_all
+        from mritk.study.benchmark import find_protocol
 
         registry, benchmark = self.app.registry, self.benchmark()
         methods = [find_protocol(name, registry).method for name in benchmark.protocols]

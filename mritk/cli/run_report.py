@@ -12,10 +12,10 @@ from mritk.cli.terminal import style_and_width
 from mritk.errors import ExitCode
 
 if TYPE_CHECKING:
-    from mritk.plan import Plan
     from mritk.results.indexed_trial import IndexedTrial
     from mritk.results.trial_index import TrialIndex
     from mritk.store.trial_state import UnusableTrial
+    from mritk.study.plan import Plan
     from mritk.trial import Outcome
 
 

@@ -78,8 +78,8 @@ def _toml(registry: Registry, name: str) -> str:
     Raises:
         UnknownName: There is none.
     """
-    from mritk.benchmark import find_protocol
     from mritk.cli.protocol_toml import protocol_toml
+    from mritk.study.benchmark import find_protocol
 
     return protocol_toml(find_protocol(name, registry))
 
@@ -235,7 +235,7 @@ def _mask(rows: list[bool]) -> np.ndarray:
 
 def _record(registry: Registry, name: str) -> dict[str, Any]:
     """Describe what the registry has under a name; the same name may stand for several things."""
-    from mritk.benchmark import find_protocol
+    from mritk.study.benchmark import find_protocol
 
     finders: dict[str, Callable[[], dict[str, Any]]] = {
         "backbone": lambda: _describe_backbone(registry, name),

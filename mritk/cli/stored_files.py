@@ -9,10 +9,10 @@ from mritk.cli.tell import say
 from mritk.errors import ExitCode
 
 if TYPE_CHECKING:
-    from mritk.plan import Plan
     from mritk.results.indexed_trial import IndexedTrial
     from mritk.store.folder import ResultsFolder
     from mritk.store.trial_state import UnusableTrial
+    from mritk.study.plan import Plan
     from mritk.trial import Outcome
 
 

@@ -8,7 +8,6 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from mritk.benchmark import Benchmark
 from mritk.errors import ExitCode, MritkError, Unavailable
 from mritk.execute.claim import claimed, finished_meanwhile, stamp_of
 from mritk.execute.serial import SerialRun
@@ -17,9 +16,10 @@ from mritk.machine.allocator import keep_large_blocks, return_free_blocks
 from mritk.machine.device import choose_device
 from mritk.machine.engine import Engine
 from mritk.machine.threads import use_available_cores
-from mritk.plan import Plan, Planner
 from mritk.plugins.registry import Registry
 from mritk.store.folder import ResultsFolder
+from mritk.study.benchmark import Benchmark
+from mritk.study.plan import Plan, Planner
 from mritk.train.setup import ignore_epoch
 from mritk.trial import Trial
 

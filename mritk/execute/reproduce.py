@@ -8,18 +8,18 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from mritk.benchmark import Benchmark, find_protocol
 from mritk.errors import MritkError, Unavailable, UnknownName
 from mritk.evaluate.metrics import metrics_of
 from mritk.execute.serial import SerialRun
 from mritk.machine.device import choose_device
 from mritk.machine.engine import Engine
-from mritk.plan import Planner
 from mritk.plugins.registry import Registry
 from mritk.protocol.stored import StoredProtocol
 from mritk.store.folder import ResultsFolder
 from mritk.store.trial_file import TrialRecord, read_trial
 from mritk.store.trial_state import TrialState
+from mritk.study.benchmark import Benchmark, find_protocol
+from mritk.study.plan import Planner
 from mritk.trial import Trial
 
 

@@ -19,7 +19,6 @@ if TYPE_CHECKING:
     import click
 
     from mritk.evaluate.metric import Metric
-    from mritk.plan import Plan
     from mritk.records import (
         Alias,
         Architecture,
@@ -33,6 +32,7 @@ if TYPE_CHECKING:
         ProtocolFile,
         Weights,
     )
+    from mritk.study.plan import Plan
     from mritk.train.setup import Epoch
     from mritk.trial import Outcome, Trial
 

@@ -10,7 +10,7 @@ from typing import Any
 
 from mritk.errors import UsageError
 
-# What may be said of any dataset behind its name: mritk.data_options reads it.
+# What may be said of any dataset behind its name: mritk.study.data_options reads it.
 TELLING = ("patient_regex", "patients", "no_patient_ids", "rename")
 
 # A comma counts only in front of ``name=``, so that paths and regular expressions may hold commas.

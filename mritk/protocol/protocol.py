@@ -45,7 +45,7 @@ class Protocol:
         resize: ``own``: with the interpolation that each set of weights declares; or ``nearest``,
             ``bilinear``, ``bicubic`` for all. Images alone.
         preprocessing: What is done to every image of every part, after resizing.
-        rehearsal: Made small by :mod:`mritk.rehearsal`; no file can say so.
+        rehearsal: Made small by :mod:`mritk.study.rehearsal`; no file can say so.
         augmentation: Used where a run names none. It is an axis of the trial, not of the
             fingerprint.
         summary: One line for ``mritk list``.

@@ -103,7 +103,7 @@ def aliases_lead_somewhere(it: PluginUnderTest) -> None:
 
 def protocols_can_be_read(it: PluginUnderTest) -> None:
     """Every protocol names a method that is there, and parameters that it has."""
-    from mritk.benchmark import find_protocol
+    from mritk.study.benchmark import find_protocol
 
     protocols = [record for record in it.plugin.records if isinstance(record, ProtocolFile)]
     if not protocols:
@@ -181,7 +181,7 @@ def _inspect_one(record: Record, registry: Registry, workspace: Workspace) -> It
 
 def _parameters(method: Method, registry: Registry) -> object:
     """The parameters of the shortest protocol text that uses the method; None: its defaults."""
-    from mritk.benchmark import find_protocol
+    from mritk.study.benchmark import find_protocol
 
     for record in sorted(registry.records(ProtocolFile), key=lambda record: len(record.text())):
         protocol = find_protocol(record.name, registry)

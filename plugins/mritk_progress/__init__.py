@@ -14,7 +14,7 @@ from mritk import hookimpl
 
 if TYPE_CHECKING:
     from mritk import Epoch
-    from mritk.plan import Plan
+    from mritk.study.plan import Plan
     from mritk.trial import Outcome, Trial
     from mritk_progress.bar import ProgressBar
     from mritk_progress.log import ProgressLog

@@ -15,7 +15,7 @@ from mritk import Background, hookimpl
 
 if TYPE_CHECKING:
     from mritk import Epoch
-    from mritk.plan import Plan
+    from mritk.study.plan import Plan
     from mritk.trial import Outcome, Trial
     from mritk_tensorboard.event_files import EventFiles
 

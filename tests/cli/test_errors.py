@@ -178,7 +178,9 @@ def test_weights_that_need_a_network_are_refused_before_data_are_opened(
     mritk, tmp_path, toy, monkeypatch
 ):
     monkeypatch.setenv("HF_HOME", str(tmp_path / "hf"))
-    monkeypatch.setattr("mritk.plan.open_datasets", lambda *_: pytest.fail("the data were opened"))
+    monkeypatch.setattr(
+        "mritk.study.plan.open_datasets", lambda *_: pytest.fail("the data were opened")
+    )
     ended = mritk(
         *("run", "-p", toy, "-b", "convnext_tiny@imagenet", "-d", "bands", "--seeds", 1),
         *("--offline", "-o", tmp_path / "results"),
@@ -325,7 +327,9 @@ def test_a_gpu_is_what_other_programs_call_cuda(run_toy):
 def test_a_fold_that_does_not_exist_is_refused_before_data_are_opened(
     run_toy, fast_protocol, monkeypatch, split, fold, refusal
 ):
-    monkeypatch.setattr("mritk.plan.open_datasets", lambda *_: pytest.fail("the data were opened"))
+    monkeypatch.setattr(
+        "mritk.study.plan.open_datasets", lambda *_: pytest.fail("the data were opened")
+    )
     fast_protocol.write_text(f"{fast_protocol.read_text()}\n[split]\n{split}\n")
     ended = run_toy("--fold", fold)
     assert ended.code == 2
@@ -335,7 +339,7 @@ def test_a_fold_that_does_not_exist_is_refused_before_data_are_opened(
 def test_a_fold_of_sites_is_refused_before_data_are_audited(
     run_toy, toy, fast_protocol, monkeypatch
 ):
-    monkeypatch.setattr("mritk.plan.audit", lambda *_: pytest.fail("the data were audited"))
+    monkeypatch.setattr("mritk.study.plan.audit", lambda *_: pytest.fail("the data were audited"))
     sites = "sites=['east', 'west'] * 45,\n        patients="
     toy.write_text(toy.read_text().replace("patients=", sites).replace("i // 3", "i"))
     fast_protocol.write_text(f"{fast_protocol.read_text()}\n[split]\nscheme = 'site'\n")

@@ -10,11 +10,11 @@ from pathlib import Path
 import pytest
 
 from mritk import Method
-from mritk.benchmark import find_protocol
 from mritk.cli.protocol_toml import protocol_toml
 from mritk.plugins.registry import Registry
 from mritk.protocol.protocol import Protocol, flat
 from mritk.records import ProtocolFile
+from mritk.study.benchmark import find_protocol
 
 if sys.version_info >= (3, 11):
     import tomllib

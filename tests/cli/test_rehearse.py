@@ -9,12 +9,12 @@ from dataclasses import dataclass, replace
 import pytest
 
 from mritk.backbone import Backbone
-from mritk.benchmark import find_protocol
 from mritk.cli.run import REHEARSAL
 from mritk.errors import UsageError
 from mritk.plugins.registry import Registry
-from mritk.rehearsal import Rehearsal
 from mritk.store.folder import ResultsFolder
+from mritk.study.benchmark import find_protocol
+from mritk.study.rehearsal import Rehearsal
 
 # Weights that are nowhere, an alias for them, and a network for one size alone.
 MORE = """

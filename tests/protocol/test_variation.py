@@ -6,11 +6,11 @@ import json
 
 import pytest
 
-from mritk.benchmark import Benchmark, find_protocol
 from mritk.errors import ProtocolError, UsageError
 from mritk.plugins.registry import Registry
 from mritk.protocol.variation import changed, parse_vary, variations, varied_name
 from mritk.store.folder import ResultsFolder
+from mritk.study.benchmark import Benchmark, find_protocol
 
 
 def test_every_combination_of_the_values_is_one_change():

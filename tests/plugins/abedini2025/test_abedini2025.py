@@ -9,10 +9,10 @@ import pytest
 import torch
 from torch import nn
 
-from mritk.benchmark import Benchmark, find_protocol
 from mritk.model.network import build_head
 from mritk.plugins.registry import Registry
 from mritk.store.folder import ResultsFolder
+from mritk.study.benchmark import Benchmark, find_protocol
 from mritk_abedini2025 import PROTOCOLS, augmentation, read_protocol_text
 from mritk_abedini2025.augmentation import moved, moved_with_contrast
 

@@ -8,9 +8,9 @@ import pytest
 
 import mritk_folders
 from mritk import DataError
-from mritk.data_options import DataOptions
-from mritk.opening import open_dataset
 from mritk.plugins.registry import Registry
+from mritk.study.data_options import DataOptions
+from mritk.study.opening import open_dataset
 from mritk_folders.target_column import read_targets
 
 FLAT = ("No Tumor/1.png", "no_tumor/2.png", "glioma/3.png")

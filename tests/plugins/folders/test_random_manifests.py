@@ -12,10 +12,10 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from mritk import DataError, canonical_name, is_missing, read_text_table
-from mritk.data_options import DataOptions
 from mritk.files.workspace import Workspace
-from mritk.opening import open_dataset
 from mritk.plugins.registry import Registry
+from mritk.study.data_options import DataOptions
+from mritk.study.opening import open_dataset
 from mritk_folders import ManifestOptions
 from mritk_folders.manifest import read_manifest
 

@@ -9,11 +9,11 @@ import torch
 from safetensors.torch import load_file
 from torch import nn
 
-from mritk.benchmark import find_protocol
 from mritk.model.network import build_head
 from mritk.plugins.registry import Registry
 from mritk.store.folder import ResultsFolder
 from mritk.store.kept_model import model_path
+from mritk.study.benchmark import find_protocol
 from mritk_lvmmed import PROTOCOLS, protocol_text
 
 SET = """

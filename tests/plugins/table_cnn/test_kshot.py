@@ -9,10 +9,10 @@ import pytest
 import torch
 from torch import nn
 
-from mritk.benchmark import find_protocol
 from mritk.plugins.registry import Registry
 from mritk.seeds import derive
 from mritk.store.folder import ResultsFolder
+from mritk.study.benchmark import find_protocol
 from mritk_table_cnn.kshot import SHOTS, kshot_text
 
 SET = '''

@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from mritk.benchmark import Benchmark, find_protocol
 from mritk.plugins.registry import Registry
+from mritk.study.benchmark import Benchmark, find_protocol
 
 STUDIES = ("", "_kshot", "_binary", "_br35h")
 PARTS = ("Training", "Testing")

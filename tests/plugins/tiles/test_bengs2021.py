@@ -10,9 +10,9 @@ import timm
 import torch
 from sklearn.metrics import f1_score
 
-from mritk.benchmark import find_protocol
 from mritk.plugins.registry import Registry
 from mritk.store.folder import ResultsFolder
+from mritk.study.benchmark import find_protocol
 from mritk.train.setup import Setup
 from mritk_timm.curated import CURATED
 

@@ -8,12 +8,12 @@ from pathlib import Path
 from shlex import quote
 from typing import Any
 
-from mritk.data_options import DataOptions
 from mritk.errors import Unavailable
 from mritk.plugins.registry import Registry
 from mritk.protocol.protocol import Protocol, read_protocol
 from mritk.protocol.tomltext import TomlText
 from mritk.protocol.variation import Changes
+from mritk.study.data_options import DataOptions
 
 
 def find_protocol(name: str, registry: Registry, changes: Changes | None = None) -> Protocol:
@@ -53,7 +53,7 @@ class Benchmark:
         data: What is said about the datasets: patients, names of classes.
         vary: Keys of the protocols and the values that each of them is tried with, as in
             :func:`mritk.protocol.variation.variations`.
-        rehearse: Try it at small scale: :mod:`mritk.rehearsal`, the first seed and fold.
+        rehearse: Try it at small scale: :mod:`mritk.study.rehearsal`, the first seed and fold.
     """
 
     # The quickest first: whoever tries mritk sees a row within a minute.

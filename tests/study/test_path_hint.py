@@ -10,12 +10,12 @@ from PIL import Image
 
 import mritk_dicom
 import mritk_folders
-from mritk.benchmark import Benchmark
-from mritk.data_options import DataOptions
 from mritk.errors import DataError, MritkError, ProtocolError, Unavailable
-from mritk.opening import open_dataset
-from mritk.path_hint import hinted, path_hint, slices_hint
 from mritk.plugins.registry import Registry
+from mritk.study.benchmark import Benchmark
+from mritk.study.data_options import DataOptions
+from mritk.study.opening import open_dataset
+from mritk.study.path_hint import hinted, path_hint, slices_hint
 
 
 @pytest.fixture(scope="module")

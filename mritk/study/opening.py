@@ -20,11 +20,9 @@ from mritk.data.one_name import (
 )
 from mritk.data.patients import PatientRule, require_patients, with_patients
 from mritk.data.samples import Classification, Samples
-from mritk.data_options import DataOptions, NamedDataset
 from mritk.errors import DataError, HookError, MritkError, Unavailable, UsageError
 from mritk.files.code_state import digest_of_sources, library_versions, source_digest
 from mritk.files.workspace import Workspace
-from mritk.path_hint import hinted
 from mritk.plugins.blame import check_command
 from mritk.plugins.loaded import reason_of
 from mritk.plugins.options import split_options
@@ -32,6 +30,8 @@ from mritk.plugins.registry import Registry
 from mritk.reading.spelling import composed
 from mritk.records import Dataset, DatasetFamily, Origin
 from mritk.splits.split_rule import SplitRule, resolved_scheme
+from mritk.study.data_options import DataOptions, NamedDataset
+from mritk.study.path_hint import hinted
 
 Found = TypeVar("Found")
 

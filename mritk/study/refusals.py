@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from mritk.backbone import Backbone
-from mritk.benchmark import Benchmark
 from mritk.data.samples import Samples
 from mritk.errors import DataError, UsageError
 from mritk.evaluate.metrics import find_metric
-from mritk.path_hint import slices_hint
 from mritk.plugins.registry import Registry
 from mritk.protocol.protocol import Protocol
 from mritk.records import Augmentation, Dataset
+from mritk.study.benchmark import Benchmark
+from mritk.study.path_hint import slices_hint
 from mritk.trial import OpenDataset
 
 KINDS = {2: "images", 3: "volumes", None: "data without a grid"}

@@ -7,16 +7,16 @@ from dataclasses import replace
 import pytest
 
 from mritk import DataError, Dataset, DatasetFamily, Unavailable, UsageError, hookimpl
-from mritk.data_options import DataOptions
-from mritk.opening import (
+from mritk.plugins.registry import Registry
+from mritk.records import Origin
+from mritk.splits.split_rule import SplitRule
+from mritk.study.data_options import DataOptions
+from mritk.study.opening import (
     find_datasets,
     open_dataset,
     open_datasets,
     require_told_patients,
 )
-from mritk.plugins.registry import Registry
-from mritk.records import Origin
-from mritk.splits.split_rule import SplitRule
 
 
 @pytest.fixture

@@ -12,7 +12,6 @@ import numpy as np
 from mritk.audit.audit import Audit, audit
 from mritk.audit.book import Progress, SketchBook, silent
 from mritk.backbone import SCRATCH, Backbone
-from mritk.benchmark import Benchmark, find_protocol
 from mritk.data.decode import decoded, is_decoded
 from mritk.data.decoded_size import decoded_bytes, require_room
 from mritk.data.preprocessing import Preprocessing
@@ -20,17 +19,18 @@ from mritk.data.samples import Samples, UnreadableSamples
 from mritk.errors import DataError, UsageError
 from mritk.evaluate.metrics import find_metric
 from mritk.files.workspace import Workspace
-from mritk.opening import Opened, find_datasets, open_datasets, require_told_patients
 from mritk.plugins.registry import Registry
 from mritk.protocol.protocol import Protocol
 from mritk.protocol.variation import Changes, variations
 from mritk.records import Augmentation, Dataset
-from mritk.refusals import require_fit, require_folds, require_selection
-from mritk.rehearsal import Rehearsal, without_weights
 from mritk.splits.split_rule import fold_count, known_fold_count, resolved_scheme
 from mritk.splits.splits import make_folds
 from mritk.store.folder import ResultsFolder
 from mritk.store.trial_state import TrialState
+from mritk.study.benchmark import Benchmark, find_protocol
+from mritk.study.opening import Opened, find_datasets, open_datasets, require_told_patients
+from mritk.study.refusals import require_fit, require_folds, require_selection
+from mritk.study.rehearsal import Rehearsal, without_weights
 from mritk.trial import OpenDataset, Trial
 
 # Size, interpolation and preprocessing of images that trials will ask for.
