@@ -10,8 +10,8 @@ from contextlib import closing
 from dataclasses import dataclass, field
 from typing import Any
 
-from mritk.culprit import explain_error
 from mritk.errors import ExitCode, MritkError
+from mritk.execute.blame import explain_error
 from mritk.execute.claim import claimed, finished_meanwhile, stamp_of
 from mritk.execute.moments import Moments
 from mritk.files.workspace import Workspace
