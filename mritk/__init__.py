@@ -33,6 +33,9 @@ if TYPE_CHECKING:
     from mritk.files.workspace import Workspace as Workspace
     from mritk.machine.cores import available_cores as available_cores
     from mritk.machine.host_memory import require_memory as require_memory
+    from mritk.method import Epoch as Epoch
+    from mritk.method import Fitted as Fitted
+    from mritk.method import Setup as Setup
     from mritk.plugins.background import Background as Background
     from mritk.plugins.deprecation import PluginDeprecationWarning as PluginDeprecationWarning
     from mritk.plugins.hookspecs import hookimpl as hookimpl
@@ -67,9 +70,6 @@ if TYPE_CHECKING:
     from mritk.records import Method as Method
     from mritk.records import ProtocolFile as ProtocolFile
     from mritk.records import Weights as Weights
-    from mritk.train.setup import Epoch as Epoch
-    from mritk.train.setup import Fitted as Fitted
-    from mritk.train.setup import Setup as Setup
 
 __version__ = "0.1.0"
 
@@ -128,9 +128,9 @@ _HOME = {
     "open_regular_file": "mritk.files.regular_file",
     "supplied_file": "mritk.files.manual",
     "locked": "mritk.files.waiting",
-    "Epoch": "mritk.train.setup",
-    "Fitted": "mritk.train.setup",
-    "Setup": "mritk.train.setup",
+    "Epoch": "mritk.method",
+    "Fitted": "mritk.method",
+    "Setup": "mritk.method",
     "open_whole": "mritk.files.atomic",
     "whole_folder": "mritk.files.atomic",
     "Workspace": "mritk.files.workspace",

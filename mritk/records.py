@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from mritk.data.samples import Samples
     from mritk.files.workspace import Workspace
-    from mritk.train.setup import Fitted, Setup
+    from mritk.method import Fitted, Setup
 
     StateDict = Mapping[str, torch.Tensor]
 

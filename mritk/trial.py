@@ -26,6 +26,7 @@ from mritk.data.subset import Subset
 from mritk.errors import ExitCode, MritkError
 from mritk.files.workspace import Workspace
 from mritk.machine.engine import Engine
+from mritk.method import Epoch, Fitted, Setup
 from mritk.protocol.protocol import Protocol
 from mritk.records import Augmentation, Dataset, Method
 from mritk.splits.fold import Fold, fold_digest
@@ -34,7 +35,6 @@ from mritk.splits.units import unit_names
 from mritk.store.kept_model import model_metadata
 from mritk.store.trial_file import Failure, Predictions, TrialRecord
 from mritk.text.visible import visible
-from mritk.train.setup import Epoch, Fitted, Setup
 
 if TYPE_CHECKING:
     from mritk.train.checkpoint import Checkpoint

@@ -20,10 +20,10 @@ import torch
 
 from mritk import Classification, Samples, Workspace
 from mritk.cli.main import main
+from mritk.method import Epoch
 from mritk.plugins.registry import Registry
 from mritk.store.seal import digest_of
 from mritk.store.trial_file import Failure, Predictions, TrialRecord
-from mritk.train.setup import Epoch
 
 SETTINGS = (
     "MRITK_PLUGINS",

@@ -38,11 +38,11 @@ from benchmarks.speed.report import Report, rounded, verdict
 from mritk import Classification, Samples, Setup, Subset, Workspace
 from mritk.machine.allocator import keep_large_blocks
 from mritk.machine.device import choose_device
+from mritk.method import Epoch
 from mritk.plugins.registry import Registry
 from mritk.protocol.recipe import Recipe, Stage
 from mritk.train.checkpoint import Checkpoint
 from mritk.train.loop import finetune
-from mritk.train.setup import Epoch
 
 CASES = [(backbone, size) for size in (96, 128, 224) for backbone in BACKBONES]
 ENGINES = ("eager", "compile", "graphs")

@@ -19,11 +19,11 @@ from benchmarks.speed.gpu_scene import BUSY, Scene, float32_as_such, trained
 from mritk import Augmentation
 from mritk.errors import NonFiniteLoss
 from mritk.machine.peak_memory import PeakMemory
+from mritk.method import Epoch
 from mritk.plugins.registry import Registry
 from mritk.protocol.recipe import Stage
 from mritk.train import stage_run, watch
 from mritk.train.graphs import GraphedStep
-from mritk.train.setup import Epoch
 from mritk.train.step import TrainingStep
 from mritk.train.watch import LossWatch
 

@@ -27,9 +27,9 @@ from benchmarks.speed.measurement import Sample, interleaved, median_seconds, ra
 from benchmarks.speed.report import rounded
 from mritk import Workspace
 from mritk.machine.device import choose_device
+from mritk.method import Epoch
 from mritk.plugins.registry import Registry
 from mritk.train.loop import finetune
-from mritk.train.setup import Epoch
 
 EPOCHS = 10_000
 

@@ -7,8 +7,8 @@ from typing import Any
 
 import mritk
 import mritk.testing
+from mritk.method import SelectionRule
 from mritk.study.plan import Plan
-from mritk.train.setup import SelectionRule
 from mritk.trial import Outcome, Trial
 from reference_pages.described import class_gaps, class_section, function_gaps, function_section
 from reference_pages.docstring import Docstring

@@ -10,9 +10,9 @@ import torch
 from mritk.batches.resident import ResidentImages
 from mritk.errors import UsageError
 from mritk.machine.seeding import seed_draws
+from mritk.method import Setup
 from mritk.protocol.recipe import Recipe
 from mritk.seeds import derive
-from mritk.train.setup import Setup
 
 # Draws belong to blocks of this size, so that they do not depend on how many images the device
 # takes at once.

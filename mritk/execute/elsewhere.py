@@ -10,6 +10,7 @@ from typing import Any
 from mritk.errors import ExitCode
 from mritk.execute.job import Done, Job, run_job
 from mritk.execute.moments import Moments
+from mritk.method import Epoch
 from mritk.plugins.registry import Registry
 from mritk.records import Executor, LostJob
 from mritk.store.folder import ResultsFolder
@@ -19,7 +20,6 @@ from mritk.store.trial_file import Failure, read_trial
 from mritk.store.trial_state import TrialState, UnusableTrial
 from mritk.study.plan import Plan
 from mritk.train.checkpoint import stored_epochs
-from mritk.train.setup import Epoch
 from mritk.trial import Outcome, Trial, start_record
 
 

@@ -16,11 +16,11 @@ from mritk.machine.allocator import keep_large_blocks, return_free_blocks
 from mritk.machine.device import choose_device
 from mritk.machine.engine import Engine
 from mritk.machine.threads import use_available_cores
+from mritk.method import ignore_epoch
 from mritk.plugins.registry import Registry
 from mritk.store.folder import ResultsFolder
 from mritk.study.benchmark import Benchmark
 from mritk.study.plan import Plan, Planner
-from mritk.train.setup import ignore_epoch
 from mritk.trial import Trial
 
 

@@ -18,6 +18,7 @@ from mritk.files.workspace import Workspace
 from mritk.machine.allocator import keep_large_blocks, return_free_blocks
 from mritk.machine.engine import Engine
 from mritk.machine.threads import use_available_cores
+from mritk.method import Epoch
 from mritk.plugins.registry import Registry
 from mritk.store.folder import ResultsFolder
 from mritk.store.headline import headline
@@ -25,7 +26,6 @@ from mritk.store.kept_model import model_path
 from mritk.store.provenance import collect, command_line
 from mritk.store.trial_state import TrialState
 from mritk.study.plan import Plan
-from mritk.train.setup import Epoch
 from mritk.trial import Outcome, Trial, run_trial
 
 logger = logging.getLogger("mritk")

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     import click
 
     from mritk.evaluate.metric import Metric
+    from mritk.method import Epoch
     from mritk.records import (
         Alias,
         Architecture,
@@ -33,7 +34,6 @@ if TYPE_CHECKING:
         Weights,
     )
     from mritk.study.plan import Plan
-    from mritk.train.setup import Epoch
     from mritk.trial import Outcome, Trial
 
 # Major, minor: a plugin for another major version does not work; a minor version only adds.

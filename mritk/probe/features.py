@@ -26,10 +26,10 @@ from mritk.errors import MritkError, Unavailable
 from mritk.files.code_state import library_versions, source_digest
 from mritk.files.digests import sha256_of
 from mritk.files.workspace import Workspace
+from mritk.method import Setup
 from mritk.model.backbone import load_backbone
 from mritk.model.flops import count_flops
 from mritk.model.latency import measure_latency
-from mritk.train.setup import Setup
 
 # Raise this when the values that come out of this module change.
 FEATURES_VERSION = 1

@@ -9,8 +9,8 @@ from torch import nn
 
 from mritk.batches.inputs import Inputs
 from mritk.data.subset import Subset
+from mritk.method import Setup
 from mritk.probe.features import FrozenBackbone
-from mritk.train.setup import Setup
 
 
 class FrozenFeatures:

@@ -32,9 +32,9 @@ import h5py
 import numpy as np
 
 from mritk.data.samples import Classification, Regression, Task
+from mritk.method import Epoch
 from mritk.store.record import Failure, Predictions, TrialRecord
 from mritk.store.seal import SEAL, digest_of
-from mritk.train.setup import Epoch
 
 SCHEMA = 4
 TEXT = h5py.string_dtype()

@@ -10,8 +10,8 @@ from typing import Any
 import numpy as np
 
 from mritk.data.samples import Samples, Task
+from mritk.method import Epoch
 from mritk.protocol.stored import StoredProtocol
-from mritk.train.setup import Epoch
 
 
 @dataclass(eq=False)

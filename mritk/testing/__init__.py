@@ -1,7 +1,7 @@
 """What plugin authors test their plugins with.
 
 ``check_backbone`` and its like find broken promises and raise an ``AssertionError`` that lists
-them. The fixtures of :mod:`mritk.testing.fixtures` come with pytest, once mritk is installed.
+them. The fixtures of :mod:`mritk.pytest_plugin` come with pytest, once mritk is installed.
 ``mritk plugins check NAME`` makes the same checks from the command line.
 """
 

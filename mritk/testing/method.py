@@ -26,7 +26,7 @@ from mritk.testing.tiny import tiny_samples
 from mritk.testing.training_under_test import TEST, VAL, MethodUnderTest, Training
 
 if TYPE_CHECKING:
-    from mritk.train.setup import Epoch
+    from mritk.method import Epoch
 
 SAME_CLASS = 1e-4  # scores of one sample may be rounded otherwise in another batch
 

@@ -18,7 +18,7 @@ from mritk.records import Augmentation, Method
 from mritk.testing.tiny import SIDE, tiny_architecture, tiny_samples
 
 if TYPE_CHECKING:
-    from mritk.train.setup import Epoch, Fitted, Setup
+    from mritk.method import Epoch, Fitted, Setup
 
 # Of 36 samples, three of each patient, 18 train, 9 select and 9 test.
 TRAIN, VAL, TEST = np.arange(18), np.arange(18, 27), np.arange(27, 36)
@@ -78,7 +78,7 @@ class MethodUnderTest:
             checkpoint.close()
 
     def _setup(self, samples: Samples, workspace: Workspace, seed: int) -> Setup:
-        from mritk.train.setup import Setup
+        from mritk.method import Setup
 
         return Setup(
             parameters=self.parameters,

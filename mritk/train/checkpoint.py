@@ -22,7 +22,7 @@ import torch
 
 from mritk.files.atomic import open_whole
 from mritk.machine.engine import Engine
-from mritk.train.setup import Epoch
+from mritk.method import Epoch
 
 logger = logging.getLogger("mritk")
 

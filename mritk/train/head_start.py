@@ -12,12 +12,12 @@ from torch import nn
 
 from mritk.data.samples import Classification
 from mritk.errors import UsageError
+from mritk.method import Setup
 from mritk.model.objective import Objective
 from mritk.probe.features import FrozenBackbone
 from mritk.probe.logistic import fit_logistic
 from mritk.probe.ridge import fit_ridge
 from mritk.protocol.recipe import PENALTIES, Recipe
-from mritk.train.setup import Setup
 
 
 def start_as_probe(head: nn.Module, setup: Setup, objective: Objective) -> float:

@@ -13,8 +13,8 @@ from torch import nn
 from mritk.data.samples import Task
 from mritk.errors import UsageError
 from mritk.evaluate.metrics import find_metric
+from mritk.method import SelectionRule
 from mritk.model.lora import merged_state
-from mritk.train.setup import SelectionRule
 
 
 class BestState:

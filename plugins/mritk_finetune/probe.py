@@ -15,6 +15,7 @@ import torch
 from mritk import Classification, DataError, Derived, Setup, Subset, UsageError, kept
 from mritk.batches.inputs import Inputs
 from mritk.machine.device import repeatable
+from mritk.method import Epoch
 from mritk.model.backbone import load_backbone
 from mritk.model.network import Network
 from mritk.model.objective import Objective
@@ -23,7 +24,6 @@ from mritk.probe.logistic import LogisticFit, fit_logistic
 from mritk.probe.ridge import fit_ridge
 from mritk.protocol.recipe import Probe
 from mritk.train.selection import BestState
-from mritk.train.setup import Epoch
 
 logger = logging.getLogger("mritk")
 

@@ -17,11 +17,11 @@ from statsmodels.stats.contingency_tables import mcnemar
 
 from mritk import Classification, Regression
 from mritk.evaluate.corrected_t import corrected_t
+from mritk.method import Epoch
 from mritk.results.analysis import Analysis
 from mritk.results.leaderboard import build_leaderboard
 from mritk.store.folder import ResultsFolder
 from mritk.store.trial_file import Predictions, TrialRecord
-from mritk.train.setup import Epoch
 
 PATIENTS = 80
 

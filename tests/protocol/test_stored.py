@@ -11,12 +11,12 @@ import pytest
 
 from mritk.cards.limits import limits_of
 from mritk.cards.trial_card import trial_card
+from mritk.method import Epoch
 from mritk.protocol.stored import StoredProtocol
 from mritk.protocol.words import protocol_words
 from mritk.results.footnotes import TEST_SELECTED
 from mritk.results.leaderboard import build_leaderboard
 from mritk.store.trial_file import Predictions
-from mritk.train.setup import Epoch
 
 ON_VALIDATION = {"selection": {"on": "val", "by": "loss"}}
 ON_TEST = {**ON_VALIDATION, "split": {"validation": "test"}}

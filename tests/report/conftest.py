@@ -6,11 +6,11 @@ import numpy as np
 import pytest
 
 from mritk import Classification
+from mritk.method import Epoch
 from mritk.results.analysis import Analysis
 from mritk.results.leaderboard import build_leaderboard
 from mritk.store.folder import ResultsFolder
 from mritk.store.trial_file import Failure, Predictions, TrialRecord
-from mritk.train.setup import Epoch
 
 EVIL = "<script>window.hacked = 1</script>"
 NAMES = ('"><img src=x onerror="window.hacked = 2">', "$x^2$ {{ 7 * 7 }} & </svg>", "plain@scratch")

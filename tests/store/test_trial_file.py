@@ -14,10 +14,10 @@ import pytest
 
 from mritk import Classification, Regression
 from mritk.errors import StoreError
+from mritk.method import Epoch
 from mritk.store.raw_seal import seal_bytes
 from mritk.store.trial_file import SCHEMA, Failure, Predictions, read_trial, write_trial
 from mritk.store.trial_state import AlteredTrial
-from mritk.train.setup import Epoch
 
 
 @pytest.fixture

@@ -21,10 +21,10 @@ from mritk import (
     Workspace,
 )
 from mritk.backbone import Backbone
+from mritk.method import SelectionRule
 from mritk.protocol.recipe import Head, HiddenLayer, Recipe, Stage
 from mritk.train.checkpoint import Checkpoint
 from mritk.train.loop import finetune
-from mritk.train.setup import SelectionRule
 
 SIDE, COUNT = 12, 72
 

@@ -10,8 +10,8 @@ import threading
 import pytest
 import torch
 
+from mritk.method import Epoch
 from mritk.train.checkpoint import MAGIC, Checkpoint
-from mritk.train.setup import Epoch
 
 IDENTITY = {"trial": "a1b2", "torch": "2.9"}
 STATE = {"epoch": 3, "tensors": {"w": torch.arange(6.0).reshape(2, 3)}, "rates": [0.1, None]}

@@ -6,9 +6,9 @@ import pytest
 import torch
 from torch import nn
 
+from mritk.method import SelectionRule
 from mritk.protocol.recipe import Head, Stage
 from mritk.train.loop import FineTuning
-from mritk.train.setup import SelectionRule
 
 HEAD = {"head.0.weight", "head.0.bias"}
 LAST = SelectionRule(on="last")

@@ -22,11 +22,11 @@ from mritk import (
 )
 from mritk.backbone import Backbone
 from mritk.errors import NonFiniteLoss, UsageError
+from mritk.method import SelectionRule
 from mritk.protocol.recipe import Head, HiddenLayer, Recipe, Stage
 from mritk.seeds import derive
 from mritk.train.loop import FineTuning, finetune
 from mritk.train.optimiser import Schedule
-from mritk.train.setup import SelectionRule
 
 TRAIN, VAL, TEST = range(40), range(40, 60), range(60, 72)
 LAST = SelectionRule(on="last")

@@ -12,10 +12,10 @@ import numpy as np
 import pytest
 import torch
 
+from mritk.method import SelectionRule
 from mritk.model.objective import Objective
 from mritk.protocol.recipe import Stage
 from mritk.train.selection import BestState
-from mritk.train.setup import SelectionRule
 
 # Epochs, rate, epochs without a better loss, epochs without a better accuracy: of both stages.
 PUBLISHED = [(50, 1e-4, 3, 8), (10, 1e-5, 2, 5)]

@@ -11,11 +11,11 @@ from torch import nn
 
 from mritk import Classification, Regression
 from mritk.errors import UnknownName, UsageError
+from mritk.method import SelectionRule
 from mritk.model.objective import Objective
 from mritk.protocol.recipe import Stage
 from mritk.train.loop import finetune
 from mritk.train.selection import BestState
-from mritk.train.setup import SelectionRule
 
 AB = Classification(("a", "b"))
 LAST = SelectionRule(on="last")

@@ -10,13 +10,13 @@ import torch
 from torch import nn
 
 from mritk.errors import OutOfMemory, UsageError
+from mritk.method import SelectionRule
 from mritk.model.lora import add_adapters
 from mritk.model.network import Network
 from mritk.model.stages import default_stages, layers_of
 from mritk.protocol.recipe import Stage
 from mritk.train.loop import finetune
 from mritk.train.optimiser import build_optimiser
-from mritk.train.setup import SelectionRule
 
 HEAD = {"head.0.weight", "head.0.bias"}
 LAST = SelectionRule(on="last")

@@ -27,11 +27,11 @@ from mritk import (
     Workspace,
 )
 from mritk.backbone import Backbone
+from mritk.method import SelectionRule
 from mritk.model.backbone import load_backbone
 from mritk.probe import logistic_search
 from mritk.probe.logistic import fit_logistic
 from mritk.protocol.recipe import Probe
-from mritk.train.setup import SelectionRule
 from mritk_finetune import probe
 from mritk_finetune.probe import fit_probe
 

@@ -18,7 +18,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from mritk.train.setup import Epoch
+from mritk.method import Epoch
 from mritk_progress import Progress
 from mritk_progress.duration import duration
 from mritk_progress.log import ProgressLog

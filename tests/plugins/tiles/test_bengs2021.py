@@ -10,10 +10,10 @@ import timm
 import torch
 from sklearn.metrics import f1_score
 
+from mritk.method import Setup
 from mritk.plugins.registry import Registry
 from mritk.store.folder import ResultsFolder
 from mritk.study.benchmark import find_protocol
-from mritk.train.setup import Setup
 from mritk_timm.curated import CURATED
 
 LADDER = [f"efficientnet_b{n}" for n in range(6)]

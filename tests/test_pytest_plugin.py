@@ -63,6 +63,6 @@ def test_results_go_into_a_folder_that_is_not_there_yet(mritk_results):
 
 def test_pytest_of_others_pays_nothing_for_the_fixtures():
     """pytest loads them in every environment that has mritk, so they must not bring torch."""
-    code = "import mritk.testing.fixtures, sys; print({'torch', 'numpy'} & {*sys.modules})"
+    code = "import mritk.pytest_plugin, sys; print({'torch', 'numpy'} & {*sys.modules})"
     ended = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert ended.stdout.strip() == "set()"
