@@ -30,8 +30,8 @@ from tabulate import tabulate
 
 from benchmarks.audit.plants import ALTERED, EVERYWHERE, HARD, HELD, OTHERS, Plant
 from mritk import Classification, Samples, Workspace
-from mritk.audit.book import sketch_book
 from mritk.audit.copies import find_copies
+from mritk.audit.image_index import sketch_book
 
 # The shape of an axial slice of the MNI152 average.
 AXIAL = (233, 197)

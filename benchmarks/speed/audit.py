@@ -23,9 +23,9 @@ from tabulate import tabulate
 
 from mritk import Workspace
 from mritk.audit.audit import audit
-from mritk.audit.book import SketchBook
 from mritk.audit.copies import find_copies
-from mritk.audit.sketch import SIDES
+from mritk.audit.image_index import SketchBook
+from mritk.audit.signature import SIDES
 from mritk.plugins.registry import Registry
 
 

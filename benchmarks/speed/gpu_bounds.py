@@ -23,9 +23,9 @@ from mritk.method import Epoch
 from mritk.plugins.registry import Registry
 from mritk.protocol.recipe import Stage
 from mritk.train import stage_run, watch
+from mritk.train.divergence import LossWatch
 from mritk.train.graphs import GraphedStep
 from mritk.train.step import TrainingStep
-from mritk.train.watch import LossWatch
 
 GIB = 2**30
 # What a prediction of memory may be off: cuDNN takes and leaves workspaces as it likes.

@@ -10,9 +10,9 @@ from typing import Any
 
 import numpy as np
 
-from mritk.audit.book import Progress, silent, sketch_book
 from mritk.audit.copies import Copies, Pair, find_copies
 from mritk.audit.findings import Audited, Finding, count_by, find_all
+from mritk.audit.image_index import Progress, silent, sketch_book
 from mritk.data.join import distinct
 from mritk.data.samples import Classification, Samples
 from mritk.files.workspace import Workspace

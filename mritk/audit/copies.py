@@ -10,8 +10,8 @@ from typing import Any, Literal
 import numpy as np
 
 from mritk.audit.altered import Pictures, altered_copies, named
-from mritk.audit.book import Progress, SketchBook, silent
 from mritk.audit.evidence import BATCH, SmallPictures, same_content, same_frames
+from mritk.audit.image_index import Progress, SketchBook, silent
 from mritk.audit.search import FINE, PAIRS, Candidates, candidates, promising, structure
 from mritk.audit.symmetry import symmetries
 from mritk.files.kept import Draft, kept

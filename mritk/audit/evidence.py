@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from mritk.audit.align import aligned
-from mritk.audit.bands import BandPass, Blur, correlation
+from mritk.audit.filters import BandPass, Blur, correlation
 from mritk.audit.search import FINE
 from mritk.audit.symmetry import symmetries
 

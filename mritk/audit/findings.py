@@ -10,8 +10,8 @@ from typing import Literal
 
 import numpy as np
 
-from mritk.audit.book import SketchBook
 from mritk.audit.copies import Copies
+from mritk.audit.image_index import SketchBook
 from mritk.data.samples import Classification, Samples
 from mritk.reading.parts import SPLITS
 from mritk.reading.spelling import canonical_name

@@ -11,7 +11,7 @@ from functools import cache
 
 import numpy as np
 
-from mritk.audit.bands import Blur, correlation
+from mritk.audit.filters import Blur, correlation
 
 # The most that a map may differ from the identity, per coefficient: crops to 10 % on every side.
 LIMIT = 0.3

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from mritk.audit.bands import BandPass
+from mritk.audit.filters import BandPass
 from mritk.audit.symmetry import symmetries
 
 

@@ -161,8 +161,8 @@ def _listed(text: str) -> list[str]:
 def _write(board: Leaderboard, options: dict[str, Any]) -> None:
     """Write the leaderboard to where it is wanted."""
     from mritk.results.columns import require_columns
-    from mritk.results.flat import write_parquet
     from mritk.results.formats import format_leaderboard
+    from mritk.results.tabular_export import write_parquet
 
     output, file = options["output"], options["update"]
     style, width = style_and_width(options, to_file=output is not None or file is not None)

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from mritk.results.table import Table
     from mritk.results.trial_facts import TrialFacts
 
-# The same words as in mritk.report.kinds, which is not imported here: it would load matplotlib.
+# The same words as in mritk.report.figure_names, which is not imported here: it would load matplotlib.
 KINDS = ("forest", "differences", "learning", "roc", "pr", "confusion", "reliability", "cost")
 CURVE = "curve"
 # What these show is kept with the tables; the others draw predictions, and read the trials.
@@ -63,9 +63,9 @@ def plot(app: App, /, kind: str, results: Path, **options: Any) -> int:
     cost          score against parameters, FLOPs, time
     curve         score over a key that 'mritk run --vary' has varied
     """
-    from mritk.report.canvas import save
+    from mritk.report.figure_names import KINDS as DRAW
     from mritk.report.figures.curve import curve
-    from mritk.report.kinds import KINDS as DRAW
+    from mritk.report.style import save
     from mritk.results.leaderboard import build_leaderboard
     from mritk.results.trial_index import TrialIndex
     from mritk.store.folder import ResultsFolder

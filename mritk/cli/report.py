@@ -87,7 +87,7 @@ def _pictures(
     app: App, board: Leaderboard, options: dict[str, Any]
 ) -> tuple[dict[str, dict[str, str]], list[str]]:
     """Return thumbnails by dataset and sample, and why there are none of some datasets."""
-    from mritk.audit.book import sketch_book
+    from mritk.audit.image_index import sketch_book
     from mritk.report.hardest import hardest
     from mritk.report.thumbnails import thumbnails
     from mritk.study.opening import open_datasets

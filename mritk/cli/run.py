@@ -329,8 +329,8 @@ class Request:
         if not self.elsewhere:
             engine = replace(engine, device=choose_device(self.device))
             return SerialRun(registry, results, workspace, engine, self.keep_models).run(plan)
-        from mritk.execute.elsewhere import RunElsewhere
         from mritk.execute.job import Job
+        from mritk.execute.with_executor import RunElsewhere
         from mritk.store.provenance import command_line
 
         job = Job(

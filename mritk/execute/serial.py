@@ -13,7 +13,7 @@ from typing import Any
 from mritk.errors import ExitCode, MritkError
 from mritk.execute.blame import explain_error
 from mritk.execute.claim import claimed, finished_meanwhile, stamp_of
-from mritk.execute.moments import Moments
+from mritk.execute.events import Moments
 from mritk.files.workspace import Workspace
 from mritk.machine.allocator import keep_large_blocks, return_free_blocks
 from mritk.machine.engine import Engine

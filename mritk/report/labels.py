@@ -8,7 +8,7 @@ from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.transforms import Bbox
 
-from mritk.report.canvas import INK, RULE
+from mritk.report.style import INK, RULE
 
 # Where a name may stand, in points from its point: right, left, then ever further up and down.
 STEPS = (0, 9, -9, 18, -18, 27, -27, 36, -36, 45, -45, 54, -54, 63, -63)

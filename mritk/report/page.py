@@ -20,11 +20,11 @@ from mritk.errors import UsageError
 from mritk.protocol.words import protocol_words
 from mritk.report.board import costs, scores
 from mritk.report.by_class import by_class
-from mritk.report.canvas import inline_svg
+from mritk.report.figure_names import CAPTIONS, KINDS
 from mritk.report.figures.curve import curve
 from mritk.report.hardest import conflicts, hardest
-from mritk.report.kinds import CAPTIONS, KINDS
 from mritk.report.origin import made_with, trained_when, trials_of
+from mritk.report.style import inline_svg
 from mritk.results.columns import cell_text
 from mritk.results.formats import caption
 from mritk.results.table import Leaderboard, Table

@@ -12,8 +12,8 @@ from typing import Any
 from mritk.evaluate.interval import Interval
 from mritk.results.clean_support import ALL, LEAST_UNITS
 from mritk.results.columns import USUAL_COLUMNS, columns_of, name_text
-from mritk.results.flat import csv_text
 from mritk.results.table import Cell, Leaderboard, Row, Table
+from mritk.results.tabular_export import csv_text
 from mritk.text.latex import PACKAGES, latex_table
 from mritk.text.text_table import Column, filled, fitted, text_table
 

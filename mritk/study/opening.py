@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TypeVar
 
 import mritk.data
-from mritk.audit.book import SketchBook
+from mritk.audit.image_index import SketchBook
 from mritk.data.identified import array_digests, identified
 from mritk.data.join import join, rename_classes
 from mritk.data.one_name import (

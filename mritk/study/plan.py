@@ -10,7 +10,7 @@ from itertools import product
 import numpy as np
 
 from mritk.audit.audit import Audit, audit
-from mritk.audit.book import Progress, SketchBook, silent
+from mritk.audit.image_index import Progress, SketchBook, silent
 from mritk.backbone import SCRATCH, Backbone
 from mritk.data.decode import decoded, is_decoded
 from mritk.data.decoded_size import decoded_bytes, require_room

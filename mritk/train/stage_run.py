@@ -23,10 +23,10 @@ from mritk.protocol.recipe import Stage
 from mritk.seeds import derive
 from mritk.train.average import MovingAverage
 from mritk.train.compiled import CompiledNetwork
+from mritk.train.divergence import LossWatch
 from mritk.train.graphs import GraphedStep
 from mritk.train.optimiser import Schedule, build_optimiser, load_optimiser
 from mritk.train.step import TrainingStep
-from mritk.train.watch import LossWatch
 from mritk.train.what_trains import trainable_tensors, units_of
 
 if TYPE_CHECKING:

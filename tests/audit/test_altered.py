@@ -23,7 +23,7 @@ from mritk.audit.register import (
     roughly_registered,
     warped,
 )
-from mritk.audit.sketch import sketch
+from mritk.audit.signature import sketch
 from mritk.audit.symmetry import symmetries
 
 

@@ -11,9 +11,9 @@ import pytest
 
 from benchmarks.audit.planted_copies import average_head, score
 from benchmarks.audit.plants import EVERYWHERE, HARD, HELD
-from mritk.audit.book import sketch_book
 from mritk.audit.copies import find_copies
 from mritk.audit.evidence import compare
+from mritk.audit.image_index import sketch_book
 from mritk.plugins.registry import Registry
 
 

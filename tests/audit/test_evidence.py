@@ -7,7 +7,6 @@ import pytest
 from scipy import ndimage
 
 from mritk.audit.align import LIMIT, aligned
-from mritk.audit.bands import BandPass, correlation
 from mritk.audit.evidence import (
     LOCAL_WHOLE,
     SAME_WHOLE,
@@ -15,6 +14,7 @@ from mritk.audit.evidence import (
     compare,
     with_intensities_of,
 )
+from mritk.audit.filters import BandPass, correlation
 from mritk.audit.symmetry import symmetries
 
 

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from mritk import Classification, Samples
-from mritk.audit.book import sketch_book
+from mritk.audit.image_index import sketch_book
 from mritk.data.decode import decoded, is_decoded
 from mritk.data.decoded_size import decoded_bytes, require_room
 from mritk.data.preprocessing import Preprocessing

@@ -20,8 +20,8 @@ from mritk.errors import UsageError
 from mritk.evaluate.metrics import find_metric
 from mritk.evaluate.per_class import confusion as confusion_of
 from mritk.evaluate.ranks import odds_ranks
-from mritk.report.canvas import inline_svg, panels, short, title_of
 from mritk.report.chance import chance_of
+from mritk.report.figure_names import CAPTIONS, KINDS
 from mritk.report.figures.confusion import confusion
 from mritk.report.figures.cost import cost
 from mritk.report.figures.curve import curve, flat_protocol
@@ -30,8 +30,8 @@ from mritk.report.figures.differences import differences, signed
 from mritk.report.figures.forest import forest
 from mritk.report.figures.learning import learning
 from mritk.report.figures.reliability import reliability
-from mritk.report.kinds import CAPTIONS, KINDS
 from mritk.report.labels import label_points
+from mritk.report.style import inline_svg, panels, short, title_of
 from mritk.results.analysis import Analysis
 from mritk.results.columns import cell_text
 from mritk.results.leaderboard import build_leaderboard

@@ -15,7 +15,7 @@ from mritk import Augmentation, Workspace
 from mritk.errors import NonFiniteLoss
 from mritk.protocol.recipe import Stage
 from mritk.train import graphs, loop
-from mritk.train.watch import LossWatch
+from mritk.train.divergence import LossWatch
 from tests.train.recorded_work import whole_trainings
 
 ALL = (

@@ -9,8 +9,8 @@ from matplotlib.figure import Figure
 
 from mritk.errors import UsageError
 from mritk.evaluate.metric import Metric
-from mritk.report.canvas import COLOURS, INK, STYLE, axis_label, legend_below, panels, short
 from mritk.report.labels import label_points
+from mritk.report.style import COLOURS, INK, STYLE, axis_label, legend_below, panels, short
 from mritk.results.cost import COLUMNS, CostColumn
 from mritk.results.table import Table
 

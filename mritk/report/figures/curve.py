@@ -14,7 +14,7 @@ from matplotlib.transforms import ScaledTranslation, Transform
 
 from mritk.errors import UsageError
 from mritk.evaluate.metric import Metric
-from mritk.report.canvas import (
+from mritk.report.style import (
     RULE,
     STYLE,
     axis_label,

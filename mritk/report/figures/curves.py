@@ -17,7 +17,8 @@ from mritk.data.samples import Classification
 from mritk.errors import UsageError
 from mritk.evaluate.ranks import odds_ranks
 from mritk.evaluate.run_values import Scored
-from mritk.report.canvas import (
+from mritk.report.scored import scored_rows
+from mritk.report.style import (
     INK,
     STYLE,
     colour,
@@ -28,7 +29,6 @@ from mritk.report.canvas import (
     short,
     title_of,
 )
-from mritk.report.scored import scored_rows
 from mritk.results.table import Table
 
 MOST, COLUMNS = 8, 4

@@ -11,7 +11,7 @@ from matplotlib.figure import Figure
 
 from mritk.evaluate.comparison import Verdict
 from mritk.evaluate.metric import Metric
-from mritk.report.canvas import STYLE, legend_below, panels, short, width_of
+from mritk.report.style import STYLE, legend_below, panels, short, width_of
 from mritk.results.table import Table
 
 FRAMED = "Framed: significant at 5 % (Holm)."

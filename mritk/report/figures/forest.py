@@ -8,7 +8,8 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
 from mritk.evaluate.metric import Metric
-from mritk.report.canvas import (
+from mritk.report.chance import chance_of
+from mritk.report.style import (
     COLOURS,
     INK,
     STYLE,
@@ -18,7 +19,6 @@ from mritk.report.canvas import (
     short,
     width_of,
 )
-from mritk.report.chance import chance_of
 from mritk.results.columns import cell_text
 from mritk.results.table import Row, Table
 

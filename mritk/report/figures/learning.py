@@ -11,7 +11,7 @@ from matplotlib.lines import Line2D
 from matplotlib.ticker import MaxNLocator
 
 from mritk.errors import UsageError
-from mritk.report.canvas import COLOURS, INK, STYLE, legend_below, panels, rest_note, title_of
+from mritk.report.style import COLOURS, INK, STYLE, legend_below, panels, rest_note, title_of
 from mritk.results.table import Table
 from mritk.store.record import TrialRecord
 

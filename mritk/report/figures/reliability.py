@@ -13,8 +13,8 @@ from mritk.data.samples import Classification
 from mritk.errors import UsageError
 from mritk.evaluate.calibration import reliability as reliability_of
 from mritk.evaluate.run_values import Scored
-from mritk.report.canvas import COLOURS, RULE, STYLE, legend_below, panels, rest_note, title_of
 from mritk.report.scored import scored_rows
+from mritk.report.style import COLOURS, RULE, STYLE, legend_below, panels, rest_note, title_of
 from mritk.results.table import Table
 
 MOST, COLUMNS = 6, 3

@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from mritk.errors import NonFiniteLoss
-from mritk.train.watch import EXPLODED, LossWatch
+from mritk.train.divergence import EXPLODED, LossWatch
 
 
 def add(watch, loss, norm=1.0, rate=1e-3):

@@ -9,7 +9,7 @@ from scipy import ndimage, stats
 
 from mritk.audit.detail import edges_enhanced, equalised
 from mritk.audit.shrink import Shrinkable
-from mritk.audit.sketch import SIDES, content_box, sketch
+from mritk.audit.signature import SIDES, content_box, sketch
 
 
 def test_a_grey_picture_has_one_digest_whether_stored_grey_or_in_colour(heads):

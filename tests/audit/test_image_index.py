@@ -8,7 +8,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from mritk.audit.book import sketch_book
+from mritk.audit.image_index import sketch_book
 from mritk.errors import StoreError
 
 

@@ -12,13 +12,13 @@ import numpy as np
 
 from mritk.audit.detail import DETAIL_SHAPES
 from mritk.audit.shrink import Box
-from mritk.audit.sketch import SIDES, coverage, sketch
+from mritk.audit.signature import SIDES, coverage, sketch
 from mritk.data.samples import Samples, array_digest
 from mritk.files.kept import Draft, discard, find, keep, key_of
 from mritk.files.workspace import Workspace
 from mritk.machine.in_threads import in_threads, reason_of
 
-# Raise this when the sketches that come out of mritk.audit.sketch change.
+# Raise this when the sketches that come out of mritk.audit.signature change.
 SKETCH_VERSION = 6
 # What is kept of a sketch besides its pictures, and what stands for it where there is none.
 FACTS = {

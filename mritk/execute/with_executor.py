@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import Any
 
 from mritk.errors import ExitCode
+from mritk.execute.events import Moments
 from mritk.execute.job import Done, Job, run_job
-from mritk.execute.moments import Moments
 from mritk.method import Epoch
 from mritk.plugins.registry import Registry
 from mritk.records import Executor, LostJob

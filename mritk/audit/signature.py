@@ -14,8 +14,8 @@ from functools import cache
 
 import numpy as np
 
-from mritk.audit.bands import Blur
 from mritk.audit.detail import detail
+from mritk.audit.filters import Blur
 from mritk.audit.shrink import Box, Shrinkable
 
 # Sides of the small pictures. A 64th of a head is 3 mm; what two neighbouring slices of 1 mm differ
