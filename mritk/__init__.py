@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from mritk.data.subset import Subset as Subset
     from mritk.errors import DataError as DataError
     from mritk.errors import MritkError as MritkError
+    from mritk.errors import PluginDeprecationWarning as PluginDeprecationWarning
     from mritk.errors import Unavailable as Unavailable
     from mritk.errors import UsageError as UsageError
     from mritk.evaluate.metric import Metric as Metric
@@ -35,9 +36,9 @@ if TYPE_CHECKING:
     from mritk.machine.host_memory import require_memory as require_memory
     from mritk.method import Epoch as Epoch
     from mritk.method import Fitted as Fitted
+    from mritk.method import Method as Method
     from mritk.method import Setup as Setup
     from mritk.plugins.background import Background as Background
-    from mritk.plugins.deprecation import PluginDeprecationWarning as PluginDeprecationWarning
     from mritk.plugins.hookspecs import hookimpl as hookimpl
     from mritk.reading.class_tree import ClassFile as ClassFile
     from mritk.reading.class_tree import ClassTree as ClassTree
@@ -67,9 +68,11 @@ if TYPE_CHECKING:
     from mritk.records import Explainer as Explainer
     from mritk.records import InputContract as InputContract
     from mritk.records import LostJob as LostJob
-    from mritk.records import Method as Method
     from mritk.records import ProtocolFile as ProtocolFile
     from mritk.records import Weights as Weights
+    from mritk.trial import Outcome as Outcome
+    from mritk.trial import Plan as Plan
+    from mritk.trial import Trial as Trial
 
 __version__ = "0.1.0"
 
@@ -102,7 +105,7 @@ _HOME = {
     "TableRow": "mritk.reading.text_table",
     "TextTable": "mritk.reading.text_table",
     "read_text_table": "mritk.reading.text_table",
-    "PluginDeprecationWarning": "mritk.plugins.deprecation",
+    "PluginDeprecationWarning": "mritk.errors",
     "sha256_of": "mritk.files.digests",
     "fetch_file": "mritk.files.download",
     "DataError": "mritk.errors",
@@ -122,7 +125,7 @@ _HOME = {
     "Explainer": "mritk.records",
     "InputContract": "mritk.records",
     "LostJob": "mritk.records",
-    "Method": "mritk.records",
+    "Method": "mritk.method",
     "ProtocolFile": "mritk.records",
     "Weights": "mritk.records",
     "open_regular_file": "mritk.files.regular_file",
@@ -134,6 +137,9 @@ _HOME = {
     "open_whole": "mritk.files.atomic",
     "whole_folder": "mritk.files.atomic",
     "Workspace": "mritk.files.workspace",
+    "Outcome": "mritk.trial",
+    "Plan": "mritk.trial",
+    "Trial": "mritk.trial",
 }
 
 __all__ = list(_HOME)

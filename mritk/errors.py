@@ -107,3 +107,17 @@ class OutOfMemory(MritkError):
 
 class StoreError(MritkError):
     """Results cannot be written or read."""
+
+
+class PluginDeprecationWarning(FutureWarning):
+    """A plugin uses something that a later release will not have.
+
+    A ``FutureWarning``, so that Python shows it to whoever runs the plugin, once per place.
+
+    Attributes:
+        removed_in: The release that will not have it.
+    """
+
+    def __init__(self, what: str, *, instead: str, removed_in: str) -> None:
+        self.removed_in = removed_in
+        super().__init__(f"{what} will be removed in mritk {removed_in}; {instead}")

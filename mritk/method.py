@@ -1,4 +1,4 @@
-"""What a method is given, and what it gives back."""
+"""The contract of methods: what one is given, what it gives back, and its record."""
 
 from __future__ import annotations
 
@@ -6,17 +6,36 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal, Protocol
 
-import numpy as np
-
-from mritk.backbone import Backbone
-from mritk.data.samples import Task
-from mritk.data.subset import Subset
 from mritk.errors import UsageError
-from mritk.files.workspace import Workspace
-from mritk.records import Augmentation
+from mritk.records import Record
 
 if TYPE_CHECKING:
-    from mritk.train.checkpoint import Checkpoint
+    import numpy as np
+
+    from mritk.backbone import Backbone
+    from mritk.data.samples import Task
+    from mritk.data.subset import Subset
+    from mritk.files.workspace import Workspace
+    from mritk.records import Augmentation
+
+
+class CheckpointStore(Protocol):
+    """Where a method keeps what it needs to resume after a stop: one state, the latest.
+
+    Attributes:
+        due: Whether the last save lies so far back that it is time for another, also within an
+            epoch.
+    """
+
+    @property
+    def due(self) -> bool:
+        """See the class."""
+
+    def save(self, state: Mapping[str, Any]) -> None:
+        """Keep ``state``: tensors and plain data, copied at once."""
+
+    def load(self) -> dict[str, Any] | None:
+        """Return the state of an earlier attempt; None if there is none that may be used."""
 
 
 @dataclass(frozen=True)
@@ -110,7 +129,7 @@ class Setup:
     device: str = "cpu"
     compile: bool = False
     graphs: bool = False
-    checkpoint: Checkpoint | None = None
+    checkpoint: CheckpointStore | None = None
     on_epoch: Callable[[Epoch], None] = ignore_epoch
 
     @property
@@ -156,3 +175,25 @@ class Fitted(Protocol):
     @property
     def notes(self) -> Mapping[str, Any]:
         """Facts for the trial file, as JSON-able data: the weights' match report and the like."""
+
+
+@dataclass(frozen=True)
+class Method(Record):
+    """How a model is trained and scores samples. Yield it from ``mritk_methods``.
+
+    Attributes:
+        name: Name in protocols.
+        fit: Trains on ``setup.train`` (with ``setup.val`` for selection) and returns an object
+            with ``predict(subset)``. It never sees a test sample.
+        parameters: A frozen dataclass whose fields, types and defaults are the method's table in
+            a protocol file. The values used are in ``setup.parameters``.
+        uses_backbone: False for a method that brings its own model; its trials then have the
+            backbone ``none``.
+        uses_augmentation: False for a method that cannot augment; only ``none`` is then allowed.
+    """
+
+    name: str
+    fit: Callable[[Setup], Fitted]
+    parameters: type[Any]
+    uses_backbone: bool = True
+    uses_augmentation: bool = True

@@ -17,7 +17,6 @@ if TYPE_CHECKING:
 
     from mritk.data.samples import Samples
     from mritk.files.workspace import Workspace
-    from mritk.method import Fitted, Setup
 
     StateDict = Mapping[str, torch.Tensor]
 
@@ -274,28 +273,6 @@ class Augmentation(Record):
     def identity(self) -> str:
         """What it is called in a trial's identity; a first revision goes by its name alone."""
         return self.name if self.revision == 1 else f"{self.name} (revision {self.revision})"
-
-
-@dataclass(frozen=True)
-class Method(Record):
-    """How a model is trained and scores samples. Yield it from ``mritk_methods``.
-
-    Attributes:
-        name: Name in protocols.
-        fit: Trains on ``setup.train`` (with ``setup.val`` for selection) and returns an object
-            with ``predict(subset)``. It never sees a test sample.
-        parameters: A frozen dataclass whose fields, types and defaults are the method's table in
-            a protocol file. The values used are in ``setup.parameters``.
-        uses_backbone: False for a method that brings its own model; its trials then have the
-            backbone ``none``.
-        uses_augmentation: False for a method that cannot augment; only ``none`` is then allowed.
-    """
-
-    name: str
-    fit: Callable[[Setup], Fitted]
-    parameters: type[Any]
-    uses_backbone: bool = True
-    uses_augmentation: bool = True
 
 
 @dataclass(frozen=True)

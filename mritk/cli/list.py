@@ -60,6 +60,7 @@ def list_names(app: App, noun: str, as_json: bool) -> None:
 
 def _rows(registry: Registry, noun: str) -> list[dict[str, str]]:
     from mritk import records
+    from mritk.method import Method
 
     if noun == "backbones":
         rows = _backbones(registry)
@@ -67,7 +68,7 @@ def _rows(registry: Registry, noun: str) -> list[dict[str, str]]:
         kinds: dict[str, Any] = {
             "datasets": records.Dataset,
             "augmentations": records.Augmentation,
-            "methods": records.Method,
+            "methods": Method,
             "protocols": records.ProtocolFile,
             "executors": records.Executor,
             "explainers": records.Explainer,

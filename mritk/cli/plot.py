@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from mritk.results.table import Table
     from mritk.results.trial_facts import TrialFacts
 
-# The same words as in mritk.report.figure_names, which is not imported here: it would load matplotlib.
+# The same words as in mritk.report.figure_names, which would load matplotlib.
 KINDS = ("forest", "differences", "learning", "roc", "pr", "confusion", "reliability", "cost")
 CURVE = "curve"
 # What these show is kept with the tables; the others draw predictions, and read the trials.

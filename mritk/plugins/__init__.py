@@ -1,0 +1,1 @@
+"""Which plugins there are, what they are asked, and what they gave."""

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     import click
 
     from mritk.evaluate.metric import Metric
-    from mritk.method import Epoch
+    from mritk.method import Epoch, Method
     from mritk.records import (
         Alias,
         Architecture,
@@ -29,12 +29,10 @@ if TYPE_CHECKING:
         DatasetFamily,
         Executor,
         Explainer,
-        Method,
         ProtocolFile,
         Weights,
     )
-    from mritk.study.plan import Plan
-    from mritk.trial import Outcome, Trial
+    from mritk.trial import Outcome, Plan, Trial
 
 # Major, minor: a plugin for another major version does not work; a minor version only adds.
 INTERFACE = (1, 0)

@@ -19,6 +19,7 @@ from mritk.backbone import FILE_PREFIX, SCRATCH, Backbone, split_name, weights_f
 from mritk.errors import DuplicateName, HookError, MritkError, Unavailable, UnknownName
 from mritk.evaluate.metric import Metric
 from mritk.files.workspace import Workspace
+from mritk.method import Method
 from mritk.plugins import hookspecs
 from mritk.plugins.discovery import Candidate, Selection
 from mritk.plugins.interface import require_interface
@@ -35,7 +36,6 @@ from mritk.records import (
     Executor,
     Explainer,
     Family,
-    Method,
     Origin,
     ProtocolFile,
     Record,

@@ -11,10 +11,9 @@ from typing import Any, Literal
 from mritk.backbone import Normalisation, Resize
 from mritk.data.preprocessing import UNCHANGED, Preprocessing
 from mritk.evaluate.metrics import all_metrics
-from mritk.method import SelectionRule
+from mritk.method import Method, SelectionRule
 from mritk.protocol.tomltext import TomlText, near_miss
 from mritk.protocol.variation import Changes, changed, varied_name
-from mritk.records import Method
 from mritk.splits.splits import SplitRule
 
 NATIVE = "native"

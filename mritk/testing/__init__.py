@@ -1,4 +1,4 @@
-"""What plugin authors test their plugins with.
+"""Checks of what plugins promise, for their authors.
 
 ``check_backbone`` and its like find broken promises and raise an ``AssertionError`` that lists
 them. The fixtures of :mod:`mritk.pytest_plugin` come with pytest, once mritk is installed.

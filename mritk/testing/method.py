@@ -13,7 +13,7 @@ import numpy as np
 
 from mritk.data.samples import Samples
 from mritk.errors import UsageError
-from mritk.records import Method
+from mritk.method import Method
 from mritk.testing.check import (
     Defect,
     NotApplicable,

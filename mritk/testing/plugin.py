@@ -11,6 +11,7 @@ from mritk.backbone import Backbone
 from mritk.errors import Unavailable, UnknownName, UsageError
 from mritk.evaluate.metric import Metric
 from mritk.files.workspace import Workspace
+from mritk.method import Method
 from mritk.plugins.loaded import LoadedPlugin
 from mritk.plugins.registry import Registry, name_of
 from mritk.records import (
@@ -21,7 +22,6 @@ from mritk.records import (
     Executor,
     Explainer,
     Family,
-    Method,
     ProtocolFile,
     Record,
     Weights,

@@ -14,7 +14,8 @@ from mritk.backbone import Backbone
 from mritk.data.samples import Samples
 from mritk.data.subset import Subset
 from mritk.files.workspace import Workspace
-from mritk.records import Augmentation, Method
+from mritk.method import Method
+from mritk.records import Augmentation
 from mritk.testing.tiny import SIDE, tiny_architecture, tiny_samples
 
 if TYPE_CHECKING:
