@@ -11,9 +11,9 @@ from torch import nn
 from mritk.batches.resident import ResidentImages
 from mritk.data.subset import Subset
 from mritk.machine.device import resolve_precision
+from mritk.machine.out_of_memory import ran_out_of_memory
 from mritk.method import Setup
 from mritk.model.contract import Normalise
-from mritk.train.step import ran_out_of_memory
 
 N = TypeVar("N", bound=nn.Module)
 

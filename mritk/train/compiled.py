@@ -7,7 +7,7 @@ import logging
 import torch
 from torch import nn
 
-from mritk.train.step import ran_out_of_memory
+from mritk.machine.out_of_memory import ran_out_of_memory
 
 logger = logging.getLogger("mritk")
 

@@ -10,7 +10,8 @@ import logging
 
 import torch
 
-from mritk.train.step import Measured, TrainingStep, ran_out_of_memory
+from mritk.machine.out_of_memory import ran_out_of_memory
+from mritk.train.step import Measured, TrainingStep
 
 logger = logging.getLogger("mritk")
 

@@ -28,6 +28,7 @@ from mritk.batches.views import View, views_of
 from mritk.data.subset import Subset
 from mritk.errors import OutOfMemory
 from mritk.machine.device import repeatable
+from mritk.machine.out_of_memory import ran_out_of_memory
 from mritk.method import Epoch, Setup
 from mritk.model.backbone import load_backbone
 from mritk.model.lora import linear_layers
@@ -48,7 +49,6 @@ from mritk.train.memory import (
 from mritk.train.recalibrate import mixed_batches, recalibrate
 from mritk.train.selection import BestState
 from mritk.train.stage_run import StageRun
-from mritk.train.step import ran_out_of_memory
 from mritk.train.trained_size import trained_parameters
 from mritk.train.what_trains import trainable_tensors
 

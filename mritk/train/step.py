@@ -16,19 +16,13 @@ from torch import nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
 from mritk.errors import OutOfMemory, UsageError
+from mritk.machine.out_of_memory import ran_out_of_memory
 from mritk.machine.seeding import seed_draws
 from mritk.model.objective import Objective
 
 logger = logging.getLogger("mritk")
 
 # What the host's allocator, CUDA and its libraries say.
-SHORT = (
-    "can't allocate memory",
-    "CUDA error: out of memory",
-    "CUBLAS_STATUS_ALLOC_FAILED",
-    "CUDNN_STATUS_ALLOC_FAILED",
-)
-
 Compute = Callable[[torch.Tensor], torch.Tensor]
 Measured = tuple[torch.Tensor, torch.Tensor]
 
@@ -156,12 +150,6 @@ class TrainingStep:
 def has_batch_statistics(network: nn.Module) -> bool:
     """Tell whether some BatchNorm of ``network`` is in training mode."""
     return any(isinstance(m, _BatchNorm) and m.training for m in network.modules())
-
-
-def ran_out_of_memory(error: BaseException) -> bool:
-    """Tell whether an error says that memory is short, on a GPU or on the host."""
-    text = str(error)
-    return isinstance(error, torch.OutOfMemoryError) or any(sign in text for sign in SHORT)
 
 
 def _first_line(text: str) -> str:

@@ -14,8 +14,9 @@ from torch.nn import functional
 
 from mritk import Classification, Regression
 from mritk.errors import ExitCode, OutOfMemory, UsageError
+from mritk.machine.out_of_memory import ran_out_of_memory
 from mritk.model.objective import Objective
-from mritk.train.step import TrainingStep, has_batch_statistics, ran_out_of_memory
+from mritk.train.step import TrainingStep, has_batch_statistics
 
 LABELS = np.array([0, 0, 0, 0, 0, 1, 1, 2])
 CLASSES = Classification(("a", "b", "c"))
