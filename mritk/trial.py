@@ -1,44 +1,33 @@
-"""One trial: dataset × backbone × augmentation × protocol × fold × seed, from start to file."""
+"""What is trained: a trial (dataset × backbone × augmentation × protocol × fold × seed), a plan of
+trials, and what became of each."""
 
 from __future__ import annotations
 
 import hashlib
 import json
-import math
-import time
-import traceback
-from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 from functools import cached_property
-from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-import mritk
 from mritk.audit.audit import Audit
 from mritk.audit.findings import shared_sources
-from mritk.audit.verdict import verdict
 from mritk.backbone import Backbone
-from mritk.data.samples import Classification, Samples
-from mritk.data.subset import Subset
-from mritk.errors import ExitCode, MritkError
-from mritk.files.workspace import Workspace
-from mritk.machine.engine import Engine
-from mritk.method import Epoch, Fitted, Setup
+from mritk.data.samples import Samples
+from mritk.errors import ExitCode
+from mritk.method import Method
 from mritk.protocol.protocol import Protocol
-from mritk.records import Augmentation, Dataset, Method
+from mritk.records import Augmentation, Dataset
 from mritk.splits.fold import Fold, fold_digest
 from mritk.splits.split_rule import resolved_scheme
-from mritk.splits.units import unit_names
-from mritk.store.kept_model import model_metadata
-from mritk.store.trial_file import Failure, Predictions, TrialRecord
+from mritk.store.trial_state import TrialState
 from mritk.text.visible import visible
 
 if TYPE_CHECKING:
-    from mritk.train.checkpoint import Checkpoint
-    from mritk.train.cost import CostMeter
+    from typing_extensions import Self
 
 OWN_MODEL = "none"
 
@@ -143,6 +132,41 @@ class Trial:
         return visible(f"{self.backbone_name} on {self.dataset.record.name}{fold} seed {self.seed}")
 
 
+@dataclass(frozen=True, eq=False)
+class Plan:
+    """The trials of a run, and the state of each.
+
+    Attributes:
+        trials: All trials, in the order in which they run: seed by seed, so that a run that is
+            stopped early has compared all backbones.
+        states: The state of each trial in the results folder, by its id.
+    """
+
+    trials: tuple[Trial, ...]
+    states: Mapping[str, TrialState] = field(default_factory=dict)
+
+    @property
+    def todo(self) -> tuple[Trial, ...]:
+        """The trials to train; one that failed before is tried again."""
+        states = self.states
+        return tuple(t for t in self.trials if states.get(t.id, TrialState.ABSENT).to_train)
+
+    @property
+    def backbones_to_train(self) -> tuple[Backbone, ...]:
+        """The backbones of the trials to train, each once."""
+        return tuple({t.backbone.name: t.backbone for t in self.todo if t.backbone}.values())
+
+    def in_state(self, *states: TrialState) -> tuple[Trial, ...]:
+        """Return the trials in one of these states."""
+        return tuple(t for t in self.trials if self.states.get(t.id, TrialState.ABSENT) in states)
+
+    def again(self) -> Self:
+        """Return the plan that trains all trials again, but those whose file says nothing now."""
+        kept = (TrialState.NEWER, TrialState.UNREADABLE)
+        states = {i: s if s in kept else TrialState.ABSENT for i, s in self.states.items()}
+        return replace(self, states=states)
+
+
 @dataclass(frozen=True)
 class Outcome:
     """What became of a trial.
@@ -166,234 +190,3 @@ class Outcome:
     def __post_init__(self) -> None:
         """Make the error one line that a terminal can show."""
         object.__setattr__(self, "error", visible(" ".join(self.error.split())))
-
-
-def run_trial(  # noqa: PLR0913 - two places of files, one of them optional
-    trial: Trial,
-    workspace: Workspace,
-    engine: Engine,
-    provenance: dict[str, Any],
-    on_epoch: Callable[[Epoch], None],
-    checkpoint_path: Path,
-    *,
-    model_path: Path | None = None,
-) -> tuple[TrialRecord, MritkError | Exception | None]:
-    """Train and score one trial, from its checkpoint if there is one.
-
-    A failure is a result too: whatever the method raises becomes a record with status ``failed``.
-    ``KeyboardInterrupt`` passes through.
-
-    Args:
-        trial: What to train.
-        workspace: Where caches are.
-        engine: Where and how to compute.
-        provenance: Kept in the record.
-        on_epoch: Called after each epoch that is trained now.
-        checkpoint_path: Where the trial keeps what it needs to go on. The file stays; once the
-            record is stored nobody needs it.
-        model_path: Where the trained network is kept; None: nowhere. A method that offers no
-            network leaves nothing there. The record's note ``model`` tells that it was kept.
-
-    Returns:
-        The record to be stored, and the exception of a failed trial.
-    """
-    from mritk.train.checkpoint import Checkpoint
-    from mritk.train.cost import CostMeter, model_cost
-
-    history: list[Epoch] = []
-    trained_now = 0
-    record = start_record(trial, provenance)
-
-    def keep(epoch: Epoch) -> None:
-        nonlocal trained_now
-        trained_now += 1
-        history.append(epoch)
-        on_epoch(epoch)
-
-    error: Exception | None = None
-    size: dict[str, float] = {}
-    cost = CostMeter(engine.device)
-    checkpoint = Checkpoint(
-        checkpoint_path, _going_on(trial, engine), history, engine.checkpoint_seconds
-    )
-    try:
-        fitted = trial.method.fit(_setup(trial, workspace, engine, keep, checkpoint))
-        cost.lap("fit")
-        _score(trial, fitted, workspace, record, cost)
-        cost.lap("predict")
-        record.cost = cost.measured()
-        size = model_cost(fitted)
-        if model_path is not None:
-            _keep_model(fitted, record, model_path)
-        record.status = "finished"
-    except (Exception, SystemExit) as failure:
-        error = failure if isinstance(failure, Exception) else MritkError(f"SystemExit: {failure}")
-        record.status = "failed"
-        record.failure = Failure(
-            type(failure).__name__, str(failure), traceback.format_exc(), len(history)
-        )
-    finally:
-        checkpoint.close()
-    record.history = history
-    record.cost = (record.cost or cost.measured()) | size
-    # A recipe that trains nothing has no speed of training.
-    if math.isfinite(speed := float(record.notes.get("images_per_second", math.nan))):
-        record.cost["images_per_second"] = speed
-    if checkpoint.gone_on:
-        record.cost["resumed_after_epochs"] = float(len(history) - trained_now)
-    return record, error
-
-
-def _going_on(trial: Trial, engine: Engine) -> dict[str, str]:
-    """Return what must be the same for a trial to go on as if it had not stopped."""
-    return {
-        "trial": trial.id,
-        "device": engine.device.partition(":")[0],
-        "mritk": mritk.__version__,
-        "torch": version("torch"),
-        **{f"{part} from": origin for part, origin in _origins(trial).items()},
-    }
-
-
-def _setup(
-    trial: Trial,
-    workspace: Workspace,
-    engine: Engine,
-    on_epoch: Callable[[Epoch], None],
-    checkpoint: Checkpoint,
-) -> Setup:
-    protocol, fold = trial.protocol, trial.division
-    return Setup(
-        parameters=protocol.parameters,
-        task=trial.dataset.samples.task,
-        train=_subset(trial, fold.train, workspace),
-        val=_subset(trial, fold.val, workspace),
-        augmentation=trial.augmentation,
-        seed=trial.seed,
-        workspace=workspace,
-        backbone=trial.backbone,
-        image_size=protocol.image_size,
-        volume_size=protocol.volume_size,
-        selection=protocol.selection,
-        precision=protocol.precision,
-        deterministic=protocol.deterministic,
-        device=engine.device,
-        compile=engine.compile,
-        graphs=engine.graphs,
-        checkpoint=checkpoint,
-        on_epoch=on_epoch,
-    )
-
-
-def _subset(trial: Trial, rows: np.ndarray, workspace: Workspace) -> Subset:
-    return Subset.of(trial.dataset.samples, rows, workspace, trial.protocol.preprocessing)
-
-
-def _score(
-    trial: Trial, fitted: Fitted, workspace: Workspace, record: TrialRecord, cost: CostMeter
-) -> None:
-    samples, fold = trial.dataset.samples, trial.division
-    unit = unit_names(samples, trial.dataset.copies)
-    # The only place where test samples meet a model, once, after training has ended.
-    for part, rows in (("val", fold.val), ("test", fold.test)):
-        subset = _subset(trial, rows, workspace)
-        began = time.perf_counter()
-        scores = np.asarray(fitted.predict(subset), dtype=np.float32)
-        classes = isinstance(samples.task, Classification)
-        expected = (len(subset), samples.task.outputs) if classes else (len(subset),)
-        if scores.shape != expected:
-            raise MritkError(
-                f"method {trial.method.name} scored {part} in shape {scores.shape}, not {expected}"
-            )
-        if part == "test":
-            cost.predicted(len(subset), time.perf_counter() - began)
-        clean = fold.clean if part == "test" else None
-        record.predictions[part] = Predictions.of(
-            subset.samples, scores, clean, [unit[row] for row in rows]
-        )
-    record.notes = dict(getattr(fitted, "notes", {}))
-
-
-def _keep_model(fitted: Fitted, record: TrialRecord, path: Path) -> None:
-    """Write the trained network beside the trial files, and note its digest in the record."""
-    from mritk.model.model_file import network_facts, write_model
-
-    facts = network_facts(fitted)
-    if facts is None or "input_contract" not in record.provenance:
-        return
-    network = fitted.network  # type: ignore[attr-defined]  # optional, and it is there
-    digest = write_model(network, model_metadata(record, asdict(facts)), path)
-    record.notes["model"] = {"sha256": digest, "bytes": path.stat().st_size}
-
-
-def start_record(trial: Trial, provenance: dict[str, Any]) -> TrialRecord:
-    """Return what is known of a trial before it is trained, as a record to be completed."""
-    samples, fold = trial.dataset.samples, trial.division
-    parts = {part: getattr(fold, part) for part in ("train", "val", "test", "dropped", "unused")}
-    return TrialRecord(
-        id=trial.id,
-        dataset=trial.dataset.record.name,
-        dataset_fingerprint=samples.fingerprint,
-        backbone=trial.backbone_name,
-        augmentation=trial.augmentation.name,
-        method=trial.method.name,
-        protocol=trial.protocol.name,
-        fingerprint=trial.protocol.fingerprint,
-        protocol_json=trial.protocol.canonical_json(),
-        scheme=trial.scheme,
-        folds=len(trial.dataset.folds),
-        fold=trial.fold,
-        seed=trial.seed,
-        task=samples.task,
-        grouped=samples.patients is not None,
-        splits={name: [samples.ids[i] for i in rows] for name, rows in parts.items()},
-        skipped=list(trial.dataset.skipped),
-        audit=verdict(
-            trial.dataset.audit,
-            samples,
-            fold,
-            trial.protocol.split,
-            copies=trial.dataset.copies,
-            seen=trial.seen_in_pretraining,
-        ),
-        provenance=provenance | {"plugins": _origins(trial)} | _terms(trial),
-    )
-
-
-def _terms(trial: Trial) -> dict[str, Any]:
-    """What whoever uses the trained network must know: licences, sources, what pixels to give."""
-    dataset, patients = trial.dataset.record, trial.dataset.samples.patients
-    terms: dict[str, Any] = {"licenses": {"dataset": dataset.license}}
-    terms["reader"] = list(trial.dataset.reader)
-    terms["dataset_summary"], terms["dataset_sources"] = dataset.summary, list(dataset.sources)
-    if patients is not None:
-        parts = {part: getattr(trial.division, part) for part in ("train", "val", "test")}
-        counts = {part: len({patients[row] for row in rows}) for part, rows in parts.items()}
-        terms["patients"] = counts
-    if trial.backbone is None:
-        return terms
-    weights, contract = trial.backbone.weights, trial.backbone.input
-    terms["licenses"]["weights"] = weights.license if weights else "none: trained from scratch"
-    terms["pretrained_on"] = list(weights.pretrained_on) if weights else []
-    terms["citation"] = weights.citation if weights else ""
-    terms["input_contract"] = {
-        **asdict(contract),
-        "channels": contract.channels,
-        "value_range": [0.0, 1.0],
-        "spatial_dims": trial.backbone.architecture.spatial_dims,
-    }
-    return terms
-
-
-def _origins(trial: Trial) -> dict[str, str]:
-    """Who provided each part of the trial."""
-    records = {
-        "dataset": trial.dataset.record,
-        "augmentation": trial.augmentation,
-        "method": trial.method,
-    }
-    if trial.backbone is not None:
-        records["architecture"] = trial.backbone.architecture
-        if trial.backbone.weights is not None:
-            records["weights"] = trial.backbone.weights
-    return {part: str(record.origin) for part, record in records.items()}

@@ -8,8 +8,7 @@ from typing import Any
 import mritk
 import mritk.testing
 from mritk.method import SelectionRule
-from mritk.study.plan import Plan
-from mritk.trial import Outcome, Trial
+from mritk.trial import Outcome, Plan, Trial
 from reference_pages.described import class_gaps, class_section, function_gaps, function_section
 from reference_pages.docstring import Docstring
 from reference_pages.record_page import record_kinds

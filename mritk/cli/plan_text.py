@@ -10,7 +10,7 @@ from mritk.errors import ExitCode
 
 if TYPE_CHECKING:
     from mritk.store.folder import ResultsFolder
-    from mritk.study.plan import Plan
+    from mritk.study.plan import StudyPlan
     from mritk.trial import Trial
 
 
@@ -28,7 +28,7 @@ _STATES = {
 }
 
 
-def tell_skipped(plan: Plan) -> None:
+def tell_skipped(plan: StudyPlan) -> None:
     """Name the samples that cannot be read and are left out."""
     for dataset in {id(t.dataset): t.dataset for t in plan.trials}.values():
         if dataset.skipped:
@@ -38,7 +38,7 @@ def tell_skipped(plan: Plan) -> None:
             )
 
 
-def tell_data(plan: Plan) -> None:
+def tell_data(plan: StudyPlan) -> None:
     """Say what the audit found, and how balanced the parts came out."""
     from mritk.audit.text import findings_text
     from mritk.splits.balance import balance_text, worst_imbalance
@@ -78,7 +78,7 @@ def _overfull(trial: Trial) -> str:
     )
 
 
-def tell_without_model(plan: Plan, results: ResultsFolder) -> None:
+def tell_without_model(plan: StudyPlan, results: ResultsFolder) -> None:
     """Name the trials that are done but whose network was not kept."""
     from mritk.store.kept_model import model_path
     from mritk.store.trial_state import TrialState
@@ -94,7 +94,7 @@ def tell_without_model(plan: Plan, results: ResultsFolder) -> None:
         )
 
 
-def show_plan(plan: Plan, *, as_json: bool) -> int:
+def show_plan(plan: StudyPlan, *, as_json: bool) -> int:
     """Print the trials, and whether each would run."""
     rows = [
         {

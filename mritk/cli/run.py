@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from mritk.files.workspace import Workspace
     from mritk.store.folder import ResultsFolder
     from mritk.study.benchmark import Benchmark
-    from mritk.study.plan import Plan
+    from mritk.study.plan import StudyPlan
     from mritk.trial import Outcome
 
 
@@ -312,7 +312,7 @@ class Request:
             as_json=self.as_json,
         )
 
-    def train(self, plan: Plan, results: ResultsFolder, workspace: Workspace) -> list[Outcome]:
+    def train(self, plan: StudyPlan, results: ResultsFolder, workspace: Workspace) -> list[Outcome]:
         """Train what is to do; torch is not even imported if that is nothing."""
         if not plan.todo:
             from mritk.store.view import stale_view

@@ -15,8 +15,7 @@ if TYPE_CHECKING:
     from mritk.results.indexed_trial import IndexedTrial
     from mritk.results.trial_index import TrialIndex
     from mritk.store.trial_state import UnusableTrial
-    from mritk.study.plan import Plan
-    from mritk.trial import Outcome
+    from mritk.trial import Outcome, Plan
 
 
 def exit_code_of(outcomes: Sequence[Outcome]) -> ExitCode:

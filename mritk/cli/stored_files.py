@@ -12,8 +12,7 @@ if TYPE_CHECKING:
     from mritk.results.indexed_trial import IndexedTrial
     from mritk.store.folder import ResultsFolder
     from mritk.store.trial_state import UnusableTrial
-    from mritk.study.plan import Plan
-    from mritk.trial import Outcome
+    from mritk.trial import Outcome, Plan
 
 
 def make_room(plan: Plan, results: ResultsFolder) -> None:

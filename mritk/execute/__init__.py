@@ -1,0 +1,1 @@
+"""Where and how trials run: in this process, or through an executor."""

@@ -20,7 +20,7 @@ from mritk.method import ignore_epoch
 from mritk.plugins.registry import Registry
 from mritk.store.folder import ResultsFolder
 from mritk.study.benchmark import Benchmark
-from mritk.study.plan import Plan, Planner
+from mritk.study.plan import Planner, StudyPlan
 from mritk.trial import Trial
 
 
@@ -60,7 +60,7 @@ class Job:
     deterministic: bool = False
     at_once: int = 1
 
-    def of(self, trial: Trial, plan: Plan) -> Job:
+    def of(self, trial: Trial, plan: StudyPlan) -> Job:
         """Return the job of one trial; its worker opens the data of that trial alone."""
         stamp = stamp_of(ResultsFolder(self.results).trial_path(trial.id))
         return replace(self, trial=trial.id, stamp=stamp, benchmark=plan.benchmarks[trial.id])

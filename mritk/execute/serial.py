@@ -14,6 +14,7 @@ from mritk.errors import ExitCode, MritkError
 from mritk.execute.blame import explain_error
 from mritk.execute.claim import claimed, finished_meanwhile, stamp_of
 from mritk.execute.events import Moments
+from mritk.execute.run_trial import run_trial
 from mritk.files.workspace import Workspace
 from mritk.machine.allocator import keep_large_blocks, return_free_blocks
 from mritk.machine.engine import Engine
@@ -25,8 +26,7 @@ from mritk.store.headline import headline
 from mritk.store.kept_model import model_path
 from mritk.store.provenance import collect, command_line
 from mritk.store.trial_state import TrialState
-from mritk.study.plan import Plan
-from mritk.trial import Outcome, Trial, run_trial
+from mritk.trial import Outcome, Plan, Trial
 
 logger = logging.getLogger("mritk")
 

@@ -10,6 +10,7 @@ from typing import Any
 from mritk.errors import ExitCode
 from mritk.execute.events import Moments
 from mritk.execute.job import Done, Job, run_job
+from mritk.execute.run_trial import start_record
 from mritk.method import Epoch
 from mritk.plugins.registry import Registry
 from mritk.records import Executor, LostJob
@@ -18,9 +19,9 @@ from mritk.store.headline import headline
 from mritk.store.provenance import collect
 from mritk.store.trial_file import Failure, read_trial
 from mritk.store.trial_state import TrialState, UnusableTrial
-from mritk.study.plan import Plan
+from mritk.study.plan import StudyPlan
 from mritk.train.checkpoint import stored_epochs
-from mritk.trial import Outcome, Trial, start_record
+from mritk.trial import Outcome, Trial
 
 
 @dataclass(frozen=True)
@@ -39,7 +40,7 @@ class RunElsewhere:
     job: Job
     at_once: int | None = None
 
-    def run(self, plan: Plan) -> list[Outcome]:
+    def run(self, plan: StudyPlan) -> list[Outcome]:
         """Train what is to do in ``plan``; see :meth:`mritk.execute.serial.SerialRun.run`."""
         results = ResultsFolder(self.job.results)
         moments = Moments(self.registry)
@@ -61,7 +62,7 @@ class RunElsewhere:
             results.tidy()
         return outcomes
 
-    def _trained(self, plan: Plan) -> Iterator[tuple[Trial, Done]]:
+    def _trained(self, plan: StudyPlan) -> Iterator[tuple[Trial, Done]]:
         """Yield each trial when it is done, and at the end those that the executor lost."""
         waiting = {trial.id: trial for trial in plan.todo}
         jobs = [self.job.of(trial, plan) for trial in plan.todo]

@@ -1,0 +1,1 @@
+"""From a benchmark to its plan: names resolved, data opened, trials listed, refusals made."""

@@ -26,54 +26,27 @@ from mritk.records import Augmentation, Dataset
 from mritk.splits.split_rule import fold_count, known_fold_count, resolved_scheme
 from mritk.splits.splits import make_folds
 from mritk.store.folder import ResultsFolder
-from mritk.store.trial_state import TrialState
 from mritk.study.benchmark import Benchmark, find_protocol
 from mritk.study.opening import Opened, find_datasets, open_datasets, require_told_patients
 from mritk.study.refusals import require_fit, require_folds, require_selection
 from mritk.study.rehearsal import Rehearsal, without_weights
-from mritk.trial import OpenDataset, Trial
+from mritk.trial import OpenDataset, Plan, Trial
 
 # Size, interpolation and preprocessing of images that trials will ask for.
 Decoding = tuple[int | None, str, Preprocessing]
 
 
 @dataclass(frozen=True, eq=False)
-class Plan:
-    """The trials of a benchmark, and what is known of each.
+class StudyPlan(Plan):
+    """The plan of a benchmark, and what its making has found.
 
     Attributes:
-        trials: All trials, in the order in which they run: seed by seed, so that a run that is
-            stopped early has compared all backbones.
-        states: The state of each trial in the results folder, by its id.
         audits: The audit of each dataset that lies on a grid, by its name.
         benchmarks: By trial id: a benchmark whose plan is that trial alone.
     """
 
-    trials: tuple[Trial, ...]
-    states: Mapping[str, TrialState] = field(default_factory=dict)
     audits: Mapping[str, Audit] = field(default_factory=dict)
     benchmarks: Mapping[str, Benchmark] = field(default_factory=dict)
-
-    @property
-    def todo(self) -> tuple[Trial, ...]:
-        """The trials to train; one that failed before is tried again."""
-        states = self.states
-        return tuple(t for t in self.trials if states.get(t.id, TrialState.ABSENT).to_train)
-
-    @property
-    def backbones_to_train(self) -> tuple[Backbone, ...]:
-        """The backbones of the trials to train, each once."""
-        return tuple({t.backbone.name: t.backbone for t in self.todo if t.backbone}.values())
-
-    def in_state(self, *states: TrialState) -> tuple[Trial, ...]:
-        """Return the trials in one of these states."""
-        return tuple(t for t in self.trials if self.states.get(t.id, TrialState.ABSENT) in states)
-
-    def again(self) -> Plan:
-        """Return the plan that trains all trials again, but those whose file says nothing now."""
-        kept = (TrialState.NEWER, TrialState.UNREADABLE)
-        states = {i: s if s in kept else TrialState.ABSENT for i, s in self.states.items()}
-        return replace(self, states=states)
 
 
 @dataclass(frozen=True, eq=False)
@@ -122,7 +95,7 @@ class Planner:
     on_names: Callable[[Sequence[Backbone]], None] = ignore_names
     decode: bool = True
 
-    def plan(self, benchmark: Benchmark, results: ResultsFolder) -> Plan:
+    def plan(self, benchmark: Benchmark, results: ResultsFolder) -> StudyPlan:
         """Return the plan of ``benchmark``.
 
         Every name is resolved, every dataset opened, audited, read and split before the first
@@ -171,7 +144,7 @@ class Planner:
         if not trials:
             raise UsageError("there is nothing to run: name a backbone, a dataset and a protocol")
         ordered = sorted(trials.values(), key=lambda trial: (trial.seed, trial.fold))
-        return Plan(tuple(ordered), results.states(trials), audits, benchmarks)
+        return StudyPlan(tuple(ordered), results.states(trials), audits, benchmarks)
 
     def _require_names(
         self, benchmark: Benchmark, protocols: Sequence[Protocol]

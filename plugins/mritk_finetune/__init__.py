@@ -8,7 +8,7 @@ from importlib.resources import files
 from typing import TYPE_CHECKING
 
 from mritk import Method, ProtocolFile, hookimpl
-from mritk.protocol.recipe import Probe, Recipe
+from mritk.train import Probe, Recipe
 
 if TYPE_CHECKING:
     from mritk import Fitted, Setup
@@ -51,8 +51,8 @@ def read_protocol_text(name: str) -> str:
 
 
 def fit_finetune(setup: Setup) -> Fitted:
-    """Train by :func:`mritk.train.loop.finetune`."""
-    from mritk.train.loop import finetune
+    """Train by :func:`mritk.train.finetune`."""
+    from mritk.train import finetune
 
     return finetune(setup)
 

@@ -12,18 +12,20 @@ from typing import Any
 import numpy as np
 import torch
 
-from mritk import Classification, DataError, Derived, Setup, Subset, UsageError, kept
-from mritk.batches.inputs import Inputs
-from mritk.machine.device import repeatable
-from mritk.method import Epoch
-from mritk.model.backbone import load_backbone
-from mritk.model.network import Network
-from mritk.model.objective import Objective
-from mritk.probe.features import FrozenBackbone
-from mritk.probe.logistic import LogisticFit, fit_logistic
-from mritk.probe.ridge import fit_ridge
-from mritk.protocol.recipe import Probe
-from mritk.train.selection import BestState
+from mritk import Classification, DataError, Derived, Epoch, Setup, Subset, UsageError, kept
+from mritk.train import (
+    BestState,
+    FrozenBackbone,
+    Inputs,
+    LogisticFit,
+    Network,
+    Objective,
+    Probe,
+    fit_logistic,
+    fit_ridge,
+    load_backbone,
+    repeatable,
+)
 
 logger = logging.getLogger("mritk")
 

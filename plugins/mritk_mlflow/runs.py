@@ -11,8 +11,7 @@ if TYPE_CHECKING:
     from mlflow import MlflowClient
     from mlflow.entities import Metric
 
-    from mritk import Epoch
-    from mritk.trial import Trial
+    from mritk import Epoch, Trial
 
 METRICS = ("train_loss", "val_loss", "learning_rate", "selection")
 LONGEST_TAG = 5000  # characters; servers refuse longer ones

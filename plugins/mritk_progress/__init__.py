@@ -13,9 +13,7 @@ from typing import TYPE_CHECKING
 from mritk import hookimpl
 
 if TYPE_CHECKING:
-    from mritk import Epoch
-    from mritk.study.plan import Plan
-    from mritk.trial import Outcome, Trial
+    from mritk import Epoch, Outcome, Plan, Trial
     from mritk_progress.bar import ProgressBar
     from mritk_progress.log import ProgressLog
     from mritk_progress.rows import Rows

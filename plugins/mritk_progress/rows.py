@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from mritk_progress.duration import duration
 
 if TYPE_CHECKING:
-    from mritk.trial import Outcome, Trial
+    from mritk import Outcome, Trial
 
 
 class Rows:

@@ -14,9 +14,7 @@ from typing import TYPE_CHECKING
 from mritk import Background, hookimpl
 
 if TYPE_CHECKING:
-    from mritk import Epoch
-    from mritk.study.plan import Plan
-    from mritk.trial import Outcome, Trial
+    from mritk import Epoch, Outcome, Plan, Trial
     from mritk_tensorboard.event_files import EventFiles
 
 logger = logging.getLogger("mritk")

@@ -9,8 +9,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from torch.utils.tensorboard import SummaryWriter
 
-    from mritk import Epoch
-    from mritk.trial import Trial
+    from mritk import Epoch, Trial
 
 # Tag in TensorBoard by field of an epoch; TensorBoard shows what stands before a slash together.
 CURVES = {
