@@ -29,9 +29,9 @@ MADE_OF = {
     "cli/main.py": "commands.md",
     "data/samples.py": "names.md",
     "errors.py": "commands.md",
-    "hookspecs.py": "hooks.md",
+    "plugins/hookspecs.py": "hooks.md",
     "records.py": "records.md",
-    "train/setup.py": "names.md",
+    "method.py": "names.md",
 }
 TO_CODE = re.compile(r"\]\(\.\./((?:\.\./)*)mritk/([\w/]+\.py)(#[\w-]+)?\)")
 

@@ -1,139 +1,146 @@
-"""The plan of the house holds: arrows point one way, plugins use public names only."""
+"""The plan of the house holds: imports point one way, plugins use public names only."""
 
 from __future__ import annotations
 
 import ast
 import configparser
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+
+import mritk
+import mritk.train
+from reference_pages.floors_page import purpose
+from reference_pages.import_graph import circle, floors, imports_of, room_graph, room_of
 
 ROOT = Path(__file__).parents[1]
 CORE = sorted((ROOT / "mritk").rglob("*.py"))
 PLUGINS = sorted((ROOT / "plugins").rglob("*.py"))
 
-# Lower numbers may import higher ones, and their own.
-FLOORS = {
-    "cli": 1,
-    "testing": 1,
-    "__main__": 1,
-    "benchmark": 2,
-    "plan": 2,
-    "execute": 2,
-    "opening": 2,
-    "data_options": 2,
-    "path_hint": 2,
-    "refusals": 2,
-    "report": 2,
-    "culprit": 3,
-    "trial": 3,
-    "registry": 3,
-    "results": 4,
-    "protocol": 4,
-    "hookspecs": 4,
-    "interface": 4,
-    "deprecation": 5,
-    "loaded_plugin": 4,
-    "plugins": 4,
-    "tomltext": 4,
-    "options": 4,
-    "variation": 4,
-    "rehearsal": 3,
-    "evaluate": 5,
-    "train": 5,
-    "audit": 5,
-    "data": 5,
-    "records": 5,
-    "blame": 5,
-    "trace": 5,
-    "backbone": 5,
-    "errors": 5,
-    "digests": 5,
-    "code_state": 5,
-    "draft": 5,
-    "download": 5,
-    "archives": 5,
-    "background": 5,
-    "seeds": 5,
-    "cores": 5,
-    "supplied": 5,
-    "mistaken_file": 5,
-    "waiting": 5,
-    "visible": 5,
-    "workspace": 5,
-    "whole_file": 5,
-    "regular_file": 5,
-}
-PUBLIC_TO_PLUGINS = ("mritk", "mritk.train")
+# From the top; a room imports rooms of lower floors only.
+FLOORS = [
+    ["__main__", "pytest_plugin"],
+    ["cli"],
+    ["execute", "testing"],
+    ["study", "train"],
+    ["cards", "compare", "plugins", "probe", "report"],
+    ["batches", "results", "trial"],
+    ["model", "store"],
+    ["protocol"],
+    ["method"],
+    ["audit", "backbone", "evaluate"],
+    ["records", "splits"],
+    ["data"],
+    ["reading", "text"],
+    ["files"],
+    ["machine"],
+    ["errors", "seeds"],
+]
+ROOMS = sorted(room for floor in FLOORS for room in floor)
 
 
-def imports_of(path: Path, *, at_top: bool = False) -> Iterator[str]:
-    """Yield the modules that a file imports, leaving out those for type checkers only."""
-    tree = ast.parse(path.read_text(encoding="utf-8"))
-    typing_only = {
-        id(inner)
-        for node in ast.walk(tree)
-        if isinstance(node, ast.If) and "TYPE_CHECKING" in ast.unparse(node.test)
-        for inner in ast.walk(node)
-    }
-    for node in tree.body if at_top else ast.walk(tree):
-        if id(node) in typing_only:
-            continue
-        if isinstance(node, ast.Import):
-            yield from (alias.name for alias in node.names)
-        elif isinstance(node, ast.ImportFrom) and node.module:
-            yield node.module
+def test_rooms_stand_on_their_floors():
+    """A new import between rooms that moves one to another floor is a decision: write it here."""
+    assert floors(room_graph()) == FLOORS
 
 
-def floor_of(module: str) -> int | None:
-    parts = module.split(".")
-    return FLOORS[parts[1]] if parts[0] == "mritk" and len(parts) > 1 else None
+def package(folder: Path, **files: str) -> Path:
+    """Write a package of rooms with one file each."""
+    for room, text in files.items():
+        (folder / "mritk" / room).mkdir(parents=True)
+        (folder / "mritk" / room / "__init__.py").touch()
+        (folder / "mritk" / room / "idea.py").write_text(text)
+    (folder / "mritk" / "__init__.py").touch()
+    return folder / "mritk"
 
 
-@pytest.mark.parametrize("path", CORE, ids=lambda p: str(p.relative_to(ROOT)))
-def test_arrows_point_one_way(path):
-    own = path.relative_to(ROOT / "mritk").with_suffix("").parts[0]
-    if own == "__init__":
-        return
-    for module in imports_of(path):
-        assert not module.startswith("mritk_"), "the core imports no plugin"
-        floor = floor_of(module)
-        assert floor is None or floor >= FLOORS[own], f"{own} must not import {module}"
+@pytest.mark.parametrize(
+    "back",
+    [
+        "from mritk.high.idea import f",
+        "import mritk.high.idea",
+        "from mritk import high",
+        "def late():\n    from mritk.high.idea import f",
+        "from typing import TYPE_CHECKING\nif TYPE_CHECKING:\n    from mritk.high.idea import f",
+    ],
+)
+def test_a_circle_is_found_however_it_is_imported(back, tmp_path):
+    planted = package(
+        tmp_path,
+        high="from mritk.middle.idea import f",
+        middle="from mritk.low.idea import f",
+        low=back,
+        beside="from mritk.low import idea",
+    )
+    graph = room_graph(planted)
+    assert set(circle(graph)) == {"high", "middle", "low"}
+    with pytest.raises(ValueError, match="rooms import each other: "):
+        floors(graph)
+
+
+def test_a_room_stands_as_low_as_its_imports_let_it(tmp_path):
+    planted = package(
+        tmp_path,
+        top="from mritk.middle import idea\nfrom mritk.low import idea",
+        middle="from mritk.low import idea",
+        beside="from mritk.low import idea",
+        low="import json",
+    )
+    assert floors(room_graph(planted)) == [["top"], ["beside", "middle"], ["low"]]
+    assert circle(room_graph(planted)) == ()
+
+
+def test_few_files_stand_directly_in_the_package():
+    beside = [path.name for path in CORE if path.parent == ROOT / "mritk"]
+    assert len(beside) <= 10, "a package says better what they are for"
+
+
+@pytest.mark.parametrize("room", ROOMS)
+def test_each_room_says_what_it_is_for_in_one_line_here_and_in_the_docs(room):
+    page = (ROOT / "docs" / "architecture.md").read_text(encoding="utf-8")
+    assert purpose(room)
+    assert f"`{room}`" in page
+
+
+def test_the_core_imports_no_plugin():
+    for path in CORE:
+        found = [m for m in imports_of(path) if m.startswith("mritk_")]
+        assert not found, f"{path} imports {found}"
+
+
+PUBLIC_TO_PLUGINS = {"mritk": mritk.__all__, "mritk.train": mritk.train.__all__}
 
 
 @pytest.mark.parametrize("path", PLUGINS, ids=lambda p: str(p.relative_to(ROOT)))
 def test_plugins_import_public_names_only(path):
     own = path.relative_to(ROOT / "plugins").parts[0]
-    for module in imports_of(path):
-        if module.split(".")[0].startswith("mritk"):
-            public = module == "mritk" or module.startswith("mritk.train.")
-            assert public or module.split(".")[0] == own, f"{own} must not import {module}"
+    for name in imports_of(path):
+        package, _, imported = name.rpartition(".")
+        if name.split(".")[0].startswith("mritk") and name.split(".")[0] != own:
+            assert imported in PUBLIC_TO_PLUGINS.get(package, ()), f"{own} must not import {name}"
 
 
-@pytest.mark.parametrize(
-    "room",
-    [
-        "results",
-        "report",
-        "evaluate",
-        "data",
-        "audit",
-        "cli",
-        "protocol",
-        "benchmark",
-        "plan",
-        "registry",
-        "plugins",
-    ],
-)
+TORCH = {"torch", "timm", "torchvision"}
+WITHOUT_TORCH = ("audit", "data", "evaluate", "protocol", "reading", "report", "splits")
+TORCH_LATE = ("cards", "cli", "compare", "plugins", "results", "store", "study", "text")
+
+
+@pytest.mark.parametrize("room", WITHOUT_TORCH)
 def test_rooms_without_torch_do_not_import_it(room):
-    allowed_inside_functions = {"cli", "results"}
-    paths = [p for p in CORE if p.relative_to(ROOT / "mritk").with_suffix("").parts[0] == room]
-    assert paths
-    for path in paths:
-        found = imports_of(path, at_top=room in allowed_inside_functions)
-        assert not [m for m in found if m.split(".")[0] in ("torch", "timm", "torchvision")]
+    for path in CORE:
+        if room_of(path) == room:
+            assert not TORCH & {name.split(".")[0] for name in imports_of(path)}, path
+
+
+@pytest.mark.parametrize("room", TORCH_LATE)
+def test_rooms_that_start_without_torch_import_it_within_functions_only(room):
+    for path in CORE:
+        if room_of(path) == room:
+            body = ast.parse(path.read_text(encoding="utf-8")).body
+            top = [
+                ast.unparse(node) for node in body if isinstance(node, ast.Import | ast.ImportFrom)
+            ]
+            assert not [line for line in top if line.split()[1].split(".")[0] in TORCH], path
 
 
 @pytest.mark.parametrize("path", [*CORE, *PLUGINS], ids=lambda p: str(p.relative_to(ROOT)))

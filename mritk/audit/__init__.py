@@ -1,0 +1,1 @@
+"""Copies, leaks and defects in data, found before anything is trained."""

@@ -1,0 +1,1 @@
+"""Model cards, for the users of a trained network or of a backbone."""

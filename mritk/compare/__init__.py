@@ -1,0 +1,1 @@
+"""Tests of differences between rows, and the gate between two results folders."""

@@ -1,0 +1,1 @@
+"""Metrics, resamples, intervals and tests, computed from targets and scores."""

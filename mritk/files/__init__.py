@@ -1,0 +1,1 @@
+"""Files that are whole, proven and kept: downloads, archives, caches, digests, locks."""

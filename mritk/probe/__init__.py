@@ -1,0 +1,1 @@
+"""Features of frozen backbones, and the heads that are fitted to them."""

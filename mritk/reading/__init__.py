@@ -1,0 +1,1 @@
+"""Folders, tables, images and names as people leave them on a disk."""

@@ -1,0 +1,1 @@
+"""Tables of stored trials: rows, columns, footnotes and formats."""

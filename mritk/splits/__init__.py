@@ -1,0 +1,1 @@
+"""Samples divided into training, validation and test parts."""

@@ -1,0 +1,1 @@
+"""Trial files, and the folder that holds them."""
