@@ -32,6 +32,7 @@ MADE_OF = {
     "plugins/hookspecs.py": "hooks.md",
     "records.py": "records.md",
     "method.py": "names.md",
+    "method.py#method": "records.md",
 }
 TO_CODE = re.compile(r"\]\(\.\./((?:\.\./)*)mritk/([\w/]+\.py)(#[\w-]+)?\)")
 
@@ -41,7 +42,7 @@ def on_page_markdown(markdown: str, **_: Any) -> str:
 
     def led(link: re.Match[str]) -> str:
         above, file, anchor = link.groups()
-        page = MADE_OF.get(file)
+        page = MADE_OF.get(f"{file}{anchor or ''}", MADE_OF.get(file))
         return f"]({above}reference/{page}{anchor or ''})" if page else link[0]
 
     return TO_CODE.sub(led, markdown)

@@ -22,7 +22,7 @@ from mritk.machine.peak_memory import PeakMemory
 from mritk.method import Epoch
 from mritk.plugins.registry import Registry
 from mritk.protocol.recipe import Stage
-from mritk.train import stage_run, watch
+from mritk.train import divergence, stage_run
 from mritk.train.divergence import LossWatch
 from mritk.train.graphs import GraphedStep
 from mritk.train.step import TrainingStep
@@ -176,7 +176,7 @@ def host_does_not_wait(scene: Scene, *, by_graphs: bool = False) -> Found:
     )
     try:
         # The watch looks behind the work every few steps, as it would in a longer epoch.
-        with mock.patch.object(watch, "LOOK_EVERY", 2), forbidden.until_the_mean():
+        with mock.patch.object(divergence, "LOOK_EVERY", 2), forbidden.until_the_mean():
             run = trained(watched)
         blind = not _is_told_of_waits(scene.device)
     finally:

@@ -18,11 +18,12 @@ import torch
 
 from benchmarks.speed.gpu_scene import BUSY, Scene, Trained, float32_as_such, gap, trained
 from mritk import Augmentation
+from mritk.batches import resident
 from mritk.machine.device import repeatable
 from mritk.plugins.registry import Registry
 from mritk.probe.features import FrozenBackbone
 from mritk.protocol.recipe import Probe, Stage
-from mritk.train import graphs, resident
+from mritk.train import graphs
 from mritk.train.checkpoint import Checkpoint
 from mritk.train.loop import FineTuning
 

@@ -8,13 +8,12 @@ from typing import Any
 import mritk
 import mritk.testing
 from mritk.method import SelectionRule
-from mritk.trial import Outcome, Plan, Trial
 from reference_pages.described import class_gaps, class_section, function_gaps, function_section
 from reference_pages.docstring import Docstring
 from reference_pages.record_page import record_kinds
 
 # What moments and methods are given, and nobody has to import.
-GIVEN: tuple[type, ...] = (SelectionRule, Plan, Trial, Outcome)
+GIVEN: tuple[type, ...] = (SelectionRule,)
 
 HEAD = """
 # Classes and functions

@@ -33,7 +33,7 @@ logger = logging.getLogger("mritk")
 INDEX = "trials.index"
 FORMAT = 1
 # What shapes the lines: other code, other lines.
-PACKAGES = ("results", "evaluate", "data", "audit")
+PACKAGES = ("results", "store", "evaluate", "protocol", "data", "splits", "reading", "audit")
 LIBRARIES = ("numpy", "scipy", "scikit-learn", "h5py")
 SHARED, TRIAL, TABLE = "shared ", "trial ", "table "
 REFERENCE = re.compile(rb'"@([0-9a-f]{32})"')
@@ -77,8 +77,8 @@ def code_at_work() -> str:
     """Return the digest of all code that shapes what the index holds."""
     root = Path(mritk.__file__).parent
     digest = hashlib.sha256("\n".join(versions(LIBRARIES)).encode())
-    for source in (*(root / name / "__init__.py" for name in PACKAGES), root / "protocol.py"):
-        digest.update(digest_of_sources(source).encode())
+    for name in PACKAGES:
+        digest.update(digest_of_sources(root / name / "__init__.py").encode())
     return digest.hexdigest()[:32]
 
 

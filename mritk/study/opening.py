@@ -9,7 +9,7 @@ from functools import partial
 from pathlib import Path
 from typing import TypeVar
 
-import mritk.data
+import mritk.reading
 from mritk.audit.image_index import SketchBook
 from mritk.data.identified import array_digests, identified
 from mritk.data.join import join, rename_classes
@@ -334,6 +334,6 @@ def _reader(name: str, record: Dataset, samples: Samples) -> tuple[str, ...]:
         record.origin.plugin,
         *(f"{option}={value}" for option, value in sorted(options.items())),
         *(source_digest(function) for function in (record.open, samples.read)),
-        digest_of_sources(Path(mritk.data.__file__)),  # readers of images, tables and volumes
+        digest_of_sources(Path(mritk.reading.__file__)),  # readers of images, tables and volumes
         *library_versions(record.origin.distribution),
     )

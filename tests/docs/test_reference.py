@@ -13,10 +13,11 @@ import click
 import pytest
 
 import mritk as package
-from mritk import hookspecs, records, testing
+from mritk import records, testing
 from mritk.cli.main import EPILOG, cli
 from mritk.errors import ExitCode
 from mritk.evaluate.metric import Metric
+from mritk.plugins import hookspecs
 from mritk.plugins.registry import NOUNS
 from reference_pages import PAGES, command_page, gaps, hook_page, record_page
 from reference_pages.docstring import Docstring
@@ -192,7 +193,10 @@ def test_every_public_name_is_on_a_page(pages):
 
 def test_signatures_are_those_of_the_source(pages):
     """Types without quotation marks, defaults, and the star before keywords."""
-    page, source = pages["reference/names.md"], (ROOT / "mritk" / "download.py").read_text("utf-8")
+    page, source = (
+        pages["reference/names.md"],
+        (ROOT / "mritk" / "files" / "download.py").read_text("utf-8"),
+    )
     (shown,) = re.findall(r"```python\n(fetch_file\(.*?)\n```", page)
     (written,) = [
         node

@@ -17,13 +17,14 @@ import pytest
 from mritk.errors import StoreError
 from mritk.evaluate.metric import Metric
 from mritk.evaluate.metrics import metrics_of
-from mritk.results import index_file, trial_index
+from mritk.results import trial_index
 from mritk.results.analysis import Analysis
 from mritk.results.formats import as_data, format_leaderboard
 from mritk.results.indexed_trial import IndexedTrial
 from mritk.results.kept_tables import table_key
 from mritk.results.leaderboard import build_leaderboard
 from mritk.results.trial_index import TrialIndex
+from mritk.store import index_file
 from mritk.store.folder import ResultsFolder
 from mritk.store.index_file import INDEX, SHARED, TABLE, TRIAL, IndexFile
 from mritk.store.trial_file import TrialReader
