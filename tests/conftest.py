@@ -25,6 +25,9 @@ from mritk.plugins.registry import Registry
 from mritk.store.seal import digest_of
 from mritk.store.trial_file import Failure, Predictions, TrialRecord
 
+# Fixtures of trainings, which tests of several rooms need.
+pytest_plugins = ["tests.training_fixtures"]
+
 SETTINGS = (
     "MRITK_PLUGINS",
     "MRITK_OFFLINE",

@@ -6,7 +6,9 @@ import ast
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
-PACKAGE = Path(__file__).parents[2] / "mritk"
+import mritk
+
+PACKAGE = Path(mritk.__file__).parent
 
 Graph = Mapping[str, frozenset[str]]
 

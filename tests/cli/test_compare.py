@@ -9,7 +9,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from mritk import trial as trial_module
+from mritk.execute import run_trial as trial_module
 
 PLUGIN = '''
 """A tiny network, and 300 images of 100 patients; the class is a bright horizontal band."""

@@ -211,7 +211,7 @@ def test_a_damaged_checkpoint_is_told_and_the_trial_starts_again(
 def test_a_checkpoint_of_another_version_is_told_and_the_trial_starts_again(
     stumbling, tmp_path, monkeypatch, caplog, which
 ):
-    import mritk.trial as trial_module
+    import mritk.execute.run_trial as trial_module
 
     with monkeypatch.context() as patch:
         if which == "mritk":

@@ -144,10 +144,12 @@ def pretended():
         patch.setattr(torch.cuda, "graph", cuda.record)
         patch.setattr(torch.cuda, "synchronize", lambda device: None)
         patch.setattr(torch, "manual_seed", manual_seed)
-        for module in ("stage_run", "step", "views"):  # which would spare the CPU that
-            patch.setattr(
-                f"mritk.train.{module}.seed_draws", lambda seed, _: torch.manual_seed(seed)
-            )
+        for module in (
+            "train.stage_run",
+            "train.step",
+            "batches.views",
+        ):  # which would spare the CPU that
+            patch.setattr(f"mritk.{module}.seed_draws", lambda seed, _: torch.manual_seed(seed))
         yield cuda
 
 
