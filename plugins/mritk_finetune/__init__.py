@@ -4,9 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from functools import partial
+from typing import TYPE_CHECKING
 
 from mritk import Method, ProtocolFile, hookimpl, lazy, packaged_text
 from mritk.train import Probe, Recipe
+
+if TYPE_CHECKING:
+    from mritk import Fitted, Setup
 
 PROTOCOLS = {
     "quick": "two short stages at 96 px: minutes on a CPU, to look around",
@@ -20,7 +24,7 @@ def mritk_methods() -> Iterator[Method]:
     """Yield the two methods."""
     yield Method(
         "finetune",
-        fit=lazy("mritk.train:finetune"),
+        fit=fit_finetune,
         parameters=Recipe,
         summary="train head and backbone in stages",
     )
@@ -43,3 +47,10 @@ def mritk_protocols() -> Iterator[ProtocolFile]:
 def read_protocol_text(name: str) -> str:
     """Return the TOML text of a stock protocol."""
     return packaged_text(__package__, "protocols", f"{name}.toml")
+
+
+def fit_finetune(setup: Setup) -> Fitted:
+    """Train by :func:`mritk.train.finetune`."""
+    from mritk.train import finetune
+
+    return finetune(setup)
