@@ -70,6 +70,10 @@ if TYPE_CHECKING:
     from mritk.records import LostJob as LostJob
     from mritk.records import ProtocolFile as ProtocolFile
     from mritk.records import Weights as Weights
+    from mritk.results.frames import StoredResults as StoredResults
+    from mritk.results.frames import read_results as read_results
+    from mritk.splits.sklearn_splitter import FoldSplitter as FoldSplitter
+    from mritk.splits.split_rule import SplitRule as SplitRule
     from mritk.trial import Outcome as Outcome
     from mritk.trial import Plan as Plan
     from mritk.trial import Trial as Trial
@@ -137,6 +141,10 @@ _HOME = {
     "open_whole": "mritk.files.atomic",
     "whole_folder": "mritk.files.atomic",
     "Workspace": "mritk.files.workspace",
+    "StoredResults": "mritk.results.frames",
+    "read_results": "mritk.results.frames",
+    "FoldSplitter": "mritk.splits.sklearn_splitter",
+    "SplitRule": "mritk.splits.split_rule",
     "Outcome": "mritk.trial",
     "Plan": "mritk.trial",
     "Trial": "mritk.trial",
@@ -149,3 +157,7 @@ def __getattr__(name: str) -> Any:
     if name not in _HOME:
         raise AttributeError(f"module 'mritk' has no attribute {name!r}")
     return getattr(import_module(_HOME[name]), name)
+
+
+def __dir__() -> list[str]:
+    return [*globals(), *__all__]

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import ast
-import html
 
 from reference_pages.import_graph import PACKAGE, Graph, floors, room_graph
 
@@ -68,11 +67,12 @@ def _drawing(rows: list[list[str]], graph: Graph) -> str:
                 'stroke="currentColor" stroke-opacity=".25" fill="none"/>'
             )
     for room, (x, y) in place.items():
+        name = room.replace("_", "&#95;")  # underscores would be emphasis in Markdown
         drawn.append(
-            f'<g><title>{html.escape(purpose(room))}</title><rect x="{x:g}" y="{y:g}" '
+            f'<rect x="{x:g}" y="{y:g}" '
             f'width="{WIDTH}" height="{HEIGHT}" rx="5" fill="var(--md-default-bg-color, #fff)" '
             f'stroke="currentColor"/><text x="{x + WIDTH / 2:g}" y="{y + HEIGHT / 2 + 4:g}" '
-            f'text-anchor="middle" font-size="13" fill="currentColor">{room}</text></g>'
+            f'text-anchor="middle" font-size="13" fill="currentColor">{name}</text>'
         )
     return "\n".join([*drawn, "</svg>"])
 

@@ -10,7 +10,7 @@ from torch import nn
 from mritk.backbone import Backbone
 from mritk.errors import MritkError
 from mritk.files.workspace import Workspace
-from mritk.model.stages import BackboneStage, stages_of
+from mritk.model.blocks import Block, blocks_of
 from mritk.model.weights import MatchReport, load_proven
 from mritk.seeds import derive
 
@@ -24,14 +24,15 @@ class LoadedBackbone:
     Attributes:
         network: The network, on the CPU, in evaluation mode.
         num_features: Width of the features.
-        stages: The network's stages from input to output; together they hold every tensor.
+        stages: The network's blocks from input to output, as ``Architecture.stages`` declares
+            them; together they hold every tensor.
         report: The proof of loading; None for random weights.
         fixed: Parameters that the network itself holds fixed, such as sine position embeddings.
     """
 
     network: nn.Module
     num_features: int
-    stages: tuple[BackboneStage, ...]
+    stages: tuple[Block, ...]
     report: MatchReport | None
     fixed: frozenset[str] = frozenset()
 
@@ -61,7 +62,7 @@ def load_backbone(
     return LoadedBackbone(
         network,
         _num_features(network, backbone, size),
-        stages_of(network, backbone.architecture),
+        blocks_of(network, backbone.architecture),
         report,
         frozenset(name for name, p in network.named_parameters() if not p.requires_grad),
     )

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import torch
 from torch import nn
 
-from mritk.model.stages import BackboneStage
+from mritk.model.blocks import Block
 from mritk.protocol.recipe import Head
 
 HEAD = "head."
@@ -72,13 +72,13 @@ def parameter_groups(
     backbone_learning_rate: float,
     weight_decay: float,
     layer_decay: float = 1.0,
-    units: Sequence[BackboneStage] = (),
+    blocks: Sequence[Block] = (),
 ) -> Sequence[dict[str, object]]:
     """Return the trainable parameters in groups, those of the head first.
 
     Matrices and kernels are decayed; biases, norms, layer scales, tokens and position embeddings
-    are not. A parameter in unit i of n of the backbone, counted from the input and from 1, has
-    the rate ``backbone_learning_rate · layer_decay ** (n - i + 1)``. Closing units that hold no
+    are not. A parameter in block i of n of the backbone, counted from the input and from 1, has
+    the rate ``backbone_learning_rate · layer_decay ** (n - i + 1)``. Closing blocks that hold no
     matrix or kernel (a final normalisation) count with the last one that does: the last block has
     ``layer_decay``, as in Bao et al. 2022 and timm, whoever keeps the norm.
 
@@ -87,7 +87,7 @@ def parameter_groups(
     """
     modules = network.named_modules()
     penalties = {f"{name}.weight": 2 * getattr(m, PENALTY, 0.0) for name, m in modules}
-    depth = _depths(network, units)
+    depth = _depths(network, blocks)
     groups: dict[tuple[bool, int, float], list[nn.Parameter]] = {}
     for name, parameter in network.named_parameters():
         if not parameter.requires_grad:
@@ -107,8 +107,8 @@ def parameter_groups(
     ]
 
 
-def _depths(network: Network, units: Sequence[BackboneStage]) -> dict[str, int]:
-    """Return how many units from the end each tensor of the backbone stands, from 1."""
+def _depths(network: Network, blocks: Sequence[Block]) -> dict[str, int]:
+    """Return how many blocks from the end each tensor of the backbone stands, from 1."""
     matrices = {
         name.removeprefix(BACKBONE)
         for name, tensor in network.state_dict().items()
@@ -117,10 +117,10 @@ def _depths(network: Network, units: Sequence[BackboneStage]) -> dict[str, int]:
     # A low-rank update replaces a weight by tensors of other names.
     layers = {_in_backbone(BACKBONE + name) for name in matrices}
     last = max(
-        (i for i, unit in enumerate(units) if layers.intersection(unit.tensors)),
-        default=len(units) - 1,
+        (i for i, block in enumerate(blocks) if layers.intersection(block.tensors)),
+        default=len(blocks) - 1,
     )
-    return {name: max(last - i, 0) + 1 for i, unit in enumerate(units) for name in unit.tensors}
+    return {name: max(last - i, 0) + 1 for i, block in enumerate(blocks) for name in block.tensors}
 
 
 def _is_matrix(name: str) -> bool:

@@ -110,10 +110,10 @@ def gradients_reach_every_parameter(it: BackboneUnderTest) -> None:
 def stages_cover_the_network(it: BackboneUnderTest) -> None:
     """Every tensor of the network is in exactly one stage."""
     from mritk.errors import MritkError
-    from mritk.model.stages import stages_of
+    from mritk.model.blocks import blocks_of
 
     try:
-        stages = stages_of(it.network, it.backbone.architecture)
+        stages = blocks_of(it.network, it.backbone.architecture)
     except MritkError as error:
         raise Defect(str(error)) from error
     listed = [tensor for stage in stages for tensor in stage.tensors]

@@ -38,7 +38,7 @@ MOVED = {
     "mritk.train.ridge": "mritk.probe.ridge",
     "mritk.train.seeding": "mritk.machine.seeding",
     "mritk.train.setup": "mritk.method",
-    "mritk.train.stages": "mritk.model.stages",
+    "mritk.train.stages": "mritk.model.blocks",
     "mritk.train.threads": "mritk.machine.threads",
     "mritk.train.transfer": "mritk.batches.transfer",
     "mritk.train.views": "mritk.batches.views",

@@ -10,15 +10,15 @@ from typing import Any
 import torch
 from torch.optim import lr_scheduler
 
+from mritk.model.blocks import Block
 from mritk.model.network import Network, parameter_groups
-from mritk.model.stages import BackboneStage
 from mritk.protocol.recipe import Stage
 
 
 def build_optimiser(
     network: Network,
     stage: Stage,
-    units: Sequence[BackboneStage] = (),
+    blocks: Sequence[Block] = (),
     *,
     capturable: bool = False,
 ) -> torch.optim.Optimizer:
@@ -27,7 +27,7 @@ def build_optimiser(
     Args:
         network: Backbone and head.
         stage: Names the optimiser and its settings.
-        units: The backbone's units, for ``layer_decay``.
+        blocks: The backbone's blocks, for ``layer_decay``.
         capturable: Make one whose steps a CUDA graph can hold: adam and adamw alone.
     """
     groups = parameter_groups(
@@ -36,7 +36,7 @@ def build_optimiser(
         backbone_learning_rate=stage.backbone_learning_rate or stage.learning_rate,
         weight_decay=stage.weight_decay,
         layer_decay=stage.layer_decay,
-        units=units,
+        blocks=blocks,
     )
     device = next(network.parameters()).device
     # One kernel for all tensors on a GPU. On a CPU it gains 1 to 2 % and rounds in another way.

@@ -15,9 +15,9 @@ from mritk.batches.mixing import Mixing
 from mritk.batches.resident import shuffled
 from mritk.errors import NonFiniteLoss
 from mritk.machine.seeding import seed_draws
+from mritk.model.blocks import set_trainable
 from mritk.model.lora import add_adapters, merge_adapters, merged_state
 from mritk.model.network import BACKBONE
-from mritk.model.stages import set_trainable
 from mritk.probe.frozen_features import FrozenFeatures
 from mritk.protocol.recipe import Stage
 from mritk.seeds import derive
@@ -27,7 +27,7 @@ from mritk.train.divergence import LossWatch
 from mritk.train.graphs import GraphedStep
 from mritk.train.optimiser import Schedule, build_optimiser, load_optimiser
 from mritk.train.step import TrainingStep
-from mritk.train.what_trains import trainable_tensors, units_of
+from mritk.train.what_trains import counted_blocks, trainable_tensors
 
 if TYPE_CHECKING:
     from mritk.train.loop import FineTuning
@@ -45,7 +45,7 @@ class StageRun:
         self.training, self.stage, self.name = training, stage, name
         self.train_loss = math.nan
         self._network = training.network
-        self._units = units_of(training.loaded, stage)
+        self._units = counted_blocks(training.loaded, stage)
         self._trainable = trainable_tensors(training.loaded, stage)
         self._changed: set[str] = set()
         self._prepare()

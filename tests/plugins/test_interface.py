@@ -11,15 +11,16 @@ import numpy as np
 import pytest
 
 import mritk
-from mritk import PluginDeprecationWarning, hookimpl, hookspecs
+from mritk import PluginDeprecationWarning, hookimpl
 from mritk.errors import HookError
+from mritk.plugins import hookspecs
 from mritk.plugins.hookspecs import INTERFACE, hookspec
 from mritk.plugins.registry import Registry
 from mritk.store.folder import ResultsFolder
 from mritk.store.raw_seal import seal_bytes
 from mritk.store.trial_file import read_trial
 
-FROZEN = Path(__file__).parent / "frozen"
+FROZEN = Path(__file__).parents[1] / "frozen"
 SCHEMAS = (1, 2, 3, 4)
 MAJOR, MINOR = INTERFACE
 

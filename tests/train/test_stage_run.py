@@ -11,9 +11,9 @@ from torch import nn
 
 from mritk.errors import OutOfMemory, UsageError
 from mritk.method import SelectionRule
+from mritk.model.blocks import default_blocks, layers_of
 from mritk.model.lora import add_adapters
 from mritk.model.network import Network
-from mritk.model.stages import default_stages, layers_of
 from mritk.protocol.recipe import Stage
 from mritk.train.loop import finetune
 from mritk.train.optimiser import build_optimiser
@@ -133,7 +133,7 @@ def decaying(**changes):
     return Stage(epochs=1, optimizer="sgd", **{"layer_decay": 0.5, **given, **changes})
 
 
-@pytest.mark.parametrize("units_of", [default_stages, layers_of])
+@pytest.mark.parametrize("units_of", [default_blocks, layers_of])
 def test_the_rate_falls_by_the_decay_with_each_unit_from_the_output(units_of):
     network = four_layers()
     optimiser = build_optimiser(network, decaying(), units_of(network.backbone))
@@ -147,7 +147,7 @@ def test_the_rate_falls_by_the_decay_with_each_unit_from_the_output(units_of):
     assert optimiser.param_groups[0]["lr"] == 0.5, "the head's rate is the one that is shown"
 
 
-@pytest.mark.parametrize("units_of", [default_stages, layers_of])
+@pytest.mark.parametrize("units_of", [default_blocks, layers_of])
 def test_a_closing_norm_is_no_depth_of_its_own(units_of):
     """Bao et al. and timm: the last block has the decay once, whether a norm follows or not."""
     layers = [nn.Linear(4, 4), nn.Linear(4, 4), nn.LayerNorm(4)]
@@ -160,7 +160,7 @@ def test_a_closing_norm_is_no_depth_of_its_own(units_of):
 
 def test_low_rank_updates_have_the_rate_of_their_layer():
     network = four_layers()
-    units = default_stages(network.backbone)
+    units = default_blocks(network.backbone)
     weights = frozenset(network.backbone.state_dict())
     add_adapters(network.backbone, weights, rank=2, alpha=4.0, seed=0)
     found = rates(network, build_optimiser(network, decaying(tune="lora"), units))
@@ -173,7 +173,7 @@ def test_low_rank_updates_have_the_rate_of_their_layer():
 
 def test_without_decay_all_of_the_backbone_has_one_rate():
     network = four_layers()
-    units = default_stages(network.backbone)
+    units = default_blocks(network.backbone)
     found = rates(network, build_optimiser(network, decaying(layer_decay=1.0), units))
     assert {rate for name, (rate, _) in found.items() if name.startswith("backbone")} == {0.25}
 

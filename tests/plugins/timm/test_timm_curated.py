@@ -9,7 +9,7 @@ import torch
 
 import mritk_timm
 from mritk import Architecture, Weights
-from mritk.model.stages import stages_of
+from mritk.model.blocks import blocks_of
 from mritk.plugins.registry import Registry
 from mritk.records import Origin
 from mritk_timm.curated import CURATED, Curated, Published
@@ -71,7 +71,7 @@ def test_stages_hold_every_tensor_exactly_once_from_stem_to_output(
     with torch.device("meta"):
         network = architecture.build()
 
-    stages = stages_of(network, architecture)  # raises unless every tensor is there once
+    stages = blocks_of(network, architecture)  # raises unless every tensor is there once
 
     assert len(stages) >= 5
     names = list(network.state_dict())

@@ -10,7 +10,7 @@ import mritk_timm
 from mritk import InputContract
 from mritk.backbone import Backbone
 from mritk.errors import UnknownName
-from mritk.model.stages import stages_of
+from mritk.model.blocks import blocks_of
 from mritk.plugins.registry import Registry
 from mritk.records import Architecture, Origin, Weights
 from mritk_timm.family import members, resolve
@@ -95,6 +95,6 @@ def one_model_of_each_file() -> list[str]:
 def test_stages_hold_every_tensor_once_for_all_of_timms_model_files() -> None:
     models = one_model_of_each_file()
     for model in models:
-        stages = stages_of(skeleton(model), architecture_of(model))
+        stages = blocks_of(skeleton(model), architecture_of(model))
         assert len(stages) > 1, model
     assert len(models) > 50

@@ -14,7 +14,7 @@ from mritk.backbone import Backbone
 from mritk.errors import UsageError, WeightsMismatch
 from mritk.files.workspace import Workspace
 from mritk.model.backbone import LoadedBackbone, load_backbone
-from mritk.model.stages import stages_of
+from mritk.model.blocks import blocks_of
 from mritk.records import Architecture, Weights
 from mritk_torchvision.family import resolve
 from mritk_torchvision.network import (
@@ -165,7 +165,7 @@ def test_inception_normalises_inside_from_the_start_and_has_no_auxiliary_output(
 def test_the_transformers_stages_are_its_layers() -> None:
     architecture, _ = records("vit_b_32")
     with torch.device("meta"):
-        stages = stages_of(build("vit_b_32"), architecture)
+        stages = blocks_of(build("vit_b_32"), architecture)
 
     layers = [f"encoder.layers.encoder_layer_{i}" for i in range(12)]
     assert [stage.name for stage in stages] == ["input", *layers]

@@ -1,4 +1,8 @@
-"""The stages of a network from input to output, and freezing all before a cut."""
+"""The blocks of a network from input to output, and freezing all before a cut.
+
+``Architecture.stages`` declares them, by the name that the record has for them; a stage is else
+always one of training.
+"""
 
 from __future__ import annotations
 
@@ -14,44 +18,44 @@ from mritk.records import Architecture
 
 
 @dataclass(frozen=True)
-class BackboneStage:
+class Block:
     """A contiguous part of a backbone: its name and its tensors in the state dict."""
 
     name: str
     tensors: tuple[str, ...]
 
 
-def stages_of(network: nn.Module, architecture: Architecture) -> tuple[BackboneStage, ...]:
-    """Return the stages that the architecture declares, or else :func:`default_stages`.
+def blocks_of(network: nn.Module, architecture: Architecture) -> tuple[Block, ...]:
+    """Return the blocks that the architecture declares, or else :func:`default_blocks`.
 
     Raises:
         MritkError: The declared stages leave out, repeat or invent a tensor.
     """
     if architecture.stages is None:
-        return default_stages(network)
-    stages = tuple(BackboneStage(n, tuple(tensors)) for n, tensors in architecture.stages(network))
-    listed = [tensor for stage in stages for tensor in stage.tensors]
+        return default_blocks(network)
+    blocks = tuple(Block(n, tuple(tensors)) for n, tensors in architecture.stages(network))
+    listed = [tensor for block in blocks for tensor in block.tensors]
     if sorted(listed) != sorted(network.state_dict()):
         strange = sorted(set(listed) ^ set(network.state_dict()))[:3]
         raise MritkError(
             f"the stages of {architecture.name} must hold each tensor of the network exactly "
             f"once; look at {', '.join(strange) or 'repeated names'}"
         )
-    return stages
+    return blocks
 
 
-def default_stages(network: nn.Module) -> tuple[BackboneStage, ...]:
+def default_blocks(network: nn.Module) -> tuple[Block, ...]:
     """Return the top-level modules in order of registration, ``Sequential`` ones unfolded.
 
     Tensors that belong to the network itself (a class token, position embeddings) stand first.
     """
     own = tuple(name for name in network.state_dict() if "." not in name)
-    stages = [BackboneStage("input", own)] if own else []
+    blocks = [Block("input", own)] if own else []
     for name, module in _unfold(network):
         tensors = tuple(f"{name}.{tensor}" for tensor in module.state_dict())
         if tensors:
-            stages.append(BackboneStage(name, tensors))
-    return tuple(stages)
+            blocks.append(Block(name, tensors))
+    return tuple(blocks)
 
 
 def _unfold(network: nn.Module, prefix: str = "") -> Iterator[tuple[str, nn.Module]]:
@@ -62,23 +66,23 @@ def _unfold(network: nn.Module, prefix: str = "") -> Iterator[tuple[str, nn.Modu
             yield f"{prefix}{name}", child
 
 
-def layers_of(network: nn.Module) -> tuple[BackboneStage, ...]:
-    """Return each module with tensors of its own as one stage, in order of registration."""
+def layers_of(network: nn.Module) -> tuple[Block, ...]:
+    """Return each module with tensors of its own as one block, in order of registration."""
     tensors: dict[str, list[str]] = {}
     for tensor in network.state_dict():
         tensors.setdefault(tensor.rpartition(".")[0], []).append(tensor)
     modules = (name for name, _ in network.named_modules() if name in tensors)
-    return tuple(BackboneStage(name or "input", tuple(tensors[name])) for name in modules)
+    return tuple(Block(name or "input", tuple(tensors[name])) for name in modules)
 
 
-def last(stages: Sequence[BackboneStage], fraction: float) -> frozenset[str]:
-    """Return the tensors of the last ``fraction`` of the stages, rounded up to whole stages.
+def last(blocks: Sequence[Block], fraction: float) -> frozenset[str]:
+    """Return the tensors of the last ``fraction`` of the blocks, rounded up to whole blocks.
 
     0 gives none, 1 all of them.
     """
-    count = math.ceil(round(fraction * len(stages), 6))
-    chosen = stages[len(stages) - count :]
-    return frozenset(tensor for stage in chosen for tensor in stage.tensors)
+    count = math.ceil(round(fraction * len(blocks), 6))
+    chosen = blocks[len(blocks) - count :]
+    return frozenset(tensor for block in chosen for tensor in block.tensors)
 
 
 def norm_tensors(network: nn.Module) -> frozenset[str]:
@@ -96,7 +100,7 @@ def set_trainable(network: nn.Module, trainable: frozenset[str]) -> None:
 
     Every other parameter stops requiring a gradient, norms and scales included: one that still
     trained would keep the backward pass alive through the whole frozen part. A frozen BatchNorm
-    leaves training mode, where it would go on moving its running statistics. Frozen parts have no
+    leaves training mode, where it would keep moving its running statistics. Frozen parts have no
     dropout: a module without tensors goes with the layer before it, at the input with the first.
     """
     for name, parameter in network.named_parameters():

@@ -1,4 +1,4 @@
-"""Stages of a network: what ``train_last`` counts, and what freezing does to modules."""
+"""Blocks of a network: what ``train_last`` counts, and what freezing does to modules."""
 
 from __future__ import annotations
 
@@ -9,14 +9,14 @@ from torch import nn
 from mritk import Architecture, MritkError
 from mritk.backbone import Backbone
 from mritk.model.backbone import load_backbone
-from mritk.model.stages import (
-    BackboneStage,
-    default_stages,
+from mritk.model.blocks import (
+    Block,
+    blocks_of,
+    default_blocks,
     last,
     layers_of,
     norm_tensors,
     set_trainable,
-    stages_of,
 )
 
 
@@ -42,29 +42,29 @@ class ScaledSequential(nn.Sequential):
         self.scale = nn.Parameter(torch.ones(1))
 
 
-def names(stages):
-    return [stage.name for stage in stages]
+def names(blocks):
+    return [block.name for block in blocks]
 
 
-def tensors(stages):
-    return sorted(tensor for stage in stages for tensor in stage.tensors)
+def tensors(blocks):
+    return sorted(tensor for block in blocks for tensor in block.tensors)
 
 
-def test_default_stages_are_the_top_level_modules_with_sequential_ones_unfolded():
-    stages = default_stages(Transformer())
-    assert names(stages) == ["input", "stem", "blocks.0.0", "blocks.1.0", "blocks.1.2", "norm"]
+def test_default_blocks_are_the_top_level_modules_with_sequential_ones_unfolded():
+    blocks = default_blocks(Transformer())
+    assert names(blocks) == ["input", "stem", "blocks.0.0", "blocks.1.0", "blocks.1.2", "norm"]
 
 
 def test_bare_parameters_of_the_network_stand_first():
-    assert default_stages(Transformer())[0] == BackboneStage("input", ("class_token",))
+    assert default_blocks(Transformer())[0] == Block("input", ("class_token",))
 
 
 def test_modules_without_tensors_are_no_stages():
     network = nn.Sequential(nn.Conv2d(1, 1, 1), nn.ReLU(), nn.MaxPool2d(2), nn.BatchNorm2d(1))
-    assert names(default_stages(network)) == ["0", "3"]
+    assert names(default_blocks(network)) == ["0", "3"]
 
 
-@pytest.mark.parametrize("divide", [default_stages, layers_of])
+@pytest.mark.parametrize("divide", [default_blocks, layers_of])
 @pytest.mark.parametrize(
     "build",
     [
@@ -76,12 +76,12 @@ def test_modules_without_tensors_are_no_stages():
         lambda: nn.BatchNorm2d(2),
     ],
 )
-def test_the_stages_hold_every_tensor_exactly_once(build, divide):
+def test_the_blocks_hold_every_tensor_exactly_once(build, divide):
     network = build()
     assert tensors(divide(network)) == sorted(network.state_dict())
 
 
-@pytest.mark.parametrize("divide", [default_stages, layers_of])
+@pytest.mark.parametrize("divide", [default_blocks, layers_of])
 def test_a_sequential_with_a_tensor_of_its_own_loses_none(divide):
     network = nn.Sequential(ScaledSequential(nn.Linear(2, 2), nn.Linear(2, 2)), nn.Linear(2, 2))
     assert tensors(divide(network)) == sorted(network.state_dict())
@@ -89,11 +89,11 @@ def test_a_sequential_with_a_tensor_of_its_own_loses_none(divide):
 
 @pytest.mark.parametrize("wrappings", [1, 2])
 def test_a_sequential_around_one_sequential_is_unfolded_too(wrappings):
-    """Weight files that wrap the network once more must not turn it into one single stage."""
+    """Weight files that wrap the network once more must not turn it into one single block."""
     network = nn.Sequential(nn.Linear(2, 2), nn.Linear(2, 2), nn.Linear(2, 2))
     for _ in range(wrappings):
         network = nn.Sequential(network)
-    assert len(default_stages(network)) == 3
+    assert len(default_blocks(network)) == 3
 
 
 def test_layers_are_modules_with_tensors_of_their_own_in_order_of_registration():
@@ -107,9 +107,9 @@ def test_layers_are_modules_with_tensors_of_their_own_in_order_of_registration()
     ]
 
 
-def test_a_stage_of_a_block_holds_its_buffers():
+def test_a_block_of_a_block_holds_its_buffers():
     network = nn.Sequential(nn.Conv2d(1, 2, 1), nn.BatchNorm2d(2))
-    assert set(default_stages(network)[1].tensors) == {
+    assert set(default_blocks(network)[1].tensors) == {
         "1.weight",
         "1.bias",
         "1.running_mean",
@@ -131,22 +131,22 @@ def test_a_stage_of_a_block_holds_its_buffers():
     ],
 )
 def test_the_last_fraction_is_rounded_up_to_whole_stages(fraction, expected):
-    stages = [BackboneStage(name, (name,)) for name in "abcde"]
-    assert last(stages, fraction) == frozenset(expected)
+    blocks = [Block(name, (name,)) for name in "abcde"]
+    assert last(blocks, fraction) == frozenset(expected)
 
 
 def test_rounding_is_not_fooled_by_binary_fractions():
-    stages = [BackboneStage(str(i), (str(i),)) for i in range(10)]
+    blocks = [Block(str(i), (str(i),)) for i in range(10)]
     for count in range(11):
-        assert len(last(stages, count / 10)) == count
-    assert len(last(stages, 0.1 + 0.2)) == 3
+        assert len(last(blocks, count / 10)) == count
+    assert len(last(blocks, 0.1 + 0.2)) == 3
 
 
-# -- declared stages ---------------------------------------------------------------------------
+# -- declared blocks ---------------------------------------------------------------------------
 
 
-def declared(*stages):
-    return Architecture("two", lambda: None, stages=lambda network: stages)
+def declared(*blocks):
+    return Architecture("two", lambda: None, stages=lambda network: blocks)
 
 
 def network_of_two():
@@ -156,18 +156,18 @@ def network_of_two():
 A, B = ["a.weight", "a.bias"], ["b.weight", "b.bias"]
 
 
-def test_an_architecture_declares_its_own_stages_in_its_own_order():
-    stages = stages_of(network_of_two(), declared(("late", B), ("early", A)))
-    assert names(stages) == ["late", "early"]
-    assert last(stages, 0.5) == frozenset(A)
+def test_an_architecture_declares_its_own_blocks_in_its_own_order():
+    blocks = blocks_of(network_of_two(), declared(("late", B), ("early", A)))
+    assert names(blocks) == ["late", "early"]
+    assert last(blocks, 0.5) == frozenset(A)
 
 
-def test_without_a_declaration_the_default_stages_are_taken():
-    assert names(stages_of(network_of_two(), Architecture("two", network_of_two))) == ["a", "b"]
+def test_without_a_declaration_the_default_blocks_are_taken():
+    assert names(blocks_of(network_of_two(), Architecture("two", network_of_two))) == ["a", "b"]
 
 
 @pytest.mark.parametrize(
-    ("stages", "culprit"),
+    ("blocks", "culprit"),
     [
         ([("early", A), ("late", ["b.weight"])], "b.bias"),
         ([("early", A), ("late", [*B, "b.gamma"])], "b.gamma"),
@@ -176,9 +176,9 @@ def test_without_a_declaration_the_default_stages_are_taken():
     ],
     ids=["left out", "invented", "repeated", "none"],
 )
-def test_declared_stages_must_hold_each_tensor_once(stages, culprit):
+def test_declared_blocks_must_hold_each_tensor_once(blocks, culprit):
     with pytest.raises(MritkError, match="exactly once") as caught:
-        stages_of(network_of_two(), declared(*stages))
+        blocks_of(network_of_two(), declared(*blocks))
     assert culprit in str(caught.value)
     assert "two" in str(caught.value)
 

@@ -1,0 +1,120 @@
+"""Stored trials and their predictions as pandas data frames."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Iterator, Sequence
+from os import PathLike
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import numpy as np
+
+from mritk.data.samples import Classification
+from mritk.errors import Unavailable
+from mritk.evaluate.metric import Metric
+from mritk.evaluate.metrics import metrics_of
+from mritk.store.folder import ResultsFolder
+from mritk.store.record import TrialRecord
+from mritk.store.trial_state import UnusableTrial
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+IDENTITY = ("dataset", "backbone", "augmentation", "method", "protocol", "fold", "seed")
+
+
+class StoredResults(NamedTuple):
+    """What a results folder holds, as two data frames.
+
+    Attributes:
+        trials: One row per trial, in order of id: ``trial`` (its id), ``dataset``, ``backbone``,
+            ``augmentation``, ``method``, ``protocol``, ``fold``, ``seed``, ``fingerprint`` (of the
+            protocol), ``status``, ``error`` of a failed trial, ``epochs``; a column for every
+            metric on the test set (NaN where it is undefined); ``cost.*`` (seconds, bytes, …).
+        predictions: One row per trial, part and sample: ``trial``, the columns above from
+            ``dataset`` to ``seed``, ``part`` (``val`` or ``test``), ``sample``, ``patient``,
+            ``site``, ``source``, ``unit`` (what is resampled as one), ``clean`` (no copy and no
+            image of the patient in training or validation; None where unknown), ``target`` and
+            ``prediction`` (names of classes, or values), and ``logit.CLASS`` for every class (NaN
+            for classes of other datasets).
+    """
+
+    trials: pd.DataFrame
+    predictions: pd.DataFrame
+
+
+def read_results(folder: str | PathLike[str], metrics: Sequence[Metric] = ()) -> StoredResults:
+    """Read all trials of a results folder into data frames.
+
+    Needs pandas: ``pip install 'mritk-bench[pandas]'``.
+
+    Args:
+        folder: The results folder, such as ``mritk-results``.
+        metrics: Further metrics, such as those of a plugin, computed beside mritk's own.
+
+    Returns:
+        The frames ``trials`` and ``predictions``. A file that is damaged or cannot be read is left
+        out with a warning that names it.
+
+    Raises:
+        Unavailable: pandas is not installed.
+        UsageError: There is no such folder.
+
+    Example:
+        trials, predictions = mritk.read_results("mritk-results")
+        trials.groupby("backbone")["balanced_accuracy"].agg(["mean", "std"])
+    """
+    try:
+        import pandas as pd
+    except ImportError as error:
+        raise Unavailable("read_results needs pandas; pip install 'mritk-bench[pandas]'") from error
+    results = ResultsFolder(Path(folder))
+    results.require_there()
+    rows: list[dict[str, Any]] = []
+    frames: list[pd.DataFrame] = []
+    for trial in results.trials():
+        if isinstance(trial, UnusableTrial):
+            warnings.warn(f"left out: {trial}", stacklevel=2)
+            continue
+        rows.append(_trial_row(trial, metrics))
+        frames += [pd.DataFrame(columns) for columns in _prediction_columns(trial)]
+    trials = pd.DataFrame(rows, columns=None if rows else ["trial", *IDENTITY])
+    predictions = pd.concat(frames, ignore_index=True) if frames else pd.DataFrame()
+    return StoredResults(trials, predictions)
+
+
+def _trial_row(trial: TrialRecord, extra: Sequence[Metric]) -> dict[str, Any]:
+    row: dict[str, Any] = {"trial": trial.id} | {name: getattr(trial, name) for name in IDENTITY}
+    row["fingerprint"] = trial.fingerprint
+    row["status"] = trial.status
+    row["error"] = f"{trial.failure.type}: {trial.failure.message}" if trial.failure else ""
+    row["epochs"] = len(trial.history)
+    test = trial.predictions.get("test")
+    if test is not None:
+        for metric in metrics_of(trial.task, extra, shown=False):
+            row[metric.name] = metric.compute(test.target, test.score).value
+    return row | {f"cost.{name}": value for name, value in trial.cost.items()}
+
+
+def _prediction_columns(trial: TrialRecord) -> Iterator[dict[str, Any]]:
+    shared = {"trial": trial.id} | {name: getattr(trial, name) for name in IDENTITY}
+    for part, predicted in trial.predictions.items():
+        columns: dict[str, Any] = shared | {
+            "part": part,
+            "sample": predicted.id,
+            "patient": predicted.patient,
+            "site": predicted.site,
+            "source": predicted.source,
+            "unit": predicted.unit,
+            "clean": None if predicted.clean is None else predicted.clean,
+        }
+        if isinstance(trial.task, Classification):
+            names = np.asarray(trial.task.classes, dtype=object)
+            columns["target"] = names[predicted.target]
+            columns["prediction"] = names[predicted.score.argmax(axis=1)]
+            for number, name in enumerate(trial.task.classes):
+                columns[f"logit.{name}"] = predicted.score[:, number]
+        else:
+            columns["target"], columns["prediction"] = predicted.target, predicted.score
+        yield columns

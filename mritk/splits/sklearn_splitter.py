@@ -1,0 +1,91 @@
+"""The folds of a split rule as a splitter of scikit-learn."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import numpy as np
+
+from mritk.data.samples import Classification, Regression, Samples
+from mritk.errors import DataError
+from mritk.splits.split_rule import SplitRule, fold_count, known_fold_count
+from mritk.splits.splits import make_folds
+
+
+class FoldSplitter:
+    """A cross-validation splitter that divides as ``mritk run`` does.
+
+    It goes wherever scikit-learn takes ``cv=``: patients stay whole, classes (or quantiles of a
+    regression target) are spread evenly, copies stay together or are dropped. scikit-learn knows
+    training and test sets only, so the validation part of a fold is given to training, where an
+    estimator may select on it by a cross-validation of its own.
+
+    Args:
+        rule: How samples are divided.
+        copies: (N,) int64; equal numbers are copies of each other. None: nothing is known.
+
+    Example:
+        from sklearn.model_selection import cross_val_score
+
+        splitter = FoldSplitter(SplitRule("kfold", folds=5))
+        cross_val_score(model, features, labels, groups=patients, cv=splitter)
+    """
+
+    def __init__(self, rule: SplitRule | None = None, copies: np.ndarray | None = None) -> None:
+        self.rule = rule or SplitRule("kfold")
+        self.copies = copies
+
+    def split(
+        self,
+        X: Any,  # noqa: N803 - as scikit-learn calls it
+        y: Any = None,
+        groups: Sequence[Any] | None = None,
+    ) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+        """Yield the rows of training and test set of each fold, both sorted int64.
+
+        Args:
+            X: N samples of any kind; :class:`mritk.Samples` bring ``y`` and ``groups`` themselves,
+                and the sites and official parts that some schemes need.
+            y: (N,) classes (strings, integers, truth values), or floating-point values of a
+                regression.
+            groups: (N,) patients; None: every sample is a patient of its own.
+
+        Raises:
+            DataError: The rule cannot divide these samples.
+        """
+        for fold in make_folds(_samples(X, y, groups), self.rule, self.copies):
+            # Where a protocol says validation = "test", the validation part is the test part.
+            trained = np.union1d(fold.train, fold.val)
+            yield np.setdiff1d(trained, fold.test), fold.test
+
+    def get_n_splits(self, X: Any = None, y: Any = None, groups: Any = None) -> int:  # noqa: N803
+        """Return the number of folds; the scheme ``site`` needs ``X`` as :class:`mritk.Samples`."""
+        if isinstance(X, Samples):
+            return fold_count(X, self.rule)
+        if (known := known_fold_count(self.rule)) is None:
+            raise DataError("the number of sites is known from Samples only; give them as X")
+        return known
+
+    def __repr__(self) -> str:
+        return f"FoldSplitter({self.rule!r})"
+
+
+def _samples(rows: Any, y: Any, groups: Sequence[Any] | None) -> Samples:
+    if isinstance(rows, Samples):
+        return rows
+    if y is None:
+        raise DataError("folds spread the classes evenly and need them: give y")
+    targets = np.asarray(y)
+    # Zero-padded, so that the order of ids is the order of rows.
+    ids = [f"{row:012d}" for row in range(len(targets))]
+    patients = None if groups is None else [str(group) for group in groups]
+
+    def read(row: int) -> np.ndarray:
+        raise DataError(f"row {row} has no image")
+
+    if np.issubdtype(targets.dtype, np.floating):
+        return Samples(ids, targets, Regression(), read, None, patients=patients)
+    classes, indices = np.unique(targets, return_inverse=True)
+    task = Classification(tuple(map(str, classes)))
+    return Samples(ids, indices, task, read, None, patients=patients)

@@ -1,0 +1,106 @@
+"""Results for people who write Python: data frames of trials and predictions."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from sklearn.metrics import balanced_accuracy_score
+
+import mritk
+from mritk import Metric, UsageError
+from mritk.data.samples import Regression
+from mritk.store.folder import ResultsFolder
+from mritk.store.trial_file import Predictions
+
+pd = pytest.importorskip("pandas")
+
+
+@pytest.fixture
+def folder(tmp_path, make_record):
+    """Two finished trials and a failed one."""
+    results = ResultsFolder(tmp_path / "results")
+    for seed in (0, 1):
+        results.write(make_record(seed=seed))
+    results.write(make_record(seed=2, status="failed"))
+    return results
+
+
+def test_trials_and_predictions_are_frames(folder):
+    trials, predictions = mritk.read_results(folder.path)
+    assert list(trials["trial"]) == sorted(record.id for record in folder.trials())
+    assert list(trials["status"]).count("failed") == 1
+    assert set(predictions["trial"]) == set(trials.loc[trials["status"] == "finished", "trial"])
+    assert set(predictions["part"]) == {"val", "test"}
+
+
+def test_every_stored_number_is_in_the_frame(folder):
+    _, predictions = mritk.read_results(str(folder.path))
+    for record in folder.trials():
+        for part, stored in record.predictions.items():
+            mine = predictions["trial"].eq(record.id) & predictions["part"].eq(part)
+            rows = predictions[mine]
+            assert list(rows["sample"]) == stored.id
+            assert list(rows["patient"]) == stored.patient
+            assert list(rows["unit"]) == stored.unit
+            classes = record.task.classes
+            assert list(rows["target"]) == [classes[i] for i in stored.target]
+            logits = rows[[f"logit.{name}" for name in classes]].to_numpy()
+            assert np.array_equal(logits, stored.score)
+
+
+def test_scores_are_those_of_scikit_learn_on_the_predictions(folder):
+    trials, predictions = mritk.read_results(folder.path)
+    test = predictions[predictions["part"] == "test"]
+    for trial in trials[trials["status"] == "finished"].itertuples():
+        rows = test[test["trial"] == trial.trial]
+        expected = balanced_accuracy_score(rows["target"], rows["prediction"])
+        assert trial.balanced_accuracy == pytest.approx(expected, abs=1e-12)
+
+
+def test_a_failed_trial_has_its_error_and_no_scores(folder):
+    trials, _ = mritk.read_results(folder.path)
+    (failed,) = trials[trials["status"] == "failed"].itertuples()
+    assert ":" in failed.error
+    assert np.isnan(failed.accuracy)
+
+
+def test_metrics_of_a_plugin_are_columns_too(folder):
+    worst = Metric("worst", "worst", None, lambda targets, scores, weights: float(scores.min()))
+    trials, _ = mritk.read_results(folder.path, [worst])
+    assert trials["worst"].notna().sum() == 2
+
+
+def test_values_of_a_regression_stay_numbers(tmp_path, make_record):
+    record = make_record()
+    record.task = Regression("years")
+    for part, stored in record.predictions.items():
+        record.predictions[part] = Predictions(
+            stored.id,
+            stored.patient,
+            stored.site,
+            stored.source,
+            np.arange(len(stored.id), dtype=float),
+            np.arange(len(stored.id), dtype=np.float32) + 1,
+        )
+    ResultsFolder(tmp_path).write(record)
+    trials, predictions = mritk.read_results(tmp_path)
+    assert (predictions["prediction"] - predictions["target"] == 1).all()
+    assert trials["mae"].tolist() == [1.0]
+
+
+def test_a_damaged_file_is_left_out_and_named(folder):
+    path = folder.trial_files()[0]
+    path.write_bytes(path.read_bytes()[:-40])
+    with pytest.warns(UserWarning, match=path.name):
+        trials, predictions = mritk.read_results(folder.path)
+    assert path.stem not in {*trials["trial"], *predictions["trial"]}
+    assert len(trials) == 2
+
+
+def test_an_empty_folder_gives_empty_frames_and_none_an_error(tmp_path):
+    (tmp_path / "trials").mkdir()
+    trials, predictions = mritk.read_results(tmp_path)
+    assert len(trials) == len(predictions) == 0
+    assert "backbone" in trials
+    with pytest.raises(UsageError):
+        mritk.read_results(tmp_path / "nowhere")

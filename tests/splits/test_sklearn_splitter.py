@@ -1,0 +1,93 @@
+"""The folds of mritk within scikit-learn."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from sklearn.dummy import DummyClassifier
+from sklearn.linear_model import LogisticRegression
+from sklearn.model_selection import GridSearchCV, cross_val_score, cross_validate
+
+from mritk import DataError, FoldSplitter, SplitRule
+from mritk.splits.splits import make_folds
+
+
+@pytest.fixture
+def cohort():
+    """120 rows of 60 patients, three classes, features that tell the classes apart."""
+    patients = np.repeat([f"p{i:02d}" for i in range(60)], 2)
+    labels = np.repeat(np.array(["glioma", "meningioma", "none"])[np.arange(60) % 3], 2)
+    features = np.random.default_rng(0).normal(size=(120, 4))
+    features[:, 0] += np.unique(labels, return_inverse=True)[1] * 3
+    return features, labels, patients
+
+
+def test_it_divides_as_mritk_does(make_samples):
+    samples, rule = make_samples(60, 3), SplitRule("kfold", folds=4, repeats=2)
+    folds = make_folds(samples, rule)
+    divided = list(FoldSplitter(rule).split(samples))
+    assert len(divided) == len(folds) == 8
+    for (train, test), fold in zip(divided, folds, strict=True):
+        assert np.array_equal(train, np.sort(np.concatenate([fold.train, fold.val])))
+        assert np.array_equal(test, fold.test)
+
+
+def test_cross_validation_keeps_patients_whole_and_spreads_classes(cohort):
+    features, labels, patients = cohort
+    splitter = FoldSplitter(SplitRule("kfold", folds=5))
+    seen = []
+    for train, test in splitter.split(features, labels, patients):
+        assert not {*patients[train]} & {*patients[test]}
+        assert len(train) + len(test) == 120
+        assert set(np.unique(labels[test], return_counts=True)[1]) == {8}
+        seen += [*test]
+    assert sorted(seen) == list(range(120))
+
+
+def test_it_goes_where_scikit_learn_takes_cv(cohort):
+    features, labels, patients = cohort
+    splitter = FoldSplitter(SplitRule("kfold", folds=5, repeats=2))
+    scores = cross_val_score(LogisticRegression(), features, labels, groups=patients, cv=splitter)
+    assert splitter.get_n_splits() == len(scores) == 10
+    assert scores.mean() > 0.8
+    search = GridSearchCV(LogisticRegression(), {"C": [0.1, 1.0]}, cv=splitter)
+    assert search.fit(features, labels, groups=patients).best_score_ > 0.8
+
+
+def test_copies_stay_on_one_side(cohort):
+    features, labels, _ = cohort
+    copies = np.arange(120) // 2
+    for train, test in FoldSplitter(copies=copies).split(features, labels):
+        assert not {*copies[train]} & {*copies[test]}
+
+
+def test_targets_of_a_regression_are_spread_by_quantile(cohort):
+    features, _, patients = cohort
+    ages = np.repeat(np.linspace(20, 80, 60), 2)
+    for _, test in FoldSplitter().split(features, ages, patients):
+        assert ages[test].min() < 35
+        assert ages[test].max() > 65
+
+
+def test_test_rows_never_train_even_where_validation_is_the_test_part(cohort):
+    features, labels, patients = cohort
+    rule = SplitRule("holdout", validation="test")
+    ((train, test),) = FoldSplitter(rule).split(features, labels, patients)
+    assert not {*train} & {*test}
+    assert len(train) + len(test) == 120
+
+
+def test_sites_need_samples(make_samples, cohort):
+    rule = SplitRule("site")
+    samples = make_samples(40, sites=["north", "north", "south", "south"] * 10, per_patient=None)
+    divided = list(FoldSplitter(rule).split(samples))
+    assert FoldSplitter(rule).get_n_splits(samples) == len(divided) == 2
+    with pytest.raises(DataError, match="Samples"):
+        FoldSplitter(rule).get_n_splits()
+    with pytest.raises(DataError, match="no site"):
+        cross_validate(DummyClassifier(), *cohort[:2], cv=FoldSplitter(rule), error_score="raise")
+
+
+def test_classes_are_needed(cohort):
+    with pytest.raises(DataError, match="give y"):
+        next(FoldSplitter().split(cohort[0]))
