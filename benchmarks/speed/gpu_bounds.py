@@ -52,14 +52,14 @@ def batches_are_divided(scene: Scene) -> Found:
     setup = scene.setup(stage, precision="float32", backbone=scene.without_batch_norm)
     with float32_as_such():
         whole = trained(setup)
-        foreseen = whole.training.footprint
-        assert foreseen is not None
-        room = foreseen.constant + foreseen.per_image * scene.batch // 2
+        estimate = whole.fitted.progress.memory
+        assert estimate is not None
+        room = estimate.constant + estimate.per_image * scene.batch // 2
         expected = whole.scores
         del whole
         with memory_limit(scene.device, room):
             parts = trained(setup)
-    size = parts.training.micro_batch
+    size = parts.fitted.progress.micro_batch
     if not 0 < size < scene.batch:
         return Found(f"{room / GIB:.2f} GiB held the whole batch of {scene.batch}", False)
     found = close(parts.scores, expected, 1e-2)
@@ -72,10 +72,10 @@ def memory_is_foreseen(scene: Scene) -> Found:
     peak = PeakMemory(scene.device)
     before = peak.measured().get("peak_device_memory_bytes")
     run = trained(scene.setup(Stage(2)))
-    if before is None or run.training.footprint is None:
+    if before is None or run.fitted.progress.memory is None:
         return Found("nothing was measured", False)
     took = peak.measured()["peak_device_memory_bytes"] - before
-    predicted = run.training.footprint.at(scene.batch)
+    predicted = run.fitted.progress.memory.at(scene.batch)
     ratio = took / predicted
     text = f"{took / GIB:.2f} GiB, foreseen {predicted / GIB:.2f} GiB: {ratio:.2f} times"
     return Found(text, FORESEEN[0] <= ratio <= FORESEEN[1])

@@ -25,7 +25,6 @@ from mritk.probe.features import FrozenBackbone
 from mritk.protocol.recipe import Probe, Stage
 from mritk.train import graphs
 from mritk.train.checkpoint import Checkpoint
-from mritk.train.loop import FineTuning
 
 NEVER = 10**9
 NOTHING = Augmentation("none", None)
@@ -73,10 +72,10 @@ def as_on_a_cpu(scene: Scene) -> Found:
 
 def tensor_float_32(scene: Scene) -> Found:
     """What torch's default for float32 convolutions on a GPU changes in untrained logits."""
-    setup = scene.setup(Stage(1), precision="float32")
-    default = FineTuning(setup).predict(setup.val)
+    setup = scene.setup(precision="float32")
+    default = trained(setup).scores
     with float32_as_such():
-        return close(default, FineTuning(setup).predict(setup.val), 1e-2)
+        return close(default, trained(setup).scores, 1e-2)
 
 
 def learns(scene: Scene) -> Found:
@@ -84,13 +83,13 @@ def learns(scene: Scene) -> Found:
     setup = scene.setup(Stage(4))
     run = trained(setup)
     accuracy = float((run.scores.argmax(1) == setup.val.targets).mean())
-    return Found(f"accuracy {accuracy:.2f} in {run.training.inputs.precision}", accuracy > 0.6)
+    return Found(f"accuracy {accuracy:.2f} in {run.fitted.notes['precision']}", accuracy > 0.6)
 
 
 def frozen_rests(scene: Scene) -> Found:
     """A frozen backbone keeps every tensor, and the head learns."""
     run = trained(scene.setup(Stage(1, "head", train_last=0.0), recipe=BUSY))
-    names = run.training.changed["head"]
+    names = run.fitted.progress.changed["head"]
     moved = [name for name in names if name.startswith("backbone.")]
     return Found(
         f"{len(moved)} of its tensors moved, {len(names)} in all", not moved and names != []
@@ -172,7 +171,7 @@ def streamed_is_resident(scene: Scene) -> Found:
     there = trained(setup)
     with mock.patch.object(resident, "MEMORY_SHARE", 0.0):
         sent = trained(setup)
-    if not there.training.train.nbytes or sent.training.train.nbytes:
+    if not there.fitted.training.train.nbytes or sent.fitted.training.train.nbytes:
         return Found("both lay in the same memory", False)
     return equal(sent.scores, there.scores)
 

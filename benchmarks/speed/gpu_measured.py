@@ -7,33 +7,24 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-import numpy as np
-
 from benchmarks.speed.gpu_checks import Check, Found, close
-from benchmarks.speed.gpu_scene import Scene, float32_as_such
-from mritk import Setup
+from benchmarks.speed.gpu_scene import Scene, float32_as_such, trained
 from mritk.model.latency import measure_latency
-from mritk.protocol.recipe import Recipe, Stage
-from mritk.train.loop import FineTuning
+from mritk.protocol.recipe import Recipe
+from mritk.train.training import prepare
 
 
 def recalibrated_as_on_a_cpu(scene: Scene) -> Found:
     """The outputs of an untrained network with recalibrated norms agree with those of the CPU."""
-    setup = scene.setup(Stage(1), recipe=Recipe(recalibrate_batch_norm=True), precision="float32")
+    setup = scene.setup(recipe=Recipe(recalibrate_batch_norm=True), precision="float32")
     with float32_as_such():
-        here = _recalibrated(setup)
-    return close(here, _recalibrated(replace(setup, device="cpu")), 1e-2)
-
-
-def _recalibrated(setup: Setup) -> np.ndarray:
-    training = FineTuning(setup)
-    training.recalibrate()
-    return training.predict(setup.val)
+        here = trained(setup).scores
+    return close(here, trained(replace(setup, device="cpu")).scores, 1e-2)
 
 
 def latency_waits_for_the_result(scene: Scene) -> Found:
     """One image of many times the pixels takes longer, which calls that do not wait would not."""
-    network = FineTuning(scene.setup(Stage(1), precision="float32")).network
+    network = prepare(scene.setup(precision="float32")).network
     small, large = (measure_latency(network, (3, side, side)) for side in (32, 1024))
     if small is None or large is None:
         return Found("it cannot be measured", False)

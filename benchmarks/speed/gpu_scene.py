@@ -13,7 +13,8 @@ import torch
 from mritk import Classification, Samples, Setup, Subset, Workspace
 from mritk.plugins.registry import Registry
 from mritk.protocol.recipe import Head, HiddenLayer, Recipe, Stage
-from mritk.train.loop import FineTuning, finetune
+from mritk.train.fine_tuning import FineTuning
+from mritk.train.loop import finetune
 
 # All that happens in and around a step, dropout included.
 BUSY = Recipe(
@@ -92,23 +93,23 @@ class Trained:
     """A training and what it predicts.
 
     Attributes:
-        training: The training.
+        fitted: The model.
         scores: (N, 4) float32 logits of the validation part.
     """
 
-    training: FineTuning
+    fitted: FineTuning
     scores: np.ndarray
 
     @property
     def engine(self) -> str:
         """How its last stage was computed."""
-        return str(self.training.notes["engine"])
+        return str(self.fitted.notes["engine"])
 
 
 def trained(setup: Setup) -> Trained:
     """Train, and predict the validation part."""
-    training = finetune(setup)
-    return Trained(training, training.predict(setup.val))
+    fitted = finetune(setup)
+    return Trained(fitted, fitted.predict(setup.val))
 
 
 def gap(scores: np.ndarray, expected: np.ndarray) -> float:

@@ -14,7 +14,7 @@ from benchmarks.speed.gpu_scene import BUSY, Scene, float32_as_such, gap, traine
 from mritk import Augmentation, Workspace
 from mritk.errors import NonFiniteLoss
 from mritk.protocol.recipe import Stage
-from mritk.train import graphs, loop
+from mritk.train import fine_tuning, graphs, loop
 from mritk.train.divergence import LossWatch
 from tests.train.recorded_work import whole_trainings
 
@@ -136,12 +136,12 @@ def test_a_graph_that_keeps_its_dropout_is_found(scene, monkeypatch):
 @pytest.fixture
 def drifting(monkeypatch):
     """Every training after the first is another one."""
-    original, count = loop.FineTuning.predict, iter(range(100))
+    original, count = fine_tuning.FineTuning.predict, iter(range(100))
 
     def predict(self, subset):
         return original(self, subset) + 0.5 * next(count)
 
-    monkeypatch.setattr(loop.FineTuning, "predict", predict)
+    monkeypatch.setattr(fine_tuning.FineTuning, "predict", predict)
 
 
 @pytest.mark.parametrize("check", [gpu_checks.repeats, gpu_checks.as_on_a_cpu, gpu_checks.goes_on])
@@ -161,7 +161,7 @@ def test_a_frozen_part_that_moves_is_found(scene, monkeypatch):
 
 def test_nonsense_that_goes_on_is_found(scene, monkeypatch):
     monkeypatch.setattr(LossWatch, "_check", lambda *_: None)
-    monkeypatch.setattr("mritk.train.stage_run.StageRun.require_finite", lambda *_: None)
+    monkeypatch.setattr("mritk.train.loop.math.isfinite", lambda _: True)
     assert gpu_bounds.nonsense_is_stopped(scene) == gpu_checks.Found("it went on", ok=False)
 
 
