@@ -51,7 +51,7 @@ def rescore(app: App, /, results: Path, as_csv: bool, as_json: bool) -> int:
     if not trials:
         say(f"mritk: there are no finished trials in {results}")
         return exit_code_of(found) or ExitCode.NOTHING_TO_DO
-    write_view(folder, rows)
+    write_view(results, rows)
     if as_json:
         clean = [{**row, "value": _number(row["value"])} for row in rows]
         echo(json.dumps(clean, indent=2))

@@ -17,10 +17,6 @@ from mritk.evaluate.temperature import calibrated, fit_temperature
 from mritk.results.trial_facts import TrialFacts
 from mritk.store.trial_file import Predictions, TrialRecord
 
-LEVELS = ("image", "patient")
-INTERVALS = ("student", "percentile", "bca", "none")
-SUBGROUPS = ("site", "source")
-
 
 @dataclass(frozen=True)
 class Analysis:
