@@ -12,6 +12,9 @@ from functools import cached_property
 
 import numpy as np
 
+from mritk.evaluate.ranks import odds_ranks
+from mritk.evaluate.rounding import ROUNDING, SINGLE_PRECISION
+
 CHUNK = 256  # resamples at a time, so that the arrays of one chunk stay in the cache
 
 
@@ -59,7 +62,7 @@ class Resamples:
     @property
     def rounding(self) -> float:
         """What a variance that rounding makes of none may be, relative to the squared range."""
-        return 1e-6 if self.weights.dtype == np.float32 else 1e-12
+        return SINGLE_PRECISION if self.weights.dtype == np.float32 else ROUNDING
 
     @cached_property
     def total(self) -> np.ndarray:
@@ -90,8 +93,6 @@ class Resamples:
 
         NaN where the class, or the rest, has no weight.
         """
-        from mritk.evaluate.ranks import odds_ranks
-
         classes = self.scores.shape[1]
         shape = (len(self.weights), classes)
         auroc, precision = np.full(shape, np.nan), np.full(shape, np.nan)
