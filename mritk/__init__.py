@@ -29,9 +29,11 @@ if TYPE_CHECKING:
     from mritk.files.digests import sha256_of as sha256_of
     from mritk.files.download import fetch_file as fetch_file
     from mritk.files.manual import supplied_file as supplied_file
+    from mritk.files.packaged import packaged_text as packaged_text
     from mritk.files.regular_file import open_regular_file as open_regular_file
     from mritk.files.waiting import locked as locked
     from mritk.files.workspace import Workspace as Workspace
+    from mritk.lazy_function import lazy as lazy
     from mritk.machine.cores import available_cores as available_cores
     from mritk.machine.host_memory import require_memory as require_memory
     from mritk.method import Epoch as Epoch
@@ -83,6 +85,8 @@ __version__ = "0.1.0"
 _HOME = {
     "unpacked": "mritk.files.archives",
     "Background": "mritk.plugins.background",
+    "lazy": "mritk.lazy_function",
+    "packaged_text": "mritk.files.packaged",
     "available_cores": "mritk.machine.cores",
     "ClassFile": "mritk.reading.class_tree",
     "ClassTree": "mritk.reading.class_tree",

@@ -34,7 +34,7 @@ FLOORS = [
     ["reading", "text"],
     ["files"],
     ["machine"],
-    ["errors", "seeds"],
+    ["errors", "lazy_function", "seeds"],
 ]
 ROOMS = sorted(room for floor in FLOORS for room in floor)
 

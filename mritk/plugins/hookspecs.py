@@ -10,10 +10,13 @@ A hook implementation may leave out arguments it does not need.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING
 
 import pluggy
+
+from mritk.errors import HookError
 
 if TYPE_CHECKING:
     import click
@@ -36,6 +39,7 @@ if TYPE_CHECKING:
 
 # Major, minor: a plugin for another major version does not work; a minor version only adds.
 INTERFACE = (1, 0)
+VERSION = re.compile(r"(\d+)\.(\d+)")
 
 hookspec = pluggy.HookspecMarker("mritk")
 hookimpl = pluggy.HookimplMarker("mritk")
@@ -272,3 +276,34 @@ def mritk_run_finish(outcomes: Sequence[Outcome]) -> None:
             failed = [outcome for outcome in outcomes if outcome.error]
             print(f"{len(outcomes)} trained, {len(failed)} of them failed")
     """
+
+
+def require_interface(wanted: object) -> None:
+    """Refuse a plugin for other hooks before it fails in a way that nobody understands.
+
+    Args:
+        wanted: What the plugin says as ``MRITK_INTERFACE``, such as ``"1.0"``: the least version
+            that it needs. None: it says nothing, and is tried.
+
+    Raises:
+        HookError: It needs a newer minor version, or another major one; or the text is no version.
+    """
+    if wanted is None:
+        return
+    found = VERSION.fullmatch(wanted) if isinstance(wanted, str) else None
+    if found is None:
+        raise HookError(f"MRITK_INTERFACE is {wanted!r}; write it as '{_text(INTERFACE)}'")
+    major, minor = int(found[1]), int(found[2])
+    if (major, minor) > INTERFACE:
+        remedy = "'python -m pip install --upgrade mritk-bench' may bring it"
+    elif major < INTERFACE[0]:
+        remedy = "look for a newer version of the plugin, or ask its author"
+    else:
+        return
+    raise HookError(
+        f"it is written for hooks {wanted}, and this mritk has {_text(INTERFACE)}; {remedy}"
+    )
+
+
+def _text(version: tuple[int, int]) -> str:
+    return f"{version[0]}.{version[1]}"

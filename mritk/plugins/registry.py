@@ -22,7 +22,6 @@ from mritk.files.workspace import Workspace
 from mritk.method import Method
 from mritk.plugins import hookspecs
 from mritk.plugins.discovery import Candidate, Selection
-from mritk.plugins.interface import require_interface
 from mritk.plugins.loaded import LoadedPlugin, explain_failure, reason_of
 from mritk.plugins.options import TELLING, options_text, read_options, split_options
 from mritk.plugins.trace import Trace
@@ -132,7 +131,7 @@ class Registry:
         origin = origin or Origin(getattr(plugin, "__name__", type(plugin).__name__))
         if self._manager.has_plugin(origin.plugin):
             raise ValueError(f"another plugin is called {origin.plugin!r} already")
-        require_interface(getattr(plugin, "MRITK_INTERFACE", None))
+        hookspecs.require_interface(getattr(plugin, "MRITK_INTERFACE", None))
         self._origins[origin.plugin] = origin
         try:
             self._manager.register(plugin, origin.plugin)

@@ -23,8 +23,7 @@ from mritk.data.samples import Classification, Samples
 from mritk.errors import DataError, HookError, MritkError, Unavailable, UsageError
 from mritk.files.code_state import digest_of_sources, library_versions, source_digest
 from mritk.files.workspace import Workspace
-from mritk.plugins.blame import check_command
-from mritk.plugins.loaded import reason_of
+from mritk.plugins.loaded import check_command, reason_of
 from mritk.plugins.options import split_options
 from mritk.plugins.registry import Registry
 from mritk.reading.spelling import composed

@@ -22,20 +22,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import Literal
 
-from mritk import (
-    Dataset,
-    DatasetFamily,
-    Unavailable,
-    UsageError,
-    Workspace,
-    hookimpl,
-    named_classes,
-)
-
-if TYPE_CHECKING:
-    from mritk import Samples
+from mritk import Dataset, DatasetFamily, Unavailable, UsageError, hookimpl, lazy, named_classes
 
 
 @dataclass(frozen=True)
@@ -97,19 +86,13 @@ def resolve_dicom(path: str, options: DicomOptions = NO_OPTIONS) -> Iterator[Dat
         )
     yield Dataset(
         f"dicom:{folder.resolve().name}",
-        open=partial(open_dicom, folder, options),
+        open=partial(
+            lazy("mritk_dicom.collection:read_collection"),
+            folder,
+            slices=options.slices,
+            classes=named_classes(options.classes),
+            rule=options.patient,
+        ),
         license="unknown: files of whoever runs it",
         no_patients="patient=none says so" if options.patient == "none" else "",
-    )
-
-
-def open_dicom(folder: Path, options: DicomOptions, workspace: Workspace) -> Samples:
-    """See :func:`mritk_dicom.collection.read_collection`."""
-    from mritk_dicom.collection import read_collection
-
-    return read_collection(
-        folder,
-        slices=options.slices,
-        classes=named_classes(options.classes),
-        rule=options.patient,
     )

@@ -15,6 +15,7 @@ from mritk import (
     UsageError,
     Workspace,
     hookimpl,
+    lazy,
     named_classes,
     unpacked,
 )
@@ -166,7 +167,7 @@ def resolve_bids(path: str, options: BidsOptions) -> Iterator[Dataset]:
         )
     yield Dataset(
         f"bids:{folder.resolve().name}",
-        open=partial(open_bids, folder, options),
+        open=partial(lazy("mritk_folders.bids:read_bids"), folder, options),
         license=LICENSE,
     )
 
@@ -184,7 +185,7 @@ def resolve_manifest(path: str, options: ManifestOptions) -> Iterator[Dataset]:
         )
     yield Dataset(
         f"manifest:{file.resolve().name}",
-        open=partial(open_manifest, file, options),
+        open=partial(lazy("mritk_folders.manifest:read_manifest"), file, options),
         license=LICENSE,
         no_patients="a table without the column patient names none",
     )
@@ -218,17 +219,3 @@ def open_folder(
         typed=typed,
         archive=whole,
     )
-
-
-def open_bids(folder: Path, options: BidsOptions, workspace: Workspace) -> Samples:
-    """See :func:`mritk_folders.bids.read_bids`."""
-    from mritk_folders.bids import read_bids
-
-    return read_bids(folder, options)
-
-
-def open_manifest(file: Path, options: ManifestOptions, workspace: Workspace) -> Samples:
-    """See :func:`mritk_folders.manifest.read_manifest`."""
-    from mritk_folders.manifest import read_manifest
-
-    return read_manifest(file, options)

@@ -12,11 +12,10 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from functools import partial
-from importlib.resources import files
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from mritk import Architecture, BackboneFamily, InputContract, ProtocolFile, hookimpl
+from mritk import Architecture, BackboneFamily, InputContract, ProtocolFile, hookimpl, packaged_text
 from mritk_table_cnn.kshot import SHOTS, kshot_text
 from mritk_table_cnn.layer_table import parse_table, read_table
 from mritk_table_cnn.network import build
@@ -26,7 +25,7 @@ if TYPE_CHECKING:
 
 # The name in a trial file; a path may hold a # of its own.
 NAMED = re.compile(r"(?P<path>.+)#(?P<digest>[0-9a-f]{8})")
-RECONSTRUCTION = "tables/reconstruction.toml"
+RECONSTRUCTION = ("tables", "reconstruction.toml")
 CONTRACT = InputContract(224, (0.5, 0.5, 0.5), (0.5, 0.5, 0.5))
 
 
@@ -54,7 +53,7 @@ def mritk_protocols() -> Iterator[ProtocolFile]:
         )
     yield ProtocolFile(
         "resource_efficient",
-        partial(_own_text, "protocols/resource_efficient.toml"),
+        partial(packaged_text, __package__, "protocols", "resource_efficient.toml"),
         summary="grey, blurred; all training images (after arXiv:2411.15596)",
     )
 
@@ -82,8 +81,4 @@ def resolve(member: str) -> Iterator[Architecture]:
 
 def build_reconstruction() -> nn.Module:
     """Return a freshly initialised reconstruction: (N, 3, H, W) becomes features (N, 256)."""
-    return build(parse_table(_own_text(RECONSTRUCTION), RECONSTRUCTION))
-
-
-def _own_text(name: str) -> str:
-    return files(__package__).joinpath(name).read_text(encoding="utf-8")
+    return build(parse_table(packaged_text(__package__, *RECONSTRUCTION), "/".join(RECONSTRUCTION)))
