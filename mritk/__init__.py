@@ -64,6 +64,7 @@ if TYPE_CHECKING:
     from mritk.records import Architecture as Architecture
     from mritk.records import Augmentation as Augmentation
     from mritk.records import BackboneFamily as BackboneFamily
+    from mritk.records import BenchmarkFile as BenchmarkFile
     from mritk.records import Dataset as Dataset
     from mritk.records import DatasetFamily as DatasetFamily
     from mritk.records import Executor as Executor
@@ -127,6 +128,7 @@ _HOME = {
     "Architecture": "mritk.records",
     "Augmentation": "mritk.records",
     "BackboneFamily": "mritk.records",
+    "BenchmarkFile": "mritk.records",
     "Dataset": "mritk.records",
     "DatasetFamily": "mritk.records",
     "Executor": "mritk.records",

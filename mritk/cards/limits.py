@@ -14,7 +14,7 @@ from mritk.store.trial_file import Predictions, TrialRecord
 
 FEW_PATIENTS = 30
 FEW_SAMPLES = 20
-SYNTHETIC = re.compile(r"phantom|synthetic|simulat", re.IGNORECASE)
+SYNTHETIC = re.compile(r"synthetic|simulat", re.IGNORECASE)
 
 
 def limits_of(record: TrialRecord) -> list[str]:

@@ -52,7 +52,7 @@ def plugins(context: click.Context, app: App, as_json: bool) -> None:
 
 
 def _row(plugin: LoadedPlugin) -> dict[str, Any]:
-    from mritk.plugins.registry import name_of
+    from mritk.plugins.loading import name_of
 
     kinds = [type(record).__name__.lower() for record in plugin.records]
     return {

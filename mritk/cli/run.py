@@ -38,7 +38,7 @@ REHEARSED = (
 
 
 @click.command(short_help="Train every candidate under one protocol; print a leaderboard.")
-@click.argument("file", type=click.Path(path_type=Path), required=False)
+@click.argument("file", type=PluginName("benchmark"), metavar="[NAME|FILE.toml]", required=False)
 @click.option(
     "-b",
     "--backbone",
@@ -46,8 +46,7 @@ REHEARSED = (
     multiple=True,
     type=PluginName("backbone"),
     metavar="ARCH[@WEIGHTS]",
-    help="Backbone; repeat to compare. Default: small_cnn@scratch, "
-    "efficientnet_lite0@imagenet, efficientnet_lite0@scratch.",
+    help="Backbone; repeat to compare. Default: those of the benchmark 'quickstart'.",
 )
 @click.option(
     "-d",
@@ -56,7 +55,7 @@ REHEARSED = (
     multiple=True,
     type=PluginName("dataset"),
     metavar="NAME",
-    help="Dataset, or folder:PATH for your own images. Default: phantom.",
+    help="Dataset, or folder:PATH for your own images. Default: as for -b.",
 )
 @click.option(
     "-a",
@@ -73,7 +72,7 @@ REHEARSED = (
     multiple=True,
     type=PluginName("protocol"),
     metavar="NAME|FILE.toml",
-    help="Protocol. Default: quick.",
+    help="Protocol. Default: as for -b.",
 )
 @click.option(
     "--vary",
@@ -123,8 +122,8 @@ REHEARSED = (
 def run(app: App, /, **options: Any) -> int:
     """Train every candidate under one identical protocol and print the leaderboard.
 
-    Without options it compares three networks on the embedded phantom in a few minutes. FILE is
-    a benchmark in TOML; options take precedence over it. Trials that are done are not repeated.
+    Without options it runs the benchmark 'quickstart', in a few minutes. FILE is a benchmark in
+    TOML; options take precedence over it. Trials that are done are not repeated.
 
     \b
     mritk run
@@ -143,7 +142,7 @@ class Request:
     """One call of ``mritk run``: the options as fields."""
 
     app: App
-    file: Path | None
+    file: str | None
     backbones: tuple[str, ...]
     datasets: tuple[str, ...]
     data: Mapping[str, Any]
@@ -279,10 +278,10 @@ class Request:
         from mritk.study.benchmark import Benchmark
         from mritk.study.path_hint import hinted
 
-        benchmark = Benchmark()
+        registry, benchmark = self.app.registry, Benchmark()
         if self.file:
-            read = partial(Benchmark.from_file, self.file)
-            benchmark = hinted(read, str(self.file), self.app.registry, "-d")
+            read = partial(Benchmark.named, self.file, registry)
+            benchmark = hinted(read, self.file, registry, "-d")
         names = ("backbones", "datasets", "augmentations", "protocols", "folds")
         given = {name: getattr(self, name) for name in names if getattr(self, name)}
         if self.seeds is not None:
@@ -292,17 +291,15 @@ class Request:
         if self.vary:
             given["vary"] = parse_vary(self.vary)
         given["data"] = over(benchmark.data, as_data_options(self.data))
-        return replace(benchmark, **given)
+        return replace(benchmark, **given).completed(registry)
 
     def what_is_missing(self, workspace: Workspace) -> ExitCode:
         """Look for the data and weights of every protocol that can be read; fetch nothing."""
         from mritk.cli.fetch import fetch_all
-        from mritk.study.benchmark import find_protocol
 
         registry, benchmark = self.app.registry, self.benchmark()
-        methods = [find_protocol(name, registry).method for name in benchmark.protocols]
-        needed = any(registry.method(name).uses_backbone for name in methods)
-        backbones = benchmark.backbones if needed and not benchmark.rehearse else ()
+        needed = benchmark.takes_backbones(registry) and not benchmark.rehearse
+        backbones = benchmark.backbones if needed else ()
         return fetch_all(
             benchmark.datasets,
             backbones,

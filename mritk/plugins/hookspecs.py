@@ -28,6 +28,7 @@ if TYPE_CHECKING:
         Architecture,
         Augmentation,
         BackboneFamily,
+        BenchmarkFile,
         Dataset,
         DatasetFamily,
         Executor,
@@ -38,7 +39,7 @@ if TYPE_CHECKING:
     from mritk.trial import Outcome, Plan, Trial
 
 # Major, minor: a plugin for another major version does not work; a minor version only adds.
-INTERFACE = (1, 0)
+INTERFACE = (1, 1)
 VERSION = re.compile(r"(\d+)\.(\d+)")
 
 hookspec = pluggy.HookspecMarker("mritk")
@@ -121,6 +122,23 @@ def mritk_protocols() -> Iterable[ProtocolFile]:  # type: ignore[empty-body]
         @hookimpl
         def mritk_protocols():
             yield ProtocolFile("tiny", lambda: 'method = "linear_probe"\\nimage_size = 64')
+    """
+
+
+@hookspec
+def mritk_benchmarks() -> Iterable[BenchmarkFile]:  # type: ignore[empty-body]
+    """Provide benchmarks: what is compared with what, and under which protocols.
+
+    Yields:
+        One ``BenchmarkFile`` for each name of ``mritk run NAME``. Its text is what
+        ``mritk run FILE.toml`` would read, and is checked when the benchmark is used.
+
+    Since hooks 1.1.
+
+    Example:
+        @hookimpl
+        def mritk_benchmarks():
+            yield BenchmarkFile("ours", lambda: 'backbones = ["net@ixi"]\\ndatasets = ["ixi"]')
     """
 
 

@@ -133,13 +133,6 @@ def instructed(get: Callable[[], Found], name: str, instructions: Mapping[str, s
         raise Unavailable(f"{error}; {instructions[name]}") from error
 
 
-def open_dataset(
-    name: str, registry: Registry, workspace: Workspace, options: DataOptions
-) -> Opened:
-    """Open the dataset ``name``; see :func:`open_datasets`."""
-    return open_datasets((name,), registry, workspace, options)[0]
-
-
 def open_datasets(
     names: Sequence[str], registry: Registry, workspace: Workspace, options: DataOptions
 ) -> list[Opened]:

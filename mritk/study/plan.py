@@ -21,7 +21,7 @@ from mritk.evaluate.metrics import find_metric
 from mritk.files.workspace import Workspace
 from mritk.plugins.registry import Registry
 from mritk.protocol.protocol import Protocol
-from mritk.protocol.variation import Changes, variations
+from mritk.protocol.variation import Changes
 from mritk.records import Augmentation, Dataset
 from mritk.splits.split_rule import fold_count, known_fold_count, resolved_scheme
 from mritk.splits.splits import make_folds
@@ -106,7 +106,7 @@ class Planner:
             DataError: Unreadable samples, or a split that cannot be made.
             UsageError: Nothing to compare, or a fold that does not exist.
         """
-        varied = list(product(benchmark.protocols, variations(benchmark.vary)))
+        varied = benchmark.recipes()
         protocols = [find_protocol(name, self.registry, changes) for name, changes in varied]
         if self.deterministic:
             protocols = [replace(protocol, deterministic=True) for protocol in protocols]
@@ -153,10 +153,7 @@ class Planner:
         for protocol in protocols:
             if (count := known_fold_count(protocol.split)) is not None:
                 require_folds(benchmark, count, protocol)
-        backbones: Sequence[Backbone] = ()
-        needed = any(self.registry.method(p.method).uses_backbone for p in protocols)
-        if needed or benchmark.backbones != Benchmark().backbones:
-            backbones = self._backbones(benchmark)
+        backbones = self._backbones(benchmark)
         for name in benchmark.augmentations:
             self.registry.augmentation(name)
         for architecture in {name for protocol in protocols for name in protocol.normalise_again}:

@@ -13,7 +13,8 @@ from mritk.evaluate.metric import Metric
 from mritk.files.workspace import Workspace
 from mritk.method import Method
 from mritk.plugins.loaded import LoadedPlugin
-from mritk.plugins.registry import Registry, name_of
+from mritk.plugins.loading import name_of
+from mritk.plugins.registry import Registry
 from mritk.records import (
     Alias,
     Architecture,

@@ -13,7 +13,6 @@ REVISION = 2
 @hookimpl
 def mritk_augmentations() -> Iterator[Augmentation]:
     """Yield the general augmentations, the published policies, then what happens in a scanner."""
-    yield Augmentation("none", None, spatial_dims=(2, 3), summary="images stay as they are")
     yield Augmentation(
         "flip",
         lazy("mritk_augment.flip:flip"),

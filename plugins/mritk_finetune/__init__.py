@@ -1,4 +1,4 @@
-"""The methods ``finetune`` and ``linear_probe``, and the stock protocols."""
+"""The methods ``finetune`` and ``linear_probe``, the stock protocols, and ``quickstart``."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from functools import partial
 from typing import TYPE_CHECKING
 
-from mritk import Method, ProtocolFile, hookimpl, lazy, packaged_text
+from mritk import BenchmarkFile, Method, ProtocolFile, hookimpl, lazy, packaged_text
 from mritk.train import Probe, Recipe
 
 if TYPE_CHECKING:
@@ -42,6 +42,13 @@ def mritk_protocols() -> Iterator[ProtocolFile]:
     """Yield the stock protocols."""
     for name, summary in PROTOCOLS.items():
         yield ProtocolFile(name, text=partial(read_protocol_text, name), summary=summary)
+
+
+@hookimpl
+def mritk_benchmarks() -> Iterator[BenchmarkFile]:
+    """Yield the benchmark of ``mritk run`` without options."""
+    text = partial(packaged_text, __package__, "benchmarks", "quickstart.toml")
+    yield BenchmarkFile("quickstart", text, summary="three networks on the embedded phantom")
 
 
 def read_protocol_text(name: str) -> str:

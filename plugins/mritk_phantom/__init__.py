@@ -26,7 +26,7 @@ def mritk_datasets() -> Iterator[Dataset]:
     yield _dataset(
         "phantom_large",
         Recipe(patients=320),
-        "the same generator, 1920 slices of 320 patients; contains phantom",
+        "synthetic brain tumours as in phantom, which it contains: 1920 slices of 320 patients",
     )
 
 

@@ -210,7 +210,7 @@ def test_what_a_resumed_or_shared_trial_cost_is_not_the_whole(make_record):
         ({"audit": audit(copies="keep", clean=1)}, "Leaks were kept .*: 3 of 4 test samples"),
         ({"audit": audit(pretraining=["ADNI"])}, "pretrained on a collection .*: ADNI"),
         ({"skipped": ["s7"]}, "1 unreadable samples were left out"),
-        ({"dataset": "phantom"}, "synthetic"),
+        ({"dataset": "simulated_brains"}, "synthetic"),
         ({"provenance": {"dataset_summary": "Synthetic tumours"}}, "synthetic"),
         ({}, "Few patients: the test part has 2"),
         ({}, r"fewer than 20 test samples: a \(2\), b \(2\)"),

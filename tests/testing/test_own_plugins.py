@@ -9,7 +9,8 @@ import pytest
 from PIL import Image
 
 from mritk import Architecture
-from mritk.plugins.registry import Registry, name_of
+from mritk.plugins.loading import name_of
+from mritk.plugins.registry import Registry
 from mritk.testing.backbone import inspect_backbone
 from mritk.testing.plugin import inspect_named
 from mritk_phantom.recipe import Recipe

@@ -10,12 +10,17 @@ import mritk_folders
 from mritk import DataError
 from mritk.plugins.registry import Registry
 from mritk.study.data_options import DataOptions
-from mritk.study.opening import open_dataset
+from mritk.study.opening import open_datasets
 from mritk_folders.target_column import read_targets
 
 FLAT = ("No Tumor/1.png", "no_tumor/2.png", "glioma/3.png")
 PARTS = ("Training/No Tumor/1.png", "Training/glioma/2.png", "Testing/no_tumor/3.png")
 SCANS = tuple(f"sub-{k}/anat/sub-{k}_T1w.nii" for k in (1, 2, 3))
+
+
+def open_dataset(name, *given):
+    (opened,) = open_datasets((name,), *given)
+    return opened
 
 
 @pytest.fixture
