@@ -27,6 +27,7 @@ from mritk.protocol.words import protocol_words
 from mritk.store.kept_model import NOTICE
 from mritk.store.trial_file import TrialRecord
 from mritk.text.markdown import escape, front_matter, table
+from mritk.text.numbers import decimals
 
 NO_WEIGHTS = "none"
 HUB_METRICS = {
@@ -188,7 +189,7 @@ def _metrics(found: Sequence[CardMetric]) -> list[str]:
     rows = [
         (
             f"{one.metric.label} {one.metric.arrow}",
-            f"undefined: {one.reason}" if one.reason else _number(one.value),
+            f"undefined: {one.reason}" if one.reason else decimals(one.value),
             f"none: {one.interval.reason}" if one.interval.reason else _ends(one.interval),
             *([] if one.clean is None else [_clean(one.clean)]),
         )
@@ -199,11 +200,11 @@ def _metrics(found: Sequence[CardMetric]) -> list[str]:
 
 
 def _clean(value: Value) -> str:
-    return f"– ({value.reason})" if value.reason else _number(value.value)
+    return f"– ({value.reason})" if value.reason else decimals(value.value)
 
 
 def _ends(interval: Interval) -> str:
-    return f"{_number(interval.low)} to {_number(interval.high)}"
+    return f"{decimals(interval.low)} to {decimals(interval.high)}"
 
 
 def _scores(record: TrialRecord, found: Sequence[CardMetric]) -> list[str]:
@@ -221,8 +222,8 @@ def _per_class(record: TrialRecord) -> list[str]:
         (
             row.name,
             row.support,
-            _number(row.values["sensitivity"].value),
-            _number(row.values["specificity"].value),
+            decimals(row.values["sensitivity"].value, "undefined"),
+            decimals(row.values["specificity"].value, "undefined"),
         )
         for row in class_scores(record)
     ]
@@ -281,7 +282,3 @@ def _provenance(record: TrialRecord) -> list[str]:
         ("started", told.get("started", NOT_STORED)),
     ]
     return table(("", ""), rows)
-
-
-def _number(value: float) -> str:
-    return "undefined" if math.isnan(value) else f"{value:.3f}"
