@@ -19,7 +19,6 @@ from mritk.cards.card_metrics import (
 )
 from mritk.cards.licence_terms import NOT_STORED, hub_license, terms_of
 from mritk.cards.limits import is_synthetic, limits_of
-from mritk.data.samples import Classification
 from mritk.errors import UsageError
 from mritk.evaluate.interval import Interval
 from mritk.evaluate.metric import Value
@@ -73,8 +72,8 @@ def trial_card(record: TrialRecord) -> str:
         ("Training and evaluation data", _data(record)),
         ("Protocol", _items(_protocol(record))),
         ("Metrics", _scores(record, found)),
-        *([("Per class", _per_class(record))] if _classes(record) else []),
-        *([("Calibration", _calibration(record))] if _classes(record) else []),
+        *([("Per class", _per_class(record))] if record.task.classes else []),
+        *([("Calibration", _calibration(record))] if record.task.classes else []),
         ("Limits", _items(limits_of(record))),
         ("Licences", _licences(record)),
         ("Cost", _cost(record)),
@@ -85,23 +84,19 @@ def trial_card(record: TrialRecord) -> str:
     return "\n".join(lines) + "\n"
 
 
-def _classes(record: TrialRecord) -> tuple[str, ...]:
-    return record.task.classes if isinstance(record.task, Classification) else ()
-
-
 def _items(texts: Sequence[str]) -> list[str]:
     return [f"- {escape(text)}" for text in texts]
 
 
 def _front(record: TrialRecord, found: Sequence[CardMetric]) -> dict[str, Any]:
-    kind = "image-classification" if _classes(record) else "other"
+    kind = "image-classification" if record.task.classes else "other"
     weights = _licence(record, "weights")
     front: dict[str, Any] = {"library_name": "mritk"}
     if not weights.startswith(NO_WEIGHTS):
         front["license"] = hub_license(weights)
         if front["license"] == "other":
             front["license_name"] = weights
-    if _classes(record):
+    if record.task.classes:
         front["pipeline_tag"] = kind
     front["tags"] = ["mritk", "brain", "mri", "medical-imaging", "research-only"]
     known = [one for one in found if one.metric.name in HUB_METRICS and not math.isnan(one.value)]
@@ -124,7 +119,10 @@ def _details(record: TrialRecord) -> list[str]:
         ("citation", record.provenance.get("citation") or "not stated"),
         ("method", record.method),
         ("augmentation", record.augmentation),
-        ("outputs", ", ".join(_classes(record)) or f"a value ({getattr(record.task, 'unit', '')})"),
+        (
+            "outputs",
+            ", ".join(record.task.classes) or f"a value ({getattr(record.task, 'unit', '')})",
+        ),
         ("input", _contract_text(contract, record.notes.get("input_size"))),
         ("trial", record.id),
         ("mritk", record.provenance.get("mritk", NOT_STORED)),
@@ -143,7 +141,7 @@ def _contract_text(contract: dict[str, Any], size: object) -> str:
 
 
 def _intended(record: TrialRecord) -> list[str]:
-    what = "classifies images" if _classes(record) else "predicts a number"
+    what = "classifies images" if record.task.classes else "predicts a number"
     return [
         f"It {what} like those of {escape(record.dataset)}, to compare backbones, augmentations "
         f"and ways of training under one protocol. It is no medical device, was not tested as one, "
