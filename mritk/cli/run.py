@@ -314,7 +314,7 @@ class Request:
         if not plan.todo:
             from mritk.store.view import stale_view
 
-            if stale_view(results, {}):  # the run that trained them was killed
+            if stale_view(results.path, {}):  # the run that trained them was killed
                 results.tidy()
             return []
         from mritk.execute.serial import SerialRun
