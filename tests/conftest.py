@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import gc
 import io
 import json
 import os
 import random
+import shutil
 import subprocess
 import sys
 import sysconfig
+import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -25,8 +28,13 @@ from mritk.plugins.registry import Registry
 from mritk.store.seal import digest_of
 from mritk.store.trial_file import Failure, Predictions, TrialRecord
 
-# Fixtures of trainings, which tests of several rooms need.
-pytest_plugins = ["tests.training_fixtures"]
+# Fixtures of trainings, which tests of several rooms need; and what memory the tests take.
+pytest_plugins = ["tests.training_fixtures", "tests.worker_memory"]
+
+# Compiled once, also where Python is told to keep nothing compiled: every worker imports all tests,
+# and dozens of processes mritk.
+sys.dont_write_bytecode = False
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
 
 SETTINGS = (
     "MRITK_PLUGINS",
@@ -112,18 +120,32 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     items.sort(key=lambda item: item.path not in slow)
 
 
+def pytest_collection_finish() -> None:
+    """What is imported by now stays: collections of garbage need not look at it again and again."""
+    gc.collect()
+    gc.freeze()
+
+
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    """Skip what needs a GPU where there is none."""
+    if item.get_closest_marker("gpu") and not torch.cuda.is_available():
+        pytest.skip("needs a CUDA GPU")
+
+
 @pytest.fixture(autouse=True)
 def own_home(
     tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch
 ) -> Iterator[Path]:
     """Keep the tests out of the caches of the person who runs them."""
-    home = tmp_path_factory.mktemp("home")
+    # Not mktemp, which looks through all folders of the tests before for the next number.
+    home = Path(tempfile.mkdtemp(prefix="home-", dir=tmp_path_factory.getbasetemp()))
     monkeypatch.setenv("MRITK_HOME", str(home))
     for name in SETTINGS:
         monkeypatch.delenv(name, raising=False)
     threads = torch.get_num_threads()
     yield home
     torch.set_num_threads(threads)
+    shutil.rmtree(home, ignore_errors=True)
 
 
 @pytest.fixture(scope="session")

@@ -9,7 +9,7 @@ import numpy as np
 
 from mritk.audit.verdict import flattered, kept_leaks
 from mritk.data.samples import Classification
-from mritk.results.footnotes import doubts_of
+from mritk.results.doubts import doubts_of
 from mritk.store.trial_file import Predictions, TrialRecord
 
 FEW_PATIENTS = 30

@@ -19,7 +19,7 @@ from mritk.evaluate.metric import Metric, Undefined
 from mritk.evaluate.metrics import find_metric, metrics_of
 from mritk.evaluate.run_values import Scored
 from mritk.results.analysis import Analysis
-from mritk.results.footnotes import doubts_of
+from mritk.results.doubts import doubts_of
 from mritk.results.table import row_name
 from mritk.store.trial_file import TrialRecord
 

@@ -10,7 +10,6 @@ import numpy as np
 from mritk.evaluate.interval import Interval
 from mritk.evaluate.rounding import one_value
 
-LEVEL = 0.95
 NO_SPREAD = "all folds give the same difference, so its spread is unknown"
 
 
@@ -69,10 +68,9 @@ def corrected_t(differences: np.ndarray, test_to_train: float) -> CorrectedT:
         return without("the metric is undefined in some folds")
     if one_value(differences):
         if mean == 0:
-            return CorrectedT(0.0, Interval(0.0, 0.0, 0.0, LEVEL), 0.0, dof, 1.0)
+            return CorrectedT(0.0, Interval(0.0, 0.0, 0.0), 0.0, dof, 1.0)
         return without(NO_SPREAD)
     error = math.sqrt((1 / folds + test_to_train) * float(np.var(differences, ddof=1)))
     t = mean / error
-    reach = float(student.ppf((1 + LEVEL) / 2, dof)) * error
-    interval = Interval(mean - reach, mean + reach, error, LEVEL)
+    interval = Interval.around(mean, error, dof)
     return CorrectedT(mean, interval, t, dof, float(2 * student.sf(abs(t), dof)))

@@ -10,8 +10,6 @@ import numpy as np
 
 from mritk.evaluate.interval import Interval
 
-LEVEL = 0.95
-
 
 @dataclass(frozen=True, eq=False)
 class AUROCs:
@@ -148,11 +146,10 @@ def delong(found: AUROCs) -> DeLong:
     if reason:
         return DeLong(difference, Interval.undefined(reason), math.nan, math.nan, reason)
     if not variance > 0:
-        return DeLong(0.0, Interval(0.0, 0.0, 0.0, LEVEL), 0.0, 1.0)
+        return DeLong(0.0, Interval(0.0, 0.0, 0.0), 0.0, 1.0)
     error = math.sqrt(variance)
     z = difference / error
-    reach = float(norm.ppf((1 + LEVEL) / 2)) * error
-    interval = Interval(max(difference - reach, -1.0), min(difference + reach, 1.0), error, LEVEL)
+    interval = Interval.around(difference, error, bounds=(-1.0, 1.0))
     return DeLong(difference, interval, z, float(2 * norm.sf(abs(z))))
 
 

@@ -10,8 +10,6 @@ import numpy as np
 
 from mritk.evaluate.interval import Interval
 
-LEVEL = 0.95
-
 
 @dataclass(frozen=True)
 class McNemar:
@@ -87,10 +85,7 @@ def _p(b: int, c: int) -> float:
 
 
 def _interval(b: int, c: int, samples: int) -> Interval:
-    from scipy.stats import norm
-
     total, minus, plus = samples + 2, b - c, b + c + 1
     middle = minus / total
     error = math.sqrt(plus - minus**2 / total) / total
-    reach = float(norm.ppf((1 + LEVEL) / 2)) * error
-    return Interval(max(middle - reach, -1.0), min(middle + reach, 1.0), error, LEVEL)
+    return Interval.around(middle, error, bounds=(-1.0, 1.0))

@@ -26,6 +26,7 @@ from mritk.report.hardest import conflicts, hardest
 from mritk.report.origin import made_with, trained_when, trials_of
 from mritk.report.style import inline_svg
 from mritk.results.columns import cell_text
+from mritk.results.footnotes import footnotes
 from mritk.results.formats import caption
 from mritk.results.table import Leaderboard, Table
 from mritk.store.trial_file import TrialRecord
@@ -136,7 +137,7 @@ def _section(
         "scores": scores(table),
         "costs": costs(table),
         "metric": f"{table.metrics[0].label} {table.metrics[0].arrow}".strip(),
-        "notes": table.notes,
+        "notes": footnotes(table),
         "figures": _figures(number, table),
         "by_class": by_class(table),
         "hardest": [asdict(sample) for sample in hardest(table)],

@@ -3,46 +3,16 @@
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING
 
 from mritk.results.clean_support import ALL, LEAST_UNITS
-
-if TYPE_CHECKING:
-    from mritk.results.table import Table
-    from mritk.store.trial_file import TrialRecord
+from mritk.results.doubts import TEST_SELECTED
+from mritk.results.table import Table
 
 SELECTED_ON_TEST = "§"
 KEPT_COPIES = "†"  # explained by the audit's verdict
 PRETRAINED_ON_IT = "‡"
 FAILED = "¶"
 NEVER_SELECTED = "‖"
-
-# One sentence each, wherever it is said.
-TEST_SELECTED = "Checkpoint selected on the test set: scores are optimistic."
-
-
-def never_selected(record: TrialRecord) -> str:
-    """Say that no epoch could be selected as the protocol wants, if it is so; else nothing."""
-    protocol, history = record.stored_protocol, record.history
-    by = protocol.selection.get("by", "loss")
-    # A loss always has a value: a history without one is of a method that measures none.
-    if not protocol.selects or by == "loss" or not history:
-        return ""
-    if not all(math.isnan(epoch.selection) for epoch in history):
-        return ""
-    reason = record.notes.get("never_selected")
-    why = f" ({reason})" if reason else ""
-    return (
-        f"No epoch could be selected: {by} had no value on the validation part in any{why}, so the "
-        f"last state was kept."
-    )
-
-
-def doubts_of(record: TrialRecord) -> list[str]:
-    """Return what makes the scores of one trial doubtful by the way its state was chosen."""
-    on_test = [TEST_SELECTED] if record.stored_protocol.selected_on_test else []
-    unselected = never_selected(record)
-    return [*on_test, unselected] if unselected else on_test
 
 
 def footnotes(table: Table) -> list[str]:

@@ -12,6 +12,7 @@ from typing import Any
 from mritk.evaluate.interval import Interval
 from mritk.results.clean_support import ALL, LEAST_UNITS
 from mritk.results.columns import USUAL_COLUMNS, columns_of, name_text
+from mritk.results.footnotes import footnotes
 from mritk.results.table import Cell, Leaderboard, Row, Table
 from mritk.results.tabular_export import csv_text
 from mritk.text.latex import PACKAGES, latex_table
@@ -101,7 +102,7 @@ def _labels(tables: Sequence[Table]) -> list[str]:
 def _block(table: Table, style: str, columns: Sequence[str], width: int | None, label: str) -> str:
     shown = columns_of(table, columns, style)
     if style == "latex":
-        return latex_table(shown, f"{'; '.join(_shared(table))}.", table.notes, label)
+        return latex_table(shown, f"{'; '.join(_shared(table))}.", footnotes(table), label)
     if style == "html":
         from tabulate import tabulate
 
@@ -112,7 +113,7 @@ def _block(table: Table, style: str, columns: Sequence[str], width: int | None, 
         shown, dropped = fitted(shown, style, width)
         body = text_table(shown, style)
     head = sentences([name_text(caption(table), style)], style, width)
-    notes = [*left_out(dropped, "leaderboard"), *table.notes]
+    notes = [*left_out(dropped, "leaderboard"), *footnotes(table)]
     return f"{head}\n\n{body}\n\n{sentences(notes, style, width)}"
 
 
@@ -151,7 +152,7 @@ def as_data(board: Leaderboard) -> dict[str, Any]:
                 "clean_support": _support_as_data(table),
                 "patients": table.patients or None,
                 "detectable_difference": _number(table.detectable),
-                "notes": table.notes,
+                "notes": footnotes(table),
                 "rows": [_row_as_data(row) for row in table.rows],
                 "comparisons": {
                     name: [comparison_as_data(comparison) for comparison in comparisons]

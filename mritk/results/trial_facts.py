@@ -13,7 +13,7 @@ import numpy as np
 from mritk.data.samples import Classification, Task
 from mritk.protocol.stored import StoredProtocol
 from mritk.results.clean_support import Counts, counts_of
-from mritk.results.footnotes import never_selected
+from mritk.results.doubts import never_selected
 from mritk.store.layout import ATTRIBUTES, task_as_dict, task_from_dict
 from mritk.store.record import Predictions, TrialRecord
 

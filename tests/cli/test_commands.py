@@ -91,12 +91,12 @@ def test_show_a_trial_by_the_start_of_its_id_or_its_path(mritk, run_toy, tmp_pat
 
 
 def test_show_a_failed_trial_tells_why(mritk, run_toy, tmp_path, monkeypatch):
-    from mritk.train.loop import FineTuning
+    from mritk.train.stage_run import StageRun
 
-    def fail(self, stage):
+    def fail(self, epoch):
         raise RuntimeError("planted")
 
-    monkeypatch.setattr(FineTuning, "run_stage", fail)
+    monkeypatch.setattr(StageRun, "batches", fail)
     run_toy("--seeds", 1)
     (path,) = (tmp_path / "results" / "trials").glob("*.h5")
     assert json.loads(mritk("show", path, "--json").out)["failure"]["message"] == "planted"

@@ -17,6 +17,7 @@ from mritk.report.by_class import by_class
 from mritk.report.origin import made_with, trials_of
 from mritk.report.page import render
 from mritk.results.analysis import Analysis
+from mritk.results.footnotes import footnotes
 from mritk.results.leaderboard import build_leaderboard
 from mritk.store.folder import ResultsFolder
 
@@ -177,7 +178,7 @@ def test_it_holds_the_numbers_of_the_leaderboard(page, board):
             cell = row.cells["balanced_accuracy"]
             assert f"{cell.mean:.3f}" in text
             assert f"[{cell.interval.low:.3f}, {cell.interval.high:.3f}]" in text
-    for note in table.notes:
+    for note in footnotes(table):
         assert " ".join(note.split()) in text
 
 

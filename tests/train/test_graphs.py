@@ -1,7 +1,7 @@
 """Steps that are replayed as a graph are the steps themselves.
 
 On a CPU, with stand-ins for CUDA graphs that record and replay tensor operations; what a GPU makes
-of it is checked by ``python -m benchmarks.speed.gpu``.
+of it is tested in tests/gpu.
 """
 
 from __future__ import annotations
