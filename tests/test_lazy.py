@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import ast
 import pickle
 import subprocess
 import sys
 from functools import partial
+from pathlib import Path
 
 import pytest
 
 from mritk import lazy, packaged_text
 from mritk.files.code_state import digest_of_sources, source_digest, source_file
 from mritk.lazy_function import underlying
+
+ROOT = Path(__file__).parents[1]
 
 
 def test_a_lazy_function_is_the_function_that_it_names():
@@ -53,6 +57,18 @@ def test_its_source_is_that_of_the_package_that_is_meant():
 
     assert str(source_file(reader)) == mritk_phantom.__file__
     assert source_digest(reader) == digest_of_sources(source_file(reader)) != ""
+
+
+def lazy_targets():
+    for path in sorted(p for room in ("mritk", "plugins") for p in (ROOT / room).rglob("*.py")):
+        for call in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            if isinstance(call, ast.Call) and ast.unparse(call.func) == "lazy":
+                yield ast.literal_eval(call.args[0])
+
+
+@pytest.mark.parametrize("target", sorted(set(lazy_targets())))
+def test_every_lazy_function_of_the_plugins_is_there(target):
+    assert callable(lazy(target).function)
 
 
 @pytest.mark.parametrize(

@@ -34,7 +34,7 @@ BOX_SIDE = {2: 128, 3: 48}
 
 
 @dataclass(frozen=True, eq=False)
-class Sketch:
+class Signature:
     """The facts of one sample.
 
     Attributes:
@@ -77,8 +77,8 @@ def coverage(box: Box) -> float:
     return float(np.prod([last - first for first, last in box]))
 
 
-def sketch(array: np.ndarray, spatial_dims: int) -> Sketch:
-    """Return the sketch of one decoded sample.
+def signature(array: np.ndarray, spatial_dims: int) -> Signature:
+    """Return the signature of one decoded sample.
 
     Args:
         array: (H, W), (H, W, 3) or, with 3 spatial dimensions, (D, H, W); uint8 or float.
@@ -101,7 +101,7 @@ def sketch(array: np.ndarray, spatial_dims: int) -> Sketch:
     header = f"{array.dtype.str}{array.shape}".encode()
     whole, side = Shrinkable(grid), SIDES[spatial_dims]
     box = content_box(whole)
-    return Sketch(
+    return Signature(
         pixels=hashlib.sha256(header + np.ascontiguousarray(array).tobytes()).hexdigest(),
         shape=tuple(array.shape),
         mode=f"{kind} {array.dtype}",

@@ -78,10 +78,8 @@ def whole_folder(path: Path, *, is_synced: bool = False) -> Iterator[Path]:
     try:
         draft.mkdir()
         yield draft
-        if not is_synced and hasattr(
-            os, "sync"
-        ):  # all at once: ten thousand files one by one would take minutes
-            os.sync()
+        if not is_synced and hasattr(os, "sync"):
+            os.sync()  # all at once: ten thousand files one by one would take minutes
         draft.rename(path)
         sync_folder(path.parent)
     finally:
