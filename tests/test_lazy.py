@@ -11,14 +11,15 @@ from pathlib import Path
 
 import pytest
 
-from mritk import lazy, packaged_text
+import mritk.train
+from mritk import PluginDeprecationWarning, lazy, manual_file, packaged_text
 from mritk.files.code_state import digest_of_sources, source_digest, source_file
-from mritk.lazy_function import underlying
+from mritk.lazy_import import underlying
 
 ROOT = Path(__file__).parents[1]
 
 
-def test_a_lazy_function_is_the_function_that_it_names():
+def test_a_lazy_import_is_the_function_that_it_names():
     assert lazy("posixpath:join")("a", "b") == "a/b"
     assert lazy("json:dumps")({"b": 1, "a": 2}, sort_keys=True) == '{"a": 2, "b": 1}'
 
@@ -67,7 +68,7 @@ def lazy_targets():
 
 
 @pytest.mark.parametrize("target", sorted(set(lazy_targets())))
-def test_every_lazy_function_of_the_plugins_is_there(target):
+def test_every_lazy_import_of_the_plugins_is_there(target):
     assert callable(lazy(target).function)
 
 
@@ -84,3 +85,19 @@ def test_a_package_reads_what_it_ships():
     assert 'method = "finetune"' in text
     with pytest.raises(FileNotFoundError):
         packaged_text("mritk_finetune", "protocols", "slow.toml")
+
+
+def test_a_public_name_that_was_renamed_works_and_warns_at_the_line_that_uses_it():
+    with pytest.warns(
+        PluginDeprecationWarning, match=r"mritk\.supplied_file .* manual_file"
+    ) as got:
+        from mritk import supplied_file
+    assert supplied_file is manual_file
+    assert {warning.filename for warning in got} == {__file__}
+
+
+def test_a_name_that_there_is_not_is_told_with_its_package():
+    with pytest.raises(ImportError, match="cannot import name 'nothing' from 'mritk'"):
+        from mritk import nothing  # noqa: F401
+    with pytest.raises(AttributeError, match=r"module 'mritk\.train' has no attribute 'nothing'"):
+        _ = mritk.train.nothing
