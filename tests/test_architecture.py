@@ -33,8 +33,8 @@ FLOORS = [
     ["data"],
     ["reading", "text"],
     ["files"],
-    ["machine"],
-    ["errors", "lazy_function", "seeds"],
+    ["lazy_import", "machine"],
+    ["errors", "seeds"],
 ]
 ROOMS = sorted(room for floor in FLOORS for room in floor)
 

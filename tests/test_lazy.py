@@ -2,19 +2,24 @@
 
 from __future__ import annotations
 
+import ast
 import pickle
 import subprocess
 import sys
 from functools import partial
+from pathlib import Path
 
 import pytest
 
-from mritk import lazy, packaged_text
+import mritk.train
+from mritk import PluginDeprecationWarning, lazy, manual_file, packaged_text
 from mritk.files.code_state import digest_of_sources, source_digest, source_file
-from mritk.lazy_function import underlying
+from mritk.lazy_import import underlying
+
+ROOT = Path(__file__).parents[1]
 
 
-def test_a_lazy_function_is_the_function_that_it_names():
+def test_a_lazy_import_is_the_function_that_it_names():
     assert lazy("posixpath:join")("a", "b") == "a/b"
     assert lazy("json:dumps")({"b": 1, "a": 2}, sort_keys=True) == '{"a": 2, "b": 1}'
 
@@ -55,6 +60,18 @@ def test_its_source_is_that_of_the_package_that_is_meant():
     assert source_digest(reader) == digest_of_sources(source_file(reader)) != ""
 
 
+def lazy_targets():
+    for path in sorted(p for room in ("mritk", "plugins") for p in (ROOT / room).rglob("*.py")):
+        for call in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            if isinstance(call, ast.Call) and ast.unparse(call.func) == "lazy":
+                yield ast.literal_eval(call.args[0])
+
+
+@pytest.mark.parametrize("target", sorted(set(lazy_targets())))
+def test_every_lazy_import_of_the_plugins_is_there(target):
+    assert callable(lazy(target).function)
+
+
 @pytest.mark.parametrize(
     ("target", "error"), [("posixpath:nothing", AttributeError), ("nowhere:f", ImportError)]
 )
@@ -68,3 +85,19 @@ def test_a_package_reads_what_it_ships():
     assert 'method = "finetune"' in text
     with pytest.raises(FileNotFoundError):
         packaged_text("mritk_finetune", "protocols", "slow.toml")
+
+
+def test_a_public_name_that_was_renamed_works_and_warns_at_the_line_that_uses_it():
+    with pytest.warns(
+        PluginDeprecationWarning, match=r"mritk\.supplied_file .* manual_file"
+    ) as got:
+        from mritk import supplied_file
+    assert supplied_file is manual_file
+    assert {warning.filename for warning in got} == {__file__}
+
+
+def test_a_name_that_there_is_not_is_told_with_its_package():
+    with pytest.raises(ImportError, match="cannot import name 'nothing' from 'mritk'"):
+        from mritk import nothing  # noqa: F401
+    with pytest.raises(AttributeError, match=r"module 'mritk\.train' has no attribute 'nothing'"):
+        _ = mritk.train.nothing

@@ -84,8 +84,9 @@ def audit(
     echo(json.dumps(result.as_data(), indent=2) if as_json else format_audit(result))
     if page is not None:
         from mritk.audit.contact_sheet import contact_sheet
+        from mritk.files.atomic import write_whole
 
-        page.write_text(contact_sheet(result), encoding="utf-8")
+        write_whole(page, contact_sheet(result).encode(), "choose another file with --html")
         say(f"Page: {page}")
     return ExitCode.OK if result.clean else ExitCode.GATE_FAILED
 

@@ -41,7 +41,8 @@ def card(app: App, name: str, target: Path | None, folder: Path) -> None:
     mritk card 3f2a9c -o README.md
     mritk card densenet121@imagenet
     """
-    from mritk.errors import StoreError, UnknownName
+    from mritk.errors import UnknownName
+    from mritk.files.atomic import write_whole
     from mritk.store.find_trial import trial_or_none
 
     record = trial_or_none(name, folder)
@@ -59,10 +60,5 @@ def card(app: App, name: str, target: Path | None, folder: Path) -> None:
     if target is None:
         echo(text, end="")
         return
-    try:
-        target.write_text(text, encoding="utf-8")
-    except OSError as error:
-        raise StoreError(
-            f"cannot write {target}: {error.strerror or error}; choose another file with -o"
-        ) from error
+    write_whole(target, text.encode(), "choose another file with -o")
     say(f"wrote {target}")

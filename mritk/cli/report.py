@@ -87,7 +87,7 @@ def _pictures(
     app: App, board: Leaderboard, options: dict[str, Any]
 ) -> tuple[dict[str, dict[str, str]], list[str]]:
     """Return thumbnails by dataset and sample, and why there are none of some datasets."""
-    from mritk.audit.image_index import sketch_book
+    from mritk.audit.image_index import image_index
     from mritk.report.hardest import hardest
     from mritk.report.thumbnails import thumbnails
     from mritk.study.opening import open_datasets
@@ -99,8 +99,8 @@ def _pictures(
     for opened in open_datasets(options["datasets"], app.registry, workspace, data):
         if opened.samples.spatial_dims not in (2, 3):
             raise UsageError(f"{opened.record.name} holds no pictures; leave out --dataset")
-        book = sketch_book(opened.samples, workspace, opened.reader)
-        fingerprint = opened.identified(book).fingerprint
+        index = image_index(opened.samples, workspace, opened.reader)
+        fingerprint = opened.identified(index).fingerprint
         tables = [t for t in board.tables if t.keys["dataset_fingerprint"] == fingerprint]
         if not tables:
             remarks.append(

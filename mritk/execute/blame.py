@@ -6,7 +6,7 @@ import traceback
 from collections.abc import Callable, Iterator
 from typing import Any
 
-from mritk.lazy_function import underlying
+from mritk.lazy_import import underlying
 from mritk.plugins.loaded import check_command, home_of, place_of
 from mritk.records import Origin
 from mritk.trial import Trial

@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from mritk.files.digests import sha256_of
-from mritk.lazy_function import underlying
+from mritk.lazy_import import underlying
 
 OWN_DISTRIBUTION = "mritk-bench"
 # What only those who work on a distribution install.

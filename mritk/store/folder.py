@@ -97,7 +97,7 @@ class ResultsFolder:
         return self.path / TRIALS / f"{trial_id}.h5"
 
     def checkpoint_path(self, trial_id: str) -> Path:
-        """Return where a trial that is not finished keeps what it needs to go on."""
+        """Return where a trial that is not finished keeps what it needs to resume."""
         return self.path / CHECKPOINTS / f"{trial_id}.ckpt"
 
     def discard_checkpoint(self, trial_id: str) -> None:

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TypeVar
 
 import mritk.reading
-from mritk.audit.image_index import SketchBook
+from mritk.audit.image_index import ImageIndex
 from mritk.data.identified import array_digests, identified
 from mritk.data.join import join, rename_classes
 from mritk.data.one_name import (
@@ -55,15 +55,15 @@ class Opened:
     told: DataOptions = field(default_factory=DataOptions)
     rule: PatientRule = field(default_factory=PatientRule)
 
-    def identified(self, book: SketchBook | None) -> Samples:
+    def identified(self, index: ImageIndex | None) -> Samples:
         """Return the samples as trials know them: by the arrays that are read, proven each time.
 
         Args:
-            book: What the audit saw of them; None where they do not lie on a grid, and each is read
-                for this.
+            index: What the audit saw of them; None where they do not lie on a grid, and each is
+                read for this.
         """
-        if book is not None:
-            return identified(self.samples, book.arrays, book.unreadable)
+        if index is not None:
+            return identified(self.samples, index.arrays, index.unreadable)
         return identified(self.samples, *array_digests(self.samples))
 
     def for_audit(self) -> tuple[str, Samples, tuple[str, ...], tuple[str, ...]]:

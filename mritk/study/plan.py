@@ -10,7 +10,7 @@ from itertools import product
 import numpy as np
 
 from mritk.audit.audit import Audit, audit
-from mritk.audit.image_index import Progress, SketchBook, silent
+from mritk.audit.image_index import ImageIndex, Progress, silent
 from mritk.backbone import SCRATCH, Backbone
 from mritk.data.decode import decoded, is_decoded
 from mritk.data.decoded_size import decoded_bytes, require_room
@@ -80,7 +80,7 @@ class Planner:
     Attributes:
         registry: Knows the names.
         workspace: Where caches are.
-        skip_unreadable: Go on without samples that cannot be read.
+        skip_unreadable: Continue without samples that cannot be read.
         progress: Told what is being done, and the share of it that is done.
         deterministic: Plan every protocol in its deterministic form.
         on_names: Called with the backbones when all names are known and reading begins.
@@ -132,8 +132,8 @@ class Planner:
             found = self._audit(opened)
             if found is not None:
                 audits[record.name] = found
-            book = found.datasets[0].book if found is not None else None
-            samples, skipped = self._read(opened.identified(book), book, protocols, backbones)
+            index = found.datasets[0].index if found is not None else None
+            samples, skipped = self._read(opened.identified(index), index, protocols, backbones)
             for recipe, protocol, compared in zip(varied, protocols, candidates, strict=True):
                 divided = _divided(opened, samples, skipped, protocol, found)
                 narrow = _of_one_protocol(_of_one_dataset(benchmark, name, opened), *recipe)
@@ -234,7 +234,7 @@ class Planner:
     def _read(
         self,
         samples: Samples,
-        book: SketchBook | None,
+        index: ImageIndex | None,
         protocols: Sequence[Protocol],
         backbones: Sequence[Backbone],
     ) -> tuple[Samples, tuple[str, ...]]:
@@ -250,8 +250,8 @@ class Planner:
         while True:
             try:
                 _ = samples.contents  # tells what could not be read
-                if book is not None:
-                    self._decode(samples, book, self._decodings(samples, protocols, backbones))
+                if index is not None:
+                    self._decode(samples, index, self._decodings(samples, protocols, backbones))
                 return samples, tuple(skipped)
             except UnreadableSamples as error:
                 if not self.skip_unreadable:
@@ -271,11 +271,11 @@ class Planner:
             wanted.add((size or contract.size, contract.interpolation, protocol.preprocessing))
         return sorted(wanted, key=str)
 
-    def _decode(self, samples: Samples, book: SketchBook, decodings: Sequence[Decoding]) -> None:
+    def _decode(self, samples: Samples, index: ImageIndex, decodings: Sequence[Decoding]) -> None:
         workspace = self.workspace
         absent = [d for d in decodings if not is_decoded(samples, *d[:2], workspace, d[2])]
         if absent:
-            needed = sum(decoded_bytes(book.shapes, book.modes, d[0], d[2]) for d in absent)
+            needed = sum(decoded_bytes(index.shapes, index.modes, d[0], d[2]) for d in absent)
             require_room(needed, [d[0] for d in absent], workspace.folder("decoded"))
         for size, interpolation, preprocessing in decodings if self.decode else ():
             told = partial(self.progress, "decoding")

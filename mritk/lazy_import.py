@@ -1,11 +1,17 @@
-"""A function that is imported when it is first called."""
+"""Names that are imported when they are first used."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import warnings
+from collections.abc import Callable, Mapping
 from functools import cached_property, partial
 from importlib import import_module
+from types import MappingProxyType
 from typing import Any
+
+from mritk.errors import PluginDeprecationWarning
+
+NOTHING: Mapping[str, str] = MappingProxyType({})
 
 
 class lazy:  # noqa: N801 - it stands where a function would, as functools.partial does
@@ -56,3 +62,30 @@ def underlying(function: Callable[..., Any]) -> Callable[..., Any]:
             function = function.function
         else:
             return function
+
+
+def lazy_names(
+    package: str, homes: Mapping[str, str], renamed: Mapping[str, str] = NOTHING
+) -> tuple[list[str], Callable[[str], Any], Callable[[], list[str]]]:
+    """Return ``__all__``, ``__getattr__`` and ``__dir__`` of a package that imports nothing itself.
+
+    Args:
+        package: Its name.
+        homes: By module, the names that are imported from it, with spaces between them.
+        renamed: By old name, the name that a public one has now; the old one works, with a warning.
+    """
+    home_of = {name: module for module, names in homes.items() for name in names.split()}
+
+    def get(name: str) -> Any:
+        if name in renamed:
+            new = renamed[name]
+            gone = PluginDeprecationWarning(
+                f"{package}.{name}", instead=f"it is called {new} now", removed_in="1.1"
+            )
+            warnings.warn(gone, stacklevel=2)
+            name = new
+        if name not in home_of:
+            raise AttributeError(f"module {package!r} has no attribute {name!r}")
+        return getattr(import_module(home_of[name]), name)
+
+    return list(home_of), get, lambda: list(home_of)
