@@ -53,10 +53,11 @@ def mritk_datasets():
 
 
 @pytest.fixture
-def run(mritk, tmp_path, fast_protocol):
+def run(mritk, tmp_path, fast_protocol, audited_before):
     """Run the network on the images into a folder of this name."""
     plugin = tmp_path / "bands.py"
     plugin.write_text(PLUGIN)
+    audited_before(plugin)
 
     def call(name, *arguments):
         base = ("run", "-p", plugin, "-b", "tiny", "-d", "bands", "--seeds", 2, "--device", "cpu")

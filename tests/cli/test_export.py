@@ -22,11 +22,12 @@ DOCUMENT = Path(__file__).parents[2] / "docs" / "models.md"
 
 
 @pytest.fixture
-def kept(run_toy, toy, tmp_path):
+def kept(run_toy, toy, tmp_path, audited_before):
     """The record of one trial whose network was kept."""
     # Blue first and three different channels: an error in either would show.
     contract = 'InputContract(32, (0.4, 0.5, 0.6), (0.2, 0.3, 0.4), channel_order="BGR")'
     toy.write_text(toy.read_text().replace("InputContract(32, half, half)", contract))
+    audited_before(toy)
     assert run_toy("--seeds", 1, "--keep-models").code == 0
     (record,) = ResultsFolder(tmp_path / "results").trials()
     return record
