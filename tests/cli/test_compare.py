@@ -88,6 +88,7 @@ def test_an_equal_run_passes(mritk, run):
     assert "cannot tell" in ended.out
 
 
+@pytest.mark.slow
 def test_a_run_on_shuffled_labels_fails(mritk, run, monkeypatch):
     base = run("base")
     shuffle_training_labels(monkeypatch)
@@ -105,6 +106,7 @@ def test_a_run_on_shuffled_labels_fails(mritk, run, monkeypatch):
     assert "▼ worse" in diff.out
 
 
+@pytest.mark.slow
 def test_a_run_under_another_protocol_is_not_compared(mritk, run, fast_protocol):
     base = run("base")
     fast_protocol.write_text(fast_protocol.read_text().replace("epochs = 2", "epochs = 3"))

@@ -88,6 +88,7 @@ def test_onnx_takes_pixels_and_gives_the_stored_predictions(kept, export, pixels
         )
 
 
+@pytest.mark.slow
 def test_channel_order_is_in_the_graph(kept, export, toy, tmp_path):
     export(kept, "model.onnx", "--to", "onnx")
     red = np.zeros((1, 3, 32, 32), np.float32)
@@ -103,6 +104,7 @@ def test_channel_order_is_in_the_graph(kept, export, toy, tmp_path):
     np.testing.assert_allclose(session.run(["logits"], {"pixels": red})[0], expected, atol=1e-5)
 
 
+@pytest.mark.slow
 def test_onnx_carries_the_metadata(kept, export, tmp_path):
     export(kept, "model.onnx", "--to", "onnx")
     model = onnx.load(tmp_path / "model.onnx")
@@ -113,6 +115,7 @@ def test_onnx_carries_the_metadata(kept, export, tmp_path):
     assert told["notice"] == "For research only: not for clinical use."
 
 
+@pytest.mark.slow
 def test_an_onnx_network_that_gives_other_scores_is_refused(kept, export, tmp_path, monkeypatch):
     real = onnx_file.to_onnx
 
@@ -150,6 +153,7 @@ def test_what_one_exporter_cannot_express_the_other_may(
     assert not (tmp_path / "other.onnx").exists()
 
 
+@pytest.mark.slow
 def test_nan_is_no_agreement(kept, toy, tmp_path):
     path = tmp_path / "results" / "models" / f"{kept.id}.safetensors"
     model = load_model(path, Registry.load([str(toy)], {}).backbone)
