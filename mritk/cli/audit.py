@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from mritk.study.opening import Opened
 
 
-@click.command(short_help="Look for leaks and defects in data.")
+@click.command()
 @click.argument("datasets", nargs=-1, required=True, type=PluginName("dataset"), metavar="DATASET…")
 @click.option(
     "-b",

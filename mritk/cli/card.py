@@ -11,7 +11,7 @@ from mritk.cli.completed import complete_trial
 from mritk.cli.tell import echo, say
 
 
-@click.command(short_help="Write the model card of a backbone or a trial.")
+@click.command()
 @click.argument("name", metavar="BACKBONE|TRIAL", shell_complete=complete_trial)
 @click.option(
     "-o",

@@ -44,7 +44,7 @@ class Rope(click.ParamType):  # type: ignore[type-arg]  # generic since click 8.
         return number
 
 
-@click.command(short_help="Print the differences between backbones, pair by pair.")
+@click.command()
 @click.argument("results", type=click.Path(path_type=Path), default=Path("mritk-results"))
 @click.option(
     "--metric",

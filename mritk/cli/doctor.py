@@ -11,7 +11,7 @@ from mritk.cli.app import json_option, plugin_option
 from mritk.cli.tell import echo
 
 
-@click.command(short_help="Open every file of a results folder; say what is wrong.")
+@click.command()
 @click.argument("results", type=click.Path(path_type=Path), default=Path("mritk-results"))
 @click.option(
     "--fix",

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from mritk.model.model_file import TrainedModel
 
 
-@click.command(short_help="Write the trained network of a trial (safetensors, ONNX).")
+@click.command()
 @click.argument("trial", shell_complete=complete_trial)
 @click.option(
     "--to",

@@ -43,7 +43,7 @@ class Fetched:
     reason: str = ""
 
 
-@click.command(short_help="Fetch data and weights for later, offline.")
+@click.command()
 @click.option(
     "-d",
     "--dataset",

@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 FORMATS = ("github", "plain", "latex", "csv", "json", "html", "parquet")
 
 
-@click.command(short_help="Print tables with intervals and ties.")
+@click.command()
 @click.argument("results", type=click.Path(path_type=Path), default=Path("mritk-results"))
 @format_option(FORMATS, "How the tables are written.")
 @wide_option

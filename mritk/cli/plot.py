@@ -26,7 +26,7 @@ CURVE = "curve"
 FROM_SCORES = ("differences", "cost", CURVE)
 
 
-@click.command(short_help="Draw one figure of the report.")
+@click.command()
 @click.argument("kind", type=click.Choice((*KINDS, CURVE)))
 @click.argument("results", type=click.Path(path_type=Path), default=Path("mritk-results"))
 @click.option(

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from mritk.results.table import Leaderboard
 
 
-@click.command(short_help="Write one HTML page about a results folder.")
+@click.command()
 @click.argument("results", type=click.Path(path_type=Path), default=Path("mritk-results"))
 @click.option(
     "-o",

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from mritk.store.trial_file import TrialRecord
 
 
-@click.command(short_help="Train a stored trial again and compare.")
+@click.command()
 @click.argument("trial", shell_complete=complete_trial)
 @results_option("Where the trial is looked for.")
 @click.option("-d", "--dataset", metavar="NAME", help="Where its data are now, if they moved.")

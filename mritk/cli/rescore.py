@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from mritk.store.trial_file import Stored
 
 
-@click.command(short_help="Compute all metrics anew from the stored predictions.")
+@click.command()
 @click.argument("results", type=click.Path(path_type=Path), default=Path("mritk-results"))
 @click.option("--csv", "as_csv", is_flag=True, help="Print the table as CSV.")
 @json_option

@@ -37,7 +37,7 @@ REHEARSED = (
 )
 
 
-@click.command(short_help="Train every candidate under one protocol; print a leaderboard.")
+@click.command()
 @click.argument("file", type=PluginName("benchmark"), metavar="[NAME|FILE.toml]", required=False)
 @click.option(
     "-b",
