@@ -205,11 +205,23 @@ def make_samples() -> Callable[..., Samples]:
     return make
 
 
+@pytest.fixture(scope="session")
+def audited_bands(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """What a workspace keeps of an audit of ``bands``, which takes longer than its trainings."""
+    folder = tmp_path_factory.mktemp("bands")
+    (folder / "toy.py").write_text(TOY_PLUGIN)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("MRITK_HOME", str(folder))
+        assert main(["audit", "-p", str(folder / "toy.py"), "bands"]) == 0
+    return folder / "audit"
+
+
 @pytest.fixture
-def toy(tmp_path: Path) -> Path:
-    """A one-file plugin with the backbone ``tiny`` and the dataset ``bands``."""
+def toy(tmp_path: Path, own_home: Path, audited_bands: Path) -> Path:
+    """A one-file plugin with the backbone ``tiny`` and the dataset ``bands``, audited before."""
     path = tmp_path / "toy.py"
     path.write_text(TOY_PLUGIN)
+    shutil.copytree(audited_bands, own_home / "audit")
     return path
 
 

@@ -42,8 +42,9 @@ def compare(app: App, /, base: Path, head: Path, **options: Any) -> int:
     per row without --given-these-models, say), a trial is missing, or was made on other data or
     under another protocol (the fields are printed). 2 and 3 are misuse and crashes.
     """
-    from mritk.compare.gate import Rule, compare_folders
+    from mritk.compare.gate import compare_folders
     from mritk.compare.gate_text import comparisons_as_data, comparisons_text
+    from mritk.compare.rule import Rule
     from mritk.store.folder import ResultsFolder
 
     rules = [Rule.from_text(rule) for rule in options["rules"]]

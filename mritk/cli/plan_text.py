@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 _STATES = {
     "absent": "would run",
     "finished": "done",
-    "interrupted": "interrupted, would go on",
+    "interrupted": "interrupted, would resume",
     "failed": "failed before, would run again",
     "torn": "file torn, would be set aside and run again",
     "foreign": "no trial file, would be set aside and run again",

@@ -86,7 +86,7 @@ def plot(app: App, /, kind: str, results: Path, **options: Any) -> int:
         figure = curve(tables, tables[0].metrics[0], options["over"])
     else:
         table = _only(tables, results)
-        figure = DRAW[kind](table, table.metrics[0])
+        figure = DRAW[kind].draw(table, table.metrics[0])
     output = options["output"] or Path(f"{kind}.png")
     save(figure, output, options["dpi"])
     say(f"{output}")

@@ -56,8 +56,8 @@ def report(app: App, /, results: Path, output: Path, **options: Any) -> int:
     """
     from mritk.files.atomic import write_whole
     from mritk.report.page import render
-    from mritk.results.indexed_trial import IndexedTrial
     from mritk.results.leaderboard import build_leaderboard
+    from mritk.results.table_trial import TableTrial
     from mritk.results.trial_index import TrialIndex
     from mritk.store.folder import ResultsFolder
 
@@ -72,7 +72,7 @@ def report(app: App, /, results: Path, output: Path, **options: Any) -> int:
         for message in board.damaged:
             say(f"mritk: not read: {message}")
         return board.exit_code or ExitCode.NOTHING_TO_DO
-    there = [trial for trial in trials if isinstance(trial, IndexedTrial)]
+    there = [trial for trial in trials if isinstance(trial, TableTrial)]
     failed = [t.held for t in there if t.held is not None and not t.facts.finished]
     pictures, remarks = _pictures(app, board, options)
     page = render(board, failed, pictures, remarks, datetime.now().astimezone())

@@ -228,7 +228,7 @@ class Request:
             states = list(results.states(trial.id for trial in plan.trials).values())
             say(
                 f"interrupted: {states.count(TrialState.FINISHED)} of {len(plan.trials)} trials "
-                f"are stored in {results.path}; the same command goes on from there"
+                f"are stored in {results.path}; the same command resumes there"
             )
             return ExitCode.INTERRUPTED
         with TrialIndex(results) as index:
@@ -239,14 +239,14 @@ class Request:
         return next(code for code in worst if code in codes)
 
     @property
-    def elsewhere(self) -> bool:
+    def uses_executor(self) -> bool:
         """Whether an executor trains, and not this process."""
         return self.executor is not None or self.jobs not in (None, 1)
 
     def require_devices_of_workers(self) -> None:
         """Refuse one GPU for all workers of an executor, which shares out those it sees."""
         kind, _, index = self.device.partition(":")
-        if self.elsewhere and index:
+        if self.uses_executor and index:
             raise UsageError(
                 f"--device {self.device} would give every worker the same GPU; name those to use "
                 f"in the environment, CUDA_VISIBLE_DEVICES={index}, and add --device {kind}"
@@ -267,7 +267,7 @@ class Request:
         results.require_reachable()
         # What is stored already needs no GPU; to look for one imports torch, which takes seconds.
         # Workers look for their own.
-        if self.device.startswith("cuda") and not (self.elsewhere or results.any()):
+        if self.device.startswith("cuda") and not (self.uses_executor or results.any()):
             from mritk.machine.device import choose_device
 
             choose_device(self.device)
@@ -314,7 +314,7 @@ class Request:
         if not plan.todo:
             from mritk.store.view import stale_view
 
-            if stale_view(results, {}):  # the run that trained them was killed
+            if stale_view(results.path, {}):  # the run that trained them was killed
                 results.tidy()
             return []
         from mritk.execute.serial import SerialRun
@@ -323,11 +323,11 @@ class Request:
 
         engine = Engine(self.device, self.compiled, self.graphs, 60 * self.checkpoint_minutes)
         registry = self.app.registry
-        if not self.elsewhere:
+        if not self.uses_executor:
             engine = replace(engine, device=choose_device(self.device))
             return SerialRun(registry, results, workspace, engine, self.keep_models).run(plan)
         from mritk.execute.job import Job
-        from mritk.execute.with_executor import RunElsewhere
+        from mritk.execute.with_executor import ExecutorRun
         from mritk.store.provenance import command_line
 
         job = Job(
@@ -344,4 +344,4 @@ class Request:
             at_once=min(self.jobs or 1, len(plan.todo)),
         )
         executor = registry.executor(self.executor or PROCESSES)
-        return RunElsewhere(registry, executor, job, self.jobs).run(plan)
+        return ExecutorRun(registry, executor, job, self.jobs).run(plan)

@@ -18,7 +18,7 @@ from mritk.evaluate.comparison import Comparison, Verdict, adjusted
 from mritk.evaluate.estimate import Estimate, Hidden, estimate
 from mritk.evaluate.fold_overlap import inflation
 from mritk.evaluate.interval import LEVEL, Interval
-from mritk.evaluate.metrics import Metric
+from mritk.evaluate.metric import Metric
 from mritk.evaluate.run_spread import RunSpread, Training
 from mritk.evaluate.run_values import RunValues, Values, minus
 from mritk.evaluate.scale import Scale

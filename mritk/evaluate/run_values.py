@@ -15,7 +15,7 @@ from functools import cached_property
 
 import numpy as np
 
-from mritk.evaluate.metrics import Metric
+from mritk.evaluate.metric import Metric
 from mritk.evaluate.over_folds import FoldClasses, fold_classes, over_folds, run_value
 from mritk.evaluate.resamples import Resamples
 from mritk.evaluate.resampling import Units, numbered, strata_of, strata_of_folds

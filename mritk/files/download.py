@@ -126,7 +126,7 @@ def _prove(wanted: _Wanted) -> None:
 
 
 def _download(wanted: _Wanted) -> None:
-    """Fill the part file, going on from what is there of it."""
+    """Fill the part file, resuming from what is there of it."""
     for attempt in range(1, ATTEMPTS + 1):
         try:
             _go_on(wanted)

@@ -245,7 +245,7 @@ def mritk_trial_start(trial: Trial, position: int, total: int) -> None:
 def mritk_epoch_end(trial: Trial, epoch: Epoch) -> None:
     """An epoch has ended; the training waits until this returns.
 
-    Epochs that a checkpoint holds are not told again when a stopped trial goes on. A method
+    Epochs that a checkpoint holds are not told again when a stopped trial resumes. A method
     without epochs may never call this. Where an executor trains (``--jobs``), a trial is told
     when it is done, with all its epochs.
 

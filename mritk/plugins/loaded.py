@@ -47,7 +47,7 @@ class LoadedPlugin:
 
 
 def explain_failure(plugin: LoadedPlugin) -> str:
-    """Return one line that says which plugin failed, why, and how to go on without it."""
+    """Return one line that says which plugin failed, why, and how to continue without it."""
     name, distribution = plugin.origin.plugin, plugin.origin.distribution
     remedy = f"'-p no:{name}' runs without it"
     if plugin.origin.is_installed and plugin.error.startswith(ModuleNotFoundError.__name__):

@@ -31,8 +31,7 @@ def footnotes(table: Table) -> list[str]:
 def _certainty(table: Table) -> list[str]:
     """Say what intervals, ties and differences mean."""
     analysis, first = table.analysis, table.metrics[0]
-    intervals = [cell.interval for row in table.rows for cell in row.cells.values()]
-    drawn = [i for i in intervals if i is not None and not i.reason]
+    drawn = [cell.ends for row in table.rows for cell in row.cells.values() if cell.ends]
     if not drawn:
         return []
     what = "patients" if table.patients else "groups of copies"

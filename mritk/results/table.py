@@ -58,6 +58,11 @@ class Cell:
         return not math.isnan(self.mean)
 
     @property
+    def ends(self) -> Interval | None:
+        """The interval, if there is one."""
+        return None if self.interval is None or self.interval.reason else self.interval
+
+    @property
     def spread(self) -> float:
         """Standard deviation over the trials (n - 1), that is, what retraining (and another fold)
         changes; NaN for fewer than two."""

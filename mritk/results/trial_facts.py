@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from mritk.data.samples import Classification, Task
+from mritk.data.samples import Task
 from mritk.protocol.stored import StoredProtocol
 from mritk.results.clean_support import Counts, counts_of
 from mritk.results.doubts import never_selected
@@ -45,7 +45,7 @@ class Tested:
     def of(cls, test: Predictions, task: Task) -> Tested:
         """Return that of stored predictions."""
         kept = np.ones(len(test.id), dtype=bool) if test.clean is None else test.clean
-        classes = np.unique(test.target[kept]) if isinstance(task, Classification) else ()
+        classes = np.unique(test.target[kept]) if task.classes else ()
         return cls(
             tuple(sorted(test.id)),
             tuple(sorted(set(test.patient) - {""})),
@@ -126,8 +126,7 @@ class TrialFacts:
         """Whether metrics over clean samples are those over all: no leak, and no class absent."""
         if self.test is None or self.test.leaks:
             return False
-        classes = self.task.classes if isinstance(self.task, Classification) else ()
-        return len(self.test.classes) == len(classes)
+        return len(self.test.classes) == len(self.task.classes)
 
     @property
     def stored_protocol(self) -> StoredProtocol:

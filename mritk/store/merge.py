@@ -107,7 +107,7 @@ def _copy(found: Stored, source: ResultsFolder, target: ResultsFolder) -> None:
     except OSError as error:
         raise StoreError(
             f"cannot read {error.filename or found.path}: {error.strerror or error}; what was "
-            f"copied before stays, and the same command goes on from there"
+            f"copied before stays, and the same command resumes there"
         ) from error
 
 

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from functools import cached_property
+from itertools import compress
 from typing import Any
 
 import numpy as np
@@ -43,6 +44,16 @@ class Predictions:
         if len(self.unit) != len(self.id):
             pairs = zip(self.patient, self.id, strict=True)
             self.unit = [f"patient {patient}" if patient else name for patient, name in pairs]
+
+    def only(self, rows: np.ndarray) -> Predictions:
+        """Return those of some samples: ``rows`` is (N,) bool."""
+        kept: dict[str, Any] = {}
+        for name in (column.name for column in fields(self)):
+            column = getattr(self, name)
+            kept[name] = list(compress(column, rows)) if isinstance(column, list) else column
+            if isinstance(column, np.ndarray):
+                kept[name] = column[rows]
+        return Predictions(**kept)
 
     @classmethod
     def of(

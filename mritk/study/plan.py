@@ -80,7 +80,7 @@ class Planner:
     Attributes:
         registry: Knows the names.
         workspace: Where caches are.
-        skip_unreadable: Go on without samples that cannot be read.
+        skip_unreadable: Continue without samples that cannot be read.
         progress: Told what is being done, and the share of it that is done.
         deterministic: Plan every protocol in its deterministic form.
         on_names: Called with the backbones when all names are known and reading begins.

@@ -89,9 +89,9 @@ def closing_it_ends_what_runs(it: ExecutorUnderTest) -> None:
     if hasattr(running, "close"):
         running.close()
     if len(multiprocessing.active_children()) > processes:
-        raise Defect("a process goes on after the iterator was closed; end it in a finally block")
+        raise Defect("a process runs on after the iterator was closed; end it in a finally block")
     if threading.active_count() > threads:
-        raise Defect("a thread goes on after the iterator was closed; end it in a finally block")
+        raise Defect("a thread runs on after the iterator was closed; end it in a finally block")
 
 
 def is_sent_to_workers(it: ExecutorUnderTest) -> None:

@@ -101,14 +101,14 @@ def the_seed_decides(it: MethodUnderTest) -> None:
         )
 
 
-def goes_on_exactly_after_a_stop(it: MethodUnderTest) -> None:
+def resumes_exactly_after_a_stop(it: MethodUnderTest) -> None:
     """Stopped after its first, a middle or its last epoch, it ends as if it had not been."""
     samples, rows = tiny_samples(), np.concatenate([VAL, TEST])
     with TemporaryDirectory(ignore_cleanup_errors=True) as folder:
         whole = it.train(samples, Path(folder))
         count = len(whole.epochs)
     if not count:
-        raise NotApplicable("it tells of no epochs, so there is nothing to go on from")
+        raise NotApplicable("it tells of no epochs, so there is nothing to resume from")
     for stop in sorted({2, count // 2 + 1, count} & set(range(1, count + 1))):
         with TemporaryDirectory(ignore_cleanup_errors=True) as folder:
             resumed = _stopped_and_resumed(it, samples, Path(folder), stop)
@@ -177,7 +177,7 @@ CHECKS = (
     never_sees_the_test_part,
     never_looks_at_labels_to_predict,
     the_seed_decides,
-    goes_on_exactly_after_a_stop,
+    resumes_exactly_after_a_stop,
     augments_if_it_says_so,
     parameters_are_plain,
     notes_are_plain,

@@ -90,7 +90,9 @@ class GraphedStep:
             self._given_up = True
             torch.cuda.synchronize(self._device)
             short = "memory is short" if ran_out_of_memory(error) else str(error).splitlines()[0]
-            logger.warning("steps cannot be replayed as a CUDA graph (%s); going on eagerly", short)
+            logger.warning(
+                "steps cannot be replayed as a CUDA graph (%s); continuing eagerly", short
+            )
             return False
         self._graph = graph
         return True

@@ -139,7 +139,7 @@ class TrainingStep:
             )
         self.micro_batch = math.ceil(size / 2)
         logger.warning(
-            "the device ran out of memory with %d images at once; going on with %d, the batch of "
+            "the device ran out of memory with %d images at once; continuing with %d, the batch of "
             "the protocol stays %d",
             size,
             self.micro_batch,

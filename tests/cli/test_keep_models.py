@@ -229,7 +229,7 @@ def test_a_model_that_cannot_be_written_fails_the_trial_and_leaves_nothing_torn(
     assert record.status == "failed"
     (tmp_path / "results" / "models").unlink()
     ended, record = run()
-    assert (ended.code, record.status) == (0, "finished"), "it goes on from its checkpoint"
+    assert (ended.code, record.status) == (0, "finished"), "it resumes from its checkpoint"
     assert record.cost["resumed_after_epochs"] == 3
     assert [path.name for path in (tmp_path / "results" / "models").iterdir()] == [
         f"{record.id}.safetensors"

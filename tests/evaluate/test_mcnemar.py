@@ -26,7 +26,6 @@ def test_it_is_that_of_statsmodels(cells):
     found = mcnemar(*vectors(*cells))
     oracle = statsmodels_mcnemar([[both, b], [c, neither]], exact=True)
     assert found.p == pytest.approx(oracle.pvalue)
-    assert (found.only_first, found.only_second) == (b, c)
     assert found.difference == pytest.approx((b - c) / sum(cells))
 
 

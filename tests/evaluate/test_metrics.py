@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 
 from mritk import Classification, Regression
 from mritk.errors import UnknownName
-from mritk.evaluate.metrics import Value, all_metrics, find_metric, metrics_of
+from mritk.evaluate.metric import Value
+from mritk.evaluate.metrics import all_metrics, find_metric, metrics_of
 from tests.evaluate.oracles import ORACLES
 
 

@@ -9,7 +9,7 @@ import pytest
 
 from mritk import hookimpl
 from mritk.errors import StoreError
-from mritk.execute.serial import Moments
+from mritk.execute.serial import Events
 from mritk.plugins.registry import Registry
 from mritk.records import Origin
 from mritk.store.folder import ResultsFolder
@@ -197,12 +197,12 @@ class Counting:
 def test_a_plugin_that_raised_hears_nothing_more_in_this_run_and_all_again_in_the_next():
     registry, plugin = Registry(), Counting()
     registry.register(plugin, Origin("counting"))
-    moments = Moments(registry)
-    moments.announce("mritk_epoch_end", trial=None, epoch=1)
-    moments.announce("mritk_epoch_end", trial=None, epoch=2)
-    moments.announce("mritk_run_finish", outcomes=[])
+    events = Events(registry)
+    events.announce("mritk_epoch_end", trial=None, epoch=1)
+    events.announce("mritk_epoch_end", trial=None, epoch=2)
+    events.announce("mritk_run_finish", outcomes=[])
     assert plugin.calls == [1]
-    Moments(registry).announce("mritk_epoch_end", trial=None, epoch=3)
+    Events(registry).announce("mritk_epoch_end", trial=None, epoch=3)
     assert plugin.calls == [1, 3]
 
 
@@ -216,7 +216,7 @@ def test_a_plugin_takes_only_the_arguments_that_it_names():
 
     registry = Registry()
     registry.register(Brief(), Origin("brief"))
-    Moments(registry).announce("mritk_trial_start", trial=SimpleNamespace(), position=1, total=5)
+    Events(registry).announce("mritk_trial_start", trial=SimpleNamespace(), position=1, total=5)
     assert heard == [5]
 
 
@@ -229,7 +229,7 @@ def test_a_keyboard_interrupt_in_a_plugin_is_a_persons_wish_and_stops_the_run():
     registry = Registry()
     registry.register(Stopping(), Origin("stopping"))
     with pytest.raises(KeyboardInterrupt):
-        Moments(registry).announce("mritk_epoch_end", trial=None, epoch=None)
+        Events(registry).announce("mritk_epoch_end", trial=None, epoch=None)
 
 
 def test_a_plugin_that_calls_sys_exit_harms_no_trial():
@@ -240,4 +240,4 @@ def test_a_plugin_that_calls_sys_exit_harms_no_trial():
 
     registry = Registry()
     registry.register(Leaving(), Origin("leaving"))
-    Moments(registry).announce("mritk_epoch_end", trial=None, epoch=None)
+    Events(registry).announce("mritk_epoch_end", trial=None, epoch=None)

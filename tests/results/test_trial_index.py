@@ -20,9 +20,9 @@ from mritk.evaluate.metrics import metrics_of
 from mritk.results import trial_index
 from mritk.results.analysis import Analysis
 from mritk.results.formats import as_data, format_leaderboard
-from mritk.results.indexed_trial import IndexedTrial
 from mritk.results.kept_tables import table_key
 from mritk.results.leaderboard import build_leaderboard
+from mritk.results.table_trial import TableTrial
 from mritk.results.trial_index import TrialIndex
 from mritk.store import index_file
 from mritk.store.folder import ResultsFolder
@@ -540,7 +540,7 @@ def test_looking_up_tells_trials_torn_files_and_none(folder):
     folder.trial_path("slow").write_bytes(b"torn")
     with TrialIndex(folder) as index:
         found = dict(index.look_up(["one0", "slow", "absent"]))
-    assert isinstance(found["one0"], IndexedTrial)
+    assert isinstance(found["one0"], TableTrial)
     assert isinstance(found["slow"], UnusableTrial)
     assert found["absent"] is None
 

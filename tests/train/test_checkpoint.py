@@ -178,7 +178,7 @@ def test_one_that_cannot_be_written_is_told_once_and_harms_nothing(make, tmp_pat
         checkpoint.save(STATE)
     checkpoint.close()
     (record,) = caplog.records
-    assert "a1b2.ckpt cannot be written (File exists); the trial goes on" in record.getMessage()
+    assert "a1b2.ckpt cannot be written (File exists); the trial continues" in record.getMessage()
 
 
 def test_a_stop_while_it_is_written_leaves_the_one_before(make, saved, monkeypatch, caplog):

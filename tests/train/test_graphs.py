@@ -183,13 +183,13 @@ class ShortOfMemory(Watched):
         (ShortOfMemory, "memory is short"),
     ],
 )
-def test_what_cannot_be_recorded_goes_on_eagerly_and_says_so_once(cuda, caplog, compute, reason):
+def test_what_cannot_be_recorded_continues_eagerly_and_says_so_once(cuda, caplog, compute, reason):
     eager, inner = make_step(), make_step(compute=compute)
     graphed = GraphedStep(inner)
     with caplog.at_level(logging.WARNING, "mritk"):
         assert train(graphed, inner, 8) == train(eager, eager, 8)
     assert [record.getMessage() for record in caplog.records] == [
-        f"steps cannot be replayed as a CUDA graph ({reason}); going on eagerly"
+        f"steps cannot be replayed as a CUDA graph ({reason}); continuing eagerly"
     ]
     assert_same(inner, eager)
     assert len(cuda.graphs) == 1, "one attempt"
@@ -288,7 +288,7 @@ def stopping_at(last):
 
 @pytest.mark.parametrize("number", range(6))
 @pytest.mark.parametrize("last", [4, 7])
-def test_a_training_by_graphs_that_was_stopped_goes_on_as_if_it_had_not_been(
+def test_a_training_by_graphs_that_was_stopped_resumes_as_if_it_had_not_been(
     number, last, tmp_path
 ):
     """The steps that warm up again are the steps that would have been replayed."""
@@ -303,10 +303,10 @@ def test_a_training_by_graphs_that_was_stopped_goes_on_as_if_it_had_not_been(
         try:
             outcome(setup("stopped", stopping_at(last)))
         except Stop:
-            gone_on = outcome(setup("stopped"))
+            resumed = outcome(setup("stopped"))
         else:
             pytest.skip(f"training {number} is over before batch {last}")
-    assert timeless(gone_on) == timeless(expected)
+    assert timeless(resumed) == timeless(expected)
 
 
 # -- the optimiser's state -------------------------------------------------------------------------

@@ -196,7 +196,7 @@ class Stop(BaseException):
 
 
 @pytest.mark.parametrize("at", [1, 4, 9])
-def test_a_training_that_was_stopped_goes_on_as_if_it_had_not_been(at, tmp_path):
+def test_a_training_that_was_stopped_resumes_as_if_it_had_not_been(at, tmp_path):
     def attempt(stop):
         count = 0
 
