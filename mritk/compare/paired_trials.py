@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from mritk.errors import StoreError
+from mritk.results.doubts import doubts_of
 from mritk.results.table import row_name
 from mritk.store.trial_file import TrialRecord
 
@@ -83,6 +84,20 @@ class PairedTrials:
             sides = self.rows[_key(old, *CONTENTS)][row_name(old.backbone, old.augmentation)]
             sides[0].append(old)
             sides[1].append(new)
+
+    @property
+    def lacking(self) -> tuple[list[str], ...]:
+        """What could not be compared."""
+        return self.missing, self.incomparable, self.damaged
+
+    @property
+    def doubtful(self) -> list[str]:
+        """What a reader must know of the trials that were compared, one line per row and doubt."""
+        sides = (side for table in self.rows.values() for row in table.values() for side in row)
+        told = (
+            f"{row_on_data(t)}: {doubt}" for side in sides for t in side for doubt in doubts_of(t)
+        )
+        return sorted(set(told))
 
 
 def _by_identity(trials: Iterable[TrialRecord | StoreError], damaged: list[str]) -> Trials:
