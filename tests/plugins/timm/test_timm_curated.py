@@ -58,10 +58,14 @@ def test_each_network_turns_any_image_size_into_features(architecture: Architect
     # multiple of any patch size.
     with torch.device("meta"):
         network = architecture.build().eval()
-        features = network(torch.zeros(2, 3, 100, 100))
+        widths = set()
+        for side in (100, architecture.input.size):
+            features = network(torch.zeros(2, 3, side, side))
+            assert features.ndim == 2
+            widths.add(features.shape[1])
 
-    assert features.ndim == 2
-    assert f"{features.shape[1]} features" in architecture.summary
+    (width,) = widths
+    assert f"{width} features" in architecture.summary
 
 
 @pytest.mark.parametrize("architecture", ARCHITECTURES, ids=lambda a: a.name)
