@@ -72,6 +72,7 @@ def test_every_check_is_named_once_and_told_apart_here():
     assert {*GPU_ALONE, *REFUSED, COMPILED} < {*names(ALL)}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("name", "check"),
     [(n, c) for n, _, c in ALL if n not in {*GPU_ALONE, *REFUSED, COMPILED}],
@@ -82,12 +83,14 @@ def test_what_has_a_meaning_on_a_cpu_passes_there(scene, name, check):
     assert found.ok, f"{name}: {found.measured}"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", GPU_ALONE)
 def test_what_needs_a_gpu_does_not_pass_without_one(scene, name):
     (check,) = (check for known, _, check in ALL if known == name)
     assert check(scene) == gpu_checks.Found(GPU_ALONE[name], ok=False)
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(torch.cuda.is_available(), reason="there is a GPU")
 @pytest.mark.parametrize("name", sorted(REFUSED))
 def test_torch_refuses_what_only_a_gpu_has(scene, name):
