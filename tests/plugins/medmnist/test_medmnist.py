@@ -233,6 +233,7 @@ def test_damaged_images_are_told_and_decompressed_once_only(write_archive, monke
     assert samples.read(8).shape == (28, 28), "the other parts are whole"
 
 
+@pytest.mark.slow
 def test_no_byte_that_is_wrong_makes_a_traceback(write_archive):
     path = write_archive()
     content = path.read_bytes()
@@ -342,6 +343,7 @@ def test_the_family_is_listed(mritk):
     assert "medmnist:PATH.npz" in mritk("list", "datasets").out
 
 
+@pytest.mark.slow
 def test_an_archive_is_learnt_in_its_official_parts(
     mritk, toy, write_archive, fast_protocol, tmp_path
 ):
