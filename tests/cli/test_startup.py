@@ -77,6 +77,7 @@ def test_completion_of_names_imports_nothing_heavy(tmp_path, monkeypatch):
     assert not imported & set(HEAVY)
 
 
+@pytest.mark.slow
 def test_a_leaderboard_imports_neither_torch_nor_scikit_learn(run_toy, tmp_path):
     run_toy("--seeds", 1)
     code, heavy = imported_by("leaderboard", tmp_path / "results", home=tmp_path)
@@ -84,6 +85,7 @@ def test_a_leaderboard_imports_neither_torch_nor_scikit_learn(run_toy, tmp_path)
     assert not {"torch", "torchvision", "timm", "sklearn"} & set(heavy)
 
 
+@pytest.mark.slow
 def test_showing_a_trial_does_not_import_torch(run_toy, tmp_path):
     run_toy("--seeds", 1)
     (trial,) = (tmp_path / "results" / "trials").glob("*.h5")
