@@ -12,10 +12,10 @@ from mritk import Architecture, Weights
 from mritk.model.blocks import blocks_of
 from mritk.plugins.registry import Registry
 from mritk.records import Origin
+from mritk_timm.blocks import blocks
 from mritk_timm.curated import CURATED, Curated, Published
 from mritk_timm.family import contract
 from mritk_timm.network import build, skeleton
-from mritk_timm.stages import stages
 
 timm = pytest.importorskip("timm")
 
@@ -94,13 +94,13 @@ def test_stages_hold_every_tensor_exactly_once_from_stem_to_output(
 def test_stages_carry_the_names_of_their_modules() -> None:
     names = {}
     for model in ("resnet18", "convnext_tiny", "densenet121"):
-        names[model] = [name for name, _ in stages(skeleton(model))]
+        names[model] = [name for name, _ in blocks(skeleton(model))]
 
     assert names["resnet18"] == ["conv1", "layer1", "layer2", "layer3", "layer4"]
     assert names["convnext_tiny"] == ["stem", *(f"stages.{i}" for i in range(4))]
     # The closing norm5 belongs to the last dense block, as the transitions do to the others.
-    blocks = [f"features.denseblock{i}" for i in range(1, 5)]
-    assert names["densenet121"] == ["features.conv0", *blocks]
+    dense = [f"features.denseblock{i}" for i in range(1, 5)]
+    assert names["densenet121"] == ["features.conv0", *dense]
 
 
 @pytest.mark.parametrize(
