@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from typing import Protocol, TypeVar
 
 import torch
@@ -14,6 +14,7 @@ from mritk.machine.device import resolve_precision
 from mritk.machine.out_of_memory import ran_out_of_memory
 from mritk.method import Setup
 from mritk.model.contract import Normalise
+from mritk.model.evaluation_mode import evaluation_mode
 
 N = TypeVar("N", bound=nn.Module)
 
@@ -35,14 +36,16 @@ class Inputs:
 
     Attributes:
         size: Side to which samples are resized; None: they stay as they are.
+        interpolation: How.
         precision: ``float32`` or ``bfloat16``.
     """
 
     def __init__(self, setup: Setup) -> None:
         backbone = setup.require_backbone()
-        self.size, self._interpolation = setup.input_size, backbone.input.interpolation
+        self.size, self.interpolation = setup.input_size, backbone.input.interpolation
         self.precision = resolve_precision(setup.precision, setup.device)
         self._device = setup.device
+        self._channels = backbone.input.channels
         self._spatial_dims = backbone.architecture.spatial_dims or 0
         self._normalise = Normalise(backbone.input, self._spatial_dims, setup.device)
 
@@ -55,8 +58,12 @@ class Inputs:
 
     def resident(self, subset: Subset) -> ResidentImages:
         """Return the images of a part, decoded once and kept where the network is."""
-        images = subset.images(self.size, self._interpolation)
+        images = subset.images(self.size, self.interpolation)
         return ResidentImages(images, self._spatial_dims, self._device)
+
+    def shape(self, images: Sequence[int]) -> tuple[int, ...]:
+        """Return the shape (C, *spatial) of one input of the network, given that of all images."""
+        return (self._channels, *images[1 : 1 + self._spatial_dims])
 
     def compute(
         self, network: Callable[[torch.Tensor], torch.Tensor], images: torch.Tensor
@@ -82,15 +89,10 @@ class Inputs:
         No gradients are kept, yet later ones may flow through the outputs. The modes of the
         network's modules are as before afterwards, whatever happens.
         """
-        modes = {module: module.training for module in network.modules()}
-        network.eval()
         at_once = batch_size if self._device != "cpu" else min(batch_size, CPU_BATCH)
-        try:
+        with evaluation_mode(network):
             while (outputs := self._outputs(network, images, at_once)) is None:
                 at_once = (at_once + 1) // 2
-        finally:
-            for module, training in modes.items():
-                module.training = training
         # What is made in inference mode must not meet autograd; a copy may.
         return outputs.clone()
 

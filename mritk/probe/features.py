@@ -80,7 +80,7 @@ class FrozenBackbone:
     def _compute(self, pixels: Pixels) -> Made:
         setup, inputs = self._setup, self._inputs
         backbone = setup.require_backbone()
-        images = pixels(inputs.size, backbone.input.interpolation)
+        images = pixels(inputs.size, inputs.interpolation)
         loaded = load_backbone(backbone, setup.workspace, setup.seed, inputs.size)
         network = inputs.place(loaded.network)
         spatial_dims = backbone.architecture.spatial_dims or 0
@@ -99,7 +99,7 @@ class FrozenBackbone:
                 f"{backbone.name} gives NaN or infinite features for {rows} of {len(values)} "
                 f"images; try precision = 'float32' in the protocol"
             )
-        shape = (backbone.input.channels, *images.shape[1 : 1 + spatial_dims])
+        shape = inputs.shape(images.shape)
         return values, {
             "weights": loaded.report.as_dict() if loaded.report else None,
             "num_features": loaded.num_features,
