@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
-from typing import Protocol, TypeVar
+from collections.abc import Callable, Sequence
+from typing import TypeVar
 
 import torch
 from torch import nn
 
 from mritk.batches.resident import ResidentImages
+from mritk.batches.views import Images
 from mritk.data.subset import Subset
 from mritk.machine.device import resolve_precision
 from mritk.machine.out_of_memory import ran_out_of_memory
@@ -22,13 +23,6 @@ N = TypeVar("N", bound=nn.Module)
 # EfficientNet-Lite0 at 224 px predicts 100 images/s in batches of 64, and 60 in batches of 256
 # (2 cores of an AMD EPYC, 2026-11-23).
 CPU_BATCH = 64
-
-
-class Batches(Protocol):
-    """Images that come in batches."""
-
-    def in_order(self, batch_size: int) -> Iterator[torch.Tensor]:
-        """Yield all images, (B, C, *spatial) in [0, 1], on the device."""
 
 
 class Inputs:
@@ -83,7 +77,7 @@ class Inputs:
             outputs = network(batch)
         return outputs.float()
 
-    def evaluate(self, network: nn.Module, images: Batches, batch_size: int) -> torch.Tensor:
+    def evaluate(self, network: nn.Module, images: Images, batch_size: int) -> torch.Tensor:
         """Return the float32 outputs (N, …) for all images, in evaluation mode.
 
         No gradients are kept, yet later ones may flow through the outputs. The modes of the
@@ -96,7 +90,7 @@ class Inputs:
         # What is made in inference mode must not meet autograd; a copy may.
         return outputs.clone()
 
-    def _outputs(self, network: nn.Module, images: Batches, at_once: int) -> torch.Tensor | None:
+    def _outputs(self, network: nn.Module, images: Images, at_once: int) -> torch.Tensor | None:
         """Return the outputs for all images; None if so many at once take too much memory."""
         try:
             with torch.inference_mode():

@@ -158,7 +158,7 @@ def _estimate(training: Training, stage: StageRun) -> MemoryEstimate | None:
             training.train.batch(torch.arange(1)),
             optimizer=stage.stage.optimizer,
             data_bytes=training.train.nbytes + training.val.nbytes,
-            copies=stage.copies,
+            copies=2 + bool(training.recipe.average),  # before the stage, best, averaged
         )
     except RuntimeError as error:
         if not ran_out_of_memory(error):
