@@ -86,17 +86,8 @@ def to_onnx(model: TrainedModel) -> bytes:
 
 def _by_export(network: nn.Module, model: TrainedModel) -> Any:
     """Return the graph that torch.export makes of the network."""
-    program = torch.onnx.export(
-        network,
-        (_example(model),),
-        dynamo=True,
-        verbose=False,
-        opset_version=OPSET,
-        input_names=["pixels"],
-        output_names=_names(model),
-        dynamic_shapes={"pixels": {0: torch.export.Dim("batch")}},
-    )
-    assert program is not None
+    shapes = {"pixels": {0: torch.export.Dim("batch")}}
+    program = _exported(network, model, dynamo=True, verbose=False, dynamic_shapes=shapes)
     return program.model_proto
 
 
@@ -104,24 +95,18 @@ def _by_tracing(network: nn.Module, model: TrainedModel) -> Any:
     """Return the graph of one pass through the network."""
     import onnx
 
+    axes = {name: {0: "batch"} for name in ("pixels", *_names(model))}
     with TemporaryDirectory() as folder:
         path = Path(folder) / "model.onnx"
-        torch.onnx.export(
-            network,
-            (_example(model),),
-            path,
-            dynamo=False,
-            opset_version=OPSET,
-            input_names=["pixels"],
-            output_names=_names(model),
-            dynamic_axes={name: {0: "batch"} for name in ("pixels", *_names(model))},
-        )
+        _exported(network, model, f=path, dynamo=False, dynamic_axes=axes)
         return onnx.load(path)
 
 
-def _example(model: TrainedModel) -> torch.Tensor:
+def _exported(network: nn.Module, model: TrainedModel, **how: Any) -> Any:
     # Two images: a batch of one could be taken for a constant.
-    return torch.zeros(2, *model.input_shape)
+    example = (torch.zeros(2, *model.input_shape),)
+    how |= {"input_names": ["pixels"], "output_names": _names(model), "opset_version": OPSET}
+    return torch.onnx.export(network, example, **how)
 
 
 def _names(model: TrainedModel) -> list[str]:
