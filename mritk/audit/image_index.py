@@ -30,7 +30,7 @@ FACTS = {
     "high": 0.0,
     "box": (),
 }
-WHAT = "sketches of the audit"
+WHAT = "signatures of the audit"
 
 PICTURES = ("whole", "content", "detail")
 

@@ -66,7 +66,7 @@ def plugin_option(command: F) -> F:
         is_eager=True,
         expose_value=False,
         callback=_remember,
-        help="Load a plugin: a module, or a file such as ./mine.py. 'no:NAME' leaves one out.",
+        help="Load a plugin: a module, or a file such as ./mine.py. 'no:NAME' excludes one.",
     )
     return option(command)
 

@@ -46,17 +46,17 @@ ENVIRONMENT = frozenset(
 EPILOG = """\b
 Environment:
   MRITK_HOME       folder for generated and decoded data
-  MRITK_OFFLINE    1: fetch nothing over a network
+  MRITK_OFFLINE    1: no downloads
   MRITK_PLUGINS    modules to load, separated by commas
   MRITK_DISABLE_PLUGIN_AUTOLOAD
-                   1: load only the plugins that are named
+                   1: load only requested plugins
   MRITK_STRICT_PLUGINS
                    1: a plugin that fails to load is an error
   MRITK_TRACE_PLUGINS
-                   1: print every call of a hook
+                   1: print every hook call
 
 \b
-Exit codes: 0 ok, 1 a leak, defect or regression was found, 2 usage, 3 a trial failed or
+Exit codes: 0 ok, 1 leakage, defect or regression found, 2 usage, 3 a trial failed or
 internal error, 4 something requested is unavailable, 5 nothing to do, 130 interrupted.
 """
 
@@ -96,9 +96,9 @@ class PluginGroup(click.Group):
 @click.version_option(mritk.__version__, prog_name="mritk")
 @plugin_option
 def cli() -> None:
-    """Which pretrained backbone, augmentation and way of fine-tuning suit a brain-MRI data set?
+    """Benchmark pretrained backbones, augmentations and fine-tuning strategies for brain MRI.
 
-    'mritk run' trains every candidate under one identical protocol, keeps every prediction, and
+    'mritk run' trains all candidates under one identical protocol, stores all predictions, and
     prints a leaderboard.
     """
 

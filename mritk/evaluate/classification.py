@@ -97,8 +97,8 @@ def _squares(targets: np.ndarray, scores: np.ndarray) -> np.ndarray:
 
 # On a finite sample even probabilities that are right miss in each bin, and absolute values add up.
 ABSOLUTE = (
-    "a calibration error of few samples lies above that of all patients, so no interval around it "
-    "holds; log loss and Brier have one"
+    "calibration errors are biased upwards on finite samples, so no interval is valid; log loss "
+    "and Brier have one"
 )
 UNIT, SIGNED = (0.0, 1.0), (-1.0, 1.0)
 POSITIVE = (0.0, float("inf"))
@@ -113,7 +113,7 @@ CLASSIFICATION = (
         per_class=True,
         bounds=UNIT,
         resampled=recalls_resampled,
-        summary="mean over classes of the share found (sensitivity)",
+        summary="mean sensitivity (recall) over classes",
     ),
     Metric(
         "macro_auroc",
@@ -123,7 +123,7 @@ CLASSIFICATION = (
         per_class=True,
         bounds=UNIT,
         resampled=lambda resamples: resamples.ranked[0],
-        summary="mean over classes of the area under the ROC curve, one against the rest",
+        summary="mean one-vs-rest area under the ROC curve over classes",
     ),
     Metric(
         "mcc",
@@ -151,7 +151,7 @@ CLASSIFICATION = (
         accuracy,
         bounds=UNIT,
         resampled=accuracy_resampled,
-        summary="share of right decisions",
+        summary="proportion of correct decisions",
     ),
     Metric(
         "log_loss",
@@ -170,7 +170,7 @@ CLASSIFICATION = (
         per_class=True,
         bounds=UNIT,
         resampled=lambda resamples: resamples.ranked[1],
-        summary="mean over classes of the average precision, one against the rest",
+        summary="mean one-vs-rest average precision over classes",
     ),
     Metric(
         "macro_specificity",
@@ -180,7 +180,7 @@ CLASSIFICATION = (
         per_class=True,
         bounds=UNIT,
         resampled=specificities_resampled,
-        summary="mean over classes of the share of the others not taken for it",
+        summary="mean specificity over classes",
     ),
     Metric(
         "macro_ppv",
@@ -190,7 +190,7 @@ CLASSIFICATION = (
         per_class=True,
         bounds=UNIT,
         resampled=precisions_resampled,
-        summary="mean over classes of the positive predictive value (precision)",
+        summary="mean positive predictive value (precision) over classes",
     ),
     Metric(
         "macro_npv",
@@ -200,7 +200,7 @@ CLASSIFICATION = (
         per_class=True,
         bounds=UNIT,
         resampled=npvs_resampled,
-        summary="mean over classes of the negative predictive value",
+        summary="mean negative predictive value over classes",
     ),
     Metric(
         "kappa",

@@ -11,7 +11,7 @@ from mritk.evaluate.interval import Interval
 from mritk.evaluate.rounding import one_value
 
 LEVEL = 0.95
-NO_SPREAD = "all folds give the same difference, so its spread is unknown"
+NO_SPREAD = "all folds give the same difference, so its variance is unknown"
 
 
 @dataclass(frozen=True)
@@ -55,7 +55,7 @@ def corrected_t(differences: np.ndarray, test_to_train: float) -> CorrectedT:
     from scipy.stats import t as student
 
     if not 0 < test_to_train < math.inf:
-        raise ValueError(f"n_test / n_train is {test_to_train}; it must be above 0")
+        raise ValueError(f"n_test / n_train is {test_to_train}; it must be positive")
     folds = len(differences)
     mean = float(np.mean(differences)) if folds else math.nan
     dof = max(folds - 1, 0)
@@ -64,7 +64,9 @@ def corrected_t(differences: np.ndarray, test_to_train: float) -> CorrectedT:
         return CorrectedT(mean, Interval.undefined(reason), math.nan, dof, math.nan, reason)
 
     if folds < 2:
-        return without(f"there {'is one fold' if folds else 'are no folds'}; it takes two or more")
+        return without(
+            f"there {'is one fold' if folds else 'are no folds'}; at least two are required"
+        )
     if not np.isfinite(differences).all():
         return without("the metric is undefined in some folds")
     if one_value(differences):

@@ -95,7 +95,7 @@ def _of_rest(
     others = found[:, 1, 0] if by_prediction else found[:, 0, 1]
     values = _ratio(found[:, 0, 0], found[:, 0, 0] + others)
     if np.isnan(values).any():
-        raise Undefined("all samples are, or are taken for, one class")
+        raise Undefined("all targets and all predictions are of one class")
     return values
 
 

@@ -60,7 +60,7 @@ def mcnemar(
         or first.ndim != 1
         or {first.dtype, second.dtype} != {np.dtype(bool)}
     ):
-        raise ValueError("mcnemar takes two vectors of bool of one length: correct or not")
+        raise ValueError("mcnemar takes two bool vectors of equal length: correct or not")
     samples = len(first)
     b, c = int((first & ~second).sum()), int((~first & second).sum())
     difference = (b - c) / samples if samples else math.nan
@@ -75,8 +75,8 @@ def clustered(unit: Sequence[Hashable] | None) -> str:
     if unit is None or len(set(unit)) == len(unit):
         return ""
     return (
-        f"{len(unit)} test samples are of {len(set(unit))} patients (or groups of copies), so they "
-        f"are not independent"
+        f"{len(unit)} test samples are of {len(set(unit))} patients (or duplicate groups) and not "
+        "independent"
     )
 
 

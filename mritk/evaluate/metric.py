@@ -172,4 +172,4 @@ class Metric(Record):
 
 
 def _value(value: float) -> Value:
-    return Value(value, "it is not a number" if math.isnan(value) else "")
+    return Value(value, "it is NaN" if math.isnan(value) else "")

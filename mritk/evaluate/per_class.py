@@ -79,7 +79,7 @@ def _ranked(targets: np.ndarray, scores: np.ndarray, k: int) -> dict[str, Value]
 
     is_class = targets == k
     if is_class.all() or not is_class.any():
-        missing = Value(float("nan"), "there are no samples of the class, or of no other")
+        missing = Value(float("nan"), "all samples are of the class, or none are")
         return {"auroc": missing, "auprc": missing}
     odds = odds_ranks(scores, k)
     return {

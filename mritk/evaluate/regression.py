@@ -98,7 +98,7 @@ REGRESSION = (
         "regression",
         bounds=POSITIVE,
         resampled=lambda r: np.sqrt(_squares(r)),
-        summary="root of the mean squared error, in the unit of the target",
+        summary="root mean squared error, in the unit of the target",
     ),
     Metric(
         "r2",
@@ -108,7 +108,7 @@ REGRESSION = (
         "regression",
         bounds=(-float("inf"), 1.0),
         resampled=_r2_resampled,
-        summary="share of the variance that is explained; below 0: worse than the mean",
+        summary="proportion of variance explained; below 0: worse than the mean",
     ),
     Metric(
         "pearson_r",
@@ -127,7 +127,7 @@ REGRESSION = (
         _bias,
         "regression",
         resampled=lambda r: r.mean(_errors(r.targets, r.scores)),
-        summary="mean of prediction minus target; it ranks nothing",
+        summary="mean of prediction minus target; not used for ranking",
     ),
 )
 SHOWN = REGRESSION[:3]

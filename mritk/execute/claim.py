@@ -40,7 +40,7 @@ def claimed(results: ResultsFolder, trial_id: str, *, wait: bool) -> Iterator[bo
         if not wait:
             yield False
             return
-        logger.warning("trial %s is trained by another process; waiting for it", trial_id[:8])
+        logger.warning("trial %s is being trained by another process; waiting", trial_id[:8])
         lock.acquire()
     except (OSError, NotImplementedError):  # no locks here, as on some network file systems
         yield True

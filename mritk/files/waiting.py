@@ -27,7 +27,7 @@ def locked(lock: Path, doing: str) -> Iterator[None]:
     try:
         held.acquire(timeout=PATIENCE_S)
     except Timeout:
-        logger.warning("waiting for another process that %s (it holds %s)", doing, lock)
+        logger.warning("waiting for another process that %s (lock: %s)", doing, lock)
         held.acquire()
     try:
         yield

@@ -103,7 +103,7 @@ class _Board:
         try:
             self._nvml.nvmlShutdown()
         except Exception as error:
-            logger.info("the management library of the GPU was not closed: %s", error)
+            logger.info("the GPU management library (NVML) was not closed: %s", error)
 
 
 def gpu_uuid(device: str) -> str:

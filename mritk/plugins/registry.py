@@ -131,7 +131,7 @@ class Registry:
         """
         origin = origin or Origin(getattr(plugin, "__name__", type(plugin).__name__))
         if self._manager.has_plugin(origin.plugin):
-            raise ValueError(f"another plugin is called {origin.plugin!r} already")
+            raise ValueError(f"another plugin is already named {origin.plugin!r}")
         require_interface(getattr(plugin, "MRITK_INTERFACE", None))
         self._origins[origin.plugin] = origin
         try:
@@ -139,7 +139,7 @@ class Registry:
             self._manager.check_pending()
             hooks = tuple(caller.name for caller in self._manager.get_hookcallers(plugin) or ())
             if not hooks:
-                raise TypeError("it implements no hook of mritk (is @hookimpl missing?)")
+                raise TypeError("it implements no mritk hook (is @hookimpl missing?)")
             records = tuple(self._records_of(plugin, origin))
         except BaseException:
             if self._manager.is_registered(plugin):
@@ -265,8 +265,8 @@ class Registry:
         for metric in found:
             if metric.name in own:
                 raise DuplicateName(
-                    f"metric {metric.name!r} of {metric.origin} is mritk's own name for one; the "
-                    f"plugin must give it another, and '-p no:{metric.origin.plugin}' leaves it out"
+                    f"metric {metric.name!r} of {metric.origin} is the name of a built-in metric; "
+                    f"the plugin must rename it, and '-p no:{metric.origin.plugin}' excludes it"
                 )
             _single([m for m in found if m.name == metric.name], f"metric {metric.name!r}")
         return found
@@ -382,6 +382,6 @@ def _single(found: Sequence[R], what: str) -> R:
         providers = " and ".join(str(record.origin) for record in found)
         first = found[0].origin.plugin
         raise DuplicateName(
-            f"{what} is provided by {providers}; switch one off, for instance with '-p no:{first}'"
+            f"{what} is provided by {providers}; disable one, for instance with '-p no:{first}'"
         )
     return found[0]

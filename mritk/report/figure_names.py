@@ -29,11 +29,10 @@ KINDS: dict[str, Callable[[Table, Metric], Figure]] = {
 CAPTIONS = {
     "forest": "Mean scores with 95 % intervals, best row first.",
     "differences": "Differences between all pairs of rows.",
-    "learning": "Loss by epoch, a line per trial.",
-    "roc": "ROC curves, each class against the rest. Thick: mean over trials; thin: single trials.",
-    "pr": "Precision–recall curves, each class against the rest. Thick: mean over trials; thin: "
-    "single trials.",
-    "confusion": "Confusion matrices over all trials: share of the true class, and count.",
-    "reliability": "How often a decision of some confidence is right; 15 bins, all trials.",
+    "learning": "Loss by epoch, one line per trial.",
+    "roc": "ROC curves, one-vs-rest. Thick: mean over trials; thin: single trials.",
+    "pr": "Precision–recall curves, one-vs-rest. Thick: mean over trials; thin: single trials.",
+    "confusion": "Confusion matrices over all trials: proportion of the true class, and count.",
+    "reliability": "Accuracy as a function of confidence; 15 bins, all trials.",
     "cost": "Score against cost.",
 }

@@ -37,5 +37,5 @@ class CompiledNetwork:
                     raise
                 self.active = False
                 reason = str(error).strip().splitlines() or [type(error).__name__]
-                logger.warning("torch.compile failed (%s); going on without it", reason[0])
+                logger.warning("torch.compile failed (%s); continuing without it", reason[0])
         return self._network(batch)

@@ -75,11 +75,11 @@ def finetune(setup: Setup) -> FineTuning:
             training.run_stage(stage)
     if training.never_selected:
         logger.warning(
-            "%s had no value on the validation part in any of %d epochs (%s), so %s",
+            "%s was undefined on the validation set in all %d epochs (%s), so %s",
             *(setup.selection.by, training.epoch, training.never_selected),
-            "the last state was kept"
+            "the last checkpoint was used"
             if setup.selection.on == "val"
-            else "early stopping had nothing to go by",
+            else "early stopping was not possible",
         )
     training.network.eval()
     return training
@@ -184,25 +184,23 @@ class FineTuning:
             if not ran_out_of_memory(error):
                 raise
             # Training may still find parts of a batch that fit, or says what would.
-            logger.info(
-                "memory cannot be foreseen: there is too little for the few images it takes"
-            )
+            logger.info("memory cannot be estimated: not enough for the few images required")
             return
         size = min(self.recipe.batch_size, len(self.train))
-        logger.info("memory foreseen: %s", footprint)
+        logger.info("estimated memory: %s", footprint)
         if self.footprint is None or footprint.at(size) > self.footprint.at(size):
             self.footprint = footprint
 
     def _what_fits(self) -> str:
         """Say what was foreseen, and how many images at once would fit in the memory at hand."""
         if self.footprint is None:
-            return "What would fit is not known: memory could not be foreseen"
+            return "The batch size that would fit is unknown: memory could not be estimated"
         free = free_memory(self.setup.device)
         if free is None:
             return f"Foreseen: {self.footprint}"
         fitting = self.footprint.largest_batch(free)
         return (
-            f"There are {free / GIB:.1f} GiB for this training, which by the forecast hold "
+            f"There are {free / GIB:.1f} GiB for this training, estimated to fit "
             f"{f'{fitting} images at once' if fitting else 'not even one image'}"
         )
 

@@ -79,8 +79,8 @@ class Footprint:
         state = self.parameters + self.gradients + self.optimiser + self.copies
         return (
             f"{state / GIB:.2f} GiB for the network and its optimiser, {self.data / GIB:.2f} GiB "
-            f"for images, {self.step / GIB:.2f} GiB for a step and {self.per_image / GIB:.4f} GiB "
-            f"more for each image in it"
+            f"for images, {self.step / GIB:.2f} GiB per step and {self.per_image / GIB:.4f} GiB "
+            "per image in a step"
         )
 
 

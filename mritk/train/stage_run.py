@@ -223,9 +223,9 @@ class StageRun:
         """
         if not math.isfinite(val_loss):
             raise NonFiniteLoss(
-                f"the validation loss is {val_loss} in epoch {self.training.epoch + 1} at learning "
-                f"rate {self.learning_rate:.2g}; lower the rate, or set gradient_clip in the "
-                f"protocol"
+                f"the validation loss is {val_loss} in epoch {self.training.epoch + 1} (learning "
+                f"rate {self.learning_rate:.2g}); lower the learning rate, or set gradient_clip "
+                "in the protocol"
             )
 
     def epoch_seconds(self) -> float:

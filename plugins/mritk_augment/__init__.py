@@ -18,10 +18,8 @@ REVISION = 2
 @hookimpl
 def mritk_augmentations() -> Iterator[Augmentation]:
     """Yield the general augmentations, the published policies, then what happens in a scanner."""
-    yield Augmentation("none", None, spatial_dims=(2, 3), summary="images stay as they are")
-    yield Augmentation(
-        "flip", apply_flip, spatial_dims=(2, 3), summary="mirrors half of the images"
-    )
+    yield Augmentation("none", None, spatial_dims=(2, 3), summary="identity")
+    yield Augmentation("flip", apply_flip, spatial_dims=(2, 3), summary="flips half of the images")
     yield Augmentation(
         "affine",
         apply_affine,
@@ -50,22 +48,20 @@ def mritk_augmentations() -> Iterator[Augmentation]:
         "rician_noise",
         apply_rician_noise,
         spatial_dims=(2, 3),
-        summary="the noise of magnitude images",
+        summary="Rician noise of magnitude images",
     )
+    yield Augmentation("gamma", apply_gamma, spatial_dims=(2, 3), summary="random gamma correction")
     yield Augmentation(
-        "gamma", apply_gamma, spatial_dims=(2, 3), summary="another tone curve, black to white"
+        "ghosting", apply_ghosting, revision=REVISION, summary="ghosts along one axis"
     )
-    yield Augmentation(
-        "ghosting", apply_ghosting, revision=REVISION, summary="faint copies along one axis"
-    )
-    yield Augmentation("motion", apply_motion, summary="the head moved twice during the scan")
+    yield Augmentation("motion", apply_motion, summary="head motion, twice during the scan")
     yield Augmentation(
         "spike",
         apply_spike,
         revision=REVISION,
-        summary="stripes from one wrong point of k-space",
+        summary="stripes from a single k-space spike",
     )
-    yield Augmentation("anisotropy", apply_anisotropy, summary="coarser pixels along one axis")
+    yield Augmentation("anisotropy", apply_anisotropy, summary="lower resolution along one axis")
 
 
 def apply_flip(images: torch.Tensor, generator: torch.Generator) -> torch.Tensor:

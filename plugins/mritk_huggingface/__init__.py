@@ -67,8 +67,10 @@ def mritk_datasets() -> Iterator[DatasetFamily]:
         "hf",
         resolve=resolve_dataset,
         placeholder="ORG/REPO",
-        summary="image folders or parquet files on the Hugging Face hub; "
-        ",label=COLUMN and ,patient=COLUMN name columns",
+        summary=(
+            "image folders or parquet files on the Hugging Face hub; ,label=COLUMN and "
+            ",patient=COLUMN select columns"
+        ),
         options=DatasetOptions,
         needs_workspace=True,
     )

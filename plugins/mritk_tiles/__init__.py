@@ -45,7 +45,7 @@ def mritk_protocols() -> Iterator[ProtocolFile]:
     yield ProtocolFile(
         "bengs2021",
         text=read_protocol_text,
-        summary="each network at its own size, five folds by case (after arXiv:2109.05025)",
+        summary="native image size, five folds by case (after arXiv:2109.05025)",
     )
 
 
@@ -77,7 +77,7 @@ def open_tiles(cohort: Cohort, blur: float, workspace: Workspace) -> Samples:
 
 
 def _dataset(name: str, member: str, cohort: Cohort) -> Dataset:
-    told = "its class cue blurred away" if MEMBERS[member] else "a class cue too fine for 224 px"
+    told = "class cue removed by blurring" if MEMBERS[member] else "class cue too fine for 224 px"
     return Dataset(
         name,
         partial(open_tiles, cohort, MEMBERS[member]),

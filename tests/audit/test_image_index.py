@@ -60,7 +60,7 @@ def test_what_cannot_be_read_is_remembered_with_its_reason(heads, as_samples, wo
 
     samples = replace(as_samples(heads), read=read, digest=str)
     book = sketch_book(samples, workspace)
-    assert book.unreadable == {3: "truncated file", 5: "holds NaN or infinite values"}
+    assert book.unreadable == {3: "truncated file", 5: "contains NaN or infinite values"}
     assert book.pixels[3] == ""
     assert not book.constant.any()
 

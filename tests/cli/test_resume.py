@@ -119,7 +119,7 @@ def test_ctrl_c_and_the_same_command_again(stumbling, whole, tmp_path):
     ended, epochs = stumbling(how="ctrl-c", at=STEPS + 1)
     assert ended.code == 130
     assert "0 of 1 trials are stored" in ended.err
-    assert "the same command goes on from there" in ended.err
+    assert "the same command resumes from there" in ended.err
     assert epochs == [1]
     assert list(ResultsFolder(results).trials()) == []
     (name,) = checkpoints(results)
@@ -159,7 +159,7 @@ def test_a_run_that_was_interrupted_is_told_by_dry_run(stumbling, tmp_path):
     assert states() == ["would run"]
     stumbling(how="ctrl-c", at=STEPS + 1)
     before = checkpoints(tmp_path / "results")
-    assert states() == ["interrupted, would go on"]
+    assert states() == ["interrupted, would be resumed"]
     assert "1 of 1 trials would run" in stumbling("-n")[0].err
     assert checkpoints(tmp_path / "results") == before, "looking changes nothing"
     stumbling()
@@ -202,7 +202,7 @@ def test_a_damaged_checkpoint_is_told_and_the_trial_starts_again(
     ended, epochs = stumbling()
     assert ended.code == 0
     assert epochs == [1, 2, 3]
-    told = f"checkpoint {path} is not used: it is damaged; the trial starts again"
+    told = f"checkpoint {path} is not used: it is damaged; the trial restarts"
     assert told in " ".join((ended.err + caplog.text).split())
     assert_equal_trials(results, whole)
 

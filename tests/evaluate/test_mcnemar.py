@@ -81,7 +81,7 @@ def test_no_samples_are_no_evidence():
     ],
 )
 def test_it_takes_two_vectors_of_bool(first, second):
-    with pytest.raises(ValueError, match="two vectors of bool"):
+    with pytest.raises(ValueError, match="two bool vectors"):
         mcnemar(first, second)
 
 

@@ -175,7 +175,7 @@ def test_a_class_that_is_never_predicted_counts_with_an_f1_of_0():
         ("mcc", [0, 0], [[1, 0], [0, 1]], "one class"),
         ("mcc", [0, 1], [[1, 0], [1, 0]], "one class"),
         ("macro_ppv", [0, 1], [[1, 0], [1, 0]], "class number 1 is never predicted"),
-        ("macro_npv", [0, 1], [[1, 0], [1, 0]], "all samples are, or are taken for, one class"),
+        ("macro_npv", [0, 1], [[1, 0], [1, 0]], "all targets and all predictions are of one class"),
         ("kappa", [0, 0], [[1, 0], [1, 0]], "of one class"),
         ("pearson_r", [1.0, 2.0], [3, 3], "all targets or all predictions are equal"),
         ("r2", [2.0, 2.0], [1, 2], "all targets are equal"),

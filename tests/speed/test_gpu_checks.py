@@ -30,7 +30,7 @@ GPU_ALONE = {
     "stopped and gone on, by graphs": "steps were eager",
     "data sent in batches, and data on the GPU": "both lay in the same memory",
     "NaN by graphs": "no step was replayed",
-    "memory foreseen": "nothing was measured",
+    "estimated memory": "nothing was measured",
     "memory left by trainings": "nothing was measured",
 }
 # Torch itself refuses these without a GPU; the compiler is another test's.
@@ -167,7 +167,7 @@ def test_nonsense_that_goes_on_is_found(scene, monkeypatch):
 
 def test_nonsense_of_another_step_is_found(scene, monkeypatch):
     def late(self):
-        raise NonFiniteLoss("the training loss is nan at step 3 of epoch 2 at learning rate 1")
+        raise NonFiniteLoss("the training loss is nan at step 3 of epoch 2 (learning rate 1")
 
     monkeypatch.setattr(LossWatch, "mean_loss", late)
     monkeypatch.setattr(LossWatch, "_check", lambda *_: None)

@@ -279,7 +279,7 @@ def test_the_set_that_is_not_there_says_what_to_download_and_where_to_put_it(wor
     text = str(refused.value)
     assert "https://figshare.com/articles/dataset/brain_tumor_dataset/1512427" in text
     assert "states no SHA-256" in text
-    assert "unpack all four zip files there, and put cvind.mat beside them" in text
+    assert "unpack all four zip files there, and put cvind.mat next to them" in text
     assert str(workspace.home / "datasets" / "figshare_brain_tumor") in text
     assert not workspace.home.exists(), "asking creates no folder"
 

@@ -114,19 +114,19 @@ def test_br35h_has_images_to_be_predicted_which_are_no_class(tree):
     """kaggle.com/datasets/ahmedhamada0/brain-tumor-detection"""
     samples = read_tree(tree(*images("yes", "no", "pred")))
     assert samples.task.classes == ("no", "yes")
-    assert told(samples) == {"of no class": ("pred/1.jpg", "pred/2.jpg")}
+    assert told(samples) == {"without a class": ("pred/1.jpg", "pred/2.jpg")}
 
 
 def test_images_to_be_predicted_beside_the_parts_are_of_no_class(tree):
     samples = read_tree(tree(*images(*in_folders(PARTS, ("a", "b"))), "pred/1.jpg"))
-    assert told(samples) == {"of no class": ("pred/1.jpg",)}
+    assert told(samples) == {"without a class": ("pred/1.jpg",)}
 
 
 def test_masks_beside_their_images_are_no_samples(tree):
     names = [*images("benign", "malignant", suffix=".png"), "benign/1_mask.png"]
     samples = read_tree(tree(*names, "malignant/2_mask_1.png", "malignant/3_mask.png"))
     masks = ("benign/1_mask.png", "malignant/2_mask_1.png")
-    assert told(samples) == {"as masks of images beside them": masks}
+    assert told(samples) == {"as masks of neighbouring images": masks}
     assert "malignant/3_mask.png" in samples.ids, "a name alone makes no mask"
 
 
@@ -135,7 +135,7 @@ def test_masks_beside_their_images_are_no_samples(tree):
 )
 def test_a_mask_may_be_called_in_many_ways(tree, mask):
     samples = read_tree(tree(*images("a", "b"), f"a/{mask}.jpg"))
-    assert told(samples) == {"as masks of images beside them": (f"a/{mask}.jpg",)}
+    assert told(samples) == {"as masks of neighbouring images": (f"a/{mask}.jpg",)}
     assert len(samples) == 4
 
 
@@ -148,7 +148,7 @@ def test_a_folder_of_masks_in_a_class_is_no_part_of_it(tree, masks, found):
     for classes in ((), ("a", "b")):
         samples = read_tree(tree(*scans, *beside), classes=classes)
         assert sorted(samples.ids) == sorted(scans)
-        (names,) = [told(samples)["as masks of images beside them"]]
+        (names,) = [told(samples)["as masks of neighbouring images"]]
         assert sorted(names) == sorted(beside)
 
 
@@ -175,8 +175,8 @@ def test_what_is_passed_over_is_told_with_its_reason(tree):
         *("Training/b/P7/", "docs/readme.md", "Thumbs.db", "__MACOSX/a/._1.png"),
     )
     assert told(read_tree(root)) == {
-        "of no class": ("overview.png", "Training/loose.png"),
-        "neither image nor NIfTI by name": ("Testing/a/labels.csv", "docs/readme.md"),
+        "without a class": ("overview.png", "Training/loose.png"),
+        "without an image or NIfTI suffix": ("Testing/a/labels.csv", "docs/readme.md"),
         "hidden": ("Training/a/.x.png",),
         "empty": ("Training/b/P7/",),
     }
@@ -211,7 +211,7 @@ def test_an_augmented_copy_beside_the_original(tree):
     """kaggle.com/datasets/uraninjo/augmented-alzheimer-mri-dataset"""
     names = in_folders(("AugmentedAlzheimerDataset", "OriginalDataset"), DEMENTIA)
     root = tree(*images(*names))
-    assert "type one of them, such as folder:set/AugmentedAlzheimerDataset" in refusal(root)
+    assert "use one of them, such as folder:set/AugmentedAlzheimerDataset" in refusal(root)
     assert read_tree(root / "OriginalDataset").task.classes == DEMENTIA
 
 
@@ -235,7 +235,7 @@ def test_br35h_with_its_detection_set(tree):
     assert "for the others, folder:set,classes=no/yes" in refusal(root)
     samples = read_tree(root, classes=("no", "yes"))
     assert samples.task.classes == ("no", "yes")
-    assert len(told(samples)["of no class"]) == 6
+    assert len(told(samples)["without a class"]) == 6
 
 
 @pytest.mark.parametrize("patients", [("P1", "P2", "P3"), ("anna", "bert", "carl")])
@@ -256,22 +256,22 @@ def test_parts_inside_of_classes(tree):
 
 def test_named_classes_outside_of_the_parts_are_refused(tree):
     root = tree(*images("train/a", "train/b", "a"))
-    assert "outside of them, such as a/1.jpg" in refusal(root, classes=("a", "b"))
+    assert "outside of official splits, such as a/1.jpg" in refusal(root, classes=("a", "b"))
 
 
 @pytest.mark.parametrize(("extra", "seen"), [("healthy/", "nothing"), ("healthy/1.npy", "1 .npy")])
 def test_a_class_folder_without_images_is_named_with_what_is_in_it(tree, extra, seen):
     root = tree(*images("a", "b"), extra)
     text = refusal(root)
-    assert "set/healthy stands where the classes are" in text
-    assert f"(it holds {seen})" in text
+    assert "set/healthy is next to the class folders" in text
+    assert f"(it contains {seen})" in text
     assert "type folder:set,classes=a/b" in text
     assert len(read_tree(root, classes=("a", "b"))) == 4
 
 
 def test_images_to_be_predicted_in_place_of_a_test_part(tree):
     text = refusal(tree(*images("train/a", "train/b", "test")))
-    assert "set/test is the test part by its name" in text
+    assert "set/test is named like the test set" in text
     assert "2 images" in text
     assert "type folder:set/train" in text
 
@@ -287,11 +287,11 @@ def test_a_test_part_beside_classes_may_be_a_class(tree):
 
 def test_a_training_part_beside_something_else(tree):
     text = refusal(tree(*images("Training/a", "Training/b", "cropped")))
-    assert "type, for it alone, folder:set/Training" in text
+    assert "use, for this folder only, folder:set/Training" in text
 
 
 def test_images_and_masks_are_no_classes(tree):
-    assert "set/images stands where the classes are" in refusal(tree(*images("images", "masks")))
+    assert "set/images is next to the class folders" in refusal(tree(*images("images", "masks")))
 
 
 def test_a_wrapper_of_any_name_may_be_a_class(tree):
@@ -301,7 +301,7 @@ def test_a_wrapper_of_any_name_may_be_a_class(tree):
 
 
 def test_images_without_folders(tree):
-    assert "set has 2 images of no class, such as 1.jpg; expected set/CLASS" in refusal(
+    assert "set has 2 images without a class, such as 1.jpg; expected set/CLASS" in refusal(
         tree("1.jpg", "2.jpg")
     )
 
@@ -374,11 +374,11 @@ def test_named_classes_are_written_with_slashes(packed, workspace):
 
 @pytest.mark.parametrize("classes", ["a", "a/", "a/a", "/"])
 def test_one_class_is_not_enough(classes):
-    with pytest.raises(UsageError, match="does not name two classes"):
+    with pytest.raises(UsageError, match="must name at least two classes"):
         FolderOptions(classes=classes)
 
 
 def test_a_named_class_that_is_not_there(tree):
-    assert "has no images in a folder c, which is one of classes=a/c" in refusal(
+    assert "has no images in a folder c, given in classes=a/c" in refusal(
         tree(*images("a", "b")), classes=("a", "c")
     )

@@ -97,7 +97,7 @@ def test_a_class_keeps_the_spelling_of_the_training_part(empty_files, other):
 
 def test_two_spellings_of_a_class_in_one_part_are_refused(empty_files):
     folder = empty_files(*in_parts("", ("a", "no_tumor", "no tumor"), ("a", "no_tumor")))
-    with pytest.raises(DataError, match="differ in spelling only"):
+    with pytest.raises(DataError, match="differ only in spelling"):
         read_tree(folder)
 
 

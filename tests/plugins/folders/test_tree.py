@@ -164,7 +164,7 @@ def test_two_names_of_a_class_do_not_become_two_classes(tree):
         *["Training/a/1.png", "Training/no_tumor/1.png"],
         *["Testing/a/1.png", "Testing/healthy/1.png"],
     )
-    with pytest.raises(DataError, match="alike in every part"):
+    with pytest.raises(DataError, match="in every split"):
         read_tree(folder)
 
 

@@ -314,7 +314,7 @@ def test_a_header_of_an_unknown_version(write_archive):
     content = bytearray(npy_bytes(np.arange(5)))
     content[6] = 3
     path = with_member(write_archive(), "extra", bytes(content))
-    with pytest.raises(DataError, match="extra is no plain array"):
+    with pytest.raises(DataError, match="extra is not a plain array"):
         read_array(path, "extra")
 
 

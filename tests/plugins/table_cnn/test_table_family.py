@@ -63,12 +63,12 @@ def test_a_file_may_have_a_name_that_looks_like_a_digest(tmp_path, registry):
 
 
 def test_an_absent_file_is_named_with_the_way_to_write_it(tmp_path, registry, mritk):
-    with pytest.raises(Unavailable, match="give the path of a TOML file after"):
+    with pytest.raises(Unavailable, match="after 'table_cnn:', give the path of a TOML file"):
         registry.backbone(f"table_cnn:{tmp_path}/none.toml")
     with pytest.raises(Unavailable, match="no layer table"):
         registry.backbone(f"table_cnn:{tmp_path}")
     (tmp_path / "binary.toml").write_bytes(b"\xff\xfe")
-    with pytest.raises(UsageError, match="is no layer table: it is not UTF-8 text"):
+    with pytest.raises(UsageError, match="is not a layer table: not UTF-8 text"):
         registry.backbone(f"table_cnn:{tmp_path}/binary.toml")
     ended = mritk("show", f"table_cnn:{tmp_path}/none.toml")
     assert ended.code == 4
