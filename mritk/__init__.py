@@ -6,8 +6,9 @@ mritk costs nothing and never imports torch.
 
 from __future__ import annotations
 
-from importlib import import_module
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from mritk.lazy_import import lazy_names
 
 if TYPE_CHECKING:
     from mritk.data.derived import Derived as Derived
@@ -28,10 +29,12 @@ if TYPE_CHECKING:
     from mritk.files.atomic import whole_folder as whole_folder
     from mritk.files.digests import sha256_of as sha256_of
     from mritk.files.download import fetch_file as fetch_file
-    from mritk.files.manual import supplied_file as supplied_file
+    from mritk.files.manual import manual_file as manual_file
+    from mritk.files.packaged import packaged_text as packaged_text
     from mritk.files.regular_file import open_regular_file as open_regular_file
     from mritk.files.waiting import locked as locked
     from mritk.files.workspace import Workspace as Workspace
+    from mritk.lazy_import import lazy as lazy
     from mritk.machine.cores import available_cores as available_cores
     from mritk.machine.host_memory import require_memory as require_memory
     from mritk.method import Epoch as Epoch
@@ -62,6 +65,7 @@ if TYPE_CHECKING:
     from mritk.records import Architecture as Architecture
     from mritk.records import Augmentation as Augmentation
     from mritk.records import BackboneFamily as BackboneFamily
+    from mritk.records import BenchmarkFile as BenchmarkFile
     from mritk.records import Dataset as Dataset
     from mritk.records import DatasetFamily as DatasetFamily
     from mritk.records import Executor as Executor
@@ -80,84 +84,45 @@ if TYPE_CHECKING:
 
 __version__ = "0.1.0"
 
-_HOME = {
-    "unpacked": "mritk.files.archives",
-    "Background": "mritk.plugins.background",
-    "available_cores": "mritk.machine.cores",
-    "ClassFile": "mritk.reading.class_tree",
-    "ClassTree": "mritk.reading.class_tree",
-    "named_classes": "mritk.reading.class_tree",
-    "class_tree": "mritk.reading.class_tree",
-    "Derived": "mritk.data.derived",
-    "kept": "mritk.data.derived",
-    "list_folder": "mritk.reading.file_tree",
-    "list_tree": "mritk.reading.file_tree",
-    "grey_levels": "mritk.reading.grey_levels",
-    "require_memory": "mritk.machine.host_memory",
-    "read_image": "mritk.reading.image_file",
-    "part_of": "mritk.reading.parts",
-    "PassedOver": "mritk.reading.passed_over",
-    "Scans": "mritk.reading.scan_tree",
-    "Classification": "mritk.data.samples",
-    "Regression": "mritk.data.samples",
-    "Samples": "mritk.data.samples",
-    "canonical_name": "mritk.reading.spelling",
-    "is_missing": "mritk.reading.spelling",
-    "one_spelling": "mritk.reading.spelling",
-    "Subset": "mritk.data.subset",
-    "is_image_name": "mritk.reading.suffixes",
-    "TableRow": "mritk.reading.text_table",
-    "TextTable": "mritk.reading.text_table",
-    "read_text_table": "mritk.reading.text_table",
-    "PluginDeprecationWarning": "mritk.errors",
-    "sha256_of": "mritk.files.digests",
-    "fetch_file": "mritk.files.download",
-    "DataError": "mritk.errors",
-    "MritkError": "mritk.errors",
-    "Unavailable": "mritk.errors",
-    "UsageError": "mritk.errors",
-    "Metric": "mritk.evaluate.metric",
-    "Undefined": "mritk.evaluate.metric",
-    "hookimpl": "mritk.plugins.hookspecs",
-    "Alias": "mritk.records",
-    "Architecture": "mritk.records",
-    "Augmentation": "mritk.records",
-    "BackboneFamily": "mritk.records",
-    "Dataset": "mritk.records",
-    "DatasetFamily": "mritk.records",
-    "Executor": "mritk.records",
-    "Explainer": "mritk.records",
-    "InputContract": "mritk.records",
-    "LostJob": "mritk.records",
-    "Method": "mritk.method",
-    "ProtocolFile": "mritk.records",
-    "Weights": "mritk.records",
-    "open_regular_file": "mritk.files.regular_file",
-    "supplied_file": "mritk.files.manual",
-    "locked": "mritk.files.waiting",
-    "Epoch": "mritk.method",
-    "Fitted": "mritk.method",
-    "Setup": "mritk.method",
-    "open_whole": "mritk.files.atomic",
-    "whole_folder": "mritk.files.atomic",
-    "Workspace": "mritk.files.workspace",
-    "StoredResults": "mritk.results.frames",
-    "read_results": "mritk.results.frames",
-    "FoldSplitter": "mritk.splits.sklearn_splitter",
-    "SplitRule": "mritk.splits.split_rule",
-    "Outcome": "mritk.trial",
-    "Plan": "mritk.trial",
-    "Trial": "mritk.trial",
+_PUBLIC = {
+    "mritk.data.derived": "Derived kept",
+    "mritk.data.samples": "Classification Regression Samples",
+    "mritk.data.subset": "Subset",
+    "mritk.errors": "DataError MritkError PluginDeprecationWarning Unavailable UsageError",
+    "mritk.evaluate.metric": "Metric Undefined",
+    "mritk.files.archives": "unpacked",
+    "mritk.files.atomic": "open_whole whole_folder",
+    "mritk.files.digests": "sha256_of",
+    "mritk.files.download": "fetch_file",
+    "mritk.files.manual": "manual_file",
+    "mritk.files.packaged": "packaged_text",
+    "mritk.files.regular_file": "open_regular_file",
+    "mritk.files.waiting": "locked",
+    "mritk.files.workspace": "Workspace",
+    "mritk.lazy_import": "lazy",
+    "mritk.machine.cores": "available_cores",
+    "mritk.machine.host_memory": "require_memory",
+    "mritk.method": "Epoch Fitted Method Setup",
+    "mritk.plugins.background": "Background",
+    "mritk.plugins.hookspecs": "hookimpl",
+    "mritk.reading.class_tree": "class_tree ClassFile ClassTree named_classes",
+    "mritk.reading.file_tree": "list_folder list_tree",
+    "mritk.reading.grey_levels": "grey_levels",
+    "mritk.reading.image_file": "read_image",
+    "mritk.reading.parts": "part_of",
+    "mritk.reading.passed_over": "PassedOver",
+    "mritk.reading.scan_tree": "Scans",
+    "mritk.reading.spelling": "canonical_name is_missing one_spelling",
+    "mritk.reading.suffixes": "is_image_name",
+    "mritk.reading.text_table": "read_text_table TableRow TextTable",
+    "mritk.records": (
+        "Alias Architecture Augmentation BackboneFamily BenchmarkFile Dataset DatasetFamily "
+        "Executor Explainer InputContract LostJob ProtocolFile Weights"
+    ),
+    "mritk.results.frames": "read_results StoredResults",
+    "mritk.splits.sklearn_splitter": "FoldSplitter",
+    "mritk.splits.split_rule": "SplitRule",
+    "mritk.trial": "Outcome Plan Trial",
 }
 
-__all__ = list(_HOME)
-
-
-def __getattr__(name: str) -> Any:
-    if name not in _HOME:
-        raise AttributeError(f"module 'mritk' has no attribute {name!r}")
-    return getattr(import_module(_HOME[name]), name)
-
-
-def __dir__() -> list[str]:
-    return [*globals(), *__all__]
+__all__, __getattr__, __dir__ = lazy_names(__name__, _PUBLIC, {"supplied_file": "manual_file"})

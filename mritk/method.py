@@ -108,7 +108,7 @@ class Setup:
         compile: Compile the network with torch.compile, if that works. Rounding apart, it changes
             no number, and is not part of the protocol.
         graphs: Replay steps as CUDA graphs, likewise.
-        checkpoint: Where a method keeps what it needs to go on after a stop, and finds what an
+        checkpoint: Where a method keeps what it needs to resume after a stop, and finds what an
             earlier attempt has kept; None: nowhere.
         on_epoch: To be called after each epoch, before it is in a checkpoint.
     """
@@ -147,7 +147,7 @@ class Setup:
             UsageError: There is none.
         """
         if self.backbone is None:
-            raise UsageError("this method needs a backbone; name one with --backbone")
+            raise UsageError("this method needs a backbone; specify one with --backbone")
         return self.backbone
 
 

@@ -275,6 +275,10 @@ class Augmentation(Record):
         return self.name if self.revision == 1 else f"{self.name} (revision {self.revision})"
 
 
+# The core's own, so that there is one whichever plugins are loaded.
+NO_AUGMENTATION = Augmentation("none", None, spatial_dims=(2, 3), summary="identity")
+
+
 @dataclass(frozen=True)
 class Executor(Record):
     """Where trials are trained: in other processes, on other machines. From ``mritk_executors``.
@@ -331,6 +335,20 @@ class ProtocolFile(Record):
 
     Attributes:
         name: Name on the command line and in tables.
+        text: Returns the TOML text.
+    """
+
+    name: str
+    text: Callable[[], str]
+
+
+@dataclass(frozen=True)
+class BenchmarkFile(Record):
+    """A benchmark that a plugin ships as TOML text. Yield it from ``mritk_benchmarks``.
+
+    Attributes:
+        name: What ``mritk run NAME`` takes. What a run leaves open is taken from the one called
+            ``quickstart``.
         text: Returns the TOML text.
     """
 

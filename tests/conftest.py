@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import gc
 import io
 import json
 import os
 import random
+import shutil
 import subprocess
 import sys
 import sysconfig
+import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -25,8 +28,13 @@ from mritk.plugins.registry import Registry
 from mritk.store.seal import digest_of
 from mritk.store.trial_file import Failure, Predictions, TrialRecord
 
-# Fixtures of trainings, which tests of several rooms need.
-pytest_plugins = ["tests.training_fixtures"]
+# Fixtures of trainings, which tests of several rooms need; and what memory the tests take.
+pytest_plugins = ["tests.training_fixtures", "tests.worker_memory"]
+
+# Compiled once, also where Python is told to keep nothing compiled: every worker imports all tests,
+# and dozens of processes mritk.
+sys.dont_write_bytecode = False
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
 
 SETTINGS = (
     "MRITK_PLUGINS",
@@ -112,18 +120,32 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     items.sort(key=lambda item: item.path not in slow)
 
 
+def pytest_collection_finish() -> None:
+    """What is imported by now stays: collections of garbage need not look at it again and again."""
+    gc.collect()
+    gc.freeze()
+
+
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    """Skip what needs a GPU where there is none."""
+    if item.get_closest_marker("gpu") and not torch.cuda.is_available():
+        pytest.skip("needs a CUDA GPU")
+
+
 @pytest.fixture(autouse=True)
 def own_home(
     tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch
 ) -> Iterator[Path]:
     """Keep the tests out of the caches of the person who runs them."""
-    home = tmp_path_factory.mktemp("home")
+    # Not mktemp, which looks through all folders of the tests before for the next number.
+    home = Path(tempfile.mkdtemp(prefix="home-", dir=tmp_path_factory.getbasetemp()))
     monkeypatch.setenv("MRITK_HOME", str(home))
     for name in SETTINGS:
         monkeypatch.delenv(name, raising=False)
     threads = torch.get_num_threads()
     yield home
     torch.set_num_threads(threads)
+    shutil.rmtree(home, ignore_errors=True)
 
 
 @pytest.fixture(scope="session")
@@ -183,11 +205,40 @@ def make_samples() -> Callable[..., Samples]:
     return make
 
 
+@pytest.fixture(scope="session")
+def audit_once(tmp_path_factory: pytest.TempPathFactory) -> Callable[[Path, str], Path]:
+    """Audit a dataset of a one-file plugin, once per text; return what a workspace keeps of it."""
+    audits: dict[tuple[str, str, str], Path] = {}
+
+    def audit(plugin: Path, dataset: str) -> Path:
+        key = (plugin.name, plugin.read_text(), dataset)
+        if key not in audits:
+            home = tmp_path_factory.mktemp("audited")
+            with pytest.MonkeyPatch.context() as patch:
+                patch.setenv("MRITK_HOME", str(home))
+                main(["audit", "-p", str(plugin), dataset])
+            audits[key] = home / "audit"
+        return audits[key]
+
+    return audit
+
+
 @pytest.fixture
-def toy(tmp_path: Path) -> Path:
-    """A one-file plugin with the backbone ``tiny`` and the dataset ``bands``."""
+def audited_before(own_home: Path, audit_once: Callable[[Path, str], Path]) -> Callable[..., None]:
+    """Spare a test the audit of a dataset of its plugin, which takes longer than the trainings."""
+
+    def copy(plugin: Path, dataset: str = "bands") -> None:
+        shutil.copytree(audit_once(plugin, dataset), own_home / "audit", dirs_exist_ok=True)
+
+    return copy
+
+
+@pytest.fixture
+def toy(tmp_path: Path, audited_before: Callable[..., None]) -> Path:
+    """A one-file plugin with the backbone ``tiny`` and the dataset ``bands``, audited before."""
     path = tmp_path / "toy.py"
     path.write_text(TOY_PLUGIN)
+    audited_before(path)
     return path
 
 

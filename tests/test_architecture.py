@@ -10,7 +10,7 @@ import pytest
 
 import mritk
 import mritk.train
-from reference_pages.floors_page import purpose
+from reference_pages.floors_page import purpose, render
 from reference_pages.import_graph import circle, floors, imports_of, room_graph, room_of
 
 ROOT = Path(__file__).parents[1]
@@ -33,7 +33,7 @@ FLOORS = [
     ["data"],
     ["reading", "text"],
     ["files"],
-    ["machine"],
+    ["lazy_import", "machine"],
     ["errors", "seeds"],
 ]
 ROOMS = sorted(room for floor in FLOORS for room in floor)
@@ -100,6 +100,13 @@ def test_each_room_says_what_it_is_for_in_one_line_here_and_in_the_docs(room):
     page = (ROOT / "docs" / "architecture.md").read_text(encoding="utf-8")
     assert purpose(room)
     assert f"`{room}`" in page
+
+
+def test_the_page_of_the_floors_draws_every_room_and_says_what_it_imports():
+    page, graph = render(), room_graph()
+    for room, imported in graph.items():
+        assert f">{room.replace('_', '&#95;')}</text>" in page
+        assert f"| {', '.join(sorted(imported)) or '–'} |" in page
 
 
 def test_the_core_imports_no_plugin():

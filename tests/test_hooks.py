@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 
 from mritk.plugins import hookspecs
-from mritk.plugins.registry import NOUNS, Registry
+from mritk.plugins.loading import NOUNS
+from mritk.plugins.registry import Registry
 
 DOCS = Path(__file__).parents[1] / "docs" / "plugins.md"
 HOOKS = sorted(name for name in vars(hookspecs) if name.startswith("mritk_"))
@@ -91,6 +92,33 @@ def test_mritk_methods():
 
 def test_mritk_protocols():
     assert "finetune" in Registry.load(environ={}).protocol("quick").text()
+
+
+BENCHMARK = """
+
+@hookimpl
+def mritk_benchmarks():
+    from mritk import BenchmarkFile
+    yield BenchmarkFile("ours", lambda: """
+
+
+def test_mritk_benchmarks(mritk, toy, fast_protocol, tmp_path):
+    text = (
+        f'backbones = ["tiny"]\ndatasets = ["bands"]\nprotocols = ["{fast_protocol}"]\nseeds = [5]'
+    )
+    toy.write_text(f"{toy.read_text()}{BENCHMARK}{text!r})\n")
+    ended = mritk("run", "ours", "-p", toy, "-n", "-o", tmp_path / "results")
+    assert ended.code == 0, ended.err
+    assert "tiny@scratch" in ended.out
+    assert "1 of 1 trials would run" in ended.err
+    assert "quickstart" in mritk("list", "benchmarks").out
+
+
+def test_a_broken_benchmark_is_told_with_its_name(mritk, toy):
+    toy.write_text(f"{toy.read_text()}{BENCHMARK}'backbone = []')\n")
+    ended = mritk("run", "ours", "-p", toy, "-n")
+    assert ended.code == 2
+    assert "benchmark ours, line 1: backbone: unknown key" in ended.err
 
 
 METRIC = """

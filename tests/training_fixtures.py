@@ -22,7 +22,11 @@ from mritk import (
 )
 from mritk.backbone import Backbone
 from mritk.protocol.recipe import Recipe, Stage
-from mritk.train.loop import FineTuning
+from mritk.train.fine_tuning import FineTuning
+from mritk.train.loop import train
+from mritk.train.progress import Progress
+from mritk.train.selection import BestState
+from mritk.train.training import Training, prepare
 
 HALF = (0.5, 0.5, 0.5)
 SIDE = 16
@@ -109,12 +113,23 @@ def unseen(workspace: Workspace, bands: Callable[..., Samples]) -> Subset:
     return Subset.of(bands(), TEST, workspace)
 
 
+def untrained(training: Training) -> FineTuning:
+    """Return the model of a training that has not begun."""
+    setup = training.setup
+    return FineTuning(training, Progress(BestState(setup.selection, setup.task)))
+
+
 @dataclass
 class Recorded:
-    """A training, with the state of the network after each epoch."""
+    """A training, with the state of the network after each epoch.
 
-    training: FineTuning
+    Attributes:
+        fitted: What came of it; absent while it runs.
+    """
+
+    training: Training
     start: dict[str, torch.Tensor]
+    fitted: FineTuning = field(init=False)
     states: list[dict[str, torch.Tensor]] = field(default_factory=list)
     epochs: list = field(default_factory=list)
 
@@ -132,16 +147,13 @@ def record(make_setup: Callable[..., Setup]) -> Callable[..., Recorded]:
     """Train all stages of a setup and keep the state after every epoch."""
 
     def run(*stages: Stage, **fields) -> Recorded:
-        recorded: Recorded
-
         def on_epoch(epoch) -> None:
             recorded.epochs.append(epoch)
-            recorded.states.append(copy_state(recorded.training.network))
+            recorded.states.append(copy_state(training.network))
 
-        training = FineTuning(make_setup(*stages, on_epoch=on_epoch, **fields))
+        training = prepare(make_setup(*stages, on_epoch=on_epoch, **fields))
         recorded = Recorded(training, copy_state(training.network))
-        for stage in training.recipe.stages:
-            training.run_stage(stage)
+        recorded.fitted = train(training)
         return recorded
 
     return run

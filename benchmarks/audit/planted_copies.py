@@ -31,7 +31,7 @@ from tabulate import tabulate
 from benchmarks.audit.plants import ALTERED, EVERYWHERE, HARD, HELD, OTHERS, Plant
 from mritk import Classification, Samples, Workspace
 from mritk.audit.copies import find_copies
-from mritk.audit.image_index import sketch_book
+from mritk.audit.image_index import image_index
 
 # The shape of an axial slice of the MNI152 average.
 AXIAL = (233, 197)
@@ -53,7 +53,7 @@ def score(
     """Return recall and the number of false pairs among ``images`` and their planted copies."""
     copies = [np.ascontiguousarray(plant(image)) for image in images] if plant else []
     samples = as_samples([*images, *copies])
-    found = find_copies([sketch_book(samples, workspace)])
+    found = find_copies([image_index(samples, workspace)])
     origin = np.arange(len(samples)) % len(images)
     false = sum(origin[pair.one] != origin[pair.other] for pair in found.pairs)
     clusters = found.clusters
@@ -65,7 +65,7 @@ def false_among_neighbours(images: Sequence[np.ndarray], plant: Plant, workspace
     """Return the number of pairs among every other image and the rest, altered: none is right."""
     mixed = [plant(image) if number % 2 else image for number, image in enumerate(images)]
     samples = as_samples([np.ascontiguousarray(image) for image in mixed])
-    return len(find_copies([sketch_book(samples, workspace)]).pairs)
+    return len(find_copies([image_index(samples, workspace)]).pairs)
 
 
 def phantom(workspace: Workspace) -> list[np.ndarray]:

@@ -6,7 +6,7 @@ prints, for worlds of two generators (scores that are drawn, and classifiers tha
 real folds), how often the interval of a metric covers the truth, how often a single pair of equal
 rows is called different, and how often a table of them holds any such verdict after Holm's
 correction. For some worlds a bootstrap of images stands beside. With --kept, a run that was
-interrupted goes on where it was.
+interrupted resumes where it was.
 """
 
 from __future__ import annotations

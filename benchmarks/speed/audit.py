@@ -24,7 +24,7 @@ from tabulate import tabulate
 from mritk import Workspace
 from mritk.audit.audit import audit
 from mritk.audit.copies import find_copies
-from mritk.audit.image_index import SketchBook
+from mritk.audit.image_index import ImageIndex
 from mritk.audit.signature import SIDES
 from mritk.plugins.registry import Registry
 
@@ -66,7 +66,7 @@ def search(count: int) -> list[dict[str, Any]]:
     copies = count // 100
     pictures[-copies:] = pictures[:copies].swapaxes(1, 2)
     names = tuple(str(i) for i in range(count))
-    book = SketchBook(
+    index = ImageIndex(
         key="",
         contents=names,
         arrays=names,
@@ -82,7 +82,7 @@ def search(count: int) -> list[dict[str, Any]]:
         unreadable={},
     )
     started = time.perf_counter()
-    found = find_copies([book])
+    found = find_copies([index])
     return [result("search", count, time.perf_counter() - started, len(found.pairs))]
 
 

@@ -122,7 +122,7 @@ class Times:
         """Train, and let the floor and the others run after each epoch.
 
         Raises:
-            RuntimeError: The training went on by another engine than that of the case.
+            RuntimeError: The training continued by another engine than that of the case.
         """
         turns = TakingTurns(floor, others)
         with warnings_of_mritk() as told:

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 from types import ModuleType
 
 from mritk.plugins import hookspecs
-from mritk.plugins.registry import NOUNS
+from mritk.plugins.loading import NOUNS
 from reference_pages.described import bare_signature
 from reference_pages.docstring import Docstring, markdown
 

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from dataclasses import fields, is_dataclass
 
 from mritk import records
-from mritk.plugins.registry import NOUNS
+from mritk.plugins.loading import NOUNS
 from mritk.records import Record
 from reference_pages.described import class_gaps, class_section
 

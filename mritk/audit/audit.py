@@ -12,7 +12,7 @@ import numpy as np
 
 from mritk.audit.copies import Copies, Pair, find_copies
 from mritk.audit.findings import Audited, Finding, count_by, find_all
-from mritk.audit.image_index import Progress, silent, sketch_book
+from mritk.audit.image_index import Progress, image_index, silent
 from mritk.data.join import distinct
 from mritk.data.samples import Classification, Samples
 from mritk.files.workspace import Workspace
@@ -104,22 +104,31 @@ def audit(
     datasets: Sequence[tuple[str, Samples, Sequence[str], Sequence[str]]],
     workspace: Workspace,
     progress: Progress = silent,
+    expected: Sequence[str] = (),
 ) -> Audit:
     """Audit datasets, each for itself and all against each other.
 
     Args:
         datasets: For each its name, its samples (images or volumes), what tells its reader from
             others, and the collections it declares to come from.
-        workspace: Where sketches and results are kept.
+        workspace: Where signatures and results are kept.
         progress: Called with what is being done and the share of it that is done.
+        expected: Of a single dataset; see :func:`mritk.audit.image_index.image_index`.
     """
     names = distinct([name for name, *_ in datasets])
-    books = [
-        Audited(name, samples, sketch_book(samples, workspace, reader, progress), tuple(sources))
+    if len(datasets) > 1:
+        expected = ()
+    indexes = [
+        Audited(
+            name,
+            samples,
+            image_index(samples, workspace, reader, progress, expected),
+            tuple(sources),
+        )
         for name, (_, samples, reader, sources) in zip(names, datasets, strict=True)
     ]
-    copies = find_copies([dataset.book for dataset in books], workspace, progress)
-    return Audit(tuple(books), copies, _by_level(find_all(books, copies)))
+    copies = find_copies([dataset.index for dataset in indexes], workspace, progress)
+    return Audit(tuple(indexes), copies, _by_level(find_all(indexes, copies)))
 
 
 def _by_level(findings: Iterable[Finding]) -> tuple[Finding, ...]:
@@ -129,14 +138,14 @@ def _by_level(findings: Iterable[Finding]) -> tuple[Finding, ...]:
 
 def describe(dataset: Audited) -> dict[str, Any]:
     """Return the counts of one dataset: per part, its samples, patients, sites and classes."""
-    samples, book = dataset.samples, dataset.book
-    readable = [row for row in range(len(book)) if row not in book.unreadable]
+    samples, index = dataset.samples, dataset.index
+    readable = [row for row in range(len(index)) if row not in index.unreadable]
     return {
         "name": dataset.name,
         "samples": len(samples),
         "parts": list(_parts(samples)),
-        "sizes": count_by(["×".join(map(str, book.shapes[row])) for row in readable]),
-        "modes": count_by([book.modes[row] for row in readable]),
+        "sizes": count_by(["×".join(map(str, index.shapes[row])) for row in readable]),
+        "modes": count_by([index.modes[row] for row in readable]),
     }
 
 

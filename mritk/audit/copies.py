@@ -11,13 +11,13 @@ import numpy as np
 
 from mritk.audit.altered import Pictures, altered_copies, named
 from mritk.audit.evidence import BATCH, SmallPictures, same_content, same_frames
-from mritk.audit.image_index import Progress, SketchBook, silent
+from mritk.audit.image_index import ImageIndex, Progress, silent
 from mritk.audit.search import FINE, PAIRS, Candidates, candidates, promising, structure
 from mritk.audit.symmetry import symmetries
 from mritk.files.kept import Draft, kept
 from mritk.files.workspace import Workspace
 
-# Raise this when other pairs come out of this module for the same sketches.
+# Raise this when other pairs come out of this module for the same signatures.
 SEARCH_VERSION = 8
 
 Kind = Literal["bytes", "pixels", "near"]
@@ -63,24 +63,24 @@ class Copies:
 
 
 def find_copies(
-    books: Sequence[SketchBook], workspace: Workspace | None = None, progress: Progress = silent
+    indexes: Sequence[ImageIndex], workspace: Workspace | None = None, progress: Progress = silent
 ) -> Copies:
-    """Return the copies within and across datasets; rows are counted through all books.
+    """Return the copies within and across datasets; rows are counted through all indexes.
 
     Constant images are no copies of each other: there is nothing in them to recognise.
 
     Args:
-        books: The sketches of one or more datasets.
+        indexes: The signatures of one or more datasets.
         workspace: Where the result is kept; None: nowhere.
         progress: Called with what is being done and the share of it that is done.
     """
-    count = sum(map(len, books))
+    count = sum(map(len, indexes))
     if workspace is None:
-        return _clustered(list(_pairs(books, progress)), count)
-    identity = [SEARCH_VERSION, [(book.contents, book.pixels) for book in books]]
+        return _clustered(list(_pairs(indexes, progress)), count)
+    identity = [SEARCH_VERSION, [(index.contents, index.pixels) for index in indexes]]
 
     def search(draft: Draft) -> dict[str, Any]:
-        return {"pairs": [asdict(pair) for pair in _pairs(books, progress)]}
+        return {"pairs": [asdict(pair) for pair in _pairs(indexes, progress)]}
 
     found = kept(workspace.folder("audit"), identity, search, "duplicates found by the audit")
     return _clustered([Pair(**pair) for pair in found.facts["pairs"]], count)
@@ -95,16 +95,16 @@ def _clustered(pairs: Sequence[Pair], count: int) -> Copies:
     return Copies(tuple(pairs), connected_components(graph, directed=False)[1].astype(np.int64))
 
 
-def _pairs(books: Sequence[SketchBook], progress: Progress) -> Iterator[Pair]:
-    identical = list(_identical(books))
+def _pairs(indexes: Sequence[ImageIndex], progress: Progress) -> Iterator[Pair]:
+    identical = list(_identical(indexes))
     yield from identical
-    wanted = np.concatenate([_has_structure(book) for book in books])
+    wanted = np.concatenate([_has_structure(index) for index in indexes])
     wanted[[pair.other for pair in identical]] = False  # one of each set of identical samples
-    shapes = [shape for book in books for shape in book.shapes]
-    dims = np.concatenate([np.full(len(book), book.whole.ndim - 1) for book in books])
+    shapes = [shape for index in indexes for shape in index.shapes]
+    dims = np.concatenate([np.full(len(index), index.whole.ndim - 1) for index in indexes])
     for number in np.unique(dims[wanted]):  # an image is no copy of a volume
         rows = np.flatnonzero(wanted & (dims == number))
-        for pair in _near([b for b in books if b.whole.ndim - 1 == number], rows, dims, progress):
+        for pair in _near([b for b in indexes if b.whole.ndim - 1 == number], rows, dims, progress):
             sizes = ("×".join(map(str, shapes[row])) for row in (pair.one, pair.other))
             distinct = list(dict.fromkeys(sizes))
             changes = [pair.change] if pair.change else []
@@ -112,29 +112,29 @@ def _pairs(books: Sequence[SketchBook], progress: Progress) -> Iterator[Pair]:
             yield replace(pair, change=", ".join(changes) or "re-encoded, or intensities changed")
 
 
-def _has_structure(book: SketchBook) -> np.ndarray:
-    readable = np.asarray([bool(digest) for digest in book.pixels])
-    return readable & ~book.constant
+def _has_structure(index: ImageIndex) -> np.ndarray:
+    readable = np.asarray([bool(digest) for digest in index.pixels])
+    return readable & ~index.constant
 
 
 def _near(
-    books: Sequence[SketchBook], rows: np.ndarray, dims: np.ndarray, progress: Progress
+    indexes: Sequence[ImageIndex], rows: np.ndarray, dims: np.ndarray, progress: Progress
 ) -> Iterator[Pair]:
     """Yield the pairs of near copies among ``rows`` that connect their clusters.
 
     Args:
-        books: The books of one kind, images or volumes.
-        rows: Rows of samples to compare, counted through all books of either kind.
+        indexes: The indexes of one kind, images or volumes.
+        rows: Rows of samples to compare, counted through all indexes of either kind.
         dims: (N,) kind of every sample, counted likewise.
         progress: Told what is done.
     """
     # Position of each row among the samples of its kind.
     place = (np.cumsum(dims == dims[rows[0]]) - 1)[rows] if len(rows) else rows
     whole, content, coverage = (
-        np.concatenate([getattr(book, name) for book in books])[place]
+        np.concatenate([getattr(index, name) for index in indexes])[place]
         for name in ("whole", "content", "coverage")
     )
-    shapes = [shape[: whole.ndim - 1] for book in books for shape in book.shapes]
+    shapes = [shape[: whole.ndim - 1] for index in indexes for shape in index.shapes]
     size = np.asarray([float(np.prod(shape or (0,))) for shape in shapes])[place]
     small = SmallPictures(whole, content, coverage, (coverage * size) ** (1 / (whole.ndim - 1)))
     clusters = Clusters(len(rows))
@@ -159,10 +159,12 @@ def _near(
                     )
 
     if whole.ndim == 3:
-        # Without a copy where there is one book: these pictures are the largest.
-        detail = books[0].detail if len(books) == 1 else np.concatenate([b.detail for b in books])
+        # Without a copy where there is one index: these pictures are the largest.
+        detail = (
+            indexes[0].detail if len(indexes) == 1 else np.concatenate([b.detail for b in indexes])
+        )
         nothing = ((0.0, 0.0),) * 2
-        boxes = np.asarray([box or nothing for book in books for box in book.boxes])
+        boxes = np.asarray([box or nothing for index in indexes for box in index.boxes])
         images = Pictures(detail, boxes)
         for one, other, turned, how, likeness in _altered(images, place, clusters, progress):
             name = turns[turned].inverse.name
@@ -226,15 +228,15 @@ class Clusters:
         return True
 
 
-def _identical(books: Sequence[SketchBook]) -> Iterator[Pair]:
+def _identical(indexes: Sequence[ImageIndex]) -> Iterator[Pair]:
     """Yield a pair of each sample that is identical to an earlier one with the first such."""
     first_with: dict[tuple[str, str], int] = {}
     row = 0
-    for book in books:
-        for i in range(len(book)):
-            if book.pixels[i] and not book.constant[i]:
-                by_bytes = first_with.setdefault(("bytes", book.contents[i]), row)
-                by_pixels = first_with.setdefault(("pixels", book.pixels[i]), row)
+    for index in indexes:
+        for i in range(len(index)):
+            if index.pixels[i] and not index.constant[i]:
+                by_bytes = first_with.setdefault(("bytes", index.contents[i]), row)
+                by_pixels = first_with.setdefault(("pixels", index.pixels[i]), row)
                 if by_bytes != row:
                     yield Pair(by_bytes, row, "bytes")
                 elif by_pixels != row:

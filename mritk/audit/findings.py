@@ -11,7 +11,7 @@ from typing import Literal
 import numpy as np
 
 from mritk.audit.copies import Copies
-from mritk.audit.image_index import SketchBook
+from mritk.audit.image_index import ImageIndex
 from mritk.data.samples import Classification, Samples
 from mritk.reading.parts import SPLITS
 from mritk.reading.spelling import canonical_name
@@ -47,13 +47,13 @@ class Audited:
     Attributes:
         name: Its name.
         samples: Its samples.
-        book: Their sketches.
+        index: Their signatures.
         sources: The collections that it, or a sample of it, declares to come from.
     """
 
     name: str
     samples: Samples
-    book: SketchBook
+    index: ImageIndex
     sources: tuple[str, ...] = ()
 
 
@@ -83,7 +83,7 @@ def _some(names: Sequence[str]) -> str:
 
 
 def _unreadable(dataset: Audited) -> Iterator[Finding]:
-    bad = dataset.book.unreadable
+    bad = dataset.index.unreadable
     if bad:
         named = [f"{dataset.samples.ids[row]} ({reason})" for row, reason in bad.items()]
         text = f"{len(bad)} of {len(dataset.samples)} samples are unreadable: {_some(named)}"
@@ -91,7 +91,7 @@ def _unreadable(dataset: Audited) -> Iterator[Finding]:
 
 
 def _constant(dataset: Audited) -> Iterator[Finding]:
-    rows = np.flatnonzero(dataset.book.constant).tolist()
+    rows = np.flatnonzero(dataset.index.constant).tolist()
     if len(rows):
         named = [dataset.samples.ids[row] for row in rows]
         text = f"constant samples: {len(rows)} ({_some(named)})"
@@ -130,13 +130,13 @@ def _copies_in_parts(dataset: Audited, copies: Copies, rows: np.ndarray) -> Iter
     if dataset.samples.splits is None:
         return
     splits = np.asarray(dataset.samples.splits)
-    textured = ~dataset.book.constant
+    textured = ~dataset.index.constant
     present = [part for part in SPLITS if part in set(splits.tolist())]
     for seen, held_out in combinations(present, 2):
         held, known = (np.flatnonzero((splits == p) & textured) for p in (held_out, seen))
         files, arrays = (
             copied(np.asarray(column)[held], np.asarray(column)[known])
-            for column in (dataset.book.contents, dataset.book.pixels)
+            for column in (dataset.index.contents, dataset.index.pixels)
         )
         near = copied(copies.clusters[rows[held]], copies.clusters[rows[known]])
         if near:

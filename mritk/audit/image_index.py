@@ -1,4 +1,4 @@
-"""The sketches of all samples of a dataset, made once and kept in the cache."""
+"""The signatures of all samples of a dataset, made once and kept in the cache."""
 
 from __future__ import annotations
 
@@ -12,15 +12,15 @@ import numpy as np
 
 from mritk.audit.detail import DETAIL_SHAPES
 from mritk.audit.shrink import Box
-from mritk.audit.signature import SIDES, coverage, sketch
+from mritk.audit.signature import SIDES, coverage, signature
 from mritk.data.samples import Samples, array_digest
 from mritk.files.kept import Draft, discard, find, keep, key_of
 from mritk.files.workspace import Workspace
 from mritk.machine.in_threads import in_threads, reason_of
 
-# Raise this when the sketches that come out of mritk.audit.signature change.
-SKETCH_VERSION = 6
-# What is kept of a sketch besides its pictures, and what stands for it where there is none.
+# Raise this when the signatures that come out of mritk.audit.signature change.
+SIGNATURE_VERSION = 6
+# What is kept of a signature besides its pictures, and what stands for it where there is none.
 FACTS = {
     "array": "",
     "pixels": "",
@@ -42,11 +42,11 @@ def silent(what: str, share: float) -> None:
 
 
 @dataclass(frozen=True, eq=False)
-class SketchBook:
+class ImageIndex:
     """What the audit knows of the N samples of a dataset.
 
     Attributes:
-        key: Digest of the contents; equal books have equal keys.
+        key: Digest of the contents; equal indexes have equal keys.
         contents: Per sample, the SHA-256 of its content (of its file, where it is one).
         arrays: Per sample, the SHA-256 of the array as it is read; empty if unreadable.
         pixels: Per sample, that of the array without equal channels; empty if unreadable.
@@ -93,27 +93,39 @@ class SketchBook:
         return flat
 
 
-def sketch_book(
+def image_index(
     samples: Samples,
     workspace: Workspace,
     reader: Sequence[str] = (),
     progress: Progress = silent,
-) -> SketchBook:
-    """Return the sketches of all samples, from the cache if nothing has changed.
+    expected: Sequence[str] = (),
+) -> ImageIndex:
+    """Return the signatures of all samples, from the cache if nothing has changed.
 
     What could not be read is tried again every time: it may be mended without another name.
 
     Args:
         samples: Images or volumes.
-        workspace: Where the sketches are kept.
+        workspace: Where the signatures are kept.
         reader: What tells the code that reads the samples from other such code.
         progress: Called with what is being done and the share of it that is done.
+        expected: Digests of samples that were all read a moment ago: if signatures of these are
+            kept, the samples are not digested again.
 
     Raises:
         StoreError: The cache cannot be written.
     """
+
+    def key_for(contents: Sequence[str]) -> str:
+        return key_of([SIGNATURE_VERSION, samples.spatial_dims, list(reader), contents])
+
+    if len(expected) == len(samples):
+        key = key_for(expected)
+        kept = _load(workspace.folder("audit") / key, key, tuple(expected))
+        if kept is not None and all(kept.pixels):
+            return kept
     contents, unreadable = _digests(samples)
-    key = key_of([SKETCH_VERSION, samples.spatial_dims, list(reader), contents])
+    key = key_for(contents)
     folder = workspace.folder("audit") / key
     kept = _load(folder, key, contents)
     if kept is not None:
@@ -122,13 +134,13 @@ def sketch_book(
         if all(reasons.values()):
             return replace(kept, unreadable=reasons)
         discard(folder)  # something was mended
-    return _sketched(samples, key, contents, unreadable, folder, progress)
+    return _indexed(samples, key, contents, unreadable, folder, progress)
 
 
 def _reason(samples: Samples, row: int) -> str:
     """Return why a sample cannot be read; empty if it can."""
     try:
-        sketch(samples.read(row), samples.spatial_dims or 2)
+        signature(samples.read(row), samples.spatial_dims or 2)
     except Exception as error:
         return reason_of(error)
     return ""
@@ -140,23 +152,23 @@ def _digests(samples: Samples) -> tuple[tuple[str, ...], dict[int, str]]:
     return tuple("" if isinstance(d, Exception) else d for d in digests), unreadable
 
 
-def _load(folder: Path, key: str, contents: tuple[str, ...]) -> SketchBook | None:
-    """Return a kept book; None if there is none, or only a damaged one."""
+def _load(folder: Path, key: str, contents: tuple[str, ...]) -> ImageIndex | None:
+    """Return a kept index; None if there is none, or only a damaged one."""
     entry = find(folder, WHAT)
     if entry is None or not FACTS.keys() <= entry.facts.keys():
         return None
     columns = {name: tuple(entry.facts[name]) for name in FACTS}
-    return _book(key, contents, columns, entry.arrays, {})
+    return _index(key, contents, columns, entry.arrays, {})
 
 
-def _book(
+def _index(
     key: str,
     contents: tuple[str, ...],
     columns: Mapping[str, Sequence[Any]],
     pictures: Mapping[str, np.ndarray],
     unreadable: dict[int, str],
-) -> SketchBook:
-    return SketchBook(
+) -> ImageIndex:
+    return ImageIndex(
         key=key,
         contents=contents,
         arrays=tuple(columns["array"]),
@@ -171,15 +183,15 @@ def _book(
     )
 
 
-def _sketched(
+def _indexed(
     samples: Samples,
     key: str,
     contents: tuple[str, ...],
     unreadable: dict[int, str],
     folder: Path,
     progress: Progress,
-) -> SketchBook:
-    """Sketch all samples, and keep that in ``folder`` unless some changed meanwhile."""
+) -> ImageIndex:
+    """Compute all signatures, and keep them in ``folder`` unless some samples changed meanwhile."""
     dims = samples.spatial_dims or 2
     side, count = SIDES[dims], len(samples)
     shapes = {"whole": (side,) * dims, "content": (side,) * dims, "detail": DETAIL_SHAPES[dims]}
@@ -191,7 +203,7 @@ def _sketched(
         if not contents[row]:
             return {}
         array = samples.read(row)
-        return {"array": array_digest(array), **vars(sketch(array, dims))}
+        return {"array": array_digest(array), **vars(signature(array, dims))}
 
     for row, result in enumerate(in_threads(look, count)):
         seen: dict[str, Any] = {}
@@ -204,9 +216,9 @@ def _sketched(
         for name, column in columns.items():
             column.append(seen.get(name, FACTS[name]))
         progress("reading", (row + 1) / count)
-    if _digests(samples)[0] == contents:  # a file may change between its digest and its sketch
+    if _digests(samples)[0] == contents:  # a file may change between its digest and its signature
         _keep(small, columns, folder)
-    return _book(key, contents, columns, small, unreadable)
+    return _index(key, contents, columns, small, unreadable)
 
 
 def _keep(

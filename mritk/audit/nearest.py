@@ -102,7 +102,7 @@ def coarsest(detail: np.ndarray, rows: np.ndarray) -> tuple[np.ndarray, np.ndarr
     picture is equalised or its gamma changes.
 
     Args:
-        detail: (N, 3, S, S) uint8, S a multiple of 32, the details of sketches.
+        detail: (N, 3, S, S) uint8, S a multiple of 32, the details of signatures.
         rows: (M,) those that are wanted.
     """
     small = np.empty((2, len(rows), COARSEST, COARSEST), np.float32)

@@ -17,6 +17,7 @@ import numpy as np
 from mritk.audit.detail import detail
 from mritk.audit.filters import Blur
 from mritk.audit.shrink import Box, Shrinkable
+from mritk.data.shaping import without_equal_channels
 
 # Sides of the small pictures. A 64th of a head is 3 mm; what two neighbouring slices of 1 mm differ
 # in is still seen there, and what JPEG does to fine detail is not.
@@ -33,7 +34,7 @@ BOX_SIDE = {2: 128, 3: 48}
 
 
 @dataclass(frozen=True, eq=False)
-class Sketch:
+class Signature:
     """The facts of one sample.
 
     Attributes:
@@ -76,8 +77,8 @@ def coverage(box: Box) -> float:
     return float(np.prod([last - first for first, last in box]))
 
 
-def sketch(array: np.ndarray, spatial_dims: int) -> Sketch:
-    """Return the sketch of one decoded sample.
+def signature(array: np.ndarray, spatial_dims: int) -> Signature:
+    """Return the signature of one decoded sample.
 
     Args:
         array: (H, W), (H, W, 3) or, with 3 spatial dimensions, (D, H, W); uint8 or float.
@@ -90,7 +91,7 @@ def sketch(array: np.ndarray, spatial_dims: int) -> Sketch:
         raise ValueError(f"is empty: shape {array.shape}")
     if array.dtype.kind == "f" and not np.isfinite(array).all():
         raise ValueError("contains NaN or infinite values")
-    array = _without_equal_channels(array) if spatial_dims == 2 else array
+    array = without_equal_channels(array) if spatial_dims == 2 else array
     if array.ndim != spatial_dims and not (spatial_dims == 2 and array.shape[2:] == (3,)):
         raise ValueError(f"has shape {array.shape}")
     if array.dtype != np.uint8 and array.dtype.kind != "f":
@@ -100,7 +101,7 @@ def sketch(array: np.ndarray, spatial_dims: int) -> Sketch:
     header = f"{array.dtype.str}{array.shape}".encode()
     whole, side = Shrinkable(grid), SIDES[spatial_dims]
     box = content_box(whole)
-    return Sketch(
+    return Signature(
         pixels=hashlib.sha256(header + np.ascontiguousarray(array).tobytes()).hexdigest(),
         shape=tuple(array.shape),
         mode=f"{kind} {array.dtype}",
@@ -115,14 +116,6 @@ def sketch(array: np.ndarray, spatial_dims: int) -> Sketch:
         content=whole.small(box, side),
         detail=detail(whole),
     )
-
-
-def _without_equal_channels(array: np.ndarray) -> np.ndarray:
-    if array.ndim == 3 and array.shape[-1] == 3:
-        grey = array[..., 0]
-        if np.array_equal(grey, array[..., 1]) and np.array_equal(grey, array[..., 2]):
-            return grey
-    return array
 
 
 def content_box(whole: Shrinkable) -> Box:

@@ -36,10 +36,10 @@ def findings_text(audit: Audit, *, official: bool) -> list[str]:
 
 def confirmation(audit: Audit) -> str:
     """Return one line that says what was checked, and that all is well if it is."""
-    books = [dataset.book for dataset in audit.datasets]
-    total = sum(len(book) for book in books)
-    read = total - sum(len(book.unreadable) for book in books)
-    compared = read - sum(int(book.constant.sum()) for book in books)
+    indexes = [dataset.index for dataset in audit.datasets]
+    total = sum(len(index) for index in indexes)
+    read = total - sum(len(index.unreadable) for index in indexes)
+    compared = read - sum(int(index.constant.sum()) for index in indexes)
     pairs = compared * (compared - 1) // 2
     checked = f"{read} of {total} samples were read, {pairs:,} pairs compared"
     over = sum(finding.count for finding in audit.findings if finding.kind == "files")

@@ -9,7 +9,8 @@ from dataclasses import dataclass
 from mritk.data.samples import Classification
 from mritk.evaluate.evidence import Evidence
 from mritk.evaluate.interval import Interval
-from mritk.evaluate.metrics import Metric, Value, find_metric, metrics_of
+from mritk.evaluate.metric import Metric, Value
+from mritk.evaluate.metrics import find_metric, metrics_of
 from mritk.evaluate.per_class import ClassScores, per_class
 from mritk.results.analysis import Analysis
 from mritk.results.clean_support import CleanSupport

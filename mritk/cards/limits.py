@@ -9,12 +9,12 @@ import numpy as np
 
 from mritk.audit.verdict import flattered, kept_leaks
 from mritk.data.samples import Classification
-from mritk.results.footnotes import doubts_of
+from mritk.results.doubts import doubts_of
 from mritk.store.trial_file import Predictions, TrialRecord
 
 FEW_PATIENTS = 30
 FEW_SAMPLES = 20
-SYNTHETIC = re.compile(r"phantom|synthetic|simulat", re.IGNORECASE)
+SYNTHETIC = re.compile(r"synthetic|simulat", re.IGNORECASE)
 
 
 def limits_of(record: TrialRecord) -> list[str]:

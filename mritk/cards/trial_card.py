@@ -19,7 +19,6 @@ from mritk.cards.card_metrics import (
 )
 from mritk.cards.licence_terms import NOT_STORED, hub_license, terms_of
 from mritk.cards.limits import is_synthetic, limits_of
-from mritk.data.samples import Classification
 from mritk.errors import UsageError
 from mritk.evaluate.interval import Interval
 from mritk.evaluate.metric import Value
@@ -27,6 +26,7 @@ from mritk.protocol.words import protocol_words
 from mritk.store.kept_model import NOTICE
 from mritk.store.trial_file import TrialRecord
 from mritk.text.markdown import escape, front_matter, table
+from mritk.text.numbers import decimals
 
 NO_WEIGHTS = "none"
 HUB_METRICS = {
@@ -72,8 +72,8 @@ def trial_card(record: TrialRecord) -> str:
         ("Training and evaluation data", _data(record)),
         ("Protocol", _items(_protocol(record))),
         ("Metrics", _scores(record, found)),
-        *([("Per class", _per_class(record))] if _classes(record) else []),
-        *([("Calibration", _calibration(record))] if _classes(record) else []),
+        *([("Per class", _per_class(record))] if record.task.classes else []),
+        *([("Calibration", _calibration(record))] if record.task.classes else []),
         ("Limits", _items(limits_of(record))),
         ("Licences", _licences(record)),
         ("Cost", _cost(record)),
@@ -84,23 +84,19 @@ def trial_card(record: TrialRecord) -> str:
     return "\n".join(lines) + "\n"
 
 
-def _classes(record: TrialRecord) -> tuple[str, ...]:
-    return record.task.classes if isinstance(record.task, Classification) else ()
-
-
 def _items(texts: Sequence[str]) -> list[str]:
     return [f"- {escape(text)}" for text in texts]
 
 
 def _front(record: TrialRecord, found: Sequence[CardMetric]) -> dict[str, Any]:
-    kind = "image-classification" if _classes(record) else "other"
+    kind = "image-classification" if record.task.classes else "other"
     weights = _licence(record, "weights")
     front: dict[str, Any] = {"library_name": "mritk"}
     if not weights.startswith(NO_WEIGHTS):
         front["license"] = hub_license(weights)
         if front["license"] == "other":
             front["license_name"] = weights
-    if _classes(record):
+    if record.task.classes:
         front["pipeline_tag"] = kind
     front["tags"] = ["mritk", "brain", "mri", "medical-imaging", "research-only"]
     known = [one for one in found if one.metric.name in HUB_METRICS and not math.isnan(one.value)]
@@ -123,7 +119,10 @@ def _details(record: TrialRecord) -> list[str]:
         ("citation", record.provenance.get("citation") or "not stated"),
         ("method", record.method),
         ("augmentation", record.augmentation),
-        ("outputs", ", ".join(_classes(record)) or f"a value ({getattr(record.task, 'unit', '')})"),
+        (
+            "outputs",
+            ", ".join(record.task.classes) or f"a value ({getattr(record.task, 'unit', '')})",
+        ),
         ("input", _contract_text(contract, record.notes.get("input_size"))),
         ("trial", record.id),
         ("mritk", record.provenance.get("mritk", NOT_STORED)),
@@ -142,7 +141,7 @@ def _contract_text(contract: dict[str, Any], size: object) -> str:
 
 
 def _intended(record: TrialRecord) -> list[str]:
-    what = "classifies images" if _classes(record) else "predicts a value"
+    what = "classifies images" if record.task.classes else "predicts a value"
     return [
         f"It {what} like those of {escape(record.dataset)}, to compare backbones, augmentations "
         "and training strategies under one protocol. It is not a medical device, was not "
@@ -189,7 +188,7 @@ def _metrics(found: Sequence[CardMetric]) -> list[str]:
     rows = [
         (
             f"{one.metric.label} {one.metric.arrow}",
-            f"undefined: {one.reason}" if one.reason else _number(one.value),
+            f"undefined: {one.reason}" if one.reason else decimals(one.value),
             f"none: {one.interval.reason}" if one.interval.reason else _ends(one.interval),
             *([] if one.clean is None else [_clean(one.clean)]),
         )
@@ -200,11 +199,11 @@ def _metrics(found: Sequence[CardMetric]) -> list[str]:
 
 
 def _clean(value: Value) -> str:
-    return f"– ({value.reason})" if value.reason else _number(value.value)
+    return f"– ({value.reason})" if value.reason else decimals(value.value)
 
 
 def _ends(interval: Interval) -> str:
-    return f"{_number(interval.low)} to {_number(interval.high)}"
+    return f"{decimals(interval.low)} to {decimals(interval.high)}"
 
 
 def _scores(record: TrialRecord, found: Sequence[CardMetric]) -> list[str]:
@@ -222,8 +221,8 @@ def _per_class(record: TrialRecord) -> list[str]:
         (
             row.name,
             row.support,
-            _number(row.values["sensitivity"].value),
-            _number(row.values["specificity"].value),
+            decimals(row.values["sensitivity"].value, "undefined"),
+            decimals(row.values["specificity"].value, "undefined"),
         )
         for row in class_scores(record)
     ]
@@ -286,7 +285,3 @@ def _provenance(record: TrialRecord) -> list[str]:
         ("started", told.get("started", NOT_STORED)),
     ]
     return table(("", ""), rows)
-
-
-def _number(value: float) -> str:
-    return "undefined" if math.isnan(value) else f"{value:.3f}"

@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from mritk.cli.app import App, json_option, pass_app, plugin_option
+from mritk.cli.app import App, json_option, offline_option, pass_app, plugin_option
 from mritk.cli.data_options import as_data_options, data_options
-from mritk.cli.names import PluginName
+from mritk.cli.names import PluginName, names_option
 from mritk.cli.tell import echo, say
 from mritk.errors import ExitCode
 
@@ -19,16 +19,10 @@ if TYPE_CHECKING:
     from mritk.study.opening import Opened
 
 
-@click.command(short_help="Check data for leakage and defects.")
+@click.command()
 @click.argument("datasets", nargs=-1, required=True, type=PluginName("dataset"), metavar="DATASET…")
-@click.option(
-    "-b",
-    "--backbone",
-    "backbones",
-    multiple=True,
-    type=PluginName("backbone"),
-    metavar="ARCH[@WEIGHTS]",
-    help="Also check whether this backbone was pretrained on the data; repeatable.",
+@names_option(
+    "backbone", ("Also check whether this backbone was pretrained on the data; repeatable.")
 )
 @click.option(
     "--html",
@@ -38,7 +32,7 @@ if TYPE_CHECKING:
     help="Write a page with the images of every duplicate cluster.",
 )
 @data_options
-@click.option("--offline", is_flag=True, help="Do not download anything.")
+@offline_option
 @json_option
 @plugin_option
 @pass_app
@@ -84,8 +78,9 @@ def audit(
     echo(json.dumps(result.as_data(), indent=2) if as_json else format_audit(result))
     if page is not None:
         from mritk.audit.contact_sheet import contact_sheet
+        from mritk.files.atomic import write_whole
 
-        page.write_text(contact_sheet(result), encoding="utf-8")
+        write_whole(page, contact_sheet(result).encode(), "choose another file with --html")
         say(f"Page: {page}")
     return ExitCode.OK if result.clean else ExitCode.GATE_FAILED
 

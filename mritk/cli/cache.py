@@ -39,7 +39,7 @@ class CacheFolder:
     unfinished: tuple[str, ...] = ()
 
 
-@click.group(short_help="Show or clear mritk's cached data.")
+@click.group()
 def cache() -> None:
     """Show or clear mritk's cached data: decoded images, features, audits, generated datasets.
 

@@ -6,12 +6,12 @@ from pathlib import Path
 
 import click
 
-from mritk.cli.app import App, pass_app, plugin_option
+from mritk.cli.app import App, pass_app, plugin_option, results_option
 from mritk.cli.completed import complete_trial
 from mritk.cli.tell import echo, say
 
 
-@click.command(short_help="Write the model card of a backbone or a trial.")
+@click.command()
 @click.argument("name", metavar="BACKBONE|TRIAL", shell_complete=complete_trial)
 @click.option(
     "-o",
@@ -21,14 +21,7 @@ from mritk.cli.tell import echo, say
     metavar="FILE.md",
     help="Output file. Default: stdout.",
 )
-@click.option(
-    "--results",
-    "folder",
-    type=click.Path(path_type=Path),
-    default=Path("mritk-results"),
-    show_default=True,
-    help="Results folder of the trial.",
-)
+@results_option("Results folder of the trial.", "--results")
 @plugin_option
 @pass_app
 def card(app: App, name: str, target: Path | None, folder: Path) -> None:
@@ -41,7 +34,8 @@ def card(app: App, name: str, target: Path | None, folder: Path) -> None:
     mritk card 3f2a9c -o README.md
     mritk card densenet121@imagenet
     """
-    from mritk.errors import StoreError, UnknownName
+    from mritk.errors import UnknownName
+    from mritk.files.atomic import write_whole
     from mritk.store.find_trial import trial_or_none
 
     record = trial_or_none(name, folder)
@@ -59,10 +53,5 @@ def card(app: App, name: str, target: Path | None, folder: Path) -> None:
     if target is None:
         echo(text, end="")
         return
-    try:
-        target.write_text(text, encoding="utf-8")
-    except OSError as error:
-        raise StoreError(
-            f"cannot write {target}: {error.strerror or error}; choose another file with -o"
-        ) from error
+    write_whole(target, text.encode(), "choose another file with -o")
     say(f"wrote {target}")

@@ -14,7 +14,7 @@ from mritk.cli.tell import echo
 from mritk.cli.terminal import format_option, style_and_width, wide_option
 
 
-@click.command(short_help="Compare two results folders; fail on a significant regression.")
+@click.command()
 @click.argument("base", type=click.Path(path_type=Path))
 @click.argument("head", type=click.Path(path_type=Path))
 @metrics_option("Repeatable. Default: those of the rules, or the first metric of the task.")
@@ -44,8 +44,9 @@ def compare(app: App, /, base: Path, head: Path, **options: Any) -> int:
     tested (such as one seed per row without --given-these-models), a trial is missing, or used
     other data or another protocol (differing fields are printed). 2, 3: usage, internal error.
     """
-    from mritk.compare.gate import Rule, compare_folders
+    from mritk.compare.gate import compare_folders
     from mritk.compare.gate_text import comparisons_as_data, comparisons_text
+    from mritk.compare.rule import Rule
     from mritk.store.folder import ResultsFolder
 
     rules = [Rule.from_text(rule) for rule in options["rules"]]

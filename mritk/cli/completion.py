@@ -25,5 +25,5 @@ def completion(context: click.Context, shell: str) -> None:
     root = context.find_root().command
     echo(kind(root, {}, "mritk", "_MRITK_COMPLETE").source())
     if shell == "bash":
-        echo("# Names such as densenet121@imagenet and folder:PATH are one word.")
+        echo("# Names such as ARCH@WEIGHTS and PREFIX:PATH are one word.")
         echo('COMP_WORDBREAKS="${COMP_WORDBREAKS//[@:]/}"')

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import fields
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import click
 
@@ -14,7 +14,7 @@ from mritk.cli.terminal import terminal_width
 
 if TYPE_CHECKING:
     from mritk.plugins.registry import Registry
-    from mritk.records import Family
+    from mritk.records import Family, Record
 
 NOUNS = (
     "backbones",
@@ -22,6 +22,7 @@ NOUNS = (
     "augmentations",
     "methods",
     "protocols",
+    "benchmarks",
     "metrics",
     "executors",
     "explainers",
@@ -32,7 +33,7 @@ NOUNS = (
 GAP, LEAST = 2, 30
 
 
-@click.command("list", short_help="List what plugins provide.")
+@click.command("list")
 @click.argument("noun", metavar="NOUN", type=click.Choice(NOUNS))
 @json_option
 @plugin_option
@@ -40,8 +41,8 @@ GAP, LEAST = 2, 30
 def list_names(app: App, noun: str, as_json: bool) -> None:
     """List what plugins provide: names, descriptions and origins.
 
-    NOUN is backbones, datasets, augmentations, methods, protocols, metrics, executors or
-    explainers.
+    NOUN is backbones, datasets, augmentations, methods, protocols, benchmarks, metrics, executors
+    or explainers.
     """
     rows = _metrics(app.registry) if noun == "metrics" else _rows(app.registry, noun)
     if as_json:
@@ -59,28 +60,18 @@ def list_names(app: App, noun: str, as_json: bool) -> None:
 
 
 def _rows(registry: Registry, noun: str) -> list[dict[str, str]]:
-    from mritk import records
-    from mritk.method import Method
+    from mritk.plugins.loading import NOUNS, name_of
+    from mritk.records import Family
 
-    if noun == "backbones":
-        rows = _backbones(registry)
-    else:
-        kinds: dict[str, Any] = {
-            "datasets": records.Dataset,
-            "augmentations": records.Augmentation,
-            "methods": Method,
-            "protocols": records.ProtocolFile,
-            "executors": records.Executor,
-            "explainers": records.Explainer,
-        }
-        rows = [_row(record.name, record) for record in registry.records(kinds[noun])]
-    families: dict[str, Any] = {
-        "backbones": records.BackboneFamily,
-        "datasets": records.DatasetFamily,
-    }
-    if noun in families:
-        rows += [_family_row(family) for family in registry.records(families[noun])]
-    return rows
+    plain = _backbones(registry) if noun == "backbones" else []
+    families = []
+    for kind in NOUNS[noun]:
+        for record in registry.records(kind):
+            if isinstance(record, Family):
+                families.append(_family_row(record))
+            elif noun != "backbones":
+                plain.append(_row(name_of(record), record))
+    return plain + families
 
 
 def _backbones(registry: Registry) -> list[dict[str, str]]:
@@ -101,10 +92,7 @@ def _backbones(registry: Registry) -> list[dict[str, str]]:
     return sorted(rows, key=lambda row: row["name"])
 
 
-def _row(name: str, record: object) -> dict[str, str]:
-    from mritk.records import Record
-
-    assert isinstance(record, Record)
+def _row(name: str, record: Record) -> dict[str, str]:
     return {"name": name, "summary": record.summary, "from": str(record.origin)}
 
 

@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
+from typing import Any, TypeVar
 
 import click
 from click.shell_completion import CompletionItem
 
 from mritk.cli.app import App
 
+F = TypeVar("F", bound=Callable[..., Any])
+
+# What is also read from a file of one's own.
+IN_FILES = ("protocol", "benchmark")
+
 
 class PluginName(click.ParamType):  # type: ignore[type-arg]  # generic since click 8.5
-    """A name of a backbone, dataset, augmentation or protocol.
+    """A name of something that plugins provide, by its noun: ``backbone``, ``dataset``, …
 
     It is looked up by the command, not here: an unknown name must be explained with all that the
     registry knows.
@@ -29,21 +35,32 @@ class PluginName(click.ParamType):  # type: ignore[type-arg]  # generic since cl
             names = list(self._names(ctx.ensure_object(App)))
         except Exception:
             return []  # completion must never print a traceback into a person's prompt
-        return [CompletionItem(name) for name in names if name.startswith(incomplete)]
+        found = [CompletionItem(name) for name in names if name.startswith(incomplete)]
+        if not found and self.noun in IN_FILES:
+            return [CompletionItem(incomplete, type="file")]
+        return found
 
     def _names(self, app: App) -> Iterable[str]:
-        from mritk import records
+        from mritk.plugins.loading import NOUNS, name_of
+        from mritk.records import BackboneFamily, Family
 
-        registry = app.registry
+        registry, kinds = app.registry, NOUNS[f"{self.noun}s"]
         if self.noun == "backbone":
             yield from registry.backbone_names()
-            yield from (f"{family.prefix}:" for family in registry.records(records.BackboneFamily))
-        elif self.noun == "dataset":
-            yield from (dataset.name for dataset in registry.records(records.Dataset))
-            yield from (f"{family.prefix}:" for family in registry.records(records.DatasetFamily))
-        elif self.noun == "augmentation":
-            yield from (found.name for found in registry.records(records.Augmentation))
-        elif self.noun == "executor":
-            yield from (found.name for found in registry.records(records.Executor))
-        elif self.noun == "protocol":
-            yield from (found.name for found in registry.records(records.ProtocolFile))
+            kinds = (BackboneFamily,)
+        for kind in kinds:
+            for record in registry.records(kind):
+                yield f"{name_of(record)}:" if isinstance(record, Family) else name_of(record)
+
+
+def names_option(noun: str, help_text: str, *, metavar: str = "NAME") -> Callable[[F], F]:
+    """Return ``--NOUN``, by its first letter too, which may be repeated and becomes ``NOUNs``."""
+    return click.option(
+        *() if noun == "protocol" else (f"-{noun[0]}",),  # -p loads a plugin
+        f"--{noun}",
+        f"{noun}s",
+        multiple=True,
+        type=PluginName(noun),
+        metavar="ARCH[@WEIGHTS]" if noun == "backbone" else metavar,
+        help=help_text,
+    )

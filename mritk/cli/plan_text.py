@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 _STATES = {
     "absent": "would run",
     "finished": "done",
-    "interrupted": "interrupted, would be resumed",
+    "interrupted": "interrupted, would resume",
     "failed": "failed before, would be retried",
     "torn": "file truncated, would be quarantined and retrained",
     "foreign": "not a trial file, would be quarantined and retrained",

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from mritk.plugins.loaded import LoadedPlugin
 
 
-@click.group(short_help="List, check and create plugins.", invoke_without_command=True)
+@click.group(invoke_without_command=True)
 @json_option
 @plugin_option
 @pass_app
@@ -52,7 +52,7 @@ def plugins(context: click.Context, app: App, as_json: bool) -> None:
 
 
 def _row(plugin: LoadedPlugin) -> dict[str, Any]:
-    from mritk.plugins.registry import name_of
+    from mritk.plugins.loading import name_of
 
     kinds = [type(record).__name__.lower() for record in plugin.records]
     return {

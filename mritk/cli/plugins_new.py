@@ -22,15 +22,15 @@ PREFIX = "mritk_"
 NAME = re.compile(r"[a-z][a-z0-9_]*")
 # What to type to use a plugin of each kind.
 USE = {
-    "backbone": "mritk run -b $name -b small_cnn",
-    "dataset": "mritk run -d $name -b small_cnn",
-    "augmentation": "mritk run -a $name -a none -b small_cnn",
+    "backbone": "mritk run -b $name",
+    "dataset": "mritk run -d $name",
+    "augmentation": "mritk run -a $name -a none",
     "method": "mritk run --protocol $name",
     "metric": "mritk leaderboard --metric $name --metric accuracy",
     "command": "mritk $name mritk-results",
     "executor": "mritk run --executor $name --jobs 2",
     "explainer": "mritk list explainers",
-    "tracker": "mritk run -b small_cnn",
+    "tracker": "mritk run",
 }
 
 

@@ -14,7 +14,7 @@ from mritk.cli.analysis_options import (
     metrics_option,
     sort_option,
 )
-from mritk.cli.app import App, pass_app, plugin_option
+from mritk.cli.app import App, offline_option, pass_app, plugin_option, results_argument
 from mritk.cli.data_options import DATA_OPTIONS, as_data_options, data_options
 from mritk.cli.tell import say
 from mritk.errors import ExitCode, UsageError
@@ -23,8 +23,8 @@ if TYPE_CHECKING:
     from mritk.results.table import Leaderboard
 
 
-@click.command(short_help="Write an HTML report of a results folder.")
-@click.argument("results", type=click.Path(path_type=Path), default=Path("mritk-results"))
+@click.command()
+@results_argument
 @click.option(
     "-o",
     "--output",
@@ -45,7 +45,7 @@ if TYPE_CHECKING:
 @sort_option
 @analysis_options
 @data_options
-@click.option("--offline", is_flag=True, help="Do not download anything.")
+@offline_option
 @plugin_option
 @pass_app
 def report(app: App, /, results: Path, output: Path, **options: Any) -> int:
@@ -56,8 +56,8 @@ def report(app: App, /, results: Path, output: Path, **options: Any) -> int:
     """
     from mritk.files.atomic import write_whole
     from mritk.report.page import render
-    from mritk.results.indexed_trial import IndexedTrial
     from mritk.results.leaderboard import build_leaderboard
+    from mritk.results.table_trial import TableTrial
     from mritk.results.trial_index import TrialIndex
     from mritk.store.folder import ResultsFolder
 
@@ -72,7 +72,7 @@ def report(app: App, /, results: Path, output: Path, **options: Any) -> int:
         for message in board.damaged:
             say(f"mritk: not read: {message}")
         return board.exit_code or ExitCode.NOTHING_TO_DO
-    there = [trial for trial in trials if isinstance(trial, IndexedTrial)]
+    there = [trial for trial in trials if isinstance(trial, TableTrial)]
     failed = [t.held for t in there if t.held is not None and not t.facts.finished]
     pictures, remarks = _pictures(app, board, options)
     page = render(board, failed, pictures, remarks, datetime.now().astimezone())
@@ -87,7 +87,7 @@ def _pictures(
     app: App, board: Leaderboard, options: dict[str, Any]
 ) -> tuple[dict[str, dict[str, str]], list[str]]:
     """Return thumbnails by dataset and sample, and why there are none of some datasets."""
-    from mritk.audit.image_index import sketch_book
+    from mritk.audit.image_index import image_index
     from mritk.report.hardest import hardest
     from mritk.report.thumbnails import thumbnails
     from mritk.study.opening import open_datasets
@@ -99,8 +99,8 @@ def _pictures(
     for opened in open_datasets(options["datasets"], app.registry, workspace, data):
         if opened.samples.spatial_dims not in (2, 3):
             raise UsageError(f"{opened.record.name} has no images; remove --dataset")
-        book = sketch_book(opened.samples, workspace, opened.reader)
-        fingerprint = opened.identified(book).fingerprint
+        index = image_index(opened.samples, workspace, opened.reader)
+        fingerprint = opened.identified(index).fingerprint
         tables = [t for t in board.tables if t.keys["dataset_fingerprint"] == fingerprint]
         if not tables:
             remarks.append(

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from mritk.cli.app import App, json_option, pass_app, plugin_option, results_option
+from mritk.cli.app import App, json_option, offline_option, pass_app, plugin_option, results_option
 from mritk.cli.completed import complete_trial
 from mritk.cli.data_options import DATA_OPTIONS
 from mritk.cli.device import device_option
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from mritk.store.trial_file import TrialRecord
 
 
-@click.command(short_help="Retrain a stored trial and compare.")
+@click.command()
 @click.argument("trial", shell_complete=complete_trial)
 @results_option("Results folder of the trial.")
 @click.option("-d", "--dataset", metavar="NAME", help="Current location of its data, if moved.")
@@ -42,7 +42,7 @@ if TYPE_CHECKING:
     help="Store the new trial in this results folder.",
 )
 @click.option("--trust", is_flag=True, help="Execute the plugins of the trial without asking.")
-@click.option("--offline", is_flag=True, help="Do not download anything.")
+@offline_option
 @json_option
 @plugin_option
 @pass_app

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import csv
 import json
-import math
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from mritk.cli.app import App, json_option, pass_app, plugin_option
+from mritk.cli.app import App, json_option, pass_app, plugin_option, results_argument
 from mritk.cli.tell import echo, say
 from mritk.errors import ExitCode
 
@@ -22,8 +21,8 @@ if TYPE_CHECKING:
     from mritk.store.trial_file import Stored
 
 
-@click.command(short_help="Recompute all metrics from stored predictions.")
-@click.argument("results", type=click.Path(path_type=Path), default=Path("mritk-results"))
+@click.command()
+@results_argument
 @click.option("--csv", "as_csv", is_flag=True, help="Print the table as CSV.")
 @json_option
 @plugin_option
@@ -38,6 +37,7 @@ def rescore(app: App, /, results: Path, as_csv: bool, as_json: bool) -> int:
     from mritk.store.folder import ResultsFolder
     from mritk.store.trial_state import UnusableTrial, exit_code_of
     from mritk.store.view import COLUMNS, write_view
+    from mritk.text.numbers import or_null
 
     folder, extra = ResultsFolder(results), app.registry.metrics()
     rows, trials = [], 0
@@ -51,9 +51,9 @@ def rescore(app: App, /, results: Path, as_csv: bool, as_json: bool) -> int:
     if not trials:
         say(f"mritk: no finished trials in {results}")
         return exit_code_of(found) or ExitCode.NOTHING_TO_DO
-    write_view(folder, rows)
+    write_view(results, rows)
     if as_json:
-        clean = [{**row, "value": _number(row["value"])} for row in rows]
+        clean = [{**row, "value": or_null(row["value"])} for row in rows]
         echo(json.dumps(clean, indent=2))
     elif as_csv:
         writer = csv.DictWriter(sys.stdout, COLUMNS, lineterminator="\n")
@@ -86,7 +86,3 @@ def _rows(stored: Stored, extra: Sequence[Metric]) -> list[dict[str, Any]]:
             scored = {"metric": metric.name, "value": found.value, "reason": found.reason}
             rows.append({**shared, "part": part, **scored})
     return rows
-
-
-def _number(value: float) -> float | None:
-    return value if math.isfinite(value) else None

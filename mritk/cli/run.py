@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from mritk.cli.app import App, json_option, pass_app, plugin_option, results_option
+from mritk.cli.app import App, json_option, offline_option, pass_app, plugin_option, results_option
 from mritk.cli.data_options import DATA_OPTIONS, as_data_options, data_options, over
 from mritk.cli.device import device_option
-from mritk.cli.names import PluginName
+from mritk.cli.names import PluginName, names_option
 from mritk.cli.plan_text import show_plan, tell_data, tell_skipped, tell_without_model
 from mritk.cli.run_report import exit_code_of, report_run
 from mritk.cli.stored_files import make_room, tell_lost
@@ -36,46 +36,12 @@ REHEARSED = (
 )
 
 
-@click.command(short_help="Train all candidates under one protocol; print a leaderboard.")
-@click.argument("file", type=click.Path(path_type=Path), required=False)
-@click.option(
-    "-b",
-    "--backbone",
-    "backbones",
-    multiple=True,
-    type=PluginName("backbone"),
-    metavar="ARCH[@WEIGHTS]",
-    help=(
-        "Backbone; repeatable. Default: small_cnn@scratch, efficientnet_lite0@imagenet, "
-        "efficientnet_lite0@scratch."
-    ),
-)
-@click.option(
-    "-d",
-    "--dataset",
-    "datasets",
-    multiple=True,
-    type=PluginName("dataset"),
-    metavar="NAME",
-    help="Dataset, or folder:PATH for your own images. Default: phantom.",
-)
-@click.option(
-    "-a",
-    "--augmentation",
-    "augmentations",
-    multiple=True,
-    type=PluginName("augmentation"),
-    metavar="NAME",
-    help="Augmentation; repeatable. Default: that of the protocol.",
-)
-@click.option(
-    "--protocol",
-    "protocols",
-    multiple=True,
-    type=PluginName("protocol"),
-    metavar="NAME|FILE.toml",
-    help="Protocol. Default: quick.",
-)
+@click.command()
+@click.argument("file", type=PluginName("benchmark"), metavar="[NAME|FILE.toml]", required=False)
+@names_option("backbone", "Backbone; repeatable. Default: those of the benchmark 'quickstart'.")
+@names_option("dataset", "Dataset, or folder:PATH for your own images. Default: as for -b.")
+@names_option("augmentation", "Augmentation; repeatable. Default: that of the protocol.")
+@names_option("protocol", "Protocol. Default: as for -b.", metavar="NAME|FILE.toml")
 @click.option(
     "--vary",
     multiple=True,
@@ -113,7 +79,7 @@ REHEARSED = (
 )
 @click.option("--jobs", type=click.IntRange(1), help="Number of trials trained in parallel.")
 @click.option("--keep-models", is_flag=True, help="Save each trained network to RESULTS/models.")
-@click.option("--offline", is_flag=True, help="Do not download anything.")
+@offline_option
 @click.option(
     "--rehearse",
     is_flag=True,
@@ -128,10 +94,10 @@ REHEARSED = (
 @plugin_option
 @pass_app
 def run(app: App, /, **options: Any) -> int:
-    """Train all candidates under one identical protocol and print the leaderboard.
+    """Train every candidate under one identical protocol and print the leaderboard.
 
-    Without options it compares three networks on the embedded phantom in a few minutes. FILE is
-    a benchmark in TOML; options take precedence. Finished trials are not repeated.
+    Without options it runs the benchmark 'quickstart', in a few minutes. FILE is a benchmark in
+    TOML; options take precedence over it. Trials that are done are not repeated.
 
     \b
     mritk run
@@ -150,7 +116,7 @@ class Request:
     """One call of ``mritk run``: the options as fields."""
 
     app: App
-    file: Path | None
+    file: str | None
     backbones: tuple[str, ...]
     datasets: tuple[str, ...]
     data: Mapping[str, Any]
@@ -247,14 +213,14 @@ class Request:
         return next(code for code in worst if code in codes)
 
     @property
-    def elsewhere(self) -> bool:
+    def uses_executor(self) -> bool:
         """Whether an executor trains, and not this process."""
         return self.executor is not None or self.jobs not in (None, 1)
 
     def require_devices_of_workers(self) -> None:
         """Refuse one GPU for all workers of an executor, which shares out those it sees."""
         kind, _, index = self.device.partition(":")
-        if self.elsewhere and index:
+        if self.uses_executor and index:
             raise UsageError(
                 f"--device {self.device} would assign the same GPU to every worker; select GPUs "
                 f"with CUDA_VISIBLE_DEVICES={index} and --device {kind}"
@@ -275,7 +241,7 @@ class Request:
         results.require_reachable()
         # What is stored already needs no GPU; to look for one imports torch, which takes seconds.
         # Workers look for their own.
-        if self.device.startswith("cuda") and not (self.elsewhere or results.any()):
+        if self.device.startswith("cuda") and not (self.uses_executor or results.any()):
             from mritk.machine.device import choose_device
 
             choose_device(self.device)
@@ -286,10 +252,10 @@ class Request:
         from mritk.study.benchmark import Benchmark
         from mritk.study.path_hint import hinted
 
-        benchmark = Benchmark()
+        registry, benchmark = self.app.registry, Benchmark()
         if self.file:
-            read = partial(Benchmark.from_file, self.file)
-            benchmark = hinted(read, str(self.file), self.app.registry, "-d")
+            read = partial(Benchmark.named, self.file, registry)
+            benchmark = hinted(read, self.file, registry, "-d")
         names = ("backbones", "datasets", "augmentations", "protocols", "folds")
         given = {name: getattr(self, name) for name in names if getattr(self, name)}
         if self.seeds is not None:
@@ -299,17 +265,15 @@ class Request:
         if self.vary:
             given["vary"] = parse_vary(self.vary)
         given["data"] = over(benchmark.data, as_data_options(self.data))
-        return replace(benchmark, **given)
+        return replace(benchmark, **given).completed(registry)
 
     def what_is_missing(self, workspace: Workspace) -> ExitCode:
         """Look for the data and weights of every protocol that can be read; fetch nothing."""
         from mritk.cli.fetch import fetch_all
-        from mritk.study.benchmark import find_protocol
 
         registry, benchmark = self.app.registry, self.benchmark()
-        methods = [find_protocol(name, registry).method for name in benchmark.protocols]
-        needed = any(registry.method(name).uses_backbone for name in methods)
-        backbones = benchmark.backbones if needed and not benchmark.rehearse else ()
+        needed = benchmark.takes_backbones(registry) and not benchmark.rehearse
+        backbones = benchmark.backbones if needed else ()
         return fetch_all(
             benchmark.datasets,
             backbones,
@@ -324,7 +288,7 @@ class Request:
         if not plan.todo:
             from mritk.store.view import stale_view
 
-            if stale_view(results, {}):  # the run that trained them was killed
+            if stale_view(results.path, {}):  # the run that trained them was killed
                 results.tidy()
             return []
         from mritk.execute.serial import SerialRun
@@ -333,11 +297,11 @@ class Request:
 
         engine = Engine(self.device, self.compiled, self.graphs, 60 * self.checkpoint_minutes)
         registry = self.app.registry
-        if not self.elsewhere:
+        if not self.uses_executor:
             engine = replace(engine, device=choose_device(self.device))
             return SerialRun(registry, results, workspace, engine, self.keep_models).run(plan)
         from mritk.execute.job import Job
-        from mritk.execute.with_executor import RunElsewhere
+        from mritk.execute.with_executor import ExecutorRun
         from mritk.store.provenance import command_line
 
         job = Job(
@@ -354,4 +318,4 @@ class Request:
             at_once=min(self.jobs or 1, len(plan.todo)),
         )
         executor = registry.executor(self.executor or PROCESSES)
-        return RunElsewhere(registry, executor, job, self.jobs).run(plan)
+        return ExecutorRun(registry, executor, job, self.jobs).run(plan)

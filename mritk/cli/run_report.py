@@ -12,7 +12,7 @@ from mritk.cli.terminal import style_and_width
 from mritk.errors import ExitCode
 
 if TYPE_CHECKING:
-    from mritk.results.indexed_trial import IndexedTrial
+    from mritk.results.table_trial import TableTrial
     from mritk.results.trial_index import TrialIndex
     from mritk.store.trial_state import UnusableTrial
     from mritk.trial import Outcome, Plan
@@ -33,7 +33,7 @@ def report_run(
     plan: Plan,
     outcomes: Sequence[Outcome],
     index: TrialIndex,
-    found: Mapping[str, IndexedTrial | UnusableTrial | None],
+    found: Mapping[str, TableTrial | UnusableTrial | None],
     *,
     as_json: bool,
 ) -> None:
@@ -47,11 +47,11 @@ def report_run(
         as_json: For a program, and nothing else.
     """
     from mritk.results.formats import as_data, format_leaderboard
-    from mritk.results.indexed_trial import IndexedTrial
     from mritk.results.leaderboard import build_leaderboard
+    from mritk.results.table_trial import TableTrial
     from mritk.store.trial_state import TrialState
 
-    there = (trial for trial in found.values() if isinstance(trial, IndexedTrial))
+    there = (trial for trial in found.values() if isinstance(trial, TableTrial))
     board = build_leaderboard(there, kept=index)
     if as_json:
         trials = [{"id": o.trial.id, "file": str(o.path), "error": o.error} for o in outcomes]

@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from mritk.store.trial_file import Predictions, TrialRecord
 
 
-@click.command(short_help="Show full details of a name or trial.")
+@click.command()
 @click.argument("name", metavar="NAME|TRIAL", shell_complete=complete_trial)
 @results_option("Results folder of the trial.")
 @json_option

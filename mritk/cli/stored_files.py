@@ -9,7 +9,7 @@ from mritk.cli.tell import say
 from mritk.errors import ExitCode
 
 if TYPE_CHECKING:
-    from mritk.results.indexed_trial import IndexedTrial
+    from mritk.results.table_trial import TableTrial
     from mritk.store.folder import ResultsFolder
     from mritk.store.trial_state import UnusableTrial
     from mritk.trial import Outcome, Plan
@@ -42,7 +42,7 @@ def make_room(plan: Plan, results: ResultsFolder) -> None:
 def tell_lost(
     plan: Plan,
     outcomes: Sequence[Outcome],
-    found: Mapping[str, IndexedTrial | UnusableTrial | None],
+    found: Mapping[str, TableTrial | UnusableTrial | None],
 ) -> ExitCode:
     """Name the trials that must be stored after a run and are not.
 
@@ -56,7 +56,7 @@ def tell_lost(
     Returns:
         ``INTERNAL`` where a trial is lost, ``UNAVAILABLE`` where one cannot be read now.
     """
-    from mritk.results.indexed_trial import IndexedTrial
+    from mritk.results.table_trial import TableTrial
     from mritk.store.trial_state import TrialState, UnreadableTrial
 
     code = ExitCode.OK
@@ -67,7 +67,7 @@ def tell_lost(
         if isinstance(there, UnreadableTrial):
             say(f"not in the table: {there}")
             code = ExitCode.UNAVAILABLE if code is ExitCode.OK else code
-        elif trial.id in stored and not isinstance(there, IndexedTrial):
+        elif trial.id in stored and not isinstance(there, TableTrial):
             say(f"lost: {trial}: {there or 'its file has disappeared'}")
             code = ExitCode.INTERNAL
     if code is ExitCode.INTERNAL:

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from mritk.evaluate.metric import Value
 
 
-@click.command(short_help="Verify a trial file and recompute its scores.")
+@click.command()
 @click.argument("trial", shell_complete=complete_trial)
 @results_option("Results folder of the trial.")
 @json_option

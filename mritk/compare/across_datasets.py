@@ -17,7 +17,6 @@ from mritk.evaluate.bayesian import dataset_probabilities
 from mritk.evaluate.comparison import Comparison
 from mritk.evaluate.friedman import (
     LEAST_DATASETS,
-    LEVEL,
     Friedman,
     average_ranks,
     critical_difference,
@@ -178,7 +177,7 @@ def _line(found: AcrossDatasets, one: int, other: int) -> Tested:
             found.rows[other],
             found.metric.name,
             difference,
-            Interval(math.nan, math.nan, level=LEVEL),
+            Interval.undefined(""),
             math.nan,
             math.nan,
             higher_is_better=bool(found.metric.higher_is_better),

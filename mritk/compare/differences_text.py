@@ -13,8 +13,9 @@ from mritk.compare.across_datasets import AcrossDatasets
 from mritk.compare.paired_tests import BELIEVED, TESTS, Tested
 from mritk.evaluate.metric import Metric
 from mritk.results.columns import interval_text, name_text
-from mritk.results.formats import BREAK, caption, comparison_as_data, left_out
+from mritk.results.formats import caption, comparison_as_data, left_out, sentences
 from mritk.results.table import Table
+from mritk.text.numbers import decimals, or_null, p_text
 from mritk.text.text_table import Column, filled, fitted, text_table
 
 FORMATS = ("github", "plain", "csv", "json")
@@ -51,7 +52,9 @@ def differences_text(found: Differences, style: str, width: int | None = None) -
     head = name_text(caption(found.table), style)
     columns, dropped = fitted(_pairs(found.lines, style), style, width)
     notes = [*left_out(dropped, "differences"), *_notes(found)]
-    return _blocks(head, [text_table(columns, style)], notes, style, width)
+    return "\n\n".join(
+        [filled(head, width), text_table(columns, style), sentences(notes, style, width)]
+    )
 
 
 def _notes(found: Differences) -> list[str]:
@@ -123,7 +126,8 @@ def across_text(found: AcrossDatasets, style: str, width: int | None = None) -> 
     ]
     tables = [ranks, _pairs(found.pairs, style, corrected="Nemenyi")]
     shown = [text_table(columns, style) for columns in tables]
-    return _blocks(head, shown, _across_notes(found), style, width)
+    notes = sentences(_across_notes(found), style, width)
+    return "\n\n".join([filled(head, width), *shown, notes])
 
 
 def _across_notes(found: AcrossDatasets) -> list[str]:
@@ -154,15 +158,6 @@ def _across_notes(found: AcrossDatasets) -> list[str]:
 # -- parts of both -------------------------------------------------------------------------------
 
 
-def _blocks(
-    head: str, tables: Sequence[str], notes: Sequence[str], style: str, width: int | None
-) -> str:
-    ending = BREAK if style == "github" else ""
-    room = None if width is None else width - len(ending)
-    lines = f"{ending}\n".join(filled(" ".join(note.split()), room) for note in notes)
-    return "\n\n".join([filled(head, width), *tables, lines])
-
-
 def _pairs(lines: Sequence[Tested], style: str, corrected: str = "Holm") -> list[Column]:
     columns: list[Column] = []
 
@@ -178,13 +173,13 @@ def _pairs(lines: Sequence[Tested], style: str, corrected: str = "Holm") -> list
         for word in ("worse", "equal", "better"):
 
             def believed(line: Tested, word: str = word) -> str:
-                return _p(getattr(line.probabilities, word, math.nan))
+                return p_text(getattr(line.probabilities, word, math.nan))
 
             add(f"P({word})", believed)
     else:
         if corrected == "Holm":
-            add("p", lambda line: _p(line.comparison.p), keep=0)
-        add(f"p ({corrected})", lambda line: _p(line.comparison.p_adjusted))
+            add("p", lambda line: p_text(line.comparison.p), keep=0)
+        add(f"p ({corrected})", lambda line: p_text(line.comparison.p_adjusted))
     add("verdict", lambda line: line.verdict)
     return columns
 
@@ -194,17 +189,11 @@ def _difference(line: Tested) -> str:
     if math.isnan(value):
         return "–"
     known = math.isfinite(interval.low)
-    return f"{value:+.3f}{f' {interval_text(interval)}' if known else ''}"
-
-
-def _p(value: float) -> str:
-    if math.isnan(value):
-        return "–"
-    return "< 0.001" if value < 0.001 else f"{value:.3f}"
+    return f"{decimals(value, sign='+')}{f' {interval_text(interval)}' if known else ''}"
 
 
 def _p_is(value: float) -> str:
-    text = _p(value)
+    text = p_text(value)
     return f"p {text}" if text.startswith("<") else f"p = {text}"
 
 
@@ -235,7 +224,7 @@ def across_as_data(found: AcrossDatasets) -> dict[str, Any]:
         "ranks": dict(zip(found.rows, found.ranks.tolist(), strict=True)),
         "chi_squared": None if test is None else test.chi_squared,
         "p_chi_squared": None if test is None else test.p_chi_squared,
-        "f": None if test is None else _number(test.f),
+        "f": None if test is None else or_null(test.f),
         "p": None if test is None else test.p,
         "critical_difference": None if test is None else found.critical_difference,
         "left_out": list(found.left_out),
@@ -248,7 +237,7 @@ def _line_as_data(line: Tested) -> dict[str, Any]:
     found = line.probabilities
     believed = None
     if found is not None:
-        believed = {word: _number(getattr(found, word)) for word in ("worse", "equal", "better")}
+        believed = {word: or_null(getattr(found, word)) for word in ("worse", "equal", "better")}
     return {
         **comparison_as_data(line.comparison),
         "class": line.of_class or None,
@@ -273,7 +262,3 @@ def csv_of(tables: Sequence[Mapping[str, Any]]) -> str:
             line = {key: value for part in parts for key, value in part.items()}
             writer.writerow({"dataset": ", ".join(table.get("datasets", [])), **table, **line})
     return out.getvalue().rstrip("\n")
-
-
-def _number(value: float) -> float | None:
-    return value if math.isfinite(value) else None

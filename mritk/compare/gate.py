@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import math
-import re
-from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
-from typing import Any
+from dataclasses import dataclass, replace
 
 import numpy as np
 
+from mritk.compare.paired_trials import PairedTrials, row_on_data
+from mritk.compare.rule import Rule
 from mritk.errors import ExitCode, StoreError, UsageError
 from mritk.evaluate.comparison import Comparison, Verdict, adjusted
 from mritk.evaluate.evidence import Evidence
@@ -19,61 +18,11 @@ from mritk.evaluate.metric import Metric, Undefined
 from mritk.evaluate.metrics import find_metric, metrics_of
 from mritk.evaluate.run_values import Scored
 from mritk.results.analysis import Analysis
-from mritk.results.footnotes import doubts_of
-from mritk.results.table import row_name
+from mritk.results.doubts import doubts_of
 from mritk.store.trial_file import TrialRecord
 
-RULE = re.compile(
-    r"^\s*(?P<metric>\w+)\s*(?P<sign>[<>])\s*(?P<number>[-+]?[\d.]+(e-?\d+)?)\s*(?P<unit>pt)?\s*$"
-)
 ONE_SIDED = 0.025
 BASE, HEAD = "base ", "head "
-
-# What data and recipe are, whatever their files are called.
-CONTENTS = ("dataset_fingerprint", "fingerprint")
-NAMES = ("dataset", "protocol")
-ROW = ("backbone", "augmentation")
-# Trials that agree in these are one and the same, before and after a change of the code.
-PAIRED_BY = (*CONTENTS, *ROW, "fold", "seed")
-# Where none is the same, one that agrees in these tells why.
-NAMED_ALIKE = (*NAMES, *ROW, "fold", "seed")
-
-
-@dataclass(frozen=True)
-class Rule:
-    """A tolerated difference: ``balanced_accuracy < -1.0pt`` fails a fall by more than a point.
-
-    Attributes:
-        metric: Name of the metric.
-        below: Whether a difference below the tolerance fails, or one above.
-        tolerance: In the unit of the metric.
-    """
-
-    metric: str
-    below: bool
-    tolerance: float
-
-    @classmethod
-    def from_text(cls, text: str) -> Rule:
-        """Return the rule ``METRIC < NUMBER[pt]`` or ``METRIC > NUMBER[pt]``; pt are hundredths.
-
-        Raises:
-            UsageError: It is not of this form.
-        """
-        match = RULE.match(text)
-        try:
-            number = float(match["number"]) if match else math.nan
-        except ValueError:
-            number = math.nan
-        if match is None or math.isnan(number):
-            raise UsageError(
-                f"cannot read the rule {text!r}; write it as 'balanced_accuracy < -1.0pt' or "
-                f"'log_loss > 0.05' (head minus base; pt: hundredths)"
-            )
-        return cls(match["metric"], match["sign"] == "<", number / (100 if match["unit"] else 1))
-
-    def __str__(self) -> str:
-        return f"{self.metric} {'<' if self.below else '>'} {self.tolerance:g}"
 
 
 @dataclass(frozen=True)
@@ -159,17 +108,6 @@ class Comparisons:
         return ExitCode.OK if complete else ExitCode.UNAVAILABLE
 
 
-@dataclass
-class _Pairs:
-    """Trials that were paired: by table and row, those of the base and those of the head."""
-
-    rows: dict[tuple[Any, ...], dict[str, list[list[TrialRecord]]]] = field(
-        default_factory=lambda: defaultdict(lambda: defaultdict(lambda: [[], []]))
-    )
-    missing: list[str] = field(default_factory=list)
-    incomparable: dict[str, None] = field(default_factory=dict)
-
-
 def compare_folders(
     base: Iterable[TrialRecord | StoreError],
     head: Iterable[TrialRecord | StoreError],
@@ -197,110 +135,32 @@ def compare_folders(
     wanted = list(dict.fromkeys((*metrics, *(rule.metric for rule in rules))))
     for name in wanted:
         find_metric(name, extra=analysis.extra_metrics)
-    before, damaged_before = _sorted_out(base)
-    after, damaged_after = _sorted_out(head)
-    pairs = _paired(before, after)
+    pairs = PairedTrials.of(base, head)
     changes = [
         change for table in pairs.rows.values() for change in _changes(table, wanted, analysis)
     ]
     return Comparisons(
         _judged(changes, rules),
         pairs.missing,
-        list(pairs.incomparable),
-        _added(before.values(), after.values()),
+        pairs.incomparable,
+        pairs.added,
         _doubtful(pairs),
-        [*damaged_before, *damaged_after],
+        pairs.damaged,
         bool(rules),
     )
 
 
-def _sorted_out(
-    trials: Iterable[TrialRecord | StoreError],
-) -> tuple[dict[tuple[Any, ...], TrialRecord], list[str]]:
-    """Return the trials by what pairs them, a finished one before a failed one; and damage."""
-    found: dict[tuple[Any, ...], TrialRecord] = {}
-    damaged = []
-    for trial in trials:
-        if isinstance(trial, StoreError):
-            damaged.append(str(trial))
-            continue
-        key = _key(trial, *PAIRED_BY)
-        if key not in found or trial.status == "finished":
-            found[key] = trial
-    return found, damaged
-
-
-def _key(record: TrialRecord, *names: str) -> tuple[Any, ...]:
-    return tuple(getattr(record, name) for name in names)
-
-
-def _told(record: TrialRecord) -> str:
-    """Return the name of a trial's row with those of its dataset and protocol."""
-    name = row_name(record.backbone, record.augmentation)
-    return f"{name} on {record.dataset}, {record.protocol}"
-
-
-def _added(before: Iterable[TrialRecord], after: Iterable[TrialRecord]) -> list[str]:
-    """Return the rows that only the head has, be it under another name or with other contents."""
-    known = {_key(old, *by, *ROW) for old in before for by in (CONTENTS, NAMES)}
-    return sorted(
-        {
-            _told(new)
-            for new in after
-            if not known & {_key(new, *by, *ROW) for by in (CONTENTS, NAMES)}
-        }
-    )
-
-
-def _doubtful(pairs: _Pairs) -> list[str]:
+def _doubtful(pairs: PairedTrials) -> list[str]:
     """Return what a reader must know of the trials that were compared, one line per row."""
     return sorted(
         {
-            f"{_told(record)}: {doubt}"
+            f"{row_on_data(record)}: {doubt}"
             for table in pairs.rows.values()
             for sides in table.values()
             for record in (*sides[0], *sides[1])
             for doubt in doubts_of(record)
         }
     )
-
-
-def _paired(
-    before: Mapping[tuple[Any, ...], TrialRecord], after: Mapping[tuple[Any, ...], TrialRecord]
-) -> _Pairs:
-    pairs = _Pairs()
-    by_name = {_key(record, *NAMED_ALIKE): record for record in after.values()}
-    for key, old in sorted(before.items(), key=lambda item: (*_key(item[1], *NAMES), str(item[0]))):
-        if old.status != "finished":
-            continue
-        name, new = row_name(old.backbone, old.augmentation), after.get(key)
-        new = by_name.get(_key(old, *NAMED_ALIKE)) if new is None else new
-        told = _told(old)
-        if new is None or new.status != "finished":
-            why = "failed" if new is not None else "is missing"
-            pairs.missing.append(f"{told}, fold {old.fold}, seed {old.seed} {why} in the head")
-        elif fields := _differing(old, new):
-            pairs.incomparable[f"{told}: {'; '.join(fields)}"] = None
-        else:
-            table = _key(old, *CONTENTS)
-            pairs.rows[table][name][0].append(old)
-            pairs.rows[table][name][1].append(new)
-    return pairs
-
-
-def _differing(old: TrialRecord, new: TrialRecord) -> list[str]:
-    """Return in what two trials of one name were made under other conditions."""
-    told = []
-    if old.dataset_fingerprint != new.dataset_fingerprint:
-        told.append(
-            f"the data differ ({old.dataset_fingerprint[:8]} | {new.dataset_fingerprint[:8]})"
-        )
-    if old.fingerprint != new.fingerprint:
-        changed = old.stored_protocol.differences(new.stored_protocol)
-        told.append(f"the protocol differs in {', '.join(changed)}")
-    if not told and set(old.predictions["test"].id) != set(new.predictions["test"].id):
-        told.append("the test sets differ")
-    return told
 
 
 def _changes(

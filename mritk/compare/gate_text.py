@@ -10,6 +10,7 @@ from mritk.compare.gate import Change, Comparisons
 from mritk.evaluate.comparison import Verdict
 from mritk.results.columns import interval_text, name_text
 from mritk.results.formats import comparison_as_data, left_out, sentences
+from mritk.text.numbers import decimals, or_null, p_text
 from mritk.text.text_table import Column, filled, fitted, text_table
 
 FORMATS = ("github", "plain", "json")
@@ -114,10 +115,10 @@ def _row(change: Change, style: str, *, several: bool) -> dict[str, str]:
         "row": name_text(change.row, style),
         **where,
         "metric": f"{change.metric.label} {change.metric.arrow}".rstrip(),
-        "base": _decimals(change.base),
-        "head": _decimals(change.head),
-        "difference": f"{_decimals(comparison.difference, sign='+')}{ends}",
-        "p (Holm)": _p(comparison.p_adjusted),
+        "base": decimals(change.base, "nan"),
+        "head": decimals(change.head, "nan"),
+        "difference": f"{decimals(comparison.difference, 'nan', sign='+')}{ends}",
+        "p (Holm)": p_text(comparison.p_adjusted),
         "verdict": _verdict(change),
     }
 
@@ -126,16 +127,6 @@ def _verdict(change: Change) -> str:
     if not change.comparison.tested:
         return "cannot tell (not tested)"
     return SIGNS[change.verdict] + (" ✗" if change.broken else "")
-
-
-def _decimals(value: float, sign: str = "") -> str:
-    return "nan" if math.isnan(value) else format(value, f"{sign}.3f")
-
-
-def _p(value: float) -> str:
-    if math.isnan(value):
-        return "–"
-    return "< 0.001" if value < 0.001 else f"{value:.3f}"
 
 
 def comparisons_as_data(found: Comparisons) -> dict[str, Any]:
@@ -149,8 +140,8 @@ def comparisons_as_data(found: Comparisons) -> dict[str, Any]:
                 "dataset": change.dataset,
                 "protocol": change.protocol,
                 "metric": change.metric.name,
-                "base": change.base if math.isfinite(change.base) else None,
-                "head": change.head if math.isfinite(change.head) else None,
+                "base": or_null(change.base),
+                "head": or_null(change.head),
                 **comparison_as_data(change.comparison),
                 "broken_rules": list(change.broken),
             }

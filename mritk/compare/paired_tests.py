@@ -18,8 +18,9 @@ from mritk.data.samples import Classification
 from mritk.errors import UsageError
 from mritk.evaluate.bayesian import Probabilities, fold_probabilities, student_probabilities
 from mritk.evaluate.comparison import Comparison, adjusted
-from mritk.evaluate.corrected_t import CorrectedT, corrected_t
+from mritk.evaluate.corrected_t import corrected_t
 from mritk.evaluate.delong import aurocs, delong
+from mritk.evaluate.difference import Difference
 from mritk.evaluate.interval import Interval
 from mritk.evaluate.mcnemar import mcnemar
 from mritk.evaluate.metric import Undefined
@@ -135,7 +136,7 @@ def _corrected_t(rows: PairedRows, first: str, second: str) -> list[Tested]:
     return [Tested(rows.comparison(first, second, found.difference, found.interval, found.p))]
 
 
-def _over_folds(rows: PairedRows, first: str, second: str) -> CorrectedT:
+def _over_folds(rows: PairedRows, first: str, second: str) -> Difference:
     one, other = rows.per_fold(first, second)
     return corrected_t(subtracted(one, other), rows.test_to_train(first))
 
@@ -150,7 +151,7 @@ def _bayes(rows: PairedRows, first: str, second: str) -> list[Tested]:
             one, other = rows.per_fold(first, second)
             believed = fold_probabilities(one, other, rope, rows.repeats, higher_is_better=better)
             return [Tested(compared, probabilities=believed)]
-        dof: float = found.dof
+        dof = found.dof
     else:
         (line,) = _bootstrap(rows, first, second)
         if line.comparison.untested:

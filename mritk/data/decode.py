@@ -57,7 +57,7 @@ def decoded(
         known = ", ".join(RESAMPLING)
         raise UsageError(f"unknown interpolation {interpolation!r}; expected one of {known}")
     if not len(samples):
-        raise DataError("there are no samples to decode")
+        raise DataError("no samples to decode")
     if samples.spatial_dims not in (2, 3):
         raise DataError("these samples are not images; they require a custom method")
     shaping = Shaping(samples.spatial_dims or 0, size, interpolation, preprocessing)

@@ -44,6 +44,7 @@ class Regression:
 
     unit: str = ""
     kind: ClassVar[str] = "regression"
+    classes: ClassVar[tuple[str, ...]] = ()
 
     @property
     def outputs(self) -> int:

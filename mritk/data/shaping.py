@@ -55,7 +55,10 @@ class Shaping:
 
     def _resized(self, array: np.ndarray) -> np.ndarray:
         if self.spatial_dims == 2:
-            return _resized_image(_without_equal_channels(array), self.size, self.interpolation)
+            if array.ndim != 2 and array.shape[2:] != (3,):
+                raise DataError(f"an image must be (H, W) or (H, W, 3), not {array.shape}")
+            image = np.ascontiguousarray(without_equal_channels(array))
+            return _resized_image(image, self.size, self.interpolation)
         if array.ndim != 3:
             raise DataError(f"a volume must have 3 dimensions, not shape {array.shape}")
         return resized_volume(array, self.size)
@@ -81,14 +84,13 @@ def _checked(array: np.ndarray) -> np.ndarray:
     return array
 
 
-def _without_equal_channels(image: np.ndarray) -> np.ndarray:
-    if image.ndim == 2:
-        return image
-    if image.ndim != 3 or image.shape[-1] != 3:
-        raise DataError(f"an image must be (H, W) or (H, W, 3), not {image.shape}")
-    grey = image[..., 0]
-    same = np.array_equal(grey, image[..., 1]) and np.array_equal(grey, image[..., 2])
-    return np.ascontiguousarray(grey) if same else image
+def without_equal_channels(array: np.ndarray) -> np.ndarray:
+    """Return (H, W) of (H, W, 3) with three equal channels; any other array as it is."""
+    if array.ndim != 3 or array.shape[-1] != 3:
+        return array
+    grey: np.ndarray = array[..., 0]
+    same = np.array_equal(grey, array[..., 1]) and np.array_equal(grey, array[..., 2])
+    return grey if same else array
 
 
 def _resized_image(image: np.ndarray, size: int | None, interpolation: str) -> np.ndarray:

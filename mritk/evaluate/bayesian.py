@@ -16,9 +16,8 @@ import numpy as np
 
 from mritk.errors import Unavailable
 from mritk.evaluate.corrected_t import NO_SPREAD
+from mritk.evaluate.resampling import SEED
 from mritk.evaluate.rounding import one_value, subtracted
-
-SEED = 20_260_101
 
 
 @dataclass(frozen=True)

@@ -88,36 +88,15 @@ def _claims(
     return probabilities.max(axis=1), (decided == targets).astype(np.float64)
 
 
-def _gap(probability: np.ndarray, right: np.ndarray, weights: np.ndarray) -> float:
-    excess = np.bincount(bin_of(probability), weights * (probability - right), BINS)
-    return float(np.abs(excess).sum() / weights.sum())
-
-
-def gap(targets: np.ndarray, scores: np.ndarray, weights: np.ndarray) -> float:
-    """Return the calibration error of the decisions."""
-    return _gap(*_claims(targets, scores, None), weights)
-
-
-def class_wise_gaps(targets: np.ndarray, scores: np.ndarray, weights: np.ndarray) -> np.ndarray:
-    """Return the calibration error of the probabilities of each class, (classes,)."""
-    classes = range(scores.shape[1])
-    return np.asarray([_gap(*_claims(targets, scores, k), weights) for k in classes])
-
-
-def _gap_resampled(resamples: Resamples, k: int | None) -> np.ndarray:
-    probability, right = _claims(resamples.targets, resamples.scores, k)
+def gap(samples: Resamples, k: int | None = None) -> np.ndarray:
+    """Return the calibration error of the decisions, or of the probability of ``k``, (R,)."""
+    probability, right = _claims(samples.targets, samples.scores, k)
     excess = np.zeros((len(probability), BINS))
     excess[np.arange(len(probability)), bin_of(probability)] = probability - right
     with np.errstate(invalid="ignore", divide="ignore"):
-        return np.abs(resamples.sums(excess)).sum(axis=1) / resamples.total
+        return np.abs(samples.sums(excess)).sum(axis=1) / samples.total
 
 
-def gap_resampled(resamples: Resamples) -> np.ndarray:
-    """Return :func:`gap` in each resample, (R,)."""
-    return _gap_resampled(resamples, None)
-
-
-def class_wise_gaps_resampled(resamples: Resamples) -> np.ndarray:
-    """Return :func:`class_wise_gaps` in each resample, (R, classes)."""
-    classes = range(resamples.scores.shape[1])
-    return np.stack([_gap_resampled(resamples, k) for k in classes], axis=1)
+def class_wise_gaps(samples: Resamples) -> np.ndarray:
+    """Return the calibration error of the probabilities of each class, (R, classes)."""
+    return np.stack([gap(samples, k) for k in range(samples.scores.shape[1])], axis=1)

@@ -1,82 +1,42 @@
-"""Metrics of a classification. scikit-learn computes their values.
-
-Beside each stands its form for many weightings at once (:mod:`mritk.evaluate.resamples`), which
-tests hold against scikit-learn with ``sample_weight``.
-"""
+"""Metrics of a classification."""
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 
-from mritk.evaluate.calibration import (
-    class_wise_gaps,
-    class_wise_gaps_resampled,
-    gap,
-    gap_resampled,
-    one_hot,
-    probabilities_of,
-)
+from mritk.evaluate.calibration import class_wise_gaps, gap, one_hot, probabilities_of
 from mritk.evaluate.decisions import (
     accuracy,
-    accuracy_resampled,
     f1s,
-    f1s_resampled,
     kappa,
-    kappa_resampled,
     mcc,
-    mcc_resampled,
     npvs,
-    npvs_resampled,
     precisions,
-    precisions_resampled,
     recalls,
-    recalls_resampled,
     specificities,
-    specificities_resampled,
 )
-from mritk.evaluate.metric import Metric, Undefined
-from mritk.evaluate.ranks import odds_ranks
-
-# -- ranks -----------------------------------------------------------------------------------------
-
-
-def _aurocs(targets: np.ndarray, scores: np.ndarray, weights: np.ndarray) -> np.ndarray:
-    """Return the AUROC of each class against the rest; NaN for a class without samples."""
-    from sklearn.metrics import roc_auc_score
-
-    found = np.full(scores.shape[1], np.nan)
-    for k in _ranked_classes(targets, weights):
-        found[k] = roc_auc_score(targets == k, odds_ranks(scores, k), sample_weight=weights)
-    return found
+from mritk.evaluate.metric import Metric
+from mritk.evaluate.resamples import Resamples
+from mritk.evaluate.weighted import Form, weighted
 
 
-def _average_precisions(targets: np.ndarray, scores: np.ndarray, weights: np.ndarray) -> np.ndarray:
-    """Return the average precision of each class against the rest."""
-    from sklearn.metrics import average_precision_score
-
-    found = np.full(scores.shape[1], np.nan)
-    for k in _ranked_classes(targets, weights):
-        odds = odds_ranks(scores, k)
-        found[k] = average_precision_score(targets == k, odds, sample_weight=weights)
-    return found
+def aurocs(samples: Resamples) -> np.ndarray:
+    """Return the AUROC of each class against the rest, (R, classes)."""
+    return samples.ranked[0]
 
 
-def _ranked_classes(targets: np.ndarray, weights: np.ndarray) -> np.ndarray:
-    present = np.unique(targets[weights > 0])
-    if len(present) == 1:
-        raise Undefined("all samples are of one class")
-    return present
+def average_precisions(samples: Resamples) -> np.ndarray:
+    """Return the average precision of each class against the rest, (R, classes)."""
+    return samples.ranked[1]
 
 
-# -- probabilities -----------------------------------------------------------------------------
+def log_losses(targets: np.ndarray, scores: np.ndarray) -> np.ndarray:
+    """Return the negative log likelihood of each sample's class, (N,), from logits.
 
-
-def _log_loss(targets: np.ndarray, scores: np.ndarray, weights: np.ndarray) -> float:
-    # scikit-learn's log_loss takes probabilities, which round to 0 and 1 where logits do not.
-    return float(np.average(_losses(targets, scores), weights=weights))
-
-
-def _losses(targets: np.ndarray, scores: np.ndarray) -> np.ndarray:
+    Probabilities round to 0 and 1 where logits do not.
+    """
     from scipy.special import log_softmax
 
     log_probabilities = log_softmax(scores.astype(np.float64), axis=1)
@@ -84,15 +44,14 @@ def _losses(targets: np.ndarray, scores: np.ndarray) -> np.ndarray:
     return losses
 
 
-def _brier(targets: np.ndarray, scores: np.ndarray, weights: np.ndarray) -> float:
-    return float(np.average(_squares(targets, scores), weights=weights))
+def _log_loss(samples: Resamples) -> np.ndarray:
+    return samples.mean(log_losses(samples.targets, samples.scores))
 
 
-def _squares(targets: np.ndarray, scores: np.ndarray) -> np.ndarray:
-    """Return the sum over classes of squared errors, (N,): Brier 1950, between 0 and 2."""
-    errors = probabilities_of(scores) - one_hot(targets, scores.shape[1])
-    squares: np.ndarray = np.square(errors).sum(axis=1)
-    return squares
+def _brier(samples: Resamples) -> np.ndarray:
+    """Return the mean over samples of squared errors, summed over classes: Brier 1950, 0 to 2."""
+    errors = probabilities_of(samples.scores) - one_hot(samples.targets, samples.scores.shape[1])
+    return samples.mean(np.square(errors).sum(axis=1))
 
 
 # On a finite sample even probabilities that are right miss in each bin, and absolute values add up.
@@ -100,137 +59,110 @@ ABSOLUTE = (
     "calibration errors are biased upwards on finite samples, so no interval is valid; log loss "
     "and Brier have one"
 )
+ONE_CLASS = "all samples are of one class"
+FOR_ONE_CLASS = "all targets and all predictions are of one class"
 UNIT, SIGNED = (0.0, 1.0), (-1.0, 1.0)
 POSITIVE = (0.0, float("inf"))
 
+
+def _macro(name: str, label: str, form: Form, summary: str, **fields: Any) -> Metric:
+    """Return a metric that is the mean over classes of a share."""
+    told = f"mean {summary} over classes"
+    return weighted(name, label, True, form, per_class=True, bounds=UNIT, summary=told, **fields)
+
+
 # The first six are the columns of a leaderboard, and the first of them sorts it.
 CLASSIFICATION = (
-    Metric(
-        "balanced_accuracy",
-        "balanced accuracy",
-        True,
-        recalls,
-        per_class=True,
-        bounds=UNIT,
-        resampled=recalls_resampled,
-        summary="mean sensitivity (recall) over classes",
-    ),
-    Metric(
+    _macro("balanced_accuracy", "balanced accuracy", recalls, "sensitivity (recall)"),
+    _macro(
         "macro_auroc",
         "macro AUROC",
-        True,
-        _aurocs,
-        per_class=True,
-        bounds=UNIT,
-        resampled=lambda resamples: resamples.ranked[0],
-        summary="mean one-vs-rest area under the ROC curve over classes",
+        aurocs,
+        "one-vs-rest area under the ROC curve",
+        undefined=ONE_CLASS,
     ),
-    Metric(
+    weighted(
         "mcc",
         "MCC",
         True,
         mcc,
+        undefined="all targets or all predictions are of one class",
         bounds=SIGNED,
-        resampled=mcc_resampled,
         summary="Matthews correlation coefficient of classes and decisions",
     ),
-    Metric(
-        "macro_f1",
-        "macro F1",
-        True,
-        f1s,
-        per_class=True,
-        bounds=UNIT,
-        resampled=f1s_resampled,
-        summary="mean over classes of the harmonic mean of sensitivity and PPV",
-    ),
-    Metric(
+    _macro("macro_f1", "macro F1", f1s, "F1 (harmonic mean of sensitivity and PPV)"),
+    weighted(
         "accuracy",
         "accuracy",
         True,
         accuracy,
         bounds=UNIT,
-        resampled=accuracy_resampled,
-        summary="proportion of correct decisions",
+        summary=("proportion of correct decisions"),
     ),
-    Metric(
+    weighted(
         "log_loss",
         "log loss",
         False,
         _log_loss,
         bounds=POSITIVE,
-        resampled=lambda r: r.mean(_losses(r.targets, r.scores)),
         summary="mean negative log likelihood of the true class (NLL), in nats",
     ),
-    Metric(
+    _macro(
         "macro_auprc",
         "macro AUPRC",
-        True,
-        _average_precisions,
-        per_class=True,
-        bounds=UNIT,
-        resampled=lambda resamples: resamples.ranked[1],
-        summary="mean one-vs-rest average precision over classes",
+        average_precisions,
+        "one-vs-rest average precision",
+        undefined=ONE_CLASS,
     ),
-    Metric(
+    _macro(
         "macro_specificity",
         "macro specificity",
-        True,
         specificities,
-        per_class=True,
-        bounds=UNIT,
-        resampled=specificities_resampled,
-        summary="mean specificity over classes",
+        "specificity",
+        undefined=FOR_ONE_CLASS,
     ),
-    Metric(
+    _macro(
         "macro_ppv",
         "macro PPV",
-        True,
         precisions,
-        per_class=True,
-        bounds=UNIT,
-        resampled=precisions_resampled,
-        summary="mean positive predictive value (precision) over classes",
+        "positive predictive value (precision)",
+        undefined="class number {k} is never predicted",
     ),
-    Metric(
+    _macro(
         "macro_npv",
         "macro NPV",
-        True,
         npvs,
-        per_class=True,
-        bounds=UNIT,
-        resampled=npvs_resampled,
-        summary="mean negative predictive value over classes",
+        "negative predictive value",
+        undefined=FOR_ONE_CLASS,
+        of_absent_too=True,
     ),
-    Metric(
+    weighted(
         "kappa",
         "Cohen's κ",
         True,
         kappa,
+        undefined="all targets and all predictions are of one class",
         bounds=SIGNED,
-        resampled=kappa_resampled,
         summary="agreement of classes and decisions beyond chance",
     ),
-    Metric(
+    weighted(
         "brier",
         "Brier",
         False,
         _brier,
         bounds=(0.0, 2.0),
-        resampled=lambda r: r.mean(_squares(r.targets, r.scores)),
         summary="mean squared error of the probabilities, summed over classes",
     ),
-    Metric(
+    weighted(
         "ece",
         "ECE",
         False,
         gap,
         bounds=UNIT,
         no_interval=ABSOLUTE,
-        resampled=gap_resampled,
         summary="expected calibration error of the decision, 15 equal bins of confidence",
     ),
-    Metric(
+    weighted(
         "class_wise_ece",
         "class-wise ECE",
         False,
@@ -238,7 +170,6 @@ CLASSIFICATION = (
         per_class=True,
         bounds=UNIT,
         no_interval=ABSOLUTE,
-        resampled=class_wise_gaps_resampled,
         summary="mean over classes of the calibration error of their probabilities, 15 equal bins",
     ),
 )

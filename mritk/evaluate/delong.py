@@ -8,9 +8,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from mritk.evaluate.difference import Difference
 from mritk.evaluate.interval import Interval
-
-LEVEL = 0.95
 
 
 @dataclass(frozen=True, eq=False)
@@ -25,25 +24,6 @@ class AUROCs:
 
     values: np.ndarray
     covariance: np.ndarray
-    reason: str = ""
-
-
-@dataclass(frozen=True)
-class DeLong:
-    """The difference between two areas.
-
-    Attributes:
-        difference: First minus second.
-        interval: Of the difference.
-        z: Difference in units of its standard error.
-        p: Two-sided, from the normal distribution; NaN if there is a ``reason``.
-        reason: Why there is no p, or empty.
-    """
-
-    difference: float
-    interval: Interval
-    z: float
-    p: float
     reason: str = ""
 
 
@@ -132,7 +112,7 @@ def _covariance(
     return covariance
 
 
-def delong(found: AUROCs) -> DeLong:
+def delong(found: AUROCs) -> Difference:
     """Test whether two scores have the same area.
 
     Args:
@@ -146,14 +126,13 @@ def delong(found: AUROCs) -> DeLong:
     if not reason and not variance > 0 and difference != 0:
         reason = "every sample gives the same difference, so its variance is unknown"
     if reason:
-        return DeLong(difference, Interval.undefined(reason), math.nan, math.nan, reason)
+        return Difference.untested(difference, reason)
     if not variance > 0:
-        return DeLong(0.0, Interval(0.0, 0.0, 0.0, LEVEL), 0.0, 1.0)
+        return Difference(0.0, Interval(0.0, 0.0, 0.0), 1.0, 0.0)
     error = math.sqrt(variance)
     z = difference / error
-    reach = float(norm.ppf((1 + LEVEL) / 2)) * error
-    interval = Interval(max(difference - reach, -1.0), min(difference + reach, 1.0), error, LEVEL)
-    return DeLong(difference, interval, z, float(2 * norm.sf(abs(z))))
+    interval = Interval.around(difference, error, bounds=(-1.0, 1.0))
+    return Difference(difference, interval, float(2 * norm.sf(abs(z))), z)
 
 
 def _of_difference(covariance: np.ndarray) -> float:

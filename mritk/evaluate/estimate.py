@@ -21,13 +21,12 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from mritk.evaluate.interval import Interval
+from mritk.evaluate.interval import LEVEL, UNBOUNDED, Interval, quantile
 from mritk.evaluate.resampling import SEED, Units
 from mritk.evaluate.rounding import ROUNDING, one_value
 from mritk.evaluate.run_spread import RunSpread, Training
 from mritk.evaluate.scale import Scale
 
-LEVEL = 0.95
 MOST_DEGENERATE = 0.5
 # BCa covers 91 to 92 % of 8 to 16 patients: it knows skewness, but not how little they tell of it.
 FEWEST_OF_BCA = 30
@@ -73,7 +72,7 @@ class Estimate:
     def interval(
         self,
         units: Units,
-        bounds: tuple[float, float] = (-math.inf, math.inf),
+        bounds: tuple[float, float] = UNBOUNDED,
         method: str = "student",
         scale: Scale | None = None,
     ) -> Interval:
@@ -97,7 +96,9 @@ class Estimate:
         elif method == "percentile":
             low, high = self._percentile()
         else:
-            low, high = (scale or Scale(*bounds)).ends(self.point, self._reach)
+            low, high = (scale or Scale(*bounds)).ends(
+                self.point, quantile(self.dof) * self.standard_error
+            )
         return Interval(
             float(max(low, bounds[0])),
             float(min(high, bounds[1])),
@@ -108,18 +109,9 @@ class Estimate:
         )
 
     @property
-    def _reach(self) -> float:
-        from scipy.stats import t
-
-        return float(t.ppf((1 + LEVEL) / 2, self.dof)) * self.standard_error
-
-    @property
     def widening(self) -> float:
         """Ratio of Student's to the normal quantile."""
-        from scipy.stats import norm, t
-
-        upper = (1 + LEVEL) / 2
-        return float(t.ppf(upper, self.dof) / norm.ppf(upper))
+        return quantile(self.dof) / quantile(math.inf)
 
     def _percentile(self) -> tuple[float, float]:
         low, high = np.quantile(self.replicates, [(1 - LEVEL) / 2, (1 + LEVEL) / 2])
@@ -139,8 +131,8 @@ class Estimate:
         z0 = float(norm.ppf(min(share, 1 - 1 / (len(self.replicates) + 1))))
         a = acceleration(self.jackknife, units)
         ends = []
-        for quantile in ((1 - LEVEL) / 2, (1 + LEVEL) / 2):
-            z = z0 + float(t.ppf(quantile, self.dof))
+        for tail in ((1 - LEVEL) / 2, (1 + LEVEL) / 2):
+            z = z0 + float(t.ppf(tail, self.dof))
             ends.append(float(norm.cdf(z0 + z / max(1 - a * z, 1e-6))))
         low, high = np.quantile(self.replicates, ends)
         return float(low), float(high)

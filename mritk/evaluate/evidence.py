@@ -8,21 +8,19 @@ from __future__ import annotations
 
 import math
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
-from functools import cached_property
 from itertools import combinations
 
 import numpy as np
 
 from mritk.evaluate.comparison import Comparison, Verdict, adjusted
-from mritk.evaluate.estimate import LEVEL, Estimate, Hidden, estimate
+from mritk.evaluate.estimate import Estimate, Hidden, estimate
 from mritk.evaluate.fold_overlap import inflation
-from mritk.evaluate.interval import Interval
-from mritk.evaluate.metrics import Metric
-from mritk.evaluate.resampling import Units
+from mritk.evaluate.interval import LEVEL, Interval
+from mritk.evaluate.metric import Metric
 from mritk.evaluate.run_spread import RunSpread, Training
-from mritk.evaluate.run_values import RESAMPLES, RunValues, Scored, Values, minus
+from mritk.evaluate.run_values import RunValues, Values, minus
 from mritk.evaluate.scale import Scale
 from mritk.evaluate.tie_groups import tie_groups
 from mritk.evaluate.unit_swaps import ScoredTwice, swap_test
@@ -37,53 +35,33 @@ ONE_RUN = (
 
 
 @dataclass(frozen=True, eq=False)
-class Evidence:
+class Evidence(RunValues):
     """Rows that were tested on the same samples, and what can be said about them.
 
     Attributes:
-        rows: The trials of each row, by its name; rows without trials are left out.
-        metrics: What is computed.
-        resamples: Number R of resamples.
-        method: ``student``, ``percentile`` or ``bca``.
-        partial: Whether means over classes are over the classes that there are.
         given_these_models: Whether differences are between the trained networks as they are.
     """
 
-    rows: Mapping[str, Sequence[Scored]]
-    metrics: Sequence[Metric]
-    resamples: int = RESAMPLES
-    method: str = "student"
-    partial: bool = False
     given_these_models: bool = False
-    _kept: dict[str, dict[str, Estimate]] = field(default_factory=dict, repr=False)
-
-    @cached_property
-    def values(self) -> RunValues:
-        """Every metric of every trial and run."""
-        return RunValues(self.rows, self.metrics, self.resamples, self.method, self.partial)
-
-    @property
-    def units(self) -> Units:
-        """All units of all rows, in strata."""
-        return self.values.units
+    _estimated: dict[str, dict[str, Estimate]] = field(default_factory=dict, repr=False)
 
     # -- estimates -----------------------------------------------------------------------------
 
     def estimate(self, row: str, metric: Metric) -> Estimate:
         """Return the mean over the runs of a row, with its resampled values."""
-        if metric.name not in self._kept:
+        if metric.name not in self._estimated:
             runs = {
-                name: self.values.runs(name, range(len(trials)), metric)
+                name: self.runs(name, range(len(trials)), metric)
                 for name, trials in self.rows.items()
             }
-            self._kept[metric.name] = dict(
+            self._estimated[metric.name] = dict(
                 zip(
                     runs,
                     self._estimates(list(runs.values()), len(runs), metric, cautious=False),
                     strict=True,
                 )
             )
-        return self._kept[metric.name][row]
+        return self._estimated[metric.name][row]
 
     def interval(self, row: str, metric: Metric) -> Interval:
         """Return the interval of a row's mean."""
@@ -116,13 +94,13 @@ class Evidence:
         spread = RunSpread.over(pairs, most, cautious=cautious)
         if cautious and self.given_these_models:
             spread = RunSpread(ignored=True)
-        overlap = 1.0 if spread.ignored else inflation(self.values.parts)
+        overlap = 1.0 if spread.ignored else inflation(self.parts)
         found = []
         for number, (values, drawn, runs) in enumerate(zip(points, resampled, rows, strict=True)):
             one = estimate(
                 values,
                 drawn,
-                self.values.weights,
+                self.weights,
                 self.units,
                 replace(spread, folds=folds[number]) if folds else spread,
                 Hidden(self._unseen(runs, metric), overlap),
@@ -182,21 +160,21 @@ class Evidence:
     def _differences(self, first: str, second: str, metric: Metric) -> list[Values]:
         """Return first minus second for each run that both have."""
         common = self._common(first, second)
-        ones = self.values.runs(first, [number for number, _ in common], metric)
-        others = self.values.runs(second, [number for _, number in common], metric)
+        ones = self.runs(first, [number for number, _ in common], metric)
+        others = self.runs(second, [number for _, number in common], metric)
         return [minus(one, other) for one, other in zip(ones, others, strict=True)]
 
     def _of_folds(self, first: str, second: str, metric: Metric) -> Training | None:
         """Return what the differences of folds, averaged over seeds, show of their variance."""
-        if self.values.parts < 2 or self.given_these_models:
+        if self.parts < 2 or self.given_these_models:
             return None
         of_fold: dict[int, list[float]] = defaultdict(list)
         for one, other in self._common(first, second):
-            pair = (self.values.trials[first][one], self.values.trials[second][other])
+            pair = (self.trials[first][one], self.trials[second][other])
             fold = self.rows[first][one].fold
             of_fold[fold].append(pair[0][metric.name].point - pair[1][metric.name].point)
         means = np.asarray([np.mean(values) for values in of_fold.values()])
-        return Training.over_folds(means, self.values.parts)
+        return Training.over_folds(means, self.parts)
 
     def _comparison(
         self, pair: tuple[str, str], found: Estimate | None, runs: int, metric: Metric
@@ -256,7 +234,7 @@ class Evidence:
             a, b = self.rows[first][one], self.rows[second][other]
             if list(a.unit) != list(b.unit) or not np.array_equal(a.target, b.target):
                 return []
-            runs[a.run].append(ScoredTwice(a.target, a.score, b.score, self.values.numbers(a)))
+            runs[a.run].append(ScoredTwice(a.target, a.score, b.score, self.numbers(a)))
         return [runs[run] for run in sorted(runs)]
 
     def all_pairs(self, metric: Metric) -> list[Comparison]:

@@ -12,8 +12,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from mritk.errors import Unavailable
+from mritk.evaluate.interval import LEVEL
 
-LEVEL = 0.95
 LEAST_DATASETS = 5
 LEAST_ROWS = 3
 

@@ -5,6 +5,9 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
+LEVEL = 0.95
+UNBOUNDED = (-math.inf, math.inf)
+
 
 @dataclass(frozen=True)
 class Interval:
@@ -23,7 +26,7 @@ class Interval:
     low: float
     high: float
     standard_error: float = math.nan
-    level: float = 0.95
+    level: float = LEVEL
     resamples: int = 0
     degenerate: int = 0
     reason: str = ""
@@ -33,6 +36,26 @@ class Interval:
         """Return an interval that does not exist."""
         return cls(math.nan, math.nan, reason=reason)
 
+    @classmethod
+    def around(
+        cls,
+        value: float,
+        standard_error: float,
+        dof: float = math.inf,
+        bounds: tuple[float, float] = UNBOUNDED,
+    ) -> Interval:
+        """Return Student's interval of a value, no wider than the bounds.
+
+        Args:
+            value: The value.
+            standard_error: Of the value.
+            dof: Degrees of freedom of the standard error; infinite: the interval is normal.
+            bounds: Of the value.
+        """
+        reach = quantile(dof) * standard_error
+        low, high = max(value - reach, bounds[0]), min(value + reach, bounds[1])
+        return cls(low, high, standard_error)
+
     @property
     def width(self) -> float:
         """Distance between the ends."""
@@ -40,3 +63,11 @@ class Interval:
 
     def __contains__(self, value: float) -> bool:
         return self.low <= value <= self.high
+
+
+def quantile(dof: float) -> float:
+    """Return how many standard errors an interval reaches, by Student's distribution."""
+    from scipy.stats import norm, t
+
+    upper = (1 + LEVEL) / 2
+    return float(norm.ppf(upper) if math.isinf(dof) else t.ppf(upper, dof))

@@ -4,40 +4,16 @@ from __future__ import annotations
 
 import math
 from collections.abc import Hashable, Sequence
-from dataclasses import dataclass
 
 import numpy as np
 
+from mritk.evaluate.difference import Difference
 from mritk.evaluate.interval import Interval
-
-LEVEL = 0.95
-
-
-@dataclass(frozen=True)
-class McNemar:
-    """What two classifiers get right on the same samples.
-
-    Attributes:
-        only_first: Number of samples that the first alone gets right (b).
-        only_second: Number of samples that the second alone gets right (c).
-        difference: Accuracy of the first minus that of the second.
-        interval: Of the difference; it approximates, while ``p`` is exact, so that the two may
-            disagree at the edge.
-        p: Two-sided; NaN if there is a ``reason``.
-        reason: Why the test does not apply, or empty.
-    """
-
-    only_first: int
-    only_second: int
-    difference: float
-    interval: Interval
-    p: float
-    reason: str = ""
 
 
 def mcnemar(
     first: np.ndarray, second: np.ndarray, unit: Sequence[Hashable] | None = None
-) -> McNemar:
+) -> Difference:
     """Test whether two classifiers are equally accurate, by the samples on which one is right.
 
     If they are, each such sample is a fair coin: b of b + c is binomial with probability 1/2.
@@ -45,6 +21,8 @@ def mcnemar(
     percentages, Psychometrika 12, 153–157. Interval: Agresti & Min 2005, Simple improved
     confidence intervals for comparing matched proportions, Stat. Med. 24, 729–740: that of Wald
     with 1/2 added to each of the four cells.
+
+    The interval approximates, while p is exact, so that the two may disagree at the edge.
 
     Args:
         first: (N,) bool, which samples the first classifier gets right.
@@ -64,13 +42,13 @@ def mcnemar(
     samples = len(first)
     b, c = int((first & ~second).sum()), int((~first & second).sum())
     difference = (b - c) / samples if samples else math.nan
-    reason = "there are no samples" if not samples else clustered(unit)
+    reason = "no samples" if not samples else _clustered(unit)
     if reason:
-        return McNemar(b, c, difference, Interval.undefined(reason), math.nan, reason)
-    return McNemar(b, c, difference, _interval(b, c, samples), _p(b, c))
+        return Difference.untested(difference, reason)
+    return Difference(difference, _interval(b, c, samples), _p(b, c))
 
 
-def clustered(unit: Sequence[Hashable] | None) -> str:
+def _clustered(unit: Sequence[Hashable] | None) -> str:
     """Return why samples are not independent, or nothing if they are."""
     if unit is None or len(set(unit)) == len(unit):
         return ""
@@ -87,10 +65,7 @@ def _p(b: int, c: int) -> float:
 
 
 def _interval(b: int, c: int, samples: int) -> Interval:
-    from scipy.stats import norm
-
     total, minus, plus = samples + 2, b - c, b + c + 1
     middle = minus / total
     error = math.sqrt(plus - minus**2 / total) / total
-    reach = float(norm.ppf((1 + LEVEL) / 2)) * error
-    return Interval(max(middle - reach, -1.0), min(middle + reach, 1.0), error, LEVEL)
+    return Interval.around(middle, error, bounds=(-1.0, 1.0))

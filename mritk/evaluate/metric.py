@@ -91,7 +91,7 @@ class Metric(Record):
                 f"{self.name}: scores of shape {scores.shape} for {len(targets)} targets"
             )
         if not len(targets):
-            return Value(math.nan, "there are no samples")
+            return Value(math.nan, "no samples")
         if not np.isfinite(scores).all():
             return Value(math.nan, "some scores are NaN or infinite")
         if weights is None:
@@ -131,25 +131,10 @@ class Metric(Record):
             resamples: Targets, scores and R weightings.
             classes: With ``per_class``, the classes that the mean is over; None: all.
         """
-        import numpy as np
-
-        if self.resampled is not None:
-            if not self.per_class:
-                return np.asarray(self.resampled(resamples), dtype=np.float64)
-            values = self.resample_classes(resamples)
-            return (values if classes is None else values[:, classes]).mean(axis=1)
-        partial = classes is not None and len(classes) < resamples.scores.shape[1]
-        found = []
-        for weights in resamples.sample_weights():
-            some = weights > 0
-            value = self.compute(
-                resamples.targets[some],
-                resamples.scores[some],
-                weights[some],
-                leave_out_absent=partial,
-            )
-            found.append(value.value)
-        return np.asarray(found)
+        if not self.per_class:
+            return self._resampled(resamples, (len(resamples.weights),))
+        values = self.resample_classes(resamples)
+        return (values if classes is None else values[:, classes]).mean(axis=1)
 
     def resample_classes(self, resamples: Resamples) -> np.ndarray:
         """Return the value of each class in each of R resamples, (R, classes).
@@ -158,17 +143,24 @@ class Metric(Record):
         """
         import numpy as np
 
+        found = self._resampled(resamples, resamples.confusion.shape[:2])
+        return np.where(resamples.confusion.sum(axis=2) > 0, found, np.nan)
+
+    def _resampled(self, resamples: Resamples, shape: tuple[int, ...]) -> np.ndarray:
+        """Return what the function gives of each resample, in an array of this shape."""
+        import numpy as np
+
         if self.resampled is not None:
-            found = np.asarray(self.resampled(resamples), dtype=np.float64)
-        else:
-            found = np.full(resamples.confusion.shape[:2], np.nan)
-            for row, weights in zip(found, resamples.sample_weights(), strict=True):
-                some = weights > 0
-                with contextlib.suppress(Undefined):
-                    row[:] = self.function(
+            return np.asarray(self.resampled(resamples), dtype=np.float64)
+        found = np.full(shape, np.nan)
+        for number, weights in enumerate(resamples.sample_weights()):
+            some = weights > 0
+            with contextlib.suppress(Undefined):
+                if some.any():
+                    found[number] = self.function(
                         resamples.targets[some], resamples.scores[some], weights[some]
                     )
-        return np.where(resamples.confusion.sum(axis=2) > 0, found, np.nan)
+        return found
 
 
 def _value(value: float) -> Value:

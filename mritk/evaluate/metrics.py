@@ -8,22 +8,10 @@ from __future__ import annotations
 import difflib
 from collections.abc import Mapping, Sequence
 
-from mritk.data.samples import Classification, Task
+from mritk.data.samples import Task
 from mritk.errors import UnknownName
 from mritk.evaluate import classification, regression
-from mritk.evaluate.classification import CLASSIFICATION
-from mritk.evaluate.metric import Metric, Value
-from mritk.evaluate.regression import REGRESSION
-
-__all__ = [
-    "CLASSIFICATION",
-    "REGRESSION",
-    "Metric",
-    "Value",
-    "all_metrics",
-    "find_metric",
-    "metrics_of",
-]
+from mritk.evaluate.metric import Metric
 
 
 def metrics_of(
@@ -37,14 +25,16 @@ def metrics_of(
         shown: Only the usual columns of a leaderboard, the first of which sorts; else all.
     """
     if shown:
-        is_classes = isinstance(task, Classification)
-        return classification.SHOWN if is_classes else regression.SHOWN
+        return classification.SHOWN if task.classes else regression.SHOWN
     return tuple(m for m in all_metrics(extra).values() if m.task == task.kind)
 
 
 def all_metrics(extra: Sequence[Metric] = ()) -> Mapping[str, Metric]:
     """Return every metric by name."""
-    return {metric.name: metric for metric in (*CLASSIFICATION, *REGRESSION, *extra)}
+    return {
+        metric.name: metric
+        for metric in (*classification.CLASSIFICATION, *regression.REGRESSION, *extra)
+    }
 
 
 def find_metric(name: str, task: Task | None = None, extra: Sequence[Metric] = ()) -> Metric:

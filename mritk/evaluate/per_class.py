@@ -6,8 +6,11 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from mritk.evaluate.classification import aurocs, average_precisions
+from mritk.evaluate.decisions import f1s, npvs, precisions, recalls, specificities
 from mritk.evaluate.metric import Value
-from mritk.evaluate.ranks import odds_ranks
+from mritk.evaluate.resamples import Resamples
+from mritk.evaluate.weighted import Form
 
 
 @dataclass(frozen=True)
@@ -27,12 +30,25 @@ class ClassScores:
     values: dict[str, Value]
 
 
-def confusion(targets: np.ndarray, scores: np.ndarray) -> np.ndarray:
-    """Return how many samples of class i (row) are taken for class j, (classes, classes)."""
-    from sklearn.metrics import confusion_matrix
+# The forms of the scores, and why they may have no value.
+SCORES: dict[str, tuple[Form, str]] = {
+    "sensitivity": (recalls, "the class has no sample"),
+    "specificity": (specificities, "no sample is of another class"),
+    "ppv": (precisions, "the class is never predicted"),
+    "npv": (npvs, "no other class is ever predicted"),
+    "f1": (f1s, "the class has no sample"),
+    "auroc": (aurocs, "all samples are of the class, or none are"),
+    "auprc": (average_precisions, "all samples are of the class, or none are"),
+}
 
-    classes = np.arange(scores.shape[1])
-    return np.asarray(confusion_matrix(targets, scores.argmax(axis=1), labels=classes))
+
+def confusion(targets: np.ndarray, scores: np.ndarray) -> np.ndarray:
+    """Return how many samples of class i (row) are taken for class j, (classes, classes) int64."""
+    return _unweighted(targets, scores).confusion[0].astype(np.int64)
+
+
+def _unweighted(targets: np.ndarray, scores: np.ndarray) -> Resamples:
+    return Resamples.of_one(targets, scores, np.ones(len(targets)))
 
 
 def per_class(
@@ -45,44 +61,19 @@ def per_class(
         scores: (N, classes) logits.
         classes: Names.
     """
-    table = confusion(targets, scores)
+    samples = _unweighted(targets, scores)
+    support = samples.confusion[0].sum(axis=1)
+    found = {name: form(samples)[0] for name, (form, _) in SCORES.items()}
     return [
         ClassScores(
             name,
-            int(table[k].sum()),
-            float(table[k].sum() / max(1, table.sum())),
-            _counted(table, k) | _ranked(targets, scores, k),
+            int(support[k]),
+            float(support[k] / max(1, support.sum())),
+            {score: _value(values[k], SCORES[score][1]) for score, values in found.items()},
         )
         for k, name in enumerate(classes)
     ]
 
 
-def _counted(table: np.ndarray, k: int) -> dict[str, Value]:
-    hits, missed = table[k, k], table[k].sum() - table[k, k]
-    false = table[:, k].sum() - hits
-    rest = table.sum() - hits - missed - false
-    return {
-        "sensitivity": _share(hits, hits + missed, "the class has no sample"),
-        "specificity": _share(rest, rest + false, "no sample is of another class"),
-        "ppv": _share(hits, hits + false, "the class is never predicted"),
-        "npv": _share(rest, rest + missed, "no other class is ever predicted"),
-        "f1": _share(2 * hits, 2 * hits + missed + false, "the class has no sample"),
-    }
-
-
-def _share(part: int, whole: int, reason: str) -> Value:
-    return Value(float(part / whole)) if whole else Value(float("nan"), reason)
-
-
-def _ranked(targets: np.ndarray, scores: np.ndarray, k: int) -> dict[str, Value]:
-    from sklearn.metrics import average_precision_score, roc_auc_score
-
-    is_class = targets == k
-    if is_class.all() or not is_class.any():
-        missing = Value(float("nan"), "all samples are of the class, or none are")
-        return {"auroc": missing, "auprc": missing}
-    odds = odds_ranks(scores, k)
-    return {
-        "auroc": Value(float(roc_auc_score(is_class, odds))),
-        "auprc": Value(float(average_precision_score(is_class, odds))),
-    }
+def _value(value: float, reason: str) -> Value:
+    return Value(float(value), reason if np.isnan(value) else "")

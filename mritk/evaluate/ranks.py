@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-# Differences of computed scores that are nearer than this, relative to the scores, are equal.
-ROUNDING = 64 * np.finfo(np.float64).eps
+from mritk.evaluate.rounding import OF_LOGITS
 
 
 def odds_ranks(logits: np.ndarray, k: int) -> np.ndarray:
@@ -17,12 +16,12 @@ def odds_ranks(logits: np.ndarray, k: int) -> np.ndarray:
     to all logits of a sample: ranks would make another score of what rounding leaves. Logits in
     single precision are exact numbers, as a model gives them; those in double precision were
     computed (means over a patient, a temperature), so their differences are equal up to
-    :data:`ROUNDING`. A sample with NaN has the rank NaN.
+    :data:`OF_LOGITS`. A sample with NaN has the rank NaN.
     """
     values = logits.astype(np.float64)
     others = np.delete(values, k, axis=1) - values[:, [k]]
     if logits.dtype == np.float64:
-        noise = ROUNDING * (1 + np.abs(values).max(axis=1, keepdims=True))
+        noise = OF_LOGITS * (1 + np.abs(values).max(axis=1, keepdims=True))
         others = _tied(others, np.broadcast_to(noise, others.shape))
     others.sort(axis=1)  # sums of the same terms in the same order
     # The logarithms of exp(a), exp(a) + exp(b), …, from the least: what sums that agree in double

@@ -1,78 +1,52 @@
-"""Metrics of a regression; scikit-learn and numpy compute their values."""
+"""Metrics of a regression."""
 
 from __future__ import annotations
 
 import numpy as np
 
-from mritk.evaluate.metric import Metric, Undefined
 from mritk.evaluate.resamples import Resamples
+from mritk.evaluate.weighted import weighted
 
 
-def _mae(targets: np.ndarray, scores: np.ndarray, weights: np.ndarray) -> float:
-    from sklearn.metrics import mean_absolute_error
-
-    return float(mean_absolute_error(targets, scores, sample_weight=weights))
-
-
-def _rmse(targets: np.ndarray, scores: np.ndarray, weights: np.ndarray) -> float:
-    from sklearn.metrics import root_mean_squared_error
-
-    return float(root_mean_squared_error(targets, scores, sample_weight=weights))
+def _errors(samples: Resamples) -> np.ndarray:
+    """Return prediction minus target, (N,) float64."""
+    return np.asarray(samples.scores.astype(np.float64) - samples.targets)
 
 
-def _r2(targets: np.ndarray, scores: np.ndarray, weights: np.ndarray) -> float:
-    from sklearn.metrics import r2_score
-
-    if np.ptp(targets[weights > 0]) == 0:
-        raise Undefined("all targets are equal")
-    return float(r2_score(targets, scores, sample_weight=weights))
+def _mae(samples: Resamples) -> np.ndarray:
+    return samples.mean(np.abs(_errors(samples)))
 
 
-def _pearson(targets: np.ndarray, scores: np.ndarray, weights: np.ndarray) -> float:
-    some = weights > 0
-    if np.ptp(targets[some]) == 0 or np.ptp(scores[some]) == 0:
-        raise Undefined("all targets or all predictions are equal")
-    covariance = np.cov(targets, scores.astype(np.float64), aweights=weights, ddof=0)
-    return float(covariance[0, 1] / np.sqrt(covariance[0, 0] * covariance[1, 1]))
+def _mse(samples: Resamples) -> np.ndarray:
+    return samples.mean(np.square(_errors(samples)))
 
 
-def _bias(targets: np.ndarray, scores: np.ndarray, weights: np.ndarray) -> float:
-    return float(np.average(_errors(targets, scores), weights=weights))
-
-
-def _errors(targets: np.ndarray, scores: np.ndarray) -> np.ndarray:
-    return scores.astype(np.float64) - targets
-
-
-def _squares(resamples: Resamples) -> np.ndarray:
-    return resamples.mean(np.square(_errors(resamples.targets, resamples.scores)))
-
-
-def _centred(resamples: Resamples) -> np.ndarray:
+def _centred(samples: Resamples) -> np.ndarray:
     """Return variance of targets, variance of scores and their covariance, (3, R)."""
     # Centred first: sums of squares of large numbers would lose their differences.
-    x = resamples.targets - resamples.targets.mean()
-    y = resamples.scores.astype(np.float64) - resamples.scores.mean()
-    mean_x, mean_y = resamples.mean(x), resamples.mean(y)
+    x = samples.targets - samples.targets.mean()
+    y = samples.scores.astype(np.float64) - samples.scores.mean()
+    mean_x, mean_y = samples.mean(x), samples.mean(y)
     found = np.stack(
         [
-            resamples.mean(x * x) - mean_x**2,
-            resamples.mean(y * y) - mean_y**2,
-            resamples.mean(x * y) - mean_x * mean_y,
+            samples.mean(x * x) - mean_x**2,
+            samples.mean(y * y) - mean_y**2,
+            samples.mean(x * y) - mean_x * mean_y,
         ]
     )
-    scale = np.array([np.ptp(x) ** 2, np.ptp(y) ** 2])
     # What rounding leaves of 0 is no spread.
-    found[:2] = np.where(found[:2] > 1e-6 * scale[:, None], found[:2], np.nan)
+    scale = np.array([np.ptp(x) ** 2, np.ptp(y) ** 2])[:, None]
+    some = (scale > 0) & (found[:2] > samples.rounding * scale)
+    found[:2] = np.where(some, found[:2], np.nan)
     return found
 
 
-def _r2_resampled(resamples: Resamples) -> np.ndarray:
-    return np.asarray(1 - _squares(resamples) / _centred(resamples)[0])
+def _r2(samples: Resamples) -> np.ndarray:
+    return np.asarray(1 - _mse(samples) / _centred(samples)[0])
 
 
-def _pearson_resampled(resamples: Resamples) -> np.ndarray:
-    of_x, of_y, both = _centred(resamples)
+def _pearson(samples: Resamples) -> np.ndarray:
+    of_x, of_y, both = _centred(samples)
     return np.asarray(both / np.sqrt(of_x * of_y))
 
 
@@ -80,53 +54,50 @@ POSITIVE = (0.0, float("inf"))
 
 # The first three are the columns of a leaderboard, and the first of them sorts it.
 REGRESSION = (
-    Metric(
+    weighted(
         "mae",
         "MAE",
         False,
         _mae,
-        "regression",
+        task="regression",
         bounds=POSITIVE,
-        resampled=lambda r: r.mean(np.abs(_errors(r.targets, r.scores))),
         summary="mean absolute error, in the unit of the target",
     ),
-    Metric(
+    weighted(
         "rmse",
         "RMSE",
         False,
-        _rmse,
-        "regression",
+        lambda samples: np.sqrt(_mse(samples)),
+        task="regression",
         bounds=POSITIVE,
-        resampled=lambda r: np.sqrt(_squares(r)),
         summary="root mean squared error, in the unit of the target",
     ),
-    Metric(
+    weighted(
         "r2",
         "R²",
         True,
         _r2,
-        "regression",
+        undefined="all targets are equal",
+        task="regression",
         bounds=(-float("inf"), 1.0),
-        resampled=_r2_resampled,
         summary="proportion of variance explained; below 0: worse than the mean",
     ),
-    Metric(
+    weighted(
         "pearson_r",
         "Pearson r",
         True,
         _pearson,
-        "regression",
+        undefined="all targets or all predictions are equal",
+        task="regression",
         bounds=(-1.0, 1.0),
-        resampled=_pearson_resampled,
         summary="linear correlation of targets and predictions",
     ),
-    Metric(
+    weighted(
         "bias",
         "bias",
         None,
-        _bias,
-        "regression",
-        resampled=lambda r: r.mean(_errors(r.targets, r.scores)),
+        lambda samples: samples.mean(_errors(samples)),
+        task="regression",
         summary="mean of prediction minus target; not used for ranking",
     ),
 )

@@ -12,6 +12,9 @@ from functools import cached_property
 
 import numpy as np
 
+from mritk.evaluate.ranks import odds_ranks
+from mritk.evaluate.rounding import ROUNDING, SINGLE_PRECISION
+
 CHUNK = 256  # resamples at a time, so that the arrays of one chunk stay in the cache
 
 
@@ -22,7 +25,8 @@ class Resamples:
         targets: (N,) class indices or values.
         scores: (N, classes) logits, or (N,) values.
         unit: (N,) int64 number of each sample's unit.
-        weights: (R, U) how much each unit counts in each resample.
+        weights: (R, U) how much each unit counts in each resample, float32 or float64, as which
+            sums over units are computed.
     """
 
     def __init__(
@@ -33,6 +37,13 @@ class Resamples:
         self.targets, self.scores = targets, scores
         self.weights = weights if len(used) == weights.shape[1] else weights[:, used]
 
+    @classmethod
+    def of_one(cls, targets: np.ndarray, scores: np.ndarray, weights: np.ndarray) -> Resamples:
+        """Return samples in one weighting (N,), in double precision; weight 0 leaves one out."""
+        some = weights > 0
+        worth, unit = np.unique(weights[some].astype(np.float64), return_inverse=True)
+        return cls(targets[some], scores[some], unit, worth[None])
+
     def sample_weights(self) -> Iterator[np.ndarray]:
         """Yield the weights of the samples in each resample, (N,) float64."""
         for weights in self.weights:
@@ -42,7 +53,16 @@ class Resamples:
         """Return the weighted sums over the samples, (R, F) float64, of values (N, F)."""
         per_unit = np.zeros((self.weights.shape[1], values.shape[1]))
         np.add.at(per_unit, self.unit, values)
-        return (self.weights @ per_unit.astype(np.float32)).astype(np.float64)
+        return self._weighted(per_unit)
+
+    def _weighted(self, per_unit: np.ndarray) -> np.ndarray:
+        """Return the weighted sums over the units, (R, F) float64, of values (U, F)."""
+        return (self.weights @ per_unit.astype(self.weights.dtype)).astype(np.float64)
+
+    @property
+    def rounding(self) -> float:
+        """What a variance that rounding makes of none may be, relative to the squared range."""
+        return SINGLE_PRECISION if self.weights.dtype == np.float32 else ROUNDING
 
     @cached_property
     def total(self) -> np.ndarray:
@@ -63,15 +83,7 @@ class Resamples:
         cell = self.targets * classes + self.scores.argmax(axis=1)
         counts = np.zeros((self.weights.shape[1], classes * classes))
         np.add.at(counts, (self.unit, cell), 1)
-        found = self.weights @ counts.astype(np.float32)
-        return found.astype(np.float64).reshape(-1, classes, classes)
-
-    @cached_property
-    def probabilities(self) -> np.ndarray:
-        """(N, classes) float64."""
-        from scipy.special import softmax
-
-        return np.asarray(softmax(self.scores.astype(np.float64), axis=1))
+        return self._weighted(counts).reshape(-1, classes, classes)
 
     # -- ranks ---------------------------------------------------------------------------------
 
@@ -81,8 +93,6 @@ class Resamples:
 
         NaN where the class, or the rest, has no weight.
         """
-        from mritk.evaluate.ranks import odds_ranks
-
         classes = self.scores.shape[1]
         shape = (len(self.weights), classes)
         auroc, precision = np.full(shape, np.nan), np.full(shape, np.nan)

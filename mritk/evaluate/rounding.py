@@ -6,8 +6,14 @@ import math
 
 import numpy as np
 
-# In double precision, relative to the size of the values.
+# What only rounding sets apart, relative to the size of the values. In double precision:
 ROUNDING = 1e-12
+# Logits that were computed in it:
+OF_LOGITS = 64 * np.finfo(np.float64).eps
+# Weighted sums in single precision, as those of resamples are:
+SINGLE_PRECISION = 1e-6
+# Differences of two such sums over the same samples:
+OF_DIFFERENCES = 1e-5
 DIGITS = round(-math.log10(ROUNDING))
 
 

@@ -15,16 +15,14 @@ from functools import cached_property
 
 import numpy as np
 
-from mritk.evaluate.metrics import Metric
+from mritk.evaluate.metric import Metric
 from mritk.evaluate.over_folds import FoldClasses, fold_classes, over_folds, run_value
 from mritk.evaluate.resamples import Resamples
 from mritk.evaluate.resampling import Units, numbered, strata_of, strata_of_folds
+from mritk.evaluate.rounding import SINGLE_PRECISION
 from mritk.machine.cores import available_cores
 
 RESAMPLES = 2000
-# Resamples are weighted sums in single precision; what is smaller than this share of a metric's
-# range (or, without one, of its values) is their rounding.
-SINGLE_PRECISION = 1e-6
 
 
 @dataclass(frozen=True, eq=False)

@@ -22,11 +22,10 @@ from mritk.evaluate.metric import Metric
 from mritk.evaluate.over_folds import fold_classes, over_folds
 from mritk.evaluate.resamples import Resamples
 from mritk.evaluate.resampling import SEED
+from mritk.evaluate.rounding import OF_DIFFERENCES
 
 EXACT_UNITS = 12
 RANDOM = 4999
-# Sums in single precision: differences that agree to this are equal.
-ROUNDING = 1e-5
 
 
 @dataclass(frozen=True, eq=False)
@@ -70,7 +69,7 @@ def swap_test(metric: Metric, runs: Sequence[Sequence[ScoredTwice]]) -> float:
     if math.isnan(found):
         return math.nan
     with np.errstate(invalid="ignore"):
-        smaller = np.abs(differences) < found - ROUNDING * max(found, 1.0)
+        smaller = np.abs(differences) < found - OF_DIFFERENCES * max(found, 1.0)
     return float(1 - smaller.mean())  # ways without a value count against a difference
 
 

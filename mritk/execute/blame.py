@@ -6,7 +6,8 @@ import traceback
 from collections.abc import Callable, Iterator
 from typing import Any
 
-from mritk.plugins.blame import check_command, home_of, place_of
+from mritk.lazy_import import underlying
+from mritk.plugins.loaded import check_command, home_of, place_of
 from mritk.records import Origin
 from mritk.trial import Trial
 
@@ -34,8 +35,7 @@ def _deepest(error: Exception, trial: Trial) -> Part | None:
     codes = [frame.f_code for frame, _ in traceback.walk_tb(error.__traceback__)]
     best, found = (-1, -1), None
     for part in _parts(trial):
-        function = getattr(part[-1], "func", part[-1])  # of functools.partial
-        home, own = home_of(function), getattr(function, "__code__", None)
+        home, own = home_of(part[-1]), getattr(underlying(part[-1]), "__code__", None)
         within = [i for i, code in enumerate(codes) if home and code.co_filename.startswith(home)]
         # Parts that stand in one file are told apart by which function was called.
         called = [i for i, code in enumerate(codes) if code is own]

@@ -12,8 +12,8 @@ logger = logging.getLogger("mritk")
 
 
 @dataclass
-class Moments:
-    """Calls the moment hooks; a plugin that raises is switched off and never harms a trial."""
+class Events:
+    """Calls the event hooks; a plugin that raises is switched off and never harms a trial."""
 
     registry: Registry
     silenced: set[int] = field(default_factory=set)

@@ -52,7 +52,7 @@ def run_trial(  # noqa: PLR0913 - two places of files, one of them optional
         engine: Where and how to compute.
         provenance: Kept in the record.
         on_epoch: Called after each epoch that is trained now.
-        checkpoint_path: Where the trial keeps what it needs to go on. The file stays; once the
+        checkpoint_path: Where the trial keeps what it needs to resume. The file stays; once the
             record is stored nobody needs it.
         model_path: Where the trained network is kept; None: nowhere. A method that offers no
             network leaves nothing there. The record's note ``model`` tells that it was kept.
@@ -77,7 +77,7 @@ def run_trial(  # noqa: PLR0913 - two places of files, one of them optional
     size: dict[str, float] = {}
     cost = CostMeter(engine.device)
     checkpoint = Checkpoint(
-        checkpoint_path, _going_on(trial, engine), history, engine.checkpoint_seconds
+        checkpoint_path, _resumable_by(trial, engine), history, engine.checkpoint_seconds
     )
     try:
         fitted = trial.method.fit(_setup(trial, workspace, engine, keep, checkpoint))
@@ -102,13 +102,13 @@ def run_trial(  # noqa: PLR0913 - two places of files, one of them optional
     # A recipe that trains nothing has no speed of training.
     if math.isfinite(speed := float(record.notes.get("images_per_second", math.nan))):
         record.cost["images_per_second"] = speed
-    if checkpoint.gone_on:
+    if checkpoint.resumed:
         record.cost["resumed_after_epochs"] = float(len(history) - trained_now)
     return record, error
 
 
-def _going_on(trial: Trial, engine: Engine) -> dict[str, str]:
-    """Return what must be the same for a trial to go on as if it had not stopped."""
+def _resumable_by(trial: Trial, engine: Engine) -> dict[str, str]:
+    """Return what must be the same for a trial to resume as if it had not stopped."""
     return {
         "trial": trial.id,
         "device": engine.device.partition(":")[0],

@@ -13,7 +13,7 @@ from typing import Any
 from mritk.errors import ExitCode, MritkError
 from mritk.execute.blame import explain_error
 from mritk.execute.claim import claimed, finished_meanwhile, stamp_of
-from mritk.execute.events import Moments
+from mritk.execute.events import Events
 from mritk.execute.run_trial import run_trial
 from mritk.files.workspace import Workspace
 from mritk.machine.allocator import keep_large_blocks, return_free_blocks
@@ -31,8 +31,8 @@ from mritk.trial import Outcome, Plan, Trial
 logger = logging.getLogger("mritk")
 
 
-def _telling(moments: Moments, trial: Trial) -> Callable[[Epoch], None]:
-    return lambda epoch: moments.announce("mritk_epoch_end", trial=trial, epoch=epoch)
+def _telling(events: Events, trial: Trial) -> Callable[[Epoch], None]:
+    return lambda epoch: events.announce("mritk_epoch_end", trial=trial, epoch=epoch)
 
 
 @dataclass(frozen=True)
@@ -67,26 +67,26 @@ class SerialRun:
 
         Raises:
             KeyboardInterrupt: A person stopped it; finished trials stay.
-            StoreError: A trial file cannot be written; going on would lose more.
+            StoreError: A trial file cannot be written; more would be lost.
         """
         keep_large_blocks()
         use_available_cores()
-        moments = Moments(self.registry)
+        events = Events(self.registry)
         provenance = self.provenance(command_line())
         outcomes: list[Outcome] = []
-        moments.announce("mritk_run_start", plan=plan)
+        events.announce("mritk_run_start", plan=plan)
         try:
             with closing(self._free(plan.todo)) as trials:
                 for position, trial in enumerate(trials, 1):
-                    moments.announce(
+                    events.announce(
                         "mritk_trial_start", trial=trial, position=position, total=len(plan.todo)
                     )
-                    outcome = self.run_one(trial, provenance, _telling(moments, trial))
+                    outcome = self.run_one(trial, provenance, _telling(events, trial))
                     outcomes.append(outcome)
                     return_free_blocks()
-                    moments.announce("mritk_trial_finish", trial=trial, outcome=outcome)
+                    events.announce("mritk_trial_finish", trial=trial, outcome=outcome)
         finally:
-            moments.announce("mritk_run_finish", outcomes=outcomes)
+            events.announce("mritk_run_finish", outcomes=outcomes)
             self.results.tidy()
         return outcomes
 

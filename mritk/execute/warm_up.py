@@ -24,7 +24,7 @@ NAME = "warm-up"
 
 
 def is_importing() -> bool:
-    """Tell whether a warm-up is going on in this process."""
+    """Tell whether a warm-up runs in this process."""
     return any(thread.name == NAME for thread in threading.enumerate())
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from mritk.errors import ExitCode
-from mritk.execute.events import Moments
+from mritk.execute.events import Events
 from mritk.execute.job import Done, Job, run_job
 from mritk.execute.run_trial import start_record
 from mritk.method import Epoch
@@ -25,7 +25,7 @@ from mritk.trial import Outcome, Trial
 
 
 @dataclass(frozen=True)
-class RunElsewhere:
+class ExecutorRun:
     """A run whose trials are trained by an executor.
 
     Attributes:
@@ -43,9 +43,9 @@ class RunElsewhere:
     def run(self, plan: StudyPlan) -> list[Outcome]:
         """Train what is to do in ``plan``; see :meth:`mritk.execute.serial.SerialRun.run`."""
         results = ResultsFolder(self.job.results)
-        moments = Moments(self.registry)
+        events = Events(self.registry)
         outcomes: list[Outcome] = []
-        moments.announce("mritk_run_start", plan=plan)
+        events.announce("mritk_run_start", plan=plan)
         try:
             for trial, done in self._trained(plan):
                 path = results.trial_path(trial.id)
@@ -53,12 +53,12 @@ class RunElsewhere:
                 outcome = Outcome(trial, path, done.error, done.exit_code, done.seconds, score)
                 outcomes.append(outcome)
                 position, total = len(outcomes), len(plan.todo)
-                moments.announce("mritk_trial_start", trial=trial, position=position, total=total)
+                events.announce("mritk_trial_start", trial=trial, position=position, total=total)
                 for epoch in history:
-                    moments.announce("mritk_epoch_end", trial=trial, epoch=epoch)
-                moments.announce("mritk_trial_finish", trial=trial, outcome=outcome)
+                    events.announce("mritk_epoch_end", trial=trial, epoch=epoch)
+                events.announce("mritk_trial_finish", trial=trial, outcome=outcome)
         finally:
-            moments.announce("mritk_run_finish", outcomes=outcomes)
+            events.announce("mritk_run_finish", outcomes=outcomes)
             results.tidy()
         return outcomes
 

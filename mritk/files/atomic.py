@@ -36,9 +36,15 @@ def write_whole(
 def open_whole(path: Path) -> Iterator[BinaryIO]:
     """Give a stream into a file that stands at ``path`` once the block has ended without an error.
 
+    A device or a pipe, such as ``/dev/null``, is written to and not replaced.
+
     Raises:
         OSError: It cannot be written; what stood at ``path`` before still does.
     """
+    if path.exists() and not (path.is_file() or path.is_dir()):
+        with path.open("wb") as stream:
+            yield stream
+        return
     draft = draft_of(path)
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -54,10 +60,14 @@ def open_whole(path: Path) -> Iterator[BinaryIO]:
 
 
 @contextmanager
-def whole_folder(path: Path) -> Iterator[Path]:
+def whole_folder(path: Path, *, is_synced: bool = False) -> Iterator[Path]:
     """Give an empty folder that stands at ``path`` once the block has ended without an error.
 
     Drafts of killed processes beside it are removed first.
+
+    Args:
+        path: The folder.
+        is_synced: Whether the block brings all that it writes to the disk.
 
     Raises:
         OSError: It cannot be made, or something stands at ``path``.
@@ -68,8 +78,8 @@ def whole_folder(path: Path) -> Iterator[Path]:
     try:
         draft.mkdir()
         yield draft
-        if hasattr(os, "sync"):  # all at once: ten thousand files one by one would take minutes
-            os.sync()
+        if not is_synced and hasattr(os, "sync"):
+            os.sync()  # all at once: ten thousand files one by one would take minutes
         draft.rename(path)
         sync_folder(path.parent)
     finally:

@@ -11,12 +11,13 @@ import re
 import sys
 from collections.abc import Callable, Iterable
 from contextlib import suppress
-from functools import lru_cache, partial
+from functools import lru_cache
 from importlib import metadata
 from pathlib import Path
 from typing import Any
 
 from mritk.files.digests import sha256_of
+from mritk.lazy_import import underlying
 
 OWN_DISTRIBUTION = "mritk-bench"
 # What only those who work on a distribution install.
@@ -28,14 +29,16 @@ def source_digest(function: Callable[..., Any]) -> str:
 
     Empty if it has none that can be found, as for code that was typed in.
     """
-    while isinstance(function, partial):
-        function = function.func
-    name = getattr(function, "__module__", None) or ""
-    parts = name.split(".")
+    file = source_file(function)
+    return digest_of_sources(file) if file else ""
+
+
+def source_file(function: Callable[..., Any]) -> Path | None:
+    """Return the file of the package (or module) that defines ``function``, if it has one."""
+    parts = (getattr(underlying(function), "__module__", None) or "").split(".")
     # A namespace package has no file; the first package below it does.
     modules = (sys.modules.get(".".join(parts[:n])) for n in range(1, len(parts) + 1))
-    file = next((file for m in modules if (file := getattr(m, "__file__", None))), None)
-    return digest_of_sources(Path(file)) if file else ""
+    return next((Path(file) for m in modules if (file := getattr(m, "__file__", None))), None)
 
 
 @lru_cache(maxsize=64)

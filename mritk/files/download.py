@@ -52,8 +52,8 @@ class _Wanted:
     def unavailable(self, reason: str) -> Unavailable:
         more = f"; {self.instructions}" if self.instructions else ""
         return Unavailable(
-            f"{self.path.name} (SHA-256 {self.sha256}) is not on this machine ({reason}); "
-            f"download {self.url} on a connected machine and copy it to {self.path}{more}"
+            f"no {self.path.name} (SHA-256 {self.sha256}) on this machine ({reason}); download "
+            f"{self.url} on a connected machine and copy it to {self.path}{more}"
         )
 
 
@@ -126,7 +126,7 @@ def _prove(wanted: _Wanted) -> None:
 
 
 def _download(wanted: _Wanted) -> None:
-    """Fill the part file, going on from what is there of it."""
+    """Fill the part file, resuming from what is there of it."""
     for attempt in range(1, ATTEMPTS + 1):
         try:
             _go_on(wanted)

@@ -20,7 +20,7 @@ import os
 import shutil
 import zlib
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -29,16 +29,14 @@ from typing import Any
 import numpy as np
 
 from mritk.errors import StoreError
-from mritk.files.atomic import sync_folder
-from mritk.files.draft import draft_of, remove, remove_abandoned
+from mritk.files.atomic import sync_folder, whole_folder
+from mritk.files.draft import draft_of, remove
 from mritk.machine.in_threads import in_threads
 
 logger = logging.getLogger("mritk")
 
 FACTS = "facts.json"
 CHUNK, PIECE = 1 << 24, 1 << 18
-# How often a process tries to put its entry in place of a damaged one.
-ATTEMPTS = 3
 
 
 @dataclass(frozen=True, eq=False)
@@ -166,18 +164,20 @@ def keep(place: Path, make: Make, what: str) -> None:
     Raises:
         StoreError: It cannot be stored.
     """
-    remove_abandoned(place.parent)
-    folder = draft_of(place)
-    try:
+    with ExitStack() as stack:
         with _told(what, place.parent):
-            folder.mkdir()
+            folder = stack.enter_context(whole_folder(place, is_synced=True))
         draft = Draft(folder, what)
         facts = make(draft)
         with _told(what, place.parent):
             draft.seal(facts)
-            _publish(folder, place)
-    finally:
-        remove(folder)
+            if place.exists() and _read(place) is None:
+                discard(place)
+            try:
+                stack.close()  # renames the folder into place
+            except OSError:
+                if _read(place) is None:  # else another process was first
+                    raise
 
 
 def _read(place: Path) -> Entry | None:
@@ -237,21 +237,6 @@ def _checksums(path: Path, size: int) -> tuple[int, ...]:
 
 def _checksum_of(content: Mapping[str, Any]) -> int:
     return zlib.crc32(json.dumps(content, sort_keys=True).encode())
-
-
-def _publish(folder: Path, place: Path) -> None:
-    """Rename a complete folder into place, unless another process was first."""
-    for attempt in range(1, ATTEMPTS + 1):
-        try:
-            folder.rename(place)
-            sync_folder(place.parent)
-            return
-        except OSError:
-            if _read(place) is not None:
-                return
-            if attempt == ATTEMPTS:
-                raise
-        discard(place)
 
 
 def discard(place: Path) -> None:

@@ -11,7 +11,7 @@ from mritk.files.mistaken_file import stand_in
 from mritk.files.workspace import Workspace
 
 
-def supplied_file(
+def manual_file(
     name: str,
     workspace: Workspace,
     *,

@@ -13,7 +13,7 @@ class Engine:
         device: A torch device, such as ``cpu`` or ``cuda:0``.
         compile: Compile networks with torch.compile, if that works.
         graphs: Replay training steps as CUDA graphs.
-        checkpoint_seconds: How long an epoch may go on without a checkpoint.
+        checkpoint_seconds: The longest time within an epoch without a checkpoint.
     """
 
     device: str = "cpu"

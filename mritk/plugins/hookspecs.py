@@ -10,10 +10,13 @@ A hook implementation may leave out arguments it does not need.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING
 
 import pluggy
+
+from mritk.errors import HookError
 
 if TYPE_CHECKING:
     import click
@@ -25,6 +28,7 @@ if TYPE_CHECKING:
         Architecture,
         Augmentation,
         BackboneFamily,
+        BenchmarkFile,
         Dataset,
         DatasetFamily,
         Executor,
@@ -35,7 +39,8 @@ if TYPE_CHECKING:
     from mritk.trial import Outcome, Plan, Trial
 
 # Major, minor: a plugin for another major version does not work; a minor version only adds.
-INTERFACE = (1, 0)
+INTERFACE = (1, 1)
+VERSION = re.compile(r"(\d+)\.(\d+)")
 
 hookspec = pluggy.HookspecMarker("mritk")
 hookimpl = pluggy.HookimplMarker("mritk")
@@ -117,6 +122,23 @@ def mritk_protocols() -> Iterable[ProtocolFile]:  # type: ignore[empty-body]
         @hookimpl
         def mritk_protocols():
             yield ProtocolFile("tiny", lambda: 'method = "linear_probe"\\nimage_size = 64')
+    """
+
+
+@hookspec
+def mritk_benchmarks() -> Iterable[BenchmarkFile]:  # type: ignore[empty-body]
+    """Provide benchmarks: what is compared with what, and under which protocols.
+
+    Yields:
+        One ``BenchmarkFile`` for each name of ``mritk run NAME``. Its text is what
+        ``mritk run FILE.toml`` would read, and is checked when the benchmark is used.
+
+    Since hooks 1.1.
+
+    Example:
+        @hookimpl
+        def mritk_benchmarks():
+            yield BenchmarkFile("ours", lambda: 'backbones = ["net@ixi"]\\ndatasets = ["ixi"]')
     """
 
 
@@ -223,7 +245,7 @@ def mritk_trial_start(trial: Trial, position: int, total: int) -> None:
 def mritk_epoch_end(trial: Trial, epoch: Epoch) -> None:
     """An epoch has ended; the training waits until this returns.
 
-    Epochs that a checkpoint holds are not told again when a stopped trial goes on. A method
+    Epochs that a checkpoint holds are not told again when a stopped trial resumes. A method
     without epochs may never call this. Where an executor trains (``--jobs``), a trial is told
     when it is done, with all its epochs.
 
@@ -272,3 +294,32 @@ def mritk_run_finish(outcomes: Sequence[Outcome]) -> None:
             failed = [outcome for outcome in outcomes if outcome.error]
             print(f"{len(outcomes)} trained, {len(failed)} of them failed")
     """
+
+
+def require_interface(wanted: object) -> None:
+    """Refuse a plugin for other hooks before it fails in a way that nobody understands.
+
+    Args:
+        wanted: What the plugin says as ``MRITK_INTERFACE``, such as ``"1.0"``: the least version
+            that it needs. None: it says nothing, and is tried.
+
+    Raises:
+        HookError: It needs a newer minor version, or another major one; or the text is no version.
+    """
+    if wanted is None:
+        return
+    found = VERSION.fullmatch(wanted) if isinstance(wanted, str) else None
+    if found is None:
+        raise HookError(f"MRITK_INTERFACE is {wanted!r}; write it as '{_text(INTERFACE)}'")
+    major, minor = int(found[1]), int(found[2])
+    if (major, minor) > INTERFACE:
+        remedy = "'python -m pip install --upgrade mritk-bench' may help"
+    elif major < INTERFACE[0]:
+        remedy = "update the plugin, or ask its author"
+    else:
+        return
+    raise HookError(f"it requires hooks {wanted}, but this mritk has {_text(INTERFACE)}; {remedy}")
+
+
+def _text(version: tuple[int, int]) -> str:
+    return f"{version[0]}.{version[1]}"

@@ -1,12 +1,21 @@
-"""What became of a plugin: loaded, failed or left out, and how that is told to a person."""
+"""What became of a plugin, and how that is told to a person: the plugin, the place, the remedy."""
 
 from __future__ import annotations
 
+import traceback
+from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
+from pathlib import Path
+from shlex import quote
 from typing import Literal
 
-from mritk.plugins.blame import place_of
+import mritk
+from mritk.files.code_state import source_file
 from mritk.records import Origin, Record
+
+CORE = str(Path(mritk.__file__).parent)
+MACHINERY = ("<frozen ", "<string>", "/pluggy/", "/importlib/")
 
 
 @dataclass(frozen=True)
@@ -38,7 +47,7 @@ class LoadedPlugin:
 
 
 def explain_failure(plugin: LoadedPlugin) -> str:
-    """Return one line that says which plugin failed, why, and how to go on without it."""
+    """Return one line that says which plugin failed, why, and how to continue without it."""
     name, distribution = plugin.origin.plugin, plugin.origin.distribution
     remedy = f"'-p no:{name}' runs without it"
     if plugin.origin.is_installed and plugin.error.startswith(ModuleNotFoundError.__name__):
@@ -53,3 +62,34 @@ def reason_of(error: BaseException, step: str) -> str:
     place = place_of(error)
     text = f"{type(error).__name__}: {error} ({step}{f', {place}' if place else ''})"
     return " ".join(text.split())
+
+
+def place_of(error: BaseException, home: str = "") -> str:
+    """Return ``FILE line N`` of the innermost frame in a file or folder; empty if there is none.
+
+    Without ``home``, any frame outside mritk will do.
+    """
+    frames = traceback.extract_tb(error.__traceback__)
+    outside = [f for f in frames if not _is_core(f.filename) and f.filename.startswith(home)]
+    return f"{Path(outside[-1].filename).name} line {outside[-1].lineno}" if outside else ""
+
+
+def home_of(function: Callable[..., object]) -> str:
+    """Return the file of a function's module, or the folder of its package; empty for mritk's."""
+    file = str(source_file(function) or "")
+    return file.removesuffix("__init__.py") if not file.startswith(CORE) else ""
+
+
+def check_command(name: str, origin: Origin, function: Callable[..., object]) -> str:
+    """Return what checks a record, as it is typed: the plugin of a file or module is named too."""
+    loading = ""
+    if not origin.is_installed:
+        named = home_of(function) if origin.digest else origin.plugin
+        with suppress(ValueError):
+            named = f"./{Path(named).relative_to(Path.cwd())}"
+        loading = f"-p {quote(named)} "
+    return f"mritk plugins check {loading}{quote(name)}"
+
+
+def _is_core(file: str) -> bool:
+    return file.startswith(CORE) or any(part in file for part in MACHINERY)

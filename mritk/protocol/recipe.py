@@ -161,7 +161,7 @@ class Stage:
         _require(0 <= self.train_last <= 1, "train_last must be in [0, 1]")
         _require(0 <= self.warmup < 1, "warmup must be in [0, 1)")
         _require(0 < self.learning_rate < math.inf, "learning_rate must be positive")
-        _require(0 < self.plateau_factor < 1, "plateau_factor must lie between 0 and 1")
+        _require(0 < self.plateau_factor < 1, "plateau_factor must be in (0, 1)")
         _require(self.plateau_patience >= 1, "plateau_patience must be at least 1")
         _require(0 < self.adam_epsilon < math.inf, "adam_epsilon must be positive")
         _require(0 < self.layer_decay <= 1, "layer_decay must be in (0, 1]")

@@ -10,6 +10,7 @@ from mritk.evaluate.metric import Metric
 from mritk.results.columns import cell_text, interval_text
 from mritk.results.cost import COLUMNS
 from mritk.results.table import Cell, Row, Table
+from mritk.text.numbers import decimals
 
 
 @dataclass(frozen=True)
@@ -98,13 +99,12 @@ def _metric(metric: Metric) -> tuple[str, Callable[[Row], Shown]]:
 
 def _score(cell: Cell | None, marks: str) -> Shown:
     value = math.nan if cell is None else cell.mean
-    interval = None if cell is None or not cell.defined else cell.interval
-    detail = "" if interval is None or interval.reason else interval_text(interval)
+    detail = interval_text(cell.ends) if cell and cell.defined and cell.ends else ""
     return Shown(cell_text(cell, marks, interval=False), _sorts(value), detail)
 
 
 def _decimals(value: float) -> Shown:
-    return Shown("–" if math.isnan(value) else f"{value:.3f}", _sorts(value))
+    return Shown(decimals(value), _sorts(value))
 
 
 def _trials(row: Row) -> Shown:

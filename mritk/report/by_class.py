@@ -11,7 +11,7 @@ from mritk.evaluate.metric import Value
 from mritk.evaluate.per_class import per_class
 from mritk.evaluate.run_values import Scored
 from mritk.report.board import Shown
-from mritk.report.scored import classes_of, scored_rows
+from mritk.report.scored import scored_rows
 from mritk.results.table import Table
 
 LABELS = {"ppv": "PPV", "npv": "NPV", "f1": "F1", "auroc": "AUROC", "auprc": "AUPRC"}
@@ -51,13 +51,9 @@ class ByClass:
 
 def by_class(table: Table) -> list[ByClass]:
     """Return the scores of each class, over all trials of each row; none of a regression."""
-    classes = classes_of(table)
-    if not classes:
-        return []
-    return [
-        ByClass(row.name, len(trials), _lines(trials, classes))
-        for row, trials in scored_rows(table)
-    ]
+    classes = table.task.classes
+    rows = scored_rows(table) if classes else []
+    return [ByClass(row.name, len(trials), _lines(trials, classes)) for row, trials in rows]
 
 
 def _lines(trials: Sequence[Scored], classes: tuple[str, ...]) -> list[ClassLine]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
 
 from matplotlib.figure import Figure
 
@@ -16,23 +17,47 @@ from mritk.report.figures.learning import learning
 from mritk.report.figures.reliability import reliability
 from mritk.results.table import Table
 
-KINDS: dict[str, Callable[[Table, Metric], Figure]] = {
-    "forest": forest,
-    "differences": differences,
-    "learning": lambda table, metric: learning(table),
-    "roc": lambda table, metric: roc(table),
-    "pr": lambda table, metric: precision_recall(table),
-    "confusion": lambda table, metric: confusion(table),
-    "reliability": lambda table, metric: reliability(table),
-    "cost": cost,
-}
-CAPTIONS = {
-    "forest": "Mean scores with 95 % intervals, best row first.",
-    "differences": "Differences between all pairs of rows.",
-    "learning": "Loss by epoch, one line per trial.",
-    "roc": "ROC curves, one-vs-rest. Thick: mean over trials; thin: single trials.",
-    "pr": "Precision–recall curves, one-vs-rest. Thick: mean over trials; thin: single trials.",
-    "confusion": "Confusion matrices over all trials: proportion of the true class, and count.",
-    "reliability": "Accuracy as a function of confidence; 15 bins, all trials.",
-    "cost": "Score against cost.",
+
+@dataclass(frozen=True)
+class Kind:
+    """A kind of figure.
+
+    Attributes:
+        title: Its heading on a page.
+        caption: What it shows, as sentences.
+        draw: Draws a table by a metric; raises UsageError where the table has no such figure.
+    """
+
+    title: str
+    caption: str
+    draw: Callable[[Table, Metric], Figure]
+
+
+KINDS = {
+    "forest": Kind("Scores", "Mean scores with 95 % intervals, best row first.", forest),
+    "differences": Kind("Differences", "Differences between all pairs of rows.", differences),
+    "learning": Kind(
+        "Learning curves", "Loss by epoch, one line per trial.", lambda table, _: learning(table)
+    ),
+    "roc": Kind(
+        "ROC",
+        "ROC curves, one-vs-rest. Thick: mean over trials; thin: single trials.",
+        lambda table, _: roc(table),
+    ),
+    "pr": Kind(
+        "Precision and recall",
+        "Precision–recall curves, one-vs-rest. Thick: mean over trials; thin: single trials.",
+        lambda table, _: precision_recall(table),
+    ),
+    "confusion": Kind(
+        "Confusion",
+        "Confusion matrices over all trials: proportion of the true class, and count.",
+        lambda table, _: confusion(table),
+    ),
+    "reliability": Kind(
+        "Reliability",
+        "Accuracy as a function of confidence; 15 bins, all trials.",
+        lambda table, _: reliability(table),
+    ),
+    "cost": Kind("Cost", "Score against cost.", cost),
 }

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from mritk.data.samples import Classification
+from mritk.evaluate.classification import log_losses
 from mritk.results.table import Table
 
 MOST = 24
@@ -37,8 +38,6 @@ class HardSample:
 
 def hardest(table: Table) -> list[HardSample]:
     """Return the test samples with the greatest mean loss over all trials of a table."""
-    from scipy.special import log_softmax
-
     losses: dict[str, list[float]] = defaultdict(list)
     decided: dict[str, list[int]] = defaultdict(list)
     target: dict[str, float] = {}
@@ -47,8 +46,7 @@ def hardest(table: Table) -> list[HardSample]:
         test = record.predictions["test"]
         target.update(zip(test.id, test.target.tolist(), strict=True))
         if is_classes:
-            every = log_softmax(test.score.astype(np.float64), axis=1)
-            found = -every[np.arange(len(test.target)), test.target]
+            found = log_losses(test.target, test.score)
             for name, choice in zip(test.id, test.score.argmax(axis=1).tolist(), strict=True):
                 decided[name].append(choice)
         else:

@@ -9,6 +9,7 @@ from typing import Any
 
 from mritk.results.table import Table
 from mritk.store.record import TrialRecord
+from mritk.text.numbers import decimals
 
 # Lists that are longer, such as those of tensors, are shown by their first items.
 LONG, FIRST = 8, 3
@@ -39,7 +40,7 @@ def _line(record: TrialRecord, row: str, value: float) -> dict[str, str]:
         "seed": str(record.seed),
         "epochs": str(len(record.history)) if record.history else "–",
         "kept": "–" if selected is None else str(selected),
-        "score": "nan" if math.isnan(value) else f"{value:.3f}",
+        "score": decimals(value, "nan"),
         "time": _duration(seconds),
         "device": str(machine.get("gpu") or machine.get("device", "–")),
         "started": str(record.provenance.get("started", "–"))[:16].replace("T", " "),

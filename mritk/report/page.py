@@ -20,26 +20,16 @@ from mritk.errors import UsageError
 from mritk.protocol.words import protocol_words
 from mritk.report.board import costs, scores
 from mritk.report.by_class import by_class
-from mritk.report.figure_names import CAPTIONS, KINDS
+from mritk.report.figure_names import KINDS
 from mritk.report.figures.curve import curve
 from mritk.report.hardest import conflicts, hardest
 from mritk.report.origin import made_with, trained_when, trials_of
 from mritk.report.style import inline_svg
 from mritk.results.columns import cell_text
+from mritk.results.footnotes import footnotes
 from mritk.results.formats import caption
 from mritk.results.table import Leaderboard, Table
 from mritk.store.trial_file import TrialRecord
-
-TITLES = {
-    "forest": "Scores",
-    "differences": "Differences",
-    "learning": "Learning curves",
-    "roc": "ROC",
-    "pr": "Precision and recall",
-    "confusion": "Confusion",
-    "reliability": "Reliability",
-    "cost": "Cost",
-}
 
 PARTS = re.compile(r"(?<=[@/,])")
 
@@ -136,7 +126,7 @@ def _section(
         "scores": scores(table),
         "costs": costs(table),
         "metric": f"{table.metrics[0].label} {table.metrics[0].arrow}".strip(),
-        "notes": table.notes,
+        "notes": footnotes(table),
         "figures": _figures(number, table),
         "by_class": by_class(table),
         "hardest": [asdict(sample) for sample in hardest(table)],
@@ -187,16 +177,16 @@ def _figures(number: int, table: Table) -> dict[str, Figure]:
     """Return the figures that this table has, by their kind."""
     found: dict[str, Figure] = {}
     trained = [row for row in table.rows if row.trials]
-    for kind, draw in KINDS.items():
-        if len(trained) < (2 if kind == "differences" else 1):
+    for name, kind in KINDS.items():
+        if len(trained) < (2 if name == "differences" else 1):
             continue
         try:
-            figure = draw(table, table.metrics[0])
+            figure = kind.draw(table, table.metrics[0])
         except UsageError:  # this table has no such figure
             continue
-        svg = inline_svg(figure, f"t{number}-{kind}", f"{TITLES[kind]}: {CAPTIONS[kind]}")
+        svg = inline_svg(figure, f"t{number}-{name}", f"{kind.title}: {kind.caption}")
         # matplotlib escapes the names that it writes.
-        found[kind] = Figure(kind, TITLES[kind], CAPTIONS[kind], Markup(svg))
+        found[name] = Figure(name, kind.title, kind.caption, Markup(svg))
     return found
 
 

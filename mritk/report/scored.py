@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from mritk.data.samples import Classification
 from mritk.evaluate.metric import Undefined
 from mritk.evaluate.run_values import Scored
 from mritk.results.table import Row, Table
@@ -24,8 +23,3 @@ def scored_rows(table: Table) -> list[tuple[Row, list[Scored]]]:
         if scores:
             found.append((row, scores))
     return found
-
-
-def classes_of(table: Table) -> tuple[str, ...]:
-    """Return the names of the classes; none of a regression."""
-    return tuple(table.task.classes) if isinstance(table.task, Classification) else ()

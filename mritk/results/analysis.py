@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -10,16 +9,11 @@ import numpy as np
 from mritk.data.samples import Classification
 from mritk.errors import UsageError
 from mritk.evaluate.by_patient import by_patient
-from mritk.evaluate.metric import Undefined
-from mritk.evaluate.metrics import Metric
+from mritk.evaluate.metric import Metric, Undefined
 from mritk.evaluate.run_values import RESAMPLES, Scored
 from mritk.evaluate.temperature import calibrated, fit_temperature
 from mritk.results.trial_facts import TrialFacts
-from mritk.store.trial_file import Predictions, TrialRecord
-
-LEVELS = ("image", "patient")
-INTERVALS = ("student", "percentile", "bca", "none")
-SUBGROUPS = ("site", "source")
+from mritk.store.trial_file import TrialRecord
 
 
 @dataclass(frozen=True)
@@ -58,18 +52,15 @@ class Analysis:
             Undefined: There are no patients to aggregate by, or one has several targets; or no
                 temperature can be fitted.
         """
-        test, score = record.predictions["test"], self._scores(record)
-        rows = np.ones(len(test.id), dtype=bool)
+        test = replace(record.predictions["test"], score=self._scores(record))
         if clean and test.clean is not None:
-            rows = test.clean
-        target, unit = (
-            test.target[rows],
-            [u for u, kept in zip(test.unit, rows, strict=True) if kept],
-        )
-        score = score[rows]
+            test = test.only(test.clean)
+        target, score, unit = test.target, test.score, test.unit
         if self.level == "patient":
-            patient = [p for p, kept in zip(test.patient, rows, strict=True) if kept]
-            target, score, unit = self._per_patient(target, score, patient, unit)
+            unit_of = dict(zip(test.patient, unit, strict=True))
+            patients = by_patient(target, score, test.patient)
+            target, score = patients.target, patients.score
+            unit = [unit_of[name] for name in patients.patient]
         return Scored((record.seed, repeat_of(record)), record.fold, target, score, unit)
 
     def _scores(self, record: TrialRecord) -> np.ndarray:
@@ -83,14 +74,6 @@ class Analysis:
             val = record.predictions["val"]
             score = calibrated(score, fit_temperature(val.target, val.score))
         return score
-
-    @staticmethod
-    def _per_patient(
-        target: np.ndarray, score: np.ndarray, patient: Sequence[str], unit: Sequence[str]
-    ) -> tuple[np.ndarray, np.ndarray, list[str]]:
-        unit_of = dict(zip(patient, unit, strict=True))
-        found = by_patient(target, score, patient)
-        return found.target, found.score, [unit_of[name] for name in found.patient]
 
     def parts(self, record: TrialRecord) -> list[tuple[str, TrialRecord]]:
         """Return (value, the trial with the test samples of this value) for each site or source.
@@ -107,32 +90,12 @@ class Analysis:
                 f"the samples of {record.dataset} have no {self.by}; remove --by {self.by}"
             )
         return [
-            (value or "unknown", _restricted(record, values == value))
+            (value or "unknown", replace(record, predictions=record.predictions | {"test": part}))
             for value in np.unique(values).tolist()
+            for part in [test.only(values == value)]
         ]
 
 
 def repeat_of(record: TrialRecord | TrialFacts) -> int:
     """Return the number of the repeat of the split that a trial's fold belongs to."""
     return record.fold // max(1, record.folds // record.stored_protocol.repeats)
-
-
-def _restricted(record: TrialRecord, rows: np.ndarray) -> TrialRecord:
-    """Return a trial with some of its test samples."""
-    test = record.predictions["test"]
-
-    kept = Predictions(
-        id=_chosen(test.id, rows),
-        patient=_chosen(test.patient, rows),
-        site=_chosen(test.site, rows),
-        source=_chosen(test.source, rows),
-        target=test.target[rows],
-        score=test.score[rows],
-        clean=None if test.clean is None else test.clean[rows],
-        unit=_chosen(test.unit, rows),
-    )
-    return replace(record, predictions={**record.predictions, "test": kept})
-
-
-def _chosen(column: Sequence[str], rows: np.ndarray) -> list[str]:
-    return [value for value, kept in zip(column, rows, strict=True) if kept]

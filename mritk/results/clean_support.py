@@ -7,12 +7,12 @@ class that is all right, or all wrong, never vary: such a number looks sure and 
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 import numpy as np
 
-from mritk.data.samples import Classification, Task
+from mritk.data.samples import Task
 from mritk.evaluate.metric import Metric
 from mritk.store.record import Predictions
 
@@ -29,7 +29,7 @@ def counts_of(test: Predictions, task: Task) -> Counts:
     clean = np.ones(len(test.id), dtype=bool) if test.clean is None else test.clean
     unit = np.asarray(test.unit)
     chosen = {ALL: clean}
-    if isinstance(task, Classification):
+    if task.classes:
         chosen |= {int(k): clean & (test.target == k) for k in np.unique(test.target)}
     return tuple((k, int(rows.sum()), len(np.unique(unit[rows]))) for k, rows in chosen.items())
 
@@ -80,16 +80,11 @@ class CleanSupport:
         short = self.short_of(metric)
         if not short:
             return ""
-        names = ["groups" if k == ALL else names_of(task)[k] for k in short]
+        names = ["units" if k == ALL else task.classes[k] for k in short]
         what = names[0] if len(short) == 1 else f"{len(short)} classes"
         return f"{what} < {LEAST_UNITS}"
 
     def of_classes(self, task: Task) -> dict[str, tuple[int, int]]:
         """Return the counts of each class that is tested, by its name."""
-        names = names_of(task)
+        names = task.classes
         return {names[k]: found for k, found in self.counts.items() if k != ALL}
-
-
-def names_of(task: Task) -> Sequence[str]:
-    """Return the names of the classes; none for a regression."""
-    return task.classes if isinstance(task, Classification) else ()

@@ -10,6 +10,7 @@ from mritk.evaluate.interval import Interval
 from mritk.results.cost import COLUMNS, CostColumn
 from mritk.results.table import Cell, Row, Table
 from mritk.text.markdown import escape
+from mritk.text.numbers import decimals
 from mritk.text.text_table import Column
 
 EXTRA_COLUMNS = ("intervals", "sd", "trials", *(column.name for column in COLUMNS))
@@ -62,7 +63,7 @@ def columns_of(table: Table, wanted: Sequence[str], style: str) -> list[Column]:
         math.inf,
     )
     if "sd" in wanted and any(row.trials > 1 for row in table.rows):
-        add("SD", lambda row: _decimals(row.cells[first.name].spread), KEEP_SD)
+        add("SD", lambda row: decimals(row.cells[first.name].spread), KEEP_SD)
     if are_clean:
         add(
             f"clean ({table.clean_samples}) {first.arrow}",
@@ -102,18 +103,13 @@ def cell_text(cell: Cell | None, marks: str, *, interval: bool = True) -> str:
         return f"– ({cell.withheld})"
     if not cell.defined:
         return f"nan{marks}"
-    between = cell.interval if interval else None
-    ends = "" if between is None or between.reason else f" {interval_text(between)}"
+    ends = f" {interval_text(cell.ends)}" if interval and cell.ends else ""
     return f"{cell.mean:.3f}{marks}{ends}"
 
 
 def interval_text(interval: Interval) -> str:
     """Return an interval as ``[low, high]``."""
     return f"[{interval.low:.3f}, {interval.high:.3f}]"
-
-
-def _decimals(value: float) -> str:
-    return "–" if math.isnan(value) else f"{value:.3f}"
 
 
 def _trials(row: Row) -> str:

@@ -3,46 +3,16 @@
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING
 
 from mritk.results.clean_support import ALL, LEAST_UNITS
-
-if TYPE_CHECKING:
-    from mritk.results.table import Table
-    from mritk.store.trial_file import TrialRecord
+from mritk.results.doubts import TEST_SELECTED
+from mritk.results.table import Table
 
 SELECTED_ON_TEST = "§"
 KEPT_COPIES = "†"  # explained by the audit's verdict
 PRETRAINED_ON_IT = "‡"
 FAILED = "¶"
 NEVER_SELECTED = "‖"
-
-# One sentence each, wherever it is said.
-TEST_SELECTED = "Checkpoint selected on the test set: scores are optimistic."
-
-
-def never_selected(record: TrialRecord) -> str:
-    """Say that no epoch could be selected as the protocol wants, if it is so; else nothing."""
-    protocol, history = record.stored_protocol, record.history
-    by = protocol.selection.get("by", "loss")
-    # A loss always has a value: a history without one is of a method that measures none.
-    if not protocol.selects or by == "loss" or not history:
-        return ""
-    if not all(math.isnan(epoch.selection) for epoch in history):
-        return ""
-    reason = record.notes.get("never_selected")
-    why = f" ({reason})" if reason else ""
-    return (
-        f"No epoch could be selected: {by} was undefined on the validation set in all "
-        f"epochs{why}; the last checkpoint was used."
-    )
-
-
-def doubts_of(record: TrialRecord) -> list[str]:
-    """Return what makes the scores of one trial doubtful by the way its state was chosen."""
-    on_test = [TEST_SELECTED] if record.stored_protocol.selected_on_test else []
-    unselected = never_selected(record)
-    return [*on_test, unselected] if unselected else on_test
 
 
 def footnotes(table: Table) -> list[str]:
@@ -61,8 +31,7 @@ def footnotes(table: Table) -> list[str]:
 def _certainty(table: Table) -> list[str]:
     """Say what intervals, ties and differences mean."""
     analysis, first = table.analysis, table.metrics[0]
-    intervals = [cell.interval for row in table.rows for cell in row.cells.values()]
-    drawn = [i for i in intervals if i is not None and not i.reason]
+    drawn = [cell.ends for row in table.rows for cell in row.cells.values() if cell.ends]
     if not drawn:
         return []
     what = "patients" if table.patients else "duplicate groups"
@@ -219,7 +188,7 @@ def _clean_support(table: Table) -> list[str]:
     notes = [f"Clean test samples ({units}): {told}."] if told else []
     if any(cell.withheld for cell in cells):
         short = support.short_of(table.metrics[0])
-        what = "in total" if ALL in short else "of each class"
+        what = "in all" if ALL in short else "of each class"
         notes.append(
             f"– (… < {LEAST_UNITS}): a clean score requires at least {LEAST_UNITS} clean {units} "
             f"{what}."

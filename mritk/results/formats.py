@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import html
 import json
-import math
 import re
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -12,9 +11,11 @@ from typing import Any
 from mritk.evaluate.interval import Interval
 from mritk.results.clean_support import ALL, LEAST_UNITS
 from mritk.results.columns import USUAL_COLUMNS, columns_of, name_text
+from mritk.results.footnotes import footnotes
 from mritk.results.table import Cell, Leaderboard, Row, Table
 from mritk.results.tabular_export import csv_text
 from mritk.text.latex import PACKAGES, latex_table
+from mritk.text.numbers import or_null
 from mritk.text.text_table import Column, filled, fitted, text_table
 
 FORMATS = ("github", "plain", "latex", "html", "csv", "json")
@@ -101,7 +102,7 @@ def _labels(tables: Sequence[Table]) -> list[str]:
 def _block(table: Table, style: str, columns: Sequence[str], width: int | None, label: str) -> str:
     shown = columns_of(table, columns, style)
     if style == "latex":
-        return latex_table(shown, f"{'; '.join(_shared(table))}.", table.notes, label)
+        return latex_table(shown, f"{'; '.join(_shared(table))}.", footnotes(table), label)
     if style == "html":
         from tabulate import tabulate
 
@@ -112,7 +113,7 @@ def _block(table: Table, style: str, columns: Sequence[str], width: int | None, 
         shown, dropped = fitted(shown, style, width)
         body = text_table(shown, style)
     head = sentences([name_text(caption(table), style)], style, width)
-    notes = [*left_out(dropped, "leaderboard"), *table.notes]
+    notes = [*left_out(dropped, "leaderboard"), *footnotes(table)]
     return f"{head}\n\n{body}\n\n{sentences(notes, style, width)}"
 
 
@@ -150,8 +151,8 @@ def as_data(board: Leaderboard) -> dict[str, Any]:
                 "clean_test_samples": table.clean_samples,
                 "clean_support": _support_as_data(table),
                 "patients": table.patients or None,
-                "detectable_difference": _number(table.detectable),
-                "notes": table.notes,
+                "detectable_difference": or_null(table.detectable),
+                "notes": footnotes(table),
                 "rows": [_row_as_data(row) for row in table.rows],
                 "comparisons": {
                     name: [comparison_as_data(comparison) for comparison in comparisons]
@@ -186,16 +187,16 @@ def _row_as_data(row: Row) -> dict[str, Any]:
         "marks": row.marks,
         "metrics": _cells_as_data(row.cells),
         "clean_metrics": _cells_as_data(row.clean_cells),
-        "cost": {name: _number(value) for name, value in row.cost.items()},
+        "cost": {name: or_null(value) for name, value in row.cost.items()},
     }
 
 
 def _cells_as_data(cells: Mapping[str, Cell]) -> dict[str, Any]:
     return {
         name: {
-            "mean": _number(cell.mean),
-            "sd": _number(cell.spread),
-            "values": [_number(value) for value in cell.values],
+            "mean": or_null(cell.mean),
+            "sd": or_null(cell.spread),
+            "values": [or_null(value) for value in cell.values],
             "reason": cell.reason,
             "interval": None if cell.interval is None else interval_as_data(cell.interval),
         }
@@ -206,9 +207,9 @@ def _cells_as_data(cells: Mapping[str, Cell]) -> dict[str, Any]:
 def interval_as_data(interval: Interval) -> dict[str, Any]:
     """Return an interval as JSON-able data."""
     return {
-        "low": _number(interval.low),
-        "high": _number(interval.high),
-        "standard_error": _number(interval.standard_error),
+        "low": or_null(interval.low),
+        "high": or_null(interval.high),
+        "standard_error": or_null(interval.standard_error),
         "level": interval.level,
         "resamples": interval.resamples,
         "degenerate": interval.degenerate,
@@ -221,16 +222,12 @@ def comparison_as_data(comparison: Any) -> dict[str, Any]:
     return {
         "first": comparison.first,
         "second": comparison.second,
-        "difference": _number(comparison.difference),
+        "difference": or_null(comparison.difference),
         "interval": interval_as_data(comparison.interval),
-        "p": _number(comparison.p),
-        "p_adjusted": _number(comparison.p_adjusted),
+        "p": or_null(comparison.p),
+        "p_adjusted": or_null(comparison.p_adjusted),
         "verdict": comparison.verdict.value,
         "runs": comparison.runs,
         "tested": comparison.tested,
         "reason": comparison.reason,
     }
-
-
-def _number(value: float) -> float | None:
-    return value if math.isfinite(value) else None

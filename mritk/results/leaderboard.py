@@ -26,7 +26,7 @@ from mritk.results.kept_tables import KeptTables
 from mritk.results.over_runs import told_over_runs
 from mritk.results.table import Cell, Leaderboard, Row, Table, row_name
 from mritk.results.table_evidence import TableEvidence, evidence_of
-from mritk.results.table_trial import HeldTrial, TableTrial, leaking
+from mritk.results.table_trial import TableTrial, leaking
 from mritk.results.trial_facts import Tested, TrialFacts
 from mritk.results.whole_runs import whole_runs
 from mritk.store.trial_file import TrialRecord
@@ -102,7 +102,7 @@ def _order(group: tuple[tuple[Any, ...], Sequence[TableTrial]]) -> tuple[Any, ..
 
 def _parts(trial: TrialRecord | TableTrial, analysis: Analysis) -> Iterable[tuple[str, TableTrial]]:
     if isinstance(trial, TrialRecord):
-        return [(part, HeldTrial(record)) for part, record in analysis.parts(trial)]
+        return [(part, TableTrial.of(record)) for part, record in analysis.parts(trial)]
     if analysis.by:
         raise UsageError(f"dividing trials by {analysis.by} requires their records")
     return [("", trial)]

@@ -18,7 +18,6 @@ from mritk.evaluate.metric import Metric
 from mritk.protocol.stored import StoredProtocol
 from mritk.results.analysis import Analysis
 from mritk.results.clean_support import CleanSupport
-from mritk.results.footnotes import footnotes
 from mritk.store.trial_file import TrialRecord
 
 
@@ -57,6 +56,11 @@ class Cell:
     def defined(self) -> bool:
         """Whether the mean is a number."""
         return not math.isnan(self.mean)
+
+    @property
+    def ends(self) -> Interval | None:
+        """The interval, if there is one."""
+        return None if self.interval is None or self.interval.reason else self.interval
 
     @property
     def spread(self) -> float:
@@ -159,11 +163,6 @@ class Table:
         """
         several = len({fold for row in self.rows for fold in row.folds}) > 1
         return several and self.keys["scheme"] != "official"
-
-    @cached_property
-    def notes(self) -> list[str]:
-        """What a reader must know of these numbers, one sentence each."""
-        return footnotes(self)
 
 
 @dataclass(frozen=True)

@@ -1,68 +1,25 @@
-"""A trial as tables take it: facts, scores on demand, and the values of its metrics."""
+"""A trial as tables take it: its facts, its scores on demand, and the values of its metrics."""
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping, Sequence
-from typing import Protocol
+from contextlib import suppress
+from typing import Any, Protocol
 
 from mritk.evaluate.metric import Metric, Undefined, Value
 from mritk.evaluate.metrics import all_metrics
 from mritk.evaluate.run_values import Scored
 from mritk.results.analysis import Analysis
 from mritk.results.trial_facts import TrialFacts
+from mritk.store.index_file import Stamp
 from mritk.store.record import TrialRecord
 
 OWN_METRICS = all_metrics()
-# Level, temperature, clean samples alone.
+# Level, temperature, clean samples alone: all that shapes what is evaluated of a trial.
 How = tuple[str, bool, bool]
-
-
-class TableTrial(Protocol):
-    """One trial of a table.
-
-    Whatever asks for more than its facts may raise :class:`UnusableTrial`: its file may have been
-    lost since.
-
-    Attributes:
-        facts: What is known without its scores.
-        mark: Tells its content, as long as its file is not written; ``""`` where nothing does.
-        held: All that is stored of it; None where only its file has that.
-    """
-
-    @property
-    def facts(self) -> TrialFacts: ...
-
-    @property
-    def mark(self) -> str: ...
-
-    @property
-    def held(self) -> TrialRecord | None: ...
-
-    def scored(self, analysis: Analysis, *, clean: bool) -> Scored:
-        """Return what is evaluated of it, see :meth:`Analysis.scored`.
-
-        Raises:
-            Undefined: See there.
-        """
-
-    def values(
-        self, analysis: Analysis, metrics: Sequence[Metric], *, clean: bool
-    ) -> Mapping[str, Value]:
-        """Return the value of each metric, by its name; see :func:`values_of`.
-
-        Raises:
-            Undefined: See :meth:`scored`.
-        """
-
-
-def how_of(analysis: Analysis, *, clean: bool) -> How:
-    """Return all that shapes what is evaluated of a trial, and the values of its metrics."""
-    return analysis.level, analysis.temperature, clean
-
-
-def values_of(scored: Scored, metrics: Sequence[Metric], *, clean: bool) -> dict[str, Value]:
-    """Return the value of each metric; among clean samples, classes that none has do not count."""
-    return {m.name: m.compute(scored.target, scored.score, leave_out_absent=clean) for m in metrics}
+# By name of metric value and reason, or why none has a value.
+Points = dict[str, list[Any]] | str
 
 
 def is_own(metric: Metric) -> bool:
@@ -70,28 +27,127 @@ def is_own(metric: Metric) -> bool:
     return OWN_METRICS.get(metric.name) is metric
 
 
-class HeldTrial:
-    """A trial whose record is at hand."""
+class Notes(Protocol):
+    """The index of a results folder, as its trials need it."""
 
-    mark = ""
+    def read(self, trial: TableTrial) -> TrialRecord:
+        """Return all that is stored of a trial."""
 
-    def __init__(self, record: TrialRecord) -> None:
-        self.held: TrialRecord = record
-        self.facts = TrialFacts.of(record)
-        self._scored: dict[How, Scored] = {}
+    def note(self, trial: TableTrial) -> None:
+        """Remember to keep what is known of a trial."""
+
+
+class TableTrial:
+    """One trial of a table. Its file is opened only for what the index does not know.
+
+    Whatever asks for more than its facts may raise :class:`UnusableTrial`: its file may have been
+    lost since.
+
+    Attributes:
+        stamp: That of its file.
+        seal: The digest of its content.
+        facts: What is known without its scores.
+        points: By analysis, the values of metrics that were computed before.
+        held: All that is stored of it; None where only its file has that.
+    """
+
+    def __init__(
+        self,
+        facts: TrialFacts,
+        index: Notes | None = None,
+        stamp: Stamp | None = None,
+        seal: str = "",
+        points: dict[str, Points] | None = None,
+    ) -> None:
+        self.stamp, self.seal, self.facts, self.points = stamp, seal, facts, points or {}
+        self.held: TrialRecord | None = None
+        self._index = index
+        self._scored: dict[How, Scored | Undefined] = {}
+
+    @classmethod
+    def of(cls, record: TrialRecord) -> TableTrial:
+        """Return a trial whose record is at hand, and that no index knows."""
+        trial = cls(TrialFacts.of(record))
+        trial.held = record
+        return trial
+
+    @property
+    def mark(self) -> str:
+        """Tells its content, here and now; ``""`` where nothing does.
+
+        The seal alone would do for honest folders. One that came from elsewhere may hold an index
+        with made-up intervals; nobody foresees the stamps that files get when they arrive.
+        """
+        return f"{self.seal} {self.stamp}" if self.seal else ""
+
+    def prepare(self, record: TrialRecord, analysis: Analysis, metrics: Sequence[Metric]) -> None:
+        """Take from its record, while that is at hand, what a table will ask for."""
+        for clean in (False,) if self.facts.clean_is_all else (False, True):
+            self._evaluate(record, analysis, self._how(analysis, clean=clean))
+            with suppress(Undefined):
+                self.values(analysis, metrics, clean=clean)
+        if analysis.interval == "none":
+            self._scored.clear()
+
+    def _how(self, analysis: Analysis, *, clean: bool) -> How:
+        return analysis.level, analysis.temperature, clean and not self.facts.clean_is_all
+
+    def _evaluate(self, record: TrialRecord, analysis: Analysis, how: How) -> None:
+        try:
+            self._scored[how] = analysis.scored(record, clean=how[-1])
+        except Undefined as undefined:
+            self._scored[how] = undefined
 
     def scored(self, analysis: Analysis, *, clean: bool) -> Scored:
-        """Return what is evaluated of it; computed once."""
-        how = how_of(analysis, clean=clean)
-        if how not in self._scored:
-            self._scored[how] = analysis.scored(self.held, clean=clean)
-        return self._scored[how]
+        """Return what is evaluated of it.
+
+        Raises:
+            Undefined: See :meth:`Analysis.scored`.
+        """
+        how = self._how(analysis, clean=clean)
+        if how not in self._scored and self._index is not None:
+            return analysis.scored(self.held or self._index.read(self), clean=how[-1])
+        if how not in self._scored and self.held is not None:
+            self._evaluate(self.held, analysis, how)
+        found = self._scored[how]
+        if isinstance(found, Undefined):
+            raise found
+        return found
 
     def values(
         self, analysis: Analysis, metrics: Sequence[Metric], *, clean: bool
-    ) -> dict[str, Value]:
-        """Return the value of each metric."""
-        return values_of(self.scored(analysis, clean=clean), metrics, clean=clean)
+    ) -> Mapping[str, Value]:
+        """Return the value of each metric; only those of mritk are kept.
+
+        Among clean samples, classes that none has do not count.
+
+        Raises:
+            Undefined: See :meth:`Analysis.scored`.
+        """
+        how = self._how(analysis, clean=clean)
+        key = json.dumps(how)
+        known = self.points.get(key, {})
+        if isinstance(known, str):
+            raise Undefined(known)
+        found = {m.name: Value(*known[m.name]) for m in metrics if is_own(m) and m.name in known}
+        missing = [m for m in metrics if m.name not in found]
+        if not missing:
+            return found
+        try:
+            scored = self.scored(analysis, clean=clean)
+        except Undefined as undefined:
+            self._keep(key, str(undefined))
+            raise
+        for m in missing:
+            found[m.name] = m.compute(scored.target, scored.score, leave_out_absent=how[-1])
+        if own := [m.name for m in missing if is_own(m)]:
+            self._keep(key, known | {name: [found[name].value, found[name].reason] for name in own})
+        return found
+
+    def _keep(self, key: str, points: Points) -> None:
+        self.points[key] = points
+        if self._index is not None:
+            self._index.note(self)
 
 
 def scores_of(

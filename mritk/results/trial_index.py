@@ -9,7 +9,7 @@ from typing import Any
 
 from mritk.evaluate.metrics import metrics_of
 from mritk.results.analysis import Analysis
-from mritk.results.indexed_trial import IndexedTrial
+from mritk.results.table_trial import TableTrial
 from mritk.results.trial_facts import (
     TrialFacts,
     setting_as_json,
@@ -54,7 +54,7 @@ class TrialIndex:
         self._file = folder.index()
         self._reader = TrialReader()
         self._began = time_of(folder.path)
-        self._changed: dict[str, IndexedTrial] = {}
+        self._changed: dict[str, TableTrial] = {}
         self._meant: dict[str, Any] = {}
         self._dirty = False
 
@@ -68,7 +68,7 @@ class TrialIndex:
 
     # -- trials --------------------------------------------------------------------------------
 
-    def trials(self) -> Iterator[IndexedTrial | UnusableTrial]:
+    def trials(self) -> Iterator[TableTrial | UnusableTrial]:
         """Yield every wanted trial in order of id; see :meth:`ResultsFolder.trials`.
 
         Raises:
@@ -84,7 +84,7 @@ class TrialIndex:
             if key[len(TRIAL) :] not in there:
                 self._forget(key[len(TRIAL) :])
 
-    def _holding(self, trial: IndexedTrial | UnusableTrial) -> IndexedTrial | UnusableTrial:
+    def _holding(self, trial: TableTrial | UnusableTrial) -> TableTrial | UnusableTrial:
         """Return a trial with what is stored of it, where that is asked for; or why it cannot."""
         if not self._held or isinstance(trial, UnusableTrial) or trial.held is not None:
             return trial
@@ -96,13 +96,13 @@ class TrialIndex:
 
     def look_up(
         self, trial_ids: Iterable[str]
-    ) -> Iterator[tuple[str, IndexedTrial | UnusableTrial | None]]:
+    ) -> Iterator[tuple[str, TableTrial | UnusableTrial | None]]:
         """Yield each id with its trial, or why its file gives none; None where there is no file."""
         for trial_id in trial_ids:
             there = os.path.lexists(self.folder.trial_path(trial_id))
             yield trial_id, self._trial(trial_id) if there else None
 
-    def _trial(self, trial_id: str) -> IndexedTrial | UnusableTrial:
+    def _trial(self, trial_id: str) -> TableTrial | UnusableTrial:
         stamp = stamp_of(self.folder.trial_path(trial_id))
         try:
             return self._noted(trial_id, stamp) or self._read(trial_id, stamp)
@@ -110,7 +110,7 @@ class TrialIndex:
             self._forget(trial_id)
             return error
 
-    def _noted(self, trial_id: str, stamp: Stamp | None) -> IndexedTrial | None:
+    def _noted(self, trial_id: str, stamp: Stamp | None) -> TableTrial | None:
         """Return what the index knows of a trial, if its file was not written since."""
         line = self._file.lines.get(f"{TRIAL}{trial_id}")
         if line is None or stamp is None:
@@ -119,13 +119,13 @@ class TrialIndex:
             noted, status, seal, *kept, points = json.loads(line)
             if tuple(noted) != stamp:
                 return None
-            return IndexedTrial(self, stamp, seal, self._facts(trial_id, status, kept), points)
+            return TableTrial(self._facts(trial_id, status, kept), self, stamp, seal, points)
         except (KeyError, TypeError, ValueError, RecursionError):  # by another hand
             return None
 
-    def _read(self, trial_id: str, stamp: Stamp | None) -> IndexedTrial:
+    def _read(self, trial_id: str, stamp: Stamp | None) -> TableTrial:
         stored = self._reader.read_named(self.folder.trial_path(trial_id))
-        trial = IndexedTrial(self, stamp, stored.seal, TrialFacts.of(stored.record), {})
+        trial = TableTrial(TrialFacts.of(stored.record), self, stamp, stored.seal)
         self.note(trial)
         if self._held and self._wanted(trial.facts):
             trial.held = stored.record
@@ -136,7 +136,7 @@ class TrialIndex:
             trial.prepare(stored.record, self._analysis, [*usual, *others])
         return trial
 
-    def read(self, trial: IndexedTrial) -> TrialRecord:
+    def read(self, trial: TableTrial) -> TrialRecord:
         """Return all that is stored of a trial.
 
         Raises:
@@ -154,7 +154,7 @@ class TrialIndex:
 
     # -- what is kept --------------------------------------------------------------------------
 
-    def note(self, trial: IndexedTrial) -> None:
+    def note(self, trial: TableTrial) -> None:
         """Remember to keep what is known of a trial, if its file will tell when it changes."""
         _, written, changed, _ = trial.stamp or (0, 0, 0, 0)
         if trial.seal and self._began is not None and max(written, changed) < self._began:
@@ -172,7 +172,7 @@ class TrialIndex:
         if (self._dirty or self._changed) and self.folder.path.is_dir():
             self._file.write()
 
-    def _line(self, trial: IndexedTrial) -> bytes:
+    def _line(self, trial: TableTrial) -> bytes:
         facts, share = trial.facts, self._file.share
         line = [
             trial.stamp,

@@ -11,11 +11,11 @@ from pathlib import Path
 
 from mritk.errors import ExitCode
 from mritk.store.checks import checks_of
-from mritk.store.folder import CHECKPOINTS, TRIALS, VIEW, ResultsFolder
+from mritk.store.folder import CHECKPOINTS, ResultsFolder
 from mritk.store.kept_model import MODELS
 from mritk.store.trial_file import Stored, TrialReader, TrialRecord
 from mritk.store.trial_state import UnusableTrial
-from mritk.store.view import stale_view
+from mritk.store.view import TRIALS, VIEW, stale_view
 
 IDENTITY = ("dataset_fingerprint", "backbone", "augmentation", "fingerprint", "fold", "seed")
 # A process that writes a file changes it all the time, so one that nobody has touched for an hour
@@ -124,7 +124,7 @@ def diagnose(folder: ResultsFolder) -> Diagnosis:
     found += _duplicates(records)
     found += _leftovers(folder, {record.id: record for record in records})
     seals = {trial_id: stored.seal for trial_id, stored in whole.items()}
-    if reason := stale_view(folder, seals):
+    if reason := stale_view(folder.path, seals):
         found.append(Ailment(Path(VIEW), State.STALE, reason))
     return Diagnosis(len(whole), tuple(found))
 

@@ -6,8 +6,8 @@ from pathlib import Path
 from shlex import quote
 
 from mritk.errors import UnknownName
-from mritk.store.folder import TRIALS
 from mritk.store.trial_file import TRIAL_ID, TrialRecord, read_trial
+from mritk.store.view import TRIALS
 
 
 def find_trial(name: str, folder: Path) -> TrialRecord:

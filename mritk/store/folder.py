@@ -13,17 +13,14 @@ from itertools import count
 from pathlib import Path
 from shlex import quote
 
-import h5py
-
 from mritk.errors import StoreError, UsageError
 from mritk.store.index_file import INDEX, IndexFile
-from mritk.store.trial_file import Stored, TrialReader, TrialRecord, write_hdf5, write_trial
+from mritk.store.trial_file import Stored, TrialReader, TrialRecord, write_trial
 from mritk.store.trial_state import TrialState, UnusableTrial
+from mritk.store.view import TRIALS, write_view
 
 logger = logging.getLogger("mritk")
 
-VIEW = "results.h5"
-TRIALS = "trials"
 CHECKPOINTS = "checkpoints"
 QUARANTINE = "quarantine"
 # What to do about a folder that cannot be written, by the number of the error.
@@ -100,7 +97,7 @@ class ResultsFolder:
         return self.path / TRIALS / f"{trial_id}.h5"
 
     def checkpoint_path(self, trial_id: str) -> Path:
-        """Return where a trial that is not finished keeps what it needs to go on."""
+        """Return where a trial that is not finished keeps what it needs to resume."""
         return self.path / CHECKPOINTS / f"{trial_id}.ckpt"
 
     def discard_checkpoint(self, trial_id: str) -> None:
@@ -244,13 +241,7 @@ class ResultsFolder:
         Raises:
             StoreError: It cannot be written.
         """
-        write_hdf5(self.path / VIEW, self.link_trials)
-
-    def link_trials(self, view: h5py.File) -> None:
-        """Put one external link per trial file into a view."""
-        group = view.create_group(TRIALS)
-        for path in sorted((self.path / TRIALS).glob("*.h5")):
-            group[path.stem] = h5py.ExternalLink(f"{TRIALS}/{path.name}", "/")
+        write_view(self.path)
 
 
 def _named(path: Path, reader: TrialReader) -> Stored | UnusableTrial:

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import numpy as np
-
 from mritk.evaluate.metrics import metrics_of
 from mritk.store.record import TrialRecord
+from mritk.text.numbers import decimals
 
 
 def headline(record: TrialRecord) -> str:
@@ -17,5 +16,4 @@ def headline(record: TrialRecord) -> str:
     if test is None:
         return ""
     metric = metrics_of(record.task)[0]
-    value = metric.compute(test.target, test.score).value
-    return f"{metric.label} {'–' if np.isnan(value) else f'{value:.3f}'}"
+    return f"{metric.label} {decimals(metric.compute(test.target, test.score).value)}"

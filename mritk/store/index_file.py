@@ -34,7 +34,7 @@ INDEX = "trials.index"
 FORMAT = 1
 # What shapes the lines: other code, other lines.
 PACKAGES = ("results", "store", "evaluate", "protocol", "data", "splits", "reading", "audit")
-LIBRARIES = ("numpy", "scipy", "scikit-learn", "h5py")
+LIBRARIES = ("numpy", "scipy", "h5py")
 SHARED, TRIAL, TABLE = "shared ", "trial ", "table "
 REFERENCE = re.compile(rb'"@([0-9a-f]{32})"')
 # Tables of which the estimates are kept.

@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Any
 
 from mritk.backbone import split_name
-from mritk.data.samples import Classification
 from mritk.errors import StoreError, Unavailable
 from mritk.store.folder import ResultsFolder
 from mritk.store.trial_file import TrialRecord
@@ -29,7 +28,6 @@ def model_metadata(record: TrialRecord, facts: Mapping[str, Any]) -> dict[str, s
         record: The trial, scored.
         facts: ``head``, ``input_shape`` and ``output_scaling`` of its network, as plain data.
     """
-    classes = record.task.classes if isinstance(record.task, Classification) else ()
     plain: dict[str, Any] = {
         "format": "mritk",
         "notice": NOTICE,
@@ -37,7 +35,7 @@ def model_metadata(record: TrialRecord, facts: Mapping[str, Any]) -> dict[str, s
         "backbone": record.backbone,
         "architecture": split_name(record.backbone)[0],
         "task": record.task.kind,
-        "classes": list(classes),
+        "classes": list(record.task.classes),
         "unit": getattr(record.task, "unit", ""),
         "input_contract": record.provenance["input_contract"],
         **facts,

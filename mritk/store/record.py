@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
-from functools import cached_property
+from dataclasses import dataclass, field, fields
+from functools import lru_cache
+from itertools import compress
 from typing import Any
 
 import numpy as np
@@ -44,6 +45,16 @@ class Predictions:
             pairs = zip(self.patient, self.id, strict=True)
             self.unit = [f"patient {patient}" if patient else name for patient, name in pairs]
 
+    def only(self, rows: np.ndarray) -> Predictions:
+        """Return those of some samples: ``rows`` is (N,) bool."""
+        kept: dict[str, Any] = {}
+        for name in (column.name for column in fields(self)):
+            column = getattr(self, name)
+            kept[name] = list(compress(column, rows)) if isinstance(column, list) else column
+            if isinstance(column, np.ndarray):
+                kept[name] = column[rows]
+        return Predictions(**kept)
+
     @classmethod
     def of(
         cls,
@@ -76,10 +87,11 @@ class Failure:
     epoch: int
 
 
-@dataclass(eq=False)
-class TrialRecord:
-    """The content of a trial file."""
+@dataclass(eq=False, kw_only=True, slots=True)
+class TrialIdentity:
+    """Which trial it is: what was trained on what, and by which protocol."""
 
+    status: str = "running"
     id: str
     dataset: str
     dataset_fingerprint: str
@@ -88,17 +100,32 @@ class TrialRecord:
     method: str
     protocol: str
     fingerprint: str
-    protocol_json: str
     scheme: str
     folds: int
     fold: int
     seed: int
-    task: Task
     grouped: bool
-    status: str = "running"
+    task: Task
+    protocol_json: str
+    audit: dict[str, Any] = field(default_factory=dict)
+
+    @property
+    def finished(self) -> bool:
+        """Whether it was trained to its end."""
+        return self.status == "finished"
+
+    @property
+    def stored_protocol(self) -> StoredProtocol:
+        """The protocol, ready to answer."""
+        return _protocol(self.protocol_json)
+
+
+@dataclass(eq=False, kw_only=True)
+class TrialRecord(TrialIdentity):
+    """The content of a trial file."""
+
     splits: dict[str, list[str]] = field(default_factory=dict)
     skipped: list[str] = field(default_factory=list)
-    audit: dict[str, Any] = field(default_factory=dict)
     history: list[Epoch] = field(default_factory=list)
     predictions: dict[str, Predictions] = field(default_factory=dict)
     notes: dict[str, Any] = field(default_factory=dict)
@@ -106,7 +133,7 @@ class TrialRecord:
     cost: dict[str, float] = field(default_factory=dict)
     failure: Failure | None = None
 
-    @cached_property
-    def stored_protocol(self) -> StoredProtocol:
-        """The protocol, ready to answer."""
-        return StoredProtocol.from_json(self.protocol_json)
+
+@lru_cache(maxsize=256)
+def _protocol(text: str) -> StoredProtocol:
+    return StoredProtocol.from_json(text)

@@ -14,12 +14,11 @@ from typing import Any
 import h5py
 import numpy as np
 
-from mritk.store.folder import TRIALS, VIEW, ResultsFolder
 from mritk.store.layout import TEXT
 from mritk.store.raw_seal import seal_holds
 from mritk.store.trial_file import write_hdf5
 
-SCORES = "scores"
+TRIALS, VIEW, SCORES = "trials", "results.h5", "scores"
 RENEW = "'mritk doctor --fix' recreates it"
 RESCORE = "'mritk rescore' recomputes them"
 COLUMNS = (
@@ -39,33 +38,42 @@ COLUMNS = (
 )
 
 
-def write_view(folder: ResultsFolder, rows: Sequence[dict[str, Any]]) -> None:
-    """Write ``results.h5`` anew, with a table of scores: one dataset per column of ``COLUMNS``.
+def write_view(folder: Path, scores: Sequence[Mapping[str, Any]] | None = None) -> None:
+    """Write ``results.h5`` anew: one external link per trial file.
+
+    Args:
+        folder: The results folder.
+        scores: Rows of a table of scores, which becomes a dataset for each of :data:`COLUMNS`;
+            None: without such a table, which could not be that of all trials.
 
     Raises:
         StoreError: It cannot be written.
     """
 
     def fill(view: h5py.File) -> None:
-        folder.link_trials(view)
+        links = view.create_group(TRIALS)
+        for path in sorted((folder / TRIALS).glob("*.h5")):
+            links[path.stem] = h5py.ExternalLink(f"{TRIALS}/{path.name}", "/")
+        if scores is None:
+            return
         group = view.create_group(SCORES)
         for name in COLUMNS:
-            values = [row[name] for row in rows]
+            values = [row[name] for row in scores]
             dtype = {"fold": np.int64, "seed": np.int64, "value": np.float64}.get(name, TEXT)
             group.create_dataset(name, data=values, dtype=dtype)
 
-    write_hdf5(folder.path / VIEW, fill)
+    write_hdf5(folder / VIEW, fill)
 
 
-def stale_view(folder: ResultsFolder, seals: Mapping[str, str]) -> str:
+def stale_view(folder: Path, seals: Mapping[str, str]) -> str:
     """Return in what ``results.h5`` is not that of the trial files, or nothing.
 
     Args:
         folder: The results folder.
         seals: By trial id, the seal of each trial that could be read.
     """
-    path = folder.path / VIEW
-    stored = {path.stem for path in (folder.path / TRIALS).glob("*.h5")}
+    path = folder / VIEW
+    stored = {path.stem for path in (folder / TRIALS).glob("*.h5")}
     if not stored and not path.exists():
         return ""
     try:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
+from itertools import product
 from pathlib import Path
 from shlex import quote
 from typing import Any
@@ -12,8 +13,12 @@ from mritk.errors import Unavailable
 from mritk.plugins.registry import Registry
 from mritk.protocol.protocol import Protocol, read_protocol
 from mritk.protocol.tomltext import TomlText
-from mritk.protocol.variation import Changes
+from mritk.protocol.variation import Changes, variations
+from mritk.records import BenchmarkFile
 from mritk.study.data_options import DataOptions
+
+# What ``mritk run`` compares where nothing else is named.
+USUAL = "quickstart"
 
 
 def find_protocol(name: str, registry: Registry, changes: Changes | None = None) -> Protocol:
@@ -43,6 +48,9 @@ def find_protocol(name: str, registry: Registry, changes: Changes | None = None)
 class Benchmark:
     """What is compared: every combination of these is trained once.
 
+    Backbones, datasets and protocols that are left open are those of the benchmark ``quickstart``
+    (:meth:`completed`).
+
     Attributes:
         backbones: Names.
         datasets: Names.
@@ -56,14 +64,9 @@ class Benchmark:
         rehearse: Try it at small scale: :mod:`mritk.study.rehearsal`, the first seed and fold.
     """
 
-    # The quickest first: whoever tries mritk sees a row within a minute.
-    backbones: tuple[str, ...] = (
-        "small_cnn@scratch",
-        "efficientnet_lite0@imagenet",
-        "efficientnet_lite0@scratch",
-    )
-    datasets: tuple[str, ...] = ("phantom",)
-    protocols: tuple[str, ...] = ("quick",)
+    backbones: tuple[str, ...] = ()
+    datasets: tuple[str, ...] = ()
+    protocols: tuple[str, ...] = ()
     augmentations: tuple[str, ...] = ()
     seeds: tuple[int, ...] = (0, 1)
     folds: tuple[int, ...] = ()
@@ -72,8 +75,29 @@ class Benchmark:
     rehearse: bool = False
 
     @classmethod
+    def from_text(cls, source: TomlText) -> Benchmark:
+        """Read a benchmark from a TOML text whose keys are the attributes of this class.
+
+        Raises:
+            ProtocolError: It has an unknown key or a value of the wrong type.
+        """
+        return source.into(cls, source.parse())
+
+    @classmethod
+    def named(cls, name: str, registry: Registry) -> Benchmark:
+        """Return the benchmark of a plugin, or the one in the file of that name.
+
+        Raises:
+            Unavailable: There is neither.
+            ProtocolError: It has an unknown key or a value of the wrong type.
+        """
+        if any(record.name == name for record in registry.records(BenchmarkFile)):
+            return cls.from_text(TomlText(registry.benchmark(name).text(), f"benchmark {name}"))
+        return cls.from_file(Path(name))
+
+    @classmethod
     def from_file(cls, path: Path) -> Benchmark:
-        """Read a benchmark from a TOML file whose keys are the attributes of this class.
+        """Read a benchmark from a TOML file, see :meth:`from_text`.
 
         Protocol files and the table of patients are looked up beside the benchmark file.
 
@@ -83,8 +107,7 @@ class Benchmark:
         """
         if not path.is_file():
             raise Unavailable(f"no benchmark file {path}")
-        source = TomlText.of_file(path)
-        benchmark = source.into(cls, source.parse())
+        benchmark = cls.from_text(TomlText.of_file(path))
         beside = tuple(
             str(path.parent / name) if name.endswith(".toml") else name
             for name in benchmark.protocols
@@ -93,3 +116,29 @@ class Benchmark:
         if data.patients:
             data = replace(data, patients=str(path.parent / data.patients))
         return replace(benchmark, protocols=beside, data=data)
+
+    def recipes(self) -> list[tuple[str, Changes]]:
+        """Return each protocol by name, with each of the changes that it is tried with."""
+        return list(product(self.protocols, variations(self.vary)))
+
+    def completed(self, registry: Registry) -> Benchmark:
+        """Return the benchmark with what it leaves open as in the one called ``quickstart``.
+
+        Backbones stay open where no method takes one.
+
+        Raises:
+            UnknownName, ProtocolError, Unavailable: See :func:`find_protocol`.
+        """
+        if not any(record.name == USUAL for record in registry.records(BenchmarkFile)):
+            return self
+        usual = Benchmark.named(USUAL, registry)
+        datasets = self.datasets or usual.datasets
+        found = replace(self, datasets=datasets, protocols=self.protocols or usual.protocols)
+        if found.backbones or not found.takes_backbones(registry):
+            return found
+        return replace(found, backbones=usual.backbones)
+
+    def takes_backbones(self, registry: Registry) -> bool:
+        """Return whether the method of any protocol takes a backbone."""
+        methods = {find_protocol(name, registry, new).method for name, new in self.recipes()}
+        return any(registry.method(name).uses_backbone for name in methods)

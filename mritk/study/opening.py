@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TypeVar
 
 import mritk.reading
-from mritk.audit.image_index import SketchBook
+from mritk.audit.image_index import ImageIndex
 from mritk.data.identified import array_digests, identified
 from mritk.data.join import join, rename_classes
 from mritk.data.one_name import (
@@ -23,8 +23,7 @@ from mritk.data.samples import Classification, Samples
 from mritk.errors import DataError, HookError, MritkError, Unavailable, UsageError
 from mritk.files.code_state import digest_of_sources, library_versions, source_digest
 from mritk.files.workspace import Workspace
-from mritk.plugins.blame import check_command
-from mritk.plugins.loaded import reason_of
+from mritk.plugins.loaded import check_command, reason_of
 from mritk.plugins.options import split_options
 from mritk.plugins.registry import Registry
 from mritk.reading.spelling import composed
@@ -56,15 +55,18 @@ class Opened:
     told: DataOptions = field(default_factory=DataOptions)
     rule: PatientRule = field(default_factory=PatientRule)
 
-    def identified(self, book: SketchBook | None) -> Samples:
+    def identified(self, index: ImageIndex | None, expected: Sequence[str] = ()) -> Samples:
         """Return the samples as trials know them: by the arrays that are read, proven each time.
 
         Args:
-            book: What the audit saw of them; None where they do not lie on a grid, and each is read
-                for this.
+            index: What the audit saw of them; None where they do not lie on a grid, and each is
+                read for this.
+            expected: Digests of their arrays, for samples without an index that were read before.
         """
-        if book is not None:
-            return identified(self.samples, book.arrays, book.unreadable)
+        if index is not None:
+            return identified(self.samples, index.arrays, index.unreadable)
+        if len(expected) == len(self.samples):
+            return identified(self.samples, expected, {})
         return identified(self.samples, *array_digests(self.samples))
 
     def for_audit(self) -> tuple[str, Samples, tuple[str, ...], tuple[str, ...]]:
@@ -132,13 +134,6 @@ def instructed(get: Callable[[], Found], name: str, instructions: Mapping[str, s
         if name not in instructions:
             raise
         raise Unavailable(f"{error}; {instructions[name]}") from error
-
-
-def open_dataset(
-    name: str, registry: Registry, workspace: Workspace, options: DataOptions
-) -> Opened:
-    """Open the dataset ``name``; see :func:`open_datasets`."""
-    return open_datasets((name,), registry, workspace, options)[0]
 
 
 def open_datasets(

@@ -10,7 +10,7 @@ from itertools import product
 import numpy as np
 
 from mritk.audit.audit import Audit, audit
-from mritk.audit.image_index import Progress, SketchBook, silent
+from mritk.audit.image_index import ImageIndex, Progress, silent
 from mritk.backbone import SCRATCH, Backbone
 from mritk.data.decode import decoded, is_decoded
 from mritk.data.decoded_size import decoded_bytes, require_room
@@ -21,7 +21,7 @@ from mritk.evaluate.metrics import find_metric
 from mritk.files.workspace import Workspace
 from mritk.plugins.registry import Registry
 from mritk.protocol.protocol import Protocol
-from mritk.protocol.variation import Changes, variations
+from mritk.protocol.variation import Changes
 from mritk.records import Augmentation, Dataset
 from mritk.splits.split_rule import fold_count, known_fold_count, resolved_scheme
 from mritk.splits.splits import make_folds
@@ -56,7 +56,7 @@ class Candidate:
     Attributes:
         backbone: None for a method that brings its own model.
         augmentation: The augmentation.
-        asked: The backbone as the benchmark names it; empty: all that it names.
+        asked: The backbone as the benchmark names it; empty: all that a rehearsal names, or none.
     """
 
     backbone: Backbone | None
@@ -65,7 +65,8 @@ class Candidate:
 
     def within(self, benchmark: Benchmark) -> Benchmark:
         """Return the benchmark with this candidate alone."""
-        backbones = (self.asked,) if self.asked else benchmark.backbones
+        all_or_none = benchmark.backbones if benchmark.rehearse else ()
+        backbones = (self.asked,) if self.asked else all_or_none
         return replace(benchmark, backbones=backbones, augmentations=(self.augmentation.name,))
 
 
@@ -80,11 +81,13 @@ class Planner:
     Attributes:
         registry: Knows the names.
         workspace: Where caches are.
-        skip_unreadable: Go on without samples that cannot be read.
+        skip_unreadable: Continue without samples that cannot be read.
         progress: Told what is being done, and the share of it that is done.
         deterministic: Plan every protocol in its deterministic form.
         on_names: Called with the backbones when all names are known and reading begins.
         decode: Whether images are decoded to the disk; else it is only told what that would take.
+        expected: Digests that the samples of a benchmark of one dataset had when another process
+            planned it, see :attr:`OpenDataset.digests`: what is kept of them is not read again.
     """
 
     registry: Registry
@@ -94,6 +97,7 @@ class Planner:
     deterministic: bool = False
     on_names: Callable[[Sequence[Backbone]], None] = ignore_names
     decode: bool = True
+    expected: Sequence[str] = ()
 
     def plan(self, benchmark: Benchmark, results: ResultsFolder) -> StudyPlan:
         """Return the plan of ``benchmark``.
@@ -106,7 +110,7 @@ class Planner:
             DataError: Unreadable samples, or a split that cannot be made.
             UsageError: Nothing to compare, or a fold that does not exist.
         """
-        varied = list(product(benchmark.protocols, variations(benchmark.vary)))
+        varied = benchmark.recipes()
         protocols = [find_protocol(name, self.registry, changes) for name, changes in varied]
         if self.deterministic:
             protocols = [replace(protocol, deterministic=True) for protocol in protocols]
@@ -132,8 +136,9 @@ class Planner:
             found = self._audit(opened)
             if found is not None:
                 audits[record.name] = found
-            book = found.datasets[0].book if found is not None else None
-            samples, skipped = self._read(opened.identified(book), book, protocols, backbones)
+            index = found.datasets[0].index if found is not None else None
+            identified = opened.identified(index, self.expected)
+            samples, skipped = self._read(identified, index, protocols, backbones)
             for recipe, protocol, compared in zip(varied, protocols, candidates, strict=True):
                 divided = _divided(opened, samples, skipped, protocol, found)
                 narrow = _of_one_protocol(_of_one_dataset(benchmark, name, opened), *recipe)
@@ -153,10 +158,7 @@ class Planner:
         for protocol in protocols:
             if (count := known_fold_count(protocol.split)) is not None:
                 require_folds(benchmark, count, protocol)
-        backbones: Sequence[Backbone] = ()
-        needed = any(self.registry.method(p.method).uses_backbone for p in protocols)
-        if needed or benchmark.backbones != Benchmark().backbones:
-            backbones = self._backbones(benchmark)
+        backbones = self._backbones(benchmark)
         for name in benchmark.augmentations:
             self.registry.augmentation(name)
         for architecture in {name for protocol in protocols for name in protocol.normalise_again}:
@@ -175,7 +177,7 @@ class Planner:
         """Audit a dataset; None if its data do not lie on a grid."""
         if opened.samples.spatial_dims not in (2, 3):
             return None
-        return audit([opened.for_audit()], self.workspace, self.progress)
+        return audit([opened.for_audit()], self.workspace, self.progress, self.expected)
 
     def _candidates(
         self,
@@ -237,7 +239,7 @@ class Planner:
     def _read(
         self,
         samples: Samples,
-        book: SketchBook | None,
+        index: ImageIndex | None,
         protocols: Sequence[Protocol],
         backbones: Sequence[Backbone],
     ) -> tuple[Samples, tuple[str, ...]]:
@@ -253,8 +255,8 @@ class Planner:
         while True:
             try:
                 _ = samples.contents  # tells what could not be read
-                if book is not None:
-                    self._decode(samples, book, self._decodings(samples, protocols, backbones))
+                if index is not None:
+                    self._decode(samples, index, self._decodings(samples, protocols, backbones))
                 return samples, tuple(skipped)
             except UnreadableSamples as error:
                 if not self.skip_unreadable:
@@ -274,11 +276,11 @@ class Planner:
             wanted.add((size or contract.size, contract.interpolation, protocol.preprocessing))
         return sorted(wanted, key=str)
 
-    def _decode(self, samples: Samples, book: SketchBook, decodings: Sequence[Decoding]) -> None:
+    def _decode(self, samples: Samples, index: ImageIndex, decodings: Sequence[Decoding]) -> None:
         workspace = self.workspace
         absent = [d for d in decodings if not is_decoded(samples, *d[:2], workspace, d[2])]
         if absent:
-            needed = sum(decoded_bytes(book.shapes, book.modes, d[0], d[2]) for d in absent)
+            needed = sum(decoded_bytes(index.shapes, index.modes, d[0], d[2]) for d in absent)
             require_room(needed, [d[0] for d in absent], workspace.folder("decoded"))
         for size, interpolation, preprocessing in decodings if self.decode else ():
             told = partial(self.progress, "decoding")

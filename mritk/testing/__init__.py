@@ -7,8 +7,9 @@ them. The fixtures of :mod:`mritk.pytest_plugin` come with pytest, once mritk is
 
 from __future__ import annotations
 
-from importlib import import_module
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from mritk.lazy_import import lazy_names
 
 if TYPE_CHECKING:
     from mritk.testing.augmentation import check_augmentation as check_augmentation
@@ -23,25 +24,16 @@ if TYPE_CHECKING:
     from mritk.testing.tiny import tiny_dataset as tiny_dataset
     from mritk.testing.tiny import tiny_samples as tiny_samples
 
-_HOME = {
-    "check_augmentation": "augmentation",
-    "check_backbone": "backbone",
-    "Nonconforming": "check",
-    "check_dataset": "dataset",
-    "check_executor": "executor",
-    "check_explainer": "explainer",
-    "check_method": "method",
-    "check_metric": "metric",
-    "tiny_architecture": "tiny",
-    "tiny_dataset": "tiny",
-    "tiny_samples": "tiny",
+_PUBLIC = {
+    "mritk.testing.augmentation": "check_augmentation",
+    "mritk.testing.backbone": "check_backbone",
+    "mritk.testing.check": "Nonconforming",
+    "mritk.testing.dataset": "check_dataset",
+    "mritk.testing.executor": "check_executor",
+    "mritk.testing.explainer": "check_explainer",
+    "mritk.testing.method": "check_method",
+    "mritk.testing.metric": "check_metric",
+    "mritk.testing.tiny": "tiny_architecture tiny_dataset tiny_samples",
 }
 
-__all__ = list(_HOME)
-
-
-def __getattr__(name: str) -> Any:
-    # pytest imports this package at its start; what needs numpy or torch waits until it is used.
-    if name not in _HOME:
-        raise AttributeError(f"module 'mritk.testing' has no attribute {name!r}")
-    return getattr(import_module(f"mritk.testing.{_HOME[name]}"), name)
+__all__, __getattr__, __dir__ = lazy_names(__name__, _PUBLIC)

@@ -13,7 +13,8 @@ from mritk.evaluate.metric import Metric
 from mritk.files.workspace import Workspace
 from mritk.method import Method
 from mritk.plugins.loaded import LoadedPlugin
-from mritk.plugins.registry import Registry, name_of
+from mritk.plugins.loading import name_of
+from mritk.plugins.registry import Registry
 from mritk.records import (
     Alias,
     Architecture,
@@ -28,7 +29,7 @@ from mritk.records import (
 )
 from mritk.testing.augmentation import inspect_augmentation
 from mritk.testing.backbone import inspect_backbone
-from mritk.testing.check import Defect, NotApplicable, Verdict, inspect
+from mritk.testing.check import Defect, NotApplicable, Verdict, inspect, promises
 from mritk.testing.dataset import inspect_dataset
 from mritk.testing.executor import inspect_executor
 from mritk.testing.explainer import inspect_explainer
@@ -112,12 +113,7 @@ def protocols_can_be_read(it: PluginUnderTest) -> None:
         find_protocol(protocol.name, it.registry)
 
 
-CHECKS = (
-    loads_without_heavy_libraries,
-    records_say_what_they_are,
-    aliases_lead_somewhere,
-    protocols_can_be_read,
-)
+CHECKS = promises(__name__)
 
 
 def inspect_named(

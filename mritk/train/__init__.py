@@ -5,9 +5,9 @@ The names below are public; the modules are not. They load on first use.
 
 from __future__ import annotations
 
-from importlib import import_module
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
+from mritk.lazy_import import lazy_names
 from mritk.train.moved import keep_old_names
 
 if TYPE_CHECKING:
@@ -28,36 +28,22 @@ if TYPE_CHECKING:
     from mritk.train.loop import finetune as finetune
     from mritk.train.selection import BestState as BestState
 
-_HOME = {
-    "Inputs": "mritk.batches.inputs",
-    "choose_device": "mritk.machine.device",
-    "repeatable": "mritk.machine.device",
-    "LoadedBackbone": "mritk.model.backbone",
-    "load_backbone": "mritk.model.backbone",
-    "load_model": "mritk.model.model_file",
-    "Network": "mritk.model.network",
-    "Objective": "mritk.model.objective",
-    "FrozenBackbone": "mritk.probe.features",
-    "LogisticFit": "mritk.probe.logistic",
-    "fit_logistic": "mritk.probe.logistic",
-    "fit_ridge": "mritk.probe.ridge",
-    "Probe": "mritk.protocol.recipe",
-    "Recipe": "mritk.protocol.recipe",
-    "finetune": "mritk.train.loop",
-    "BestState": "mritk.train.selection",
+_PUBLIC = {
+    "mritk.batches.inputs": "Inputs",
+    "mritk.machine.device": "choose_device repeatable",
+    "mritk.model.backbone": "load_backbone LoadedBackbone",
+    "mritk.model.model_file": "load_model",
+    "mritk.model.network": "Network",
+    "mritk.model.objective": "Objective",
+    "mritk.probe.features": "FrozenBackbone",
+    "mritk.probe.logistic": "fit_logistic LogisticFit",
+    "mritk.probe.ridge": "fit_ridge",
+    "mritk.protocol.recipe": "Probe Recipe",
+    "mritk.train.loop": "finetune",
+    "mritk.train.selection": "BestState",
 }
 
-__all__ = list(_HOME)
-
-
-def __getattr__(name: str) -> Any:
-    if name not in _HOME:
-        raise AttributeError(f"module 'mritk.train' has no attribute {name!r}")
-    return getattr(import_module(_HOME[name]), name)
-
-
-def __dir__() -> list[str]:
-    return __all__
+__all__, __getattr__, __dir__ = lazy_names(__name__, _PUBLIC)
 
 
 keep_old_names()

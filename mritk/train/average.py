@@ -49,7 +49,7 @@ class MovingAverage:
         return {"steps": self._steps, "tensors": self._averaged}
 
     def load(self, state: dict[str, object]) -> None:
-        """Go on from a :meth:`state`."""
+        """Resume from a :meth:`state`."""
         self._steps = int(state["steps"])  # type: ignore[call-overload]
         tensors: dict[str, torch.Tensor] = state["tensors"]  # type: ignore[assignment]
         _copy(list(self._averaged.values()), [tensors[name] for name in self._averaged])

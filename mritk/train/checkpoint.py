@@ -1,9 +1,9 @@
-"""What a trial needs to go on after a stop, in one file that is whole or not there.
+"""What a trial needs to resume after a stop, in one file that is whole or not there.
 
     mritk checkpoint 1\\n   BLAKE2b of the rest, in hexadecimal\\n   torch.save of the content
 
 A file that was cut short, altered, or written for another trial or another version is refused by
-name, and the trial starts again: going on from it could not give what an uninterrupted trial gives.
+name, and the trial starts again: resumed from it, it could not end as an uninterrupted one.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ class Checkpoint:
             identity is not read.
         history: The epochs so far; shared with whoever keeps the trial's history.
         every: Seconds after which :attr:`due` asks for a checkpoint within an epoch.
-        gone_on: Whether an earlier attempt was taken up from here.
+        resumed: Whether an earlier attempt was resumed from here.
     """
 
     def __init__(
@@ -52,7 +52,7 @@ class Checkpoint:
         self.path, self.identity, self.history, self.every = path, dict(identity), history, every
         self._written = time.monotonic()
         self._pool = ThreadPoolExecutor(1, thread_name_prefix="checkpoint")
-        self._told = self.gone_on = False
+        self._told = self.resumed = False
         self._pending: Future[None] | None = None
 
     @property
@@ -103,7 +103,7 @@ class Checkpoint:
         except _Refused as refusal:
             logger.warning("checkpoint %s is not used: %s; the trial restarts", self.path, refusal)
             return None
-        self.gone_on = True
+        self.resumed = True
         self.history[:] = [Epoch(**epoch) for epoch in content["history"]]
         state: dict[str, Any] = content["state"]
         return state
@@ -137,7 +137,7 @@ def stored_epochs(path: Path) -> list[Epoch]:
 
 
 class _Refused(Exception):
-    """Why a file is not gone on from."""
+    """Why a trial is not resumed from a file."""
 
 
 def _content_of(path: Path) -> dict[str, Any]:

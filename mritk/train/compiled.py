@@ -28,7 +28,7 @@ class CompiledNetwork:
         """Return the network's outputs."""
         if self.active:
             try:
-                # Without this torch would go on eagerly and not say so.
+                # Without this torch would fall back to eager and not say so.
                 with torch._dynamo.config.patch(fail_on_recompile_limit_hit=True):
                     outputs: torch.Tensor = self._compiled(batch)
                 return outputs

@@ -57,7 +57,7 @@ class LossWatch:
         self._check(values, 0)
         return float(values[:, 0].double().mean())
 
-    def go_on_from(self, values: torch.Tensor) -> None:
+    def resume(self, values: torch.Tensor) -> None:
         """Take the first steps from a checkpoint."""
         self.count = len(values)
         self.values[: self.count] = values.to(self.values.device)

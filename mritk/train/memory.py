@@ -1,4 +1,4 @@
-"""Predict what a training will take on its device, before its first step.
+"""Estimate the memory that a training takes on its device, before its first step.
 
 The network is run forward twice on a few images, and what the pass holds is counted. Between 2 and
 4 images the count grows as it will between 32 and 64, so the batch that fits follows from a line.
@@ -34,7 +34,7 @@ FEW, TWICE = 2, 4
 
 
 @dataclass(frozen=True)
-class Footprint:
+class MemoryEstimate:
     """The bytes of a training, by what they are for.
 
     The libraries' own share (a CUDA context, workspaces of cuDNN) is not among them.
@@ -84,7 +84,7 @@ class Footprint:
         )
 
 
-def predict_footprint(
+def estimate_memory(
     network: nn.Module,
     compute: Compute,
     example_images: torch.Tensor,
@@ -92,8 +92,10 @@ def predict_footprint(
     optimizer: OptimizerName,
     data_bytes: int = 0,
     copies: int = 1,
-) -> Footprint:
-    """Return what it takes to train ``network`` as it stands, which is left unchanged.
+) -> MemoryEstimate:
+    """Return what it takes to train ``network`` as it stands.
+
+    The network and the random state are as before afterwards.
 
     Args:
         network: In the modes, and with the parameters trainable, of the stage to come.
@@ -104,11 +106,11 @@ def predict_footprint(
         data_bytes: Images that stay on the device.
         copies: States of the network that are kept beside it.
     """
-    few, twice = (_forward(network, compute, example_images, n).peak for n in (FEW, TWICE))
+    few, twice = (_peak(network, compute, example_images, n) for n in (FEW, TWICE))
     per_image = max(0, -(-(twice - few) // (TWICE - FEW)))
     state = _nbytes([*network.parameters(), *network.buffers()])
     gradients = _nbytes(p for p in network.parameters() if p.requires_grad)
-    return Footprint(
+    return MemoryEstimate(
         parameters=state,
         gradients=gradients,
         optimiser=OPTIMISER_COPIES[optimizer] * gradients,
@@ -127,35 +129,28 @@ def free_memory(device: str) -> int | None:
     return free + torch.cuda.memory_reserved(torch.device(device))
 
 
-def activation_bytes(network: nn.Module, compute: Compute, images: torch.Tensor) -> int:
-    """Return the bytes that autograd keeps of a forward pass of ``images`` (N, C, *spatial).
-
-    Memory that several tensors share counts once; parameters and buffers of ``network`` do not
-    count. The network and the random state are as before afterwards.
-    """
-    return _forward(network, compute, images, len(images)).kept
-
-
-@dataclass(frozen=True)
-class _Pass:
-    """What a forward pass held: for backward at its end, and in all at its worst moment."""
-
-    kept: int
-    peak: int
+def explain_shortage(estimate: MemoryEstimate | None, device: str) -> str:
+    """Say how many images at once would fit in the memory at hand."""
+    if estimate is None:
+        return "The batch size that would fit is unknown: memory could not be estimated"
+    free = free_memory(device)
+    if free is None:
+        return f"Estimated: {estimate}"
+    fitting = estimate.largest_batch(free)
+    return (
+        f"There are {free / GIB:.1f} GiB for this training, estimated to fit "
+        f"{f'{fitting} images at once' if fitting else 'not even one image'}"
+    )
 
 
-def _forward(network: nn.Module, compute: Compute, images: torch.Tensor, count: int) -> _Pass:
-    own = {t.untyped_storage().data_ptr() for t in (*network.parameters(), *network.buffers())}
-    kept: dict[int, int] = {}
-    alive = []  # memory that were freed within the pass could be counted as another tensor's
+def _peak(network: nn.Module, compute: Compute, images: torch.Tensor, count: int) -> int:
+    """Return the most bytes that a forward pass of ``count`` images holds at once."""
+    saved = []  # for backward, as long as the pass runs
 
     def pack(tensor: torch.Tensor) -> None:
         # The graph gets nothing, as there is no backward pass: a tensor that it saves, and that
         # belongs to it as an output, would keep it and the network alive forever.
-        storage = tensor.untyped_storage()
-        if storage.data_ptr() not in own:
-            kept[storage.data_ptr()] = storage.nbytes()
-            alive.append(storage)
+        saved.append(tensor.untyped_storage())
 
     with _unchanged(network, images.device), torch.inference_mode(mode=False), torch.enable_grad():
         with _LiveMemory() as live, saved_tensors_hooks(pack, lambda nothing: nothing):
@@ -163,7 +158,7 @@ def _forward(network: nn.Module, compute: Compute, images: torch.Tensor, count: 
             batch = images.repeat(repeats)[:count]
             outputs = compute(batch)
         del outputs, batch
-    return _Pass(sum(kept.values()), live.peak)
+    return live.peak
 
 
 @contextmanager

@@ -55,7 +55,7 @@ WAYS = ("capturable", "fused", "foreach")
 
 
 def load_optimiser(optimiser: torch.optim.Optimizer, state: Mapping[str, Any]) -> None:
-    """Put a saved state into ``optimiser``, which goes on to compute in its own way.
+    """Put a saved state into ``optimiser``, which still computes in its own way.
 
     Rates that live on a device stay there. The state may be that of an optimiser which was made
     for a graph when this one is not, or the other way round.
@@ -128,7 +128,7 @@ class Schedule:
         }
 
     def load(self, state: Mapping[str, Any]) -> None:
-        """Go on from a :meth:`state`; the rates themselves are in the optimiser's."""
+        """Resume from a :meth:`state`; the rates themselves are in the optimiser's."""
         self._step, self._rate = state["step"], state["rate"]
         self._by_step.load_state_dict({**self._by_step.state_dict(), **state["by_step"]})
         if self._by_epoch is not None:

@@ -74,7 +74,7 @@ class BestState:
         }
 
     def load(self, state: Mapping[str, Any]) -> None:
-        """Go on from a :meth:`state`."""
+        """Resume from a :meth:`state`."""
         self.epoch, self.value, self._state = state["epoch"], state["value"], state["tensors"]
         self.undefined = state["undefined"]
 

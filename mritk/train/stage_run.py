@@ -1,121 +1,73 @@
-"""One stage of a fine-tuning while it runs: what trains, how far it is, what it needs to go on."""
+"""One stage of a fine-tuning while it runs: its steps, its learning rate, its epochs."""
 
 from __future__ import annotations
 
-import math
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
-from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import torch
 
 from mritk.batches.mixing import Mixing
 from mritk.batches.resident import shuffled
-from mritk.errors import NonFiniteLoss
 from mritk.machine.seeding import seed_draws
-from mritk.model.blocks import set_trainable
-from mritk.model.lora import add_adapters, merge_adapters, merged_state
 from mritk.model.network import BACKBONE
 from mritk.probe.frozen_features import FrozenFeatures
-from mritk.protocol.recipe import Stage
 from mritk.seeds import derive
 from mritk.train.average import MovingAverage
 from mritk.train.compiled import CompiledNetwork
 from mritk.train.divergence import LossWatch
 from mritk.train.graphs import GraphedStep
 from mritk.train.optimiser import Schedule, build_optimiser, load_optimiser
+from mritk.train.progress import Progress
 from mritk.train.step import TrainingStep
-from mritk.train.what_trains import counted_blocks, trainable_tensors
+from mritk.train.trained_tensors import TrainedTensors
+from mritk.train.training import Training
+from mritk.train.what_trains import counted_blocks
 
-if TYPE_CHECKING:
-    from mritk.train.loop import FineTuning
+Batch = tuple[torch.Tensor, torch.Tensor]
 
 
 class StageRun:
-    """A stage of ``training``.
+    """Stage ``number``, from 0, of a training that has come to ``progress``.
 
     Attributes:
         name: The stage's name in the history.
-        train_loss: Mean loss of the last complete epoch.
+        micro_batch: Images that go through the network at once; 0: whole batches.
     """
 
-    def __init__(self, training: FineTuning, stage: Stage, name: str) -> None:
-        self.training, self.stage, self.name = training, stage, name
-        self.train_loss = math.nan
-        self._network = training.network
-        self._units = counted_blocks(training.loaded, stage)
-        self._trainable = trainable_tensors(training.loaded, stage)
-        self._changed: set[str] = set()
-        self._prepare()
-        recipe = training.recipe
+    def __init__(self, training: Training, number: int, progress: Progress) -> None:
+        self.training, self.stage = training, training.recipe.stages[number]
+        self.name, self.micro_batch = training.recipe.stage_name(number), progress.micro_batch
+        self._network, recipe = training.network, training.recipe
+        self._tensors = TrainedTensors(training, number)
+        blocks = counted_blocks(training.loaded, self.stage)
         self._optimiser = build_optimiser(
-            self._network, stage, self._units, capturable=self._graphs_wanted
+            self._network, self.stage, blocks, capturable=self._graphs_wanted
         )
-        steps = len(self._batches(0))
-        self._schedule = Schedule(self._optimiser, stage, steps * stage.epochs)
+        steps = len(self._rows(0))
+        self._schedule = Schedule(self._optimiser, self.stage, steps * self.stage.epochs)
         self._average = MovingAverage(self._network, recipe.average) if recipe.average else None
         self._mixing = Mixing(recipe.mixup, recipe.cutmix)
-        self._features = self._frozen_features()
-        self._epoch = self._step_number = self._without_progress = self._unfrozen = 0
+        self._features = self._frozen_features(progress.changed)
+        self._epoch = self._step_number = self._without_progress = 0
         self._watch: LossWatch | None = None
         self._epoch_began = time.perf_counter()
         self._earlier_seconds = 0.0
         self._step = self._make_step()
-        training.foresee(stage.optimizer, copies=2 + bool(self._average))
 
-    # -- what trains ---------------------------------------------------------------------------
-
-    def _prepare(self) -> None:
-        """Let the stage's tensors train and all others rest."""
-        training, stage = self.training, self.stage
-        backbone = training.loaded.network
-        # Of plain tensors, by the names that they have again at the end.
-        self._before = {name: t.clone() for name, t in merged_state(self._network).items()}
-        set_trainable(backbone, self._trainable)
-        if stage.tune == "lora":
-            seed = derive(training.setup.seed, "adapters", len(training.changed))
-            add_adapters(
-                backbone, self._trainable, rank=stage.lora_rank, alpha=stage.lora_alpha, seed=seed
-            )
-        self._network.head.train()
-        self._network.zero_grad(set_to_none=True)
-
-    def _frozen_features(self) -> FrozenFeatures | None:
+    def _frozen_features(self, changed: Mapping[str, Sequence[str]]) -> FrozenFeatures | None:
         """Return features to train on, if they are the same in each epoch: else None.
 
         Nothing of the backbone may train or have changed, and the images must stay as they are.
         """
         training = self.training
-        trained = [
-            n for names in training.changed.values() for n in names if n.startswith(BACKBONE)
-        ]
-        moves = training.setup.augmentation.apply is not None or self._mixing
-        if self._trainable or trained or moves or training.recipe.recalibrate_batch_norm:
+        moved = any(name.startswith(BACKBONE) for names in changed.values() for name in names)
+        altered = training.setup.augmentation.apply is not None or self._mixing
+        if self._tensors.trainable or moved or altered or training.recipe.recalibrate_batch_norm:
             return None
         return FrozenFeatures(training.setup, training.inputs, self._network.head)
-
-    def validation_outputs(self) -> torch.Tensor | None:
-        """Return the outputs for the validation part if they cost no pass of the backbone."""
-        return self._features.validation() if self._features else None
-
-    def _unfreeze(self) -> None:
-        """Let one more unit join for each ``unfreeze_every`` epochs that have passed."""
-        every, units = self.stage.unfreeze_every, len(self._units)
-        if not every or not units:
-            return
-        most = math.ceil(round(self.stage.train_last * units, 6))
-        count = min(self._epoch // every, most)
-        if self._unfrozen == count + 1:
-            return
-        self._unfrozen = count + 1
-        now = trainable_tensors(self.training.loaded, self.stage, count / units)
-        set_trainable(self.training.loaded.network, now)
-        self._network.head.train()
-        self._step = self._make_step()
-
-    # -- the epoch -----------------------------------------------------------------------------
 
     @property
     def over(self) -> bool:
@@ -128,6 +80,11 @@ class StageRun:
     def learning_rate(self) -> float:
         """The present rate of the head."""
         return self._schedule.learning_rate
+
+    @property
+    def copies(self) -> int:
+        """States of the network that are kept beside it: before, best and, if any, averaged."""
+        return 2 + bool(self._average)
 
     @property
     def engine(self) -> str:
@@ -147,34 +104,32 @@ class StageRun:
         training = self.training
         step = TrainingStep(
             self._network,
-            self._features.compute
-            if self._features
-            else partial(training.inputs.compute, training.forward),
+            self._features.compute if self._features else training.compute,
             training.objective,
             self._optimiser,
             gradient_clip=training.recipe.gradient_clip,
-            micro_batch=training.micro_batch,
+            micro_batch=self.micro_batch,
         )
         return GraphedStep(step) if self._graphs_wanted else step
 
-    def train_epoch(self) -> None:
-        """Train for one epoch, or for what is left of it."""
-        training = self.training
-        self._unfreeze()
-        self._epoch_began = time.perf_counter()
-        number = training.epoch + 1
-        batches = self._batches(number)
-        if self._watch is None:
-            self._watch = LossWatch(number, len(batches), training.setup.device)
-        left = batches[self._step_number :]
-        source = self._features or training.train
-        for images, targets in zip(source.batches(left), self._targets_of(left), strict=True):
-            self._train_batch(images, targets, number)
-        self.train_loss = self._watch.mean_loss()
-        self._watch = None
-        training.seconds += self.epoch_seconds()
+    # -- an epoch ------------------------------------------------------------------------------
 
-    def _batches(self, epoch: int) -> list[torch.Tensor]:
+    def batches(self, epoch: int) -> Iterator[Batch]:
+        """Yield images and targets of each step that is left of ``epoch``, counted over all stages.
+
+        Images are those of the training part, or features where they suffice.
+        """
+        if self._tensors.unfreeze(self._epoch):
+            self._step = self._make_step()
+        self._epoch_began = time.perf_counter()
+        rows = self._rows(epoch)
+        if self._watch is None:
+            self._watch = LossWatch(epoch, len(rows), self.training.setup.device)
+        left = rows[self._step_number :]
+        source = self._features or self.training.train
+        return zip(source.batches(left), self._targets_of(left), strict=True)
+
+    def _rows(self, epoch: int) -> list[torch.Tensor]:
         """Return the row numbers of the batches of an epoch."""
         recipe, seed = self.training.recipe, self.training.setup.seed
         keep = recipe.last_batch == "keep"
@@ -188,7 +143,13 @@ class StageRun:
         rows = torch.cat(tuple(batches)).to(targets.device, non_blocking=True)
         return targets[rows].split([len(batch) for batch in batches])
 
-    def _train_batch(self, images: torch.Tensor, targets: torch.Tensor, epoch: int) -> None:
+    def step(self, images: torch.Tensor, targets: torch.Tensor, epoch: int) -> None:
+        """Augment, mix and train on one batch of :meth:`batches`.
+
+        Raises:
+            NonFiniteLoss: Training diverged.
+            OutOfMemory: The batch does not fit on the device, and must not be divided.
+        """
         training, seed, at = self.training, self.training.setup.seed, self._step_number
         assert self._watch is not None
         dropout = derive(seed, "dropout", epoch, at)
@@ -200,33 +161,32 @@ class StageRun:
             soft = training.objective.soft(targets)
             images, targets = self._mixing(images, soft, derive(seed, "mixing", epoch, at))
         loss, norm = self._step(images, targets, dropout)
-        training.micro_batch = self._step.micro_batch
+        self.micro_batch = self._step.micro_batch
         self._watch.add(loss, norm, self.learning_rate)
         self._schedule.after_step()
         if self._average is not None:
             self._average.update()
-        training.images_seen += len(images)
         self._step_number += 1
-        checkpoint = training.setup.checkpoint
-        if checkpoint is not None and checkpoint.due:
-            training.save(self)
+
+    def mean_loss(self) -> float:
+        """Return the mean loss of the epoch's steps, all of which are made.
+
+        Raises:
+            NonFiniteLoss: Training diverged.
+        """
+        assert self._watch is not None
+        loss, self._watch = self._watch.mean_loss(), None
+        return loss
 
     def averaged(self) -> AbstractContextManager[None]:
         """Let the network hold what is scored and kept: its average, if the recipe has one."""
         return self._average.in_place() if self._average else nullcontext()
 
-    def require_finite(self, val_loss: float) -> None:
-        """Refuse a validation loss that is no number.
-
-        Raises:
-            NonFiniteLoss: It is NaN or infinite.
-        """
-        if not math.isfinite(val_loss):
-            raise NonFiniteLoss(
-                f"the validation loss is {val_loss} in epoch {self.training.epoch + 1} (learning "
-                f"rate {self.learning_rate:.2g}); lower the learning rate, or set gradient_clip "
-                "in the protocol"
-            )
+    def validation_outputs(self) -> torch.Tensor:
+        """Return the network's outputs for the validation part."""
+        if self._features:  # they cost no pass of the backbone
+            return self._features.validation()
+        return self.training.evaluate(self.training.val)
 
     def epoch_seconds(self) -> float:
         """Return the time since the epoch began, time before a stop included."""
@@ -243,18 +203,12 @@ class StageRun:
         """Leave a plain network behind; return the names of the tensors that changed."""
         if self._average is not None:
             self._average.hand_over()
-        changed = self._changed_so_far()
-        merge_adapters(self._network)
-        return [name for name in self._network.state_dict() if name in changed]
+        return self._tensors.end()
 
-    def _changed_so_far(self) -> set[str]:
-        now = merged_state(self._network)
-        return self._changed | {n for n, t in self._before.items() if not torch.equal(t, now[n])}
-
-    # -- stopping and going on -----------------------------------------------------------------
+    # -- stop and resume -----------------------------------------------------------------------
 
     def state(self) -> dict[str, Any]:
-        """Return what :meth:`go_on_from` takes."""
+        """Return what :meth:`resume` takes."""
         watch = self._watch
         return {
             "epoch": self._epoch,
@@ -262,27 +216,25 @@ class StageRun:
             "seconds": self.epoch_seconds() if watch else 0.0,
             "without_progress": self._without_progress,
             "losses": watch.values[: watch.count] if watch else None,
-            "changed": sorted(self._changed_so_far()),
+            "changed": sorted(self._tensors.changed()),
             "network": self._network.state_dict(),
             "optimiser": self._optimiser.state_dict(),
             "schedule": self._schedule.state(),
             "average": self._average.state() if self._average else None,
         }
 
-    def go_on_from(self, saved: Mapping[str, Any]) -> None:
-        """Take up a stage that stopped after :meth:`state`."""
+    def resume(self, saved: Mapping[str, Any], epoch: int) -> None:
+        """Resume from a :meth:`state`, in or before ``epoch``, counted over all stages."""
         self._epoch, self._step_number = saved["epoch"], saved["step"]
         self._without_progress = saved["without_progress"]
         self._earlier_seconds = saved["seconds"]
         self._network.load_state_dict(saved["network"])
-        self._before = {name: t.clone() for name, t in merged_state(self._network).items()}
-        self._changed = set(saved["changed"])
+        self._tensors.resume(saved["changed"])
         load_optimiser(self._optimiser, saved["optimiser"])
         self._schedule.load(saved["schedule"])
         if self._average is not None:
             self._average.load(saved["average"])
         if saved["losses"] is not None:
-            number, device = self.training.epoch + 1, self.training.setup.device
-            self._watch = LossWatch(number, len(self._batches(number)), device)
-            self._watch.go_on_from(saved["losses"])
+            self._watch = LossWatch(epoch, len(self._rows(epoch)), self.training.setup.device)
+            self._watch.resume(saved["losses"])
         self._step = self._make_step()

@@ -9,9 +9,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from functools import partial
-from importlib.resources import files
 
-from mritk import Augmentation, ProtocolFile, hookimpl
+from mritk import Augmentation, ProtocolFile, hookimpl, packaged_text
 from mritk_abedini2025.augmentation import moved, moved_with_contrast
 
 PROTOCOLS = {
@@ -45,4 +44,4 @@ def mritk_protocols() -> Iterator[ProtocolFile]:
 
 def read_protocol_text(name: str) -> str:
     """Return the TOML text of a protocol."""
-    return (files(__package__) / "protocols" / f"{name}.toml").read_text(encoding="utf-8")
+    return packaged_text(__package__, "protocols", f"{name}.toml")

@@ -32,7 +32,12 @@ class AffineRanges:
     contrast: float = 0.15
 
 
-def affine(images: torch.Tensor, generator: torch.Generator, ranges: AffineRanges) -> torch.Tensor:
+USUAL = AffineRanges()
+
+
+def affine(
+    images: torch.Tensor, generator: torch.Generator, ranges: AffineRanges = USUAL
+) -> torch.Tensor:
     """Return (N, C, H, W) images in [0, 1], moved and then changed in intensity.
 
     Rotation, shear, zoom and shift are composed into one matrix per image, so each pixel is

@@ -22,20 +22,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import Literal
 
-from mritk import (
-    Dataset,
-    DatasetFamily,
-    Unavailable,
-    UsageError,
-    Workspace,
-    hookimpl,
-    named_classes,
-)
-
-if TYPE_CHECKING:
-    from mritk import Samples
+from mritk import Dataset, DatasetFamily, Unavailable, UsageError, hookimpl, lazy
 
 
 @dataclass(frozen=True)
@@ -62,7 +51,10 @@ class DicomOptions:
                 f"slices={self.slices} is not a valid number of slices; use 1 or more, all, or 0 "
                 "for whole volumes"
             )
-        named_classes(self.classes)
+        if self.classes:
+            from mritk import named_classes
+
+            named_classes(self.classes)
 
 
 NO_OPTIONS = DicomOptions()
@@ -71,8 +63,6 @@ NO_OPTIONS = DicomOptions()
 @hookimpl
 def mritk_datasets() -> Iterator[DatasetFamily]:
     """Yield the family ``dicom:PATH``."""
-    from mritk_dicom.class_folders import holds_dicom
-
     yield DatasetFamily(
         "dicom",
         resolve=resolve_dicom,
@@ -82,7 +72,7 @@ def mritk_datasets() -> Iterator[DatasetFamily]:
             "images"
         ),
         options=DicomOptions,
-        reads=holds_dicom,
+        reads=lazy("mritk_dicom.class_folders:holds_dicom"),
     )
 
 
@@ -92,6 +82,8 @@ def resolve_dicom(path: str, options: DicomOptions = NO_OPTIONS) -> Iterator[Dat
     Raises:
         Unavailable: There is no such folder.
     """
+    from mritk import named_classes
+
     folder = Path(path).expanduser()
     if not folder.is_dir():
         raise Unavailable(
@@ -100,19 +92,13 @@ def resolve_dicom(path: str, options: DicomOptions = NO_OPTIONS) -> Iterator[Dat
         )
     yield Dataset(
         f"dicom:{folder.resolve().name}",
-        open=partial(open_dicom, folder, options),
+        open=partial(
+            lazy("mritk_dicom.collection:read_collection"),
+            folder,
+            slices=options.slices,
+            classes=named_classes(options.classes),
+            rule=options.patient,
+        ),
         license="unknown: user-provided files",
         no_patients="declared unknown by patient=none" if options.patient == "none" else "",
-    )
-
-
-def open_dicom(folder: Path, options: DicomOptions, workspace: Workspace) -> Samples:
-    """See :func:`mritk_dicom.collection.read_collection`."""
-    from mritk_dicom.collection import read_collection
-
-    return read_collection(
-        folder,
-        slices=options.slices,
-        classes=named_classes(options.classes),
-        rule=options.patient,
     )

@@ -12,7 +12,7 @@ from typing import Literal
 
 import numpy as np
 
-from mritk import Classification, DataError, Samples, sha256_of
+from mritk import Classification, DataError, Samples, Workspace, sha256_of
 from mritk_dicom.class_folders import class_files, passed_over
 from mritk_dicom.patient_rule import PatientRule
 from mritk_dicom.pseudonyms import pseudonyms
@@ -82,6 +82,7 @@ def _of_patients(
 
 def read_collection(
     folder: Path,
+    workspace: Workspace | None = None,
     *,
     slices: int | Literal["all"] = 0,
     classes: Sequence[str] = (),
@@ -94,6 +95,7 @@ def read_collection(
 
     Args:
         folder: The root of the tree, see :func:`mritk_dicom.class_folders.class_files`.
+        workspace: Not used.
         slices: 0: each series is a volume (D, H, W). K: K slices of each, evenly spaced over its
             central 60 %. ``all``: every slice.
         classes: The folders that are classes; empty: the layout tells.

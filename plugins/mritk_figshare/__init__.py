@@ -18,7 +18,16 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from mritk import Dataset, DatasetFamily, Unavailable, UsageError, Workspace, hookimpl, list_tree
+from mritk import (
+    Dataset,
+    DatasetFamily,
+    Unavailable,
+    UsageError,
+    Workspace,
+    hookimpl,
+    lazy,
+    list_tree,
+)
 
 if TYPE_CHECKING:
     from mritk import Samples
@@ -97,17 +106,10 @@ def resolve_figshare(path: str, options: FigshareOptions = NO_OPTIONS) -> Iterat
         )
     yield Dataset(
         f"figshare:{folder.resolve().name}",
-        open=partial(open_folder, folder, options),
+        open=partial(lazy("mritk_figshare.collection:read_collection"), folder, fold=options.fold),
         sources=(NAME,),
         license=LICENSE,
     )
-
-
-def open_folder(folder: Path, options: FigshareOptions, workspace: Workspace) -> Samples:
-    """See :func:`mritk_figshare.collection.read_collection`."""
-    from mritk_figshare.collection import read_collection
-
-    return read_collection(folder, fold=options.fold)
 
 
 def open_published(workspace: Workspace) -> Samples:

@@ -75,16 +75,6 @@ def read_slice(path: Path) -> np.ndarray:
     return np.ascontiguousarray(scaled, dtype=np.uint8)
 
 
-def read_mask(path: Path) -> np.ndarray:
-    """Return the publisher's outline of the tumour, bool (H, W), aligned with the image.
-
-    Raises:
-        DataError: The file cannot be read.
-    """
-    with _cjdata(path) as cjdata:
-        return np.ascontiguousarray(_array(cjdata, "tumorMask")[()].T != 0)
-
-
 @contextmanager
 def _cjdata(path: Path) -> Iterator[h5py.Group]:
     try:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
-from mritk import Classification, DataError, Samples, sha256_of
+from mritk import Classification, DataError, Samples, Workspace, sha256_of
 from mritk_figshare.cjdata import SliceHeader, read_header, read_slice
 from mritk_figshare.cvind import official_parts
 from mritk_figshare.numbered_files import find_numbered_files
@@ -18,7 +18,13 @@ CLASSES = ("meningioma", "glioma", "pituitary")
 SHOWN = 20
 
 
-def read_collection(folder: Path, *, fold: int = 0, expected: int | None = None) -> Samples:
+def read_collection(
+    folder: Path,
+    workspace: Workspace | None = None,
+    *,
+    fold: int = 0,
+    expected: int | None = None,
+) -> Samples:
     """Return the slices under ``folder`` as samples, images uint8 (H, W).
 
     Every file is opened once for its label and patient. Ids are file names such as ``1.mat``,
@@ -27,6 +33,7 @@ def read_collection(folder: Path, *, fold: int = 0, expected: int | None = None)
 
     Args:
         folder: Where the ``.mat`` files are, at any depth.
+        workspace: Not used.
         fold: The fold of ``cvind.mat`` that is the official test part; 0: no official parts.
         expected: How many files there must be; None: any number.
 

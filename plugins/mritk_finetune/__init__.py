@@ -1,13 +1,12 @@
-"""The methods ``finetune`` and ``linear_probe``, and the stock protocols."""
+"""The methods ``finetune`` and ``linear_probe``, the stock protocols, and ``quickstart``."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from functools import partial
-from importlib.resources import files
 from typing import TYPE_CHECKING
 
-from mritk import Method, ProtocolFile, hookimpl
+from mritk import BenchmarkFile, Method, ProtocolFile, hookimpl, lazy, packaged_text
 from mritk.train import Probe, Recipe
 
 if TYPE_CHECKING:
@@ -31,7 +30,7 @@ def mritk_methods() -> Iterator[Method]:
     )
     yield Method(
         "linear_probe",
-        fit=fit_linear_probe,
+        fit=lazy("mritk_finetune.probe:fit_probe"),
         parameters=Probe,
         uses_augmentation=False,
         summary="penalised linear model on cached features",
@@ -45,9 +44,16 @@ def mritk_protocols() -> Iterator[ProtocolFile]:
         yield ProtocolFile(name, text=partial(read_protocol_text, name), summary=summary)
 
 
+@hookimpl
+def mritk_benchmarks() -> Iterator[BenchmarkFile]:
+    """Yield the benchmark of ``mritk run`` without options."""
+    text = partial(packaged_text, __package__, "benchmarks", "quickstart.toml")
+    yield BenchmarkFile("quickstart", text, summary="three networks on the embedded phantom")
+
+
 def read_protocol_text(name: str) -> str:
     """Return the TOML text of a stock protocol."""
-    return (files(__package__) / "protocols" / f"{name}.toml").read_text(encoding="utf-8")
+    return packaged_text(__package__, "protocols", f"{name}.toml")
 
 
 def fit_finetune(setup: Setup) -> Fitted:
@@ -55,10 +61,3 @@ def fit_finetune(setup: Setup) -> Fitted:
     from mritk.train import finetune
 
     return finetune(setup)
-
-
-def fit_linear_probe(setup: Setup) -> Fitted:
-    """Train by :func:`mritk_finetune.probe.fit_probe`."""
-    from mritk_finetune.probe import fit_probe
-
-    return fit_probe(setup)

@@ -15,8 +15,7 @@ from mritk import (
     UsageError,
     Workspace,
     hookimpl,
-    named_classes,
-    unpacked,
+    lazy,
 )
 
 if TYPE_CHECKING:
@@ -58,7 +57,10 @@ class FolderOptions(ScanOptions):
     def __post_init__(self) -> None:
         """Refuse fewer than two classes."""
         super().__post_init__()
-        named_classes(self.classes)
+        if self.classes:
+            from mritk import named_classes
+
+            named_classes(self.classes)
 
 
 @dataclass(frozen=True)
@@ -96,8 +98,6 @@ LICENSE = "unknown: user-provided files"
 @hookimpl
 def mritk_datasets() -> Iterator[DatasetFamily]:
     """Yield the families ``folder:PATH``, ``bids:PATH`` and ``manifest:FILE``."""
-    from mritk_folders.recognise import is_bids, is_table, is_tree
-
     yield DatasetFamily(
         "folder",
         resolve=resolve_folder,
@@ -105,7 +105,7 @@ def mritk_datasets() -> Iterator[DatasetFamily]:
         summary="images or NIfTI in one folder per class, or Training/ and Testing/ with such "
         "folders",
         options=FolderOptions,
-        reads=is_tree,
+        reads=lazy("mritk_folders.recognise:is_tree"),
     )
     yield DatasetFamily(
         "bids",
@@ -113,7 +113,7 @@ def mritk_datasets() -> Iterator[DatasetFamily]:
         placeholder="PATH",
         summary="a BIDS dataset; ,target=COLUMN is the target column of participants.tsv",
         options=BidsOptions,
-        reads=is_bids,
+        reads=lazy("mritk_folders.recognise:is_bids"),
     )
     yield DatasetFamily(
         "manifest",
@@ -121,7 +121,7 @@ def mritk_datasets() -> Iterator[DatasetFamily]:
         placeholder="FILE",
         summary="a .csv or .tsv with the columns path and label, next to images or NIfTI",
         options=ManifestOptions,
-        reads=is_table,
+        reads=lazy("mritk_folders.recognise:is_table"),
     )
 
 
@@ -166,7 +166,7 @@ def resolve_bids(path: str, options: BidsOptions) -> Iterator[Dataset]:
         )
     yield Dataset(
         f"bids:{folder.resolve().name}",
-        open=partial(open_bids, folder, options),
+        open=partial(lazy("mritk_folders.bids:read_bids"), folder, options),
         license=LICENSE,
     )
 
@@ -184,7 +184,7 @@ def resolve_manifest(path: str, options: ManifestOptions) -> Iterator[Dataset]:
         )
     yield Dataset(
         f"manifest:{file.resolve().name}",
-        open=partial(open_manifest, file, options),
+        open=partial(lazy("mritk_folders.manifest:read_manifest"), file, options),
         license=LICENSE,
         no_patients="the table has no column patient",
     )
@@ -203,6 +203,7 @@ def open_folder(
     Raises:
         Unavailable: There is no such folder in the archive.
     """
+    from mritk import named_classes, unpacked
     from mritk_folders.tree import read_tree
 
     whole = folder == archive
@@ -218,17 +219,3 @@ def open_folder(
         typed=typed,
         archive=whole,
     )
-
-
-def open_bids(folder: Path, options: BidsOptions, workspace: Workspace) -> Samples:
-    """See :func:`mritk_folders.bids.read_bids`."""
-    from mritk_folders.bids import read_bids
-
-    return read_bids(folder, options)
-
-
-def open_manifest(file: Path, options: ManifestOptions, workspace: Workspace) -> Samples:
-    """See :func:`mritk_folders.manifest.read_manifest`."""
-    from mritk_folders.manifest import read_manifest
-
-    return read_manifest(file, options)

@@ -12,6 +12,7 @@ from mritk import (
     PassedOver,
     Samples,
     TextTable,
+    Workspace,
     canonical_name,
     is_missing,
     list_folder,
@@ -29,7 +30,7 @@ logger = logging.getLogger("mritk")
 ANATOMY = re.compile(r"sub-[^/]*/(ses-[^/]*/)?anat/[^/]*")
 
 
-def read_bids(folder: Path, options: BidsOptions) -> Samples:
+def read_bids(folder: Path, options: BidsOptions, workspace: Workspace | None = None) -> Samples:
     """Return the scans ``sub-*/[ses-*/]anat/*_SUFFIX.nii[.gz]`` of a BIDS dataset as samples.
 
     The target of a scan is that of its participant in ``participants.tsv``; all scans of one

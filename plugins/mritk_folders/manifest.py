@@ -8,7 +8,16 @@ import re
 from collections.abc import Sequence
 from pathlib import Path, PurePosixPath, PureWindowsPath
 
-from mritk import DataError, Samples, TableRow, TextTable, is_missing, part_of, read_text_table
+from mritk import (
+    DataError,
+    Samples,
+    TableRow,
+    TextTable,
+    Workspace,
+    is_missing,
+    part_of,
+    read_text_table,
+)
 from mritk_folders import ManifestOptions
 from mritk_folders.kind import kind_of
 from mritk_folders.scan_table import ScanTable
@@ -23,7 +32,9 @@ COLUMNS = ("path", *TARGETS, "patient", "site", "source", "split")
 SYNONYMS = {"subject": "patient", "participant": "patient"}
 
 
-def read_manifest(file: Path, options: ManifestOptions) -> Samples:
+def read_manifest(
+    file: Path, options: ManifestOptions, workspace: Workspace | None = None
+) -> Samples:
     """Return the files that a ``.csv`` or ``.tsv`` lists as samples.
 
     The columns are ``path`` and one of ``label`` and ``target``, and as far as they are known

@@ -9,12 +9,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
-from mritk import BackboneFamily, Dataset, DatasetFamily, Workspace, hookimpl
-
-if TYPE_CHECKING:
-    from mritk import Architecture, Weights
+from mritk import BackboneFamily, DatasetFamily, hookimpl, lazy
 
 
 @dataclass(frozen=True)
@@ -52,7 +48,7 @@ def mritk_backbones() -> Iterator[BackboneFamily]:
     """Yield the family ``hf:ORG/REPO`` of backbones."""
     yield BackboneFamily(
         "hf",
-        resolve=resolve_backbone,
+        resolve=lazy("mritk_huggingface.backbone:backbone_records"),
         placeholder="ORG/REPO",
         summary="a timm model or an image encoder of transformers on the Hugging Face hub",
         options=BackboneOptions,
@@ -65,7 +61,7 @@ def mritk_datasets() -> Iterator[DatasetFamily]:
     """Yield the family ``hf:ORG/REPO`` of datasets."""
     yield DatasetFamily(
         "hf",
-        resolve=resolve_dataset,
+        resolve=lazy("mritk_huggingface.dataset:dataset_records"),
         placeholder="ORG/REPO",
         summary=(
             "image folders or parquet files on the Hugging Face hub; ,label=COLUMN and "
@@ -74,21 +70,3 @@ def mritk_datasets() -> Iterator[DatasetFamily]:
         options=DatasetOptions,
         needs_workspace=True,
     )
-
-
-def resolve_backbone(
-    member: str, options: BackboneOptions, workspace: Workspace
-) -> Iterator[Architecture | Weights]:
-    """See :func:`mritk_huggingface.backbone.backbone_records`."""
-    from mritk_huggingface.backbone import backbone_records
-
-    return backbone_records(member, options.revision, workspace)
-
-
-def resolve_dataset(
-    member: str, options: DatasetOptions, workspace: Workspace
-) -> Iterator[Dataset]:
-    """See :func:`mritk_huggingface.dataset.dataset_record`."""
-    from mritk_huggingface.dataset import dataset_record
-
-    yield dataset_record(member, options, workspace)

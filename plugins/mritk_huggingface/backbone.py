@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from mritk import Architecture, UsageError, Weights, Workspace
+from mritk_huggingface import BackboneOptions
 from mritk_huggingface.listing import Listing
 from mritk_huggingface.repository import Repository
 from mritk_huggingface.timm_model import TimmModel
@@ -23,7 +24,7 @@ SHORT = 12
 
 
 def backbone_records(
-    name: str, revision: str, workspace: Workspace
+    name: str, options: BackboneOptions, workspace: Workspace
 ) -> Iterator[Architecture | Weights]:
     """Yield the architecture ``hf:ORG/REPO`` and its weights, which are called by their commit.
 
@@ -34,7 +35,7 @@ def backbone_records(
         Unavailable: The repository, or the library for it, cannot be had.
         UsageError: It holds no model that mritk can build.
     """
-    repository = Repository("model", name, revision)
+    repository = Repository("model", name, options.revision)
     listing = repository.listing(workspace)
     model = _model(repository, listing, workspace)
     weights = [_weights(repository, listing, model)]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from functools import partial
 from pathlib import PurePosixPath
 from typing import TYPE_CHECKING
@@ -19,8 +20,8 @@ PARQUET = ".parquet"
 METADATA = ("metadata.csv", "metadata.jsonl", "README.md")
 
 
-def dataset_record(name: str, options: DatasetOptions, workspace: Workspace) -> Dataset:
-    """Return the dataset ``hf:ORG/REPO``.
+def dataset_records(name: str, options: DatasetOptions, workspace: Workspace) -> Iterator[Dataset]:
+    """Yield the dataset ``hf:ORG/REPO``.
 
     Raises:
         Unavailable: The repository, or the library ``datasets``, cannot be had.
@@ -28,7 +29,7 @@ def dataset_record(name: str, options: DatasetOptions, workspace: Workspace) -> 
     repository = Repository("dataset", name, options.revision)
     require("datasets", f"hf:{name}")
     listing = repository.listing(workspace)
-    return Dataset(
+    yield Dataset(
         f"hf:{name}",
         open=partial(open_repository, repository, listing, options),
         sources=(name,),

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import sys
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from mritk import InputContract, UsageError
-from mritk_huggingface.stages import Stage, timm_stages
+from mritk import InputContract, UsageError, lazy
+from mritk_huggingface.stages import timm_stages
 
 if TYPE_CHECKING:
     import torch
@@ -17,8 +17,6 @@ if TYPE_CHECKING:
     StateDict = Mapping[str, torch.Tensor]
 
 CONFIG = "config.json"
-
-BOOKKEEPING = ".num_batches_tracked"
 
 # Transformers with these options take any image size; at the size of their weights nothing changes.
 ANY_SIZE = {"dynamic_img_size": True, "dynamic_img_pad": True}
@@ -37,6 +35,7 @@ class TimmModel:
     architecture: str
     card: Mapping[str, Any]
     arguments: Mapping[str, Any] = field(default_factory=dict)
+    stages = staticmethod(timm_stages)
 
     @classmethod
     def from_config(cls, config: Mapping[str, Any], where: str) -> TimmModel:
@@ -87,45 +86,10 @@ class TimmModel:
             "bilinear" if card.get("interpolation") == "bilinear" else "bicubic",
         )
 
-    def stages(self, network: nn.Module) -> Sequence[Stage]:
-        """See :func:`mritk_huggingface.stages.timm_stages`."""
-        return timm_stages(network)
-
-    def tensors(self, found: StateDict) -> StateDict:
-        """Return ``found`` without the classifier that the card names.
-
-        Where the names are still not those of the network, timm's own translation for the
-        architecture is tried; what it cannot translate stays as it is and is refused on loading.
-        """
-        import torch
-
-        with torch.device("meta"):
-            network = self.build()
-        kept = self._without_classifier(found)
-        if _fits(kept, network.state_dict()):
-            return kept
-        return self._without_classifier(_translated(self.architecture, found, network))
-
-    def _without_classifier(self, found: StateDict) -> StateDict:
+    @property
+    def tensors(self) -> Callable[[StateDict], StateDict]:
+        """Turns the tensors of a file into the network's: without the classifier of the card."""
         named = self.card.get("classifier") or ()
-        heads = tuple(f"{name}." for name in ((named,) if isinstance(named, str) else named))
-        return {name: tensor for name, tensor in found.items() if not name.startswith(heads)}
-
-
-def _fits(found: Collection[str], own: Collection[str]) -> bool:
-    return set(found) <= set(own) and all(
-        name in found or name.endswith(BOOKKEEPING) for name in own
-    )
-
-
-def _translated(architecture: str, found: StateDict, network: nn.Module) -> StateDict:
-    from timm.models import model_entrypoint
-
-    module = sys.modules[model_entrypoint(architecture).__module__]
-    translate = getattr(module, "checkpoint_filter_fn", None)
-    if translate is None:
-        return found
-    try:
-        return dict(translate(dict(found), network))
-    except Exception:  # A translation made for other files may fail in any way on this one.
-        return found
+        heads = (named,) if isinstance(named, str) else tuple(named)
+        translated = lazy("mritk_timm.tensors:network_tensors")
+        return partial(translated, self.architecture, heads, build=self.build)

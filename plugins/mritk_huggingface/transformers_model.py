@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from mritk import InputContract, UsageError
 from mritk_huggingface.absent import require
 from mritk_huggingface.preprocessor import contract_of
-from mritk_huggingface.stages import Stage, numbered_stages
+from mritk_huggingface.stages import numbered_stages
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -35,6 +35,7 @@ class TransformersModel:
 
     config: Mapping[str, Any]
     preprocessor: Mapping[str, Any]
+    stages = staticmethod(numbered_stages)
 
     @classmethod
     def from_config(
@@ -88,10 +89,6 @@ class TransformersModel:
     def input(self) -> InputContract:
         """See :func:`mritk_huggingface.preprocessor.contract_of`."""
         return contract_of(self.preprocessor, self.config)
-
-    def stages(self, network: nn.Module) -> Sequence[Stage]:
-        """See :func:`mritk_huggingface.stages.numbered_stages`."""
-        return numbered_stages(network)
 
     def tensors(self, found: StateDict) -> StateDict:
         """Return the tensors of the encoder out of those of the published model.

@@ -11,15 +11,18 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from functools import partial
-from importlib.resources import files
-from typing import TYPE_CHECKING
 
-from mritk import Architecture, InputContract, ProtocolFile, Weights, hookimpl
+from mritk import (
+    Architecture,
+    InputContract,
+    ProtocolFile,
+    Weights,
+    hookimpl,
+    lazy,
+    packaged_text,
+)
 from mritk_lvmmed.layouts import encoder_tensors, resnet_tensors
 from mritk_lvmmed.published import LVMMED_RESNET, LVMMED_VIT, SAM_VIT, locate
-
-if TYPE_CHECKING:
-    from torch import nn
 
 CONTRACT = InputContract(224)
 CITATION = "Nguyen et al. 2023, arXiv:2306.11925"
@@ -40,7 +43,7 @@ def mritk_backbones() -> Iterator[Architecture | Weights]:
     """Yield the encoder, and the weights for it and for ``resnet50``."""
     yield Architecture(
         "vit_b",
-        build_encoder,
+        lazy("mritk_lvmmed.encoder:build"),
         CONTRACT,
         summary="SAM's ViT-B/16 image encoder without neck and position embedding, 768 features",
     )
@@ -85,14 +88,6 @@ def mritk_protocols() -> Iterator[ProtocolFile]:
 
 def protocol_text(name: str) -> str:
     """Return the TOML text of a protocol: what all four share, and its own head and stage."""
-    folder = files(__package__) / "protocols"
     _, tuning, layers = name.split("_")
     parts = ("shared", *(["three_layers"] if layers == "3fc" else []), tuning)
-    return "".join((folder / f"{part}.toml").read_text(encoding="utf-8") for part in parts)
-
-
-def build_encoder() -> nn.Module:
-    """Return a freshly initialised encoder: (N, 3, H, W) becomes features (N, 768)."""
-    from mritk_lvmmed.encoder import build
-
-    return build()
+    return "".join(packaged_text(__package__, "protocols", f"{part}.toml") for part in parts)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from mritk import Workspace, supplied_file
+from mritk import Workspace, manual_file
 
 VARIABLE = "MRITK_LVMMED"
 
@@ -41,7 +41,7 @@ def locate(file: PublishedFile, workspace: Workspace) -> Path:
     Raises:
         Unavailable: It is in neither folder.
     """
-    return supplied_file(
+    return manual_file(
         file.name,
         workspace,
         folder="weights/lvmmed",

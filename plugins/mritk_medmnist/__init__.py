@@ -13,12 +13,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING
 
-from mritk import Dataset, DatasetFamily, Unavailable, Workspace, hookimpl
-
-if TYPE_CHECKING:
-    from mritk import Samples
+from mritk import Dataset, DatasetFamily, Unavailable, hookimpl, lazy
 
 
 @hookimpl
@@ -47,15 +43,8 @@ def resolve_medmnist(path: str) -> Iterator[Dataset]:
         )
     yield Dataset(
         f"medmnist:{file.name}",
-        open=partial(open_archive, file),
+        open=partial(lazy("mritk_medmnist.parts:read_parts"), file),
         sources=(file.stem,),
         license="see https://medmnist.com for each dataset",
         no_patients="MedMNIST has no patient ids",
     )
-
-
-def open_archive(file: Path, workspace: Workspace) -> Samples:
-    """See :func:`mritk_medmnist.parts.read_parts`."""
-    from mritk_medmnist.parts import read_parts
-
-    return read_parts(file)

@@ -8,14 +8,14 @@ from pathlib import Path
 
 import numpy as np
 
-from mritk import Classification, DataError, Samples
+from mritk import Classification, DataError, Samples, Workspace
 from mritk_medmnist.archive import read_array, read_array_header
 from mritk_medmnist.shared_array import SharedArray
 
 PARTS = ("train", "val", "test")
 
 
-def read_parts(path: Path) -> Samples:
+def read_parts(path: Path, workspace: Workspace | None = None) -> Samples:
     """Return the images (H, W) or (H, W, 3), or volumes (D, H, W), of an archive; uint8.
 
     The parts are the official split. Ids are ``train/00000``, ``train/00001``, … in the order of
@@ -28,6 +28,7 @@ def read_parts(path: Path) -> Samples:
     whole, the only way that the format allows, when the first of them is read; they then stay in
     memory, shared by all threads: one byte per pixel and channel, which for the 107,180 colour
     images of pathmnist makes 0.25 GB at 28 pixels and 16 GB at 224.
+    ``workspace`` is not used.
 
     Raises:
         DataError: The archive is damaged, lacks an array, or an array is not laid out as MedMNIST

@@ -31,12 +31,12 @@ COMPLETE = "complete.json"
 HASHED = ("images.npy", "lesions.npy", "samples.json")
 
 
-def open_samples(workspace: Workspace, recipe: Recipe, *, workers: int | None = None) -> Samples:
+def open_samples(recipe: Recipe, workspace: Workspace, *, workers: int | None = None) -> Samples:
     """Return the slices of a phantom, generating it first if this machine does not have it.
 
     Args:
-        workspace: Where generated data live.
         recipe: What to generate.
+        workspace: Where generated data live.
         workers: Threads to generate with; None: one per core. The result is the same.
 
     Raises:
@@ -76,7 +76,7 @@ def ensure(workspace: Workspace, recipe: Recipe, *, workers: int | None = None) 
     return folder
 
 
-def is_generated(workspace: Workspace, recipe: Recipe) -> bool:
+def is_generated(recipe: Recipe, workspace: Workspace) -> bool:
     """Return whether this machine has a phantom.
 
     Raises:

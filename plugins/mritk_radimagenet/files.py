@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from mritk import Workspace, supplied_file
+from mritk import Workspace, manual_file
 
 # Architecture: file in RadImageNet_pytorch/, as the authors publish it.
 FILES = {
@@ -27,7 +27,7 @@ def locate(file: str, workspace: Workspace) -> Path:
     Raises:
         Unavailable: The file is in neither folder.
     """
-    return supplied_file(
+    return manual_file(
         file,
         workspace,
         folder="weights/radimagenet",

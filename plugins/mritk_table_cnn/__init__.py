@@ -12,21 +12,26 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from functools import partial
-from importlib.resources import files
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from mritk import Architecture, BackboneFamily, InputContract, ProtocolFile, hookimpl
+from mritk import (
+    Architecture,
+    BackboneFamily,
+    InputContract,
+    ProtocolFile,
+    hookimpl,
+    lazy,
+    packaged_text,
+)
 from mritk_table_cnn.kshot import SHOTS, kshot_text
-from mritk_table_cnn.layer_table import parse_table, read_table
-from mritk_table_cnn.network import build
 
 if TYPE_CHECKING:
     from torch import nn
 
 # The name in a trial file; a path may hold a # of its own.
 NAMED = re.compile(r"(?P<path>.+)#(?P<digest>[0-9a-f]{8})")
-RECONSTRUCTION = "tables/reconstruction.toml"
+RECONSTRUCTION = ("tables", "reconstruction.toml")
 CONTRACT = InputContract(224, (0.5, 0.5, 0.5), (0.5, 0.5, 0.5))
 
 
@@ -54,7 +59,7 @@ def mritk_protocols() -> Iterator[ProtocolFile]:
         )
     yield ProtocolFile(
         "resource_efficient",
-        partial(_own_text, "protocols/resource_efficient.toml"),
+        partial(packaged_text, __package__, "protocols", "resource_efficient.toml"),
         summary="grey, blurred; all training images (after arXiv:2411.15596)",
     )
 
@@ -68,13 +73,15 @@ def resolve(member: str) -> Iterator[Architecture]:
         Unavailable: There is no such file, or it is not the one that a digest names.
         UsageError: It is no layer table.
     """
+    from mritk_table_cnn.layer_table import read_table
+
     path, digest = Path(member), ""
     if not path.is_file() and (found := NAMED.fullmatch(member)):
         path, digest = Path(found["path"]), found["digest"]
     table = read_table(path, digest)
     yield Architecture(
         f"table_cnn:{path.name}#{table.digest}",
-        partial(build, table),
+        partial(lazy("mritk_table_cnn.network:build"), table),
         CONTRACT,
         summary=table.summary or f"CNN of {path.name}",
     )
@@ -82,8 +89,7 @@ def resolve(member: str) -> Iterator[Architecture]:
 
 def build_reconstruction() -> nn.Module:
     """Return a freshly initialised reconstruction: (N, 3, H, W) becomes features (N, 256)."""
-    return build(parse_table(_own_text(RECONSTRUCTION), RECONSTRUCTION))
+    from mritk_table_cnn.layer_table import parse_table
+    from mritk_table_cnn.network import build
 
-
-def _own_text(name: str) -> str:
-    return files(__package__).joinpath(name).read_text(encoding="utf-8")
+    return build(parse_table(packaged_text(__package__, *RECONSTRUCTION), "/".join(RECONSTRUCTION)))

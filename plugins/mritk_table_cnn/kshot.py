@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from importlib.resources import files
+from mritk import packaged_text
 
 SHOTS = (0, 5, 10, 15, 20, 40, 80)
 # Every k sees this many images of each class in all, so that k alone differs and not the number of
@@ -13,7 +13,7 @@ STAGES = "# stages"
 
 def kshot_text(shots: int) -> str:
     """Return the TOML text of the protocol for ``shots`` images per class; 0: no training."""
-    template = (files(__package__) / "protocols" / "kshot.toml").read_text(encoding="utf-8")
+    template = packaged_text(__package__, "protocols", "kshot.toml")
     if shots == 0:
         return template.replace(STAGES, "stages = []")
     epochs = round(SEEN_PER_CLASS / shots)

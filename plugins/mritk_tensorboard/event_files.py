@@ -61,28 +61,28 @@ class EventFiles:
     def _new_writer(self, trial: Trial, first_epoch: int) -> SummaryWriter:
         from torch.utils.tensorboard import SummaryWriter
 
-        goes_on = first_epoch > 1
+        resumed = first_epoch > 1
         writer = SummaryWriter(
-            str(training_folder(self._folder, trial, goes_on=goes_on)),
+            str(training_folder(self._folder, trial, resumed=resumed)),
             # An epoch that was shown, but lost before it was in a checkpoint, is trained again.
-            purge_step=first_epoch if goes_on else None,
+            purge_step=first_epoch if resumed else None,
         )
         for summary in _table_row(trial)[:-1]:
             _add(writer, summary)
         return writer
 
 
-def training_folder(folder: Path, trial: Trial, *, goes_on: bool) -> Path:
+def training_folder(folder: Path, trial: Trial, *, resumed: bool) -> Path:
     """Return where a training of ``trial`` is written: ``NAME-ID``, then ``NAME-ID.2``, and so on.
 
-    A training that goes on after a stop continues in the latest of them.
+    A training that is resumed continues in the latest of them.
     """
     name = f"{re.sub(r'[^A-Za-z0-9_.@=-]+', '_', str(trial))[:100]}-{trial.id[:8]}"
     latest, following, number = None, folder / name, 1
     while following.exists():
         number += 1
         latest, following = following, folder / f"{name}.{number}"
-    return latest if goes_on and latest else following
+    return latest if resumed and latest else following
 
 
 def _add(writer: SummaryWriter, summary: Any) -> None:

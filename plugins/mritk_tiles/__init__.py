@@ -10,14 +10,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from functools import partial
-from importlib.resources import files
-from typing import TYPE_CHECKING
 
-from mritk import Dataset, DatasetFamily, ProtocolFile, hookimpl
+from mritk import Dataset, DatasetFamily, ProtocolFile, hookimpl, lazy, packaged_text
 from mritk_tiles.cohort import Cohort
-
-if TYPE_CHECKING:
-    from mritk import Samples, Workspace
 
 # Standard deviation of the Gaussian over each tile, in pixels.
 MEMBERS = {"sharp": 0.0, "blurred": 2.5}
@@ -44,15 +39,9 @@ def mritk_protocols() -> Iterator[ProtocolFile]:
     """Yield ``bengs2021``."""
     yield ProtocolFile(
         "bengs2021",
-        text=read_protocol_text,
+        text=partial(packaged_text, __package__, "protocols", "bengs2021.toml"),
         summary="native image size, five folds by case (after arXiv:2109.05025)",
     )
-
-
-def read_protocol_text() -> str:
-    """Return the TOML text of ``bengs2021``."""
-    path = files(__package__) / "protocols" / "bengs2021.toml"
-    return path.read_text(encoding="utf-8")
 
 
 def resolve(member: str, cohort: Cohort) -> Iterator[Dataset]:
@@ -66,21 +55,11 @@ def resolve(member: str, cohort: Cohort) -> Iterator[Dataset]:
     yield _dataset(f"tiles:{member}", member, cohort)
 
 
-def open_tiles(cohort: Cohort, blur: float, workspace: Workspace) -> Samples:
-    """Return the tiles of a cohort, blurred with a Gaussian of ``blur`` pixels.
-
-    Nothing is kept in the workspace: a tile is drawn faster than it is read from a disk.
-    """
-    from mritk_tiles.samples import samples_of
-
-    return samples_of(cohort, blur)
-
-
 def _dataset(name: str, member: str, cohort: Cohort) -> Dataset:
     told = "class cue removed by blurring" if MEMBERS[member] else "class cue too fine for 224 px"
     return Dataset(
         name,
-        partial(open_tiles, cohort, MEMBERS[member]),
+        partial(lazy("mritk_tiles.samples:open_tiles"), cohort, MEMBERS[member]),
         summary=f"synthetic tiles of {cohort.side} px, {cohort.cases} cases, 2 classes; {told}",
         sources=("mritk tiles",),
         license=LICENSE,

@@ -8,7 +8,7 @@ from functools import partial
 
 import numpy as np
 
-from mritk import Classification, Samples
+from mritk import Classification, Samples, Workspace
 from mritk_tiles.cohort import Cohort
 from mritk_tiles.texture import draw_tile
 
@@ -17,12 +17,15 @@ VERSION = 2
 CLASSES = ("upright", "level")
 
 
-def samples_of(cohort: Cohort, blur: float) -> Samples:
+def open_tiles(cohort: Cohort, blur: float, workspace: Workspace) -> Samples:
     """Return the tiles of a cohort: (side, side, 3) uint8, the case as their patient.
+
+    Nothing is kept in the workspace: a tile is drawn faster than it is read from a disk.
 
     Args:
         cohort: What is drawn.
         blur: Standard deviation of a Gaussian over each tile, in pixels; 0: none.
+        workspace: Not used.
     """
     places = [(c, t) for c in range(cohort.cases) for t in range(cohort.tiles)]
     return Samples(

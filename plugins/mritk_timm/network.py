@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -22,13 +23,13 @@ def build(model: str) -> nn.Module:
     return timm.create_model(model, pretrained=False, num_classes=0, **options)
 
 
-def skeleton(model: str) -> nn.Module:
+def skeleton(model: str, build: Callable[[], nn.Module] | None = None) -> nn.Module:
     """Return the same network without values, on torch's ``meta`` device: names and shapes."""
     import timm
     import torch
 
     with torch.device("meta"):
-        return timm.create_model(model, pretrained=False, num_classes=0)
+        return build() if build else timm.create_model(model, pretrained=False, num_classes=0)
 
 
 def _any_size_options(model: str) -> tuple[str, ...]:

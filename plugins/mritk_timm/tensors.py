@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Mapping
 from typing import TYPE_CHECKING
 
 from mritk_timm.network import skeleton
 
 if TYPE_CHECKING:
     import torch
+    from torch import nn
 
     StateDict = Mapping[str, torch.Tensor]
 
@@ -20,18 +21,23 @@ AUXILIARY = {"inception_v3": ("AuxLogits",)}
 BOOKKEEPING = ".num_batches_tracked"
 
 
-def network_tensors(model: str, classifiers: tuple[str, ...], found: StateDict) -> StateDict:
+def network_tensors(
+    model: str,
+    classifiers: tuple[str, ...],
+    found: StateDict,
+    build: Callable[[], nn.Module] | None = None,
+) -> StateDict:
     """Return ``found`` without the classifiers, under the names of the timm model ``model``.
 
     Files on the hub mostly carry the model's own names. Some carry those of the original
     publication, for which timm's model file has a translation (``checkpoint_filter_fn``); it is
     used only if the names do not fit, because some translations also resample tensors of another
     shape, which the proof of loading must see and refuse. Whatever still does not fit stays as it
-    is and is refused there too.
+    is and is refused there too. ``build`` returns the network, if it is not timm's as it comes.
     """
     heads = classifiers + AUXILIARY.get(model, ())
     kept = without(heads, found)
-    network = skeleton(model)
+    network = skeleton(model, build)
     if _fits(kept, network.state_dict()):
         return kept
     return without(heads, _translate(model, found, network))
@@ -49,7 +55,7 @@ def _fits(found: Collection[str], own: Collection[str]) -> bool:
     )
 
 
-def _translate(model: str, found: StateDict, network: torch.nn.Module) -> StateDict:
+def _translate(model: str, found: StateDict, network: nn.Module) -> StateDict:
     from timm.models import model_entrypoint
 
     module = sys.modules[model_entrypoint(model).__module__]

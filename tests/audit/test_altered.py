@@ -23,7 +23,7 @@ from mritk.audit.register import (
     roughly_registered,
     warped,
 )
-from mritk.audit.signature import sketch
+from mritk.audit.signature import signature
 from mritk.audit.symmetry import symmetries
 
 
@@ -84,8 +84,8 @@ def test_local_normalisation_does_not_depend_on_contrast(pictures):
 
 
 def detailed(pictures) -> np.ndarray:
-    """(P, 3, 128, 128) float32, as sketches hold them."""
-    return np.stack([sketch(p, 2).detail for p in pictures]).astype(np.float32)
+    """(P, 3, 128, 128) float32, as signatures hold them."""
+    return np.stack([signature(p, 2).detail for p in pictures]).astype(np.float32)
 
 
 def rest_of(one, other) -> tuple[np.ndarray, np.ndarray]:

@@ -13,7 +13,7 @@ from benchmarks.audit.planted_copies import average_head, score
 from benchmarks.audit.plants import EVERYWHERE, HARD, HELD
 from mritk.audit.copies import find_copies
 from mritk.audit.evidence import compare
-from mritk.audit.image_index import sketch_book
+from mritk.audit.image_index import image_index
 from mritk.plugins.registry import Registry
 
 
@@ -22,11 +22,11 @@ def copies_of(as_samples, workspace):
     """Find the copies among pictures, whose digests are those of their bytes."""
 
     def find(*groups, **options):
-        books = []
+        indexes = []
         for number, pictures in enumerate(groups):
             samples = as_samples(pictures, f"set{number}")
-            books.append(sketch_book(samples, workspace))
-        return find_copies(books, **options)
+            indexes.append(image_index(samples, workspace))
+        return find_copies(indexes, **options)
 
     return find
 
@@ -45,7 +45,7 @@ def test_identical_files_identical_pixels_and_near_copies_are_told_apart(
     pictures = [*heads[:3], heads[0], heads[1], near]
     digests = ["file-0", "file-1", "file-2", "file-0", "another file", "file-5"]
     samples = replace(as_samples(pictures), digest=lambda i: digests[i])
-    found = find_copies([sketch_book(samples, workspace)])
+    found = find_copies([image_index(samples, workspace)])
     kinds = {(pair.one, pair.other): pair.kind for pair in found.pairs}
     assert kinds == {(0, 3): "bytes", (1, 4): "pixels", (2, 5): "near"}
     assert sorted(map(list, found.members)) == [[0, 3], [1, 4], [2, 5]]
@@ -79,6 +79,7 @@ def test_clusters_are_transitive(heads, copies_of):
     assert len(found.pairs) == 2, "n - 1 pairs connect n copies"
 
 
+@pytest.mark.slow
 def test_hundreds_of_near_copies_take_as_many_comparisons(heads, copies_of, monkeypatch):
     """Not their square: pairs that are connected already are not compared."""
     compared = []
@@ -99,9 +100,9 @@ def test_hundreds_of_near_copies_take_as_many_comparisons(heads, copies_of, monk
 
 def test_images_and_volumes_can_be_searched_together(heads, as_samples, workspace):
     volumes = np.random.default_rng(0).integers(0, 256, (3, 20, 20, 20), np.uint8)
-    images = sketch_book(as_samples([*heads, heads[3]]), workspace)
+    images = image_index(as_samples([*heads, heads[3]]), workspace)
     stacks = replace(as_samples([*volumes, volumes[1]]), spatial_dims=3)
-    found = find_copies([images, sketch_book(stacks, workspace), images])
+    found = find_copies([images, image_index(stacks, workspace), images])
     assert [3, 12, 20, 29] in [rows.tolist() for rows in found.members]
     assert [14, 16] in [rows.tolist() for rows in found.members]
 
@@ -142,7 +143,7 @@ def test_volumes_are_recognised_flipped_and_reordered(workspace, as_samples):
     volumes = list((128 + 40 * smooth / smooth.std()).clip(0, 255).astype(np.uint8))
     volumes += [volumes[1][:, ::-1], volumes[2].transpose(1, 2, 0), (volumes[3] * 0.6).astype("u1")]
     samples = replace(as_samples(volumes), spatial_dims=3)
-    found = find_copies([sketch_book(samples, workspace)])
+    found = find_copies([image_index(samples, workspace)])
     assert {(pair.one, pair.other) for pair in found.pairs} == {(1, 5), (2, 6), (3, 7)}
 
 

@@ -24,7 +24,7 @@ def test_a_clean_dataset_is_confirmed(heads, as_samples, audited):
     assert result.clean
     assert result.findings == ()
     text = format_audit(result)
-    assert "Clean: no copies, nothing unreadable, patients unknown." in text
+    assert "Clean: no duplicates, nothing unreadable, patients unknown." in text
     assert "12 of 12 samples were read, 66 pairs compared" in text
 
 

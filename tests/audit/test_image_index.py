@@ -1,4 +1,4 @@
-"""Sketches are made once, and never of something else."""
+"""Signatures are made once, and never of something else."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from mritk.audit.image_index import sketch_book
+from mritk.audit.image_index import image_index
 from mritk.errors import StoreError
 
 
@@ -26,9 +26,9 @@ def counted(heads, as_samples):
 
 def test_a_second_look_reads_nothing(counted, workspace):
     samples, rows = counted
-    first = sketch_book(samples, workspace)
+    first = image_index(samples, workspace)
     assert sorted(rows) == list(range(12))
-    second = sketch_book(samples, workspace)
+    second = image_index(samples, workspace)
     assert len(rows) == 12
     assert second.pixels == first.pixels
     assert second.key == first.key
@@ -38,18 +38,18 @@ def test_a_second_look_reads_nothing(counted, workspace):
 @pytest.mark.parametrize("change", ["content", "reader"])
 def test_another_content_or_reader_is_looked_at_anew(counted, workspace, change):
     samples, rows = counted
-    sketch_book(samples, workspace)
+    image_index(samples, workspace)
     if change == "content":
         changed = replace(samples, digest=lambda i: f"digest-{i}" if i else "edited")
-        sketch_book(changed, workspace)
+        image_index(changed, workspace)
     else:
-        sketch_book(samples, workspace, ("another reader",))
+        image_index(samples, workspace, ("another reader",))
     assert len(rows) == 24
 
 
 def test_samples_without_digests_are_read_for_their_content(heads, as_samples, workspace):
-    book = sketch_book(as_samples(heads), workspace)
-    assert len(set(book.contents)) == len(heads)
+    index = image_index(as_samples(heads), workspace)
+    assert len(set(index.contents)) == len(heads)
 
 
 def test_what_cannot_be_read_is_remembered_with_its_reason(heads, as_samples, workspace):
@@ -59,10 +59,10 @@ def test_what_cannot_be_read_is_remembered_with_its_reason(heads, as_samples, wo
         return heads[i] if i != 5 else np.full((4, 4), np.nan)
 
     samples = replace(as_samples(heads), read=read, digest=str)
-    book = sketch_book(samples, workspace)
-    assert book.unreadable == {3: "truncated file", 5: "contains NaN or infinite values"}
-    assert book.pixels[3] == ""
-    assert not book.constant.any()
+    index = image_index(samples, workspace)
+    assert index.unreadable == {3: "truncated file", 5: "contains NaN or infinite values"}
+    assert index.pixels[3] == ""
+    assert not index.constant.any()
 
 
 def test_a_file_without_a_digest_is_unreadable_and_looked_at_again_once_mended(
@@ -74,8 +74,8 @@ def test_a_file_without_a_digest_is_unreadable_and_looked_at_again_once_mended(
         return str(i)
 
     broken = replace(as_samples(heads), digest=absent)
-    assert sketch_book(broken, workspace).unreadable == {2: "no such file"}
-    assert sketch_book(replace(broken, digest=str), workspace).unreadable == {}
+    assert image_index(broken, workspace).unreadable == {2: "no such file"}
+    assert image_index(replace(broken, digest=str), workspace).unreadable == {}
 
 
 def test_what_failed_once_is_tried_again_and_nothing_else(counted, workspace):
@@ -88,11 +88,11 @@ def test_what_failed_once_is_tried_again_and_nothing_else(counted, workspace):
         return read(i)
 
     broken = replace(samples, read=fail)
-    assert sketch_book(broken, workspace).unreadable == {4: "nibabel is not installed"}
+    assert image_index(broken, workspace).unreadable == {4: "nibabel is not installed"}
     assert len(rows) == 11
-    assert sketch_book(broken, workspace).unreadable == {4: "nibabel is not installed"}
+    assert image_index(broken, workspace).unreadable == {4: "nibabel is not installed"}
     assert len(rows) == 11, "the others are known"
-    assert sketch_book(samples, workspace).unreadable == {}
+    assert image_index(samples, workspace).unreadable == {}
 
 
 def test_a_file_that_changes_while_it_is_read_is_not_kept(counted, workspace):
@@ -103,7 +103,7 @@ def test_a_file_that_changes_while_it_is_read_is_not_kept(counted, workspace):
         calls.append(i)
         return f"{i}, later" if i == 7 and len(calls) > 12 else str(i)
 
-    sketch_book(replace(samples, digest=digest), workspace)
+    image_index(replace(samples, digest=digest), workspace)
     assert list((workspace.home / "audit").iterdir()) == []
 
 
@@ -111,7 +111,7 @@ def test_a_file_that_changes_while_it_is_read_is_not_kept(counted, workspace):
 @pytest.mark.parametrize("damage", ["cut", "gone", "empty", "zeros"])
 def test_a_damaged_book_is_made_anew(counted, workspace, file, damage):
     samples, rows = counted
-    first = sketch_book(samples, workspace)
+    first = image_index(samples, workspace)
     (folder,) = (workspace.home / "audit").iterdir()
     if damage == "gone":
         (folder / file).unlink()
@@ -120,7 +120,7 @@ def test_a_damaged_book_is_made_anew(counted, workspace, file, damage):
         left = {"cut": len(whole) // 2, "empty": 0, "zeros": 200 if file != "facts.json" else 0}
         zeros = len(whole) - left[damage] if damage == "zeros" else 0
         (folder / file).write_bytes(whole[: left[damage]] + bytes(zeros))
-    again = sketch_book(samples, workspace)
+    again = image_index(samples, workspace)
     assert len(rows) == 24
     assert again.pixels == first.pixels
     assert np.array_equal(again.whole, first.whole)
@@ -128,13 +128,13 @@ def test_a_damaged_book_is_made_anew(counted, workspace, file, damage):
 
 def test_several_processes_may_make_one_book(heads, as_samples, workspace):
     with ThreadPoolExecutor(8) as pool:
-        books = list(
+        indexes = list(
             pool.map(
-                lambda _: sketch_book(replace(as_samples(heads), digest=str), workspace), range(16)
+                lambda _: image_index(replace(as_samples(heads), digest=str), workspace), range(16)
             )
         )
-    assert len({book.pixels for book in books}) == 1
-    assert all(np.array_equal(book.whole, books[0].whole) for book in books)
+    assert len({index.pixels for index in indexes}) == 1
+    assert all(np.array_equal(index.whole, indexes[0].whole) for index in indexes)
     assert len(list((workspace.home / "audit").iterdir())) == 1
 
 
@@ -144,7 +144,7 @@ def test_a_cache_that_cannot_be_written_is_explained(counted, workspace, monkeyp
 
     monkeypatch.setattr(np, "save", refuse)
     with pytest.raises(StoreError, match=r"cannot keep .* of the audit .* set MRITK_HOME"):
-        sketch_book(counted[0], workspace)
+        image_index(counted[0], workspace)
 
 
 def test_a_half_written_book_is_never_used(counted, workspace):
@@ -156,11 +156,11 @@ def test_a_half_written_book_is_never_used(counted, workspace):
             raise stop
 
     with pytest.raises(RuntimeError, match="went down"):
-        sketch_book(samples, workspace, progress=progress)
+        image_index(samples, workspace, progress=progress)
     assert list((workspace.home / "audit").iterdir()) == []
-    assert len(sketch_book(samples, workspace).pixels) == 12
+    assert len(image_index(samples, workspace).pixels) == 12
 
 
 def test_constant_images_are_marked(heads, as_samples, workspace):
-    book = sketch_book(as_samples([heads[0], np.full((9, 9), 3, np.uint8)]), workspace)
-    assert book.constant.tolist() == [False, True]
+    index = image_index(as_samples([heads[0], np.full((9, 9), 3, np.uint8)]), workspace)
+    assert index.constant.tolist() == [False, True]

@@ -9,12 +9,12 @@ from scipy import ndimage, stats
 
 from mritk.audit.detail import edges_enhanced, equalised
 from mritk.audit.shrink import Shrinkable
-from mritk.audit.signature import SIDES, content_box, sketch
+from mritk.audit.signature import SIDES, content_box, signature
 
 
 def test_a_grey_picture_has_one_digest_whether_stored_grey_or_in_colour(heads):
-    grey = sketch(heads[0], 2)
-    colour = sketch(np.repeat(heads[0][..., None], 3, axis=-1), 2)
+    grey = signature(heads[0], 2)
+    colour = signature(np.repeat(heads[0][..., None], 3, axis=-1), 2)
     assert grey.pixels == colour.pixels
     assert grey.mode == colour.mode == "grey uint8"
     assert grey.shape == (96, 96)
@@ -23,29 +23,29 @@ def test_a_grey_picture_has_one_digest_whether_stored_grey_or_in_colour(heads):
 def test_one_changed_pixel_changes_the_digest(heads):
     changed = heads[0].copy()
     changed[50, 50] ^= 1
-    assert sketch(changed, 2).pixels != sketch(heads[0], 2).pixels
+    assert signature(changed, 2).pixels != signature(heads[0], 2).pixels
 
 
 def test_two_shapes_of_the_same_bytes_differ():
     flat = np.arange(64, dtype=np.uint8)
-    assert sketch(flat.reshape(8, 8), 2).pixels != sketch(flat.reshape(4, 16), 2).pixels
+    assert signature(flat.reshape(8, 8), 2).pixels != signature(flat.reshape(4, 16), 2).pixels
 
 
 def test_real_colour_is_told(heads):
     colour = np.stack([heads[0], heads[1], heads[2]], axis=-1)
-    assert sketch(colour, 2).mode == "colour uint8"
+    assert signature(colour, 2).mode == "colour uint8"
 
 
 def test_small_pictures_use_the_full_range_whatever_the_contrast(heads):
-    dim = sketch((heads[0] // 8 + 100).astype(np.uint8), 2)
+    dim = signature((heads[0] // 8 + 100).astype(np.uint8), 2)
     assert dim.whole.min() == 0
     assert dim.whole.max() == 255
-    bright = sketch(heads[0], 2)
+    bright = signature(heads[0], 2)
     assert np.abs(dim.whole.astype(int) - bright.whole).mean() < 6
 
 
 def test_a_constant_image_is_called_so():
-    flat = sketch(np.full((20, 30), 7, np.uint8), 2)
+    flat = signature(np.full((20, 30), 7, np.uint8), 2)
     assert flat.constant
     assert not flat.whole.any()
     assert (flat.low, flat.high) == (7, 7)
@@ -83,12 +83,12 @@ def test_an_image_that_is_all_content_comes_back_nearly_whole():
 def test_coverage_is_the_share_of_the_frame():
     picture = np.zeros((100, 100), np.uint8)
     picture[30:70, 40:60] = 200
-    assert sketch(picture, 2).coverage == pytest.approx(0.08, abs=0.02)
+    assert signature(picture, 2).coverage == pytest.approx(0.08, abs=0.02)
 
 
-def test_volumes_are_sketched_as_cubes():
+def test_volumes_are_signatureed_as_cubes():
     volume = np.random.default_rng(0).random((12, 20, 16)).astype(np.float32)
-    found = sketch(volume, 3)
+    found = signature(volume, 3)
     assert found.whole.shape == found.content.shape == (SIDES[3],) * 3
     assert found.mode == "volume float32"
 
@@ -96,7 +96,7 @@ def test_volumes_are_sketched_as_cubes():
 def test_an_image_of_one_colour_is_constant():
     red = np.zeros((20, 20, 3), np.uint8)
     red[..., 0] = 255
-    assert sketch(red, 2).constant
+    assert signature(red, 2).constant
 
 
 @pytest.mark.parametrize(
@@ -112,7 +112,7 @@ def test_an_image_of_one_colour_is_constant():
 )
 def test_what_is_no_image_is_refused(array, dims, message):
     with pytest.raises(ValueError, match=message):
-        sketch(array, dims)
+        signature(array, dims)
 
 
 @pytest.mark.parametrize("shape", [(9, 7), (3, 3), (2, 5), (1, 1), (40, 64)])
@@ -131,11 +131,11 @@ def test_an_equalised_picture_holds_ranks_whatever_curve_was_applied(heads):
 
 
 def test_the_details_of_a_float_image_are_those_of_its_8_bits(heads):
-    one = sketch(heads[0], 2).detail
+    one = signature(heads[0], 2).detail
     assert one.shape == (3, 128, 128)
     spread = heads[0].astype(np.float32) * (3000 / heads[0].max()) - 1000
-    other = sketch(spread, 2).detail
-    stretched = sketch((heads[0] * (255 / heads[0].max())).round().astype(np.uint8), 2).detail
+    other = signature(spread, 2).detail
+    stretched = signature((heads[0] * (255 / heads[0].max())).round().astype(np.uint8), 2).detail
     assert np.abs(one[0].astype(int) - other[0]).max() <= 1
     assert np.abs(stretched.astype(int) - other).max() <= 2
 
@@ -155,4 +155,4 @@ def test_reducing_large_images_first_changes_next_to_nothing(shape):
 
 
 def test_volumes_have_no_details():
-    assert sketch(np.random.default_rng(0).random((9, 9, 9), np.float32), 3).detail.size == 0
+    assert signature(np.random.default_rng(0).random((9, 9, 9), np.float32), 3).detail.size == 0

@@ -204,7 +204,7 @@ def test_no_batches_of_no_images():
     assert empty.batch(torch.tensor([], dtype=torch.int64)).shape == (0, 1, 6, 5)
 
 
-@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")
+@pytest.mark.gpu
 @pytest.mark.parametrize("share", [0.0, 0.4], ids=["sent batch by batch", "on the device"])
 def test_a_gpu_gets_the_batches_that_a_cpu_gets(tmp_path, monkeypatch, share):
     monkeypatch.setattr("mritk.batches.resident.MEMORY_SHARE", share)

@@ -10,7 +10,8 @@ from mritk import Augmentation
 from mritk.batches.views import views_of
 from mritk.errors import UsageError
 from mritk.seeds import derive
-from mritk.train.loop import FineTuning
+from mritk.train.training import prepare
+from tests.training_fixtures import untrained
 
 
 def noise(images, generator):
@@ -26,7 +27,7 @@ def views(training, subset):
 
 
 def make(make_setup, augmentation=NOISE, **recipe):
-    return FineTuning(make_setup(recipe=recipe, augmentation=augmentation))
+    return prepare(make_setup(recipe=recipe, augmentation=augmentation))
 
 
 def by_hand(training, images):
@@ -40,7 +41,7 @@ def test_none_is_the_image_alone(make_setup, unseen):
     training = make(make_setup)
     (only,) = views(training, unseen)
     expected = by_hand(training, only.batch(torch.arange(len(unseen))))
-    np.testing.assert_allclose(training.predict(unseen), expected, atol=1e-6)
+    np.testing.assert_allclose(untrained(training).predict(unseen), expected, atol=1e-6)
 
 
 def test_flip_is_the_mean_of_image_and_mirror_image(make_setup, unseen):
@@ -48,7 +49,7 @@ def test_flip_is_the_mean_of_image_and_mirror_image(make_setup, unseen):
     images = views(training, unseen)[0].batch(torch.arange(len(unseen)))
     one, mirrored = by_hand(training, images), by_hand(training, images.flip(3))
     assert not np.allclose(one, mirrored, atol=1e-4)
-    np.testing.assert_allclose(training.predict(unseen), (one + mirrored) / 2, atol=1e-6)
+    np.testing.assert_allclose(untrained(training).predict(unseen), (one + mirrored) / 2, atol=1e-6)
 
 
 def test_augmentation_is_the_mean_of_the_image_and_its_draws(make_setup, unseen):
@@ -59,22 +60,22 @@ def test_augmentation_is_the_mean_of_the_image_and_its_draws(make_setup, unseen)
         generator = torch.Generator().manual_seed(derive(0, "test time", view, 0))
         shown.append(noise(images, generator))
     expected = np.mean([by_hand(training, batch) for batch in shown], axis=0)
-    np.testing.assert_allclose(training.predict(unseen), expected, atol=1e-6)
+    np.testing.assert_allclose(untrained(training).predict(unseen), expected, atol=1e-6)
     assert not np.allclose(expected, by_hand(training, images), atol=1e-4)
 
 
 @pytest.mark.parametrize("kind", ["none", "flip", "augmentation"])
 def test_predictions_repeat_themselves_whatever_was_drawn_before(make_setup, unseen, kind):
     training = make(make_setup, test_time=kind)
-    first = training.predict(unseen)
+    first = untrained(training).predict(unseen)
     torch.rand(10)
-    training.predict(training.setup.val)
-    np.testing.assert_array_equal(training.predict(unseen), first)
+    untrained(training).predict(training.setup.val)
+    np.testing.assert_array_equal(untrained(training).predict(unseen), first)
 
 
 def test_another_seed_draws_other_views(make_setup, unseen):
     trainings = [
-        FineTuning(make_setup(recipe={"test_time": "augmentation"}, augmentation=NOISE, seed=seed))
+        prepare(make_setup(recipe={"test_time": "augmentation"}, augmentation=NOISE, seed=seed))
         for seed in (0, 1)
     ]
     batches = [next(views(training, unseen)[1].in_order(4)) for training in trainings]
@@ -99,14 +100,14 @@ def test_an_augmentation_that_is_none_is_told(make_setup, unseen):
 def test_draws_do_not_depend_on_how_many_images_the_device_takes(make_setup, unseen, batch_size):
     """The size of evaluation batches is no part of the protocol."""
     fields = {"test_time": "augmentation", "test_time_views": 2}
-    whole = make(make_setup, NOISE, **fields).predict(unseen)
-    parts = make(make_setup, NOISE, **fields, eval_batch_size=batch_size).predict(unseen)
-    np.testing.assert_allclose(parts, whole, atol=1e-5)
+    whole = untrained(make(make_setup, NOISE, **fields)).predict(unseen)
+    parts = make(make_setup, NOISE, **fields, eval_batch_size=batch_size)
+    np.testing.assert_allclose(untrained(parts).predict(unseen), whole, atol=1e-5)
 
 
 def test_an_augmentation_without_a_generator_of_its_own_repeats_itself(make_setup, unseen):
     careless = Augmentation("careless", lambda images, _: images * torch.rand(1))
     training = make(make_setup, careless, test_time="augmentation")
-    first = training.predict(unseen)
+    first = untrained(training).predict(unseen)
     torch.rand(3)
-    np.testing.assert_array_equal(training.predict(unseen), first)
+    np.testing.assert_array_equal(untrained(training).predict(unseen), first)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import time
 from pathlib import Path
 
@@ -190,6 +191,7 @@ def test_clear_unfinished_removes_what_nobody_will_complete(mritk, home, unfinis
 
 
 def test_a_run_removes_what_killed_runs_left(run_toy, own_home):
+    shutil.rmtree(own_home / "audit")
     for kind in ("decoded", "audit"):
         dead = own_home / kind / ".x.0000abcd-1-00.tmp"
         dead.mkdir(parents=True)

@@ -84,7 +84,8 @@ def test_a_damaged_trial_file_and_a_path_of_nothing(mritk, tmp_path):
 
 
 def test_a_target_that_cannot_be_written(mritk, record, tmp_path):
-    target = tmp_path / "no" / "such" / "folder.md"
+    (tmp_path / "file").touch()
+    target = tmp_path / "file" / "card.md"
     ended = mritk("card", record.id, "--results", tmp_path / "results", "-o", target)
     assert ended.code == 3
     assert "cannot write" in ended.err
@@ -98,6 +99,7 @@ print(json.dumps([code, "torch" in sys.modules]), file=sys.stderr)
 """
 
 
+@pytest.mark.slow
 def test_a_card_needs_no_torch(record, tmp_path):
     arguments = ("card", record.id, "--results", str(tmp_path / "results"))
     done = subprocess.run(

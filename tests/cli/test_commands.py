@@ -10,7 +10,7 @@ import click
 import pytest
 
 from mritk.cli.hints import WRITING
-from mritk.cli.main import COMMANDS, cli
+from mritk.cli.main import cli
 from mritk.store.folder import ResultsFolder
 
 
@@ -91,20 +91,21 @@ def test_show_a_trial_by_the_start_of_its_id_or_its_path(mritk, run_toy, tmp_pat
 
 
 def test_show_a_failed_trial_tells_why(mritk, run_toy, tmp_path, monkeypatch):
-    from mritk.train.loop import FineTuning
+    from mritk.train.stage_run import StageRun
 
-    def fail(self, stage):
+    def fail(self, epoch):
         raise RuntimeError("planted")
 
-    monkeypatch.setattr(FineTuning, "run_stage", fail)
+    monkeypatch.setattr(StageRun, "batches", fail)
     run_toy("--seeds", 1)
     (path,) = (tmp_path / "results" / "trials").glob("*.h5")
     assert json.loads(mritk("show", path, "--json").out)["failure"]["message"] == "planted"
 
 
 def test_no_hint_offers_an_option_that_writes_files(mritk):
-    known = {option for command in COMMANDS for p in command.params for option in p.opts}
-    subcommands = [c for command in COMMANDS for c in getattr(command, "commands", {}).values()]
+    commands = list(cli.commands.values())
+    known = {option for command in commands for p in command.params for option in p.opts}
+    subcommands = [c for command in commands for c in getattr(command, "commands", {}).values()]
     known |= {option for command in subcommands for p in command.params for option in p.opts}
     assert known >= WRITING
     for command, typed in (

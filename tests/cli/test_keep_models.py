@@ -80,7 +80,7 @@ def mritk_protocols():
 
 
 @pytest.fixture
-def plugin(toy):
+def plugin(toy, audited_before):
     """The toy plugin with the backbone ``flat``, dataset ``heights`` and method ``constant``."""
     text = toy.read_text()
     text = text.replace(
@@ -93,6 +93,7 @@ def plugin(toy):
     heights = 'Dataset("heights", open_heights, license="CC BY 4.0")'
     text = text.replace(bands, f"{bands}    yield {heights}\n")
     toy.write_text(text + MORE)
+    audited_before(toy)
     return toy
 
 
@@ -229,7 +230,7 @@ def test_a_model_that_cannot_be_written_fails_the_trial_and_leaves_nothing_torn(
     assert record.status == "failed"
     (tmp_path / "results" / "models").unlink()
     ended, record = run()
-    assert (ended.code, record.status) == (0, "finished"), "it goes on from its checkpoint"
+    assert (ended.code, record.status) == (0, "finished"), "it resumes from its checkpoint"
     assert record.cost["resumed_after_epochs"] == 3
     assert [path.name for path in (tmp_path / "results" / "models").iterdir()] == [
         f"{record.id}.safetensors"

@@ -125,7 +125,7 @@ def test_says_what_to_type_next(mritk, tmp_path):
     ended = mritk("plugins", "new", "mine", "--kind", "backbone", "-o", tmp_path)
     assert f"python -m pip install -e '{tmp_path / 'mritk-mine'}[test]'" in ended.out
     assert "mritk plugins check mine" in ended.out
-    assert "mritk run -b mine -b small_cnn" in ended.out
+    assert "mritk run -b mine" in ended.out
 
 
 def test_nothing_is_overwritten(new, mritk, tmp_path):

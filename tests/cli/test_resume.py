@@ -1,4 +1,4 @@
-"""``mritk run`` that was interrupted: the same command goes on, and ends in the same results."""
+"""``mritk run`` that was interrupted: the same command resumes, and ends in the same results."""
 
 from __future__ import annotations
 
@@ -119,7 +119,7 @@ def test_ctrl_c_and_the_same_command_again(stumbling, whole, tmp_path):
     ended, epochs = stumbling(how="ctrl-c", at=STEPS + 1)
     assert ended.code == 130
     assert "0 of 1 trials are stored" in ended.err
-    assert "the same command resumes from there" in ended.err
+    assert "the same command resumes" in ended.err
     assert epochs == [1]
     assert list(ResultsFolder(results).trials()) == []
     (name,) = checkpoints(results)
@@ -132,7 +132,7 @@ def test_ctrl_c_and_the_same_command_again(stumbling, whole, tmp_path):
     assert checkpoints(results) == []
 
 
-def test_within_an_epoch_a_run_goes_on_from_the_last_step_in_a_checkpoint(
+def test_within_an_epoch_a_run_resumes_from_the_last_step_in_a_checkpoint(
     stumbling, whole, tmp_path
 ):
     stumbling(*EACH_STEP, how="ctrl-c", at=2 * STEPS - 1)
@@ -159,7 +159,7 @@ def test_a_run_that_was_interrupted_is_told_by_dry_run(stumbling, tmp_path):
     assert states() == ["would run"]
     stumbling(how="ctrl-c", at=STEPS + 1)
     before = checkpoints(tmp_path / "results")
-    assert states() == ["interrupted, would be resumed"]
+    assert states() == ["interrupted, would resume"]
     assert "1 of 1 trials would run" in stumbling("-n")[0].err
     assert checkpoints(tmp_path / "results") == before, "looking changes nothing"
     stumbling()
@@ -175,7 +175,7 @@ def test_rerun_starts_anew(stumbling, whole, tmp_path):
     assert checkpoints(tmp_path / "results") == []
 
 
-def test_a_failed_trial_keeps_its_checkpoint_and_goes_on_when_it_is_tried_again(
+def test_a_failed_trial_keeps_its_checkpoint_and_resumes_when_it_is_tried_again(
     stumbling, whole, tmp_path
 ):
     """The reason may be gone: a full disk, a device that another process used."""

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from mritk.store.folder import ResultsFolder
-from mritk.train.loop import FineTuning
+from mritk.train.stage_run import StageRun
 
 
 def trials_in(folder: Path) -> list[Path]:
@@ -38,7 +38,7 @@ def test_the_toy_is_learnt(run_toy):
 
 def test_a_second_run_trains_nothing_and_prints_the_same_table(run_toy, monkeypatch):
     first = run_toy("--seeds", 1)
-    monkeypatch.setattr(FineTuning, "run_stage", lambda *_: pytest.fail("retraining"))
+    monkeypatch.setattr(StageRun, "batches", lambda *_: pytest.fail("retraining"))
     second = run_toy("--seeds", 1)
     assert second.code == 0
     assert second.out == first.out
@@ -107,14 +107,14 @@ def test_dry_run_shows_what_would_run_is_done_and_failed_before(run_toy, tmp_pat
     ]
     assert not (tmp_path / "results").exists()
 
-    real = FineTuning.run_stage
+    real = StageRun.batches
 
-    def fail_for_seed_1(self, stage):
-        if self.setup.seed == 1:
+    def fail_for_seed_1(self, epoch):
+        if self.training.setup.seed == 1:
             raise RuntimeError("planted")
-        real(self, stage)
+        return real(self, epoch)
 
-    monkeypatch.setattr(FineTuning, "run_stage", fail_for_seed_1)
+    monkeypatch.setattr(StageRun, "batches", fail_for_seed_1)
     run_toy("--seeds", 2)
     states = [row["state"] for row in json.loads(run_toy("-n", "--json", "--seeds", 3).out)]
     assert states == ["done", "failed before, would be retried", "would run"]
@@ -122,14 +122,14 @@ def test_dry_run_shows_what_would_run_is_done_and_failed_before(run_toy, tmp_pat
 
 
 def test_a_failed_trial_is_stored_shown_and_tried_again(run_toy, tmp_path, monkeypatch):
-    real = FineTuning.run_stage
+    real = StageRun.batches
 
-    def fail_for_seed_0(self, stage):
-        if self.setup.seed == 0 and stage.name == "all":
+    def fail_for_seed_0(self, epoch):
+        if self.training.setup.seed == 0 and self.name == "all":
             raise RuntimeError("planted")
-        real(self, stage)
+        return real(self, epoch)
 
-    monkeypatch.setattr(FineTuning, "run_stage", fail_for_seed_0)
+    monkeypatch.setattr(StageRun, "batches", fail_for_seed_0)
     ended = run_toy("--seeds", 2)
     assert ended.code == 3, "a run with a failed trial never ends with 0"
     assert "failed: tiny@scratch on bands seed 0: RuntimeError: planted" in ended.err
@@ -140,20 +140,20 @@ def test_a_failed_trial_is_stored_shown_and_tried_again(run_toy, tmp_path, monke
     assert "planted" in failed[0].failure.traceback
     assert len(failed[0].history) == 1
 
-    monkeypatch.setattr(FineTuning, "run_stage", real)
+    monkeypatch.setattr(StageRun, "batches", real)
     assert run_toy("--seeds", 2).code == 0
     assert all(t.status == "finished" for t in ResultsFolder(tmp_path / "results").trials())
 
 
 def test_ctrl_c_keeps_finished_trials_and_exits_130(run_toy, tmp_path, monkeypatch):
-    real = FineTuning.run_stage
+    real = StageRun.batches
 
-    def interrupt_seed_1(self, stage):
-        if self.setup.seed == 1:
+    def interrupt_seed_1(self, epoch):
+        if self.training.setup.seed == 1:
             raise KeyboardInterrupt
-        real(self, stage)
+        return real(self, epoch)
 
-    monkeypatch.setattr(FineTuning, "run_stage", interrupt_seed_1)
+    monkeypatch.setattr(StageRun, "batches", interrupt_seed_1)
     ended = run_toy("--seeds", 3)
     assert ended.code == 130
     assert "1 of 3 trials are stored" in ended.err

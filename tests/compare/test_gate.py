@@ -8,8 +8,9 @@ import math
 import numpy as np
 import pytest
 
-from mritk.compare.gate import Rule, compare_folders
+from mritk.compare.gate import compare_folders
 from mritk.compare.gate_text import comparisons_as_data, comparisons_text
+from mritk.compare.rule import Rule
 from mritk.data.samples import Classification
 from mritk.errors import ExitCode, StoreError, UnknownName, UsageError
 from mritk.evaluate.comparison import Verdict

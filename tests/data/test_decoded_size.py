@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from mritk import Classification, Samples
-from mritk.audit.image_index import sketch_book
+from mritk.audit.image_index import image_index
 from mritk.data.decode import decoded, is_decoded
 from mritk.data.decoded_size import decoded_bytes, require_room
 from mritk.data.preprocessing import Preprocessing
@@ -38,8 +38,8 @@ def test_the_foreseen_size_is_that_of_the_array(arrays, size, rule, workspace):
         read=lambda i: arrays[i],
         spatial_dims=3 if arrays is VOLUMES else 2,
     )
-    book = sketch_book(samples, workspace)
-    foreseen = decoded_bytes(book.shapes, book.modes, size, rule)
+    index = image_index(samples, workspace)
+    foreseen = decoded_bytes(index.shapes, index.modes, size, rule)
     assert not is_decoded(samples, size, "bilinear", workspace, rule)
     assert foreseen == decoded(samples, size, "bilinear", workspace, rule).nbytes
     assert is_decoded(samples, size, "bilinear", workspace, rule)

@@ -113,7 +113,7 @@ def test_dropping_a_whole_class_is_an_error_that_counts_and_names_the_remedy():
     with pytest.raises(DataError) as caught:
         make_folds(samples, SplitRule("official"), copies)
     message = str(caught.value)
-    assert "class 'b' has no sample in the train part" in message
+    assert "class 'b' has no sample in the train set" in message
     assert "of its 4 there, 4 were dropped" in message
     assert "'holdout' or 'kfold'" in message
     assert 'copies = "keep"' in message

@@ -18,7 +18,7 @@ from mritk.cli.main import EPILOG, cli
 from mritk.errors import ExitCode
 from mritk.evaluate.metric import Metric
 from mritk.plugins import hookspecs
-from mritk.plugins.registry import NOUNS
+from mritk.plugins.loading import NOUNS
 from reference_pages import PAGES, command_page, gaps, hook_page, record_page
 from reference_pages.docstring import Docstring
 

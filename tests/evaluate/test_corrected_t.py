@@ -18,7 +18,7 @@ DIFFERENCES = np.array([0.02, 0.05, -0.01, 0.03, 0.04])
 def test_it_is_the_formula():
     found = corrected_t(DIFFERENCES, 1 / 4)
     t = DIFFERENCES.mean() / math.sqrt((1 / 5 + 1 / 4) * DIFFERENCES.var(ddof=1))
-    assert found.t == pytest.approx(t)
+    assert found.statistic == pytest.approx(t)
     assert found.dof == 4
     assert found.p == pytest.approx(2 * stats.t.sf(abs(t), 4))
 

@@ -83,8 +83,8 @@ def test_z_p_and_interval_follow_from_the_covariance():
     error = math.sqrt(areas.covariance[0, 0] + areas.covariance[1, 1] - 2 * areas.covariance[0, 1])
     found = delong(areas)
     assert found.difference == pytest.approx(areas.values[0] - areas.values[1])
-    assert found.z == pytest.approx(found.difference / error)
-    assert found.p == pytest.approx(2 * norm.sf(abs(found.z)))
+    assert found.statistic == pytest.approx(found.difference / error)
+    assert found.p == pytest.approx(2 * norm.sf(abs(found.statistic)))
     ends = norm.interval(0.95, found.difference, error)
     assert (found.interval.low, found.interval.high) == pytest.approx(ends)
 

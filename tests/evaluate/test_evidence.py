@@ -17,11 +17,12 @@ from scipy.special import expit, logit
 from benchmarks.evidence.calibration import count
 from benchmarks.evidence.simulated import World, by_rows
 from benchmarks.evidence.trained_folds import Cohort
+from mritk.evaluate.classification import CLASSIFICATION
 from mritk.evaluate.comparison import Comparison, Verdict
 from mritk.evaluate.evidence import Evidence, ties
 from mritk.evaluate.fold_overlap import inflation
 from mritk.evaluate.interval import Interval
-from mritk.evaluate.metrics import CLASSIFICATION, find_metric
+from mritk.evaluate.metrics import find_metric
 from mritk.evaluate.run_values import RunValues, Scored
 
 BALANCED = find_metric("balanced_accuracy")

@@ -26,7 +26,6 @@ def test_it_is_that_of_statsmodels(cells):
     found = mcnemar(*vectors(*cells))
     oracle = statsmodels_mcnemar([[both, b], [c, neither]], exact=True)
     assert found.p == pytest.approx(oracle.pvalue)
-    assert (found.only_first, found.only_second) == (b, c)
     assert found.difference == pytest.approx((b - c) / sum(cells))
 
 
@@ -69,7 +68,7 @@ def test_several_images_of_a_patient_are_refused_with_the_reason():
 
 def test_no_samples_are_no_evidence():
     nothing = np.zeros(0, dtype=bool)
-    assert mcnemar(nothing, nothing).reason == "there are no samples"
+    assert mcnemar(nothing, nothing).reason == "no samples"
 
 
 @pytest.mark.parametrize(

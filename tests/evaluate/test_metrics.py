@@ -6,13 +6,14 @@ import math
 
 import numpy as np
 import pytest
-from scipy import stats
-from scipy.special import softmax as scipy_softmax
-from sklearn import metrics as sk
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from mritk import Classification, Regression
 from mritk.errors import UnknownName
-from mritk.evaluate.metrics import Value, all_metrics, find_metric, metrics_of
+from mritk.evaluate.metric import Value
+from mritk.evaluate.metrics import all_metrics, find_metric, metrics_of
+from tests.evaluate.oracles import ORACLES
 
 
 def compute(name, targets, scores) -> Value:
@@ -20,67 +21,14 @@ def compute(name, targets, scores) -> Value:
 
 
 def drawn(classes, seed, count=80):
+    """Samples of as many classes; every fourth time without any of class 0."""
     rng = np.random.default_rng(seed)
-    targets = rng.permutation(np.arange(count) % classes)
+    targets = rng.integers(seed % 4 == 0, classes, count)
     scores = rng.normal(size=(count, classes)).astype(np.float32)
     scores[np.arange(count), targets] += 1
     return targets, scores
 
 
-def auroc(targets, probabilities):
-    if probabilities.shape[1] == 2:
-        return sk.roc_auc_score(targets, probabilities[:, 1])
-    return sk.roc_auc_score(targets, probabilities, multi_class="ovr", average="macro")
-
-
-def one_by_one(targets, scores, score):
-    """Mean over classes of what ``score`` says of the class against the rest."""
-    predicted = scores.argmax(1)
-    return np.mean([score(targets == k, predicted == k) for k in range(scores.shape[1])])
-
-
-def in_bins(probability, right):
-    """The calibration error, bin by bin as the formula is written."""
-    total = 0.0
-    for low in np.arange(15) / 15:
-        inside = (probability >= low) & (probability < low + 1 / 15)
-        inside |= (low == 14 / 15) & (probability == 1)
-        if inside.any():
-            gap = abs(right[inside].mean() - probability[inside].mean())
-            total += inside.sum() / len(right) * gap
-    return total
-
-
-ORACLES = {
-    "balanced_accuracy": lambda t, s: sk.balanced_accuracy_score(t, s.argmax(1)),
-    "macro_auroc": lambda t, s: auroc(t, scipy_softmax(s.astype(float), axis=1)),
-    "mcc": lambda t, s: sk.matthews_corrcoef(t, s.argmax(1)),
-    "macro_f1": lambda t, s: sk.f1_score(t, s.argmax(1), average="macro"),
-    "accuracy": lambda t, s: sk.accuracy_score(t, s.argmax(1)),
-    "log_loss": lambda t, s: sk.log_loss(t, scipy_softmax(s.astype(float), axis=1)),
-    "macro_auprc": lambda t, s: np.mean(
-        [
-            sk.average_precision_score(t == k, scipy_softmax(s.astype(float), axis=1)[:, k])
-            for k in range(s.shape[1])
-        ]
-    ),
-    "macro_specificity": lambda t, s: one_by_one(t, s, lambda t, p: sk.recall_score(~t, ~p)),
-    "macro_ppv": lambda t, s: sk.precision_score(t, s.argmax(1), average="macro"),
-    "macro_npv": lambda t, s: one_by_one(t, s, lambda t, p: sk.precision_score(~t, ~p)),
-    "kappa": lambda t, s: sk.cohen_kappa_score(t, s.argmax(1)),
-    "brier": lambda t, s: np.mean(
-        np.sum((scipy_softmax(s.astype(float), axis=1) - np.eye(s.shape[1])[t]) ** 2, axis=1)
-    ),
-    "ece": lambda t, s: in_bins(scipy_softmax(s.astype(float), axis=1).max(1), s.argmax(1) == t),
-    "class_wise_ece": lambda t, s: np.mean(
-        [in_bins(scipy_softmax(s.astype(float), axis=1)[:, k], t == k) for k in range(s.shape[1])]
-    ),
-    "mae": sk.mean_absolute_error,
-    "rmse": sk.root_mean_squared_error,
-    "r2": sk.r2_score,
-    "pearson_r": lambda t, s: stats.pearsonr(t, s.astype(float)).statistic,
-    "bias": lambda t, s: np.mean(s.astype(float) - t),
-}
 EVERY_CLASSIFICATION = metrics_of(Classification(("a", "b")), shown=False)
 EVERY_REGRESSION = metrics_of(Regression(), shown=False)
 RANKING = [metric for metric in all_metrics().values() if metric.higher_is_better is not None]
@@ -90,23 +38,52 @@ def test_every_metric_has_an_oracle_here():
     assert set(ORACLES) == set(all_metrics())
 
 
-@pytest.mark.parametrize("seed", range(3))
-@pytest.mark.parametrize("classes", [2, 3, 4])
+def agrees(metric, targets, scores, weights):
+    value = metric.compute(targets, scores, weights)
+    expected = ORACLES[metric.name](targets, scores, weights)
+    assert value.value == pytest.approx(expected, rel=1e-12, abs=1e-12, nan_ok=True)
+    assert bool(value.reason) == math.isnan(expected)
+
+
+weightings = st.sampled_from(["ones", "whole", "fractions"])
+
+
+def weights_of(kind, rng, count):
+    if kind == "ones":
+        return np.ones(count)
+    return (
+        rng.integers(1, 5, count).astype(float) if kind == "whole" else rng.uniform(0.1, 9, count)
+    )
+
+
 @pytest.mark.parametrize("metric", EVERY_CLASSIFICATION, ids=lambda m: m.name)
-def test_classification_metrics_are_those_of_scikit_learn(metric, classes, seed):
-    targets, scores = drawn(classes, seed)
-    value = metric.compute(targets, scores)
-    assert value.value == pytest.approx(ORACLES[metric.name](targets, scores), abs=1e-9)
-    assert value.reason == ""
+@given(st.integers(0, 10_000), st.integers(2, 5), st.integers(2, 80), weightings)
+@settings(deadline=None, max_examples=20)
+def test_classification_metrics_are_those_of_scikit_learn(metric, seed, classes, count, kind):
+    """Of few samples some classes are absent, or never predicted: then there is no value."""
+    rng = np.random.default_rng(seed)
+    agrees(metric, *drawn(classes, seed, count), weights_of(kind, rng, count))
 
 
 @pytest.mark.parametrize("metric", EVERY_REGRESSION, ids=lambda m: m.name)
-def test_regression_metrics_are_those_of_scikit_learn(metric):
-    rng = np.random.default_rng(0)
-    targets = rng.normal(50, 10, 40)
-    scores = (targets + rng.normal(0, 5, 40)).astype(np.float32)
-    expected = ORACLES[metric.name](targets, scores)
-    assert metric.compute(targets, scores).value == pytest.approx(expected, rel=1e-9)
+@given(st.integers(0, 10_000), st.integers(1, 40), st.sampled_from([0.0, 5.0]), weightings)
+@settings(deadline=None, max_examples=20)
+def test_regression_metrics_are_those_of_scikit_learn(metric, seed, count, spread, kind):
+    rng = np.random.default_rng(seed)
+    targets = 50.1 + spread * rng.normal(size=count)
+    scores = (targets + rng.normal(size=count)).astype(np.float32)
+    agrees(metric, targets, scores, weights_of(kind, rng, count))
+
+
+@pytest.mark.parametrize("metric", all_metrics().values(), ids=lambda m: m.name)
+def test_a_sample_of_weight_0_is_not_there(metric):
+    targets, scores = drawn(3, 1, 30)
+    if metric.task == "regression":
+        targets, scores = scores[:, 0].astype(float), scores[:, 1]
+    weights = np.arange(30) % 3 / 2
+    some = weights > 0
+    value = metric.compute(targets, scores, weights)
+    assert value == metric.compute(targets[some], scores[some], weights[some])
 
 
 @pytest.mark.parametrize(
@@ -152,7 +129,7 @@ def test_auroc_ranks_very_sure_logits_too():
 
 
 def test_auroc_does_not_change_when_logits_are_scaled():
-    targets, scores = drawn(2, 0)
+    targets, scores = drawn(2, 1)
     once = compute("macro_auroc", targets, scores).value
     assert compute("macro_auroc", targets, scores * 64).value == pytest.approx(once)
 
@@ -188,13 +165,22 @@ def test_an_undefined_value_is_nan_with_a_reason(name, targets, scores, reason):
     assert reason in value.reason
 
 
+def test_where_all_are_taken_for_one_class_the_npv_of_none_is_known():
+    """Not even among classes that there are: here class 2 has no sample."""
+    targets, scores = np.array([0, 1]), np.eye(3)[[2, 2]]
+    value = find_metric("macro_npv").compute(targets, scores, leave_out_absent=True)
+    assert value.reason == "all samples are, or are taken for, one class"
+    shares = find_metric("macro_specificity").compute(targets, scores, leave_out_absent=True)
+    assert shares.value == 1.0
+
+
 @pytest.mark.parametrize("metric", all_metrics().values(), ids=lambda m: m.name)
 def test_no_samples_and_scores_that_are_no_numbers_are_nan_with_a_reason(metric):
     regression = metric.task == "regression"
     shape = (0,) if regression else (0, 2)
     value = metric.compute(np.zeros(0, np.int64), np.zeros(shape, np.float32))
     assert math.isnan(value.value)
-    assert value.reason == "there are no samples"
+    assert value.reason == "no samples"
     for bad in (np.nan, np.inf):
         scores = np.full((2, *shape[1:]), bad, np.float32)
         value = metric.compute(np.array([0, 1]), scores)

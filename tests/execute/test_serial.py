@@ -9,11 +9,11 @@ import pytest
 
 from mritk import hookimpl
 from mritk.errors import StoreError
-from mritk.execute.serial import Moments
+from mritk.execute.serial import Events
 from mritk.plugins.registry import Registry
 from mritk.records import Origin
 from mritk.store.folder import ResultsFolder
-from mritk.train.loop import FineTuning
+from mritk.train.stage_run import StageRun
 
 DIARY = '''
 """Writes every moment down."""
@@ -114,19 +114,19 @@ def test_a_trial_file_is_on_disk_before_the_next_trial_begins(
     run_toy, diary, tmp_path, monkeypatch
 ):
     stored = []
-    real = FineTuning.run_stage
+    real = StageRun.batches
 
-    def count(self, stage):
+    def count(self, epoch):
         stored.append(len(trials_in(tmp_path / "results")))
-        real(self, stage)
+        return real(self, epoch)
 
-    monkeypatch.setattr(FineTuning, "run_stage", count)
+    monkeypatch.setattr(StageRun, "batches", count)
     run_toy("--seeds", 2)
-    assert stored == [0, 0, 1, 1]
+    assert stored == [0, 0, 0, 1, 1, 1]
 
 
 def test_a_failed_trial_is_announced_with_its_error(run_toy, diary, monkeypatch):
-    monkeypatch.setattr(FineTuning, "run_stage", _fail)
+    monkeypatch.setattr(StageRun, "batches", _fail)
     run_toy("--seeds", 1, "-p", diary)
     finished, end = lines(diary)[-2:]
     assert finished.startswith("finished seed 0 RuntimeError: two lines (raised in method finetune")
@@ -134,19 +134,19 @@ def test_a_failed_trial_is_announced_with_its_error(run_toy, diary, monkeypatch)
     assert end == "end of 1"
 
 
-def _fail(self, stage):
+def _fail(self, epoch):
     raise RuntimeError("two\n   lines")
 
 
 def test_the_end_of_a_run_is_announced_also_when_it_is_interrupted(run_toy, diary, monkeypatch):
-    real = FineTuning.run_stage
+    real = StageRun.batches
 
-    def interrupt(self, stage):
-        if self.setup.seed == 1:
+    def interrupt(self, epoch):
+        if self.training.setup.seed == 1:
             raise KeyboardInterrupt
-        real(self, stage)
+        return real(self, epoch)
 
-    monkeypatch.setattr(FineTuning, "run_stage", interrupt)
+    monkeypatch.setattr(StageRun, "batches", interrupt)
     assert run_toy("--seeds", 3, "-p", diary).code == 130
     assert lines(diary)[-2:] == ["trial 2 of 3 seed 1", "end of 1"]
 
@@ -197,12 +197,12 @@ class Counting:
 def test_a_plugin_that_raised_hears_nothing_more_in_this_run_and_all_again_in_the_next():
     registry, plugin = Registry(), Counting()
     registry.register(plugin, Origin("counting"))
-    moments = Moments(registry)
-    moments.announce("mritk_epoch_end", trial=None, epoch=1)
-    moments.announce("mritk_epoch_end", trial=None, epoch=2)
-    moments.announce("mritk_run_finish", outcomes=[])
+    events = Events(registry)
+    events.announce("mritk_epoch_end", trial=None, epoch=1)
+    events.announce("mritk_epoch_end", trial=None, epoch=2)
+    events.announce("mritk_run_finish", outcomes=[])
     assert plugin.calls == [1]
-    Moments(registry).announce("mritk_epoch_end", trial=None, epoch=3)
+    Events(registry).announce("mritk_epoch_end", trial=None, epoch=3)
     assert plugin.calls == [1, 3]
 
 
@@ -216,7 +216,7 @@ def test_a_plugin_takes_only_the_arguments_that_it_names():
 
     registry = Registry()
     registry.register(Brief(), Origin("brief"))
-    Moments(registry).announce("mritk_trial_start", trial=SimpleNamespace(), position=1, total=5)
+    Events(registry).announce("mritk_trial_start", trial=SimpleNamespace(), position=1, total=5)
     assert heard == [5]
 
 
@@ -229,7 +229,7 @@ def test_a_keyboard_interrupt_in_a_plugin_is_a_persons_wish_and_stops_the_run():
     registry = Registry()
     registry.register(Stopping(), Origin("stopping"))
     with pytest.raises(KeyboardInterrupt):
-        Moments(registry).announce("mritk_epoch_end", trial=None, epoch=None)
+        Events(registry).announce("mritk_epoch_end", trial=None, epoch=None)
 
 
 def test_a_plugin_that_calls_sys_exit_harms_no_trial():
@@ -240,4 +240,4 @@ def test_a_plugin_that_calls_sys_exit_harms_no_trial():
 
     registry = Registry()
     registry.register(Leaving(), Origin("leaving"))
-    Moments(registry).announce("mritk_epoch_end", trial=None, epoch=None)
+    Events(registry).announce("mritk_epoch_end", trial=None, epoch=None)

@@ -45,6 +45,17 @@ def test_what_cannot_be_written_is_told_with_advice(tmp_path):
         write_whole(tmp_path / "file" / "x", b"", "buy a disk")
 
 
+def test_a_pipe_is_written_to_and_not_replaced(tmp_path):
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    with ThreadPoolExecutor(1) as pool:
+        read = pool.submit(pipe.read_bytes)
+        write_whole(pipe, b"whole")
+        assert read.result(timeout=10) == b"whole"
+    assert pipe.is_fifo()
+    assert list(tmp_path.iterdir()) == [pipe]
+
+
 def test_a_folder_appears_when_its_block_has_ended_and_its_files_are_on_disk(tmp_path, monkeypatch):
     synced = []
     monkeypatch.setattr(os, "sync", lambda: synced.append((tmp_path / "new" / "data").exists()))

@@ -6,7 +6,7 @@ from functools import partial
 
 import pytest
 
-from mritk import Unavailable, Workspace, supplied_file
+from mritk import Unavailable, Workspace, manual_file
 
 FILE, VARIABLE = "net.pt", "MY_WEIGHTS"
 
@@ -15,7 +15,7 @@ FILE, VARIABLE = "net.pt", "MY_WEIGHTS"
 def find(tmp_path, monkeypatch):
     monkeypatch.delenv(VARIABLE, raising=False)
     return partial(
-        supplied_file,
+        manual_file,
         FILE,
         Workspace(tmp_path / "home"),
         folder="weights/mine",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from mritk import DataError, Unavailable, Workspace, supplied_file, unpacked
+from mritk import DataError, Unavailable, Workspace, manual_file, unpacked
 from mritk.files.mistaken_file import stand_in
 
 POINTER = (
@@ -41,7 +41,7 @@ def test_what_cannot_be_read_is_left_to_whoever_reads_it(tmp_path):
 
 
 @pytest.mark.parametrize("content", [POINTER, PAGES[0]])
-def test_archives_and_supplied_files_are_looked_at(content, tmp_path):
+def test_archives_and_manual_files_are_looked_at(content, tmp_path):
     home = tmp_path / "home"
     file = home / "weights" / "mine" / "net.zip"
     file.parent.mkdir(parents=True)
@@ -49,6 +49,6 @@ def test_archives_and_supplied_files_are_looked_at(content, tmp_path):
     with pytest.raises(DataError, match=r"Git LFS|web page"):
         unpacked(file, Workspace(home))
     with pytest.raises(Unavailable, match=r"(Git LFS|web page).*; get it from there"):
-        supplied_file(
+        manual_file(
             file.name, Workspace(home), folder="weights/mine", instructions="get it from there"
         )

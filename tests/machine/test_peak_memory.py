@@ -43,7 +43,7 @@ def test_where_a_stretch_cannot_be_measured_the_peak_of_the_process_says_so(monk
     assert peaks["peak_process_memory_bytes"] > 10 * MIB
 
 
-@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")
+@pytest.mark.gpu
 def test_a_gpu_is_measured_as_well():
     torch.ones(160 * MIB, dtype=torch.uint8, device="cuda:0")
     peak = PeakMemory("cuda:0")

@@ -48,7 +48,7 @@ def test_the_global_generator_is_left_alone(workspace):
     assert torch.equal(torch.get_rng_state(), before)
 
 
-@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")
+@pytest.mark.gpu
 def test_the_generator_of_a_gpu_is_left_alone_too(workspace):
     before = torch.cuda.get_rng_state()
     states(workspace, 5)

@@ -103,7 +103,7 @@ def test_it_is_part_of_the_cost_of_a_trial(run_toy, tmp_path, mritk):
     assert "latency (ms)" in table
 
 
-@pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA GPU here")
+@pytest.mark.gpu
 def test_on_a_gpu_the_work_is_waited_for():
     """Kernels are queued in microseconds; a product of 8192² takes longer by far."""
     network = nn.Linear(8192, 8192).cuda()

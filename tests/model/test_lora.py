@@ -158,7 +158,7 @@ def test_a_training_changes_weights_of_linear_layers_and_the_head_alone(record, 
     trained = record(lora(name="low rank"), build=Block)
     expected = {"backbone.qkv.weight", "backbone.mlp.weight", "head.0.weight", "head.0.bias"}
     assert changed(trained.start, trained.end) == expected
-    assert set(trained.training.notes["changed_tensors"]["low rank"]) == expected
+    assert set(trained.fitted.notes["changed_tensors"]["low rank"]) == expected
     difference = trained.end["backbone.qkv.weight"] - trained.start["backbone.qkv.weight"]
     singular = torch.linalg.svdvals(difference)
     assert singular[1] > 1e-6
@@ -168,7 +168,7 @@ def test_a_training_changes_weights_of_linear_layers_and_the_head_alone(record, 
 def test_it_learns(record, unseen):
     trained = record(lora(epochs=12), build=Block)
     assert trained.epochs[-1].train_loss < 0.5 * trained.epochs[0].train_loss
-    hits = trained.training.predict(unseen).argmax(axis=1) == unseen.targets
+    hits = trained.fitted.predict(unseen).argmax(axis=1) == unseen.targets
     assert hits.mean() > 0.8
 
 
@@ -176,7 +176,7 @@ def test_the_best_epoch_is_restored_as_a_plain_network(record):
     """States are kept merged, so that a later stage of another kind can go on from them."""
     trained = record(lora(name="low"), Stage(epochs=1, name="all", learning_rate=1e-2), build=Block)
     assert list(trained.end) == list(trained.start)
-    stages = trained.training.notes["changed_tensors"]
+    stages = trained.fitted.notes["changed_tensors"]
     assert "backbone.stem.weight" not in stages["low"]
     assert "backbone.stem.weight" in stages["all"]
 

@@ -14,7 +14,8 @@ from mritk.cards.trial_card import trial_card
 from mritk.method import Epoch
 from mritk.protocol.stored import StoredProtocol
 from mritk.protocol.words import protocol_words
-from mritk.results.footnotes import TEST_SELECTED
+from mritk.results.doubts import TEST_SELECTED
+from mritk.results.footnotes import footnotes
 from mritk.results.leaderboard import build_leaderboard
 from mritk.store.trial_file import Predictions
 
@@ -33,7 +34,7 @@ def test_card_leaderboard_and_words_agree_on_what_selected_the_state(
     record = make_record(protocol_json=json.dumps(protocol))
     (table,) = build_leaderboard([record]).tables
     assert ("§" in table.rows[0].marks) == on_test
-    assert any(note == f"§ {TEST_SELECTED}" for note in table.notes) == on_test
+    assert any(note == f"§ {TEST_SELECTED}" for note in footnotes(table)) == on_test
     assert (TEST_SELECTED in limits_of(record)) == on_test
     card = trial_card(record)
     assert (TEST_SELECTED in card) == on_test
@@ -92,7 +93,7 @@ def test_the_card_gives_the_clean_score_of_the_leaderboard(make_record):
     assert line.endswith("| 1.000 |")
     leaks = "2 of 4 test samples have a duplicate, or another image of the same patient, "
     leaks += "in training or validation, and 1 validation sample in training"
-    assert leaks in " ".join(table.notes)
+    assert leaks in " ".join(footnotes(table))
     assert leaks in " ".join(limits_of(record))
     assert "†" not in card, "a card has no signs to explain"
 
@@ -114,7 +115,7 @@ def test_a_trial_that_could_select_nothing_is_marked_wherever_it_is_shown(make_r
     told += " (one class)"
     (table,) = build_leaderboard([record]).tables
     assert table.rows[0].marks == "‖"
-    assert any(note.startswith(f"‖ {told}") for note in table.notes)
+    assert any(note.startswith(f"‖ {told}") for note in footnotes(table))
     assert any(limit.startswith(told) for limit in limits_of(record))
     assert told in trial_card(record)
     epochs[0] = replace(epochs[0], selection=0.1)

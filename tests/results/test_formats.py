@@ -11,6 +11,7 @@ from html.parser import HTMLParser
 import pytest
 
 from mritk.errors import StoreError
+from mritk.results.footnotes import footnotes
 from mritk.results.formats import FORMATS, format_leaderboard
 from mritk.results.leaderboard import build_leaderboard
 from mritk.store.folder import ResultsFolder
@@ -201,7 +202,7 @@ def test_a_latex_table_has_caption_label_and_notes_to_be_pasted(board):
     assert r"\caption{bands (dddddddd); protocol fast (ffffffff); hold-out split, 4 test" in text
     assert re.findall(r"\\label\{(.*?)\}", text) == ["tab:bands-fast", "tab:bands-fast-2"]
     items = [line.strip() for line in text.splitlines() if line.strip().startswith(r"\item")]
-    assert len(items) == sum(len(table.notes) for table in board.tables)
+    assert len(items) == sum(len(footnotes(table)) for table in board.tables)
     assert r"\item SD: over trials (seeds and folds)." in items
     captions = text.index(r"\caption")
     assert captions < text.index(r"\begin{tabular}") < text.index(r"\begin{tablenotes}")

@@ -11,6 +11,7 @@ import pytest
 from mritk import Regression
 from mritk.errors import StoreError, UnknownName, UsageError
 from mritk.results.analysis import Analysis
+from mritk.results.footnotes import footnotes
 from mritk.results.formats import caption
 from mritk.results.leaderboard import build_leaderboard
 from mritk.store.trial_file import Predictions
@@ -27,7 +28,7 @@ def names(board, table=0):
 
 
 def notes(board):
-    return " ".join(board.tables[0].notes)
+    return " ".join(footnotes(board.tables[0]))
 
 
 def test_numbers_are_those_that_a_hand_computes_from_the_predictions(make_record):
@@ -338,7 +339,7 @@ def both_folds(make_record, **columns):
 
 def test_a_fold_by_itself_shares_no_training_samples_and_is_one_run(make_record):
     for table in build_leaderboard(both_folds(make_record), group_by=["fold"]).tables:
-        told = " ".join(table.notes)
+        told = " ".join(footnotes(table))
         assert "[95 % interval]" in told
         assert "Folds share" not in told
         assert "the effect of retraining is unknown" in told

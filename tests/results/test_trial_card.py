@@ -62,7 +62,7 @@ def test_every_section_is_there_and_the_notice_comes_first(make_record):
         *("Model details", "Intended use", "Training and evaluation data", "Protocol", "Metrics"),
         *("Per class", "Calibration", "Limits", "Licences", "Cost", "Provenance"),
     ]
-    assert card.index("**For research use only; not for clinical use.**") < card.index("## ")
+    assert card.index("**For research only: not for clinical use.**") < card.index("## ")
 
 
 def test_the_scores_are_those_of_the_stored_predictions(make_record):
@@ -210,7 +210,7 @@ def test_what_a_resumed_or_shared_trial_cost_is_not_the_whole(make_record):
         ({"audit": audit(copies="keep", clean=1)}, "Leaks were kept .*: 3 of 4 test samples"),
         ({"audit": audit(pretraining=["ADNI"])}, "pretrained on a source .*: ADNI"),
         ({"skipped": ["s7"]}, "1 unreadable samples were skipped"),
-        ({"dataset": "phantom"}, "synthetic"),
+        ({"dataset": "simulated_brains"}, "synthetic"),
         ({"provenance": {"dataset_summary": "Synthetic tumours"}}, "synthetic"),
         ({}, "Few patients: the test set has 2"),
         ({}, r"fewer than 20 test samples: a \(2\), b \(2\)"),
@@ -391,7 +391,7 @@ def test_a_protocol_in_words():
         "the best loss on the validation set",
         "Stage 1: the head only, 1 epoch at most, adamw, learning rate 0.001",
         "with low-rank updates (LoRA)",
-        "weight decay 0; states of earlier stages no longer count.",
+        "weight decay 0; checkpoints of earlier stages are discarded.",
         "Pixels are normalised twice for one, other.",
         "Batches of 32 images.",
         "Further parameters: mixup = 0.2.",

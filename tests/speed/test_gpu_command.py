@@ -7,16 +7,19 @@ import os
 import sys
 import time
 from itertools import count
+from unittest.mock import ANY
 
 import pytest
 import torch
 
-from benchmarks.speed import gpu
-from benchmarks.speed.gpu import Ledger, Step, TooLong, all_steps, at_most, check_steps
-from benchmarks.speed.gpu_checks import Found
+from benchmarks.speed import gpu, gpu_checks, ledger
+from benchmarks.speed.gpu import time_steps
+from benchmarks.speed.gpu_checks import run_checks
+from benchmarks.speed.ledger import Ledger, Step, TooLong, at_most
 from mritk.errors import NonFiniteLoss
 
-FACTS = {"device": "NVIDIA H200", "torch": "2.15"}
+PASSED = {"measured": "equal", "ok": True}
+FACTS = {"command": "benchmarks.speed.gpu", "device": "NVIDIA H200", "torch": "2.15"}
 
 
 def step(run, part="checks", name="one", seconds=1):
@@ -31,29 +34,29 @@ def fail(error):
 
 
 @pytest.fixture
-def ledger(tmp_path):
-    return Ledger(FACTS, seconds=60, file=tmp_path / "x.json")
+def book(tmp_path):
+    return Ledger(FACTS, gpu.PARTS, seconds=60, file=tmp_path / "x.json")
 
 
 def written(tmp_path):
     return json.loads((tmp_path / "x.json").read_text(encoding="utf-8"))
 
 
-def test_the_file_is_written_after_each_step(ledger, tmp_path):
-    ledger.run(step(lambda: {"measured": "equal", "ok": True}))
+def test_the_file_is_written_after_each_step(book, tmp_path):
+    book.run(step(lambda: {"measured": "equal", "ok": True}))
     assert written(tmp_path)["checks"] == [{"name": "one", "measured": "equal", "ok": True}]
-    ledger.run(step(lambda: {"images/s": 5, "samples": {"a": [1.0]}}, "epoch"))
+    book.run(step(lambda: {"images/s": 5, "samples": {"a": [1.0]}}, "epoch"))
     content = written(tmp_path)
     assert content["epoch"] == [{"name": "one", "images/s": 5, "samples": {"a": [1.0]}}]
     assert content["device"] == "NVIDIA H200"
     assert content["command"] == "benchmarks.speed.gpu"
-    assert not ledger.failed
+    assert not book.failed
 
 
-def test_a_check_that_fails_is_remembered(ledger):
-    ledger.run(step(lambda: {"measured": "they differ", "ok": False}))
-    ledger.run(step(lambda: {"measured": "equal", "ok": True}))
-    assert ledger.failed
+def test_a_check_that_fails_is_remembered(book):
+    book.run(step(lambda: {"measured": "they differ", "ok": False}))
+    book.run(step(lambda: {"measured": "equal", "ok": True}))
+    assert book.failed
 
 
 @pytest.mark.parametrize(
@@ -66,39 +69,39 @@ def test_a_check_that_fails_is_remembered(ledger):
         (TooLong("it took more than 5 s"), "TooLong: it took more than 5 s"),
     ],
 )  # fmt: skip
-def test_what_breaks_is_told_in_a_line_and_the_rest_goes_on(ledger, tmp_path, capsys, error, why):
-    ledger.run(step(fail(error)))
-    ledger.run(step(lambda: {"measured": "equal", "ok": True}, name="two"))
+def test_what_breaks_is_told_in_a_line_and_the_rest_goes_on(book, tmp_path, capsys, error, why):
+    book.run(step(fail(error)))
+    book.run(step(lambda: {"measured": "equal", "ok": True}, name="two"))
     assert capsys.readouterr().err.splitlines()[0] == f"checks: one: broken: {why}"
     content = written(tmp_path)
     assert content["broken"] == [{"part": "checks", "name": "one", "why": why}]
     assert [row["name"] for row in content["checks"]] == ["two"]
-    assert ledger.failed
+    assert book.failed
 
 
-def test_an_interruption_by_the_user_passes(ledger):
+def test_an_interruption_by_the_user_passes(book):
     with pytest.raises(KeyboardInterrupt):
-        ledger.run(step(fail(KeyboardInterrupt())))
+        book.run(step(fail(KeyboardInterrupt())))
 
 
 def test_what_there_is_no_time_for_is_left_out_and_no_failure(tmp_path, monkeypatch):
-    clock = count(0, 5)
-    monkeypatch.setattr(gpu.time, "monotonic", lambda: float(next(clock)))
-    monkeypatch.setattr(gpu, "at_most", lambda seconds: at_most(60))
-    ledger = Ledger(FACTS, seconds=60, file=tmp_path / "x.json")
+    clock = count(0, 10)
+    monkeypatch.setattr(ledger.time, "monotonic", lambda: float(next(clock)))
+    monkeypatch.setattr(ledger, "at_most", lambda seconds: at_most(60))
+    book = Ledger(FACTS, gpu.PARTS, seconds=60, file=tmp_path / "x.json")
     for seconds in (50, 45, 5):
-        ledger.run(step(lambda: {"ok": True}, name=f"{seconds}", seconds=seconds))
+        book.run(step(lambda: {"ok": True}, name=f"{seconds}", seconds=seconds))
     content = written(tmp_path)
     assert [row["name"] for row in content["checks"]] == ["50", "5"]
     (left_out,) = content["left out"]
     assert left_out["name"] == "45"
     assert left_out["why"].startswith("it takes 45 s, and ")
-    assert not ledger.failed
+    assert not book.failed
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="there are no alarms")
-def test_a_step_that_hangs_is_ended_whatever_it_catches(ledger, monkeypatch):
-    monkeypatch.setattr(gpu, "PATIENCE", 0.1)
+def test_a_step_that_hangs_is_ended_whatever_it_catches(book, monkeypatch):
+    monkeypatch.setattr(ledger, "PATIENCE", 0.1)
 
     def hang():
         while True:
@@ -107,8 +110,8 @@ def test_a_step_that_hangs_is_ended_whatever_it_catches(ledger, monkeypatch):
             except Exception:
                 continue
 
-    ledger.run(step(hang))
-    assert ledger.content["broken"][0]["why"].startswith("TooLong: it took more than ")
+    book.run(step(hang))
+    assert book.content["broken"][0]["why"].startswith("TooLong: it took more than ")
 
 
 def test_an_alarm_does_not_outlast_its_step():
@@ -117,13 +120,13 @@ def test_an_alarm_does_not_outlast_its_step():
     time.sleep(0.1)
 
 
-def test_a_table_for_each_part_and_a_line_for_what_is_in_none(ledger, capsys):
-    ledger.run(step(lambda: {"measured": "equal", "ok": True}))
-    ledger.run(step(lambda: {"images/s": 5, "samples": {"a": [1.0]}}, "epoch", "resnet18"))
-    ledger.run(step(fail(ValueError("planted")), "peers"))
-    ledger.run(step(dict, "packing", "late", seconds=10**6))
+def test_a_table_for_each_part_and_a_line_for_what_is_in_none(book, capsys):
+    book.run(step(lambda: {"measured": "equal", "ok": True}))
+    book.run(step(lambda: {"images/s": 5, "samples": {"a": [1.0]}}, "epoch", "resnet18"))
+    book.run(step(fail(ValueError("planted")), "peers"))
+    book.run(step(dict, "packing", "late", seconds=10**6))
     capsys.readouterr()
-    ledger.show()
+    book.show()
     out = capsys.readouterr().out
     for line in (
         "| name   | measured   | ok   |",
@@ -135,24 +138,98 @@ def test_a_table_for_each_part_and_a_line_for_what_is_in_none(ledger, capsys):
     assert "samples" not in out
 
 
-def test_a_check_is_a_row():
-    (made,) = check_steps([("name", 7, lambda scene: Found(f"on {scene}", ok=True))], "scene")
-    assert (made.part, made.name, made.seconds) == ("checks", "name", 7)
-    assert made.run() == {"measured": "on scene", "ok": True}
-
-
 def test_all_that_is_promised_is_there_and_fits_but_for_the_compiler(tmp_path):
-    steps = all_steps("cuda:0", tmp_path)
+    steps = time_steps("cuda:0", tmp_path)
     named = [(step.part, step.name) for step in steps]
     assert len(set(named)) == len(named)
-    assert {step.part for step in steps} == set(gpu.PARTS)
+    assert {"checks", *(step.part for step in steps)} == set(gpu.PARTS)
     for engine in ("eager", "graphs", "compile"):
         for backbone in ("resnet18", "convnext_tiny", "efficientnetv2_s", "densenet121"):
             assert ("epoch", f"{backbone}, 224 px, batch 128, {engine}") in named
     compiled = [step for step in steps if "compile" in step.name]
     assert steps[-len(compiled) :] == compiled
     # What is planned is what may be taken; most steps need half of it.
-    assert sum(step.seconds for step in steps if step not in compiled) < 1.8 * 60 * gpu.MINUTES
+    assert sum(step.seconds for step in steps if step not in compiled) < 1.2 * 60 * gpu.MINUTES
+
+
+# -- the checks --------------------------------------------------------------------------------
+
+CHECKS = """
+import time
+import pytest
+
+
+@pytest.fixture
+def measure(record_property):
+    words = []
+    yield words.append
+    record_property("measured", "; ".join(words))
+
+
+@pytest.mark.gpu
+def test_what_is_right(measure):
+    measure("equal bit for bit")
+
+
+@pytest.mark.gpu
+def test_what_is_wrong(measure):
+    measure("they differ")
+    raise AssertionError("they differ by 1e-3\\nand more")
+
+
+@pytest.mark.gpu
+def test_what_hangs():
+    while True:
+        try:
+            time.sleep(10)
+        except Exception:
+            continue
+
+
+@pytest.mark.gpu
+@pytest.mark.slow
+def test_what_takes_long():
+    raise AssertionError("there was no time for it")
+
+
+def test_what_needs_no_gpu():
+    raise AssertionError("it was run")
+"""
+
+
+@pytest.fixture
+def planted(tmp_path, monkeypatch):
+    """Tests of no other house: pytest is told of the markers alone."""
+    folder = tmp_path / "checks"
+    folder.mkdir()
+    (folder / "pytest.ini").write_text("[pytest]\nmarkers =\n    gpu\n    slow\n")
+    (folder / "test_planted.py").write_text(CHECKS)
+    monkeypatch.setattr(gpu_checks, "CHECK_SECONDS", 0.5)
+    return folder
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="there are no alarms")
+def test_each_check_is_a_row_with_what_it_measured_or_why_it_failed(planted, book, tmp_path):
+
+    run_checks(book, planted)
+    assert written(tmp_path)["checks"] == [
+        {"name": "what is right", "measured": "equal bit for bit", "ok": True},
+        {"name": "what is wrong", "measured": "AssertionError: they differ by 1e-3", "ok": False},
+        {"name": "what hangs", "measured": ANY, "ok": False},
+    ]
+    assert "TooLong: it took more than 1 s" in written(tmp_path)["checks"][2]["measured"]
+    (left_out,) = written(tmp_path)["left out"]
+    assert left_out["name"] == "what takes long"
+    assert left_out["why"].startswith("Skipped: it takes 60 s, and ")
+    assert book.failed
+
+
+def test_checks_that_cannot_be_collected_are_broken(planted, book):
+    (planted / "test_planted.py").write_text("import nothing_of_that_name")
+    run_checks(book, planted)
+    (broken,) = book.content["broken"]
+    assert broken["why"].startswith("pytest ended with")
+    assert book.failed
 
 
 # -- the command -----------------------------------------------------------------------------------
@@ -171,10 +248,12 @@ def test_without_a_gpu_it_says_so_in_a_line(capsys, device):
 def pretend_gpu(monkeypatch):
     """Let the command believe in a GPU, and give it these steps."""
 
-    def use(*steps):
+    def use(*steps, check=PASSED):
         monkeypatch.setattr(gpu, "choose_device", lambda wish: "cuda:0")
         monkeypatch.setattr(gpu, "machine", lambda device: FACTS)
-        monkeypatch.setattr(gpu, "all_steps", lambda device, home: list(steps))
+        monkeypatch.setattr(gpu.torch.cuda, "set_device", lambda device: None)
+        monkeypatch.setattr(gpu, "run_checks", lambda book: book.add("checks", "one", check))
+        monkeypatch.setattr(gpu, "time_steps", lambda device, home: list(steps))
         monkeypatch.setattr(os, "environ", {**os.environ})
 
     return use
@@ -182,7 +261,8 @@ def pretend_gpu(monkeypatch):
 
 @pytest.mark.parametrize(("ok", "code"), [(True, 0), (False, 1)])
 def test_it_ends_with_1_if_a_check_fails(pretend_gpu, tmp_path, capsys, ok, code):
-    pretend_gpu(step(lambda: {"measured": "", "ok": ok}), step(lambda: {"images/s": 1}, "epoch"))
+    check = {"measured": "", "ok": ok}
+    pretend_gpu(step(lambda: {"images/s": 1}, "epoch"), check=check)
     assert gpu.main(["--json", str(tmp_path / "x.json")]) == code
     assert len(written(tmp_path)["epoch"]) == 1
 
@@ -193,7 +273,7 @@ def test_it_ends_with_1_if_a_time_breaks(pretend_gpu, capsys):
 
 
 def test_a_part_alone(pretend_gpu, tmp_path, capsys):
-    pretend_gpu(*(step(lambda: {"x": 1}, part) for part in gpu.PARTS))
+    pretend_gpu(*(step(lambda: {"x": 1}, part) for part in gpu.PARTS if part != "checks"))
     file = tmp_path / "x.json"
     assert gpu.main(["--only", "peers", "--only", "checks", "--json", str(file)]) == 0
     assert {part: len(written(tmp_path)[part]) for part in gpu.PARTS} == {

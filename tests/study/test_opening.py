@@ -13,10 +13,14 @@ from mritk.splits.split_rule import SplitRule
 from mritk.study.data_options import DataOptions
 from mritk.study.opening import (
     find_datasets,
-    open_dataset,
     open_datasets,
     require_told_patients,
 )
+
+
+def open_dataset(name, *given):
+    (opened,) = open_datasets((name,), *given)
+    return opened
 
 
 @pytest.fixture

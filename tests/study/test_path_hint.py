@@ -14,8 +14,13 @@ from mritk.errors import DataError, MritkError, ProtocolError, Unavailable
 from mritk.plugins.registry import Registry
 from mritk.study.benchmark import Benchmark
 from mritk.study.data_options import DataOptions
-from mritk.study.opening import open_dataset
+from mritk.study.opening import open_datasets
 from mritk.study.path_hint import hinted, path_hint, slices_hint
+
+
+def open_dataset(name, *given):
+    (opened,) = open_datasets((name,), *given)
+    return opened
 
 
 @pytest.fixture(scope="module")

@@ -9,15 +9,16 @@ import pytest
 from PIL import Image
 
 from mritk import Architecture
-from mritk.plugins.registry import Registry, name_of
+from mritk.plugins.loading import name_of
+from mritk.plugins.registry import Registry
 from mritk.testing.backbone import inspect_backbone
 from mritk.testing.plugin import inspect_named
 from mritk_phantom.recipe import Recipe
 
 REGISTRY = Registry.load(environ={})
 PLUGINS = [plugin.origin.plugin for plugin in REGISTRY.plugins if plugin.state == "loaded"]
-# Those with many networks: each architecture is checked with 224 px and more.
-SLOW = {"timm", "radimagenet"}
+# Those with large or many networks, with much to make, or with trainings.
+SLOW = {"timm", "radimagenet", "lvmmed", "phantom", "finetune", "processes"}
 
 
 def marked(name):

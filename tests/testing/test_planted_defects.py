@@ -37,7 +37,7 @@ ALSO = {
     ("augmentations", "is_a_function_of_its_generator"): {"keeps_images_apart"},
     ("backbones", "is_deterministic_in_evaluation"): {"state_dict_comes_back_whole"},
     ("datasets", "reading_twice_gives_the_same"): {"opening_again_reads_the_same"},
-    ("methods", "the_seed_decides"): {"never_sees_the_test_part", "goes_on_exactly_after_a_stop"},
+    ("methods", "the_seed_decides"): {"never_sees_the_test_part", "resumes_exactly_after_a_stop"},
 }
 
 

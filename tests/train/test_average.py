@@ -97,7 +97,7 @@ def test_handed_over_it_stays():
     assert all(torch.equal(t, expected[name]) for name, t in network.state_dict().items())
 
 
-def test_it_goes_on_from_its_state_bit_for_bit():
+def test_it_resumes_from_its_state_bit_for_bit():
     network, other = make(), make()
     one, two = MovingAverage(network, 0.9), MovingAverage(other, 0.9)
     for number in range(3):

@@ -47,7 +47,7 @@ def test_what_does_not_compile_is_told_once_and_computed_the_usual_way(compiler,
             assert torch.equal(network(torch.ones(2)), torch.ones(2))
     assert [record.getMessage() for record in caplog.records] == [
         "torch.compile failed (InvalidCxxCompiler: No working C++ compiler found); "
-        "going on without it"
+        "continuing without it"
     ]
     assert not network.active
 

@@ -61,12 +61,12 @@ def test_the_first_of_several_bad_steps_is_named():
         watch.mean_loss()
 
 
-def test_an_epoch_goes_on_from_its_first_steps():
+def test_an_epoch_resumes_from_its_first_steps():
     whole, part, rest = (LossWatch(1, 6, "cpu") for _ in range(3))
     for watch, losses in ((whole, range(6)), (part, range(4))):
         for loss in losses:
             add(watch, float(loss))
-    rest.go_on_from(part.values[: part.count])
+    rest.resume(part.values[: part.count])
     assert rest.count == 4
     for loss in (4.0, 5.0):
         add(rest, loss)

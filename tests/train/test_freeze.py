@@ -8,7 +8,9 @@ from torch import nn
 
 from mritk.method import SelectionRule
 from mritk.protocol.recipe import Head, Stage
-from mritk.train.loop import FineTuning
+from mritk.train.stage_run import StageRun
+from mritk.train.training import prepare
+from tests.training_fixtures import untrained
 
 HEAD = {"head.0.weight", "head.0.bias"}
 LAST = SelectionRule(on="last")
@@ -128,7 +130,7 @@ def test_the_notes_name_what_really_changed_in_each_stage(record, changed):
         stage(name="tail", train_last=0.5, batch_norm="frozen"),
         selection=LAST,
     )
-    notes = trained.training.notes["changed_tensors"]
+    notes = trained.fitted.notes["changed_tensors"]
     assert list(notes) == ["head", "tail"]
     assert set(notes["head"]) == changed(trained.start, trained.states[0])
     assert set(notes["tail"]) == changed(trained.states[0], trained.states[1])
@@ -140,21 +142,22 @@ def test_two_stages_of_one_name_are_refused_or_both_kept_in_the_notes(record):
         trained = record(stage(name="fit", train_last=0.0), stage(name="fit", train_last=1.0))
     except ValueError:
         return
-    assert len(trained.training.notes["changed_tensors"]) == 2
+    assert len(trained.fitted.notes["changed_tensors"]) == 2
 
 
 def test_unnamed_stages_are_numbered(record):
     trained = record(stage(train_last=0.0), stage(train_last=1.0))
-    assert list(trained.training.notes["changed_tensors"]) == ["stage 1", "stage 2"]
+    assert list(trained.fitted.notes["changed_tensors"]) == ["stage 1", "stage 2"]
     assert [epoch.stage for epoch in trained.epochs] == ["stage 1", "stage 2"]
 
 
 def test_a_frozen_backbone_gives_the_same_features_in_training_and_evaluation(make_setup):
     """No dropout noise and no batch statistics come out of frozen layers."""
-    training = FineTuning(make_setup(stage(train_last=0.0), build=Rich, declared=rich_stages))
-    training.run_stage(stage(train_last=0.0))
+    training = prepare(make_setup(stage(train_last=0.0), build=Rich, declared=rich_stages))
+    StageRun(training, 0, untrained(training).progress)
     batch = torch.randn(8, 3, 16, 16)
     backbone = training.network.backbone
+    assert training.network.head.training
     seen = backbone(batch)
     torch.testing.assert_close(backbone(batch), seen, rtol=0, atol=0)
     torch.testing.assert_close(backbone.eval()(batch), seen, rtol=0, atol=0)

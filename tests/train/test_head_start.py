@@ -10,7 +10,9 @@ from mritk import Augmentation, Classification, Regression, Samples
 from mritk.errors import UsageError
 from mritk.protocol.recipe import PENALTIES, Head, HiddenLayer, Probe, Stage
 from mritk.train.head_start import start_as_probe
-from mritk.train.loop import FineTuning, finetune
+from mritk.train.loop import finetune
+from mritk.train.training import prepare
+from tests.training_fixtures import untrained
 
 PROBE = {"head_start": "probe"}
 
@@ -25,13 +27,13 @@ def aged(bands):
 
 
 def started(make_setup, **fields):
-    training = FineTuning(make_setup(recipe={**PROBE, **fields.pop("recipe", {})}, **fields))
+    training = prepare(make_setup(recipe={**PROBE, **fields.pop("recipe", {})}, **fields))
     penalty = start_as_probe(training.network.head, training.setup, training.objective)
     return training, penalty
 
 
 def val_loss(training):
-    outputs = training._outputs(training.val)
+    outputs = training.evaluate(training.val)
     targets = training.objective.prepare(training.setup.val.targets)
     return float(training.objective.plain_loss(outputs, targets))
 
@@ -44,7 +46,9 @@ def test_the_head_scores_as_the_method_linear_probe_does(make_setup, unseen, wei
     training, penalty = started(make_setup, recipe={"class_weights": weights})
     probe = fit_probe(make_setup(parameters=Probe(class_weights=weights)))
     assert probe.notes["selected_penalty"] == penalty in PENALTIES
-    np.testing.assert_allclose(training.predict(unseen), probe.predict(unseen), atol=1e-4)
+    np.testing.assert_allclose(
+        untrained(training).predict(unseen), probe.predict(unseen), atol=1e-4
+    )
 
 
 def test_a_regression_begins_as_the_ridge_of_the_features(make_setup, aged):
@@ -54,18 +58,18 @@ def test_a_regression_begins_as_the_ridge_of_the_features(make_setup, aged):
     probe = fit_probe(make_setup(parameters=Probe(), samples=aged))
     assert probe.notes["selected_penalty"] == penalty
     val = training.setup.val
-    np.testing.assert_allclose(training.predict(val), probe.predict(val), rtol=1e-4)
+    np.testing.assert_allclose(untrained(training).predict(val), probe.predict(val), rtol=1e-4)
 
 
 def test_the_validation_loss_is_lower_than_that_of_a_random_head(make_setup, aged):
     for samples in (None, aged):
-        random = FineTuning(make_setup(samples=samples))
+        random = prepare(make_setup(samples=samples))
         training, _ = started(make_setup, samples=samples)
         assert val_loss(training) < 0.8 * val_loss(random)
 
 
 def test_the_backbone_and_the_random_state_are_not_touched(make_setup):
-    random = FineTuning(make_setup()).network.state_dict()
+    random = prepare(make_setup()).network.state_dict()
     state = torch.get_rng_state()
     training, _ = started(make_setup)
     assert torch.equal(torch.get_rng_state(), state)
@@ -89,7 +93,7 @@ def test_a_training_begins_with_it(record):
     probed = record(still, recipe=PROBE)
     random = record(still)
     assert probed.epochs[0].val_loss < 0.8 * random.epochs[0].val_loss
-    expected = FineTuning(probed.training.setup)
+    expected = prepare(probed.training.setup)
     start_as_probe(expected.network.head, expected.setup, expected.objective)
     assert probed.epochs[0].val_loss == pytest.approx(val_loss(expected), rel=1e-5)
 

@@ -25,8 +25,9 @@ from mritk.errors import NonFiniteLoss, UsageError
 from mritk.method import SelectionRule
 from mritk.protocol.recipe import Head, HiddenLayer, Recipe, Stage
 from mritk.seeds import derive
-from mritk.train.loop import FineTuning, finetune
+from mritk.train.loop import finetune
 from mritk.train.optimiser import Schedule
+from mritk.train.training import prepare
 
 TRAIN, VAL, TEST = range(40), range(40, 60), range(60, 72)
 LAST = SelectionRule(on="last")
@@ -146,7 +147,7 @@ def test_a_regression_predicts_in_the_unit_of_its_target(make_setup, workspace):
 def test_the_method_holds_the_images_of_its_own_parts_and_no_other(make_setup, bands):
     """Each image is filled with its row number, so that one can tell which images are there."""
     samples = bands(read=lambda i: np.full((16, 16), i, dtype=np.uint8))
-    training = FineTuning(make_setup(samples=samples))
+    training = prepare(make_setup(samples=samples))
     held = [set(part.images.flatten().tolist()) for part in (training.train, training.val)]
     assert held == [set(TRAIN), set(VAL)]
 
@@ -312,7 +313,7 @@ def test_the_validation_loss_is_the_cross_entropy_of_the_validation_scores(recor
     recipe = {"label_smoothing": 0.2, "class_weights": "balanced"}
     trained = record(stage(epochs=1), selection=LAST, recipe=recipe)
     val = trained.training.setup.val
-    scores = torch.from_numpy(trained.training.predict(val))
+    scores = torch.from_numpy(trained.fitted.predict(val))
     expected = nn.functional.cross_entropy(scores, torch.from_numpy(val.targets))
     assert trained.epochs[0].val_loss == pytest.approx(float(expected), rel=1e-5)
 
@@ -327,7 +328,7 @@ def test_a_plateau_may_follow_the_loss_with_smoothing_and_penalties(record, monk
         plateau = stage(epochs=1, optimizer="adam", schedule="plateau", plateau_loss=kind)
         trained = record(plateau, selection=LAST, recipe=recipe)
     val = trained.training.setup.val
-    scores = torch.from_numpy(trained.training.predict(val))
+    scores = torch.from_numpy(trained.fitted.predict(val))
     targets = torch.from_numpy(val.targets)
     plain = nn.functional.cross_entropy(scores, targets)
     smoothed = nn.functional.cross_entropy(scores, targets, label_smoothing=0.2)
@@ -340,7 +341,7 @@ def test_an_incomplete_last_batch_is_trained_on_if_the_recipe_keeps_it(record):
     """40 images in batches of 16."""
     for kind, seen in (("drop", 32), ("keep", 40)):
         recipe = {"batch_size": 16, "last_batch": kind}
-        assert record(stage(epochs=1), recipe=recipe).training.images_seen == seen
+        assert record(stage(epochs=1), recipe=recipe).fitted.progress.images_seen == seen
 
 
 def test_the_notes_of_a_training_are_plain_data(make_setup):

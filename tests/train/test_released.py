@@ -11,7 +11,7 @@ from torch import nn
 
 from mritk.protocol.recipe import Stage
 from mritk.train.loop import finetune
-from mritk.train.memory import predict_footprint
+from mritk.train.memory import estimate_memory
 
 
 @pytest.fixture
@@ -50,7 +50,7 @@ def test_the_network_is_gone_with_its_training(
 
 def test_the_forecast_of_memory_keeps_nothing(without_collector):
     network = nn.Sequential(nn.Conv2d(3, 4, 3), nn.BatchNorm2d(4), nn.ReLU(), nn.Sigmoid())
-    predict_footprint(network, network, torch.rand(2, 3, 16, 16), optimizer="adamw")
+    estimate_memory(network, network, torch.rand(2, 3, 16, 16), optimizer="adamw")
     alive = tensors_of(network)
     del network
     assert not any(reference() is not None for reference in alive)

@@ -52,14 +52,14 @@ def test_val_goes_back_to_the_epoch_with_the_best_loss_bit_for_bit(record, scrip
     trained = record(stage(4))
     assert_same(trained.end, trained.states[1])
     assert_differ(trained.end, trained.states[3])
-    assert trained.training.notes["selected_epoch"] == 2
+    assert trained.fitted.notes["selected_epoch"] == 2
 
 
 def test_of_equal_epochs_the_earlier_is_kept_or_on_request_the_later(record, script):
     for ties, epoch in (("earlier", 2), ("later", 4)):
         script(0.9, 0.5, 0.7, 0.5)
         trained = record(stage(4), selection=SelectionRule(ties=ties))
-        assert trained.training.notes["selected_epoch"] == epoch
+        assert trained.fitted.notes["selected_epoch"] == epoch
         assert_same(trained.end, trained.states[epoch - 1])
 
 
@@ -67,7 +67,7 @@ def test_last_keeps_the_final_epoch(record, script):
     script(0.9, 0.5, 0.7, 0.6)
     trained = record(stage(4), selection=LAST)
     assert_same(trained.end, trained.states[3])
-    assert trained.training.notes["selected_epoch"] == 4
+    assert trained.fitted.notes["selected_epoch"] == 4
 
 
 def test_ties_keep_the_earlier_epoch(record, script):
@@ -88,7 +88,7 @@ def test_each_stage_starts_from_the_best_state_so_far(record, script):
     trained = record(stage(2, train_last=0.0), stage(2))
     # Stage 2 never beats epoch 1, so that the end is the state of epoch 1.
     assert_same(trained.end, trained.states[0])
-    assert trained.training.notes["selected_epoch"] == 1
+    assert trained.fitted.notes["selected_epoch"] == 1
 
 
 def test_a_stage_that_restarts_selection_trains_on_where_the_former_best_is_out_of_reach(
@@ -101,7 +101,7 @@ def test_a_stage_that_restarts_selection_trains_on_where_the_former_best_is_out_
         second = stage(10, early_stopping=3, restart_selection=restart)
         trained = record(stage(2, train_last=0.0), second)
         assert len(trained.epochs) == 2 + epochs
-        assert trained.training.notes["selected_epoch"] == (12 if restart else 1)
+        assert trained.fitted.notes["selected_epoch"] == (12 if restart else 1)
         assert_same(trained.end, trained.states[11 if restart else 0])
 
 
@@ -157,17 +157,17 @@ def test_a_metric_is_followed_in_its_own_direction(record, monkeypatch, by, valu
     following = iter(values)
     monkeypatch.setattr(BestState, "measure", lambda *_: next(following))
     trained = record(stage(3), selection=SelectionRule(by=by))
-    assert trained.training.notes["selected_epoch"] == best
+    assert trained.fitted.notes["selected_epoch"] == best
     assert [epoch.selection for epoch in trained.epochs] == list(values)
     assert_same(trained.end, trained.states[best - 1])
 
 
 def test_the_metric_is_measured_on_the_validation_part(record, make_setup):
     trained = record(stage(2), selection=SelectionRule(by="accuracy"))
-    scores = trained.training.predict(trained.training.setup.val)
+    scores = trained.fitted.predict(trained.training.setup.val)
     targets = trained.training.setup.val.targets
     accuracy = (scores.argmax(1) == targets).mean()
-    best = trained.epochs[trained.training.notes["selected_epoch"] - 1]
+    best = trained.epochs[trained.fitted.notes["selected_epoch"] - 1]
     assert best.selection == pytest.approx(accuracy)
 
 
@@ -262,4 +262,4 @@ def test_a_rule_that_was_never_defined_does_not_claim_an_epoch_that_does_not_exi
     """MCC is undefined as long as one class alone is predicted."""
     monkeypatch.setattr(BestState, "measure", lambda *_: math.nan)
     trained = record(stage(2), selection=SelectionRule(by="mcc"))
-    assert trained.training.notes["selected_epoch"] == 2, "the state that is really used"
+    assert trained.fitted.notes["selected_epoch"] == 2, "the state that is really used"

@@ -211,7 +211,7 @@ def averages(trained, decay=0.6):
 def loss_of(training, state):
     own = {name: tensor.clone() for name, tensor in training.network.state_dict().items()}
     training.network.load_state_dict(state)
-    outputs = training._outputs(training.val)
+    outputs = training.evaluate(training.val)
     training.network.load_state_dict(own)
     targets = training.objective.prepare(training.setup.val.targets)
     return float(training.objective.plain_loss(outputs, targets))
@@ -229,7 +229,7 @@ def test_the_average_is_what_is_scored(record):
 @pytest.mark.parametrize("rule", [SelectionRule(), LAST])
 def test_the_average_is_what_is_kept(record, rule):
     trained = record(stage(epochs=6), recipe=WHOLE, selection=rule)
-    selected = trained.training.notes["selected_epoch"]
+    selected = trained.fitted.notes["selected_epoch"]
     expected = averages(trained)[selected - 1]
     for name, tensor in trained.end.items():
         if tensor.is_floating_point():
@@ -274,14 +274,14 @@ def test_a_training_in_parts_is_the_whole_one(record, caplog):
         parts = record(sgd, build=lambda: Hungry(*layers(nn.GroupNorm(2, 6))))
     whole = record(sgd, build=lambda: nn.Sequential(*layers(nn.GroupNorm(2, 6))))
     torch.testing.assert_close(parts.end, whole.end)
-    assert parts.training.notes["micro_batch_size"] == 2
-    assert whole.training.notes["micro_batch_size"] == 8
+    assert parts.fitted.notes["micro_batch_size"] == 2
+    assert whole.fitted.notes["micro_batch_size"] == 8
     assert caplog.text.count("the device ran out of memory") == 2, "8, then 4; learnt once"
 
 
 def test_a_stage_with_frozen_batch_norm_may_be_divided(record):
     trained = record(stage(batch_norm="frozen"), build=lambda: Hungry(*layers(nn.BatchNorm2d(6))))
-    assert trained.training.notes["micro_batch_size"] == 2
+    assert trained.fitted.notes["micro_batch_size"] == 2
 
 
 @pytest.mark.parametrize(

@@ -51,8 +51,7 @@ def cost(table: Table, metric: Metric, name: str = "") -> Figure:
         kinds = {FRONT: line}
         spans = []
         for x, y, row in points:
-            interval = row.cells[metric.name].interval
-            if interval is not None and not interval.reason:
+            if interval := row.cells[metric.name].ends:
                 spans.append((x, interval.low, interval.high))
                 (kinds["95 % interval"],) = axes.plot(
                     [x, x], [interval.low, interval.high], color=COLOURS[0], lw=1, alpha=0.6

@@ -58,7 +58,7 @@ def curve(tables: Sequence[Table], metric: Metric, over: str = "") -> Figure:
     Raises:
         UsageError: There is no such key, or a dataset has two tables for one of its values.
     """
-    protocols = [flat_protocol(table) for table in tables]
+    protocols = [table.protocol.flat for table in tables]
     key = over or _only_difference(protocols)
     _require_one_each(tables, protocols, key)
     others = [name for name in _differing(protocols) if name != key]
@@ -90,11 +90,6 @@ def curve(tables: Sequence[Table], metric: Metric, over: str = "") -> Figure:
         kinds = list(zip(map(short, labels), handles, strict=True))
         legend_below(figure, kinds, columns=2, note=told)
     return figure
-
-
-def flat_protocol(table: Table) -> dict[str, Any]:
-    """Return the protocol that the rows of a table share, as values by dotted key."""
-    return table.protocol.flat
 
 
 def _only_difference(protocols: Sequence[Mapping[str, Any]]) -> str:
@@ -209,8 +204,7 @@ def _beside(panel: Axes, number: float) -> Transform:
 
 
 def _interval(cell: Cell) -> tuple[float, float] | None:
-    interval = cell.interval
-    return None if interval is None or interval.reason else (interval.low, interval.high)
+    return (cell.ends.low, cell.ends.high) if cell.ends else None
 
 
 def _row(table: Table, name: str) -> Row | None:

@@ -60,10 +60,9 @@ def forest(table: Table, metric: Metric) -> Figure:
 def _row(axes: Axes, at: int, row: Row, metric: Metric) -> dict[str, Line2D]:
     """Draw one row; return the kinds of its marks by what they mean."""
     cell, kinds = row.cells[metric.name], {}
-    interval = cell.interval
-    if interval is not None and not interval.reason:
+    if cell.ends:
         (kinds["95 % interval"],) = axes.plot(
-            [interval.low, interval.high], [at, at], color=COLOURS[0], lw=2
+            [cell.ends.low, cell.ends.high], [at, at], color=COLOURS[0], lw=2
         )
     if len(cell.values) > 1:
         (kinds["single trials"],) = axes.plot(

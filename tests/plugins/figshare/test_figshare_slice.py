@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from mritk import DataError
-from mritk_figshare.cjdata import SliceHeader, read_header, read_mask, read_slice
+from mritk_figshare.cjdata import SliceHeader, read_header, read_slice
 
 
 def test_a_file_tells_label_and_patient(tmp_path, write_slice):
@@ -62,15 +62,6 @@ def test_a_constant_slice_is_black(tmp_path, write_slice):
 def test_both_sizes_of_the_set_are_read_as_they_are(tmp_path, write_slice, side):
     image = np.random.default_rng(side).integers(0, 3000, (side, side)).astype(np.int16)
     assert read_slice(write_slice(tmp_path / "1.mat", image)).shape == (side, side)
-
-
-def test_the_mask_lies_upon_the_image(tmp_path, write_slice):
-    image = np.zeros((5, 9), dtype=np.int16)
-    image[1:3, 6:8] = 100
-    path = write_slice(tmp_path / "1.mat", image, mask=image > 0)
-    mask = read_mask(path)
-    assert mask.dtype == bool
-    np.testing.assert_array_equal(mask, read_slice(path) > 0)
 
 
 # -- trouble -----------------------------------------------------------------------------------

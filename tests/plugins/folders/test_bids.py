@@ -221,7 +221,7 @@ def test_without_a_target_the_columns_are_listed(bids):
 
 @pytest.mark.parametrize("target", ["diagnose", "participant_id"])
 def test_an_unknown_target_lists_the_columns(bids, target):
-    with pytest.raises(DataError, match=f"no column '{target}'; write .*age, diagnosis, site"):
+    with pytest.raises(DataError, match=f"no column '{target}'; use .*age, diagnosis, site"):
         read(bids(), target)
 
 
@@ -237,7 +237,7 @@ def test_rows_of_sessions_that_agree_are_one_participant(bids):
 
 def test_rows_of_sessions_that_disagree_are_refused_with_their_lines(bids):
     table = TABLE + "01\t31.5\tCN\tnorth\n"
-    with pytest.raises(DataError, match="lines 2 and 5: sub-01 has the diagnosis AD and CN"):
+    with pytest.raises(DataError, match="lines 2 and 5: sub-01 has diagnosis AD and CN"):
         read(bids(table))
     assert len(read(bids(table), "age").ids) == 5
 
@@ -246,7 +246,7 @@ def test_quotes_in_a_table_are_quotes(bids):
     """BIDS: values that hold tabs stand in double quotes; so do those of spreadsheets."""
     table = TABLE.replace("AD", '"a\tb"').replace("CN", '"say ""no"""')
     assert read(bids(table)).task.classes == ("a\tb", 'say "no"')
-    with pytest.raises(DataError, match=r"participants\.tsv line 3 is no row of a table"):
+    with pytest.raises(DataError, match=r"participants\.tsv line 3 cannot be parsed"):
         read(bids(TABLE.replace("CN", '"C"N')))
     assert read(bids(TABLE.replace("CN", "5'10\" tall"))).task.classes == ("5'10\" tall", "AD")
 
@@ -257,7 +257,7 @@ def test_a_table_without_participants(bids):
 
 
 def test_a_scan_in_the_folder_of_somebody_else(bids):
-    with pytest.raises(DataError, match=r"sub-02_T1w\.nii stands in the folder of sub-01"):
+    with pytest.raises(DataError, match=r"sub-02_T1w\.nii is in the folder of sub-01"):
         read(bids(more=["sub-01/anat/sub-02_T1w.nii"]))
 
 

@@ -140,7 +140,7 @@ def test_a_missing_value_is_no_class_and_no_patient(manifest, column, cell):
         ("scans/1.png", "lists scans/1.png in lines 2 and 3"),
         ("./scans/1.png", "lists scans/1.png in lines 2 and 3"),
         ("scans/1.dcm", "neither an image nor a NIfTI suffix"),
-        ("scans/nine.png", r"1 of 2 files in .* are not there: scans/nine\.png \(line 3\)"),
+        ("scans/nine.png", r"1 of 2 files in .* are missing: scans/nine\.png \(line 3\)"),
         ("", "line 3 has no path"),
     ],
 )

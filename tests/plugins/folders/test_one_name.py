@@ -10,12 +10,17 @@ import mritk_folders
 from mritk import DataError
 from mritk.plugins.registry import Registry
 from mritk.study.data_options import DataOptions
-from mritk.study.opening import open_dataset
+from mritk.study.opening import open_datasets
 from mritk_folders.target_column import read_targets
 
 FLAT = ("No Tumor/1.png", "no_tumor/2.png", "glioma/3.png")
 PARTS = ("Training/No Tumor/1.png", "Training/glioma/2.png", "Testing/no_tumor/3.png")
 SCANS = tuple(f"sub-{k}/anat/sub-{k}_T1w.nii" for k in (1, 2, 3))
+
+
+def open_dataset(name, *given):
+    (opened,) = open_datasets((name,), *given)
+    return opened
 
 
 @pytest.fixture
@@ -88,8 +93,6 @@ def test_patients_that_a_table_or_a_regex_tells(opened, tmp_path, caplog):
 
 @pytest.mark.parametrize("texts", [("3,5", "4", "5,25"), ("1,200", "3")])
 def test_decimal_commas_are_no_classes(texts):
-    with pytest.raises(
-        DataError, match=r"column age holds .* a comma; write numbers with a decimal"
-    ):
+    with pytest.raises(DataError, match=r"column age contains .* a comma; use a decimal"):
         read_targets(texts, "auto", "", "column age")
     assert read_targets(texts, "classification", "", "column code")[0].outputs == len(texts)

@@ -126,7 +126,7 @@ def test_masks_beside_their_images_are_no_samples(tree):
     names = [*images("benign", "malignant", suffix=".png"), "benign/1_mask.png"]
     samples = read_tree(tree(*names, "malignant/2_mask_1.png", "malignant/3_mask.png"))
     masks = ("benign/1_mask.png", "malignant/2_mask_1.png")
-    assert told(samples) == {"as masks of neighbouring images": masks}
+    assert told(samples) == {"masks of neighbouring images": masks}
     assert "malignant/3_mask.png" in samples.ids, "a name alone makes no mask"
 
 
@@ -135,7 +135,7 @@ def test_masks_beside_their_images_are_no_samples(tree):
 )
 def test_a_mask_may_be_called_in_many_ways(tree, mask):
     samples = read_tree(tree(*images("a", "b"), f"a/{mask}.jpg"))
-    assert told(samples) == {"as masks of neighbouring images": (f"a/{mask}.jpg",)}
+    assert told(samples) == {"masks of neighbouring images": (f"a/{mask}.jpg",)}
     assert len(samples) == 4
 
 
@@ -148,7 +148,7 @@ def test_a_folder_of_masks_in_a_class_is_no_part_of_it(tree, masks, found):
     for classes in ((), ("a", "b")):
         samples = read_tree(tree(*scans, *beside), classes=classes)
         assert sorted(samples.ids) == sorted(scans)
-        (names,) = [told(samples)["as masks of neighbouring images"]]
+        (names,) = [told(samples)["masks of neighbouring images"]]
         assert sorted(names) == sorted(beside)
 
 
@@ -193,7 +193,7 @@ def test_linked_patients_are_samples(tree, tmp_path):
 def test_a_link_that_may_be_a_patient_and_leads_nowhere_is_not_passed_over(tree):
     root = tree(*images("glioma/P1", "none/P2"))
     (root / "glioma" / "P9").symlink_to("../../raw/P9")
-    with pytest.raises(Unavailable, match=r"P9 is a link to content that is not here"):
+    with pytest.raises(Unavailable, match=r"P9 is a link to missing content"):
         read_tree(root)
 
 
@@ -203,7 +203,7 @@ def test_a_link_that_may_be_a_patient_and_leads_nowhere_is_not_passed_over(tree)
 def test_yes_and_no_and_the_same_again(tree):
     """kaggle.com/datasets/navoneel/brain-mri-images-for-brain-tumor-detection"""
     root = tree(*images("yes", "no", "brain_tumor_dataset/yes", "brain_tumor_dataset/no"))
-    assert "type folder:set/brain_tumor_dataset" in refusal(root)
+    assert "use folder:set/brain_tumor_dataset" in refusal(root)
     assert read_tree(root / "brain_tumor_dataset").task.classes == ("no", "yes")
 
 
@@ -227,7 +227,7 @@ def test_the_lgg_segmentation_set_has_patients_and_no_classes(tree, prefix):
 
 def test_the_lgg_segmentation_set_holds_itself_again(tree):
     names = in_folders(("kaggle_3m", "lgg-mri-segmentation/kaggle_3m"), ("TCGA_1", "TCGA_2"))
-    assert "type folder:set/lgg-mri-segmentation" in refusal(tree(*images(*names)))
+    assert "use folder:set/lgg-mri-segmentation" in refusal(tree(*images(*names)))
 
 
 def test_br35h_with_its_detection_set(tree):
@@ -241,7 +241,7 @@ def test_br35h_with_its_detection_set(tree):
 @pytest.mark.parametrize("patients", [("P1", "P2", "P3"), ("anna", "bert", "carl")])
 def test_patients_above_classes(tree, patients):
     root = tree(*images(*in_folders(patients, ("glioma", "none"))))
-    assert "type folder:set,classes=glioma/none" in refusal(root)
+    assert "use folder:set,classes=glioma/none" in refusal(root)
     samples = read_tree(root, classes=("glioma", "none"))
     assert samples.task.classes == ("glioma", "none")
     assert len(samples) == 12
@@ -249,7 +249,7 @@ def test_patients_above_classes(tree, patients):
 
 def test_parts_inside_of_classes(tree):
     root = tree(*images(*in_folders(("glioma", "none"), ("train", "test"))))
-    assert "type folder:set,classes=glioma/none" in refusal(root)
+    assert "use folder:set,classes=glioma/none" in refusal(root)
     samples = read_tree(root, classes=("glioma", "none"))
     assert sorted(set(samples.splits)) == ["test", "train"]
 
@@ -265,7 +265,7 @@ def test_a_class_folder_without_images_is_named_with_what_is_in_it(tree, extra, 
     text = refusal(root)
     assert "set/healthy is next to the class folders" in text
     assert f"(it contains {seen})" in text
-    assert "type folder:set,classes=a/b" in text
+    assert "use folder:set,classes=a/b" in text
     assert len(read_tree(root, classes=("a", "b"))) == 4
 
 
@@ -273,7 +273,7 @@ def test_images_to_be_predicted_in_place_of_a_test_part(tree):
     text = refusal(tree(*images("train/a", "train/b", "test")))
     assert "set/test is named like the test set" in text
     assert "2 images" in text
-    assert "type folder:set/train" in text
+    assert "use folder:set/train" in text
 
 
 def test_a_test_part_beside_classes_may_be_a_class(tree):
@@ -295,7 +295,7 @@ def test_images_and_masks_are_no_classes(tree):
 
 
 def test_a_wrapper_of_any_name_may_be_a_class(tree):
-    assert "if a, b in it are the classes, type folder:set/mine" in refusal(
+    assert "if a, b in it are the classes, use folder:set/mine" in refusal(
         tree(*images("mine/a", "mine/b"))
     )
 
@@ -315,13 +315,13 @@ def test_images_without_folders(tree):
 )
 def test_other_formats_are_named_with_what_reads_them(tree, name, advice):
     text = refusal(tree(name, "README.txt"))
-    assert "no images in set (it holds 1 ." in text
+    assert "no images in set (it contains 1 ." in text
     assert advice in text
 
 
 def test_what_to_type_can_be_pasted(tree):
     root = tree(*images("yes", "no", "brain tumor dataset/yes", "brain tumor dataset/no"))
-    assert "type 'folder:set/brain tumor dataset'" in refusal(root)
+    assert "use 'folder:set/brain tumor dataset'" in refusal(root)
 
 
 # -- archives --------------------------------------------------------------------------------------
@@ -335,7 +335,7 @@ def test_an_archive_of_a_folder_is_that_folder(packed, workspace, prefix):
 
 def test_errors_about_an_archive_name_it_and_what_to_type(packed, workspace):
     archive = packed(*images("yes", "no", "dataset/yes", "dataset/no"))
-    with pytest.raises(DataError, match=rf"type folder:{archive}/dataset, or") as error:
+    with pytest.raises(DataError, match=rf"use folder:{archive}/dataset, or") as error:
         opened(archive, workspace)
     assert "unpacked" not in str(error.value)
     samples = opened(f"{archive}/dataset", workspace)
@@ -360,7 +360,7 @@ def test_an_empty_class_folder_in_an_archive_is_seen(packed, workspace):
 
 
 def test_images_beside_volumes_in_an_archive(packed, workspace):
-    with pytest.raises(DataError, match=r"brains\.zip holds images \(a/1\.jpg\) and volumes"):
+    with pytest.raises(DataError, match=r"brains\.zip contains images \(a/1\.jpg\) and volumes"):
         opened(packed("a/1.jpg", "b/1.nii"), workspace)
 
 

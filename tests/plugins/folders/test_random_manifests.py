@@ -15,7 +15,7 @@ from mritk import DataError, canonical_name, is_missing, read_text_table
 from mritk.files.workspace import Workspace
 from mritk.plugins.registry import Registry
 from mritk.study.data_options import DataOptions
-from mritk.study.opening import open_dataset
+from mritk.study.opening import open_datasets
 from mritk_folders import ManifestOptions
 from mritk_folders.manifest import read_manifest
 
@@ -39,6 +39,11 @@ ENCODINGS = ("utf-8", "utf-8-sig", "utf-16", "latin-1")
 QUICK = settings(
     max_examples=80, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
 )
+
+
+def open_dataset(name, *given):
+    (opened,) = open_datasets((name,), *given)
+    return opened
 
 
 @pytest.fixture(scope="module")

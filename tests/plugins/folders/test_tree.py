@@ -155,7 +155,7 @@ def test_one_class_is_not_enough(tree, paths):
 
 def test_a_class_that_a_part_lacks_is_named(tree):
     folder = tree("Training/a/1.png", "Training/b/1.png", "Testing/a/1.png")
-    with pytest.raises(DataError, match=r"the test part of .* has no images of b"):
+    with pytest.raises(DataError, match=r"the test set of .* has no images of b"):
         read_tree(folder)
 
 

@@ -193,7 +193,7 @@ def test_a_column_of_addresses_is_not_followed(put, open_) -> None:
     table = pyarrow.table({"image": ["https://example.org/x.png"] * 2, "label": ["a", "b"]})
     put({"train.parquet": written(table)})
 
-    with pytest.raises(DataError, match=r"holds .*string.* not encoded images"):
+    with pytest.raises(DataError, match=r"contains .*string.* not encoded images"):
         open_()
 
 
@@ -326,7 +326,7 @@ def test_splits_of_other_names_are_no_official_parts(put, open_) -> None:
     file = parquet(image=image, label=["a", "b"])
     put({"README.md": card.encode(), "a.parquet": file, "b.parquet": file})
 
-    with pytest.raises(DataError, match=r"cannot tell what siemens is for"):
+    with pytest.raises(DataError, match=r"not siemens"):
         open_()
 
 

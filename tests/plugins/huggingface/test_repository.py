@@ -186,7 +186,7 @@ def test_a_cache_that_cannot_be_written_is_told(hub, repo, workspace) -> None:
     hub.cache.mkdir(parents=True)
     (hub.cache / "models--acme--scans").write_text("in the way")
 
-    with pytest.raises(Unavailable, match=r"cannot write into .*; set HF_HOME"):
+    with pytest.raises(Unavailable, match=r"cannot write to .*; set HF_HOME"):
         fetch(workspace)
 
 

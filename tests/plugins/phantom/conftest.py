@@ -53,7 +53,7 @@ class Phantom:
 
 def make(workspace: Workspace, recipe: Recipe) -> Phantom:
     """Generate a phantom in a workspace that does not have it."""
-    samples = open_samples(workspace, recipe)
+    samples = open_samples(recipe, workspace)
     return Phantom(samples, ensure(workspace, recipe), workspace)
 
 

@@ -13,7 +13,6 @@ import mritk_phantom
 from mritk import DataError, Unavailable, Workspace
 from mritk_phantom import anatomy
 from mritk_phantom.cohort import cohort
-from mritk_phantom.contact_sheet import contact_sheet
 from mritk_phantom.recipe import CLASSES, Recipe
 
 
@@ -87,14 +86,8 @@ def test_without_nilearn_the_message_says_what_to_type(monkeypatch, tmp_path):
     anatomy.load_anatomy.cache_clear()
     monkeypatch.setitem(sys.modules, "nilearn", None)
     with pytest.raises(Unavailable, match=r"python -m pip install 'mritk-bench\[phantom\]'"):
-        mritk_phantom.open_phantom(Workspace(tmp_path))
-    for has in (mritk_phantom.has_phantom, mritk_phantom.has_phantom_large):
+        next(mritk_phantom.mritk_datasets()).open(Workspace(tmp_path))
+    for dataset in mritk_phantom.mritk_datasets():
         with pytest.raises(Unavailable, match=r"mritk-bench\[phantom\]"):
-            has(Workspace(tmp_path))
+            dataset.is_generated(Workspace(tmp_path))
     assert not [p for p in (tmp_path / "phantom").iterdir() if p.is_dir()]
-
-
-def test_a_contact_sheet_has_a_row_per_class(small):
-    sheet = contact_sheet(small.samples, columns=3)
-    assert sheet.size == (3 * 64, 4 * (64 + 13))
-    assert np.asarray(sheet).max() > 200

@@ -39,21 +39,21 @@ def test_the_same_seed_gives_the_same_bytes_with_any_number_of_workers(tmp_path)
 
 
 def test_another_seed_gives_other_images(tmp_path):
-    first = store.open_samples(Workspace(tmp_path), TINY)
-    other = store.open_samples(Workspace(tmp_path), replace(TINY, seed=1))
+    first = store.open_samples(TINY, Workspace(tmp_path))
+    other = store.open_samples(replace(TINY, seed=1), Workspace(tmp_path))
     assert first.ids == other.ids
     assert not set(first.contents) & set(other.contents)
 
 
 def test_more_patients_leave_the_first_ones_as_they_are(tmp_path):
-    few = store.open_samples(Workspace(tmp_path), TINY)
-    more = store.open_samples(Workspace(tmp_path), replace(TINY, patients=8))
+    few = store.open_samples(TINY, Workspace(tmp_path))
+    more = store.open_samples(replace(TINY, patients=8), Workspace(tmp_path))
     assert few.contents == more.contents[: len(few)]
     assert len(set(more.contents)) == len(more)
 
 
 def test_a_second_open_reads_what_the_first_one_made(small, no_generation):
-    again = store.open_samples(small.workspace, Recipe(patients=8, size=64, resolution=4))
+    again = store.open_samples(Recipe(patients=8, size=64, resolution=4), small.workspace)
     assert again.fingerprint == small.samples.fingerprint
 
 

@@ -95,7 +95,7 @@ def test_listings_say_that_it_is_a_reconstruction(mritk):
         ("{ layer = 3 }", "row 2, layer: unknown kind 3; known are conv, max_pool"),
         ("{ channels = 3 }", "row 2: layer is missing; expected one of conv,"),
         ('"conv"', "row 2: layer is missing"),
-        ('{ layer = "conv" }', "row 2, channels: is missing; a conv needs it"),
+        ('{ layer = "conv" }', "row 2, channels: missing; required for conv"),
         ('{ layer = "conv", channel = 3 }', "row 2, channel: unknown key; did you mean 'channels'"),
         ('{ layer = "conv", channels = 0 }', "row 2, channels: must be at least 1, not 0"),
         ('{ layer = "conv", channels = 2.5 }', "row 2, channels: must be an integer, not 2.5"),

@@ -97,7 +97,7 @@ def test_a_trial_trained_again_gets_a_folder_of_its_own(run_toy, board, stored):
     assert_shows(first.with_name(f"{first.name}.2"), trial.history)
 
 
-def test_a_trial_that_goes_on_after_a_stop_continues_its_curves(run_toy, board, stored, stop):
+def test_a_trial_that_is_resumed_continues_its_curves(run_toy, board, stored, stop):
     """Epoch 2 was shown but lost, and is trained again: the curve has it once."""
     assert run_toy("--seeds", 1, *stop).code == 130
     (folder,) = board.iterdir()

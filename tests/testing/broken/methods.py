@@ -136,7 +136,7 @@ def mritk_methods():
     yield plain("never_sees_the_test_part", ReachesForTheWholeDataset)
     yield plain("never_looks_at_labels_to_predict", LooksAtLabels)
     yield plain("the_seed_decides", StartsFromTheGlobalState)
-    yield plain("goes_on_exactly_after_a_stop", ForgetsItsMomentum)
+    yield plain("resumes_exactly_after_a_stop", ForgetsItsMomentum)
     yield plain("augments_if_it_says_so", NeverAugments)
     yield plain("parameters_are_plain", Linear, Thawed)
     yield plain("notes_are_plain", NotesTensors)

@@ -1,4 +1,4 @@
-"""Small trainings on which the checks of a GPU are made."""
+"""Small trainings on which CUDA paths are tested: on a GPU, and as far as possible on a CPU."""
 
 from __future__ import annotations
 
@@ -13,7 +13,8 @@ import torch
 from mritk import Classification, Samples, Setup, Subset, Workspace
 from mritk.plugins.registry import Registry
 from mritk.protocol.recipe import Head, HiddenLayer, Recipe, Stage
-from mritk.train.loop import FineTuning, finetune
+from mritk.train.fine_tuning import FineTuning
+from mritk.train.loop import finetune
 
 # All that happens in and around a step, dropout included.
 BUSY = Recipe(
@@ -28,7 +29,7 @@ BUSY = Recipe(
 
 @dataclass(frozen=True)
 class Scene:
-    """Where and on what a check trains.
+    """Where and on what a test trains.
 
     Attributes:
         device: Where.
@@ -38,6 +39,7 @@ class Scene:
         size: Side in pixels.
         images: Three quarters of them train.
         batch: Batch size.
+        measured: What was compared, in words, also where it is as it should be.
     """
 
     device: str
@@ -48,6 +50,7 @@ class Scene:
     images: int = 256
     batch: int = 32
     samples: Samples = field(init=False)
+    measured: list[str] = field(default_factory=list)
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "samples", bands(self.images, self.size))
@@ -75,6 +78,26 @@ class Scene:
         )
         return replace(setup, **changes)
 
+    def require_equal(self, scores: np.ndarray, expected: np.ndarray) -> None:
+        """Require the same bits."""
+        found = gap(scores, expected)
+        self.require(found == 0, f"they differ by {found:.1e}" if found else "equal bit for bit")
+
+    def require_close(self, scores: np.ndarray, expected: np.ndarray, limit: float) -> None:
+        """Require no more than rounding, up to this share of the largest."""
+        found = gap(scores, expected)
+        self.require(found <= limit, f"differ by {found:.1e} of the largest (limit {limit:.0e})")
+
+    def require_engine(self, *runs: Trained, engine: str = "graphs") -> None:
+        """Require that the last stage of each run was computed in this way."""
+        wrong = [run.engine for run in runs if run.engine != engine]
+        assert not wrong, f"steps were {', '.join(wrong)}"
+
+    def require(self, good: bool, measured: str) -> None:
+        """Note what was measured, and fail if it is not good."""
+        self.measured.append(measured)
+        assert good, measured
+
 
 def bands(count: int, side: int) -> Samples:
     """Return noisy images in four classes: the quarter that is bright."""
@@ -92,23 +115,23 @@ class Trained:
     """A training and what it predicts.
 
     Attributes:
-        training: The training.
+        fitted: The model.
         scores: (N, 4) float32 logits of the validation part.
     """
 
-    training: FineTuning
+    fitted: FineTuning
     scores: np.ndarray
 
     @property
     def engine(self) -> str:
         """How its last stage was computed."""
-        return str(self.training.notes["engine"])
+        return str(self.fitted.notes["engine"])
 
 
 def trained(setup: Setup) -> Trained:
     """Train, and predict the validation part."""
-    training = finetune(setup)
-    return Trained(training, training.predict(setup.val))
+    fitted = finetune(setup)
+    return Trained(fitted, fitted.predict(setup.val))
 
 
 def gap(scores: np.ndarray, expected: np.ndarray) -> float:

@@ -1,0 +1,123 @@
+"""The trials of two results folders, each of one with the same of the other."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from mritk.errors import StoreError
+from mritk.results.table import row_name
+from mritk.store.trial_file import TrialRecord
+
+# What data and recipe are, whatever their files are called.
+CONTENTS = ("dataset_fingerprint", "fingerprint")
+NAMES = ("dataset", "protocol")
+ROW = ("backbone", "augmentation")
+# Trials that agree in these are one and the same, before and after a change of the code.
+PAIRED_BY = (*CONTENTS, *ROW, "fold", "seed")
+# Where none is the same, one that agrees in these tells why.
+NAMED_ALIKE = (*NAMES, *ROW, "fold", "seed")
+
+
+Trials = Mapping[tuple[Any, ...], TrialRecord]
+
+
+@dataclass
+class PairedTrials:
+    """Two results folders, the base and the head.
+
+    Attributes:
+        rows: By table and row: the trials of the base, and those of the head that are the same.
+        missing: Trials of the base without a finished trial in the head.
+        incomparable: Rows whose trials were made under other conditions, with the fields.
+        added: Rows that only the head has, be it under another name or with other contents.
+        damaged: Files that could not be read.
+    """
+
+    rows: dict[tuple[Any, ...], dict[str, list[list[TrialRecord]]]] = field(
+        default_factory=lambda: defaultdict(lambda: defaultdict(lambda: [[], []]))
+    )
+    missing: list[str] = field(default_factory=list)
+    incomparable: list[str] = field(default_factory=list)
+    added: list[str] = field(default_factory=list)
+    damaged: list[str] = field(default_factory=list)
+
+    @classmethod
+    def of(
+        cls, base: Iterable[TrialRecord | StoreError], head: Iterable[TrialRecord | StoreError]
+    ) -> PairedTrials:
+        """Pair trials by the contents of dataset and protocol, backbone, augmentation, fold, seed.
+
+        Args:
+            base: Trials before; errors stand for damaged files.
+            head: Trials after.
+        """
+        pairs = cls()
+        before, after = (_by_identity(trials, pairs.damaged) for trials in (base, head))
+        by_name = {_key(record, *NAMED_ALIKE): record for record in after.values()}
+        in_order = sorted(before.items(), key=lambda old: (*_key(old[1], *NAMES), str(old[0])))
+        for key, old in in_order:
+            if old.status == "finished":
+                pairs._add(old, after.get(key) or by_name.get(_key(old, *NAMED_ALIKE)))
+        known = {_key(old, *by, *ROW) for old in before.values() for by in (CONTENTS, NAMES)}
+        added = (
+            row_on_data(new)
+            for new in after.values()
+            if not known & {_key(new, *by, *ROW) for by in (CONTENTS, NAMES)}
+        )
+        pairs.added = sorted(set(added))
+        return pairs
+
+    def _add(self, old: TrialRecord, new: TrialRecord | None) -> None:
+        row = row_on_data(old)
+        if new is None or new.status != "finished":
+            why = "failed" if new is not None else "is missing"
+            self.missing.append(f"{row}, fold {old.fold}, seed {old.seed} {why} in the head")
+        elif fields := _differing(old, new):
+            text = f"{row}: {'; '.join(fields)}"
+            if text not in self.incomparable:
+                self.incomparable.append(text)
+        else:
+            sides = self.rows[_key(old, *CONTENTS)][row_name(old.backbone, old.augmentation)]
+            sides[0].append(old)
+            sides[1].append(new)
+
+
+def _by_identity(trials: Iterable[TrialRecord | StoreError], damaged: list[str]) -> Trials:
+    """Return the trials by what pairs them, a finished one before a failed one."""
+    found: dict[tuple[Any, ...], TrialRecord] = {}
+    for trial in trials:
+        if isinstance(trial, StoreError):
+            damaged.append(str(trial))
+            continue
+        key = _key(trial, *PAIRED_BY)
+        if key not in found or trial.status == "finished":
+            found[key] = trial
+    return found
+
+
+def _key(record: TrialRecord, *names: str) -> tuple[Any, ...]:
+    return tuple(getattr(record, name) for name in names)
+
+
+def row_on_data(record: TrialRecord) -> str:
+    """Return the name of a trial's row with those of its dataset and protocol."""
+    name = row_name(record.backbone, record.augmentation)
+    return f"{name} on {record.dataset}, {record.protocol}"
+
+
+def _differing(old: TrialRecord, new: TrialRecord) -> list[str]:
+    """Return in what two trials of one name were made under other conditions."""
+    told = []
+    if old.dataset_fingerprint != new.dataset_fingerprint:
+        told.append(
+            f"the data differ ({old.dataset_fingerprint[:8]} | {new.dataset_fingerprint[:8]})"
+        )
+    if old.fingerprint != new.fingerprint:
+        changed = old.stored_protocol.differences(new.stored_protocol)
+        told.append(f"the protocol differs in {', '.join(changed)}")
+    if not told and set(old.predictions["test"].id) != set(new.predictions["test"].id):
+        told.append("the test sets differ")
+    return told

@@ -1,0 +1,50 @@
+"""A rule of the gate: which difference between two folders is tolerated."""
+
+from __future__ import annotations
+
+import math
+import re
+from dataclasses import dataclass
+
+from mritk.errors import UsageError
+
+RULE = re.compile(
+    r"^\s*(?P<metric>\w+)\s*(?P<sign>[<>])\s*(?P<number>[-+]?[\d.]+(e-?\d+)?)\s*(?P<unit>pt)?\s*$"
+)
+
+
+@dataclass(frozen=True)
+class Rule:
+    """A tolerated difference: ``balanced_accuracy < -1.0pt`` fails a fall by more than a point.
+
+    Attributes:
+        metric: Name of the metric.
+        below: Whether a difference below the tolerance fails, or one above.
+        tolerance: In the unit of the metric.
+    """
+
+    metric: str
+    below: bool
+    tolerance: float
+
+    @classmethod
+    def from_text(cls, text: str) -> Rule:
+        """Return the rule ``METRIC < NUMBER[pt]`` or ``METRIC > NUMBER[pt]``; pt are hundredths.
+
+        Raises:
+            UsageError: It is not of this form.
+        """
+        match = RULE.match(text)
+        try:
+            number = float(match["number"]) if match else math.nan
+        except ValueError:
+            number = math.nan
+        if match is None or math.isnan(number):
+            raise UsageError(
+                f"cannot read the rule {text!r}; write it as 'balanced_accuracy < -1.0pt' or "
+                f"'log_loss > 0.05' (head minus base; pt: hundredths)"
+            )
+        return cls(match["metric"], match["sign"] == "<", number / (100 if match["unit"] else 1))
+
+    def __str__(self) -> str:
+        return f"{self.metric} {'<' if self.below else '>'} {self.tolerance:g}"

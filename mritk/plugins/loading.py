@@ -1,0 +1,213 @@
+"""Load plugins one by one: all that a plugin gives, or nothing of it."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from types import ModuleType
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import pluggy
+
+import mritk
+from mritk.errors import HookError, Unavailable
+from mritk.evaluate.metric import Metric
+from mritk.files.workspace import Workspace
+from mritk.method import Method
+from mritk.plugins import hookspecs
+from mritk.plugins.discovery import Candidate, Selection
+from mritk.plugins.loaded import LoadedPlugin, explain_failure, reason_of
+from mritk.plugins.trace import Trace
+from mritk.records import (
+    NO_AUGMENTATION,
+    Alias,
+    Architecture,
+    Augmentation,
+    BackboneFamily,
+    BenchmarkFile,
+    Dataset,
+    DatasetFamily,
+    Executor,
+    Explainer,
+    Family,
+    Origin,
+    ProtocolFile,
+    Record,
+    Weights,
+)
+
+if TYPE_CHECKING:
+    from typing_extensions import Self
+
+# What each hook may yield, by the plural noun that names it on the command line.
+NOUNS: Mapping[str, tuple[type[Record], ...]] = {
+    "backbones": (Architecture, Weights, Alias, BackboneFamily),
+    "datasets": (Dataset, DatasetFamily),
+    "augmentations": (Augmentation,),
+    "methods": (Method,),
+    "protocols": (ProtocolFile,),
+    "benchmarks": (BenchmarkFile,),
+    "metrics": (Metric,),
+    "executors": (Executor,),
+    "explainers": (Explainer,),
+}
+
+# What the core itself provides: there is one whichever plugins are loaded.
+CORE = Origin("mritk", "mritk-bench", mritk.__version__)
+OWN = (replace(NO_AUGMENTATION, origin=CORE),)
+
+R = TypeVar("R", bound=Record)
+
+
+@dataclass
+class LoadedPlugins:
+    """The plugins that were loaded, and all records that they gave.
+
+    Made by :meth:`load`; tests add plugins with :meth:`register`.
+
+    Attributes:
+        strict: Whether a plugin that fails to load is an error.
+        specifications: Where the hooks are declared.
+        trace: Told of every call of a hook.
+        workspace: What families see of this machine when they are asked for a member.
+        plugins: Those that were loaded, and those that failed.
+        left_out: Installed plugins that were not to be loaded.
+    """
+
+    strict: bool = False
+    specifications: tuple[ModuleType | type, ...] = (hookspecs,)
+    trace: Trace = field(default_factory=Trace)
+    plugins: list[LoadedPlugin] = field(default_factory=list)
+    left_out: list[LoadedPlugin] = field(default_factory=list)
+    workspace: Workspace = field(default_factory=Workspace.from_environment)
+    _manager: pluggy.PluginManager = field(default_factory=lambda: pluggy.PluginManager("mritk"))
+    _origins: dict[str, Origin] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        for specification in self.specifications:
+            self._manager.add_hookspecs(specification)
+
+    @classmethod
+    def load(cls, options: Sequence[str] = (), environ: Mapping[str, str] = os.environ) -> Self:
+        """Load installed plugins, those of the environment and those of ``-p`` options.
+
+        Raises:
+            Unavailable: A plugin that was asked for by name failed, or any did in strict mode.
+        """
+        selection = Selection.from_options(options, environ)
+        registry = cls(
+            strict=selection.strict,
+            trace=Trace.from_environment(environ),
+            workspace=Workspace.from_environment(environ),
+        )
+        for origin, reason in selection.left_out():
+            registry.left_out.append(LoadedPlugin(origin, left_out=reason))
+        for candidate in selection.candidates():
+            registry._load_one(candidate)
+        return registry
+
+    def _load_one(self, candidate: Candidate) -> None:
+        try:
+            self.register(candidate.plugin(), candidate.origin)
+            self.plugins[-1] = replace(self.plugins[-1], asked=candidate.asked)
+        except (Exception, SystemExit) as error:
+            reason = str(error) if isinstance(error, HookError) else reason_of(error, "at import")
+            loaded = LoadedPlugin(candidate.origin, error=reason, asked=candidate.asked)
+            self.plugins.append(loaded)
+            if candidate.requested or self.strict:
+                raise Unavailable(explain_failure(loaded)) from error
+
+    def register(self, plugin: object, origin: Origin | None = None) -> LoadedPlugin:
+        """Add one plugin with all its records, or, if anything about it is wrong, nothing.
+
+        Args:
+            plugin: A module, or an object with methods marked ``@hookimpl``.
+            origin: Its name and where it comes from; default: the name of the module or class.
+
+        Raises:
+            ValueError: Another plugin has its name.
+            pluggy.PluginValidationError: It implements an unknown hook or an unknown argument.
+            TypeError: It implements no hook.
+            HookError: It is for another version of the hooks; or a hook raises, or yields something
+                that is not one of its records.
+        """
+        origin = origin or Origin(getattr(plugin, "__name__", type(plugin).__name__))
+        if self._manager.has_plugin(origin.plugin):
+            raise ValueError(f"another plugin is already named {origin.plugin!r}")
+        hookspecs.require_interface(getattr(plugin, "MRITK_INTERFACE", None))
+        self._origins[origin.plugin] = origin
+        try:
+            self._manager.register(plugin, origin.plugin)
+            self._manager.check_pending()
+            hooks = tuple(caller.name for caller in self._manager.get_hookcallers(plugin) or ())
+            if not hooks:
+                raise TypeError("it implements no mritk hook (is @hookimpl missing?)")
+            records = tuple(self._records_of(plugin, origin))
+        except BaseException:
+            if self._manager.is_registered(plugin):
+                self._manager.unregister(plugin)
+            raise
+        loaded = LoadedPlugin(origin, hooks, records)
+        self.plugins.append(loaded)
+        return loaded
+
+    def _records_of(self, plugin: object, origin: Origin) -> Iterable[Record]:
+        for noun, kinds in NOUNS.items():
+            hook = f"mritk_{noun}"
+            for implementation in self.implementations(hook):
+                if implementation.plugin is not plugin:
+                    continue
+                try:
+                    records = self.call(implementation, {})
+                except (Exception, SystemExit) as error:
+                    raise HookError(reason_of(error, f"in {hook}")) from error
+                for record in records or ():
+                    if not isinstance(record, kinds):
+                        expected = " or ".join(kind.__name__ for kind in kinds)
+                        raise HookError(f"TypeError: {hook} yields {expected}, not {record!r}")
+                    yield replace(record, origin=origin)
+
+    def origin_of(self, implementation: pluggy.HookImpl) -> Origin:
+        """Return which plugin an implementation belongs to."""
+        return self._origins[implementation.plugin_name]
+
+    def call(self, implementation: pluggy.HookImpl, given: Mapping[str, Any]) -> Any:
+        """Call one implementation of a hook with those of the arguments that it names.
+
+        A generator is read to its end here, so that its exceptions come from this call.
+        """
+        arguments = {name: given[name] for name in implementation.argnames}
+        hook = implementation.function.__name__
+        with self.trace.call(hook, self.origin_of(implementation), arguments) as result:
+            found = implementation.function(*arguments.values())
+            result.append(tuple(found) if isinstance(found, Iterator) else found)
+        return result[0]
+
+    @property
+    def failures(self) -> tuple[LoadedPlugin, ...]:
+        """The plugins that could not be loaded."""
+        return tuple(plugin for plugin in self.plugins if plugin.state == "failed")
+
+    @property
+    def hook(self) -> Any:
+        """pluggy's relay, for hooks that are neither nouns nor moments (``mritk_commands``)."""
+        return self._manager.hook
+
+    def implementations(self, hook: str) -> Sequence[pluggy.HookImpl]:
+        """Return the implementations of one hook in the order in which they are called."""
+        return tuple(reversed(getattr(self._manager.hook, hook).get_hookimpls()))
+
+    def records(self, kind: type[R]) -> list[R]:
+        """Return all records of a kind, sorted by name."""
+        given = (*OWN, *(record for plugin in self.plugins for record in plugin.records))
+        return sorted((record for record in given if isinstance(record, kind)), key=name_of)
+
+
+def name_of(record: Record) -> str:
+    """Return the name of a record, as a person would look it up."""
+    if isinstance(record, Weights):
+        return f"{record.architecture}@{record.name}"
+    if isinstance(record, Family):
+        return record.prefix
+    return str(getattr(record, "name"))  # noqa: B009 - every other record has one

@@ -1,0 +1,106 @@
+"""What a fine-tuning consists of and what stays the same throughout: network, data, objective."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import torch
+
+from mritk.batches.inputs import Batches, Inputs
+from mritk.batches.resident import ResidentImages
+from mritk.batches.views import views_of
+from mritk.method import Setup
+from mritk.model.backbone import LoadedBackbone, load_backbone
+from mritk.model.lora import linear_layers
+from mritk.model.network import Network, build_head
+from mritk.model.objective import Objective
+from mritk.protocol.recipe import Recipe
+from mritk.seeds import derive
+from mritk.train.compiled import CompiledNetwork
+from mritk.train.what_trains import trainable_tensors
+
+
+@dataclass(frozen=True, eq=False)
+class Training:
+    """The parts of one fine-tuning; only the tensors of the network change.
+
+    Attributes:
+        setup: What the method was given.
+        loaded: The backbone, within ``network``.
+        network: Normalised batch in, logits or standardised values out.
+        forward: The network as training steps call it, compiled if the setup says so.
+        inputs: The way of images to the network.
+        objective: The loss.
+        train: Images of the training part.
+        val: Images of the validation part.
+    """
+
+    setup: Setup
+    loaded: LoadedBackbone
+    network: Network
+    forward: Callable[[torch.Tensor], torch.Tensor]
+    inputs: Inputs
+    objective: Objective
+    train: ResidentImages
+    val: ResidentImages
+
+    @property
+    def recipe(self) -> Recipe:
+        """How the network is trained."""
+        recipe: Recipe = self.setup.parameters
+        return recipe
+
+    @property
+    def batch_size(self) -> int:
+        """Images of a step, of which there may be fewer than the recipe asks for."""
+        return min(self.recipe.batch_size, len(self.train))
+
+    def compute(self, images: torch.Tensor) -> torch.Tensor:
+        """Return the float32 outputs of a training step for images (N, C, *spatial) in [0, 1]."""
+        return self.inputs.compute(self.forward, images)
+
+    def evaluate(self, images: Batches) -> torch.Tensor:
+        """Return the float32 outputs for all images, in evaluation mode."""
+        return self.inputs.evaluate(self.network, images, self.recipe.eval_batch_size)
+
+
+def prepare(setup: Setup) -> Training:
+    """Load the backbone, put a head on it, and place the data.
+
+    Raises:
+        Unavailable: The backbone's weights are not here.
+        WeightsMismatch: They do not fit.
+        UsageError: What could only fail after stages of training: a stage adapts linear layers that
+            are not there, or scores are to be a mean over draws of an augmentation, and there is
+            none.
+    """
+    recipe: Recipe = setup.parameters
+    inputs = Inputs(setup)
+    loaded = load_backbone(setup.require_backbone(), setup.workspace, setup.seed, inputs.size)
+    with torch.random.fork_rng(devices=()):
+        torch.default_generator.manual_seed(derive(setup.seed, "head"))
+        head = build_head(loaded.num_features, setup.task.outputs, recipe.head)
+    network = inputs.place(Network(loaded.network, head))
+    training = Training(
+        setup=setup,
+        loaded=loaded,
+        network=network,
+        forward=CompiledNetwork(network) if setup.compile else network,
+        inputs=inputs,
+        objective=Objective(
+            setup.task,
+            setup.train.targets,
+            setup.device,
+            label_smoothing=recipe.label_smoothing,
+            balanced=recipe.class_weights == "balanced",
+            weigh_samples=recipe.class_weights_per == "sample",
+        ),
+        train=inputs.resident(setup.train),
+        val=inputs.resident(setup.val),
+    )
+    for stage in recipe.stages:
+        if stage.tune == "lora":
+            linear_layers(loaded.network, trainable_tensors(loaded, stage))
+    views_of(training.val, recipe, setup)
+    return training
