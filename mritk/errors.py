@@ -21,6 +21,8 @@ mritk or of a plugin and keeps its traceback.
 from __future__ import annotations
 
 from enum import IntEnum
+from importlib import import_module
+from types import ModuleType
 from typing import ClassVar
 
 
@@ -127,3 +129,22 @@ def one_line(said: BaseException | str) -> str:
     """Return a text, or what an error says, as one line; an error without words by its type."""
     words = " ".join(str(said).split())
     return words if words or isinstance(said, str) else type(said).__name__
+
+
+def import_extra(name: str, what: str, extra: str) -> ModuleType:
+    """Import a package that an extra of mritk installs.
+
+    Args:
+        name: The module.
+        what: What needs which package, as a clause: ``Parquet needs pyarrow``.
+        extra: The extra.
+
+    Raises:
+        Unavailable: It is not installed.
+    """
+    try:
+        return import_module(name)
+    except ImportError as error:
+        raise Unavailable(
+            f"{what}; install it with: python -m pip install 'mritk-bench[{extra}]'"
+        ) from error
