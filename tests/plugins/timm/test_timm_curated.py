@@ -22,6 +22,14 @@ timm = pytest.importorskip("timm")
 ROWS = [pytest.param(row, p, id=f"{row.name}@{p.name}") for row in CURATED for p in row.weights]
 RECORDS = list(mritk_timm.mritk_backbones())
 ARCHITECTURES = [record for record in RECORDS if isinstance(record, Architecture)]
+# One of each design; the others are larger, and take longer to build.
+SMALLEST = ("convnext_tiny", "efficientnet_b0", "resnet18", "vit_small")
+
+
+def marked(architectures: list[Architecture]) -> list:
+    """Return the architectures, all but the smallest of them with the mark ``slow``."""
+    slow = pytest.mark.slow
+    return [a if a.name in SMALLEST else pytest.param(a, marks=slow) for a in architectures]
 
 
 @pytest.fixture(scope="module")
@@ -52,19 +60,23 @@ def test_every_record_can_be_sent_to_another_process() -> None:
     assert repr(pickle.loads(pickle.dumps(RECORDS))) == repr(RECORDS)
 
 
-@pytest.mark.parametrize("architecture", ARCHITECTURES, ids=lambda a: a.name)
+@pytest.mark.parametrize("architecture", marked(ARCHITECTURES), ids=lambda a: a.name)
 def test_each_network_turns_any_image_size_into_features(architecture: Architecture) -> None:
     # On torch's meta device only shapes are computed, which takes no time or memory. 100 px is no
     # multiple of any patch size.
     with torch.device("meta"):
         network = architecture.build().eval()
-        features = network(torch.zeros(2, 3, 100, 100))
+        widths = set()
+        for side in (100, architecture.input.size):
+            features = network(torch.zeros(2, 3, side, side))
+            assert features.ndim == 2
+            widths.add(features.shape[1])
 
-    assert features.ndim == 2
-    assert f"{features.shape[1]} features" in architecture.summary
+    (width,) = widths
+    assert f"{width} features" in architecture.summary
 
 
-@pytest.mark.parametrize("architecture", ARCHITECTURES, ids=lambda a: a.name)
+@pytest.mark.parametrize("architecture", marked(ARCHITECTURES), ids=lambda a: a.name)
 def test_stages_hold_every_tensor_exactly_once_from_stem_to_output(
     architecture: Architecture,
 ) -> None:
