@@ -19,6 +19,7 @@ from mritk.records import (
     Alias,
     Architecture,
     Augmentation,
+    BenchmarkFile,
     Dataset,
     Executor,
     Explainer,
@@ -111,6 +112,17 @@ def protocols_can_be_read(it: PluginUnderTest) -> None:
         raise NotApplicable("it has no protocol")
     for protocol in protocols:
         find_protocol(protocol.name, it.registry)
+
+
+def benchmarks_can_be_read(it: PluginUnderTest) -> None:
+    """Every benchmark is TOML of known keys."""
+    from mritk.study.benchmark import Benchmark
+
+    benchmarks = [record for record in it.plugin.records if isinstance(record, BenchmarkFile)]
+    if not benchmarks:
+        raise NotApplicable("it has no benchmark")
+    for benchmark in benchmarks:
+        Benchmark.named(benchmark.name, it.registry)
 
 
 CHECKS = promises(__name__)
