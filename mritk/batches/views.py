@@ -40,7 +40,10 @@ class View:
             yield from self._transform(block, number).split(batch_size)
 
 
-def views_of(images: ResidentImages, recipe: Recipe, setup: Setup) -> list[ResidentImages | View]:
+Images = ResidentImages | View
+
+
+def views_of(images: ResidentImages, recipe: Recipe, setup: Setup) -> list[Images]:
     """Return the images themselves, and then the further views that the recipe asks for.
 
     Raises:

@@ -186,7 +186,7 @@ def _keep_model(fitted: Fitted, record: TrialRecord, path: Path) -> None:
     if facts is None or "input_contract" not in record.provenance:
         return
     network = fitted.network  # type: ignore[attr-defined]  # optional, and it is there
-    digest = write_model(network, model_metadata(record, asdict(facts)), path)
+    digest = write_model(network, model_metadata(record, facts), path)
     record.notes["model"] = {"sha256": digest, "bytes": path.stat().st_size}
 
 

@@ -49,8 +49,7 @@ class FineTuning:
     @property
     def input_shape(self) -> tuple[int, ...]:
         """(C, *spatial) of one input of the network."""
-        spatial = self.training.train.batch(torch.arange(1)).shape[2:]
-        return (self._setup.require_backbone().input.channels, *spatial)
+        return self.training.inputs.shape(self.training.train.images.shape)
 
     @property
     def output_scaling(self) -> tuple[float, float]:

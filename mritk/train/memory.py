@@ -19,6 +19,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 from torch.utils.weak import WeakIdKeyDictionary
 
+from mritk.errors import OutOfMemory
 from mritk.machine.host_memory import available_bytes
 
 Compute = Callable[[torch.Tensor], torch.Tensor]
@@ -129,8 +130,16 @@ def free_memory(device: str) -> int | None:
     return free + torch.cuda.memory_reserved(torch.device(device))
 
 
-def explain_shortage(estimate: MemoryEstimate | None, device: str) -> str:
-    """Say how many images at once would fit in the memory at hand."""
+@contextmanager
+def explaining_shortage(estimate: MemoryEstimate | None, device: str) -> Iterator[None]:
+    """Let :class:`OutOfMemory` say how many images at once would fit in the memory at hand."""
+    try:
+        yield
+    except OutOfMemory as error:
+        raise OutOfMemory(f"{error}. {_what_fits(estimate, device)}") from None
+
+
+def _what_fits(estimate: MemoryEstimate | None, device: str) -> str:
     if estimate is None:
         return "The batch size that would fit is unknown: memory could not be estimated"
     free = free_memory(device)

@@ -12,14 +12,17 @@ from typing import Literal
 
 import numpy as np
 
-from mritk import Classification, DataError, Samples, Workspace, sha256_of
+from mritk import Classification, DataError, Recent, Samples, Workspace, sha256_of
 from mritk_dicom.class_folders import class_files, passed_over
 from mritk_dicom.patient_rule import PatientRule
+from mritk_dicom.pixels import read_volume
 from mritk_dicom.pseudonyms import pseudonyms
-from mritk_dicom.recent_volumes import RecentVolumes
 from mritk_dicom.series import Series, group_series
 
 logger = logging.getLogger("mritk")
+
+# Threads work on neighbouring slices, so that a few series are in use at a time.
+VOLUMES = 4
 
 
 @dataclass(frozen=True)
@@ -107,7 +110,8 @@ def read_collection(
     """
     tree = class_files(folder, classes)
     found = _named(folder, group_series(tree.files, rule), rule)
-    volume, digest = RecentVolumes([named.series for named in found]), _digests(found)
+    volume: Recent[int, np.ndarray] = Recent(lambda n: read_volume(found[n].series.slices), VOLUMES)
+    digest = _digests(found)
     if slices == 0:
         rows = [(number, -1) for number in range(len(found))]
         ids = [named.id for named in found]

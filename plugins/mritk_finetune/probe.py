@@ -78,10 +78,8 @@ class FeatureModel:
     @property
     def input_shape(self) -> tuple[int, ...]:
         """(C, *spatial) of one input of the network."""
-        backbone, size = self._setup.require_backbone(), Inputs(self._setup).size
-        spatial_dims = backbone.architecture.spatial_dims or 0
-        images = self._setup.train.images(size, backbone.input.interpolation)
-        return (backbone.input.channels, *images.shape[1 : 1 + spatial_dims])
+        inputs = Inputs(self._setup)
+        return inputs.shape(self._setup.train.images(inputs.size, inputs.interpolation).shape)
 
     @property
     def model_cost(self) -> dict[str, float]:

@@ -10,9 +10,17 @@ from pathlib import Path
 
 import numpy as np
 
-from mritk import Classification, DataError, PassedOver, Regression, Samples, Unavailable, sha256_of
+from mritk import (
+    Classification,
+    DataError,
+    PassedOver,
+    Recent,
+    Regression,
+    Samples,
+    Unavailable,
+    sha256_of,
+)
 from mritk_folders.kind import Kind, common_kind
-from mritk_folders.recent import Recent
 from mritk_folders.scan import read_scan
 from mritk_folders.slicing import axial_slices
 
@@ -81,7 +89,7 @@ class ScanTable:
                 slices,
             )
         # A volume is read, and its file digested, once for all its slices.
-        sliced = Recent(lambda path: axial_slices(read_scan(path), slices))
+        sliced: Recent[Path, np.ndarray] = Recent(lambda p: axial_slices(read_scan(p), slices))
         digested = Recent(sha256_of)
         return self._repeated(
             [f"{name}#{k}" for name in self.names for k in range(slices)],

@@ -8,7 +8,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from mritk import InputContract, UsageError, lazy
-from mritk_huggingface.stages import timm_stages
+from mritk_huggingface.blocks import timm_blocks
 
 if TYPE_CHECKING:
     import torch
@@ -35,7 +35,7 @@ class TimmModel:
     architecture: str
     card: Mapping[str, Any]
     arguments: Mapping[str, Any] = field(default_factory=dict)
-    stages = staticmethod(timm_stages)
+    stages = staticmethod(timm_blocks)
 
     @classmethod
     def from_config(cls, config: Mapping[str, Any], where: str) -> TimmModel:

@@ -8,9 +8,8 @@ from pathlib import Path
 
 import numpy as np
 
-from mritk import Classification, DataError, Samples, Workspace
+from mritk import Classification, DataError, Recent, Samples, Workspace
 from mritk_medmnist.archive import read_array, read_array_header
-from mritk_medmnist.shared_array import SharedArray
 
 PARTS = ("train", "val", "test")
 
@@ -42,12 +41,13 @@ def read_parts(path: Path, workspace: Workspace | None = None) -> Samples:
         raise DataError(f"{path}: the splits differ in sample shape: {listed}")
     shape = shapes["train"]
     classes, targets = np.unique(np.concatenate(list(labels.values())), return_inverse=True)
-    arrays = [SharedArray(path, f"{part}_images") for part in PARTS]
+    # A damaged array is decompressed once too, and not once for each of its samples.
+    images: Recent[str, np.ndarray] = Recent(lambda key: read_array(path, key), len(PARTS))
     starts = [0, *accumulate(len(labels[part]) for part in PARTS)]
 
     def read(i: int) -> np.ndarray:
         part = bisect_right(starts, i) - 1
-        return arrays[part]()[i - starts[part]]
+        return images(f"{PARTS[part]}_images")[i - starts[part]]
 
     return Samples(
         ids=[f"{part}/{i:05d}" for part in PARTS for i in range(len(labels[part]))],

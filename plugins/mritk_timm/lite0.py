@@ -20,8 +20,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from mritk import Architecture, InputContract, MritkError, Unavailable, Weights, Workspace
+from mritk_timm.blocks import blocks
 from mritk_timm.network import build
-from mritk_timm.stages import stages
 from mritk_timm.tensors import without
 
 if TYPE_CHECKING:
@@ -43,7 +43,7 @@ def records() -> Iterator[Architecture | Weights]:
         "efficientnet_lite0",
         partial(build, MODEL),
         CONTRACT,
-        stages,
+        blocks,
         default_weights="imagenet",
         summary="EfficientNet-Lite0, 1280 features",
     )
