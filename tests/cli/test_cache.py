@@ -109,7 +109,7 @@ def test_clear_knows_only_what_list_shows(mritk, home, outside, name):
     before = names(home)
     ended = mritk("cache", "clear", "audit", name, "--yes")
     assert ended.code == 2
-    assert "there are: audit, datasets, decoded, weights" in ended.err
+    assert "available: audit, datasets, decoded, weights" in ended.err
     assert names(home) == before
     assert mritk("cache", "clear", outside, "--yes").code == 2
     assert (outside / "precious").exists()

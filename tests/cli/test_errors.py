@@ -440,7 +440,7 @@ def test_an_augmentation_that_a_method_cannot_use(mritk, toy):
         "linear_probe",
     )
     assert ended.code == 2
-    assert "method linear_probe cannot use augmentation 'flip'" in ended.err
+    assert "method linear_probe does not support augmentation 'flip'" in ended.err
 
 
 def test_a_metric_that_does_not_fit_the_task(mritk, toy, tmp_path):
