@@ -16,7 +16,7 @@ from tests.conftest import FAST_PROTOCOL, TOY_PLUGIN
 from tests.session import Session, furnish
 
 TOY = "mritk run -p ./mine.py -b tiny -d bands --seeds 1 --device cpu"
-RECIPE = r"it belongs to the recipe .* 'mritk show quick --toml > FILE\.toml' writes every key"
+RECIPE = r"it is part of the protocol .* 'mritk show quick --toml > FILE\.toml', change it there"
 CODES = r"unavailable, 5 nothing to do, 130 interrupted\."
 
 # What is typed, the exit code, what is found in the last line.
@@ -128,7 +128,7 @@ SCRIPT = [
     ("mritk compare first first", 0, "^Difference: head minus base"),
     ("mritk report first -o page.html", 0, r"^page\.html \(0\.\d MB\)$"),
     ("mritk doctor first", 0, r"^1 trial is intact; no problems found\.$"),
-    ("mritk plugins new wide-net --kind backbone", 0, "mritk run -b wide_net -b small_cnn"),
+    ("mritk plugins new wide-net --kind backbone", 0, "mritk run -b wide_net"),
     ("mritk plugins new wide-net --kind backbone", 2, "already exists; remove it, or choose"),
     ("mritk fetch", 2, "specify what to download: -d DATASET, -b BACKBONE$"),
 ]

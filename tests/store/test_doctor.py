@@ -222,7 +222,7 @@ def test_a_copy_under_another_name_is_no_trial_and_is_set_aside(mritk, folder):
     assert states(mritk, folder)[0] == 0
     assert (folder.path / "quarantine" / "eeee.h5").is_file()
     ended = mritk("verify", folder.path / "quarantine" / "eeee.h5")
-    assert "the file of bbbb is called eeee" in ended.out
+    assert "the file of bbbb is named eeee" in ended.out
 
 
 def test_a_second_torn_file_of_one_name_is_set_aside_beside_the_first(mritk, folder):
