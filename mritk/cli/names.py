@@ -7,10 +7,13 @@ from collections.abc import Iterable
 import click
 from click.shell_completion import CompletionItem
 
-from mritk.cli.app import App
+from mritk.cli.app import App, Option
 
 # What is also read from a file of one's own.
 IN_FILES = ("protocol", "benchmark")
+# The short option of each noun that has one, and how its names are written, where not as a name.
+LETTERS = {"backbone": "-b", "dataset": "-d", "augmentation": "-a"}
+WRITTEN = {"backbone": "ARCH[@WEIGHTS]", "protocol": "NAME|FILE.toml"}
 
 
 class PluginName(click.ParamType):  # type: ignore[type-arg]  # generic since click 8.5
@@ -48,3 +51,16 @@ class PluginName(click.ParamType):  # type: ignore[type-arg]  # generic since cl
         for kind in kinds:
             for record in registry.records(kind):
                 yield f"{name_of(record)}:" if isinstance(record, Family) else name_of(record)
+
+
+def names_option(noun: str, help_text: str) -> Option:
+    """Return the option of this noun; it is repeated for several names, which are ``NOUNs``."""
+    return click.option(
+        *([LETTERS[noun]] if noun in LETTERS else []),
+        f"--{noun}",
+        f"{noun}s",
+        multiple=True,
+        type=PluginName(noun),
+        metavar=WRITTEN.get(noun, "NAME"),
+        help=help_text,
+    )

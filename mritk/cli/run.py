@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from mritk.cli.app import App, json_option, pass_app, plugin_option, results_option
-from mritk.cli.data_options import DATA_OPTIONS, as_data_options, data_options, over
+from mritk.cli.data_options import as_data_options, data_options, over
 from mritk.cli.device import device_option
-from mritk.cli.names import PluginName
+from mritk.cli.names import PluginName, names_option
 from mritk.cli.plan_text import show_plan, tell_data, tell_skipped, tell_without_model
 from mritk.cli.run_report import exit_code_of, report_run
 from mritk.cli.stored_files import make_room, tell_lost
@@ -39,41 +39,12 @@ REHEARSED = (
 
 @click.command(short_help="Train every candidate under one protocol; print a leaderboard.")
 @click.argument("file", type=PluginName("benchmark"), metavar="[NAME|FILE.toml]", required=False)
-@click.option(
-    "-b",
-    "--backbone",
-    "backbones",
-    multiple=True,
-    type=PluginName("backbone"),
-    metavar="ARCH[@WEIGHTS]",
-    help="Backbone; repeat to compare. Default: those of the benchmark 'quickstart'.",
+@names_option(
+    "backbone", "Backbone; repeat to compare. Default: those of the benchmark 'quickstart'."
 )
-@click.option(
-    "-d",
-    "--dataset",
-    "datasets",
-    multiple=True,
-    type=PluginName("dataset"),
-    metavar="NAME",
-    help="Dataset, or folder:PATH for your own images. Default: as for -b.",
-)
-@click.option(
-    "-a",
-    "--augmentation",
-    "augmentations",
-    multiple=True,
-    type=PluginName("augmentation"),
-    metavar="NAME",
-    help="Augmentation; repeat to compare. Default: what the protocol names.",
-)
-@click.option(
-    "--protocol",
-    "protocols",
-    multiple=True,
-    type=PluginName("protocol"),
-    metavar="NAME|FILE.toml",
-    help="Protocol. Default: as for -b.",
-)
+@names_option("dataset", "Dataset, or folder:PATH for your own images. Default: as for -b.")
+@names_option("augmentation", "Augmentation; repeat to compare. Default: what the protocol names.")
+@names_option("protocol", "Protocol. Default: as for -b.")
 @click.option(
     "--vary",
     multiple=True,
@@ -85,7 +56,7 @@ REHEARSED = (
     "--fold", "folds", multiple=True, type=click.IntRange(0), help="Fold; repeat. Default: all."
 )
 @data_options
-@results_option("Folder of the trial files.")
+@results_option("Folder of the trial files.", "-o")
 @device_option
 @click.option("--skip-unreadable", is_flag=True, help="Leave out samples that cannot be read.")
 @click.option("--rerun", is_flag=True, help="Train again, from the start, what is done or begun.")
@@ -130,11 +101,10 @@ def run(app: App, /, **options: Any) -> int:
     mritk run -b efficientnet_lite0 -b small_cnn -d folder:./my-images
     mritk run --protocol standard -b convnext_tiny@imagenet -b convnext_tiny@scratch
     """
-    data = {name: options.pop(name) for name in DATA_OPTIONS}
     chosen = click.get_current_context().get_parameter_source("folder")
     if options["rehearse"] and chosen is click.core.ParameterSource.DEFAULT:
         options["folder"] = Path(REHEARSAL)
-    return Request(app, data=data, **options).execute()
+    return Request(app, **options).execute()
 
 
 @dataclass(frozen=True)
@@ -145,7 +115,10 @@ class Request:
     file: str | None
     backbones: tuple[str, ...]
     datasets: tuple[str, ...]
-    data: Mapping[str, Any]
+    patient_regex: str
+    patients: str
+    no_patient_ids: bool
+    rename: tuple[str, ...]
     augmentations: tuple[str, ...]
     protocols: tuple[str, ...]
     vary: tuple[str, ...]
@@ -290,7 +263,7 @@ class Request:
             given["rehearse"] = True
         if self.vary:
             given["vary"] = parse_vary(self.vary)
-        given["data"] = over(benchmark.data, as_data_options(self.data))
+        given["data"] = over(benchmark.data, as_data_options(vars(self)))
         return replace(benchmark, **given).completed(registry)
 
     def what_is_missing(self, workspace: Workspace) -> ExitCode:
