@@ -13,6 +13,7 @@ from mritk.lazy_import import lazy_names
 if TYPE_CHECKING:
     from mritk.data.derived import Derived as Derived
     from mritk.data.derived import kept as kept
+    from mritk.data.recent import Recent as Recent
     from mritk.data.samples import Classification as Classification
     from mritk.data.samples import Regression as Regression
     from mritk.data.samples import Samples as Samples
@@ -86,6 +87,7 @@ __version__ = "0.1.0"
 
 _PUBLIC = {
     "mritk.data.derived": "Derived kept",
+    "mritk.data.recent": "Recent",
     "mritk.data.samples": "Classification Regression Samples",
     "mritk.data.subset": "Subset",
     "mritk.errors": "DataError MritkError PluginDeprecationWarning Unavailable UsageError",

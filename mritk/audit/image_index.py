@@ -14,9 +14,10 @@ from mritk.audit.detail import DETAIL_SHAPES
 from mritk.audit.shrink import Box
 from mritk.audit.signature import SIDES, coverage, signature
 from mritk.data.samples import Samples, array_digest
+from mritk.errors import one_line
 from mritk.files.kept import Draft, discard, find, keep, key_of
 from mritk.files.workspace import Workspace
-from mritk.machine.in_threads import in_threads, reason_of
+from mritk.machine.in_threads import in_threads
 
 # Raise this when the signatures that come out of mritk.audit.signature change.
 SIGNATURE_VERSION = 6
@@ -97,6 +98,7 @@ def image_index(
     workspace: Workspace,
     reader: Sequence[str] = (),
     progress: Progress = silent,
+    expected: Sequence[str] = (),
 ) -> ImageIndex:
     """Return the signatures of all samples, from the cache if nothing has changed.
 
@@ -107,12 +109,23 @@ def image_index(
         workspace: Where the signatures are kept.
         reader: What tells the code that reads the samples from other such code.
         progress: Called with what is being done and the share of it that is done.
+        expected: Digests of samples that were all read a moment ago: if signatures of these are
+            kept, the samples are not digested again.
 
     Raises:
         StoreError: The cache cannot be written.
     """
+
+    def key_for(contents: Sequence[str]) -> str:
+        return key_of([SIGNATURE_VERSION, samples.spatial_dims, list(reader), contents])
+
+    if len(expected) == len(samples):
+        key = key_for(expected)
+        kept = _load(workspace.folder("audit") / key, key, tuple(expected))
+        if kept is not None and all(kept.pixels):
+            return kept
     contents, unreadable = _digests(samples)
-    key = key_of([SIGNATURE_VERSION, samples.spatial_dims, list(reader), contents])
+    key = key_for(contents)
     folder = workspace.folder("audit") / key
     kept = _load(folder, key, contents)
     if kept is not None:
@@ -129,13 +142,13 @@ def _reason(samples: Samples, row: int) -> str:
     try:
         signature(samples.read(row), samples.spatial_dims or 2)
     except Exception as error:
-        return reason_of(error)
+        return one_line(error)
     return ""
 
 
 def _digests(samples: Samples) -> tuple[tuple[str, ...], dict[int, str]]:
     digests = list(in_threads(samples.content, len(samples)))
-    unreadable = {row: reason_of(d) for row, d in enumerate(digests) if isinstance(d, Exception)}
+    unreadable = {row: one_line(d) for row, d in enumerate(digests) if isinstance(d, Exception)}
     return tuple("" if isinstance(d, Exception) else d for d in digests), unreadable
 
 
@@ -195,7 +208,7 @@ def _indexed(
     for row, result in enumerate(in_threads(look, count)):
         seen: dict[str, Any] = {}
         if isinstance(result, Exception):
-            unreadable[row] = reason_of(result)
+            unreadable[row] = one_line(result)
         elif result:
             seen = result
             for name, pictures in small.items():

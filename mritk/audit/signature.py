@@ -87,12 +87,12 @@ def signature(array: np.ndarray, spatial_dims: int) -> Signature:
     if array.size == 0:
         raise ValueError(f"is empty: shape {array.shape}")
     if array.dtype.kind == "f" and not np.isfinite(array).all():
-        raise ValueError("holds NaN or infinite values")
+        raise ValueError("contains NaN or infinite values")
     array = without_equal_channels(array) if spatial_dims == 2 else array
     if array.ndim != spatial_dims and not (spatial_dims == 2 and array.shape[2:] == (3,)):
         raise ValueError(f"has shape {array.shape}")
     if array.dtype != np.uint8 and array.dtype.kind != "f":
-        raise ValueError(f"holds {array.dtype}")
+        raise ValueError(f"has dtype {array.dtype}")
     kind = "volume" if spatial_dims == 3 else "grey" if array.ndim == 2 else "colour"
     grid = array if array.ndim == spatial_dims else array.mean(axis=-1).astype(np.float32)
     header = f"{array.dtype.str}{array.shape}".encode()

@@ -65,7 +65,7 @@ plugin_option = click.option(
     is_eager=True,
     expose_value=False,
     callback=_remember,
-    help="Load a plugin: a module, or a file such as ./mine.py. 'no:NAME' leaves one out.",
+    help="Load a plugin: a module, or a file such as ./mine.py. 'no:NAME' excludes one.",
 )
 
 
@@ -80,11 +80,10 @@ def together(*options: Option) -> Option:
     return decorate
 
 
-def results_option(help_text: str, *letter: str) -> Option:
-    """Return the option ``--results``, passed to the command as ``folder``."""
+def results_option(help_text: str, *flags: str) -> Option:
+    """Return the option ``--results`` (``-o``), passed to the command as ``folder``."""
     return click.option(
-        *letter,
-        "--results",
+        *flags or ("-o", "--results"),
         "folder",
         type=click.Path(path_type=Path),
         default=Path("mritk-results"),
@@ -93,4 +92,8 @@ def results_option(help_text: str, *letter: str) -> Option:
     )
 
 
+results_argument = click.argument(
+    "results", type=click.Path(path_type=Path), default=Path("mritk-results")
+)
+offline_option = click.option("--offline", is_flag=True, help="Do not download anything.")
 json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON.")

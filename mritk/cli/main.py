@@ -6,34 +6,18 @@ import errno
 import io
 import sys
 import traceback
-from collections.abc import Sequence
+from collections import ChainMap
+from collections.abc import Iterator, Mapping, MutableMapping, Sequence
+from importlib import import_module
+from typing import cast
 
 import click
+from click.shell_completion import CompletionItem
 
 import mritk
 from mritk.cli.app import App, plugin_option
-from mritk.cli.audit import audit
-from mritk.cli.cache import cache
-from mritk.cli.card import card
-from mritk.cli.compare import compare
-from mritk.cli.completion import completion
-from mritk.cli.differences import differences
-from mritk.cli.doctor import doctor
-from mritk.cli.export import export
-from mritk.cli.fetch import fetch
 from mritk.cli.hints import harmless, meant_by
-from mritk.cli.leaderboard import leaderboard
-from mritk.cli.list import list_names
-from mritk.cli.merge import merge
-from mritk.cli.plot import plot
-from mritk.cli.plugins import plugins
-from mritk.cli.report import report
-from mritk.cli.rerun import rerun
-from mritk.cli.rescore import rescore
-from mritk.cli.run import run
-from mritk.cli.show import show
 from mritk.cli.tell import say, warn
-from mritk.cli.verify import verify
 from mritk.errors import ExitCode, MritkError
 
 # What the system refuses because of a name, a right or a disk is no defect of mritk.
@@ -46,19 +30,62 @@ ENVIRONMENT = frozenset(
 EPILOG = """\b
 Environment:
   MRITK_HOME       folder for generated and decoded data
-  MRITK_OFFLINE    1: fetch nothing over a network
+  MRITK_OFFLINE    1: no downloads
   MRITK_PLUGINS    modules to load, separated by commas
   MRITK_DISABLE_PLUGIN_AUTOLOAD
-                   1: load only the plugins that are named
+                   1: load only requested plugins
   MRITK_STRICT_PLUGINS
                    1: a plugin that fails to load is an error
   MRITK_TRACE_PLUGINS
-                   1: print every call of a hook
+                   1: print every hook call
 
 \b
-Exit codes: 0 ok, 1 a leak, defect or regression was found, 2 usage, 3 a trial failed or
+Exit codes: 0 ok, 1 leakage, defect or regression found, 2 usage, 3 a trial failed or
 internal error, 4 something requested is unavailable, 5 nothing to do, 130 interrupted.
 """
+
+
+# Each stands in a file of its own, mritk/cli/NAME.py, which is imported when it is used.
+COMMANDS = {
+    "run": "Train all candidates under one protocol; print a leaderboard.",
+    "audit": "Check data for leakage and defects.",
+    "leaderboard": "Print tables with intervals and ties.",
+    "differences": "Print pairwise differences between backbones.",
+    "compare": "Compare two results folders; fail on a significant regression.",
+    "report": "Write an HTML report of a results folder.",
+    "plot": "Draw a single figure of the report.",
+    "list": "List what plugins provide.",
+    "show": "Show full details of a name or trial.",
+    "card": "Write the model card of a backbone or a trial.",
+    "export": "Write the trained network of a trial (safetensors, ONNX).",
+    "rerun": "Retrain a stored trial and compare.",
+    "verify": "Verify a trial file and recompute its scores.",
+    "doctor": "Check every file of a results folder.",
+    "merge": "Merge several results folders into one.",
+    "rescore": "Recompute all metrics from stored predictions.",
+    "plugins": "List, check and create plugins.",
+    "fetch": "Download data and weights for offline use.",
+    "cache": "Show or clear mritk's cached data.",
+    "completion": "Print a shell completion script.",
+}
+
+
+class Commands(Mapping[str, click.Command]):
+    """The commands of mritk by name."""
+
+    def __getitem__(self, name: str) -> click.Command:
+        if name not in COMMANDS:
+            raise KeyError(name)
+        found = vars(import_module(f"mritk.cli.{name}")).values()
+        command = next(c for c in found if isinstance(c, click.Command) and c.name == name)
+        command.short_help = COMMANDS[name]
+        return command
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(COMMANDS)
+
+    def __len__(self) -> int:
+        return len(COMMANDS)
 
 
 class PluginGroup(click.Group):
@@ -70,12 +97,32 @@ class PluginGroup(click.Group):
 
     def list_commands(self, ctx: click.Context) -> list[str]:
         """Return the names of all commands, those of plugins included."""
-        own = list(self.commands)
-        return own + sorted(set(self._extended(ctx).commands) - set(own))
+        return list(self._listed(ctx))
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """List all commands."""
+        _InOrder(commands=self._listed(ctx)).format_commands(ctx, formatter)
+
+    def shell_complete(self, ctx: click.Context, incomplete: str) -> list[CompletionItem]:
+        """Return the commands that begin so, and the options."""
+        listed = self._listed(ctx).items()
+        found = [(name, c) for name, c in listed if name.startswith(incomplete) and not c.hidden]
+        commands = [CompletionItem(name, help=c.get_short_help_str()) for name, c in found]
+        return [*commands, *click.Command.shell_complete(self, ctx, incomplete)]
+
+    def _listed(self, ctx: click.Context) -> dict[str, click.Command]:
+        """Return all commands by name; those of mritk are not imported for that, and do nothing."""
+        extended = self._extended(ctx).commands
+        return {
+            name: click.Command(name, short_help=COMMANDS[name])
+            if name in COMMANDS
+            else extended[name]
+            for name in dict.fromkeys((*COMMANDS, *sorted(extended)))
+        }
 
     def _extended(self, ctx: click.Context) -> click.Group:
         # A group of its own: what a plugin adds must not outlive this call of the program.
-        extended = click.Group(commands=dict(self.commands))
+        extended = click.Group(commands=ChainMap({}, self.commands))
         app = ctx.ensure_object(App)
         for implementation in app.registry.implementations("mritk_commands"):
             try:
@@ -87,8 +134,14 @@ class PluginGroup(click.Group):
         return extended
 
 
+class _InOrder(click.Group):
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return list(self.commands)
+
+
 @click.group(
     cls=PluginGroup,
+    commands=cast("MutableMapping[str, click.Command]", Commands()),  # nothing is added to it
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
     epilog=EPILOG,
     no_args_is_help=True,
@@ -96,38 +149,11 @@ class PluginGroup(click.Group):
 @click.version_option(mritk.__version__, prog_name="mritk")
 @plugin_option
 def cli() -> None:
-    """Which pretrained backbone, augmentation and way of fine-tuning suit a brain-MRI data set?
+    """Benchmark pretrained backbones, augmentations and fine-tuning strategies for brain MRI.
 
-    'mritk run' trains every candidate under one identical protocol, keeps every prediction, and
+    'mritk run' trains all candidates under one identical protocol, stores all predictions, and
     prints a leaderboard.
     """
-
-
-COMMANDS = (
-    run,
-    audit,
-    leaderboard,
-    differences,
-    compare,
-    report,
-    plot,
-    list_names,
-    show,
-    card,
-    export,
-    rerun,
-    verify,
-    doctor,
-    merge,
-    rescore,
-    plugins,
-    fetch,
-    cache,
-    completion,
-)
-
-for _command in COMMANDS:
-    cli.add_command(_command)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

@@ -11,9 +11,6 @@ from mritk.cli.app import App, Option
 
 # What is also read from a file of one's own.
 IN_FILES = ("protocol", "benchmark")
-# The short option of each noun that has one, and how its names are written, where not as a name.
-LETTERS = {"backbone": "-b", "dataset": "-d", "augmentation": "-a"}
-WRITTEN = {"backbone": "ARCH[@WEIGHTS]", "protocol": "NAME|FILE.toml"}
 
 
 class PluginName(click.ParamType):  # type: ignore[type-arg]  # generic since click 8.5
@@ -53,14 +50,14 @@ class PluginName(click.ParamType):  # type: ignore[type-arg]  # generic since cl
                 yield f"{name_of(record)}:" if isinstance(record, Family) else name_of(record)
 
 
-def names_option(noun: str, help_text: str) -> Option:
-    """Return the option of this noun; it is repeated for several names, which are ``NOUNs``."""
+def names_option(noun: str, help_text: str, *, metavar: str = "NAME") -> Option:
+    """Return ``--NOUN``, by its first letter too, which may be repeated and becomes ``NOUNs``."""
     return click.option(
-        *([LETTERS[noun]] if noun in LETTERS else []),
+        *() if noun == "protocol" else (f"-{noun[0]}",),  # -p loads a plugin
         f"--{noun}",
         f"{noun}s",
         multiple=True,
         type=PluginName(noun),
-        metavar=WRITTEN.get(noun, "NAME"),
+        metavar="ARCH[@WEIGHTS]" if noun == "backbone" else metavar,
         help=help_text,
     )

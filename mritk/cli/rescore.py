@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from mritk.cli.app import App, json_option, pass_app, plugin_option
+from mritk.cli.app import App, json_option, pass_app, plugin_option, results_argument
 from mritk.cli.tell import echo, echo_json, say
 from mritk.errors import ExitCode
 
@@ -20,18 +20,18 @@ if TYPE_CHECKING:
     from mritk.store.trial_file import Stored
 
 
-@click.command(short_help="Compute all metrics anew from the stored predictions.")
-@click.argument("results", type=click.Path(path_type=Path), default=Path("mritk-results"))
+@click.command()
+@results_argument
 @click.option("--csv", "as_csv", is_flag=True, help="Print the table as CSV.")
 @json_option
 @plugin_option
 @pass_app
 def rescore(app: App, /, results: Path, as_csv: bool, as_json: bool) -> int:
-    """Compute every metric of every finished trial anew from its predictions.
+    """Recompute all metrics of all finished trials from their predictions.
 
     A new metric, or one of a plugin, needs no training. The scores go to RESULTS/results.h5, group
-    'scores': a column each for trial, dataset, protocol, backbone, augmentation, fold, seed, part,
-    metric, value, and the reason where there is none.
+    'scores': one column each for trial, dataset, protocol, backbone, augmentation, fold, seed,
+    part, metric, value, and the reason if undefined.
     """
     from mritk.store.folder import ResultsFolder
     from mritk.store.trial_state import UnusableTrial, exit_code_of
@@ -48,7 +48,7 @@ def rescore(app: App, /, results: Path, as_csv: bool, as_json: bool) -> int:
             trials += 1
             rows += _rows(stored, extra)
     if not trials:
-        say(f"mritk: there are no finished trials in {results}")
+        say(f"mritk: no finished trials in {results}")
         return exit_code_of(found) or ExitCode.NOTHING_TO_DO
     write_view(results, rows)
     if as_json:
@@ -59,7 +59,7 @@ def rescore(app: App, /, results: Path, as_csv: bool, as_json: bool) -> int:
         writer.writeheader()
         writer.writerows(rows)
     else:
-        echo(f"{len(rows)} scores of {trials} trials are in {results / 'results.h5'}")
+        echo(f"wrote {len(rows)} scores of {trials} trials to {results / 'results.h5'}")
     return exit_code_of(found)
 
 

@@ -17,15 +17,15 @@ if TYPE_CHECKING:
     from mritk.evaluate.metric import Value
 
 
-@click.command(short_help="Prove one trial file and compute its numbers anew.")
+@click.command()
 @click.argument("trial", shell_complete=complete_trial)
-@results_option("Where the trial is looked for.", "-o")
+@results_option("Results folder of the trial.")
 @json_option
 def verify(trial: str, folder: Path, as_json: bool) -> int:
-    """Check that a trial file is what mritk wrote, and compute its numbers anew.
+    """Check that a trial file is unmodified, and recompute its scores.
 
-    TRIAL is the beginning of an id, or the path of a file. Exit code 1: a check failed. 4: the file
-    cannot be read now.
+    TRIAL is an id prefix, or the path of a file. Exit code 1: a check failed. 4: the file is
+    currently inaccessible.
     """
     from tabulate import tabulate
 

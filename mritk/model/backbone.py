@@ -8,7 +8,7 @@ import torch
 from torch import nn
 
 from mritk.backbone import Backbone
-from mritk.errors import MritkError
+from mritk.errors import MritkError, one_line
 from mritk.files.workspace import Workspace
 from mritk.model.blocks import Block, blocks_of
 from mritk.model.weights import MatchReport, load_proven
@@ -76,15 +76,15 @@ def _num_features(network: nn.Module, backbone: Backbone, size: int | None) -> i
         with torch.no_grad():  # a network may keep a tensor of its first pass for training
             features = network(batch)
     except Exception as error:
-        reason = " ".join(str(error).split())
+        reason = one_line(error)
         raise MritkError(
-            f"{backbone.name} does not take inputs of side {side} (its weights expect "
+            f"{backbone.name} does not accept inputs of size {side} (its weights expect "
             f"{contract.size or 'any size'}): {reason}; set image_size in the protocol"
         ) from error
     if not isinstance(features, torch.Tensor) or features.ndim != 2:
         got = tuple(features.shape) if isinstance(features, torch.Tensor) else type(features)
         raise MritkError(
-            f"{backbone.name} must turn a batch of shape {tuple(batch.shape)} into features of "
-            f"shape (1, D), but gave {got}; end the network with global pooling and Flatten"
+            f"{backbone.name} must map a batch of shape {tuple(batch.shape)} to features of shape "
+            f"(1, D), but returned {got}; end the network with global pooling and Flatten"
         )
     return int(features.shape[1])

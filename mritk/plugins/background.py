@@ -13,6 +13,8 @@ from functools import partial
 from threading import Condition, Thread
 from typing import Any
 
+from mritk.errors import one_line
+
 logger = logging.getLogger("mritk")
 
 
@@ -68,8 +70,8 @@ class Background:
             self._waiting.clear()
         if lost and not failed:
             logger.warning(
-                "%s was too slow: %d calls were dropped, so what it shows has gaps; the trial "
-                "files have none; %s",
+                "%s was too slow: %d calls were dropped, so its log is incomplete; the trial "
+                "files are complete; %s",
                 self._name,
                 lost,
                 self._remedy,
@@ -96,9 +98,9 @@ class Background:
             told, self._off = self._off, True
             self._waiting.clear()
         if not told:
-            reason = " ".join(f"{type(error).__name__}: {error}".split())
+            reason = one_line(f"{type(error).__name__}: {error}")
             logger.warning(
-                "%s is switched off for the rest of this run, which goes on without it: %s; %s",
+                "%s is disabled for the rest of this run: %s; %s",
                 self._name,
                 reason,
                 self._remedy,

@@ -55,15 +55,18 @@ class Opened:
     told: DataOptions = field(default_factory=DataOptions)
     rule: PatientRule = field(default_factory=PatientRule)
 
-    def identified(self, index: ImageIndex | None) -> Samples:
+    def identified(self, index: ImageIndex | None, expected: Sequence[str] = ()) -> Samples:
         """Return the samples as trials know them: by the arrays that are read, proven each time.
 
         Args:
             index: What the audit saw of them; None where they do not lie on a grid, and each is
                 read for this.
+            expected: Digests of their arrays, for samples without an index that were read before.
         """
         if index is not None:
             return identified(self.samples, index.arrays, index.unreadable)
+        if len(expected) == len(self.samples):
+            return identified(self.samples, expected, {})
         return identified(self.samples, *array_digests(self.samples))
 
     def for_audit(self) -> tuple[str, Samples, tuple[str, ...], tuple[str, ...]]:
@@ -248,8 +251,8 @@ def open_samples(record: Dataset, workspace: Workspace) -> Samples:
     except Exception as error:
         raise HookError(
             f"dataset {record.name} of {record.origin} cannot be opened: "
-            f"{reason_of(error, 'hook mritk_datasets')}; its author should know, and this tells "
-            f"more: {check_command(record.name, record.origin, record.open)}"
+            f"{reason_of(error, 'hook mritk_datasets')}; report it to the author; for details: "
+            f"{check_command(record.name, record.origin, record.open)}"
         ) from error
 
 
@@ -297,8 +300,8 @@ def _joined(
     # One table for all: it names samples as they are called once joined.
     if not all(lacking):
         raise UsageError(
-            f"--patients: some of {name} name their patients already; tell those of the others "
-            f"behind their names, PREFIX:PATH,patients=FILE.csv"
+            f"--patients: some of {name} have patient ids already; specify those of the others by "
+            "PREFIX:PATH,patients=FILE.csv"
         )
     return _told(join(list(zip(names, parts, strict=True)), name), rule, name)
 

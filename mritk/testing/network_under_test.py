@@ -54,7 +54,7 @@ class BackboneUnderTest(UnderTest[Backbone]):
 
         dims = self.record.architecture.spatial_dims
         if dims is None:
-            raise NotApplicable("the network does not take a dense grid")
+            raise NotApplicable("the network does not take images")
         shape = (2, self.record.input.channels, *[side] * dims)
         return torch.randn(shape, generator=torch.Generator().manual_seed(0))
 

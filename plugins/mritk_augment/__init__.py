@@ -17,7 +17,7 @@ def mritk_augmentations() -> Iterator[Augmentation]:
         "flip",
         lazy("mritk_augment.flip:flip"),
         spatial_dims=(2, 3),
-        summary="mirrors half of the images",
+        summary="flips half of the images",
     )
     yield Augmentation(
         "affine",
@@ -49,33 +49,33 @@ def mritk_augmentations() -> Iterator[Augmentation]:
         "rician_noise",
         lazy("mritk_augment.rician_noise:rician_noise"),
         spatial_dims=(2, 3),
-        summary="the noise of magnitude images",
+        summary="Rician noise of magnitude images",
     )
     yield Augmentation(
         "gamma",
         lazy("mritk_augment.gamma:gamma"),
         spatial_dims=(2, 3),
-        summary="another tone curve, black to white",
+        summary="random gamma correction",
     )
     yield Augmentation(
         "ghosting",
         lazy("mritk_augment.ghosting:ghosting"),
         revision=REVISION,
-        summary="faint copies along one axis",
+        summary="ghosts along one axis",
     )
     yield Augmentation(
         "motion",
         lazy("mritk_augment.motion:motion"),
-        summary="the head moved twice during the scan",
+        summary="head motion, twice during the scan",
     )
     yield Augmentation(
         "spike",
         lazy("mritk_augment.spike:spike"),
         revision=REVISION,
-        summary="stripes from one wrong point of k-space",
+        summary="stripes from a single k-space spike",
     )
     yield Augmentation(
         "anisotropy",
         lazy("mritk_augment.anisotropy:anisotropy"),
-        summary="coarser pixels along one axis",
+        summary="lower resolution along one axis",
     )

@@ -12,14 +12,17 @@ from typing import Literal
 
 import numpy as np
 
-from mritk import Classification, DataError, Samples, Workspace, sha256_of
+from mritk import Classification, DataError, Recent, Samples, Workspace, sha256_of
 from mritk_dicom.class_folders import class_files, passed_over
 from mritk_dicom.patient_rule import PatientRule
+from mritk_dicom.pixels import read_volume
 from mritk_dicom.pseudonyms import pseudonyms
-from mritk_dicom.recent_volumes import RecentVolumes
 from mritk_dicom.series import Series, group_series
 
 logger = logging.getLogger("mritk")
+
+# Threads work on neighbouring slices, so that a few series are in use at a time.
+VOLUMES = 4
 
 
 @dataclass(frozen=True)
@@ -68,7 +71,7 @@ def _of_patients(
         of_patient.setdefault(series.patient, {})["\0".join(series.key)] = series
     if len(of_patient) == 1:
         logger.warning(
-            "%s: every file is of one patient, as programs that anonymise write it; if files are "
+            "%s: all files have the same PatientID, as written by some anonymisers; if files are "
             "CLASS/PATIENT/…/file, add ,patient=folder",
             folder.name,
         )
@@ -107,7 +110,8 @@ def read_collection(
     """
     tree = class_files(folder, classes)
     found = _named(folder, group_series(tree.files, rule), rule)
-    volume, digest = RecentVolumes([named.series for named in found]), _digests(found)
+    volume: Recent[int, np.ndarray] = Recent(lambda n: read_volume(found[n].series.slices), VOLUMES)
+    digest = _digests(found)
     if slices == 0:
         rows = [(number, -1) for number in range(len(found))]
         ids = [named.id for named in found]
@@ -161,8 +165,8 @@ def _slice_rows(series: Series, slices: int | Literal["all"]) -> list[int]:
     most = max(1, length * 6 // 10)
     if slices > most:
         raise DataError(
-            f"the central 60 % of the {length} slices of the series in {series.folder} has no "
-            f"{slices}; use slices={most} or fewer, or remove the series"
+            f"the central 60 % of the {length} slices of the series in {series.folder} has fewer "
+            f"than {slices}; use slices={most} or fewer, or remove the series"
         )
     # Row length × (0.2 + 0.6 × (k + ½) / slices) in whole numbers, which cannot collide.
     return [length * (2 * slices + 6 * k + 3) // (10 * slices) for k in range(slices)]

@@ -16,8 +16,6 @@ from mritk import (
     Workspace,
     hookimpl,
     lazy,
-    named_classes,
-    unpacked,
 )
 
 if TYPE_CHECKING:
@@ -40,8 +38,8 @@ class ScanOptions:
         """Refuse what is no count."""
         if self.slices < 0:
             raise UsageError(
-                f"slices={self.slices} is no number of slices; give 1 or more, or 0 for whole "
-                f"volumes"
+                f"slices={self.slices} is not a valid number of slices; use 1 or more, or 0 for "
+                "whole volumes"
             )
 
 
@@ -59,7 +57,10 @@ class FolderOptions(ScanOptions):
     def __post_init__(self) -> None:
         """Refuse fewer than two classes."""
         super().__post_init__()
-        named_classes(self.classes)
+        if self.classes:
+            from mritk import named_classes
+
+            named_classes(self.classes)
 
 
 @dataclass(frozen=True)
@@ -91,14 +92,12 @@ class BidsOptions(ManifestOptions):
 
 
 NO_OPTIONS = FolderOptions()
-LICENSE = "unknown: files of whoever runs it"
+LICENSE = "unknown: user-provided files"
 
 
 @hookimpl
 def mritk_datasets() -> Iterator[DatasetFamily]:
     """Yield the families ``folder:PATH``, ``bids:PATH`` and ``manifest:FILE``."""
-    from mritk_folders.recognise import is_bids, is_table, is_tree
-
     yield DatasetFamily(
         "folder",
         resolve=resolve_folder,
@@ -106,23 +105,23 @@ def mritk_datasets() -> Iterator[DatasetFamily]:
         summary="images or NIfTI in one folder per class, or Training/ and Testing/ with such "
         "folders",
         options=FolderOptions,
-        reads=is_tree,
+        reads=lazy("mritk_folders.recognise:is_tree"),
     )
     yield DatasetFamily(
         "bids",
         resolve=resolve_bids,
         placeholder="PATH",
-        summary="a BIDS dataset; ,target=COLUMN is the column of participants.tsv to predict",
+        summary="a BIDS dataset; ,target=COLUMN is the target column of participants.tsv",
         options=BidsOptions,
-        reads=is_bids,
+        reads=lazy("mritk_folders.recognise:is_bids"),
     )
     yield DatasetFamily(
         "manifest",
         resolve=resolve_manifest,
         placeholder="FILE",
-        summary="a .csv or .tsv with the columns path and label, beside images or NIfTI",
+        summary="a .csv or .tsv with the columns path and label, next to images or NIfTI",
         options=ManifestOptions,
-        reads=is_table,
+        reads=lazy("mritk_folders.recognise:is_table"),
     )
 
 
@@ -142,14 +141,14 @@ def resolve_folder(path: str, options: FolderOptions = NO_OPTIONS) -> Iterator[D
     refuse_no_tree(archive or folder)
     if not (folder.is_dir() or archive):
         raise Unavailable(
-            f"no folder {path}; folder:PATH wants one with a sub-folder of images per class, or a "
-            f"zip or tar file of it"
+            f"no folder {path}; folder:PATH needs a folder with one subfolder of images per "
+            "class, or a zip or tar file of it"
         )
     yield Dataset(
         f"folder:{folder.resolve().name}",
         open=partial(open_folder, folder, options, typed=f"folder:{path}", archive=archive),
         license=LICENSE,
-        no_patients="folders name none; --patient-regex or --patients tells them",
+        no_patients="not in folders; use --patient-regex or --patients",
     )
 
 
@@ -162,8 +161,8 @@ def resolve_bids(path: str, options: BidsOptions) -> Iterator[Dataset]:
     folder = Path(path).expanduser()
     if not (folder / "participants.tsv").is_file():
         raise Unavailable(
-            f"no {folder / 'participants.tsv'}; bids:PATH wants the root of a BIDS dataset, where "
-            f"participants.tsv and the sub-* folders are"
+            f"no {folder / 'participants.tsv'}; bids:PATH needs the root of a BIDS dataset, with "
+            "participants.tsv and the sub-* folders"
         )
     yield Dataset(
         f"bids:{folder.resolve().name}",
@@ -181,13 +180,13 @@ def resolve_manifest(path: str, options: ManifestOptions) -> Iterator[Dataset]:
     file = Path(path).expanduser()
     if not file.is_file():
         raise Unavailable(
-            f"no file {path}; manifest:FILE wants a .csv or .tsv with the columns path and label"
+            f"no file {path}; manifest:FILE needs a .csv or .tsv with the columns path and label"
         )
     yield Dataset(
         f"manifest:{file.resolve().name}",
         open=partial(lazy("mritk_folders.manifest:read_manifest"), file, options),
         license=LICENSE,
-        no_patients="a table without the column patient names none",
+        no_patients="the table has no column patient",
     )
 
 
@@ -204,6 +203,7 @@ def open_folder(
     Raises:
         Unavailable: There is no such folder in the archive.
     """
+    from mritk import named_classes, unpacked
     from mritk_folders.tree import read_tree
 
     whole = folder == archive
@@ -211,7 +211,7 @@ def open_folder(
         inside = folder.relative_to(archive)
         folder = unpacked(archive, workspace) / inside
         if ".." in inside.parts or not folder.is_dir():
-            raise Unavailable(f"no folder {inside.as_posix()} in {archive}; type folder:{archive}")
+            raise Unavailable(f"no folder {inside.as_posix()} in {archive}; use folder:{archive}")
     return read_tree(
         folder,
         slices=options.slices,

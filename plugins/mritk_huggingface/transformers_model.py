@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 from mritk import InputContract, UsageError
 from mritk_huggingface.absent import require
+from mritk_huggingface.blocks import numbered_blocks
 from mritk_huggingface.preprocessor import contract_of
-from mritk_huggingface.stages import numbered_stages
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -35,7 +35,7 @@ class TransformersModel:
 
     config: Mapping[str, Any]
     preprocessor: Mapping[str, Any]
-    stages = staticmethod(numbered_stages)
+    stages = staticmethod(numbered_blocks)
 
     @classmethod
     def from_config(
@@ -54,9 +54,9 @@ class TransformersModel:
         kind = config["model_type"]
         if kind not in CONFIG_MAPPING:
             raise UsageError(
-                f"{where} is of model type {kind!r}, which transformers {transformers.__version__} "
-                f"does not have; code of the repository is never run, so only a newer transformers "
-                f"can help: python -m pip install -U transformers"
+                f"{where} is of model type {kind!r}, which transformers "
+                f"{transformers.__version__} does not have; code of the repository is never "
+                "executed; try a newer version: python -m pip install -U transformers"
             )
         model = cls(config, preprocessor)
         try:
@@ -66,8 +66,8 @@ class TransformersModel:
             raise UsageError(f"the config.json of {where} cannot be used: {reason}") from error
         if published is None or published.main_input_name != "pixel_values":
             raise UsageError(
-                f"{where} is of model type {kind!r}, which is no image encoder; name a model that "
-                f"takes images alone, such as vit, dinov2, convnextv2, resnet, swin or beit"
+                f"{where} is of model type {kind!r}, which is not an image encoder; use a model "
+                "that takes only images, such as vit, dinov2, convnextv2, resnet, swin or beit"
             )
         return model
 

@@ -24,14 +24,14 @@ class PublishedFile:
 
 
 LINKS = (
-    "get it by the link in the README of https://github.com/duyhominhnguyen/LVM-Med (two different "
-    "links circulate and no digest is published: note that of yours)"
+    "download it from the link in the README of https://github.com/duyhominhnguyen/LVM-Med (two "
+    "different links circulate and no digest is published: note that of your file)"
 )
 LVMMED_RESNET = PublishedFile("lvmmed_resnet.torch", LINKS)
 LVMMED_VIT = PublishedFile("lvmmed_vit.pth", LINKS)
 SAM_VIT = PublishedFile(
     "sam_vit_b_01ec64.pth",
-    "get it from https://dl.fbaipublicfiles.com/segment_anything/sam_vit_b_01ec64.pth",
+    "download it from https://dl.fbaipublicfiles.com/segment_anything/sam_vit_b_01ec64.pth",
 )
 
 

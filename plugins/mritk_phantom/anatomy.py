@@ -19,8 +19,8 @@ from mritk import Unavailable
 SELLA = (0.0, 3.0, -27.0)
 
 NO_NILEARN = (
-    "the phantom is made from anatomy that nilearn ships, and nilearn is not installed; type: "
-    "python -m pip install 'mritk-bench[phantom]'"
+    "the phantom needs the anatomy shipped with nilearn, which is not installed; run: python -m "
+    "pip install 'mritk-bench[phantom]'"
 )
 
 

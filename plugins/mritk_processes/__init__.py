@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import pickle
 import signal
 import threading
 from collections.abc import Callable, Iterator, Sequence
@@ -21,7 +20,9 @@ if TYPE_CHECKING:
 @hookimpl
 def mritk_executors() -> Iterator[Executor]:
     """Yield the executor ``processes``."""
-    yield Executor("processes", run, summary="processes on this machine; --jobs says how many")
+    yield Executor(
+        "processes", run, summary=("parallel processes on this machine; number set by --jobs")
+    )
 
 
 def run(
@@ -76,6 +77,7 @@ class Worker:
     @classmethod
     def start(cls, function: Callable[[Any], Any], job: Any, share: dict[str, str]) -> Worker:
         """Start a process for ``job``."""
+        import pickle
         from multiprocessing import get_context
 
         # Not forked: CUDA and threads of this process do not survive that.
@@ -102,6 +104,8 @@ class Worker:
 
 
 def _work(work: bytes, sender: Connection) -> None:
+    import pickle
+
     threading.Thread(target=_end_with_parent, daemon=True).start()
     function, job = pickle.loads(work)
     sender.send(function(job))

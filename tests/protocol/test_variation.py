@@ -70,7 +70,7 @@ def test_an_option_without_key_or_values_is_refused(option):
 
 @pytest.mark.parametrize("value", [5, "keep", []])
 def test_a_key_without_alternatives_is_refused(value):
-    with pytest.raises(UsageError, match=r"split\.x needs a list of the values"):
+    with pytest.raises(UsageError, match=r"split\.x needs a list of values"):
         variations({"split": {"x": value}})
 
 
@@ -115,6 +115,7 @@ def test_a_benchmark_file_varies_by_a_table(tmp_path):
     }
 
 
+@pytest.mark.slow
 def test_workers_train_varied_protocols_too(run_toy, tmp_path):
     assert run_toy("--seeds", 1, "--vary", "split.shots=4,8", "--jobs", 2).code == 0
     assert len(list(ResultsFolder(tmp_path / "results").trials())) == 2

@@ -138,6 +138,7 @@ def test_the_study_on_all_images_sees_them_in_the_same_way():
 # -- what is drawn -------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_draws_are_balanced_nested_and_of_the_training_part_alone(trials):
     drawn = {k: set(trials["stripes", k].splits["train"]) for k in DRAWN if k}
     label = {f"i{i:03d}": i // 4 % 4 for i in range(480)}
@@ -150,6 +151,7 @@ def test_draws_are_balanced_nested_and_of_the_training_part_alone(trials):
     assert len(tests) == 1, "all are scored on the same images"
 
 
+@pytest.mark.slow
 def test_seeds_of_trials_share_the_images_and_another_draw_has_others(trials, mritk, tmp_path):
     (tmp_path / "set.py").write_text(SET)
     (tmp_path / "kshot_5.toml").write_text(shortened(5, 1))
@@ -167,6 +169,7 @@ def test_seeds_of_trials_share_the_images_and_another_draw_has_others(trials, mr
 # -- zero shots ------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_zero_shots_are_the_untouched_network(trials):
     """Built here by hand from the seed, on images blurred as the protocol says."""
     from scipy.ndimage import gaussian_filter
@@ -197,6 +200,7 @@ def test_zero_shots_are_the_untouched_network(trials):
 # -- more shots ----------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_accuracy_grows_with_the_shots(trials):
     scores = [accuracy(trials["stripes", k]) for k in DRAWN]
     assert scores[0] < 0.4
@@ -204,6 +208,7 @@ def test_accuracy_grows_with_the_shots(trials):
     assert scores[-1] > max(0.8, scores[1] + 0.15)
 
 
+@pytest.mark.slow
 def test_shuffled_labels_stay_at_chance_whatever_the_shots(trials):
     """120 test images: five standard deviations of a guess are 0.2."""
     for k in DRAWN:
@@ -213,6 +218,7 @@ def test_shuffled_labels_stay_at_chance_whatever_the_shots(trials):
 # -- what it costs -------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_parameters_and_latency_stand_in_the_trial_file(trials):
     cost = trials["stripes", 60].cost
     convolutions = 3 * 16 * 49 + 16 * 24 * 25 + 24 * 32 * 9
