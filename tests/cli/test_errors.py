@@ -205,6 +205,7 @@ FULL_DISK = """
 import resource, signal, sys
 sys.dont_write_bytecode = True  # it would be cut off, too
 from mritk.cli.main import main
+sys.dont_write_bytecode = True  # Python would keep the half that fits
 # Past this size every write fails, as on a full disk.
 signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
 resource.setrlimit(resource.RLIMIT_FSIZE, (20_000, resource.RLIM_INFINITY))
