@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from mritk.files.download import fetch_file as fetch_file
     from mritk.files.manual import manual_file as manual_file
     from mritk.files.packaged import packaged_text as packaged_text
+    from mritk.files.recent import Recent as Recent
     from mritk.files.regular_file import open_regular_file as open_regular_file
     from mritk.files.waiting import locked as locked
     from mritk.files.workspace import Workspace as Workspace
@@ -73,6 +74,7 @@ if TYPE_CHECKING:
     from mritk.records import InputContract as InputContract
     from mritk.records import LostJob as LostJob
     from mritk.records import ProtocolFile as ProtocolFile
+    from mritk.records import StateDict as StateDict
     from mritk.records import Weights as Weights
     from mritk.results.frames import StoredResults as StoredResults
     from mritk.results.frames import read_results as read_results
@@ -96,6 +98,7 @@ _PUBLIC = {
     "mritk.files.download": "fetch_file",
     "mritk.files.manual": "manual_file",
     "mritk.files.packaged": "packaged_text",
+    "mritk.files.recent": "Recent",
     "mritk.files.regular_file": "open_regular_file",
     "mritk.files.waiting": "locked",
     "mritk.files.workspace": "Workspace",
@@ -117,7 +120,7 @@ _PUBLIC = {
     "mritk.reading.text_table": "read_text_table TableRow TextTable",
     "mritk.records": (
         "Alias Architecture Augmentation BackboneFamily BenchmarkFile Dataset DatasetFamily "
-        "Executor Explainer InputContract LostJob ProtocolFile Weights"
+        "Executor Explainer InputContract LostJob ProtocolFile StateDict Weights"
     ),
     "mritk.results.frames": "read_results StoredResults",
     "mritk.splits.sklearn_splitter": "FoldSplitter",

@@ -12,11 +12,11 @@ from typing import Literal
 
 import numpy as np
 
-from mritk import Classification, DataError, Samples, Workspace, sha256_of
+from mritk import Classification, DataError, Recent, Samples, Workspace, sha256_of
 from mritk_dicom.class_folders import class_files, passed_over
 from mritk_dicom.patient_rule import PatientRule
+from mritk_dicom.pixels import read_volume
 from mritk_dicom.pseudonyms import pseudonyms
-from mritk_dicom.recent_volumes import RecentVolumes
 from mritk_dicom.series import Series, group_series
 
 logger = logging.getLogger("mritk")
@@ -107,7 +107,9 @@ def read_collection(
     """
     tree = class_files(folder, classes)
     found = _named(folder, group_series(tree.files, rule), rule)
-    volume, digest = RecentVolumes([named.series for named in found]), _digests(found)
+    # A series is decoded once for all its slices.
+    volume = Recent(lambda number: read_volume(found[number].series.slices), keep=4)
+    digest = _digests(found)
     if slices == 0:
         rows = [(number, -1) for number in range(len(found))]
         ids = [named.id for named in found]

@@ -10,9 +10,17 @@ from pathlib import Path
 
 import numpy as np
 
-from mritk import Classification, DataError, PassedOver, Regression, Samples, Unavailable, sha256_of
+from mritk import (
+    Classification,
+    DataError,
+    PassedOver,
+    Recent,
+    Regression,
+    Samples,
+    Unavailable,
+    sha256_of,
+)
 from mritk_folders.kind import Kind, common_kind
-from mritk_folders.recent import Recent
 from mritk_folders.scan import read_scan
 from mritk_folders.slicing import axial_slices
 

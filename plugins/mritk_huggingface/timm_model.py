@@ -7,14 +7,11 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from mritk import InputContract, UsageError, lazy
+from mritk import InputContract, StateDict, UsageError, lazy
 from mritk_huggingface.stages import timm_stages
 
 if TYPE_CHECKING:
-    import torch
     from torch import nn
-
-    StateDict = Mapping[str, torch.Tensor]
 
 CONFIG = "config.json"
 

@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from mritk import InputContract, UsageError
+from mritk import InputContract, StateDict, UsageError
 from mritk_huggingface.absent import require
 from mritk_huggingface.preprocessor import contract_of
 from mritk_huggingface.stages import numbered_stages
@@ -15,10 +15,7 @@ from mritk_huggingface.stages import numbered_stages
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    import torch
     from torch import nn
-
-    StateDict = Mapping[str, torch.Tensor]
 
 # Name of the encoder in the network that pools its features.
 ENCODER = "encoder."

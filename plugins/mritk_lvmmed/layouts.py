@@ -6,13 +6,7 @@ it is, and the proof of loading refuses the file.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import TYPE_CHECKING
-
-if TYPE_CHECKING:
-    import torch
-
-    StateDict = Mapping[str, torch.Tensor]
+from mritk import StateDict
 
 PREFIX = "image_encoder."
 # The rest of SAM, the neck in front of its decoders, and the table of absolute positions, which the

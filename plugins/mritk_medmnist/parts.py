@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-from bisect import bisect_right
-from itertools import accumulate
 from pathlib import Path
 
 import numpy as np
 
 from mritk import Classification, DataError, Samples, Workspace
 from mritk_medmnist.archive import read_array, read_array_header
-from mritk_medmnist.shared_array import SharedArray
+from mritk_medmnist.shared_array import shared_arrays
 
 PARTS = ("train", "val", "test")
 
@@ -42,20 +40,20 @@ def read_parts(path: Path, workspace: Workspace | None = None) -> Samples:
         raise DataError(f"{path}: the parts differ in the shape of a sample: {listed}")
     shape = shapes["train"]
     classes, targets = np.unique(np.concatenate(list(labels.values())), return_inverse=True)
-    arrays = [SharedArray(path, f"{part}_images") for part in PARTS]
-    starts = [0, *accumulate(len(labels[part]) for part in PARTS)]
+    images = shared_arrays(path)
+    places = [(part, row) for part in PARTS for row in range(len(labels[part]))]
 
     def read(i: int) -> np.ndarray:
-        part = bisect_right(starts, i) - 1
-        return arrays[part]()[i - starts[part]]
+        part, row = places[i]
+        return images(f"{part}_images")[row]
 
     return Samples(
-        ids=[f"{part}/{i:05d}" for part in PARTS for i in range(len(labels[part]))],
+        ids=[f"{part}/{row:05d}" for part, row in places],
         targets=targets,
         task=Classification(tuple(str(number) for number in classes.tolist())),
         read=read,
         spatial_dims=3 if _is_cube(shape) else 2,
-        splits=[part for part in PARTS for _ in range(len(labels[part]))],
+        splits=[part for part, _ in places],
     )
 
 

@@ -1,41 +1,18 @@
-"""An array of an archive that is loaded when first needed, once for all threads."""
+"""The arrays of an archive, each loaded when first needed, once for all threads."""
 
 from __future__ import annotations
 
 from pathlib import Path
-from threading import Lock
 
 import numpy as np
 
-from mritk import DataError
+from mritk import Recent
 from mritk_medmnist.archive import read_array
 
 
-class SharedArray:
-    """The array ``key`` of the archive ``path``.
+def shared_arrays(path: Path) -> Recent[str, np.ndarray]:
+    """Return the function from keys to arrays, see :func:`mritk_medmnist.archive.read_array`.
 
     Failing is remembered as well: a damaged array is decompressed once, and not once per sample.
     """
-
-    def __init__(self, path: Path, key: str) -> None:
-        self._path, self._key = path, key
-        self._lock = Lock()
-        self._array: np.ndarray | None = None
-        self._failure = ""
-
-    def __call__(self) -> np.ndarray:
-        """Return the whole array, read-only.
-
-        Raises:
-            DataError: It cannot be read.
-        """
-        with self._lock:
-            if self._failure:
-                raise DataError(self._failure)
-            if self._array is None:
-                try:
-                    self._array = read_array(self._path, self._key)
-                except DataError as error:
-                    self._failure = str(error)
-                    raise
-            return self._array
+    return Recent(lambda key: read_array(path, key))

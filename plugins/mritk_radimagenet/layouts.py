@@ -10,12 +10,8 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Mapping
 from functools import partial
-from typing import TYPE_CHECKING
 
-if TYPE_CHECKING:
-    import torch
-
-    StateDict = Mapping[str, torch.Tensor]
+from mritk import StateDict
 
 NUMBERED = re.compile(r"backbone\.(\d+)\.(.+)")
 

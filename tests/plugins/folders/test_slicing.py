@@ -11,8 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mritk import Classification, DataError
+from mritk.files.recent import KEPT, Recent
 from mritk_folders import scan_table
-from mritk_folders.recent import KEPT, Recent
 from mritk_folders.scan_table import ScanTable
 from mritk_folders.slicing import axial_slices, slice_rows
 
