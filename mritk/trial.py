@@ -54,6 +54,13 @@ class OpenDataset:
     copies: np.ndarray | None = None
     reader: tuple[str, ...] = ()
 
+    @property
+    def digests(self) -> tuple[str, ...]:
+        """Per sample: the digest by which what was read of it is kept; empty: unreadable."""
+        if self.audit is None:
+            return self.samples.contents
+        return self.audit.datasets[0].index.contents
+
 
 @dataclass(frozen=True, eq=False)
 class Trial:

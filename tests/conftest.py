@@ -206,22 +206,39 @@ def make_samples() -> Callable[..., Samples]:
 
 
 @pytest.fixture(scope="session")
-def audited_bands(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """What a workspace keeps of an audit of ``bands``, which takes longer than its trainings."""
-    folder = tmp_path_factory.mktemp("bands")
-    (folder / "toy.py").write_text(TOY_PLUGIN)
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("MRITK_HOME", str(folder))
-        assert main(["audit", "-p", str(folder / "toy.py"), "bands"]) == 0
-    return folder / "audit"
+def audit_once(tmp_path_factory: pytest.TempPathFactory) -> Callable[[Path, str], Path]:
+    """Audit a dataset of a one-file plugin, once per text; return what a workspace keeps of it."""
+    audits: dict[tuple[str, str, str], Path] = {}
+
+    def audit(plugin: Path, dataset: str) -> Path:
+        key = (plugin.name, plugin.read_text(), dataset)
+        if key not in audits:
+            home = tmp_path_factory.mktemp("audited")
+            with pytest.MonkeyPatch.context() as patch:
+                patch.setenv("MRITK_HOME", str(home))
+                main(["audit", "-p", str(plugin), dataset])
+            audits[key] = home / "audit"
+        return audits[key]
+
+    return audit
 
 
 @pytest.fixture
-def toy(tmp_path: Path, own_home: Path, audited_bands: Path) -> Path:
+def audited_before(own_home: Path, audit_once: Callable[[Path, str], Path]) -> Callable[..., None]:
+    """Spare a test the audit of a dataset of its plugin, which takes longer than the trainings."""
+
+    def copy(plugin: Path, dataset: str = "bands") -> None:
+        shutil.copytree(audit_once(plugin, dataset), own_home / "audit", dirs_exist_ok=True)
+
+    return copy
+
+
+@pytest.fixture
+def toy(tmp_path: Path, audited_before: Callable[..., None]) -> Path:
     """A one-file plugin with the backbone ``tiny`` and the dataset ``bands``, audited before."""
     path = tmp_path / "toy.py"
     path.write_text(TOY_PLUGIN)
-    shutil.copytree(audited_bands, own_home / "audit")
+    audited_before(path)
     return path
 
 

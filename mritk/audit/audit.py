@@ -104,6 +104,7 @@ def audit(
     datasets: Sequence[tuple[str, Samples, Sequence[str], Sequence[str]]],
     workspace: Workspace,
     progress: Progress = silent,
+    expected: Sequence[str] = (),
 ) -> Audit:
     """Audit datasets, each for itself and all against each other.
 
@@ -112,10 +113,18 @@ def audit(
             others, and the collections it declares to come from.
         workspace: Where signatures and results are kept.
         progress: Called with what is being done and the share of it that is done.
+        expected: Of a single dataset; see :func:`mritk.audit.image_index.image_index`.
     """
     names = distinct([name for name, *_ in datasets])
+    if len(datasets) > 1:
+        expected = ()
     indexes = [
-        Audited(name, samples, image_index(samples, workspace, reader, progress), tuple(sources))
+        Audited(
+            name,
+            samples,
+            image_index(samples, workspace, reader, progress, expected),
+            tuple(sources),
+        )
         for name, (_, samples, reader, sources) in zip(names, datasets, strict=True)
     ]
     copies = find_copies([dataset.index for dataset in indexes], workspace, progress)

@@ -71,11 +71,10 @@ def plugin_option(command: F) -> F:
     return option(command)
 
 
-def results_option(help_text: str) -> Callable[[F], F]:
-    """Return the option ``--results``, passed to the command as ``folder``."""
+def results_option(help_text: str, *flags: str) -> Callable[[F], F]:
+    """Return the option ``--results`` (``-o``), passed to the command as ``folder``."""
     return click.option(
-        "-o",
-        "--results",
+        *flags or ("-o", "--results"),
         "folder",
         type=click.Path(path_type=Path),
         default=Path("mritk-results"),
@@ -84,4 +83,8 @@ def results_option(help_text: str) -> Callable[[F], F]:
     )
 
 
+results_argument = click.argument(
+    "results", type=click.Path(path_type=Path), default=Path("mritk-results")
+)
+offline_option = click.option("--offline", is_flag=True, help="Fetch nothing over a network.")
 json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON.")

@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from mritk.cli.app import App, json_option, pass_app, plugin_option
+from mritk.cli.app import App, json_option, offline_option, pass_app, plugin_option
 from mritk.cli.data_options import as_data_options, data_options
-from mritk.cli.names import PluginName
+from mritk.cli.names import PluginName, names_option
 from mritk.cli.tell import echo, say
 from mritk.errors import ExitCode
 
@@ -19,17 +19,9 @@ if TYPE_CHECKING:
     from mritk.study.opening import Opened
 
 
-@click.command(short_help="Look for leaks and defects in data.")
+@click.command()
 @click.argument("datasets", nargs=-1, required=True, type=PluginName("dataset"), metavar="DATASET…")
-@click.option(
-    "-b",
-    "--backbone",
-    "backbones",
-    multiple=True,
-    type=PluginName("backbone"),
-    metavar="ARCH[@WEIGHTS]",
-    help="Also ask whether this backbone was pretrained on the data; repeat.",
-)
+@names_option("backbone", "Also ask whether this backbone was pretrained on the data; repeat.")
 @click.option(
     "--html",
     "page",
@@ -38,7 +30,7 @@ if TYPE_CHECKING:
     help="Write a page with pictures of every cluster of copies.",
 )
 @data_options
-@click.option("--offline", is_flag=True, help="Fetch nothing over a network.")
+@offline_option
 @json_option
 @plugin_option
 @pass_app

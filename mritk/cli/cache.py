@@ -39,7 +39,7 @@ class CacheFolder:
     unfinished: tuple[str, ...] = ()
 
 
-@click.group(short_help="Show or clear what mritk keeps on this disk.")
+@click.group()
 def cache() -> None:
     """Show or clear what mritk keeps on this disk: decoded images, features, audits, data
     that were generated.

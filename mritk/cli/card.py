@@ -6,12 +6,12 @@ from pathlib import Path
 
 import click
 
-from mritk.cli.app import App, pass_app, plugin_option
+from mritk.cli.app import App, pass_app, plugin_option, results_option
 from mritk.cli.completed import complete_trial
 from mritk.cli.tell import echo, say
 
 
-@click.command(short_help="Write the model card of a backbone or a trial.")
+@click.command()
 @click.argument("name", metavar="BACKBONE|TRIAL", shell_complete=complete_trial)
 @click.option(
     "-o",
@@ -21,14 +21,7 @@ from mritk.cli.tell import echo, say
     metavar="FILE.md",
     help="Write to a file. Default: standard output.",
 )
-@click.option(
-    "--results",
-    "folder",
-    type=click.Path(path_type=Path),
-    default=Path("mritk-results"),
-    show_default=True,
-    help="Where a trial is looked for.",
-)
+@results_option("Where a trial is looked for.", "--results")
 @plugin_option
 @pass_app
 def card(app: App, name: str, target: Path | None, folder: Path) -> None:

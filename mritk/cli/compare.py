@@ -14,7 +14,7 @@ from mritk.cli.tell import echo
 from mritk.cli.terminal import format_option, style_and_width, wide_option
 
 
-@click.command(short_help="Compare two results folders; fail on evidence of a regression.")
+@click.command()
 @click.argument("base", type=click.Path(path_type=Path))
 @click.argument("head", type=click.Path(path_type=Path))
 @metrics_option("Repeat for more. Default: those of the rules, or the first one of the task.")

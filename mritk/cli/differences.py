@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from mritk.cli.analysis_options import analysis_options, as_analysis
-from mritk.cli.app import App, json_option, pass_app, plugin_option
+from mritk.cli.app import App, json_option, pass_app, plugin_option, results_argument
 from mritk.cli.completed import complete_metric
 from mritk.cli.tell import echo, say
 from mritk.cli.terminal import format_option, style_and_width, wide_option
@@ -44,8 +44,8 @@ class Rope(click.ParamType):  # type: ignore[type-arg]  # generic since click 8.
         return number
 
 
-@click.command(short_help="Print the differences between backbones, pair by pair.")
-@click.argument("results", type=click.Path(path_type=Path), default=Path("mritk-results"))
+@click.command()
+@results_argument
 @click.option(
     "--metric",
     "metric",

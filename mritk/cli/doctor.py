@@ -7,12 +7,12 @@ from pathlib import Path
 
 import click
 
-from mritk.cli.app import json_option, plugin_option
+from mritk.cli.app import json_option, plugin_option, results_argument
 from mritk.cli.tell import echo
 
 
-@click.command(short_help="Open every file of a results folder; say what is wrong.")
-@click.argument("results", type=click.Path(path_type=Path), default=Path("mritk-results"))
+@click.command()
+@results_argument
 @click.option(
     "--fix",
     is_flag=True,

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from mritk.cli.app import App, pass_app, plugin_option
+from mritk.cli.app import App, pass_app, plugin_option, results_option
 from mritk.cli.completed import complete_trial
 from mritk.cli.tell import say
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from mritk.model.model_file import TrainedModel
 
 
-@click.command(short_help="Write the trained network of a trial (safetensors, ONNX).")
+@click.command()
 @click.argument("trial", shell_complete=complete_trial)
 @click.option(
     "--to",
@@ -34,14 +34,7 @@ if TYPE_CHECKING:
     metavar="FILE",
     help="The file to write.",
 )
-@click.option(
-    "--results",
-    "folder",
-    type=click.Path(path_type=Path),
-    default=Path("mritk-results"),
-    show_default=True,
-    help="Where the trial is looked for.",
-)
+@results_option("Where the trial is looked for.", "--results")
 @plugin_option
 @pass_app
 def export(app: App, trial: str, form: str, target: Path, folder: Path) -> None:

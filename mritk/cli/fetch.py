@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, TypeVar
 import click
 
 from mritk.cli.app import App, json_option, pass_app, plugin_option
-from mritk.cli.names import PluginName
+from mritk.cli.names import names_option
 from mritk.cli.tell import echo, say
 from mritk.errors import ExitCode, MritkError, Unavailable, UnknownName, WeightsMismatch
 
@@ -43,25 +43,9 @@ class Fetched:
     reason: str = ""
 
 
-@click.command(short_help="Fetch data and weights for later, offline.")
-@click.option(
-    "-d",
-    "--dataset",
-    "datasets",
-    multiple=True,
-    type=PluginName("dataset"),
-    metavar="NAME",
-    help="Dataset; repeat.",
-)
-@click.option(
-    "-b",
-    "--backbone",
-    "backbones",
-    multiple=True,
-    type=PluginName("backbone"),
-    metavar="ARCH[@WEIGHTS]",
-    help="Backbone, whose weights are fetched; repeat.",
-)
+@click.command()
+@names_option("dataset", "Dataset; repeat.")
+@names_option("backbone", "Backbone, whose weights are fetched; repeat.")
 @click.option("--offline", is_flag=True, help="Fetch nothing: tell what is here and what is not.")
 @json_option
 @plugin_option

@@ -14,7 +14,7 @@ from mritk.cli.analysis_options import (
     metrics_option,
     sort_option,
 )
-from mritk.cli.app import App, pass_app, plugin_option
+from mritk.cli.app import App, pass_app, plugin_option, results_argument
 from mritk.cli.completed import complete_column
 from mritk.cli.tell import echo, say
 from mritk.cli.terminal import format_option, style_and_width, wide_option
@@ -30,8 +30,8 @@ if TYPE_CHECKING:
 FORMATS = ("github", "plain", "latex", "csv", "json", "html", "parquet")
 
 
-@click.command(short_help="Print tables with intervals and ties.")
-@click.argument("results", type=click.Path(path_type=Path), default=Path("mritk-results"))
+@click.command()
+@results_argument
 @format_option(FORMATS, "How the tables are written.")
 @wide_option
 @click.option("--json", "as_json", is_flag=True, help="The same as --format json.")

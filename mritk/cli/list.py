@@ -33,7 +33,7 @@ NOUNS = (
 GAP, LEAST = 2, 30
 
 
-@click.command("list", short_help="List what plugins provide.")
+@click.command("list")
 @click.argument("noun", metavar="NOUN", type=click.Choice(NOUNS))
 @json_option
 @plugin_option

@@ -6,34 +6,16 @@ import errno
 import io
 import sys
 import traceback
-from collections.abc import Sequence
+from collections import ChainMap
+from collections.abc import Iterator, MutableMapping, Sequence
+from importlib import import_module
 
 import click
 
 import mritk
 from mritk.cli.app import App, plugin_option
-from mritk.cli.audit import audit
-from mritk.cli.cache import cache
-from mritk.cli.card import card
-from mritk.cli.compare import compare
-from mritk.cli.completion import completion
-from mritk.cli.differences import differences
-from mritk.cli.doctor import doctor
-from mritk.cli.export import export
-from mritk.cli.fetch import fetch
 from mritk.cli.hints import harmless, meant_by
-from mritk.cli.leaderboard import leaderboard
-from mritk.cli.list import list_names
-from mritk.cli.merge import merge
-from mritk.cli.plot import plot
-from mritk.cli.plugins import plugins
-from mritk.cli.report import report
-from mritk.cli.rerun import rerun
-from mritk.cli.rescore import rescore
-from mritk.cli.run import run
-from mritk.cli.show import show
 from mritk.cli.tell import say, warn
-from mritk.cli.verify import verify
 from mritk.errors import ExitCode, MritkError
 
 # What the system refuses because of a name, a right or a disk is no defect of mritk.
@@ -61,6 +43,58 @@ internal error, 4 something requested is unavailable, 5 nothing to do, 130 inter
 """
 
 
+# Each stands in a file of its own, mritk/cli/NAME.py, which is imported when it is used.
+COMMANDS = {
+    "run": "Train every candidate under one protocol; print a leaderboard.",
+    "audit": "Look for leaks and defects in data.",
+    "leaderboard": "Print tables with intervals and ties.",
+    "differences": "Print the differences between backbones, pair by pair.",
+    "compare": "Compare two results folders; fail on evidence of a regression.",
+    "report": "Write one HTML page about a results folder.",
+    "plot": "Draw one figure of the report.",
+    "list": "List what plugins provide.",
+    "show": "Show one name, or one trial, in full.",
+    "card": "Write the model card of a backbone or a trial.",
+    "export": "Write the trained network of a trial (safetensors, ONNX).",
+    "rerun": "Train a stored trial again and compare.",
+    "verify": "Prove one trial file and compute its numbers anew.",
+    "doctor": "Open every file of a results folder; say what is wrong.",
+    "merge": "Copy the trials of several results folders into one.",
+    "rescore": "Compute all metrics anew from the stored predictions.",
+    "plugins": "List plugins, check one, begin one.",
+    "fetch": "Fetch data and weights for later, offline.",
+    "cache": "Show or clear what mritk keeps on this disk.",
+    "completion": "Print a shell completion script.",
+}
+
+
+class Commands(MutableMapping[str, click.Command]):
+    """The commands of mritk by name, and those that were added."""
+
+    def __init__(self) -> None:
+        self._added: dict[str, click.Command] = {}
+
+    def __getitem__(self, name: str) -> click.Command:
+        if name not in COMMANDS or name in self._added:
+            return self._added[name]
+        found = vars(import_module(f"mritk.cli.{name}")).values()
+        command = next(c for c in found if isinstance(c, click.Command) and c.name == name)
+        command.short_help = COMMANDS[name]
+        return command
+
+    def __setitem__(self, name: str, command: click.Command) -> None:
+        self._added[name] = command
+
+    def __delitem__(self, name: str) -> None:
+        del self._added[name]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(dict.fromkeys((*COMMANDS, *self._added)))
+
+    def __len__(self) -> int:
+        return len(list(iter(self)))
+
+
 class PluginGroup(click.Group):
     """A group whose commands plugins may extend (hook ``mritk_commands``)."""
 
@@ -73,9 +107,18 @@ class PluginGroup(click.Group):
         own = list(self.commands)
         return own + sorted(set(self._extended(ctx).commands) - set(own))
 
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """List all commands; those of mritk are not imported for that."""
+        listed: dict[str, click.Command] = {
+            name: click.Command(name, short_help=text) for name, text in COMMANDS.items()
+        }
+        extended = self._extended(ctx).commands
+        listed |= {name: extended[name] for name in self.list_commands(ctx) if name not in listed}
+        _InOrder(commands=listed).format_commands(ctx, formatter)
+
     def _extended(self, ctx: click.Context) -> click.Group:
         # A group of its own: what a plugin adds must not outlive this call of the program.
-        extended = click.Group(commands=dict(self.commands))
+        extended = click.Group(commands=ChainMap({}, self.commands))
         app = ctx.ensure_object(App)
         for implementation in app.registry.implementations("mritk_commands"):
             try:
@@ -87,8 +130,14 @@ class PluginGroup(click.Group):
         return extended
 
 
+class _InOrder(click.Group):
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return list(self.commands)
+
+
 @click.group(
     cls=PluginGroup,
+    commands=Commands(),
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
     epilog=EPILOG,
     no_args_is_help=True,
@@ -101,33 +150,6 @@ def cli() -> None:
     'mritk run' trains every candidate under one identical protocol, keeps every prediction, and
     prints a leaderboard.
     """
-
-
-COMMANDS = (
-    run,
-    audit,
-    leaderboard,
-    differences,
-    compare,
-    report,
-    plot,
-    list_names,
-    show,
-    card,
-    export,
-    rerun,
-    verify,
-    doctor,
-    merge,
-    rescore,
-    plugins,
-    fetch,
-    cache,
-    completion,
-)
-
-for _command in COMMANDS:
-    cli.add_command(_command)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

@@ -12,7 +12,7 @@ from mritk.cli.app import json_option
 from mritk.cli.tell import echo
 
 
-@click.command(short_help="Copy the trials of several results folders into one.")
+@click.command()
 @click.argument("sources", type=click.Path(path_type=Path), nargs=-1, required=True)
 @click.option(
     "-o",

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
+from typing import Any, TypeVar
 
 import click
 from click.shell_completion import CompletionItem
 
 from mritk.cli.app import App
+
+F = TypeVar("F", bound=Callable[..., Any])
 
 # What is also read from a file of one's own.
 IN_FILES = ("protocol", "benchmark")
@@ -48,3 +51,16 @@ class PluginName(click.ParamType):  # type: ignore[type-arg]  # generic since cl
         for kind in kinds:
             for record in registry.records(kind):
                 yield f"{name_of(record)}:" if isinstance(record, Family) else name_of(record)
+
+
+def names_option(noun: str, help_text: str, *, metavar: str = "NAME") -> Callable[[F], F]:
+    """Return ``--NOUN``, by its first letter too, which may be repeated and becomes ``NOUNs``."""
+    return click.option(
+        *() if noun == "protocol" else (f"-{noun[0]}",),  # -p loads a plugin
+        f"--{noun}",
+        f"{noun}s",
+        multiple=True,
+        type=PluginName(noun),
+        metavar="ARCH[@WEIGHTS]" if noun == "backbone" else metavar,
+        help=help_text,
+    )

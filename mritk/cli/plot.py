@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from mritk.cli.analysis_options import analysis_options, as_analysis
-from mritk.cli.app import App, pass_app, plugin_option
+from mritk.cli.app import App, pass_app, plugin_option, results_argument
 from mritk.cli.completed import complete_metric
 from mritk.cli.tell import say
 from mritk.errors import UsageError
@@ -26,9 +26,9 @@ CURVE = "curve"
 FROM_SCORES = ("differences", "cost", CURVE)
 
 
-@click.command(short_help="Draw one figure of the report.")
+@click.command()
 @click.argument("kind", type=click.Choice((*KINDS, CURVE)))
-@click.argument("results", type=click.Path(path_type=Path), default=Path("mritk-results"))
+@results_argument
 @click.option(
     "-o",
     "--output",

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from mritk.plugins.loaded import LoadedPlugin
 
 
-@click.group(short_help="List plugins, check one, begin one.", invoke_without_command=True)
+@click.group(invoke_without_command=True)
 @json_option
 @plugin_option
 @pass_app

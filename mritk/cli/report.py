@@ -14,7 +14,7 @@ from mritk.cli.analysis_options import (
     metrics_option,
     sort_option,
 )
-from mritk.cli.app import App, pass_app, plugin_option
+from mritk.cli.app import App, offline_option, pass_app, plugin_option, results_argument
 from mritk.cli.data_options import DATA_OPTIONS, as_data_options, data_options
 from mritk.cli.tell import say
 from mritk.errors import ExitCode, UsageError
@@ -23,8 +23,8 @@ if TYPE_CHECKING:
     from mritk.results.table import Leaderboard
 
 
-@click.command(short_help="Write one HTML page about a results folder.")
-@click.argument("results", type=click.Path(path_type=Path), default=Path("mritk-results"))
+@click.command()
+@results_argument
 @click.option(
     "-o",
     "--output",
@@ -45,7 +45,7 @@ if TYPE_CHECKING:
 @sort_option
 @analysis_options
 @data_options
-@click.option("--offline", is_flag=True, help="Fetch nothing over a network.")
+@offline_option
 @plugin_option
 @pass_app
 def report(app: App, /, results: Path, output: Path, **options: Any) -> int:

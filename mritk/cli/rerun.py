@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from mritk.cli.app import App, json_option, pass_app, plugin_option, results_option
+from mritk.cli.app import App, json_option, offline_option, pass_app, plugin_option, results_option
 from mritk.cli.completed import complete_trial
 from mritk.cli.data_options import DATA_OPTIONS
 from mritk.cli.device import device_option
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from mritk.store.trial_file import TrialRecord
 
 
-@click.command(short_help="Train a stored trial again and compare.")
+@click.command()
 @click.argument("trial", shell_complete=complete_trial)
 @results_option("Where the trial is looked for.")
 @click.option("-d", "--dataset", metavar="NAME", help="Where its data are now, if they moved.")
@@ -42,7 +42,7 @@ if TYPE_CHECKING:
     help="Keep the new trial in this results folder.",
 )
 @click.option("--trust", is_flag=True, help="Execute the plugins that the trial names, unasked.")
-@click.option("--offline", is_flag=True, help="Fetch nothing over a network.")
+@offline_option
 @json_option
 @plugin_option
 @pass_app

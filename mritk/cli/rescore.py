@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from mritk.cli.app import App, json_option, pass_app, plugin_option
+from mritk.cli.app import App, json_option, pass_app, plugin_option, results_argument
 from mritk.cli.tell import echo, say
 from mritk.errors import ExitCode
 
@@ -21,8 +21,8 @@ if TYPE_CHECKING:
     from mritk.store.trial_file import Stored
 
 
-@click.command(short_help="Compute all metrics anew from the stored predictions.")
-@click.argument("results", type=click.Path(path_type=Path), default=Path("mritk-results"))
+@click.command()
+@results_argument
 @click.option("--csv", "as_csv", is_flag=True, help="Print the table as CSV.")
 @json_option
 @plugin_option

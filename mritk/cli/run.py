@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from mritk.cli.app import App, json_option, pass_app, plugin_option, results_option
+from mritk.cli.app import App, json_option, offline_option, pass_app, plugin_option, results_option
 from mritk.cli.data_options import DATA_OPTIONS, as_data_options, data_options, over
 from mritk.cli.device import device_option
-from mritk.cli.names import PluginName
+from mritk.cli.names import PluginName, names_option
 from mritk.cli.plan_text import show_plan, tell_data, tell_skipped, tell_without_model
 from mritk.cli.run_report import exit_code_of, report_run
 from mritk.cli.stored_files import make_room, tell_lost
@@ -37,43 +37,14 @@ REHEARSED = (
 )
 
 
-@click.command(short_help="Train every candidate under one protocol; print a leaderboard.")
+@click.command()
 @click.argument("file", type=PluginName("benchmark"), metavar="[NAME|FILE.toml]", required=False)
-@click.option(
-    "-b",
-    "--backbone",
-    "backbones",
-    multiple=True,
-    type=PluginName("backbone"),
-    metavar="ARCH[@WEIGHTS]",
-    help="Backbone; repeat to compare. Default: those of the benchmark 'quickstart'.",
+@names_option(
+    "backbone", "Backbone; repeat to compare. Default: those of the benchmark 'quickstart'."
 )
-@click.option(
-    "-d",
-    "--dataset",
-    "datasets",
-    multiple=True,
-    type=PluginName("dataset"),
-    metavar="NAME",
-    help="Dataset, or folder:PATH for your own images. Default: as for -b.",
-)
-@click.option(
-    "-a",
-    "--augmentation",
-    "augmentations",
-    multiple=True,
-    type=PluginName("augmentation"),
-    metavar="NAME",
-    help="Augmentation; repeat to compare. Default: what the protocol names.",
-)
-@click.option(
-    "--protocol",
-    "protocols",
-    multiple=True,
-    type=PluginName("protocol"),
-    metavar="NAME|FILE.toml",
-    help="Protocol. Default: as for -b.",
-)
+@names_option("dataset", "Dataset, or folder:PATH for your own images. Default: as for -b.")
+@names_option("augmentation", "Augmentation; repeat to compare. Default: what the protocol names.")
+@names_option("protocol", "Protocol. Default: as for -b.", metavar="NAME|FILE.toml")
 @click.option(
     "--vary",
     multiple=True,
@@ -107,7 +78,7 @@ REHEARSED = (
 )
 @click.option("--jobs", type=click.IntRange(1), help="Train so many trials at once.")
 @click.option("--keep-models", is_flag=True, help="Keep each trained network in RESULTS/models.")
-@click.option("--offline", is_flag=True, help="Fetch nothing over a network.")
+@offline_option
 @click.option(
     "--rehearse",
     is_flag=True,

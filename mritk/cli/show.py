@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from mritk.store.trial_file import Predictions, TrialRecord
 
 
-@click.command(short_help="Show one name, or one trial, in full.")
+@click.command()
 @click.argument("name", metavar="NAME|TRIAL", shell_complete=complete_trial)
 @results_option("Where a trial is looked for.")
 @json_option

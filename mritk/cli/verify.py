@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from mritk.evaluate.metric import Value
 
 
-@click.command(short_help="Prove one trial file and compute its numbers anew.")
+@click.command()
 @click.argument("trial", shell_complete=complete_trial)
 @results_option("Where the trial is looked for.")
 @json_option

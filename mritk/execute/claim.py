@@ -1,21 +1,18 @@
 """A trial is trained by one process at a time: whoever trains it holds a lock.
 
-Two runs of one benchmark into one folder then share its trials. The operating system lets the lock
-go when its process ends, however that ends. Where a file system has no locks, nobody waits, and two
-processes may train one trial: the files that they write are equal.
+Two runs of one benchmark into one folder then share its trials. Where a file system has no locks,
+two processes may train one trial: the files that they write are equal.
 """
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
+from mritk.files.waiting import locked
 from mritk.store.folder import ResultsFolder
 from mritk.store.trial_state import TrialState
-
-logger = logging.getLogger("mritk")
 
 CLAIMS = "claims"
 
@@ -29,31 +26,18 @@ def claimed(results: ResultsFolder, trial_id: str, *, wait: bool) -> Iterator[bo
         trial_id: The trial.
         wait: Wait for another process to end its training, and say so.
     """
-    from filelock import FileLock, Timeout
-
     path = results.path / CLAIMS / f"{trial_id}.lock"
-    lock = FileLock(path)
-    try:
+    with suppress(OSError):
         path.parent.mkdir(exist_ok=True)
-        lock.acquire(timeout=0)
-    except Timeout:
-        if not wait:
-            yield False
-            return
-        logger.warning("trial %s is trained by another process; waiting for it", trial_id[:8])
-        lock.acquire()
-    except (OSError, NotImplementedError):  # no locks here, as on some network file systems
-        yield True
-        return
-    try:
-        yield True
-    finally:
-        # Whoever waits for this file looks at the trial before training it.
-        with suppress(OSError):
-            path.unlink(missing_ok=True)
-        lock.release()
-        with suppress(OSError):  # others are claimed
-            path.parent.rmdir()
+    with locked(path, f"trains trial {trial_id[:8]}", wait=wait, patience=0) as mine:
+        try:
+            yield mine
+        finally:
+            if mine:  # whoever waits for this file looks at the trial before training it
+                with suppress(OSError):
+                    path.unlink(missing_ok=True)
+    with suppress(OSError):  # others are claimed
+        path.parent.rmdir()
 
 
 def stamp_of(path: Path) -> int:

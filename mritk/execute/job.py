@@ -29,7 +29,8 @@ class Job:
     """Everything that a worker needs to train one trial.
 
     Attributes:
-        benchmark: The benchmark that the trial is part of.
+        benchmark: A benchmark of this trial alone: its dataset, backbone, augmentation, protocol,
+            fold and seed. A rehearsal names all backbones, of which its size follows.
         plugins: What ``-p`` named.
         folder: The working folder of the run, from which its relative paths start.
         workspace: Where caches are; they are shared with whoever planned the trial.
@@ -38,6 +39,7 @@ class Job:
             knows what it has.
         command: The command line, for the trial file.
         trial: The trial's id.
+        digests: Those of its samples; what is kept of them is not read again.
         stamp: What :func:`mritk.execute.claim.stamp_of` said of its file when the run began.
         keep_models: Whether the trained network is kept.
         skip_unreadable: Whether samples that cannot be read are left out.
@@ -54,6 +56,7 @@ class Job:
     engine: Engine
     command: tuple[str, ...] = ()
     trial: str = ""
+    digests: tuple[str, ...] = ()
     stamp: int = 0
     keep_models: bool = False
     skip_unreadable: bool = False
@@ -62,8 +65,13 @@ class Job:
 
     def of(self, trial: Trial, plan: StudyPlan) -> Job:
         """Return the job of one trial; its worker opens the data of that trial alone."""
-        stamp = stamp_of(ResultsFolder(self.results).trial_path(trial.id))
-        return replace(self, trial=trial.id, stamp=stamp, benchmark=plan.benchmarks[trial.id])
+        return replace(
+            self,
+            benchmark=plan.benchmarks[trial.id],
+            trial=trial.id,
+            digests=trial.dataset.digests,
+            stamp=stamp_of(ResultsFolder(self.results).trial_path(trial.id)),
+        )
 
 
 @dataclass(frozen=True)
@@ -111,7 +119,13 @@ def _run(job: Job) -> Done:
     registry = Registry.load(job.plugins)
     registry.workspace = job.workspace
     results = ResultsFolder(job.results)
-    planner = Planner(registry, job.workspace, job.skip_unreadable, deterministic=job.deterministic)
+    planner = Planner(
+        registry,
+        job.workspace,
+        job.skip_unreadable,
+        deterministic=job.deterministic,
+        expected=job.digests,
+    )
     plan = planner.plan(job.benchmark, results)
     trial = next((trial for trial in plan.trials if trial.id == job.trial), None)
     if trial is None:

@@ -14,22 +14,35 @@ PATIENCE_S = 1.5
 
 
 @contextmanager
-def locked(lock: Path, doing: str) -> Iterator[None]:
-    """Hold a lock between processes and threads.
+def locked(
+    lock: Path, doing: str, *, wait: bool = True, patience: float | None = None
+) -> Iterator[bool]:
+    """Hold a lock between processes and threads; give False if another one holds it.
+
+    The operating system lets the lock go when its process ends, however that ends. Where a file
+    system has no locks, as some network file systems, nobody waits.
 
     Args:
         lock: The file that is locked; it stays, empty.
         doing: What the holder does, for the line that says what is waited for: ``unpacks a.zip``.
+        wait: Wait until the other one lets it go, so that it is never False.
+        patience: Seconds before that line; None: 1.5.
     """
     from filelock import FileLock, Timeout
 
     held = FileLock(lock)
     try:
-        held.acquire(timeout=PATIENCE_S)
+        held.acquire(timeout=PATIENCE_S if patience is None else patience)
     except Timeout:
+        if not wait:
+            yield False
+            return
         logger.warning("waiting for another process that %s (it holds %s)", doing, lock)
         held.acquire()
+    except (OSError, NotImplementedError):
+        yield True
+        return
     try:
-        yield
+        yield True
     finally:
         held.release()

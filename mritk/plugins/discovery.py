@@ -15,7 +15,7 @@ import importlib.util
 import sys
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from importlib.metadata import Distribution, EntryPoint, entry_points
 from pathlib import Path
 from types import ModuleType
@@ -95,9 +95,8 @@ class Selection:
 
     def left_out(self) -> Iterator[tuple[Origin, str]]:
         """Yield every installed plugin that is not loaded, with the reason."""
-        installed = sorted(entry_points(group=GROUP))
-        for point in installed:
-            if name := self._blocks(point, installed):
+        for point in self._installed:
+            if name := self._blocks(point):
                 yield _from_entry_point(point).origin, f"-p {BLOCK}{name}"
             elif not self.autoload and not {point.name, point.module} & set(self.requested):
                 yield _from_entry_point(point).origin, f"{NO_AUTOLOAD} is set"
@@ -109,18 +108,14 @@ class Selection:
             Unavailable: A requested file or module does not exist.
             UnknownName: No plugin has a name behind ``-p no:``.
         """
-        installed = sorted(entry_points(group=GROUP))
-        left_out = {name for point in installed if (name := self._blocks(point, installed))}
+        installed = self._installed
+        left_out = {name for point in installed if (name := self._blocks(point))}
         if self.autoload:
-            yield from (
-                _from_entry_point(point)
-                for point in installed
-                if not self._blocks(point, installed)
-            )
+            yield from (_from_entry_point(point) for point in installed if not self._blocks(point))
         for name in self.requested:
             point = next((p for p in installed if name in (p.name, p.module)), None)
             if point is not None:
-                if not self.autoload and not self._blocks(point, installed):
+                if not self.autoload and not self._blocks(point):
                     yield _from_entry_point(point, requested=True)
                 continue
             file = _looks_like_file(name)
@@ -133,11 +128,16 @@ class Selection:
             near = _near(name, installed)
             raise UnknownName(f"-p {BLOCK}{name} leaves nothing out: no plugin has that name{near}")
 
-    def _blocks(self, point: EntryPoint, installed: Sequence[EntryPoint]) -> str:
+    @cached_property
+    def _installed(self) -> list[EntryPoint]:
+        # To find them, the metadata of all distributions are read.
+        return sorted(entry_points(group=GROUP))
+
+    def _blocks(self, point: EntryPoint) -> str:
         """Return the name behind ``no:`` that leaves an installed plugin out, or nothing."""
         if point.name in self.blocked:
             return point.name
-        named = any(other.name == point.module for other in installed)
+        named = any(other.name == point.module for other in self._installed)
         return point.module if point.module in self.blocked and not named else ""
 
 

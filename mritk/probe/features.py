@@ -112,11 +112,6 @@ class FrozenBackbone:
         }
 
 
-def backbone_features(setup: Setup, subset: Subset, *, batch_size: int = 256) -> Features:
-    """Return the features of a part; for several parts make one :class:`FrozenBackbone`."""
-    return FrozenBackbone(setup, batch_size=batch_size).features(subset)
-
-
 def _blocks(images: np.ndarray, batch_size: int) -> Iterator[np.ndarray]:
     """Cut memory-mapped images into blocks in memory, each of whole batches."""
     batches = max(1, BLOCK_BYTES // max(1, images[0].nbytes * batch_size))

@@ -4,18 +4,17 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass
-from functools import cached_property, lru_cache
+from dataclasses import dataclass, fields
+from functools import cached_property
 from typing import Any
 
 import numpy as np
 
 from mritk.data.samples import Task
-from mritk.protocol.stored import StoredProtocol
 from mritk.results.clean_support import Counts, counts_of
 from mritk.results.doubts import never_selected
 from mritk.store.layout import ATTRIBUTES, task_as_dict, task_from_dict
-from mritk.store.record import Predictions, TrialRecord
+from mritk.store.record import Predictions, TrialIdentity, TrialRecord
 
 # What tells one trial of a row from another.
 OWN = ("status", "id", "fold", "seed")
@@ -65,35 +64,17 @@ class Tested:
         return frozenset(self.ids)
 
 
-@dataclass(frozen=True, slots=True)
-class TrialFacts:
+@dataclass(eq=False, kw_only=True, slots=True)
+class TrialFacts(TrialIdentity):
     """A trial without predictions, splits, history and provenance.
 
     Attributes:
-        id: Its id; the others up to ``task`` as in :class:`mritk.store.record.TrialRecord`.
         skipped: Number of samples that were left out as unreadable.
         cost: What is stored of its cost, with the number of parameters.
         unselected: Why no epoch could be selected; empty if one was.
         test: What it was tested on; None if it failed.
     """
 
-    id: str
-    status: str
-    fold: int
-    seed: int
-    dataset: str
-    dataset_fingerprint: str
-    backbone: str
-    augmentation: str
-    method: str
-    protocol: str
-    fingerprint: str
-    protocol_json: str
-    scheme: str
-    folds: int
-    grouped: bool
-    task: Task
-    audit: dict[str, Any]
     skipped: int
     cost: dict[str, float]
     unselected: str
@@ -107,19 +88,12 @@ class TrialFacts:
         if "parameters" not in cost and record.notes.get("parameters"):  # where older files have it
             cost["parameters"] = float(record.notes["parameters"])
         return cls(
-            **{name: getattr(record, name) for name in (*OWN, *SETTING)},
-            task=record.task,
-            audit=record.audit,
+            **{column.name: getattr(record, column.name) for column in fields(TrialIdentity)},
             skipped=len(record.skipped),
             cost=cost,
-            unselected=never_selected(record) if record.status == "finished" else "",
+            unselected=never_selected(record) if record.finished else "",
             test=None if test is None else Tested.of(test, record.task),
         )
-
-    @property
-    def finished(self) -> bool:
-        """Whether it was trained to its end."""
-        return self.status == "finished"
 
     @property
     def clean_is_all(self) -> bool:
@@ -127,16 +101,6 @@ class TrialFacts:
         if self.test is None or self.test.leaks:
             return False
         return len(self.test.classes) == len(self.task.classes)
-
-    @property
-    def stored_protocol(self) -> StoredProtocol:
-        """The protocol, ready to answer."""
-        return _protocol(self.protocol_json)
-
-
-@lru_cache(maxsize=256)
-def _protocol(text: str) -> StoredProtocol:
-    return StoredProtocol.from_json(text)
 
 
 def setting_as_json(facts: TrialFacts) -> str:

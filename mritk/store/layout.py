@@ -33,27 +33,17 @@ import numpy as np
 
 from mritk.data.samples import Classification, Regression, Task
 from mritk.method import Epoch
-from mritk.store.record import Failure, Predictions, TrialRecord
+from mritk.store.record import Failure, Predictions, TrialIdentity, TrialRecord
 from mritk.store.seal import SEAL, digest_of
 
 SCHEMA = 4
 TEXT = h5py.string_dtype()
 PREDICTION_TEXTS = ("id", "patient", "site", "source")
-ATTRIBUTES = (
-    "status",
-    "id",
-    "dataset",
-    "dataset_fingerprint",
-    "backbone",
-    "augmentation",
-    "method",
-    "protocol",
-    "fingerprint",
-    "scheme",
-    "folds",
-    "fold",
-    "seed",
-    "grouped",
+# What is an attribute of the file: all that says which trial it is, but what is no plain value.
+ATTRIBUTES = tuple(
+    column.name
+    for column in fields(TrialIdentity)
+    if column.name not in ("task", "protocol_json", "audit")
 )
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field, fields
-from functools import cached_property
+from functools import lru_cache
 from itertools import compress
 from typing import Any
 
@@ -87,10 +87,11 @@ class Failure:
     epoch: int
 
 
-@dataclass(eq=False)
-class TrialRecord:
-    """The content of a trial file."""
+@dataclass(eq=False, kw_only=True, slots=True)
+class TrialIdentity:
+    """Which trial it is: what was trained on what, and by which protocol."""
 
+    status: str = "running"
     id: str
     dataset: str
     dataset_fingerprint: str
@@ -99,17 +100,32 @@ class TrialRecord:
     method: str
     protocol: str
     fingerprint: str
-    protocol_json: str
     scheme: str
     folds: int
     fold: int
     seed: int
-    task: Task
     grouped: bool
-    status: str = "running"
+    task: Task
+    protocol_json: str
+    audit: dict[str, Any] = field(default_factory=dict)
+
+    @property
+    def finished(self) -> bool:
+        """Whether it was trained to its end."""
+        return self.status == "finished"
+
+    @property
+    def stored_protocol(self) -> StoredProtocol:
+        """The protocol, ready to answer."""
+        return _protocol(self.protocol_json)
+
+
+@dataclass(eq=False, kw_only=True)
+class TrialRecord(TrialIdentity):
+    """The content of a trial file."""
+
     splits: dict[str, list[str]] = field(default_factory=dict)
     skipped: list[str] = field(default_factory=list)
-    audit: dict[str, Any] = field(default_factory=dict)
     history: list[Epoch] = field(default_factory=list)
     predictions: dict[str, Predictions] = field(default_factory=dict)
     notes: dict[str, Any] = field(default_factory=dict)
@@ -117,7 +133,7 @@ class TrialRecord:
     cost: dict[str, float] = field(default_factory=dict)
     failure: Failure | None = None
 
-    @cached_property
-    def stored_protocol(self) -> StoredProtocol:
-        """The protocol, ready to answer."""
-        return StoredProtocol.from_json(self.protocol_json)
+
+@lru_cache(maxsize=256)
+def _protocol(text: str) -> StoredProtocol:
+    return StoredProtocol.from_json(text)

@@ -56,7 +56,7 @@ class Candidate:
     Attributes:
         backbone: None for a method that brings its own model.
         augmentation: The augmentation.
-        asked: The backbone as the benchmark names it; empty: all that it names.
+        asked: The backbone as the benchmark names it; empty: all that a rehearsal names, or none.
     """
 
     backbone: Backbone | None
@@ -65,7 +65,8 @@ class Candidate:
 
     def within(self, benchmark: Benchmark) -> Benchmark:
         """Return the benchmark with this candidate alone."""
-        backbones = (self.asked,) if self.asked else benchmark.backbones
+        all_or_none = benchmark.backbones if benchmark.rehearse else ()
+        backbones = (self.asked,) if self.asked else all_or_none
         return replace(benchmark, backbones=backbones, augmentations=(self.augmentation.name,))
 
 
@@ -85,6 +86,8 @@ class Planner:
         deterministic: Plan every protocol in its deterministic form.
         on_names: Called with the backbones when all names are known and reading begins.
         decode: Whether images are decoded to the disk; else it is only told what that would take.
+        expected: Digests that the samples of a benchmark of one dataset had when another process
+            planned it, see :attr:`OpenDataset.digests`: what is kept of them is not read again.
     """
 
     registry: Registry
@@ -94,6 +97,7 @@ class Planner:
     deterministic: bool = False
     on_names: Callable[[Sequence[Backbone]], None] = ignore_names
     decode: bool = True
+    expected: Sequence[str] = ()
 
     def plan(self, benchmark: Benchmark, results: ResultsFolder) -> StudyPlan:
         """Return the plan of ``benchmark``.
@@ -133,7 +137,8 @@ class Planner:
             if found is not None:
                 audits[record.name] = found
             index = found.datasets[0].index if found is not None else None
-            samples, skipped = self._read(opened.identified(index), index, protocols, backbones)
+            identified = opened.identified(index, self.expected)
+            samples, skipped = self._read(identified, index, protocols, backbones)
             for recipe, protocol, compared in zip(varied, protocols, candidates, strict=True):
                 divided = _divided(opened, samples, skipped, protocol, found)
                 narrow = _of_one_protocol(_of_one_dataset(benchmark, name, opened), *recipe)
@@ -172,7 +177,7 @@ class Planner:
         """Audit a dataset; None if its data do not lie on a grid."""
         if opened.samples.spatial_dims not in (2, 3):
             return None
-        return audit([opened.for_audit()], self.workspace, self.progress)
+        return audit([opened.for_audit()], self.workspace, self.progress, self.expected)
 
     def _candidates(
         self,

@@ -9,10 +9,12 @@ from mritk.records import Augmentation
 from mritk.testing.check import (
     Defect,
     NotApplicable,
+    UnderTest,
     Verdict,
     inspect,
+    is_sent_to_workers,
+    promises,
     require_conformity,
-    require_pickle,
 )
 
 if TYPE_CHECKING:
@@ -23,11 +25,8 @@ SIDES = {2: ((32, 32), (40, 33)), 3: ((16, 16, 16), (12, 16, 20))}
 CLOSE = 1e-5
 
 
-class AugmentationUnderTest:
+class AugmentationUnderTest(UnderTest[Augmentation]):
     """An augmentation, and smooth random batches for it."""
-
-    def __init__(self, augmentation: Augmentation) -> None:
-        self.augmentation = augmentation
 
     def batch(self, count: int, channels: int, sides: tuple[int, ...]) -> torch.Tensor:
         """Return a batch (count, channels, *sides) in [0, 1] that is the same each time."""
@@ -47,20 +46,18 @@ class AugmentationUnderTest:
     @property
     def ranks(self) -> tuple[int, ...]:
         """The declared ranks that mritk has data of."""
-        ranks = tuple(dims for dims in self.augmentation.spatial_dims if dims in SIDES)
+        ranks = tuple(dims for dims in self.record.spatial_dims if dims in SIDES)
         if not ranks:
-            raise Defect(
-                f"spatial_dims is {self.augmentation.spatial_dims}; give (2,), (3,) or both"
-            )
+            raise Defect(f"spatial_dims is {self.record.spatial_dims}; give (2,), (3,) or both")
         return ranks
 
     def apply(self, batch: torch.Tensor, seed: int) -> torch.Tensor:
         """Transform a batch with a fresh generator."""
         import torch
 
-        if self.augmentation.apply is None:
+        if self.record.apply is None:
             raise NotApplicable("it leaves images as they are")
-        return self.augmentation.apply(batch, torch.Generator().manual_seed(seed))
+        return self.record.apply(batch, torch.Generator().manual_seed(seed))
 
 
 def keeps_shape_dtype_and_device(it: AugmentationUnderTest) -> None:
@@ -152,19 +149,7 @@ def leaves_its_input_alone(it: AugmentationUnderTest) -> None:
                 raise Defect("it writes into its input, which may be the stored image; copy first")
 
 
-def is_sent_to_workers(it: AugmentationUnderTest) -> None:
-    """The record can be pickled."""
-    require_pickle(it.augmentation)
-
-
-CHECKS = (
-    keeps_shape_dtype_and_device,
-    takes_every_batch_it_declares,
-    is_a_function_of_its_generator,
-    keeps_images_apart,
-    leaves_its_input_alone,
-    is_sent_to_workers,
-)
+CHECKS = (*promises(__name__), is_sent_to_workers)
 
 
 def inspect_augmentation(augmentation: Augmentation) -> Iterator[Verdict]:

@@ -13,6 +13,7 @@ from mritk.testing.check import (
     NotApplicable,
     Verdict,
     inspect,
+    promises,
     require_conformity,
     require_pickle,
 )
@@ -231,21 +232,7 @@ def is_sent_to_workers(it: BackboneUnderTest) -> None:
         require_pickle(weights)
 
 
-CHECKS = (
-    features_are_float32_vectors,
-    takes_a_batch_of_one,
-    is_deterministic_in_evaluation,
-    starts_from_the_seed,
-    leaves_its_input_alone,
-    gradients_reach_every_parameter,
-    stages_cover_the_network,
-    state_dict_comes_back_whole,
-    weights_match_in_full,
-    keeps_its_input_contract,
-    declares_licence_and_pretraining,
-    heeds_offline,
-    is_sent_to_workers,
-)
+CHECKS = promises(__name__)
 
 # What the architecture alone decides; other weights of it need not be asked again.
 OF_WEIGHTS = (

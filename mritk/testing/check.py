@@ -7,13 +7,18 @@ the promise.
 
 from __future__ import annotations
 
+import pickle
+import sys
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal
+from types import FunctionType
+from typing import Any, Generic, Literal, TypeVar
 
 from mritk.errors import Unavailable
 
 State = Literal["passed", "failed", "skipped", "n/a"]
+Check = Callable[[Any], None]
+R = TypeVar("R")
 
 
 class Defect(Exception):
@@ -46,15 +51,27 @@ class Verdict:
     reason: str = ""
 
 
-def inspect(
-    subject: str, checks: Sequence[Callable[[Any], None]], under_test: Any
-) -> Iterator[Verdict]:
+class UnderTest(Generic[R]):
+    """A record as its checks see it."""
+
+    def __init__(self, record: R) -> None:
+        self.record = record
+
+
+def promises(module: str) -> tuple[Check, ...]:
+    """Return the checks that a module defines, in their order: its functions of ``it`` alone."""
+    functions = (f for f in vars(sys.modules[module]).values() if isinstance(f, FunctionType))
+    own = (function for function in functions if function.__module__ == module)
+    return tuple(function for function in own if [*function.__annotations__] == ["it", "return"])
+
+
+def inspect(subject: str, checks: Sequence[Check], under_test: Any) -> Iterator[Verdict]:
     """Yield the verdict of each check; an exception that no check expects is a defect too."""
     for check in checks:
         yield _judge(subject, check, under_test)
 
 
-def _judge(subject: str, check: Callable[[Any], None], under_test: Any) -> Verdict:
+def _judge(subject: str, check: Check, under_test: Any) -> Verdict:
     promise = check.__name__.replace("_", " ")
     try:
         check(under_test)
@@ -78,10 +95,13 @@ def require_conformity(verdicts: Iterable[Verdict]) -> None:
         raise Nonconforming(f"{len(failed)} of {len(verdicts)} checks failed\n" + "\n".join(lines))
 
 
+def is_sent_to_workers(it: UnderTest[Any]) -> None:
+    """The record can be pickled."""
+    require_pickle(it.record)
+
+
 def require_pickle(record: object) -> None:
     """Find a record that cannot be sent to a worker process."""
-    import pickle
-
     try:
         pickle.loads(pickle.dumps(record))
     except Exception as error:

@@ -17,10 +17,12 @@ from mritk.records import Dataset
 from mritk.testing.check import (
     Defect,
     NotApplicable,
+    UnderTest,
     Verdict,
     inspect,
+    is_sent_to_workers,
+    promises,
     require_conformity,
-    require_pickle,
 )
 from mritk.testing.offline import no_network
 
@@ -28,11 +30,12 @@ READ = 24  # samples that are read, spread over the table
 SHA256 = re.compile(r"[0-9a-f]{64}")
 
 
-class DatasetUnderTest:
+class DatasetUnderTest(UnderTest[Dataset]):
     """A dataset, opened once for all checks."""
 
     def __init__(self, dataset: Dataset, workspace: Workspace) -> None:
-        self.dataset, self.workspace = dataset, workspace
+        super().__init__(dataset)
+        self.workspace = workspace
 
     @cached_property
     def samples(self) -> Samples:
@@ -41,7 +44,7 @@ class DatasetUnderTest:
 
     def open(self) -> Samples:
         """Open the dataset anew."""
-        samples = self.dataset.open(self.workspace)
+        samples = self.record.open(self.workspace)
         if not isinstance(samples, Samples):
             raise Defect(f"open() must return mritk.Samples, not {type(samples).__name__}")
         if not len(samples):
@@ -82,7 +85,7 @@ def patients_are_told(it: DatasetUnderTest) -> None:
     """Patients are named, or the record says why they are not."""
     patients = it.samples.patients
     if patients is None:
-        if not it.dataset.no_patients:
+        if not it.record.no_patients:
             raise Defect(
                 "no patients; without them images of one person stand in training and in test. "
                 "Give Samples(patients=…), or say why not with Dataset(no_patients='…')"
@@ -184,7 +187,7 @@ def heeds_offline(it: DatasetUnderTest) -> None:
     """Without a network the data are here, or ``Unavailable`` says how to get them."""
     with no_network() as tried:
         try:
-            samples = it.dataset.open(Workspace(it.workspace.home, offline=True))
+            samples = it.record.open(Workspace(it.workspace.home, offline=True))
             samples.read(0)
         except Unavailable:
             pass
@@ -202,36 +205,18 @@ def declares_licence_and_sources(it: DatasetUnderTest) -> None:
 
     A reader of files whose origin only their owner knows says so: ``license="unknown: …"``.
     """
-    if not it.dataset.license.strip() or it.dataset.license == "not stated":
+    if not it.record.license.strip() or it.record.license == "not stated":
         raise Defect("no licence; give Dataset(license=…), if need be as 'unknown: …' and why")
-    if it.dataset.license.startswith("unknown"):
+    if it.record.license.startswith("unknown"):
         return
-    if not it.dataset.sources and not it.samples.sources:
+    if not it.record.sources and not it.samples.sources:
         raise Defect(
             "no sources; without Dataset(sources=(…,)) nobody can see that weights were "
             "pretrained on these data"
         )
 
 
-def is_sent_to_workers(it: DatasetUnderTest) -> None:
-    """The record can be pickled."""
-    require_pickle(it.dataset)
-
-
-CHECKS = (
-    opens_the_same_twice,
-    ids_mean_the_same_everywhere,
-    patients_are_told,
-    parts_are_disjoint,
-    reading_twice_gives_the_same,
-    opening_again_reads_the_same,
-    samples_are_what_is_declared,
-    every_class_has_samples,
-    digests_tell_contents_apart,
-    heeds_offline,
-    declares_licence_and_sources,
-    is_sent_to_workers,
-)
+CHECKS = (*promises(__name__), is_sent_to_workers)
 
 
 def inspect_dataset(dataset: Dataset, workspace: Workspace) -> Iterator[Verdict]:

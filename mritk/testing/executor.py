@@ -11,10 +11,12 @@ from mritk.records import Executor, LostJob
 from mritk.testing.check import (
     Defect,
     NotApplicable,
+    UnderTest,
     Verdict,
     inspect,
+    is_sent_to_workers,
+    promises,
     require_conformity,
-    require_pickle,
 )
 
 JOBS = (1, 2, 3, 4, 5)
@@ -33,16 +35,13 @@ def square_or_die(job: tuple[int, int]) -> tuple[int, int]:
     return number, number * number
 
 
-class ExecutorUnderTest:
+class ExecutorUnderTest(UnderTest[Executor]):
     """An executor, and what it makes of five small jobs."""
-
-    def __init__(self, executor: Executor) -> None:
-        self.executor = executor
 
     @cached_property
     def found(self) -> list[tuple[int, int]]:
         """What comes out for the five jobs, two at once."""
-        return list(self.executor.run(square, JOBS, 2))
+        return list(self.record.run(square, JOBS, 2))
 
 
 def every_job_is_done_once(it: ExecutorUnderTest) -> None:
@@ -54,21 +53,21 @@ def every_job_is_done_once(it: ExecutorUnderTest) -> None:
 def any_number_at_once_will_do(it: ExecutorUnderTest) -> None:
     """One at once, more than there are jobs, and no number at all."""
     for at_once in (1, 8, None):
-        found = sorted(it.executor.run(square, JOBS[:2], at_once))
+        found = sorted(it.record.run(square, JOBS[:2], at_once))
         if found != [(1, 1), (2, 4)]:
             raise Defect(f"with {at_once or 'no number'} at once, {found} came back")
 
 
 def nothing_to_do_is_no_error(it: ExecutorUnderTest) -> None:
     """Without jobs, nothing is yielded."""
-    if list(it.executor.run(square, (), 2)):
+    if list(it.record.run(square, (), 2)):
         raise Defect("without jobs something is yielded")
 
 
 def a_worker_that_dies_takes_no_other_with_it(it: ExecutorUnderTest) -> None:
     """The results of all other jobs come, and no exception."""
     jobs = [(number, os.getpid()) for number in JOBS]
-    told = list(it.executor.run(square_or_die, jobs, 2))
+    told = list(it.record.run(square_or_die, jobs, 2))
     lost = [done for done in told if isinstance(done, LostJob)]
     found = sorted(done for done in told if not isinstance(done, LostJob))
     if (3, 9) in found:
@@ -84,7 +83,7 @@ def closing_it_ends_what_runs(it: ExecutorUnderTest) -> None:
     import multiprocessing
 
     threads, processes = threading.active_count(), len(multiprocessing.active_children())
-    running = it.executor.run(square, JOBS, 2)
+    running = it.record.run(square, JOBS, 2)
     next(iter(running))
     if hasattr(running, "close"):
         running.close()
@@ -94,19 +93,7 @@ def closing_it_ends_what_runs(it: ExecutorUnderTest) -> None:
         raise Defect("a thread runs on after the iterator was closed; end it in a finally block")
 
 
-def is_sent_to_workers(it: ExecutorUnderTest) -> None:
-    """The record can be pickled."""
-    require_pickle(it.executor)
-
-
-CHECKS = (
-    every_job_is_done_once,
-    any_number_at_once_will_do,
-    nothing_to_do_is_no_error,
-    a_worker_that_dies_takes_no_other_with_it,
-    closing_it_ends_what_runs,
-    is_sent_to_workers,
-)
+CHECKS = (*promises(__name__), is_sent_to_workers)
 
 
 def inspect_executor(executor: Executor) -> Iterator[Verdict]:

@@ -6,7 +6,15 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from mritk.records import Explainer
-from mritk.testing.check import Defect, Verdict, inspect, require_conformity, require_pickle
+from mritk.testing.check import (
+    Defect,
+    UnderTest,
+    Verdict,
+    inspect,
+    is_sent_to_workers,
+    promises,
+    require_conformity,
+)
 
 if TYPE_CHECKING:
     import torch
@@ -15,24 +23,19 @@ COUNT, OUTPUTS, SIDE = 3, 4, 12
 CLOSE = 1e-4
 
 
-class ExplainerUnderTest:
+class ExplainerUnderTest(UnderTest[Explainer]):
     """An explainer, and small networks with inputs for it."""
-
-    def __init__(self, explainer: Explainer) -> None:
-        self.explainer = explainer
 
     @property
     def ranks(self) -> tuple[int, ...]:
         """The declared ranks."""
-        ranks = tuple(dims for dims in self.explainer.spatial_dims if dims in (2, 3))
+        ranks = tuple(dims for dims in self.record.spatial_dims if dims in (2, 3))
         if not ranks:
-            raise Defect(
-                f"spatial_dims is {self.explainer.spatial_dims}; give (2,), (3,) or (2, 3)"
-            )
+            raise Defect(f"spatial_dims is {self.record.spatial_dims}; give (2,), (3,) or (2, 3)")
         return ranks
 
-    def network(self, dims: int, seed: int = 0) -> torch.nn.Module:
-        """Return a small network with four outputs, in evaluation mode."""
+    def case(self, dims: int, seed: int = 0) -> tuple[torch.nn.Module, torch.Tensor, torch.Tensor]:
+        """Return a small network in evaluation mode, three inputs, and the outputs to explain."""
         import torch
         from torch import nn
 
@@ -40,25 +43,16 @@ class ExplainerUnderTest:
         with torch.random.fork_rng(devices=()):
             torch.manual_seed(seed)
             layers = [convolution(1, 4, 3), nn.Tanh(), nn.Flatten()]
-            return nn.Sequential(*layers, nn.LazyLinear(OUTPUTS)).eval()
-
-    def case(self, dims: int, seed: int = 0) -> tuple[torch.nn.Module, torch.Tensor, torch.Tensor]:
-        """Return a network, three inputs and the outputs to be explained."""
-        import torch
-
+            network = nn.Sequential(*layers, nn.Linear(4 * (SIDE - 2) ** dims, OUTPUTS)).eval()
         generator = torch.Generator().manual_seed(1)
         batch = torch.randn((COUNT, 1, *[SIDE] * dims), generator=generator)
-        network = self.network(dims, seed)
-        with torch.random.fork_rng(devices=()), torch.no_grad():
-            torch.manual_seed(seed)
-            network(batch)  # builds the lazy layer
         return network, batch, torch.arange(COUNT)
 
     def explain(
         self, network: torch.nn.Module, batch: torch.Tensor, outputs: torch.Tensor
     ) -> torch.Tensor:
         """Explain a copy of the batch."""
-        return self.explainer.explain(network, batch.clone(), outputs.clone())
+        return self.record.explain(network, batch.clone(), outputs.clone())
 
 
 def attributions_have_the_shape_of_the_input(it: ExplainerUnderTest) -> None:
@@ -125,7 +119,7 @@ def leaves_the_network_as_it_was(it: ExplainerUnderTest) -> None:
         network, batch, outputs = it.case(dims)
         before = _state(network)
         given = batch.clone()
-        it.explainer.explain(network, given, outputs)
+        it.record.explain(network, given, outputs)
         if not torch.equal(given, batch):
             raise Defect("it writes into the batch; copy first")
         for what, value in _state(network).items():
@@ -144,20 +138,7 @@ def _state(network: torch.nn.Module) -> dict[str, object]:
     }
 
 
-def is_sent_to_workers(it: ExplainerUnderTest) -> None:
-    """The record can be pickled."""
-    require_pickle(it.explainer)
-
-
-CHECKS = (
-    attributions_have_the_shape_of_the_input,
-    the_same_input_has_the_same_attribution,
-    it_looks_at_the_weights,
-    it_looks_at_the_output_that_is_asked_for,
-    keeps_images_apart,
-    leaves_the_network_as_it_was,
-    is_sent_to_workers,
-)
+CHECKS = (*promises(__name__), is_sent_to_workers)
 
 
 def inspect_explainer(explainer: Explainer) -> Iterator[Verdict]:

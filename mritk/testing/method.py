@@ -19,8 +19,9 @@ from mritk.testing.check import (
     NotApplicable,
     Verdict,
     inspect,
+    is_sent_to_workers,
+    promises,
     require_conformity,
-    require_pickle,
 )
 from mritk.testing.tiny import tiny_samples
 from mritk.testing.training_under_test import TEST, VAL, MethodUnderTest, Training
@@ -141,7 +142,7 @@ def _stopped_and_resumed(
 
 def augments_if_it_says_so(it: MethodUnderTest) -> None:
     """A method that uses augmentation applies it, so that a row of the table is what it says."""
-    if not it.method.uses_augmentation:
+    if not it.record.uses_augmentation:
         raise NotApplicable("it says uses_augmentation=False")
     with TemporaryDirectory(ignore_cleanup_errors=True) as folder:
         if not it.train(tiny_samples(), Path(folder)).augmented:
@@ -152,7 +153,7 @@ def augments_if_it_says_so(it: MethodUnderTest) -> None:
 
 def parameters_are_plain(it: MethodUnderTest) -> None:
     """The parameters are a frozen dataclass, so that they can be checked and fingerprinted."""
-    kind = it.method.parameters
+    kind = it.record.parameters
     if not is_dataclass(kind) or not kind.__dataclass_params__.frozen:  # type: ignore[attr-defined]
         raise Defect(f"{kind.__name__} must be a frozen dataclass")
 
@@ -167,22 +168,7 @@ def notes_are_plain(it: MethodUnderTest) -> None:
         raise Defect(f"notes must be plain data for JSON: {error}") from error
 
 
-def is_sent_to_workers(it: MethodUnderTest) -> None:
-    """The record can be pickled."""
-    require_pickle(it.method)
-
-
-CHECKS = (
-    scores_have_the_shape_of_the_task,
-    never_sees_the_test_part,
-    never_looks_at_labels_to_predict,
-    the_seed_decides,
-    resumes_exactly_after_a_stop,
-    augments_if_it_says_so,
-    parameters_are_plain,
-    notes_are_plain,
-    is_sent_to_workers,
-)
+CHECKS = (*promises(__name__), is_sent_to_workers)
 
 
 def inspect_method(method: Method, parameters: Any = None) -> Iterator[Verdict]:

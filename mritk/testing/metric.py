@@ -12,8 +12,10 @@ from mritk.evaluate.resamples import Resamples
 from mritk.testing.check import (
     Defect,
     NotApplicable,
+    UnderTest,
     Verdict,
     inspect,
+    promises,
     require_conformity,
 )
 
@@ -22,17 +24,14 @@ TABLES = range(4)
 CLOSE = 1e-6
 
 
-class MetricUnderTest:
+class MetricUnderTest(UnderTest[Metric]):
     """A metric, and tables of targets and scores for it."""
-
-    def __init__(self, metric: Metric) -> None:
-        self.metric = metric
 
     def table(self, seed: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """Return targets (60,), scores that know something of them, and whole weights 0 to 3."""
         rng = np.random.default_rng(seed)
         weights = rng.integers(0, 4, COUNT).astype(np.float64)
-        if self.metric.task == "regression":
+        if self.record.task == "regression":
             values = rng.normal(50, 15, COUNT)
             return values, values + rng.normal(0, 8, COUNT), weights
         targets = np.arange(COUNT) % CLASSES
@@ -42,18 +41,18 @@ class MetricUnderTest:
 
     def value(self, targets: np.ndarray, scores: np.ndarray, weights: np.ndarray) -> float:
         """Return the value, NaN where it is undefined."""
-        return self.metric.compute(targets.copy(), scores.copy(), weights.copy()).value
+        return self.record.compute(targets.copy(), scores.copy(), weights.copy()).value
 
 
 def value_lies_within_its_bounds(it: MetricUnderTest) -> None:
     """For ordinary predictions the value is a number between the declared bounds."""
-    low, high = it.metric.bounds
+    low, high = it.record.bounds
     for seed in TABLES:
         value = it.value(*it.table(seed))
         if math.isnan(value):
             raise Defect(f"it has no value for {COUNT} ordinary predictions")
         if not low - CLOSE <= value <= high + CLOSE:
-            raise Defect(f"the value {value:g} lies outside its bounds {it.metric.bounds}")
+            raise Defect(f"the value {value:g} lies outside its bounds {it.record.bounds}")
 
 
 def weights_count_samples(it: MetricUnderTest) -> None:
@@ -85,12 +84,12 @@ def order_of_samples_does_not_matter(it: MetricUnderTest) -> None:
 
 def direction_is_right(it: MetricUnderTest) -> None:
     """Right predictions are not worse than wrong ones."""
-    better = it.metric.higher_is_better
+    better = it.record.higher_is_better
     if better is None:
         raise NotApplicable("it ranks nothing")
     targets, _, _ = it.table(0)
     ones = np.ones(COUNT)
-    if it.metric.task == "regression":
+    if it.record.task == "regression":
         right, wrong = targets + 1e-3, 2 * targets.mean() - targets + 30
     else:
         right = 8.0 * np.eye(CLASSES)[targets]
@@ -105,12 +104,12 @@ def direction_is_right(it: MetricUnderTest) -> None:
 
 def resampled_agrees_with_the_function(it: MetricUnderTest) -> None:
     """Many weightings at once give what the function gives for each."""
-    if it.metric.resampled is None:
+    if it.record.resampled is None:
         raise NotApplicable("it has no form for many weightings at once")
     targets, scores, _ = it.table(0)
     drawn = np.random.default_rng(0).multinomial(COUNT, np.full(COUNT, 1 / COUNT), 20)
     weights = drawn.astype(np.float32)
-    many = it.metric.resample(Resamples(targets, scores, np.arange(COUNT), weights))
+    many = it.record.resample(Resamples(targets, scores, np.arange(COUNT), weights))
     each = [it.value(targets, scores, row.astype(np.float64)) for row in weights]
     for at_once, alone in zip(many, each, strict=True):
         if not math.isclose(at_once, alone, rel_tol=1e-4, abs_tol=1e-5):
@@ -122,19 +121,12 @@ def leaves_its_input_alone(it: MetricUnderTest) -> None:
     for seed in TABLES:
         table = it.table(seed)
         before = [column.copy() for column in table]
-        it.metric.compute(*table)
+        it.record.compute(*table)
         if not all(np.array_equal(a, b) for a, b in zip(before, table, strict=True)):
             raise Defect("it writes into the stored predictions; copy before you change them")
 
 
-CHECKS = (
-    value_lies_within_its_bounds,
-    weights_count_samples,
-    order_of_samples_does_not_matter,
-    direction_is_right,
-    resampled_agrees_with_the_function,
-    leaves_its_input_alone,
-)
+CHECKS = promises(__name__)
 
 
 def _same(first: float, second: float) -> bool:

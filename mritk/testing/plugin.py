@@ -29,7 +29,7 @@ from mritk.records import (
 )
 from mritk.testing.augmentation import inspect_augmentation
 from mritk.testing.backbone import inspect_backbone
-from mritk.testing.check import Defect, NotApplicable, Verdict, inspect
+from mritk.testing.check import Defect, NotApplicable, Verdict, inspect, promises
 from mritk.testing.dataset import inspect_dataset
 from mritk.testing.executor import inspect_executor
 from mritk.testing.explainer import inspect_explainer
@@ -113,12 +113,7 @@ def protocols_can_be_read(it: PluginUnderTest) -> None:
         find_protocol(protocol.name, it.registry)
 
 
-CHECKS = (
-    loads_without_heavy_libraries,
-    records_say_what_they_are,
-    aliases_lead_somewhere,
-    protocols_can_be_read,
-)
+CHECKS = promises(__name__)
 
 
 def inspect_named(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -62,18 +63,13 @@ def _open(workspace: Workspace) -> Samples:
 
 def tiny_architecture(spatial_dims: int = 2) -> Architecture:
     """Return the architecture ``tiny``: one convolution and pooling, for side 32."""
-    build = _build_images if spatial_dims == 2 else _build_volumes
     grey = InputContract(SIDE, (0.5,), (0.5,))
-    return Architecture("tiny", build, grey, spatial_dims=spatial_dims)
+    return Architecture("tiny", partial(_build, spatial_dims), grey, spatial_dims=spatial_dims)
 
 
-def _build_images() -> torch.nn.Module:
+def _build(spatial_dims: int) -> torch.nn.Module:
     from torch import nn
 
-    return nn.Sequential(nn.Conv2d(1, 8, 5, 4), nn.ReLU(), nn.AdaptiveAvgPool2d(2), nn.Flatten())
-
-
-def _build_volumes() -> torch.nn.Module:
-    from torch import nn
-
-    return nn.Sequential(nn.Conv3d(1, 8, 5, 4), nn.ReLU(), nn.AdaptiveAvgPool3d(2), nn.Flatten())
+    convolution = nn.Conv2d if spatial_dims == 2 else nn.Conv3d
+    pooling = nn.AdaptiveAvgPool2d if spatial_dims == 2 else nn.AdaptiveAvgPool3d
+    return nn.Sequential(convolution(1, 8, 5, 4), nn.ReLU(), pooling(2), nn.Flatten())

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from functools import cached_property
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
@@ -16,6 +17,7 @@ from mritk.data.subset import Subset
 from mritk.files.workspace import Workspace
 from mritk.method import Method
 from mritk.records import Augmentation
+from mritk.testing.check import UnderTest
 from mritk.testing.tiny import SIDE, tiny_architecture, tiny_samples
 
 if TYPE_CHECKING:
@@ -34,12 +36,12 @@ class Training:
     augmented: int
 
 
-class MethodUnderTest:
+class MethodUnderTest(UnderTest[Method]):
     """A method, with parameters that train in seconds on 18 small images."""
 
     def __init__(self, method: Method, parameters: Any) -> None:
-        self.method, self.parameters = method, parameters
-        self._trained: dict[str, np.ndarray] = {}
+        super().__init__(method)
+        self.parameters = parameters
 
     def train(
         self,
@@ -69,12 +71,12 @@ class MethodUnderTest:
 
         checkpoint = Checkpoint(folder / "checkpoint", {}, history, every=0.0)
         augmentation = Augmentation("brighten", brighten, spatial_dims=(2, 3))
-        if not self.method.uses_augmentation:
+        if not self.record.uses_augmentation:
             augmentation = Augmentation("none", None, spatial_dims=(2, 3))
         try:
             setup = self._setup(samples, Workspace(folder / "home", offline=True), seed)
             setup = replace(setup, augmentation=augmentation, checkpoint=checkpoint, on_epoch=keep)
-            return Training(self.method.fit(setup), history, calls[0])
+            return Training(self.record.fit(setup), history, calls[0])
         finally:
             checkpoint.close()
 
@@ -89,7 +91,7 @@ class MethodUnderTest:
             augmentation=Augmentation("none", None),
             seed=seed,
             workspace=workspace,
-            backbone=Backbone(tiny_architecture()) if self.method.uses_backbone else None,
+            backbone=Backbone(tiny_architecture()) if self.record.uses_backbone else None,
             image_size=SIDE,
             volume_size=SIDE,
         )
@@ -108,7 +110,7 @@ class MethodUnderTest:
     @property
     def reference(self) -> np.ndarray:
         """Scores of validation and test samples after one undisturbed training."""
-        return self._undisturbed("all")
+        return self._undisturbed["all"]
 
     @property
     def val_reference(self) -> np.ndarray:
@@ -116,13 +118,11 @@ class MethodUnderTest:
 
         A processor may round otherwise in a batch of another size.
         """
-        return self._undisturbed("val")
+        return self._undisturbed["val"]
 
-    def _undisturbed(self, part: str) -> np.ndarray:
-        if not self._trained:
-            samples = tiny_samples()
-            with TemporaryDirectory(ignore_cleanup_errors=True) as folder:
-                training = self.train(samples, Path(folder))
-                for name, rows in (("all", np.concatenate([VAL, TEST])), ("val", VAL)):
-                    self._trained[name] = self.scores(training, samples, rows)
-        return self._trained[part]
+    @cached_property
+    def _undisturbed(self) -> dict[str, np.ndarray]:
+        samples, parts = tiny_samples(), {"all": np.concatenate([VAL, TEST]), "val": VAL}
+        with TemporaryDirectory(ignore_cleanup_errors=True) as folder:
+            training = self.train(samples, Path(folder))
+            return {name: self.scores(training, samples, rows) for name, rows in parts.items()}

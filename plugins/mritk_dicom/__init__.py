@@ -24,7 +24,7 @@ from functools import partial
 from pathlib import Path
 from typing import Literal
 
-from mritk import Dataset, DatasetFamily, Unavailable, UsageError, hookimpl, lazy, named_classes
+from mritk import Dataset, DatasetFamily, Unavailable, UsageError, hookimpl, lazy
 
 
 @dataclass(frozen=True)
@@ -51,7 +51,10 @@ class DicomOptions:
                 f"slices={self.slices} is no number of slices; give 1 or more, all, or 0 for "
                 f"whole volumes"
             )
-        named_classes(self.classes)
+        if self.classes:
+            from mritk import named_classes
+
+            named_classes(self.classes)
 
 
 NO_OPTIONS = DicomOptions()
@@ -60,8 +63,6 @@ NO_OPTIONS = DicomOptions()
 @hookimpl
 def mritk_datasets() -> Iterator[DatasetFamily]:
     """Yield the family ``dicom:PATH``."""
-    from mritk_dicom.class_folders import holds_dicom
-
     yield DatasetFamily(
         "dicom",
         resolve=resolve_dicom,
@@ -69,7 +70,7 @@ def mritk_datasets() -> Iterator[DatasetFamily]:
         summary="DICOM series in one folder per class; patients become pseudonyms; ,slices=K or "
         "slices=all makes images",
         options=DicomOptions,
-        reads=holds_dicom,
+        reads=lazy("mritk_dicom.class_folders:holds_dicom"),
     )
 
 
@@ -79,6 +80,8 @@ def resolve_dicom(path: str, options: DicomOptions = NO_OPTIONS) -> Iterator[Dat
     Raises:
         Unavailable: There is no such folder.
     """
+    from mritk import named_classes
+
     folder = Path(path).expanduser()
     if not folder.is_dir():
         raise Unavailable(

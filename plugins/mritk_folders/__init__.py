@@ -16,8 +16,6 @@ from mritk import (
     Workspace,
     hookimpl,
     lazy,
-    named_classes,
-    unpacked,
 )
 
 if TYPE_CHECKING:
@@ -59,7 +57,10 @@ class FolderOptions(ScanOptions):
     def __post_init__(self) -> None:
         """Refuse fewer than two classes."""
         super().__post_init__()
-        named_classes(self.classes)
+        if self.classes:
+            from mritk import named_classes
+
+            named_classes(self.classes)
 
 
 @dataclass(frozen=True)
@@ -97,8 +98,6 @@ LICENSE = "unknown: files of whoever runs it"
 @hookimpl
 def mritk_datasets() -> Iterator[DatasetFamily]:
     """Yield the families ``folder:PATH``, ``bids:PATH`` and ``manifest:FILE``."""
-    from mritk_folders.recognise import is_bids, is_table, is_tree
-
     yield DatasetFamily(
         "folder",
         resolve=resolve_folder,
@@ -106,7 +105,7 @@ def mritk_datasets() -> Iterator[DatasetFamily]:
         summary="images or NIfTI in one folder per class, or Training/ and Testing/ with such "
         "folders",
         options=FolderOptions,
-        reads=is_tree,
+        reads=lazy("mritk_folders.recognise:is_tree"),
     )
     yield DatasetFamily(
         "bids",
@@ -114,7 +113,7 @@ def mritk_datasets() -> Iterator[DatasetFamily]:
         placeholder="PATH",
         summary="a BIDS dataset; ,target=COLUMN is the column of participants.tsv to predict",
         options=BidsOptions,
-        reads=is_bids,
+        reads=lazy("mritk_folders.recognise:is_bids"),
     )
     yield DatasetFamily(
         "manifest",
@@ -122,7 +121,7 @@ def mritk_datasets() -> Iterator[DatasetFamily]:
         placeholder="FILE",
         summary="a .csv or .tsv with the columns path and label, beside images or NIfTI",
         options=ManifestOptions,
-        reads=is_table,
+        reads=lazy("mritk_folders.recognise:is_table"),
     )
 
 
@@ -204,6 +203,7 @@ def open_folder(
     Raises:
         Unavailable: There is no such folder in the archive.
     """
+    from mritk import named_classes, unpacked
     from mritk_folders.tree import read_tree
 
     whole = folder == archive

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import pickle
 import signal
 import threading
 from collections.abc import Callable, Iterator, Sequence
@@ -76,6 +75,7 @@ class Worker:
     @classmethod
     def start(cls, function: Callable[[Any], Any], job: Any, share: dict[str, str]) -> Worker:
         """Start a process for ``job``."""
+        import pickle
         from multiprocessing import get_context
 
         # Not forked: CUDA and threads of this process do not survive that.
@@ -102,6 +102,8 @@ class Worker:
 
 
 def _work(work: bytes, sender: Connection) -> None:
+    import pickle
+
     threading.Thread(target=_end_with_parent, daemon=True).start()
     function, job = pickle.loads(work)
     sender.send(function(job))

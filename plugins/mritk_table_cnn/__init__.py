@@ -15,10 +15,16 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from mritk import Architecture, BackboneFamily, InputContract, ProtocolFile, hookimpl, packaged_text
+from mritk import (
+    Architecture,
+    BackboneFamily,
+    InputContract,
+    ProtocolFile,
+    hookimpl,
+    lazy,
+    packaged_text,
+)
 from mritk_table_cnn.kshot import SHOTS, kshot_text
-from mritk_table_cnn.layer_table import parse_table, read_table
-from mritk_table_cnn.network import build
 
 if TYPE_CHECKING:
     from torch import nn
@@ -67,13 +73,15 @@ def resolve(member: str) -> Iterator[Architecture]:
         Unavailable: There is no such file, or it is not the one that a digest names.
         UsageError: It is no layer table.
     """
+    from mritk_table_cnn.layer_table import read_table
+
     path, digest = Path(member), ""
     if not path.is_file() and (found := NAMED.fullmatch(member)):
         path, digest = Path(found["path"]), found["digest"]
     table = read_table(path, digest)
     yield Architecture(
         f"table_cnn:{path.name}#{table.digest}",
-        partial(build, table),
+        partial(lazy("mritk_table_cnn.network:build"), table),
         CONTRACT,
         summary=table.summary or f"CNN of {path.name}",
     )
@@ -81,4 +89,7 @@ def resolve(member: str) -> Iterator[Architecture]:
 
 def build_reconstruction() -> nn.Module:
     """Return a freshly initialised reconstruction: (N, 3, H, W) becomes features (N, 256)."""
+    from mritk_table_cnn.layer_table import parse_table
+    from mritk_table_cnn.network import build
+
     return build(parse_table(packaged_text(__package__, *RECONSTRUCTION), "/".join(RECONSTRUCTION)))

@@ -7,9 +7,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from mritk import Architecture, BackboneFamily, Weights, hookimpl
+from mritk import Architecture, BackboneFamily, Weights, hookimpl, lazy
 from mritk_timm.curated import curated_records
-from mritk_timm.family import members, resolve
 
 
 @hookimpl
@@ -17,5 +16,8 @@ def mritk_backbones() -> Iterator[Architecture | Weights | BackboneFamily]:
     """Yield the curated architectures with their weights, and the family ``timm:NAME``."""
     yield from curated_records()
     yield BackboneFamily(
-        "timm", resolve, members, summary="any timm model: timm:NAME or timm:NAME.TAG"
+        "timm",
+        lazy("mritk_timm.family:resolve"),
+        lazy("mritk_timm.family:members"),
+        summary="any timm model: timm:NAME or timm:NAME.TAG",
     )

@@ -7,8 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from mritk import BackboneFamily, hookimpl
-from mritk_torchvision.family import members, resolve
+from mritk import BackboneFamily, hookimpl, lazy
 
 
 @hookimpl
@@ -16,7 +15,7 @@ def mritk_backbones() -> Iterator[BackboneFamily]:
     """Yield the family ``torchvision:NAME``."""
     yield BackboneFamily(
         "torchvision",
-        resolve,
-        members,
+        lazy("mritk_torchvision.family:resolve"),
+        lazy("mritk_torchvision.family:members"),
         summary="any torchvision classification model: torchvision:NAME@imagenet1k_v1",
     )

@@ -79,6 +79,7 @@ def test_clusters_are_transitive(heads, copies_of):
     assert len(found.pairs) == 2, "n - 1 pairs connect n copies"
 
 
+@pytest.mark.slow
 def test_hundreds_of_near_copies_take_as_many_comparisons(heads, copies_of, monkeypatch):
     """Not their square: pairs that are connected already are not compared."""
     compared = []

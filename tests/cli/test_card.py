@@ -99,6 +99,7 @@ print(json.dumps([code, "torch" in sys.modules]), file=sys.stderr)
 """
 
 
+@pytest.mark.slow
 def test_a_card_needs_no_torch(record, tmp_path):
     arguments = ("card", record.id, "--results", str(tmp_path / "results"))
     done = subprocess.run(

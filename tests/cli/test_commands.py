@@ -10,7 +10,7 @@ import click
 import pytest
 
 from mritk.cli.hints import WRITING
-from mritk.cli.main import COMMANDS, cli
+from mritk.cli.main import cli
 from mritk.store.folder import ResultsFolder
 
 
@@ -103,8 +103,9 @@ def test_show_a_failed_trial_tells_why(mritk, run_toy, tmp_path, monkeypatch):
 
 
 def test_no_hint_offers_an_option_that_writes_files(mritk):
-    known = {option for command in COMMANDS for p in command.params for option in p.opts}
-    subcommands = [c for command in COMMANDS for c in getattr(command, "commands", {}).values()]
+    commands = list(cli.commands.values())
+    known = {option for command in commands for p in command.params for option in p.opts}
+    subcommands = [c for command in commands for c in getattr(command, "commands", {}).values()]
     known |= {option for command in subcommands for p in command.params for option in p.opts}
     assert known >= WRITING
     for command, typed in (

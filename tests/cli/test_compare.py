@@ -53,10 +53,11 @@ def mritk_datasets():
 
 
 @pytest.fixture
-def run(mritk, tmp_path, fast_protocol):
+def run(mritk, tmp_path, fast_protocol, audited_before):
     """Run the network on the images into a folder of this name."""
     plugin = tmp_path / "bands.py"
     plugin.write_text(PLUGIN)
+    audited_before(plugin)
 
     def call(name, *arguments):
         base = ("run", "-p", plugin, "-b", "tiny", "-d", "bands", "--seeds", 2, "--device", "cpu")
@@ -87,6 +88,7 @@ def test_an_equal_run_passes(mritk, run):
     assert "cannot tell" in ended.out
 
 
+@pytest.mark.slow
 def test_a_run_on_shuffled_labels_fails(mritk, run, monkeypatch):
     base = run("base")
     shuffle_training_labels(monkeypatch)
@@ -104,6 +106,7 @@ def test_a_run_on_shuffled_labels_fails(mritk, run, monkeypatch):
     assert "▼ worse" in diff.out
 
 
+@pytest.mark.slow
 def test_a_run_under_another_protocol_is_not_compared(mritk, run, fast_protocol):
     base = run("base")
     fast_protocol.write_text(fast_protocol.read_text().replace("epochs = 2", "epochs = 3"))

@@ -380,6 +380,7 @@ def test_across_datasets_ranks_rows_and_tests_them_by_friedman_and_nemenyi(mritk
     assert "p (Nemenyi)" in text
 
 
+@pytest.mark.slow
 def test_across_datasets_by_bayes(mritk, six_datasets):
     (found,) = as_json(mritk, six_datasets, "--across", "datasets", "--test", "bayes")
     assert found["pairs"][0]["probabilities"]["better"] > 0.95
@@ -443,6 +444,7 @@ def test_data_without_patients_are_said_to_be_too_sure(mritk, store):
     assert "p is too small" in mritk("differences", folder, "--test", "mcnemar").out
 
 
+@pytest.mark.slow
 def test_it_takes_the_results_of_a_real_run(mritk, run_toy, tmp_path):
     assert run_toy("-b", "small_cnn").code == 0
     (table,) = as_json(mritk, tmp_path / "results")
@@ -454,6 +456,7 @@ def test_it_takes_the_results_of_a_real_run(mritk, run_toy, tmp_path):
     assert "patients (or groups of copies), so they are not independent" in ended.err
 
 
+@pytest.mark.slow
 def test_it_starts_without_torch(three_rows):
     code = (
         "import sys; from mritk.cli.main import main\n"

@@ -211,6 +211,7 @@ sys.exit(main(sys.argv[1:]))
 """
 
 
+@pytest.mark.slow
 def test_a_full_disk_leaves_no_half_written_file(run_toy, toy, fast_protocol, tmp_path):
     run_toy("--seeds", 1)
     before = sorted((tmp_path / "results").rglob("*"))

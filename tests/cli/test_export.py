@@ -22,11 +22,12 @@ DOCUMENT = Path(__file__).parents[2] / "docs" / "models.md"
 
 
 @pytest.fixture
-def kept(run_toy, toy, tmp_path):
+def kept(run_toy, toy, tmp_path, audited_before):
     """The record of one trial whose network was kept."""
     # Blue first and three different channels: an error in either would show.
     contract = 'InputContract(32, (0.4, 0.5, 0.6), (0.2, 0.3, 0.4), channel_order="BGR")'
     toy.write_text(toy.read_text().replace("InputContract(32, half, half)", contract))
+    audited_before(toy)
     assert run_toy("--seeds", 1, "--keep-models").code == 0
     (record,) = ResultsFolder(tmp_path / "results").trials()
     return record
@@ -87,6 +88,7 @@ def test_onnx_takes_pixels_and_gives_the_stored_predictions(kept, export, pixels
         )
 
 
+@pytest.mark.slow
 def test_channel_order_is_in_the_graph(kept, export, toy, tmp_path):
     export(kept, "model.onnx", "--to", "onnx")
     red = np.zeros((1, 3, 32, 32), np.float32)
@@ -102,6 +104,7 @@ def test_channel_order_is_in_the_graph(kept, export, toy, tmp_path):
     np.testing.assert_allclose(session.run(["logits"], {"pixels": red})[0], expected, atol=1e-5)
 
 
+@pytest.mark.slow
 def test_onnx_carries_the_metadata(kept, export, tmp_path):
     export(kept, "model.onnx", "--to", "onnx")
     model = onnx.load(tmp_path / "model.onnx")
@@ -112,6 +115,7 @@ def test_onnx_carries_the_metadata(kept, export, tmp_path):
     assert told["notice"] == "For research only: not for clinical use."
 
 
+@pytest.mark.slow
 def test_an_onnx_network_that_gives_other_scores_is_refused(kept, export, tmp_path, monkeypatch):
     real = onnx_file.to_onnx
 
@@ -149,6 +153,7 @@ def test_what_one_exporter_cannot_express_the_other_may(
     assert not (tmp_path / "other.onnx").exists()
 
 
+@pytest.mark.slow
 def test_nan_is_no_agreement(kept, toy, tmp_path):
     path = tmp_path / "results" / "models" / f"{kept.id}.safetensors"
     model = load_model(path, Registry.load([str(toy)], {}).backbone)

@@ -80,7 +80,7 @@ def mritk_protocols():
 
 
 @pytest.fixture
-def plugin(toy):
+def plugin(toy, audited_before):
     """The toy plugin with the backbone ``flat``, dataset ``heights`` and method ``constant``."""
     text = toy.read_text()
     text = text.replace(
@@ -93,6 +93,7 @@ def plugin(toy):
     heights = 'Dataset("heights", open_heights, license="CC BY 4.0")'
     text = text.replace(bands, f"{bands}    yield {heights}\n")
     toy.write_text(text + MORE)
+    audited_before(toy)
     return toy
 
 

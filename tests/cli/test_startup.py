@@ -49,6 +49,18 @@ def test_help_and_listings_import_nothing_heavy(arguments, tmp_path):
     assert imported_by(*arguments, home=tmp_path) == (0, [])
 
 
+def test_the_list_of_commands_imports_none_of_them(tmp_path):
+    text = (
+        "import sys; from mritk.cli.main import COMMANDS, main; main(['--help']);"
+        "print([name for name in COMMANDS if f'mritk.cli.{name}' in sys.modules])"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", text], capture_output=True, text=True, check=True, cwd=tmp_path
+    )
+    assert done.stdout.splitlines()[-1] == "[]"
+    assert "rerun        Train a stored trial again and compare." in done.stdout
+
+
 def test_completion_of_names_imports_nothing_heavy(tmp_path, monkeypatch):
     monkeypatch.setenv("_MRITK_COMPLETE", "bash_complete")
     monkeypatch.setenv("COMP_WORDS", "mritk run --backbone efficientnet_l")
@@ -65,6 +77,7 @@ def test_completion_of_names_imports_nothing_heavy(tmp_path, monkeypatch):
     assert not imported & set(HEAVY)
 
 
+@pytest.mark.slow
 def test_a_leaderboard_imports_neither_torch_nor_scikit_learn(run_toy, tmp_path):
     run_toy("--seeds", 1)
     code, heavy = imported_by("leaderboard", tmp_path / "results", home=tmp_path)
@@ -72,6 +85,7 @@ def test_a_leaderboard_imports_neither_torch_nor_scikit_learn(run_toy, tmp_path)
     assert not {"torch", "torchvision", "timm", "sklearn"} & set(heavy)
 
 
+@pytest.mark.slow
 def test_showing_a_trial_does_not_import_torch(run_toy, tmp_path):
     run_toy("--seeds", 1)
     (trial,) = (tmp_path / "results" / "trials").glob("*.h5")

@@ -70,6 +70,76 @@ def test_a_worker_is_asked_for_one_trial_and_chooses_its_device(elsewhere, tmp_p
     )
 
 
+READ = """
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from mritk import Classification, Dataset, Method, Samples, hookimpl
+
+READS = Path(__file__).parent / "reads.txt"
+
+
+def open_with(spatial_dims):
+    def read(i):
+        with READS.open("a") as stream:
+            print(i, file=stream)
+        pixels = np.random.default_rng(i).integers(0, 255, (32, 32)).astype(np.uint8)
+        return pixels if spatial_dims else pixels[0]
+
+    return Samples(
+        ids=[f"s{i:02d}" for i in range(40)],
+        targets=np.arange(40) % 2,
+        task=Classification(("even", "odd")),
+        read=read,
+        patients=[f"p{i:02d}" for i in range(40)],
+        spatial_dims=spatial_dims,
+    )
+
+
+class Chance:
+    notes = {}
+
+    def predict(self, subset):
+        return np.zeros((len(subset), 2), dtype=np.float32)
+
+
+@dataclass(frozen=True)
+class Nothing:
+    pass
+
+
+@hookimpl
+def mritk_datasets():
+    yield Dataset("noise", lambda workspace: open_with(2))
+    yield Dataset("signals", lambda workspace: open_with(None))
+
+
+@hookimpl
+def mritk_methods():
+    yield Method("chance", lambda setup: Chance(), Nothing, uses_backbone=False)
+"""
+
+
+@pytest.mark.parametrize("dataset", ["noise", "signals"])
+def test_a_worker_reads_and_digests_no_sample_that_was_read_for_the_plan(
+    mritk, elsewhere, tmp_path, dataset
+):
+    """Signals do not lie on a grid: only a method of their own reads them."""
+    (tmp_path / "read.py").write_text(READ)
+    (tmp_path / "chance.toml").write_text('method = "chance"\naugmentation = "none"\n')
+    counted = tmp_path / "reads.txt"
+    options = ("-p", "./read.py", "-d", dataset, "--protocol", "chance.toml", "--seeds", "2")
+    reads = []
+    for way in (("-n",), ("-n",), ("-p", "./elsewhere.py", "--executor", "elsewhere")):
+        counted.write_text("")
+        ended = mritk("run", *options, "-o", "results", *way)
+        assert ended.code == 0, ended.err
+        reads.append(len(counted.read_text().splitlines()))
+    assert len(list(ResultsFolder(tmp_path / "results").trials())) == 2
+    assert 0 < reads[1] == reads[2] <= reads[0], "by the plan, and by no worker"
+
+
 def test_a_rehearsal_needs_all_backbones_to_find_its_size(elsewhere, tmp_path):
     ended = elsewhere("-b", "small_cnn", "--rehearse")
     assert ended.code == 0, ended.err

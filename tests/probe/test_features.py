@@ -20,7 +20,7 @@ from mritk.errors import WeightsMismatch
 from mritk.model import weights as weights_module
 from mritk.model.backbone import load_backbone
 from mritk.probe import features as features_module
-from mritk.probe.features import FrozenBackbone, backbone_features
+from mritk.probe.features import FrozenBackbone
 from mritk.records import Origin
 
 HALF = (0.5, 0.5, 0.5)
@@ -64,6 +64,10 @@ def pretrained(make_setup, tmp_path):
     return make
 
 
+def features_of(setup, subset, **options):
+    return FrozenBackbone(setup, **options).features(subset)
+
+
 def by_hand(setup, subset):
     """The features as the definition says: one image after the other, evaluation mode."""
     network = load_backbone(setup.backbone, setup.workspace, setup.seed).network.eval()
@@ -78,17 +82,17 @@ def by_hand(setup, subset):
 @pytest.mark.parametrize("batch_size", [1, 7, 256])
 def test_features_are_the_networks_outputs_in_evaluation_mode(setup_of, batch_size):
     setup = setup_of()
-    found = backbone_features(setup, setup.val, batch_size=batch_size).values
+    found = features_of(setup, setup.val, batch_size=batch_size).values
     assert found.shape == (20, 12)
     assert found.dtype == np.float32
     np.testing.assert_allclose(found, by_hand(setup, setup.val), atol=1e-5)
 
 
 def test_blocks_change_nothing(setup_of, monkeypatch, tmp_path):
-    whole = backbone_features(setup_of(), setup_of().val, batch_size=5).values
+    whole = features_of(setup_of(), setup_of().val, batch_size=5).values
     monkeypatch.setattr(features_module, "BLOCK_BYTES", 1)
     shutil.rmtree(setup_of().workspace.home / "features")
-    cut = backbone_features(setup_of(), setup_of().val, batch_size=5).values
+    cut = features_of(setup_of(), setup_of().val, batch_size=5).values
     np.testing.assert_array_equal(whole, cut)
 
 
@@ -97,7 +101,7 @@ def test_all_parts_and_trials_share_one_pass(setup_of, unseen):
     frozen = FrozenBackbone(first)
     parts = [frozen.features(part).values for part in (first.train, first.val, unseen)]
     assert built["networks"] == 1
-    again = [backbone_features(second, p).values for p in (second.train, second.val, unseen)]
+    again = [features_of(second, p).values for p in (second.train, second.val, unseen)]
     assert built["networks"] == 1
     for one, other in zip(parts, again, strict=True):
         np.testing.assert_array_equal(one, other)
@@ -114,11 +118,11 @@ def test_a_later_trial_neither_builds_the_network_nor_reads_the_weights(pretrain
     original = features_module.sha256_of
     monkeypatch.setattr(features_module, "sha256_of", count)
     monkeypatch.setattr(weights_module, "sha256_of", count)
-    backbone_features(setup, setup.val)
+    features_of(setup, setup.val)
     assert reads.pop("net.pt") == 2, "once for the key, once for the proof"
     for seed in range(5):
         other = pretrained(seed=seed)
-        backbone_features(other, other.train)
+        features_of(other, other.train)
     assert built["networks"] == 1
     assert reads["net.pt"] == 0
 
@@ -126,10 +130,10 @@ def test_a_later_trial_neither_builds_the_network_nor_reads_the_weights(pretrain
 def test_seeds_share_pretrained_features_and_have_their_own_without(pretrained, setup_of):
     for seed in (0, 1):
         setup = pretrained(seed=seed)
-        backbone_features(setup, setup.val)
+        features_of(setup, setup.val)
     assert built["networks"] == 1
     one, other = (setup_of(seed=seed) for seed in (0, 1))
-    different = backbone_features(one, one.val).values != backbone_features(other, other.val).values
+    different = features_of(one, one.val).values != features_of(other, other.val).values
     assert different.any()
     assert built["networks"] == 3
 
@@ -142,7 +146,7 @@ def test_weights_that_leave_tensors_random_depend_on_the_seed(pretrained, tmp_pa
     found = []
     for seed in (0, 1):
         setup = pretrained(seed=seed, name="part.pt", may_miss=("0.bias",))
-        found.append(backbone_features(setup, setup.val).values)
+        found.append(features_of(setup, setup.val).values)
     assert built["networks"] == 2
     assert (found[0] != found[1]).any()
 
@@ -170,18 +174,18 @@ def changed(setup, **contract):
 )
 def test_what_shapes_features_makes_others(setup_of, change):
     setup = setup_of()
-    backbone_features(setup, setup.val)
-    backbone_features(change(setup), setup.val)
+    features_of(setup, setup.val)
+    features_of(change(setup), setup.val)
     assert built["networks"] == 2
 
 
 def test_a_weight_file_that_changes_is_loaded_again(pretrained, tmp_path):
     setup = pretrained()
-    before = backbone_features(setup, setup.val).values
+    before = features_of(setup, setup.val).values
     torch.manual_seed(5)
     torch.save(build().state_dict(), tmp_path / "net.pt")
     os.utime(tmp_path / "net.pt", ns=(1, 1))
-    after = backbone_features(setup, setup.val).values
+    after = features_of(setup, setup.val).values
     assert (before != after).any()
     np.testing.assert_allclose(after, by_hand(setup, setup.val), atol=1e-5)
 
@@ -189,16 +193,16 @@ def test_a_weight_file_that_changes_is_loaded_again(pretrained, tmp_path):
 def test_a_plugin_whose_source_changes_gives_new_features(setup_of, monkeypatch):
     """Versions stay the same while somebody works on a plugin."""
     setup = setup_of()
-    backbone_features(setup, setup.val)
+    features_of(setup, setup.val)
     monkeypatch.setattr(features_module, "source_digest", lambda function: "edited")
-    backbone_features(setup, setup.val)
+    features_of(setup, setup.val)
     assert built["networks"] == 2
 
 
 def test_the_proof_of_loading_comes_with_the_features(pretrained):
     setup = pretrained()
-    backbone_features(setup, setup.train)
-    facts = backbone_features(setup, setup.val).facts
+    features_of(setup, setup.train)
+    facts = features_of(setup, setup.val).facts
     assert facts["weights"]["matched"] == facts["weights"]["total"] == 7
     assert facts["num_features"] == 12
     assert facts["parameters"] == 6 * 27 + 6 + 12
@@ -211,12 +215,12 @@ def test_the_proof_of_loading_comes_with_the_features(pretrained):
 def test_missing_and_wrong_weights_are_refused_before_and_after(pretrained, tmp_path):
     setup = pretrained(sha256="0" * 8)
     with pytest.raises(WeightsMismatch, match="has SHA-256"):
-        backbone_features(setup, setup.val)
+        features_of(setup, setup.val)
     setup = pretrained()
-    backbone_features(setup, setup.val)
+    features_of(setup, setup.val)
     (tmp_path / "net.pt").unlink()
     with pytest.raises(Unavailable, match="no weight file at"):
-        backbone_features(setup, setup.val)
+        features_of(setup, setup.val)
 
 
 def test_features_that_are_not_finite_are_refused_and_not_kept(make_setup):
@@ -226,7 +230,7 @@ def test_features_that_are_not_finite_are_refused_and_not_kept(make_setup):
 
     setup = make_setup(build=Broken)
     with pytest.raises(MritkError, match=r"gives NaN or infinite features for 72 of 72 images"):
-        backbone_features(setup, setup.val)
+        features_of(setup, setup.val)
     assert list((setup.workspace.home / "features").iterdir()) == []
 
 
@@ -245,6 +249,6 @@ def test_volumes_have_features_too(make_setup, workspace):
     )
     part = Subset.of(samples, [4, 2], workspace)
     setup = replace(setup, backbone=Backbone(architecture), train=part, image_size=None)
-    found = backbone_features(setup, part).values
+    found = features_of(setup, part).values
     expected = volumes.reshape(6, 2, 4, 2, 4, 2, 4).mean((2, 4, 6)).reshape(6, 8) / 255
     np.testing.assert_allclose(found, expected[[4, 2]], atol=1e-6)

@@ -115,6 +115,7 @@ def test_a_benchmark_file_varies_by_a_table(tmp_path):
     }
 
 
+@pytest.mark.slow
 def test_workers_train_varied_protocols_too(run_toy, tmp_path):
     assert run_toy("--seeds", 1, "--vary", "split.shots=4,8", "--jobs", 2).code == 0
     assert len(list(ResultsFolder(tmp_path / "results").trials())) == 2

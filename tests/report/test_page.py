@@ -66,6 +66,7 @@ class Elements(HTMLParser):
         self.text += data
 
 
+@pytest.mark.slow
 def test_nothing_is_fetched_from_anywhere(page):
     for tag, attributes in Elements(page).elements:
         for name in ("src", "href", "xlink:href", "action", "data"):
@@ -112,6 +113,7 @@ def test_head_and_contents_say_what_when_and_where(page):
     assert {link.removeprefix("#") for link in links} <= targets
 
 
+@pytest.mark.slow
 def test_tables_of_a_varied_protocol_are_surveyed_by_a_curve(make_trial):
     records = [
         make_trial(
@@ -194,6 +196,7 @@ def test_failed_trials_conflicts_and_provenance_are_there(page):
     assert "Method" in text, "the protocol in words"
 
 
+@pytest.mark.slow
 def test_pictures_are_shown_where_the_data_are_those_of_the_trials(mritk, run_toy, toy, tmp_path):
     assert run_toy("--seeds", 1).code == 0
     output = tmp_path / "report.html"
@@ -333,6 +336,7 @@ def test_in_a_browser_links_of_the_contents_lead_to_their_headings(opened):
     assert tab.evaluate("document.querySelector(':target').textContent") == "Confusion"
 
 
+@pytest.mark.slow
 def test_on_paper_everything_is_open_but_raw_data_and_nothing_asks_for_input(opened):
     tab = opened(viewport={"width": 720, "height": 1000})
     tab.emulate_media(media="print")

@@ -30,6 +30,7 @@ def test_two_hundred_kills_lose_no_trial_that_was_said_to_be_there(tmp_path):
     assert told["serious"] == []
 
 
+@pytest.mark.slow
 def test_several_processes_may_write_into_one_folder(tmp_path):
     """Three at once, whose trials overlap, each renewing the view after each trial."""
     commands = [[sys.executable, WRITER, "writes", tmp_path, str(n)] for n in (0, 20, 40)]

@@ -195,6 +195,7 @@ LACKING = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("lacking", LACKING.values(), ids=LACKING)
 def test_tables_that_lack_something_are_those_without_an_index(
     make_record, tmp_path, reads, lacking
@@ -222,6 +223,7 @@ def test_what_is_lacking_is_told_from_the_index_too(make_record, tmp_path):
         assert one.trials == 2
 
 
+@pytest.mark.slow
 def test_a_trial_that_makes_a_seed_whole_changes_the_table(make_record, tmp_path):
     folder = ResultsFolder(tmp_path / "results")
     cross_validated(folder, make_record, without=["one11"], folds_of_one_class=[1])
@@ -256,6 +258,7 @@ def test_each_file_is_read_once_for_a_table_that_is_new(folder, reads):
     assert sorted(reads) == sorted(path.stem for path in folder.trial_files())
 
 
+@pytest.mark.slow
 def test_another_question_to_trials_that_are_known_is_answered_from_their_files(folder, reads):
     board_of(folder)
     for analysis in (QUICK, replace(QUICK, resamples=200), replace(MEANS, level="patient")):
@@ -397,6 +400,7 @@ def test_the_clock_is_that_of_the_file_system(tmp_path):
     assert index_file.time_of(tmp_path / "absent") is None
 
 
+@pytest.mark.slow
 def test_of_several_writers_the_last_one_stays_whole(folder):
     expected = text(build_leaderboard(folder.trials(), analysis=MEANS))
 
@@ -465,6 +469,7 @@ def test_a_trial_that_is_replaced_while_a_table_is_made_is_named(folder, make_re
     assert not board_of(folder, QUICK).damaged
 
 
+@pytest.mark.slow
 def test_metrics_of_plugins_are_computed_each_time(folder, reads):
     values = iter([0.25, 0.75])
     for expected in (0.25, 0.75):

@@ -141,6 +141,7 @@ def test_an_unknown_side_is_refused_with_those_that_exist(tmp_path, capsys, monk
     assert "timm, defaults" in capsys.readouterr().err
 
 
+@pytest.mark.slow
 def test_all_sides_train_one_network():
     """timm's name must stand for the network behind mritk's, or steps would not compare."""
     import timm

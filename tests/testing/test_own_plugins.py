@@ -17,8 +17,8 @@ from mritk_phantom.recipe import Recipe
 
 REGISTRY = Registry.load(environ={})
 PLUGINS = [plugin.origin.plugin for plugin in REGISTRY.plugins if plugin.state == "loaded"]
-# Those with many networks: each architecture is checked with 224 px and more.
-SLOW = {"timm", "radimagenet"}
+# Those with large or many networks, with much to make, or with trainings.
+SLOW = {"timm", "radimagenet", "lvmmed", "phantom", "finetune", "processes"}
 
 
 def marked(name):

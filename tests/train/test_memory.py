@@ -226,6 +226,7 @@ SLOW = ("resnet18", "efficientnet_lite0", "densenet121", "convnext_tiny")
 TOLERANCE = 0.10
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not sys.platform.startswith("linux"), reason="reads /proc")
 @pytest.mark.parametrize(
     "names", [("toy",), pytest.param(SLOW, marks=pytest.mark.slow)], ids=["toy", "timm"]

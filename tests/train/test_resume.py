@@ -14,7 +14,7 @@ from mritk.protocol.recipe import Head, Stage
 from mritk.train.checkpoint import Checkpoint
 from tests.train.killable_training import make_setup, noise, outcome
 
-TRAININGS = [*range(12), *(pytest.param(n, marks=pytest.mark.slow) for n in range(12, 60))]
+TRAININGS = [*range(4), *(pytest.param(n, marks=pytest.mark.slow) for n in range(4, 60))]
 
 
 class Stop(BaseException):

@@ -6,6 +6,7 @@ import os
 import tempfile
 from pathlib import Path
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
@@ -69,6 +70,7 @@ def entries(root):
             yield f"{inside.as_posix()}/"
 
 
+@pytest.mark.slow
 @settings(max_examples=150, deadline=None)
 @given(SOUND, st.lists(PATHS, max_size=8), st.booleans())
 def test_nothing_is_dropped_in_silence(sound, paths, archive):

@@ -46,6 +46,7 @@ def published(hub: Hub, model) -> Hub:
     return hub
 
 
+@pytest.mark.slow
 def test_fetched_once_a_run_needs_no_network_and_tells_the_commit(
     published: Hub, mritk, fast_protocol, tmp_path, monkeypatch
 ) -> None:

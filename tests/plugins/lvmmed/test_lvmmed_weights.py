@@ -61,6 +61,7 @@ def test_the_resnet_gives_the_features_of_the_network_that_was_saved(
     assert found.report.matched == found.report.total == 318
 
 
+@pytest.mark.slow
 def test_a_resnet_file_with_a_tensor_too_few_or_too_many_is_refused(resnet, loaded, folder):
     """The published script would go on with ImageNet's tensors and say nothing."""
     whole = resnet.state_dict()
@@ -131,6 +132,7 @@ def expected_features(reference, images):
     return patches.mean(dim=(1, 2))
 
 
+@pytest.mark.slow
 def test_the_encoder_gives_the_features_of_another_implementation(
     reference, published, loaded, folder
 ):
@@ -145,6 +147,7 @@ def test_the_encoder_gives_the_features_of_another_implementation(
     assert found.num_features == 768
 
 
+@pytest.mark.slow
 def test_sams_own_checkpoint_gives_the_same_encoder(reference, published, loaded, folder):
     whole = {f"image_encoder.{name}": tensor for name, tensor in published.items()}
     whole |= {"prompt_encoder.x": torch.zeros(1), "mask_decoder.y": torch.zeros(1)}
@@ -155,6 +158,7 @@ def test_sams_own_checkpoint_gives_the_same_encoder(reference, published, loaded
     torch.testing.assert_close(features, expected_features(reference, images), atol=1e-4, rtol=1e-3)
 
 
+@pytest.mark.slow
 def test_an_encoder_file_that_does_not_cover_the_network_is_refused(published, loaded, folder):
     for broken in (
         {n: t for n, t in published.items() if n != "patch_embed.proj.weight"},
@@ -167,6 +171,7 @@ def test_an_encoder_file_that_does_not_cover_the_network_is_refused(published, l
             loaded("vit_b@lvmmed")
 
 
+@pytest.mark.slow
 def test_the_encoder_takes_other_sizes(loaded):
     with torch.no_grad():
         for side in (32, 96):

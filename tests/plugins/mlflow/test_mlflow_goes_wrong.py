@@ -161,6 +161,7 @@ def probe(*arguments: object) -> str:
     return done.stderr.splitlines()[-1]
 
 
+@pytest.mark.slow
 def test_a_run_that_nobody_tracks_imports_no_tracker(toy, fast_protocol, tmp_path):
     names = ("run", "-p", toy, "-b", "tiny", "-d", "bands", "--protocol", fast_protocol)
     assert probe(*names, "-o", tmp_path / "results", "--seeds", 1) == "end 0"

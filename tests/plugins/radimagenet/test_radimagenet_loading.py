@@ -97,6 +97,7 @@ def load(name: str, registry: Registry, workspace: Workspace) -> LoadedBackbone:
     return load_backbone(registry.backbone(name), workspace, seed=0, size=96)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("architecture", SOURCES)
 def test_features_equal_those_of_the_network_that_was_saved(
     architecture: str, registry: Registry, workspace: Workspace

@@ -138,6 +138,7 @@ def test_the_study_on_all_images_sees_them_in_the_same_way():
 # -- what is drawn -------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_draws_are_balanced_nested_and_of_the_training_part_alone(trials):
     drawn = {k: set(trials["stripes", k].splits["train"]) for k in DRAWN if k}
     label = {f"i{i:03d}": i // 4 % 4 for i in range(480)}
@@ -150,6 +151,7 @@ def test_draws_are_balanced_nested_and_of_the_training_part_alone(trials):
     assert len(tests) == 1, "all are scored on the same images"
 
 
+@pytest.mark.slow
 def test_seeds_of_trials_share_the_images_and_another_draw_has_others(trials, mritk, tmp_path):
     (tmp_path / "set.py").write_text(SET)
     (tmp_path / "kshot_5.toml").write_text(shortened(5, 1))

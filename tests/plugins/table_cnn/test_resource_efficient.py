@@ -46,6 +46,7 @@ def folders(tmp_path_factory):
     return root
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("study", STUDIES)
 def test_a_study_plans_its_trials_on_the_data_that_it_names(
     study, folders, mritk, request, monkeypatch
@@ -66,6 +67,7 @@ def test_a_study_plans_its_trials_on_the_data_that_it_names(
     }
 
 
+@pytest.mark.slow
 def test_the_audit_finds_the_images_that_both_collections_hold(folders, mritk, monkeypatch):
     monkeypatch.chdir(folders)
     ended = mritk("audit", "folder:br35h", "folder:masoudnickparvar", "--json")

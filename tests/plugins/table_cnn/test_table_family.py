@@ -93,6 +93,7 @@ def test_it_keeps_what_mritk_relies_on(path, mritk):
     assert ended.code == 0, ended.out
 
 
+@pytest.mark.slow
 def test_a_changed_table_is_another_trial(run_toy, path, tmp_path):
     def trials():
         assert run_toy("-b", f"table_cnn:{path}", "--seeds", 1).code in (0, 5)

@@ -33,6 +33,7 @@ def registry():
 # -- each network at its own size ------------------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_the_tensor_that_enters_each_network_has_the_size_that_timm_declares(
     registry, workspace, monkeypatch
 ):
@@ -102,6 +103,7 @@ def by_case(test):
     return mean, np.array([test.target[cases == name][0] for name in names])
 
 
+@pytest.mark.slow
 def test_no_case_spans_two_parts_and_each_is_tested_once(folds):
     tested = []
     for trial in ResultsFolder(folds).trials():
@@ -115,6 +117,7 @@ def test_no_case_spans_two_parts_and_each_is_tested_once(folds):
     assert sorted(tested) == [f"case{number:03d}" for number in range(18)]
 
 
+@pytest.mark.slow
 def test_the_score_of_a_case_is_the_mean_probability_of_its_tiles(folds, capsys):
     from mritk.cli.main import main
 
@@ -184,6 +187,7 @@ def is_chance(accuracies):
     return 0.25 < np.mean(accuracies) < 0.75
 
 
+@pytest.mark.slow
 def test_the_higher_resolution_wins_where_the_cue_needs_it(accuracies):
     assert min(accuracies["sharp", 64]) > 0.9
     assert is_chance(accuracies["sharp", 30])

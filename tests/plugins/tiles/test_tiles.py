@@ -133,6 +133,7 @@ def test_the_cue_fades_with_every_step_down_the_ladder():
     assert difference[224] < difference[456] / 40
 
 
+@pytest.mark.slow
 def test_a_detector_that_knows_the_cue_finds_it_at_full_size_and_not_at_half(open_tiles):
     samples = open_tiles("tiles:sharp,cases=40,tiles=1")
     images, upright = grey_levels(samples), samples.targets == 0
@@ -141,6 +142,7 @@ def test_a_detector_that_knows_the_cue_finds_it_at_full_size_and_not_at_half(ope
     assert 0.25 < auroc(cue(images, 224), upright) < 0.75
 
 
+@pytest.mark.slow
 def test_a_detector_that_knows_the_cue_finds_none_in_blurred_tiles(open_tiles):
     samples = open_tiles("tiles:blurred,cases=40,tiles=1")
     images, upright = grey_levels(samples), samples.targets == 0

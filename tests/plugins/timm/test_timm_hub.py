@@ -46,6 +46,7 @@ print(loaded.report.sha256, loaded.report)
 """
 
 
+@pytest.mark.slow
 def test_a_file_is_fetched_and_loaded_with_full_proof(hub, run: Run) -> None:
     state = timm.create_model("test_resnet").state_dict()
     hub.files[FILE] = save(dict(state))
