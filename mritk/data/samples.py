@@ -13,6 +13,7 @@ from typing import ClassVar
 import numpy as np
 
 from mritk.errors import DataError
+from mritk.machine.in_threads import reason_of
 from mritk.reading.parts import SPLITS
 from mritk.reading.passed_over import PassedOver
 
@@ -141,20 +142,13 @@ class Samples:
         positions = np.flatnonzero(given) if given.dtype == bool else given.astype(np.int64)
         rows = positions.tolist()
         read, digest = self.read, self.digest
-
-        def pick(column: Sequence[str] | None) -> tuple[str, ...] | None:
-            return None if column is None else tuple(column[i] for i in rows)
-
+        columns = {name: getattr(self, name) for name in ("ids", *TEXT_COLUMNS)}
         return replace(
             self,
-            ids=tuple(self.ids[i] for i in rows),
             targets=self.targets[positions],
             read=lambda i: read(rows[i]),
             digest=None if digest is None else lambda i: digest(rows[i]),
-            patients=pick(self.patients),
-            sites=pick(self.sites),
-            sources=pick(self.sources),
-            splits=pick(self.splits),
+            **{name: c and tuple(c[i] for i in rows) for name, c in columns.items()},
         )
 
     def content(self, i: int) -> str:
@@ -178,7 +172,7 @@ class Samples:
             except MemoryError:
                 raise
             except Exception as error:
-                bad[row] = " ".join(str(error).split()) or type(error).__name__
+                bad[row] = reason_of(error)
         if bad:
             raise UnreadableSamples(self.ids, list(bad), list(bad.values()))
         return tuple(contents)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import partial
 
 import torch
 
@@ -88,14 +87,8 @@ def resample_some(
 def change_intensity(images: torch.Tensor, step: Step) -> torch.Tensor:
     """Apply those of a step's operations that do not move pixels."""
 
-    def change(
-        function: Callable[[torch.Tensor, torch.Tensor], torch.Tensor],
-        part: torch.Tensor,
-        rows: torch.Tensor,
-    ) -> torch.Tensor:
-        return function(part, step.values[rows])
+    def branch(change: Callable[[torch.Tensor, torch.Tensor], torch.Tensor]) -> Branch:
+        return lambda part, rows: change(part, step.values[rows])
 
     group = (step.operations - len(GEOMETRY)).clamp_min(0)
-    branches: list[Branch | None] = [None]
-    branches += [partial(change, function) for function in INTENSITY.values()]
-    return apply_by_group(images, group, branches)
+    return apply_by_group(images, group, [None, *map(branch, INTENSITY.values())])

@@ -42,15 +42,14 @@ def read_collection(
             that ``cvind.mat`` describes.
         Unavailable: ``cvind.mat`` is needed and not there.
     """
-    found = find_numbered_files(folder)
-    slices = found.slices
+    slices, folds = find_numbered_files(folder)
     if expected is not None and len(slices) != expected:
         raise DataError(
             f"{folder} holds {len(slices)} of the {expected} slices; unpack all four zip files "
             f"there, or name a part of the set as figshare:{folder}"
         )
     # Before the slices, because it is much the quicker to read.
-    splits = official_parts(folder, list(slices), found.folds, fold) if fold else None
+    splits = official_parts(folder, list(slices), folds, fold) if fold else None
     headers = _headers(folder, slices)
     paths = list(slices.values())
     return Samples(

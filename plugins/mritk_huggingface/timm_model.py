@@ -88,5 +88,5 @@ class TimmModel:
         """Turns the tensors of a file into the network's: without the classifier of the card."""
         named = self.card.get("classifier") or ()
         heads = (named,) if isinstance(named, str) else tuple(named)
-        translated = lazy("mritk_timm.tensors:network_tensors")
-        return partial(translated, self.architecture, heads, build=self.build)
+        translate = lazy("mritk_timm.tensors:network_tensors")
+        return partial(translate, self.architecture, heads, build=self.build)
