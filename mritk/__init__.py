@@ -13,6 +13,7 @@ from mritk.lazy_import import lazy_names
 if TYPE_CHECKING:
     from mritk.data.derived import Derived as Derived
     from mritk.data.derived import kept as kept
+    from mritk.data.recent import Recent as Recent
     from mritk.data.samples import Classification as Classification
     from mritk.data.samples import Regression as Regression
     from mritk.data.samples import Samples as Samples
@@ -31,7 +32,6 @@ if TYPE_CHECKING:
     from mritk.files.download import fetch_file as fetch_file
     from mritk.files.manual import manual_file as manual_file
     from mritk.files.packaged import packaged_text as packaged_text
-    from mritk.files.recent import Recent as Recent
     from mritk.files.regular_file import open_regular_file as open_regular_file
     from mritk.files.waiting import locked as locked
     from mritk.files.workspace import Workspace as Workspace
@@ -88,6 +88,7 @@ __version__ = "0.1.0"
 
 _PUBLIC = {
     "mritk.data.derived": "Derived kept",
+    "mritk.data.recent": "Recent",
     "mritk.data.samples": "Classification Regression Samples",
     "mritk.data.subset": "Subset",
     "mritk.errors": "DataError MritkError PluginDeprecationWarning Unavailable UsageError",
@@ -98,7 +99,6 @@ _PUBLIC = {
     "mritk.files.download": "fetch_file",
     "mritk.files.manual": "manual_file",
     "mritk.files.packaged": "packaged_text",
-    "mritk.files.recent": "Recent",
     "mritk.files.regular_file": "open_regular_file",
     "mritk.files.waiting": "locked",
     "mritk.files.workspace": "Workspace",

@@ -121,3 +121,9 @@ class PluginDeprecationWarning(FutureWarning):
     def __init__(self, what: str, *, instead: str, removed_in: str) -> None:
         self.removed_in = removed_in
         super().__init__(f"{what} will be removed in mritk {removed_in}; {instead}")
+
+
+def one_line(said: BaseException | str) -> str:
+    """Return a text, or what an error says, as one line; an error without words by its type."""
+    words = " ".join(str(said).split())
+    return words if words or isinstance(said, str) else type(said).__name__

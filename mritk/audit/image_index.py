@@ -14,9 +14,10 @@ from mritk.audit.detail import DETAIL_SHAPES
 from mritk.audit.shrink import Box
 from mritk.audit.signature import SIDES, coverage, signature
 from mritk.data.samples import Samples, array_digest
+from mritk.errors import one_line
 from mritk.files.kept import Draft, discard, find, keep, key_of
 from mritk.files.workspace import Workspace
-from mritk.machine.in_threads import in_threads, reason_of
+from mritk.machine.in_threads import in_threads
 
 # Raise this when the signatures that come out of mritk.audit.signature change.
 SIGNATURE_VERSION = 6
@@ -142,13 +143,13 @@ def _reason(samples: Samples, row: int) -> str:
     try:
         signature(samples.read(row), samples.spatial_dims or 2)
     except Exception as error:
-        return reason_of(error)
+        return one_line(error)
     return ""
 
 
 def _digests(samples: Samples) -> tuple[tuple[str, ...], dict[int, str]]:
     digests = list(in_threads(samples.content, len(samples)))
-    unreadable = {row: reason_of(d) for row, d in enumerate(digests) if isinstance(d, Exception)}
+    unreadable = {row: one_line(d) for row, d in enumerate(digests) if isinstance(d, Exception)}
     return tuple("" if isinstance(d, Exception) else d for d in digests), unreadable
 
 
@@ -208,7 +209,7 @@ def _indexed(
     for row, result in enumerate(in_threads(look, count)):
         seen: dict[str, Any] = {}
         if isinstance(result, Exception):
-            unreadable[row] = reason_of(result)
+            unreadable[row] = one_line(result)
         elif result:
             seen = result
             for name, pictures in small.items():

@@ -7,10 +7,12 @@ import io
 import sys
 import traceback
 from collections import ChainMap
-from collections.abc import Iterator, MutableMapping, Sequence
+from collections.abc import Iterator, Mapping, MutableMapping, Sequence
 from importlib import import_module
+from typing import cast
 
 import click
+from click.shell_completion import CompletionItem
 
 import mritk
 from mritk.cli.app import App, plugin_option
@@ -68,31 +70,22 @@ COMMANDS = {
 }
 
 
-class Commands(MutableMapping[str, click.Command]):
-    """The commands of mritk by name, and those that were added."""
-
-    def __init__(self) -> None:
-        self._added: dict[str, click.Command] = {}
+class Commands(Mapping[str, click.Command]):
+    """The commands of mritk by name."""
 
     def __getitem__(self, name: str) -> click.Command:
-        if name not in COMMANDS or name in self._added:
-            return self._added[name]
+        if name not in COMMANDS:
+            raise KeyError(name)
         found = vars(import_module(f"mritk.cli.{name}")).values()
         command = next(c for c in found if isinstance(c, click.Command) and c.name == name)
         command.short_help = COMMANDS[name]
         return command
 
-    def __setitem__(self, name: str, command: click.Command) -> None:
-        self._added[name] = command
-
-    def __delitem__(self, name: str) -> None:
-        del self._added[name]
-
     def __iter__(self) -> Iterator[str]:
-        return iter(dict.fromkeys((*COMMANDS, *self._added)))
+        return iter(COMMANDS)
 
     def __len__(self) -> int:
-        return len(list(iter(self)))
+        return len(COMMANDS)
 
 
 class PluginGroup(click.Group):
@@ -104,17 +97,28 @@ class PluginGroup(click.Group):
 
     def list_commands(self, ctx: click.Context) -> list[str]:
         """Return the names of all commands, those of plugins included."""
-        own = list(self.commands)
-        return own + sorted(set(self._extended(ctx).commands) - set(own))
+        return list(self._listed(ctx))
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
-        """List all commands; those of mritk are not imported for that."""
-        listed: dict[str, click.Command] = {
-            name: click.Command(name, short_help=text) for name, text in COMMANDS.items()
-        }
+        """List all commands."""
+        _InOrder(commands=self._listed(ctx)).format_commands(ctx, formatter)
+
+    def shell_complete(self, ctx: click.Context, incomplete: str) -> list[CompletionItem]:
+        """Return the commands that begin so, and the options."""
+        listed = self._listed(ctx).items()
+        found = [(name, c) for name, c in listed if name.startswith(incomplete) and not c.hidden]
+        commands = [CompletionItem(name, help=c.get_short_help_str()) for name, c in found]
+        return [*commands, *click.Command.shell_complete(self, ctx, incomplete)]
+
+    def _listed(self, ctx: click.Context) -> dict[str, click.Command]:
+        """Return all commands by name; those of mritk are not imported for that, and do nothing."""
         extended = self._extended(ctx).commands
-        listed |= {name: extended[name] for name in self.list_commands(ctx) if name not in listed}
-        _InOrder(commands=listed).format_commands(ctx, formatter)
+        return {
+            name: click.Command(name, short_help=COMMANDS[name])
+            if name in COMMANDS
+            else extended[name]
+            for name in dict.fromkeys((*COMMANDS, *sorted(extended)))
+        }
 
     def _extended(self, ctx: click.Context) -> click.Group:
         # A group of its own: what a plugin adds must not outlive this call of the program.
@@ -137,7 +141,7 @@ class _InOrder(click.Group):
 
 @click.group(
     cls=PluginGroup,
-    commands=Commands(),
+    commands=cast("MutableMapping[str, click.Command]", Commands()),  # nothing is added to it
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
     epilog=EPILOG,
     no_args_is_help=True,

@@ -15,10 +15,10 @@ from mritk.data.identified import SampleChanged
 from mritk.data.preprocessing import UNCHANGED, Preprocessing
 from mritk.data.samples import Samples, UnreadableSamples
 from mritk.data.shaping import RESAMPLING, Shaping, shaping_code
-from mritk.errors import DataError, UsageError
+from mritk.errors import DataError, UsageError, one_line
 from mritk.files.kept import Draft, kept, key_of
 from mritk.files.workspace import Workspace
-from mritk.machine.in_threads import in_threads, reason_of
+from mritk.machine.in_threads import in_threads
 
 WHAT, IMAGES = "decoded images", "images"
 
@@ -116,7 +116,7 @@ def _fill(
         if isinstance(result, SampleChanged):
             raise result
         if isinstance(result, Exception):
-            bad[row] = reason_of(result)
+            bad[row] = one_line(result)
             continue
         item = result
         if samples.spatial_dims == 2 and item.ndim == 3 and not colour:

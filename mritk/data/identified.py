@@ -13,8 +13,8 @@ from dataclasses import replace
 import numpy as np
 
 from mritk.data.samples import Samples, array_digest
-from mritk.errors import DataError
-from mritk.machine.in_threads import in_threads, reason_of
+from mritk.errors import DataError, one_line
+from mritk.machine.in_threads import in_threads
 
 
 class SampleChanged(DataError):
@@ -24,7 +24,7 @@ class SampleChanged(DataError):
 def array_digests(samples: Samples) -> tuple[list[str], dict[int, str]]:
     """Read all samples; return the digest of each array, and why rows cannot be read."""
     results = list(in_threads(lambda row: array_digest(samples.read(row)), len(samples)))
-    unreadable = {row: reason_of(r) for row, r in enumerate(results) if isinstance(r, Exception)}
+    unreadable = {row: one_line(r) for row, r in enumerate(results) if isinstance(r, Exception)}
     return ["" if isinstance(result, Exception) else result for result in results], unreadable
 
 

@@ -12,8 +12,7 @@ from typing import ClassVar
 
 import numpy as np
 
-from mritk.errors import DataError
-from mritk.machine.in_threads import reason_of
+from mritk.errors import DataError, one_line
 from mritk.reading.parts import SPLITS
 from mritk.reading.passed_over import PassedOver
 
@@ -172,7 +171,7 @@ class Samples:
             except MemoryError:
                 raise
             except Exception as error:
-                bad[row] = reason_of(error)
+                bad[row] = one_line(error)
         if bad:
             raise UnreadableSamples(self.ids, list(bad), list(bad.values()))
         return tuple(contents)

@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from mritk.errors import ExitCode, MritkError, Unavailable
+from mritk.errors import ExitCode, MritkError, Unavailable, one_line
 from mritk.execute.claim import claimed, finished_meanwhile, stamp_of
 from mritk.execute.serial import SerialRun
 from mritk.files.workspace import Workspace
@@ -90,9 +90,9 @@ def run_job(job: Job) -> Done:
         with _working_in(job.folder):
             return _run(job)
     except MritkError as error:
-        return Done(job.trial, " ".join(str(error).split()), error.exit_code)
+        return Done(job.trial, one_line(error), error.exit_code)
     except (Exception, SystemExit) as error:
-        text = " ".join(f"{type(error).__name__}: {error}".split())
+        text = one_line(f"{type(error).__name__}: {error}")
         return Done(job.trial, text, ExitCode.INTERNAL)
 
 

@@ -18,7 +18,7 @@ from functools import partial
 from pathlib import Path, PurePosixPath
 from typing import IO
 
-from mritk.errors import DataError, Unavailable
+from mritk.errors import DataError, Unavailable, one_line
 from mritk.files.atomic import whole_folder
 from mritk.files.digests import sha256_of
 from mritk.files.mistaken_file import stand_in
@@ -290,4 +290,4 @@ def _damaged(archive: Path, name: str, error: Exception | str) -> DataError:
 def _reason(error: Exception) -> str:
     if isinstance(error, OSError) and error.strerror:
         return error.strerror
-    return " ".join(str(error).split()) or type(error).__name__
+    return one_line(error)

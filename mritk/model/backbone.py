@@ -8,7 +8,7 @@ import torch
 from torch import nn
 
 from mritk.backbone import Backbone
-from mritk.errors import MritkError
+from mritk.errors import MritkError, one_line
 from mritk.files.workspace import Workspace
 from mritk.model.blocks import Block, blocks_of
 from mritk.model.weights import MatchReport, load_proven
@@ -76,7 +76,7 @@ def _num_features(network: nn.Module, backbone: Backbone, size: int | None) -> i
         with torch.no_grad():  # a network may keep a tensor of its first pass for training
             features = network(batch)
     except Exception as error:
-        reason = " ".join(str(error).split())
+        reason = one_line(error)
         raise MritkError(
             f"{backbone.name} does not take inputs of side {side} (its weights expect "
             f"{contract.size or 'any size'}): {reason}; set image_size in the protocol"

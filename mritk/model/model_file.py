@@ -17,7 +17,7 @@ import torch
 from torch import nn
 
 from mritk.backbone import SCRATCH, Backbone
-from mritk.errors import WeightsMismatch
+from mritk.errors import WeightsMismatch, one_line
 from mritk.files.atomic import write_whole
 from mritk.files.digests import sha256_of
 from mritk.model.contract import Normalise
@@ -89,7 +89,7 @@ def read_metadata(path: Path) -> dict[str, str]:
         with safe_open(path, "pt") as file:
             metadata: dict[str, str] = dict(file.metadata() or {})
     except Exception as error:
-        reason = " ".join(str(error).split())
+        reason = one_line(error)
         raise WeightsMismatch(f"{path} cannot be read as a model: {reason}") from error
     if metadata.get("format") != FORMAT:
         raise WeightsMismatch(

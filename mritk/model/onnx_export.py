@@ -15,7 +15,7 @@ import numpy as np
 import torch
 from torch import nn
 
-from mritk.errors import MritkError, Unavailable
+from mritk.errors import MritkError, Unavailable, one_line
 from mritk.model.model_file import TrainedModel
 
 NEEDED = ("onnx", "onnxscript", "onnxruntime")
@@ -186,7 +186,7 @@ def check_onnx(content: bytes, model: TrainedModel, batches: Sequence[int] = BAT
     except OnnxMismatch:
         raise
     except Exception as error:
-        reason = " ".join(str(error).split())[:300]
+        reason = one_line(error)[:300]
         raise OnnxMismatch(f"onnxruntime cannot run the exported network: {reason}") from error
     if not worst <= TOLERANCE:
         raise OnnxMismatch(

@@ -13,6 +13,8 @@ from functools import partial
 from threading import Condition, Thread
 from typing import Any
 
+from mritk.errors import one_line
+
 logger = logging.getLogger("mritk")
 
 
@@ -96,7 +98,7 @@ class Background:
             told, self._off = self._off, True
             self._waiting.clear()
         if not told:
-            reason = " ".join(f"{type(error).__name__}: {error}".split())
+            reason = one_line(f"{type(error).__name__}: {error}")
             logger.warning(
                 "%s is switched off for the rest of this run, which goes on without it: %s; %s",
                 self._name,

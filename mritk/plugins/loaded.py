@@ -11,6 +11,7 @@ from shlex import quote
 from typing import Literal
 
 import mritk
+from mritk.errors import one_line
 from mritk.files.code_state import source_file
 from mritk.records import Origin, Record
 
@@ -61,7 +62,7 @@ def reason_of(error: BaseException, step: str) -> str:
     """Return one line: what was raised, at which step and line."""
     place = place_of(error)
     text = f"{type(error).__name__}: {error} ({step}{f', {place}' if place else ''})"
-    return " ".join(text.split())
+    return one_line(text)
 
 
 def place_of(error: BaseException, home: str = "") -> str:

@@ -10,7 +10,7 @@ import numpy as np
 from PIL import Image, UnidentifiedImageError
 from PIL.ImageFile import ImageFile
 
-from mritk.errors import DataError
+from mritk.errors import DataError, one_line
 from mritk.files.mistaken_file import stand_in
 from mritk.files.regular_file import open_regular_file
 from mritk.reading.deep_colour import is_deep_colour, read_deep_colour
@@ -65,7 +65,7 @@ def read_image(source: Path | bytes) -> np.ndarray:
     except UnidentifiedImageError as error:
         raise DataError(_what_else(source)) from error
     except Exception as error:  # Pillow raises whatever a malformed file makes it trip over
-        raise DataError(" ".join(str(error).split()) or type(error).__name__) from error
+        raise DataError(one_line(error)) from error
 
 
 def _what_else(source: Path | bytes) -> str:

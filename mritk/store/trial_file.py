@@ -15,6 +15,7 @@ from pathlib import Path
 
 import h5py
 
+from mritk.errors import one_line
 from mritk.files.atomic import write_whole
 from mritk.store.guarded_calls import Crashed, Endless, GuardedCalls
 from mritk.store.layout import SCHEMA, read_record, write_record
@@ -225,7 +226,7 @@ def _stored_in(content: bytes, path: Path, *, proven: bool) -> Stored:
     except ReachesOutside as error:
         raise ForeignFile(path, f"is no trial file that mritk wrote: {error}") from error
     except Exception as error:  # damage can surface as nearly any exception of h5py
-        reason = " ".join(str(error).split())
+        reason = one_line(error)
         raise TornTrial(path, f"is not a readable trial file: {reason}") from error
     if not TRIAL_ID.fullmatch(record.id):
         raise TornTrial(path, f"is not a readable trial file: {record.id!r} is no id of a trial")

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from types import FunctionType
 from typing import Any, Generic, Literal, TypeVar
 
-from mritk.errors import Unavailable
+from mritk.errors import Unavailable, one_line
 
 State = Literal["passed", "failed", "skipped", "n/a"]
 Check = Callable[[Any], None]
@@ -76,13 +76,13 @@ def _judge(subject: str, check: Check, under_test: Any) -> Verdict:
     try:
         check(under_test)
     except NotApplicable as reason:
-        return Verdict(subject, promise, "n/a", _one_line(reason))
+        return Verdict(subject, promise, "n/a", one_line(reason))
     except Unavailable as absent:
-        return Verdict(subject, promise, "skipped", _one_line(absent))
+        return Verdict(subject, promise, "skipped", one_line(absent))
     except Defect as defect:
-        return Verdict(subject, promise, "failed", _one_line(defect))
+        return Verdict(subject, promise, "failed", one_line(defect))
     except (Exception, SystemExit) as error:
-        return Verdict(subject, promise, "failed", f"{type(error).__name__}: {_one_line(error)}")
+        return Verdict(subject, promise, "failed", f"{type(error).__name__}: {one_line(error)}")
     return Verdict(subject, promise, "passed")
 
 
@@ -106,10 +106,6 @@ def require_pickle(record: object) -> None:
         pickle.loads(pickle.dumps(record))
     except Exception as error:
         raise Defect(
-            f"it cannot be pickled ({_one_line(error)}); use functions of a module, and "
+            f"it cannot be pickled ({one_line(error)}); use functions of a module, and "
             f"functools.partial instead of a lambda or an inner function"
         ) from error
-
-
-def _one_line(error: BaseException) -> str:
-    return " ".join(str(error).split()) or type(error).__name__

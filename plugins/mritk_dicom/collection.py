@@ -21,6 +21,9 @@ from mritk_dicom.series import Series, group_series
 
 logger = logging.getLogger("mritk")
 
+# Threads work on neighbouring slices, so that a few series are in use at a time.
+VOLUMES = 4
+
 
 @dataclass(frozen=True)
 class NamedSeries:
@@ -96,8 +99,7 @@ def read_collection(
     """
     tree = class_files(folder, classes)
     found = _named(folder, group_series(tree.files, rule), rule)
-    # A series is decoded once for all its slices.
-    volume = Recent(lambda number: read_volume(found[number].series.slices), keep=4)
+    volume: Recent[int, np.ndarray] = Recent(lambda n: read_volume(found[n].series.slices), VOLUMES)
     digest = _digests(found)
     if slices == 0:
         rows = [(number, -1) for number in range(len(found))]

@@ -102,7 +102,7 @@ class ScanTable:
                 slices,
             )
         # A volume is read, and its file digested, once for all its slices.
-        sliced = Recent(lambda path: axial_slices(read_scan(path), slices))
+        sliced: Recent[Path, np.ndarray] = Recent(lambda p: axial_slices(read_scan(p), slices))
         digested = Recent(sha256_of)
         return self._repeated(
             [f"{name}#{k}" for name in self.names for k in range(slices)],

@@ -10,24 +10,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from mritk import DataError, Samples, Workspace, is_missing, read_image
+from mritk import DataError, Samples, Workspace, is_missing, part_of, read_image
 from mritk_huggingface import DatasetOptions
 from mritk_huggingface.image_column import ImageColumn
 from mritk_huggingface.label_column import LabelColumn
 
 logger = logging.getLogger("mritk")
-
-# What the hub's datasets call the official parts.
-PARTS = {
-    "train": "train",
-    "training": "train",
-    "validation": "val",
-    "valid": "val",
-    "val": "val",
-    "dev": "val",
-    "test": "test",
-    "testing": "test",
-}
 
 
 @dataclass(frozen=True)
@@ -130,13 +118,18 @@ def _patients(parts: Sequence[Part]) -> list[str] | None:
 def _official(parts: Sequence[Part], name: str) -> list[str] | None:
     if len(parts) == 1:
         return None
-    unknown = [part.name for part in parts if part.name.lower() not in PARTS]
+    known = {part.name: _official_name(part.name) for part in parts}
+    unknown = [name for name, official in known.items() if official is None]
     if unknown:
         raise DataError(
             f"{name} has the splits {', '.join(part.name for part in parts)}; mritk knows train, "
             f"validation and test, and cannot tell what {', '.join(unknown)} is for"
         )
-    return [PARTS[part.name.lower()] for part in parts for _ in range(len(part.images))]
+    return [str(known[part.name]) for part in parts for _ in range(len(part.images))]
+
+
+def _official_name(split: str) -> str | None:
+    return "val" if split.lower() == "dev" else part_of(split)  # dev is the hub's word alone
 
 
 def _read(folder: Path, name: str, config: str, workspace: Workspace) -> dict[str, Any]:

@@ -8,7 +8,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from mritk import InputContract, StateDict, UsageError, lazy
-from mritk_huggingface.stages import timm_stages
+from mritk_huggingface.blocks import timm_blocks
 
 if TYPE_CHECKING:
     from torch import nn
@@ -32,7 +32,7 @@ class TimmModel:
     architecture: str
     card: Mapping[str, Any]
     arguments: Mapping[str, Any] = field(default_factory=dict)
-    stages = staticmethod(timm_stages)
+    stages = staticmethod(timm_blocks)
 
     @classmethod
     def from_config(cls, config: Mapping[str, Any], where: str) -> TimmModel:

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 from mritk import InputContract, StateDict, UsageError
 from mritk_huggingface.absent import require
+from mritk_huggingface.blocks import numbered_blocks
 from mritk_huggingface.preprocessor import contract_of
-from mritk_huggingface.stages import numbered_stages
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -32,7 +32,7 @@ class TransformersModel:
 
     config: Mapping[str, Any]
     preprocessor: Mapping[str, Any]
-    stages = staticmethod(numbered_stages)
+    stages = staticmethod(numbered_blocks)
 
     @classmethod
     def from_config(

@@ -6,9 +6,8 @@ from pathlib import Path
 
 import numpy as np
 
-from mritk import Classification, DataError, Samples, Workspace
+from mritk import Classification, DataError, Recent, Samples, Workspace
 from mritk_medmnist.archive import read_array, read_array_header
-from mritk_medmnist.shared_array import shared_arrays
 
 PARTS = ("train", "val", "test")
 
@@ -40,7 +39,8 @@ def read_parts(path: Path, workspace: Workspace | None = None) -> Samples:
         raise DataError(f"{path}: the parts differ in the shape of a sample: {listed}")
     shape = shapes["train"]
     classes, targets = np.unique(np.concatenate(list(labels.values())), return_inverse=True)
-    images = shared_arrays(path)
+    # A damaged array is decompressed once too, and not once for each of its samples.
+    images: Recent[str, np.ndarray] = Recent(lambda key: read_array(path, key), len(PARTS))
     places = [(part, row) for part in PARTS for row in range(len(labels[part]))]
 
     def read(i: int) -> np.ndarray:

@@ -17,9 +17,9 @@ from functools import partial
 
 from mritk import Architecture, InputContract, Weights
 from mritk_timm import lite0
+from mritk_timm.blocks import blocks
 from mritk_timm.hub import locate_on_hub
 from mritk_timm.network import build
-from mritk_timm.stages import stages
 from mritk_timm.tensors import network_tensors
 
 RESNET = "He et al. 2016, arXiv:1512.03385"
@@ -159,7 +159,7 @@ def curated_records() -> Iterator[Architecture | Weights]:
             row.name,
             partial(build, row.model),
             row.weights[0].input,
-            stages,
+            blocks,
             default_weights=row.weights[0].name,
             summary=row.summary,
         )

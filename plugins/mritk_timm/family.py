@@ -7,9 +7,9 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from mritk import Architecture, InputContract, Weights
+from mritk_timm.blocks import blocks
 from mritk_timm.hub import SAFETENSORS, locate_on_hub
 from mritk_timm.network import build
-from mritk_timm.stages import stages
 from mritk_timm.tensors import network_tensors
 
 if TYPE_CHECKING:
@@ -57,7 +57,7 @@ def resolve(member: str) -> Iterator[Architecture | Weights]:
         f"timm:{model}",
         partial(build, model),
         contract(default) if default else InputContract(),
-        stages,
+        blocks,
         default_weights=favourite if favourite in cards else "scratch",
         summary=f"timm's {model}",
     )

@@ -27,8 +27,8 @@ from mritk import (
     Weights,
     Workspace,
 )
+from mritk_timm.blocks import blocks
 from mritk_timm.network import build
-from mritk_timm.stages import stages
 from mritk_timm.tensors import without
 
 MODEL = "tf_efficientnet_lite0"
@@ -45,7 +45,7 @@ def records() -> Iterator[Architecture | Weights]:
         "efficientnet_lite0",
         partial(build, MODEL),
         CONTRACT,
-        stages,
+        blocks,
         default_weights="imagenet",
         summary="EfficientNet-Lite0, 1280 features",
     )

@@ -8,9 +8,9 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from mritk import Architecture, InputContract, Weights
+from mritk_torchvision.blocks import transformer_blocks
 from mritk_torchvision.download import digest_in, locate
 from mritk_torchvision.network import TRANSFORMER_SIZE, build, is_transformer
-from mritk_torchvision.stages import transformer_stages
 from mritk_torchvision.tensors import network_tensors
 
 if TYPE_CHECKING:
@@ -41,7 +41,7 @@ def resolve(member: str) -> Iterator[Architecture | Weights]:
         f"torchvision:{member}",
         partial(build, member),
         contract(first) if first else InputContract(),
-        transformer_stages if is_transformer(member) else None,
+        transformer_blocks if is_transformer(member) else None,
         default_weights=first.name.lower() if first else "scratch",
         summary=f"torchvision's {member}",
     )

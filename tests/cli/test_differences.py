@@ -268,6 +268,7 @@ def test_delong_takes_several_images_of_a_patient(mritk, store):
 # -- folds ---------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_corrected_t_is_over_folds_averaged_over_seeds(mritk, store):
     shares = {"a": [0.9, 0.85, 0.95, 0.9, 0.8], "b": [0.7, 0.6, 0.65, 0.75, 0.7]}
     trials = [t for n, s in shares.items() for seed in (0, 1) for t in folds(n, s, seed=seed)]
@@ -365,6 +366,7 @@ def six_datasets(store):
     )
 
 
+@pytest.mark.slow
 def test_across_datasets_ranks_rows_and_tests_them_by_friedman_and_nemenyi(mritk, six_datasets):
     (found,) = as_json(mritk, six_datasets, "--across", "datasets")
     assert found["ranks"] == {"best": 1, "middle": 2, "worst": 3}
@@ -391,6 +393,7 @@ def test_across_datasets_by_bayes(mritk, six_datasets):
     assert lines[1].startswith('"set0, set1')
 
 
+@pytest.mark.slow
 def test_a_row_that_a_dataset_lacks_is_left_out_and_named(mritk, six_datasets, store):
     store(made_trial("new", 0.9, dataset="set0", dataset_fingerprint="0" * 64))
     (found,) = as_json(mritk, six_datasets, "--across", "datasets")

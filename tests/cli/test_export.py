@@ -70,6 +70,7 @@ def test_the_documented_lines_give_the_stored_predictions(
     assert scope["model"].classes == ("top", "middle", "bottom")
 
 
+@pytest.mark.slow
 def test_onnx_takes_pixels_and_gives_the_stored_predictions(kept, export, pixels, tmp_path):
     ended = export(kept, "model.onnx", "--to", "onnx")
     assert ended.code == 0, ended.err

@@ -57,6 +57,7 @@ def test_nor_does_a_resumed_training_by_graphs(on_cpu, tmp_path):
         equal.test_so_does_one_by_graphs(on_cpu, tmp_path)
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(torch.cuda.is_available(), reason="there is a GPU")
 @pytest.mark.parametrize("test", REFUSED, ids=name_of)
 def test_torch_refuses_what_only_a_gpu_has(on_cpu, test):

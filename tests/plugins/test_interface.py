@@ -25,6 +25,10 @@ SCHEMAS = (1, 2, 3, 4)
 MAJOR, MINOR = INTERFACE
 
 
+def slow(*values):
+    return [pytest.param(value, marks=pytest.mark.slow) for value in values]
+
+
 # -- versions --------------------------------------------------------------------------------------
 
 
@@ -201,7 +205,7 @@ def test_a_trial_file_of_an_earlier_schema_is_read(thaw, schema):
     assert list(test.patient) == stored["patient"]["values"]
 
 
-@pytest.mark.parametrize("schema", SCHEMAS)
+@pytest.mark.parametrize("schema", [1, *slow(2, 3), 4])
 @pytest.mark.parametrize("command", ["leaderboard", "doctor", "show", "report"])
 def test_results_of_an_earlier_schema_are_ranked_checked_and_shown(mritk, thaw, schema, command):
     folder = thaw(schema)

@@ -166,6 +166,7 @@ def test_what_goes_along_with_the_key_is_told(varied):
     assert figure.axes[0].get_xlabel() == "image_size\n(with it: split.folds)"
 
 
+@pytest.mark.slow
 def test_plot_draws_a_curve_of_a_varied_run(varied_records, mritk, tmp_path):
     for record in (record for shots in (4, 8) for record in varied_records((64,), shots=shots)):
         ResultsFolder(tmp_path / "results").write(replace(record, id=f"{uuid4()}"))

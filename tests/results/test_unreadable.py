@@ -144,6 +144,7 @@ def test_a_run_leaves_a_trial_alone_that_it_cannot_read_and_says_so(run_toy, sto
     assert not (folder.path / "quarantine").exists()
 
 
+@pytest.mark.slow
 def test_a_run_is_refused_where_a_newer_mritk_wrote_one_of_its_trials(run_toy, stored):
     _, (first, second) = stored
     with h5py.File(first, "r+") as file:

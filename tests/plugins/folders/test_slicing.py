@@ -11,7 +11,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mritk import Classification, DataError
-from mritk.files.recent import KEPT, Recent
 from mritk_folders import scan_table
 from mritk_folders.scan_table import ScanTable
 from mritk_folders.slicing import axial_slices, slice_rows
@@ -140,29 +139,3 @@ def test_slices_without_patients_come_with_a_warning(table, caplog):
     caplog.clear()
     alone.samples(0)
     assert not caplog.text
-
-
-# -- the memory of recent files ----------------------------------------------------------------
-
-
-def test_only_the_last_files_are_kept(tmp_path):
-    made = []
-    recent = Recent(lambda path: made.append(path.name) or path.name)
-    paths = [tmp_path / str(i) for i in range(KEPT + 1)]
-    for path in [*paths, paths[-1], paths[0]]:
-        assert recent(path) == path.name
-    assert made == [*(path.name for path in paths), "0"]
-
-
-def test_an_error_is_remembered_like_a_result(tmp_path):
-    made = []
-
-    def fail(path):
-        made.append(path)
-        raise DataError("broken")
-
-    recent = Recent(fail)
-    for _ in range(3):
-        with pytest.raises(DataError, match="broken"):
-            recent(tmp_path)
-    assert len(made) == 1

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 from mritk import DataError, Unavailable
-from mritk_medmnist import archive, mritk_datasets, resolve_medmnist, shared_array
+from mritk_medmnist import archive, mritk_datasets, parts, resolve_medmnist
 from mritk_medmnist.archive import read_array, read_array_header
 from mritk_medmnist.parts import read_parts
 
@@ -78,11 +78,11 @@ def test_a_sample_is_known_by_its_array_and_not_by_how_the_archive_was_compresse
 
 def test_opening_reads_no_image(write_archive, monkeypatch):
     path = write_archive()
+    samples = read_parts(path)
     read = []
     monkeypatch.setattr(
-        shared_array, "read_array", lambda p, key: read.append(key) or archive.read_array(p, key)
+        parts, "read_array", lambda p, key: read.append(key) or archive.read_array(p, key)
     )
-    samples = read_parts(path)
     assert read == []
     samples.read(0)
     samples.read(1)
@@ -91,11 +91,11 @@ def test_opening_reads_no_image(write_archive, monkeypatch):
 
 def test_threads_share_one_array(write_archive, monkeypatch):
     path = write_archive()
+    samples = read_parts(path)
     read = []
     monkeypatch.setattr(
-        shared_array, "read_array", lambda p, key: read.append(key) or archive.read_array(p, key)
+        parts, "read_array", lambda p, key: read.append(key) or archive.read_array(p, key)
     )
-    samples = read_parts(path)
     with ThreadPoolExecutor(8) as pool:
         images = list(pool.map(samples.read, [*range(14)] * 5))
     assert sorted(read) == ["test_images", "train_images", "val_images"]
@@ -221,11 +221,11 @@ def test_damaged_images_are_told_and_decompressed_once_only(write_archive, monke
     content = bytearray(path.read_bytes())
     content[content.index(inside) + 5] ^= 1
     path.write_bytes(content)
+    samples = read_parts(path)
     attempts = []
     monkeypatch.setattr(
-        shared_array, "read_array", lambda *a: attempts.append(a) or archive.read_array(*a)
+        parts, "read_array", lambda *a: attempts.append(a) or archive.read_array(*a)
     )
-    samples = read_parts(path)
     for i in range(3):
         with pytest.raises(DataError, match=r"train_images cannot be read .*CRC"):
             samples.read(i)
@@ -233,6 +233,7 @@ def test_damaged_images_are_told_and_decompressed_once_only(write_archive, monke
     assert samples.read(8).shape == (28, 28), "the other parts are whole"
 
 
+@pytest.mark.slow
 def test_no_byte_that_is_wrong_makes_a_traceback(write_archive):
     path = write_archive()
     content = path.read_bytes()
@@ -342,6 +343,7 @@ def test_the_family_is_listed(mritk):
     assert "medmnist:PATH.npz" in mritk("list", "datasets").out
 
 
+@pytest.mark.slow
 def test_an_archive_is_learnt_in_its_official_parts(
     mritk, toy, write_archive, fast_protocol, tmp_path
 ):

@@ -74,6 +74,7 @@ def test_a_job_is_told_to_be_lost_as_soon_as_its_worker_is_dead():
     assert list(run(cube_or_die, [1, 2, 3], 1)) == [1, LostJob(2, "was killed by SIGKILL"), 27]
 
 
+@pytest.mark.slow
 def test_results_come_as_they_are_ready():
     assert sorted(run(cube, [1, 2, 3], 2)) == [1, 8, 27]
 
@@ -143,6 +144,7 @@ def environment_of(job):
     return tuple(os.environ.get(name) for name in ENVIRONMENT)
 
 
+@pytest.mark.slow
 def test_workers_share_the_cores_and_the_gpus(monkeypatch):
     """Two at once on four cores: two threads each; a GPU each, by the names that are visible."""
     monkeypatch.delenv("OMP_NUM_THREADS", raising=False)

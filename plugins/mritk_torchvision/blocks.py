@@ -10,17 +10,17 @@ if TYPE_CHECKING:
 LAYER = "encoder.layers."
 
 
-def transformer_stages(network: nn.Module) -> list[tuple[str, list[str]]]:
-    """Return (stage name, names of its tensors): ``input``, then one stage per encoder layer.
+def transformer_blocks(network: nn.Module) -> list[tuple[str, list[str]]]:
+    """Return (block name, names of its tensors): ``input``, then one block per encoder layer.
 
     The closing normalisation joins the last layer.
     """
-    stages: dict[str, list[str]] = {"input": []}
+    blocks: dict[str, list[str]] = {"input": []}
     for name in network.state_dict():
         if name.startswith(LAYER):
-            stages.setdefault(".".join(name.split(".")[:3]), []).append(name)
+            blocks.setdefault(".".join(name.split(".")[:3]), []).append(name)
         elif name.startswith("encoder.ln."):
-            stages[list(stages)[-1]].append(name)
+            blocks[list(blocks)[-1]].append(name)
         else:
-            stages["input"].append(name)
-    return list(stages.items())
+            blocks["input"].append(name)
+    return list(blocks.items())

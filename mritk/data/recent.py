@@ -1,4 +1,4 @@
-"""Remember the last few results of a slow function, such as one that reads a file."""
+"""Remember the last results of a slow function, such as the volumes that slices are cut from."""
 
 from __future__ import annotations
 
@@ -16,17 +16,18 @@ KEPT = 8
 
 
 class Recent(Generic[K, T]):
-    """A function that remembers its last results; threads that ask together share one.
+    """A function of one argument that remembers its last results, for many threads.
 
-    An exception is remembered like a result, so that a corrupt file is read once too.
+    Threads that ask together share one call. An exception is remembered like a result, so that a
+    corrupt file is read once too.
 
     Args:
-        make: The function, of one hashable argument, such as a path.
-        keep: How many results are remembered.
+        make: The slow function.
+        kept: How many results are remembered.
     """
 
-    def __init__(self, make: Callable[[K], T], keep: int = KEPT) -> None:
-        self._make, self._keep = make, keep
+    def __init__(self, make: Callable[[K], T], kept: int = KEPT) -> None:
+        self._make, self._kept = make, kept
         self._lock = Lock()
         self._results: OrderedDict[K, Future[T]] = OrderedDict()
 
@@ -37,7 +38,7 @@ class Recent(Generic[K, T]):
             first = result is None
             if result is None:
                 result = self._results[key] = Future()
-                while len(self._results) > self._keep:
+                while len(self._results) > self._kept:
                     self._results.popitem(last=False)
         if first:
             try:
