@@ -63,8 +63,8 @@ class Backbone:
             return self
         if self.architecture.spatial_dims != 2:
             raise UsageError(
-                f"{self.name} takes no images, so resize = {rule!r} of the protocol says nothing "
-                f"about its input; leave resize out"
+                f"{self.name} takes no images, so resize = {rule!r} in the protocol has no "
+                "effect; remove resize"
             )
         return self._with_input(replace(self.input, interpolation=rule))
 
@@ -72,8 +72,8 @@ class Backbone:
         usual = InputContract()
         if self.input.channels != usual.channels:
             raise UsageError(
-                f"{self.name} takes {self.input.channels} channels, so it cannot be given the "
-                f"normalisation of ImageNet that the protocol asks for"
+                f"{self.name} takes {self.input.channels} channels, so the protocol's ImageNet "
+                "normalisation cannot be applied"
             )
         return replace(
             self.input, mean=usual.mean, std=usual.std, channel_order=usual.channel_order
@@ -175,7 +175,7 @@ def _located(weights: Weights, workspace: Workspace, tell: Callable[[], object])
 
 
 def _fetching(backbone: Backbone) -> str:
-    return f"fetching the weights of {backbone.name} …"
+    return f"downloading the weights of {backbone.name} …"
 
 
 def weights_from_file(architecture: Architecture, path: Path) -> Weights:
@@ -186,8 +186,8 @@ def weights_from_file(architecture: Architecture, path: Path) -> Weights:
     """
     if not path.is_file():
         raise NotSupplied(
-            f"no weight file {path} for {architecture.name}; give the path of a .safetensors or "
-            f".pt state dict after 'file:'"
+            f"no weight file {path} for {architecture.name}; after 'file:', give the path of a "
+            ".safetensors or .pt state dict"
         )
     if other := stand_in(path):
         raise NotSupplied(f"{path} cannot be read as weights: it {other}")

@@ -80,7 +80,7 @@ def lazy_names(
         if name in renamed:
             new = renamed[name]
             gone = PluginDeprecationWarning(
-                f"{package}.{name}", instead=f"it is called {new} now", removed_in="1.1"
+                f"{package}.{name}", instead=f"it is now named {new}", removed_in="1.1"
             )
             warnings.warn(gone, stacklevel=2)
             name = new

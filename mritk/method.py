@@ -147,7 +147,7 @@ class Setup:
             UsageError: There is none.
         """
         if self.backbone is None:
-            raise UsageError("this method needs a backbone; name one with --backbone")
+            raise UsageError("this method needs a backbone; specify one with --backbone")
         return self.backbone
 
 

@@ -94,12 +94,12 @@ class InputContract:
 
     def __post_init__(self) -> None:
         if len(self.mean) != len(self.std) or not all(self.std):
-            raise ValueError("mean and std need one value per channel, and no std may be 0")
+            raise ValueError("mean and std need one value per channel, and std must not be 0")
         if self.interpolation not in INTERPOLATIONS:
             known = ", ".join(INTERPOLATIONS)
-            raise ValueError(f"interpolation is one of {known}, not {self.interpolation!r}")
+            raise ValueError(f"interpolation must be one of {known}, not {self.interpolation!r}")
         if self.channel_order not in ("RGB", "BGR"):
-            raise ValueError(f"channel_order is RGB or BGR, not {self.channel_order!r}")
+            raise ValueError(f"channel_order must be RGB or BGR, not {self.channel_order!r}")
 
     @property
     def channels(self) -> int:
@@ -277,7 +277,7 @@ class Augmentation(Record):
 
 
 # The core's own, so that there is one whichever plugins are loaded.
-NO_AUGMENTATION = Augmentation("none", None, spatial_dims=(2, 3), summary="images stay as they are")
+NO_AUGMENTATION = Augmentation("none", None, spatial_dims=(2, 3), summary="identity")
 
 
 @dataclass(frozen=True)

@@ -56,7 +56,7 @@ SCRIPT = [
     (
         "mritk run -b small_cnn -d folder:./imgs --patient-regex 'patient(.)'",
         2,
-        "finds no patient in 20 of 20 ids .*change it so that it matches every id$",
+        "does not match 20 of 20 ids .*change it to match every id$",
     ),
     (
         "mritk run -b small_cnn -d 'folder:./imgs,patient_regx=(pat..)_'",
@@ -73,7 +73,7 @@ SCRIPT = [
         2,
         r"it is auto, cpu, cuda or cuda:N; an NVIDIA or AMD GPU is cuda$",
     ),
-    ("mritk run --fold 3", 2, "there is no fold 3: protocol quick makes 1, numbered from 0$"),
+    ("mritk run --fold 3", 2, "no fold 3: protocol quick has 1, numbered from 0$"),
     ("mritk run -b resnet19", 2, r"unknown backbone 'resnet19'; did you mean resnet18 or resnet50"),
     ("mritk run -b densenet121@imagnet", 2, "there is densenet121@imagenet or densenet121@"),
     ("mritk run -b densenet121@radimagenet", 4, r"no DenseNet121\.pt in .*get it from the Google"),
@@ -94,8 +94,12 @@ SCRIPT = [
         r"^1 of 2 trials would run\.$",
     ),
     # My results.
-    ("mritk leaderboard", 2, r"no results folder mritk-results; to make one: mritk run --results"),
-    ("mritk leaderboard first", 0, "which says nothing of new patients"),
+    (
+        "mritk leaderboard",
+        2,
+        r"no results folder mritk-results; to create one: mritk run --results",
+    ),
+    ("mritk leaderboard first", 0, "so its variance is unknown"),
     (
         "mritk leaderboard first --metric acuracy",
         2,
@@ -106,15 +110,15 @@ SCRIPT = [
     ("mritk show {trial} -o first", 0, r"^3 +all "),
     ("mritk verify {trial} -o first", 0, r"^class_wise_ece +\d\.\d+$"),
     ("mritk card zzz", 2, r"unknown backbone 'zzz' .*nor is it the id of a trial"),
-    ("mritk differences first", 2, "there are no two rows with finished trials to compare$"),
+    ("mritk differences first", 2, "fewer than two rows with finished trials to compare$"),
     ("mritk plot curve first", 2, r"make them with 'mritk run --vary KEY=VALUE,VALUE'$"),
-    ("mritk compare first nowhere", 2, "no results folder nowhere; to make one: mritk run"),
+    ("mritk compare first nowhere", 2, "no results folder nowhere; to create one: mritk run"),
     ("mritk compare first first", 0, "^Difference: head minus base"),
     ("mritk report first -o page.html", 0, r"^page\.html \(0\.\d MB\)$"),
     ("mritk doctor first", 0, r"^1 trial is whole; all is well\.$"),
     ("mritk plugins new wide-net --kind backbone", 0, "mritk run -b wide_net -b small_cnn"),
-    ("mritk plugins new wide-net --kind backbone", 2, "exists already; remove it, or choose"),
-    ("mritk fetch", 2, "name what to fetch: -d DATASET, -b BACKBONE$"),
+    ("mritk plugins new wide-net --kind backbone", 2, "already exists; remove it, or choose"),
+    ("mritk fetch", 2, "specify what to download: -d DATASET, -b BACKBONE$"),
 ]
 
 

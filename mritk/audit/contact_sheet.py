@@ -97,9 +97,9 @@ def _sections(audit: Audit) -> list[_Section]:
         else:
             within.append(rows)
     return [
-        _Section("Images under several labels", "labels", conflicting),
-        _Section("Copies across parts or datasets", "across", crossing),
-        _Section("Copies within one part", "within", within),
+        _Section("Images with conflicting labels", "labels", conflicting),
+        _Section("Duplicates across splits or datasets", "across", crossing),
+        _Section("Duplicates within one split", "within", within),
     ]
 
 

@@ -82,7 +82,7 @@ def find_copies(
     def search(draft: Draft) -> dict[str, Any]:
         return {"pairs": [asdict(pair) for pair in _pairs(indexes, progress)]}
 
-    found = kept(workspace.folder("audit"), identity, search, "copies that the audit found")
+    found = kept(workspace.folder("audit"), identity, search, "duplicates found by the audit")
     return _clustered([Pair(**pair) for pair in found.facts["pairs"]], count)
 
 

@@ -11,7 +11,7 @@ from functools import cache
 
 import numpy as np
 
-from mritk.audit.filters import Blur, correlation
+from mritk.audit.filters import band_passed, blurred, correlation
 
 # The most that a map may differ from the identity, per coefficient: crops to 10 % on every side.
 LIMIT = 0.3
@@ -28,12 +28,6 @@ HOPEFUL = 0.8
 
 # Which picture each of the others is laid upon: rows, or all as they come.
 Rows = np.ndarray | slice
-
-
-@cache
-def blur(side: int, width: float) -> Blur:
-    """Return the Gaussian blur of one side and width, made once."""
-    return Blur(side, width)
 
 
 def halved(pictures: np.ndarray) -> np.ndarray:
@@ -54,10 +48,8 @@ def locally_normalised(pictures: np.ndarray, fine: float, coarse: float) -> np.n
         fine: Standard deviation of the narrow blur in pixels.
         coarse: That of the wide one, and of the neighbourhood.
     """
-    side = pictures.shape[1]
-    wide = blur(side, coarse)
-    band = blur(side, fine)(pictures) - wide(pictures)
-    energy = wide(band * band)
+    band = band_passed(pictures, fine, coarse)
+    energy = blurred(band * band, coarse)
     energy += 0.05 * energy.mean(axis=(1, 2), keepdims=True) + 1e-3
     normalised: np.ndarray = band / np.sqrt(energy)
     return normalised

@@ -45,9 +45,7 @@ def confirmation(audit: Audit) -> str:
     over = sum(finding.count for finding in audit.findings if finding.kind == "files")
     if over:
         checked += (
-            ", 1 file or folder passed over"
-            if over == 1
-            else f", {over} files or folders passed over"
+            ", 1 file or folder ignored" if over == 1 else f", {over} files or folders ignored"
         )
     if not audit.clean:
         levels = [finding.level for finding in audit.findings]
@@ -59,13 +57,13 @@ def confirmation(audit: Audit) -> str:
     told = all(s.patients is not None for s in samples)
     sentence = ["nothing unreadable"]
     if not audit.copies.pairs:
-        sentence.insert(0, "no copies")
+        sentence.insert(0, "no duplicates")
     elif parts:
-        sentence.insert(0, "no copies across parts")
+        sentence.insert(0, "no duplicates across splits")
     if parts:
-        sentence.append("no patient in two parts" if told else "patients unknown")
+        sentence.append("no patient in two splits" if told else "patients unknown")
     else:
-        sentence.append("no official parts" if told else "no official parts, patients unknown")
+        sentence.append("no official split" if told else "no official split, patients unknown")
     return f"Clean: {', '.join(sentence)}. {checked}."
 
 

@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from typing import Protocol, TypeVar
+from collections.abc import Callable, Sequence
+from typing import TypeVar
 
 import torch
 from torch import nn
 
 from mritk.batches.resident import ResidentImages
+from mritk.batches.views import Images
 from mritk.data.subset import Subset
 from mritk.machine.device import resolve_precision
 from mritk.machine.out_of_memory import ran_out_of_memory
 from mritk.method import Setup
 from mritk.model.contract import Normalise
+from mritk.model.evaluation_mode import evaluation_mode
 
 N = TypeVar("N", bound=nn.Module)
 
@@ -23,26 +25,21 @@ N = TypeVar("N", bound=nn.Module)
 CPU_BATCH = 64
 
 
-class Batches(Protocol):
-    """Images that come in batches."""
-
-    def in_order(self, batch_size: int) -> Iterator[torch.Tensor]:
-        """Yield all images, (B, C, *spatial) in [0, 1], on the device."""
-
-
 class Inputs:
     """What a backbone's input contract asks of samples, on the device of a trial.
 
     Attributes:
         size: Side to which samples are resized; None: they stay as they are.
+        interpolation: How.
         precision: ``float32`` or ``bfloat16``.
     """
 
     def __init__(self, setup: Setup) -> None:
         backbone = setup.require_backbone()
-        self.size, self._interpolation = setup.input_size, backbone.input.interpolation
+        self.size, self.interpolation = setup.input_size, backbone.input.interpolation
         self.precision = resolve_precision(setup.precision, setup.device)
         self._device = setup.device
+        self._channels = backbone.input.channels
         self._spatial_dims = backbone.architecture.spatial_dims or 0
         self._normalise = Normalise(backbone.input, self._spatial_dims, setup.device)
 
@@ -55,8 +52,12 @@ class Inputs:
 
     def resident(self, subset: Subset) -> ResidentImages:
         """Return the images of a part, decoded once and kept where the network is."""
-        images = subset.images(self.size, self._interpolation)
+        images = subset.images(self.size, self.interpolation)
         return ResidentImages(images, self._spatial_dims, self._device)
+
+    def shape(self, images: Sequence[int]) -> tuple[int, ...]:
+        """Return the shape (C, *spatial) of one input of the network, given that of all images."""
+        return (self._channels, *images[1 : 1 + self._spatial_dims])
 
     def compute(
         self, network: Callable[[torch.Tensor], torch.Tensor], images: torch.Tensor
@@ -76,25 +77,20 @@ class Inputs:
             outputs = network(batch)
         return outputs.float()
 
-    def evaluate(self, network: nn.Module, images: Batches, batch_size: int) -> torch.Tensor:
+    def evaluate(self, network: nn.Module, images: Images, batch_size: int) -> torch.Tensor:
         """Return the float32 outputs (N, …) for all images, in evaluation mode.
 
         No gradients are kept, yet later ones may flow through the outputs. The modes of the
         network's modules are as before afterwards, whatever happens.
         """
-        modes = {module: module.training for module in network.modules()}
-        network.eval()
         at_once = batch_size if self._device != "cpu" else min(batch_size, CPU_BATCH)
-        try:
+        with evaluation_mode(network):
             while (outputs := self._outputs(network, images, at_once)) is None:
                 at_once = (at_once + 1) // 2
-        finally:
-            for module, training in modes.items():
-                module.training = training
         # What is made in inference mode must not meet autograd; a copy may.
         return outputs.clone()
 
-    def _outputs(self, network: nn.Module, images: Batches, at_once: int) -> torch.Tensor | None:
+    def _outputs(self, network: nn.Module, images: Images, at_once: int) -> torch.Tensor | None:
         """Return the outputs for all images; None if so many at once take too much memory."""
         try:
             with torch.inference_mode():

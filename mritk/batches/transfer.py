@@ -10,23 +10,17 @@ import torch
 BUFFERS = 2
 
 
-class Sent(Protocol):
-    """A transfer under way; ``torch.cuda.Event`` is one."""
-
-    def synchronize(self) -> None:
-        """Wait until the host's copy is no longer read."""
-
-
 class Link(Protocol):
     """A way from the host to a device."""
 
     def buffer(self, shape: Sequence[int], dtype: torch.dtype) -> torch.Tensor:
         """Return an uninitialised tensor on the host from which :meth:`send` can send."""
 
-    def send(self, host: torch.Tensor) -> tuple[torch.Tensor, Sent]:
+    def send(self, host: torch.Tensor) -> tuple[torch.Tensor, torch.cuda.Event]:
         """Start to send ``host``, wait for nothing, and return what will be its copy there.
 
-        Work that the caller gives to the device afterwards finds the copy complete.
+        The event tells when ``host`` is no longer read. Work that the caller gives to the device
+        afterwards finds the copy complete.
         """
 
 
@@ -36,7 +30,7 @@ class DoubleBuffer:
     def __init__(self, link: Link) -> None:
         self._link = link
         self._buffers: list[torch.Tensor | None] = [None] * BUFFERS
-        self._sent: list[Sent | None] = [None] * BUFFERS
+        self._sent: list[torch.cuda.Event | None] = [None] * BUFFERS
         self._turn = 0
 
     def send(
@@ -72,7 +66,7 @@ class CudaLink:
         """Return a page-locked tensor."""
         return torch.empty(tuple(shape), dtype=dtype, pin_memory=True)
 
-    def send(self, host: torch.Tensor) -> tuple[torch.Tensor, Sent]:
+    def send(self, host: torch.Tensor) -> tuple[torch.Tensor, torch.cuda.Event]:
         """Start a copy that the device's current stream waits for, and the host does not."""
         with torch.cuda.stream(self._stream):
             there = host.to(self._device, non_blocking=True)

@@ -40,7 +40,10 @@ class View:
             yield from self._transform(block, number).split(batch_size)
 
 
-def views_of(images: ResidentImages, recipe: Recipe, setup: Setup) -> list[ResidentImages | View]:
+Images = ResidentImages | View
+
+
+def views_of(images: ResidentImages, recipe: Recipe, setup: Setup) -> list[Images]:
     """Return the images themselves, and then the further views that the recipe asks for.
 
     Raises:
@@ -54,7 +57,7 @@ def views_of(images: ResidentImages, recipe: Recipe, setup: Setup) -> list[Resid
     if apply is None:
         raise UsageError(
             "test_time = 'augmentation' averages over draws of the trial's augmentation, which "
-            "is none; name one with --augmentation, or use 'flip'"
+            "is none; specify one with --augmentation, or use 'flip'"
         )
     draws = [partial(_draw, apply, setup.seed, view) for view in range(recipe.test_time_views)]
     return [images, *(View(images, draw) for draw in draws)]

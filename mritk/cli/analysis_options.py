@@ -32,24 +32,24 @@ OPTIONS = (
         type=click.Choice(["student", "percentile", "bca", "none"]),
         default="student",
         show_default=True,
-        help="Ends of intervals: Student's, or percentiles or BCa of the resamples.",
+        help="Interval method: Student's t, or percentiles or BCa of the resamples.",
     ),
     click.option(
         "--resamples",
         type=click.IntRange(min=100),
         default=2000,
         show_default=True,
-        help="Resamples of the bootstrap.",
+        help="Bootstrap resamples.",
     ),
     click.option(
         "--temperature",
         is_flag=True,
-        help="Divide logits by a temperature fitted on the validation part.",
+        help="Divide logits by a temperature fitted on the validation set.",
     ),
     click.option(
         "--given-these-models",
         is_flag=True,
-        help="Compare these trained networks only: what other seeds would change is left out.",
+        help="Compare these trained networks only, without the effect of other seeds.",
     ),
 )
 
@@ -78,7 +78,7 @@ sort_option = click.option(
     default="",
     metavar="NAME",
     shell_complete=complete_metric,
-    help="The metric that sorts, put first.",
+    help="Metric for sorting, shown first.",
 )
 
 

@@ -66,7 +66,7 @@ def plugin_option(command: F) -> F:
         is_eager=True,
         expose_value=False,
         callback=_remember,
-        help="Load a plugin: a module, or a file such as ./mine.py. 'no:NAME' leaves one out.",
+        help="Load a plugin: a module, or a file such as ./mine.py. 'no:NAME' excludes one.",
     )
     return option(command)
 
@@ -86,5 +86,5 @@ def results_option(help_text: str, *flags: str) -> Callable[[F], F]:
 results_argument = click.argument(
     "results", type=click.Path(path_type=Path), default=Path("mritk-results")
 )
-offline_option = click.option("--offline", is_flag=True, help="Fetch nothing over a network.")
+offline_option = click.option("--offline", is_flag=True, help="Do not download anything.")
 json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON.")

@@ -21,26 +21,29 @@ OPTIONS = (
         "--patient-regex",
         default="",
         metavar="REGEX",
-        help="The patient is what REGEX finds in a sample's id (its first group, if it has one), "
-        "in each dataset that names no patients. For one alone: -d "
-        "'folder:PATH,patient_regex=REGEX'; so too patients, no_patient_ids=true, rename=OLD=NEW.",
+        help=(
+            "Extract the patient from sample ids with REGEX (its first group, if any), in every "
+            "dataset without patient ids. For a single dataset: -d "
+            "'folder:PATH,patient_regex=REGEX'; likewise patients, no_patient_ids=true, "
+            "rename=OLD=NEW."
+        ),
     ),
     click.option(
         "--patients",
         default="",
         metavar="FILE.csv",
-        help="Table of patients with the columns id and patient, and perhaps site.",
+        help="Table with the columns id and patient, and optionally site.",
     ),
     click.option(
         "--no-patient-ids",
         is_flag=True,
-        help="Accept a split by image where the data name no patients; the table says so.",
+        help="Accept an image-level split of data without patient ids; reported in the table.",
     ),
     click.option(
         "--rename",
         multiple=True,
         metavar="OLD=NEW",
-        help="Rename a class, for instance to join datasets that spell it differently; repeat.",
+        help="Rename a class, for instance to join datasets with different spellings; repeatable.",
     ),
 )
 
@@ -66,7 +69,7 @@ def as_data_options(values: Mapping[str, Any]) -> DataOptions:
         if not (old and equals and new):
             raise click.BadParameter(f"{text!r} is not OLD=NEW", param_hint="--rename")
         if rename.setdefault(old, new) != new:
-            raise click.BadParameter(f"{old} has two new names", param_hint="--rename")
+            raise click.BadParameter(f"{old} is renamed twice", param_hint="--rename")
     return DataOptions(**{**values, "rename": rename})
 
 

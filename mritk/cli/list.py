@@ -39,7 +39,7 @@ GAP, LEAST = 2, 30
 @plugin_option
 @pass_app
 def list_names(app: App, noun: str, as_json: bool) -> None:
-    """List what plugins provide: names, what they are, and where they come from.
+    """List what plugins provide: names, descriptions and origins.
 
     NOUN is backbones, datasets, augmentations, methods, protocols, benchmarks, metrics, executors
     or explainers.
@@ -87,7 +87,7 @@ def _backbones(registry: Registry) -> list[dict[str, str]]:
     for alias in registry.records(records.Alias):
         rows.append(_row(alias.name, alias) | {"summary": f"same as {alias.target}"})
     rows.append(
-        {"name": "ARCH@file:PATH", "summary": "weights from a file of yours", "from": "mritk"}
+        {"name": "ARCH@file:PATH", "summary": "weights from your own file", "from": "mritk"}
     )
     return sorted(rows, key=lambda row: row["name"])
 

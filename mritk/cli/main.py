@@ -30,42 +30,42 @@ ENVIRONMENT = frozenset(
 EPILOG = """\b
 Environment:
   MRITK_HOME       folder for generated and decoded data
-  MRITK_OFFLINE    1: fetch nothing over a network
+  MRITK_OFFLINE    1: no downloads
   MRITK_PLUGINS    modules to load, separated by commas
   MRITK_DISABLE_PLUGIN_AUTOLOAD
-                   1: load only the plugins that are named
+                   1: load only requested plugins
   MRITK_STRICT_PLUGINS
                    1: a plugin that fails to load is an error
   MRITK_TRACE_PLUGINS
-                   1: print every call of a hook
+                   1: print every hook call
 
 \b
-Exit codes: 0 ok, 1 a leak, defect or regression was found, 2 usage, 3 a trial failed or
+Exit codes: 0 ok, 1 leakage, defect or regression found, 2 usage, 3 a trial failed or
 internal error, 4 something requested is unavailable, 5 nothing to do, 130 interrupted.
 """
 
 
 # Each stands in a file of its own, mritk/cli/NAME.py, which is imported when it is used.
 COMMANDS = {
-    "run": "Train every candidate under one protocol; print a leaderboard.",
-    "audit": "Look for leaks and defects in data.",
+    "run": "Train all candidates under one protocol; print a leaderboard.",
+    "audit": "Check data for leakage and defects.",
     "leaderboard": "Print tables with intervals and ties.",
-    "differences": "Print the differences between backbones, pair by pair.",
-    "compare": "Compare two results folders; fail on evidence of a regression.",
-    "report": "Write one HTML page about a results folder.",
-    "plot": "Draw one figure of the report.",
+    "differences": "Print pairwise differences between backbones.",
+    "compare": "Compare two results folders; fail on a significant regression.",
+    "report": "Write an HTML report of a results folder.",
+    "plot": "Draw a single figure of the report.",
     "list": "List what plugins provide.",
-    "show": "Show one name, or one trial, in full.",
+    "show": "Show full details of a name or trial.",
     "card": "Write the model card of a backbone or a trial.",
     "export": "Write the trained network of a trial (safetensors, ONNX).",
-    "rerun": "Train a stored trial again and compare.",
-    "verify": "Prove one trial file and compute its numbers anew.",
-    "doctor": "Open every file of a results folder; say what is wrong.",
-    "merge": "Copy the trials of several results folders into one.",
-    "rescore": "Compute all metrics anew from the stored predictions.",
-    "plugins": "List plugins, check one, begin one.",
-    "fetch": "Fetch data and weights for later, offline.",
-    "cache": "Show or clear what mritk keeps on this disk.",
+    "rerun": "Retrain a stored trial and compare.",
+    "verify": "Verify a trial file and recompute its scores.",
+    "doctor": "Check every file of a results folder.",
+    "merge": "Merge several results folders into one.",
+    "rescore": "Recompute all metrics from stored predictions.",
+    "plugins": "List, check and create plugins.",
+    "fetch": "Download data and weights for offline use.",
+    "cache": "Show or clear mritk's cached data.",
     "completion": "Print a shell completion script.",
 }
 
@@ -149,9 +149,9 @@ class _InOrder(click.Group):
 @click.version_option(mritk.__version__, prog_name="mritk")
 @plugin_option
 def cli() -> None:
-    """Which pretrained backbone, augmentation and way of fine-tuning suit a brain-MRI data set?
+    """Benchmark pretrained backbones, augmentations and fine-tuning strategies for brain MRI.
 
-    'mritk run' trains every candidate under one identical protocol, keeps every prediction, and
+    'mritk run' trains all candidates under one identical protocol, stores all predictions, and
     prints a leaderboard.
     """
 

@@ -22,9 +22,9 @@ if TYPE_CHECKING:
 @pass_app
 @click.pass_context
 def plugins(context: click.Context, app: App, as_json: bool) -> None:
-    """List plugins: where they come from, what they provide, and why one was not loaded.
+    """List plugins: their origin, what they provide, and why others were not loaded.
 
-    MRITK_TRACE_PLUGINS=1 prints every call of a hook, with its arguments and its duration.
+    MRITK_TRACE_PLUGINS=1 prints every hook call, with arguments and duration.
     """
     if context.invoked_subcommand is not None:
         return

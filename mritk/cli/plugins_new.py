@@ -81,8 +81,8 @@ class NewPackage:
         name = text.lower().replace("-", "_").removeprefix(PREFIX)
         if not NAME.fullmatch(name) or keyword.iskeyword(name):
             raise UsageError(
-                f"{text!r} cannot be the name of a plugin; use letters, digits, _ and -, a letter "
-                f"first, such as wide-net"
+                f"{text!r} is not a valid plugin name; use letters, digits, _ and -, starting "
+                "with a letter, such as wide-net"
             )
         kinds = list(dict.fromkeys(kinds))
         names = [name] if len(kinds) == 1 else [f"{name}_{kind}" for kind in kinds]
@@ -146,7 +146,7 @@ def _text(source: str, words: dict[str, str]) -> str:
     return Template(template).substitute(words)
 
 
-@click.command(short_help="Write the package of a new plugin.")
+@click.command(short_help="Create a plugin package.")
 @click.argument("name")
 @click.option(
     "--kind",
@@ -155,7 +155,7 @@ def _text(source: str, words: dict[str, str]) -> str:
     metavar="KIND",
     multiple=True,
     required=True,
-    help=f"What the plugin provides: {', '.join(USE)}. Repeat for several in one package.",
+    help=f"What the plugin provides: {', '.join(USE)}. Repeatable.",
 )
 @click.option(
     "-o",
@@ -163,15 +163,15 @@ def _text(source: str, words: dict[str, str]) -> str:
     "parent",
     type=click.Path(path_type=Path, file_okay=False),
     default=Path(),
-    help="Folder in which the package is made.  [default: here]",
+    help="Parent folder of the package.  [default: .]",
 )
 @plugin_option
 @pass_app
 def new(app: App, name: str, kinds: tuple[str, ...], parent: Path) -> None:
-    """Write an installable package with a plugin of this NAME, which works as it is.
+    """Create an installable, working package with a plugin of this NAME.
 
-    One module per kind with an example to be replaced, a test that makes mritk's checks, entry
-    points, a README and a workflow for continuous integration. Nothing that exists is overwritten.
+    It has one module per kind with an example to replace, a test that runs mritk's checks, entry
+    points, a README and a continuous-integration workflow. Existing files are not overwritten.
 
     \b
     mritk plugins new wide-net --kind backbone
@@ -182,14 +182,14 @@ def new(app: App, name: str, kinds: tuple[str, ...], parent: Path) -> None:
         _require_free(app, plugin)
     folder = parent / package.distribution
     if folder.exists():
-        raise UsageError(f"{folder} exists already; remove it, or choose another name or --output")
+        raise UsageError(f"{folder} already exists; remove it, or choose another name or --output")
     package.write(folder)
     changed = ", ".join(f"{plugin.module}.py" for plugin in package.plugins)
     names = " ".join(plugin.name for plugin in package.plugins)
-    echo(f"{folder} is written; change {changed}. Next:")
+    echo(f"{folder} was created; edit {changed}. Next:")
     echo(f"  python -m pip install -e {quote(f'{folder}[test]')}    install it")
     echo(f"  pytest {quote(str(folder))}    run its tests")
-    echo(f"  mritk plugins check {names}    make all checks")
+    echo(f"  mritk plugins check {names}    run all checks")
     for plugin in package.plugins:
         echo(f"  {plugin.use}    use {'it' if len(package.plugins) == 1 else plugin.name}")
 
@@ -200,6 +200,6 @@ def _require_free(app: App, plugin: NewPlugin) -> None:
     for loaded in (*registry.plugins, *registry.left_out):
         if plugin.name == loaded.origin.plugin:
             raise UsageError(
-                f"there is a plugin {plugin.name} already, of {loaded.origin.distribution}; choose "
-                f"another name"
+                f"a plugin {plugin.name} already exists, from {loaded.origin.distribution}; "
+                "choose another name"
             )

@@ -28,11 +28,11 @@ if TYPE_CHECKING:
 @plugin_option
 @pass_app
 def rescore(app: App, /, results: Path, as_csv: bool, as_json: bool) -> int:
-    """Compute every metric of every finished trial anew from its predictions.
+    """Recompute all metrics of all finished trials from their predictions.
 
     A new metric, or one of a plugin, needs no training. The scores go to RESULTS/results.h5, group
-    'scores': a column each for trial, dataset, protocol, backbone, augmentation, fold, seed, part,
-    metric, value, and the reason where there is none.
+    'scores': one column each for trial, dataset, protocol, backbone, augmentation, fold, seed,
+    part, metric, value, and the reason if undefined.
     """
     from mritk.store.folder import ResultsFolder
     from mritk.store.trial_state import UnusableTrial, exit_code_of
@@ -49,7 +49,7 @@ def rescore(app: App, /, results: Path, as_csv: bool, as_json: bool) -> int:
             trials += 1
             rows += _rows(stored, extra)
     if not trials:
-        say(f"mritk: there are no finished trials in {results}")
+        say(f"mritk: no finished trials in {results}")
         return exit_code_of(found) or ExitCode.NOTHING_TO_DO
     write_view(results, rows)
     if as_json:
@@ -60,7 +60,7 @@ def rescore(app: App, /, results: Path, as_csv: bool, as_json: bool) -> int:
         writer.writeheader()
         writer.writerows(rows)
     else:
-        echo(f"{len(rows)} scores of {trials} trials are in {results / 'results.h5'}")
+        echo(f"wrote {len(rows)} scores of {trials} trials to {results / 'results.h5'}")
     return exit_code_of(found)
 
 

@@ -62,7 +62,7 @@ def report_run(
     before = len(plan.in_state(TrialState.FINISHED))
     say("")
     if before:
-        say(f"{before} of {len(plan.trials)} trials were done before and not repeated.")
+        say(f"{before} of {len(plan.trials)} trials were already finished.")
     for outcome in outcomes:
         if outcome.error:
             say(f"failed: {outcome.trial}: {outcome.error}")

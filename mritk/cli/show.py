@@ -33,16 +33,16 @@ if TYPE_CHECKING:
 
 @click.command()
 @click.argument("name", metavar="NAME|TRIAL", shell_complete=complete_trial)
-@results_option("Where a trial is looked for.")
+@results_option("Results folder of the trial.")
 @json_option
-@click.option("--toml", "as_toml", is_flag=True, help="Print a protocol as a file to be edited.")
+@click.option("--toml", "as_toml", is_flag=True, help="Print a protocol as an editable TOML file.")
 @plugin_option
 @pass_app
 def show(app: App, name: str, folder: Path, as_json: bool, as_toml: bool) -> None:
-    """Show a backbone, dataset, augmentation, method or protocol, or a trial by (part of) its id.
+    """Show a backbone, dataset, augmentation, method or protocol, or a trial by id prefix.
 
-    A trial may also be given as the path of its file. A protocol is shown as TOML, with every key
-    that a protocol file may hold.
+    A trial may also be specified by the path of its file. A protocol is shown as TOML, with all
+    keys of a protocol file.
 
     \b
     mritk show densenet121@radimagenet
@@ -255,8 +255,8 @@ def _record(registry: Registry, name: str) -> dict[str, Any]:
             raise reasons["backbone"]
         names = ", ".join(finders)
         raise UnknownName(
-            f"nothing is called {name!r}: no {names}, and no trial in the results folder; "
-            f"'mritk list backbones' and the like show what there is"
+            f"unknown name {name!r}: no {names}, and no trial in the results folder; 'mritk list "
+            "backbones' etc. list available names"
         )
     return found
 

@@ -12,7 +12,7 @@ import click
 F = TypeVar("F", bound=Callable[..., Any])
 
 wide_option = click.option(
-    "--wide", is_flag=True, help="All columns, also where the terminal has no room for them."
+    "--wide", is_flag=True, help="Show all columns, even if wider than the terminal."
 )
 
 
@@ -23,7 +23,7 @@ def format_option(formats: Sequence[str], help_text: str) -> Callable[[F], F]:
         "style",
         type=click.Choice(formats),
         default=None,
-        help=f"{help_text}  [default: plain at a terminal, else github]",
+        help=f"{help_text}  [default: plain in a terminal, else github]",
     )
 
 

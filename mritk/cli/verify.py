@@ -20,13 +20,13 @@ if TYPE_CHECKING:
 
 @click.command()
 @click.argument("trial", shell_complete=complete_trial)
-@results_option("Where the trial is looked for.")
+@results_option("Results folder of the trial.")
 @json_option
 def verify(trial: str, folder: Path, as_json: bool) -> int:
-    """Check that a trial file is what mritk wrote, and compute its numbers anew.
+    """Check that a trial file is unmodified, and recompute its scores.
 
-    TRIAL is the beginning of an id, or the path of a file. Exit code 1: a check failed. 4: the file
-    cannot be read now.
+    TRIAL is an id prefix, or the path of a file. Exit code 1: a check failed. 4: the file is
+    currently inaccessible.
     """
     from tabulate import tabulate
 

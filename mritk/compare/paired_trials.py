@@ -113,11 +113,11 @@ def _differing(old: TrialRecord, new: TrialRecord) -> list[str]:
     told = []
     if old.dataset_fingerprint != new.dataset_fingerprint:
         told.append(
-            f"the data are others ({old.dataset_fingerprint[:8]} | {new.dataset_fingerprint[:8]})"
+            f"the data differ ({old.dataset_fingerprint[:8]} | {new.dataset_fingerprint[:8]})"
         )
     if old.fingerprint != new.fingerprint:
         changed = old.stored_protocol.differences(new.stored_protocol)
         told.append(f"the protocol differs in {', '.join(changed)}")
     if not told and set(old.predictions["test"].id) != set(new.predictions["test"].id):
-        told.append("the test parts hold other samples")
+        told.append("the test sets differ")
     return told

@@ -55,11 +55,11 @@ def decoded(
     """
     if interpolation not in RESAMPLING:
         known = ", ".join(RESAMPLING)
-        raise UsageError(f"unknown interpolation {interpolation!r}; it is one of {known}")
+        raise UsageError(f"unknown interpolation {interpolation!r}; expected one of {known}")
     if not len(samples):
-        raise DataError("there are no samples to decode")
+        raise DataError("no samples to decode")
     if samples.spatial_dims not in (2, 3):
-        raise DataError("these samples do not lie on a grid; only a method of their own reads them")
+        raise DataError("these samples are not images; they require a custom method")
     shaping = Shaping(samples.spatial_dims or 0, size, interpolation, preprocessing)
     folder, identity = workspace.folder("decoded"), _identity(samples, shaping)
     make = partial(_make, samples, shaping, progress=progress)
@@ -128,12 +128,12 @@ def _fill(
         if item.dtype != array.dtype:
             raise DataError(
                 f"sample {samples.ids[row]} is {item.dtype}, the first {array.dtype}; a dataset "
-                f"gives either uint8 or floats in [0, 1]"
+                "must use either uint8 or floats in [0, 1]"
             )
         if item.shape != array.shape[1:]:
             raise DataError(
                 f"sample {samples.ids[row]} has shape {item.shape}, the first {array.shape[1:]}; "
-                f"give the protocol an image_size (or volume_size) instead of native"
+                "set image_size (or volume_size) in the protocol instead of native"
             )
         array[row] = item
         progress((row + 1) / len(samples))

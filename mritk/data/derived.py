@@ -76,7 +76,7 @@ def derived(
             lambda size, how: decoded(samples, size, how, workspace, preprocessing)
         )
         if len(values) != len(samples):
-            raise MritkError(f"{len(values)} rows of values were made of {len(samples)} samples")
+            raise MritkError(f"{len(values)} rows were derived from {len(samples)} samples")
         return values, facts
 
     identity = [*shaping_code(), samples.spatial_dims, samples.contents, dict(key)]

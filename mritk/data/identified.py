@@ -49,9 +49,9 @@ def identified(samples: Samples, arrays: Sequence[str], unreadable: Mapping[int,
         array = samples.read(row)
         if row not in unreadable and array_digest(array) != arrays[row]:
             raise SampleChanged(
-                f"{samples.ids[row]} is read as another array than a moment ago: something writes "
-                f"to the data, or its reader draws at random; let nothing write to them and give "
-                f"the same command again, or try 'mritk plugins check'"
+                f"{samples.ids[row]} gave a different array than before: the data are being "
+                "modified, or the reader is not deterministic; stop other writers and repeat the "
+                "command, or run 'mritk plugins check'"
             )
         return array
 

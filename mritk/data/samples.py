@@ -65,8 +65,8 @@ class UnreadableSamples(DataError):
         listed = "; ".join(f"{ids[r]} ({why})" for r, why in zip(rows[:20], reasons, strict=False))
         more = f"; and {len(rows) - 20} more" if len(rows) > 20 else ""
         super().__init__(
-            f"{len(rows)} of {len(ids)} samples cannot be read: {listed}{more}; mend or remove "
-            f"them, or add --skip-unreadable to go on without them"
+            f"{len(rows)} of {len(ids)} samples are unreadable: {listed}{more}; repair or remove "
+            "them, or skip them with --skip-unreadable"
         )
 
 
@@ -114,23 +114,23 @@ class Samples:
         _require_one_form(self.ids)
         twice = [name for name, count in Counter(self.ids).items() if count > 1]
         if twice:
-            raise DataError(f"sample ids must be unique; repeated: {', '.join(twice[:3])}")
+            raise DataError(f"sample ids must be unique; duplicates: {', '.join(twice[:3])}")
         for name in ("targets", *TEXT_COLUMNS):
             column = getattr(self, name)
             if column is not None and len(column) != len(self.ids):
                 raise DataError(f"column {name} has {len(column)} rows for {len(self.ids)} ids")
         targets = np.asarray(self.targets)
         if targets.ndim != 1:
-            raise DataError(f"targets have shape {targets.shape}; they must be one per sample")
+            raise DataError(f"targets have shape {targets.shape}; expected one per sample")
         if isinstance(self.task, Classification):
             object.__setattr__(self, "targets", _class_indices(targets, self.task.classes))
         else:
             object.__setattr__(self, "targets", targets.astype(np.float64))
             if not np.isfinite(self.targets).all():
-                raise DataError("regression targets must be finite numbers")
+                raise DataError("regression targets must be finite")
         if self.splits is not None and not set(self.splits) <= set(SPLITS):
             unknown = sorted(set(self.splits) - set(SPLITS))
-            raise DataError(f"split names are {', '.join(SPLITS)}; got {', '.join(unknown)}")
+            raise DataError(f"split names must be {', '.join(SPLITS)}; got {', '.join(unknown)}")
 
     def __len__(self) -> int:
         return len(self.ids)
@@ -200,7 +200,7 @@ def array_digest(array: np.ndarray) -> str:
     """
     array = np.ascontiguousarray(array)
     if array.dtype.hasobject:
-        raise DataError("holds Python objects; give an array of numbers")
+        raise DataError("contains Python objects; expected a numeric array")
     header = f"{array.dtype.str}{array.shape}".encode()
     return hashlib.sha256(header + array.tobytes()).hexdigest()
 
@@ -208,11 +208,13 @@ def array_digest(array: np.ndarray) -> str:
 def _texts(name: str, column: Sequence[str]) -> tuple[str, ...]:
     """Return a column as plain strings, which hash alike whatever sequence they came in."""
     if any(value is None for value in column):
-        raise DataError(f"column {name} is unknown for some samples; give all of it, or None")
+        raise DataError(
+            f"column {name} has missing values; give a value for every sample, or None instead"
+        )
     texts = tuple(str(value) for value in column)
     for text in texts:
         if "\0" in text or text != text.encode("utf-8", "ignore").decode():
-            raise DataError(f"column {name} holds {text!r}, which is not valid text; rename it")
+            raise DataError(f"column {name} contains {text!r}, which is not valid text; rename it")
     return texts
 
 
@@ -227,8 +229,8 @@ def _require_one_form(ids: Sequence[str]) -> None:
         other = forms.setdefault(unicodedata.normalize("NFC", text), text)
         if other != text:
             raise DataError(
-                f"column ids holds {other!r} in two Unicode forms, {other!a} and {text!a}; "
-                f"they would count as two, so write both in one form (NFC)"
+                f"column ids contains {other!r} in two Unicode forms, {other!a} and {text!a}; use "
+                "one form (NFC)"
             )
 
 
@@ -238,10 +240,10 @@ def _class_indices(targets: np.ndarray, classes: tuple[str, ...]) -> np.ndarray:
             f"a classification needs at least two classes; found {', '.join(classes) or 'none'}"
         )
     if len(set(classes)) < len(classes):
-        raise DataError(f"class names must differ: {', '.join(classes)}")
+        raise DataError(f"class names must be unique: {', '.join(classes)}")
     indices = targets.astype(np.int64)
     if len(targets) and (
         (indices != targets).any() or indices.min() < 0 or indices.max() >= len(classes)
     ):
-        raise DataError(f"targets must index the {len(classes)} classes, from 0")
+        raise DataError(f"targets must be indices of the {len(classes)} classes, starting at 0")
     return indices

@@ -104,7 +104,7 @@ def fold_probabilities(
     if len(first) != len(second) or len(first) % repeats:
         raise ValueError(f"{len(first)} and {len(second)} scores are not {repeats} times k folds")
     if len(first) < 2 * repeats:
-        return Probabilities.unknown("it takes two folds or more")
+        return Probabilities.unknown("it requires at least two folds")
     if not np.isfinite(first - second).all():
         return Probabilities.unknown("the metric is undefined in some folds")
     differences = subtracted(first, second)
@@ -146,7 +146,7 @@ def dataset_probabilities(
     if len(first) != len(second):
         raise ValueError(f"{len(first)} scores of the first, {len(second)} of the second")
     if len(first) < 2:
-        return Probabilities.unknown("it takes two datasets or more")
+        return Probabilities.unknown("it requires at least two datasets")
     if not np.isfinite(first - second).all():
         return Probabilities.unknown("the metric is undefined on some datasets")
     if rope == 0 and np.array_equal(first, second):
@@ -165,7 +165,7 @@ def _directed(below: float, above: float, *, higher_is_better: bool) -> Probabil
 
 def _require_rope(rope: float) -> None:
     if not 0 <= rope < math.inf:
-        raise ValueError(f"the region of practical equivalence is {rope}; it must be 0 or more")
+        raise ValueError(f"the region of practical equivalence is {rope}; it must not be negative")
 
 
 def _baycomp() -> ModuleType:

@@ -118,11 +118,11 @@ def critical_difference(datasets: int, rows: int) -> float:
 def _reason(scores: np.ndarray) -> str:
     datasets, rows = scores.shape
     if datasets < LEAST_DATASETS:
-        return f"a test over datasets takes {LEAST_DATASETS} or more; there are {datasets}"
+        return f"a test over datasets requires at least {LEAST_DATASETS}; there are {datasets}"
     if rows < LEAST_ROWS:
-        return f"Friedman's test takes {LEAST_ROWS} rows or more; there are {rows}"
+        return f"Friedman's test requires at least {LEAST_ROWS} rows; there are {rows}"
     if not np.isfinite(scores).all():
         return "some rows have no score on some datasets"
     if (np.ptp(scores, axis=1) == 0).all():
-        return "all rows score alike on every dataset"
+        return "all rows have equal scores on every dataset"
     return ""

@@ -91,7 +91,7 @@ class Metric(Record):
                 f"{self.name}: scores of shape {scores.shape} for {len(targets)} targets"
             )
         if not len(targets):
-            return Value(math.nan, "there are no samples")
+            return Value(math.nan, "no samples")
         if not np.isfinite(scores).all():
             return Value(math.nan, "some scores are NaN or infinite")
         if weights is None:
@@ -164,4 +164,4 @@ class Metric(Record):
 
 
 def _value(value: float) -> Value:
-    return Value(value, "it is not a number" if math.isnan(value) else "")
+    return Value(value, "it is NaN" if math.isnan(value) else "")

@@ -25,7 +25,7 @@ def explain_error(error: Exception, trial: Trial) -> str:
         place = place_of(error, home_of(function))
         text += (
             f" (raised in {record} of {origin}, hook {hook}{f', {place}' if place else ''}); the "
-            f"trial file keeps the traceback; to look for the cause: "
+            "traceback is in the trial file; to find the cause: "
             f"{check_command(record.partition(' ')[2], origin, function)}"
         )
     return one_line(text)

@@ -104,8 +104,8 @@ def _working_in(folder: Path) -> Iterator[None]:
         os.chdir(folder)
     except OSError as error:
         raise Unavailable(
-            f"this worker has no folder {folder}, where the run was started ({error.strerror}); "
-            f"start it in a folder that all workers share"
+            f"the worker cannot access the folder {folder} of the run ({error.strerror}); start "
+            "the run in a folder shared by all workers"
         ) from error
     try:
         yield
@@ -130,8 +130,8 @@ def _run(job: Job) -> Done:
     trial = next((trial for trial in plan.trials if trial.id == job.trial), None)
     if trial is None:
         raise MritkError(
-            f"this worker plans other trials than the one it was asked for ({job.trial}); data, "
-            f"plugins and versions must be the same everywhere"
+            f"the worker's plan does not contain trial {job.trial}; data, plugins and versions "
+            "must be identical on all workers"
         )
     engine = replace(job.engine, device=choose_device(job.engine.device))
     run = SerialRun(registry, results, job.workspace, engine, job.keep_models)

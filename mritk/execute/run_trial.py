@@ -166,7 +166,8 @@ def _score(
         expected = (len(subset), samples.task.outputs) if classes else (len(subset),)
         if scores.shape != expected:
             raise MritkError(
-                f"method {trial.method.name} scored {part} in shape {scores.shape}, not {expected}"
+                f"method {trial.method.name} returned scores of shape {scores.shape} for {part}, "
+                f"not {expected}"
             )
         if part == "test":
             cost.predicted(len(subset), time.perf_counter() - began)
@@ -185,7 +186,7 @@ def _keep_model(fitted: Fitted, record: TrialRecord, path: Path) -> None:
     if facts is None or "input_contract" not in record.provenance:
         return
     network = fitted.network  # type: ignore[attr-defined]  # optional, and it is there
-    digest = write_model(network, model_metadata(record, asdict(facts)), path)
+    digest = write_model(network, model_metadata(record, facts), path)
     record.notes["model"] = {"sha256": digest, "bytes": path.stat().st_size}
 
 

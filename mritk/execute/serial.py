@@ -137,7 +137,7 @@ class SerialRun:
         if method not in self._without_network:
             self._without_network.add(method)
             logger.warning(
-                "--keep-models: method %s offers no network that mritk can keep, so its trials are "
-                "stored without a model; their predictions are complete",
+                "--keep-models: method %s provides no network that mritk can store; its trials "
+                "are stored without a model, with complete predictions",
                 method,
             )

@@ -47,7 +47,7 @@ CORRUPT = (
 )
 
 
-LEADS_OUT, SPECIAL = "is a link that leads out of the archive", "is a device or a pipe"
+LEADS_OUT, SPECIAL = "is a link that points out of the archive", "is a device or a pipe"
 
 
 @dataclass(frozen=True)
@@ -92,7 +92,7 @@ def unpacked(archive: Path, workspace: Workspace) -> Path:
         Unavailable: There is no such archive.
     """
     if not archive.is_file():
-        raise Unavailable(f"no archive {archive}; give the path of a .zip, .tar or .tar.gz file")
+        raise Unavailable(f"no archive {archive}; specify a .zip, .tar or .tar.gz file")
     root = workspace.folder("unpacked")
     key = sha256_of(archive)[:32]
     folder = root / key
@@ -113,9 +113,9 @@ def _unpack(archive: Path, members: Sequence[Member], folder: Path) -> None:
     room = int(shutil.disk_usage(folder).free * SHARE)
     if total > room:
         raise DataError(
-            f"{archive} would unpack to {total / 1e9:.3g} GB, and {folder.parent} has room for "
-            f"{room / 1e9:.3g} GB (90 % of what is free); free space, or set MRITK_HOME to another "
-            f"disk"
+            f"{archive} would unpack to {total / 1e9:.3g} GB, but {folder.parent} has space for "
+            f"{room / 1e9:.3g} GB (90 % of the free space); free space, or set MRITK_HOME to "
+            "another disk"
         )
     for member, content in files:
         target = folder / member.path
@@ -148,8 +148,8 @@ def _resolved(archive: Path, members: Sequence[Member]) -> list[tuple[Member, Me
         other = spelt.setdefault(alike, member.name)
         if str(member.path) in by_path or other != member.name:
             raise DataError(
-                f"{archive} holds {other!r} and {member.name!r}, which are one file on some disks; "
-                f"rename one of them and pack it anew"
+                f"{archive} contains {other!r} and {member.name!r}, which are the same file on "
+                "some file systems; rename one of them and recreate the archive"
             )
         by_path[str(member.path)] = member
     pairs = []
@@ -161,8 +161,8 @@ def _resolved(archive: Path, members: Sequence[Member]) -> list[tuple[Member, Me
             content = by_path.get(content.link)
         if content is None or content.link is not None:
             raise DataError(
-                f"{archive}: {member.name!r} is a link that leads to no file of the archive; pack "
-                f"it anew with what the link means (tar --dereference)"
+                f"{archive}: {member.name!r} is a link to a file outside the archive; recreate it "
+                "with the link's target (tar --dereference)"
             )
         pairs.append((member, content))
     return pairs
@@ -176,8 +176,8 @@ def _opened(archive: Path) -> Iterator[Contents]:
             magic = stream.read(4)
         if magic in OTHERS:
             raise DataError(
-                f"{archive} is {OTHERS[magic]} archive, which mritk cannot unpack; unpack it by "
-                f"hand and give the folder"
+                f"{archive} is {OTHERS[magic]} archive, which mritk cannot unpack; unpack it "
+                "manually and specify the folder"
             )
         if magic in ZIP_MAGIC:
             with zipfile.ZipFile(archive) as packed:
@@ -191,7 +191,8 @@ def _opened(archive: Path) -> Iterator[Contents]:
         if other := stand_in(archive):
             raise DataError(f"{archive} {other}") from error
         raise DataError(
-            f"{archive} is no zip or tar archive, or damaged: {_reason(error)}; fetch it again"
+            f"{archive} is not a zip or tar archive, or is damaged: {_reason(error)}; download it "
+            "again"
         ) from error
 
 
@@ -206,7 +207,7 @@ def _zip_members(archive: Path, packed: zipfile.ZipFile) -> Contents:
         if kind not in (0, stat.S_IFREG, stat.S_IFLNK):
             raise _untrusted(archive, info.filename, SPECIAL)
         if info.flag_bits & 1:
-            raise DataError(f"{archive} is encrypted; unpack it by hand and give the folder")
+            raise DataError(f"{archive} is encrypted; unpack it manually and specify the folder")
         link = None
         if kind == stat.S_IFLNK:
             if info.file_size > LONGEST_LINK:
@@ -275,15 +276,14 @@ def _link(archive: Path, name: str, target: str, folder: PurePosixPath) -> str:
 
 def _untrusted(archive: Path, name: str, what: str) -> DataError:
     return DataError(
-        f"{archive}: the member {name!r} {what}; nothing was unpacked, and the archive should not "
-        f"be trusted"
+        f"{archive}: the member {name!r} {what}; nothing was unpacked; do not trust this archive"
     )
 
 
 def _damaged(archive: Path, name: str, error: Exception | str) -> DataError:
     reason = error if isinstance(error, str) else _reason(error)
     # A disk that is full is no fault of the archive.
-    remedy = "make room for it" if getattr(error, "errno", None) else "fetch the archive again"
+    remedy = "free some space" if getattr(error, "errno", None) else "download the archive again"
     return DataError(f"{archive}: the member {name!r} cannot be unpacked: {reason}; {remedy}")
 
 

@@ -37,7 +37,7 @@ def locked(
         if not wait:
             yield False
             return
-        logger.warning("waiting for another process that %s (it holds %s)", doing, lock)
+        logger.warning("waiting for another process that %s (lock: %s)", doing, lock)
         held.acquire()
     except (OSError, NotImplementedError):
         yield True

@@ -54,7 +54,7 @@ class Workspace:
             path.mkdir(parents=True, exist_ok=True)
         except OSError as error:
             raise UsageError(
-                f"cannot create {path}: {error.strerror or error}; set MRITK_HOME to a folder that "
-                f"can be written"
+                f"cannot create {path}: {error.strerror or error}; set MRITK_HOME to a writable "
+                "folder"
             ) from error
         return path

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import logging
 import os
-from typing import Any
+from contextlib import suppress
 
 logger = logging.getLogger("mritk")
 
@@ -26,21 +26,32 @@ class EnergyMeter:
     def __init__(self, device: str) -> None:
         """Begin to measure the ``device``, if it is a CUDA GPU."""
         self._joules: float | None = None
+        self._nvml = self._board = None
         self._shared = False
-        self._board = _Board.of(device)
-        self._start = self._board.millijoules() if self._board else None
-        self._look()
+        if device.startswith("cuda"):
+            try:
+                import pynvml
+
+                pynvml.nvmlInit()
+                self._nvml = pynvml
+                # Numbers differ between the library and torch (CUDA_VISIBLE_DEVICES); names do not.
+                self._board = pynvml.nvmlDeviceGetHandleByUUID(gpu_uuid(device))
+            except Exception as error:  # not installed, or no driver
+                logger.info("energy is not measured: %s", error)
+        self._start = self._look()
 
     def stop(self) -> None:
         """End the stretch; only the first call counts."""
-        if self._board is None:
+        if self._nvml is None:
             return
-        self._look()
-        end = self._board.millijoules()
+        end = self._look()
         if self._start is not None and end is not None and end >= self._start:
             self._joules = (end - self._start) * MILLI
-        self._board.close()
-        self._board = None
+        try:
+            self._nvml.nvmlShutdown()
+        except Exception as error:
+            logger.info("the management library of the GPU was not closed: %s", error)
+        self._nvml = self._board = None
 
     def measured(self) -> dict[str, float]:
         """Return ``energy_joules``, and ``energy_shared``: 1.0 if others computed there too."""
@@ -49,61 +60,22 @@ class EnergyMeter:
             return {}
         return {"energy_joules": self._joules} | ({"energy_shared": 1.0} if self._shared else {})
 
-    def _look(self) -> None:
-        if self._board is not None:
-            self._shared |= self._board.has_others()
-
-
-class _Board:
-    """One GPU as the management library sees it."""
-
-    def __init__(self, nvml: Any, handle: Any) -> None:
-        self._nvml, self._handle = nvml, handle
-
-    @classmethod
-    def of(cls, device: str) -> _Board | None:
-        if not device.startswith("cuda"):
-            return None
-        try:
-            import pynvml
-
-            pynvml.nvmlInit()
-        except Exception as error:  # not installed, or no driver
-            logger.info("energy is not measured: %s", error)
-            return None
-        try:
-            # Numbers differ between the library and torch (CUDA_VISIBLE_DEVICES); names do not.
-            return cls(pynvml, pynvml.nvmlDeviceGetHandleByUUID(gpu_uuid(device)))
-        except Exception as error:
-            logger.info("energy is not measured: %s", error)
-            cls(pynvml, None).close()
-            return None
-
-    def millijoules(self) -> int | None:
-        try:
-            return int(self._nvml.nvmlDeviceGetTotalEnergyConsumption(self._handle))
-        except Exception as error:
-            logger.info("energy is not measured: %s", error)
-            return None
-
-    def has_others(self) -> bool:
-        """Whether another process computes here.
+    def _look(self) -> int | None:
+        """Look for other processes on the board; return its counter, in millijoules.
 
         A container may hide this process behind a number of the host's; one stranger is then this.
         """
+        if self._nvml is None or self._board is None:
+            return None
+        with suppress(Exception):
+            found = self._nvml.nvmlDeviceGetComputeRunningProcesses(self._board)
+            numbers, own = {process.pid for process in found}, os.getpid()
+            self._shared |= len(numbers - {own}) > (0 if own in numbers else 1)
         try:
-            found = self._nvml.nvmlDeviceGetComputeRunningProcesses(self._handle)
-        except Exception:
-            return False
-        numbers = {process.pid for process in found}
-        own = os.getpid()
-        return len(numbers - {own}) > (0 if own in numbers else 1)
-
-    def close(self) -> None:
-        try:
-            self._nvml.nvmlShutdown()
+            return int(self._nvml.nvmlDeviceGetTotalEnergyConsumption(self._board))
         except Exception as error:
-            logger.info("the management library of the GPU was not closed: %s", error)
+            logger.info("energy is not measured: %s", error)
+            return None
 
 
 def gpu_uuid(device: str) -> str:

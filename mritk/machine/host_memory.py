@@ -30,8 +30,8 @@ def require_memory(nbytes: int) -> None:
     free = available_bytes()
     if free is not None and nbytes > free:
         raise DataError(
-            f"takes {nbytes / 1e9:.1f} GB of memory to read, and {free / 1e9:.1f} GB are free; "
-            f"store it smaller, or use a machine with more memory"
+            f"needs {nbytes / 1e9:.1f} GB of memory, but {free / 1e9:.1f} GB are free; reduce its "
+            "size, or use a machine with more memory"
         )
 
 

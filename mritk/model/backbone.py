@@ -78,13 +78,13 @@ def _num_features(network: nn.Module, backbone: Backbone, size: int | None) -> i
     except Exception as error:
         reason = one_line(error)
         raise MritkError(
-            f"{backbone.name} does not take inputs of side {side} (its weights expect "
+            f"{backbone.name} does not accept inputs of size {side} (its weights expect "
             f"{contract.size or 'any size'}): {reason}; set image_size in the protocol"
         ) from error
     if not isinstance(features, torch.Tensor) or features.ndim != 2:
         got = tuple(features.shape) if isinstance(features, torch.Tensor) else type(features)
         raise MritkError(
-            f"{backbone.name} must turn a batch of shape {tuple(batch.shape)} into features of "
-            f"shape (1, D), but gave {got}; end the network with global pooling and Flatten"
+            f"{backbone.name} must map a batch of shape {tuple(batch.shape)} to features of shape "
+            f"(1, D), but returned {got}; end the network with global pooling and Flatten"
         )
     return int(features.shape[1])

@@ -12,6 +12,7 @@ from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.utils.flop_counter import FlopCounterMode
 
 from mritk.errors import one_line
+from mritk.model.evaluation_mode import evaluation_mode
 
 logger = logging.getLogger("mritk")
 
@@ -45,14 +46,8 @@ def count_flops(network: nn.Module, input_shape: Sequence[int]) -> float | None:
 @contextmanager
 def as_it_was(network: nn.Module) -> Iterator[None]:
     """Put the network in evaluation mode inside the block; draw from no one's random numbers."""
-    modes = {module: module.training for module in network.modules()}
-    network.eval()
-    try:
-        with torch.random.fork_rng(devices=()):
-            yield
-    finally:
-        for module, training in modes.items():
-            module.training = training
+    with evaluation_mode(network), torch.random.fork_rng(devices=()):
+        yield
 
 
 @contextmanager

@@ -9,7 +9,6 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -28,26 +27,16 @@ from mritk.model.weights import match, read_state_dict
 from mritk.records import Architecture, InputContract
 
 FORMAT = "mritk"
-IDENTITY_SCALING = (0.0, 1.0)
 
 
-@dataclass(frozen=True)
-class NetworkFacts:
-    """What a network alone tells of itself.
+def network_facts(fitted: Any) -> dict[str, Any] | None:
+    """Return what a trained model's network alone tells of itself, as plain data.
 
-    Attributes:
-        head: Its layers, as :func:`describe_head` tells them.
-        input_shape: (C, *spatial) of one input.
-        output_scaling: Center and scale: a value is ``output · scale + center``.
+    Returns:
+        ``head``: its layers, as :func:`describe_head` tells them; ``input_shape``: (C, *spatial) of
+        one input; ``output_scaling``: center and scale, a value is ``output · scale + center``.
+        None if the model offers no network of this kind.
     """
-
-    head: list[dict[str, Any]]
-    input_shape: tuple[int, ...]
-    output_scaling: tuple[float, float] = IDENTITY_SCALING
-
-
-def network_facts(fitted: Any) -> NetworkFacts | None:
-    """Return what is to be kept of a trained model; None if it offers no network of this kind."""
     network = getattr(fitted, "network", None)
     shape = getattr(fitted, "input_shape", None)
     if not isinstance(network, Network) or shape is None:
@@ -55,8 +44,8 @@ def network_facts(fitted: Any) -> NetworkFacts | None:
     head = describe_head(network.head)
     if head is None:
         return None
-    scaling = getattr(fitted, "output_scaling", IDENTITY_SCALING)
-    return NetworkFacts(head, tuple(shape), tuple(scaling))
+    scaling = getattr(fitted, "output_scaling", (0.0, 1.0))
+    return {"head": head, "input_shape": tuple(shape), "output_scaling": tuple(scaling)}
 
 
 def write_model(network: nn.Module, metadata: Mapping[str, str], path: Path) -> str:
@@ -93,8 +82,8 @@ def read_metadata(path: Path) -> dict[str, str]:
         raise WeightsMismatch(f"{path} cannot be read as a model: {reason}") from error
     if metadata.get("format") != FORMAT:
         raise WeightsMismatch(
-            f"{path} is no model that mritk has kept, so nothing tells its backbone and input; "
-            f"take a file that 'mritk run --keep-models' or 'mritk export' wrote"
+            f"{path} is not a model stored by mritk, so its backbone and input are unknown; use a "
+            "file written by 'mritk run --keep-models' or 'mritk export'"
         )
     return metadata
 
@@ -165,14 +154,14 @@ def load_model(path: Path | str, find_backbone: Callable[[str], Backbone]) -> Tr
     except (KeyError, ValueError, TypeError) as error:
         raise WeightsMismatch(
             f"the metadata of {path} are incomplete ({error}), so the network cannot be built; "
-            f"keep the model anew with 'mritk run … --keep-models --rerun'"
+            "recreate the model with 'mritk run … --keep-models --rerun'"
         ) from error
     report, state = match(network, read_state_dict(path), (), path.name, sha256_of(path))
     if not report.complete or report.exempt:
         raise WeightsMismatch(
             f"{path} does not fit {architecture.name} of {architecture.origin}: {report}; the "
-            f"plugin has changed since: install the version named by 'mritk show', or train anew "
-            f"with --keep-models --rerun"
+            "plugin has changed: install the version shown by 'mritk show', or retrain with "
+            "--keep-models --rerun"
         )
     network.load_state_dict(state)
     model.eval()

@@ -52,8 +52,8 @@ def require_onnx() -> None:
             import_module(name)
         except ImportError as error:
             raise Unavailable(
-                f"an ONNX export needs the package {name}, which is not installed; type: "
-                f"pip install 'mritk-bench[onnx]'"
+                f"ONNX export needs the package {name}, which is not installed; run: pip install "
+                "'mritk-bench[onnx]'"
             ) from error
 
 
@@ -86,17 +86,8 @@ def to_onnx(model: TrainedModel) -> bytes:
 
 def _by_export(network: nn.Module, model: TrainedModel) -> Any:
     """Return the graph that torch.export makes of the network."""
-    program = torch.onnx.export(
-        network,
-        (_example(model),),
-        dynamo=True,
-        verbose=False,
-        opset_version=OPSET,
-        input_names=["pixels"],
-        output_names=_names(model),
-        dynamic_shapes={"pixels": {0: torch.export.Dim("batch")}},
-    )
-    assert program is not None
+    shapes = {"pixels": {0: torch.export.Dim("batch")}}
+    program = _exported(network, model, dynamo=True, verbose=False, dynamic_shapes=shapes)
     return program.model_proto
 
 
@@ -104,24 +95,18 @@ def _by_tracing(network: nn.Module, model: TrainedModel) -> Any:
     """Return the graph of one pass through the network."""
     import onnx
 
+    axes = {name: {0: "batch"} for name in ("pixels", *_names(model))}
     with TemporaryDirectory() as folder:
         path = Path(folder) / "model.onnx"
-        torch.onnx.export(
-            network,
-            (_example(model),),
-            path,
-            dynamo=False,
-            opset_version=OPSET,
-            input_names=["pixels"],
-            output_names=_names(model),
-            dynamic_axes={name: {0: "batch"} for name in ("pixels", *_names(model))},
-        )
+        _exported(network, model, f=path, dynamo=False, dynamic_axes=axes)
         return onnx.load(path)
 
 
-def _example(model: TrainedModel) -> torch.Tensor:
+def _exported(network: nn.Module, model: TrainedModel, **how: Any) -> Any:
     # Two images: a batch of one could be taken for a constant.
-    return torch.zeros(2, *model.input_shape)
+    example = (torch.zeros(2, *model.input_shape),)
+    how |= {"input_names": ["pixels"], "output_names": _names(model), "opset_version": OPSET}
+    return torch.onnx.export(network, example, **how)
 
 
 def _names(model: TrainedModel) -> list[str]:
@@ -133,7 +118,7 @@ def _reason(error: BaseException) -> str:
     while error.__cause__ is not None:
         error = error.__cause__
     lines = str(error).strip().splitlines()
-    return f"{type(error).__name__}: {lines[0][:200] if lines else 'no reason is given'}"
+    return f"{type(error).__name__}: {lines[0][:200] if lines else 'no reason given'}"
 
 
 def _with_metadata(found: Any, metadata: Mapping[str, str]) -> bytes:
@@ -191,8 +176,8 @@ def check_onnx(content: bytes, model: TrainedModel, batches: Sequence[int] = BAT
     if not worst <= TOLERANCE:
         raise OnnxMismatch(
             f"the exported network differs from torch by {worst:.2g} (relative; at most "
-            f"{TOLERANCE:g} is allowed), so its scores would not be those of the trial; nothing "
-            f"was written; export it with --to safetensors"
+            f"{TOLERANCE:g} is allowed), so it would not reproduce the scores of the trial; "
+            "nothing was written; export it with --to safetensors"
         )
     return worst
 
@@ -206,7 +191,7 @@ def _difference(session: Any, model: TrainedModel, number: int) -> float:
     differences = []
     for one, other in zip(expected, outputs, strict=True):
         if one.shape != other.shape:
-            raise OnnxMismatch(f"the exported network gives {other.shape} in place of {one.shape}")
+            raise OnnxMismatch(f"the exported network returns {other.shape} instead of {one.shape}")
         largest = float(np.abs(one).max()) or 1.0
         differences.append(float(np.abs(one - other).max()) / largest)
     # NaN is larger than any difference.

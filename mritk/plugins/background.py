@@ -70,8 +70,8 @@ class Background:
             self._waiting.clear()
         if lost and not failed:
             logger.warning(
-                "%s was too slow: %d calls were dropped, so what it shows has gaps; the trial "
-                "files have none; %s",
+                "%s was too slow: %d calls were dropped, so its log is incomplete; the trial "
+                "files are complete; %s",
                 self._name,
                 lost,
                 self._remedy,
@@ -100,7 +100,7 @@ class Background:
         if not told:
             reason = one_line(f"{type(error).__name__}: {error}")
             logger.warning(
-                "%s is switched off for the rest of this run, which goes on without it: %s; %s",
+                "%s is disabled for the rest of this run: %s; %s",
                 self._name,
                 reason,
                 self._remedy,

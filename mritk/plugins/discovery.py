@@ -126,7 +126,7 @@ class Selection:
                 yield _from_file(name) if file else _from_module(name, installed)
         for name in sorted(self.checked - left_out):
             near = _near(name, installed)
-            raise UnknownName(f"-p {BLOCK}{name} leaves nothing out: no plugin has that name{near}")
+            raise UnknownName(f"-p {BLOCK}{name} has no effect: no plugin has that name{near}")
 
     @cached_property
     def _installed(self) -> list[EntryPoint]:
@@ -177,8 +177,7 @@ def _from_module(name: str, installed: Sequence[EntryPoint]) -> Candidate:
         # Nobody is told to install what has this name: it may be anybody's.
         file = f"; the file here is -p ./{name}.py" if Path(f"{name}.py").is_file() else ""
         raise Unavailable(
-            f"-p {name}: there is no plugin and no module of that name"
-            f"{file or _near(name, installed)}"
+            f"-p {name}: no plugin or module of that name{file or _near(name, installed)}"
         )
     return Candidate(Origin(name), name, requested=True, asked=name)
 

@@ -313,14 +313,12 @@ def require_interface(wanted: object) -> None:
         raise HookError(f"MRITK_INTERFACE is {wanted!r}; write it as '{_text(INTERFACE)}'")
     major, minor = int(found[1]), int(found[2])
     if (major, minor) > INTERFACE:
-        remedy = "'python -m pip install --upgrade mritk-bench' may bring it"
+        remedy = "'python -m pip install --upgrade mritk-bench' may help"
     elif major < INTERFACE[0]:
-        remedy = "look for a newer version of the plugin, or ask its author"
+        remedy = "update the plugin, or ask its author"
     else:
         return
-    raise HookError(
-        f"it is written for hooks {wanted}, and this mritk has {_text(INTERFACE)}; {remedy}"
-    )
+    raise HookError(f"it requires hooks {wanted}, but this mritk has {_text(INTERFACE)}; {remedy}")
 
 
 def _text(version: tuple[int, int]) -> str:

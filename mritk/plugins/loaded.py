@@ -52,7 +52,7 @@ def explain_failure(plugin: LoadedPlugin) -> str:
     name, distribution = plugin.origin.plugin, plugin.origin.distribution
     remedy = f"'-p no:{name}' runs without it"
     if plugin.origin.is_installed and plugin.error.startswith(ModuleNotFoundError.__name__):
-        remedy += f", 'python -m pip install {distribution}' brings what it requires"
+        remedy += f", 'python -m pip install {distribution}' installs its requirements"
     if plugin.origin.is_installed:
         remedy += f", 'python -m pip uninstall {distribution}' removes it"
     return f"plugin {plugin.origin} failed to load: {plugin.error}; {remedy}"

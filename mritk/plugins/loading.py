@@ -134,7 +134,7 @@ class LoadedPlugins:
         """
         origin = origin or Origin(getattr(plugin, "__name__", type(plugin).__name__))
         if self._manager.has_plugin(origin.plugin):
-            raise ValueError(f"another plugin is called {origin.plugin!r} already")
+            raise ValueError(f"another plugin is already named {origin.plugin!r}")
         hookspecs.require_interface(getattr(plugin, "MRITK_INTERFACE", None))
         self._origins[origin.plugin] = origin
         try:
@@ -142,7 +142,7 @@ class LoadedPlugins:
             self._manager.check_pending()
             hooks = tuple(caller.name for caller in self._manager.get_hookcallers(plugin) or ())
             if not hooks:
-                raise TypeError("it implements no hook of mritk (is @hookimpl missing?)")
+                raise TypeError("it implements no mritk hook (is @hookimpl missing?)")
             records = tuple(self._records_of(plugin, origin))
         except BaseException:
             if self._manager.is_registered(plugin):

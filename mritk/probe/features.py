@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -20,7 +19,7 @@ import torch
 from mritk.backbone import Backbone
 from mritk.batches.inputs import Inputs
 from mritk.batches.resident import ResidentImages
-from mritk.data.derived import Made, Pixels
+from mritk.data.derived import Derived, Made, Pixels
 from mritk.data.subset import Subset
 from mritk.errors import MritkError, Unavailable
 from mritk.files.code_state import library_versions, source_digest
@@ -38,22 +37,6 @@ FEATURES_VERSION = 1
 BLOCK_BYTES = 1 << 28
 
 
-@dataclass(frozen=True, eq=False)
-class Features:
-    """The features of some samples.
-
-    Attributes:
-        values: (N, D) float32.
-        facts: What a trial file keeps of the pass that computed them, as plain data: ``weights``
-            (the proof of loading, or None), ``num_features``, ``parameters``, ``input_size``,
-            ``precision``, ``images_per_second``, and ``flops`` and ``latency_seconds`` of one image
-            (or None).
-    """
-
-    values: np.ndarray
-    facts: dict[str, Any]
-
-
 class FrozenBackbone:
     """The backbone of a trial as it is before training: evaluation mode, no augmentation."""
 
@@ -67,20 +50,25 @@ class FrozenBackbone:
         self._inputs = Inputs(setup)
         self._key = _key(setup, self._inputs)
 
-    def features(self, subset: Subset) -> Features:
+    def features(self, subset: Subset) -> Derived:
         """Return the features of a part, computed for the whole dataset if not done before.
+
+        Returns:
+            Values (N, D) float32, and as facts what a trial file keeps of the pass that computed
+            them: ``weights`` (the proof of loading, or None), ``num_features``, ``parameters``,
+            ``input_size``, ``precision``, ``images_per_second``, and ``flops`` and
+            ``latency_seconds`` of one image (or None).
 
         Raises:
             WeightsMismatch: The weight file does not cover the network exactly.
             MritkError: The network gives NaN or infinite features, or none of shape (N, D).
         """
-        found = subset.derive(self._key, self._compute)
-        return Features(found.values, found.facts)
+        return subset.derive(self._key, self._compute)
 
     def _compute(self, pixels: Pixels) -> Made:
         setup, inputs = self._setup, self._inputs
         backbone = setup.require_backbone()
-        images = pixels(inputs.size, backbone.input.interpolation)
+        images = pixels(inputs.size, inputs.interpolation)
         loaded = load_backbone(backbone, setup.workspace, setup.seed, inputs.size)
         network = inputs.place(loaded.network)
         spatial_dims = backbone.architecture.spatial_dims or 0
@@ -96,10 +84,10 @@ class FrozenBackbone:
         if not np.isfinite(values).all():
             rows = int((~np.isfinite(values).all(axis=1)).sum())
             raise MritkError(
-                f"{backbone.name} gives NaN or infinite features for {rows} of {len(values)} "
-                f"images; try precision = 'float32' in the protocol"
+                f"{backbone.name} returns NaN or infinite features for  {rows} of {len(values)} "
+                "images; try precision = 'float32' in the protocol"
             )
-        shape = (backbone.input.channels, *images.shape[1 : 1 + spatial_dims])
+        shape = inputs.shape(images.shape)
         return values, {
             "weights": loaded.report.as_dict() if loaded.report else None,
             "num_features": loaded.num_features,

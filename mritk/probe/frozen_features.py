@@ -10,6 +10,7 @@ from torch import nn
 from mritk.batches.inputs import Inputs
 from mritk.data.subset import Subset
 from mritk.method import Setup
+from mritk.model.evaluation_mode import evaluation_mode
 from mritk.probe.features import FrozenBackbone
 
 
@@ -38,9 +39,5 @@ class FrozenFeatures:
 
     def validation(self) -> torch.Tensor:
         """Return the outputs for the validation part, in evaluation mode and without gradients."""
-        training = self._head.training
-        self._head.eval()
-        with torch.no_grad():
-            outputs = self.compute(self._val)
-        self._head.train(training)
-        return outputs
+        with evaluation_mode(self._head), torch.no_grad():
+            return self.compute(self._val)

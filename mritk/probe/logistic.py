@@ -69,8 +69,8 @@ def fit_logistic(
     counts = np.bincount(y.cpu().numpy(), minlength=classes)
     if not counts.all():
         raise DataError(
-            f"class number {int(np.argmin(counts))} has no sample in the training part, so a "
-            f"logistic regression has no finite solution; use another split or method"
+            f"class number {int(np.argmin(counts))} has no sample in the training set, so "
+            "logistic regression has no finite solution; use another split or method"
         )
     weights = x.new_ones(len(x))
     if balanced:

@@ -31,7 +31,7 @@ def _require(fulfilled: bool, otherwise: str) -> None:
 
 def _require_penalties(penalties: tuple[float, ...]) -> None:
     fine = bool(penalties) and all(0 < penalty < math.inf for penalty in penalties)
-    _require(fine, "penalties must be numbers above 0")
+    _require(fine, "penalties must be positive")
 
 
 @dataclass(frozen=True)
@@ -52,7 +52,7 @@ class HiddenLayer:
     def __post_init__(self) -> None:
         _require(self.width >= 1, "width must be at least 1")
         _require(0 <= self.l2 < math.inf, "l2 must not be negative")
-        _require(0 <= self.dropout < 1, "dropout must be at least 0 and below 1")
+        _require(0 <= self.dropout < 1, "dropout must be in [0, 1)")
 
 
 @dataclass(frozen=True)
@@ -79,11 +79,11 @@ class Head:
     batch_norm_epsilon: float = field(default=1e-5, metadata=ADDED_LATER)
 
     def __post_init__(self) -> None:
-        _require(0 <= self.dropout < 1, "dropout must be at least 0 and below 1")
+        _require(0 <= self.dropout < 1, "dropout must be in [0, 1)")
         momentum = 0 < self.batch_norm_momentum <= 1
-        _require(momentum, "batch_norm_momentum must be above 0, and 1 at most")
+        _require(momentum, "batch_norm_momentum must be in (0, 1]")
         epsilon = 0 < self.batch_norm_epsilon < math.inf
-        _require(epsilon, "batch_norm_epsilon must be above 0")
+        _require(epsilon, "batch_norm_epsilon must be positive")
 
 
 @dataclass(frozen=True)
@@ -158,15 +158,15 @@ class Stage:
 
     def __post_init__(self) -> None:
         _require(self.epochs >= 1, "epochs must be at least 1")
-        _require(0 <= self.train_last <= 1, "train_last must lie between 0 and 1")
-        _require(0 <= self.warmup < 1, "warmup must be at least 0 and below 1")
-        _require(0 < self.learning_rate < math.inf, "learning_rate must be above 0")
-        _require(0 < self.plateau_factor < 1, "plateau_factor must lie between 0 and 1")
+        _require(0 <= self.train_last <= 1, "train_last must be in [0, 1]")
+        _require(0 <= self.warmup < 1, "warmup must be in [0, 1)")
+        _require(0 < self.learning_rate < math.inf, "learning_rate must be positive")
+        _require(0 < self.plateau_factor < 1, "plateau_factor must be in (0, 1)")
         _require(self.plateau_patience >= 1, "plateau_patience must be at least 1")
-        _require(0 < self.adam_epsilon < math.inf, "adam_epsilon must be above 0")
-        _require(0 < self.layer_decay <= 1, "layer_decay must be above 0, and 1 at most")
+        _require(0 < self.adam_epsilon < math.inf, "adam_epsilon must be positive")
+        _require(0 < self.layer_decay <= 1, "layer_decay must be in (0, 1]")
         _require(self.lora_rank >= 1, "lora_rank must be at least 1")
-        _require(0 < self.lora_alpha < math.inf, "lora_alpha must be above 0")
+        _require(0 < self.lora_alpha < math.inf, "lora_alpha must be positive")
         at_once = self.tune != "lora" or not self.unfreeze_every
         _require(at_once, "tune = 'lora' cannot be combined with unfreeze_every")
         for name in NOT_NEGATIVE:
@@ -228,28 +228,28 @@ class Recipe:
 
     def __post_init__(self) -> None:
         trained = bool(self.stages) or self.head_start == "random"
-        _require(trained, "head_start = 'probe' needs a stage; linear_probe trains a probe alone")
+        _require(trained, "head_start = 'probe' needs a stage; use linear_probe to train a probe")
         fits = not (self.recalibrate_batch_norm and self.head_start == "probe")
         _require(
             fits,
-            "head_start = 'probe' takes the features of statistics as they are stored; leave it or "
-            "recalibrate_batch_norm out",
+            "head_start = 'probe' uses features with the stored statistics and cannot be "
+            "combined with recalibrate_batch_norm",
         )
         names = [self.stage_name(number) for number in range(len(self.stages))]
         _require(len(set(names)) == len(names), "stages must have different names")
         sizes = min(self.batch_size, self.eval_batch_size)
         _require(sizes >= 1, "batch sizes must be at least 1")
         smoothing = 0 <= self.label_smoothing < 1
-        _require(smoothing, "label_smoothing must be at least 0 and below 1")
+        _require(smoothing, "label_smoothing must be in [0, 1)")
         for name in ("gradient_clip", "mixup", "cutmix"):
             _require(0 <= getattr(self, name) < math.inf, f"{name} must not be negative")
         one_class = self.class_weights_per == "term" or not (self.mixup or self.cutmix)
         _require(
             one_class,
-            "class_weights_per = 'sample' weighs a sample by its class, and a mixed one has two; "
-            "leave mixup and cutmix out, or take 'term'",
+            "class_weights_per = 'sample' cannot be combined with mixup or cutmix, because a "
+            "mixed sample has two classes; use 'term'",
         )
-        _require(0 <= self.average < 1, "average must be at least 0 and below 1")
+        _require(0 <= self.average < 1, "average must be in [0, 1)")
         coupled = all(stage.optimizer != "adamw" for stage in self.stages)
         penalised = any(layer.l2 for layer in self.head.hidden)
         _require(coupled or not penalised, "l2 of a hidden layer needs the optimizer adam or sgd")

@@ -79,8 +79,8 @@ class ClassTree:
             no_scans: What files that are no scans are, as it reads behind a count.
         """
         found = {
-            "of no class": self.strays,
-            "as masks of images beside them": self.masks,
+            "without a class": self.strays,
+            "masks of neighbouring images": self.masks,
             no_scans: self.others,
             "hidden": self.hidden,
             "empty": self.empty,
@@ -108,8 +108,8 @@ def named_classes(text: str) -> tuple[str, ...]:
     names = tuple(dict.fromkeys(name.strip() for name in text.split("/") if name.strip()))
     if text and len(names) < 2:
         raise UsageError(
-            f"classes={text} does not name two classes; write them with / between them, such as "
-            f"classes=glioma/healthy"
+            f"classes={text} must name at least two classes, separated by /, such as "
+            "classes=glioma/healthy"
         )
     return names
 
@@ -199,9 +199,9 @@ def _of_layout(layout: Layout) -> Iterator[ClassFile]:
             unlabelled = canonical_name(child.name) in UNLABELLED
             if child not in parts and child.below and not unlabelled:
                 raise DataError(
-                    f"{layout.typed(inner)} holds {layout.scans.noun} in {child.name} beside "
-                    f"{parts[0].name}; move them into one of the parts, or elsewhere, or name the "
-                    f"classes ({layout.class_option(labels)})"
+                    f"{layout.typed(inner)} contains {layout.scans.noun} in {child.name} next to "
+                    f"{parts[0].name}; move them into one of the splits, or elsewhere, or specify "
+                    f"the classes ({layout.class_option(labels)})"
                 )
         for part in parts:
             yield from _of_part(layout, part, parts)
@@ -240,8 +240,8 @@ def _of_part(layout: Layout, part: ScanFolder, parts: Sequence[ScanFolder]) -> I
         other = spelt.setdefault(canonical_name(child.name), child.name)
         if other != child.name:
             raise DataError(
-                f"{layout.shown(part)} has the classes {other} and {child.name}, which differ in "
-                f"spelling only; rename one of them, or merge the two"
+                f"{layout.shown(part)} has the classes {other} and {child.name}, which differ "
+                "only in spelling; rename one of them, or merge them"
             )
         if canonical_name(child.name) not in UNLABELLED:
             yield from _of_class(child, part_of(part.name) or "")
@@ -268,8 +268,8 @@ def _check_classes(layout: Layout, found: Sequence[ClassFile], wanted: Sequence[
     absent = [name for name in wanted if name not in labels]
     if absent:
         raise DataError(
-            f"{layout.scans.path} has no {layout.scans.noun} in a folder {absent[0]}, which is one "
-            f"of classes={'/'.join(wanted)}; correct the name, as it is written on the disk"
+            f"{layout.scans.path} has no {layout.scans.noun} in a folder {absent[0]}, given in "
+            f"classes={'/'.join(wanted)}; correct the name as on disk"
         )
     if not labels:
         raise layout.no_classes()
@@ -282,14 +282,14 @@ def _check_parts(layout: Layout, found: Sequence[ClassFile]) -> None:
     outside = next((file.path for file in found if not file.part), None)
     if outside is not None:
         raise DataError(
-            f"{layout.scans.path} has {layout.scans.noun} inside of official parts and outside of "
-            f"them, such as {outside.relative_to(layout.root.path).as_posix()}; name one folder"
+            f"{layout.scans.path} has {layout.scans.noun} inside and outside of official splits, "
+            f"such as {outside.relative_to(layout.root.path).as_posix()}; specify one folder"
         )
     labels = {file.label for file in found}
     for part in sorted({file.part for file in found}):
         absent = labels - {file.label for file in found if file.part == part}
         if absent:
             raise DataError(
-                f"the {part} part of {layout.scans.path} has no {layout.scans.noun} of "
-                f"{', '.join(sorted(absent))}; name the class folders alike in every part"
+                f"the {part} set of {layout.scans.path} has no {layout.scans.noun} of "
+                f"{', '.join(sorted(absent))}; use the same class folder names in every split"
             )

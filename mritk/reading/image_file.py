@@ -73,7 +73,7 @@ def _what_else(source: Path | bytes) -> str:
         return "empty file"
     if isinstance(source, Path) and (other := stand_in(source)):
         return f"not an image: it {other}"
-    return f"not an image that mritk reads ({', '.join(FORMATS)})"
+    return f"not an image in a supported format ({', '.join(FORMATS)})"
 
 
 def _upright(stream: BinaryIO) -> np.ndarray:
@@ -97,10 +97,12 @@ def _check(image: ImageFile) -> None:
     """Refuse what need not be decoded."""
     frames = getattr(image, "n_frames", 1)
     if frames > 1:
-        raise DataError(f"{frames} images in one file; store them one by one")
+        raise DataError(f"{frames} images in one file; store them as separate files")
     pixels, limit = image.width * image.height, Image.MAX_IMAGE_PIXELS
     if limit is not None and pixels > limit:
-        raise DataError(f"has {pixels} pixels, and more than {limit} are taken for an attack")
+        raise DataError(
+            f"has {pixels} pixels; more than {limit} are refused as a decompression bomb"
+        )
 
 
 def _pixels(image: ImageFile) -> np.ndarray:
@@ -128,7 +130,7 @@ def _beyond_pillow(image: ImageFile) -> np.ndarray | None:
 
 def _deep(values: np.ndarray) -> np.ndarray:
     if not np.isfinite(values).all():
-        raise DataError("holds NaN or infinite values")
+        raise DataError("contains NaN or infinite values")
     if values.ndim == 3 and (values == values[..., :1]).all():
         # Grey stored as colour is scaled as its grey twin is, to the last bit.
         return np.repeat(grey_levels(values[..., 0])[..., None], 3, axis=-1)

@@ -124,8 +124,8 @@ def scan_folder(tree: FileTree, scans: Scans) -> ScanFolder:
         else:
             if not path.suffix and not path.exists():
                 raise Unavailable(
-                    f"{path} is a link to content that is not here; fetch it ('datalad get', 'git "
-                    f"annex get'), or remove the link"
+                    f"{path} is a link to missing content; download it ('datalad get', 'git annex "
+                    "get'), or remove the link"
                 )
             others.append(path)
     masks = _masks(found) if scans.masks else ()

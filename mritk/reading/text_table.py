@@ -77,14 +77,14 @@ def read_text_table(
     delimiter = delimiter or _delimiter(text, path)
     lines = list(_lines(text, delimiter, path, skipped))
     if len(lines) < 2:
-        raise DataError(f"{path} has no rows; its first line names columns, one row each follows")
+        raise DataError(f"{path} has no rows; expected a header line followed by one row per line")
     names = [name.lower() if lower_names else name for name in lines[0][1]]
     for line, cells in lines[1:]:
         if len(cells) != len(names):
             raise DataError(
                 f"{path} line {line} has {len(cells)} cells for {len(names)} columns "
-                f"({', '.join(names)}); cells stand between {DELIMITERS[delimiter]}, and in double "
-                f"quotes if they hold some"
+                f"({', '.join(names)}); cells are separated by {DELIMITERS[delimiter]} and must "
+                "be in double quotes if they contain any"
             )
     kept = _named_columns(path, names, [cells for _, cells in lines[1:]])
     rows = [TableRow(line, {names[k]: cells[k] for k in kept}) for line, cells in lines[1:]]
@@ -95,7 +95,7 @@ def _text(path: Path) -> str:
     try:
         content = path.read_bytes()
     except OSError as error:
-        raise DataError(f"{path} is no readable table: {error.strerror or error}") from error
+        raise DataError(f"{path} cannot be read as a table: {error.strerror or error}") from error
     wide = content.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE))
     try:
         text = content.decode("utf-16" if wide else "utf-8-sig")
@@ -107,7 +107,9 @@ def _text(path: Path) -> str:
         ) from error
     if "\0" in text:
         line = text.count("\n", 0, text.index("\0")) + 1
-        raise DataError(f"{path} line {line} is no text (it holds a zero byte); save it as UTF-8")
+        raise DataError(
+            f"{path} line {line} is not text (it contains a null byte); save it as UTF-8"
+        )
     return text
 
 
@@ -139,8 +141,8 @@ def _lines(text: str, delimiter: str, path: Path, skipped: int) -> Iterator[tupl
             return
         except csv.Error as error:
             raise DataError(
-                f"{path} line {start} is no row of a table: {error}; a cell that holds double "
-                f"quotes stands in double quotes, and has each of its own twice"
+                f"{path} line {start} cannot be parsed: {error}; a cell that contains double "
+                "quotes must be in double quotes, with inner quotes doubled"
             ) from error
         stripped = [cell.strip() for cell in cells]
         if any(stripped):

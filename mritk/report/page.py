@@ -169,7 +169,7 @@ def _overview(tables: Sequence[Table]) -> Figure | None:
         figure = curve(finished, finished[0].metrics[0])
     except UsageError:  # they differ in something else, or in several keys
         return None
-    title, text = "Overview", "Mean scores with 95 % intervals, over the key that was varied."
+    title, text = "Overview", "Mean scores with 95 % intervals, over the varied key."
     return Figure("curve", title, text, Markup(inline_svg(figure, "curve", f"{title}: {text}")))
 
 

@@ -68,8 +68,8 @@ class Analysis:
         if self.temperature and isinstance(record.task, Classification):
             if record.stored_protocol.validates_on_test:
                 raise Undefined(
-                    "the validation part is the test part, and a temperature fitted on it would "
-                    "flatter the scores; leave out --temperature"
+                    "the validation set is the test set; a temperature fitted on it would make "
+                    "scores optimistic; remove --temperature"
                 )
             val = record.predictions["val"]
             score = calibrated(score, fit_temperature(val.target, val.score))
@@ -87,7 +87,7 @@ class Analysis:
         values = np.asarray(getattr(test, self.by), dtype=str)
         if not any(values):
             raise UsageError(
-                f"the samples of {record.dataset} tell no {self.by}; leave out --by {self.by}"
+                f"the samples of {record.dataset} have no {self.by}; remove --by {self.by}"
             )
         return [
             (value or "unknown", replace(record, predictions=record.predictions | {"test": part}))

@@ -26,7 +26,7 @@ SCHEMES = {
     "official": "official split",
     "holdout": "hold-out split",
     "kfold": "{parts}-fold cross-validation",
-    "site": "leave one site out, {parts} sites",
+    "site": "leave-one-site-out, {parts} sites",
 }
 
 
@@ -122,7 +122,7 @@ def left_out(dropped: Sequence[Column], command: str) -> list[str]:
     if not dropped:
         return []
     names = ", ".join(column.heading.rstrip(" ↑↓") for column in dropped)
-    return [f"Left out to fit the terminal: {names} (all: mritk {command} --wide)."]
+    return [f"Columns omitted to fit the terminal: {names} (all: mritk {command} --wide)."]
 
 
 def sentences(lines: Sequence[str], style: str, width: int | None = None) -> str:

@@ -68,7 +68,10 @@ def read_results(folder: str | PathLike[str], metrics: Sequence[Metric] = ()) ->
     try:
         import pandas as pd
     except ImportError as error:
-        raise Unavailable("read_results needs pandas; pip install 'mritk-bench[pandas]'") from error
+        raise Unavailable(
+            "read_results needs pandas; install it with: python -m pip install "
+            "'mritk-bench[pandas]'"
+        ) from error
     results = ResultsFolder(Path(folder))
     results.require_there()
     rows: list[dict[str, Any]] = []

@@ -64,7 +64,7 @@ class FoldSplitter:
         if isinstance(X, Samples):
             return fold_count(X, self.rule)
         if (known := known_fold_count(self.rule)) is None:
-            raise DataError("the number of sites is known from Samples only; give them as X")
+            raise DataError("the number of sites is known only from Samples; pass them as X")
         return known
 
     def __repr__(self) -> str:
@@ -75,7 +75,7 @@ def _samples(rows: Any, y: Any, groups: Sequence[Any] | None) -> Samples:
     if isinstance(rows, Samples):
         return rows
     if y is None:
-        raise DataError("folds spread the classes evenly and need them: give y")
+        raise DataError("stratified folds need the classes: pass y")
     targets = np.asarray(y)
     # Zero-padded, so that the order of ids is the order of rows.
     ids = [f"{row:012d}" for row in range(len(targets))]

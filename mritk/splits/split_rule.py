@@ -55,12 +55,12 @@ class SplitRule:
     def __post_init__(self) -> None:
         for name in ("test_fraction", "val_fraction"):
             if not 0 < getattr(self, name) <= 0.5:
-                raise ValueError(f"{name} must be above 0 and at most 0.5")
+                raise ValueError(f"{name} must be in (0, 0.5]")
         for name, least in (("folds", 2), ("repeats", 1), ("shots", 0)):
             if getattr(self, name) < least:
                 raise ValueError(f"{name} must be at least {least}")
         if not 0 <= self.seed < 2**32:
-            raise ValueError("seed must lie between 0 and 2**32 - 1")
+            raise ValueError("seed must be between 0 and 2**32 - 1")
 
 
 def fold_count(samples: Samples, rule: SplitRule) -> int:

@@ -106,6 +106,6 @@ def require_pickle(record: object) -> None:
         pickle.loads(pickle.dumps(record))
     except Exception as error:
         raise Defect(
-            f"it cannot be pickled ({one_line(error)}); use functions of a module, and "
-            f"functools.partial instead of a lambda or an inner function"
+            f"it cannot be pickled ({one_line(error)}); use module-level functions, and "
+            "functools.partial instead of lambdas or inner functions"
         ) from error

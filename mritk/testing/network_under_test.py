@@ -53,7 +53,7 @@ class BackboneUnderTest:
 
         dims = self.backbone.architecture.spatial_dims
         if dims is None:
-            raise NotApplicable("the network does not take a dense grid")
+            raise NotApplicable("the network does not take images")
         shape = (2, self.backbone.input.channels, *[side] * dims)
         return torch.randn(shape, generator=torch.Generator().manual_seed(0))
 

@@ -86,5 +86,5 @@ def model_cost(fitted: Any) -> dict[str, float]:
             told = network_cost(fitted.network, fitted.input_shape)
         return {str(k): float(v) for k, v in (told or {}).items() if math.isfinite(v)}
     except Exception as error:
-        logger.info("the size of the model is not known: %s", one_line(error))
+        logger.info("the size of the model is unknown: %s", one_line(error))
         return {}

@@ -49,8 +49,7 @@ class FineTuning:
     @property
     def input_shape(self) -> tuple[int, ...]:
         """(C, *spatial) of one input of the network."""
-        spatial = self.training.train.batch(torch.arange(1)).shape[2:]
-        return (self._setup.require_backbone().input.channels, *spatial)
+        return self.training.inputs.shape(self.training.train.images.shape)
 
     @property
     def output_scaling(self) -> tuple[float, float]:
@@ -92,7 +91,7 @@ class FineTuning:
         asked = self._setup.selection.on == "val" or stops
         if not asked or not self.progress.epoch or best.epoch:
             return ""
-        return best.undefined or "it is not a number"
+        return best.undefined or "it is NaN"
 
     @property
     def notes(self) -> dict[str, Any]:

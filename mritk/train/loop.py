@@ -9,22 +9,19 @@ from __future__ import annotations
 
 import logging
 import math
-from collections.abc import Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass
 from functools import partial
 
 import numpy as np
 import torch
 
-from mritk.errors import NonFiniteLoss, OutOfMemory
+from mritk.errors import NonFiniteLoss
 from mritk.machine.device import repeatable
 from mritk.machine.out_of_memory import ran_out_of_memory
 from mritk.method import Epoch, Setup
 from mritk.model.network import penalty
 from mritk.train.fine_tuning import FineTuning
 from mritk.train.head_start import start_as_probe
-from mritk.train.memory import MemoryEstimate, estimate_memory, explain_shortage
+from mritk.train.memory import MemoryEstimate, estimate_memory, explaining_shortage
 from mritk.train.progress import Progress
 from mritk.train.recalibrate import mixed_batches, recalibrate
 from mritk.train.selection import BestState
@@ -51,6 +48,7 @@ def finetune(setup: Setup) -> FineTuning:
 def train(training: Training) -> FineTuning:
     """Run all stages of a training, or what is left of them behind its checkpoint."""
     setup, recipe, checkpoint = training.setup, training.recipe, training.setup.checkpoint
+    epochs = sum(stage.epochs for stage in recipe.stages)
     progress = Progress(BestState(setup.selection, setup.task))
     saved = checkpoint.load() if checkpoint is not None else None
     interrupted = None
@@ -70,7 +68,7 @@ def train(training: Training) -> FineTuning:
 
         while not stage.over:
             epoch = progress.epoch + 1
-            with _explained(progress.memory, setup.device):
+            with explaining_shortage(progress.memory, setup.device):
                 for images, targets in stage.batches(epoch):
                     stage.step(images, targets, epoch)
                     progress.images_seen += len(images)
@@ -81,23 +79,23 @@ def train(training: Training) -> FineTuning:
             progress.seconds += stage.epoch_seconds()
 
             with stage.averaged():
-                val = _validate(training, stage, epoch)
-                value = progress.best.measure(val.loss, val.scores, setup.val.targets)
+                val_loss, followed, scores = _validate(training, stage, epoch)
+                value = progress.best.measure(val_loss, scores, setup.val.targets)
                 better = progress.best.offer(epoch, value, training.network)
             progress.epoch = epoch
             setup.on_epoch(
                 Epoch(
                     epoch=epoch,
-                    epochs=sum(stage.epochs for stage in recipe.stages),
+                    epochs=epochs,
                     stage=stage.name,
                     learning_rate=stage.learning_rate,
                     train_loss=train_loss,
-                    val_loss=val.loss,
+                    val_loss=val_loss,
                     selection=value,
                     seconds=stage.epoch_seconds(),
                 )
             )
-            stage.finish_epoch(val.followed, better=better)
+            stage.finish_epoch(followed, better=better)
             if checkpoint is not None:
                 checkpoint.save(progress.state(stage.state()))
 
@@ -127,23 +125,12 @@ def begin(training: Training) -> int:
     return recalibrate(backbone, compute, training.train.batches(rows))
 
 
-@dataclass(frozen=True, eq=False)
-class _Validation:
-    """What the validation part says after an epoch.
+def _validate(training: Training, stage: StageRun, epoch: int) -> tuple[float, float, np.ndarray]:
+    """Score the validation part after an epoch.
 
-    Attributes:
-        loss: Without smoothing or weights.
-        followed: The loss that a plateau schedule follows.
-        scores: As :meth:`Objective.scores` returns them.
-    """
-
-    loss: float
-    followed: float
-    scores: np.ndarray
-
-
-def _validate(training: Training, stage: StageRun, epoch: int) -> _Validation:
-    """Score the validation part.
+    Returns:
+        The loss without smoothing or weights, the loss that a plateau schedule follows, and the
+        scores as :meth:`Objective.scores` returns them.
 
     Raises:
         NonFiniteLoss: Its loss is NaN or infinite.
@@ -154,12 +141,13 @@ def _validate(training: Training, stage: StageRun, epoch: int) -> _Validation:
     followed = loss = float(objective.plain_loss(outputs, targets))
     if not math.isfinite(loss):
         raise NonFiniteLoss(
-            f"the validation loss is {loss} in epoch {epoch} at learning rate "
-            f"{stage.learning_rate:.2g}; lower the rate, or set gradient_clip in the protocol"
+            f"the validation loss is {loss} in epoch {epoch} (learning rate "
+            f"{stage.learning_rate:.2g}); lower the learning rate, or set gradient_clip in the "
+            "protocol"
         )
     if stage.stage.plateau_loss == "objective":
         followed = float(objective.unweighted_loss(outputs, targets)) + penalty(training.network)
-    return _Validation(loss, followed, objective.scores(outputs))
+    return loss, followed, objective.scores(outputs)
 
 
 def _estimate(training: Training, stage: StageRun) -> MemoryEstimate | None:
@@ -171,34 +159,25 @@ def _estimate(training: Training, stage: StageRun) -> MemoryEstimate | None:
             training.train.batch(torch.arange(1)),
             optimizer=stage.stage.optimizer,
             data_bytes=training.train.nbytes + training.val.nbytes,
-            copies=stage.copies,
+            copies=2 + bool(training.recipe.average),  # before the stage, best, averaged
         )
     except RuntimeError as error:
         if not ran_out_of_memory(error):
             raise
         # Training may still find parts of a batch that fit, or says what would.
-        logger.info("memory cannot be estimated: there is too little for the few images it takes")
+        logger.info("memory cannot be estimated: not enough for the few images required")
         return None
     logger.info("estimated memory: %s", estimate)
     return estimate
-
-
-@contextmanager
-def _explained(estimate: MemoryEstimate | None, device: str) -> Iterator[None]:
-    """Add to a shortage of memory how many images at once would fit."""
-    try:
-        yield
-    except OutOfMemory as error:
-        raise OutOfMemory(f"{error}. {explain_shortage(estimate, device)}") from None
 
 
 def _warn_if_never_selected(fitted: FineTuning) -> None:
     setup, reason = fitted.training.setup, fitted.never_selected
     if reason:
         logger.warning(
-            "%s had no value on the validation part in any of %d epochs (%s), so %s",
+            "%s was undefined on the validation set in all %d epochs (%s), so %s",
             *(setup.selection.by, fitted.progress.epoch, reason),
-            "the last state was kept"
+            "the last checkpoint was used"
             if setup.selection.on == "val"
-            else "early stopping had nothing to go by",
+            else "early stopping was not possible",
         )

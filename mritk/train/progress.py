@@ -9,6 +9,9 @@ from typing import Any
 from mritk.train.memory import MemoryEstimate
 from mritk.train.selection import BestState
 
+# What a checkpoint holds by the same names; the engine is that of the process that resumes.
+PLAIN = ("epoch", "seconds", "images_seen", "micro_batch", "changed", "recalibrated")
+
 
 @dataclass
 class Progress:
@@ -46,12 +49,7 @@ class Progress:
     def state(self, stage: Mapping[str, Any]) -> dict[str, Any]:
         """Return what :meth:`resume` takes; ``stage`` is the state of the one that runs."""
         return {
-            "epoch": self.epoch,
-            "seconds": self.seconds,
-            "images_seen": self.images_seen,
-            "micro_batch": self.micro_batch,
-            "changed": self.changed,
-            "recalibrated": self.recalibrated,
+            **{name: getattr(self, name) for name in PLAIN},
             "footprint": asdict(self.memory) if self.memory else None,
             "best": self.best.state(),
             "run": stage,
@@ -59,7 +57,7 @@ class Progress:
 
     def resume(self, saved: Mapping[str, Any]) -> Mapping[str, Any]:
         """Resume from a :meth:`state`; return that of the stage that was running."""
-        for name in ("epoch", "seconds", "images_seen", "micro_batch", "changed", "recalibrated"):
+        for name in PLAIN:
             setattr(self, name, saved[name])
         self.memory = MemoryEstimate(**saved["footprint"]) if saved["footprint"] else None
         self.best.load(saved["best"])

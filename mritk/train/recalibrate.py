@@ -15,6 +15,7 @@ import torch
 from torch import nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
+from mritk.model.evaluation_mode import evaluation_mode
 from mritk.seeds import derive
 
 if TYPE_CHECKING:
@@ -63,17 +64,14 @@ def recalibrate(
 @contextmanager
 def _measuring(network: nn.Module, norms: list[_BatchNorm]) -> Iterator[None]:
     """Let these layers, and no others, take the mean of what they see."""
-    modes = {module: module.training for module in network.modules()}
     momenta = {norm: norm.momentum for norm in norms}
-    network.eval()
-    for norm in norms:
-        norm.reset_running_stats()
-        norm.momentum = None  # a mean over all batches, not one that forgets
-        norm.train()
-    try:
-        yield
-    finally:
-        for norm, momentum in momenta.items():
-            norm.momentum = momentum
-        for module, training in modes.items():
-            module.training = training
+    with evaluation_mode(network):
+        for norm in norms:
+            norm.reset_running_stats()
+            norm.momentum = None  # a mean over all batches, not one that forgets
+            norm.train()
+        try:
+            yield
+        finally:
+            for norm, momentum in momenta.items():
+                norm.momentum = momentum

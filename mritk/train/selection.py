@@ -36,7 +36,7 @@ class BestState:
         self._state: dict[str, torch.Tensor] = {}
         self._metric = None if rule.by == "loss" else find_metric(rule.by, task)
         if self._metric is not None and self._metric.higher_is_better is None:
-            raise UsageError(f"{rule.by} has no better value; select by 'loss' or another metric")
+            raise UsageError(f"{rule.by} has no direction; select by 'loss' or another metric")
 
     def restart(self) -> None:
         """Forget the best state and its value."""

@@ -82,11 +82,6 @@ class StageRun:
         return self._schedule.learning_rate
 
     @property
-    def copies(self) -> int:
-        """States of the network that are kept beside it: before, best and, if any, averaged."""
-        return 2 + bool(self._average)
-
-    @property
     def engine(self) -> str:
         """How steps are computed: ``eager``, ``compile``, ``graphs`` or both."""
         forward = self.training.forward

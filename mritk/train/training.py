@@ -7,9 +7,9 @@ from dataclasses import dataclass
 
 import torch
 
-from mritk.batches.inputs import Batches, Inputs
+from mritk.batches.inputs import Inputs
 from mritk.batches.resident import ResidentImages
-from mritk.batches.views import views_of
+from mritk.batches.views import Images, views_of
 from mritk.method import Setup
 from mritk.model.backbone import LoadedBackbone, load_backbone
 from mritk.model.lora import linear_layers
@@ -60,7 +60,7 @@ class Training:
         """Return the float32 outputs of a training step for images (N, C, *spatial) in [0, 1]."""
         return self.inputs.compute(self.forward, images)
 
-    def evaluate(self, images: Batches) -> torch.Tensor:
+    def evaluate(self, images: Images) -> torch.Tensor:
         """Return the float32 outputs for all images, in evaluation mode."""
         return self.inputs.evaluate(self.network, images, self.recipe.eval_batch_size)
 

@@ -14,7 +14,7 @@ from mritk import Augmentation, ProtocolFile, hookimpl, packaged_text
 from mritk_abedini2025.augmentation import moved, moved_with_contrast
 
 PROTOCOLS = {
-    "abedini2025_replica": "Abedini et al. 2025 as published, selection on the test part included",
+    "abedini2025_replica": "Abedini et al. 2025 as published, including selection on the test set",
     "abedini2025_corrected": "Abedini et al. 2025 with its flaws corrected",
 }
 
@@ -30,7 +30,7 @@ def mritk_augmentations() -> Iterator[Augmentation]:
     yield Augmentation(
         "abedini2025_replica",
         moved_with_contrast,
-        summary="the same, then the fixed contrast that only its training images had, unclipped",
+        summary="the same, then fixed contrast, unclipped, as applied to its training images only",
         revision=2,
     )
 

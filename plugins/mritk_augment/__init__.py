@@ -8,7 +8,7 @@ from mritk import Augmentation, hookimpl, lazy
 
 # The general ones, the published policies, then what happens in a scanner.
 FUNCTIONS = {
-    lazy("mritk_augment.flip:flip"): "mirrors half of the images",
+    lazy("mritk_augment.flip:flip"): "flips half of the images",
     lazy("mritk_augment.affine:affine"): (
         "rotation, shift, shear, zoom in one resampling; brightness, contrast"
     ),
@@ -22,12 +22,12 @@ FUNCTIONS = {
         "flip, small affine, gamma, bias field, noise; an artefact in 2 of 5 images"
     ),
     lazy("mritk_augment.bias_field:bias_field"): "smooth shading, as from receive coils",
-    lazy("mritk_augment.rician_noise:rician_noise"): "the noise of magnitude images",
-    lazy("mritk_augment.gamma:gamma"): "another tone curve, black to white",
-    lazy("mritk_augment.ghosting:ghosting"): "faint copies along one axis",
-    lazy("mritk_augment.motion:motion"): "the head moved twice during the scan",
-    lazy("mritk_augment.spike:spike"): "stripes from one wrong point of k-space",
-    lazy("mritk_augment.anisotropy:anisotropy"): "coarser pixels along one axis",
+    lazy("mritk_augment.rician_noise:rician_noise"): "Rician noise of magnitude images",
+    lazy("mritk_augment.gamma:gamma"): "random gamma correction",
+    lazy("mritk_augment.ghosting:ghosting"): "ghosts along one axis",
+    lazy("mritk_augment.motion:motion"): "head motion, twice during the scan",
+    lazy("mritk_augment.spike:spike"): "stripes from a single k-space spike",
+    lazy("mritk_augment.anisotropy:anisotropy"): "lower resolution along one axis",
 }
 OF_VOLUMES_TOO = ("flip", "rician_noise", "gamma")
 

@@ -58,7 +58,7 @@ def _named(folder: Path, found: Sequence[Series], rule: PatientRule) -> list[Nam
     known = rule != "none"
     if known and len(of_patient) == 1:
         logger.warning(
-            "%s: every file is of one patient, as programs that anonymise write it; if files are "
+            "%s: all files have the same PatientID, as written by some anonymisers; if files are "
             "CLASS/PATIENT/…/file, add ,patient=folder",
             folder.name,
         )
@@ -154,8 +154,8 @@ def _slice_rows(series: Series, slices: int | Literal["all"]) -> list[int]:
     most = max(1, length * 6 // 10)
     if slices > most:
         raise DataError(
-            f"the central 60 % of the {length} slices of the series in {series.folder} has no "
-            f"{slices}; use slices={most} or fewer, or remove the series"
+            f"the central 60 % of the {length} slices of the series in {series.folder} has fewer "
+            f"than {slices}; use slices={most} or fewer, or remove the series"
         )
     # Row length × (0.2 + 0.6 × (k + ½) / slices) in whole numbers, which cannot collide.
     return [length * (2 * slices + 6 * k + 3) // (10 * slices) for k in range(slices)]

@@ -78,7 +78,7 @@ def read_header(path: Path) -> Header:
         raise
     except Exception as error:  # pydicom raises whatever a malformed element makes it trip over
         reason = " ".join(str(error).split()) or type(error).__name__
-        raise DataError(f"{path} is malformed DICOM: {reason}; mend or remove it") from error
+        raise DataError(f"{path} is malformed DICOM: {reason}; repair or remove it") from error
 
 
 def _header(path: Path) -> Header:
@@ -87,20 +87,20 @@ def _header(path: Path) -> Header:
     if not (rows and columns):
         kind = _text(data, "Modality") or "unknown"
         raise DataError(
-            f"{path} holds no image (Rows or Columns are absent; modality {kind}); move it out of "
-            f"the class folders"
+            f"{path} contains no image (Rows or Columns missing; modality {kind}); move it out of "
+            "the class folders"
         )
     photometric = _text(data, "PhotometricInterpretation")
     if photometric not in GREY or int(data.get("SamplesPerPixel") or 1) != 1:
         raise DataError(
-            f"{path} is no grey image (PhotometricInterpretation {photometric or 'absent'}); MRI "
-            f"is MONOCHROME2, so move screenshots and colour maps out of the class folders"
+            f"{path} is not a grey image (PhotometricInterpretation {photometric or 'missing'}); "
+            "move screenshots and colour maps out of the class folders"
         )
     frames = int(data.get("NumberOfFrames") or 1)
     if frames != 1:
         raise DataError(
-            f"{path} holds {frames} frames; mritk reads DICOM with one slice per file, so convert "
-            f"it (dcm2niix makes NIfTI for folder:PATH), or move it elsewhere"
+            f"{path} has {frames} frames; only single-frame DICOM is supported: convert it "
+            "(dcm2niix writes NIfTI for folder:PATH), or move it elsewhere"
         )
     syntax = str(data.file_meta.get("TransferSyntaxUID") or "")
     if missing := missing_decoder(syntax, int(data.get("BitsStored") or 16)):
@@ -121,8 +121,8 @@ def _header(path: Path) -> Header:
     )
     if not header.series:
         raise DataError(
-            f"{path} has no SeriesInstanceUID, which tells what belongs together; fix or remove "
-            f"the file"
+            f"{path} has no SeriesInstanceUID, which is required to group slices; fix or remove "
+            "the file"
         )
     return header
 

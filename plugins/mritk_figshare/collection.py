@@ -45,8 +45,8 @@ def read_collection(
     slices, folds = find_numbered_files(folder)
     if expected is not None and len(slices) != expected:
         raise DataError(
-            f"{folder} holds {len(slices)} of the {expected} slices; unpack all four zip files "
-            f"there, or name a part of the set as figshare:{folder}"
+            f"{folder} has {len(slices)} of the {expected} slices; unpack all four zip files "
+            f"there, or use a subset as figshare:{folder}"
         )
     # Before the slices, because it is much the quicker to read.
     splits = official_parts(folder, list(slices), folds, fold) if fold else None
@@ -76,7 +76,7 @@ def _headers(folder: Path, slices: Mapping[int, Path]) -> list[SliceHeader]:
         more = f"; and {len(bad) - SHOWN} more" if len(bad) > SHOWN else ""
         raise DataError(
             f"{len(bad)} of {len(slices)} files in {folder} cannot be used: "
-            f"{'; '.join(bad[:SHOWN])}{more}; their labels and patients are unknown without them, "
-            f"so mend them, or move them elsewhere"
+            f"{'; '.join(bad[:SHOWN])}{more}; their labels and patients are unknown; repair them, "
+            "or move them elsewhere"
         )
     return headers

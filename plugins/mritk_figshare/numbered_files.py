@@ -35,13 +35,13 @@ def find_numbered_files(folder: Path) -> tuple[dict[int, Path], list[Path]]:
             strangers.append(path.relative_to(folder).as_posix())
     if strangers:
         raise DataError(
-            f"{folder} holds {', '.join(strangers[:3])}, which is neither a numbered file such as "
-            f"1.mat nor {FOLDS_FILE}: a slice may go unread; rename it, or move it elsewhere"
+            f"{folder} contains {', '.join(strangers[:3])}, which is neither a numbered file such "
+            f"as 1.mat nor {FOLDS_FILE}; rename it, or move it elsewhere"
         )
     if not slices:
         raise DataError(
-            f"no numbered files in {folder}; expected 1.mat, 2.mat, … there or in its sub-folders, "
-            f"as the zip files brainTumorDataPublic_*.zip hold them"
+            f"no numbered files in {folder}; expected 1.mat, 2.mat, … there or in its subfolders, "
+            "as in the zip files brainTumorDataPublic_*.zip"
         )
     return dict(sorted(slices.items())), folds
 
@@ -51,6 +51,5 @@ def _add(slices: dict[int, Path], number: int, path: Path, folder: Path) -> None
     if other != path:
         one, two = (p.relative_to(folder).as_posix() for p in (other, path))
         raise DataError(
-            f"{folder} holds number {number} twice, as {one} and {two}, so that one slice would "
-            f"count as two; keep one of them"
+            f"{folder} contains number {number} twice, as {one} and {two}; keep one of them"
         )

@@ -82,8 +82,8 @@ class ScanTable:
         kind = common_kind(self.names, called)
         if kind is Kind.IMAGE and slices:
             raise DataError(
-                f"{called} holds images such as {self.names[0]}, which have no slices; leave "
-                f"out slices={slices}"
+                f"{called} contains images such as {self.names[0]}, which have no slices; remove "
+                f"slices={slices}"
             )
         self._refuse_dangling_links()
         paths = [self.folder / name for name in self.names]
@@ -96,8 +96,8 @@ class ScanTable:
             )
         if self.patients is None:
             logger.warning(
-                "%s,slices=%d names no patients, so that slices of one volume may stand in "
-                "different parts; --patient-regex '(.+)#' keeps those of one file together",
+                "%s,slices=%d has no patient ids, so slices of one volume may be in different "
+                "splits; --patient-regex '(.+)#' keeps them together",
                 self.dataset or called,
                 slices,
             )
@@ -145,8 +145,8 @@ class ScanTable:
         if dangling:
             raise Unavailable(
                 f"{len(dangling)} of {len(self.names)} files in {self.called or self.folder} are "
-                f"links to content that is not here, such as {dangling[0]}; fetch it ('datalad "
-                f"get', 'git annex get'), or remove the links"
+                f"links to missing content, such as {dangling[0]}; download it ('datalad get', "
+                "'git annex get'), or remove the links"
             )
 
 

@@ -64,7 +64,7 @@ def _model(
         return TransformersModel.from_config(config, preprocessor, where)
     raise UsageError(
         f"the {CONFIG} of {where} names neither a timm architecture nor a model type of "
-        f"transformers; mritk builds no other models of the hub"
+        "transformers; other models of the hub are not supported"
     )
 
 
@@ -93,7 +93,7 @@ def _weight_file(repository: Repository, listing: Listing) -> str:
     split = any(f"{file}.index.json" in listing.files for file in FILES)
     raise UsageError(
         f"hf:{repository.name} has {'its weights in several files' if split else 'no weights'}; "
-        f"mritk reads {' or '.join(FILES)}, whose one digest proves what was loaded"
+        f"only {' or '.join(FILES)} is supported, because its digest identifies the weights"
     )
 
 
@@ -113,15 +113,15 @@ def _json(
     """
     if file not in listing.files:
         raise UsageError(
-            f"hf:{repository.name} has no {file}, so nobody states "
-            f"{'which network it is' if file == CONFIG else 'what pixels its weights expect'}; "
-            f"name a repository that has one"
+            f"hf:{repository.name} has no {file}, so "
+            f"{'its architecture' if file == CONFIG else 'the input of its weights'} is unknown; "
+            "use a repository that has one"
         )
     path = repository.file(file, listing, workspace)
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
     except ValueError as error:
-        raise UsageError(f"{file} of hf:{repository.name} is no JSON: {error}") from error
+        raise UsageError(f"{file} of hf:{repository.name} is not valid JSON: {error}") from error
     if not isinstance(content, dict):
-        raise UsageError(f"{file} of hf:{repository.name} is no JSON object")
+        raise UsageError(f"{file} of hf:{repository.name} is not a JSON object")
     return content

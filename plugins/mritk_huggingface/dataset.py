@@ -35,7 +35,7 @@ def dataset_records(name: str, options: DatasetOptions, workspace: Workspace) ->
         sources=(name,),
         license=listing.license,
         summary=f"{name} at commit {listing.commit}",
-        no_patients="" if options.patient else "no column was named as patient=COLUMN",
+        no_patients="" if options.patient else "no patient=COLUMN was specified",
     )
 
 
@@ -56,8 +56,8 @@ def open_repository(
     names = sorted(name for name in listing.files if _is_data(name))
     if not any(_is_image_or_table(name) for name in names):
         raise DataError(
-            f"hf:{repository.name} holds neither image files nor parquet files; download it from "
-            f"{repository.page} and name it in one of mritk's own formats ('mritk list datasets')"
+            f"hf:{repository.name} contains neither image files nor parquet files; download it "
+            f"from {repository.page} and use one of mritk's own formats ('mritk list datasets')"
         )
     folder = repository.files(names, listing, workspace)
     return samples_of(folder, f"hf:{repository.name}", options, workspace)

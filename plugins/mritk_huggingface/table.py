@@ -60,9 +60,11 @@ def samples_of(folder: Path, name: str, options: DatasetOptions, workspace: Work
     unlabelled = [part.name for part in parts if part.labels.empty]
     parts = [part for part in parts if not part.labels.empty]
     if unlabelled:
-        logger.warning("%s: no labels in %s, which is left out", name, ", ".join(unlabelled))
+        logger.warning("%s: no labels in %s, which is ignored", name, ", ".join(unlabelled))
     if not parts:
-        raise DataError(f"{name}: column {options.label} is empty; name another with ,label=COLUMN")
+        raise DataError(
+            f"{name}: column {options.label} is empty; specify another with ,label=COLUMN"
+        )
     task, targets = LabelColumn.joined([part.labels for part in parts], name)
     places = [(part.images, row) for part in parts for row in range(len(part.images))]
 
@@ -96,15 +98,15 @@ def _patients_of(rows: Any, column: str, where: str) -> list[str] | None:
         return None
     if column not in rows.column_names:
         raise DataError(
-            f"{where} has no column {column!r} that names patients; its columns are "
+            f"{where} has no patient column {column!r}; its columns are "
             f"{', '.join(rows.column_names)}"
         )
     patients = rows.with_format(None)[column][:]
     unknown = [row for row, patient in enumerate(patients) if is_missing(str(patient))]
     if unknown:
         raise DataError(
-            f"{where}: column {column} names no patient in {len(unknown)} of {len(patients)} rows, "
-            f"such as row {unknown[0]}; patients are known of all rows or of none"
+            f"{where}: column {column} has no patient in {len(unknown)} of {len(patients)} rows, "
+            f"such as row {unknown[0]}; patient ids must be complete or absent"
         )
     return [str(patient) for patient in patients]
 
@@ -122,8 +124,8 @@ def _official(parts: Sequence[Part], name: str) -> list[str] | None:
     unknown = [name for name, official in known.items() if official is None]
     if unknown:
         raise DataError(
-            f"{name} has the splits {', '.join(part.name for part in parts)}; mritk knows train, "
-            f"validation and test, and cannot tell what {', '.join(unknown)} is for"
+            f"{name} has the splits {', '.join(part.name for part in parts)}; supported: train, "
+            f"validation and test, not {', '.join(unknown)}"
         )
     return [str(known[part.name]) for part in parts for _ in range(len(part.images))]
 
@@ -143,7 +145,7 @@ def _read(folder: Path, name: str, config: str, workspace: Workspace) -> dict[st
     except Exception as error:  # the readers of each format have errors of their own
         lines = [line.strip() for line in str(error).splitlines() if line.strip()]
         reason = " ".join(lines[:2]) or type(error).__name__
-        hint = "; name one with ,config=NAME" if "onfig name is missing" in reason else ""
+        hint = "; specify one with ,config=NAME" if "onfig name is missing" in reason else ""
         raise DataError(
             f"{name}: the library datasets cannot read its files: {reason}{hint}"
         ) from error

@@ -47,21 +47,21 @@ class TimmModel:
         name = str(config["architecture"])
         if not timm.is_model(name):
             raise UsageError(
-                f"{where} is a timm model {name!r}, which timm {timm.__version__} does not have; a "
-                f"newer timm may: python -m pip install -U timm"
+                f"{where} is a timm model {name!r}, which timm {timm.__version__} does not have; "
+                "try a newer version: python -m pip install -U timm"
             )
         card = config.get("pretrained_cfg", config)
         if absent := [key for key in ("input_size", "mean", "std") if not card.get(key)]:
             raise UsageError(
-                f"the {CONFIG} of {where} states no {' and '.join(absent)}, so nobody knows what "
-                f"pixels its weights expect; name a repository that does"
+                f"the {CONFIG} of {where} does not state {' and '.join(absent)}, so the input of "
+                "its weights is unknown; use a repository that does"
             )
         return cls(name, card, config.get("model_args") or {})
 
     @property
     def summary(self) -> str:
         """What it is, for listings."""
-        return f"timm's {self.architecture}, pooled as timm does"
+        return f"timm's {self.architecture}, with timm's pooling"
 
     def build(self) -> nn.Module:
         """Return the network without classifier: (N, C, H, W) becomes features (N, D)."""

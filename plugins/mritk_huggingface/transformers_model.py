@@ -51,9 +51,9 @@ class TransformersModel:
         kind = config["model_type"]
         if kind not in CONFIG_MAPPING:
             raise UsageError(
-                f"{where} is of model type {kind!r}, which transformers {transformers.__version__} "
-                f"does not have; code of the repository is never run, so only a newer transformers "
-                f"can help: python -m pip install -U transformers"
+                f"{where} is of model type {kind!r}, which transformers "
+                f"{transformers.__version__} does not have; code of the repository is never "
+                "executed; try a newer version: python -m pip install -U transformers"
             )
         model = cls(config, preprocessor)
         try:
@@ -63,8 +63,8 @@ class TransformersModel:
             raise UsageError(f"the config.json of {where} cannot be used: {reason}") from error
         if published is None or published.main_input_name != "pixel_values":
             raise UsageError(
-                f"{where} is of model type {kind!r}, which is no image encoder; name a model that "
-                f"takes images alone, such as vit, dinov2, convnextv2, resnet, swin or beit"
+                f"{where} is of model type {kind!r}, which is not an image encoder; use a model "
+                "that takes only images, such as vit, dinov2, convnextv2, resnet, swin or beit"
             )
         return model
 

@@ -11,10 +11,10 @@ VARIABLE = "MRITK_LVMMED"
 LVMMED_RESNET, LVMMED_VIT = "lvmmed_resnet.torch", "lvmmed_vit.pth"
 SAM_VIT = "sam_vit_b_01ec64.pth"
 LINKS = (
-    "get it by the link in the README of https://github.com/duyhominhnguyen/LVM-Med (two different "
-    "links circulate and no digest is published: note that of yours)"
+    "download it from the link in the README of https://github.com/duyhominhnguyen/LVM-Med (two "
+    "different links circulate and no digest is published: note that of your file)"
 )
-SAM = f"get it from https://dl.fbaipublicfiles.com/segment_anything/{SAM_VIT}"
+SAM = f"download it from https://dl.fbaipublicfiles.com/segment_anything/{SAM_VIT}"
 
 
 def locate(file: str, workspace: Workspace) -> Path:

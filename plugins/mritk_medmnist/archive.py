@@ -69,25 +69,25 @@ def _member(path: Path, key: str) -> Iterator[tuple[IO[bytes], int]]:
     except Exception as error:  # zip, deflate and the header each have errors of their own
         reason = " ".join(str(error).split()) or type(error).__name__
         raise DataError(
-            f"{path}: {key} cannot be read ({reason}); the file is no archive, or truncated or "
-            f"damaged; download it again"
+            f"{path}: {key} cannot be read ({reason}); the file is not an archive, or is "
+            "truncated or damaged; download it again"
         ) from error
 
 
 def _header(path: Path, key: str, stream: IO[bytes], size: int) -> ArrayHeader:
     version = npy.read_magic(stream)
     if version not in HEADERS:
-        raise DataError(f"{path}: {key} is no plain array (format {version})")
+        raise DataError(f"{path}: {key} is not a plain array (format {version})")
     shape, _, dtype = HEADERS[version](stream)
     if dtype.hasobject:
         raise DataError(
-            f"{path}: {key} holds Python objects, which mritk does not unpickle, because that can "
-            f"run code; MedMNIST archives hold numbers only"
+            f"{path}: {key} contains Python objects, which are not unpickled because that can "
+            "execute code; MedMNIST archives contain only numbers"
         )
     promised = dtype.itemsize * int(np.prod(shape, dtype=object))
     if size - stream.tell() != promised:
         raise DataError(
-            f"{path}: {key} has {size - stream.tell()} bytes of data, its header promises "
-            f"{promised}; download it again"
+            f"{path}: {key} has {size - stream.tell()} bytes of data, but {promised} stated in "
+            "its header; download it again"
         )
     return ArrayHeader(shape, dtype)

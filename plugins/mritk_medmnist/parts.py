@@ -36,7 +36,7 @@ def read_parts(path: Path, workspace: Workspace | None = None) -> Samples:
     shapes = {part: _image_shape(path, part, len(labels[part])) for part in PARTS}
     if len(set(shapes.values())) > 1:
         listed = ", ".join(f"{part} {shape}" for part, shape in shapes.items())
-        raise DataError(f"{path}: the parts differ in the shape of a sample: {listed}")
+        raise DataError(f"{path}: the splits differ in sample shape: {listed}")
     shape = shapes["train"]
     classes, targets = np.unique(np.concatenate(list(labels.values())), return_inverse=True)
     # A damaged array is decompressed once too, and not once for each of its samples.
@@ -63,16 +63,16 @@ def _labels(path: Path, part: str) -> np.ndarray:
     header = read_array_header(path, key)
     if len(header.shape) == 2 and header.shape[1] > 1:
         raise DataError(
-            f"{path}: {key} has {header.shape[1]} columns, several labels for one image; mritk "
-            f"trains on one label per sample, so use an archive with one column"
+            f"{path}: {key} has {header.shape[1]} columns; only one label per sample is "
+            "supported: use an archive with one column"
         )
     if header.dtype.kind not in "iu" or header.shape[1:] not in ((), (1,)) or not header.shape:
-        raise DataError(f"{path}: {key} is {header.dtype} {header.shape}, not (N, 1) whole numbers")
+        raise DataError(f"{path}: {key} is {header.dtype} {header.shape}, not (N, 1) integers")
     labels = read_array(path, key).ravel()
     if not len(labels):
-        raise DataError(f"{path}: the {part} part has no samples")
+        raise DataError(f"{path}: the {part} set has no samples")
     if labels.min() < 0:
-        raise DataError(f"{path}: {key} holds {labels.min()}; labels are numbers from 0")
+        raise DataError(f"{path}: {key} contains {labels.min()}; labels must not be negative")
     return labels.astype(np.uint64)
 
 

@@ -50,9 +50,8 @@ class MLflow:
             import_module("mlflow")
         except Exception as error:
             logger.warning(
-                "%s is set, but MLflow cannot be told of the trials (%s), and the run goes on "
-                "without it; install what is missing with: "
-                "python -m pip install 'mritk-bench[mlflow]'",
+                "%s is set, but MLflow logging failed (%s); the run continues without it; "
+                "install missing packages with: python -m pip install 'mritk-bench[mlflow]'",
                 URI,
                 " ".join(str(error).split()),
             )

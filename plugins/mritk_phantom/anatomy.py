@@ -78,8 +78,8 @@ def require_nilearn() -> None:
     """
     if find_spec("nilearn") is None:
         raise Unavailable(
-            "the phantom is made from anatomy that nilearn ships, and nilearn is not installed; "
-            "type: python -m pip install 'mritk-bench[phantom]'"
+            "the phantom needs the anatomy shipped with nilearn, which is not installed; run: "
+            "python -m pip install 'mritk-bench[phantom]'"
         )
 
 

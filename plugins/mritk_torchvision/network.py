@@ -59,7 +59,7 @@ def classifier_path(network: nn.Module, name: str) -> str:
     if not paths or getattr(network.get_submodule(paths[-1]), "out_features", 0) != CLASSES:
         raise UsageError(
             f"torchvision:{name} has no final Linear layer whose input could serve as features; "
-            f"take another architecture, such as torchvision:mobilenet_v3_small"
+            "use another architecture, such as torchvision:mobilenet_v3_small"
         )
     return paths[-1]
 

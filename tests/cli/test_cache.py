@@ -138,7 +138,7 @@ def test_a_home_of_people_is_not_cleared(mritk, home, monkeypatch, tmp_path, whe
         monkeypatch.setenv("MRITK_HOME", str(tmp_path / "link"))
     ended = mritk("cache", "clear", "--all", "--yes")
     assert ended.code == 2
-    assert "more than what mritk made" in ended.err
+    assert "not created by mritk" in ended.err
     assert (home / "user" / "documents").exists()
     assert Path(home / "decoded").exists()
 
@@ -179,8 +179,8 @@ def test_clear_unfinished_removes_what_nobody_will_complete(mritk, home, unfinis
     before = names(home)
     ended = mritk("cache", "clear", "--unfinished")
     assert ended.code == 0
-    assert "1 may be written to now" in ended.err
-    assert "removed 1 unfinished" in ended.err
+    assert "1 may still be in use" in ended.err
+    assert "removed 1 incomplete" in ended.err
     living, dead = unfinished
     assert living.exists()
     assert not dead.exists()

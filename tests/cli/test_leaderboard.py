@@ -115,7 +115,7 @@ def test_columns_are_chosen_by_name(mritk, results):
     assert cells[-4:-1] == ["2", "12.5", "1"], "2 GFLOPs; two trials of half an hour"
     ended = mritk("leaderboard", results, "--columns", "flop")
     assert ended.code == 2
-    assert "there is no column 'flop'" in ended.err
+    assert "no column 'flop'" in ended.err
 
 
 def test_another_metric_may_sort(mritk, results):

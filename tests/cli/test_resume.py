@@ -119,7 +119,7 @@ def test_ctrl_c_and_the_same_command_again(stumbling, whole, tmp_path):
     ended, epochs = stumbling(how="ctrl-c", at=STEPS + 1)
     assert ended.code == 130
     assert "0 of 1 trials are stored" in ended.err
-    assert "the same command resumes there" in ended.err
+    assert "the same command resumes" in ended.err
     assert epochs == [1]
     assert list(ResultsFolder(results).trials()) == []
     (name,) = checkpoints(results)
@@ -206,7 +206,7 @@ def test_a_damaged_checkpoint_is_told_and_the_trial_starts_again(
     ended, epochs = stumbling()
     assert ended.code == 0
     assert epochs == [1, 2, 3]
-    told = f"checkpoint {path} is not used: it is damaged; the trial starts again"
+    told = f"checkpoint {path} is not used: it is damaged; the trial restarts"
     assert told in " ".join((ended.err + caplog.text).split())
     assert_equal_trials(results, whole)
 

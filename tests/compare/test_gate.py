@@ -155,14 +155,14 @@ def test_a_folder_may_hold_an_earlier_protocol_of_the_same_name_beside_the_prese
 def test_other_data_give_4(make_trial):
     found = compared([make_trial()], [make_trial(dataset_fingerprint="e" * 64)])
     assert found.exit_code == ExitCode.UNAVAILABLE
-    assert "the data are others (dddddddd | eeeeeeee)" in found.incomparable[0]
+    assert "the data differ (dddddddd | eeeeeeee)" in found.incomparable[0]
 
 
 def test_other_test_samples_give_4(make_trial):
     other = make_trial()
     other.predictions["test"].id[0] = "another"
     found = compared([make_trial()], [other])
-    assert "the test parts hold other samples" in found.incomparable[0]
+    assert "the test sets differ" in found.incomparable[0]
 
 
 def test_a_regression_outweighs_a_missing_trial(make_trial):
@@ -220,11 +220,8 @@ def test_a_comparison_says_that_the_test_part_selected_what_is_compared(make_tri
     on_test = {"selection": {"on": "val"}, "split": {"validation": "test"}}
     trials = [make_trial(protocol_json=json.dumps(on_test))]
     text = comparisons_text(compared(trials, trials), "plain")
-    assert (
-        "To be read with care:\n\n- tiny@scratch on bands, fast: Checkpoint selected on the test"
-        in text
-    )
-    assert "with care" not in comparisons_text(compared([make_trial()], [make_trial()]), "plain")
+    assert "Caveats:\n\n- tiny@scratch on bands, fast: Checkpoint selected on the test" in text
+    assert "Caveats" not in comparisons_text(compared([make_trial()], [make_trial()]), "plain")
 
 
 def test_more_rows_ask_for_more_evidence(make_trial):
@@ -251,11 +248,11 @@ def test_an_unknown_metric_is_refused(make_trial):
 
 def test_the_text_says_first_what_the_gate_says(make_trial):
     worse = comparisons_text(compared([make_trial(0.9)], [make_trial(0.6, draw=1)]), "github")
-    assert worse.startswith("**Worse, by evidence:** tiny@scratch (balanced accuracy).")
+    assert worse.startswith("**Significantly worse:** tiny@scratch (balanced accuracy).")
     assert "| tiny@scratch |" in worse
     assert "▼ worse" in worse
     equal = comparisons_text(compared([make_trial()], [make_trial()]), "plain")
-    assert equal.startswith("No regression is shown.\n")
+    assert equal.startswith("No regression detected.\n")
     missing = comparisons_text(compared([make_trial()], []), "github")
     assert missing.startswith("**Nothing could be compared.**")
     assert "fold 0, seed 0 is missing in the head" in missing
@@ -314,7 +311,7 @@ def test_a_total_collapse_fails(make_record, rules, targets, folds, seeds):
     )
     found = compared(base, head, rules=rules, analysis=WITH_RETRAINING)
     assert found.exit_code == ExitCode.GATE_FAILED
-    assert "Worse, by evidence" in comparisons_text(found, "plain")
+    assert "Significantly worse" in comparisons_text(found, "plain")
 
 
 def test_a_collapse_of_one_seed_that_cannot_be_tested_is_no_pass(make_record):

@@ -145,7 +145,7 @@ def test_nonsense_that_goes_on_is_found(on_cpu, monkeypatch):
 
 def test_nonsense_of_another_step_is_found(on_cpu, monkeypatch):
     def late(self):
-        raise NonFiniteLoss("the training loss is nan at step 3 of epoch 2 at learning rate 1")
+        raise NonFiniteLoss("the training loss is nan at step 3 of epoch 2 (learning rate 1")
 
     monkeypatch.setattr(LossWatch, "mean_loss", late)
     monkeypatch.setattr(LossWatch, "_check", lambda *_: None)

@@ -54,7 +54,7 @@ def test_a_plugin_for_these_hooks_or_earlier_ones_is_loaded(version):
     [
         (f"{MAJOR}.{MINOR + 1}", "pip install --upgrade mritk-bench"),
         (f"{MAJOR + 1}.0", "pip install --upgrade mritk-bench"),
-        (f"{MAJOR - 1}.7", "look for a newer version of the plugin"),
+        (f"{MAJOR - 1}.7", "update the plugin"),
         ("1", f"write it as '{MAJOR}.{MINOR}'"),
         (1.0, f"write it as '{MAJOR}.{MINOR}'"),
     ],
@@ -71,7 +71,7 @@ def test_the_command_line_says_so_in_one_line(mritk, tmp_path):
     (tmp_path / "new.py").write_text('MRITK_INTERFACE = "99.0"\n')
     ended = mritk("plugins", "-p", tmp_path / "new.py")
     assert ended.code == 4
-    assert "(new) failed to load: it is written for hooks 99.0, and this mritk has" in ended.err
+    assert "(new) failed to load: it requires hooks 99.0, but this mritk has" in ended.err
 
 
 # -- deprecations ----------------------------------------------------------------------------------

@@ -164,7 +164,7 @@ BROKEN = {
         "from mritk import hookimpl\n@hookimpl\ndef mritk_epoch_end(epoch, colour):\n    pass",
         "colour",
     ),
-    "implements nothing": ("x = 1", "implements no hook of mritk"),
+    "implements nothing": ("x = 1", "implements no mritk hook"),
 }
 
 
@@ -201,7 +201,7 @@ def test_a_plugin_that_was_asked_for_never_fails_silently(tmp_path):
     file.write_text("1 / 0")
     with pytest.raises(Unavailable, match="ZeroDivisionError"):
         Registry.load([str(file)], environ={})
-    with pytest.raises(Unavailable, match="no_such_plugin: there is no plugin and no mod"):
+    with pytest.raises(Unavailable, match="no_such_plugin: no plugin or mod"):
         Registry.load(["no_such_plugin"], environ={})
     with pytest.raises(Unavailable, match="no plugin file"):
         Registry.load(["./no_such_plugin.py"], environ={})

@@ -139,7 +139,7 @@ def test_a_file_in_place_of_a_folder_is_called_one(tmp_path):
     with pytest.raises(UsageError, match=r"notes\.txt is a file, not a results folder"):
         list(ResultsFolder(path).trials())
     for results in (path, path / "results"):
-        with pytest.raises(UsageError, match="Not a directory; move the file that stands there"):
+        with pytest.raises(UsageError, match="Not a directory; move the existing file"):
             ResultsFolder(results).require_reachable()
 
 

@@ -226,7 +226,7 @@ def test_what_is_lacking_is_told_from_the_index_too(make_record, tmp_path):
     cross_validated(folder, make_record, without=["one11"], folds_of_one_class=[1])
     for _ in range(2):
         board = board_of(folder)
-        assert "one: seed 1 lacks fold 1, and is left out" in "".join(board.tables[0].warnings)
+        assert "one: seed 1 lacks fold 1, and is excluded" in "".join(board.tables[0].warnings)
         one = next(row for row in board.tables[0].rows if row.name == "one")
         assert one.cells["balanced_accuracy"].over_runs is not None
         assert one.trials == 2
@@ -475,7 +475,7 @@ def test_a_trial_that_is_replaced_while_a_table_is_made_is_named(folder, make_re
         trials = list(index.trials())
         folder.write(make_record((1, 0, 0, 0), id="slow", protocol="slow"))
         board = build_leaderboard(trials, analysis=QUICK, kept=index)
-    assert "written anew" in board.damaged[0]
+    assert "modified meanwhile" in board.damaged[0]
     assert len(board.tables) == 2, "the others"
     assert not board_of(folder, QUICK).damaged
 

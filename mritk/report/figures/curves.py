@@ -67,7 +67,7 @@ def precision_recall(table: Table) -> Figure:
 def _curves(table: Table, kind: Kind) -> Figure:
     task = table.task
     if not isinstance(task, Classification):
-        raise UsageError("a regression has no ROC and no precision–recall curve")
+        raise UsageError("regression has no ROC or precision–recall curve")
     rows = scored_rows(table)
     with rc_context(STYLE):
         shown = rows[:MOST]

@@ -71,7 +71,7 @@ def test_air_above_and_below_the_head_does_not_count():
 
 
 def test_a_volume_without_a_head_is_refused():
-    with pytest.raises(DataError, match="no axial slice shows a head"):
+    with pytest.raises(DataError, match="no axial slice contains a head"):
         axial_slices(np.full((5, 20, 20), 20, np.uint8), 1)
 
 
@@ -134,7 +134,7 @@ def test_slices_without_patients_come_with_a_warning(table, caplog):
     alone = ScanTable(table.folder, table.names, table.targets, table.task, dataset=named)
     with caplog.at_level(logging.WARNING, "mritk"):
         assert alone.samples(2).patients is None
-    assert "folder:heads,slices=2 names no patients" in caplog.text
+    assert "folder:heads,slices=2 has no patient ids" in caplog.text
     assert "--patient-regex '(.+)#'" in caplog.text
     caplog.clear()
     alone.samples(0)

@@ -121,7 +121,7 @@ def test_a_worker_that_dies_is_a_failed_trial_and_the_others_go_on(run_toy, mrit
     failure = stored["dying"].failure
     assert failure.type == "WorkerDied"
     assert "ended with code 7" in failure.message
-    assert "tries the trial again" in failure.message
+    assert "retries the trial" in failure.message
     # The second stage augments; the head's epoch before it was kept in the checkpoint.
     assert failure.epoch == len(stored["dying"].history)
     assert "2 trials are whole" in mritk("doctor", tmp_path / "results").out
