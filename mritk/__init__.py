@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from mritk.errors import PluginDeprecationWarning as PluginDeprecationWarning
     from mritk.errors import Unavailable as Unavailable
     from mritk.errors import UsageError as UsageError
+    from mritk.errors import one_line as one_line
     from mritk.evaluate.metric import Metric as Metric
     from mritk.evaluate.metric import Undefined as Undefined
     from mritk.files.archives import unpacked as unpacked
@@ -91,7 +92,7 @@ _PUBLIC = {
     "mritk.data.recent": "Recent",
     "mritk.data.samples": "Classification Regression Samples",
     "mritk.data.subset": "Subset",
-    "mritk.errors": "DataError MritkError PluginDeprecationWarning Unavailable UsageError",
+    "mritk.errors": "DataError MritkError PluginDeprecationWarning Unavailable UsageError one_line",
     "mritk.evaluate.metric": "Metric Undefined",
     "mritk.files.archives": "unpacked",
     "mritk.files.atomic": "open_whole whole_folder",

@@ -8,7 +8,7 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import numpy as np
 
@@ -142,12 +142,13 @@ class Samples:
         rows = positions.tolist()
         read, digest = self.read, self.digest
         columns = {name: getattr(self, name) for name in ("ids", *TEXT_COLUMNS)}
+        picked: dict[str, Any] = {n: c and tuple(c[i] for i in rows) for n, c in columns.items()}
         return replace(
             self,
             targets=self.targets[positions],
             read=lambda i: read(rows[i]),
             digest=None if digest is None else lambda i: digest(rows[i]),
-            **{name: c and tuple(c[i] for i in rows) for name, c in columns.items()},
+            **picked,
         )
 
     def content(self, i: int) -> str:

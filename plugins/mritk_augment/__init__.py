@@ -12,10 +12,10 @@ FUNCTIONS = {
     lazy("mritk_augment.affine:affine"): (
         "rotation, shift, shear, zoom in one resampling; brightness, contrast"
     ),
-    lazy("mritk_augment.rand_augment:rand_augment"): (
+    lazy("mritk_augment.policy:rand_augment"): (
         "RandAugment: 2 of 14 operations at magnitude 9 of 30"
     ),
-    lazy("mritk_augment.trivial_augment:trivial_augment"): (
+    lazy("mritk_augment.policy:trivial_augment"): (
         "TrivialAugment (wide): 1 of 14 operations at any magnitude"
     ),
     lazy("mritk_augment.mri:mri"): (

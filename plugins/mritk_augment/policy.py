@@ -1,4 +1,4 @@
-"""Apply a drawn sequence of operations to each image of a batch."""
+"""The policies RandAugment and TrivialAugment: a drawn sequence of operations for each image."""
 
 from __future__ import annotations
 
@@ -21,6 +21,36 @@ from mritk_augment.operations import (
     shares_of_sides,
 )
 from mritk_augment.precision import at_least_single
+
+LIMITS = Limits(
+    shear=0.3, rotate=30.0, shift_share=150 / 331, shift_pixels=0.0, enhance=0.9, bits=4
+)
+WIDE = Limits(shear=0.99, rotate=135.0, shift_share=0.0, shift_pixels=32.0, enhance=0.99, bits=6)
+
+
+def rand_augment(
+    images: torch.Tensor, generator: torch.Generator, *, operations: int = 2, magnitude: int = 9
+) -> torch.Tensor:
+    """Apply ``operations`` random operations to each of (N, C, H, W) images in [0, 1].
+
+    RandAugment (Cubuk et al. 2020): all of one magnitude.
+
+    Args:
+        images: One or three channels.
+        generator: Draws operations and signs for each image.
+        operations: The paper's N.
+        magnitude: The paper's M, in 0 … 30.
+    """
+    steps = [draw_step(images, generator, LIMITS, magnitude=magnitude) for _ in range(operations)]
+    return apply_steps(images, steps)
+
+
+def trivial_augment(images: torch.Tensor, generator: torch.Generator) -> torch.Tensor:
+    """Apply one random operation of random magnitude to each of (N, C, H, W) images in [0, 1].
+
+    TrivialAugment (Müller & Hutter 2021), which has nothing to tune.
+    """
+    return apply_steps(images, [draw_step(images, generator, WIDE, magnitude=None)])
 
 
 @dataclass(frozen=True)

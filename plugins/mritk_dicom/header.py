@@ -8,7 +8,7 @@ from typing import Any
 
 from pydicom import dcmread
 
-from mritk import DataError, Unavailable
+from mritk import DataError, Unavailable, one_line
 from mritk_dicom.decoders import missing_decoder
 
 GREY = ("MONOCHROME1", "MONOCHROME2")
@@ -77,8 +77,9 @@ def read_header(path: Path) -> Header:
     except (DataError, Unavailable, MemoryError):
         raise
     except Exception as error:  # pydicom raises whatever a malformed element makes it trip over
-        reason = " ".join(str(error).split()) or type(error).__name__
-        raise DataError(f"{path} is malformed DICOM: {reason}; repair or remove it") from error
+        raise DataError(
+            f"{path} is malformed DICOM: {one_line(error)}; repair or remove it"
+        ) from error
 
 
 def _header(path: Path) -> Header:

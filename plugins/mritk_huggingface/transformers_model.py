@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from mritk import InputContract, StateDict, UsageError
+from mritk import InputContract, StateDict, UsageError, one_line
 from mritk_huggingface.absent import require
 from mritk_huggingface.blocks import numbered_blocks
 from mritk_huggingface.preprocessor import contract_of
@@ -59,8 +59,9 @@ class TransformersModel:
         try:
             published = model._published()
         except Exception as error:  # each configuration of the library checks itself in its own way
-            reason = " ".join(str(error).split()) or type(error).__name__
-            raise UsageError(f"the config.json of {where} cannot be used: {reason}") from error
+            raise UsageError(
+                f"the config.json of {where} cannot be used: {one_line(error)}"
+            ) from error
         if published is None or published.main_input_name != "pixel_values":
             raise UsageError(
                 f"{where} is of model type {kind!r}, which is not an image encoder; use a model "

