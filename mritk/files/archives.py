@@ -102,12 +102,13 @@ def unpacked(archive: Path, workspace: Workspace) -> Path:
         if folder.is_dir():
             return folder
         with whole_folder(folder) as draft, _opened(archive) as (members, folders):
-            _unpack(archive, members, draft)
-            _make_folders(archive, folders, draft)
+            _unpack(archive, members, folders, draft)
     return folder
 
 
-def _unpack(archive: Path, members: Sequence[Member], folder: Path) -> None:
+def _unpack(
+    archive: Path, members: Sequence[Member], folders: Sequence[PurePosixPath], folder: Path
+) -> None:
     files = _resolved(archive, members)
     total = sum(content.size for _, content in files)
     room = int(shutil.disk_usage(folder).free * SHARE)
@@ -128,12 +129,9 @@ def _unpack(archive: Path, members: Sequence[Member], folder: Path) -> None:
             raise _damaged(archive, member.name, error) from error
         if written != content.size:
             raise _damaged(archive, member.name, f"{written} of {content.size} bytes")
-
-
-def _make_folders(archive: Path, folders: Sequence[PurePosixPath], root: Path) -> None:
     for path in folders:
         try:
-            (root / path).mkdir(parents=True, exist_ok=True)
+            (folder / path).mkdir(parents=True, exist_ok=True)
         except OSError as error:
             raise _damaged(archive, str(path), error) from error
 

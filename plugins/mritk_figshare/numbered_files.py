@@ -28,7 +28,13 @@ def find_numbered_files(folder: Path) -> tuple[dict[int, Path], list[Path]]:
             continue
         match = NUMBERED.fullmatch(path.name)
         if match:
-            _add(slices, int(match[1]), path, folder)
+            other = slices.setdefault(int(match[1]), path)
+            if other != path:
+                one, two = (p.relative_to(folder).as_posix() for p in (other, path))
+                raise DataError(
+                    f"{folder} contains number {match[1]} twice, as {one} and {two}; keep one of "
+                    "them"
+                )
         elif path.name.lower() == FOLDS_FILE:
             folds.append(path)
         else:
@@ -44,12 +50,3 @@ def find_numbered_files(folder: Path) -> tuple[dict[int, Path], list[Path]]:
             "as in the zip files brainTumorDataPublic_*.zip"
         )
     return dict(sorted(slices.items())), folds
-
-
-def _add(slices: dict[int, Path], number: int, path: Path, folder: Path) -> None:
-    other = slices.setdefault(number, path)
-    if other != path:
-        one, two = (p.relative_to(folder).as_posix() for p in (other, path))
-        raise DataError(
-            f"{folder} contains number {number} twice, as {one} and {two}; keep one of them"
-        )

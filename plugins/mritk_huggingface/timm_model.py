@@ -5,13 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import Any
+
+from torch import nn
 
 from mritk import InputContract, StateDict, UsageError, lazy
 from mritk_huggingface.blocks import timm_blocks
-
-if TYPE_CHECKING:
-    from torch import nn
 
 CONFIG = "config.json"
 

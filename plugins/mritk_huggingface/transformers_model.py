@@ -2,20 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
+
+import torch
+from torch import nn
 
 from mritk import InputContract, StateDict, UsageError, one_line
 from mritk_huggingface.absent import require
 from mritk_huggingface.blocks import numbered_blocks
+from mritk_huggingface.pooled_encoder import PooledEncoder
 from mritk_huggingface.preprocessor import contract_of
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
-
-    from torch import nn
 
 # Name of the encoder in the network that pools its features.
 ENCODER = "encoder."
@@ -79,8 +78,6 @@ class TransformersModel:
 
     def build(self) -> nn.Module:
         """Return the encoder without head: (N, C, H, W) becomes features (N, D)."""
-        from mritk_huggingface.pooled_encoder import PooledEncoder
-
         published = self._published()
         return PooledEncoder(published(self._settings()).base_model)
 
@@ -96,8 +93,6 @@ class TransformersModel:
         are tensors outside the prefix of the base model in a file that uses the prefix. All else is
         kept under its name in the file, or left missing, and refused on loading.
         """
-        import torch
-
         published = _strict(self._published())
         with _silence():
             model, notes = published.from_pretrained(

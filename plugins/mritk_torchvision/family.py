@@ -67,9 +67,7 @@ def _fills_the_network(member: str, published: WeightsEnum) -> bool:
 
 def _weights(member: str, published: WeightsEnum) -> Weights:
     # SWAG: trained on 3.6 billion Instagram images, then on ImageNet (arXiv:2201.08371).
-    collections = (
-        ("Instagram-3.6B", "ImageNet-1k") if "SWAG" in published.name else ("ImageNet-1k",)
-    )
+    before = ("Instagram-3.6B",) if "SWAG" in published.name else ()
     return Weights(
         f"torchvision:{member}",
         published.name.lower(),
@@ -78,7 +76,7 @@ def _weights(member: str, published: WeightsEnum) -> Weights:
         sha256=digest_in(published.url),
         rename=partial(network_tensors, member),
         license=published.meta.get("license", UNSTATED),
-        pretrained_on=collections,
+        pretrained_on=(*before, "ImageNet-1k"),
         citation=published.meta.get("recipe", published.url),
         summary=f"torchvision's {published}",
     )
