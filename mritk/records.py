@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 if TYPE_CHECKING:
     import torch
@@ -18,8 +18,9 @@ if TYPE_CHECKING:
     from mritk.data.samples import Samples
     from mritk.files.workspace import Workspace
 
-    StateDict = Mapping[str, torch.Tensor]
 
+# The tensors of a network, or of a file of weights, by name.
+StateDict: TypeAlias = "Mapping[str, torch.Tensor]"
 
 FILE_DIGEST = "sha256:"
 

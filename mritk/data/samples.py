@@ -8,7 +8,7 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import numpy as np
 
@@ -141,20 +141,14 @@ class Samples:
         positions = np.flatnonzero(given) if given.dtype == bool else given.astype(np.int64)
         rows = positions.tolist()
         read, digest = self.read, self.digest
-
-        def pick(column: Sequence[str] | None) -> tuple[str, ...] | None:
-            return None if column is None else tuple(column[i] for i in rows)
-
+        columns = {name: getattr(self, name) for name in ("ids", *TEXT_COLUMNS)}
+        picked: dict[str, Any] = {n: c and tuple(c[i] for i in rows) for n, c in columns.items()}
         return replace(
             self,
-            ids=tuple(self.ids[i] for i in rows),
             targets=self.targets[positions],
             read=lambda i: read(rows[i]),
             digest=None if digest is None else lambda i: digest(rows[i]),
-            patients=pick(self.patients),
-            sites=pick(self.sites),
-            sources=pick(self.sources),
-            splits=pick(self.splits),
+            **picked,
         )
 
     def content(self, i: int) -> str:
