@@ -203,10 +203,9 @@ def test_a_results_folder_that_cannot_be_made(mritk, toy, fast_protocol, tmp_pat
 
 FULL_DISK = """
 import resource, signal, sys
-sys.dont_write_bytecode = True  # it would be cut off, too
 from mritk.cli.main import main
-sys.dont_write_bytecode = True  # Python would keep the half that fits
-# Past this size every write fails, as on a full disk.
+# Past this size every write fails, as on a full disk; what Python compiles must not be cut off.
+sys.dont_write_bytecode = True
 signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
 resource.setrlimit(resource.RLIMIT_FSIZE, (20_000, resource.RLIM_INFINITY))
 sys.exit(main(sys.argv[1:]))

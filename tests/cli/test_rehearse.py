@@ -153,6 +153,7 @@ def test_a_dry_run_and_a_check_of_a_rehearsal_need_no_weights(mritk, study, tmp_
     assert mritk(*study, "--check").code == 4, "the study itself lacks them"
 
 
+@pytest.mark.slow
 def test_workers_rehearse_too(mritk, study, tmp_path):
     ended = mritk(*study, "--rehearse", "--vary", "split.shots=2,3", "--jobs", 2)
     assert ended.code == 0, ended.err

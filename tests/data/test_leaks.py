@@ -153,6 +153,7 @@ RULES = st.builds(
 )
 
 
+@pytest.mark.slow
 @settings(max_examples=150, deadline=None, suppress_health_check=list(HealthCheck))
 @given(tangled(), RULES)
 def test_no_unit_is_in_two_parts_and_every_sample_in_one(cohort, rule):
@@ -180,6 +181,7 @@ def test_no_unit_is_in_two_parts_and_every_sample_in_one(cohort, rule):
             assert not len(fold.dropped)
 
 
+@pytest.mark.slow
 @settings(max_examples=60, deadline=None, suppress_health_check=list(HealthCheck))
 @given(tangled(), RULES, st.integers(0, 100))
 def test_the_order_of_rows_never_matters(cohort, rule, seed):

@@ -113,6 +113,7 @@ def test_what_is_computed_once_sees_preprocessed_images_and_is_kept_apart(worksp
 # -- in a protocol ---------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_a_protocol_treats_all_parts_as_if_the_dataset_had_been_so(
     run_toy, toy, fast_protocol, tmp_path
 ):

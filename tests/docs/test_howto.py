@@ -277,6 +277,7 @@ def test_command(mritk, run_toy, written, tmp_path):
     assert "'mritk run' makes some" in absent.err
 
 
+@pytest.mark.slow
 def test_executor(run_toy, written, tmp_path):
     """Two processes train two trials, and the trials are those of a run without it."""
     file = written("executor.md")

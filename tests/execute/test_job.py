@@ -56,6 +56,7 @@ def test_relative_paths_mean_the_same_to_a_worker_in_another_folder(elsewhere, t
     assert len(list(ResultsFolder(tmp_path / "results").trials())) == 1
 
 
+@pytest.mark.slow
 def test_a_worker_is_asked_for_one_trial_and_chooses_its_device(elsewhere, tmp_path):
     """So it opens the data of that trial alone, and its GPU need not be here."""
     vary = ("--vary", "parameters.batch_size=8,16")

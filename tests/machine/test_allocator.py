@@ -33,6 +33,7 @@ print(json.dumps([listened, returned, used, kept, resident() - start]))
 """
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not sys.platform.startswith("linux"), reason="settings of glibc")
 def test_free_memory_is_kept_until_it_is_returned():
     ended = subprocess.run(

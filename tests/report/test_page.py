@@ -330,6 +330,7 @@ def test_in_a_browser_scores_and_costs_fit_a_page_of_usual_width(opened):
         assert needed <= there, table
 
 
+@pytest.mark.slow
 def test_in_a_browser_links_of_the_contents_lead_to_their_headings(opened):
     tab = opened()
     tab.get_by_role("link", name="Confusion").click()

@@ -85,6 +85,7 @@ def cohorts(draw):
     return samples_of(targets[order], [f"p{i}" for i in owner[order]], classes=classes)
 
 
+@pytest.mark.slow
 @settings(max_examples=60, deadline=None, suppress_health_check=list(HealthCheck))
 @given(cohorts(), st.sampled_from(["holdout", "kfold"]), st.integers(0, 5))
 def test_parts_share_no_patient_and_cover_every_sample(samples, scheme, seed):

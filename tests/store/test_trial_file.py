@@ -188,6 +188,7 @@ def test_a_newer_schema_is_refused(make_record, path):
         read_trial(path)
 
 
+@pytest.mark.slow
 def test_a_truncated_file_is_a_store_error_at_every_length(make_record, path):
     write_trial(make_record(), path)
     content = path.read_bytes()

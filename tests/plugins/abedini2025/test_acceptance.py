@@ -134,6 +134,7 @@ def accuracy(trial):
 # -- 1: frozen is frozen -------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_tensors_that_no_stage_lists_are_bit_identical_norms_and_their_statistics_included(trials):
     results, found = trials
     trial = found["drawn", "small"]
@@ -238,6 +239,7 @@ def test_planted_copies_and_a_patient_on_both_sides_are_found_and_nothing_else(
 # -- 7: learning ----------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_shapes_are_learnt_from_random_weights_and_shuffled_labels_are_not(trials):
     """80 test images: four standard deviations of a guess are 0.19."""
     found = trials[1]
@@ -248,6 +250,7 @@ def test_shapes_are_learnt_from_random_weights_and_shuffled_labels_are_not(trial
 # -- 8: identity ----------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_all_backbones_share_one_split_and_none_selects_on_the_test_part(trials):
     shown = [trial for (dataset, _), trial in trials[1].items() if dataset == "drawn"]
     assert len({trial.backbone for trial in shown}) == 3

@@ -73,6 +73,7 @@ def leaks(*roots):
     return found
 
 
+@pytest.mark.slow
 def test_a_folder_of_dicom_trains_and_no_patient_can_be_found_in_what_is_written(
     run, tmp_path, own_home
 ):
@@ -88,6 +89,7 @@ def test_a_folder_of_dicom_trains_and_no_patient_can_be_found_in_what_is_written
     assert leaks(tmp_path / "results", own_home) == []
 
 
+@pytest.mark.slow
 def test_nor_if_a_file_is_broken(run, cohort, tmp_path, own_home):
     path = cohort / "class-1" / "Zimmermann_3" / "ward-7b" / "IM0003"
     path.write_bytes(path.read_bytes()[:-200])
@@ -99,6 +101,7 @@ def test_nor_if_a_file_is_broken(run, cohort, tmp_path, own_home):
     assert leaks(tmp_path / "results", own_home) == []
 
 
+@pytest.mark.slow
 def test_the_search_for_leaks_finds_them(run, tmp_path):
     """A folder named after a patient by whoever types it is the case that mritk cannot help."""
     (tmp_path / "cohort").rename(tmp_path / "ward-7b")
