@@ -20,11 +20,9 @@ class HardSample:
     """A test sample.
 
     Attributes:
-        id: Its id.
         target: Its class, or value.
         loss: Mean log loss (or absolute error) over the trials.
         wrong: Number of trials that decide otherwise.
-        trials: Number of trials.
         taken_for: The classes that it is most often taken for.
     """
 

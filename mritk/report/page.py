@@ -54,8 +54,6 @@ def render(
     """Return the page.
 
     Args:
-        board: The leaderboard.
-        failed: Failed trials.
         pictures: By fingerprint of a dataset: thumbnails by sample id.
         remarks: Lines about the report itself: pictures that could not be shown.
         made: When; it stands in the head of the page.
