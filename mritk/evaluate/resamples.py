@@ -34,6 +34,8 @@ class Resamples:
     ) -> None:
         # Units of other trials (of other folds) have no part in this one.
         used, self.unit = np.unique(unit, return_inverse=True)
+        if weights.dtype.kind != "f":  # whole numbers
+            weights = weights.astype(np.float64)
         self.targets, self.scores = targets, scores
         self.weights = weights if len(used) == weights.shape[1] else weights[:, used]
 

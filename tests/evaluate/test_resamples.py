@@ -72,6 +72,8 @@ def test_whole_weights_are_repeated_samples(metric):
     targets, scores, unit, _ = drawn(3, units=40)
     weights = np.random.default_rng(0).multinomial(40, np.full(40, 1 / 40), 20)
     together = metric.resample(Resamples(targets, scores, unit, weights.astype(np.float32)))
+    exactly = metric.resample(Resamples(targets, scores, unit, weights))
+    np.testing.assert_allclose(together, exactly, atol=2e-5)
     for value, row in zip(together, weights, strict=True):
         rows = np.repeat(np.arange(40), row[unit])
         expected = metric.compute(targets[rows], scores[rows]).value
