@@ -20,7 +20,6 @@ if TYPE_CHECKING:
 
     StateDict = Mapping[str, torch.Tensor]
 
-
 FILE_DIGEST = "sha256:"
 
 
@@ -275,10 +274,6 @@ class Augmentation(Record):
         return self.name if self.revision == 1 else f"{self.name} (revision {self.revision})"
 
 
-# The core's own, so that there is one whichever plugins are loaded.
-NO_AUGMENTATION = Augmentation("none", None, spatial_dims=(2, 3), summary="identity")
-
-
 @dataclass(frozen=True)
 class Executor(Record):
     """Where trials are trained: in other processes, on other machines. From ``mritk_executors``.
@@ -347,8 +342,7 @@ class BenchmarkFile(Record):
     """A benchmark that a plugin ships as TOML text. Yield it from ``mritk_benchmarks``.
 
     Attributes:
-        name: What ``mritk run NAME`` takes. What a run leaves open is taken from the one called
-            ``quickstart``.
+        name: What ``mritk run NAME`` takes; without options it takes ``quickstart``.
         text: Returns the TOML text.
     """
 
