@@ -3,15 +3,12 @@
 from __future__ import annotations
 
 import logging
-from bisect import bisect_right
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
-from itertools import accumulate
 
 import numpy as np
 
-from mritk.data.one_name import require_distinct_classes
+from mritk.data.one_name import require_distinct_classes, with_classes
 from mritk.data.samples import Classification, Regression, Samples, Task
 from mritk.errors import DataError
 from mritk.reading.passed_over import PassedOver
@@ -52,18 +49,14 @@ def join(named: Sequence[tuple[str, Samples]], name: str) -> Samples:
         raise DataError(f"{name} cannot be joined: {_each(dims)}; join data of the same kind")
     task, targets = _joined_task(parts, name)
     sources = [samples.sources or [prefix] * len(samples) for prefix, samples in parts]
-    starts = [0, *accumulate(len(samples) for samples in tables)]
-
-    def place(i: int) -> tuple[Samples, int]:
-        part = bisect_right(starts, i) - 1
-        return tables[part], i - starts[part]
+    places = [(samples, row) for samples in tables for row in range(len(samples))]
 
     def read(i: int) -> np.ndarray:
-        samples, row = place(i)
+        samples, row = places[i]
         return samples.read(row)
 
     def digest(i: int) -> str:
-        samples, row = place(i)
+        samples, row = places[i]
         return samples.content(row)
 
     splits = _column(parts, "splits", name, prefixed=False)
@@ -109,10 +102,7 @@ def rename_classes(samples: Samples, mapping: Mapping[str, str]) -> Samples:
     unknown = [name for name in mapping if name not in old]
     if unknown:
         raise DataError(f"no class {unknown[0]!r} to rename; the classes are {', '.join(old)}")
-    new = [mapping.get(name, name) for name in old]
-    classes = tuple(sorted(set(new)))
-    number = np.asarray([classes.index(name) for name in new])
-    return replace(samples, task=Classification(classes), targets=number[samples.targets])
+    return with_classes(samples, [mapping.get(name, name) for name in old])
 
 
 def distinct(names: Sequence[str]) -> list[str]:

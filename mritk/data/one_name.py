@@ -57,8 +57,11 @@ def with_composed_classes(samples: Samples) -> Samples:
         return samples
     old = samples.task.classes
     new = [composed(label) for label in old]
-    if new == list(old):
-        return samples
+    return samples if new == list(old) else with_classes(samples, new)
+
+
+def with_classes(samples: Samples, new: Sequence[str]) -> Samples:
+    """Return the samples with ``new`` names of their classes, sorted; equal ones are merged."""
     classes = tuple(sorted(set(new)))
     number = np.asarray([classes.index(label) for label in new])
     return replace(samples, task=Classification(classes), targets=number[samples.targets])

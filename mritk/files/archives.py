@@ -47,6 +47,9 @@ CORRUPT = (
 )
 
 
+LEADS_OUT, SPECIAL = "is a link that points out of the archive", "is a device or a pipe"
+
+
 @dataclass(frozen=True)
 class Member:
     """One member of an archive that is a file, or a link to one.
@@ -66,22 +69,26 @@ class Member:
     open: Callable[[], IO[bytes]]
 
 
+# The files and links of an archive, and its folders.
+Contents = tuple[list[Member], list[PurePosixPath]]
+
+
 def unpacked(archive: Path, workspace: Workspace) -> Path:
-    """Return a folder with the contents of a zip or tar archive, unpacked now if need be.
+    """Return a folder with the contents of a zip or tar archive, unpacked if necessary.
 
     The folder is ``unpacked/<first 32 digits of the archive's SHA-256>`` in the workspace, so that
-    an archive is unpacked once wherever it lies, and a changed one anew. It appears only when it
-    is complete; processes that ask at the same time wait for the first one.
+    an archive is unpacked once, regardless of its location, and again if it changes. It is created
+    atomically; concurrent processes wait for the first one.
 
     Zip (stored, deflated, bzip2, LZMA) and tar (plain, gzip, bzip2, xz) are known by content. A
     backslash in a name separates folders. A link to a file of the archive becomes a copy of that
-    file; no link is ever made. Empty folders are kept; permissions, owners and times are not.
+    file; links are never created. Empty folders are kept; permissions, owners and times are not.
 
     Raises:
-        DataError: The archive is damaged, encrypted or of another kind; a member has an absolute
-            name or one with ``..``, is a link that leads out or nowhere, or a device; two have one
-            name, or names that differ in case or the form of accents only and would be one file on
-            some disks; or the contents would fill more than 90 % of the free disk space.
+        DataError: The archive is damaged, encrypted or of another format; a member has an absolute
+            name or one with ``..``, is a broken link, a link out of the archive or a device; two
+            members have the same name, up to case and Unicode form; or the contents would fill
+            more than 90 % of the free disk space.
         Unavailable: There is no such archive.
     """
     if not archive.is_file():
@@ -95,12 +102,13 @@ def unpacked(archive: Path, workspace: Workspace) -> Path:
         if folder.is_dir():
             return folder
         with whole_folder(folder) as draft, _opened(archive) as (members, folders):
-            _unpack(archive, members, draft)
-            _make_folders(archive, folders, draft)
+            _unpack(archive, members, folders, draft)
     return folder
 
 
-def _unpack(archive: Path, members: Sequence[Member], folder: Path) -> None:
+def _unpack(
+    archive: Path, members: Sequence[Member], folders: Sequence[PurePosixPath], folder: Path
+) -> None:
     files = _resolved(archive, members)
     total = sum(content.size for _, content in files)
     room = int(shutil.disk_usage(folder).free * SHARE)
@@ -121,12 +129,9 @@ def _unpack(archive: Path, members: Sequence[Member], folder: Path) -> None:
             raise _damaged(archive, member.name, error) from error
         if written != content.size:
             raise _damaged(archive, member.name, f"{written} of {content.size} bytes")
-
-
-def _make_folders(archive: Path, folders: Sequence[PurePosixPath], root: Path) -> None:
     for path in folders:
         try:
-            (root / path).mkdir(parents=True, exist_ok=True)
+            (folder / path).mkdir(parents=True, exist_ok=True)
         except OSError as error:
             raise _damaged(archive, str(path), error) from error
 
@@ -162,7 +167,7 @@ def _resolved(archive: Path, members: Sequence[Member]) -> list[tuple[Member, Me
 
 
 @contextmanager
-def _opened(archive: Path) -> Iterator[tuple[list[Member], list[PurePosixPath]]]:
+def _opened(archive: Path) -> Iterator[Contents]:
     """Yield the members and the folders, and check that the archive was read to its end."""
     try:
         with archive.open("rb") as stream:
@@ -189,9 +194,7 @@ def _opened(archive: Path) -> Iterator[tuple[list[Member], list[PurePosixPath]]]
         ) from error
 
 
-def _zip_members(
-    archive: Path, packed: zipfile.ZipFile
-) -> tuple[list[Member], list[PurePosixPath]]:
+def _zip_members(archive: Path, packed: zipfile.ZipFile) -> Contents:
     members, folders = [], []
     for info in packed.infolist():
         kind = stat.S_IFMT(info.external_attr >> 16)
@@ -200,13 +203,13 @@ def _zip_members(
             folders.append(path)
             continue
         if kind not in (0, stat.S_IFREG, stat.S_IFLNK):
-            raise _special(archive, info.filename)
+            raise _untrusted(archive, info.filename, SPECIAL)
         if info.flag_bits & 1:
             raise DataError(f"{archive} is encrypted; unpack it manually and specify the folder")
         link = None
         if kind == stat.S_IFLNK:
             if info.file_size > LONGEST_LINK:
-                raise _leads_out(archive, info.filename)
+                raise _untrusted(archive, info.filename, LEADS_OUT)
             target = packed.read(info).decode("utf-8", "replace")
             link = _link(archive, info.filename, target, path.parent)
         size = 0 if link else info.file_size
@@ -214,9 +217,7 @@ def _zip_members(
     return members, folders
 
 
-def _tar_members(
-    archive: Path, packed: tarfile.TarFile
-) -> tuple[list[Member], list[PurePosixPath]]:
+def _tar_members(archive: Path, packed: tarfile.TarFile) -> Contents:
     members, folders = [], []
     for info in packed:
         path = _safe(archive, info.name)
@@ -224,7 +225,7 @@ def _tar_members(
             folders.append(path)
             continue
         if not (info.isfile() or info.issym() or info.islnk()):
-            raise _special(archive, info.name)
+            raise _untrusted(archive, info.name, SPECIAL)
         link = None
         if info.issym():
             link = _link(archive, info.name, info.linkname, path.parent)
@@ -259,10 +260,7 @@ def _safe(archive: Path, name: str) -> PurePosixPath:
     """Return a member's path, if it stays inside the folder that it is unpacked to."""
     path = PurePosixPath(name.replace("\\", "/"))
     if path.is_absolute() or ".." in path.parts or DRIVE.match(name) or "\0" in name:
-        raise DataError(
-            f"{archive}: the member {name!r} would be written outside the folder of the archive; "
-            "nothing was unpacked; do not trust this archive"
-        )
+        raise _untrusted(archive, name, "would be written outside the folder of the archive")
     return path
 
 
@@ -270,21 +268,13 @@ def _link(archive: Path, name: str, target: str, folder: PurePosixPath) -> str:
     target = target.replace("\\", "/")
     path = posixpath.normpath(posixpath.join(str(folder), target))
     if posixpath.isabs(path) or path.split("/")[0] == ".." or DRIVE.match(target):
-        raise _leads_out(archive, name)
+        raise _untrusted(archive, name, LEADS_OUT)
     return path
 
 
-def _leads_out(archive: Path, name: str) -> DataError:
+def _untrusted(archive: Path, name: str, what: str) -> DataError:
     return DataError(
-        f"{archive}: the member {name!r} is a link that points out of the archive; nothing was "
-        "unpacked; do not trust this archive"
-    )
-
-
-def _special(archive: Path, name: str) -> DataError:
-    return DataError(
-        f"{archive}: the member {name!r} is a device or a pipe; nothing was unpacked; do not "
-        "trust this archive"
+        f"{archive}: the member {name!r} {what}; nothing was unpacked; do not trust this archive"
     )
 
 

@@ -40,9 +40,7 @@ NOUNS: Mapping[str, tuple[type[Record], ...]] = {
 
 # What the core itself provides: there is one whichever plugins are loaded.
 CORE = Origin("mritk", "mritk-bench", mritk.__version__)
-OWN = (
-    Augmentation("none", None, spatial_dims=(2, 3), summary="images stay as they are", origin=CORE),
-)
+OWN = (Augmentation("none", None, spatial_dims=(2, 3), summary="identity", origin=CORE),)
 
 R = TypeVar("R", bound=Record)
 

@@ -10,8 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from functools import partial
 
-from mritk import Augmentation, ProtocolFile, hookimpl, packaged_text
-from mritk_abedini2025.augmentation import moved, moved_with_contrast
+from mritk import Augmentation, ProtocolFile, hookimpl, lazy, packaged_text
 
 PROTOCOLS = {
     "abedini2025_replica": "Abedini et al. 2025 as published, including selection on the test set",
@@ -24,12 +23,12 @@ def mritk_augmentations() -> Iterator[Augmentation]:
     """Yield the study's augmentation, with and without its contrast that only training has."""
     yield Augmentation(
         "abedini2025",
-        moved,
+        lazy("mritk_abedini2025.augmentation:moved"),
         summary="rotation, shift, zoom, brightness in the ranges of Abedini et al. 2025",
     )
     yield Augmentation(
         "abedini2025_replica",
-        moved_with_contrast,
+        lazy("mritk_abedini2025.augmentation:moved_with_contrast"),
         summary="the same, then fixed contrast, unclipped, as applied to its training images only",
         revision=2,
     )

@@ -52,35 +52,24 @@ def find_series(folder: Path, rule: PatientRule = "id") -> list[NamedSeries]:
 def _named(folder: Path, found: Sequence[Series], rule: PatientRule) -> list[NamedSeries]:
     """Return series with their pseudonyms, sorted by these."""
     site_of = _sites(found)
-    if rule == "none":
-        keys = {"\0".join(series.key): series for series in found}
-        named = [
-            NamedSeries(name, None, site_of(keys[key]), keys[key])
-            for key, name in pseudonyms(keys, "series-{:04d}").items()
-        ]
-    else:
-        named = _of_patients(folder, found, site_of)
-    return sorted(named, key=lambda series: series.id)
-
-
-def _of_patients(
-    folder: Path, found: Sequence[Series], site_of: Callable[[Series], str | None]
-) -> list[NamedSeries]:
     of_patient: dict[str, dict[str, Series]] = {}
     for series in found:
         of_patient.setdefault(series.patient, {})["\0".join(series.key)] = series
-    if len(of_patient) == 1:
+    known = rule != "none"
+    if known and len(of_patient) == 1:
         logger.warning(
             "%s: all files have the same PatientID, as written by some anonymisers; if files are "
             "CLASS/PATIENT/…/file, add ,patient=folder",
             folder.name,
         )
-    patients = pseudonyms(of_patient, "patient-{:04d}")
-    return [
-        NamedSeries(f"{patients[patient]}/{name}", patients[patient], site_of(own[key]), own[key])
+    patients = dict(pseudonyms(of_patient, "patient-{:04d}")) if known else {"": None}
+    form = "{}/series-{{:02d}}" if known else "series-{{:04d}}"
+    named = [
+        NamedSeries(name, patients[patient], site_of(own[key]), own[key])
         for patient, own in of_patient.items()
-        for key, name in pseudonyms(own, "series-{:02d}").items()
+        for key, name in pseudonyms(own, form.format(patients[patient])).items()
     ]
+    return sorted(named, key=lambda series: series.id)
 
 
 def read_collection(
@@ -150,10 +139,10 @@ def read_collection(
 
 def _sites(found: Sequence[Series]) -> Callable[[Series], str | None]:
     """Return a function that gives the pseudonym of a series' site; None: some have none."""
-    for stated in (lambda series: series.institution, lambda series: series.station):
-        if all(stated(series) for series in found):
-            names = pseudonyms((stated(series) for series in found), "site-{}")
-            return lambda series: names[stated(series)]
+    for attribute in ("institution", "station"):
+        if all(stated := [series.stated(attribute) for series in found]):
+            names = pseudonyms(stated, "site-{}")
+            return lambda series: names[series.stated(attribute)]
     return lambda series: None
 
 

@@ -11,7 +11,7 @@ import numpy as np
 from pydicom import dcmread
 from pydicom.pixels.processing import apply_modality_lut
 
-from mritk import DataError, grey_levels, open_regular_file, require_memory
+from mritk import DataError, grey_levels, one_line, open_regular_file, require_memory
 from mritk_dicom.header import Header
 
 logger = logging.getLogger("mritk")
@@ -63,7 +63,7 @@ def _plane(header: Header, position: int, count: int) -> np.ndarray:
     except MemoryError:
         raise
     except Exception as error:  # pydicom and its decoders raise whatever they trip over
-        logger.warning("%s cannot be decoded: %s", header.path, " ".join(str(error).split()))
+        logger.warning("%s cannot be decoded: %s", header.path, one_line(error))
         raise DataError(
             f"the pixels of slice {position + 1} of {count} cannot be decoded; see the warning on "
             "stderr for the file, and 'python -m mritk_dicom PATH' for the folders"

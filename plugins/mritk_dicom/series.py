@@ -45,16 +45,9 @@ class Series:
         """Who the rule says, which must not leave this package; empty: nobody is known."""
         return self.slices[0].patient
 
-    @property
-    def institution(self) -> str:
-        """InstitutionName, if all files state the same one, else empty."""
-        names = {header.institution for header in self.slices}
-        return names.pop() if len(names) == 1 else ""
-
-    @property
-    def station(self) -> str:
-        """StationName, if all files state the same one, else empty."""
-        names = {header.station for header in self.slices}
+    def stated(self, attribute: str) -> str:
+        """Return an attribute of the headers, if all files state the same, else nothing."""
+        names = {getattr(header, attribute) for header in self.slices}
         return names.pop() if len(names) == 1 else ""
 
     @property

@@ -9,7 +9,7 @@ from typing import Any
 import h5py
 import numpy as np
 
-from mritk import DataError, Unavailable
+from mritk import DataError, Unavailable, one_line
 from mritk_figshare import FOLDS, PAGE
 
 
@@ -57,9 +57,8 @@ def read_folds(path: Path) -> np.ndarray:
     except (DataError, MemoryError):
         raise
     except Exception as error:  # the readers raise whatever a damaged file makes them stumble over
-        why = " ".join(str(error).split()) or type(error).__name__
         raise DataError(
-            f"{path} is not a MATLAB file, or is damaged ({why}); download it again"
+            f"{path} is not a MATLAB file, or is damaged ({one_line(error)}); download it again"
         ) from error
     values = np.asarray(values)
     if values.dtype.kind not in "iuf" or max(values.shape, default=0) != values.size:

@@ -21,8 +21,6 @@ from mritk import (
 if TYPE_CHECKING:
     from mritk import Samples
 
-TaskOption = Literal["auto", "classification", "regression"]
-
 
 @dataclass(frozen=True)
 class ScanOptions:
@@ -71,7 +69,7 @@ class ManifestOptions(ScanOptions):
         task: What is predicted; ``auto`` decides by the values.
     """
 
-    task: TaskOption = "auto"
+    task: Literal["auto", "classification", "regression"] = "auto"
 
 
 @dataclass(frozen=True)

@@ -18,13 +18,26 @@ from mritk import (
     Regression,
     Samples,
     Unavailable,
+    read_image,
     sha256_of,
 )
-from mritk_folders.kind import Kind, common_kind
-from mritk_folders.scan import read_scan
+from mritk_folders.kind import Kind, common_kind, kind_of
 from mritk_folders.slicing import axial_slices
 
 logger = logging.getLogger("mritk")
+
+
+def read_scan(path: Path) -> np.ndarray:
+    """Return the image, uint8 (H, W) or (H, W, 3), or the volume, uint8 (D, H, W), of a file.
+
+    Raises:
+        DataError: See :func:`mritk.read_image` and :func:`mritk_folders.nifti.read_volume`.
+    """
+    if kind_of(path.name) is Kind.VOLUME:
+        from mritk_folders.nifti import read_volume
+
+        return read_volume(path)
+    return read_image(path)
 
 
 @dataclass(frozen=True)

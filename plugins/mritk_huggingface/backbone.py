@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator, Mapping
 from functools import partial
-from pathlib import Path
 from typing import Any
 
 from mritk import Architecture, UsageError, Weights, Workspace
@@ -76,7 +75,7 @@ def _weights(
     return Weights(
         f"hf:{repository.name}",
         listing.commit[:SHORT],
-        partial(_locate, repository, file, listing),
+        partial(repository.file, file, listing),
         model.input(),
         sha256=listing.files[file].sha256,
         rename=model.tensors,
@@ -98,14 +97,9 @@ def _weight_file(repository: Repository, listing: Listing) -> str:
     )
 
 
-def _locate(repository: Repository, file: str, listing: Listing, workspace: Workspace) -> Path:
-    return repository.file(file, listing, workspace)
-
-
 def _same_model(one: Listing, other: Listing) -> bool:
-    configured = all(
-        one.files.get(name) == other.files.get(name) for name in (CONFIG, PREPROCESSOR)
-    )
+    files = (CONFIG, PREPROCESSOR)
+    configured = all(one.files.get(name) == other.files.get(name) for name in files)
     return configured and any(file in one.files for file in FILES)
 
 

@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+
+from torch import nn
 
 from mritk import lazy
-
-if TYPE_CHECKING:
-    from torch import nn
 
 Block = tuple[str, list[str]]
 

@@ -5,16 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterator
 from functools import partial
 from pathlib import PurePosixPath
-from typing import TYPE_CHECKING
 
-from mritk import DataError, Dataset, Workspace, is_image_name
+from mritk import DataError, Dataset, Samples, Workspace, is_image_name
 from mritk_huggingface import DatasetOptions
 from mritk_huggingface.absent import require
 from mritk_huggingface.listing import Listing
 from mritk_huggingface.repository import Repository
-
-if TYPE_CHECKING:
-    from mritk import Samples
+from mritk_huggingface.table import samples_of
 
 PARQUET = ".parquet"
 METADATA = ("metadata.csv", "metadata.jsonl", "README.md")
@@ -51,8 +48,6 @@ def open_repository(
         DataError: There are neither images nor parquet files, or they cannot be read as asked.
         Unavailable: Files cannot be had, or are not what the hub states.
     """
-    from mritk_huggingface.table import samples_of
-
     names = sorted(name for name in listing.files if _is_data(name))
     if not any(_is_image_or_table(name) for name in names):
         raise DataError(

@@ -104,7 +104,8 @@ class LabelColumn:
                 f"{name}: column {columns[0].column} is {values[0]} for every sample; specify "
                 "another with ,label=COLUMN"
             )
-        classes = columns[0].classes or tuple(sorted(present, key=_order(present)))
+        whole = all(text.removeprefix("-").isdecimal() for text in present)
+        classes = columns[0].classes or tuple(sorted(present, key=int if whole else None))
         index = {label: position for position, label in enumerate(classes)}
         return Classification(classes), np.asarray([index[value] for value in values])
 
@@ -127,8 +128,3 @@ def _named(value: int | None, names: Sequence[str]) -> str | None:
 
 def _names(dtype: str) -> bool:
     return dtype.startswith(("int", "uint", "bool", "string", "large_string"))
-
-
-def _order(present: set[str]) -> Any:
-    whole = all(text.removeprefix("-").isdecimal() for text in present)
-    return int if whole else None

@@ -4,11 +4,9 @@ from __future__ import annotations
 
 import hashlib
 import logging
-from bisect import bisect_right
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from itertools import accumulate
 from pathlib import Path
 from typing import Any
 
@@ -68,15 +66,14 @@ def samples_of(folder: Path, name: str, options: DatasetOptions, workspace: Work
             f"{name}: column {options.label} is empty; specify another with ,label=COLUMN"
         )
     task, targets = LabelColumn.joined([part.labels for part in parts], name)
-    images = [part.images for part in parts]
-    starts = [0, *accumulate(len(column) for column in images)]
+    places = [(part.images, row) for part in parts for row in range(len(part.images))]
 
     def content(i: int) -> bytes:
-        part = bisect_right(starts, i) - 1
-        return images[part].content(i - starts[part])
+        images, row = places[i]
+        return images.content(row)
 
     return Samples(
-        ids=[sample for column in images for sample in column.ids],
+        ids=[images.ids[row] for images, row in places],
         targets=targets,
         task=task,
         read=lambda i: read_image(content(i)),

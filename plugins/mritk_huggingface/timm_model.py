@@ -5,16 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from mritk import InputContract, UsageError, lazy
+from torch import nn
+
+from mritk import InputContract, StateDict, UsageError, lazy
 from mritk_huggingface.blocks import timm_blocks
-
-if TYPE_CHECKING:
-    import torch
-    from torch import nn
-
-    StateDict = Mapping[str, torch.Tensor]
 
 CONFIG = "config.json"
 
@@ -91,5 +87,5 @@ class TimmModel:
         """Turns the tensors of a file into the network's: without the classifier of the card."""
         named = self.card.get("classifier") or ()
         heads = (named,) if isinstance(named, str) else tuple(named)
-        translated = lazy("mritk_timm.tensors:network_tensors")
-        return partial(translated, self.architecture, heads, build=self.build)
+        translate = lazy("mritk_timm.tensors:network_tensors")
+        return partial(translate, self.architecture, heads, build=self.build)

@@ -60,7 +60,7 @@ def mritk_backbones() -> Iterator[Architecture | Weights]:
             license=LICENSE,
             pretrained_on=SEEN,
             citation=CITATION,
-            summary=f"LVM-Med's {file.name}",
+            summary=f"LVM-Med's {file}",
         )
     yield Weights(
         "vit_b",

@@ -12,7 +12,7 @@ from typing import IO
 import numpy as np
 from numpy.lib import format as npy
 
-from mritk import DataError, require_memory
+from mritk import DataError, one_line, require_memory
 
 HEADERS = {(1, 0): npy.read_array_header_1_0, (2, 0): npy.read_array_header_2_0}
 
@@ -67,9 +67,8 @@ def _member(path: Path, key: str) -> Iterator[tuple[IO[bytes], int]]:
     except (DataError, MemoryError):
         raise
     except Exception as error:  # zip, deflate and the header each have errors of their own
-        reason = " ".join(str(error).split()) or type(error).__name__
         raise DataError(
-            f"{path}: {key} cannot be read ({reason}); the file is not an archive, or is "
+            f"{path}: {key} cannot be read ({one_line(error)}); the file is not an archive, or is "
             "truncated or damaged; download it again"
         ) from error
 

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from bisect import bisect_right
-from itertools import accumulate
 from pathlib import Path
 
 import numpy as np
@@ -43,19 +41,19 @@ def read_parts(path: Path, workspace: Workspace | None = None) -> Samples:
     classes, targets = np.unique(np.concatenate(list(labels.values())), return_inverse=True)
     # A damaged array is decompressed once too, and not once for each of its samples.
     images: Recent[str, np.ndarray] = Recent(lambda key: read_array(path, key), len(PARTS))
-    starts = [0, *accumulate(len(labels[part]) for part in PARTS)]
+    places = [(part, row) for part in PARTS for row in range(len(labels[part]))]
 
     def read(i: int) -> np.ndarray:
-        part = bisect_right(starts, i) - 1
-        return images(f"{PARTS[part]}_images")[i - starts[part]]
+        part, row = places[i]
+        return images(f"{part}_images")[row]
 
     return Samples(
-        ids=[f"{part}/{i:05d}" for part in PARTS for i in range(len(labels[part]))],
+        ids=[f"{part}/{row:05d}" for part, row in places],
         targets=targets,
         task=Classification(tuple(str(number) for number in classes.tolist())),
         read=read,
         spatial_dims=3 if _is_cube(shape) else 2,
-        splits=[part for part in PARTS for _ in range(len(labels[part]))],
+        splits=[part for part, _ in places],
     )
 
 

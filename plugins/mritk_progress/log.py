@@ -8,7 +8,7 @@ from contextlib import suppress
 from threading import Event, Thread
 from typing import TYPE_CHECKING
 
-from mritk_progress.duration import duration
+from mritk_progress.rows import duration
 
 if TYPE_CHECKING:
     from mritk import Epoch

@@ -11,7 +11,7 @@ from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from mritk import Background, hookimpl
+from mritk import Background, hookimpl, one_line
 
 if TYPE_CHECKING:
     from mritk import Epoch, Outcome, Plan, Trial
@@ -45,7 +45,7 @@ class TensorBoard:
                 "%s is set, but TensorBoard logging failed (%s); the run continues without it; "
                 "install missing packages with: python -m pip install 'mritk-bench[tensorboard]'",
                 FOLDER,
-                " ".join(str(error).split()),
+                one_line(error),
             )
             return
         from mritk_tensorboard.event_files import EventFiles

