@@ -18,10 +18,8 @@ if TYPE_CHECKING:
     from mritk.data.samples import Samples
     from mritk.files.workspace import Workspace
 
-
 # The tensors of a network, or of a file of weights, by name.
 StateDict: TypeAlias = "Mapping[str, torch.Tensor]"
-
 FILE_DIGEST = "sha256:"
 
 
@@ -276,10 +274,6 @@ class Augmentation(Record):
         return self.name if self.revision == 1 else f"{self.name} (revision {self.revision})"
 
 
-# Built in, so that it exists whichever plugins are loaded.
-NO_AUGMENTATION = Augmentation("none", None, spatial_dims=(2, 3), summary="identity")
-
-
 @dataclass(frozen=True)
 class Executor(Record):
     """Where trials are trained: in other processes, on other machines. From ``mritk_executors``.
@@ -348,8 +342,7 @@ class BenchmarkFile(Record):
     """A benchmark as TOML text. Yield it from ``mritk_benchmarks``.
 
     Attributes:
-        name: Name for ``mritk run NAME``. The one named ``quickstart`` provides the defaults of a
-            run.
+        name: Name for ``mritk run NAME``; ``quickstart`` provides the defaults of a run.
         text: Returns the TOML text.
     """
 

@@ -20,7 +20,7 @@ from mritk.plugins import hookspecs
 from mritk.plugins.discovery import Candidate, Selection
 from mritk.plugins.loaded import LoadedPlugin, explain_failure, reason_of
 from mritk.plugins.trace import Trace
-from mritk.records import NO_AUGMENTATION, Family, Origin, Record, Weights
+from mritk.records import Augmentation, Family, Origin, Record, Weights
 
 if TYPE_CHECKING:
     from typing_extensions import Self
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 NOUNS: Mapping[str, tuple[type[Record], ...]] = {
     "backbones": (records.Architecture, Weights, records.Alias, records.BackboneFamily),
     "datasets": (records.Dataset, records.DatasetFamily),
-    "augmentations": (records.Augmentation,),
+    "augmentations": (Augmentation,),
     "methods": (Method,),
     "protocols": (records.ProtocolFile,),
     "benchmarks": (records.BenchmarkFile,),
@@ -40,7 +40,7 @@ NOUNS: Mapping[str, tuple[type[Record], ...]] = {
 
 # What the core itself provides: there is one whichever plugins are loaded.
 CORE = Origin("mritk", "mritk-bench", mritk.__version__)
-OWN = (replace(NO_AUGMENTATION, origin=CORE),)
+OWN = (Augmentation("none", None, spatial_dims=(2, 3), summary="identity", origin=CORE),)
 
 R = TypeVar("R", bound=Record)
 
