@@ -13,6 +13,7 @@ from mritk.lazy_import import lazy_names
 if TYPE_CHECKING:
     from mritk.data.derived import Derived as Derived
     from mritk.data.derived import kept as kept
+    from mritk.data.recent import Recent as Recent
     from mritk.data.samples import Classification as Classification
     from mritk.data.samples import Regression as Regression
     from mritk.data.samples import Samples as Samples
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
     from mritk.errors import PluginDeprecationWarning as PluginDeprecationWarning
     from mritk.errors import Unavailable as Unavailable
     from mritk.errors import UsageError as UsageError
+    from mritk.errors import one_line as one_line
     from mritk.evaluate.metric import Metric as Metric
     from mritk.evaluate.metric import Undefined as Undefined
     from mritk.files.archives import unpacked as unpacked
@@ -73,6 +75,7 @@ if TYPE_CHECKING:
     from mritk.records import InputContract as InputContract
     from mritk.records import LostJob as LostJob
     from mritk.records import ProtocolFile as ProtocolFile
+    from mritk.records import StateDict as StateDict
     from mritk.records import Weights as Weights
     from mritk.results.frames import StoredResults as StoredResults
     from mritk.results.frames import read_results as read_results
@@ -86,9 +89,10 @@ __version__ = "0.1.0"
 
 _PUBLIC = {
     "mritk.data.derived": "Derived kept",
+    "mritk.data.recent": "Recent",
     "mritk.data.samples": "Classification Regression Samples",
     "mritk.data.subset": "Subset",
-    "mritk.errors": "DataError MritkError PluginDeprecationWarning Unavailable UsageError",
+    "mritk.errors": "DataError MritkError PluginDeprecationWarning Unavailable UsageError one_line",
     "mritk.evaluate.metric": "Metric Undefined",
     "mritk.files.archives": "unpacked",
     "mritk.files.atomic": "open_whole whole_folder",
@@ -117,7 +121,7 @@ _PUBLIC = {
     "mritk.reading.text_table": "read_text_table TableRow TextTable",
     "mritk.records": (
         "Alias Architecture Augmentation BackboneFamily BenchmarkFile Dataset DatasetFamily "
-        "Executor Explainer InputContract LostJob ProtocolFile Weights"
+        "Executor Explainer InputContract LostJob ProtocolFile StateDict Weights"
     ),
     "mritk.results.frames": "read_results StoredResults",
     "mritk.splits.sklearn_splitter": "FoldSplitter",

@@ -70,7 +70,7 @@ def test_training_samples_that_copy_a_test_sample_are_dropped(run):
     assert numbers(np.asarray(trial.predictions["test"].id)[trial.predictions["test"].clean]) == (
         set(range(46, 56))
     )
-    assert "6 of 16 test samples have a copy in the train part" in ended.err
+    assert "6 of 16 test samples have a duplicate in the train set" in ended.err
 
 
 def test_the_table_has_both_scores_and_both_counts(run):
@@ -79,7 +79,7 @@ def test_the_table_has_both_scores_and_both_counts(run):
     assert "balanced accuracy (16) ↑" in heading
     assert "clean (10) ↑" in heading
     assert "16 test samples (10 clean)" in ended.out
-    assert "Audit: 6 of 16 test samples have a copy" in ended.out
+    assert "Audit: 6 of 16 test samples have a duplicate" in ended.out
     assert "6 samples were dropped from training and validation" in ended.out
     assert "†" not in ended.out
 
@@ -107,7 +107,9 @@ def test_copies_can_be_kept_and_every_cell_says_so(run):
     scores = {head.strip(): cell for head, cell in pairs if "↑" in head or "loss" in head}
     assert len(scores) == 7
     assert all("†" in cell for cell in scores.values())
-    assert "† Nothing was dropped (copies = keep): 6 of 16 test samples have a copy" in ended.out
+    assert (
+        "† Nothing was dropped (copies = keep): 6 of 16 test samples have a duplicate" in ended.out
+    )
 
 
 def test_keeping_copies_is_another_protocol(run):
@@ -132,7 +134,7 @@ def test_splits_that_mritk_draws_keep_copies_on_one_side(run, scheme):
             p for p, found in parts.items() if 40 + one in found
         ]
     assert trial.predictions["test"].clean.all()
-    assert "12 samples form 6 clusters of copies, none of which stands in two parts" in ended.out
+    assert "12 samples form 6 clusters of duplicates, none shared between splits" in ended.out
 
 
 def test_k_shot_trains_on_exactly_k_of_each_class(run):
@@ -153,7 +155,7 @@ def test_the_balance_of_the_parts_is_told(run):
 def test_the_balance_of_many_folds_is_one_line_more(run):
     ended, _ = run('scheme = "kfold"\nfolds = 3\nrepeats = 2', "--no-patient-ids")
     assert ended.err.count("kfold split of protocol, the first of 6 folds:") == 1
-    assert "all folds: test parts of" in ended.err
+    assert "all folds: test sets of" in ended.err
     assert "3-fold cross-validation, 2 repeats, 56 test samples" in ended.out
 
 
@@ -167,7 +169,7 @@ def test_no_split_is_drawn_before_somebody_tells_the_patients(mritk, toy, images
     base = ("run", "-p", toy, "-b", "tiny", "-d", f"folder:{images / 'Training'}")
     ended = mritk(*base, "--protocol", fast_protocol)
     assert ended.code == 2
-    assert "does not name its patients" in ended.err
+    assert "has no patient ids" in ended.err
     for flag in ("--patient-regex", "--patients", "--no-patient-ids"):
         assert flag in ended.err
 
@@ -189,7 +191,7 @@ def test_an_official_test_part_that_cannot_be_read_is_not_replaced(mritk, toy, i
     base = ("run", "-p", toy, "-b", "tiny", "-d", f"folder:{images}", "--protocol", protocol)
     ended = mritk(*base, "--skip-unreadable")
     assert ended.code == 2
-    assert "no sample of the official test part of folder:images can be read" in ended.err
+    assert "no sample in the official test set of folder:images is readable" in ended.err
 
 
 def test_what_is_clean_belongs_to_the_identity_of_a_trial(run, monkeypatch):
@@ -282,4 +284,4 @@ def mritk_backbones():
         "net@brains": True,
         "net@scratch": False,
     }
-    assert "‡ The backbone was pretrained on collections that these data are from." in ended.out
+    assert "‡ The backbone was pretrained on a source of these data." in ended.out

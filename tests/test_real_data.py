@@ -105,7 +105,7 @@ def test_a_run_ends_with_a_leaderboard_and_a_second_one_only_prints_it(
     assert "Image-level: without patient ids" in first.out
     second = mritk(*arguments, "--seeds", 1, "-o", tmp_path / "results")
     assert second.out == first.out
-    assert "1 of 1 trials were done before" in second.err
+    assert "1 of 1 trials were already finished" in second.err
     (path,) = (tmp_path / "results" / "trials").glob("*.h5")
     trial = read_trial(path)
     arrays = pixels()

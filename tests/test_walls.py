@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 
+import pytest
+
 from mritk.store.folder import ResultsFolder
 
 VOLUMES = '''
@@ -129,6 +131,7 @@ def mritk_protocols():
 '''
 
 
+@pytest.mark.slow
 def test_volumes_with_a_number_as_target_run_through_the_stock_method(mritk, tmp_path):
     plugin = tmp_path / "volumes.py"
     plugin.write_text(VOLUMES)

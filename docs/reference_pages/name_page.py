@@ -20,6 +20,9 @@ HEAD = """
 
 The public names of `mritk` that are no [records](records.md), and what moments are told. All are
 imported as `from mritk import …`, and load on first use.
+
+`StateDict`
+:   For annotations, `Mapping[str, torch.Tensor]`: the tensors of a network or of a file, by name.
 """
 
 TESTING = """

@@ -113,7 +113,7 @@ def named(moved: np.ndarray) -> str:
     shift = float(np.abs(moved[:, 2]).max())
     found = []
     if abs(turn) >= 0.3:
-        found.append(f"turned by {abs(turn):.1f}°")
+        found.append(f"rotated by {abs(turn):.1f}°")
     if abs(zoom - 1) >= 0.01:
         found.append(f"magnified by {max(zoom, 1 / zoom):.2f}")
     if shift >= 0.01:

@@ -97,9 +97,9 @@ def _sections(audit: Audit) -> list[_Section]:
         else:
             within.append(rows)
     return [
-        _Section("Images under several labels", "labels", conflicting),
-        _Section("Copies across parts or datasets", "across", crossing),
-        _Section("Copies within one part", "within", within),
+        _Section("Images with conflicting labels", "labels", conflicting),
+        _Section("Duplicates across splits or datasets", "across", crossing),
+        _Section("Duplicates within one split", "within", within),
     ]
 
 
@@ -142,10 +142,7 @@ def _each_kind_first(audit: Audit, rows: np.ndarray) -> list[int]:
 def _why(audit: Audit, rows: np.ndarray) -> str:
     pairs = audit.pairs_of(rows)
     weakest = min(pairs, key=lambda pair: (pair.similarity, pair.kind != "near"))
-    why = {"bytes": "identical bytes", "pixels": "identical pixels"}.get(
-        weakest.kind, f"similarity {weakest.similarity:.4f}, {weakest.change}"
-    )
-    return f"{len(rows)} samples; {'weakest pair: ' if len(pairs) > 1 else ''}{why}"
+    return f"{len(rows)} samples; {'weakest pair: ' if len(pairs) > 1 else ''}{weakest.why}"
 
 
 def _figure(audit: Audit, row: int, picture: str) -> str:

@@ -9,11 +9,12 @@ volume differ there, because every contour has moved a little; re-encoded and re
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 
 from mritk.audit.align import aligned
-from mritk.audit.filters import BandPass, Blur, correlation
+from mritk.audit.filters import band_passed, blurred, correlation
 from mritk.audit.search import FINE
 from mritk.audit.symmetry import symmetries
 
@@ -105,8 +106,8 @@ def agreement(one: np.ndarray, other: np.ndarray) -> Agreement:
         one: Small pictures (N, S, S) or (N, S, S, S), float32.
         other: Their partners, laid upon them.
     """
-    dims = one.ndim - 1
-    band = BandPass(one.shape[1], FINE[dims].fine, FINE[dims].coarse)
+    scale = FINE[one.ndim - 1]
+    band = partial(band_passed, fine=scale.fine, coarse=scale.coarse)
     filtered, partners = band(one), band(other)
     similarity = correlation(filtered, partners)
     discrepancy = np.full(len(one), np.inf, np.float32)
@@ -123,7 +124,7 @@ def agreement(one: np.ndarray, other: np.ndarray) -> Agreement:
 
 def _local(one: np.ndarray, other: np.ndarray) -> np.ndarray:
     """Return the largest local share of energy in which filtered pictures differ, (N,)."""
-    blur = Blur(one.shape[1], NEIGHBOURHOOD * one.shape[1])
+    blur = partial(blurred, width=NEIGHBOURHOOD * one.shape[1])
     energy = blur(one * one) + blur(other * other)
     axes = tuple(range(1, one.ndim))
     # Where next to nothing is shown, noise would differ by all there is.
@@ -170,9 +171,7 @@ def compare(
     """Return how well candidate pairs agree.
 
     Args:
-        pictures: (N, S, S) or (N, S, S, S) uint8.
-        i: Rows of the one picture.
-        j: Rows of the other.
+        pictures: (N, S, S) or (N, S, S, S) uint8; pairs are rows i and j of them.
         turn: Number of the symmetry that lays picture j upon picture i.
         align: Whether to correct small errors of position and size first, as they come about
             where the border of the content is found a little differently in two copies.

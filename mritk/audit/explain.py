@@ -18,7 +18,8 @@ from itertools import pairwise
 
 import numpy as np
 
-from mritk.audit.register import blur, corrected, framing, grid, halved, warped
+from mritk.audit.filters import band_passed, blurred
+from mritk.audit.register import corrected, framing, grid, halved, warped
 
 # Borders of the bands as standard deviations of blurs, in pixels of a picture of 128.
 BORDERS = (0.8, 1.3, 2.0, 3.2, 5.0, 8.0)
@@ -118,12 +119,12 @@ class _Split:
     @classmethod
     def of(cls, pictures: np.ndarray) -> _Split:
         """Split pictures (P, S, S) float32."""
-        blurred = [blur(pictures.shape[1], width)(pictures) for width in BORDERS]
+        blurs = [blurred(pictures, width) for width in BORDERS]
         # The first band is what is finer than any blur. A blurred copy has none of it, so it has a
         # gain of its own: else the pictures themselves, which stand for the coarsest, bring it in.
-        bands = [fine - coarse for fine, coarse in pairwise((pictures, *blurred))]
+        bands = [fine - coarse for fine, coarse in pairwise((pictures, *blurs))]
         basis = np.stack([np.ones_like(pictures), pictures, *bands], axis=1)
-        return cls(basis, blurred[FINE] - blurred[COARSE], blurred[FINE] - blurred[MIDDLE])
+        return cls(basis, blurs[FINE] - blurs[COARSE], blurs[FINE] - blurs[MIDDLE])
 
     def __getitem__(self, rows: np.ndarray) -> _Split:
         return _Split(self.basis[rows], self.band[rows], self.finest[rows])
@@ -222,7 +223,7 @@ class _Fit:
 def _mask(one: np.ndarray, other: np.ndarray, maps: np.ndarray) -> np.ndarray:
     """Return where pictures are compared, (P, S, S) float32."""
     laid, inside = warped(other, maps)
-    seen = blur(one.shape[-1], REACH)(inside.astype(np.float32)) > 0.98
+    seen = blurred(inside.astype(np.float32), REACH) > 0.98
     mask: np.ndarray = (seen & ~_marks(one, laid, seen)).astype(np.float32)
     return mask
 
@@ -230,14 +231,13 @@ def _mask(one: np.ndarray, other: np.ndarray, maps: np.ndarray) -> np.ndarray:
 def _marks(one: np.ndarray, other: np.ndarray, inside: np.ndarray) -> np.ndarray:
     """Return where one picture shows something upon the background of the other, apart from
     what both show: text, rulers, arrows beside the head; (P, S, S) bool."""
-    side = one.shape[1]
     shown = []
     for pictures in (one, other):
         reach = BACKGROUND * np.ptp(pictures, axis=(1, 2))[:, None, None]
-        shown.append(np.abs(blur(side, 1.0)(pictures) - framing(pictures)) > reach)
-    near = blur(side, BEYOND)((shown[0] & shown[1] & inside).astype(np.float32)) > 0.02
+        shown.append(np.abs(blurred(pictures, 1.0) - framing(pictures)) > reach)
+    near = blurred((shown[0] & shown[1] & inside).astype(np.float32), BEYOND) > 0.02
     alone = (shown[0] ^ shown[1]) & ~near
-    marks: np.ndarray = blur(side, 3.0)(alone.astype(np.float32)) > 0.01
+    marks: np.ndarray = blurred(alone.astype(np.float32), 3.0) > 0.01
     return marks
 
 
@@ -258,7 +258,7 @@ def _fit(source: _Split, target: _Split, mask: np.ndarray) -> _Fit:
     still = source.basis.shape[1]
     predicted = coefficients[:, None, :still] @ source.basis.reshape(count, still, -1)
     predicted = np.clip(predicted[:, 0], low[:, None], high[:, None]).reshape(mask.shape)
-    band = blur(side, BORDERS[FINE])(predicted) - blur(side, BORDERS[COARSE])(predicted)
+    band = band_passed(predicted, BORDERS[FINE], BORDERS[COARSE])
     return _Fit(*_agreement(band, target.band, mask), coefficients[:, still:])
 
 
@@ -283,8 +283,7 @@ def _agreement(
     products = [_quarter(part) for part in (one * one, other * other, one * other)]
     shares = []
     for width in (NEIGHBOURHOOD, PLACE):
-        near = blur(products[0].shape[1], width)
-        first, second, both = (near(part) for part in products)
+        first, second, both = (blurred(part, width) for part in products)
         strength = np.sqrt(np.maximum(first * second, 1e-9))
         shares.append((strength, np.maximum(strength - both, 0)))
     (strength, missing), (here, missing_here) = shares
@@ -298,8 +297,9 @@ def _agreement(
 
 def _sharpness(split: _Split, mask: np.ndarray) -> np.ndarray:
     """Return the share of the finest structure, no place counting for much more, (P,)."""
-    near = blur(mask.shape[1] // 4, NEIGHBOURHOOD)
-    finest, all_of_it = (near(_quarter((p * mask) ** 2)) for p in (split.finest, split.band))
+    finest, all_of_it = (
+        blurred(_quarter((p * mask) ** 2), NEIGHBOURHOOD) for p in (split.finest, split.band)
+    )
     weight = np.minimum(all_of_it, MOST * all_of_it.mean(axis=(1, 2), keepdims=True))
     shares = weight * finest / np.maximum(all_of_it, 1e-9)
     share: np.ndarray = shares.sum(axis=(1, 2)) / np.maximum(weight.sum(axis=(1, 2)), 1e-9)

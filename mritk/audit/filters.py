@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from functools import cache
 
 import numpy as np
 
@@ -17,40 +18,24 @@ def along_axes(matrix: np.ndarray, grids: np.ndarray) -> np.ndarray:
     return grids
 
 
-class Blur:
-    """A Gaussian blur, edges continued by their last value.
+@cache
+def _gaussian(side: int, width: float) -> np.ndarray:
+    from scipy.ndimage import gaussian_filter1d
 
-    Args:
-        side: Side S of the pictures in pixels.
-        width: Standard deviation in pixels.
+    return gaussian_filter1d(np.eye(side, dtype=np.float32), width, axis=0, mode="nearest")
+
+
+def blurred(grids: np.ndarray, width: float) -> np.ndarray:
+    """Return ``grids`` (N, S, …) float32 after a Gaussian blur of this width (SD) in pixels.
+
+    Edges are continued by their last value.
     """
-
-    def __init__(self, side: int, width: float) -> None:
-        from scipy.ndimage import gaussian_filter1d
-
-        unit = np.eye(side, dtype=np.float32)
-        self.matrix = gaussian_filter1d(unit, width, axis=0, mode="nearest")
-
-    def __call__(self, grids: np.ndarray) -> np.ndarray:
-        """Return ``grids`` (N, S, …) float32, blurred."""
-        return along_axes(self.matrix, grids)
+    return along_axes(_gaussian(grids.shape[1], width), grids)
 
 
-class BandPass:
-    """The difference of two Gaussian blurs.
-
-    Args:
-        side: Side S of the pictures in pixels.
-        fine: Standard deviation of the narrow blur in pixels.
-        coarse: That of the wide one.
-    """
-
-    def __init__(self, side: int, fine: float, coarse: float) -> None:
-        self.narrow, self.wide = Blur(side, fine), Blur(side, coarse)
-
-    def __call__(self, grids: np.ndarray) -> np.ndarray:
-        """Return ``grids`` (N, S, …) float32, filtered."""
-        return self.narrow(grids) - self.wide(grids)
+def band_passed(grids: np.ndarray, fine: float, coarse: float) -> np.ndarray:
+    """Return the difference of two blurs of ``grids``, whose widths are given."""
+    return blurred(grids, fine) - blurred(grids, coarse)
 
 
 def correlation(one: np.ndarray, other: np.ndarray) -> np.ndarray:

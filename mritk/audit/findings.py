@@ -42,14 +42,7 @@ class Finding:
 
 @dataclass(frozen=True, eq=False)
 class Audited:
-    """A dataset under audit.
-
-    Attributes:
-        name: Its name.
-        samples: Its samples.
-        index: Their signatures.
-        sources: The collections that it, or a sample of it, declares to come from.
-    """
+    """A dataset under audit, with the collections that it, or a sample of it, declares to be of."""
 
     name: str
     samples: Samples
@@ -86,7 +79,7 @@ def _unreadable(dataset: Audited) -> Iterator[Finding]:
     bad = dataset.index.unreadable
     if bad:
         named = [f"{dataset.samples.ids[row]} ({reason})" for row, reason in bad.items()]
-        text = f"{len(bad)} of {len(dataset.samples)} samples cannot be read: {_some(named)}"
+        text = f"{len(bad)} of {len(dataset.samples)} samples are unreadable: {_some(named)}"
         yield Finding("defect", "unreadable", text, len(bad), tuple(named))
 
 
@@ -94,7 +87,7 @@ def _constant(dataset: Audited) -> Iterator[Finding]:
     rows = np.flatnonzero(dataset.index.constant).tolist()
     if len(rows):
         named = [dataset.samples.ids[row] for row in rows]
-        text = f"samples of one value only, which show nothing: {len(rows)} ({_some(named)})"
+        text = f"constant samples: {len(rows)} ({_some(named)})"
         yield Finding("note", "constant", text, len(rows), tuple(named))
 
 
@@ -102,7 +95,7 @@ def _passed_over(dataset: Audited) -> Iterator[Finding]:
     found = dataset.samples.passed_over
     if found:
         named = tuple(name for kind in found for name in kind.names)
-        text = f"passed over: {'; '.join(map(str, found))}"
+        text = f"ignored: {'; '.join(map(str, found))}"
         yield Finding("note", "files", text, len(named), named)
 
 
@@ -115,7 +108,7 @@ def _patients_in_parts(dataset: Audited) -> Iterator[Finding]:
         parts[patient].add(split)
     straddling = sorted(patient for patient, found in parts.items() if len(found) > 1)
     if straddling:
-        text = f"{_many(len(straddling), 'patient')} in more than one part: {_some(straddling)}"
+        text = f"{_many(len(straddling), 'patient')} in more than one split: {_some(straddling)}"
         yield Finding("leak", "patients", text, len(straddling), tuple(straddling))
 
 
@@ -141,16 +134,13 @@ def _copies_in_parts(dataset: Audited, copies: Copies, rows: np.ndarray) -> Iter
         near = copied(copies.clusters[rows[held]], copies.clusters[rows[known]])
         if near:
             total = int((splits == held_out).sum())
+            have = "has" if near == 1 else "have"
             text = (
-                f"{near} of {total} {held_out} samples {_have(near)} a copy in the {seen} part: "
-                f"{files} with identical bytes, {arrays} with identical pixels, {near} identical "
-                f"or nearly"
+                f"{near} of {total} {held_out} samples {have} a duplicate in the {seen} "
+                f"set: {files} with identical bytes, {arrays} with identical pixels, {near} "
+                "identical or near-identical"
             )
             yield Finding("leak", "copies", text, near)
-
-
-def _have(count: int) -> str:
-    return "has" if count == 1 else "have"
 
 
 def _contradictions(datasets: Sequence[Audited], copies: Copies) -> Iterator[Finding]:
@@ -220,21 +210,16 @@ def _targets(samples: Samples) -> list[str]:
 
 
 def _copies_inside(dataset: Audited, copies: Copies, rows: np.ndarray) -> Iterator[Finding]:
-    clusters = _clusters(copies, rows)
+    first, last = rows[0], rows[-1]
+    within = (members[(members >= first) & (members <= last)] for members in copies.members)
+    clusters = [members for members in within if len(members) > 1]
     if clusters:
         total = sum(len(members) for members in clusters)
         text = (
-            f"{total} samples form {_many(len(clusters), 'cluster')} of copies (the largest has "
-            f"{max(map(len, clusters))})"
+            f"{total} samples form {_many(len(clusters), 'cluster')} of duplicates (the largest "
+            f"has {max(map(len, clusters))})"
         )
         yield Finding("note", "clusters", text, total)
-
-
-def _clusters(copies: Copies, rows: np.ndarray) -> list[np.ndarray]:
-    """Return the clusters within one dataset, as rows of it."""
-    first, last = rows[0], rows[-1]
-    within = (m[(m >= first) & (m <= last)] - first for m in copies.members)
-    return [members for members in within if len(members) > 1]
 
 
 def _across(datasets: Sequence[Audited], copies: Copies) -> Iterator[Finding]:
@@ -244,7 +229,7 @@ def _across(datasets: Sequence[Audited], copies: Copies) -> Iterator[Finding]:
         clusters = [copies.clusters[starts[k] : starts[k + 1]] for k in (a, b)]
         found = copied(clusters[1], clusters[0])
         if found:
-            text = f"{found} of {len(other.samples)} samples of {other.name} are in {one.name} too"
+            text = f"{found} of {len(other.samples)} samples of {other.name} are also in {one.name}"
             yield Finding("leak", "across", text, found)
             if not comparable(one.samples, other.samples):
                 yield _incomparable(one, other)
@@ -259,12 +244,12 @@ def _incomparable(one: Audited, other: Audited) -> Finding:
     held = [
         f"{d.name} has {', '.join(d.samples.task.classes)}"
         if isinstance(d.samples.task, Classification)
-        else f"{d.name} has numbers"
+        else f"{d.name} has numeric targets"
         for d in (one, other)
     ]
     text = (
-        f"labels are not compared, as the targets differ: {'; '.join(held)}; --rename OLD=NEW "
-        f"gives classes common names"
+        f"labels are not compared, because the targets differ: {'; '.join(held)}; --rename "
+        "OLD=NEW gives classes common names"
     )
     return Finding("note", "classes", text, 2)
 
@@ -276,7 +261,7 @@ def overlap(
     shared = shared_sources(sources, pretrained_on)
     if not shared:
         return None
-    text = f"{backbone} was pretrained on {', '.join(shared)}, which {name} comes from"
+    text = f"{backbone} was pretrained on {', '.join(shared)}, a source of {name}"
     return Finding("leak", "pretraining", text, len(shared))
 
 

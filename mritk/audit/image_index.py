@@ -14,9 +14,10 @@ from mritk.audit.detail import DETAIL_SHAPES
 from mritk.audit.shrink import Box
 from mritk.audit.signature import SIDES, coverage, signature
 from mritk.data.samples import Samples, array_digest
+from mritk.errors import one_line
 from mritk.files.kept import Draft, discard, find, keep, key_of
 from mritk.files.workspace import Workspace
-from mritk.machine.in_threads import in_threads, reason_of
+from mritk.machine.in_threads import in_threads
 
 # Raise this when the signatures that come out of mritk.audit.signature change.
 SIGNATURE_VERSION = 6
@@ -52,8 +53,7 @@ class ImageIndex:
         pixels: Per sample, that of the array without equal channels; empty if unreadable.
         shapes: Per sample, the shape as decoded.
         modes: Per sample, grey, colour or volume with the dtype.
-        low: Per sample, the smallest value.
-        high: Per sample, the largest value.
+        low, high: Per sample, the smallest and the largest value.
         boxes: Per sample, (first, last) along each axis of the box around its content, in shares of
             the frame; without elements if unreadable.
         whole: (N, S, S) or (N, S, S, S) uint8, the small pictures of the whole frames.
@@ -142,13 +142,13 @@ def _reason(samples: Samples, row: int) -> str:
     try:
         signature(samples.read(row), samples.spatial_dims or 2)
     except Exception as error:
-        return reason_of(error)
+        return one_line(error)
     return ""
 
 
 def _digests(samples: Samples) -> tuple[tuple[str, ...], dict[int, str]]:
     digests = list(in_threads(samples.content, len(samples)))
-    unreadable = {row: reason_of(d) for row, d in enumerate(digests) if isinstance(d, Exception)}
+    unreadable = {row: one_line(d) for row, d in enumerate(digests) if isinstance(d, Exception)}
     return tuple("" if isinstance(d, Exception) else d for d in digests), unreadable
 
 
@@ -208,7 +208,7 @@ def _indexed(
     for row, result in enumerate(in_threads(look, count)):
         seen: dict[str, Any] = {}
         if isinstance(result, Exception):
-            unreadable[row] = reason_of(result)
+            unreadable[row] = one_line(result)
         elif result:
             seen = result
             for name, pictures in small.items():
@@ -217,16 +217,11 @@ def _indexed(
             column.append(seen.get(name, FACTS[name]))
         progress("reading", (row + 1) / count)
     if _digests(samples)[0] == contents:  # a file may change between its digest and its signature
-        _keep(small, columns, folder)
+
+        def fill(draft: Draft) -> Mapping[str, Any]:
+            for name, array in small.items():
+                draft.save(name, array)
+            return columns
+
+        keep(folder, fill, WHAT)
     return _index(key, contents, columns, small, unreadable)
-
-
-def _keep(
-    small: Mapping[str, np.ndarray], columns: Mapping[str, Sequence[Any]], folder: Path
-) -> None:
-    def fill(draft: Draft) -> Mapping[str, Any]:
-        for name, array in small.items():
-            draft.save(name, array)
-        return columns
-
-    keep(folder, fill, WHAT)

@@ -11,7 +11,7 @@ from functools import cache
 
 import numpy as np
 
-from mritk.audit.filters import Blur, correlation
+from mritk.audit.filters import band_passed, blurred, correlation
 
 # The most that a map may differ from the identity, per coefficient: crops to 10 % on every side.
 LIMIT = 0.3
@@ -25,15 +25,6 @@ STEPS, FINER_STEPS = 4, 2
 # 1.09 and shifted has 0.81 there.
 SCALES = ((1.5, 5.0), (1.0, 3.0))
 HOPEFUL = 0.8
-
-# Which picture each of the others is laid upon: rows, or all as they come.
-Rows = np.ndarray | slice
-
-
-@cache
-def blur(side: int, width: float) -> Blur:
-    """Return the Gaussian blur of one side and width, made once."""
-    return Blur(side, width)
 
 
 def halved(pictures: np.ndarray) -> np.ndarray:
@@ -54,10 +45,8 @@ def locally_normalised(pictures: np.ndarray, fine: float, coarse: float) -> np.n
         fine: Standard deviation of the narrow blur in pixels.
         coarse: That of the wide one, and of the neighbourhood.
     """
-    side = pictures.shape[1]
-    wide = blur(side, coarse)
-    band = blur(side, fine)(pictures) - wide(pictures)
-    energy = wide(band * band)
+    band = band_passed(pictures, fine, coarse)
+    energy = blurred(band * band, coarse)
     energy += 0.05 * energy.mean(axis=(1, 2), keepdims=True) + 1e-3
     normalised: np.ndarray = band / np.sqrt(energy)
     return normalised
@@ -169,10 +158,7 @@ def refined(
 ) -> tuple[np.ndarray, np.ndarray]:
     """Return maps (N, 2, 3) improved at the next finer level, and how well the pictures correlate.
 
-    Args:
-        fixed: (N, S, S) float32, S twice the side of the level before.
-        moving: Likewise.
-        maps: What was found there.
+    Pictures are (N, S, S) float32, S twice the side of the level at which ``maps`` were found.
     """
     one, other = (locally_normalised(each, 1.0, 4.0) for each in (fixed, moving))
     maps = _improved(one, other, maps, FINER_STEPS)
@@ -185,7 +171,7 @@ def _improved(
     moving: np.ndarray,
     maps: np.ndarray,
     steps: int,
-    which: Rows = slice(None),
+    which: np.ndarray | slice = slice(None),
 ) -> np.ndarray:
     count, side, _ = fixed.shape
     rows, columns = grid(side)

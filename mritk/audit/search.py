@@ -13,7 +13,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from mritk.audit.filters import BandPass
+from mritk.audit.filters import band_passed
 from mritk.audit.symmetry import symmetries
 
 
@@ -68,10 +68,11 @@ def structure(pictures: np.ndarray, scales: Mapping[int, Scale] = COARSE) -> np.
     """
     dims = pictures.ndim - 1
     scale, side = scales[dims], pictures.shape[1]
-    band = BandPass(side, scale.fine, scale.coarse)
     pooled = np.empty((len(pictures), *[side // scale.pool] * dims), np.float32)
     for start in range(0, len(pictures), ROWS):
-        part = band(pictures[start : start + ROWS].astype(np.float32))
+        part = band_passed(
+            pictures[start : start + ROWS].astype(np.float32), scale.fine, scale.coarse
+        )
         cells = [n for _ in range(dims) for n in (side // scale.pool, scale.pool)]
         blocks = part.reshape(len(part), *cells)
         pooled[start : start + ROWS] = blocks.mean(axis=tuple(range(2, 2 * dims + 1, 2)))
@@ -85,11 +86,8 @@ def structure(pictures: np.ndarray, scales: Mapping[int, Scale] = COARSE) -> np.
 def promising(vectors: np.ndarray, i: np.ndarray, j: np.ndarray, turn: np.ndarray) -> np.ndarray:
     """Return which pairs agree in their contours well enough to be compared in full, (P,) bool.
 
-    Args:
-        vectors: What :func:`structure` returned for :data:`FINE`.
-        i: Rows of the one picture.
-        j: Rows of the other.
-        turn: Number of the symmetry that lays picture j upon picture i.
+    ``vectors`` are what :func:`structure` returned for :data:`FINE`; pairs are rows i and j, and
+    the number of the symmetry that lays picture j upon picture i.
     """
     found = np.empty(len(i), bool)
     turns = symmetries(vectors.ndim - 1)

@@ -10,12 +10,11 @@ from __future__ import annotations
 
 import hashlib
 from dataclasses import dataclass
-from functools import cache
 
 import numpy as np
 
 from mritk.audit.detail import detail
-from mritk.audit.filters import Blur
+from mritk.audit.filters import blurred
 from mritk.audit.shrink import Box, Shrinkable
 from mritk.data.shaping import without_equal_channels
 
@@ -42,8 +41,6 @@ class Signature:
             of one picture have one digest.
         shape: Shape as decoded.
         mode: ``grey``, ``colour`` or ``volume``, with the dtype.
-        low: Smallest value.
-        high: Largest value.
         box: (first, last) along each axis of the box around the content, in shares of the frame.
         whole: The whole frame, small, uint8.
         content: The content alone, likewise.
@@ -90,12 +87,12 @@ def signature(array: np.ndarray, spatial_dims: int) -> Signature:
     if array.size == 0:
         raise ValueError(f"is empty: shape {array.shape}")
     if array.dtype.kind == "f" and not np.isfinite(array).all():
-        raise ValueError("holds NaN or infinite values")
+        raise ValueError("contains NaN or infinite values")
     array = without_equal_channels(array) if spatial_dims == 2 else array
     if array.ndim != spatial_dims and not (spatial_dims == 2 and array.shape[2:] == (3,)):
         raise ValueError(f"has shape {array.shape}")
     if array.dtype != np.uint8 and array.dtype.kind != "f":
-        raise ValueError(f"holds {array.dtype}")
+        raise ValueError(f"has dtype {array.dtype}")
     kind = "volume" if spatial_dims == 3 else "grey" if array.ndim == 2 else "colour"
     grid = array if array.ndim == spatial_dims else array.mean(axis=-1).astype(np.float32)
     header = f"{array.dtype.str}{array.shape}".encode()
@@ -137,7 +134,7 @@ def content_box(whole: Shrinkable) -> Box:
 def _content_in(whole: Shrinkable, box: Box, edge: int) -> Box:
     """Return the box of the content inside ``box``, leaving ``edge`` small pixels all around."""
     side = BOX_SIDE[len(box)]
-    small = _smoothing(side)(whole.resized(box, side)[None])[0]
+    small = blurred(whole.resized(box, side)[None], side / 128)[0]
     small = small[(slice(edge, side - edge),) * len(box)]
     difference = np.abs(small - np.median(_frame(small)))
     # The 98th percentile: a bright speck must not decide what counts as content.
@@ -151,11 +148,6 @@ def _content_in(whole: Shrinkable, box: Box, edge: int) -> Box:
         scale = (last - first) / side
         inner.append((first + (low + edge) * scale, first + (high + edge) * scale))
     return tuple(inner)
-
-
-@cache
-def _smoothing(side: int) -> Blur:
-    return Blur(side, side / 128)
 
 
 def _frame(grid: np.ndarray) -> np.ndarray:

@@ -24,10 +24,7 @@ def format_audit(audit: Audit) -> str:
 def findings_text(audit: Audit, *, official: bool) -> list[str]:
     """Return one line for each finding; if there is none, one that says what was checked.
 
-    Args:
-        audit: The audit.
-        official: Whether the official parts are used; if not, what leaks between them does not
-            matter.
+    Where the official parts are not used, what leaks between them does not matter.
     """
     between_parts = () if official else ("copies", "patients")
     told = [finding for finding in audit.findings if finding.kind not in between_parts]
@@ -45,9 +42,7 @@ def confirmation(audit: Audit) -> str:
     over = sum(finding.count for finding in audit.findings if finding.kind == "files")
     if over:
         checked += (
-            ", 1 file or folder passed over"
-            if over == 1
-            else f", {over} files or folders passed over"
+            ", 1 file or folder ignored" if over == 1 else f", {over} files or folders ignored"
         )
     if not audit.clean:
         levels = [finding.level for finding in audit.findings]
@@ -59,13 +54,13 @@ def confirmation(audit: Audit) -> str:
     told = all(s.patients is not None for s in samples)
     sentence = ["nothing unreadable"]
     if not audit.copies.pairs:
-        sentence.insert(0, "no copies")
+        sentence.insert(0, "no duplicates")
     elif parts:
-        sentence.insert(0, "no copies across parts")
+        sentence.insert(0, "no duplicates across splits")
     if parts:
-        sentence.append("no patient in two parts" if told else "patients unknown")
+        sentence.append("no patient in two splits" if told else "patients unknown")
     else:
-        sentence.append("no official parts" if told else "no official parts, patients unknown")
+        sentence.append("no official split" if told else "no official split, patients unknown")
     return f"Clean: {', '.join(sentence)}. {checked}."
 
 
@@ -106,10 +101,7 @@ def _clusters(audit: Audit) -> Iterator[str]:
         several = len(audit.datasets) > 1
         ids = (f"{m['dataset']} {m['id']}" if several else m["id"] for m in named)
         weakest = min(audit.pairs_of(rows), key=lambda pair: pair.similarity)
-        why = {"bytes": "identical bytes", "pixels": "identical pixels"}.get(
-            weakest.kind, f"similarity {weakest.similarity:.4f}, {weakest.change}"
-        )
-        yield f"{' = '.join(ids)}{more}  [{why}]"
+        yield f"{' = '.join(ids)}{more}  [{weakest.why}]"
     if len(ranked) > SHOWN_CLUSTERS:
         yield f"… and {len(ranked) - SHOWN_CLUSTERS} more clusters (--json lists all)"
 

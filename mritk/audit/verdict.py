@@ -14,7 +14,7 @@ from mritk.splits.fold import Fold, fold_digest
 from mritk.splits.split_rule import SplitRule
 from mritk.splits.units import units
 
-SHARED = "a copy, or another image of their patient,"
+SHARED = "a duplicate, or another image of the same patient,"
 
 
 def verdict(
@@ -30,9 +30,6 @@ def verdict(
 
     Args:
         audit: The audit of the dataset; None if its data do not lie on a grid.
-        samples: The samples that were divided.
-        fold: The division.
-        rule: How it was made.
         copies: (N,) clusters of copies among the samples; None where nothing is known.
         seen: Collections that both the backbone's pretraining and the dataset declare.
     """
@@ -82,8 +79,8 @@ def kept_leaks(found: Mapping[str, Any]) -> str:
     many = "sample" if validation == 1 else "samples"
     also = f", and {validation} validation {many} in training" if validation else ""
     return (
-        f"(copies = keep): {_leaking(found, folds)} in training or validation{also}, which "
-        f"flatters every score."
+        f"(copies = keep): {_leaking(found, folds)} in training or validation{also}; scores are "
+        "optimistic."
     )
 
 
@@ -101,32 +98,34 @@ def verdict_line(found: Mapping[str, Any], sign: str = "") -> str:
         sign: What marks the numbers that leaks flatter.
     """
     if not found:
-        return "Audit: none; the trials were stored by an mritk that did not audit."
+        return "Audit: none; the trials were stored by a version of mritk without audit."
     folds = f" over {found['folds']} folds" if "folds" in found else ""
     told = []
     if flattered(found):
         told.append(f"{sign} Nothing was dropped {kept_leaks(found)}".lstrip())
     elif found["copies"] == "keep":
-        told.append("Nothing was dropped (copies = keep), and no parts share a copy or a patient.")
+        told.append(
+            "Nothing was dropped (copies = keep); no duplicate or patient is shared between splits."
+        )
     elif found["test"] > found["clean"]:
         told.append(
-            f"{_leaking(found, folds)} in training or validation as they were given; 'clean' is "
-            f"the score on the others."
+            f"{_leaking(found, folds)} in the original training or validation set; 'clean' is the "
+            "score on the others."
         )
     if found["dropped"]:
         dropped = "1 sample was" if found["dropped"] == 1 else f"{found['dropped']} samples were"
         told.append(
-            f"{dropped} dropped from training and validation{folds}, so that no parts share a "
-            f"copy or a patient."
+            f"{dropped} dropped from training and validation{folds}, so that no duplicate or "
+            "patient is shared between splits."
         )
     if not found["audited"]:
-        told.append("Copies cannot be looked for in these data.")
+        told.append("These data cannot be searched for duplicates.")
     elif found["clusters"] and not told:
         clusters = f"{found['clusters']} cluster{'' if found['clusters'] == 1 else 's'}"
         told.append(
-            f"{found['samples_in_clusters']} samples form {clusters} of copies, none of which "
-            f"stands in two parts."
+            f"{found['samples_in_clusters']} samples form {clusters} of duplicates, none shared "
+            "between splits."
         )
     elif not found["clusters"]:
-        told.append("No copies among the samples.")
+        told.append("No duplicates among the samples.")
     return f"Audit: {' '.join(told)} Split {found['split'][:8]}."

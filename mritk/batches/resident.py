@@ -58,7 +58,7 @@ class ResidentImages:
             self._buffers = DoubleBuffer(link)
         if link is not None or isinstance(images, StoredImages):
             logger.info(
-                "%d images take %.1f GiB, more than fits on %s; each batch is fetched from %s",
+                "%d images take %.1f GiB and do not fit on %s; each batch is read from %s",
                 *(len(images), images.nbytes / 2**30, device),
                 "disk" if isinstance(images, StoredImages) else "host memory",
             )

@@ -57,7 +57,7 @@ def views_of(images: ResidentImages, recipe: Recipe, setup: Setup) -> list[Image
     if apply is None:
         raise UsageError(
             "test_time = 'augmentation' averages over draws of the trial's augmentation, which "
-            "is none; name one with --augmentation, or use 'flip'"
+            "is none; specify one with --augmentation, or use 'flip'"
         )
     draws = [partial(_draw, apply, setup.seed, view) for view in range(recipe.test_time_views)]
     return [images, *(View(images, draw) for draw in draws)]

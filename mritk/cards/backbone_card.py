@@ -6,7 +6,7 @@ import shlex
 from typing import Any
 
 from mritk.backbone import Backbone
-from mritk.cards.licence_terms import hub_license, terms_of
+from mritk.cards.licence_terms import hub_fields, terms_of
 from mritk.store.kept_model import NOTICE
 from mritk.text.markdown import code_block, escape, front_matter, table
 
@@ -17,7 +17,7 @@ def backbone_card(backbone: Backbone) -> str:
     lines = front_matter(_front(backbone))
     lines += ["", f"# {escape(backbone.name)}", "", f"**{NOTICE}**", ""]
     lines += [
-        "A backbone that turns images into features; it has no classes until it is trained.",
+        "A backbone that maps images to features; it has no classes until it is trained.",
         *("", "## Architecture", "", *_architecture(backbone)),
         *("", "## Weights", "", *_weights(backbone)),
         *("", "## Input", "", *_input(backbone)),
@@ -26,7 +26,7 @@ def backbone_card(backbone: Backbone) -> str:
         terms = terms_of(weights.license)
         lines += ["", "## Licence", "", f"Weights: {escape(weights.license)}.", ""]
         lines += [f"- {escape(term)}" for term in terms] or [
-            "Its name tells of no restriction; the text decides."
+            "No restriction is known from its name; the licence text is authoritative."
         ]
     lines += ["", "## Use", "", *code_block(f"mritk run -b {_shown(backbone.name)} -d folder:PATH")]
     return "\n".join(lines) + "\n"
@@ -35,9 +35,7 @@ def backbone_card(backbone: Backbone) -> str:
 def _front(backbone: Backbone) -> dict[str, Any]:
     front: dict[str, Any] = {"library_name": "mritk"}
     if backbone.weights is not None:
-        front["license"] = hub_license(backbone.weights.license)
-        if front["license"] == "other":
-            front["license_name"] = backbone.weights.license
+        front |= hub_fields(backbone.weights.license)
     front["tags"] = ["mritk", "feature-extraction", "medical-imaging", "research-only"]
     return front
 
@@ -59,7 +57,7 @@ def _architecture(backbone: Backbone) -> list[str]:
 def _weights(backbone: Backbone) -> list[str]:
     weights = backbone.weights
     if weights is None:
-        return ["None: the network starts from its own random initialisation."]
+        return ["None: random initialisation."]
     return table(
         ("", ""),
         [

@@ -8,7 +8,7 @@ NOT_STORED = "not stored"
 TERMS = (
     (r"(?<![a-z])nc(?![a-z])|non-?\s?commercial", "no commercial use (NC)"),
     (r"(?<![a-z])nd(?![a-z])|no-?\s?deriv", "no derivatives may be shared (ND)"),
-    (r"(?<![a-z])[al]?gpl", "what is built on it must be shared under the same licence (GPL)"),
+    (r"(?<![a-z])[al]?gpl", "derived works must be shared under the same licence (GPL)"),
     (r"(?<![a-z])sa(?![a-z])|share-?\s?alike", "derivatives under the same licence (SA)"),
 )
 UNKNOWN = re.compile(r"^(not stated|not stored|unknown)\b|^(other)?$", re.IGNORECASE)
@@ -54,8 +54,14 @@ def terms_of(license_text: str) -> list[str]:
     """Return what a licence is known to forbid or demand, one phrase each; a hint, not advice."""
     text = license_text.lower()
     if UNKNOWN.match(license_text.strip()):
-        return ["no licence is stated: ask the publisher before you share anything"]
+        return ["no licence stated: ask the publisher before sharing"]
     return [phrase for pattern, phrase in TERMS if re.search(pattern, text)]
+
+
+def hub_fields(license_text: str) -> dict[str, str]:
+    """Return what the front matter of a card on the hub says of a licence."""
+    name = hub_license(license_text)
+    return {"license": name} | ({"license_name": license_text} if name == "other" else {})
 
 
 def hub_license(license_text: str) -> str:

@@ -33,29 +33,29 @@ def _of_split(record: TrialRecord) -> Iterator[str]:
     audit = record.audit
     if not record.grouped:
         yield (
-            "Image-level split: the dataset names no patients, so images of one patient may stand "
-            "in training and in test, which flatters every score."
+            "Image-level split: without patient ids, images of one patient may be in training "
+            "and test; scores may be optimistic."
         )
     if not audit:
-        yield "The data were not audited for copies."
+        yield "The data were not audited for duplicates."
     elif not audit["audited"]:
-        yield "Copies cannot be looked for in these data."
+        yield "These data cannot be searched for duplicates."
     if audit and flattered(audit):
         yield f"Leaks were kept {kept_leaks(audit)}"
     if audit and audit.get("pretraining"):
         named = ", ".join(audit["pretraining"])
-        yield f"The backbone was pretrained on a collection that the test data are from: {named}."
+        yield f"The backbone was pretrained on a source of the test data: {named}."
     if record.skipped:
-        yield f"{len(record.skipped)} unreadable samples were left out."
+        yield f"{len(record.skipped)} unreadable samples were skipped."
 
 
 def _of_data(record: TrialRecord) -> Iterator[str]:
     test = record.predictions["test"]
     if is_synthetic(record):
-        yield "The data are synthetic: nothing is known of images from a scanner."
+        yield "The data are synthetic: performance on scanner images is unknown."
     patients = len(set(test.patient) - {""})
     if record.grouped and patients < FEW_PATIENTS:
-        yield f"Few patients: the test part has {patients}."
+        yield f"Few patients: the test set has {patients}."
     if isinstance(record.task, Classification):
         support = np.bincount(test.target, minlength=record.task.outputs)
         few = [
@@ -71,9 +71,9 @@ def _of_data(record: TrialRecord) -> Iterator[str]:
 def _of_sites(test: Predictions) -> str:
     sites = set(test.site) - {""}
     if not sites:
-        return "The data name no sites: how it does on another scanner is not known."
+        return "Sites are unknown: performance on other scanners is unknown."
     where = "one site" if len(sites) == 1 else f"{len(sites)} sites"
-    return f"Tested on images of {where}; how it does on other scanners is not known."
+    return f"Tested on images of {where}; performance on other scanners is unknown."
 
 
 def _of_training(record: TrialRecord) -> Iterator[str]:
@@ -81,16 +81,16 @@ def _of_training(record: TrialRecord) -> Iterator[str]:
     yield from (doubts := doubts_of(record))
     if protocol.selects and not doubts:
         yield (
-            f"The state was selected on {len(record.splits.get('val', ()))} validation samples, so "
-            f"validation scores are too good; those above are of the test part."
+            f"The checkpoint was selected on {len(record.splits.get('val', ()))} validation "
+            "samples, so validation scores are optimistic; the scores above are of the test set."
         )
     yield (
-        f"One training (seed {record.seed}): another one would give other scores; "
-        f"'mritk leaderboard' shows the spread where there are more."
+        f"One training run (seed {record.seed}): scores vary between runs; 'mritk leaderboard' "
+        "shows the spread over several."
     )
     if record.folds > 1:
-        yield f"Fold {record.fold} of {record.folds}: other folds have other test samples."
+        yield f"Fold {record.fold} of {record.folds}: other folds have different test samples."
     if record.splits.get("unused"):
-        yield f"{len(record.splits['unused'])} training samples were left out (few-shot protocol)."
+        yield f"{len(record.splits['unused'])} training samples were not used (few-shot protocol)."
     if record.notes.get("precision") == "bfloat16":
-        yield "Scored in bfloat16; in float32 the scores differ by rounding."
+        yield "Scored in bfloat16; scores in float32 differ by rounding."

@@ -17,7 +17,7 @@ from mritk.cards.card_metrics import (
     card_metrics,
     class_scores,
 )
-from mritk.cards.licence_terms import NOT_STORED, hub_license, terms_of
+from mritk.cards.licence_terms import NOT_STORED, hub_fields, terms_of
 from mritk.cards.limits import is_synthetic, limits_of
 from mritk.errors import UsageError
 from mritk.evaluate.interval import Interval
@@ -40,14 +40,14 @@ HUB_METRICS = {
 }
 COST = (
     ("parameters", "parameters", 1, ",.0f"),
-    ("trained_parameters", "parameters that were trained", 1, ",.0f"),
-    ("flops", "GFLOPs for one image (a multiplication and an addition are two)", 1e9, ".3g"),
-    ("latency_seconds", "milliseconds for one image alone", 1e-3, ".3g"),
-    ("seconds_fit", "seconds of training", 1, ",.1f"),
-    ("seconds_predict", "seconds of scoring validation and test", 1, ",.1f"),
+    ("trained_parameters", "trained parameters", 1, ",.0f"),
+    ("flops", "GFLOPs per image (a multiply-add counts as two)", 1e9, ".3g"),
+    ("latency_seconds", "latency for one image (ms)", 1e-3, ".3g"),
+    ("seconds_fit", "training time (s)", 1, ",.1f"),
+    ("seconds_predict", "prediction time, validation and test (s)", 1, ",.1f"),
     ("gpu_seconds", "GPU seconds", 1, ",.1f"),
     ("predict_images_per_second", "images scored per second", 1, ",.0f"),
-    ("energy_joules", "energy of the GPU board (kJ)", 1e3, ".3g"),
+    ("energy_joules", "GPU board energy (kJ)", 1e3, ".3g"),
     ("peak_device_memory_bytes", "peak device memory (GiB)", 2**30, ".3g"),
 )
 
@@ -58,10 +58,10 @@ def trial_card(record: TrialRecord) -> str:
     Raises:
         UsageError: The trial failed, so there is no model to describe.
     """
-    if record.status != "finished":
+    if not record.finished:
         raise UsageError(
-            f"trial {record.id[:8]} is {record.status}, so there is no model to describe; "
-            f"'mritk show {record.id[:8]}' tells why"
+            f"trial {record.id[:8]} is {record.status}, so there is no model to describe; see "
+            f"'mritk show {record.id[:8]}'"
         )
     found = card_metrics(record)
     lines = front_matter(_front(record, found))
@@ -93,9 +93,7 @@ def _front(record: TrialRecord, found: Sequence[CardMetric]) -> dict[str, Any]:
     weights = _licence(record, "weights")
     front: dict[str, Any] = {"library_name": "mritk"}
     if not weights.startswith(NO_WEIGHTS):
-        front["license"] = hub_license(weights)
-        if front["license"] == "other":
-            front["license_name"] = weights
+        front |= hub_fields(weights)
     if record.task.classes:
         front["pipeline_tag"] = kind
     front["tags"] = ["mritk", "brain", "mri", "medical-imaging", "research-only"]
@@ -141,20 +139,21 @@ def _contract_text(contract: dict[str, Any], size: object) -> str:
 
 
 def _intended(record: TrialRecord) -> list[str]:
-    what = "classifies images" if record.task.classes else "predicts a number"
+    what = "classifies images" if record.task.classes else "predicts a value"
     return [
         f"It {what} like those of {escape(record.dataset)}, to compare backbones, augmentations "
-        f"and ways of training under one protocol. It is no medical device, was not tested as one, "
-        f"and must not guide a diagnosis or a treatment.",
+        "and training strategies under one protocol. It is not a medical device, was not "
+        "evaluated as one, and must not guide diagnosis or treatment.",
     ]
 
 
 def _data(record: TrialRecord) -> list[str]:
-    level = "by patient" if record.grouped else "by image (no patients are named)"
+    level = "by patient" if record.grouped else "at image level (no patient ids)"
     kind = " (synthetic)" if is_synthetic(record) else ""
     lines = [f"{escape(record.dataset)}{kind}, fingerprint {record.dataset_fingerprint[:16]}."]
-    lines += [f"Divided {level}, scheme {escape(record.scheme)}; fold {record.fold} of "
-              f"{record.folds}.", ""]  # fmt: skip
+    lines += [(
+        f"Split {level}, scheme {escape(record.scheme)}; fold {record.fold} of {record.folds}."
+    ), ""]  # fmt: skip
     rows = []
     for part in ("train", "val", "test"):
         patients = record.provenance.get("patients", {}).get(part)
@@ -178,9 +177,9 @@ def _trained(record: TrialRecord) -> list[str]:
     if not isinstance(kept, int) or not 0 < kept <= states:
         return []
     part = "test" if record.stored_protocol.validates_on_test else "validation"
-    count = "1 state was" if states == 1 else f"{states} states were"
+    count = "1 checkpoint was" if states == 1 else f"{states} checkpoints were"
     stage = record.history[kept - 1].stage
-    return [f"Trained: {count} scored on the {part} part; number {kept} ({stage}) was kept."]
+    return [f"Training: {count} scored on the {part} set; number {kept} ({stage}) was selected."]
 
 
 def _metrics(found: Sequence[CardMetric]) -> list[str]:
@@ -206,12 +205,12 @@ def _ends(interval: Interval) -> str:
 
 
 def _scores(record: TrialRecord, found: Sequence[CardMetric]) -> list[str]:
-    what = "patients" if record.grouped else "groups of copies"
+    what = "patients" if record.grouped else "duplicate groups"
     return [
         *_metrics(found),
         "",
-        f"Intervals resample {what}, stratified by class; what another training would change is "
-        f"not in them.",
+        f"Intervals resample {what}, stratified by class; they do not include the effect of "
+        "retraining.",
     ]
 
 
@@ -232,7 +231,7 @@ def _calibration(record: TrialRecord) -> list[str]:
     return [
         *_metrics(calibration_metrics(record)),
         "",
-        "Probabilities are the softmax of the logits, as they are: no temperature was fitted.",
+        "Probabilities are the softmax of the logits, without temperature scaling.",
     ]
 
 
@@ -246,7 +245,10 @@ def _licences(record: TrialRecord) -> list[str]:
         text = _licence(record, of)
         terms = [] if text.startswith(NO_WEIGHTS) else terms_of(text)
         rows.append((of, text, "; ".join(terms) or "–"))
-    hint = "What stands under 'mind' is read from the name of the licence; the text itself decides."
+    hint = (
+        "The column 'mind' is derived from the name of the licence; the licence text is "
+        "authoritative."
+    )
     return [*table(("of", "licence", "mind"), rows), "", hint]
 
 
@@ -261,10 +263,11 @@ def _cost(record: TrialRecord) -> list[str]:
     rows.append(("device", machine.get("gpu") or machine.get("processor") or NOT_STORED))
     lines = table(("", ""), rows)
     if "energy_shared" in cost:
-        lines += ["", "Other processes computed on the GPU: its energy is theirs too."]
+        lines += ["", "Other processes used the GPU; the energy includes theirs."]
     if (after := cost.get("resumed_after_epochs")) is not None:
-        lines += ["", f"The training was resumed: times and energy are those after epoch "
-                  f"{after:.0f}."]  # fmt: skip
+        lines += ["", (
+            f"Training was resumed: times and energy are those after epoch {after:.0f}."
+        )]  # fmt: skip
     return lines
 
 
@@ -276,7 +279,7 @@ def _provenance(record: TrialRecord) -> list[str]:
         *((f"{part} from", origin) for part, origin in told.get("plugins", {}).items()),
         ("packages", ", ".join(f"{k} {v}" for k, v in told.get("packages", {}).items())),
         ("weight file", weights.get("sha256", "none")),
-        ("kept model", kept["sha256"] if kept else "none"),
+        ("stored model", kept["sha256"] if kept else "none"),
         ("started", told.get("started", NOT_STORED)),
     ]
     return table(("", ""), rows)

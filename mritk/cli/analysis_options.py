@@ -2,24 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING, Any, TypeVar
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
 
 import click
 
+from mritk.cli.app import App, Option, together
 from mritk.cli.completed import complete_metric
 
 if TYPE_CHECKING:
-    from mritk.cli.app import App
     from mritk.results.analysis import Analysis
 
 # The parameters that these options become.
 ANALYSIS_OPTIONS = ("level", "interval", "resamples", "temperature", "given_these_models")
 
-F = TypeVar("F", bound=Callable[..., Any])
-
 # The words are those of mritk.results.analysis, which is not imported here: it would load numpy.
-OPTIONS = (
+analysis_options = together(
     click.option(
         "--level",
         type=click.Choice(["image", "patient"]),
@@ -32,36 +30,29 @@ OPTIONS = (
         type=click.Choice(["student", "percentile", "bca", "none"]),
         default="student",
         show_default=True,
-        help="Ends of intervals: Student's, or percentiles or BCa of the resamples.",
+        help="Interval method: Student's t, or percentiles or BCa of the resamples.",
     ),
     click.option(
         "--resamples",
         type=click.IntRange(min=100),
         default=2000,
         show_default=True,
-        help="Resamples of the bootstrap.",
+        help="Bootstrap resamples.",
     ),
     click.option(
         "--temperature",
         is_flag=True,
-        help="Divide logits by a temperature fitted on the validation part.",
+        help="Divide logits by a temperature fitted on the validation set.",
     ),
     click.option(
         "--given-these-models",
         is_flag=True,
-        help="Compare these trained networks only: what other seeds would change is left out.",
+        help="Compare these trained networks only, without the effect of other seeds.",
     ),
 )
 
 
-def analysis_options(command: F) -> F:
-    """Add the options to a command."""
-    for option in reversed(OPTIONS):
-        command = option(command)
-    return command
-
-
-def metrics_option(text: str) -> Callable[[F], F]:
+def metrics_option(text: str) -> Option:
     """Return ``--metric``, which may be repeated and becomes the parameter ``metrics``."""
     return click.option(
         "--metric",
@@ -78,7 +69,7 @@ sort_option = click.option(
     default="",
     metavar="NAME",
     shell_complete=complete_metric,
-    help="The metric that sorts, put first.",
+    help="Metric for sorting, shown first.",
 )
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -11,7 +10,7 @@ import click
 from mritk.cli.app import App, json_option, offline_option, pass_app, plugin_option
 from mritk.cli.data_options import as_data_options, data_options
 from mritk.cli.names import PluginName, names_option
-from mritk.cli.tell import echo, say
+from mritk.cli.tell import echo, echo_json, say
 from mritk.errors import ExitCode
 
 if TYPE_CHECKING:
@@ -21,13 +20,15 @@ if TYPE_CHECKING:
 
 @click.command()
 @click.argument("datasets", nargs=-1, required=True, type=PluginName("dataset"), metavar="DATASET…")
-@names_option("backbone", "Also ask whether this backbone was pretrained on the data; repeat.")
+@names_option(
+    "backbone", ("Also check whether this backbone was pretrained on the data; repeatable.")
+)
 @click.option(
     "--html",
     "page",
     type=click.Path(path_type=Path, dir_okay=False),
     metavar="FILE",
-    help="Write a page with pictures of every cluster of copies.",
+    help="Write a page with the images of every duplicate cluster.",
 )
 @data_options
 @offline_option
@@ -44,14 +45,14 @@ def audit(
     as_json: bool,
     **data: Any,
 ) -> int:
-    """Look for leaks and defects in DATASETs: each for itself, and all against each other.
+    """Check DATASETs for leakage and defects, individually and against each other.
 
-    Finds files that cannot be read; samples that are copies (identical bytes, identical pixels, or
-    re-encoded, resized, padded, cropped, flipped, turned, sharpened, blurred, marked in a corner,
-    with other brightness or contrast), also across parts and datasets; one image under two labels
-    or two patient ids; patients in two parts. 'mritk run' does the same before it trains.
+    Detects unreadable files; duplicates (identical bytes, identical pixels, or
+    re-encoded, resized, padded, cropped, flipped, rotated, sharpened, blurred, marked in a corner,
+    or with changed brightness or contrast), also across splits and datasets; images with
+    conflicting labels or patient ids; patients in two splits. 'mritk run' performs the same audit.
 
-    Exit code 1: a leak or a defect was found; 0: none.
+    Exit code 1: leakage or a defect was found; 0: none.
 
     \b
     mritk audit folder:./my-images
@@ -63,17 +64,20 @@ def audit(
     from mritk.study.opening import open_datasets
 
     if page is not None and not page.parent.is_dir():
-        raise click.UsageError(f"there is no folder {page.parent} to write {page.name} into")
+        raise click.UsageError(f"no folder {page.parent} to write {page.name} to")
     workspace = app.workspace(offline=offline)
     options = as_data_options(data)
     opened = open_datasets(datasets, app.registry, workspace, options)
     for found in opened:
         if found.samples.spatial_dims not in (2, 3):
-            raise click.UsageError(f"{found.record.name} holds neither images nor volumes")
+            raise click.UsageError(f"{found.record.name} contains neither images nor volumes")
     with progress_line() as progress:
         result = audit_datasets([found.for_audit() for found in opened], workspace, progress)
     result = result.with_findings(_overlaps(app, opened, backbones))
-    echo(json.dumps(result.as_data(), indent=2) if as_json else format_audit(result))
+    if as_json:
+        echo_json(result.as_data())
+    else:
+        echo(format_audit(result))
     if page is not None:
         from mritk.audit.contact_sheet import contact_sheet
         from mritk.files.atomic import write_whole

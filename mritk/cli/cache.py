@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import shutil
 from collections.abc import Sequence
@@ -12,7 +11,7 @@ from pathlib import Path
 import click
 
 from mritk.cli.app import json_option
-from mritk.cli.tell import echo, say
+from mritk.cli.tell import echo, echo_json, say
 from mritk.errors import ExitCode, UsageError
 from mritk.files.draft import drafts_in, is_abandoned
 
@@ -22,14 +21,9 @@ BY_HAND = ("datasets", "weights")
 
 @dataclass(frozen=True)
 class CacheFolder:
-    """A folder in ``MRITK_HOME``; a link there is shown as such and never followed.
+    """A folder in ``MRITK_HOME`` with files at any depth; a link is shown and never followed.
 
-    Attributes:
-        name: Its name.
-        files: Number of files, at any depth.
-        bytes: What they take.
-        link: Whether it is a link.
-        unfinished: Names in it of what is being written, or was when its process was killed.
+    ``unfinished`` names what is being written in it, or was when its process was killed.
     """
 
     name: str
@@ -41,11 +35,10 @@ class CacheFolder:
 
 @click.group()
 def cache() -> None:
-    """Show or clear what mritk keeps on this disk: decoded images, features, audits, data
-    that were generated.
+    """Show or clear mritk's cached data: decoded images, features, audits, generated datasets.
 
-    Nothing of it is needed to read results. Pretrained weights are in the caches of the libraries
-    that fetch them (Hugging Face, torch).
+    Results do not depend on it. Pretrained weights are in the caches of the libraries
+    that download them (Hugging Face, torch).
     """
 
 
@@ -58,10 +51,10 @@ def path_command() -> None:
 @cache.command("list")
 @json_option
 def list_command(as_json: bool) -> int:
-    """List what is in it, with sizes."""
+    """List its contents, with sizes."""
     found = cache_folders(_home())
     if as_json:
-        echo(json.dumps([asdict(folder) for folder in found], indent=2))
+        echo_json([asdict(folder) for folder in found])
         return ExitCode.OK
     from tabulate import tabulate
 
@@ -74,23 +67,25 @@ def list_command(as_json: bool) -> int:
 
 @cache.command("clear")
 @click.argument("names", nargs=-1, metavar="[FOLDER]…")
-@click.option("--all", "everything", is_flag=True, help="All but datasets and weights.")
-@click.option("--unfinished", is_flag=True, help="Only what killed processes left half-written.")
-@click.option("-y", "--yes", is_flag=True, help="Do not ask.")
+@click.option("--all", "everything", is_flag=True, help="Everything except datasets and weights.")
+@click.option("--unfinished", is_flag=True, help="Only incomplete files of killed processes.")
+@click.option("-y", "--yes", is_flag=True, help="Do not ask for confirmation.")
 def clear_command(names: tuple[str, ...], everything: bool, unfinished: bool, yes: bool) -> int:
-    """Remove FOLDERs as 'mritk cache list' names them, or all that mritk can make again.
+    """Remove FOLDERs listed by 'mritk cache list', or everything that mritk can recreate.
 
-    The folders datasets and weights hold what was put there by hand; only their names remove them.
-    Nothing outside MRITK_HOME is touched, and of a link only the link is removed.
+    The folders datasets and weights contain manually added files and are removed only by name.
+    Nothing outside MRITK_HOME is touched; links are removed, not their targets.
     """
     home = _home()
     if unfinished:
         if names or everything:
-            raise click.UsageError("--unfinished goes through all folders; leave out the rest")
+            raise click.UsageError(
+                "--unfinished applies to all folders; remove the other arguments"
+            )
         return _clear_unfinished(home)
     chosen = _chosen(cache_folders(home), names, everything=everything)
     if not chosen:
-        say(f"mritk: there is nothing to clear in {home}")
+        say(f"mritk: nothing to clear in {home}")
         return ExitCode.NOTHING_TO_DO
     _refuse_homes_of_people(home)
     what = ", ".join(f"{folder.name} ({_size(folder.bytes)})" for folder in chosen)
@@ -109,14 +104,14 @@ def _clear_unfinished(home: Path) -> int:
     ]
     abandoned = [draft for draft in drafts if is_abandoned(draft)]
     if living := len(drafts) - len(abandoned):
-        say(f"{living} may be written to now, or less than a day ago by another machine, and stay")
+        say(f"{living} may still be in use (written within a day by another machine) and are kept")
     if not abandoned:
-        say(f"mritk: there is nothing to clear in {home}")
+        say(f"mritk: nothing to clear in {home}")
         return ExitCode.NOTHING_TO_DO
     _refuse_homes_of_people(home)
     for draft in abandoned:
         _remove(draft)
-    say(f"removed {len(abandoned)} unfinished from {home}")
+    say(f"removed {len(abandoned)} incomplete files from {home}")
     return ExitCode.OK
 
 
@@ -148,14 +143,14 @@ def _chosen(
     found: Sequence[CacheFolder], names: Sequence[str], *, everything: bool
 ) -> list[CacheFolder]:
     if everything == bool(names):
-        raise click.UsageError("name folders ('mritk cache list' shows them), or give --all")
+        raise click.UsageError("specify folders ('mritk cache list' shows them), or --all")
     if everything:
         return [folder for folder in found if folder.name not in BY_HAND]
     known = {folder.name: folder for folder in found}
     unknown = [name for name in names if name not in known]
     if unknown:
         there = ", ".join(known) or "none"
-        raise UsageError(f"there is no folder {unknown[0]!r} in {_home()}; there are: {there}")
+        raise UsageError(f"no folder {unknown[0]!r} in {_home()}; available: {there}")
     return [known[name] for name in dict.fromkeys(names)]
 
 
@@ -164,8 +159,8 @@ def _refuse_homes_of_people(home: Path) -> None:
     real, own = home.resolve(), Path.home().resolve()
     if real == own or real in own.parents:
         raise UsageError(
-            f"MRITK_HOME is {home}, which holds {own} and thus more than what mritk made; nothing "
-            f"is removed, so set MRITK_HOME to a folder of its own"
+            f"MRITK_HOME is {home}, which contains {own}, not created by mritk; nothing was "
+            "removed; set MRITK_HOME to a dedicated folder"
         )
 
 
@@ -177,7 +172,7 @@ def _remove(folder: Path) -> None:
             shutil.rmtree(folder)  # removes links inside, never what they lead to
     except OSError as error:
         raise UsageError(
-            f"cannot remove {error.filename or folder}: {error.strerror}; remove it by hand"
+            f"cannot remove {error.filename or folder}: {error.strerror}; remove it manually"
         ) from error
 
 
@@ -189,7 +184,7 @@ def _home() -> Path:
 
 def _note(folder: CacheFolder) -> str:
     if folder.name in BY_HAND:
-        return "put there by hand"
+        return "added manually"
     return f"{len(folder.unfinished)} unfinished" if folder.unfinished else ""
 
 

@@ -19,16 +19,16 @@ from mritk.cli.tell import echo, say
     "target",
     type=click.Path(path_type=Path, dir_okay=False),
     metavar="FILE.md",
-    help="Write to a file. Default: standard output.",
+    help="Output file. Default: stdout.",
 )
-@results_option("Where a trial is looked for.", "--results")
+@results_option("Results folder of the trial.", "--results")
 @plugin_option
 @pass_app
 def card(app: App, name: str, target: Path | None, folder: Path) -> None:
-    """Write the model card of a backbone, or of a trial given by (part of) its id or its file.
+    """Write the model card of a backbone, or of a trial specified by id prefix or file.
 
-    A trial's card states data, split level, protocol, scores, calibration, limits, licences, cost
-    and provenance, all from its trial file; the Hugging Face hub can read it.
+    The card of a trial states data, split level, protocol, scores, calibration, limitations,
+    licences, cost and provenance, all from its trial file, in the format of the Hugging Face Hub.
 
     \b
     mritk card 3f2a9c -o README.md
@@ -49,7 +49,7 @@ def card(app: App, name: str, target: Path | None, folder: Path) -> None:
         try:
             text = backbone_card(app.registry.backbone(name))
         except UnknownName as error:
-            raise UnknownName(f"{error}; nor is it the id of a trial in {folder}") from None
+            raise UnknownName(f"{error}; nor is it a trial id in {folder}") from None
     if target is None:
         echo(text, end="")
         return

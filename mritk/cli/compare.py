@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Any
 
@@ -10,37 +9,39 @@ import click
 
 from mritk.cli.analysis_options import analysis_options, as_analysis, metrics_option
 from mritk.cli.app import App, json_option, pass_app, plugin_option
-from mritk.cli.tell import echo
+from mritk.cli.tell import echo, echo_json
 from mritk.cli.terminal import format_option, style_and_width, wide_option
 
 
 @click.command()
 @click.argument("base", type=click.Path(path_type=Path))
 @click.argument("head", type=click.Path(path_type=Path))
-@metrics_option("Repeat for more. Default: those of the rules, or the first one of the task.")
+@metrics_option("Repeatable. Default: those of the rules, or the first metric of the task.")
 @click.option(
     "--fail-on",
     "rules",
     multiple=True,
     metavar="RULE",
-    help="'balanced_accuracy < -1.0pt' fails a fall that is shown to be greater than a point; "
-    "'log_loss > 0.05' a rise. Repeat for more. Default: whatever is shown to be worse.",
+    help=(
+        "'balanced_accuracy < -1.0pt' fails on a significant drop of more than one point; "
+        "'log_loss > 0.05' on an increase. Repeatable. Default: any significant regression."
+    ),
 )
-@format_option(["github", "plain", "json"], "How the comparison is written.")
+@format_option(["github", "plain", "json"], "Output format.")
 @wide_option
 @json_option
 @analysis_options
 @plugin_option
 @pass_app
 def compare(app: App, /, base: Path, head: Path, **options: Any) -> int:
-    """Compare the results folders BASE and HEAD; fail on evidence of a regression.
+    """Compare the results folders BASE and HEAD; fail on a significant regression.
 
     Trials are paired by dataset, backbone, augmentation, protocol, fold and seed. Each row is
-    better, worse, or the data cannot tell.
+    better, worse, or undecided.
 
-    Exit code 0: no regression is shown. 1: one is. 4: a difference could not be tested (one seed
-    per row without --given-these-models, say), a trial is missing, or was made on other data or
-    under another protocol (the fields are printed). 2 and 3 are misuse and crashes.
+    Exit code 0: no regression detected. 1: regression detected. 4: a difference could not be
+    tested (such as one seed per row without --given-these-models), a trial is missing, or used
+    other data or another protocol (differing fields are printed). 2, 3: usage, internal error.
     """
     from mritk.compare.gate import compare_folders
     from mritk.compare.gate_text import comparisons_as_data, comparisons_text
@@ -57,7 +58,7 @@ def compare(app: App, /, base: Path, head: Path, **options: Any) -> int:
     )
     style, width = style_and_width(options)
     if style == "json":
-        echo(json.dumps(comparisons_as_data(found), indent=2))
+        echo_json(comparisons_as_data(found))
     else:
         echo(comparisons_text(found, style, width))
     return found.exit_code

@@ -17,7 +17,7 @@ INSTALL = {
 @click.argument("shell", type=click.Choice(list(INSTALL)))
 @click.pass_context
 def completion(context: click.Context, shell: str) -> None:
-    """Print a shell completion script: for commands, names of plugins, trials, metrics, columns."""
+    """Print a shell completion script: commands, names of plugins, trials, metrics, columns."""
     from click.shell_completion import get_completion_class
 
     kind = get_completion_class(shell)

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any
 
 import click
+
+from mritk.cli.app import together
 
 if TYPE_CHECKING:
     from mritk.study.data_options import DataOptions
@@ -14,46 +16,40 @@ if TYPE_CHECKING:
 # The parameters that these options become.
 DATA_OPTIONS = ("patient_regex", "patients", "no_patient_ids", "rename")
 
-F = TypeVar("F", bound=Callable[..., Any])
-
-OPTIONS = (
+data_options = together(
     click.option(
         "--patient-regex",
         default="",
         metavar="REGEX",
-        help="The patient is what REGEX finds in a sample's id (its first group, if it has one), "
-        "in each dataset that names no patients. For one alone: -d "
-        "'folder:PATH,patient_regex=REGEX'; so too patients, no_patient_ids=true, rename=OLD=NEW.",
+        help=(
+            "Extract the patient from sample ids with REGEX (its first group, if any), in every "
+            "dataset without patient ids. For a single dataset: -d "
+            "'folder:PATH,patient_regex=REGEX'; likewise patients, no_patient_ids=true, "
+            "rename=OLD=NEW."
+        ),
     ),
     click.option(
         "--patients",
         default="",
         metavar="FILE.csv",
-        help="Table of patients with the columns id and patient, and perhaps site.",
+        help="Table with the columns id and patient, and optionally site.",
     ),
     click.option(
         "--no-patient-ids",
         is_flag=True,
-        help="Accept a split by image where the data name no patients; the table says so.",
+        help="Accept an image-level split of data without patient ids; reported in the table.",
     ),
     click.option(
         "--rename",
         multiple=True,
         metavar="OLD=NEW",
-        help="Rename a class, for instance to join datasets that spell it differently; repeat.",
+        help="Rename a class, for instance to join datasets with different spellings; repeatable.",
     ),
 )
 
 
-def data_options(command: F) -> F:
-    """Add the options of patients and classes to a command."""
-    for option in reversed(OPTIONS):
-        command = option(command)
-    return command
-
-
-def as_data_options(values: Mapping[str, Any]) -> DataOptions:
-    """Return the options of a call.
+def as_data_options(options: Mapping[str, Any]) -> DataOptions:
+    """Return what the options of a call say of all datasets.
 
     Raises:
         click.BadParameter: A ``--rename`` is not ``OLD=NEW``.
@@ -61,13 +57,14 @@ def as_data_options(values: Mapping[str, Any]) -> DataOptions:
     from mritk.study.data_options import DataOptions
 
     rename: dict[str, str] = {}
-    for text in values["rename"]:
+    for text in options["rename"]:
         old, equals, new = text.partition("=")
         if not (old and equals and new):
             raise click.BadParameter(f"{text!r} is not OLD=NEW", param_hint="--rename")
         if rename.setdefault(old, new) != new:
-            raise click.BadParameter(f"{old} has two new names", param_hint="--rename")
-    return DataOptions(**{**values, "rename": rename})
+            raise click.BadParameter(f"{old} is renamed twice", param_hint="--rename")
+    told = {name: options[name] for name in DATA_OPTIONS}
+    return DataOptions(**{**told, "rename": rename})
 
 
 def over(file: DataOptions, line: DataOptions) -> DataOptions:

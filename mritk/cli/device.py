@@ -9,7 +9,7 @@ import click
 KNOWN = re.compile(r"auto|cpu|cuda(:\d+)?")
 MEANT = {
     "gpu": "; an NVIDIA or AMD GPU is cuda",
-    "mps": "; on a Mac mritk computes on cpu",
+    "mps": "; on a Mac, mritk uses the cpu",
 }
 
 
@@ -23,7 +23,7 @@ class DeviceName(click.ParamType):  # type: ignore[type-arg]  # generic since cl
         if not KNOWN.fullmatch(value):
             meant = MEANT.get(value.partition(":")[0].lower(), "")
             self.fail(
-                f"unknown device {value!r}; it is auto, cpu, cuda or cuda:N{meant}", param, ctx
+                f"unknown device {value!r}; expected auto, cpu, cuda or cuda:N{meant}", param, ctx
             )
         return value
 

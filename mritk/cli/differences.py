@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -11,7 +10,7 @@ import click
 from mritk.cli.analysis_options import analysis_options, as_analysis
 from mritk.cli.app import App, json_option, pass_app, plugin_option, results_argument
 from mritk.cli.completed import complete_metric
-from mritk.cli.tell import echo, say
+from mritk.cli.tell import echo, echo_json, say
 from mritk.cli.terminal import format_option, style_and_width, wide_option
 from mritk.errors import ExitCode, UsageError
 
@@ -40,7 +39,7 @@ class Rope(click.ParamType):  # type: ignore[type-arg]  # generic since click 8.
         except ValueError:
             number = -1.0
         if not 0 <= number < float("inf"):
-            self.fail(f"{text!r} is no width; write 0.01, or 1pt for a percentage point", param)
+            self.fail(f"{text!r} is not a width; use 0.01, or 1pt for a percentage point", param)
         return number
 
 
@@ -52,48 +51,52 @@ class Rope(click.ParamType):  # type: ignore[type-arg]  # generic since click 8.
     default="",
     metavar="NAME",
     shell_complete=complete_metric,
-    help="What is compared. Default: the first metric of the task; accuracy for mcnemar, the "
-    "AUROC of each class for delong.",
+    help=(
+        "Metric to compare. Default: the first metric of the task; accuracy for mcnemar, the "
+        "AUROC of each class for delong."
+    ),
 )
 @click.option(
     "--test",
     "test",
     type=click.Choice(TESTS),
     default=None,
-    help="bootstrap (default) takes all data. mcnemar and delong compare two trained models, "
-    "corrected_t folds; bayes gives probabilities instead of p.",
+    help=(
+        "bootstrap (default) applies to all data; mcnemar and delong compare two trained models, "
+        "corrected_t folds; bayes gives probabilities instead of p."
+    ),
 )
 @click.option(
     "--rope",
     type=Rope(),
     metavar="NUMBER[pt]",
     default=None,
-    help="With bayes: the difference that does not matter, 0.01 or 1pt. Default: 1pt.",
+    help="For bayes: region of practical equivalence, 0.01 or 1pt. Default: 1pt.",
 )
 @click.option(
     "--across",
     type=click.Choice(["datasets"]),
     default=None,
-    help="Compare over all datasets of a protocol: Friedman's test, or --test bayes.",
+    help="Compare across all datasets of a protocol: Friedman's test, or --test bayes.",
 )
 @click.option(
     "--group-by",
     "groupings",
     metavar="NAME[,NAME…]",
     default="",
-    help="One table for each value, as in 'mritk leaderboard': seed, fold, augmentation, …",
+    help="One table per value, as in 'mritk leaderboard': seed, fold, augmentation, …",
 )
-@format_option(["github", "plain", "csv", "json"], "How the differences are written.")
+@format_option(["github", "plain", "csv", "json"], "Output format.")
 @wide_option
 @json_option
 @analysis_options
 @plugin_option
 @pass_app
 def differences(app: App, /, results: Path, **options: Any) -> int:
-    """Print the differences between backbones of RESULTS (default: ./mritk-results), pair by pair.
+    """Print pairwise differences between backbones of RESULTS (default: ./mritk-results).
 
-    Each with its interval, p, p after Holm's correction over all pairs of the table, and a
-    verdict. A test that the data do not allow says why and ends with exit code 2.
+    Each pair has an interval, p, p after Holm's correction over all pairs of the table, and a
+    verdict. If a test is not applicable, the reason is printed and the exit code is 2.
 
     \b
     mritk differences --metric mcc
@@ -105,7 +108,7 @@ def differences(app: App, /, results: Path, **options: Any) -> int:
     for message in board.damaged:
         say(f"mritk: not read: {message}")
     if not board.tables:
-        say(f"mritk: there are no trials in {results}")
+        say(f"mritk: no trials in {results}")
         return board.exit_code or ExitCode.NOTHING_TO_DO
     print_them = _print_across if options["across"] else _print_pairs
     return print_them(board, options) or board.exit_code
@@ -128,17 +131,17 @@ def _board(app: App, results: Path, options: dict[str, Any]) -> Leaderboard:
 
     name, wanted = options["test"] or "bootstrap", options["metric"]
     if options["across"] and options["test"] not in (None, "bayes"):
-        raise UsageError(f"--test {name} is no test over datasets; leave it out, or take bayes")
+        raise UsageError(f"--test {name} is not a test across datasets; remove it, or use bayes")
     if options["rope"] is not None and name != "bayes":
-        raise UsageError("--rope is for --test bayes; add that, or leave out --rope")
+        raise UsageError("--rope requires --test bayes; add it, or remove --rope")
     test = ALL[name]
     if test.metric and wanted not in ("", test.metric):
-        raise UsageError(f"--test {name} compares {test.metric}; leave out --metric {wanted}")
+        raise UsageError(f"--test {name} compares {test.metric}; remove --metric {wanted}")
     analysis = as_analysis(app, options)
     if options["across"] or not test.resamples:
         analysis = replace(analysis, interval="none")
     elif analysis.interval == "none":
-        raise UsageError("--interval none leaves nothing to test by; leave it out")
+        raise UsageError("--interval none allows no test; remove it")
     chosen = wanted or test.metric
     metrics = [chosen] if chosen else [OF_CLASSES[0].name, OF_VALUES[0].name]
     # The bootstrap's are kept with the tables, and over datasets the means will do.
@@ -165,8 +168,8 @@ def _rope(metric: Metric, options: dict[str, Any]) -> float:
         return float(options["rope"])
     if not all(map(isfinite, metric.bounds)):
         raise UsageError(
-            f"{metric.label} has no usual region of practical equivalence; say which difference "
-            f"does not matter, in its unit, with --rope"
+            f"{metric.label} has no default region of practical equivalence; specify it, in the "
+            "metric's unit, with --rope"
         )
     return ROPE
 
@@ -183,7 +186,7 @@ def _print_across(board: Leaderboard, options: dict[str, Any]) -> int:
     data = [across_as_data(one) for one in found]
     style, width = style_and_width(options)
     if style == "json":
-        echo(json.dumps({"across": "datasets", "tables": data}, indent=2))
+        echo_json({"across": "datasets", "tables": data})
     elif style == "csv":
         echo(csv_of(data))
     else:
@@ -204,7 +207,7 @@ def _print_pairs(board: Leaderboard, options: dict[str, Any]) -> int:
     style, width = style_and_width(options)
     if style == "json":
         data = [differences_as_data(one) for one in found]
-        echo(json.dumps({"tables": data, "refused": refused}, indent=2))
+        echo_json({"tables": data, "refused": refused})
     elif found and style == "csv":
         echo(csv_of([differences_as_data(one) for one in found]))
     elif found:

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 
 import click
 
 from mritk.cli.app import json_option, plugin_option, results_argument
-from mritk.cli.tell import echo
+from mritk.cli.tell import echo, echo_json
 
 
 @click.command()
@@ -16,18 +15,20 @@ from mritk.cli.tell import echo
 @click.option(
     "--fix",
     is_flag=True,
-    help="Delete leftovers that are an hour old, move torn, altered, misnamed and foreign files "
-    "to RESULTS/quarantine, renew results.h5. No trial is deleted.",
+    help=(
+        "Delete leftovers older than an hour, move truncated, modified, misnamed and foreign "
+        "files to RESULTS/quarantine, rebuild results.h5. No trial is deleted."
+    ),
 )
 @json_option
 @plugin_option
 def doctor(results: Path, fix: bool, as_json: bool) -> int:
-    """Open every file of RESULTS (default: ./mritk-results) and say what is wrong.
+    """Check every file of RESULTS (default: ./mritk-results) and report problems.
 
-    Torn, altered, foreign, misnamed and inconsistent files are serious: exit code 1. Failed
-    and interrupted trials, trials of one identity, files of a newer or older schema, leftovers and
-    a stale results.h5 are notes. Every digest, fingerprint, split and score is computed anew. Exit
-    code 4: nothing is wrong, but a file cannot be read now.
+    Truncated, modified, foreign, misnamed and inconsistent files are errors: exit code 1. Failed
+    and interrupted trials, trials with the same identity, files of a newer or older schema,
+    leftovers and an outdated results.h5 are notes. All digests, fingerprints, splits and scores
+    are recomputed. Exit code 4: no problems, but a file is currently inaccessible.
     """
     from tabulate import tabulate
 
@@ -48,17 +49,17 @@ def doctor(results: Path, fix: bool, as_json: bool) -> int:
             }
             for ailment in found.ailments
         ]
-        echo(json.dumps({"whole": after.trials, "found": rows, "done": done}, indent=2))
+        echo_json({"whole": after.trials, "found": rows, "done": done})
     else:
         if found.ailments:
             table = [[str(a.path), a.state.value, a.text] for a in found.ailments]
             echo(tabulate(table, ["file", "state", "what"]) + "\n")
         for line in done:
             echo(line)
-        verdict = "something is wrong" if after.serious else "all is well"
+        verdict = "problems found" if after.serious else "no problems found"
         if after.unreadable:
-            verdict = f"{after.unreadable} cannot be read now; of the others, {verdict}"
+            verdict = f"{after.unreadable} currently inaccessible; others: {verdict}"
         begun = f", {after.interrupted} interrupted" if after.interrupted else ""
         whole = "1 trial is" if after.trials == 1 else f"{after.trials} trials are"
-        echo(f"{whole} whole{begun}; {verdict}.")
+        echo(f"{whole} intact{begun}; {verdict}.")
     return after.exit_code

@@ -32,17 +32,17 @@ if TYPE_CHECKING:
     type=click.Path(path_type=Path, dir_okay=False),
     required=True,
     metavar="FILE",
-    help="The file to write.",
+    help="Output file.",
 )
-@results_option("Where the trial is looked for.", "--results")
+@results_option("Results folder of the trial.", "--results")
 @plugin_option
 @pass_app
 def export(app: App, trial: str, form: str, target: Path, folder: Path) -> None:
-    """Write the trained network of TRIAL, given by (part of) its id, to FILE.
+    """Write the trained network of TRIAL, specified by id prefix, to FILE.
 
-    The trial must come from 'mritk run --keep-models'. The network is built anew and every tensor
-    accounted for; an ONNX file is written only if it gives the same scores as torch.
-    For research only: not for clinical use.
+    The trial must be from 'mritk run --keep-models'. The network is rebuilt and all tensors are
+    verified; an ONNX file is written only if it reproduces the scores of torch.
+    For research use only; not for clinical use.
 
     \b
     mritk export 3f2a9c -o glioma.safetensors
@@ -70,7 +70,7 @@ def export(app: App, trial: str, form: str, target: Path, folder: Path) -> None:
         write_whole(target, path.read_bytes())
     what = ", ".join(model.classes) or "values"
     say(f"{target}: {record.backbone} on {record.dataset}, {what}")
-    say("For research only: not for clinical use.")
+    say("For research use only; not for clinical use.")
 
 
 def _write_onnx(model: TrainedModel, target: Path) -> None:
@@ -83,7 +83,7 @@ def _write_onnx(model: TrainedModel, target: Path) -> None:
     write_whole(target, content)
     sizes = ", ".join(map(str, BATCHES))
     say(
-        f"checked against torch on batches of {sizes} images: largest relative difference "
+        f"compared with torch on batches of {sizes} images: largest relative difference "
         f"{difference:.1e}"
     )
 
@@ -93,6 +93,6 @@ def _tell_other_plugin(then: str, model: TrainedModel) -> None:
     now = str(model.architecture.origin)
     if then and then != now:
         say(
-            f"mritk: the architecture was built by {then} and now by {now}; every tensor fits, but "
-            f"compare some scores before you use it"
+            f"mritk: the architecture was built by {then}, now by {now}; all tensors match, but "
+            "compare some scores before use"
         )

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 RECIPE = (
-    "it belongs to the recipe that all backbones share: 'mritk show quick --toml > FILE.toml' "
-    "writes every key to a file; change it there, and run that with --protocol FILE.toml"
+    "it is part of the protocol shared by all backbones: write all keys to a file with 'mritk "
+    "show quick --toml > FILE.toml', change it there, and run with --protocol FILE.toml"
 )
 DEVICE = "use --device cuda"
 IN_RECIPE = ("epochs", "batch-size", "lr", "learning-rate", "image-size", "optimizer", "folds")

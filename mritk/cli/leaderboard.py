@@ -16,7 +16,7 @@ from mritk.cli.analysis_options import (
 )
 from mritk.cli.app import App, pass_app, plugin_option, results_argument
 from mritk.cli.completed import complete_column
-from mritk.cli.tell import echo, say
+from mritk.cli.tell import echo, echo_json, say
 from mritk.cli.terminal import format_option, style_and_width, wide_option
 from mritk.errors import ExitCode, StoreError, UsageError
 
@@ -32,13 +32,13 @@ FORMATS = ("github", "plain", "latex", "csv", "json", "html", "parquet")
 
 @click.command()
 @results_argument
-@format_option(FORMATS, "How the tables are written.")
+@format_option(FORMATS, "Output format.")
 @wide_option
-@click.option("--json", "as_json", is_flag=True, help="The same as --format json.")
-@click.option("-o", "--output", type=click.Path(path_type=Path), help="Write to a file.")
+@click.option("--json", "as_json", is_flag=True, help="Same as --format json.")
+@click.option("-o", "--output", type=click.Path(path_type=Path), help="Output file.")
 @metrics_option(
-    "A metric; the first one sorts. Repeat for more. Default: the usual ones of the task "
-    "('mritk list metrics' shows all)."
+    "Metric; the first one sorts. Repeatable. Default: the standard metrics of the task ('mritk "
+    "list metrics' shows all)."
 )
 @sort_option
 @click.option(
@@ -47,16 +47,20 @@ FORMATS = ("github", "plain", "latex", "csv", "json", "html", "parquet")
     show_default=True,
     metavar="NAME[,NAME…]",
     shell_complete=complete_column,
-    help="Beside the metrics: sd (of runs), intervals (for all metrics), parameters, flops, "
-    "latency, train_speed, speed, hours, gpu_hours, energy, memory, trials.",
+    help=(
+        "Additional columns: sd (of runs), intervals (for all metrics), parameters, flops, "
+        "latency, train_speed, speed, hours, gpu_hours, energy, memory, trials."
+    ),
 )
 @click.option(
     "--group-by",
     "groupings",
     metavar="NAME[,NAME…]",
     default="",
-    help="One table for each value: dataset, protocol, backbone, augmentation, method, fold, seed. "
-    "Different datasets and protocol fingerprints always stand apart.",
+    help=(
+        "One table per value: dataset, protocol, backbone, augmentation, method, fold, seed. "
+        "Datasets and protocol fingerprints are always separate."
+    ),
 )
 @click.option(
     "-d",
@@ -64,33 +68,35 @@ FORMATS = ("github", "plain", "latex", "csv", "json", "html", "parquet")
     "datasets",
     multiple=True,
     metavar="NAME",
-    help="Only trials on this dataset; repeat for more.",
+    help="Only trials on this dataset; repeatable.",
 )
 @click.option(
     "--protocol",
     "protocols",
     multiple=True,
     metavar="NAME",
-    help="Only trials of this protocol; repeat for more.",
+    help="Only trials of this protocol; repeatable.",
 )
 @click.option(
     "--by",
     type=click.Choice(["site", "source"]),
     default=None,
-    help="One table for the test samples of each site or source.",
+    help="One table per site or source of the test samples.",
 )
 @click.option(
     "--diff",
     type=click.Path(path_type=Path),
     metavar="BASE",
-    help="The differences to the results folder BASE instead ('mritk compare' is the gate).",
+    help="Show differences from the results folder BASE instead ('mritk compare' is the gate).",
 )
 @click.option(
     "--update",
     type=click.Path(path_type=Path),
     metavar="FILE",
-    help="Rewrite the part of FILE between '<!-- mritk leaderboard -->' and "
-    "'<!-- end of mritk leaderboard -->'.",
+    help=(
+        "Rewrite the text in FILE between '<!-- mritk leaderboard -->' and '<!-- end of mritk "
+        "leaderboard -->'."
+    ),
 )
 @analysis_options
 @plugin_option
@@ -99,8 +105,7 @@ def leaderboard(app: App, /, results: Path, **options: Any) -> int:
     """Print the leaderboard of RESULTS (default: ./mritk-results).
 
     All numbers are computed from the predictions stored in the trial files: scores with
-    intervals that resample patients and runs, and letters that rows share which do not differ
-    significantly.
+    intervals over patients and runs, and letters shared by rows that do not differ significantly.
 
     \b
     mritk leaderboard --format latex --metric mcc --metric ece
@@ -110,11 +115,11 @@ def leaderboard(app: App, /, results: Path, **options: Any) -> int:
     analysis = as_analysis(app, options, by=options["by"] or "")
     if options["diff"] is not None:
         if options["datasets"] or options["protocols"]:
-            raise UsageError("--diff compares all trials; leave out --dataset and --protocol")
+            raise UsageError("--diff compares all trials; remove --dataset and --protocol")
         return _diff(results, options, analysis)
     board = _board(results, options, analysis)
     if not board.tables and not board.damaged:
-        say(f"mritk: there are no {_asked_for(options)} in {results}")
+        say(f"mritk: no {_asked_for(options)} in {results}")
         return ExitCode.NOTHING_TO_DO
     _write(board, options)
     for message in board.damaged:
@@ -168,7 +173,7 @@ def _write(board: Leaderboard, options: dict[str, Any]) -> None:
     style, width = style_and_width(options, to_file=output is not None or file is not None)
     if style == "parquet":
         if output is None:
-            raise UsageError("Parquet is no text; name a file with -o FILE.parquet")
+            raise UsageError("Parquet is a binary format; specify a file with -o FILE.parquet")
         write_parquet(board, output)
         return
     columns = _listed(options["columns"])
@@ -190,7 +195,6 @@ def _write(board: Leaderboard, options: dict[str, Any]) -> None:
 
 def _diff(results: Path, options: dict[str, Any], analysis: Analysis) -> int:
     """Print what has changed since another results folder."""
-    import json
 
     from mritk.compare.gate import compare_folders
     from mritk.compare.gate_text import comparisons_as_data, comparisons_text
@@ -204,9 +208,9 @@ def _diff(results: Path, options: dict[str, Any], analysis: Analysis) -> int:
     )
     style, width = style_and_width(options)
     if style not in ("github", "plain", "json"):
-        raise UsageError(f"--diff is written as github, plain or json, not {style}")
+        raise UsageError(f"--diff supports github, plain or json, not {style}")
     if style == "json":
-        echo(json.dumps(comparisons_as_data(found), indent=2))
+        echo_json(comparisons_as_data(found))
     else:
         echo(comparisons_text(found, style, width))
     return ExitCode.OK

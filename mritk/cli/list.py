@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import fields
 from typing import TYPE_CHECKING
 
 import click
 
 from mritk.cli.app import App, json_option, pass_app, plugin_option
-from mritk.cli.tell import echo
+from mritk.cli.tell import echo, echo_json
 from mritk.cli.terminal import terminal_width
 
 if TYPE_CHECKING:
@@ -39,14 +38,14 @@ GAP, LEAST = 2, 30
 @plugin_option
 @pass_app
 def list_names(app: App, noun: str, as_json: bool) -> None:
-    """List what plugins provide: names, what they are, and where they come from.
+    """List what plugins provide: names, descriptions and origins.
 
     NOUN is backbones, datasets, augmentations, methods, protocols, benchmarks, metrics, executors
     or explainers.
     """
     rows = _metrics(app.registry) if noun == "metrics" else _rows(app.registry, noun)
     if as_json:
-        echo(json.dumps(rows, indent=2))
+        echo_json(rows)
         return
     from tabulate import tabulate
 
@@ -87,7 +86,7 @@ def _backbones(registry: Registry) -> list[dict[str, str]]:
     for alias in registry.records(records.Alias):
         rows.append(_row(alias.name, alias) | {"summary": f"same as {alias.target}"})
     rows.append(
-        {"name": "ARCH@file:PATH", "summary": "weights from a file of yours", "from": "mritk"}
+        {"name": "ARCH@file:PATH", "summary": "weights from your own file", "from": "mritk"}
     )
     return sorted(rows, key=lambda row: row["name"])
 

@@ -7,10 +7,12 @@ import io
 import sys
 import traceback
 from collections import ChainMap
-from collections.abc import Iterator, MutableMapping, Sequence
+from collections.abc import Iterator, Mapping, MutableMapping, Sequence
 from importlib import import_module
+from typing import cast
 
 import click
+from click.shell_completion import CompletionItem
 
 import mritk
 from mritk.cli.app import App, plugin_option
@@ -28,71 +30,62 @@ ENVIRONMENT = frozenset(
 EPILOG = """\b
 Environment:
   MRITK_HOME       folder for generated and decoded data
-  MRITK_OFFLINE    1: fetch nothing over a network
+  MRITK_OFFLINE    1: no downloads
   MRITK_PLUGINS    modules to load, separated by commas
   MRITK_DISABLE_PLUGIN_AUTOLOAD
-                   1: load only the plugins that are named
+                   1: load only requested plugins
   MRITK_STRICT_PLUGINS
                    1: a plugin that fails to load is an error
   MRITK_TRACE_PLUGINS
-                   1: print every call of a hook
+                   1: print every hook call
 
 \b
-Exit codes: 0 ok, 1 a leak, defect or regression was found, 2 usage, 3 a trial failed or
+Exit codes: 0 ok, 1 leakage, defect or regression found, 2 usage, 3 a trial failed or
 internal error, 4 something requested is unavailable, 5 nothing to do, 130 interrupted.
 """
 
 
 # Each stands in a file of its own, mritk/cli/NAME.py, which is imported when it is used.
 COMMANDS = {
-    "run": "Train every candidate under one protocol; print a leaderboard.",
-    "audit": "Look for leaks and defects in data.",
+    "run": "Train all candidates under one protocol; print a leaderboard.",
+    "audit": "Check data for leakage and defects.",
     "leaderboard": "Print tables with intervals and ties.",
-    "differences": "Print the differences between backbones, pair by pair.",
-    "compare": "Compare two results folders; fail on evidence of a regression.",
-    "report": "Write one HTML page about a results folder.",
-    "plot": "Draw one figure of the report.",
+    "differences": "Print pairwise differences between backbones.",
+    "compare": "Compare two results folders; fail on a significant regression.",
+    "report": "Write an HTML report of a results folder.",
+    "plot": "Draw a single figure of the report.",
     "list": "List what plugins provide.",
-    "show": "Show one name, or one trial, in full.",
+    "show": "Show full details of a name or trial.",
     "card": "Write the model card of a backbone or a trial.",
     "export": "Write the trained network of a trial (safetensors, ONNX).",
-    "rerun": "Train a stored trial again and compare.",
-    "verify": "Prove one trial file and compute its numbers anew.",
-    "doctor": "Open every file of a results folder; say what is wrong.",
-    "merge": "Copy the trials of several results folders into one.",
-    "rescore": "Compute all metrics anew from the stored predictions.",
-    "plugins": "List plugins, check one, begin one.",
-    "fetch": "Fetch data and weights for later, offline.",
-    "cache": "Show or clear what mritk keeps on this disk.",
+    "rerun": "Retrain a stored trial and compare.",
+    "verify": "Verify a trial file and recompute its scores.",
+    "doctor": "Check every file of a results folder.",
+    "merge": "Merge several results folders into one.",
+    "rescore": "Recompute all metrics from stored predictions.",
+    "plugins": "List, check and create plugins.",
+    "fetch": "Download data and weights for offline use.",
+    "cache": "Show or clear mritk's cached data.",
     "completion": "Print a shell completion script.",
 }
 
 
-class Commands(MutableMapping[str, click.Command]):
-    """The commands of mritk by name, and those that were added."""
-
-    def __init__(self) -> None:
-        self._added: dict[str, click.Command] = {}
+class Commands(Mapping[str, click.Command]):
+    """The commands of mritk by name."""
 
     def __getitem__(self, name: str) -> click.Command:
-        if name not in COMMANDS or name in self._added:
-            return self._added[name]
+        if name not in COMMANDS:
+            raise KeyError(name)
         found = vars(import_module(f"mritk.cli.{name}")).values()
         command = next(c for c in found if isinstance(c, click.Command) and c.name == name)
         command.short_help = COMMANDS[name]
         return command
 
-    def __setitem__(self, name: str, command: click.Command) -> None:
-        self._added[name] = command
-
-    def __delitem__(self, name: str) -> None:
-        del self._added[name]
-
     def __iter__(self) -> Iterator[str]:
-        return iter(dict.fromkeys((*COMMANDS, *self._added)))
+        return iter(COMMANDS)
 
     def __len__(self) -> int:
-        return len(list(iter(self)))
+        return len(COMMANDS)
 
 
 class PluginGroup(click.Group):
@@ -104,17 +97,28 @@ class PluginGroup(click.Group):
 
     def list_commands(self, ctx: click.Context) -> list[str]:
         """Return the names of all commands, those of plugins included."""
-        own = list(self.commands)
-        return own + sorted(set(self._extended(ctx).commands) - set(own))
+        return list(self._listed(ctx))
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
-        """List all commands; those of mritk are not imported for that."""
-        listed: dict[str, click.Command] = {
-            name: click.Command(name, short_help=text) for name, text in COMMANDS.items()
-        }
+        """List all commands."""
+        _InOrder(commands=self._listed(ctx)).format_commands(ctx, formatter)
+
+    def shell_complete(self, ctx: click.Context, incomplete: str) -> list[CompletionItem]:
+        """Return the commands that begin so, and the options."""
+        listed = self._listed(ctx).items()
+        found = [(name, c) for name, c in listed if name.startswith(incomplete) and not c.hidden]
+        commands = [CompletionItem(name, help=c.get_short_help_str()) for name, c in found]
+        return [*commands, *click.Command.shell_complete(self, ctx, incomplete)]
+
+    def _listed(self, ctx: click.Context) -> dict[str, click.Command]:
+        """Return all commands by name; those of mritk are not imported for that, and do nothing."""
         extended = self._extended(ctx).commands
-        listed |= {name: extended[name] for name in self.list_commands(ctx) if name not in listed}
-        _InOrder(commands=listed).format_commands(ctx, formatter)
+        return {
+            name: click.Command(name, short_help=COMMANDS[name])
+            if name in COMMANDS
+            else extended[name]
+            for name in dict.fromkeys((*COMMANDS, *sorted(extended)))
+        }
 
     def _extended(self, ctx: click.Context) -> click.Group:
         # A group of its own: what a plugin adds must not outlive this call of the program.
@@ -137,7 +141,7 @@ class _InOrder(click.Group):
 
 @click.group(
     cls=PluginGroup,
-    commands=Commands(),
+    commands=cast("MutableMapping[str, click.Command]", Commands()),  # nothing is added to it
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
     epilog=EPILOG,
     no_args_is_help=True,
@@ -145,9 +149,9 @@ class _InOrder(click.Group):
 @click.version_option(mritk.__version__, prog_name="mritk")
 @plugin_option
 def cli() -> None:
-    """Which pretrained backbone, augmentation and way of fine-tuning suit a brain-MRI data set?
+    """Benchmark pretrained backbones, augmentations and fine-tuning strategies for brain MRI.
 
-    'mritk run' trains every candidate under one identical protocol, keeps every prediction, and
+    'mritk run' trains all candidates under one identical protocol, stores all predictions, and
     prints a leaderboard.
     """
 

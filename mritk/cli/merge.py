@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import asdict
 from pathlib import Path
 
 import click
 
 from mritk.cli.app import json_option
-from mritk.cli.tell import echo
+from mritk.cli.tell import echo, echo_json
 
 
 @click.command()
@@ -20,28 +19,28 @@ from mritk.cli.tell import echo
     type=click.Path(path_type=Path),
     required=True,
     metavar="RESULTS",
-    help="The results folder that gets the trials; it may exist.",
+    help="Target results folder; may exist.",
 )
-@click.option("-n", "--dry-run", is_flag=True, help="Show what would be copied, then stop.")
+@click.option("-n", "--dry-run", is_flag=True, help="Show what would be copied, then exit.")
 @json_option
 def merge(sources: tuple[Path, ...], into: Path, dry_run: bool, as_json: bool) -> int:
-    """Copy every trial of SOURCES into one results folder.
+    """Merge all trials of SOURCES into one results folder.
 
-    A finished trial takes the place of a failed one. Two finished trials of one id with different
-    results are a conflict: the first stays, both are named, and the exit code is 1, as it is where
-    a file is torn. Exit code 4: a file cannot be read now.
+    A finished trial replaces a failed one. Two finished trials with the same id but different
+    results are a conflict: the first is kept, both are listed, and the exit code is 1, as for
+    truncated files. Exit code 4: a file is currently inaccessible.
     """
     from mritk.store.folder import ResultsFolder
     from mritk.store.merge import merge as merge_folders
 
     done = merge_folders([ResultsFolder(s) for s in sources], ResultsFolder(into), dry_run=dry_run)
     if as_json:
-        echo(json.dumps(asdict(done), indent=2))
+        echo_json(asdict(done))
     else:
         for line in done.conflicts:
-            echo(f"conflict: {line} has another result than the trial in {into}")
+            echo(f"conflict: {line} differs from the trial in {into}")
         for line in (*done.damaged, *done.unreadable):
-            echo(f"left out: {line}")
+            echo(f"skipped: {line}")
         would = "would be copied" if dry_run else "copied"
-        echo(f"{len(done.copied)} trials {would}, {len(done.same)} were there already.")
+        echo(f"{len(done.copied)} trials {would}, {len(done.same)} already present.")
     return done.exit_code

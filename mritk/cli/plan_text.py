@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import json
 from typing import TYPE_CHECKING
 
-from mritk.cli.tell import echo, say
+from mritk.cli.tell import echo, echo_json, say
 from mritk.errors import ExitCode
 
 if TYPE_CHECKING:
@@ -18,13 +17,13 @@ _STATES = {
     "absent": "would run",
     "finished": "done",
     "interrupted": "interrupted, would resume",
-    "failed": "failed before, would run again",
-    "torn": "file torn, would be set aside and run again",
-    "foreign": "no trial file, would be set aside and run again",
-    "altered": "file altered, would be set aside and run again",
-    "misnamed": "file of another trial, would be set aside and run again",
+    "failed": "failed before, would be retried",
+    "torn": "file truncated, would be quarantined and retrained",
+    "foreign": "not a trial file, would be quarantined and retrained",
+    "altered": "file modified, would be quarantined and retrained",
+    "misnamed": "file of another trial, would be quarantined and retrained",
     "newer schema": "file of a newer mritk, would stop the run",
-    "cannot be read now": "file cannot be read now, would not run",
+    "currently inaccessible": "file currently inaccessible, would not run",
 }
 
 
@@ -60,8 +59,8 @@ def tell_data(plan: StudyPlan) -> None:
             worst = [worst_imbalance(samples, fold) for fold in folds]
             sizes = sorted(len(fold.test) for fold in folds)
             say(
-                f"  all folds: test parts of {sizes[0]} to {sizes[-1]} samples; a class share "
-                f"differs from that of the whole by {100 * max(worst):.0f} points at most (fold "
+                f"  all folds: test sets of {sizes[0]} to {sizes[-1]} samples; class proportions "
+                f"differ from the total by at most {100 * max(worst):.0f} points (fold "
                 f"{worst.index(max(worst))})"
             )
 
@@ -73,8 +72,8 @@ def _overfull(trial: Trial) -> str:
     if not isinstance(size, int) or size <= least:
         return ""
     return (
-        f"batch_size = {size} is more than the {least} training samples, so that each batch holds "
-        f"{least}; lower it in the protocol to train in smaller steps"
+        f"batch_size = {size} exceeds the {least} training samples, so each batch has {least}; "
+        "lower it in the protocol for smaller batches"
     )
 
 
@@ -89,8 +88,8 @@ def tell_without_model(plan: StudyPlan, results: ResultsFolder) -> None:
         named = ", ".join(f"{trial.id[:8]} ({trial})" for trial in lacking[:20])
         more = f" and {len(lacking) - 20} more" if len(lacking) > 20 else ""
         say(
-            f"--keep-models: {len(lacking)} trials are done and have no kept model: {named}{more}; "
-            f"--rerun trains them again and keeps it"
+            f"--keep-models: {len(lacking)} finished trials have no stored model: {named}{more}; "
+            "--rerun retrains them and stores it"
         )
 
 
@@ -110,7 +109,7 @@ def show_plan(plan: StudyPlan, *, as_json: bool) -> int:
         for trial in plan.trials
     ]
     if as_json:
-        echo(json.dumps(rows, indent=2))
+        echo_json(rows)
         return ExitCode.OK
     from tabulate import tabulate
 

@@ -41,27 +41,33 @@ FROM_SCORES = ("differences", "cost", CURVE)
     default="",
     metavar="NAME",
     shell_complete=complete_metric,
-    help="What is drawn, and sorts the rows.",
+    help="Metric to draw and to sort rows by.",
 )
-@click.option("--dataset", default="", metavar="TEXT", help="The table whose dataset holds TEXT.")
-@click.option("--protocol", default="", metavar="TEXT", help="The table whose protocol holds TEXT.")
-@click.option("--over", default="", metavar="KEY", help="curve: the key; default: what differs.")
+@click.option("--dataset", default="", metavar="TEXT", help="Table whose dataset contains TEXT.")
+@click.option("--protocol", default="", metavar="TEXT", help="Table whose protocol contains TEXT.")
 @click.option(
-    "--backbone", "backbones", multiple=True, metavar="TEXT", help="Only rows with TEXT; repeat."
+    "--over", default="", metavar="KEY", help=("For curve: the key; default: the one that differs.")
 )
-@click.option("--dpi", default=200, show_default=True, help="Pixels per inch of a PNG.")
+@click.option(
+    "--backbone",
+    "backbones",
+    multiple=True,
+    metavar="TEXT",
+    help=("Only rows containing TEXT; repeatable."),
+)
+@click.option("--dpi", default=200, show_default=True, help="PNG resolution (dots per inch).")
 @analysis_options
 @plugin_option
 @pass_app
 def plot(app: App, /, kind: str, results: Path, **options: Any) -> int:
-    """Draw one figure of the report: KIND of RESULTS (default: ./mritk-results).
+    """Draw a single figure of the report: KIND of RESULTS (default: ./mritk-results).
 
     \b
     forest        scores with intervals        differences  between all pairs of rows
     learning      losses by epoch              roc, pr      curves, class by class
-    confusion     what is taken for what       reliability  confidence and accuracy
+    confusion     confusion matrices           reliability  confidence and accuracy
     cost          score against parameters, FLOPs, time
-    curve         score over a key that 'mritk run --vary' has varied
+    curve         score over a key varied by 'mritk run --vary'
     """
     from mritk.report.figure_names import KINDS as DRAW
     from mritk.report.figures.curve import curve
@@ -101,7 +107,7 @@ def _finished(tables: Sequence[Table], results: Path) -> list[Table]:
     """
     found = [table for table in tables if any(row.trials for row in table.rows)]
     if not found:
-        raise UsageError(f"there is no such finished trial in {results}")
+        raise UsageError(f"no such finished trial in {results}")
     return found
 
 
@@ -117,5 +123,5 @@ def _only(tables: Sequence[Table], results: Path) -> Table:
         return tables[0]
     listed = "; ".join(caption(table) for table in tables)
     raise UsageError(
-        f"{results} holds {len(tables)} tables, choose with --dataset and --protocol: {listed}"
+        f"{results} has {len(tables)} tables; select one with --dataset and --protocol: {listed}"
     )

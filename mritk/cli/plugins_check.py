@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import asdict
@@ -11,7 +10,7 @@ from typing import TYPE_CHECKING
 import click
 
 from mritk.cli.app import App, json_option, pass_app, plugin_option
-from mritk.cli.tell import echo, say
+from mritk.cli.tell import echo, echo_json, say
 from mritk.errors import ExitCode
 
 if TYPE_CHECKING:
@@ -21,13 +20,11 @@ KINDS = ("backbone", "dataset", "augmentation", "method", "metric", "executor", 
 STATES: tuple[State, ...] = ("passed", "failed", "skipped", "n/a")
 
 
-@click.command(short_help="Check that a plugin keeps its promises.")
+@click.command(short_help="Test whether a plugin meets mritk's requirements.")
 @click.argument("names", metavar="NAME…", nargs=-1, required=True)
-@click.option(
-    "--as", "kind", type=click.Choice(KINDS), help="What the name is, where it may be two things."
-)
-@click.option("--all", "show_all", is_flag=True, help="Print every check, passed ones too.")
-@click.option("--fetch", is_flag=True, help="Fetch data and weights that are not here.")
+@click.option("--as", "kind", type=click.Choice(KINDS), help="Kind of the name, if ambiguous.")
+@click.option("--all", "show_all", is_flag=True, help="Print all checks, including passed ones.")
+@click.option("--fetch", is_flag=True, help="Download missing data and weights.")
 @json_option
 @plugin_option
 @pass_app
@@ -39,12 +36,12 @@ def check(
     fetch: bool,
     as_json: bool,
 ) -> ExitCode:
-    """Check plugins, or single things that they provide, against what mritk relies on.
+    """Test whether plugins, or single things that they provide, meet mritk's requirements.
 
-    NAME is a plugin as 'mritk plugins' lists it, or a backbone, dataset, augmentation, method or
-    metric. Features and gradients, weights, patients and parts of data, generators, test samples,
-    stops and resumption, sample weights: each promise is one check. The exit code is 1 if one is
-    broken. What needs files that are not here is skipped with the reason, or with --fetch fetched.
+    NAME is a plugin listed by 'mritk plugins', or a backbone, dataset, augmentation, method or
+    metric. Each requirement is one check: features and gradients, weights, patients and splits,
+    generators, test samples, resuming, sample weights, and so on. The exit code is 1 if a check
+    fails. Checks that need missing files are skipped with the reason; --fetch downloads them.
 
     \b
     mritk plugins check -p ./mine.py mine
@@ -60,7 +57,7 @@ def check(
                 say(f"{verdict.subject} …")
             found.append(verdict)
     if as_json:
-        echo(json.dumps([asdict(verdict) for verdict in found], indent=2))
+        echo_json([asdict(verdict) for verdict in found])
     else:
         _print(found, show_all=show_all)
     failed = any(verdict.state == "failed" for verdict in found)

@@ -36,35 +36,23 @@ USE = {
 
 @dataclass(frozen=True)
 class NewPlugin:
-    """One plugin of a package that is not written yet.
-
-    Attributes:
-        name: Name of the plugin and of what it provides.
-        kind: What it provides.
-    """
+    """One plugin of a package that is not written yet: it, and what it provides, has this name."""
 
     name: str
     kind: str
 
     @property
     def module(self) -> str:
-        """Name of the module."""
         return PREFIX + self.name
 
     @property
     def use(self) -> str:
-        """What to type to use it."""
         return Template(USE[self.kind]).substitute(name=self.name)
 
 
 @dataclass(frozen=True)
 class NewPackage:
-    """The package of one plugin or several, which is not written yet.
-
-    Attributes:
-        name: Name of the package without ``mritk-``.
-        plugins: What is in it.
-    """
+    """A package of plugins that is not written yet; its name is without ``mritk-``."""
 
     name: str
     plugins: tuple[NewPlugin, ...]
@@ -81,8 +69,8 @@ class NewPackage:
         name = text.lower().replace("-", "_").removeprefix(PREFIX)
         if not NAME.fullmatch(name) or keyword.iskeyword(name):
             raise UsageError(
-                f"{text!r} cannot be the name of a plugin; use letters, digits, _ and -, a letter "
-                f"first, such as wide-net"
+                f"{text!r} is not a valid plugin name; use letters, digits, _ and -, starting "
+                "with a letter, such as wide-net"
             )
         kinds = list(dict.fromkeys(kinds))
         names = [name] if len(kinds) == 1 else [f"{name}_{kind}" for kind in kinds]
@@ -101,7 +89,9 @@ class NewPackage:
         shared = {
             "distribution": self.distribution,
             "interface": f"{INTERFACE[0]}.{INTERFACE[1]}",
-            "what": " and ".join(_with_article(plugin.kind) for plugin in plugins),
+            "what": " and ".join(
+                f"{'an' if plugin.kind[0] in 'aeiou' else 'a'} {plugin.kind}" for plugin in plugins
+            ),
             "names": " ".join(plugin.name for plugin in plugins),
             "called": " and ".join(f"`{plugin.name}`" for plugin in plugins),
             "files": " and ".join(f"`{plugin.module}.py`" for plugin in plugins),
@@ -116,7 +106,7 @@ class NewPackage:
             ".github/workflows/test.yml": _text("test.yml", shared),
         }
         for plugin in plugins:
-            words = {**shared, "name": plugin.name, "module": plugin.module}
+            words = shared | {"name": plugin.name, "module": plugin.module}
             texts[f"{plugin.module}.py"] = _text(f"{plugin.kind}.py.txt", words)
             texts[f"tests/test_{plugin.name}.py"] = _text(f"{plugin.kind}_test.py.txt", words)
         return texts
@@ -137,16 +127,12 @@ class NewPackage:
             raise
 
 
-def _with_article(kind: str) -> str:
-    return f"{'an' if kind[0] in 'aeiou' else 'a'} {kind}"
-
-
 def _text(source: str, words: dict[str, str]) -> str:
     template = (files("mritk.cli") / "template" / source).read_text(encoding="utf-8")
     return Template(template).substitute(words)
 
 
-@click.command(short_help="Write the package of a new plugin.")
+@click.command(short_help="Create a plugin package.")
 @click.argument("name")
 @click.option(
     "--kind",
@@ -155,7 +141,7 @@ def _text(source: str, words: dict[str, str]) -> str:
     metavar="KIND",
     multiple=True,
     required=True,
-    help=f"What the plugin provides: {', '.join(USE)}. Repeat for several in one package.",
+    help=f"What the plugin provides: {', '.join(USE)}. Repeatable.",
 )
 @click.option(
     "-o",
@@ -163,43 +149,42 @@ def _text(source: str, words: dict[str, str]) -> str:
     "parent",
     type=click.Path(path_type=Path, file_okay=False),
     default=Path(),
-    help="Folder in which the package is made.  [default: here]",
+    help="Parent folder of the package.  [default: .]",
 )
 @plugin_option
 @pass_app
 def new(app: App, name: str, kinds: tuple[str, ...], parent: Path) -> None:
-    """Write an installable package with a plugin of this NAME, which works as it is.
+    """Create an installable, working package with a plugin of this NAME.
 
-    One module per kind with an example to be replaced, a test that makes mritk's checks, entry
-    points, a README and a workflow for continuous integration. Nothing that exists is overwritten.
+    It has one module per kind with an example to replace, a test that runs mritk's checks, entry
+    points, a README and a continuous-integration workflow. Existing files are not overwritten.
 
     \b
     mritk plugins new wide-net --kind backbone
     mritk plugins new our-lab --kind dataset --kind metric
     """
     package = NewPackage.of(name, kinds)
-    for plugin in package.plugins:
-        _require_free(app, plugin)
+    _require_free(app, package)
     folder = parent / package.distribution
     if folder.exists():
-        raise UsageError(f"{folder} exists already; remove it, or choose another name or --output")
+        raise UsageError(f"{folder} already exists; remove it, or choose another name or --output")
     package.write(folder)
     changed = ", ".join(f"{plugin.module}.py" for plugin in package.plugins)
     names = " ".join(plugin.name for plugin in package.plugins)
-    echo(f"{folder} is written; change {changed}. Next:")
+    echo(f"{folder} was created; edit {changed}. Next:")
     echo(f"  python -m pip install -e {quote(f'{folder}[test]')}    install it")
     echo(f"  pytest {quote(str(folder))}    run its tests")
-    echo(f"  mritk plugins check {names}    make all checks")
+    echo(f"  mritk plugins check {names}    run all checks")
     for plugin in package.plugins:
         echo(f"  {plugin.use}    use {'it' if len(package.plugins) == 1 else plugin.name}")
 
 
-def _require_free(app: App, plugin: NewPlugin) -> None:
+def _require_free(app: App, package: NewPackage) -> None:
     """Refuse a name that a plugin has already: two of one name cannot be loaded together."""
-    registry = app.registry
-    for loaded in (*registry.plugins, *registry.left_out):
-        if plugin.name == loaded.origin.plugin:
+    names = {plugin.name for plugin in package.plugins}
+    for origin in (p.origin for p in (*app.registry.plugins, *app.registry.left_out)):
+        if origin.plugin in names:
             raise UsageError(
-                f"there is a plugin {plugin.name} already, of {loaded.origin.distribution}; choose "
-                f"another name"
+                f"a plugin {origin.plugin} already exists, from {origin.distribution}; "
+                "choose another name"
             )

@@ -15,7 +15,7 @@ from mritk.cli.analysis_options import (
     sort_option,
 )
 from mritk.cli.app import App, offline_option, pass_app, plugin_option, results_argument
-from mritk.cli.data_options import DATA_OPTIONS, as_data_options, data_options
+from mritk.cli.data_options import as_data_options, data_options
 from mritk.cli.tell import say
 from mritk.errors import ExitCode, UsageError
 
@@ -39,9 +39,9 @@ if TYPE_CHECKING:
     "datasets",
     multiple=True,
     metavar="NAME",
-    help="Show pictures of the hardest samples of this dataset, as 'mritk run' was given it.",
+    help="Show images of the hardest samples of this dataset, specified as for 'mritk run'.",
 )
-@metrics_option("A metric; repeat.")
+@metrics_option("Metric; repeatable.")
 @sort_option
 @analysis_options
 @data_options
@@ -49,10 +49,10 @@ if TYPE_CHECKING:
 @plugin_option
 @pass_app
 def report(app: App, /, results: Path, output: Path, **options: Any) -> int:
-    """Write one HTML page about RESULTS (default: ./mritk-results) that needs nothing else.
+    """Write a self-contained HTML report of RESULTS (default: ./mritk-results).
 
-    Leaderboard to sort and filter, intervals, differences, learning curves, ROC, confusion,
-    reliability, hardest samples, audit, protocol and provenance; for screens, phones and paper.
+    Sortable and filterable leaderboard, intervals, differences, learning curves, ROC, confusion,
+    reliability, hardest samples, audit, protocol and provenance; for screen, phone and print.
     """
     from mritk.files.atomic import write_whole
     from mritk.report.page import render
@@ -68,7 +68,7 @@ def report(app: App, /, results: Path, output: Path, **options: Any) -> int:
         trials = list(index.trials())
         board = build_leaderboard(trials, metrics=metrics, sort=sort, analysis=analysis, kept=index)
     if not board.tables:
-        say(f"mritk: there are no trials in {results}")
+        say(f"mritk: no trials in {results}")
         for message in board.damaged:
             say(f"mritk: not read: {message}")
         return board.exit_code or ExitCode.NOTHING_TO_DO
@@ -93,20 +93,20 @@ def _pictures(
     from mritk.study.opening import open_datasets
 
     workspace = app.workspace(offline=options["offline"])
-    data = as_data_options({name: options[name] for name in DATA_OPTIONS})
+    data = as_data_options(options)
     pictures: dict[str, dict[str, str]] = {}
     remarks = []
     for opened in open_datasets(options["datasets"], app.registry, workspace, data):
         if opened.samples.spatial_dims not in (2, 3):
-            raise UsageError(f"{opened.record.name} holds no pictures; leave out --dataset")
+            raise UsageError(f"{opened.record.name} has no images; remove --dataset")
         index = image_index(opened.samples, workspace, opened.reader)
         fingerprint = opened.identified(index).fingerprint
         tables = [t for t in board.tables if t.keys["dataset_fingerprint"] == fingerprint]
         if not tables:
             remarks.append(
-                f"{opened.record.name} is not what the trials were trained on, so its pictures are "
-                f"not shown: give the same --patient-regex, --patients, --rename and options "
-                f"behind the name as to 'mritk run'; if they are the same, the files have changed"
+                f"{opened.record.name} differs from the training data of the trials, so its "
+                "images are not shown: use the same --patient-regex, --patients, --rename and "
+                "dataset options as for 'mritk run'; otherwise the files have changed"
             )
         wanted = [sample.id for table in tables for sample in hardest(table)]
         pictures.setdefault(fingerprint, {}).update(thumbnails(opened.samples, wanted))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import sys
 import tempfile
 from dataclasses import asdict, replace
@@ -13,9 +12,8 @@ import click
 
 from mritk.cli.app import App, json_option, offline_option, pass_app, plugin_option, results_option
 from mritk.cli.completed import complete_trial
-from mritk.cli.data_options import DATA_OPTIONS
 from mritk.cli.device import device_option
-from mritk.cli.tell import echo
+from mritk.cli.tell import echo, echo_json
 from mritk.errors import ExitCode
 
 if TYPE_CHECKING:
@@ -25,35 +23,35 @@ if TYPE_CHECKING:
 
 @click.command()
 @click.argument("trial", shell_complete=complete_trial)
-@results_option("Where the trial is looked for.")
-@click.option("-d", "--dataset", metavar="NAME", help="Where its data are now, if they moved.")
+@results_option("Results folder of the trial.")
+@click.option("-d", "--dataset", metavar="NAME", help="Current location of its data, if moved.")
 @device_option
 @click.option(
     "--tolerance",
     type=click.FloatRange(min=0),
     default=1e-4,
     show_default=True,
-    help="Difference of scores that passes for equal: another processor rounds otherwise.",
+    help="Score difference that counts as equal, as rounding depends on the processor.",
 )
 @click.option(
     "--keep",
     type=click.Path(path_type=Path),
     metavar="FOLDER",
-    help="Keep the new trial in this results folder.",
+    help="Store the new trial in this results folder.",
 )
-@click.option("--trust", is_flag=True, help="Execute the plugins that the trial names, unasked.")
+@click.option("--trust", is_flag=True, help="Execute the plugins of the trial without asking.")
 @offline_option
 @json_option
 @plugin_option
 @pass_app
 def rerun(app: App, /, trial: str, folder: Path, **options: Any) -> int:
-    """Train a stored trial again, from the command line that it keeps, and compare.
+    """Retrain a stored trial from its stored command line, and compare.
 
-    TRIAL is the beginning of an id, or the path of a file. The stored trial is not touched.
+    TRIAL is an id prefix, or the path of a file. The stored trial is not modified.
 
-    A plugin that its command names is code that would be executed: it is shown, and you are asked.
+    Plugins in its command are code: they are shown, and executed only after confirmation.
 
-    Exit code 0: every score agrees. 1: some do not. 4: it would be another trial (it tells why).
+    Exit code 0: all scores agree. 1: some do not. 4: it would be another trial (with the reason).
     """
     from mritk.cli.progress import progress_line
     from mritk.errors import UsageError
@@ -64,7 +62,7 @@ def rerun(app: App, /, trial: str, folder: Path, **options: Any) -> int:
 
     record = find_trial(trial, folder)
     if record.status != "finished":
-        raise UsageError(f"trial {record.id[:8]} failed; 'mritk run' tries it again")
+        raise UsageError(f"trial {record.id[:8]} failed; 'mritk run' retries it")
     request = _request(app, record, trust=options["trust"])
     benchmark = request.benchmark()
     if options["dataset"]:
@@ -84,7 +82,7 @@ def rerun(app: App, /, trial: str, folder: Path, **options: Any) -> int:
         agreement = reproduce(record, benchmark, planner, into, options["device"])
     equal = agreement.largest <= options["tolerance"]
     if options["as_json"]:
-        echo(json.dumps({**asdict(agreement), "equal": equal}, indent=2))
+        echo_json({**asdict(agreement), "equal": equal})
     else:
         echo(agreement.text())
         if options["keep"]:
@@ -105,8 +103,8 @@ def _request(app: App, record: TrialRecord, *, trust: bool) -> Request:
     command = [str(word) for word in record.provenance.get("command", [])]
     if "run" not in command:
         raise Unavailable(
-            f"trial {record.id[:8]} does not keep the 'mritk run' command that made it; repeat it "
-            f"with 'mritk run --rerun' and its options"
+            f"trial {record.id[:8]} does not contain its 'mritk run' command; repeat it with "
+            "'mritk run --rerun' and its options"
         )
     at, named = command.index("run"), App()
     try:
@@ -115,15 +113,13 @@ def _request(app: App, record: TrialRecord, *, trust: bool) -> Request:
     except (click.ClickException, click.exceptions.Exit) as error:
         why = error.format_message() if isinstance(error, click.ClickException) else "it asks help"
         raise Unavailable(
-            f"the command of trial {record.id[:8]} is not understood by this mritk: {why}"
+            f"the command of trial {record.id[:8]} is not supported by this version of mritk: {why}"
         ) from error
     code = [n for n in named.plugin_options if n not in app.plugin_options and n[:3] != "no:"]
     if code and not trust:
         _ask(record, code)
     app.plugin_options.extend(named.plugin_options)
-    given = dict(context.params)
-    data = {name: given.pop(name) for name in DATA_OPTIONS}
-    return Request(app, data=data, **given)
+    return Request(app, **context.params)
 
 
 def _ask(record: TrialRecord, plugins: list[str]) -> None:
@@ -135,10 +131,10 @@ def _ask(record: TrialRecord, plugins: list[str]) -> None:
     from mritk.errors import UsageError
 
     shown = [str(Path(name).resolve()) if name.endswith(".py") else name for name in plugins]
-    what = f"to repeat trial {record.id[:8]}, code would be executed that its file names: "
+    what = f"rerunning trial {record.id[:8]} would execute code named in its file: "
     what += ", ".join(shown)
     if sys.stdin.isatty() and click.confirm(f"{what}\nExecute it?", err=True):
         return
     raise UsageError(
-        f"{what}; look at it, then add --trust, or name it yourself: -p {' -p '.join(plugins)}"
+        f"{what}; review it, then add --trust, or load it with -p {' -p '.join(plugins)}"
     )

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import csv
-import json
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -11,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from mritk.cli.app import App, json_option, pass_app, plugin_option, results_argument
-from mritk.cli.tell import echo, say
+from mritk.cli.tell import echo, echo_json, say
 from mritk.errors import ExitCode
 
 if TYPE_CHECKING:
@@ -28,11 +27,11 @@ if TYPE_CHECKING:
 @plugin_option
 @pass_app
 def rescore(app: App, /, results: Path, as_csv: bool, as_json: bool) -> int:
-    """Compute every metric of every finished trial anew from its predictions.
+    """Recompute all metrics of all finished trials from their predictions.
 
     A new metric, or one of a plugin, needs no training. The scores go to RESULTS/results.h5, group
-    'scores': a column each for trial, dataset, protocol, backbone, augmentation, fold, seed, part,
-    metric, value, and the reason where there is none.
+    'scores': one column each for trial, dataset, protocol, backbone, augmentation, fold, seed,
+    part, metric, value, and the reason if undefined.
     """
     from mritk.store.folder import ResultsFolder
     from mritk.store.trial_state import UnusableTrial, exit_code_of
@@ -49,18 +48,18 @@ def rescore(app: App, /, results: Path, as_csv: bool, as_json: bool) -> int:
             trials += 1
             rows += _rows(stored, extra)
     if not trials:
-        say(f"mritk: there are no finished trials in {results}")
+        say(f"mritk: no finished trials in {results}")
         return exit_code_of(found) or ExitCode.NOTHING_TO_DO
     write_view(results, rows)
     if as_json:
         clean = [{**row, "value": or_null(row["value"])} for row in rows]
-        echo(json.dumps(clean, indent=2))
+        echo_json(clean)
     elif as_csv:
         writer = csv.DictWriter(sys.stdout, COLUMNS, lineterminator="\n")
         writer.writeheader()
         writer.writerows(rows)
     else:
-        echo(f"{len(rows)} scores of {trials} trials are in {results / 'results.h5'}")
+        echo(f"wrote {len(rows)} scores of {trials} trials to {results / 'results.h5'}")
     return exit_code_of(found)
 
 

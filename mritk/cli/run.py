@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from mritk.cli.app import App, json_option, offline_option, pass_app, plugin_option, results_option
-from mritk.cli.data_options import DATA_OPTIONS, as_data_options, data_options, over
+from mritk.cli.data_options import as_data_options, data_options, over
 from mritk.cli.device import device_option
 from mritk.cli.names import PluginName, names_option
 from mritk.cli.plan_text import show_plan, tell_data, tell_skipped, tell_without_model
@@ -32,35 +32,34 @@ if TYPE_CHECKING:
 PROCESSES = "processes"
 REHEARSAL = "mritk-rehearsal"
 REHEARSED = (
-    "a rehearsal: random weights, small images, one epoch, one fold, one seed; its numbers say "
-    "nothing about the study"
+    "rehearsal: random weights, small images, one epoch, one fold, one seed; scores are meaningless"
 )
 
 
 @click.command()
 @click.argument("file", type=PluginName("benchmark"), metavar="[NAME|FILE.toml]", required=False)
-@names_option(
-    "backbone", "Backbone; repeat to compare. Default: those of the benchmark 'quickstart'."
-)
+@names_option("backbone", "Backbone; repeatable. Default: those of the benchmark 'quickstart'.")
 @names_option("dataset", "Dataset, or folder:PATH for your own images. Default: as for -b.")
-@names_option("augmentation", "Augmentation; repeat to compare. Default: what the protocol names.")
+@names_option("augmentation", "Augmentation; repeatable. Default: that of the protocol.")
 @names_option("protocol", "Protocol. Default: as for -b.", metavar="NAME|FILE.toml")
 @click.option(
     "--vary",
     multiple=True,
     metavar="KEY=VALUE,…",
-    help="Try the protocol with each value of a key, such as split.shots=5,10; repeat.",
+    help="Run the protocol with each value of a key, such as split.shots=5,10; repeatable.",
 )
 @click.option("--seeds", type=click.IntRange(1), help="Number of seeds, from 0. Default: 2.")
 @click.option(
-    "--fold", "folds", multiple=True, type=click.IntRange(0), help="Fold; repeat. Default: all."
+    "--fold", "folds", multiple=True, type=click.IntRange(0), help="Fold; repeatable. Default: all."
 )
 @data_options
-@results_option("Folder of the trial files.")
+@results_option("Results folder.")
 @device_option
-@click.option("--skip-unreadable", is_flag=True, help="Leave out samples that cannot be read.")
-@click.option("--rerun", is_flag=True, help="Train again, from the start, what is done or begun.")
-@click.option("--deterministic", is_flag=True, help="Bit-exact on CUDA too; part of the protocol.")
+@click.option("--skip-unreadable", is_flag=True, help="Skip unreadable samples.")
+@click.option("--rerun", is_flag=True, help="Retrain finished and unfinished trials from scratch.")
+@click.option(
+    "--deterministic", is_flag=True, help=("Deterministic on CUDA too; part of the protocol.")
+)
 @click.option("--compile", "compiled", is_flag=True, help="Compile networks with torch.compile.")
 @click.option("--graphs", is_flag=True, help="Replay training steps as CUDA graphs.")
 @click.option(
@@ -68,25 +67,29 @@ REHEARSED = (
     type=click.FloatRange(min=0, min_open=True),
     default=5.0,
     show_default=True,
-    help="Within long epochs; there is one at the end of each epoch.",
+    help="Interval within long epochs, in addition to the end of each epoch.",
 )
 @click.option(
     "--executor",
     type=PluginName("executor"),
     metavar="NAME",
-    help="Where trials are trained. Default: here, one after the other; with --jobs, processes.",
+    help=(
+        "Where trials are trained. Default: in this process, sequentially; with --jobs: processes."
+    ),
 )
-@click.option("--jobs", type=click.IntRange(1), help="Train so many trials at once.")
-@click.option("--keep-models", is_flag=True, help="Keep each trained network in RESULTS/models.")
+@click.option("--jobs", type=click.IntRange(1), help="Number of trials trained in parallel.")
+@click.option("--keep-models", is_flag=True, help="Save each trained network to RESULTS/models.")
 @offline_option
 @click.option(
     "--rehearse",
     is_flag=True,
-    help="Try it at small scale: small images, one epoch per stage, no weights, the first seed and "
-    f"fold. Results go to ./{REHEARSAL}.",
+    help=(
+        "Small-scale test run: small images, one epoch per stage, no weights, first seed and "
+        f"fold. Results go to ./{REHEARSAL}."
+    ),
 )
-@click.option("-n", "--dry-run", is_flag=True, help="Show what would run, then stop.")
-@click.option("--check", is_flag=True, help="Say which data and weights are missing, then stop.")
+@click.option("-n", "--dry-run", is_flag=True, help="Show what would run, then exit.")
+@click.option("--check", is_flag=True, help="List missing data and weights, then exit.")
 @json_option
 @plugin_option
 @pass_app
@@ -101,11 +104,10 @@ def run(app: App, /, **options: Any) -> int:
     mritk run -b efficientnet_lite0 -b small_cnn -d folder:./my-images
     mritk run --protocol standard -b convnext_tiny@imagenet -b convnext_tiny@scratch
     """
-    data = {name: options.pop(name) for name in DATA_OPTIONS}
     chosen = click.get_current_context().get_parameter_source("folder")
     if options["rehearse"] and chosen is click.core.ParameterSource.DEFAULT:
         options["folder"] = Path(REHEARSAL)
-    return Request(app, data=data, **options).execute()
+    return Request(app, **options).execute()
 
 
 @dataclass(frozen=True)
@@ -116,7 +118,10 @@ class Request:
     file: str | None
     backbones: tuple[str, ...]
     datasets: tuple[str, ...]
-    data: Mapping[str, Any]
+    patient_regex: str
+    patients: str
+    no_patient_ids: bool
+    rename: tuple[str, ...]
     augmentations: tuple[str, ...]
     protocols: tuple[str, ...]
     vary: tuple[str, ...]
@@ -199,7 +204,7 @@ class Request:
             states = list(results.states(trial.id for trial in plan.trials).values())
             say(
                 f"interrupted: {states.count(TrialState.FINISHED)} of {len(plan.trials)} trials "
-                f"are stored in {results.path}; the same command resumes there"
+                f"are stored in {results.path}; the same command resumes"
             )
             return ExitCode.INTERRUPTED
         with TrialIndex(results) as index:
@@ -219,8 +224,8 @@ class Request:
         kind, _, index = self.device.partition(":")
         if self.uses_executor and index:
             raise UsageError(
-                f"--device {self.device} would give every worker the same GPU; name those to use "
-                f"in the environment, CUDA_VISIBLE_DEVICES={index}, and add --device {kind}"
+                f"--device {self.device} would assign the same GPU to every worker; select GPUs "
+                f"with CUDA_VISIBLE_DEVICES={index} and --device {kind}"
             )
 
     def require_possible(self, results: ResultsFolder) -> None:
@@ -261,7 +266,7 @@ class Request:
             given["rehearse"] = True
         if self.vary:
             given["vary"] = parse_vary(self.vary)
-        given["data"] = over(benchmark.data, as_data_options(self.data))
+        given["data"] = over(benchmark.data, as_data_options(vars(self)))
         return replace(benchmark, **given).completed(registry)
 
     def what_is_missing(self, workspace: Workspace) -> ExitCode:

@@ -34,7 +34,7 @@ def make_room(plan: Plan, results: ResultsFolder) -> None:
             raise problem
     for problem in problems:
         if problem.state.spoiled:
-            say(f"{problem}. Kept as {results.set_aside(problem.path)}; the trial is trained again")
+            say(f"{problem}. Moved to {results.set_aside(problem.path)}; retraining the trial")
         else:
             say(f"not trained: {problem}")
 
@@ -46,12 +46,8 @@ def tell_lost(
 ) -> ExitCode:
     """Name the trials that must be stored after a run and are not.
 
-    A results folder may be deleted, moved or mounted over while trials are trained.
-
-    Args:
-        plan: What was to be trained.
-        outcomes: What was.
-        found: By trial id, what the results folder gives at the end.
+    A results folder may be deleted, moved or mounted over while trials are trained. ``found`` is
+    what it gives at the end, by trial id.
 
     Returns:
         ``INTERNAL`` where a trial is lost, ``UNAVAILABLE`` where one cannot be read now.
@@ -68,8 +64,11 @@ def tell_lost(
             say(f"not in the table: {there}")
             code = ExitCode.UNAVAILABLE if code is ExitCode.OK else code
         elif trial.id in stored and not isinstance(there, TableTrial):
-            say(f"lost: {trial}: {there or 'its file was there and is not any more'}")
+            say(f"lost: {trial}: {there or 'its file has disappeared'}")
             code = ExitCode.INTERNAL
     if code is ExitCode.INTERNAL:
-        say("the results folder was changed, moved or deleted meanwhile; find out before going on")
+        say(
+            "the results folder was modified, moved or deleted during the run; check it before "
+            "continuing"
+        )
     return code

@@ -68,7 +68,7 @@ class Streams:
         failure = self._output.failure
         if failure is None or isinstance(failure, BrokenPipeError):
             return code
-        tell(f"the output could not be written: {failure.strerror}; write it elsewhere")
+        tell(f"the output could not be written: {failure.strerror}; redirect it elsewhere")
         return code or ExitCode.INTERNAL
 
 

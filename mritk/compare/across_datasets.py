@@ -98,8 +98,8 @@ def _compared(tables: Sequence[Table], ropes: Mapping[str, float] | None) -> Acr
     datasets = [table.keys["dataset"] for table in tables]
     if twice := sorted({name for name in datasets if datasets.count(name) > 1}):
         raise UsageError(
-            f"{where}: there are several tables of {', '.join(twice)} (other data or another "
-            f"split), and a dataset counts once; move one of them to another results folder"
+            f"{where}: several tables of {', '.join(twice)} (different data or split), but a "
+            "dataset counts once; move one of them to another results folder"
         )
     means = [
         {row.name: row.cells[metric.name].mean for row in table.rows if row.trials}
@@ -152,8 +152,8 @@ def _by_friedman(found: AcrossDatasets, where: str) -> AcrossDatasets:
 def _by_signed_ranks(found: AcrossDatasets, where: str) -> AcrossDatasets:
     if len(found.datasets) < LEAST_DATASETS or len(found.rows) < 2:
         raise UsageError(
-            f"{where}: a test over datasets takes {LEAST_DATASETS} datasets and 2 rows or more; "
-            f"there are {len(found.datasets)} and {len(found.rows)}"
+            f"{where}: a test over datasets requires at least {LEAST_DATASETS} datasets and 2 "
+            f"rows; there are {len(found.datasets)} and {len(found.rows)}"
         )
     better = bool(found.metric.higher_is_better)
     pairs = [

@@ -19,7 +19,7 @@ from mritk.text.numbers import decimals, or_null, p_text
 from mritk.text.text_table import Column, filled, fitted, text_table
 
 FORMATS = ("github", "plain", "csv", "json")
-VERDICT = "Verdict: the first against the second."
+VERDICT = "Verdict: first row versus second."
 
 
 @dataclass(frozen=True, eq=False)
@@ -69,15 +69,15 @@ def _notes(found: Differences) -> list[str]:
     if analysis.level == "patient":
         notes.append("Patient level: mean of the probabilities (or values) of a patient's images.")
     if analysis.temperature:
-        notes.append("Logits are scaled by a temperature fitted on each trial's validation part.")
+        notes.append("Temperature scaling: fitted on the validation set of each trial.")
     if not table.patients:
         notes.append(
-            "Image-level: the dataset names no patients; images of one patient count as "
-            "independent, so p is too small where there are such."
+            "Image-level: without patient ids, images of one patient count as independent; p may "
+            "be too small."
         )
     notes += [*table.warnings, *([table.verdict] if table.verdict else [])]
     if any(row.marks for row in table.rows):
-        notes.append("'mritk leaderboard' marks rows whose numbers are flattered, and says why.")
+        notes.append("'mritk leaderboard' marks rows with optimistic scores and states the reason.")
     return [*notes, *_unsaid(found.lines)]
 
 
@@ -96,10 +96,12 @@ def _unsaid(lines: Sequence[Tested]) -> list[str]:
 
 def _significance(lines: Sequence[Tested], rope: float) -> list[str]:
     if any(line.probabilities is not None for line in lines):
-        equal = f"Practically equal: a true difference within ±{rope:g}. " if rope else ""
-        return [f"{equal}A verdict takes a probability above {BELIEVED:.0%}; P is not corrected."]
+        equal = f"Practically equal: true difference within ±{rope:g}. " if rope else ""
+        return [
+            (f"{equal}A verdict requires a probability above {BELIEVED:.0%}; P is not corrected.")
+        ]
     count = sum(not line.silent for line in lines)
-    return [f"Holm's correction over {count} comparison{'s' if count != 1 else ''}, 5 %."]
+    return [f"Holm correction over {count} comparison{'s' if count != 1 else ''}, 5 %."]
 
 
 def across_text(found: AcrossDatasets, style: str, width: int | None = None) -> str:
@@ -132,24 +134,24 @@ def _across_notes(found: AcrossDatasets) -> list[str]:
     test = found.friedman
     if test is None:
         notes = [
-            "Bayesian signed-rank test: probabilities for a further dataset; each dataset counts "
-            "once, whatever its size.",
+            "Bayesian signed-rank test: probabilities for a new dataset; each dataset counts "
+            "once, regardless of size.",
             *_significance(found.pairs, found.rope),
         ]
     else:
         notes = [
-            f"Friedman's test: χ² = {test.chi_squared:.2f} ({_p_is(test.p_chi_squared)}), by Iman "
-            f"and Davenport F = {test.f:.2f} ({_p_is(test.p)}); each dataset counts once.",
-            f"Pairs: Nemenyi's test, corrected for their number, and never below p of F. Critical "
-            f"difference of average ranks at 5 %: {found.critical_difference:.2f}.",
+            f"Friedman's test: χ² = {test.chi_squared:.2f} ({_p_is(test.p_chi_squared)}), "
+            f"Iman–Davenport F = {test.f:.2f} ({_p_is(test.p)}); each dataset counts once.",
+            "Pairs: Nemenyi's test, corrected for multiple comparisons, p at least that of F. "
+            f"Critical difference of average ranks at 5 %: {found.critical_difference:.2f}.",
         ]
         if len(found.datasets) <= 10:
             notes.append(
-                "With 10 datasets or fewer both are approximate, and F rejects somewhat too often."
+                "With 10 datasets or fewer both are approximate, and F is slightly liberal."
             )
     notes.append(f"{VERDICT} Differences are means over datasets, without an interval.")
     if found.left_out:
-        notes.append(f"Not on every dataset, and left out: {', '.join(found.left_out)}.")
+        notes.append(f"Excluded, not on every dataset: {', '.join(found.left_out)}.")
     return notes
 
 

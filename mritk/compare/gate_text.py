@@ -17,8 +17,8 @@ FORMATS = ("github", "plain", "json")
 # What goes first where a terminal has no room; the difference of the two stays.
 KEEP = {"base": 0, "head": 1}
 MEANS = (
-    "Difference: head minus base, paired by patient, seed and fold, with its interval of 95 %. "
-    "Verdict: at 5 %, corrected by Holm over the rows of a metric."
+    "Difference: head minus base, paired by patient, seed and fold, with 95 % interval. Verdict: "
+    "at 5 %, Holm-corrected over the rows of a metric."
 )
 SIGNS = {Verdict.BETTER: "▲ better", Verdict.WORSE: "▼ worse", Verdict.CANNOT_TELL: "cannot tell"}
 
@@ -55,15 +55,15 @@ def headline(found: Comparisons) -> str:
     """Return one sentence: what the gate says."""
     if found.broken:
         told = [f"{change.row} ({change.metric.label}{_rules(change)})" for change in found.broken]
-        return f"**Worse, by evidence:** {', '.join(told)}."
+        return f"**Significantly worse:** {', '.join(told)}."
     if not found.changes:
         return "**Nothing could be compared.**"
     if len(found.untested) + len(found.undefined) == len(found.changes):
-        return "**Nothing could be tested.** A regression is neither shown nor ruled out."
+        return "**Nothing could be tested.** A regression is neither detected nor ruled out."
     better = [c.row for c in found.changes if c.verdict is Verdict.BETTER]
-    words = "**No regression is shown.**"
+    words = "**No regression detected.**"
     if found.untested:
-        words = "**No regression is shown where it could be tested.**"
+        words = "**No regression detected in tested rows.**"
     return f"{words} Better: {', '.join(dict.fromkeys(better))}." if better else words
 
 
@@ -73,9 +73,9 @@ def _rules(change: Change) -> str:
 
 def _reservations(found: Comparisons) -> list[tuple[str, Sequence[str]]]:
     told = [
-        ("Not compared, made under other conditions", found.incomparable),
-        ("Not compared, missing", found.missing),
-        ("Not read", found.damaged),
+        ("Not compared, different conditions", found.pairs.incomparable),
+        ("Not compared, missing", found.pairs.missing),
+        ("Not read", found.pairs.damaged),
         (
             "Not compared, undefined before or after",
             [f"{change.row}, {change.metric.label}" for change in found.undefined],
@@ -87,8 +87,8 @@ def _reservations(found: Comparisons) -> list[tuple[str, Sequence[str]]]:
                 for change in found.untested
             ],
         ),
-        ("New, without a base", found.added),
-        ("To be read with care", found.doubtful),
+        ("New, no base", found.pairs.added),
+        ("Caveats", found.pairs.doubtful),
         (
             "Without an interval",
             sorted(
@@ -148,9 +148,9 @@ def comparisons_as_data(found: Comparisons) -> dict[str, Any]:
             for change in found.changes
         ],
         "not_tested": [f"{change.row}: {change.metric.name}" for change in found.untested],
-        "missing": list(found.missing),
-        "incomparable": list(found.incomparable),
-        "added": list(found.added),
-        "doubtful": list(found.doubtful),
-        "not_read": list(found.damaged),
+        "missing": found.pairs.missing,
+        "incomparable": found.pairs.incomparable,
+        "added": found.pairs.added,
+        "doubtful": found.pairs.doubtful,
+        "not_read": found.pairs.damaged,
     }

@@ -81,24 +81,24 @@ class PairedRows:
         ones, others = self._scored[first], self._scored[second]
         keys = sorted(ones.keys() & others.keys())
         if not keys:
-            raise Undefined("they have no trial of the same seed and fold")
+            raise Undefined("no trial of the same seed and fold")
         if len({seed for (seed, _), _ in keys}) > 1:
             raise Undefined(
-                "it compares two trained models, and there are several seeds; "
-                "test each with --group-by seed, or all by --test bootstrap"
+                "it compares two trained models, but there are several seeds; test each with "
+                "--group-by seed, or all by --test bootstrap"
             )
         if len({run for run, _ in keys}) > 1:
             raise Undefined(
-                "it takes each sample once, and repeats of the split test samples again; use "
-                "--test corrected_t or --test bootstrap"
+                "it requires each sample once, but repeated splits test samples several times; "
+                "use --test corrected_t or --test bootstrap"
             )
         if any(ones[key][1] != others[key][1] for key in keys):
             raise Undefined("they were tested on different samples; use --test bootstrap")
         if len(keys) > 1:
             raise Undefined(
-                f"it compares two trained models, and {len(keys)} folds are {len(keys)} models of "
-                f"each row that share training samples, with scores of their own; test each with "
-                f"--group-by fold, or all by --test corrected_t or --test bootstrap"
+                f"it compares two trained models, but {len(keys)} folds are {len(keys)} models "
+                "per row that share training samples and differ in scores; test each with "
+                "--group-by fold, or all by --test corrected_t or --test bootstrap"
             )
         return ones[keys[0]][0], others[keys[0]][0]
 
@@ -111,7 +111,7 @@ class PairedRows:
         folds = self.table.folds
         if not self.redrawn:
             raise Undefined(
-                'it takes folds: a protocol with scheme = "kfold", or a hold-out split with '
+                'it requires folds: a protocol with scheme = "kfold", or a hold-out split with '
                 "repeats; use --test bootstrap"
             )
         ones, others = self._values[first], self._values[second]
@@ -120,7 +120,7 @@ class PairedRows:
             of_fold[key[1]].append((ones[key], others[key]))
         done = [fold for fold, values in of_fold.items() if values]
         if len(done) < folds:
-            raise Undefined(f"both have {len(done)} of {folds} folds; 'mritk run' makes the rest")
+            raise Undefined(f"both have {len(done)} of {folds} folds; 'mritk run' trains the rest")
         means = np.asarray([np.mean(values, axis=0) for values in of_fold.values()])
         return means[:, 0], means[:, 1]
 
@@ -147,5 +147,5 @@ class PairedRows:
             tested += parts.get("test", 0)
             fitted += parts.get("train", 0) + parts.get("val", 0)
         if not fitted:
-            raise Undefined("the trial files name no training samples")
+            raise Undefined("the trial files do not list training samples")
         return tested / fitted

@@ -117,7 +117,7 @@ def _mcnemar(rows: PairedRows, first: str, second: str) -> list[Tested]:
 def _delong(rows: PairedRows, first: str, second: str) -> list[Tested]:
     task = rows.table.task
     if not isinstance(task, Classification):
-        raise Undefined(f"it compares AUROCs, and {rows.table.keys['dataset']} has no classes")
+        raise Undefined(f"it compares AUROCs, but {rows.table.keys['dataset']} has no classes")
     one, other = rows.two_models(first, second)
     binary = len(task.classes) == 2
     lines = []
@@ -169,37 +169,36 @@ def _bayes(rows: PairedRows, first: str, second: str) -> list[Tested]:
 TESTS: Mapping[str, PairedTest] = {
     "bootstrap": PairedTest(
         "Paired clustered bootstrap",
-        "Patients (or groups of copies) and runs are resampled, the same for both rows. It "
-        "assumes that patients are independent of each other, and that k folds are correlated by "
-        "1 / (2k).",
+        "Patients (or duplicate groups) and runs are resampled jointly for both rows. Assumes "
+        "independent patients, and a correlation of 1 / (2k) between k folds.",
         _bootstrap,
         resamples=True,
         refuses=False,
     ),
     "mcnemar": PairedTest(
         "McNemar's exact test",
-        "It compares two trained models on independent samples, one per patient; what retraining "
-        "would change is not in p. Interval of Agresti and Min.",
+        "Compares two trained models on independent samples, one per patient; p does not include "
+        "the effect of retraining. Agresti–Min interval.",
         _mcnemar,
         metric="accuracy",
     ),
     "delong": PairedTest(
         "DeLong's test",
-        "It compares the AUROCs of two trained models, each class against the rest; images of one "
-        "patient are summed (Obuchowski). What retraining would change is not in p.",
+        "Compares one-vs-rest AUROCs of two trained models; images of one patient are summed "
+        "(Obuchowski). p does not include the effect of retraining.",
         _delong,
         metric="macro_auroc",
     ),
     "corrected_t": PairedTest(
         "Corrected resampled t-test",
-        "Differences per fold, averaged over seeds; folds are taken to be correlated by "
-        "n_test / (n_test + n_train) (Nadeau and Bengio).",
+        "Differences per fold, averaged over seeds; the correlation between folds is assumed to "
+        "be n_test / (n_test + n_train) (Nadeau and Bengio).",
         _corrected_t,
     ),
     "bayes": PairedTest(
         "Bayesian comparison",
         "Student's posterior under a flat prior: over folds with the correlation of their "
-        "training parts, without folds from the clustered bootstrap.",
+        "training sets, without folds from the clustered bootstrap.",
         _bayes,
         resamples=True,
     ),
@@ -220,9 +219,9 @@ def compare_all_pairs(rows: PairedRows, test: PairedTest) -> list[Tested]:
         except Undefined as undefined:
             lines.append(Tested(rows.undefined(first, second, str(undefined))))
     if not lines:
-        raise UsageError(f"{where}: there are no two rows with finished trials to compare")
+        raise UsageError(f"{where}: fewer than two rows with finished trials to compare")
     if test.refuses and all(line.silent for line in lines):
-        raise UsageError(f"{where}: {test.label} cannot be made: {lines[0].reason}")
+        raise UsageError(f"{where}: {test.label} is not applicable: {lines[0].reason}")
     return corrected(lines)
 
 

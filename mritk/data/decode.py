@@ -15,10 +15,10 @@ from mritk.data.identified import SampleChanged
 from mritk.data.preprocessing import UNCHANGED, Preprocessing
 from mritk.data.samples import Samples, UnreadableSamples
 from mritk.data.shaping import RESAMPLING, Shaping, shaping_code
-from mritk.errors import DataError, UsageError
+from mritk.errors import DataError, UsageError, one_line
 from mritk.files.kept import Draft, kept, key_of
 from mritk.files.workspace import Workspace
-from mritk.machine.in_threads import in_threads, reason_of
+from mritk.machine.in_threads import in_threads
 
 WHAT, IMAGES = "decoded images", "images"
 
@@ -55,11 +55,11 @@ def decoded(
     """
     if interpolation not in RESAMPLING:
         known = ", ".join(RESAMPLING)
-        raise UsageError(f"unknown interpolation {interpolation!r}; it is one of {known}")
+        raise UsageError(f"unknown interpolation {interpolation!r}; expected one of {known}")
     if not len(samples):
-        raise DataError("there are no samples to decode")
+        raise DataError("no samples to decode")
     if samples.spatial_dims not in (2, 3):
-        raise DataError("these samples do not lie on a grid; only a method of their own reads them")
+        raise DataError("these samples are not images; they require a custom method")
     shaping = Shaping(samples.spatial_dims or 0, size, interpolation, preprocessing)
     folder, identity = workspace.folder("decoded"), _identity(samples, shaping)
     make = partial(_make, samples, shaping, progress=progress)
@@ -116,7 +116,7 @@ def _fill(
         if isinstance(result, SampleChanged):
             raise result
         if isinstance(result, Exception):
-            bad[row] = reason_of(result)
+            bad[row] = one_line(result)
             continue
         item = result
         if samples.spatial_dims == 2 and item.ndim == 3 and not colour:
@@ -128,12 +128,12 @@ def _fill(
         if item.dtype != array.dtype:
             raise DataError(
                 f"sample {samples.ids[row]} is {item.dtype}, the first {array.dtype}; a dataset "
-                f"gives either uint8 or floats in [0, 1]"
+                "must use either uint8 or floats in [0, 1]"
             )
         if item.shape != array.shape[1:]:
             raise DataError(
                 f"sample {samples.ids[row]} has shape {item.shape}, the first {array.shape[1:]}; "
-                f"give the protocol an image_size (or volume_size) instead of native"
+                "set image_size (or volume_size) in the protocol instead of native"
             )
         array[row] = item
         progress((row + 1) / len(samples))

@@ -57,9 +57,9 @@ def require_room(needed: int, sides: Sequence[int | None], folder: Path) -> None
     what = f"{needed / 1e9:.1f} GB of decoded images ({_sides(sides)})"
     if needed > free:
         raise StoreError(
-            f"no room for {what} in {folder}, where {free / 1e9:.1f} GB are free; choose a smaller "
-            f"image_size (or volume_size) in the protocol, free space, or set MRITK_HOME to "
-            f"another disk"
+            f"not enough space for {what} in {folder} ({free / 1e9:.1f} GB free); choose a "
+            "smaller image_size (or volume_size) in the protocol, free space, or set MRITK_HOME "
+            "to another disk"
         )
     if needed > LARGE:
         logger.warning("%s will be written to %s (%.1f GB free)", what, folder, free / 1e9)

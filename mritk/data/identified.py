@@ -13,8 +13,8 @@ from dataclasses import replace
 import numpy as np
 
 from mritk.data.samples import Samples, array_digest
-from mritk.errors import DataError
-from mritk.machine.in_threads import in_threads, reason_of
+from mritk.errors import DataError, one_line
+from mritk.machine.in_threads import in_threads
 
 
 class SampleChanged(DataError):
@@ -24,7 +24,7 @@ class SampleChanged(DataError):
 def array_digests(samples: Samples) -> tuple[list[str], dict[int, str]]:
     """Read all samples; return the digest of each array, and why rows cannot be read."""
     results = list(in_threads(lambda row: array_digest(samples.read(row)), len(samples)))
-    unreadable = {row: reason_of(r) for row, r in enumerate(results) if isinstance(r, Exception)}
+    unreadable = {row: one_line(r) for row, r in enumerate(results) if isinstance(r, Exception)}
     return ["" if isinstance(result, Exception) else result for result in results], unreadable
 
 
@@ -49,9 +49,9 @@ def identified(samples: Samples, arrays: Sequence[str], unreadable: Mapping[int,
         array = samples.read(row)
         if row not in unreadable and array_digest(array) != arrays[row]:
             raise SampleChanged(
-                f"{samples.ids[row]} is read as another array than a moment ago: something writes "
-                f"to the data, or its reader draws at random; let nothing write to them and give "
-                f"the same command again, or try 'mritk plugins check'"
+                f"{samples.ids[row]} gave a different array than before: the data are being "
+                "modified, or the reader is not deterministic; stop other writers and repeat the "
+                "command, or run 'mritk plugins check'"
             )
         return array
 

@@ -3,15 +3,12 @@
 from __future__ import annotations
 
 import logging
-from bisect import bisect_right
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
-from itertools import accumulate
 
 import numpy as np
 
-from mritk.data.one_name import require_distinct_classes
+from mritk.data.one_name import require_distinct_classes, with_classes
 from mritk.data.samples import Classification, Regression, Samples, Task
 from mritk.errors import DataError
 from mritk.reading.passed_over import PassedOver
@@ -19,7 +16,7 @@ from mritk.reading.spelling import canonical_name
 
 logger = logging.getLogger("mritk")
 
-COLUMNS = {"patients": "patients", "sites": "sites", "splits": "official parts"}
+COLUMNS = {"patients": "patients", "sites": "sites", "splits": "official splits"}
 KINDS = {2: "images", 3: "volumes", None: "data without a grid"}
 
 
@@ -43,27 +40,23 @@ def join(named: Sequence[tuple[str, Samples]], name: str) -> Samples:
             other classes, or numbers in other units; or only some of them name their patients.
     """
     if not named:
-        raise DataError(f"there is nothing to join in {name}")
+        raise DataError(f"nothing to join in {name}")
     prefixes = distinct([prefix for prefix, _ in named])
     tables = [samples for _, samples in named]
     parts = list(zip(prefixes, tables, strict=True))
     dims = {prefix: KINDS[samples.spatial_dims] for prefix, samples in parts}
     if len(set(dims.values())) > 1:
-        raise DataError(f"{name} cannot be joined: {_each(dims)}; join data of one kind")
+        raise DataError(f"{name} cannot be joined: {_each(dims)}; join data of the same kind")
     task, targets = _joined_task(parts, name)
     sources = [samples.sources or [prefix] * len(samples) for prefix, samples in parts]
-    starts = [0, *accumulate(len(samples) for samples in tables)]
-
-    def place(i: int) -> tuple[Samples, int]:
-        part = bisect_right(starts, i) - 1
-        return tables[part], i - starts[part]
+    places = [(samples, row) for samples in tables for row in range(len(samples))]
 
     def read(i: int) -> np.ndarray:
-        samples, row = place(i)
+        samples, row = places[i]
         return samples.read(row)
 
     def digest(i: int) -> str:
-        samples, row = place(i)
+        samples, row = places[i]
         return samples.content(row)
 
     splits = _column(parts, "splits", name, prefixed=False)
@@ -71,7 +64,7 @@ def join(named: Sequence[tuple[str, Samples]], name: str) -> Samples:
         without = [prefix for prefix, samples in parts if part not in (samples.splits or ())]
         if without:
             logger.warning(
-                "the official %s part of %s has nothing of %s", part, name, ", ".join(without)
+                "the official %s set of %s has no samples of %s", part, name, ", ".join(without)
             )
     return Samples(
         ids=[f"{prefix}/{id_}" for prefix, samples in parts for id_ in samples.ids],
@@ -104,19 +97,12 @@ def rename_classes(samples: Samples, mapping: Mapping[str, str]) -> Samples:
     if not mapping:
         return samples
     if not isinstance(samples.task, Classification):
-        raise DataError(
-            "classes cannot be renamed where the target is a number; leave out --rename"
-        )
+        raise DataError("classes cannot be renamed for a numeric target; remove --rename")
     old = samples.task.classes
     unknown = [name for name in mapping if name not in old]
     if unknown:
-        raise DataError(
-            f"there is no class {unknown[0]!r} to rename; the classes are {', '.join(old)}"
-        )
-    new = [mapping.get(name, name) for name in old]
-    classes = tuple(sorted(set(new)))
-    number = np.asarray([classes.index(name) for name in new])
-    return replace(samples, task=Classification(classes), targets=number[samples.targets])
+        raise DataError(f"no class {unknown[0]!r} to rename; the classes are {', '.join(old)}")
+    return with_classes(samples, [mapping.get(name, name) for name in old])
 
 
 def distinct(names: Sequence[str]) -> list[str]:
@@ -135,10 +121,12 @@ def _joined_task(parts: Sequence[tuple[str, Samples]], name: str) -> tuple[Task,
         return _joined_classes(parts, classes, name)
     if classes:
         kinds = {prefix: f"a target for {samples.task.kind}" for prefix, samples in parts}
-        raise DataError(f"{name} cannot be joined: {_each(kinds)}; join data of one task")
+        raise DataError(f"{name} cannot be joined: {_each(kinds)}; join data of the same task")
     units = {p: s.task.unit or "no unit" for p, s in parts if isinstance(s.task, Regression)}
     if len(set(units.values())) > 1:
-        raise DataError(f"{name} cannot be joined: {_each(units)}; give targets in one unit")
+        raise DataError(
+            f"{name} cannot be joined: {_each(units)}; use the same unit for all targets"
+        )
     return parts[0][1].task, np.concatenate([samples.targets for _, samples in parts])
 
 
@@ -151,8 +139,8 @@ def _joined_classes(
     if len({frozenset(own) for own in keys.values()}) > 1:
         held = {prefix: ", ".join(own) for prefix, own in classes.items()}
         raise DataError(
-            f"{name} cannot be joined, as the classes differ: {_each(held)}; rename or merge "
-            f"classes with --rename OLD=NEW"
+            f"{name} cannot be joined, because the classes differ: {_each(held)}; rename or merge "
+            "classes with --rename OLD=NEW"
         )
     first = parts[0][0]
     shown = dict(zip(keys[first], classes[first], strict=True))
@@ -170,13 +158,13 @@ def _column(
     if without:
         if column == "patients" and len(without) < len(parts):
             raise DataError(
-                f"{', '.join(without)} names no patients, the rest of {name} does; known patients "
-                f"would be divided. Tell them by --patient-regex, or by a manifest with a column "
-                f"patient (manifest:FILE.csv)"
+                f"{', '.join(without)} has no patient ids, the rest of {name} does; patients "
+                "could be split. Specify them by --patient-regex, or by a manifest with a column "
+                "patient (manifest:FILE.csv)"
             )
         if len(without) < len(parts):
             logger.warning(
-                "%s has no %s, so they are unknown in all of %s",
+                "%s has no %s, so they are treated as unknown in all of %s",
                 *(", ".join(without), COLUMNS[column], name),
             )
         return None

@@ -34,16 +34,16 @@ def require_distinct_classes(samples: Samples, name: str) -> None:
         first, *others = group
         renames = " ".join(f"--rename '{other}={first}'" for other in others)
         raise DataError(
-            f"dataset {name} has the classes {_quoted(group)}, which differ in spelling only; "
-            f"merge them with {renames}, or rename one to something else if they are different"
+            f"dataset {name} has the classes {_quoted(group)}, which differ only in spelling; "
+            f"merge them with {renames}, or rename one if they are different"
         )
     for number, label in enumerate(classes):
         if is_missing(label):
             rows = np.flatnonzero(samples.targets == number)
             raise DataError(
                 f"dataset {name} has the class {label!r}, which stands for a missing label "
-                f"({_some(samples, rows)}); label or remove these, or, if it is a class, give it "
-                f"another name: --rename '{label}=NAME'"
+                f"({_some(samples, rows)}); label or remove these, or, if it is a class, rename "
+                f"it: --rename '{label}=NAME'"
             )
 
 
@@ -57,8 +57,11 @@ def with_composed_classes(samples: Samples) -> Samples:
         return samples
     old = samples.task.classes
     new = [composed(label) for label in old]
-    if new == list(old):
-        return samples
+    return samples if new == list(old) else with_classes(samples, new)
+
+
+def with_classes(samples: Samples, new: Sequence[str]) -> Samples:
+    """Return the samples with ``new`` names of their classes, sorted; equal ones are merged."""
     classes = tuple(sorted(set(new)))
     number = np.asarray([classes.index(label) for label in new])
     return replace(samples, task=Classification(classes), targets=number[samples.targets])
@@ -78,7 +81,7 @@ def with_one_spelling(samples: Samples, name: str) -> Samples:
         rows = [row for row, patient in enumerate(samples.patients or ()) if patient in unknown]
         raise DataError(
             f"dataset {name} has the patient {min(unknown)!r}, which stands for a missing value "
-            f"({_some(samples, rows)}); say who they are, or remove them"
+            f"({_some(samples, rows)}); add the patient ids, or remove the samples"
         )
     patients = _joined(samples.patients, "patient", name)
     sites = _joined(samples.sites, "site", name)
@@ -96,7 +99,7 @@ def _joined(column: Sequence[str] | None, noun: str, name: str) -> Sequence[str]
         return column
     more = f", and {len(groups) - NAMED} more" if len(groups) > NAMED else ""
     logger.warning(
-        "%s of %s differ in spelling only and are taken as one: %s%s",
+        "%s of %s differ only in spelling and are merged: %s%s",
         *(f"{noun}s", name, "; ".join(_quoted(group) for group in groups[:NAMED]), more),
     )
     spelling: Mapping[str, str] = one_spelling(names)

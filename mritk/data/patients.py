@@ -43,12 +43,12 @@ class PatientRule:
         }
         flags = [flag for flag, value in given.items() if value]
         if len(flags) > 1:
-            raise UsageError(f"{' and '.join(flags)} exclude each other; give one of them")
+            raise UsageError(f"{' and '.join(flags)} are mutually exclusive; use one of them")
         try:
             re.compile(self.regex)
         except re.error as error:
             raise UsageError(
-                f"--patient-regex {quote(self.regex)} is no regular expression: {error}"
+                f"--patient-regex {quote(self.regex)} is not a valid regular expression: {error}"
             ) from error
 
 
@@ -70,7 +70,7 @@ def with_patients(samples: Samples, rule: PatientRule, name: str) -> Samples:
         return samples
     if samples.patients is not None:
         flag = "--patient-regex" if rule.regex else "--patients"
-        raise UsageError(f"dataset {name} names its patients itself; leave out {flag}")
+        raise UsageError(f"dataset {name} already has patient ids; remove {flag}")
     told = (
         _from_regex(samples, rule.regex, name) if rule.regex else _from_table(samples, rule, name)
     )
@@ -78,14 +78,14 @@ def with_patients(samples: Samples, rule: PatientRule, name: str) -> Samples:
     if len(found) < 2:
         source = "--patient-regex" if rule.regex else rule.table
         raise DataError(
-            f"{source} gives all {len(samples)} samples of {name} to one patient, "
-            f"{next(iter(found), '')!r}; nothing could be divided, so look at ids such as "
-            f"{samples.ids[0]!r} and correct it"
+            f"{source} assigns all {len(samples)} samples of {name} to one patient, "
+            f"{next(iter(found), '')!r}, so no split is possible; correct it for ids such as "
+            f"{samples.ids[0]!r}"
         )
     if rule.regex and len(found) == len(samples):
         logger.warning(
-            "--patient-regex gives every sample of %s a patient of its own (%s); if several are of "
-            "one patient, change it",
+            "--patient-regex assigns every sample of %s to a different patient (%s); change it "
+            "if patients have several samples",
             *(name, ", ".join((told.patients or ())[:NAMED])),
         )
     return told
@@ -102,10 +102,10 @@ def require_patients(samples: Samples, rule: PatientRule, name: str) -> None:
     if samples.patients is not None or rule.none or official:
         return
     raise DataError(
-        f"dataset {name} does not name its patients; with images of one patient on both sides of a "
-        f"split, scores measure memory. Give --patient-regex REGEX to find the patient in ids such "
-        f"as {samples.ids[0]!r}, or --patients FILE.csv with the columns id and patient, or "
-        f"--no-patient-ids to split by image all the same"
+        f"dataset {name} has no patient ids; images of one patient in training and test cause "
+        "leakage. Use --patient-regex REGEX to extract the patient from ids such as "
+        f"{samples.ids[0]!r}, --patients FILE.csv with the columns id and patient, or "
+        "--no-patient-ids to accept an image-level split"
     )
 
 
@@ -117,9 +117,8 @@ def _from_regex(samples: Samples, regex: str, name: str) -> Samples:
     without = [id_ for id_, patient in zip(samples.ids, patients, strict=True) if not patient]
     if without:
         raise DataError(
-            f"--patient-regex {quote(regex)} finds no patient in {len(without)} of "
-            f"{len(samples)} ids of {name}, such as {_some(without)}; "
-            f"change it so that it matches every id"
+            f"--patient-regex {quote(regex)} does not match {len(without)} of {len(samples)} ids "
+            f"of {name}, such as {_some(without)}; change it to match every id"
         )
     return replace(samples, patients=patients)
 
@@ -130,20 +129,18 @@ def _from_table(samples: Samples, rule: PatientRule, name: str) -> Samples:
     absent = [id_ for id_ in samples.ids if id_ not in table]
     unknown = sorted(table.keys() - set(samples.ids))
     for ids, what in (
-        (absent, f"has no line for {len(absent)} of {len(samples)} samples of {name}"),
-        (unknown, f"has {len(unknown)} lines for samples that {name} does not have"),
+        (absent, f"has no row for {len(absent)} of {len(samples)} samples of {name}"),
+        (unknown, f"has {len(unknown)} rows for samples that are not in {name}"),
     ):
         if ids:
             raise DataError(
-                f"{path} {what}: {_some(ids)}; it must list every sample once by its id, such as "
+                f"{path} {what}: {_some(ids)}; it must list every sample once, by its id, such as "
                 f"{samples.ids[0]!r}"
             )
     rows = [table[id_] for id_ in samples.ids]
     sites = [row["site"] for row in rows] if "site" in rows[0] else samples.sites
     if samples.sites is not None and tuple(sites or ()) != samples.sites:
-        raise DataError(
-            f"{path} and the dataset {name} name different sites; remove the column site"
-        )
+        raise DataError(f"{path} and dataset {name} disagree on sites; remove the column site")
     return replace(samples, patients=[row["patient"] for row in rows], sites=sites)
 
 
@@ -157,15 +154,14 @@ def _read_table(path: Path) -> dict[str, dict[str, str]]:
     """
     if not path.is_file():
         raise Unavailable(
-            f"no file {path} with the patients; --patients wants a table with the columns id and "
-            f"patient"
+            f"no file {path}; --patients requires a table with the columns id and patient"
         )
     table = read_text_table(path, lower_names=True)
     key = "id" if "id" in table.columns else "path"
     if key not in table.columns or "patient" not in table.columns:
         raise DataError(
-            f"{path} has the columns {', '.join(table.columns)}; it must have id (or path) and "
-            f"patient, and may have site"
+            f"{path} has the columns {', '.join(table.columns)}; required: id (or path) and "
+            "patient; optional: site"
         )
     wanted = [column for column in (key, "patient", "site") if column in table.columns]
     lines: dict[str, dict[str, str]] = {}
@@ -177,7 +173,7 @@ def _read_table(path: Path) -> dict[str, dict[str, str]]:
                 raise DataError(f"{path} line {row.line}: {column} {what}; fill it in")
         id_ = cells.pop(key)
         if id_ in lines:
-            raise DataError(f"{path} line {row.line}: {id_} is there twice; remove one")
+            raise DataError(f"{path} line {row.line}: duplicate id {id_}; remove one")
         lines[id_] = cells
     return lines
 

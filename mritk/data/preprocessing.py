@@ -27,7 +27,7 @@ class Preprocessing:
 
     def __post_init__(self) -> None:
         if not 0 <= self.blur < math.inf:
-            raise ValueError("blur is a number of pixels, 0 or more")
+            raise ValueError("blur must be a number of pixels, at least 0")
 
     def __bool__(self) -> bool:
         """Whether it changes anything."""

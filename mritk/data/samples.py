@@ -8,11 +8,11 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import numpy as np
 
-from mritk.errors import DataError
+from mritk.errors import DataError, one_line
 from mritk.reading.parts import SPLITS
 from mritk.reading.passed_over import PassedOver
 
@@ -39,7 +39,7 @@ class Regression:
     """The target is a number in ``unit``; scores are values of shape (N,).
 
     Attributes:
-        unit: For tables and figures, such as ``years``.
+        unit: Unit for tables and figures, such as ``years``.
     """
 
     unit: str = ""
@@ -65,14 +65,14 @@ class UnreadableSamples(DataError):
         listed = "; ".join(f"{ids[r]} ({why})" for r, why in zip(rows[:20], reasons, strict=False))
         more = f"; and {len(rows) - 20} more" if len(rows) > 20 else ""
         super().__init__(
-            f"{len(rows)} of {len(ids)} samples cannot be read: {listed}{more}; mend or remove "
-            f"them, or add --skip-unreadable to go on without them"
+            f"{len(rows)} of {len(ids)} samples are unreadable: {listed}{more}; repair or remove "
+            "them, or skip them with --skip-unreadable"
         )
 
 
 @dataclass(frozen=True, eq=False)
 class Samples:
-    """A table of N samples and the means to read each of them.
+    """A table of N samples and a function to read each sample.
 
     Attributes:
         ids: N unique names, stable across machines (relative paths, never absolute ones).
@@ -81,16 +81,16 @@ class Samples:
         read: Returns sample ``i`` as an array of any rank. Dense data are uint8, or floats in
             [0, 1]: an image is (H, W) or (H, W, 3), a volume (D, H, W).
             It is called from several threads at once.
-        spatial_dims: 2 for images, 3 for volumes; None for data that do not lie on a grid of one
-            size (graphs, signals), which mritk then hands to the method one by one as they are.
-        digest: Returns a hexadecimal SHA-256 of what ``read(i)`` would decode, and must change
-            with it. By default the array itself is hashed; a dataset of files hashes their bytes,
-            which saves reading. The code that reads, and a family's options, are seen to by mritk.
-        patients: N patient ids, or None where the data have none. No patient is ever split.
+        spatial_dims: 2 for images, 3 for volumes; None for other data (graphs, signals), which are
+            passed to the method one by one, unchanged.
+        digest: Returns a hexadecimal SHA-256 that changes whenever the result of ``read(i)`` does.
+            By default the array is hashed; file-based datasets hash the bytes of the file, which
+            saves reading. mritk accounts for the reading code and the options of a family.
+        patients: N patient ids, or None if unknown. Patients are never split.
         sites: N acquisition sites or scanners, or None.
-        sources: N names of the collections the samples came from, or None.
-        splits: N names out of ``train``, ``val``, ``test`` where an official split exists.
-        passed_over: What lies beside the data and is no sample; the audit tells it.
+        sources: N names of the source collections, or None.
+        splits: The official split, N of ``train``, ``val``, ``test``, or None.
+        passed_over: Ignored files and folders next to the data, reported by the audit.
     """
 
     ids: Sequence[str]
@@ -114,23 +114,23 @@ class Samples:
         _require_one_form(self.ids)
         twice = [name for name, count in Counter(self.ids).items() if count > 1]
         if twice:
-            raise DataError(f"sample ids must be unique; repeated: {', '.join(twice[:3])}")
+            raise DataError(f"sample ids must be unique; duplicates: {', '.join(twice[:3])}")
         for name in ("targets", *TEXT_COLUMNS):
             column = getattr(self, name)
             if column is not None and len(column) != len(self.ids):
                 raise DataError(f"column {name} has {len(column)} rows for {len(self.ids)} ids")
         targets = np.asarray(self.targets)
         if targets.ndim != 1:
-            raise DataError(f"targets have shape {targets.shape}; they must be one per sample")
+            raise DataError(f"targets have shape {targets.shape}; expected one per sample")
         if isinstance(self.task, Classification):
             object.__setattr__(self, "targets", _class_indices(targets, self.task.classes))
         else:
             object.__setattr__(self, "targets", targets.astype(np.float64))
             if not np.isfinite(self.targets).all():
-                raise DataError("regression targets must be finite numbers")
+                raise DataError("regression targets must be finite")
         if self.splits is not None and not set(self.splits) <= set(SPLITS):
             unknown = sorted(set(self.splits) - set(SPLITS))
-            raise DataError(f"split names are {', '.join(SPLITS)}; got {', '.join(unknown)}")
+            raise DataError(f"split names must be {', '.join(SPLITS)}; got {', '.join(unknown)}")
 
     def __len__(self) -> int:
         return len(self.ids)
@@ -141,20 +141,14 @@ class Samples:
         positions = np.flatnonzero(given) if given.dtype == bool else given.astype(np.int64)
         rows = positions.tolist()
         read, digest = self.read, self.digest
-
-        def pick(column: Sequence[str] | None) -> tuple[str, ...] | None:
-            return None if column is None else tuple(column[i] for i in rows)
-
+        columns = {name: getattr(self, name) for name in ("ids", *TEXT_COLUMNS)}
+        picked: dict[str, Any] = {n: c and tuple(c[i] for i in rows) for n, c in columns.items()}
         return replace(
             self,
-            ids=tuple(self.ids[i] for i in rows),
             targets=self.targets[positions],
             read=lambda i: read(rows[i]),
             digest=None if digest is None else lambda i: digest(rows[i]),
-            patients=pick(self.patients),
-            sites=pick(self.sites),
-            sources=pick(self.sources),
-            splits=pick(self.splits),
+            **picked,
         )
 
     def content(self, i: int) -> str:
@@ -178,7 +172,7 @@ class Samples:
             except MemoryError:
                 raise
             except Exception as error:
-                bad[row] = " ".join(str(error).split()) or type(error).__name__
+                bad[row] = one_line(error)
         if bad:
             raise UnreadableSamples(self.ids, list(bad), list(bad.values()))
         return tuple(contents)
@@ -207,7 +201,7 @@ def array_digest(array: np.ndarray) -> str:
     """
     array = np.ascontiguousarray(array)
     if array.dtype.hasobject:
-        raise DataError("holds Python objects; give an array of numbers")
+        raise DataError("contains Python objects; expected a numeric array")
     header = f"{array.dtype.str}{array.shape}".encode()
     return hashlib.sha256(header + array.tobytes()).hexdigest()
 
@@ -215,11 +209,13 @@ def array_digest(array: np.ndarray) -> str:
 def _texts(name: str, column: Sequence[str]) -> tuple[str, ...]:
     """Return a column as plain strings, which hash alike whatever sequence they came in."""
     if any(value is None for value in column):
-        raise DataError(f"column {name} is unknown for some samples; give all of it, or None")
+        raise DataError(
+            f"column {name} has missing values; give a value for every sample, or None instead"
+        )
     texts = tuple(str(value) for value in column)
     for text in texts:
         if "\0" in text or text != text.encode("utf-8", "ignore").decode():
-            raise DataError(f"column {name} holds {text!r}, which is not valid text; rename it")
+            raise DataError(f"column {name} contains {text!r}, which is not valid text; rename it")
     return texts
 
 
@@ -234,8 +230,8 @@ def _require_one_form(ids: Sequence[str]) -> None:
         other = forms.setdefault(unicodedata.normalize("NFC", text), text)
         if other != text:
             raise DataError(
-                f"column ids holds {other!r} in two Unicode forms, {other!a} and {text!a}; "
-                f"they would count as two, so write both in one form (NFC)"
+                f"column ids contains {other!r} in two Unicode forms, {other!a} and {text!a}; use "
+                "one form (NFC)"
             )
 
 
@@ -245,10 +241,10 @@ def _class_indices(targets: np.ndarray, classes: tuple[str, ...]) -> np.ndarray:
             f"a classification needs at least two classes; found {', '.join(classes) or 'none'}"
         )
     if len(set(classes)) < len(classes):
-        raise DataError(f"class names must differ: {', '.join(classes)}")
+        raise DataError(f"class names must be unique: {', '.join(classes)}")
     indices = targets.astype(np.int64)
     if len(targets) and (
         (indices != targets).any() or indices.min() < 0 or indices.max() >= len(classes)
     ):
-        raise DataError(f"targets must index the {len(classes)} classes, from 0")
+        raise DataError(f"targets must be indices of the {len(classes)} classes, starting at 0")
     return indices

@@ -56,11 +56,11 @@ class Shaping:
     def _resized(self, array: np.ndarray) -> np.ndarray:
         if self.spatial_dims == 2:
             if array.ndim != 2 and array.shape[2:] != (3,):
-                raise DataError(f"an image is (H, W) or (H, W, 3), not {array.shape}")
+                raise DataError(f"an image must be (H, W) or (H, W, 3), not {array.shape}")
             image = np.ascontiguousarray(without_equal_channels(array))
             return _resized_image(image, self.size, self.interpolation)
         if array.ndim != 3:
-            raise DataError(f"a volume has 3 dimensions, not shape {array.shape}")
+            raise DataError(f"a volume must have 3 dimensions, not shape {array.shape}")
         return resized_volume(array, self.size)
 
 
@@ -75,12 +75,12 @@ def _checked(array: np.ndarray) -> np.ndarray:
     """Return an array as uint8 or float32; refuse one that holds anything but pixels."""
     if array.dtype != np.uint8:
         if not np.issubdtype(array.dtype, np.floating):
-            raise DataError(f"holds {array.dtype}; give uint8, or floats in [0, 1]")
+            raise DataError(f"has dtype {array.dtype}; expected uint8, or floats in [0, 1]")
         array = np.asarray(array, dtype=np.float32)
         if not np.isfinite(array).all():
-            raise DataError("holds NaN or infinite values")
+            raise DataError("contains NaN or infinite values")
         if array.size and (array.min() < 0 or array.max() > 1):
-            raise DataError(f"holds values from {array.min():g} to {array.max():g}, not 0 to 1")
+            raise DataError(f"has values from {array.min():g} to {array.max():g}, not in [0, 1]")
     return array
 
 

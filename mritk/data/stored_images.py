@@ -62,7 +62,7 @@ class StoredImages:
 
     def __array__(self, dtype: Any = None, copy: bool | None = None) -> np.ndarray:
         if copy is False:
-            raise ValueError("images on disk cannot be an array without being read")
+            raise ValueError("images on disk cannot be viewed as an array without reading them")
         return self.take(np.arange(len(self))).astype(dtype or self.dtype, copy=False)
 
     def __repr__(self) -> str:

@@ -14,7 +14,7 @@ from types import ModuleType
 
 import numpy as np
 
-from mritk.errors import Unavailable
+from mritk.errors import import_extra
 from mritk.evaluate.corrected_t import NO_SPREAD
 from mritk.evaluate.resampling import SEED
 from mritk.evaluate.rounding import one_value, subtracted
@@ -104,7 +104,7 @@ def fold_probabilities(
     if len(first) != len(second) or len(first) % repeats:
         raise ValueError(f"{len(first)} and {len(second)} scores are not {repeats} times k folds")
     if len(first) < 2 * repeats:
-        return Probabilities.unknown("it takes two folds or more")
+        return Probabilities.unknown("it requires at least two folds")
     if not np.isfinite(first - second).all():
         return Probabilities.unknown("the metric is undefined in some folds")
     differences = subtracted(first, second)
@@ -146,7 +146,7 @@ def dataset_probabilities(
     if len(first) != len(second):
         raise ValueError(f"{len(first)} scores of the first, {len(second)} of the second")
     if len(first) < 2:
-        return Probabilities.unknown("it takes two datasets or more")
+        return Probabilities.unknown("it requires at least two datasets")
     if not np.isfinite(first - second).all():
         return Probabilities.unknown("the metric is undefined on some datasets")
     if rope == 0 and np.array_equal(first, second):
@@ -165,16 +165,10 @@ def _directed(below: float, above: float, *, higher_is_better: bool) -> Probabil
 
 def _require_rope(rope: float) -> None:
     if not 0 <= rope < math.inf:
-        raise ValueError(f"the region of practical equivalence is {rope}; it must be 0 or more")
+        raise ValueError(f"the region of practical equivalence is {rope}; it must not be negative")
 
 
 def _baycomp() -> ModuleType:
-    try:
-        import baycomp
-    except ImportError as error:
-        raise Unavailable(
-            "Bayesian tests over folds or datasets need baycomp; install it with: "
-            "python -m pip install 'mritk-bench[stats]'"
-        ) from error
-    found: ModuleType = baycomp
-    return found
+    return import_extra(
+        "baycomp", "Bayesian tests over folds or datasets need baycomp", extra="stats"
+    )

@@ -38,13 +38,13 @@ def by_patient(target: np.ndarray, score: np.ndarray, patient: Sequence[str]) ->
         Undefined: Some samples have no patient, or some patients several targets.
     """
     if not all(patient):
-        raise Undefined("samples without a patient have no score at patient level")
+        raise Undefined("patient-level scores require patient ids")
     names, first, number = np.unique(
         np.asarray(patient, dtype=str), return_index=True, return_inverse=True
     )
     several = int(np.unique(number[target != target[first][number]]).size)
     if several:
-        raise Undefined(f"{several} patients have several targets, so none is theirs")
+        raise Undefined(f"{several} patients have conflicting targets")
     images = np.bincount(number)
     if score.ndim == 1:
         mean = np.bincount(number, score.astype(np.float64)) / images

@@ -56,29 +56,29 @@ def _brier(samples: Resamples) -> np.ndarray:
 
 # On a finite sample even probabilities that are right miss in each bin, and absolute values add up.
 ABSOLUTE = (
-    "a calibration error of few samples lies above that of all patients, so no interval around it "
-    "holds; log loss and Brier have one"
+    "calibration errors are biased upwards on finite samples, so no interval is valid; log loss "
+    "and Brier have one"
 )
 ONE_CLASS = "all samples are of one class"
-FOR_ONE_CLASS = "all samples are, or are taken for, one class"
+FOR_ONE_CLASS = "all targets or all predictions are of one class"
 UNIT, SIGNED = (0.0, 1.0), (-1.0, 1.0)
 POSITIVE = (0.0, float("inf"))
 
 
 def _macro(name: str, label: str, form: Form, summary: str, **fields: Any) -> Metric:
     """Return a metric that is the mean over classes of a share."""
-    told = f"mean over classes of {summary}"
+    told = f"mean {summary} over classes"
     return weighted(name, label, True, form, per_class=True, bounds=UNIT, summary=told, **fields)
 
 
 # The first six are the columns of a leaderboard, and the first of them sorts it.
 CLASSIFICATION = (
-    _macro("balanced_accuracy", "balanced accuracy", recalls, "the share found (sensitivity)"),
+    _macro("balanced_accuracy", "balanced accuracy", recalls, "sensitivity (recall)"),
     _macro(
         "macro_auroc",
         "macro AUROC",
         aurocs,
-        "the area under the ROC curve, one against the rest",
+        "one-vs-rest area under the ROC curve",
         undefined=ONE_CLASS,
     ),
     weighted(
@@ -86,13 +86,18 @@ CLASSIFICATION = (
         "MCC",
         True,
         mcc,
-        undefined="all targets or all predictions are of one class",
+        undefined=FOR_ONE_CLASS,
         bounds=SIGNED,
         summary="Matthews correlation coefficient of classes and decisions",
     ),
-    _macro("macro_f1", "macro F1", f1s, "the harmonic mean of sensitivity and PPV"),
+    _macro("macro_f1", "macro F1", f1s, "F1 (harmonic mean of sensitivity and PPV)"),
     weighted(
-        "accuracy", "accuracy", True, accuracy, bounds=UNIT, summary="share of right decisions"
+        "accuracy",
+        "accuracy",
+        True,
+        accuracy,
+        bounds=UNIT,
+        summary=("proportion of correct decisions"),
     ),
     weighted(
         "log_loss",
@@ -106,28 +111,28 @@ CLASSIFICATION = (
         "macro_auprc",
         "macro AUPRC",
         average_precisions,
-        "the average precision, one against the rest",
+        "one-vs-rest average precision",
         undefined=ONE_CLASS,
     ),
     _macro(
         "macro_specificity",
         "macro specificity",
         specificities,
-        "the share of the others not taken for it",
+        "specificity",
         undefined=FOR_ONE_CLASS,
     ),
     _macro(
         "macro_ppv",
         "macro PPV",
         precisions,
-        "the positive predictive value (precision)",
+        "positive predictive value (precision)",
         undefined="class number {k} is never predicted",
     ),
     _macro(
         "macro_npv",
         "macro NPV",
         npvs,
-        "the negative predictive value",
+        "negative predictive value",
         undefined=FOR_ONE_CLASS,
         of_absent_too=True,
     ),

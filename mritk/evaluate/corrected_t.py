@@ -10,7 +10,7 @@ from mritk.evaluate.difference import Difference
 from mritk.evaluate.interval import Interval
 from mritk.evaluate.rounding import one_value
 
-NO_SPREAD = "all folds give the same difference, so its spread is unknown"
+NO_SPREAD = "all folds give the same difference, so its variance is unknown"
 
 
 def corrected_t(differences: np.ndarray, test_to_train: float) -> Difference:
@@ -33,13 +33,13 @@ def corrected_t(differences: np.ndarray, test_to_train: float) -> Difference:
     from scipy.stats import t as student
 
     if not 0 < test_to_train < math.inf:
-        raise ValueError(f"n_test / n_train is {test_to_train}; it must be above 0")
+        raise ValueError(f"n_test / n_train is {test_to_train}; it must be positive")
     folds = len(differences)
     mean = float(np.mean(differences)) if folds else math.nan
     dof = folds - 1
     if folds < 2:
         there = "is one fold" if folds else "are no folds"
-        return Difference.untested(mean, f"there {there}; it takes two or more")
+        return Difference.untested(mean, f"there {there}; at least two are required")
     if not np.isfinite(differences).all():
         return Difference.untested(mean, "the metric is undefined in some folds")
     if one_value(differences):

@@ -59,12 +59,12 @@ def aurocs(
     _, number = np.unique(np.asarray([str(name) for name in names]), return_inverse=True)
     nothing = np.full((len(scores), len(scores)), np.nan)
     if positive.all() or not positive.any():
-        reason = "all samples are of the class, or none is"
+        reason = "all samples are of the class, or none are"
         return AUROCs(np.full(len(scores), np.nan), nothing, reason)
     of_class, of_rest = components(positive, scores)
     values = of_class.mean(axis=1)
     if min(len(np.unique(number[side])) for side in (positive, ~positive)) < 2:
-        return AUROCs(values, nothing, "a class has one patient only, so its spread is unknown")
+        return AUROCs(values, nothing, "a class has only one patient, so its variance is unknown")
     units = int(number.max()) + 1
     per_class = _per_unit(of_class - values[:, None], number[positive], units)
     per_rest = _per_unit(of_rest - values[:, None], number[~positive], units)
@@ -124,7 +124,7 @@ def delong(found: AUROCs) -> Difference:
     variance = _of_difference(found.covariance)
     reason = found.reason
     if not reason and not variance > 0 and difference != 0:
-        reason = "every sample gives the same difference, which says nothing of new patients"
+        reason = "every sample gives the same difference, so its variance is unknown"
     if reason:
         return Difference.untested(difference, reason)
     if not variance > 0:

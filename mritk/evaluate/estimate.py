@@ -89,8 +89,8 @@ class Estimate:
         if method == "bca":
             if len(units.stratum) < FEWEST_OF_BCA:
                 return Interval.undefined(
-                    f"BCa takes {FEWEST_OF_BCA} patients or more, and there are "
-                    f"{len(units.stratum)}; leave out --interval bca"
+                    f"BCa requires at least {FEWEST_OF_BCA} patients; there are "
+                    f"{len(units.stratum)}; remove --interval bca"
                 )
             low, high = self._bca(units)
         elif method == "percentile":
@@ -184,14 +184,14 @@ def estimate(
         return without("the value itself is undefined")
     if (units.sizes < 2).any():
         what = "a class has" if len(units.sizes) > 1 else "there is"
-        return without(f"{what} one patient only, so its spread is unknown")
+        return without(f"{what} only one patient, so its variance is unknown")
     if lost > MOST_DEGENERATE * len(valid):
-        return without(f"{lost} of {len(valid)} resamples have no value")
+        return without(f"{lost} of {len(valid)} resamples are undefined")
     if lost:
         values, weights = values[:, valid], weights[valid]
     mean = values.mean(axis=0)
     if one_value(mean) and one_value(points):
-        return without("every resample gives the same value, which says nothing of new patients")
+        return without("every resample gives the same value, so its variance is unknown")
     training = spread.training(points, values)
     shown, shown_dof = _of_patients(mean, weights, units)
     # What is assumed rests on no estimate.

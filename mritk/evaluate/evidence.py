@@ -29,8 +29,8 @@ from mritk.evaluate.unseen import unseen_variance
 POWER = 0.8
 TINY = 1e-6
 ONE_RUN = (
-    "there is one run (seed) per row, so what retraining changes is unknown; train with more "
-    "seeds, or compare these trained networks with --given-these-models"
+    "one run (seed) per row, so the effect of retraining is unknown; train more seeds, or "
+    "compare these trained networks with --given-these-models"
 )
 
 
@@ -54,13 +54,8 @@ class Evidence(RunValues):
                 name: self.runs(name, range(len(trials)), metric)
                 for name, trials in self.rows.items()
             }
-            self._estimated[metric.name] = dict(
-                zip(
-                    runs,
-                    self._estimates(list(runs.values()), len(runs), metric, cautious=False),
-                    strict=True,
-                )
-            )
+            found = self._estimates(list(runs.values()), len(runs), metric, cautious=False)
+            self._estimated[metric.name] = dict(zip(runs, found, strict=True))
         return self._estimated[metric.name][row]
 
     def interval(self, row: str, metric: Metric) -> Interval:
@@ -182,7 +177,7 @@ class Evidence(RunValues):
         first, second = pair
         better = bool(metric.higher_is_better)
         if found is None:
-            none = Interval.undefined("they have no trial of the same seed and folds")
+            none = Interval.undefined("no trial of the same seed and folds")
             nan = math.nan
             return Comparison(first, second, metric.name, nan, none, nan, nan, better, nan, 0)
         low, high = metric.bounds

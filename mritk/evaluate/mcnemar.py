@@ -38,11 +38,11 @@ def mcnemar(
         or first.ndim != 1
         or {first.dtype, second.dtype} != {np.dtype(bool)}
     ):
-        raise ValueError("mcnemar takes two vectors of bool of one length: correct or not")
+        raise ValueError("mcnemar takes two bool vectors of equal length: correct or not")
     samples = len(first)
     b, c = int((first & ~second).sum()), int((~first & second).sum())
     difference = (b - c) / samples if samples else math.nan
-    reason = "there are no samples" if not samples else _clustered(unit)
+    reason = "no samples" if not samples else _clustered(unit)
     if reason:
         return Difference.untested(difference, reason)
     return Difference(difference, _interval(b, c, samples), _p(b, c))
@@ -53,8 +53,8 @@ def _clustered(unit: Sequence[Hashable] | None) -> str:
     if unit is None or len(set(unit)) == len(unit):
         return ""
     return (
-        f"{len(unit)} test samples are of {len(set(unit))} patients (or groups of copies), so they "
-        f"are not independent"
+        f"{len(unit)} test samples are of {len(set(unit))} patients (or duplicate groups) and not "
+        "independent"
     )
 
 

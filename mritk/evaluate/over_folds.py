@@ -45,7 +45,7 @@ def run_value(
     if not tested.all() and not (partial and tested.any()):
         return Value(math.nan, f"class number {int(np.argmin(tested))} has no sample in any fold")
     value = float(over_folds(parts, np.flatnonzero(tested))[0])
-    return Value(value, "it is not a number" if math.isnan(value) else "")
+    return Value(value, "it is NaN" if math.isnan(value) else "")
 
 
 def _classes_of(metric: Metric, targets: np.ndarray, scores: np.ndarray) -> FoldClasses:

@@ -37,8 +37,8 @@ SCORES: dict[str, tuple[Form, str]] = {
     "ppv": (precisions, "the class is never predicted"),
     "npv": (npvs, "no other class is ever predicted"),
     "f1": (f1s, "the class has no sample"),
-    "auroc": (aurocs, "there are no samples of the class, or of no other"),
-    "auprc": (average_precisions, "there are no samples of the class, or of no other"),
+    "auroc": (aurocs, "all samples are of the class, or none are"),
+    "auprc": (average_precisions, "all samples are of the class, or none are"),
 }
 
 

@@ -70,7 +70,7 @@ REGRESSION = (
         lambda samples: np.sqrt(_mse(samples)),
         task="regression",
         bounds=POSITIVE,
-        summary="root of the mean squared error, in the unit of the target",
+        summary="root mean squared error, in the unit of the target",
     ),
     weighted(
         "r2",
@@ -80,7 +80,7 @@ REGRESSION = (
         undefined="all targets are equal",
         task="regression",
         bounds=(-float("inf"), 1.0),
-        summary="share of the variance that is explained; below 0: worse than the mean",
+        summary="proportion of variance explained; below 0: worse than the mean",
     ),
     weighted(
         "pearson_r",
@@ -98,7 +98,7 @@ REGRESSION = (
         None,
         lambda samples: samples.mean(_errors(samples)),
         task="regression",
-        summary="mean of prediction minus target; it ranks nothing",
+        summary="mean of prediction minus target; not used for ranking",
     ),
 )
 SHOWN = REGRESSION[:3]

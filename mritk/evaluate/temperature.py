@@ -32,8 +32,8 @@ def fit_temperature(targets: np.ndarray, scores: np.ndarray) -> float:
     if right in (0, len(targets)):
         said = "all" if right else "none"
         raise Undefined(
-            f"{said} of the {len(targets)} validation samples are right, so no temperature can be "
-            f"fitted; validate on more samples"
+            f"{said} of the {len(targets)} validation samples are correct, so no temperature can "
+            "be fitted; use more validation samples"
         )
     logits, rows = scores.astype(np.float64), np.arange(len(targets))
 

@@ -6,6 +6,7 @@ import traceback
 from collections.abc import Callable, Iterator
 from typing import Any
 
+from mritk.errors import one_line
 from mritk.lazy_import import underlying
 from mritk.plugins.loaded import check_command, home_of, place_of
 from mritk.records import Origin
@@ -24,10 +25,10 @@ def explain_error(error: Exception, trial: Trial) -> str:
         place = place_of(error, home_of(function))
         text += (
             f" (raised in {record} of {origin}, hook {hook}{f', {place}' if place else ''}); the "
-            f"trial file keeps the traceback; to look for the cause: "
+            "traceback is in the trial file; to find the cause: "
             f"{check_command(record.partition(' ')[2], origin, function)}"
         )
-    return " ".join(text.split())
+    return one_line(text)
 
 
 def _deepest(error: Exception, trial: Trial) -> Part | None:

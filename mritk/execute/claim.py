@@ -29,7 +29,7 @@ def claimed(results: ResultsFolder, trial_id: str, *, wait: bool) -> Iterator[bo
     path = results.path / CLAIMS / f"{trial_id}.lock"
     with suppress(OSError):
         path.parent.mkdir(exist_ok=True)
-    with locked(path, f"trains trial {trial_id[:8]}", wait=wait, patience=0) as mine:
+    with locked(path, f"is training trial {trial_id[:8]}", wait=wait, patience=0) as mine:
         try:
             yield mine
         finally:

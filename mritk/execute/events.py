@@ -28,8 +28,8 @@ class Events:
             except (Exception, SystemExit):
                 self.silenced.add(id(implementation.plugin))
                 logger.warning(
-                    "plugin %s raised in %s and is switched off for the rest of this run; "
-                    "'-p no:%s' leaves it out",
+                    "plugin %s raised in %s and is disabled for the rest of this run; '-p no:%s' "
+                    "excludes it",
                     self.registry.origin_of(implementation),
                     hook,
                     implementation.plugin_name,

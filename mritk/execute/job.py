@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from mritk.errors import ExitCode, MritkError, Unavailable
+from mritk.errors import ExitCode, MritkError, Unavailable, one_line
 from mritk.execute.claim import claimed, finished_meanwhile, stamp_of
 from mritk.execute.serial import SerialRun
 from mritk.files.workspace import Workspace
@@ -90,9 +90,9 @@ def run_job(job: Job) -> Done:
         with _working_in(job.folder):
             return _run(job)
     except MritkError as error:
-        return Done(job.trial, " ".join(str(error).split()), error.exit_code)
+        return Done(job.trial, one_line(error), error.exit_code)
     except (Exception, SystemExit) as error:
-        text = " ".join(f"{type(error).__name__}: {error}".split())
+        text = one_line(f"{type(error).__name__}: {error}")
         return Done(job.trial, text, ExitCode.INTERNAL)
 
 
@@ -104,8 +104,8 @@ def _working_in(folder: Path) -> Iterator[None]:
         os.chdir(folder)
     except OSError as error:
         raise Unavailable(
-            f"this worker has no folder {folder}, where the run was started ({error.strerror}); "
-            f"start it in a folder that all workers share"
+            f"the worker cannot access the folder {folder} of the run ({error.strerror}); start "
+            "the run in a folder shared by all workers"
         ) from error
     try:
         yield
@@ -130,8 +130,8 @@ def _run(job: Job) -> Done:
     trial = next((trial for trial in plan.trials if trial.id == job.trial), None)
     if trial is None:
         raise MritkError(
-            f"this worker plans other trials than the one it was asked for ({job.trial}); data, "
-            f"plugins and versions must be the same everywhere"
+            f"the worker's plan does not contain trial {job.trial}; data, plugins and versions "
+            "must be identical on all workers"
         )
     engine = replace(job.engine, device=choose_device(job.engine.device))
     run = SerialRun(registry, results, job.workspace, engine, job.keep_models)

@@ -46,11 +46,11 @@ class Agreement:
         from tabulate import tabulate
 
         if self.largest == 0:
-            head = "Equal bit for bit."
+            head = "Bit-identical."
         else:
             head = (
-                f"Scores differ by {self.largest:.2g} at most; {self.decisions} of {self.samples} "
-                f"decisions differ."
+                f"Scores differ by at most {self.largest:.2g}; {self.decisions} of {self.samples} "
+                "decisions differ."
             )
         rows = [[name, *map(_text, pair)] for name, pair in self.scores.items()]
         return f"{head}\n\n{tabulate(rows, ['test', 'stored', 'again'])}"
@@ -89,7 +89,7 @@ def reproduce(
     engine = Engine(choose_device(device))
     (outcome,) = SerialRun(planner.registry, into, planner.workspace, engine).run(plan)
     if outcome.error:
-        raise MritkError(f"the repetition failed: {outcome.error}")
+        raise MritkError(f"the rerun failed: {outcome.error}")
     return agreement(record, read_trial(outcome.path), str(outcome.path))
 
 
@@ -124,22 +124,22 @@ def _why_another(record: TrialRecord, trials: tuple[Trial, ...]) -> str:
     for trial in trials:
         told.append(f"{trial}: {'; '.join(_changes(record, trial))}")
     return (
-        f"trial {record.id[:8]} cannot be repeated as it was: "
-        f"{' | '.join(told) or 'its command plans no such trial'}"
+        f"trial {record.id[:8]} cannot be reproduced: "
+        f"{' | '.join(told) or 'its command does not plan this trial'}"
     )
 
 
 def _changes(record: TrialRecord, trial: Trial) -> list[str]:
     found = []
     if trial.dataset.samples.fingerprint != record.dataset_fingerprint:
-        found.append("the data are others, or are read as other pixels")
+        found.append("the data have changed, or are read as different pixels")
     if trial.protocol.fingerprint != record.fingerprint:
         planned = StoredProtocol.from_json(trial.protocol.canonical_json())
         fields = record.stored_protocol.differences(planned)
         found.append(f"the protocol differs in {', '.join(fields)}")
     if trial.backbone_name != record.backbone:
-        found.append(f"the backbone is not {record.backbone}")
-    return found or ["its split, weight file or one-file plugin is another"]
+        found.append(f"the backbone is no longer {record.backbone}")
+    return found or ["its split, weight file or one-file plugin has changed"]
 
 
 def agreement(stored: TrialRecord, again: TrialRecord, file: str) -> Agreement:

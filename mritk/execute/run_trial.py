@@ -166,7 +166,8 @@ def _score(
         expected = (len(subset), samples.task.outputs) if classes else (len(subset),)
         if scores.shape != expected:
             raise MritkError(
-                f"method {trial.method.name} scored {part} in shape {scores.shape}, not {expected}"
+                f"method {trial.method.name} returned scores of shape {scores.shape} for {part}, "
+                f"not {expected}"
             )
         if part == "test":
             cost.predicted(len(subset), time.perf_counter() - began)

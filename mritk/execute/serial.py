@@ -10,7 +10,7 @@ from contextlib import closing
 from dataclasses import dataclass, field
 from typing import Any
 
-from mritk.errors import ExitCode, MritkError
+from mritk.errors import ExitCode, MritkError, one_line
 from mritk.execute.blame import explain_error
 from mritk.execute.claim import claimed, finished_meanwhile, stamp_of
 from mritk.execute.events import Events
@@ -130,14 +130,14 @@ class SerialRun:
             return Outcome(trial, path, seconds=seconds, score=headline(record))
         code = error.exit_code if isinstance(error, MritkError) else ExitCode.INTERNAL
         text = str(error) if isinstance(error, MritkError) else explain_error(error, trial)
-        return Outcome(trial, path, " ".join(text.split()), code, seconds)
+        return Outcome(trial, path, one_line(text), code, seconds)
 
     def _tell_without_network(self, method: str) -> None:
         """Say once per run that the models of a method cannot be kept."""
         if method not in self._without_network:
             self._without_network.add(method)
             logger.warning(
-                "--keep-models: method %s offers no network that mritk can keep, so its trials are "
-                "stored without a model; their predictions are complete",
+                "--keep-models: method %s provides no network that mritk can store; its trials "
+                "are stored without a model, with complete predictions",
                 method,
             )

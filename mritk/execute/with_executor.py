@@ -86,7 +86,7 @@ class ExecutorRun:
             return Done(trial.id)
         text = (
             f"the worker of executor {self.executor.name} ({self.executor.origin}) "
-            f"{reason or 'died'}, as when memory runs out; the same command tries the trial again"
+            f"{reason or 'died'} (possibly out of memory); the same command retries the trial"
         )
         record = start_record(trial, self._provenance())
         record.history = stored_epochs(results.checkpoint_path(trial.id))

@@ -18,7 +18,7 @@ from functools import partial
 from pathlib import Path, PurePosixPath
 from typing import IO
 
-from mritk.errors import DataError, Unavailable
+from mritk.errors import DataError, Unavailable, one_line
 from mritk.files.atomic import whole_folder
 from mritk.files.digests import sha256_of
 from mritk.files.mistaken_file import stand_in
@@ -47,6 +47,9 @@ CORRUPT = (
 )
 
 
+LEADS_OUT, SPECIAL = "is a link that points out of the archive", "is a device or a pipe"
+
+
 @dataclass(frozen=True)
 class Member:
     """One member of an archive that is a file, or a link to one.
@@ -66,26 +69,30 @@ class Member:
     open: Callable[[], IO[bytes]]
 
 
+# The files and links of an archive, and its folders.
+Contents = tuple[list[Member], list[PurePosixPath]]
+
+
 def unpacked(archive: Path, workspace: Workspace) -> Path:
-    """Return a folder with the contents of a zip or tar archive, unpacked now if need be.
+    """Return a folder with the contents of a zip or tar archive, unpacked if necessary.
 
     The folder is ``unpacked/<first 32 digits of the archive's SHA-256>`` in the workspace, so that
-    an archive is unpacked once wherever it lies, and a changed one anew. It appears only when it
-    is complete; processes that ask at the same time wait for the first one.
+    an archive is unpacked once, regardless of its location, and again if it changes. It is created
+    atomically; concurrent processes wait for the first one.
 
     Zip (stored, deflated, bzip2, LZMA) and tar (plain, gzip, bzip2, xz) are known by content. A
     backslash in a name separates folders. A link to a file of the archive becomes a copy of that
-    file; no link is ever made. Empty folders are kept; permissions, owners and times are not.
+    file; links are never created. Empty folders are kept; permissions, owners and times are not.
 
     Raises:
-        DataError: The archive is damaged, encrypted or of another kind; a member has an absolute
-            name or one with ``..``, is a link that leads out or nowhere, or a device; two have one
-            name, or names that differ in case or the form of accents only and would be one file on
-            some disks; or the contents would fill more than 90 % of the free disk space.
+        DataError: The archive is damaged, encrypted or of another format; a member has an absolute
+            name or one with ``..``, is a broken link, a link out of the archive or a device; two
+            members have the same name, up to case and Unicode form; or the contents would fill
+            more than 90 % of the free disk space.
         Unavailable: There is no such archive.
     """
     if not archive.is_file():
-        raise Unavailable(f"no archive {archive}; give the path of a .zip, .tar or .tar.gz file")
+        raise Unavailable(f"no archive {archive}; specify a .zip, .tar or .tar.gz file")
     root = workspace.folder("unpacked")
     key = sha256_of(archive)[:32]
     folder = root / key
@@ -95,20 +102,21 @@ def unpacked(archive: Path, workspace: Workspace) -> Path:
         if folder.is_dir():
             return folder
         with whole_folder(folder) as draft, _opened(archive) as (members, folders):
-            _unpack(archive, members, draft)
-            _make_folders(archive, folders, draft)
+            _unpack(archive, members, folders, draft)
     return folder
 
 
-def _unpack(archive: Path, members: Sequence[Member], folder: Path) -> None:
+def _unpack(
+    archive: Path, members: Sequence[Member], folders: Sequence[PurePosixPath], folder: Path
+) -> None:
     files = _resolved(archive, members)
     total = sum(content.size for _, content in files)
     room = int(shutil.disk_usage(folder).free * SHARE)
     if total > room:
         raise DataError(
-            f"{archive} would unpack to {total / 1e9:.3g} GB, and {folder.parent} has room for "
-            f"{room / 1e9:.3g} GB (90 % of what is free); free space, or set MRITK_HOME to another "
-            f"disk"
+            f"{archive} would unpack to {total / 1e9:.3g} GB, but {folder.parent} has space for "
+            f"{room / 1e9:.3g} GB (90 % of the free space); free space, or set MRITK_HOME to "
+            "another disk"
         )
     for member, content in files:
         target = folder / member.path
@@ -121,12 +129,9 @@ def _unpack(archive: Path, members: Sequence[Member], folder: Path) -> None:
             raise _damaged(archive, member.name, error) from error
         if written != content.size:
             raise _damaged(archive, member.name, f"{written} of {content.size} bytes")
-
-
-def _make_folders(archive: Path, folders: Sequence[PurePosixPath], root: Path) -> None:
     for path in folders:
         try:
-            (root / path).mkdir(parents=True, exist_ok=True)
+            (folder / path).mkdir(parents=True, exist_ok=True)
         except OSError as error:
             raise _damaged(archive, str(path), error) from error
 
@@ -141,8 +146,8 @@ def _resolved(archive: Path, members: Sequence[Member]) -> list[tuple[Member, Me
         other = spelt.setdefault(alike, member.name)
         if str(member.path) in by_path or other != member.name:
             raise DataError(
-                f"{archive} holds {other!r} and {member.name!r}, which are one file on some disks; "
-                f"rename one of them and pack it anew"
+                f"{archive} contains {other!r} and {member.name!r}, which are the same file on "
+                "some file systems; rename one of them and recreate the archive"
             )
         by_path[str(member.path)] = member
     pairs = []
@@ -154,23 +159,23 @@ def _resolved(archive: Path, members: Sequence[Member]) -> list[tuple[Member, Me
             content = by_path.get(content.link)
         if content is None or content.link is not None:
             raise DataError(
-                f"{archive}: {member.name!r} is a link that leads to no file of the archive; pack "
-                f"it anew with what the link means (tar --dereference)"
+                f"{archive}: {member.name!r} is a link to a file outside the archive; recreate it "
+                "with the link's target (tar --dereference)"
             )
         pairs.append((member, content))
     return pairs
 
 
 @contextmanager
-def _opened(archive: Path) -> Iterator[tuple[list[Member], list[PurePosixPath]]]:
+def _opened(archive: Path) -> Iterator[Contents]:
     """Yield the members and the folders, and check that the archive was read to its end."""
     try:
         with archive.open("rb") as stream:
             magic = stream.read(4)
         if magic in OTHERS:
             raise DataError(
-                f"{archive} is {OTHERS[magic]} archive, which mritk cannot unpack; unpack it by "
-                f"hand and give the folder"
+                f"{archive} is {OTHERS[magic]} archive, which mritk cannot unpack; unpack it "
+                "manually and specify the folder"
             )
         if magic in ZIP_MAGIC:
             with zipfile.ZipFile(archive) as packed:
@@ -184,13 +189,12 @@ def _opened(archive: Path) -> Iterator[tuple[list[Member], list[PurePosixPath]]]
         if other := stand_in(archive):
             raise DataError(f"{archive} {other}") from error
         raise DataError(
-            f"{archive} is no zip or tar archive, or damaged: {_reason(error)}; fetch it again"
+            f"{archive} is not a zip or tar archive, or is damaged: {_reason(error)}; download it "
+            "again"
         ) from error
 
 
-def _zip_members(
-    archive: Path, packed: zipfile.ZipFile
-) -> tuple[list[Member], list[PurePosixPath]]:
+def _zip_members(archive: Path, packed: zipfile.ZipFile) -> Contents:
     members, folders = [], []
     for info in packed.infolist():
         kind = stat.S_IFMT(info.external_attr >> 16)
@@ -199,13 +203,13 @@ def _zip_members(
             folders.append(path)
             continue
         if kind not in (0, stat.S_IFREG, stat.S_IFLNK):
-            raise _special(archive, info.filename)
+            raise _untrusted(archive, info.filename, SPECIAL)
         if info.flag_bits & 1:
-            raise DataError(f"{archive} is encrypted; unpack it by hand and give the folder")
+            raise DataError(f"{archive} is encrypted; unpack it manually and specify the folder")
         link = None
         if kind == stat.S_IFLNK:
             if info.file_size > LONGEST_LINK:
-                raise _leads_out(archive, info.filename)
+                raise _untrusted(archive, info.filename, LEADS_OUT)
             target = packed.read(info).decode("utf-8", "replace")
             link = _link(archive, info.filename, target, path.parent)
         size = 0 if link else info.file_size
@@ -213,9 +217,7 @@ def _zip_members(
     return members, folders
 
 
-def _tar_members(
-    archive: Path, packed: tarfile.TarFile
-) -> tuple[list[Member], list[PurePosixPath]]:
+def _tar_members(archive: Path, packed: tarfile.TarFile) -> Contents:
     members, folders = [], []
     for info in packed:
         path = _safe(archive, info.name)
@@ -223,7 +225,7 @@ def _tar_members(
             folders.append(path)
             continue
         if not (info.isfile() or info.issym() or info.islnk()):
-            raise _special(archive, info.name)
+            raise _untrusted(archive, info.name, SPECIAL)
         link = None
         if info.issym():
             link = _link(archive, info.name, info.linkname, path.parent)
@@ -258,10 +260,7 @@ def _safe(archive: Path, name: str) -> PurePosixPath:
     """Return a member's path, if it stays inside the folder that it is unpacked to."""
     path = PurePosixPath(name.replace("\\", "/"))
     if path.is_absolute() or ".." in path.parts or DRIVE.match(name) or "\0" in name:
-        raise DataError(
-            f"{archive}: the member {name!r} would be written outside the folder of the archive; "
-            f"nothing was unpacked, and the archive should not be trusted"
-        )
+        raise _untrusted(archive, name, "would be written outside the folder of the archive")
     return path
 
 
@@ -269,32 +268,24 @@ def _link(archive: Path, name: str, target: str, folder: PurePosixPath) -> str:
     target = target.replace("\\", "/")
     path = posixpath.normpath(posixpath.join(str(folder), target))
     if posixpath.isabs(path) or path.split("/")[0] == ".." or DRIVE.match(target):
-        raise _leads_out(archive, name)
+        raise _untrusted(archive, name, LEADS_OUT)
     return path
 
 
-def _leads_out(archive: Path, name: str) -> DataError:
+def _untrusted(archive: Path, name: str, what: str) -> DataError:
     return DataError(
-        f"{archive}: the member {name!r} is a link that leads out of the archive; nothing was "
-        f"unpacked, and the archive should not be trusted"
-    )
-
-
-def _special(archive: Path, name: str) -> DataError:
-    return DataError(
-        f"{archive}: the member {name!r} is a device or a pipe; nothing was unpacked, and the "
-        f"archive should not be trusted"
+        f"{archive}: the member {name!r} {what}; nothing was unpacked; do not trust this archive"
     )
 
 
 def _damaged(archive: Path, name: str, error: Exception | str) -> DataError:
     reason = error if isinstance(error, str) else _reason(error)
     # A disk that is full is no fault of the archive.
-    remedy = "make room for it" if getattr(error, "errno", None) else "fetch the archive again"
+    remedy = "free some space" if getattr(error, "errno", None) else "download the archive again"
     return DataError(f"{archive}: the member {name!r} cannot be unpacked: {reason}; {remedy}")
 
 
 def _reason(error: Exception) -> str:
     if isinstance(error, OSError) and error.strerror:
         return error.strerror
-    return " ".join(str(error).split()) or type(error).__name__
+    return one_line(error)

@@ -60,32 +60,32 @@ class _Wanted:
 def fetch_file(
     url: str, path: Path, *, sha256: str, workspace: Workspace, instructions: str = ""
 ) -> Path:
-    """Return ``path``, after fetching ``url`` to it if it is not there.
+    """Return ``path``, after downloading ``url`` to it if it does not exist.
 
-    The download grows in ``PATH.part``, which a later call takes up where this one was cut if the
-    server allows, and becomes ``path`` only when it is complete, on disk and proven. Processes and
-    threads that ask at the same time wait for the first one (``PATH.lock``).
+    The download is written to ``PATH.part``, which a later call resumes if the server allows, and
+    renamed to ``path`` only when it is complete, synced and verified. Concurrent processes and
+    threads wait for the first one (``PATH.lock``).
 
     Args:
         url: Address, ``http`` or ``https``.
-        path: Where the file belongs; its folder is created.
+        path: Where to store the file; its folder is created.
         sha256: Digest of the file in hexadecimal, or its first digits (8 or more).
-        workspace: Whether the network may be used.
-        instructions: What else a person should know who has to fetch it by hand, such as a licence
-            to accept; one clause without a full stop.
+        workspace: Whether downloads are allowed.
+        instructions: Additional instructions for a manual download, such as a licence to accept;
+            one clause without a full stop.
 
     Raises:
-        Unavailable: The file is not here and the workspace is offline; it cannot be fetched whole;
-            or its digest is another one. The message names file, source, digest and place.
-        UsageError: ``url`` or ``sha256`` is not what it should be.
+        Unavailable: The file is missing and the workspace is offline; the download fails;
+            or its digest differs. The message states file, source, digest and destination.
+        UsageError: ``url`` or ``sha256`` is invalid.
     """
     sha256 = sha256.lower()
     if urlparse(url).scheme not in ("http", "https"):
-        raise UsageError(f"cannot fetch {url!r}; give an address that begins with https://")
+        raise UsageError(f"cannot download {url!r}; use a URL that starts with https://")
     if not DIGEST.fullmatch(sha256):
         raise UsageError(
-            f"{sha256!r} is no SHA-256 of {url}; give its 64 hexadecimal digits, or the first 8 or "
-            f"more, because nothing is fetched that cannot be proven"
+            f"{sha256!r} is not a valid SHA-256 for {url}; use its 64 hexadecimal digits, or the "
+            "first 8 or more (unverified files are not downloaded)"
         )
     wanted = _Wanted(url, path, sha256, instructions)
     if _is_here(wanted):
@@ -94,7 +94,7 @@ def fetch_file(
         raise wanted.unavailable("offline mode")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        with locked(path.with_name(f"{path.name}.lock"), f"fetches {path.name}"):
+        with locked(path.with_name(f"{path.name}.lock"), f"downloads {path.name}"):
             if not _is_here(wanted):
                 _download(wanted)
                 _prove(wanted)
@@ -111,7 +111,7 @@ def _is_here(wanted: _Wanted) -> bool:
     if not found.startswith(wanted.sha256):
         raise Unavailable(
             f"{wanted.path} has SHA-256 {found}, expected {wanted.sha256}; it is damaged or "
-            f"another version, so remove it, and it is fetched anew from {wanted.url}"
+            f"another version; delete it to download it again from {wanted.url}"
         )
     return True
 
@@ -121,7 +121,7 @@ def _prove(wanted: _Wanted) -> None:
     if not found.startswith(wanted.sha256):
         wanted.part.unlink()
         raise wanted.unavailable(
-            f"what came has SHA-256 {found}, expected {wanted.sha256}, and was deleted"
+            f"the download has SHA-256 {found}, expected {wanted.sha256}, and was deleted"
         )
 
 
@@ -133,8 +133,8 @@ def _download(wanted: _Wanted) -> None:
         except _Cut as cut:
             if attempt == ATTEMPTS:
                 raise wanted.unavailable(
-                    f"the connection broke {ATTEMPTS} times, at last {cut}; the same command goes "
-                    f"on from there"
+                    f"the connection failed {ATTEMPTS} times, last {cut}; the same command "
+                    "resumes from there"
                 ) from cut
         else:
             return

@@ -112,8 +112,8 @@ class Draft:
 
     def _no_room(self, needed: int, why: str) -> StoreError:
         return StoreError(
-            f"no room for {_gigabytes(needed)} of {self._what} in {self._folder.parent}: {why}; "
-            f"free space, or set MRITK_HOME to another disk"
+            f"not enough space for {_gigabytes(needed)} of {self._what} in {self._folder.parent}: "
+            f"{why}; free space, or set MRITK_HOME to another disk"
         )
 
 
@@ -154,7 +154,7 @@ def find(place: Path, what: str) -> Entry | None:
         return None
     found = _read(place)
     if found is None:
-        logger.warning("%s in %s are damaged; they are made anew", what, place)
+        logger.warning("%s in %s are damaged and will be recreated", what, place)
     return found
 
 
@@ -255,8 +255,8 @@ def _told(what: str, folder: Path) -> Iterator[None]:
         yield
     except OSError as error:
         raise StoreError(
-            f"cannot keep {what} in {folder}: {error.strerror or error}; free space, or set "
-            f"MRITK_HOME to another disk"
+            f"cannot store {what} in {folder}: {error.strerror or error}; free space, or set "
+            "MRITK_HOME to another disk"
         ) from error
 
 

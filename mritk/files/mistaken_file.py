@@ -21,10 +21,10 @@ def stand_in(path: Path) -> str:
     except OSError:
         return ""
     if start.startswith(LFS):
-        return "is a pointer of Git LFS and not the file; type 'git lfs pull' in its repository"
+        return "is a Git LFS pointer, not the file; run 'git lfs pull' in its repository"
     if start.removeprefix(b"\xef\xbb\xbf").lstrip().lower().startswith(PAGE):
         return (
-            "is a web page, which comes where a download needs a login, a licence to be accepted "
-            "or another link; download the file itself"
+            "is a web page, as served when a download needs a login, an accepted licence or "
+            "another link; download the actual file"
         )
     return ""

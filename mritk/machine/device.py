@@ -16,22 +16,22 @@ def choose_device(wish: str) -> str:
 
     Raises:
         UsageError: No such kind of device.
-        Unavailable: The GPU is not there.
+        Unavailable: The GPU is not available.
     """
     if wish == "auto":
         return "cuda:0" if torch.cuda.is_available() else "cpu"
     try:
         device = torch.device(wish)
     except RuntimeError:
-        raise UsageError(f"unknown device {wish!r}; it is auto, cpu, cuda or cuda:N") from None
+        raise UsageError(f"unknown device {wish!r}; expected auto, cpu, cuda or cuda:N") from None
     if device.type == "cpu":
         return "cpu"
     if device.type != "cuda":
-        raise UsageError(f"device {wish!r} is not supported; it is auto, cpu, cuda or cuda:N")
+        raise UsageError(f"device {wish!r} is not supported; expected auto, cpu, cuda or cuda:N")
     index = device.index or 0
     if index >= torch.cuda.device_count():
         raise Unavailable(
-            f"device {wish} is not here: torch {torch.__version__} sees "
+            f"device {wish} is not available: torch {torch.__version__} sees "
             f"{torch.cuda.device_count()} CUDA GPUs; use --device cpu, or check the driver"
         )
     return f"cuda:{index}"
@@ -50,7 +50,7 @@ def resolve_precision(wish: str, device: str) -> str:
     if wish == "auto":
         return "bfloat16" if has_bfloat16 else "float32"
     if wish == "bfloat16" and not has_bfloat16:
-        raise Unavailable(f"precision bfloat16 needs a GPU that computes it; {device} does not")
+        raise Unavailable(f"precision bfloat16 needs a GPU that supports it; {device} does not")
     return wish
 
 
@@ -61,9 +61,9 @@ def _computes_bfloat16(device: str) -> bool:
 
 @contextmanager
 def repeatable(device: str, *, deterministic: bool) -> Iterator[None]:
-    """Keep torch's random state, and its choice of algorithms, inside the block.
+    """Restore torch's random state and algorithm settings after the block.
 
-    With ``deterministic``, operations without a repeatable implementation raise.
+    With ``deterministic``, operations without a deterministic implementation raise.
     """
     cuda = [torch.device(device).index] if device.startswith("cuda") else []
     before = torch.are_deterministic_algorithms_enabled()

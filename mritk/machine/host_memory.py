@@ -22,16 +22,16 @@ def fits_in_memory(nbytes: int) -> bool:
 
 
 def require_memory(nbytes: int) -> None:
-    """Refuse data that this process could not hold, before the system ends it without a word.
+    """Refuse data that do not fit in memory, before the system kills the process.
 
     Raises:
-        DataError: ``nbytes`` are more than the memory at hand.
+        DataError: ``nbytes`` exceed the available memory.
     """
     free = available_bytes()
     if free is not None and nbytes > free:
         raise DataError(
-            f"takes {nbytes / 1e9:.1f} GB of memory to read, and {free / 1e9:.1f} GB are free; "
-            f"store it smaller, or use a machine with more memory"
+            f"needs {nbytes / 1e9:.1f} GB of memory, but {free / 1e9:.1f} GB are free; reduce its "
+            "size, or use a machine with more memory"
         )
 
 

@@ -37,8 +37,3 @@ def in_threads(make: Callable[[int], T], count: int) -> Iterator[T | Exception]:
             yield ahead.popleft().result()
     finally:
         pool.shutdown(cancel_futures=True)
-
-
-def reason_of(error: Exception) -> str:
-    """Return the message of an error in one line."""
-    return " ".join(str(error).split()) or type(error).__name__

@@ -38,8 +38,8 @@ def blocks_of(network: nn.Module, architecture: Architecture) -> tuple[Block, ..
     if sorted(listed) != sorted(network.state_dict()):
         strange = sorted(set(listed) ^ set(network.state_dict()))[:3]
         raise MritkError(
-            f"the stages of {architecture.name} must hold each tensor of the network exactly "
-            f"once; look at {', '.join(strange) or 'repeated names'}"
+            f"the stages of {architecture.name} must contain each tensor of the network exactly "
+            f"once; check {', '.join(strange) or 'repeated names'}"
         )
     return blocks
 

@@ -37,5 +37,7 @@ class Normalise:
         elif found == 3 and self._flip:
             batch = batch.flip(1)
         elif found not in (1, self._channels):
-            raise UsageError(f"the network takes {self._channels} channels, the images {found}")
+            raise UsageError(
+                f"the network takes {self._channels} channels, but the images have {found}"
+            )
         return torch.addcmul(self._shift, batch, self._scale)

@@ -11,6 +11,7 @@ from torch import nn
 from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.utils.flop_counter import FlopCounterMode
 
+from mritk.errors import one_line
 from mritk.model.evaluation_mode import evaluation_mode
 
 logger = logging.getLogger("mritk")
@@ -37,7 +38,7 @@ def count_flops(network: nn.Module, input_shape: Sequence[int]) -> float | None:
             with FlopCounterMode(display=False) as counter:
                 network(batch)
     except Exception as error:  # a number that is nice to have must not cost a trial
-        logger.info("operations cannot be counted: %s", " ".join(str(error).split()))
+        logger.info("operations cannot be counted: %s", one_line(error))
         return None
     return float(counter.get_total_flops()) or None
 

@@ -39,6 +39,6 @@ def build_described_head(description: Sequence[Mapping[str, Any]]) -> nn.Sequent
     for entry in description:
         kind, arguments = LAYERS.get(str(entry.get("layer")), (None, ()))
         if kind is None or set(entry) != {"layer", *arguments}:
-            raise ValueError(f"{dict(entry)} is no layer of a head")
+            raise ValueError(f"{dict(entry)} is not a head layer")
         layers.append(kind(**{name: entry[name] for name in arguments}))
     return nn.Sequential(*layers)

@@ -10,6 +10,7 @@ from collections.abc import Callable, Sequence
 import torch
 from torch import nn
 
+from mritk.errors import one_line
 from mritk.model.flops import as_it_was
 
 logger = logging.getLogger("mritk")
@@ -50,7 +51,7 @@ def measure_latency(
             _passes(run, WARM_UP, WARM_UP_SECONDS)
             return statistics.median(_passes(run, PASSES, ENOUGH_SECONDS))
     except Exception as error:  # a number that is nice to have must not cost a trial
-        logger.info("latency cannot be measured: %s", " ".join(str(error).split()))
+        logger.info("latency cannot be measured: %s", one_line(error))
         return None
 
 

@@ -64,7 +64,7 @@ def linear_layers(network: nn.Module, tensors: frozenset[str]) -> list[nn.Linear
     ]
     if not layers:
         raise UsageError(
-            "tune = 'lora' updates linear layers, and the part of the backbone that trains has "
+            "tune = 'lora' updates linear layers, but the trained layers of the backbone have "
             "none; use tune = 'all' or 'biases', or a transformer"
         )
     return layers

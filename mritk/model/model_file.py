@@ -16,7 +16,7 @@ import torch
 from torch import nn
 
 from mritk.backbone import SCRATCH, Backbone
-from mritk.errors import WeightsMismatch
+from mritk.errors import WeightsMismatch, one_line
 from mritk.files.atomic import write_whole
 from mritk.files.digests import sha256_of
 from mritk.model.contract import Normalise
@@ -78,12 +78,12 @@ def read_metadata(path: Path) -> dict[str, str]:
         with safe_open(path, "pt") as file:
             metadata: dict[str, str] = dict(file.metadata() or {})
     except Exception as error:
-        reason = " ".join(str(error).split())
+        reason = one_line(error)
         raise WeightsMismatch(f"{path} cannot be read as a model: {reason}") from error
     if metadata.get("format") != FORMAT:
         raise WeightsMismatch(
-            f"{path} is no model that mritk has kept, so nothing tells its backbone and input; "
-            f"take a file that 'mritk run --keep-models' or 'mritk export' wrote"
+            f"{path} is not a model stored by mritk, so its backbone and input are unknown; use a "
+            "file written by 'mritk run --keep-models' or 'mritk export'"
         )
     return metadata
 
@@ -130,7 +130,7 @@ class TrainedModel(nn.Module):
 
 
 def load_model(path: Path | str, find_backbone: Callable[[str], Backbone]) -> TrainedModel:
-    """Build the network of a kept or exported model and fill it, with proof.
+    """Build the network of a stored or exported model and load its weights, with verification.
 
     Args:
         path: The ``.safetensors`` file.
@@ -141,7 +141,7 @@ def load_model(path: Path | str, find_backbone: Callable[[str], Backbone]) -> Tr
 
     Raises:
         WeightsMismatch: The file is damaged, or no longer covers the architecture exactly.
-        UnknownName: Nobody provides the architecture.
+        UnknownName: No plugin provides the architecture.
     """
     path = Path(path)
     metadata = read_metadata(path)
@@ -154,14 +154,14 @@ def load_model(path: Path | str, find_backbone: Callable[[str], Backbone]) -> Tr
     except (KeyError, ValueError, TypeError) as error:
         raise WeightsMismatch(
             f"the metadata of {path} are incomplete ({error}), so the network cannot be built; "
-            f"keep the model anew with 'mritk run … --keep-models --rerun'"
+            "recreate the model with 'mritk run … --keep-models --rerun'"
         ) from error
     report, state = match(network, read_state_dict(path), (), path.name, sha256_of(path))
     if not report.complete or report.exempt:
         raise WeightsMismatch(
             f"{path} does not fit {architecture.name} of {architecture.origin}: {report}; the "
-            f"plugin has changed since: install the version named by 'mritk show', or train anew "
-            f"with --keep-models --rerun"
+            "plugin has changed: install the version shown by 'mritk show', or retrain with "
+            "--keep-models --rerun"
         )
     network.load_state_dict(state)
     model.eval()

@@ -15,7 +15,7 @@ import numpy as np
 import torch
 from torch import nn
 
-from mritk.errors import MritkError, Unavailable
+from mritk.errors import MritkError, Unavailable, one_line
 from mritk.model.model_file import TrainedModel
 
 NEEDED = ("onnx", "onnxscript", "onnxruntime")
@@ -52,8 +52,8 @@ def require_onnx() -> None:
             import_module(name)
         except ImportError as error:
             raise Unavailable(
-                f"an ONNX export needs the package {name}, which is not installed; type: "
-                f"pip install 'mritk-bench[onnx]'"
+                f"ONNX export needs the package {name}, which is not installed; run: pip install "
+                "'mritk-bench[onnx]'"
             ) from error
 
 
@@ -118,7 +118,7 @@ def _reason(error: BaseException) -> str:
     while error.__cause__ is not None:
         error = error.__cause__
     lines = str(error).strip().splitlines()
-    return f"{type(error).__name__}: {lines[0][:200] if lines else 'no reason is given'}"
+    return f"{type(error).__name__}: {lines[0][:200] if lines else 'no reason given'}"
 
 
 def _with_metadata(found: Any, metadata: Mapping[str, str]) -> bytes:
@@ -171,13 +171,13 @@ def check_onnx(content: bytes, model: TrainedModel, batches: Sequence[int] = BAT
     except OnnxMismatch:
         raise
     except Exception as error:
-        reason = " ".join(str(error).split())[:300]
+        reason = one_line(error)[:300]
         raise OnnxMismatch(f"onnxruntime cannot run the exported network: {reason}") from error
     if not worst <= TOLERANCE:
         raise OnnxMismatch(
             f"the exported network differs from torch by {worst:.2g} (relative; at most "
-            f"{TOLERANCE:g} is allowed), so its scores would not be those of the trial; nothing "
-            f"was written; export it with --to safetensors"
+            f"{TOLERANCE:g} is allowed), so it would not reproduce the scores of the trial; "
+            "nothing was written; export it with --to safetensors"
         )
     return worst
 
@@ -191,7 +191,7 @@ def _difference(session: Any, model: TrainedModel, number: int) -> float:
     differences = []
     for one, other in zip(expected, outputs, strict=True):
         if one.shape != other.shape:
-            raise OnnxMismatch(f"the exported network gives {other.shape} in place of {one.shape}")
+            raise OnnxMismatch(f"the exported network returns {other.shape} instead of {one.shape}")
         largest = float(np.abs(one).max()) or 1.0
         differences.append(float(np.abs(one - other).max()) / largest)
     # NaN is larger than any difference.

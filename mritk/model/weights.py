@@ -83,8 +83,8 @@ def load_proven(network: torch.nn.Module, weights: Weights, workspace: Workspace
     digest = sha256_of(path)
     if not digest.startswith(weights.sha256.lower()):
         raise WeightsMismatch(
-            f"{path.name} has SHA-256 {digest[:16]}…, expected {weights.sha256[:16]}…; the file is "
-            f"damaged or another one: delete {path} and fetch it again"
+            f"{path.name} has SHA-256 {digest[:16]}…, expected {weights.sha256[:16]}…; the file "
+            f"is damaged or another version: delete {path} and download it again"
         )
     found: Mapping[str, torch.Tensor] = read_state_dict(path)
     if weights.rename is not None:
@@ -93,7 +93,7 @@ def load_proven(network: torch.nn.Module, weights: Weights, workspace: Workspace
     if not report.complete:
         raise WeightsMismatch(
             f"{path.name} does not fit {weights.architecture}: {report}; nothing was loaded, "
-            f"because a partly filled network would train from random values without a word"
+            "because the rest of the network would silently be random"
         )
     network.load_state_dict(state)
     return report
@@ -158,7 +158,7 @@ def read_state_dict(path: Path) -> dict[str, torch.Tensor]:
     if not tensors or not all(
         isinstance(name, str) and isinstance(value, torch.Tensor) for name, value in tensors
     ):
-        raise WeightsMismatch(f"{path} holds no state dict (a mapping of names to tensors)")
+        raise WeightsMismatch(f"{path} contains no state dict (a mapping of names to tensors)")
     return dict(tensors)
 
 

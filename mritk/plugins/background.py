@@ -13,19 +13,21 @@ from functools import partial
 from threading import Condition, Thread
 from typing import Any
 
+from mritk.errors import one_line
+
 logger = logging.getLogger("mritk")
 
 
 class Background:
-    """Makes calls one after the other, in the order given, on a daemon thread.
+    """Executes calls in order on a daemon thread.
 
-    The first call that raises is told as one warning; all others are then dropped. No method of
+    The first call that raises is reported as one warning; later calls are dropped. No method of
     this class raises because of a call.
 
     Args:
-        name: Who calls, for warnings.
-        remedy: What a person can do, as the last words of a warning.
-        capacity: How many calls may wait; those above are dropped, counted, and told by
+        name: Name of the caller, for warnings.
+        remedy: Suggested remedy, at the end of a warning.
+        capacity: Size of the queue; further calls are dropped, counted, and reported by
             :meth:`close`.
     """
 
@@ -42,7 +44,7 @@ class Background:
         self._thread.start()
 
     def call(self, function: Callable[..., Any], *arguments: Any) -> None:
-        """Have ``function(*arguments)`` called soon, and return at once."""
+        """Queue ``function(*arguments)`` and return immediately."""
         with self._changed:
             if self._off or self._closing:
                 return
@@ -53,10 +55,10 @@ class Background:
             self._changed.notify()
 
     def close(self) -> None:
-        """Wait for the calls that are left, for :attr:`PATIENCE` seconds at most.
+        """Wait for pending calls, for :attr:`PATIENCE` seconds at most.
 
-        What was dropped, or is not done by then, is told as one warning. A call that hangs stays
-        behind on its thread, which does not keep the process from ending.
+        Dropped and unfinished calls are reported as one warning. A hanging call remains
+        on its thread, which does not prevent the process from exiting.
         """
         with self._changed:
             self._closing = True
@@ -68,8 +70,8 @@ class Background:
             self._waiting.clear()
         if lost and not failed:
             logger.warning(
-                "%s was too slow: %d calls were dropped, so what it shows has gaps; the trial "
-                "files have none; %s",
+                "%s was too slow: %d calls were dropped, so its log is incomplete; the trial "
+                "files are complete; %s",
                 self._name,
                 lost,
                 self._remedy,
@@ -96,9 +98,9 @@ class Background:
             told, self._off = self._off, True
             self._waiting.clear()
         if not told:
-            reason = " ".join(f"{type(error).__name__}: {error}".split())
+            reason = one_line(f"{type(error).__name__}: {error}")
             logger.warning(
-                "%s is switched off for the rest of this run, which goes on without it: %s; %s",
+                "%s is disabled for the rest of this run: %s; %s",
                 self._name,
                 reason,
                 self._remedy,

@@ -11,6 +11,7 @@ from shlex import quote
 from typing import Literal
 
 import mritk
+from mritk.errors import one_line
 from mritk.files.code_state import source_file
 from mritk.records import Origin, Record
 
@@ -51,7 +52,7 @@ def explain_failure(plugin: LoadedPlugin) -> str:
     name, distribution = plugin.origin.plugin, plugin.origin.distribution
     remedy = f"'-p no:{name}' runs without it"
     if plugin.origin.is_installed and plugin.error.startswith(ModuleNotFoundError.__name__):
-        remedy += f", 'python -m pip install {distribution}' brings what it requires"
+        remedy += f", 'python -m pip install {distribution}' installs its requirements"
     if plugin.origin.is_installed:
         remedy += f", 'python -m pip uninstall {distribution}' removes it"
     return f"plugin {plugin.origin} failed to load: {plugin.error}; {remedy}"
@@ -61,7 +62,7 @@ def reason_of(error: BaseException, step: str) -> str:
     """Return one line: what was raised, at which step and line."""
     place = place_of(error)
     text = f"{type(error).__name__}: {error} ({step}{f', {place}' if place else ''})"
-    return " ".join(text.split())
+    return one_line(text)
 
 
 def place_of(error: BaseException, home: str = "") -> str:

@@ -109,8 +109,8 @@ class Registry(LoadedPlugins):
         for metric in found:
             if metric.name in own:
                 raise DuplicateName(
-                    f"metric {metric.name!r} of {metric.origin} is mritk's own name for one; the "
-                    f"plugin must give it another, and '-p no:{metric.origin.plugin}' leaves it out"
+                    f"metric {metric.name!r} of {metric.origin} is the name of a built-in metric; "
+                    f"the plugin must rename it, and '-p no:{metric.origin.plugin}' excludes it"
                 )
             _single([m for m in found if m.name == metric.name], f"metric {metric.name!r}")
         return found
@@ -217,6 +217,6 @@ def _single(found: Sequence[R], what: str) -> R:
         providers = " and ".join(str(record.origin) for record in found)
         first = next(record.origin.plugin for record in found if record.origin != CORE)
         raise DuplicateName(
-            f"{what} is provided by {providers}; switch one off, for instance with '-p no:{first}'"
+            f"{what} is provided by {providers}; disable one, for instance with '-p no:{first}'"
         )
     return found[0]

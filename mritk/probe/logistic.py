@@ -24,7 +24,7 @@ from mritk.probe.logistic_search import Coordinates, Search
 
 @dataclass(frozen=True, eq=False)
 class LogisticFit:
-    """One linear model for each of P penalties, in terms of the features as they were given.
+    """One linear model per penalty (P), in terms of the original features.
 
     Attributes:
         weight: (P, classes, D) float64.
@@ -55,11 +55,11 @@ def fit_logistic(
     """Fit one model per penalty on standardised features.
 
     Args:
-        features: (N, D) floats; a tensor's device is where the models are fitted, in float64.
+        features: (N, D) floats; for a tensor, models are fitted on its device, in float64.
         targets: (N,) class indices.
         classes: Number of classes.
-        penalties: Strengths of the L2 penalty, above 0.
-        balanced: Weigh each sample by N / (classes · samples of its class).
+        penalties: Strengths of the L2 penalty, positive.
+        balanced: Weight each sample by N / (classes · samples of its class).
 
     Raises:
         DataError: A class has no sample.
@@ -69,8 +69,8 @@ def fit_logistic(
     counts = np.bincount(y.cpu().numpy(), minlength=classes)
     if not counts.all():
         raise DataError(
-            f"class number {int(np.argmin(counts))} has no sample in the training part, so a "
-            f"logistic regression has no finite solution; use another split or method"
+            f"class number {int(np.argmin(counts))} has no sample in the training set, so "
+            "logistic regression has no finite solution; use another split or method"
         )
     weights = x.new_ones(len(x))
     if balanced:

@@ -149,8 +149,8 @@ def _require_selectable(by: str, source: TomlText) -> None:
     if by != "loss" and metrics[by].higher_is_better is None:
         raise source.error(
             ("selection", "by"),
-            f"{by} has no better and no worse value, so no state can be chosen by it; take 'loss' "
-            f"or a metric with an arrow ('mritk list metrics')",
+            f"{by} has no direction, so no checkpoint can be selected by it; use 'loss' or a "
+            "metric with an arrow ('mritk list metrics')",
         )
 
 

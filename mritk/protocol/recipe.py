@@ -31,7 +31,7 @@ def _require(fulfilled: bool, otherwise: str) -> None:
 
 def _require_penalties(penalties: tuple[float, ...]) -> None:
     fine = bool(penalties) and all(0 < penalty < math.inf for penalty in penalties)
-    _require(fine, "penalties must be numbers above 0")
+    _require(fine, "penalties must be positive")
 
 
 @dataclass(frozen=True)
@@ -52,7 +52,7 @@ class HiddenLayer:
     def __post_init__(self) -> None:
         _require(self.width >= 1, "width must be at least 1")
         _require(0 <= self.l2 < math.inf, "l2 must not be negative")
-        _require(0 <= self.dropout < 1, "dropout must be at least 0 and below 1")
+        _require(0 <= self.dropout < 1, "dropout must be in [0, 1)")
 
 
 @dataclass(frozen=True)
@@ -79,11 +79,11 @@ class Head:
     batch_norm_epsilon: float = field(default=1e-5, metadata=ADDED_LATER)
 
     def __post_init__(self) -> None:
-        _require(0 <= self.dropout < 1, "dropout must be at least 0 and below 1")
+        _require(0 <= self.dropout < 1, "dropout must be in [0, 1)")
         momentum = 0 < self.batch_norm_momentum <= 1
-        _require(momentum, "batch_norm_momentum must be above 0, and 1 at most")
+        _require(momentum, "batch_norm_momentum must be in (0, 1]")
         epsilon = 0 < self.batch_norm_epsilon < math.inf
-        _require(epsilon, "batch_norm_epsilon must be above 0")
+        _require(epsilon, "batch_norm_epsilon must be positive")
 
 
 @dataclass(frozen=True)
@@ -158,15 +158,15 @@ class Stage:
 
     def __post_init__(self) -> None:
         _require(self.epochs >= 1, "epochs must be at least 1")
-        _require(0 <= self.train_last <= 1, "train_last must lie between 0 and 1")
-        _require(0 <= self.warmup < 1, "warmup must be at least 0 and below 1")
-        _require(0 < self.learning_rate < math.inf, "learning_rate must be above 0")
-        _require(0 < self.plateau_factor < 1, "plateau_factor must lie between 0 and 1")
+        _require(0 <= self.train_last <= 1, "train_last must be in [0, 1]")
+        _require(0 <= self.warmup < 1, "warmup must be in [0, 1)")
+        _require(0 < self.learning_rate < math.inf, "learning_rate must be positive")
+        _require(0 < self.plateau_factor < 1, "plateau_factor must be in (0, 1)")
         _require(self.plateau_patience >= 1, "plateau_patience must be at least 1")
-        _require(0 < self.adam_epsilon < math.inf, "adam_epsilon must be above 0")
-        _require(0 < self.layer_decay <= 1, "layer_decay must be above 0, and 1 at most")
+        _require(0 < self.adam_epsilon < math.inf, "adam_epsilon must be positive")
+        _require(0 < self.layer_decay <= 1, "layer_decay must be in (0, 1]")
         _require(self.lora_rank >= 1, "lora_rank must be at least 1")
-        _require(0 < self.lora_alpha < math.inf, "lora_alpha must be above 0")
+        _require(0 < self.lora_alpha < math.inf, "lora_alpha must be positive")
         at_once = self.tune != "lora" or not self.unfreeze_every
         _require(at_once, "tune = 'lora' cannot be combined with unfreeze_every")
         for name in NOT_NEGATIVE:
@@ -178,35 +178,33 @@ class Recipe:
     """Parameters of the method ``finetune``.
 
     Attributes:
-        stages: The stages, in order; none: the network is scored as it begins (zero-shot).
+        stages: The stages, in order; none: the initial network is evaluated (zero-shot).
         batch_size: Effective batch size.
-        last_batch: ``drop``: an incomplete last batch is left out of an epoch; ``keep``: it is
-            trained on like the others.
+        last_batch: ``drop`` or ``keep`` an incomplete last batch of an epoch.
         head: Layout of the head.
-        head_start: ``random``, or ``probe``: the head begins as the linear probe of the pretrained
-            features with the least validation loss (linear probing, then fine-tuning: Kumar et
-            al., 2022); such a head has no hidden layers and no BatchNorm.
-        label_smoothing: Of the cross-entropy, in [0, 1).
-        class_weights: ``balanced`` weighs classes by n / (classes · n_class) of the training part.
+        head_start: ``random``, or ``probe``: the head is initialised with the linear probe of the
+            pretrained features with the lowest validation loss (linear probing, then fine-tuning:
+            Kumar et al., 2022); such a head has no hidden layers and no BatchNorm.
+        label_smoothing: Label smoothing of the cross-entropy, in [0, 1).
+        class_weights: ``balanced`` weights classes by n / (classes · n_class) of the training set.
         class_weights_per: What a class weight multiplies. ``term``: each class's term of the
             smoothed cross-entropy, and the sum is divided by the weights of the batch's classes, as
             torch does; ``sample``: a sample's whole loss, by its true class, and the sum is divided
             by the number of samples, as Keras' ``class_weight`` does.
-        gradient_clip: Largest norm of the gradient; 0: no limit.
-        mixup: Mixes pairs of images and their targets by a share drawn from Beta(mixup, mixup)
-            (Zhang et al., 2018); 0: never.
-        cutmix: Pastes a box of one image into another (Yun et al., 2019), its share drawn from
-            Beta(cutmix, cutmix); 0: never. With both, each batch takes one of them at random.
-        recalibrate_batch_norm: Measure the statistics of the backbone's BatchNorm anew on the
-            training part before the first stage; what the stages then freeze or train stays as
-            they say.
-        average: Decay of an exponential moving average of the weights, by which states are scored
-            and kept; 0: no average. In the first steps it is (1 + n) / (10 + n) at most.
-        test_time: Scores of validation and test are the mean over ``none``: the image alone;
-            ``flip``: the image and its mirror image; ``augmentation``: the image and
-            ``test_time_views`` draws of the trial's augmentation.
+        gradient_clip: Maximum gradient norm; 0: off.
+        mixup: Mixes pairs of images and their targets with a ratio drawn from Beta(mixup, mixup)
+            (Zhang et al., 2018); 0: off.
+        cutmix: Pastes a box of one image into another (Yun et al., 2019), its area drawn from
+            Beta(cutmix, cutmix); 0: off. With both, each batch uses one of them at random.
+        recalibrate_batch_norm: Recompute the statistics of the backbone's BatchNorm on the
+            training set before the first stage; the stages freeze or train them as configured.
+        average: Decay of an exponential moving average of the weights, used for evaluation and
+            checkpoints; 0: off. In the first steps it is at most (1 + n) / (10 + n).
+        test_time: Validation and test scores are averaged over views: ``none``: the image only;
+            ``flip``: the image and its flip; ``augmentation``: the image and
+            ``test_time_views`` samples of the trial's augmentation.
         test_time_views: See ``test_time``.
-        eval_batch_size: Batch size of predictions; it changes them by rounding at most.
+        eval_batch_size: Batch size for predictions, which affects them by rounding at most.
     """
 
     stages: tuple[Stage, ...] = field(default=(Stage(epochs=10),))
@@ -228,35 +226,35 @@ class Recipe:
 
     def __post_init__(self) -> None:
         trained = bool(self.stages) or self.head_start == "random"
-        _require(trained, "head_start = 'probe' needs a stage; linear_probe trains a probe alone")
+        _require(trained, "head_start = 'probe' needs a stage; use linear_probe to train a probe")
         fits = not (self.recalibrate_batch_norm and self.head_start == "probe")
         _require(
             fits,
-            "head_start = 'probe' takes the features of statistics as they are stored; leave it or "
-            "recalibrate_batch_norm out",
+            "head_start = 'probe' uses features with the stored statistics and cannot be "
+            "combined with recalibrate_batch_norm",
         )
         names = [self.stage_name(number) for number in range(len(self.stages))]
         _require(len(set(names)) == len(names), "stages must have different names")
         sizes = min(self.batch_size, self.eval_batch_size)
         _require(sizes >= 1, "batch sizes must be at least 1")
         smoothing = 0 <= self.label_smoothing < 1
-        _require(smoothing, "label_smoothing must be at least 0 and below 1")
+        _require(smoothing, "label_smoothing must be in [0, 1)")
         for name in ("gradient_clip", "mixup", "cutmix"):
             _require(0 <= getattr(self, name) < math.inf, f"{name} must not be negative")
         one_class = self.class_weights_per == "term" or not (self.mixup or self.cutmix)
         _require(
             one_class,
-            "class_weights_per = 'sample' weighs a sample by its class, and a mixed one has two; "
-            "leave mixup and cutmix out, or take 'term'",
+            "class_weights_per = 'sample' cannot be combined with mixup or cutmix, because a "
+            "mixed sample has two classes; use 'term'",
         )
-        _require(0 <= self.average < 1, "average must be at least 0 and below 1")
+        _require(0 <= self.average < 1, "average must be in [0, 1)")
         coupled = all(stage.optimizer != "adamw" for stage in self.stages)
         penalised = any(layer.l2 for layer in self.head.hidden)
         _require(coupled or not penalised, "l2 of a hidden layer needs the optimizer adam or sgd")
         _require(self.test_time_views >= 1, "test_time_views must be at least 1")
 
     def stage_name(self, number: int) -> str:
-        """Return the name of stage ``number``, from 0: its own, or ``stage 1`` and so on."""
+        """Return the name of stage ``number``, starting at 0: its own, or ``stage 1`` and so on."""
         return self.stages[number].name or f"stage {number + 1}"
 
 
@@ -265,7 +263,7 @@ class Probe:
     """Parameters of the method ``linear_probe``.
 
     Attributes:
-        penalties: Strengths of the L2 penalty that are tried: C of scikit-learn's logistic
+        penalties: Candidate strengths of the L2 penalty: C of scikit-learn's logistic
             regression is 1 / penalty, alpha of its ridge regression is penalty.
         class_weights: As in :class:`Recipe`.
         eval_batch_size: Batch size of the feature pass.

@@ -59,7 +59,7 @@ class TomlText:
             raise ProtocolError(f"{self.name} is not valid TOML: {error}") from error
         except RecursionError:
             raise ProtocolError(
-                f"{self.name} nests tables or lists hundreds of levels deep; no key needs that"
+                f"{self.name} nests tables or lists hundreds of levels deep"
             ) from None
 
     def into(self, kind: type[T], data: Mapping[str, Any], at: Path = ()) -> T:
@@ -74,7 +74,7 @@ class TomlText:
             key = str(path[-1])
             raise self.error(at + path, f"unknown key {key!r}{near_miss(key, known)}")
         for path, value in odd_values(data):
-            raise self.error(at + path, f"{value} is not a value that can be used here")
+            raise self.error(at + path, f"{value} is not allowed here")
         try:
             # Through JSON, where a list may become a tuple and an integer a float, and no more.
             return TypeAdapter(kind).validate_json(json.dumps(data), strict=True)

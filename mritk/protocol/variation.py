@@ -41,9 +41,7 @@ def _alternatives(vary: Mapping[str, Any], at: str = "") -> Iterator[tuple[str, 
         elif isinstance(value, (list, tuple)) and value:
             yield key, value
         else:
-            raise UsageError(
-                f"vary: {key} needs a list of the values to be tried, such as {key} = [1, 2]"
-            )
+            raise UsageError(f"vary: {key} needs a list of values, such as {key} = [1, 2]")
 
 
 def changed(data: Mapping[str, Any], changes: Changes) -> dict[str, Any]:

@@ -53,8 +53,8 @@ def read_deep_colour(image: ImageFile, open_again: Callable[[], ImageFile]) -> n
         return four[..., 0] << 8 | four[..., 1]
     if not layout.startswith(COLOURS) or layout[-4:] not in SWAPPED:
         raise DataError(
-            f"16 bits per channel laid out as {layout}, of which only 8 could be read; save it as "
-            f"a grey or RGB PNG of 16 bits"
+            f"16 bits per channel in layout {layout}, of which only 8 can be read; save it as a "
+            "16-bit grey or RGB PNG"
         )
     upper = _decoded(image, layout)
     lower = _decoded(open_again(), layout[:-4] + SWAPPED[layout[-4:]])

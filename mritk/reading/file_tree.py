@@ -59,7 +59,7 @@ def list_tree(folder: Path) -> FileTree:
     """Return ``folder`` and everything below it. Links to folders are followed.
 
     Raises:
-        DataError: A folder cannot be listed, or a link leads to a folder that contains it.
+        DataError: A folder cannot be listed, or a link points to a folder that contains it.
     """
     above = []
     for parent in folder.resolve().parents:
@@ -69,7 +69,7 @@ def list_tree(folder: Path) -> FileTree:
 
 
 def list_folder(folder: Path) -> FileTree:
-    """Return ``folder`` and what is directly in it; its folders are named, not listed.
+    """Return ``folder`` and its direct contents; its subfolders are not listed.
 
     Raises:
         DataError: It cannot be listed.
@@ -107,8 +107,8 @@ def _listed(folder: Path, above: tuple[tuple[int, int], ...] | None) -> FileTree
                 specials.append(path)
     except OSError as error:
         raise DataError(
-            f"{error.filename or folder} cannot be listed ({error.strerror}), so that data may be "
-            f"missing; give yourself the right to read it (chmod u+rx), or move it elsewhere"
+            f"{error.filename or folder} cannot be listed ({error.strerror}), so data may be "
+            "missing; grant read permission (chmod u+rx), or move it elsewhere"
         ) from error
     return FileTree(folder, tuple(folders), tuple(files), tuple(specials))
 
@@ -126,8 +126,5 @@ def _identity(folder: Path, above: tuple[tuple[int, int], ...]) -> tuple[int, in
     status = folder.stat()
     identity = (status.st_dev, status.st_ino)
     if identity in above:
-        raise DataError(
-            f"{folder} is a link to a folder that contains it, so that there is no end; remove the "
-            f"link"
-        )
+        raise DataError(f"{folder} is a link to a folder that contains it; remove the link")
     return identity

@@ -10,7 +10,7 @@ import numpy as np
 from PIL import Image, UnidentifiedImageError
 from PIL.ImageFile import ImageFile
 
-from mritk.errors import DataError
+from mritk.errors import DataError, one_line
 from mritk.files.mistaken_file import stand_in
 from mritk.files.regular_file import open_regular_file
 from mritk.reading.deep_colour import is_deep_colour, read_deep_colour
@@ -42,20 +42,19 @@ UPRIGHT = {
 def read_image(source: Path | bytes) -> np.ndarray:
     """Return an image as uint8, (H, W) if its file is grey, else (H, W, 3).
 
-    PNG, JPEG, TIFF, BMP, GIF and WebP are read, whatever the name of the file. Channels of 8 bits
-    come as they are stored; an image of more bits or of floating point becomes grey levels as a
-    volume does, see :func:`mritk.grey_levels`, all its channels by one scale. The image is turned
-    upright as its EXIF orientation says. Palettes give their colours, CMYK and YCbCr are converted
-    to RGB, black and white is 0 and 255. Transparency is dropped, not blended: pixels that it
-    hides count as they are stored.
+    PNG, JPEG, TIFF, BMP, GIF and WebP are supported, regardless of the file name. 8-bit channels
+    are returned as stored; images of more bits or floating point are converted like volumes, see
+    :func:`mritk.grey_levels`, with one scale for all channels. EXIF orientation is
+    applied. Palettes are expanded, CMYK and YCbCr are converted
+    to RGB, black and white are 0 and 255. Transparency is dropped, not blended: hidden pixels
+    are returned as stored.
 
     Args:
         source: A file, or the content of one.
 
     Raises:
-        DataError: It is empty, truncated, not such an image or a stack of several, no regular
-            file, too large, has channels that cannot be read whole, or holds values that are no
-            numbers.
+        DataError: It is empty, truncated, not a supported image, a stack of several, not a regular
+            file, too large, has channels that cannot be read completely, or contains NaN.
     """
     try:
         with open_regular_file(source) if isinstance(source, Path) else BytesIO(source) as stream:
@@ -65,7 +64,7 @@ def read_image(source: Path | bytes) -> np.ndarray:
     except UnidentifiedImageError as error:
         raise DataError(_what_else(source)) from error
     except Exception as error:  # Pillow raises whatever a malformed file makes it trip over
-        raise DataError(" ".join(str(error).split()) or type(error).__name__) from error
+        raise DataError(one_line(error)) from error
 
 
 def _what_else(source: Path | bytes) -> str:
@@ -73,7 +72,7 @@ def _what_else(source: Path | bytes) -> str:
         return "empty file"
     if isinstance(source, Path) and (other := stand_in(source)):
         return f"not an image: it {other}"
-    return f"not an image that mritk reads ({', '.join(FORMATS)})"
+    return f"not an image in a supported format ({', '.join(FORMATS)})"
 
 
 def _upright(stream: BinaryIO) -> np.ndarray:
@@ -97,10 +96,12 @@ def _check(image: ImageFile) -> None:
     """Refuse what need not be decoded."""
     frames = getattr(image, "n_frames", 1)
     if frames > 1:
-        raise DataError(f"{frames} images in one file; store them one by one")
+        raise DataError(f"{frames} images in one file; store them as separate files")
     pixels, limit = image.width * image.height, Image.MAX_IMAGE_PIXELS
     if limit is not None and pixels > limit:
-        raise DataError(f"has {pixels} pixels, and more than {limit} are taken for an attack")
+        raise DataError(
+            f"has {pixels} pixels; more than {limit} are refused as a decompression bomb"
+        )
 
 
 def _pixels(image: ImageFile) -> np.ndarray:
@@ -128,7 +129,7 @@ def _beyond_pillow(image: ImageFile) -> np.ndarray | None:
 
 def _deep(values: np.ndarray) -> np.ndarray:
     if not np.isfinite(values).all():
-        raise DataError("holds NaN or infinite values")
+        raise DataError("contains NaN or infinite values")
     if values.ndim == 3 and (values == values[..., :1]).all():
         # Grey stored as colour is scaled as its grey twin is, to the last bit.
         return np.repeat(grey_levels(values[..., 0])[..., None], 3, axis=-1)

@@ -72,7 +72,7 @@ class Layout:
         """Return the error that there are no scans at all."""
         suffixes = {p.suffix.lower() for one in self.root.walk() for p in one.others}
         advice = [f"; {text}" for suffix, text in self.scans.others.items() if suffix in suffixes]
-        holds = f" (it holds {self.root.seen})" if suffixes else ""
+        holds = f" (it contains {self.root.seen})" if suffixes else ""
         return DataError(
             f"no {self.scans.noun} in {self.scans.path}{holds}; {self._expected}{''.join(advice)}"
         )
@@ -81,8 +81,8 @@ class Layout:
         """Return the error that there are scans and no folders of classes."""
         example = self.root.below[0].relative_to(self.root.path).as_posix()
         return DataError(
-            f"{self.scans.path} has {len(self.root.below)} {self.scans.noun} of no class, such as "
-            f"{example}; {self._expected}"
+            f"{self.scans.path} has {len(self.root.below)} {self.scans.noun} without a class, "
+            f"such as {example}; {self._expected}"
         )
 
     @property
@@ -99,21 +99,20 @@ class Layout:
         advice = ""
         if inner and not _are_patients([folder.name for folder in inner[0].folders]):
             names = _listed([folder.name for folder in inner[0].folders])
-            advice = f"; if {names} in it are the classes, type {self.typed(inner[0])}"
+            advice = f"; if {names} in it are the classes, use {self.typed(inner[0])}"
         return DataError(
-            f"{self.scans.path} has {self.scans.noun} of one class only ({label}); put those of "
-            f"each class in a folder of its own, and name the folder above these{advice}"
+            f"{self.scans.path} has {self.scans.noun} of one class only ({label}); use one folder "
+            f"per class, and specify their parent folder{advice}"
         )
 
     def part_without_classes(self, part: ScanFolder, parts: Sequence[ScanFolder]) -> DataError:
         """Return the error that one of the official parts has no class folders."""
         others = [other for other in parts if any(child.below for child in other.folders)]
-        remedy = f", or type {self.typed(others[0])} for that part alone" if others else ""
+        remedy = f", or use {self.typed(others[0])} for that split only" if others else ""
         return DataError(
-            f"{self.shown(part)} is the {part_of(part.name)} part by its name and has no class "
-            f"folders with {self.scans.noun} (it holds {len(part.scans)} {self.scans.noun} and "
-            f"{part.seen} besides), so that their classes are unknown; put them in class "
-            f"folders{remedy}"
+            f"{self.shown(part)} is named like the {part_of(part.name)} set but has no class "
+            f"folders with {self.scans.noun} (it contains {len(part.scans)} {self.scans.noun} and "
+            f"{part.seen}); put them in class folders{remedy}"
         )
 
 
@@ -149,16 +148,16 @@ def refuse_folders_that_are_no_classes(layout: Layout, base: ScanFolder) -> None
     _refuse_patients(layout, folders)
     for folder in folders:
         others = [f.name for f in folders if f is not folder]
-        remedy = f"; or type {layout.class_option(others)}" if len(others) > 1 else ""
+        remedy = f"; or use {layout.class_option(others)}" if len(others) > 1 else ""
         if _is_generic(folder.name) and others:
             raise DataError(
-                f"{layout.shown(folder)} stands where the classes are and is none by its name; "
-                f"move it elsewhere{remedy}"
+                f"{layout.shown(folder)} is next to the class folders but is not named like a "
+                f"class; move it elsewhere{remedy}"
             )
         if not folder.below:
             raise DataError(
-                f"{layout.shown(folder)} stands where the classes are and has no "
-                f"{layout.scans.noun} (it holds {folder.seen}); put {layout.scans.noun} of the "
+                f"{layout.shown(folder)} is next to the class folders but has no "
+                f"{layout.scans.noun} (it contains {folder.seen}); put {layout.scans.noun} of the "
                 f"class there, or move it elsewhere{remedy}"
             )
 
@@ -172,11 +171,10 @@ def _refuse_lone_parts(layout: Layout, folders: Sequence[ScanFolder]) -> None:
             if len(others) > 1:
                 choices.insert(0, f"without it, {layout.class_option(others)}")
             if len(folder.folders) > 1:
-                choices.insert(0, f"for it alone, {layout.typed(folder)}")
+                choices.insert(0, f"for this folder only, {layout.typed(folder)}")
             raise DataError(
-                f"{layout.shown(folder)} is the {part_of(folder.name)} part by its name and stands "
-                f"beside {_listed(others)}, so that it is unclear what the classes are; type, "
-                f"{'; '.join(choices)}"
+                f"{layout.shown(folder)} is named like the {part_of(folder.name)} set and is next "
+                f"to {_listed(others)}, so the classes are ambiguous; use, {'; '.join(choices)}"
             )
 
 
@@ -187,8 +185,8 @@ def _refuse_repetitions(layout: Layout, folders: Sequence[ScanFolder]) -> None:
         # Classes and patients may both be called 1, 2, 3.
         if len(inside) > 1 or any(not name.isdigit() for name in inside):
             raise DataError(
-                f"{layout.shown(folder)} holds {_listed(inside)}, as there are beside it, which "
-                f"may be the same {layout.scans.noun} again; for those alone type "
+                f"{layout.shown(folder)} contains {_listed(inside)}, which are also next to it "
+                f"and may be the same {layout.scans.noun}; for these only, use "
                 f"{layout.typed(folder)}, or remove it"
             )
 
@@ -203,16 +201,16 @@ def _refuse_inner_parts(layout: Layout, folders: Sequence[ScanFolder]) -> None:
         return
     inside = _listed([child.name for child in divided[0].folders])
     if len(divided) == len(folders) > 1:
-        remedy = f"if {_listed([f.name for f in folders])} are the classes, type "
+        remedy = f"if {_listed([f.name for f in folders])} are the classes, use "
         remedy += layout.class_option([folder.name for folder in folders])
     else:
         others = [folder.name for folder in folders if folder not in divided]
-        remedy = f"for those alone type {layout.typed(divided[0])}"
+        remedy = f"for these only, use {layout.typed(divided[0])}"
         if len(others) > 1:
             remedy += f"; for the others, {layout.class_option(others)}"
     raise DataError(
-        f"{layout.shown(divided[0])} holds {inside}, which are parts of a dataset by their names, "
-        f"so that it is unclear what the classes are; {remedy}"
+        f"{layout.shown(divided[0])} contains {inside}, which are named like splits of a dataset, "
+        f"so the classes are ambiguous; {remedy}"
     )
 
 
@@ -229,12 +227,12 @@ def _refuse_inner_classes(layout: Layout, folders: Sequence[ScanFolder]) -> None
     if len(inside) < 2:
         return
     if any(_is_generic(name) for name in outside):
-        choice = f"type one of them, such as {layout.typed(folders[0])}"
+        choice = f"use one of them, such as {layout.typed(folders[0])}"
     else:
-        choice = f"type {layout.class_option(inside)} or {layout.class_option(outside)}"
+        choice = f"use {layout.class_option(inside)} or {layout.class_option(outside)}"
     raise DataError(
-        f"{layout.scans.path} has folders {_listed(outside)}, and several of them hold "
-        f"{_listed(inside)}, so that it is unclear which are the classes; {choice}"
+        f"{layout.scans.path} has folders {_listed(outside)}, several of which contain "
+        f"{_listed(inside)}, so the classes are ambiguous; {choice}"
     )
 
 
@@ -243,9 +241,8 @@ def _refuse_patients(layout: Layout, folders: Sequence[ScanFolder]) -> None:
     if _are_patients(names):
         raise DataError(
             f"{layout.scans.path} has folders {_listed(names)}, which look like patients, not "
-            f"classes; put them into a folder per class, or list the files with their labels and "
-            f"patients in a table (manifest:FILE.csv); if they are the classes, type "
-            f"{layout.class_option(names)}"
+            "classes; use one folder per class, or list the files with labels and patients in a "
+            f"table (manifest:FILE.csv); if they are the classes, use {layout.class_option(names)}"
         )
 
 

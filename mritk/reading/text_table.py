@@ -27,8 +27,8 @@ class TableRow:
     """One row.
 
     Attributes:
-        line: The line of the file where it ends, from 1.
-        cells: Its texts by column.
+        line: The line of the file where it ends, starting at 1.
+        cells: Its cells by column.
     """
 
     line: int
@@ -37,12 +37,12 @@ class TableRow:
 
 @dataclass(frozen=True)
 class TextTable:
-    """A table with named columns; cells have no space around them.
+    """A table with named columns; cells are stripped.
 
     Attributes:
         path: Its file.
-        columns: Their names, in order.
-        rows: The rows below the names.
+        columns: Column names, in order.
+        rows: The rows below the header.
     """
 
     path: Path
@@ -53,21 +53,21 @@ class TextTable:
 def read_text_table(
     path: Path, delimiter: str | None = None, *, lower_names: bool = False
 ) -> TextTable:
-    """Return the table in a text file, whose first line names the columns.
+    """Return the table in a text file, whose first line is the header.
 
-    Cells may stand in double quotes, which then hold delimiters, line ends and doubled quotes.
-    Left aside are lines without any text, leading columns of whole numbers without a name (the
-    index that pandas writes) and columns without name and content (delimiters at line ends).
+    Cells may be in double quotes, with delimiters, line ends and doubled quotes inside.
+    Empty lines are ignored, and so are leading columns of integers without a name (the
+    index written by pandas) and columns without name and content (trailing delimiters).
 
     Args:
         path: A file in UTF-8, with or without a byte order mark, or in UTF-16 with one.
-        delimiter: A comma, a semicolon or a tab; None: the one that divides the first line into
+        delimiter: A comma, a semicolon or a tab; None: the one that splits the first line into
             the most cells.
-        lower_names: Whether the names of columns are turned into lower case.
+        lower_names: Whether column names are converted to lower case.
 
     Raises:
-        DataError: The file cannot be read, has no rows, a column without a name or two of one
-            name, a quote that is not closed, or a row with fewer or more cells than columns.
+        DataError: The file is unreadable, has no rows, a column without a name, duplicate column
+            names, an unclosed quote, or a row with fewer or more cells than columns.
     """
     text = _text(path)
     skipped = 0
@@ -77,14 +77,14 @@ def read_text_table(
     delimiter = delimiter or _delimiter(text, path)
     lines = list(_lines(text, delimiter, path, skipped))
     if len(lines) < 2:
-        raise DataError(f"{path} has no rows; its first line names columns, one row each follows")
+        raise DataError(f"{path} has no rows; expected a header line followed by one row per line")
     names = [name.lower() if lower_names else name for name in lines[0][1]]
     for line, cells in lines[1:]:
         if len(cells) != len(names):
             raise DataError(
                 f"{path} line {line} has {len(cells)} cells for {len(names)} columns "
-                f"({', '.join(names)}); cells stand between {DELIMITERS[delimiter]}, and in double "
-                f"quotes if they hold some"
+                f"({', '.join(names)}); cells are separated by {DELIMITERS[delimiter]} and must "
+                "be in double quotes if they contain any"
             )
     kept = _named_columns(path, names, [cells for _, cells in lines[1:]])
     rows = [TableRow(line, {names[k]: cells[k] for k in kept}) for line, cells in lines[1:]]
@@ -95,7 +95,7 @@ def _text(path: Path) -> str:
     try:
         content = path.read_bytes()
     except OSError as error:
-        raise DataError(f"{path} is no readable table: {error.strerror or error}") from error
+        raise DataError(f"{path} cannot be read as a table: {error.strerror or error}") from error
     wide = content.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE))
     try:
         text = content.decode("utf-16" if wide else "utf-8-sig")
@@ -107,7 +107,9 @@ def _text(path: Path) -> str:
         ) from error
     if "\0" in text:
         line = text.count("\n", 0, text.index("\0")) + 1
-        raise DataError(f"{path} line {line} is no text (it holds a zero byte); save it as UTF-8")
+        raise DataError(
+            f"{path} line {line} is not text (it contains a null byte); save it as UTF-8"
+        )
     return text
 
 
@@ -139,8 +141,8 @@ def _lines(text: str, delimiter: str, path: Path, skipped: int) -> Iterator[tupl
             return
         except csv.Error as error:
             raise DataError(
-                f"{path} line {start} is no row of a table: {error}; a cell that holds double "
-                f"quotes stands in double quotes, and has each of its own twice"
+                f"{path} line {start} cannot be parsed: {error}; a cell that contains double "
+                "quotes must be in double quotes, with inner quotes doubled"
             ) from error
         stripped = [cell.strip() for cell in cells]
         if any(stripped):

@@ -20,13 +20,7 @@ from mritk.results.table import Table
 
 @dataclass(frozen=True)
 class Kind:
-    """A kind of figure.
-
-    Attributes:
-        title: Its heading on a page.
-        caption: What it shows, as sentences.
-        draw: Draws a table by a metric; raises UsageError where the table has no such figure.
-    """
+    """A kind of figure; ``draw`` raises UsageError where the table has none."""
 
     title: str
     caption: str
@@ -37,27 +31,26 @@ KINDS = {
     "forest": Kind("Scores", "Mean scores with 95 % intervals, best row first.", forest),
     "differences": Kind("Differences", "Differences between all pairs of rows.", differences),
     "learning": Kind(
-        "Learning curves", "Loss by epoch, a line per trial.", lambda table, _: learning(table)
+        "Learning curves", "Loss by epoch, one line per trial.", lambda table, _: learning(table)
     ),
     "roc": Kind(
         "ROC",
-        "ROC curves, each class against the rest. Thick: mean over trials; thin: single trials.",
+        "ROC curves, one-vs-rest. Thick: mean over trials; thin: single trials.",
         lambda table, _: roc(table),
     ),
     "pr": Kind(
         "Precision and recall",
-        "Precision–recall curves, each class against the rest. Thick: mean over trials; thin: "
-        "single trials.",
+        "Precision–recall curves, one-vs-rest. Thick: mean over trials; thin: single trials.",
         lambda table, _: precision_recall(table),
     ),
     "confusion": Kind(
         "Confusion",
-        "Confusion matrices over all trials: share of the true class, and count.",
+        "Confusion matrices over all trials: proportion of the true class, and count.",
         lambda table, _: confusion(table),
     ),
     "reliability": Kind(
         "Reliability",
-        "How often a decision of some confidence is right; 15 bins, all trials.",
+        "Accuracy as a function of confidence; 15 bins, all trials.",
         lambda table, _: reliability(table),
     ),
     "cost": Kind("Cost", "Score against cost.", cost),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -9,6 +10,7 @@ import numpy as np
 from mritk.data.samples import Classification
 from mritk.errors import UsageError
 from mritk.evaluate.by_patient import by_patient
+from mritk.evaluate.evidence import Evidence
 from mritk.evaluate.metric import Metric, Undefined
 from mritk.evaluate.run_values import RESAMPLES, Scored
 from mritk.evaluate.temperature import calibrated, fit_temperature
@@ -63,13 +65,26 @@ class Analysis:
             unit = [unit_of[name] for name in patients.patient]
         return Scored((record.seed, repeat_of(record)), record.fold, target, score, unit)
 
+    def evidence(
+        self,
+        rows: Mapping[str, Sequence[Scored]],
+        metrics: Sequence[Metric],
+        *,
+        partial: bool = False,
+    ) -> Evidence:
+        """Return what the scores of rows can bear; ``partial``: over the classes that there are."""
+        these = self.given_these_models
+        return Evidence(
+            rows, metrics, self.resamples, self.interval, partial, given_these_models=these
+        )
+
     def _scores(self, record: TrialRecord) -> np.ndarray:
         score = record.predictions["test"].score
         if self.temperature and isinstance(record.task, Classification):
             if record.stored_protocol.validates_on_test:
                 raise Undefined(
-                    "the validation part is the test part, and a temperature fitted on it would "
-                    "flatter the scores; leave out --temperature"
+                    "the validation set is the test set; a temperature fitted on it would make "
+                    "scores optimistic; remove --temperature"
                 )
             val = record.predictions["val"]
             score = calibrated(score, fit_temperature(val.target, val.score))
@@ -87,7 +102,7 @@ class Analysis:
         values = np.asarray(getattr(test, self.by), dtype=str)
         if not any(values):
             raise UsageError(
-                f"the samples of {record.dataset} tell no {self.by}; leave out --by {self.by}"
+                f"the samples of {record.dataset} have no {self.by}; remove --by {self.by}"
             )
         return [
             (value or "unknown", replace(record, predictions=record.predictions | {"test": part}))

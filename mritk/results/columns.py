@@ -29,8 +29,8 @@ def require_columns(names: Sequence[str]) -> None:
     for name in names:
         if name not in EXTRA_COLUMNS:
             raise UsageError(
-                f"there is no column {name!r}; there is {', '.join(EXTRA_COLUMNS)}, and --metric "
-                f"chooses metrics"
+                f"no column {name!r}; available: {', '.join(EXTRA_COLUMNS)} (metrics are selected "
+                "with --metric)"
             )
 
 

@@ -22,8 +22,8 @@ def never_selected(record: TrialRecord) -> str:
     reason = record.notes.get("never_selected")
     why = f" ({reason})" if reason else ""
     return (
-        f"No epoch could be selected: {by} had no value on the validation part in any{why}, so the "
-        f"last state was kept."
+        f"No epoch could be selected: {by} was undefined on the validation set in all "
+        f"epochs{why}; the last checkpoint was used."
     )
 
 

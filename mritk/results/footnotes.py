@@ -34,7 +34,7 @@ def _certainty(table: Table) -> list[str]:
     drawn = [cell.ends for row in table.rows for cell in row.cells.values() if cell.ends]
     if not drawn:
         return []
-    what = "patients" if table.patients else "groups of copies"
+    what = "patients" if table.patients else "duplicate groups"
     runs = " and runs" if any(count > 1 for count in _runs_of(table)) else ""
     method = {"student": "Student's, from", "percentile": "percentiles of", "bca": "BCa of"}
     notes = [
@@ -44,13 +44,13 @@ def _certainty(table: Table) -> list[str]:
     if table.folds_overlap:
         wider = "intervals" if analysis.given_these_models else "intervals and differences"
         notes.append(
-            f"Folds share training samples: {wider} are wider by what is assumed of their "
-            f"correlation."
+            f"Folds share training samples: {wider} are widened by an assumed correlation between "
+            "folds."
         )
     lost = max(interval.degenerate for interval in drawn)
     if lost:
         notes.append(
-            f"Up to {lost} of {analysis.resamples} resamples had no value and are left out."
+            f"Up to {lost} of {analysis.resamples} resamples were undefined and are excluded."
         )
     if len([row for row in table.rows if row.tie]) > 1:
         tested = sum(pair.tested for pair in table.comparisons[first.name])
@@ -96,10 +96,11 @@ def _runs(table: Table) -> list[str]:
     notes = []
     if table.analysis.given_these_models:
         notes.append(
-            "Given these models: ties compare these trained networks; retraining is left out."
+            "Given these models: ties compare these trained networks, without the effect of "
+            "retraining."
         )
     elif runs == {1} and table.folds_overlap:
-        notes.append("One run (seed) per row: what another seed would change is not in intervals.")
+        notes.append("One run (seed) per row: intervals do not include the effect of another seed.")
     elif runs == {1}:
         notes.append(
             "One run (seed) per row: intervals are of these trained networks; the effect of "
@@ -117,14 +118,14 @@ def _data(table: Table) -> list[str]:
     if table.analysis.level == "patient":
         notes.append("Patient level: mean of the probabilities (or values) of a patient's images.")
     if table.analysis.temperature:
-        notes.append("Logits are scaled by a temperature fitted on each trial's validation part.")
+        notes.append("Temperature scaling: fitted on the validation set of each trial.")
     if not table.grouped:
         notes.append(
             "Image-level: without patient ids, images of one patient may be in training and test; "
             "scores may be optimistic and intervals too narrow."
         )
     if table.skipped:
-        notes.append(f"{table.skipped} unreadable samples were left out (--skip-unreadable).")
+        notes.append(f"{table.skipped} unreadable samples were skipped (--skip-unreadable).")
     return notes
 
 
@@ -134,16 +135,13 @@ def _signs(table: Table) -> list[str]:
     if SELECTED_ON_TEST in marks:
         notes.append(f"{SELECTED_ON_TEST} {TEST_SELECTED}")
     if PRETRAINED_ON_IT in marks:
-        notes.append(
-            f"{PRETRAINED_ON_IT} The backbone was pretrained on collections that these data are "
-            f"from."
-        )
+        notes.append(f"{PRETRAINED_ON_IT} The backbone was pretrained on a source of these data.")
     notes += [f"{NEVER_SELECTED} {text}" for text in table.unselected]
     for row in table.rows:
         if row.failed:
             trials = "trial" if row.failed == 1 else "trials"
             sign = f"{FAILED} " if FAILED in row.marks else ""
-            notes.append(f"{sign}{row.failed} failed {trials} left out: {row.name}.")
+            notes.append(f"{sign}{row.failed} failed {trials} excluded: {row.name}.")
     return notes
 
 
@@ -174,8 +172,8 @@ def _lacking_folds(table: Table) -> list[str]:
     if not averaged:
         return []
     return [
-        f"Some folds test no sample of a class: {', '.join(averaged)} average each class over the "
-        f"folds that test it."
+        f"Some folds have no test sample of a class: {', '.join(averaged)} average each class "
+        "over the folds that have one."
     ]
 
 
@@ -184,7 +182,7 @@ def _clean_support(table: Table) -> list[str]:
     cells = [row.clean_cells[table.metrics[0].name] for row in table.rows if row.clean_cells]
     if not cells:
         return []
-    support, units = table.clean_support, "patients" if table.patients else "groups of copies"
+    support, units = table.clean_support, "patients" if table.patients else "duplicate groups"
     counts = support.of_classes(table.task).items()
     told = ", ".join(f"{name} {samples} ({of})" for name, (samples, of) in counts)
     notes = [f"Clean test samples ({units}): {told}."] if told else []
@@ -192,7 +190,7 @@ def _clean_support(table: Table) -> list[str]:
         short = support.short_of(table.metrics[0])
         what = "in all" if ALL in short else "of each class"
         notes.append(
-            f"– (… < {LEAST_UNITS}): a clean score is shown where at least {LEAST_UNITS} {units} "
-            f"{what} are clean; of fewer, all right cannot be told from half right."
+            f"– (… < {LEAST_UNITS}): a clean score requires at least {LEAST_UNITS} clean {units} "
+            f"{what}."
         )
     return notes

@@ -66,7 +66,7 @@ def build_leaderboard(
     analysis = analysis or Analysis()
     for name in group_by:
         if name not in GROUPINGS:
-            raise UsageError(f"cannot group by {name!r}; there is {', '.join(GROUPINGS)}")
+            raise UsageError(f"cannot group by {name!r}; available: {', '.join(GROUPINGS)}")
     for name in (*metrics, *([sort] if sort else [])):
         find_metric(name, extra=analysis.extra_metrics)
     keys = list(dict.fromkeys((*NEVER_RANKED_ACROSS, *group_by)))
@@ -104,7 +104,7 @@ def _parts(trial: TrialRecord | TableTrial, analysis: Analysis) -> Iterable[tupl
     if isinstance(trial, TrialRecord):
         return [(part, TableTrial.of(record)) for part, record in analysis.parts(trial)]
     if analysis.by:
-        raise UsageError(f"to divide trials by {analysis.by} takes their records")
+        raise UsageError(f"dividing trials by {analysis.by} requires their records")
     return [("", trial)]
 
 
@@ -135,14 +135,14 @@ def _columns(
     columns = [known[name] for name in names if name in known]
     if (names and not columns) or (sort and sort not in known):
         raise UsageError(
-            f"none of {', '.join(names or [sort])} is a metric of a {task.kind}, which {dataset} "
-            f"is; there is {', '.join(known)}"
+            f"none of {', '.join(names or [sort])} is a {task.kind} metric, as required for "
+            f"{dataset}; available: {', '.join(known)}"
         )
     columns = columns or list(metrics_of(task))
     if sort:
         columns = [known[sort], *(m for m in columns if m.name != sort)]
     if columns[0].higher_is_better is None:
-        raise UsageError(f"{columns[0].name} ranks nothing; name another metric with --sort")
+        raise UsageError(f"{columns[0].name} has no direction; choose another metric with --sort")
     return columns
 
 
@@ -213,16 +213,16 @@ def _warnings(finished: Sequence[TrialFacts], rows: Sequence[Row]) -> list[str]:
         divided[facts.fold].add(str(facts.audit.get("split")))
     if any(len(samples) > 1 for samples in tested.values()):
         warnings.append(
-            "Trials of one fold have different test samples, so their scores cannot be compared; "
-            "was the split made by another version of mritk or scikit-learn?"
+            "Trials of one fold have different test samples and cannot be compared; the split "
+            "may be from another version of mritk or scikit-learn."
         )
     elif any(len(digests) > 1 for digests in divided.values()):
         warnings.append(
-            "Trials of one fold were trained on different samples: between them the audit, or "
-            "what it drops, has changed. 'mritk run --rerun' trains again."
+            "Trials of one fold have different training samples, because the audit or the "
+            "samples it drops have changed; 'mritk run --rerun' retrains."
         )
     if len({frozenset(row.folds) for row in rows if row.trials}) > 1:
-        warnings.append("Rows were tested on different folds, that is, on different samples.")
+        warnings.append("Rows were tested on different folds, i.e. different samples.")
     for row in rows:
         if len(set(zip(row.seeds, row.folds, strict=True))) < row.trials:
             warnings.append(f"{row.name} has several trials of the same seed and fold.")
@@ -292,11 +292,11 @@ def _clean_cell(
     Means over other classes in other folds are not comparable, so they are undefined.
     """
     if withheld := _support(trials).withheld(metric, trials[0].task):
-        reason = f"too few clean units: {withheld}"
+        reason = f"too few clean groups: {withheld}"
         return Cell((math.nan,) * len(values), reason, withheld=withheld)
     classes = {facts.test.classes for facts in trials if facts.test is not None}
     if metric.per_class and len(classes) > 1:
-        reason = "clean test samples of the folds are of different classes"
+        reason = "folds differ in the classes of their clean test samples"
         return Cell((math.nan,) * len(values), reason)
     return _cell([found[metric.name] for found in values])
 

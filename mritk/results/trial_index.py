@@ -146,7 +146,7 @@ class TrialIndex:
         try:
             stored = self._reader.read_named(path)
             if stored.seal != trial.seal:
-                raise UnreadableTrial(path, "was written anew meanwhile; type the command again")
+                raise UnreadableTrial(path, "was modified meanwhile; repeat the command")
         except UnusableTrial:
             self._forget(trial.facts.id)
             raise

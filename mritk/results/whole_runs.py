@@ -52,8 +52,8 @@ def whole_runs(row: Sequence[TableTrial], table: Sequence[TableTrial]) -> WholeR
     kept = {run for run, missing in lacking.items() if not missing or missing == least}
     left_out = [
         f"seed {run[0]} lacks fold{'s' if len(lacking[run]) > 1 else ''} "
-        f"{', '.join(str(fold) for fold in sorted(lacking[run]))}, and is left out; "
-        f"'mritk run' makes the rest."
+        f"{', '.join(str(fold) for fold in sorted(lacking[run]))}, and is excluded; 'mritk run' "
+        "trains the rest."
         for run in sorted(runs)
         if run not in kept
     ]

@@ -106,12 +106,12 @@ def _require_parts(samples: Samples, before: Parts, left: Parts, final: Parts) -
         left: The parts without what was dropped.
         final: The parts with a validation part.
     """
-    place = f"with site {before.site!r} as the test part: " if before.site else ""
+    place = f"with site {before.site!r} as the test set: " if before.site else ""
     for name in ("train", "val", "test"):
         rows: np.ndarray = getattr(final, name)
         held, kept = getattr(before, name), getattr(left, name)
         if not len(rows):
-            raise DataError(f"{place}the {name} part of the split is empty{_lost(held, kept)}")
+            raise DataError(f"{place}the {name} set is empty{_lost(held, kept)}")
         if not isinstance(samples.task, Classification) or (before.site and name == "test"):
             continue
         absent = np.setdiff1d(np.arange(samples.task.outputs), samples.targets[rows])
@@ -120,7 +120,7 @@ def _require_parts(samples: Samples, before: Parts, left: Parts, final: Parts) -
             lost = _lost(held[of_class[held]], kept[of_class[kept]])
             raise ClassAbsent(
                 f"{place}class {samples.task.classes[absent[0]]!r} has no sample in the {name} "
-                f"part ({of_class.sum()} in all){lost or f'; {REMEDY}'}"
+                f"set ({of_class.sum()} in total){lost or f'; {REMEDY}'}"
             )
 
 
@@ -130,7 +130,7 @@ def _lost(held: np.ndarray, kept: np.ndarray) -> str:
     if not count:
         return ""
     return (
-        f": of its {len(held)} there, {count} were dropped, as they are copies or patients of "
-        f"another part; use the split scheme 'holdout' or 'kfold', or keep them with copies = "
-        f'"keep" in [split] and believe the clean test samples only'
+        f": of its {len(held)} there, {count} were dropped because of duplicates or patients in "
+        "another split; use the split scheme 'holdout' or 'kfold', or keep them with copies = "
+        '"keep" in [split] and trust only the clean test samples'
     )

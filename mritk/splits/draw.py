@@ -182,9 +182,9 @@ def _require_enough(
     name = "patients" if samples.patients is not None else "samples"
     remedy = "add data, or change the fractions or folds in the protocol's [split]"
     if found < count:
-        copies = ", those with copies of one image counted as one," if found < len(owners) else ""
-        raise DataError(f"{found} {name}{copies} cannot be divided into {count} parts; {remedy}")
+        copies = ", counting duplicates as one," if found < len(owners) else ""
+        raise DataError(f"{found} {name}{copies} cannot be split into {count} sets; {remedy}")
     if found == len(unit) and np.bincount(strata).max() < count:
         raise DataError(
-            f"no class has {count} {name}, so they cannot be divided into {count} parts; {remedy}"
+            f"no class has {count} {name}, so they cannot be split into {count} sets; {remedy}"
         )

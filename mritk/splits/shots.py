@@ -33,8 +33,8 @@ def draw_shots(
     task = samples.task
     if not isinstance(task, Classification):
         raise DataError(
-            f"shots = {shots} asks for samples per class, but the target is a number; remove "
-            f"shots from the protocol's [split]"
+            f"shots = {shots} is per class, but the target is numeric; remove shots from the "
+            "protocol's [split]"
         )
     ordered = rows[np.argsort(np.asarray(samples.ids)[rows])]
     chosen = []
@@ -43,7 +43,7 @@ def draw_shots(
         if len(own) < shots:
             raise DataError(
                 f"class {name!r} has {len(own)} training samples, fewer than the {shots} shots "
-                f"asked for; lower shots in the protocol's [split]"
+                "requested; lower shots in the protocol's [split]"
             )
         chosen.append(_in_turn(own, groups[own], derive("shots", seed, name))[:shots])
     return np.sort(np.concatenate(chosen))

@@ -82,14 +82,14 @@ def _official(samples: Samples, rule: SplitRule) -> Parts:
     names = np.asarray(samples.splits if samples.splits is not None else ())
     if "test" not in names or "train" not in names:
         raise DataError(
-            "this dataset has no official training and test parts; use the split scheme 'holdout' "
+            "this dataset has no official training and test sets; use the split scheme 'holdout' "
             "or 'kfold'"
         )
     train, val, test = (np.flatnonzero(names == part) for part in SPLITS)
     if len(val) and rule.repeats > 1 and not rule.shots:
         raise DataError(
-            f"repeats = {rule.repeats} would repeat one and the same official split, as the "
-            f"dataset has a validation part too; use more seeds, or the split scheme 'kfold'"
+            f"repeats = {rule.repeats} would repeat the same official split, because the dataset "
+            "has a validation set too; use more seeds, or the split scheme 'kfold'"
         )
     return Parts(train, val, test)
 
@@ -98,10 +98,10 @@ def _sites(samples: Samples) -> Iterator[Parts]:
     sites = np.asarray(samples.sites if samples.sites is not None else ())
     names = np.unique(sites)
     if len(names) < 2:
-        known = f"one site only, {names[0]}" if len(names) else "no site"
+        known = f"only one site, {names[0]}" if len(names) else "no site"
         raise DataError(
-            f"this dataset names {known}, but the split scheme 'site' tests on one site after the "
-            f"other; add a column site to --patients FILE.csv, or use 'holdout' or 'kfold'"
+            f"this dataset has {known}, but the split scheme 'site' tests on one site at a time; "
+            "add a column site to --patients FILE.csv, or use 'holdout' or 'kfold'"
         )
     for name in names:
         here = sites == name
@@ -122,7 +122,7 @@ def _require_spread(bound: Bound) -> None:
             owners = "" if samples.patients is None else f" of {found} patients"
             held = f"{len(rows)} samples{owners}" if len(rows) else "no sample"
             raise DataError(
-                f"class {name!r} has {held}, but it takes {needed} apart from each other to have "
-                f"some in every part; add samples of it, join it with another class "
-                f"(--rename {name}=OTHER), or use fewer folds"
+                f"class {name!r} has {held}, but {needed} independent ones are needed to have "
+                "some in every split; add samples of it, merge it with another class (--rename "
+                f"{name}=OTHER), or use fewer folds"
             )

@@ -31,8 +31,8 @@ def units(samples: Samples, copies: np.ndarray | None = None) -> np.ndarray:
         return patient.astype(np.int64)
     if copies.shape != patient.shape or not np.issubdtype(copies.dtype, np.integer):
         raise ValueError(
-            f"copies have shape {copies.shape} and type {copies.dtype}; they must be one whole "
-            f"number for each of {len(samples)} samples"
+            f"copies have shape {copies.shape} and dtype {copies.dtype}; expected one integer for "
+            f"each of {len(samples)} samples"
         )
     _, cluster = np.unique(copies, return_inverse=True)
     return _components(patient, cluster)[patient]

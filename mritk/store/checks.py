@@ -41,9 +41,9 @@ def checks_of(record: TrialRecord, name: str) -> list[Check]:
         record: The trial.
         name: The name of its file, without ending.
     """
-    named = "" if name == record.id else f"the file of {record.id} is called {name}"
+    named = "" if name == record.id else f"the file of {record.id} is named {name}"
     found = [Check("name", named), Check("fingerprint", _fingerprint(record))]
-    if record.status != "finished":
+    if not record.finished:
         return found
     return [*found, Check("split", _split(record)), *_predictions(record)]
 
@@ -52,7 +52,7 @@ def _fingerprint(record: TrialRecord) -> str:
     computed = hashlib.sha256(record.protocol_json.encode()).hexdigest()
     if computed == record.fingerprint:
         return ""
-    return f"the protocol has the fingerprint {computed[:8]}, not {record.fingerprint[:8]}"
+    return f"the protocol has fingerprint {computed[:8]}, not {record.fingerprint[:8]}"
 
 
 def _split(record: TrialRecord) -> str:
@@ -62,12 +62,12 @@ def _split(record: TrialRecord) -> str:
         apart.pop("val")  # it is the test part, and every table says so
     every = [id_ for ids in apart.values() for id_ in ids]
     if len(every) != len(set(every)):
-        return "a sample stands in two parts"
+        return "a sample is in two splits"
     stored = record.audit.get("split")
     content = json.dumps({name: sorted(ids) for name, ids in parts.items()}, sort_keys=True)
     computed = hashlib.sha256(content.encode()).hexdigest()
     if stored and computed != stored:
-        return f"the parts have the digest {computed[:8]}, not {stored[:8]}"
+        return f"the split has digest {computed[:8]}, not {stored[:8]}"
     return ""
 
 
@@ -81,10 +81,10 @@ def _predictions(record: TrialRecord) -> Iterator[Check]:
             classes = record.task.outputs
             targets = predictions.target
             if len(targets) and (targets.min() < 0 or targets.max() >= classes):
-                wrong.append(f"targets lie outside 0 to {classes - 1}")
+                wrong.append(f"targets are outside 0 to {classes - 1}")
             shape = (len(predictions.id), classes)
         if predictions.score.shape != shape:
-            wrong.append(f"scores have the shape {predictions.score.shape}, not {shape}")
+            wrong.append(f"scores have shape {predictions.score.shape}, not {shape}")
         elif not np.isfinite(predictions.score).all():
             wrong.append("some scores are NaN or infinite")
         yield Check(f"predictions of {part}", "; ".join(wrong))

@@ -31,13 +31,13 @@ class State(str, Enum):
     FOREIGN = "foreign"
     MISNAMED = "misnamed"
     NEWER = "newer schema"
-    UNREADABLE = "cannot be read now"
+    UNREADABLE = "currently inaccessible"
     INCONSISTENT = "inconsistent"
     DUPLICATE = "duplicate"
     FAILED = "failed trial"
     UNSEALED = "unsealed"
     LEFTOVER = "leftover"
-    IN_USE = "perhaps in use"
+    IN_USE = "possibly in use"
     STALE = "stale"
     INTERRUPTED = "interrupted trial"
     ORPHAN = "orphan"
@@ -135,7 +135,7 @@ def _examine(path: Path, reader: TrialReader) -> Stored | Ailment:
     if _temporary(path):
         return _left(path, below, "half-written")
     if path.suffix != ".h5":
-        return Ailment(below, State.FOREIGN, "no trial file; mritk passes it over")
+        return Ailment(below, State.FOREIGN, "not a trial file; ignored")
     try:
         return reader.read_named(path)
     except UnusableTrial as error:
@@ -150,10 +150,10 @@ def _notes(stored: Stored) -> list[Ailment]:
     if wrong:
         notes.append(Ailment(below, State.INCONSISTENT, "; ".join(wrong)))
     if record.status == "failed" and record.failure:
-        text = f"{record.backbone}, seed {record.seed}: {record.failure.type}, to be tried again"
+        text = f"{record.backbone}, seed {record.seed}: {record.failure.type}, will be retried"
         notes.append(Ailment(below, State.FAILED, text))
     if not stored.seal:
-        text = "written by an mritk that did not seal; changes cannot be noticed"
+        text = "written by a version of mritk without seals; changes cannot be detected"
         notes.append(Ailment(below, State.UNSEALED, text))
     return notes
 
@@ -162,14 +162,14 @@ def _duplicates(records: list[TrialRecord]) -> list[Ailment]:
     """Name trials of one identity under several ids."""
     same: dict[tuple[object, ...], list[TrialRecord]] = defaultdict(list)
     for record in records:
-        if record.status == "finished":
+        if record.finished:
             same[tuple(getattr(record, name) for name in IDENTITY)].append(record)
     return [
         Ailment(
             Path(TRIALS) / f"{record.id}.h5",
             State.DUPLICATE,
-            f"the same backbone, protocol, fold and seed as {others[0].id[:8]}, but another split, "
-            f"plugin or weight file; tables count both",
+            f"the same backbone, protocol, fold and seed as {others[0].id[:8]}, but a different "
+            "split, plugin or weight file; tables include both",
         )
         for first, *others in same.values()
         if others
@@ -185,10 +185,10 @@ def _leftovers(folder: ResultsFolder, whole: dict[str, TrialRecord]) -> list[Ail
         below, record = path.relative_to(folder.path), whole.get(path.stem)
         if _temporary(path):
             found.append(_left(path, below, "half-written"))
-        elif below.parts[0] == CHECKPOINTS and record is not None and record.status == "finished":
+        elif below.parts[0] == CHECKPOINTS and record is not None and record.finished:
             found.append(_left(path, below, "checkpoint of a finished trial"))
         elif below.parts[0] == CHECKPOINTS and path.suffix == ".ckpt" and record is None:
-            text = "begun and not finished; 'mritk run' resumes it, if it is not training it now"
+            text = "unfinished; 'mritk run' resumes it, unless it is being trained now"
             found.append(Ailment(below, State.INTERRUPTED, text))
         elif below.parts[0] == MODELS and len(below.parts) > 1 and record is None:
             found.append(Ailment(below, State.ORPHAN, "a model without a trial"))
@@ -206,7 +206,7 @@ def _left(path: Path, below: Path, text: str) -> Ailment:
         age = time.time() - path.stat().st_mtime
     if age > ABANDONED_AFTER:
         return Ailment(below, State.LEFTOVER, text)
-    return Ailment(below, State.IN_USE, f"{text}; left alone until it is an hour old")
+    return Ailment(below, State.IN_USE, f"{text}; kept until it is an hour old")
 
 
 def cure(folder: ResultsFolder, diagnosis: Diagnosis) -> list[str]:

@@ -17,13 +17,7 @@ def find_trial(name: str, folder: Path) -> TrialRecord:
         UnknownName: There is none, or the name begins the ids of several.
         StoreError: Its file is damaged.
     """
-    found = trial_or_none(name, folder)
-    if found is None:
-        raise UnknownName(
-            f"no trial {name!r} in {folder}; --results names another folder, and this lists them: "
-            f"mritk leaderboard {quote(str(folder))} --json"
-        )
-    return found
+    return read_trial(trial_file(name, folder))
 
 
 def trial_or_none(name: str, folder: Path) -> TrialRecord | None:
@@ -45,7 +39,10 @@ def trial_file(name: str, folder: Path) -> Path:
     """
     path = _path(name, folder)
     if path is None:
-        raise UnknownName(f"no trial {name!r} in {folder}; --results names another folder")
+        raise UnknownName(
+            f"no trial {name!r} in {folder}; use --results for another folder; to list trials: "
+            f"mritk leaderboard {quote(str(folder))} --json"
+        )
     return path
 
 
@@ -53,10 +50,10 @@ def _path(name: str, folder: Path) -> Path | None:
     if name.endswith(".h5"):
         path = Path(name)
         if not path.is_file():
-            raise UnknownName(f"there is no trial file {path}")
+            raise UnknownName(f"no trial file {path}")
         return path
     found = sorted((folder / TRIALS).glob(f"{name}*.h5")) if TRIAL_ID.fullmatch(name) else []
     exact = [path for path in found if path.stem == name]
     if len(found) > 1 and not exact:
-        raise UnknownName(f"{name!r} begins the ids of {len(found)} trials in {folder}; type more")
+        raise UnknownName(f"{name!r} matches {len(found)} trials in {folder}; use a longer prefix")
     return next(iter(exact or found), None)

@@ -26,7 +26,7 @@ QUARANTINE = "quarantine"
 # What to do about a folder that cannot be written, by the number of the error.
 HINTS: dict[int | None, str] = {
     errno.ENOSPC: "free some space",
-    errno.ENOTDIR: "move the file that stands there",
+    errno.ENOTDIR: "move the existing file",
 }
 
 
@@ -47,7 +47,7 @@ class ResultsFolder:
         if self.path.is_file():
             raise UsageError(f"{self.path} is a file, not a results folder")
         raise UsageError(
-            f"no results folder {self.path}; to make one: mritk run --results "
+            f"no results folder {self.path}; to create one: mritk run --results "
             f"{quote(str(self.path))}"
         )
 
@@ -88,8 +88,8 @@ class ResultsFolder:
         why = os.strerror(error.errno) if error.errno else str(error)
         hint = HINTS.get(error.errno, "check its permissions")
         return UsageError(
-            f"results folder {self.path} cannot be written: {why}; {hint}, or choose another "
-            f"with --results"
+            f"results folder {self.path} is not writable: {why}; {hint}, or choose another with "
+            "--results"
         )
 
     def trial_path(self, trial_id: str) -> Path:
@@ -142,8 +142,7 @@ class ResultsFolder:
             return path.rename(aside)
         except OSError as error:
             raise StoreError(
-                f"cannot move {path} to {aside.parent}: {error.strerror or error}; move it away "
-                f"yourself"
+                f"cannot move {path} to {aside.parent}: {error.strerror or error}; move it manually"
             ) from error
 
     def status(self, trial_id: str) -> TrialState:
@@ -231,7 +230,7 @@ class ResultsFolder:
         try:
             self.rebuild_view()
         except StoreError as error:
-            logger.warning("%s; 'mritk doctor --fix' writes it anew", error)
+            logger.warning("%s; 'mritk doctor --fix' recreates it", error)
 
     def rebuild_view(self) -> None:
         """Write ``results.h5`` anew: one external link per trial file.

@@ -80,7 +80,7 @@ class GuardedCalls:
         try:
             self._answer(process, 60)
         except Crashed as error:
-            raise OSError("a process to read it in does not start") from error
+            raise OSError("the reading process could not be started") from error
         return process
 
     def _answer(self, process: subprocess.Popen[bytes], patience: float) -> Any:
@@ -100,7 +100,7 @@ class GuardedCalls:
         except (EOFError, pickle.UnpicklingError) as error:
             code = process.wait()
             if late.is_set():
-                raise OSError(f"no answer in {patience:.0f} seconds") from error
+                raise OSError(f"timed out after {patience:.0f} seconds") from error
             if hasattr(signal, "SIGPROF") and code == -signal.SIGPROF:
                 raise Endless from error
             raise Crashed from error

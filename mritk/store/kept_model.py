@@ -13,7 +13,7 @@ from mritk.store.folder import ResultsFolder
 from mritk.store.trial_file import TrialRecord
 
 MODELS = "models"
-NOTICE = "For research only: not for clinical use."
+NOTICE = "For research use only; not for clinical use."
 
 
 def model_path(results: ResultsFolder, trial_id: str) -> Path:
@@ -70,12 +70,12 @@ def require_model(results: ResultsFolder, record: TrialRecord) -> Path:
     path, kept = model_path(results, record.id), record.notes.get("model")
     if kept is None or not path.is_file():
         raise Unavailable(
-            f"trial {record.id[:8]} has no kept model in {path.parent}: its network was not stored "
-            f"when it was trained; repeat its command as 'mritk run … --keep-models --rerun'"
+            f"trial {record.id[:8]} has no stored model in {path.parent}; repeat its command as "
+            "'mritk run … --keep-models --rerun'"
         )
     if sha256_of(path) != kept["sha256"]:
         raise StoreError(
-            f"{path} is not the file that trial {record.id[:8]} wrote (another SHA-256), so it may "
-            f"not give the stored predictions; repeat 'mritk run … --keep-models --rerun'"
+            f"{path} is not the file written by trial {record.id[:8]} (different SHA-256) and may "
+            "not reproduce the stored predictions; repeat 'mritk run … --keep-models --rerun'"
         )
     return path

@@ -31,9 +31,9 @@ def members(file: h5py.File) -> dict[str, h5py.Group | h5py.Dataset]:
     for name, kind, address in links:
         path = name.decode()
         if kind != h5py.h5l.TYPE_HARD:
-            raise ReachesOutside(f"/{path} is a link to somewhere else")
+            raise ReachesOutside(f"/{path} is an external link")
         if address in seen:
-            raise ReachesOutside(f"/{path} is a second name of something")
+            raise ReachesOutside(f"/{path} is a hard link to another object")
         seen.add(address)
         found[path] = _inside(h5py.h5o.open(file.id, name), path, size)
     return found
@@ -46,7 +46,7 @@ def _inside(node: h5py.h5d.DatasetID, path: str, size: int) -> h5py.Group | h5py
         raise ReachesOutside(f"/{path} is neither a group nor an array")
     made, dataset = node.get_create_plist(), h5py.Dataset(node)
     if made.get_layout() == h5py.h5d.VIRTUAL or made.get_external_count():
-        raise ReachesOutside(f"the values of /{path} stand in another file")
+        raise ReachesOutside(f"the values of /{path} are in another file")
     if dataset.nbytes > LARGEST_RATIO * size:
-        raise ReachesOutside(f"/{path} is larger than its file can hold")
+        raise ReachesOutside(f"/{path} is larger than the file")
     return dataset

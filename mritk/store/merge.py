@@ -87,7 +87,7 @@ def _wanted(found: Stored, planned: Path | None, target: ResultsFolder, done: Me
     if planned is not None:
         there = read_trial(planned)
     if isinstance(there, UnusableTrial):
-        done.leave_out(there, f"{there}; it stays as it is")
+        done.leave_out(there, f"{there}; left unchanged")
         return False
     if there is None:
         return True
@@ -106,8 +106,8 @@ def _copy(found: Stored, source: ResultsFolder, target: ResultsFolder) -> None:
             write_whole(model_path(target, found.record.id), model.read_bytes())
     except OSError as error:
         raise StoreError(
-            f"cannot read {error.filename or found.path}: {error.strerror or error}; what was "
-            f"copied before stays, and the same command resumes there"
+            f"cannot read {error.filename or found.path}: {error.strerror or error}; files "
+            "already copied are kept, and the same command resumes"
         ) from error
 
 

@@ -15,6 +15,7 @@ from pathlib import Path
 
 import h5py
 
+from mritk.errors import one_line
 from mritk.files.atomic import write_whole
 from mritk.store.guarded_calls import Crashed, Endless, GuardedCalls
 from mritk.store.layout import SCHEMA, read_record, write_record
@@ -55,8 +56,8 @@ TRIAL_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,63}")
 SEALED_SINCE, PROVEN_SINCE = 3, 4
 HDF5 = b"\x89HDF\r\n\x1a\n"
 CHANGED = (
-    "was changed after it was written (its digest is another), so its numbers prove nothing; "
-    "restore it, or train the trial again"
+    "was modified after it was written (digest mismatch), so its numbers are not reliable; "
+    "restore it, or retrain the trial"
 )
 
 
@@ -81,7 +82,7 @@ def write_hdf5(path: Path, fill: Callable[[h5py.File], None]) -> None:
     content = io.BytesIO()
     with h5py.File(content, "w", libver="earliest") as file:
         fill(file)
-    advice = "free space or choose another folder with --results. Trials written before are safe"
+    advice = "free space or choose another folder with --results. Trials already written are safe"
     write_whole(path, seal_bytes(content.getvalue()), advice)
 
 
@@ -159,11 +160,11 @@ class TrialReader:
         if proven:
             return _stored_in(content, path, proven=True)
         if not content.startswith(HDF5):
-            raise TornTrial(path, "is not a readable trial file: it is no HDF5 file")
+            raise TornTrial(path, "is not a readable trial file: it is not an HDF5 file")
         try:
             return self._unproven(content, path, seconds=self.seconds + len(content) / 1e6)
         except Endless:
-            why = "it keeps the HDF5 library busy for ever"
+            why = "it hangs the HDF5 library"
         except Crashed:
             why = "it crashes the HDF5 library"
         except OSError as error:
@@ -180,8 +181,8 @@ class TrialReader:
         if stored.record.id != path.stem:
             raise MisnamedTrial(
                 path,
-                f"holds the trial {stored.record.id}, not the one that its name says, and is "
-                f"passed over; rename it to {stored.record.id}.h5, unless that file is there",
+                f"contains trial {stored.record.id}, not the one in its name, and is ignored; "
+                f"rename it to {stored.record.id}.h5, unless that file exists",
             )
         return stored
 
@@ -223,12 +224,12 @@ def _stored_in(content: bytes, path: Path, *, proven: bool) -> Stored:
     except MemoryError as error:
         raise _unreadable(path, error) from error
     except ReachesOutside as error:
-        raise ForeignFile(path, f"is no trial file that mritk wrote: {error}") from error
+        raise ForeignFile(path, f"is not a trial file written by mritk: {error}") from error
     except Exception as error:  # damage can surface as nearly any exception of h5py
-        reason = " ".join(str(error).split())
+        reason = one_line(error)
         raise TornTrial(path, f"is not a readable trial file: {reason}") from error
     if not TRIAL_ID.fullmatch(record.id):
-        raise TornTrial(path, f"is not a readable trial file: {record.id!r} is no id of a trial")
+        raise TornTrial(path, f"is not a readable trial file: {record.id!r} is not a trial id")
     if record.status not in (TrialState.FINISHED, TrialState.FAILED):
         raise TornTrial(path, f"is not a readable trial file: its status is {record.status!r}")
     if record.status == TrialState.FINISHED and "test" not in record.predictions:
@@ -244,7 +245,7 @@ def _content_of(path: Path) -> bytes:
     """
     try:
         if not stat.S_ISREG(path.stat().st_mode):  # opening a pipe would wait for ever
-            raise ForeignFile(path, "is not a readable trial file: it is no file")
+            raise ForeignFile(path, "is not a readable trial file: it is not a file")
         return path.read_bytes()
     except (OSError, MemoryError) as error:
         raise _unreadable(path, error) from error
@@ -253,7 +254,7 @@ def _content_of(path: Path) -> bytes:
 def _unreadable(path: Path, error: OSError | MemoryError) -> UnreadableTrial:
     why = getattr(error, "strerror", None) or str(error) or "not enough memory"
     return UnreadableTrial(
-        path, f"cannot be read now: {why}; the trial may be whole, so it is left as it is"
+        path, f"is currently inaccessible: {why}; the trial may be intact, so it is left unchanged"
     )
 
 

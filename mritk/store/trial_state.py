@@ -35,7 +35,7 @@ class TrialState(str, Enum):
     ALTERED = "altered"
     MISNAMED = "misnamed"
     NEWER = "newer schema"
-    UNREADABLE = "cannot be read now"
+    UNREADABLE = "currently inaccessible"
 
     @property
     def spoiled(self) -> bool:

@@ -19,8 +19,8 @@ from mritk.store.raw_seal import seal_holds
 from mritk.store.trial_file import write_hdf5
 
 TRIALS, VIEW, SCORES = "trials", "results.h5", "scores"
-RENEW = "'mritk doctor --fix' renews it"
-RESCORE = "'mritk rescore' renews them"
+RENEW = "'mritk doctor --fix' recreates it"
+RESCORE = "'mritk rescore' recomputes them"
 COLUMNS = (
     "trial",
     "digest",
@@ -81,15 +81,15 @@ def stale_view(folder: Path, seals: Mapping[str, str]) -> str:
     except OSError as error:  # not there, for one
         return f"{VIEW} cannot be read ({error.strerror or error}); {RENEW}"
     except (KeyError, ValueError):
-        return f"{VIEW} is damaged, or another mritk wrote it; {RENEW}"
+        return f"{VIEW} is damaged, or was written by another version of mritk; {RENEW}"
     if linked != stored:
-        return f"{VIEW} lists {len(linked)} trials, and there are {len(stored)}; {RENEW}"
+        return f"{VIEW} lists {len(linked)} trials, but there are {len(stored)}; {RENEW}"
     return _stale_scores(scored, seals)
 
 
 def _stale_scores(scored: list[tuple[str, str]] | None, seals: Mapping[str, str]) -> str:
     if scored is None:
-        return f"its table of scores lacks columns; {RESCORE}"
+        return f"its score table lacks columns; {RESCORE}"
     for trial, digest in scored:
         if seals.get(trial, digest) != digest:
             return f"scores of trial {trial[:8]} were computed from another file; {RESCORE}"
@@ -99,7 +99,7 @@ def _stale_scores(scored: list[tuple[str, str]] | None, seals: Mapping[str, str]
 def _read(path: Path) -> tuple[set[str], list[tuple[str, str]] | None]:
     """Return which trials a view links to, and which files its scores come from."""
     if not path.is_file():  # but a pipe, say, which would never come to an end
-        raise FileNotFoundError(errno.ENOENT, "there is no such file")
+        raise FileNotFoundError(errno.ENOENT, "no such file")
     content = path.read_bytes()
     if not seal_holds(content):  # HDF5 must not see damaged bytes
         raise ValueError(path)

@@ -37,8 +37,8 @@ def find_protocol(name: str, registry: Registry, changes: Changes | None = None)
     path = Path(name)
     if not path.is_file():
         raise Unavailable(
-            f"no protocol file {name}; 'mritk list protocols' shows built-in ones, and 'mritk show "
-            f"quick --toml > {quote(name)}' begins one of your own"
+            f"no protocol file {name}; 'mritk list protocols' lists built-in ones, and 'mritk "
+            f"show quick --toml > {quote(name)}' creates a template"
         )
     source = TomlText.of_file(path)
     return read_protocol(path.stem, source, registry.method, changes)

@@ -251,8 +251,8 @@ def open_samples(record: Dataset, workspace: Workspace) -> Samples:
     except Exception as error:
         raise HookError(
             f"dataset {record.name} of {record.origin} cannot be opened: "
-            f"{reason_of(error, 'hook mritk_datasets')}; its author should know, and this tells "
-            f"more: {check_command(record.name, record.origin, record.open)}"
+            f"{reason_of(error, 'hook mritk_datasets')}; report it to the author; for details: "
+            f"{check_command(record.name, record.origin, record.open)}"
         ) from error
 
 
@@ -300,8 +300,8 @@ def _joined(
     # One table for all: it names samples as they are called once joined.
     if not all(lacking):
         raise UsageError(
-            f"--patients: some of {name} name their patients already; tell those of the others "
-            f"behind their names, PREFIX:PATH,patients=FILE.csv"
+            f"--patients: some of {name} have patient ids already; specify those of the others by "
+            "PREFIX:PATH,patients=FILE.csv"
         )
     return _told(join(list(zip(names, parts, strict=True)), name), rule, name)
 

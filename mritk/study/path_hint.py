@@ -56,12 +56,12 @@ def path_hint(name: str, registry: Registry, option: str = "") -> str:
     path = Path(typed).expanduser()
     readers = [family for family in families if _reads(family, path)]
     if own in [family.prefix for family in readers]:
-        return f"a dataset is given as {option} {quote(name)}" if option else ""
+        return f"specify the dataset as {option} {quote(name)}" if option else ""
     if not readers:
         return "" if own else _no_dataset(path, typed, asked=bool(option))
     names = [f"{reader.prefix}:{typed}{_options_of(reader, given)}" for reader in readers]
     choices = [" ".join((*option.split(), quote(name))) for name in names]
-    return f"for this path write {' or '.join(choices)}"
+    return f"for this path, use {' or '.join(choices)}"
 
 
 def _options_of(family: DatasetFamily, given: Mapping[str, str]) -> str:
@@ -84,8 +84,8 @@ def _no_dataset(path: Path, typed: str, *, asked: bool) -> str:
             return f"save {typed} as CSV, with the columns path and label, for manifest:FILE.csv"
         if is_image_name(path.name) or path.name.lower().endswith((".nii", ".nii.gz")):
             return (
-                f"{typed} is a single scan, and a dataset is many; folder:PATH wants a folder with "
-                f"a sub-folder of scans per class"
+                f"{typed} is a single scan; folder:PATH needs a folder with one subfolder of "
+                "scans per class"
             )
     meant = len(Path(typed).parts) > 1 or typed.startswith(("~", ".")) or Path(typed).suffix
     missing = meant and ":" not in typed.replace(path.drive, "") and not asked
@@ -100,10 +100,7 @@ def slices_hint(name: str, registry: Registry) -> str:
         return ""
     if SLICES not in (option.name for option in fields(family.options)):
         return ""
-    return (
-        f"add ,{SLICES}={SOME_SLICES} behind the dataset's name for {SOME_SLICES} slices of each "
-        f"volume"
-    )
+    return f"add ,{SLICES}={SOME_SLICES} to the dataset's name for {SOME_SLICES} slices per volume"
 
 
 def _reads(family: DatasetFamily, path: Path) -> bool:

@@ -147,7 +147,7 @@ class Planner:
                     alone = replace(narrow, seeds=(trial.seed,), folds=(trial.fold,))
                     benchmarks.setdefault(trial.id, candidate.within(alone))
         if not trials:
-            raise UsageError("there is nothing to run: name a backbone, a dataset and a protocol")
+            raise UsageError("nothing to run: specify a backbone, a dataset and a protocol")
         ordered = sorted(trials.values(), key=lambda trial: (trial.seed, trial.fold))
         return StudyPlan(tuple(ordered), results.states(trials), audits, benchmarks)
 
@@ -212,8 +212,8 @@ class Planner:
             require_fit(record, samples, candidate.backbone, augmentation, self.registry)
             if augmentation.apply is not None and not method.uses_augmentation:
                 raise UsageError(
-                    f"method {method.name} cannot use augmentation {augmentation.name!r}; use "
-                    f"--augmentation none, or another protocol"
+                    f"method {method.name} does not support augmentation {augmentation.name!r}; "
+                    "use --augmentation none, or another protocol"
                 )
         if protocol.selection.by != "loss":
             find_metric(protocol.selection.by, samples.task)
@@ -320,8 +320,8 @@ def _divided(
     scheme = resolved_scheme(opened.samples, protocol.split)
     if scheme != resolved_scheme(samples, protocol.split):
         raise DataError(
-            f"no sample of the official test part of {opened.record.name} can be read; mend the "
-            f"files, or say in the protocol's [split] how to draw a test part"
+            f"no sample in the official test set of {opened.record.name} is readable; repair the "
+            "files, or draw a test set in the protocol's [split]"
         )
     folds = make_folds(samples, protocol.split, copies)
     return OpenDataset(opened.record, samples, folds, tuple(skipped), found, copies, opened.reader)

@@ -23,8 +23,7 @@ def require_folds(
     for fold in benchmark.folds:
         if not 0 <= fold < count:
             raise UsageError(
-                f"there is no fold {fold}: protocol {protocol.name} makes {count}{on}, numbered "
-                f"from 0"
+                f"no fold {fold}: protocol {protocol.name} has {count}{on}, numbered from 0"
             )
 
 
@@ -41,7 +40,7 @@ def require_fit(
         UsageError: The backbone or the augmentation takes data of another kind.
     """
     dims = samples.spatial_dims
-    held = f"{record.name} holds {KINDS[dims]}"
+    held = f"{record.name} contains {KINDS[dims]}"
     if backbone is not None and backbone.architecture.spatial_dims != dims:
         takes = KINDS[backbone.architecture.spatial_dims]
         slices = slices_hint(record.name, registry) if dims == 3 else ""
@@ -66,7 +65,7 @@ def require_selection(dataset: OpenDataset, protocol: Protocol, fold: int) -> No
     reason = metric.ideal(samples.targets[dataset.folds[fold].val], samples.task.outputs).reason
     if reason:
         raise DataError(
-            f"protocol {protocol.name} chooses the state by {rule.by}, which has no value on the "
-            f"validation part of {dataset.record.name}, fold {fold}, whatever is predicted: "
-            f'{reason}; choose by = "loss" in [selection], or another split'
+            f"protocol {protocol.name} selects the checkpoint by {rule.by}, which is undefined on "
+            f"the validation set of {dataset.record.name}, fold {fold}, for any predictions: "
+            f'{reason}; use by = "loss" in [selection], or another split'
         )

@@ -63,9 +63,8 @@ class Rehearsal:
             parameters = _with_one_epoch(protocol.parameters)
         except (TypeError, ValueError) as error:
             raise UsageError(
-                f"protocol {protocol.name} cannot be rehearsed, because its method "
-                f"{protocol.method} refuses to train for one epoch: {error}; run it without "
-                f"--rehearse"
+                f"protocol {protocol.name} cannot be rehearsed: its method {protocol.method} "
+                f"cannot train for one epoch: {error}; run it without --rehearse"
             ) from error
         return replace(
             protocol,

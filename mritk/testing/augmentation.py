@@ -6,16 +6,7 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from mritk.records import Augmentation
-from mritk.testing.check import (
-    Defect,
-    NotApplicable,
-    UnderTest,
-    Verdict,
-    inspect,
-    is_sent_to_workers,
-    promises,
-    require_conformity,
-)
+from mritk.testing.check import Defect, NotApplicable, UnderTest, is_sent_to_workers, promises
 
 if TYPE_CHECKING:
     import torch
@@ -48,7 +39,7 @@ class AugmentationUnderTest(UnderTest[Augmentation]):
         """The declared ranks that mritk has data of."""
         ranks = tuple(dims for dims in self.record.spatial_dims if dims in SIDES)
         if not ranks:
-            raise Defect(f"spatial_dims is {self.record.spatial_dims}; give (2,), (3,) or both")
+            raise Defect(f"spatial_dims is {self.record.spatial_dims}; expected (2,), (3,) or both")
         return ranks
 
     def apply(self, batch: torch.Tensor, seed: int) -> torch.Tensor:
@@ -56,7 +47,7 @@ class AugmentationUnderTest(UnderTest[Augmentation]):
         import torch
 
         if self.record.apply is None:
-            raise NotApplicable("it leaves images as they are")
+            raise NotApplicable("it does not change images")
         return self.record.apply(batch, torch.Generator().manual_seed(seed))
 
 
@@ -68,8 +59,8 @@ def keeps_shape_dtype_and_device(it: AugmentationUnderTest) -> None:
             for what in ("shape", "dtype", "device"):
                 if getattr(found, what) != getattr(batch, what):
                     raise Defect(
-                        f"a batch of {what} {getattr(batch, what)} comes back with "
-                        f"{what} {getattr(found, what)}"
+                        f"a batch with {what} {getattr(batch, what)} is returned with {what} "
+                        f"{getattr(found, what)}"
                     )
             if not found.isfinite().all():
                 raise Defect("some pixels become NaN or infinite")
@@ -108,11 +99,11 @@ def is_a_function_of_its_generator(it: AugmentationUnderTest) -> None:
             before = torch.get_rng_state()
             if not torch.equal(first, it.apply(batch.clone(), seed)):
                 raise Defect(
-                    "two calls with the same generator differ; draw with generator=generator, "
-                    "never from torch's, numpy's or Python's global state"
+                    "two calls with the same generator differ; use generator=generator, never "
+                    "the global state of torch, numpy or Python"
                 )
             if not torch.equal(before, torch.get_rng_state()):
-                raise Defect("it draws from torch's global state; give generator=generator")
+                raise Defect("it uses torch's global random state; pass generator=generator")
 
 
 def keeps_images_apart(it: AugmentationUnderTest) -> None:
@@ -126,15 +117,15 @@ def keeps_images_apart(it: AugmentationUnderTest) -> None:
             difference = (it.apply(batch.clone(), seed) - it.apply(changed.clone(), seed)).abs()
             if float(difference[1:].max()) > CLOSE:
                 raise Defect(
-                    "an image changes with another one of the batch; labels stay where they are, "
-                    "so mixing images belongs into a method (mixup, CutMix), not here"
+                    "an image depends on others in the batch; labels do not change, so mixing "
+                    "images belongs in a method (MixUp, CutMix)"
                 )
         still = torch.zeros_like(batch)
         still[0] = batch[0]
         for seed in SEEDS:
             moved = it.apply(still.clone(), seed)[1:]
             if float((moved - it.apply(torch.zeros_like(batch), seed)[1:]).abs().max()) > CLOSE:
-                raise Defect("images change places in the batch, and labels do not follow them")
+                raise Defect("images are reordered in the batch, but labels are not")
 
 
 def leaves_its_input_alone(it: AugmentationUnderTest) -> None:
@@ -146,16 +137,10 @@ def leaves_its_input_alone(it: AugmentationUnderTest) -> None:
             given = batch.clone()
             it.apply(given, seed)
             if not torch.equal(given, batch):
-                raise Defect("it writes into its input, which may be the stored image; copy first")
+                raise Defect("it modifies its input, which may be the stored image; copy it first")
 
 
 CHECKS = (*promises(__name__), is_sent_to_workers)
-
-
-def inspect_augmentation(augmentation: Augmentation) -> Iterator[Verdict]:
-    """Make every check."""
-    subject = f"augmentation {augmentation.name}"
-    return inspect(subject, CHECKS, AugmentationUnderTest(augmentation))
 
 
 def check_augmentation(augmentation: Augmentation) -> None:
@@ -164,4 +149,4 @@ def check_augmentation(augmentation: Augmentation) -> None:
     Raises:
         Nonconforming: It breaks a promise of :data:`CHECKS`; all that were found are listed.
     """
-    require_conformity(inspect_augmentation(augmentation))
+    AugmentationUnderTest(augmentation).require(CHECKS)

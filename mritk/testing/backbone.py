@@ -12,7 +12,6 @@ from mritk.testing.check import (
     Defect,
     NotApplicable,
     Verdict,
-    inspect,
     promises,
     require_conformity,
     require_pickle,
@@ -31,7 +30,7 @@ def features_are_float32_vectors(it: BackboneUnderTest) -> None:
 
     found = it.usual
     if not isinstance(found, torch.Tensor):
-        raise Defect(f"the network gives {type(found).__name__}, not a tensor")
+        raise Defect(f"the network returns {type(found).__name__}, not a tensor")
     if found.ndim != 2 or len(found) != len(it.batch):
         raise Defect(
             f"a batch of {tuple(it.batch.shape)} gives {tuple(found.shape)}, not (2, D); end the "
@@ -52,7 +51,7 @@ def takes_a_batch_of_one(it: BackboneUnderTest) -> None:
     if difference > CLOSE * float(both.abs().max()):
         raise Defect(
             f"the features of an image change by {difference:.2g} with the other image of the "
-            f"batch; in evaluation mode each image must stand alone"
+            "batch; in evaluation mode images must be independent"
         )
 
 
@@ -62,8 +61,8 @@ def is_deterministic_in_evaluation(it: BackboneUnderTest) -> None:
 
     if not torch.equal(it.usual, it.features(it.batch)):
         raise Defect(
-            "two passes in evaluation mode differ; is there a dropout or a random draw that does "
-            "not look at self.training?"
+            "two passes in evaluation mode differ; is there dropout or a random draw that "
+            "ignores self.training?"
         )
 
 
@@ -75,8 +74,8 @@ def starts_from_the_seed(it: BackboneUnderTest) -> None:
     different = [name for name in first if not torch.equal(first[name], second[name])]
     if different:
         raise Defect(
-            f"two networks built after torch.manual_seed(0) differ in {different[0]}; draw the "
-            f"initial values with torch's own generator"
+            f"two networks built after torch.manual_seed(0) differ in {different[0]}; initialise "
+            "with torch's global generator"
         )
 
 
@@ -88,7 +87,7 @@ def leaves_its_input_alone(it: BackboneUnderTest) -> None:
     with torch.no_grad():
         it.network(batch)
     if not torch.equal(batch, it.batch):
-        raise Defect("the network writes into its input; its first layer must not work in place")
+        raise Defect("the network modifies its input; its first layer must not be in-place")
 
 
 def gradients_reach_every_parameter(it: BackboneUnderTest) -> None:
@@ -100,8 +99,7 @@ def gradients_reach_every_parameter(it: BackboneUnderTest) -> None:
     if without:
         raise Defect(
             f"{len(without)} of {len(trainable)} trainable parameters get no gradient "
-            f"({', '.join(without[:3])}); remove what the features do not use, or set "
-            f"requires_grad to False"
+            f"({', '.join(without[:3])}); remove unused parameters, or set requires_grad to False"
         )
     broken = [name for name, p in trainable if p.grad is not None and not p.grad.isfinite().all()]
     if broken:
@@ -114,13 +112,13 @@ def stages_cover_the_network(it: BackboneUnderTest) -> None:
     from mritk.model.blocks import blocks_of
 
     try:
-        stages = blocks_of(it.network, it.backbone.architecture)
+        stages = blocks_of(it.network, it.record.architecture)
     except MritkError as error:
         raise Defect(str(error)) from error
     listed = [tensor for stage in stages for tensor in stage.tensors]
     if sorted(listed) != sorted(it.network.state_dict()):
-        missing = sorted(set(it.network.state_dict()) - set(listed)) or ["a name stands twice"]
-        raise Defect(f"the stages leave out {missing[0]}; name them with Architecture(stages=…)")
+        missing = sorted(set(it.network.state_dict()) - set(listed)) or ["duplicate name"]
+        raise Defect(f"the stages do not cover {missing[0]}; specify Architecture(stages=…)")
 
 
 def state_dict_comes_back_whole(it: BackboneUnderTest) -> None:
@@ -135,12 +133,12 @@ def state_dict_comes_back_whole(it: BackboneUnderTest) -> None:
         path = Path(folder) / "network.pt"
         torch.save(it.network.state_dict(), path)
         other = it.build(seed=1).eval()
-        load_proven(other, weights_from_file(it.backbone.architecture, path), it.workspace)
+        load_proven(other, weights_from_file(it.record.architecture, path), it.workspace)
     with torch.no_grad():
         if not torch.equal(other(it.batch), it.usual):
             raise Defect(
-                "with its own state dict loaded, the network gives other features; something "
-                "that shapes them is neither a parameter nor a buffer"
+                "after loading its own state dict, the features differ; they depend on state "
+                "that is neither a parameter nor a buffer"
             )
 
 
@@ -151,9 +149,9 @@ def weights_match_in_full(it: BackboneUnderTest) -> None:
     from mritk.errors import WeightsMismatch
     from mritk.model.weights import load_proven
 
-    weights = it.backbone.weights
+    weights = it.record.weights
     if weights is None:
-        raise NotApplicable("it starts from scratch")
+        raise NotApplicable("it is trained from scratch")
     weights.locate(it.workspace)  # what is not here needs no network
     try:
         report = load_proven(it.build(), weights, it.workspace)
@@ -161,18 +159,18 @@ def weights_match_in_full(it: BackboneUnderTest) -> None:
         raise Defect(str(error)) from error
     for pattern in weights.may_miss:
         if not any(fnmatchcase(name, pattern) for name in report.exempt):
-            raise Defect(f"may_miss has {pattern!r}, but the file misses nothing of that name")
+            raise Defect(f"may_miss has {pattern!r}, but no such tensor is missing from the file")
 
 
 def keeps_its_input_contract(it: BackboneUnderTest) -> None:
     """The network takes what the contract declares, which is in units of pixels in [0, 1]."""
-    contract = it.backbone.input
+    contract = it.record.input
     wrong = [m for m in contract.mean if not 0 <= m <= 1] + [s for s in contract.std if s <= 0]
     wrong += [s for s in contract.std if s > 1]
     if wrong:
         raise Defect(
-            f"mean {contract.mean} and std {contract.std} must be in units of pixels in [0, 1]; "
-            f"divide those of 8-bit pixels by 255"
+            f"mean {contract.mean} and std {contract.std} must refer to pixels in [0, 1]; divide "
+            "8-bit values by 255"
         )
     sides = (contract.size,) if contract.size else (ANY_SIDE, ANY_SIDE + 32)
     widths = set()
@@ -185,31 +183,31 @@ def keeps_its_input_contract(it: BackboneUnderTest) -> None:
         except Exception as error:
             raise Defect(
                 f"the contract declares {contract.channels} channels and size "
-                f"{contract.size or 'any'}, but side {side} fails: {error}"
+                f"{contract.size or 'any'}, but size {side} fails: {error}"
             ) from error
     if len(widths) > 1:
-        raise Defect("the contract takes any size, but the number of features changes with it")
+        raise Defect("the contract accepts any size, but the number of features depends on it")
 
 
 def declares_licence_and_pretraining(it: BackboneUnderTest) -> None:
     """Pretrained weights say under which terms they may be used, and what they have seen."""
-    weights = it.backbone.weights
+    weights = it.record.weights
     if weights is None or weights.name.startswith(FILE_PREFIX):
-        raise NotApplicable("there is no published set of weights")
+        raise NotApplicable("no published weights")
     if not weights.license.strip() or weights.license == "not stated":
-        raise Defect("no licence; give Weights(license=…), if need be as 'none stated by …'")
+        raise Defect("no licence; set Weights(license=…), if necessary to 'none stated by …'")
     if not weights.pretrained_on:
         raise Defect(
-            "no data of the pretraining; without Weights(pretrained_on=(…,)) nobody can see that "
-            "a test set was in it"
+            "no pretraining data; without Weights(pretrained_on=(…,)) overlap with a test set "
+            "cannot be detected"
         )
 
 
 def heeds_offline(it: BackboneUnderTest) -> None:
     """Without a network, weights are here or ``Unavailable`` says how to get them."""
-    weights = it.backbone.weights
+    weights = it.record.weights
     if weights is None:
-        raise NotApplicable("it starts from scratch")
+        raise NotApplicable("it is trained from scratch")
     with no_network() as tried:
         try:
             weights.locate(Workspace(it.workspace.home, offline=True))
@@ -218,16 +216,16 @@ def heeds_offline(it: BackboneUnderTest) -> None:
         except Exception as error:
             raise Defect(
                 f"offline, locate() raises {type(error).__name__} ({error}); raise "
-                f"mritk.Unavailable and say which file, from where, and where to put it"
+                "mritk.Unavailable and state which file, from where, and where to put it"
             ) from error
     if tried:
-        raise Defect(f"offline, locate() tries to reach {tried[0]}; look at workspace.offline")
+        raise Defect(f"offline, locate() tries to reach {tried[0]}; check workspace.offline")
 
 
 def is_sent_to_workers(it: BackboneUnderTest) -> None:
     """The records can be pickled."""
-    require_pickle(it.backbone.architecture)
-    weights = it.backbone.weights
+    require_pickle(it.record.architecture)
+    weights = it.record.weights
     if weights is not None and not weights.name.startswith(FILE_PREFIX):
         require_pickle(weights)
 
@@ -249,7 +247,7 @@ def inspect_backbone(
 ) -> Iterator[Verdict]:
     """Make every check; with ``weights_only`` those that weights decide."""
     checks = OF_WEIGHTS if weights_only else CHECKS
-    return inspect(f"backbone {backbone.name}", checks, BackboneUnderTest(backbone, workspace))
+    return BackboneUnderTest(backbone, workspace).inspect(checks)
 
 
 def check_backbone(backbone: Backbone, workspace: Workspace | None = None) -> None:

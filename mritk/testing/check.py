@@ -12,13 +12,13 @@ import sys
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from types import FunctionType
-from typing import Any, Generic, Literal, TypeVar
+from typing import Any, Generic, Literal, Protocol, TypeVar
 
-from mritk.errors import Unavailable
+from mritk.errors import Unavailable, one_line
 
 State = Literal["passed", "failed", "skipped", "n/a"]
 Check = Callable[[Any], None]
-R = TypeVar("R")
+R = TypeVar("R", bound="Named")
 
 
 class Defect(Exception):
@@ -51,11 +51,27 @@ class Verdict:
     reason: str = ""
 
 
+class Named(Protocol):
+    """A record, or a backbone, which is made of two."""
+
+    @property
+    def name(self) -> str: ...
+
+
 class UnderTest(Generic[R]):
     """A record as its checks see it."""
 
     def __init__(self, record: R) -> None:
         self.record = record
+
+    def inspect(self, checks: Sequence[Check]) -> Iterator[Verdict]:
+        """Make these checks of it; the class is named after what the record is."""
+        noun = type(self).__name__.removesuffix("UnderTest").lower()
+        return inspect(f"{noun} {self.record.name}", checks, self)
+
+    def require(self, checks: Sequence[Check]) -> None:
+        """Make these checks of it, then raise :class:`Nonconforming` if any failed."""
+        require_conformity(self.inspect(checks))
 
 
 def promises(module: str) -> tuple[Check, ...]:
@@ -76,13 +92,13 @@ def _judge(subject: str, check: Check, under_test: Any) -> Verdict:
     try:
         check(under_test)
     except NotApplicable as reason:
-        return Verdict(subject, promise, "n/a", _one_line(reason))
+        return Verdict(subject, promise, "n/a", one_line(reason))
     except Unavailable as absent:
-        return Verdict(subject, promise, "skipped", _one_line(absent))
+        return Verdict(subject, promise, "skipped", one_line(absent))
     except Defect as defect:
-        return Verdict(subject, promise, "failed", _one_line(defect))
+        return Verdict(subject, promise, "failed", one_line(defect))
     except (Exception, SystemExit) as error:
-        return Verdict(subject, promise, "failed", f"{type(error).__name__}: {_one_line(error)}")
+        return Verdict(subject, promise, "failed", f"{type(error).__name__}: {one_line(error)}")
     return Verdict(subject, promise, "passed")
 
 
@@ -106,10 +122,6 @@ def require_pickle(record: object) -> None:
         pickle.loads(pickle.dumps(record))
     except Exception as error:
         raise Defect(
-            f"it cannot be pickled ({_one_line(error)}); use functions of a module, and "
-            f"functools.partial instead of a lambda or an inner function"
+            f"it cannot be pickled ({one_line(error)}); use module-level functions, and "
+            "functools.partial instead of lambdas or inner functions"
         ) from error
-
-
-def _one_line(error: BaseException) -> str:
-    return " ".join(str(error).split()) or type(error).__name__

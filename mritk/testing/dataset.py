@@ -19,7 +19,6 @@ from mritk.testing.check import (
     NotApplicable,
     UnderTest,
     Verdict,
-    inspect,
     is_sent_to_workers,
     promises,
     require_conformity,
@@ -48,7 +47,7 @@ class DatasetUnderTest(UnderTest[Dataset]):
         if not isinstance(samples, Samples):
             raise Defect(f"open() must return mritk.Samples, not {type(samples).__name__}")
         if not len(samples):
-            raise Defect("there are no samples")
+            raise Defect("no samples")
         return samples
 
     @property
@@ -69,8 +68,8 @@ def opens_the_same_twice(it: DatasetUnderTest) -> None:
         one, two = getattr(first, column), getattr(second, column)
         if not np.array_equal(np.asarray(one), np.asarray(two)):
             raise Defect(
-                f"opened twice, the column {column} differs; sort what a folder or a set gives, "
-                f"and draw nothing at random without a fixed seed"
+                f"column {column} differs between two openings; sort folder listings and sets, "
+                "and use a fixed seed for random numbers"
             )
 
 
@@ -78,7 +77,7 @@ def ids_mean_the_same_everywhere(it: DatasetUnderTest) -> None:
     """No id holds a path of this machine."""
     for name in it.samples.ids:
         if PurePosixPath(name).is_absolute() or PureWindowsPath(name).is_absolute():
-            raise Defect(f"the id {name!r} is a path of this machine; make it relative to the data")
+            raise Defect(f"id {name!r} is an absolute path; make it relative to the data")
 
 
 def patients_are_told(it: DatasetUnderTest) -> None:
@@ -87,21 +86,21 @@ def patients_are_told(it: DatasetUnderTest) -> None:
     if patients is None:
         if not it.record.no_patients:
             raise Defect(
-                "no patients; without them images of one person stand in training and in test. "
-                "Give Samples(patients=…), or say why not with Dataset(no_patients='…')"
+                "no patient ids, so images of one patient may be in training and test. Set "
+                "Samples(patients=…), or state the reason with Dataset(no_patients='…')"
             )
         return
     if not all(patient.strip() for patient in patients):
-        raise Defect("some patients are empty texts; all of these would count as one person")
+        raise Defect("some patient ids are empty; these would count as one patient")
     if len(set(patients)) == 1:
-        raise Defect("all samples belong to one patient; they could never be divided")
+        raise Defect("all samples belong to one patient and cannot be split")
 
 
 def parts_are_disjoint(it: DatasetUnderTest) -> None:
     """No patient and no content stands in two parts of the official split."""
     samples = it.samples
     if samples.splits is None:
-        raise NotApplicable("there is no official split")
+        raise NotApplicable("no official split")
     parts: dict[str, str] = {}
     columns: list[tuple[str, Sequence[str]]] = [("content", samples.contents)]
     columns += [("patient", samples.patients)] if samples.patients is not None else []
@@ -109,8 +108,8 @@ def parts_are_disjoint(it: DatasetUnderTest) -> None:
         for key, part, name in zip(column, samples.splits, samples.ids, strict=True):
             if parts.setdefault(f"{what} {key}", part) != part:
                 raise Defect(
-                    f"the {what} of {name} stands in {parts[f'{what} {key}']} and in {part}; if "
-                    f"the publisher made it so, 'mritk audit' tells how much of it there is"
+                    f"the {what} of {name} is in {parts[f'{what} {key}']} and in {part}; if the "
+                    "official split has this leakage, 'mritk audit' quantifies it"
                 )
 
 
@@ -122,8 +121,8 @@ def reading_twice_gives_the_same(it: DatasetUnderTest) -> None:
     for row, first, second in zip(rows, it.arrays, again, strict=True):
         if not np.array_equal(first, second):
             raise Defect(
-                f"sample {it.samples.ids[row]} is another array when it is read again from "
-                f"another thread; share no open file and no buffer between calls"
+                f"sample {it.samples.ids[row]} differs when read again from another thread; do "
+                "not share open files or buffers between calls"
             )
 
 
@@ -131,13 +130,13 @@ def opening_again_reads_the_same(it: DatasetUnderTest) -> None:
     """What shapes an array is the same at each opening, or stands in the sample's digest."""
     second = it.open()
     if len(second) != len(it.samples):
-        raise NotApplicable("a second opening has other samples")
+        raise NotApplicable("a second opening gives different samples")
     for row, first in zip(it.rows, it.arrays, strict=True):
         same = it.samples.content(row) == second.content(row)
         if same and not np.array_equal(first, second.read(row)):
             raise Defect(
-                f"sample {it.samples.ids[row]} is another array after a second opening, and its "
-                f"digest is the same; make Samples(digest=…) depend on all that shapes the array"
+                f"sample {it.samples.ids[row]} differs after a second opening, but its digest is "
+                "the same; Samples(digest=…) must depend on everything that affects the array"
             )
 
 
@@ -145,16 +144,18 @@ def samples_are_what_is_declared(it: DatasetUnderTest) -> None:
     """Images and volumes have the declared rank, and are uint8 or floats in [0, 1]."""
     dims = it.samples.spatial_dims
     if dims is None:
-        raise NotApplicable("the data do not lie on a grid")
+        raise NotApplicable("the data are not images")
     for row, array in zip(it.rows, it.arrays, strict=True):
         name = it.samples.ids[row]
         colour = dims == 2 and array.ndim == 3 and array.shape[-1] == 3
         if (array.ndim != dims and not colour) or not array.size:
-            raise Defect(f"{name} has shape {array.shape}, which is no sample of {dims} dimensions")
+            raise Defect(
+                f"{name} has shape {array.shape}, not that of a sample with {dims} dimensions"
+            )
         if array.dtype == np.uint8:
             continue
         if not np.issubdtype(array.dtype, np.floating):
-            raise Defect(f"{name} is {array.dtype}; give uint8, or floats in [0, 1]")
+            raise Defect(f"{name} is {array.dtype}; expected uint8, or floats in [0, 1]")
         if not np.isfinite(array).all() or array.min() < 0 or array.max() > 1:
             raise Defect(f"{name} has values from {array.min()} to {array.max()}, not in [0, 1]")
 
@@ -163,10 +164,10 @@ def every_class_has_samples(it: DatasetUnderTest) -> None:
     """No class is a name without samples."""
     task = it.samples.task
     if not isinstance(task, Classification):
-        raise NotApplicable("the target is a number")
+        raise NotApplicable("the target is numeric")
     empty = [name for i, name in enumerate(task.classes) if not (it.samples.targets == i).any()]
     if empty:
-        raise Defect(f"class {empty[0]} has no sample; every metric over classes is then undefined")
+        raise Defect(f"class {empty[0]} has no sample, so class-averaged metrics are undefined")
 
 
 def digests_tell_contents_apart(it: DatasetUnderTest) -> None:
@@ -175,11 +176,11 @@ def digests_tell_contents_apart(it: DatasetUnderTest) -> None:
     for row, array in zip(it.rows, it.arrays, strict=True):
         digest, again = it.samples.content(row), it.samples.content(row)
         if not SHA256.fullmatch(digest) or digest != again:
-            raise Defect(f"the digest of {it.samples.ids[row]} is no lasting SHA-256: {digest!r}")
+            raise Defect(f"the digest of {it.samples.ids[row]} is not a stable SHA-256: {digest!r}")
         if not np.array_equal(seen.setdefault(digest, array), array):
             raise Defect(
-                f"{it.samples.ids[row]} has the digest of another sample that differs from it; "
-                f"they would count as copies"
+                f"{it.samples.ids[row]} has the digest of a different sample; they would count as "
+                "duplicates"
             )
 
 
@@ -197,7 +198,7 @@ def heeds_offline(it: DatasetUnderTest) -> None:
             if not tried:
                 raise
     if tried:
-        raise Defect(f"offline, it tries to reach {tried[0]}; look at workspace.offline")
+        raise Defect(f"offline, it tries to reach {tried[0]}; check workspace.offline")
 
 
 def declares_licence_and_sources(it: DatasetUnderTest) -> None:
@@ -206,13 +207,15 @@ def declares_licence_and_sources(it: DatasetUnderTest) -> None:
     A reader of files whose origin only their owner knows says so: ``license="unknown: …"``.
     """
     if not it.record.license.strip() or it.record.license == "not stated":
-        raise Defect("no licence; give Dataset(license=…), if need be as 'unknown: …' and why")
+        raise Defect(
+            "no licence; set Dataset(license=…), if necessary to 'unknown: …' with the reason"
+        )
     if it.record.license.startswith("unknown"):
         return
     if not it.record.sources and not it.samples.sources:
         raise Defect(
-            "no sources; without Dataset(sources=(…,)) nobody can see that weights were "
-            "pretrained on these data"
+            "no sources; without Dataset(sources=(…,)) overlap with pretraining data cannot be "
+            "detected"
         )
 
 
@@ -221,7 +224,7 @@ CHECKS = (*promises(__name__), is_sent_to_workers)
 
 def inspect_dataset(dataset: Dataset, workspace: Workspace) -> Iterator[Verdict]:
     """Make every check."""
-    return inspect(f"dataset {dataset.name}", CHECKS, DatasetUnderTest(dataset, workspace))
+    return DatasetUnderTest(dataset, workspace).inspect(CHECKS)
 
 
 def check_dataset(dataset: Dataset, workspace: Workspace | None = None) -> None:

@@ -4,20 +4,10 @@ from __future__ import annotations
 
 import os
 import threading
-from collections.abc import Iterator
 from functools import cached_property
 
 from mritk.records import Executor, LostJob
-from mritk.testing.check import (
-    Defect,
-    NotApplicable,
-    UnderTest,
-    Verdict,
-    inspect,
-    is_sent_to_workers,
-    promises,
-    require_conformity,
-)
+from mritk.testing.check import Defect, NotApplicable, UnderTest, is_sent_to_workers, promises
 
 JOBS = (1, 2, 3, 4, 5)
 
@@ -47,7 +37,7 @@ class ExecutorUnderTest(UnderTest[Executor]):
 def every_job_is_done_once(it: ExecutorUnderTest) -> None:
     """Each job's result is yielded, and none twice."""
     if sorted(it.found) != [(job, job * job) for job in JOBS]:
-        raise Defect(f"of the jobs {JOBS}, the results {sorted(it.found)} came back")
+        raise Defect(f"of the jobs {JOBS}, the results {sorted(it.found)} were returned")
 
 
 def any_number_at_once_will_do(it: ExecutorUnderTest) -> None:
@@ -55,13 +45,13 @@ def any_number_at_once_will_do(it: ExecutorUnderTest) -> None:
     for at_once in (1, 8, None):
         found = sorted(it.record.run(square, JOBS[:2], at_once))
         if found != [(1, 1), (2, 4)]:
-            raise Defect(f"with {at_once or 'no number'} at once, {found} came back")
+            raise Defect(f"with at_once = {at_once or 'None'}, {found} were returned")
 
 
 def nothing_to_do_is_no_error(it: ExecutorUnderTest) -> None:
     """Without jobs, nothing is yielded."""
     if list(it.record.run(square, (), 2)):
-        raise Defect("without jobs something is yielded")
+        raise Defect("it yields a result without jobs")
 
 
 def a_worker_that_dies_takes_no_other_with_it(it: ExecutorUnderTest) -> None:
@@ -71,11 +61,11 @@ def a_worker_that_dies_takes_no_other_with_it(it: ExecutorUnderTest) -> None:
     lost = [done for done in told if isinstance(done, LostJob)]
     found = sorted(done for done in told if not isinstance(done, LostJob))
     if (3, 9) in found:
-        raise NotApplicable("its workers are this process")
+        raise NotApplicable("its workers run in this process")
     if found != [(1, 1), (2, 4), (4, 16), (5, 25)]:
-        raise Defect(f"the worker of the third of five jobs died, and {found} came back")
+        raise Defect(f"the worker of the third of five jobs died, and {found} were returned")
     if [job.job for job in lost] not in ([], [jobs[2]]):
-        raise Defect(f"the worker of the job {jobs[2]} died, and {lost} came back")
+        raise Defect(f"the worker of job {jobs[2]} died, and {lost} were returned")
 
 
 def closing_it_ends_what_runs(it: ExecutorUnderTest) -> None:
@@ -88,17 +78,18 @@ def closing_it_ends_what_runs(it: ExecutorUnderTest) -> None:
     if hasattr(running, "close"):
         running.close()
     if len(multiprocessing.active_children()) > processes:
-        raise Defect("a process runs on after the iterator was closed; end it in a finally block")
+        raise Defect(
+            "a process is still running after the iterator was closed; terminate it in a finally "
+            "block"
+        )
     if threading.active_count() > threads:
-        raise Defect("a thread runs on after the iterator was closed; end it in a finally block")
+        raise Defect(
+            "a thread is still running after the iterator was closed; terminate it in a finally "
+            "block"
+        )
 
 
 CHECKS = (*promises(__name__), is_sent_to_workers)
-
-
-def inspect_executor(executor: Executor) -> Iterator[Verdict]:
-    """Make every check."""
-    return inspect(f"executor {executor.name}", CHECKS, ExecutorUnderTest(executor))
 
 
 def check_executor(executor: Executor) -> None:
@@ -107,4 +98,4 @@ def check_executor(executor: Executor) -> None:
     Raises:
         Nonconforming: It breaks a promise of :data:`CHECKS`; all that were found are listed.
     """
-    require_conformity(inspect_executor(executor))
+    ExecutorUnderTest(executor).require(CHECKS)

@@ -2,19 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from mritk.records import Explainer
-from mritk.testing.check import (
-    Defect,
-    UnderTest,
-    Verdict,
-    inspect,
-    is_sent_to_workers,
-    promises,
-    require_conformity,
-)
+from mritk.testing.check import Defect, UnderTest, is_sent_to_workers, promises
 
 if TYPE_CHECKING:
     import torch
@@ -31,7 +22,9 @@ class ExplainerUnderTest(UnderTest[Explainer]):
         """The declared ranks."""
         ranks = tuple(dims for dims in self.record.spatial_dims if dims in (2, 3))
         if not ranks:
-            raise Defect(f"spatial_dims is {self.record.spatial_dims}; give (2,), (3,) or (2, 3)")
+            raise Defect(
+                f"spatial_dims is {self.record.spatial_dims}; expected (2,), (3,) or (2, 3)"
+            )
         return ranks
 
     def case(self, dims: int, seed: int = 0) -> tuple[torch.nn.Module, torch.Tensor, torch.Tensor]:
@@ -65,7 +58,7 @@ def attributions_have_the_shape_of_the_input(it: ExplainerUnderTest) -> None:
         if found.shape != batch.shape or found.dtype != torch.float32:
             raise Defect(f"{tuple(batch.shape)} gives {found.dtype} {tuple(found.shape)}")
         if found.requires_grad or not found.isfinite().all():
-            raise Defect("attributions are not finite, or still hold the graph; detach them")
+            raise Defect("attributions are not finite, or require gradients; detach them")
 
 
 def the_same_input_has_the_same_attribution(it: ExplainerUnderTest) -> None:
@@ -77,7 +70,7 @@ def the_same_input_has_the_same_attribution(it: ExplainerUnderTest) -> None:
         first = it.explain(*case)
         torch.manual_seed(99)
         if not torch.equal(first, it.explain(*case)):
-            raise Defect("two calls differ; draw with a generator of a fixed seed")
+            raise Defect("two calls differ; use a generator with a fixed seed")
 
 
 def it_looks_at_the_weights(it: ExplainerUnderTest) -> None:
@@ -87,7 +80,7 @@ def it_looks_at_the_weights(it: ExplainerUnderTest) -> None:
     for dims in it.ranks:
         (one, batch, outputs), (other, _, _) = it.case(dims), it.case(dims, seed=1)
         if torch.allclose(it.explain(one, batch, outputs), it.explain(other, batch, outputs)):
-            raise Defect("a network with other weights has the same attributions")
+            raise Defect("attributions do not depend on the weights")
 
 
 def it_looks_at_the_output_that_is_asked_for(it: ExplainerUnderTest) -> None:
@@ -98,7 +91,7 @@ def it_looks_at_the_output_that_is_asked_for(it: ExplainerUnderTest) -> None:
         network, batch, outputs = it.case(dims)
         other = it.explain(network, batch, (outputs + 1) % OUTPUTS)
         if torch.allclose(it.explain(network, batch, outputs), other):
-            raise Defect("the attributions of another output are the same")
+            raise Defect("attributions do not depend on the output")
 
 
 def keeps_images_apart(it: ExplainerUnderTest) -> None:
@@ -108,7 +101,7 @@ def keeps_images_apart(it: ExplainerUnderTest) -> None:
         together = it.explain(network, batch, outputs)
         alone = it.explain(network, batch[:1], outputs[:1])
         if float((alone - together[:1]).abs().max()) > CLOSE * float(together.abs().max()):
-            raise Defect("an attribution changes with the other inputs of the batch")
+            raise Defect("an attribution depends on other inputs of the batch")
 
 
 def leaves_the_network_as_it_was(it: ExplainerUnderTest) -> None:
@@ -121,7 +114,7 @@ def leaves_the_network_as_it_was(it: ExplainerUnderTest) -> None:
         given = batch.clone()
         it.record.explain(network, given, outputs)
         if not torch.equal(given, batch):
-            raise Defect("it writes into the batch; copy first")
+            raise Defect("it modifies the batch; copy it first")
         for what, value in _state(network).items():
             if value != before[what]:
                 raise Defect(f"it changes the network: {what}")
@@ -141,15 +134,10 @@ def _state(network: torch.nn.Module) -> dict[str, object]:
 CHECKS = (*promises(__name__), is_sent_to_workers)
 
 
-def inspect_explainer(explainer: Explainer) -> Iterator[Verdict]:
-    """Make every check."""
-    return inspect(f"explainer {explainer.name}", CHECKS, ExplainerUnderTest(explainer))
-
-
 def check_explainer(explainer: Explainer) -> None:
     """Check an explainer, as ``registry.explainer(name)`` returns it.
 
     Raises:
         Nonconforming: It breaks a promise of :data:`CHECKS`; all that were found are listed.
     """
-    require_conformity(inspect_explainer(explainer))
+    ExplainerUnderTest(explainer).require(CHECKS)

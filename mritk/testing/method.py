@@ -18,7 +18,6 @@ from mritk.testing.check import (
     Defect,
     NotApplicable,
     Verdict,
-    inspect,
     is_sent_to_workers,
     promises,
     require_conformity,
@@ -62,9 +61,7 @@ def never_sees_the_test_part(it: MethodUnderTest) -> None:
         read=lambda i: other.read(i) if i in TEST else samples.read(i),
     )
     if not np.array_equal(it.trained_and_scored(mixed, VAL), it.val_reference):
-        raise Defect(
-            "with other test samples it trains another model; use setup.train and setup.val alone"
-        )
+        raise Defect("the model depends on the test samples; use only setup.train and setup.val")
 
 
 def never_looks_at_labels_to_predict(it: MethodUnderTest) -> None:
@@ -75,12 +72,12 @@ def never_looks_at_labels_to_predict(it: MethodUnderTest) -> None:
         training = it.train(samples, Path(folder))
         together = it.scores(training, samples, TEST)
         if not np.array_equal(together, it.scores(training, mislabelled, TEST)):
-            raise Defect("predict() gives other scores when the labels of the subset change")
+            raise Defect("predict() depends on the labels of the subset")
         alone = it.scores(training, samples, TEST[:1])
     if np.abs(alone - together[:1]).max() > SAME_CLASS * max(1.0, float(np.abs(together).max())):
         raise Defect(
-            "the scores of a test sample change with the other test samples; is the network in "
-            "evaluation mode, and nothing normalised over the subset?"
+            "the scores of a test sample depend on the other test samples; is the network in "
+            "evaluation mode, without normalisation over the subset?"
         )
 
 
@@ -97,8 +94,8 @@ def the_seed_decides(it: MethodUnderTest) -> None:
     again = it.trained_and_scored(tiny_samples(), np.concatenate([VAL, TEST]))
     if not np.array_equal(first, again):
         raise Defect(
-            "two trainings with one seed differ; derive every generator from setup.seed "
-            "(mritk.train and torch.Generator), and start from no global state"
+            "two trainings with the same seed differ; derive every generator from setup.seed "
+            "(mritk.train and torch.Generator), and use no global random state"
         )
 
 
@@ -109,17 +106,17 @@ def resumes_exactly_after_a_stop(it: MethodUnderTest) -> None:
         whole = it.train(samples, Path(folder))
         count = len(whole.epochs)
     if not count:
-        raise NotApplicable("it tells of no epochs, so there is nothing to resume from")
+        raise NotApplicable("it reports no epochs, so it cannot be resumed")
     for stop in sorted({2, count // 2 + 1, count} & set(range(1, count + 1))):
         with TemporaryDirectory(ignore_cleanup_errors=True) as folder:
             resumed = _stopped_and_resumed(it, samples, Path(folder), stop)
             numbers = [epoch.epoch for epoch in resumed.epochs]
             if numbers != [epoch.epoch for epoch in whole.epochs]:
-                raise Defect(f"stopped in epoch {stop}, its history is {numbers} in the end")
+                raise Defect(f"interrupted in epoch {stop}, its final history is {numbers}")
             if not np.array_equal(it.scores(resumed, samples, rows), it.reference):
                 raise Defect(
-                    f"stopped in epoch {stop} of {count} and taken up again, it ends with other "
-                    f"scores; the checkpoint must hold all that the next step depends on"
+                    f"interrupted in epoch {stop} of {count} and resumed, the scores differ; the "
+                    "checkpoint must contain everything that the next step depends on"
                 )
 
 
@@ -137,17 +134,19 @@ def _stopped_and_resumed(
         it.train(samples, folder, on_epoch)
     except _Stopped:
         return it.train(samples, folder)
-    raise Defect(f"what on_epoch raises in epoch {stop} is swallowed; a person could not stop it")
+    raise Defect(
+        f"an exception of on_epoch in epoch {stop} is swallowed, so training cannot be interrupted"
+    )
 
 
 def augments_if_it_says_so(it: MethodUnderTest) -> None:
     """A method that uses augmentation applies it, so that a row of the table is what it says."""
     if not it.record.uses_augmentation:
-        raise NotApplicable("it says uses_augmentation=False")
+        raise NotApplicable("it has uses_augmentation=False")
     with TemporaryDirectory(ignore_cleanup_errors=True) as folder:
         if not it.train(tiny_samples(), Path(folder)).augmented:
             raise Defect(
-                "it never applies setup.augmentation; apply it, or say uses_augmentation=False"
+                "it never applies setup.augmentation; apply it, or set uses_augmentation=False"
             )
 
 
@@ -165,7 +164,7 @@ def notes_are_plain(it: MethodUnderTest) -> None:
     try:
         json.dumps(dict(notes))
     except (TypeError, ValueError) as error:
-        raise Defect(f"notes must be plain data for JSON: {error}") from error
+        raise Defect(f"notes must be JSON-serialisable: {error}") from error
 
 
 CHECKS = (*promises(__name__), is_sent_to_workers)
@@ -178,9 +177,10 @@ def inspect_method(method: Method, parameters: Any = None) -> Iterator[Verdict]:
             parameters = method.parameters()
         except TypeError as error:
             raise UsageError(
-                f"{method.name} has parameters without defaults ({error}); give check_method some"
+                f"{method.name} has parameters without defaults ({error}); pass some to "
+                "check_method"
             ) from error
-    return inspect(f"method {method.name}", CHECKS, MethodUnderTest(method, parameters))
+    return MethodUnderTest(method, parameters).inspect(CHECKS)
 
 
 def check_method(method: Method, parameters: Any = None) -> None:

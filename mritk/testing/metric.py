@@ -3,21 +3,12 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
 
 import numpy as np
 
 from mritk.evaluate.metric import Metric
 from mritk.evaluate.resamples import Resamples
-from mritk.testing.check import (
-    Defect,
-    NotApplicable,
-    UnderTest,
-    Verdict,
-    inspect,
-    promises,
-    require_conformity,
-)
+from mritk.testing.check import Defect, NotApplicable, UnderTest, promises
 
 COUNT, CLASSES = 60, 3
 TABLES = range(4)
@@ -50,9 +41,9 @@ def value_lies_within_its_bounds(it: MetricUnderTest) -> None:
     for seed in TABLES:
         value = it.value(*it.table(seed))
         if math.isnan(value):
-            raise Defect(f"it has no value for {COUNT} ordinary predictions")
+            raise Defect(f"it is undefined for {COUNT} ordinary predictions")
         if not low - CLOSE <= value <= high + CLOSE:
-            raise Defect(f"the value {value:g} lies outside its bounds {it.record.bounds}")
+            raise Defect(f"the value {value:g} is outside its bounds {it.record.bounds}")
 
 
 def weights_count_samples(it: MetricUnderTest) -> None:
@@ -65,8 +56,8 @@ def weights_count_samples(it: MetricUnderTest) -> None:
         copied = it.value(targets[repeated], scores[repeated], ones)
         if not _same(weighted, copied):
             raise Defect(
-                f"with weights the value is {weighted:.6g}, with the samples repeated as often "
-                f"{copied:.6g}; every interval of mritk rests on the weights"
+                f"with weights the value is {weighted:.6g}, with samples repeated accordingly "
+                f"{copied:.6g}; intervals depend on correct weights"
             )
 
 
@@ -79,14 +70,14 @@ def order_of_samples_does_not_matter(it: MetricUnderTest) -> None:
             it.value(targets, scores, weights),
             it.value(targets[order], scores[order], weights[order]),
         ):
-            raise Defect("the value changes when samples and weights are put in another order")
+            raise Defect("the value depends on the order of samples and weights")
 
 
 def direction_is_right(it: MetricUnderTest) -> None:
     """Right predictions are not worse than wrong ones."""
     better = it.record.higher_is_better
     if better is None:
-        raise NotApplicable("it ranks nothing")
+        raise NotApplicable("it has no direction")
     targets, _, _ = it.table(0)
     ones = np.ones(COUNT)
     if it.record.task == "regression":
@@ -105,7 +96,7 @@ def direction_is_right(it: MetricUnderTest) -> None:
 def resampled_agrees_with_the_function(it: MetricUnderTest) -> None:
     """Many weightings at once give what the function gives for each."""
     if it.record.resampled is None:
-        raise NotApplicable("it has no form for many weightings at once")
+        raise NotApplicable("it has no vectorised form for resamples")
     targets, scores, _ = it.table(0)
     drawn = np.random.default_rng(0).multinomial(COUNT, np.full(COUNT, 1 / COUNT), 20)
     weights = drawn.astype(np.float32)
@@ -113,7 +104,7 @@ def resampled_agrees_with_the_function(it: MetricUnderTest) -> None:
     each = [it.value(targets, scores, row.astype(np.float64)) for row in weights]
     for at_once, alone in zip(many, each, strict=True):
         if not math.isclose(at_once, alone, rel_tol=1e-4, abs_tol=1e-5):
-            raise Defect(f"resampled gives {at_once:.6g} where the function gives {alone:.6g}")
+            raise Defect(f"resampled returns {at_once:.6g}, the function {alone:.6g}")
 
 
 def leaves_its_input_alone(it: MetricUnderTest) -> None:
@@ -123,7 +114,7 @@ def leaves_its_input_alone(it: MetricUnderTest) -> None:
         before = [column.copy() for column in table]
         it.record.compute(*table)
         if not all(np.array_equal(a, b) for a, b in zip(before, table, strict=True)):
-            raise Defect("it writes into the stored predictions; copy before you change them")
+            raise Defect("it modifies the stored predictions; copy them first")
 
 
 CHECKS = promises(__name__)
@@ -133,15 +124,10 @@ def _same(first: float, second: float) -> bool:
     return math.isclose(first, second, rel_tol=CLOSE, abs_tol=CLOSE)
 
 
-def inspect_metric(metric: Metric) -> Iterator[Verdict]:
-    """Make every check."""
-    return inspect(f"metric {metric.name}", CHECKS, MetricUnderTest(metric))
-
-
 def check_metric(metric: Metric) -> None:
     """Check a metric, as ``registry.metric(name)`` returns it.
 
     Raises:
         Nonconforming: It breaks a promise of :data:`CHECKS`; all that were found are listed.
     """
-    require_conformity(inspect_metric(metric))
+    MetricUnderTest(metric).require(CHECKS)

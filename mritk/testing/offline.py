@@ -26,7 +26,7 @@ def no_network() -> Iterator[list[str]]:
 
     def refuse(target: Any) -> NoReturn:
         tried.append(str(target))
-        raise NetworkUsed(f"no network is allowed here, and {target} was tried")
+        raise NetworkUsed(f"network access is not allowed here: {target}")
 
     class Guarded(socket.socket):
         def connect(self, address: Any) -> None:

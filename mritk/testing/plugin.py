@@ -5,7 +5,8 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any
 
 from mritk.backbone import Backbone
 from mritk.errors import Unavailable, UnknownName, UsageError
@@ -19,6 +20,7 @@ from mritk.records import (
     Alias,
     Architecture,
     Augmentation,
+    BenchmarkFile,
     Dataset,
     Executor,
     Explainer,
@@ -27,15 +29,19 @@ from mritk.records import (
     Record,
     Weights,
 )
-from mritk.testing.augmentation import inspect_augmentation
+from mritk.testing import augmentation, executor, explainer, metric
 from mritk.testing.backbone import inspect_backbone
-from mritk.testing.check import Defect, NotApplicable, Verdict, inspect, promises
+from mritk.testing.check import Check, Defect, NotApplicable, UnderTest, Verdict, inspect, promises
 from mritk.testing.dataset import inspect_dataset
-from mritk.testing.executor import inspect_executor
-from mritk.testing.explainer import inspect_explainer
 from mritk.testing.method import inspect_method
-from mritk.testing.metric import inspect_metric
 
+# Records that need nothing else to be checked.
+ALONE: tuple[tuple[type, Callable[[Any], UnderTest[Any]], Sequence[Check]], ...] = (
+    (Augmentation, augmentation.AugmentationUnderTest, augmentation.CHECKS),
+    (Metric, metric.MetricUnderTest, metric.CHECKS),
+    (Executor, executor.ExecutorUnderTest, executor.CHECKS),
+    (Explainer, explainer.ExplainerUnderTest, explainer.CHECKS),
+)
 KINDS = ("dataset", "augmentation", "method", "metric", "executor", "explainer", "backbone")
 HEAVY = (
     "torch",
@@ -67,7 +73,7 @@ class PluginUnderTest:
 def loads_without_heavy_libraries(it: PluginUnderTest) -> None:
     """Every call of the program loads every plugin, so loading must cost next to nothing."""
     if not it.plugin.asked:
-        raise NotApplicable("it was registered by hand")
+        raise NotApplicable("it was registered manually")
     environ = os.environ | {"MRITK_DISABLE_PLUGIN_AUTOLOAD": "1", "MRITK_PLUGINS": ""}
     ended = subprocess.run(
         [sys.executable, "-c", LOAD, it.plugin.asked, *HEAVY],
@@ -77,17 +83,17 @@ def loads_without_heavy_libraries(it: PluginUnderTest) -> None:
         check=False,
     )
     if ended.returncode:
-        raise Defect(f"alone it does not load: {ended.stderr.strip().splitlines()[-1]}")
+        raise Defect(f"it does not load by itself: {ended.stderr.strip().splitlines()[-1]}")
     if ended.stdout.strip():
         found = ", ".join(ended.stdout.split())
-        raise Defect(f"loading it imports {found}; import that inside the functions that use it")
+        raise Defect(f"loading it imports {found}; import it inside the functions that use it")
 
 
 def records_say_what_they_are(it: PluginUnderTest) -> None:
     """Every record has a summary, so that ``mritk list`` is of use."""
     without = [name_of(r) for r in it.plugin.records if not (r.summary or isinstance(r, Alias))]
     if without:
-        raise Defect(f"{', '.join(without[:3])} without a summary; give summary='…', one line")
+        raise Defect(f"{', '.join(without[:3])} without a summary; set summary='…', one line")
 
 
 def aliases_lead_somewhere(it: PluginUnderTest) -> None:
@@ -99,7 +105,7 @@ def aliases_lead_somewhere(it: PluginUnderTest) -> None:
         try:
             it.registry.backbone(alias.target)
         except UnknownName as error:
-            raise Defect(f"alias {alias.name} leads to {alias.target}: {error}") from error
+            raise Defect(f"alias {alias.name} refers to {alias.target}: {error}") from error
 
 
 def protocols_can_be_read(it: PluginUnderTest) -> None:
@@ -111,6 +117,17 @@ def protocols_can_be_read(it: PluginUnderTest) -> None:
         raise NotApplicable("it has no protocol")
     for protocol in protocols:
         find_protocol(protocol.name, it.registry)
+
+
+def benchmarks_can_be_read(it: PluginUnderTest) -> None:
+    """Every benchmark is TOML of known keys."""
+    from mritk.study.benchmark import Benchmark
+
+    benchmarks = [record for record in it.plugin.records if isinstance(record, BenchmarkFile)]
+    if not benchmarks:
+        raise NotApplicable("it has no benchmark")
+    for benchmark in benchmarks:
+        Benchmark.named(benchmark.name, it.registry)
 
 
 CHECKS = promises(__name__)
@@ -148,8 +165,8 @@ def _inspect_plugin(
     yield from inspect(f"plugin {plugin.origin.plugin}", CHECKS, under_test)
     for record in plugin.records:
         if isinstance(record, Family):
-            subject, what = f"family {record.prefix}:", "members promise the same"
-            reason = f"name one: mritk plugins check {record.prefix}:{record.placeholder}"
+            subject, what = f"family {record.prefix}:", "members are checked the same way"
+            reason = f"specify one: mritk plugins check {record.prefix}:{record.placeholder}"
             yield Verdict(subject, what, "n/a", reason)
         else:
             yield from _inspect_one(record, registry, workspace)
@@ -163,16 +180,12 @@ def _inspect_one(record: Record, registry: Registry, workspace: Workspace) -> It
         yield from inspect_backbone(backbone, workspace, weights_only=True)
     elif isinstance(record, Dataset):
         yield from inspect_dataset(record, workspace)
-    elif isinstance(record, Augmentation):
-        yield from inspect_augmentation(record)
     elif isinstance(record, Method):
         yield from inspect_method(record, _parameters(record, registry))
-    elif isinstance(record, Metric):
-        yield from inspect_metric(record)
-    elif isinstance(record, Executor):
-        yield from inspect_executor(record)
-    elif isinstance(record, Explainer):
-        yield from inspect_explainer(record)
+    else:
+        for kind, under_test, checks in ALONE:
+            if isinstance(record, kind):
+                yield from under_test(record).inspect(checks)
 
 
 def _parameters(method: Method, registry: Registry) -> object:
@@ -200,12 +213,12 @@ def _inspect_record(
             if kind or (not found and noun == KINDS[-1]):
                 raise
     if len(found) > 1:
-        raise UsageError(f"{name} is a {' and a '.join(found)}; say which with --as")
+        raise UsageError(f"{name} is a {' and a '.join(found)}; specify which with --as")
     if not found:
         loaded = ", ".join(p.origin.plugin for p in registry.plugins if p.state == "loaded")
         raise UnknownName(
-            f"neither a plugin nor anything that one provides is called {name!r}; the plugins are "
-            f"{loaded}; 'mritk list backbones' and its like list what they provide"
+            f"no plugin, and nothing that one provides, is named {name!r}; plugins: {loaded}; "
+            "'mritk list backbones' etc. list what they provide"
         )
     (record,) = found.values()
     if isinstance(record, Backbone):

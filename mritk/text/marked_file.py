@@ -24,15 +24,15 @@ def update(path: Path, text: str) -> bool:
     for marker in (BEGIN, END):
         if marker in text:
             raise UsageError(
-                f"a name in the table holds '{marker}', which marks its place in {path}; rename "
-                f"it, or use --format github, which escapes names"
+                f"a name in the table contains '{marker}', the marker used in {path}; rename it, "
+                "or use --format github, which escapes names"
             )
     before = _read(path)
     begin, end = before.find(BEGIN), before.find(END)
     if before.count(BEGIN) != 1 or before.count(END) != 1 or end < begin:
         raise UsageError(
-            f"{path} must hold the line '{BEGIN}' once, and below it '{END}' once; the table "
-            f"goes between them"
+            f"{path} must contain the line '{BEGIN}' once, and below it '{END}' once; the table "
+            "is written between them"
         )
     between = f"\n\n{text}\n\n"
     if "\r\n" in before:
@@ -51,8 +51,8 @@ def _read(path: Path) -> str:
         raise UsageError(f"cannot read {path}: {error.strerror or error}") from error
     except UnicodeDecodeError as error:
         raise UsageError(
-            f"{path} is not UTF-8 (byte {error.start} is {error.object[error.start]:#04x}), so "
-            f"that the table could be read by no one; save it as UTF-8 and try again"
+            f"{path} is not UTF-8 (byte {error.start} is {error.object[error.start]:#04x}); save "
+            "it as UTF-8 and try again"
         ) from error
 
 

@@ -85,8 +85,8 @@ class Checkpoint:
             self._told = True
             reason = getattr(error, "strerror", None) or str(error) or type(error).__name__
             logger.warning(
-                "the checkpoint %s cannot be written (%s); the trial continues, and would start "
-                "again if it were stopped",
+                "checkpoint %s cannot be written (%s); the trial continues, but could not be "
+                "resumed from it",
                 self.path,
                 reason,
             )
@@ -101,9 +101,7 @@ class Checkpoint:
         except FileNotFoundError:
             return None
         except _Refused as refusal:
-            logger.warning(
-                "checkpoint %s is not used: %s; the trial starts again", self.path, refusal
-            )
+            logger.warning("checkpoint %s is not used: %s; the trial restarts", self.path, refusal)
             return None
         self.resumed = True
         self.history[:] = [Epoch(**epoch) for epoch in content["history"]]
@@ -153,7 +151,7 @@ def _content_of(path: Path) -> dict[str, Any]:
     except OSError as error:
         raise _Refused(f"it cannot be read ({error.strerror or error})") from error
     if head != MAGIC:
-        raise _Refused("it is no checkpoint of this format")
+        raise _Refused("it is not a checkpoint of this format")
     if digest != _digest(payload):
         raise _Refused("it is damaged")
     try:

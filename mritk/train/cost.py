@@ -10,6 +10,7 @@ from typing import Any
 
 from torch import nn
 
+from mritk.errors import one_line
 from mritk.machine.energy import EnergyMeter
 from mritk.machine.peak_memory import PeakMemory
 from mritk.model.flops import count_flops
@@ -85,5 +86,5 @@ def model_cost(fitted: Any) -> dict[str, float]:
             told = network_cost(fitted.network, fitted.input_shape)
         return {str(k): float(v) for k, v in (told or {}).items() if math.isfinite(v)}
     except Exception as error:
-        logger.info("the size of the model is not known: %s", " ".join(str(error).split()))
+        logger.info("the size of the model is unknown: %s", one_line(error))
         return {}

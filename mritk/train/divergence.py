@@ -85,7 +85,7 @@ class LossWatch:
         loss, norm = values[row].tolist()
         step = first + row
         raise NonFiniteLoss(
-            f"the training loss is {loss:.4g} at step {step + 1} of epoch {self.epoch} at learning "
-            f"rate {self._rates[step]:.2g}, with a gradient of norm {norm:.3g}; lower the rate, or "
-            f"set gradient_clip in the protocol"
+            f"the training loss is {loss:.4g} at step {step + 1} of epoch {self.epoch} (learning "
+            f"rate {self._rates[step]:.2g}, gradient norm {norm:.3g}); lower the learning rate, "
+            "or set gradient_clip in the protocol"
         )

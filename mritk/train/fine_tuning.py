@@ -91,7 +91,7 @@ class FineTuning:
         asked = self._setup.selection.on == "val" or stops
         if not asked or not self.progress.epoch or best.epoch:
             return ""
-        return best.undefined or "it is not a number"
+        return best.undefined or "it is NaN"
 
     @property
     def notes(self) -> dict[str, Any]:

@@ -89,9 +89,9 @@ class GraphedStep:
         except RuntimeError as error:
             self._given_up = True
             torch.cuda.synchronize(self._device)
-            short = "memory is short" if ran_out_of_memory(error) else str(error).splitlines()[0]
+            short = "out of memory" if ran_out_of_memory(error) else str(error).splitlines()[0]
             logger.warning(
-                "steps cannot be replayed as a CUDA graph (%s); continuing eagerly", short
+                "steps cannot be replayed as a CUDA graph (%s); continuing in eager mode", short
             )
             return False
         self._graph = graph

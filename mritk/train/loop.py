@@ -35,10 +35,10 @@ def finetune(setup: Setup) -> FineTuning:
     """Train the setup's backbone by its recipe and return the trained model.
 
     Raises:
-        Unavailable: The backbone's weights are not here.
+        Unavailable: The backbone's weights are missing.
         WeightsMismatch: They do not fit.
         NonFiniteLoss: Training diverged.
-        OutOfMemory: A batch does not fit on the device, and must not be divided.
+        OutOfMemory: A batch does not fit on the device, and cannot be split into micro-batches.
     """
     training = prepare(setup)
     with repeatable(setup.device, deterministic=setup.deterministic):
@@ -141,8 +141,9 @@ def _validate(training: Training, stage: StageRun, epoch: int) -> tuple[float, f
     followed = loss = float(objective.plain_loss(outputs, targets))
     if not math.isfinite(loss):
         raise NonFiniteLoss(
-            f"the validation loss is {loss} in epoch {epoch} at learning rate "
-            f"{stage.learning_rate:.2g}; lower the rate, or set gradient_clip in the protocol"
+            f"the validation loss is {loss} in epoch {epoch} (learning rate "
+            f"{stage.learning_rate:.2g}); lower the learning rate, or set gradient_clip in the "
+            "protocol"
         )
     if stage.stage.plateau_loss == "objective":
         followed = float(objective.unweighted_loss(outputs, targets)) + penalty(training.network)
@@ -164,7 +165,7 @@ def _estimate(training: Training, stage: StageRun) -> MemoryEstimate | None:
         if not ran_out_of_memory(error):
             raise
         # Training may still find parts of a batch that fit, or says what would.
-        logger.info("memory cannot be estimated: there is too little for the few images it takes")
+        logger.info("memory cannot be estimated: not enough for the few images required")
         return None
     logger.info("estimated memory: %s", estimate)
     return estimate
@@ -174,9 +175,9 @@ def _warn_if_never_selected(fitted: FineTuning) -> None:
     setup, reason = fitted.training.setup, fitted.never_selected
     if reason:
         logger.warning(
-            "%s had no value on the validation part in any of %d epochs (%s), so %s",
+            "%s was undefined on the validation set in all %d epochs (%s), so %s",
             *(setup.selection.by, fitted.progress.epoch, reason),
-            "the last state was kept"
+            "the last checkpoint was used"
             if setup.selection.on == "val"
-            else "early stopping had nothing to go by",
+            else "early stopping was not possible",
         )

@@ -80,8 +80,8 @@ class MemoryEstimate:
         state = self.parameters + self.gradients + self.optimiser + self.copies
         return (
             f"{state / GIB:.2f} GiB for the network and its optimiser, {self.data / GIB:.2f} GiB "
-            f"for images, {self.step / GIB:.2f} GiB for a step and {self.per_image / GIB:.4f} GiB "
-            f"more for each image in it"
+            f"for images, {self.step / GIB:.2f} GiB per step and {self.per_image / GIB:.4f} GiB "
+            "per image in a step"
         )
 
 
@@ -141,13 +141,13 @@ def explaining_shortage(estimate: MemoryEstimate | None, device: str) -> Iterato
 
 def _what_fits(estimate: MemoryEstimate | None, device: str) -> str:
     if estimate is None:
-        return "What would fit is not known: memory could not be estimated"
+        return "The batch size that would fit is unknown: memory could not be estimated"
     free = free_memory(device)
     if free is None:
         return f"Estimated: {estimate}"
     fitting = estimate.largest_batch(free)
     return (
-        f"There are {free / GIB:.1f} GiB for this training, which by the estimate hold "
+        f"There are {free / GIB:.1f} GiB for this training, estimated to fit "
         f"{f'{fitting} images at once' if fitting else 'not even one image'}"
     )
 

@@ -77,9 +77,9 @@ class TrainingStep:
                 if len(images) > 1 or not has_batch_statistics(self.network):
                     raise
                 raise UsageError(
-                    "a batch holds one image, of which BatchNorm can take no statistics: raise "
-                    "batch_size in the protocol (a training part of one image needs more images), "
-                    "leave an incomplete last batch out with last_batch = 'drop', or train with "
+                    "BatchNorm cannot compute statistics of a batch of one image: raise "
+                    "batch_size in the protocol (a training set of one image needs more images), "
+                    "drop an incomplete last batch with last_batch = 'drop', or train with "
                     "batch_norm = 'frozen'"
                 ) from error
             # Outside the handler, whose traceback holds on to the activations.
@@ -91,8 +91,8 @@ class TrainingStep:
                 raise
             # Part of the weights may have moved: no second attempt.
             raise OutOfMemory(
-                f"the device ran out of memory when the optimiser stepped "
-                f"({_first_line(str(error))}); use a smaller backbone, or stop what else runs there"
+                f"the device ran out of memory in the optimiser step ({_first_line(str(error))}); "
+                "use a smaller backbone, or stop other processes on the device"
             ) from None
 
     def run(self, images: torch.Tensor, targets: torch.Tensor) -> Measured:
@@ -128,19 +128,20 @@ class TrainingStep:
         if size == 1:
             raise OutOfMemory(
                 f"the device ran out of memory with a single image ({_first_line(reason)}); use a "
-                f"smaller image_size or backbone, or stop what else runs there"
+                "smaller image_size or backbone, or stop other processes on the device"
             )
         if has_batch_statistics(self.network):
             raise OutOfMemory(
-                f"the device ran out of memory with a batch of {size} ({_first_line(reason)}). "
-                f"Parts of it would be another recipe, because BatchNorm takes its statistics from "
-                f"the whole batch. Lower batch_size or image_size for all backbones, train "
-                f"with batch_norm = 'frozen', or stop what else runs on the device"
+                f"the device ran out of memory with batch size {size} ({_first_line(reason)}). "
+                "Micro-batches would change the recipe, because BatchNorm computes its "
+                "statistics over the whole batch. Lower batch_size or image_size for all "
+                "backbones, train with batch_norm = 'frozen', or stop other processes on the "
+                "device"
             )
         self.micro_batch = math.ceil(size / 2)
         logger.warning(
-            "the device ran out of memory with %d images at once; continuing with %d, the batch of "
-            "the protocol stays %d",
+            "the device ran out of memory with %d images at once; continuing with micro-batches "
+            "of %d; the batch size remains %d",
             size,
             self.micro_batch,
             batch,
@@ -153,4 +154,4 @@ def has_batch_statistics(network: nn.Module) -> bool:
 
 
 def _first_line(text: str) -> str:
-    return text.strip().splitlines()[0].rstrip(".") if text.strip() else "no further word"
+    return text.strip().splitlines()[0].rstrip(".") if text.strip() else "no further details"

@@ -10,11 +10,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 from functools import partial
 
-from mritk import Augmentation, ProtocolFile, hookimpl, packaged_text
-from mritk_abedini2025.augmentation import moved, moved_with_contrast
+from mritk import Augmentation, ProtocolFile, hookimpl, lazy, packaged_text
 
 PROTOCOLS = {
-    "abedini2025_replica": "Abedini et al. 2025 as published, selection on the test part included",
+    "abedini2025_replica": "Abedini et al. 2025 as published, including selection on the test set",
     "abedini2025_corrected": "Abedini et al. 2025 with its flaws corrected",
 }
 
@@ -24,13 +23,13 @@ def mritk_augmentations() -> Iterator[Augmentation]:
     """Yield the study's augmentation, with and without its contrast that only training has."""
     yield Augmentation(
         "abedini2025",
-        moved,
+        lazy("mritk_abedini2025.augmentation:moved"),
         summary="rotation, shift, zoom, brightness in the ranges of Abedini et al. 2025",
     )
     yield Augmentation(
         "abedini2025_replica",
-        moved_with_contrast,
-        summary="the same, then the fixed contrast that only its training images had, unclipped",
+        lazy("mritk_abedini2025.augmentation:moved_with_contrast"),
+        summary="the same, then fixed contrast, unclipped, as applied to its training images only",
         revision=2,
     )
 

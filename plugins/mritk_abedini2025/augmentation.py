@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING
 
-if TYPE_CHECKING:
-    import torch
+import torch
+from torch.nn import functional
 
 ROTATION, SHEAR = math.radians(5.0), math.radians(0.05)  # Keras takes both in degrees
 SHIFT, ZOOM, BRIGHTNESS = 0.05, 0.05, 0.1
@@ -19,8 +18,6 @@ def moved(images: torch.Tensor, generator: torch.Generator) -> torch.Tensor:
     Rotation ±5°, shifts ±5 % of the side, shear ±0.05°, zoom of each axis 0.95 to 1.05, brightness
     times 0.9 to 1.1; black outside. (N, C, H, W) in [0, 1] stays so.
     """
-    from torch.nn import functional
-
     matrices = _matrices(images, generator)
     grid = functional.affine_grid(matrices, list(images.shape), align_corners=False)
     seen = functional.grid_sample(images, grid, padding_mode="zeros", align_corners=False)
@@ -41,8 +38,6 @@ def moved_with_contrast(images: torch.Tensor, generator: torch.Generator) -> tor
 
 def _matrices(images: torch.Tensor, generator: torch.Generator) -> torch.Tensor:
     """Return (N, 2, 3) matrices from output to input positions, in shares of half a side."""
-    import torch
-
     angle, shear = (_uniform(images, generator, half) for half in (ROTATION, SHEAR))
     zoom_x, zoom_y = (1 + _uniform(images, generator, ZOOM) for _ in range(2))
     shift_x, shift_y = (2 * _uniform(images, generator, SHIFT) for _ in range(2))
@@ -61,6 +56,4 @@ def _matrices(images: torch.Tensor, generator: torch.Generator) -> torch.Tensor:
 
 def _uniform(images: torch.Tensor, generator: torch.Generator, half: float) -> torch.Tensor:
     """Return (N,) draws from [-half, half], on the device of the images."""
-    import torch
-
     return ((2 * torch.rand(len(images), generator=generator) - 1) * half).to(images)

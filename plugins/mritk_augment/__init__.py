@@ -6,76 +6,44 @@ from collections.abc import Iterator
 
 from mritk import Augmentation, hookimpl, lazy
 
+# The general ones, the published policies, then what happens in a scanner.
+FUNCTIONS = {
+    lazy("mritk_augment.flip:flip"): "flips half of the images",
+    lazy("mritk_augment.affine:affine"): (
+        "rotation, shift, shear, zoom in one resampling; brightness, contrast"
+    ),
+    lazy("mritk_augment.policy:rand_augment"): (
+        "RandAugment: 2 of 14 operations at magnitude 9 of 30"
+    ),
+    lazy("mritk_augment.policy:trivial_augment"): (
+        "TrivialAugment (wide): 1 of 14 operations at any magnitude"
+    ),
+    lazy("mritk_augment.mri:mri"): (
+        "flip, small affine, gamma, bias field, noise; an artefact in 2 of 5 images"
+    ),
+    lazy("mritk_augment.bias_field:bias_field"): "smooth shading, as from receive coils",
+    lazy("mritk_augment.rician_noise:rician_noise"): "Rician noise of magnitude images",
+    lazy("mritk_augment.gamma:gamma"): "random gamma correction",
+    lazy("mritk_augment.ghosting:ghosting"): "ghosts along one axis",
+    lazy("mritk_augment.motion:motion"): "head motion, twice during the scan",
+    lazy("mritk_augment.spike:spike"): "stripes from a single k-space spike",
+    lazy("mritk_augment.anisotropy:anisotropy"): "lower resolution along one axis",
+}
+OF_VOLUMES_TOO = ("flip", "rician_noise", "gamma")
+
 # Since the second, ghosts leave the mean as it is, and stripes are magnitudes.
-REVISION = 2
+REVISED, REVISION = ("mri", "ghosting", "spike"), 2
 
 
 @hookimpl
 def mritk_augmentations() -> Iterator[Augmentation]:
-    """Yield the general augmentations, the published policies, then what happens in a scanner."""
-    yield Augmentation(
-        "flip",
-        lazy("mritk_augment.flip:flip"),
-        spatial_dims=(2, 3),
-        summary="mirrors half of the images",
-    )
-    yield Augmentation(
-        "affine",
-        lazy("mritk_augment.affine:affine"),
-        summary="rotation, shift, shear, zoom in one resampling; brightness, contrast",
-    )
-    yield Augmentation(
-        "rand_augment",
-        lazy("mritk_augment.rand_augment:rand_augment"),
-        summary="RandAugment: 2 of 14 operations at magnitude 9 of 30",
-    )
-    yield Augmentation(
-        "trivial_augment",
-        lazy("mritk_augment.trivial_augment:trivial_augment"),
-        summary="TrivialAugment (wide): 1 of 14 operations at any magnitude",
-    )
-    yield Augmentation(
-        "mri",
-        lazy("mritk_augment.mri:mri"),
-        revision=REVISION,
-        summary="flip, small affine, gamma, bias field, noise; an artefact in 2 of 5 images",
-    )
-    yield Augmentation(
-        "bias_field",
-        lazy("mritk_augment.bias_field:bias_field"),
-        summary="smooth shading, as from receive coils",
-    )
-    yield Augmentation(
-        "rician_noise",
-        lazy("mritk_augment.rician_noise:rician_noise"),
-        spatial_dims=(2, 3),
-        summary="the noise of magnitude images",
-    )
-    yield Augmentation(
-        "gamma",
-        lazy("mritk_augment.gamma:gamma"),
-        spatial_dims=(2, 3),
-        summary="another tone curve, black to white",
-    )
-    yield Augmentation(
-        "ghosting",
-        lazy("mritk_augment.ghosting:ghosting"),
-        revision=REVISION,
-        summary="faint copies along one axis",
-    )
-    yield Augmentation(
-        "motion",
-        lazy("mritk_augment.motion:motion"),
-        summary="the head moved twice during the scan",
-    )
-    yield Augmentation(
-        "spike",
-        lazy("mritk_augment.spike:spike"),
-        revision=REVISION,
-        summary="stripes from one wrong point of k-space",
-    )
-    yield Augmentation(
-        "anisotropy",
-        lazy("mritk_augment.anisotropy:anisotropy"),
-        summary="coarser pixels along one axis",
-    )
+    """Yield all of them, each by the name of its function."""
+    for function, summary in FUNCTIONS.items():
+        name = function.__qualname__
+        yield Augmentation(
+            name,
+            function,
+            spatial_dims=(2, 3) if name in OF_VOLUMES_TOO else (2,),
+            revision=REVISION if name in REVISED else 1,
+            summary=summary,
+        )

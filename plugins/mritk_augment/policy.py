@@ -1,10 +1,9 @@
-"""Apply a drawn sequence of operations to each image of a batch."""
+"""The policies RandAugment and TrivialAugment: a drawn sequence of operations for each image."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import partial
 
 import torch
 
@@ -22,6 +21,36 @@ from mritk_augment.operations import (
     shares_of_sides,
 )
 from mritk_augment.precision import at_least_single
+
+LIMITS = Limits(
+    shear=0.3, rotate=30.0, shift_share=150 / 331, shift_pixels=0.0, enhance=0.9, bits=4
+)
+WIDE = Limits(shear=0.99, rotate=135.0, shift_share=0.0, shift_pixels=32.0, enhance=0.99, bits=6)
+
+
+def rand_augment(
+    images: torch.Tensor, generator: torch.Generator, *, operations: int = 2, magnitude: int = 9
+) -> torch.Tensor:
+    """Apply ``operations`` random operations to each of (N, C, H, W) images in [0, 1].
+
+    RandAugment (Cubuk et al. 2020): all of one magnitude.
+
+    Args:
+        images: One or three channels.
+        generator: Draws operations and signs for each image.
+        operations: The paper's N.
+        magnitude: The paper's M, in 0 … 30.
+    """
+    steps = [draw_step(images, generator, LIMITS, magnitude=magnitude) for _ in range(operations)]
+    return apply_steps(images, steps)
+
+
+def trivial_augment(images: torch.Tensor, generator: torch.Generator) -> torch.Tensor:
+    """Apply one random operation of random magnitude to each of (N, C, H, W) images in [0, 1].
+
+    TrivialAugment (Müller & Hutter 2021), which has nothing to tune.
+    """
+    return apply_steps(images, [draw_step(images, generator, WIDE, magnitude=None)])
 
 
 @dataclass(frozen=True)
@@ -88,14 +117,8 @@ def resample_some(
 def change_intensity(images: torch.Tensor, step: Step) -> torch.Tensor:
     """Apply those of a step's operations that do not move pixels."""
 
-    def change(
-        function: Callable[[torch.Tensor, torch.Tensor], torch.Tensor],
-        part: torch.Tensor,
-        rows: torch.Tensor,
-    ) -> torch.Tensor:
-        return function(part, step.values[rows])
+    def branch(change: Callable[[torch.Tensor, torch.Tensor], torch.Tensor]) -> Branch:
+        return lambda part, rows: change(part, step.values[rows])
 
     group = (step.operations - len(GEOMETRY)).clamp_min(0)
-    branches: list[Branch | None] = [None]
-    branches += [partial(change, function) for function in INTENSITY.values()]
-    return apply_by_group(images, group, branches)
+    return apply_by_group(images, group, [None, *map(branch, INTENSITY.values())])

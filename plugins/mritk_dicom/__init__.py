@@ -48,8 +48,8 @@ class DicomOptions:
         """Refuse what is no count, and fewer than two classes."""
         if self.slices != "all" and self.slices < 0:
             raise UsageError(
-                f"slices={self.slices} is no number of slices; give 1 or more, all, or 0 for "
-                f"whole volumes"
+                f"slices={self.slices} is not a valid number of slices; use 1 or more, all, or 0 "
+                "for whole volumes"
             )
         if self.classes:
             from mritk import named_classes
@@ -67,8 +67,10 @@ def mritk_datasets() -> Iterator[DatasetFamily]:
         "dicom",
         resolve=resolve_dicom,
         placeholder="PATH",
-        summary="DICOM series in one folder per class; patients become pseudonyms; ,slices=K or "
-        "slices=all makes images",
+        summary=(
+            "DICOM series in one folder per class, pseudonymised; ,slices=K or slices=all for "
+            "images"
+        ),
         options=DicomOptions,
         reads=lazy("mritk_dicom.class_folders:holds_dicom"),
     )
@@ -85,7 +87,8 @@ def resolve_dicom(path: str, options: DicomOptions = NO_OPTIONS) -> Iterator[Dat
     folder = Path(path).expanduser()
     if not folder.is_dir():
         raise Unavailable(
-            f"no folder {path}; dicom:PATH wants one with a sub-folder of DICOM files per class"
+            f"no folder {path}; dicom:PATH needs a folder with one subfolder of DICOM files per "
+            "class"
         )
     yield Dataset(
         f"dicom:{folder.resolve().name}",
@@ -96,6 +99,6 @@ def resolve_dicom(path: str, options: DicomOptions = NO_OPTIONS) -> Iterator[Dat
             classes=named_classes(options.classes),
             rule=options.patient,
         ),
-        license="unknown: files of whoever runs it",
-        no_patients="patient=none says so" if options.patient == "none" else "",
+        license="unknown: user-provided files",
+        no_patients="declared unknown by patient=none" if options.patient == "none" else "",
     )

@@ -59,15 +59,15 @@ def class_files(folder: Path, classes: Sequence[str] = ()) -> ClassTree:
     )
     if tree.strays and not classes:
         raise DataError(
-            f"{tree.strays[0]} is of no class, because {folder} is divided into folders; move it "
-            f"into one of its class folders, or elsewhere"
+            f"{tree.strays[0]} has no class, because {folder} has class folders; move it into one "
+            "of them, or elsewhere"
         )
     folders = {file.folder for file in tree.files}
     for path in tree.others:
         if not _is_aside(path) and not folders.isdisjoint(path.parents):
             raise DataError(
-                f"{path} is no DICOM file (no 'DICM' behind its first 128 bytes); move it out "
-                f"of the class folders"
+                f"{path} is not a DICOM file (no 'DICM' after the first 128 bytes); move it out "
+                "of the class folders"
             )
     return tree
 
@@ -79,8 +79,8 @@ def passed_over(tree: ClassTree) -> list[PassedOver]:
     [PassedOver(reason='of no DICOM', names=('*.txt', '*'))]
     """
     found = {
-        "of no class": ["*"] * len(tree.strays),
-        "of no DICOM": [_pattern(path) for path in tree.others],
+        "without a class": ["*"] * len(tree.strays),
+        "not DICOM": [_pattern(path) for path in tree.others],
         "hidden": [".*"] * len(tree.hidden),
         "empty": ["*/"] * len(tree.empty),
     }
@@ -102,11 +102,13 @@ def _is_dicom(path: Path) -> bool:
         return False
     if path.is_symlink() and not path.exists():
         raise Unavailable(
-            f"{path} is a link to content that is not here; fetch it ('datalad get', 'git "
-            f"annex get'), or remove the link"
+            f"{path} is a link to missing content; download it ('datalad get', 'git annex get'), "
+            "or remove the link"
         )
     try:
         with path.open("rb") as stream:
             return stream.read(132)[128:] == b"DICM"
     except OSError as error:
-        raise DataError(f"{path} cannot be opened: {error.strerror}; mend or remove it") from error
+        raise DataError(
+            f"{path} cannot be opened: {error.strerror}; repair or remove it"
+        ) from error

@@ -12,14 +12,17 @@ from typing import Literal
 
 import numpy as np
 
-from mritk import Classification, DataError, Samples, Workspace, sha256_of
+from mritk import Classification, DataError, Recent, Samples, Workspace, sha256_of
 from mritk_dicom.class_folders import class_files, passed_over
 from mritk_dicom.patient_rule import PatientRule
+from mritk_dicom.pixels import read_volume
 from mritk_dicom.pseudonyms import pseudonyms
-from mritk_dicom.recent_volumes import RecentVolumes
 from mritk_dicom.series import Series, group_series
 
 logger = logging.getLogger("mritk")
+
+# Threads work on neighbouring slices, so that a few series are in use at a time.
+VOLUMES = 4
 
 
 @dataclass(frozen=True)
@@ -49,35 +52,24 @@ def find_series(folder: Path, rule: PatientRule = "id") -> list[NamedSeries]:
 def _named(folder: Path, found: Sequence[Series], rule: PatientRule) -> list[NamedSeries]:
     """Return series with their pseudonyms, sorted by these."""
     site_of = _sites(found)
-    if rule == "none":
-        keys = {"\0".join(series.key): series for series in found}
-        named = [
-            NamedSeries(name, None, site_of(keys[key]), keys[key])
-            for key, name in pseudonyms(keys, "series-{:04d}").items()
-        ]
-    else:
-        named = _of_patients(folder, found, site_of)
-    return sorted(named, key=lambda series: series.id)
-
-
-def _of_patients(
-    folder: Path, found: Sequence[Series], site_of: Callable[[Series], str | None]
-) -> list[NamedSeries]:
     of_patient: dict[str, dict[str, Series]] = {}
     for series in found:
         of_patient.setdefault(series.patient, {})["\0".join(series.key)] = series
-    if len(of_patient) == 1:
+    known = rule != "none"
+    if known and len(of_patient) == 1:
         logger.warning(
-            "%s: every file is of one patient, as programs that anonymise write it; if files are "
+            "%s: all files have the same PatientID, as written by some anonymisers; if files are "
             "CLASS/PATIENT/…/file, add ,patient=folder",
             folder.name,
         )
-    patients = pseudonyms(of_patient, "patient-{:04d}")
-    return [
-        NamedSeries(f"{patients[patient]}/{name}", patients[patient], site_of(own[key]), own[key])
+    patients = dict(pseudonyms(of_patient, "patient-{:04d}")) if known else {"": None}
+    form = "{}/series-{{:02d}}" if known else "series-{{:04d}}"
+    named = [
+        NamedSeries(name, patients[patient], site_of(own[key]), own[key])
         for patient, own in of_patient.items()
-        for key, name in pseudonyms(own, "series-{:02d}").items()
+        for key, name in pseudonyms(own, form.format(patients[patient])).items()
     ]
+    return sorted(named, key=lambda series: series.id)
 
 
 def read_collection(
@@ -107,7 +99,8 @@ def read_collection(
     """
     tree = class_files(folder, classes)
     found = _named(folder, group_series(tree.files, rule), rule)
-    volume, digest = RecentVolumes([named.series for named in found]), _digests(found)
+    volume: Recent[int, np.ndarray] = Recent(lambda n: read_volume(found[n].series.slices), VOLUMES)
+    digest = _digests(found)
     if slices == 0:
         rows = [(number, -1) for number in range(len(found))]
         ids = [named.id for named in found]
@@ -146,10 +139,10 @@ def read_collection(
 
 def _sites(found: Sequence[Series]) -> Callable[[Series], str | None]:
     """Return a function that gives the pseudonym of a series' site; None: some have none."""
-    for stated in (lambda series: series.institution, lambda series: series.station):
-        if all(stated(series) for series in found):
-            names = pseudonyms((stated(series) for series in found), "site-{}")
-            return lambda series: names[stated(series)]
+    for attribute in ("institution", "station"):
+        if all(stated := [series.stated(attribute) for series in found]):
+            names = pseudonyms(stated, "site-{}")
+            return lambda series: names[series.stated(attribute)]
     return lambda series: None
 
 
@@ -161,8 +154,8 @@ def _slice_rows(series: Series, slices: int | Literal["all"]) -> list[int]:
     most = max(1, length * 6 // 10)
     if slices > most:
         raise DataError(
-            f"the central 60 % of the {length} slices of the series in {series.folder} has no "
-            f"{slices}; use slices={most} or fewer, or remove the series"
+            f"the central 60 % of the {length} slices of the series in {series.folder} has fewer "
+            f"than {slices}; use slices={most} or fewer, or remove the series"
         )
     # Row length × (0.2 + 0.6 × (k + ½) / slices) in whole numbers, which cannot collide.
     return [length * (2 * slices + 6 * k + 3) // (10 * slices) for k in range(slices)]

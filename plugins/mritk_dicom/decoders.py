@@ -28,7 +28,9 @@ def missing_decoder(syntax: str, bits_stored: int) -> str:
     try:
         decoder = get_decoder(uid)
     except NotImplementedError:
-        return f"{stored}, which pydicom cannot decode; convert it (dcmconv, or gdcmconv --raw)"
+        return (
+            f"{stored}, which pydicom cannot decode; convert the file (dcmconv, or gdcmconv --raw)"
+        )
     if uid == JPEGExtended12Bit and bits_stored > 8:
         found = "pylibjpeg" in decoder.available_plugins
         return "" if found else f"{stored}, with {bits_stored} bits; {TWELVE_BITS}"

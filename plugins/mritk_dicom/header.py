@@ -8,7 +8,7 @@ from typing import Any
 
 from pydicom import dcmread
 
-from mritk import DataError, Unavailable
+from mritk import DataError, Unavailable, one_line
 from mritk_dicom.decoders import missing_decoder
 
 GREY = ("MONOCHROME1", "MONOCHROME2")
@@ -73,14 +73,13 @@ def read_header(path: Path) -> Header:
         Unavailable: A decoder for its pixels is not installed.
     """
     try:
-        header = _header(path)
+        return _header(path)
     except (DataError, Unavailable, MemoryError):
         raise
     except Exception as error:  # pydicom raises whatever a malformed element makes it trip over
-        reason = " ".join(str(error).split()) or type(error).__name__
-        raise DataError(f"{path} is malformed DICOM: {reason}; mend or remove it") from error
-    _check(header)
-    return header
+        raise DataError(
+            f"{path} is malformed DICOM: {one_line(error)}; repair or remove it"
+        ) from error
 
 
 def _header(path: Path) -> Header:
@@ -89,26 +88,26 @@ def _header(path: Path) -> Header:
     if not (rows and columns):
         kind = _text(data, "Modality") or "unknown"
         raise DataError(
-            f"{path} holds no image (Rows or Columns are absent; modality {kind}); move it out of "
-            f"the class folders"
+            f"{path} contains no image (Rows or Columns missing; modality {kind}); move it out of "
+            "the class folders"
         )
     photometric = _text(data, "PhotometricInterpretation")
     if photometric not in GREY or int(data.get("SamplesPerPixel") or 1) != 1:
         raise DataError(
-            f"{path} is no grey image (PhotometricInterpretation {photometric or 'absent'}); MRI "
-            f"is MONOCHROME2, so move screenshots and colour maps out of the class folders"
+            f"{path} is not a grey image (PhotometricInterpretation {photometric or 'missing'}); "
+            "move screenshots and colour maps out of the class folders"
         )
     frames = int(data.get("NumberOfFrames") or 1)
     if frames != 1:
         raise DataError(
-            f"{path} holds {frames} frames; mritk reads DICOM with one slice per file, so convert "
-            f"it (dcm2niix makes NIfTI for folder:PATH), or move it elsewhere"
+            f"{path} has {frames} frames; only single-frame DICOM is supported: convert it "
+            "(dcm2niix writes NIfTI for folder:PATH), or move it elsewhere"
         )
     syntax = str(data.file_meta.get("TransferSyntaxUID") or "")
     if missing := missing_decoder(syntax, int(data.get("BitsStored") or 16)):
         raise Unavailable(f"{path} cannot be decoded: {missing}")
     number = data.get("InstanceNumber")
-    return Header(
+    header = Header(
         path=path,
         patient=_text(data, "PatientID"),
         series=_text(data, "SeriesInstanceUID"),
@@ -121,6 +120,12 @@ def _header(path: Path) -> Header:
         position=_numbers(data, "ImagePositionPatient", 3),
         number=None if number in (None, "") else int(number),
     )
+    if not header.series:
+        raise DataError(
+            f"{path} has no SeriesInstanceUID, which is required to group slices; fix or remove "
+            "the file"
+        )
+    return header
 
 
 def _text(data: Any, name: str) -> str:
@@ -130,19 +135,9 @@ def _text(data: Any, name: str) -> str:
 
 def _numbers(data: Any, name: str, count: int) -> Numbers | None:
     value = data.get(name)
-    if value is None or value == "":
-        return None
-    numbers = tuple(float(number) for number in value)
+    numbers = () if value in (None, "") else tuple(float(number) for number in value)
     if not numbers:
         return None
     if len(numbers) != count:
         raise ValueError(f"{name} has {len(numbers)} values, not {count}")
     return numbers
-
-
-def _check(header: Header) -> None:
-    if not header.series:
-        raise DataError(
-            f"{header.path} has no SeriesInstanceUID, which tells what belongs together; fix or "
-            f"remove the file"
-        )

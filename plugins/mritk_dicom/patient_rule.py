@@ -29,14 +29,14 @@ def patient_of(file: ClassFile, header: Header, rule: PatientRule) -> str:
         below = file.path.relative_to(file.folder).parts
         if len(below) < 2:
             raise DataError(
-                f"{file.path} lies in no folder of a patient; with patient=folder files are "
-                f"CLASS/PATIENT/…/file"
+                f"{file.path} is not in a patient folder; patient=folder expects "
+                "CLASS/PATIENT/…/file"
             )
         return below[0]
     if is_missing(header.patient):
         raise DataError(
-            f"{file.path} has no PatientID, and without it images of one patient could stand on "
-            f"both sides of a split; add ,patient=folder if files are CLASS/PATIENT/…/file, or "
-            f",patient=none and --no-patient-ids if nobody knows"
+            f"{file.path} has no PatientID, so images of one patient could be in training and "
+            "test; add ,patient=folder if files are CLASS/PATIENT/…/file, or ,patient=none and "
+            "--no-patient-ids if patients are unknown"
         )
     return header.patient

@@ -11,7 +11,7 @@ import numpy as np
 from pydicom import dcmread
 from pydicom.pixels.processing import apply_modality_lut
 
-from mritk import DataError, grey_levels, open_regular_file, require_memory
+from mritk import DataError, grey_levels, one_line, open_regular_file, require_memory
 from mritk_dicom.header import Header
 
 logger = logging.getLogger("mritk")
@@ -40,7 +40,7 @@ def read_volume(slices: Sequence[Header]) -> np.ndarray:
         values[k] = _plane(header, k, len(slices))
     measured = np.isfinite(values)
     if not measured.any():
-        raise DataError("every pixel of the series is padding or no number")
+        raise DataError("every pixel of the series is padding or NaN")
     if slices[0].photometric == "MONOCHROME1":
         np.subtract(values.max(where=measured, initial=-np.inf), values, out=values)
     grey = grey_levels(values)
@@ -59,14 +59,14 @@ def _plane(header: Header, position: int, count: int) -> np.ndarray:
         plane = apply_modality_lut(stored, data).astype(np.float32)
         plane[_padding(stored, data)] = np.nan
         if plane.shape != (header.rows, header.columns):
-            raise ValueError(f"its pixels have the shape {plane.shape}")
+            raise ValueError(f"its pixels have shape {plane.shape}")
     except MemoryError:
         raise
     except Exception as error:  # pydicom and its decoders raise whatever they trip over
-        logger.warning("%s cannot be decoded: %s", header.path, " ".join(str(error).split()))
+        logger.warning("%s cannot be decoded: %s", header.path, one_line(error))
         raise DataError(
-            f"the pixels of slice {position + 1} of {count} cannot be decoded; a warning on stderr "
-            f"names the file, and 'python -m mritk_dicom PATH' lists the folders"
+            f"the pixels of slice {position + 1} of {count} cannot be decoded; see the warning on "
+            "stderr for the file, and 'python -m mritk_dicom PATH' for the folders"
         ) from None
     return plane
 

@@ -45,16 +45,9 @@ class Series:
         """Who the rule says, which must not leave this package; empty: nobody is known."""
         return self.slices[0].patient
 
-    @property
-    def institution(self) -> str:
-        """InstitutionName, if all files state the same one, else empty."""
-        names = {header.institution for header in self.slices}
-        return names.pop() if len(names) == 1 else ""
-
-    @property
-    def station(self) -> str:
-        """StationName, if all files state the same one, else empty."""
-        names = {header.station for header in self.slices}
+    def stated(self, attribute: str) -> str:
+        """Return an attribute of the headers, if all files state the same, else nothing."""
+        names = {getattr(header, attribute) for header in self.slices}
         return names.pop() if len(names) == 1 else ""
 
     @property
@@ -94,7 +87,7 @@ def group_series(files: Iterable[ClassFile], rule: PatientRule = "id") -> list[S
     variants = len(spelling) - len(set(spelling.values()))
     if variants:
         logger.warning(
-            "%d patients differ from others in spelling only and are taken for these; 'python -m "
+            "%d patients differ from others only in spelling and are merged; 'python -m "
             "mritk_dicom PATH' lists all",
             variants,
         )
@@ -128,7 +121,8 @@ def in_order(headers: Sequence[Header]) -> tuple[Header, ...]:
         twice = [headers[order[int(gaps.argmin()) + step]].path.name for step in (0, 1)]
         raise DataError(
             f"the series in {folder_of(headers)} has two slices at one position ({twice[0]}, "
-            f"{twice[1]}); remove copies, and give each echo or time point a series of its own"
+            f"{twice[1]}); remove duplicates, and store each echo or time point as a separate "
+            "series"
         )
     if gaps.max() > WIDE * np.median(gaps):
         logger.warning(
@@ -151,8 +145,8 @@ def _check_alike(headers: Sequence[Header]) -> None:
             if value != shown(first)[what]:
                 raise DataError(
                     f"the series in {folder_of(headers)} has slices of different {what} "
-                    f"({first.path.name}: {shown(first)[what]}, {other.path.name}: {value}); "
-                    f"move what does not belong to it elsewhere"
+                    f"({first.path.name}: {shown(first)[what]}, {other.path.name}: {value}); move "
+                    "files of other series elsewhere"
                 )
 
 
@@ -167,9 +161,9 @@ def _depths(headers: Sequence[Header]) -> list[float]:
     numbers = [header.number for header in headers]
     if None in numbers:
         raise DataError(
-            f"the series in {folder_of(headers)} cannot be put in order: files such as "
-            f"{headers[numbers.index(None)].path.name} lack position and InstanceNumber; fix them, "
-            f"or remove the series"
+            f"the series in {folder_of(headers)} cannot be sorted: files such as  "
+            f"{headers[numbers.index(None)].path.name} lack position and InstanceNumber; fix "
+            "them, or remove the series"
         )
     return [float(number) for number in numbers if number is not None]
 
@@ -179,13 +173,13 @@ def _check_orientations(headers: Sequence[Header], orientations: np.ndarray) -> 
     lengths = np.linalg.norm(row), np.linalg.norm(column), np.linalg.norm(np.cross(row, column))
     if not np.allclose(lengths, 1, atol=0.01):
         raise DataError(
-            f"the series in {folder_of(headers)} has an ImageOrientationPatient that is no pair of "
-            f"perpendicular directions; fix its files, or remove the series"
+            f"the series in {folder_of(headers)} has an invalid ImageOrientationPatient "
+            "(directions not perpendicular); fix its files, or remove the series"
         )
     turned = np.flatnonzero(np.abs(orientations - orientations[0]).max(axis=1) > SAME_DIRECTION)
     if len(turned):
         raise DataError(
             f"the series in {folder_of(headers)} has slices of different orientation "
-            f"({headers[0].path.name}, {headers[turned[0]].path.name}), as localizers have; remove "
-            f"it, or give each orientation a series of its own"
+            f"({headers[0].path.name}, {headers[turned[0]].path.name}), like a localizer; remove "
+            "it, or store each orientation as a separate series"
         )

@@ -58,7 +58,7 @@ class FigshareOptions:
         """Refuse folds that cvind.mat does not have."""
         if not 0 <= self.fold <= FOLDS:
             raise UsageError(
-                f"fold={self.fold} is no fold of cvind.mat; give 1 to {FOLDS}, or 0 for none"
+                f"fold={self.fold} is not a fold of cvind.mat; use 1 to {FOLDS}, or 0 for none"
             )
 
 
@@ -71,8 +71,10 @@ def mritk_datasets() -> Iterator[Dataset | DatasetFamily]:
     yield Dataset(
         NAME,
         open=open_published,
-        summary="brain tumours (figshare 1512427), 3064 slices of 233 patients, 3 classes; to be "
-        "downloaded by hand",
+        summary=(
+            "brain tumours (figshare 1512427), 3064 slices of 233 patients, 3 classes; manual "
+            "download"
+        ),
         sources=(NAME,),
         license=LICENSE,
     )
@@ -80,7 +82,9 @@ def mritk_datasets() -> Iterator[Dataset | DatasetFamily]:
         "figshare",
         resolve=resolve_figshare,
         placeholder="PATH",
-        summary="a folder with the .mat files of figshare 1512427; ,fold=1 to 5 are its own folds",
+        summary=(
+            "a folder with the .mat files of figshare 1512427; ,fold=1 to 5 for its official folds"
+        ),
         options=FigshareOptions,
         reads=lambda path: any(path.glob("*.mat")) or any(path.glob("*/*.mat")),
     )
@@ -97,8 +101,8 @@ def resolve_figshare(path: str, options: FigshareOptions = NO_OPTIONS) -> Iterat
     folder = Path(path).expanduser()
     if not folder.is_dir():
         raise Unavailable(
-            f"no folder {path}; figshare:PATH wants the one with 1.mat … {PUBLISHED_FILES}.mat: "
-            f"{DOWNLOAD} and unpack them there"
+            f"no folder {path}; figshare:PATH needs the folder with 1.mat … "
+            f"{PUBLISHED_FILES}.mat: {DOWNLOAD} and unpack them there"
         )
     yield Dataset(
         f"figshare:{folder.resolve().name}",
@@ -122,7 +126,7 @@ def open_published(workspace: Workspace) -> Samples:
         path.suffix.lower() == ".mat" for tree in list_tree(folder).walk() for path in tree.files
     ):
         raise Unavailable(
-            f"{NAME} is not in {folder}, and mritk does not fetch it: {DOWNLOAD}, unpack all "
-            f"four zip files there, and put cvind.mat beside them"
+            f"{NAME} is not in {folder} and requires a manual download: {DOWNLOAD}, unpack all "
+            "four zip files there, and put cvind.mat next to them"
         )
     return read_collection(folder, expected=PUBLISHED_FILES)

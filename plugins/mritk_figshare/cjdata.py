@@ -69,7 +69,7 @@ def read_slice(path: Path) -> np.ndarray:
     with _cjdata(path) as cjdata:
         values = _array(cjdata, "image")[()].T.astype(np.float64)
     if not np.isfinite(values).all():
-        raise DataError("cjdata/image holds NaN or infinite values")
+        raise DataError("cjdata/image contains NaN or infinite values")
     low, high = values.min(), values.max()
     scaled = np.rint((values - low) / (high - low or 1.0) * 255)
     return np.ascontiguousarray(scaled, dtype=np.uint8)
@@ -85,7 +85,7 @@ def _cjdata(path: Path) -> Iterator[h5py.Group]:
         with h5py.File(path, "r") as file:
             group = file.get("cjdata")
             if not isinstance(group, h5py.Group):
-                raise DataError("has no cjdata, which every slice of the set has")
+                raise DataError("has no cjdata, unlike every slice of the dataset")
             yield group
     # What HDF5 cannot decode surfaces as any of these.
     except (OSError, RuntimeError, KeyError, ValueError, TypeError) as error:
@@ -116,8 +116,8 @@ def _label(stored: h5py.Dataset) -> int:
 def _patient(stored: h5py.Dataset) -> str:
     codes = stored[()]
     if codes.dtype.kind not in "iu" or max(codes.shape, default=1) != codes.size:
-        raise DataError(f"cjdata/PID is {codes.dtype} {codes.shape}, not a line of text")
+        raise DataError(f"cjdata/PID is {codes.dtype} {codes.shape}, not a string")
     patient = "".join(chr(code) for code in codes.ravel().tolist()).strip()
     if not patient or not patient.isprintable():
-        raise DataError(f"cjdata/PID is {patient!r}, which names no patient")
+        raise DataError(f"cjdata/PID is {patient!r}, not a patient id")
     return patient

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
-from mritk import Classification, DataError, Samples, Workspace, sha256_of
+from mritk import Classification, DataError, Samples, Workspace, one_line, sha256_of
 from mritk_figshare.cjdata import SliceHeader, read_header, read_slice
 from mritk_figshare.cvind import official_parts
 from mritk_figshare.numbered_files import find_numbered_files
@@ -42,15 +42,14 @@ def read_collection(
             that ``cvind.mat`` describes.
         Unavailable: ``cvind.mat`` is needed and not there.
     """
-    found = find_numbered_files(folder)
-    slices = found.slices
+    slices, folds = find_numbered_files(folder)
     if expected is not None and len(slices) != expected:
         raise DataError(
-            f"{folder} holds {len(slices)} of the {expected} slices; unpack all four zip files "
-            f"there, or name a part of the set as figshare:{folder}"
+            f"{folder} has {len(slices)} of the {expected} slices; unpack all four zip files "
+            f"there, or use a subset as figshare:{folder}"
         )
     # Before the slices, because it is much the quicker to read.
-    splits = official_parts(folder, list(slices), found.folds, fold) if fold else None
+    splits = official_parts(folder, list(slices), folds, fold) if fold else None
     headers = _headers(folder, slices)
     paths = list(slices.values())
     return Samples(
@@ -71,13 +70,12 @@ def _headers(folder: Path, slices: Mapping[int, Path]) -> list[SliceHeader]:
         try:
             headers.append(read_header(path))
         except DataError as error:
-            reason = " ".join(str(error).split())
-            bad.append(f"{path.relative_to(folder).as_posix()} ({reason})")
+            bad.append(f"{path.relative_to(folder).as_posix()} ({one_line(error)})")
     if bad:
         more = f"; and {len(bad) - SHOWN} more" if len(bad) > SHOWN else ""
         raise DataError(
             f"{len(bad)} of {len(slices)} files in {folder} cannot be used: "
-            f"{'; '.join(bad[:SHOWN])}{more}; their labels and patients are unknown without them, "
-            f"so mend them, or move them elsewhere"
+            f"{'; '.join(bad[:SHOWN])}{more}; their labels and patients are unknown; repair them, "
+            "or move them elsewhere"
         )
     return headers

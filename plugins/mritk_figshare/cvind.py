@@ -9,7 +9,7 @@ from typing import Any
 import h5py
 import numpy as np
 
-from mritk import DataError, Unavailable
+from mritk import DataError, Unavailable, one_line
 from mritk_figshare import FOLDS, PAGE
 
 
@@ -32,11 +32,11 @@ def official_parts(
     if not files:
         raise Unavailable(
             f"fold={fold} needs cvind.mat, which is not in {folder}; download it from {PAGE} and "
-            f"put it there, or leave out fold={fold}"
+            f"put it there, or remove fold={fold}"
         )
     if len(files) > 1:
         listed = " and ".join(file.relative_to(folder).as_posix() for file in files[:2])
-        raise DataError(f"{folder} holds {listed}; keep the one that belongs to these slices")
+        raise DataError(f"{folder} contains {listed}; keep the one for these slices")
     folds = read_folds(files[0])
     if set(numbers) != set(range(1, len(folds) + 1)):
         raise DataError(_mismatch(folder, files[0], set(numbers), len(folds)))
@@ -57,9 +57,8 @@ def read_folds(path: Path) -> np.ndarray:
     except (DataError, MemoryError):
         raise
     except Exception as error:  # the readers raise whatever a damaged file makes them stumble over
-        why = " ".join(str(error).split()) or type(error).__name__
         raise DataError(
-            f"{path} is no MATLAB file, or damaged ({why}); download it again"
+            f"{path} is not a MATLAB file, or is damaged ({one_line(error)}); download it again"
         ) from error
     values = np.asarray(values)
     if values.dtype.kind not in "iuf" or max(values.shape, default=0) != values.size:
@@ -67,7 +66,7 @@ def read_folds(path: Path) -> np.ndarray:
     folds = values.ravel()
     wrong = ~np.isin(folds, range(1, FOLDS + 1))
     if not folds.size or wrong.any():
-        shown = f"holds {folds[wrong][0]:g}" if folds.size else "is empty"
+        shown = f"contains {folds[wrong][0]:g}" if folds.size else "is empty"
         raise DataError(f"{path}: cvind {shown}; folds are 1 to {FOLDS}; download it again")
     return folds.astype(np.int64)
 
@@ -92,7 +91,7 @@ def _mismatch(folder: Path, path: Path, numbers: set[int], entries: int) -> str:
     extra = sorted(numbers - set(range(1, entries + 1)))
     example = f"{absent[0]}.mat is missing" if absent else f"{extra[0]}.mat has no fold"
     return (
-        f"{path} gives the folds of {entries} files, but {folder} holds {len(numbers)} "
-        f"({example}), so that the official parts would not be those of the publisher; unpack all "
-        f"four zip files of one version, or leave out fold"
+        f"{path} has folds for {entries} files, but {folder} contains {len(numbers)} ({example}), "
+        "so the split would not be the official one; unpack all four zip files of one version, "
+        "or remove fold"
     )

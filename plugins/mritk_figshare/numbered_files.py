@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 from pathlib import Path
 
 from mritk import DataError, list_tree
@@ -12,23 +11,11 @@ NUMBERED = re.compile(r"([1-9][0-9]*)\.mat", re.IGNORECASE)
 FOLDS_FILE = "cvind.mat"
 
 
-@dataclass(frozen=True)
-class NumberedFiles:
-    """The files under a folder.
+def find_numbered_files(folder: Path) -> tuple[dict[int, Path], list[Path]]:
+    """Return ``1.mat``, ``2.mat``, … under ``folder`` by number, in order, and every ``cvind.mat``.
 
-    Attributes:
-        slices: File number to path, in order of the numbers.
-        folds: Every ``cvind.mat``.
-    """
-
-    slices: dict[int, Path]
-    folds: tuple[Path, ...]
-
-
-def find_numbered_files(folder: Path) -> NumberedFiles:
-    """Return the files ``1.mat``, ``2.mat``, … under ``folder``, at any depth.
-
-    Hidden files and folders are left aside, and so is whatever does not end in ``.mat``.
+    They may lie at any depth. Hidden files and folders are left aside, and so is whatever does not
+    end in ``.mat``.
 
     Raises:
         DataError: There are none, a number is there twice, or a ``.mat`` file has another name;
@@ -41,29 +28,25 @@ def find_numbered_files(folder: Path) -> NumberedFiles:
             continue
         match = NUMBERED.fullmatch(path.name)
         if match:
-            _add(slices, int(match[1]), path, folder)
+            other = slices.setdefault(int(match[1]), path)
+            if other != path:
+                one, two = (p.relative_to(folder).as_posix() for p in (other, path))
+                raise DataError(
+                    f"{folder} contains number {match[1]} twice, as {one} and {two}; keep one of "
+                    "them"
+                )
         elif path.name.lower() == FOLDS_FILE:
             folds.append(path)
         else:
             strangers.append(path.relative_to(folder).as_posix())
     if strangers:
         raise DataError(
-            f"{folder} holds {', '.join(strangers[:3])}, which is neither a numbered file such as "
-            f"1.mat nor {FOLDS_FILE}: a slice may go unread; rename it, or move it elsewhere"
+            f"{folder} contains {', '.join(strangers[:3])}, which is neither a numbered file such "
+            f"as 1.mat nor {FOLDS_FILE}; rename it, or move it elsewhere"
         )
     if not slices:
         raise DataError(
-            f"no numbered files in {folder}; expected 1.mat, 2.mat, … there or in its sub-folders, "
-            f"as the zip files brainTumorDataPublic_*.zip hold them"
+            f"no numbered files in {folder}; expected 1.mat, 2.mat, … there or in its subfolders, "
+            "as in the zip files brainTumorDataPublic_*.zip"
         )
-    return NumberedFiles(dict(sorted(slices.items())), tuple(folds))
-
-
-def _add(slices: dict[int, Path], number: int, path: Path, folder: Path) -> None:
-    other = slices.setdefault(number, path)
-    if other != path:
-        one, two = (p.relative_to(folder).as_posix() for p in (other, path))
-        raise DataError(
-            f"{folder} holds number {number} twice, as {one} and {two}, so that one slice would "
-            f"count as two; keep one of them"
-        )
+    return dict(sorted(slices.items())), folds

@@ -13,8 +13,8 @@ if TYPE_CHECKING:
     from mritk import Fitted, Setup
 
 PROTOCOLS = {
-    "quick": "two short stages at 96 px: minutes on a CPU, to look around",
-    "standard": "two stages at 224 px, AdamW, cosine, selected on validation",
+    "quick": "two short stages at 96 px: minutes on a CPU, for exploration",
+    "standard": "two stages at 224 px, AdamW, cosine, selection on validation",
     "linear_probe": "logistic regression on features of the frozen backbone at 224 px",
 }
 
@@ -26,14 +26,14 @@ def mritk_methods() -> Iterator[Method]:
         "finetune",
         fit=fit_finetune,
         parameters=Recipe,
-        summary="train head and backbone in stages",
+        summary="fine-tune head and backbone in stages",
     )
     yield Method(
         "linear_probe",
         fit=lazy("mritk_finetune.probe:fit_probe"),
         parameters=Probe,
         uses_augmentation=False,
-        summary="features once, then a penalised linear model",
+        summary="penalised linear model on cached features",
     )
 
 

@@ -177,8 +177,8 @@ def _require_all_classes(task: Classification, targets: np.ndarray) -> None:
     absent = sorted(set(range(task.outputs)) - set(targets.tolist()))
     if absent:
         raise DataError(
-            f"class {task.classes[absent[0]]!r} has no sample in the training part, so a logistic "
-            f"regression has no finite solution; use another split, or the method finetune"
+            f"class {task.classes[absent[0]]!r} has no sample in the training set, so logistic "
+            "regression has no finite solution; use another split, or the method finetune"
         )
 
 
@@ -190,8 +190,8 @@ def _warn(fit: LogisticFit, penalties: tuple[float, ...]) -> None:
     loose = [penalty for penalty, fine in zip(penalties, fit.converged, strict=True) if not fine]
     if loose:
         logger.warning(
-            "the logistic regression has not converged for penalty %s after %d steps, so its "
-            "scores are approximate; leave such weak penalties out of the protocol",
+            "logistic regression did not converge for penalty %s after %d steps; its scores are "
+            "approximate; remove such weak penalties from the protocol",
             ", ".join(f"{penalty:g}" for penalty in loose),
             max(fit.iterations),
         )
@@ -233,8 +233,8 @@ def _choose(
         )
     if best.epoch == 0:
         raise UsageError(
-            f"the selection rule {setup.selection.by!r} has no value on the validation part for "
-            f"any penalty; select by 'loss', or by another metric"
+            f"the selection rule {setup.selection.by!r} is undefined on the validation set for "
+            "all penalties; select by 'loss', or by another metric"
         )
     return best.epoch
 

@@ -21,8 +21,6 @@ from mritk import (
 if TYPE_CHECKING:
     from mritk import Samples
 
-TaskOption = Literal["auto", "classification", "regression"]
-
 
 @dataclass(frozen=True)
 class ScanOptions:
@@ -38,8 +36,8 @@ class ScanOptions:
         """Refuse what is no count."""
         if self.slices < 0:
             raise UsageError(
-                f"slices={self.slices} is no number of slices; give 1 or more, or 0 for whole "
-                f"volumes"
+                f"slices={self.slices} is not a valid number of slices; use 1 or more, or 0 for "
+                "whole volumes"
             )
 
 
@@ -71,7 +69,7 @@ class ManifestOptions(ScanOptions):
         task: What is predicted; ``auto`` decides by the values.
     """
 
-    task: TaskOption = "auto"
+    task: Literal["auto", "classification", "regression"] = "auto"
 
 
 @dataclass(frozen=True)
@@ -92,7 +90,7 @@ class BidsOptions(ManifestOptions):
 
 
 NO_OPTIONS = FolderOptions()
-LICENSE = "unknown: files of whoever runs it"
+LICENSE = "unknown: user-provided files"
 
 
 @hookimpl
@@ -111,7 +109,7 @@ def mritk_datasets() -> Iterator[DatasetFamily]:
         "bids",
         resolve=resolve_bids,
         placeholder="PATH",
-        summary="a BIDS dataset; ,target=COLUMN is the column of participants.tsv to predict",
+        summary="a BIDS dataset; ,target=COLUMN is the target column of participants.tsv",
         options=BidsOptions,
         reads=lazy("mritk_folders.recognise:is_bids"),
     )
@@ -119,7 +117,7 @@ def mritk_datasets() -> Iterator[DatasetFamily]:
         "manifest",
         resolve=resolve_manifest,
         placeholder="FILE",
-        summary="a .csv or .tsv with the columns path and label, beside images or NIfTI",
+        summary="a .csv or .tsv with the columns path and label, next to images or NIfTI",
         options=ManifestOptions,
         reads=lazy("mritk_folders.recognise:is_table"),
     )
@@ -141,14 +139,14 @@ def resolve_folder(path: str, options: FolderOptions = NO_OPTIONS) -> Iterator[D
     refuse_no_tree(archive or folder)
     if not (folder.is_dir() or archive):
         raise Unavailable(
-            f"no folder {path}; folder:PATH wants one with a sub-folder of images per class, or a "
-            f"zip or tar file of it"
+            f"no folder {path}; folder:PATH needs a folder with one subfolder of images per "
+            "class, or a zip or tar file of it"
         )
     yield Dataset(
         f"folder:{folder.resolve().name}",
         open=partial(open_folder, folder, options, typed=f"folder:{path}", archive=archive),
         license=LICENSE,
-        no_patients="folders name none; --patient-regex or --patients tells them",
+        no_patients="not in folders; use --patient-regex or --patients",
     )
 
 
@@ -161,8 +159,8 @@ def resolve_bids(path: str, options: BidsOptions) -> Iterator[Dataset]:
     folder = Path(path).expanduser()
     if not (folder / "participants.tsv").is_file():
         raise Unavailable(
-            f"no {folder / 'participants.tsv'}; bids:PATH wants the root of a BIDS dataset, where "
-            f"participants.tsv and the sub-* folders are"
+            f"no {folder / 'participants.tsv'}; bids:PATH needs the root of a BIDS dataset, with "
+            "participants.tsv and the sub-* folders"
         )
     yield Dataset(
         f"bids:{folder.resolve().name}",
@@ -180,13 +178,13 @@ def resolve_manifest(path: str, options: ManifestOptions) -> Iterator[Dataset]:
     file = Path(path).expanduser()
     if not file.is_file():
         raise Unavailable(
-            f"no file {path}; manifest:FILE wants a .csv or .tsv with the columns path and label"
+            f"no file {path}; manifest:FILE needs a .csv or .tsv with the columns path and label"
         )
     yield Dataset(
         f"manifest:{file.resolve().name}",
         open=partial(lazy("mritk_folders.manifest:read_manifest"), file, options),
         license=LICENSE,
-        no_patients="a table without the column patient names none",
+        no_patients="the table has no column patient",
     )
 
 
@@ -211,7 +209,7 @@ def open_folder(
         inside = folder.relative_to(archive)
         folder = unpacked(archive, workspace) / inside
         if ".." in inside.parts or not folder.is_dir():
-            raise Unavailable(f"no folder {inside.as_posix()} in {archive}; type folder:{archive}")
+            raise Unavailable(f"no folder {inside.as_posix()} in {archive}; use folder:{archive}")
     return read_tree(
         folder,
         slices=options.slices,

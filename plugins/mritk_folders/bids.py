@@ -56,8 +56,8 @@ def read_bids(folder: Path, options: BidsOptions, workspace: Workspace | None = 
     strangers = sorted(set(scans) - set(people))
     if strangers:
         raise DataError(
-            f"{table.path} has no row for {_listed(strangers)}, of whom there are {suffix} scans; "
-            f"add their rows, or move their folders elsewhere"
+            f"{table.path} has no row for {_listed(strangers)}, who have {suffix} scans; add "
+            "their rows, or move their folders elsewhere"
         )
     kept = _complete(folder, people, scans, options)
     owners = [person for person in kept for _ in scans[person]]
@@ -75,7 +75,7 @@ def read_bids(folder: Path, options: BidsOptions, workspace: Workspace | None = 
         task=task,
         patients=[person.removeprefix("sub-") for person in owners],
         sites=[people[person][site] for person in owners] if site else None,
-        passed_over=[PassedOver("outside of folders anat", elsewhere)] if elsewhere else (),
+        passed_over=[PassedOver("outside anat folders", elsewhere)] if elsewhere else (),
     ).samples(options.slices)
 
 
@@ -87,8 +87,7 @@ def _participants(table: TextTable, used: Sequence[str]) -> dict[str, dict[str, 
     """
     if "participant_id" not in table.columns:
         raise DataError(
-            f"{table.path} has no column participant_id, which tells whose row is whose; its "
-            f"columns are {', '.join(table.columns)}"
+            f"{table.path} has no column participant_id; its columns are {', '.join(table.columns)}"
         )
     people: dict[str, dict[str, str]] = {}
     lines: dict[str, int] = {}
@@ -102,9 +101,9 @@ def _participants(table: TextTable, used: Sequence[str]) -> dict[str, dict[str, 
                 known[column] = other
             elif not is_missing(other) and canonical_name(found) != canonical_name(other):
                 raise DataError(
-                    f"{table.path} lines {first} and {row.line}: {person} has the {column} "
-                    f"{found} and {other}; mritk takes one {column} per participant, so keep "
-                    f"one, or write a manifest with a row per scan (manifest:FILE.csv)"
+                    f"{table.path} lines {first} and {row.line}: {person} has {column} {found} "
+                    f"and {other}; only one {column} per participant is supported: keep one, or "
+                    "use a manifest with a row per scan (manifest:FILE.csv)"
                 )
     return people
 
@@ -113,10 +112,10 @@ def _check_column(table: TextTable, column: str, option: str) -> None:
     offered = [name for name in table.columns if name != "participant_id"]
     if column in offered:
         return
-    problem = f"{table.path} has no column {column!r}" if column else "no target is named"
+    problem = f"{table.path} has no column {column!r}" if column else "no target specified"
     raise DataError(
-        f"{problem}; write bids:PATH,{option}=COLUMN with one of its columns: "
-        f"{', '.join(offered) or '(there is none beside participant_id)'}"
+        f"{problem}; use bids:PATH,{option}=COLUMN with one of its columns: "
+        f"{', '.join(offered) or '(none besides participant_id)'}"
     )
 
 
@@ -138,15 +137,15 @@ def _scans(folder: Path, suffix: str) -> tuple[dict[str, list[str]], list[str]]:
         person = name.partition("/")[0]
         if not path.name.startswith(f"{person}_"):
             raise DataError(
-                f"{folder / name} stands in the folder of {person} but is not named after it; "
-                f"whose scan it is decides its target, so rename or move it"
+                f"{folder / name} is in the folder of {person} but is not named after it; rename "
+                "or move it, so that its target is unambiguous"
             )
         scans.setdefault(person, []).append(name)
     if not scans:
-        there = f"there are {', '.join(sorted(others))}" if others else "there are none at all"
+        there = f"there are {', '.join(sorted(others))}" if others else "there are none"
         raise DataError(
-            f"no scans sub-*/[ses-*/]anat/*_{suffix}.nii.gz in {folder} ({there}); name the kind "
-            f"of scan with suffix=…"
+            f"no scans sub-*/[ses-*/]anat/*_{suffix}.nii.gz in {folder} ({there}); specify the "
+            "scan type with suffix=…"
         )
     return scans, elsewhere
 
@@ -184,14 +183,14 @@ def _complete(
         return sorted(people)
     if options.missing == "refuse":
         raise DataError(
-            f"{folder} has participants {' and '.join(reasons)}; fill in what is missing, or add "
-            f"missing=drop to go on without them"
+            f"{folder} has participants {' and '.join(reasons)}; fill in missing values, or drop "
+            "these participants with missing=drop"
         )
     kept = sorted(set(people) - set(unseen) - set(untold))
     if not kept:
-        raise DataError(f"{folder}: of {len(people)} participants nobody has target and scan")
+        raise DataError(f"{folder}: none of {len(people)} participants has both target and scan")
     logger.warning(
-        "bids:%s: %d of %d participants left out: %s",
+        "bids:%s: %d of %d participants dropped: %s",
         folder.resolve().name,
         len(people) - len(kept),
         len(people),
@@ -214,11 +213,11 @@ def _site_column(
         return column
     if wanted:
         raise DataError(
-            f"{table.path} has no {column} for {_listed(unknown)}; fill it in, or leave out "
+            f"{table.path} has no {column} for {_listed(unknown)}; fill it in, or remove "
             f"site={column}"
         )
     logger.warning(
-        "%s: sites are left out, because %d of %d participants have none (%s)",
+        "%s: sites are ignored, because %d of %d participants have none (%s)",
         table.path.name,
         len(unknown),
         len(kept),

@@ -35,7 +35,7 @@ def common_kind(names: Iterable[str], where: str) -> Kind:
         examples.setdefault(kind_of(name), name)
     if len(examples) > 1:
         raise DataError(
-            f"{where} holds images ({examples[Kind.IMAGE]}) and volumes "
-            f"({examples[Kind.VOLUME]}); one dataset is of one kind, so move the others elsewhere"
+            f"{where} contains images ({examples[Kind.IMAGE]}) and volumes "
+            f"({examples[Kind.VOLUME]}); a dataset must be one kind, so move the others elsewhere"
         )
     return Kind.VOLUME if Kind.VOLUME in examples else Kind.IMAGE

@@ -53,7 +53,7 @@ def read_manifest(
             stands there twice or leads to no file; a split has no known name.
     """
     if file.suffix.lower() not in (".csv", ".tsv"):
-        raise DataError(f"{file} is neither .csv nor .tsv; save the table as one of the two")
+        raise DataError(f"{file} is neither .csv nor .tsv; save the table as one of these")
     table = read_text_table(file, lower_names=True)
     target = _check_columns(table)
     _check_complete(table)
@@ -88,7 +88,7 @@ def _check_columns(table: TextTable) -> str:
         absent = "path" if targets else "label" if "path" in table.columns else "path and label"
         raise DataError(f"{table.path} has no column {absent}; {found}; rename or add")
     if len(targets) > 1:
-        raise DataError(f"{table.path} has both columns label and target; keep the one to predict")
+        raise DataError(f"{table.path} has both columns label and target; keep one")
     for name in unknown:
         if meant := _meant(name, table.columns):  # left aside, it would divide patients in silence
             raise DataError(
@@ -97,7 +97,7 @@ def _check_columns(table: TextTable) -> str:
             )
     if unknown:
         logger.warning(
-            "%s: columns %s are left aside; a manifest knows %s",
+            "%s: columns %s are ignored; supported: %s",
             *(table.path.name, ", ".join(unknown), ", ".join(COLUMNS)),
         )
     return targets[0]
@@ -118,8 +118,8 @@ def _check_complete(table: TextTable) -> None:
             if not cell or (column != "path" and is_missing(cell)):
                 found = f" ({cell!r} stands for a missing value)" if cell else ""
                 raise DataError(
-                    f"{table.path} line {row.line} has no {column}{found}; a column is complete "
-                    f"or absent"
+                    f"{table.path} line {row.line} has no {column}{found}; a column must be "
+                    "complete or absent"
                 )
 
 
@@ -139,8 +139,8 @@ def _names(table: TextTable) -> list[str]:
         shown = ", ".join(f"{name} (line {lines[name]})" for name in absent[:5])
         more = f" and {len(absent) - 5} more" if len(absent) > 5 else ""
         raise DataError(
-            f"{len(absent)} of {len(lines)} files in {table.path} are not there: {shown}{more}; "
-            f"paths are relative to the folder of the manifest"
+            f"{len(absent)} of {len(lines)} files in {table.path} are missing: {shown}{more}; "
+            "paths are relative to the folder of the manifest"
         )
     return list(lines)
 
@@ -151,18 +151,19 @@ def _name(table: TextTable, row: TableRow) -> str:
     name = _below(table.path.parent, text)
     if name is None:
         raise DataError(
-            f"{where} is an absolute path outside the folder of the manifest; write it relative to "
-            f"that folder"
+            f"{where} is an absolute path outside the folder of the manifest; use a path relative "
+            "to that folder"
         )
     if "\\" in name and not (table.path.parent / name).is_file():  # written on Windows
         name = name.replace("\\", "/")
     path = PurePosixPath(name)
     if ".." in path.parts:
         raise DataError(
-            f"{where} leaves the folder of the manifest; put the manifest above all of its files"
+            f"{where} is outside the folder of the manifest; put the manifest above all of its "
+            "files"
         )
     if kind_of(path.name) is None:
-        raise DataError(f"{where} is by its name neither an image nor a NIfTI file")
+        raise DataError(f"{where} has neither an image nor a NIfTI suffix")
     return path.as_posix()
 
 
@@ -179,7 +180,7 @@ def _split(table: TextTable, row: TableRow) -> str:
     part = part_of(row.cells["split"])
     if part is None:
         raise DataError(
-            f"{table.path} line {row.line}: {row.cells['split']!r} is no part; splits are train, "
-            f"val and test"
+            f"{table.path} line {row.line}: {row.cells['split']!r} is not a split; splits are "
+            "train, val and test"
         )
     return part

@@ -57,7 +57,7 @@ def read_volume(path: Path) -> np.ndarray:
             file.seek(0)
             return _volume(gzip.GzipFile(fileobj=file) if packed else file)
     except (OrientationError, np.linalg.LinAlgError) as error:
-        raise DataError("its affine gives the axes no usable orientation") from error
+        raise DataError("its affine defines no valid orientation") from error
     except (EOFError, zlib.error, gzip.BadGzipFile) as error:
         raise DataError(f"truncated or corrupt gzip data ({error})") from error
     except (HeaderDataError, ImageFileError, OSError, ValueError, OverflowError) as error:
@@ -90,7 +90,7 @@ def _header(stream: BufferedReader | gzip.GzipFile) -> Any:
         return nib.Nifti1Header(content[:348])
     if content[4:8] == b"n+2\0":
         if len(content) < HEADER:
-            raise DataError("truncated: it ends within its header")
+            raise DataError("truncated within its header")
         return nib.Nifti2Header(content)
     if content[344:348] == b"ni1\0":
         raise DataError("the header of a .hdr/.img pair; store header and data in one .nii file")
@@ -101,13 +101,11 @@ def _shape(header: Any) -> tuple[int, int, int]:
     """Return the shape; refuse what is not one volume of numbers, before any of it is read."""
     shape, kind = header.get_data_shape(), header.get_data_dtype()
     if kind.kind not in "iuf":
-        raise DataError(f"holds {kind}; only whole and real numbers can be shown as grey levels")
+        raise DataError(f"contains {kind}; only integer and real values are supported")
     if len(shape) < 3 or min(shape) < 1:
-        raise DataError(f"has shape {shape}; a volume has three axes")
+        raise DataError(f"has shape {shape}; expected three axes")
     if any(side > 1 for side in shape[3:]):
-        raise DataError(
-            f"has shape {shape}, which is a series of volumes; store one volume per file"
-        )
+        raise DataError(f"has shape {shape}, a series of volumes; store one volume per file")
     return shape[:3]
 
 
@@ -119,7 +117,7 @@ def _data(
     voxels = shape[0] * shape[1] * shape[2]
     size = voxels * kind.itemsize
     if not header.sizeof_hdr <= offset <= BESIDE:
-        raise DataError(f"its data begin at byte {offset}, which no header explains")
+        raise DataError(f"its data offset ({offset} bytes) is inconsistent with the header")
     if not isinstance(stream, gzip.GzipFile):
         _require_bytes(offset + size, os.fstat(stream.fileno()).st_size)
     # As grey_levels says, and the grey levels once more, turned.
@@ -136,7 +134,7 @@ def _data(
 
 def _require_bytes(promised: int, found: int) -> None:
     if found < promised:
-        raise DataError(f"truncated: its header promises {promised} bytes, there are {found}")
+        raise DataError(f"truncated: {found} bytes of {promised} stated in the header")
 
 
 def _fill(buffer: memoryview, stream: BufferedReader | gzip.GzipFile) -> int:
@@ -156,11 +154,11 @@ def _read_to_end(stream: gzip.GzipFile) -> None:
     while rest := stream.read(CHUNK):
         beyond += len(rest)
         if beyond > BESIDE:
-            raise DataError("holds far more data than its header promises")
+            raise DataError("contains far more data than stated in its header")
 
 
 def _refuse_constant(stored: np.ndarray) -> None:
     finite = stored[np.isfinite(stored)]
     if not finite.size:
-        raise DataError("holds NaN and infinite values only")
+        raise DataError("contains only NaN and infinite values")
     raise DataError(f"every voxel is {finite[0]:g}, before slope and intercept")

@@ -51,23 +51,23 @@ def refuse_no_tree(path: Path) -> None:
     """
     if is_bids(path):
         raise UsageError(
-            f"{path} is a BIDS dataset, whose folders are participants and not classes; write "
+            f"{path} is a BIDS dataset, whose folders are participants, not classes; use "
             f"bids:{path},target=COLUMN with a column of its participants.tsv"
         )
     if path.is_dir() and (scans := _scans_without_folders(path)):
         tables = sorted(file for file in path.iterdir() if is_table(file))
         remedy = f"manifest:{tables[0]}" if tables else f"manifest:{path / 'FILE.csv'}"
         raise UsageError(
-            f"{path} holds {len(scans)} files such as {scans[0]} and no folder per class, so that "
-            f"their classes are unknown; put those of each class in a folder, or list them in a "
-            f"table with the columns path and label and write {remedy}"
+            f"{path} contains {len(scans)} files such as {scans[0]} but no class folders; use one "
+            "folder per class, or list them in a table with the columns path and label and use "
+            f"{remedy}"
         )
     if path.is_file() and not is_archive(path):
         kind = "a table" if is_table(path) else "a single file"
-        remedy = f"; write manifest:{path}" if is_table(path) else ""
+        remedy = f"; use manifest:{path}" if is_table(path) else ""
         raise UsageError(
-            f"{path} is {kind}; folder:PATH wants a folder with a sub-folder of images per class, "
-            f"or a zip or tar file of it{remedy}"
+            f"{path} is {kind}; folder:PATH needs a folder with one subfolder of images per "
+            f"class, or a zip or tar file of it{remedy}"
         )
 
 

@@ -10,13 +10,34 @@ from pathlib import Path
 
 import numpy as np
 
-from mritk import Classification, DataError, PassedOver, Regression, Samples, Unavailable, sha256_of
-from mritk_folders.kind import Kind, common_kind
-from mritk_folders.recent import Recent
-from mritk_folders.scan import read_scan
+from mritk import (
+    Classification,
+    DataError,
+    PassedOver,
+    Recent,
+    Regression,
+    Samples,
+    Unavailable,
+    read_image,
+    sha256_of,
+)
+from mritk_folders.kind import Kind, common_kind, kind_of
 from mritk_folders.slicing import axial_slices
 
 logger = logging.getLogger("mritk")
+
+
+def read_scan(path: Path) -> np.ndarray:
+    """Return the image, uint8 (H, W) or (H, W, 3), or the volume, uint8 (D, H, W), of a file.
+
+    Raises:
+        DataError: See :func:`mritk.read_image` and :func:`mritk_folders.nifti.read_volume`.
+    """
+    if kind_of(path.name) is Kind.VOLUME:
+        from mritk_folders.nifti import read_volume
+
+        return read_volume(path)
+    return read_image(path)
 
 
 @dataclass(frozen=True)
@@ -61,8 +82,8 @@ class ScanTable:
         kind = common_kind(self.names, called)
         if kind is Kind.IMAGE and slices:
             raise DataError(
-                f"{called} holds images such as {self.names[0]}, which have no slices; leave "
-                f"out slices={slices}"
+                f"{called} contains images such as {self.names[0]}, which have no slices; remove "
+                f"slices={slices}"
             )
         self._refuse_dangling_links()
         paths = [self.folder / name for name in self.names]
@@ -75,13 +96,13 @@ class ScanTable:
             )
         if self.patients is None:
             logger.warning(
-                "%s,slices=%d names no patients, so that slices of one volume may stand in "
-                "different parts; --patient-regex '(.+)#' keeps those of one file together",
+                "%s,slices=%d has no patient ids, so slices of one volume may be in different "
+                "splits; --patient-regex '(.+)#' keeps them together",
                 self.dataset or called,
                 slices,
             )
         # A volume is read, and its file digested, once for all its slices.
-        sliced = Recent(lambda path: axial_slices(read_scan(path), slices))
+        sliced: Recent[Path, np.ndarray] = Recent(lambda p: axial_slices(read_scan(p), slices))
         digested = Recent(sha256_of)
         return self._repeated(
             [f"{name}#{k}" for name in self.names for k in range(slices)],
@@ -124,8 +145,8 @@ class ScanTable:
         if dangling:
             raise Unavailable(
                 f"{len(dangling)} of {len(self.names)} files in {self.called or self.folder} are "
-                f"links to content that is not here, such as {dangling[0]}; fetch it ('datalad "
-                f"get', 'git annex get'), or remove the links"
+                f"links to missing content, such as {dangling[0]}; download it ('datalad get', "
+                "'git annex get'), or remove the links"
             )
 
 

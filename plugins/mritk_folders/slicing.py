@@ -34,8 +34,8 @@ def axial_slices(volume: np.ndarray, count: int) -> np.ndarray:
     head = np.flatnonzero(share >= FILLED)
     if not len(head):
         raise DataError(
-            "no axial slice shows a head (1 % of it brighter than a tenth of the scale); only "
-            "slices=0 can use this volume"
+            "no axial slice contains a head (1 % of it brighter than a tenth of the scale); use "
+            "slices=0 for this volume"
         )
     return volume[slice_rows(int(head[0]), int(head[-1]) + 1, count)]
 
@@ -50,8 +50,8 @@ def slice_rows(start: int, stop: int, count: int) -> list[int]:
     most = max(1, length * 6 // 10)
     if count > most:
         raise DataError(
-            f"the central 60 % of its {length} axial slices with head has no {count} slices; "
-            f"use slices={most} or fewer"
+            f"the central 60 % of its {length} axial slices with head has fewer than {count} "
+            f"slices; use slices={most} or fewer"
         )
     # Row start + length × (0.2 + 0.6 × (j + ½) / count) in whole numbers, which cannot collide.
     return [start + length * (2 * count + 6 * j + 3) // (10 * count) for j in range(count)]

@@ -22,8 +22,7 @@ def subjects_of(names: Sequence[str]) -> tuple[str, ...] | None:
         found = sorted(set(SUBJECT.findall(name)))
         if len(found) > 1:
             raise DataError(
-                f"{name} names two subjects, {' and '.join(found)}, and its patient is one of "
-                f"them; rename the file or its folder"
+                f"{name} names two subjects, {' and '.join(found)}; rename the file or its folder"
             )
         labels += found
     return tuple(labels) if names and len(labels) == len(names) else None

@@ -41,8 +41,8 @@ def read_targets(
     numeric = len(values) == len(texts)
     if len(set(values if numeric else texts)) < 2:
         raise DataError(
-            f"{where} is {texts[0] if texts else 'empty'} for every sample; there is nothing to "
-            f"predict, so name another column or add samples"
+            f"{where} is {texts[0] if texts else 'empty'} for every sample; use another column or "
+            "add samples"
         )
     if task != "classification":
         _refuse_decimal_commas(texts, where)
@@ -52,8 +52,8 @@ def read_targets(
     if task == "regression":
         if not numeric:
             raise DataError(
-                f"{where} holds {texts[numbers.index(None)]!r}, which is no number; write "
-                f"numbers with a decimal point and no unit, or use task=classification"
+                f"{where} contains {texts[numbers.index(None)]!r}, which is not a number; use "
+                "numbers with a decimal point and no unit, or task=classification"
             )
         return Regression(unit), np.asarray(values)
     names = [f"{value:.15g}" for value in values] if numeric else list(texts)
@@ -67,8 +67,8 @@ def _refuse_decimal_commas(texts: Sequence[str], where: str) -> None:
     commas = [text for text in texts if "," in text]
     if commas and all(_number(text.replace(",", ".", 1)) is not None for text in texts):
         raise DataError(
-            f"{where} holds {commas[0]!r}, a number with a comma; write numbers with a decimal "
-            f"point, or use task=classification if these are codes"
+            f"{where} contains {commas[0]!r}, a number with a comma; use a decimal point, or "
+            "task=classification if these are codes"
         )
 
 

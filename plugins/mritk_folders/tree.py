@@ -67,7 +67,7 @@ def read_tree(
         task=Classification(tree.classes),
         patients=subjects_of(names),
         splits=parts if any(parts) else None,
-        passed_over=tree.passed_over("neither image nor NIfTI by name"),
+        passed_over=tree.passed_over("without an image or NIfTI suffix"),
         called=scans.path,
         dataset=f"folder:{Path(scans.path).expanduser().resolve().name}",
     ).samples(slices)

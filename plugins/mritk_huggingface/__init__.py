@@ -63,8 +63,10 @@ def mritk_datasets() -> Iterator[DatasetFamily]:
         "hf",
         resolve=lazy("mritk_huggingface.dataset:dataset_records"),
         placeholder="ORG/REPO",
-        summary="image folders or parquet files on the Hugging Face hub; "
-        ",label=COLUMN and ,patient=COLUMN name columns",
+        summary=(
+            "image folders or parquet files on the Hugging Face hub; ,label=COLUMN and "
+            ",patient=COLUMN select columns"
+        ),
         options=DatasetOptions,
         needs_workspace=True,
     )

@@ -18,13 +18,13 @@ def refused(repository: Repository, error: Exception) -> Unavailable:
     where = f"{repository.kind} {repository.name}"
     if isinstance(error, errors.GatedRepoError):
         return Unavailable(
-            f"the {where} is gated; accept its conditions at {repository.page}, then type "
-            f"'hf auth login' and repeat the command"
+            f"the {where} is gated; accept its conditions at {repository.page}, then run 'hf auth "
+            "login' and repeat the command"
         )
     if isinstance(error, errors.RepositoryNotFoundError):
         return Unavailable(
             f"the hub has no public {where}; check the name at {repository.page}, or, if it is "
-            f"private, type 'hf auth login' and repeat the command"
+            "private, run 'hf auth login' and repeat the command"
         )
     if isinstance(error, errors.RevisionNotFoundError):
         return Unavailable(
@@ -33,7 +33,7 @@ def refused(repository: Repository, error: Exception) -> Unavailable:
         )
     if _status(error) in (401, 403):
         return Unavailable(
-            f"the hub refuses access to the {where}; type 'hf auth login' with an account that may "
+            f"the hub denies access to the {where}; run 'hf auth login' with an account that can "
             f"read {repository.page}, and repeat the command"
         )
     return absent(repository, _first_line(error))
@@ -48,9 +48,10 @@ def absent(repository: Repository, reason: str) -> Unavailable:
     """
     option = "--backbone" if repository.kind == "model" else "--dataset"
     return Unavailable(
-        f"the {repository.kind} {repository.name} is not (all) on this machine ({reason}); type "
-        f"'mritk fetch {option} {repository.written}' on a machine with a network and copy the "
-        f"folder {repository.folder.name} of its Hugging Face cache into {repository.folder.parent}"
+        f"the {repository.kind} {repository.name} is not (completely) on this machine ({reason}); "
+        f"run 'mritk fetch {option} {repository.written}' on a connected machine and copy the "
+        f"folder {repository.folder.name} of its Hugging Face cache into "
+        f"{repository.folder.parent}"
     )
 
 
@@ -66,8 +67,8 @@ def require(library: str, what: str) -> None:
     """
     if find_spec(library) is None:
         raise Unavailable(
-            f"{what} needs the package {library}, which is not installed; type "
-            f"python -m pip install 'mritk-bench[huggingface]'"
+            f"{what} needs the package {library}, which is not installed; run python -m pip "
+            "install 'mritk-bench[huggingface]'"
         )
 
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator, Mapping
 from functools import partial
-from pathlib import Path
 from typing import Any
 
 from mritk import Architecture, UsageError, Weights, Workspace
@@ -65,7 +64,7 @@ def _model(
         return TransformersModel.from_config(config, preprocessor, where)
     raise UsageError(
         f"the {CONFIG} of {where} names neither a timm architecture nor a model type of "
-        f"transformers; mritk builds no other models of the hub"
+        "transformers; other models of the hub are not supported"
     )
 
 
@@ -76,7 +75,7 @@ def _weights(
     return Weights(
         f"hf:{repository.name}",
         listing.commit[:SHORT],
-        partial(_locate, repository, file, listing),
+        partial(repository.file, file, listing),
         model.input(),
         sha256=listing.files[file].sha256,
         rename=model.tensors,
@@ -94,18 +93,13 @@ def _weight_file(repository: Repository, listing: Listing) -> str:
     split = any(f"{file}.index.json" in listing.files for file in FILES)
     raise UsageError(
         f"hf:{repository.name} has {'its weights in several files' if split else 'no weights'}; "
-        f"mritk reads {' or '.join(FILES)}, whose one digest proves what was loaded"
+        f"only {' or '.join(FILES)} is supported, because its digest identifies the weights"
     )
-
-
-def _locate(repository: Repository, file: str, listing: Listing, workspace: Workspace) -> Path:
-    return repository.file(file, listing, workspace)
 
 
 def _same_model(one: Listing, other: Listing) -> bool:
-    configured = all(
-        one.files.get(name) == other.files.get(name) for name in (CONFIG, PREPROCESSOR)
-    )
+    files = (CONFIG, PREPROCESSOR)
+    configured = all(one.files.get(name) == other.files.get(name) for name in files)
     return configured and any(file in one.files for file in FILES)
 
 
@@ -119,15 +113,15 @@ def _json(
     """
     if file not in listing.files:
         raise UsageError(
-            f"hf:{repository.name} has no {file}, so nobody states "
-            f"{'which network it is' if file == CONFIG else 'what pixels its weights expect'}; "
-            f"name a repository that has one"
+            f"hf:{repository.name} has no {file}, so "
+            f"{'its architecture' if file == CONFIG else 'the input of its weights'} is unknown; "
+            "use a repository that has one"
         )
     path = repository.file(file, listing, workspace)
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
     except ValueError as error:
-        raise UsageError(f"{file} of hf:{repository.name} is no JSON: {error}") from error
+        raise UsageError(f"{file} of hf:{repository.name} is not valid JSON: {error}") from error
     if not isinstance(content, dict):
-        raise UsageError(f"{file} of hf:{repository.name} is no JSON object")
+        raise UsageError(f"{file} of hf:{repository.name} is not a JSON object")
     return content

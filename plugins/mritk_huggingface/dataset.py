@@ -5,16 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterator
 from functools import partial
 from pathlib import PurePosixPath
-from typing import TYPE_CHECKING
 
-from mritk import DataError, Dataset, Workspace, is_image_name
+from mritk import DataError, Dataset, Samples, Workspace, is_image_name
 from mritk_huggingface import DatasetOptions
 from mritk_huggingface.absent import require
 from mritk_huggingface.listing import Listing
 from mritk_huggingface.repository import Repository
-
-if TYPE_CHECKING:
-    from mritk import Samples
+from mritk_huggingface.table import samples_of
 
 PARQUET = ".parquet"
 METADATA = ("metadata.csv", "metadata.jsonl", "README.md")
@@ -35,7 +32,7 @@ def dataset_records(name: str, options: DatasetOptions, workspace: Workspace) ->
         sources=(name,),
         license=listing.license,
         summary=f"{name} at commit {listing.commit}",
-        no_patients="" if options.patient else "no column was named as patient=COLUMN",
+        no_patients="" if options.patient else "no patient=COLUMN was specified",
     )
 
 
@@ -51,13 +48,11 @@ def open_repository(
         DataError: There are neither images nor parquet files, or they cannot be read as asked.
         Unavailable: Files cannot be had, or are not what the hub states.
     """
-    from mritk_huggingface.table import samples_of
-
     names = sorted(name for name in listing.files if _is_data(name))
     if not any(_is_image_or_table(name) for name in names):
         raise DataError(
-            f"hf:{repository.name} holds neither image files nor parquet files; download it from "
-            f"{repository.page} and name it in one of mritk's own formats ('mritk list datasets')"
+            f"hf:{repository.name} contains neither image files nor parquet files; download it "
+            f"from {repository.page} and use one of mritk's own formats ('mritk list datasets')"
         )
     folder = repository.files(names, listing, workspace)
     return samples_of(folder, f"hf:{repository.name}", options, workspace)

@@ -79,7 +79,7 @@ def _check(rows: Any, column: str, where: str) -> None:
     if column not in rows.column_names:
         raise DataError(
             f"{where} has no column {column!r}; its columns are {', '.join(rows.column_names)}: "
-            f"name that of the images with ,image=COLUMN"
+            "specify the image column with ,image=COLUMN"
         )
     feature = rows.features[column]
     encoded = isinstance(feature, dict) and set(feature) == {"bytes", "path"}
@@ -87,19 +87,19 @@ def _check(rows: Any, column: str, where: str) -> None:
     if not (isinstance(feature, datasets.Image) or encoded or binary):
         # A text would be followed as a path or an address, wherever it leads.
         raise DataError(
-            f"{where}: column {column} holds {feature}, no encoded images; name another with "
-            f",image=COLUMN"
+            f"{where}: column {column} contains {feature}, not encoded images; specify another "
+            "with ,image=COLUMN"
         )
 
 
 def _file(path: str | None, folder: Path, where: str) -> Path:
     """Return the path of an image relative to the repository."""
     if not path:
-        raise DataError(f"{where} has no image; ask who keeps the dataset to mend it")
+        raise DataError(f"{where} has no image; report it to the maintainers of the dataset")
     try:
         file = Path(path).relative_to(folder)
     except ValueError:
         file = Path("..")
     if ".." in file.parts:
-        raise DataError(f"{where} names the image {path}, which is no file of the repository")
+        raise DataError(f"{where} refers to image {path}, which is not a file of the repository")
     return file

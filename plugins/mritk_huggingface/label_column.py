@@ -70,14 +70,14 @@ class LabelColumn:
             found = cls(column, tuple(texts))
         else:
             raise DataError(
-                f"{where}: column {column} holds {feature}, neither one class nor one number for a "
-                f"row; name another with ,label=COLUMN"
+                f"{where}: column {column} contains {feature}, neither one class nor one number "
+                "per row; specify another with ,label=COLUMN"
             )
         absent = [row for row, value in enumerate(found.values) if value is None]
         if absent and not found.empty:
             raise DataError(
                 f"{where}: column {column} has no label in {len(absent)} of {len(values)} rows, "
-                f"such as row {absent[0]}; name another with ,label=COLUMN"
+                f"such as row {absent[0]}; specify another with ,label=COLUMN"
             )
         return found
 
@@ -95,16 +95,17 @@ class LabelColumn:
         """
         values = [value for column in columns for value in column.values]
         if any((c.numeric, c.classes) != (columns[0].numeric, columns[0].classes) for c in columns):
-            raise DataError(f"{name}: splits have labels of different kinds, so they cannot be one")
+            raise DataError(f"{name}: splits have labels of different kinds and cannot be combined")
         if columns[0].numeric:
             return Regression(), np.asarray(values, dtype=np.float64)
         present = set(values)
         if len(present) < 2:
             raise DataError(
-                f"{name}: column {columns[0].column} is {values[0]} for every sample; there is "
-                f"nothing to predict, so name another with ,label=COLUMN"
+                f"{name}: column {columns[0].column} is {values[0]} for every sample; specify "
+                "another with ,label=COLUMN"
             )
-        classes = columns[0].classes or tuple(sorted(present, key=_order(present)))
+        whole = all(text.removeprefix("-").isdecimal() for text in present)
+        classes = columns[0].classes or tuple(sorted(present, key=int if whole else None))
         index = {label: position for position, label in enumerate(classes)}
         return Classification(classes), np.asarray([index[value] for value in values])
 
@@ -115,8 +116,8 @@ def _of_folders(rows: Any, column: str, images: ImageColumn, where: str) -> Labe
         if len(set(folders)) > 1:
             return LabelColumn(column, folders)
     raise DataError(
-        f"{where} has no column {column!r}; its columns are {', '.join(rows.column_names)}: name "
-        f"that of the target with ,label=COLUMN"
+        f"{where} has no column {column!r}; its columns are {', '.join(rows.column_names)}: "
+        "specify the target column with ,label=COLUMN"
     )
 
 
@@ -127,8 +128,3 @@ def _named(value: int | None, names: Sequence[str]) -> str | None:
 
 def _names(dtype: str) -> bool:
     return dtype.startswith(("int", "uint", "bool", "string", "large_string"))
-
-
-def _order(present: set[str]) -> Any:
-    whole = all(text.removeprefix("-").isdecimal() for text in present)
-    return int if whole else None

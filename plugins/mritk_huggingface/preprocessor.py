@@ -27,19 +27,16 @@ def contract_of(preprocessor: Mapping[str, Any], config: Mapping[str, Any]) -> I
     if preprocessor.get("do_normalize", True):
         mean = _each(preprocessor.get("image_mean"), channels, mean)
         std = _each(preprocessor.get("image_std"), channels, std)
-    scale = 1.0
+    scale = 255.0
     if preprocessor.get("do_rescale", True):
         # Exactly 1 for the usual 1/255.
         scale = round(255 * float(preprocessor.get("rescale_factor") or 1 / 255), 9)
-    else:
-        scale = 255.0
-    bgr = bool(preprocessor.get("do_flip_channel_order"))
     return InputContract(
         _size(preprocessor, config),
         tuple(value / scale for value in mean),
         tuple(value / scale for value in std),
         "bilinear" if preprocessor.get("resample", 2) in BILINEAR else "bicubic",
-        "BGR" if bgr else "RGB",
+        "BGR" if preprocessor.get("do_flip_channel_order") else "RGB",
     )
 
 

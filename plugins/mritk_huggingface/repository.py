@@ -48,8 +48,8 @@ class Repository:
         """Refuse what is no name of a repository."""
         if not NAME.fullmatch(self.name):
             raise UsageError(
-                f"hf:{self.name} names no repository; write hf:ORG/REPO, as its address "
-                f"https://huggingface.co/… ends"
+                f"hf:{self.name} is not a repository; use hf:ORG/REPO, as in its URL "
+                "https://huggingface.co/ORG/REPO"
             )
 
     @property
@@ -159,8 +159,8 @@ class Repository:
                 listing.write(self._listing_path(revision))
         except OSError as error:
             raise Unavailable(
-                f"cannot write into {self.folder}: {error.strerror or error}; set HF_HOME to a "
-                f"folder that can be written"
+                f"cannot write to {self.folder}: {error.strerror or error}; set HF_HOME to a "
+                "writable folder"
             ) from error
 
     def _listing_path(self, revision: str) -> Path:
@@ -172,9 +172,9 @@ class Repository:
         if path.stat().st_size == stated.size and _digest(path, stated) == stated.digest:
             return
         raise Unavailable(
-            f"{path.name} of the {self.kind} {self.name} is not what the hub states "
-            f"({stated.size} bytes, digest {stated.digest[:16]}…); the file is damaged: delete "
-            f"{path.resolve()} and repeat the command"
+            f"{path.name} of the {self.kind} {self.name} does not match the hub ({stated.size} "
+            f"bytes, digest {stated.digest[:16]}…); the file is damaged: delete {path.resolve()} "
+            "and repeat the command"
         )
 
 

@@ -4,32 +4,18 @@ from __future__ import annotations
 
 import hashlib
 import logging
-from bisect import bisect_right
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from itertools import accumulate
 from pathlib import Path
 from typing import Any
 
-from mritk import DataError, Samples, Workspace, is_missing, read_image
+from mritk import DataError, Samples, Workspace, is_missing, part_of, read_image
 from mritk_huggingface import DatasetOptions
 from mritk_huggingface.image_column import ImageColumn
 from mritk_huggingface.label_column import LabelColumn
 
 logger = logging.getLogger("mritk")
-
-# What the hub's datasets call the official parts.
-PARTS = {
-    "train": "train",
-    "training": "train",
-    "validation": "val",
-    "valid": "val",
-    "val": "val",
-    "dev": "val",
-    "test": "test",
-    "testing": "test",
-}
 
 
 @dataclass(frozen=True)
@@ -74,19 +60,20 @@ def samples_of(folder: Path, name: str, options: DatasetOptions, workspace: Work
     unlabelled = [part.name for part in parts if part.labels.empty]
     parts = [part for part in parts if not part.labels.empty]
     if unlabelled:
-        logger.warning("%s: no labels in %s, which is left out", name, ", ".join(unlabelled))
+        logger.warning("%s: no labels in %s, which is ignored", name, ", ".join(unlabelled))
     if not parts:
-        raise DataError(f"{name}: column {options.label} is empty; name another with ,label=COLUMN")
+        raise DataError(
+            f"{name}: column {options.label} is empty; specify another with ,label=COLUMN"
+        )
     task, targets = LabelColumn.joined([part.labels for part in parts], name)
-    images = [part.images for part in parts]
-    starts = [0, *accumulate(len(column) for column in images)]
+    places = [(part.images, row) for part in parts for row in range(len(part.images))]
 
     def content(i: int) -> bytes:
-        part = bisect_right(starts, i) - 1
-        return images[part].content(i - starts[part])
+        images, row = places[i]
+        return images.content(row)
 
     return Samples(
-        ids=[sample for column in images for sample in column.ids],
+        ids=[images.ids[row] for images, row in places],
         targets=targets,
         task=task,
         read=lambda i: read_image(content(i)),
@@ -111,15 +98,15 @@ def _patients_of(rows: Any, column: str, where: str) -> list[str] | None:
         return None
     if column not in rows.column_names:
         raise DataError(
-            f"{where} has no column {column!r} that names patients; its columns are "
+            f"{where} has no patient column {column!r}; its columns are "
             f"{', '.join(rows.column_names)}"
         )
     patients = rows.with_format(None)[column][:]
     unknown = [row for row, patient in enumerate(patients) if is_missing(str(patient))]
     if unknown:
         raise DataError(
-            f"{where}: column {column} names no patient in {len(unknown)} of {len(patients)} rows, "
-            f"such as row {unknown[0]}; patients are known of all rows or of none"
+            f"{where}: column {column} has no patient in {len(unknown)} of {len(patients)} rows, "
+            f"such as row {unknown[0]}; patient ids must be complete or absent"
         )
     return [str(patient) for patient in patients]
 
@@ -133,13 +120,18 @@ def _patients(parts: Sequence[Part]) -> list[str] | None:
 def _official(parts: Sequence[Part], name: str) -> list[str] | None:
     if len(parts) == 1:
         return None
-    unknown = [part.name for part in parts if part.name.lower() not in PARTS]
+    known = {part.name: _official_name(part.name) for part in parts}
+    unknown = [name for name, official in known.items() if official is None]
     if unknown:
         raise DataError(
-            f"{name} has the splits {', '.join(part.name for part in parts)}; mritk knows train, "
-            f"validation and test, and cannot tell what {', '.join(unknown)} is for"
+            f"{name} has the splits {', '.join(part.name for part in parts)}; supported: train, "
+            f"validation and test, not {', '.join(unknown)}"
         )
-    return [PARTS[part.name.lower()] for part in parts for _ in range(len(part.images))]
+    return [str(known[part.name]) for part in parts for _ in range(len(part.images))]
+
+
+def _official_name(split: str) -> str | None:
+    return "val" if split.lower() == "dev" else part_of(split)  # dev is the hub's word alone
 
 
 def _read(folder: Path, name: str, config: str, workspace: Workspace) -> dict[str, Any]:
@@ -153,7 +145,7 @@ def _read(folder: Path, name: str, config: str, workspace: Workspace) -> dict[st
     except Exception as error:  # the readers of each format have errors of their own
         lines = [line.strip() for line in str(error).splitlines() if line.strip()]
         reason = " ".join(lines[:2]) or type(error).__name__
-        hint = "; name one with ,config=NAME" if "onfig name is missing" in reason else ""
+        hint = "; specify one with ,config=NAME" if "onfig name is missing" in reason else ""
         raise DataError(
             f"{name}: the library datasets cannot read its files: {reason}{hint}"
         ) from error

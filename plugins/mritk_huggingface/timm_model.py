@@ -5,16 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from mritk import InputContract, UsageError, lazy
-from mritk_huggingface.stages import timm_stages
+from torch import nn
 
-if TYPE_CHECKING:
-    import torch
-    from torch import nn
-
-    StateDict = Mapping[str, torch.Tensor]
+from mritk import InputContract, StateDict, UsageError, lazy
+from mritk_huggingface.blocks import timm_blocks
 
 CONFIG = "config.json"
 
@@ -35,7 +31,7 @@ class TimmModel:
     architecture: str
     card: Mapping[str, Any]
     arguments: Mapping[str, Any] = field(default_factory=dict)
-    stages = staticmethod(timm_stages)
+    stages = staticmethod(timm_blocks)
 
     @classmethod
     def from_config(cls, config: Mapping[str, Any], where: str) -> TimmModel:
@@ -50,21 +46,21 @@ class TimmModel:
         name = str(config["architecture"])
         if not timm.is_model(name):
             raise UsageError(
-                f"{where} is a timm model {name!r}, which timm {timm.__version__} does not have; a "
-                f"newer timm may: python -m pip install -U timm"
+                f"{where} is a timm model {name!r}, which timm {timm.__version__} does not have; "
+                "try a newer version: python -m pip install -U timm"
             )
         card = config.get("pretrained_cfg", config)
         if absent := [key for key in ("input_size", "mean", "std") if not card.get(key)]:
             raise UsageError(
-                f"the {CONFIG} of {where} states no {' and '.join(absent)}, so nobody knows what "
-                f"pixels its weights expect; name a repository that does"
+                f"the {CONFIG} of {where} does not state {' and '.join(absent)}, so the input of "
+                "its weights is unknown; use a repository that does"
             )
         return cls(name, card, config.get("model_args") or {})
 
     @property
     def summary(self) -> str:
         """What it is, for listings."""
-        return f"timm's {self.architecture}, pooled as timm does"
+        return f"timm's {self.architecture}, with timm's pooling"
 
     def build(self) -> nn.Module:
         """Return the network without classifier: (N, C, H, W) becomes features (N, D)."""
@@ -91,5 +87,5 @@ class TimmModel:
         """Turns the tensors of a file into the network's: without the classifier of the card."""
         named = self.card.get("classifier") or ()
         heads = (named,) if isinstance(named, str) else tuple(named)
-        translated = lazy("mritk_timm.tensors:network_tensors")
-        return partial(translated, self.architecture, heads, build=self.build)
+        translate = lazy("mritk_timm.tensors:network_tensors")
+        return partial(translate, self.architecture, heads, build=self.build)

@@ -2,23 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from mritk import InputContract, UsageError
+import torch
+from torch import nn
+
+from mritk import InputContract, StateDict, UsageError, one_line
 from mritk_huggingface.absent import require
+from mritk_huggingface.blocks import numbered_blocks
+from mritk_huggingface.pooled_encoder import PooledEncoder
 from mritk_huggingface.preprocessor import contract_of
-from mritk_huggingface.stages import numbered_stages
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
-
-    import torch
-    from torch import nn
-
-    StateDict = Mapping[str, torch.Tensor]
 
 # Name of the encoder in the network that pools its features.
 ENCODER = "encoder."
@@ -35,7 +31,7 @@ class TransformersModel:
 
     config: Mapping[str, Any]
     preprocessor: Mapping[str, Any]
-    stages = staticmethod(numbered_stages)
+    stages = staticmethod(numbered_blocks)
 
     @classmethod
     def from_config(
@@ -54,20 +50,21 @@ class TransformersModel:
         kind = config["model_type"]
         if kind not in CONFIG_MAPPING:
             raise UsageError(
-                f"{where} is of model type {kind!r}, which transformers {transformers.__version__} "
-                f"does not have; code of the repository is never run, so only a newer transformers "
-                f"can help: python -m pip install -U transformers"
+                f"{where} is of model type {kind!r}, which transformers "
+                f"{transformers.__version__} does not have; code of the repository is never "
+                "executed; try a newer version: python -m pip install -U transformers"
             )
         model = cls(config, preprocessor)
         try:
             published = model._published()
         except Exception as error:  # each configuration of the library checks itself in its own way
-            reason = " ".join(str(error).split()) or type(error).__name__
-            raise UsageError(f"the config.json of {where} cannot be used: {reason}") from error
+            raise UsageError(
+                f"the config.json of {where} cannot be used: {one_line(error)}"
+            ) from error
         if published is None or published.main_input_name != "pixel_values":
             raise UsageError(
-                f"{where} is of model type {kind!r}, which is no image encoder; name a model that "
-                f"takes images alone, such as vit, dinov2, convnextv2, resnet, swin or beit"
+                f"{where} is of model type {kind!r}, which is not an image encoder; use a model "
+                "that takes only images, such as vit, dinov2, convnextv2, resnet, swin or beit"
             )
         return model
 
@@ -81,8 +78,6 @@ class TransformersModel:
 
     def build(self) -> nn.Module:
         """Return the encoder without head: (N, C, H, W) becomes features (N, D)."""
-        from mritk_huggingface.pooled_encoder import PooledEncoder
-
         published = self._published()
         return PooledEncoder(published(self._settings()).base_model)
 
@@ -98,8 +93,6 @@ class TransformersModel:
         are tensors outside the prefix of the base model in a file that uses the prefix. All else is
         kept under its name in the file, or left missing, and refused on loading.
         """
-        import torch
-
         published = _strict(self._published())
         with _silence():
             model, notes = published.from_pretrained(

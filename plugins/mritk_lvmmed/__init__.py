@@ -33,8 +33,8 @@ SEEN = ("BraTS2018", "ADNI1", "Hippseg2011", "Medical Segmentation Decathlon")
 PROTOCOLS = {
     "lvmmed_frozen_1fc": "frozen encoder, linear head",
     "lvmmed_frozen_3fc": "frozen encoder, three layers",
-    "lvmmed_full_1fc": "whole network, linear head",
-    "lvmmed_full_3fc": "whole network, three layers",
+    "lvmmed_full_1fc": "full fine-tuning, linear head",
+    "lvmmed_full_3fc": "full fine-tuning, three layers",
 }
 
 
@@ -60,7 +60,7 @@ def mritk_backbones() -> Iterator[Architecture | Weights]:
             license=LICENSE,
             pretrained_on=SEEN,
             citation=CITATION,
-            summary=f"LVM-Med's {file.name}",
+            summary=f"LVM-Med's {file}",
         )
     yield Weights(
         "vit_b",
@@ -71,7 +71,7 @@ def mritk_backbones() -> Iterator[Architecture | Weights]:
         license="apache-2.0",
         pretrained_on=("SA-1B",),
         citation="Kirillov et al. 2023, arXiv:2304.02643",
-        summary="the image encoder of SAM, from which LVM-Med's ViT-B started",
+        summary="the image encoder of SAM, the initialisation of LVM-Med's ViT-B",
     )
 
 

@@ -6,19 +6,14 @@ it is, and the proof of loading refuses the file.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import TYPE_CHECKING
+import re
 
-if TYPE_CHECKING:
-    import torch
-
-    StateDict = Mapping[str, torch.Tensor]
+from mritk import StateDict
 
 PREFIX = "image_encoder."
 # The rest of SAM, the neck in front of its decoders, and the table of absolute positions, which the
 # published classification network leaves out.
 NOT_IN_ENCODER = ("prompt_encoder.", "mask_decoder.", "neck.", "pos_embed")
-CALLED = {".mlp.lin1.": ".mlp.fc1.", ".mlp.lin2.": ".mlp.fc2."}
 
 
 def resnet_tensors(found: StateDict) -> StateDict:
@@ -30,13 +25,7 @@ def encoder_tensors(found: StateDict) -> StateDict:
     """Return the image encoder's tensors by the names of timm's network."""
     named = {name.removeprefix(PREFIX): tensor for name, tensor in found.items()}
     return {
-        _called(name): tensor
+        re.sub(r"\.mlp\.lin([12])\.", r".mlp.fc\1.", name): tensor
         for name, tensor in named.items()
         if not name.startswith(NOT_IN_ENCODER)
     }
-
-
-def _called(name: str) -> str:
-    for theirs, ours in CALLED.items():
-        name = name.replace(theirs, ours)
-    return name

@@ -2,49 +2,31 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from pathlib import Path
 
 from mritk import Workspace, manual_file
 
 VARIABLE = "MRITK_LVMMED"
 
-
-@dataclass(frozen=True)
-class PublishedFile:
-    """A file as it is published.
-
-    Attributes:
-        name: Its name.
-        how: How a person gets it.
-    """
-
-    name: str
-    how: str
-
-
+LVMMED_RESNET, LVMMED_VIT = "lvmmed_resnet.torch", "lvmmed_vit.pth"
+SAM_VIT = "sam_vit_b_01ec64.pth"
 LINKS = (
-    "get it by the link in the README of https://github.com/duyhominhnguyen/LVM-Med (two different "
-    "links circulate and no digest is published: note that of yours)"
+    "download it from the link in the README of https://github.com/duyhominhnguyen/LVM-Med (two "
+    "different links circulate and no digest is published: note that of your file)"
 )
-LVMMED_RESNET = PublishedFile("lvmmed_resnet.torch", LINKS)
-LVMMED_VIT = PublishedFile("lvmmed_vit.pth", LINKS)
-SAM_VIT = PublishedFile(
-    "sam_vit_b_01ec64.pth",
-    "get it from https://dl.fbaipublicfiles.com/segment_anything/sam_vit_b_01ec64.pth",
-)
+SAM = f"download it from https://dl.fbaipublicfiles.com/segment_anything/{SAM_VIT}"
 
 
-def locate(file: PublishedFile, workspace: Workspace) -> Path:
+def locate(file: str, workspace: Workspace) -> Path:
     """Return the path of ``file`` in ``$MRITK_LVMMED`` or ``HOME/weights/lvmmed``.
 
     Raises:
         Unavailable: It is in neither folder.
     """
     return manual_file(
-        file.name,
+        file,
         workspace,
         folder="weights/lvmmed",
-        instructions=file.how,
+        instructions=SAM if file == SAM_VIT else LINKS,
         variable=VARIABLE,
     )

@@ -24,7 +24,7 @@ def mritk_datasets() -> Iterator[DatasetFamily]:
         "medmnist",
         resolve=resolve_medmnist,
         placeholder="PATH.npz",
-        summary="a MedMNIST archive with its official parts, images or volumes; names no patients",
+        summary="a MedMNIST archive with its official split, images or volumes; no patient ids",
         reads=lambda path: path.suffix == ".npz",
     )
 
@@ -38,13 +38,13 @@ def resolve_medmnist(path: str) -> Iterator[Dataset]:
     file = Path(path).expanduser()
     if not file.is_file():
         raise Unavailable(
-            f"no file {path}; medmnist:PATH.npz wants a MedMNIST archive such as breastmnist.npz, "
-            f"to be downloaded from https://medmnist.com"
+            f"no file {path}; medmnist:PATH.npz needs a MedMNIST archive such as breastmnist.npz; "
+            "download it from https://medmnist.com"
         )
     yield Dataset(
         f"medmnist:{file.name}",
         open=partial(lazy("mritk_medmnist.parts:read_parts"), file),
         sources=(file.stem,),
-        license="unknown here; https://medmnist.com states it for each set",
-        no_patients="MedMNIST names none",
+        license="see https://medmnist.com for each dataset",
+        no_patients="MedMNIST has no patient ids",
     )

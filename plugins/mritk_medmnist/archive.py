@@ -12,7 +12,7 @@ from typing import IO
 import numpy as np
 from numpy.lib import format as npy
 
-from mritk import DataError, require_memory
+from mritk import DataError, one_line, require_memory
 
 HEADERS = {(1, 0): npy.read_array_header_1_0, (2, 0): npy.read_array_header_2_0}
 
@@ -67,27 +67,26 @@ def _member(path: Path, key: str) -> Iterator[tuple[IO[bytes], int]]:
     except (DataError, MemoryError):
         raise
     except Exception as error:  # zip, deflate and the header each have errors of their own
-        reason = " ".join(str(error).split()) or type(error).__name__
         raise DataError(
-            f"{path}: {key} cannot be read ({reason}); the file is no archive, or truncated or "
-            f"damaged; download it again"
+            f"{path}: {key} cannot be read ({one_line(error)}); the file is not an archive, or is "
+            "truncated or damaged; download it again"
         ) from error
 
 
 def _header(path: Path, key: str, stream: IO[bytes], size: int) -> ArrayHeader:
     version = npy.read_magic(stream)
     if version not in HEADERS:
-        raise DataError(f"{path}: {key} is no plain array (format {version})")
+        raise DataError(f"{path}: {key} is not a plain array (format {version})")
     shape, _, dtype = HEADERS[version](stream)
     if dtype.hasobject:
         raise DataError(
-            f"{path}: {key} holds Python objects, which mritk does not unpickle, because that can "
-            f"run code; MedMNIST archives hold numbers only"
+            f"{path}: {key} contains Python objects, which are not unpickled because that can "
+            "execute code; MedMNIST archives contain only numbers"
         )
     promised = dtype.itemsize * int(np.prod(shape, dtype=object))
     if size - stream.tell() != promised:
         raise DataError(
-            f"{path}: {key} has {size - stream.tell()} bytes of data, its header promises "
-            f"{promised}; download it again"
+            f"{path}: {key} has {size - stream.tell()} bytes of data, but {promised} stated in "
+            "its header; download it again"
         )
     return ArrayHeader(shape, dtype)

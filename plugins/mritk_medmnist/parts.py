@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-from bisect import bisect_right
-from itertools import accumulate
 from pathlib import Path
 
 import numpy as np
 
-from mritk import Classification, DataError, Samples, Workspace
+from mritk import Classification, DataError, Recent, Samples, Workspace
 from mritk_medmnist.archive import read_array, read_array_header
-from mritk_medmnist.shared_array import SharedArray
 
 PARTS = ("train", "val", "test")
 
@@ -39,23 +36,24 @@ def read_parts(path: Path, workspace: Workspace | None = None) -> Samples:
     shapes = {part: _image_shape(path, part, len(labels[part])) for part in PARTS}
     if len(set(shapes.values())) > 1:
         listed = ", ".join(f"{part} {shape}" for part, shape in shapes.items())
-        raise DataError(f"{path}: the parts differ in the shape of a sample: {listed}")
+        raise DataError(f"{path}: the splits differ in sample shape: {listed}")
     shape = shapes["train"]
     classes, targets = np.unique(np.concatenate(list(labels.values())), return_inverse=True)
-    arrays = [SharedArray(path, f"{part}_images") for part in PARTS]
-    starts = [0, *accumulate(len(labels[part]) for part in PARTS)]
+    # A damaged array is decompressed once too, and not once for each of its samples.
+    images: Recent[str, np.ndarray] = Recent(lambda key: read_array(path, key), len(PARTS))
+    places = [(part, row) for part in PARTS for row in range(len(labels[part]))]
 
     def read(i: int) -> np.ndarray:
-        part = bisect_right(starts, i) - 1
-        return arrays[part]()[i - starts[part]]
+        part, row = places[i]
+        return images(f"{part}_images")[row]
 
     return Samples(
-        ids=[f"{part}/{i:05d}" for part in PARTS for i in range(len(labels[part]))],
+        ids=[f"{part}/{row:05d}" for part, row in places],
         targets=targets,
         task=Classification(tuple(str(number) for number in classes.tolist())),
         read=read,
         spatial_dims=3 if _is_cube(shape) else 2,
-        splits=[part for part in PARTS for _ in range(len(labels[part]))],
+        splits=[part for part, _ in places],
     )
 
 
@@ -65,16 +63,16 @@ def _labels(path: Path, part: str) -> np.ndarray:
     header = read_array_header(path, key)
     if len(header.shape) == 2 and header.shape[1] > 1:
         raise DataError(
-            f"{path}: {key} has {header.shape[1]} columns, several labels for one image; mritk "
-            f"trains on one label per sample, so use an archive with one column"
+            f"{path}: {key} has {header.shape[1]} columns; only one label per sample is "
+            "supported: use an archive with one column"
         )
     if header.dtype.kind not in "iu" or header.shape[1:] not in ((), (1,)) or not header.shape:
-        raise DataError(f"{path}: {key} is {header.dtype} {header.shape}, not (N, 1) whole numbers")
+        raise DataError(f"{path}: {key} is {header.dtype} {header.shape}, not (N, 1) integers")
     labels = read_array(path, key).ravel()
     if not len(labels):
-        raise DataError(f"{path}: the {part} part has no samples")
+        raise DataError(f"{path}: the {part} set has no samples")
     if labels.min() < 0:
-        raise DataError(f"{path}: {key} holds {labels.min()}; labels are numbers from 0")
+        raise DataError(f"{path}: {key} contains {labels.min()}; labels must not be negative")
     return labels.astype(np.uint64)
 
 

@@ -11,7 +11,7 @@ import time
 from importlib import import_module
 from typing import TYPE_CHECKING
 
-from mritk import Background, hookimpl
+from mritk import Background, hookimpl, one_line
 
 if TYPE_CHECKING:
     from mritk import Epoch, Outcome, Plan, Trial
@@ -50,11 +50,10 @@ class MLflow:
             import_module("mlflow")
         except Exception as error:
             logger.warning(
-                "%s is set, but MLflow cannot be told of the trials (%s), and the run goes on "
-                "without it; install what is missing with: "
-                "python -m pip install 'mritk-bench[mlflow]'",
+                "%s is set, but MLflow logging failed (%s); the run continues without it; "
+                "install missing packages with: python -m pip install 'mritk-bench[mlflow]'",
                 URI,
-                " ".join(str(error).split()),
+                one_line(error),
             )
             return
         from mritk_mlflow.runs import Runs

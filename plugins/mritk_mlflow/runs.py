@@ -5,13 +5,12 @@ from __future__ import annotations
 import math
 import time
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
 
-if TYPE_CHECKING:
-    from mlflow import MlflowClient
-    from mlflow.entities import Metric
+from mlflow import MlflowClient
+from mlflow.entities import Metric, Param
+from mlflow.exceptions import MlflowException
 
-    from mritk import Epoch, Trial
+from mritk import Epoch, Trial
 
 METRICS = ("train_loss", "val_loss", "learning_rate", "selection")
 LONGEST_TAG = 5000  # characters; servers refuse longer ones
@@ -45,8 +44,6 @@ class Runs:
 
     def start(self, trial: Trial, at: int) -> None:
         """Create a run, with the trial's place in the benchmark as parameters."""
-        from mlflow.entities import Param
-
         client, experiment = self._connect()
         tags = {"mritk.trial_id": trial.id, "mritk.fingerprint": trial.protocol.fingerprint}
         created = client.create_run(experiment, start_time=at, tags=tags, run_name=str(trial))
@@ -60,8 +57,6 @@ class Runs:
         Epochs that follow each other within :data:`REST` are sent together, so that a slow server
         can keep up with a fast training.
         """
-        from mlflow.entities import Metric
-
         if (run := self._open.get(trial.id)) is None:
             return
         if run.last_epoch == 0 and epoch.epoch > 1:
@@ -93,16 +88,12 @@ class Runs:
     def _connect(self) -> tuple[MlflowClient, str]:
         """Return the client, and the id of the experiment, which is made if it is not there."""
         if self._connection is None:
-            from mlflow import MlflowClient
-
             client = MlflowClient(tracking_uri=self._uri)
             self._connection = client, _experiment_id(client, self._experiment)
         return self._connection
 
 
 def _experiment_id(client: MlflowClient, name: str) -> str:
-    from mlflow.exceptions import MlflowException
-
     found = client.get_experiment_by_name(name)
     if found is None:
         try:

@@ -18,11 +18,6 @@ from mritk import Unavailable
 # Centre of the pituitary fossa: below the optic chiasm, between the cavernous sinuses.
 SELLA = (0.0, 3.0, -27.0)
 
-NO_NILEARN = (
-    "the phantom is made from anatomy that nilearn ships, and nilearn is not installed; type: "
-    "python -m pip install 'mritk-bench[phantom]'"
-)
-
 
 @dataclass(frozen=True, eq=False)
 class Anatomy:
@@ -49,10 +44,9 @@ class Anatomy:
     resolution: float
 
     @property
-    def shape(self) -> tuple[int, int, int]:
+    def shape(self) -> tuple[int, ...]:
         """Voxels along x, y and z."""
-        x, y, z = self.grey.shape
-        return x, y, z
+        return self.grey.shape
 
     @property
     def affine(self) -> np.ndarray:
@@ -83,7 +77,10 @@ def require_nilearn() -> None:
         mritk.errors.Unavailable: It is not installed.
     """
     if find_spec("nilearn") is None:
-        raise Unavailable(NO_NILEARN)
+        raise Unavailable(
+            "the phantom needs the anatomy shipped with nilearn, which is not installed; run: "
+            "python -m pip install 'mritk-bench[phantom]'"
+        )
 
 
 @cache
@@ -93,10 +90,9 @@ def load_anatomy(resolution: int) -> Anatomy:
     Raises:
         mritk.errors.Unavailable: nilearn is not installed.
     """
-    try:
-        from nilearn import datasets
-    except ImportError as error:
-        raise Unavailable(NO_NILEARN) from error
+    require_nilearn()
+    from nilearn import datasets
+
     t1 = datasets.load_mni152_template(resolution=resolution)
     brain = datasets.load_mni152_brain_mask(resolution=resolution).get_fdata() > 0
     grey, white = (

@@ -40,9 +40,11 @@ class Patient:
         Steps have streams of their own, so that what one class draws for its lesion does not
         change the head, the scanner or the slice positions.
         """
-        return np.random.default_rng(
-            np.random.SeedSequence(self.seed, spawn_key=(self.index, step))
-        )
+        return _stream(self.seed, self.index, step)
+
+
+def _stream(seed: int, *key: int) -> np.random.Generator:
+    return np.random.default_rng(np.random.SeedSequence(seed, spawn_key=key))
 
 
 def cohort(patients: int, seed: int) -> list[Patient]:
@@ -53,13 +55,8 @@ def cohort(patients: int, seed: int) -> list[Patient]:
     """
     members = []
     for run in range(-(-patients // 4)):
-        square = np.random.default_rng(
-            np.random.SeedSequence(seed, spawn_key=(ASSIGNMENT, run // 4))
-        )
-        sites = square.permutation(len(SITES))
-        order = np.random.default_rng(
-            np.random.SeedSequence(seed, spawn_key=(ASSIGNMENT + 1, run))
-        ).permutation(len(CLASSES))
+        sites = _stream(seed, ASSIGNMENT, run // 4).permutation(len(SITES))
+        order = _stream(seed, ASSIGNMENT + 1, run).permutation(len(CLASSES))
         for place, target in enumerate(order):
             site = int(sites[(target + run) % len(SITES)])
             members.append(Patient(4 * run + place, int(target), site, seed))

@@ -10,6 +10,7 @@ from functools import cached_property
 
 import numpy as np
 from scipy.ndimage import map_coordinates
+from scipy.spatial.transform import Rotation
 
 from mritk_phantom.anatomy import SELLA, Anatomy
 
@@ -19,7 +20,7 @@ BSPLINE_POWER = 151 / 315
 
 
 def smooth_noise(
-    rng: np.random.Generator, shape: tuple[int, int, int], resolution: float, scale: float
+    rng: np.random.Generator, shape: tuple[int, ...], resolution: float, scale: float
 ) -> np.ndarray:
     """Return smooth Gaussian noise of zero mean and about unit variance, float32 of ``shape``.
 
@@ -79,7 +80,8 @@ class Head:
 def deform(rng: np.random.Generator, anatomy: Anatomy) -> Head:
     """Return a new head: other size, proportions and pose, other course of every fold."""
     angles = np.deg2rad(rng.normal(0, 2.5, 3).clip(-6, 6))
-    linear = _rotation(angles) @ np.diag(1 / rng.normal(1, 0.045, 3).clip(0.9, 1.1))
+    turned = np.asarray(Rotation.from_euler("xyz", angles).as_matrix())  # about x, then y, then z
+    linear = turned @ np.diag(1 / rng.normal(1, 0.045, 3).clip(0.9, 1.1))
     shift = rng.normal(0, 2.0, 3).clip(-4, 4)
     axes = anatomy.axes()
     points = np.empty((3, *anatomy.shape), dtype=np.float32)
@@ -90,13 +92,6 @@ def deform(rng: np.random.Generator, anatomy: Anatomy) -> Head:
         for e in range(3):
             points[d] += np.float32(linear[d, e]) * axes[e]
     return Head(anatomy, points, linear)
-
-
-def _rotation(angles: np.ndarray) -> np.ndarray:
-    """Return the (3, 3) rotation about x, then y, then z by angles in radians."""
-    from scipy.spatial.transform import Rotation
-
-    return np.asarray(Rotation.from_euler("xyz", angles).as_matrix())
 
 
 def push_aside(head: Head, centre: np.ndarray, radii: np.ndarray, strength: float) -> np.ndarray:

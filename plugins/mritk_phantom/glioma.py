@@ -6,7 +6,7 @@ import numpy as np
 
 from mritk_phantom.deformation import Head, smooth_noise
 from mritk_phantom.healthy import within
-from mritk_phantom.lesion import NECROSIS, OEDEMA, SOLID, Appearance, Form, centre_box, soft
+from mritk_phantom.lesion import Appearance, Form, draw_centre, soft
 from mritk_phantom.slices import Cut
 
 
@@ -14,15 +14,11 @@ def propose(rng: np.random.Generator, head: Head, cuts: list[Cut]) -> Form | Non
     """Return an irregular form whose centre lies in the brain, or None if this draw misses it."""
     anatomy = head.anatomy
     radii = rng.uniform(15, 24) * rng.uniform(0.8, 1.25, 3)
-    box = centre_box(head, cuts, radii)
-    if box is None:
-        return None
-    centre = rng.uniform(*box)
-    voxel = anatomy.voxel_at(centre)
-    if voxel is None or np.linalg.norm(centre - head.sella) < 18:
+    drawn = draw_centre(rng, head, cuts, radii)
+    if drawn is None or np.linalg.norm(drawn[0] - head.sella) < 18:
         return None
     # At least 6 mm of brain between the centre and the dura, and not in the basal cisterns.
-    i, j, k = voxel
+    centre, (i, j, k) = drawn
     seat = anatomy.voxel_at(head.points[:, i, j, k])
     if seat is None or anatomy.depth[seat] < 6 or anatomy.grey[seat] + anatomy.white[seat] < 0.6:
         return None
@@ -53,15 +49,11 @@ def look(
     # Part of the rim does not enhance: the barrier between blood and brain is still whole there.
     leak = soft(0.5 * patches + rng.uniform(0.2, 1.0), 0.8)
     solid = 0.6 + (enhancing - 0.6) * leak + 0.06 * patches
-    brightness = np.where(necrosis, rng.uniform(0.28, 0.5), solid).astype(np.float32)
+    brightness = np.where(necrosis, rng.uniform(0.28, 0.5), solid)
     cover = soft(form.distance, 0.25) * form.core
     reach = rng.uniform(6, 18) / float(form.radii.mean())
     spread = smooth_noise(rng, shape, resolution, 10.0)
     away = (form.distance - 1) / (reach * (0.25 + white)) + 0.3 * spread
     swelling = soft(away, 0.6) * rng.uniform(0.6, 1.0)
     swelling *= white > 0.15
-    labels = np.zeros(shape, dtype=np.uint8)
-    labels[swelling > 0.25] = OEDEMA
-    labels[form.core] = SOLID
-    labels[necrosis] = NECROSIS
-    return Appearance(brightness, cover, swelling.astype(np.float32), labels)
+    return Appearance.of(form, brightness, cover, necrosis, swelling)

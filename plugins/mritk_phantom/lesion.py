@@ -53,6 +53,22 @@ class Appearance:
     swelling: np.ndarray
     labels: np.ndarray
 
+    @classmethod
+    def of(
+        cls,
+        form: Form,
+        brightness: np.ndarray,
+        cover: np.ndarray,
+        necrosis: np.ndarray,
+        swelling: np.ndarray,
+    ) -> Appearance:
+        """Return what a form looks like whose part ``necrosis`` (boolean) is dead."""
+        labels = np.zeros(form.core.shape, dtype=np.uint8)
+        labels[swelling > 0.25] = OEDEMA
+        labels[form.core] = SOLID
+        labels[necrosis] = NECROSIS
+        return cls(brightness.astype(np.float32), cover, swelling.astype(np.float32), labels)
+
 
 def grow(
     propose: Callable[[np.random.Generator, Head, list[Cut]], Form | None],
@@ -75,19 +91,24 @@ def grow(
     raise RuntimeError(f"no tumour fits the slices {[c.name for c in cuts]} after {TRIES} tries")
 
 
-def centre_box(
-    head: Head, cuts: list[Cut], radii: np.ndarray
-) -> tuple[np.ndarray, np.ndarray] | None:
-    """Return the lowest and highest centre in mm from which ``radii`` reach well into every cut.
+def draw_centre(
+    rng: np.random.Generator, head: Head, cuts: list[Cut], radii: np.ndarray
+) -> tuple[np.ndarray, tuple[int, int, int]] | None:
+    """Return a centre in mm from which ``radii`` reach well into every cut, and its voxel.
 
-    None if the cuts of a plane lie too far apart for a tumour of this size.
+    None if the cuts of a plane lie too far apart for a tumour of this size, or the voxel is none of
+    the volume.
     """
     low, high = np.full(3, -np.inf), np.full(3, np.inf)
     for cut in cuts:
         place = head.anatomy.origin[cut.axis] + head.anatomy.resolution * cut.index
         low[cut.axis] = max(low[cut.axis], place - 0.9 * radii[cut.axis])
         high[cut.axis] = min(high[cut.axis], place + 0.9 * radii[cut.axis])
-    return (low, high) if (low < high).all() else None
+    if not (low < high).all():
+        return None
+    centre = rng.uniform(low, high)
+    voxel = head.anatomy.voxel_at(centre)
+    return voxel and (centre, voxel)
 
 
 def soft(distance: np.ndarray, width: float) -> np.ndarray:

@@ -6,7 +6,7 @@ import numpy as np
 
 from mritk_phantom.deformation import Head, smooth_noise
 from mritk_phantom.healthy import within
-from mritk_phantom.lesion import NECROSIS, OEDEMA, SOLID, Appearance, Form, centre_box, soft
+from mritk_phantom.lesion import Appearance, Form, draw_centre, soft
 from mritk_phantom.slices import Cut
 
 
@@ -19,14 +19,10 @@ def propose(rng: np.random.Generator, head: Head, cuts: list[Cut]) -> Form | Non
     anatomy = head.anatomy
     radius = rng.uniform(13, 22)
     radii = radius * rng.uniform(0.85, 1.18, 3)
-    box = centre_box(head, cuts, radii)
-    if box is None:
+    drawn = draw_centre(rng, head, cuts, radii)
+    if drawn is None:
         return None
-    centre = rng.uniform(*box)
-    voxel = anatomy.voxel_at(centre)
-    if voxel is None:
-        return None
-    i, j, k = voxel
+    centre, (i, j, k) = drawn
     depth, (x, y, _) = head.depth[i, j, k], head.points[:, i, j, k]
     on_falx = y > 18 and 0.1 * radius < abs(x) < 0.7 * radius
     if not (on_falx or 0.05 * radius < depth < 0.6 * radius):
@@ -64,8 +60,4 @@ def look(
         reach = rng.uniform(2, 9) / float(form.radii.mean())
         away = (form.distance - 1) / (reach * (0.25 + white)) + 0.3 * patches
         swelling = soft(away, 0.6) * rng.uniform(0.4, 0.8) * (white > 0.15)
-    labels = np.zeros(shape, dtype=np.uint8)
-    labels[swelling > 0.25] = OEDEMA
-    labels[form.core] = SOLID
-    labels[necrosis] = NECROSIS
-    return Appearance(brightness.astype(np.float32), cover, swelling.astype(np.float32), labels)
+    return Appearance.of(form, brightness, cover, necrosis, swelling)

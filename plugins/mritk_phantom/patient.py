@@ -17,11 +17,7 @@ from mritk_phantom.recipe import CLASSES, Recipe
 from mritk_phantom.scanner import SITES, Site, receive
 from mritk_phantom.slices import Cut, choose_cuts, show, show_labels
 
-TUMOURS: dict[str, ModuleType] = {
-    "glioma": glioma,
-    "meningioma": meningioma,
-    "pituitary": pituitary,
-}
+TUMOURS = {"glioma": glioma, "meningioma": meningioma, "pituitary": pituitary}
 
 # A volume holds white matter at about this value, so that vessels twice as bright still fit.
 WHITE = 115.0
@@ -100,11 +96,7 @@ def _signal(
     fluid = (1 - grey - white).clip(0, 1)
     shares = [np.power(share, np.float32(sharp)) for share in (grey, white, fluid)]
     total = shares[0] + shares[1] + shares[2]
-    brightness = (
-        site.grey + rng.normal(0, 0.025),
-        1.0,
-        site.fluid + rng.normal(0, 0.025),
-    )
+    brightness = (site.grey + rng.normal(0, 0.025), 1.0, site.fluid + rng.normal(0, 0.025))
     signal = sum(np.float32(b) * share for b, share in zip(brightness, shares, strict=True)) / total
     signal += np.float32(rng.uniform(0.5, 1.0)) * texture
     signal *= 1 + np.float32(0.03) * smooth_noise(rng, anatomy.shape, anatomy.resolution, 5.0)

@@ -6,7 +6,7 @@ import numpy as np
 
 from mritk_phantom.deformation import Head, smooth_noise
 from mritk_phantom.healthy import within
-from mritk_phantom.lesion import NECROSIS, SOLID, Appearance, Form, soft
+from mritk_phantom.lesion import Appearance, Form, soft
 from mritk_phantom.slices import Cut
 
 
@@ -60,8 +60,4 @@ def look(
         necrosis = form.core & (form.distance + 0.25 * patches < inner)
         brightness[necrosis] = rng.uniform(0.35, 0.7)
     cover = soft(form.distance, 0.12) * form.core
-    labels = np.zeros(shape, dtype=np.uint8)
-    labels[form.core] = SOLID
-    labels[necrosis] = NECROSIS
-    swelling = np.zeros(shape, dtype=np.float32)
-    return Appearance(brightness.astype(np.float32), cover, swelling, labels)
+    return Appearance.of(form, brightness, cover, necrosis, np.zeros(shape))

@@ -6,6 +6,8 @@ import hashlib
 import json
 from dataclasses import asdict, dataclass
 
+from mritk import DataError
+
 # Raise this with every change that alters a pixel: caches of older versions then stay unused.
 GENERATOR_VERSION = 1
 
@@ -33,12 +35,10 @@ class Recipe:
 
     def __post_init__(self) -> None:
         """Refuse values that cannot give a balanced phantom."""
-        from mritk import DataError
-
         if self.patients < 4 or self.patients % 4:
             raise DataError(
-                f"a phantom has 4, 8, 12, ... patients so that its four classes balance; "
-                f"got patients={self.patients}"
+                "patients must be a multiple of 4, so that the four classes are balanced; got "
+                f"patients={self.patients}"
             )
         if self.size < 16 or not 1 <= self.resolution <= 8:
             raise DataError(

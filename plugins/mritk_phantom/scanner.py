@@ -52,13 +52,8 @@ def receive(
     channels (Gudbjartsson and Patz, Magnetic Resonance in Medicine 34, 1995).
     """
     blurred = gaussian_filter(signal, site.blur * rng.uniform(0.85, 1.15) / resolution)
-    bias = smooth_noise(rng, _shape(signal), resolution, site.bias_scale)
+    bias = smooth_noise(rng, signal.shape, resolution, site.bias_scale)
     blurred *= np.exp(np.float32(site.bias) * bias)
     sigma = np.float32(site.noise * rng.uniform(0.8, 1.25))
     noise = [rng.standard_normal(signal.shape, dtype=np.float32) for _ in range(2)]
     return np.hypot(blurred + sigma * noise[0], sigma * noise[1])
-
-
-def _shape(volume: np.ndarray) -> tuple[int, int, int]:
-    x, y, z = volume.shape
-    return x, y, z

@@ -9,6 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
+from scipy.ndimage import zoom
 
 from mritk_phantom.deformation import Head
 from mritk_phantom.recipe import PLANES, SLICES_PER_PLANE
@@ -115,7 +116,5 @@ def to_square(plane: np.ndarray, resolution: float) -> np.ndarray:
 
 def resize(image: np.ndarray, size: int, *, order: int) -> np.ndarray:
     """Return a square image at ``size`` pixels; order 0 takes the nearest pixel, 1 is bilinear."""
-    from scipy.ndimage import zoom
-
     factor = size / image.shape[0]
     return np.asarray(zoom(image, factor, order=order, mode="nearest", grid_mode=True))

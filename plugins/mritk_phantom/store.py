@@ -23,7 +23,8 @@ from typing import Any
 import numpy as np
 
 from mritk import Classification, Samples, Workspace, locked, sha256_of, whole_folder
-from mritk_phantom.recipe import CLASSES, Recipe
+from mritk_phantom.anatomy import load_anatomy, require_nilearn
+from mritk_phantom.recipe import CLASSES, PLANES, Recipe
 
 log = logging.getLogger("mritk_phantom")
 
@@ -65,7 +66,7 @@ def ensure(workspace: Workspace, recipe: Recipe, *, workers: int | None = None) 
     folder = root / recipe.key
     if is_complete(folder):
         return folder
-    with locked(root / f"{recipe.key}.lock", "makes the phantom"):
+    with locked(root / f"{recipe.key}.lock", "generates the phantom"):
         if is_complete(folder):
             return folder
         if folder.exists():
@@ -82,8 +83,6 @@ def is_generated(recipe: Recipe, workspace: Workspace) -> bool:
     Raises:
         mritk.errors.Unavailable: It has not, and nilearn is not installed.
     """
-    from mritk_phantom.anatomy import require_nilearn
-
     if is_complete(workspace.home / "phantom" / recipe.key):
         return True
     require_nilearn()
@@ -108,10 +107,10 @@ def generate(folder: Path, recipe: Recipe, *, workers: int | None = None) -> Non
 
     Threads do here, because numpy and scipy compute outside Python's global lock.
     """
-    from mritk_phantom.anatomy import load_anatomy
     from mritk_phantom.cohort import Patient, cohort
     from mritk_phantom.healthy import uptake_map
     from mritk_phantom.patient import scan_patient
+    from mritk_phantom.scanner import SITES
 
     start = time.monotonic()
     load_anatomy(recipe.resolution)
@@ -127,7 +126,19 @@ def generate(folder: Path, recipe: Recipe, *, workers: int | None = None) -> Non
             affine=scan.affine,
             sella=scan.sella,
         )
-        return _rows(patient, scan.cuts), scan.images, scan.masks
+        rows = [
+            {
+                "id": f"{patient.name}/{cut.name}",
+                "patient": patient.name,
+                "site": SITES[patient.site].name,
+                "class": CLASSES[patient.target],
+                "plane": PLANES[cut.axis],
+                "index": cut.index,
+                "offset_mm": round(cut.offset, 2),
+            }
+            for cut in scan.cuts
+        ]
+        return rows, scan.images, scan.masks
 
     patients = cohort(recipe.patients, recipe.seed)
     rows, images, masks = [], [], []
@@ -143,24 +154,6 @@ def generate(folder: Path, recipe: Recipe, *, workers: int | None = None) -> Non
     (folder / "samples.json").write_text(json.dumps(rows, indent=1))
     _seal(folder, recipe)
     log.info("generated the phantom in %.1f s", time.monotonic() - start)
-
-
-def _rows(patient: Any, cuts: list[Any]) -> list[dict[str, Any]]:
-    from mritk_phantom.recipe import PLANES
-    from mritk_phantom.scanner import SITES
-
-    return [
-        {
-            "id": f"{patient.name}/{cut.name}",
-            "patient": patient.name,
-            "site": SITES[patient.site].name,
-            "class": CLASSES[patient.target],
-            "plane": PLANES[cut.axis],
-            "index": cut.index,
-            "offset_mm": round(cut.offset, 2),
-        }
-        for cut in cuts
-    ]
 
 
 def _seal(folder: Path, recipe: Recipe) -> None:

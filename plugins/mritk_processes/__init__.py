@@ -20,7 +20,9 @@ if TYPE_CHECKING:
 @hookimpl
 def mritk_executors() -> Iterator[Executor]:
     """Yield the executor ``processes``."""
-    yield Executor("processes", run, summary="processes on this machine; --jobs says how many")
+    yield Executor(
+        "processes", run, summary=("parallel processes on this machine; number set by --jobs")
+    )
 
 
 def run(

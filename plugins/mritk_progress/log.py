@@ -8,7 +8,7 @@ from contextlib import suppress
 from threading import Event, Thread
 from typing import TYPE_CHECKING
 
-from mritk_progress.duration import duration
+from mritk_progress.rows import duration
 
 if TYPE_CHECKING:
     from mritk import Epoch
@@ -26,7 +26,7 @@ class ProgressLog:
     def __init__(self, total: int, interval: float = MINUTE) -> None:
         self._total, self._interval = total, interval
         self._began = self._trial_began = time.monotonic()
-        self._now = "nothing has ended yet"
+        self._now = "no trial finished yet"
         self._finished = 0
         # What the trial that is being trained takes in all, as far as its epochs tell.
         self._expected: float | None = None
@@ -59,7 +59,7 @@ class ProgressLog:
     def finish_trial(self, row: str) -> None:
         """Leave the row of a trial, and the time left."""
         self._finished, self._expected, self._foretold = self._finished + 1, None, True
-        self._now = f"{self._finished} of {self._total} trials have ended"
+        self._now = f"{self._finished} of {self._total} trials finished"
         _tell(f"{row}{self._left()}")
 
     def close(self) -> None:

@@ -5,8 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from mritk_progress.duration import duration
-
 if TYPE_CHECKING:
     from mritk import Outcome, Trial
 
@@ -39,3 +37,11 @@ class Rows:
             return f"{count}  failed: {self.name(trial)}: {outcome.error}"
         score = f"{outcome.score}  " if outcome.score else ""
         return f"{count}  {self.name(trial):<{self._width}}  {score}{duration(outcome.seconds)}"
+
+
+def duration(seconds: float) -> str:
+    """Return ``41 s``, ``3 min`` or ``2 h 05 min``."""
+    if seconds < 90:
+        return f"{max(1, round(seconds))} s"
+    minutes = round(seconds / 60)
+    return f"{minutes} min" if minutes < 90 else f"{minutes // 60} h {minutes % 60:02d} min"

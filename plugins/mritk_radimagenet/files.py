@@ -31,9 +31,11 @@ def locate(file: str, workspace: Workspace) -> Path:
         file,
         workspace,
         folder="weights/radimagenet",
-        instructions=f"get it from the Google Drive link in the README of {SOURCE} (folder "
-        f"RadImageNet_pytorch; publisher states no digest; 'hf download {MIRROR} {file} "
-        f"--local-dir .' fetches an unofficial copy of unknown licence)",
+        instructions=(
+            f"download it from the Google Drive link in the README of {SOURCE} (folder "
+            f"RadImageNet_pytorch; no published digest; 'hf download {MIRROR} {file} --local-dir "
+            ".' downloads an unofficial copy of unknown licence)"
+        ),
         variable=VARIABLE,
         inside=["RadImageNet_pytorch"],  # the published archive unpacks into this folder
     )

@@ -10,12 +10,8 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Mapping
 from functools import partial
-from typing import TYPE_CHECKING
 
-if TYPE_CHECKING:
-    import torch
-
-    StateDict = Mapping[str, torch.Tensor]
+from mritk import StateDict
 
 NUMBERED = re.compile(r"backbone\.(\d+)\.(.+)")
 
@@ -54,15 +50,14 @@ def rename_numbered(modules: Mapping[int, str], found: StateDict) -> StateDict:
     No tensor is dropped, and none that stands outside the layout gets a name of the network: a
     file with torchvision's names is some other file and must not pass for RadImageNet's.
     """
-    return {_today(modules, name): tensor for name, tensor in found.items()}
 
+    def renamed(name: str) -> str:
+        if not (numbered := NUMBERED.fullmatch(name)):
+            return f"{name} without backbone.N."
+        module = modules.get(int(numbered[1]))
+        return f"{module}.{numbered[2]}" if module else name
 
-def _today(modules: Mapping[int, str], name: str) -> str:
-    numbered = NUMBERED.fullmatch(name)
-    if numbered is None:
-        return f"{name} without backbone.N."
-    number, rest = int(numbered[1]), numbered[2]
-    return f"{modules[number]}.{rest}" if number in modules else name
+    return {renamed(name): tensor for name, tensor in found.items()}
 
 
 RENAME: Mapping[str, Callable[[StateDict], StateDict]] = {

@@ -42,10 +42,10 @@ def mritk_backbones() -> Iterator[Architecture | BackboneFamily]:
         "table_cnn",
         build_reconstruction,
         CONTRACT,
-        summary="small CNN after arXiv:2411.15596: a reconstruction, its layers are not published",
+        summary="small CNN after arXiv:2411.15596 (reconstruction; layers not published)",
     )
     yield BackboneFamily(
-        "table_cnn", resolve, placeholder="FILE.toml", summary="a CNN from a layer table of yours"
+        "table_cnn", resolve, placeholder="FILE.toml", summary="a CNN from your own layer table"
     )
 
 
@@ -53,7 +53,7 @@ def mritk_backbones() -> Iterator[Architecture | BackboneFamily]:
 def mritk_protocols() -> Iterator[ProtocolFile]:
     """Yield the k-shot protocols and that on all training images."""
     for shots in SHOTS:
-        told = "the untouched network" if shots == 0 else f"{shots} training images per class"
+        told = "the untrained network" if shots == 0 else f"{shots} training images per class"
         yield ProtocolFile(
             f"kshot_{shots}", partial(kshot_text, shots), summary=f"grey, blurred; {told}"
         )

@@ -20,7 +20,7 @@ else:
 
 DIGITS = 8
 KEYS = ("layers", "summary")
-TYPES = {"int": "a whole number", "float": "a number", "bool": "true or false"}
+TYPES = {"int": "an integer", "float": "a number", "bool": "true or false"}
 
 
 @dataclass(frozen=True)
@@ -48,17 +48,17 @@ def read_table(path: Path, digest: str = "") -> LayerTable:
     try:
         text = path.read_text(encoding="utf-8")
     except UnicodeDecodeError as error:
-        raise UsageError(f"{path} is no layer table: it is not UTF-8 text") from error
+        raise UsageError(f"{path} is not a layer table: not UTF-8 text") from error
     except OSError as error:
         raise Unavailable(
-            f"no layer table {path}; give the path of a TOML file after 'table_cnn:', from the "
-            f"folder in which the command is typed"
+            f"no layer table {path}; after 'table_cnn:', give the path of a TOML file relative to "
+            "the working directory"
         ) from error
     table = parse_table(text, str(path))
     if not table.digest.startswith(digest):
         raise Unavailable(
-            f"{path} is not the table #{digest} that is asked for, but #{table.digest}; bring the "
-            f"old one back, or type table_cnn:{path} for the new one"
+            f"{path} is table #{table.digest}, not #{digest} as requested; restore the old one, "
+            f"or use table_cnn:{path} for the new one"
         )
     return table
 
@@ -84,21 +84,21 @@ def parse_table(text: str, name: str) -> LayerTable:
     rows = data.get("layers")
     if not isinstance(rows, list) or not rows:
         raise UsageError(
-            f"{name}: layers must be a list with a row for each layer, such as "
-            f'layers = [{{ layer = "conv", channels = 32 }}]'
+            f"{name}: layers must be a list with one row per layer, such as layers = [{{ layer = "
+            '"conv", channels = 32 }]'
         )
     layers = tuple(_layer(row, f"{name}, row {number}") for number, row in enumerate(rows, 1))
     _require_order(layers, name)
     summary = data.get("summary", "")
     if not isinstance(summary, str):
-        raise UsageError(f"{name}: summary must be a text, not {summary!r}")
+        raise UsageError(f"{name}: summary must be a string, not {summary!r}")
     digest = hashlib.sha256(text.encode()).hexdigest()[:DIGITS]
     return LayerTable(layers, " ".join(summary.split()), digest)
 
 
 def _layer(row: Any, place: str) -> Layer:
     if not isinstance(row, Mapping) or "layer" not in row:
-        raise UsageError(f"{place}: layer is missing; it is one of {', '.join(KINDS)}")
+        raise UsageError(f"{place}: layer is missing; expected one of {', '.join(KINDS)}")
     kind = KINDS.get(row["layer"]) if isinstance(row["layer"], str) else None
     if kind is None:
         near = _near(str(row["layer"]), tuple(KINDS))
@@ -111,7 +111,7 @@ def _layer(row: Any, place: str) -> Layer:
         _require_value(known[key], value, f"{place}, {key}")
     for key, member in known.items():
         if member.default is MISSING and key not in given:
-            raise UsageError(f"{place}, {key}: is missing; a {row['layer']} needs it")
+            raise UsageError(f"{place}, {key}: missing; required for {row['layer']}")
     layer: Layer = kind(**given)
     return layer
 
@@ -136,14 +136,14 @@ def _is(kind: str, value: Any) -> bool:
 def _require_order(layers: tuple[Layer, ...], name: str) -> None:
     """Refuse a table without a convolution, and convolutions or pooling behind a dense layer."""
     if not any(isinstance(layer, Conv) for layer in layers):
-        raise UsageError(f"{name}: layers has no conv, so it is no convolutional network; add one")
+        raise UsageError(f"{name}: layers has no conv; add at least one")
     dense = False
     for number, layer in enumerate(layers, 1):
         dense = dense or isinstance(layer, Dense)
         if dense and hasattr(layer, "stride"):
             raise UsageError(
-                f"{name}, row {number}, layer: stands behind a dense layer, where pixels are "
-                f"pooled already; move it before the first dense row"
+                f"{name}, row {number}, layer: follows a dense layer, after global pooling; move "
+                "it before the first dense row"
             )
 
 

@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from torch import nn
 
 from mritk_table_cnn.layer_table import LayerTable
 from mritk_table_cnn.layers import AveragePool, Conv, Dense, Dropout, Layer
-
-if TYPE_CHECKING:
-    from torch import nn
 
 CHANNELS = 3  # of the input: grey images are repeated, so that one table serves all data
 
@@ -19,8 +16,6 @@ def build(table: LayerTable) -> nn.Module:
     D is the width of the last dense layer; without one, the channels of the last convolution.
     Global average pooling stands before the first dense layer, or at the end.
     """
-    from torch import nn
-
     layers, width, pooled = [], CHANNELS, False
     for layer in table.layers:
         if isinstance(layer, Dense) and not pooled:
@@ -32,8 +27,6 @@ def build(table: LayerTable) -> nn.Module:
 
 
 def _module(layer: Layer, width: int, *, pooled: bool) -> nn.Module:
-    from torch import nn
-
     if isinstance(layer, Conv):
         return _convolution(layer, width)
     if isinstance(layer, Dense):
@@ -45,8 +38,6 @@ def _module(layer: Layer, width: int, *, pooled: bool) -> nn.Module:
 
 
 def _convolution(layer: Conv, width: int) -> nn.Module:
-    from torch import nn
-
     convolution = nn.Conv2d(
         *(width, layer.channels, layer.kernel, layer.stride),
         padding=layer.kernel // 2 if layer.padded else 0,
@@ -58,6 +49,4 @@ def _convolution(layer: Conv, width: int) -> nn.Module:
 
 
 def _global_pool() -> nn.Module:
-    from torch import nn
-
     return nn.Sequential(nn.AdaptiveAvgPool2d(1), nn.Flatten())

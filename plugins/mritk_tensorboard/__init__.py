@@ -11,7 +11,7 @@ from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from mritk import Background, hookimpl
+from mritk import Background, hookimpl, one_line
 
 if TYPE_CHECKING:
     from mritk import Epoch, Outcome, Plan, Trial
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 logger = logging.getLogger("mritk")
 
 FOLDER = "MRITK_TENSORBOARD"
-REMEDY = f"set {FOLDER} to a folder that can be written, or unset it"
+REMEDY = f"set {FOLDER} to a writable folder, or unset it"
 
 
 class TensorBoard:
@@ -42,11 +42,10 @@ class TensorBoard:
             import_module("torch.utils.tensorboard")
         except Exception as error:
             logger.warning(
-                "%s is set, but TensorBoard's files cannot be written (%s), and the run goes on "
-                "without them; install what is missing with: "
-                "python -m pip install 'mritk-bench[tensorboard]'",
+                "%s is set, but TensorBoard logging failed (%s); the run continues without it; "
+                "install missing packages with: python -m pip install 'mritk-bench[tensorboard]'",
                 FOLDER,
-                " ".join(str(error).split()),
+                one_line(error),
             )
             return
         from mritk_tensorboard.event_files import EventFiles

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-if TYPE_CHECKING:
-    from torch.utils.tensorboard import SummaryWriter
+from torch.utils.tensorboard import SummaryWriter
+from torch.utils.tensorboard.summary import hparams
 
-    from mritk import Epoch, Trial
+from mritk import Epoch, Trial
 
 # Tag in TensorBoard by field of an epoch; TensorBoard shows what stands before a slash together.
 CURVES = {
@@ -59,8 +59,6 @@ class EventFiles:
         self._writers.clear()
 
     def _new_writer(self, trial: Trial, first_epoch: int) -> SummaryWriter:
-        from torch.utils.tensorboard import SummaryWriter
-
         resumed = first_epoch > 1
         writer = SummaryWriter(
             str(training_folder(self._folder, trial, resumed=resumed)),
@@ -93,8 +91,6 @@ def _add(writer: SummaryWriter, summary: Any) -> None:
 
 def _table_row(trial: Trial) -> tuple[Any, Any, Any]:
     """Return what TensorBoard's table of hyperparameters needs: columns, this row, its end."""
-    from torch.utils.tensorboard.summary import hparams
-
     values = {
         "backbone": trial.backbone_name,
         "dataset": trial.dataset.record.name,

@@ -40,7 +40,7 @@ def mritk_protocols() -> Iterator[ProtocolFile]:
     yield ProtocolFile(
         "bengs2021",
         text=partial(packaged_text, __package__, "protocols", "bengs2021.toml"),
-        summary="each network at its own size, five folds by case (after arXiv:2109.05025)",
+        summary="native image size, five folds by case (after arXiv:2109.05025)",
     )
 
 
@@ -56,7 +56,7 @@ def resolve(member: str, cohort: Cohort) -> Iterator[Dataset]:
 
 
 def _dataset(name: str, member: str, cohort: Cohort) -> Dataset:
-    told = "its class cue blurred away" if MEMBERS[member] else "a class cue too fine for 224 px"
+    told = "class cue removed by blurring" if MEMBERS[member] else "class cue too fine for 224 px"
     return Dataset(
         name,
         partial(lazy("mritk_tiles.samples:open_tiles"), cohort, MEMBERS[member]),

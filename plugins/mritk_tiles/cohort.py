@@ -33,5 +33,5 @@ class Cohort:
         for name, least in LEAST.items():
             if getattr(self, name) < least:
                 raise UsageError(
-                    f"{name}={getattr(self, name)} makes no tiles: {name} must be at least {least}"
+                    f"{name}={getattr(self, name)} is too small: {name} must be at least {least}"
                 )

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-from functools import partial
 
 import numpy as np
 
@@ -28,29 +27,28 @@ def open_tiles(cohort: Cohort, blur: float, workspace: Workspace) -> Samples:
         workspace: Not used.
     """
     places = [(c, t) for c in range(cohort.cases) for t in range(cohort.tiles)]
+
+    def read(row: int) -> np.ndarray:
+        case, tile = places[row]
+        return draw_tile(
+            np.random.default_rng([cohort.seed, case]),
+            # From 1: an entropy of [seed, case, 0] would be that of the case itself.
+            np.random.default_rng([cohort.seed, case, 1 + tile]),
+            side=cohort.side,
+            level=bool(case % 2),
+            blur=blur,
+        )
+
+    def digest(row: int) -> str:
+        """Return what a tile is a function of: to draw all of them for it would take longer."""
+        told = json.dumps([VERSION, cohort.seed, cohort.side, blur, *places[row]])
+        return hashlib.sha256(told.encode()).hexdigest()
+
     return Samples(
         ids=[f"case{c:03d}/tile{t:02d}" for c, t in places],
         targets=np.array([c % 2 for c, _ in places]),
         task=Classification(CLASSES),
-        read=partial(_read, cohort, blur, places),
-        digest=partial(_digest, cohort, blur, places),
+        read=read,
+        digest=digest,
         patients=[f"case{c:03d}" for c, _ in places],
     )
-
-
-def _read(cohort: Cohort, blur: float, places: list[tuple[int, int]], row: int) -> np.ndarray:
-    case, tile = places[row]
-    return draw_tile(
-        np.random.default_rng([cohort.seed, case]),
-        # From 1: an entropy of [seed, case, 0] would be that of the case itself.
-        np.random.default_rng([cohort.seed, case, 1 + tile]),
-        side=cohort.side,
-        level=bool(case % 2),
-        blur=blur,
-    )
-
-
-def _digest(cohort: Cohort, blur: float, places: list[tuple[int, int]], row: int) -> str:
-    """Return what a tile is a function of: drawing all of them to hash them would take longer."""
-    told = json.dumps([VERSION, cohort.seed, cohort.side, blur, *places[row]])
-    return hashlib.sha256(told.encode()).hexdigest()

@@ -15,17 +15,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import partial
 
-from mritk import Architecture, InputContract, Weights
+from mritk import Architecture, InputContract, Weights, lazy
 from mritk_timm import lite0
 from mritk_timm.hub import locate_on_hub
-from mritk_timm.network import build
-from mritk_timm.stages import stages
-from mritk_timm.tensors import network_tensors
-
-IMAGENET_1K = ("ImageNet-1k",)
-IMAGENET_21K = ("ImageNet-21k", "ImageNet-1k")
-
-INCEPTION_MEAN = INCEPTION_STD = (0.5, 0.5, 0.5)
 
 RESNET = "He et al. 2016, arXiv:1512.03385"
 RESNET_A1 = "Wightman et al. 2021, arXiv:2110.00476"
@@ -47,7 +39,7 @@ def _card(size: int = 224, interpolation: str = "bicubic") -> InputContract:
 
 def _inception_card(size: int = 224) -> InputContract:
     """Return a contract that maps pixels to [-1, 1], as Google's models expect."""
-    return InputContract(size, INCEPTION_MEAN, INCEPTION_STD, "bicubic")
+    return InputContract(size, (0.5, 0.5, 0.5), (0.5, 0.5, 0.5), "bicubic")
 
 
 @dataclass(frozen=True)
@@ -57,9 +49,9 @@ class Published:
     name: str
     tag: str
     input: InputContract
-    license: str
-    pretrained_on: tuple[str, ...]
     citation: str
+    license: str = "apache-2.0"
+    pretrained_on: tuple[str, ...] = ("ImageNet-1k",)
 
 
 @dataclass(frozen=True)
@@ -81,25 +73,26 @@ class Curated:
 
 # Side of the input and width of the features of EfficientNet-B0 to B5.
 LADDER = ((224, 1280), (240, 1280), (260, 1408), (300, 1536), (380, 1792), (456, 2048))
-APACHE, BSD = "apache-2.0", "bsd-3-clause"
+IMAGENET_21K = ("ImageNet-21k", "ImageNet-1k")
+BSD = "bsd-3-clause"
 
 CURATED: tuple[Curated, ...] = (
     Curated(
         "convnext_tiny", "convnext_tiny", "ConvNeXt-Tiny, 768 features", "head.fc",
         (
-            Published("imagenet", "fb_in1k", _card(), APACHE, IMAGENET_1K, CONVNEXT),
-            Published("imagenet21k", "fb_in22k_ft_in1k", _card(), APACHE, IMAGENET_21K, CONVNEXT),
+            Published("imagenet", "fb_in1k", _card(), CONVNEXT),
+            Published(
+                "imagenet21k", "fb_in22k_ft_in1k", _card(), CONVNEXT, pretrained_on=IMAGENET_21K
+            ),
         ),
     ),
     Curated(
         "efficientnetv2_s", "tf_efficientnetv2_s", "EfficientNetV2-S, 1280 features", "classifier",
         (
+            Published("imagenet", "in1k", _inception_card(300), EFFICIENTNET_V2),
             Published(
-                "imagenet", "in1k", _inception_card(300), APACHE, IMAGENET_1K, EFFICIENTNET_V2
-            ),
-            Published(
-                "imagenet21k", "in21k_ft_in1k", _inception_card(300), APACHE, IMAGENET_21K,
-                EFFICIENTNET_V2,
+                "imagenet21k", "in21k_ft_in1k", _inception_card(300), EFFICIENTNET_V2,
+                pretrained_on=IMAGENET_21K,
             ),
         ),
     ),
@@ -109,59 +102,49 @@ CURATED: tuple[Curated, ...] = (
             f"tf_efficientnet_b{n}",
             f"EfficientNet-B{n}, {features} features",
             "classifier",
-            (Published("imagenet", "in1k", _card(size), APACHE, IMAGENET_1K, EFFICIENTNET),),
+            (Published("imagenet", "in1k", _card(size), EFFICIENTNET),),
         )
         for n, (size, features) in enumerate(LADDER)
     ),
-    Curated(
-        "resnet18", "resnet18", "ResNet-18, 512 features", "fc",
-        (
-            Published("imagenet", "tv_in1k", _card(224, "bilinear"), BSD, IMAGENET_1K, RESNET),
-            Published("imagenet_a1", "a1_in1k", _card(), APACHE, IMAGENET_1K, RESNET_A1),
-        ),
-    ),
-    Curated(
-        "resnet50", "resnet50", "ResNet-50, 2048 features", "fc",
-        (
-            Published("imagenet", "tv_in1k", _card(224, "bilinear"), BSD, IMAGENET_1K, RESNET),
-            Published("imagenet_a1", "a1_in1k", _card(), APACHE, IMAGENET_1K, RESNET_A1),
-        ),
+    *(
+        Curated(
+            f"resnet{depth}", f"resnet{depth}", f"ResNet-{depth}, {features} features", "fc",
+            (
+                Published("imagenet", "tv_in1k", _card(224, "bilinear"), RESNET, BSD),
+                Published("imagenet_a1", "a1_in1k", _card(), RESNET_A1),
+            ),
+        )
+        for depth, features in ((18, 512), (50, 2048))
     ),
     Curated(
         "densenet121", "densenet121", "DenseNet-121, 1024 features", "classifier",
         (
-            Published("imagenet", "tv_in1k", _card(), APACHE, IMAGENET_1K, DENSENET),
-            Published("imagenet_ra", "ra_in1k", _card(), APACHE, IMAGENET_1K, DENSENET),
+            Published("imagenet", "tv_in1k", _card(), DENSENET),
+            Published("imagenet_ra", "ra_in1k", _card(), DENSENET),
         ),
     ),
     Curated(
         "inception_v3", "inception_v3", "Inception-v3, 2048 features", "fc",
-        (
-            Published("imagenet", "tv_in1k", _inception_card(299), APACHE, IMAGENET_1K, INCEPTION),
-        ),
+        (Published("imagenet", "tv_in1k", _inception_card(299), INCEPTION),),
     ),
     Curated(
         "vgg16", "vgg16", "VGG-16 up to its second hidden layer, 4096 features", "head.fc",
-        (
-            Published("imagenet", "tv_in1k", _card(224, "bilinear"), BSD, IMAGENET_1K, VGG),
-        ),
+        (Published("imagenet", "tv_in1k", _card(224, "bilinear"), VGG, BSD),),
     ),
     Curated(
         "vit_small", "vit_small_patch16_224", "ViT-S/16, 384 features", "head",
         (
-            Published("imagenet", "augreg_in1k", _inception_card(), APACHE, IMAGENET_1K, AUGREG),
+            Published("imagenet", "augreg_in1k", _inception_card(), AUGREG),
             Published(
-                "imagenet21k", "augreg_in21k_ft_in1k", _inception_card(), APACHE, IMAGENET_21K,
-                AUGREG,
+                "imagenet21k", "augreg_in21k_ft_in1k", _inception_card(), AUGREG,
+                pretrained_on=IMAGENET_21K,
             ),
-            Published("dino", "dino", _card(), APACHE, IMAGENET_1K, DINO),
+            Published("dino", "dino", _card(), DINO),
         ),
     ),
     Curated(
         "dinov2_small", "vit_small_patch14_dinov2", "DINOv2 ViT-S/14, 384 features", "head",
-        (
-            Published("lvd142m", "lvd142m", _card(518), APACHE, ("LVD-142M",), DINO_V2),
-        ),
+        (Published("lvd142m", "lvd142m", _card(518), DINO_V2, pretrained_on=("LVD-142M",)),),
     ),
 )  # fmt: skip
 
@@ -171,9 +154,9 @@ def curated_records() -> Iterator[Architecture | Weights]:
     for row in CURATED:
         yield Architecture(
             row.name,
-            partial(build, row.model),
+            partial(lazy("mritk_timm.network:build"), row.model),
             row.weights[0].input,
-            stages,
+            lazy("mritk_timm.blocks:blocks"),
             default_weights=row.weights[0].name,
             summary=row.summary,
         )
@@ -188,7 +171,7 @@ def _weights(row: Curated, published: Published) -> Weights:
         published.name,
         partial(locate_on_hub, f"timm/{row.model}.{published.tag}"),
         published.input,
-        rename=partial(network_tensors, row.model, (row.classifier,)),
+        rename=partial(lazy("mritk_timm.tensors:network_tensors"), row.model, (row.classifier,)),
         license=published.license,
         pretrained_on=published.pretrained_on,
         citation=published.citation,

@@ -4,16 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from functools import partial
-from typing import TYPE_CHECKING
+
+import timm
+from timm.models import PretrainedCfg
 
 from mritk import Architecture, InputContract, Weights
+from mritk_timm.blocks import blocks
 from mritk_timm.hub import SAFETENSORS, locate_on_hub
 from mritk_timm.network import build
-from mritk_timm.stages import stages
 from mritk_timm.tensors import network_tensors
-
-if TYPE_CHECKING:
-    from timm.models import PretrainedCfg
 
 # Words in timm's tags that name the data seen in pretraining.
 COLLECTIONS = {
@@ -41,23 +40,21 @@ def resolve(member: str) -> Iterator[Architecture | Weights]:
     Raises:
         LookupError: timm has no such model, or no such tag for it.
     """
-    from timm.models import get_arch_pretrained_cfgs, get_pretrained_cfg, is_model
-
     model, _, tag = member.partition(".")
     # timm lists no cards for names that it only keeps as deprecated synonyms.
-    listed = get_arch_pretrained_cfgs(model) if is_model(model) else {}
+    listed = timm.models.get_arch_pretrained_cfgs(model) if timm.is_model(model) else {}
     if not listed:
         raise LookupError(f"timm has no model {model!r}")
     cards = {card.tag or "default": card for card in listed.values() if card.hf_hub_id}
     if tag and tag not in cards:
         raise LookupError(f"timm has no weights {tag!r} for {model}")
-    default = get_pretrained_cfg(model)
+    default = timm.get_pretrained_cfg(model)
     favourite = tag or (default and (default.tag or "default"))
     yield Architecture(
         f"timm:{model}",
         partial(build, model),
         contract(default) if default else InputContract(),
-        stages,
+        blocks,
         default_weights=favourite if favourite in cards else "scratch",
         summary=f"timm's {model}",
     )
@@ -67,8 +64,6 @@ def resolve(member: str) -> Iterator[Architecture | Weights]:
 
 def members() -> Sequence[str]:
     """Return the names of timm's models, and of those with a tag that has weights."""
-    import timm
-
     return (*timm.list_models(), *timm.list_pretrained())
 
 

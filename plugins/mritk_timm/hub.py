@@ -57,8 +57,8 @@ def _refuse_damaged(path: Path, repository: str, filename: str) -> None:
     if digest != stated:
         raise Unavailable(
             f"{filename} of {repository} has SHA-256 {digest[:16]}…, but the hub states "
-            f"{stated[:16]}…; the file is damaged: delete {path.resolve()} and fetch it again with "
-            f"'{_command(repository, filename)}'"
+            f"{stated[:16]}…; the file is damaged: delete {path.resolve()} and download it again "
+            f"with '{_command(repository, filename)}'"
         )
 
 
@@ -68,7 +68,7 @@ def _unavailable(repository: str, filename: str, reason: str) -> Unavailable:
     folder = "models--" + repository.replace("/", "--")
     return Unavailable(
         f"no {filename} of {repository} on this machine ({reason}); its SHA-256 is listed at "
-        f"https://huggingface.co/{repository}/blob/main/{filename}; type "
+        f"https://huggingface.co/{repository}/blob/main/{filename}; run "
         f"'{_command(repository, filename)}' on a connected machine and copy the folder {folder} "
         f"from its cache into {constants.HF_HUB_CACHE}"
     )

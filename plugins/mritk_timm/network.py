@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable
-from typing import TYPE_CHECKING
 
-if TYPE_CHECKING:
-    from torch import nn
+import timm
+import torch
+from torch import nn
 
 # Transformers with these options interpolate their position embeddings to the size of the batch
 # and pad it to whole patches. At the size of the weights nothing changes, and the embeddings keep
@@ -17,17 +17,12 @@ ANY_SIZE_OPTIONS = ("dynamic_img_size", "dynamic_img_pad")
 
 def build(model: str) -> nn.Module:
     """Return the timm model without its classifier: (N, 3, H, W) becomes features (N, D)."""
-    import timm
-
     options = dict.fromkeys(_any_size_options(model), True)
     return timm.create_model(model, pretrained=False, num_classes=0, **options)
 
 
 def skeleton(model: str, build: Callable[[], nn.Module] | None = None) -> nn.Module:
     """Return the same network without values, on torch's ``meta`` device: names and shapes."""
-    import timm
-    import torch
-
     with torch.device("meta"):
         return build() if build else timm.create_model(model, pretrained=False, num_classes=0)
 

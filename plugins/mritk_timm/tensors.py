@@ -3,16 +3,13 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Collection, Mapping
-from typing import TYPE_CHECKING
+from collections.abc import Callable, Collection
 
+from timm.models import model_entrypoint
+from torch import nn
+
+from mritk import StateDict
 from mritk_timm.network import skeleton
-
-if TYPE_CHECKING:
-    import torch
-    from torch import nn
-
-    StateDict = Mapping[str, torch.Tensor]
 
 # torchvision's Inception was saved with the auxiliary classifier that it needed in training. It is
 # not named in timm's card.
@@ -56,8 +53,6 @@ def _fits(found: Collection[str], own: Collection[str]) -> bool:
 
 
 def _translate(model: str, found: StateDict, network: nn.Module) -> StateDict:
-    from timm.models import model_entrypoint
-
     module = sys.modules[model_entrypoint(model).__module__]
     translate = getattr(module, "checkpoint_filter_fn", None)
     if translate is None:

@@ -5,16 +5,15 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Sequence
 from functools import partial
-from typing import TYPE_CHECKING
+
+from torchvision import models
+from torchvision.models import WeightsEnum
 
 from mritk import Architecture, InputContract, Weights
+from mritk_torchvision.blocks import transformer_blocks
 from mritk_torchvision.download import digest_in, locate
 from mritk_torchvision.network import TRANSFORMER_SIZE, build, is_transformer
-from mritk_torchvision.stages import transformer_stages
 from mritk_torchvision.tensors import network_tensors
-
-if TYPE_CHECKING:
-    from torchvision.models import WeightsEnum
 
 UNSTATED = "not stated; torchvision's code is BSD-3-Clause"
 
@@ -30,8 +29,6 @@ def resolve(member: str) -> Iterator[Architecture | Weights]:
     Raises:
         LookupError: torchvision has no such classification model.
     """
-    from torchvision import models
-
     if member not in members():
         raise LookupError(f"torchvision has no classification model {member!r}")
     offered = [w for w in models.get_model_weights(member) if _fills_the_network(member, w)]
@@ -41,7 +38,7 @@ def resolve(member: str) -> Iterator[Architecture | Weights]:
         f"torchvision:{member}",
         partial(build, member),
         contract(first) if first else InputContract(),
-        transformer_stages if is_transformer(member) else None,
+        transformer_blocks if is_transformer(member) else None,
         default_weights=first.name.lower() if first else "scratch",
         summary=f"torchvision's {member}",
     )
@@ -51,8 +48,6 @@ def resolve(member: str) -> Iterator[Architecture | Weights]:
 
 def members() -> Sequence[str]:
     """Return the names of torchvision's classification models."""
-    from torchvision import models
-
     return tuple(models.list_models(module=models))
 
 
@@ -72,9 +67,7 @@ def _fills_the_network(member: str, published: WeightsEnum) -> bool:
 
 def _weights(member: str, published: WeightsEnum) -> Weights:
     # SWAG: trained on 3.6 billion Instagram images, then on ImageNet (arXiv:2201.08371).
-    collections = (
-        ("Instagram-3.6B", "ImageNet-1k") if "SWAG" in published.name else ("ImageNet-1k",)
-    )
+    before = ("Instagram-3.6B",) if "SWAG" in published.name else ()
     return Weights(
         f"torchvision:{member}",
         published.name.lower(),
@@ -83,7 +76,7 @@ def _weights(member: str, published: WeightsEnum) -> Weights:
         sha256=digest_in(published.url),
         rename=partial(network_tensors, member),
         license=published.meta.get("license", UNSTATED),
-        pretrained_on=collections,
+        pretrained_on=(*before, "ImageNet-1k"),
         citation=published.meta.get("recipe", published.url),
         summary=f"torchvision's {published}",
     )

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
+
+from torch import nn
+from torchvision import models
 
 from mritk import UsageError
-
-if TYPE_CHECKING:
-    from torch import nn
 
 CLASSES = 1000  # what torchvision's networks are built for, and how the classifier is told
 
@@ -27,8 +27,6 @@ def build(name: str) -> nn.Module:
     Raises:
         UsageError: The network has no final ``Linear`` (squeezenet).
     """
-    from torch import nn
-
     network = classifier_network(name)
     path = classifier_path(network, name)
     parent, _, last = path.rpartition(".")
@@ -38,8 +36,6 @@ def build(name: str) -> nn.Module:
 
 def classifier_network(name: str) -> nn.Module:
     """Return torchvision's own network without weights and auxiliary classifiers."""
-    from torchvision import models
-
     options: dict[str, Any] = {}
     if name in INCEPTIONS:
         options = {"aux_logits": False, "transform_input": True, "init_weights": True}
@@ -53,13 +49,11 @@ def classifier_path(network: nn.Module, name: str) -> str:
     Raises:
         UsageError: There is none.
     """
-    from torch import nn
-
     paths = [path for path, module in network.named_modules() if isinstance(module, nn.Linear)]
     if not paths or getattr(network.get_submodule(paths[-1]), "out_features", 0) != CLASSES:
         raise UsageError(
             f"torchvision:{name} has no final Linear layer whose input could serve as features; "
-            f"take another architecture, such as torchvision:mobilenet_v3_small"
+            "use another architecture, such as torchvision:mobilenet_v3_small"
         )
     return paths[-1]
 

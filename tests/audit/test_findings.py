@@ -24,7 +24,7 @@ def test_a_clean_dataset_is_confirmed(heads, as_samples, audited):
     assert result.clean
     assert result.findings == ()
     text = format_audit(result)
-    assert "Clean: no copies, nothing unreadable, patients unknown." in text
+    assert "Clean: no duplicates, nothing unreadable, patients unknown." in text
     assert "12 of 12 samples were read, 66 pairs compared" in text
 
 
@@ -32,9 +32,9 @@ def test_the_confirming_line_claims_no_more_than_was_checked(heads, as_samples, 
     patients = [f"p{i}" for i in range(12)]
     parts = ["train"] * 6 + ["test"] * 6
     told = format_audit(audited(as_samples(heads, patients=patients, splits=parts)))
-    assert "Clean: no copies, nothing unreadable, no patient in two parts." in told
+    assert "Clean: no duplicates, nothing unreadable, no patient in two splits." in told
     drawn = format_audit(audited(as_samples(heads, patients=patients)))
-    assert "Clean: no copies, nothing unreadable, no official parts." in drawn
+    assert "Clean: no duplicates, nothing unreadable, no official split." in drawn
     blank = format_audit(audited(as_samples([np.full((9, 9), i, np.uint8) for i in range(4)])))
     assert "4 of 4 samples were read, 0 pairs compared" in blank
 
@@ -53,8 +53,8 @@ def test_copies_across_parts_are_counted_by_the_strength_of_their_evidence(
     assert finding.level == "leak"
     assert finding.count == 4
     assert finding.text == (
-        "4 of 5 test samples have a copy in the train part: 1 with identical bytes, 3 with "
-        "identical pixels, 4 identical or nearly"
+        "4 of 5 test samples have a duplicate in the train set: 1 with identical bytes, 3 with "
+        "identical pixels, 4 identical or near-identical"
     )
     assert not result.clean
 
@@ -94,13 +94,13 @@ def test_a_patient_in_two_parts_is_a_leak(heads, as_samples, audited):
     splits = ["train"] * 7 + ["test"] * 5
     finding = kinds(audited(as_samples(heads, patients=patients, splits=splits)))["patients"]
     assert (finding.level, finding.count) == ("leak", 1)
-    assert finding.text == "1 patient in more than one part: p3"
+    assert finding.text == "1 patient in more than one split: p3"
 
 
 def test_copies_across_datasets_and_common_sources_are_leaks(heads, as_samples, audited):
     one, other = as_samples(heads[:6]), as_samples([heads[9], np.fliplr(heads[1]).copy()])
     result = audited(one, other, sources=[("figshare",), ("Fig-Share", "Br35H")])
-    assert kinds(result)["across"].text == "1 of 2 samples of second are in first too"
+    assert kinds(result)["across"].text == "1 of 2 samples of second are also in first"
     assert kinds(result)["sources"].text == "first and second both come from figshare"
     assert "first image-001 = second image-001" in format_audit(result)
 
@@ -180,7 +180,7 @@ def test_unreadable_and_constant_samples_are_named(heads, as_samples, audited):
 
     result = audited(replace(as_samples(pictures), read=read, digest=str))
     assert kinds(result)["unreadable"].text == (
-        "1 of 13 samples cannot be read: image-002 (empty file)"
+        "1 of 13 samples are unreadable: image-002 (empty file)"
     )
     assert kinds(result)["constant"].level == "note"
     assert "image-012" in kinds(result)["constant"].text

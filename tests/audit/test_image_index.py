@@ -60,7 +60,7 @@ def test_what_cannot_be_read_is_remembered_with_its_reason(heads, as_samples, wo
 
     samples = replace(as_samples(heads), read=read, digest=str)
     index = image_index(samples, workspace)
-    assert index.unreadable == {3: "truncated file", 5: "holds NaN or infinite values"}
+    assert index.unreadable == {3: "truncated file", 5: "contains NaN or infinite values"}
     assert index.pixels[3] == ""
     assert not index.constant.any()
 

@@ -190,7 +190,7 @@ def test_one_line_tells_where_images_are_that_do_not_fit(elsewhere, caplog):
         images = elsewhere(GREY, 2)
         list(images.in_order(2))
     (record,) = caplog.records
-    assert "7 images take 0.0 GiB, more than fits on cpu" in record.getMessage()
+    assert "7 images take 0.0 GiB and do not fit on cpu" in record.getMessage()
     caplog.clear()
     with caplog.at_level("INFO", logger="mritk"):
         ResidentImages(GREY, 2, "cpu")

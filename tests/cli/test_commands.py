@@ -124,7 +124,7 @@ def test_no_hint_offers_an_option_that_writes_files(mritk):
 def test_show_something_that_does_not_exist(mritk):
     ended = mritk("show", "nothing_like_it")
     assert ended.code == 2
-    assert "nothing is called 'nothing_like_it'" in ended.err
+    assert "unknown name 'nothing_like_it'" in ended.err
     assert "did you mean densenet121" in mritk("show", "densnet121@imagenet").err
 
 
@@ -175,4 +175,4 @@ def test_a_trial_is_shown_with_its_temperature_or_why_it_has_none(mritk, make_re
     """Of validation samples that are all right, none is the best."""
     path = ResultsFolder(tmp_path).write(make_record())
     told = json.loads(mritk("show", path, "--json").out)["test, calibrated on val"]
-    assert told["temperature"].startswith("nan: all of the 2 validation samples are right")
+    assert told["temperature"].startswith("nan: all of the 2 validation samples are correct")

@@ -84,7 +84,7 @@ def shuffle_training_labels(monkeypatch):
 def test_an_equal_run_passes(mritk, run):
     ended = mritk("compare", run("base"), run("head"))
     assert ended.code == 0
-    assert ended.out.startswith("**No regression is shown.**")
+    assert ended.out.startswith("**No regression detected.**")
     assert "cannot tell" in ended.out
 
 
@@ -95,7 +95,7 @@ def test_a_run_on_shuffled_labels_fails(mritk, run, monkeypatch):
     head = run("head")
     ended = mritk("compare", base, head, "--fail-on", "balanced_accuracy < -1.0pt")
     assert ended.code == 1
-    assert ended.out.startswith("**Worse, by evidence:** tiny@scratch")
+    assert ended.out.startswith("**Significantly worse:** tiny@scratch")
     assert "▼ worse ✗" in ended.out
     assert mritk("compare", base, head).code == 1, "also without a rule"
     assert mritk("compare", head, base).code == 0, "the other way round it is better"

@@ -143,7 +143,7 @@ def test_a_moment_that_raises_names_its_plugin_and_the_way_out(run_toy, tmp_path
         "from mritk import hookimpl\n@hookimpl\ndef mritk_epoch_end(epoch):\n    {}['x']\n"
     )
     assert run_toy("--seeds", 1, "-p", tmp_path / "shaky.py").code == 0
-    warning = next(r.getMessage() for r in caplog.records if "switched off" in r.getMessage())
+    warning = next(r.getMessage() for r in caplog.records if "is disabled" in r.getMessage())
     assert warning.startswith("plugin shaky.py sha256:")
     assert "(shaky) raised in mritk_epoch_end" in warning
     assert warning.endswith("'-p no:shaky' leaves it out")

@@ -189,7 +189,7 @@ def test_the_file_stands_on_its_own(run, tmp_path):
     metadata = metadata_of(model_file(tmp_path, record))
     assert all(isinstance(value, str) for value in metadata.values())
     assert metadata["format"] == "mritk"
-    assert metadata["notice"] == "For research only: not for clinical use."
+    assert metadata["notice"] == "For research use only; not for clinical use."
     assert metadata["trial"] == record.id
     assert json.loads(metadata["classes"]) == ["top", "middle", "bottom"]
     assert json.loads(metadata["input_shape"]) == [3, 32, 32]
@@ -246,12 +246,12 @@ def test_without_the_option_nothing_is_kept(run, tmp_path):
 def test_a_trial_that_was_done_before_is_named_and_rerun_keeps_it(run, tmp_path):
     _, record = run(keep=False)
     ended, _ = run()
-    assert f"1 trials are done and have no kept model: {record.id[:8]}" in ended.err
+    assert f"1 finished trials have no stored model: {record.id[:8]}" in ended.err
     assert not model_file(tmp_path, record).exists(), "it is not trained again"
     ended, again = run("--rerun")
-    assert "no kept model" not in ended.err
+    assert "no stored model" not in ended.err
     assert model_file(tmp_path, again).is_file()
-    assert "no kept model" not in run()[0].err
+    assert "no stored model" not in run()[0].err
 
 
 def test_a_method_without_a_network_is_named_once(mritk, plugin, tmp_path, caplog):
@@ -263,7 +263,7 @@ def test_a_method_without_a_network_is_named_once(mritk, plugin, tmp_path, caplo
     assert ended.code == 0
     warnings = [r.getMessage() for r in caplog.records if "--keep-models" in r.message]
     assert len(warnings) == 1
-    assert "method constant offers no network" in warnings[0]
+    assert "method constant provides no network" in warnings[0]
     trials = list(ResultsFolder(tmp_path / "results").trials())
     assert [trial.status for trial in trials] == ["finished"] * 2
     assert "parameters" not in trials[0].cost
@@ -285,7 +285,7 @@ def test_a_file_of_another_kind_is_refused(tmp_path):
 
     path = tmp_path / "other.safetensors"
     save_file({"a": torch.zeros(1)}, path)
-    with pytest.raises(WeightsMismatch, match="no model that mritk has kept"):
+    with pytest.raises(WeightsMismatch, match="not a model stored by mritk"):
         load_model(path, Registry().backbone)
     path.write_bytes(b"torn")
     with pytest.raises(WeightsMismatch, match="cannot be read as a model"):

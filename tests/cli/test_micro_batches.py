@@ -58,7 +58,7 @@ def test_a_batch_that_must_not_be_divided_ends_with_4_and_says_what_to_do(run_hu
     ended = run_hungry("whole")
     assert ended.code == 4
     assert (
-        "failed: whole@scratch on bands seed 0: the device ran out of memory with a batch of 16"
+        "failed: whole@scratch on bands seed 0: the device ran out of memory with batch size 16"
         in ended.err
     )
     assert "batch_norm = 'frozen'" in ended.err
@@ -68,5 +68,5 @@ def test_a_batch_that_must_not_be_divided_ends_with_4_and_says_what_to_do(run_hu
 def test_a_batch_that_does_not_fit_is_told_with_what_would(run_hungry, monkeypatch):
     monkeypatch.setattr("mritk.train.memory.available_bytes", lambda: 10 << 20)
     ended = run_hungry("whole")
-    assert "There are 0.0 GiB for this training, which by the estimate hold" in ended.err
+    assert "There are 0.0 GiB for this training, estimated to fit" in ended.err
     assert "images at once" in ended.err

@@ -105,7 +105,7 @@ def test_check_of_a_whole_plugin_finds_all_that_is_planted_in_it(mritk):
 @pytest.mark.parametrize(
     ("arguments", "code", "text"),
     [
-        (["nothing"], 2, "neither a plugin nor anything that one provides is called 'nothing'"),
+        (["nothing"], 2, "no plugin, and nothing that one provides, is named 'nothing'"),
         ([], 2, "Missing argument"),
         (["-p", "no:timm", "timm"], 4, "timm) left out: -p no:timm"),
     ],

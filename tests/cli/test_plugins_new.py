@@ -36,7 +36,7 @@ def test_a_name_may_be_written_in_many_ways(text):
 
 @pytest.mark.parametrize("text", ["", "2d", "a b", "class", "../x", "mritk-", "naïve", "a.b"])
 def test_what_cannot_be_a_module_is_refused(text):
-    with pytest.raises(UsageError, match="cannot be the name of a plugin"):
+    with pytest.raises(UsageError, match="is not a valid plugin name"):
         NewPackage.of(text, ["backbone"])
 
 
@@ -133,7 +133,7 @@ def test_nothing_is_overwritten(new, mritk, tmp_path):
     (folder / "mritk_mine.py").write_text("changed")
     ended = mritk("plugins", "new", "mine", "--kind", "backbone", "-o", tmp_path)
     assert ended.code == 2
-    assert "exists already" in ended.err
+    assert "already exists" in ended.err
     assert (folder / "mritk_mine.py").read_text() == "changed"
 
 
@@ -142,12 +142,12 @@ def test_nothing_is_overwritten(new, mritk, tmp_path):
     [
         (
             ["small-cnn", "--kind", "backbone"],
-            "there is a plugin small_cnn already, of mritk-bench",
+            "a plugin small_cnn already exists, from mritk-bench",
         ),
-        (["timm", "--kind", "backbone", "-p", "no:timm"], "there is a plugin timm already"),
+        (["timm", "--kind", "backbone", "-p", "no:timm"], "a plugin timm already exists"),
         (["mine"], "Missing option '--kind'"),
         (["mine", "--kind", "protocol"], "'protocol' is not one of 'backbone'"),
-        (["2d", "--kind", "backbone"], "cannot be the name of a plugin"),
+        (["2d", "--kind", "backbone"], "is not a valid plugin name"),
     ],
 )
 def test_mistakes_are_explained(mritk, tmp_path, arguments, text):

@@ -109,7 +109,7 @@ def stored(tmp_path):
 def test_a_reader_that_gives_other_pixels_makes_another_trial(run, package, mritk, tmp_path):
     """Same files, same digests, same version of the plugin."""
     assert run() == 1
-    assert run() == 1, "done before"
+    assert run() == 1, "already finished"
     (package / "scan.py").write_text(READER.replace("def", "# A better name is wanted.\ndef"))
     assert run() == 1, "an edit that changes no pixel changes no trial"
     (package / "scan.py").write_text(READER.replace("np.load(path)", "255 - np.load(path)"))
@@ -125,7 +125,7 @@ def test_a_reader_that_gives_other_pixels_makes_another_trial(run, package, mrit
 def test_an_option_that_changes_pixels_makes_another_trial(run, tmp_path):
     assert run(dataset="win:scans,window=2") == 1
     assert run(dataset="win:scans,window=4") == 2
-    assert run(dataset="win:scans,window=2") == 2, "done before"
+    assert run(dataset="win:scans,window=2") == 2, "already finished"
     assert len({trial.dataset_fingerprint for trial in stored(tmp_path)}) == 2
 
 

@@ -115,7 +115,7 @@ def test_a_study_of_days_is_rehearsed_in_a_moment(mritk, study, tmp_path, protoc
     assert ended.code == 0, ended.err
     assert "| tiny@scratch" in ended.out
     assert "protocol long (rehearsal)" in ended.out
-    assert "its numbers say nothing about the study" in ended.err
+    assert "scores are meaningless" in ended.err
     (trial,) = trials_in(tmp_path / "here" / REHEARSAL)
     assert (trial.status, trial.backbone) == ("finished", "tiny@scratch")
     assert (trial.seed, trial.fold) == (4, 0)
@@ -126,7 +126,7 @@ def test_a_study_of_days_is_rehearsed_in_a_moment(mritk, study, tmp_path, protoc
     again = mritk("rerun", trial.id[:8], "--results", REHEARSAL, "--device", "cpu", "--trust")
     assert again.code == 0, again.err
     card = mritk("card", trial.id[:8], "--results", REHEARSAL)
-    assert "A rehearsal, in small and with random weights" in card.out
+    assert "A small-scale rehearsal with random weights" in card.out
 
 
 def test_results_and_rehearsals_never_share_a_table(mritk, study, tmp_path):

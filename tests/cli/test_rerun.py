@@ -26,7 +26,7 @@ def test_the_same_machine_gives_the_same_trial_bit_for_bit(mritk, stored, tmp_pa
     before = stored.read_bytes()
     ended = mritk("rerun", stored, "--trust", "--keep", tmp_path / "again", "--device", "cpu")
     assert ended.code == 0, ended.err
-    assert "Equal bit for bit." in ended.out
+    assert "Bit-identical." in ended.out
     assert "balanced_accuracy" in ended.out
     assert stored.read_bytes() == before
     (again,) = ResultsFolder(tmp_path / "again").trials()
@@ -59,7 +59,7 @@ def test_changed_data_are_told(mritk, stored, tmp_path):
     toy.write_text(toy.read_text().replace("default_rng(0)", "default_rng(1)"))
     ended = mritk("rerun", stored, "--trust", "--device", "cpu")
     assert ended.code == 4
-    assert "the data are others" in ended.err
+    assert "the data have changed" in ended.err
 
 
 def test_a_trial_without_a_command_cannot_be_repeated(mritk, stored):
@@ -68,7 +68,7 @@ def test_a_trial_without_a_command_cannot_be_repeated(mritk, stored):
     write_trial(record, stored)
     ended = mritk("rerun", stored, "--trust")
     assert ended.code == 4
-    assert "does not keep the 'mritk run' command" in ended.err
+    assert "does not contain its 'mritk run' command" in ended.err
     record.provenance["command"] = ["mritk", "run", "--no-such-option"]
     write_trial(record, stored)
     ended = mritk("rerun", stored, "--trust")
@@ -86,8 +86,8 @@ def test_a_plugin_that_the_trial_file_names_is_not_executed_unasked(mritk, store
     toy.write_text(f"open({str(executed)!r}, 'w')\n{toy.read_text()}")
     ended = mritk("rerun", stored, "--device", "cpu")
     assert ended.code == 2
-    assert f"code would be executed that its file names: {toy}" in ended.err
-    assert f"add --trust, or name it yourself: -p {toy}" in ended.err
+    assert f"would execute code named in its file: {toy}" in ended.err
+    assert f"add --trust, or load it with -p {toy}" in ended.err
     assert not executed.exists()
 
 

@@ -119,7 +119,7 @@ def test_ctrl_c_and_the_same_command_again(stumbling, whole, tmp_path):
     ended, epochs = stumbling(how="ctrl-c", at=STEPS + 1)
     assert ended.code == 130
     assert "0 of 1 trials are stored" in ended.err
-    assert "the same command resumes there" in ended.err
+    assert "the same command resumes" in ended.err
     assert epochs == [1]
     assert list(ResultsFolder(results).trials()) == []
     (name,) = checkpoints(results)
@@ -132,6 +132,7 @@ def test_ctrl_c_and_the_same_command_again(stumbling, whole, tmp_path):
     assert checkpoints(results) == []
 
 
+@pytest.mark.slow
 def test_within_an_epoch_a_run_resumes_from_the_last_step_in_a_checkpoint(
     stumbling, whole, tmp_path
 ):
@@ -142,6 +143,7 @@ def test_within_an_epoch_a_run_resumes_from_the_last_step_in_a_checkpoint(
     assert_equal_trials(tmp_path / "results", whole)
 
 
+@pytest.mark.slow
 def test_several_interruptions(stumbling, whole, tmp_path):
     trained = []
     for at in (4, 3, 3):
@@ -166,6 +168,7 @@ def test_a_run_that_was_interrupted_is_told_by_dry_run(stumbling, tmp_path):
     assert states() == ["done"]
 
 
+@pytest.mark.slow
 def test_rerun_starts_anew(stumbling, whole, tmp_path):
     stumbling(how="ctrl-c", at=2 * STEPS + 1)
     ended, epochs = stumbling("--rerun")
@@ -175,6 +178,7 @@ def test_rerun_starts_anew(stumbling, whole, tmp_path):
     assert checkpoints(tmp_path / "results") == []
 
 
+@pytest.mark.slow
 def test_a_failed_trial_keeps_its_checkpoint_and_resumes_when_it_is_tried_again(
     stumbling, whole, tmp_path
 ):
@@ -202,11 +206,12 @@ def test_a_damaged_checkpoint_is_told_and_the_trial_starts_again(
     ended, epochs = stumbling()
     assert ended.code == 0
     assert epochs == [1, 2, 3]
-    told = f"checkpoint {path} is not used: it is damaged; the trial starts again"
+    told = f"checkpoint {path} is not used: it is damaged; the trial restarts"
     assert told in " ".join((ended.err + caplog.text).split())
     assert_equal_trials(results, whole)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("which", ["mritk", "torch"])
 def test_a_checkpoint_of_another_version_is_told_and_the_trial_starts_again(
     stumbling, tmp_path, monkeypatch, caplog, which
@@ -226,6 +231,7 @@ def test_a_checkpoint_of_another_version_is_told_and_the_trial_starts_again(
     assert ended.code == 0
 
 
+@pytest.mark.slow
 def test_another_protocol_is_another_trial_and_starts_from_its_beginning(
     stumbling, fast_protocol, tmp_path
 ):

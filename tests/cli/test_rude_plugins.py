@@ -71,7 +71,7 @@ def run_habit(mritk, tmp_path):
 def test_samples_without_files_that_cannot_be_read_are_listed_too(run_habit):
     ended = run_habit()
     assert ended.code == 2
-    assert "1 of 40 samples cannot be read: s3 (the disk hiccuped)" in ended.err
+    assert "1 of 40 samples are unreadable: s3 (the disk hiccuped)" in ended.err
     assert "Traceback" not in ended.err
 
 

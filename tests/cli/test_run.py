@@ -38,11 +38,11 @@ def test_the_toy_is_learnt(run_toy):
 
 def test_a_second_run_trains_nothing_and_prints_the_same_table(run_toy, monkeypatch):
     first = run_toy("--seeds", 1)
-    monkeypatch.setattr(StageRun, "batches", lambda *_: pytest.fail("trained again"))
+    monkeypatch.setattr(StageRun, "batches", lambda *_: pytest.fail("retraining"))
     second = run_toy("--seeds", 1)
     assert second.code == 0
     assert second.out == first.out
-    assert "1 of 1 trials were done before" in second.err
+    assert "1 of 1 trials were already finished" in second.err
 
 
 def test_adding_a_seed_trains_only_that_seed(run_toy, tmp_path):
@@ -117,7 +117,7 @@ def test_dry_run_shows_what_would_run_is_done_and_failed_before(run_toy, tmp_pat
     monkeypatch.setattr(StageRun, "batches", fail_for_seed_1)
     run_toy("--seeds", 2)
     states = [row["state"] for row in json.loads(run_toy("-n", "--json", "--seeds", 3).out)]
-    assert states == ["done", "failed before, would run again", "would run"]
+    assert states == ["done", "failed before, would be retried", "would run"]
     assert "2 of 3 trials would run" in run_toy("-n", "--seeds", 3).err
 
 
@@ -191,7 +191,7 @@ def test_folds_of_a_cross_validation_share_no_patient_and_cover_all_samples(
 def test_a_fold_that_does_not_exist(run_toy):
     ended = run_toy("--fold", 4)
     assert ended.code == 2
-    assert "there is no fold 4" in ended.err
+    assert "no fold 4" in ended.err
 
 
 def test_a_changed_one_file_plugin_makes_another_trial(run_toy, toy, tmp_path):
@@ -207,7 +207,7 @@ def test_rerun_trains_again_what_is_done(run_toy, tmp_path):
     before = path.stat().st_mtime_ns
     ended = run_toy("--seeds", 1, "--rerun")
     assert path.stat().st_mtime_ns > before
-    assert "done before" not in ended.err
+    assert "already finished" not in ended.err
 
 
 def test_two_readers_of_the_same_files_are_two_datasets(mritk, tmp_path, toy, fast_protocol):
@@ -250,7 +250,9 @@ def test_a_metric_that_no_state_can_have_on_the_validation_part_is_refused_befor
     text = text.replace("targets=targets", "targets=targets.astype(float)")
     toy.write_text(text.replace("-{i // 3:02d}", "-{i:02d}"))
     protocol = tmp_path / "chosen.toml"
-    refused = "chosen chooses the state by r2, which has no value on the validation part of bands"
+    refused = (
+        "chosen selects the checkpoint by r2, which is undefined on the validation set of bands"
+    )
     for by, on, code in (("r2", "val", 2), ("r2", "last", 0), ("mae", "val", 0)):
         protocol.write_text(f"{fast_protocol.read_text()}\n[selection]\nby = '{by}'\non = '{on}'")
         ended = mritk("run", "-p", toy, "-b", "tiny", "-d", "bands", "--protocol", protocol, "-n")
@@ -336,6 +338,6 @@ def test_images_that_do_not_fit_on_the_disk_are_refused_in_one_line(
     monkeypatch.setattr("mritk.data.decoded_size.shutil.disk_usage", lambda _: nearly_full)
     ended = run_toy("--seeds", 1, *options)
     assert ended.code == 3
-    assert "no room for 24.2 GB of decoded images (16384 px)" in ended.err
+    assert "not enough space for 24.2 GB of decoded images (16384 px)" in ended.err
     assert "Traceback" not in ended.err
     assert list((own_home / "decoded").iterdir()) == []

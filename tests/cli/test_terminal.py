@@ -50,7 +50,7 @@ def _read(terminal):
 def test_at_a_terminal_a_table_fits_and_names_what_is_left_out(results):
     shown = at_terminal(70, "leaderboard", results)
     assert max(map(len, shown.splitlines())) <= 70
-    assert "Left out to fit the terminal: " in shown
+    assert "Columns omitted to fit the terminal: " in shown
     assert "| backbone" not in shown, "plain, for a person"
 
 
@@ -71,10 +71,10 @@ def terminal(monkeypatch):
 
 @pytest.mark.usefixtures("terminal")
 def test_wide_shows_all_columns_and_a_format_is_obeyed(mritk, results):
-    assert "log loss" not in mritk("leaderboard", results).out.partition("Left out")[0]
+    assert "log loss" not in mritk("leaderboard", results).out.partition("omitted")[0]
     wide = mritk("leaderboard", results, "--wide").out
     assert "log loss" in wide
-    assert "Left out" not in wide
+    assert "omitted" not in wide
     assert "| backbone" in mritk("leaderboard", results, "--format", "github").out
 
 
@@ -83,7 +83,7 @@ def test_files_get_all_columns_as_markdown_even_from_a_terminal(mritk, results, 
     assert mritk("leaderboard", results, "-o", tmp_path / "table.md").code == 0
     text = (tmp_path / "table.md").read_text(encoding="utf-8")
     assert "| log loss ↓ |" in text
-    assert "Left out" not in text
+    assert "omitted" not in text
 
 
 def test_in_a_pipe_tables_are_whole_and_markdown(mritk, results, monkeypatch):
@@ -95,7 +95,7 @@ def test_in_a_pipe_tables_are_whole_and_markdown(mritk, results, monkeypatch):
 def test_a_comparison_keeps_the_difference_where_there_is_no_room(mritk, results, monkeypatch):
     monkeypatch.setenv("COLUMNS", "60")
     shown = mritk("compare", results, results, "--given-these-models").out
-    assert "Left out to fit the terminal: base" in shown
+    assert "Columns omitted to fit the terminal: base" in shown
     assert "difference" in shown
     assert "**" not in shown
 

@@ -149,7 +149,9 @@ def test_a_volume_of_floats_stays_float32_at_its_native_size(workspace):
 @pytest.mark.parametrize("size", [None, 8])
 def test_nan_and_infinity_are_refused(workspace, size):
     good, nan, infinite = (np.full((4, 4), value) for value in (0.5, np.nan, np.inf))
-    with pytest.raises(UnreadableSamples, match=r"s1 \(holds NaN or infinite values\)") as caught:
+    with pytest.raises(
+        UnreadableSamples, match=r"s1 \(contains NaN or infinite values\)"
+    ) as caught:
         decoded(samples_of([good, nan, infinite]), size, "bilinear", workspace)
     assert caught.value.rows == (1, 2)
 
@@ -166,7 +168,7 @@ def test_unreadable_samples_are_listed_with_their_reasons(workspace):
     assert caught.value.rows == (1, 3)
     assert caught.value.reasons[0] == "broken stream"
     message = str(caught.value)
-    assert message.startswith("2 of 5 samples cannot be read: s1 (broken stream); s3 (")
+    assert message.startswith("2 of 5 samples are unreadable: s1 (broken stream); s3 (")
     assert "(4, 4, 4)" in message
     assert "--skip-unreadable" in message
     assert "\n" not in message
@@ -185,17 +187,17 @@ def test_a_long_list_of_unreadable_samples_is_cut(workspace):
 
 @pytest.mark.parametrize("shape", [(4, 4, 1), (4, 4, 4), (4,), (2, 4, 4, 3)], ids=str)
 def test_an_array_that_is_no_image_is_refused(workspace, shape):
-    with pytest.raises(UnreadableSamples, match="an image is"):
+    with pytest.raises(UnreadableSamples, match="an image must be"):
         decoded(samples_of([np.zeros(shape, np.uint8)]), 8, "bilinear", workspace)
 
 
 def test_an_array_that_is_no_volume_is_refused(workspace):
-    with pytest.raises(UnreadableSamples, match="a volume has 3 dimensions"):
+    with pytest.raises(UnreadableSamples, match="a volume must have 3 dimensions"):
         decoded(volumes_of([np.zeros((4, 4), np.uint8)]), 8, "bilinear", workspace)
 
 
 def test_samples_without_a_grid_are_refused(workspace):
-    with pytest.raises(DataError, match="do not lie on a grid"):
+    with pytest.raises(DataError, match="are not images"):
         decoded(samples_of([np.zeros(3)], spatial_dims=None), 8, "bilinear", workspace)
 
 
@@ -341,4 +343,4 @@ def test_a_damaged_array_is_decoded_again(make_samples, workspace, damage, caplo
     if damage != "gone":
         path.write_bytes(content[:300] if damage == "cut" else content)
     np.testing.assert_array_equal(decoded(samples, 8, "bilinear", workspace), expected)
-    assert "are damaged; they are made anew" in caplog.text
+    assert "are damaged and will be recreated" in caplog.text

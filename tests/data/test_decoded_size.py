@@ -51,7 +51,7 @@ def test_what_cannot_be_read_takes_no_room():
 
 
 def test_what_does_not_fit_is_refused_and_what_is_large_is_told(tmp_path, caplog):
-    with pytest.raises(StoreError, match=r"no room for .* \(20000 px\) in .* free"):
+    with pytest.raises(StoreError, match=r"not enough space for .* \(20000 px\) in .* free"):
         require_room(10**18, [20000], tmp_path)
     require_room(10, [32], tmp_path)
     assert not caplog.text

@@ -148,7 +148,7 @@ def test_writers_at_the_same_time_agree(workspace):
 
 
 def test_a_row_too_few_is_refused(make_samples, workspace):
-    with pytest.raises(MritkError, match="5 rows of values were made of 6 samples"):
+    with pytest.raises(MritkError, match="5 rows were derived from 6 samples"):
         derived(make_samples(6), KEY, lambda pixels: (np.zeros((5, 2)), {}), workspace)
     assert folders(workspace) == []
 

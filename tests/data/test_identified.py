@@ -40,7 +40,7 @@ def test_what_cannot_be_read_keeps_its_reason(make_samples):
 
     broken = replace(samples, read=read)
     known = identified(broken, *array_digests(broken))
-    with pytest.raises(UnreadableSamples, match=r"s002 \(truncated file\); s004 \(holds Python"):
+    with pytest.raises(UnreadableSamples, match=r"s002 \(truncated file\); s004 \(contains Python"):
         _ = known.contents
     assert known.only([0, 1, 3, 5]).contents == samples.only([0, 1, 3, 5]).contents
 
@@ -56,9 +56,9 @@ def test_a_file_that_is_written_to_in_the_middle_of_a_run_is_refused(make_sample
     known = identified(replace(samples, read=read), *array_digests(samples))
     assert np.array_equal(known.read(3), samples.read(3))
     written.add(3)
-    with pytest.raises(SampleChanged, match="s003 is read as another array than a moment ago"):
+    with pytest.raises(SampleChanged, match="s003 gave a different array than before"):
         known.read(3)
-    with pytest.raises(DataError, match="let nothing write to them") as caught:
+    with pytest.raises(DataError, match="stop other writers") as caught:
         decoded(known, 4, "bilinear", workspace)
     assert not isinstance(caught.value, UnreadableSamples), "it must not be skipped"
     assert list(workspace.folder("decoded").iterdir()) == []

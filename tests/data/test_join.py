@@ -68,7 +68,7 @@ def test_other_classes_are_an_error_that_lists_them_and_tells_how_to_rename():
 
 def test_two_classes_of_one_dataset_that_would_count_as_one_are_refused():
     odd = samples_of([0, 1, 2], ("no tumor", "glioma", "no_tumor"))
-    with pytest.raises(DataError, match="'no tumor' and 'no_tumor', which differ in spelling"):
+    with pytest.raises(DataError, match="'no tumor' and 'no_tumor', which differ only in spelling"):
         join([("a", odd), ("b", samples_of([0, 1], ("no tumor", "glioma")))], "a+b")
 
 
@@ -114,26 +114,26 @@ def test_columns_that_all_know_are_joined_and_patients_of_two_datasets_are_two(c
 
 @pytest.mark.parametrize(
     ("column", "word"),
-    [("sites", "sites"), ("splits", "official parts")],
+    [("sites", "sites"), ("splits", "official splits")],
 )
 def test_a_column_that_only_some_know_is_unknown_and_a_warning_says_so(column, word, caplog):
     one, other = samples_of([0, 1], **{column: KNOWN[column]}), samples_of([0, 1])
     with caplog.at_level(logging.WARNING, "mritk"):
         joined = join([("a", one), ("b", other)], "a+b")
     assert getattr(joined, column) is None
-    assert f"b has no {word}, so they are unknown in all of a+b" in caplog.text
+    assert f"b has no {word}, so they are treated as unknown in all of a+b" in caplog.text
 
 
 def test_an_official_part_that_some_lack_is_told(caplog):
     one = samples_of([0, 1], splits=["train", "test"])
     with caplog.at_level(logging.WARNING, "mritk"):
         join([("a", one), ("b", samples_of([0, 1], splits=["train", "train"]))], "a+b")
-    assert "the official test part of a+b has nothing of b" in caplog.text
+    assert "the official test set of a+b has no samples of b" in caplog.text
 
 
 def test_patients_that_only_some_know_are_not_given_up():
     one, other = samples_of([0, 1], patients=KNOWN["patients"]), samples_of([0, 1])
-    with pytest.raises(DataError, match=r"b names no patients, the rest of a\+b does"):
+    with pytest.raises(DataError, match=r"b has no patient ids, the rest of a\+b does"):
         join([("a", one), ("b", other)], "a+b")
 
 
@@ -190,7 +190,7 @@ def test_wrong_mappings_are_refused():
         rename_classes(samples_of([0, 1]), {"gliom": "x"})
     with pytest.raises(DataError, match="at least two classes"):
         rename_classes(samples_of([0, 1]), {"none": "glioma"})
-    with pytest.raises(DataError, match="target is a number"):
+    with pytest.raises(DataError, match="numeric target"):
         rename_classes(samples_of([0.0, 1.0]), {"a": "b"})
 
 

@@ -113,7 +113,7 @@ def test_dropping_a_whole_class_is_an_error_that_counts_and_names_the_remedy():
     with pytest.raises(DataError) as caught:
         make_folds(samples, SplitRule("official"), copies)
     message = str(caught.value)
-    assert "class 'b' has no sample in the train part" in message
+    assert "class 'b' has no sample in the train set" in message
     assert "of its 4 there, 4 were dropped" in message
     assert "'holdout' or 'kfold'" in message
     assert 'copies = "keep"' in message
@@ -121,7 +121,7 @@ def test_dropping_a_whole_class_is_an_error_that_counts_and_names_the_remedy():
 
 def test_dropping_all_training_samples_is_an_error_too():
     samples = samples_of(np.arange(8.0), splits=("train",) * 4 + ("test",) * 4)
-    with pytest.raises(DataError, match="train part of the split is empty: of its 4 there, 4"):
+    with pytest.raises(DataError, match="train set is empty: of its 4 there, 4"):
         make_folds(samples, SplitRule("official"), np.tile(np.arange(4), 2))
 
 
@@ -248,7 +248,7 @@ def test_a_site_need_not_hold_every_class_but_the_others_must():
     sites = ["a"] * 10 + ["b"] * 30
     targets = np.r_[np.zeros(10, int), np.arange(30) % 2]
     samples = samples_of(targets, sites=sites)
-    with pytest.raises(DataError, match="with site 'b' as the test part: class 'b' has no sample"):
+    with pytest.raises(DataError, match="with site 'b' as the test set: class 'b' has no sample"):
         make_folds(samples, SplitRule("site"))
     balanced = samples_of(
         np.r_[np.zeros(10, int), np.arange(30) % 2], sites=sites[:25] + ["c"] * 15
@@ -257,7 +257,7 @@ def test_a_site_need_not_hold_every_class_but_the_others_must():
 
 
 @pytest.mark.parametrize(
-    ("sites", "named"), [(None, "no site"), (["here"] * 8, "one site only, here")]
+    ("sites", "named"), [(None, "no site"), (["here"] * 8, "only one site, here")]
 )
 def test_leaving_a_site_out_needs_two_sites(sites, named):
     with pytest.raises(DataError, match=named):

@@ -72,7 +72,7 @@ def test_a_constant_image_stays_as_it_is_up_to_its_edges():
 
 @pytest.mark.parametrize("blur", [-1.0, float("nan"), float("inf")])
 def test_a_width_without_sense_is_refused(blur):
-    with pytest.raises(ValueError, match="blur is a number of pixels"):
+    with pytest.raises(ValueError, match="blur must be a number of pixels"):
         Preprocessing(blur=blur)
 
 

@@ -45,15 +45,18 @@ def test_regression_targets_are_float64_and_have_one_output():
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"ids": ("a", "a", "b", "b")}, "sample ids must be unique; repeated: a, b"),
+        ({"ids": ("a", "a", "b", "b")}, "sample ids must be unique; duplicates: a, b"),
         ({"targets": [0, 1]}, "column targets has 2 rows for 4 ids"),
         ({"patients": ("p",)}, "column patients has 1 rows for 4 ids"),
         ({"sites": ()}, "column sites has 0 rows"),
         ({"sources": ("s",) * 5}, "column sources has 5 rows"),
         ({"splits": ("train",) * 3}, "column splits has 3 rows"),
-        ({"splits": ("train", "dev", "val", "test")}, "split names are train, val, test; got dev"),
-        ({"targets": [0, 1, 2, 0]}, "targets must index the 2 classes"),
-        ({"targets": [0, 1, -1, 0]}, "targets must index the 2 classes"),
+        (
+            {"splits": ("train", "dev", "val", "test")},
+            "split names must be train, val, test; got dev",
+        ),
+        ({"targets": [0, 1, 2, 0]}, "targets must be indices of the 2 classes"),
+        ({"targets": [0, 1, -1, 0]}, "targets must be indices of the 2 classes"),
         ({"task": Classification(("one",))}, "at least two classes; found one"),
         ({"task": Classification(())}, "at least two classes; found none"),
         ({"task": Regression(), "targets": [0.0, np.nan, 1, 2]}, "must be finite"),
@@ -200,6 +203,6 @@ def test_the_fingerprint_is_a_sha256_and_stays_what_it_is():
 
 def test_two_unicode_forms_of_one_id_are_refused_and_shown():
     composed, decomposed = "M\u00fcller", "Mu\u0308ller"
-    with pytest.raises(DataError, match=r"ids holds .* two Unicode forms, 'M.xfc.*u0308"):
+    with pytest.raises(DataError, match=r"ids contains .* two Unicode forms, 'M.xfc.*u0308"):
         table(ids=(composed, decomposed, "x", "y"))
     assert table(ids=(composed, "Muller", "x", "y"))

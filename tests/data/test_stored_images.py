@@ -50,7 +50,7 @@ def test_rows_of_other_parts_cannot_be_taken(stored, rows):
 def test_numpy_reads_all_of_it_when_asked_to(stored):
     np.testing.assert_array_equal(np.asarray(stored), WHOLE[ROWS])
     assert np.asarray(stored, dtype=np.float32).dtype == np.float32
-    with pytest.raises(ValueError, match="without being read"):
+    with pytest.raises(ValueError, match="without reading them"):
         stored.__array__(copy=False)
 
 

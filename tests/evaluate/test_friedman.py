@@ -78,10 +78,10 @@ def test_datasets_that_all_agree_leave_no_doubt():
 @pytest.mark.parametrize(
     ("scores", "reason"),
     [
-        (np.eye(4), "takes 5 or more; there are 4"),
-        (np.ones((6, 2)), "3 rows or more; there are 2"),
+        (np.eye(4), "requires at least 5; there are 4"),
+        (np.ones((6, 2)), "requires at least 3 rows; there are 2"),
         (np.full((6, 3), math.nan), "no score on some datasets"),
-        (np.ones((6, 3)), "all rows score alike"),
+        (np.ones((6, 3)), "all rows have equal scores"),
     ],
 )
 def test_what_cannot_be_tested_says_why(scores, reason):

@@ -151,4 +151,4 @@ def test_a_worker_without_the_folder_says_so(elsewhere, tmp_path, monkeypatch):
     monkeypatch.setattr("mritk.cli.run.Path.cwd", classmethod(lambda cls: tmp_path / "gone"))
     ended = elsewhere("--seeds", 1)
     assert ended.code == 4
-    assert "this worker has no folder" in ended.err
+    assert "the worker cannot access the folder" in ended.err

@@ -169,7 +169,7 @@ def test_a_plugin_that_raises_harms_no_trial(run_toy, diary, tmp_path, moment, c
     assert ended.code == 0
     assert [trial.status for trial in trials_in(tmp_path / "results")] == ["finished"]
     assert lines(diary)[-1] == "end of 1", "other plugins are still told"
-    warnings = [r for r in caplog.records if "switched off" in r.message]
+    warnings = [r for r in caplog.records if "is disabled" in r.message]
     assert len(warnings) == 1, "said once, not at every epoch"
     assert "rude" in warnings[0].message
     assert moment in warnings[0].message

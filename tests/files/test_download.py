@@ -134,14 +134,14 @@ def test_the_first_digits_of_the_digest_do(fetch, sha256):
 
 @pytest.mark.parametrize("sha256", ["", SHA256[:7], SHA256 + "0", "g" * 64])
 def test_without_a_digest_nothing_is_fetched(fetch, site, sha256):
-    with pytest.raises(UsageError, match="is no SHA-256"):
+    with pytest.raises(UsageError, match="is not a valid SHA-256"):
         fetch(sha256=sha256)
     assert site.asked == []
 
 
 @pytest.mark.parametrize("url", ["file:///etc/hosts", "ftp://localhost/x", "net.bin", ""])
 def test_only_the_web_is_asked(path, workspace, url):
-    with pytest.raises(UsageError, match="begins with https"):
+    with pytest.raises(UsageError, match="starts with https"):
         fetch_file(url, path, sha256=SHA256, workspace=workspace)
 
 
@@ -159,7 +159,7 @@ def test_redirections_are_followed_on_the_web_only(fetch, site):
 def test_a_broken_connection_is_taken_up_where_it_broke(fetch, site, lengths):
     site.cuts, site.lengths = [300_000, 200_000], lengths
     if not lengths:  # then nobody can tell that the file is cut but the digest
-        with pytest.raises(Unavailable, match="what came has SHA-256"):
+        with pytest.raises(Unavailable, match="the download has SHA-256"):
             fetch()
         return
     assert fetch().read_bytes() == CONTENT
@@ -168,7 +168,7 @@ def test_a_broken_connection_is_taken_up_where_it_broke(fetch, site, lengths):
 
 def test_a_later_call_goes_on_where_an_earlier_one_gave_up(fetch, site, path):
     site.cuts = [100_000] * 5
-    with pytest.raises(Unavailable, match=r"broke 5 times, at last after 500000 of 1280000 bytes"):
+    with pytest.raises(Unavailable, match=r"failed 5 times, last after 500000 of 1280000 bytes"):
         fetch()
     assert not path.exists()
     assert left_behind(path) == {"net.bin.part"}
@@ -200,7 +200,7 @@ def test_a_part_as_long_as_the_file_is_proven_or_thrown_away(fetch, path, part):
 def test_a_part_of_another_file_does_not_stay(fetch, path):
     path.parent.mkdir()
     path.with_name("net.bin.part").write_bytes(b"another version")
-    with pytest.raises(Unavailable, match="what came has"):
+    with pytest.raises(Unavailable, match="the download has"):
         fetch()
     assert fetch().read_bytes() == CONTENT
 
@@ -221,7 +221,7 @@ def test_the_wrong_content_is_deleted_and_both_digests_are_named(fetch, site, pa
 def test_a_wrong_file_in_place_is_named_and_never_overwritten(fetch, site, path):
     path.parent.mkdir()
     path.write_bytes(b"somebody's own")
-    with pytest.raises(Unavailable, match=f"expected {SHA256}.*remove it") as error:
+    with pytest.raises(Unavailable, match=f"expected {SHA256}.*delete it") as error:
         fetch()
     assert str(path) in str(error.value)
     assert path.read_bytes() == b"somebody's own"

@@ -71,7 +71,7 @@ def test_one_bit_anywhere_is_noticed(tmp_path, place, caplog):
         stream.write(bytes([byte ^ 4]))
     assert np.array_equal(kept(tmp_path, 1, make, WHAT).arrays["values"], values)
     assert make.calls == 2
-    assert f"things in {path.parent} are damaged; they are made anew" in caplog.text
+    assert f"things in {path.parent} are damaged and will be recreated" in caplog.text
 
 
 @pytest.mark.parametrize(
@@ -117,7 +117,9 @@ def test_what_does_not_fit_on_the_disk_is_refused_before_anything_is_written(tmp
     def make(draft):
         draft.array("values", (3264, 200_000, 200_000), np.dtype(np.float32))
 
-    with pytest.raises(StoreError, match=r"no room for 522240.0 GB of things in .* free; free sp"):
+    with pytest.raises(
+        StoreError, match=r"not enough space for 522240.0 GB of things in .* free; free sp"
+    ):
         kept(tmp_path, 1, make, WHAT)
     assert list(tmp_path.iterdir()) == []
 

@@ -29,7 +29,7 @@ def test_who_waits_is_told_for_what(tmp_path, monkeypatch, caplog):
         assert released.is_set()
     other.join()
     (told,) = caplog.messages
-    assert told == f"waiting for another process that unpacks scans.zip (it holds {lock})"
+    assert told == f"waiting for another process that unpacks scans.zip (lock: {lock})"
 
 
 def test_a_free_lock_is_taken_without_a_word_and_given_back(tmp_path, caplog):

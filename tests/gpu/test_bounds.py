@@ -122,7 +122,7 @@ def is_stopped(scene, **engine):
     else:
         raise AssertionError("it went on")
     named = f"is nan at step {at + 1} of epoch 1 " in told
-    scene.require(named and next(seen) <= 2 * steps, told.partition(" at learning")[0])
+    scene.require(named and next(seen) <= 2 * steps, told.partition(" (learning")[0])
     return made
 
 

@@ -57,6 +57,7 @@ def test_nor_does_a_resumed_training_by_graphs(on_cpu, tmp_path):
         equal.test_so_does_one_by_graphs(on_cpu, tmp_path)
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(torch.cuda.is_available(), reason="there is a GPU")
 @pytest.mark.parametrize("test", REFUSED, ids=name_of)
 def test_torch_refuses_what_only_a_gpu_has(on_cpu, test):
@@ -144,7 +145,7 @@ def test_nonsense_that_goes_on_is_found(on_cpu, monkeypatch):
 
 def test_nonsense_of_another_step_is_found(on_cpu, monkeypatch):
     def late(self):
-        raise NonFiniteLoss("the training loss is nan at step 3 of epoch 2 at learning rate 1")
+        raise NonFiniteLoss("the training loss is nan at step 3 of epoch 2 (learning rate 1")
 
     monkeypatch.setattr(LossWatch, "mean_loss", late)
     monkeypatch.setattr(LossWatch, "_check", lambda *_: None)

@@ -80,7 +80,7 @@ def test_volumes_are_normalised_alike():
 @pytest.mark.parametrize(("contract", "channels"), [(PLAIN, 2), (PLAIN, 4), (GREY, 2)])
 def test_a_number_of_channels_that_cannot_be_brought_over_is_refused(contract, channels):
     with pytest.raises(
-        UsageError, match=f"takes {contract.channels} channels, the images {channels}"
+        UsageError, match=f"takes {contract.channels} channels, but the images have {channels}"
     ):
         normalise(contract, torch.zeros(1, channels, 2, 2))
 

@@ -49,5 +49,5 @@ def test_a_head_that_could_not_be_built_again_is_not_described(head):
     [{"layer": "System"}, {"layer": "Linear"}, {}, {"layer": "ReLU", "inplace": True}],
 )
 def test_a_wrong_description_is_refused(entry):
-    with pytest.raises(ValueError, match="no layer of a head"):
+    with pytest.raises(ValueError, match="not a head layer"):
         build_described_head([entry])

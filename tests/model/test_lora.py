@@ -190,7 +190,7 @@ def test_a_network_of_convolutions_is_told_so(make_setup):
     ("changes", "message"),
     [
         ({"lora_rank": 0}, "lora_rank must be at least 1"),
-        ({"lora_alpha": 0.0}, "lora_alpha must be above 0"),
+        ({"lora_alpha": 0.0}, "lora_alpha must be positive"),
         ({"unfreeze_every": 1}, "cannot be combined with unfreeze_every"),
     ],
 )

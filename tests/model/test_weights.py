@@ -175,7 +175,7 @@ def test_another_digest_is_refused_before_the_file_is_read(saved, refused, monke
     monkeypatch.setattr("mritk.model.weights.read_state_dict", lambda path: pytest.fail("was read"))
     message = refused(path, sha256="0" * 64)
     assert "expected 0000000000000000…" in message
-    assert "fetch it again" in message
+    assert "download it again" in message
 
 
 @pytest.mark.parametrize("digits", [8, 64])
@@ -220,7 +220,7 @@ def test_a_pickle_that_would_run_code_is_refused_and_not_run(saved, refused, con
     "content", [{}, torch.zeros(3), [torch.zeros(3)], {"a": 1}, {"model": {"a": "b"}}, {"model": 3}]
 )
 def test_a_file_without_a_state_dict_is_refused(saved, refused, content):
-    assert "holds no state dict" in refused(saved(content))
+    assert "contains no state dict" in refused(saved(content))
 
 
 def test_names_that_are_not_text_are_refused_like_other_strange_files(saved, refused):

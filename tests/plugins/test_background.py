@@ -58,7 +58,7 @@ def test_the_first_error_is_one_line_and_the_last_call(caplog, error):
     assert made == ["failed"]
     (record,) = caplog.records
     assert record.getMessage() == (
-        "mine is switched off for the rest of this run, which goes on without it: "
+        "mine is disabled for the rest of this run: "
         f"{type(error).__name__}: the disk is full; buy a disk"
     )
 

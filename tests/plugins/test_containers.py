@@ -81,7 +81,7 @@ def picture(folder, name, dtype):
         "DICOM",
         "DICOM signed, with an intercept",
         "DICOM of 12 bits",
-        "PNG of 16 bits",
+        "16-bit grey or RGB PNG",
         "TIFF of 16 bits",
         "TIFF of 32 bits",
         "TIFF of floats",

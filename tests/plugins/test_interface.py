@@ -25,6 +25,10 @@ SCHEMAS = (1, 2, 3, 4)
 MAJOR, MINOR = INTERFACE
 
 
+def slow(*values):
+    return [pytest.param(value, marks=pytest.mark.slow) for value in values]
+
+
 # -- versions --------------------------------------------------------------------------------------
 
 
@@ -50,7 +54,7 @@ def test_a_plugin_for_these_hooks_or_earlier_ones_is_loaded(version):
     [
         (f"{MAJOR}.{MINOR + 1}", "pip install --upgrade mritk-bench"),
         (f"{MAJOR + 1}.0", "pip install --upgrade mritk-bench"),
-        (f"{MAJOR - 1}.7", "look for a newer version of the plugin"),
+        (f"{MAJOR - 1}.7", "update the plugin"),
         ("1", f"write it as '{MAJOR}.{MINOR}'"),
         (1.0, f"write it as '{MAJOR}.{MINOR}'"),
     ],
@@ -67,7 +71,7 @@ def test_the_command_line_says_so_in_one_line(mritk, tmp_path):
     (tmp_path / "new.py").write_text('MRITK_INTERFACE = "99.0"\n')
     ended = mritk("plugins", "-p", tmp_path / "new.py")
     assert ended.code == 4
-    assert "(new) failed to load: it is written for hooks 99.0, and this mritk has" in ended.err
+    assert "(new) failed to load: it requires hooks 99.0, but this mritk has" in ended.err
 
 
 # -- deprecations ----------------------------------------------------------------------------------
@@ -201,7 +205,7 @@ def test_a_trial_file_of_an_earlier_schema_is_read(thaw, schema):
     assert list(test.patient) == stored["patient"]["values"]
 
 
-@pytest.mark.parametrize("schema", SCHEMAS)
+@pytest.mark.parametrize("schema", [1, *slow(2, 3), 4])
 @pytest.mark.parametrize("command", ["leaderboard", "doctor", "show", "report"])
 def test_results_of_an_earlier_schema_are_ranked_checked_and_shown(mritk, thaw, schema, command):
     folder = thaw(schema)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 import textwrap
@@ -164,7 +165,7 @@ BROKEN = {
         "from mritk import hookimpl\n@hookimpl\ndef mritk_epoch_end(epoch, colour):\n    pass",
         "colour",
     ),
-    "implements nothing": ("x = 1", "implements no hook of mritk"),
+    "implements nothing": ("x = 1", "implements no mritk hook"),
 }
 
 
@@ -201,7 +202,7 @@ def test_a_plugin_that_was_asked_for_never_fails_silently(tmp_path):
     file.write_text("1 / 0")
     with pytest.raises(Unavailable, match="ZeroDivisionError"):
         Registry.load([str(file)], environ={})
-    with pytest.raises(Unavailable, match="no_such_plugin: there is no plugin and no mod"):
+    with pytest.raises(Unavailable, match="no_such_plugin: no plugin or mod"):
         Registry.load(["no_such_plugin"], environ={})
     with pytest.raises(Unavailable, match="no plugin file"):
         Registry.load(["./no_such_plugin.py"], environ={})
@@ -351,3 +352,13 @@ def test_no_with_a_name_that_nothing_has_is_a_slip_of_the_pen():
         Registry.load(["no:tim"], environ={})
     # An environment may speak of plugins that are not on this machine.
     assert Registry.load(environ={"MRITK_PLUGINS": "no:tim"}).plugins
+
+
+def test_a_file_that_was_edited_at_once_is_not_run_from_bytecode(tmp_path):
+    path = tmp_path / "quick.py"
+    text = "from mritk import Augmentation, hookimpl\n\n\n@hookimpl\ndef mritk_augmentations():\n"
+    for name in ("one", "two"):
+        path.write_text(f"{text}    yield Augmentation('{name}', None)\n")
+        os.utime(path, (1e9, 1e9))
+        registry = Registry.load([str(path)], {"MRITK_DISABLE_PLUGIN_AUTOLOAD": "1"})
+        assert registry.augmentation(name).name == name

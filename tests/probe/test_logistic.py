@@ -131,7 +131,7 @@ def test_logits_sum_to_zero():
 
 def test_a_class_without_samples_is_refused():
     features, targets = draw(30, 4, 2)
-    with pytest.raises(DataError, match="class number 2 has no sample in the training part"):
+    with pytest.raises(DataError, match="class number 2 has no sample in the training set"):
         fit_logistic(features, targets, 3, (1.0,))
 
 

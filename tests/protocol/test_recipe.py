@@ -64,7 +64,7 @@ def test_a_recipe_refuses_values_without_sense(field, value):
 
 
 def test_a_head_start_without_a_stage_is_refused():
-    with pytest.raises(ValueError, match="linear_probe trains a probe alone"):
+    with pytest.raises(ValueError, match="use linear_probe to train a probe"):
         Recipe(stages=(), head_start="probe")
 
 

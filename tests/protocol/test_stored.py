@@ -39,10 +39,10 @@ def test_card_leaderboard_and_words_agree_on_what_selected_the_state(
     card = trial_card(record)
     assert (TEST_SELECTED in card) == on_test
     words = " ".join(protocol_words(record.stored_protocol, "holdout"))
-    assert ("on the test part is kept" in words) == on_test or protocol == EARLIER
+    assert ("on the test set is used" in words) == on_test or protocol == EARLIER
     if protocol == ON_TEST:
-        assert "validation part is kept" not in words
-        assert "validation part, so" not in card, "nobody says that validation selected it"
+        assert "validation set is used" not in words
+        assert "validation set, so" not in card, "nobody says that validation selected it"
 
 
 def test_an_empty_protocol_answers_with_the_defaults():
@@ -91,8 +91,8 @@ def test_the_card_gives_the_clean_score_of_the_leaderboard(make_record):
     line = next(line for line in card.splitlines() if line.startswith("| accuracy"))
     assert line.startswith("| accuracy ↑ | 0.500 |")
     assert line.endswith("| 1.000 |")
-    leaks = "2 of 4 test samples have a copy, or another image of their patient, in training or "
-    leaks += "validation, and 1 validation sample in training"
+    leaks = "2 of 4 test samples have a duplicate, or another image of the same patient, "
+    leaks += "in training or validation, and 1 validation sample in training"
     assert leaks in " ".join(footnotes(table))
     assert leaks in " ".join(limits_of(record))
     assert "†" not in card, "a card has no signs to explain"
@@ -100,7 +100,7 @@ def test_the_card_gives_the_clean_score_of_the_leaderboard(make_record):
 
 def test_the_card_tells_which_of_the_scored_states_was_kept(make_record):
     card = trial_card(make_record())
-    assert "1 state was scored on the validation part; number 1 (head) was kept" in card
+    assert "1 checkpoint was scored on the validation set; number 1 (head) was selected" in card
 
 
 def test_a_trial_that_could_select_nothing_is_marked_wherever_it_is_shown(make_record):
@@ -111,7 +111,8 @@ def test_a_trial_that_could_select_nothing_is_marked_wherever_it_is_shown(make_r
         history=epochs,
         notes={"selected_epoch": 2, "never_selected": "one class"},
     )
-    told = "No epoch could be selected: mcc had no value on the validation part in any (one class)"
+    told = "No epoch could be selected: mcc was undefined on the validation set in all epochs"
+    told += " (one class)"
     (table,) = build_leaderboard([record]).tables
     assert table.rows[0].marks == "‖"
     assert any(note.startswith(f"‖ {told}") for note in footnotes(table))

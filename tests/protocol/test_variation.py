@@ -70,7 +70,7 @@ def test_an_option_without_key_or_values_is_refused(option):
 
 @pytest.mark.parametrize("value", [5, "keep", []])
 def test_a_key_without_alternatives_is_refused(value):
-    with pytest.raises(UsageError, match=r"split\.x needs a list of the values"):
+    with pytest.raises(UsageError, match=r"split\.x needs a list of values"):
         variations({"split": {"x": value}})
 
 

@@ -93,7 +93,7 @@ def test_a_pipe_is_no_file_to_be_opened(root):
 def test_what_is_passed_over_is_counted_and_the_first_are_named():
     assert str(PassedOver("hidden", [".a", ".b/"])) == "2 hidden (.a, .b/)"
     assert str(PassedOver("empty", [f"{k}/" for k in range(5)])) == "5 empty (0/, 1/, 2/, …)"
-    assert str(PassedOver("of no DICOM", ["*.txt"] * 5)) == "5 of no DICOM (*.txt)"
+    assert str(PassedOver("not DICOM", ["*.txt"] * 5)) == "5 not DICOM (*.txt)"
 
 
 def test_a_name_that_is_no_text_can_be_printed():

@@ -159,7 +159,7 @@ def test_16_bits_per_channel_are_read_whole_from_tiff(byteorder, count, options)
     ids=["planes", "premultiplied", "CMYK"],
 )
 def test_16_bits_per_channel_that_would_be_cut_to_8_are_refused(content):
-    with pytest.raises(DataError, match=r"16 bits per channel.*save it as .*PNG of 16 bits"):
+    with pytest.raises(DataError, match=r"16 bits per channel.*save it as a 16-bit .*PNG"):
         read_image(content)
 
 

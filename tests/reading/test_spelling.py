@@ -118,7 +118,7 @@ def test_the_first_spelling_stands_for_all():
     ],
 )
 def test_classes_that_differ_in_spelling_only_are_refused_with_what_to_type(classes, remedy):
-    with pytest.raises(DataError, match="differ in spelling only") as caught:
+    with pytest.raises(DataError, match="differ only in spelling") as caught:
         require_distinct_classes(samples_of(classes), "ours")
     assert remedy in str(caught.value)
     assert "\n" not in str(caught.value)
@@ -147,7 +147,7 @@ def test_spellings_of_a_patient_are_one_patient_and_mentioned(caplog):
         samples = with_one_spelling(samples_of(patients=["3.0", "3", "p 1", "P1"]), "ours")
     assert len(set(samples.patients)) == 2
     assert samples.patients[0] == samples.patients[1]
-    assert "patients of ours differ in spelling only and are taken as one" in caplog.text
+    assert "patients of ours differ only in spelling and are merged" in caplog.text
     assert "'3' and '3.0'" in caplog.text
 
 

@@ -67,11 +67,11 @@ def test_names_of_columns_can_be_lowered(read):
         ("a,\n1,2\n", "column 2 has no name"),
         ("a,a\n1,2\n", "two columns 'a'"),
         (b"a,b\n\xff\xfe,2\n", "not UTF-8"),
-        ('a,b\n"1,2\n', "line 2 is no row of a table: unexpected end"),
-        ('a,b\n1,2\n"x"y,2\n', "line 3 is no row of a table"),
+        ('a,b\n"1,2\n', "line 2 cannot be parsed: unexpected end"),
+        ('a,b\n1,2\n"x"y,2\n', "line 3 cannot be parsed"),
         ("a,b\n1,2\nä,3\n".encode("latin-1"), "line 3 is not UTF-8 text .byte 0xe4.*CSV UTF-8"),
-        ("a,b\n1,2\n".encode("utf-16-le"), "line 1 is no text"),
-        ("a" * 200_000 + ",b\n1,2\n", "line 1 is no row of a table: field larger"),
+        ("a,b\n1,2\n".encode("utf-16-le"), "line 1 is not text"),
+        ("a" * 200_000 + ",b\n1,2\n", "line 1 cannot be parsed: field larger"),
         (",a\nx,1\n", "column 1 has no name"),
         ("a,,b\n1,2,3\n", "column 2 has no name"),
     ],
@@ -87,7 +87,7 @@ def test_two_names_that_are_one_in_lower_case(read):
 
 
 def test_a_file_that_is_not_there(tmp_path):
-    with pytest.raises(DataError, match="no readable table"):
+    with pytest.raises(DataError, match="cannot be read as a table"):
         read_text_table(tmp_path / "none.csv")
 
 

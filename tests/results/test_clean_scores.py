@@ -87,7 +87,7 @@ def test_the_first_metric_is_shown_on_both_sets_of_samples(record):
     assert "balanced accuracy (24) ↑" in text
     assert "clean (18) ↑" in text
     assert "Clean test samples (patients): a 12 (12), b 6 (6)." in text
-    assert "is shown where" not in text, "all of it is"
+    assert "a clean score requires" not in text, "all of it is"
 
 
 # -- support ---------------------------------------------------------------------------------------
@@ -106,12 +106,12 @@ def test_a_mean_over_classes_is_withheld_where_one_has_too_few_units(record, of_
     assert clean["balanced_accuracy"]["mean"] is None
     assert clean["balanced_accuracy"]["values"] == [None]
     assert clean["balanced_accuracy"]["interval"] is None
-    assert clean["balanced_accuracy"]["reason"] == "too few clean units: b < 5"
+    assert clean["balanced_accuracy"]["reason"] == "too few clean groups: b < 5"
     assert support["classes"]["b"] == {"samples": of_b, "units": of_b}
     text = format_leaderboard(board, "plain")
     assert "– (b < 5)" in text
     assert f"Clean test samples (patients): a 12 (12), b {of_b} ({of_b})." in text
-    assert "shown where at least 5 patients of each class are clean" in text
+    assert "requires at least 5 clean patients of each class" in text
     assert "nan" not in text
 
 
@@ -141,8 +141,8 @@ def test_a_score_that_is_no_mean_over_classes_wants_five_units_in_all(record):
     clean, support = clean_of(board)
     assert clean["accuracy"]["mean"] is None
     assert support["units"] == 4
-    assert "– (units < 5)" in format_leaderboard(board, "plain")
-    assert "at least 5 patients in all are clean" in format_leaderboard(board, "plain")
+    assert "– (groups < 5)" in format_leaderboard(board, "plain")
+    assert "at least 5 clean patients in total" in format_leaderboard(board, "plain")
 
 
 def test_units_of_the_folds_of_a_run_add_up_and_those_of_repeats_do_not(record):
@@ -222,16 +222,22 @@ def test_marks_are_data_too(record):
 @pytest.mark.parametrize(
     ("changes", "expected"),
     [
-        ({}, "Audit: 1 of 4 test samples has a copy, or another image of their patient, in "),
-        ({}, "2 samples were dropped from training and validation, so that no parts share"),
-        (KEPT, "† Nothing was dropped (copies = keep): 1 of 4 test samples has a copy"),
+        (
+            {},
+            "Audit: 1 of 4 test samples has a duplicate, or another image of the same patient, in ",
+        ),
+        (
+            {},
+            "2 samples were dropped from training and validation, so that no duplicate or patient",
+        ),
+        (KEPT, "† Nothing was dropped (copies = keep): 1 of 4 test samples has a duplicate"),
         ({"dropped": 1}, "1 sample was dropped from training and validation, so"),
         (KEPT | {"clean": 4, "shared_with_validation": 3}, "and 3 validation samples in training"),
-        (KEPT | {"clean": 4}, "(copies = keep), and no parts share a copy or a patient."),
-        (ALONE, "Audit: 2 samples form 1 cluster of copies, none of which stands in two parts."),
-        (ALONE | {"clusters": 0}, "Audit: No copies among the samples. Split 01234567."),
+        (KEPT | {"clean": 4}, "(copies = keep); no duplicate or patient is shared between splits."),
+        (ALONE, "Audit: 2 samples form 1 cluster of duplicates, none shared between splits."),
+        (ALONE | {"clusters": 0}, "Audit: No duplicates among the samples. Split 01234567."),
         ({"clean": 4}, "Audit: 2 samples were dropped"),
-        (ALONE | {"audited": False}, "Audit: Copies cannot be looked for in these data."),
+        (ALONE | {"audited": False}, "Audit: These data cannot be searched for duplicates."),
         (KEPT | {"audited": False}, "† Nothing was dropped"),
     ],
 )
@@ -240,7 +246,7 @@ def test_the_verdict_in_one_line(changes, expected):
 
 
 def test_files_without_a_verdict_say_so():
-    assert "did not audit" in verdict_line({})
+    assert "without audit" in verdict_line({})
     assert not flattered({})
 
 
@@ -264,11 +270,11 @@ def test_clean_means_over_different_classes_are_not_averaged(record):
     cell = table.rows[0].clean_cells["balanced_accuracy"]
     assert math.isnan(cell.mean)
     told = " ".join(footnotes(table))
-    assert "clean test samples of the folds are of different classes" in told
+    assert "folds differ in the classes of their clean test samples" in told
     assert not math.isnan(table.rows[0].clean_cells["accuracy"].mean)
 
 
 def test_trials_of_different_divisions_are_not_ranked_in_silence(record):
     trials = [record(backbone="a"), record(backbone="b", audit={"split": "f" * 16})]
     (table,) = build_leaderboard(trials).tables
-    assert any("trained on different samples" in note for note in footnotes(table))
+    assert any("different training samples" in note for note in footnotes(table))

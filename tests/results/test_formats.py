@@ -37,7 +37,7 @@ def board(make_record):
 def test_the_formats_of_the_command_line_are_those_of_the_library():
     from mritk.cli.leaderboard import FORMATS as OFFERED
 
-    assert set(OFFERED) == {*FORMATS, "parquet"}, "Parquet is no text"
+    assert set(OFFERED) == {*FORMATS, "parquet"}, "Parquet is a binary format"
 
 
 @pytest.mark.parametrize("style", ["github", "plain", "latex", "html"])
@@ -267,7 +267,7 @@ def leaves(board, width, style="plain"):
     text = format_leaderboard(board, style, width=width)
     lines = text.splitlines()
     head = next(line for line in lines if "backbone" in line)
-    named = " ".join(text.split()).partition("Left out to fit the terminal: ")[2]
+    named = " ".join(text.split()).partition("Columns omitted to fit the terminal: ")[2]
     return lines, head, named.partition(" (all: mritk leaderboard --wide)")[0]
 
 
@@ -297,4 +297,4 @@ def test_what_a_table_is_about_stays_however_narrow_the_terminal(board):
 
 
 def test_without_a_width_nothing_is_left_out(board):
-    assert "Left out" not in format_leaderboard(board, "plain")
+    assert "omitted" not in format_leaderboard(board, "plain")

@@ -78,7 +78,7 @@ def test_a_file_of_an_earlier_schema_that_hangs_hdf5_is_torn_and_the_next_one_is
     torn.write_bytes(path.read_bytes())
     lose_a_block(torn)
     with TrialReader(seconds=0.5) as reader:
-        with pytest.raises(TornTrial, match="it keeps the HDF5 library busy for ever"):
+        with pytest.raises(TornTrial, match="it hangs the HDF5 library"):
             reader.read(torn)
         assert reader.read(path).record.status == "finished"
 
@@ -95,7 +95,7 @@ def test_no_damage_is_accepted_hangs_or_crashes(path, mutated):
             path.write_bytes(content)
             with pytest.raises(UnusableTrial) as raised:
                 reader.read(path)
-            assert "busy for ever" not in str(raised.value), f"mutation {number} hangs"
+            assert "hangs the HDF5 library" not in str(raised.value), f"mutation {number} hangs"
             assert "crashes" not in str(raised.value), f"mutation {number} crashes"
 
 
@@ -176,18 +176,18 @@ def test_a_file_that_reaches_outside_itself_is_refused(path, secret, reach):
         reach(file, secret)
         file.attrs[SEAL] = "0" * 64
     path.write_bytes(seal_bytes(path.read_bytes()))
-    with pytest.raises(ForeignFile, match="no trial file that mritk wrote"):
+    with pytest.raises(ForeignFile, match="not a trial file written by mritk"):
         read_trial(path)
 
 
 def test_a_file_of_an_earlier_schema_may_not_either(path, secret, as_schema):
     as_schema(path, 2, lambda file: external_link(file, secret))
-    with pytest.raises(ForeignFile, match="no trial file that mritk wrote"):
+    with pytest.raises(ForeignFile, match="not a trial file written by mritk"):
         read_trial(path)
 
 
 def test_the_digest_of_a_file_follows_nothing_either(path, secret):
     with h5py.File(path, "r+") as file:
         external_link(file, secret)
-        with pytest.raises(ValueError, match="link to somewhere else"):
+        with pytest.raises(ValueError, match="external link"):
             digest_of(file)

@@ -157,7 +157,7 @@ def test_group_by_makes_a_table_of_each_value(make_record, by, values):
 
 
 def test_a_grouping_or_metric_that_does_not_exist_is_an_error(make_record):
-    with pytest.raises(UsageError, match="cannot group by 'colour'; there is dataset, "):
+    with pytest.raises(UsageError, match="cannot group by 'colour'; available: dataset, "):
         build_leaderboard([make_record()], group_by=["colour"])
     with pytest.raises(UnknownName, match="unknown metric 'acuracy'; did you mean accuracy"):
         build_leaderboard([make_record()], metrics=["acuracy"])
@@ -168,7 +168,7 @@ def test_failed_trials_are_counted_and_not_averaged(make_record):
     (row,) = rows(board)
     assert (row.trials, row.failed) == (1, 1)
     assert row.cells["accuracy"].values == (0.75,)
-    assert "1 failed trial left out: tiny@scratch." in notes(board)
+    assert "1 failed trial excluded: tiny@scratch." in notes(board)
 
 
 def test_predictions_of_a_trial_that_failed_afterwards_do_not_count(make_record):
@@ -237,7 +237,7 @@ def test_test_samples_and_patients_are_counted(make_record):
 
 
 def test_skipped_samples_are_mentioned(make_record):
-    assert "2 unreadable samples were left out" in notes(
+    assert "2 unreadable samples were skipped" in notes(
         build_leaderboard([make_record(skipped=["x", "y"])])
     )
 
@@ -276,7 +276,7 @@ def test_a_seed_that_lacks_a_fold_is_left_out_and_named_and_there_is_one_mean(ma
     second = row("b", HALVES[::-1], {0: [0, 1], 1: [0, 1]})
     board = build_leaderboard([*first, *second])
     (table,) = board.tables
-    assert "a: seed 1 lacks fold 1, and is left out" in notes(board)
+    assert "a: seed 1 lacks fold 1, and is excluded" in notes(board)
     by_name = {row.name: row for row in table.rows}
     assert by_name["a"].trials == 2
     (pair,) = table.comparisons["balanced_accuracy"]
@@ -312,7 +312,7 @@ def test_a_site_without_a_class_leaves_that_class_to_the_other_sites(make_record
     assert found["a"].mean == pytest.approx(np.mean([np.mean([1, 0.75]), 2 / 3]))
     assert not found["a"].interval.reason
     assert found["a"].interval.low <= found["a"].mean <= found["a"].interval.high
-    assert "average each class over the folds that test it" in notes(board)
+    assert "average each class over the folds that have one" in notes(board)
     assert "nan:" not in notes(board).split("macro")[0]
 
 
@@ -324,7 +324,7 @@ def test_folds_of_one_seed_are_one_run(make_record):
         for fold in (0, 1)
     ]
     told = notes(build_leaderboard(records))
-    assert "One run (seed) per row: what another seed would change is not in intervals." in told
+    assert "One run (seed) per row: intervals do not include the effect of another seed." in told
     assert "Folds share training samples" in told
     assert "and runs" not in told
 
@@ -360,7 +360,7 @@ def test_draws_of_training_samples_for_one_test_part_are_no_folds(make_record):
 
 def test_differences_of_these_models_are_no_wider_for_folds(make_record):
     given = build_leaderboard(both_folds(make_record), analysis=Analysis(given_these_models=True))
-    assert "Folds share training samples: intervals are wider" in notes(given)
+    assert "Folds share training samples: intervals are widened" in notes(given)
 
 
 def test_a_table_of_one_run_per_row_has_no_letters_and_says_why(make_record):
@@ -379,7 +379,7 @@ def test_a_temperature_is_not_fitted_on_the_test_part(make_record):
         protocol_json='{"split":{"validation":"test"},"selection":{"on":"val"}}',
     )
     board = build_leaderboard([on_test], analysis=Analysis(temperature=True))
-    assert "nan: the validation part is the test part" in notes(board)
+    assert "nan: the validation set is the test set" in notes(board)
 
 
 def test_a_temperature_of_a_validation_part_that_is_all_right_is_refused(make_record):

@@ -95,7 +95,7 @@ def test_intervals_are_those_of_the_leaderboard(make_record):
 
 
 def test_where_there_is_no_interval_the_card_says_why(make_record):
-    assert "| none: a class has one patient only" in trial_card(make_record())
+    assert "| none: a class has only one patient" in trial_card(make_record())
 
 
 def test_an_undefined_score_says_why(make_record):
@@ -157,7 +157,7 @@ def test_a_name_from_a_plugin_is_text_everywhere(make_record):
 
 def test_an_older_file_lacks_licences_and_the_card_says_so(make_record):
     card = trial_card(make_record())
-    assert "| weights | not stored | no licence is stated" in section(card, "Licences")
+    assert "| weights | not stored | no licence stated" in section(card, "Licences")
     assert "| input | not stored |" in card
     assert "| train | 2 | not stored |" in section(card, "Training and evaluation data")
 
@@ -169,8 +169,8 @@ def test_patients_of_each_part(make_record):
         "| train | 2 | 1 |",
         "| test | 4 | 2 |",
     ]
-    assert "Divided by patient" in card
-    assert "Divided by image (no patients are named)" in trial_card(make_record(patients=False))
+    assert "Split by patient" in card
+    assert "Split at image level (no patient ids)" in trial_card(make_record(patients=False))
 
 
 def test_a_regression_has_no_classes(make_record):
@@ -192,11 +192,11 @@ def test_a_failed_trial_has_no_card(make_record):
 def test_what_a_resumed_or_shared_trial_cost_is_not_the_whole(make_record):
     cost = {"seconds_fit": 3.0, "energy_joules": 4200.0}
     card = trial_card(make_record(cost=cost))
-    assert "| energy of the GPU board (kJ) | 4.2 |" in card
+    assert "| GPU board energy (kJ) | 4.2 |" in card
     assert "resumed" not in card
     card = trial_card(make_record(cost={**cost, "energy_shared": 1.0, "resumed_after_epochs": 7.0}))
     assert "those after epoch 7" in card
-    assert "energy is theirs too" in card
+    assert "the energy includes theirs" in card
 
 
 # -- limits ------------------------------------------------------------------------------------
@@ -208,16 +208,16 @@ def test_what_a_resumed_or_shared_trial_cost_is_not_the_whole(make_record):
         ({"patients": False}, "Image-level split"),
         ({"audit": {}}, "not audited"),
         ({"audit": audit(copies="keep", clean=1)}, "Leaks were kept .*: 3 of 4 test samples"),
-        ({"audit": audit(pretraining=["ADNI"])}, "pretrained on a collection .*: ADNI"),
-        ({"skipped": ["s7"]}, "1 unreadable samples were left out"),
+        ({"audit": audit(pretraining=["ADNI"])}, "pretrained on a source .*: ADNI"),
+        ({"skipped": ["s7"]}, "1 unreadable samples were skipped"),
         ({"dataset": "simulated_brains"}, "synthetic"),
         ({"provenance": {"dataset_summary": "Synthetic tumours"}}, "synthetic"),
-        ({}, "Few patients: the test part has 2"),
+        ({}, "Few patients: the test set has 2"),
         ({}, r"fewer than 20 test samples: a \(2\), b \(2\)"),
         ({}, "images of 2 sites"),
         ({"protocol_json": '{"selection":{"on":"val"}}'}, "selected on 1 validation samples"),
         ({"protocol_json": '{"selection":{"on":"test"}}'}, "selected on the test set"),
-        ({"seed": 3}, "One training .seed 3."),
+        ({"seed": 3}, "One training run .seed 3."),
         ({"folds": 5, "fold": 2}, "Fold 2 of 5"),
         ({"notes": {"precision": "bfloat16"}}, "bfloat16"),
     ],
@@ -360,7 +360,7 @@ def test_what_licences_forbid(text, words):
 
 @pytest.mark.parametrize("text", ["not stated", "", "not stated; the code is MIT", "unknown"])
 def test_no_licence_is_no_permission(text):
-    assert terms_of(text) == ["no licence is stated: ask the publisher before you share anything"]
+    assert terms_of(text) == ["no licence stated: ask the publisher before sharing"]
 
 
 def test_the_hubs_names_of_licences():
@@ -387,14 +387,14 @@ def test_a_protocol_in_words():
     text = " ".join(protocol_words(StoredProtocol(protocol), "kfold"))
     for told in (
         "Method finetune; images of 224 × 224 px",
-        "each of 5 parts is the test part once; copies fall anywhere; 10 training samples",
-        "the best loss on the validation part",
-        "Stage 1: the head alone, 1 epoch at most, adamw, learning rate 0.001",
-        "by low-rank updates (LoRA)",
-        "weight decay 0; states of earlier stages no longer count.",
+        "each of 5 folds is the test set once; duplicates may be in different splits; 10 training",
+        "the best loss on the validation set",
+        "Stage 1: the head only, 1 epoch at most, adamw, learning rate 0.001",
+        "with low-rank updates (LoRA)",
+        "weight decay 0; checkpoints of earlier stages are discarded.",
         "Pixels are normalised twice for one, other.",
-        "Batches of 32 images.",
-        "Further parameters: mixup = 0.2.",
+        "Batch size 32.",
+        "Other parameters: mixup = 0.2.",
     ):
         assert told in text
     assert protocol_words(StoredProtocol(), "own"), "what is not known does not stop it"
@@ -403,4 +403,4 @@ def test_a_protocol_in_words():
 def test_the_protocol_of_a_card_is_that_of_the_file(make_record):
     record = make_record()
     assert json.loads(record.protocol_json)["parameters"]["batch_size"] == 16
-    assert "Batches of 16 images" in section(trial_card(record), "Protocol")
+    assert "Batch size 16" in section(trial_card(record), "Protocol")

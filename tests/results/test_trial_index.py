@@ -37,6 +37,13 @@ VERDICT |= {"shared_with_validation": 0, "audited": True, "findings": [], "split
 VERDICT |= {"samples_in_clusters": 2, "pretraining": ["radimagenet"]}
 
 
+def slow(*cases):
+    return [
+        pytest.param(*(case if isinstance(case, tuple) else (case,)), marks=pytest.mark.slow)
+        for case in cases
+    ]
+
+
 @pytest.fixture
 def folder(make_record, tmp_path):
     """Two rows of three trials each, of which one failed; another dataset, another protocol."""
@@ -103,10 +110,12 @@ def damage(folder, trial_id, monkeypatch):
     [
         (MEANS, {}),
         (QUICK, {}),
-        (replace(QUICK, interval="bca"), {"metrics": ["accuracy", "log_loss"]}),
-        (replace(QUICK, level="patient"), {"sort": "log_loss"}),  # undefined where nobody told
-        (replace(QUICK, temperature=True), {"group_by": ["seed"]}),
-        (replace(MEANS, temperature=True, level="patient"), {}),
+        *slow(
+            (replace(QUICK, interval="bca"), {"metrics": ["accuracy", "log_loss"]}),
+            (replace(QUICK, level="patient"), {"sort": "log_loss"}),  # undefined where nobody told
+            (replace(QUICK, temperature=True), {"group_by": ["seed"]}),
+            (replace(MEANS, temperature=True, level="patient"), {}),
+        ),
     ],
     ids=str,
 )
@@ -217,7 +226,7 @@ def test_what_is_lacking_is_told_from_the_index_too(make_record, tmp_path):
     cross_validated(folder, make_record, without=["one11"], folds_of_one_class=[1])
     for _ in range(2):
         board = board_of(folder)
-        assert "one: seed 1 lacks fold 1, and is left out" in "".join(board.tables[0].warnings)
+        assert "one: seed 1 lacks fold 1, and is excluded" in "".join(board.tables[0].warnings)
         one = next(row for row in board.tables[0].rows if row.name == "one")
         assert one.cells["balanced_accuracy"].over_runs is not None
         assert one.trials == 2
@@ -266,6 +275,7 @@ def test_another_question_to_trials_that_are_known_is_answered_from_their_files(
         assert text(board_of(folder, analysis)) == expected
 
 
+@pytest.mark.slow
 def test_a_table_of_another_analysis_than_the_index_was_opened_for_is_right_too(folder):
     wanted = replace(QUICK, level="patient", temperature=True)
     with TrialIndex(folder, QUICK) as index:
@@ -343,8 +353,8 @@ def sealed_bytes(path):
 @pytest.mark.parametrize(
     "spoil",
     [
-        *(lost, torn, flipped, of_another_version, foreign, empty, a_folder),
-        *(sealed_nonsense, sealed_depths, sealed_bytes),
+        *(lost, torn, sealed_nonsense),
+        *slow(flipped, of_another_version, foreign, empty, a_folder, sealed_depths, sealed_bytes),
     ],
 )
 def test_an_index_that_is_not_whole_is_passed_over_and_made_anew(folder, reads, spoil):
@@ -445,6 +455,7 @@ def test_tables_that_were_made_long_ago_are_forgotten(folder, monkeypatch):
     assert len(tables) == 5
 
 
+@pytest.mark.slow
 def test_a_file_that_was_damaged_without_being_written_is_found_by_whoever_reads_it(
     folder, mritk, monkeypatch
 ):
@@ -464,7 +475,7 @@ def test_a_trial_that_is_replaced_while_a_table_is_made_is_named(folder, make_re
         trials = list(index.trials())
         folder.write(make_record((1, 0, 0, 0), id="slow", protocol="slow"))
         board = build_leaderboard(trials, analysis=QUICK, kept=index)
-    assert "written anew" in board.damaged[0]
+    assert "modified meanwhile" in board.damaged[0]
     assert len(board.tables) == 2, "the others"
     assert not board_of(folder, QUICK).damaged
 
@@ -491,6 +502,7 @@ def test_files_that_no_digest_proves_are_never_noted(folder, as_schema):
     assert text(board_of(folder, QUICK)) == text(board)
 
 
+@pytest.mark.slow
 def test_where_nothing_can_be_written_tables_are_shown_all_the_same(folder, monkeypatch):
     def refuse(*arguments, **options):
         raise StoreError("read-only")
@@ -524,6 +536,7 @@ def test_one_dataset_or_protocol_is_shown_alone(folder, mritk, reads):
     assert "no trials of nobody" in none.err
 
 
+@pytest.mark.slow
 def test_an_index_that_came_with_a_folder_says_nothing(folder, reads, tmp_path):
     """Its seal is right, and its numbers are made up; the files are those that it was made for."""
     expected = text(build_leaderboard(folder.trials(), analysis=QUICK))

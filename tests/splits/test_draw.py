@@ -103,5 +103,5 @@ def test_parts_divide_the_rows_and_only_them_and_keep_groups_whole():
 def test_copies_that_leave_too_few_samples_apart_are_explained():
     samples = COHORTS["12 large patients"]
     groups = units(samples, np.zeros(len(samples), int))
-    with pytest.raises(DataError, match=r"1 patients, those with copies .* into 5 parts"):
+    with pytest.raises(DataError, match=r"1 patients, counting duplicates .* into 5 sets"):
         draw_parts(samples, np.arange(len(samples)), groups, 5, 0)

@@ -89,5 +89,5 @@ def test_sites_need_samples(make_samples, cohort):
 
 
 def test_classes_are_needed(cohort):
-    with pytest.raises(DataError, match="give y"):
+    with pytest.raises(DataError, match="pass y"):
         next(FoldSplitter().split(cohort[0]))

@@ -220,7 +220,7 @@ def test_official_needs_official_parts(splits):
 
 def test_a_class_that_is_absent_from_a_part_is_an_error_that_names_both():
     samples = samples_of([0, 1] * 6 + [0] * 4, splits=SPLITS)
-    with pytest.raises(DataError, match=r"class 'b' has no sample in the test part \(6 in all\)"):
+    with pytest.raises(DataError, match=r"class 'b' has no sample in the test set \(6 in total\)"):
         make_folds(samples, SplitRule("official"))
 
 
@@ -231,12 +231,12 @@ def test_a_class_without_any_sample_is_an_error():
 
 def test_too_few_patients_is_an_error():
     samples = samples_of(np.arange(40) % 2, [f"p{i % 3}" for i in range(40)])
-    with pytest.raises(DataError, match="3 patients cannot be divided into 5 parts"):
+    with pytest.raises(DataError, match="3 patients cannot be split into 5 sets"):
         make_folds(samples, SplitRule("holdout"))
 
 
 def test_too_few_samples_is_an_error():
-    with pytest.raises(DataError, match="3 samples cannot be divided into 5 parts"):
+    with pytest.raises(DataError, match="3 samples cannot be split into 5 sets"):
         make_folds(samples_of([0, 1, 0]), SplitRule("kfold"))
 
 
@@ -302,7 +302,7 @@ def test_repeats_of_an_official_split_draw_another_validation_part():
 
 
 def test_repeats_that_would_draw_nothing_are_refused():
-    with pytest.raises(DataError, match="one and the same official split"):
+    with pytest.raises(DataError, match="the same official split"):
         make_folds(official(*SPLITS), SplitRule("official", repeats=2))
     assert len(make_folds(official(*SPLITS), SplitRule("official", repeats=2, shots=1))) == 2
 
@@ -322,7 +322,7 @@ def test_a_rare_class_is_drawn_into_every_part_where_it_is_possible():
 def test_a_class_of_too_few_patients_is_refused_by_name():
     owners = np.repeat(np.arange(20), 3)
     samples = samples_of(np.where(owners < 2, 2, owners % 2), [f"p{i}" for i in owners])
-    with pytest.raises(DataError, match=r"class 'c' has 6 samples of 2 patients, but it takes 3"):
+    with pytest.raises(DataError, match=r"class 'c' has 6 samples of 2 patients, but 3"):
         make_folds(samples, SplitRule("holdout"))
 
 
@@ -360,12 +360,12 @@ def test_every_key_of_the_rule_is_in_the_documents():
         assert re.search(rf"^{field.name} = ", table, re.MULTILINE), field.name
 
 
-# -- selection on the test part, as published ------------------------------------------------------
+# -- selection on the test set, as published ------------------------------------------------------
 
 
 @pytest.fixture
 def with_test_part():
-    """24 samples of 12 patients, the last third an official test part."""
+    """24 samples of 12 patients, the last third an official test set."""
     parts = ["train"] * 16 + ["test"] * 8
     patients = [f"p{i // 2}" for i in range(24)]
     return samples_of(np.arange(24) // 2 % 2, patients, splits=parts)

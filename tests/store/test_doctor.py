@@ -79,7 +79,7 @@ def states(mritk, folder, *options):
 def test_a_sound_folder_is_well_and_a_failed_trial_is_a_note(mritk, folder):
     code, found = states(mritk, folder)
     assert (code, found) == (0, {("trials/cccc.h5", "failed trial")})
-    assert "3 trials are whole; all is well." in mritk("doctor", folder.path).out
+    assert "3 trials are intact; no problems found." in mritk("doctor", folder.path).out
 
 
 def truncate(folder):
@@ -147,7 +147,7 @@ def test_numbers_that_do_not_agree_are_inconsistent(mritk, folder, sound):
     text = mritk("doctor", folder.path).out
     for part in (
         "not 00000000",
-        "the parts have the digest",
+        "the split has digest",
         "its samples are not those of the split",
         "some scores are NaN",
     ):
@@ -196,9 +196,11 @@ def test_a_file_that_cannot_be_read_now_is_left_where_it_is_and_gives_4(mritk, f
     monkeypatch.setattr(Path, "read_bytes", read_bytes)
     code, found = states(mritk, folder, "--fix")
     assert code == 4
-    assert ("trials/aaaa.h5", "cannot be read now") in found
+    assert ("trials/aaaa.h5", "currently inaccessible") in found
     assert path.is_file()
-    assert "1 cannot be read now; of the others, all is well." in mritk("doctor", folder.path).out
+    assert (
+        "1 currently inaccessible; others: no problems found." in mritk("doctor", folder.path).out
+    )
 
 
 def test_a_trial_that_took_the_place_of_a_torn_one_meanwhile_is_not_moved(folder, sound):
@@ -214,13 +216,13 @@ def test_a_copy_under_another_name_is_no_trial_and_is_set_aside(mritk, folder):
     shutil.copy(folder.trial_path("bbbb"), folder.trial_path("eeee"))
     ended = mritk("doctor", folder.path)
     assert ended.code == 1
-    assert "holds the trial bbbb, not the one that its name says" in ended.out
-    assert "3 trials are whole" in ended.out
+    assert "contains trial bbbb, not the one in its name" in ended.out
+    assert "3 trials are intact" in ended.out
     assert ("trials/eeee.h5", "misnamed") in states(mritk, folder, "--fix")[1]
     assert states(mritk, folder)[0] == 0
     assert (folder.path / "quarantine" / "eeee.h5").is_file()
     ended = mritk("verify", folder.path / "quarantine" / "eeee.h5")
-    assert "the file of bbbb is called eeee" in ended.out
+    assert "the file of bbbb is named eeee" in ended.out
 
 
 def test_a_second_torn_file_of_one_name_is_set_aside_beside_the_first(mritk, folder):
@@ -237,7 +239,7 @@ def test_a_run_that_was_killed_before_its_first_trial_is_no_harm(mritk, tmp_path
         (tmp_path / "results" / name).mkdir()
     ended = mritk("doctor", tmp_path / "results")
     assert (ended.code, ended.err) == (0, "")
-    assert "0 trials are whole; all is well." in ended.out
+    assert "0 trials are intact; no problems found." in ended.out
 
 
 def test_an_interrupted_trial_is_named(mritk, folder):
@@ -247,13 +249,13 @@ def test_an_interrupted_trial_is_named(mritk, folder):
     assert (code, ("checkpoints/zzzz.ckpt", "interrupted trial") in found) == (0, True)
     ended = mritk("doctor", folder.path)
     assert "'mritk run' resumes it" in ended.out
-    assert "3 trials are whole, 1 interrupted; all is well." in ended.out
+    assert "3 trials are intact, 1 interrupted; no problems found." in ended.out
 
 
 def test_one_trial_is_spoken_of_as_one(mritk, folder):
     for path in sorted((folder.path / "trials").glob("*.h5"))[1:]:
         path.unlink()
-    assert "1 trial is whole; " in mritk("doctor", folder.path, "--fix").out
+    assert "1 trial is intact; " in mritk("doctor", folder.path, "--fix").out
 
 
 def test_a_run_that_was_killed_before_it_wrote_the_view_is_no_harm(mritk, folder):
@@ -295,7 +297,7 @@ def test_a_file_that_somebody_may_be_writing_is_left_alone_for_an_hour(mritk, fo
         path.write_bytes(b"half")
     code, found = states(mritk, folder, "--fix")
     assert code == 0
-    named = {(str(path.relative_to(folder.path)), "perhaps in use") for path in half}
+    named = {(str(path.relative_to(folder.path)), "possibly in use") for path in half}
     assert named <= found
     assert all(path.exists() for path in half)
     for path in half:
@@ -324,7 +326,7 @@ def test_verify_shows_each_check_and_the_numbers(mritk, folder, sound):
     alter(folder)
     ended = mritk("verify", "aaaa", "--results", folder.path)
     assert ended.code == 1
-    assert "was changed after it was written" in ended.out
+    assert "was modified after it was written" in ended.out
     assert mritk("verify", "zzzz", "--results", folder.path).code == 2
 
 
@@ -359,7 +361,7 @@ def test_merge_copies_what_is_new_and_keeps_what_is_there(mritk, folder, sound, 
     assert folder.status("cccc") == "failed"
     ended = mritk("merge", other.path, "-o", folder.path)
     assert ended.code == 0
-    assert "2 trials copied, 1 were there already." in ended.out
+    assert "2 trials copied, 1 already present." in ended.out
     assert folder.status("cccc") == "finished", "a finished trial replaces a failed one"
     assert folder.trial_path("dddd").read_bytes() == other.trial_path("dddd").read_bytes()
     assert folder.trial_path("aaaa").read_bytes() == before

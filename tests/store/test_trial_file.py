@@ -330,7 +330,7 @@ def test_a_file_that_was_changed_after_it_was_written_is_refused(make_record, pa
     write_trial(make_record(), path)
     with h5py.File(path, "r+") as file:
         change(file)
-    with pytest.raises(StoreError, match="was changed after it was written"):
+    with pytest.raises(StoreError, match="was modified after it was written"):
         read_trial(path)
 
 
@@ -344,7 +344,7 @@ def test_one_flipped_bit_of_a_prediction_is_noticed(make_record, path):
     assert at > 0
     content[at + 2] ^= 1
     path.write_bytes(content)
-    with pytest.raises(StoreError, match="was changed after it was written"):
+    with pytest.raises(StoreError, match="was modified after it was written"):
         read_trial(path)
 
 

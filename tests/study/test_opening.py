@@ -67,7 +67,7 @@ def test_joined_datasets_keep_their_sources(registry, workspace):
 
 
 def test_known_patients_are_not_given_up_for_a_part_that_has_none(registry, workspace):
-    with pytest.raises(DataError, match=r"two names no patients, the rest of one\+two does"):
+    with pytest.raises(DataError, match=r"two has no patient ids, the rest of one\+two does"):
         open_dataset("one+two", registry, workspace, DataOptions(no_patient_ids=True))
 
 
@@ -103,7 +103,7 @@ def test_a_regex_is_for_the_parts_that_name_no_patients(registry, workspace):
     samples = open_dataset("one+two", registry, workspace, options).samples
     assert samples.patients[0] == "one/p0"
     assert samples.patients[8] == "two/0"
-    with pytest.raises(UsageError, match="one names its patients itself"):
+    with pytest.raises(UsageError, match="one already has patient ids"):
         open_dataset("one", registry, workspace, options)
 
 
@@ -114,7 +114,7 @@ def test_a_table_names_samples_as_they_are_called_once_joined(registry, workspac
     options = DataOptions(patients=str(table))
     samples = open_dataset("two+two", registry, workspace, options).samples
     assert len(set(samples.patients)) == 8
-    with pytest.raises(UsageError, match="name their patients already"):
+    with pytest.raises(UsageError, match="have patient ids already"):
         open_dataset("one+two", registry, workspace, options)
 
 
@@ -142,7 +142,7 @@ REGEX = r"two,patient_regex=s00(\d)"
 @pytest.mark.parametrize("first", ["two,no_patient_ids=true+bare", "bare+two,no_patient_ids=true"])
 def test_what_one_dataset_is_said_to_lack_is_not_admitted_for_another(registry, workspace, first):
     opened = open_dataset(first, registry, workspace, DataOptions())
-    with pytest.raises(DataError, match="does not name its patients"):
+    with pytest.raises(DataError, match="has no patient ids"):
         require_told_patients(opened, [SplitRule()])
     both = first.replace("bare", "bare,no_patient_ids=true")
     require_told_patients(open_dataset(both, registry, workspace, DataOptions()), [SplitRule()])
@@ -207,12 +207,12 @@ def test_parts_of_a_join_are_told_apart(registry, workspace):
 @pytest.mark.parametrize(
     ("name", "message"),
     [
-        ("two,patient_regex=(", r"^two: --patient-regex '\(' is no regular expression"),
-        ("two,patient_regex=a,patients=b", "exclude each other"),
+        ("two,patient_regex=(", r"^two: --patient-regex '\(' is not a valid regular expression"),
+        ("two,patient_regex=a,patients=b", "mutually exclusive"),
         ("two,no_patient_ids=maybe", "write no_patient_ids=true"),
         ("two,rename=a", "write rename=OLD=NEW"),
         ("two,rename=zz=a", "two,rename=zz=a: it has no class 'zz'; it has a, b"),
-        ("one,patient_regex=a", "one names its patients itself"),
+        ("one,patient_regex=a", "one already has patient ids"),
     ],
 )
 def test_what_is_said_wrong_behind_a_name_is_refused(registry, workspace, name, message):

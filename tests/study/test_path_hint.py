@@ -71,30 +71,30 @@ def refusal(name, registry, workspace) -> str:
 @pytest.mark.parametrize(
     ("typed", "remedy"),
     [
-        ("./imgs", "write folder:./imgs"),
-        ("imgs", "write folder:imgs"),
-        ("imgs,slices=2", "write folder:imgs,slices=2"),
-        ("study,target=age,slices=4", "write bids:study,target=age,slices=4"),
-        ("dicom:imgs,patient=none", "write folder:imgs$"),
-        ("x.jpg", "x.jpg is a single scan, and a dataset is many; folder:PATH wants a folder"),
+        ("./imgs", "use folder:./imgs"),
+        ("imgs", "use folder:imgs"),
+        ("imgs,slices=2", "use folder:imgs,slices=2"),
+        ("study,target=age,slices=4", "use bids:study,target=age,slices=4"),
+        ("dicom:imgs,patient=none", "use folder:imgs$"),
+        ("x.jpg", "x.jpg is a single scan; folder:PATH needs a folder"),
         ("head.nii.gz", "head.nii.gz is a single scan"),
         ("table.xlsx", "save table.xlsx as CSV, with the columns path and label, for manifest:"),
-        ("./nowhere", "there is no file or folder ./nowhere"),
-        ("nowhere.csv,slices=2", "there is no file or folder nowhere.csv"),
-        ("table.csv", "write manifest:table.csv"),
-        ("study", "write bids:study"),
-        ("./dcm", "write dicom:./dcm"),
+        ("./nowhere", "no file or folder ./nowhere"),
+        ("nowhere.csv,slices=2", "no file or folder nowhere.csv"),
+        ("table.csv", "use manifest:table.csv"),
+        ("study", "use bids:study"),
+        ("./dcm", "use dicom:./dcm"),
         ("folder:table.csv", "manifest:table.csv"),
-        ("folder:x.jpg", "x.jpg is a single file; folder:PATH wants a folder with a sub-folder"),
-        ("folder:./dcm", "write dicom:./dcm"),
-        ("folder:flat", "flat holds 1 files such as 1.png and no folder per class"),
-        ("folder:flat", "columns path and label and write manifest:flat/FILE.csv"),
-        ("folder:listed", "write manifest:listed/labels.csv"),
+        ("folder:x.jpg", "x.jpg is a single file; folder:PATH needs a folder with one subfolder"),
+        ("folder:./dcm", "use dicom:./dcm"),
+        ("folder:flat", "flat contains 1 files such as 1.png but no class folders"),
+        ("folder:flat", "columns path and label and use manifest:flat/FILE.csv"),
+        ("folder:listed", "use manifest:listed/labels.csv"),
         ("folder:study", "bids:study,target=COLUMN"),
-        ("dicom:imgs", "write folder:imgs"),
-        ("manifest:imgs", "write folder:imgs"),
-        ("manifest:study", "write bids:study"),
-        ("bids:imgs", "write folder:imgs"),
+        ("dicom:imgs", "use folder:imgs"),
+        ("manifest:imgs", "use folder:imgs"),
+        ("manifest:study", "use bids:study"),
+        ("bids:imgs", "use folder:imgs"),
         ("bids:study", "bids:PATH,target=COLUMN with one of its columns: age"),
         ("folder:nowhere", "no folder nowhere"),
     ],
@@ -127,11 +127,11 @@ def test_what_is_right_is_left_alone(name, there, registry, workspace):
 @pytest.mark.parametrize(
     ("typed", "remedy", "kind"),
     [
-        ("imgs", "no benchmark file imgs; for this path write -d folder:imgs", Unavailable),
-        ("study", "write -d bids:study", Unavailable),
-        ("folder:imgs", "; a dataset is given as -d folder:imgs$", Unavailable),
-        ("my imgs", "write -d 'folder:my imgs'", Unavailable),
-        ("table.csv", "is not valid TOML.*write -d manifest:table.csv", ProtocolError),
+        ("imgs", "no benchmark file imgs; for this path, use -d folder:imgs", Unavailable),
+        ("study", "use -d bids:study", Unavailable),
+        ("folder:imgs", "; specify the dataset as -d folder:imgs$", Unavailable),
+        ("my imgs", "use -d 'folder:my imgs'", Unavailable),
+        ("table.csv", "is not valid TOML.*use -d manifest:table.csv", ProtocolError),
         ("x.jpg", "x.jpg, line 1: not valid UTF-8", ProtocolError),
         ("nowhere.toml", "no benchmark file nowhere.toml$", Unavailable),
     ],
@@ -152,7 +152,7 @@ def test_so_says_a_run_of_volumes_with_a_backbone_of_images(mritk, tmp_path):
         (tmp_path / "vol" / label / f"sub-{label}.nii").touch()
     ended = mritk("run", "-d", f"folder:{tmp_path / 'vol'}", "-b", "small_cnn", "-n")
     assert ended.code == 2
-    assert "takes images, but folder:vol holds volumes; add ,slices=8 behind" in ended.err
+    assert "takes images, but folder:vol contains volumes; add ,slices=8 to" in ended.err
 
 
 @pytest.mark.parametrize("name", ["balls", "nobody:x"])

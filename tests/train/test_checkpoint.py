@@ -120,9 +120,9 @@ def altered(content):
         (lambda content: content[:-1], "it is damaged"),
         (lambda content: content + b"\0", "it is damaged"),
         (lambda content: content[: len(MAGIC)], "it is damaged"),
-        (lambda content: b"", "it is no checkpoint of this format"),
-        (lambda content: b"PK\3\4" + content, "it is no checkpoint of this format"),
-        (lambda content: content.replace(b" 1\n", b" 2\n", 1), "no checkpoint of this format"),
+        (lambda content: b"", "it is not a checkpoint of this format"),
+        (lambda content: b"PK\3\4" + content, "it is not a checkpoint of this format"),
+        (lambda content: content.replace(b" 1\n", b" 2\n", 1), "not a checkpoint of this format"),
     ],
 )
 def test_a_damaged_file_is_refused_by_name(make, saved, caplog, harm, reason):
@@ -131,7 +131,7 @@ def test_a_damaged_file_is_refused_by_name(make, saved, caplog, harm, reason):
     told = refusal(caplog, later)
     assert str(saved) in told
     assert reason in told
-    assert told.endswith("the trial starts again")
+    assert told.endswith("the trial restarts")
     assert later.history == [epoch(7)], "nothing was taken from it"
 
 

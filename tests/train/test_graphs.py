@@ -180,7 +180,7 @@ class ShortOfMemory(Watched):
     ("compute", "reason"),
     [
         (ReadsANumber, "CUDA error: operation not permitted when stream is capturing"),
-        (ShortOfMemory, "memory is short"),
+        (ShortOfMemory, "out of memory"),
     ],
 )
 def test_what_cannot_be_recorded_continues_eagerly_and_says_so_once(cuda, caplog, compute, reason):
@@ -189,7 +189,7 @@ def test_what_cannot_be_recorded_continues_eagerly_and_says_so_once(cuda, caplog
     with caplog.at_level(logging.WARNING, "mritk"):
         assert train(graphed, inner, 8) == train(eager, eager, 8)
     assert [record.getMessage() for record in caplog.records] == [
-        f"steps cannot be replayed as a CUDA graph ({reason}); continuing eagerly"
+        f"steps cannot be replayed as a CUDA graph ({reason}); continuing in eager mode"
     ]
     assert_same(inner, eager)
     assert len(cuda.graphs) == 1, "one attempt"
@@ -232,7 +232,7 @@ def test_divided_batches_are_not_recorded(cuda):
 
 def test_a_batch_that_must_not_be_divided_is_refused_as_without_graphs(cuda):
     inner = make_step(compute=Small)
-    with pytest.raises(OutOfMemory, match="BatchNorm takes its statistics"):
+    with pytest.raises(OutOfMemory, match="BatchNorm computes its statistics"):
         train(GraphedStep(inner), inner, 1)
     assert len(cuda.streams) == 1, "the usual stream is current again"
 

@@ -164,7 +164,7 @@ def test_it_is_written_in_gibibytes():
     text = str(MemoryEstimate(gib, gib, 2 * gib, gib, 3 * gib, gib // 4, gib // 64))
     assert "5.00 GiB for the network" in text
     assert "3.00 GiB for images" in text
-    assert "0.0156 GiB more for each image" in text
+    assert "0.0156 GiB per image" in text
 
 
 # -- against a measurement ---------------------------------------------------------------------

@@ -187,7 +187,7 @@ def test_bfloat16_gathers_float32_statistics(make_setup):
 
 
 def test_a_linear_probe_as_a_start_is_refused():
-    with pytest.raises(ValueError, match="statistics as they are stored"):
+    with pytest.raises(ValueError, match="with the stored statistics"):
         Recipe(recalibrate_batch_norm=True, head_start="probe")
 
 

@@ -238,4 +238,4 @@ def test_what_must_not_be_used_is_told_and_the_trial_starts_again(
         found = whole(0, tmp_path, **fields)
     assert found == expected, "the same result, from all batches"
     (told,) = [record.getMessage() for record in caplog.records if "checkpoint" in record.message]
-    assert told == f"checkpoint {path} is not used: {reason}; the trial starts again"
+    assert told == f"checkpoint {path} is not used: {reason}; the trial restarts"

@@ -219,15 +219,15 @@ def test_a_metric_that_the_task_does_not_have_is_refused(by):
 
 
 def test_a_metric_without_a_direction_is_refused():
-    with pytest.raises(UsageError, match="bias has no better value"):
+    with pytest.raises(UsageError, match="bias has no direction"):
         BestState(SelectionRule(by="bias"), Regression())
 
 
 @pytest.mark.parametrize(
     ("on", "patience", "told"),
     [
-        ("val", 0, "the last state was kept"),
-        ("last", 2, "early stopping had nothing to go by"),
+        ("val", 0, "the last checkpoint was used"),
+        ("last", 2, "early stopping was not possible"),
         ("last", 0, ""),
     ],
 )
@@ -244,8 +244,7 @@ def test_a_rule_that_never_had_a_value_is_told_in_the_log_and_the_notes(
     assert bool(said) == bool(told)
     if told:
         assert (
-            said
-            == f"mcc had no value on the validation part in any of 2 epochs ({reason}), so {told}"
+            said == f"mcc was undefined on the validation set in all 2 epochs ({reason}), so {told}"
         )
 
 

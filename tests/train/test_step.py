@@ -193,8 +193,12 @@ def test_batch_statistics_are_never_taken_from_a_part():
     with pytest.raises(OutOfMemory) as caught:
         step(IMAGES, torch.from_numpy(LABELS), 0)
     text = str(caught.value)
-    assert text.startswith("the device ran out of memory with a batch of 8 (CUDA out of memory.")
-    for advice in ("Lower batch_size or image_size", "batch_norm = 'frozen'", "stop what else"):
+    assert text.startswith("the device ran out of memory with batch size 8 (CUDA out of memory.")
+    for advice in (
+        "Lower batch_size or image_size",
+        "batch_norm = 'frozen'",
+        "stop other processes",
+    ):
         assert advice in text
     assert "\n" not in text
     assert caught.value.exit_code == ExitCode.UNAVAILABLE == 4
@@ -278,7 +282,7 @@ def test_an_optimiser_that_finds_no_memory_is_told_and_not_tried_again(monkeypat
     monkeypatch.setattr(optimiser, "step", run_out)
     objective = Objective(Classification(("a", "b")), np.array([0, 1]), "cpu")
     step = TrainingStep(network, network, objective, optimiser)
-    with pytest.raises(OutOfMemory, match="when the optimiser stepped"):
+    with pytest.raises(OutOfMemory, match="in the optimiser step"):
         step(torch.ones(2, 3), torch.tensor([0, 1]), seed=0)
     assert len(steps) == 1
 

@@ -26,7 +26,7 @@ def confusion(table: Table) -> Figure:
         UsageError: It is a regression.
     """
     if not isinstance(table.task, Classification):
-        raise UsageError("a regression has no confusion matrix")
+        raise UsageError("regression has no confusion matrix")
     names, rows = [short(name) for name in table.task.classes], scored_rows(table)
     side, names_take = 0.8 + 0.42 * len(names), width_of(names)
     with rc_context(STYLE):
@@ -51,7 +51,7 @@ def confusion(table: Table) -> Figure:
                 panel.set_ylabel("true")
         if shown:
             bar = figure.colorbar(image, ax=list(axes), shrink=0.7, pad=0.02, format="{x:.0%}")
-            bar.set_label("share of the true class")
+            bar.set_label("proportion of the true class")
             bar.outline.set_visible(False)
         legend_below(figure, {}, note=rest_note(len(shown), len(rows)))
     return figure

@@ -28,7 +28,7 @@ def column_of(table: Table, name: str = "") -> CostColumn:
         if len(told) > 1 and name in ("", column.name):
             return column
     raise UsageError(
-        f"no two rows tell {f'their {name}' if name else 'a cost'}, so there is no plot"
+        f"fewer than two rows have {f'the cost {name}' if name else 'a cost'}, so there is no plot"
     )
 
 

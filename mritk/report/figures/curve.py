@@ -30,7 +30,7 @@ from mritk.text.natural_order import is_all, value_order, value_text
 
 # What people call a key.
 WORDS = {"split.shots": "training samples per class (split.shots)"}
-BANDS = "Bands and upright lines: 95 % intervals."
+BANDS = "Bands and error bars: 95 % intervals."
 # Values that span more than this ratio stand on a logarithmic axis.
 WIDE = 4
 # Points between rows that have one place.
@@ -97,8 +97,9 @@ def _only_difference(protocols: Sequence[Mapping[str, Any]]) -> str:
     if len(differing) != 1:
         told = f"differ in {', '.join(differing)}" if differing else "do not differ"
         raise UsageError(
-            f"the protocols of these tables {told}; a curve is over one key: choose tables with "
-            f"--dataset and --protocol, or make them with 'mritk run --vary KEY=VALUE,VALUE'"
+            f"the protocols of these tables {told}; a curve needs exactly one varying key: select "
+            "tables with --dataset and --protocol, or create them with 'mritk run --vary "
+            "KEY=VALUE,VALUE'"
         )
     return differing[0]
 
@@ -107,7 +108,7 @@ def _require_one_each(
     tables: Sequence[Table], protocols: Sequence[Mapping[str, Any]], key: str
 ) -> None:
     if any(key not in protocol for protocol in protocols):
-        raise UsageError(f"not all of these protocols state {key}; choose tables with --protocol")
+        raise UsageError(f"not all of these protocols have {key}; select tables with --protocol")
     places = [
         (table.keys["dataset"], str(protocol[key]))
         for table, protocol in zip(tables, protocols, strict=True)
@@ -115,8 +116,8 @@ def _require_one_each(
     if len(set(places)) < len(places):
         others = [name for name in _differing(protocols) if name != key]
         raise UsageError(
-            f"there are several tables for one value of {key}: they differ in "
-            f"{', '.join(others) or 'the data'}; choose tables with --dataset and --protocol"
+            f"several tables for one value of {key}: they differ in "
+            f"{', '.join(others) or 'the data'}; select tables with --dataset and --protocol"
         )
 
 

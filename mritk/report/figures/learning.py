@@ -35,7 +35,7 @@ def learning(table: Table) -> Figure:
     ]
     rows = [(name, records) for name, records in rows if records]
     if not rows:
-        raise UsageError("no trial has a history of epochs, so there are no learning curves")
+        raise UsageError("no trial has an epoch history, so there are no learning curves")
     with rc_context(STYLE):
         shown = rows[:MOST]
         figure, axes = panels(len(shown), columns=COLUMNS, height=2.2)
@@ -66,7 +66,7 @@ def _losses(panel: Axes, record: TrialRecord) -> dict[str, Line2D]:
     selected = record.notes.get("selected_epoch")
     for epoch in record.history:
         if epoch.epoch == selected:
-            (kinds["state that is kept"],) = panel.plot(
+            (kinds["selected checkpoint"],) = panel.plot(
                 [selected], [epoch.val_loss], "o", color=COLOURS[1], ms=4
             )
     return kinds
@@ -76,7 +76,7 @@ def _stages(panel: Axes, record: TrialRecord) -> dict[str, Line2D]:
     kinds = {}
     for before, after in pairwise(record.history):
         if before.stage != after.stage:
-            kinds["a stage begins"] = panel.axvline(
+            kinds["start of a stage"] = panel.axvline(
                 after.epoch - 0.5, color=INK, lw=1, ls=(0, (1, 2))
             )
     return kinds

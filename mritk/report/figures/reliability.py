@@ -30,7 +30,7 @@ def reliability(table: Table) -> Figure:
         UsageError: It is a regression.
     """
     if not isinstance(table.task, Classification):
-        raise UsageError("a regression has no reliability diagram")
+        raise UsageError("regression has no reliability diagram")
     rows = scored_rows(table)
     with rc_context(STYLE):
         shown = rows[:MOST]
@@ -61,7 +61,7 @@ def _diagram(panel: Axes, trials: list[Scored]) -> tuple[float, dict[str, Line2D
     (perfect,) = panel.plot([0, 1], [0, 1], color=RULE, lw=1)
     (line,) = panel.plot(found.confidence[some], found.accuracy[some], "o-", color=COLOURS[0], ms=3)
     return found.error, {
-        "accuracy of a bin": line,
+        "accuracy per bin": line,
         "perfect calibration": perfect,
-        "share of the decisions (not to scale)": bars,
+        "proportion of decisions (not to scale)": bars,
     }

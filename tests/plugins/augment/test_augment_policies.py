@@ -11,9 +11,15 @@ from torchvision.transforms import v2 as transforms
 from torchvision.transforms.v2 import functional as reference
 
 from mritk_augment.operations import OPERATIONS, SIGNED, magnitudes
-from mritk_augment.policy import Step, apply_steps, draw_step
-from mritk_augment.rand_augment import LIMITS, rand_augment
-from mritk_augment.trivial_augment import WIDE, trivial_augment
+from mritk_augment.policy import (
+    LIMITS,
+    WIDE,
+    Step,
+    apply_steps,
+    draw_step,
+    rand_augment,
+    trivial_augment,
+)
 
 BILINEAR = InterpolationMode.BILINEAR
 POLICIES = {

@@ -94,7 +94,9 @@ def test_slices_of_the_central_part(cohort):
 
 
 def test_more_slices_than_there_are_names_the_series(cohort):
-    with pytest.raises(DataError, match=r"central 60 % of the 12 slices .*has no 8.*slices=7"):
+    with pytest.raises(
+        DataError, match=r"central 60 % of the 12 slices .*has fewer than 8.*slices=7"
+    ):
         read_collection(cohort(), slices=8)
 
 
@@ -128,7 +130,7 @@ def test_official_parts(write_series, make_head, tmp_path):
     assert sorted(samples.splits) == ["test", "test", "train", "train"]
     assert samples.task.classes == ("a", "b")
     shutil.rmtree(tmp_path / "root" / "Testing" / "b")
-    with pytest.raises(DataError, match=r"the test part of .* has no DICOM files of b"):
+    with pytest.raises(DataError, match=r"the test set of .* has no DICOM files of b"):
         read_collection(tmp_path / "root")
 
 
@@ -178,7 +180,7 @@ def test_folders_can_be_the_patients(cohort):
     for _, name in PEOPLE:
         assert all(name not in text for text in (*samples.ids, *samples.patients))
     shutil.move(next(root.rglob("IM0001")), root / "none" / "IM0001")
-    with pytest.raises(DataError, match="lies in no folder of a patient"):
+    with pytest.raises(DataError, match="is not in a patient folder"):
         read_collection(root, rule="folder")
 
 
@@ -208,7 +210,7 @@ def test_spellings_of_one_patient_are_one_patient(cohort, caplog):
     with caplog.at_level("WARNING", "mritk"):
         samples = read_collection(root)
     assert len(set(samples.patients)) == 4
-    assert "1 patients differ from others in spelling only" in caplog.text
+    assert "1 patients differ from others only in spelling" in caplog.text
     assert "immermann" not in caplog.text.lower()
 
 
@@ -230,7 +232,7 @@ def test_side_files_are_left_aside(cohort):
     told = {found.reason: sorted(found.names) for found in samples.passed_over}
     # Names of files may be those of patients, so that they are counted only.
     assert told == {
-        "of no DICOM": sorted(
+        "not DICOM": sorted(
             ["*", "*.XML", "*.csv", "*.txt", "DICOMDIR", "*.JPG", "*.exe", "*.log"]
         ),
         "empty": ["*/"],
@@ -258,7 +260,7 @@ def test_a_file_that_is_no_dicom_is_named(cohort, content):
     root = cohort()
     path = root / "none" / "Quist" / "scan"
     path.write_bytes(content)
-    with pytest.raises(DataError, match="is no DICOM file") as error:
+    with pytest.raises(DataError, match="is not a DICOM file") as error:
         read_collection(root)
     assert str(path) in str(error.value)
 
@@ -266,7 +268,7 @@ def test_a_file_that_is_no_dicom_is_named(cohort, content):
 def test_dicom_beside_the_class_folders_is_not_dropped_silently(cohort):
     root = cohort()
     shutil.copy(next(root.rglob("IM0001")), root / "stray")
-    with pytest.raises(DataError, match=r"stray is of no class"):
+    with pytest.raises(DataError, match=r"stray has no class"):
         read_collection(root)
 
 
@@ -278,7 +280,7 @@ def test_named_classes_leave_out_what_lies_outside_of_them(cohort):
     samples = read_collection(root, classes=("glioma", "none"))
     assert samples.ids == before
     (found,) = samples.passed_over
-    assert found.reason == "of no class"
+    assert found.reason == "without a class"
     assert set(found.names) == {"*"}
 
 

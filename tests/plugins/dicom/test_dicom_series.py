@@ -227,7 +227,7 @@ def test_jpeg_ls_is_decoded_where_its_decoder_is_installed():
 
 
 def test_a_syntax_that_pydicom_does_not_know_says_how_to_convert():
-    assert "convert it (dcmconv" in missing_decoder(MPEG2MPML, 8)
+    assert "convert the file (dcmconv" in missing_decoder(MPEG2MPML, 8)
     assert missing_decoder(RLELossless, 16) == missing_decoder(ExplicitVRLittleEndian, 16) == ""
 
 
@@ -265,7 +265,7 @@ def test_a_gap_is_told(write_series, make_head, tmp_path, caplog):
         ({"Rows": 12}, "different sizes"),
         ({"ImageOrientationPatient": list(SAGITTAL)}, "different orientation"),
         ({"PhotometricInterpretation": "MONOCHROME1"}, "different photometric"),
-        ({"ImageOrientationPatient": [0] * 6}, "no pair of perpendicular|different orientation"),
+        ({"ImageOrientationPatient": [0] * 6}, "not perpendicular|different orientation"),
         ({"ImagePositionPatient": None, "InstanceNumber": None}, "lack position and Instance"),
         ({"ImagePositionPatient": None, "InstanceNumber": 3}, "two slices at one position"),
     ],
@@ -303,9 +303,9 @@ def test_a_copy_of_a_slice_is_refused(write_series, make_head, tmp_path):
         ({"PatientID": "NaN"}, "no PatientID"),
         ({"PatientID": "  "}, "no PatientID"),
         ({"SeriesInstanceUID": None}, "no SeriesInstanceUID"),
-        ({"Rows": None}, "holds no image .*modality MR"),
-        ({"PhotometricInterpretation": "RGB", "SamplesPerPixel": 3}, "no grey image .*RGB"),
-        ({"PhotometricInterpretation": None}, "no grey image .*absent"),
+        ({"Rows": None}, "contains no image .*modality MR"),
+        ({"PhotometricInterpretation": "RGB", "SamplesPerPixel": 3}, "not a grey image .*RGB"),
+        ({"PhotometricInterpretation": None}, "not a grey image .*missing"),
         ({"NumberOfFrames": 20}, "20 frames.*dcm2niix"),
         ({"ImagePositionPatient": [1, 2]}, "ImagePositionPatient has 2 values, not 3"),
     ],

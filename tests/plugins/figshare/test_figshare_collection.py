@@ -114,14 +114,14 @@ def test_a_part_of_the_set_has_no_official_folds_but_is_a_dataset(write_set, wri
     write_cvind(folder / "cvind.mat", NINE_FOLDS)
     (folder / "4.mat").unlink()
     assert len(read_collection(folder)) == 8
-    with pytest.raises(DataError, match=r"9 files, but .* holds 8 \(4\.mat is missing\)"):
+    with pytest.raises(DataError, match=r"9 files, but .* contains 8 \(4\.mat is missing\)"):
         read_collection(folder, fold=1)
 
 
 def test_more_files_than_folds(write_set, write_cvind):
     folder = write_set()
     write_cvind(folder / "cvind.mat", NINE_FOLDS[:8])
-    with pytest.raises(DataError, match=r"8 files, but .* holds 9 \(9\.mat has no fold\)"):
+    with pytest.raises(DataError, match=r"8 files, but .* contains 9 \(9\.mat has no fold\)"):
         read_collection(folder, fold=1)
 
 
@@ -151,7 +151,7 @@ def test_two_cvind_files(write_set, write_cvind):
 
 @pytest.mark.parametrize("folds", [[1, 2, 6], [0, 1, 2], [1, 2, 2.5], [1, np.nan, 2]])
 def test_a_number_that_is_no_fold(tmp_path, write_cvind, folds):
-    with pytest.raises(DataError, match=r"cvind\.mat: cvind holds .*; folds are 1 to 5"):
+    with pytest.raises(DataError, match=r"cvind\.mat: cvind contains .*; folds are 1 to 5"):
         read_folds(write_cvind(tmp_path / "cvind.mat", folds))
 
 
@@ -179,7 +179,7 @@ def test_a_truncated_cvind(tmp_path, write_cvind, kind, share):
     else:
         write_cvind(path, np.arange(1000) % 5 + 1)
     path.write_bytes(path.read_bytes()[: int(path.stat().st_size * share)])
-    with pytest.raises(DataError, match=r"cvind\.mat is no MATLAB file, or damaged"):
+    with pytest.raises(DataError, match=r"cvind\.mat is not a MATLAB file, or is damaged"):
         read_folds(path)
 
 
@@ -269,7 +269,7 @@ def test_a_folder_that_is_not_there_is_unavailable(tmp_path):
 
 @pytest.mark.parametrize("fold", [-1, 6])
 def test_a_fold_that_does_not_exist(fold):
-    with pytest.raises(UsageError, match="give 1 to 5"):
+    with pytest.raises(UsageError, match="use 1 to 5"):
         FigshareOptions(fold=fold)
 
 
@@ -279,7 +279,7 @@ def test_the_set_that_is_not_there_says_what_to_download_and_where_to_put_it(wor
     text = str(refused.value)
     assert "https://figshare.com/articles/dataset/brain_tumor_dataset/1512427" in text
     assert "states no SHA-256" in text
-    assert "unpack all four zip files there, and put cvind.mat beside them" in text
+    assert "unpack all four zip files there, and put cvind.mat next to them" in text
     assert str(workspace.home / "datasets" / "figshare_brain_tumor") in text
     assert not workspace.home.exists(), "asking creates no folder"
 
@@ -288,7 +288,7 @@ def test_the_set_is_found_in_the_workspace_and_must_be_whole(workspace, write_se
     folder = workspace.home / "datasets" / "figshare_brain_tumor"
     folder.parent.mkdir(parents=True)
     shutil.move(write_set(), folder)
-    with pytest.raises(DataError, match="holds 9 of the 3064 slices"):
+    with pytest.raises(DataError, match="has 9 of the 3064 slices"):
         open_published(workspace)
     monkeypatch.setattr(mritk_figshare, "PUBLISHED_FILES", 9)
     assert len(open_published(workspace)) == 9

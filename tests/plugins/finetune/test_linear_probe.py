@@ -262,7 +262,7 @@ def test_a_class_without_training_samples_is_refused(make):
     setup = make()
     rows = [row for row in TRAIN if setup.everything.targets[row] != 2]
     setup = replace(setup, train=Subset.of(setup.everything, rows, setup.workspace))
-    with pytest.raises(DataError, match="class 'c' has no sample in the training part"):
+    with pytest.raises(DataError, match="class 'c' has no sample in the training set"):
         fit_probe(setup)
 
 
@@ -270,7 +270,7 @@ def test_a_fit_that_does_not_converge_is_told(make, monkeypatch, caplog):
     monkeypatch.setattr(logistic_search, "MAX_ITERATIONS", 2)
     notes = fit_probe(make(selection=SelectionRule(on="last"))).notes
     assert notes["converged"] is False
-    assert "has not converged for penalty 0.1 after 2 steps" in caplog.text
+    assert "did not converge for penalty 0.1 after 2 steps" in caplog.text
 
 
 def test_an_augmentation_is_refused_because_features_are_computed_once(make):

@@ -76,6 +76,7 @@ def study(write_heads, tmp_path):
     return root
 
 
+@pytest.mark.slow
 def test_a_folder_of_nifti_with_slices(auroc, write_heads, tmp_path):
     root = write_heads(tmp_path / "heads", lambda p, label: f"class-{label}/sub-{p}_T1w.nii")
     table, score = auroc(f"folder:{root},slices=3")
@@ -84,6 +85,7 @@ def test_a_folder_of_nifti_with_slices(auroc, write_heads, tmp_path):
     assert score > 0.9
 
 
+@pytest.mark.slow
 def test_bids_with_slices(auroc, study):
     table, score = auroc(f"bids:{study},target=diagnosis,slices=3")
     assert table["dataset"] == "bids:study,slices=3,target=diagnosis"
@@ -91,6 +93,7 @@ def test_bids_with_slices(auroc, study):
     assert score > 0.9
 
 
+@pytest.mark.slow
 def test_bids_as_volumes(auroc, study, tmp_path):
     (tmp_path / "tiny3d.py").write_text(TINY_3D)
     table, score = auroc(
@@ -117,6 +120,7 @@ def test_a_manifest_of_images_with_patients_and_splits(auroc, tmp_path):
     assert score > 0.9
 
 
+@pytest.mark.slow
 def test_a_corrupt_volume_is_named_and_can_be_skipped(mritk, toy, fast_protocol, study, tmp_path):
     path = study / bids_name(3, 1)
     path.write_bytes(path.read_bytes()[:200])

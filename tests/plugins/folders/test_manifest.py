@@ -112,7 +112,7 @@ def test_other_columns_are_left_aside_aloud(manifest, caplog):
         samples = read(manifest(columns, rows))
     assert samples.patients == ("p1", "p2", "p3", "p4")
     assert samples.sites is None
-    assert "mask_path, patient_age, scanner are left aside" in caplog.text
+    assert "mask_path, patient_age, scanner are ignored" in caplog.text
 
 
 @pytest.mark.parametrize("cell", ["nan", "NaN", "None", "N/A", "NULL"])
@@ -133,14 +133,14 @@ def test_a_missing_value_is_no_class_and_no_patient(manifest, column, cell):
         ("/data/1.png", "line 3: /data/1.png is an absolute path"),
         ("C:\\data\\1.png", "absolute path"),
         ("C:/data/1.png", "absolute path"),
-        ("..\\1.png", "leaves the folder"),
+        ("..\\1.png", "is outside the folder"),
         ("scans\\1.png", "lists scans/1.png in lines 2 and 3"),
-        ("../1.png", "leaves the folder"),
-        ("scans/../../1.png", "leaves the folder"),
+        ("../1.png", "is outside the folder"),
+        ("scans/../../1.png", "is outside the folder"),
         ("scans/1.png", "lists scans/1.png in lines 2 and 3"),
         ("./scans/1.png", "lists scans/1.png in lines 2 and 3"),
-        ("scans/1.dcm", "neither an image nor a NIfTI file"),
-        ("scans/nine.png", r"1 of 2 files in .* are not there: scans/nine\.png \(line 3\)"),
+        ("scans/1.dcm", "neither an image nor a NIfTI suffix"),
+        ("scans/nine.png", r"1 of 2 files in .* are missing: scans/nine\.png \(line 3\)"),
         ("", "line 3 has no path"),
     ],
 )
@@ -185,7 +185,7 @@ def test_columns_that_are_not_understood_are_listed(manifest, columns, reason):
 
 def test_a_split_that_nobody_knows(manifest):
     rows = [*ROWS[:3], (*ROWS[3][:5], "holdout")]
-    with pytest.raises(DataError, match="line 5: 'holdout' is no part"):
+    with pytest.raises(DataError, match="line 5: 'holdout' is not a split"):
         read(manifest(rows=rows))
 
 

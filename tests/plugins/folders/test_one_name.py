@@ -93,8 +93,6 @@ def test_patients_that_a_table_or_a_regex_tells(opened, tmp_path, caplog):
 
 @pytest.mark.parametrize("texts", [("3,5", "4", "5,25"), ("1,200", "3")])
 def test_decimal_commas_are_no_classes(texts):
-    with pytest.raises(
-        DataError, match=r"column age holds .* a comma; write numbers with a decimal"
-    ):
+    with pytest.raises(DataError, match=r"column age contains .* a comma; use a decimal"):
         read_targets(texts, "auto", "", "column age")
     assert read_targets(texts, "classification", "", "column code")[0].outputs == len(texts)

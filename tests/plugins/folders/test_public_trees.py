@@ -114,19 +114,19 @@ def test_br35h_has_images_to_be_predicted_which_are_no_class(tree):
     """kaggle.com/datasets/ahmedhamada0/brain-tumor-detection"""
     samples = read_tree(tree(*images("yes", "no", "pred")))
     assert samples.task.classes == ("no", "yes")
-    assert told(samples) == {"of no class": ("pred/1.jpg", "pred/2.jpg")}
+    assert told(samples) == {"without a class": ("pred/1.jpg", "pred/2.jpg")}
 
 
 def test_images_to_be_predicted_beside_the_parts_are_of_no_class(tree):
     samples = read_tree(tree(*images(*in_folders(PARTS, ("a", "b"))), "pred/1.jpg"))
-    assert told(samples) == {"of no class": ("pred/1.jpg",)}
+    assert told(samples) == {"without a class": ("pred/1.jpg",)}
 
 
 def test_masks_beside_their_images_are_no_samples(tree):
     names = [*images("benign", "malignant", suffix=".png"), "benign/1_mask.png"]
     samples = read_tree(tree(*names, "malignant/2_mask_1.png", "malignant/3_mask.png"))
     masks = ("benign/1_mask.png", "malignant/2_mask_1.png")
-    assert told(samples) == {"as masks of images beside them": masks}
+    assert told(samples) == {"masks of neighbouring images": masks}
     assert "malignant/3_mask.png" in samples.ids, "a name alone makes no mask"
 
 
@@ -135,7 +135,7 @@ def test_masks_beside_their_images_are_no_samples(tree):
 )
 def test_a_mask_may_be_called_in_many_ways(tree, mask):
     samples = read_tree(tree(*images("a", "b"), f"a/{mask}.jpg"))
-    assert told(samples) == {"as masks of images beside them": (f"a/{mask}.jpg",)}
+    assert told(samples) == {"masks of neighbouring images": (f"a/{mask}.jpg",)}
     assert len(samples) == 4
 
 
@@ -148,7 +148,7 @@ def test_a_folder_of_masks_in_a_class_is_no_part_of_it(tree, masks, found):
     for classes in ((), ("a", "b")):
         samples = read_tree(tree(*scans, *beside), classes=classes)
         assert sorted(samples.ids) == sorted(scans)
-        (names,) = [told(samples)["as masks of images beside them"]]
+        (names,) = [told(samples)["masks of neighbouring images"]]
         assert sorted(names) == sorted(beside)
 
 
@@ -175,8 +175,8 @@ def test_what_is_passed_over_is_told_with_its_reason(tree):
         *("Training/b/P7/", "docs/readme.md", "Thumbs.db", "__MACOSX/a/._1.png"),
     )
     assert told(read_tree(root)) == {
-        "of no class": ("overview.png", "Training/loose.png"),
-        "neither image nor NIfTI by name": ("Testing/a/labels.csv", "docs/readme.md"),
+        "without a class": ("overview.png", "Training/loose.png"),
+        "without an image or NIfTI suffix": ("Testing/a/labels.csv", "docs/readme.md"),
         "hidden": ("Training/a/.x.png",),
         "empty": ("Training/b/P7/",),
     }
@@ -193,7 +193,7 @@ def test_linked_patients_are_samples(tree, tmp_path):
 def test_a_link_that_may_be_a_patient_and_leads_nowhere_is_not_passed_over(tree):
     root = tree(*images("glioma/P1", "none/P2"))
     (root / "glioma" / "P9").symlink_to("../../raw/P9")
-    with pytest.raises(Unavailable, match=r"P9 is a link to content that is not here"):
+    with pytest.raises(Unavailable, match=r"P9 is a link to missing content"):
         read_tree(root)
 
 
@@ -203,7 +203,7 @@ def test_a_link_that_may_be_a_patient_and_leads_nowhere_is_not_passed_over(tree)
 def test_yes_and_no_and_the_same_again(tree):
     """kaggle.com/datasets/navoneel/brain-mri-images-for-brain-tumor-detection"""
     root = tree(*images("yes", "no", "brain_tumor_dataset/yes", "brain_tumor_dataset/no"))
-    assert "type folder:set/brain_tumor_dataset" in refusal(root)
+    assert "use folder:set/brain_tumor_dataset" in refusal(root)
     assert read_tree(root / "brain_tumor_dataset").task.classes == ("no", "yes")
 
 
@@ -211,7 +211,7 @@ def test_an_augmented_copy_beside_the_original(tree):
     """kaggle.com/datasets/uraninjo/augmented-alzheimer-mri-dataset"""
     names = in_folders(("AugmentedAlzheimerDataset", "OriginalDataset"), DEMENTIA)
     root = tree(*images(*names))
-    assert "type one of them, such as folder:set/AugmentedAlzheimerDataset" in refusal(root)
+    assert "use one of them, such as folder:set/AugmentedAlzheimerDataset" in refusal(root)
     assert read_tree(root / "OriginalDataset").task.classes == DEMENTIA
 
 
@@ -227,7 +227,7 @@ def test_the_lgg_segmentation_set_has_patients_and_no_classes(tree, prefix):
 
 def test_the_lgg_segmentation_set_holds_itself_again(tree):
     names = in_folders(("kaggle_3m", "lgg-mri-segmentation/kaggle_3m"), ("TCGA_1", "TCGA_2"))
-    assert "type folder:set/lgg-mri-segmentation" in refusal(tree(*images(*names)))
+    assert "use folder:set/lgg-mri-segmentation" in refusal(tree(*images(*names)))
 
 
 def test_br35h_with_its_detection_set(tree):
@@ -235,13 +235,13 @@ def test_br35h_with_its_detection_set(tree):
     assert "for the others, folder:set,classes=no/yes" in refusal(root)
     samples = read_tree(root, classes=("no", "yes"))
     assert samples.task.classes == ("no", "yes")
-    assert len(told(samples)["of no class"]) == 6
+    assert len(told(samples)["without a class"]) == 6
 
 
 @pytest.mark.parametrize("patients", [("P1", "P2", "P3"), ("anna", "bert", "carl")])
 def test_patients_above_classes(tree, patients):
     root = tree(*images(*in_folders(patients, ("glioma", "none"))))
-    assert "type folder:set,classes=glioma/none" in refusal(root)
+    assert "use folder:set,classes=glioma/none" in refusal(root)
     samples = read_tree(root, classes=("glioma", "none"))
     assert samples.task.classes == ("glioma", "none")
     assert len(samples) == 12
@@ -249,31 +249,31 @@ def test_patients_above_classes(tree, patients):
 
 def test_parts_inside_of_classes(tree):
     root = tree(*images(*in_folders(("glioma", "none"), ("train", "test"))))
-    assert "type folder:set,classes=glioma/none" in refusal(root)
+    assert "use folder:set,classes=glioma/none" in refusal(root)
     samples = read_tree(root, classes=("glioma", "none"))
     assert sorted(set(samples.splits)) == ["test", "train"]
 
 
 def test_named_classes_outside_of_the_parts_are_refused(tree):
     root = tree(*images("train/a", "train/b", "a"))
-    assert "outside of them, such as a/1.jpg" in refusal(root, classes=("a", "b"))
+    assert "outside of official splits, such as a/1.jpg" in refusal(root, classes=("a", "b"))
 
 
 @pytest.mark.parametrize(("extra", "seen"), [("healthy/", "nothing"), ("healthy/1.npy", "1 .npy")])
 def test_a_class_folder_without_images_is_named_with_what_is_in_it(tree, extra, seen):
     root = tree(*images("a", "b"), extra)
     text = refusal(root)
-    assert "set/healthy stands where the classes are" in text
-    assert f"(it holds {seen})" in text
-    assert "type folder:set,classes=a/b" in text
+    assert "set/healthy is next to the class folders" in text
+    assert f"(it contains {seen})" in text
+    assert "use folder:set,classes=a/b" in text
     assert len(read_tree(root, classes=("a", "b"))) == 4
 
 
 def test_images_to_be_predicted_in_place_of_a_test_part(tree):
     text = refusal(tree(*images("train/a", "train/b", "test")))
-    assert "set/test is the test part by its name" in text
+    assert "set/test is named like the test set" in text
     assert "2 images" in text
-    assert "type folder:set/train" in text
+    assert "use folder:set/train" in text
 
 
 def test_a_test_part_beside_classes_may_be_a_class(tree):
@@ -287,21 +287,21 @@ def test_a_test_part_beside_classes_may_be_a_class(tree):
 
 def test_a_training_part_beside_something_else(tree):
     text = refusal(tree(*images("Training/a", "Training/b", "cropped")))
-    assert "type, for it alone, folder:set/Training" in text
+    assert "use, for this folder only, folder:set/Training" in text
 
 
 def test_images_and_masks_are_no_classes(tree):
-    assert "set/images stands where the classes are" in refusal(tree(*images("images", "masks")))
+    assert "set/images is next to the class folders" in refusal(tree(*images("images", "masks")))
 
 
 def test_a_wrapper_of_any_name_may_be_a_class(tree):
-    assert "if a, b in it are the classes, type folder:set/mine" in refusal(
+    assert "if a, b in it are the classes, use folder:set/mine" in refusal(
         tree(*images("mine/a", "mine/b"))
     )
 
 
 def test_images_without_folders(tree):
-    assert "set has 2 images of no class, such as 1.jpg; expected set/CLASS" in refusal(
+    assert "set has 2 images without a class, such as 1.jpg; expected set/CLASS" in refusal(
         tree("1.jpg", "2.jpg")
     )
 
@@ -315,13 +315,13 @@ def test_images_without_folders(tree):
 )
 def test_other_formats_are_named_with_what_reads_them(tree, name, advice):
     text = refusal(tree(name, "README.txt"))
-    assert "no images in set (it holds 1 ." in text
+    assert "no images in set (it contains 1 ." in text
     assert advice in text
 
 
 def test_what_to_type_can_be_pasted(tree):
     root = tree(*images("yes", "no", "brain tumor dataset/yes", "brain tumor dataset/no"))
-    assert "type 'folder:set/brain tumor dataset'" in refusal(root)
+    assert "use 'folder:set/brain tumor dataset'" in refusal(root)
 
 
 # -- archives --------------------------------------------------------------------------------------
@@ -335,7 +335,7 @@ def test_an_archive_of_a_folder_is_that_folder(packed, workspace, prefix):
 
 def test_errors_about_an_archive_name_it_and_what_to_type(packed, workspace):
     archive = packed(*images("yes", "no", "dataset/yes", "dataset/no"))
-    with pytest.raises(DataError, match=rf"type folder:{archive}/dataset, or") as error:
+    with pytest.raises(DataError, match=rf"use folder:{archive}/dataset, or") as error:
         opened(archive, workspace)
     assert "unpacked" not in str(error.value)
     samples = opened(f"{archive}/dataset", workspace)
@@ -355,12 +355,12 @@ def test_a_folder_that_is_not_in_the_archive(packed, workspace, inside):
 
 
 def test_an_empty_class_folder_in_an_archive_is_seen(packed, workspace):
-    with pytest.raises(DataError, match=r"brains\.zip/c stands where the classes are"):
+    with pytest.raises(DataError, match=r"brains\.zip/c is next to the class folders"):
         opened(packed(*images("a", "b"), "c/"), workspace)
 
 
 def test_images_beside_volumes_in_an_archive(packed, workspace):
-    with pytest.raises(DataError, match=r"brains\.zip holds images \(a/1\.jpg\) and volumes"):
+    with pytest.raises(DataError, match=r"brains\.zip contains images \(a/1\.jpg\) and volumes"):
         opened(packed("a/1.jpg", "b/1.nii"), workspace)
 
 
@@ -374,11 +374,11 @@ def test_named_classes_are_written_with_slashes(packed, workspace):
 
 @pytest.mark.parametrize("classes", ["a", "a/", "a/a", "/"])
 def test_one_class_is_not_enough(classes):
-    with pytest.raises(UsageError, match="does not name two classes"):
+    with pytest.raises(UsageError, match="must name at least two classes"):
         FolderOptions(classes=classes)
 
 
 def test_a_named_class_that_is_not_there(tree):
-    assert "has no images in a folder c, which is one of classes=a/c" in refusal(
+    assert "has no images in a folder c, given in classes=a/c" in refusal(
         tree(*images("a", "b")), classes=("a", "c")
     )

@@ -12,7 +12,6 @@ from hypothesis import strategies as st
 
 from mritk import Classification, DataError
 from mritk_folders import scan_table
-from mritk_folders.recent import KEPT, Recent
 from mritk_folders.scan_table import ScanTable
 from mritk_folders.slicing import axial_slices, slice_rows
 
@@ -72,7 +71,7 @@ def test_air_above_and_below_the_head_does_not_count():
 
 
 def test_a_volume_without_a_head_is_refused():
-    with pytest.raises(DataError, match="no axial slice shows a head"):
+    with pytest.raises(DataError, match="no axial slice contains a head"):
         axial_slices(np.full((5, 20, 20), 20, np.uint8), 1)
 
 
@@ -135,34 +134,8 @@ def test_slices_without_patients_come_with_a_warning(table, caplog):
     alone = ScanTable(table.folder, table.names, table.targets, table.task, dataset=named)
     with caplog.at_level(logging.WARNING, "mritk"):
         assert alone.samples(2).patients is None
-    assert "folder:heads,slices=2 names no patients" in caplog.text
+    assert "folder:heads,slices=2 has no patient ids" in caplog.text
     assert "--patient-regex '(.+)#'" in caplog.text
     caplog.clear()
     alone.samples(0)
     assert not caplog.text
-
-
-# -- the memory of recent files ----------------------------------------------------------------
-
-
-def test_only_the_last_files_are_kept(tmp_path):
-    made = []
-    recent = Recent(lambda path: made.append(path.name) or path.name)
-    paths = [tmp_path / str(i) for i in range(KEPT + 1)]
-    for path in [*paths, paths[-1], paths[0]]:
-        assert recent(path) == path.name
-    assert made == [*(path.name for path in paths), "0"]
-
-
-def test_an_error_is_remembered_like_a_result(tmp_path):
-    made = []
-
-    def fail(path):
-        made.append(path)
-        raise DataError("broken")
-
-    recent = Recent(fail)
-    for _ in range(3):
-        with pytest.raises(DataError, match="broken"):
-            recent(tmp_path)
-    assert len(made) == 1

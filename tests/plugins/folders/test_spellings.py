@@ -66,7 +66,7 @@ def test_hidden_folders_and_those_of_a_mac_do_not_count_beside_a_wrapper(empty_f
 
 def test_a_wrapper_of_parts_beside_another_folder_is_refused_and_can_be_named(empty_files):
     folder = empty_files(*in_parts("archive/"), "other/1.png")
-    with pytest.raises(DataError, match=rf"parts of a dataset.* type folder:{folder}/archive"):
+    with pytest.raises(DataError, match=rf"splits of a dataset.* use folder:{folder}/archive"):
         read_tree(folder)
     assert len(read_tree(folder / "archive")) == 4
 
@@ -97,7 +97,7 @@ def test_a_class_keeps_the_spelling_of_the_training_part(empty_files, other):
 
 def test_two_spellings_of_a_class_in_one_part_are_refused(empty_files):
     folder = empty_files(*in_parts("", ("a", "no_tumor", "no tumor"), ("a", "no_tumor")))
-    with pytest.raises(DataError, match="differ in spelling only"):
+    with pytest.raises(DataError, match="differ only in spelling"):
         read_tree(folder)
 
 

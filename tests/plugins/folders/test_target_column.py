@@ -54,7 +54,7 @@ def test_one_word_among_numbers_makes_a_classification():
 @pytest.mark.parametrize("text", ["1_000", "inf", "nan", "12 years", "0x10", "1e999"])
 def test_what_only_looks_like_a_number_is_a_name(text):
     assert isinstance(read(*map(str, range(20)), text)[0], Classification)
-    with pytest.raises(DataError, match=r"is no number.*task=classification"):
+    with pytest.raises(DataError, match=r"is not a number.*task=classification"):
         read("1", "2", text, task="regression")
 
 

@@ -155,7 +155,7 @@ def test_one_class_is_not_enough(tree, paths):
 
 def test_a_class_that_a_part_lacks_is_named(tree):
     folder = tree("Training/a/1.png", "Training/b/1.png", "Testing/a/1.png")
-    with pytest.raises(DataError, match=r"the test part of .* has no images of b"):
+    with pytest.raises(DataError, match=r"the test set of .* has no images of b"):
         read_tree(folder)
 
 
@@ -164,7 +164,7 @@ def test_two_names_of_a_class_do_not_become_two_classes(tree):
         *["Training/a/1.png", "Training/no_tumor/1.png"],
         *["Testing/a/1.png", "Testing/healthy/1.png"],
     )
-    with pytest.raises(DataError, match="alike in every part"):
+    with pytest.raises(DataError, match="in every split"):
         read_tree(folder)
 
 

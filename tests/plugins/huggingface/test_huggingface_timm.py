@@ -161,7 +161,7 @@ def test_a_card_that_does_not_state_the_pixels_is_refused(model, registry) -> No
     card = {key: value for key, value in CARD.items() if key not in ("mean", "std")}
     model(NAME, CONFIG | {"pretrained_cfg": card}, {})
 
-    with pytest.raises(UsageError, match="states no mean and std"):
+    with pytest.raises(UsageError, match="does not state mean and std"):
         registry.backbone(f"hf:{NAME}")
 
 

@@ -246,7 +246,7 @@ def test_code_of_the_repository_is_never_run(publish, load, registry, tmp_path: 
 
     torch.testing.assert_close(load(name).network(batch()), expected(made, batch()))
     repo.files["config.json"] = json.dumps(config | {"model_type": "evil"}).encode()
-    with pytest.raises(UsageError, match="code of the repository is never run"):
+    with pytest.raises(UsageError, match="code of the repository is never executed"):
         registry.backbone(f"hf:{name},revision={repo.commit}")
     assert not (tmp_path / "ran").exists()
 
@@ -254,7 +254,7 @@ def test_code_of_the_repository_is_never_run(publish, load, registry, tmp_path: 
 @pytest.mark.parametrize(
     ("config", "text"),
     [
-        ({"model_type": "bert"}, "'bert', which is no image encoder"),
+        ({"model_type": "bert"}, "'bert', which is not an image encoder"),
         ({"model_type": "no_such"}, "'no_such', which transformers .* does not have"),
         ({"model_type": "vit", "hidden_size": "wide"}, "config.json of hf:acme/other cannot be"),
         ({"library_name": "keras"}, "neither a timm architecture nor a model type"),
@@ -271,7 +271,7 @@ def test_without_a_preprocessor_nobody_knows_the_pixels(publish, registry) -> No
     _, name, repo, _ = publish("ViT")
     del repo.files["preprocessor_config.json"]
 
-    with pytest.raises(UsageError, match="nobody states what pixels its weights expect"):
+    with pytest.raises(UsageError, match="the input of its weights is unknown"):
         registry.backbone(f"hf:{name}")
 
 

@@ -81,8 +81,8 @@ def test_offline_and_absent_says_what_to_type_and_where_to_copy(hub, repo, offli
 
     one_line(
         error,
-        "the model acme/scans is not (all) on this machine (offline mode)",
-        "'mritk fetch --backbone hf:acme/scans,revision=v2' on a machine with a network",
+        "the model acme/scans is not (completely) on this machine (offline mode)",
+        "'mritk fetch --backbone hf:acme/scans,revision=v2' on a connected machine",
         "copy the folder models--acme--scans",
         str(hub.cache),
     )
@@ -130,7 +130,7 @@ def test_a_wrong_body_of_the_right_length_is_refused_and_never_used(
     for place in (workspace, offline):
         with pytest.raises(Unavailable) as error:
             fetch(place, name)
-        one_line(error, f"{name} of the model {NAME} is not what the hub states", "delete ")
+        one_line(error, f"{name} of the model {NAME} does not match the hub", "delete ")
 
 
 def test_deleting_what_the_message_names_mends_it(hub, repo, workspace) -> None:
@@ -169,7 +169,7 @@ def test_a_download_that_breaks_off_leaves_nothing_to_be_used(
 
 @pytest.mark.parametrize("name", ["", "resnet", "a/b/c", "../x", "a/..", "https://x/y", "a/b c"])
 def test_what_names_no_repository_is_refused_before_anything_is_asked(name: str, hub) -> None:
-    with pytest.raises(UsageError, match="write hf:ORG/REPO"):
+    with pytest.raises(UsageError, match="use hf:ORG/REPO"):
         Repository("model", name)
     assert hub.requests == []
 
@@ -186,7 +186,7 @@ def test_a_cache_that_cannot_be_written_is_told(hub, repo, workspace) -> None:
     hub.cache.mkdir(parents=True)
     (hub.cache / "models--acme--scans").write_text("in the way")
 
-    with pytest.raises(Unavailable, match=r"cannot write into .*; set HF_HOME"):
+    with pytest.raises(Unavailable, match=r"cannot write to .*; set HF_HOME"):
         fetch(workspace)
 
 

@@ -44,6 +44,7 @@ def resnet():
     return torchvision.models.resnet50().eval()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("with_classifier", [True, False])
 def test_the_resnet_gives_the_features_of_the_network_that_was_saved(
     resnet, loaded, folder, with_classifier

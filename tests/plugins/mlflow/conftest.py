@@ -12,12 +12,13 @@ from threading import Thread
 from urllib.parse import urlsplit
 
 import pytest
-from mlflow import MlflowClient
 
 
 @pytest.fixture(scope="session")
 def empty_database(tmp_path_factory) -> Path:
     """A database with all of MLflow's tables, which take seconds to make."""
+    from mlflow import MlflowClient
+
     path = tmp_path_factory.mktemp("mlflow") / "empty.db"
     MlflowClient(tracking_uri=f"sqlite:///{path}").search_experiments()
     return path

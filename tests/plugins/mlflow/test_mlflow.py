@@ -40,6 +40,7 @@ def assert_shows(uri: str, run, history) -> None:
         assert curve(uri, run, name) == [(e.epoch, getattr(e, name)) for e in history]
 
 
+@pytest.mark.slow
 def test_every_trial_is_a_run_with_its_stored_history(
     run_toy, uri, stored, stored_as_without_tracker, caplog
 ):
@@ -67,6 +68,7 @@ def test_every_trial_is_a_run_with_its_stored_history(
     stored_as_without_tracker("--seeds", 2)
 
 
+@pytest.mark.slow
 def test_the_experiment_can_be_named_and_is_used_again(run_toy, database, monkeypatch):
     monkeypatch.setenv("MLFLOW_EXPERIMENT_NAME", "ours")
     run_toy("--seeds", 1)
@@ -75,6 +77,7 @@ def test_the_experiment_can_be_named_and_is_used_again(run_toy, database, monkey
     assert runs_in(database) == []
 
 
+@pytest.mark.slow
 def test_the_active_run_of_a_person_is_left_alone(run_toy, database):
     mlflow.set_tracking_uri(database)
     try:
@@ -86,6 +89,7 @@ def test_the_active_run_of_a_person_is_left_alone(run_toy, database):
         mlflow.set_tracking_uri(None)
 
 
+@pytest.mark.slow
 def test_a_trial_trained_again_gets_a_run_of_its_own(run_toy, database, stored):
     run_toy("--seeds", 1)
     run_toy("--seeds", 1)  # nothing to do: nothing is told
@@ -97,6 +101,7 @@ def test_a_trial_trained_again_gets_a_run_of_its_own(run_toy, database, stored):
     assert_shows(database, second, trial.history)
 
 
+@pytest.mark.slow
 def test_a_stopped_trial_is_killed_and_goes_on_in_a_run_of_its_own(run_toy, database, stored, stop):
     """Epoch 2 was told but lost, and is trained again."""
     assert run_toy("--seeds", 1, *stop).code == 130
@@ -112,6 +117,7 @@ def test_a_stopped_trial_is_killed_and_goes_on_in_a_run_of_its_own(run_toy, data
     assert_shows(database, finished, trial.history[1:])
 
 
+@pytest.mark.slow
 def test_a_failed_trial_is_a_failed_run_with_the_error(run_toy, database, failing):
     assert run_toy("--seeds", 1).code == 3
     (run,) = runs_in(database)
@@ -119,6 +125,7 @@ def test_a_failed_trial_is_a_failed_run_with_the_error(run_toy, database, failin
     assert run.data.tags["mritk.error"].startswith("ZeroDivisionError: division by zero")
 
 
+@pytest.mark.slow
 def test_an_error_of_any_length_is_told(run_toy, database, failing, toy):
     toy.write_text(toy.read_text().replace("    1 / 0\n", "    raise OSError('long ' * 9999)\n"))
     assert run_toy("--seeds", 1).code == 3

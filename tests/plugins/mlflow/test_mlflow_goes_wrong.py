@@ -8,7 +8,6 @@ import sys
 from threading import Event
 
 import pytest
-from mlflow import MlflowClient
 
 from mritk import Background
 
@@ -36,6 +35,7 @@ def assert_one_warning(caplog):
     return check
 
 
+@pytest.mark.slow
 def test_a_server_that_is_not_there(
     run_toy, nobody, monkeypatch, stored_as_without_tracker, assert_one_warning
 ):
@@ -45,6 +45,7 @@ def test_a_server_that_is_not_there(
     stored_as_without_tracker("--seeds", 2)
 
 
+@pytest.mark.slow
 def test_a_server_that_is_not_there_and_is_asked_again_and_again(
     run_toy, nobody, monkeypatch, stored_as_without_tracker, assert_one_warning
 ):
@@ -55,6 +56,7 @@ def test_a_server_that_is_not_there_and_is_asked_again_and_again(
     stored_as_without_tracker("--seeds", 1)
 
 
+@pytest.mark.slow
 def test_a_server_that_never_answers(
     run_toy, silent_server, monkeypatch, stored_as_without_tracker, assert_one_warning
 ):
@@ -84,6 +86,7 @@ def test_a_server_that_never_answers_does_not_keep_the_process(
     assert "tiny@scratch" in done.stdout
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("moment", ["create_run", "log_batch", "set_terminated"])
 def test_a_client_that_raises(
     run_toy, database, monkeypatch, moment, stored_as_without_tracker, assert_one_warning
@@ -91,17 +94,18 @@ def test_a_client_that_raises(
     def refuse(*_, **__):
         raise ValueError("planted")
 
-    monkeypatch.setattr(MlflowClient, moment, refuse)
+    monkeypatch.setattr(f"mlflow.MlflowClient.{moment}", refuse)
     assert run_toy("--seeds", 2).code == 0
     assert_one_warning("mlflow is switched off", "ValueError: planted", "unset MLFLOW_TRACKING_URI")
     stored_as_without_tracker("--seeds", 2)
 
 
+@pytest.mark.slow
 def test_a_client_that_hangs(
     run_toy, database, monkeypatch, stored_as_without_tracker, assert_one_warning
 ):
     release = Event()
-    monkeypatch.setattr(MlflowClient, "log_batch", lambda *_, **__: release.wait(60))
+    monkeypatch.setattr("mlflow.MlflowClient.log_batch", lambda *_, **__: release.wait(60))
     monkeypatch.setattr(Background, "PATIENCE", 0.1)
     assert run_toy("--seeds", 2).code == 0
     release.set()
@@ -109,6 +113,7 @@ def test_a_client_that_hangs(
     stored_as_without_tracker("--seeds", 2)
 
 
+@pytest.mark.slow
 def test_a_folder_that_mlflow_no_longer_takes(
     run_toy, files, monkeypatch, stored_as_without_tracker, assert_one_warning
 ):
@@ -119,6 +124,7 @@ def test_a_folder_that_mlflow_no_longer_takes(
     stored_as_without_tracker("--seeds", 1)
 
 
+@pytest.mark.slow
 def test_a_folder_that_cannot_be_made(
     run_toy, files, tmp_path, stored_as_without_tracker, assert_one_warning
 ):
@@ -128,6 +134,7 @@ def test_a_folder_that_cannot_be_made(
     stored_as_without_tracker("--seeds", 1)
 
 
+@pytest.mark.slow
 def test_a_folder_that_is_read_only(
     run_toy, files, tmp_path, stored_as_without_tracker, assert_one_warning
 ):

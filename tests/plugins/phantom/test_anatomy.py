@@ -82,6 +82,7 @@ def test_gliomas_lie_in_the_brain_and_most_have_a_dead_centre_and_oedema(small):
     assert any(hollow)
 
 
+@pytest.mark.slow
 def test_slice_positions_do_not_know_the_class():
     """The same patient number gets the same positions whatever its class."""
     from dataclasses import replace

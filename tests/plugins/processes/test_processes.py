@@ -74,6 +74,7 @@ def test_a_job_is_told_to_be_lost_as_soon_as_its_worker_is_dead():
     assert list(run(cube_or_die, [1, 2, 3], 1)) == [1, LostJob(2, "was killed by SIGKILL"), 27]
 
 
+@pytest.mark.slow
 def test_results_come_as_they_are_ready():
     assert sorted(run(cube, [1, 2, 3], 2)) == [1, 8, 27]
 
@@ -120,7 +121,7 @@ def test_a_worker_that_dies_is_a_failed_trial_and_the_others_go_on(run_toy, mrit
     failure = stored["dying"].failure
     assert failure.type == "WorkerDied"
     assert "ended with code 7" in failure.message
-    assert "tries the trial again" in failure.message
+    assert "retries the trial" in failure.message
     # The second stage augments; the head's epoch before it was kept in the checkpoint.
     assert failure.epoch == len(stored["dying"].history)
     assert "2 trials are whole" in mritk("doctor", tmp_path / "results").out
@@ -143,6 +144,7 @@ def environment_of(job):
     return tuple(os.environ.get(name) for name in ENVIRONMENT)
 
 
+@pytest.mark.slow
 def test_workers_share_the_cores_and_the_gpus(monkeypatch):
     """Two at once on four cores: two threads each; a GPU each, by the names that are visible."""
     monkeypatch.delenv("OMP_NUM_THREADS", raising=False)

@@ -20,8 +20,8 @@ import pytest
 
 from mritk.method import Epoch
 from mritk_progress import Progress
-from mritk_progress.duration import duration
 from mritk_progress.log import ProgressLog
+from mritk_progress.rows import duration
 
 
 class Terminal(io.StringIO):

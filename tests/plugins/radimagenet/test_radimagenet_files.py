@@ -54,7 +54,7 @@ def test_a_missing_file_is_explained_in_one_line(
     assert "\n" not in text
     for part in (
         "no DenseNet121.pt",
-        "no digest",
+        "no published digest",
         str(workspace.home / "weights" / "radimagenet"),
         "/somewhere/else",
         "https://github.com/BMEII-AI/RadImageNet",

@@ -169,6 +169,7 @@ def test_seeds_of_trials_share_the_images_and_another_draw_has_others(trials, mr
 # -- zero shots ------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_zero_shots_are_the_untouched_network(trials):
     """Built here by hand from the seed, on images blurred as the protocol says."""
     from scipy.ndimage import gaussian_filter
@@ -199,6 +200,7 @@ def test_zero_shots_are_the_untouched_network(trials):
 # -- more shots ----------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_accuracy_grows_with_the_shots(trials):
     scores = [accuracy(trials["stripes", k]) for k in DRAWN]
     assert scores[0] < 0.4
@@ -206,6 +208,7 @@ def test_accuracy_grows_with_the_shots(trials):
     assert scores[-1] > max(0.8, scores[1] + 0.15)
 
 
+@pytest.mark.slow
 def test_shuffled_labels_stay_at_chance_whatever_the_shots(trials):
     """120 test images: five standard deviations of a guess are 0.2."""
     for k in DRAWN:
@@ -215,6 +218,7 @@ def test_shuffled_labels_stay_at_chance_whatever_the_shots(trials):
 # -- what it costs -------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_parameters_and_latency_stand_in_the_trial_file(trials):
     cost = trials["stripes", 60].cost
     convolutions = 3 * 16 * 49 + 16 * 24 * 25 + 24 * 32 * 9

@@ -93,15 +93,15 @@ def test_listings_say_that_it_is_a_reconstruction(mritk):
     [
         ('{ layer = "convolution" }', "row 2, layer: unknown kind 'convolution'; did you mean"),
         ("{ layer = 3 }", "row 2, layer: unknown kind 3; known are conv, max_pool"),
-        ("{ channels = 3 }", "row 2: layer is missing; it is one of conv,"),
+        ("{ channels = 3 }", "row 2: layer is missing; expected one of conv,"),
         ('"conv"', "row 2: layer is missing"),
-        ('{ layer = "conv" }', "row 2, channels: is missing; a conv needs it"),
+        ('{ layer = "conv" }', "row 2, channels: missing; required for conv"),
         ('{ layer = "conv", channel = 3 }', "row 2, channel: unknown key; did you mean 'channels'"),
         ('{ layer = "conv", channels = 0 }', "row 2, channels: must be at least 1, not 0"),
-        ('{ layer = "conv", channels = 2.5 }', "row 2, channels: must be a whole number, not 2.5"),
-        ('{ layer = "conv", channels = true }', "row 2, channels: must be a whole number"),
+        ('{ layer = "conv", channels = 2.5 }', "row 2, channels: must be an integer, not 2.5"),
+        ('{ layer = "conv", channels = true }', "row 2, channels: must be an integer"),
         ('{ layer = "conv", channels = 2, batch_norm = 1 }', "batch_norm: must be true or false"),
-        ('{ layer = "max_pool", size = "2" }', "row 2, size: must be a whole number, not '2'"),
+        ('{ layer = "max_pool", size = "2" }', "row 2, size: must be an integer, not '2'"),
         ('{ layer = "average_pool", stride = -1 }', "row 2, stride: must be at least 0, not -1"),
         ('{ layer = "dropout", rate = 1 }', "row 2, rate: must be below 1, not 1"),
         ('{ layer = "dropout", rate = nan }', "row 2, rate: must be at least 0, not nan"),
@@ -119,12 +119,12 @@ def test_a_wrong_row_is_named_with_its_key(row, told):
     ("text", "told"),
     [
         ("layers = [", "mine.toml is not valid TOML"),
-        ("", "mine.toml: layers must be a list with a row for each layer, such as"),
+        ("", "mine.toml: layers must be a list with one row per layer, such as"),
         ("layers = []", "layers must be a list"),
         ("layers = 3", "layers must be a list"),
         ('layer = [{ layer = "conv" }]', "unknown key 'layer'; did you mean 'layers'?"),
         ('layers = [{ layer = "dense", width = 2 }]', "layers has no conv"),
-        (f"layers = [{CONV}]\nsummary = 3", "summary must be a text, not 3"),
+        (f"layers = [{CONV}]\nsummary = 3", "summary must be a string, not 3"),
     ],
 )
 def test_what_is_no_table_is_refused(text, told):
@@ -135,7 +135,7 @@ def test_what_is_no_table_is_refused(text, told):
 
 @pytest.mark.parametrize("row", [CONV, '{ layer = "max_pool" }', '{ layer = "average_pool" }'])
 def test_pixels_are_gone_behind_a_dense_layer(row):
-    with pytest.raises(UsageError, match="row 3, layer: stands behind a dense layer"):
+    with pytest.raises(UsageError, match="row 3, layer: follows a dense layer"):
         table(CONV, '{ layer = "dense", width = 3 }', row)
 
 

@@ -74,7 +74,7 @@ def test_the_audit_finds_the_images_that_both_collections_hold(folders, mritk, m
     assert ended.code == 1
     found = json.loads(ended.out)
     across = [finding["text"] for finding in found["findings"] if finding["kind"] == "across"]
-    assert across == ["10 of 442 samples of folder:masoudnickparvar are in folder:br35h too"]
+    assert across == ["10 of 442 samples of folder:masoudnickparvar are also in folder:br35h"]
     pairs = [{member["id"].rsplit("/", 1)[0] for member in c["members"]} for c in found["clusters"]]
     assert len(pairs) == 10, "and no other two images are taken for copies"
     assert all(pair in ({"no", f"{part}/notumor"} for part in PARTS) for pair in pairs)

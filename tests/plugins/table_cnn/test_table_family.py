@@ -51,7 +51,7 @@ def test_the_stored_name_finds_the_table_again_or_says_that_it_is_another(
     monkeypatch.chdir(path.parent)
     assert registry.backbone(backbone.name).name == backbone.name
     path.write_text(TABLE.replace("channels = 8", "channels = 9"))
-    with pytest.raises(Unavailable, match=r"mine\.toml is not the table #\w{8} that is asked for"):
+    with pytest.raises(Unavailable, match=r"mine\.toml is table #\w{8}, not #\w{8} as requested"):
         registry.backbone(backbone.name)
 
 
@@ -63,12 +63,12 @@ def test_a_file_may_have_a_name_that_looks_like_a_digest(tmp_path, registry):
 
 
 def test_an_absent_file_is_named_with_the_way_to_write_it(tmp_path, registry, mritk):
-    with pytest.raises(Unavailable, match="give the path of a TOML file after"):
+    with pytest.raises(Unavailable, match="after 'table_cnn:', give the path of a TOML file"):
         registry.backbone(f"table_cnn:{tmp_path}/none.toml")
     with pytest.raises(Unavailable, match="no layer table"):
         registry.backbone(f"table_cnn:{tmp_path}")
     (tmp_path / "binary.toml").write_bytes(b"\xff\xfe")
-    with pytest.raises(UsageError, match="is no layer table: it is not UTF-8 text"):
+    with pytest.raises(UsageError, match="is not a layer table: not UTF-8 text"):
         registry.backbone(f"table_cnn:{tmp_path}/binary.toml")
     ended = mritk("show", f"table_cnn:{tmp_path}/none.toml")
     assert ended.code == 4

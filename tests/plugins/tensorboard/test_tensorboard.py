@@ -156,7 +156,7 @@ def test_a_folder_that_cannot_be_made_is_one_line(
     board.write_text("a file stands in the way")
     ended = run_toy("--seeds", 2)
     assert ended.code == 0
-    assert_one_warning("MRITK_TENSORBOARD", "switched off", str(board))
+    assert_one_warning("MRITK_TENSORBOARD", "is disabled", str(board))
     stored_as_without_tracker("--seeds", 2)
 
 

@@ -193,6 +193,7 @@ def test_the_higher_resolution_wins_where_the_cue_needs_it(accuracies):
     assert is_chance(accuracies["sharp", 30])
 
 
+@pytest.mark.slow
 def test_the_advantage_vanishes_when_the_images_were_blurred_before(accuracies):
     for side in (30, 64):
         assert is_chance(accuracies["blurred", side])

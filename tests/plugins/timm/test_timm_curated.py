@@ -12,16 +12,24 @@ from mritk import Architecture, Weights
 from mritk.model.blocks import blocks_of
 from mritk.plugins.registry import Registry
 from mritk.records import Origin
+from mritk_timm.blocks import blocks
 from mritk_timm.curated import CURATED, Curated, Published
 from mritk_timm.family import contract
 from mritk_timm.network import build, skeleton
-from mritk_timm.stages import stages
 
 timm = pytest.importorskip("timm")
 
 ROWS = [pytest.param(row, p, id=f"{row.name}@{p.name}") for row in CURATED for p in row.weights]
 RECORDS = list(mritk_timm.mritk_backbones())
 ARCHITECTURES = [record for record in RECORDS if isinstance(record, Architecture)]
+# One of each design; the others are larger, and take longer to build.
+SMALLEST = ("convnext_tiny", "efficientnet_b0", "resnet18", "vit_small")
+
+
+def marked(architectures: list[Architecture]) -> list:
+    """Return the architectures, all but the smallest of them with the mark ``slow``."""
+    slow = pytest.mark.slow
+    return [a if a.name in SMALLEST else pytest.param(a, marks=slow) for a in architectures]
 
 
 @pytest.fixture(scope="module")
@@ -52,19 +60,23 @@ def test_every_record_can_be_sent_to_another_process() -> None:
     assert repr(pickle.loads(pickle.dumps(RECORDS))) == repr(RECORDS)
 
 
-@pytest.mark.parametrize("architecture", ARCHITECTURES, ids=lambda a: a.name)
+@pytest.mark.parametrize("architecture", marked(ARCHITECTURES), ids=lambda a: a.name)
 def test_each_network_turns_any_image_size_into_features(architecture: Architecture) -> None:
     # On torch's meta device only shapes are computed, which takes no time or memory. 100 px is no
     # multiple of any patch size.
     with torch.device("meta"):
         network = architecture.build().eval()
-        features = network(torch.zeros(2, 3, 100, 100))
+        widths = set()
+        for side in (100, architecture.input.size):
+            features = network(torch.zeros(2, 3, side, side))
+            assert features.ndim == 2
+            widths.add(features.shape[1])
 
-    assert features.ndim == 2
-    assert f"{features.shape[1]} features" in architecture.summary
+    (width,) = widths
+    assert f"{width} features" in architecture.summary
 
 
-@pytest.mark.parametrize("architecture", ARCHITECTURES, ids=lambda a: a.name)
+@pytest.mark.parametrize("architecture", marked(ARCHITECTURES), ids=lambda a: a.name)
 def test_stages_hold_every_tensor_exactly_once_from_stem_to_output(
     architecture: Architecture,
 ) -> None:
@@ -82,13 +94,13 @@ def test_stages_hold_every_tensor_exactly_once_from_stem_to_output(
 def test_stages_carry_the_names_of_their_modules() -> None:
     names = {}
     for model in ("resnet18", "convnext_tiny", "densenet121"):
-        names[model] = [name for name, _ in stages(skeleton(model))]
+        names[model] = [name for name, _ in blocks(skeleton(model))]
 
     assert names["resnet18"] == ["conv1", "layer1", "layer2", "layer3", "layer4"]
     assert names["convnext_tiny"] == ["stem", *(f"stages.{i}" for i in range(4))]
     # The closing norm5 belongs to the last dense block, as the transitions do to the others.
-    blocks = [f"features.denseblock{i}" for i in range(1, 5)]
-    assert names["densenet121"] == ["features.conv0", *blocks]
+    dense = [f"features.denseblock{i}" for i in range(1, 5)]
+    assert names["densenet121"] == ["features.conv0", *dense]
 
 
 @pytest.mark.parametrize(

@@ -115,7 +115,7 @@ def test_tensors_in_another_order_or_number_are_refused(file: Path) -> None:
     short = dict(list(found.items())[:-1])
 
     for state in (backwards, short, {}):
-        with pytest.raises(MritkError, match="do not follow the 296 of timm"):
+        with pytest.raises(MritkError, match="do not match the 296 of timm"):
             lite0.rename_by_position(state)
 
 

@@ -1,36 +1,37 @@
-"""Cut a timm model into stages from input to output, where timm itself cuts it."""
+"""Cut a timm model into blocks from input to output, where timm itself cuts it."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
 
-if TYPE_CHECKING:
-    from torch import nn
+from timm.models._manipulate import group_with_matcher
+from torch import nn
 
-Stage = tuple[str, list[str]]
+Block = tuple[str, list[str]]
 
 
-def stages(network: nn.Module) -> list[Stage]:
-    """Return (stage name, names of its tensors) in order; together they hold each tensor once.
+def blocks(network: nn.Module) -> list[Block]:
+    """Return (block name, names of its tensors) in order; together they hold each tensor once.
 
     The cuts are those of timm's ``group_matcher(coarse=True)``, which timm uses for layer-wise
     learning rates: stem, then residual stages, dense blocks or transformer blocks. Buffers go with
     the parameters of their layer. A closing normalisation layer is no depth of its own and joins
-    the stage before it. A stage is called by the shortest module name that no other stage shares.
+    the block before it. A block is called by the shortest module name that no other one shares.
     """
-    groups = _timm_groups(network) or _top_level_groups(network)
-    shapes = {name: tensor.ndim for name, tensor in network.state_dict().items()}
-    if len(groups) > 1 and all(shapes[name] <= 1 for name in groups[-1]):
-        last = groups.pop()
-        groups[-1] += last
+    return titled(_timm_groups(network) or _top_level_groups(network), network)
+
+
+def titled(groups: list[list[str]], network: nn.Module) -> list[Block]:
+    """Return groups of tensors with names, a closing normalisation with the group before it."""
+    tensors = network.state_dict()
+    if len(groups) > 1 and all(tensors[name].ndim <= 1 for name in groups[-1]):
+        *groups, before, last = groups
+        groups.append(before + last)
     return [(_title(group, groups), group) for group in groups]
 
 
 def _timm_groups(network: nn.Module) -> list[list[str]]:
     """Return timm's groups, or nothing for the few models that declare none."""
-    from timm.models._manipulate import group_with_matcher
-
     try:
         matcher = network.group_matcher(coarse=True)  # type: ignore[operator]
     except (AttributeError, AssertionError, NotImplementedError):
