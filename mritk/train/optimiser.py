@@ -68,20 +68,25 @@ def load_optimiser(optimiser: torch.optim.Optimizer, state: Mapping[str, Any]) -
     ]
     optimiser.load_state_dict({**state, "param_groups": groups})
     for group, rate in zip(optimiser.param_groups, rates, strict=True):
-        value = float(group["lr"])
-        group["lr"] = rate.fill_(value) if isinstance(rate, torch.Tensor) else value
+        value, group["lr"] = float(group["lr"]), rate
+        _set_rate(group, value)
+
+
+def _set_rate(group: dict[str, Any], value: float) -> None:
+    if isinstance(group["lr"], torch.Tensor):
+        group["lr"].fill_(value)
+    else:
+        group["lr"] = value
 
 
 class Schedule:
     """The learning rate over the steps and epochs of one stage."""
 
     def __init__(self, optimiser: torch.optim.Optimizer, stage: Stage, steps: int) -> None:
-        self._optimiser = optimiser
-        # Kept beside the optimiser's own, which a GPU may hold.
-        self._peak = self._rate = float(optimiser.param_groups[0]["lr"])
+        self._optimiser, self._step = optimiser, 0
+        self._peaks = [float(group["lr"]) for group in optimiser.param_groups]
         cosine = stage.schedule == "cosine"
         self._factor = partial(factor, steps=steps, warmup=stage.warmup, cosine=cosine)
-        self._by_step = lr_scheduler.LambdaLR(optimiser, self._factor)
         self._by_epoch = (
             lr_scheduler.ReduceLROnPlateau(
                 optimiser,
@@ -96,8 +101,7 @@ class Schedule:
             else None
         )
         self._warmup_steps = math.ceil(stage.warmup * steps)
-        self._step = 0
-        self._rate = self._peak * self._factor(0)
+        self._follow_steps()
 
     @property
     def learning_rate(self) -> float:
@@ -109,8 +113,14 @@ class Schedule:
         self._step += 1
         # On a plateau schedule the rate belongs to the epochs once the warm-up is over.
         if self._by_epoch is None or self._step <= self._warmup_steps:
-            self._by_step.step()
-            self._rate = self._peak * self._factor(self._step)
+            self._follow_steps()
+
+    def _follow_steps(self) -> None:
+        share = self._factor(self._step)
+        for group, peak in zip(self._optimiser.param_groups, self._peaks, strict=True):
+            _set_rate(group, peak * share)
+        # Kept beside the optimiser's own, which a GPU may hold.
+        self._rate = self._peaks[0] * share
 
     def after_epoch(self, val_loss: float) -> None:
         """Move on by one epoch with this validation loss."""
@@ -123,14 +133,12 @@ class Schedule:
         return {
             "step": self._step,
             "rate": self._rate,
-            "by_step": _plain(self._by_step.state_dict()),
             "by_epoch": _plain(self._by_epoch.state_dict()) if self._by_epoch else {},
         }
 
     def load(self, state: Mapping[str, Any]) -> None:
         """Resume from a :meth:`state`; the rates themselves are in the optimiser's."""
         self._step, self._rate = state["step"], state["rate"]
-        self._by_step.load_state_dict({**self._by_step.state_dict(), **state["by_step"]})
         if self._by_epoch is not None:
             self._by_epoch.load_state_dict(state["by_epoch"])
 
