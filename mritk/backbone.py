@@ -23,11 +23,11 @@ FILE_PREFIX = "file:"
 
 @dataclass(frozen=True)
 class Backbone:
-    """An architecture and the weights it starts from.
+    """An architecture and its initial weights.
 
     Attributes:
         architecture: The network.
-        weights: The pretrained weights; None: the network's own random initialisation.
+        weights: The pretrained weights; None: random initialisation.
     """
 
     architecture: Architecture
@@ -35,11 +35,11 @@ class Backbone:
 
     @property
     def name(self) -> str:
-        """The canonical name, as tables show it: ``densenet121@radimagenet``."""
+        """The canonical name, as shown in tables: ``densenet121@radimagenet``."""
         return f"{self.architecture.name}@{self.weights.name if self.weights else SCRATCH}"
 
     def normalised(self, rule: Normalisation, again: Sequence[str] = ()) -> Backbone:
-        """Return the backbone with the normalisation that a protocol asks for.
+        """Return the backbone with the normalisation of a protocol.
 
         Args:
             rule: See :class:`mritk.protocol.protocol.Protocol`.
@@ -54,7 +54,7 @@ class Backbone:
         return self._with_input(contract)
 
     def resized(self, rule: Resize) -> Backbone:
-        """Return the backbone with the interpolation that a protocol asks for.
+        """Return the backbone with the interpolation of a protocol.
 
         Raises:
             UsageError: It takes no images.
@@ -87,9 +87,9 @@ class Backbone:
 
     @property
     def identity(self) -> dict[str, Any]:
-        """What tells this backbone from others on every machine, as plain data.
+        """The identity of this backbone on every machine, as plain data.
 
-        Weights from a file are known by its digest alone, because a path means nothing elsewhere.
+        Weights from a file are identified by digest only, because paths differ between machines.
         """
         identity: dict[str, Any] = {
             "architecture": self.architecture.name,
@@ -138,16 +138,16 @@ def split_name(name: str) -> tuple[str, str | None]:
 def require_weights(
     backbones: Iterable[Backbone], workspace: Workspace, tell: Callable[[str], object]
 ) -> None:
-    """Find every weight file now, or fetch it, so that a run that lacks one never begins.
+    """Locate or download all weight files, so that a run with a missing one never starts.
 
     Args:
-        backbones: Whose weights are wanted.
-        workspace: Where files are, and whether they may be fetched.
-        tell: Called with one line before a file is fetched.
+        backbones: The backbones whose weights are needed.
+        workspace: Where files are, and whether they may be downloaded.
+        tell: Called with one line before a file is downloaded.
 
     Raises:
-        Unavailable: A file is not here and cannot be fetched, or a web page or a pointer of Git
-            LFS stands for it.
+        Unavailable: A file is missing and cannot be downloaded, or is a web page or a Git LFS
+            pointer.
     """
     for backbone in backbones:
         if backbone.weights is None:
@@ -179,10 +179,10 @@ def _fetching(backbone: Backbone) -> str:
 
 
 def weights_from_file(architecture: Architecture, path: Path) -> Weights:
-    """Return weights that stand in ``path`` with the network's own tensor names.
+    """Return the weights in ``path``, which has the network's own tensor names.
 
     Raises:
-        NotSupplied: There is no such file, or a web page or a pointer of Git LFS stands for it.
+        NotSupplied: There is no such file, or it is a web page or a Git LFS pointer.
     """
     if not path.is_file():
         raise NotSupplied(

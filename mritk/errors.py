@@ -1,18 +1,18 @@
-"""Everything a person can be told went wrong, as one small hierarchy.
+"""All errors that a user can act on.
 
-Each error is one line that says what happened, why it matters and what to type next. The command
-line prints that line and exits with the error's ``exit_code``; any other exception is a defect of
+Each message is one line that states what happened, why it matters and what to type next. The
+command line prints it and exits with the error's ``exit_code``; any other exception is a bug of
 mritk or of a plugin and keeps its traceback.
 
     MritkError                  3   something failed
-      UsageError                2   the request itself is wrong
-        UnknownName             2   nobody provides this name
+      UsageError                2   the request is invalid
+        UnknownName             2   no plugin provides this name
         DuplicateName           2   two plugins provide this name
         ProtocolError           2   a protocol or benchmark file has a wrong key or value
-        DataError               2   the data cannot be used as asked
-      Unavailable               4   something requested is not here (weights, plugin, dataset)
+        DataError               2   the data cannot be used as requested
+      Unavailable               4   something requested is missing (weights, plugin, dataset)
       HookError                 3   a hook of a plugin fails
-      OutOfMemory               4   the device has not enough memory for the protocol
+      OutOfMemory               4   the device runs out of memory under the protocol
       WeightsMismatch           3   a weight file does not fit the network
       NonFiniteLoss             3   training diverged
       StoreError                3   results cannot be written or read
@@ -21,23 +21,25 @@ mritk or of a plugin and keeps its traceback.
 from __future__ import annotations
 
 from enum import IntEnum
+from importlib import import_module
+from types import ModuleType
 from typing import ClassVar
 
 
 class ExitCode(IntEnum):
-    """What the process returns; public, because continuous integration acts on it.
+    """Exit codes of the process; public, because continuous integration acts on them.
 
     Attributes:
-        OK: All that was asked for is done.
-        GATE_FAILED: What was looked at does not hold: a leak or a defect (``audit``), a regression
+        OK: The request was completed.
+        GATE_FAILED: A check failed: leakage or a defect (``audit``), a regression
             (``compare``), a damaged or changed result (``doctor``, ``verify``, ``merge``,
             ``rerun``).
-        USAGE: The request itself is wrong: an option, a name, a file, data that do not allow it.
-        INTERNAL: A trial failed, or a defect of mritk or a plugin, with its traceback.
-        UNAVAILABLE: Something requested is not here: weights, data, a plugin, a package, memory; a
+        USAGE: The request is invalid: an option, a name, a file, or unsuitable data.
+        INTERNAL: A trial failed, or a bug of mritk or a plugin, with its traceback.
+        UNAVAILABLE: Something requested is missing: weights, data, a plugin, a package, memory, a
             trial to compare with.
-        NOTHING_TO_DO: There are no trials to show, or there is nothing to clear.
-        INTERRUPTED: A person stopped it; what is finished is kept.
+        NOTHING_TO_DO: There are no trials to show, or nothing to clear.
+        INTERRUPTED: Interrupted by the user; finished trials are stored.
     """
 
     OK = 0
@@ -50,13 +52,13 @@ class ExitCode(IntEnum):
 
 
 class MritkError(Exception):
-    """Something failed in a way that a person can act on."""
+    """An error that a user can act on."""
 
     exit_code: ClassVar[ExitCode] = ExitCode.INTERNAL
 
 
 class UsageError(MritkError):
-    """The request itself is wrong."""
+    """The request is invalid."""
 
     exit_code = ExitCode.USAGE
 
@@ -74,21 +76,21 @@ class ProtocolError(UsageError):
 
 
 class DataError(UsageError):
-    """The data cannot be used as asked."""
+    """The data cannot be used as requested."""
 
 
 class HookError(MritkError):
-    """A hook of a plugin raises, or yields something that is not one of its records."""
+    """A hook of a plugin raises, or yields something other than its records."""
 
 
 class Unavailable(MritkError):
-    """Something requested is not on this machine and cannot be fetched now."""
+    """Something requested is not on this machine and cannot be downloaded now."""
 
     exit_code = ExitCode.UNAVAILABLE
 
 
 class NotSupplied(Unavailable):
-    """A file that a person has to bring is not here, or something else stands for it."""
+    """A file that requires a manual download is missing, or replaced by something else."""
 
 
 class WeightsMismatch(MritkError):
@@ -100,7 +102,7 @@ class NonFiniteLoss(MritkError):
 
 
 class OutOfMemory(MritkError):
-    """The device has not enough memory for the protocol."""
+    """The device runs out of memory under the protocol."""
 
     exit_code = ExitCode.UNAVAILABLE
 
@@ -110,12 +112,12 @@ class StoreError(MritkError):
 
 
 class PluginDeprecationWarning(FutureWarning):
-    """A plugin uses something that a later release will not have.
+    """A plugin uses a deprecated feature.
 
-    A ``FutureWarning``, so that Python shows it to whoever runs the plugin, once per place.
+    A ``FutureWarning``, so that Python shows it to the user, once per location.
 
     Attributes:
-        removed_in: The release that will not have it.
+        removed_in: The release that removes it.
     """
 
     def __init__(self, what: str, *, instead: str, removed_in: str) -> None:
@@ -127,3 +129,22 @@ def one_line(said: BaseException | str) -> str:
     """Return a text, or what an error says, as one line; an error without words by its type."""
     words = " ".join(str(said).split())
     return words if words or isinstance(said, str) else type(said).__name__
+
+
+def import_extra(name: str, what: str, extra: str) -> ModuleType:
+    """Import a package that an extra of mritk installs.
+
+    Args:
+        name: The module.
+        what: What needs which package, as a clause: ``Parquet needs pyarrow``.
+        extra: The extra.
+
+    Raises:
+        Unavailable: It is not installed.
+    """
+    try:
+        return import_module(name)
+    except ImportError as error:
+        raise Unavailable(
+            f"{what}; install it with: python -m pip install 'mritk-bench[{extra}]'"
+        ) from error

@@ -15,9 +15,9 @@ NOTHING: Mapping[str, str] = MappingProxyType({})
 
 
 class lazy:  # noqa: N801 - it stands where a function would, as functools.partial does
-    """The function ``FUNCTION`` of ``MODULE``, which is imported by the first call.
+    """The function ``FUNCTION`` of ``MODULE``, imported at the first call.
 
-    For records: yielding them imports nothing, and what they hold can be pickled.
+    For records: yielding them imports nothing, and their contents can be pickled.
 
     >>> lazy("posixpath:basename")("/a/b")
     'b'

@@ -1,4 +1,4 @@
-"""The contract of methods: what one is given, what it gives back, and its record."""
+"""The interface of methods: input, result and record."""
 
 from __future__ import annotations
 
@@ -20,11 +20,10 @@ if TYPE_CHECKING:
 
 
 class CheckpointStore(Protocol):
-    """Where a method keeps what it needs to resume after a stop: one state, the latest.
+    """Where a method saves its latest checkpoint.
 
     Attributes:
-        due: Whether the last save lies so far back that it is time for another, also within an
-            epoch.
+        due: Whether it is time for another checkpoint, also within an epoch.
     """
 
     @property
@@ -32,22 +31,22 @@ class CheckpointStore(Protocol):
         """See the class."""
 
     def save(self, state: Mapping[str, Any]) -> None:
-        """Keep ``state``: tensors and plain data, copied at once."""
+        """Save ``state``: tensors and plain data, copied immediately."""
 
     def load(self) -> dict[str, Any] | None:
-        """Return the state of an earlier attempt; None if there is none that may be used."""
+        """Return the state of an earlier attempt; None if there is no valid one."""
 
 
 @dataclass(frozen=True)
 class SelectionRule:
-    """Which state of a training is kept; part of the protocol.
+    """Which checkpoint of a training is selected; part of the protocol.
 
     Attributes:
-        on: ``val`` keeps the epoch that is best on the validation part; ``last`` the final one.
-            The test part is never looked at.
+        on: ``val`` selects the best epoch on the validation set; ``last`` the final one.
+            The test set is never used.
         by: ``loss`` (cross-entropy or squared error, without smoothing or weights) or the name of
             a metric.
-        ties: Which of two epochs of the same value is kept, the ``earlier`` or the ``later``.
+        ties: Which of two epochs with equal values is selected, the ``earlier`` or the ``later``.
     """
 
     on: Literal["val", "last"] = "val"
@@ -62,13 +61,13 @@ class Epoch:
     """One line of a training history.
 
     Attributes:
-        epoch: Number of the epoch over all stages, from 1.
-        epochs: Number of epochs planned in all.
+        epoch: Number of the epoch over all stages, starting at 1.
+        epochs: Total number of planned epochs.
         stage: Name of the training stage.
         learning_rate: Learning rate of the head after the epoch.
         train_loss: Mean training loss.
         val_loss: Validation loss, without smoothing or weights.
-        selection: Value of the selection rule on the validation part.
+        selection: Value of the selection rule on the validation set.
         seconds: Duration.
     """
 
@@ -88,28 +87,28 @@ def ignore_epoch(epoch: Epoch) -> None:
 
 @dataclass(frozen=True, eq=False)
 class Setup:
-    """Everything a method may know. There is no test part in it.
+    """The input of a method. It does not contain the test set.
 
     Attributes:
         parameters: The method's parameters, an instance of ``Method.parameters``.
         task: What is predicted.
-        train: The training part.
-        val: The validation part, for selection only.
+        train: The training set.
+        val: The validation set, for selection only.
         augmentation: Applied to training batches.
         seed: The trial's seed; derive others with :func:`mritk.seeds.derive`.
-        workspace: Where caches are, and whether the network may be used.
-        backbone: The backbone, or None for a method that brings its own model.
-        image_size: Side of images in pixels; None: what the backbone declares.
-        volume_size: Side of volumes in voxels; None: what the backbone declares.
-        selection: Which state is kept.
-        precision: ``auto`` (bfloat16 autocast where the GPU has it), ``float32``, ``bfloat16``.
-        deterministic: Ask for deterministic algorithms on CUDA too.
+        workspace: Where caches are, and whether downloads are allowed.
+        backbone: The backbone, or None for a method with its own model.
+        image_size: Side of images in pixels; None: as declared by the backbone.
+        volume_size: Side of volumes in voxels; None: as declared by the backbone.
+        selection: How the checkpoint is selected.
+        precision: ``auto`` (bfloat16 autocast on GPUs that support it), ``float32``, ``bfloat16``.
+        deterministic: Use deterministic algorithms on CUDA too.
         device: A torch device, such as ``cpu`` or ``cuda:0``.
-        compile: Compile the network with torch.compile, if that works. Rounding apart, it changes
-            no number, and is not part of the protocol.
+        compile: Use torch.compile, if it works. It changes numbers by rounding only, and is not
+            part of the protocol.
         graphs: Replay steps as CUDA graphs, likewise.
-        checkpoint: Where a method keeps what it needs to resume after a stop, and finds what an
-            earlier attempt has kept; None: nowhere.
+        checkpoint: Where a method saves its checkpoint, and loads that of an earlier attempt;
+            None: no checkpoints.
         on_epoch: To be called after each epoch, before it is in a checkpoint.
     """
 
@@ -134,7 +133,7 @@ class Setup:
 
     @property
     def input_size(self) -> int | None:
-        """The side to which samples are resized; None: they stay as they are."""
+        """The side to which samples are resized; None: not resized."""
         chosen = self.image_size if self.train.samples.spatial_dims == 2 else self.volume_size
         if chosen is None and self.backbone is not None:
             return self.backbone.input.size
@@ -154,12 +153,12 @@ class Setup:
 class Fitted(Protocol):
     """A trained model.
 
-    Further attributes are optional, and looked for by name. What is absent is absent from the trial
-    file too, and such a model cannot be kept (``mritk run --keep-models``).
+    The following attributes are optional. If missing, they are missing from the trial
+    file too, and the model cannot be stored (``mritk run --keep-models``).
 
-    * ``network``: a ``torch.nn.Module`` that turns a batch as the backbone's input contract
-      describes it, normalised, (N, C, *spatial), into outputs (N, K). It may be built on demand.
-      To be kept it must be a :class:`mritk.model.network.Network` whose head is an
+    * ``network``: a ``torch.nn.Module`` that maps a batch normalised by the backbone's input
+      contract, (N, C, *spatial), to outputs (N, K). It may be built on demand.
+      To be stored it must be a :class:`mritk.model.network.Network` whose head is an
       ``nn.Sequential`` of ``Linear``, ``BatchNorm1d``, ``ReLU`` and ``Dropout``.
     * ``input_shape``: (C, *spatial) of one input, as a tuple.
     * ``output_scaling``: (center, scale) of a regression: a value is ``output · scale + center``.
@@ -174,7 +173,7 @@ class Fitted(Protocol):
 
     @property
     def notes(self) -> Mapping[str, Any]:
-        """Facts for the trial file, as JSON-able data: the weights' match report and the like."""
+        """Facts for the trial file, JSON-serialisable, such as the match report of the weights."""
 
 
 @dataclass(frozen=True)
@@ -184,10 +183,10 @@ class Method(Record):
     Attributes:
         name: Name in protocols.
         fit: Trains on ``setup.train`` (with ``setup.val`` for selection) and returns an object
-            with ``predict(subset)``. It never sees a test sample.
-        parameters: A frozen dataclass whose fields, types and defaults are the method's table in
-            a protocol file. The values used are in ``setup.parameters``.
-        uses_backbone: False for a method that brings its own model; its trials then have the
+            with ``predict(subset)``. It never receives test samples.
+        parameters: A frozen dataclass whose fields, types and defaults define the method's table
+            in a protocol file. The values are passed as ``setup.parameters``.
+        uses_backbone: False for a method with its own model; its trials then have the
             backbone ``none``.
         uses_augmentation: False for a method that cannot augment; only ``none`` is then allowed.
     """

@@ -1,7 +1,7 @@
-"""The frozen records that hooks yield. A record is data plus a lazy callable.
+"""The frozen records that hooks yield. A record is data plus callables that are called later.
 
-Yielding a record must be cheap and must not import torch: every callable here is called only when
-a trial needs it. The registry stamps each record with the plugin that provided it
+Yielding a record must be cheap and must not import torch: callables are called only when
+a trial needs them. The registry adds the plugin that provided each record
 (:attr:`Record.origin`).
 """
 
@@ -31,7 +31,7 @@ class Origin:
 
     Attributes:
         plugin: Name of the entry point, the module or the file.
-        distribution: Name of the package, or of the file; empty for a module that was named.
+        distribution: Name of the package, or of the file; empty for a module given by name.
         version: Version of the package, or ``sha256:`` and the digest of the file.
     """
 
@@ -41,12 +41,12 @@ class Origin:
 
     @property
     def digest(self) -> str:
-        """The digest of a one-file plugin, else empty: the file may change from run to run."""
+        """The digest of a one-file plugin, which may change between runs; else empty."""
         return self.version if self.version.startswith(FILE_DIGEST) else ""
 
     @property
     def is_installed(self) -> bool:
-        """Whether it belongs to an installed distribution, and not to a file or a module."""
+        """Whether it belongs to an installed distribution, not to a file or a module."""
         return bool(self.distribution) and not self.digest
 
     def __str__(self) -> str:
@@ -57,11 +57,11 @@ class Origin:
 
 @dataclass(frozen=True, kw_only=True)
 class Record:
-    """What all records have.
+    """Attributes of all records.
 
     Attributes:
         summary: One line for ``mritk list``.
-        origin: Filled in by the registry.
+        origin: Set by the registry.
     """
 
     summary: str = ""
@@ -73,16 +73,16 @@ INTERPOLATIONS = ("bilinear", "bicubic", "nearest")
 
 @dataclass(frozen=True)
 class InputContract:
-    """What the pixels must look like for a set of weights.
+    """The pixels that a set of weights expects.
 
-    A pixel in [0, 1] becomes ``(pixel - mean) / std``, channel by channel. One grey channel is
-    repeated into ``channels``.
+    A pixel in [0, 1] is normalised to ``(pixel - mean) / std`` per channel. A single grey channel
+    is repeated to ``channels``.
 
     Attributes:
-        size: Side length in pixels (or voxels) the weights were trained for; None: any size.
+        size: Side length in pixels (or voxels) that the weights were trained on; None: any size.
         mean: One value per channel, in units of the [0, 1] pixel range.
         std: One value per channel.
-        interpolation: ``bilinear`` or ``bicubic``, used to resize, antialiased; or ``nearest``.
+        interpolation: ``bilinear`` or ``bicubic`` resizing, antialiased; or ``nearest``.
         channel_order: ``RGB`` or ``BGR``; ``mean`` and ``std`` are in this order.
     """
 
@@ -112,16 +112,16 @@ class Architecture(Record):
     """A network without weights. Yield it from ``mritk_backbones``.
 
     Attributes:
-        name: Name without ``@``; a family's members carry its prefix (``timm:resnet18``).
-        build: Returns a freshly initialised ``torch.nn.Module`` that turns a batch of shape
-            (N, C, *spatial) into features of shape (N, D).
-        input: The input contract of the architecture trained from scratch, and of every set of
-            weights that does not bring its own.
+        name: Name without ``@``; members of a family include its prefix (``timm:resnet18``).
+        build: Returns a newly initialised ``torch.nn.Module`` that maps a batch of shape
+            (N, C, *spatial) to features of shape (N, D).
+        input: The input contract of the architecture trained from scratch, and of weights
+            without their own.
         stages: Given the built network, returns an ordered list of (stage name, names of the
             stage's tensors in the state dict) from input to output. Default: the network's
             top-level modules, containers unfolded.
-        default_weights: What the plain name means.
-        spatial_dims: 2 for images, 3 for volumes; None if the network does not take a dense grid.
+        default_weights: The weights meant by the plain name.
+        spatial_dims: 2 for images, 3 for volumes; None if the network does not take images.
     """
 
     name: str
@@ -134,24 +134,24 @@ class Architecture(Record):
 
 @dataclass(frozen=True)
 class Weights(Record):
-    """One set of pretrained weights for an architecture, which another plugin may provide.
+    """One set of pretrained weights for an architecture, possibly of another plugin.
 
     Yield it from ``mritk_backbones``. ``scratch`` and ``file:PATH`` exist for every architecture.
 
     Attributes:
         architecture: Name of the architecture.
-        name: What stands behind the ``@``.
-        locate: Returns the path of the weight file on this machine, fetching it if the workspace
-            allows; raises :class:`mritk.errors.Unavailable` with file, source, digest and the
-            place to put it.
-        input: The input contract of these weights; None: the architecture's.
+        name: The name after the ``@``.
+        locate: Returns the path of the weight file on this machine, downloading it if the
+            workspace allows; raises :class:`mritk.errors.Unavailable` with file, source, digest
+            and where to put it.
+        input: The input contract of these weights; None: that of the architecture.
         sha256: Digest of the file, or a prefix of it (8 or more digits); empty if the publisher
             states none.
-        rename: Turns the file's tensors into the network's: drops what the backbone does not
-            have, and nothing else. Anything then missing or unexpected is refused.
-        may_miss: Names of network tensors that the file does not hold (fnmatch patterns).
-        license: Licence of the weights, as the publisher states it.
-        pretrained_on: Names of the data collections seen in pretraining.
+        rename: Maps the tensors of the file to those of the network, and drops only those that
+            the backbone does not have. Missing or unexpected tensors are then refused.
+        may_miss: Names of network tensors that are not in the file (fnmatch patterns).
+        license: Licence of the weights, as stated by the publisher.
+        pretrained_on: Names of the data collections used for pretraining.
         citation: Paper or page.
     """
 
@@ -175,7 +175,7 @@ class Alias(Record):
 
     Attributes:
         name: The other name.
-        target: The backbone that it stands for, ``ARCH`` or ``ARCH@WEIGHTS``.
+        target: The backbone it refers to, ``ARCH`` or ``ARCH@WEIGHTS``.
     """
 
     name: str
@@ -184,18 +184,18 @@ class Alias(Record):
 
 @dataclass(frozen=True)
 class Family(Record):
-    """Records that are made on demand from a name with a prefix, such as ``timm:NAME``.
+    """Records created on demand from a name with a prefix, such as ``timm:NAME``.
 
     Attributes:
-        prefix: What stands before the colon.
-        resolve: Given what stands behind the colon, returns the records for it; raises
-            ``LookupError`` when there is no such member.
-        members: Returns known members, for near misses and completion.
-        placeholder: How the member is written in listings.
+        prefix: The text before the colon.
+        resolve: Given the text after the colon, returns its records; raises
+            ``LookupError`` for an unknown member.
+        members: Returns known members, for suggestions and completion.
+        placeholder: Placeholder of the member in listings.
         options: A frozen dataclass whose fields may follow the name as ``,field=value``;
             ``resolve`` is then called with the member and an instance of it. None: no options.
-        needs_workspace: True if ``resolve`` must read or fetch something to know its members; it
-            is then given the workspace as its last argument.
+        needs_workspace: True if ``resolve`` must read or download something to know its members;
+            it then receives the workspace as its last argument.
     """
 
     prefix: str
@@ -217,11 +217,11 @@ class BackboneFamily(Family):
 class DatasetFamily(Family):
     """A family of datasets: ``resolve`` returns one dataset. Yield it from ``mritk_datasets``.
 
-    An option ``slices`` makes images of volumes; mritk suggests it where images are needed.
+    An option ``slices`` extracts images from volumes; mritk suggests it if images are needed.
 
     Attributes:
-        reads: Tells, by a quick look, whether a path is one of this family; mritk then suggests
-            ``PREFIX:PATH`` to a person who wrote the path alone or with another prefix.
+        reads: Quickly checks whether a path belongs to this family; mritk then suggests
+            ``PREFIX:PATH`` for a bare path or a wrong prefix.
     """
 
     reads: Callable[[Path], bool] | None = None
@@ -237,10 +237,10 @@ class Dataset(Record):
         sources: Names of the public collections the data come from, compared with
             :attr:`Weights.pretrained_on`.
         license: Licence of the data.
-        no_patients: Why the samples may name no patients; empty: they do name them.
-        is_generated: For data that ``open`` generates in more than a second: returns whether they
-            are on this machine already, or raises :class:`mritk.errors.Unavailable` if they cannot
-            be generated on it. None: other data.
+        no_patients: Why the samples have no patient ids; empty: they have.
+        is_generated: For data that ``open`` takes more than a second to generate: returns whether
+            they are already on this machine, or raises :class:`mritk.errors.Unavailable` if they
+            cannot be generated. None: other data.
     """
 
     name: str
@@ -259,10 +259,10 @@ class Augmentation(Record):
         name: Name on the command line and in tables.
         apply: Takes a float batch (N, C, *spatial) in [0, 1] on its device and a
             ``torch.Generator`` on the CPU; returns a batch of the same shape, dtype and device. It
-            must be a function of these two alone. None: images stay as they are.
-        spatial_dims: The ranks it can transform.
-        revision: Raise it when the same draws give other images: trials of another revision are
-            other trials, and are not taken for trials of this one.
+            must depend only on these two. None: identity.
+        spatial_dims: Supported numbers of spatial dimensions.
+        revision: Increase it if the same random draws give different images: trials of different
+            revisions are different trials.
     """
 
     name: str
@@ -272,11 +272,11 @@ class Augmentation(Record):
 
     @property
     def identity(self) -> str:
-        """What it is called in a trial's identity; a first revision goes by its name alone."""
+        """Its name in a trial's identity; the first revision has no suffix."""
         return self.name if self.revision == 1 else f"{self.name} (revision {self.revision})"
 
 
-# The core's own, so that there is one whichever plugins are loaded.
+# Built in, so that it exists whichever plugins are loaded.
 NO_AUGMENTATION = Augmentation("none", None, spatial_dims=(2, 3), summary="identity")
 
 
@@ -286,13 +286,13 @@ class Executor(Record):
 
     Attributes:
         name: Name on the command line.
-        run: Takes a function, a sequence of jobs and how many may run at once (None: as many as
-            suit). Calls the function once with each job, wherever that is, and yields what it
-            returns, in any order, each as soon as it is there. Function, jobs and results can be
-            pickled, and the function does not raise. In place of the result of a job whose worker
-            died comes a :class:`LostJob`, or nothing; the others are all the same. When the
-            iterator is closed, what runs is stopped. Workers that share a machine get their cores
-            by ``OMP_NUM_THREADS`` and their GPUs by ``CUDA_VISIBLE_DEVICES``.
+        run: Takes a function, a sequence of jobs and the maximum number of parallel jobs (None: its
+            own default). Calls the function once per job, anywhere, and yields its results as
+            they become available, in any order. Function, jobs and results can be
+            pickled, and the function does not raise. For a job whose worker died, yields a
+            :class:`LostJob`, or nothing; other jobs are unaffected. When the
+            iterator is closed, running jobs are stopped. Workers on one machine are assigned cores
+            by ``OMP_NUM_THREADS`` and GPUs by ``CUDA_VISIBLE_DEVICES``.
     """
 
     name: str
@@ -301,11 +301,11 @@ class Executor(Record):
 
 @dataclass(frozen=True)
 class LostJob:
-    """What an executor yields for a job whose worker died, as soon as it knows.
+    """Yielded by an executor for a job whose worker died.
 
     Attributes:
-        job: The job, as it was given to the executor.
-        reason: How the worker ended, such as ``killed by SIGKILL``; empty if nobody knows.
+        job: The job, as passed to the executor.
+        reason: How the worker ended, such as ``killed by SIGKILL``; empty if unknown.
     """
 
     job: Any
@@ -318,11 +318,11 @@ class Explainer(Record):
 
     Attributes:
         name: Name of the explainer.
-        explain: Takes a network in evaluation mode that turns a normalised batch
-            (N, C, *spatial) into outputs (N, K), such a batch, and the output that is explained
+        explain: Takes a network in evaluation mode that maps a normalised batch
+            (N, C, *spatial) to outputs (N, K), such a batch, and the index of the explained output
             for each input, (N,) int64. Returns float32 attributions of the shape of the batch,
-            and leaves network and batch as they were.
-        spatial_dims: The ranks it can explain.
+            without modifying network or batch.
+        spatial_dims: Supported numbers of spatial dimensions.
     """
 
     name: str
@@ -332,7 +332,7 @@ class Explainer(Record):
 
 @dataclass(frozen=True)
 class ProtocolFile(Record):
-    """A protocol that a plugin ships as TOML text. Yield it from ``mritk_protocols``.
+    """A protocol as TOML text. Yield it from ``mritk_protocols``.
 
     Attributes:
         name: Name on the command line and in tables.
@@ -345,11 +345,11 @@ class ProtocolFile(Record):
 
 @dataclass(frozen=True)
 class BenchmarkFile(Record):
-    """A benchmark that a plugin ships as TOML text. Yield it from ``mritk_benchmarks``.
+    """A benchmark as TOML text. Yield it from ``mritk_benchmarks``.
 
     Attributes:
-        name: What ``mritk run NAME`` takes. What a run leaves open is taken from the one called
-            ``quickstart``.
+        name: Name for ``mritk run NAME``. The one named ``quickstart`` provides the defaults of a
+            run.
         text: Returns the TOML text.
     """
 

@@ -1,5 +1,5 @@
-"""What is trained: a trial (dataset × backbone × augmentation × protocol × fold × seed), a plan of
-trials, and what became of each."""
+"""A trial (dataset × backbone × augmentation × protocol × fold × seed), a plan of trials, and the
+outcome of each."""
 
 from __future__ import annotations
 
@@ -37,12 +37,12 @@ class OpenDataset:
     """A dataset whose samples are open and whose folds are drawn.
 
     Attributes:
-        record: Where the samples came from.
+        record: The dataset of the samples.
         samples: The samples.
-        folds: The division under one protocol.
-        skipped: Ids of samples that could not be read and were left out on request.
-        audit: What was found in the data; None if they do not lie on a grid.
-        copies: (N,) int64; samples with equal numbers are copies of each other.
+        folds: The folds under one protocol.
+        skipped: Ids of unreadable samples, skipped on request.
+        audit: Findings in the data; None if they are not images.
+        copies: (N,) int64; samples with equal numbers are duplicates of each other.
         reader: The code, libraries and options that read the samples.
     """
 
@@ -56,7 +56,7 @@ class OpenDataset:
 
     @property
     def digests(self) -> tuple[str, ...]:
-        """Per sample: the digest by which what was read of it is kept; empty: unreadable."""
+        """Content digest of each sample, used as cache key; empty: unreadable."""
         if self.audit is None:
             return self.samples.contents
         return self.audit.datasets[0].index.contents
@@ -64,16 +64,16 @@ class OpenDataset:
 
 @dataclass(frozen=True, eq=False)
 class Trial:
-    """One training that is planned, and all it needs.
+    """A planned training, with everything it needs.
 
     Attributes:
-        dataset: The dataset, opened, audited and divided into folds.
-        backbone: The backbone, or None for a method that brings its own model.
+        dataset: The dataset, opened, audited and split into folds.
+        backbone: The backbone, or None for a method with its own model.
         augmentation: Applied to training batches.
-        method: How it is trained.
+        method: The training method.
         protocol: The recipe, with the method's parameters.
-        fold: Number of the fold, from 0.
-        seed: What all random draws of the training derive from.
+        fold: Number of the fold, starting at 0.
+        seed: The seed of all random draws of the training.
     """
 
     dataset: OpenDataset
@@ -86,22 +86,22 @@ class Trial:
 
     @property
     def backbone_name(self) -> str:
-        """The backbone's canonical name; ``none`` if the method brings its own model."""
+        """The backbone's canonical name; ``none`` if the method has its own model."""
         return self.backbone.name if self.backbone else OWN_MODEL
 
     @property
     def scheme(self) -> str:
-        """The split scheme that the protocol comes to on this dataset."""
+        """The split scheme of the protocol, resolved for this dataset."""
         return resolved_scheme(self.dataset.samples, self.protocol.split)
 
     @property
     def division(self) -> Fold:
-        """The parts of the data in this trial's fold."""
+        """Training, validation and test set of this trial's fold."""
         return self.dataset.folds[self.fold]
 
     @property
     def seen_in_pretraining(self) -> tuple[str, ...]:
-        """The collections that both the dataset and the backbone's pretraining declare."""
+        """The collections declared by both the dataset and the backbone's pretraining."""
         weights = self.backbone.weights if self.backbone else None
         seen = weights.pretrained_on if weights else ()
         told = set(self.dataset.samples.sources or ()) - set(self.dataset.record.sources)
@@ -109,7 +109,7 @@ class Trial:
 
     @cached_property
     def identity(self) -> dict[str, Any]:
-        """What makes this trial another than all others: contents, never paths or hosts."""
+        """The identity of this trial: contents, never paths or hosts."""
         return {
             "dataset": self.dataset.samples.fingerprint,
             "backbone": self.backbone.identity if self.backbone else OWN_MODEL,
@@ -144,8 +144,8 @@ class Plan:
     """The trials of a run, and the state of each.
 
     Attributes:
-        trials: All trials, in the order in which they run: seed by seed, so that a run that is
-            stopped early has compared all backbones.
+        trials: All trials, in execution order: seed by seed, so that an interrupted run has
+            compared all backbones.
         states: The state of each trial in the results folder, by its id.
     """
 
@@ -154,7 +154,7 @@ class Plan:
 
     @property
     def todo(self) -> tuple[Trial, ...]:
-        """The trials to train; one that failed before is tried again."""
+        """The trials to train; failed ones are retried."""
         states = self.states
         return tuple(t for t in self.trials if states.get(t.id, TrialState.ABSENT).to_train)
 
@@ -168,7 +168,7 @@ class Plan:
         return tuple(t for t in self.trials if self.states.get(t.id, TrialState.ABSENT) in states)
 
     def again(self) -> Self:
-        """Return the plan that trains all trials again, but those whose file says nothing now."""
+        """Return the plan that retrains all trials, except those with an inaccessible file."""
         kept = (TrialState.NEWER, TrialState.UNREADABLE)
         states = {i: s if s in kept else TrialState.ABSENT for i, s in self.states.items()}
         return replace(self, states=states)
@@ -176,15 +176,15 @@ class Plan:
 
 @dataclass(frozen=True)
 class Outcome:
-    """What became of a trial.
+    """The outcome of a trial.
 
     Attributes:
         trial: The trial.
         path: Its file.
-        error: One line for a person, or empty.
-        exit_code: What the error amounts to.
-        seconds: How long it took.
-        score: The leading metric on the test part, as a person reads it; empty if it failed.
+        error: One-line message, or empty.
+        exit_code: The exit code for the error.
+        seconds: Duration.
+        score: The leading metric on the test set, formatted; empty if it failed.
     """
 
     trial: Trial

@@ -120,7 +120,7 @@ def test_weights_are_fetched_once_before_the_run_and_that_is_told(published, tmp
     for _ in range(2):
         require_weights([backbone], Workspace(tmp_path), told.append)
     assert len(fetched) == 1
-    assert told == ["fetching the weights of net@mine …"]
+    assert told == ["downloading the weights of net@mine …"]
 
 
 def test_offline_weights_that_are_not_here_are_refused_by_the_backbones_name(published, tmp_path):

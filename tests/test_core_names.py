@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from mritk import Method, hookimpl
-from mritk.errors import DuplicateName
+from mritk.errors import DuplicateName, ProtocolError
 from mritk.plugins.registry import Registry
 from mritk.records import (
     NO_AUGMENTATION,
@@ -18,10 +18,12 @@ from mritk.records import (
     Architecture,
     Augmentation,
     BackboneFamily,
+    BenchmarkFile,
     Dataset,
     DatasetFamily,
 )
 from mritk.study.benchmark import Benchmark
+from mritk.testing.plugin import PluginUnderTest, benchmarks_can_be_read
 
 CORE = Path(__file__).parents[1] / "mritk"
 # Names that are words of the field or libraries, which the core means where it says them.
@@ -127,4 +129,16 @@ def test_a_method_with_a_model_of_its_own_needs_no_backbone(tmp_path):
 def test_without_that_plugin_a_run_asks_for_names(mritk, tmp_path):
     ended = mritk("run", "-p", "no:finetune", "-n", "-o", tmp_path / "results")
     assert ended.code == 2
-    assert "name a backbone, a dataset and a protocol" in ended.err
+    assert "a backbone, a dataset and a protocol" in ended.err
+
+
+def test_the_checks_of_plugins_read_benchmarks():
+    class Benchmarks:
+        @hookimpl
+        def mritk_benchmarks(self):
+            yield BenchmarkFile("ours", lambda: "backbone = []", summary="with a slip of the pen")
+
+    registry = Registry()
+    plugin = registry.register(Benchmarks())
+    with pytest.raises(ProtocolError, match="benchmark ours, line 1: backbone: unknown key"):
+        benchmarks_can_be_read(PluginUnderTest(plugin, registry))

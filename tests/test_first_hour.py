@@ -16,7 +16,7 @@ from tests.conftest import FAST_PROTOCOL, TOY_PLUGIN
 from tests.session import Session, furnish
 
 TOY = "mritk run -p ./mine.py -b tiny -d bands --seeds 1 --device cpu"
-RECIPE = r"it belongs to the recipe .* 'mritk show quick --toml > FILE\.toml' writes every key"
+RECIPE = r"it is part of the protocol .* 'mritk show quick --toml > FILE\.toml', change it there"
 CODES = r"unavailable, 5 nothing to do, 130 interrupted\."
 
 # What is typed, the exit code, what is found in the last line.
@@ -30,28 +30,32 @@ SCRIPT = [
     ("mritk list backbone", 2, "'backbone' is not one of 'backbones', 'datasets'"),
     ("mritk list protocols", 0, r"^standard .*two stages at 224 px"),
     # My images.
-    ("mritk run imgs", 4, r"no benchmark file imgs; for this path write -d folder:imgs$"),
-    ("mritk run -d imgs", 2, r"unknown dataset 'imgs' .*for this path write folder:imgs$"),
-    ("mritk run -d ./imgs", 2, r"for this path write folder:\./imgs$"),
+    ("mritk run imgs", 4, r"no benchmark file imgs; for this path, use -d folder:imgs$"),
+    ("mritk run -d imgs", 2, r"unknown dataset 'imgs' .*for this path, use folder:imgs$"),
+    ("mritk run -d ./imgs", 2, r"for this path, use folder:\./imgs$"),
     (
         "mritk run -d './imgs,patient_regex=(pat..)_'",
         2,
-        r"for this path write 'folder:\./imgs,patient_regex=\(pat\.\.\)_'$",
+        r"for this path, use 'folder:\./imgs,patient_regex=\(pat\.\.\)_'$",
     ),
-    ("mritk run -d folder:./dcm", 2, r"it holds 2 \.dcm.*for this path write dicom:\./dcm$"),
-    ("mritk run -d folder:x.jpg", 2, r"x\.jpg is a single file; folder:PATH wants a folder"),
-    ("mritk run -d folder:./nowhere", 4, r"^mritk: no folder \./nowhere; folder:PATH wants one"),
+    ("mritk run -d folder:./dcm", 2, r"it contains 2 \.dcm.*for this path, use dicom:\./dcm$"),
+    ("mritk run -d folder:x.jpg", 2, r"x\.jpg is a single file; folder:PATH needs a folder"),
+    (
+        "mritk run -d folder:./nowhere",
+        4,
+        r"^mritk: no folder \./nowhere; folder:PATH needs a folder",
+    ),
     ("mritk run --data imgs", 2, r"No such option '--data': use --dataset folder:PATH$"),
     # My patients.
     (
         "mritk run -b small_cnn -d folder:./imgs",
         2,
-        r"does not name its patients.*--patient-regex REGEX.*--patients FILE.*--no-patient-ids",
+        r"has no patient ids.*--patient-regex REGEX.*--patients FILE.*--no-patient-ids",
     ),
     (
         "mritk run -b small_cnn -d folder:./imgs --patient-regex '('",
         2,
-        r"--patient-regex '\(' is no regular expression: missing \)",
+        r"--patient-regex '\(' is not a valid regular expression: missing \)",
     ),
     (
         "mritk run -b small_cnn -d folder:./imgs --patient-regex 'patient(.)'",
@@ -63,7 +67,7 @@ SCRIPT = [
         2,
         r"has no option 'patient_regx'; did you mean patient_regex\?",
     ),
-    ("mritk audit folder:./imgs", 0, r"^Clean: no copies.* 20 of 20 samples were read"),
+    ("mritk audit folder:./imgs", 0, r"^Clean: no duplicates.* 20 of 20 samples were read"),
     # My machine, my recipe.
     ("mritk run --epochs 3", 2, RECIPE),
     ("mritk run --lr 1e-3", 2, RECIPE),
@@ -71,18 +75,26 @@ SCRIPT = [
     (
         "mritk run --device gpu",
         2,
-        r"it is auto, cpu, cuda or cuda:N; an NVIDIA or AMD GPU is cuda$",
+        r"expected auto, cpu, cuda or cuda:N; an NVIDIA or AMD GPU is cuda$",
     ),
     ("mritk run --fold 3", 2, "no fold 3: protocol quick has 1, numbered from 0$"),
     ("mritk run -b resnet19", 2, r"unknown backbone 'resnet19'; did you mean resnet18 or resnet50"),
     ("mritk run -b densenet121@imagnet", 2, "there is densenet121@imagenet or densenet121@"),
-    ("mritk run -b densenet121@radimagenet", 4, r"no DenseNet121\.pt in .*get it from the Google"),
+    (
+        "mritk run -b densenet121@radimagenet",
+        4,
+        r"no DenseNet121\.pt in .*download it from the Google",
+    ),
     ("mritk run -b convnext_tiny", 4, r"convnext_tiny@imagenet: no model\.safetensors .*offline"),
     ("mritk run -a flop", 2, r"unknown augmentation 'flop'; did you mean flip\?"),
     ("mritk run --protocol nope", 2, r"unknown protocol 'nope' \('mritk list protocols' lists all"),
-    ("mritk run --protocol mine.toml", 4, r"'mritk show quick --toml > mine\.toml' begins one"),
+    (
+        "mritk run --protocol mine.toml",
+        4,
+        r"'mritk show quick --toml > mine\.toml' creates a template",
+    ),
     ("mritk show quick --toml > mine.toml", 0, "^$"),
-    ("mritk run --protocol mine.toml --fold 1", 2, "protocol mine makes 1, numbered from 0$"),
+    ("mritk run --protocol mine.toml --fold 1", 2, "protocol mine has 1, numbered from 0$"),
     ("mritk run --protocol slip.toml", 2, r"line 7: .*'batch_sise'; did you mean 'batch_size'\?$"),
     # My network.
     ("mritk plugins check -p ./mine.py tiny", 0, r"^10 passed, 0 failed, 0 skipped, 3 n/a$"),
@@ -105,18 +117,18 @@ SCRIPT = [
         2,
         r"did you mean accuracy or balanced_accuracy\?",
     ),
-    ("mritk leaderboard first --columns flop", 2, r"there is no column 'flop'; there is .*flops"),
-    ("mritk show zzz", 2, r"nothing is called 'zzz': .*'mritk list backbones' and the like show"),
+    ("mritk leaderboard first --columns flop", 2, r"no column 'flop'; available: .*flops"),
+    ("mritk show zzz", 2, r"unknown name 'zzz': .*'mritk list backbones' etc\. list"),
     ("mritk show {trial} -o first", 0, r"^3 +all "),
     ("mritk verify {trial} -o first", 0, r"^class_wise_ece +\d\.\d+$"),
-    ("mritk card zzz", 2, r"unknown backbone 'zzz' .*nor is it the id of a trial"),
+    ("mritk card zzz", 2, r"unknown backbone 'zzz' .*nor is it a trial id"),
     ("mritk differences first", 2, "fewer than two rows with finished trials to compare$"),
-    ("mritk plot curve first", 2, r"make them with 'mritk run --vary KEY=VALUE,VALUE'$"),
+    ("mritk plot curve first", 2, r"create them with 'mritk run --vary KEY=VALUE,VALUE'$"),
     ("mritk compare first nowhere", 2, "no results folder nowhere; to create one: mritk run"),
     ("mritk compare first first", 0, "^Difference: head minus base"),
     ("mritk report first -o page.html", 0, r"^page\.html \(0\.\d MB\)$"),
-    ("mritk doctor first", 0, r"^1 trial is whole; all is well\.$"),
-    ("mritk plugins new wide-net --kind backbone", 0, "mritk run -b wide_net -b small_cnn"),
+    ("mritk doctor first", 0, r"^1 trial is intact; no problems found\.$"),
+    ("mritk plugins new wide-net --kind backbone", 0, "mritk run -b wide_net"),
     ("mritk plugins new wide-net --kind backbone", 2, "already exists; remove it, or choose"),
     ("mritk fetch", 2, "specify what to download: -d DATASET, -b BACKBONE$"),
 ]
@@ -170,7 +182,7 @@ def test_a_mistake_is_told_in_one_line(screens, number):
     [
         ("python -m mritk --version", 0, r"^mritk, version \d"),
         ("python -m mritk runn", 2, "No such command 'runn'"),
-        ("python -m mritk run -d ./imgs", 2, r"for this path write folder:\./imgs$"),
+        ("python -m mritk run -d ./imgs", 2, r"for this path, use folder:\./imgs$"),
         ("python -m mritk list datasets | head -1", 0, "^name "),
         (
             "python -m mritk show quick --toml > q.toml && head -2 q.toml",

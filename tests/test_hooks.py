@@ -173,7 +173,7 @@ def test_a_metric_with_a_name_of_mritks_own_is_refused(mritk, run_toy, tmp_path)
     assert run_toy("--seeds", 1).code == 0
     ended = mritk("leaderboard", "-p", plugin, tmp_path / "results")
     assert ended.code == 2
-    assert "'-p no:metric' leaves it out" in ended.err
+    assert "'-p no:metric' excludes it" in ended.err
 
 
 def test_mritk_commands(mritk, tmp_path):

@@ -79,7 +79,7 @@ def test_the_table_has_both_scores_and_both_counts(run):
     assert "balanced accuracy (16) ↑" in heading
     assert "clean (10) ↑" in heading
     assert "16 test samples (10 clean)" in ended.out
-    assert "Audit: 6 of 16 test samples have a copy" in ended.out
+    assert "Audit: 6 of 16 test samples have a duplicate" in ended.out
     assert "6 samples were dropped from training and validation" in ended.out
     assert "†" not in ended.out
 
@@ -107,7 +107,9 @@ def test_copies_can_be_kept_and_every_cell_says_so(run):
     scores = {head.strip(): cell for head, cell in pairs if "↑" in head or "loss" in head}
     assert len(scores) == 7
     assert all("†" in cell for cell in scores.values())
-    assert "† Nothing was dropped (copies = keep): 6 of 16 test samples have a copy" in ended.out
+    assert (
+        "† Nothing was dropped (copies = keep): 6 of 16 test samples have a duplicate" in ended.out
+    )
 
 
 def test_keeping_copies_is_another_protocol(run):

@@ -142,10 +142,7 @@ def _each_kind_first(audit: Audit, rows: np.ndarray) -> list[int]:
 def _why(audit: Audit, rows: np.ndarray) -> str:
     pairs = audit.pairs_of(rows)
     weakest = min(pairs, key=lambda pair: (pair.similarity, pair.kind != "near"))
-    why = {"bytes": "identical bytes", "pixels": "identical pixels"}.get(
-        weakest.kind, f"similarity {weakest.similarity:.4f}, {weakest.change}"
-    )
-    return f"{len(rows)} samples; {'weakest pair: ' if len(pairs) > 1 else ''}{why}"
+    return f"{len(rows)} samples; {'weakest pair: ' if len(pairs) > 1 else ''}{weakest.why}"
 
 
 def _figure(audit: Audit, row: int, picture: str) -> str:

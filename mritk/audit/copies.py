@@ -25,11 +25,9 @@ Kind = Literal["bytes", "pixels", "near"]
 
 @dataclass(frozen=True)
 class Pair:
-    """Two samples of one image, and why they are taken for that.
+    """Two samples of one image, by their rows, and why they are taken for that.
 
     Attributes:
-        one: Row of the one sample.
-        other: Row of the other.
         kind: ``bytes`` (identical files), ``pixels`` (identical arrays) or ``near``.
         similarity: Agreement of structure, at most 1; 1 for identical samples.
         change: What was done to the picture, such as ``rotated by 180°``.
@@ -40,6 +38,13 @@ class Pair:
     kind: Kind
     similarity: float = 1.0
     change: str = ""
+
+    @property
+    def why(self) -> str:
+        """The reason in words."""
+        if self.kind == "near":
+            return f"similarity {self.similarity:.4f}, {self.change}"
+        return f"identical {self.kind}"
 
 
 @dataclass(frozen=True, eq=False)
@@ -126,7 +131,6 @@ def _near(
         indexes: The indexes of one kind, images or volumes.
         rows: Rows of samples to compare, counted through all indexes of either kind.
         dims: (N,) kind of every sample, counted likewise.
-        progress: Told what is done.
     """
     # Position of each row among the samples of its kind.
     place = (np.cumsum(dims == dims[rows[0]]) - 1)[rows] if len(rows) else rows
@@ -139,6 +143,11 @@ def _near(
     small = SmallPictures(whole, content, coverage, (coverage * size) ** (1 / (whole.ndim - 1)))
     clusters = Clusters(len(rows))
     turns = symmetries(small.whole.ndim - 1)
+
+    def pair(i: int, j: int, turn: int, similarity: float, how: str) -> Pair:
+        change = ", ".join(text for text in (turns[turn].inverse.name, how) if text)
+        return Pair(int(rows[i]), int(rows[j]), "near", round(float(similarity), 4), change)
+
     for pictures, same, change in (
         (small.whole, same_frames, ""),
         (small.content, same_content, "padding or position differs"),
@@ -151,12 +160,7 @@ def _near(
                 for k in np.flatnonzero(accepted).tolist():
                     if not clusters.join(int(i[k]), int(j[k])):
                         continue
-                    name = turns[turn[k]].inverse.name
-                    yield Pair(
-                        *(int(rows[i[k]]), int(rows[j[k]]), "near"),
-                        similarity=round(float(similarity[k]), 4),
-                        change=", ".join(text for text in (name, change) if text),
-                    )
+                    yield pair(i[k], j[k], turn[k], similarity[k], change)
 
     if whole.ndim == 3:
         # Without a copy where there is one index: these pictures are the largest.
@@ -167,12 +171,7 @@ def _near(
         boxes = np.asarray([box or nothing for index in indexes for box in index.boxes])
         images = Pictures(detail, boxes)
         for one, other, turned, how, likeness in _altered(images, place, clusters, progress):
-            name = turns[turned].inverse.name
-            yield Pair(
-                *(int(rows[one]), int(rows[other]), "near"),
-                similarity=round(likeness, 4),
-                change=", ".join(text for text in (name, how) if text),
-            )
+            yield pair(one, other, turned, likeness, how)
 
 
 def _altered(

@@ -171,9 +171,7 @@ def compare(
     """Return how well candidate pairs agree.
 
     Args:
-        pictures: (N, S, S) or (N, S, S, S) uint8.
-        i: Rows of the one picture.
-        j: Rows of the other.
+        pictures: (N, S, S) or (N, S, S, S) uint8; pairs are rows i and j of them.
         turn: Number of the symmetry that lays picture j upon picture i.
         align: Whether to correct small errors of position and size first, as they come about
             where the border of the content is found a little differently in two copies.

@@ -42,14 +42,7 @@ class Finding:
 
 @dataclass(frozen=True, eq=False)
 class Audited:
-    """A dataset under audit.
-
-    Attributes:
-        name: Its name.
-        samples: Its samples.
-        index: Their signatures.
-        sources: The collections that it, or a sample of it, declares to come from.
-    """
+    """A dataset under audit, with the collections that it, or a sample of it, declares to be of."""
 
     name: str
     samples: Samples
@@ -141,16 +134,13 @@ def _copies_in_parts(dataset: Audited, copies: Copies, rows: np.ndarray) -> Iter
         near = copied(copies.clusters[rows[held]], copies.clusters[rows[known]])
         if near:
             total = int((splits == held_out).sum())
+            have = "has" if near == 1 else "have"
             text = (
-                f"{near} of {total} {held_out} samples {_have(near)} a duplicate in the {seen} "
+                f"{near} of {total} {held_out} samples {have} a duplicate in the {seen} "
                 f"set: {files} with identical bytes, {arrays} with identical pixels, {near} "
                 "identical or near-identical"
             )
             yield Finding("leak", "copies", text, near)
-
-
-def _have(count: int) -> str:
-    return "has" if count == 1 else "have"
 
 
 def _contradictions(datasets: Sequence[Audited], copies: Copies) -> Iterator[Finding]:
@@ -220,7 +210,9 @@ def _targets(samples: Samples) -> list[str]:
 
 
 def _copies_inside(dataset: Audited, copies: Copies, rows: np.ndarray) -> Iterator[Finding]:
-    clusters = _clusters(copies, rows)
+    first, last = rows[0], rows[-1]
+    within = (members[(members >= first) & (members <= last)] for members in copies.members)
+    clusters = [members for members in within if len(members) > 1]
     if clusters:
         total = sum(len(members) for members in clusters)
         text = (
@@ -228,13 +220,6 @@ def _copies_inside(dataset: Audited, copies: Copies, rows: np.ndarray) -> Iterat
             f"has {max(map(len, clusters))})"
         )
         yield Finding("note", "clusters", text, total)
-
-
-def _clusters(copies: Copies, rows: np.ndarray) -> list[np.ndarray]:
-    """Return the clusters within one dataset, as rows of it."""
-    first, last = rows[0], rows[-1]
-    within = (m[(m >= first) & (m <= last)] - first for m in copies.members)
-    return [members for members in within if len(members) > 1]
 
 
 def _across(datasets: Sequence[Audited], copies: Copies) -> Iterator[Finding]:

@@ -53,8 +53,7 @@ class ImageIndex:
         pixels: Per sample, that of the array without equal channels; empty if unreadable.
         shapes: Per sample, the shape as decoded.
         modes: Per sample, grey, colour or volume with the dtype.
-        low: Per sample, the smallest value.
-        high: Per sample, the largest value.
+        low, high: Per sample, the smallest and the largest value.
         boxes: Per sample, (first, last) along each axis of the box around its content, in shares of
             the frame; without elements if unreadable.
         whole: (N, S, S) or (N, S, S, S) uint8, the small pictures of the whole frames.
@@ -218,16 +217,11 @@ def _indexed(
             column.append(seen.get(name, FACTS[name]))
         progress("reading", (row + 1) / count)
     if _digests(samples)[0] == contents:  # a file may change between its digest and its signature
-        _keep(small, columns, folder)
+
+        def fill(draft: Draft) -> Mapping[str, Any]:
+            for name, array in small.items():
+                draft.save(name, array)
+            return columns
+
+        keep(folder, fill, WHAT)
     return _index(key, contents, columns, small, unreadable)
-
-
-def _keep(
-    small: Mapping[str, np.ndarray], columns: Mapping[str, Sequence[Any]], folder: Path
-) -> None:
-    def fill(draft: Draft) -> Mapping[str, Any]:
-        for name, array in small.items():
-            draft.save(name, array)
-        return columns
-
-    keep(folder, fill, WHAT)

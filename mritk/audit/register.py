@@ -26,9 +26,6 @@ STEPS, FINER_STEPS = 4, 2
 SCALES = ((1.5, 5.0), (1.0, 3.0))
 HOPEFUL = 0.8
 
-# Which picture each of the others is laid upon: rows, or all as they come.
-Rows = np.ndarray | slice
-
 
 def halved(pictures: np.ndarray) -> np.ndarray:
     """Return pictures (N, S, S) float32 at half the side."""
@@ -161,10 +158,7 @@ def refined(
 ) -> tuple[np.ndarray, np.ndarray]:
     """Return maps (N, 2, 3) improved at the next finer level, and how well the pictures correlate.
 
-    Args:
-        fixed: (N, S, S) float32, S twice the side of the level before.
-        moving: Likewise.
-        maps: What was found there.
+    Pictures are (N, S, S) float32, S twice the side of the level at which ``maps`` were found.
     """
     one, other = (locally_normalised(each, 1.0, 4.0) for each in (fixed, moving))
     maps = _improved(one, other, maps, FINER_STEPS)
@@ -177,7 +171,7 @@ def _improved(
     moving: np.ndarray,
     maps: np.ndarray,
     steps: int,
-    which: Rows = slice(None),
+    which: np.ndarray | slice = slice(None),
 ) -> np.ndarray:
     count, side, _ = fixed.shape
     rows, columns = grid(side)

@@ -86,11 +86,8 @@ def structure(pictures: np.ndarray, scales: Mapping[int, Scale] = COARSE) -> np.
 def promising(vectors: np.ndarray, i: np.ndarray, j: np.ndarray, turn: np.ndarray) -> np.ndarray:
     """Return which pairs agree in their contours well enough to be compared in full, (P,) bool.
 
-    Args:
-        vectors: What :func:`structure` returned for :data:`FINE`.
-        i: Rows of the one picture.
-        j: Rows of the other.
-        turn: Number of the symmetry that lays picture j upon picture i.
+    ``vectors`` are what :func:`structure` returned for :data:`FINE`; pairs are rows i and j, and
+    the number of the symmetry that lays picture j upon picture i.
     """
     found = np.empty(len(i), bool)
     turns = symmetries(vectors.ndim - 1)

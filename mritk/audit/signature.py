@@ -41,8 +41,6 @@ class Signature:
             of one picture have one digest.
         shape: Shape as decoded.
         mode: ``grey``, ``colour`` or ``volume``, with the dtype.
-        low: Smallest value.
-        high: Largest value.
         box: (first, last) along each axis of the box around the content, in shares of the frame.
         whole: The whole frame, small, uint8.
         content: The content alone, likewise.

@@ -24,10 +24,7 @@ def format_audit(audit: Audit) -> str:
 def findings_text(audit: Audit, *, official: bool) -> list[str]:
     """Return one line for each finding; if there is none, one that says what was checked.
 
-    Args:
-        audit: The audit.
-        official: Whether the official parts are used; if not, what leaks between them does not
-            matter.
+    Where the official parts are not used, what leaks between them does not matter.
     """
     between_parts = () if official else ("copies", "patients")
     told = [finding for finding in audit.findings if finding.kind not in between_parts]
@@ -104,10 +101,7 @@ def _clusters(audit: Audit) -> Iterator[str]:
         several = len(audit.datasets) > 1
         ids = (f"{m['dataset']} {m['id']}" if several else m["id"] for m in named)
         weakest = min(audit.pairs_of(rows), key=lambda pair: pair.similarity)
-        why = {"bytes": "identical bytes", "pixels": "identical pixels"}.get(
-            weakest.kind, f"similarity {weakest.similarity:.4f}, {weakest.change}"
-        )
-        yield f"{' = '.join(ids)}{more}  [{why}]"
+        yield f"{' = '.join(ids)}{more}  [{weakest.why}]"
     if len(ranked) > SHOWN_CLUSTERS:
         yield f"… and {len(ranked) - SHOWN_CLUSTERS} more clusters (--json lists all)"
 

@@ -30,9 +30,6 @@ def verdict(
 
     Args:
         audit: The audit of the dataset; None if its data do not lie on a grid.
-        samples: The samples that were divided.
-        fold: The division.
-        rule: How it was made.
         copies: (N,) clusters of copies among the samples; None where nothing is known.
         seen: Collections that both the backbone's pretraining and the dataset declare.
     """

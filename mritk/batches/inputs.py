@@ -26,11 +26,11 @@ CPU_BATCH = 64
 
 
 class Inputs:
-    """What a backbone's input contract asks of samples, on the device of a trial.
+    """Applies a backbone's input contract to samples, on the device of a trial.
 
     Attributes:
-        size: Side to which samples are resized; None: they stay as they are.
-        interpolation: How.
+        size: Side to which samples are resized; None: not resized.
+        interpolation: Interpolation for resizing.
         precision: ``float32`` or ``bfloat16``.
     """
 
@@ -44,14 +44,14 @@ class Inputs:
         self._normalise = Normalise(backbone.input, self._spatial_dims, setup.device)
 
     def place(self, network: N) -> N:
-        """Move a network to the device, 2-D ones in the memory order that convolutions prefer."""
+        """Move a network to the device, 2-D networks in channels-last format."""
         network.to(self._device)
         if self._spatial_dims == 2:
             network.to(memory_format=torch.channels_last)
         return network
 
     def resident(self, subset: Subset) -> ResidentImages:
-        """Return the images of a part, decoded once and kept where the network is."""
+        """Return the images of a subset, decoded once and kept on the device of the network."""
         images = subset.images(self.size, self.interpolation)
         return ResidentImages(images, self._spatial_dims, self._device)
 
@@ -80,8 +80,8 @@ class Inputs:
     def evaluate(self, network: nn.Module, images: Images, batch_size: int) -> torch.Tensor:
         """Return the float32 outputs (N, …) for all images, in evaluation mode.
 
-        No gradients are kept, yet later ones may flow through the outputs. The modes of the
-        network's modules are as before afterwards, whatever happens.
+        No gradients are kept, but later ones may flow through the outputs. The training modes of
+        the network's modules are restored in any case.
         """
         at_once = batch_size if self._device != "cpu" else min(batch_size, CPU_BATCH)
         with evaluation_mode(network):

@@ -6,7 +6,7 @@ import shlex
 from typing import Any
 
 from mritk.backbone import Backbone
-from mritk.cards.licence_terms import hub_license, terms_of
+from mritk.cards.licence_terms import hub_fields, terms_of
 from mritk.store.kept_model import NOTICE
 from mritk.text.markdown import code_block, escape, front_matter, table
 
@@ -35,9 +35,7 @@ def backbone_card(backbone: Backbone) -> str:
 def _front(backbone: Backbone) -> dict[str, Any]:
     front: dict[str, Any] = {"library_name": "mritk"}
     if backbone.weights is not None:
-        front["license"] = hub_license(backbone.weights.license)
-        if front["license"] == "other":
-            front["license_name"] = backbone.weights.license
+        front |= hub_fields(backbone.weights.license)
     front["tags"] = ["mritk", "feature-extraction", "medical-imaging", "research-only"]
     return front
 

@@ -7,7 +7,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from mritk.data.samples import Classification
-from mritk.evaluate.evidence import Evidence
 from mritk.evaluate.interval import Interval
 from mritk.evaluate.metric import Metric, Value
 from mritk.evaluate.metrics import find_metric, metrics_of
@@ -58,7 +57,7 @@ def class_scores(record: TrialRecord) -> list[ClassScores]:
 
 def _scored(record: TrialRecord, metrics: Sequence[Metric]) -> list[CardMetric]:
     test = record.predictions["test"]
-    evidence = Evidence({record.id: [Analysis().scored(record)]}, metrics)
+    evidence = Analysis().evidence({record.id: [Analysis().scored(record)]}, metrics)
     leaking = test.clean is not None and not test.clean.all()
     clean = Analysis().scored(record, clean=True) if leaking else None
     support = CleanSupport.of_test(test, record.task)

@@ -58,6 +58,12 @@ def terms_of(license_text: str) -> list[str]:
     return [phrase for pattern, phrase in TERMS if re.search(pattern, text)]
 
 
+def hub_fields(license_text: str) -> dict[str, str]:
+    """Return what the front matter of a card on the hub says of a licence."""
+    name = hub_license(license_text)
+    return {"license": name} | ({"license_name": license_text} if name == "other" else {})
+
+
 def hub_license(license_text: str) -> str:
     """Return the hub's name of a licence; ``other`` where it has none."""
     name = re.sub(r"[\s_]+", "-", license_text.strip().lower())

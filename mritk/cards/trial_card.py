@@ -17,7 +17,7 @@ from mritk.cards.card_metrics import (
     card_metrics,
     class_scores,
 )
-from mritk.cards.licence_terms import NOT_STORED, hub_license, terms_of
+from mritk.cards.licence_terms import NOT_STORED, hub_fields, terms_of
 from mritk.cards.limits import is_synthetic, limits_of
 from mritk.errors import UsageError
 from mritk.evaluate.interval import Interval
@@ -58,7 +58,7 @@ def trial_card(record: TrialRecord) -> str:
     Raises:
         UsageError: The trial failed, so there is no model to describe.
     """
-    if record.status != "finished":
+    if not record.finished:
         raise UsageError(
             f"trial {record.id[:8]} is {record.status}, so there is no model to describe; see "
             f"'mritk show {record.id[:8]}'"
@@ -93,9 +93,7 @@ def _front(record: TrialRecord, found: Sequence[CardMetric]) -> dict[str, Any]:
     weights = _licence(record, "weights")
     front: dict[str, Any] = {"library_name": "mritk"}
     if not weights.startswith(NO_WEIGHTS):
-        front["license"] = hub_license(weights)
-        if front["license"] == "other":
-            front["license_name"] = weights
+        front |= hub_fields(weights)
     if record.task.classes:
         front["pipeline_tag"] = kind
     front["tags"] = ["mritk", "brain", "mri", "medical-imaging", "research-only"]

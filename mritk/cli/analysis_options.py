@@ -2,24 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING, Any, TypeVar
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
 
 import click
 
+from mritk.cli.app import App, Option, together
 from mritk.cli.completed import complete_metric
 
 if TYPE_CHECKING:
-    from mritk.cli.app import App
     from mritk.results.analysis import Analysis
 
 # The parameters that these options become.
 ANALYSIS_OPTIONS = ("level", "interval", "resamples", "temperature", "given_these_models")
 
-F = TypeVar("F", bound=Callable[..., Any])
-
 # The words are those of mritk.results.analysis, which is not imported here: it would load numpy.
-OPTIONS = (
+analysis_options = together(
     click.option(
         "--level",
         type=click.Choice(["image", "patient"]),
@@ -54,14 +52,7 @@ OPTIONS = (
 )
 
 
-def analysis_options(command: F) -> F:
-    """Add the options to a command."""
-    for option in reversed(OPTIONS):
-        command = option(command)
-    return command
-
-
-def metrics_option(text: str) -> Callable[[F], F]:
+def metrics_option(text: str) -> Option:
     """Return ``--metric``, which may be repeated and becomes the parameter ``metrics``."""
     return click.option(
         "--metric",

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from mritk.files.workspace import Workspace
     from mritk.plugins.registry import Registry
 
-F = TypeVar("F", bound=Callable[..., Any])
+Option = Callable[[Any], Any]  # what adds an option to a command
 
 
 @dataclass
@@ -56,22 +56,31 @@ def _remember(context: click.Context, parameter: click.Parameter, value: tuple[s
     context.ensure_object(App).plugin_options.extend(value)
 
 
-def plugin_option(command: F) -> F:
-    """Add ``-p`` to a command; it is read before all other options."""
-    option = click.option(
-        "-p",
-        "plugins",
-        metavar="PLUGIN",
-        multiple=True,
-        is_eager=True,
-        expose_value=False,
-        callback=_remember,
-        help="Load a plugin: a module, or a file such as ./mine.py. 'no:NAME' excludes one.",
-    )
-    return option(command)
+# It is read before all other options.
+plugin_option = click.option(
+    "-p",
+    "plugins",
+    metavar="PLUGIN",
+    multiple=True,
+    is_eager=True,
+    expose_value=False,
+    callback=_remember,
+    help="Load a plugin: a module, or a file such as ./mine.py. 'no:NAME' excludes one.",
+)
 
 
-def results_option(help_text: str, *flags: str) -> Callable[[F], F]:
+def together(*options: Option) -> Option:
+    """Return one decorator for several options; the help lists them in this order."""
+
+    def decorate(command: Any) -> Any:
+        for option in reversed(options):
+            command = option(command)
+        return command
+
+    return decorate
+
+
+def results_option(help_text: str, *flags: str) -> Option:
     """Return the option ``--results`` (``-o``), passed to the command as ``folder``."""
     return click.option(
         *flags or ("-o", "--results"),

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -11,7 +10,7 @@ import click
 from mritk.cli.app import App, json_option, offline_option, pass_app, plugin_option
 from mritk.cli.data_options import as_data_options, data_options
 from mritk.cli.names import PluginName, names_option
-from mritk.cli.tell import echo, say
+from mritk.cli.tell import echo, echo_json, say
 from mritk.errors import ExitCode
 
 if TYPE_CHECKING:
@@ -75,7 +74,10 @@ def audit(
     with progress_line() as progress:
         result = audit_datasets([found.for_audit() for found in opened], workspace, progress)
     result = result.with_findings(_overlaps(app, opened, backbones))
-    echo(json.dumps(result.as_data(), indent=2) if as_json else format_audit(result))
+    if as_json:
+        echo_json(result.as_data())
+    else:
+        echo(format_audit(result))
     if page is not None:
         from mritk.audit.contact_sheet import contact_sheet
         from mritk.files.atomic import write_whole

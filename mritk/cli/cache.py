@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import shutil
 from collections.abc import Sequence
@@ -12,7 +11,7 @@ from pathlib import Path
 import click
 
 from mritk.cli.app import json_option
-from mritk.cli.tell import echo, say
+from mritk.cli.tell import echo, echo_json, say
 from mritk.errors import ExitCode, UsageError
 from mritk.files.draft import drafts_in, is_abandoned
 
@@ -22,14 +21,9 @@ BY_HAND = ("datasets", "weights")
 
 @dataclass(frozen=True)
 class CacheFolder:
-    """A folder in ``MRITK_HOME``; a link there is shown as such and never followed.
+    """A folder in ``MRITK_HOME`` with files at any depth; a link is shown and never followed.
 
-    Attributes:
-        name: Its name.
-        files: Number of files, at any depth.
-        bytes: What they take.
-        link: Whether it is a link.
-        unfinished: Names in it of what is being written, or was when its process was killed.
+    ``unfinished`` names what is being written in it, or was when its process was killed.
     """
 
     name: str
@@ -60,7 +54,7 @@ def list_command(as_json: bool) -> int:
     """List its contents, with sizes."""
     found = cache_folders(_home())
     if as_json:
-        echo(json.dumps([asdict(folder) for folder in found], indent=2))
+        echo_json([asdict(folder) for folder in found])
         return ExitCode.OK
     from tabulate import tabulate
 

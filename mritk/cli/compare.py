@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +9,7 @@ import click
 
 from mritk.cli.analysis_options import analysis_options, as_analysis, metrics_option
 from mritk.cli.app import App, json_option, pass_app, plugin_option
-from mritk.cli.tell import echo
+from mritk.cli.tell import echo, echo_json
 from mritk.cli.terminal import format_option, style_and_width, wide_option
 
 
@@ -59,7 +58,7 @@ def compare(app: App, /, base: Path, head: Path, **options: Any) -> int:
     )
     style, width = style_and_width(options)
     if style == "json":
-        echo(json.dumps(comparisons_as_data(found), indent=2))
+        echo_json(comparisons_as_data(found))
     else:
         echo(comparisons_text(found, style, width))
     return found.exit_code

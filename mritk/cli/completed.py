@@ -10,8 +10,6 @@ from click.shell_completion import CompletionItem
 
 from mritk.cli.app import App
 
-Complete = Callable[[click.Context, click.Parameter, str], list[CompletionItem]]
-
 # What 'mritk leaderboard --columns' takes; mritk.results.columns, which loads numpy, has the same.
 COLUMNS = (
     *("intervals", "sd", "trials", "parameters", "flops", "latency", "train_speed", "speed"),
@@ -19,7 +17,9 @@ COLUMNS = (
 )
 
 
-def _completing(known: Callable[[click.Context], Iterable[str]]) -> Complete:
+def _completing(
+    known: Callable[[click.Context], Iterable[str]],
+) -> Callable[[click.Context, click.Parameter, str], list[CompletionItem]]:
     """Return a function for ``shell_complete``; it never prints a traceback into a prompt."""
 
     def complete(
@@ -35,17 +35,17 @@ def _completing(known: Callable[[click.Context], Iterable[str]]) -> Complete:
     return complete
 
 
-def _trials(context: click.Context) -> Iterable[str]:
+@_completing
+def complete_trial(context: click.Context) -> Iterable[str]:
     folder = Path(context.params.get("folder") or "mritk-results")
     return sorted(path.stem for path in (folder / "trials").glob("*.h5"))
 
 
-def _metrics(context: click.Context) -> Iterable[str]:
+@_completing
+def complete_metric(context: click.Context) -> Iterable[str]:
     from mritk.evaluate.metrics import all_metrics
 
     return all_metrics(context.ensure_object(App).registry.metrics())
 
 
-complete_trial = _completing(_trials)
-complete_metric = _completing(_metrics)
 complete_column = _completing(lambda context: COLUMNS)

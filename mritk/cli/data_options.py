@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any
 
 import click
+
+from mritk.cli.app import together
 
 if TYPE_CHECKING:
     from mritk.study.data_options import DataOptions
@@ -14,9 +16,7 @@ if TYPE_CHECKING:
 # The parameters that these options become.
 DATA_OPTIONS = ("patient_regex", "patients", "no_patient_ids", "rename")
 
-F = TypeVar("F", bound=Callable[..., Any])
-
-OPTIONS = (
+data_options = together(
     click.option(
         "--patient-regex",
         default="",
@@ -48,15 +48,8 @@ OPTIONS = (
 )
 
 
-def data_options(command: F) -> F:
-    """Add the options of patients and classes to a command."""
-    for option in reversed(OPTIONS):
-        command = option(command)
-    return command
-
-
-def as_data_options(values: Mapping[str, Any]) -> DataOptions:
-    """Return the options of a call.
+def as_data_options(options: Mapping[str, Any]) -> DataOptions:
+    """Return what the options of a call say of all datasets.
 
     Raises:
         click.BadParameter: A ``--rename`` is not ``OLD=NEW``.
@@ -64,13 +57,14 @@ def as_data_options(values: Mapping[str, Any]) -> DataOptions:
     from mritk.study.data_options import DataOptions
 
     rename: dict[str, str] = {}
-    for text in values["rename"]:
+    for text in options["rename"]:
         old, equals, new = text.partition("=")
         if not (old and equals and new):
             raise click.BadParameter(f"{text!r} is not OLD=NEW", param_hint="--rename")
         if rename.setdefault(old, new) != new:
             raise click.BadParameter(f"{old} is renamed twice", param_hint="--rename")
-    return DataOptions(**{**values, "rename": rename})
+    told = {name: options[name] for name in DATA_OPTIONS}
+    return DataOptions(**{**told, "rename": rename})
 
 
 def over(file: DataOptions, line: DataOptions) -> DataOptions:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -11,7 +10,7 @@ import click
 from mritk.cli.analysis_options import analysis_options, as_analysis
 from mritk.cli.app import App, json_option, pass_app, plugin_option, results_argument
 from mritk.cli.completed import complete_metric
-from mritk.cli.tell import echo, say
+from mritk.cli.tell import echo, echo_json, say
 from mritk.cli.terminal import format_option, style_and_width, wide_option
 from mritk.errors import ExitCode, UsageError
 
@@ -187,7 +186,7 @@ def _print_across(board: Leaderboard, options: dict[str, Any]) -> int:
     data = [across_as_data(one) for one in found]
     style, width = style_and_width(options)
     if style == "json":
-        echo(json.dumps({"across": "datasets", "tables": data}, indent=2))
+        echo_json({"across": "datasets", "tables": data})
     elif style == "csv":
         echo(csv_of(data))
     else:
@@ -208,7 +207,7 @@ def _print_pairs(board: Leaderboard, options: dict[str, Any]) -> int:
     style, width = style_and_width(options)
     if style == "json":
         data = [differences_as_data(one) for one in found]
-        echo(json.dumps({"tables": data, "refused": refused}, indent=2))
+        echo_json({"tables": data, "refused": refused})
     elif found and style == "csv":
         echo(csv_of([differences_as_data(one) for one in found]))
     elif found:

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 
 import click
 
 from mritk.cli.app import json_option, plugin_option, results_argument
-from mritk.cli.tell import echo
+from mritk.cli.tell import echo, echo_json
 
 
 @click.command()
@@ -50,7 +49,7 @@ def doctor(results: Path, fix: bool, as_json: bool) -> int:
             }
             for ailment in found.ailments
         ]
-        echo(json.dumps({"whole": after.trials, "found": rows, "done": done}, indent=2))
+        echo_json({"whole": after.trials, "found": rows, "done": done})
     else:
         if found.ailments:
             table = [[str(a.path), a.state.value, a.text] for a in found.ailments]

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import asdict, dataclass
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
@@ -12,7 +12,7 @@ import click
 
 from mritk.cli.app import App, json_option, pass_app, plugin_option
 from mritk.cli.names import names_option
-from mritk.cli.tell import echo, say
+from mritk.cli.tell import echo, echo_json, say
 from mritk.errors import ExitCode, MritkError, Unavailable, UnknownName, WeightsMismatch
 
 if TYPE_CHECKING:
@@ -29,11 +29,8 @@ class Fetched:
     """One line of the table.
 
     Attributes:
-        name: What was asked for.
-        what: ``dataset`` or ``backbone``.
         where: What is there: the number of samples, or the file and its size.
-        state: ``ready``, ``unavailable`` or ``unusable``.
-        reason: Why it is not ready.
+        state: ``ready``, ``unavailable`` or ``unusable``, for this reason.
     """
 
     name: str
@@ -91,42 +88,33 @@ def fetch_all(
 
     names = dict.fromkeys(p.name for name in datasets for p in named_datasets(name, registry))
     # Names are looked up before anything is fetched, so that a slip of the pen costs no time.
-    wanted = [_dataset(name, registry, workspace, instructions or {}) for name in names]
-    wanted += [_backbone(name, registry, workspace) for name in dict.fromkeys(backbones)]
+    known = instructions or {}
+    wanted = [("dataset", name, _dataset(name, registry, workspace, known)) for name in names]
+    for name in dict.fromkeys(backbones):
+        get = _looked_up(partial(registry.backbone, name), partial(_located, workspace=workspace))
+        wanted.append(("backbone", name, get))
     rows, codes = [], {ExitCode.OK}
-    for name, what, get in wanted:
+    for what, name, get in wanted:
         say(f"{what} {name} …")
-        row, code = _fetched(name, what, get)
-        rows.append(row)
-        codes.add(code)
+        try:
+            rows.append(Fetched(name, what, get(), "ready"))
+        except MritkError as error:
+            state = "unavailable" if isinstance(error, Unavailable) else "unusable"
+            rows.append(Fetched(name, what, "", state, str(error)))
+            codes.add(error.exit_code)
     _print(rows, as_json=as_json)
     return ExitCode.UNAVAILABLE if ExitCode.UNAVAILABLE in codes else max(codes)
 
 
-# The name, ``dataset`` or ``backbone``, and what gets it and tells what is there.
-Wanted = tuple[str, str, Callable[[], str]]
-
-
-def _fetched(name: str, what: str, get: Callable[[], str]) -> tuple[Fetched, ExitCode]:
-    try:
-        return Fetched(name, what, get(), "ready"), ExitCode.OK
-    except MritkError as error:
-        state = "unavailable" if isinstance(error, Unavailable) else "unusable"
-        return Fetched(name, what, "", state, str(error)), error.exit_code
-
-
 def _dataset(
     name: str, registry: Registry, workspace: Workspace, instructions: Mapping[str, str]
-) -> Wanted:
+) -> Callable[[], str]:
     from mritk.study.opening import instructed
     from mritk.study.path_hint import hinted
 
-    record = _looked_up(lambda: hinted(lambda: registry.dataset(name), name, registry))
-
-    def get() -> str:
-        return instructed(lambda: _opened(record(), workspace), name, instructions)
-
-    return name, "dataset", get
+    look_up = partial(hinted, partial(registry.dataset, name), name, registry)
+    get = _looked_up(look_up, partial(_opened, workspace=workspace))
+    return partial(instructed, get, name, instructions)
 
 
 def _opened(record: Dataset, workspace: Workspace) -> str:
@@ -138,11 +126,6 @@ def _opened(record: Dataset, workspace: Workspace) -> str:
     samples = open_samples(record, workspace)
     patients = "" if samples.patients is None else f" of {len(set(samples.patients))} patients"
     return f"{len(samples)} samples{patients}"
-
-
-def _backbone(name: str, registry: Registry, workspace: Workspace) -> Wanted:
-    backbone = _looked_up(lambda: registry.backbone(name))
-    return name, "backbone", lambda: _located(backbone(), workspace)
 
 
 def _located(backbone: Backbone, workspace: Workspace) -> str:
@@ -166,29 +149,30 @@ def _located(backbone: Backbone, workspace: Workspace) -> str:
     return f"{path} ({path.stat().st_size / 1e6:.1f} MB)"
 
 
-def _looked_up(look_up: Callable[[], Found]) -> Callable[[], Found]:
-    """Look a name up now; what is then not available is reported when its turn comes.
+def _looked_up(look_up: Callable[[], Found], locate: Callable[[Found], str]) -> Callable[[], str]:
+    """Look a name up now, and return what gets it and tells what is there.
+
+    What is not available now is reported when its turn comes.
 
     Raises:
         UnknownName: Nobody provides it.
     """
     try:
-        found = look_up()
+        return partial(locate, look_up())
     except UnknownName:
         raise
     except MritkError as error:
         reason = error
 
-        def fail() -> Found:
-            raise reason
+    def fail() -> str:
+        raise reason
 
-        return fail
-    return lambda: found
+    return fail
 
 
 def _print(rows: list[Fetched], *, as_json: bool) -> None:
     if as_json:
-        echo(json.dumps([asdict(row) for row in rows], indent=2))
+        echo_json([asdict(row) for row in rows])
         return
     from tabulate import tabulate
 

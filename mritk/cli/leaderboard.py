@@ -16,7 +16,7 @@ from mritk.cli.analysis_options import (
 )
 from mritk.cli.app import App, pass_app, plugin_option, results_argument
 from mritk.cli.completed import complete_column
-from mritk.cli.tell import echo, say
+from mritk.cli.tell import echo, echo_json, say
 from mritk.cli.terminal import format_option, style_and_width, wide_option
 from mritk.errors import ExitCode, StoreError, UsageError
 
@@ -195,7 +195,6 @@ def _write(board: Leaderboard, options: dict[str, Any]) -> None:
 
 def _diff(results: Path, options: dict[str, Any], analysis: Analysis) -> int:
     """Print what has changed since another results folder."""
-    import json
 
     from mritk.compare.gate import compare_folders
     from mritk.compare.gate_text import comparisons_as_data, comparisons_text
@@ -211,7 +210,7 @@ def _diff(results: Path, options: dict[str, Any], analysis: Analysis) -> int:
     if style not in ("github", "plain", "json"):
         raise UsageError(f"--diff supports github, plain or json, not {style}")
     if style == "json":
-        echo(json.dumps(comparisons_as_data(found), indent=2))
+        echo_json(comparisons_as_data(found))
     else:
         echo(comparisons_text(found, style, width))
     return ExitCode.OK

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import fields
 from typing import TYPE_CHECKING
 
 import click
 
 from mritk.cli.app import App, json_option, pass_app, plugin_option
-from mritk.cli.tell import echo
+from mritk.cli.tell import echo, echo_json
 from mritk.cli.terminal import terminal_width
 
 if TYPE_CHECKING:
@@ -46,7 +45,7 @@ def list_names(app: App, noun: str, as_json: bool) -> None:
     """
     rows = _metrics(app.registry) if noun == "metrics" else _rows(app.registry, noun)
     if as_json:
-        echo(json.dumps(rows, indent=2))
+        echo_json(rows)
         return
     from tabulate import tabulate
 

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import asdict
 from pathlib import Path
 
 import click
 
 from mritk.cli.app import json_option
-from mritk.cli.tell import echo
+from mritk.cli.tell import echo, echo_json
 
 
 @click.command()
@@ -36,7 +35,7 @@ def merge(sources: tuple[Path, ...], into: Path, dry_run: bool, as_json: bool) -
 
     done = merge_folders([ResultsFolder(s) for s in sources], ResultsFolder(into), dry_run=dry_run)
     if as_json:
-        echo(json.dumps(asdict(done), indent=2))
+        echo_json(asdict(done))
     else:
         for line in done.conflicts:
             echo(f"conflict: {line} differs from the trial in {into}")

@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
-from typing import Any, TypeVar
+from collections.abc import Iterable
 
 import click
 from click.shell_completion import CompletionItem
 
-from mritk.cli.app import App
-
-F = TypeVar("F", bound=Callable[..., Any])
+from mritk.cli.app import App, Option
 
 # What is also read from a file of one's own.
 IN_FILES = ("protocol", "benchmark")
@@ -53,7 +50,7 @@ class PluginName(click.ParamType):  # type: ignore[type-arg]  # generic since cl
                 yield f"{name_of(record)}:" if isinstance(record, Family) else name_of(record)
 
 
-def names_option(noun: str, help_text: str, *, metavar: str = "NAME") -> Callable[[F], F]:
+def names_option(noun: str, help_text: str, *, metavar: str = "NAME") -> Option:
     """Return ``--NOUN``, by its first letter too, which may be repeated and becomes ``NOUNs``."""
     return click.option(
         *() if noun == "protocol" else (f"-{noun[0]}",),  # -p loads a plugin

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import json
 from typing import TYPE_CHECKING
 
-from mritk.cli.tell import echo, say
+from mritk.cli.tell import echo, echo_json, say
 from mritk.errors import ExitCode
 
 if TYPE_CHECKING:
@@ -110,7 +109,7 @@ def show_plan(plan: StudyPlan, *, as_json: bool) -> int:
         for trial in plan.trials
     ]
     if as_json:
-        echo(json.dumps(rows, indent=2))
+        echo_json(rows)
         return ExitCode.OK
     from tabulate import tabulate
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -10,7 +9,7 @@ import click
 from mritk.cli.app import App, json_option, pass_app, plugin_option
 from mritk.cli.plugins_check import check
 from mritk.cli.plugins_new import new
-from mritk.cli.tell import echo
+from mritk.cli.tell import echo, echo_json
 
 if TYPE_CHECKING:
     from mritk.plugins.loaded import LoadedPlugin
@@ -31,7 +30,7 @@ def plugins(context: click.Context, app: App, as_json: bool) -> None:
     registry = app.registry
     rows = [_row(plugin) for plugin in (*registry.plugins, *registry.left_out)]
     if as_json:
-        echo(json.dumps(rows, indent=2))
+        echo_json(rows)
         return
     from tabulate import tabulate
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import asdict
@@ -11,7 +10,7 @@ from typing import TYPE_CHECKING
 import click
 
 from mritk.cli.app import App, json_option, pass_app, plugin_option
-from mritk.cli.tell import echo, say
+from mritk.cli.tell import echo, echo_json, say
 from mritk.errors import ExitCode
 
 if TYPE_CHECKING:
@@ -58,7 +57,7 @@ def check(
                 say(f"{verdict.subject} …")
             found.append(verdict)
     if as_json:
-        echo(json.dumps([asdict(verdict) for verdict in found], indent=2))
+        echo_json([asdict(verdict) for verdict in found])
     else:
         _print(found, show_all=show_all)
     failed = any(verdict.state == "failed" for verdict in found)

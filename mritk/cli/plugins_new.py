@@ -36,35 +36,23 @@ USE = {
 
 @dataclass(frozen=True)
 class NewPlugin:
-    """One plugin of a package that is not written yet.
-
-    Attributes:
-        name: Name of the plugin and of what it provides.
-        kind: What it provides.
-    """
+    """One plugin of a package that is not written yet: it, and what it provides, has this name."""
 
     name: str
     kind: str
 
     @property
     def module(self) -> str:
-        """Name of the module."""
         return PREFIX + self.name
 
     @property
     def use(self) -> str:
-        """What to type to use it."""
         return Template(USE[self.kind]).substitute(name=self.name)
 
 
 @dataclass(frozen=True)
 class NewPackage:
-    """The package of one plugin or several, which is not written yet.
-
-    Attributes:
-        name: Name of the package without ``mritk-``.
-        plugins: What is in it.
-    """
+    """A package of plugins that is not written yet; its name is without ``mritk-``."""
 
     name: str
     plugins: tuple[NewPlugin, ...]
@@ -101,7 +89,9 @@ class NewPackage:
         shared = {
             "distribution": self.distribution,
             "interface": f"{INTERFACE[0]}.{INTERFACE[1]}",
-            "what": " and ".join(_with_article(plugin.kind) for plugin in plugins),
+            "what": " and ".join(
+                f"{'an' if plugin.kind[0] in 'aeiou' else 'a'} {plugin.kind}" for plugin in plugins
+            ),
             "names": " ".join(plugin.name for plugin in plugins),
             "called": " and ".join(f"`{plugin.name}`" for plugin in plugins),
             "files": " and ".join(f"`{plugin.module}.py`" for plugin in plugins),
@@ -116,7 +106,7 @@ class NewPackage:
             ".github/workflows/test.yml": _text("test.yml", shared),
         }
         for plugin in plugins:
-            words = {**shared, "name": plugin.name, "module": plugin.module}
+            words = shared | {"name": plugin.name, "module": plugin.module}
             texts[f"{plugin.module}.py"] = _text(f"{plugin.kind}.py.txt", words)
             texts[f"tests/test_{plugin.name}.py"] = _text(f"{plugin.kind}_test.py.txt", words)
         return texts
@@ -135,10 +125,6 @@ class NewPackage:
         except OSError:
             shutil.rmtree(folder, ignore_errors=True)
             raise
-
-
-def _with_article(kind: str) -> str:
-    return f"{'an' if kind[0] in 'aeiou' else 'a'} {kind}"
 
 
 def _text(source: str, words: dict[str, str]) -> str:
@@ -178,8 +164,7 @@ def new(app: App, name: str, kinds: tuple[str, ...], parent: Path) -> None:
     mritk plugins new our-lab --kind dataset --kind metric
     """
     package = NewPackage.of(name, kinds)
-    for plugin in package.plugins:
-        _require_free(app, plugin)
+    _require_free(app, package)
     folder = parent / package.distribution
     if folder.exists():
         raise UsageError(f"{folder} already exists; remove it, or choose another name or --output")
@@ -194,12 +179,12 @@ def new(app: App, name: str, kinds: tuple[str, ...], parent: Path) -> None:
         echo(f"  {plugin.use}    use {'it' if len(package.plugins) == 1 else plugin.name}")
 
 
-def _require_free(app: App, plugin: NewPlugin) -> None:
+def _require_free(app: App, package: NewPackage) -> None:
     """Refuse a name that a plugin has already: two of one name cannot be loaded together."""
-    registry = app.registry
-    for loaded in (*registry.plugins, *registry.left_out):
-        if plugin.name == loaded.origin.plugin:
+    names = {plugin.name for plugin in package.plugins}
+    for origin in (p.origin for p in (*app.registry.plugins, *app.registry.left_out)):
+        if origin.plugin in names:
             raise UsageError(
-                f"a plugin {plugin.name} already exists, from {loaded.origin.distribution}; "
+                f"a plugin {origin.plugin} already exists, from {origin.distribution}; "
                 "choose another name"
             )

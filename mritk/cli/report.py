@@ -15,7 +15,7 @@ from mritk.cli.analysis_options import (
     sort_option,
 )
 from mritk.cli.app import App, offline_option, pass_app, plugin_option, results_argument
-from mritk.cli.data_options import DATA_OPTIONS, as_data_options, data_options
+from mritk.cli.data_options import as_data_options, data_options
 from mritk.cli.tell import say
 from mritk.errors import ExitCode, UsageError
 
@@ -93,7 +93,7 @@ def _pictures(
     from mritk.study.opening import open_datasets
 
     workspace = app.workspace(offline=options["offline"])
-    data = as_data_options({name: options[name] for name in DATA_OPTIONS})
+    data = as_data_options(options)
     pictures: dict[str, dict[str, str]] = {}
     remarks = []
     for opened in open_datasets(options["datasets"], app.registry, workspace, data):

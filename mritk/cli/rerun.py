@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import sys
 import tempfile
 from dataclasses import asdict, replace
@@ -13,9 +12,8 @@ import click
 
 from mritk.cli.app import App, json_option, offline_option, pass_app, plugin_option, results_option
 from mritk.cli.completed import complete_trial
-from mritk.cli.data_options import DATA_OPTIONS
 from mritk.cli.device import device_option
-from mritk.cli.tell import echo
+from mritk.cli.tell import echo, echo_json
 from mritk.errors import ExitCode
 
 if TYPE_CHECKING:
@@ -84,7 +82,7 @@ def rerun(app: App, /, trial: str, folder: Path, **options: Any) -> int:
         agreement = reproduce(record, benchmark, planner, into, options["device"])
     equal = agreement.largest <= options["tolerance"]
     if options["as_json"]:
-        echo(json.dumps({**asdict(agreement), "equal": equal}, indent=2))
+        echo_json({**asdict(agreement), "equal": equal})
     else:
         echo(agreement.text())
         if options["keep"]:
@@ -121,9 +119,7 @@ def _request(app: App, record: TrialRecord, *, trust: bool) -> Request:
     if code and not trust:
         _ask(record, code)
     app.plugin_options.extend(named.plugin_options)
-    given = dict(context.params)
-    data = {name: given.pop(name) for name in DATA_OPTIONS}
-    return Request(app, data=data, **given)
+    return Request(app, **context.params)
 
 
 def _ask(record: TrialRecord, plugins: list[str]) -> None:

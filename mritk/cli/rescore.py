@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import csv
-import json
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -11,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from mritk.cli.app import App, json_option, pass_app, plugin_option, results_argument
-from mritk.cli.tell import echo, say
+from mritk.cli.tell import echo, echo_json, say
 from mritk.errors import ExitCode
 
 if TYPE_CHECKING:
@@ -54,7 +53,7 @@ def rescore(app: App, /, results: Path, as_csv: bool, as_json: bool) -> int:
     write_view(results, rows)
     if as_json:
         clean = [{**row, "value": or_null(row["value"])} for row in rows]
-        echo(json.dumps(clean, indent=2))
+        echo_json(clean)
     elif as_csv:
         writer = csv.DictWriter(sys.stdout, COLUMNS, lineterminator="\n")
         writer.writeheader()

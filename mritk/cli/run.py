@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from mritk.cli.app import App, json_option, offline_option, pass_app, plugin_option, results_option
-from mritk.cli.data_options import DATA_OPTIONS, as_data_options, data_options, over
+from mritk.cli.data_options import as_data_options, data_options, over
 from mritk.cli.device import device_option
 from mritk.cli.names import PluginName, names_option
 from mritk.cli.plan_text import show_plan, tell_data, tell_skipped, tell_without_model
@@ -104,11 +104,10 @@ def run(app: App, /, **options: Any) -> int:
     mritk run -b efficientnet_lite0 -b small_cnn -d folder:./my-images
     mritk run --protocol standard -b convnext_tiny@imagenet -b convnext_tiny@scratch
     """
-    data = {name: options.pop(name) for name in DATA_OPTIONS}
     chosen = click.get_current_context().get_parameter_source("folder")
     if options["rehearse"] and chosen is click.core.ParameterSource.DEFAULT:
         options["folder"] = Path(REHEARSAL)
-    return Request(app, data=data, **options).execute()
+    return Request(app, **options).execute()
 
 
 @dataclass(frozen=True)
@@ -119,7 +118,10 @@ class Request:
     file: str | None
     backbones: tuple[str, ...]
     datasets: tuple[str, ...]
-    data: Mapping[str, Any]
+    patient_regex: str
+    patients: str
+    no_patient_ids: bool
+    rename: tuple[str, ...]
     augmentations: tuple[str, ...]
     protocols: tuple[str, ...]
     vary: tuple[str, ...]
@@ -264,7 +266,7 @@ class Request:
             given["rehearse"] = True
         if self.vary:
             given["vary"] = parse_vary(self.vary)
-        given["data"] = over(benchmark.data, as_data_options(self.data))
+        given["data"] = over(benchmark.data, as_data_options(vars(self)))
         return replace(benchmark, **given).completed(registry)
 
     def what_is_missing(self, workspace: Workspace) -> ExitCode:

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from shlex import quote
 from typing import TYPE_CHECKING
 
-from mritk.cli.tell import echo, say
+from mritk.cli.tell import echo, echo_json, say
 from mritk.cli.terminal import style_and_width
 from mritk.errors import ExitCode
 
@@ -39,12 +38,7 @@ def report_run(
 ) -> None:
     """Print the leaderboard of a run, what became of its trials, and what can be done next.
 
-    Args:
-        plan: What was to be trained.
-        outcomes: What was.
-        index: That of the folder where it is stored.
-        found: By trial id, what the results folder gives at the end.
-        as_json: For a program, and nothing else.
+    ``found`` is what the results folder, whose index is given, gives at the end, by trial id.
     """
     from mritk.results.formats import as_data, format_leaderboard
     from mritk.results.leaderboard import build_leaderboard
@@ -55,7 +49,7 @@ def report_run(
     board = build_leaderboard(there, kept=index)
     if as_json:
         trials = [{"id": o.trial.id, "file": str(o.path), "error": o.error} for o in outcomes]
-        echo(json.dumps({"trials": trials, "leaderboard": as_data(board)}, indent=2))
+        echo_json({"trials": trials, "leaderboard": as_data(board)})
         return
     style, width = style_and_width({})
     echo(format_leaderboard(board, style, width=width))

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import json
 import re
 from collections.abc import Callable
 from dataclasses import asdict, fields
@@ -15,7 +14,7 @@ import click
 from mritk.cli.app import App, json_option, pass_app, plugin_option, results_option
 from mritk.cli.completed import complete_trial
 from mritk.cli.readable import history_table, readable
-from mritk.cli.tell import echo
+from mritk.cli.tell import echo, echo_json
 from mritk.errors import UnknownName
 
 # As mritk.files.code_state.digest_of_sources writes them.
@@ -48,12 +47,15 @@ def show(app: App, name: str, folder: Path, as_json: bool, as_toml: bool) -> Non
     mritk show densenet121@radimagenet
     mritk show quick --toml > mine.toml && mritk run --protocol mine.toml
     """
+    from mritk.store.find_trial import trial_or_none
+
     if as_toml:
         echo(_toml(app.registry, name))
         return
-    found = _trial(name, folder) or _record(app.registry, name)
+    record = trial_or_none(name, folder)
+    found = _record(app.registry, name) if record is None else _describe_trial(record)
     if as_json:
-        echo(json.dumps(found, indent=2, default=str))
+        echo_json(found, default=str)
         return
     from tabulate import tabulate
 
@@ -107,13 +109,6 @@ def _flat(data: dict[str, Any], prefix: str = "") -> Any:
         else:
             shown = ", ".join(map(str, value)) if isinstance(value, (list, tuple)) else value
             yield label, "–" if shown in ("", None) else shown
-
-
-def _trial(name: str, folder: Path) -> dict[str, Any] | None:
-    from mritk.store.find_trial import trial_or_none
-
-    record = trial_or_none(name, folder)
-    return None if record is None else _describe_trial(record)
 
 
 def _describe_trial(record: TrialRecord) -> dict[str, Any]:
@@ -179,6 +174,8 @@ def _text(value: Value) -> str | float:
 
 def _further_scores(record: TrialRecord) -> dict[str, Any]:
     """Return the test scores by class, by patient, by site and source, and after calibration."""
+    import numpy as np
+
     from mritk.data.samples import Classification
     from mritk.evaluate.by_patient import by_patient
     from mritk.evaluate.metric import Undefined
@@ -200,9 +197,8 @@ def _further_scores(record: TrialRecord) -> dict[str, Any]:
         values = getattr(test, column)
         if len(set(values)) > 1:
             for value in sorted(set(values)):
-                rows = [name == value for name in values]
-                told = _scores(record.task, test, _mask(rows))
-                shown[f"test, {column} {value or 'unknown'}"] = told
+                rows = np.asarray(values) == value
+                shown[f"test, {column} {value or 'unknown'}"] = _scores(record.task, test, rows)
     if isinstance(record.task, Classification):
         shown["test, by class"] = {
             scores.name: {"samples": scores.support, "prevalence": round(scores.prevalence, 4)}
@@ -225,12 +221,6 @@ def _calibrated(task: Task, val: Predictions, test: Predictions) -> dict[str, An
     scores = _all_metrics(task, test.target, calibrated(test.score, temperature))
     kept = {name: scores[name] for name in ("log_loss", "brier", "ece")}
     return {"temperature": round(temperature, 4)} | kept
-
-
-def _mask(rows: list[bool]) -> np.ndarray:
-    import numpy as np
-
-    return np.asarray(rows)
 
 
 def _record(registry: Registry, name: str) -> dict[str, Any]:

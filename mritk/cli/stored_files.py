@@ -46,12 +46,8 @@ def tell_lost(
 ) -> ExitCode:
     """Name the trials that must be stored after a run and are not.
 
-    A results folder may be deleted, moved or mounted over while trials are trained.
-
-    Args:
-        plan: What was to be trained.
-        outcomes: What was.
-        found: By trial id, what the results folder gives at the end.
+    A results folder may be deleted, moved or mounted over while trials are trained. ``found`` is
+    what it gives at the end, by trial id.
 
     Returns:
         ``INTERNAL`` where a trial is lost, ``UNAVAILABLE`` where one cannot be read now.

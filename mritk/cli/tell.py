@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import logging
+from collections.abc import Callable
+from typing import Any
 
 import click
 
@@ -12,6 +15,11 @@ from mritk.text.visible import visible
 def echo(text: object, *, end: str = "\n") -> None:
     """Print a result, for a person or the next program, on stdout."""
     click.echo(visible(str(text)) + end, nl=False)
+
+
+def echo_json(data: object, default: Callable[[Any], str] | None = None) -> None:
+    """Print a result for the next program on stdout."""
+    echo(json.dumps(data, indent=2, default=default))
 
 
 def say(line: object) -> None:

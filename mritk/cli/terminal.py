@@ -4,19 +4,19 @@ from __future__ import annotations
 
 import shutil
 import sys
-from collections.abc import Callable, Mapping, Sequence
-from typing import Any, TypeVar
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 import click
 
-F = TypeVar("F", bound=Callable[..., Any])
+from mritk.cli.app import Option
 
 wide_option = click.option(
     "--wide", is_flag=True, help="Show all columns, even if wider than the terminal."
 )
 
 
-def format_option(formats: Sequence[str], help_text: str) -> Callable[[F], F]:
+def format_option(formats: Sequence[str], help_text: str) -> Option:
     """Return the option ``--format``; whoever is not told gets what suits where it is written."""
     return click.option(
         "--format",

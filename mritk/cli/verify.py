@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import math
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -11,7 +10,7 @@ import click
 
 from mritk.cli.app import json_option, results_option
 from mritk.cli.completed import complete_trial
-from mritk.cli.tell import echo
+from mritk.cli.tell import echo, echo_json
 from mritk.errors import ExitCode
 
 if TYPE_CHECKING:
@@ -50,7 +49,7 @@ def verify(trial: str, folder: Path, as_json: bool) -> int:
     if as_json:
         numbers = {p: {n: _number(v) for n, v in found.items()} for p, found in scores.items()}
         told = {check.name: check.wrong or "ok" for check in checks}
-        echo(json.dumps({"file": str(path), "checks": told, "scores": numbers}, indent=2))
+        echo_json({"file": str(path), "checks": told, "scores": numbers})
     else:
         echo(f"{path}\n")
         echo(tabulate([[c.name, c.wrong or "ok"] for c in checks], ["check", ""]))

@@ -8,17 +8,15 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from mritk.compare.paired_trials import PairedTrials, row_on_data
+from mritk.compare.paired_trials import PairedTrials
 from mritk.compare.rule import Rule
 from mritk.errors import ExitCode, StoreError, UsageError
 from mritk.evaluate.comparison import Comparison, Verdict, adjusted
-from mritk.evaluate.evidence import Evidence
 from mritk.evaluate.holm import holm
 from mritk.evaluate.metric import Metric, Undefined
 from mritk.evaluate.metrics import find_metric, metrics_of
 from mritk.evaluate.run_values import Scored
 from mritk.results.analysis import Analysis
-from mritk.results.doubts import doubts_of
 from mritk.store.trial_file import TrialRecord
 
 ONE_SIDED = 0.025
@@ -61,20 +59,12 @@ class Comparisons:
 
     Attributes:
         changes: One per row and metric.
-        missing: Trials of the base without a finished trial in the head.
-        incomparable: Rows whose trials were made under other conditions, with the fields.
-        added: Rows that only the head has, with dataset and protocol.
-        doubtful: What makes the scores of rows that were compared doubtful, before or after.
-        damaged: Files that could not be read.
+        pairs: The trials that were compared, and those that could not be.
         ruled: Whether rules were given; without any, a worse row breaks the gate.
     """
 
     changes: Sequence[Change]
-    missing: Sequence[str] = ()
-    incomparable: Sequence[str] = ()
-    added: Sequence[str] = ()
-    doubtful: Sequence[str] = ()
-    damaged: Sequence[str] = ()
+    pairs: PairedTrials
     ruled: bool = False
 
     @property
@@ -103,7 +93,7 @@ class Comparisons:
         """1 if evidence shows a regression; else 4 if something could not be tested; else 0."""
         if self.broken:
             return ExitCode.GATE_FAILED
-        lacking = (self.missing, self.incomparable, self.damaged, self.undefined, self.untested)
+        lacking = (*self.pairs.lacking, self.undefined, self.untested)
         complete = bool(self.changes) and not any(lacking)
         return ExitCode.OK if complete else ExitCode.UNAVAILABLE
 
@@ -139,28 +129,7 @@ def compare_folders(
     changes = [
         change for table in pairs.rows.values() for change in _changes(table, wanted, analysis)
     ]
-    return Comparisons(
-        _judged(changes, rules),
-        pairs.missing,
-        pairs.incomparable,
-        pairs.added,
-        _doubtful(pairs),
-        pairs.damaged,
-        bool(rules),
-    )
-
-
-def _doubtful(pairs: PairedTrials) -> list[str]:
-    """Return what a reader must know of the trials that were compared, one line per row."""
-    return sorted(
-        {
-            f"{row_on_data(record)}: {doubt}"
-            for table in pairs.rows.values()
-            for sides in table.values()
-            for record in (*sides[0], *sides[1])
-            for doubt in doubts_of(record)
-        }
-    )
+    return Comparisons(_judged(changes, rules), pairs, bool(rules))
 
 
 def _changes(
@@ -180,13 +149,7 @@ def _changes(
             rows[HEAD + name] = [analysis.scored(record) for record in new]
     except Undefined as undefined:
         raise UsageError(f"{some.dataset}: {undefined}") from undefined
-    evidence = Evidence(
-        rows,
-        chosen,
-        analysis.resamples,
-        analysis.interval,
-        given_these_models=analysis.given_these_models,
-    )
+    evidence = analysis.evidence(rows, chosen)
     pairs = [(HEAD + name, BASE + name) for name in table]
     return [
         Change(

@@ -73,9 +73,9 @@ def _rules(change: Change) -> str:
 
 def _reservations(found: Comparisons) -> list[tuple[str, Sequence[str]]]:
     told = [
-        ("Not compared, different conditions", found.incomparable),
-        ("Not compared, missing", found.missing),
-        ("Not read", found.damaged),
+        ("Not compared, different conditions", found.pairs.incomparable),
+        ("Not compared, missing", found.pairs.missing),
+        ("Not read", found.pairs.damaged),
         (
             "Not compared, undefined before or after",
             [f"{change.row}, {change.metric.label}" for change in found.undefined],
@@ -87,8 +87,8 @@ def _reservations(found: Comparisons) -> list[tuple[str, Sequence[str]]]:
                 for change in found.untested
             ],
         ),
-        ("New, no base", found.added),
-        ("Caveats", found.doubtful),
+        ("New, no base", found.pairs.added),
+        ("Caveats", found.pairs.doubtful),
         (
             "Without an interval",
             sorted(
@@ -148,9 +148,9 @@ def comparisons_as_data(found: Comparisons) -> dict[str, Any]:
             for change in found.changes
         ],
         "not_tested": [f"{change.row}: {change.metric.name}" for change in found.untested],
-        "missing": list(found.missing),
-        "incomparable": list(found.incomparable),
-        "added": list(found.added),
-        "doubtful": list(found.doubtful),
-        "not_read": list(found.damaged),
+        "missing": found.pairs.missing,
+        "incomparable": found.pairs.incomparable,
+        "added": found.pairs.added,
+        "doubtful": found.pairs.doubtful,
+        "not_read": found.pairs.damaged,
     }

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from mritk.errors import StoreError
+from mritk.results.doubts import doubts_of
 from mritk.results.table import row_name
 from mritk.store.trial_file import TrialRecord
 
@@ -59,7 +60,7 @@ class PairedTrials:
         by_name = {_key(record, *NAMED_ALIKE): record for record in after.values()}
         in_order = sorted(before.items(), key=lambda old: (*_key(old[1], *NAMES), str(old[0])))
         for key, old in in_order:
-            if old.status == "finished":
+            if old.finished:
                 pairs._add(old, after.get(key) or by_name.get(_key(old, *NAMED_ALIKE)))
         known = {_key(old, *by, *ROW) for old in before.values() for by in (CONTENTS, NAMES)}
         added = (
@@ -72,7 +73,7 @@ class PairedTrials:
 
     def _add(self, old: TrialRecord, new: TrialRecord | None) -> None:
         row = row_on_data(old)
-        if new is None or new.status != "finished":
+        if new is None or not new.finished:
             why = "failed" if new is not None else "is missing"
             self.missing.append(f"{row}, fold {old.fold}, seed {old.seed} {why} in the head")
         elif fields := _differing(old, new):
@@ -84,6 +85,20 @@ class PairedTrials:
             sides[0].append(old)
             sides[1].append(new)
 
+    @property
+    def lacking(self) -> tuple[list[str], ...]:
+        """What could not be compared."""
+        return self.missing, self.incomparable, self.damaged
+
+    @property
+    def doubtful(self) -> list[str]:
+        """What a reader must know of the trials that were compared, one line per row and doubt."""
+        sides = (side for table in self.rows.values() for row in table.values() for side in row)
+        told = (
+            f"{row_on_data(t)}: {doubt}" for side in sides for t in side for doubt in doubts_of(t)
+        )
+        return sorted(set(told))
+
 
 def _by_identity(trials: Iterable[TrialRecord | StoreError], damaged: list[str]) -> Trials:
     """Return the trials by what pairs them, a finished one before a failed one."""
@@ -93,7 +108,7 @@ def _by_identity(trials: Iterable[TrialRecord | StoreError], damaged: list[str])
             damaged.append(str(trial))
             continue
         key = _key(trial, *PAIRED_BY)
-        if key not in found or trial.status == "finished":
+        if key not in found or trial.finished:
             found[key] = trial
     return found
 

@@ -31,11 +31,11 @@ Compute = Callable[[Pixels], Made]
 
 @dataclass(frozen=True, eq=False)
 class Derived:
-    """Values that were computed from samples.
+    """Values computed from samples.
 
     Attributes:
-        values: (N, …) one row for each sample.
-        facts: What was noted about the computation, as plain data.
+        values: (N, …), one row per sample.
+        facts: Facts about the computation, as plain data.
     """
 
     values: np.ndarray
@@ -85,12 +85,12 @@ def derived(
 
 
 def kept(identity: Any, make: Callable[[], Made], workspace: Workspace) -> Derived:
-    """Return what ``make`` returns: from disk, if it was made for this identity before.
+    """Return the result of ``make``, cached on disk by identity.
 
     Args:
-        identity: Plain data, of any size, that tell the values from all others.
+        identity: Plain data, of any size, that identify the values.
         make: Returns the values and facts as plain data.
-        workspace: Where they are kept.
+        workspace: Where they are cached.
 
     Raises:
         StoreError: They cannot be stored.

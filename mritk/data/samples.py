@@ -39,7 +39,7 @@ class Regression:
     """The target is a number in ``unit``; scores are values of shape (N,).
 
     Attributes:
-        unit: For tables and figures, such as ``years``.
+        unit: Unit for tables and figures, such as ``years``.
     """
 
     unit: str = ""
@@ -72,7 +72,7 @@ class UnreadableSamples(DataError):
 
 @dataclass(frozen=True, eq=False)
 class Samples:
-    """A table of N samples and the means to read each of them.
+    """A table of N samples and a function to read each sample.
 
     Attributes:
         ids: N unique names, stable across machines (relative paths, never absolute ones).
@@ -81,16 +81,16 @@ class Samples:
         read: Returns sample ``i`` as an array of any rank. Dense data are uint8, or floats in
             [0, 1]: an image is (H, W) or (H, W, 3), a volume (D, H, W).
             It is called from several threads at once.
-        spatial_dims: 2 for images, 3 for volumes; None for data that do not lie on a grid of one
-            size (graphs, signals), which mritk then hands to the method one by one as they are.
-        digest: Returns a hexadecimal SHA-256 of what ``read(i)`` would decode, and must change
-            with it. By default the array itself is hashed; a dataset of files hashes their bytes,
-            which saves reading. The code that reads, and a family's options, are seen to by mritk.
-        patients: N patient ids, or None where the data have none. No patient is ever split.
+        spatial_dims: 2 for images, 3 for volumes; None for other data (graphs, signals), which are
+            passed to the method one by one, unchanged.
+        digest: Returns a hexadecimal SHA-256 that changes whenever the result of ``read(i)`` does.
+            By default the array is hashed; file-based datasets hash the bytes of the file, which
+            saves reading. mritk accounts for the reading code and the options of a family.
+        patients: N patient ids, or None if unknown. Patients are never split.
         sites: N acquisition sites or scanners, or None.
-        sources: N names of the collections the samples came from, or None.
-        splits: N names out of ``train``, ``val``, ``test`` where an official split exists.
-        passed_over: What lies beside the data and is no sample; the audit tells it.
+        sources: N names of the source collections, or None.
+        splits: The official split, N of ``train``, ``val``, ``test``, or None.
+        passed_over: Ignored files and folders next to the data, reported by the audit.
     """
 
     ids: Sequence[str]

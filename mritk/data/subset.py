@@ -19,13 +19,13 @@ from mritk.machine.host_memory import fits_in_memory
 
 @dataclass(frozen=True, eq=False)
 class Subset:
-    """Some samples of a dataset, and nothing of the others.
+    """A subset of the samples of a dataset, without access to the others.
 
     Attributes:
-        samples: The samples of this part alone, in order.
+        samples: The samples of this subset, in order.
         decode: Returns their decoded images for a size and an interpolation.
-        derive: Returns their rows of what is computed once from all images of the dataset, for a
-            key and the computation; see :func:`mritk.data.derived.derived`.
+        derive: Returns their rows of values computed once from all images of the dataset, for a
+            key and a computation; see :func:`mritk.data.derived.derived`.
     """
 
     samples: Samples
@@ -40,7 +40,7 @@ class Subset:
         workspace: Workspace,
         preprocessing: Preprocessing = UNCHANGED,
     ) -> Subset:
-        """Return the part of ``whole`` at ``rows``, each image with its ``preprocessing``."""
+        """Return the subset of ``whole`` at ``rows``, with ``preprocessing`` of each image."""
         positions = np.asarray(rows, dtype=np.int64)
 
         def decode(size: int | None, interpolation: str) -> np.ndarray | StoredImages:
@@ -63,17 +63,17 @@ class Subset:
         return self.samples.targets
 
     def read(self, i: int) -> np.ndarray:
-        """Return sample ``i`` of this part as the dataset gives it, of any shape."""
+        """Return sample ``i`` of this subset as returned by the dataset, of any shape."""
         return self.samples.read(i)
 
     def images(
         self, size: int | None, interpolation: str = "bilinear"
     ) -> np.ndarray | StoredImages:
-        """Return this part's images or volumes, decoded once, resized and preprocessed.
+        """Return the images or volumes of this subset, decoded once, resized and preprocessed.
 
         Returns:
-            An array of shape (N, H, W), (N, H, W, 3) or (N, D, H, W), uint8 or float32. Where it
-            would take too much of the memory at hand (:mod:`mritk.machine.host_memory`), the same
+            An array of shape (N, H, W), (N, H, W, 3) or (N, D, H, W), uint8 or float32. If it
+            does not fit in the available memory (:mod:`mritk.machine.host_memory`), the same
             images on disk, whose ``take(rows)`` reads a batch.
         """
         return self.decode(size, interpolation)

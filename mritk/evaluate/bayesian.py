@@ -14,7 +14,7 @@ from types import ModuleType
 
 import numpy as np
 
-from mritk.errors import Unavailable
+from mritk.errors import import_extra
 from mritk.evaluate.corrected_t import NO_SPREAD
 from mritk.evaluate.resampling import SEED
 from mritk.evaluate.rounding import one_value, subtracted
@@ -169,12 +169,6 @@ def _require_rope(rope: float) -> None:
 
 
 def _baycomp() -> ModuleType:
-    try:
-        import baycomp
-    except ImportError as error:
-        raise Unavailable(
-            "Bayesian tests over folds or datasets need baycomp; install it with: "
-            "python -m pip install 'mritk-bench[stats]'"
-        ) from error
-    found: ModuleType = baycomp
-    return found
+    return import_extra(
+        "baycomp", "Bayesian tests over folds or datasets need baycomp", extra="stats"
+    )

@@ -60,7 +60,7 @@ ABSOLUTE = (
     "and Brier have one"
 )
 ONE_CLASS = "all samples are of one class"
-FOR_ONE_CLASS = "all targets and all predictions are of one class"
+FOR_ONE_CLASS = "all targets or all predictions are of one class"
 UNIT, SIGNED = (0.0, 1.0), (-1.0, 1.0)
 POSITIVE = (0.0, float("inf"))
 
@@ -86,7 +86,7 @@ CLASSIFICATION = (
         "MCC",
         True,
         mcc,
-        undefined="all targets or all predictions are of one class",
+        undefined=FOR_ONE_CLASS,
         bounds=SIGNED,
         summary="Matthews correlation coefficient of classes and decisions",
     ),

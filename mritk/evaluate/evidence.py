@@ -54,13 +54,8 @@ class Evidence(RunValues):
                 name: self.runs(name, range(len(trials)), metric)
                 for name, trials in self.rows.items()
             }
-            self._estimated[metric.name] = dict(
-                zip(
-                    runs,
-                    self._estimates(list(runs.values()), len(runs), metric, cautious=False),
-                    strict=True,
-                )
-            )
+            found = self._estimates(list(runs.values()), len(runs), metric, cautious=False)
+            self._estimated[metric.name] = dict(zip(runs, found, strict=True))
         return self._estimated[metric.name][row]
 
     def interval(self, row: str, metric: Metric) -> Interval:

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from mritk.errors import Unavailable
+from mritk.errors import import_extra
 from mritk.evaluate.interval import LEVEL
 
 LEAST_DATASETS = 5
@@ -92,14 +92,10 @@ def nemenyi(scores: np.ndarray) -> np.ndarray:
     Raises:
         Unavailable: scikit-posthocs is not installed.
     """
-    try:
-        from scikit_posthocs import posthoc_nemenyi_friedman
-    except ImportError as error:
-        raise Unavailable(
-            "Nemenyi's test over datasets needs scikit-posthocs; install it with: "
-            "python -m pip install 'mritk-bench[stats]'"
-        ) from error
-    return np.asarray(posthoc_nemenyi_friedman(scores), dtype=np.float64)
+    posthocs = import_extra(
+        "scikit_posthocs", "Nemenyi's test over datasets needs scikit-posthocs", extra="stats"
+    )
+    return np.asarray(posthocs.posthoc_nemenyi_friedman(scores), dtype=np.float64)
 
 
 def critical_difference(datasets: int, rows: int) -> float:

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 
 class Undefined(Exception):
-    """The value does not exist for these samples; the text says why."""
+    """The metric is undefined for these samples; the text states the reason."""
 
 
 @dataclass(frozen=True)
@@ -37,18 +37,18 @@ class Metric(Record):
 
     Attributes:
         name: Name on the command line.
-        label: Heading in tables.
-        higher_is_better: Direction; None: it ranks nothing.
+        label: Column heading in tables.
+        higher_is_better: Direction; None: not used for ranking.
         function: Takes targets (N,), scores (logits (N, classes) or values (N,)) and weights (N,)
-            float64, as scikit-learn's ``sample_weight``; returns the value, NaN if there is none,
+            float64, like scikit-learn's ``sample_weight``; returns the value, NaN if undefined,
             or raises :class:`Undefined` with the reason. With ``per_class`` it returns one value
             per class, of which the metric is the mean.
         task: ``classification`` or ``regression``.
         per_class: Whether the function returns one value per class.
-        bounds: The least and the greatest value that there can be.
-        no_interval: Why no interval of it holds, or empty.
-        resampled: The same for many weightings at once: returns (R,), or (R, classes) with
-            ``per_class``; NaN where undefined. None: ``function`` is called for each.
+        bounds: Minimum and maximum possible value.
+        no_interval: Why no valid interval exists, or empty.
+        resampled: The same, vectorised over R weightings: returns (R,), or (R, classes) with
+            ``per_class``; NaN if undefined. None: ``function`` is called for each.
     """
 
     name: str
@@ -79,9 +79,9 @@ class Metric(Record):
         Args:
             targets: (N,) class indices or values.
             scores: (N, classes) logits, or (N,) values.
-            weights: (N,) how much each sample counts; None: all alike.
-            leave_out_absent: Let a mean over classes leave out the classes without samples, which
-                otherwise make it undefined.
+            weights: (N,) sample weights; None: equal.
+            leave_out_absent: Exclude classes without samples from a class average, which is
+                otherwise undefined.
         """
         import numpy as np
 
@@ -109,10 +109,10 @@ class Metric(Record):
             return Value(math.nan, str(undefined))
 
     def ideal(self, targets: np.ndarray, outputs: int) -> Value:
-        """Return the value of predictions that are all right.
+        """Return the value of perfect predictions.
 
-        Where not even these have one, for want of a class or of spread, the samples cannot tell
-        one model from another by this metric.
+        If it is undefined, for lack of a class or of variance, the metric cannot distinguish
+        models on these samples.
 
         Args:
             targets: (N,) class indices or values.

@@ -74,21 +74,21 @@ Contents = tuple[list[Member], list[PurePosixPath]]
 
 
 def unpacked(archive: Path, workspace: Workspace) -> Path:
-    """Return a folder with the contents of a zip or tar archive, unpacked now if need be.
+    """Return a folder with the contents of a zip or tar archive, unpacked if necessary.
 
     The folder is ``unpacked/<first 32 digits of the archive's SHA-256>`` in the workspace, so that
-    an archive is unpacked once wherever it lies, and a changed one anew. It appears only when it
-    is complete; processes that ask at the same time wait for the first one.
+    an archive is unpacked once, regardless of its location, and again if it changes. It is created
+    atomically; concurrent processes wait for the first one.
 
     Zip (stored, deflated, bzip2, LZMA) and tar (plain, gzip, bzip2, xz) are known by content. A
     backslash in a name separates folders. A link to a file of the archive becomes a copy of that
-    file; no link is ever made. Empty folders are kept; permissions, owners and times are not.
+    file; links are never created. Empty folders are kept; permissions, owners and times are not.
 
     Raises:
-        DataError: The archive is damaged, encrypted or of another kind; a member has an absolute
-            name or one with ``..``, is a link that leads out or nowhere, or a device; two have one
-            name, or names that differ in case or the form of accents only and would be one file on
-            some disks; or the contents would fill more than 90 % of the free disk space.
+        DataError: The archive is damaged, encrypted or of another format; a member has an absolute
+            name or one with ``..``, is a broken link, a link out of the archive or a device; two
+            members have the same name, up to case and Unicode form; or the contents would fill
+            more than 90 % of the free disk space.
         Unavailable: There is no such archive.
     """
     if not archive.is_file():

@@ -34,12 +34,12 @@ def write_whole(
 
 @contextmanager
 def open_whole(path: Path) -> Iterator[BinaryIO]:
-    """Give a stream into a file that stands at ``path`` once the block has ended without an error.
+    """Open a file that replaces ``path`` atomically when the block ends without an error.
 
-    A device or a pipe, such as ``/dev/null``, is written to and not replaced.
+    A device or a pipe, such as ``/dev/null``, is written to, not replaced.
 
     Raises:
-        OSError: It cannot be written; what stood at ``path`` before still does.
+        OSError: It cannot be written; an existing ``path`` is unchanged.
     """
     if path.exists() and not (path.is_file() or path.is_dir()):
         with path.open("wb") as stream:
@@ -61,16 +61,16 @@ def open_whole(path: Path) -> Iterator[BinaryIO]:
 
 @contextmanager
 def whole_folder(path: Path, *, is_synced: bool = False) -> Iterator[Path]:
-    """Give an empty folder that stands at ``path`` once the block has ended without an error.
+    """Provide an empty folder that is moved to ``path`` when the block ends without an error.
 
-    Drafts of killed processes beside it are removed first.
+    Drafts of killed processes next to it are removed first.
 
     Args:
         path: The folder.
-        is_synced: Whether the block brings all that it writes to the disk.
+        is_synced: Whether the block syncs everything that it writes.
 
     Raises:
-        OSError: It cannot be made, or something stands at ``path``.
+        OSError: It cannot be created, or ``path`` exists.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     remove_abandoned(path.parent)

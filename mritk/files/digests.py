@@ -12,7 +12,7 @@ def sha256_of(path: Path) -> str:
     """Return the SHA-256 of a file in hexadecimal; read in blocks, because weights are large.
 
     Raises:
-        DataError: It is no regular file, see :func:`mritk.open_regular_file`.
+        DataError: It is not a regular file, see :func:`mritk.open_regular_file`.
         OSError: It cannot be read.
     """
     digest = hashlib.sha256()  # hashlib.file_digest needs Python 3.11

@@ -60,24 +60,24 @@ class _Wanted:
 def fetch_file(
     url: str, path: Path, *, sha256: str, workspace: Workspace, instructions: str = ""
 ) -> Path:
-    """Return ``path``, after fetching ``url`` to it if it is not there.
+    """Return ``path``, after downloading ``url`` to it if it does not exist.
 
-    The download grows in ``PATH.part``, which a later call takes up where this one was cut if the
-    server allows, and becomes ``path`` only when it is complete, on disk and proven. Processes and
-    threads that ask at the same time wait for the first one (``PATH.lock``).
+    The download is written to ``PATH.part``, which a later call resumes if the server allows, and
+    renamed to ``path`` only when it is complete, synced and verified. Concurrent processes and
+    threads wait for the first one (``PATH.lock``).
 
     Args:
         url: Address, ``http`` or ``https``.
-        path: Where the file belongs; its folder is created.
+        path: Where to store the file; its folder is created.
         sha256: Digest of the file in hexadecimal, or its first digits (8 or more).
-        workspace: Whether the network may be used.
-        instructions: What else a person should know who has to fetch it by hand, such as a licence
-            to accept; one clause without a full stop.
+        workspace: Whether downloads are allowed.
+        instructions: Additional instructions for a manual download, such as a licence to accept;
+            one clause without a full stop.
 
     Raises:
-        Unavailable: The file is not here and the workspace is offline; it cannot be fetched whole;
-            or its digest is another one. The message names file, source, digest and place.
-        UsageError: ``url`` or ``sha256`` is not what it should be.
+        Unavailable: The file is missing and the workspace is offline; the download fails;
+            or its digest differs. The message states file, source, digest and destination.
+        UsageError: ``url`` or ``sha256`` is invalid.
     """
     sha256 = sha256.lower()
     if urlparse(url).scheme not in ("http", "https"):

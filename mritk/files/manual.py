@@ -20,19 +20,19 @@ def manual_file(
     variable: str = "",
     inside: Sequence[str] = (),
 ) -> Path:
-    """Return the path of a file, in the folder that a variable names or in the workspace.
+    """Return the path of a manually downloaded file, in the folder of a variable or the workspace.
 
     Args:
         name: Name of the file.
-        workspace: Where it is looked for last.
+        workspace: Searched last.
         folder: A folder in the workspace, such as ``weights/radimagenet``.
-        instructions: How a person gets it, after a semicolon: ``get it from …``.
-        variable: An environment variable that may name the folder of the file.
-        inside: Folders in those where the file may be as well, such as that of its archive.
+        instructions: How to obtain it, after a semicolon: ``download it from …``.
+        variable: An environment variable with the folder of the file.
+        inside: Subfolders that may contain the file, such as that of its archive.
 
     Raises:
-        NotSupplied: It is nowhere there, or a web page or a pointer of Git LFS stands for it; the
-            message tells how to get it and where to put it.
+        NotSupplied: It is missing, or is a web page or a Git LFS pointer; the message states how to
+            obtain it and where to put it.
     """
     configured = os.environ.get(variable) if variable else None
     folders = [*([Path(configured).expanduser()] if configured else []), workspace.home / folder]

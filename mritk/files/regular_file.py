@@ -12,8 +12,8 @@ from mritk.errors import DataError
 def open_regular_file(path: Path) -> BufferedReader:
     """Open a regular file for reading; links are followed.
 
-    Reading a device such as ``/dev/zero`` never ends, and opening a pipe waits for whoever writes
-    into it. A dataset may hold either under the name of an image.
+    Reading a device such as ``/dev/zero`` never ends, and opening a pipe blocks until something is
+    written to it. A dataset may contain either under the name of an image.
 
     Raises:
         DataError: It is a pipe, a socket, a device or a folder.

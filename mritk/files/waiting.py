@@ -17,16 +17,16 @@ PATIENCE_S = 1.5
 def locked(
     lock: Path, doing: str, *, wait: bool = True, patience: float | None = None
 ) -> Iterator[bool]:
-    """Hold a lock between processes and threads; give False if another one holds it.
+    """Hold a lock between processes and threads; yield False if another one holds it.
 
-    The operating system lets the lock go when its process ends, however that ends. Where a file
-    system has no locks, as some network file systems, nobody waits.
+    The operating system releases the lock when the process ends, however it ends. On file
+    systems without locks, such as some network file systems, there is no waiting.
 
     Args:
-        lock: The file that is locked; it stays, empty.
-        doing: What the holder does, for the line that says what is waited for: ``unpacks a.zip``.
-        wait: Wait until the other one lets it go, so that it is never False.
-        patience: Seconds before that line; None: 1.5.
+        lock: The lock file; it remains, empty.
+        doing: What the holder does, for the waiting message: ``unpacks a.zip``.
+        wait: Wait until the lock is released, so the result is never False.
+        patience: Seconds before the message; None: 1.5.
     """
     from filelock import FileLock, Timeout
 

@@ -14,12 +14,12 @@ TRUE_WORDS = frozenset({"1", "true", "yes", "on"})
 
 @dataclass(frozen=True)
 class Workspace:
-    """The machine as a plugin sees it.
+    """Folders and network access for plugins.
 
     Attributes:
-        home: Folder for generated and decoded data. Pretrained weights do not go here: they stay
-            in the caches of the libraries that fetch them (Hugging Face, torch).
-        offline: True when nothing may be fetched over a network.
+        home: Folder for generated and decoded data. Pretrained weights are not stored
+            here, but in the caches of the libraries that download them (Hugging Face, torch).
+        offline: True if downloads are not allowed.
     """
 
     home: Path
@@ -29,9 +29,9 @@ class Workspace:
     def from_environment(
         cls, environ: Mapping[str, str] = os.environ, *, offline: bool = False
     ) -> Workspace:
-        """Return the workspace that ``MRITK_HOME`` and ``MRITK_OFFLINE`` describe.
+        """Return the workspace given by ``MRITK_HOME`` and ``MRITK_OFFLINE``.
 
-        ``offline`` switches the network off regardless of the environment. Hugging Face's own
+        ``offline`` disables downloads regardless of the environment. Hugging Face's own
         ``HF_HUB_OFFLINE`` counts as well.
         """
         if configured := environ.get("MRITK_HOME"):
@@ -44,7 +44,7 @@ class Workspace:
         return cls(home, offline or any(wish.lower() in TRUE_WORDS for wish in wishes))
 
     def folder(self, *parts: str) -> Path:
-        """Return ``home/parts…``, created if it was not there.
+        """Return ``home/parts…``, created if necessary.
 
         Raises:
             UsageError: It cannot be created.

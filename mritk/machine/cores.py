@@ -12,9 +12,9 @@ CGROUP_V1 = Path("/sys/fs/cgroup/cpu")
 
 
 def available_cores() -> int:
-    """Return the number of cores, at least 1: those of its affinity, within a container's quota.
+    """Return the number of available cores, at least 1: affinity, limited by the container quota.
 
-    More threads than cores cost more than they give: two processes of two threads on two cores
+    More threads than cores are slower: two processes of two threads on two cores
     train at 0.54 to 0.62 times the speed of one (docs/performance.md).
     """
     try:

@@ -16,7 +16,7 @@ def choose_device(wish: str) -> str:
 
     Raises:
         UsageError: No such kind of device.
-        Unavailable: The GPU is not there.
+        Unavailable: The GPU is not available.
     """
     if wish == "auto":
         return "cuda:0" if torch.cuda.is_available() else "cpu"
@@ -61,9 +61,9 @@ def _computes_bfloat16(device: str) -> bool:
 
 @contextmanager
 def repeatable(device: str, *, deterministic: bool) -> Iterator[None]:
-    """Keep torch's random state, and its choice of algorithms, inside the block.
+    """Restore torch's random state and algorithm settings after the block.
 
-    With ``deterministic``, operations without a repeatable implementation raise.
+    With ``deterministic``, operations without a deterministic implementation raise.
     """
     cuda = [torch.device(device).index] if device.startswith("cuda") else []
     before = torch.are_deterministic_algorithms_enabled()

@@ -50,7 +50,7 @@ class EnergyMeter:
         try:
             self._nvml.nvmlShutdown()
         except Exception as error:
-            logger.info("the management library of the GPU was not closed: %s", error)
+            logger.info("the GPU management library (NVML) was not closed: %s", error)
         self._nvml = self._board = None
 
     def measured(self) -> dict[str, float]:

@@ -22,10 +22,10 @@ def fits_in_memory(nbytes: int) -> bool:
 
 
 def require_memory(nbytes: int) -> None:
-    """Refuse data that this process could not hold, before the system ends it without a word.
+    """Refuse data that do not fit in memory, before the system kills the process.
 
     Raises:
-        DataError: ``nbytes`` are more than the memory at hand.
+        DataError: ``nbytes`` exceed the available memory.
     """
     free = available_bytes()
     if free is not None and nbytes > free:

@@ -19,15 +19,15 @@ ANY_SIZE = 64
 
 @dataclass(frozen=True)
 class LoadedBackbone:
-    """A network that turns (N, C, *spatial) into features (N, ``num_features``).
+    """A network that maps (N, C, *spatial) to features (N, ``num_features``).
 
     Attributes:
         network: The network, on the CPU, in evaluation mode.
-        num_features: Width of the features.
-        stages: The network's blocks from input to output, as ``Architecture.stages`` declares
-            them; together they hold every tensor.
-        report: The proof of loading; None for random weights.
-        fixed: Parameters that the network itself holds fixed, such as sine position embeddings.
+        num_features: Number of features.
+        stages: The network's blocks from input to output, as declared by ``Architecture.stages``;
+            together they contain every tensor.
+        report: The match report of loading; None for random weights.
+        fixed: Parameters fixed by the network itself, such as sine position embeddings.
     """
 
     network: nn.Module
@@ -44,15 +44,15 @@ def load_backbone(
 
     Args:
         backbone: Architecture and weights.
-        workspace: Where weight files may be looked for and fetched.
+        workspace: Where weight files are searched for and downloaded to.
         seed: Seed of the random initialisation.
-        size: Input side in pixels or voxels with which the width of the features is measured;
+        size: Input side in pixels or voxels for measuring the number of features;
             None: the size in the input contract.
 
     Raises:
-        Unavailable: The weights are not here and cannot be fetched.
+        Unavailable: The weights are missing and cannot be downloaded.
         WeightsMismatch: The weight file does not cover the network exactly.
-        MritkError: The network does not give features of shape (N, D).
+        MritkError: The network does not return features of shape (N, D).
     """
     with torch.random.fork_rng(devices=()):
         torch.default_generator.manual_seed(derive(seed, "initialisation"))

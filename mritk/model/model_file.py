@@ -130,7 +130,7 @@ class TrainedModel(nn.Module):
 
 
 def load_model(path: Path | str, find_backbone: Callable[[str], Backbone]) -> TrainedModel:
-    """Build the network of a kept or exported model and fill it, with proof.
+    """Build the network of a stored or exported model and load its weights, with verification.
 
     Args:
         path: The ``.safetensors`` file.
@@ -141,7 +141,7 @@ def load_model(path: Path | str, find_backbone: Callable[[str], Backbone]) -> Tr
 
     Raises:
         WeightsMismatch: The file is damaged, or no longer covers the architecture exactly.
-        UnknownName: Nobody provides the architecture.
+        UnknownName: No plugin provides the architecture.
     """
     path = Path(path)
     metadata = read_metadata(path)

@@ -26,7 +26,7 @@ class Network(nn.Module):
         self.head = head
 
     def forward(self, batch: torch.Tensor) -> torch.Tensor:
-        """Turn a normalised batch (N, C, *spatial) into outputs (N, K)."""
+        """Map a normalised batch (N, C, *spatial) to outputs (N, K)."""
         outputs: torch.Tensor = self.head(self.backbone(batch))
         return outputs
 

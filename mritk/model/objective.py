@@ -13,7 +13,7 @@ class Objective:
     """Cross-entropy for a classification, squared error of standardised targets for a regression.
 
     Attributes:
-        targets: (N,) training targets as the loss takes them, on the device.
+        targets: (N,) training targets in the form expected by the loss, on the device.
     """
 
     def __init__(
@@ -50,7 +50,7 @@ class Objective:
         self.targets = self.prepare(targets)
 
     def prepare(self, targets: np.ndarray) -> torch.Tensor:
-        """Return targets as :meth:`loss` takes them: class indices or standardised values."""
+        """Return targets for :meth:`loss`: class indices or standardised values."""
         if isinstance(self.task, Classification):
             return torch.from_numpy(targets).to(self.device)
         standardised = (targets - self._center) / self._scale
@@ -63,9 +63,9 @@ class Objective:
         return targets
 
     def share(self, part: torch.Tensor, whole: torch.Tensor) -> torch.Tensor | float:
-        """Return the share that the mean loss of a ``part`` of a batch has in that of the whole.
+        """Return the weight of the mean loss of a micro-batch in that of the batch.
 
-        It is the share of samples, or of their weights: torch divides by the weights of hard
+        It is the fraction of samples, or of their weights: torch divides by the weights of hard
         targets.
         """
         if self._weights is None or self._weigh_samples or whole.is_floating_point():
@@ -76,8 +76,8 @@ class Objective:
         """Return the training loss of outputs (N, K), with smoothing and class weights.
 
         Args:
-            outputs: What the network gives.
-            targets: As :meth:`prepare` or :meth:`soft` returns them.
+            outputs: Outputs of the network.
+            targets: Targets from :meth:`prepare` or :meth:`soft`.
         """
         if self._weights is None:
             return self.unweighted_loss(outputs, targets)
@@ -97,7 +97,7 @@ class Objective:
         return functional.mse_loss(outputs[:, 0], targets)
 
     def plain_loss(self, outputs: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
-        """Return the loss without smoothing or weights, by which states are compared."""
+        """Return the loss without smoothing or weights, used to compare checkpoints."""
         if isinstance(self.task, Classification):
             return functional.cross_entropy(outputs, targets)
         return functional.mse_loss(outputs[:, 0], targets)

@@ -19,15 +19,15 @@ logger = logging.getLogger("mritk")
 
 
 class Background:
-    """Makes calls one after the other, in the order given, on a daemon thread.
+    """Executes calls in order on a daemon thread.
 
-    The first call that raises is told as one warning; all others are then dropped. No method of
+    The first call that raises is reported as one warning; later calls are dropped. No method of
     this class raises because of a call.
 
     Args:
-        name: Who calls, for warnings.
-        remedy: What a person can do, as the last words of a warning.
-        capacity: How many calls may wait; those above are dropped, counted, and told by
+        name: Name of the caller, for warnings.
+        remedy: Suggested remedy, at the end of a warning.
+        capacity: Size of the queue; further calls are dropped, counted, and reported by
             :meth:`close`.
     """
 
@@ -44,7 +44,7 @@ class Background:
         self._thread.start()
 
     def call(self, function: Callable[..., Any], *arguments: Any) -> None:
-        """Have ``function(*arguments)`` called soon, and return at once."""
+        """Queue ``function(*arguments)`` and return immediately."""
         with self._changed:
             if self._off or self._closing:
                 return
@@ -55,10 +55,10 @@ class Background:
             self._changed.notify()
 
     def close(self) -> None:
-        """Wait for the calls that are left, for :attr:`PATIENCE` seconds at most.
+        """Wait for pending calls, for :attr:`PATIENCE` seconds at most.
 
-        What was dropped, or is not done by then, is told as one warning. A call that hangs stays
-        behind on its thread, which does not keep the process from ending.
+        Dropped and unfinished calls are reported as one warning. A hanging call remains
+        on its thread, which does not prevent the process from exiting.
         """
         with self._changed:
             self._closing = True

@@ -16,9 +16,10 @@ import sys
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
+from importlib.machinery import SourceFileLoader
 from importlib.metadata import Distribution, EntryPoint, entry_points
 from pathlib import Path
-from types import ModuleType
+from types import CodeType, ModuleType
 
 from mritk.errors import Unavailable, UnknownName
 from mritk.files.digests import sha256_of
@@ -192,9 +193,20 @@ def _from_file(name: str) -> Candidate:
     return Candidate(origin, path, requested=True, asked=str(path))
 
 
+class _FromSource(SourceFileLoader):
+    """Runs the text that the file has now.
+
+    Bytecode is told by size and second of its source: after a quick edit it would be that of
+    another text than the one whose digest names the plugin.
+    """
+
+    def get_code(self, fullname: str) -> CodeType:
+        return self.source_to_code(self.get_data(self.path), self.path)
+
+
 def _import_file(path: Path) -> ModuleType:
     name = f"mritk_file_{path.stem}_{hashlib.sha256(str(path).encode()).hexdigest()[:8]}"
-    spec = importlib.util.spec_from_file_location(name, path)
+    spec = importlib.util.spec_from_file_location(name, path, loader=_FromSource(name, str(path)))
     if spec is None or spec.loader is None:
         raise ImportError(f"{path} is not a Python file")
     module = importlib.util.module_from_spec(spec)

@@ -1,11 +1,11 @@
 """Every hook of mritk.
 
-Nouns (``mritk_backbones`` … ``mritk_explainers``) yield frozen records from :mod:`mritk.records`;
-they are called once, when the plugin is loaded, and must not import torch. Moments
-(``mritk_run_start`` … ``mritk_run_finish``) tell what happens in a run; what they return is
-ignored, and one that raises is switched off for the rest of the run without harming a trial.
+Record hooks (``mritk_backbones`` … ``mritk_explainers``) yield frozen records from
+:mod:`mritk.records`; they are called once, when the plugin is loaded, and must not import torch.
+Event hooks (``mritk_run_start`` … ``mritk_run_finish``) are called during a run; their return value
+is ignored, and one that raises is disabled for the rest of the run without affecting a trial.
 
-A hook implementation may leave out arguments it does not need.
+A hook implementation may omit arguments that it does not need.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ if TYPE_CHECKING:
     )
     from mritk.trial import Outcome, Plan, Trial
 
-# Major, minor: a plugin for another major version does not work; a minor version only adds.
+# Major, minor: another major version is incompatible; a minor version only adds.
 INTERFACE = (1, 1)
 VERSION = re.compile(r"(\d+)\.(\d+)")
 
@@ -48,12 +48,12 @@ hookimpl = pluggy.HookimplMarker("mritk")
 
 @hookspec
 def mritk_backbones() -> Iterable[Architecture | Weights | Alias | BackboneFamily]:  # type: ignore[empty-body]
-    """Provide backbones: networks that turn images into feature vectors, and weights for them.
+    """Provide backbones: networks that map images to feature vectors, and weights for them.
 
     Yields:
-        An ``Architecture`` gives ``NAME@scratch`` and ``NAME@file:PATH``; each ``Weights`` adds
-        ``NAME@ITS_NAME``, also to an architecture of another plugin. A ``BackboneFamily`` makes
-        both on demand from ``PREFIX:NAME``, an ``Alias`` is a second name.
+        An ``Architecture`` provides ``NAME@scratch`` and ``NAME@file:PATH``; each ``Weights`` adds
+        ``NAME@ITS_NAME``, also to an architecture of another plugin. A ``BackboneFamily`` creates
+        both on demand from ``PREFIX:NAME``; an ``Alias`` is a second name.
 
     Example:
         @hookimpl
@@ -66,11 +66,11 @@ def mritk_backbones() -> Iterable[Architecture | Weights | Alias | BackboneFamil
 
 @hookspec
 def mritk_datasets() -> Iterable[Dataset | DatasetFamily]:  # type: ignore[empty-body]
-    """Provide datasets: tables of samples, and a way to read each of them.
+    """Provide datasets: tables of samples, and a function to read each sample.
 
     Yields:
-        A ``Dataset`` for each name that stands for one set; a ``DatasetFamily`` where a path or a
-        member of a collection follows a prefix, ``PREFIX:PATH``.
+        A ``Dataset`` per name; a ``DatasetFamily`` for names with a path or a member of a
+        collection after a prefix, ``PREFIX:PATH``.
 
     Example:
         @hookimpl
@@ -82,11 +82,11 @@ def mritk_datasets() -> Iterable[Dataset | DatasetFamily]:  # type: ignore[empty
 
 @hookspec
 def mritk_augmentations() -> Iterable[Augmentation]:  # type: ignore[empty-body]
-    """Provide augmentations: how images of the training part are varied.
+    """Provide augmentations of training images.
 
     Yields:
-        One ``Augmentation`` for each name. Its function works on whole batches and draws from the
-        generator that it is handed, and from nothing else.
+        One ``Augmentation`` per name. Its function transforms whole batches and draws random
+        numbers only from the given generator.
 
     Example:
         @hookimpl
@@ -98,10 +98,10 @@ def mritk_augmentations() -> Iterable[Augmentation]:  # type: ignore[empty-body]
 
 @hookspec
 def mritk_methods() -> Iterable[Method]:  # type: ignore[empty-body]
-    """Provide methods: how a model is trained, and how it scores samples.
+    """Provide methods: how a model is trained and scores samples.
 
     Yields:
-        One ``Method`` for each name that a protocol may give as ``method``.
+        One ``Method`` per name; protocols select it as ``method``.
 
     Example:
         @hookimpl
@@ -112,11 +112,11 @@ def mritk_methods() -> Iterable[Method]:  # type: ignore[empty-body]
 
 @hookspec
 def mritk_protocols() -> Iterable[ProtocolFile]:  # type: ignore[empty-body]
-    """Provide protocols: recipes that all backbones of a benchmark share.
+    """Provide protocols: recipes shared by all backbones of a benchmark.
 
     Yields:
-        One ``ProtocolFile`` for each name. Its text is what ``--protocol FILE.toml`` would read,
-        and is checked when the protocol is used.
+        One ``ProtocolFile`` per name. Its text has the format of ``--protocol FILE.toml``,
+        and is validated when the protocol is used.
 
     Example:
         @hookimpl
@@ -127,11 +127,11 @@ def mritk_protocols() -> Iterable[ProtocolFile]:  # type: ignore[empty-body]
 
 @hookspec
 def mritk_benchmarks() -> Iterable[BenchmarkFile]:  # type: ignore[empty-body]
-    """Provide benchmarks: what is compared with what, and under which protocols.
+    """Provide benchmarks: what is compared, and under which protocols.
 
     Yields:
-        One ``BenchmarkFile`` for each name of ``mritk run NAME``. Its text is what
-        ``mritk run FILE.toml`` would read, and is checked when the benchmark is used.
+        One ``BenchmarkFile`` per name of ``mritk run NAME``. Its text has the format of
+        ``mritk run FILE.toml``, and is validated when the benchmark is used.
 
     Since hooks 1.1.
 
@@ -144,11 +144,11 @@ def mritk_benchmarks() -> Iterable[BenchmarkFile]:  # type: ignore[empty-body]
 
 @hookspec
 def mritk_metrics() -> Iterable[Metric]:  # type: ignore[empty-body]
-    """Provide metrics: numbers computed from the predictions that trial files hold.
+    """Provide metrics: numbers computed from stored predictions.
 
     Yields:
-        One ``Metric`` for each name. It gets intervals, ties and a place in the gate like mritk's
-        own. A name of mritk's own is refused when metrics are used.
+        One ``Metric`` per name. It gets intervals, ties and a place in the regression gate like
+        a built-in metric. Names of built-in metrics are refused when metrics are used.
 
     Example:
         @hookimpl
@@ -159,10 +159,10 @@ def mritk_metrics() -> Iterable[Metric]:  # type: ignore[empty-body]
 
 @hookspec
 def mritk_executors() -> Iterable[Executor]:  # type: ignore[empty-body]
-    """Provide executors: where trials are trained when it is not in this process.
+    """Provide executors, which train trials elsewhere than in this process.
 
     Yields:
-        One ``Executor`` for each name of ``mritk run --executor NAME --jobs N``.
+        One ``Executor`` per name of ``mritk run --executor NAME --jobs N``.
 
     Example:
         @hookimpl
@@ -173,10 +173,10 @@ def mritk_executors() -> Iterable[Executor]:  # type: ignore[empty-body]
 
 @hookspec
 def mritk_explainers() -> Iterable[Explainer]:  # type: ignore[empty-body]
-    """Provide explainers: how an output of a network is attributed to its input.
+    """Provide explainers, which attribute an output of a network to its input.
 
     Yields:
-        One ``Explainer`` for each name.
+        One ``Explainer`` per name.
 
     Example:
         @hookimpl
@@ -189,12 +189,12 @@ def mritk_explainers() -> Iterable[Explainer]:  # type: ignore[empty-body]
 def mritk_commands(cli: click.Group) -> None:
     """Add commands to the ``mritk`` command line.
 
-    A command of mritk itself cannot be replaced: the names of mritk are looked up first. What is
-    added is gone after the call of the program. A plugin that raises here is named in a warning,
-    and the commands of the others stay.
+    Built-in commands cannot be replaced: they are looked up first. Added commands last for one
+    call of the program. A plugin that raises here is reported in a warning, and the commands of
+    other plugins remain.
 
     Args:
-        cli: A click group, to which commands and groups of commands may be added.
+        cli: A click group, to which commands and groups may be added.
 
     Example:
         @hookimpl
@@ -209,13 +209,13 @@ def mritk_commands(cli: click.Group) -> None:
 
 @hookspec
 def mritk_run_start(plan: Plan) -> None:
-    """A run begins: names are resolved, data read and divided, nothing is trained yet.
+    """A run starts: names are resolved, data are read and split, nothing is trained yet.
 
-    Not called by ``--dry-run``, nor where nothing is left to do.
+    Not called by ``--dry-run``, nor if there is nothing to train.
 
     Args:
         plan: ``plan.trials`` are all trials of the benchmark, ``plan.todo`` those that will be
-            trained now.
+            trained.
 
     Example:
         @hookimpl
@@ -226,12 +226,12 @@ def mritk_run_start(plan: Plan) -> None:
 
 @hookspec
 def mritk_trial_start(trial: Trial, position: int, total: int) -> None:
-    """A trial begins, from the start or from its checkpoint.
+    """A trial starts, from scratch or from its checkpoint.
 
     Args:
-        trial: What is trained; ``trial.id`` is the name of its file, ``str(trial)`` one line for a
-            person.
-        position: Number of the trial in this run, from 1.
+        trial: The trial; ``trial.id`` is the name of its file, ``str(trial)`` a one-line
+            description.
+        position: Number of the trial in this run, starting at 1.
         total: Number of trials in this run.
 
     Example:
@@ -243,14 +243,14 @@ def mritk_trial_start(trial: Trial, position: int, total: int) -> None:
 
 @hookspec
 def mritk_epoch_end(trial: Trial, epoch: Epoch) -> None:
-    """An epoch has ended; the training waits until this returns.
+    """An epoch has ended; training waits until this returns.
 
-    Epochs that a checkpoint holds are not told again when a stopped trial resumes. A method
-    without epochs may never call this. Where an executor trains (``--jobs``), a trial is told
-    when it is done, with all its epochs.
+    When a trial is resumed, epochs in its checkpoint are not reported again. A method
+    without epochs may never call this. If an executor trains (``--jobs``), all epochs of a trial
+    are reported when it is finished.
 
     Args:
-        trial: What is trained.
+        trial: The trial.
         epoch: Number, stage, learning rate, losses, value of the selection rule and duration.
 
     Example:
@@ -262,14 +262,14 @@ def mritk_epoch_end(trial: Trial, epoch: Epoch) -> None:
 
 @hookspec
 def mritk_trial_finish(trial: Trial, outcome: Outcome) -> None:
-    """A trial has ended, and its file is on disk, also if it failed.
+    """A trial has finished or failed, and its file is on disk.
 
-    Not called for a trial that a person interrupts: it has no file yet, only a checkpoint.
+    Not called for an interrupted trial: it has no file yet, only a checkpoint.
 
     Args:
-        trial: What was trained.
-        outcome: ``outcome.path`` is the trial file; ``outcome.error`` is empty, or one line that
-            says why the trial failed; ``outcome.score`` is the leading metric of the test part.
+        trial: The trial.
+        outcome: ``outcome.path`` is the trial file; ``outcome.error`` is empty, or a one-line
+            reason of the failure; ``outcome.score`` is the leading metric on the test set.
 
     Example:
         @hookimpl
@@ -281,12 +281,12 @@ def mritk_trial_finish(trial: Trial, outcome: Outcome) -> None:
 
 @hookspec
 def mritk_run_finish(outcomes: Sequence[Outcome]) -> None:
-    """The run has ended, also when it was interrupted or stopped by an error.
+    """The run has ended, possibly interrupted or stopped by an error.
 
-    It is told from a ``finally`` block: whoever holds a file or a connection closes it here.
+    Called from a ``finally`` block: close files and connections here.
 
     Args:
-        outcomes: One for each trial that ended in this run, failed ones included, in their order.
+        outcomes: One per trial that ended in this run, failed ones included, in order.
 
     Example:
         @hookimpl
@@ -297,14 +297,14 @@ def mritk_run_finish(outcomes: Sequence[Outcome]) -> None:
 
 
 def require_interface(wanted: object) -> None:
-    """Refuse a plugin for other hooks before it fails in a way that nobody understands.
+    """Refuse a plugin for incompatible hooks, before it fails obscurely.
 
     Args:
-        wanted: What the plugin says as ``MRITK_INTERFACE``, such as ``"1.0"``: the least version
-            that it needs. None: it says nothing, and is tried.
+        wanted: ``MRITK_INTERFACE`` of the plugin, such as ``"1.0"``: the minimum version that it
+            needs. None: not declared; it is loaded.
 
     Raises:
-        HookError: It needs a newer minor version, or another major one; or the text is no version.
+        HookError: It needs a newer minor or another major version, or the text is not a version.
     """
     if wanted is None:
         return

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import pluggy
 
 import mritk
+from mritk import records
 from mritk.errors import HookError, Unavailable
 from mritk.evaluate.metric import Metric
 from mritk.files.workspace import Workspace
@@ -19,38 +20,22 @@ from mritk.plugins import hookspecs
 from mritk.plugins.discovery import Candidate, Selection
 from mritk.plugins.loaded import LoadedPlugin, explain_failure, reason_of
 from mritk.plugins.trace import Trace
-from mritk.records import (
-    NO_AUGMENTATION,
-    Alias,
-    Architecture,
-    Augmentation,
-    BackboneFamily,
-    BenchmarkFile,
-    Dataset,
-    DatasetFamily,
-    Executor,
-    Explainer,
-    Family,
-    Origin,
-    ProtocolFile,
-    Record,
-    Weights,
-)
+from mritk.records import NO_AUGMENTATION, Family, Origin, Record, Weights
 
 if TYPE_CHECKING:
     from typing_extensions import Self
 
 # What each hook may yield, by the plural noun that names it on the command line.
 NOUNS: Mapping[str, tuple[type[Record], ...]] = {
-    "backbones": (Architecture, Weights, Alias, BackboneFamily),
-    "datasets": (Dataset, DatasetFamily),
-    "augmentations": (Augmentation,),
+    "backbones": (records.Architecture, Weights, records.Alias, records.BackboneFamily),
+    "datasets": (records.Dataset, records.DatasetFamily),
+    "augmentations": (records.Augmentation,),
     "methods": (Method,),
-    "protocols": (ProtocolFile,),
-    "benchmarks": (BenchmarkFile,),
+    "protocols": (records.ProtocolFile,),
+    "benchmarks": (records.BenchmarkFile,),
     "metrics": (Metric,),
-    "executors": (Executor,),
-    "explainers": (Explainer,),
+    "executors": (records.Executor,),
+    "explainers": (records.Explainer,),
 }
 
 # What the core itself provides: there is one whichever plugins are loaded.

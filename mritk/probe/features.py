@@ -38,7 +38,7 @@ BLOCK_BYTES = 1 << 28
 
 
 class FrozenBackbone:
-    """The backbone of a trial as it is before training: evaluation mode, no augmentation."""
+    """The frozen backbone of a trial: evaluation mode, no augmentation."""
 
     def __init__(self, setup: Setup, *, batch_size: int = 256) -> None:
         """Find the weights of ``setup``; ``batch_size`` changes features by rounding at most.
@@ -51,17 +51,17 @@ class FrozenBackbone:
         self._key = _key(setup, self._inputs)
 
     def features(self, subset: Subset) -> Derived:
-        """Return the features of a part, computed for the whole dataset if not done before.
+        """Return the features of a subset, computed for the whole dataset if not cached.
 
         Returns:
-            Values (N, D) float32, and as facts what a trial file keeps of the pass that computed
-            them: ``weights`` (the proof of loading, or None), ``num_features``, ``parameters``,
+            Values (N, D) float32, and facts for the trial file about the pass that computed
+            them: ``weights`` (the match report, or None), ``num_features``, ``parameters``,
             ``input_size``, ``precision``, ``images_per_second``, and ``flops`` and
             ``latency_seconds`` of one image (or None).
 
         Raises:
             WeightsMismatch: The weight file does not cover the network exactly.
-            MritkError: The network gives NaN or infinite features, or none of shape (N, D).
+            MritkError: The features are NaN or infinite, or not of shape (N, D).
         """
         return subset.derive(self._key, self._compute)
 

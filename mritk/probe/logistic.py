@@ -24,7 +24,7 @@ from mritk.probe.logistic_search import Coordinates, Search
 
 @dataclass(frozen=True, eq=False)
 class LogisticFit:
-    """One linear model for each of P penalties, in terms of the features as they were given.
+    """One linear model per penalty (P), in terms of the original features.
 
     Attributes:
         weight: (P, classes, D) float64.
@@ -55,11 +55,11 @@ def fit_logistic(
     """Fit one model per penalty on standardised features.
 
     Args:
-        features: (N, D) floats; a tensor's device is where the models are fitted, in float64.
+        features: (N, D) floats; for a tensor, models are fitted on its device, in float64.
         targets: (N,) class indices.
         classes: Number of classes.
-        penalties: Strengths of the L2 penalty, above 0.
-        balanced: Weigh each sample by N / (classes · samples of its class).
+        penalties: Strengths of the L2 penalty, positive.
+        balanced: Weight each sample by N / (classes · samples of its class).
 
     Raises:
         DataError: A class has no sample.

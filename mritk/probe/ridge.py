@@ -16,10 +16,10 @@ def fit_ridge(
     Args:
         features: (N, D) floats.
         targets: (N,) values.
-        penalties: Strengths of the L2 penalty, above 0.
+        penalties: Strengths of the L2 penalty, positive.
 
     Returns:
-        Weights (P, 1, D) and biases (P, 1), float64, in terms of the features as they were given.
+        Weights (P, 1, D) and biases (P, 1), float64, in terms of the original features.
     """
     from sklearn.linear_model import Ridge
     from sklearn.preprocessing import StandardScaler

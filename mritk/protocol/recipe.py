@@ -178,35 +178,33 @@ class Recipe:
     """Parameters of the method ``finetune``.
 
     Attributes:
-        stages: The stages, in order; none: the network is scored as it begins (zero-shot).
+        stages: The stages, in order; none: the initial network is evaluated (zero-shot).
         batch_size: Effective batch size.
-        last_batch: ``drop``: an incomplete last batch is left out of an epoch; ``keep``: it is
-            trained on like the others.
+        last_batch: ``drop`` or ``keep`` an incomplete last batch of an epoch.
         head: Layout of the head.
-        head_start: ``random``, or ``probe``: the head begins as the linear probe of the pretrained
-            features with the least validation loss (linear probing, then fine-tuning: Kumar et
-            al., 2022); such a head has no hidden layers and no BatchNorm.
-        label_smoothing: Of the cross-entropy, in [0, 1).
-        class_weights: ``balanced`` weighs classes by n / (classes · n_class) of the training part.
+        head_start: ``random``, or ``probe``: the head is initialised with the linear probe of the
+            pretrained features with the lowest validation loss (linear probing, then fine-tuning:
+            Kumar et al., 2022); such a head has no hidden layers and no BatchNorm.
+        label_smoothing: Label smoothing of the cross-entropy, in [0, 1).
+        class_weights: ``balanced`` weights classes by n / (classes · n_class) of the training set.
         class_weights_per: What a class weight multiplies. ``term``: each class's term of the
             smoothed cross-entropy, and the sum is divided by the weights of the batch's classes, as
             torch does; ``sample``: a sample's whole loss, by its true class, and the sum is divided
             by the number of samples, as Keras' ``class_weight`` does.
-        gradient_clip: Largest norm of the gradient; 0: no limit.
-        mixup: Mixes pairs of images and their targets by a share drawn from Beta(mixup, mixup)
-            (Zhang et al., 2018); 0: never.
-        cutmix: Pastes a box of one image into another (Yun et al., 2019), its share drawn from
-            Beta(cutmix, cutmix); 0: never. With both, each batch takes one of them at random.
-        recalibrate_batch_norm: Measure the statistics of the backbone's BatchNorm anew on the
-            training part before the first stage; what the stages then freeze or train stays as
-            they say.
-        average: Decay of an exponential moving average of the weights, by which states are scored
-            and kept; 0: no average. In the first steps it is (1 + n) / (10 + n) at most.
-        test_time: Scores of validation and test are the mean over ``none``: the image alone;
-            ``flip``: the image and its mirror image; ``augmentation``: the image and
-            ``test_time_views`` draws of the trial's augmentation.
+        gradient_clip: Maximum gradient norm; 0: off.
+        mixup: Mixes pairs of images and their targets with a ratio drawn from Beta(mixup, mixup)
+            (Zhang et al., 2018); 0: off.
+        cutmix: Pastes a box of one image into another (Yun et al., 2019), its area drawn from
+            Beta(cutmix, cutmix); 0: off. With both, each batch uses one of them at random.
+        recalibrate_batch_norm: Recompute the statistics of the backbone's BatchNorm on the
+            training set before the first stage; the stages freeze or train them as configured.
+        average: Decay of an exponential moving average of the weights, used for evaluation and
+            checkpoints; 0: off. In the first steps it is at most (1 + n) / (10 + n).
+        test_time: Validation and test scores are averaged over views: ``none``: the image only;
+            ``flip``: the image and its flip; ``augmentation``: the image and
+            ``test_time_views`` samples of the trial's augmentation.
         test_time_views: See ``test_time``.
-        eval_batch_size: Batch size of predictions; it changes them by rounding at most.
+        eval_batch_size: Batch size for predictions, which affects them by rounding at most.
     """
 
     stages: tuple[Stage, ...] = field(default=(Stage(epochs=10),))
@@ -256,7 +254,7 @@ class Recipe:
         _require(self.test_time_views >= 1, "test_time_views must be at least 1")
 
     def stage_name(self, number: int) -> str:
-        """Return the name of stage ``number``, from 0: its own, or ``stage 1`` and so on."""
+        """Return the name of stage ``number``, starting at 0: its own, or ``stage 1`` and so on."""
         return self.stages[number].name or f"stage {number + 1}"
 
 
@@ -265,7 +263,7 @@ class Probe:
     """Parameters of the method ``linear_probe``.
 
     Attributes:
-        penalties: Strengths of the L2 penalty that are tried: C of scikit-learn's logistic
+        penalties: Candidate strengths of the L2 penalty: C of scikit-learn's logistic
             regression is 1 / penalty, alpha of its ridge regression is penalty.
         class_weights: As in :class:`Recipe`.
         eval_batch_size: Batch size of the feature pass.

@@ -26,12 +26,12 @@ WRAPPERS = 2
 
 @dataclass(frozen=True)
 class ClassFile:
-    """A scan and what its place in the tree says of it.
+    """A scan and its location in the tree.
 
     Attributes:
         path: The scan.
         label: Its class.
-        part: Its official part; empty without parts.
+        part: Its official split; empty without splits.
         folder: The folder of its class.
     """
 
@@ -43,16 +43,16 @@ class ClassFile:
 
 @dataclass(frozen=True)
 class ClassTree:
-    """The scans of a tree, and what else is in it. Each file is in one of the lists, litter apart.
+    """The scans of a tree, and everything else in it. Each file is in one list, system files aside.
 
     Attributes:
         root: The folder.
         files: The scans, sorted by path.
-        strays: Scans of no class: beside the class folders, or in folders without a label.
+        strays: Scans without a class: next to the class folders, or in folders without a label.
         masks: Masks of scans.
-        others: Files that are no scans.
+        others: Files that are not scans.
         hidden: Hidden files and folders.
-        empty: Folders with nothing in them.
+        empty: Empty folders.
     """
 
     root: Path
@@ -73,10 +73,10 @@ class ClassTree:
         return path.relative_to(self.root).as_posix()
 
     def passed_over(self, no_scans: str) -> tuple[PassedOver, ...]:
-        """Return all that is no sample, with paths relative to the root.
+        """Return everything that is not a sample, with paths relative to the root.
 
         Args:
-            no_scans: What files that are no scans are, as it reads behind a count.
+            no_scans: Description of files that are not scans, following a count.
         """
         found = {
             "without a class": self.strays,
@@ -97,7 +97,7 @@ class ClassTree:
 
 
 def named_classes(text: str) -> tuple[str, ...]:
-    """Return the folders that an option ``classes=A/B`` names; none if ``text`` is empty.
+    """Return the folders of an option ``classes=A/B``; none if ``text`` is empty.
 
     >>> named_classes("glioma/no tumor")
     ('glioma', 'no tumor')
@@ -115,27 +115,27 @@ def named_classes(text: str) -> tuple[str, ...]:
 
 
 def class_tree(folder: Path, scans: Scans, classes: Sequence[str] = ()) -> ClassTree:
-    """Return the scans under ``folder`` by class and part.
+    """Return the scans under ``folder`` by class and split.
 
     The tree is ``CLASS/**/scan`` or ``PART/CLASS/**/scan``, where PART is ``Training``,
-    ``Testing`` or ``Validation`` in any usual spelling. The parts may lie one or two levels
-    deeper, if each level above holds one folder. So may the classes, if these folders are called
-    as datasets are, such as ``dataset``, or as the folder above, or are all that an archive holds.
-    A class whose spelling differs from part to part only, as
-    :func:`mritk.reading.spelling.canonical_name` says, is one class and keeps the spelling of the
-    training part. Scans in folders such as ``pred`` or ``unlabeled`` are of no class.
+    ``Testing`` or ``Validation`` in any usual spelling. The splits may be one or two levels
+    deeper, if each level above has a single folder. So may the classes, if these folders have
+    typical dataset names, such as ``dataset``, or the name of their parent, or are the only folder
+    of an archive. Spellings of a class that match across splits
+    (:func:`mritk.reading.spelling.canonical_name`) are one class, with the spelling of the
+    training set. Scans in folders such as ``pred`` or ``unlabeled`` have no class.
 
     Args:
         folder: The root of the tree.
-        scans: What a scan is, and how the data were named.
+        scans: What a scan is, and how the data were specified.
         classes: Names of folders, at any depth: the class of a scan is the outermost of them that
-            it lies in, and scans outside are strays. Empty: the layout tells the classes.
+            contains it, and scans outside are strays. Empty: inferred from the layout.
 
     Raises:
-        DataError: No scans; fewer than two classes; a class without scans, or that is not in every
-            part, or twice in one; scans beside the parts; folders that may be something else than
+        DataError: No scans; fewer than two classes; a class without scans, missing in a split, or
+            twice in one; scans next to the splits; folders that may not be
             classes, see :mod:`mritk.reading.layouts`; a folder cannot be listed.
-        Unavailable: A link that may be a folder leads nowhere.
+        Unavailable: A broken link that may be a folder.
     """
     root = scan_folder(list_tree(folder), scans)
     layout = Layout(root, scans)

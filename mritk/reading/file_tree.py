@@ -59,7 +59,7 @@ def list_tree(folder: Path) -> FileTree:
     """Return ``folder`` and everything below it. Links to folders are followed.
 
     Raises:
-        DataError: A folder cannot be listed, or a link leads to a folder that contains it.
+        DataError: A folder cannot be listed, or a link points to a folder that contains it.
     """
     above = []
     for parent in folder.resolve().parents:
@@ -69,7 +69,7 @@ def list_tree(folder: Path) -> FileTree:
 
 
 def list_folder(folder: Path) -> FileTree:
-    """Return ``folder`` and what is directly in it; its folders are named, not listed.
+    """Return ``folder`` and its direct contents; its subfolders are not listed.
 
     Raises:
         DataError: It cannot be listed.

@@ -21,27 +21,26 @@ Range = tuple[float, float]
 def grey_levels(values: np.ndarray, *, slope: float = 1.0, intercept: float = 0.0) -> np.ndarray:
     """Return intensities as grey levels.
 
-    MRI intensities have no unit. They are scaled linearly so that the 0.5th percentile of the
-    foreground becomes 0 and the 99.5th 255, and clipped. Percentiles, because single bright voxels
-    (vessels, spikes) would press all tissue into a few grey levels; of the foreground, because the
-    share of empty background depends on the field of view and not on the brain. Foreground are the
-    values that are further from zero than half a grey level, where 255 levels reach from zero to
-    the larger of the two percentiles of all values that are not zero. So it does not matter
-    whether the background is stored as 0 or, after rounding, resampling or a rescaling to
-    integers, as nearly 0: equal intensities give equal grey levels whatever dtype holds them.
+    MRI intensities have arbitrary units. They are scaled linearly so that the 0.5th percentile of
+    the foreground becomes 0 and the 99.5th 255, and clipped. Percentiles, because single bright
+    voxels (vessels, spikes) would compress all tissue into a few grey levels; of the foreground,
+    because the fraction of background depends on the field of view, not on the brain. Foreground
+    values are further from zero than half a grey level, where 255 levels span from zero to
+    the larger of the two percentiles of all non-zero values. So it does not matter
+    whether the background is stored as 0 or, after rounding, resampling or rescaling to
+    integers, as nearly 0: equal intensities give equal grey levels in any dtype.
 
-    If the percentiles coincide, as in a mask, the minimum and maximum of all values are taken;
-    if these do, all becomes 0. NaN and infinite values, which mark what was not measured, count in
-    none of this and become 0.
+    If the percentiles coincide, as in a mask, the minimum and maximum of all values are used;
+    if these coincide too, the result is 0. NaN and infinite values are excluded and become 0.
 
     Args:
-        values: Stored numbers, whole or real, of any shape.
-        slope: What they are multiplied with first.
-        intercept: What is then added.
+        values: Stored integer or real values, of any shape.
+        slope: Factor applied first.
+        intercept: Offset added afterwards.
 
     Returns:
-        An array of the same shape, uint8. At most the memory of ``values`` is needed once more,
-        or twice if they are not contiguous, and a byte per value.
+        An array of the same shape, uint8. Needs at most the memory of ``values`` once more,
+        or twice if they are not contiguous, plus a byte per value.
     """
     flat = np.ascontiguousarray(values).reshape(-1)
     grey = np.zeros(values.shape, dtype=np.uint8)

@@ -42,20 +42,19 @@ UPRIGHT = {
 def read_image(source: Path | bytes) -> np.ndarray:
     """Return an image as uint8, (H, W) if its file is grey, else (H, W, 3).
 
-    PNG, JPEG, TIFF, BMP, GIF and WebP are read, whatever the name of the file. Channels of 8 bits
-    come as they are stored; an image of more bits or of floating point becomes grey levels as a
-    volume does, see :func:`mritk.grey_levels`, all its channels by one scale. The image is turned
-    upright as its EXIF orientation says. Palettes give their colours, CMYK and YCbCr are converted
-    to RGB, black and white is 0 and 255. Transparency is dropped, not blended: pixels that it
-    hides count as they are stored.
+    PNG, JPEG, TIFF, BMP, GIF and WebP are supported, regardless of the file name. 8-bit channels
+    are returned as stored; images of more bits or floating point are converted like volumes, see
+    :func:`mritk.grey_levels`, with one scale for all channels. EXIF orientation is
+    applied. Palettes are expanded, CMYK and YCbCr are converted
+    to RGB, black and white are 0 and 255. Transparency is dropped, not blended: hidden pixels
+    are returned as stored.
 
     Args:
         source: A file, or the content of one.
 
     Raises:
-        DataError: It is empty, truncated, not such an image or a stack of several, no regular
-            file, too large, has channels that cannot be read whole, or holds values that are no
-            numbers.
+        DataError: It is empty, truncated, not a supported image, a stack of several, not a regular
+            file, too large, has channels that cannot be read completely, or contains NaN.
     """
     try:
         with open_regular_file(source) if isinstance(source, Path) else BytesIO(source) as stream:

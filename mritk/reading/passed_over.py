@@ -10,12 +10,12 @@ NAMED = 3  # examples in a line
 
 @dataclass(frozen=True)
 class PassedOver:
-    """Files or folders that were found beside the samples of a dataset and are not among them.
+    """Ignored files or folders next to the samples of a dataset.
 
     Attributes:
-        reason: Why, as it reads behind a count: ``beside the class folders``.
-        names: One for each of them: paths relative to the dataset, with ``/`` at the end of a
-            folder that was not entered; patterns such as ``*.txt`` where names are confidential.
+        reason: The reason, following a count: ``without a class``.
+        names: One for each: paths relative to the dataset, with ``/`` at the end of a
+            folder that was not entered; patterns such as ``*.txt`` if names are confidential.
     """
 
     reason: str

@@ -24,17 +24,17 @@ IMAGE_FOLDERS = frozenset({"image", "images", "img", "imgs", "scan", "scans", "s
 
 @dataclass(frozen=True)
 class Scans:
-    """What a reader takes as a scan.
+    """What counts as a scan for a reader.
 
     Attributes:
-        typed: How the data were named, such as ``folder:PATH``; messages build on it.
-        noun: What scans are, in the plural.
+        typed: How the data were specified, such as ``folder:PATH``, for messages.
+        noun: Noun for scans, in the plural.
         is_scan: Whether a file is one.
         example: Name of a scan, for messages.
-        archive: Whether an archive was named, and is unpacked.
-        masks: Whether there may be masks among the scans: files such as ``x_mask`` beside ``x`` or
-            ``x_…``, and folders such as ``masks`` beside ``images``.
-        others: By suffix of files that are no scans, what to do with them.
+        archive: Whether an archive was specified, and is unpacked.
+        masks: Whether there may be masks among the scans: files such as ``x_mask`` next to ``x`` or
+            ``x_…``, and folders such as ``masks`` next to ``images``.
+        others: By suffix of files that are not scans, what to do with them.
     """
 
     typed: str
@@ -47,7 +47,7 @@ class Scans:
 
     @property
     def path(self) -> str:
-        """What stands behind the name of the family."""
+        """The text after the prefix of the family."""
         return self.typed.partition(":")[2]
 
 

@@ -16,10 +16,10 @@ WHOLE = re.compile(r"([+-]?\d{1,100})(?:\.0*)?", re.ASCII)
 
 
 def is_missing(text: str) -> bool:
-    """Return whether ``text`` stands for a missing value: empty, ``n/a``, ``NaN``, ``NULL``, ….
+    """Return whether ``text`` is a missing value: empty, ``n/a``, ``NaN``, ``NULL``, ….
 
-    Case does not count, except for ``None``: that is how Python writes a missing value, while
-    ``none`` is a usual name for the class of healthy brains.
+    Case is ignored, except for ``None``: Python's missing value, while
+    ``none`` is a common name for the class of healthy brains.
 
     >>> is_missing(" NaN "), is_missing("None"), is_missing("none"), is_missing("normal")
     (True, True, False, False)
@@ -29,12 +29,12 @@ def is_missing(text: str) -> bool:
 
 
 def canonical_name(name: str) -> str:
-    """Return the name of a class, patient or site as it is compared.
+    """Return the canonical name of a class, patient or site, used for comparison.
 
     Case, spaces, hyphens, underscores, dots between letters (R writes ``no.tumor``), the form of a
-    whole number (``3``, ``03``, ``3.0``) and the Unicode form (NFC, NFD) do not count. A separator
-    between digits does (``1-2`` is not ``12``), and so does a hyphen at the end (``IDH-`` is not
-    ``IDH``).
+    whole number (``3``, ``03``, ``3.0``) and the Unicode form (NFC, NFD) are ignored. A separator
+    between digits is significant (``1-2`` is not ``12``), and so is a trailing hyphen (``IDH-`` is
+    not ``IDH``).
 
     >>> canonical_name("No_Tumor") == canonical_name("no tumor")
     True

@@ -27,8 +27,8 @@ class TableRow:
     """One row.
 
     Attributes:
-        line: The line of the file where it ends, from 1.
-        cells: Its texts by column.
+        line: The line of the file where it ends, starting at 1.
+        cells: Its cells by column.
     """
 
     line: int
@@ -37,12 +37,12 @@ class TableRow:
 
 @dataclass(frozen=True)
 class TextTable:
-    """A table with named columns; cells have no space around them.
+    """A table with named columns; cells are stripped.
 
     Attributes:
         path: Its file.
-        columns: Their names, in order.
-        rows: The rows below the names.
+        columns: Column names, in order.
+        rows: The rows below the header.
     """
 
     path: Path
@@ -53,21 +53,21 @@ class TextTable:
 def read_text_table(
     path: Path, delimiter: str | None = None, *, lower_names: bool = False
 ) -> TextTable:
-    """Return the table in a text file, whose first line names the columns.
+    """Return the table in a text file, whose first line is the header.
 
-    Cells may stand in double quotes, which then hold delimiters, line ends and doubled quotes.
-    Left aside are lines without any text, leading columns of whole numbers without a name (the
-    index that pandas writes) and columns without name and content (delimiters at line ends).
+    Cells may be in double quotes, with delimiters, line ends and doubled quotes inside.
+    Empty lines are ignored, and so are leading columns of integers without a name (the
+    index written by pandas) and columns without name and content (trailing delimiters).
 
     Args:
         path: A file in UTF-8, with or without a byte order mark, or in UTF-16 with one.
-        delimiter: A comma, a semicolon or a tab; None: the one that divides the first line into
+        delimiter: A comma, a semicolon or a tab; None: the one that splits the first line into
             the most cells.
-        lower_names: Whether the names of columns are turned into lower case.
+        lower_names: Whether column names are converted to lower case.
 
     Raises:
-        DataError: The file cannot be read, has no rows, a column without a name or two of one
-            name, a quote that is not closed, or a row with fewer or more cells than columns.
+        DataError: The file is unreadable, has no rows, a column without a name, duplicate column
+            names, an unclosed quote, or a row with fewer or more cells than columns.
     """
     text = _text(path)
     skipped = 0

@@ -15,13 +15,7 @@ from mritk.text.numbers import decimals
 
 @dataclass(frozen=True)
 class Shown:
-    """A cell of a page.
-
-    Attributes:
-        text: What is read.
-        value: What it is sorted by; empty sorts last.
-        detail: What is read in small print below it.
-    """
+    """A cell of a page, with small print below it; an empty ``value`` sorts last."""
 
     text: str
     value: str
@@ -33,8 +27,6 @@ class Board:
     """A table of a page, one line per row of the leaderboard.
 
     Attributes:
-        heads: Headings; the first one is of the names.
-        rows: The cells of each row.
         sorted_by: Number of the column that sorts, from 0.
         falling: Whether its greatest value stands at the top.
     """

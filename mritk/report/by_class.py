@@ -22,9 +22,7 @@ class ClassLine:
     """One class of one row.
 
     Attributes:
-        name: Name of the class.
         support: Number of its samples, over the folds of one run.
-        prevalence: Their share.
         values: By name of score: the mean over the trials that have a value, and their SD.
     """
 
@@ -36,13 +34,7 @@ class ClassLine:
 
 @dataclass(frozen=True)
 class ByClass:
-    """The classes of one row.
-
-    Attributes:
-        row: Its name.
-        trials: Number of its trials.
-        lines: Its classes.
-    """
+    """The classes of the row of this name, over so many trials."""
 
     row: str
     trials: int

@@ -20,13 +20,7 @@ from mritk.results.table import Table
 
 @dataclass(frozen=True)
 class Kind:
-    """A kind of figure.
-
-    Attributes:
-        title: Its heading on a page.
-        caption: What it shows, as sentences.
-        draw: Draws a table by a metric; raises UsageError where the table has no such figure.
-    """
+    """A kind of figure; ``draw`` raises UsageError where the table has none."""
 
     title: str
     caption: str

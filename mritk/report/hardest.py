@@ -20,11 +20,9 @@ class HardSample:
     """A test sample.
 
     Attributes:
-        id: Its id.
         target: Its class, or value.
         loss: Mean log loss (or absolute error) over the trials.
         wrong: Number of trials that decide otherwise.
-        trials: Number of trials.
         taken_for: The classes that it is most often taken for.
     """
 
@@ -42,7 +40,7 @@ def hardest(table: Table) -> list[HardSample]:
     decided: dict[str, list[int]] = defaultdict(list)
     target: dict[str, float] = {}
     is_classes = isinstance(table.task, Classification)
-    for record in (record for row in table.records.values() for record in row):
+    for record in table.every_record:
         test = record.predictions["test"]
         target.update(zip(test.id, test.target.tolist(), strict=True))
         if is_classes:
@@ -73,7 +71,7 @@ def _sample(
 def conflicts(table: Table) -> list[str]:
     """Return what the audit says of copies under different labels, one text each."""
     found: dict[str, None] = {}
-    for record in (record for row in table.records.values() for record in row):
+    for record in table.every_record:
         for finding in record.audit.get("findings", []):
             if finding.get("kind") == "labels":
                 found.update(dict.fromkeys(finding.get("items") or [finding["text"]]))

@@ -54,8 +54,6 @@ def render(
     """Return the page.
 
     Args:
-        board: The leaderboard.
-        failed: Failed trials.
         pictures: By fingerprint of a dataset: thumbnails by sample id.
         remarks: Lines about the report itself: pictures that could not be shown.
         made: When; it stands in the head of the page.
@@ -73,7 +71,7 @@ def render(
         title=title(board),
         version=mritk.__version__,
         made=made.strftime("%Y-%m-%d %H:%M %Z").strip(),
-        trained=trained_when([record for table in board.tables for record in _records(table)]),
+        trained=trained_when([record for table in board.tables for record in table.every_record]),
         style=Markup(_asset("report.css")),
         script=Markup(script),
         script_hash=base64.b64encode(hashlib.sha256(script.encode()).digest()).decode(),
@@ -108,15 +106,11 @@ def _asset(name: str) -> str:
     return (files("mritk.report") / "templates" / name).read_text(encoding="utf-8")
 
 
-def _records(table: Table) -> list[TrialRecord]:
-    return [record for row in table.records.values() for record in row]
-
-
 def _section(
     number: int, table: Table, pictures: Mapping[str, Mapping[str, str]]
 ) -> dict[str, Any]:
     """Return what the page says of one table."""
-    records = _records(table)
+    records = table.every_record
     protocol = table.protocol
     return {
         "number": number,

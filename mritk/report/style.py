@@ -148,9 +148,10 @@ def save(figure: Figure, path: Path, dpi: int) -> None:
     if path.suffix not in (".png", ".svg", ".pdf"):
         raise UsageError(f"{path.name} must end in .png, .svg or .pdf")
     _make_visible(figure)
+    no_date = {".svg": {"Date": None}, ".pdf": {"CreationDate": None}}.get(path.suffix)
     try:
         with rc_context(STYLE):
-            figure.savefig(path, dpi=dpi, facecolor="white", metadata=_no_date(path.suffix))
+            figure.savefig(path, dpi=dpi, facecolor="white", metadata=no_date)
     except OSError as error:
         raise UsageError(f"cannot write {path}: {error.strerror or error}") from error
 
@@ -162,17 +163,11 @@ def _make_visible(figure: Figure) -> None:
         text.set_text(visible(text.get_text()))
 
 
-def _no_date(suffix: str) -> dict[str, None]:
-    return {".svg": {"Date": None}, ".pdf": {"CreationDate": None}}.get(suffix, {})
-
-
 def inline_svg(figure: Figure, prefix: str, label: str) -> str:
-    """Return a figure as SVG for a page: its ids prefixed, its colours those of the page.
+    """Return a figure as SVG for a page, in the colours of the page.
 
-    Args:
-        figure: The figure.
-        prefix: What its ids begin with, so that figures of one page do not clash.
-        label: What a screen reader says; escaped here.
+    Its ids get the prefix, so that figures of one page do not clash; a screen reader says the
+    label, which is escaped here.
     """
     from markupsafe import escape
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -9,6 +10,7 @@ import numpy as np
 from mritk.data.samples import Classification
 from mritk.errors import UsageError
 from mritk.evaluate.by_patient import by_patient
+from mritk.evaluate.evidence import Evidence
 from mritk.evaluate.metric import Metric, Undefined
 from mritk.evaluate.run_values import RESAMPLES, Scored
 from mritk.evaluate.temperature import calibrated, fit_temperature
@@ -62,6 +64,19 @@ class Analysis:
             target, score = patients.target, patients.score
             unit = [unit_of[name] for name in patients.patient]
         return Scored((record.seed, repeat_of(record)), record.fold, target, score, unit)
+
+    def evidence(
+        self,
+        rows: Mapping[str, Sequence[Scored]],
+        metrics: Sequence[Metric],
+        *,
+        partial: bool = False,
+    ) -> Evidence:
+        """Return what the scores of rows can bear; ``partial``: over the classes that there are."""
+        these = self.given_these_models
+        return Evidence(
+            rows, metrics, self.resamples, self.interval, partial, given_these_models=these
+        )
 
     def _scores(self, record: TrialRecord) -> np.ndarray:
         score = record.predictions["test"].score

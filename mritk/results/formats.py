@@ -6,6 +6,7 @@ import html
 import json
 import re
 from collections.abc import Mapping, Sequence
+from dataclasses import asdict
 from typing import Any
 
 from mritk.evaluate.interval import Interval
@@ -206,15 +207,8 @@ def _cells_as_data(cells: Mapping[str, Cell]) -> dict[str, Any]:
 
 def interval_as_data(interval: Interval) -> dict[str, Any]:
     """Return an interval as JSON-able data."""
-    return {
-        "low": or_null(interval.low),
-        "high": or_null(interval.high),
-        "standard_error": or_null(interval.standard_error),
-        "level": interval.level,
-        "resamples": interval.resamples,
-        "degenerate": interval.degenerate,
-        "reason": interval.reason,
-    }
+    told = asdict(interval)
+    return told | {name: or_null(told[name]) for name in ("low", "high", "standard_error")}
 
 
 def comparison_as_data(comparison: Any) -> dict[str, Any]:

@@ -25,7 +25,7 @@ IDENTITY = ("dataset", "backbone", "augmentation", "method", "protocol", "fold",
 
 
 class StoredResults(NamedTuple):
-    """What a results folder holds, as two data frames.
+    """The contents of a results folder, as two data frames.
 
     Attributes:
         trials: One row per trial, in order of id: ``trial`` (its id), ``dataset``, ``backbone``,
@@ -34,8 +34,8 @@ class StoredResults(NamedTuple):
             metric on the test set (NaN where it is undefined); ``cost.*`` (seconds, bytes, …).
         predictions: One row per trial, part and sample: ``trial``, the columns above from
             ``dataset`` to ``seed``, ``part`` (``val`` or ``test``), ``sample``, ``patient``,
-            ``site``, ``source``, ``unit`` (what is resampled as one), ``clean`` (no copy and no
-            image of the patient in training or validation; None where unknown), ``target`` and
+            ``site``, ``source``, ``unit`` (the resampled group), ``clean`` (no duplicate and no
+            image of the patient in training or validation; None if unknown), ``target`` and
             ``prediction`` (names of classes, or values), and ``logit.CLASS`` for every class (NaN
             for classes of other datasets).
     """
@@ -51,11 +51,11 @@ def read_results(folder: str | PathLike[str], metrics: Sequence[Metric] = ()) ->
 
     Args:
         folder: The results folder, such as ``mritk-results``.
-        metrics: Further metrics, such as those of a plugin, computed beside mritk's own.
+        metrics: Additional metrics, such as those of a plugin.
 
     Returns:
-        The frames ``trials`` and ``predictions``. A file that is damaged or cannot be read is left
-        out with a warning that names it.
+        The frames ``trials`` and ``predictions``. A damaged or unreadable file is skipped
+        with a warning.
 
     Raises:
         Unavailable: pandas is not installed.

@@ -155,6 +155,11 @@ class Table:
     unselected: Sequence[str] = ()
     records: Mapping[str, Sequence[TrialRecord]] = field(default_factory=dict, compare=False)
 
+    @property
+    def every_record(self) -> list[TrialRecord]:
+        """The records of all rows."""
+        return [record for row in self.records.values() for record in row]
+
     @cached_property
     def folds_overlap(self) -> bool:
         """Whether it is over several folds, whose models share training samples.

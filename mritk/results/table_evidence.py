@@ -8,7 +8,7 @@ from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
 from mritk.evaluate.comparison import Comparison
-from mritk.evaluate.evidence import Evidence, ties
+from mritk.evaluate.evidence import ties
 from mritk.evaluate.interval import Interval
 from mritk.evaluate.metric import Metric
 from mritk.evaluate.run_values import Scored
@@ -58,20 +58,12 @@ class TableEvidence:
         if not present:
             return cls()
         first = metrics[0]
-        evidence = Evidence(
-            present,
-            metrics,
-            analysis.resamples,
-            analysis.interval,
-            given_these_models=analysis.given_these_models,
-        )
+        evidence = analysis.evidence(present, metrics)
         compared = {metric.name: evidence.all_pairs(metric) for metric in metrics}
         ranked = [row.name for row in rows if row.name in present and row.cells[first.name].defined]
         # Rows that differ in their clean samples cannot be resampled together.
         clean = {
-            name: Evidence(
-                {name: found}, [first], analysis.resamples, analysis.interval, partial=True
-            )
+            name: analysis.evidence({name: found}, [first], partial=True)
             for name, found in clean_scores.items()
             if found and all(len(scored.target) for scored in found)
         }

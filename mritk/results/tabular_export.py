@@ -7,7 +7,7 @@ import io
 from pathlib import Path
 from typing import Any
 
-from mritk.errors import Unavailable
+from mritk.errors import import_extra
 from mritk.results.cost import COLUMNS
 from mritk.results.table import Leaderboard, Row, Table
 
@@ -60,13 +60,10 @@ def write_parquet(board: Leaderboard, path: Path) -> None:
     Raises:
         Unavailable: pyarrow is not installed.
     """
-    try:
-        import pyarrow
-        from pyarrow import parquet
-    except ImportError as error:
-        raise Unavailable(
-            "Parquet needs pyarrow; install it with: python -m pip install 'mritk-bench[parquet]'"
-        ) from error
+    pyarrow, parquet = (
+        import_extra(name, "Parquet needs pyarrow", extra="parquet")
+        for name in ("pyarrow", "pyarrow.parquet")
+    )
     columns, rows = records(board)
     table = pyarrow.table({name: [row.get(name) for row in rows] for name in columns})
     parquet.write_table(table, path)

@@ -14,16 +14,16 @@ from mritk.splits.splits import make_folds
 
 
 class FoldSplitter:
-    """A cross-validation splitter that divides as ``mritk run`` does.
+    """A cross-validation splitter with the splits of ``mritk run``.
 
-    It goes wherever scikit-learn takes ``cv=``: patients stay whole, classes (or quantiles of a
-    regression target) are spread evenly, copies stay together or are dropped. scikit-learn knows
-    training and test sets only, so the validation part of a fold is given to training, where an
-    estimator may select on it by a cross-validation of its own.
+    It can be used as scikit-learn's ``cv=``: patients are never split, classes (or quantiles of a
+    regression target) are stratified, duplicates are kept together or dropped. scikit-learn has
+    only training and test sets, so the validation set of a fold is added to training, where an
+    estimator may select by its own cross-validation.
 
     Args:
-        rule: How samples are divided.
-        copies: (N,) int64; equal numbers are copies of each other. None: nothing is known.
+        rule: How samples are split.
+        copies: (N,) int64; equal numbers are duplicates of each other. None: unknown.
 
     Example:
         from sklearn.model_selection import cross_val_score
@@ -49,7 +49,7 @@ class FoldSplitter:
                 and the sites and official parts that some schemes need.
             y: (N,) classes (strings, integers, truth values), or floating-point values of a
                 regression.
-            groups: (N,) patients; None: every sample is a patient of its own.
+            groups: (N,) patients; None: every sample is a separate patient.
 
         Raises:
             DataError: The rule cannot divide these samples.

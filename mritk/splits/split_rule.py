@@ -12,31 +12,30 @@ Scheme = Literal["auto", "official", "holdout", "kfold", "site"]
 
 @dataclass(frozen=True)
 class SplitRule:
-    """How samples are divided; part of the protocol.
+    """How samples are split; part of the protocol.
 
-    Patients are never divided where their ids are known, and neither are known copies of one
-    image. Classes (or quantiles of a regression target) are spread as evenly as these allow.
+    Patients are never split if their ids are known, and neither are known duplicates. Classes (or
+    quantiles of a regression target) are stratified as evenly as these allow.
 
     Attributes:
-        scheme: ``official`` takes the dataset's own test part; ``holdout`` draws one; ``kfold``
-            makes each of ``folds`` parts the test part once; ``site`` makes each acquisition site
-            the test part once; ``auto`` is ``official`` where the dataset has an official test
-            part, else ``holdout``.
-        test_fraction: Share of the test part in ``holdout``, realised as m of n equal parts.
-        val_fraction: Share of the validation part in what is left of the test part, likewise.
+        scheme: ``official`` uses the official test set; ``holdout`` draws one; ``kfold``
+            uses each of ``folds`` folds as test set once; ``site`` uses each acquisition site
+            as test set once; ``auto`` is ``official`` if the dataset has an official test
+            set, else ``holdout``.
+        test_fraction: Fraction of the test set in ``holdout``, realised as m of n equal parts.
+        val_fraction: Fraction of the validation set in the remaining samples, likewise.
         folds: Number of folds of ``kfold``.
-        repeats: How often everything that is drawn is drawn anew; folds are numbered repeat by
-            repeat.
-        shots: Training samples per class; 0: all. The set for k is a part of that for k + 1.
-        copies: ``drop`` keeps copies on one side of a drawn split, and leaves out what in training
-            or validation is of a patient or a copy in an official test part or a site; ``keep``
-            lets copies fall anywhere and official parts as they are. Either way a fold tells
-            which test samples are clean.
-        seed: Seed of the draw. It is not the seed of a trial: all seeds see the same split.
-        validation: ``drawn`` from the training part, unless the dataset has one of its own; or
-            ``test``, to repeat published work that chose its state on the test part: the test
-            samples are then the validation part too, nothing is held out for selection, and every
-            cell that comes of it is marked.
+        repeats: Number of repeated draws; folds are numbered repeat by repeat.
+        shots: Training samples per class; 0: all. The set for k is a subset of that for k + 1.
+        copies: ``drop`` keeps duplicates in one set of a drawn split, and drops training and
+            validation samples that share a patient or duplicate with an official test set or a
+            site; ``keep`` ignores duplicates and uses official splits as they are. In both cases
+            a fold records which test samples are clean.
+        seed: Seed of the draw. It is not the seed of a trial: all seeds share the same split.
+        validation: ``drawn`` from the training set, unless there is an official one; or
+            ``test``, to replicate published work that selected on the test set: the test
+            samples are then also the validation set, nothing is held out for selection, and all
+            resulting cells are marked.
     """
 
     scheme: Scheme = "auto"

@@ -43,7 +43,7 @@ def checks_of(record: TrialRecord, name: str) -> list[Check]:
     """
     named = "" if name == record.id else f"the file of {record.id} is named {name}"
     found = [Check("name", named), Check("fingerprint", _fingerprint(record))]
-    if record.status != "finished":
+    if not record.finished:
         return found
     return [*found, Check("split", _split(record)), *_predictions(record)]
 

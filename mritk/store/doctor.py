@@ -162,7 +162,7 @@ def _duplicates(records: list[TrialRecord]) -> list[Ailment]:
     """Name trials of one identity under several ids."""
     same: dict[tuple[object, ...], list[TrialRecord]] = defaultdict(list)
     for record in records:
-        if record.status == "finished":
+        if record.finished:
             same[tuple(getattr(record, name) for name in IDENTITY)].append(record)
     return [
         Ailment(
@@ -185,7 +185,7 @@ def _leftovers(folder: ResultsFolder, whole: dict[str, TrialRecord]) -> list[Ail
         below, record = path.relative_to(folder.path), whole.get(path.stem)
         if _temporary(path):
             found.append(_left(path, below, "half-written"))
-        elif below.parts[0] == CHECKPOINTS and record is not None and record.status == "finished":
+        elif below.parts[0] == CHECKPOINTS and record is not None and record.finished:
             found.append(_left(path, below, "checkpoint of a finished trial"))
         elif below.parts[0] == CHECKPOINTS and path.suffix == ".ckpt" and record is None:
             text = "unfinished; 'mritk run' resumes it, unless it is being trained now"

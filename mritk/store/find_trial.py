@@ -17,13 +17,7 @@ def find_trial(name: str, folder: Path) -> TrialRecord:
         UnknownName: There is none, or the name begins the ids of several.
         StoreError: Its file is damaged.
     """
-    found = trial_or_none(name, folder)
-    if found is None:
-        raise UnknownName(
-            f"no trial {name!r} in {folder}; use --results for another folder; to list trials: "
-            f"mritk leaderboard {quote(str(folder))} --json"
-        )
-    return found
+    return read_trial(trial_file(name, folder))
 
 
 def trial_or_none(name: str, folder: Path) -> TrialRecord | None:
@@ -45,7 +39,10 @@ def trial_file(name: str, folder: Path) -> Path:
     """
     path = _path(name, folder)
     if path is None:
-        raise UnknownName(f"no trial {name!r} in {folder}; use --results for another folder")
+        raise UnknownName(
+            f"no trial {name!r} in {folder}; use --results for another folder; to list trials: "
+            f"mritk leaderboard {quote(str(folder))} --json"
+        )
     return path
 
 

@@ -111,7 +111,7 @@ def read_record(file: h5py.File) -> TrialRecord:
         protocol_json=file["protocol_json"].asstr()[()],
         splits={part: _column(ids) for part, ids in file["splits"].items()},
         skipped=_column(file["skipped"]),
-        audit=json.loads(file["audit_json"].asstr()[()]) if "audit_json" in file else {},
+        audit=_json(file["audit_json"]) if "audit_json" in file else {},
         history=[
             Epoch(**dict(zip(names, row, strict=True)))
             for row in zip(*columns.values(), strict=True)
@@ -119,8 +119,8 @@ def read_record(file: h5py.File) -> TrialRecord:
         predictions={
             part: _read_predictions(group) for part, group in file.get("predictions", {}).items()
         },
-        notes=json.loads(file["notes_json"].asstr()[()]),
-        provenance=json.loads(file["provenance_json"].asstr()[()]),
+        notes=_json(file["notes_json"]),
+        provenance=_json(file["provenance_json"]),
         cost={name: float(value) for name, value in file["cost"].attrs.items()},
         failure=_read_failure(file["failure"]) if "failure" in file else None,
     )
@@ -142,6 +142,10 @@ def _read_failure(group: h5py.Group) -> Failure:
 def _column(dataset: h5py.Dataset) -> list[Any]:
     values = dataset.asstr()[()] if h5py.check_string_dtype(dataset.dtype) else dataset[()]
     return list(values.tolist())
+
+
+def _json(text: h5py.Dataset) -> Any:
+    return json.loads(text.asstr()[()])
 
 
 def _plain(value: Any) -> Any:

@@ -7,11 +7,11 @@ import subprocess
 import sys
 from collections.abc import Sequence
 from datetime import datetime, timezone
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
 import mritk
+from mritk.files.code_state import versions
 
 PACKAGES = (
     "torch",
@@ -42,19 +42,12 @@ def collect(device: str, plugins: Sequence[str], command: Sequence[str]) -> dict
         "commit": commit,
         "dirty": dirty,
         "python": platform.python_version(),
-        "packages": {name: found for name in PACKAGES if (found := _version(name))},
+        "packages": dict(text.split(" ", 1) for text in versions(PACKAGES)),
         "loaded_plugins": list(plugins),
         "machine": _machine(device),
         "command": list(command),
         "started": datetime.now(timezone.utc).isoformat(timespec="seconds"),
     }
-
-
-def _version(name: str) -> str:
-    try:
-        return version(name)
-    except PackageNotFoundError:
-        return ""
 
 
 def _machine(device: str) -> dict[str, Any]:

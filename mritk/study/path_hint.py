@@ -61,7 +61,7 @@ def path_hint(name: str, registry: Registry, option: str = "") -> str:
         return "" if own else _no_dataset(path, typed, asked=bool(option))
     names = [f"{reader.prefix}:{typed}{_options_of(reader, given)}" for reader in readers]
     choices = [" ".join((*option.split(), quote(name))) for name in names]
-    return f"use {' or '.join(choices)} for this path"
+    return f"for this path, use {' or '.join(choices)}"
 
 
 def _options_of(family: DatasetFamily, given: Mapping[str, str]) -> str:

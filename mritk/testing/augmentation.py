@@ -6,16 +6,7 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from mritk.records import Augmentation
-from mritk.testing.check import (
-    Defect,
-    NotApplicable,
-    UnderTest,
-    Verdict,
-    inspect,
-    is_sent_to_workers,
-    promises,
-    require_conformity,
-)
+from mritk.testing.check import Defect, NotApplicable, UnderTest, is_sent_to_workers, promises
 
 if TYPE_CHECKING:
     import torch
@@ -152,16 +143,10 @@ def leaves_its_input_alone(it: AugmentationUnderTest) -> None:
 CHECKS = (*promises(__name__), is_sent_to_workers)
 
 
-def inspect_augmentation(augmentation: Augmentation) -> Iterator[Verdict]:
-    """Make every check."""
-    subject = f"augmentation {augmentation.name}"
-    return inspect(subject, CHECKS, AugmentationUnderTest(augmentation))
-
-
 def check_augmentation(augmentation: Augmentation) -> None:
     """Check an augmentation, as ``registry.augmentation(name)`` returns it.
 
     Raises:
         Nonconforming: It breaks a promise of :data:`CHECKS`; all that were found are listed.
     """
-    require_conformity(inspect_augmentation(augmentation))
+    AugmentationUnderTest(augmentation).require(CHECKS)

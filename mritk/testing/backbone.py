@@ -12,7 +12,6 @@ from mritk.testing.check import (
     Defect,
     NotApplicable,
     Verdict,
-    inspect,
     promises,
     require_conformity,
     require_pickle,
@@ -113,7 +112,7 @@ def stages_cover_the_network(it: BackboneUnderTest) -> None:
     from mritk.model.blocks import blocks_of
 
     try:
-        stages = blocks_of(it.network, it.backbone.architecture)
+        stages = blocks_of(it.network, it.record.architecture)
     except MritkError as error:
         raise Defect(str(error)) from error
     listed = [tensor for stage in stages for tensor in stage.tensors]
@@ -134,7 +133,7 @@ def state_dict_comes_back_whole(it: BackboneUnderTest) -> None:
         path = Path(folder) / "network.pt"
         torch.save(it.network.state_dict(), path)
         other = it.build(seed=1).eval()
-        load_proven(other, weights_from_file(it.backbone.architecture, path), it.workspace)
+        load_proven(other, weights_from_file(it.record.architecture, path), it.workspace)
     with torch.no_grad():
         if not torch.equal(other(it.batch), it.usual):
             raise Defect(
@@ -150,7 +149,7 @@ def weights_match_in_full(it: BackboneUnderTest) -> None:
     from mritk.errors import WeightsMismatch
     from mritk.model.weights import load_proven
 
-    weights = it.backbone.weights
+    weights = it.record.weights
     if weights is None:
         raise NotApplicable("it is trained from scratch")
     weights.locate(it.workspace)  # what is not here needs no network
@@ -165,7 +164,7 @@ def weights_match_in_full(it: BackboneUnderTest) -> None:
 
 def keeps_its_input_contract(it: BackboneUnderTest) -> None:
     """The network takes what the contract declares, which is in units of pixels in [0, 1]."""
-    contract = it.backbone.input
+    contract = it.record.input
     wrong = [m for m in contract.mean if not 0 <= m <= 1] + [s for s in contract.std if s <= 0]
     wrong += [s for s in contract.std if s > 1]
     if wrong:
@@ -192,7 +191,7 @@ def keeps_its_input_contract(it: BackboneUnderTest) -> None:
 
 def declares_licence_and_pretraining(it: BackboneUnderTest) -> None:
     """Pretrained weights say under which terms they may be used, and what they have seen."""
-    weights = it.backbone.weights
+    weights = it.record.weights
     if weights is None or weights.name.startswith(FILE_PREFIX):
         raise NotApplicable("no published weights")
     if not weights.license.strip() or weights.license == "not stated":
@@ -206,7 +205,7 @@ def declares_licence_and_pretraining(it: BackboneUnderTest) -> None:
 
 def heeds_offline(it: BackboneUnderTest) -> None:
     """Without a network, weights are here or ``Unavailable`` says how to get them."""
-    weights = it.backbone.weights
+    weights = it.record.weights
     if weights is None:
         raise NotApplicable("it is trained from scratch")
     with no_network() as tried:
@@ -225,8 +224,8 @@ def heeds_offline(it: BackboneUnderTest) -> None:
 
 def is_sent_to_workers(it: BackboneUnderTest) -> None:
     """The records can be pickled."""
-    require_pickle(it.backbone.architecture)
-    weights = it.backbone.weights
+    require_pickle(it.record.architecture)
+    weights = it.record.weights
     if weights is not None and not weights.name.startswith(FILE_PREFIX):
         require_pickle(weights)
 
@@ -248,7 +247,7 @@ def inspect_backbone(
 ) -> Iterator[Verdict]:
     """Make every check; with ``weights_only`` those that weights decide."""
     checks = OF_WEIGHTS if weights_only else CHECKS
-    return inspect(f"backbone {backbone.name}", checks, BackboneUnderTest(backbone, workspace))
+    return BackboneUnderTest(backbone, workspace).inspect(checks)
 
 
 def check_backbone(backbone: Backbone, workspace: Workspace | None = None) -> None:

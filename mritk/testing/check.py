@@ -12,13 +12,13 @@ import sys
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from types import FunctionType
-from typing import Any, Generic, Literal, TypeVar
+from typing import Any, Generic, Literal, Protocol, TypeVar
 
 from mritk.errors import Unavailable, one_line
 
 State = Literal["passed", "failed", "skipped", "n/a"]
 Check = Callable[[Any], None]
-R = TypeVar("R")
+R = TypeVar("R", bound="Named")
 
 
 class Defect(Exception):
@@ -51,11 +51,27 @@ class Verdict:
     reason: str = ""
 
 
+class Named(Protocol):
+    """A record, or a backbone, which is made of two."""
+
+    @property
+    def name(self) -> str: ...
+
+
 class UnderTest(Generic[R]):
     """A record as its checks see it."""
 
     def __init__(self, record: R) -> None:
         self.record = record
+
+    def inspect(self, checks: Sequence[Check]) -> Iterator[Verdict]:
+        """Make these checks of it; the class is named after what the record is."""
+        noun = type(self).__name__.removesuffix("UnderTest").lower()
+        return inspect(f"{noun} {self.record.name}", checks, self)
+
+    def require(self, checks: Sequence[Check]) -> None:
+        """Make these checks of it, then raise :class:`Nonconforming` if any failed."""
+        require_conformity(self.inspect(checks))
 
 
 def promises(module: str) -> tuple[Check, ...]:

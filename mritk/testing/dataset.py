@@ -19,7 +19,6 @@ from mritk.testing.check import (
     NotApplicable,
     UnderTest,
     Verdict,
-    inspect,
     is_sent_to_workers,
     promises,
     require_conformity,
@@ -225,7 +224,7 @@ CHECKS = (*promises(__name__), is_sent_to_workers)
 
 def inspect_dataset(dataset: Dataset, workspace: Workspace) -> Iterator[Verdict]:
     """Make every check."""
-    return inspect(f"dataset {dataset.name}", CHECKS, DatasetUnderTest(dataset, workspace))
+    return DatasetUnderTest(dataset, workspace).inspect(CHECKS)
 
 
 def check_dataset(dataset: Dataset, workspace: Workspace | None = None) -> None:

@@ -4,20 +4,10 @@ from __future__ import annotations
 
 import os
 import threading
-from collections.abc import Iterator
 from functools import cached_property
 
 from mritk.records import Executor, LostJob
-from mritk.testing.check import (
-    Defect,
-    NotApplicable,
-    UnderTest,
-    Verdict,
-    inspect,
-    is_sent_to_workers,
-    promises,
-    require_conformity,
-)
+from mritk.testing.check import Defect, NotApplicable, UnderTest, is_sent_to_workers, promises
 
 JOBS = (1, 2, 3, 4, 5)
 
@@ -102,15 +92,10 @@ def closing_it_ends_what_runs(it: ExecutorUnderTest) -> None:
 CHECKS = (*promises(__name__), is_sent_to_workers)
 
 
-def inspect_executor(executor: Executor) -> Iterator[Verdict]:
-    """Make every check."""
-    return inspect(f"executor {executor.name}", CHECKS, ExecutorUnderTest(executor))
-
-
 def check_executor(executor: Executor) -> None:
     """Check an executor, as ``registry.executor(name)`` returns it.
 
     Raises:
         Nonconforming: It breaks a promise of :data:`CHECKS`; all that were found are listed.
     """
-    require_conformity(inspect_executor(executor))
+    ExecutorUnderTest(executor).require(CHECKS)

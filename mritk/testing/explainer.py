@@ -2,19 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from mritk.records import Explainer
-from mritk.testing.check import (
-    Defect,
-    UnderTest,
-    Verdict,
-    inspect,
-    is_sent_to_workers,
-    promises,
-    require_conformity,
-)
+from mritk.testing.check import Defect, UnderTest, is_sent_to_workers, promises
 
 if TYPE_CHECKING:
     import torch
@@ -143,15 +134,10 @@ def _state(network: torch.nn.Module) -> dict[str, object]:
 CHECKS = (*promises(__name__), is_sent_to_workers)
 
 
-def inspect_explainer(explainer: Explainer) -> Iterator[Verdict]:
-    """Make every check."""
-    return inspect(f"explainer {explainer.name}", CHECKS, ExplainerUnderTest(explainer))
-
-
 def check_explainer(explainer: Explainer) -> None:
     """Check an explainer, as ``registry.explainer(name)`` returns it.
 
     Raises:
         Nonconforming: It breaks a promise of :data:`CHECKS`; all that were found are listed.
     """
-    require_conformity(inspect_explainer(explainer))
+    ExplainerUnderTest(explainer).require(CHECKS)

@@ -18,7 +18,6 @@ from mritk.testing.check import (
     Defect,
     NotApplicable,
     Verdict,
-    inspect,
     is_sent_to_workers,
     promises,
     require_conformity,
@@ -181,7 +180,7 @@ def inspect_method(method: Method, parameters: Any = None) -> Iterator[Verdict]:
                 f"{method.name} has parameters without defaults ({error}); pass some to "
                 "check_method"
             ) from error
-    return inspect(f"method {method.name}", CHECKS, MethodUnderTest(method, parameters))
+    return MethodUnderTest(method, parameters).inspect(CHECKS)
 
 
 def check_method(method: Method, parameters: Any = None) -> None:

@@ -3,21 +3,12 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
 
 import numpy as np
 
 from mritk.evaluate.metric import Metric
 from mritk.evaluate.resamples import Resamples
-from mritk.testing.check import (
-    Defect,
-    NotApplicable,
-    UnderTest,
-    Verdict,
-    inspect,
-    promises,
-    require_conformity,
-)
+from mritk.testing.check import Defect, NotApplicable, UnderTest, promises
 
 COUNT, CLASSES = 60, 3
 TABLES = range(4)
@@ -133,15 +124,10 @@ def _same(first: float, second: float) -> bool:
     return math.isclose(first, second, rel_tol=CLOSE, abs_tol=CLOSE)
 
 
-def inspect_metric(metric: Metric) -> Iterator[Verdict]:
-    """Make every check."""
-    return inspect(f"metric {metric.name}", CHECKS, MetricUnderTest(metric))
-
-
 def check_metric(metric: Metric) -> None:
     """Check a metric, as ``registry.metric(name)`` returns it.
 
     Raises:
         Nonconforming: It breaks a promise of :data:`CHECKS`; all that were found are listed.
     """
-    require_conformity(inspect_metric(metric))
+    MetricUnderTest(metric).require(CHECKS)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from mritk.backbone import Backbone
 from mritk.files.workspace import Workspace
-from mritk.testing.check import Defect, NotApplicable
+from mritk.testing.check import Defect, NotApplicable, UnderTest
 
 if TYPE_CHECKING:
     import torch
@@ -15,11 +15,12 @@ if TYPE_CHECKING:
 ANY_SIDE = 64
 
 
-class BackboneUnderTest:
+class BackboneUnderTest(UnderTest[Backbone]):
     """A backbone, built once for all checks, with two random inputs."""
 
     def __init__(self, backbone: Backbone, workspace: Workspace) -> None:
-        self.backbone, self.workspace = backbone, workspace
+        super().__init__(backbone)
+        self.workspace = workspace
 
     @cached_property
     def network(self) -> torch.nn.Module:
@@ -32,7 +33,7 @@ class BackboneUnderTest:
 
         with torch.random.fork_rng(devices=()):
             torch.manual_seed(seed)
-            network = self.backbone.architecture.build()
+            network = self.record.architecture.build()
         if not isinstance(network, torch.nn.Module):
             raise Defect(f"build() must return a torch.nn.Module, not {type(network).__name__}")
         return network
@@ -40,7 +41,7 @@ class BackboneUnderTest:
     @cached_property
     def batch(self) -> torch.Tensor:
         """Two normalised inputs as the contract describes them, (2, C, *spatial)."""
-        return self.inputs(self.backbone.input.size or ANY_SIDE)
+        return self.inputs(self.record.input.size or ANY_SIDE)
 
     @cached_property
     def usual(self) -> torch.Tensor:
@@ -51,10 +52,10 @@ class BackboneUnderTest:
         """Return two random inputs of a side."""
         import torch
 
-        dims = self.backbone.architecture.spatial_dims
+        dims = self.record.architecture.spatial_dims
         if dims is None:
             raise NotApplicable("the network does not take images")
-        shape = (2, self.backbone.input.channels, *[side] * dims)
+        shape = (2, self.record.input.channels, *[side] * dims)
         return torch.randn(shape, generator=torch.Generator().manual_seed(0))
 
     def features(self, batch: torch.Tensor) -> torch.Tensor:

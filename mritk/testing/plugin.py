@@ -5,7 +5,8 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any
 
 from mritk.backbone import Backbone
 from mritk.errors import Unavailable, UnknownName, UsageError
@@ -19,6 +20,7 @@ from mritk.records import (
     Alias,
     Architecture,
     Augmentation,
+    BenchmarkFile,
     Dataset,
     Executor,
     Explainer,
@@ -27,15 +29,19 @@ from mritk.records import (
     Record,
     Weights,
 )
-from mritk.testing.augmentation import inspect_augmentation
+from mritk.testing import augmentation, executor, explainer, metric
 from mritk.testing.backbone import inspect_backbone
-from mritk.testing.check import Defect, NotApplicable, Verdict, inspect, promises
+from mritk.testing.check import Check, Defect, NotApplicable, UnderTest, Verdict, inspect, promises
 from mritk.testing.dataset import inspect_dataset
-from mritk.testing.executor import inspect_executor
-from mritk.testing.explainer import inspect_explainer
 from mritk.testing.method import inspect_method
-from mritk.testing.metric import inspect_metric
 
+# Records that need nothing else to be checked.
+ALONE: tuple[tuple[type, Callable[[Any], UnderTest[Any]], Sequence[Check]], ...] = (
+    (Augmentation, augmentation.AugmentationUnderTest, augmentation.CHECKS),
+    (Metric, metric.MetricUnderTest, metric.CHECKS),
+    (Executor, executor.ExecutorUnderTest, executor.CHECKS),
+    (Explainer, explainer.ExplainerUnderTest, explainer.CHECKS),
+)
 KINDS = ("dataset", "augmentation", "method", "metric", "executor", "explainer", "backbone")
 HEAVY = (
     "torch",
@@ -113,6 +119,17 @@ def protocols_can_be_read(it: PluginUnderTest) -> None:
         find_protocol(protocol.name, it.registry)
 
 
+def benchmarks_can_be_read(it: PluginUnderTest) -> None:
+    """Every benchmark is TOML of known keys."""
+    from mritk.study.benchmark import Benchmark
+
+    benchmarks = [record for record in it.plugin.records if isinstance(record, BenchmarkFile)]
+    if not benchmarks:
+        raise NotApplicable("it has no benchmark")
+    for benchmark in benchmarks:
+        Benchmark.named(benchmark.name, it.registry)
+
+
 CHECKS = promises(__name__)
 
 
@@ -163,16 +180,12 @@ def _inspect_one(record: Record, registry: Registry, workspace: Workspace) -> It
         yield from inspect_backbone(backbone, workspace, weights_only=True)
     elif isinstance(record, Dataset):
         yield from inspect_dataset(record, workspace)
-    elif isinstance(record, Augmentation):
-        yield from inspect_augmentation(record)
     elif isinstance(record, Method):
         yield from inspect_method(record, _parameters(record, registry))
-    elif isinstance(record, Metric):
-        yield from inspect_metric(record)
-    elif isinstance(record, Executor):
-        yield from inspect_executor(record)
-    elif isinstance(record, Explainer):
-        yield from inspect_explainer(record)
+    else:
+        for kind, under_test, checks in ALONE:
+            if isinstance(record, kind):
+                yield from under_test(record).inspect(checks)
 
 
 def _parameters(method: Method, registry: Registry) -> object:

@@ -35,10 +35,10 @@ def finetune(setup: Setup) -> FineTuning:
     """Train the setup's backbone by its recipe and return the trained model.
 
     Raises:
-        Unavailable: The backbone's weights are not here.
+        Unavailable: The backbone's weights are missing.
         WeightsMismatch: They do not fit.
         NonFiniteLoss: Training diverged.
-        OutOfMemory: A batch does not fit on the device, and must not be divided.
+        OutOfMemory: A batch does not fit on the device, and cannot be split into micro-batches.
     """
     training = prepare(setup)
     with repeatable(setup.device, deterministic=setup.deterministic):

@@ -18,15 +18,15 @@ from mritk.model.lora import merged_state
 
 
 class BestState:
-    """The best state so far, by a value measured on the validation part.
+    """The best checkpoint so far, by a value measured on the validation set.
 
     Attributes:
-        epoch: Epoch of the best state; 0 before the first.
+        epoch: Epoch of the best checkpoint; 0 before the first.
         value: Its selection value.
         undefined: Why the last measured value is undefined, or empty.
 
     Raises:
-        UnknownName: The rule names no metric of the task.
+        UnknownName: The metric of the rule does not apply to the task.
         UsageError: The metric has no direction.
     """
 
@@ -39,7 +39,7 @@ class BestState:
             raise UsageError(f"{rule.by} has no direction; select by 'loss' or another metric")
 
     def restart(self) -> None:
-        """Forget the best state and its value."""
+        """Discard the best checkpoint and its value."""
         self.epoch, self.value, self._state = 0, math.nan, {}
 
     def measure(self, val_loss: float, scores: np.ndarray, targets: np.ndarray) -> float:
@@ -51,7 +51,7 @@ class BestState:
         return measured.value
 
     def offer(self, epoch: int, value: float, network: nn.Module) -> bool:
-        """Keep the network's state if ``value`` is the best so far; return whether it is."""
+        """Store the network's state if ``value`` is the best so far; return whether it is."""
         if math.isnan(value) or not (self.epoch == 0 or self._is_better(value)):
             return False
         self.epoch, self.value = epoch, value
@@ -60,7 +60,7 @@ class BestState:
         return True
 
     def restore(self, network: nn.Module) -> None:
-        """Put the best state back, if the rule says so and there is one."""
+        """Restore the best checkpoint, if required by the rule and available."""
         if self._state:
             network.load_state_dict(self._state)
 

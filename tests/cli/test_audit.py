@@ -40,7 +40,7 @@ def test_a_clean_folder_gives_0_and_a_line_that_says_what_was_checked(mritk, fol
     ended = mritk("audit", f"folder:{folder}")
     assert ended.code == ExitCode.OK
     assert "| train  |        14 | unknown    |        7 |      7 |" in ended.out
-    assert "Clean: no copies" in ended.out
+    assert "Clean: no duplicates" in ended.out
     assert "20 of 20 samples were read, 190 pairs compared" in ended.out
 
 
@@ -120,7 +120,7 @@ def test_several_datasets_are_compared_with_each_other(mritk, folder, pictures, 
         write(other / "ab"[number % 2] / f"{number}.png", np.fliplr(pictures[5 + number]))
     ended = mritk("audit", f"folder:{folder}", f"folder:{other}")
     assert ended.code == 1
-    assert "4 of 4 samples of folder:other are in folder:images too" in " ".join(ended.out.split())
+    assert "4 of 4 samples of folder:other are also in folder:images" in " ".join(ended.out.split())
 
 
 def test_files_that_cannot_be_read_are_listed_and_are_a_defect(mritk, folder):
@@ -176,7 +176,7 @@ def mritk_backbones():
     )
     ended = mritk("audit", "-p", plugin, "known", "--backbone", "net@brains")
     assert ended.code == 1
-    assert "net@brains was pretrained on figshare, which known comes from" in ended.out
+    assert "net@brains was pretrained on figshare, a source of known" in ended.out
     assert mritk("audit", "-p", plugin, "known", "--backbone", "net@scratch").code == 0
 
 

@@ -53,9 +53,9 @@ def test_list_shows_folders_with_sizes(mritk, home):
     lines = [line.split() for line in ended.out.splitlines()[2:]]
     assert lines == [
         ["audit", "1", "10", "B"],
-        ["datasets", "1", "5", "B", "put", "there", "by", "hand"],
+        ["datasets", "1", "5", "B", "added", "manually"],
         ["decoded", "2", "3.0", "MB"],
-        ["weights", "1", "7", "B", "put", "there", "by", "hand"],
+        ["weights", "1", "7", "B", "added", "manually"],
         ["total", "5", "3.0", "MB"],
     ]
 
@@ -109,7 +109,7 @@ def test_clear_knows_only_what_list_shows(mritk, home, outside, name):
     before = names(home)
     ended = mritk("cache", "clear", "audit", name, "--yes")
     assert ended.code == 2
-    assert "there are: audit, datasets, decoded, weights" in ended.err
+    assert "available: audit, datasets, decoded, weights" in ended.err
     assert names(home) == before
     assert mritk("cache", "clear", outside, "--yes").code == 2
     assert (outside / "precious").exists()

@@ -404,7 +404,7 @@ def test_a_row_that_a_dataset_lacks_is_left_out_and_named(mritk, six_datasets, s
 def test_too_few_datasets_or_two_versions_of_one_are_refused(mritk, three_rows, store):
     ended = mritk("differences", three_rows, "--across", "datasets")
     assert ended.code == 2
-    assert "takes 5 or more; there are 1" in ended.err
+    assert "requires at least 5; there are 1" in ended.err
     store(made_trial("best", 0.9, dataset_fingerprint="e" * 64, seed=7))
     assert "several tables of bands" in mritk("differences", three_rows, "--across=datasets").err
 
@@ -419,7 +419,7 @@ def test_too_few_datasets_or_two_versions_of_one_are_refused(mritk, three_rows, 
         (["--rope", "1pt"], "--rope requires --test bayes"),
         (["--test", "bayes", "--rope", "wide"], "use 0.01, or 1pt"),
         (["--test", "bayes", "--rope", "-1pt"], "use 0.01, or 1pt"),
-        (["--test", "mcnemar", "--metric", "mcc"], "leave out --metric mcc"),
+        (["--test", "mcnemar", "--metric", "mcc"], "remove --metric mcc"),
         (["--interval", "none"], "--interval none allows no test"),
         (["--metric", "acuracy"], "did you mean accuracy"),
     ],

@@ -263,7 +263,7 @@ def test_a_method_without_a_network_is_named_once(mritk, plugin, tmp_path, caplo
     assert ended.code == 0
     warnings = [r.getMessage() for r in caplog.records if "--keep-models" in r.message]
     assert len(warnings) == 1
-    assert "method constant offers no network" in warnings[0]
+    assert "method constant provides no network" in warnings[0]
     trials = list(ResultsFolder(tmp_path / "results").trials())
     assert [trial.status for trial in trials] == ["finished"] * 2
     assert "parameters" not in trials[0].cost

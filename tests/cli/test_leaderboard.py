@@ -87,7 +87,7 @@ def test_each_site_has_a_table_of_its_own(mritk, results):
     assert row["metrics"]["accuracy"]["values"][0] == pytest.approx(expected)
     ended = mritk("leaderboard", results, "--by", "source")
     assert ended.code == 2
-    assert "tell no source" in ended.err
+    assert "have no source" in ended.err
 
 
 def test_a_temperature_changes_calibration_and_no_decision(mritk, results):
@@ -221,7 +221,7 @@ def test_signs_in_cells_are_explained_below(mritk, results, make_record):
         "‡ The backbone was",
     ):
         assert explained in text
-    assert "¶ 1 failed trial left out" in text
+    assert "¶ 1 failed trial excluded" in text
 
 
 def marked(newline="\n"):

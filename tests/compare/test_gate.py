@@ -129,7 +129,7 @@ def test_a_trial_that_is_missing_or_failed_in_the_head_is_named_and_gives_4(make
         head[1].predictions = {}
     found = compared(base, head)
     assert found.exit_code == ExitCode.UNAVAILABLE
-    assert "seed 1" in found.missing[0]
+    assert "seed 1" in found.pairs.missing[0]
     assert len(found.changes) == 1, "the others are compared"
 
 
@@ -140,8 +140,8 @@ def test_another_protocol_gives_4_and_the_fields_that_differ(make_trial):
     found = compared([make_trial()], [other])
     assert found.exit_code == ExitCode.UNAVAILABLE
     assert found.changes == []
-    assert "image_size: 32 | 64" in found.incomparable[0]
-    assert "batch_size" not in found.incomparable[0]
+    assert "image_size: 32 | 64" in found.pairs.incomparable[0]
+    assert "batch_size" not in found.pairs.incomparable[0]
 
 
 def test_a_folder_may_hold_an_earlier_protocol_of_the_same_name_beside_the_present_one(make_trial):
@@ -155,20 +155,20 @@ def test_a_folder_may_hold_an_earlier_protocol_of_the_same_name_beside_the_prese
 def test_other_data_give_4(make_trial):
     found = compared([make_trial()], [make_trial(dataset_fingerprint="e" * 64)])
     assert found.exit_code == ExitCode.UNAVAILABLE
-    assert "the data differ (dddddddd | eeeeeeee)" in found.incomparable[0]
+    assert "the data differ (dddddddd | eeeeeeee)" in found.pairs.incomparable[0]
 
 
 def test_other_test_samples_give_4(make_trial):
     other = make_trial()
     other.predictions["test"].id[0] = "another"
     found = compared([make_trial()], [other])
-    assert "the test sets differ" in found.incomparable[0]
+    assert "the test sets differ" in found.pairs.incomparable[0]
 
 
 def test_a_regression_outweighs_a_missing_trial(make_trial):
     base = [make_trial(0.9), make_trial(0.9, backbone="gone")]
     found = compared(base, [make_trial(0.5, draw=1)])
-    assert found.missing
+    assert found.pairs.missing
     assert found.exit_code == ExitCode.GATE_FAILED
 
 
@@ -179,7 +179,7 @@ def test_nothing_to_compare_is_never_a_pass(make_trial):
 
 def test_a_damaged_file_is_named_and_gives_4(make_trial):
     found = compared([make_trial()], [make_trial(), StoreError("x.h5 is torn")])
-    assert found.damaged == ["x.h5 is torn"]
+    assert found.pairs.damaged == ["x.h5 is torn"]
     assert found.exit_code == ExitCode.UNAVAILABLE
 
 
@@ -194,7 +194,7 @@ def test_a_value_that_has_become_undefined_is_no_pass(make_trial):
 
 def test_a_new_row_is_told_and_harms_nothing(make_trial):
     found = compared([make_trial()], [make_trial(), make_trial(backbone="new")])
-    assert found.added == ["new on bands, fast"]
+    assert found.pairs.added == ["new on bands, fast"]
     assert found.exit_code == ExitCode.OK
 
 
@@ -202,7 +202,7 @@ def test_a_known_row_on_a_new_dataset_or_protocol_is_new(make_trial):
     elsewhere = make_trial(dataset="lines", dataset_fingerprint="e" * 64)
     otherwise = make_trial(protocol="slow", fingerprint="0" * 64)
     found = compared([make_trial()], [make_trial(), elsewhere, otherwise])
-    assert found.added == ["tiny@scratch on bands, slow", "tiny@scratch on lines, fast"]
+    assert found.pairs.added == ["tiny@scratch on bands, slow", "tiny@scratch on lines, fast"]
     assert len(found.changes) == 1
 
 
@@ -210,7 +210,7 @@ def test_one_recipe_in_files_of_two_names_is_one_recipe(make_trial):
     base = [make_trial(0.9, protocol="recipe"), make_trial(0.9, protocol="recipe", seed=1)]
     head = [make_trial(0.9, protocol="copied", dataset="moved", seed=seed) for seed in (0, 1)]
     found = compared(base, head)
-    assert (found.missing, found.incomparable, found.added) == ([], [], [])
+    assert (found.pairs.missing, found.pairs.incomparable, found.pairs.added) == ([], [], [])
     (change,) = found.changes
     assert (change.protocol, change.comparison.runs) == ("recipe", 2)
     assert found.exit_code == ExitCode.OK

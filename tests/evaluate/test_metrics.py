@@ -152,7 +152,7 @@ def test_a_class_that_is_never_predicted_counts_with_an_f1_of_0():
         ("mcc", [0, 0], [[1, 0], [0, 1]], "one class"),
         ("mcc", [0, 1], [[1, 0], [1, 0]], "one class"),
         ("macro_ppv", [0, 1], [[1, 0], [1, 0]], "class number 1 is never predicted"),
-        ("macro_npv", [0, 1], [[1, 0], [1, 0]], "all targets and all predictions are of one class"),
+        ("macro_npv", [0, 1], [[1, 0], [1, 0]], "all targets or all predictions are of one class"),
         ("kappa", [0, 0], [[1, 0], [1, 0]], "of one class"),
         ("pearson_r", [1.0, 2.0], [3, 3], "all targets or all predictions are equal"),
         ("r2", [2.0, 2.0], [1, 2], "all targets are equal"),
@@ -169,7 +169,7 @@ def test_where_all_are_taken_for_one_class_the_npv_of_none_is_known():
     """Not even among classes that there are: here class 2 has no sample."""
     targets, scores = np.array([0, 1]), np.eye(3)[[2, 2]]
     value = find_metric("macro_npv").compute(targets, scores, leave_out_absent=True)
-    assert value.reason == "all samples are, or are taken for, one class"
+    assert value.reason == "all targets or all predictions are of one class"
     shares = find_metric("macro_specificity").compute(targets, scores, leave_out_absent=True)
     assert shares.value == 1.0
 

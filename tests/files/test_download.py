@@ -168,7 +168,7 @@ def test_a_broken_connection_is_taken_up_where_it_broke(fetch, site, lengths):
 
 def test_a_later_call_goes_on_where_an_earlier_one_gave_up(fetch, site, path):
     site.cuts = [100_000] * 5
-    with pytest.raises(Unavailable, match=r"broke 5 times, at last after 500000 of 1280000 bytes"):
+    with pytest.raises(Unavailable, match=r"failed 5 times, last after 500000 of 1280000 bytes"):
         fetch()
     assert not path.exists()
     assert left_behind(path) == {"net.bin.part"}

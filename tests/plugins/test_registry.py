@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 import textwrap
@@ -351,3 +352,13 @@ def test_no_with_a_name_that_nothing_has_is_a_slip_of_the_pen():
         Registry.load(["no:tim"], environ={})
     # An environment may speak of plugins that are not on this machine.
     assert Registry.load(environ={"MRITK_PLUGINS": "no:tim"}).plugins
+
+
+def test_a_file_that_was_edited_at_once_is_not_run_from_bytecode(tmp_path):
+    path = tmp_path / "quick.py"
+    text = "from mritk import Augmentation, hookimpl\n\n\n@hookimpl\ndef mritk_augmentations():\n"
+    for name in ("one", "two"):
+        path.write_text(f"{text}    yield Augmentation('{name}', None)\n")
+        os.utime(path, (1e9, 1e9))
+        registry = Registry.load([str(path)], {"MRITK_DISABLE_PLUGIN_AUTOLOAD": "1"})
+        assert registry.augmentation(name).name == name

@@ -393,8 +393,8 @@ def test_a_protocol_in_words():
         "with low-rank updates (LoRA)",
         "weight decay 0; checkpoints of earlier stages are discarded.",
         "Pixels are normalised twice for one, other.",
-        "Batches of 32 images.",
-        "Further parameters: mixup = 0.2.",
+        "Batch size 32.",
+        "Other parameters: mixup = 0.2.",
     ):
         assert told in text
     assert protocol_words(StoredProtocol(), "own"), "what is not known does not stop it"

@@ -217,12 +217,12 @@ def test_a_copy_under_another_name_is_no_trial_and_is_set_aside(mritk, folder):
     ended = mritk("doctor", folder.path)
     assert ended.code == 1
     assert "contains trial bbbb, not the one in its name" in ended.out
-    assert "3 trials are whole" in ended.out
+    assert "3 trials are intact" in ended.out
     assert ("trials/eeee.h5", "misnamed") in states(mritk, folder, "--fix")[1]
     assert states(mritk, folder)[0] == 0
     assert (folder.path / "quarantine" / "eeee.h5").is_file()
     ended = mritk("verify", folder.path / "quarantine" / "eeee.h5")
-    assert "the file of bbbb is called eeee" in ended.out
+    assert "the file of bbbb is named eeee" in ended.out
 
 
 def test_a_second_torn_file_of_one_name_is_set_aside_beside_the_first(mritk, folder):
@@ -255,7 +255,7 @@ def test_an_interrupted_trial_is_named(mritk, folder):
 def test_one_trial_is_spoken_of_as_one(mritk, folder):
     for path in sorted((folder.path / "trials").glob("*.h5"))[1:]:
         path.unlink()
-    assert "1 trial is whole; " in mritk("doctor", folder.path, "--fix").out
+    assert "1 trial is intact; " in mritk("doctor", folder.path, "--fix").out
 
 
 def test_a_run_that_was_killed_before_it_wrote_the_view_is_no_harm(mritk, folder):

@@ -127,7 +127,7 @@ def test_what_is_right_is_left_alone(name, there, registry, workspace):
 @pytest.mark.parametrize(
     ("typed", "remedy", "kind"),
     [
-        ("imgs", "no benchmark file imgs; use -d folder:imgs", Unavailable),
+        ("imgs", "no benchmark file imgs; for this path, use -d folder:imgs", Unavailable),
         ("study", "use -d bids:study", Unavailable),
         ("folder:imgs", "; specify the dataset as -d folder:imgs$", Unavailable),
         ("my imgs", "use -d 'folder:my imgs'", Unavailable),

@@ -91,7 +91,7 @@ def test_every_promise_is_explained_in_a_sentence():
 
 
 def test_a_name_that_nobody_provides(workspace):
-    with pytest.raises(UnknownName, match=r"neither a plugin nor .* 'nothing'"):
+    with pytest.raises(UnknownName, match=r"no plugin, and nothing .* 'nothing'"):
         list(inspect_named("nothing", Registry.load(environ={}), workspace))
 
 

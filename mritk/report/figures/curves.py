@@ -17,6 +17,7 @@ from mritk.data.samples import Classification
 from mritk.errors import UsageError
 from mritk.evaluate.ranks import odds_ranks
 from mritk.evaluate.run_values import Scored
+from mritk.lazy_import import lazy
 from mritk.report.scored import scored_rows
 from mritk.report.style import (
     INK,
@@ -42,8 +43,7 @@ class Kind:
     Attributes:
         axes: Names of the axes, across and up.
         values: The curve on the grid, from (N,) bool and (N,) scores of one class.
-        area: The area under it, from the same.
-        area_name: What that is called.
+        area: The area under it, from the same; it is called ``area_name``.
         corner: Where the areas are written, as fractions of a panel: the curve seldom passes there.
     """
 
@@ -75,7 +75,12 @@ def _curves(table: Table, kind: Kind) -> Figure:
         lines: dict[str, Line2D] = {}
         areas: dict[str, list[float]] = defaultdict(list)
         for k, (panel, name) in enumerate(zip(axes, task.classes, strict=True)):
-            _decorate(panel, name, kind.axes, first=k % COLUMNS == 0)
+            panel.set_title(title_of(name))
+            panel.set_xlabel(kind.axes[0])
+            if k % COLUMNS == 0:
+                panel.set_ylabel(kind.axes[1])
+            panel.set_xlim(0, 1)
+            panel.set_ylim(0, 1.02)
             written = []
             for number, (row, trials) in enumerate(shown):
                 found = _class_of(trials, k)
@@ -137,15 +142,6 @@ def _guess(panel: Axes, kind: Kind, trials: Sequence[tuple[np.ndarray, np.ndarra
         panel.axhline(float(share), color=INK, lw=1, ls=":")
 
 
-def _decorate(panel: Axes, title: str, labels: tuple[str, str], *, first: bool) -> None:
-    panel.set_title(title_of(title))
-    panel.set_xlabel(labels[0])
-    if first:
-        panel.set_ylabel(labels[1])
-    panel.set_xlim(0, 1)
-    panel.set_ylim(0, 1.02)
-
-
 def _roc_on_grid(is_class: np.ndarray, odds: np.ndarray) -> np.ndarray:
     from sklearn.metrics import roc_curve
 
@@ -165,26 +161,17 @@ def _precision_on_grid(is_class: np.ndarray, odds: np.ndarray) -> np.ndarray:
     return values
 
 
-def _auc(is_class: np.ndarray, odds: np.ndarray) -> float:
-    from sklearn.metrics import roc_auc_score
-
-    return float(roc_auc_score(is_class, odds))
-
-
-def _average_precision(is_class: np.ndarray, odds: np.ndarray) -> float:
-    from sklearn.metrics import average_precision_score
-
-    return float(average_precision_score(is_class, odds))
-
-
 ROC = Kind(
     ("1 − specificity", "sensitivity"),
     _roc_on_grid,
-    _auc,
+    lazy("sklearn.metrics:roc_auc_score"),
     "AUC",
     (0.8, 0.03),
 )
 PRECISION_RECALL = Kind(
-    ("sensitivity (recall)", "PPV (precision)"), _precision_on_grid, _average_precision, "AP",
+    ("sensitivity (recall)", "PPV (precision)"),
+    _precision_on_grid,
+    lazy("sklearn.metrics:average_precision_score"),
+    "AP",
     (0.05, 0.03),
-)  # fmt: skip
+)

@@ -355,7 +355,7 @@ def test_a_folder_that_is_not_in_the_archive(packed, workspace, inside):
 
 
 def test_an_empty_class_folder_in_an_archive_is_seen(packed, workspace):
-    with pytest.raises(DataError, match=r"brains\.zip/c stands where the classes are"):
+    with pytest.raises(DataError, match=r"brains\.zip/c is next to the class folders"):
         opened(packed(*images("a", "b"), "c/"), workspace)
 
 

@@ -17,7 +17,7 @@ from mritk.backbone import Backbone
 from mritk.model.backbone import load_backbone
 from mritk.records import Architecture, Weights
 from mritk_torchvision.download import digest_in, locate
-from mritk_torchvision.family import resolve
+from mritk_torchvision.family import members, resolve
 
 models = pytest.importorskip("torchvision.models")
 
@@ -78,22 +78,36 @@ def test_offline_without_the_file_says_where_to_get_it_and_where_to_put_it(
     assert error.value.exit_code == 4
     text = str(error.value)
     assert "\n" not in text
-    for part in ("offline mode", url, f"SHA-256 {digest_in(url)}…", str(tmp_path / "torch")):
+    for part in ("offline mode", url, f"SHA-256 {digest_in(url)}", str(tmp_path / "torch")):
         assert part in text
     assert site.requests == []
 
 
-@pytest.mark.parametrize("body", [b"the wrong one", b"the right"], ids=["other", "truncated"])
-def test_a_wrong_body_is_refused_and_leaves_nothing_behind(
-    body: bytes, site, online: Workspace, tmp_path: Path
+@pytest.mark.parametrize(
+    ("body", "told", "left"),
+    [
+        (b"the wrong one", r"what came has SHA-256 \w+, expected \w+, and was deleted", set()),
+        (b"the right", "the same command goes on from there", {".part"}),
+    ],
+    ids=["other", "truncated"],
+)
+def test_a_wrong_body_is_never_taken_for_the_file(
+    body: bytes, told: str, left: set[str], site, online: Workspace, tmp_path: Path
 ) -> None:
     url = publish(site, b"the right one")
     site.sent[url.rpartition("/")[2]] = body
 
-    with pytest.raises(Unavailable, match="invalid hash value"):
+    with pytest.raises(Unavailable, match=told):
         locate(url, online)
 
-    assert not [path for path in (tmp_path / "torch").rglob("*") if path.is_file()]
+    files = [path for path in (tmp_path / "torch").rglob("*") if path.is_file()]
+    assert {path.suffix for path in files} - {".lock"} == left
+
+
+def test_every_published_file_carries_its_digest() -> None:
+    for member in members():
+        for published in models.get_model_weights(member):
+            assert digest_in(published.url), published
 
 
 def test_a_file_that_is_not_on_the_site_is_unavailable(site, online: Workspace) -> None:
