@@ -29,15 +29,17 @@ def claimed(results: ResultsFolder, trial_id: str, *, wait: bool) -> Iterator[bo
     path = results.path / CLAIMS / f"{trial_id}.lock"
     with suppress(OSError):
         path.parent.mkdir(exist_ok=True)
-    with locked(path, f"is training trial {trial_id[:8]}", wait=wait, patience=0) as mine:
-        try:
-            yield mine
-        finally:
-            if mine:  # whoever waits for this file looks at the trial before training it
-                with suppress(OSError):
-                    path.unlink(missing_ok=True)
-    with suppress(OSError):  # others are claimed
-        path.parent.rmdir()
+    try:
+        with locked(path, f"is training trial {trial_id[:8]}", wait=wait, patience=0) as mine:
+            try:
+                yield mine
+            finally:
+                if mine:  # whoever waits for this file looks at the trial before training it
+                    with suppress(OSError):
+                        path.unlink(missing_ok=True)
+    finally:
+        with suppress(OSError):  # others are claimed
+            path.parent.rmdir()
 
 
 def stamp_of(path: Path) -> int:
