@@ -136,7 +136,7 @@ def test_a_second_audit_decodes_nothing(mritk, folder, monkeypatch):
     def refuse(path):
         raise AssertionError(f"{path} was decoded again")
 
-    monkeypatch.setattr("mritk_folders.scan.read_image", refuse)
+    monkeypatch.setattr("mritk_folders.scan_table.read_image", refuse)
     assert mritk("audit", f"folder:{folder}").code == 0
 
 
