@@ -348,7 +348,7 @@ def test_no_leaves_out_one_plugin_the_one_of_that_name(install, tmp_path):
 
 
 def test_no_with_a_name_that_nothing_has_is_a_slip_of_the_pen():
-    with pytest.raises(UnknownName, match=r"no:tim leaves nothing out.*did you mean timm"):
+    with pytest.raises(UnknownName, match=r"no:tim .*did you mean timm"):
         Registry.load(["no:tim"], environ={})
     # An environment may speak of plugins that are not on this machine.
     assert Registry.load(environ={"MRITK_PLUGINS": "no:tim"}).plugins

@@ -86,8 +86,8 @@ def test_offline_without_the_file_says_where_to_get_it_and_where_to_put_it(
 @pytest.mark.parametrize(
     ("body", "told", "left"),
     [
-        (b"the wrong one", r"what came has SHA-256 \w+, expected \w+, and was deleted", set()),
-        (b"the right", "the same command goes on from there", {".part"}),
+        (b"the wrong one", r"has SHA-256 \w+, expected \w+, and was deleted", set()),
+        (b"the right", "the same command resumes from there", {".part"}),
     ],
     ids=["other", "truncated"],
 )
