@@ -84,7 +84,7 @@ class FrozenBackbone:
         if not np.isfinite(values).all():
             rows = int((~np.isfinite(values).all(axis=1)).sum())
             raise MritkError(
-                f"{backbone.name} returns NaN or infinite features for  {rows} of {len(values)} "
+                f"{backbone.name} returns NaN or infinite features for {rows} of {len(values)} "
                 "images; try precision = 'float32' in the protocol"
             )
         shape = inputs.shape(images.shape)
