@@ -72,7 +72,8 @@ def test_the_search_finds_a_name(tmp_path):
 def test_images_stay_as_they_are_whichever_plugins_are_loaded(run_toy):
     ended = run_toy("-p", "no:augment", "--seeds", 1, "-a", "none", "--json")
     assert ended.code == 0, ended.err
-    assert Registry().augmentation("none").apply is None
+    none = Registry().augmentation("none")
+    assert (none.apply, none.spatial_dims) == (None, (2, 3))
 
 
 def test_a_plugin_with_a_none_of_its_own_is_the_one_to_be_switched_off():

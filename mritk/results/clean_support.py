@@ -80,7 +80,7 @@ class CleanSupport:
         short = self.short_of(metric)
         if not short:
             return ""
-        names = ["units" if k == ALL else task.classes[k] for k in short]
+        names = ["groups" if k == ALL else task.classes[k] for k in short]
         what = names[0] if len(short) == 1 else f"{len(short)} classes"
         return f"{what} < {LEAST_UNITS}"
 

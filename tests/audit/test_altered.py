@@ -211,7 +211,7 @@ def test_progress_goes_to_the_end_and_one_picture_has_no_copy(pictures):
 @pytest.mark.parametrize(
     ("move", "name"),
     [
-        (affine(3, 1, 0), "turned by 3.0°"),
+        (affine(3, 1, 0), "rotated by 3.0°"),
         (affine(0, 1.1, 0), "magnified by 1.10"),
         (affine(0, 1, -0.05), "shifted by 5 %"),
         (affine(0, 1, 0), "sharpened, blurred, marked, or intensities changed"),

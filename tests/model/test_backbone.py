@@ -93,7 +93,7 @@ def test_features_that_are_not_one_row_per_image_are_refused(workspace, make, go
 
 
 def test_a_network_that_cannot_take_its_input_is_refused_with_the_reason(workspace):
-    with pytest.raises(MritkError, match=r"does not take inputs of side 16 .*mat1"):
+    with pytest.raises(MritkError, match=r"does not accept inputs of size 16 .*mat1"):
         load_backbone(backbone(lambda: nn.Linear(5, 5)), workspace, 0)
 
 

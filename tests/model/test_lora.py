@@ -143,7 +143,7 @@ def test_each_layer_and_each_seed_draws_its_own_factors():
 
 
 def test_a_part_without_linear_layers_is_refused():
-    with pytest.raises(UsageError, match=r"has none; use tune = 'all' or 'biases', or a transf"):
+    with pytest.raises(UsageError, match=r"have none; use tune = 'all' or 'biases', or a transf"):
         adapted(tensors=frozenset({"stem.weight", "norm.weight", "qkv.bias"}))
 
 

@@ -229,7 +229,7 @@ def test_features_that_are_not_finite_are_refused_and_not_kept(make_setup):
             return batch.flatten(2).mean(2) / 0
 
     setup = make_setup(build=Broken)
-    with pytest.raises(MritkError, match=r"gives NaN or infinite features for 72 of 72 images"):
+    with pytest.raises(MritkError, match=r"returns NaN or infinite features for 72 of 72 images"):
         features_of(setup, setup.val)
     assert list((setup.workspace.home / "features").iterdir()) == []
 

@@ -29,7 +29,7 @@ def refuse_to_list(monkeypatch, folder):
     scandir = os.scandir
 
     def refusing(path):
-        if os.fspath(path) == str(folder):
+        if not isinstance(path, int) and os.fspath(path) == str(folder):
             raise PermissionError(13, "Permission denied", str(path))
         return scandir(path)
 

@@ -62,7 +62,7 @@ def test_every_section_is_there_and_the_notice_comes_first(make_record):
         *("Model details", "Intended use", "Training and evaluation data", "Protocol", "Metrics"),
         *("Per class", "Calibration", "Limits", "Licences", "Cost", "Provenance"),
     ]
-    assert card.index("**For research only: not for clinical use.**") < card.index("## ")
+    assert card.index("**For research use only; not for clinical use.**") < card.index("## ")
 
 
 def test_the_scores_are_those_of_the_stored_predictions(make_record):

@@ -30,7 +30,7 @@ def test_a_loss_that_is_no_number_or_exploded_stops_at_its_step(loss):
     watch = LossWatch(4, 10, "cpu")
     add(watch, 0.7)
     add(watch, 0.6)
-    with pytest.raises(NonFiniteLoss, match=r"at step 3 of epoch 4 at learning rate 0\.05, ") as e:
+    with pytest.raises(NonFiniteLoss, match=r"at step 3 of epoch 4 \(learning rate 0\.05, ") as e:
         add(watch, loss, norm=12.5, rate=0.05)
     assert "gradient norm 12.5" in str(e.value)
     assert "set gradient_clip in the protocol" in str(e.value)

@@ -296,7 +296,7 @@ def test_a_stage_with_frozen_batch_norm_may_be_divided(record):
 def test_batch_norm_that_learns_is_never_divided_whatever_went_before(make_setup, stages):
     setup = make_setup(*stages, build=lambda: Hungry(*layers(nn.BatchNorm2d(6))))
     with pytest.raises(
-        OutOfMemory, match=r"with a batch of 8 .* another recipe, because BatchNorm"
+        OutOfMemory, match=r"with batch size 8 .* would change the recipe, because BatchNorm"
     ):
         finetune(setup)
 

@@ -138,10 +138,10 @@ def test_a_batch_that_does_not_fit_is_halved_until_it_does_and_the_step_stays(ca
     assert short.micro_batch == 2
     assert short._compute.sizes == [8, 4, 2, 2, 2, 2]
     assert told() == [
-        "the device ran out of memory with 8 images at once; continuing with 4, the batch of the "
-        "protocol stays 8",
-        "the device ran out of memory with 4 images at once; continuing with 2, the batch of the "
-        "protocol stays 8",
+        "the device ran out of memory with 8 images at once; continuing with micro-batches of "
+        "4; the batch size remains 8",
+        "the device ran out of memory with 4 images at once; continuing with micro-batches of "
+        "2; the batch size remains 8",
     ]
     torch.testing.assert_close(loss, whole(IMAGES, targets, 0)[0])
     torch.testing.assert_close(short.network.state_dict(), whole.network.state_dict())

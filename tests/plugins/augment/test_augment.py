@@ -132,15 +132,10 @@ def test_other_precisions_are_kept_and_give_nearly_the_same(name, dtype):
 def test_listing_the_names_loads_no_torch():
     command = (
         "import sys, mritk_augment as plugin; "
-        "assert len([record.summary for record in plugin.mritk_augmentations()]) == 13; "
+        "assert len([record.summary for record in plugin.mritk_augmentations()]) == 12; "
         "assert 'torch' not in sys.modules"
     )
     subprocess.run([sys.executable, "-c", command], check=True)
-
-
-def test_none_leaves_images_as_they_are_and_serves_every_rank():
-    assert RECORDS["none"].apply is None
-    assert RECORDS["none"].spatial_dims == (2, 3)
 
 
 def test_what_needs_no_plane_serves_volumes_too():
