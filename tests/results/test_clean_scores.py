@@ -142,7 +142,7 @@ def test_a_score_that_is_no_mean_over_classes_wants_five_units_in_all(record):
     assert clean["accuracy"]["mean"] is None
     assert support["units"] == 4
     assert "– (groups < 5)" in format_leaderboard(board, "plain")
-    assert "at least 5 clean patients in total" in format_leaderboard(board, "plain")
+    assert "at least 5 clean patients in all" in format_leaderboard(board, "plain")
 
 
 def test_units_of_the_folds_of_a_run_add_up_and_those_of_repeats_do_not(record):
