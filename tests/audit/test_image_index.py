@@ -143,7 +143,7 @@ def test_a_cache_that_cannot_be_written_is_explained(counted, workspace, monkeyp
         raise PermissionError(13, "Permission denied")
 
     monkeypatch.setattr(np, "save", refuse)
-    with pytest.raises(StoreError, match=r"cannot keep .* of the audit .* set MRITK_HOME"):
+    with pytest.raises(StoreError, match=r"cannot store .* of the audit .* set MRITK_HOME"):
         image_index(counted[0], workspace)
 
 

@@ -92,7 +92,7 @@ def test_views_come_in_batches_and_draws_differ_between_them(make_setup, unseen)
 
 
 def test_an_augmentation_that_is_none_is_told(make_setup, unseen):
-    with pytest.raises(UsageError, match=r"which is none; name one with --augmentation"):
+    with pytest.raises(UsageError, match=r"which is none; specify one with --augmentation"):
         make(make_setup, Augmentation("none", None), test_time="augmentation")
 
 

@@ -146,7 +146,7 @@ def test_a_moment_that_raises_names_its_plugin_and_the_way_out(run_toy, tmp_path
     warning = next(r.getMessage() for r in caplog.records if "is disabled" in r.getMessage())
     assert warning.startswith("plugin shaky.py sha256:")
     assert "(shaky) raised in mritk_epoch_end" in warning
-    assert warning.endswith("'-p no:shaky' leaves it out")
+    assert warning.endswith("'-p no:shaky' excludes it")
 
 
 def test_a_missing_dependency_is_named_but_no_package_of_that_name_is_recommended(mritk, tmp_path):

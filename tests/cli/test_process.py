@@ -160,7 +160,9 @@ def test_output_that_is_lost_is_told_and_is_never_a_success(command):
     with open("/dev/full", "wb") as full:  # noqa: PTH123 - a device
         done = ended(arguments, stdout=full)
     assert done.returncode == (code or 3)
-    told = b"mritk: the output could not be written: No space left on device; write it elsewhere\n"
+    told = (
+        b"mritk: the output could not be written: No space left on device; redirect it elsewhere\n"
+    )
     assert done.stderr == told
 
 

@@ -41,7 +41,7 @@ def test_a_server_that_is_not_there(
 ):
     monkeypatch.setenv("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "0")
     assert run_toy("--seeds", 2).code == 0
-    assert_one_warning("mlflow is switched off", "Connection refused", "unset MLFLOW_TRACKING_URI")
+    assert_one_warning("mlflow is disabled", "Connection refused", "unset MLFLOW_TRACKING_URI")
     stored_as_without_tracker("--seeds", 2)
 
 
@@ -96,7 +96,7 @@ def test_a_client_that_raises(
 
     monkeypatch.setattr(f"mlflow.MlflowClient.{moment}", refuse)
     assert run_toy("--seeds", 2).code == 0
-    assert_one_warning("mlflow is switched off", "ValueError: planted", "unset MLFLOW_TRACKING_URI")
+    assert_one_warning("mlflow is disabled", "ValueError: planted", "unset MLFLOW_TRACKING_URI")
     stored_as_without_tracker("--seeds", 2)
 
 
@@ -120,7 +120,7 @@ def test_a_folder_that_mlflow_no_longer_takes(
     """Recent versions want a database, or a variable; the line hands on what they say."""
     monkeypatch.delenv("MLFLOW_ALLOW_FILE_STORE")
     assert run_toy("--seeds", 1).code == 0
-    assert_one_warning("mlflow is switched off", "sqlite:///mlflow.db", "MLFLOW_ALLOW_FILE_STORE")
+    assert_one_warning("mlflow is disabled", "sqlite:///mlflow.db", "MLFLOW_ALLOW_FILE_STORE")
     stored_as_without_tracker("--seeds", 1)
 
 
@@ -130,7 +130,7 @@ def test_a_folder_that_cannot_be_made(
 ):
     (tmp_path / "mlruns").write_text("a file stands in the way")
     assert run_toy("--seeds", 1).code == 0
-    assert_one_warning("mlflow is switched off")
+    assert_one_warning("mlflow is disabled")
     stored_as_without_tracker("--seeds", 1)
 
 
@@ -142,7 +142,7 @@ def test_a_folder_that_is_read_only(
     if os.access(tmp_path / "mlruns", os.W_OK):
         pytest.skip("root may write anywhere")
     assert run_toy("--seeds", 1).code == 0
-    assert_one_warning("mlflow is switched off")
+    assert_one_warning("mlflow is disabled")
     stored_as_without_tracker("--seeds", 1)
 
 

@@ -124,7 +124,7 @@ def test_a_worker_that_dies_is_a_failed_trial_and_the_others_go_on(run_toy, mrit
     assert "retries the trial" in failure.message
     # The second stage augments; the head's epoch before it was kept in the checkpoint.
     assert failure.epoch == len(stored["dying"].history)
-    assert "2 trials are whole" in mritk("doctor", tmp_path / "results").out
+    assert "2 trials are intact" in mritk("doctor", tmp_path / "results").out
 
 
 @pytest.mark.slow
@@ -238,7 +238,7 @@ def test_modules_beside_the_data_are_not_imported_by_workers(tmp_path, monkeypat
 def test_one_gpu_for_all_workers_is_refused(run_toy):
     ended = run_toy("--jobs", 2, "--device", "cuda:1")
     assert ended.code == 2
-    assert "CUDA_VISIBLE_DEVICES=1, and add --device cuda" in ended.err
+    assert "CUDA_VISIBLE_DEVICES=1 and --device cuda" in ended.err
     assert "preparing data" not in ended.err
 
 
