@@ -158,7 +158,7 @@ def test_a_2d_backbone_on_volumes_is_refused(mritk, tmp_path):
     plugin.write_text(VOLUMES)
     ended = mritk("run", "-p", plugin, "-d", "balls", "-b", "small_cnn", "-a", "none", "-n")
     assert ended.code == 2
-    assert "small_cnn@scratch takes images, but balls holds volumes" in ended.err
+    assert "small_cnn@scratch takes images, but balls contains volumes" in ended.err
 
 
 def test_graphs_and_a_method_without_gradients(mritk, tmp_path):

@@ -210,7 +210,7 @@ def test_pictures_are_shown_where_the_data_are_those_of_the_trials(mritk, run_to
     toy.write_text(toy.read_text().replace("default_rng(0)", "default_rng(1)"))
     ended = mritk(*command, "--interval", "none")
     assert ended.code == 0
-    assert "is not what the trials were trained on" in ended.err
+    assert "differs from the tr" in ended.err
     assert "<img" not in output.read_text()
 
 

@@ -174,5 +174,5 @@ def test_the_transformers_stages_are_its_layers() -> None:
 
 
 def test_a_network_without_a_final_linear_layer_is_refused_with_a_way_out() -> None:
-    with pytest.raises(UsageError, match=r"squeezenet1_0 has no final Linear .* take another"):
+    with pytest.raises(UsageError, match=r"squeezenet1_0 has no final Linear .* use another"):
         build("squeezenet1_0")
