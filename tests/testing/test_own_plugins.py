@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from mritk import Architecture, Weights
+from mritk import Architecture, Dataset, Weights
 from mritk.plugins.loading import name_of
 from mritk.plugins.registry import Registry
 from mritk.testing.backbone import inspect_backbone
@@ -27,31 +27,31 @@ def marked(name):
 
 
 @pytest.fixture
-def coarse_phantoms(monkeypatch):
-    """As many patients and slices, cut from voxels of 8 mm, which are made in a moment.
+def made_small(monkeypatch):
+    """Networks are asked at 96 px, and phantoms are cut from voxels of 8 mm: a tenth of the time.
 
-    What phantoms are made of by default, tests/plugins/phantom asks.
+    That networks take the side of their contract, and any other, is asked in tests/plugins/timm;
+    what phantoms are made of by default, in tests/plugins/phantom.
     """
-    monkeypatch.setattr("mritk_phantom.recipe.Recipe", partial(Recipe, resolution=8))
-
-
-@pytest.fixture
-def small_sides(monkeypatch):
-    """Networks are asked at 96 px, which takes a tenth of the time and less.
-
-    That they take the side of their contract, and any other, is asked in tests/plugins/timm.
-    """
-    small = [replace(p, records=tuple(map(at_small_side, p.records))) for p in REGISTRY.plugins]
+    small = [replace(p, records=tuple(map(smaller, p.records))) for p in REGISTRY.plugins]
     monkeypatch.setattr(REGISTRY, "plugins", small)
 
 
-def at_small_side(record):
+def smaller(record):
     if isinstance(record, (Architecture, Weights)) and record.input and record.input.size:
         return replace(record, input=replace(record.input, size=96))
+    if isinstance(record, Dataset) and record.name.startswith("phantom"):
+        return replace(record, open=coarse(record.open), is_generated=coarse(record.is_generated))
     return record
 
 
-@pytest.mark.usefixtures("coarse_phantoms", "small_sides")
+def coarse(function):
+    """Return a function of a phantom's recipe with that of a coarse one."""
+    recipes = (replace(a, resolution=8) if isinstance(a, Recipe) else a for a in function.args)
+    return partial(function.func, *recipes, **function.keywords)
+
+
+@pytest.mark.usefixtures("made_small")
 @pytest.mark.parametrize("name", [marked(name) for name in PLUGINS])
 def test_a_plugin_of_the_repository_keeps_every_promise(name, workspace):
     verdicts = list(inspect_named(name, REGISTRY, workspace))
