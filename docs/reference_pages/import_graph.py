@@ -14,7 +14,7 @@ Graph = Mapping[str, frozenset[str]]
 
 
 def imports_of(path: Path, *, at_top: bool = False) -> Iterator[str]:
-    """Yield what a file imports: at its top, within functions and for type checkers.
+    """Yield what a file imports: at its top, within functions, lazily and for type checkers.
 
     With ``at_top`` only what it imports as soon as it is imported itself.
     """
@@ -25,6 +25,13 @@ def imports_of(path: Path, *, at_top: bool = False) -> Iterator[str]:
         elif isinstance(node, ast.ImportFrom) and node.module:
             # ``from mritk import errors`` names a module, ``from mritk import Samples`` none.
             yield from (f"{node.module}.{alias.name}" for alias in node.names)
+        elif isinstance(node, ast.Call) and ast.unparse(node.func) == "lazy" and not at_top:
+            # ``lazy("MODULE:FUNCTION")`` is an import too, at the first call.
+            yield from (
+                argument.value.replace(":", ".")
+                for argument in node.args
+                if isinstance(argument, ast.Constant) and isinstance(argument.value, str)
+            )
 
 
 def room_of(path: Path, package: Path = PACKAGE) -> str:

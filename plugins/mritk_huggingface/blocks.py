@@ -6,8 +6,6 @@ from collections.abc import Sequence
 
 from torch import nn
 
-from mritk import lazy
-
 Block = tuple[str, list[str]]
 
 
@@ -40,6 +38,8 @@ def timm_blocks(network: nn.Module) -> Sequence[Block]:
     """
     from timm.models import group_parameters
 
+    from mritk_timm.blocks import titled
+
     try:
         matcher = network.group_matcher(coarse=True)  # type: ignore[operator]
     except (AttributeError, AssertionError, NotImplementedError):
@@ -51,6 +51,4 @@ def timm_blocks(network: nn.Module) -> Sequence[Block]:
     for name in network.state_dict():
         block = block_of.get(name, of_layer.get(name.rpartition(".")[0], block))
         groups.setdefault(block, []).append(name)
-    titled = lazy("mritk_timm.blocks:titled")
-    found: list[Block] = titled([groups[block] for block in sorted(groups)], network)
-    return found
+    return titled([groups[block] for block in sorted(groups)], network)
