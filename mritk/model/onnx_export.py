@@ -6,7 +6,6 @@ import logging
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from importlib import import_module
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -15,7 +14,7 @@ import numpy as np
 import torch
 from torch import nn
 
-from mritk.errors import MritkError, Unavailable, one_line
+from mritk.errors import MritkError, import_extra, one_line
 from mritk.model.model_file import TrainedModel
 
 NEEDED = ("onnx", "onnxscript", "onnxruntime")
@@ -48,13 +47,8 @@ def require_onnx() -> None:
         Unavailable: One of them is not installed.
     """
     for name in NEEDED:
-        try:
-            import_module(name)
-        except ImportError as error:
-            raise Unavailable(
-                f"ONNX export needs the package {name}, which is not installed; run: pip install "
-                "'mritk-bench[onnx]'"
-            ) from error
+        what = f"ONNX export needs the package {name}, which is not installed"
+        import_extra(name, what, extra="onnx")
 
 
 def to_onnx(model: TrainedModel) -> bytes:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 
 from mritk.data.samples import Classification
-from mritk.errors import Unavailable
+from mritk.errors import import_extra
 from mritk.evaluate.metric import Metric
 from mritk.evaluate.metrics import metrics_of
 from mritk.store.folder import ResultsFolder
@@ -65,13 +65,7 @@ def read_results(folder: str | PathLike[str], metrics: Sequence[Metric] = ()) ->
         trials, predictions = mritk.read_results("mritk-results")
         trials.groupby("backbone")["balanced_accuracy"].agg(["mean", "std"])
     """
-    try:
-        import pandas as pd
-    except ImportError as error:
-        raise Unavailable(
-            "read_results needs pandas; install it with: python -m pip install "
-            "'mritk-bench[pandas]'"
-        ) from error
+    pd = import_extra("pandas", "read_results needs pandas", extra="pandas")
     results = ResultsFolder(Path(folder))
     results.require_there()
     rows: list[dict[str, Any]] = []
@@ -87,8 +81,12 @@ def read_results(folder: str | PathLike[str], metrics: Sequence[Metric] = ()) ->
     return StoredResults(trials, predictions)
 
 
+def _identity(trial: TrialRecord) -> dict[str, Any]:
+    return {"trial": trial.id} | {name: getattr(trial, name) for name in IDENTITY}
+
+
 def _trial_row(trial: TrialRecord, extra: Sequence[Metric]) -> dict[str, Any]:
-    row: dict[str, Any] = {"trial": trial.id} | {name: getattr(trial, name) for name in IDENTITY}
+    row = _identity(trial)
     row["fingerprint"] = trial.fingerprint
     row["status"] = trial.status
     row["error"] = f"{trial.failure.type}: {trial.failure.message}" if trial.failure else ""
@@ -101,16 +99,15 @@ def _trial_row(trial: TrialRecord, extra: Sequence[Metric]) -> dict[str, Any]:
 
 
 def _prediction_columns(trial: TrialRecord) -> Iterator[dict[str, Any]]:
-    shared = {"trial": trial.id} | {name: getattr(trial, name) for name in IDENTITY}
     for part, predicted in trial.predictions.items():
-        columns: dict[str, Any] = shared | {
+        columns = _identity(trial) | {
             "part": part,
             "sample": predicted.id,
             "patient": predicted.patient,
             "site": predicted.site,
             "source": predicted.source,
             "unit": predicted.unit,
-            "clean": None if predicted.clean is None else predicted.clean,
+            "clean": predicted.clean,
         }
         if isinstance(trial.task, Classification):
             names = np.asarray(trial.task.classes, dtype=object)
