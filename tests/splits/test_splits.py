@@ -14,31 +14,11 @@ from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 from sklearn.model_selection import RepeatedStratifiedKFold
 
-from mritk import Classification, DataError, Regression, Samples
+from mritk import DataError
 from mritk.errors import ProtocolError
 from mritk.protocol.tomltext import TomlText
 from mritk.splits.splits import SplitRule, fold_digest, make_folds, resolved_scheme
-
-PARTS = ("train", "val", "test")
-
-
-def samples_of(targets, patients=None, *, classes=None, **columns) -> Samples:
-    targets = np.asarray(targets)
-    task = Regression("years")
-    if targets.dtype.kind == "i":
-        task = Classification(tuple("abcdefgh"[: classes or max(2, int(targets.max()) + 1)]))
-    return Samples(
-        ids=[f"s{i:03d}" for i in range(len(targets))],
-        targets=targets,
-        task=task,
-        read=lambda i: np.zeros((2, 2), np.uint8),
-        patients=patients,
-        **columns,
-    )
-
-
-def names(fold):
-    return {part: getattr(fold, part).tolist() for part in PARTS}
+from tests.splits.cohort import PARTS, names, samples_of
 
 
 def test_holdout_is_the_default_and_takes_a_fifth_and_a_fifth_of_the_rest():

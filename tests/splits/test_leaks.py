@@ -10,33 +10,12 @@ from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 from sklearn.model_selection import LeaveOneGroupOut
 
-from mritk import Classification, DataError, Regression, Samples
+from mritk import DataError
 from mritk.splits.splits import SplitRule, make_folds
 from mritk.splits.units import units
-
-PARTS = ("train", "val", "test")
-
+from tests.splits.cohort import PARTS, names, samples_of
 
 ALL_PARTS = (*PARTS, "dropped", "unused")
-
-
-def samples_of(targets, patients=None, *, classes=None, **columns) -> Samples:
-    targets = np.asarray(targets)
-    task = Regression("years")
-    if targets.dtype.kind == "i":
-        task = Classification(tuple("abcdefgh"[: classes or max(2, int(targets.max()) + 1)]))
-    return Samples(
-        ids=[f"s{i:03d}" for i in range(len(targets))],
-        targets=targets,
-        task=task,
-        read=lambda i: np.zeros((2, 2), np.uint8),
-        patients=patients,
-        **columns,
-    )
-
-
-def names(fold):
-    return {part: getattr(fold, part).tolist() for part in PARTS}
 
 
 @st.composite
