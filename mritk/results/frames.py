@@ -65,7 +65,7 @@ def read_results(folder: str | PathLike[str], metrics: Sequence[Metric] = ()) ->
         trials, predictions = mritk.read_results("mritk-results")
         trials.groupby("backbone")["balanced_accuracy"].agg(["mean", "std"])
     """
-    pd = import_extra("pandas", "read_results needs pandas", extra="pandas")
+    pandas = import_extra("pandas", "read_results needs pandas", extra="pandas")
     results = ResultsFolder(Path(folder))
     results.require_there()
     rows: list[dict[str, Any]] = []
@@ -75,9 +75,9 @@ def read_results(folder: str | PathLike[str], metrics: Sequence[Metric] = ()) ->
             warnings.warn(f"left out: {trial}", stacklevel=2)
             continue
         rows.append(_trial_row(trial, metrics))
-        frames += [pd.DataFrame(columns) for columns in _prediction_columns(trial)]
-    trials = pd.DataFrame(rows, columns=None if rows else ["trial", *IDENTITY])
-    predictions = pd.concat(frames, ignore_index=True) if frames else pd.DataFrame()
+        frames += [pandas.DataFrame(columns) for columns in _prediction_columns(trial)]
+    trials = pandas.DataFrame(rows, columns=None if rows else ["trial", *IDENTITY])
+    predictions = pandas.concat(frames, ignore_index=True) if frames else pandas.DataFrame()
     return StoredResults(trials, predictions)
 
 
