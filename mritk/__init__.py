@@ -14,8 +14,6 @@ if TYPE_CHECKING:
     from mritk.data.derived import Derived as Derived
     from mritk.data.derived import kept as kept
     from mritk.data.recent import Recent as Recent
-    from mritk.data.samples import Classification as Classification
-    from mritk.data.samples import Regression as Regression
     from mritk.data.samples import Samples as Samples
     from mritk.data.subset import Subset as Subset
     from mritk.errors import DataError as DataError
@@ -81,6 +79,11 @@ if TYPE_CHECKING:
     from mritk.results.frames import read_results as read_results
     from mritk.splits.sklearn_splitter import FoldSplitter as FoldSplitter
     from mritk.splits.split_rule import SplitRule as SplitRule
+    from mritk.tasks.classification import Classification as Classification
+    from mritk.tasks.regression import Regression as Regression
+    from mritk.tasks.segmentation import Segmentation as Segmentation
+    from mritk.tasks.task import Task as Task
+    from mritk.tasks.unlabelled import Unlabelled as Unlabelled
     from mritk.trial import Outcome as Outcome
     from mritk.trial import Plan as Plan
     from mritk.trial import Trial as Trial
@@ -90,7 +93,7 @@ __version__ = "0.1.0"
 _PUBLIC = {
     "mritk.data.derived": "Derived kept",
     "mritk.data.recent": "Recent",
-    "mritk.data.samples": "Classification Regression Samples",
+    "mritk.data.samples": "Samples",
     "mritk.data.subset": "Subset",
     "mritk.errors": "DataError MritkError PluginDeprecationWarning Unavailable UsageError one_line",
     "mritk.evaluate.metric": "Metric Undefined",
@@ -126,6 +129,11 @@ _PUBLIC = {
     "mritk.results.frames": "read_results StoredResults",
     "mritk.splits.sklearn_splitter": "FoldSplitter",
     "mritk.splits.split_rule": "SplitRule",
+    "mritk.tasks.classification": "Classification",
+    "mritk.tasks.regression": "Regression",
+    "mritk.tasks.segmentation": "Segmentation",
+    "mritk.tasks.task": "Task",
+    "mritk.tasks.unlabelled": "Unlabelled",
     "mritk.trial": "Outcome Plan Trial",
 }
 

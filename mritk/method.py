@@ -13,10 +13,10 @@ if TYPE_CHECKING:
     import numpy as np
 
     from mritk.backbone import Backbone
-    from mritk.data.samples import Task
     from mritk.data.subset import Subset
     from mritk.files.workspace import Workspace
     from mritk.records import Augmentation
+    from mritk.tasks.task import Task
 
 
 class CheckpointStore(Protocol):

@@ -33,7 +33,7 @@ FLOORS = [
     ["data"],
     ["reading", "text"],
     ["files"],
-    ["lazy_import", "machine"],
+    ["lazy_import", "machine", "tasks"],
     ["errors", "seeds"],
 ]
 ROOMS = sorted(room for floor in FLOORS for room in floor)

@@ -9,10 +9,10 @@ from tabulate import tabulate
 
 from benchmarks.findings.numbers import difference, in_points, means
 from benchmarks.findings.trials import Part, Trials, scored, support, withheld
-from mritk.data.samples import Classification
 from mritk.errors import Unavailable
 from mritk.results.clean_support import ALL, LEAST_UNITS
 from mritk.store.trial_file import TrialRecord
+from mritk.tasks.classification import Classification
 
 PUBLIC, PHANTOM = "folder:brain-tumor-3264", "phantom"
 PRETRAINED, SCRATCH = "efficientnet_lite0@imagenet", "efficientnet_lite0@scratch"

@@ -26,11 +26,11 @@ from tabulate import tabulate
 from benchmarks.speed.command_line import positive
 from benchmarks.speed.measurement import progress
 from benchmarks.speed.report import processor
-from mritk.data.samples import Classification
 from mritk.method import Epoch
 from mritk.store.folder import ResultsFolder
 from mritk.store.index_file import INDEX
 from mritk.store.record import Predictions, TrialRecord
+from mritk.tasks.classification import Classification
 
 ROWS, SAMPLES, CLASSES = 10, 12, ("glioma", "meningioma", "pituitary")
 # The end of a program that tells what its process took. The peak that getrusage tells would begin

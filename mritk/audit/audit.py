@@ -14,9 +14,10 @@ from mritk.audit.copies import Copies, Pair, find_copies
 from mritk.audit.findings import Audited, Finding, count_by, find_all
 from mritk.audit.image_index import Progress, image_index, silent
 from mritk.data.join import distinct
-from mritk.data.samples import Classification, Samples
+from mritk.data.samples import Samples
 from mritk.files.workspace import Workspace
 from mritk.reading.parts import SPLITS
+from mritk.tasks.classification import Classification
 
 
 @dataclass(frozen=True, eq=False)

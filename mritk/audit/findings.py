@@ -12,9 +12,10 @@ import numpy as np
 
 from mritk.audit.copies import Copies
 from mritk.audit.image_index import ImageIndex
-from mritk.data.samples import Classification, Samples
+from mritk.data.samples import Samples
 from mritk.reading.parts import SPLITS
 from mritk.reading.spelling import canonical_name
+from mritk.tasks.classification import Classification
 
 Level = Literal["leak", "defect", "note"]
 NAMED = 3  # examples in a line

@@ -6,7 +6,6 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from mritk.data.samples import Classification
 from mritk.evaluate.interval import Interval
 from mritk.evaluate.metric import Metric, Value
 from mritk.evaluate.metrics import find_metric, metrics_of
@@ -14,6 +13,7 @@ from mritk.evaluate.per_class import ClassScores, per_class
 from mritk.results.analysis import Analysis
 from mritk.results.clean_support import CleanSupport
 from mritk.store.trial_file import TrialRecord
+from mritk.tasks.classification import Classification
 
 CALIBRATION = ("log_loss", "brier", "ece")
 

@@ -8,9 +8,9 @@ from collections.abc import Iterator
 import numpy as np
 
 from mritk.audit.verdict import flattered, kept_leaks
-from mritk.data.samples import Classification
 from mritk.results.doubts import doubts_of
 from mritk.store.trial_file import Predictions, TrialRecord
+from mritk.tasks.classification import Classification
 
 FEW_PATIENTS = 30
 FEW_SAMPLES = 20

@@ -23,11 +23,11 @@ SOURCES = re.compile(r"[0-9a-f]{16}(?::[0-9a-f]{16})*")
 if TYPE_CHECKING:
     import numpy as np
 
-    from mritk.data.samples import Task
     from mritk.evaluate.metric import Value
     from mritk.plugins.registry import Registry
     from mritk.protocol.protocol import Protocol
     from mritk.store.trial_file import Predictions, TrialRecord
+    from mritk.tasks.task import Task
 
 
 @click.command()
@@ -176,10 +176,10 @@ def _further_scores(record: TrialRecord) -> dict[str, Any]:
     """Return the test scores by class, by patient, by site and source, and after calibration."""
     import numpy as np
 
-    from mritk.data.samples import Classification
     from mritk.evaluate.by_patient import by_patient
     from mritk.evaluate.metric import Undefined
     from mritk.evaluate.per_class import per_class
+    from mritk.tasks.classification import Classification
 
     test, val = record.predictions.get("test"), record.predictions.get("val")
     if test is None:

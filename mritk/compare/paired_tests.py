@@ -14,7 +14,6 @@ from itertools import combinations
 import numpy as np
 
 from mritk.compare.paired_rows import PairedRows
-from mritk.data.samples import Classification
 from mritk.errors import UsageError
 from mritk.evaluate.bayesian import Probabilities, fold_probabilities, student_probabilities
 from mritk.evaluate.comparison import Comparison, adjusted
@@ -26,6 +25,7 @@ from mritk.evaluate.mcnemar import mcnemar
 from mritk.evaluate.metric import Undefined
 from mritk.evaluate.ranks import odds_ranks
 from mritk.evaluate.rounding import subtracted
+from mritk.tasks.classification import Classification
 
 BELIEVED = 0.95
 

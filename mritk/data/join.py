@@ -9,10 +9,13 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 
 from mritk.data.one_name import require_distinct_classes, with_classes
-from mritk.data.samples import Classification, Regression, Samples, Task
+from mritk.data.samples import Samples
 from mritk.errors import DataError
 from mritk.reading.passed_over import PassedOver
 from mritk.reading.spelling import canonical_name
+from mritk.tasks.classification import Classification
+from mritk.tasks.regression import Regression
+from mritk.tasks.task import Task
 
 logger = logging.getLogger("mritk")
 

@@ -8,9 +8,10 @@ from dataclasses import replace
 
 import numpy as np
 
-from mritk.data.samples import Classification, Samples
+from mritk.data.samples import Samples
 from mritk.errors import DataError
 from mritk.reading.spelling import composed, is_missing, one_spelling, spelling_variants
+from mritk.tasks.classification import Classification
 
 logger = logging.getLogger("mritk")
 

@@ -5,54 +5,18 @@ from __future__ import annotations
 import hashlib
 import unicodedata
 from collections import Counter
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from functools import cached_property
-from typing import Any, ClassVar
+from types import MappingProxyType
+from typing import Any
 
 import numpy as np
 
 from mritk.errors import DataError, one_line
 from mritk.reading.parts import SPLITS
 from mritk.reading.passed_over import PassedOver
-
-
-@dataclass(frozen=True)
-class Classification:
-    """The target is one of ``classes``; scores are logits of shape (N, len(classes)).
-
-    Attributes:
-        classes: Their names, in the order of the indices in ``Samples.targets``.
-    """
-
-    classes: tuple[str, ...]
-    kind: ClassVar[str] = "classification"
-
-    @property
-    def outputs(self) -> int:
-        """Width of the score of one sample."""
-        return len(self.classes)
-
-
-@dataclass(frozen=True)
-class Regression:
-    """The target is a number in ``unit``; scores are values of shape (N,).
-
-    Attributes:
-        unit: Unit for tables and figures, such as ``years``.
-    """
-
-    unit: str = ""
-    kind: ClassVar[str] = "regression"
-    classes: ClassVar[tuple[str, ...]] = ()
-
-    @property
-    def outputs(self) -> int:
-        """Width of the score of one sample."""
-        return 1
-
-
-Task = Classification | Regression
+from mritk.tasks.task import Task
 
 TEXT_COLUMNS = ("patients", "sites", "sources", "splits")
 
@@ -76,10 +40,12 @@ class Samples:
 
     Attributes:
         ids: N unique names, stable across machines (relative paths, never absolute ones).
-        targets: (N,) int64 indices into ``task.classes``, or (N,) float64 values.
+        targets: (N,) int64 indices into ``task.classes``, or (N,) float64 values. For tasks whose
+            target is no number give an empty array; zeros are then held.
         task: What is predicted.
         read: Returns sample ``i`` as an array of any rank. Dense data are uint8, or floats in
-            [0, 1]: an image is (H, W) or (H, W, 3), a volume (D, H, W).
+            [0, 1]: an image is (H, W) or (H, W, 3), a volume (D, H, W). With ``channels``, one
+            axis more comes first: (C, H, W) or (C, D, H, W).
             It is called from several threads at once.
         spatial_dims: 2 for images, 3 for volumes; None for other data (graphs, signals), which are
             passed to the method one by one, unchanged.
@@ -91,6 +57,14 @@ class Samples:
         sources: N names of the source collections, or None.
         splits: The official split, N of ``train``, ``val``, ``test``, or None.
         passed_over: Ignored files and folders next to the data, reported by the audit.
+        channels: Names of the C channels of each sample, such as its MRI sequences; empty: grey
+            or RGB.
+        read_target: Returns the label map of sample ``i``, uint8 of the spatial shape of
+            ``read(i)``; required by a segmentation, None for other tasks.
+        spacing: (N, spatial_dims) float64, distance of pixels or voxels in mm along each axis of
+            ``read(i)``; None: unknown.
+        covariates: Further columns by name, such as ``age``, ``sex`` or ``scanner``: N texts, or N
+            numbers (NaN where unknown).
     """
 
     ids: Sequence[str]
@@ -104,6 +78,10 @@ class Samples:
     sources: Sequence[str] | None = None
     splits: Sequence[str] | None = None
     passed_over: Sequence[PassedOver] = ()
+    channels: tuple[str, ...] = ()
+    read_target: Callable[[int], np.ndarray] | None = None
+    spacing: np.ndarray | None = None
+    covariates: Mapping[str, Sequence[str] | np.ndarray] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         """Refuse a table that later steps would silently misread."""
@@ -115,19 +93,19 @@ class Samples:
         twice = [name for name, count in Counter(self.ids).items() if count > 1]
         if twice:
             raise DataError(f"sample ids must be unique; duplicates: {', '.join(twice[:3])}")
-        for name in ("targets", *TEXT_COLUMNS):
-            column = getattr(self, name)
+        given = np.asarray(self.targets)
+        if given.ndim != 1:
+            raise DataError(f"targets have shape {given.shape}; expected one per sample")
+        covariates = {name: _covariate(name, c) for name, c in self.covariates.items()}
+        object.__setattr__(self, "covariates", MappingProxyType(covariates))
+        object.__setattr__(self, "targets", self.task.checked_targets(given, len(self.ids)))
+        columns = {name: getattr(self, name) for name in ("targets", *TEXT_COLUMNS, "spacing")}
+        for name, column in (columns | covariates).items():
             if column is not None and len(column) != len(self.ids):
                 raise DataError(f"column {name} has {len(column)} rows for {len(self.ids)} ids")
-        targets = np.asarray(self.targets)
-        if targets.ndim != 1:
-            raise DataError(f"targets have shape {targets.shape}; expected one per sample")
-        if isinstance(self.task, Classification):
-            object.__setattr__(self, "targets", _class_indices(targets, self.task.classes))
-        else:
-            object.__setattr__(self, "targets", targets.astype(np.float64))
-            if not np.isfinite(self.targets).all():
-                raise DataError("regression targets must be finite")
+        if (self.read_target is not None) != self.task.has_target_maps:
+            missing = "needs" if self.task.has_target_maps else "takes no"
+            raise DataError(f"task {self.task.kind} {missing} 'read_target'")
         if self.splits is not None and not set(self.splits) <= set(SPLITS):
             unknown = sorted(set(self.splits) - set(SPLITS))
             raise DataError(f"split names must be {', '.join(SPLITS)}; got {', '.join(unknown)}")
@@ -140,7 +118,7 @@ class Samples:
         given = np.asarray(rows)
         positions = np.flatnonzero(given) if given.dtype == bool else given.astype(np.int64)
         rows = positions.tolist()
-        read, digest = self.read, self.digest
+        read, digest, read_target = self.read, self.digest, self.read_target
         columns = {name: getattr(self, name) for name in ("ids", *TEXT_COLUMNS)}
         picked: dict[str, Any] = {n: c and tuple(c[i] for i in rows) for n, c in columns.items()}
         return replace(
@@ -148,6 +126,9 @@ class Samples:
             targets=self.targets[positions],
             read=lambda i: read(rows[i]),
             digest=None if digest is None else lambda i: digest(rows[i]),
+            read_target=None if read_target is None else lambda i: read_target(rows[i]),
+            spacing=None if self.spacing is None else self.spacing[positions],
+            covariates={n: np.asarray(c)[positions] for n, c in self.covariates.items()},
             **picked,
         )
 
@@ -183,14 +164,25 @@ class Samples:
 
         Equal on every machine; it changes when any sample, label or grouping does.
         """
-        task = self.task.classes if isinstance(self.task, Classification) else (self.task.unit,)
-        digest = hashlib.sha256(repr((self.task.kind, *task)).encode())
+        digest = hashlib.sha256(repr((self.task.kind, *self.task.identity())).encode())
         columns = (self.patients, self.sites, self.sources, self.splits)
         for i in np.argsort(np.asarray(self.ids)):
             row = [column[i] if column is not None else None for column in columns]
             target = self.targets[i].item()
-            digest.update(repr((self.ids[i], target, self.contents[i], *row)).encode())
+            more = self._further_columns(i)
+            digest.update(repr((self.ids[i], target, self.contents[i], *row, *more)).encode())
         return digest.hexdigest()
+
+    def _further_columns(self, i: int) -> Iterator[object]:
+        """Yield what only some tables have of sample ``i``, so that others keep their digest."""
+        if self.channels:
+            yield "channels", *self.channels
+        if self.spacing is not None:
+            yield "spacing", *self.spacing[i].tolist()
+        for name in sorted(self.covariates):
+            yield name, np.asarray(self.covariates[name])[i].item()
+        if self.read_target is not None:
+            yield "target", array_digest(self.read_target(i))
 
 
 def array_digest(array: np.ndarray) -> str:
@@ -219,6 +211,14 @@ def _texts(name: str, column: Sequence[str]) -> tuple[str, ...]:
     return texts
 
 
+def _covariate(name: str, column: Sequence[str] | np.ndarray) -> np.ndarray:
+    """Return a covariate as texts, or as float64 numbers."""
+    values = np.asarray(column)
+    if values.dtype.kind in "biuf":
+        return values.astype(np.float64)
+    return np.asarray(_texts(name, list(column)), dtype=np.str_)
+
+
 def _require_one_form(ids: Sequence[str]) -> None:
     """Refuse ids that look alike and are two: an accent in its letter (NFC), or after it (NFD).
 
@@ -233,18 +233,3 @@ def _require_one_form(ids: Sequence[str]) -> None:
                 f"column ids contains {other!r} in two Unicode forms, {other!a} and {text!a}; use "
                 "one form (NFC)"
             )
-
-
-def _class_indices(targets: np.ndarray, classes: tuple[str, ...]) -> np.ndarray:
-    if len(classes) < 2:
-        raise DataError(
-            f"a classification needs at least two classes; found {', '.join(classes) or 'none'}"
-        )
-    if len(set(classes)) < len(classes):
-        raise DataError(f"class names must be unique: {', '.join(classes)}")
-    indices = targets.astype(np.int64)
-    if len(targets) and (
-        (indices != targets).any() or indices.min() < 0 or indices.max() >= len(classes)
-    ):
-        raise DataError(f"targets must be indices of the {len(classes)} classes, starting at 0")
-    return indices

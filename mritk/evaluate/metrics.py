@@ -8,10 +8,10 @@ from __future__ import annotations
 import difflib
 from collections.abc import Mapping, Sequence
 
-from mritk.data.samples import Task
 from mritk.errors import UnknownName
 from mritk.evaluate import classification, regression
 from mritk.evaluate.metric import Metric
+from mritk.tasks.task import Task
 
 
 def metrics_of(

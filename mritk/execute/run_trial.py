@@ -15,7 +15,6 @@ import numpy as np
 
 import mritk
 from mritk.audit.verdict import verdict
-from mritk.data.samples import Classification
 from mritk.data.subset import Subset
 from mritk.errors import MritkError
 from mritk.files.workspace import Workspace
@@ -24,6 +23,7 @@ from mritk.method import Epoch, Fitted, Setup
 from mritk.splits.units import unit_names
 from mritk.store.kept_model import model_metadata
 from mritk.store.trial_file import Failure, Predictions, TrialRecord
+from mritk.tasks.classification import Classification
 from mritk.trial import Trial
 
 if TYPE_CHECKING:

@@ -6,7 +6,8 @@ import numpy as np
 import torch
 from torch.nn import functional
 
-from mritk.data.samples import Classification, Task
+from mritk.tasks.classification import Classification
+from mritk.tasks.task import Task
 
 
 class Objective:

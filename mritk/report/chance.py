@@ -7,10 +7,10 @@ from collections.abc import Callable, Mapping
 
 import numpy as np
 
-from mritk.data.samples import Classification
 from mritk.evaluate.metric import Metric
 from mritk.report.scored import scored_rows
 from mritk.results.table import Table
+from mritk.tasks.classification import Classification
 
 GUESS, MAJORITY, MEAN = "chance", "majority class", "mean of the targets"
 # By name of metric and number of classes.

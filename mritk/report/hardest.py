@@ -7,9 +7,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from mritk.data.samples import Classification
 from mritk.evaluate.classification import log_losses
 from mritk.results.table import Table
+from mritk.tasks.classification import Classification
 
 MOST = 24
 NAMES = 3

@@ -7,7 +7,6 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from mritk.data.samples import Classification
 from mritk.errors import UsageError
 from mritk.evaluate.by_patient import by_patient
 from mritk.evaluate.evidence import Evidence
@@ -16,6 +15,7 @@ from mritk.evaluate.run_values import RESAMPLES, Scored
 from mritk.evaluate.temperature import calibrated, fit_temperature
 from mritk.results.trial_facts import TrialFacts
 from mritk.store.trial_file import TrialRecord
+from mritk.tasks.classification import Classification
 
 
 @dataclass(frozen=True)

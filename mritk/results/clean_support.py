@@ -12,9 +12,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from mritk.data.samples import Task
 from mritk.evaluate.metric import Metric
 from mritk.store.record import Predictions
+from mritk.tasks.task import Task
 
 # Of n units that are all right, 0.5 ** n is the chance if the class is right half of the time: five
 # are the least with which that is refuted at 5 %.

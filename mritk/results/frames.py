@@ -10,13 +10,13 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
-from mritk.data.samples import Classification
 from mritk.errors import import_extra
 from mritk.evaluate.metric import Metric
 from mritk.evaluate.metrics import metrics_of
 from mritk.store.folder import ResultsFolder
 from mritk.store.record import TrialRecord
 from mritk.store.trial_state import UnusableTrial
+from mritk.tasks.classification import Classification
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -8,7 +8,6 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from mritk.audit.verdict import flattered, over_folds, verdict_line
-from mritk.data.samples import Task
 from mritk.errors import StoreError, UsageError
 from mritk.evaluate.metric import Metric, Undefined, Value
 from mritk.evaluate.metrics import find_metric, metrics_of
@@ -31,6 +30,7 @@ from mritk.results.trial_facts import Tested, TrialFacts
 from mritk.results.whole_runs import whole_runs
 from mritk.store.trial_file import TrialRecord
 from mritk.store.trial_state import UnusableTrial, exit_code_of
+from mritk.tasks.task import Task
 from mritk.text.natural_order import natural
 
 # Trials that differ in one of these are never ranked against each other.

@@ -10,7 +10,6 @@ from typing import Any
 
 import numpy as np
 
-from mritk.data.samples import Task
 from mritk.errors import ExitCode
 from mritk.evaluate.comparison import Comparison
 from mritk.evaluate.interval import Interval
@@ -19,6 +18,7 @@ from mritk.protocol.stored import StoredProtocol
 from mritk.results.analysis import Analysis
 from mritk.results.clean_support import CleanSupport
 from mritk.store.trial_file import TrialRecord
+from mritk.tasks.task import Task
 
 
 def row_name(backbone: str, augmentation: str) -> str:

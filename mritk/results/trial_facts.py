@@ -10,11 +10,12 @@ from typing import Any
 
 import numpy as np
 
-from mritk.data.samples import Task
 from mritk.results.clean_support import Counts, counts_of
 from mritk.results.doubts import never_selected
-from mritk.store.layout import ATTRIBUTES, task_as_dict, task_from_dict
+from mritk.store.layout import ATTRIBUTES
 from mritk.store.record import Predictions, TrialIdentity, TrialRecord
+from mritk.tasks.kinds import task_from_dict
+from mritk.tasks.task import Task
 
 # What tells one trial of a row from another.
 OWN = ("status", "id", "fold", "seed")
@@ -106,7 +107,7 @@ class TrialFacts(TrialIdentity):
 def setting_as_json(facts: TrialFacts) -> str:
     """Return what trials of one setting have in common."""
     shared = [getattr(facts, name) for name in SETTING]
-    return json.dumps([*shared, task_as_dict(facts.task)])
+    return json.dumps([*shared, facts.task.as_dict()])
 
 
 def setting_from_json(text: str | bytes) -> dict[str, Any]:

@@ -7,9 +7,10 @@ from typing import Any
 
 import numpy as np
 
-from mritk.data.samples import Classification, Samples
+from mritk.data.samples import Samples
 from mritk.reading.parts import SPLITS
 from mritk.splits.fold import Fold
+from mritk.tasks.classification import Classification
 
 # A line names so many classes, the most frequent ones first if there are more.
 NAMED = 8

@@ -6,12 +6,13 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from mritk.data.samples import Classification, Samples
+from mritk.data.samples import Samples
 from mritk.errors import DataError
 from mritk.splits.draw import draw_share
 from mritk.splits.fold import Fold
 from mritk.splits.shots import draw_shots
 from mritk.splits.split_rule import SplitRule
+from mritk.tasks.classification import Classification
 
 NO_ROWS = np.empty(0, dtype=np.int64)
 REMEDY = "add samples of it, or choose another split scheme"

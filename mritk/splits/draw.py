@@ -16,9 +16,10 @@ from fractions import Fraction
 
 import numpy as np
 
-from mritk.data.samples import Classification, Samples
+from mritk.data.samples import Samples
 from mritk.errors import DataError
 from mritk.seeds import derive
+from mritk.tasks.classification import Classification
 
 # Regression targets are stratified by this many quantiles.
 QUANTILES = 5

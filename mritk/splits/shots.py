@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import numpy as np
 
-from mritk.data.samples import Classification, Samples
+from mritk.data.samples import Samples
 from mritk.errors import DataError
 from mritk.seeds import derive
+from mritk.tasks.classification import Classification
 
 
 def draw_shots(

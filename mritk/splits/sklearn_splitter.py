@@ -7,10 +7,12 @@ from typing import Any
 
 import numpy as np
 
-from mritk.data.samples import Classification, Regression, Samples
+from mritk.data.samples import Samples
 from mritk.errors import DataError
 from mritk.splits.split_rule import SplitRule, fold_count, known_fold_count
 from mritk.splits.splits import make_folds
+from mritk.tasks.classification import Classification
+from mritk.tasks.regression import Regression
 
 
 class FoldSplitter:

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from mritk.data.samples import Classification, Samples
+from mritk.data.samples import Samples
 from mritk.errors import DataError
 from mritk.reading.parts import SPLITS
 from mritk.seeds import derive
@@ -19,6 +19,7 @@ from mritk.splits.draw import DRAWS, draw_parts, draw_share
 from mritk.splits.fold import Fold, fold_digest
 from mritk.splits.split_rule import SplitRule, resolved_scheme
 from mritk.splits.units import units
+from mritk.tasks.classification import Classification
 
 __all__ = ["Fold", "SplitRule", "fold_digest", "make_folds", "resolved_scheme"]
 

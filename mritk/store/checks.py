@@ -9,11 +9,11 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from mritk.data.samples import Classification
 from mritk.evaluate.metric import Value
 from mritk.evaluate.metrics import metrics_of
 from mritk.reading.parts import SPLITS
 from mritk.store.trial_file import Predictions, TrialRecord
+from mritk.tasks.classification import Classification
 
 
 @dataclass(frozen=True)

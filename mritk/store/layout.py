@@ -31,10 +31,10 @@ from typing import Any
 import h5py
 import numpy as np
 
-from mritk.data.samples import Classification, Regression, Task
 from mritk.method import Epoch
 from mritk.store.record import Failure, Predictions, TrialIdentity, TrialRecord
 from mritk.store.seal import SEAL, digest_of
+from mritk.tasks.kinds import task_from_dict
 
 SCHEMA = 4
 TEXT = h5py.string_dtype()
@@ -52,7 +52,7 @@ def write_record(record: TrialRecord, file: h5py.File) -> None:
     file.attrs["schema"] = SCHEMA
     for name in ATTRIBUTES:
         file.attrs[name] = getattr(record, name)
-    file.attrs["task"] = json.dumps(task_as_dict(record.task))
+    file.attrs["task"] = json.dumps(record.task.as_dict())
     file["protocol_json"] = record.protocol_json
     file["audit_json"] = json.dumps(_as_json(record.audit))
     file["notes_json"] = json.dumps(_as_json(record.notes))
@@ -150,17 +150,3 @@ def _json(text: h5py.Dataset) -> Any:
 
 def _plain(value: Any) -> Any:
     return value.item() if isinstance(value, np.generic) else value
-
-
-def task_as_dict(task: Task) -> dict[str, Any]:
-    """Return a task as JSON-able data."""
-    if isinstance(task, Classification):
-        return {"kind": task.kind, "classes": list(task.classes)}
-    return {"kind": task.kind, "unit": task.unit}
-
-
-def task_from_dict(data: dict[str, Any]) -> Task:
-    """Return the task of :func:`task_as_dict`."""
-    if data["kind"] == Classification.kind:
-        return Classification(tuple(data["classes"]))
-    return Regression(data["unit"])

@@ -10,9 +10,10 @@ from typing import Any
 
 import numpy as np
 
-from mritk.data.samples import Samples, Task
+from mritk.data.samples import Samples
 from mritk.method import Epoch
 from mritk.protocol.stored import StoredProtocol
+from mritk.tasks.task import Task
 
 
 @dataclass(eq=False)

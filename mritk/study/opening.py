@@ -19,7 +19,7 @@ from mritk.data.one_name import (
     with_one_spelling,
 )
 from mritk.data.patients import PatientRule, require_patients, with_patients
-from mritk.data.samples import Classification, Samples
+from mritk.data.samples import Samples
 from mritk.errors import DataError, HookError, MritkError, Unavailable, UsageError
 from mritk.files.code_state import digest_of_sources, library_versions, source_digest
 from mritk.files.workspace import Workspace
@@ -31,6 +31,7 @@ from mritk.records import Dataset, DatasetFamily, Origin
 from mritk.splits.split_rule import SplitRule, resolved_scheme
 from mritk.study.data_options import DataOptions, NamedDataset
 from mritk.study.path_hint import hinted
+from mritk.tasks.classification import Classification
 
 Found = TypeVar("Found")
 

@@ -10,10 +10,11 @@ from pathlib import PurePosixPath, PureWindowsPath
 
 import numpy as np
 
-from mritk.data.samples import Classification, Samples
+from mritk.data.samples import Samples
 from mritk.errors import MritkError, Unavailable
 from mritk.files.workspace import Workspace
 from mritk.records import Dataset
+from mritk.tasks.classification import Classification
 from mritk.testing.check import (
     Defect,
     NotApplicable,

@@ -7,8 +7,11 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from mritk.data.samples import Classification, Regression, Samples, Task
+from mritk.data.samples import Samples
 from mritk.records import Architecture, Dataset, InputContract
+from mritk.tasks.classification import Classification
+from mritk.tasks.regression import Regression
+from mritk.tasks.task import Task
 
 if TYPE_CHECKING:
     import torch

@@ -10,7 +10,6 @@ import numpy as np
 import torch
 from torch import nn
 
-from mritk.data.samples import Classification
 from mritk.errors import UsageError
 from mritk.method import Setup
 from mritk.model.objective import Objective
@@ -18,6 +17,7 @@ from mritk.probe.features import FrozenBackbone
 from mritk.probe.logistic import fit_logistic
 from mritk.probe.ridge import fit_ridge
 from mritk.protocol.recipe import PENALTIES, Recipe
+from mritk.tasks.classification import Classification
 
 
 def start_as_probe(head: nn.Module, setup: Setup, objective: Objective) -> float:

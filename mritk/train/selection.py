@@ -10,11 +10,11 @@ import numpy as np
 import torch
 from torch import nn
 
-from mritk.data.samples import Task
 from mritk.errors import UsageError
 from mritk.evaluate.metrics import find_metric
 from mritk.method import SelectionRule
 from mritk.model.lora import merged_state
+from mritk.tasks.task import Task
 
 
 class BestState:

@@ -11,11 +11,11 @@ import pytest
 from mritk.compare.gate import compare_folders
 from mritk.compare.gate_text import comparisons_as_data, comparisons_text
 from mritk.compare.rule import Rule
-from mritk.data.samples import Classification
 from mritk.errors import ExitCode, StoreError, UnknownName, UsageError
 from mritk.evaluate.comparison import Verdict
 from mritk.results.analysis import Analysis
 from mritk.store.trial_file import Predictions
+from mritk.tasks.classification import Classification
 
 PATIENTS, IMAGES = 60, 3
 # Most tests are of one seed, and ask about these trained networks.

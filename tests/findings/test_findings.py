@@ -24,10 +24,10 @@ from benchmarks.findings.sections import (
     leak_classes,
 )
 from benchmarks.findings.trials import Trials, scored
-from mritk.data.samples import Classification
 from mritk.errors import Unavailable
 from mritk.store.folder import ResultsFolder
 from mritk.store.trial_file import Predictions
+from mritk.tasks.classification import Classification
 
 CLASSES, COUNT = 4, 240
 RNG = np.random.default_rng(0)

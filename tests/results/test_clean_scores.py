@@ -11,7 +11,6 @@ import pytest
 
 from mritk.audit.verdict import flattered, verdict_line
 from mritk.cards.card_metrics import card_metrics
-from mritk.data.samples import Classification
 from mritk.evaluate.metrics import find_metric
 from mritk.results import trial_facts
 from mritk.results.clean_support import ALL, CleanSupport, counts_of
@@ -19,6 +18,7 @@ from mritk.results.footnotes import footnotes
 from mritk.results.formats import as_data, format_leaderboard
 from mritk.results.leaderboard import build_leaderboard
 from mritk.store.trial_file import Predictions
+from mritk.tasks.classification import Classification
 
 VERDICT = {
     "audited": True,

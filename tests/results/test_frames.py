@@ -8,9 +8,9 @@ from sklearn.metrics import balanced_accuracy_score
 
 import mritk
 from mritk import Metric, UsageError
-from mritk.data.samples import Regression
 from mritk.store.folder import ResultsFolder
 from mritk.store.trial_file import Predictions
+from mritk.tasks.regression import Regression
 
 pd = pytest.importorskip("pandas")
 

@@ -8,12 +8,12 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.image import AxesImage
 
-from mritk.data.samples import Classification
 from mritk.errors import UsageError
 from mritk.evaluate.per_class import confusion as confusion_of
 from mritk.report.scored import scored_rows
 from mritk.report.style import STYLE, legend_below, panels, rest_note, short, title_of, width_of
 from mritk.results.table import Table
+from mritk.tasks.classification import Classification
 
 MOST, COLUMNS = 6, 3
 BAR = 0.8  # inches that the colour bar takes

@@ -13,7 +13,6 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
-from mritk.data.samples import Classification
 from mritk.errors import UsageError
 from mritk.evaluate.ranks import odds_ranks
 from mritk.evaluate.run_values import Scored
@@ -31,6 +30,7 @@ from mritk.report.style import (
     title_of,
 )
 from mritk.results.table import Table
+from mritk.tasks.classification import Classification
 
 MOST, COLUMNS = 8, 4
 GRID = np.linspace(0, 1, 201)

@@ -9,13 +9,13 @@ from matplotlib.container import BarContainer
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
-from mritk.data.samples import Classification
 from mritk.errors import UsageError
 from mritk.evaluate.calibration import reliability as reliability_of
 from mritk.evaluate.run_values import Scored
 from mritk.report.scored import scored_rows
 from mritk.report.style import COLOURS, RULE, STYLE, legend_below, panels, rest_note, title_of
 from mritk.results.table import Table
+from mritk.tasks.classification import Classification
 
 MOST, COLUMNS = 6, 3
 FOOT = 0.25  # height of the highest bar

@@ -1,0 +1,1 @@
+"""What is predicted: the kinds of tasks (no torch)."""

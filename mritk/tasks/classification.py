@@ -1,0 +1,54 @@
+"""One of several classes."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+import numpy as np
+
+from mritk.errors import DataError
+from mritk.tasks.task import Task
+
+
+@dataclass(frozen=True)
+class Classification(Task):
+    """The target is one of ``classes``; scores are logits of shape (N, len(classes)).
+
+    Attributes:
+        classes: Their names, in the order of the indices in ``Samples.targets``.
+    """
+
+    classes: tuple[str, ...]
+    kind: ClassVar[str] = "classification"
+
+    @property
+    def outputs(self) -> int:
+        """Number of classes."""
+        return len(self.classes)
+
+    def checked_targets(self, targets: np.ndarray, n: int) -> np.ndarray:
+        """Return (n,) int64 indices of the classes; see :meth:`Task.checked_targets`."""
+        if len(self.classes) < 2:
+            found = ", ".join(self.classes) or "none"
+            raise DataError(f"a classification needs at least two classes; found {found}")
+        if len(set(self.classes)) < len(self.classes):
+            raise DataError(f"class names must be unique: {', '.join(self.classes)}")
+        indices = targets.astype(np.int64)
+        if len(targets) and (
+            (indices != targets).any() or indices.min() < 0 or indices.max() >= self.outputs
+        ):
+            raise DataError(f"targets must be indices of the {self.outputs} classes, starting at 0")
+        return indices
+
+    def score_shape(self, n: int) -> tuple[int, ...]:
+        """Return (n, number of classes)."""
+        return (n, self.outputs)
+
+    def identity(self) -> tuple[str, ...]:
+        """Return the names of the classes."""
+        return self.classes
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return kind and classes."""
+        return {"kind": self.kind, "classes": list(self.classes)}

@@ -1,0 +1,104 @@
+"""What each kind of task accepts, and that it survives a trial file."""
+
+from __future__ import annotations
+
+import json
+import pickle
+
+import numpy as np
+import pytest
+
+import mritk
+from mritk.errors import DataError
+from mritk.tasks.kinds import task_from_dict
+
+BRATS = mritk.Segmentation(
+    ("background", "necrosis", "oedema", "enhancing"),
+    {"WT": ("necrosis", "oedema", "enhancing"), "TC": ("necrosis", "enhancing")},
+)
+ALL = [
+    mritk.Classification(("glioma", "pituitary")),
+    mritk.Regression("years"),
+    BRATS,
+    mritk.Unlabelled(),
+]
+
+
+@pytest.mark.parametrize("task", ALL, ids=lambda task: task.kind)
+def test_a_task_is_the_same_after_json_and_pickle(task):
+    assert task_from_dict(json.loads(json.dumps(task.as_dict()))) == task
+    assert pickle.loads(pickle.dumps(task)) == task
+
+
+def test_kinds_and_contents_tell_tasks_apart():
+    other = mritk.Segmentation(BRATS.labels, {"WT": BRATS.labels[1:]})
+    identities = {(task.kind, *task.identity()) for task in (*ALL, other)}
+    assert len(identities) == len(ALL) + 1
+
+
+def test_regions_are_unions_of_labels():
+    assert BRATS.values_of("TC") == (1, 3)
+    assert dict(mritk.Segmentation(("background", "tumour")).regions) == {"tumour": ("tumour",)}
+
+
+@pytest.mark.parametrize(
+    ("labels", "regions", "message"),
+    [
+        (("tumour",), {}, "2 to 256 unique labels"),
+        (("background", "a", "a"), {}, "2 to 256 unique labels"),
+        (("background", "a"), {"WT": ()}, "region WT must be a union of labels"),
+        (("background", "a"), {"WT": ("background",)}, "region WT must be a union of labels"),
+        (("background", "a"), {"WT": ("b",)}, "got b"),
+    ],
+)
+def test_labels_and_regions_that_name_nothing_are_refused(labels, regions, message):
+    with pytest.raises(DataError, match=message):
+        mritk.Segmentation(labels, regions)
+
+
+def volumes(**columns) -> mritk.Samples:
+    """Two cases with label maps."""
+    given = {
+        "targets": np.empty(0),
+        "task": BRATS,
+        "read": lambda i: np.full((4, 2, 2, 2), i, np.uint8),
+        "read_target": lambda i: np.full((2, 2, 2), i, np.uint8),
+        "spatial_dims": 3,
+        "channels": ("t1", "t1ce", "t2", "flair"),
+    }
+    return mritk.Samples(["a", "b"], **(given | columns))
+
+
+def test_cases_of_a_segmentation_hold_label_maps_and_no_numbers():
+    samples = volumes()
+    assert samples.targets.tolist() == [0, 0]
+    assert samples.only([1]).read_target(0).tolist() == np.ones((2, 2, 2)).tolist()
+    with pytest.raises(DataError, match="task segmentation needs 'read_target'"):
+        volumes(read_target=None)
+    with pytest.raises(DataError, match="task unlabelled takes no 'read_target'"):
+        volumes(task=mritk.Unlabelled())
+    with pytest.raises(DataError, match="label maps: give 'read_target'"):
+        volumes(targets=np.ones(2))
+
+
+@pytest.mark.parametrize(
+    "columns",
+    [
+        {"read_target": lambda i: np.full((2, 2, 2), i + 1, np.uint8)},
+        {"channels": ("t1", "t1ce", "flair", "t2")},
+        {"spacing": np.ones((2, 3))},
+        {"covariates": {"age": [40, 50]}},
+        {"covariates": {"sex": ["f", "m"]}},
+    ],
+    ids=lambda columns: next(iter(columns)),
+)
+def test_every_column_is_part_of_the_fingerprint(columns):
+    assert volumes(**columns).fingerprint != volumes().fingerprint
+
+
+def test_covariates_are_texts_or_numbers_one_per_sample():
+    samples = volumes(covariates={"sex": ["f", "m"], "age": [40, float("nan")]})
+    assert samples.only([1]).covariates["sex"].tolist() == ["m"]
+    assert samples.covariates["age"].dtype == np.float64
+    with pytest.raises(DataError, match="column age has 1 rows for 2 ids"):
+        volumes(covariates={"age": [40]})
