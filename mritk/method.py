@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal, Protocol
@@ -69,6 +70,7 @@ class Epoch:
         val_loss: Validation loss, without smoothing or weights.
         selection: Value of the selection rule on the validation set.
         seconds: Duration.
+        extra: Further numbers of the method by name, such as the terms of a loss. NaN is left out.
     """
 
     epoch: int
@@ -79,6 +81,13 @@ class Epoch:
     val_loss: float
     selection: float
     seconds: float
+    extra: Mapping[str, float] = field(default_factory=dict, hash=False)
+
+    def __post_init__(self) -> None:
+        """Keep plain numbers: a name that is not known of an epoch is one that is NaN."""
+        extra = {str(name): float(value) for name, value in self.extra.items()}
+        known = {name: value for name, value in extra.items() if not math.isnan(value)}
+        object.__setattr__(self, "extra", known)
 
 
 def ignore_epoch(epoch: Epoch) -> None:
