@@ -97,6 +97,8 @@ class Samples:
         if given.ndim != 1:
             raise DataError(f"targets have shape {given.shape}; expected one per sample")
         covariates = {name: _covariate(name, c) for name, c in self.covariates.items()}
+        object.__setattr__(self, "channels", _channels(self.channels, self.spatial_dims))
+        object.__setattr__(self, "spacing", _spacing(self.spacing, self.spatial_dims))
         object.__setattr__(self, "covariates", MappingProxyType(covariates))
         object.__setattr__(self, "targets", self.task.checked_targets(given, len(self.ids)))
         columns = {name: getattr(self, name) for name in ("targets", *TEXT_COLUMNS, "spacing")}
@@ -209,6 +211,24 @@ def _texts(name: str, column: Sequence[str]) -> tuple[str, ...]:
         if "\0" in text or text != text.encode("utf-8", "ignore").decode():
             raise DataError(f"column {name} contains {text!r}, which is not valid text; rename it")
     return texts
+
+
+def _channels(names: Sequence[str], dims: int | None) -> tuple[str, ...]:
+    if isinstance(names, str) or len(set(names)) < len(names) or not all(names):
+        raise DataError(f"channels must be unique names, one per channel; got {names!r}")
+    if names and dims is None:
+        raise DataError("channels are of images and volumes; set spatial_dims to 2 or 3")
+    return tuple(names)
+
+
+def _spacing(spacing: np.ndarray | None, dims: int | None) -> np.ndarray | None:
+    """Return the spacing as (N, dims) float64."""
+    if spacing is None:
+        return None
+    given = np.asarray(spacing, dtype=np.float64)
+    if given.ndim != 2 or given.shape[1] != dims or not (np.isfinite(given) & (given > 0)).all():
+        raise DataError(f"spacing must be (N, {dims}) distances in mm above 0; got {given.shape}")
+    return given
 
 
 def _covariate(name: str, column: Sequence[str] | np.ndarray) -> np.ndarray:
