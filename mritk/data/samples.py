@@ -161,6 +161,12 @@ class Samples:
         return tuple(contents)
 
     @cached_property
+    def target_contents(self) -> tuple[str, ...]:
+        """The SHA-256 of every sample's label map, in order; empty without label maps."""
+        read = self.read_target
+        return () if read is None else tuple(array_digest(read(i)) for i in range(len(self)))
+
+    @cached_property
     def fingerprint(self) -> str:
         """SHA-256 over the content, target and every column of every sample, in order of id.
 
@@ -179,12 +185,13 @@ class Samples:
         """Yield what only some tables have of sample ``i``, so that others keep their digest."""
         if self.channels:
             yield "channels", *self.channels
-        if self.spacing is not None:
+        # Others use it only on a grid with a spacing: see the identity of a trial.
+        if self.spacing is not None and self.read_target is not None:
             yield "spacing", *self.spacing[i].tolist()
         for name in sorted(self.covariates):
             yield name, np.asarray(self.covariates[name])[i].item()
         if self.read_target is not None:
-            yield "target", array_digest(self.read_target(i))
+            yield "target", self.target_contents[i]
 
 
 def array_digest(array: np.ndarray) -> str:
