@@ -79,9 +79,18 @@ FORMATS = ("github", "plain", "latex", "csv", "json", "html", "parquet")
 )
 @click.option(
     "--by",
-    type=click.Choice(["site", "source"]),
+    metavar="COVARIATE",
     default=None,
-    help="One table per site or source of the test samples.",
+    help="One table per group of test samples: site, source, or a covariate as in --groups.",
+)
+@click.option(
+    "--groups",
+    multiple=True,
+    metavar="COVARIATE",
+    help=(
+        "Also show the score of each group of test samples, the worst group and the gap: site, "
+        "source, or a covariate such as sex; of a number with edges: age:40,60. Repeatable."
+    ),
 )
 @click.option(
     "--diff",
@@ -146,8 +155,13 @@ def _board(results: Path, options: dict[str, Any], analysis: Analysis) -> Leader
         return all(not names or getattr(trial, key) in names for key, names in chosen.items())
 
     folder = ResultsFolder(results)
-    if analysis.by:  # takes samples of each trial apart
-        return build(t for t in folder.trials() if isinstance(t, StoreError) or wanted(t))
+    if analysis.by or options["groups"]:  # take samples of each trial apart
+        from mritk.results.by_group import with_groups
+        from mritk.results.covariate import Covariate
+
+        covariates = [Covariate.parse(text) for text in options["groups"]]
+        board = build(t for t in folder.trials() if isinstance(t, StoreError) or wanted(t))
+        return with_groups(board, covariates)
     asked = (*options["metrics"], options["sort"])
     with TrialIndex(folder, analysis, asked, wanted) as index:
         return build(index.trials(), kept=index)
@@ -170,6 +184,8 @@ def _write(board: Leaderboard, options: dict[str, Any]) -> None:
     from mritk.results.tabular_export import write_parquet
 
     output, file = options["output"], options["update"]
+    if options["groups"] and options["style"] in ("csv", "parquet"):
+        raise UsageError(f"--groups has no {options['style']} format; use --json")
     style, width = style_and_width(options, to_file=output is not None or file is not None)
     if style == "parquet":
         if output is None:

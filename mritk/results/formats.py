@@ -6,13 +6,14 @@ import html
 import json
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict
 from typing import Any
 
-from mritk.evaluate.interval import Interval
 from mritk.results.clean_support import ALL, LEAST_UNITS
 from mritk.results.columns import USUAL_COLUMNS, columns_of, name_text
 from mritk.results.footnotes import footnotes
+from mritk.results.group_table import GroupTable
+from mritk.results.group_text import group_columns, group_notes, group_title, groups_as_data
+from mritk.results.interval_data import interval_as_data
 from mritk.results.table import Cell, Leaderboard, Row, Table
 from mritk.results.tabular_export import csv_text
 from mritk.text.latex import PACKAGES, latex_table
@@ -103,19 +104,43 @@ def _labels(tables: Sequence[Table]) -> list[str]:
 def _block(table: Table, style: str, columns: Sequence[str], width: int | None, label: str) -> str:
     shown = columns_of(table, columns, style)
     if style == "latex":
-        return latex_table(shown, f"{'; '.join(_shared(table))}.", footnotes(table), label)
+        tables = [latex_table(shown, f"{'; '.join(_shared(table))}.", footnotes(table), label)]
+        for groups in table.groups:
+            title, of = f"{group_title(groups)}.", f"{label} {groups.covariate.name}"
+            tables.append(latex_table(group_columns(groups, style), title, group_notes(groups), of))
+        return "\n\n".join(tables)
     if style == "html":
-        from tabulate import tabulate
-
-        rows = zip(*(column.cells for column in shown), strict=True)
-        body = tabulate(rows, [c.heading for c in shown], tablefmt="html", disable_numparse=True)
+        body = _html(shown)
         dropped: list[Column] = []
     else:
         shown, dropped = fitted(shown, style, width)
         body = text_table(shown, style)
     head = sentences([name_text(caption(table), style)], style, width)
     notes = [*left_out(dropped, "leaderboard"), *footnotes(table)]
+    blocks = [f"{head}\n\n{body}\n\n{sentences(notes, style, width)}"]
+    blocks += [_group_block(groups, style, width) for groups in table.groups]
+    return "\n\n".join(blocks)
+
+
+def _group_block(groups: GroupTable, style: str, width: int | None) -> str:
+    columns = group_columns(groups, style)
+    dropped: list[Column] = []
+    if style == "html":
+        body = _html(columns)
+    else:
+        columns, dropped = fitted(columns, style, width)
+        body = text_table(columns, style)
+    head = sentences([group_title(groups)], style, width)
+    notes = [*left_out(dropped, "leaderboard"), *group_notes(groups)]
     return f"{head}\n\n{body}\n\n{sentences(notes, style, width)}"
+
+
+def _html(columns: Sequence[Column]) -> str:
+    from tabulate import tabulate
+
+    rows = zip(*(column.cells for column in columns), strict=True)
+    headings = [column.heading for column in columns]
+    return str(tabulate(rows, headings, tablefmt="html", disable_numparse=True))
 
 
 def left_out(dropped: Sequence[Column], command: str) -> list[str]:
@@ -155,6 +180,7 @@ def as_data(board: Leaderboard) -> dict[str, Any]:
                 "detectable_difference": or_null(table.detectable),
                 "notes": footnotes(table),
                 "rows": [_row_as_data(row) for row in table.rows],
+                **({"groups": [groups_as_data(g) for g in table.groups]} if table.groups else {}),
                 "comparisons": {
                     name: [comparison_as_data(comparison) for comparison in comparisons]
                     for name, comparisons in table.comparisons.items()
@@ -203,12 +229,6 @@ def _cells_as_data(cells: Mapping[str, Cell]) -> dict[str, Any]:
         }
         for name, cell in cells.items()
     }
-
-
-def interval_as_data(interval: Interval) -> dict[str, Any]:
-    """Return an interval as JSON-able data."""
-    told = asdict(interval)
-    return told | {name: or_null(told[name]) for name in ("low", "high", "standard_error")}
 
 
 def comparison_as_data(comparison: Any) -> dict[str, Any]:

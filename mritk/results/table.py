@@ -17,6 +17,7 @@ from mritk.evaluate.metric import Metric
 from mritk.protocol.stored import StoredProtocol
 from mritk.results.analysis import Analysis
 from mritk.results.clean_support import CleanSupport
+from mritk.results.group_table import GroupTable
 from mritk.store.trial_file import TrialRecord
 from mritk.tasks.task import Task
 
@@ -133,6 +134,7 @@ class Table:
         unselected: Why no epoch could be selected, of all trials in which none could.
         records: The finished trials of each row, by its name; only of trials that came with all
             that is stored of them.
+        groups: The rows by group of test samples, for each covariate that was asked for.
     """
 
     keys: Mapping[str, Any]
@@ -154,6 +156,7 @@ class Table:
     detectable: float = field(default=math.nan, compare=False)
     unselected: Sequence[str] = ()
     records: Mapping[str, Sequence[TrialRecord]] = field(default_factory=dict, compare=False)
+    groups: Sequence[GroupTable] = ()
 
     @property
     def every_record(self) -> list[TrialRecord]:
