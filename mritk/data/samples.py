@@ -97,6 +97,8 @@ class Samples:
         if given.ndim != 1:
             raise DataError(f"targets have shape {given.shape}; expected one per sample")
         covariates = {name: _covariate(name, c) for name, c in self.covariates.items()}
+        object.__setattr__(self, "channels", _channels(self.channels, self.spatial_dims))
+        object.__setattr__(self, "spacing", _spacing(self.spacing, self.spatial_dims))
         object.__setattr__(self, "covariates", MappingProxyType(covariates))
         object.__setattr__(self, "targets", self.task.checked_targets(given, len(self.ids)))
         columns = {name: getattr(self, name) for name in ("targets", *TEXT_COLUMNS, "spacing")}
@@ -159,6 +161,12 @@ class Samples:
         return tuple(contents)
 
     @cached_property
+    def target_contents(self) -> tuple[str, ...]:
+        """The SHA-256 of every sample's label map, in order; empty without label maps."""
+        read = self.read_target
+        return () if read is None else tuple(array_digest(read(i)) for i in range(len(self)))
+
+    @cached_property
     def fingerprint(self) -> str:
         """SHA-256 over the content, target and every column of every sample, in order of id.
 
@@ -177,12 +185,13 @@ class Samples:
         """Yield what only some tables have of sample ``i``, so that others keep their digest."""
         if self.channels:
             yield "channels", *self.channels
-        if self.spacing is not None:
+        # Others use it only on a grid with a spacing: see the identity of a trial.
+        if self.spacing is not None and self.read_target is not None:
             yield "spacing", *self.spacing[i].tolist()
         for name in sorted(self.covariates):
             yield name, np.asarray(self.covariates[name])[i].item()
         if self.read_target is not None:
-            yield "target", array_digest(self.read_target(i))
+            yield "target", self.target_contents[i]
 
 
 def array_digest(array: np.ndarray) -> str:
@@ -209,6 +218,24 @@ def _texts(name: str, column: Sequence[str]) -> tuple[str, ...]:
         if "\0" in text or text != text.encode("utf-8", "ignore").decode():
             raise DataError(f"column {name} contains {text!r}, which is not valid text; rename it")
     return texts
+
+
+def _channels(names: Sequence[str], dims: int | None) -> tuple[str, ...]:
+    if isinstance(names, str) or len(set(names)) < len(names) or not all(names):
+        raise DataError(f"channels must be unique names, one per channel; got {names!r}")
+    if names and dims is None:
+        raise DataError("channels are of images and volumes; set spatial_dims to 2 or 3")
+    return tuple(names)
+
+
+def _spacing(spacing: np.ndarray | None, dims: int | None) -> np.ndarray | None:
+    """Return the spacing as (N, dims) float64."""
+    if spacing is None:
+        return None
+    given = np.asarray(spacing, dtype=np.float64)
+    if given.ndim != 2 or given.shape[1] != dims or not (np.isfinite(given) & (given > 0)).all():
+        raise DataError(f"spacing must be (N, {dims}) distances in mm above 0; got {given.shape}")
+    return given
 
 
 def _covariate(name: str, column: Sequence[str] | np.ndarray) -> np.ndarray:

@@ -16,6 +16,7 @@ import torch
 from torch import nn
 
 from mritk.backbone import SCRATCH, Backbone
+from mritk.data.input_contract import InputContract
 from mritk.errors import WeightsMismatch, one_line
 from mritk.files.atomic import write_whole
 from mritk.files.digests import sha256_of
@@ -24,7 +25,7 @@ from mritk.model.head_layout import build_described_head, describe_head
 from mritk.model.lora import merged_state
 from mritk.model.network import Network
 from mritk.model.weights import match, read_state_dict
-from mritk.records import Architecture, InputContract
+from mritk.records import Architecture
 
 FORMAT = "mritk"
 
@@ -106,13 +107,7 @@ class TrainedModel(nn.Module):
         super().__init__()
         self.network, self.architecture, self.metadata = network, architecture, dict(metadata)
         told = json.loads(metadata["input_contract"])
-        self.contract = InputContract(
-            told["size"],
-            tuple(told["mean"]),
-            tuple(told["std"]),
-            told["interpolation"],
-            told["channel_order"],
-        )
+        self.contract = InputContract.from_dict(told)
         self.input_shape: tuple[int, ...] = tuple(json.loads(metadata["input_shape"]))
         self.classes: tuple[str, ...] = tuple(json.loads(metadata["classes"]))
         self._center, self._scale = json.loads(metadata["output_scaling"])

@@ -145,8 +145,16 @@ def samples_are_what_is_declared(it: DatasetUnderTest) -> None:
     dims = it.samples.spatial_dims
     if dims is None:
         raise NotApplicable("the data are not images")
-    for row, array in zip(it.rows, it.arrays, strict=True):
-        name = it.samples.ids[row]
+    named = len(it.samples.channels)
+    for row, whole in zip(it.rows, it.arrays, strict=True):
+        name, array = it.samples.ids[row], whole
+        if named:
+            if whole.ndim != dims + 1 or len(whole) != named:
+                raise Defect(
+                    f"{name} has shape {whole.shape}; {named} channels come first, then {dims} "
+                    "spatial dimensions"
+                )
+            array = whole.reshape(-1, *whole.shape[2:])
         colour = dims == 2 and array.ndim == 3 and array.shape[-1] == 3
         if (array.ndim != dims and not colour) or not array.size:
             raise Defect(
