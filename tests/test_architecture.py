@@ -12,6 +12,7 @@ import mritk
 import mritk.train
 from reference_pages.floors_page import purpose, render
 from reference_pages.import_graph import circle, floors, imports_of, room_graph, room_of
+from tests.decisions import decisions_on_kind
 
 ROOT = Path(__file__).parents[1]
 CORE = sorted((ROOT / "mritk").rglob("*.py"))
@@ -158,6 +159,39 @@ def test_rooms_that_start_without_torch_import_it_within_functions_only(room):
 def test_files_stay_short_and_are_named_after_an_idea(path):
     assert path.stem not in ("utils", "helpers", "common", "misc")
     assert len(path.read_text(encoding="utf-8").splitlines()) <= 350
+
+
+# The metrics and the loss depend on the kind; all else asks the task.
+DECIDE_ON_KINDS = ("mritk/tasks/", "mritk/evaluate/", "mritk/model/objective.py")
+# The option task of a table says which kind of task is made.
+MAKES_A_KIND = "plugins/mritk_folders/target_column.py"
+
+
+def test_only_tasks_metrics_and_the_loss_decide_on_the_kind_of_a_task():
+    for path in [*CORE, *PLUGINS]:
+        name = path.relative_to(ROOT).as_posix()
+        if not name.startswith((*DECIDE_ON_KINDS, MAKES_A_KIND)):
+            found = decisions_on_kind(ast.parse(path.read_text(encoding="utf-8")))
+            assert not found, f"{name}: ask the task instead of {'; '.join(found)}"
+
+
+@pytest.mark.parametrize(
+    "planted",
+    [
+        "isinstance(samples.task, Classification)",
+        "isinstance(task, (mritk.Classification, Regression))",
+        "isinstance(task, Segmentation | Unlabelled)",
+        "type(task) is Regression",
+        "task.kind == 'classification'",
+        "record.task.kind != Segmentation.kind",
+        "kind in ('regression', 'other')",
+        "match task:\n    case Classification(classes):\n        pass",
+        "match task.kind:\n    case 'unlabelled':\n        pass",
+    ],
+)
+def test_a_decision_on_a_kind_is_found_however_it_is_written(planted):
+    assert decisions_on_kind(ast.parse(planted))
+    assert not decisions_on_kind(ast.parse("if task.classes and finding.kind == 'labels': pass"))
 
 
 def test_no_weights_are_loaded_without_proof():

@@ -16,7 +16,7 @@ import numpy as np
 
 from benchmarks.evidence.quick_metric import quick_metric
 from mritk.evaluate.evidence import Evidence
-from mritk.evaluate.group_gap import GroupScores
+from mritk.evaluate.group_scores import group_scores
 from mritk.evaluate.run_values import Scored
 
 CLASSES, ROWS = 2, 2
@@ -108,16 +108,13 @@ def count(world: GroupWorld, tables: int, resamples: int) -> tuple[float, float,
     metric, truth = quick_metric("balanced_accuracy"), world.truth
     covered, gaps = [], []
     for seed in range(tables):
-        groups = [Evidence(rows, [metric], resamples) for rows in world.table(seed)]
-        found = [evidence.estimate("net0", metric) for evidence in groups]
-        if any(one.reason for one in found):
+        groups = {
+            str(number): Evidence(rows, [metric], resamples)
+            for number, rows in enumerate(world.table(seed))
+        }
+        scores = group_scores(groups, metric)["net0"]
+        if len(scores.names) < len(groups):
             continue
-        scores = GroupScores(
-            [str(number) for number in range(len(found))],
-            np.asarray([one.point for one in found]),
-            np.asarray([one.standard_error for one in found]),
-            np.asarray([one.dof for one in found]),
-        )
         gap, of_gap = scores.gap(1.0)
         _, _, of_worst = scores.worst(higher_is_better=True, bounds=(0.0, 1.0))
         covered.append((np.ptp(truth) in of_gap, truth.min() in of_worst))

@@ -17,7 +17,6 @@ from mritk.data.join import distinct
 from mritk.data.samples import Samples
 from mritk.files.workspace import Workspace
 from mritk.reading.parts import SPLITS
-from mritk.tasks.classification import Classification
 
 
 @dataclass(frozen=True, eq=False)
@@ -81,9 +80,7 @@ class Audit:
         """Return what is known of one sample."""
         dataset, own = self.place(row)
         samples = dataset.samples
-        target = samples.targets[own].item()
-        if isinstance(samples.task, Classification):
-            target = samples.task.classes[target]
+        target = samples.task.target_value(samples.targets[own].item())
         columns = {"patient": samples.patients, "site": samples.sites, "split": samples.splits}
         known = {name: column[own] for name, column in columns.items() if column is not None}
         return {"dataset": dataset.name, "id": samples.ids[own], "target": target, **known}
@@ -160,8 +157,5 @@ def _parts(samples: Samples) -> Any:
             name: None if column is None else len({column[row] for row in rows})
             for name, column in (("patients", samples.patients), ("sites", samples.sites))
         }
-        classes = {}
-        if isinstance(samples.task, Classification):
-            found = np.bincount(samples.targets[rows], minlength=samples.task.outputs)
-            classes = dict(zip(samples.task.classes, found.tolist(), strict=True))
+        classes = samples.task.support(samples.targets[rows])
         yield {"part": part, "samples": len(rows), **counts, "classes": classes}

@@ -15,7 +15,6 @@ from mritk.audit.image_index import ImageIndex
 from mritk.data.samples import Samples
 from mritk.reading.parts import SPLITS
 from mritk.reading.spelling import canonical_name
-from mritk.tasks.classification import Classification
 
 Level = Literal["leak", "defect", "note"]
 NAMED = 3  # examples in a line
@@ -158,9 +157,8 @@ def _contradictions(datasets: Sequence[Audited], copies: Copies) -> Iterator[Fin
     patients: list[str | None] = []
     for dataset in datasets:
         own = _targets(dataset.samples)
-        named_class = isinstance(dataset.samples.task, Classification)
         targets += own
-        keys += [canonical_name(name) for name in own] if named_class else own
+        keys += [canonical_name(name) for name in own] if dataset.samples.task.classes else own
         patients += dataset.samples.patients or [None] * len(dataset.samples)
     together = np.asarray([[comparable(a.samples, b.samples) for b in datasets] for a in datasets])
 
@@ -196,7 +194,7 @@ def comparable(one: Samples, other: Samples) -> bool:
     :func:`mritk.data.join.canonical_name` spells them. ``none`` beside ``glioma`` is another class
     than ``none`` beside ``meningioma``.
     """
-    if isinstance(one.task, Classification) and isinstance(other.task, Classification):
+    if one.task.classes and other.task.classes:
         ours, theirs = (
             {canonical_name(name) for name in task.classes} for task in (one.task, other.task)
         )
@@ -205,9 +203,7 @@ def comparable(one: Samples, other: Samples) -> bool:
 
 
 def _targets(samples: Samples) -> list[str]:
-    if isinstance(samples.task, Classification):
-        return [samples.task.classes[target] for target in samples.targets.tolist()]
-    return [f"{target:g}" for target in samples.targets.tolist()]
+    return [samples.task.target_text(target) for target in samples.targets.tolist()]
 
 
 def _copies_inside(dataset: Audited, copies: Copies, rows: np.ndarray) -> Iterator[Finding]:
@@ -242,12 +238,7 @@ def _across(datasets: Sequence[Audited], copies: Copies) -> Iterator[Finding]:
 
 def _incomparable(one: Audited, other: Audited) -> Finding:
     """Return the note that labels of images in two datasets could not be compared."""
-    held = [
-        f"{d.name} has {', '.join(d.samples.task.classes)}"
-        if isinstance(d.samples.task, Classification)
-        else f"{d.name} has numeric targets"
-        for d in (one, other)
-    ]
+    held = [f"{d.name} has {d.samples.task.describe()}" for d in (one, other)]
     text = (
         f"labels are not compared, because the targets differ: {'; '.join(held)}; --rename "
         "OLD=NEW gives classes common names"

@@ -13,7 +13,6 @@ from mritk.evaluate.per_class import ClassScores, per_class
 from mritk.results.analysis import Analysis
 from mritk.results.clean_support import CleanSupport
 from mritk.store.trial_file import TrialRecord
-from mritk.tasks.classification import Classification
 
 CALIBRATION = ("log_loss", "brier", "ece")
 
@@ -50,7 +49,6 @@ def calibration_metrics(record: TrialRecord) -> list[CardMetric]:
 
 def class_scores(record: TrialRecord) -> list[ClassScores]:
     """Return each class of a classification against the others, on the test part."""
-    assert isinstance(record.task, Classification)
     test = record.predictions["test"]
     return per_class(test.target, test.score, record.task.classes)
 

@@ -5,12 +5,9 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
-import numpy as np
-
 from mritk.audit.verdict import flattered, kept_leaks
 from mritk.results.doubts import doubts_of
 from mritk.store.trial_file import Predictions, TrialRecord
-from mritk.tasks.classification import Classification
 
 FEW_PATIENTS = 30
 FEW_SAMPLES = 20
@@ -56,15 +53,10 @@ def _of_data(record: TrialRecord) -> Iterator[str]:
     patients = len(set(test.patient) - {""})
     if record.grouped and patients < FEW_PATIENTS:
         yield f"Few patients: the test set has {patients}."
-    if isinstance(record.task, Classification):
-        support = np.bincount(test.target, minlength=record.task.outputs)
-        few = [
-            f"{name} ({count})"
-            for name, count in zip(record.task.classes, support.tolist(), strict=True)
-            if count < FEW_SAMPLES
-        ]
-        if few:
-            yield f"Classes with fewer than {FEW_SAMPLES} test samples: {', '.join(few)}."
+    support = record.task.support(test.target)
+    few = [f"{name} ({count})" for name, count in support.items() if count < FEW_SAMPLES]
+    if few:
+        yield f"Classes with fewer than {FEW_SAMPLES} test samples: {', '.join(few)}."
     yield _of_sites(test)
 
 

@@ -93,6 +93,15 @@ FORMATS = ("github", "plain", "latex", "csv", "json", "html", "parquet")
     ),
 )
 @click.option(
+    "--probe",
+    metavar="COVARIATE",
+    default=None,
+    help=(
+        "How well a covariate, such as site, can be told from stored embeddings ('mritk run "
+        "--keep-embeddings')."
+    ),
+)
+@click.option(
     "--diff",
     type=click.Path(path_type=Path),
     metavar="BASE",
@@ -155,13 +164,17 @@ def _board(results: Path, options: dict[str, Any], analysis: Analysis) -> Leader
         return all(not names or getattr(trial, key) in names for key, names in chosen.items())
 
     folder = ResultsFolder(results)
-    if analysis.by or options["groups"]:  # take samples of each trial apart
+    if analysis.by or options["groups"] or options["probe"]:  # these need every sample
         from mritk.results.by_group import with_groups
         from mritk.results.covariate import Covariate
 
-        covariates = [Covariate.parse(text) for text in options["groups"]]
-        board = build(t for t in folder.trials() if isinstance(t, StoreError) or wanted(t))
-        return with_groups(board, covariates)
+        found = [t for t in folder.trials() if isinstance(t, StoreError) or wanted(t)]
+        if options["probe"]:
+            from mritk.results.probed import probed
+
+            told = Covariate.parse(options["probe"])
+            found = [t if isinstance(t, StoreError) else probed(t, told) for t in found]
+        return with_groups(build(found), [Covariate.parse(text) for text in options["groups"]])
     asked = (*options["metrics"], options["sort"])
     with TrialIndex(folder, analysis, asked, wanted) as index:
         return build(index.trials(), kept=index)

@@ -179,7 +179,6 @@ def _further_scores(record: TrialRecord) -> dict[str, Any]:
     from mritk.evaluate.by_patient import by_patient
     from mritk.evaluate.metric import Undefined
     from mritk.evaluate.per_class import per_class
-    from mritk.tasks.classification import Classification
 
     test, val = record.predictions.get("test"), record.predictions.get("val")
     if test is None:
@@ -199,7 +198,7 @@ def _further_scores(record: TrialRecord) -> dict[str, Any]:
             for value in sorted(set(values)):
                 rows = np.asarray(values) == value
                 shown[f"test, {column} {value or 'unknown'}"] = _scores(record.task, test, rows)
-    if isinstance(record.task, Classification):
+    if record.task.classes:
         shown["test, by class"] = {
             scores.name: {"samples": scores.support, "prevalence": round(scores.prevalence, 4)}
             | {name: _text(value) for name, value in scores.values.items()}

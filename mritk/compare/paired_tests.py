@@ -25,7 +25,6 @@ from mritk.evaluate.mcnemar import mcnemar
 from mritk.evaluate.metric import Undefined
 from mritk.evaluate.ranks import odds_ranks
 from mritk.evaluate.rounding import subtracted
-from mritk.tasks.classification import Classification
 
 BELIEVED = 0.95
 
@@ -116,7 +115,7 @@ def _mcnemar(rows: PairedRows, first: str, second: str) -> list[Tested]:
 
 def _delong(rows: PairedRows, first: str, second: str) -> list[Tested]:
     task = rows.table.task
-    if not isinstance(task, Classification):
+    if not task.classes:
         raise Undefined(f"it compares AUROCs, but {rows.table.keys['dataset']} has no classes")
     one, other = rows.two_models(first, second)
     binary = len(task.classes) == 2

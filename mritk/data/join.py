@@ -15,7 +15,6 @@ from mritk.errors import DataError
 from mritk.reading.passed_over import PassedOver
 from mritk.reading.spelling import canonical_name
 from mritk.tasks.classification import Classification
-from mritk.tasks.regression import Regression
 from mritk.tasks.task import Task
 
 logger = logging.getLogger("mritk")
@@ -106,13 +105,13 @@ def rename_classes(samples: Samples, mapping: Mapping[str, str]) -> Samples:
     All are renamed at once: ``{"a": "b", "b": "a"}`` exchanges two names.
 
     Raises:
-        DataError: An old name that is no class; fewer than two classes are left; or the target is
-            a number.
+        DataError: An old name that is no class; fewer than two classes are left; or there are no
+            classes.
     """
     if not mapping:
         return samples
-    if not isinstance(samples.task, Classification):
-        raise DataError("classes cannot be renamed for a numeric target; remove --rename")
+    if not samples.task.classes:
+        raise DataError(f"{samples.task.kind} has no classes to rename; remove --rename")
     old = samples.task.classes
     unknown = [name for name in mapping if name not in old]
     if unknown:
@@ -131,17 +130,20 @@ def distinct(names: Sequence[str]) -> list[str]:
 
 
 def _joined_task(parts: Sequence[tuple[str, Samples]], name: str) -> tuple[Task, np.ndarray]:
-    classes = {p: s.task.classes for p, s in parts if isinstance(s.task, Classification)}
+    classes = {p: s.task.classes for p, s in parts if s.task.classes}
     if len(classes) == len(parts):
         return _joined_classes(parts, classes, name)
-    if classes:
+    if len({samples.task.kind for _, samples in parts}) > 1:
         kinds = {prefix: f"a target for {samples.task.kind}" for prefix, samples in parts}
         raise DataError(f"{name} cannot be joined: {_each(kinds)}; join data of the same task")
-    units = {p: s.task.unit or "no unit" for p, s in parts if isinstance(s.task, Regression)}
+    units = {prefix: samples.task.unit or "no unit" for prefix, samples in parts}
     if len(set(units.values())) > 1:
         raise DataError(
             f"{name} cannot be joined: {_each(units)}; use the same unit for all targets"
         )
+    if any(samples.task != parts[0][1].task for _, samples in parts):
+        held = {prefix: samples.task.describe() for prefix, samples in parts}
+        raise DataError(f"{name} cannot be joined: {_each(held)}; join data of the same task")
     return parts[0][1].task, np.concatenate([samples.targets for _, samples in parts])
 
 

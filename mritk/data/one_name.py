@@ -28,8 +28,6 @@ def require_distinct_classes(samples: Samples, name: str) -> None:
     Raises:
         DataError: There are such; the message says what to type.
     """
-    if not isinstance(samples.task, Classification):
-        return
     classes = samples.task.classes
     for group in spelling_variants(classes):
         first, *others = group
@@ -54,8 +52,6 @@ def with_composed_classes(samples: Samples) -> Samples:
     Some file systems store the letter é as e and an accent (NFD): to the eye and to the person who
     types it the two are one name.
     """
-    if not isinstance(samples.task, Classification):
-        return samples
     old = samples.task.classes
     new = [composed(label) for label in old]
     return samples if new == list(old) else with_classes(samples, new)

@@ -22,7 +22,6 @@ from mritk.method import Epoch, Fitted, Setup
 from mritk.splits.units import unit_names
 from mritk.store.kept_model import model_metadata
 from mritk.store.trial_file import Failure, Predictions, TrialRecord
-from mritk.tasks.classification import Classification
 from mritk.trial import Trial
 
 if TYPE_CHECKING:
@@ -161,8 +160,7 @@ def _score(
         subset = _subset(trial, rows, workspace)
         began = time.perf_counter()
         scores = np.asarray(fitted.predict(subset), dtype=np.float32)
-        classes = isinstance(samples.task, Classification)
-        expected = (len(subset), samples.task.outputs) if classes else (len(subset),)
+        expected = samples.task.score_shape(len(subset))
         if scores.shape != expected:
             raise MritkError(
                 f"method {trial.method.name} returned scores of shape {scores.shape} for {part}, "

@@ -103,6 +103,14 @@ class Objective:
             return functional.cross_entropy(outputs, targets)
         return functional.mse_loss(outputs[:, 0], targets)
 
+    def loss_of_scores(self, scores: np.ndarray, targets: np.ndarray) -> float:
+        """Return :meth:`plain_loss` of what :meth:`scores` returns: (N, classes), or (N,)."""
+        if isinstance(self.task, Classification):
+            outputs = torch.from_numpy(np.ascontiguousarray(scores))
+        else:
+            outputs = self.prepare(scores.astype(np.float64))[:, None]
+        return float(self.plain_loss(outputs, self.prepare(targets)))
+
     @property
     def scaling(self) -> tuple[float, float]:
         """Center and scale of the targets: a value is ``output · scale + center``."""

@@ -10,7 +10,6 @@ import numpy as np
 from mritk.evaluate.metric import Metric
 from mritk.report.scored import scored_rows
 from mritk.results.table import Table
-from mritk.tasks.classification import Classification
 
 GUESS, MAJORITY, MEAN = "chance", "majority class", "mean of the targets"
 # By name of metric and number of classes.
@@ -30,7 +29,7 @@ def chance_of(table: Table, metric: Metric) -> tuple[float, str] | None:
     Accuracy is that of always naming the most frequent class (the no-information rate), log loss
     that of equal probabilities, R² that of the mean.
     """
-    if not isinstance(table.task, Classification):
+    if not table.task.classes:
         return (0.0, MEAN) if metric.name == "r2" else None
     if metric.name in BY_CLASSES:
         return BY_CLASSES[metric.name](len(table.task.classes)), GUESS

@@ -7,9 +7,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from mritk.evaluate.classification import log_losses
+from mritk.evaluate.sample_losses import sample_losses
 from mritk.results.table import Table
-from mritk.tasks.classification import Classification
 
 MOST = 24
 NAMES = 3
@@ -39,16 +38,13 @@ def hardest(table: Table) -> list[HardSample]:
     losses: dict[str, list[float]] = defaultdict(list)
     decided: dict[str, list[int]] = defaultdict(list)
     target: dict[str, float] = {}
-    is_classes = isinstance(table.task, Classification)
     for record in table.every_record:
         test = record.predictions["test"]
         target.update(zip(test.id, test.target.tolist(), strict=True))
-        if is_classes:
-            found = log_losses(test.target, test.score)
+        if table.task.classes:
             for name, choice in zip(test.id, test.score.argmax(axis=1).tolist(), strict=True):
                 decided[name].append(choice)
-        else:
-            found = np.abs(test.target - test.score)
+        found = sample_losses(table.task, test.target, test.score)
         for name, loss in zip(test.id, found.tolist(), strict=True):
             losses[name].append(loss)
     worst = sorted(losses, key=lambda name: (-float(np.mean(losses[name])), name))[:MOST]
@@ -60,12 +56,13 @@ def _sample(
 ) -> HardSample:
     task = table.task
     mean = float(np.mean(losses))
-    if not isinstance(task, Classification):
-        return HardSample(name, f"{target:g} {task.unit}".strip(), mean, 0, len(losses), "")
+    text = f"{task.target_text(target)} {task.unit}".strip()
+    if not task.classes:
+        return HardSample(name, text, mean, 0, len(losses), "")
     wrong = [choice for choice in decided if choice != int(target)]
     counts = sorted(set(wrong), key=lambda choice: (-wrong.count(choice), choice))
     taken_for = ", ".join(task.classes[choice] for choice in counts[:NAMES])
-    return HardSample(name, task.classes[int(target)], mean, len(wrong), len(losses), taken_for)
+    return HardSample(name, text, mean, len(wrong), len(losses), taken_for)
 
 
 def conflicts(table: Table) -> list[str]:

@@ -15,7 +15,6 @@ from mritk.evaluate.temperature import calibrated, fit_temperature
 from mritk.results.covariate import Covariate
 from mritk.results.trial_facts import TrialFacts
 from mritk.store.trial_file import TrialRecord
-from mritk.tasks.classification import Classification
 
 
 @dataclass(frozen=True)
@@ -81,7 +80,7 @@ class Analysis:
 
     def _scores(self, record: TrialRecord) -> np.ndarray:
         score = record.predictions["test"].score
-        if self.temperature and isinstance(record.task, Classification):
+        if self.temperature and record.task.classes:
             if record.stored_protocol.validates_on_test:
                 raise Undefined(
                     "the validation set is the test set; a temperature fitted on it would make "

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 import numpy as np
 
+from mritk.evaluate.evidence import Evidence
 from mritk.evaluate.group_gap import GroupScores
+from mritk.evaluate.group_scores import group_scores
 from mritk.evaluate.interval import Interval
 from mritk.evaluate.metric import Undefined
 from mritk.evaluate.run_values import Scored
@@ -50,9 +52,10 @@ def group_table(table: Table, covariate: Covariate) -> GroupTable:
                 units.setdefault(group, set()).update(record.predictions["test"].unit)
     names = covariate.in_order(list(units))
     shown = [name for name in names if len(units[name]) >= LEAST_OF_GROUP and name != UNKNOWN]
-    scores = {group: _scores(table, parts, group) for group in shown}
+    evidence, why = _evidence(table, parts, shown)
+    spread = group_scores(evidence, table.metrics[0])
     rows = [
-        _row(name, {group: found[name] for group, found in scores.items()}, table)
+        _row(name, _cells(table, name, shown, evidence, why), spread.get(name), table)
         for name, trials in parts.items()
         if trials
     ]
@@ -77,68 +80,71 @@ def _parts(record: TrialRecord, covariate: Covariate) -> dict[str, TrialRecord]:
     }
 
 
-@dataclass(frozen=True)
-class _Score:
-    """A group's score of one row, and how sure it is."""
-
-    cell: GroupCell
-    error: float = math.nan
-    dof: float = math.nan
-
-
-def _scores(
-    table: Table, parts: Mapping[str, Sequence[Mapping[str, TrialRecord]]], group: str
-) -> dict[str, _Score]:
-    """Return the score of one group in every row."""
-    analysis, metric = table.analysis, table.metrics[0]
-    scored: dict[str, list[Scored]] = {}
-    found: dict[str, _Score] = {}
-    for name, trials in parts.items():
-        try:
+def _evidence(
+    table: Table, parts: Mapping[str, Sequence[Mapping[str, TrialRecord]]], groups: Sequence[str]
+) -> tuple[dict[str, Evidence], dict[tuple[str, str], str]]:
+    """Return what the scores of each group can bear; and by row and group why they cannot."""
+    evidence: dict[str, Evidence] = {}
+    reasons: dict[tuple[str, str], str] = {}
+    for group in groups:
+        scored: dict[str, list[Scored]] = {}
+        for name, trials in parts.items():
             records = [of_groups[group] for of_groups in trials if group in of_groups]
-            scored[name] = [analysis.scored(record) for record in records]
-        except Undefined as why:
-            found[name] = _Score(GroupCell(math.nan, Interval.undefined(str(why))))
-    present = {name: trials for name, trials in scored.items() if trials}
-    evidence = analysis.evidence(present, [metric])
-    for name in present:
-        estimate, interval = evidence.estimate(name, metric), evidence.interval(name, metric)
-        cell = GroupCell(estimate.point, None if analysis.interval == "none" else interval)
-        found[name] = _Score(cell, estimate.standard_error, estimate.dof)
-    missing = GroupCell(math.nan, Interval.undefined("no test sample"))
-    return {name: found.get(name, _Score(missing)) for name in parts}
+            try:
+                scored[name] = [table.analysis.scored(record) for record in records]
+            except Undefined as why:
+                reasons[name, group] = str(why)
+        present = {name: trials for name, trials in scored.items() if trials}
+        if present:
+            evidence[group] = table.analysis.evidence(present, [table.metrics[0]])
+    return evidence, reasons
 
 
-def _row(name: str, scores: Mapping[str, _Score], table: Table) -> GroupRow:
+def _cells(
+    table: Table,
+    name: str,
+    groups: Sequence[str],
+    evidence: Mapping[str, Evidence],
+    reasons: Mapping[tuple[str, str], str],
+) -> dict[str, GroupCell]:
+    """Return the score of each group of one row."""
+    metric, without = table.metrics[0], table.analysis.interval == "none"
+    cells = {}
+    for group in groups:
+        if group in evidence and name in evidence[group].rows:
+            value = evidence[group].estimate(name, metric).point
+            interval = None if without else evidence[group].interval(name, metric)
+            cells[group] = GroupCell(value, interval)
+        else:
+            reason = reasons.get((name, group), "no test sample")
+            cells[group] = GroupCell(math.nan, Interval.undefined(reason))
+    return cells
+
+
+def _row(
+    name: str, cells: Mapping[str, GroupCell], spread: GroupScores | None, table: Table
+) -> GroupRow:
     metric = table.metrics[0]
-    cells = {group: score.cell for group, score in scores.items()}
-    defined = {group: s for group, s in scores.items() if not math.isnan(s.cell.value)}
-    if len(defined) < 2:
-        why = "fewer than two groups have a score"
-        none = GroupCell(math.nan, Interval.undefined(why))
+    values = {group: cell.value for group, cell in cells.items() if not math.isnan(cell.value)}
+    if len(values) < 2:
+        none = GroupCell(math.nan, Interval.undefined("fewer than two groups have a score"))
         return GroupRow(name, cells, none, none)
-    values = [score.cell.value for score in defined.values()]
-    lowest = int(np.argmin(values) if metric.higher_is_better else np.argmax(values))
-    worst = GroupCell(values[lowest], group=list(defined)[lowest])
-    gap = GroupCell(float(np.ptp(values)))
+    pick = min if metric.higher_is_better else max
+    lowest = pick(values, key=values.__getitem__)
+    worst = GroupCell(values[lowest], group=lowest)
+    gap = GroupCell(max(values.values()) - min(values.values()))
     if table.analysis.interval == "none":
         return GroupRow(name, cells, worst, gap)
-    unsure = [group for group, score in defined.items() if not score.error > 0]
-    if unsure or metric.no_interval:
+    known = spread.names if spread is not None else ()
+    unsure = [group for group in values if group not in known]
+    if spread is None or unsure or metric.no_interval:
         why = metric.no_interval or f"the variance of {unsure[0]} is unknown"
-        interval = Interval.undefined(why)
-        return GroupRow(
-            name, cells, replace(worst, interval=interval), replace(gap, interval=interval)
-        )
-    groups = GroupScores(
-        list(defined),
-        np.asarray(values),
-        np.asarray([score.error for score in defined.values()]),
-        np.asarray([score.dof for score in defined.values()]),
-    )
+        unknown = Interval.undefined(why)
+        worst, gap = replace(worst, interval=unknown), replace(gap, interval=unknown)
+        return GroupRow(name, cells, worst, gap)
     low, high = metric.bounds
-    _, _, of_worst = groups.worst(
+    _, _, of_worst = spread.worst(
         higher_is_better=bool(metric.higher_is_better), bounds=metric.bounds
     )
-    _, of_gap = groups.gap(high - low)
+    _, of_gap = spread.gap(high - low)
     return GroupRow(name, cells, replace(worst, interval=of_worst), replace(gap, interval=of_gap))

@@ -16,7 +16,6 @@ from mritk.evaluate.metrics import metrics_of
 from mritk.store.folder import ResultsFolder
 from mritk.store.record import TrialRecord
 from mritk.store.trial_state import UnusableTrial
-from mritk.tasks.classification import Classification
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -109,7 +108,7 @@ def _prediction_columns(trial: TrialRecord) -> Iterator[dict[str, Any]]:
             "unit": predicted.unit,
             "clean": predicted.clean,
         }
-        if isinstance(trial.task, Classification):
+        if trial.task.classes:
             names = np.asarray(trial.task.classes, dtype=object)
             columns["target"] = names[predicted.target]
             columns["prediction"] = names[predicted.score.argmax(axis=1)]

@@ -10,7 +10,6 @@ import numpy as np
 from mritk.data.samples import Samples
 from mritk.reading.parts import SPLITS
 from mritk.splits.fold import Fold
-from mritk.tasks.classification import Classification
 
 # A line names so many classes, the most frequent ones first if there are more.
 NAMED = 8
@@ -31,14 +30,7 @@ def _row(samples: Samples, part: str, rows: np.ndarray) -> dict[str, Any]:
     row: dict[str, Any] = {"part": part, "samples": len(rows)}
     for name, column in (("patients", samples.patients), ("sites", samples.sites)):
         row[name] = None if column is None else len({column[i] for i in rows})
-    targets = samples.targets[rows]
-    if isinstance(samples.task, Classification):
-        counts = np.bincount(targets, minlength=samples.task.outputs).tolist()
-        return row | {"classes": dict(zip(samples.task.classes, counts, strict=True))}
-    return row | {
-        "mean": float(targets.mean()) if len(targets) else None,
-        "sd": float(targets.std(ddof=1)) if len(targets) > 1 else None,
-    }
+    return row | samples.task.summary(samples.targets[rows])
 
 
 def worst_imbalance(samples: Samples, fold: Fold) -> float:
@@ -49,23 +41,9 @@ def worst_imbalance(samples: Samples, fold: Fold) -> float:
     the same difference for the share of targets up to any value.
     """
     parts = [samples.targets[rows] for name, rows in fold.parts.items() if name in SPLITS]
-    if isinstance(samples.task, Classification):
-        whole = _shares(samples.targets, samples.task.outputs)
-        found = [_shares(part, samples.task.outputs) for part in parts if len(part)]
-    else:
-        values = np.unique(samples.targets)
-        whole = _up_to(samples.targets, values)
-        found = [_up_to(part, values) for part in parts if len(part)]
+    whole = samples.task.shares(samples.targets, samples.targets)
+    found = [samples.task.shares(part, samples.targets) for part in parts if len(part)]
     return max((float(np.abs(share - whole).max()) for share in found), default=0.0)
-
-
-def _shares(targets: np.ndarray, classes: int) -> np.ndarray:
-    return np.bincount(targets, minlength=classes) / len(targets)
-
-
-def _up_to(targets: np.ndarray, values: np.ndarray) -> np.ndarray:
-    """Return the share of targets up to each value."""
-    return np.searchsorted(np.sort(targets), values, side="right") / len(targets)
 
 
 def balance_text(samples: Samples, fold: Fold) -> str:
@@ -73,8 +51,7 @@ def balance_text(samples: Samples, fold: Fold) -> str:
 
     Such as ``train 2104 samples, 180 patients: glioma 46 %, meningioma 23 %, pituitary 31 %``.
     """
-    unit = "" if isinstance(samples.task, Classification) else samples.task.unit
-    return "\n".join(_line(row, unit) for row in balance(samples, fold))
+    return "\n".join(_line(row, samples.task.unit) for row in balance(samples, fold))
 
 
 def _line(row: dict[str, Any], unit: str) -> str:

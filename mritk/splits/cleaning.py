@@ -12,7 +12,6 @@ from mritk.splits.draw import draw_share
 from mritk.splits.fold import Fold
 from mritk.splits.shots import draw_shots
 from mritk.splits.split_rule import SplitRule
-from mritk.tasks.classification import Classification
 
 NO_ROWS = np.empty(0, dtype=np.int64)
 REMEDY = "add samples of it, or choose another split scheme"
@@ -113,7 +112,7 @@ def _require_parts(samples: Samples, before: Parts, left: Parts, final: Parts) -
         held, kept = getattr(before, name), getattr(left, name)
         if not len(rows):
             raise DataError(f"{place}the {name} set is empty{_lost(held, kept)}")
-        if not isinstance(samples.task, Classification) or (before.site and name == "test"):
+        if not samples.task.classes or (before.site and name == "test"):
             continue
         absent = np.setdiff1d(np.arange(samples.task.outputs), samples.targets[rows])
         if len(absent):

@@ -19,10 +19,6 @@ import numpy as np
 from mritk.data.samples import Samples
 from mritk.errors import DataError
 from mritk.seeds import derive
-from mritk.tasks.classification import Classification
-
-# Regression targets are stratified by this many quantiles.
-QUANTILES = 5
 
 # A share is realised as so many equal parts at most.
 MOST_PARTS = 20
@@ -100,7 +96,7 @@ def _draw(
     ``choices`` lists, by their numbers, the parts that the caller could do with.
     """
     rows = rows[np.argsort(np.asarray(samples.ids)[rows])]
-    strata = _strata(samples, rows, count)
+    strata = samples.task.strata(samples.targets[rows], count)
     _, unit = np.unique(groups[rows], return_inverse=True)
     _require_enough(samples, rows, unit, strata, count)
     held = np.zeros((unit.max() + 1, strata.max() + 1))  # samples of each unit in each stratum
@@ -163,16 +159,6 @@ def _flaws(
     np.add.at(held, (part, strata), 1)
     share = held[list(choice)] / held.sum(0)
     return float(((share == 0) | (share == 1)).sum()), float(np.abs(share - 1 / count).max())
-
-
-def _strata(samples: Samples, rows: np.ndarray, parts: int) -> np.ndarray:
-    """Return classes, or quantiles of the target with at least ``parts`` samples each, from 0."""
-    targets = samples.targets[rows]
-    if isinstance(samples.task, Classification):
-        return np.unique(targets, return_inverse=True)[1]
-    quantiles = max(1, min(QUANTILES, len(rows) // parts))
-    ranks = np.argsort(np.argsort(targets, kind="stable"), kind="stable")
-    return ranks * quantiles // max(1, len(rows))
 
 
 def _require_enough(

@@ -7,7 +7,6 @@ import numpy as np
 from mritk.data.samples import Samples
 from mritk.errors import DataError
 from mritk.seeds import derive
-from mritk.tasks.classification import Classification
 
 
 def draw_shots(
@@ -29,12 +28,12 @@ def draw_shots(
         Rows, sorted.
 
     Raises:
-        DataError: A class has fewer samples; or the target is not a class.
+        DataError: A class has fewer samples; or the targets are no classes.
     """
     task = samples.task
-    if not isinstance(task, Classification):
+    if not task.classes:
         raise DataError(
-            f"shots = {shots} is per class, but the target is numeric; remove shots from the "
+            f"shots = {shots} is per class, but {task.kind} has no classes; remove shots from the "
             "protocol's [split]"
         )
     ordered = rows[np.argsort(np.asarray(samples.ids)[rows])]

@@ -19,7 +19,6 @@ from mritk.splits.draw import DRAWS, draw_parts, draw_share
 from mritk.splits.fold import Fold, fold_digest
 from mritk.splits.split_rule import SplitRule, resolved_scheme
 from mritk.splits.units import units
-from mritk.tasks.classification import Classification
 
 __all__ = ["Fold", "SplitRule", "fold_digest", "make_folds", "resolved_scheme"]
 
@@ -113,7 +112,7 @@ def _require_spread(bound: Bound) -> None:
     """Refuse classes of so few patients that no draw could put one into every part."""
     samples, rule = bound.samples, bound.rule
     scheme = resolved_scheme(samples, rule)
-    if scheme not in ("holdout", "kfold") or not isinstance(samples.task, Classification):
+    if scheme not in ("holdout", "kfold"):
         return
     needed = max(3, rule.folds) if scheme == "kfold" else 3  # training, validation and test
     for label, name in enumerate(samples.task.classes):

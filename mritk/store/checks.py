@@ -13,7 +13,6 @@ from mritk.evaluate.metric import Value
 from mritk.evaluate.metrics import metrics_of
 from mritk.reading.parts import SPLITS
 from mritk.store.trial_file import Predictions, TrialRecord
-from mritk.tasks.classification import Classification
 
 
 @dataclass(frozen=True)
@@ -76,13 +75,10 @@ def _predictions(record: TrialRecord) -> Iterator[Check]:
         wrong = []
         if sorted(predictions.id) != sorted(record.splits.get(part, [])):
             wrong.append("its samples are not those of the split")
-        shape: tuple[int, ...] = (len(predictions.id),)
-        if isinstance(record.task, Classification):
-            classes = record.task.outputs
-            targets = predictions.target
-            if len(targets) and (targets.min() < 0 or targets.max() >= classes):
-                wrong.append(f"targets are outside 0 to {classes - 1}")
-            shape = (len(predictions.id), classes)
+        classes, targets = len(record.task.classes), predictions.target
+        if classes and len(targets) and (targets.min() < 0 or targets.max() >= classes):
+            wrong.append(f"targets are outside 0 to {classes - 1}")
+        shape = record.task.score_shape(len(predictions.id))
         if predictions.score.shape != shape:
             wrong.append(f"scores have shape {predictions.score.shape}, not {shape}")
         elif not np.isfinite(predictions.score).all():

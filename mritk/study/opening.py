@@ -31,7 +31,6 @@ from mritk.records import Dataset, DatasetFamily, Origin
 from mritk.splits.split_rule import SplitRule, resolved_scheme
 from mritk.study.data_options import DataOptions, NamedDataset
 from mritk.study.path_hint import hinted
-from mritk.tasks.classification import Classification
 
 Found = TypeVar("Found")
 
@@ -182,7 +181,7 @@ class _Read:
 
     @property
     def classes(self) -> tuple[str, ...]:
-        return tuple(dict.fromkeys(c for part in self.parts for c in _classes(part)))
+        return tuple(dict.fromkeys(c for part in self.parts for c in part.task.classes))
 
     @property
     def lacks_patients(self) -> bool:
@@ -213,8 +212,8 @@ def _opened(read: _Read, options: DataOptions) -> Opened:
     parts = []
     for one, record, part in zip(named, records, read.parts, strict=True):
         for old in one.told.rename:
-            if old not in _classes(part):
-                known = ", ".join(_classes(part)) or "none"
+            if old not in part.task.classes:
+                known = ", ".join(part.task.classes) or "none"
                 raise DataError(f"{one.asked}: it has no class {old!r}; it has {known}")
         parts.append(_renamed(part, {**rename, **one.told.rename}))
         require_distinct_classes(parts[-1], record.name)
@@ -268,14 +267,10 @@ def _told(samples: Samples, rule: PatientRule, name: str) -> Samples:
     return with_one_spelling(with_patients(samples, rule, name), name)
 
 
-def _classes(samples: Samples) -> tuple[str, ...]:
-    return samples.task.classes if isinstance(samples.task, Classification) else ()
-
-
 def _renamed(samples: Samples, rename: Mapping[str, str]) -> Samples:
     """Rename the classes that these samples have."""
     return rename_classes(
-        samples, {old: new for old, new in rename.items() if old in _classes(samples)}
+        samples, {old: new for old, new in rename.items() if old in samples.task.classes}
     )
 
 

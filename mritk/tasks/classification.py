@@ -45,6 +45,35 @@ class Classification(Task):
         """Return (n, number of classes)."""
         return (n, self.outputs)
 
+    def describe(self) -> str:
+        """Return the names of the classes."""
+        return ", ".join(self.classes)
+
+    def target_value(self, target: float) -> str:
+        """Return the name of the class."""
+        return self.classes[int(target)]
+
+    def target_text(self, target: float) -> str:
+        """Return the name of the class."""
+        return self.classes[int(target)]
+
+    def strata(self, targets: np.ndarray, parts: int) -> np.ndarray:
+        """Return the classes that occur, numbered from 0; see :meth:`Task.strata`."""
+        return np.unique(targets, return_inverse=True)[1]
+
+    def support(self, targets: np.ndarray) -> dict[str, int]:
+        """Return the samples of each class; see :meth:`Task.support`."""
+        counts = np.bincount(targets, minlength=self.outputs).tolist()
+        return dict(zip(self.classes, counts, strict=True))
+
+    def summary(self, targets: np.ndarray) -> dict[str, Any]:
+        """Return :meth:`support` as ``classes``; see :meth:`Task.summary`."""
+        return {"classes": self.support(targets)}
+
+    def shares(self, targets: np.ndarray, whole: np.ndarray) -> np.ndarray:
+        """Return the share of each class; see :meth:`Task.shares`."""
+        return np.bincount(targets, minlength=self.outputs) / len(targets)
+
     def identity(self) -> tuple[str, ...]:
         """Return the names of the classes."""
         return self.classes

@@ -78,6 +78,10 @@ class Segmentation(Task):
         """Return (n, number of case columns); see :mod:`mritk.evaluate.cases`."""
         raise NotImplementedError
 
+    def describe(self) -> str:
+        """Name the regions of the label maps."""
+        return f"label maps of {', '.join(self.regions)}"
+
     def identity(self) -> tuple[str, ...]:
         """Return labels and regions."""
         return (*self.labels, *(f"{name}={'+'.join(of)}" for name, of in self.regions.items()))

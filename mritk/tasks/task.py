@@ -2,7 +2,7 @@
 
 Everything that depends on the kind of a task is asked of the task itself, of its metrics
 (:mod:`mritk.evaluate.metrics`) or of its loss (:mod:`mritk.model.objective`). No other code decides
-on a kind.
+on a kind. What exists for classes only, such as a confusion matrix, asks for ``task.classes``.
 """
 
 from __future__ import annotations
@@ -21,12 +21,14 @@ class Task(ABC):
         classes: Names of the classes of a sample; empty where its target is no class.
         unit: Unit of a target that is a number; empty where there is none.
         has_target_maps: Whether the target of a sample is a label map.
+        has_scores: Whether samples can be scored; without, a trial ends with its training.
     """
 
     kind: ClassVar[str]
     classes: tuple[str, ...] = ()
     unit: str = ""
     has_target_maps: ClassVar[bool] = False
+    has_scores: ClassVar[bool] = True
 
     @property
     @abstractmethod
@@ -44,6 +46,56 @@ class Task(ABC):
     @abstractmethod
     def score_shape(self, n: int) -> tuple[int, ...]:
         """Return the shape of the scores of ``n`` samples."""
+
+    @abstractmethod
+    def describe(self) -> str:
+        """Return what the samples have, in words that follow "has": ``numeric targets``."""
+
+    def target_value(self, target: float) -> str | float | None:
+        """Return a target as JSON has it: the name of a class, a number, or None."""
+        return None
+
+    def target_text(self, target: float) -> str:
+        """Return a target as text for people and for comparison; empty where it is no value."""
+        return ""
+
+    def strata(self, targets: np.ndarray, parts: int) -> np.ndarray:
+        """Return what a draw spreads evenly over ``parts`` parts.
+
+        Args:
+            targets: (n,) targets.
+            parts: How many parts are drawn; a stratum holds at least as many samples if it can.
+
+        Returns:
+            (n,) int64 numbers of strata, each from 0 to the last used; all 0 where targets tell
+            nothing.
+        """
+        return np.zeros(len(targets), dtype=np.int64)
+
+    def support(self, targets: np.ndarray) -> dict[str, int]:
+        """Return how many of the targets are of each class, in order; empty without classes."""
+        return {}
+
+    def summary(self, targets: np.ndarray) -> dict[str, Any]:
+        """Return the distribution of targets as JSON-able values, empty where they tell nothing.
+
+        ``classes`` are samples by class name; ``mean`` and ``sd`` (with n - 1) are in the unit, and
+        None for fewer than one or two targets.
+        """
+        return {}
+
+    def shares(self, targets: np.ndarray, whole: np.ndarray) -> np.ndarray:
+        """Return the distribution of n > 0 targets in a form whose largest difference compares two.
+
+        Args:
+            targets: (n,) targets.
+            whole: (N,) targets of all samples.
+
+        Returns:
+            (K,) shares of the classes, or of the targets up to each different value of ``whole``;
+            a single 1 where targets tell nothing.
+        """
+        return np.ones(1)
 
     @abstractmethod
     def identity(self) -> tuple[str, ...]:

@@ -16,6 +16,7 @@ class Unlabelled(Task):
     """The samples have no target. A method may yield weights or embeddings, but no scores."""
 
     kind: ClassVar[str] = "unlabelled"
+    has_scores: ClassVar[bool] = False
 
     @property
     def outputs(self) -> int:
@@ -31,6 +32,10 @@ class Unlabelled(Task):
     def score_shape(self, n: int) -> tuple[int, ...]:
         """Return (n, 0)."""
         return (n, 0)
+
+    def describe(self) -> str:
+        """Say that there are no targets."""
+        return "no targets"
 
     def identity(self) -> tuple[str, ...]:
         """Nothing tells it from others of its kind."""

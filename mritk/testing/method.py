@@ -45,7 +45,7 @@ def scores_have_the_shape_of_the_task(it: MethodUnderTest) -> None:
             if regression:
                 continue  # a method may refuse a kind of task, in one line
             raise
-        expected = (len(TEST),) if regression else (len(TEST), samples.task.outputs)
+        expected = samples.task.score_shape(len(TEST))
         if found.shape != expected:
             raise Defect(f"{samples.task.kind} gives scores {found.shape}, not {expected}")
         if not np.isfinite(found).all():

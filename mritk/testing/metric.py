@@ -6,11 +6,11 @@ import math
 
 import numpy as np
 
+from mritk.evaluate.examples import COUNT, example
 from mritk.evaluate.metric import Metric
 from mritk.evaluate.resamples import Resamples
 from mritk.testing.check import Defect, NotApplicable, UnderTest, promises
 
-COUNT, CLASSES = 60, 3
 TABLES = range(4)
 CLOSE = 1e-6
 
@@ -20,15 +20,8 @@ class MetricUnderTest(UnderTest[Metric]):
 
     def table(self, seed: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """Return targets (60,), scores that know something of them, and whole weights 0 to 3."""
-        rng = np.random.default_rng(seed)
-        weights = rng.integers(0, 4, COUNT).astype(np.float64)
-        if self.record.task == "regression":
-            values = rng.normal(50, 15, COUNT)
-            return values, values + rng.normal(0, 8, COUNT), weights
-        targets = np.arange(COUNT) % CLASSES
-        scores = rng.normal(0, 1, (COUNT, CLASSES)) + 1.2 * np.eye(CLASSES)[targets]
-        weights[:CLASSES] = 1  # every class counts
-        return targets, scores, weights
+        made = example(self.record, seed)
+        return made.targets, made.scores, made.weights
 
     def value(self, targets: np.ndarray, scores: np.ndarray, weights: np.ndarray) -> float:
         """Return the value, NaN where it is undefined."""
@@ -78,14 +71,8 @@ def direction_is_right(it: MetricUnderTest) -> None:
     better = it.record.higher_is_better
     if better is None:
         raise NotApplicable("it has no direction")
-    targets, _, _ = it.table(0)
-    ones = np.ones(COUNT)
-    if it.record.task == "regression":
-        right, wrong = targets + 1e-3, 2 * targets.mean() - targets + 30
-    else:
-        right = 8.0 * np.eye(CLASSES)[targets]
-        wrong = 8.0 * np.eye(CLASSES)[(targets + 1) % CLASSES]
-    good, bad = it.value(targets, right, ones), it.value(targets, wrong, ones)
+    made, ones = example(it.record, 0), np.ones(COUNT)
+    good, bad = it.value(made.targets, made.right, ones), it.value(made.targets, made.wrong, ones)
     if good < bad if better else good > bad:
         raise Defect(
             f"right predictions give {good:.4g}, wrong ones {bad:.4g}, but higher_is_better is "

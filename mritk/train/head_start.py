@@ -17,7 +17,6 @@ from mritk.probe.features import FrozenBackbone
 from mritk.probe.logistic import fit_logistic
 from mritk.probe.ridge import fit_ridge
 from mritk.protocol.recipe import PENALTIES, Recipe
-from mritk.tasks.classification import Classification
 
 
 def start_as_probe(head: nn.Module, setup: Setup, objective: Objective) -> float:
@@ -35,7 +34,7 @@ def start_as_probe(head: nn.Module, setup: Setup, objective: Objective) -> float
     recipe: Recipe = setup.parameters
     frozen = FrozenBackbone(setup, batch_size=recipe.eval_batch_size)
     train, val = (frozen.features(part).values for part in (setup.train, setup.val))
-    if isinstance(setup.task, Classification):
+    if setup.task.classes:
         balanced = recipe.class_weights == "balanced"
         targets, classes = setup.train.targets, setup.task.outputs
         fitted = fit_logistic(train, targets, classes, PENALTIES, balanced=balanced)

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from mritk import Classification, DataError, Derived, Epoch, Setup, Subset, UsageError, kept
+from mritk import DataError, Derived, Epoch, Setup, Subset, Task, UsageError, kept
 from mritk.train import (
     BestState,
     FrozenBackbone,
@@ -105,7 +105,7 @@ class FeatureModel:
         with repeatable(self._setup.device, deterministic=self._setup.deterministic):
             features = self._backbone.features(subset).values
         scores = self._model.scores(features.astype(np.float64))
-        return scores if isinstance(self._setup.task, Classification) else scores[:, 0]
+        return _scores(self._setup, scores)
 
 
 def fit_probe(setup: Setup) -> FeatureModel:
@@ -150,7 +150,7 @@ def _fitted(setup: Setup, features: np.ndarray, penalties: tuple[float, ...]) ->
     targets = setup.train.targets
 
     def make() -> tuple[np.ndarray, dict[str, Any]]:
-        if not isinstance(setup.task, Classification):
+        if not setup.task.classes:
             return _table(*fit_ridge(features, targets, penalties)), {}
         _require_all_classes(setup.task, targets)
         classes, on_device = setup.task.outputs, torch.from_numpy(features).to(setup.device)
@@ -173,7 +173,7 @@ def _fitted(setup: Setup, features: np.ndarray, penalties: tuple[float, ...]) ->
     return kept(identity, make, setup.workspace)
 
 
-def _require_all_classes(task: Classification, targets: np.ndarray) -> None:
+def _require_all_classes(task: Task, targets: np.ndarray) -> None:
     absent = sorted(set(range(task.outputs)) - set(targets.tolist()))
     if absent:
         raise DataError(
@@ -213,10 +213,10 @@ def _choose(
     seconds += (time.perf_counter() - began) / len(models)
     for number in range(1, len(models) + 1):
         began = time.perf_counter()
-        scores = _squeezed(setup, on_val[number - 1])
-        train_scores = _squeezed(setup, on_train[number - 1])
-        train_loss = _loss(objective, train_scores, setup.train.targets)
-        val_loss = _loss(objective, scores, setup.val.targets)
+        scores = _scores(setup, on_val[number - 1])
+        train_scores = _scores(setup, on_train[number - 1])
+        train_loss = objective.loss_of_scores(train_scores, setup.train.targets)
+        val_loss = objective.loss_of_scores(scores, setup.val.targets)
         value = best.measure(val_loss, scores, setup.val.targets)
         best.offer(number, value, torch.nn.Identity())  # there is no network state to keep
         setup.on_epoch(
@@ -247,13 +247,5 @@ def _scores_of_all(models: list[LinearModel], features: np.ndarray) -> list[np.n
     return np.split(scores, len(models), axis=1)
 
 
-def _squeezed(setup: Setup, scores: np.ndarray) -> np.ndarray:
-    return scores if isinstance(setup.task, Classification) else scores[:, 0]
-
-
-def _loss(objective: Objective, scores: np.ndarray, targets: np.ndarray) -> float:
-    if isinstance(objective.task, Classification):
-        outputs = torch.from_numpy(np.ascontiguousarray(scores))
-    else:
-        outputs = objective.prepare(scores.astype(np.float64))[:, None]
-    return float(objective.plain_loss(outputs, objective.prepare(targets)))
+def _scores(setup: Setup, outputs: np.ndarray) -> np.ndarray:
+    return outputs.reshape(setup.task.score_shape(len(outputs)))

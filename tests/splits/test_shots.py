@@ -135,5 +135,5 @@ def test_a_number_has_no_shots():
     samples = Samples(
         [f"s{i}" for i in range(40)], np.arange(40.0), Regression("years"), lambda i: np.zeros(1)
     )
-    with pytest.raises(DataError, match="the target is numeric; remove shots"):
+    with pytest.raises(DataError, match="regression has no classes; remove shots"):
         fold_of(samples, 3)

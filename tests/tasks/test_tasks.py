@@ -102,3 +102,37 @@ def test_covariates_are_texts_or_numbers_one_per_sample():
     assert samples.covariates["age"].dtype == np.float64
     with pytest.raises(DataError, match="column age has 1 rows for 2 ids"):
         volumes(covariates={"age": [40]})
+
+
+AGES = np.asarray([40.0, 10.0, 30.0, 20.0, 50.0, 60.0])
+
+
+def test_strata_are_the_classes_that_occur_or_quantiles_or_one():
+    three = mritk.Classification(("a", "b", "c"))
+    assert three.strata(np.asarray([2, 0, 2]), 2).tolist() == [1, 0, 1]
+    assert mritk.Regression().strata(AGES, 2).tolist() == [1, 0, 1, 0, 2, 2]
+    assert mritk.Regression().strata(AGES, 7).tolist() == [0] * 6  # too few to divide
+    for task in (BRATS, mritk.Unlabelled()):
+        assert task.strata(np.zeros(3), 2).tolist() == [0, 0, 0]
+
+
+def test_a_task_tells_what_targets_are_and_how_they_are_distributed():
+    tumours, years = ALL[:2]
+    assert (tumours.target_text(1), tumours.target_value(1)) == ("pituitary", "pituitary")
+    assert (years.target_text(40.0), years.target_value(40.5)) == ("40", 40.5)
+    assert tumours.support(np.asarray([1, 1])) == {"glioma": 0, "pituitary": 2}
+    assert years.summary(AGES) == {"mean": 35.0, "sd": pytest.approx(np.std(AGES, ddof=1))}
+    for task in (BRATS, mritk.Unlabelled()):
+        assert task.target_text(0.0) == "" and task.target_value(0.0) is None
+        assert task.summary(np.zeros(3)) == task.support(np.zeros(3)) == {}
+
+
+def test_the_largest_difference_of_shares_of_numbers_is_that_of_kolmogorov_and_smirnov():
+    from scipy.stats import ks_2samp
+
+    rng = np.random.default_rng(0)
+    whole = rng.normal(size=40)
+    part = whole[:13]
+    task = mritk.Regression()
+    apart = np.abs(task.shares(part, whole) - task.shares(whole, whole)).max()
+    assert apart == pytest.approx(ks_2samp(part, whole).statistic)

@@ -13,7 +13,6 @@ from mritk.evaluate.per_class import confusion as confusion_of
 from mritk.report.scored import scored_rows
 from mritk.report.style import STYLE, legend_below, panels, rest_note, short, title_of, width_of
 from mritk.results.table import Table
-from mritk.tasks.classification import Classification
 
 MOST, COLUMNS = 6, 3
 BAR = 0.8  # inches that the colour bar takes
@@ -23,10 +22,10 @@ def confusion(table: Table) -> Figure:
     """Draw one matrix for each of the first rows: shares of the true class, counts of all trials.
 
     Raises:
-        UsageError: It is a regression.
+        UsageError: The task has no classes.
     """
-    if not isinstance(table.task, Classification):
-        raise UsageError("regression has no confusion matrix")
+    if not table.task.classes:
+        raise UsageError(f"{table.task.kind} has no confusion matrix")
     names, rows = [short(name) for name in table.task.classes], scored_rows(table)
     side, names_take = 0.8 + 0.42 * len(names), width_of(names)
     with rc_context(STYLE):

@@ -30,7 +30,6 @@ from mritk.report.style import (
     title_of,
 )
 from mritk.results.table import Table
-from mritk.tasks.classification import Classification
 
 MOST, COLUMNS = 8, 4
 GRID = np.linspace(0, 1, 201)
@@ -66,8 +65,8 @@ def precision_recall(table: Table) -> Figure:
 
 def _curves(table: Table, kind: Kind) -> Figure:
     task = table.task
-    if not isinstance(task, Classification):
-        raise UsageError("regression has no ROC or precision–recall curve")
+    if not task.classes:
+        raise UsageError(f"{task.kind} has no ROC or precision–recall curve")
     rows = scored_rows(table)
     with rc_context(STYLE):
         shown = rows[:MOST]

@@ -15,7 +15,6 @@ from mritk.evaluate.run_values import Scored
 from mritk.report.scored import scored_rows
 from mritk.report.style import COLOURS, RULE, STYLE, legend_below, panels, rest_note, title_of
 from mritk.results.table import Table
-from mritk.tasks.classification import Classification
 
 MOST, COLUMNS = 6, 3
 FOOT = 0.25  # height of the highest bar
@@ -27,10 +26,10 @@ def reliability(table: Table) -> Figure:
     Bars at the foot show where decisions lie; on the line, confidence is what it says.
 
     Raises:
-        UsageError: It is a regression.
+        UsageError: The task has no classes.
     """
-    if not isinstance(table.task, Classification):
-        raise UsageError("regression has no reliability diagram")
+    if not table.task.classes:
+        raise UsageError(f"{table.task.kind} has no reliability diagram")
     rows = scored_rows(table)
     with rc_context(STYLE):
         shown = rows[:MOST]

@@ -1,0 +1,46 @@
+"""Find code that decides on the kind of a task."""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Iterator
+
+from mritk.tasks.task import Task
+
+
+def kinds() -> tuple[frozenset[str], frozenset[str]]:
+    """Return the names of the classes of all kinds of tasks, and the names of the kinds."""
+    import mritk.tasks.kinds  # noqa: F401 - imports them all
+
+    found = [kind for kind in Task.__subclasses__() if kind.__module__.startswith("mritk.")]
+    return frozenset(k.__name__ for k in found), frozenset(k.kind for k in found)
+
+
+def decisions_on_kind(tree: ast.AST) -> list[str]:
+    """Return the expressions that compare a task, or a name of a kind, with a kind."""
+    return [ast.unparse(node) for node in ast.walk(tree) if _decides(node)]
+
+
+def _decides(node: ast.AST) -> bool:
+    if isinstance(node, ast.Call) and ast.unparse(node.func) in ("isinstance", "issubclass"):
+        return any(_names_kind(inner) for inner in ast.walk(node.args[1]))
+    if isinstance(node, ast.Compare):
+        return any(_names_kind(inner) for part in _parts(node) for inner in ast.walk(part))
+    if isinstance(node, ast.MatchClass):
+        return _names_kind(node.cls)
+    return isinstance(node, ast.MatchValue) and _names_kind(node.value)
+
+
+def _parts(node: ast.Compare) -> Iterator[ast.expr]:
+    """Yield what is compared; of tuples and sets, their members."""
+    for part in (node.left, *node.comparators):
+        members = part.elts if isinstance(part, ast.Tuple | ast.List | ast.Set) else [part]
+        yield from (m for m in members if not isinstance(m, ast.Call))
+
+
+def _names_kind(node: ast.AST) -> bool:
+    classes, names = kinds()
+    if isinstance(node, ast.Constant):
+        return node.value in names
+    name = getattr(node, "attr", None) or getattr(node, "id", None)
+    return name in classes
