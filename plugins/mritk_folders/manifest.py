@@ -116,8 +116,8 @@ def _check_columns(table: TextTable, further: Sequence[str], *, maps: bool) -> s
             )
     if unknown:
         logger.warning(
-            "%s: columns %s are ignored; supported: %s",
-            *(table.path.name, ", ".join(unknown), ", ".join(COLUMNS)),
+            "%s: columns %s are ignored; supported: %s, and others by ,covariates=%s",
+            *(table.path.name, ", ".join(unknown), ", ".join(COLUMNS), "/".join(unknown)),
         )
     return targets[0]
 
