@@ -4,9 +4,14 @@ from __future__ import annotations
 
 import json
 
+import numpy as np
 import pytest
+import torch
 
+from mritk import Subset
+from mritk.plugins.registry import Registry
 from mritk.store.folder import ResultsFolder
+from mritk.train import load_model
 
 VOLUMES = '''
 """Small volumes whose target is a number, and a tiny 3-D network."""
@@ -218,7 +223,7 @@ def sequences(tmp_path):
     return ("run", "-p", tmp_path / "sequences.py", "-d", "cases", "--device", "cpu")
 
 
-def test_cases_of_four_sequences_train_end_to_end(mritk, sequences, tmp_path):
+def test_cases_of_four_sequences_train_end_to_end(mritk, sequences, tmp_path, workspace):
     (tmp_path / "short.toml").write_text(SHORT)
     ended = mritk(
         *(*sequences, "-b", "four", "--protocol", tmp_path / "short.toml", "--seeds", 1),
@@ -231,7 +236,17 @@ def test_cases_of_four_sequences_train_end_to_end(mritk, sequences, tmp_path):
     contract = trial.provenance["input_contract"]
     assert (contract["channels"], contract["fit"], contract["spacing"]) == (4, "crop_or_pad", 1.0)
     (file,) = (tmp_path / "results" / "trials").iterdir()
-    assert "z-score of pixels other than 0" in mritk("card", file).out
+    card = mritk("card", file).out
+    assert "in the order t1, t1ce, t2, flair, cropped or padded, resampled to 1.0 mm" in card
+    assert "z-score of pixels other than 0" in card
+    (kept,) = (tmp_path / "results" / "models").iterdir()
+    registry = Registry.load([str(tmp_path / "sequences.py")], {})
+    model = load_model(kept, registry.backbone)
+    samples = registry.dataset("cases").open(workspace)
+    rows = [samples.ids.index(name) for name in trial.test.id]
+    pixels = Subset.of(samples, rows, workspace).images(model.contract.grid(16))
+    scores = model(torch.from_numpy(pixels).float() / 255).numpy()
+    np.testing.assert_allclose(scores, trial.test.score, atol=1e-5)
 
 
 def test_other_channels_than_a_network_takes_are_one_clear_line(mritk, sequences):

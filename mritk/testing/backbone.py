@@ -174,6 +174,8 @@ def keeps_its_input_contract(it: BackboneUnderTest) -> None:
             "8-bit values by 255"
         )
     sides: tuple[Size, ...] = (contract.size,) if contract.size else (ANY_SIDE, ANY_SIDE + 32)
+    if contract.minimum is not None:
+        sides = (*sides, contract.minimum)
     widths = set()
     for side in sides:
         try:

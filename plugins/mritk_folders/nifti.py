@@ -58,16 +58,8 @@ def read_volume(path: Path) -> np.ndarray:
             its voxels are equal or no numbers.
     """
     with _opened(path) as stream:
-        header = _header(stream)
-        shape = _shape(header)
-        orientation = nib.io_orientation(header.get_best_affine())
-        slope, intercept = header.get_slope_inter()
-        stored = _data(stream, header, shape)
-        grey = grey_levels(
-            stored,
-            slope=1.0 if slope is None else float(slope),
-            intercept=0.0 if intercept is None else float(intercept),
-        )
+        stored, slope, intercept, orientation = _stored(stream)
+        grey = grey_levels(stored, slope=slope, intercept=intercept)
         if not grey.any():
             _refuse_constant(stored)
         del stored
@@ -82,13 +74,9 @@ def read_label_map(path: Path) -> np.ndarray:
             number from 0 to 255.
     """
     with _opened(path) as stream:
-        header = _header(stream)
-        shape = _shape(header)
-        orientation = nib.io_orientation(header.get_best_affine())
-        slope, intercept = header.get_slope_inter()
-        labels = _data(stream, header, shape)
-        if slope is not None and (float(slope), float(intercept or 0)) != (1.0, 0.0):
-            labels = labels * float(slope) + float(intercept or 0)
+        labels, slope, intercept, orientation = _stored(stream)
+        if (slope, intercept) != (1.0, 0.0):
+            labels = labels * slope + intercept
         with np.errstate(invalid="ignore"):
             whole = labels.astype(np.uint8)
         if not np.array_equal(whole, labels):
@@ -131,6 +119,22 @@ def _opened(path: Path) -> Iterator[BufferedReader | gzip.GzipFile]:
         raise DataError(f"truncated or corrupt gzip data ({error})") from error
     except (HeaderDataError, ImageFileError, OSError, ValueError, OverflowError) as error:
         raise DataError(f"{error}") from error
+
+
+def _stored(
+    stream: BufferedReader | gzip.GzipFile,
+) -> tuple[np.ndarray, float, float, np.ndarray]:
+    """Return the numbers as stored, (Z, Y, X), their slope and intercept, and the orientation."""
+    header = _header(stream)
+    shape = _shape(header)
+    orientation = nib.io_orientation(header.get_best_affine())
+    slope, intercept = header.get_slope_inter()
+    return (
+        _data(stream, header, shape),
+        1.0 if slope is None else float(slope),
+        0.0 if intercept is None else float(intercept),
+        orientation,
+    )
 
 
 def _turned(stored: np.ndarray, orientation: np.ndarray) -> np.ndarray:
