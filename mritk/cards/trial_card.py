@@ -134,6 +134,7 @@ def _contract_text(contract: dict[str, Any], size: object) -> str:
         return NOT_STORED
     side = size_text(tuple(size)) if isinstance(size, (list, tuple)) else size or "any"
     further = [
+        f"in the order {', '.join(names)}" if (names := contract.get("channel_names")) else "",
         "cropped or padded" if contract.get("fit") == "crop_or_pad" else "",
         f"resampled to {contract['spacing']} mm" if contract.get("spacing") else "",
         "z-score of pixels other than 0" if contract.get("intensity") == "zscore" else "",

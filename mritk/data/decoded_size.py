@@ -8,14 +8,20 @@ import shutil
 from collections.abc import Sequence
 from pathlib import Path
 
+import numpy as np
+
 from mritk.data.grid import Grid, GridLike, Size, size_text
 from mritk.data.preprocessing import UNCHANGED, Preprocessing
+from mritk.data.sample_grid import share_kept
+from mritk.data.samples import Samples
 from mritk.errors import StoreError
 
 logger = logging.getLogger("mritk")
 
 # From here on a person is told before anything is written.
 LARGE = 1e8
+# Share of a sample that a grid keeps at least, or a person is told.
+MOST = 0.5
 
 
 def decoded_bytes(
@@ -44,6 +50,29 @@ def decoded_bytes(
     channels = named or (3 if "colour" in kinds and not preprocessing.grey else 1)
     item = 1 if all(mode.endswith(" uint8") for _, mode in readable) else 2 if named else 4
     return len(readable) * math.prod(frame) * channels * item
+
+
+def warn_of_cropping(samples: Samples, shapes: Sequence[tuple[int, ...]], size: GridLike) -> None:
+    """Warn if a grid cuts off most of a typical sample, which is seldom meant.
+
+    Args:
+        samples: Images or volumes.
+        shapes: Per sample that was audited, its shape; ``()`` if it cannot be read.
+        size: Side in pixels or voxels, or a grid.
+    """
+    grid, dims = Grid.of(size), samples.spatial_dims or 0
+    known = [shape[:dims] for shape in shapes if shape]
+    if grid.fit == "resize" or grid.size is None or not known:
+        return
+    spacing = None if samples.spacing is None else np.median(samples.spacing, axis=0)
+    typical = np.median(np.asarray(known), axis=0).astype(int).tolist()
+    kept = share_kept(typical, grid, spacing)
+    if kept < MOST:
+        logger.warning(
+            "a grid of %s keeps only %.0f %% of a typical sample of %s, the rest is cropped; for a "
+            "whole one, set image_size (or volume_size) in the protocol higher",
+            *(size_text(grid.size), 100 * kept, size_text(tuple(typical))),
+        )
 
 
 def require_room(needed: int, sides: Sequence[Size], folder: Path) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import numpy as np
 
@@ -38,11 +38,12 @@ def label_maps(samples: Samples, size: GridLike, workspace: Workspace) -> np.nda
     read = samples.read_target
     if read is None:
         raise UsageError(f"samples of a {samples.task.kind} have no label maps")
+    require_label_maps(samples)
     grid = Grid.of(size)
     identity = [
         *channels_code(),
         "label maps",
-        samples.target_contents,
+        [facts.digest for facts in samples.map_facts],
         *grid_identity(samples, grid),
     ]
     return kept(
@@ -58,7 +59,7 @@ def _fill(
 ) -> dict[str, object]:
     def prepare(row: int) -> np.ndarray:
         spacing = None if samples.spacing is None else samples.spacing[row]
-        return fit_label_map(checked_map(read(row), samples), grid, spacing)
+        return fit_label_map(read(row), grid, spacing)
 
     array: np.memmap | None = None
     for row, item in enumerate(in_threads(prepare, len(samples))):
@@ -77,19 +78,29 @@ def _fill(
     return {}
 
 
-def checked_map(labels: np.ndarray, samples: Samples) -> np.ndarray:
-    """Return a label map; refuse one that is not what a segmentation needs.
+def require_label_maps(samples: Samples, shapes: Sequence[Sequence[int]] = ()) -> None:
+    """Refuse label maps that are not what a segmentation needs.
+
+    Args:
+        samples: Of any task; without label maps there is nothing to refuse.
+        shapes: Per sample, the shape of its image; ``()`` if it cannot be read or is not known.
 
     Raises:
-        DataError: It is not uint8 of ``spatial_dims`` axes, or has a value that is no label.
+        UnreadableSamples: Some label maps cannot be read.
+        DataError: One is not uint8 of ``spatial_dims`` axes, has a value that is no label, or not
+            the shape of its image.
     """
-    if labels.dtype != np.uint8 or labels.ndim != samples.spatial_dims:
-        raise DataError(
-            f"has dtype {labels.dtype} and shape {labels.shape}; expected uint8 with "
-            f"{samples.spatial_dims} axes"
-        )
-    if labels.size and labels.max() >= samples.task.outputs:
-        raise DataError(
-            f"has the value {labels.max()}, but the labels are 0 to {samples.task.outputs - 1}"
-        )
-    return labels
+    dims, outputs = samples.spatial_dims or 0, samples.task.outputs
+    for row, facts in enumerate(samples.map_facts):
+        shape = tuple(shapes[row][:dims]) if row < len(shapes) else ()
+        problem = ""
+        if facts.dtype != "uint8" or len(facts.shape) != dims:
+            problem = (
+                f"has dtype {facts.dtype} and shape {facts.shape}; expected uint8 with {dims} axes"
+            )
+        elif facts.largest >= outputs:
+            problem = f"has the value {facts.largest}, but the labels are 0 to {outputs - 1}"
+        elif shape and facts.shape != shape:
+            problem = f"has shape {facts.shape}, but its image {shape}"
+        if problem:
+            raise DataError(f"the label map of {samples.ids[row]} {problem}")

@@ -107,6 +107,22 @@ def to_sample_grid(
     return np.stack([_linear(channel, shape) for channel in values]).astype(values.dtype)
 
 
+def share_kept(
+    shape: Sequence[int], grid: GridLike, spacing: Sequence[float] | np.ndarray | None = None
+) -> float:
+    """Return the share of a sample that lies within a grid, from 0 to 1; 1 if nothing is cut off.
+
+    Arguments as in :func:`to_sample_grid`.
+    """
+    grid, shape = Grid.of(grid), tuple(shape)
+    sides = grid.sides(len(shape))
+    if grid.fit == "resize" or sides is None:
+        return 1.0
+    extent = _extent(shape, grid, spacing)
+    pairs = zip(sides, extent, strict=True)
+    return float(np.prod([min(side, whole) / whole for side, whole in pairs]))
+
+
 def resampled(values: np.ndarray, shape: Shape, interpolation: str) -> np.ndarray:
     """Return an array of the same field of view with another number of pixels or voxels."""
     if values.shape == shape:

@@ -9,11 +9,12 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from types import MappingProxyType
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from mritk.errors import DataError, one_line
+from mritk.machine.in_threads import in_threads
 from mritk.reading.parts import SPLITS
 from mritk.reading.passed_over import PassedOver
 from mritk.tasks.task import Task
@@ -32,6 +33,21 @@ class UnreadableSamples(DataError):
             f"{len(rows)} of {len(ids)} samples are unreadable: {listed}{more}; repair or remove "
             "them, or skip them with --skip-unreadable"
         )
+
+
+class MapFacts(NamedTuple):
+    """What is known of a label map without its values; ``largest`` is -1 if it has none."""
+
+    digest: str
+    shape: tuple[int, ...]
+    dtype: str
+    largest: int
+
+    @classmethod
+    def of(cls, labels: np.ndarray) -> MapFacts:
+        """Look at a label map."""
+        largest = int(labels.max()) if labels.size else -1
+        return cls(array_digest(labels), labels.shape, labels.dtype.name, largest)
 
 
 @dataclass(frozen=True, eq=False)
@@ -161,10 +177,22 @@ class Samples:
         return tuple(contents)
 
     @cached_property
-    def target_contents(self) -> tuple[str, ...]:
-        """The SHA-256 of every sample's label map, in order; empty without label maps."""
+    def map_facts(self) -> tuple[MapFacts, ...]:
+        """Digest, shape, dtype and largest value of every label map, in order; read once.
+
+        Raises:
+            UnreadableSamples: Some label maps cannot be read.
+        """
         read = self.read_target
-        return () if read is None else tuple(array_digest(read(i)) for i in range(len(self)))
+        if read is None:
+            return ()
+        found = list(in_threads(lambda i: MapFacts.of(read(i)), len(self)))
+        bad = {i: one_line(facts) for i, facts in enumerate(found) if isinstance(facts, Exception)}
+        if bad:
+            raise UnreadableSamples(
+                self.ids, list(bad), [f"label map: {why}" for why in bad.values()]
+            )
+        return tuple(facts for facts in found if isinstance(facts, MapFacts))
 
     @cached_property
     def fingerprint(self) -> str:
@@ -191,7 +219,7 @@ class Samples:
         for name in sorted(self.covariates):
             yield name, np.asarray(self.covariates[name])[i].item()
         if self.read_target is not None:
-            yield "target", self.target_contents[i]
+            yield "target", self.map_facts[i].digest
 
 
 def array_digest(array: np.ndarray) -> str:

@@ -234,6 +234,7 @@ def _terms(trial: Trial) -> dict[str, Any]:
     if trial.backbone is None:
         return terms
     weights, contract = trial.backbone.weights, trial.backbone.input
+    channels = trial.dataset.samples.channels
     terms["licenses"]["weights"] = weights.license if weights else "none: trained from scratch"
     terms["pretrained_on"] = list(weights.pretrained_on) if weights else []
     terms["citation"] = weights.citation if weights else ""
@@ -242,6 +243,7 @@ def _terms(trial: Trial) -> dict[str, Any]:
         "channels": contract.channels,
         "value_range": [0.0, 1.0],
         "spatial_dims": trial.backbone.architecture.spatial_dims,
+        **({"channel_names": list(channels)} if channels else {}),
     }
     return terms
 

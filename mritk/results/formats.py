@@ -71,6 +71,10 @@ def caption(table: Table) -> str:
     return " · ".join(_shared(table))
 
 
+# Varied names of protocols that train on all samples, and read as if there were none.
+READS_AS_NONE = ("shots=0", "train_patients=0")
+
+
 def _shared(table: Table) -> list[str]:
     keys = table.keys
     repeats, shots = table.protocol.repeats, table.protocol.shots
@@ -79,7 +83,9 @@ def _shared(table: Table) -> list[str]:
     scheme += f", {repeats} repeats" if repeats > 1 else ""
     if shots:
         scheme += f", {shots} shots per class"
-    elif "shots=0" in keys["protocol"]:  # which reads as if there were none
+    elif limit := table.protocol.train_patients:
+        scheme += f", {limit} training patients"
+    elif any(name in keys["protocol"] for name in READS_AS_NONE):
         scheme += ", all training samples"
     tested = f"{table.test_samples} test samples"
     if table.clean_samples < table.test_samples:

@@ -91,11 +91,12 @@ def build_leaderboard(
 
 
 def _order(group: tuple[tuple[Any, ...], Sequence[TableTrial]]) -> tuple[Any, ...]:
-    """Return what tables are sorted by: of varied protocols, few shots come before all images."""
+    """Return what tables are sorted by: of varied protocols, few samples come before all."""
     values, (first, *_) = group
     facts = first.facts
-    shots = facts.stored_protocol.shots or math.inf
-    varied = (natural(facts.protocol.partition("[")[0]), shots, natural(facts.protocol))
+    stored = facts.stored_protocol
+    limit = stored.shots or stored.train_patients or math.inf
+    varied = (natural(facts.protocol.partition("[")[0]), limit, natural(facts.protocol))
     rest = tuple(natural(str(value)) for value in values)
     return natural(facts.dataset), facts.dataset_fingerprint, *varied, rest
 

@@ -13,8 +13,9 @@ from mritk.audit.audit import Audit, audit
 from mritk.audit.image_index import ImageIndex, Progress, silent
 from mritk.backbone import SCRATCH, Backbone
 from mritk.data.decode import decoded, is_decoded
-from mritk.data.decoded_size import decoded_bytes, require_room
+from mritk.data.decoded_size import decoded_bytes, require_room, warn_of_cropping
 from mritk.data.grid import Grid, GridLike
+from mritk.data.label_maps import require_label_maps
 from mritk.data.preprocessing import Preprocessing
 from mritk.data.samples import Samples, UnreadableSamples
 from mritk.errors import DataError, UsageError
@@ -253,9 +254,11 @@ class Planner:
             UnreadableSamples: Some cannot be read, and nobody asked to skip them.
         """
         skipped: list[str] = []
+        shapes = dict(zip(samples.ids, index.shapes, strict=True)) if index is not None else {}
         while True:
             try:
                 _ = samples.contents  # tells what could not be read
+                require_label_maps(samples, [shapes.get(name, ()) for name in samples.ids])
                 if index is not None:
                     self._decode(samples, index, self._decodings(samples, protocols, backbones))
                 return samples, tuple(skipped)
@@ -286,6 +289,8 @@ class Planner:
             needed = sum(decoded_bytes(shapes, modes, d[0], d[2], named) for d in absent)
             sizes = [Grid.of(d[0]).size for d in absent]
             require_room(needed, sizes, workspace.folder("decoded"))
+            for grid in {d[0] for d in absent}:
+                warn_of_cropping(samples, shapes, grid)
         for grid, interpolation, preprocessing in decodings if self.decode else ():
             told = partial(self.progress, "decoding")
             decoded(samples, grid, interpolation, workspace, preprocessing, told)

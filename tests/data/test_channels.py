@@ -8,6 +8,7 @@ import pytest
 from mritk import Classification, DataError, Grid, Samples, Segmentation, Subset, UsageError
 from mritk.data.channels import one_channel
 from mritk.data.decode import decoded, is_decoded
+from mritk.data.label_maps import require_label_maps
 from mritk.data.preprocessing import Preprocessing
 from mritk.data.samples import UnreadableSamples
 
@@ -135,7 +136,7 @@ def test_masks_are_read_once_and_again_if_they_change(workspace):
 
     def masks():
         samples = cases(read_target=read_target)
-        _ = samples.target_contents
+        _ = samples.map_facts
         reads.clear()
         return np.array(Subset.of(samples, [0, 1, 2], workspace).masks(None))
 
@@ -160,6 +161,17 @@ def test_masks_are_read_once_and_again_if_they_change(workspace):
 def test_label_maps_that_are_none_are_refused(workspace, wrong, message):
     with pytest.raises(DataError, match=message):
         Subset.of(cases(wrong), [0, 1, 2], workspace).masks(None)
+
+
+def test_a_label_map_must_have_the_shape_of_its_image():
+    require_label_maps(cases(), [(10, 12, 9), (), (10, 12, 9)])
+    with pytest.raises(DataError, match=r"of s1 has shape .*, but its image \(9, 12, 9\)"):
+        require_label_maps(cases(), [(10, 12, 9), (9, 12, 9), ()])
+
+
+def test_label_maps_that_cannot_be_read_are_listed():
+    with pytest.raises(UnreadableSamples, match="1 of 3 samples are unreadable: s2 \\(label map: "):
+        require_label_maps(cases(MAPS[:2]))
 
 
 def test_samples_of_another_task_have_no_masks(workspace):

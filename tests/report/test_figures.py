@@ -160,6 +160,13 @@ def test_a_curve_over_all_images_and_one_number_has_two_places(varied):
     assert [tick.get_text() for tick in panel.get_xticklabels()] == ["5", "all"]
 
 
+def test_all_patients_stand_at_the_right_end_though_their_protocol_does_not_state_it(varied):
+    tables = [*varied((64,)), *(t for n in (20, 50) for t in varied((64,), train_patients=n))]
+    panel = curve(tables, tables[0].metrics[0]).axes[0]
+    assert [tick.get_text() for tick in panel.get_xticklabels()] == ["20", "50", "all"]
+    assert panel.get_xlabel() == "training patients (split.train_patients)"
+
+
 def test_what_goes_along_with_the_key_is_told(varied):
     one, other = varied((32, 64, 128)), varied((224, 256, 300), folds=10)
     figure = curve([*one, *other], one[0].metrics[0], "image_size")
