@@ -243,10 +243,10 @@ def test_cases_of_four_sequences_train_end_to_end(mritk, sequences, tmp_path, wo
     registry = Registry.load([str(tmp_path / "sequences.py")], {})
     model = load_model(kept, registry.backbone)
     samples = registry.dataset("cases").open(workspace)
-    rows = [samples.ids.index(name) for name in trial.test.id]
+    rows = [samples.ids.index(name) for name in trial.predictions["test"].id]
     pixels = Subset.of(samples, rows, workspace).images(model.contract.grid(16))
     scores = model(torch.from_numpy(pixels).float() / 255).numpy()
-    np.testing.assert_allclose(scores, trial.test.score, atol=1e-5)
+    np.testing.assert_allclose(scores, trial.predictions["test"].score, atol=1e-5)
 
 
 def test_other_channels_than_a_network_takes_are_one_clear_line(mritk, sequences):
