@@ -11,7 +11,9 @@ import click
 from mritk.cli.analysis_options import (
     analysis_options,
     as_analysis,
+    listed,
     metrics_option,
+    rows_option,
     sort_option,
 )
 from mritk.cli.app import App, pass_app, plugin_option, results_argument
@@ -43,15 +45,17 @@ FORMATS = ("github", "plain", "latex", "csv", "json", "html", "parquet")
 @sort_option
 @click.option(
     "--columns",
-    default="sd,parameters,trials",
-    show_default=True,
+    default="",
     metavar="NAME[,NAME…]",
     shell_complete=complete_column,
     help=(
-        "Additional columns: sd (of runs), intervals (for all metrics), parameters, flops, "
-        "latency, train_speed, speed, hours, gpu_hours, energy, memory, trials."
+        "Additional columns: sd (of runs), intervals (for all metrics), method, parameters, "
+        "trained (parameters), flops, latency, train_speed, speed, hours, gpu_hours, energy, "
+        "memory, trials. Default: sd,parameters,trials, and costs if rows differ in their "
+        "protocol."
     ),
 )
+@rows_option
 @click.option(
     "--group-by",
     "groupings",
@@ -59,7 +63,7 @@ FORMATS = ("github", "plain", "latex", "csv", "json", "html", "parquet")
     default="",
     help=(
         "One table per value: dataset, protocol, backbone, augmentation, method, fold, seed. "
-        "Datasets and protocol fingerprints are always separate."
+        "Other data, splits or preprocessing are always separate."
     ),
 )
 @click.option(
@@ -148,6 +152,7 @@ def leaderboard(app: App, /, results: Path, **options: Any) -> int:
 def _board(results: Path, options: dict[str, Any], analysis: Analysis) -> Leaderboard:
     """Return the leaderboard of the trials that are asked for; the index spares reading others."""
     from mritk.results.leaderboard import build_leaderboard
+    from mritk.results.row_keys import all_but
     from mritk.results.trial_index import TrialIndex
     from mritk.store.folder import ResultsFolder
 
@@ -155,7 +160,7 @@ def _board(results: Path, options: dict[str, Any], analysis: Analysis) -> Leader
         build_leaderboard,
         metrics=options["metrics"],
         sort=options["sort"],
-        group_by=_listed(options["groupings"]),
+        group_by=[*all_but(listed(options["rows"])), *listed(options["groupings"])],
         analysis=analysis,
     )
     chosen = {"dataset": options["datasets"], "protocol": options["protocols"]}
@@ -186,10 +191,6 @@ def _asked_for(options: dict[str, Any]) -> str:
     return f"trials of {', '.join(names)}" if names else "trials"
 
 
-def _listed(text: str) -> list[str]:
-    return [name.strip() for name in text.split(",") if name.strip()]
-
-
 def _write(board: Leaderboard, options: dict[str, Any]) -> None:
     """Write the leaderboard to where it is wanted."""
     from mritk.results.columns import require_columns
@@ -205,8 +206,8 @@ def _write(board: Leaderboard, options: dict[str, Any]) -> None:
             raise UsageError("Parquet is a binary format; specify a file with -o FILE.parquet")
         write_parquet(board, output)
         return
-    columns = _listed(options["columns"])
-    require_columns(columns)
+    columns = listed(options["columns"]) or None
+    require_columns(columns or ())
     text = format_leaderboard(board, style, columns, width)
     if file is not None:
         from mritk.text.marked_file import update

@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from mritk.results.clean_support import ALL, LEAST_UNITS
-from mritk.results.columns import USUAL_COLUMNS, columns_of, name_text
+from mritk.results.columns import columns_of, name_text
 from mritk.results.footnotes import footnotes
 from mritk.results.group_table import GroupTable
 from mritk.results.group_text import group_columns, group_notes, group_title, groups_as_data
@@ -35,7 +35,7 @@ SCHEMES = {
 def format_leaderboard(
     board: Leaderboard,
     style: str,
-    columns: Sequence[str] = USUAL_COLUMNS,
+    columns: Sequence[str] | None = None,
     width: int | None = None,
 ) -> str:
     """Return the leaderboard in one of :data:`FORMATS`.
@@ -43,7 +43,8 @@ def format_leaderboard(
     Args:
         board: The leaderboard.
         style: One of :data:`FORMATS`.
-        columns: Which of :data:`EXTRA_COLUMNS` stand beside the metrics, in text formats.
+        columns: Which of :data:`EXTRA_COLUMNS` stand beside the metrics, in text formats; None:
+            the usual ones.
         width: Of the terminal; what does not fit is left out, and named. None: nothing is.
     """
     if style == "json":
@@ -71,33 +72,41 @@ def caption(table: Table) -> str:
     return " · ".join(_shared(table))
 
 
+# Keys of a table that its caption tells, or that only tell tables apart.
+CAPTIONED = {"dataset", "dataset_fingerprint", "protocol", "fingerprint", "scheme", "evaluation"}
 # Varied names of protocols that train on all samples, and read as if there were none.
 READS_AS_NONE = ("shots=0", "train_patients=0")
 
 
 def _shared(table: Table) -> list[str]:
-    keys = table.keys
-    repeats, shots = table.protocol.repeats, table.protocol.shots
+    keys, repeats = table.keys, table.protocol.repeats
     parts_drawn = table.folds // repeats
     scheme = SCHEMES.get(keys["scheme"], keys["scheme"]).format(parts=parts_drawn)
     scheme += f", {repeats} repeats" if repeats > 1 else ""
-    if shots:
-        scheme += f", {shots} shots per class"
-    elif limit := table.protocol.train_patients:
-        scheme += f", {limit} training patients"
-    elif any(name in keys["protocol"] for name in READS_AS_NONE):
-        scheme += ", all training samples"
+    scheme += _training_samples(table) if table.one_protocol else ""
     tested = f"{table.test_samples} test samples"
     if table.clean_samples < table.test_samples:
         tested += f" ({table.clean_samples} clean)"
     tested += f" of {table.patients} patients" if table.patients else ""
+    protocol = f"protocols {keys['protocol']}"
+    if table.one_protocol:
+        protocol = f"protocol {keys['protocol']} ({keys['fingerprint'][:8]})"
     parts = [
         f"{keys['dataset']} ({keys['dataset_fingerprint'][:8]})",
-        f"protocol {keys['protocol']} ({keys['fingerprint'][:8]})",
+        protocol,
         f"{scheme}, {tested}",
     ]
-    fixed = {"dataset", "dataset_fingerprint", "protocol", "fingerprint", "scheme"}
-    return parts + [f"{name} {value}" for name, value in keys.items() if name not in fixed]
+    return parts + [f"{name} {value}" for name, value in keys.items() if name not in CAPTIONED]
+
+
+def _training_samples(table: Table) -> str:
+    if shots := table.protocol.shots:
+        return f", {shots} shots per class"
+    if limit := table.protocol.train_patients:
+        return f", {limit} training patients"
+    if any(name in table.keys["protocol"] for name in READS_AS_NONE):
+        return ", all training samples"
+    return ""
 
 
 def _labels(tables: Sequence[Table]) -> list[str]:
@@ -107,7 +116,9 @@ def _labels(tables: Sequence[Table]) -> list[str]:
     return [f"{name} {n + 1}" if n else name for name, n in zip(names, earlier, strict=True)]
 
 
-def _block(table: Table, style: str, columns: Sequence[str], width: int | None, label: str) -> str:
+def _block(
+    table: Table, style: str, columns: Sequence[str] | None, width: int | None, label: str
+) -> str:
     shown = columns_of(table, columns, style)
     if style == "latex":
         tables = [latex_table(shown, f"{'; '.join(_shared(table))}.", footnotes(table), label)]

@@ -210,7 +210,7 @@ def test_a_file_without_the_markers_is_left_alone(mritk, results, tmp_path, cont
 def test_signs_in_cells_are_explained_below(mritk, results, make_record):
     folder = ResultsFolder(results)
     (good,) = [r for r in folder.trials() if r.id == "good0"]
-    selected = '{"image_size":32,"selection":{"on":"test"}}'
+    selected = '{"image_size":32,"selection":{"on":"test"},"split":{"copies":"keep"}}'
     for seed, status in ((0, "finished"), (1, "failed")):
         folder.write(
             make_record(

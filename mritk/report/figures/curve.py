@@ -63,6 +63,7 @@ def curve(tables: Sequence[Table], metric: Metric, over: str = "") -> Figure:
     Raises:
         UsageError: There is no such key, or a dataset has two tables for one of its values.
     """
+    tables = [part for table in tables for part in table.by_protocol]
     protocols = [{**UNSTATED, **table.protocol.flat} for table in tables]
     key = over or _only_difference(protocols)
     _require_one_each(tables, protocols, key)
