@@ -13,7 +13,10 @@ from mritk.lazy_import import lazy_names
 if TYPE_CHECKING:
     from mritk.data.derived import Derived as Derived
     from mritk.data.derived import kept as kept
+    from mritk.data.grid import Grid as Grid
+    from mritk.data.input_contract import InputContract as InputContract
     from mritk.data.recent import Recent as Recent
+    from mritk.data.sample_grid import to_sample_grid as to_sample_grid
     from mritk.data.samples import Samples as Samples
     from mritk.data.subset import Subset as Subset
     from mritk.errors import DataError as DataError
@@ -70,7 +73,6 @@ if TYPE_CHECKING:
     from mritk.records import DatasetFamily as DatasetFamily
     from mritk.records import Executor as Executor
     from mritk.records import Explainer as Explainer
-    from mritk.records import InputContract as InputContract
     from mritk.records import LostJob as LostJob
     from mritk.records import ProtocolFile as ProtocolFile
     from mritk.records import StateDict as StateDict
@@ -92,7 +94,10 @@ __version__ = "0.1.0"
 
 _PUBLIC = {
     "mritk.data.derived": "Derived kept",
+    "mritk.data.grid": "Grid",
+    "mritk.data.input_contract": "InputContract",
     "mritk.data.recent": "Recent",
+    "mritk.data.sample_grid": "to_sample_grid",
     "mritk.data.samples": "Samples",
     "mritk.data.subset": "Subset",
     "mritk.errors": "DataError MritkError PluginDeprecationWarning Unavailable UsageError one_line",
@@ -124,7 +129,7 @@ _PUBLIC = {
     "mritk.reading.text_table": "read_text_table TableRow TextTable",
     "mritk.records": (
         "Alias Architecture Augmentation BackboneFamily BenchmarkFile Dataset DatasetFamily "
-        "Executor Explainer InputContract LostJob ProtocolFile StateDict Weights"
+        "Executor Explainer LostJob ProtocolFile StateDict Weights"
     ),
     "mritk.results.frames": "read_results StoredResults",
     "mritk.splits.sklearn_splitter": "FoldSplitter",

@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import Any, Literal
 
+from mritk.data.input_contract import IMAGENET, InputContract
 from mritk.errors import NotSupplied, Unavailable, UsageError
 from mritk.files.digests import sha256_of
 from mritk.files.mistaken_file import stand_in
 from mritk.files.workspace import Workspace
-from mritk.records import Architecture, InputContract, Weights
+from mritk.records import Architecture, Weights
 
 SCRATCH = "scratch"
 Normalisation = Literal["own", "imagenet"]
@@ -69,14 +70,16 @@ class Backbone:
         return self._with_input(replace(self.input, interpolation=rule))
 
     def _as_imagenet(self) -> InputContract:
-        usual = InputContract()
-        if self.input.channels != usual.channels:
+        if self.input.channels != IMAGENET.channels:
             raise UsageError(
                 f"{self.name} takes {self.input.channels} channels, so the protocol's ImageNet "
                 "normalisation cannot be applied"
             )
         return replace(
-            self.input, mean=usual.mean, std=usual.std, channel_order=usual.channel_order
+            self.input,
+            mean=IMAGENET.mean,
+            std=IMAGENET.std,
+            channel_order=IMAGENET.channel_order,
         )
 
     def _with_input(self, contract: InputContract) -> Backbone:
@@ -94,7 +97,7 @@ class Backbone:
         identity: dict[str, Any] = {
             "architecture": self.architecture.name,
             "weights": SCRATCH,
-            "input": asdict(self.input),
+            "input": self.input.as_dict(),
             "plugin": self.architecture.origin.digest,
         }
         if self.weights is not None:

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     import numpy as np
 
     from mritk.backbone import Backbone
+    from mritk.data.grid import GridLike, Size
     from mritk.data.subset import Subset
     from mritk.files.workspace import Workspace
     from mritk.records import Augmentation
@@ -141,12 +142,18 @@ class Setup:
     on_epoch: Callable[[Epoch], None] = ignore_epoch
 
     @property
-    def input_size(self) -> int | None:
-        """The side to which samples are resized; None: not resized."""
+    def input_size(self) -> Size:
+        """The size to which samples are brought, a side or one per axis; None: as they are."""
         chosen = self.image_size if self.train.samples.spatial_dims == 2 else self.volume_size
         if chosen is None and self.backbone is not None:
             return self.backbone.input.size
         return chosen
+
+    @property
+    def input_grid(self) -> GridLike:
+        """What ``Subset.images`` and ``masks`` take: the size, and how the backbone fits it."""
+        size = self.input_size
+        return size if self.backbone is None else self.backbone.input.grid(size)
 
     def require_backbone(self) -> Backbone:
         """Return the backbone.

@@ -12,6 +12,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias
 
+from mritk.data.input_contract import IMAGENET, InputContract
+
 if TYPE_CHECKING:
     import torch
 
@@ -66,45 +68,6 @@ class Record:
     origin: Origin = field(default=Origin("unregistered"), compare=False)
 
 
-INTERPOLATIONS = ("bilinear", "bicubic", "nearest")
-
-
-@dataclass(frozen=True)
-class InputContract:
-    """The pixels that a set of weights expects.
-
-    A pixel in [0, 1] is normalised to ``(pixel - mean) / std`` per channel. A single grey channel
-    is repeated to ``channels``.
-
-    Attributes:
-        size: Side length in pixels (or voxels) that the weights were trained on; None: any size.
-        mean: One value per channel, in units of the [0, 1] pixel range.
-        std: One value per channel.
-        interpolation: ``bilinear`` or ``bicubic`` resizing, antialiased; or ``nearest``.
-        channel_order: ``RGB`` or ``BGR``; ``mean`` and ``std`` are in this order.
-    """
-
-    size: int | None = 224
-    mean: tuple[float, ...] = (0.485, 0.456, 0.406)
-    std: tuple[float, ...] = (0.229, 0.224, 0.225)
-    interpolation: str = "bilinear"
-    channel_order: str = "RGB"
-
-    def __post_init__(self) -> None:
-        if len(self.mean) != len(self.std) or not all(self.std):
-            raise ValueError("mean and std need one value per channel, and std must not be 0")
-        if self.interpolation not in INTERPOLATIONS:
-            known = ", ".join(INTERPOLATIONS)
-            raise ValueError(f"interpolation must be one of {known}, not {self.interpolation!r}")
-        if self.channel_order not in ("RGB", "BGR"):
-            raise ValueError(f"channel_order must be RGB or BGR, not {self.channel_order!r}")
-
-    @property
-    def channels(self) -> int:
-        """Number of input channels of the network."""
-        return len(self.mean)
-
-
 @dataclass(frozen=True)
 class Architecture(Record):
     """A network without weights. Yield it from ``mritk_backbones``.
@@ -124,7 +87,7 @@ class Architecture(Record):
 
     name: str
     build: Callable[[], torch.nn.Module]
-    input: InputContract = InputContract()
+    input: InputContract = IMAGENET
     stages: Callable[[torch.nn.Module], Sequence[tuple[str, Sequence[str]]]] | None = None
     default_weights: str = "scratch"
     spatial_dims: int | None = 2

@@ -122,7 +122,16 @@ class Trial:
             "unclean": self._unclean(),
             # One-file plugins change from run to run; a trial of an earlier state is another one.
             "plugins": [self.augmentation.origin.digest, self.method.origin.digest],
+            **self._spacing(),
         }
+
+    def _spacing(self) -> dict[str, Any]:
+        """The spacing of the samples, if the backbone's input depends on it."""
+        spacing = self.dataset.samples.spacing
+        if self.backbone is None or self.backbone.input.spacing is None or spacing is None:
+            return {}
+        order = np.argsort(np.asarray(self.dataset.samples.ids))
+        return {"spacing": spacing[order].tolist()}
 
     def _unclean(self) -> list[str]:
         rows = self.division.test[~self.division.clean]

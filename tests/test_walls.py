@@ -4,9 +4,14 @@ from __future__ import annotations
 
 import json
 
+import numpy as np
 import pytest
+import torch
 
+from mritk import Subset
+from mritk.plugins.registry import Registry
 from mritk.store.folder import ResultsFolder
+from mritk.train import load_model
 
 VOLUMES = '''
 """Small volumes whose target is a number, and a tiny 3-D network."""
@@ -50,6 +55,59 @@ def mritk_backbones():
     yield Architecture(
         "tiny3d", build_tiny3d, InputContract(16, (0.5,), (0.25,)), spatial_dims=3
     )
+'''
+
+SEQUENCES = '''
+"""Cases of four sequences, and a tiny network that takes them."""
+import numpy as np
+from mritk import Architecture, Classification, Dataset, InputContract, Samples, hookimpl
+
+NAMES = ("t1", "t1ce", "t2", "flair")
+
+
+def open_cases(workspace):
+    targets = np.arange(48) % 2
+
+    def read(i):
+        volume = np.random.default_rng(i).integers(1, 60, (4, 8, 12, 12)).astype(np.uint8)
+        # Only the second sequence tells the class: which half is bright.
+        volume[1, :, 6 * targets[i] : 6 * targets[i] + 6] += 120
+        return volume
+
+    return Samples(
+        [f"case-{i:02d}" for i in range(48)], targets, Classification(("upper", "lower")), read,
+        spatial_dims=3, patients=[f"patient-{i // 2:02d}" for i in range(48)], channels=NAMES,
+        spacing=np.tile([2.0, 1.0, 1.0], (48, 1)), covariates={"age": np.arange(48.0)},
+    )
+
+
+def build_tiny(channels):
+    from torch import nn
+
+    return nn.Sequential(nn.Conv3d(channels, 8, 3, 2), nn.ReLU(), nn.AdaptiveAvgPool3d(2),
+                         nn.Flatten())
+
+
+def build_four():
+    return build_tiny(4)
+
+
+def build_one():
+    return build_tiny(1)
+
+
+@hookimpl
+def mritk_datasets():
+    yield Dataset("cases", open_cases)
+
+
+@hookimpl
+def mritk_backbones():
+    four = InputContract(
+        16, (0.0,) * 4, (1.0,) * 4, fit="crop_or_pad", spacing=1.0, intensity="zscore"
+    )
+    yield Architecture("four", build_four, four, spatial_dims=3)
+    yield Architecture("one", build_one, InputContract(16, (0.5,), (0.5,)), spatial_dims=3)
 '''
 
 GRAPHS = '''
@@ -145,6 +203,58 @@ def test_volumes_with_a_number_as_target_run_through_the_stock_method(mritk, tmp
     assert "MAE ↓" in mritk("leaderboard", tmp_path / "results").out
 
 
+SHORT = """
+method = "finetune"
+augmentation = "none"
+
+[parameters]
+batch_size = 8
+
+[[parameters.stages]]
+name = "all"
+epochs = 12
+learning_rate = 1e-2
+"""
+
+
+@pytest.fixture
+def sequences(tmp_path):
+    (tmp_path / "sequences.py").write_text(SEQUENCES)
+    return ("run", "-p", tmp_path / "sequences.py", "-d", "cases", "--device", "cpu")
+
+
+def test_cases_of_four_sequences_train_end_to_end(mritk, sequences, tmp_path, workspace):
+    (tmp_path / "short.toml").write_text(SHORT)
+    ended = mritk(
+        *(*sequences, "-b", "four", "--protocol", tmp_path / "short.toml", "--seeds", 1),
+        *("--json", "--keep-models", "-o", tmp_path / "results"),
+    )
+    assert ended.code == 0, ended.err
+    (row,) = json.loads(ended.out)["leaderboard"]["tables"][0]["rows"]
+    assert row["metrics"]["accuracy"]["mean"] > 0.9
+    trial = next(ResultsFolder(tmp_path / "results").trials())
+    contract = trial.provenance["input_contract"]
+    assert (contract["channels"], contract["fit"], contract["spacing"]) == (4, "crop_or_pad", 1.0)
+    (file,) = (tmp_path / "results" / "trials").iterdir()
+    card = mritk("card", file).out
+    assert "in the order t1, t1ce, t2, flair, cropped or padded, resampled to 1.0 mm" in card
+    assert "z-score of pixels other than 0" in card
+    (kept,) = (tmp_path / "results" / "models").iterdir()
+    registry = Registry.load([str(tmp_path / "sequences.py")], {})
+    model = load_model(kept, registry.backbone)
+    samples = registry.dataset("cases").open(workspace)
+    rows = [samples.ids.index(name) for name in trial.predictions["test"].id]
+    pixels = Subset.of(samples, rows, workspace).images(model.contract.grid(16))
+    scores = model(torch.from_numpy(pixels).float() / 255).numpy()
+    np.testing.assert_allclose(scores, trial.predictions["test"].score, atol=1e-5)
+
+
+def test_other_channels_than_a_network_takes_are_one_clear_line(mritk, sequences):
+    ended = mritk(*sequences, "-b", "one", "-a", "none", "-n")
+    assert ended.code == 2
+    assert "cases has 4 channels (t1, t1ce, t2, flair), but one@scratch takes 1" in ended.err
+
+
 def test_a_2d_augmentation_on_volumes_is_refused(mritk, tmp_path):
     plugin = tmp_path / "volumes.py"
     plugin.write_text(VOLUMES)
@@ -159,6 +269,7 @@ def test_a_2d_backbone_on_volumes_is_refused(mritk, tmp_path):
     ended = mritk("run", "-p", plugin, "-d", "balls", "-b", "small_cnn", "-a", "none", "-n")
     assert ended.code == 2
     assert "small_cnn@scratch takes images, but balls contains volumes" in ended.err
+    assert "use a backbone for volumes, such as -b tiny3d" in ended.err
 
 
 def test_graphs_and_a_method_without_gradients(mritk, tmp_path):

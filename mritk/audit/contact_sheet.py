@@ -13,6 +13,7 @@ from PIL import Image
 
 from mritk.audit.audit import Audit
 from mritk.audit.text import confirmation
+from mritk.data.channels import one_channel
 from mritk.machine.in_threads import in_threads
 from mritk.text.visible import visible
 
@@ -164,7 +165,8 @@ def _pictures(audit: Audit, clusters: list[np.ndarray]) -> dict[int, str]:
 
     def picture(k: int) -> str:
         dataset, own = audit.place(wanted[k])
-        return _as_jpeg(dataset.samples.read(own), dataset.samples.spatial_dims)
+        samples = dataset.samples
+        return _as_jpeg(one_channel(samples.read(own), samples.channels), samples.spatial_dims)
 
     made = in_threads(picture, len(wanted))
     return {

@@ -13,6 +13,7 @@ import numpy as np
 from mritk.audit.detail import DETAIL_SHAPES
 from mritk.audit.shrink import Box
 from mritk.audit.signature import SIDES, coverage, signature
+from mritk.data.channels import one_channel
 from mritk.data.samples import Samples, array_digest
 from mritk.errors import one_line
 from mritk.files.kept import Draft, discard, find, keep, key_of
@@ -117,7 +118,8 @@ def image_index(
     """
 
     def key_for(contents: Sequence[str]) -> str:
-        return key_of([SIGNATURE_VERSION, samples.spatial_dims, list(reader), contents])
+        named = [samples.channels] if samples.channels else []
+        return key_of([SIGNATURE_VERSION, samples.spatial_dims, list(reader), contents, *named])
 
     if len(expected) == len(samples):
         key = key_for(expected)
@@ -140,7 +142,7 @@ def image_index(
 def _reason(samples: Samples, row: int) -> str:
     """Return why a sample cannot be read; empty if it can."""
     try:
-        signature(samples.read(row), samples.spatial_dims or 2)
+        signature(one_channel(samples.read(row), samples.channels), samples.spatial_dims or 2)
     except Exception as error:
         return one_line(error)
     return ""
@@ -203,7 +205,8 @@ def _indexed(
         if not contents[row]:
             return {}
         array = samples.read(row)
-        return {"array": array_digest(array), **vars(signature(array, dims))}
+        seen = signature(one_channel(array, samples.channels), dims)
+        return {"array": array_digest(array), **vars(seen)}
 
     for row, result in enumerate(in_threads(look, count)):
         seen: dict[str, Any] = {}

@@ -5,11 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import TypeVar
 
+import numpy as np
 import torch
 from torch import nn
 
 from mritk.batches.resident import ResidentImages
 from mritk.batches.views import Images
+from mritk.data.stored_images import StoredImages
 from mritk.data.subset import Subset
 from mritk.machine.device import resolve_precision
 from mritk.machine.out_of_memory import ran_out_of_memory
@@ -29,19 +31,24 @@ class Inputs:
     """Applies a backbone's input contract to samples, on the device of a trial.
 
     Attributes:
-        size: Side to which samples are resized; None: not resized.
+        size: Side to which samples are brought, or one per axis; None: as they are.
+        grid: The size, and how samples come to it; as ``Subset.images`` takes it.
         interpolation: Interpolation for resizing.
         precision: ``float32`` or ``bfloat16``.
     """
 
     def __init__(self, setup: Setup) -> None:
         backbone = setup.require_backbone()
-        self.size, self.interpolation = setup.input_size, backbone.input.interpolation
+        self.size, self.grid = setup.input_size, setup.input_grid
+        self.interpolation = backbone.input.interpolation
         self.precision = resolve_precision(setup.precision, setup.device)
         self._device = setup.device
         self._channels = backbone.input.channels
         self._spatial_dims = backbone.architecture.spatial_dims or 0
-        self._normalise = Normalise(backbone.input, self._spatial_dims, setup.device)
+        self._named = setup.train.samples.channels
+        self._normalise = Normalise(
+            backbone.input, self._spatial_dims, setup.device, named=bool(self._named)
+        )
 
     def place(self, network: N) -> N:
         """Move a network to the device, 2-D networks in channels-last format."""
@@ -52,12 +59,18 @@ class Inputs:
 
     def resident(self, subset: Subset) -> ResidentImages:
         """Return the images of a subset, decoded once and kept on the device of the network."""
-        images = subset.images(self.size, self.interpolation)
-        return ResidentImages(images, self._spatial_dims, self._device)
+        return self.placed(subset.images(self.grid, self.interpolation))
+
+    def placed(self, images: np.ndarray | StoredImages) -> ResidentImages:
+        """Keep decoded images, as ``Subset.images`` gives them, on the device of the network."""
+        return ResidentImages(
+            images, self._spatial_dims, self._device, channels_first=bool(self._named)
+        )
 
     def shape(self, images: Sequence[int]) -> tuple[int, ...]:
         """Return the shape (C, *spatial) of one input of the network, given that of all images."""
-        return (self._channels, *images[1 : 1 + self._spatial_dims])
+        first = 2 if self._named else 1
+        return (self._channels, *images[first : first + self._spatial_dims])
 
     def compute(
         self, network: Callable[[torch.Tensor], torch.Tensor], images: torch.Tensor

@@ -17,6 +17,8 @@ logger = logging.getLogger("mritk")
 # Share of a GPU's free memory that images may take; the rest is for the network.
 MEMORY_SHARE = 0.4
 
+DTYPES = {"uint8": torch.uint8, "float16": torch.float16, "float32": torch.float32}
+
 # Images in one step while a part moves from disk to the device.
 BLOCK = 256
 
@@ -39,14 +41,18 @@ class ResidentImages:
         spatial_dims: int,
         device: str,
         link: Link | None = None,
+        *,
+        channels_first: bool = False,
     ) -> None:
         """Place ``images``, (N, *spatial) or (N, *spatial, C), uint8 or float32.
 
-        With a ``link`` they stay where they are, and each batch is sent through it.
+        With ``channels_first`` they are (N, C, *spatial), uint8, float16 or float32. With a
+        ``link`` they stay where they are, and each batch is sent through it.
         """
         self.device, self.nbytes = device, 0
-        self._has_channels = images.ndim == spatial_dims + 2
-        self._dtype = torch.uint8 if images.dtype == np.uint8 else torch.float32
+        self._channels_first = channels_first
+        self._channels_last = not channels_first and images.ndim == spatial_dims + 2
+        self._dtype = DTYPES[images.dtype.name]
         self.images = _as_tensor(images)
         self._buffers: DoubleBuffer | None = None
         if link is None and device.startswith("cuda"):
@@ -95,8 +101,9 @@ class ResidentImages:
         return self.batches(torch.arange(len(self)).split(batch_size) if len(self) else ())
 
     def _delivered(self, chosen: torch.Tensor) -> torch.Tensor:
-        chosen = chosen.movedim(-1, 1) if self._has_channels else chosen.unsqueeze(1)
-        return chosen.float().div_(255) if chosen.dtype == torch.uint8 else chosen
+        if not self._channels_first:
+            chosen = chosen.movedim(-1, 1) if self._channels_last else chosen.unsqueeze(1)
+        return chosen.float().div_(255) if chosen.dtype == torch.uint8 else chosen.float()
 
 
 def shuffled(

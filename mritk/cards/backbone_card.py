@@ -7,6 +7,8 @@ from typing import Any
 
 from mritk.backbone import Backbone
 from mritk.cards.licence_terms import hub_fields, terms_of
+from mritk.data.grid import size_text
+from mritk.data.input_contract import InputContract
 from mritk.store.kept_model import NOTICE
 from mritk.text.markdown import code_block, escape, front_matter, table
 
@@ -76,14 +78,31 @@ def _input(backbone: Backbone) -> list[str]:
     return table(
         ("", ""),
         [
-            ("side", contract.size or "any"),
+            ("side", size_text(contract.size)),
             ("channels", f"{contract.channels}, {contract.channel_order}"),
             ("range before normalisation", "[0, 1]"),
             ("mean", ", ".join(f"{value:g}" for value in contract.mean)),
             ("std", ", ".join(f"{value:g}" for value in contract.std)),
             ("resized", _resized(contract.interpolation)),
+            *_further(contract),
         ],
     )
+
+
+def _further(contract: InputContract) -> list[tuple[str, str]]:
+    """Return what few contracts state."""
+    told = []
+    if contract.fit == "crop_or_pad":
+        told.append(("fit", "cropped or padded, proportions kept"))
+    if contract.spacing is not None:
+        told.append(("resampled to", f"{contract.spacing} mm"))
+    if contract.intensity == "zscore":
+        told.append(("intensities", "z-score of pixels other than 0, per channel and sample"))
+    if contract.fixed:
+        told.append(("other sides", "not taken"))
+    if contract.minimum is not None:
+        told.append(("smallest side", str(contract.minimum)))
+    return told
 
 
 def _resized(interpolation: str) -> str:

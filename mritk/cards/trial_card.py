@@ -19,6 +19,7 @@ from mritk.cards.card_metrics import (
 )
 from mritk.cards.licence_terms import NOT_STORED, hub_fields, terms_of
 from mritk.cards.limits import is_synthetic, limits_of
+from mritk.data.grid import size_text
 from mritk.errors import UsageError
 from mritk.evaluate.interval import Interval
 from mritk.evaluate.metric import Value
@@ -131,10 +132,17 @@ def _details(record: TrialRecord) -> list[str]:
 def _contract_text(contract: dict[str, Any], size: object) -> str:
     if not contract:
         return NOT_STORED
+    side = size_text(tuple(size)) if isinstance(size, (list, tuple)) else size or "any"
+    further = [
+        f"in the order {', '.join(names)}" if (names := contract.get("channel_names")) else "",
+        "cropped or padded" if contract.get("fit") == "crop_or_pad" else "",
+        f"resampled to {contract['spacing']} mm" if contract.get("spacing") else "",
+        "z-score of pixels other than 0" if contract.get("intensity") == "zscore" else "",
+    ]
     return (
-        f"{contract['channels']} channels ({contract['channel_order']}), side {size or 'any'}, "
+        f"{contract['channels']} channels ({contract['channel_order']}), side {side}, "
         f"pixels in [0, 1], mean {contract['mean']}, std {contract['std']}, resized "
-        f"{contract['interpolation']}"
+        f"{contract['interpolation']}{''.join(f', {text}' for text in further if text)}"
     )
 
 

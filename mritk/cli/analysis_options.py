@@ -73,6 +73,22 @@ sort_option = click.option(
 )
 
 
+rows_option = click.option(
+    "--rows",
+    default="",
+    metavar="NAME[,NAME…]",
+    help=(
+        "What rows of a table differ in: backbone, augmentation, protocol, method; each value of "
+        "the others has its own table. Default: whatever differs."
+    ),
+)
+
+
+def listed(text: str) -> list[str]:
+    """Return the names of a list with commas."""
+    return [name.strip() for name in text.split(",") if name.strip()]
+
+
 def as_analysis(app: App, options: Mapping[str, Any], *, by: str = "") -> Analysis:
     """Return the analysis that the options ask for; it knows the metrics of plugins."""
     from mritk.results.analysis import Analysis

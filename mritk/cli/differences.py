@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from mritk.cli.analysis_options import analysis_options, as_analysis
+from mritk.cli.analysis_options import analysis_options, as_analysis, listed, rows_option
 from mritk.cli.app import App, json_option, pass_app, plugin_option, results_argument
 from mritk.cli.completed import complete_metric
 from mritk.cli.tell import echo, echo_json, say
@@ -79,6 +79,7 @@ class Rope(click.ParamType):  # type: ignore[type-arg]  # generic since click 8.
     default=None,
     help="Compare across all datasets of a protocol: Friedman's test, or --test bayes.",
 )
+@rows_option
 @click.option(
     "--group-by",
     "groupings",
@@ -126,6 +127,7 @@ def _board(app: App, results: Path, options: dict[str, Any]) -> Leaderboard:
     from mritk.evaluate.classification import SHOWN as OF_CLASSES
     from mritk.evaluate.regression import SHOWN as OF_VALUES
     from mritk.results.leaderboard import build_leaderboard
+    from mritk.results.row_keys import all_but
     from mritk.results.trial_index import TrialIndex
     from mritk.store.folder import ResultsFolder
 
@@ -144,13 +146,15 @@ def _board(app: App, results: Path, options: dict[str, Any]) -> Leaderboard:
         raise UsageError("--interval none allows no test; remove it")
     chosen = wanted or test.metric
     metrics = [chosen] if chosen else [OF_CLASSES[0].name, OF_VALUES[0].name]
+    # Over datasets, rows of one protocol are compared.
+    rows = listed(options["rows"]) or (["backbone", "augmentation"] if options["across"] else [])
     # The bootstrap's are kept with the tables, and over datasets the means will do.
     held = not (options["across"] or name == "bootstrap")
     with TrialIndex(ResultsFolder(results), analysis, metrics, held=held) as index:
         return build_leaderboard(
             index.trials(),
             metrics=metrics,
-            group_by=[part.strip() for part in options["groupings"].split(",") if part.strip()],
+            group_by=[*all_but(rows), *listed(options["groupings"])],
             analysis=analysis,
             kept=index,
         )

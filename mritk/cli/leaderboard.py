@@ -11,7 +11,9 @@ import click
 from mritk.cli.analysis_options import (
     analysis_options,
     as_analysis,
+    listed,
     metrics_option,
+    rows_option,
     sort_option,
 )
 from mritk.cli.app import App, pass_app, plugin_option, results_argument
@@ -43,15 +45,17 @@ FORMATS = ("github", "plain", "latex", "csv", "json", "html", "parquet")
 @sort_option
 @click.option(
     "--columns",
-    default="sd,parameters,trials",
-    show_default=True,
+    default="",
     metavar="NAME[,NAME…]",
     shell_complete=complete_column,
     help=(
-        "Additional columns: sd (of runs), intervals (for all metrics), parameters, flops, "
-        "latency, train_speed, speed, hours, gpu_hours, energy, memory, trials."
+        "Additional columns: sd (of runs), intervals (for all metrics), method, parameters, "
+        "trained (parameters), flops, latency, train_speed, speed, hours, gpu_hours, energy, "
+        "memory, trials. Default: sd,parameters,trials, and costs if rows differ in their "
+        "protocol."
     ),
 )
+@rows_option
 @click.option(
     "--group-by",
     "groupings",
@@ -59,7 +63,7 @@ FORMATS = ("github", "plain", "latex", "csv", "json", "html", "parquet")
     default="",
     help=(
         "One table per value: dataset, protocol, backbone, augmentation, method, fold, seed. "
-        "Datasets and protocol fingerprints are always separate."
+        "Other data, splits or preprocessing are always separate."
     ),
 )
 @click.option(
@@ -79,9 +83,27 @@ FORMATS = ("github", "plain", "latex", "csv", "json", "html", "parquet")
 )
 @click.option(
     "--by",
-    type=click.Choice(["site", "source"]),
+    metavar="COVARIATE",
     default=None,
-    help="One table per site or source of the test samples.",
+    help="One table per group of test samples: site, source, or a covariate as in --groups.",
+)
+@click.option(
+    "--groups",
+    multiple=True,
+    metavar="COVARIATE",
+    help=(
+        "Also show the score of each group of test samples, the worst group and the gap: site, "
+        "source, or a covariate such as sex; of a number with edges: age:40,60. Repeatable."
+    ),
+)
+@click.option(
+    "--probe",
+    metavar="COVARIATE",
+    default=None,
+    help=(
+        "How well a covariate, such as site, can be told from stored embeddings ('mritk run "
+        "--keep-embeddings')."
+    ),
 )
 @click.option(
     "--diff",
@@ -130,6 +152,7 @@ def leaderboard(app: App, /, results: Path, **options: Any) -> int:
 def _board(results: Path, options: dict[str, Any], analysis: Analysis) -> Leaderboard:
     """Return the leaderboard of the trials that are asked for; the index spares reading others."""
     from mritk.results.leaderboard import build_leaderboard
+    from mritk.results.row_keys import all_but
     from mritk.results.trial_index import TrialIndex
     from mritk.store.folder import ResultsFolder
 
@@ -137,7 +160,7 @@ def _board(results: Path, options: dict[str, Any], analysis: Analysis) -> Leader
         build_leaderboard,
         metrics=options["metrics"],
         sort=options["sort"],
-        group_by=_listed(options["groupings"]),
+        group_by=[*all_but(listed(options["rows"])), *listed(options["groupings"])],
         analysis=analysis,
     )
     chosen = {"dataset": options["datasets"], "protocol": options["protocols"]}
@@ -146,8 +169,17 @@ def _board(results: Path, options: dict[str, Any], analysis: Analysis) -> Leader
         return all(not names or getattr(trial, key) in names for key, names in chosen.items())
 
     folder = ResultsFolder(results)
-    if analysis.by:  # takes samples of each trial apart
-        return build(t for t in folder.trials() if isinstance(t, StoreError) or wanted(t))
+    if analysis.by or options["groups"] or options["probe"]:  # these need every sample
+        from mritk.results.by_group import with_groups
+        from mritk.results.covariate import Covariate
+
+        found = [t for t in folder.trials() if isinstance(t, StoreError) or wanted(t)]
+        if options["probe"]:
+            from mritk.results.probed import probed
+
+            told = Covariate.parse(options["probe"])
+            found = [t if isinstance(t, StoreError) else probed(t, told) for t in found]
+        return with_groups(build(found), [Covariate.parse(text) for text in options["groups"]])
     asked = (*options["metrics"], options["sort"])
     with TrialIndex(folder, analysis, asked, wanted) as index:
         return build(index.trials(), kept=index)
@@ -159,10 +191,6 @@ def _asked_for(options: dict[str, Any]) -> str:
     return f"trials of {', '.join(names)}" if names else "trials"
 
 
-def _listed(text: str) -> list[str]:
-    return [name.strip() for name in text.split(",") if name.strip()]
-
-
 def _write(board: Leaderboard, options: dict[str, Any]) -> None:
     """Write the leaderboard to where it is wanted."""
     from mritk.results.columns import require_columns
@@ -170,14 +198,16 @@ def _write(board: Leaderboard, options: dict[str, Any]) -> None:
     from mritk.results.tabular_export import write_parquet
 
     output, file = options["output"], options["update"]
+    if options["groups"] and options["style"] in ("csv", "parquet"):
+        raise UsageError(f"--groups has no {options['style']} format; use --json")
     style, width = style_and_width(options, to_file=output is not None or file is not None)
     if style == "parquet":
         if output is None:
             raise UsageError("Parquet is a binary format; specify a file with -o FILE.parquet")
         write_parquet(board, output)
         return
-    columns = _listed(options["columns"])
-    require_columns(columns)
+    columns = listed(options["columns"]) or None
+    require_columns(columns or ())
     text = format_leaderboard(board, style, columns, width)
     if file is not None:
         from mritk.text.marked_file import update

@@ -1,16 +1,20 @@
 """Decode every sample once, into one array on disk that all trials share.
 
 The array is kept under the digests of the samples, so a changed file can never meet a stale cache
-(:mod:`mritk.files.kept`); images are uint8 (floats stay float32).
+(:mod:`mritk.files.kept`); images are uint8 (floats stay float32, those of several channels are
+float16).
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from functools import partial
 
 import numpy as np
 
+from mritk.data.channels import ChannelShaping, channels_code
+from mritk.data.grid import Grid, GridLike
 from mritk.data.identified import SampleChanged
 from mritk.data.preprocessing import UNCHANGED, Preprocessing
 from mritk.data.samples import Samples, UnreadableSamples
@@ -29,7 +33,7 @@ class _ColourFound(Exception):
 
 def decoded(
     samples: Samples,
-    size: int | None,
+    size: GridLike,
     interpolation: str,
     workspace: Workspace,
     preprocessing: Preprocessing = UNCHANGED,
@@ -39,14 +43,15 @@ def decoded(
 
     Args:
         samples: Images or volumes.
-        size: Side in pixels or voxels; None: as they are, which must then be one shape.
+        size: Side in pixels or voxels, or a grid; None: as they are, which must then be one shape.
         interpolation: ``bilinear``, ``bicubic`` or ``nearest``.
         workspace: Where the array is kept.
         preprocessing: What is done to each after resizing.
         progress: Called with the share of the samples that is decoded.
 
     Returns:
-        A memory-mapped array (N, H, W), (N, H, W, 3) or (N, D, H, W); uint8 or float32.
+        A memory-mapped array (N, H, W), (N, H, W, 3) or (N, D, H, W), uint8 or float32; of samples
+        with named channels (N, C, *spatial), uint8 or float16.
 
     Raises:
         UnreadableSamples: Some samples cannot be decoded.
@@ -60,66 +65,104 @@ def decoded(
         raise DataError("no samples to decode")
     if samples.spatial_dims not in (2, 3):
         raise DataError("these samples are not images; they require a custom method")
-    shaping = Shaping(samples.spatial_dims or 0, size, interpolation, preprocessing)
-    folder, identity = workspace.folder("decoded"), _identity(samples, shaping)
-    make = partial(_make, samples, shaping, progress=progress)
-    return kept(folder, identity, make, WHAT).arrays[IMAGES]
+    grid = Grid.of(size)
+    try:
+        grid.sides(samples.spatial_dims)
+    except ValueError as error:
+        what = "images" if samples.spatial_dims == 2 else "volumes"
+        raise UsageError(f"{what} cannot be brought to this grid: {error}") from error
+    rows = _Rows(samples, grid, interpolation, preprocessing)
+    make = partial(_make, samples, rows, progress=progress)
+    return kept(workspace.folder("decoded"), rows.identity, make, WHAT).arrays[IMAGES]
 
 
 def is_decoded(
     samples: Samples,
-    size: int | None,
+    size: GridLike,
     interpolation: str,
     workspace: Workspace,
     preprocessing: Preprocessing = UNCHANGED,
 ) -> bool:
     """Tell whether :func:`decoded` would find an array, by its name alone."""
-    shaping = Shaping(samples.spatial_dims or 0, size, interpolation, preprocessing)
-    return (workspace.folder("decoded") / key_of(_identity(samples, shaping))).is_dir()
+    rows = _Rows(samples, Grid.of(size), interpolation, preprocessing)
+    return (workspace.folder("decoded") / key_of(rows.identity)).is_dir()
 
 
-def _identity(samples: Samples, shaping: Shaping) -> list[object]:
-    return [
-        *shaping_code(),
-        shaping.size,
-        shaping.interpolation,
-        shaping.spatial_dims,
-        samples.contents,
-        *shaping.preprocessing.identity(),
-    ]
+@dataclass(frozen=True, eq=False)
+class _Rows:
+    """How each sample becomes a row, and what tells these rows from others."""
+
+    samples: Samples
+    grid: Grid
+    interpolation: str
+    preprocessing: Preprocessing
+
+    def __call__(self, row: int) -> np.ndarray:
+        samples, dims, size = self.samples, self.samples.spatial_dims or 0, self.grid.size
+        array = samples.read(row)
+        if self._plain and not isinstance(size, tuple):
+            return Shaping(dims, size, self.interpolation, self.preprocessing).of(array)
+        spacing = None if samples.spacing is None else samples.spacing[row]
+        return ChannelShaping(
+            dims, self.grid, self.interpolation, self.preprocessing, samples.channels
+        ).of(array, spacing)
+
+    @property
+    def _plain(self) -> bool:
+        """Whether images or volumes without named channels are resized to one side."""
+        return self.grid.is_side and not self.samples.channels
+
+    @property
+    def identity(self) -> list[object]:
+        identity: list[object] = [
+            *shaping_code(),
+            self.grid.size,
+            self.interpolation,
+            self.samples.spatial_dims,
+            self.samples.contents,
+            *self.preprocessing.identity(),
+        ]
+        if self._plain:
+            return identity
+        channels = len(self.samples.channels)
+        return [*identity, *channels_code(), channels, *grid_identity(self.samples, self.grid)]
+
+
+def grid_identity(samples: Samples, grid: Grid) -> list[object]:
+    """Return, as plain data, what bringing samples to a grid depends on."""
+    spacing = samples.spacing if grid.spacing is not None else None
+    return [grid.size, grid.fit, grid.spacing, None if spacing is None else spacing.tolist()]
 
 
 def _make(
-    samples: Samples, shaping: Shaping, draft: Draft, progress: Callable[[float], None]
+    samples: Samples, rows: _Rows, draft: Draft, progress: Callable[[float], None]
 ) -> dict[str, object]:
     try:
-        _fill(samples, shaping, draft, progress, colour=False)
+        _fill(samples, rows, draft, progress, colour=False)
     except _ColourFound:
-        _fill(samples, shaping, draft, progress, colour=True)
+        _fill(samples, rows, draft, progress, colour=True)
     return {}
 
 
 def _fill(
     samples: Samples,
-    shaping: Shaping,
+    rows: _Rows,
     draft: Draft,
     progress: Callable[[float], None],
     *,
     colour: bool,
 ) -> None:
-    def prepare(row: int) -> np.ndarray:
-        return shaping.of(samples.read(row))
-
+    may_be_coloured = samples.spatial_dims == 2 and not samples.channels
     array: np.memmap | None = None
     bad: dict[int, str] = {}
-    for row, result in enumerate(in_threads(prepare, len(samples))):
+    for row, result in enumerate(in_threads(rows, len(samples))):
         if isinstance(result, SampleChanged):
             raise result
         if isinstance(result, Exception):
             bad[row] = one_line(result)
             continue
         item = result
-        if samples.spatial_dims == 2 and item.ndim == 3 and not colour:
+        if may_be_coloured and item.ndim == 3 and not colour:
             raise _ColourFound
         if colour and item.ndim == 2:
             item = np.repeat(item[..., None], 3, axis=-1)

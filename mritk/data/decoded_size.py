@@ -8,41 +8,74 @@ import shutil
 from collections.abc import Sequence
 from pathlib import Path
 
+import numpy as np
+
+from mritk.data.grid import Grid, GridLike, Size, size_text
 from mritk.data.preprocessing import UNCHANGED, Preprocessing
+from mritk.data.sample_grid import share_kept
+from mritk.data.samples import Samples
 from mritk.errors import StoreError
 
 logger = logging.getLogger("mritk")
 
 # From here on a person is told before anything is written.
 LARGE = 1e8
+# Share of a sample that a grid keeps at least, or a person is told.
+MOST = 0.5
 
 
 def decoded_bytes(
     shapes: Sequence[tuple[int, ...]],
     modes: Sequence[str],
-    size: int | None,
+    size: GridLike,
     preprocessing: Preprocessing = UNCHANGED,
+    named: int = 0,
 ) -> int:
     """Return the bytes of the array that :func:`mritk.data.decode.decoded` will write.
 
     Args:
         shapes: Per sample, its shape; ``()`` if it cannot be read.
         modes: Per sample, ``grey``, ``colour`` or ``volume`` with the dtype; empty likewise.
-        size: Side in pixels or voxels; None: as they are.
+        size: Side in pixels or voxels, or a grid; None: as they are.
         preprocessing: What is done to each after resizing.
+        named: Number of named channels; 0: grey or RGB. ``shapes`` and ``modes`` are of one.
     """
     readable = [(shape, mode) for shape, mode in zip(shapes, modes, strict=True) if mode]
     if not readable:
         return 0
     kinds = {mode.split()[0] for _, mode in readable}
     dims = 3 if "volume" in kinds else 2
-    frame = (size,) * dims if size is not None else readable[0][0][:dims]
-    channels = 3 if "colour" in kinds and not preprocessing.grey else 1
-    item = 1 if all(mode.endswith(" uint8") for _, mode in readable) else 4
+    # Resampled to a spacing they may be larger or smaller; then this is a guess.
+    frame = Grid.of(size).sides(dims) or readable[0][0][:dims]
+    channels = named or (3 if "colour" in kinds and not preprocessing.grey else 1)
+    item = 1 if all(mode.endswith(" uint8") for _, mode in readable) else 2 if named else 4
     return len(readable) * math.prod(frame) * channels * item
 
 
-def require_room(needed: int, sides: Sequence[int | None], folder: Path) -> None:
+def warn_of_cropping(samples: Samples, shapes: Sequence[tuple[int, ...]], size: GridLike) -> None:
+    """Warn if a grid cuts off most of a typical sample, which is seldom meant.
+
+    Args:
+        samples: Images or volumes.
+        shapes: Per sample that was audited, its shape; ``()`` if it cannot be read.
+        size: Side in pixels or voxels, or a grid.
+    """
+    grid, dims = Grid.of(size), samples.spatial_dims or 0
+    known = [shape[:dims] for shape in shapes if shape]
+    if grid.fit == "resize" or grid.size is None or not known:
+        return
+    spacing = None if samples.spacing is None else np.median(samples.spacing, axis=0)
+    typical = np.median(np.asarray(known), axis=0).astype(int).tolist()
+    kept = share_kept(typical, grid, spacing)
+    if kept < MOST:
+        logger.warning(
+            "a grid of %s keeps only %.0f %% of a typical sample of %s, the rest is cropped; for a "
+            "whole one, set image_size (or volume_size) in the protocol higher",
+            *(size_text(grid.size), 100 * kept, size_text(tuple(typical))),
+        )
+
+
+def require_room(needed: int, sides: Sequence[Size], folder: Path) -> None:
     """Tell how much will be written, if that is a lot; refuse what does not fit.
 
     Args:
@@ -65,5 +98,5 @@ def require_room(needed: int, sides: Sequence[int | None], folder: Path) -> None
         logger.warning("%s will be written to %s (%.1f GB free)", what, folder, free / 1e9)
 
 
-def _sides(sides: Sequence[int | None]) -> str:
-    return ", ".join("as they are" if side is None else f"{side} px" for side in sides)
+def _sides(sides: Sequence[Size]) -> str:
+    return ", ".join("as they are" if size is None else f"{size_text(size)} px" for size in sides)

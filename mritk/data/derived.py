@@ -12,7 +12,9 @@ from typing import Any
 
 import numpy as np
 
+from mritk.data.channels import channels_code
 from mritk.data.decode import decoded
+from mritk.data.grid import GridLike
 from mritk.data.preprocessing import UNCHANGED, Preprocessing
 from mritk.data.samples import Samples
 from mritk.data.shaping import shaping_code
@@ -23,8 +25,8 @@ from mritk.files.workspace import Workspace
 
 VALUES = "values"
 
-# Given a size and an interpolation: the decoded images of all samples, as in ``Subset.images``.
-Pixels = Callable[[int | None, str], np.ndarray]
+# Given a size or grid and an interpolation: the decoded images of all samples.
+Pixels = Callable[[GridLike, str], np.ndarray]
 Made = tuple[np.ndarray, Mapping[str, Any]]
 Compute = Callable[[Pixels], Made]
 
@@ -81,6 +83,8 @@ def derived(
 
     identity = [*shaping_code(), samples.spatial_dims, samples.contents, dict(key)]
     identity += preprocessing.identity()
+    identity += channels_code() if samples.channels else []
+    identity += [] if samples.spacing is None else [samples.spacing.tolist()]
     return kept(identity, make, workspace)
 
 

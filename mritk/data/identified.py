@@ -7,7 +7,7 @@ trained on. The array does.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -15,6 +15,11 @@ import numpy as np
 from mritk.data.samples import Samples, array_digest
 from mritk.errors import DataError, one_line
 from mritk.machine.in_threads import in_threads
+
+CHANGED = (
+    "gave a different array than before: the data are being modified, or the reader is not "
+    "deterministic; stop other writers and repeat the command, or run 'mritk plugins check'"
+)
 
 
 class SampleChanged(DataError):
@@ -37,7 +42,8 @@ def identified(samples: Samples, arrays: Sequence[str], unreadable: Mapping[int,
         unreadable: Rows without one, and why; asked for their digest, they give that reason.
 
     Returns:
-        The samples; their ``read`` raises :class:`SampleChanged` if a file was written to.
+        The samples; their ``read`` and ``read_target`` raise :class:`SampleChanged` if a file was
+        written to.
     """
 
     def digest(row: int) -> str:
@@ -48,11 +54,23 @@ def identified(samples: Samples, arrays: Sequence[str], unreadable: Mapping[int,
     def read(row: int) -> np.ndarray:
         array = samples.read(row)
         if row not in unreadable and array_digest(array) != arrays[row]:
-            raise SampleChanged(
-                f"{samples.ids[row]} gave a different array than before: the data are being "
-                "modified, or the reader is not deterministic; stop other writers and repeat the "
-                "command, or run 'mritk plugins check'"
-            )
+            raise SampleChanged(f"{samples.ids[row]} {CHANGED}")
         return array
 
-    return replace(samples, read=read, digest=digest)
+    return replace(samples, read=read, digest=digest, read_target=_steady(samples))
+
+
+def _steady(samples: Samples) -> Callable[[int], np.ndarray] | None:
+    """Return a way to read label maps that refuses one that is not as it was first read."""
+    read, first = samples.read_target, dict[int, str]()
+    if read is None:
+        return None
+
+    def read_target(row: int) -> np.ndarray:
+        labels = read(row)
+        found = array_digest(labels)
+        if first.setdefault(row, found) != found:
+            raise SampleChanged(f"the label map of {samples.ids[row]} {CHANGED}")
+        return labels
+
+    return read_target

@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
+from mritk.data.joined_columns import joined_covariates, joined_spacing
 from mritk.data.one_name import require_distinct_classes, with_classes
 from mritk.data.samples import Samples
 from mritk.errors import DataError
@@ -29,7 +30,8 @@ def join(named: Sequence[tuple[str, Samples]], name: str) -> Samples:
     Classes are the same if :func:`mritk.reading.spelling.canonical_name` says so; they keep the
     spelling of the first dataset, in order of name. Patients become ``a/…``: a patient of two
     datasets is two patients, as their ids say nothing of each other. Sites (``a/…``) and official
-    parts that only some datasets know are unknown for all, with a warning.
+    parts that only some datasets know are unknown for all, with a warning; so is the spacing. A
+    covariate that a dataset lacks is NaN or empty for its samples.
 
     The sources of a dataset that has none are its name.
 
@@ -38,8 +40,9 @@ def join(named: Sequence[tuple[str, Samples]], name: str) -> Samples:
         name: Name of the joined dataset, for messages.
 
     Raises:
-        DataError: The datasets hold different things: images and volumes, classes and numbers,
-            other classes, or numbers in other units; or only some of them name their patients.
+        DataError: The datasets hold different things: images and volumes, other channels, classes
+            and numbers, other classes, or numbers in other units; or only some of them name their
+            patients.
     """
     if not named:
         raise DataError(f"nothing to join in {name}")
@@ -60,6 +63,11 @@ def join(named: Sequence[tuple[str, Samples]], name: str) -> Samples:
     def digest(i: int) -> str:
         samples, row = places[i]
         return samples.content(row)
+
+    def read_target(i: int) -> np.ndarray:
+        samples, row = places[i]
+        assert samples.read_target is not None  # all are of one task
+        return samples.read_target(row)
 
     splits = _column(parts, "splits", name, prefixed=False)
     for part in sorted(set(splits or ())):
@@ -84,6 +92,10 @@ def join(named: Sequence[tuple[str, Samples]], name: str) -> Samples:
             for prefix, samples in parts
             for found in samples.passed_over
         ],
+        channels=_joined_channels(parts, name),
+        read_target=read_target if task.has_target_maps else None,
+        spacing=joined_spacing(tables),
+        covariates=joined_covariates(tables),
     )
 
 
@@ -178,6 +190,16 @@ def _column(
         for prefix, samples in parts
         for value in getattr(samples, column)
     ]
+
+
+def _joined_channels(parts: Sequence[tuple[str, Samples]], name: str) -> tuple[str, ...]:
+    held = {prefix: ", ".join(samples.channels) or "no channels" for prefix, samples in parts}
+    if len({samples.channels for _, samples in parts}) > 1:
+        raise DataError(
+            f"{name} cannot be joined: {_each(held)}; join data with the same channels, in the "
+            "same order"
+        )
+    return parts[0][1].channels
 
 
 def _each(held: Mapping[str, str]) -> str:

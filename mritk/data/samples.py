@@ -9,11 +9,12 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from types import MappingProxyType
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from mritk.errors import DataError, one_line
+from mritk.machine.in_threads import in_threads
 from mritk.reading.parts import SPLITS
 from mritk.reading.passed_over import PassedOver
 from mritk.tasks.task import Task
@@ -32,6 +33,21 @@ class UnreadableSamples(DataError):
             f"{len(rows)} of {len(ids)} samples are unreadable: {listed}{more}; repair or remove "
             "them, or skip them with --skip-unreadable"
         )
+
+
+class MapFacts(NamedTuple):
+    """What is known of a label map without its values; ``largest`` is -1 if it has none."""
+
+    digest: str
+    shape: tuple[int, ...]
+    dtype: str
+    largest: int
+
+    @classmethod
+    def of(cls, labels: np.ndarray) -> MapFacts:
+        """Look at a label map."""
+        largest = int(labels.max()) if labels.size else -1
+        return cls(array_digest(labels), labels.shape, labels.dtype.name, largest)
 
 
 @dataclass(frozen=True, eq=False)
@@ -97,6 +113,8 @@ class Samples:
         if given.ndim != 1:
             raise DataError(f"targets have shape {given.shape}; expected one per sample")
         covariates = {name: _covariate(name, c) for name, c in self.covariates.items()}
+        object.__setattr__(self, "channels", _channels(self.channels, self.spatial_dims))
+        object.__setattr__(self, "spacing", _spacing(self.spacing, self.spatial_dims))
         object.__setattr__(self, "covariates", MappingProxyType(covariates))
         object.__setattr__(self, "targets", self.task.checked_targets(given, len(self.ids)))
         columns = {name: getattr(self, name) for name in ("targets", *TEXT_COLUMNS, "spacing")}
@@ -159,6 +177,24 @@ class Samples:
         return tuple(contents)
 
     @cached_property
+    def map_facts(self) -> tuple[MapFacts, ...]:
+        """Digest, shape, dtype and largest value of every label map, in order; read once.
+
+        Raises:
+            UnreadableSamples: Some label maps cannot be read.
+        """
+        read = self.read_target
+        if read is None:
+            return ()
+        found = list(in_threads(lambda i: MapFacts.of(read(i)), len(self)))
+        bad = {i: one_line(facts) for i, facts in enumerate(found) if isinstance(facts, Exception)}
+        if bad:
+            raise UnreadableSamples(
+                self.ids, list(bad), [f"label map: {why}" for why in bad.values()]
+            )
+        return tuple(facts for facts in found if isinstance(facts, MapFacts))
+
+    @cached_property
     def fingerprint(self) -> str:
         """SHA-256 over the content, target and every column of every sample, in order of id.
 
@@ -177,12 +213,13 @@ class Samples:
         """Yield what only some tables have of sample ``i``, so that others keep their digest."""
         if self.channels:
             yield "channels", *self.channels
-        if self.spacing is not None:
+        # Others use it only on a grid with a spacing: see the identity of a trial.
+        if self.spacing is not None and self.read_target is not None:
             yield "spacing", *self.spacing[i].tolist()
         for name in sorted(self.covariates):
             yield name, np.asarray(self.covariates[name])[i].item()
         if self.read_target is not None:
-            yield "target", array_digest(self.read_target(i))
+            yield "target", self.map_facts[i].digest
 
 
 def array_digest(array: np.ndarray) -> str:
@@ -209,6 +246,24 @@ def _texts(name: str, column: Sequence[str]) -> tuple[str, ...]:
         if "\0" in text or text != text.encode("utf-8", "ignore").decode():
             raise DataError(f"column {name} contains {text!r}, which is not valid text; rename it")
     return texts
+
+
+def _channels(names: Sequence[str], dims: int | None) -> tuple[str, ...]:
+    if isinstance(names, str) or len(set(names)) < len(names) or not all(names):
+        raise DataError(f"channels must be unique names, one per channel; got {names!r}")
+    if names and dims is None:
+        raise DataError("channels are of images and volumes; set spatial_dims to 2 or 3")
+    return tuple(names)
+
+
+def _spacing(spacing: np.ndarray | None, dims: int | None) -> np.ndarray | None:
+    """Return the spacing as (N, dims) float64."""
+    if spacing is None:
+        return None
+    given = np.asarray(spacing, dtype=np.float64)
+    if given.ndim != 2 or given.shape[1] != dims or not (np.isfinite(given) & (given > 0)).all():
+        raise DataError(f"spacing must be (N, {dims}) distances in mm above 0; got {given.shape}")
+    return given
 
 
 def _covariate(name: str, column: Sequence[str] | np.ndarray) -> np.ndarray:

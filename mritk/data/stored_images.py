@@ -25,7 +25,7 @@ class StoredImages:
 
     @property
     def dtype(self) -> np.dtype:
-        """uint8 or float32."""
+        """uint8, float16 or float32."""
         return self._whole.dtype
 
     @property

@@ -6,7 +6,6 @@ import math
 import time
 import traceback
 from collections.abc import Callable
-from dataclasses import asdict
 from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -235,14 +234,16 @@ def _terms(trial: Trial) -> dict[str, Any]:
     if trial.backbone is None:
         return terms
     weights, contract = trial.backbone.weights, trial.backbone.input
+    channels = trial.dataset.samples.channels
     terms["licenses"]["weights"] = weights.license if weights else "none: trained from scratch"
     terms["pretrained_on"] = list(weights.pretrained_on) if weights else []
     terms["citation"] = weights.citation if weights else ""
     terms["input_contract"] = {
-        **asdict(contract),
+        **contract.as_dict(),
         "channels": contract.channels,
         "value_range": [0.0, 1.0],
         "spatial_dims": trial.backbone.architecture.spatial_dims,
+        **({"channel_names": list(channels)} if channels else {}),
     }
     return terms
 

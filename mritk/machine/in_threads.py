@@ -7,13 +7,20 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import TypeVar
 
+from threadpoolctl import threadpool_limits
+
 from mritk.machine.cores import available_cores
 
 T = TypeVar("T")
 
 
 def in_threads(make: Callable[[int], T], count: int) -> Iterator[T | Exception]:
-    """Yield what ``make`` returns, or the exception that it raises, for each row in order."""
+    """Yield what ``make`` returns, or the exception that it raises, for each row in order.
+
+    Until the last is yielded, BLAS computes in the thread that calls it: with threads of its own
+    for each of these, all would spin while they wait for each other (on two cores that others
+    used too, nine times the processor time).
+    """
 
     def attempt(row: int) -> T | Exception:
         try:
@@ -27,13 +34,14 @@ def in_threads(make: Callable[[int], T], count: int) -> Iterator[T | Exception]:
     workers = available_cores()
     ahead: deque[Future[T | Exception]] = deque()
     pool = ThreadPoolExecutor(workers)
-    try:
-        for row in range(count):
-            # Finished results wait in memory, and a volume is large: few are made ahead.
-            if len(ahead) == 2 * workers:
+    with threadpool_limits(1, user_api="blas"):
+        try:
+            for row in range(count):
+                # Finished results wait in memory, and a volume is large: few are made ahead.
+                if len(ahead) == 2 * workers:
+                    yield ahead.popleft().result()
+                ahead.append(pool.submit(attempt, row))
+            while ahead:
                 yield ahead.popleft().result()
-            ahead.append(pool.submit(attempt, row))
-        while ahead:
-            yield ahead.popleft().result()
-    finally:
-        pool.shutdown(cancel_futures=True)
+        finally:
+            pool.shutdown(cancel_futures=True)

@@ -8,6 +8,7 @@ import torch
 from torch import nn
 
 from mritk.backbone import Backbone
+from mritk.data.grid import Grid, Size, size_text
 from mritk.errors import MritkError, one_line
 from mritk.files.workspace import Workspace
 from mritk.model.blocks import Block, blocks_of
@@ -38,7 +39,7 @@ class LoadedBackbone:
 
 
 def load_backbone(
-    backbone: Backbone, workspace: Workspace, seed: int, size: int | None = None
+    backbone: Backbone, workspace: Workspace, seed: int, size: Size = None
 ) -> LoadedBackbone:
     """Build the network of ``backbone`` and load its weights.
 
@@ -46,8 +47,8 @@ def load_backbone(
         backbone: Architecture and weights.
         workspace: Where weight files are searched for and downloaded to.
         seed: Seed of the random initialisation.
-        size: Input side in pixels or voxels for measuring the number of features;
-            None: the size in the input contract.
+        size: Side of inputs in pixels or voxels, or one per axis, for measuring the number of
+            features; None: the size in the input contract.
 
     Raises:
         Unavailable: The weights are missing and cannot be downloaded.
@@ -68,18 +69,22 @@ def load_backbone(
     )
 
 
-def _num_features(network: nn.Module, backbone: Backbone, size: int | None) -> int:
+def _num_features(network: nn.Module, backbone: Backbone, size: Size) -> int:
     contract, dims = backbone.input, backbone.architecture.spatial_dims
-    side = size or contract.size or ANY_SIZE
-    batch = torch.zeros(1, contract.channels, *[side] * (dims or 0))
+    chosen = size or contract.size or ANY_SIZE
+    try:
+        sides = Grid(chosen).sides(dims or 0) if dims else ()
+    except ValueError as error:
+        raise MritkError(f"{backbone.name} cannot take inputs of this size: {error}") from error
+    batch = torch.zeros(1, contract.channels, *(sides or ()))
     try:
         with torch.no_grad():  # a network may keep a tensor of its first pass for training
             features = network(batch)
     except Exception as error:
-        reason = one_line(error)
+        reason, expected = one_line(error), contract.size and size_text(contract.size)
         raise MritkError(
-            f"{backbone.name} does not accept inputs of size {side} (its weights expect "
-            f"{contract.size or 'any size'}): {reason}; set image_size in the protocol"
+            f"{backbone.name} does not accept inputs of size {size_text(chosen)} (its weights "
+            f"expect {expected or 'any size'}): {reason}; set image_size in the protocol"
         ) from error
     if not isinstance(features, torch.Tensor) or features.ndim != 2:
         got = tuple(features.shape) if isinstance(features, torch.Tensor) else type(features)

@@ -16,6 +16,7 @@ import torch
 from torch import nn
 
 from mritk.backbone import SCRATCH, Backbone
+from mritk.data.input_contract import InputContract
 from mritk.errors import WeightsMismatch, one_line
 from mritk.files.atomic import write_whole
 from mritk.files.digests import sha256_of
@@ -24,7 +25,7 @@ from mritk.model.head_layout import build_described_head, describe_head
 from mritk.model.lora import merged_state
 from mritk.model.network import Network
 from mritk.model.weights import match, read_state_dict
-from mritk.records import Architecture, InputContract
+from mritk.records import Architecture
 
 FORMAT = "mritk"
 
@@ -95,6 +96,7 @@ class TrainedModel(nn.Module):
         network: Normalised batch in, outputs (N, K) out.
         architecture: Who builds the backbone.
         contract: What pixels become before the network.
+        channels: Names of the channels of pixels, such as MRI sequences; empty: grey or RGB.
         input_shape: (C, *spatial) of one input.
         classes: Names of the classes; empty for a regression.
         metadata: All that the file tells.
@@ -106,13 +108,8 @@ class TrainedModel(nn.Module):
         super().__init__()
         self.network, self.architecture, self.metadata = network, architecture, dict(metadata)
         told = json.loads(metadata["input_contract"])
-        self.contract = InputContract(
-            told["size"],
-            tuple(told["mean"]),
-            tuple(told["std"]),
-            told["interpolation"],
-            told["channel_order"],
-        )
+        self.contract = InputContract.from_dict(told)
+        self.channels: tuple[str, ...] = tuple(told.get("channel_names", ()))
         self.input_shape: tuple[int, ...] = tuple(json.loads(metadata["input_shape"]))
         self.classes: tuple[str, ...] = tuple(json.loads(metadata["classes"]))
         self._center, self._scale = json.loads(metadata["output_scaling"])
@@ -121,10 +118,11 @@ class TrainedModel(nn.Module):
         """Return logits (N, classes), or values (N,) in the unit of the target.
 
         Args:
-            pixels: (N, C, *spatial) float32 in [0, 1]; colours in the order red, green, blue. One
-                grey channel is repeated.
+            pixels: (N, C, *spatial) float32 in [0, 1]; colours in the order red, green, blue,
+                others as in :attr:`channels`. One grey channel is repeated.
         """
-        normalise = Normalise(self.contract, len(self.input_shape) - 1, str(pixels.device))
+        dims, named = len(self.input_shape) - 1, bool(self.channels)
+        normalise = Normalise(self.contract, dims, str(pixels.device), named=named)
         outputs: torch.Tensor = self.network(normalise(pixels))
         return outputs if self.classes else outputs[:, 0] * self._scale + self._center
 

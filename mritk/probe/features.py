@@ -18,7 +18,6 @@ import torch
 
 from mritk.backbone import Backbone
 from mritk.batches.inputs import Inputs
-from mritk.batches.resident import ResidentImages
 from mritk.data.derived import Derived, Made, Pixels
 from mritk.data.subset import Subset
 from mritk.errors import MritkError, Unavailable
@@ -68,15 +67,12 @@ class FrozenBackbone:
     def _compute(self, pixels: Pixels) -> Made:
         setup, inputs = self._setup, self._inputs
         backbone = setup.require_backbone()
-        images = pixels(inputs.size, inputs.interpolation)
+        images = pixels(inputs.grid, inputs.interpolation)
         loaded = load_backbone(backbone, setup.workspace, setup.seed, inputs.size)
         network = inputs.place(loaded.network)
-        spatial_dims = backbone.architecture.spatial_dims or 0
         started = time.perf_counter()
         blocks = [
-            inputs.evaluate(
-                network, ResidentImages(block, spatial_dims, setup.device), self._batch_size
-            ).cpu()
+            inputs.evaluate(network, inputs.placed(block), self._batch_size).cpu()
             for block in _blocks(images, self._batch_size)
         ]
         values = torch.cat(blocks).numpy()

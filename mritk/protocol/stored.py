@@ -78,6 +78,11 @@ class StoredProtocol:
         return int(self.split.get("shots", 0))
 
     @property
+    def train_patients(self) -> int:
+        """Patients in the training set; 0: all."""
+        return int(self.split.get("train_patients", 0))
+
+    @property
     def test_time(self) -> str:
         """What is averaged over when a model is tested."""
         return str(self.parameters.get("test_time", "none"))

@@ -61,6 +61,8 @@ def _split(protocol: StoredProtocol, scheme: str) -> str:
         "keep": "duplicates may be in different splits",
     }.get(str(split.get("copies")), "duplicates were not searched for")
     few = f"; {protocol.shots} training samples per class" if protocol.shots else ""
+    if protocol.train_patients:
+        few = f"; {protocol.train_patients} training patients"
     seen = "; the validation set is the test set" if protocol.validates_on_test else ""
     return f"Split {scheme}: {how}; {copies}{few}{seen}."
 

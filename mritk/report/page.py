@@ -156,7 +156,8 @@ def headline(table: Table) -> str:
 
 def _overview(tables: Sequence[Table]) -> Figure | None:
     """Return the scores of several tables over the one key in which their protocols differ."""
-    finished = [table for table in tables if any(row.trials for row in table.rows)]
+    every = [part for table in tables for part in table.by_protocol]
+    finished = [table for table in every if any(row.trials for row in table.rows)]
     if len(finished) < 2 or len({table.metrics[0].name for table in finished}) > 1:
         return None
     try:

@@ -8,6 +8,7 @@ from collections.abc import Iterable, Mapping
 
 import numpy as np
 
+from mritk.data.channels import one_channel
 from mritk.data.samples import Samples
 
 SIDE = 96
@@ -16,14 +17,15 @@ SIDE = 96
 def thumbnails(samples: Samples, ids: Iterable[str]) -> Mapping[str, str]:
     """Return pictures as ``data:`` addresses, by sample id; what cannot be shown is left out.
 
-    A volume is shown by its middle slice.
+    A volume is shown by its middle slice, several channels by their mean.
     """
     rows = {name: row for row, name in enumerate(samples.ids)}
     found = {}
     for name in ids:
         if name in rows:
             try:
-                found[name] = _address(np.asarray(samples.read(rows[name])))
+                array = np.asarray(samples.read(rows[name]))
+                found[name] = _address(one_channel(array, samples.channels))
             except Exception:  # a sample that cannot be read must not stop a report
                 continue
     return found

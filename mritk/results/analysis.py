@@ -7,12 +7,12 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from mritk.errors import UsageError
 from mritk.evaluate.by_patient import by_patient
 from mritk.evaluate.evidence import Evidence
 from mritk.evaluate.metric import Metric, Undefined
 from mritk.evaluate.run_values import RESAMPLES, Scored
 from mritk.evaluate.temperature import calibrated, fit_temperature
+from mritk.results.covariate import Covariate
 from mritk.results.trial_facts import TrialFacts
 from mritk.store.trial_file import TrialRecord
 
@@ -30,7 +30,8 @@ class Analysis:
             part.
         given_these_models: Compare the trained networks as they are: what training again would
             change is left out of differences.
-        by: ``site`` or ``source``: one table for each; empty: all test samples together.
+        by: A covariate (:meth:`Covariate.parse`): one table for each of its groups; empty: all
+            test samples together.
         extra_metrics: Metrics of plugins.
     """
 
@@ -90,23 +91,20 @@ class Analysis:
         return score
 
     def parts(self, record: TrialRecord) -> list[tuple[str, TrialRecord]]:
-        """Return (value, the trial with the test samples of this value) for each site or source.
+        """Return (group, the trial with its test samples) for each group of ``by``.
 
         Raises:
-            UsageError: The samples tell no site or source.
+            UsageError: The samples do not tell their group.
         """
         if not self.by or "test" not in record.predictions:
             return [("", record)]
+        covariate = Covariate.parse(self.by)
         test = record.predictions["test"]
-        values = np.asarray(getattr(test, self.by), dtype=str)
-        if not any(values):
-            raise UsageError(
-                f"the samples of {record.dataset} have no {self.by}; remove --by {self.by}"
-            )
+        groups = covariate.groups_of(test, record.dataset)
         return [
-            (value or "unknown", replace(record, predictions=record.predictions | {"test": part}))
-            for value in np.unique(values).tolist()
-            for part in [test.only(values == value)]
+            (group, replace(record, predictions=record.predictions | {"test": part}))
+            for group in covariate.in_order(groups.tolist())
+            for part in [test.only(groups == group)]
         ]
 
 

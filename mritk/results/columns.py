@@ -13,8 +13,10 @@ from mritk.text.markdown import escape
 from mritk.text.numbers import decimals
 from mritk.text.text_table import Column
 
-EXTRA_COLUMNS = ("intervals", "sd", "trials", *(column.name for column in COLUMNS))
+EXTRA_COLUMNS = ("intervals", "sd", "trials", "method", *(column.name for column in COLUMNS))
 USUAL_COLUMNS = ("sd", "parameters", "trials")
+# What one recipe costs more than another: whatever of these the trials tell.
+COSTS_OF_RECIPES = ("trained", "hours", "gpu_hours", "memory")
 # What has the least goes first where a terminal has no room: counts that are all alike, metrics
 # from the right, costs from the right; what says how sure a score is goes last.
 KEEP_METRIC, KEEP_COST, KEEP_TRIALS, KEEP_SD, KEEP_CLEAN, KEEP_TIE = 100, 200, 300, 400, 500, 600
@@ -34,15 +36,21 @@ def require_columns(names: Sequence[str]) -> None:
             )
 
 
-def columns_of(table: Table, wanted: Sequence[str], style: str) -> list[Column]:
+def usual_columns(table: Table) -> tuple[str, ...]:
+    """Return which of :data:`EXTRA_COLUMNS` a table has unless others are asked for."""
+    return USUAL_COLUMNS if table.one_protocol else (*USUAL_COLUMNS, *COSTS_OF_RECIPES)
+
+
+def columns_of(table: Table, wanted: Sequence[str] | None, style: str) -> list[Column]:
     """Return the columns of a table, from the left.
 
     Args:
         table: The table.
-        wanted: Which of :data:`EXTRA_COLUMNS` stand beside the metrics.
+        wanted: Which of :data:`EXTRA_COLUMNS` stand beside the metrics; None: the usual ones.
         style: Of the text: ``github`` escapes names.
     """
     first, *others = table.metrics
+    wanted = usual_columns(table) if wanted is None else wanted
     shown: list[Column] = []
 
     def add(heading: str, text: Callable[[Row], str], keep: float, *, right: bool = False) -> None:
@@ -52,6 +60,10 @@ def columns_of(table: Table, wanted: Sequence[str], style: str) -> list[Column]:
     add("backbone", lambda row: name_text(row.keys["backbone"], style), math.inf)
     if len({row.keys["augmentation"] for row in table.rows}) > 1:
         add("augmentation", lambda row: name_text(row.keys["augmentation"], style), math.inf)
+    if not table.one_protocol:
+        add("protocol", lambda row: name_text(row.keys["protocol"], style), math.inf)
+    if "method" in wanted:
+        add("method", lambda row: name_text(row.keys["method"], style), KEEP_TIE)
     if len([row for row in table.rows if row.tie]) > 1:
         add("tie", lambda row: row.tie or "–", KEEP_TIE)
     heading, are_clean = first.label, any(row.clean_cells for row in table.rows)

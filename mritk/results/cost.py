@@ -45,6 +45,7 @@ class CostColumn:
 
 COLUMNS = (
     CostColumn("parameters", "parameters (M)", "parameters", scale=1e6),
+    CostColumn("trained", "trained (M)", "trained_parameters", scale=1e6),
     CostColumn("flops", "GFLOPs / image", "flops", scale=1e9),
     CostColumn("latency", "latency (ms)", "latency_seconds", scale=1e-3),
     CostColumn("train_speed", "training images/s", "images_per_second", higher_is_better=True),

@@ -6,13 +6,14 @@ import html
 import json
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict
 from typing import Any
 
-from mritk.evaluate.interval import Interval
 from mritk.results.clean_support import ALL, LEAST_UNITS
-from mritk.results.columns import USUAL_COLUMNS, columns_of, name_text
+from mritk.results.columns import columns_of, name_text
 from mritk.results.footnotes import footnotes
+from mritk.results.group_table import GroupTable
+from mritk.results.group_text import group_columns, group_notes, group_title, groups_as_data
+from mritk.results.interval_data import interval_as_data
 from mritk.results.table import Cell, Leaderboard, Row, Table
 from mritk.results.tabular_export import csv_text
 from mritk.text.latex import PACKAGES, latex_table
@@ -34,7 +35,7 @@ SCHEMES = {
 def format_leaderboard(
     board: Leaderboard,
     style: str,
-    columns: Sequence[str] = USUAL_COLUMNS,
+    columns: Sequence[str] | None = None,
     width: int | None = None,
 ) -> str:
     """Return the leaderboard in one of :data:`FORMATS`.
@@ -42,7 +43,8 @@ def format_leaderboard(
     Args:
         board: The leaderboard.
         style: One of :data:`FORMATS`.
-        columns: Which of :data:`EXTRA_COLUMNS` stand beside the metrics, in text formats.
+        columns: Which of :data:`EXTRA_COLUMNS` stand beside the metrics, in text formats; None:
+            the usual ones.
         width: Of the terminal; what does not fit is left out, and named. None: nothing is.
     """
     if style == "json":
@@ -70,27 +72,41 @@ def caption(table: Table) -> str:
     return " · ".join(_shared(table))
 
 
+# Keys of a table that its caption tells, or that only tell tables apart.
+CAPTIONED = {"dataset", "dataset_fingerprint", "protocol", "fingerprint", "scheme", "evaluation"}
+# Varied names of protocols that train on all samples, and read as if there were none.
+READS_AS_NONE = ("shots=0", "train_patients=0")
+
+
 def _shared(table: Table) -> list[str]:
-    keys = table.keys
-    repeats, shots = table.protocol.repeats, table.protocol.shots
+    keys, repeats = table.keys, table.protocol.repeats
     parts_drawn = table.folds // repeats
     scheme = SCHEMES.get(keys["scheme"], keys["scheme"]).format(parts=parts_drawn)
     scheme += f", {repeats} repeats" if repeats > 1 else ""
-    if shots:
-        scheme += f", {shots} shots per class"
-    elif "shots=0" in keys["protocol"]:  # which reads as if there were none
-        scheme += ", all training samples"
+    scheme += _training_samples(table) if table.one_protocol else ""
     tested = f"{table.test_samples} test samples"
     if table.clean_samples < table.test_samples:
         tested += f" ({table.clean_samples} clean)"
     tested += f" of {table.patients} patients" if table.patients else ""
+    protocol = f"protocols {keys['protocol']}"
+    if table.one_protocol:
+        protocol = f"protocol {keys['protocol']} ({keys['fingerprint'][:8]})"
     parts = [
         f"{keys['dataset']} ({keys['dataset_fingerprint'][:8]})",
-        f"protocol {keys['protocol']} ({keys['fingerprint'][:8]})",
+        protocol,
         f"{scheme}, {tested}",
     ]
-    fixed = {"dataset", "dataset_fingerprint", "protocol", "fingerprint", "scheme"}
-    return parts + [f"{name} {value}" for name, value in keys.items() if name not in fixed]
+    return parts + [f"{name} {value}" for name, value in keys.items() if name not in CAPTIONED]
+
+
+def _training_samples(table: Table) -> str:
+    if shots := table.protocol.shots:
+        return f", {shots} shots per class"
+    if limit := table.protocol.train_patients:
+        return f", {limit} training patients"
+    if any(name in table.keys["protocol"] for name in READS_AS_NONE):
+        return ", all training samples"
+    return ""
 
 
 def _labels(tables: Sequence[Table]) -> list[str]:
@@ -100,22 +116,48 @@ def _labels(tables: Sequence[Table]) -> list[str]:
     return [f"{name} {n + 1}" if n else name for name, n in zip(names, earlier, strict=True)]
 
 
-def _block(table: Table, style: str, columns: Sequence[str], width: int | None, label: str) -> str:
+def _block(
+    table: Table, style: str, columns: Sequence[str] | None, width: int | None, label: str
+) -> str:
     shown = columns_of(table, columns, style)
     if style == "latex":
-        return latex_table(shown, f"{'; '.join(_shared(table))}.", footnotes(table), label)
+        tables = [latex_table(shown, f"{'; '.join(_shared(table))}.", footnotes(table), label)]
+        for groups in table.groups:
+            title, of = f"{group_title(groups)}.", f"{label} {groups.covariate.name}"
+            tables.append(latex_table(group_columns(groups, style), title, group_notes(groups), of))
+        return "\n\n".join(tables)
     if style == "html":
-        from tabulate import tabulate
-
-        rows = zip(*(column.cells for column in shown), strict=True)
-        body = tabulate(rows, [c.heading for c in shown], tablefmt="html", disable_numparse=True)
+        body = _html(shown)
         dropped: list[Column] = []
     else:
         shown, dropped = fitted(shown, style, width)
         body = text_table(shown, style)
     head = sentences([name_text(caption(table), style)], style, width)
     notes = [*left_out(dropped, "leaderboard"), *footnotes(table)]
+    blocks = [f"{head}\n\n{body}\n\n{sentences(notes, style, width)}"]
+    blocks += [_group_block(groups, style, width) for groups in table.groups]
+    return "\n\n".join(blocks)
+
+
+def _group_block(groups: GroupTable, style: str, width: int | None) -> str:
+    columns = group_columns(groups, style)
+    dropped: list[Column] = []
+    if style == "html":
+        body = _html(columns)
+    else:
+        columns, dropped = fitted(columns, style, width)
+        body = text_table(columns, style)
+    head = sentences([group_title(groups)], style, width)
+    notes = [*left_out(dropped, "leaderboard"), *group_notes(groups)]
     return f"{head}\n\n{body}\n\n{sentences(notes, style, width)}"
+
+
+def _html(columns: Sequence[Column]) -> str:
+    from tabulate import tabulate
+
+    rows = zip(*(column.cells for column in columns), strict=True)
+    headings = [column.heading for column in columns]
+    return str(tabulate(rows, headings, tablefmt="html", disable_numparse=True))
 
 
 def left_out(dropped: Sequence[Column], command: str) -> list[str]:
@@ -155,6 +197,7 @@ def as_data(board: Leaderboard) -> dict[str, Any]:
                 "detectable_difference": or_null(table.detectable),
                 "notes": footnotes(table),
                 "rows": [_row_as_data(row) for row in table.rows],
+                **({"groups": [groups_as_data(g) for g in table.groups]} if table.groups else {}),
                 "comparisons": {
                     name: [comparison_as_data(comparison) for comparison in comparisons]
                     for name, comparisons in table.comparisons.items()
@@ -203,12 +246,6 @@ def _cells_as_data(cells: Mapping[str, Cell]) -> dict[str, Any]:
         }
         for name, cell in cells.items()
     }
-
-
-def interval_as_data(interval: Interval) -> dict[str, Any]:
-    """Return an interval as JSON-able data."""
-    told = asdict(interval)
-    return told | {name: or_null(told[name]) for name in ("low", "high", "standard_error")}
 
 
 def comparison_as_data(comparison: Any) -> dict[str, Any]:

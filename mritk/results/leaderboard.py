@@ -22,8 +22,10 @@ from mritk.results.footnotes import (
     SELECTED_ON_TEST,
 )
 from mritk.results.kept_tables import KeptTables
+from mritk.results.other_conditions import drift_of
 from mritk.results.over_runs import told_over_runs
-from mritk.results.table import Cell, Leaderboard, Row, Table, row_name
+from mritk.results.row_keys import named_rows, protocol_names, shared_protocol, table_keys
+from mritk.results.table import Cell, Leaderboard, Row, Table
 from mritk.results.table_evidence import TableEvidence, evidence_of
 from mritk.results.table_trial import TableTrial, leaking
 from mritk.results.trial_facts import Tested, TrialFacts
@@ -32,11 +34,6 @@ from mritk.store.trial_file import TrialRecord
 from mritk.store.trial_state import UnusableTrial, exit_code_of
 from mritk.tasks.task import Task
 from mritk.text.natural_order import natural
-
-# Trials that differ in one of these are never ranked against each other.
-NEVER_RANKED_ACROSS = ("dataset", "dataset_fingerprint", "protocol", "fingerprint", "scheme")
-GROUPINGS = ("dataset", "protocol", "backbone", "augmentation", "method", "fold", "seed")
-ROW_KEYS = ("backbone", "augmentation")
 
 
 def build_leaderboard(
@@ -54,7 +51,8 @@ def build_leaderboard(
         trials: Trials, or their records; errors stand for damaged files.
         metrics: Names of the columns; empty: the usual ones of the task.
         sort: Name of the metric that sorts and comes first; empty: the first of the columns.
-        group_by: One table for each value of these, besides what is never ranked across.
+        group_by: One table for each value of these, besides what is never ranked across: data,
+            split, and all else that belongs to the evaluation (:mod:`mritk.protocol.evaluation`).
         analysis: How predictions are evaluated; None: the default.
         kept: Where intervals, differences and means over runs are kept; None: they are computed.
 
@@ -64,12 +62,9 @@ def build_leaderboard(
             or source, and trials that are no records.
     """
     analysis = analysis or Analysis()
-    for name in group_by:
-        if name not in GROUPINGS:
-            raise UsageError(f"cannot group by {name!r}; available: {', '.join(GROUPINGS)}")
+    keys = table_keys(group_by)
     for name in (*metrics, *([sort] if sort else [])):
         find_metric(name, extra=analysis.extra_metrics)
-    keys = list(dict.fromkeys((*NEVER_RANKED_ACROSS, *group_by)))
     groups: dict[tuple[Any, ...], list[TableTrial]] = defaultdict(list)
     damaged: list[StoreError] = []
     for trial in trials:
@@ -86,16 +81,17 @@ def build_leaderboard(
         table, lost = _table_of_readable(named, members, (metrics, sort), analysis, kept)
         damaged += lost
         tables += [table] if table else []
-    drift = _drift([members[0].facts for members in groups.values()])
+    drift = drift_of(trial.facts for members in groups.values() for trial in members)
     return Leaderboard(tables, drift, [str(error) for error in damaged], exit_code_of(damaged))
 
 
 def _order(group: tuple[tuple[Any, ...], Sequence[TableTrial]]) -> tuple[Any, ...]:
-    """Return what tables are sorted by: of varied protocols, few shots come before all images."""
+    """Return what tables are sorted by: of varied protocols, few samples come before all."""
     values, (first, *_) = group
     facts = first.facts
-    shots = facts.stored_protocol.shots or math.inf
-    varied = (natural(facts.protocol.partition("[")[0]), shots, natural(facts.protocol))
+    stored = facts.stored_protocol
+    limit = stored.shots or stored.train_patients or math.inf
+    varied = (natural(facts.protocol.partition("[")[0]), limit, natural(facts.protocol))
     rest = tuple(natural(str(value)) for value in values)
     return natural(facts.dataset), facts.dataset_fingerprint, *varied, rest
 
@@ -155,14 +151,13 @@ def _table(
 ) -> Table:
     task = trials[0].facts.task
     columns = _columns(task, keys["dataset"], wanted, analysis)
-    grouped: dict[tuple[str, ...], list[TableTrial]] = defaultdict(list)
-    for trial in sorted(trials, key=lambda trial: (trial.facts.seed, trial.facts.fold)):
-        grouped[tuple(getattr(trial.facts, key) for key in ROW_KEYS)].append(trial)
-    several = len({augmentation for _, augmentation in grouped}) > 1
-    named = {row_name(*k) if several else k[0]: found for k, found in grouped.items()}
+    named = named_rows(trials)
     whole = {name: whole_runs(row, trials) for name, row in named.items()}
     finished = {name: found.trials for name, found in whole.items()}
-    made = [_row(name, (row, finished[name]), columns, analysis) for name, row in named.items()]
+    called = protocol_names(trial.facts for row in named.values() for trial in row)
+    made = [
+        _row(name, (row, finished[name]), columns, analysis, called) for name, row in named.items()
+    ]
     made = told_over_runs(made, finished, columns, analysis, kept)
     built = sorted(made, key=lambda row: _rank(row, columns[0]))
     evidence = TableEvidence()
@@ -172,9 +167,8 @@ def _table(
     done = [trial.facts for row in finished.values() for trial in row]
     first_of_fold = {facts.fold: facts for facts in reversed(done)}
     tests = [facts.test for facts in first_of_fold.values() if facts.test is not None]
-    verdicts = [first_of_fold[fold].audit for fold in sorted(first_of_fold)]
     return Table(
-        keys=keys,
+        keys=_in_order(keys | shared_protocol(called)),
         task=task,
         metrics=columns,
         rows=built,
@@ -186,7 +180,7 @@ def _table(
         grouped=all(trial.facts.grouped for trial in trials),
         protocol=trials[0].facts.stored_protocol,
         clean_support=_support(first_of_fold.values()),
-        verdict=verdict_line(over_folds(verdicts), KEPT_COPIES) if verdicts else "",
+        verdict=_verdict(done, called),
         warnings=[
             *_warnings(done, built),
             *(f"{name}: {line}" for name, found in whole.items() for line in found.left_out),
@@ -202,15 +196,37 @@ def _table(
     )
 
 
+def _verdict(finished: Sequence[TrialFacts], protocols: Mapping[str, str]) -> str:
+    """Return what audits found over all folds: a sentence, or one for each protocol."""
+    folds: dict[str, dict[int, Mapping[str, Any]]] = defaultdict(dict)
+    for facts in finished:
+        folds[facts.fingerprint].setdefault(facts.fold, facts.audit)
+    lines = {
+        protocols[fingerprint]: verdict_line(
+            over_folds([audits[fold] for fold in sorted(audits)]), KEPT_COPIES
+        )
+        for fingerprint, audits in folds.items()
+    }
+    if len(set(lines.values())) < 2:
+        return next(iter(lines.values()), "")
+    return " ".join(f"{name}: {line}" for name, line in sorted(lines.items()))
+
+
+def _in_order(keys: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the keys of a table, those of its captions first."""
+    first = ("dataset", "dataset_fingerprint", "protocol", "fingerprint", "scheme")
+    return {**{key: keys[key] for key in first}, **keys}
+
+
 def _warnings(finished: Sequence[TrialFacts], rows: Sequence[Row]) -> list[str]:
     """Return what makes rows of one table less than comparable."""
     warnings = []
     tested: dict[int, set[frozenset[str]]] = defaultdict(set)
-    divided: dict[int, set[str]] = defaultdict(set)
+    divided: dict[tuple[int, str], set[str]] = defaultdict(set)
     for facts in finished:
         if facts.test is not None:
             tested[facts.fold].add(facts.test.members)
-        divided[facts.fold].add(str(facts.audit.get("split")))
+        divided[facts.fold, facts.fingerprint].add(str(facts.audit.get("split")))
     if any(len(samples) > 1 for samples in tested.values()):
         warnings.append(
             "Trials of one fold have different test samples and cannot be compared; the split "
@@ -234,6 +250,7 @@ def _row(
     trials: tuple[Sequence[TableTrial], Sequence[TableTrial]],
     metrics: Sequence[Metric],
     analysis: Analysis,
+    protocols: Mapping[str, str],
 ) -> Row:
     """Return a row with the values of its trials, without intervals.
 
@@ -242,6 +259,7 @@ def _row(
         trials: All its trials, and those that are evaluated.
         metrics: The columns.
         analysis: How predictions are evaluated.
+        protocols: Names of protocols by fingerprint.
     """
     facts = [trial.facts for trial in trials[0]]
     finished = trials[1]
@@ -256,7 +274,12 @@ def _row(
     except Undefined as undefined:
         cells = {m.name: Cell((math.nan,) * len(finished), str(undefined)) for m in metrics}
     return Row(
-        keys={key: getattr(facts[0], key) for key in ROW_KEYS},
+        keys={
+            **{key: getattr(facts[0], key) for key in ("backbone", "augmentation", "method")},
+            "protocol": protocols[facts[0].fingerprint],
+            "fingerprint": facts[0].fingerprint,
+        },
+        protocol=facts[0].stored_protocol,
         name=name,
         cells=cells,
         clean_cells=clean_cells,
@@ -319,20 +342,3 @@ def _rank(row: Row, metric: Metric) -> tuple[bool, float, str]:
     undefined = math.isnan(mean)
     value = 0.0 if undefined else -mean if metric.higher_is_better else mean
     return undefined, value, " ".join(row.keys.values())
-
-
-def _drift(records: Sequence[TrialFacts]) -> list[str]:
-    by_dataset: dict[tuple[str, str], dict[str, TrialFacts]] = defaultdict(dict)
-    for record in records:
-        key = (record.dataset, record.protocol)
-        by_dataset[key].setdefault(record.fingerprint, record)
-    lines = []
-    for (dataset, protocol), found in sorted(by_dataset.items()):
-        first, *others = (found[fingerprint] for fingerprint in sorted(found))
-        for other in others:
-            changed = first.stored_protocol.differences(other.stored_protocol)
-            lines.append(
-                f"{dataset}, {protocol}: {first.fingerprint[:8]} and {other.fingerprint[:8]} "
-                f"differ in {'; '.join(changed)}"
-            )
-    return lines

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any
 
@@ -17,6 +17,7 @@ from mritk.evaluate.metric import Metric
 from mritk.protocol.stored import StoredProtocol
 from mritk.results.analysis import Analysis
 from mritk.results.clean_support import CleanSupport
+from mritk.results.group_table import GroupTable
 from mritk.store.trial_file import TrialRecord
 from mritk.tasks.task import Task
 
@@ -74,11 +75,12 @@ class Cell:
 
 @dataclass(frozen=True)
 class Row:
-    """One backbone with one augmentation.
+    """One backbone with one augmentation, trained by one recipe.
 
     Attributes:
-        keys: Its backbone and augmentation.
-        name: Its backbone; with its augmentation where rows of the table differ in that.
+        keys: Its backbone, augmentation, method, protocol and the protocol's fingerprint.
+        name: Its backbone; with its augmentation and its protocol where rows of the table differ
+            in that.
         cells: By name of metric.
         clean_cells: The same on the test samples without a copy in training; empty where all are.
         marks: Signs that stand behind each of its numbers (:mod:`mritk.results.footnotes`).
@@ -88,6 +90,7 @@ class Row:
         tie: Letters; rows that share one cannot be told apart by the metric that sorts. Empty
             where nothing was resampled.
         cost: What its trials cost (:data:`mritk.results.cost.COLUMNS`); absent where unknown.
+        protocol: Its recipe.
     """
 
     keys: Mapping[str, str]
@@ -100,6 +103,7 @@ class Row:
     failed: int
     tie: str = ""
     cost: Mapping[str, float] = field(default_factory=dict)
+    protocol: StoredProtocol = field(default_factory=StoredProtocol, compare=False)
 
     @property
     def trials(self) -> int:
@@ -109,10 +113,11 @@ class Row:
 
 @dataclass(frozen=True)
 class Table:
-    """Rows that were trained under identical conditions, best first.
+    """Rows that were evaluated under identical conditions, best first.
 
     Attributes:
-        keys: What all its rows share: dataset, protocol, fingerprint, …
+        keys: What all its rows share: dataset, split, …; and ``protocol`` and ``fingerprint``,
+            where there is one protocol: of several, all names and an empty fingerprint.
         task: What is predicted.
         metrics: The columns; the first one sorts.
         rows: The rows.
@@ -124,7 +129,7 @@ class Table:
         grouped: Whether the split kept patients whole.
         clean_support: What the clean test samples are, over all folds.
         verdict: What the audit found, over all folds.
-        protocol: What its rows share.
+        protocol: That of its first row. What belongs to the evaluation is the same for all.
         warnings: Reasons why rows cannot be compared as they stand.
         analysis: How the predictions were evaluated.
         comparisons: By name of metric: the differences of all pairs of rows.
@@ -133,6 +138,7 @@ class Table:
         unselected: Why no epoch could be selected, of all trials in which none could.
         records: The finished trials of each row, by its name; only of trials that came with all
             that is stored of them.
+        groups: The rows by group of test samples, for each covariate that was asked for.
     """
 
     keys: Mapping[str, Any]
@@ -154,11 +160,41 @@ class Table:
     detectable: float = field(default=math.nan, compare=False)
     unselected: Sequence[str] = ()
     records: Mapping[str, Sequence[TrialRecord]] = field(default_factory=dict, compare=False)
+    groups: Sequence[GroupTable] = ()
 
     @property
     def every_record(self) -> list[TrialRecord]:
         """The records of all rows."""
         return [record for row in self.records.values() for record in row]
+
+    @property
+    def one_protocol(self) -> bool:
+        """Whether all its rows were trained by one recipe."""
+        return bool(self.keys.get("fingerprint", True))
+
+    @cached_property
+    def by_protocol(self) -> list[Table]:
+        """The rows of each protocol as a table of their own, with intervals but without tests."""
+        if self.one_protocol:
+            return [self]
+        found: dict[str, list[Row]] = {}
+        for row in self.rows:
+            found.setdefault(row.keys["fingerprint"], []).append(row)
+        several = len({row.keys["augmentation"] for row in self.rows}) > 1
+        return [self._of_protocol(rows, augmented=several) for rows in found.values()]
+
+    def _of_protocol(self, rows: Sequence[Row], *, augmented: bool) -> Table:
+        names = {row.name: _name(row, augmented=augmented) for row in rows}
+        of_protocol = {key: rows[0].keys[key] for key in ("protocol", "fingerprint")}
+        return replace(
+            self,
+            keys={**self.keys, **of_protocol},
+            rows=[replace(row, name=names[row.name]) for row in rows],
+            records={new: self.records[old] for old, new in names.items() if old in self.records},
+            protocol=rows[0].protocol,
+            comparisons={},
+            detectable=math.nan,
+        )
 
     @cached_property
     def folds_overlap(self) -> bool:
@@ -168,6 +204,11 @@ class Table:
         """
         several = len({fold for row in self.rows for fold in row.folds}) > 1
         return several and self.keys["scheme"] != "official"
+
+
+def _name(row: Row, *, augmented: bool) -> str:
+    backbone, augmentation = row.keys["backbone"], row.keys["augmentation"]
+    return row_name(backbone, augmentation) if augmented else backbone
 
 
 @dataclass(frozen=True)

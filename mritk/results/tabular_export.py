@@ -17,7 +17,7 @@ def records(board: Leaderboard) -> tuple[list[str], list[dict[str, Any]]]:
     metrics = list(dict.fromkeys(m.name for table in board.tables for m in table.metrics))
     shared = list(dict.fromkeys(key for table in board.tables for key in table.keys))
     counts = ["test_samples", "clean_test_samples", "trials", "failed"]
-    columns = list(dict.fromkeys([*shared, "backbone", "augmentation", "tie", *counts]))
+    columns = list(dict.fromkeys([*shared, "backbone", "augmentation", "method", "tie", *counts]))
     columns += [f"{name}_{what}" for name in metrics for what in ("mean", "sd", "low", "high")]
     columns += ["marks", *(f"{name}_clean_mean" for name in metrics)]
     columns += [column.name for column in COLUMNS]

@@ -21,7 +21,8 @@ def balance(samples: Samples, fold: Fold) -> list[dict[str, Any]]:
     Returns:
         JSON-able rows with ``part``, ``samples``, ``patients`` and ``sites`` (how many; None if
         unknown), and ``classes`` (samples by class name), or for a regression ``mean`` and ``sd``
-        of the target in its unit (None for fewer than one or two samples; sd with N - 1).
+        of the target in its unit (None for fewer than one or two samples; sd with N - 1); of
+        other tasks neither.
     """
     return [_row(samples, part, rows) for part, rows in fold.parts.items()]
 
@@ -60,10 +61,13 @@ def _line(row: dict[str, Any], unit: str) -> str:
         for name in ("samples", "patients", "sites")
         if row[name] is not None
     ]
-    return f"{row['part']} {', '.join(counts)}: {', '.join(_targets(row, unit))}"
+    told = ", ".join(_targets(row, unit))
+    return f"{row['part']} {', '.join(counts)}{told and f': {told}'}"
 
 
 def _targets(row: dict[str, Any], unit: str) -> Sequence[str]:
+    if "classes" not in row and "mean" not in row:
+        return []  # label maps, or no target at all
     if "classes" not in row:
         numbers = [(name, row[name]) for name in ("mean", "sd") if row[name] is not None]
         shown = [f"{name} {value:.4g}" for name, value in numbers] or ["no target"]

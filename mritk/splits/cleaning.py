@@ -12,6 +12,7 @@ from mritk.splits.draw import draw_share
 from mritk.splits.fold import Fold
 from mritk.splits.shots import draw_shots
 from mritk.splits.split_rule import SplitRule
+from mritk.splits.train_patients import draw_train_patients
 
 NO_ROWS = np.empty(0, dtype=np.int64)
 REMEDY = "add samples of it, or choose another split scheme"
@@ -62,11 +63,11 @@ def finished(bound: Bound, parts: Parts, drawn: int, seed: int) -> Fold:
         bound: The samples.
         parts: Rows of each part.
         drawn: Seed of the validation part.
-        seed: Seed of the shots.
+        seed: Seed of the shots, or of the patients to train on.
 
     Raises:
         ClassAbsent: A class has no sample in a part.
-        DataError: A part is empty, or the shots cannot be had.
+        DataError: A part is empty, or the shots or patients cannot be had.
     """
     rule, linked = bound.rule, bound.linked
     train, val, test = parts.train, parts.val, parts.test
@@ -84,6 +85,8 @@ def finished(bound: Bound, parts: Parts, drawn: int, seed: int) -> Fold:
     chosen = train
     if rule.shots:
         chosen = draw_shots(bound.samples, train, bound.groups, rule.shots, seed)
+    elif rule.train_patients:
+        chosen = draw_train_patients(bound.samples, train, rule.train_patients, seed)
     before = np.concatenate([parts.train, parts.val])
     kept = chosen if rule.validation == "test" else np.concatenate([chosen, val])
     seen = before if rule.copies == "drop" else kept

@@ -36,6 +36,8 @@ class SplitRule:
             ``test``, to replicate published work that selected on the test set: the test
             samples are then also the validation set, nothing is held out for selection, and all
             resulting cells are marked.
+        train_patients: Patients in the training set (samples, where there are no patient ids);
+            0: all. The set for N is a subset of that for N + 1.
     """
 
     scheme: Scheme = "auto"
@@ -46,18 +48,28 @@ class SplitRule:
     shots: int = 0
     copies: Literal["drop", "keep"] = "drop"
     seed: int = 0
-    # It came later: at its default it leaves the fingerprints of before as they are.
+    # These came later: at their default they leave the fingerprints of before as they are.
     validation: Literal["drawn", "test"] = field(
         default="drawn", metadata={"fingerprint": "unless default"}
     )
+    train_patients: int = field(default=0, metadata={"fingerprint": "unless default"})
+
+    @property
+    def limits_training(self) -> bool:
+        """Whether a part of the training set is drawn."""
+        return self.shots > 0 or self.train_patients > 0
 
     def __post_init__(self) -> None:
         for name in ("test_fraction", "val_fraction"):
             if not 0 < getattr(self, name) <= 0.5:
                 raise ValueError(f"{name} must be in (0, 0.5]")
-        for name, least in (("folds", 2), ("repeats", 1), ("shots", 0)):
+        for name, least in (("folds", 2), ("repeats", 1), ("shots", 0), ("train_patients", 0)):
             if getattr(self, name) < least:
                 raise ValueError(f"{name} must be at least {least}")
+        if self.shots and self.train_patients:
+            raise ValueError(
+                "shots and train_patients both limit the training set; set one of them to 0"
+            )
         if not 0 <= self.seed < 2**32:
             raise ValueError("seed must be between 0 and 2**32 - 1")
 

@@ -36,7 +36,8 @@ def make_folds(
 
     Raises:
         DataError: No official test part, or no sites; too few patients; a class that is absent
-            from a part, or has fewer training samples than shots; repeats that draw nothing.
+            from a part, or has fewer training samples than shots; fewer patients than
+            ``train_patients``; repeats that draw nothing.
     """
     linked = units(samples, copies)
     groups = linked if rule.copies == "drop" else units(samples)
@@ -86,7 +87,7 @@ def _official(samples: Samples, rule: SplitRule) -> Parts:
             "or 'kfold'"
         )
     train, val, test = (np.flatnonzero(names == part) for part in SPLITS)
-    if len(val) and rule.repeats > 1 and not rule.shots:
+    if len(val) and rule.repeats > 1 and not rule.limits_training:
         raise DataError(
             f"repeats = {rule.repeats} would repeat the same official split, because the dataset "
             "has a validation set too; use more seeds, or the split scheme 'kfold'"

@@ -12,6 +12,7 @@ import numpy as np
 
 from mritk.data.samples import Samples
 from mritk.method import Epoch
+from mritk.protocol.evaluation import evaluation_fingerprint
 from mritk.protocol.stored import StoredProtocol
 from mritk.store.label_maps import LabelMaps
 from mritk.tasks.task import Task
@@ -139,6 +140,11 @@ class TrialIdentity:
     def stored_protocol(self) -> StoredProtocol:
         """The protocol, ready to answer."""
         return _protocol(self.protocol_json)
+
+    @property
+    def evaluation(self) -> str:
+        """Digest of what belongs to the evaluation: trials that share it can be ranked together."""
+        return evaluation_fingerprint(self.protocol_json)
 
 
 @dataclass(eq=False, kw_only=True)

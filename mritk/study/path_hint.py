@@ -8,15 +8,18 @@ from pathlib import Path
 from shlex import quote
 from typing import TypeVar
 
+from mritk.backbone import Backbone
 from mritk.errors import DataError, ProtocolError, Unavailable, UnknownName
 from mritk.plugins.options import TELLING, split_options
 from mritk.plugins.registry import Registry
 from mritk.reading.suffixes import is_image_name
-from mritk.records import DatasetFamily
+from mritk.records import Architecture, BackboneFamily, DatasetFamily
 
 Found = TypeVar("Found")
 
-# The option that, by convention, makes images of volumes; and a usual number of them.
+VOLUME = 3
+# The option that, by convention, makes images of volumes, and the family of backbones that does; a
+# usual number of them.
 SLICES = "slices"
 SOME_SLICES = 8
 
@@ -90,6 +93,17 @@ def _no_dataset(path: Path, typed: str, *, asked: bool) -> str:
     meant = len(Path(typed).parts) > 1 or typed.startswith(("~", ".")) or Path(typed).suffix
     missing = meant and ":" not in typed.replace(path.drive, "") and not asked
     return f"there is no file or folder {typed}" if missing and not path.exists() else ""
+
+
+def volumes_hint(name: str, backbone: Backbone, registry: Registry) -> str:
+    """Return what to type where ``backbone`` takes images, but the dataset ``name`` has volumes."""
+    choices = [slices_hint(name, registry)]
+    own = sorted(a.name for a in registry.records(Architecture) if a.spatial_dims == VOLUME)
+    if own:
+        choices.append(f"use a backbone for volumes, such as -b {quote(own[0])}")
+    if any(family.prefix == SLICES for family in registry.records(BackboneFamily)):
+        choices.append(f"-b {quote(f'{SLICES}:{backbone.name}')} for the same network on slices")
+    return ", or ".join(filter(None, choices))
 
 
 def slices_hint(name: str, registry: Registry) -> str:

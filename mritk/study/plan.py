@@ -13,7 +13,9 @@ from mritk.audit.audit import Audit, audit
 from mritk.audit.image_index import ImageIndex, Progress, silent
 from mritk.backbone import SCRATCH, Backbone
 from mritk.data.decode import decoded, is_decoded
-from mritk.data.decoded_size import decoded_bytes, require_room
+from mritk.data.decoded_size import decoded_bytes, require_room, warn_of_cropping
+from mritk.data.grid import Grid, GridLike
+from mritk.data.label_maps import require_label_maps
 from mritk.data.preprocessing import Preprocessing
 from mritk.data.samples import Samples, UnreadableSamples
 from mritk.errors import DataError, UsageError
@@ -32,8 +34,8 @@ from mritk.study.refusals import require_fit, require_folds, require_selection
 from mritk.study.rehearsal import Rehearsal, without_weights
 from mritk.trial import OpenDataset, Plan, Trial
 
-# Size, interpolation and preprocessing of images that trials will ask for.
-Decoding = tuple[int | None, str, Preprocessing]
+# Grid, interpolation and preprocessing of images that trials will ask for.
+Decoding = tuple[GridLike, str, Preprocessing]
 
 
 @dataclass(frozen=True, eq=False)
@@ -252,9 +254,11 @@ class Planner:
             UnreadableSamples: Some cannot be read, and nobody asked to skip them.
         """
         skipped: list[str] = []
+        shapes = dict(zip(samples.ids, index.shapes, strict=True)) if index is not None else {}
         while True:
             try:
                 _ = samples.contents  # tells what could not be read
+                require_label_maps(samples, [shapes.get(name, ()) for name in samples.ids])
                 if index is not None:
                     self._decode(samples, index, self._decodings(samples, protocols, backbones))
                 return samples, tuple(skipped)
@@ -273,18 +277,23 @@ class Planner:
                 continue
             size = protocol.image_size if samples.spatial_dims == 2 else protocol.volume_size
             contract = _given(backbone, protocol).input
-            wanted.add((size or contract.size, contract.interpolation, protocol.preprocessing))
+            grid = contract.grid(size or contract.size)
+            wanted.add((grid, contract.interpolation, protocol.preprocessing))
         return sorted(wanted, key=str)
 
     def _decode(self, samples: Samples, index: ImageIndex, decodings: Sequence[Decoding]) -> None:
         workspace = self.workspace
         absent = [d for d in decodings if not is_decoded(samples, *d[:2], workspace, d[2])]
         if absent:
-            needed = sum(decoded_bytes(index.shapes, index.modes, d[0], d[2]) for d in absent)
-            require_room(needed, [d[0] for d in absent], workspace.folder("decoded"))
-        for size, interpolation, preprocessing in decodings if self.decode else ():
+            shapes, modes, named = index.shapes, index.modes, len(samples.channels)
+            needed = sum(decoded_bytes(shapes, modes, d[0], d[2], named) for d in absent)
+            sizes = [Grid.of(d[0]).size for d in absent]
+            require_room(needed, sizes, workspace.folder("decoded"))
+            for grid in {d[0] for d in absent}:
+                warn_of_cropping(samples, shapes, grid)
+        for grid, interpolation, preprocessing in decodings if self.decode else ():
             told = partial(self.progress, "decoding")
-            decoded(samples, size, interpolation, workspace, preprocessing, told)
+            decoded(samples, grid, interpolation, workspace, preprocessing, told)
 
 
 def _of_one_dataset(benchmark: Benchmark, name: str, opened: Opened) -> Benchmark:

@@ -10,7 +10,7 @@ from mritk.plugins.registry import Registry
 from mritk.protocol.protocol import Protocol
 from mritk.records import Augmentation, Dataset
 from mritk.study.benchmark import Benchmark
-from mritk.study.path_hint import slices_hint
+from mritk.study.path_hint import volumes_hint
 from mritk.trial import OpenDataset
 
 KINDS = {2: "images", 3: "volumes", None: "data without a grid"}
@@ -37,18 +37,35 @@ def require_fit(
     """Refuse a combination that could only fail later.
 
     Raises:
-        UsageError: The backbone or the augmentation takes data of another kind.
+        UsageError: The backbone or the augmentation takes data of another kind, or the backbone
+            other channels or a spacing that the data do not state.
     """
     dims = samples.spatial_dims
     held = f"{record.name} contains {KINDS[dims]}"
     if backbone is not None and backbone.architecture.spatial_dims != dims:
         takes = KINDS[backbone.architecture.spatial_dims]
-        slices = slices_hint(record.name, registry) if dims == 3 else ""
-        raise UsageError(f"{backbone.name} takes {takes}, but {held}{slices and f'; {slices}'}")
+        hint = volumes_hint(record.name, backbone, registry) if dims == 3 else ""
+        raise UsageError(f"{backbone.name} takes {takes}, but {held}{hint and f'; {hint}'}")
+    if backbone is not None:
+        _require_inputs(record, samples, backbone)
     if augmentation.apply is not None and dims not in augmentation.spatial_dims:
         raise UsageError(
             f"augmentation {augmentation.name} does not transform {KINDS[dims]}, but {held}; "
             f"use --augmentation none"
+        )
+
+
+def _require_inputs(record: Dataset, samples: Samples, backbone: Backbone) -> None:
+    contract, named = backbone.input, samples.channels
+    if len(named) > 1 and len(named) != contract.channels:
+        raise UsageError(
+            f"{record.name} has {len(named)} channels ({', '.join(named)}), but {backbone.name} "
+            f"takes {contract.channels}; use a backbone with {len(named)} input channels"
+        )
+    if contract.spacing is not None and samples.spacing is None:
+        raise UsageError(
+            f"{backbone.name} takes {KINDS[samples.spatial_dims]} at {contract.spacing} mm, but "
+            f"{record.name} does not state its spacing; use another backbone, or data that state it"
         )
 
 

@@ -39,7 +39,7 @@ class Rehearsal:
         """Return the rehearsal with small samples, if all these networks take them.
 
         Networks for one size alone, as many transformers are, are rehearsed at the study's size,
-        and all beside them. To know, each network is built once.
+        and all beside them. Those whose input contract does not tell are built once.
         """
         of_rank = {
             rank: [b for b in backbones if b.architecture.spatial_dims == rank] for rank in (2, 3)
@@ -96,7 +96,12 @@ def _all_take(side: int, backbones: Sequence[Backbone], workspace: Workspace) ->
     """Tell whether all these networks take samples of this side."""
     from mritk.model.backbone import load_backbone
 
-    for backbone in backbones:
+    told = [backbone.input.takes(side) for backbone in backbones]
+    if False in told:
+        return False
+    for backbone, takes in zip(backbones, told, strict=True):
+        if takes:
+            continue
         try:
             load_backbone(backbone, workspace, seed=0, size=side)
         except MritkError:

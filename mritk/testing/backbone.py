@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from tempfile import TemporaryDirectory
 
 from mritk.backbone import FILE_PREFIX, Backbone, weights_from_file
+from mritk.data.grid import Size, size_text
 from mritk.errors import Unavailable
 from mritk.files.workspace import Workspace
 from mritk.testing.check import (
@@ -172,7 +173,9 @@ def keeps_its_input_contract(it: BackboneUnderTest) -> None:
             f"mean {contract.mean} and std {contract.std} must refer to pixels in [0, 1]; divide "
             "8-bit values by 255"
         )
-    sides = (contract.size,) if contract.size else (ANY_SIDE, ANY_SIDE + 32)
+    sides: tuple[Size, ...] = (contract.size,) if contract.size else (ANY_SIDE, ANY_SIDE + 32)
+    if contract.minimum is not None:
+        sides = (*sides, contract.minimum)
     widths = set()
     for side in sides:
         try:
@@ -183,7 +186,7 @@ def keeps_its_input_contract(it: BackboneUnderTest) -> None:
         except Exception as error:
             raise Defect(
                 f"the contract declares {contract.channels} channels and size "
-                f"{contract.size or 'any'}, but size {side} fails: {error}"
+                f"{size_text(contract.size)}, but size {size_text(side)} fails: {error}"
             ) from error
     if len(widths) > 1:
         raise Defect("the contract accepts any size, but the number of features depends on it")

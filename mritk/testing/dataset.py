@@ -10,8 +10,9 @@ from pathlib import PurePosixPath, PureWindowsPath
 
 import numpy as np
 
+from mritk.data.label_maps import require_label_maps
 from mritk.data.samples import Samples
-from mritk.errors import MritkError, Unavailable
+from mritk.errors import DataError, MritkError, Unavailable
 from mritk.files.workspace import Workspace
 from mritk.records import Dataset
 from mritk.testing.check import (
@@ -145,8 +146,16 @@ def samples_are_what_is_declared(it: DatasetUnderTest) -> None:
     dims = it.samples.spatial_dims
     if dims is None:
         raise NotApplicable("the data are not images")
-    for row, array in zip(it.rows, it.arrays, strict=True):
-        name = it.samples.ids[row]
+    named = len(it.samples.channels)
+    for row, whole in zip(it.rows, it.arrays, strict=True):
+        name, array = it.samples.ids[row], whole
+        if named:
+            if whole.ndim != dims + 1 or len(whole) != named:
+                raise Defect(
+                    f"{name} has shape {whole.shape}; {named} channels come first, then {dims} "
+                    "spatial dimensions"
+                )
+            array = whole.reshape(-1, *whole.shape[2:])
         colour = dims == 2 and array.ndim == 3 and array.shape[-1] == 3
         if (array.ndim != dims and not colour) or not array.size:
             raise Defect(
@@ -158,6 +167,18 @@ def samples_are_what_is_declared(it: DatasetUnderTest) -> None:
             raise Defect(f"{name} is {array.dtype}; expected uint8, or floats in [0, 1]")
         if not np.isfinite(array).all() or array.min() < 0 or array.max() > 1:
             raise Defect(f"{name} has values from {array.min()} to {array.max()}, not in [0, 1]")
+
+
+def label_maps_lie_on_their_samples(it: DatasetUnderTest) -> None:
+    """A label map is uint8, of the spatial shape of its sample, and holds labels of the task."""
+    if not it.samples.task.has_target_maps:
+        raise NotApplicable("the target is no label map")
+    first = 1 if it.samples.channels else 0
+    try:
+        shapes = [array.shape[first:] for array in it.arrays]
+        require_label_maps(it.samples.only(it.rows), shapes)
+    except DataError as error:
+        raise Defect(str(error)) from error
 
 
 def every_class_has_samples(it: DatasetUnderTest) -> None:

@@ -6,6 +6,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING
 
 from mritk.backbone import Backbone
+from mritk.data.grid import Grid, Size
 from mritk.files.workspace import Workspace
 from mritk.testing.check import Defect, NotApplicable, UnderTest
 
@@ -48,14 +49,18 @@ class BackboneUnderTest(UnderTest[Backbone]):
         """The features of :attr:`batch`, from one pass that several checks look at."""
         return self.features(self.batch)
 
-    def inputs(self, side: int) -> torch.Tensor:
-        """Return two random inputs of a side."""
+    def inputs(self, size: Size) -> torch.Tensor:
+        """Return two random inputs of a size."""
         import torch
 
         dims = self.record.architecture.spatial_dims
         if dims is None:
             raise NotApplicable("the network does not take images")
-        shape = (2, self.record.input.channels, *[side] * dims)
+        try:
+            sides = Grid(size).sides(dims)
+        except ValueError as error:
+            raise Defect(f"the contract does not suit spatial_dims={dims}: {error}") from error
+        shape = (2, self.record.input.channels, *(sides or ()))
         return torch.randn(shape, generator=torch.Generator().manual_seed(0))
 
     def features(self, batch: torch.Tensor) -> torch.Tensor:

@@ -8,7 +8,7 @@ from typing import Any
 
 NUMBER = re.compile(r"(\d+(?:\.\d+)?(?:[eE][-+]?\d+)?)")
 # Keys of a protocol whose 0 sets no limit.
-UNLIMITED = frozenset({"split.shots"})
+UNLIMITED = frozenset({"split.shots", "split.train_patients"})
 ALL = "all"
 
 # Text and numbers in turn, as a name holds them.

@@ -79,7 +79,7 @@ class FeatureModel:
     def input_shape(self) -> tuple[int, ...]:
         """(C, *spatial) of one input of the network."""
         inputs = Inputs(self._setup)
-        return inputs.shape(self._setup.train.images(inputs.size, inputs.interpolation).shape)
+        return inputs.shape(self._setup.train.images(inputs.grid, inputs.interpolation).shape)
 
     @property
     def model_cost(self) -> dict[str, float]:

@@ -62,18 +62,33 @@ class FolderOptions(ScanOptions):
 
 
 @dataclass(frozen=True)
-class ManifestOptions(ScanOptions):
-    """What may follow ``manifest:FILE``.
+class TableOptions(ScanOptions):
+    """What may follow every name of a table.
 
     Attributes:
         task: What is predicted; ``auto`` decides by the values.
+        covariates: Columns of the table, with ``/`` between them, by which results can be divided,
+            such as ``age/sex``.
     """
 
     task: Literal["auto", "classification", "regression"] = "auto"
+    covariates: str = ""
 
 
 @dataclass(frozen=True)
-class BidsOptions(ManifestOptions):
+class ManifestOptions(TableOptions):
+    """What may follow ``manifest:FILE``.
+
+    Attributes:
+        labels: Names of the values 0, 1, … of the label maps in the column ``mask``, with ``/``
+            between them; the first is background. Empty: a label or a number is predicted.
+    """
+
+    labels: str = ""
+
+
+@dataclass(frozen=True)
+class BidsOptions(TableOptions):
     """What may follow ``bids:PATH``.
 
     Attributes:

@@ -20,6 +20,7 @@ from mritk import (
     read_text_table,
 )
 from mritk_folders import BidsOptions
+from mritk_folders.covariates import covariates, named_columns, require_columns
 from mritk_folders.kind import VOLUME_SUFFIXES
 from mritk_folders.scan_table import ScanTable
 from mritk_folders.target_column import read_targets
@@ -51,7 +52,9 @@ def read_bids(folder: Path, options: BidsOptions, workspace: Workspace | None = 
     suffix = options.suffix.removeprefix("_")
     table = read_text_table(folder / "participants.tsv", "\t")
     _check_column(table, options.target, "target")
-    people = _participants(table, (options.target, options.site or "site"))
+    further = named_columns(options.covariates)
+    require_columns(further, [c for c in table.columns if c != "participant_id"], table.path)
+    people = _participants(table, (options.target, options.site or "site", *further))
     scans, elsewhere = _scans(folder, suffix)
     strangers = sorted(set(scans) - set(people))
     if strangers:
@@ -76,6 +79,7 @@ def read_bids(folder: Path, options: BidsOptions, workspace: Workspace | None = 
         patients=[person.removeprefix("sub-") for person in owners],
         sites=[people[person][site] for person in owners] if site else None,
         passed_over=[PassedOver("outside anat folders", elsewhere)] if elsewhere else (),
+        covariates=covariates(further, [people[person] for person in owners]),
     ).samples(options.slices)
 
 

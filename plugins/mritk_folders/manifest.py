@@ -5,13 +5,17 @@ from __future__ import annotations
 import difflib
 import logging
 import re
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from pathlib import Path, PurePosixPath, PureWindowsPath
+
+import numpy as np
 
 from mritk import (
     DataError,
     Samples,
+    Segmentation,
     TableRow,
+    Task,
     TextTable,
     Workspace,
     is_missing,
@@ -19,6 +23,7 @@ from mritk import (
     read_text_table,
 )
 from mritk_folders import ManifestOptions
+from mritk_folders.covariates import covariates, named_columns, require_columns
 from mritk_folders.kind import kind_of
 from mritk_folders.scan_table import ScanTable
 from mritk_folders.target_column import read_targets
@@ -26,6 +31,7 @@ from mritk_folders.target_column import read_targets
 logger = logging.getLogger("mritk")
 
 TARGETS = ("label", "target")
+MASK = "mask"
 COLUMNS = ("path", *TARGETS, "patient", "site", "source", "split")
 
 # Other words for a patient.
@@ -39,7 +45,9 @@ def read_manifest(
 
     The columns are ``path`` and one of ``label`` and ``target``, and as far as they are known
     ``patient``, ``site``, ``source`` and ``split``, in any order and case. A column that is there
-    is complete. Other columns are left aside with a warning, unless they look like a misspelt one.
+    is complete. Other columns are left aside with a warning, unless they look like a misspelt one,
+    or ``covariates`` names them; these may have gaps. With ``labels``, the target is a label map,
+    whose path stands in the column ``mask``.
     Paths are relative to the folder of the manifest, or absolute ones of files below it, written
     with ``/`` or backslashes; relative to that folder they are the ids of the samples. ``split``
     holds ``train``, ``val`` and ``test`` in any usual spelling.
@@ -55,13 +63,19 @@ def read_manifest(
     if file.suffix.lower() not in (".csv", ".tsv"):
         raise DataError(f"{file} is neither .csv nor .tsv; save the table as one of these")
     table = read_text_table(file, lower_names=True)
-    target = _check_columns(table)
-    _check_complete(table)
+    further = named_columns(options.covariates.lower())
+    require_columns(further, table.columns, file)
+    target = _check_columns(table, further, maps=bool(options.labels))
+    _check_complete(table, {*COLUMNS, *([MASK] if options.labels else [])} - {*further})
     names = _names(table)
-    task, targets = read_targets(
-        [row.cells[target] for row in table.rows], options.task, "", f"{file}: column {target}"
-    )
-
+    cells = [row.cells for row in table.rows]
+    task: Task
+    if options.labels:
+        task, targets = Segmentation(named_columns(options.labels)), np.empty(0)
+    else:
+        task, targets = read_targets(
+            [row[target] for row in cells], options.task, "", f"{file}: column {target}"
+        )
     return ScanTable(
         folder=file.parent,
         names=names,
@@ -72,6 +86,8 @@ def read_manifest(
         sources=_column(table, "source"),
         splits=[_split(table, row) for row in table.rows] if "split" in table.columns else None,
         dataset=f"manifest:{file.name}",
+        covariates=covariates(further, cells),
+        masks=_names(table, MASK) if options.labels else None,
     ).samples(options.slices)
 
 
@@ -79,13 +95,16 @@ def _column(table: TextTable, name: str) -> list[str] | None:
     return [row.cells[name] for row in table.rows] if name in table.columns else None
 
 
-def _check_columns(table: TextTable) -> str:
-    """Return the column of targets."""
+def _check_columns(table: TextTable, further: Sequence[str], *, maps: bool) -> str:
+    """Return the column of targets: label maps, or labels or numbers."""
     found = f"its columns are {', '.join(table.columns)}"
-    unknown = [name for name in table.columns if name not in COLUMNS]
-    targets = [name for name in TARGETS if name in table.columns]
+    of_targets = (MASK,) if maps else TARGETS
+    known = (*COLUMNS, *of_targets, *further)
+    unknown = [name for name in table.columns if name not in known]
+    targets = [name for name in of_targets if name in table.columns]
     if "path" not in table.columns or not targets:
-        absent = "path" if targets else "label" if "path" in table.columns else "path and label"
+        first = of_targets[0]
+        absent = "path" if targets else first if "path" in table.columns else f"path and {first}"
         raise DataError(f"{table.path} has no column {absent}; {found}; rename or add")
     if len(targets) > 1:
         raise DataError(f"{table.path} has both columns label and target; keep one")
@@ -97,8 +116,8 @@ def _check_columns(table: TextTable) -> str:
             )
     if unknown:
         logger.warning(
-            "%s: columns %s are ignored; supported: %s",
-            *(table.path.name, ", ".join(unknown), ", ".join(COLUMNS)),
+            "%s: columns %s are ignored; supported: %s, and others by ,covariates=%s",
+            *(table.path.name, ", ".join(unknown), ", ".join(COLUMNS), "/".join(unknown)),
         )
     return targets[0]
 
@@ -111,11 +130,11 @@ def _meant(name: str, present: Sequence[str]) -> str | None:
     return next((word for word in (*words, *near) if word in absent), None)
 
 
-def _check_complete(table: TextTable) -> None:
+def _check_complete(table: TextTable, columns: Collection[str]) -> None:
     for row in table.rows:
-        for column in COLUMNS:
-            cell = row.cells.get(column, "given")
-            if not cell or (column != "path" and is_missing(cell)):
+        for column in (name for name in table.columns if name in columns):
+            cell = row.cells[column]
+            if not cell or (column not in ("path", MASK) and is_missing(cell)):
                 found = f" ({cell!r} stands for a missing value)" if cell else ""
                 raise DataError(
                     f"{table.path} line {row.line} has no {column}{found}; a column must be "
@@ -123,11 +142,11 @@ def _check_complete(table: TextTable) -> None:
                 )
 
 
-def _names(table: TextTable) -> list[str]:
-    """Return the paths, each of a file below the folder of the manifest."""
+def _names(table: TextTable, column: str = "path") -> list[str]:
+    """Return the paths in a column, each of a file below the folder of the manifest."""
     lines: dict[str, int] = {}
     for row in table.rows:
-        name = _name(table, row)
+        name = _name(table, row, column)
         if name in lines:
             raise DataError(
                 f"{table.path} lists {name} in lines {lines[name]} and {row.line}; keep one of them"
@@ -145,8 +164,8 @@ def _names(table: TextTable) -> list[str]:
     return list(lines)
 
 
-def _name(table: TextTable, row: TableRow) -> str:
-    text = row.cells["path"]
+def _name(table: TextTable, row: TableRow, column: str) -> str:
+    text = row.cells[column]
     where = f"{table.path} line {row.line}: {text}"
     name = _below(table.path.parent, text)
     if name is None:

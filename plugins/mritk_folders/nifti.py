@@ -5,12 +5,15 @@ from __future__ import annotations
 import gzip
 import os
 import zlib
+from collections.abc import Iterator
+from contextlib import contextmanager
 from io import BufferedReader
 from pathlib import Path
 from typing import Any
 
 import nibabel as nib
 import numpy as np
+from nibabel.affines import voxel_sizes
 from nibabel.filebasedimages import ImageFileError
 from nibabel.orientations import OrientationError
 from nibabel.spatialimages import HeaderDataError
@@ -27,6 +30,9 @@ HEADER = 540
 BESIDE = 64 << 20
 
 CHUNK = 1 << 20
+
+# Units of length that a header may state, in mm; what states none is in mm.
+MILLIMETRES = {"meter": 1000.0, "mm": 1.0, "micron": 0.001}
 
 
 def read_volume(path: Path) -> np.ndarray:
@@ -51,11 +57,62 @@ def read_volume(path: Path) -> np.ndarray:
             volume of numbers, is too large for this machine, has no usable orientation, or all
             its voxels are equal or no numbers.
     """
+    with _opened(path) as stream:
+        stored, slope, intercept, orientation = _stored(stream)
+        grey = grey_levels(stored, slope=slope, intercept=intercept)
+        if not grey.any():
+            _refuse_constant(stored)
+        del stored
+        return _turned(grey, orientation)
+
+
+def read_label_map(path: Path) -> np.ndarray:
+    """Return the label map of a NIfTI file as uint8 (D, H, W), oriented as :func:`read_volume` is.
+
+    Raises:
+        DataError: As there; or a value, after the file's own slope and intercept, is no whole
+            number from 0 to 255.
+    """
+    with _opened(path) as stream:
+        labels, slope, intercept, orientation = _stored(stream)
+        if (slope, intercept) != (1.0, 0.0):
+            labels = labels * slope + intercept
+        with np.errstate(invalid="ignore"):
+            whole = labels.astype(np.uint8)
+        if not np.array_equal(whole, labels):
+            raise DataError("holds values that are no labels; expected whole numbers from 0 to 255")
+        return _turned(whole, orientation)
+
+
+def read_spacing(path: Path) -> tuple[float, ...] | None:
+    """Return the distance of voxels in mm along the axes of :func:`read_volume`, (D, H, W).
+
+    None: the affine of the file gives none above 0.
+
+    Raises:
+        DataError: The header cannot be read.
+    """
+    with _opened(path) as stream:
+        header = _header(stream)
+        _shape(header)
+        affine = header.get_best_affine()
+        to_mm = MILLIMETRES.get(header.get_xyzt_units()[0], 1.0)
+        sizes = voxel_sizes(affine) * to_mm
+        if not (np.isfinite(sizes).all() and (sizes > 0).all()):
+            return None
+        axes = nib.io_orientation(affine)[:, 0].astype(int)
+        along = {int(world): float(size) for world, size in zip(axes, sizes, strict=True)}
+        return along[2], along[1], along[0]
+
+
+@contextmanager
+def _opened(path: Path) -> Iterator[BufferedReader | gzip.GzipFile]:
+    """Open a file, unpacked if it is compressed; errors become one line for a person."""
     try:
         with open_regular_file(path) as file:
             packed = file.read(2) == GZIP_MAGIC
             file.seek(0)
-            return _volume(gzip.GzipFile(fileobj=file) if packed else file)
+            yield gzip.GzipFile(fileobj=file) if packed else file
     except (OrientationError, np.linalg.LinAlgError) as error:
         raise DataError("its affine defines no valid orientation") from error
     except (EOFError, zlib.error, gzip.BadGzipFile) as error:
@@ -64,21 +121,25 @@ def read_volume(path: Path) -> np.ndarray:
         raise DataError(f"{error}") from error
 
 
-def _volume(stream: BufferedReader | gzip.GzipFile) -> np.ndarray:
+def _stored(
+    stream: BufferedReader | gzip.GzipFile,
+) -> tuple[np.ndarray, float, float, np.ndarray]:
+    """Return the numbers as stored, (Z, Y, X), their slope and intercept, and the orientation."""
     header = _header(stream)
     shape = _shape(header)
     orientation = nib.io_orientation(header.get_best_affine())
     slope, intercept = header.get_slope_inter()
-    stored = _data(stream, header, shape)
-    grey = grey_levels(
-        stored,
-        slope=1.0 if slope is None else float(slope),
-        intercept=0.0 if intercept is None else float(intercept),
+    return (
+        _data(stream, header, shape),
+        1.0 if slope is None else float(slope),
+        0.0 if intercept is None else float(intercept),
+        orientation,
     )
-    if not grey.any():
-        _refuse_constant(stored)
-    del stored
-    canonical = nib.apply_orientation(grey.T, orientation)
+
+
+def _turned(stored: np.ndarray, orientation: np.ndarray) -> np.ndarray:
+    """Return voxels (Z, Y, X) as stored, turned to (D, H, W)."""
+    canonical = nib.apply_orientation(stored.T, orientation)
     return np.ascontiguousarray(canonical.transpose(2, 1, 0)[:, ::-1, ::-1])
 
 

@@ -4,19 +4,18 @@ from __future__ import annotations
 
 import hashlib
 import logging
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
 
 from mritk import (
-    Classification,
     DataError,
     PassedOver,
     Recent,
-    Regression,
     Samples,
+    Task,
     Unavailable,
     read_image,
     sha256_of,
@@ -53,12 +52,14 @@ class ScanTable:
         passed_over: What lies in ``folder`` and is no sample.
         called: What messages call ``folder``; empty: its path.
         dataset: Name of the dataset without options, such as ``folder:brains``.
+        covariates: Further columns by name, N texts or numbers each.
+        masks: N paths of label maps relative to ``folder``; None: the task has none.
     """
 
     folder: Path
     names: Sequence[str]
     targets: np.ndarray
-    task: Classification | Regression
+    task: Task
     patients: Sequence[str] | None = None
     sites: Sequence[str] | None = None
     sources: Sequence[str] | None = None
@@ -66,6 +67,8 @@ class ScanTable:
     passed_over: Sequence[PassedOver] = ()
     called: str = ""
     dataset: str = ""
+    covariates: Mapping[str, np.ndarray] = field(default_factory=dict)
+    masks: Sequence[str] | None = None
 
     def samples(self, slices: int) -> Samples:
         """Return one sample per file, or per axial slice of it.
@@ -85,6 +88,8 @@ class ScanTable:
                 f"{called} contains images such as {self.names[0]}, which have no slices; remove "
                 f"slices={slices}"
             )
+        if self.masks is not None and (kind is Kind.IMAGE or slices):
+            raise DataError(f"{called} lists label maps, which are of volumes; remove slices")
         self._refuse_dangling_links()
         paths = [self.folder / name for name in self.names]
         if not slices:
@@ -93,6 +98,7 @@ class ScanTable:
                 read=lambda i: read_scan(paths[i]),
                 digest=lambda i: sha256_of(paths[i]),
                 spatial_dims=kind.value,
+                spacing=self._spacing() if kind is Kind.VOLUME else None,
             )
         if self.patients is None:
             logger.warning(
@@ -118,6 +124,7 @@ class ScanTable:
         read: Callable[[int], np.ndarray],
         digest: Callable[[int], str],
         spatial_dims: int,
+        spacing: np.ndarray | None = None,
     ) -> Samples:
         """Return samples ``ids``, of which every file has equally many."""
         each = len(ids) // len(self.names)
@@ -137,7 +144,30 @@ class ScanTable:
             sources=repeat(self.sources),
             splits=repeat(self.splits),
             passed_over=self.passed_over,
+            read_target=self._read_label_map if self.masks is not None else None,
+            spacing=spacing,
+            covariates={n: np.repeat(column, each) for n, column in self.covariates.items()},
         )
+
+    def _read_label_map(self, i: int) -> np.ndarray:
+        from mritk_folders.nifti import read_label_map
+
+        return read_label_map(self.folder / (self.masks or ())[i])
+
+    def _spacing(self) -> np.ndarray | None:
+        """Return the spacing of all volumes, (N, 3) mm; None if a file does not state it."""
+        from mritk_folders.nifti import read_spacing
+
+        found = np.ones((len(self.names), 3))
+        for row, name in enumerate(self.names):
+            try:
+                stated = read_spacing(self.folder / name)
+            except DataError:  # the volume cannot be read either, and will be reported
+                continue
+            if stated is None:
+                return None
+            found[row] = stated
+        return found
 
     def _refuse_dangling_links(self) -> None:
         """Datasets under git-annex are folders of links until their content is fetched."""

@@ -36,7 +36,7 @@ def read_targets(
     Raises:
         DataError: All cells are equal, one of a regression is no number, or numbers have commas.
     """
-    numbers = [_number(text) for text in texts]
+    numbers = [number(text) for text in texts]
     values = [number for number in numbers if number is not None]
     numeric = len(values) == len(texts)
     if len(set(values if numeric else texts)) < 2:
@@ -65,14 +65,15 @@ def read_targets(
 def _refuse_decimal_commas(texts: Sequence[str], where: str) -> None:
     """Ages such as ``31,5`` would become as many classes."""
     commas = [text for text in texts if "," in text]
-    if commas and all(_number(text.replace(",", ".", 1)) is not None for text in texts):
+    if commas and all(number(text.replace(",", ".", 1)) is not None for text in texts):
         raise DataError(
             f"{where} contains {commas[0]!r}, a number with a comma; use a decimal point, or "
             "task=classification if these are codes"
         )
 
 
-def _number(text: str) -> float | None:
+def number(text: str) -> float | None:
+    """Return the number that a cell holds; None if it holds another text."""
     if not NUMBER.fullmatch(text):
         return None
     value = float(text)

@@ -11,7 +11,7 @@ from timm.models import PretrainedCfg
 from mritk import Architecture, InputContract, Weights
 from mritk_timm.blocks import blocks
 from mritk_timm.hub import SAFETENSORS, locate_on_hub
-from mritk_timm.network import build
+from mritk_timm.network import any_size_options, build
 from mritk_timm.tensors import network_tensors
 
 # Words in timm's tags that name the data seen in pretraining.
@@ -68,8 +68,20 @@ def members() -> Sequence[str]:
 
 
 def contract(card: PretrainedCfg) -> InputContract:
-    """Return the input contract that a timm card states: the size is that of training."""
-    return InputContract(card.input_size[-1], tuple(card.mean), tuple(card.std), card.interpolation)
+    """Return the input contract that a timm card states: the size is that of training.
+
+    Models that the card calls fixed to it are so only where they have no option for any size.
+    """
+    minimum = card.min_input_size and card.min_input_size[-1]
+    fixed = card.fixed_input_size and not any_size_options(str(card.architecture))
+    return InputContract(
+        card.input_size[-1],
+        tuple(card.mean),
+        tuple(card.std),
+        card.interpolation,
+        fixed=fixed,
+        minimum=minimum or None,
+    )
 
 
 def _weights(model: str, name: str, card: PretrainedCfg) -> Weights:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable
+from functools import cache
 
 import timm
 import torch
@@ -17,7 +18,7 @@ ANY_SIZE_OPTIONS = ("dynamic_img_size", "dynamic_img_pad")
 
 def build(model: str) -> nn.Module:
     """Return the timm model without its classifier: (N, 3, H, W) becomes features (N, D)."""
-    options = dict.fromkeys(_any_size_options(model), True)
+    options = dict.fromkeys(any_size_options(model), True)
     return timm.create_model(model, pretrained=False, num_classes=0, **options)
 
 
@@ -27,7 +28,9 @@ def skeleton(model: str, build: Callable[[], nn.Module] | None = None) -> nn.Mod
         return build() if build else timm.create_model(model, pretrained=False, num_classes=0)
 
 
-def _any_size_options(model: str) -> tuple[str, ...]:
+@cache
+def any_size_options(model: str) -> tuple[str, ...]:
+    """Return those of the options above that the model has; empty if it takes one size or all."""
     # timm hands unknown options on to the class, which fails on them; so the class is asked. Its
     # parents are asked too because subclasses pass their options up as **kwargs.
     parents = inspect.getmro(type(skeleton(model)))

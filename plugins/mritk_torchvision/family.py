@@ -52,10 +52,15 @@ def members() -> Sequence[str]:
 
 
 def contract(published: WeightsEnum) -> InputContract:
-    """Return the input contract that ``published.transforms()`` applies."""
-    preset = published.transforms()
+    """Return the input contract that ``published.transforms()`` applies, and its smallest side."""
+    preset, stated = published.transforms(), published.meta["min_size"][0]
     return InputContract(
-        preset.crop_size[0], tuple(preset.mean), tuple(preset.std), preset.interpolation.value
+        preset.crop_size[0],
+        tuple(preset.mean),
+        tuple(preset.std),
+        preset.interpolation.value,
+        # Of transformers, torchvision states the size of training, though some take less.
+        minimum=stated if stated < preset.crop_size[0] else None,
     )
 
 

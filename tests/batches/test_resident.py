@@ -217,3 +217,15 @@ def test_a_gpu_gets_the_batches_that_a_cpu_gets(tmp_path, monkeypatch, share):
         for one, other in zip(near, far.batches(rows), strict=True):
             assert other.device.type == "cuda"
             torch.testing.assert_close(one, other.cpu(), rtol=0, atol=1e-7)
+
+
+@pytest.mark.parametrize("dtype", [np.uint8, np.float16])
+@pytest.mark.parametrize("spatial", [(5, 3), (4, 5, 3)])
+def test_channels_that_come_first_stay_first(spatial, dtype):
+    """Also with a last axis of 3, which could be mistaken for colours."""
+    raw = RNG.integers(0, 256, (7, 4, *spatial), dtype=np.uint8)
+    images = raw if dtype is np.uint8 else (raw / 255).astype(dtype)
+    resident = ResidentImages(images, len(spatial), "cpu", channels_first=True)
+    batch = torch.cat(list(resident.in_order(3)))
+    assert batch.dtype == torch.float32
+    torch.testing.assert_close(batch, torch.from_numpy(raw).float() / 255, atol=5e-4, rtol=0)

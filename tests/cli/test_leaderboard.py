@@ -90,6 +90,29 @@ def test_each_site_has_a_table_of_its_own(mritk, results):
     assert "have no source" in ended.err
 
 
+def test_groups_stand_below_their_table(mritk, results):
+    (table,) = tables(mritk, results, "--groups", "site", "--metric", "accuracy")
+    (groups,) = table["groups"]
+    assert groups["patients"] == {"north": 20, "south": 20}
+    by_site = tables(mritk, results, "--by", "site", "--metric", "accuracy")
+    for row in groups["rows"]:
+        for part in by_site:
+            (same,) = [r for r in part["rows"] if r["backbone"] == row["name"]]
+            found = row["groups"][part["site"]]["value"]
+            assert found == pytest.approx(same["metrics"]["accuracy"]["mean"])
+    assert (
+        "By site: accuracy ↑"
+        in mritk("leaderboard", results, "--groups", "site", "--metric", "accuracy").out
+    )
+    for arguments, message in (
+        (("--groups", "age:40"), "no covariate 'age'; available: site"),
+        (("--groups", "site", "--format", "csv"), "--groups has no csv format; use --json"),
+    ):
+        ended = mritk("leaderboard", results, *arguments)
+        assert ended.code == 2
+        assert message in ended.err
+
+
 def test_a_temperature_changes_calibration_and_no_decision(mritk, results):
     (plain,) = tables(mritk, results, "--metric", "accuracy", "--metric", "log_loss")
     (fitted,) = tables(
@@ -187,7 +210,7 @@ def test_a_file_without_the_markers_is_left_alone(mritk, results, tmp_path, cont
 def test_signs_in_cells_are_explained_below(mritk, results, make_record):
     folder = ResultsFolder(results)
     (good,) = [r for r in folder.trials() if r.id == "good0"]
-    selected = '{"image_size":32,"selection":{"on":"test"}}'
+    selected = '{"image_size":32,"selection":{"on":"test"},"split":{"copies":"keep"}}'
     for seed, status in ((0, "finished"), (1, "failed")):
         folder.write(
             make_record(

@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 
 import pytest
 
+from mritk import Architecture, InputContract
 from mritk.backbone import Backbone
 from mritk.cli.run import REHEARSAL
 from mritk.errors import UsageError
@@ -211,6 +212,20 @@ def test_a_network_for_one_size_alone_keeps_the_size_of_the_study(registry, work
     assert found == Rehearsal(image_size=None)
     assert found.of_protocol(protocol).image_size == protocol.image_size == 224
     assert Rehearsal.of([tiny], workspace) == Rehearsal()
+
+
+def test_a_contract_that_tells_its_sizes_saves_building_the_network(workspace):
+    def build():
+        raise AssertionError("built")
+
+    def rehearsal(**sizes):
+        return Rehearsal.of(
+            [Backbone(Architecture("net", build, InputContract(**sizes)))], workspace
+        )
+
+    assert rehearsal(size=224, fixed=True) == Rehearsal(image_size=None)
+    assert rehearsal(size=224, minimum=96) == Rehearsal(image_size=None)
+    assert rehearsal(size=224, minimum=32) == rehearsal(size=None) == Rehearsal()
 
 
 @dataclass(frozen=True)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import time
 from collections import Counter
 
 import numpy as np
@@ -13,8 +12,6 @@ from PIL import Image
 from mritk import Classification, DataError, Samples
 from mritk.data.decode import decoded
 from mritk.data.samples import UnreadableSamples
-from mritk.machine.cores import available_cores
-from mritk.machine.in_threads import in_threads
 
 RNG = np.random.default_rng(0)
 GREY = RNG.integers(0, 256, (3, 37, 53), dtype=np.uint8)
@@ -304,29 +301,6 @@ def test_two_writers_of_one_array_do_not_disturb_each_other(workspace):
     samples = samples_of(GREY, read=read_while_another_decodes, digest=digest)
     np.testing.assert_array_equal(decoded(samples, None, "bilinear", workspace), GREY)
     assert len(files(workspace)) == 1
-
-
-def test_results_of_threads_come_in_order_and_few_are_made_ahead():
-    """Finished volumes that wait for their turn would fill the memory."""
-    made = []
-
-    def make(row):
-        made.append(row)
-        return row
-
-    for expected, row in enumerate(in_threads(make, 100)):
-        assert row == expected
-        time.sleep(0.001)
-        assert len(made) <= row + 1 + 2 * available_cores()
-    assert sorted(made) == list(range(100))
-
-
-def test_nothing_more_is_made_once_nobody_asks():
-    made = []
-    results = in_threads(made.append, 10_000)
-    next(results)
-    results.close()
-    assert len(made) <= 1 + 2 * available_cores()
 
 
 @pytest.mark.parametrize("damage", ["gone", "cut", "one bit", "a page of zeros"])

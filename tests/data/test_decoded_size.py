@@ -7,10 +7,10 @@ import logging
 import numpy as np
 import pytest
 
-from mritk import Classification, Samples
+from mritk import Classification, Grid, Samples
 from mritk.audit.image_index import image_index
 from mritk.data.decode import decoded, is_decoded
-from mritk.data.decoded_size import decoded_bytes, require_room
+from mritk.data.decoded_size import decoded_bytes, require_room, warn_of_cropping
 from mritk.data.preprocessing import Preprocessing
 from mritk.errors import StoreError
 
@@ -58,3 +58,38 @@ def test_what_does_not_fit_is_refused_and_what_is_large_is_told(tmp_path, caplog
     with caplog.at_level(logging.WARNING):
         require_room(200_000_000, [224, None], tmp_path)
     assert "0.2 GB of decoded images (224 px, as they are) will be written to" in caplog.text
+
+
+def test_a_grid_that_cuts_off_most_of_a_sample_is_told(caplog):
+    samples = Samples(
+        ["a", "b"],
+        np.arange(2),
+        Classification(("x", "y")),
+        lambda i: np.zeros((40, 40, 40), np.uint8),
+        spatial_dims=3,
+        spacing=np.full((2, 3), 2.0),
+    )
+    shapes = [(40, 40, 40), ()]
+    for grid in (20, Grid(None, "crop_or_pad"), Grid(40, "crop_or_pad", 2.0)):
+        warn_of_cropping(samples, shapes, grid)
+    assert not caplog.text
+    warn_of_cropping(samples, shapes, Grid(40, "crop_or_pad", 1.0))
+    assert "a grid of 40 keeps only 12 % of a typical sample of 40×40×40" in caplog.text
+
+
+@pytest.mark.parametrize("side", [4, (3, 5, 6), Grid(8, "crop_or_pad")], ids=str)
+def test_the_size_of_named_channels_is_foreseen(workspace, side):
+    arrays = np.random.default_rng(0).integers(0, 256, (3, 4, 5, 6, 7), np.uint8)
+    for values in (arrays, (arrays / 255).astype(np.float32)):
+        samples = Samples(
+            ["a", "b", "c"],
+            np.arange(3) % 2,
+            Classification(("x", "y")),
+            lambda i, values=values: values[i],
+            spatial_dims=3,
+            channels=("t1", "t1ce", "t2", "flair"),
+        )
+        index = image_index(samples, workspace)
+        assert not index.unreadable
+        foreseen = decoded_bytes(index.shapes, index.modes, side, named=4)
+        assert foreseen == decoded(samples, side, "bilinear", workspace).nbytes

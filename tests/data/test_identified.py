@@ -7,7 +7,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from mritk import DataError
+from mritk import DataError, Samples, Segmentation
 from mritk.data.decode import decoded
 from mritk.data.identified import SampleChanged, array_digests, identified
 from mritk.data.samples import UnreadableSamples
@@ -62,3 +62,19 @@ def test_a_file_that_is_written_to_in_the_middle_of_a_run_is_refused(make_sample
         decoded(known, 4, "bilinear", workspace)
     assert not isinstance(caught.value, UnreadableSamples), "it must not be skipped"
     assert list(workspace.folder("decoded").iterdir()) == []
+
+
+def test_a_label_map_that_changes_within_a_run_is_noticed():
+    maps = np.zeros((1, 2, 2), np.uint8)
+    samples = Samples(
+        ids=["a"],
+        targets=np.zeros(0),
+        task=Segmentation(("background", "tumour")),
+        read=lambda i: np.zeros((2, 2), np.uint8),
+        read_target=lambda i: maps[i].copy(),
+    )
+    known = identified(samples, *array_digests(samples))
+    known.read_target(0)
+    maps[0, 0] = 1
+    with pytest.raises(SampleChanged, match="the label map of a gave a different array"):
+        known.read_target(0)

@@ -7,7 +7,7 @@ import logging
 import numpy as np
 import pytest
 
-from mritk import Classification, DataError, PassedOver, Regression, Samples
+from mritk import Classification, DataError, PassedOver, Regression, Samples, Segmentation
 from mritk.data.join import join, rename_classes
 
 
@@ -198,3 +198,50 @@ def test_what_one_dataset_passed_over_is_told_under_its_name():
     found = [PassedOver("hidden", [".x"])]
     joined = join([("a", samples_of([0, 1], passed_over=found)), ("b", samples_of([0, 1]))], "a+b")
     assert [str(one) for one in joined.passed_over] == ["1 hidden (a/.x)"]
+
+
+# -- channels, label maps, spacing, covariates -----------------------------------------------------
+
+
+def volumes_of(count, **columns) -> Samples:
+    return samples_of([0, 1] * (count // 2), spatial_dims=3, **columns)
+
+
+def test_channels_must_be_the_same_in_the_same_order():
+    one, other = (volumes_of(2, channels=names) for names in (("t1", "t2"), ("t2", "t1")))
+    assert join([("a", one), ("b", one)], "a+b").channels == ("t1", "t2")
+    with pytest.raises(DataError, match="a has t1, t2; b has t2, t1; join data with the same"):
+        join([("a", one), ("b", other)], "a+b")
+    with pytest.raises(DataError, match="a has t1, t2; b has no channels"):
+        join([("a", one), ("b", volumes_of(2))], "a+b")
+
+
+def test_label_maps_follow_their_samples():
+    def maps(value):
+        return Samples(
+            ids=["0", "1"],
+            targets=np.zeros(0),
+            task=Segmentation(("background", "tumour")),
+            read=lambda i: np.zeros((2, 2), np.uint8),
+            read_target=lambda i: np.full((2, 2), value + i, np.uint8),
+        )
+
+    joined = join([("a", maps(0)), ("b", maps(10))], "a+b")
+    assert [joined.read_target(i)[0, 0] for i in range(4)] == [0, 1, 10, 11]
+
+
+def test_spacing_is_unknown_if_one_dataset_lacks_it():
+    fine, coarse = (volumes_of(2, spacing=np.full((2, 3), mm)) for mm in (1.0, 2.0))
+    assert join([("a", fine), ("b", coarse)], "a+b").spacing[:, 0].tolist() == [1, 1, 2, 2]
+    assert join([("a", fine), ("b", volumes_of(2))], "a+b").spacing is None
+
+
+def test_covariates_of_all_are_kept_and_missing_values_say_so():
+    one = volumes_of(2, covariates={"age": [50.0, 61.5], "sex": ["f", "m"], "dose": [1.0, np.nan]})
+    other = volumes_of(2, covariates={"age": [70.0, 40.0], "dose": ["high", "low"]})
+    joined = join([("a", one), ("b", other)], "a+b").covariates
+    assert joined["age"].tolist() == [50.0, 61.5, 70.0, 40.0]
+    assert joined["sex"].tolist() == ["f", "m", "", ""]
+    assert joined["dose"].tolist() == ["1", "", "high", "low"], "texts where one has texts"
+    alone = join([("a", volumes_of(2)), ("b", one)], "a+b").covariates["age"]
+    np.testing.assert_array_equal(alone, [np.nan, np.nan, 50.0, 61.5])

@@ -206,3 +206,26 @@ def test_two_unicode_forms_of_one_id_are_refused_and_shown():
     with pytest.raises(DataError, match=r"ids contains .* two Unicode forms, 'M.xfc.*u0308"):
         table(ids=(composed, decomposed, "x", "y"))
     assert table(ids=(composed, "Muller", "x", "y"))
+
+
+@pytest.mark.parametrize(
+    ("columns", "message"),
+    [
+        ({"spacing": np.ones((2, 2))}, r"spacing must be \(N, 3\) distances in mm"),
+        ({"spacing": [[1, 1, 0], [1, 1, 1]]}, "above 0"),
+        ({"spacing": np.ones((3, 3))}, "column spacing has 3 rows for 2 ids"),
+        ({"channels": ("t1", "t1")}, "channels must be unique names"),
+        ({"channels": "t1"}, "channels must be unique names"),
+        ({"channels": ("t1",), "spatial_dims": None}, "set spatial_dims"),
+    ],
+)
+def test_channels_and_spacing_that_later_steps_would_misread_are_refused(columns, message):
+    given = {"spatial_dims": 3, **columns}
+    with pytest.raises(DataError, match=message):
+        Samples(
+            ids=["a", "b"],
+            targets=np.arange(2),
+            task=Classification(("x", "y")),
+            read=lambda i: np.zeros((2, 2, 2, 2), np.uint8),
+            **given,
+        )

@@ -84,13 +84,27 @@ def varied_records(make_trial):
 
 @pytest.fixture
 def varied(varied_records):
-    """Their tables."""
+    """Their tables, one for each protocol."""
 
     def make(*sizes, **changes):
         records = varied_records(*sizes, **changes)
-        return build_leaderboard(records, metrics=["balanced_accuracy"], analysis=FEW).tables
+        board = build_leaderboard(
+            records, metrics=["balanced_accuracy"], analysis=FEW, group_by=["protocol"]
+        )
+        return board.tables
 
     return make
+
+
+def test_a_curve_of_one_table_of_all_protocols_is_that_of_a_table_for_each(varied, varied_records):
+    apart = varied()
+    board = build_leaderboard(varied_records(), metrics=["balanced_accuracy"], analysis=FEW)
+    assert len(board.tables) == 2
+    drawn = [
+        [line.get_ydata().tolist() for panel in figure.axes for line in panel.lines]
+        for figure in (curve(t, apart[0].metrics[0]) for t in (apart, board.tables))
+    ]
+    assert sorted(drawn[0]) == sorted(drawn[1])
 
 
 def test_a_curve_goes_through_the_means_of_the_tables_over_the_key_that_differs(varied):
@@ -158,6 +172,13 @@ def test_all_images_stand_at_the_right_end_of_a_curve_over_shots_and_no_line_lea
 def test_a_curve_over_all_images_and_one_number_has_two_places(varied):
     panel = over_shots(varied, 0, 5)
     assert [tick.get_text() for tick in panel.get_xticklabels()] == ["5", "all"]
+
+
+def test_all_patients_stand_at_the_right_end_though_their_protocol_does_not_state_it(varied):
+    tables = [*varied((64,)), *(t for n in (20, 50) for t in varied((64,), train_patients=n))]
+    panel = curve(tables, tables[0].metrics[0]).axes[0]
+    assert [tick.get_text() for tick in panel.get_xticklabels()] == ["20", "50", "all"]
+    assert panel.get_xlabel() == "training patients (split.train_patients)"
 
 
 def test_what_goes_along_with_the_key_is_told(varied):

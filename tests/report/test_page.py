@@ -129,7 +129,7 @@ def test_tables_of_a_varied_protocol_are_surveyed_by_a_curve(make_trial):
     text = Elements(render(few, [], {}, [], MADE)).text
     assert text.index("Overview") < text.index("training samples per class (split.shots)")
     assert text.index("split.shots") < text.index("Leaderboard", text.index("split.shots"))
-    assert "1 model on bands" in text
+    assert "2 models compared on bands" in text
 
 
 def test_classes_are_scored_over_all_trials_of_each_row(board):

@@ -44,6 +44,10 @@ def slow(*cases):
     ]
 
 
+# A protocol that divides the samples otherwise, so that its trials have a table of their own.
+OTHER = {"fingerprint": "5" * 64, "protocol_json": '{"split":{"seed":1}}'}
+
+
 @pytest.fixture
 def folder(make_record, tmp_path):
     """Two rows of three trials each, of which one failed; another dataset, another protocol."""
@@ -59,7 +63,7 @@ def folder(make_record, tmp_path):
             folder.write(record)
     folder.write(make_record(id="two9", backbone="two@scratch", seed=9, status="failed"))
     folder.write(make_record(id="other", dataset="rings", patients=False, cost={}))
-    folder.write(make_record(id="slow", protocol="slow", notes={"parameters": 7}))
+    folder.write(make_record(id="slow", protocol="slow", **OTHER, notes={"parameters": 7}))
     written = folder.trial_path("slow").stat().st_ctime_ns
     while index_file.time_of(tmp_path) <= written:  # clocks of file systems tick slowly
         pass
@@ -383,7 +387,9 @@ def test_a_trial_that_was_written_anew_is_read_again_also_with_the_time_put_back
     board_of(folder, QUICK)
     path = folder.trial_path("slow")
     before = path.stat()
-    folder.write(make_record((1, 1, 0, 0), id="slow", protocol="slow", notes={"parameters": 7}))
+    folder.write(
+        make_record((1, 1, 0, 0), id="slow", protocol="slow", **OTHER, notes={"parameters": 7})
+    )
     os.utime(path, ns=(before.st_atime_ns, before.st_mtime_ns))
     assert path.stat().st_size == before.st_size
     reads.clear()
@@ -473,7 +479,7 @@ def test_a_trial_that_is_replaced_while_a_table_is_made_is_named(folder, make_re
     board_of(folder)
     with TrialIndex(folder, QUICK) as index:
         trials = list(index.trials())
-        folder.write(make_record((1, 0, 0, 0), id="slow", protocol="slow"))
+        folder.write(make_record((1, 0, 0, 0), id="slow", protocol="slow", **OTHER))
         board = build_leaderboard(trials, analysis=QUICK, kept=index)
     assert "modified meanwhile" in board.damaged[0]
     assert len(board.tables) == 2, "the others"

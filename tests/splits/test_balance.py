@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from scipy.stats import ks_2samp
 
-from mritk import Classification, Regression, Samples
+from mritk import Classification, Regression, Samples, Unlabelled
 from mritk.splits.balance import balance, balance_text, worst_imbalance
 from mritk.splits.fold import Fold
 from mritk.splits.splits import SplitRule, make_folds
@@ -144,3 +144,10 @@ def test_empty_parts_break_nothing():
         fold = fold_of([0, 1], [], [])
         assert balance_text(samples, fold).splitlines()[1].startswith("val 0 samples: ")
         assert math.isfinite(worst_imbalance(samples, fold))
+
+
+def test_samples_without_a_number_or_class_are_counted_alone():
+    samples = Samples(["a", "b", "c"], np.zeros(0), Unlabelled(), lambda i: np.zeros((2, 2)))
+    fold = fold_of([0], [1], [2])
+    assert balance_text(samples, fold).splitlines()[0] == "train 1 sample"
+    assert worst_imbalance(samples, fold) == 0

@@ -29,7 +29,12 @@ from mritk.results.table import Cell, Row, Table
 from mritk.text.natural_order import is_all, value_order, value_text
 
 # What people call a key.
-WORDS = {"split.shots": "training samples per class (split.shots)"}
+WORDS = {
+    "split.shots": "training samples per class (split.shots)",
+    "split.train_patients": "training patients (split.train_patients)",
+}
+# Keys that protocols do not state at their default.
+UNSTATED = {"split.train_patients": 0}
 BANDS = "Bands and error bars: 95 % intervals."
 # Values that span more than this ratio stand on a logarithmic axis.
 WIDE = 4
@@ -58,7 +63,8 @@ def curve(tables: Sequence[Table], metric: Metric, over: str = "") -> Figure:
     Raises:
         UsageError: There is no such key, or a dataset has two tables for one of its values.
     """
-    protocols = [table.protocol.flat for table in tables]
+    tables = [part for table in tables for part in table.by_protocol]
+    protocols = [{**UNSTATED, **table.protocol.flat} for table in tables]
     key = over or _only_difference(protocols)
     _require_one_each(tables, protocols, key)
     others = [name for name in _differing(protocols) if name != key]

@@ -306,3 +306,19 @@ def test_options_follow_the_path(bids, workspace):
 def test_wrong_options_are_refused(bids, option, reason):
     with pytest.raises(UsageError, match=reason):
         Registry.load(environ={}).dataset(f"bids:{bids()},target=age,{option}")
+
+
+def test_named_columns_of_participants_are_covariates_of_their_scans(bids):
+    table = TABLE.replace("diagnosis", "sex").replace("AD", "f").replace("CN", "n/a")
+    samples = read(bids(table), "site", covariates="age/sex")
+    assert samples.covariates["age"].tolist() == [31.5, 62, 62, 62, 44]
+    assert samples.covariates["sex"].tolist() == ["f", "", "", "", "f"]
+    with pytest.raises(DataError, match="'gender' for covariates=gender"):
+        read(bids(table), "site", covariates="gender")
+
+
+def test_covariates_that_differ_between_sessions_are_refused(bids):
+    table = TABLE + "sub-02\t65\tCN\tsouth\n"
+    read(bids(table))
+    with pytest.raises(DataError, match="sub-02 has age 62 and 65; only one age per participant"):
+        read(bids(table), covariates="age")

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from mritk import Classification, DataError, Regression, Unavailable
+from mritk import Classification, DataError, Regression, Segmentation, Unavailable
 from mritk.plugins.registry import Registry
 from mritk_folders import ManifestOptions, resolve_manifest
 from mritk_folders.manifest import read_manifest
@@ -209,3 +209,60 @@ def test_its_name_holds_no_path_of_this_machine(manifest, workspace):
     dataset = Registry.load(environ={}).dataset(f"manifest:{manifest()},task=classification")
     assert dataset.name == "manifest:table.csv,task=classification"
     assert len(dataset.open(workspace)) == 4
+
+
+# -- covariates, spacing, label maps ---------------------------------------------------------------
+
+
+def test_named_columns_are_covariates_and_may_have_gaps(manifest):
+    further = (("40", "f"), ("", "m"), ("61", "n/a"), ("70.5", "f"))
+    rows = [(*row, *more) for row, more in zip(ROWS, further, strict=True)]
+    samples = read(manifest((*COLUMNS, "Age", "sex"), rows), covariates="age/sex/site")
+    np.testing.assert_array_equal(samples.covariates["age"], [40, np.nan, 61, 70.5])
+    assert samples.covariates["sex"].tolist() == ["f", "m", "", "f"]
+    assert samples.covariates["site"].tolist() == ["north", "north", "south", "south"]
+    assert read(manifest()).covariates == {}, "none unless they are named"
+
+
+def test_a_covariate_that_is_no_column_is_refused_with_the_nearest(manifest):
+    with pytest.raises(DataError, match="'sites' for covariates=sites; did you mean site"):
+        read(manifest(), covariates="sites")
+
+
+def test_slices_have_the_covariates_of_their_volume(tmp_path, write_nifti, make_head):
+    for name in "ab":
+        write_nifti(tmp_path / f"{name}.nii", make_head())
+    (tmp_path / "t.csv").write_text("path,label,age\na.nii,x,40\nb.nii,y,50\n")
+    samples = read(tmp_path / "t.csv", covariates="age", slices=2)
+    assert samples.covariates["age"].tolist() == [40, 40, 50, 50]
+
+
+@pytest.fixture
+def cases(tmp_path, write_nifti):
+    """Two volumes and their label maps, in files of other orientations."""
+    volumes = np.random.default_rng(0).integers(1, 200, (2, 4, 5, 6)).astype(np.int16)
+    maps = volumes // 100 * (volumes > 150)
+    for name, volume, labels in zip("ab", volumes, maps, strict=True):
+        write_nifti(tmp_path / f"{name}.nii", volume, "RAS")
+        write_nifti(tmp_path / f"{name}-mask.nii.gz", labels, "LPI")
+    (tmp_path / "t.csv").write_text("path,mask\na.nii,a-mask.nii.gz\nb.nii,b-mask.nii.gz\n")
+    return tmp_path / "t.csv", maps
+
+
+def test_label_maps_are_the_target_and_lie_on_their_volumes(cases):
+    file, maps = cases
+    samples = read(file, labels="background/tumour")
+    assert samples.task == Segmentation(("background", "tumour"))
+    for i in range(2):
+        np.testing.assert_array_equal(samples.read_target(i), maps[i])
+    np.testing.assert_allclose(samples.spacing, [[1.5, 1.25, 1.0]] * 2)
+
+
+def test_label_maps_need_a_column_and_volumes(cases, manifest):
+    file, _ = cases
+    with pytest.raises(DataError, match="no column mask"):
+        read(manifest(), labels="background/tumour")
+    with pytest.raises(DataError, match="lists label maps, which are of volumes; remove slices"):
+        read(file, labels="background/tumour", slices=2)
+    with pytest.raises(DataError, match="no column label"):
+        read(file)

@@ -50,7 +50,8 @@ def test_each_contract_does_to_a_pixel_what_torchvisions_transforms_do() -> None
 
 
 def test_known_contracts() -> None:
-    assert weights_of("resnet18")["imagenet1k_v1"].input == InputContract(224)
+    assert weights_of("resnet18")["imagenet1k_v1"].input == InputContract(224, minimum=1)
+    assert weights_of("inception_v3")["imagenet1k_v1"].input.minimum == 75
     assert weights_of("swin_t")["imagenet1k_v1"].input == InputContract(
         224, interpolation="bicubic"
     )

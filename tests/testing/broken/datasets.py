@@ -10,7 +10,7 @@ from functools import partial
 
 import numpy as np
 
-from mritk import Classification, Dataset, Samples, hookimpl
+from mritk import Classification, Dataset, Samples, Segmentation, hookimpl
 
 COUNTER = itertools.count()
 BUFFER = np.zeros((16, 16), np.uint8)
@@ -77,6 +77,18 @@ def open_with_an_empty_class(workspace):
     return samples(task=Classification(("a", "b", "c")))
 
 
+def read_a_smaller_map(i):
+    return (IMAGES[i][:8] > 127).astype(np.uint8)
+
+
+def open_with_smaller_maps(workspace):
+    return samples(
+        targets=np.zeros(0),
+        task=Segmentation(("background", "tumour")),
+        read_target=read_a_smaller_map,
+    )
+
+
 def open_one_digest(workspace):
     return samples(digest=lambda i: "0" * 64)
 
@@ -99,6 +111,7 @@ def mritk_datasets():
     yield plain("opening_again_reads_the_same", open_with_another_window)
     yield plain("samples_are_what_is_declared", open_12_bit)
     yield plain("every_class_has_samples", open_with_an_empty_class)
+    yield plain("label_maps_lie_on_their_samples", open_with_smaller_maps)
     yield plain("digests_tell_contents_apart", open_one_digest)
     yield plain("heeds_offline", open_online)
     yield replace(plain("declares_licence_and_sources", open_good), license="not stated")

@@ -1,0 +1,146 @@
+"""Do the intervals of the gap between groups, and of the worst group, cover the truth?
+
+    python -m benchmarks.evidence.groups
+
+Simulated test sets of several groups of patients (sites, age bands), whose true scores are known:
+equal, spread, or one worse than the others. Printed is the table of docs/statistics.md.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import click
+import numpy as np
+
+from benchmarks.evidence.quick_metric import quick_metric
+from mritk.evaluate.evidence import Evidence
+from mritk.evaluate.group_scores import group_scores
+from mritk.evaluate.run_values import Scored
+
+CLASSES, ROWS = 2, 2
+
+
+@dataclass(frozen=True)
+class GroupWorld:
+    """What is simulated: the log odds of the right class are normal.
+
+    Attributes:
+        means: Mean log odds of each group.
+        patients: Number of patients of each group.
+        images: Images per patient.
+        runs: Runs (seeds).
+        of_run: Standard deviation of what retraining changes in all groups alike.
+        of_run_and_group: Of what it changes group by group.
+    """
+
+    means: tuple[float, ...]
+    patients: tuple[int, ...]
+    images: int = 1
+    runs: int = 3
+    of_run: float = 0.05
+    of_run_and_group: float = 0.05
+    of_patient: float = 1.0
+    of_run_and_patient: float = 0.5
+
+    @property
+    def truth(self) -> np.ndarray:
+        """The expected recall of each group."""
+        spread = math.sqrt(
+            1
+            + self.of_patient**2
+            + self.of_run_and_patient**2
+            + self.of_run**2
+            + self.of_run_and_group**2
+        )
+        return np.asarray([0.5 * math.erfc(-m / math.sqrt(2) / spread) for m in self.means])
+
+    def table(self, seed: int) -> list[dict[str, list[Scored]]]:
+        """Return, for each group, the runs of each row."""
+        rng = np.random.default_rng(seed)
+        of_run = self.of_run * rng.normal(size=(ROWS, self.runs))
+        return [
+            self._group(group, mean, n, of_run, rng)
+            for group, (mean, n) in enumerate(zip(self.means, self.patients, strict=True))
+        ]
+
+    def _group(
+        self, group: int, mean: float, n: int, of_run: np.ndarray, rng: np.random.Generator
+    ) -> dict[str, list[Scored]]:
+        patient = np.repeat(np.arange(n), self.images)
+        target = (np.arange(n) % CLASSES)[patient]
+        names = [f"{group}-{number}" for number in patient]
+        difficulty = self.of_patient * rng.normal(size=n)
+        rows: dict[str, list[Scored]] = {}
+        for row in range(ROWS):
+            for run in range(self.runs):
+                odds = mean + of_run[row, run] + self.of_run_and_group * rng.normal()
+                odds = odds + (difficulty + self.of_run_and_patient * rng.normal(size=n))[patient]
+                odds = odds + rng.normal(size=len(patient))
+                score = np.zeros((len(patient), CLASSES), dtype=np.float32)
+                score[np.arange(len(patient)), target] = odds
+                scored = Scored((run, 0), 0, target, score, names)
+                rows.setdefault(f"net{row}", []).append(scored)
+        return rows
+
+
+WORLDS = {
+    "2 equal groups of 50": GroupWorld((1.5, 1.5), (50, 50)),
+    "2 groups of 60 and 20, gap 0.08": GroupWorld((1.8, 1.2), (60, 20)),
+    "2 groups of 60 and 40, gap 0.21": GroupWorld((1.8, 0.6), (60, 40)),
+    "3 groups of 40, 5 images each, spread": GroupWorld((2.0, 1.4, 0.8), (40,) * 3, images=5),
+    "4 equal groups of 25 to 60": GroupWorld((1.5,) * 4, (30, 60, 40, 25)),
+    "4 groups, one worse": GroupWorld((1.5, 1.5, 1.5, 0.6), (30, 60, 40, 25)),
+    "4 groups, spread": GroupWorld((2.2, 1.5, 1.2, 0.4), (30, 60, 40, 25)),
+    "4 groups of 10, spread": GroupWorld((2.2, 1.5, 1.2, 0.4), (10,) * 4),
+    "6 equal groups of 20": GroupWorld((1.2,) * 6, (20,) * 6),
+    "6 groups of 20, spread": GroupWorld((2.0, 1.7, 1.4, 1.1, 0.8, 0.5), (20,) * 6),
+    "4 groups, spread, runs that differ more": GroupWorld(
+        (2.2, 1.5, 1.2, 0.4), (30, 60, 40, 25), of_run=0.3
+    ),
+    "10 equal groups of 30": GroupWorld((1.5,) * 10, (30,) * 10),
+}
+
+
+def count(world: GroupWorld, tables: int, resamples: int) -> tuple[float, float, float]:
+    """Return how often the intervals of gap and worst group cover, and the mean gap observed."""
+    metric, truth = quick_metric("balanced_accuracy"), world.truth
+    covered, gaps = [], []
+    for seed in range(tables):
+        groups = {
+            str(number): Evidence(rows, [metric], resamples)
+            for number, rows in enumerate(world.table(seed))
+        }
+        scores = group_scores(groups, metric)["net0"]
+        if len(scores.names) < len(groups):
+            continue
+        gap, of_gap = scores.gap(1.0)
+        _, _, of_worst = scores.worst(higher_is_better=True, bounds=(0.0, 1.0))
+        covered.append((np.ptp(truth) in of_gap, truth.min() in of_worst))
+        gaps.append(gap)
+    of_gap_share, of_worst_share = np.mean(covered, axis=0)
+    return float(of_gap_share), float(of_worst_share), float(np.mean(gaps))
+
+
+@click.command()
+@click.option("--tables", default=400, show_default=True, help="Tables per world.")
+@click.option("--resamples", default=600, show_default=True, help="Resamples per table.")
+def main(tables: int, resamples: int) -> None:
+    """Print the table of groups of docs/statistics.md."""
+    from tabulate import tabulate
+
+    rows = []
+    for name, world in WORLDS.items():
+        gap, worst, observed = count(world, tables, resamples)
+        true = float(np.ptp(world.truth))
+        rows.append(
+            [name, f"{true:.3f}", f"{observed:.3f}", f"{100 * gap:.1f} %", f"{100 * worst:.1f} %"]
+        )
+        click.echo(f"{name}: {gap:.3f} {worst:.3f}", err=True)
+    headings = ["groups", "true gap", "mean observed gap", "gap covered", "worst group covered"]
+    click.echo(tabulate(rows, headings, tablefmt="github", disable_numparse=True))
+
+
+if __name__ == "__main__":
+    main()

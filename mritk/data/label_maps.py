@@ -1,0 +1,106 @@
+"""Label maps of all samples on the grid of a network's input, read once and kept like images."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+import numpy as np
+
+from mritk.data.channels import channels_code
+from mritk.data.decode import grid_identity
+from mritk.data.grid import Grid, GridLike
+from mritk.data.sample_grid import fit_label_map
+from mritk.data.samples import Samples
+from mritk.errors import DataError, UsageError, one_line
+from mritk.files.kept import Draft, kept
+from mritk.files.workspace import Workspace
+from mritk.machine.in_threads import in_threads
+
+WHAT, MAPS = "label maps", "maps"
+
+
+def label_maps(samples: Samples, size: GridLike, workspace: Workspace) -> np.ndarray:
+    """Return the label maps of all samples as one read-only array, made if that was not done.
+
+    Args:
+        samples: Of a task with label maps.
+        size: Side in pixels or voxels, or a grid; None: as they are, which must be one shape.
+        workspace: Where the array is kept.
+
+    Returns:
+        A memory-mapped array (N, *spatial) of uint8.
+
+    Raises:
+        UsageError: The task has no label maps.
+        DataError: A label map is not uint8, has a value that is no label, or has another shape than
+            the rest and no ``size`` is given.
+    """
+    read = samples.read_target
+    if read is None:
+        raise UsageError(f"samples of a {samples.task.kind} have no label maps")
+    require_label_maps(samples)
+    grid = Grid.of(size)
+    identity = [
+        *channels_code(),
+        "label maps",
+        [facts.digest for facts in samples.map_facts],
+        *grid_identity(samples, grid),
+    ]
+    return kept(
+        workspace.folder("decoded"),
+        identity,
+        lambda draft: _fill(samples, read, grid, draft),
+        WHAT,
+    ).arrays[MAPS]
+
+
+def _fill(
+    samples: Samples, read: Callable[[int], np.ndarray], grid: Grid, draft: Draft
+) -> dict[str, object]:
+    def prepare(row: int) -> np.ndarray:
+        spacing = None if samples.spacing is None else samples.spacing[row]
+        return fit_label_map(read(row), grid, spacing)
+
+    array: np.memmap | None = None
+    for row, item in enumerate(in_threads(prepare, len(samples))):
+        if isinstance(item, Exception):
+            raise DataError(f"the label map of {samples.ids[row]} {one_line(item)}") from item
+        if array is None:
+            array = draft.array(MAPS, (len(samples), *item.shape), item.dtype)
+        if item.shape != array.shape[1:]:
+            raise DataError(
+                f"the label map of {samples.ids[row]} has shape {item.shape}, the first "
+                f"{array.shape[1:]}; give a size"
+            )
+        array[row] = item
+    if array is not None:
+        array.flush()
+    return {}
+
+
+def require_label_maps(samples: Samples, shapes: Sequence[Sequence[int]] = ()) -> None:
+    """Refuse label maps that are not what a segmentation needs.
+
+    Args:
+        samples: Of any task; without label maps there is nothing to refuse.
+        shapes: Per sample, the shape of its image; ``()`` if it cannot be read or is not known.
+
+    Raises:
+        UnreadableSamples: Some label maps cannot be read.
+        DataError: One is not uint8 of ``spatial_dims`` axes, has a value that is no label, or not
+            the shape of its image.
+    """
+    dims, outputs = samples.spatial_dims or 0, samples.task.outputs
+    for row, facts in enumerate(samples.map_facts):
+        shape = tuple(shapes[row][:dims]) if row < len(shapes) else ()
+        problem = ""
+        if facts.dtype != "uint8" or len(facts.shape) != dims:
+            problem = (
+                f"has dtype {facts.dtype} and shape {facts.shape}; expected uint8 with {dims} axes"
+            )
+        elif facts.largest >= outputs:
+            problem = f"has the value {facts.largest}, but the labels are 0 to {outputs - 1}"
+        elif shape and facts.shape != shape:
+            problem = f"has shape {facts.shape}, but its image {shape}"
+        if problem:
+            raise DataError(f"the label map of {samples.ids[row]} {problem}")

@@ -1,0 +1,59 @@
+"""Which fields of a stored protocol belong to the recipe, and which to the evaluation.
+
+The *evaluation* is what a score is of: which samples are tested, and what is done to every sample
+at test time. The *recipe* is how the model was made: method, parameters, size of its input,
+selection, how many of the training samples it was given. Models of several recipes are ranked
+together if their evaluation is the same. A field that this mritk does not know counts as
+evaluation: what might make scores incomparable keeps tables apart.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from functools import lru_cache
+from typing import Any
+
+from mritk.protocol.stored import StoredProtocol
+
+RECIPE = frozenset(
+    {
+        "method",
+        "parameters",
+        "selection",
+        "image_size",
+        "volume_size",
+        "precision",
+        "deterministic",
+        "normalisation",
+        "normalise_again",
+        "resize",
+    }
+)
+# Of the table ``split``: what only says which of the samples that are not tested a model was given,
+# and for what. Where selection used the test part, each number of the row is marked.
+RECIPE_OF_SPLIT = frozenset({"shots", "train_patients", "val_fraction", "validation"})
+SPLIT = "split"
+
+
+def evaluation_of(protocol: StoredProtocol) -> dict[str, Any]:
+    """Return the fields of a stored protocol that belong to the evaluation."""
+    fields = {name: value for name, value in protocol.data.items() if name not in RECIPE}
+    split = fields.get(SPLIT)
+    if isinstance(split, Mapping):
+        fields[SPLIT] = {name: v for name, v in split.items() if name not in RECIPE_OF_SPLIT}
+    return fields
+
+
+@lru_cache(maxsize=256)
+def evaluation_fingerprint(protocol_json: str) -> str:
+    """Return the SHA-256 of the evaluation of a canonical JSON of a protocol, in hexadecimal."""
+    fields = evaluation_of(StoredProtocol.from_json(protocol_json))
+    canonical = json.dumps(fields, sort_keys=True, separators=(",", ":"))
+    return hashlib.sha256(canonical.encode()).hexdigest()
+
+
+def evaluation_differences(one: StoredProtocol, other: StoredProtocol) -> list[str]:
+    """Return ``key: value | other value`` for each field of the evaluation that differs."""
+    return StoredProtocol(evaluation_of(one)).differences(StoredProtocol(evaluation_of(other)))

@@ -1,0 +1,150 @@
+"""The scores of groups of test samples: of each sex, age band, site, …; the worst, and the gap."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+
+import numpy as np
+
+from mritk.evaluate.evidence import Evidence
+from mritk.evaluate.group_gap import GroupScores
+from mritk.evaluate.group_scores import group_scores
+from mritk.evaluate.interval import Interval
+from mritk.evaluate.metric import Undefined
+from mritk.evaluate.run_values import Scored
+from mritk.results.covariate import UNKNOWN, Covariate
+from mritk.results.group_table import LEAST_OF_GROUP, GroupCell, GroupRow, GroupTable
+from mritk.results.table import Leaderboard, Table
+from mritk.store.trial_file import TrialRecord
+
+
+def with_groups(board: Leaderboard, covariates: Sequence[Covariate]) -> Leaderboard:
+    """Return a leaderboard with its tables by group; they must hold records.
+
+    Raises:
+        UsageError: Samples do not tell their group.
+    """
+    if not covariates:
+        return board
+    tables = [
+        replace(table, groups=[group_table(table, covariate) for covariate in covariates])
+        for table in board.tables
+    ]
+    return replace(board, tables=tables)
+
+
+def group_table(table: Table, covariate: Covariate) -> GroupTable:
+    """Return the scores of the rows of a table by group.
+
+    Raises:
+        UsageError: Samples do not tell their group.
+    """
+    parts = {
+        row.name: [_parts(record, covariate) for record in table.records.get(row.name, ())]
+        for row in table.rows
+    }
+    units: dict[str, set[str]] = {}
+    for trials in parts.values():
+        for of_groups in trials:
+            for group, record in of_groups.items():
+                units.setdefault(group, set()).update(record.predictions["test"].unit)
+    names = covariate.in_order(list(units))
+    shown = [name for name in names if len(units[name]) >= LEAST_OF_GROUP and name != UNKNOWN]
+    evidence, why = _evidence(table, parts, shown)
+    spread = group_scores(evidence, table.metrics[0])
+    rows = [
+        _row(name, _cells(table, name, shown, evidence, why), spread.get(name), table)
+        for name, trials in parts.items()
+        if trials
+    ]
+    return GroupTable(
+        covariate,
+        table.metrics[0],
+        {name: len(units[name]) for name in shown},
+        rows,
+        {name: len(units[name]) for name in names if name not in shown},
+    )
+
+
+def _parts(record: TrialRecord, covariate: Covariate) -> dict[str, TrialRecord]:
+    """Return the trial with the test samples of each group."""
+    test = record.predictions["test"]
+    groups = covariate.groups_of(test, record.dataset)
+    return {
+        str(group): replace(
+            record, predictions=record.predictions | {"test": test.only(groups == group)}
+        )
+        for group in np.unique(groups)
+    }
+
+
+def _evidence(
+    table: Table, parts: Mapping[str, Sequence[Mapping[str, TrialRecord]]], groups: Sequence[str]
+) -> tuple[dict[str, Evidence], dict[tuple[str, str], str]]:
+    """Return what the scores of each group can bear; and by row and group why they cannot."""
+    evidence: dict[str, Evidence] = {}
+    reasons: dict[tuple[str, str], str] = {}
+    for group in groups:
+        scored: dict[str, list[Scored]] = {}
+        for name, trials in parts.items():
+            records = [of_groups[group] for of_groups in trials if group in of_groups]
+            try:
+                scored[name] = [table.analysis.scored(record) for record in records]
+            except Undefined as why:
+                reasons[name, group] = str(why)
+        present = {name: trials for name, trials in scored.items() if trials}
+        if present:
+            evidence[group] = table.analysis.evidence(present, [table.metrics[0]])
+    return evidence, reasons
+
+
+def _cells(
+    table: Table,
+    name: str,
+    groups: Sequence[str],
+    evidence: Mapping[str, Evidence],
+    reasons: Mapping[tuple[str, str], str],
+) -> dict[str, GroupCell]:
+    """Return the score of each group of one row."""
+    metric, without = table.metrics[0], table.analysis.interval == "none"
+    cells = {}
+    for group in groups:
+        if group in evidence and name in evidence[group].rows:
+            value = evidence[group].estimate(name, metric).point
+            interval = None if without else evidence[group].interval(name, metric)
+            cells[group] = GroupCell(value, interval)
+        else:
+            reason = reasons.get((name, group), "no test sample")
+            cells[group] = GroupCell(math.nan, Interval.undefined(reason))
+    return cells
+
+
+def _row(
+    name: str, cells: Mapping[str, GroupCell], spread: GroupScores | None, table: Table
+) -> GroupRow:
+    metric = table.metrics[0]
+    values = {group: cell.value for group, cell in cells.items() if not math.isnan(cell.value)}
+    if len(values) < 2:
+        none = GroupCell(math.nan, Interval.undefined("fewer than two groups have a score"))
+        return GroupRow(name, cells, none, none)
+    pick = min if metric.higher_is_better else max
+    lowest = pick(values, key=values.__getitem__)
+    worst = GroupCell(values[lowest], group=lowest)
+    gap = GroupCell(max(values.values()) - min(values.values()))
+    if table.analysis.interval == "none":
+        return GroupRow(name, cells, worst, gap)
+    known = spread.names if spread is not None else ()
+    unsure = [group for group in values if group not in known]
+    if spread is None or unsure or metric.no_interval:
+        why = metric.no_interval or f"the variance of {unsure[0]} is unknown"
+        unknown = Interval.undefined(why)
+        worst, gap = replace(worst, interval=unknown), replace(gap, interval=unknown)
+        return GroupRow(name, cells, worst, gap)
+    low, high = metric.bounds
+    _, _, of_worst = spread.worst(
+        higher_is_better=bool(metric.higher_is_better), bounds=metric.bounds
+    )
+    _, of_gap = spread.gap(high - low)
+    return GroupRow(name, cells, replace(worst, interval=of_worst), replace(gap, interval=of_gap))

@@ -1,0 +1,97 @@
+"""What test samples are divided by: site, source, or any covariate of the dataset."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+
+import numpy as np
+
+from mritk.errors import UsageError
+from mritk.store.record import Predictions
+
+COLUMNS = ("site", "source")
+UNKNOWN = "unknown"
+
+
+@dataclass(frozen=True)
+class Covariate:
+    """A column of the samples, and what divides it if it is a number.
+
+    Attributes:
+        name: ``site``, ``source``, or the name of a covariate.
+        edges: Where a number is divided: ``(40, 60)`` gives < 40, 40 to 60 and ≥ 60.
+    """
+
+    name: str
+    edges: tuple[float, ...] = ()
+
+    @classmethod
+    def parse(cls, text: str) -> Covariate:
+        """Return the covariate of ``NAME`` or ``NAME:EDGE,EDGE…``.
+
+        Raises:
+            UsageError: The edges are no rising numbers.
+        """
+        name, _, given = text.partition(":")
+        try:
+            edges = tuple(float(edge) for edge in given.split(",") if edge.strip())
+        except ValueError as error:
+            raise UsageError(f"the edges of {name} must be numbers, not {given!r}") from error
+        if any(low >= high for low, high in pairwise(edges)):
+            raise UsageError(f"the edges of {name} must rise: {given}")
+        return cls(name, edges)
+
+    def __str__(self) -> str:
+        return f"{self.name}:{','.join(f'{edge:g}' for edge in self.edges)}".rstrip(":")
+
+    @property
+    def bands(self) -> tuple[str, ...]:
+        """Names of the bands of a number, in order."""
+        if not self.edges:
+            return ()
+        edges = [f"{edge:g}" for edge in self.edges]
+        inner = (f"{low} to {high}" for low, high in pairwise(edges))
+        return (f"< {edges[0]}", *inner, f"≥ {edges[-1]}")
+
+    def groups_of(self, predictions: Predictions, dataset: str) -> np.ndarray:
+        """Return the group of each sample, (N,) texts.
+
+        Raises:
+            UsageError: The samples do not tell, or tell numbers and there are no edges.
+        """
+        column = self._column(predictions, dataset)
+        if column.dtype.kind != "f":
+            if self.edges:
+                raise UsageError(f"{self.name} is text and has no edges: use '{self.name}' alone")
+            return np.where(column == "", UNKNOWN, column)
+        if not self.edges:
+            raise UsageError(
+                f"{self.name} is a number: say where to divide it, such as "
+                f"{self.name}:{np.nanmedian(column):g}"
+            )
+        names = np.asarray([*self.bands, UNKNOWN])
+        band = np.searchsorted(self.edges, column, side="right")
+        return np.asarray(names[np.where(np.isnan(column), len(self.bands), band)])
+
+    def _column(self, predictions: Predictions, dataset: str) -> np.ndarray:
+        if self.name in COLUMNS:
+            texts = np.asarray(getattr(predictions, self.name), dtype=np.str_)
+            if any(texts):
+                return texts
+            raise UsageError(f"the samples of {dataset} have no {self.name}")
+        covariates = getattr(predictions, "covariates", {})
+        if self.name not in covariates:
+            known = [*(name for name in COLUMNS if any(getattr(predictions, name))), *covariates]
+            raise UsageError(
+                f"the samples of {dataset} have no covariate {self.name!r}; "
+                f"available: {', '.join(known) or 'none'}"
+            )
+        return np.asarray(covariates[self.name])
+
+    def in_order(self, groups: Sequence[str]) -> list[str]:
+        """Return groups in the order of a table: bands as they rise, then names, then unknown."""
+        order = {band: number for number, band in enumerate(self.bands)}
+        last = len(order)
+        return sorted(set(groups), key=lambda g: (g == UNKNOWN, order.get(g, last), g))

@@ -1,0 +1,65 @@
+"""A table by group, as plain data."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from mritk.evaluate.interval import Interval
+from mritk.evaluate.metric import Metric
+from mritk.results.covariate import Covariate
+
+# Below this number of patients, the variance of a group is not known well enough for an interval
+# of the gap to hold (docs/statistics.md), and its score may point to a person.
+LEAST_OF_GROUP = 10
+
+
+@dataclass(frozen=True)
+class GroupCell:
+    """A score with its interval.
+
+    Attributes:
+        value: The score; NaN with a reason in the interval.
+        interval: Its interval; None if none was asked for.
+        group: The group that it is of, where that is not said elsewhere.
+    """
+
+    value: float
+    interval: Interval | None = None
+    group: str = ""
+
+
+@dataclass(frozen=True)
+class GroupRow:
+    """The scores of one row of a table by group.
+
+    Attributes:
+        name: Of the row.
+        scores: By group.
+        worst: The lowest (or for errors the highest) of them.
+        gap: The difference between the best and the worst.
+    """
+
+    name: str
+    scores: Mapping[str, GroupCell]
+    worst: GroupCell
+    gap: GroupCell
+
+
+@dataclass(frozen=True)
+class GroupTable:
+    """The rows of a table by one covariate.
+
+    Attributes:
+        covariate: What samples are divided by.
+        metric: What is computed: that which sorts the table.
+        units: By group: number of patients; of samples, where patients are unknown.
+        rows: In the order of the table.
+        small: Groups that are not shown, and their number of patients.
+    """
+
+    covariate: Covariate
+    metric: Metric
+    units: Mapping[str, int]
+    rows: Sequence[GroupRow]
+    small: Mapping[str, int]

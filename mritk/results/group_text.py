@@ -1,0 +1,105 @@
+"""The scores of groups as text and as data."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from mritk.results.columns import interval_text, name_text
+from mritk.results.group_table import LEAST_OF_GROUP, GroupCell, GroupTable
+from mritk.results.interval_data import interval_as_data
+from mritk.text.numbers import decimals, or_null
+from mritk.text.text_table import Column
+
+# What goes first where a terminal has no room.
+KEEP_GROUP, KEEP_ROW = 100.0, 1000.0
+
+
+def group_columns(table: GroupTable, style: str) -> list[Column]:
+    """Return the columns of a table by group, from the left.
+
+    Args:
+        table: The table.
+        style: Of the text: ``github`` escapes names.
+    """
+    rows = table.rows
+    columns = [Column("row", [name_text(row.name, style) for row in rows], KEEP_ROW)]
+    columns += [
+        Column(
+            f"{name_text(group, style)} (n={n})",
+            [_text(row.scores[group], style) for row in rows],
+            KEEP_GROUP - number,
+        )
+        for number, (group, n) in enumerate(table.units.items())
+    ]
+    columns.append(Column("worst group", [_text(row.worst, style) for row in rows], KEEP_ROW))
+    columns.append(Column("gap", [_text(row.gap, style) for row in rows], KEEP_ROW))
+    return columns
+
+
+def _text(cell: GroupCell, style: str) -> str:
+    text = decimals(cell.value)
+    if cell.interval is not None and not cell.interval.reason:
+        text = f"{text} {interval_text(cell.interval)}"
+    return f"{text} {name_text(cell.group, style)}".rstrip()
+
+
+def group_title(table: GroupTable) -> str:
+    """Return what the table shows."""
+    metric = table.metric
+    return f"By {table.covariate.name}: {metric.label} {metric.arrow}".rstrip()
+
+
+def group_notes(table: GroupTable) -> list[str]:
+    """Return what stands below it."""
+    notes = [
+        "Gap: best minus worst group. Its interval and that of the worst group allow for the fact "
+        "that both were selected; they assume that groups share no patients."
+    ]
+    if table.small:
+        names = ", ".join(f"{name} ({n})" for name, n in table.small.items())
+        notes.append(
+            f"Not shown, with fewer than {LEAST_OF_GROUP} patients or of unknown group: {names}."
+        )
+    cells = [(row.name, group, cell) for row in table.rows for group, cell in row.scores.items()]
+    cells += [(row.name, "gap", row.gap) for row in table.rows]
+    reasons: dict[tuple[str, str], None] = {}
+    for _, group, cell in cells:
+        if cell.interval is not None and cell.interval.reason:
+            reasons[group, cell.interval.reason] = None
+    notes += [f"{group}: {reason}." for group, reason in reasons]
+    return notes
+
+
+def groups_as_data(table: GroupTable) -> dict[str, Any]:
+    """Return a table by group as JSON-able data; undefined numbers are null."""
+    return {
+        "covariate": table.covariate.name,
+        "edges": list(table.covariate.edges),
+        "metric": table.metric.name,
+        "patients": dict(table.units),
+        "not_shown": dict(table.small),
+        "notes": group_notes(table),
+        "rows": [
+            {
+                "name": row.name,
+                "groups": _cells_as_data(row.scores),
+                "worst": _cell_as_data(row.worst),
+                "gap": _cell_as_data(row.gap),
+            }
+            for row in table.rows
+        ],
+    }
+
+
+def _cells_as_data(cells: Mapping[str, GroupCell]) -> dict[str, Any]:
+    return {group: _cell_as_data(cell) for group, cell in cells.items()}
+
+
+def _cell_as_data(cell: GroupCell) -> dict[str, Any]:
+    told: dict[str, Any] = {"value": or_null(cell.value)}
+    if cell.group:
+        told["group"] = cell.group
+    if cell.interval is not None:
+        told["interval"] = interval_as_data(cell.interval)
+    return told

@@ -1,0 +1,94 @@
+"""What makes a row of a table, and what the row is called."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+
+from mritk.errors import UsageError
+from mritk.results.table import row_name
+from mritk.results.table_trial import TableTrial
+from mritk.results.trial_facts import TrialFacts
+from mritk.text.natural_order import natural
+
+# Trials that differ in one of these are never ranked against each other.
+NEVER_RANKED_ACROSS = ("dataset", "dataset_fingerprint", "scheme", "evaluation")
+GROUPINGS = ("dataset", "protocol", "backbone", "augmentation", "method", "fold", "seed")
+ROWS = ("backbone", "augmentation", "protocol", "method")
+# A name may stand for several recipes.
+CONTENT_OF = {"protocol": ("protocol", "fingerprint")}
+
+
+def table_keys(group_by: Sequence[str]) -> list[str]:
+    """Return the facts of which each combination makes a table.
+
+    Args:
+        group_by: One table for each value of these, of :data:`GROUPINGS`.
+
+    Raises:
+        UsageError: A name is none of those.
+    """
+    _require(group_by, GROUPINGS, "group by")
+    asked = [key for name in group_by for key in CONTENT_OF.get(name, (name,))]
+    return list(dict.fromkeys((*NEVER_RANKED_ACROSS, *asked)))
+
+
+def all_but(rows: Sequence[str]) -> list[str]:
+    """Return what tables must be grouped by, so that rows differ in nothing but these.
+
+    Args:
+        rows: Of :data:`ROWS`; empty: whatever differs. A method is a part of its protocol, so that
+            rows by method are rows by protocol.
+
+    Raises:
+        UsageError: A name is none of those.
+    """
+    _require(rows, ROWS, "make rows of")
+    if not rows:
+        return []
+    left = [name for name in ("backbone", "augmentation") if name not in rows]
+    return left if {"protocol", "method"} & set(rows) else [*left, "protocol"]
+
+
+def _require(names: Sequence[str], known: Sequence[str], what: str) -> None:
+    for name in names:
+        if name not in known:
+            raise UsageError(f"cannot {what} {name!r}; available: {', '.join(known)}")
+
+
+def named_rows(trials: Iterable[TableTrial]) -> dict[str, list[TableTrial]]:
+    """Return the trials of each row of a table by its name, in order of seeds and folds."""
+    grouped: dict[tuple[str, ...], list[TableTrial]] = defaultdict(list)
+    for trial in sorted(trials, key=lambda trial: (trial.facts.seed, trial.facts.fold)):
+        facts = trial.facts
+        grouped[facts.backbone, facts.augmentation, facts.fingerprint].append(trial)
+    called = protocol_names(trial.facts for found in grouped.values() for trial in found)
+    augmented = len({augmentation for _, augmentation, _ in grouped}) > 1
+    rows = {}
+    for (backbone, augmentation, fingerprint), found in grouped.items():
+        name = row_name(backbone, augmentation) if augmented else backbone
+        rows[f"{name}, {called[fingerprint]}" if len(called) > 1 else name] = found
+    return rows
+
+
+def protocol_names(trials: Iterable[TrialFacts]) -> dict[str, str]:
+    """Return the name of each protocol by fingerprint; where two are called alike, with its digits.
+
+    Of several names of one recipe, the first is taken.
+    """
+    found: dict[str, str] = {}
+    for facts in trials:
+        found.setdefault(facts.fingerprint, facts.protocol)
+    names = list(found.values())
+    return {
+        fingerprint: f"{name} ({fingerprint[:8]})" if names.count(name) > 1 else name
+        for fingerprint, name in found.items()
+    }
+
+
+def shared_protocol(names: Mapping[str, str]) -> dict[str, str]:
+    """Return name and fingerprint of the protocol of a table; of several: all names, and none."""
+    if len(names) == 1:
+        ((fingerprint, name),) = names.items()
+        return {"protocol": name, "fingerprint": fingerprint}
+    return {"protocol": ", ".join(sorted(names.values(), key=natural)), "fingerprint": ""}

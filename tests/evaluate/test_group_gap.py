@@ -1,0 +1,121 @@
+"""The gap between groups and the worst group: closed forms, symmetries, and a simulation."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import pytest
+from scipy import stats
+
+from mritk.evaluate.group_gap import GroupScores, _with_gap
+
+
+def scores(points, errors, dof=math.inf, **more) -> GroupScores:
+    names = [f"g{number}" for number in range(len(points))]
+    return GroupScores(
+        names,
+        np.asarray(points, float),
+        np.asarray(errors, float),
+        np.full(len(points), dof),
+        **more,
+    )
+
+
+def test_the_gap_of_two_groups_is_that_of_their_difference():
+    """Far from 0, the test is the normal one of a difference of two means."""
+    value, interval = scores([0.9, 0.5], [0.03, 0.04]).gap()
+    reach = stats.norm.ppf(0.975) * 0.05
+    assert value == pytest.approx(0.4)
+    assert (interval.low, interval.high) == pytest.approx((0.4 - reach, 0.4 + reach), abs=0.006)
+
+
+def test_the_gap_of_two_groups_that_may_be_equal_reaches_zero():
+    """Its ends are those of the folded normal: 0 is refused where |z| exceeds 1.96."""
+    assert scores([0.70, 0.61], [0.03, 0.04]).gap()[1].low == 0
+    assert scores([0.70, 0.59], [0.03, 0.04]).gap()[1].low > 0
+
+
+def test_many_equal_groups_make_a_gap_that_is_not_one():
+    """The range of eight normal values is 2.85 standard errors on average (Tippett 1925)."""
+    rng = np.random.default_rng(1)
+    points = rng.normal(0.8, 0.05, 8)
+    value, interval = scores(points, [0.05] * 8).gap()
+    assert value > 0.1
+    assert interval.low == 0
+
+
+def test_the_worst_of_groups_that_may_be_equal_may_be_as_good_as_all():
+    """It was picked for being the lowest: the interval reaches up to what all have in common."""
+    points, error = [0.80, 0.80, 0.79, 0.74], 0.05
+    name, value, interval = scores(points, [error] * 4).worst(higher_is_better=True)
+    assert (name, value) == ("g3", 0.74)
+    assert interval.high > np.mean(points) + error / 2
+    assert interval.low > 0.74 - 2.4 * error
+
+
+def test_a_clearly_worst_group_has_the_interval_of_its_own():
+    _, _, interval = scores([0.9, 0.92, 0.3], [0.01, 0.01, 0.04]).worst(higher_is_better=True)
+    reach = stats.norm.ppf(0.975) * 0.04
+    assert (interval.low, interval.high) == pytest.approx((0.3 - reach, 0.3 + reach), abs=0.006)
+
+
+def test_of_an_error_the_largest_is_worst():
+    given = scores([5.0, 7.5, 4.0], [0.5, 0.6, 0.4], dof=30)
+    turned = scores([-5.0, -7.5, -4.0], [0.5, 0.6, 0.4], dof=30)
+    name, value, interval = given.worst(higher_is_better=False)
+    _, _, mirrored = turned.worst(higher_is_better=True)
+    assert (name, value) == ("g1", 7.5)
+    assert (interval.low, interval.high) == pytest.approx((-mirrored.high, -mirrored.low))
+
+
+def test_intervals_stay_within_the_range_of_the_metric():
+    given = scores([0.99, 0.02], [0.05, 0.05])
+    assert given.gap(width=1.0)[1].high == 1
+    assert given.worst(higher_is_better=True, bounds=(0.0, 1.0))[2].low == 0
+
+
+def test_less_certain_groups_widen_the_interval():
+    narrow = scores([0.9, 0.7, 0.6], [0.03] * 3).gap()[1]
+    unsure = scores([0.9, 0.7, 0.6], [0.03] * 3, dof=5).gap()[1]
+    assert unsure.low < narrow.low < narrow.high < unsure.high
+
+
+@pytest.mark.parametrize("gap", [0.05, 0.2, 0.31, 0.5])
+def test_scores_move_as_little_as_they_can_to_have_a_gap(gap):
+    """Against scipy: minimise the squared distance under the constraint."""
+    from scipy.optimize import minimize
+
+    points, variance = np.array([0.9, 0.72, 0.65, 0.59]), np.array([4.0, 1.0, 9.0, 2.0]) * 1e-4
+    distance, moved = _with_gap(points[None], variance, gap)
+    assert np.ptp(moved[0]) == pytest.approx(gap)
+    assert distance[0] == pytest.approx(((points - moved[0]) ** 2 / variance).sum())
+
+    def of_pair(up: int, down: int) -> float:
+        """The minimum with two groups at the ends of the window and the others within it."""
+
+        def cost(low: float) -> float:
+            at = np.clip(points, low, low + gap)
+            at[up], at[down] = low + gap, low
+            return float(((points - at) ** 2 / variance).sum())
+
+        starts = np.linspace(0.2, 1.0, 30)
+        best = starts[np.argmin([cost(start) for start in starts])]
+        return float(minimize(lambda x: cost(x[0]), [best], method="Nelder-Mead").fun)
+
+    least = min(of_pair(up, down) for up in range(4) for down in range(4) if up != down)
+    assert distance[0] == pytest.approx(least, rel=1e-3, abs=1e-5)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("truth", [(0.8, 0.8, 0.8, 0.8), (0.9, 0.8, 0.75, 0.6)])
+def test_intervals_cover_the_truth(truth):
+    """95 % of 100 draws, within what chance allows for."""
+    errors, rng = np.array([0.05, 0.07, 0.06, 0.08]), np.random.default_rng(3)
+    gap, worst = [], []
+    for points in rng.normal(truth, errors, (100, 4)):
+        drawn = scores(points, errors, draws=1000)
+        gap.append(np.ptp(truth) in drawn.gap()[1])
+        worst.append(min(truth) in drawn.worst(higher_is_better=True)[2])
+    assert stats.binomtest(sum(gap), 100, 0.95).pvalue > 0.01
+    assert stats.binomtest(sum(worst), 100, 0.95).pvalue > 0.01

@@ -1,0 +1,51 @@
+"""Threads of this process, each of which is one core's worth of work."""
+
+from __future__ import annotations
+
+import time
+
+import pytest
+from threadpoolctl import threadpool_info, threadpool_limits
+
+from mritk.machine.cores import available_cores
+from mritk.machine.in_threads import in_threads
+
+
+def test_results_of_threads_come_in_order_and_few_are_made_ahead():
+    """Finished volumes that wait for their turn would fill the memory."""
+    made = []
+
+    def make(row):
+        made.append(row)
+        return row
+
+    for expected, row in enumerate(in_threads(make, 100)):
+        assert row == expected
+        time.sleep(0.001)
+        assert len(made) <= row + 1 + 2 * available_cores()
+    assert sorted(made) == list(range(100))
+
+
+def test_nothing_more_is_made_once_nobody_asks():
+    made = []
+    results = in_threads(made.append, 10_000)
+    next(results)
+    results.close()
+    assert len(made) <= 1 + 2 * available_cores()
+
+
+def blas_threads(_: int = 0) -> set[int]:
+    return {found["num_threads"] for found in threadpool_info() if found["user_api"] == "blas"}
+
+
+def test_blas_has_no_threads_of_its_own_meanwhile():
+    """Two threads that each start two wait for each other, spinning, most of the time."""
+    with threadpool_limits(2, user_api="blas"):
+        if blas_threads() != {2}:
+            pytest.skip("this BLAS cannot be told how many threads to use")
+        assert list(in_threads(blas_threads, 3)) == [{1}] * 3
+        assert blas_threads() == {2}
+        results = in_threads(blas_threads, 100)
+        next(results)
+        results.close()
+        assert blas_threads() == {2}, "also if nobody asks for the rest"

@@ -1,0 +1,154 @@
+"""Scores by group of test samples: against scores of those samples alone."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from mritk.errors import UsageError
+from mritk.evaluate.metrics import find_metric
+from mritk.results.by_group import with_groups
+from mritk.results.covariate import Covariate
+from mritk.results.formats import as_data, format_leaderboard
+from mritk.results.leaderboard import build_leaderboard
+from mritk.store.trial_file import Predictions
+
+PATIENTS = {"f": 24, "m": 30, "x": 4}
+
+
+@pytest.fixture(scope="module")
+def records(make_record):
+    """Two backbones, two seeds, patients of three sites; one of them has few."""
+    site = np.repeat(list(PATIENTS), list(PATIENTS.values()))
+    n = len(site)
+    target = np.arange(n) % 2
+    made = []
+    for backbone, odds in (("good@scratch", {"f": 1.5, "m": 0.3}), ("poor@scratch", {})):
+        for seed in (0, 1):
+            rng = np.random.default_rng(seed)
+            shift = np.asarray([odds.get(name, 0.2) for name in site])
+            score = np.zeros((n, 2), dtype=np.float32)
+            score[np.arange(n), target] = shift + rng.normal(size=n)
+            names = [f"s{number}" for number in range(n)]
+            test = Predictions(names, names, site.tolist(), [""] * n, target, score)
+            made.append(
+                make_record(
+                    backbone=backbone,
+                    seed=seed,
+                    id=f"{backbone[:4]}{seed}",
+                    predictions={"val": test, "test": test},
+                )
+            )
+    return made
+
+
+def table(records, text="site"):
+    board = build_leaderboard(records)
+    (found,) = with_groups(board, [Covariate.parse(text)]).tables
+    return found, found.groups[0]
+
+
+def test_the_score_of_a_group_is_that_of_its_samples_alone(records):
+    _, groups = table(records)
+    metric = find_metric("balanced_accuracy")
+    expected = []
+    for record in records[:2]:
+        test = record.predictions["test"]
+        rows = np.asarray(test.site) == "f"
+        expected.append(metric.compute(test.target[rows], test.score[rows]).value)
+    (row,) = [row for row in groups.rows if row.name == "good@scratch"]
+    assert row.scores["f"].value == pytest.approx(np.mean(expected))
+    assert row.scores["f"].value in row.scores["f"].interval
+    assert row.worst.group == "m"
+    assert row.worst.value == row.scores["m"].value
+    assert row.gap.value == pytest.approx(row.scores["f"].value - row.scores["m"].value)
+    assert row.gap.value in row.gap.interval
+
+
+def test_a_group_of_few_patients_is_not_shown_and_is_never_the_worst(records):
+    _, groups = table(records)
+    assert groups.units == {"f": 24, "m": 30}
+    assert groups.small == {"x": 4}
+    assert all("x" not in row.scores for row in groups.rows)
+    text = format_leaderboard(with_groups(build_leaderboard(records), [groups.covariate]), "plain")
+    assert "fewer than 10 patients or of unknown group: x (4)" in text
+
+
+@pytest.mark.parametrize("style", ["github", "plain", "latex", "html"])
+def test_every_style_shows_scores_worst_group_and_gap(records, style):
+    board = with_groups(build_leaderboard(records), [Covariate("site")])
+    text = format_leaderboard(board, style)
+    for word in ("By site", "f (n=24)", "m (n=30)", "worst group", "gap"):
+        assert word in text
+
+
+def test_data_hold_every_number(records):
+    board = with_groups(build_leaderboard(records), [Covariate("site")])
+    (groups,) = as_data(board)["tables"][0]["groups"]
+    assert groups["covariate"] == "site"
+    (row,) = [row for row in groups["rows"] if row["name"] == "good@scratch"]
+    assert row["worst"]["group"] == "m"
+    assert row["gap"]["interval"]["low"] >= 0
+    assert "groups" not in as_data(build_leaderboard(records))["tables"][0]
+
+
+def test_a_group_that_lacks_a_class_has_no_score_and_says_why(records):
+    def without(record):
+        test = record.predictions["test"]
+        rows = (np.asarray(test.site) != "m") | (test.target == 0)
+        return replace(record, predictions=record.predictions | {"test": test.only(rows)})
+
+    found, groups = table([without(record) for record in records])
+    row = groups.rows[0]
+    assert np.isnan(row.scores["m"].value)
+    assert "fewer than two groups have a score" in row.gap.interval.reason
+    text = format_leaderboard(replace(build_leaderboard([]), tables=[found]), "plain")
+    assert "m: class number 1 has no sample" in text or "m: the value itself is undefined" in text
+
+
+def test_without_intervals_groups_have_none(records):
+    board = build_leaderboard(records)
+    analysis = replace(board.tables[0].analysis, interval="none")
+    found = with_groups(build_leaderboard(records, analysis=analysis), [Covariate("site")])
+    row = found.tables[0].groups[0].rows[0]
+    assert row.gap.interval is None
+    assert row.scores["f"].interval is None
+
+
+class TestCovariates:
+    predictions = Predictions(
+        ["a", "b", "c", "d"], [""] * 4, [""] * 4, [""] * 4, np.zeros(4), np.zeros(4)
+    )
+
+    def of(self, text, **columns):
+        given = replace(self.predictions)
+        given.covariates = {name: np.asarray(values) for name, values in columns.items()}
+        covariate = Covariate.parse(text)
+        return covariate, covariate.groups_of(given, "toy")
+
+    def test_numbers_fall_into_bands(self):
+        covariate, groups = self.of("age:40,60", age=[39.9, 40, 60, np.nan])
+        assert groups.tolist() == ["< 40", "40 to 60", "≥ 60", "unknown"]
+        assert covariate.in_order(groups[::-1].tolist()) == groups.tolist()
+
+    def test_texts_are_groups_and_empty_ones_unknown(self):
+        covariate, groups = self.of("sex", sex=["m", "f", "", "m"])
+        assert groups.tolist() == ["m", "f", "unknown", "m"]
+        assert covariate.in_order(groups.tolist()) == ["f", "m", "unknown"]
+
+    @pytest.mark.parametrize(
+        ("text", "message"),
+        [
+            ("age", "age is a number: say where to divide it, such as age:50"),
+            ("sex:3", "sex is text and has no edges"),
+            ("weight", "have no covariate 'weight'; available: age, sex"),
+            ("site", "the samples of toy have no site"),
+            ("age:60,40", "must rise"),
+            ("age:old", "must be numbers"),
+        ],
+    )
+    def test_what_cannot_be_divided_is_refused_in_one_line(self, text, message):
+        with pytest.raises(UsageError, match=message):
+            self.of(text, age=[40.0, 45, 55, 60], sex=["m", "f", "m", "f"])
