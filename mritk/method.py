@@ -178,6 +178,10 @@ class Fitted(Protocol):
       ``nn.Sequential`` of ``Linear``, ``BatchNorm1d``, ``ReLU`` and ``Dropout``.
     * ``input_shape``: (C, *spatial) of one input, as a tuple.
     * ``output_scaling``: (center, scale) of a regression: a value is ``output · scale + center``.
+    * ``embed(subset)``: features of each sample, (N, D), stored in half precision with ``mritk run
+      --keep-embeddings``.
+    * ``spread(subset)``: standard deviation of what is predicted of each sample, (N,), for methods
+      that predict a distribution.
     * ``model_cost``: a mapping with any of ``parameters``, ``trained_parameters``, ``flops``
       (:func:`mritk.model.flops.count_flops`) and ``latency_seconds``
       (:func:`mritk.model.latency.measure_latency`). By default parameters and operations of
@@ -185,7 +189,11 @@ class Fitted(Protocol):
     """
 
     def predict(self, subset: Subset) -> np.ndarray:
-        """Return float32 logits (N, classes), or values (N,) for a regression."""
+        """Return float32 logits (N, classes), or values (N,) for a regression.
+
+        For a segmentation return N label maps, whole numbers of the shape of the label map of each
+        sample (:func:`mritk.to_sample_grid`); mritk compares them to their references.
+        """
 
     @property
     def notes(self) -> Mapping[str, Any]:

@@ -43,7 +43,8 @@ def read_history(group: h5py.Group) -> list[Epoch]:
 
 def read_predictions(group: h5py.Group) -> Predictions:
     """Return the predictions of one part."""
-    texts = {name: _column(group[name]) for name in ("id", "patient", "site", "source")}
+    names = ("id", "patient", "site", "source")
+    texts: dict[str, Any] = {name: _column(group[name]) for name in names}
     clean = group["clean"][()] if "clean" in group else None
     unit = _column(group["unit"]) if "unit" in group else []
     target, score = group["target"][()], group["score"][()]

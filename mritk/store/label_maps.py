@@ -67,8 +67,11 @@ class LabelMaps(Sequence[np.ndarray]):
 
     def only(self, rows: np.ndarray) -> LabelMaps:
         """Return those of some samples: ``rows`` is (N,) bool."""
-        columns = (self.shapes, self.packed, self.spacing)
-        return LabelMaps(*(tuple(compress(column, rows)) for column in columns))
+        return LabelMaps(
+            tuple(compress(self.shapes, rows)),
+            tuple(compress(self.packed, rows)),
+            tuple(compress(self.spacing, rows)),
+        )
 
     def write(self, group: h5py.Group) -> None:
         """Write each map as a dataset named after its row."""

@@ -107,5 +107,5 @@ def _covariates(rows: np.ndarray) -> dict[str, np.ndarray]:
         name: np.asarray(texts(rows[name]), dtype=np.str_)
         if rows.dtype[name].kind == "S"
         else np.ascontiguousarray(rows[name])
-        for name in rows.dtype.names
+        for name in rows.dtype.names or ()
     }
