@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal, Protocol
 
+from mritk.data.rank import of_rank
 from mritk.errors import UsageError
 from mritk.records import Record
 
@@ -144,7 +145,8 @@ class Setup:
     @property
     def input_size(self) -> Size:
         """The size to which samples are brought, a side or one per axis; None: as they are."""
-        chosen = self.image_size if self.train.samples.spatial_dims == 2 else self.volume_size
+        dims = self.train.samples.spatial_dims
+        chosen = of_rank(dims, self.image_size, self.volume_size)
         if chosen is None and self.backbone is not None:
             return self.backbone.input.size
         return chosen

@@ -1,4 +1,4 @@
-"""Find code that decides on the kind of a task."""
+"""Find code that decides on the kind of a task, or on the rank of samples."""
 
 from __future__ import annotations
 
@@ -44,3 +44,23 @@ def _names_kind(node: ast.AST) -> bool:
         return node.value in names
     name = getattr(node, "attr", None) or getattr(node, "id", None)
     return name in classes
+
+
+def decisions_on_rank(tree: ast.AST) -> list[str]:
+    """Return the expressions that compare spatial dimensions, or those of a batch, with a number.
+
+    Comparing those of two things is no decision.
+    """
+    return [
+        ast.unparse(node)
+        for node in ast.walk(tree)
+        if isinstance(node, ast.Compare) and _compares_rank(node)
+    ]
+
+
+def _compares_rank(node: ast.Compare) -> bool:
+    parts = list(_parts(node))
+    names = {getattr(part, "attr", None) or getattr(part, "id", None) for part in parts}
+    numbers = {part.value for part in parts if isinstance(part, ast.Constant)}
+    dims = bool(names & {"spatial_dims", "dims"} and numbers & {2, 3})
+    return dims or bool("ndim" in names and numbers & {4, 5})

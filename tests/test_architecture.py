@@ -12,7 +12,7 @@ import mritk
 import mritk.train
 from reference_pages.floors_page import purpose, render
 from reference_pages.import_graph import circle, floors, imports_of, room_graph, room_of
-from tests.decisions import decisions_on_kind
+from tests.decisions import decisions_on_kind, decisions_on_rank
 
 ROOT = Path(__file__).parents[1]
 CORE = sorted((ROOT / "mritk").rglob("*.py"))
@@ -192,6 +192,35 @@ def test_only_tasks_metrics_and_the_loss_decide_on_the_kind_of_a_task():
 def test_a_decision_on_a_kind_is_found_however_it_is_written(planted):
     assert decisions_on_kind(ast.parse(planted))
     assert not decisions_on_kind(ast.parse("if task.classes and finding.kind == 'labels': pass"))
+
+
+# What reads pixels or maps them to a network; and what makes samples and networks to test others.
+DECIDE_ON_RANK = ("data", "batches", "model", "audit", "testing")
+# It is the network: its input contract, and the layers of one.
+IS_A_NETWORK = ("mritk/backbone.py", "plugins/mritk_huggingface/pooled_encoder.py")
+
+
+def test_only_what_holds_pixels_or_networks_decides_on_the_rank_of_samples():
+    for path in [*CORE, *PLUGINS]:
+        name = path.relative_to(ROOT).as_posix()
+        if not name.startswith((*(f"mritk/{room}/" for room in DECIDE_ON_RANK), *IS_A_NETWORK)):
+            found = decisions_on_rank(ast.parse(path.read_text(encoding="utf-8")))
+            assert not found, f"{name}: {'; '.join(found)}"
+
+
+@pytest.mark.parametrize(
+    "planted",
+    [
+        "samples.spatial_dims == 2",
+        "2 != spatial_dims",
+        "dims in (2, 3)",
+        "batch.ndim == 5",
+        "x if backbone.architecture.spatial_dims > 2 else y",
+    ],
+)
+def test_a_decision_on_rank_is_found_however_it_is_written(planted):
+    assert decisions_on_rank(ast.parse(planted))
+    assert not decisions_on_rank(ast.parse("backbone.spatial_dims != samples.spatial_dims"))
 
 
 def test_no_weights_are_loaded_without_proof():

@@ -47,9 +47,11 @@ def _of_split(record: TrialRecord) -> Iterator[str]:
 
 
 def _of_data(record: TrialRecord) -> Iterator[str]:
-    test = record.predictions["test"]
     if is_synthetic(record):
         yield "The data are synthetic: performance on scanner images is unknown."
+    if not record.scored:
+        return
+    test = record.predictions["test"]
     patients = len(set(test.patient) - {""})
     if record.grouped and patients < FEW_PATIENTS:
         yield f"Few patients: the test set has {patients}."

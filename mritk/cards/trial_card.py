@@ -57,12 +57,17 @@ def trial_card(record: TrialRecord) -> str:
     """Return the model card of a finished trial.
 
     Raises:
-        UsageError: The trial failed, so there is no model to describe.
+        UsageError: The trial failed, so there is no model to describe; or it has no scores.
     """
     if not record.finished:
         raise UsageError(
             f"trial {record.id[:8]} is {record.status}, so there is no model to describe; see "
             f"'mritk show {record.id[:8]}'"
+        )
+    if not record.scored:
+        raise UsageError(
+            f"trial {record.id[:8]} learned from {record.task.kind} data and has no scores, which "
+            f"a model card states; see 'mritk show {record.id[:8]}'"
         )
     found = card_metrics(record)
     lines = front_matter(_front(record, found))

@@ -61,6 +61,7 @@ def audit(
     from mritk.audit.audit import audit as audit_datasets
     from mritk.audit.text import format_audit
     from mritk.cli.progress import progress_line
+    from mritk.data.rank import has_grid
     from mritk.study.opening import open_datasets
 
     if page is not None and not page.parent.is_dir():
@@ -69,7 +70,7 @@ def audit(
     options = as_data_options(data)
     opened = open_datasets(datasets, app.registry, workspace, options)
     for found in opened:
-        if found.samples.spatial_dims not in (2, 3):
+        if not has_grid(found.samples.spatial_dims):
             raise click.UsageError(f"{found.record.name} contains neither images nor volumes")
     with progress_line() as progress:
         result = audit_datasets([found.for_audit() for found in opened], workspace, progress)

@@ -88,6 +88,7 @@ def _pictures(
 ) -> tuple[dict[str, dict[str, str]], list[str]]:
     """Return thumbnails by dataset and sample, and why there are none of some datasets."""
     from mritk.audit.image_index import image_index
+    from mritk.data.rank import has_grid
     from mritk.report.hardest import hardest
     from mritk.report.thumbnails import thumbnails
     from mritk.study.opening import open_datasets
@@ -97,7 +98,7 @@ def _pictures(
     pictures: dict[str, dict[str, str]] = {}
     remarks = []
     for opened in open_datasets(options["datasets"], app.registry, workspace, data):
-        if opened.samples.spatial_dims not in (2, 3):
+        if not has_grid(opened.samples.spatial_dims):
             raise UsageError(f"{opened.record.name} has no images; remove --dataset")
         index = image_index(opened.samples, workspace, opened.reader)
         fingerprint = opened.identified(index).fingerprint

@@ -60,7 +60,7 @@ class PairedTrials:
         by_name = {_key(record, *NAMED_ALIKE): record for record in after.values()}
         in_order = sorted(before.items(), key=lambda old: (*_key(old[1], *NAMES), str(old[0])))
         for key, old in in_order:
-            if old.finished:
+            if old.scored:
                 pairs._add(old, after.get(key) or by_name.get(_key(old, *NAMED_ALIKE)))
         known = {_key(old, *by, *ROW) for old in before.values() for by in (CONTENTS, NAMES)}
         added = (

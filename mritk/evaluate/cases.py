@@ -85,10 +85,12 @@ def case_scores(
             f"a predicted label map has shape {predicted.shape}, its reference {reference.shape}"
         )
     for name, labels in (("predicted", predicted), ("true", reference)):
-        if labels.dtype.kind not in "iub" or (labels.size and labels.max() >= task.outputs):
+        whole = labels.dtype.kind in "iub"
+        low, high = (labels.min(), labels.max()) if labels.size else (0, 0)
+        if not whole or low < 0 or high >= task.outputs:
             raise DataError(
                 f"a {name} label map must hold the whole numbers 0 to {task.outputs - 1}, the "
-                f"labels {', '.join(task.labels)}; got {labels.dtype} up to {labels.max()}"
+                f"labels {', '.join(task.labels)}; got {labels.dtype} from {low} to {high}"
             )
     steps = (1.0,) * reference.ndim if spacing is None else tuple(spacing)
     found = []

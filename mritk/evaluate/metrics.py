@@ -26,8 +26,12 @@ def metrics_of(
     """
     regions = segmentation.of_regions(task)
     if shown:
-        usual = {"classification": classification.SHOWN, "regression": regression.SHOWN}
-        return usual.get(task.kind, (*segmentation.SEGMENTATION, *regions))
+        usual = {
+            "classification": classification.SHOWN,
+            "regression": regression.SHOWN,
+            "segmentation": (*segmentation.SEGMENTATION, *regions),
+        }
+        return usual.get(task.kind, ())
     return (*(m for m in all_metrics(extra).values() if m.task == task.kind), *regions)
 
 

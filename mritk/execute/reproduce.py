@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from mritk.errors import MritkError, Unavailable, UnknownName
+from mritk.errors import MritkError, Unavailable, UnknownName, UsageError
 from mritk.evaluate.metrics import metrics_of
 from mritk.execute.serial import SerialRun
 from mritk.machine.device import choose_device
@@ -29,7 +29,7 @@ class Agreement:
 
     Attributes:
         largest: The largest difference between two scores of one test sample.
-        decisions: Number of test samples whose decision differs; 0 for a regression.
+        decisions: Number of test samples whose class differs; 0 where there are no classes.
         samples: Number of test samples.
         scores: By metric: the stored value and the new one; None where undefined.
         file: Where the new trial stands, or stood.
@@ -77,9 +77,15 @@ def reproduce(
         device: ``auto``, ``cpu``, ``cuda`` or ``cuda:N``.
 
     Raises:
+        UsageError: The trial has no scores to compare.
         Unavailable: What would be trained is another trial; the text tells in what.
         MritkError: The training fails.
     """
+    if not record.scored:
+        raise UsageError(
+            f"trial {record.id[:8]} has no scores that a rerun could be compared to; train it "
+            "into another folder with 'mritk run -o'"
+        )
     into.require_writable()
     plan = planner.plan(_narrowed(benchmark, record, planner.registry), into)
     trial = next((trial for trial in plan.trials if trial.id == record.id), None)
@@ -148,9 +154,11 @@ def agreement(stored: TrialRecord, again: TrialRecord, file: str) -> Agreement:
     at = {name: row for row, name in enumerate(new.id)}
     scores = new.score[[at[name] for name in old.id]]
     decisions = 0
-    if scores.ndim == 2:
+    if stored.task.classes:
         decisions = int((scores.argmax(axis=1) != old.score.argmax(axis=1)).sum())
-    largest = float(np.abs(scores.astype(np.float64) - old.score).max()) if len(scores) else 0.0
+    apart = np.abs(scores.astype(np.float64) - old.score)
+    apart[np.isnan(scores) & np.isnan(old.score)] = 0  # a region that a case does not have
+    largest = float(np.nan_to_num(apart, nan=np.inf).max()) if len(scores) else 0.0
     pairs = {}
     for metric in metrics_of(stored.task):
         values = [metric.compute(old.target, both).value for both in (old.score, scores)]

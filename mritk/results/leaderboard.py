@@ -71,6 +71,9 @@ def build_leaderboard(
         if isinstance(trial, StoreError):
             damaged.append(trial)
             continue
+        task = trial.task if isinstance(trial, TrialRecord) else trial.facts.task
+        if not task.has_scores:  # a row needs something to be ranked by
+            continue
         for part, found in _parts(trial, analysis):
             group = (*(getattr(found.facts, key) for key in keys), part)
             groups[group].append(found)

@@ -25,7 +25,7 @@ def probed(record: TrialRecord, covariate: Covariate) -> TrialRecord:
         UsageError: The trial has no embeddings, or its samples do not tell their group, or there
             are too few patients of some group.
     """
-    if not record.finished:
+    if not record.scored:
         return record
     test = record.predictions["test"]
     embedding = test.embedding

@@ -129,7 +129,7 @@ class TrialIndex:
         self.note(trial)
         if self._held and self._wanted(trial.facts):
             trial.held = stored.record
-        if trial.facts.finished and self._wanted(trial.facts):
+        if trial.facts.scored and self._wanted(trial.facts):
             usual = metrics_of(trial.facts.task)
             known = metrics_of(trial.facts.task, self._analysis.extra_metrics, shown=False)
             others = [m for m in known if m.name in self._metrics and m not in usual]

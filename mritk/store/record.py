@@ -137,6 +137,11 @@ class TrialIdentity:
         return self.status == "finished"
 
     @property
+    def scored(self) -> bool:
+        """Whether it was trained to its end and tells the scores of its test set."""
+        return self.finished and self.task.has_scores
+
+    @property
     def stored_protocol(self) -> StoredProtocol:
         """The protocol, ready to answer."""
         return _protocol(self.protocol_json)

@@ -9,6 +9,7 @@ from shlex import quote
 from typing import TypeVar
 
 from mritk.backbone import Backbone
+from mritk.data.rank import is_volume
 from mritk.errors import DataError, ProtocolError, Unavailable, UnknownName
 from mritk.plugins.options import TELLING, split_options
 from mritk.plugins.registry import Registry
@@ -17,7 +18,6 @@ from mritk.records import Architecture, BackboneFamily, DatasetFamily
 
 Found = TypeVar("Found")
 
-VOLUME = 3
 # The option that, by convention, makes images of volumes, and the family of backbones that does; a
 # usual number of them.
 SLICES = "slices"
@@ -98,7 +98,7 @@ def _no_dataset(path: Path, typed: str, *, asked: bool) -> str:
 def volumes_hint(name: str, backbone: Backbone, registry: Registry) -> str:
     """Return what to type where ``backbone`` takes images, but the dataset ``name`` has volumes."""
     choices = [slices_hint(name, registry)]
-    own = sorted(a.name for a in registry.records(Architecture) if a.spatial_dims == VOLUME)
+    own = sorted(a.name for a in registry.records(Architecture) if is_volume(a.spatial_dims))
     if own:
         choices.append(f"use a backbone for volumes, such as -b {quote(own[0])}")
     if any(family.prefix == SLICES for family in registry.records(BackboneFamily)):

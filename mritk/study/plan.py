@@ -17,6 +17,7 @@ from mritk.data.decoded_size import decoded_bytes, require_room, warn_of_croppin
 from mritk.data.grid import Grid, GridLike
 from mritk.data.label_maps import require_label_maps
 from mritk.data.preprocessing import Preprocessing
+from mritk.data.rank import has_grid, of_rank
 from mritk.data.samples import Samples, UnreadableSamples
 from mritk.errors import DataError, UsageError
 from mritk.evaluate.metrics import find_metric
@@ -177,7 +178,7 @@ class Planner:
 
     def _audit(self, opened: Opened) -> Audit | None:
         """Audit a dataset; None if its data do not lie on a grid."""
-        if opened.samples.spatial_dims not in (2, 3):
+        if not has_grid(opened.samples.spatial_dims):
             return None
         return audit([opened.for_audit()], self.workspace, self.progress, self.expected)
 
@@ -275,7 +276,7 @@ class Planner:
         for protocol, backbone in product(protocols, backbones):
             if not self.registry.method(protocol.method).uses_backbone:
                 continue
-            size = protocol.image_size if samples.spatial_dims == 2 else protocol.volume_size
+            size = of_rank(samples.spatial_dims, protocol.image_size, protocol.volume_size)
             contract = _given(backbone, protocol).input
             grid = contract.grid(size or contract.size)
             wanted.add((grid, contract.interpolation, protocol.preprocessing))

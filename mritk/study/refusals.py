@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from mritk.backbone import Backbone
+from mritk.data.rank import is_volume
 from mritk.data.samples import Samples
 from mritk.errors import DataError, UsageError
 from mritk.evaluate.metrics import find_metric
@@ -44,7 +45,7 @@ def require_fit(
     held = f"{record.name} contains {KINDS[dims]}"
     if backbone is not None and backbone.architecture.spatial_dims != dims:
         takes = KINDS[backbone.architecture.spatial_dims]
-        hint = volumes_hint(record.name, backbone, registry) if dims == 3 else ""
+        hint = volumes_hint(record.name, backbone, registry) if is_volume(dims) else ""
         raise UsageError(f"{backbone.name} takes {takes}, but {held}{hint and f'; {hint}'}")
     if backbone is not None:
         _require_inputs(record, samples, backbone)

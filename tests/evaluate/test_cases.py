@@ -94,6 +94,7 @@ def test_regions_are_unions_of_labels():
     [
         (np.zeros((2, 2, 3), np.uint8), "has shape .* its reference"),
         (np.full((2, 2, 2), 3, np.uint8), "whole numbers 0 to 2, the labels background, core"),
+        (np.full((2, 2, 2), -1), "got int64 from -1 to -1"),
         (np.zeros((2, 2, 2), np.float32), "got float32"),
     ],
 )
