@@ -136,6 +136,11 @@ def test_the_leaderboard_has_dice_of_each_region_with_intervals(mritk, trained):
     (pair,) = table["comparisons"]["dice"]
     assert pair["p"] < 0.05
     text = mritk("leaderboard", trained, "--metric", "dice[core]", "--groups", "age:20").out
+    tested = [record.predictions["test"] for record in ResultsFolder(trained).trials()]
+    lost = sum(int(np.isnan(test.score[:, 3]).sum()) for test in tested)
+    cases = sum(len(test.id) for test in tested)
+    counted = f"hd95[core] is undefined in {lost} of {cases} tested cases, where a label map lacks"
+    assert (counted in text) == bool(lost)
     assert "Dice core ↑" in text
 
 

@@ -59,6 +59,11 @@ def _box(region: np.ndarray) -> tuple[slice, ...]:
 
 
 MEASURES: Mapping[str, Measure] = {"dice": dice, "hd95": hd95}
+# Which cases have no value.
+UNDEFINED = {
+    "dice": "where neither label map has the region",
+    "hd95": "where a label map lacks the region",
+}
 
 
 def case_scores(

@@ -156,6 +156,7 @@ def _undefined(table: Table) -> list[str]:
     reasons = {cell.reason for cell in shown if cell.reason and not cell.withheld}
     notes += [f"nan: {reason}." for reason in sorted(reasons)]
     missing = {c.interval.reason for c in shown if c.interval and c.defined} - {""}
+    notes += table.undefined
     return [*notes, *(f"No interval: {reason}." for reason in sorted(missing))]
 
 

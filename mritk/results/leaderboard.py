@@ -11,6 +11,7 @@ from mritk.audit.verdict import flattered, over_folds, verdict_line
 from mritk.errors import StoreError, UsageError
 from mritk.evaluate.metric import Metric, Undefined, Value
 from mritk.evaluate.metrics import find_metric, metrics_of
+from mritk.results.absent_regions import absent_regions
 from mritk.results.analysis import Analysis, repeat_of
 from mritk.results.clean_support import CleanSupport, Counts
 from mritk.results.cost import cost_of
@@ -192,6 +193,7 @@ def _table(
         comparisons=evidence.comparisons,
         detectable=evidence.detectable,
         unselected=sorted({facts.unselected for facts in done} - {""}),
+        undefined=absent_regions((f.undefined, len(f.test.ids)) for f in done if f.test),
         records={
             name: [trial.held for trial in row if trial.held is not None]
             for name, row in finished.items()

@@ -136,6 +136,7 @@ class Table:
         detectable: The difference in the first metric that one comparison would find four times
             in five; NaN where unknown, infinite where no difference is that large.
         unselected: Why no epoch could be selected, of all trials in which none could.
+        undefined: How many scores of cases have no value, and why.
         records: The finished trials of each row, by its name; only of trials that came with all
             that is stored of them.
         groups: The rows by group of test samples, for each covariate that was asked for.
@@ -159,6 +160,7 @@ class Table:
     comparisons: Mapping[str, Sequence[Comparison]] = field(default_factory=dict, compare=False)
     detectable: float = field(default=math.nan, compare=False)
     unselected: Sequence[str] = ()
+    undefined: Sequence[str] = ()
     records: Mapping[str, Sequence[TrialRecord]] = field(default_factory=dict, compare=False)
     groups: Sequence[GroupTable] = ()
 

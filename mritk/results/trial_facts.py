@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from mritk.results.absent_regions import undefined_cases
 from mritk.results.clean_support import Counts, counts_of
 from mritk.results.doubts import never_selected
 from mritk.store.layout import ATTRIBUTES
@@ -73,12 +74,14 @@ class TrialFacts(TrialIdentity):
         skipped: Number of samples that were left out as unreadable.
         cost: What is stored of its cost, with the number of parameters.
         unselected: Why no epoch could be selected; empty if one was.
+        undefined: Test cases without a value, by column of a segmentation's scores.
         test: What it was tested on; None if it failed.
     """
 
     skipped: int
     cost: dict[str, float]
     unselected: str
+    undefined: dict[str, int]
     test: Tested | None
 
     @classmethod
@@ -93,6 +96,7 @@ class TrialFacts(TrialIdentity):
             skipped=len(record.skipped),
             cost=cost,
             unselected=never_selected(record) if record.finished else "",
+            undefined={} if test is None else undefined_cases(test),
             test=None if test is None else Tested.of(test, record.task),
         )
 

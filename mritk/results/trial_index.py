@@ -183,6 +183,7 @@ class TrialIndex:
             facts.skipped,
             facts.cost,
             facts.unselected,
+            facts.undefined,
             share(setting_as_json(facts)),
             share(json.dumps(facts.audit)),
             None if facts.test is None else share(tested_as_json(facts.test)),
@@ -191,7 +192,7 @@ class TrialIndex:
         return json.dumps(line, separators=(",", ":")).encode()
 
     def _facts(self, trial_id: str, status: str, kept: Sequence[Any]) -> TrialFacts:
-        fold, seed, skipped, cost, unselected, setting, audit, test = kept
+        fold, seed, skipped, cost, unselected, undefined, setting, audit, test = kept
         return TrialFacts(
             id=trial_id,
             status=status,
@@ -202,6 +203,7 @@ class TrialIndex:
             skipped=skipped,
             cost=cost,
             unselected=unselected,
+            undefined=undefined,
             test=None if test is None else self._shared(test, tested_from_json),
         )
 
