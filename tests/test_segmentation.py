@@ -169,6 +169,24 @@ def test_a_trial_is_verified_with_its_label_maps(mritk, trained):
     assert mritk("verify", record.id, "--results", trained).code == 0
 
 
+@pytest.mark.parametrize(
+    ("by", "message"),
+    [
+        ("dice[core]", ""),
+        ("dice[rim]", "unknown metric 'dice[rim]'"),
+        ("macro_auroc", "unknown metric 'macro_auroc'; there is dice, hd95, dice[whole]"),
+        ("dize[core]", "did you mean 'dice'?"),
+    ],
+)
+def test_checkpoints_are_selected_by_a_region_that_the_data_have(mritk, tmp_path, by, message):
+    plugin = tmp_path / "balls.py"
+    plugin.write_text(PLUGIN.replace('by = "dice"', f'by = "{by}"'))
+    asked = ("-p", plugin, "-d", "balls", "--protocol", "between", "--dry-run")
+    ended = mritk("run", *asked, "-o", tmp_path / "r")
+    assert (ended.code == 0) == (message == "")
+    assert message in ended.err
+
+
 def test_a_results_folder_compared_to_itself_shows_no_regression(mritk, trained):
     assert mritk("compare", trained, trained).code == 0
 

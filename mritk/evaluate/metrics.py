@@ -48,6 +48,11 @@ def all_metrics(extra: Sequence[Metric] = ()) -> Mapping[str, Metric]:
     }
 
 
+def of_any_region(name: str) -> str:
+    """Return the name of a metric without its region: ``dice`` for ``dice[WT]``."""
+    return name.partition("[")[0] if name.endswith("]") else name
+
+
 def find_metric(name: str, task: Task | None = None, extra: Sequence[Metric] = ()) -> Metric:
     """Return a metric by name, of one task if it is given.
 
@@ -58,8 +63,8 @@ def find_metric(name: str, task: Task | None = None, extra: Sequence[Metric] = (
     """
     found = all_metrics(extra).values() if task is None else metrics_of(task, extra, shown=False)
     known = {metric.name: metric for metric in found}
-    if task is None and name.endswith("]") and name not in known:
-        name = name.partition("[")[0]
+    if task is None and name not in known:
+        name = of_any_region(name)
     if name not in known:
         near = difflib.get_close_matches(name, known, 2, 0.5)
         hint = f"did you mean {' or '.join(near)}? There is" if near else "there is"

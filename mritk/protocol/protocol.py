@@ -10,7 +10,7 @@ from typing import Any, Literal
 
 from mritk.backbone import Normalisation, Resize
 from mritk.data.preprocessing import UNCHANGED, Preprocessing
-from mritk.evaluate.metrics import all_metrics
+from mritk.evaluate.metrics import all_metrics, of_any_region
 from mritk.method import Method, SelectionRule
 from mritk.protocol.tomltext import TomlText, near_miss
 from mritk.protocol.variation import Changes, changed, varied_name
@@ -144,9 +144,10 @@ def read_protocol(
 
 def _require_selectable(by: str, source: TomlText) -> None:
     metrics = all_metrics()
-    if by not in (allowed := ["loss", *metrics]):
+    name = of_any_region(by)  # only data tell their regions; a plan refuses others
+    if name not in (allowed := ["loss", *metrics]):
         raise source.error(("selection", "by"), f"unknown metric {by!r}{near_miss(by, allowed)}")
-    if by != "loss" and metrics[by].higher_is_better is None:
+    if by != "loss" and metrics[name].higher_is_better is None:
         raise source.error(
             ("selection", "by"),
             f"{by} has no direction, so no checkpoint can be selected by it; use 'loss' or a "
