@@ -91,6 +91,7 @@ class Row:
             where nothing was resampled.
         cost: What its trials cost (:data:`mritk.results.cost.COLUMNS`); absent where unknown.
         protocol: Its recipe.
+        derived: Whether it is made of other rows (:mod:`mritk.results.ensembles`).
     """
 
     keys: Mapping[str, str]
@@ -104,6 +105,7 @@ class Row:
     tie: str = ""
     cost: Mapping[str, float] = field(default_factory=dict)
     protocol: StoredProtocol = field(default_factory=StoredProtocol, compare=False)
+    derived: bool = False
 
     @property
     def trials(self) -> int:
@@ -139,6 +141,7 @@ class Table:
         records: The finished trials of each row, by its name; only of trials that came with all
             that is stored of them.
         groups: The rows by group of test samples, for each covariate that was asked for.
+        ensembles: What its ensembles are made of, and why others could not be made.
     """
 
     keys: Mapping[str, Any]
@@ -161,6 +164,7 @@ class Table:
     unselected: Sequence[str] = ()
     records: Mapping[str, Sequence[TrialRecord]] = field(default_factory=dict, compare=False)
     groups: Sequence[GroupTable] = ()
+    ensembles: Sequence[str] = ()
 
     @property
     def every_record(self) -> list[TrialRecord]:
