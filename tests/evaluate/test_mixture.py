@@ -7,6 +7,8 @@ import pytest
 from scipy.special import softmax
 from sklearn.metrics import log_loss
 
+from benchmarks.evidence.ensembles import rates
+from benchmarks.evidence.simulated import World
 from mritk.evaluate.calibration import probabilities_of
 from mritk.evaluate.greedy_selection import greedy_weights
 from mritk.evaluate.metric import Undefined
@@ -75,3 +77,9 @@ class TestGreedy:
             greedy_weights(np.empty(0, dtype=int), [np.empty((0, 2))])
         with pytest.raises(Undefined, match="NaN or infinite"):
             greedy_weights(np.asarray([0]), [np.asarray([[np.nan, 1.0]])])
+
+
+@pytest.mark.slow
+def test_equal_recipes_and_their_ensembles_are_called_equal():
+    found = rates(World(patients=40, images=2, backbones=2, runs=3), 100, 200)
+    assert max(found.recipes, found.ensembles, found.beside) <= 0.05
