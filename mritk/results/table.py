@@ -168,8 +168,9 @@ class Table:
 
     @property
     def every_record(self) -> list[TrialRecord]:
-        """The records of all rows."""
-        return [record for row in self.records.values() for record in row]
+        """The records of all rows that were trained."""
+        derived = {row.name for row in self.rows if row.derived}
+        return [r for name, row in self.records.items() if name not in derived for r in row]
 
     @property
     def one_protocol(self) -> bool:
@@ -178,11 +179,11 @@ class Table:
 
     @cached_property
     def by_protocol(self) -> list[Table]:
-        """The rows of each protocol as a table of their own, with intervals but without tests."""
+        """The trained rows of each protocol as a table of their own, with intervals, untested."""
         if self.one_protocol:
             return [self]
         found: dict[str, list[Row]] = {}
-        for row in self.rows:
+        for row in (row for row in self.rows if not row.derived):
             found.setdefault(row.keys["fingerprint"], []).append(row)
         several = len({row.keys["augmentation"] for row in self.rows}) > 1
         return [self._of_protocol(rows, augmented=several) for rows in found.values()]
