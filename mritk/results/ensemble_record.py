@@ -49,10 +49,14 @@ class Mixture:
     def record(self) -> TrialRecord:
         """Return it as a trial.
 
+        Its recipe is what all have that could be members, so that it is the same whichever were
+        chosen for a seed.
+
         Raises:
             Undefined: Its members were tested on different samples, or predict no classes or
                 numbers.
         """
+        candidates = [record_of(trial) for trial in self.members]
         records = [record_of(trial) for trial, _ in self.chosen]
         weights = np.asarray([weight for _, weight in self.chosen])
         first = records[0]
@@ -67,9 +71,9 @@ class Mixture:
             backbone=self.name,
             seed=self.seed,
             fold=self.fold,
-            augmentation=_joined(record.augmentation for record in records),
-            method=_joined(record.method for record in records),
-            **_recipe(records),
+            augmentation=_joined(record.augmentation for record in candidates),
+            method=_joined(record.method for record in candidates),
+            **_recipe(candidates),
             history=[],
             notes={},
             predictions=predictions,

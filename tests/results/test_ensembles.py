@@ -184,6 +184,24 @@ def test_greedy_members_are_chosen_without_test_labels(make_record):
     assert np.array_equal(before, after)
 
 
+def test_greedy_is_one_row_whichever_recipes_are_chosen_for_a_seed(make_record):
+    records = trials(make_record, names=("strong",))
+    records += trials(
+        make_record, names=("lost",), fingerprint="e" * 64, protocol="probe", augmentation="flip"
+    )
+    for record in records:  # for seed 1 the other one is better, on validation samples
+        if record.seed == 1:
+            val = record.predictions["val"]
+            skill = {"strong": -3.0, "lost": 3.0}[record.backbone]
+            score = (val.score + skill * np.eye(3)[val.target]).astype(np.float32)
+            record.predictions["val"] = replace(val, score=score)
+    table = table_of(records, "greedy")
+    (row,) = (row for row in table.rows if row.derived)
+    assert row.seeds == tuple(range(SEEDS))
+    assert row.keys["protocol"] == "fast + probe"
+    assert row.keys["augmentation"] == "mixed"
+
+
 def test_greedy_is_refused_where_validation_is_the_test_set(make_record):
     text = json.dumps({"image_size": 32, "split": {"validation": "test"}})
     with pytest.raises(UsageError, match="the validation set is the test set, which must not"):
