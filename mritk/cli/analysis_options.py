@@ -84,6 +84,19 @@ rows_option = click.option(
 )
 
 
+# The words are those of mritk.results.ensembles.
+ensemble_option = click.option(
+    "--ensemble",
+    "ensembles",
+    multiple=True,
+    type=click.Choice(["seeds", "folds", "backbones", "greedy"]),
+    help=(
+        "Add ensembles of stored predictions: of all seeds of a row, of its folds (official test "
+        "set), of all rows, or of rows selected on the validation set (greedy). Repeatable."
+    ),
+)
+
+
 def listed(text: str) -> list[str]:
     """Return the names of a list with commas."""
     return [name.strip() for name in text.split(",") if name.strip()]
@@ -94,4 +107,6 @@ def as_analysis(app: App, options: Mapping[str, Any], *, by: str = "") -> Analys
     from mritk.results.analysis import Analysis
 
     chosen = {name: options[name] for name in ANALYSIS_OPTIONS}
-    return Analysis(**chosen, by=by, extra_metrics=tuple(app.registry.metrics()))
+    ensembles = tuple(options.get("ensembles", ()))
+    extra = tuple(app.registry.metrics())
+    return Analysis(**chosen, by=by, ensembles=ensembles, extra_metrics=extra)

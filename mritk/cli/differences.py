@@ -7,7 +7,13 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from mritk.cli.analysis_options import analysis_options, as_analysis, listed, rows_option
+from mritk.cli.analysis_options import (
+    analysis_options,
+    as_analysis,
+    ensemble_option,
+    listed,
+    rows_option,
+)
 from mritk.cli.app import App, json_option, pass_app, plugin_option, results_argument
 from mritk.cli.completed import complete_metric
 from mritk.cli.tell import echo, echo_json, say
@@ -80,6 +86,7 @@ class Rope(click.ParamType):  # type: ignore[type-arg]  # generic since click 8.
     help="Compare across all datasets of a protocol: Friedman's test, or --test bayes.",
 )
 @rows_option
+@ensemble_option
 @click.option(
     "--group-by",
     "groupings",
@@ -135,6 +142,8 @@ def _board(app: App, results: Path, options: dict[str, Any]) -> Leaderboard:
     name, wanted = options["test"] or "bootstrap", options["metric"]
     if options["across"] and options["test"] not in (None, "bayes"):
         raise UsageError(f"--test {name} is not a test across datasets; remove it, or use bayes")
+    if options["across"] and options["ensembles"]:
+        raise UsageError("ensembles are not compared across datasets; remove --ensemble")
     if options["rope"] is not None and name != "bayes":
         raise UsageError("--rope requires --test bayes; add it, or remove --rope")
     test = ALL[name]
@@ -150,7 +159,7 @@ def _board(app: App, results: Path, options: dict[str, Any]) -> Leaderboard:
     # Over datasets, rows of one protocol are compared.
     rows = listed(options["rows"]) or (["backbone", "augmentation"] if options["across"] else [])
     # The bootstrap's are kept with the tables, and over datasets the means will do.
-    held = not (options["across"] or name == "bootstrap")
+    held = bool(analysis.ensembles) or not (options["across"] or name == "bootstrap")
     with TrialIndex(ResultsFolder(results), analysis, metrics, held=held) as index:
         return build_leaderboard(
             index.trials(),

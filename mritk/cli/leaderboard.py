@@ -11,6 +11,7 @@ import click
 from mritk.cli.analysis_options import (
     analysis_options,
     as_analysis,
+    ensemble_option,
     listed,
     metrics_option,
     rows_option,
@@ -56,6 +57,7 @@ FORMATS = ("github", "plain", "latex", "csv", "json", "html", "parquet")
     ),
 )
 @rows_option
+@ensemble_option
 @click.option(
     "--group-by",
     "groupings",
@@ -132,12 +134,15 @@ def leaderboard(app: App, /, results: Path, **options: Any) -> int:
     \b
     mritk leaderboard --format latex --metric mcc --metric ece
     mritk leaderboard --dataset phantom --level patient --columns sd,flops,gpu_hours
+    mritk leaderboard --ensemble seeds --ensemble greedy
     mritk leaderboard --update README.md
     """
     analysis = as_analysis(app, options, by=options["by"] or "")
     if options["diff"] is not None:
-        if options["datasets"] or options["protocols"]:
-            raise UsageError("--diff compares all trials; remove --dataset and --protocol")
+        if options["datasets"] or options["protocols"] or options["ensembles"]:
+            raise UsageError(
+                "--diff compares all trials; remove --dataset, --protocol and --ensemble"
+            )
         return _diff(results, options, analysis)
     board = _board(results, options, analysis)
     if not board.tables and not board.damaged:
@@ -181,7 +186,8 @@ def _board(results: Path, options: dict[str, Any], analysis: Analysis) -> Leader
             found = [t if isinstance(t, StoreError) else probed(t, told) for t in found]
         return with_groups(build(found), [Covariate.parse(text) for text in options["groups"]])
     asked = (*options["metrics"], options["sort"])
-    with TrialIndex(folder, analysis, asked, wanted) as index:
+    held = bool(analysis.ensembles)
+    with TrialIndex(folder, analysis, asked, wanted, held=held) as index:
         return build(index.trials(), kept=index)
 
 

@@ -11,6 +11,7 @@ import click
 from mritk.cli.analysis_options import (
     analysis_options,
     as_analysis,
+    ensemble_option,
     metrics_option,
     sort_option,
 )
@@ -43,6 +44,7 @@ if TYPE_CHECKING:
 )
 @metrics_option("Metric; repeatable.")
 @sort_option
+@ensemble_option
 @analysis_options
 @data_options
 @offline_option

@@ -11,6 +11,7 @@ import numpy as np
 from mritk.evaluate.comparison import Comparison
 from mritk.evaluate.interval import Interval
 from mritk.evaluate.metric import Metric, Undefined
+from mritk.evaluate.paired_runs import runs_agree
 from mritk.evaluate.run_values import Scored
 from mritk.results.table import Table
 
@@ -116,8 +117,10 @@ class PairedRows:
             )
         ones, others = self._values[first], self._values[second]
         of_fold: dict[int, list[tuple[float, float]]] = {fold: [] for fold in range(folds)}
-        for key in ones.keys() & others.keys():
-            of_fold[key[1]].append((ones[key], others[key]))
+        for (run, fold), value in ones.items():
+            for (other_run, other_fold), other in others.items():
+                if fold == other_fold and runs_agree(run, other_run):
+                    of_fold[fold].append((value, other))
         done = [fold for fold, values in of_fold.items() if values]
         if len(done) < folds:
             raise Undefined(f"both have {len(done)} of {folds} folds; 'mritk run' trains the rest")

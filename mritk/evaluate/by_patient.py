@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from mritk.evaluate.calibration import probabilities_of
+from mritk.evaluate.calibration import logits_of, probabilities_of
 from mritk.evaluate.metric import Undefined
 
 
@@ -62,7 +62,4 @@ def by_patient(
         with np.errstate(invalid="ignore"):
             return PatientScores(target[first], totals / counts, names.tolist())
     np.add.at(totals, number, probabilities_of(score))
-    with np.errstate(divide="ignore"):
-        logs = np.log(totals / images[:, None])
-    # A probability that rounds to 0 is the smallest there is, not none: metrics need numbers.
-    return PatientScores(target[first], np.maximum(logs, -745.0), names.tolist())
+    return PatientScores(target[first], logits_of(totals / images[:, None]), names.tolist())

@@ -15,6 +15,7 @@ import numpy as np
 from mritk.evaluate.resamples import Resamples
 
 BINS = 15
+SMALLEST_LOG = -745.0
 
 
 def probabilities_of(scores: np.ndarray) -> np.ndarray:
@@ -22,6 +23,15 @@ def probabilities_of(scores: np.ndarray) -> np.ndarray:
     from scipy.special import softmax
 
     return np.asarray(softmax(scores.astype(np.float64), axis=1))
+
+
+def logits_of(probabilities: np.ndarray) -> np.ndarray:
+    """Return logarithms (N, classes) float64 of probabilities, which are logits of them.
+
+    A probability that rounds to 0 is the smallest there is, not none: metrics need numbers.
+    """
+    with np.errstate(divide="ignore"):
+        return np.maximum(np.log(probabilities), SMALLEST_LOG)
 
 
 def one_hot(targets: np.ndarray, classes: int) -> np.ndarray:

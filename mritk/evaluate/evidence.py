@@ -10,7 +10,7 @@ import math
 from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
-from itertools import combinations
+from itertools import combinations, compress
 
 import numpy as np
 
@@ -19,8 +19,9 @@ from mritk.evaluate.estimate import Estimate, Hidden, estimate
 from mritk.evaluate.fold_overlap import inflation
 from mritk.evaluate.interval import LEVEL, Interval
 from mritk.evaluate.metric import Metric
+from mritk.evaluate.paired_runs import Run, agree, partners
 from mritk.evaluate.run_spread import RunSpread, Training
-from mritk.evaluate.run_values import RunValues, Values, minus
+from mritk.evaluate.run_values import RunValues, Values, mean_of, minus
 from mritk.evaluate.scale import Scale
 from mritk.evaluate.tie_groups import tie_groups
 from mritk.evaluate.unit_swaps import ScoredTwice, swap_test
@@ -32,6 +33,10 @@ ONE_RUN = (
     "one run (seed) per row, so the effect of retraining is unknown; train more seeds, or "
     "compare these trained networks with --given-these-models"
 )
+ONE_ENSEMBLE = (
+    "an ensemble of all seeds is one run, so the effect of retraining is unknown; compare these "
+    "trained networks with --given-these-models"
+)
 
 
 @dataclass(frozen=True, eq=False)
@@ -40,9 +45,12 @@ class Evidence(RunValues):
 
     Attributes:
         given_these_models: Whether differences are between the trained networks as they are.
+        derived: Names of rows that are made of others, such as ensembles. What is said of the
+            others does not depend on them.
     """
 
     given_these_models: bool = False
+    derived: frozenset[str] = frozenset()
     _estimated: dict[str, dict[str, Estimate]] = field(default_factory=dict, repr=False)
 
     # -- estimates -----------------------------------------------------------------------------
@@ -54,7 +62,10 @@ class Evidence(RunValues):
                 name: self.runs(name, range(len(trials)), metric)
                 for name, trials in self.rows.items()
             }
-            found = self._estimates(list(runs.values()), len(runs), metric, cautious=False)
+            trained = [name not in self.derived for name in runs]
+            found = self._estimates(
+                list(runs.values()), (trained, sum(trained)), metric, cautious=False
+            )
             self._estimated[metric.name] = dict(zip(runs, found, strict=True))
         return self._estimated[metric.name][row]
 
@@ -67,7 +78,7 @@ class Evidence(RunValues):
     def _estimates(
         self,
         rows: Sequence[Sequence[Values]],
-        independent: int,
+        counted: tuple[Sequence[bool], int],
         metric: Metric,
         *,
         cautious: bool,
@@ -77,15 +88,17 @@ class Evidence(RunValues):
 
         Args:
             rows: The runs of each.
-            independent: How many of them are no differences of others.
+            counted: Of which of them the spread of runs is that of the table, and how many of these
+                are no differences of others.
             metric: What they are means of.
             cautious: Whether to leave what patients add to the spread of runs in it.
             folds: What the folds of each show of its variance.
         """
         points = [np.asarray([run.point for run in runs]) for runs in rows]
-        most = independent * max((len(runs) - 1 for runs in rows), default=0)
+        counts, independent = counted
         resampled = [np.stack([run.resampled for run in runs]) for runs in rows]
-        pairs = list(zip(points, resampled, strict=True))
+        pairs = list(compress(zip(points, resampled, strict=True), counts))
+        most = independent * max((len(values) - 1 for values, _ in pairs), default=0)
         spread = RunSpread.over(pairs, most, cautious=cautious)
         if cautious and self.given_these_models:
             spread = RunSpread(ignored=True)
@@ -122,10 +135,11 @@ class Evidence(RunValues):
         """
         common = {pair: self._differences(*pair, metric) for pair in pairs}
         some = {pair: runs for pair, runs in common.items() if runs}
-        rows = {name for pair in some for name in pair}
+        trained = [not self.derived & set(pair) for pair in some]
+        rows = {name for pair in some for name in pair} - self.derived
         estimates = self._estimates(
             list(some.values()),
-            min(len(some), len(rows)),
+            (trained, min(sum(trained), len(rows))),
             metric,
             cautious=True,
             folds=[self._of_folds(*pair, metric) for pair in some],
@@ -137,27 +151,41 @@ class Evidence(RunValues):
 
     def _common(self, first: str, second: str) -> list[tuple[int, int]]:
         """Return the numbers of the trials of both rows, of runs with the same folds in both."""
-        trials = {trial.key: number for number, trial in enumerate(self.rows[first])}
-        ones, others = self._folds_of(first), self._folds_of(second)
+        of_run: dict[Run, list[int]] = defaultdict(list)
+        for number, trial in enumerate(self.rows[first]):
+            of_run[trial.run].append(number)
+        compared = partners(self._folds_of(first), self._folds_of(second))
         return [
-            (trials[trial.key], number)
-            for number, trial in enumerate(self.rows[second])
-            if ones.get(trial.run) == others[trial.run]
+            (one, other)
+            for other, trial in enumerate(self.rows[second])
+            for run in compared[trial.run]
+            for one in of_run[run]
+            if agree(self.rows[first][one].fold, trial.fold)
         ]
 
-    def _folds_of(self, row: str) -> dict[tuple[int, int], set[int]]:
+    def _folds_of(self, row: str) -> dict[Run, set[int]]:
         """Return the folds of each run of a row."""
-        folds: dict[tuple[int, int], set[int]] = defaultdict(set)
+        folds: dict[Run, set[int]] = defaultdict(set)
         for trial in self.rows[row]:
             folds[trial.run].add(trial.fold)
         return folds
 
     def _differences(self, first: str, second: str, metric: Metric) -> list[Values]:
-        """Return first minus second for each run that both have."""
-        common = self._common(first, second)
-        ones = self.runs(first, [number for number, _ in common], metric)
-        others = self.runs(second, [number for _, number in common], metric)
-        return [minus(one, other) for one, other in zip(ones, others, strict=True)]
+        """Return first minus second for each run that both have.
+
+        Where one run is compared with several, as that of an ensemble is, their mean counts once.
+        """
+        trials: dict[tuple[Run, Run], list[tuple[int, int]]] = defaultdict(list)
+        for one, other in self._common(first, second):
+            trials[self.rows[first][one].run, self.rows[second][other].run].append((one, other))
+        ones, others = ({pair[side] for pair in trials} for side in (0, 1))
+        fewer = 0 if len(ones) <= len(others) else 1
+        found: dict[Run, list[Values]] = defaultdict(list)
+        for pair in sorted(trials):
+            numbers, of_other = zip(*trials[pair], strict=True)
+            run = self._run(first, numbers, metric)
+            found[pair[fewer]].append(minus(run, self._run(second, of_other, metric)))
+        return [v[0] if len(v) == 1 else mean_of(v) for _, v in sorted(found.items())]
 
     def _of_folds(self, first: str, second: str, metric: Metric) -> Training | None:
         """Return what the differences of folds, averaged over seeds, show of their variance."""
@@ -197,7 +225,7 @@ class Evidence(RunValues):
             higher_is_better=better,
             dof=found.dof,
             runs=runs,
-            untested=ONE_RUN if unknown else "",
+            untested=(ONE_ENSEMBLE if self.derived & set(pair) else ONE_RUN) if unknown else "",
         )
 
     def _p(self, found: Estimate, pair: tuple[str, str], metric: Metric) -> float:
@@ -224,12 +252,12 @@ class Evidence(RunValues):
         return float(2 * norm.sf(both))
 
     def _exchangeable(self, first: str, second: str) -> list[list[ScoredTwice]]:
-        runs: dict[tuple[int, int], list[ScoredTwice]] = defaultdict(list)
+        runs: dict[tuple[Run, Run], list[ScoredTwice]] = defaultdict(list)
         for one, other in self._common(first, second):
             a, b = self.rows[first][one], self.rows[second][other]
             if list(a.unit) != list(b.unit) or not np.array_equal(a.target, b.target):
                 return []
-            runs[a.run].append(ScoredTwice(a.target, a.score, b.score, self.numbers(a)))
+            runs[a.run, b.run].append(ScoredTwice(a.target, a.score, b.score, self.numbers(a)))
         return [runs[run] for run in sorted(runs)]
 
     def all_pairs(self, metric: Metric) -> list[Comparison]:

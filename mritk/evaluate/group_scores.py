@@ -29,6 +29,8 @@ def group_scores(groups: Mapping[str, Evidence], metric: Metric) -> dict[str, Gr
     variances, dofs = [], []
     for evidence in groups.values():
         for row, trials in evidence.rows.items():
+            if row in evidence.derived:
+                continue
             runs = evidence.runs(row, range(len(trials)), metric)
             points = np.asarray([run.point for run in runs])
             if len(runs) > 1 and evidence.parts < 2 and np.isfinite(points).all():

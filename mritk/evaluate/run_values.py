@@ -200,7 +200,7 @@ class RunValues:
             folds = [self.trials[row][number][metric.name] for number in trials]
             whole = len(folds) == 1 or not all(fold.classes for fold in folds)
             self._kept[key] = (
-                _mean(folds) if whole else self._over_folds(row, trials, metric, folds)
+                mean_of(folds) if whole else self._over_folds(row, trials, metric, folds)
             )
         return self._kept[key]
 
@@ -237,7 +237,8 @@ def _settled(values: np.ndarray, at: float, rounding: float) -> np.ndarray:
     return np.where(np.abs(values - at) <= rounding, at, values)
 
 
-def _mean(values: Sequence[Values]) -> Values:
+def mean_of(values: Sequence[Values]) -> Values:
+    """Return the mean of several values."""
     left_out = [value.left_out for value in values if value.left_out is not None]
     changes = [value.changes for value in values if value.changes is not None]
     return Values(

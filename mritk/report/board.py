@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 
 from mritk.evaluate.metric import Metric
 from mritk.results.columns import cell_text, interval_text
@@ -40,7 +41,7 @@ class Board:
 def scores(table: Table) -> Board:
     """Return the scores of a leaderboard, each with its interval, without costs."""
     first, *others = table.metrics
-    columns: list[tuple[str, Callable[[Row], Shown]]] = [("backbone", _name)]
+    columns = _names(table)
     if len([row for row in table.rows if row.tie]) > 1:
         columns.append(("tie", lambda row: Shown(row.tie or "–", row.tie)))
     sorted_by = len(columns)
@@ -61,7 +62,8 @@ def costs(table: Table) -> Board | None:
     if not told:
         return None
     first = table.metrics[0]
-    columns: list[tuple[str, Callable[[Row], Shown]]] = [("backbone", _name), _metric(first)]
+    columns = [*_names(table), _metric(first)]
+    sorted_by = len(columns) - 1
     for column in told:
 
         def cost(row: Row, column=column) -> Shown:  # type: ignore[no-untyped-def]
@@ -69,7 +71,7 @@ def costs(table: Table) -> Board | None:
             return Shown(column.text(value), _sorts(value))
 
         columns.append((f"{column.label} {column.arrow}", cost))
-    return _board(table, columns, 1)
+    return _board(table, columns, sorted_by)
 
 
 def _board(
@@ -80,8 +82,17 @@ def _board(
     return Board([heading for heading, _ in columns], rows, sorted_by, falling)
 
 
-def _name(row: Row) -> Shown:
-    return Shown(row.name, row.name)
+def _names(table: Table) -> list[tuple[str, Callable[[Row], Shown]]]:
+    """Return what the rows of a table are called: backbone, and what else they differ in."""
+    if table.one_protocol:
+        return [("backbone", lambda row: Shown(row.name, row.name))]
+    augmented = len({row.keys["augmentation"] for row in table.rows}) > 1
+    keys = ["backbone", *(["augmentation"] if augmented else []), "protocol"]
+    return [(key, partial(_key, key=key)) for key in keys]
+
+
+def _key(row: Row, key: str) -> Shown:
+    return Shown(row.keys[key], row.keys[key])
 
 
 def _metric(metric: Metric) -> tuple[str, Callable[[Row], Shown]]:

@@ -22,7 +22,7 @@ def trials_of(table: Table) -> list[dict[str, str]]:
     """Return a line per trial: what was trained, how long, where, and what it scored."""
     metric = table.metrics[0].name
     lines = []
-    for row in table.rows:
+    for row in (row for row in table.rows if not row.derived):
         records = table.records.get(row.name, ())
         for record, value in zip(records, row.cells[metric].values, strict=True):
             lines.append(_line(record, row.name, value))

@@ -111,7 +111,6 @@ def _section(
 ) -> dict[str, Any]:
     """Return what the page says of one table."""
     records = table.every_record
-    protocol = table.protocol
     return {
         "number": number,
         "title": f"{table.keys['dataset']}, {table.keys['protocol']}",
@@ -127,12 +126,23 @@ def _section(
         "conflicts": conflicts(table),
         "pictures": pictures.get(str(table.keys["dataset_fingerprint"]), {}),
         "findings": _findings(records),
-        "protocol": protocol_words(protocol, str(table.keys["scheme"])) if records else [],
-        "protocol_json": json.dumps(protocol.data, indent=2),
+        "protocols": _protocols(table) if records else [],
         "trials": trials_of(table),
         "folds": table.folds > 1,
         "made_with": made_with(records),
     }
+
+
+def _protocols(table: Table) -> list[dict[str, Any]]:
+    """Return what is said of each protocol: its name, unless there is one, words, every field."""
+    return [
+        {
+            "name": "" if table.one_protocol else part.keys["protocol"],
+            "words": protocol_words(part.protocol, str(table.keys["scheme"])),
+            "json": json.dumps(part.protocol.data, indent=2),
+        }
+        for part in table.by_protocol
+    ]
 
 
 def headline(table: Table) -> str:

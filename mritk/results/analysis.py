@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -32,6 +32,7 @@ class Analysis:
             change is left out of differences.
         by: A covariate (:meth:`Covariate.parse`): one table for each of its groups; empty: all
             test samples together.
+        ensembles: Rows to add that are made of others (:data:`mritk.results.ensembles.KINDS`).
         extra_metrics: Metrics of plugins.
     """
 
@@ -41,6 +42,7 @@ class Analysis:
     temperature: bool = False
     given_these_models: bool = False
     by: str = ""
+    ensembles: tuple[str, ...] = ()
     extra_metrics: tuple[Metric, ...] = ()
 
     def scored(self, record: TrialRecord, *, clean: bool = False) -> Scored:
@@ -71,11 +73,24 @@ class Analysis:
         metrics: Sequence[Metric],
         *,
         partial: bool = False,
+        derived: Iterable[str] = (),
     ) -> Evidence:
-        """Return what the scores of rows can bear; ``partial``: over the classes that there are."""
-        these = self.given_these_models
+        """Return what the scores of rows can bear.
+
+        Args:
+            rows: What is evaluated of the trials of each row.
+            metrics: The metrics.
+            partial: Whether means over classes are over those that there are.
+            derived: Names of rows that are made of others.
+        """
         return Evidence(
-            rows, metrics, self.resamples, self.interval, partial, given_these_models=these
+            rows,
+            metrics,
+            self.resamples,
+            self.interval,
+            partial,
+            given_these_models=self.given_these_models,
+            derived=frozenset(derived),
         )
 
     def _scores(self, record: TrialRecord) -> np.ndarray:
@@ -86,7 +101,9 @@ class Analysis:
                     "the validation set is the test set; a temperature fitted on it would make "
                     "scores optimistic; remove --temperature"
                 )
-            val = record.predictions["val"]
+            val = record.predictions.get("val")
+            if val is None:
+                raise Undefined("there is no validation sample that a temperature can be fitted on")
             score = calibrated(score, fit_temperature(val.target, val.score))
         return score
 
@@ -109,5 +126,8 @@ class Analysis:
 
 
 def repeat_of(record: TrialRecord | TrialFacts) -> int:
-    """Return the number of the repeat of the split that a trial's fold belongs to."""
+    """Return the number of the repeat of the split that a trial's fold belongs to.
+
+    Of what is made of all folds it is that of all (:data:`mritk.evaluate.paired_runs.POOLED`).
+    """
     return record.fold // max(1, record.folds // record.stored_protocol.repeats)

@@ -96,7 +96,9 @@ def _evidence(
                 reasons[name, group] = str(why)
         present = {name: trials for name, trials in scored.items() if trials}
         if present:
-            evidence[group] = table.analysis.evidence(present, [table.metrics[0]])
+            evidence[group] = table.analysis.evidence(
+                present, [table.metrics[0]], derived=[row.name for row in table.rows if row.derived]
+            )
     return evidence, reasons
 
 

@@ -55,6 +55,35 @@ COLUMNS = (
     CostColumn("energy", "energy (kJ)", "energy_joules", total=True, scale=1e3),
     CostColumn("memory", "device memory (GiB)", "peak_device_memory_bytes", scale=2**30),
 )
+# Of models that are used together: what is added up, beside the seconds of each phase; speeds, of
+# which each image has all; of the rest, peaks are those of the largest, one after another.
+ADDED_UP = (
+    "parameters", "trained_parameters", "flops", "latency_seconds", "gpu_seconds",
+    "predict_seconds", "energy_joules",
+)  # fmt: skip
+SPEEDS = ("images_per_second", "predict_images_per_second")
+
+
+def cost_together(models: Sequence[Mapping[str, float]]) -> dict[str, float]:
+    """Return what an ensemble costs, in the form in which trial files keep it.
+
+    What is not known of some model is left out, and so is what cannot be told of several.
+
+    Args:
+        models: What is stored of each of its models.
+    """
+    found = {}
+    for key in models[0]:
+        values = [model.get(key, math.nan) for model in models]
+        if not all(map(math.isfinite, values)):
+            continue
+        if key in ADDED_UP or key.startswith("seconds_"):
+            found[key] = sum(values)
+        elif key in SPEEDS and all(value > 0 for value in values):
+            found[key] = 1 / sum(1 / value for value in values)
+        elif key.startswith("peak_"):
+            found[key] = max(values)
+    return found
 
 
 def cost_of(trials: Sequence[Mapping[str, float]]) -> dict[str, float]:

@@ -22,6 +22,7 @@ def footnotes(table: Table) -> list[str]:
         *([table.verdict] if table.verdict else []),
         *_certainty(table),
         *_runs(table),
+        *table.ensembles,
         *_data(table),
         *_signs(table),
         *_undefined(table),

@@ -7,7 +7,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from mritk.audit.verdict import flattered, over_folds, verdict_line
+from mritk.audit.verdict import flattered
 from mritk.errors import StoreError, UsageError
 from mritk.evaluate.metric import Metric, Undefined, Value
 from mritk.evaluate.metrics import find_metric, metrics_of
@@ -15,6 +15,7 @@ from mritk.results.absent_regions import absent_regions
 from mritk.results.analysis import Analysis, repeat_of
 from mritk.results.clean_support import CleanSupport, Counts
 from mritk.results.cost import cost_of
+from mritk.results.ensembles import ensembles_of
 from mritk.results.footnotes import (
     FAILED,
     KEPT_COPIES,
@@ -29,6 +30,7 @@ from mritk.results.row_keys import named_rows, protocol_names, shared_protocol, 
 from mritk.results.table import Cell, Leaderboard, Row, Table
 from mritk.results.table_evidence import TableEvidence, evidence_of
 from mritk.results.table_trial import TableTrial, leaking
+from mritk.results.table_warnings import verdict_of, warnings_of
 from mritk.results.trial_facts import Tested, TrialFacts
 from mritk.results.whole_runs import whole_runs
 from mritk.store.trial_file import TrialRecord
@@ -59,8 +61,8 @@ def build_leaderboard(
 
     Raises:
         UnknownName: A metric that does not exist.
-        UsageError: A grouping that does not exist, or no metric that fits the task; ``by`` a site
-            or source, and trials that are no records.
+        UsageError: A grouping that does not exist, or no metric that fits the task; ``by`` or
+            ensembles, and trials without records; no table allows any of the ensembles.
     """
     analysis = analysis or Analysis()
     keys = table_keys(group_by)
@@ -85,6 +87,9 @@ def build_leaderboard(
         table, lost = _table_of_readable(named, members, (metrics, sort), analysis, kept)
         damaged += lost
         tables += [table] if table else []
+    rows = [row for table in tables for row in table.rows]
+    if analysis.ensembles and rows and not any(row.derived for row in rows):
+        raise UsageError(" ".join(dict.fromkeys(line for t in tables for line in t.ensembles)))
     drift = drift_of(trial.facts for members in groups.values() for trial in members)
     return Leaderboard(tables, drift, [str(error) for error in damaged], exit_code_of(damaged))
 
@@ -155,12 +160,15 @@ def _table(
 ) -> Table:
     task = trials[0].facts.task
     columns = _columns(task, keys["dataset"], wanted, analysis)
-    named = named_rows(trials)
-    whole = {name: whole_runs(row, trials) for name, row in named.items()}
-    finished = {name: found.trials for name, found in whole.items()}
+    whole = {name: whole_runs(row, trials) for name, row in named_rows(trials).items()}
+    trained = {name: found.trials for name, found in whole.items()}
+    mixed = ensembles_of(trained, analysis.ensembles)
+    named = named_rows([*trials, *mixed.trials])
+    finished = {name: trained.get(name, row) for name, row in named.items()}
     called = protocol_names(trial.facts for row in named.values() for trial in row)
     made = [
-        _row(name, (row, finished[name]), columns, analysis, called) for name, row in named.items()
+        _row(name, (row, finished[name]), columns, analysis, called, mixed.members)
+        for name, row in named.items()
     ]
     made = told_over_runs(made, finished, columns, analysis, kept)
     built = sorted(made, key=lambda row: _rank(row, columns[0]))
@@ -168,7 +176,7 @@ def _table(
     if analysis.interval != "none":
         evidence = evidence_of(built, finished, columns, analysis, kept)
         built = [evidence.told(row, columns[0].name) for row in built]
-    done = [trial.facts for row in finished.values() for trial in row]
+    done = [trial.facts for row in trained.values() for trial in row]
     first_of_fold = {facts.fold: facts for facts in reversed(done)}
     tests = [facts.test for facts in first_of_fold.values() if facts.test is not None]
     return Table(
@@ -184,9 +192,9 @@ def _table(
         grouped=all(trial.facts.grouped for trial in trials),
         protocol=trials[0].facts.stored_protocol,
         clean_support=_support(first_of_fold.values()),
-        verdict=_verdict(done, called),
+        verdict=verdict_of(done, called),
         warnings=[
-            *_warnings(done, built),
+            *warnings_of(done, [row for row in built if not row.derived]),
             *(f"{name}: {line}" for name, found in whole.items() for line in found.left_out),
         ],
         analysis=analysis,
@@ -198,23 +206,8 @@ def _table(
             name: [trial.held for trial in row if trial.held is not None]
             for name, row in finished.items()
         },
+        ensembles=mixed.notes,
     )
-
-
-def _verdict(finished: Sequence[TrialFacts], protocols: Mapping[str, str]) -> str:
-    """Return what audits found over all folds: a sentence, or one for each protocol."""
-    folds: dict[str, dict[int, Mapping[str, Any]]] = defaultdict(dict)
-    for facts in finished:
-        folds[facts.fingerprint].setdefault(facts.fold, facts.audit)
-    lines = {
-        protocols[fingerprint]: verdict_line(
-            over_folds([audits[fold] for fold in sorted(audits)]), KEPT_COPIES
-        )
-        for fingerprint, audits in folds.items()
-    }
-    if len(set(lines.values())) < 2:
-        return next(iter(lines.values()), "")
-    return " ".join(f"{name}: {line}" for name, line in sorted(lines.items()))
 
 
 def _in_order(keys: Mapping[str, Any]) -> dict[str, Any]:
@@ -223,39 +216,13 @@ def _in_order(keys: Mapping[str, Any]) -> dict[str, Any]:
     return {**{key: keys[key] for key in first}, **keys}
 
 
-def _warnings(finished: Sequence[TrialFacts], rows: Sequence[Row]) -> list[str]:
-    """Return what makes rows of one table less than comparable."""
-    warnings = []
-    tested: dict[int, set[frozenset[str]]] = defaultdict(set)
-    divided: dict[tuple[int, str], set[str]] = defaultdict(set)
-    for facts in finished:
-        if facts.test is not None:
-            tested[facts.fold].add(facts.test.members)
-        divided[facts.fold, facts.fingerprint].add(str(facts.audit.get("split")))
-    if any(len(samples) > 1 for samples in tested.values()):
-        warnings.append(
-            "Trials of one fold have different test samples and cannot be compared; the split "
-            "may be from another version of mritk or scikit-learn."
-        )
-    elif any(len(digests) > 1 for digests in divided.values()):
-        warnings.append(
-            "Trials of one fold have different training samples, because the audit or the "
-            "samples it drops have changed; 'mritk run --rerun' retrains."
-        )
-    if len({frozenset(row.folds) for row in rows if row.trials}) > 1:
-        warnings.append("Rows were tested on different folds, i.e. different samples.")
-    for row in rows:
-        if len(set(zip(row.seeds, row.folds, strict=True))) < row.trials:
-            warnings.append(f"{row.name} has several trials of the same seed and fold.")
-    return warnings
-
-
 def _row(
     name: str,
     trials: tuple[Sequence[TableTrial], Sequence[TableTrial]],
     metrics: Sequence[Metric],
     analysis: Analysis,
     protocols: Mapping[str, str],
+    members: Mapping[str, Sequence[TrialFacts]],
 ) -> Row:
     """Return a row with the values of its trials, without intervals.
 
@@ -265,6 +232,7 @@ def _row(
         metrics: The columns.
         analysis: How predictions are evaluated.
         protocols: Names of protocols by fingerprint.
+        members: By id of a trial that is made of others, these.
     """
     facts = [trial.facts for trial in trials[0]]
     finished = trials[1]
@@ -288,12 +256,19 @@ def _row(
         name=name,
         cells=cells,
         clean_cells=clean_cells,
-        marks=_marks(facts, done),
+        marks=_marks(_trained(facts, members), _trained(done, members)),
+        derived=facts[0].id in members,
         seeds=tuple(found.seed for found in done),
         folds=tuple(found.fold for found in done),
         failed=sum(not found.finished for found in facts),
         cost=cost_of([found.cost for found in done]),
     )
+
+
+def _trained(
+    trials: Sequence[TrialFacts], members: Mapping[str, Sequence[TrialFacts]]
+) -> list[TrialFacts]:
+    return [facts for trial in trials for facts in members.get(trial.id, [trial])]
 
 
 def _marks(trials: Sequence[TrialFacts], finished: Sequence[TrialFacts]) -> str:

@@ -15,6 +15,7 @@ from mritk.text.natural_order import natural
 NEVER_RANKED_ACROSS = ("dataset", "dataset_fingerprint", "scheme", "evaluation")
 GROUPINGS = ("dataset", "protocol", "backbone", "augmentation", "method", "fold", "seed")
 ROWS = ("backbone", "augmentation", "protocol", "method")
+DIGITS = 8  # of a fingerprint, unless more are needed
 # A name may stand for several recipes.
 CONTENT_OF = {"protocol": ("protocol", "fingerprint")}
 
@@ -74,14 +75,21 @@ def named_rows(trials: Iterable[TableTrial]) -> dict[str, list[TableTrial]]:
 def protocol_names(trials: Iterable[TrialFacts]) -> dict[str, str]:
     """Return the name of each protocol by fingerprint; where two are called alike, with its digits.
 
-    Of several names of one recipe, the first is taken.
+    Of several names of one recipe, the first is taken. No two names are alike, so that no row hides
+    another: digits are as many as that takes.
     """
     found: dict[str, str] = {}
     for facts in trials:
         found.setdefault(facts.fingerprint, facts.protocol)
     names = list(found.values())
+    alike = [fingerprint for fingerprint, name in found.items() if names.count(name) > 1]
+    longest = max(map(len, alike), default=DIGITS)
+    shown = next(
+        (n for n in range(DIGITS, longest) if len({text[:n] for text in alike}) == len(alike)),
+        longest,
+    )
     return {
-        fingerprint: f"{name} ({fingerprint[:8]})" if names.count(name) > 1 else name
+        fingerprint: f"{name} ({fingerprint[:shown]})" if fingerprint in alike else name
         for fingerprint, name in found.items()
     }
 

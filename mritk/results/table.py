@@ -91,6 +91,7 @@ class Row:
             where nothing was resampled.
         cost: What its trials cost (:data:`mritk.results.cost.COLUMNS`); absent where unknown.
         protocol: Its recipe.
+        derived: Whether it is made of other rows (:mod:`mritk.results.ensembles`).
     """
 
     keys: Mapping[str, str]
@@ -104,6 +105,7 @@ class Row:
     tie: str = ""
     cost: Mapping[str, float] = field(default_factory=dict)
     protocol: StoredProtocol = field(default_factory=StoredProtocol, compare=False)
+    derived: bool = False
 
     @property
     def trials(self) -> int:
@@ -140,6 +142,7 @@ class Table:
         records: The finished trials of each row, by its name; only of trials that came with all
             that is stored of them.
         groups: The rows by group of test samples, for each covariate that was asked for.
+        ensembles: What its ensembles are made of, and why others could not be made.
     """
 
     keys: Mapping[str, Any]
@@ -163,11 +166,13 @@ class Table:
     undefined: Sequence[str] = ()
     records: Mapping[str, Sequence[TrialRecord]] = field(default_factory=dict, compare=False)
     groups: Sequence[GroupTable] = ()
+    ensembles: Sequence[str] = ()
 
     @property
     def every_record(self) -> list[TrialRecord]:
-        """The records of all rows."""
-        return [record for row in self.records.values() for record in row]
+        """The records of all rows that were trained."""
+        derived = {row.name for row in self.rows if row.derived}
+        return [r for name, row in self.records.items() if name not in derived for r in row]
 
     @property
     def one_protocol(self) -> bool:
@@ -176,11 +181,11 @@ class Table:
 
     @cached_property
     def by_protocol(self) -> list[Table]:
-        """The rows of each protocol as a table of their own, with intervals but without tests."""
+        """The trained rows of each protocol as a table of their own, with intervals, untested."""
         if self.one_protocol:
             return [self]
         found: dict[str, list[Row]] = {}
-        for row in self.rows:
+        for row in (row for row in self.rows if not row.derived):
             found.setdefault(row.keys["fingerprint"], []).append(row)
         several = len({row.keys["augmentation"] for row in self.rows}) > 1
         return [self._of_protocol(rows, augmented=several) for rows in found.values()]

@@ -58,7 +58,8 @@ class TableEvidence:
         if not present:
             return cls()
         first = metrics[0]
-        evidence = analysis.evidence(present, metrics)
+        derived = [row.name for row in rows if row.derived]
+        evidence = analysis.evidence(present, metrics, derived=derived)
         compared = {metric.name: evidence.all_pairs(metric) for metric in metrics}
         ranked = [row.name for row in rows if row.name in present and row.cells[first.name].defined]
         # Rows that differ in their clean samples cannot be resampled together.

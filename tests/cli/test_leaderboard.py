@@ -289,3 +289,19 @@ def test_a_name_that_holds_a_marker_cannot_end_the_part(mritk, make_record, tmp_
         ended = mritk("leaderboard", tmp_path / "odd", "--format", style, "--update", readme)
         assert ended.code == code, style
     assert readme.read_text(encoding="utf-8").count(END) == 1
+
+
+def test_ensembles_are_rows_of_leaderboard_and_differences(mritk, results):
+    (table,) = tables(mritk, results, "--ensemble", "seeds", "--ensemble", "backbones")
+    names = {row["backbone"] for row in table["rows"]}
+    made = {"good ×2 seeds", "fair ×2 seeds", "poor ×2 seeds", "ensemble of 3 rows"}
+    assert names == {"good", "fair", "poor"} | made
+    row = next(row for row in table["rows"] if row["backbone"] == "good ×2 seeds")
+    assert row["cost"]["gpu_hours"] == 1.0
+    told = json.loads(mritk("differences", results, "--json", "--ensemble", "seeds").out)
+    assert len(told["tables"][0]["pairs"]) == 15
+    ended = mritk("leaderboard", results, "--ensemble", "folds")
+    assert ended.code == 2
+    assert "No ensemble of folds: no row has two folds." in ended.err
+    ended = mritk("leaderboard", results, "--ensemble", "greedy", "--groups", "site")
+    assert "greedy ensemble" in ended.out

@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 from sklearn.metrics import recall_score
 
+from mritk.report.board import scores
 from mritk.report.by_class import by_class
 from mritk.report.origin import made_with, trials_of
 from mritk.report.page import render
@@ -348,3 +349,31 @@ def test_on_paper_everything_is_open_but_raw_data_and_nothing_asks_for_input(ope
     assert not tab.locator("input").first.is_visible()
     assert not tab.get_by_text("tensor 0").first.is_visible()
     assert tab.evaluate("document.documentElement.scrollWidth") <= 720
+
+
+def test_rows_of_two_protocols_and_ensembles_are_told_apart_in_their_columns(make_trial):
+    probe = '{"image_size":32,"method":"linear_probe","parameters":{"batch_size":16}}'
+    records = [
+        make_trial(right, backbone=name, seed=seed, **columns)
+        for right, columns in (
+            (0.8, {}),
+            (0.7, {"protocol": "probe", "protocol_json": probe, "fingerprint": "e" * 64}),
+        )
+        for name in ("one", "two")
+        for seed in (0, 1)
+    ]
+    for number, record in enumerate(records):
+        record.id = f"trial{number}"
+    analysis = Analysis(resamples=100, ensembles=("seeds", "backbones"))
+    board = build_leaderboard(records, analysis=analysis)
+    (table,) = board.tables
+    shown = scores(table)
+    assert shown.heads[:2] == ["backbone", "protocol"]
+    assert ("one ×2 seeds", "probe") in {(row[0].text, row[1].text) for row in shown.rows}
+    assert ("ensemble of 4 rows", "fast + probe") in {
+        (row[0].text, row[1].text) for row in shown.rows
+    }
+    assert len(trials_of(table)) == len(records) == len(table.every_record)
+    text = Elements(render(board, [], {}, [], MADE)).text
+    assert text.count("Every field") == 2
+    assert "linear_probe" in text

@@ -122,6 +122,14 @@ def test_a_row_never_mixes_two_recipes_of_one_name(make_record):
     assert board.drift == ["bands, fast: 11111111 and 22222222 differ in image_size: 64 | 96"]
 
 
+def test_two_recipes_of_one_name_whose_fingerprints_begin_alike_are_two_rows(make_record):
+    small = make_record(protocol_json=protocol(image_size=64), fingerprint="1" * 10 + "a" * 54)
+    large = make_record(protocol_json=protocol(image_size=96), fingerprint="1" * 10 + "b" * 54)
+    (table,) = build_leaderboard([small, large]).tables
+    names = {row.name for row in table.rows}
+    assert names == {"tiny@scratch, fast (1111111111a)", "tiny@scratch, fast (1111111111b)"}
+
+
 def test_what_is_not_ranked_together_says_which_fields_of_the_evaluation_differ(two_protocols):
     board = build_leaderboard(two_protocols(split=SPLIT | {"folds": 10}, image_size=224))
     assert len(board.tables) == 2

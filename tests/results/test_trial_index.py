@@ -253,6 +253,7 @@ OTHERS = {
     "temperature": True,
     "given_these_models": True,
     "by": "site",
+    "ensembles": ("seeds",),
 }
 
 

@@ -1,0 +1,423 @@
+"""Ensembles of stored predictions: rows made of other rows, and what is said of them."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from scipy.special import softmax
+from sklearn.metrics import balanced_accuracy_score
+
+from mritk.errors import UsageError
+from mritk.evaluate.evidence import ONE_ENSEMBLE
+from mritk.protocol.evaluation import evaluation_fingerprint
+from mritk.results.analysis import Analysis
+from mritk.results.footnotes import footnotes
+from mritk.results.formats import as_data, format_leaderboard
+from mritk.results.leaderboard import build_leaderboard
+from mritk.store.trial_file import Predictions
+from mritk.tasks.classification import Classification
+from mritk.tasks.regression import Regression
+
+SEEDS = 4
+SKILL = {"strong": 1.6, "weak": 0.9, "lost": 0.0}
+QUICK = Analysis(resamples=200)
+
+
+def part(name: str, targets: np.ndarray, score: np.ndarray) -> Predictions:
+    ids = [f"{name}{i}" for i in range(len(targets))]
+    return Predictions(ids, ids, [""] * len(ids), [""] * len(ids), targets, score)
+
+
+def trials(make_record, seeds: int = SEEDS, names=("strong", "weak", "lost"), **changes):
+    """Return trials of backbones of different skill, each with errors of its own."""
+    targets = {"val": np.arange(60) % 3, "test": np.arange(90) % 3}
+    found = []
+    for number, name in enumerate(names):
+        for seed in range(seeds):
+            draw = np.random.default_rng([number, seed])
+            predictions = {
+                which: part(
+                    which,
+                    target,
+                    (SKILL[name] * np.eye(3)[target] + draw.normal(0, 1, (len(target), 3))).astype(
+                        np.float32
+                    ),
+                )
+                for which, target in targets.items()
+            }
+            cost = {
+                "seconds_fit": 3600.0, "parameters": 2e6, "peak_device_memory_bytes": 2.0**30,
+                "predict_images_per_second": 100.0,
+            }  # fmt: skip
+            found.append(
+                make_record(
+                    task=Classification(("a", "b", "c")),
+                    id=f"{name}{seed}", backbone=name, seed=seed, predictions=predictions,
+                    cost=cost, **changes,
+                )
+            )  # fmt: skip
+    return found
+
+
+def table_of(records, *kinds, **choices):
+    analysis = replace(QUICK, ensembles=kinds, **choices)
+    (table,) = build_leaderboard(records, analysis=analysis).tables
+    return table
+
+
+def row_of(table, name):
+    return next(row for row in table.rows if row.name == name)
+
+
+def test_seeds_are_one_row_with_the_mean_of_their_probabilities(make_record):
+    records = trials(make_record)
+    table = table_of(records, "seeds")
+    assert {row.name for row in table.rows if row.derived} == {
+        "strong ×4 seeds", "weak ×4 seeds", "lost ×4 seeds"
+    }  # fmt: skip
+    tests = [record.predictions["test"] for record in records if record.backbone == "strong"]
+    mean = np.mean([softmax(test.score.astype(np.float64), axis=1) for test in tests], axis=0)
+    (mixed,) = table.records["strong ×4 seeds"]
+    assert np.abs(np.exp(mixed.predictions["test"].score) - mean).max() < 1e-12
+    row = row_of(table, "strong ×4 seeds")
+    expected = balanced_accuracy_score(tests[0].target, mean.argmax(axis=1))
+    assert row.cells["balanced_accuracy"].mean == pytest.approx(expected, abs=1e-12)
+    assert row.cells["balanced_accuracy"].ends is not None
+    assert row.cells["balanced_accuracy"].mean > row_of(table, "strong").cells[
+        "balanced_accuracy"
+    ].mean  # fmt: skip
+
+
+@pytest.mark.parametrize("kind", ["seeds", "backbones", "greedy"])
+def test_what_is_said_of_trained_rows_stays_but_for_their_number(make_record, kind):
+    records = trials(make_record)
+    alone, beside = table_of(records), table_of(records, kind)
+    for row in alone.rows:
+        with_ensembles = row_of(beside, row.name)
+        assert with_ensembles.cells == row.cells
+        assert (with_ensembles.cost, with_ensembles.marks) == (row.cost, row.marks)
+    pairs = {(c.first, c.second): c for c in beside.comparisons["balanced_accuracy"]}
+    for before in alone.comparisons["balanced_accuracy"]:
+        after = pairs[before.first, before.second]
+        assert (after.difference, after.interval, after.p) == (
+            before.difference, before.interval, before.p
+        )  # fmt: skip
+        assert after.p_adjusted >= before.p_adjusted
+    assert beside.verdict == alone.verdict
+    assert (beside.test_samples, beside.warnings) == (alone.test_samples, alone.warnings)
+
+
+def test_an_ensemble_of_seeds_is_one_run_that_is_tested_by_the_spread_of_the_others(make_record):
+    table = table_of(trials(make_record), "seeds")
+    pairs = {(c.first, c.second): c for c in table.comparisons["balanced_accuracy"]}
+    scores = {row.name: row.cells["balanced_accuracy"].mean for row in table.rows}
+    for (first, second), pair in pairs.items():
+        assert pair.difference == pytest.approx(scores[first] - scores[second], abs=1e-9)
+        assert pair.tested
+        assert pair.runs == (1 if "×" in first + second else SEEDS)
+    # One run has the whole variance of a run, where the mean of four has a quarter of it.
+    errors = {names: pair.interval.standard_error for names, pair in pairs.items()}
+    single = next(v for k, v in errors.items() if set(k) == {"strong", "weak"})
+    of_one = next(v for k, v in errors.items() if set(k) == {"strong ×4 seeds", "weak"})
+    assert of_one > single
+
+
+def test_without_other_rows_it_is_not_tested_unless_models_are_taken_as_they_are(make_record):
+    records = trials(make_record, names=("strong",))
+    table = table_of(records, "seeds")
+    (pair,) = table.comparisons["balanced_accuracy"]
+    assert not pair.tested
+    assert pair.reason == ONE_ENSEMBLE
+    assert any(ONE_ENSEMBLE in note for note in footnotes(table))
+    (pair,) = table_of(records, "seeds", given_these_models=True).comparisons["balanced_accuracy"]
+    assert pair.tested
+    scores = {row.name: row.cells["balanced_accuracy"].mean for row in table.rows}
+    expected = scores[pair.first] - scores[pair.second]
+    assert pair.difference == pytest.approx(expected, abs=1e-9)
+
+
+def test_its_cost_is_that_of_its_members_together(make_record):
+    table = table_of(trials(make_record), "seeds", "backbones")
+    seeds, rows = row_of(table, "weak ×4 seeds"), row_of(table, "ensemble of 3 rows")
+    assert seeds.cost["hours"] == pytest.approx(4)
+    assert (seeds.cost["parameters"], seeds.cost["memory"]) == (8.0, 1.0)
+    assert seeds.cost["speed"] == pytest.approx(25)
+    assert (rows.cost["parameters"], rows.cost["hours"]) == (6.0, 3.0 * SEEDS)
+
+
+def test_rows_are_mixed_seed_by_seed_and_named(make_record):
+    table = table_of(trials(make_record), "backbones")
+    assert row_of(table, "ensemble of 3 rows").seeds == tuple(range(SEEDS))
+    assert any("mean prediction of lost, strong, weak, seed by seed" in n for n in footnotes(table))
+
+
+def scrambled(records):
+    """Return the trials with other test labels."""
+    found = []
+    for record in records:
+        test = record.predictions["test"]
+        other = replace(test, target=np.random.default_rng(7).permutation(test.target))
+        found.append(replace(record, predictions=record.predictions | {"test": other}))
+    return found
+
+
+def test_greedy_members_are_chosen_without_test_labels(make_record):
+    records = trials(make_record)
+    chosen = [
+        next(n for n in footnotes(table_of(of, "greedy")) if n.startswith("greedy ensemble"))
+        for of in (records, scrambled(records))
+    ]
+    assert chosen[0] == chosen[1]
+    assert chosen[0].startswith(
+        "greedy ensemble: selected by the loss on the validation set (mean weights over 4 trials): "
+        "strong 0."
+    )
+    table = table_of(records, "greedy")
+    assert row_of(table, "greedy ensemble").seeds == tuple(range(SEEDS))
+    before, after = (
+        [r.predictions["test"].score for r in table_of(of, "greedy").records["greedy ensemble"]]
+        for of in (records, scrambled(records))
+    )
+    assert np.array_equal(before, after)
+
+
+def test_greedy_is_one_row_whichever_recipes_are_chosen_for_a_seed(make_record):
+    records = trials(make_record, names=("strong",))
+    records += trials(
+        make_record, names=("lost",), fingerprint="e" * 64, protocol="probe", augmentation="flip"
+    )
+    for record in records:  # for seed 1 the other one is better, on validation samples
+        if record.seed == 1:
+            val = record.predictions["val"]
+            skill = {"strong": -3.0, "lost": 3.0}[record.backbone]
+            score = (val.score + skill * np.eye(3)[val.target]).astype(np.float32)
+            record.predictions["val"] = replace(val, score=score)
+    table = table_of(records, "greedy")
+    (row,) = (row for row in table.rows if row.derived)
+    assert row.seeds == tuple(range(SEEDS))
+    assert row.keys["protocol"] == "fast + probe"
+    assert row.keys["augmentation"] == "mixed"
+
+
+def test_greedy_is_refused_where_validation_is_the_test_set(make_record):
+    text = json.dumps({"image_size": 32, "split": {"validation": "test"}})
+    with pytest.raises(UsageError, match="the validation set is the test set, which must not"):
+        table_of(trials(make_record, protocol_json=text), "greedy")
+
+
+def test_an_ensemble_bears_the_marks_of_its_members(make_record):
+    plain = json.dumps({"image_size": 32, "split": {}})
+    text = json.dumps({"image_size": 32, "split": {"validation": "test"}})
+    records = trials(make_record, names=("weak",), protocol_json=plain)
+    records += trials(
+        make_record, names=("strong",), protocol_json=text, fingerprint="e" * 64, protocol="peeking"
+    )
+    table = table_of(records, "backbones")
+    assert row_of(table, "ensemble of 2 rows, fast + peeking").marks == "§"
+    assert row_of(table, "weak, fast").marks == ""
+
+
+def test_an_ensemble_of_two_recipes_has_what_they_share_and_their_evaluation(make_record):
+    first = {"method": "finetune", "image_size": 32, "split": {"scheme": "holdout", "seed": 1}}
+    second = first | {"method": "probe", "image_size": 64}
+    records = trials(make_record, names=("weak",), protocol_json=json.dumps(first))
+    records += trials(
+        make_record, names=("strong",), protocol_json=json.dumps(second), fingerprint="e" * 64,
+        protocol="probe", method="probe",
+    )  # fmt: skip
+    table = table_of(records, "backbones")
+    (mixed,) = {r.protocol_json for r in table.records["ensemble of 2 rows, fast + probe"]}
+    assert json.loads(mixed) == {"split": {"scheme": "holdout", "seed": 1}}
+    assert evaluation_fingerprint(mixed) == evaluation_fingerprint(json.dumps(first))
+    assert row_of(table, "ensemble of 2 rows, fast + probe").keys["method"] == "mixed"
+
+
+def test_members_are_matched_by_id_and_not_by_order(make_record):
+    records = trials(make_record)
+    turned = []
+    for record in records:
+        parts = dict(record.predictions)
+        if record.seed == 1:
+            order = np.arange(90)[::-1]
+            test = parts["test"]
+            ids = [test.id[i] for i in order]
+            parts["test"] = part("test", test.target[order], test.score[order])
+            parts["test"].id, parts["test"].patient = ids, ids
+            parts["test"].unit = [f"patient {name}" for name in ids]
+        turned.append(replace(record, predictions=parts))
+    names = {"strong ×4 seeds", "ensemble of 3 rows", "greedy ensemble"}
+    kinds = ("seeds", "backbones", "greedy")
+    expected, found = table_of(records, *kinds), table_of(turned, *kinds)
+    for name in names:
+        for metric, cell in row_of(expected, name).cells.items():
+            assert row_of(found, name).cells[metric].mean == pytest.approx(cell.mean, abs=1e-12)
+
+
+def test_folds_are_mixed_where_all_test_the_same_samples(make_record):
+    text = json.dumps({"image_size": 32, "split": {"scheme": "official", "repeats": 3}})
+    records = [
+        replace(record, fold=record.seed % 3, seed=record.seed // 3)
+        for record in trials(
+            make_record, 6, protocol_json=text, scheme="official", folds=3
+        )
+    ]  # fmt: skip
+    table = table_of(records, "folds")
+    row = row_of(table, "strong ×3 folds")
+    assert (row.seeds, row.trials) == ((0, 1), 2)
+    assert row.cells["balanced_accuracy"].mean > row_of(table, "strong").cells[
+        "balanced_accuracy"
+    ].mean  # fmt: skip
+    pair = next(
+        c for c in table.comparisons["balanced_accuracy"]
+        if {c.first, c.second} == {"strong ×3 folds", "weak"}
+    )  # fmt: skip
+    assert pair.tested
+    assert pair.runs == 2
+    assert not any("different folds" in warning for warning in table.warnings)
+
+
+def test_folds_that_test_different_samples_say_what_it_takes(make_record):
+    records = [
+        replace(
+            record,
+            fold=record.seed,
+            seed=0,
+            predictions={
+                "val": record.predictions["val"],
+                "test": record.predictions["test"].only(np.arange(90) // 3 % 3 == record.seed),
+            },
+        )
+        for record in trials(make_record, 3, scheme="kfold", folds=3)
+    ]
+    with pytest.raises(UsageError, match=r"No ensemble of folds: .* official test set"):
+        table_of(records, "folds")
+    table = table_of(records, "folds", "backbones")
+    assert any(note.startswith("No ensemble of folds: ") for note in footnotes(table))
+    assert row_of(table, "ensemble of 3 rows").folds == (0, 1, 2)
+
+
+def test_seeds_of_cross_validation_are_mixed_fold_by_fold(make_record):
+    records = [
+        replace(
+            record,
+            id=f"{record.id}{fold}",
+            fold=fold,
+            predictions={
+                "val": record.predictions["val"],
+                "test": record.predictions["test"].only(np.arange(90) // 3 % 2 == fold),
+            },
+        )
+        for record in trials(make_record, scheme="kfold", folds=2)
+        for fold in (0, 1)
+    ]
+    table = table_of(records, "seeds")
+    assert row_of(table, "weak ×4 seeds").folds == (0, 1)
+    assert all(pair.tested for pair in table.comparisons["balanced_accuracy"])
+
+
+@pytest.mark.parametrize(
+    ("kind", "names", "seeds", "why"),
+    [
+        ("seeds", ("strong", "weak"), 1, "no row has two seeds"),
+        ("folds", ("strong", "weak"), 1, "no row has two folds"),
+        ("backbones", ("strong",), 2, "the table has one row"),
+        ("greedy", ("strong",), 2, "the table has one row"),
+    ],
+)
+def test_what_cannot_be_mixed_is_refused_in_one_line(make_record, kind, names, seeds, why):
+    with pytest.raises(UsageError) as refused:
+        table_of(trials(make_record, seeds, names), kind)
+    assert str(refused.value) == f"No ensemble of {kind}: {why}."
+
+
+def test_rows_tested_on_different_samples_are_not_mixed(make_record):
+    records = trials(make_record)
+    for record in records[:SEEDS]:
+        record.predictions["test"] = record.predictions["test"].only(np.arange(90) > 2)
+    with pytest.raises(UsageError, match="their members were tested on different samples"):
+        table_of(records, "backbones")
+
+
+def test_validation_samples_that_only_some_rows_have_do_not_count(make_record):
+    records = trials(make_record)
+    for record in records[:SEEDS]:
+        record.predictions["val"] = record.predictions["val"].only(np.arange(60) > 20)
+    table = table_of(records, "backbones", "greedy")
+    for name in ("ensemble of 3 rows", "greedy ensemble"):
+        assert {len(r.predictions["val"].id) for r in table.records[name]} == {39}
+    for record in records[:SEEDS]:
+        record.predictions["val"] = part("elsewhere", np.arange(60) % 3, np.zeros((60, 3)))
+    table = table_of(records, "backbones", "greedy", temperature=True)
+    reason = row_of(table, "ensemble of 3 rows").cells["balanced_accuracy"].reason
+    assert reason == "there is no validation sample that a temperature can be fitted on"
+    assert any("no validation sample that all rows have" in note for note in footnotes(table))
+
+
+def test_label_maps_are_not_mixed(make_record):
+    records = trials(make_record)
+    for record in records:
+        record.predictions["test"] = replace(record.predictions["test"], cases=("dice[a]",))
+    with pytest.raises(UsageError, match="label maps are not averaged"):
+        table_of(records, "seeds", interval="none")
+
+
+def test_a_failed_trial_is_no_member(make_record):
+    records = trials(make_record)
+    records[1] = make_record(status="failed", id="strong1", backbone="strong", seed=1)
+    table = table_of(records, "seeds")
+    assert row_of(table, "strong ×3 seeds").failed == 0
+
+
+class TestValues:
+    def records(self, make_record, spread: float | None):
+        truth = np.linspace(20, 80, 40)
+        found = []
+        for seed in range(3):
+            draw = np.random.default_rng(seed)
+            test = part("test", truth, (truth + draw.normal(0, 5, 40)).astype(np.float32))
+            if spread is not None:
+                test.spread = np.full(40, spread)
+            found.append(
+                make_record(
+                    id=f"r{seed}", seed=seed, task=Regression("years"), predictions={"test": test}
+                )
+            )
+        return found
+
+    def test_values_are_averaged_and_a_spread_is_that_of_the_mixture(self, make_record):
+        records = self.records(make_record, 4.0)
+        table = table_of(records, "seeds")
+        (mixed,) = table.records["tiny@scratch ×3 seeds"]
+        scores = np.asarray([r.predictions["test"].score for r in records], dtype=np.float64)
+        test = mixed.predictions["test"]
+        assert np.abs(test.score - scores.mean(axis=0)).max() < 1e-12
+        expected = np.sqrt((16 + scores**2).mean(axis=0) - scores.mean(axis=0) ** 2)
+        assert np.allclose(test.spread, expected, atol=1e-9)
+        assert row_of(table, "tiny@scratch ×3 seeds").cells["mae"].mean < row_of(
+            table, "tiny@scratch"
+        ).cells["mae"].mean  # fmt: skip
+
+    def test_without_a_spread_of_all_members_there_is_none(self, make_record):
+        records = self.records(make_record, 4.0)
+        records[0].predictions["test"].spread = None
+        (mixed,) = table_of(records, "seeds").records["tiny@scratch ×3 seeds"]
+        assert mixed.predictions["test"].spread is None
+
+
+@pytest.mark.parametrize("style", ["github", "plain", "latex", "html", "csv", "json"])
+def test_every_format_shows_ensembles_as_rows(make_record, style):
+    analysis = replace(QUICK, ensembles=("seeds",))
+    board = build_leaderboard(trials(make_record), analysis=analysis)
+    assert "strong" in format_leaderboard(board, style)
+    assert "4 seeds" in format_leaderboard(board, style)
+
+
+def test_data_hold_the_seed_of_all_seeds_and_the_notes(make_record):
+    analysis = replace(QUICK, ensembles=("seeds",))
+    (table,) = as_data(build_leaderboard(trials(make_record), analysis=analysis))["tables"]
+    row = next(row for row in table["rows"] if row["backbone"] == "weak ×4 seeds")
+    assert row["seeds"] == [-1]
+    assert any(note.startswith("× seeds: ") for note in table["notes"])
