@@ -359,7 +359,7 @@ def test_validation_samples_that_only_some_rows_have_do_not_count(make_record):
 def test_label_maps_are_not_mixed(make_record):
     records = trials(make_record)
     for record in records:
-        record.predictions["test"] = replace(record.predictions["test"], cases=("dice[a]",))
+        record.predictions["test"] = replace(record.predictions["test"], cases=("dice[a]", "hd95[a]"))
     with pytest.raises(UsageError, match="label maps are not averaged"):
         table_of(records, "seeds", interval="none")
 
