@@ -10,14 +10,14 @@ import numpy as np
 import pytest
 
 import mritk_phantom
-from mritk import DataError, Unavailable, Workspace
+from mritk import DataError, Dataset, Unavailable, Workspace
 from mritk_phantom import anatomy
 from mritk_phantom.cohort import cohort
 from mritk_phantom.recipe import CLASSES, Recipe
 
 
 def test_the_plugin_offers_phantom_and_a_larger_one():
-    records = {record.name: record for record in mritk_phantom.mritk_datasets()}
+    records = {r.name: r for r in mritk_phantom.mritk_datasets() if isinstance(r, Dataset)}
     assert set(records) == {"phantom", "phantom_large"}
     assert all(record.sources == ("mni152",) and record.summary for record in records.values())
 
