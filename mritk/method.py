@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal, Protocol
@@ -70,6 +71,7 @@ class Epoch:
         val_loss: Validation loss, without smoothing or weights.
         selection: Value of the selection rule on the validation set.
         seconds: Duration.
+        extra: Further numbers of the method by name, such as the terms of a loss. NaN is left out.
     """
 
     epoch: int
@@ -80,6 +82,13 @@ class Epoch:
     val_loss: float
     selection: float
     seconds: float
+    extra: Mapping[str, float] = field(default_factory=dict, hash=False)
+
+    def __post_init__(self) -> None:
+        """Keep plain numbers: a name that is not known of an epoch is one that is NaN."""
+        extra = {str(name): float(value) for name, value in self.extra.items()}
+        known = {name: value for name, value in extra.items() if not math.isnan(value)}
+        object.__setattr__(self, "extra", known)
 
 
 def ignore_epoch(epoch: Epoch) -> None:
@@ -169,6 +178,10 @@ class Fitted(Protocol):
       ``nn.Sequential`` of ``Linear``, ``BatchNorm1d``, ``ReLU`` and ``Dropout``.
     * ``input_shape``: (C, *spatial) of one input, as a tuple.
     * ``output_scaling``: (center, scale) of a regression: a value is ``output · scale + center``.
+    * ``embed(subset)``: features of each sample, (N, D), stored in half precision with ``mritk run
+      --keep-embeddings``.
+    * ``spread(subset)``: standard deviation of what is predicted of each sample, (N,), for methods
+      that predict a distribution.
     * ``model_cost``: a mapping with any of ``parameters``, ``trained_parameters``, ``flops``
       (:func:`mritk.model.flops.count_flops`) and ``latency_seconds``
       (:func:`mritk.model.latency.measure_latency`). By default parameters and operations of
@@ -176,7 +189,11 @@ class Fitted(Protocol):
     """
 
     def predict(self, subset: Subset) -> np.ndarray:
-        """Return float32 logits (N, classes), or values (N,) for a regression."""
+        """Return float32 logits (N, classes), or values (N,) for a regression.
+
+        For a segmentation return N label maps, whole numbers of the shape of the label map of each
+        sample (:func:`mritk.to_sample_grid`); mritk compares them to their references.
+        """
 
     @property
     def notes(self) -> Mapping[str, Any]:

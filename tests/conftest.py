@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import gc
-import io
 import json
 import os
 import random
@@ -26,7 +25,8 @@ from mritk.cli.main import main
 from mritk.method import Epoch
 from mritk.plugins.registry import Registry
 from mritk.store.seal import digest_of
-from mritk.store.trial_file import Failure, Predictions, TrialRecord
+from mritk.store.trial_file import Failure, Predictions, TrialRecord, read_trial
+from tests.earlier_schema import write_earlier
 
 # Fixtures of trainings, which tests of several rooms need; and what memory the tests take.
 pytest_plugins = ["tests.training_fixtures", "tests.worker_memory"]
@@ -294,13 +294,10 @@ def as_schema() -> Callable[..., None]:
     """
 
     def turn(path: Path, schema: int, change=lambda file: None, *, seal: bool = True) -> None:
-        with h5py.File(io.BytesIO(path.read_bytes())) as old, h5py.File(path, "w") as new:
-            for name in old:
-                old.copy(name, new)
-            new.attrs.update(old.attrs)
-            new.attrs["schema"] = schema
+        record = read_trial(path)
+        with h5py.File(path, "w") as new:
+            write_earlier(record, new, schema)
             change(new)
-            del new.attrs["digest"]
             if schema >= 3 and seal:
                 new.attrs["digest"] = digest_of(new)
 

@@ -126,6 +126,7 @@ def _board(app: App, results: Path, options: dict[str, Any]) -> Leaderboard:
     from mritk.compare.paired_tests import TESTS as ALL
     from mritk.evaluate.classification import SHOWN as OF_CLASSES
     from mritk.evaluate.regression import SHOWN as OF_VALUES
+    from mritk.evaluate.segmentation import SEGMENTATION as OF_LABEL_MAPS
     from mritk.results.leaderboard import build_leaderboard
     from mritk.results.row_keys import all_but
     from mritk.results.trial_index import TrialIndex
@@ -145,7 +146,7 @@ def _board(app: App, results: Path, options: dict[str, Any]) -> Leaderboard:
     elif analysis.interval == "none":
         raise UsageError("--interval none allows no test; remove it")
     chosen = wanted or test.metric
-    metrics = [chosen] if chosen else [OF_CLASSES[0].name, OF_VALUES[0].name]
+    metrics = [chosen] if chosen else [OF_CLASSES[0].name, OF_VALUES[0].name, OF_LABEL_MAPS[0].name]
     # Over datasets, rows of one protocol are compared.
     rows = listed(options["rows"]) or (["backbone", "augmentation"] if options["across"] else [])
     # The bootstrap's are kept with the tables, and over datasets the means will do.

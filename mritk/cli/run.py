@@ -79,6 +79,11 @@ REHEARSED = (
 )
 @click.option("--jobs", type=click.IntRange(1), help="Number of trials trained in parallel.")
 @click.option("--keep-models", is_flag=True, help="Save each trained network to RESULTS/models.")
+@click.option(
+    "--keep-embeddings",
+    is_flag=True,
+    help="Store the features of each sample, for 'mritk leaderboard --probe'.",
+)
 @offline_option
 @click.option(
     "--rehearse",
@@ -138,6 +143,7 @@ class Request:
     executor: str | None
     jobs: int | None
     keep_models: bool
+    keep_embeddings: bool
     offline: bool
     rehearse: bool
     dry_run: bool
@@ -297,7 +303,13 @@ class Request:
         from mritk.machine.device import choose_device
         from mritk.machine.engine import Engine
 
-        engine = Engine(self.device, self.compiled, self.graphs, 60 * self.checkpoint_minutes)
+        engine = Engine(
+            self.device,
+            self.compiled,
+            self.graphs,
+            60 * self.checkpoint_minutes,
+            self.keep_embeddings,
+        )
         registry = self.app.registry
         if not self.uses_executor:
             engine = replace(engine, device=choose_device(self.device))

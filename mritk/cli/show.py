@@ -132,7 +132,8 @@ def _describe_trial(record: TrialRecord) -> dict[str, Any]:
     shown["audit"] = audit | {"findings": [finding["text"] for finding in findings]}
     shown["split sizes"] = {part: len(ids) for part, ids in record.splits.items()}
     shown["epochs"] = len(record.history)
-    shown["history"] = [asdict(epoch) for epoch in record.history]
+    epochs = [asdict(epoch) for epoch in record.history]
+    shown["history"] = [epoch | epoch.pop("extra") for epoch in epochs]
     if record.status == "finished":
         shown["limits"] = limits_of(record)
     notes = dict(record.notes)

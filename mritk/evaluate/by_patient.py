@@ -26,13 +26,17 @@ class PatientScores:
     patient: list[str]
 
 
-def by_patient(target: np.ndarray, score: np.ndarray, patient: Sequence[str]) -> PatientScores:
+def by_patient(
+    target: np.ndarray, score: np.ndarray, patient: Sequence[str], *, cases: bool = False
+) -> PatientScores:
     """Return the mean of the probabilities (or values) of each patient's images.
 
     Args:
         target: (N,) class indices or values.
-        score: (N, classes) logits, or (N,) values.
+        score: (N, classes) logits, or (N,) values; or with ``cases`` (N, columns) scores of cases,
+            whose means leave out what is NaN.
         patient: N patient ids.
+        cases: Whether the scores are of cases.
 
     Raises:
         Undefined: Some samples have no patient, or some patients several targets.
@@ -50,6 +54,13 @@ def by_patient(target: np.ndarray, score: np.ndarray, patient: Sequence[str]) ->
         mean = np.bincount(number, score.astype(np.float64)) / images
         return PatientScores(target[first], mean, names.tolist())
     totals = np.zeros((len(names), score.shape[1]))
+    if cases:
+        known = np.isfinite(score)
+        counts = np.zeros_like(totals)
+        np.add.at(counts, number, known)
+        np.add.at(totals, number, np.where(known, score, 0.0))
+        with np.errstate(invalid="ignore"):
+            return PatientScores(target[first], totals / counts, names.tolist())
     np.add.at(totals, number, probabilities_of(score))
     with np.errstate(divide="ignore"):
         logs = np.log(totals / images[:, None])

@@ -43,7 +43,7 @@ class Metric(Record):
             float64, like scikit-learn's ``sample_weight``; returns the value, NaN if undefined,
             or raises :class:`Undefined` with the reason. With ``per_class`` it returns one value
             per class, of which the metric is the mean.
-        task: ``classification`` or ``regression``.
+        task: ``classification``, ``regression`` or ``segmentation``.
         per_class: Whether the function returns one value per class.
         bounds: Minimum and maximum possible value.
         no_interval: Why no valid interval exists, or empty.
@@ -55,7 +55,7 @@ class Metric(Record):
     label: str
     higher_is_better: bool | None
     function: Callable[[np.ndarray, np.ndarray, np.ndarray], Any]
-    task: Literal["classification", "regression"] = "classification"
+    task: Literal["classification", "regression", "segmentation"] = "classification"
     per_class: bool = False
     bounds: tuple[float, float] = (-math.inf, math.inf)
     no_interval: str = ""
@@ -78,21 +78,21 @@ class Metric(Record):
 
         Args:
             targets: (N,) class indices or values.
-            scores: (N, classes) logits, or (N,) values.
+            scores: (N, classes) logits, (N,) values, or (N, columns) scores of cases.
             weights: (N,) sample weights; None: equal.
             leave_out_absent: Exclude classes without samples from a class average, which is
                 otherwise undefined.
         """
         import numpy as np
 
-        rank = 2 if self.task == "classification" else 1
+        rank = 1 if self.task == "regression" else 2
         if len(scores) != len(targets) or scores.ndim != rank:
             raise ValueError(
                 f"{self.name}: scores of shape {scores.shape} for {len(targets)} targets"
             )
         if not len(targets):
             return Value(math.nan, "no samples")
-        if not np.isfinite(scores).all():
+        if self.task != "segmentation" and not np.isfinite(scores).all():
             return Value(math.nan, "some scores are NaN or infinite")
         if weights is None:
             weights = np.ones(len(targets))
@@ -122,6 +122,8 @@ class Metric(Record):
 
         if self.task == "classification":
             return self.compute(targets, np.eye(outputs)[targets])
+        if self.task == "segmentation":
+            return Value(self.bounds[1] if self.higher_is_better else self.bounds[0])
         return self.compute(targets, np.asarray(targets, dtype=np.float64))
 
     def resample(self, resamples: Resamples, classes: np.ndarray | None = None) -> np.ndarray:

@@ -9,7 +9,7 @@ import difflib
 from collections.abc import Mapping, Sequence
 
 from mritk.errors import UnknownName
-from mritk.evaluate import classification, regression
+from mritk.evaluate import classification, regression, segmentation
 from mritk.evaluate.metric import Metric
 from mritk.tasks.task import Task
 
@@ -24,26 +24,38 @@ def metrics_of(
         extra: Metrics of plugins.
         shown: Only the usual columns of a leaderboard, the first of which sorts; else all.
     """
+    regions = segmentation.of_regions(task)
     if shown:
-        return classification.SHOWN if task.classes else regression.SHOWN
-    return tuple(m for m in all_metrics(extra).values() if m.task == task.kind)
+        usual = {"classification": classification.SHOWN, "regression": regression.SHOWN}
+        return usual.get(task.kind, (*segmentation.SEGMENTATION, *regions))
+    return (*(m for m in all_metrics(extra).values() if m.task == task.kind), *regions)
 
 
 def all_metrics(extra: Sequence[Metric] = ()) -> Mapping[str, Metric]:
     """Return every metric by name."""
     return {
         metric.name: metric
-        for metric in (*classification.CLASSIFICATION, *regression.REGRESSION, *extra)
+        for metric in (
+            *classification.CLASSIFICATION,
+            *regression.REGRESSION,
+            *segmentation.SEGMENTATION,
+            *extra,
+        )
     }
 
 
 def find_metric(name: str, task: Task | None = None, extra: Sequence[Metric] = ()) -> Metric:
     """Return a metric by name, of one task if it is given.
 
+    Without the task nobody knows its regions: ``dice[WT]`` then stands for ``dice``.
+
     Raises:
         UnknownName: There is no such metric.
     """
-    known = {n: m for n, m in all_metrics(extra).items() if task is None or m.task == task.kind}
+    found = all_metrics(extra).values() if task is None else metrics_of(task, extra, shown=False)
+    known = {metric.name: metric for metric in found}
+    if task is None and name.endswith("]") and name not in known:
+        name = name.partition("[")[0]
     if name not in known:
         near = difflib.get_close_matches(name, known, 2, 0.5)
         hint = f"did you mean {' or '.join(near)}? There is" if near else "there is"

@@ -16,12 +16,13 @@ import mritk
 from mritk.audit.verdict import verdict
 from mritk.data.subset import Subset
 from mritk.errors import MritkError
+from mritk.execute.scoring import embedding_of, predictions_of
 from mritk.files.workspace import Workspace
 from mritk.machine.engine import Engine
 from mritk.method import Epoch, Fitted, Setup
 from mritk.splits.units import unit_names
 from mritk.store.kept_model import model_metadata
-from mritk.store.trial_file import Failure, Predictions, TrialRecord
+from mritk.store.trial_file import Failure, TrialRecord
 from mritk.trial import Trial
 
 if TYPE_CHECKING:
@@ -80,7 +81,7 @@ def run_trial(  # noqa: PLR0913 - two places of files, one of them optional
     try:
         fitted = trial.method.fit(_setup(trial, workspace, engine, keep, checkpoint))
         cost.lap("fit")
-        _score(trial, fitted, workspace, record, cost)
+        _score(trial, fitted, workspace, engine, record, cost)
         cost.lap("predict")
         record.cost = cost.measured()
         size = model_cost(fitted)
@@ -151,28 +152,30 @@ def _subset(trial: Trial, rows: np.ndarray, workspace: Workspace) -> Subset:
 
 
 def _score(
-    trial: Trial, fitted: Fitted, workspace: Workspace, record: TrialRecord, cost: CostMeter
+    trial: Trial,
+    fitted: Fitted,
+    workspace: Workspace,
+    engine: Engine,
+    record: TrialRecord,
+    cost: CostMeter,
 ) -> None:
     samples, fold = trial.dataset.samples, trial.division
+    record.notes = dict(getattr(fitted, "notes", {}))
+    if not samples.task.has_scores:
+        return
     unit = unit_names(samples, trial.dataset.copies)
     # The only place where test samples meet a model, once, after training has ended.
     for part, rows in (("val", fold.val), ("test", fold.test)):
         subset = _subset(trial, rows, workspace)
         began = time.perf_counter()
-        scores = np.asarray(fitted.predict(subset), dtype=np.float32)
-        expected = samples.task.score_shape(len(subset))
-        if scores.shape != expected:
-            raise MritkError(
-                f"method {trial.method.name} returned scores of shape {scores.shape} for {part}, "
-                f"not {expected}"
-            )
+        clean = fold.clean if part == "test" else None
+        found = predictions_of(fitted, subset, trial.method.name, part=part, clean=clean)
         if part == "test":
             cost.predicted(len(subset), time.perf_counter() - began)
-        clean = fold.clean if part == "test" else None
-        record.predictions[part] = Predictions.of(
-            subset.samples, scores, clean, [unit[row] for row in rows]
-        )
-    record.notes = dict(getattr(fitted, "notes", {}))
+        found.unit = [unit[row] for row in rows]
+        if engine.keep_embeddings:
+            found.embedding = embedding_of(fitted, subset, trial.method.name)
+        record.predictions[part] = found
 
 
 def _keep_model(fitted: Fitted, record: TrialRecord, path: Path) -> None:

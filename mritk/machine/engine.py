@@ -14,9 +14,11 @@ class Engine:
         compile: Compile networks with torch.compile, if that works.
         graphs: Replay training steps as CUDA graphs.
         checkpoint_seconds: The longest time within an epoch without a checkpoint.
+        keep_embeddings: Whether the features of each sample are stored with its scores.
     """
 
     device: str = "cpu"
     compile: bool = False
     graphs: bool = False
     checkpoint_seconds: float = 300.0
+    keep_embeddings: bool = False

@@ -60,7 +60,7 @@ class Analysis:
         target, score, unit = test.target, test.score, test.unit
         if self.level == "patient":
             unit_of = dict(zip(test.patient, unit, strict=True))
-            patients = by_patient(target, score, test.patient)
+            patients = by_patient(target, score, test.patient, cases=bool(test.cases))
             target, score = patients.target, patients.score
             unit = [unit_of[name] for name in patients.patient]
         return Scored((record.seed, repeat_of(record)), record.fold, target, score, unit)

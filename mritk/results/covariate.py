@@ -81,7 +81,7 @@ class Covariate:
             if any(texts):
                 return texts
             raise UsageError(f"the samples of {dataset} have no {self.name}")
-        covariates = getattr(predictions, "covariates", {})
+        covariates = predictions.covariates
         if self.name not in covariates:
             known = [*(name for name in COLUMNS if any(getattr(predictions, name))), *covariates]
             raise UsageError(

@@ -114,6 +114,8 @@ def _prediction_columns(trial: TrialRecord) -> Iterator[dict[str, Any]]:
             columns["prediction"] = names[predicted.score.argmax(axis=1)]
             for number, name in enumerate(trial.task.classes):
                 columns[f"logit.{name}"] = predicted.score[:, number]
+        elif predicted.cases:
+            columns |= dict(zip(predicted.cases, predicted.score.T, strict=True))
         else:
             columns["target"], columns["prediction"] = predicted.target, predicted.score
         yield columns

@@ -28,7 +28,7 @@ def probed(record: TrialRecord, covariate: Covariate) -> TrialRecord:
     if not record.finished:
         return record
     test = record.predictions["test"]
-    embedding = getattr(test, "embedding", None)
+    embedding = test.embedding
     if embedding is None:
         raise UsageError(
             f"trial {record.id} has no embeddings; train it with 'mritk run --keep-embeddings'"

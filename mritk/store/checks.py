@@ -9,10 +9,12 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from mritk.evaluate.cases import case_scores
 from mritk.evaluate.metric import Value
 from mritk.evaluate.metrics import metrics_of
 from mritk.reading.parts import SPLITS
 from mritk.store.trial_file import Predictions, TrialRecord
+from mritk.tasks.task import Task
 
 
 @dataclass(frozen=True)
@@ -81,9 +83,26 @@ def _predictions(record: TrialRecord) -> Iterator[Check]:
         shape = record.task.score_shape(len(predictions.id))
         if predictions.score.shape != shape:
             wrong.append(f"scores have shape {predictions.score.shape}, not {shape}")
-        elif not np.isfinite(predictions.score).all():
+        elif not predictions.cases and not np.isfinite(predictions.score).all():
             wrong.append("some scores are NaN or infinite")
+        elif predictions.masks is not None and predictions.references is not None:
+            wrong += _cases(record.task, predictions)
         yield Check(f"predictions of {part}", "; ".join(wrong))
+
+
+def _cases(task: Task, predictions: Predictions) -> Iterator[str]:
+    """Compare the scores of cases to those of the label maps that are stored."""
+    maps, references = predictions.masks, predictions.references
+    assert maps is not None
+    assert references is not None
+    if not len(maps) == len(references) == len(predictions.id):
+        yield f"{len(maps)} predicted and {len(references)} true label maps are stored"
+        return
+    for row, name in enumerate(predictions.id):
+        found = case_scores(task, maps[row], references[row], references.spacing_of(row))
+        if not np.allclose(found, predictions.score[row], rtol=0, atol=1e-9, equal_nan=True):
+            yield f"the scores of {name} are not those of its label maps"
+            return
 
 
 def scores_of(record: TrialRecord, predictions: Predictions) -> dict[str, Value]:

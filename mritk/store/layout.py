@@ -1,30 +1,37 @@
 """Where each part of a trial record stands in its HDF5 file.
 
-Layout, schema 4 (schema 1 had no audit and no column ``clean``, 2 no column ``unit`` and no digest,
-3 no last line with the digest of the bytes, :mod:`mritk.store.raw_seal`):
+Layout, schema 5 (earlier ones: :mod:`mritk.store.earlier_layout`):
 
     /                     attributes: digest (:mod:`mritk.store.seal`), schema, status, id,
                           dataset, dataset_fingerprint, backbone, augmentation, method, protocol,
                           fingerprint, scheme, folds, fold, seed, grouped, task
     /protocol_json        canonical JSON of the protocol
     /audit_json           verdict: findings, policy, counts, digest of the split
-    /splits/{train,val,test}          sample ids; dropped: those left out because another
+    /samples              table of all samples that are named: id, patient, site, source ("" where
+                          unknown), unit; what a method was not tested on has its id only
+    /splits/{train,val,test}          rows of /samples; dropped: those left out because another
                           part has a copy or their patient; unused: those left out by k-shot
-    /history/{epoch,stage,…}          one column per field of an epoch
-    /predictions/{val,test}/          id, patient, site, source ("" where unknown), unit, target,
-                          score; test also clean: no copy in training and validation as they were
-                          given
+    /history              table of the epochs, one column per field, and extra/NAME
+    /predictions/{val,test}/          row (of /samples), target, score; test also clean: no copy in
+                          training and validation as they were given
+        cases             of a segmentation, instead of score: table with one column per measure
+        masks/N, references/N         label maps of the Nth sample, predicted and true; attribute
+                          spacing in mm. For the test part only
+        embedding, spread, covariates (a table), where there are
     /notes_json           facts from the method: weights' match report, changed tensors, …
     /provenance_json      versions, machine, plugins, command line
     /cost                 attributes: seconds per phase, images per second, peak memory
     /failure              attributes: type, message, epoch; /failure/traceback
     /skipped              ids of unreadable samples that were left out on request
+
+Texts in arrays are UTF-8 of a fixed length; arrays of whole numbers and texts are compressed where
+that pays.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import fields
 from typing import Any
 
@@ -32,13 +39,19 @@ import h5py
 import numpy as np
 
 from mritk.method import Epoch
-from mritk.store.record import Failure, Predictions, TrialIdentity, TrialRecord
+from mritk.store import earlier_layout
+from mritk.store.arrays import read_text, store, store_text, table, texts
+from mritk.store.part_layout import SampleTable, StoredSamples, read_part, write_part
+from mritk.store.record import Failure, TrialIdentity, TrialRecord
 from mritk.store.seal import SEAL, digest_of
 from mritk.tasks.kinds import task_from_dict
 
-SCHEMA = 4
-TEXT = h5py.string_dtype()
-PREDICTION_TEXTS = ("id", "patient", "site", "source")
+SCHEMA = 5
+# The first schema with this layout of splits, history and predictions.
+SINCE = 5
+NUMBERS = {"int": np.int64, "float": np.float64}
+EXTRA = "extra/"
+JSON = ("audit", "notes", "provenance")
 # What is an attribute of the file: all that says which trial it is, but what is no plain value.
 ATTRIBUTES = tuple(
     column.name
@@ -53,25 +66,18 @@ def write_record(record: TrialRecord, file: h5py.File) -> None:
     for name in ATTRIBUTES:
         file.attrs[name] = getattr(record, name)
     file.attrs["task"] = json.dumps(record.task.as_dict())
-    file["protocol_json"] = record.protocol_json
-    file["audit_json"] = json.dumps(_as_json(record.audit))
-    file["notes_json"] = json.dumps(_as_json(record.notes))
-    file["provenance_json"] = json.dumps(_as_json(record.provenance))
-    file.create_group("splits")
-    file.create_dataset("skipped", data=record.skipped, dtype=TEXT)
-    for part, ids in record.splits.items():
-        file.create_dataset(f"splits/{part}", data=ids, dtype=TEXT)
-    for column in fields(Epoch):
-        values = [getattr(epoch, column.name) for epoch in record.history]
-        dtype = {"str": TEXT, "int": np.int64}.get(str(column.type), np.float64)
-        file.create_dataset(f"history/{column.name}", data=values, dtype=dtype)
+    store_text(file, "protocol_json", record.protocol_json)
+    for name in JSON:
+        store_text(file, f"{name}_json", json.dumps(_as_json(getattr(record, name))))
+    store(file, "skipped", table({"skipped": record.skipped})["skipped"])
+    samples = SampleTable(record.splits, record.predictions)
+    store(file, "samples", samples.as_array())
+    splits = file.create_group("splits")
+    for part, rows in samples.splits.items():
+        store(splits, part, rows)
+    store(file, "history", _as_table(record.history))
     for part, predictions in record.predictions.items():
-        group = file.create_group(f"predictions/{part}")
-        for name in (*PREDICTION_TEXTS, "unit"):
-            group.create_dataset(name, data=getattr(predictions, name), dtype=TEXT)
-        group["target"], group["score"] = predictions.target, predictions.score
-        if predictions.clean is not None:
-            group["clean"] = predictions.clean
+        write_part(file.create_group(f"predictions/{part}"), predictions, samples.parts[part])
     file.create_group("cost").attrs.update(record.cost)
     if record.failure is not None:
         failure = file.create_group("failure")
@@ -82,6 +88,20 @@ def write_record(record: TrialRecord, file: h5py.File) -> None:
         )
         failure["traceback"] = _storable(record.failure.traceback)
     file.attrs[SEAL] = digest_of(file)
+
+
+def _as_table(history: Sequence[Epoch]) -> np.ndarray:
+    """Return epochs as a structured array; NaN where an epoch lacks an extra number."""
+    columns: dict[str, Sequence[str] | np.ndarray] = {}
+    for column in fields(Epoch):
+        values = [getattr(epoch, column.name) for epoch in history]
+        if column.type in NUMBERS:
+            columns[column.name] = np.asarray(values, dtype=NUMBERS[str(column.type)])
+        elif column.type == "str":
+            columns[column.name] = values
+    for name in dict.fromkeys(name for epoch in history for name in epoch.extra):
+        columns[EXTRA + name] = np.asarray([epoch.extra.get(name, np.nan) for epoch in history])
+    return table(columns)
 
 
 def _as_json(value: Any) -> Any:
@@ -102,46 +122,59 @@ def _storable(text: str) -> str:
 
 def read_record(file: h5py.File) -> TrialRecord:
     """Return the content of a trial file; damage surfaces as nearly any exception."""
-    attributes = {name: _plain(file.attrs[name]) for name in ATTRIBUTES}
-    columns = {c.name: _column(file[f"history/{c.name}"]) for c in fields(Epoch)}
-    names = list(columns)
+    read = _read_earlier if file.attrs["schema"] < SINCE else _read_columns
     return TrialRecord(
-        **attributes,
+        **{name: _plain(file.attrs[name]) for name in ATTRIBUTES},
+        **read(file),
         task=task_from_dict(json.loads(file.attrs["task"])),
-        protocol_json=file["protocol_json"].asstr()[()],
-        splits={part: _column(ids) for part, ids in file["splits"].items()},
-        skipped=_column(file["skipped"]),
-        audit=_json(file["audit_json"]) if "audit_json" in file else {},
-        history=[
-            Epoch(**dict(zip(names, row, strict=True)))
-            for row in zip(*columns.values(), strict=True)
-        ],
-        predictions={
-            part: _read_predictions(group) for part, group in file.get("predictions", {}).items()
-        },
-        notes=_json(file["notes_json"]),
-        provenance=_json(file["provenance_json"]),
         cost={name: float(value) for name, value in file["cost"].attrs.items()},
         failure=_read_failure(file["failure"]) if "failure" in file else None,
     )
 
 
-def _read_predictions(group: h5py.Group) -> Predictions:
-    texts = {name: _column(group[name]) for name in PREDICTION_TEXTS}
-    clean = group["clean"][()] if "clean" in group else None
-    unit = _column(group["unit"]) if "unit" in group else []
-    target, score = group["target"][()], group["score"][()]
-    return Predictions(**texts, target=target, score=score, clean=clean, unit=unit)
+def _read_columns(file: h5py.File) -> dict[str, Any]:
+    samples = StoredSamples(file["samples"])
+    parts = file.get("predictions", {})
+    return {
+        "protocol_json": read_text(file["protocol_json"]),
+        **{name: json.loads(read_text(file[f"{name}_json"])) for name in JSON},
+        "splits": {part: samples.of(rows[()], "id") for part, rows in file["splits"].items()},
+        "skipped": texts(file["skipped"][()]),
+        "history": _epochs(file["history"][()]),
+        "predictions": {part: read_part(group, samples) for part, group in parts.items()},
+    }
+
+
+def _epochs(rows: np.ndarray) -> list[Epoch]:
+    names = rows.dtype.names or ()
+    extra = [name for name in names if name.startswith(EXTRA)]
+    columns = [
+        texts(rows[name]) if rows.dtype[name].kind == "S" else rows[name].tolist() for name in names
+    ]
+    found = (dict(zip(names, row, strict=True)) for row in zip(*columns, strict=True))
+    return [
+        Epoch(extra={name[len(EXTRA) :]: row.pop(name) for name in extra}, **row) for row in found
+    ]
+
+
+def _read_earlier(file: h5py.File) -> dict[str, Any]:
+    parts = file.get("predictions", {})
+    return {
+        "protocol_json": file["protocol_json"].asstr()[()],
+        "audit": _json(file["audit_json"]) if "audit_json" in file else {},
+        **{name: _json(file[f"{name}_json"]) for name in ("notes", "provenance")},
+        "splits": earlier_layout.read_splits(file["splits"]),
+        "skipped": file["skipped"].asstr()[()].tolist(),
+        "history": earlier_layout.read_history(file["history"]),
+        "predictions": {
+            part: earlier_layout.read_predictions(group) for part, group in parts.items()
+        },
+    }
 
 
 def _read_failure(group: h5py.Group) -> Failure:
     attributes = {name: _plain(value) for name, value in group.attrs.items()}
     return Failure(**attributes, traceback=group["traceback"].asstr()[()])
-
-
-def _column(dataset: h5py.Dataset) -> list[Any]:
-    values = dataset.asstr()[()] if h5py.check_string_dtype(dataset.dtype) else dataset[()]
-    return list(values.tolist())
 
 
 def _json(text: h5py.Dataset) -> Any:

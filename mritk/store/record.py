@@ -14,6 +14,7 @@ from mritk.data.samples import Samples
 from mritk.method import Epoch
 from mritk.protocol.evaluation import evaluation_fingerprint
 from mritk.protocol.stored import StoredProtocol
+from mritk.store.label_maps import LabelMaps
 from mritk.tasks.task import Task
 
 
@@ -25,12 +26,19 @@ class Predictions:
         id: Sample ids.
         patient: Patient ids, ``""`` where unknown; ``site`` and ``source`` likewise.
         target: (N,) int64 or float64.
-        score: (N, classes) float32 logits, or (N,) float32 values.
+        score: (N, classes) float32 logits, or (N,) float32 values; of a segmentation (N, columns)
+            float64 scores of each case, NaN where undefined.
         clean: (N,) bool, samples without a copy, or another image of their patient, in training
             and validation as they were before anything was dropped; None where unknown.
         unit: What belongs together and is resampled as one: samples of one patient, and copies of
             each other. Each unit is named after one of its samples. Where a file does not tell,
             the patient, or else the sample itself.
+        cases: What the columns of ``score`` are called for a segmentation, such as ``dice[WT]``.
+        masks: The predicted label maps of a segmentation's test part, and ``references`` the true
+            ones; None where they are not stored.
+        embedding: (N, D) float16 features of each sample, stored on request.
+        spread: (N,) float64 standard deviation of what is predicted, where the method tells it.
+        covariates: Further columns of the data by name, (N,) float64 or texts.
     """
 
     id: list[str]
@@ -41,6 +49,12 @@ class Predictions:
     score: np.ndarray
     clean: np.ndarray | None = None
     unit: list[str] = field(default_factory=list)
+    cases: tuple[str, ...] = ()
+    masks: LabelMaps | None = None
+    references: LabelMaps | None = None
+    embedding: np.ndarray | None = None
+    spread: np.ndarray | None = None
+    covariates: dict[str, np.ndarray] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         if len(self.unit) != len(self.id):
@@ -51,10 +65,15 @@ class Predictions:
         """Return those of some samples: ``rows`` is (N,) bool."""
         kept: dict[str, Any] = {}
         for name in (column.name for column in fields(self)):
-            column = getattr(self, name)
-            kept[name] = list(compress(column, rows)) if isinstance(column, list) else column
-            if isinstance(column, np.ndarray):
+            column = kept[name] = getattr(self, name)
+            if isinstance(column, list):
+                kept[name] = list(compress(column, rows))
+            elif isinstance(column, np.ndarray):
                 kept[name] = column[rows]
+            elif isinstance(column, LabelMaps):
+                kept[name] = column.only(rows)
+            elif isinstance(column, dict):
+                kept[name] = {key: values[rows] for key, values in column.items()}
         return Predictions(**kept)
 
     @classmethod
@@ -76,6 +95,7 @@ class Predictions:
             score,
             clean,
             list(unit),
+            covariates={name: np.asarray(values) for name, values in samples.covariates.items()},
         )
 
 

@@ -16,8 +16,8 @@ SEAL = "digest"
 def digest_of(file: h5py.File) -> str:
     """Return the SHA-256 of every attribute and dataset: path, kind, shape and content.
 
-    Texts count by their UTF-8, numbers by their little-endian bytes; the seal itself does not
-    count. Repacking a file does not change it.
+    Texts count by their UTF-8, numbers by their little-endian bytes, tables by their columns; the
+    seal itself does not count. Repacking a file does not change it.
 
     Raises:
         ReachesOutside: Something that is in the file stands in another one.
@@ -46,6 +46,11 @@ def _update_attributes(sha: Any, node: h5py.Group | h5py.Dataset) -> None:
 def _update_value(sha: Any, value: Any) -> None:
     array = np.asarray(value)
     _update(sha, repr(array.shape).encode())
+    for name in array.dtype.names or ():
+        _update(sha, f".{name}".encode())
+        _update_value(sha, array[name])
+    if array.dtype.names:
+        return
     if array.dtype.kind in "OUS":
         # HDF5 texts hold no NUL, so that it tells them apart.
         _update(sha, b"\0".join(_as_bytes(text) for text in array.ravel().tolist()))

@@ -232,7 +232,8 @@ def _stored_in(content: bytes, path: Path, *, proven: bool) -> Stored:
         raise TornTrial(path, f"is not a readable trial file: {record.id!r} is not a trial id")
     if record.status not in (TrialState.FINISHED, TrialState.FAILED):
         raise TornTrial(path, f"is not a readable trial file: its status is {record.status!r}")
-    if record.status == TrialState.FINISHED and "test" not in record.predictions:
+    scored = "test" in record.predictions or not record.task.has_scores
+    if record.status == TrialState.FINISHED and not scored:
         raise TornTrial(path, "is not a readable trial file: it has no test predictions")
     return Stored(path, record, seal)
 

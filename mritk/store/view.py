@@ -14,10 +14,10 @@ from typing import Any
 import h5py
 import numpy as np
 
-from mritk.store.layout import TEXT
 from mritk.store.raw_seal import seal_holds
 from mritk.store.trial_file import write_hdf5
 
+TEXT = h5py.string_dtype()
 TRIALS, VIEW, SCORES = "trials", "results.h5", "scores"
 RENEW = "'mritk doctor --fix' recreates it"
 RESCORE = "'mritk rescore' recomputes them"

@@ -13,6 +13,7 @@ from mritk.errors import DataError
 from mritk.tasks.task import Task
 
 LARGEST_LABEL = 255
+MEASURES = ("dice", "hd95")
 
 
 @dataclass(frozen=True)
@@ -60,6 +61,11 @@ class Segmentation(Task):
         return Segmentation, (self.labels, dict(self.regions))
 
     @property
+    def columns(self) -> tuple[str, ...]:  # type: ignore[override]  # computed
+        """What is measured of each case: ``dice[WT]``, …, ``hd95[WT]``, …"""
+        return tuple(f"{measure}[{region}]" for measure in MEASURES for region in self.regions)
+
+    @property
     def outputs(self) -> int:
         """Number of labels, the background included."""
         return len(self.labels)
@@ -75,8 +81,8 @@ class Segmentation(Task):
         return np.zeros(n, dtype=np.float64)
 
     def score_shape(self, n: int) -> tuple[int, ...]:
-        """Return (n, number of case columns); see :mod:`mritk.evaluate.cases`."""
-        raise NotImplementedError
+        """Return (n, number of columns); see :mod:`mritk.evaluate.cases`."""
+        return (n, len(self.columns))
 
     def describe(self) -> str:
         """Name the regions of the label maps."""

@@ -20,6 +20,7 @@ class Task(ABC):
         kind: Name of the kind, as stored in trial files and named by metrics.
         classes: Names of the classes of a sample; empty where its target is no class.
         unit: Unit of a target that is a number; empty where there is none.
+        columns: Names of the scores of one sample, where they are measured on a label map.
         has_target_maps: Whether the target of a sample is a label map.
         has_scores: Whether samples can be scored; without, a trial ends with its training.
     """
@@ -27,6 +28,7 @@ class Task(ABC):
     kind: ClassVar[str]
     classes: tuple[str, ...] = ()
     unit: str = ""
+    columns: tuple[str, ...] = ()
     has_target_maps: ClassVar[bool] = False
     has_scores: ClassVar[bool] = True
 

@@ -41,6 +41,13 @@ class FineTuning:
             views = [training.evaluate(view) for view in views_of(images, self._recipe, setup)]
             return training.objective.scores(torch.stack(views).mean(dim=0))
 
+    def embed(self, subset: Subset) -> np.ndarray:
+        """Return the features of the backbone, (N, D) float32, without views of test time."""
+        training, setup = self.training, self._setup
+        with repeatable(setup.device, deterministic=setup.deterministic):
+            images, at_once = training.inputs.resident(subset), self._recipe.eval_batch_size
+            return training.inputs.evaluate(self.network.backbone, images, at_once).cpu().numpy()
+
     @property
     def network(self) -> Network:
         """Normalised batch in, logits or standardised values out."""

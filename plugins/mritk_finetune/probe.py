@@ -100,11 +100,14 @@ class FeatureModel:
             cost["latency_seconds"] = float(self._latency)
         return cost
 
+    def embed(self, subset: Subset) -> np.ndarray:
+        """Return the features of the backbone, (N, D)."""
+        with repeatable(self._setup.device, deterministic=self._setup.deterministic):
+            return self._backbone.features(subset).values
+
     def predict(self, subset: Subset) -> np.ndarray:
         """Return float32 logits (N, classes), or values (N,)."""
-        with repeatable(self._setup.device, deterministic=self._setup.deterministic):
-            features = self._backbone.features(subset).values
-        scores = self._model.scores(features.astype(np.float64))
+        scores = self._model.scores(self.embed(subset).astype(np.float64))
         return _scores(self._setup, scores)
 
 

@@ -1,0 +1,70 @@
+"""Metrics of a segmentation: means over cases of what :mod:`mritk.evaluate.cases` measured.
+
+The scores of N cases are (N, columns): the Dice of each region, then the Hausdorff distance of
+each, NaN where undefined. A metric over all regions is the mean of the means of the regions.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+
+from mritk.evaluate.metric import Metric
+from mritk.evaluate.resamples import Resamples
+from mritk.evaluate.weighted import weighted
+from mritk.tasks.task import Task
+
+NO_CASE = "no case has the region in both label maps"
+# Name of the measure in columns: label, direction, bounds, and its place among the measures.
+KINDS = {
+    "dice": ("Dice", True, (0.0, 1.0), 0),
+    "hd95": ("HD95 (mm)", False, (0.0, float("inf")), 1),
+}
+
+
+def _form(of_columns: Callable[[int], slice]) -> Callable[[Resamples], np.ndarray]:
+    """Return the mean of the weighted means of some columns, over the cases that have a value."""
+
+    def form(samples: Resamples) -> np.ndarray:
+        values = samples.scores[:, of_columns(samples.scores.shape[1])].astype(np.float64)
+        known = np.isfinite(values)
+        with np.errstate(invalid="ignore", divide="ignore"):
+            means = samples.sums(np.where(known, values, 0.0)) / samples.sums(known.astype(float))
+        return np.asarray(means.mean(axis=1))
+
+    return form
+
+
+def _metric(name: str, kind: str, suffix: str, columns: Callable[[int], slice]) -> Metric:
+    label, higher, bounds, _ = KINDS[kind]
+    return weighted(
+        name,
+        f"{label}{suffix}",
+        higher,
+        _form(columns),
+        undefined=NO_CASE,
+        task="segmentation",
+        bounds=bounds,
+    )
+
+
+def _half(place: int) -> Callable[[int], slice]:
+    return lambda width: slice(place * (width // 2), (place + 1) * (width // 2))
+
+
+def _column(number: int) -> Callable[[int], slice]:
+    return lambda width: slice(number, number + 1)
+
+
+SEGMENTATION = tuple(_metric(kind, kind, "", _half(KINDS[kind][-1])) for kind in KINDS)
+
+
+def of_regions(task: Task) -> tuple[Metric, ...]:
+    """Return the metrics of each region of a task; none if it has one region, or no label maps."""
+    if len(task.columns) <= len(KINDS):
+        return ()
+    return tuple(
+        _metric(name, name.partition("[")[0], f" {name.partition('[')[2][:-1]}", _column(number))
+        for number, name in enumerate(task.columns)
+    )

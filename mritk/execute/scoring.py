@@ -1,0 +1,101 @@
+"""The predictions of a fitted model for one part, checked, and scored where they are label maps."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, TypeAlias
+
+import numpy as np
+
+from mritk.data.subset import Subset
+from mritk.errors import DataError, MritkError
+from mritk.evaluate.cases import case_scores
+from mritk.method import Fitted
+from mritk.store.label_maps import LabelMaps
+from mritk.store.record import Predictions
+
+Floating: TypeAlias = type[np.floating[Any]]
+
+
+def predictions_of(
+    fitted: Fitted, subset: Subset, method: str, *, part: str, clean: np.ndarray | None
+) -> Predictions:
+    """Return what a model predicts for the samples of a part, without their units.
+
+    Label maps are compared to their references here, so that methods and metrics never meet; of the
+    test part both are kept.
+
+    Raises:
+        MritkError: The model returns something else than the task asks for.
+    """
+    samples = subset.samples
+    if samples.task.has_target_maps:
+        found = _segmented(fitted, subset, method, part=part)
+        found.clean = clean
+    else:
+        scores = np.asarray(fitted.predict(subset), dtype=np.float32)
+        expected = samples.task.score_shape(len(subset))
+        if scores.shape != expected:
+            raise MritkError(
+                f"method {method} returned scores of shape {scores.shape} for {part}, "
+                f"not {expected}"
+            )
+        found = Predictions.of(samples, scores, clean)
+    found.spread = _optional(fitted, "spread", subset, method, dims=1, dtype=np.float64)
+    return found
+
+
+def embedding_of(fitted: Fitted, subset: Subset, method: str) -> np.ndarray | None:
+    """Return the embedding of each sample, (N, D) float16; None if the model has none.
+
+    Raises:
+        MritkError: It returns something else.
+    """
+    return _optional(fitted, "embed", subset, method, dims=2, dtype=np.float16)
+
+
+def _optional(
+    fitted: Fitted,
+    name: str,
+    subset: Subset,
+    method: str,
+    *,
+    dims: int,
+    dtype: Floating,
+) -> np.ndarray | None:
+    """Return what an optional function of a fitted model gives, one row per sample."""
+    if not hasattr(fitted, name):
+        return None
+    values: np.ndarray = np.asarray(getattr(fitted, name)(subset)).astype(dtype)
+    if values.ndim != dims or len(values) != len(subset):
+        raise MritkError(
+            f"method {method}: {name}() returned shape {values.shape} for {len(subset)} samples"
+        )
+    return values
+
+
+def _segmented(fitted: Fitted, subset: Subset, method: str, *, part: str) -> Predictions:
+    samples = subset.samples
+    maps: Sequence[np.ndarray] = fitted.predict(subset)  # type: ignore[assignment]  # label maps
+    if len(maps) != len(subset):
+        raise MritkError(
+            f"method {method} returned {len(maps)} label maps for {part}, which has {len(subset)} "
+            "samples"
+        )
+    assert samples.read_target is not None
+    rows, references = [], []
+    for row, predicted in enumerate(maps):
+        reference = np.asarray(samples.read_target(row))
+        spacing = None if samples.spacing is None else samples.spacing[row].tolist()
+        try:
+            rows.append(case_scores(samples.task, predicted, reference, spacing))
+        except DataError as error:
+            raise MritkError(f"method {method}, sample {samples.ids[row]}: {error}") from error
+        references.append(reference)
+    columns = samples.task.columns
+    found = Predictions.of(samples, np.stack(rows) if rows else np.empty((0, len(columns))))
+    found.cases = columns
+    if part == "test":
+        found.masks = LabelMaps.of(maps, samples.spacing)
+        found.references = LabelMaps.of(references, samples.spacing)
+    return found

@@ -1,0 +1,204 @@
+"""Label maps of a one-file plugin: trained, scored, stored, verified, ranked and compared."""
+
+from __future__ import annotations
+
+import json
+
+import numpy as np
+import pytest
+
+from mritk import read_results
+from mritk.cli.main import main
+from mritk.evaluate.cases import case_scores
+from mritk.store.folder import ResultsFolder
+
+PLUGIN = '''
+"""Bright balls with a brighter core, and a method that looks for thresholds."""
+from dataclasses import dataclass
+
+import numpy as np
+from mritk import Dataset, Epoch, Method, ProtocolFile, Samples, Segmentation, hookimpl
+
+TASK = Segmentation(("background", "rim", "core"), {"whole": ("rim", "core"), "core": ("core",)})
+
+
+def label_map(i):
+    rng = np.random.default_rng(i)
+    grid = np.stack(np.meshgrid(*map(np.arange, (8, 10, 12)), indexing="ij"), axis=-1)
+    distance = np.sqrt(np.square(grid - [4, 5, 6] - rng.uniform(-1, 1, 3)).sum(axis=-1))
+    labels = (distance < 3.2).astype(np.uint8) + (distance < 1.7)
+    return np.zeros_like(labels) if i == 5 else labels
+
+
+def read(i):
+    noise = np.random.default_rng(1000 + i).normal(0, 12, (8, 10, 12))
+    return np.clip(60 + 70 * label_map(i) + noise, 0, 255).astype(np.uint8)
+
+
+def open_balls(workspace):
+    ids = [f"ball-{i:02d}" for i in range(40)]
+    return Samples(
+        ids, np.empty(0), TASK, read, spatial_dims=3, patients=ids, read_target=label_map,
+        spacing=np.tile([2.0, 1.0, 1.0], (40, 1)),
+        covariates={"sex": ["f", "m"] * 20, "age": np.arange(40.0)},
+    )
+
+
+@dataclass(frozen=True)
+class Parameters:
+    shift: float = 0.0
+
+
+@dataclass
+class Thresholds:
+    levels: tuple
+
+    notes = {}
+
+    def predict(self, subset):
+        volumes = map(subset.read, range(len(subset)))
+        return [np.digitize(volume, self.levels).astype(np.uint8) for volume in volumes]
+
+    def embed(self, subset):
+        return np.stack([[subset.read(i).mean(), subset.read(i).std()] for i in range(len(subset))])
+
+
+def fit(setup):
+    train = setup.train
+    pairs = [(train.read(i), train.samples.read_target(i)) for i in range(len(train))]
+    values = [[v[m == label].mean() for label in range(3)] for v, m in pairs if m.any()]
+    means = np.mean(values, axis=0)
+    setup.on_epoch(Epoch(1, 1, "fit", 0.0, 0.5, 0.5, 0.5, 0.1, extra={"levels": 2}))
+    return Thresholds(tuple((means[1:] + means[:-1]) / 2 + setup.parameters.shift))
+
+
+@hookimpl
+def mritk_datasets():
+    yield Dataset("balls", open_balls)
+
+
+@hookimpl
+def mritk_methods():
+    yield Method("thresholds", fit, Parameters, uses_backbone=False, uses_augmentation=False)
+
+
+@hookimpl
+def mritk_protocols():
+    for name, shift in (("between", 0.0), ("high", 30.0)):
+        yield ProtocolFile(name, lambda shift=shift: f"""
+method = "thresholds"
+image_size = "native"
+[selection]
+by = "dice"
+[parameters]
+shift = {shift}
+""")
+'''
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("segmentation")
+    plugin = folder / "balls.py"
+    plugin.write_text(PLUGIN)
+    results = folder / "results"
+    for protocol in ("between", "high"):
+        asked = ["-d", "balls", "--protocol", protocol, "--seeds", "2", "--keep-embeddings"]
+        assert main(["run", "-p", str(plugin), *asked, "-o", str(results)]) == 0
+    return results
+
+
+def test_the_scores_of_each_case_are_those_of_its_stored_label_maps(trained):
+    for record in ResultsFolder(trained).trials():
+        test = record.predictions["test"]
+        assert test.cases == ("dice[whole]", "dice[core]", "hd95[whole]", "hd95[core]")
+        for row in range(len(test.id)):
+            expected = case_scores(
+                record.task, test.masks[row], test.references[row], (2.0, 1.0, 1.0)
+            )
+            np.testing.assert_array_equal(test.score[row], expected)
+        assert record.predictions["val"].masks is None
+        assert record.history[0].extra == {"levels": 2.0}
+        assert test.embedding.shape == (len(test.id), 2)
+        assert set(test.covariates) == {"sex", "age"}
+
+
+def test_the_leaderboard_has_dice_of_each_region_with_intervals(mritk, trained):
+    ended = mritk("leaderboard", trained, "--json")
+    (table,) = json.loads(ended.out)["tables"]
+    assert table["task"] == "segmentation"
+    best, worst = table["rows"]
+    assert (best["protocol"], worst["protocol"]) == ("between", "high")
+    dice = best["metrics"]["dice"]
+    assert dice["mean"] > 0.8
+    assert dice["interval"]["low"] < dice["mean"] < dice["interval"]["high"]
+    assert {"dice[whole]", "dice[core]", "hd95", "hd95[whole]"} <= set(best["metrics"])
+    (pair,) = table["comparisons"]["dice"]
+    assert pair["p"] < 0.05
+    text = mritk("leaderboard", trained, "--metric", "dice[core]", "--groups", "age:20").out
+    assert "Dice core ↑" in text
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        ("doctor",),
+        ("differences",),
+        ("report", "-o", "REPORT"),
+        ("plot", "forest", "-o", "PLOT"),
+        ("rescore",),
+        ("leaderboard", "--level", "patient"),
+    ],
+    ids=lambda command: command[0],
+)
+def test_commands_that_read_results_read_these(mritk, trained, tmp_path, command):
+    paths = {"REPORT": tmp_path / "r.html", "PLOT": tmp_path / "p.png"}
+    name, *rest = (paths.get(word, word) for word in command)
+    kind = rest[:1] if name == "plot" else []
+    ended = mritk(name, *kind, trained, *rest[len(kind) :])
+    assert ended.code == 0, ended.err + ended.out
+
+
+def test_a_trial_is_verified_with_its_label_maps(mritk, trained):
+    (record, *_) = list(ResultsFolder(trained).trials())
+    assert mritk("verify", record.id, "--results", trained).code == 0
+
+
+def test_a_results_folder_compared_to_itself_shows_no_regression(mritk, trained):
+    assert mritk("compare", trained, trained).code == 0
+
+
+def test_frames_have_a_column_for_each_score(trained):
+    pytest.importorskip("pandas")
+    found = read_results(trained)
+    assert {"dice", "hd95", "dice[core]"} <= set(found.trials.columns)
+    assert {"dice[whole]", "hd95[core]"} <= set(found.predictions.columns)
+
+
+def test_scores_that_are_not_those_of_the_label_maps_are_found(trained, tmp_path):
+    from mritk.store.checks import checks_of
+
+    (record, *_) = list(ResultsFolder(trained).trials())
+    record.predictions["test"].score[0, 0] += 0.01
+    wrong = [check.wrong for check in checks_of(record, record.id) if check.wrong]
+    assert any("are not those of its label maps" in text for text in wrong)
+
+
+@pytest.mark.parametrize(
+    ("wrong", "message"),
+    [
+        ("return maps[:-1]", "label maps for"),
+        ("return [m[1:] for m in maps]", "has shape (7, 10, 12), its reference (8, 10, 12)"),
+        ("return [m * 5 for m in maps]", "must hold the whole numbers 0 to 2"),
+    ],
+)
+def test_other_predictions_than_label_maps_fail_the_trial_in_one_line(
+    mritk, tmp_path, wrong, message
+):
+    plugin = tmp_path / "balls.py"
+    text = PLUGIN.replace("return [np.digitize", "maps = [np.digitize")
+    text = text.replace("\n    def embed", f"        {wrong}\n\n    def embed")
+    plugin.write_text(text)
+    ended = mritk("run", "-p", plugin, "-d", "balls", "--protocol", "between", "-o", tmp_path / "r")
+    assert ended.code == 3
+    assert message in ended.err
