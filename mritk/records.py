@@ -152,7 +152,8 @@ class Family(Record):
         resolve: Given the text after the colon, returns its records; raises
             ``LookupError`` for an unknown member.
         members: Returns known members, for suggestions and completion.
-        placeholder: Placeholder of the member in listings.
+        placeholder: Placeholder of the member in listings; empty: there are no members, and options
+            follow the prefix (``phantom3d,target=age``).
         options: A frozen dataclass whose fields may follow the name as ``,field=value``;
             ``resolve`` is then called with the member and an instance of it. None: no options.
         needs_workspace: True if ``resolve`` must read or download something to know its members;
@@ -165,6 +166,17 @@ class Family(Record):
     placeholder: str = "NAME"
     options: type[Any] | None = None
     needs_workspace: bool = False
+
+    @property
+    def opening(self) -> str:
+        """How names begin: with ``PREFIX:``, or the prefix alone if there are no members."""
+        return f"{self.prefix}:" if self.placeholder else self.prefix
+
+    def member_of(self, name: str) -> str | None:
+        """Return what follows the opening in a name; None if it is no name of this family."""
+        rest = name.removeprefix(self.opening)
+        ours = name.startswith(self.opening) and (self.placeholder or rest[:1] in ("", ","))
+        return rest if ours else None
 
 
 class BackboneFamily(Family):

@@ -96,7 +96,7 @@ def _row(name: str, record: Record) -> dict[str, str]:
 
 
 def _family_row(family: Family) -> dict[str, str]:
-    row = _row(f"{family.prefix}:{family.placeholder}", family)
+    row = _row(f"{family.opening}{family.placeholder}", family)
     if family.options is not None:
         names = ", ".join(f",{option.name}=…" for option in fields(family.options))
         row["summary"] += f"; options {names}"

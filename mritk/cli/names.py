@@ -47,7 +47,7 @@ class PluginName(click.ParamType):  # type: ignore[type-arg]  # generic since cl
             kinds = (BackboneFamily,)
         for kind in kinds:
             for record in registry.records(kind):
-                yield f"{name_of(record)}:" if isinstance(record, Family) else name_of(record)
+                yield record.opening if isinstance(record, Family) else name_of(record)
 
 
 def names_option(noun: str, help_text: str, *, metavar: str = "NAME") -> Option:

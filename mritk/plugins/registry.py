@@ -165,17 +165,17 @@ class Registry(LoadedPlugins):
         return _single(found, f"{kind.__name__.lower()} {name!r}") if found else None
 
     def _members(self, kind: type[Family], noun: str, name: str) -> list[Record]:
-        prefix, colon, member = name.partition(":")
-        found = [family for family in self.records(kind) if colon and family.prefix == prefix]
+        found = [family for family in self.records(kind) if family.member_of(name) is not None]
         if not found:
             return []
-        family = _single(found, f"prefix {prefix!r}")
+        family = _single(found, f"prefix {found[0].prefix!r}")
+        member = family.member_of(name) or ""
         arguments: list[Any] = [member]
         chosen = ""
         if family.options is not None:
             member, given = split_options(member)
             also = TELLING if isinstance(family, DatasetFamily) else ()
-            options = read_options(given, family.options, f"{prefix}:", also)
+            options = read_options(given, family.options, family.opening, also)
             arguments = [member, options]
             chosen = options_text(options)
         if family.needs_workspace:
@@ -183,7 +183,7 @@ class Registry(LoadedPlugins):
         try:
             return [_completed(r, family, chosen) for r in family.resolve(*arguments)]
         except LookupError:
-            self._unknown(noun, name, [f"{prefix}:{known}" for known in family.members()])
+            self._unknown(noun, name, [f"{family.opening}{known}" for known in family.members()])
         except MritkError:
             raise
         except Exception as error:

@@ -87,9 +87,11 @@ def joined_names(name: str, registry: Registry) -> list[str]:
     A plus sign joins only where the name of a dataset or of a family follows, so that paths may
     hold one.
     """
-    names = [re.escape(dataset.name) for dataset in registry.records(Dataset)]
-    families = [re.escape(family.prefix) for family in registry.records(DatasetFamily)]
-    known = "|".join([*(f"(?:{n})(?=$|\\+|,)" for n in names), *(f"{f}:" for f in families)])
+    families = registry.records(DatasetFamily)
+    names = [dataset.name for dataset in registry.records(Dataset)]
+    names += [family.opening for family in families if not family.placeholder]
+    openings = [re.escape(family.opening) for family in families if family.placeholder]
+    known = "|".join([*(f"{re.escape(name)}(?=$|\\+|,)" for name in names), *openings])
     return re.split(rf"\+(?={known})", name) if known else [name]
 
 

@@ -165,8 +165,8 @@ def _inspect_plugin(
     yield from inspect(f"plugin {plugin.origin.plugin}", CHECKS, under_test)
     for record in plugin.records:
         if isinstance(record, Family):
-            subject, what = f"family {record.prefix}:", "members are checked the same way"
-            reason = f"specify one: mritk plugins check {record.prefix}:{record.placeholder}"
+            subject, what = f"family {record.opening}", "members are checked the same way"
+            reason = f"specify one: mritk plugins check {record.opening}{record.placeholder}"
             yield Verdict(subject, what, "n/a", reason)
         else:
             yield from _inspect_one(record, registry, workspace)

@@ -40,10 +40,11 @@ class Patient:
         Steps have streams of their own, so that what one class draws for its lesion does not
         change the head, the scanner or the slice positions.
         """
-        return _stream(self.seed, self.index, step)
+        return stream(self.seed, self.index, step)
 
 
-def _stream(seed: int, *key: int) -> np.random.Generator:
+def stream(seed: int, *key: int) -> np.random.Generator:
+    """Return the random stream of a key."""
     return np.random.default_rng(np.random.SeedSequence(seed, spawn_key=key))
 
 
@@ -55,8 +56,8 @@ def cohort(patients: int, seed: int) -> list[Patient]:
     """
     members = []
     for run in range(-(-patients // 4)):
-        sites = _stream(seed, ASSIGNMENT, run // 4).permutation(len(SITES))
-        order = _stream(seed, ASSIGNMENT + 1, run).permutation(len(CLASSES))
+        sites = stream(seed, ASSIGNMENT, run // 4).permutation(len(SITES))
+        order = stream(seed, ASSIGNMENT + 1, run).permutation(len(CLASSES))
         for place, target in enumerate(order):
             site = int(sites[(target + run) % len(SITES)])
             members.append(Patient(4 * run + place, int(target), site, seed))

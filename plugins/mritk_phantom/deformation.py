@@ -77,18 +77,25 @@ class Head:
         return self.anatomy.origin + self.anatomy.resolution * np.array(index)
 
 
-def deform(rng: np.random.Generator, anatomy: Anatomy) -> Head:
-    """Return a new head: other size, proportions and pose, other course of every fold."""
+def deform(
+    rng: np.random.Generator, anatomy: Anatomy, *, scale: float = 1.0, bent: float = 1.0
+) -> Head:
+    """Return a new head: other size, proportions and pose, other course of every fold.
+
+    Heads are ``scale`` times as wide, long and high on average; their surface and folds are bent
+    ``bent`` times as far.
+    """
     angles = np.deg2rad(rng.normal(0, 2.5, 3).clip(-6, 6))
     turned = np.asarray(Rotation.from_euler("xyz", angles).as_matrix())  # about x, then y, then z
-    linear = turned @ np.diag(1 / rng.normal(1, 0.045, 3).clip(0.9, 1.1))
+    linear = turned @ np.diag(1 / (scale * rng.normal(1, 0.045, 3).clip(0.9, 1.1)))
     shift = rng.normal(0, 2.0, 3).clip(-4, 4)
     axes = anatomy.axes()
     points = np.empty((3, *anatomy.shape), dtype=np.float32)
     for d in range(3):
         large = smooth_noise(rng, anatomy.shape, anatomy.resolution, 35.0)
         small = smooth_noise(rng, anatomy.shape, anatomy.resolution, 14.0)
-        points[d] = rng.uniform(1.5, 3.5) * large + rng.uniform(0.6, 1.3) * small + shift[d]
+        course = rng.uniform(1.5, 3.5) * large + rng.uniform(0.6, 1.3) * small
+        points[d] = bent * course + shift[d]
         for e in range(3):
             points[d] += np.float32(linear[d, e]) * axes[e]
     return Head(anatomy, points, linear)

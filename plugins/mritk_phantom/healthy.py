@@ -12,7 +12,7 @@ from functools import cache
 
 import numpy as np
 
-from mritk_phantom.anatomy import SELLA, Anatomy, load_anatomy
+from mritk_phantom.anatomy import SELLA, Anatomy
 from mritk_phantom.deformation import Head, smooth_noise
 
 SINUS, CHOROID, CAVERNOUS, GLAND, ARTERY = 1, 2, 3, 4, 5
@@ -30,9 +30,8 @@ VESSELS = (
 
 
 @cache
-def uptake_map(resolution: int) -> np.ndarray:
+def uptake_map(anatomy: Anatomy) -> np.ndarray:
     """Return which structure of the template takes up contrast, uint8 (X, Y, Z); 0 is none."""
-    anatomy = load_anatomy(resolution)
     x, y, z = anatomy.axes()
     # A vessel thinner than a voxel would have gaps.
     thick = 0.6 * anatomy.resolution
@@ -79,7 +78,7 @@ def add_uptake(
     ``factor`` is the uptake of the scanner's site; ``signal`` is float32 (X, Y, Z).
     """
     anatomy = head.anatomy
-    labels = _nearest(uptake_map(int(anatomy.resolution)), points, anatomy)
+    labels = _nearest(uptake_map(anatomy), points, anatomy)
     patchy = 1 + 0.25 * smooth_noise(rng, anatomy.shape, anatomy.resolution, 6.0)
     spread = {SINUS: (0.8, 1.5), CHOROID: (0.4, 1.4), CAVERNOUS: (0.6, 1.4), GLAND: (0.8, 1.5)}
     spread[ARTERY] = (0.5, 1.6)

@@ -96,10 +96,13 @@ def draw_centre(
 ) -> tuple[np.ndarray, tuple[int, int, int]] | None:
     """Return a centre in mm from which ``radii`` reach well into every cut, and its voxel.
 
-    None if the cuts of a plane lie too far apart for a tumour of this size, or the voxel is none of
-    the volume.
+    Without cuts it is anywhere in the volume. None if the cuts of a plane lie too far apart for a
+    tumour of this size, or the voxel is none of the volume.
     """
     low, high = np.full(3, -np.inf), np.full(3, np.inf)
+    if not cuts:
+        low = head.anatomy.origin
+        high = low + head.anatomy.resolution * (np.array(head.anatomy.shape) - 1)
     for cut in cuts:
         place = head.anatomy.origin[cut.axis] + head.anatomy.resolution * cut.index
         low[cut.axis] = max(low[cut.axis], place - 0.9 * radii[cut.axis])

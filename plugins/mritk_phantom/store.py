@@ -14,7 +14,6 @@ from __future__ import annotations
 import json
 import logging
 import os
-import shutil
 import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -22,13 +21,13 @@ from typing import Any
 
 import numpy as np
 
-from mritk import Classification, Samples, Workspace, locked, sha256_of, whole_folder
+from mritk import Classification, Samples, Workspace
 from mritk_phantom.anatomy import load_anatomy, require_nilearn
+from mritk_phantom.folder import is_complete, made_folder, seal
 from mritk_phantom.recipe import CLASSES, PLANES, Recipe
 
 log = logging.getLogger("mritk_phantom")
 
-COMPLETE = "complete.json"
 HASHED = ("images.npy", "lesions.npy", "samples.json")
 
 
@@ -57,24 +56,13 @@ def open_samples(recipe: Recipe, workspace: Workspace, *, workers: int | None = 
 
 
 def ensure(workspace: Workspace, recipe: Recipe, *, workers: int | None = None) -> Path:
-    """Return the folder of a complete phantom, generated now if need be.
-
-    Processes that ask at the same time wait for the first one. The phantom is made in a temporary
-    folder and renamed when complete; a folder that is not complete is thrown away.
-    """
-    root = workspace.folder("phantom")
-    folder = root / recipe.key
-    if is_complete(folder):
-        return folder
-    with locked(root / f"{recipe.key}.lock", "generates the phantom"):
-        if is_complete(folder):
-            return folder
-        if folder.exists():
-            log.warning("removing the incomplete phantom %s", folder)
-            shutil.rmtree(folder)
-        with whole_folder(folder) as draft:
-            generate(draft, recipe, workers=workers)
-    return folder
+    """Return the folder of a complete phantom, generated now if need be."""
+    return made_folder(
+        workspace,
+        recipe.key,
+        lambda draft: generate(draft, recipe, workers=workers),
+        HASHED,
+    )
 
 
 def is_generated(recipe: Recipe, workspace: Workspace) -> bool:
@@ -83,23 +71,10 @@ def is_generated(recipe: Recipe, workspace: Workspace) -> bool:
     Raises:
         mritk.errors.Unavailable: It has not, and nilearn is not installed.
     """
-    if is_complete(workspace.home / "phantom" / recipe.key):
+    if is_complete(workspace.home / "phantom" / recipe.key, HASHED):
         return True
     require_nilearn()
     return False
-
-
-def is_complete(folder: Path) -> bool:
-    """Tell whether all files have the size, and the slices the bytes, that were sealed."""
-    try:
-        files = json.loads((folder / COMPLETE).read_text())["files"]
-        return all(
-            (folder / name).stat().st_size == entry["bytes"]
-            and (name not in HASHED or sha256_of(folder / name) == entry["sha256"])
-            for name, entry in files.items()
-        )
-    except (OSError, ValueError, KeyError, TypeError):
-        return False
 
 
 def generate(folder: Path, recipe: Recipe, *, workers: int | None = None) -> None:
@@ -113,8 +88,7 @@ def generate(folder: Path, recipe: Recipe, *, workers: int | None = None) -> Non
     from mritk_phantom.scanner import SITES
 
     start = time.monotonic()
-    load_anatomy(recipe.resolution)
-    uptake_map(recipe.resolution)
+    uptake_map(load_anatomy(recipe.resolution))
     (folder / "volumes").mkdir()
 
     def make(patient: Patient) -> tuple[list[dict[str, Any]], np.ndarray, np.ndarray]:
@@ -152,19 +126,5 @@ def generate(folder: Path, recipe: Recipe, *, workers: int | None = None) -> Non
     np.save(folder / "images.npy", np.concatenate(images))
     np.save(folder / "lesions.npy", np.concatenate(masks))
     (folder / "samples.json").write_text(json.dumps(rows, indent=1))
-    _seal(folder, recipe)
+    seal(folder, recipe.as_json)
     log.info("generated the phantom in %.1f s", time.monotonic() - start)
-
-
-def _seal(folder: Path, recipe: Recipe) -> None:
-    """Write ``complete.json``, by which :func:`is_complete` knows the other files."""
-    files = {
-        path.relative_to(folder).as_posix(): {
-            "bytes": path.stat().st_size,
-            "sha256": sha256_of(path),
-        }
-        for path in sorted(folder.rglob("*"))
-        if path.is_file()
-    }
-    text = json.dumps({"recipe": json.loads(recipe.as_json), "files": files}, indent=1)
-    (folder / COMPLETE).write_text(text)

@@ -1,8 +1,9 @@
-"""``small_cnn``: a small network without pretraining, for smoke tests and as the humble baseline.
+"""``small_cnn`` and ``small_cnn3d``: small networks without pretraining, as humble baselines.
 
-Four blocks of convolution, BatchNorm, ReLU and pooling with 32, 64, 128 and 256 channels, then
-global average pooling: 388,896 trainable values and features of shape (N, 256). It takes images
-of any size from 32 px. The plugin is also the shortest example of a backbone.
+``small_cnn`` has four blocks of convolution, BatchNorm, ReLU and pooling with 32, 64, 128 and 256
+channels, then global average pooling: 388,896 trainable values and features of shape (N, 256). It
+takes images of any size from 32 px. ``small_cnn3d`` takes volumes, see
+:mod:`mritk_small_cnn.volumes`. The plugin is also the shortest example of a backbone.
 """
 
 from __future__ import annotations
@@ -10,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
-from mritk import Architecture, InputContract, hookimpl
+from mritk import Architecture, InputContract, hookimpl, lazy
 
 if TYPE_CHECKING:
     from torch import nn
@@ -20,12 +21,20 @@ WIDTHS = (32, 64, 128, 256)
 
 @hookimpl
 def mritk_backbones() -> Iterator[Architecture]:
-    """Yield the architecture ``small_cnn``."""
+    """Yield ``small_cnn`` for images and ``small_cnn3d`` for volumes."""
     yield Architecture(
         "small_cnn",
         build,
         InputContract(None, (0.5, 0.5, 0.5), (0.5, 0.5, 0.5)),
         summary="4 convolutional blocks, 256 features, no pretrained weights",
+    )
+    yield Architecture(
+        "small_cnn3d",
+        lazy("mritk_small_cnn.volumes:build"),
+        InputContract(48, (0.25,), (0.25,), minimum=16),
+        lazy("mritk_small_cnn.volumes:stages"),
+        spatial_dims=3,
+        summary="residual network for volumes of any size, 128 features, no pretrained weights",
     )
 
 

@@ -10,14 +10,15 @@ import numpy as np
 import pytest
 
 import mritk_phantom
-from mritk import DataError, Unavailable, Workspace
+from mritk import DataError, Dataset, Unavailable, Workspace
 from mritk_phantom import anatomy
 from mritk_phantom.cohort import cohort
+from mritk_phantom.heads.family import HeadOptions, resolve_heads
 from mritk_phantom.recipe import CLASSES, Recipe
 
 
 def test_the_plugin_offers_phantom_and_a_larger_one():
-    records = {record.name: record for record in mritk_phantom.mritk_datasets()}
+    records = {r.name: r for r in mritk_phantom.mritk_datasets() if isinstance(r, Dataset)}
     assert set(records) == {"phantom", "phantom_large"}
     assert all(record.sources == ("mni152",) and record.summary for record in records.values())
 
@@ -87,7 +88,8 @@ def test_without_nilearn_the_message_says_what_to_type(monkeypatch, tmp_path):
     monkeypatch.setitem(sys.modules, "nilearn", None)
     with pytest.raises(Unavailable, match=r"python -m pip install 'mritk-bench\[phantom\]'"):
         next(mritk_phantom.mritk_datasets()).open(Workspace(tmp_path))
-    for dataset in mritk_phantom.mritk_datasets():
+    heads = next(resolve_heads("", HeadOptions("age")))
+    for dataset in (*list(mritk_phantom.mritk_datasets())[:2], heads):
         with pytest.raises(Unavailable, match=r"mritk-bench\[phantom\]"):
             dataset.is_generated(Workspace(tmp_path))
     assert not [p for p in (tmp_path / "phantom").iterdir() if p.is_dir()]

@@ -88,7 +88,7 @@ def test_a_damaged_cache_is_made_again(tmp_path, damage):
     folder = store.ensure(Workspace(tmp_path), TINY)
     sound = files(folder)
     damage(folder)
-    assert not store.is_complete(folder)
+    assert not store.is_complete(folder, store.HASHED)
     assert files(store.ensure(Workspace(tmp_path), TINY)) == sound
 
 
@@ -99,7 +99,7 @@ def test_what_a_killed_process_left_is_cleared_away(tmp_path):
     left.mkdir()
     (left / "images.npy").write_bytes(b"half")
     folder = store.ensure(Workspace(tmp_path), TINY)
-    assert store.is_complete(folder) and not left.exists()
+    assert store.is_complete(folder, store.HASHED) and not left.exists()
 
 
 def flip_a_byte(path):
@@ -112,7 +112,7 @@ def test_a_generation_that_fails_leaves_nothing_to_be_mistaken_for_a_phantom(tmp
     def fail(*_):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(store, "_seal", fail)
+    monkeypatch.setattr(store, "seal", fail)
     with pytest.raises(KeyboardInterrupt):
         store.ensure(Workspace(tmp_path), TINY)
     assert not [path for path in (tmp_path / "phantom").iterdir() if path.is_dir()]

@@ -16,10 +16,20 @@ from mritk.records import Architecture, Origin
 
 
 @pytest.fixture
-def backbone() -> Backbone:
+def registry() -> Registry:
     registry = Registry()
     registry.register(mritk_small_cnn, Origin("small_cnn"))
+    return registry
+
+
+@pytest.fixture
+def backbone(registry: Registry) -> Backbone:
     return registry.backbone("small_cnn")
+
+
+@pytest.fixture
+def volumes(registry: Registry) -> Backbone:
+    return registry.backbone("small_cnn3d")
 
 
 def test_the_plain_name_starts_from_scratch_at_any_size(backbone: Backbone) -> None:
@@ -70,7 +80,26 @@ def test_a_gradient_reaches_the_first_layer(backbone: Backbone) -> None:
     assert weight.grad.abs().sum() > 0
 
 
-def test_the_record_can_be_sent_to_another_process() -> None:
-    (record,) = mritk_small_cnn.mritk_backbones()
+def test_the_records_can_be_sent_to_another_process() -> None:
+    for record in mritk_small_cnn.mritk_backbones():
+        assert isinstance(pickle.loads(pickle.dumps(record)), Architecture)
 
-    assert isinstance(pickle.loads(pickle.dumps(record)), Architecture)
+
+@pytest.mark.parametrize("sides", [(16, 16, 16), (48, 48, 48), (33, 17, 40)])
+def test_volumes_of_any_size_from_16_voxels_give_128_features(
+    volumes: Backbone, sides: tuple[int, int, int], tmp_path
+) -> None:
+    network = load_backbone(volumes, Workspace(tmp_path), seed=0, size=sides).network
+
+    assert volumes.architecture.spatial_dims == 3
+    assert network(torch.zeros(2, 1, *sides)).shape == (2, 128)
+
+
+def test_the_stem_and_the_residual_blocks_are_the_stages_of_the_3d_network(
+    volumes: Backbone, tmp_path
+) -> None:
+    loaded = load_backbone(volumes, Workspace(tmp_path), seed=0)
+
+    assert [stage.name for stage in loaded.stages] == [
+        "stem", "block 1", "block 2", "block 3", "block 4"
+    ]  # fmt: skip

@@ -1,0 +1,76 @@
+"""A folder of generated data: made once, complete or not there at all."""
+
+from __future__ import annotations
+
+import json
+import logging
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+
+from mritk import Workspace, locked, sha256_of, whole_folder
+
+log = logging.getLogger("mritk_phantom")
+
+COMPLETE = "complete.json"
+
+
+def made_folder(
+    workspace: Workspace, key: str, make: Callable[[Path], None], hashed: tuple[str, ...]
+) -> Path:
+    """Return a complete folder ``phantom/<key>`` of the workspace, made now if need be.
+
+    Processes that ask at the same time wait for the first one. The folder is made in a temporary
+    place and renamed when complete; one that is not complete is thrown away.
+
+    Args:
+        workspace: Where generated data live.
+        key: Name of the folder; it tells all that the content depends on.
+        make: Fills an empty folder, and seals it.
+        hashed: Files of which the bytes are compared too, see :func:`is_complete`.
+    """
+    root = workspace.folder("phantom")
+    folder = root / key
+    if is_complete(folder, hashed):
+        return folder
+    with locked(root / f"{key}.lock", "generates the phantom"):
+        if is_complete(folder, hashed):
+            return folder
+        if folder.exists():
+            log.warning("removing the incomplete phantom %s", folder)
+            shutil.rmtree(folder)
+        with whole_folder(folder) as draft:
+            make(draft)
+    return folder
+
+
+def is_complete(folder: Path, hashed: tuple[str, ...]) -> bool:
+    """Tell whether all files have the size, and those of ``hashed`` the bytes, that were sealed."""
+    try:
+        files = json.loads((folder / COMPLETE).read_text())["files"]
+        return all(
+            (folder / name).stat().st_size == entry["bytes"]
+            and (name not in hashed or sha256_of(folder / name) == entry["sha256"])
+            for name, entry in files.items()
+        )
+    except (OSError, ValueError, KeyError, TypeError):
+        return False
+
+
+def seal(folder: Path, recipe: str) -> None:
+    """Write ``complete.json``, by which :func:`is_complete` knows the other files.
+
+    Args:
+        folder: What was made.
+        recipe: What it is a function of, as JSON.
+    """
+    files = {
+        path.relative_to(folder).as_posix(): {
+            "bytes": path.stat().st_size,
+            "sha256": sha256_of(path),
+        }
+        for path in sorted(folder.rglob("*"))
+        if path.is_file()
+    }
+    text = json.dumps({"recipe": json.loads(recipe), "files": files}, indent=1)
+    (folder / COMPLETE).write_text(text)

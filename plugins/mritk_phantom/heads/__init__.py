@@ -1,0 +1,1 @@
+"""``phantom3d``: whole heads with age, sex and tumours, from the anatomy of ``phantom``."""
