@@ -10,6 +10,7 @@ import pytest
 from scipy.special import softmax
 from sklearn.metrics import balanced_accuracy_score
 
+from mritk import Segmentation
 from mritk.errors import UsageError
 from mritk.evaluate.evidence import ONE_ENSEMBLE
 from mritk.protocol.evaluation import evaluation_fingerprint
@@ -359,7 +360,9 @@ def test_validation_samples_that_only_some_rows_have_do_not_count(make_record):
 def test_label_maps_are_not_mixed(make_record):
     records = trials(make_record)
     for record in records:
-        record.predictions["test"] = replace(record.predictions["test"], cases=("dice[a]", "hd95[a]"))
+        record.task = Segmentation(("background", "a"))
+        for part, found in record.predictions.items():
+            record.predictions[part] = replace(found, cases=record.task.columns)
     with pytest.raises(UsageError, match="label maps are not averaged"):
         table_of(records, "seeds", interval="none")
 
