@@ -167,12 +167,20 @@ DECIDE_ON_KINDS = ("mritk/tasks/", "mritk/evaluate/", "mritk/model/objective.py"
 MAKES_A_KIND = "plugins/mritk_folders/target_column.py"
 
 
+def found_outside(allowed, decisions):
+    """Return the decisions in files of core and plugins whose paths begin otherwise."""
+    names = {path: path.relative_to(ROOT).as_posix() for path in [*CORE, *PLUGINS]}
+    found = {
+        name: decisions(ast.parse(path.read_text(encoding="utf-8")))
+        for path, name in names.items()
+        if not name.startswith(allowed)
+    }
+    return {name: lines for name, lines in found.items() if lines}
+
+
 def test_only_tasks_metrics_and_the_loss_decide_on_the_kind_of_a_task():
-    for path in [*CORE, *PLUGINS]:
-        name = path.relative_to(ROOT).as_posix()
-        if not name.startswith((*DECIDE_ON_KINDS, MAKES_A_KIND)):
-            found = decisions_on_kind(ast.parse(path.read_text(encoding="utf-8")))
-            assert not found, f"{name}: ask the task instead of {'; '.join(found)}"
+    found = found_outside((*DECIDE_ON_KINDS, MAKES_A_KIND), decisions_on_kind)
+    assert not found, "ask the task instead"
 
 
 @pytest.mark.parametrize(
@@ -201,11 +209,8 @@ IS_A_NETWORK = ("mritk/backbone.py", "plugins/mritk_huggingface/pooled_encoder.p
 
 
 def test_only_what_holds_pixels_or_networks_decides_on_the_rank_of_samples():
-    for path in [*CORE, *PLUGINS]:
-        name = path.relative_to(ROOT).as_posix()
-        if not name.startswith((*(f"mritk/{room}/" for room in DECIDE_ON_RANK), *IS_A_NETWORK)):
-            found = decisions_on_rank(ast.parse(path.read_text(encoding="utf-8")))
-            assert not found, f"{name}: {'; '.join(found)}"
+    rooms = (f"mritk/{room}/" for room in DECIDE_ON_RANK)
+    assert not found_outside((*rooms, *IS_A_NETWORK), decisions_on_rank)
 
 
 @pytest.mark.parametrize(

@@ -13,7 +13,7 @@ from collections.abc import Callable, Mapping, Sequence
 import numpy as np
 
 from mritk.errors import DataError
-from mritk.tasks.segmentation import Segmentation
+from mritk.tasks.segmentation import MEASURES, Segmentation
 from mritk.tasks.task import Task
 
 PERCENTILE = 95
@@ -58,7 +58,7 @@ def _box(region: np.ndarray) -> tuple[slice, ...]:
     return tuple(ends)
 
 
-MEASURES: Mapping[str, Measure] = {"dice": dice, "hd95": hd95}
+BY_NAME: Mapping[str, Measure] = {"dice": dice, "hd95": hd95}
 # Which cases have no value.
 UNDEFINED = {
     "dice": "where neither label map has the region",
@@ -99,7 +99,7 @@ def case_scores(
             )
     steps = (1.0,) * reference.ndim if spacing is None else tuple(spacing)
     found = []
-    for measure in MEASURES.values():
+    for measure in (BY_NAME[name] for name in MEASURES):
         for region in task.regions:
             values = task.values_of(region)
             one, other = (np.isin(labels, values) for labels in (predicted, reference))

@@ -13,13 +13,14 @@ import numpy as np
 from mritk.evaluate.metric import Metric
 from mritk.evaluate.resamples import Resamples
 from mritk.evaluate.weighted import weighted
+from mritk.tasks.segmentation import MEASURES
 from mritk.tasks.task import Task
 
 NO_CASE = "no case has the region in both label maps"
-# Name of the measure in columns: label, direction, bounds, and its place among the measures.
+# Name of the measure in columns: label, direction and bounds.
 KINDS = {
-    "dice": ("Dice", True, (0.0, 1.0), 0),
-    "hd95": ("HD95 (mm)", False, (0.0, float("inf")), 1),
+    "dice": ("Dice", True, (0.0, 1.0)),
+    "hd95": ("HD95 (mm)", False, (0.0, float("inf"))),
 }
 
 
@@ -37,7 +38,7 @@ def _form(of_columns: Callable[[int], slice]) -> Callable[[Resamples], np.ndarra
 
 
 def _metric(name: str, kind: str, suffix: str, columns: Callable[[int], slice]) -> Metric:
-    label, higher, bounds, _ = KINDS[kind]
+    label, higher, bounds = KINDS[kind]
     return weighted(
         name,
         f"{label}{suffix}",
@@ -49,20 +50,24 @@ def _metric(name: str, kind: str, suffix: str, columns: Callable[[int], slice]) 
     )
 
 
-def _half(place: int) -> Callable[[int], slice]:
-    return lambda width: slice(place * (width // 2), (place + 1) * (width // 2))
+def _of_measure(place: int) -> Callable[[int], slice]:
+    return lambda width: slice(
+        place * (width // len(MEASURES)), (place + 1) * (width // len(MEASURES))
+    )
 
 
 def _column(number: int) -> Callable[[int], slice]:
     return lambda width: slice(number, number + 1)
 
 
-SEGMENTATION = tuple(_metric(kind, kind, "", _half(KINDS[kind][-1])) for kind in KINDS)
+SEGMENTATION = tuple(
+    _metric(kind, kind, "", _of_measure(place)) for place, kind in enumerate(MEASURES)
+)
 
 
 def of_regions(task: Task) -> tuple[Metric, ...]:
     """Return the metrics of each region of a task; none if it has one region, or no label maps."""
-    if len(task.columns) <= len(KINDS):
+    if len(task.columns) <= len(MEASURES):
         return ()
     return tuple(
         _metric(name, name.partition("[")[0], f" {name.partition('[')[2][:-1]}", _column(number))

@@ -115,14 +115,7 @@ class Analysis:
         """
         if not self.by or "test" not in record.predictions:
             return [("", record)]
-        covariate = Covariate.parse(self.by)
-        test = record.predictions["test"]
-        groups = covariate.groups_of(test, record.dataset)
-        return [
-            (group, replace(record, predictions=record.predictions | {"test": part}))
-            for group in covariate.in_order(groups.tolist())
-            for part in [test.only(groups == group)]
-        ]
+        return list(Covariate.parse(self.by).divided(record).items())
 
 
 def repeat_of(record: TrialRecord | TrialFacts) -> int:

@@ -6,8 +6,6 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
-import numpy as np
-
 from mritk.evaluate.evidence import Evidence
 from mritk.evaluate.group_gap import GroupScores
 from mritk.evaluate.group_scores import group_scores
@@ -42,7 +40,7 @@ def group_table(table: Table, covariate: Covariate) -> GroupTable:
         UsageError: Samples do not tell their group.
     """
     parts = {
-        row.name: [_parts(record, covariate) for record in table.records.get(row.name, ())]
+        row.name: [covariate.divided(record) for record in table.records.get(row.name, ())]
         for row in table.rows
     }
     units: dict[str, set[str]] = {}
@@ -66,18 +64,6 @@ def group_table(table: Table, covariate: Covariate) -> GroupTable:
         rows,
         {name: len(units[name]) for name in names if name not in shown},
     )
-
-
-def _parts(record: TrialRecord, covariate: Covariate) -> dict[str, TrialRecord]:
-    """Return the trial with the test samples of each group."""
-    test = record.predictions["test"]
-    groups = covariate.groups_of(test, record.dataset)
-    return {
-        str(group): replace(
-            record, predictions=record.predictions | {"test": test.only(groups == group)}
-        )
-        for group in np.unique(groups)
-    }
 
 
 def _evidence(

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import pairwise
 
 import numpy as np
 
 from mritk.errors import UsageError
-from mritk.store.record import Predictions
+from mritk.store.record import Predictions, TrialRecord
 
 COLUMNS = ("site", "source")
 UNKNOWN = "unknown"
@@ -74,6 +74,21 @@ class Covariate:
         names = np.asarray([*self.bands, UNKNOWN])
         band = np.searchsorted(self.edges, column, side="right")
         return np.asarray(names[np.where(np.isnan(column), len(self.bands), band)])
+
+    def divided(self, record: TrialRecord) -> dict[str, TrialRecord]:
+        """Return the trial with the test samples of each group, in the order of a table.
+
+        Raises:
+            UsageError: See :meth:`groups_of`.
+        """
+        test = record.predictions["test"]
+        groups = self.groups_of(test, record.dataset)
+        return {
+            group: replace(
+                record, predictions=record.predictions | {"test": test.only(groups == group)}
+            )
+            for group in self.in_order(groups.tolist())
+        }
 
     def _column(self, predictions: Predictions, dataset: str) -> np.ndarray:
         if self.name in COLUMNS:

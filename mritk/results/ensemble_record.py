@@ -109,23 +109,8 @@ def common_part(records: Sequence[TrialRecord], part: str) -> list[Predictions]:
 def _in_order(part: Predictions, ids: Sequence[str]) -> Predictions:
     """Return the predictions of some samples in this order, without what mixtures do not have."""
     at = {name: number for number, name in enumerate(part.id)}
-    rows = np.asarray([at[name] for name in ids], dtype=np.int64)
-
-    def texts(column: Sequence[str]) -> list[str]:
-        return [column[row] for row in rows]
-
-    return Predictions(
-        id=texts(part.id),
-        patient=texts(part.patient),
-        site=texts(part.site),
-        source=texts(part.source),
-        target=part.target[rows],
-        score=part.score[rows],
-        clean=None if part.clean is None else part.clean[rows],
-        unit=texts(part.unit),
-        spread=None if part.spread is None else part.spread[rows],
-        covariates={name: values[rows] for name, values in part.covariates.items()},
-    )
+    found = part.only(np.asarray([at[name] for name in ids], dtype=np.int64))
+    return replace(found, cases=(), masks=None, references=None, embedding=None)
 
 
 def _mixed(parts: Sequence[Predictions], weights: np.ndarray) -> Predictions:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -62,12 +62,11 @@ def ensembles_of(rows: Rows, kinds: Sequence[str]) -> Ensembles:
 
 def _of_seeds(rows: Rows) -> list[Mixture]:
     """Return, for each row and fold, the mixture of all its seeds."""
-    mixtures = []
-    for trials in rows.values():
-        seeds = len({trial.facts.seed for trial in trials})
-        for fold, members in _by(trials, lambda facts: facts.fold).items():
-            if len(members) > 1:
-                mixtures.append(_plain(f"×{seeds} seeds", POOLED, fold, members))
+    seeds = {name: len({trial.facts.seed for trial in trials}) for name, trials in rows.items()}
+    mixtures = [
+        _plain(f"×{seeds[row]} seeds", POOLED, fold, members)
+        for row, fold, members in _several(rows, lambda facts: facts.fold)
+    ]
     if not mixtures:
         raise Undefined("no row has two seeds")
     return mixtures
@@ -76,16 +75,13 @@ def _of_seeds(rows: Rows) -> list[Mixture]:
 def _of_folds(rows: Rows) -> list[Mixture]:
     """Return, for each row and seed, the mixture of all its folds."""
     mixtures = []
-    for trials in rows.values():
-        for seed, members in _by(trials, lambda facts: facts.seed).items():
-            tested = {trial.facts.test.members for trial in members if trial.facts.test}
-            if len(tested) > 1:
-                raise Undefined(
-                    "folds were tested on different samples; it requires an official test set and "
-                    "repeated draws of the training samples (split.repeats)"
-                )
-            if len(members) > 1:
-                mixtures.append(_plain(f"×{len(members)} folds", seed, POOLED, members))
+    for _, seed, members in _several(rows, lambda facts: facts.seed):
+        if len({trial.facts.test.members for trial in members if trial.facts.test}) > 1:
+            raise Undefined(
+                "folds were tested on different samples; it requires an official test set and "
+                "repeated draws of the training samples (split.repeats)"
+            )
+        mixtures.append(_plain(f"×{len(members)} folds", seed, POOLED, members))
     if not mixtures:
         raise Undefined("no row has two folds")
     return mixtures
@@ -128,13 +124,15 @@ def _of_all(rows: Rows) -> dict[tuple[int, int], list[TableTrial]]:
     return {key: [found[key] for found in of_rows] for key in sorted(keys)}
 
 
-def _by(
-    trials: Iterable[TableTrial], key: Callable[[TrialFacts], int]
-) -> dict[int, list[TableTrial]]:
-    found: dict[int, list[TableTrial]] = defaultdict(list)
-    for trial in trials:
-        found[key(trial.facts)].append(trial)
-    return dict(sorted(found.items()))
+def _several(
+    rows: Rows, key: Callable[[TrialFacts], int]
+) -> Iterator[tuple[str, int, list[TableTrial]]]:
+    """Yield row, key and trials wherever a row has several trials of one key, in order of keys."""
+    for name, trials in rows.items():
+        found: dict[int, list[TableTrial]] = defaultdict(list)
+        for trial in trials:
+            found[key(trial.facts)].append(trial)
+        yield from ((name, value, found[value]) for value in sorted(found) if len(found[value]) > 1)
 
 
 def _plain(of: str, seed: int, fold: int, members: Sequence[TableTrial]) -> Mixture:

@@ -160,10 +160,12 @@ def _table(
 ) -> Table:
     task = trials[0].facts.task
     columns = _columns(task, keys["dataset"], wanted, analysis)
-    whole = {name: whole_runs(row, trials) for name, row in named_rows(trials).items()}
+    named = named_rows(trials)
+    whole = {name: whole_runs(row, trials) for name, row in named.items()}
     trained = {name: found.trials for name, found in whole.items()}
     mixed = ensembles_of(trained, analysis.ensembles)
-    named = named_rows([*trials, *mixed.trials])
+    if mixed.trials:
+        named = named_rows([*trials, *mixed.trials])
     finished = {name: trained.get(name, row) for name, row in named.items()}
     called = protocol_names(trial.facts for row in named.values() for trial in row)
     made = [

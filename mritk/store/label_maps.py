@@ -5,7 +5,6 @@ from __future__ import annotations
 import zlib
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from itertools import compress
 from typing import overload
 
 import h5py
@@ -66,11 +65,11 @@ class LabelMaps(Sequence[np.ndarray]):
         return self.spacing[number] if self.spacing else None
 
     def only(self, rows: np.ndarray) -> LabelMaps:
-        """Return those of some samples: ``rows`` is (N,) bool."""
+        """Return those of some samples: ``rows`` are positions."""
         return LabelMaps(
-            tuple(compress(self.shapes, rows)),
-            tuple(compress(self.packed, rows)),
-            tuple(compress(self.spacing, rows)),
+            tuple(self.shapes[row] for row in rows),
+            tuple(self.packed[row] for row in rows),
+            tuple(self.spacing[row] for row in rows) if self.spacing else (),
         )
 
     def write(self, group: h5py.Group) -> None:

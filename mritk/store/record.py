@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field, fields
 from functools import lru_cache
-from itertools import compress
 from typing import Any
 
 import numpy as np
@@ -62,12 +61,13 @@ class Predictions:
             self.unit = [f"patient {patient}" if patient else name for patient, name in pairs]
 
     def only(self, rows: np.ndarray) -> Predictions:
-        """Return those of some samples: ``rows`` is (N,) bool."""
+        """Return those of ``rows``: positions in that order, or a mask of N truth values."""
+        rows = np.flatnonzero(rows) if rows.dtype == bool else rows
         kept: dict[str, Any] = {}
         for name in (column.name for column in fields(self)):
             column = kept[name] = getattr(self, name)
             if isinstance(column, list):
-                kept[name] = list(compress(column, rows))
+                kept[name] = [column[row] for row in rows]
             elif isinstance(column, np.ndarray):
                 kept[name] = column[rows]
             elif isinstance(column, LabelMaps):

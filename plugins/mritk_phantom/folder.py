@@ -9,6 +9,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from mritk import Workspace, locked, sha256_of, whole_folder
+from mritk_phantom.anatomy import require_nilearn
 
 log = logging.getLogger("mritk_phantom")
 
@@ -55,6 +56,18 @@ def is_complete(folder: Path, hashed: tuple[str, ...]) -> bool:
         )
     except (OSError, ValueError, KeyError, TypeError):
         return False
+
+
+def is_made(workspace: Workspace, key: str, hashed: tuple[str, ...]) -> bool:
+    """Return whether this machine has the folder of :func:`made_folder`.
+
+    Raises:
+        mritk.errors.Unavailable: It has not, and nilearn is not installed.
+    """
+    if is_complete(workspace.home / "phantom" / key, hashed):
+        return True
+    require_nilearn()
+    return False
 
 
 def seal(folder: Path, recipe: str) -> None:

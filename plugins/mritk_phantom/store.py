@@ -13,7 +13,6 @@ from __future__ import annotations
 
 import json
 import logging
-import os
 import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -21,9 +20,9 @@ from typing import Any
 
 import numpy as np
 
-from mritk import Classification, Samples, Workspace
-from mritk_phantom.anatomy import load_anatomy, require_nilearn
-from mritk_phantom.folder import is_complete, made_folder, seal
+from mritk import Classification, Samples, Workspace, available_cores
+from mritk_phantom.anatomy import load_anatomy
+from mritk_phantom.folder import is_made, made_folder, seal
 from mritk_phantom.recipe import CLASSES, PLANES, Recipe
 
 log = logging.getLogger("mritk_phantom")
@@ -71,10 +70,7 @@ def is_generated(recipe: Recipe, workspace: Workspace) -> bool:
     Raises:
         mritk.errors.Unavailable: It has not, and nilearn is not installed.
     """
-    if is_complete(workspace.home / "phantom" / recipe.key, HASHED):
-        return True
-    require_nilearn()
-    return False
+    return is_made(workspace, recipe.key, HASHED)
 
 
 def generate(folder: Path, recipe: Recipe, *, workers: int | None = None) -> None:
@@ -116,7 +112,7 @@ def generate(folder: Path, recipe: Recipe, *, workers: int | None = None) -> Non
 
     patients = cohort(recipe.patients, recipe.seed)
     rows, images, masks = [], [], []
-    with ThreadPoolExecutor(workers or os.cpu_count() or 1) as pool:
+    with ThreadPoolExecutor(workers or available_cores()) as pool:
         for done, (some, image, mask) in enumerate(pool.map(make, patients), start=1):
             rows += some
             images.append(image)

@@ -14,7 +14,6 @@ from __future__ import annotations
 import hashlib
 import json
 import logging
-import os
 import time
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
@@ -23,9 +22,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from mritk import Classification, Regression, Samples, Segmentation, Workspace
-from mritk_phantom.anatomy import require_nilearn
-from mritk_phantom.folder import is_complete, made_folder, seal
+from mritk import Classification, Regression, Samples, Segmentation, Workspace, available_cores
+from mritk_phantom.folder import is_made, made_folder, seal
 from mritk_phantom.heads.recipe import HeadRecipe
 from mritk_phantom.recipe import CLASSES
 
@@ -122,10 +120,7 @@ def is_generated(recipe: HeadRecipe, workspace: Workspace) -> bool:
     Raises:
         mritk.errors.Unavailable: It has not, and nilearn is not installed.
     """
-    if is_complete(workspace.home / "phantom" / recipe.key, HASHED):
-        return True
-    require_nilearn()
-    return False
+    return is_made(workspace, recipe.key, HASHED)
 
 
 def generate(folder: Path, recipe: HeadRecipe, *, workers: int | None = None) -> None:
@@ -144,7 +139,7 @@ def generate(folder: Path, recipe: HeadRecipe, *, workers: int | None = None) ->
     if recipe.cohort == "tumour":
         labels = _array(folder / "labels.npy", (total, *shape))
     rows: list[dict[str, Any]] = []
-    with ThreadPoolExecutor(workers or os.cpu_count() or 1) as pool:
+    with ThreadPoolExecutor(workers or available_cores()) as pool:
         made = pool.map(partial(scan_person, recipe=recipe), cohort)
         for person, (scans, head_volume) in zip(cohort, made, strict=True):
             for number, scan in enumerate(scans, start=1):

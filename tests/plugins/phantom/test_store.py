@@ -14,6 +14,7 @@ from mritk import Workspace
 from mritk.files.draft import draft_of
 from mritk_phantom import recipe as recipes
 from mritk_phantom import store
+from mritk_phantom.folder import is_complete
 from mritk_phantom.recipe import Recipe
 
 TINY = Recipe(patients=4, size=32, resolution=8)
@@ -88,7 +89,7 @@ def test_a_damaged_cache_is_made_again(tmp_path, damage):
     folder = store.ensure(Workspace(tmp_path), TINY)
     sound = files(folder)
     damage(folder)
-    assert not store.is_complete(folder, store.HASHED)
+    assert not is_complete(folder, store.HASHED)
     assert files(store.ensure(Workspace(tmp_path), TINY)) == sound
 
 
@@ -99,7 +100,7 @@ def test_what_a_killed_process_left_is_cleared_away(tmp_path):
     left.mkdir()
     (left / "images.npy").write_bytes(b"half")
     folder = store.ensure(Workspace(tmp_path), TINY)
-    assert store.is_complete(folder, store.HASHED) and not left.exists()
+    assert is_complete(folder, store.HASHED) and not left.exists()
 
 
 def flip_a_byte(path):
