@@ -1,8 +1,8 @@
 """``phantom`` and ``phantom3d``: synthetic brain MRI that mritk can make on any machine.
 
 They need no download and no permission, so they are what examples, tests and a first ``mritk run``
-use. ``docs/phantom.md`` and ``docs/phantom3d.md`` say how they are made, what was measured on
-them, and what they cannot tell.
+use. ``docs/phantom.md`` says how ``phantom`` is made, what was measured on it, and what it cannot
+tell.
 """
 
 from __future__ import annotations
