@@ -1,4 +1,4 @@
-"""Augmentations of 2-D images as batched tensor functions."""
+"""Augmentations of images, and some of volumes too, as batched tensor functions."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ FUNCTIONS = {
     lazy("mritk_augment.spike:spike"): "stripes from a single k-space spike",
     lazy("mritk_augment.anisotropy:anisotropy"): "lower resolution along one axis",
 }
-OF_VOLUMES_TOO = ("flip", "rician_noise", "gamma")
+OF_VOLUMES_TOO = ("flip", "affine", "rician_noise", "gamma")
 
 # Since the second, ghosts leave the mean as it is, and stripes are magnitudes.
 REVISED, REVISION = ("mri", "ghosting", "spike"), 2

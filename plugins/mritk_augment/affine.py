@@ -8,7 +8,8 @@ from dataclasses import dataclass
 import torch
 from torch.nn import functional
 
-from mritk_augment.draws import uniform
+from mritk_augment.draws import per_image, uniform
+from mritk_augment.pose import random_poses, resample_volumes
 
 
 @dataclass(frozen=True)
@@ -16,9 +17,9 @@ class AffineRanges:
     """Half-widths of the uniform draws, one draw per image and parameter.
 
     Attributes:
-        rotation: Degrees.
+        rotation: Degrees; of volumes, about each axis.
         shift: Share of the image's side, for each axis.
-        shear: Tangent of the shear angle.
+        shear: Tangent of the shear angle; volumes are not sheared.
         zoom: Magnification is 1 ± zoom.
         brightness: Added to pixels in [0, 1].
         contrast: Pixels keep their distance to the image mean, times 1 ± contrast.
@@ -33,20 +34,25 @@ class AffineRanges:
 
 
 USUAL = AffineRanges()
+# Number of axes of a batch of volumes.
+VOLUMES = 5
 
 
 def affine(
     images: torch.Tensor, generator: torch.Generator, ranges: AffineRanges = USUAL
 ) -> torch.Tensor:
-    """Return (N, C, H, W) images in [0, 1], moved and then changed in intensity.
+    """Return (N, C, *spatial) images or volumes in [0, 1], moved and then changed in intensity.
 
     Rotation, shear, zoom and shift are composed into one matrix per image, so each pixel is
-    interpolated once (bilinear; black outside).
+    interpolated once (linearly; black outside).
     """
-    moved = resample(images, random_matrices(images, generator, ranges))
-    brightness = uniform(images, generator, ranges.brightness).reshape(-1, 1, 1, 1)
-    contrast = 1 + uniform(images, generator, ranges.contrast).reshape(-1, 1, 1, 1)
-    mean = moved.mean(dim=(1, 2, 3), keepdim=True)
+    if images.ndim == VOLUMES:
+        moved = resample_volumes(images, random_poses(images, generator, ranges))
+    else:
+        moved = resample(images, random_matrices(images, generator, ranges))
+    brightness = per_image(uniform(images, generator, ranges.brightness), images)
+    contrast = 1 + per_image(uniform(images, generator, ranges.contrast), images)
+    mean = moved.mean(dim=tuple(range(1, images.ndim)), keepdim=True)
     return torch.lerp(mean, moved, contrast).add_(brightness).clamp_(0, 1)
 
 

@@ -140,7 +140,7 @@ def test_listing_the_names_loads_no_torch():
 
 def test_what_needs_no_plane_serves_volumes_too():
     for name in ALL:
-        volumes = name in ("flip", "gamma", "rician_noise")
+        volumes = name in ("flip", "affine", "gamma", "rician_noise")
         assert RECORDS[name].spatial_dims == ((2, 3) if volumes else (2,)), name
 
 
@@ -170,7 +170,9 @@ def test_flip_mirrors_some_images_along_the_last_axis_and_leaves_the_others():
 # -- affine: geometry --------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("shape", [(3, 1, 16, 16), (3, 3, 9, 9), (3, 1, 12, 20)])
+@pytest.mark.parametrize(
+    "shape", [(3, 1, 16, 16), (3, 3, 9, 9), (3, 1, 12, 20), (3, 1, 6, 9, 8), (2, 4, 7, 7, 7)]
+)
 def test_ranges_of_zero_are_the_identity(shape):
     batch = images(*shape)
     torch.testing.assert_close(affine(batch, seeded(), NO_RANGES), batch, atol=1e-5, rtol=0)

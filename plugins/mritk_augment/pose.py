@@ -1,0 +1,51 @@
+"""The pose of volumes: rotation about each axis, shift and zoom in one resampling."""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING
+
+import torch
+from torch.nn import functional
+
+from mritk_augment.draws import uniform
+
+if TYPE_CHECKING:
+    from mritk_augment.affine import AffineRanges
+
+
+def random_poses(
+    volumes: torch.Tensor, generator: torch.Generator, ranges: AffineRanges
+) -> torch.Tensor:
+    """Draw an (N, 3, 4) matrix for each volume, for :func:`resample_volumes`.
+
+    Voxels count as cubes: a rotation does not shear a volume with sides of different lengths.
+    """
+    angles = [uniform(volumes, generator, math.radians(ranges.rotation)) for _ in range(3)]
+    zoom = 1 + uniform(volumes, generator, ranges.zoom)
+    shifts = [2 * uniform(volumes, generator, ranges.shift) for _ in range(3)]
+    turned = rotations(*angles) / zoom.reshape(-1, 1, 1)
+    # Positions are shares of the sides, in the order x, y, z: the last axis first.
+    sides = torch.tensor(volumes.shape[:1:-1], dtype=turned.dtype, device=turned.device)
+    turned = turned * (sides / sides.unsqueeze(1))
+    return torch.cat([turned, torch.stack(shifts, dim=1).unsqueeze(2)], dim=2)
+
+
+def rotations(x: torch.Tensor, y: torch.Tensor, z: torch.Tensor) -> torch.Tensor:
+    """Return (N, 3, 3) rotations about x, then y, then z, by (N,) angles in radians."""
+    turned = torch.eye(3, dtype=x.dtype, device=x.device).expand(len(x), 3, 3)
+    for angle, (first, second) in ((x, (1, 2)), (y, (2, 0)), (z, (0, 1))):
+        one = torch.eye(3, dtype=x.dtype, device=x.device).repeat(len(x), 1, 1)
+        cos, sin = torch.cos(angle), torch.sin(angle)
+        one[:, first, first], one[:, second, second] = cos, cos
+        one[:, first, second], one[:, second, first] = -sin, sin
+        turned = one @ turned
+    return turned
+
+
+def resample_volumes(volumes: torch.Tensor, matrices: torch.Tensor) -> torch.Tensor:
+    """Sample (N, C, D, H, W) volumes at positions in [-1, 1] given by (N, 3, 4) matrices."""
+    grid = functional.affine_grid(matrices, list(volumes.shape), align_corners=False)
+    return functional.grid_sample(
+        volumes, grid, mode="bilinear", padding_mode="zeros", align_corners=False
+    )
