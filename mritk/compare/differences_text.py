@@ -15,6 +15,7 @@ from mritk.evaluate.metric import Metric
 from mritk.results.columns import interval_text, name_text
 from mritk.results.formats import caption, comparison_as_data, left_out, sentences
 from mritk.results.table import Table
+from mritk.text.listed import listed
 from mritk.text.numbers import decimals, or_null, p_text
 from mritk.text.text_table import Column, filled, fitted, text_table
 
@@ -76,6 +77,11 @@ def _notes(found: Differences) -> list[str]:
             "be too small."
         )
     notes += [*table.warnings, *([table.verdict] if table.verdict else [])]
+    if unranked := [row.name for row in table.rows if not row.ranked]:
+        notes.append(
+            f"Not ranked, because the test set helped to make it: {listed(unranked)}. A difference "
+            "from others is what that is worth, and no evidence of a better model."
+        )
     if any(row.marks for row in table.rows):
         notes.append("'mritk leaderboard' marks rows with optimistic scores and states the reason.")
     return [*notes, *_unsaid(found.lines)]

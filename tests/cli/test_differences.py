@@ -191,6 +191,15 @@ def test_only_trials_of_a_protocol_are_compared(mritk, store):
     assert (ended.code, ended.err.strip()) == (5, f"mritk: no trials of quick in {results}")
 
 
+def test_a_row_without_a_rank_is_compared_and_said_to_have_none(mritk, store):
+    text = '{"split": {"validation": "test"}}'
+    peeking = made_trial("peeking", 0.95, protocol="p", fingerprint="e" * 64, protocol_json=text)
+    ended = mritk("differences", store(peeking, made_trial("fair", 0.6)), GIVEN)
+    assert ended.code == 0, ended.err
+    assert "Not ranked, because the test set helped to make it: peeking, p." in ended.out
+    assert any("peeking, p" in line and "fair, fast" in line for line in ended.out.splitlines())
+
+
 def test_formats(mritk, three_rows):
     ended = mritk("differences", three_rows, GIVEN, "--format=csv")
     rows = list(csv.DictReader(io.StringIO(ended.out)))
