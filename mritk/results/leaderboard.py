@@ -203,13 +203,23 @@ def _table(
         comparisons=evidence.comparisons,
         detectable=evidence.detectable,
         unselected=sorted({facts.unselected for facts in done} - {""}),
-        undefined=absent_regions((f.undefined, len(f.test.ids)) for f in done if f.test),
+        undefined=absent_regions(_undefined_of(trained)),
         records={
             name: [trial.held for trial in row if trial.held is not None]
             for name, row in finished.items()
         },
         ensembles=mixed.notes,
     )
+
+
+def _undefined_of(
+    rows: Mapping[str, Sequence[TableTrial]],
+) -> dict[str, list[tuple[Mapping[str, int], int]]]:
+    """Return, by row, the undefined cases of each trial and how many it was tested on."""
+    return {
+        name: [(t.facts.undefined, len(t.facts.test.ids)) for t in row if t.facts.test]
+        for name, row in rows.items()
+    }
 
 
 def _in_order(keys: Mapping[str, Any]) -> dict[str, Any]:
