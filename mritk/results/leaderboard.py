@@ -13,6 +13,7 @@ from mritk.evaluate.metric import Metric, Undefined, Value
 from mritk.evaluate.metrics import find_metric, metrics_of
 from mritk.results.absent_regions import absent_regions
 from mritk.results.analysis import Analysis, repeat_of
+from mritk.results.clean_rows import clean_rows
 from mritk.results.clean_support import CleanSupport, Counts
 from mritk.results.cost import cost_of
 from mritk.results.ensembles import ensembles_of
@@ -197,6 +198,7 @@ def _table(
         verdict=verdict_of(done, called),
         warnings=[
             *warnings_of(done, [row for row in built if not row.derived]),
+            *clean_rows({name: [trial.facts for trial in row] for name, row in trained.items()}),
             *(f"{name}: {line}" for name, found in whole.items() for line in found.left_out),
         ],
         analysis=analysis,
