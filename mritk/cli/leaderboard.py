@@ -111,7 +111,10 @@ FORMATS = ("github", "plain", "latex", "csv", "json", "html", "parquet")
     "--diff",
     type=click.Path(path_type=Path),
     metavar="BASE",
-    help="Show differences from the results folder BASE instead ('mritk compare' is the gate).",
+    help=(
+        "Show differences from the results folder BASE instead. Exit code 0 whatever they are: "
+        "'mritk compare' is the gate."
+    ),
 )
 @click.option(
     "--update",

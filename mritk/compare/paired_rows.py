@@ -127,11 +127,10 @@ class PairedRows:
         ]
         for one, other in paired:
             of_fold[one[1]].append((ones[one], others[other]))
-        scores = [
-            (self._scored[first][one][0].score, self._scored[second][other][0].score)
-            for one, other in paired
-        ]
-        if different := other_samples(self.metric, scores):
+        trials = (
+            (self._scored[first][one][0], self._scored[second][other][0]) for one, other in paired
+        )
+        if different := other_samples(self.metric, trials):
             raise Undefined(different)
         done = [fold for fold, values in of_fold.items() if values]
         if len(done) < folds:

@@ -234,11 +234,9 @@ class Evidence(RunValues):
         return ONE_ENSEMBLE if self.derived & set(pair) else ONE_RUN
 
     def _other_samples(self, first: str, second: str, metric: Metric) -> str:
-        scores = (
-            (self.rows[first][a].score, self.rows[second][b].score)
-            for a, b in self._common(first, second)
-        )
-        return other_samples(metric, scores)
+        common = self._common(first, second)
+        trials = ((self.rows[first][a], self.rows[second][b]) for a, b in common)
+        return other_samples(metric, trials)
 
     def _p(self, found: Estimate, pair: tuple[str, str], metric: Metric) -> float:
         from scipy.stats import norm, t

@@ -34,6 +34,7 @@ class Scored:
         target: (N,) class indices or values.
         score: (N, classes) logits, or (N,) values.
         unit: Names of the units that the samples belong to, N.
+        cases: (M, columns) scores of the cases whose means the scores are; None: these themselves.
     """
 
     run: tuple[int, int]
@@ -41,6 +42,7 @@ class Scored:
     target: np.ndarray
     score: np.ndarray
     unit: Sequence[str]
+    cases: np.ndarray | None = None
 
     @property
     def key(self) -> tuple[tuple[int, int], int]:

@@ -8,24 +8,24 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-import numpy as np
-
 from mritk.evaluate.metric import Metric
+from mritk.evaluate.run_values import Scored
 
 
-def other_samples(metric: Metric, pairs: Iterable[tuple[np.ndarray, np.ndarray]]) -> str:
+def other_samples(metric: Metric, pairs: Iterable[tuple[Scored, Scored]]) -> str:
     """Return why two rows are not compared, or nothing if they are scored on the same samples.
 
     Args:
         metric: The metric.
-        pairs: Of each pair of trials their scores, as the metric takes them, of N samples in one
-            order.
+        pairs: Of each pair of trials their scores, of the same samples in one order.
     """
     if metric.left_out is None:
         return ""
     differing = 0
-    for one, other in pairs:
-        masks = metric.left_out(one), metric.left_out(other)
+    for pair in pairs:
+        masks = [
+            metric.left_out(trial.score if trial.cases is None else trial.cases) for trial in pair
+        ]
         if masks[0].shape != masks[1].shape:
             return f"{metric.label} is of different cases in the two rows"
         differing += int((masks[0] != masks[1]).any(axis=1).sum())

@@ -73,4 +73,13 @@ def test_metrics_of_classes_and_of_values_leave_nothing_out():
 
 
 def test_trials_of_different_numbers_of_cases_are_not_compared():
-    assert "different cases" in other_samples(HD95, [(scores(0), scores(0)[:-1])])
+    pair = [Scored((0, 0), 0, np.zeros(n), scores(0)[:n], ["p"] * n) for n in (CASES, CASES - 1)]
+    assert "different cases" in other_samples(HD95, [(pair[0], pair[1])])
+
+
+def test_a_patient_who_keeps_one_of_two_cases_has_lost_the_other():
+    whole, cases = scores(0)[:2], scores(0)[:4]
+    lost = without(cases, np.asarray([1]))
+    one, other = (Scored((0, 0), 0, np.zeros(2), whole, ["a", "b"], all_) for all_ in (cases, lost))
+    assert other_samples(HD95, [(one, one)]) == ""
+    assert "leaves out 1 case of one row only" in other_samples(HD95, [(one, other)])
