@@ -205,8 +205,9 @@ def _indexed(
         if not contents[row]:
             return {}
         array = samples.read(row)
-        seen = signature(one_channel(array, samples.channels), dims)
-        return {"array": array_digest(array), **vars(seen)}
+        found = signature(one_channel(array, samples.channels), dims)
+        as_read = found.pixels if array.shape == found.shape else array_digest(array)
+        return {"array": as_read, **vars(found)}
 
     for row, result in enumerate(in_threads(look, count)):
         seen: dict[str, Any] = {}
