@@ -21,7 +21,7 @@ from mritk.files.workspace import Workspace
 from mritk.machine.in_threads import in_threads
 
 # Raise this when the signatures that come out of mritk.audit.signature change.
-SIGNATURE_VERSION = 6
+SIGNATURE_VERSION = 7
 # What is kept of a signature besides its pictures, and what stands for it where there is none.
 FACTS = {
     "array": "",

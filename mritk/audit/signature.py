@@ -14,7 +14,7 @@ import numpy as np
 
 from mritk.audit.detail import detail
 from mritk.audit.filters import blurred
-from mritk.audit.shrink import Box, Shrinkable
+from mritk.audit.shrink import ROUGHLY, Box, Shrinkable
 from mritk.data.samples import array_digest
 from mritk.data.shaping import without_equal_channels
 
@@ -133,7 +133,8 @@ def content_box(whole: Shrinkable) -> Box:
 def _content_in(whole: Shrinkable, box: Box, edge: int) -> Box:
     """Return the box of the content inside ``box``, leaving ``edge`` small pixels all around."""
     side = BOX_SIDE[len(box)]
-    small = blurred(whole.resized(box, side)[None], side / 128)[0]
+    picture = whole.resized_frame(side) if box == whole.frame else whole.resized(box, side, ROUGHLY)
+    small = blurred(picture[None], side / 128)[0]
     small = small[(slice(edge, side - edge),) * len(box)]
     difference = np.abs(small - np.median(_frame(small)))
     # The 98th percentile: a bright speck must not decide what counts as content.
