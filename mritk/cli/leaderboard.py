@@ -154,7 +154,7 @@ def leaderboard(app: App, /, results: Path, **options: Any) -> int:
     _write(board, options)
     for message in board.damaged:
         say(f"mritk: not read: {message}")
-    return board.exit_code
+    return board.exit_code or (ExitCode.OK if board.tables else ExitCode.NOTHING_TO_DO)
 
 
 def _board(results: Path, options: dict[str, Any], analysis: Analysis) -> Leaderboard:
