@@ -22,6 +22,13 @@ def store(group: h5py.Group, name: str, values: np.ndarray) -> None:
     group.create_dataset(name, data=values, **how)
 
 
+def smallest(values: np.ndarray) -> np.ndarray:
+    """Return an array of whole numbers in the fewest bytes that hold them; others as they are."""
+    if values.dtype.kind not in "iu" or not values.size:
+        return values
+    return values.astype(np.result_type(*map(np.min_scalar_type, (values.min(), values.max()))))
+
+
 def store_text(group: h5py.Group, name: str, text: str) -> None:
     """Write a text, as an array of one."""
     store(group, name, table({name: [text]})[name])

@@ -24,8 +24,8 @@ Layout, schema 5 (earlier ones: :mod:`mritk.store.earlier_layout`):
     /failure              attributes: type, message, epoch; /failure/traceback
     /skipped              ids of unreadable samples that were left out on request
 
-Texts in arrays are UTF-8 of a fixed length; arrays of whole numbers and texts are compressed where
-that pays.
+Texts in arrays are UTF-8 of a fixed length; rows and classes are whole numbers of the fewest bytes
+that hold them; arrays of whole numbers and texts are compressed where that pays.
 """
 
 from __future__ import annotations

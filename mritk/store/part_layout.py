@@ -8,7 +8,7 @@ from typing import Any
 import h5py
 import numpy as np
 
-from mritk.store.arrays import store, table, texts
+from mritk.store.arrays import smallest, store, table, texts
 from mritk.store.label_maps import LabelMaps
 from mritk.store.record import Predictions
 
@@ -38,7 +38,10 @@ class SampleTable:
         self._keys = sorted(every, key=lambda key: (key[1:] == UNTOLD, key))
         rows = {key: row for row, key in enumerate(self._keys)}
         self.splits, self.parts = (
-            {name: np.asarray([rows[key] for key in keys], np.int32) for name, keys in of.items()}
+            {
+                name: smallest(np.asarray([rows[key] for key in keys], np.int32))
+                for name, keys in of.items()
+            }
             for of in (named, tested)
         )
 
@@ -68,7 +71,7 @@ class StoredSamples:
 def write_part(group: h5py.Group, part: Predictions, rows: np.ndarray) -> None:
     """Write the predictions of a part, whose samples are ``rows`` of the table."""
     store(group, "row", rows)
-    store(group, "target", part.target)
+    store(group, "target", smallest(part.target))
     if part.cases:
         store(group, "cases", table(dict(zip(part.cases, part.score.T, strict=True))))
     else:
@@ -99,7 +102,9 @@ def read_part(group: h5py.Group, samples: StoredSamples) -> Predictions:
         columns["score"] = group["score"][()]
     if "covariates" in group:
         columns["covariates"] = _covariates(group["covariates"][()])
-    return Predictions(**columns, target=group["target"][()])
+    target = group["target"][()]
+    whole = target.dtype.kind in "iu"
+    return Predictions(**columns, target=target.astype(np.int64) if whole else target)
 
 
 def _covariates(rows: np.ndarray) -> dict[str, np.ndarray]:

@@ -15,6 +15,7 @@ import pytest
 from mritk import Classification, Regression, Segmentation, Unlabelled
 from mritk.errors import StoreError
 from mritk.method import Epoch
+from mritk.store.arrays import smallest
 from mritk.store.label_maps import LabelMaps
 from mritk.store.raw_seal import seal_bytes
 from mritk.store.trial_file import SCHEMA, Failure, Predictions, read_trial, write_trial
@@ -129,10 +130,10 @@ def test_a_trial_of_unlabelled_data_is_finished_without_predictions(make_record,
         read_trial(path)
 
 
-def test_four_hundred_predictions_twice_take_sixty_kilobytes(make_record, path):
-    """They took 360 when each text was stored for itself."""
+def test_four_hundred_predictions_twice_take_fifty_kilobytes(make_record, path):
+    """They took 360 when each text was stored for itself; 2,400 training samples are named too."""
     draw = np.random.default_rng(0)
-    ids = [f"glioma/patient-{k // 5:03d}/image-{k:05d}.png" for k in range(800)]
+    ids = [f"glioma/patient-{k // 5:03d}/image-{k:05d}.png" for k in range(3200)]
     draw.shuffle(ids)
 
     def part(names):
@@ -141,10 +142,20 @@ def test_four_hundred_predictions_twice_take_sixty_kilobytes(make_record, path):
         same = ["figshare"] * len(names)
         return Predictions(names, patients, same, same, np.zeros(len(names), np.int64), score)
 
-    halves = {"val": ids[:400], "test": ids[400:]}
-    parts = {name: part(names) for name, names in halves.items()}
-    write_trial(make_record(splits=halves, predictions=parts), path)
-    assert path.stat().st_size <= 60_000
+    parts = {"val": part(ids[:400]), "test": part(ids[400:800])}
+    splits = {"val": ids[:400], "test": ids[400:800], "train": ids[800:]}
+    write_trial(make_record(splits=splits, predictions=parts), path)
+    assert path.stat().st_size <= 50_000
+    stored = read_trial(path)
+    assert stored.splits["train"] == splits["train"]
+    assert stored.predictions["test"].target.dtype == np.int64
+
+
+@pytest.mark.parametrize("values", [[0, 3], [-1, 255], [70_000], [-(2**40), 2**40], []])
+def test_whole_numbers_come_back_from_the_fewest_bytes(values):
+    array = np.array(values, np.int64)
+    assert smallest(array).tolist() == values
+    assert smallest(array).itemsize == {3: 1, 255: 2, 70_000: 4}.get(max(values, default=0), 8)
 
 
 def test_a_regression_comes_back_too(make_record, path):
