@@ -116,7 +116,7 @@ def differences(app: App, /, results: Path, **options: Any) -> int:
     for message in board.damaged:
         say(f"mritk: not read: {message}")
     if not board.tables:
-        say(f"mritk: no trials in {results}")
+        say(f"mritk: {board.nothing_in(results)}")
         return board.exit_code or ExitCode.NOTHING_TO_DO
     print_them = _print_across if options["across"] else _print_pairs
     return print_them(board, options) or board.exit_code

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import fields, replace
 from pathlib import Path
 from typing import Any, NoReturn, TypeVar
 
@@ -69,6 +69,12 @@ class Registry(LoadedPlugins):
         if found is None:
             self._unknown("dataset", name, [dataset.name for dataset in self.records(Dataset)])
         return found
+
+    def dataset_options(self, name: str) -> tuple[str, ...]:
+        """Return which options the family of a dataset has; none if it belongs to no family."""
+        family = self._family(DatasetFamily, name)
+        schema = None if family is None else family.options
+        return () if schema is None else tuple(option.name for option in fields(schema))
 
     def augmentation(self, name: str) -> Augmentation:
         """Return an augmentation by name."""
