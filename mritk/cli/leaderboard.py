@@ -140,7 +140,7 @@ def leaderboard(app: App, /, results: Path, **options: Any) -> int:
         return _diff(results, options, analysis)
     board = _board(results, options, analysis)
     if not board.tables and not board.damaged:
-        say(f"mritk: no {asked_for(options)} in {results}")
+        say(f"mritk: {board.nothing_in(results, asked_for(options))}")
         return ExitCode.NOTHING_TO_DO
     _write(board, options)
     for message in board.damaged:

@@ -77,12 +77,14 @@ def build_leaderboard(
         find_metric(name, extra=analysis.extra_metrics)
     scored: list[tuple[str, TableTrial]] = []
     damaged: list[StoreError] = []
+    unscored: list[str] = []
     for trial in trials:
         if isinstance(trial, StoreError):
             damaged.append(trial)
             continue
         task = trial.task if isinstance(trial, TrialRecord) else trial.facts.task
         if not task.has_scores:  # a row needs something to be ranked by
+            unscored.append(trial.id if isinstance(trial, TrialRecord) else trial.facts.id)
             continue
         scored += _parts(trial, analysis)
     tables = []
@@ -94,7 +96,8 @@ def build_leaderboard(
     if analysis.ensembles and rows and not any(row.derived for row in rows):
         raise UsageError(" ".join(dict.fromkeys(line for t in tables for line in t.ensembles)))
     drift = drift_of(trial.facts for _, trial in scored)
-    return Leaderboard(tables, drift, [str(error) for error in damaged], exit_code_of(damaged))
+    lines, code = [str(error) for error in damaged], exit_code_of(damaged)
+    return Leaderboard(tables, drift, lines, code, unscored)
 
 
 def _order(group: tuple[Mapping[str, str], Sequence[TableTrial]]) -> tuple[Any, ...]:
