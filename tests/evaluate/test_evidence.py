@@ -36,6 +36,7 @@ def counted(world, tables, **choices):
     return found
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "world",
     [
@@ -55,6 +56,7 @@ def test_intervals_cover_and_equal_rows_are_called_equal(world, monkeypatch):
     assert found.false <= 0.05
 
 
+@pytest.mark.slow
 def test_a_bootstrap_of_images_does_not_cover():
     world = World(patients=40, images=10, backbones=4, runs=1)
     assert counted(world, 20, shown=by_rows).covered < 0.8
@@ -449,6 +451,7 @@ def test_a_class_of_one_patient_leaves_the_exchange_of_units():
     assert pair.verdict is Verdict.BETTER
 
 
+@pytest.mark.slow
 @pytest.mark.filterwarnings("error")
 def test_runs_that_agree_but_for_rounding_leave_the_exchange_of_units():
     """As those of a method that draws nothing at random do; a class has one patient here."""
