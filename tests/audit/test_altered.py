@@ -231,6 +231,7 @@ def test_what_was_done_has_a_name(move, name):
     assert named(move) == name
 
 
+@pytest.mark.slow
 def test_altered_copies_of_random_pictures_are_found(heads, workspace):
     for kind in ("unsharp mask 150 %", "blurred, σ 2", "turned by 3°", "marked in a corner"):
         found = score(heads[:6], ALTERED[kind], workspace)

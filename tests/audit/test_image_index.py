@@ -136,6 +136,7 @@ def test_a_damaged_book_is_made_anew(counted, workspace, file, damage):
     assert np.array_equal(again.whole, first.whole)
 
 
+@pytest.mark.slow
 def test_several_processes_may_make_one_book(heads, as_samples, workspace):
     with ThreadPoolExecutor(8) as pool:
         indexes = list(

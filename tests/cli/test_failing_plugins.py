@@ -74,6 +74,7 @@ def failing(tmp_path):
     return path
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("arguments", "line"),
     [
@@ -112,6 +113,7 @@ def test_a_method_that_raises_is_named(mritk, toy, failing, tmp_path):
     assert "IndexError: list index out of range (raised in method bad_method of" in ended.err
 
 
+@pytest.mark.slow
 def test_of_several_things_in_one_file_the_one_that_was_called_is_named(
     mritk, toy, fast_protocol, tmp_path
 ):
@@ -138,6 +140,7 @@ def test_a_dataset_that_raises_is_one_line(mritk, failing, name, line, command):
     assert "hook mritk_datasets, failing.py line " in told
 
 
+@pytest.mark.slow
 def test_a_moment_that_raises_names_its_plugin_and_the_way_out(run_toy, tmp_path, caplog):
     (tmp_path / "shaky.py").write_text(
         "from mritk import hookimpl\n@hookimpl\ndef mritk_epoch_end(epoch):\n    {}['x']\n"

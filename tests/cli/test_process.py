@@ -44,6 +44,7 @@ def slow_run(toy, tmp_path):
     return [*MRITK, "run", *plugins, *data]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("seconds", [0, 0.4, 1.2])
 def test_a_refusal_ends_with_its_line_whatever_is_being_imported(slow_run, seconds):
     ended = subprocess.run(
@@ -62,6 +63,7 @@ def heed_ctrl_c():
     signal.signal(signal.SIGINT, signal.SIG_DFL)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("seconds", [0, 0.4, 1.2])
 def test_ctrl_c_ends_with_one_word_whatever_is_being_imported(slow_run, seconds):
     with subprocess.Popen(
@@ -180,6 +182,7 @@ def ended(arguments, **options):
     )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("encoding", ["latin-1", "ascii", "cp1252", "utf-8"])
 def test_characters_that_an_encoding_lacks_are_written_out(audit, encoding):
     arguments, code = audit
@@ -192,6 +195,7 @@ def test_characters_that_an_encoding_lacks_are_written_out(audit, encoding):
     assert NAME in text or NAME.encode(encoding, "backslashreplace").decode(encoding) in text
 
 
+@pytest.mark.slow
 def test_a_reader_that_has_gone_changes_no_verdict(command):
     arguments, code = command
     read, write = os.pipe()
@@ -203,6 +207,7 @@ def test_a_reader_that_has_gone_changes_no_verdict(command):
     assert (done.returncode, done.stderr) == (code, b"")
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not os.path.exists("/dev/full"), reason="a device of Linux")  # noqa: PTH110
 def test_output_that_is_lost_is_told_and_is_never_a_success(command):
     arguments, code = command
@@ -222,6 +227,7 @@ def test_no_output_at_all_is_no_error(listing):
     assert (done.returncode, done.stderr) == (code, b"")
 
 
+@pytest.mark.slow
 def test_a_verdict_stands_where_there_is_neither_output_nor_error_output(audit):
     arguments, code = audit
     closed = f"exec {' '.join([*MRITK, *arguments])} >&- 2>&-"

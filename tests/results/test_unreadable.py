@@ -155,6 +155,7 @@ def stored(run_toy, tmp_path):
     return folder, [folder.trial_path(trial.id) for trial in trials]
 
 
+@pytest.mark.slow
 def test_a_run_leaves_a_trial_alone_that_it_cannot_read_and_says_so(run_toy, stored, refuse):
     folder, (first, second) = stored
     before = first.read_bytes()
@@ -185,6 +186,7 @@ def test_a_run_is_refused_where_a_newer_mritk_wrote_one_of_its_trials(run_toy, s
     assert not second.exists()
 
 
+@pytest.mark.slow
 def test_a_run_sets_altered_and_misnamed_trials_aside_before_it_trains_them_again(run_toy, stored):
     folder, (first, second) = stored
     with h5py.File(first, "r+") as file:
