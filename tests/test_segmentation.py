@@ -123,6 +123,7 @@ def test_the_scores_of_each_case_are_those_of_its_stored_label_maps(trained):
         assert set(test.covariates) == {"sex", "age"}
 
 
+@pytest.mark.slow
 def test_the_leaderboard_has_dice_of_each_region_with_intervals(mritk, trained):
     ended = mritk("leaderboard", trained, "--json")
     (table,) = json.loads(ended.out)["tables"]
@@ -144,6 +145,7 @@ def test_the_leaderboard_has_dice_of_each_region_with_intervals(mritk, trained):
     assert "Dice core ↑" in text
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "command",
     [
@@ -169,6 +171,7 @@ def test_a_trial_is_verified_with_its_label_maps(mritk, trained):
     assert mritk("verify", record.id, "--results", trained).code == 0
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("by", "message"),
     [
@@ -207,6 +210,7 @@ def test_scores_that_are_not_those_of_the_label_maps_are_found(trained, tmp_path
     assert any("are not those of its label maps" in text for text in wrong)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("wrong", "message"),
     [

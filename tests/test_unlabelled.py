@@ -67,6 +67,7 @@ def call(mritk, tmp_path):
     return lambda: mritk("run", *asked, "-o", tmp_path / "results")
 
 
+@pytest.mark.slow
 def test_a_trial_without_scores_is_finished_shown_and_no_row_of_a_table(mritk, call, tmp_path):
     results = tmp_path / "results"
     assert call().code == 0

@@ -93,6 +93,7 @@ class Row:
         cost: What its trials cost (:data:`mritk.results.cost.COLUMNS`); absent where unknown.
         protocol: Its recipe.
         derived: Whether it is made of other rows (:mod:`mritk.results.ensembles`).
+        ranked: Whether it has a rank (:func:`mritk.results.ranking.ranked`).
     """
 
     keys: Mapping[str, str]
@@ -107,6 +108,7 @@ class Row:
     cost: Mapping[str, float] = field(default_factory=dict)
     protocol: StoredProtocol = field(default_factory=StoredProtocol, compare=False)
     derived: bool = False
+    ranked: bool = True
 
     @property
     def trials(self) -> int:

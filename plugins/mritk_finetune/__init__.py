@@ -17,6 +17,7 @@ PROTOCOLS = {
     "quick": "two short stages at 96 px: minutes on a CPU, for exploration",
     "standard": "two stages at 224 px, AdamW, cosine, selection on validation",
     "linear_probe": "logistic regression on features of the frozen backbone at 224 px",
+    "lpft": "linear probe, then the whole network at a small rate, at 224 px (LP-FT)",
 }
 
 

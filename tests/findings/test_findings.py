@@ -141,6 +141,7 @@ def leaking(make_trial, clean):
     return Trials(trials)
 
 
+@pytest.mark.slow
 def test_means_over_classes_are_withheld_of_images_without_a_copy_where_a_class_has_too_few(
     make_trial,
 ):
@@ -178,6 +179,7 @@ def test_every_finding_has_its_marks_in_the_document(request):
         assert replaced(text, name, "| new |") != text, name
 
 
+@pytest.mark.slow
 def test_the_command_updates_a_document_and_says_what_is_missing(make_trial, tmp_path):
     folder = ResultsFolder(tmp_path / "results")
     folder.require_writable()

@@ -50,6 +50,7 @@ def table(records, text="site"):
     return found, found.groups[0]
 
 
+@pytest.mark.slow
 def test_the_score_of_a_group_is_that_of_its_samples_alone(records):
     _, groups = table(records)
     metric = find_metric("balanced_accuracy")
@@ -67,6 +68,7 @@ def test_the_score_of_a_group_is_that_of_its_samples_alone(records):
     assert row.gap.value in row.gap.interval
 
 
+@pytest.mark.slow
 def test_a_group_of_few_patients_is_not_shown_and_is_never_the_worst(records):
     _, groups = table(records)
     assert groups.units == {"f": 24, "m": 30}
@@ -84,6 +86,7 @@ def test_every_style_shows_scores_worst_group_and_gap(records, style):
         assert word in text
 
 
+@pytest.mark.slow
 def test_data_hold_every_number(records):
     board = with_groups(build_leaderboard(records), [Covariate("site")])
     (groups,) = as_data(board)["tables"][0]["groups"]
@@ -152,3 +155,18 @@ class TestCovariates:
     def test_what_cannot_be_divided_is_refused_in_one_line(self, text, message):
         with pytest.raises(UsageError, match=message):
             self.of(text, age=[40.0, 45, 55, 60], sex=["m", "f", "m", "f"])
+
+
+def test_samples_are_grouped_by_whether_training_came_with_a_duplicate_of_them(records):
+    clean = np.arange(len(records[0].predictions["test"].id)) % 3 > 0
+    marked = [
+        replace(r, predictions={"test": replace(r.predictions["test"], clean=clean)})
+        for r in records
+    ]
+    parts = Covariate.parse("duplicate").divided(marked[0])
+    assert {name: len(part.predictions["test"].id) for name, part in parts.items()} == {
+        "in training": int((~clean).sum()),
+        "none": int(clean.sum()),
+    }
+    with pytest.raises(UsageError, match="duplicates of the samples of bands are unknown"):
+        Covariate.parse("duplicate").divided(records[0])
