@@ -171,6 +171,14 @@ def test_a_trial_is_verified_with_its_label_maps(mritk, trained):
     assert mritk("verify", record.id, "--results", trained).code == 0
 
 
+def test_a_trial_is_shown_with_the_scores_of_its_patients(mritk, trained):
+    (record, *_) = list(ResultsFolder(trained).trials())
+    shown = mritk("show", record.id, "--results", trained).out
+    lines = dict(line.rsplit(maxsplit=1) for line in shown.splitlines() if "dice" in line)
+    (of_scans, of_patients) = (lines[f"{level}.dice[core]"] for level in ("test", "test, patients"))
+    assert of_scans == of_patients  # one scan of each patient
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize(
     ("by", "message"),
