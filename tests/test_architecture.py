@@ -40,6 +40,7 @@ FLOORS = [
 ROOMS = sorted(room for floor in FLOORS for room in floor)
 
 
+@pytest.mark.slow
 def test_rooms_stand_on_their_floors():
     """A new import between rooms that moves one to another floor is a decision: write it here."""
     assert floors(room_graph()) == FLOORS
@@ -104,6 +105,7 @@ def test_each_room_says_what_it_is_for_in_one_line_here_and_in_the_docs(room):
     assert f"`{room}`" in page
 
 
+@pytest.mark.slow
 def test_the_page_of_the_floors_draws_every_room_and_says_what_it_imports():
     page, graph = render(), room_graph()
     for room, imported in graph.items():
@@ -111,6 +113,7 @@ def test_the_page_of_the_floors_draws_every_room_and_says_what_it_imports():
         assert f"| {', '.join(sorted(imported)) or '–'} |" in page
 
 
+@pytest.mark.slow
 def test_the_core_imports_no_plugin():
     for path in CORE:
         found = [m for m in imports_of(path) if m.startswith("mritk_")]
@@ -178,6 +181,7 @@ def found_outside(allowed, decisions):
     return {name: lines for name, lines in found.items() if lines}
 
 
+@pytest.mark.slow
 def test_only_tasks_metrics_and_the_loss_decide_on_the_kind_of_a_task():
     found = found_outside((*DECIDE_ON_KINDS, MAKES_A_KIND), decisions_on_kind)
     assert not found, "ask the task instead"
@@ -208,6 +212,7 @@ DECIDE_ON_RANK = ("data", "batches", "model", "audit", "testing")
 IS_A_NETWORK = ("mritk/backbone.py", "plugins/mritk_huggingface/pooled_encoder.py")
 
 
+@pytest.mark.slow
 def test_only_what_holds_pixels_or_networks_decides_on_the_rank_of_samples():
     rooms = (f"mritk/{room}/" for room in DECIDE_ON_RANK)
     assert not found_outside((*rooms, *IS_A_NETWORK), decisions_on_rank)
@@ -228,6 +233,7 @@ def test_a_decision_on_rank_is_found_however_it_is_written(planted):
     assert not decisions_on_rank(ast.parse("backbone.spatial_dims != samples.spatial_dims"))
 
 
+@pytest.mark.slow
 def test_no_weights_are_loaded_without_proof():
     for path in [*CORE, *PLUGINS]:
         for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):

@@ -27,7 +27,7 @@ from mritk.testing.plugin import PluginUnderTest, benchmarks_can_be_read
 CORE = Path(__file__).parents[1] / "mritk"
 # Names that are words of the field or libraries, which the core means where it says them.
 WORDS = {"affine", "bids", "dicom", "flip", "folder", "gamma", "hf", "manifest", "motion", "mri"}
-WORDS |= {"none", "spike", "tiles", "timm", "torchvision"}
+WORDS |= {"none", "slices", "spike", "tiles", "timm", "torchvision"}
 
 
 def provided_names() -> set[str]:
@@ -48,6 +48,7 @@ def texts(path: Path) -> list[str]:
     ]
 
 
+@pytest.mark.slow
 def test_no_name_of_a_provided_backbone_dataset_or_augmentation_stands_in_the_core():
     names = provided_names()
     assert {"small_cnn", "phantom", "rand_augment", "medmnist"} <= names
@@ -69,6 +70,7 @@ def test_the_search_finds_a_name(tmp_path):
 # -- the augmentation none -------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_images_stay_as_they_are_whichever_plugins_are_loaded(run_toy):
     ended = run_toy("-p", "no:augment", "--seeds", 1, "-a", "none", "--json")
     assert ended.code == 0, ended.err

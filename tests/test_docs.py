@@ -23,6 +23,7 @@ def blocks(document: str, language: str) -> list[str]:
     return re.findall(rf"```{language}\n(.*?)```", text, flags=re.DOTALL)
 
 
+@pytest.mark.slow
 def test_the_readmes_plugin_is_fifteen_lines_and_runs(mritk, toy, fast_protocol, tmp_path):
     (source,) = blocks("README.md", "python")
     assert len([line for line in source.splitlines() if line.strip()]) <= 15

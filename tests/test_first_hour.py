@@ -177,6 +177,7 @@ def test_a_mistake_is_told_in_one_line(screens, number):
     assert said[0].startswith(("mritk: ", "Error: "))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("line", "code", "last"),
     [

@@ -102,6 +102,7 @@ def mritk_benchmarks():
     yield BenchmarkFile("ours", lambda: """
 
 
+@pytest.mark.slow
 def test_mritk_benchmarks(mritk, toy, fast_protocol, tmp_path):
     text = (
         f'backbones = ["tiny"]\ndatasets = ["bands"]\nprotocols = ["{fast_protocol}"]\nseeds = [5]'
@@ -136,6 +137,7 @@ def mritk_metrics():
 """
 
 
+@pytest.mark.slow
 def test_mritk_metrics(mritk, run_toy, tmp_path):
     plugin = tmp_path / "metric.py"
     plugin.write_text(METRIC.format(name="mine"))
@@ -150,6 +152,7 @@ def test_mritk_metrics(mritk, run_toy, tmp_path):
     assert "metric.py" in mritk("list", "metrics", "-p", plugin).out
 
 
+@pytest.mark.slow
 def test_mritk_executors(run_toy, tmp_path):
     plugin = tmp_path / "here.py"
     plugin.write_text(
@@ -167,6 +170,7 @@ def test_mritk_explainers():
     assert explainer.origin.plugin == "saliency"
 
 
+@pytest.mark.slow
 def test_a_metric_with_a_name_of_mritks_own_is_refused(mritk, run_toy, tmp_path):
     plugin = tmp_path / "metric.py"
     plugin.write_text(METRIC.format(name="mcc"))
@@ -197,10 +201,12 @@ def test_a_plugin_that_cannot_add_its_commands_harms_no_other(mritk, tmp_path):
     assert "(extra) cannot add its commands: ZeroDivisionError" in ended.err
 
 
+@pytest.mark.slow
 def test_mritk_run_start(moments):
     assert moments[0] == ("run_start", 2)
 
 
+@pytest.mark.slow
 def test_mritk_trial_start(moments):
     assert [m for m in moments if m[0] == "trial_start"] == [
         ("trial_start", 1, 2),
@@ -208,13 +214,16 @@ def test_mritk_trial_start(moments):
     ]
 
 
+@pytest.mark.slow
 def test_mritk_epoch_end(moments):
     assert [m[1] for m in moments if m[0] == "epoch_end"] == [1, 2, 3, 1, 2, 3]
 
 
+@pytest.mark.slow
 def test_mritk_trial_finish(moments):
     assert [m for m in moments if m[0] == "trial_finish"] == [("trial_finish", "", True)] * 2
 
 
+@pytest.mark.slow
 def test_mritk_run_finish(moments):
     assert moments[-1] == ("run_finish", 2)

@@ -62,6 +62,7 @@ def numbers(ids):
     return {int(name[-6:-4]) for name in ids}
 
 
+@pytest.mark.slow
 def test_training_samples_that_copy_a_test_sample_are_dropped(run):
     ended, trial = run()
     assert numbers(trial.splits["dropped"]) == set(range(6))
@@ -73,6 +74,7 @@ def test_training_samples_that_copy_a_test_sample_are_dropped(run):
     assert "6 of 16 test samples have a duplicate in the train set" in ended.err
 
 
+@pytest.mark.slow
 def test_the_table_has_both_scores_and_both_counts(run):
     ended, _ = run()
     heading = next(line for line in ended.out.splitlines() if line.startswith("| backbone"))
@@ -84,6 +86,7 @@ def test_the_table_has_both_scores_and_both_counts(run):
     assert "†" not in ended.out
 
 
+@pytest.mark.slow
 def test_clean_scores_are_those_of_the_clean_samples(run):
     ended, trial = run("", "--json")
     (table,) = json.loads(ended.out)["leaderboard"]["tables"]
@@ -97,6 +100,7 @@ def test_clean_scores_are_those_of_the_clean_samples(run):
     assert (table["test_samples"], table["clean_test_samples"]) == (16, 10)
 
 
+@pytest.mark.slow
 def test_copies_can_be_kept_and_every_cell_says_so(run):
     ended, trial = run('copies = "keep"')
     assert trial.splits["dropped"] == []
@@ -112,10 +116,12 @@ def test_copies_can_be_kept_and_every_cell_says_so(run):
     )
 
 
+@pytest.mark.slow
 def test_keeping_copies_is_another_protocol(run):
     assert run()[1].fingerprint != run('copies = "keep"')[1].fingerprint
 
 
+@pytest.mark.slow
 def test_the_verdict_is_in_the_trial_file(run):
     _, trial = run()
     verdict = trial.audit
@@ -125,6 +131,7 @@ def test_the_verdict_is_in_the_trial_file(run):
     assert {finding["kind"] for finding in verdict["findings"]} == {"copies", "clusters"}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("scheme", ["holdout", "kfold"])
 def test_splits_that_mritk_draws_keep_copies_on_one_side(run, scheme):
     ended, trial = run(f'scheme = "{scheme}"', "--no-patient-ids", "--fold", 0)
@@ -137,6 +144,7 @@ def test_splits_that_mritk_draws_keep_copies_on_one_side(run, scheme):
     assert "12 samples form 6 clusters of duplicates, none shared between splits" in ended.out
 
 
+@pytest.mark.slow
 def test_k_shot_trains_on_exactly_k_of_each_class(run):
     _, trial = run("shots = 5")
     assert len(trial.splits["train"]) == 10
@@ -146,12 +154,14 @@ def test_k_shot_trains_on_exactly_k_of_each_class(run):
     assert set(smaller.splits["train"]) < set(trial.splits["train"])
 
 
+@pytest.mark.slow
 def test_the_balance_of_the_parts_is_told(run):
     ended, _ = run()
     assert "official split of protocol:" in ended.err
     assert "test 16 samples: a 50 %, b 50 %" in ended.err
 
 
+@pytest.mark.slow
 def test_the_balance_of_many_folds_is_one_line_more(run):
     ended, _ = run('scheme = "kfold"\nfolds = 3\nrepeats = 2', "--no-patient-ids")
     assert ended.err.count("kfold split of protocol, the first of 6 folds:") == 1
@@ -159,6 +169,7 @@ def test_the_balance_of_many_folds_is_one_line_more(run):
     assert "3-fold cross-validation, 2 repeats, 56 test samples" in ended.out
 
 
+@pytest.mark.slow
 def test_leaks_between_official_parts_are_not_told_where_they_are_not_used(run):
     ended, _ = run('scheme = "holdout"', "--no-patient-ids")
     assert "leak:" not in ended.err
@@ -174,6 +185,7 @@ def test_no_split_is_drawn_before_somebody_tells_the_patients(mritk, toy, images
         assert flag in ended.err
 
 
+@pytest.mark.slow
 def test_copies_are_bound_to_their_samples_when_others_are_skipped(run, images):
     """Unreadable files at the front must not shift what is known of the rest."""
     for name in ("00a", "00b", "00c"):
@@ -183,6 +195,7 @@ def test_copies_are_bound_to_their_samples_when_others_are_skipped(run, images):
     assert numbers(trial.splits["dropped"]) == set(range(6))
 
 
+@pytest.mark.slow
 def test_an_official_test_part_that_cannot_be_read_is_not_replaced(mritk, toy, images, tmp_path):
     for path in (images / "Testing").rglob("*.png"):
         path.write_bytes(b"")
@@ -194,6 +207,7 @@ def test_an_official_test_part_that_cannot_be_read_is_not_replaced(mritk, toy, i
     assert "no sample in the official test set of folder:images is readable" in ended.err
 
 
+@pytest.mark.slow
 def test_what_is_clean_belongs_to_the_identity_of_a_trial(run, monkeypatch):
     """A better audit must not leave old verdicts standing as if they were of today."""
     _, first = run('copies = "keep"')
@@ -208,6 +222,7 @@ def test_what_is_clean_belongs_to_the_identity_of_a_trial(run, monkeypatch):
     assert first.id != second.id
 
 
+@pytest.mark.slow
 def test_options_take_the_place_of_their_own_key_in_a_benchmark_file(mritk, toy, images, tmp_path):
     (tmp_path / "protocol.toml").write_text(PROTOCOL.format(split='scheme = "holdout"'))
     (tmp_path / "bench.toml").write_text(
@@ -230,6 +245,7 @@ rename = {{ a = "x" }}
     assert trial.task.classes == ("x", "y")
 
 
+@pytest.mark.slow
 def test_joined_datasets_run_and_keep_the_source_of_every_sample(run, images):
     _, trial = run(
         'scheme = "holdout"',
@@ -243,6 +259,7 @@ def test_joined_datasets_run_and_keep_the_source_of_every_sample(run, images):
     assert not {n - 40 for n in numbers(copied) if n < 46} & trained
 
 
+@pytest.mark.slow
 def test_pretraining_on_the_dataset_marks_the_row(mritk, tmp_path, fast_protocol):
     (tmp_path / "seen.py").write_text(
         """

@@ -6,6 +6,8 @@ import json
 import subprocess
 import sys
 
+import pytest
+
 AUGMENTATION = """
 
 @hookimpl
@@ -16,6 +18,7 @@ def mritk_augmentations():
 """
 
 
+@pytest.mark.slow
 def test_a_pip_installed_plugin_and_a_file_are_equally_good(
     mritk, tmp_path, toy, fast_protocol, monkeypatch
 ):

@@ -123,6 +123,7 @@ def test_the_scores_of_each_case_are_those_of_its_stored_label_maps(trained):
         assert set(test.covariates) == {"sex", "age"}
 
 
+@pytest.mark.slow
 def test_the_leaderboard_has_dice_of_each_region_with_intervals(mritk, trained):
     ended = mritk("leaderboard", trained, "--json")
     (table,) = json.loads(ended.out)["tables"]
@@ -144,6 +145,7 @@ def test_the_leaderboard_has_dice_of_each_region_with_intervals(mritk, trained):
     assert "Dice core ↑" in text
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "command",
     [
@@ -169,6 +171,15 @@ def test_a_trial_is_verified_with_its_label_maps(mritk, trained):
     assert mritk("verify", record.id, "--results", trained).code == 0
 
 
+def test_a_trial_is_shown_with_the_scores_of_its_patients(mritk, trained):
+    (record, *_) = list(ResultsFolder(trained).trials())
+    shown = mritk("show", record.id, "--results", trained).out
+    lines = dict(line.rsplit(maxsplit=1) for line in shown.splitlines() if "dice" in line)
+    (of_scans, of_patients) = (lines[f"{level}.dice[core]"] for level in ("test", "test, patients"))
+    assert of_scans == of_patients  # one scan of each patient
+
+
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("by", "message"),
     [
@@ -207,6 +218,7 @@ def test_scores_that_are_not_those_of_the_label_maps_are_found(trained, tmp_path
     assert any("are not those of its label maps" in text for text in wrong)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("wrong", "message"),
     [
@@ -225,3 +237,64 @@ def test_other_predictions_than_label_maps_fail_the_trial_in_one_line(
     ended = mritk("run", "-p", plugin, "-d", "balls", "--protocol", "between", "-o", tmp_path / "r")
     assert ended.code == 3
     assert message in ended.err
+
+
+def test_a_method_for_labels_of_whole_scans_is_refused_before_anything_is_read(mritk, tmp_path):
+    plugin = tmp_path / "balls.py"
+    plugin.write_text(
+        PLUGIN.replace("Parameters, uses", 'Parameters, tasks=("segmentation",), uses')
+    )
+    ended = mritk("run", "-p", plugin, "-d", "balls", "-b", "small_cnn", "-o", tmp_path / "r")
+    assert ended.code == 2
+    assert (
+        "balls has label maps of whole, core, but protocol quick trains with finetune, which is "
+        "for classification and regression; use --protocol between or --protocol high"
+    ) in ended.err
+
+
+OVERLAPPING = """
+from mritk import Metric, Undefined, hookimpl
+
+
+def share(targets, scores, weights):
+    import numpy as np
+
+    dice = scores[:, : scores.shape[1] // 2]  # of each region; then HD95 of each
+    known = ~np.isnan(dice).any(axis=1)
+    if not weights[known].sum():
+        raise Undefined("no case has all regions")
+    return np.average((dice[known] >= 0.8).all(axis=1), weights=weights[known])
+
+
+@hookimpl
+def mritk_metrics():
+    yield Metric(
+        "overlapping",
+        "cases ≥ 0.8",
+        True,
+        share,
+        task="segmentation",
+        bounds=(0, 1),
+        summary="share of cases in which the Dice of every region is at least 0.8",
+    )
+"""
+
+
+def test_a_metric_of_a_plugin_is_computed_from_the_scores_of_cases(mritk, trained, tmp_path):
+    plugin = tmp_path / "overlapping.py"
+    plugin.write_text(OVERLAPPING)
+    checked = mritk("plugins", "check", "-p", plugin, "overlapping")
+    assert checked.code == 0, checked.out
+    asked = ("--metric", "overlapping", "--sort", "dice", "--json")
+    ended = mritk("leaderboard", "-p", plugin, trained, *asked)
+    assert ended.code == 0, ended.err
+    rows = json.loads(ended.out)["tables"][0]["rows"]
+    expected: dict = {}
+    for record in ResultsFolder(trained).trials():
+        dice = record.predictions["test"].score[:, :2]
+        known = dice[~np.isnan(dice).any(axis=1)]
+        expected.setdefault(record.protocol, []).append((known >= 0.8).all(axis=1).mean())
+    for row in rows:
+        found = row["metrics"]["overlapping"]
+        assert found["mean"] == pytest.approx(np.mean(expected[row["protocol"]]))
+        assert {"low", "high", "reason"} <= set(found["interval"])

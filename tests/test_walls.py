@@ -223,6 +223,7 @@ def sequences(tmp_path):
     return ("run", "-p", tmp_path / "sequences.py", "-d", "cases", "--device", "cpu")
 
 
+@pytest.mark.slow
 def test_cases_of_four_sequences_train_end_to_end(mritk, sequences, tmp_path, workspace):
     (tmp_path / "short.toml").write_text(SHORT)
     ended = mritk(
@@ -272,6 +273,7 @@ def test_a_2d_backbone_on_volumes_is_refused(mritk, tmp_path):
     assert "use a backbone for volumes, such as -b small_cnn3d" in ended.err
 
 
+@pytest.mark.slow
 def test_graphs_and_a_method_without_gradients(mritk, tmp_path):
     plugin = tmp_path / "graphs.py"
     plugin.write_text(GRAPHS)

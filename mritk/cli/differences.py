@@ -127,7 +127,7 @@ def differences(app: App, /, results: Path, **options: Any) -> int:
     for message in board.damaged:
         say(f"mritk: not read: {message}")
     if not board.tables:
-        say(f"mritk: no {asked_for(options)} in {results}")
+        say(f"mritk: {board.nothing_in(results, asked_for(options))}")
         return board.exit_code or ExitCode.NOTHING_TO_DO
     print_them = _print_across if options["across"] else _print_pairs
     return print_them(board, options) or board.exit_code

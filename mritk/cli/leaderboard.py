@@ -102,7 +102,10 @@ FORMATS = ("github", "plain", "latex", "csv", "json", "html", "parquet")
     "--diff",
     type=click.Path(path_type=Path),
     metavar="BASE",
-    help="Show differences from the results folder BASE instead ('mritk compare' is the gate).",
+    help=(
+        "Show differences from the results folder BASE instead. Exit code 0 whatever they are: "
+        "'mritk compare' is the gate."
+    ),
 )
 @click.option(
     "--update",
@@ -137,12 +140,12 @@ def leaderboard(app: App, /, results: Path, **options: Any) -> int:
         return _diff(results, options, analysis)
     board = _board(results, options, analysis)
     if not board.tables and not board.damaged:
-        say(f"mritk: no {asked_for(options)} in {results}")
+        say(f"mritk: {board.nothing_in(results, asked_for(options))}")
         return ExitCode.NOTHING_TO_DO
     _write(board, options)
     for message in board.damaged:
         say(f"mritk: not read: {message}")
-    return board.exit_code
+    return board.exit_code or (ExitCode.OK if board.tables else ExitCode.NOTHING_TO_DO)
 
 
 def _board(results: Path, options: dict[str, Any], analysis: Analysis) -> Leaderboard:

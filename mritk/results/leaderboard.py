@@ -12,6 +12,7 @@ from mritk.evaluate.metric import Metric, Undefined, Value
 from mritk.evaluate.metrics import find_metric, metrics_of
 from mritk.results.absent_regions import absent_regions
 from mritk.results.analysis import Analysis, repeat_of
+from mritk.results.clean_rows import clean_rows
 from mritk.results.clean_support import CleanSupport, Counts
 from mritk.results.cost import cost_of
 from mritk.results.ensembles import ensembles_of
@@ -76,12 +77,14 @@ def build_leaderboard(
         find_metric(name, extra=analysis.extra_metrics)
     scored: list[tuple[str, TableTrial]] = []
     damaged: list[StoreError] = []
+    unscored: list[str] = []
     for trial in trials:
         if isinstance(trial, StoreError):
             damaged.append(trial)
             continue
         task = trial.task if isinstance(trial, TrialRecord) else trial.facts.task
         if not task.has_scores:  # a row needs something to be ranked by
+            unscored.append(trial.id if isinstance(trial, TrialRecord) else trial.facts.id)
             continue
         scored += _parts(trial, analysis)
     tables = []
@@ -93,7 +96,8 @@ def build_leaderboard(
     if analysis.ensembles and rows and not any(row.derived for row in rows):
         raise UsageError(" ".join(dict.fromkeys(line for t in tables for line in t.ensembles)))
     drift = drift_of(trial.facts for _, trial in scored)
-    return Leaderboard(tables, drift, [str(error) for error in damaged], exit_code_of(damaged))
+    lines, code = [str(error) for error in damaged], exit_code_of(damaged)
+    return Leaderboard(tables, drift, lines, code, unscored)
 
 
 def _order(group: tuple[Mapping[str, str], Sequence[TableTrial]]) -> tuple[Any, ...]:
@@ -201,19 +205,30 @@ def _table(
         verdict=verdict_of(done, called),
         warnings=[
             *warnings_of(done, [row for row in built if not row.derived]),
+            *clean_rows({name: [trial.facts for trial in row] for name, row in trained.items()}),
             *(f"{name}: {line}" for name, found in whole.items() for line in found.left_out),
         ],
         analysis=analysis,
         comparisons=evidence.comparisons,
         detectable=evidence.detectable,
         unselected=sorted({facts.unselected for facts in done} - {""}),
-        undefined=absent_regions((f.undefined, len(f.test.ids)) for f in done if f.test),
+        undefined=absent_regions(_undefined_of(trained)),
         records={
             name: [trial.held for trial in row if trial.held is not None]
             for name, row in finished.items()
         },
         ensembles=mixed.notes,
     )
+
+
+def _undefined_of(
+    rows: Mapping[str, Sequence[TableTrial]],
+) -> dict[str, list[tuple[Mapping[str, int], int]]]:
+    """Return, by row, the undefined cases of each trial and how many it was tested on."""
+    return {
+        name: [(t.facts.undefined, len(t.facts.test.ids)) for t in row if t.facts.test]
+        for name, row in rows.items()
+    }
 
 
 def _in_order(keys: Mapping[str, Any]) -> dict[str, Any]:

@@ -51,6 +51,7 @@ def test_a_row_shows_each_label_before_any_label_again(tiny, as_samples, audited
     assert shown == ["glioma", "healthy"]
 
 
+@pytest.mark.slow
 def test_every_cluster_and_every_name_is_on_the_page(tiny, as_samples, audited, monkeypatch):
     monkeypatch.setattr(module, "PICTURES", 30)
     page = contact_sheet(audited(as_samples([*tiny, *tiny], targets=[0] * 140)))

@@ -98,6 +98,7 @@ def test_hundreds_of_near_copies_take_as_many_comparisons(heads, copies_of, monk
     assert sum(compared) < 10 * 400
 
 
+@pytest.mark.slow
 def test_images_and_volumes_can_be_searched_together(heads, as_samples, workspace):
     volumes = np.random.default_rng(0).integers(0, 256, (3, 20, 20, 20), np.uint8)
     images = image_index(as_samples([*heads, heads[3]]), workspace)
@@ -135,6 +136,7 @@ def test_noise_alone_is_not_recognised(copies_of):
     )
 
 
+@pytest.mark.slow
 def test_volumes_are_recognised_flipped_and_reordered(workspace, as_samples):
     from scipy import ndimage
 
@@ -158,6 +160,7 @@ def test_the_result_is_kept_and_not_searched_for_again(heads, copies_of, workspa
     assert pairs[0]["kind"] == "bytes"
 
 
+@pytest.mark.slow
 def test_the_order_of_the_samples_does_not_matter(heads, copies_of):
     pictures = [*heads, np.fliplr(heads[3]).copy(), HELD["JPEG quality 50"](heads[5])]
     order = np.random.default_rng(0).permutation(len(pictures))

@@ -113,6 +113,7 @@ def test_labels_are_compared_across_datasets_that_know_the_same_classes(heads, a
     assert found.items == ("first image-001 (glioma) = second image-001 (pituitary)",)
 
 
+@pytest.mark.slow
 def test_labels_of_other_vocabularies_are_not_compared_and_that_is_said_once(
     heads, as_samples, audited
 ):
@@ -254,6 +255,7 @@ def test_the_contact_sheet_shows_every_cluster_and_escapes_names(heads, as_sampl
     assert "identical pixels" in page or "identical bytes" in page
 
 
+@pytest.mark.slow
 def test_the_contact_sheet_shows_volumes_and_colour(as_samples, audited):
     generator = np.random.default_rng(0)
     volume = generator.random((8, 20, 20)).astype(np.float32)

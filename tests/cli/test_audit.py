@@ -44,6 +44,7 @@ def test_a_clean_folder_gives_0_and_a_line_that_says_what_was_checked(mritk, fol
     assert "20 of 20 samples were read, 190 pairs compared" in ended.out
 
 
+@pytest.mark.slow
 def test_what_is_passed_over_is_told_and_makes_the_data_no_worse(mritk, folder):
     for name in ("Training/loose.png", "Testing/none/labels.csv"):
         (folder / name).touch()
@@ -114,6 +115,7 @@ def test_a_page_that_cannot_be_written_is_told_before_the_work(mritk, folder, tm
     assert "no folder" in ended.err
 
 
+@pytest.mark.slow
 def test_several_datasets_are_compared_with_each_other(mritk, folder, pictures, tmp_path):
     other = tmp_path / "other"
     for number in range(4):
@@ -130,6 +132,7 @@ def test_files_that_cannot_be_read_are_listed_and_are_a_defect(mritk, folder):
     assert "Training/glioma/empty.png (empty file)" in " ".join(ended.out.split())
 
 
+@pytest.mark.slow
 def test_a_second_audit_decodes_nothing(mritk, folder, monkeypatch):
     mritk("audit", f"folder:{folder}")
 

@@ -143,6 +143,7 @@ def test_a_home_of_people_is_not_cleared(mritk, home, monkeypatch, tmp_path, whe
     assert Path(home / "decoded").exists()
 
 
+@pytest.mark.slow
 def test_a_cleared_cache_is_made_again(run_toy, mritk, own_home):
     assert run_toy("--seeds", 1).code == 0
     made = names(own_home)
@@ -190,6 +191,7 @@ def test_clear_unfinished_removes_what_nobody_will_complete(mritk, home, unfinis
     assert mritk("cache", "clear", "--unfinished", "--all").code == 2
 
 
+@pytest.mark.slow
 def test_a_run_removes_what_killed_runs_left(run_toy, own_home):
     shutil.rmtree(own_home / "audit")
     for kind in ("decoded", "audit"):

@@ -18,6 +18,7 @@ def record(run_toy, tmp_path):
     return found
 
 
+@pytest.mark.slow
 def test_the_card_of_a_trial_by_the_beginning_of_its_id(mritk, record, tmp_path):
     ended = mritk("card", record.id[:6], "--results", tmp_path / "results")
     assert ended.code == 0, ended.err
@@ -26,6 +27,7 @@ def test_the_card_of_a_trial_by_the_beginning_of_its_id(mritk, record, tmp_path)
     assert "| dataset | not stated |" in ended.out
 
 
+@pytest.mark.slow
 def test_by_the_path_of_its_file_into_a_file(mritk, record, tmp_path):
     path, target = tmp_path / "results" / "trials" / f"{record.id}.h5", tmp_path / "README.md"
     ended = mritk("card", path, "-o", target)
@@ -82,6 +84,7 @@ def test_a_damaged_trial_file_and_a_path_of_nothing(mritk, tmp_path):
     assert "no trial file" in ended.err
 
 
+@pytest.mark.slow
 def test_a_target_that_cannot_be_written(mritk, record, tmp_path):
     (tmp_path / "file").touch()
     target = tmp_path / "file" / "card.md"

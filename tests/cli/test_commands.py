@@ -75,6 +75,7 @@ def test_a_name_that_means_two_things_shows_both(mritk):
     assert set(json.loads(mritk("show", "linear_probe", "--json").out)) == {"method", "protocol"}
 
 
+@pytest.mark.slow
 def test_show_a_trial_by_the_start_of_its_id_or_its_path(mritk, run_toy, tmp_path):
     run_toy("--seeds", 1)
     (path,) = (tmp_path / "results" / "trials").glob("*.h5")
@@ -90,6 +91,7 @@ def test_show_a_trial_by_the_start_of_its_id_or_its_path(mritk, run_toy, tmp_pat
     assert re.search(r"provenance\.reader .*\d+ source files [0-9a-f]{12}", shown)
 
 
+@pytest.mark.slow
 def test_show_a_failed_trial_tells_why(mritk, run_toy, tmp_path, monkeypatch):
     from mritk.train.stage_run import StageRun
 
@@ -128,6 +130,7 @@ def test_show_something_that_does_not_exist(mritk):
     assert "did you mean densenet121" in mritk("show", "densnet121@imagenet").err
 
 
+@pytest.mark.slow
 def test_leaderboard_formats_metrics_and_grouping(mritk, run_toy, tmp_path):
     run_toy("--seeds", 2)
     results = tmp_path / "results"
@@ -143,6 +146,7 @@ def test_leaderboard_formats_metrics_and_grouping(mritk, run_toy, tmp_path):
     )
 
 
+@pytest.mark.slow
 def test_leaderboard_refuses_what_it_does_not_know(mritk, run_toy, tmp_path):
     run_toy("--seeds", 1)
     ended = mritk("leaderboard", tmp_path / "results", "--metric", "auroc")

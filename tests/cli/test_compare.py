@@ -81,6 +81,7 @@ def shuffle_training_labels(monkeypatch):
     monkeypatch.setattr(trial_module, "_setup", shuffled)
 
 
+@pytest.mark.slow
 def test_an_equal_run_passes(mritk, run):
     ended = mritk("compare", run("base"), run("head"))
     assert ended.code == 0
@@ -115,6 +116,7 @@ def test_a_run_under_another_protocol_is_not_compared(mritk, run, fast_protocol)
     assert "parameters.stages[1].epochs: 2 | 3" in ended.out
 
 
+@pytest.mark.slow
 def test_a_missing_trial_gives_4(mritk, run, tmp_path):
     base = run("base")
     head = shutil.copytree(base, tmp_path / "head")
@@ -124,6 +126,7 @@ def test_a_missing_trial_gives_4(mritk, run, tmp_path):
     assert "is missing in the head" in ended.out
 
 
+@pytest.mark.slow
 def test_a_folder_that_does_not_exist_and_an_unreadable_rule_are_usage(mritk, run, tmp_path):
     base = run("base")
     ended = mritk("compare", base, tmp_path / "nowhere")
@@ -134,6 +137,7 @@ def test_a_folder_that_does_not_exist_and_an_unreadable_rule_are_usage(mritk, ru
     assert "balanced_accuracy < -1.0pt" in ended.err
 
 
+@pytest.mark.slow
 def test_a_crash_is_none_of_these(mritk, run, monkeypatch):
     base = run("base")
     monkeypatch.setattr("mritk.compare.gate.compare_folders", lambda *_, **__: 1 / 0)

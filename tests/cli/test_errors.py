@@ -93,6 +93,7 @@ def test_a_folder_with_one_class(run_folder, tmp_path):
     assert "one class only (glioma)" in ended.err
 
 
+@pytest.mark.slow
 def test_unreadable_images_stop_the_run_before_training(run_folder, folder, tmp_path):
     (folder / "glioma" / "broken.png").write_bytes(b"not an image")
     (folder / "none" / "empty.jpg").write_bytes(b"")
@@ -108,6 +109,7 @@ def test_unreadable_images_stop_the_run_before_training(run_folder, folder, tmp_
     assert not (tmp_path / "results").exists()
 
 
+@pytest.mark.slow
 def test_unreadable_images_are_skipped_on_request_and_counted(run_folder, folder, tmp_path):
     (folder / "glioma" / "broken.png").write_bytes(b"not an image")
     ended = run_folder(folder, "--skip-unreadable")
@@ -119,6 +121,7 @@ def test_unreadable_images_are_skipped_on_request_and_counted(run_folder, folder
     assert all("glioma/broken.png" not in ids for ids in trial.splits.values())
 
 
+@pytest.mark.slow
 def test_a_class_absent_from_a_split(run_folder, folder):
     write_images(folder / "rare", 1)
     ended = run_folder(folder)
@@ -230,6 +233,7 @@ def test_a_full_disk_leaves_no_half_written_file(run_toy, toy, fast_protocol, tm
     assert sorted((tmp_path / "results").rglob("*")) == before
 
 
+@pytest.mark.slow
 def test_a_diverging_loss_fails_its_trial(run_toy, fast_protocol, tmp_path):
     text = fast_protocol.read_text().replace("learning_rate = 1e-2", "learning_rate = 1e30")
     diverging = "epochs = 2\noptimizer = 'sgd'\nschedule = 'constant'"
@@ -452,6 +456,7 @@ def test_a_metric_that_does_not_fit_the_task(mritk, toy, tmp_path):
     assert "unknown metric 'mae'" in ended.err
 
 
+@pytest.mark.slow
 def test_a_reader_of_a_pipe_that_has_gone_is_no_error(tmp_path):
     done = subprocess.run(
         f"{sys.executable} -m mritk list backbones | true; exit ${{PIPESTATUS[0]}}",

@@ -55,6 +55,7 @@ def pixels(kept, toy, tmp_path):
     return np.repeat(images[:, None], 3, axis=1)
 
 
+@pytest.mark.slow
 def test_the_documented_lines_give_the_stored_predictions(
     kept, export, pixels, toy, tmp_path, monkeypatch
 ):
@@ -135,6 +136,7 @@ def test_an_onnx_network_that_gives_other_scores_is_refused(kept, export, tmp_pa
     assert not (tmp_path / "model.onnx").exists()
 
 
+@pytest.mark.slow
 def test_what_one_exporter_cannot_express_the_other_may(
     kept, export, pixels, tmp_path, monkeypatch
 ):
@@ -164,6 +166,7 @@ def test_nan_is_no_agreement(kept, toy, tmp_path):
         onnx_file.check_onnx(content, model)
 
 
+@pytest.mark.slow
 def test_a_file_that_onnxruntime_cannot_run_is_refused(kept, toy, tmp_path):
     path = tmp_path / "results" / "models" / f"{kept.id}.safetensors"
     model = load_model(path, Registry.load([str(toy)], {}).backbone)
@@ -171,6 +174,7 @@ def test_a_file_that_onnxruntime_cannot_run_is_refused(kept, toy, tmp_path):
         onnx_file.check_onnx(b"nonsense", model)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("package", ["onnx", "onnxscript", "onnxruntime"])
 def test_a_missing_package_is_named_with_the_remedy(kept, export, monkeypatch, package):
     monkeypatch.setitem(sys.modules, package, None)
@@ -180,12 +184,14 @@ def test_a_missing_package_is_named_with_the_remedy(kept, export, monkeypatch, p
     assert "pip install 'mritk-bench[onnx]'" in ended.err
 
 
+@pytest.mark.slow
 def test_the_exported_file_is_the_kept_one(kept, export, tmp_path):
     export(kept, "model.safetensors")
     source = tmp_path / "results" / "models" / f"{kept.id}.safetensors"
     assert (tmp_path / "model.safetensors").read_bytes() == source.read_bytes()
 
 
+@pytest.mark.slow
 def test_a_trial_without_a_kept_model(run_toy, export, tmp_path):
     run_toy("--seeds", 1)
     (record,) = ResultsFolder(tmp_path / "results").trials()
@@ -194,12 +200,14 @@ def test_a_trial_without_a_kept_model(run_toy, export, tmp_path):
     assert "--keep-models --rerun" in ended.err
 
 
+@pytest.mark.slow
 def test_a_model_of_an_earlier_training_is_refused(kept, run_toy, export, tmp_path):
     run_toy("--seeds", 1, "--rerun")
     assert export(kept, "model.safetensors").code == 4
     assert not (tmp_path / "model.safetensors").exists()
 
 
+@pytest.mark.slow
 def test_a_model_that_was_altered_is_refused(kept, export, tmp_path):
     path = tmp_path / "results" / "models" / f"{kept.id}.safetensors"
     content = bytearray(path.read_bytes())
@@ -210,6 +218,7 @@ def test_a_model_that_was_altered_is_refused(kept, export, tmp_path):
     assert "different SHA-256" in ended.err
 
 
+@pytest.mark.slow
 def test_an_architecture_that_has_changed_is_refused(kept, export, toy, tmp_path):
     toy.write_text(toy.read_text().replace("block(8, 16)", "block(8, 24)"))
     ended = export(kept, "model.safetensors")
@@ -218,6 +227,7 @@ def test_an_architecture_that_has_changed_is_refused(kept, export, toy, tmp_path
     assert not (tmp_path / "model.safetensors").exists()
 
 
+@pytest.mark.slow
 def test_a_plugin_that_has_changed_but_fits_is_told(kept, export, toy):
     toy.write_text(toy.read_text() + "\n# a comment\n")
     ended = export(kept, "model.safetensors")
@@ -225,12 +235,14 @@ def test_a_plugin_that_has_changed_but_fits_is_told(kept, export, toy):
     assert "compare some scores before use" in ended.err
 
 
+@pytest.mark.slow
 def test_no_such_trial(kept, export):
     ended = export("0000zzzz", "model.onnx")
     assert ended.code == 2
     assert "no trial '0000zzzz'" in ended.err
 
 
+@pytest.mark.slow
 def test_a_target_that_cannot_be_written(kept, export, tmp_path):
     (tmp_path / "file").write_text("")
     ended = export(kept, "file/model.safetensors")

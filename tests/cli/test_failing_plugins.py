@@ -74,6 +74,7 @@ def failing(tmp_path):
     return path
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("arguments", "line"),
     [
@@ -112,6 +113,7 @@ def test_a_method_that_raises_is_named(mritk, toy, failing, tmp_path):
     assert "IndexError: list index out of range (raised in method bad_method of" in ended.err
 
 
+@pytest.mark.slow
 def test_of_several_things_in_one_file_the_one_that_was_called_is_named(
     mritk, toy, fast_protocol, tmp_path
 ):
@@ -138,6 +140,7 @@ def test_a_dataset_that_raises_is_one_line(mritk, failing, name, line, command):
     assert "hook mritk_datasets, failing.py line " in told
 
 
+@pytest.mark.slow
 def test_a_moment_that_raises_names_its_plugin_and_the_way_out(run_toy, tmp_path, caplog):
     (tmp_path / "shaky.py").write_text(
         "from mritk import hookimpl\n@hookimpl\ndef mritk_epoch_end(epoch):\n    {}['x']\n"
@@ -155,3 +158,32 @@ def test_a_missing_dependency_is_named_but_no_package_of_that_name_is_recommende
     assert ended.code == 4
     assert "No module named 'not_there'" in ended.err
     assert "pip install" not in ended.err, "a package of that name may be anybody's"
+
+
+LEAVING = """
+import sys
+from mritk import hookimpl
+
+
+@hookimpl
+def mritk_commands(cli):
+    @cli.command()
+    def leave():
+        {how}
+"""
+
+
+@pytest.mark.parametrize(
+    ("how", "code", "told"),
+    [
+        ("sys.exit()", 0, ""),
+        ("sys.exit(7)", 7, ""),
+        ("sys.exit('no licence')", 3, "mritk: no licence\n"),
+        ("return 1", 1, ""),
+        ("return 'done'", 0, ""),
+    ],
+)
+def test_a_command_of_a_plugin_ends_as_it_says(mritk, tmp_path, how, code, told):
+    (tmp_path / "leaving.py").write_text(LEAVING.format(how=how))
+    ended = mritk("-p", tmp_path / "leaving.py", "leave")
+    assert (ended.code, ended.err) == (code, told)

@@ -151,6 +151,7 @@ def rescored(plugin, path, record, name="bands"):
 # -- the kept network --------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_the_kept_network_gives_the_stored_predictions(run, plugin, tmp_path):
     ended, record = run()
     assert ended.code == 0
@@ -158,12 +159,14 @@ def test_the_kept_network_gives_the_stored_predictions(run, plugin, tmp_path):
     np.testing.assert_allclose(scores, record.predictions["test"].score, atol=1e-5)
 
 
+@pytest.mark.slow
 def test_so_does_that_of_a_linear_probe(run, plugin, tmp_path):
     _, record = run(protocol=PROBE)
     scores = rescored(plugin, model_file(tmp_path, record), record)
     np.testing.assert_allclose(scores, record.predictions["test"].score, atol=1e-5)
 
 
+@pytest.mark.slow
 def test_so_does_one_with_merged_low_rank_updates_and_blue_first(run, plugin, tmp_path):
     _, record = run(backbone="flat", protocol=LORA)
     path = model_file(tmp_path, record)
@@ -175,6 +178,7 @@ def test_so_does_one_with_merged_low_rank_updates_and_blue_first(run, plugin, tm
         }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("protocol", [None, PROBE], ids=["finetune", "probe"])
 def test_a_regression_comes_back_in_its_unit(run, plugin, tmp_path, protocol):
     _, record = run(dataset="heights", protocol=protocol)
@@ -184,6 +188,7 @@ def test_a_regression_comes_back_in_its_unit(run, plugin, tmp_path, protocol):
     np.testing.assert_allclose(scores, record.predictions["test"].score, rtol=1e-5)
 
 
+@pytest.mark.slow
 def test_the_file_stands_on_its_own(run, tmp_path):
     _, record = run()
     metadata = metadata_of(model_file(tmp_path, record))
@@ -203,6 +208,7 @@ def test_the_file_stands_on_its_own(run, tmp_path):
     assert json.loads(metadata["licenses"])["dataset"] == "not stated"
 
 
+@pytest.mark.slow
 def test_the_trial_file_notes_the_digest(run, tmp_path):
     _, record = run()
     path = model_file(tmp_path, record)
@@ -210,6 +216,7 @@ def test_the_trial_file_notes_the_digest(run, tmp_path):
     assert record.notes["model"] == kept
 
 
+@pytest.mark.slow
 def test_the_model_is_there_before_the_trial_file(run, tmp_path, monkeypatch):
     def full(self, record):
         raise StoreError("no space left")
@@ -221,6 +228,7 @@ def test_the_model_is_there_before_the_trial_file(run, tmp_path, monkeypatch):
     assert len(list((tmp_path / "results" / "models").glob("*.safetensors"))) == 1
 
 
+@pytest.mark.slow
 def test_a_model_that_cannot_be_written_fails_the_trial_and_leaves_nothing_torn(run, tmp_path):
     (tmp_path / "results").mkdir()
     (tmp_path / "results" / "models").write_text("in the way")
@@ -237,12 +245,14 @@ def test_a_model_that_cannot_be_written_fails_the_trial_and_leaves_nothing_torn(
     ]
 
 
+@pytest.mark.slow
 def test_without_the_option_nothing_is_kept(run, tmp_path):
     _, record = run(keep=False)
     assert not (tmp_path / "results" / "models").exists()
     assert "model" not in record.notes
 
 
+@pytest.mark.slow
 def test_a_trial_that_was_done_before_is_named_and_rerun_keeps_it(run, tmp_path):
     _, record = run(keep=False)
     ended, _ = run()
@@ -254,6 +264,7 @@ def test_a_trial_that_was_done_before_is_named_and_rerun_keeps_it(run, tmp_path)
     assert "no stored model" not in run()[0].err
 
 
+@pytest.mark.slow
 def test_a_method_without_a_network_is_named_once(mritk, plugin, tmp_path, caplog):
     with caplog.at_level(logging.WARNING, "mritk"):
         ended = mritk(
@@ -272,6 +283,7 @@ def test_a_method_without_a_network_is_named_once(mritk, plugin, tmp_path, caplo
 # -- reading one -------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_an_architecture_that_has_changed_is_refused(run, plugin, tmp_path):
     _, record = run()
     plugin.write_text(plugin.read_text().replace("block(8, 16)", "block(8, 24)"))
@@ -298,6 +310,7 @@ def test_a_file_of_another_kind_is_refused(tmp_path):
 # -- cost --------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_a_trial_file_tells_what_its_network_costs(run):
     _, record = run(keep=False)
     tiny = (3 * 8 * 9 + 8) + 2 * 8 + (8 * 16 * 9 + 16) + 2 * 16 + 32 * 3 + 3
@@ -313,6 +326,7 @@ def test_a_trial_file_tells_what_its_network_costs(run):
         assert absent not in record.cost
 
 
+@pytest.mark.slow
 def test_a_linear_probe_tells_the_size_of_backbone_and_linear_model(run, tmp_path):
     run(keep=False)
     run(keep=False, protocol=PROBE)
@@ -344,6 +358,7 @@ def test_on_a_gpu_the_seconds_are_gpu_seconds_and_the_energy_is_told(monkeypatch
     assert found["energy_joules"] == 12.0
 
 
+@pytest.mark.slow
 def test_licences_and_the_input_contract_are_in_the_record(run):
     _, record = run(dataset="heights", keep=False)
     assert record.provenance["licenses"] == {

@@ -52,6 +52,7 @@ def tables(mritk, results, *options):
     return json.loads(ended.out)["tables"]
 
 
+@pytest.mark.slow
 def test_rows_that_cannot_be_told_apart_share_a_letter(mritk, results):
     (table,) = tables(mritk, results)
     ties = {row["backbone"]: row["tie"] for row in table["rows"]}
@@ -63,6 +64,7 @@ def test_rows_that_cannot_be_told_apart_share_a_letter(mritk, results):
     assert "do not differ significantly in balanced accuracy" in text
 
 
+@pytest.mark.slow
 def test_patients_are_scored_by_the_mean_of_their_probabilities(mritk, results):
     (table,) = tables(mritk, results, "--level", "patient", "--metric", "accuracy")
     assert table["level"] == "patient"
@@ -76,6 +78,7 @@ def test_patients_are_scored_by_the_mean_of_their_probabilities(mritk, results):
     assert "Patient level" in mritk("leaderboard", results, "--level", "patient").out
 
 
+@pytest.mark.slow
 def test_each_site_has_a_table_of_its_own(mritk, results):
     found = tables(mritk, results, "--by", "site", "--metric", "accuracy")
     assert [table["site"] for table in found] == ["north", "south"]
@@ -90,6 +93,7 @@ def test_each_site_has_a_table_of_its_own(mritk, results):
     assert "have no source" in ended.err
 
 
+@pytest.mark.slow
 def test_groups_stand_below_their_table(mritk, results):
     (table,) = tables(mritk, results, "--groups", "site", "--metric", "accuracy")
     (groups,) = table["groups"]
@@ -113,6 +117,7 @@ def test_groups_stand_below_their_table(mritk, results):
         assert message in ended.err
 
 
+@pytest.mark.slow
 def test_a_temperature_changes_calibration_and_no_decision(mritk, results):
     (plain,) = tables(mritk, results, "--metric", "accuracy", "--metric", "log_loss")
     (fitted,) = tables(
@@ -124,6 +129,7 @@ def test_a_temperature_changes_calibration_and_no_decision(mritk, results):
         assert losses[1] <= losses[0] + 1e-9, "here validation and test are the same"
 
 
+@pytest.mark.slow
 def test_columns_are_chosen_by_name(mritk, results):
     ended = mritk("leaderboard", results, "--columns", "flops,latency,gpu_hours,intervals")
     head = next(line for line in ended.out.splitlines() if line.startswith("| backbone"))
@@ -141,6 +147,7 @@ def test_columns_are_chosen_by_name(mritk, results):
     assert "no column 'flop'" in ended.err
 
 
+@pytest.mark.slow
 def test_another_metric_may_sort(mritk, results):
     (table,) = tables(mritk, results, "--sort", "log_loss")
     losses = [row["metrics"]["log_loss"]["mean"] for row in table["rows"]]
@@ -149,6 +156,7 @@ def test_another_metric_may_sort(mritk, results):
     assert mritk("leaderboard", results, "--sort", "mae").code == 2
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("interval", ["percentile", "bca"])
 def test_intervals_of_both_kinds_are_about_the_mean(mritk, results, interval):
     (table,) = tables(mritk, results, "--interval", interval, "--resamples", 500)
@@ -159,6 +167,7 @@ def test_intervals_of_both_kinds_are_about_the_mean(mritk, results, interval):
             assert ends["resamples"] == 500
 
 
+@pytest.mark.slow
 def test_without_intervals_there_are_neither_ties_nor_pairs(mritk, results):
     (table,) = tables(mritk, results, "--interval", "none")
     assert table["comparisons"] == {}
@@ -166,6 +175,7 @@ def test_without_intervals_there_are_neither_ties_nor_pairs(mritk, results):
     assert "[" not in mritk("leaderboard", results, "--interval", "none").out
 
 
+@pytest.mark.slow
 def test_parquet_holds_what_csv_holds(mritk, results, tmp_path):
     parquet = pytest.importorskip("pyarrow.parquet")
     path = tmp_path / "board.parquet"
@@ -181,6 +191,7 @@ def test_parquet_holds_what_csv_holds(mritk, results, tmp_path):
     assert "-o FILE.parquet" in ended.err
 
 
+@pytest.mark.slow
 def test_the_part_of_a_readme_between_markers_is_renewed(mritk, results, tmp_path):
     readme = tmp_path / "README.md"
     readme.write_text(f"before\n{BEGIN}\nof yesterday\n{END}\nafter\n")
@@ -196,6 +207,7 @@ def test_the_part_of_a_readme_between_markers_is_renewed(mritk, results, tmp_pat
     assert readme.read_text() == text
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("content", ["", f"{BEGIN}", f"{END} {BEGIN}", f"{BEGIN} {BEGIN} {END}"])
 def test_a_file_without_the_markers_is_left_alone(mritk, results, tmp_path, content):
     readme = tmp_path / "README.md"
@@ -207,6 +219,7 @@ def test_a_file_without_the_markers_is_left_alone(mritk, results, tmp_path, cont
     assert mritk("leaderboard", results, "--update", tmp_path / "none.md").code == 2
 
 
+@pytest.mark.slow
 def test_signs_in_cells_are_explained_below(mritk, results, make_record):
     folder = ResultsFolder(results)
     (good,) = [r for r in folder.trials() if r.id == "good0"]
@@ -251,6 +264,7 @@ def marked(newline="\n"):
     return newline.join(["before ü", BEGIN, "of yesterday", END, "after", ""]).encode()
 
 
+@pytest.mark.slow
 def test_a_file_with_windows_ends_of_lines_keeps_them(mritk, results, tmp_path):
     readme = tmp_path / "README.md"
     readme.write_bytes(marked("\r\n"))
@@ -261,6 +275,7 @@ def test_a_file_with_windows_ends_of_lines_keeps_them(mritk, results, tmp_path):
     assert "was up to date" in mritk("leaderboard", results, "--update", readme).err
 
 
+@pytest.mark.slow
 def test_a_link_stays_a_link_and_a_mode_a_mode(mritk, results, tmp_path):
     target, link = tmp_path / "target.md", tmp_path / "README.md"
     target.write_bytes(marked())
@@ -272,6 +287,7 @@ def test_a_link_stays_a_link_and_a_mode_a_mode(mritk, results, tmp_path):
     assert target.stat().st_mode & 0o777 == 0o640
 
 
+@pytest.mark.slow
 def test_a_file_of_another_encoding_is_named_and_left_alone(mritk, results, tmp_path):
     readme = tmp_path / "README.md"
     readme.write_bytes(marked().decode().encode("latin-1"))
@@ -291,6 +307,7 @@ def test_a_name_that_holds_a_marker_cannot_end_the_part(mritk, make_record, tmp_
     assert readme.read_text(encoding="utf-8").count(END) == 1
 
 
+@pytest.mark.slow
 def test_ensembles_are_rows_of_leaderboard_and_differences(mritk, results):
     (table,) = tables(mritk, results, "--ensemble", "seeds", "--ensemble", "backbones")
     names = {row["backbone"] for row in table["rows"]}

@@ -49,11 +49,13 @@ def run_hungry(mritk, toy, fast_protocol, tmp_path):
     return run
 
 
+@pytest.mark.slow
 def test_the_trial_file_tells_how_a_batch_was_divided(run_hungry, tmp_path):
     assert run_hungry("divisible").code == 0
     assert only_trial(tmp_path).notes["micro_batch_size"] == 4
 
 
+@pytest.mark.slow
 def test_a_batch_that_must_not_be_divided_ends_with_4_and_says_what_to_do(run_hungry, tmp_path):
     ended = run_hungry("whole")
     assert ended.code == 4
@@ -65,6 +67,7 @@ def test_a_batch_that_must_not_be_divided_ends_with_4_and_says_what_to_do(run_hu
     assert only_trial(tmp_path).failure.type == "OutOfMemory"
 
 
+@pytest.mark.slow
 def test_a_batch_that_does_not_fit_is_told_with_what_would(run_hungry, monkeypatch):
     monkeypatch.setattr("mritk.train.memory.available_bytes", lambda: 10 << 20)
     ended = run_hungry("whole")

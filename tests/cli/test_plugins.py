@@ -45,6 +45,7 @@ def test_the_table_tells_the_same(mritk, toy):
     assert "timm left out: -p no:timm" in ended.out
 
 
+@pytest.mark.slow
 def test_traces_every_call_of_a_hook(run_toy, monkeypatch):
     monkeypatch.setenv("MRITK_TRACE_PLUGINS", "1")
     ended = run_toy("--seeds", 1)
@@ -58,6 +59,7 @@ def test_traces_every_call_of_a_hook(run_toy, monkeypatch):
     assert sum("(progress): mritk_epoch_end" in line for line in traced) == 3
 
 
+@pytest.mark.slow
 def test_traces_a_call_that_raises(run_toy, tmp_path, monkeypatch):
     (tmp_path / "shaky.py").write_text(
         "from mritk import hookimpl\n@hookimpl\ndef mritk_epoch_end(epoch):\n    {}['x']\n"
@@ -68,6 +70,7 @@ def test_traces_a_call_that_raises(run_toy, tmp_path, monkeypatch):
     assert "(shaky): mritk_epoch_end(epoch=Epoch) raised KeyError: 'x' in" in ended.err
 
 
+@pytest.mark.slow
 def test_no_trace_without_being_asked(run_toy):
     assert "trace: " not in run_toy("--seeds", 1).err
 
@@ -82,6 +85,7 @@ def test_check_prints_a_table_and_the_defects(mritk):
     assert lines[-1] == "9 passed, 1 failed, 0 skipped, 2 n/a"
 
 
+@pytest.mark.slow
 def test_check_of_a_plugin_without_defects_ends_with_0(mritk, toy):
     ended = mritk("plugins", "check", "small_cnn")
     assert ended.code == 0, ended.out
@@ -96,6 +100,7 @@ def test_check_as_json(mritk):
     assert "keeps images apart" in [verdict["check"] for verdict in verdicts]
 
 
+@pytest.mark.slow
 def test_check_of_a_whole_plugin_finds_all_that_is_planted_in_it(mritk):
     ended = mritk("plugins", "check", "-p", BROKEN / "augmentations.py", "augmentations")
     assert ended.code == 1

@@ -78,6 +78,7 @@ def _without_actions(path: Path) -> str:
     return path.read_text().replace("${{ matrix.python }}", "")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", KINDS)
 def test_what_is_written_keeps_every_promise_as_one_file(new, mritk, kind):
     module = new(kind) / "mritk_mine.py"

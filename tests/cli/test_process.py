@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import os
+import py_compile
 import signal
 import subprocess
 import sys
 import time
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -42,6 +44,7 @@ def slow_run(toy, tmp_path):
     return [*MRITK, "run", *plugins, *data]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("seconds", [0, 0.4, 1.2])
 def test_a_refusal_ends_with_its_line_whatever_is_being_imported(slow_run, seconds):
     ended = subprocess.run(
@@ -60,6 +63,7 @@ def heed_ctrl_c():
     signal.signal(signal.SIGINT, signal.SIG_DFL)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("seconds", [0, 0.4, 1.2])
 def test_ctrl_c_ends_with_one_word_whatever_is_being_imported(slow_run, seconds):
     with subprocess.Popen(
@@ -100,6 +104,53 @@ def test_ctrl_c_at_the_very_beginning_leaves_no_traceback(tmp_path):
     assert (ended.returncode, ended.stdout, ended.stderr) == (130, "", "mritk: interrupted\n")
 
 
+DAMAGED = """
+import click
+from mritk import hookimpl
+
+
+@hookimpl
+def mritk_commands(cli):
+    @cli.command()
+    def load():
+        import cut_short
+
+    @cli.command()
+    def ask():
+        click.prompt("How many")
+"""
+
+
+@pytest.fixture
+def damaged(tmp_path):
+    """The command line and environment of a command that imports a module cut short."""
+    source = tmp_path / "cut_short.py"
+    source.write_text("x = 1\n")
+    compiled = Path(py_compile.compile(str(source), doraise=True))
+    compiled.write_bytes(compiled.read_bytes()[:20])  # the header is whole
+    (tmp_path / "damaged.py").write_text(DAMAGED)
+    path = os.environ.get("PYTHONPATH")
+    paths = [str(tmp_path), *([path] if path else [])]
+    return [*MRITK, "-p", str(tmp_path / "damaged.py")], {"PYTHONPATH": os.pathsep.join(paths)}
+
+
+@pytest.mark.parametrize(
+    ("command", "code", "last"),
+    [("load", 3, "EOFError: marshal data too short"), ("ask", 130, "mritk: interrupted")],
+)
+def test_only_the_end_of_what_is_typed_is_an_interruption(damaged, command, code, last):
+    program, environ = damaged
+    done = subprocess.run(
+        [*program, command],
+        env=os.environ | environ,
+        input="",
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert (done.returncode, done.stderr.splitlines()[-1:]) == (code, [last])
+
+
 # -- what the output may be ------------------------------------------------------------------------
 
 
@@ -131,6 +182,7 @@ def ended(arguments, **options):
     )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("encoding", ["latin-1", "ascii", "cp1252", "utf-8"])
 def test_characters_that_an_encoding_lacks_are_written_out(audit, encoding):
     arguments, code = audit
@@ -143,6 +195,7 @@ def test_characters_that_an_encoding_lacks_are_written_out(audit, encoding):
     assert NAME in text or NAME.encode(encoding, "backslashreplace").decode(encoding) in text
 
 
+@pytest.mark.slow
 def test_a_reader_that_has_gone_changes_no_verdict(command):
     arguments, code = command
     read, write = os.pipe()
@@ -154,6 +207,7 @@ def test_a_reader_that_has_gone_changes_no_verdict(command):
     assert (done.returncode, done.stderr) == (code, b"")
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not os.path.exists("/dev/full"), reason="a device of Linux")  # noqa: PTH110
 def test_output_that_is_lost_is_told_and_is_never_a_success(command):
     arguments, code = command
@@ -173,6 +227,7 @@ def test_no_output_at_all_is_no_error(listing):
     assert (done.returncode, done.stderr) == (code, b"")
 
 
+@pytest.mark.slow
 def test_a_verdict_stands_where_there_is_neither_output_nor_error_output(audit):
     arguments, code = audit
     closed = f"exec {' '.join([*MRITK, *arguments])} >&- 2>&-"

@@ -24,6 +24,7 @@ def test_numbers_have_the_digits_that_matter_and_bytes_a_unit(label, value, show
     assert readable(label, value) == shown
 
 
+@pytest.mark.slow
 def test_a_trial_is_shown_with_its_history_and_without_raw_numbers(run_toy, mritk, tmp_path):
     run_toy("--seeds", 1)
     (path,) = (tmp_path / "results" / "trials").glob("*.h5")

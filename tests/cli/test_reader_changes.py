@@ -106,6 +106,7 @@ def stored(tmp_path):
     return list(ResultsFolder(tmp_path / "out").trials())
 
 
+@pytest.mark.slow
 def test_a_reader_that_gives_other_pixels_makes_another_trial(run, package, mritk, tmp_path):
     """Same files, same digests, same version of the plugin."""
     assert run() == 1
@@ -122,6 +123,7 @@ def test_a_reader_that_gives_other_pixels_makes_another_trial(run, package, mrit
     assert [len(table["rows"]) for table in board["tables"]] == [1, 1]
 
 
+@pytest.mark.slow
 def test_an_option_that_changes_pixels_makes_another_trial(run, tmp_path):
     assert run(dataset="win:scans,window=2") == 1
     assert run(dataset="win:scans,window=4") == 2
@@ -129,6 +131,7 @@ def test_an_option_that_changes_pixels_makes_another_trial(run, tmp_path):
     assert len({trial.dataset_fingerprint for trial in stored(tmp_path)}) == 2
 
 
+@pytest.mark.slow
 def test_a_trial_keeps_which_reader_it_was(run, tmp_path):
     assert run(dataset="win:scans,window=2") == 1
     (trial,) = stored(tmp_path)

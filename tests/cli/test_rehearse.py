@@ -109,6 +109,7 @@ def trials_in(folder):
 # -- a run -----------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_a_study_of_days_is_rehearsed_in_a_moment(mritk, study, tmp_path, protocol, monkeypatch):
     """One seed, one fold, no weights, in a folder of its own; and it can be repeated."""
     monkeypatch.setattr(sys, "argv", ["mritk", *map(str, study), "--rehearse"])
@@ -130,6 +131,7 @@ def test_a_study_of_days_is_rehearsed_in_a_moment(mritk, study, tmp_path, protoc
     assert "A small-scale rehearsal with random weights" in card.out
 
 
+@pytest.mark.slow
 def test_results_and_rehearsals_never_share_a_table(mritk, study, tmp_path):
     """Even in one folder, and even where the study is as small as its rehearsal."""
     small = LONG.replace("5000", "1").replace("500", "1").replace("224", "32")

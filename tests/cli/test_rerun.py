@@ -22,6 +22,7 @@ def stored(run_toy, tmp_path, monkeypatch):
     return sorted((folder / "trials").glob("*.h5"))[0]
 
 
+@pytest.mark.slow
 def test_the_same_machine_gives_the_same_trial_bit_for_bit(mritk, stored, tmp_path):
     before = stored.read_bytes()
     ended = mritk("rerun", stored, "--trust", "--keep", tmp_path / "again", "--device", "cpu")
@@ -33,6 +34,7 @@ def test_the_same_machine_gives_the_same_trial_bit_for_bit(mritk, stored, tmp_pa
     assert again.id == stored.stem
 
 
+@pytest.mark.slow
 def test_a_trial_whose_scores_were_others_is_found_out(mritk, stored):
     """Forged and sealed anew; only training it again tells."""
     record = read_trial(stored)
@@ -46,6 +48,7 @@ def test_a_trial_whose_scores_were_others_is_found_out(mritk, stored):
     assert mritk("rerun", stored, "--trust", "--device", "cpu", "--tolerance", 4).code == 0
 
 
+@pytest.mark.slow
 def test_a_changed_protocol_is_told_by_its_fields(mritk, stored, tmp_path):
     protocol = tmp_path / "fast.toml"
     protocol.write_text(protocol.read_text().replace("epochs = 2", "epochs = 1"))
@@ -54,6 +57,7 @@ def test_a_changed_protocol_is_told_by_its_fields(mritk, stored, tmp_path):
     assert "parameters.stages[1].epochs: 2 | 1" in ended.err
 
 
+@pytest.mark.slow
 def test_changed_data_are_told(mritk, stored, tmp_path):
     toy = tmp_path / "toy.py"
     toy.write_text(toy.read_text().replace("default_rng(0)", "default_rng(1)"))
@@ -62,6 +66,7 @@ def test_changed_data_are_told(mritk, stored, tmp_path):
     assert "the data have changed" in ended.err
 
 
+@pytest.mark.slow
 def test_a_trial_without_a_command_cannot_be_repeated(mritk, stored):
     record = read_trial(stored)
     record.provenance["command"] = ["pytest"]
@@ -80,6 +85,7 @@ def test_an_unknown_trial_is_a_usage_error(mritk, tmp_path):
     assert mritk("rerun", "abc", "--results", tmp_path).code == 2
 
 
+@pytest.mark.slow
 def test_a_plugin_that_the_trial_file_names_is_not_executed_unasked(mritk, stored, tmp_path):
     """The file may be anybody's, and so may the folder around it."""
     toy, executed = tmp_path / "toy.py", tmp_path / "executed"
@@ -91,6 +97,7 @@ def test_a_plugin_that_the_trial_file_names_is_not_executed_unasked(mritk, store
     assert not executed.exists()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("answer", "code"), [("y\n", 0), ("n\n", 2)])
 def test_a_person_is_asked(mritk, stored, monkeypatch, answer, code):
     class Terminal(io.StringIO):
@@ -101,5 +108,6 @@ def test_a_person_is_asked(mritk, stored, monkeypatch, answer, code):
     assert mritk("rerun", stored, "--device", "cpu").code == code
 
 
+@pytest.mark.slow
 def test_who_names_the_plugin_is_not_asked(mritk, stored, tmp_path):
     assert mritk("rerun", stored, "-p", tmp_path / "toy.py", "--device", "cpu").code == 0

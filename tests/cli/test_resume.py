@@ -114,6 +114,7 @@ def whole(stumbling, tmp_path):
     return tmp_path / "whole"
 
 
+@pytest.mark.slow
 def test_ctrl_c_and_the_same_command_again(stumbling, whole, tmp_path):
     results = tmp_path / "results"
     ended, epochs = stumbling(how="ctrl-c", at=STEPS + 1)
@@ -152,6 +153,7 @@ def test_several_interruptions(stumbling, whole, tmp_path):
     assert_equal_trials(tmp_path / "results", whole)
 
 
+@pytest.mark.slow
 def test_a_run_that_was_interrupted_is_told_by_dry_run(stumbling, tmp_path):
     def states():
         ended, epochs = stumbling("-n", "--json")
@@ -196,6 +198,7 @@ def test_a_failed_trial_keeps_its_checkpoint_and_resumes_when_it_is_tried_again(
     assert checkpoints(results) == []
 
 
+@pytest.mark.slow
 def test_a_damaged_checkpoint_is_told_and_the_trial_starts_again(
     stumbling, whole, tmp_path, caplog
 ):
@@ -244,6 +247,7 @@ def test_another_protocol_is_another_trial_and_starts_from_its_beginning(
     assert stumbling()[1] == [2, 3]
 
 
+@pytest.mark.slow
 def test_the_deterministic_form_is_another_protocol(stumbling):
     def plan(*arguments):
         (row,) = json.loads(stumbling("-n", "--json", *arguments)[0].out)

@@ -75,6 +75,7 @@ def test_samples_without_files_that_cannot_be_read_are_listed_too(run_habit):
     assert "Traceback" not in ended.err
 
 
+@pytest.mark.slow
 def test_a_method_that_calls_sys_exit_fails_its_trial_alone(run_habit, tmp_path):
     ended = run_habit("--skip-unreadable", "--seeds", 3)
     assert ended.code == 3
@@ -83,6 +84,7 @@ def test_a_method_that_calls_sys_exit_fails_its_trial_alone(run_habit, tmp_path)
     assert sorted(states) == ["failed", "finished", "finished"]
 
 
+@pytest.mark.slow
 def test_notes_of_any_kind_are_stored_as_plain_data(run_habit, tmp_path):
     run_habit("--skip-unreadable", "--seeds", 1)
     (trial,) = ResultsFolder(tmp_path / "results").trials()

@@ -18,6 +18,7 @@ def trials_in(folder: Path) -> list[Path]:
     return sorted((folder / "trials").glob("*.h5"))
 
 
+@pytest.mark.slow
 def test_a_run_ends_with_a_leaderboard_on_stdout_and_the_rest_on_stderr(run_toy, tmp_path):
     ended = run_toy("--seeds", 2)
     assert ended.code == 0
@@ -29,6 +30,7 @@ def test_a_run_ends_with_a_leaderboard_on_stdout_and_the_rest_on_stderr(run_toy,
     assert len(trials_in(tmp_path / "results")) == 2
 
 
+@pytest.mark.slow
 def test_the_toy_is_learnt(run_toy):
     """A run that only pretended to train would score at chance, 1/3."""
     data = json.loads(run_toy("--seeds", 1, "--json").out)
@@ -36,6 +38,7 @@ def test_the_toy_is_learnt(run_toy):
     assert row["metrics"]["macro_auroc"]["mean"] > 0.9
 
 
+@pytest.mark.slow
 def test_a_second_run_trains_nothing_and_prints_the_same_table(run_toy, monkeypatch):
     first = run_toy("--seeds", 1)
     monkeypatch.setattr(StageRun, "batches", lambda *_: pytest.fail("retraining"))
@@ -45,6 +48,7 @@ def test_a_second_run_trains_nothing_and_prints_the_same_table(run_toy, monkeypa
     assert "1 of 1 trials were already finished" in second.err
 
 
+@pytest.mark.slow
 def test_adding_a_seed_trains_only_that_seed(run_toy, tmp_path):
     run_toy("--seeds", 1)
     before = {path: path.stat().st_mtime_ns for path in trials_in(tmp_path / "results")}
@@ -54,6 +58,7 @@ def test_adding_a_seed_trains_only_that_seed(run_toy, tmp_path):
     assert all(path.stat().st_mtime_ns == time for path, time in before.items())
 
 
+@pytest.mark.slow
 def test_same_seed_same_predictions_bit_for_bit(run_toy, tmp_path):
     def scores(folder):
         with h5py.File(trials_in(folder)[0]) as file:
@@ -68,6 +73,7 @@ def test_same_seed_same_predictions_bit_for_bit(run_toy, tmp_path):
     np.testing.assert_array_equal(first, second)
 
 
+@pytest.mark.slow
 def test_other_seeds_give_other_predictions(run_toy, tmp_path):
     run_toy("--seeds", 2)
     scores = []
@@ -100,6 +106,7 @@ def test_the_order_of_options_changes_no_trial(mritk, toy, fast_protocol, tmp_pa
     assert one == other
 
 
+@pytest.mark.slow
 def test_dry_run_shows_what_would_run_is_done_and_failed_before(run_toy, tmp_path, monkeypatch):
     assert [row["state"] for row in json.loads(run_toy("-n", "--json", "--seeds", 2).out)] == [
         "would run",
@@ -121,6 +128,7 @@ def test_dry_run_shows_what_would_run_is_done_and_failed_before(run_toy, tmp_pat
     assert "2 of 3 trials would run" in run_toy("-n", "--seeds", 3).err
 
 
+@pytest.mark.slow
 def test_a_failed_trial_is_stored_shown_and_tried_again(run_toy, tmp_path, monkeypatch):
     real = StageRun.batches
 
@@ -145,6 +153,7 @@ def test_a_failed_trial_is_stored_shown_and_tried_again(run_toy, tmp_path, monke
     assert all(t.status == "finished" for t in ResultsFolder(tmp_path / "results").trials())
 
 
+@pytest.mark.slow
 def test_ctrl_c_keeps_finished_trials_and_exits_130(run_toy, tmp_path, monkeypatch):
     real = StageRun.batches
 
@@ -173,6 +182,7 @@ def test_a_benchmark_file_and_options_over_it(mritk, toy, tmp_path, fast_protoco
     assert [row["seed"] for row in plan] == [0]
 
 
+@pytest.mark.slow
 def test_folds_of_a_cross_validation_share_no_patient_and_cover_all_samples(
     run_toy, fast_protocol, tmp_path
 ):
@@ -194,6 +204,7 @@ def test_a_fold_that_does_not_exist(run_toy):
     assert "no fold 4" in ended.err
 
 
+@pytest.mark.slow
 def test_a_changed_one_file_plugin_makes_another_trial(run_toy, toy, tmp_path):
     run_toy("--seeds", 1)
     toy.write_text(toy.read_text() + "\n# another idea\n")
@@ -201,6 +212,7 @@ def test_a_changed_one_file_plugin_makes_another_trial(run_toy, toy, tmp_path):
     assert len(trials_in(tmp_path / "results")) == 2
 
 
+@pytest.mark.slow
 def test_rerun_trains_again_what_is_done(run_toy, tmp_path):
     run_toy("--seeds", 1)
     (path,) = trials_in(tmp_path / "results")
@@ -210,6 +222,7 @@ def test_rerun_trains_again_what_is_done(run_toy, tmp_path):
     assert "already finished" not in ended.err
 
 
+@pytest.mark.slow
 def test_two_readers_of_the_same_files_are_two_datasets(mritk, tmp_path, toy, fast_protocol):
     source = toy.read_text().replace("patients=", "digest=lambda i: f'{i:064x}', patients=")
     other = source.replace('"bands"', '"dark"').replace("+= 120", "+= 60").replace('"tiny"', '"t2"')
@@ -223,6 +236,7 @@ def test_two_readers_of_the_same_files_are_two_datasets(mritk, tmp_path, toy, fa
     assert {row["dataset"] for row in json.loads(plan.out)} == {"bands", "dark"}
 
 
+@pytest.mark.slow
 def test_selection_on_the_test_part_is_marked_in_every_row(run_toy, mritk, fast_protocol, tmp_path):
     text = fast_protocol.read_text() + '\n[split]\nvalidation = "test"\n'
     (tmp_path / "replica.toml").write_text(text)
@@ -237,6 +251,7 @@ def test_selection_on_the_test_part_is_marked_in_every_row(run_toy, mritk, fast_
         assert (trial.splits["val"] == trial.splits["test"]) == replica
 
 
+@pytest.mark.slow
 def test_a_metric_that_no_state_can_have_on_the_validation_part_is_refused_before_training(
     mritk, toy, fast_protocol, tmp_path
 ):
@@ -260,6 +275,7 @@ def test_a_metric_that_no_state_can_have_on_the_validation_part_is_refused_befor
         assert (refused in ended.err) == bool(code)
 
 
+@pytest.mark.slow
 def test_the_pixels_that_a_protocol_asks_for_reach_the_trial(run_toy, fast_protocol, tmp_path):
     """Normalised as ImageNet's, then by the network's own 0.5 as if of 0 to 255; and resized."""
     keys = 'normalisation = "imagenet"\nnormalise_again = ["tiny"]\nresize = "nearest"\n'

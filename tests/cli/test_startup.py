@@ -50,6 +50,7 @@ def test_help_and_listings_import_nothing_heavy(arguments, tmp_path):
     assert imported_by(*arguments, home=tmp_path) == (0, [])
 
 
+@pytest.mark.slow
 def test_the_list_of_commands_imports_none_of_them(tmp_path):
     text = (
         "import sys; from mritk.cli.main import COMMANDS, main; main(['--help']);"

@@ -47,6 +47,7 @@ def _read(terminal):
         return b""
 
 
+@pytest.mark.slow
 def test_at_a_terminal_a_table_fits_and_names_what_is_left_out(results):
     shown = at_terminal(70, "leaderboard", results)
     assert max(map(len, shown.splitlines())) <= 70

@@ -135,6 +135,7 @@ def test_a_protocol_treats_all_parts_as_if_the_dataset_had_been_so(
         np.testing.assert_array_equal(one.predictions[part].score, other.predictions[part].score)
 
 
+@pytest.mark.slow
 def test_the_card_tells_of_it(run_toy, fast_protocol, tmp_path, mritk):
     fast_protocol.write_text(
         fast_protocol.read_text() + "\n[preprocessing]\ngrey = true\nblur = 1.5\n"

@@ -100,6 +100,7 @@ def test_every_noun_is_checked_on_its_page():
     assert {page for page, _ in CHECKED} == set(PAGES) - {"command.md", "moments.md"}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("page", "line"), CHECKED)
 def test_every_plugin_keeps_its_promises(page, line, mritk, written, own_home, tmp_path):
     """The line of the page that checks the plugin, as it stands there."""
@@ -138,12 +139,14 @@ def place_scans(folder: Path) -> None:
             table.writerow({"file": f"{i}.png", "patient": f"p{i // 2}", "grade": grade})
 
 
+@pytest.mark.slow
 def test_backbone(run_toy, written):
     file = written("backbone.md")
     ended = run_toy("-p", file, "-b", "net", "--seeds", 1, "--json")
     assert set(scores(ended)) == {"net@scratch", "tiny@scratch"}
 
 
+@pytest.mark.slow
 def test_weights(run_toy, written, own_home):
     """The file that ``locate`` names is loaded; without it the error says where to put it."""
     file = written("backbone.md", 1)
@@ -156,6 +159,7 @@ def test_weights(run_toy, written, own_home):
     assert "small_cnn@ours" in scores(run_toy(*arguments))
 
 
+@pytest.mark.slow
 def test_backbone_family(run_toy, written, mritk):
     file = written("backbone.md", 2)
     assert "mlp:64@scratch" in scores(run_toy("-p", file, "-b", "mlp:64", "--seeds", 1, "--json"))
@@ -175,6 +179,7 @@ def test_backbones_yield_features_and_no_scores(written):
         assert backbone.architecture.build()(torch.zeros(2, 3, 96, 96)).ndim == 2
 
 
+@pytest.mark.slow
 def test_dataset(run_toy, written):
     ended = run_toy("-p", written("dataset.md"), "-d", "ours", "--seeds", 1, "--json")
     tables = json.loads(ended.out)["leaderboard"]["tables"]
@@ -182,6 +187,7 @@ def test_dataset(run_toy, written):
     assert {table["dataset"] for table in tables} == {"bands", "ours"}
 
 
+@pytest.mark.slow
 def test_dataset_family(mritk, run_toy, written, tmp_path):
     """What is read is what the files hold."""
     file, folder = written("dataset.md", 1), tmp_path / "mine"
@@ -197,6 +203,7 @@ def test_dataset_family(mritk, run_toy, written, tmp_path):
     assert "name the folder that holds it" in absent.err
 
 
+@pytest.mark.slow
 def test_augmentation(run_toy, written, tmp_path):
     """It depends on batch and generator alone, and leaves its batch as it was."""
     import torch
@@ -219,6 +226,7 @@ def test_augmentation(run_toy, written, tmp_path):
     assert run_toy("-p", file, "-a", "noise", "--seeds", 1).code == 0
 
 
+@pytest.mark.slow
 def test_method(mritk, toy, written, tmp_path):
     """Its predictions are those of scikit-learn's nearest centroid."""
     from sklearn.neighbors import NearestCentroid
@@ -244,6 +252,7 @@ def test_method(mritk, toy, written, tmp_path):
     np.testing.assert_array_equal(test.score.argmax(axis=1), model.predict(pixels(test.id)))
 
 
+@pytest.mark.slow
 def test_metric(mritk, run_toy, written, tmp_path):
     """Its value is scikit-learn's, also with weights, and the table has a column for it."""
     from sklearn.metrics import top_k_accuracy_score
@@ -267,6 +276,7 @@ def test_metric(mritk, run_toy, written, tmp_path):
     )
 
 
+@pytest.mark.slow
 def test_command(mritk, run_toy, written, tmp_path):
     file = written("command.md")
     assert run_toy("--seeds", 2).code == 0
@@ -305,6 +315,7 @@ def test_explainer(written):
     assert given["attributions"].shape == batch.shape
 
 
+@pytest.mark.slow
 def test_moments(run_toy, written, tmp_path):
     """The file has the epochs of the trial file."""
     from mritk.store.folder import ResultsFolder

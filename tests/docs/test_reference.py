@@ -60,6 +60,7 @@ def pages() -> dict[str, str]:
 # -- nothing is undocumented -----------------------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_nothing_is_undocumented():
     assert gaps() == []
 

@@ -79,6 +79,7 @@ def test_the_ratio_is_a_positive_number(ratio):
         corrected_t(DIFFERENCES, ratio)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("folds", "repeats"), [(5, 1), (5, 4), (10, 2)])
 def test_equal_rows_are_called_different_in_5_percent(folds, repeats):
     """Differences with the correlation 1 / k that the correction assumes; 2,000 trials. The plain

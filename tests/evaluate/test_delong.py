@@ -138,6 +138,7 @@ def simulated(images, seed, trials, patients=40):
         yield positive, positive + shared + of_patient + 0.5 * rng.normal(size=(2, len(unit))), unit
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("images", [1, 4])
 def test_equal_scores_are_called_different_in_5_percent(images):
     """1,000 trials: 5 % ± 2 standard errors."""

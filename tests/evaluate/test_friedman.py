@@ -101,6 +101,7 @@ def test_without_scikit_posthocs_the_line_to_install_it_is_shown(monkeypatch):
         nemenyi(DEMSAR)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("datasets", [5, 12])
 def test_equal_rows_are_called_different_in_5_percent(datasets):
     """1,000 trials: 5 % ± 3 standard errors, since ranks are coarse; χ² is more conservative."""

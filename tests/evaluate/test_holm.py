@@ -13,6 +13,7 @@ from mritk.evaluate.holm import holm
 P_VALUES = st.lists(st.floats(0, 1), min_size=1, max_size=40).map(np.asarray)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("count", [1, 2, 3, 10, 45])
 def test_it_is_that_of_statsmodels(count):
     """Rounded, so that some are equal; small, so that not all end at 1."""

@@ -92,6 +92,7 @@ def simulated(images, seed, trials=1500, patients=60):
         yield right[0], right[1]
 
 
+@pytest.mark.slow
 def test_equal_classifiers_are_called_different_in_at_most_5_percent():
     """It is exact, hence conservative: the rate lies below 5 %, by two standard errors at most
     above it."""
@@ -99,11 +100,13 @@ def test_equal_classifiers_are_called_different_in_at_most_5_percent():
     assert 0.01 < rate < 0.05 + 2 * math.sqrt(0.05 * 0.95 / 1500)
 
 
+@pytest.mark.slow
 def test_the_interval_covers_the_truth():
     covered = np.mean([0 in mcnemar(*pair).interval for pair in simulated(images=1, seed=1)])
     assert 0.93 < covered < 0.975
 
 
+@pytest.mark.slow
 def test_images_taken_for_patients_would_show_differences_that_are_not_there():
     rate = np.mean([mcnemar(*pair).p < 0.05 for pair in simulated(images=4, seed=2, trials=400)])
     assert rate > 0.2

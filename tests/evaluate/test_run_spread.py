@@ -45,6 +45,7 @@ def test_a_row_of_one_run_has_what_its_table_shows_or_nothing_is_known():
     assert RunSpread().training(np.array([0.5]), ALONE[:1]) is None
 
 
+@pytest.mark.slow
 def test_the_interval_of_an_unstable_row_covers_among_stable_ones():
     """Runs alone, one row of eight spreading thrice as much; the others stay covered too."""
     rng = np.random.default_rng(0)

@@ -69,6 +69,7 @@ def hold(results):
         process.communicate()
 
 
+@pytest.mark.slow
 def test_a_trial_that_another_process_trains_comes_last_and_a_kill_frees_it(
     run_toy, mritk, results, hold, tmp_path, monkeypatch
 ):

@@ -50,6 +50,7 @@ def elsewhere(mritk, toy, fast_protocol, tmp_path, monkeypatch):
     return run
 
 
+@pytest.mark.slow
 def test_relative_paths_mean_the_same_to_a_worker_in_another_folder(elsewhere, tmp_path):
     ended = elsewhere("--seeds", 1)
     assert ended.code == 0, ended.err
@@ -122,6 +123,7 @@ def mritk_methods():
 """
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("dataset", ["noise", "signals"])
 def test_a_worker_reads_and_digests_no_sample_that_was_read_for_the_plan(
     mritk, elsewhere, tmp_path, dataset
@@ -141,6 +143,7 @@ def test_a_worker_reads_and_digests_no_sample_that_was_read_for_the_plan(
     assert 0 < reads[1] == reads[2] <= reads[0], "by the plan, and by no worker"
 
 
+@pytest.mark.slow
 def test_a_rehearsal_needs_all_backbones_to_find_its_size(elsewhere, tmp_path):
     ended = elsewhere("-b", "small_cnn", "--rehearse")
     assert ended.code == 0, ended.err

@@ -88,6 +88,7 @@ def trials_in(folder):
     return list(ResultsFolder(folder).trials())
 
 
+@pytest.mark.slow
 def test_the_moments_of_a_run_in_their_order(run_toy, diary):
     run_toy("--seeds", 2, "-p", diary)
     one_trial = ["epoch 1/3 head seed {0}", "epoch 2/3 all seed {0}", "epoch 3/3 all seed {0}"]
@@ -103,6 +104,7 @@ def test_the_moments_of_a_run_in_their_order(run_toy, diary):
     ]
 
 
+@pytest.mark.slow
 def test_the_announced_epochs_are_the_stored_history(run_toy, diary, tmp_path):
     run_toy("--seeds", 1, "-p", diary)
     (trial,) = trials_in(tmp_path / "results")
@@ -110,6 +112,7 @@ def test_the_announced_epochs_are_the_stored_history(run_toy, diary, tmp_path):
     assert announced == [f"epoch {e.epoch}/{e.epochs} {e.stage} seed 0" for e in trial.history]
 
 
+@pytest.mark.slow
 def test_a_trial_file_is_on_disk_before_the_next_trial_begins(
     run_toy, diary, tmp_path, monkeypatch
 ):
@@ -138,6 +141,7 @@ def _fail(self, epoch):
     raise RuntimeError("two\n   lines")
 
 
+@pytest.mark.slow
 def test_the_end_of_a_run_is_announced_also_when_it_is_interrupted(run_toy, diary, monkeypatch):
     real = StageRun.batches
 
@@ -160,6 +164,7 @@ def test_the_end_of_a_run_is_announced_also_when_the_disk_is_full(run_toy, diary
     assert lines(diary)[-1] == "end of 0"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("moment", MOMENTS)
 def test_a_plugin_that_raises_harms_no_trial(run_toy, diary, tmp_path, moment, caplog):
     rude = tmp_path / "rude.py"

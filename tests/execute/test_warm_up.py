@@ -53,6 +53,7 @@ def test_there_is_nothing_to_wait_for_before_the_start():
     WarmUp().wait()
 
 
+@pytest.mark.slow
 def test_a_run_with_results_and_a_dry_run_import_nothing_ahead(run_toy, monkeypatch):
     started = []
     monkeypatch.setattr(WarmUp, "start", lambda self, backbones: started.append(len(backbones)))

@@ -270,6 +270,7 @@ def fetch_in_process(url: str, path: Path) -> None:
     fetch_file(url, path, sha256=SHA256, workspace=Workspace(path.parent))
 
 
+@pytest.mark.slow
 def test_processes_that_ask_together_fetch_once(site, path):
     context = multiprocessing.get_context("fork")  # what a test module defines cannot be imported
     started = [context.Process(target=fetch_in_process, args=(site.url, path)) for _ in range(3)]

@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from unittest import mock
 
+import pytest
 import torch
 
 from mritk import Augmentation
@@ -234,6 +235,7 @@ def test_no_augmentation_makes_the_host_wait(on_gpu):
     on_gpu.require(not waiting, ", ".join(waiting) or f"none of {len(names)}")
 
 
+@pytest.mark.slow
 def test_latency_waits_for_the_result(scene):
     """One image of many times the pixels takes longer, which calls that do not wait would not."""
     network = prepare(scene.setup(precision="float32")).network

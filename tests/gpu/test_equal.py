@@ -30,6 +30,7 @@ SGD = Stage(1, optimizer="sgd", learning_rate=1e-2)
 # -- bit for bit -------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_two_deterministic_runs_are_equal(scene):
     setup = scene.setup(Stage(2), recipe=BUSY, deterministic=True)
     scene.require_equal(trained(setup).scores, trained(setup).scores)
@@ -73,6 +74,7 @@ def resumes(scene, tmp_path, **engine):
     return whole
 
 
+@pytest.mark.slow
 def test_a_training_that_was_stopped_resumes_as_if_it_had_not_been(scene, tmp_path):
     resumes(scene, tmp_path)
 
@@ -167,6 +169,7 @@ def drawn(seed):
 # -- learning ----------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_the_precision_that_is_chosen_for_the_device_learns(scene):
     """Four classes: chance is 0.25."""
     setup = scene.setup(Stage(4))

@@ -46,12 +46,14 @@ def name_of(value):
     return getattr(value, "__name__", "")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("test", GPU_ALONE, ids=name_of)
 def test_what_needs_a_gpu_does_not_pass_without_one(on_cpu, test):
     with pytest.raises(AssertionError, match=GPU_ALONE[test]):
         test(on_cpu)
 
 
+@pytest.mark.slow
 def test_nor_does_a_resumed_training_by_graphs(on_cpu, tmp_path):
     with pytest.raises(AssertionError, match="steps were eager"):
         equal.test_so_does_one_by_graphs(on_cpu, tmp_path)
@@ -79,17 +81,20 @@ def test_statistics_that_are_not_measured_are_noticed(on_cpu, monkeypatch):
         equal.test_outputs_with_recalibrated_norms_agree_with_those_of_a_cpu(on_cpu)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("test", BY_GRAPHS, ids=name_of)
 def test_graphs_pass_where_they_are_right(on_cpu, test):
     with whole_trainings():
         test(on_cpu)
 
 
+@pytest.mark.slow
 def test_so_does_a_training_by_graphs_that_was_stopped(on_cpu, tmp_path):
     with whole_trainings():
         equal.test_so_does_one_by_graphs(on_cpu, tmp_path)
 
 
+@pytest.mark.slow
 def test_a_graph_that_keeps_its_dropout_is_found(on_cpu, monkeypatch):
     """The error that comes of a seed which is not set before a replay."""
     call = graphs.GraphedStep.__call__
@@ -116,6 +121,7 @@ def drifting(monkeypatch):
     monkeypatch.setattr(fine_tuning.FineTuning, "predict", predict)
 
 
+@pytest.mark.slow
 def test_a_training_that_comes_out_otherwise_is_found(on_cpu, drifting, tmp_path):
     for test in (
         equal.test_two_deterministic_runs_are_equal,
@@ -127,6 +133,7 @@ def test_a_training_that_comes_out_otherwise_is_found(on_cpu, drifting, tmp_path
         equal.resumes(on_cpu, tmp_path)
 
 
+@pytest.mark.slow
 def test_a_frozen_part_that_moves_is_found(on_cpu, monkeypatch):
     setup = Scene.setup
     monkeypatch.setattr(Scene, "setup", lambda self, stage, **changes: setup(
@@ -136,6 +143,7 @@ def test_a_frozen_part_that_moves_is_found(on_cpu, monkeypatch):
         equal.test_a_frozen_backbone_keeps_every_tensor_and_the_head_learns(on_cpu)
 
 
+@pytest.mark.slow
 def test_nonsense_that_goes_on_is_found(on_cpu, monkeypatch):
     monkeypatch.setattr(LossWatch, "_check", lambda *_: None)
     monkeypatch.setattr("mritk.train.loop.math.isfinite", lambda _: True)
@@ -153,6 +161,7 @@ def test_nonsense_of_another_step_is_found(on_cpu, monkeypatch):
         bounds.is_stopped(on_cpu)
 
 
+@pytest.mark.slow
 def test_waits_are_forbidden_while_steps_are_made_and_at_no_other_time(on_cpu, monkeypatch):
     """From the second epoch on; between them the host looks at the validation part."""
     modes = []
@@ -171,6 +180,7 @@ def test_waits_are_forbidden_while_steps_are_made_and_at_no_other_time(on_cpu, m
     assert forbidden.steps == 2 * on_cpu.steps
 
 
+@pytest.mark.slow
 def test_a_host_that_waits_is_found(on_cpu, monkeypatch):
     """An augmentation that asks for a number; the stand-in tells of it as torch does."""
     mode = ["default"]
@@ -245,6 +255,7 @@ def test_a_limit_of_memory_is_beyond_what_is_held_and_is_lifted_again(gpu_memory
     assert gpu_memory == [share, 1.0]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("short", [True, False])
 def test_batches_under_a_limit(on_cpu, gpu_memory, monkeypatch, short):
     """With a network that runs out of memory while the limit stands, and one that does not."""

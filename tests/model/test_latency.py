@@ -95,6 +95,7 @@ def test_what_cannot_be_measured_is_absent_and_harms_nothing():
     assert "latency_seconds" not in network_cost(network, (3, 8, 8))
 
 
+@pytest.mark.slow
 def test_it_is_part_of_the_cost_of_a_trial(run_toy, tmp_path, mritk):
     assert run_toy("--seeds", 1).code == 0
     (record,) = ResultsFolder(tmp_path / "results").trials()

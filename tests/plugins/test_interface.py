@@ -214,6 +214,7 @@ def test_a_trial_file_of_an_earlier_schema_is_read(thaw, schema):
     assert list(test.patient) == stored["patient"]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("schema", [1, *slow(2, 3, 4), 5])
 @pytest.mark.parametrize("command", ["leaderboard", "doctor", "show", "report"])
 def test_results_of_an_earlier_schema_are_ranked_checked_and_shown(mritk, thaw, schema, command):
@@ -250,6 +251,7 @@ epochs = 1
 """
 
 
+@pytest.mark.slow
 @pytest.mark.filterwarnings("error::mritk.PluginDeprecationWarning")
 def test_a_plugin_of_the_first_release_works_unchanged(mritk, thaw, tmp_path):
     """Its trial is the one that was frozen, so it is found done and not trained again."""

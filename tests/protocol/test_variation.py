@@ -95,6 +95,7 @@ def test_a_value_that_the_protocol_does_not_take_is_refused(changes, message):
 # -- in a run ------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_a_run_trains_once_for_each_value_and_makes_a_row_of_each(run_toy, mritk, tmp_path):
     assert run_toy("--seeds", 1, "--vary", "split.shots=4,8").code == 0
     trials = list(ResultsFolder(tmp_path / "results").trials())

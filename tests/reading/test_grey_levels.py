@@ -52,6 +52,7 @@ numbers = st.one_of(
 )
 
 
+@pytest.mark.slow
 @settings(max_examples=150, deadline=None)
 @given(numbers)
 def test_grey_levels_are_those_between_the_percentiles_of_the_foreground(values):

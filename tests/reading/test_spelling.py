@@ -50,6 +50,7 @@ def test_spellings_of_one_name(names):
     assert len({canonical_name(name) for name in names}) == 1
 
 
+@pytest.mark.slow
 @given(st.text(max_size=12))
 def test_a_canonical_name_is_its_own_and_that_of_every_unicode_form(name):
     plain = canonical_name(name)

@@ -42,6 +42,7 @@ from mritk.store.trial_file import Predictions
 FEW = Analysis(resamples=100)
 
 
+@pytest.mark.slow
 def test_every_kind_of_the_command_line_can_be_drawn(table):
     from mritk.cli.plot import KINDS as OFFERED
 
@@ -134,6 +135,7 @@ def test_a_curve_over_words_gives_each_a_place(varied):
     assert figure.axes[0].lines[0].get_xdata().tolist() == [0, 1, 2]
 
 
+@pytest.mark.slow
 def test_a_curve_is_over_one_key(varied, table):
     metric = table.metrics[0]
     with pytest.raises(UsageError, match="do not differ; a curve needs exactly one varying key"):
@@ -334,6 +336,7 @@ def test_the_mean_area_is_the_macro_auroc_of_the_table(table):
         assert f"{row.name} (mean AUC {row.cells['macro_auroc'].mean:.3f})" in told
 
 
+@pytest.mark.slow
 def test_figures_are_of_patients_where_the_table_is(records):
     analysis = Analysis(level="patient", resamples=100)
     (table,) = build_leaderboard(records, analysis=analysis).tables
@@ -387,6 +390,7 @@ def test_cost_joins_the_rows_that_no_other_beats(table):
         assert any(a <= x and b >= y for a, b in joined), "beaten by one on the line"
 
 
+@pytest.mark.slow
 def test_names_beside_points_cover_neither_each_other_nor_points():
     figure, (axes,) = panels(1, width=5, height=3)
     points = [(0.5 + 0.02 * n, 0.5 + 0.01 * n, f"a rather long name {n}") for n in range(6)]
@@ -459,6 +463,7 @@ def test_svg_takes_the_colours_of_the_page_and_has_ids_of_its_own(table):
     assert 'href="#one-' in svg
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("suffix", [".png", ".svg", ".pdf"])
 def test_plot_writes_a_file_of_each_kind(mritk, results, tmp_path, suffix):
     path = tmp_path / f"figure{suffix}"
@@ -469,6 +474,7 @@ def test_plot_writes_a_file_of_each_kind(mritk, results, tmp_path, suffix):
         assert np.asarray(Image.open(path).convert("L")).std() > 1, "something is drawn"
 
 
+@pytest.mark.slow
 def test_plot_refuses_what_it_cannot_write_or_choose(mritk, results, tmp_path):
     assert mritk("plot", "forest", results, "-o", tmp_path / "a.gif").code == 2
     assert mritk("plot", "forest", tmp_path / "nowhere").code == 2

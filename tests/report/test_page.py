@@ -42,6 +42,7 @@ def page(board, failed):
     return render(board, [failed], {}, [], MADE)
 
 
+@pytest.mark.slow
 def test_the_command_writes_the_page(mritk, results, tmp_path):
     ended = mritk("report", results, "-o", tmp_path / "report.html", "--interval=none")
     assert ended.code == 0, ended.err
@@ -217,6 +218,7 @@ def test_pictures_are_shown_where_the_data_are_those_of_the_trials(mritk, run_to
     assert "<img" not in output.read_text()
 
 
+@pytest.mark.slow
 def test_an_empty_folder_and_a_page_that_cannot_be_written_are_told(mritk, make_record, tmp_path):
     (tmp_path / "empty" / "trials").mkdir(parents=True)
     assert mritk("report", tmp_path / "empty", "-o", tmp_path / "a.html").code == 5
@@ -353,6 +355,7 @@ def test_on_paper_everything_is_open_but_raw_data_and_nothing_asks_for_input(ope
     assert tab.evaluate("document.documentElement.scrollWidth") <= 720
 
 
+@pytest.mark.slow
 def test_rows_of_two_protocols_and_ensembles_are_told_apart_in_their_columns(make_trial):
     probe = '{"image_size":32,"method":"linear_probe","parameters":{"batch_size":16}}'
     records = [

@@ -50,6 +50,7 @@ def table(records, text="site"):
     return found, found.groups[0]
 
 
+@pytest.mark.slow
 def test_the_score_of_a_group_is_that_of_its_samples_alone(records):
     _, groups = table(records)
     metric = find_metric("balanced_accuracy")
@@ -67,6 +68,7 @@ def test_the_score_of_a_group_is_that_of_its_samples_alone(records):
     assert row.gap.value in row.gap.interval
 
 
+@pytest.mark.slow
 def test_a_group_of_few_patients_is_not_shown_and_is_never_the_worst(records):
     _, groups = table(records)
     assert groups.units == {"f": 24, "m": 30}
@@ -84,6 +86,7 @@ def test_every_style_shows_scores_worst_group_and_gap(records, style):
         assert word in text
 
 
+@pytest.mark.slow
 def test_data_hold_every_number(records):
     board = with_groups(build_leaderboard(records), [Covariate("site")])
     (groups,) = as_data(board)["tables"][0]["groups"]

@@ -73,6 +73,7 @@ def row_of(table, name):
     return next(row for row in table.rows if row.name == name)
 
 
+@pytest.mark.slow
 def test_seeds_are_one_row_with_the_mean_of_their_probabilities(make_record):
     records = trials(make_record)
     table = table_of(records, "seeds")
@@ -92,6 +93,7 @@ def test_seeds_are_one_row_with_the_mean_of_their_probabilities(make_record):
     ].mean  # fmt: skip
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", ["seeds", "backbones", "greedy"])
 def test_what_is_said_of_trained_rows_stays_but_for_their_number(make_record, kind):
     records = trials(make_record)
@@ -165,6 +167,7 @@ def scrambled(records):
     return found
 
 
+@pytest.mark.slow
 def test_greedy_members_are_chosen_without_test_labels(make_record):
     records = trials(make_record)
     chosen = [
@@ -236,6 +239,7 @@ def test_an_ensemble_of_two_recipes_has_what_they_share_and_their_evaluation(mak
     assert row_of(table, "ensemble of 2 rows, fast + probe").keys["method"] == "mixed"
 
 
+@pytest.mark.slow
 def test_members_are_matched_by_id_and_not_by_order(make_record):
     records = trials(make_record)
     turned = []
@@ -257,6 +261,7 @@ def test_members_are_matched_by_id_and_not_by_order(make_record):
             assert row_of(found, name).cells[metric].mean == pytest.approx(cell.mean, abs=1e-12)
 
 
+@pytest.mark.slow
 def test_folds_are_mixed_where_all_test_the_same_samples(make_record):
     text = json.dumps({"image_size": 32, "split": {"scheme": "official", "repeats": 3}})
     records = [
@@ -300,6 +305,7 @@ def test_folds_that_test_different_samples_say_what_it_takes(make_record):
     assert row_of(table, "ensemble of 3 rows").folds == (0, 1, 2)
 
 
+@pytest.mark.slow
 def test_seeds_of_cross_validation_are_mixed_fold_by_fold(make_record):
     records = [
         replace(
@@ -342,6 +348,7 @@ def test_rows_tested_on_different_samples_are_not_mixed(make_record):
         table_of(records, "backbones")
 
 
+@pytest.mark.slow
 def test_validation_samples_that_only_some_rows_have_do_not_count(make_record):
     records = trials(make_record)
     for record in records[:SEEDS]:

@@ -88,6 +88,7 @@ def test_values_of_a_regression_stay_numbers(tmp_path, make_record):
     assert trials["mae"].tolist() == [1.0]
 
 
+@pytest.mark.slow
 def test_a_damaged_file_is_left_out_and_named(folder):
     path = folder.trial_files()[0]
     path.write_bytes(path.read_bytes()[:-40])

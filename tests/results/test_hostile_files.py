@@ -70,6 +70,7 @@ def test_a_lost_block_is_noticed_before_hdf5_sees_the_file(path):
         read_trial(path)
 
 
+@pytest.mark.slow
 def test_a_file_of_an_earlier_schema_that_hangs_hdf5_is_torn_and_the_next_one_is_read(
     path, as_schema, tmp_path
 ):
@@ -180,6 +181,7 @@ def test_a_file_that_reaches_outside_itself_is_refused(path, secret, reach):
         read_trial(path)
 
 
+@pytest.mark.slow
 def test_a_file_of_an_earlier_schema_may_not_either(path, secret, as_schema):
     as_schema(path, 2, lambda file: external_link(file, secret))
     with pytest.raises(ForeignFile, match="not a trial file written by mritk"):

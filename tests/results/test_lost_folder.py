@@ -33,6 +33,7 @@ def meanwhile(run_toy, toy, tmp_path):
     return run
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "what",
     [
@@ -49,6 +50,7 @@ def test_a_trial_that_is_not_there_any_more_is_lost_and_the_others_are_kept(mean
     assert [trial.seed for trial in folder.trials()] == [1]
 
 
+@pytest.mark.slow
 def test_a_trial_that_cannot_be_written_is_named_and_not_the_view(run_toy, tmp_path, monkeypatch):
     """A drive that was mounted anew, for reading only."""
     read_only = OSError(errno.EROFS, os.strerror(errno.EROFS))
@@ -65,6 +67,7 @@ def test_a_trial_that_cannot_be_written_is_named_and_not_the_view(run_toy, tmp_p
     assert "Read-only file system" in trial
 
 
+@pytest.mark.slow
 def test_a_run_with_nothing_to_do_renews_a_view_that_a_kill_left_behind(run_toy, tmp_path):
     assert run_toy("--seeds", 1).code == 0
     view = tmp_path / "results" / "results.h5"
@@ -74,6 +77,7 @@ def test_a_run_with_nothing_to_do_renews_a_view_that_a_kill_left_behind(run_toy,
         assert len(file["trials"]) == 1
 
 
+@pytest.mark.slow
 def test_a_run_with_nothing_to_do_keeps_the_scores_in_the_view(run_toy, mritk, tmp_path):
     assert run_toy("--seeds", 1).code == 0
     assert mritk("rescore", tmp_path / "results").code == 0
@@ -90,6 +94,7 @@ def test_a_folder_that_is_gone_does_not_come_to_life_for_a_view(make_record, tmp
     assert not folder.path.exists()
 
 
+@pytest.mark.slow
 def test_where_nothing_is_to_do_nothing_need_be_written(run_toy, monkeypatch):
     """A results folder on a drive that is mounted for reading only."""
     assert run_toy("--seeds", 1).code == 0
@@ -102,6 +107,7 @@ def test_where_nothing_is_to_do_nothing_need_be_written(run_toy, monkeypatch):
     assert run_toy("--seeds", 1).code == 0
 
 
+@pytest.mark.slow
 def test_a_checkpoint_that_cannot_be_deleted_takes_nothing_from_a_stored_trial(
     run_toy, tmp_path, monkeypatch
 ):

@@ -57,6 +57,7 @@ def small_disk(tmp_path):
     subprocess.run(["umount", str(disk)], check=True)
 
 
+@pytest.mark.slow
 def test_a_full_disk_refuses_a_trial_whole_and_keeps_the_others(small_disk, monkeypatch):
     monkeypatch.syspath_prepend(WRITER.parent)
     from killable_writer import record_of

@@ -29,6 +29,7 @@ def trial(make_record, backbone: str, shown: float, seed: int = 0):
     )
 
 
+@pytest.mark.slow
 def test_an_embedding_that_shows_the_site_scores_higher_and_the_table_says_so(make_record):
     trials = [
         trial(make_record, name, shown, seed)

@@ -54,6 +54,7 @@ def test_a_finished_trial_takes_the_place_of_a_failed_one(folder, make_record):
     assert (trial.status, trial.failure) == ("finished", None)
 
 
+@pytest.mark.slow
 def test_a_damaged_file_gives_an_error_in_its_place_and_the_others_are_read(folder, make_record):
     for name in ("a", "b", "c"):
         folder.write(make_record(id=name))

@@ -109,6 +109,7 @@ def damage(folder, trial_id, monkeypatch):
         monkeypatch.setattr(module, "stamp_of", lambda p: stamp if p == path else real(p))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("analysis", "options"),
     [
@@ -135,6 +136,7 @@ ONE = "--dataset bands --protocol fast"
 FINISHED = [f"{row}{seed}" for row in ("one", "two") for seed in range(3)]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("command", "read"),
     [
@@ -161,6 +163,7 @@ def test_a_command_reads_the_trials_that_it_shows_and_no_others(
     assert sorted(reads) == sorted(read)
 
 
+@pytest.mark.slow
 def test_a_report_reads_every_trial_and_names_one_that_was_damaged(
     folder, mritk, reads, tmp_path, monkeypatch
 ):
@@ -225,6 +228,7 @@ def test_tables_that_lack_something_are_those_without_an_index(
         assert not reads
 
 
+@pytest.mark.slow
 def test_what_is_lacking_is_told_from_the_index_too(make_record, tmp_path):
     folder = ResultsFolder(tmp_path / "results")
     cross_validated(folder, make_record, without=["one11"], folds_of_one_class=[1])
@@ -257,6 +261,7 @@ OTHERS = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("choice", [f.name for f in fields(Analysis) if f.name != "extra_metrics"])
 def test_what_is_kept_of_a_table_is_for_one_analysis(folder, choice):
     with TrialIndex(folder) as index:
@@ -267,6 +272,7 @@ def test_what_is_kept_of_a_table_is_for_one_analysis(folder, choice):
     assert one and another and one != another
 
 
+@pytest.mark.slow
 def test_each_file_is_read_once_for_a_table_that_is_new(folder, reads):
     board_of(folder, QUICK, ["accuracy", "ece"])
     assert sorted(reads) == sorted(path.stem for path in folder.trial_files())
@@ -355,6 +361,7 @@ def sealed_bytes(path):
     path.write_bytes(body + f"sha256 {hashlib.sha256(body).hexdigest()}\n".encode())
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "spoil",
     [
@@ -373,6 +380,7 @@ def test_an_index_that_is_not_whole_is_passed_over_and_made_anew(folder, reads, 
     assert not reads or spoil is a_folder, "it is whole again"
 
 
+@pytest.mark.slow
 def test_what_other_code_noted_is_not_believed(folder, reads, monkeypatch):
     board_of(folder, QUICK)
     monkeypatch.setattr(index_file, "code_at_work", lambda: "0" * 32)
@@ -382,6 +390,7 @@ def test_what_other_code_noted_is_not_believed(folder, reads, monkeypatch):
     assert len(reads) == len(folder.trial_files())
 
 
+@pytest.mark.slow
 def test_a_trial_that_was_written_anew_is_read_again_also_with_the_time_put_back(
     folder, make_record, reads
 ):
@@ -399,6 +408,7 @@ def test_a_trial_that_was_written_anew_is_read_again_also_with_the_time_put_back
     assert text(board) == text(build_leaderboard(folder.trials(), analysis=QUICK))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("ticks", [0, 1])
 def test_a_file_of_the_tick_in_which_it_was_read_is_not_noted(folder, reads, monkeypatch, ticks):
     """It could be written again in that tick, and keep its stamp."""
@@ -432,6 +442,7 @@ def test_of_several_writers_the_last_one_stays_whole(folder):
     assert [path.name for path in folder.path.iterdir() if path.is_file()] == [INDEX]
 
 
+@pytest.mark.slow
 def test_what_two_saw_at_once_is_lost_but_for_the_last_and_read_again(folder, reads):
     with TrialIndex(folder) as one, TrialIndex(folder) as other:
         _ = dict(one.look_up(["one0", "one1"]))
@@ -444,6 +455,7 @@ def test_what_two_saw_at_once_is_lost_but_for_the_last_and_read_again(folder, re
     assert "two0" in reads
 
 
+@pytest.mark.slow
 def test_a_trial_that_is_gone_leaves_the_index_with_what_only_it_had(folder):
     board_of(folder)
     before = folder.index().lines
@@ -454,6 +466,7 @@ def test_a_trial_that_is_gone_leaves_the_index_with_what_only_it_had(folder):
     assert len([key for key in gone if key.startswith(SHARED)]) == 2, "setting, audit"
 
 
+@pytest.mark.slow
 def test_tables_that_were_made_long_ago_are_forgotten(folder, monkeypatch):
     monkeypatch.setattr(index_file, "MOST_TABLES", 5)
     for resamples in (100, 101):
@@ -476,6 +489,7 @@ def test_a_file_that_was_damaged_without_being_written_is_found_by_whoever_reads
     assert board_of(folder).damaged, "and not forgotten"
 
 
+@pytest.mark.slow
 def test_a_trial_that_is_replaced_while_a_table_is_made_is_named(folder, make_record):
     board_of(folder)
     with TrialIndex(folder, QUICK) as index:
@@ -501,6 +515,7 @@ def test_metrics_of_plugins_are_computed_each_time(folder, reads):
     assert not [key for key in folder.index().lines if key.startswith(TABLE)]
 
 
+@pytest.mark.slow
 def test_files_that_no_digest_proves_are_never_noted(folder, as_schema):
     as_schema(folder.trial_path("slow"), 2)
     board = board_of(folder, QUICK)
@@ -530,6 +545,7 @@ def test_a_folder_that_is_not_there_is_told_and_not_made(tmp_path, mritk):
     assert not (tmp_path / "absent").exists()
 
 
+@pytest.mark.slow
 def test_one_dataset_or_protocol_is_shown_alone(folder, mritk, reads):
     whole = json.loads(mritk("leaderboard", folder.path, "--json", "--interval", "none").out)
     reads.clear()
@@ -570,6 +586,7 @@ def test_looking_up_tells_trials_torn_files_and_none(folder):
     assert found["absent"] is None
 
 
+@pytest.mark.slow
 def test_a_run_with_nothing_to_do_reads_no_trial_and_prints_the_same_table(run_toy, reads):
     first = run_toy("--seeds", 2)
     reads.clear()

@@ -42,6 +42,7 @@ def written(tmp_path):
     return json.loads((tmp_path / "x.json").read_text(encoding="utf-8"))
 
 
+@pytest.mark.slow
 def test_the_file_is_written_after_each_step(book, tmp_path):
     book.run(step(lambda: {"measured": "equal", "ok": True}))
     assert written(tmp_path)["checks"] == [{"name": "one", "measured": "equal", "ok": True}]
@@ -53,12 +54,14 @@ def test_the_file_is_written_after_each_step(book, tmp_path):
     assert not book.failed
 
 
+@pytest.mark.slow
 def test_a_check_that_fails_is_remembered(book):
     book.run(step(lambda: {"measured": "they differ", "ok": False}))
     book.run(step(lambda: {"measured": "equal", "ok": True}))
     assert book.failed
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("error", "why"),
     [
@@ -84,6 +87,7 @@ def test_an_interruption_by_the_user_passes(book):
         book.run(step(fail(KeyboardInterrupt())))
 
 
+@pytest.mark.slow
 def test_what_there_is_no_time_for_is_left_out_and_no_failure(tmp_path, monkeypatch):
     clock = count(0, 10)
     monkeypatch.setattr(ledger.time, "monotonic", lambda: float(next(clock)))
@@ -99,6 +103,7 @@ def test_what_there_is_no_time_for_is_left_out_and_no_failure(tmp_path, monkeypa
     assert not book.failed
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(sys.platform == "win32", reason="there are no alarms")
 def test_a_step_that_hangs_is_ended_whatever_it_catches(book, monkeypatch):
     monkeypatch.setattr(ledger, "PATIENCE", 0.1)
@@ -120,6 +125,7 @@ def test_an_alarm_does_not_outlast_its_step():
     time.sleep(0.1)
 
 
+@pytest.mark.slow
 def test_a_table_for_each_part_and_a_line_for_what_is_in_none(book, capsys):
     book.run(step(lambda: {"measured": "equal", "ok": True}))
     book.run(step(lambda: {"images/s": 5, "samples": {"a": [1.0]}}, "epoch", "resnet18"))
@@ -208,6 +214,7 @@ def planted(tmp_path, monkeypatch):
     return folder
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(sys.platform == "win32", reason="there are no alarms")
 def test_each_check_is_a_row_with_what_it_measured_or_why_it_failed(planted, book, tmp_path):
 
@@ -224,6 +231,7 @@ def test_each_check_is_a_row_with_what_it_measured_or_why_it_failed(planted, boo
     assert book.failed
 
 
+@pytest.mark.slow
 def test_checks_that_cannot_be_collected_are_broken(planted, book):
     (planted / "test_planted.py").write_text("import nothing_of_that_name")
     run_checks(book, planted)
@@ -259,6 +267,7 @@ def pretend_gpu(monkeypatch):
     return use
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("ok", "code"), [(True, 0), (False, 1)])
 def test_it_ends_with_1_if_a_check_fails(pretend_gpu, tmp_path, capsys, ok, code):
     check = {"measured": "", "ok": ok}
@@ -267,11 +276,13 @@ def test_it_ends_with_1_if_a_check_fails(pretend_gpu, tmp_path, capsys, ok, code
     assert len(written(tmp_path)["epoch"]) == 1
 
 
+@pytest.mark.slow
 def test_it_ends_with_1_if_a_time_breaks(pretend_gpu, capsys):
     pretend_gpu(step(fail(RuntimeError("planted")), "packing"))
     assert gpu.main([]) == 1
 
 
+@pytest.mark.slow
 def test_a_part_alone(pretend_gpu, tmp_path, capsys):
     pretend_gpu(*(step(lambda: {"x": 1}, part) for part in gpu.PARTS if part != "checks"))
     file = tmp_path / "x.json"

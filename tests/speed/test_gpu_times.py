@@ -21,6 +21,7 @@ def times(tmp_path):
     return Times("cpu", Workspace(tmp_path / "home"), images=10, validation=4, repeats=2)
 
 
+@pytest.mark.slow
 def test_an_epoch_beside_its_floor(times):
     row = times.epoch(SMALL)
     seconds = row.pop("samples")
@@ -37,6 +38,7 @@ def test_the_floor_has_the_optimiser_of_a_gpu(times):
     assert times.floor(SMALL).optimiser.defaults["fused"] is True
 
 
+@pytest.mark.slow
 def test_a_training_that_left_its_engine_is_not_timed_as_if_it_had_not(times, monkeypatch):
     def refuse(network, **options):
         def fail(batch):
@@ -84,6 +86,7 @@ def test_goals(times, case, rate, over, goals):
     assert times.goals(case, over) == goals
 
 
+@pytest.mark.slow
 def test_beside_other_loaders(times, tmp_path):
     write_many_pictures(tmp_path / "pictures", 10)
     row = replace(times, repeats=1).beside_peers(SMALL, tmp_path / "pictures", workers=0)
@@ -129,6 +132,7 @@ class Lines:
         return "go\n" if self.left >= 0 else ""
 
 
+@pytest.mark.slow
 def test_a_training_beside_others_trains_an_epoch_for_each_line(monkeypatch, capsys):
     monkeypatch.setattr(gpu_packing.sys, "stdin", Lines(2))
     arguments = "--backbone small_cnn --size 32 --batch 4 --images 8 --device cpu"

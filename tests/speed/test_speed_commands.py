@@ -29,6 +29,7 @@ def run(command, file: Path, *arguments: str) -> dict:
     return content
 
 
+@pytest.mark.slow
 def test_epoch_compares_with_the_floor_round_by_round(tmp_path, capsys):
     content = run(
         epoch,
@@ -51,6 +52,7 @@ def test_epoch_compares_with_the_floor_round_by_round(tmp_path, capsys):
         assert re.search(rf"\| +{column} +\|", out)
 
 
+@pytest.mark.slow
 def test_epoch_can_keep_checkpoints_as_a_run_does(tmp_path):
     content = run(
         epoch,
@@ -61,6 +63,7 @@ def test_epoch_can_keep_checkpoints_as_a_run_does(tmp_path):
     assert len(content["rows"]) == 1
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("workers", ["0", "1"])
 def test_peers_epoch_feeds_one_network_from_all_loaders(tmp_path, workers):
     content = run(
@@ -210,6 +213,7 @@ def test_the_document_names_commands_that_exist():
     assert all(find_spec(name) for name in named)
 
 
+@pytest.mark.slow
 def test_many_trials_counts_what_further_ones_cost(tmp_path, capsys):
     file = tmp_path / "x.json"
     only = ("--only", "plan of what is done")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pytest
 import torch
 from torch import nn
 
@@ -18,12 +19,14 @@ def test_operations_of_a_small_network_by_hand():
     assert count_forward_flops(model, 16, "cpu") == by_hand
 
 
+@pytest.mark.slow
 def test_resnet18_has_its_known_number_of_operations():
     """1.82 G multiply-adds at 224 px with 1000 classes (He et al. 2016, table 1: 1.8e9)."""
     network = BareNetwork("resnet18", size=224, batch=1, steps=1, unseen=0, device="cpu")
     assert abs(network.forward_flops / 2 - 1.814e9) < 0.01e9
 
 
+@pytest.mark.slow
 def test_training_moves_the_weights_and_predicting_does_not():
     network = BareNetwork("small_cnn", size=32, batch=4, steps=2, unseen=300, device="cpu")
     assert [tuple(batch.shape) for batch in network.batches] == [(4, 3, 32, 32)] * 2

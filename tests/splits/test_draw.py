@@ -58,6 +58,7 @@ def scikit_learns(samples, seed) -> list[np.ndarray]:
         return [test for _, test in folds]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", COHORTS)
 def test_parts_are_as_balanced_as_those_of_scikit_learn(name):
     samples = COHORTS[name]

@@ -288,6 +288,7 @@ def test_repeats_that_would_draw_nothing_are_refused():
     assert len(make_folds(official(*SPLITS), SplitRule("official", repeats=2, shots=1))) == 2
 
 
+@pytest.mark.slow
 def test_a_rare_class_is_drawn_into_every_part_where_it_is_possible():
     """Two of three patients of class c must not both be drawn for test."""
     sizes = [9, 1, 12, *range(3, 33)]

@@ -36,6 +36,7 @@ def test_n_patients_train_with_all_their_samples_and_the_other_parts_stay():
         assert sorted([*fold.train, *fold.unused]) == whole.train.tolist()
 
 
+@pytest.mark.slow
 def test_larger_sets_contain_the_smaller_ones():
     samples = cohort(patients=40)
     sets = [set(fold_of(samples, count).train) for count in range(3, 25)]

@@ -58,6 +58,7 @@ def test_a_patient_whose_name_is_that_of_a_sample_is_not_mixed_up_with_it():
     assert units(samples_of(3, ["s002", "s001", "x"])).tolist() == [1, 0, 2]
 
 
+@pytest.mark.slow
 @given(st.lists(st.tuples(st.integers(0, 12), st.integers(-9, 9)), max_size=30), st.randoms())
 def test_units_are_those_of_brute_force_whatever_the_order(links, random):
     patients = [f"p{patient:02d}" for patient, _ in links]

@@ -110,6 +110,7 @@ DAMAGE = {
 }
 
 
+@pytest.mark.slow
 def test_files_of_a_schema_without_a_seal_are_noted(mritk, folder, as_schema):
     as_schema(folder.trial_path("aaaa"), 2)
     code, found = states(mritk, folder)
@@ -162,6 +163,7 @@ def test_two_trials_of_one_identity_are_pointed_out(mritk, folder, sound):
     assert ("trials/bbbb.h5", "duplicate") in found, "bbbb and dddd; the first is named"
 
 
+@pytest.mark.slow
 def test_leftovers_and_a_stale_view_are_cleared_away_and_nothing_else(mritk, folder):
     (folder.path / "trials" / ".x.h5.1.tmp").write_bytes(b"half")
     folder.checkpoint_path("aaaa").parent.mkdir()
@@ -212,6 +214,7 @@ def test_a_trial_that_took_the_place_of_a_torn_one_meanwhile_is_not_moved(folder
     assert folder.status("aaaa") == "finished"
 
 
+@pytest.mark.slow
 def test_a_copy_under_another_name_is_no_trial_and_is_set_aside(mritk, folder):
     shutil.copy(folder.trial_path("bbbb"), folder.trial_path("eeee"))
     ended = mritk("doctor", folder.path)
@@ -350,6 +353,7 @@ def test_scores_of_a_trial_that_was_written_anew_are_stale(mritk, folder, sound)
     assert ("results.h5", "stale") in states(mritk, folder)[1]
 
 
+@pytest.mark.slow
 def test_merge_copies_what_is_new_and_keeps_what_is_there(mritk, folder, sound, tmp_path):
     other = ResultsFolder(tmp_path / "other")
     other.write(sound(id="aaaa", seed=0))
@@ -416,6 +420,7 @@ def test_merging_several_folders_into_a_new_one(mritk, sound, tmp_path):
     assert mritk("merge", tmp_path / "nowhere", "-o", target).code == 2
 
 
+@pytest.mark.slow
 def test_a_trial_that_cannot_be_read_is_no_record(folder):
     truncate(folder)
     assert [isinstance(t, StoreError) for t in folder.trials()] == [True, False, False]

@@ -32,6 +32,7 @@ def test_it_returns_what_the_function_returns_and_raises_what_it_raises(guarded)
     assert root(16, seconds=5) == 4, "and goes on"
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not hasattr(signal, "setitimer"), reason="the system has no such clock")
 def test_what_does_not_come_to_an_end_is_ended_and_the_next_call_is_answered(guarded):
     total = guarded("builtins:sum")

@@ -349,6 +349,7 @@ def group_for_column(file):
     file.create_group("skipped")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "damage",
     [
@@ -381,6 +382,7 @@ def test_classes_keep_their_order(make_record, path):
     assert read_trial(path).task.classes == ("z", "a")
 
 
+@pytest.mark.slow
 def test_a_file_of_schema_1_is_read_as_one_that_was_not_audited(make_record, path, as_schema):
     def change(file):
         del file["audit_json"]
@@ -461,6 +463,7 @@ def test_one_flipped_bit_of_a_prediction_is_noticed(make_record, path):
         read_trial(path)
 
 
+@pytest.mark.slow
 def test_only_a_file_of_an_earlier_schema_may_be_repacked(make_record, path, as_schema):
     """Today a file is known by its bytes; what HDF5 makes of them comes second."""
     record = make_record()
@@ -478,6 +481,7 @@ def reverse_scores(file):
     file["predictions/test/score"][()] = file["predictions/test/score"][()][::-1]
 
 
+@pytest.mark.slow
 def test_a_file_without_a_digest_is_refused_from_schema_3_on(make_record, path, as_schema):
     """Else whoever reverses the scores need only take the digest away."""
     write_trial(make_record(), path)

@@ -71,6 +71,7 @@ WRONG = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", KINDS)
 def test_each_kind_has_a_function_that_raises_an_assertion_error(kind):
     registry = Registry.load([str(BROKEN / f"{kind}s.py")], {"MRITK_DISABLE_PLUGIN_AUTOLOAD": "1"})

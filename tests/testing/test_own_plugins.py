@@ -51,6 +51,7 @@ def coarse(function):
     return partial(function.func, *recipes, **function.keywords)
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("made_small")
 @pytest.mark.parametrize("name", [marked(name) for name in PLUGINS])
 def test_a_plugin_of_the_repository_keeps_every_promise(name, workspace):
@@ -59,6 +60,7 @@ def test_a_plugin_of_the_repository_keeps_every_promise(name, workspace):
     assert sum(verdict.state == "passed" for verdict in verdicts) >= 2
 
 
+@pytest.mark.slow
 def test_a_member_of_a_family_keeps_every_promise(workspace):
     for name in ("timm:resnet10t@scratch", "torchvision:mobilenet_v3_small@scratch"):
         verdicts = list(inspect_backbone(REGISTRY.backbone(name), workspace))

@@ -75,6 +75,7 @@ def test_a_planted_defect_is_found_by_its_check_alone(kind, check, registries, w
     assert set(found) == {check, *ALSO.get((kind, check), ())}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", KINDS)
 def test_a_good_one_passes_every_check(kind, registries, workspace):
     name = "good@made" if kind == "backbones" else "good"

@@ -86,6 +86,7 @@ def assert_same(one, other):
     assert [n for n in expected if not torch.equal(state[n], expected[n])] == []
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("clip", [0.0, 0.1])
 def test_replayed_steps_are_the_eager_ones_bit_for_bit(cuda, clip):
     """Dropout, BatchNorm, clipping and a rate that changes from step to step."""
@@ -255,6 +256,7 @@ def timeless(result):
     return result | {"notes": {**result["notes"], "engine": ""}}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("number", TRAININGS)
 def test_a_training_by_graphs_is_the_same_training_bit_for_bit(number, tmp_path, monkeypatch):
     """Random stages, schedules, unfreezing, low-rank updates, mixing, averages."""
@@ -286,6 +288,7 @@ def stopping_at(last):
     return Augmentation("noise", augment)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("number", TRAININGS[:6])
 @pytest.mark.parametrize("last", [4, 7])
 def test_a_training_by_graphs_that_was_stopped_resumes_as_if_it_had_not_been(

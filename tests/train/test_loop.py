@@ -85,6 +85,7 @@ def test_without_stages_the_network_is_scored_as_it_begins(make_setup, unseen):
     assert fitted.notes["selected_epoch"] == 0
 
 
+@pytest.mark.slow
 def test_permuted_labels_give_chance(make_setup, bands, workspace):
     """Only the images can tell the classes; labels without a bearing on them cannot be learnt."""
     labels = np.random.default_rng(5).permutation(np.arange(72) % 2)
@@ -122,6 +123,7 @@ def test_volumes_of_float_pixels_are_learnt_in_the_same_way(make_setup, workspac
     assert accuracy(fitted, Subset.of(samples, TEST, workspace)) > 0.9
 
 
+@pytest.mark.slow
 def test_a_regression_predicts_in_the_unit_of_its_target(make_setup, workspace):
     rng = np.random.default_rng(0)
     ages = rng.uniform(20, 90, 72)

@@ -195,6 +195,7 @@ class Stop(BaseException):
     """A stop that no handler of errors catches."""
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("at", [1, 4, 9])
 def test_a_training_that_was_stopped_resumes_as_if_it_had_not_been(at, tmp_path):
     def attempt(stop):

@@ -35,6 +35,7 @@ STAGES = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("stages", STAGES.values(), ids=STAGES)
 @pytest.mark.parametrize("head_start", ["random", "probe"])
 def test_the_network_is_gone_with_its_training(
@@ -48,6 +49,7 @@ def test_the_network_is_gone_with_its_training(
     assert not any(reference() is not None for reference in alive)
 
 
+@pytest.mark.slow
 def test_the_forecast_of_memory_keeps_nothing(without_collector):
     network = nn.Sequential(nn.Conv2d(3, 4, 3), nn.BatchNorm2d(4), nn.ReLU(), nn.Sigmoid())
     estimate_memory(network, network, torch.rand(2, 3, 16, 16), optimizer="adamw")

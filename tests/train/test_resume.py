@@ -63,6 +63,7 @@ def stopped(number, folder, at, **fields):
     return False
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("number", TRAININGS)
 def test_stops_at_random_batches_change_nothing(number, tmp_path):
     """Random stages, optimisers, schedules, early stopping, mixing, averages; see the module.
@@ -96,6 +97,7 @@ def recipe(tmp_path):
     )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("every", [0.0, 1e9], ids=["each step", "each epoch"])
 def test_a_stop_at_every_single_batch(recipe, tmp_path, every):
     """An attempt that makes one step and is stopped again gets nowhere without checkpoints in
@@ -113,6 +115,7 @@ def test_a_stop_at_every_single_batch(recipe, tmp_path, every):
     assert whole(0, tmp_path, **fields) == (expected, 0)
 
 
+@pytest.mark.slow
 def test_a_training_that_is_resumed_repeats_no_step(recipe, tmp_path):
     fields = {"parameters": recipe, "every": 0.0}
     _, batches = whole(0, tmp_path, **fields)
@@ -120,6 +123,7 @@ def test_a_training_that_is_resumed_repeats_no_step(recipe, tmp_path):
     assert whole(0, tmp_path, **fields)[1] == batches - 8
 
 
+@pytest.mark.slow
 def test_a_stop_after_the_last_step_of_an_epoch_and_before_its_end(recipe, tmp_path):
     """Nothing is left to be trained, and the validation part has not been looked at."""
     fields = {"parameters": recipe, "every": 0.0}
@@ -140,6 +144,7 @@ def test_a_stop_after_the_last_step_of_an_epoch_and_before_its_end(recipe, tmp_p
     assert trained == batches - 15
 
 
+@pytest.mark.slow
 def test_a_head_that_began_as_a_probe_is_not_fitted_again(tmp_path):
     setup = make_setup(1, tmp_path)
     setup.checkpoint.close()
@@ -156,6 +161,7 @@ def test_a_head_that_began_as_a_probe_is_not_fitted_again(tmp_path):
     assert whole(1, tmp_path, **fields)[0] == expected
 
 
+@pytest.mark.slow
 def test_history_and_notes_are_those_of_the_whole_training(recipe, tmp_path):
     fields = {"parameters": recipe, "every": 1e9}
     expected, _ = whole(0, tmp_path, **fields)
@@ -169,6 +175,7 @@ def test_history_and_notes_are_those_of_the_whole_training(recipe, tmp_path):
     assert found["notes"] == expected["notes"]
 
 
+@pytest.mark.slow
 def test_the_time_before_a_stop_counts(recipe, tmp_path, monkeypatch):
     """An epoch that was interrupted took as long as both of its parts."""
     clock = [0.0]
@@ -217,6 +224,7 @@ def of_another_version(path):
     other.close()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("harm", "reason"),
     [

@@ -91,6 +91,7 @@ def test_each_stage_starts_from_the_best_state_so_far(record, script):
     assert trained.fitted.notes["selected_epoch"] == 1
 
 
+@pytest.mark.slow
 def test_a_stage_that_restarts_selection_trains_on_where_the_former_best_is_out_of_reach(
     record, script
 ):

@@ -7,6 +7,7 @@ import json
 import pytest
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["mri", "rand_augment", "trivial_augment"])
 def test_a_run_with_an_augmentation_is_a_row_of_its_own(run_toy, name):
     ended = run_toy("--seeds", 1, "-a", name, "--json")
@@ -16,6 +17,7 @@ def test_a_run_with_an_augmentation_is_a_row_of_its_own(run_toy, name):
     assert name in json.dumps(row)
 
 
+@pytest.mark.slow
 def test_a_trial_of_an_earlier_revision_is_not_taken_for_one_of_today(
     run_toy, mritk, tmp_path, monkeypatch
 ):

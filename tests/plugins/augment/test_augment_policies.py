@@ -148,6 +148,7 @@ def test_magnitudes_and_signs_are_those_of_torchvision(policy, size):
         torch.testing.assert_close(table[number], expected.float())
 
 
+@pytest.mark.slow
 def test_operations_and_signs_are_drawn_evenly():
     step = draw_step(torch.zeros(14_000, 1, 64, 64), seeded(), LIMITS, magnitude=9)
     counts = torch.bincount(step.operations, minlength=14)
@@ -171,6 +172,7 @@ def test_trivial_augment_draws_every_magnitude():
 # -- sequences ---------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_a_batch_gives_what_its_images_give_alone():
     """Every pair of operations, in one batch: groups are taken apart and put back in place."""
     pairs = [(one, two) for one in OPERATIONS for two in OPERATIONS]

@@ -346,6 +346,7 @@ def test_a_folder_that_is_not_there(tmp_path):
         Registry.load(environ={}).dataset(f"dicom:{tmp_path / 'nowhere'}")
 
 
+@pytest.mark.slow
 def test_the_table_of_pseudonyms_is_printed_for_those_who_have_the_data(cohort):
     root = cohort()
     command = [sys.executable, "-m", "mritk_dicom", str(root)]

@@ -110,6 +110,7 @@ def test_damaged_pixels_are_told_when_they_are_read(tmp_path, write_slice):
         read_slice(path)
 
 
+@pytest.mark.slow
 def test_no_byte_that_is_wrong_makes_a_traceback(tmp_path, write_slice):
     """Whatever a damaged file holds, it is read, or refused as data."""
     content = write_slice(tmp_path / "1.mat").read_bytes()

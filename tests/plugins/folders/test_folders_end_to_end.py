@@ -103,6 +103,7 @@ def test_bids_as_volumes(auroc, study, tmp_path):
     assert score > 0.8
 
 
+@pytest.mark.slow
 def test_a_manifest_of_images_with_patients_and_splits(auroc, tmp_path):
     rng = np.random.default_rng(0)
     lines = ["path;label;patient;split"]
@@ -133,6 +134,7 @@ def test_a_corrupt_volume_is_named_and_can_be_skipped(mritk, toy, fast_protocol,
     assert mritk(*arguments, "--skip-unreadable").code == 0
 
 
+@pytest.mark.slow
 def test_a_kaggle_archive(mritk, toy, fast_protocol, tmp_path):
     """As it is downloaded: one zip with Training and Testing inside."""
     generator = np.random.default_rng(0)

@@ -329,6 +329,7 @@ def test_a_volume_that_memory_cannot_hold_is_refused_before_it_is_unpacked(tmp_p
     assert peak(path, r"needs \d+\.\d GB of memory.* are free") < 4 << 20
 
 
+@pytest.mark.slow
 def test_reading_takes_little_more_than_twice_the_memory_of_the_volume(tmp_path, write_nifti):
     volume = np.random.default_rng(0).integers(1, 1000, (64, 256, 256)).astype(np.int16)
     path = write_nifti(tmp_path / "v.nii", volume)

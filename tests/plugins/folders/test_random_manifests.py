@@ -88,6 +88,7 @@ def oracle(content: bytes, *, delimiter, encoding, **_) -> pd.DataFrame:
     return frame.rename(columns=str.lower)
 
 
+@pytest.mark.slow
 @QUICK
 @given(tables())
 def test_a_table_is_read_as_pandas_reads_it(folder, table):
@@ -104,6 +105,7 @@ def test_a_table_is_read_as_pandas_reads_it(folder, table):
         assert [row.cells[column] for row in found.rows] == expected[column].str.strip().tolist()
 
 
+@pytest.mark.slow
 @QUICK
 @given(tables())
 def test_a_manifest_is_read_right_or_refused_with_its_place(folder, table):

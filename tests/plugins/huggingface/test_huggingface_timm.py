@@ -129,6 +129,7 @@ def test_a_torch_file_that_would_run_code_is_refused(model, registry, workspace,
     assert not (tmp_path / "ran").exists()
 
 
+@pytest.mark.slow
 def test_a_missing_an_extra_and_a_misshapen_tensor_are_refused(
     hub, whole, model, registry, workspace
 ) -> None:

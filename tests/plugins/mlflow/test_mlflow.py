@@ -137,6 +137,7 @@ def test_an_error_of_any_length_is_told(run_toy, database, failing, toy):
 # -- through a server --------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_a_server_is_told_and_stdout_stays_json(run_toy, server, stored):
     ended = run_toy("--seeds", 1, "--json")
     assert ended.code == 0

@@ -146,6 +146,7 @@ def test_a_folder_that_is_read_only(
     stored_as_without_tracker("--seeds", 1)
 
 
+@pytest.mark.slow
 def test_without_mlflow_installed_a_line_says_what_to_install(
     run_toy, database, monkeypatch, stored_as_without_tracker, assert_one_warning
 ):

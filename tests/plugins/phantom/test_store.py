@@ -32,6 +32,7 @@ def no_generation(monkeypatch):
     monkeypatch.setattr(store, "generate", refuse)
 
 
+@pytest.mark.slow
 def test_the_same_seed_gives_the_same_bytes_with_any_number_of_workers(tmp_path):
     one = store.ensure(Workspace(tmp_path / "one"), TINY, workers=1)
     many = store.ensure(Workspace(tmp_path / "many"), TINY, workers=3)

@@ -69,6 +69,7 @@ def cube_or_die(number):
     return cube(number)
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(sys.platform == "win32", reason="Windows has no SIGKILL")
 def test_a_job_is_told_to_be_lost_as_soon_as_its_worker_is_dead():
     assert list(run(cube_or_die, [1, 2, 3], 1)) == [1, LostJob(2, "was killed by SIGKILL"), 27]
@@ -226,6 +227,7 @@ def alive(pid):
         return False
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(sys.version_info < (3, 11), reason="Python 3.10 knows no safe path")
 def test_modules_beside_the_data_are_not_imported_by_workers(tmp_path, monkeypatch):
     """A ``pickle.py`` among the data would be run by each worker before anything else."""

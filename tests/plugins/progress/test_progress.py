@@ -290,6 +290,7 @@ def command(toy, fast_protocol, tmp_path):
     return [sys.executable, "-m", "mritk", *map(str, arguments)]
 
 
+@pytest.mark.slow
 def test_a_run_into_a_file_has_rows_and_no_bar(run_toy):
     ended = run_toy("--seeds", 1)
     assert ended.code == 0

@@ -107,6 +107,7 @@ def test_a_changed_table_is_another_trial(run_toy, path, tmp_path):
     assert len(trials()) == 2
 
 
+@pytest.mark.slow
 def test_an_image_that_pooling_uses_up_is_an_error_with_a_way_out(path, run_toy):
     pools = '  { layer = "max_pool", size = 4 },\n' * 2
     path.write_text(TABLE.replace("]\n", f"{pools}]\n"))
@@ -115,6 +116,7 @@ def test_an_image_that_pooling_uses_up_is_an_error_with_a_way_out(path, run_toy)
     assert "set image_size in the protocol" in ended.err
 
 
+@pytest.mark.slow
 def test_a_kept_network_is_handed_out_where_its_table_is(
     run_toy, mritk, path, tmp_path, monkeypatch
 ):

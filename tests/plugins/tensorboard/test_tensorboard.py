@@ -51,6 +51,7 @@ def assert_shows(folder: Path, history) -> None:
         np.testing.assert_array_equal([np.float32(scalar.value) for scalar in shown], values)
 
 
+@pytest.mark.slow
 def test_every_trial_has_a_folder_with_its_stored_history(
     run_toy, board, stored, stored_as_without_tracker, caplog
 ):
@@ -66,6 +67,7 @@ def test_every_trial_has_a_folder_with_its_stored_history(
     stored_as_without_tracker("--seeds", 2)
 
 
+@pytest.mark.slow
 def test_the_table_of_hyperparameters_says_which_trial_it_is(run_toy, board, stored):
     run_toy("--seeds", 1)
     (trial,) = stored().values()
@@ -86,6 +88,7 @@ def test_the_table_of_hyperparameters_says_which_trial_it_is(run_toy, board, sto
     assert {column.name.tag for column in columns} == {"loss/train", "loss/val", "selection"}
 
 
+@pytest.mark.slow
 def test_a_trial_trained_again_gets_a_folder_of_its_own(run_toy, board, stored):
     run_toy("--seeds", 1)
     run_toy("--seeds", 1)  # nothing to do: nothing is written
@@ -97,6 +100,7 @@ def test_a_trial_trained_again_gets_a_folder_of_its_own(run_toy, board, stored):
     assert_shows(first.with_name(f"{first.name}.2"), trial.history)
 
 
+@pytest.mark.slow
 def test_a_trial_that_is_resumed_continues_its_curves(run_toy, board, stored, stop):
     """Epoch 2 was shown but lost, and is trained again: the curve has it once."""
     assert run_toy("--seeds", 1, *stop).code == 130
@@ -118,6 +122,7 @@ def test_trials_of_other_processes_are_shown_once_each(run_toy, board, stored):
         assert_shows(folder_of(board, trial), trial.history)
 
 
+@pytest.mark.slow
 def test_a_failed_trial_shows_its_error(run_toy, board, stored, failing):
     assert run_toy("--seeds", 1).code == 3
     (trial,) = stored().values()
@@ -150,6 +155,7 @@ def assert_one_warning(caplog):
     return check
 
 
+@pytest.mark.slow
 def test_a_folder_that_cannot_be_made_is_one_line(
     run_toy, board, stored_as_without_tracker, assert_one_warning
 ):
@@ -172,6 +178,7 @@ def test_a_folder_that_is_read_only_is_one_line(
     stored_as_without_tracker("--seeds", 1)
 
 
+@pytest.mark.slow
 def test_a_writer_that_fails_in_the_middle_is_one_line(
     run_toy, board, monkeypatch, stored_as_without_tracker, assert_one_warning
 ):
@@ -186,6 +193,7 @@ def test_a_writer_that_fails_in_the_middle_is_one_line(
     stored_as_without_tracker("--seeds", 2)
 
 
+@pytest.mark.slow
 def test_a_writer_that_hangs_holds_nothing_up(
     run_toy, board, monkeypatch, stored_as_without_tracker, assert_one_warning
 ):
@@ -200,6 +208,7 @@ def test_a_writer_that_hangs_holds_nothing_up(
     stored_as_without_tracker("--seeds", 2)
 
 
+@pytest.mark.slow
 def test_without_tensorboard_installed_a_line_says_what_to_install(
     run_toy, board, monkeypatch, stored_as_without_tracker, assert_one_warning
 ):

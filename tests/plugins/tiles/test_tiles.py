@@ -120,6 +120,7 @@ def test_a_tile_has_the_same_digest_in_every_cohort_that_holds_it(open_tiles):
 # -- the cue ---------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_the_cue_fades_with_every_step_down_the_ladder():
     """One tile drawn as either class differs in the cue alone: how much, in grey levels?"""
     upright, level = drawn_as_both(6)
@@ -187,6 +188,7 @@ def test_the_drawn_spectrum_is_the_declared_one():
     assert found == pytest.approx(expected / declared[grain].mean(), rel=0.1)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("blur", [0.0, 2.5])
 def test_mean_variance_and_coarse_content_are_the_same_in_both_classes(blur):
     upright, level = drawn_as_both(12, blur=blur)

@@ -91,6 +91,7 @@ def test_stages_hold_every_tensor_exactly_once_from_stem_to_output(
     assert names[-1] in stages[-1].tensors
 
 
+@pytest.mark.slow
 def test_stages_carry_the_names_of_their_modules() -> None:
     names = {}
     for model in ("resnet18", "convnext_tiny", "densenet121"):

@@ -59,6 +59,7 @@ def test_a_file_is_fetched_and_loaded_with_full_proof(hub, run: Run) -> None:
     assert proof.strip() == f"{len(state) - 2} of {len(state) - 2} tensors matched"
 
 
+@pytest.mark.slow
 def test_a_file_once_fetched_needs_no_network(hub, run: Run) -> None:
     hub.files[FILE] = b"weights"
     path = run(ONLINE).stdout.strip()
@@ -88,6 +89,7 @@ def test_offline_without_the_file_says_where_to_get_it_and_where_to_put_it(
     assert hub.requests == []
 
 
+@pytest.mark.slow
 def test_a_file_that_the_hub_does_not_have_is_unavailable(hub, run: Run) -> None:
     done = run(ONLINE)
 
@@ -96,6 +98,7 @@ def test_a_file_that_the_hub_does_not_have_is_unavailable(hub, run: Run) -> None
     assert len(done.stdout.splitlines()) == 1
 
 
+@pytest.mark.slow
 def test_without_a_network_it_fails_at_once(hub, run: Run) -> None:
     start = time.monotonic()
 
@@ -106,6 +109,7 @@ def test_without_a_network_it_fails_at_once(hub, run: Run) -> None:
     assert time.monotonic() - start < 15
 
 
+@pytest.mark.slow
 def test_a_wrong_body_of_the_right_length_is_damaged(hub, run: Run) -> None:
     hub.files[FILE], hub.sent[FILE] = b"the weights", b"a gateway's"
 

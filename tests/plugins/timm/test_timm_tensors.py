@@ -60,6 +60,7 @@ def test_the_features_under_timms_classifier_give_timms_logits(model: str, tmp_p
     assert loaded.report.matched == loaded.report.total == len(whole.state_dict()) - 2
 
 
+@pytest.mark.slow
 def test_inceptions_auxiliary_classifier_goes_with_the_classifier() -> None:
     with torch.device("meta"):
         whole = dict(timm.create_model("inception_v3", aux_logits=True).state_dict())
@@ -70,6 +71,7 @@ def test_inceptions_auxiliary_classifier_goes_with_the_classifier() -> None:
     assert set(kept) == set(skeleton("inception_v3").state_dict())
 
 
+@pytest.mark.slow
 def test_a_curated_file_loads_with_full_proof(tmp_path: Path) -> None:
     whole = timm.create_model("resnet18")
 
@@ -101,6 +103,7 @@ def test_position_embeddings_of_another_size_are_refused_and_not_resampled(tmp_p
         load(*records("test_vit"), other, tmp_path)
 
 
+@pytest.mark.slow
 def test_names_of_the_original_publication_are_translated_by_timm() -> None:
     # Swin's first files also hold tables that the network computes itself.
     model = "swin_tiny_patch4_window7_224"

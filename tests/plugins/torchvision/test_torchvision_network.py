@@ -102,6 +102,7 @@ def test_exactly_the_classifier_goes_and_all_else_is_proven(tmp_path: Path) -> N
     assert loaded.num_features == 1024
 
 
+@pytest.mark.slow
 def test_an_extra_a_missing_and_a_misnamed_tensor_are_refused(tmp_path: Path) -> None:
     whole = dict(models.mobilenet_v3_small().state_dict())
     first = next(iter(whole))
@@ -122,6 +123,7 @@ def test_a_network_that_asks_for_the_version_of_its_state_dict_loads(tmp_path: P
     assert load(*records("mnasnet0_5"), whole, tmp_path).report is not None
 
 
+@pytest.mark.slow
 def test_densenets_file_with_its_older_names_loads(tmp_path: Path) -> None:
     whole = models.densenet121().state_dict()
     # The published file calls the layers norm.1, conv.1, …; and knows no num_batches_tracked.
@@ -154,6 +156,7 @@ def test_the_transformers_file_with_its_older_names_is_renamed() -> None:
     assert list(network_tensors("vit_b_32", older)) == own
 
 
+@pytest.mark.slow
 def test_inception_normalises_inside_from_the_start_and_has_no_auxiliary_output() -> None:
     with torch.device("meta"):
         for name in ("inception_v3", "googlenet"):
