@@ -33,7 +33,7 @@ class SliceNetwork(nn.Module):
         network: nn.Module,
         gate: nn.Module | None,
         options: SliceOptions,
-        sides: tuple[int, int] | None,
+        sides: tuple[int, ...] | None,
         interpolation: str,
     ) -> None:
         super().__init__()
@@ -90,7 +90,7 @@ def build(
     """
     network = inner()
     size = options.size or contract.size
-    sides = (size, size) if isinstance(size, int) else size and (size[0], size[1])
+    sides = (size, size) if isinstance(size, int) else size
     gate = None
     if options.pool == "attention":
         tried = sides or (max(ANY_SIZE, contract.minimum or 0),) * 2
