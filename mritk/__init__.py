@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from mritk.lazy_import import lazy_names
 
 if TYPE_CHECKING:
+    from mritk.backbone import Backbone as Backbone
     from mritk.data.derived import Derived as Derived
     from mritk.data.derived import kept as kept
     from mritk.data.grid import Grid as Grid
@@ -93,6 +94,7 @@ if TYPE_CHECKING:
 __version__ = "0.1.0"
 
 _PUBLIC = {
+    "mritk.backbone": "Backbone",
     "mritk.data.derived": "Derived kept",
     "mritk.data.grid": "Grid",
     "mritk.data.input_contract": "InputContract",

@@ -29,15 +29,22 @@ class Backbone:
     Attributes:
         architecture: The network.
         weights: The pretrained weights; None: random initialisation.
+        inner: The backbone that this one is made around, by a family that ``wraps``; else None.
     """
 
     architecture: Architecture
     weights: Weights | None = None
+    inner: Backbone | None = None
 
     @property
     def name(self) -> str:
         """The canonical name, as shown in tables: ``densenet121@radimagenet``."""
         return f"{self.architecture.name}@{self.weights.name if self.weights else SCRATCH}"
+
+    @property
+    def chain(self) -> tuple[Backbone, ...]:
+        """This backbone, the one that it is made around, the one in that, and so on."""
+        return (self, *(self.inner.chain if self.inner else ()))
 
     def normalised(self, rule: Normalisation, again: Sequence[str] = ()) -> Backbone:
         """Return the backbone with the normalisation of a protocol.
@@ -86,7 +93,9 @@ class Backbone:
         if contract is self.input:
             return self
         weights = None if self.weights is None else replace(self.weights, input=contract)
-        return Backbone(replace(self.architecture, input=contract), weights)
+        return replace(
+            self, architecture=replace(self.architecture, input=contract), weights=weights
+        )
 
     @property
     def identity(self) -> dict[str, Any]:
@@ -104,6 +113,8 @@ class Backbone:
             from_file = self.weights.name.startswith(FILE_PREFIX)
             identity["weights"] = "" if from_file else self.weights.name
             identity["sha256"] = self.weights.sha256
+        if within := [b.architecture.origin.digest for b in self.chain[1:]]:
+            identity["inner plugins"] = within
         return identity
 
     @property

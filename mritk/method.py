@@ -215,6 +215,8 @@ class Method(Record):
         uses_backbone: False for a method with its own model; its trials then have the
             backbone ``none``.
         uses_augmentation: False for a method that cannot augment; only ``none`` is then allowed.
+        tasks: Kinds of tasks that it can learn, such as ``("segmentation",)``: other data are
+            refused before they are read. Empty: any, or ``fit`` refuses them.
     """
 
     name: str
@@ -222,3 +224,4 @@ class Method(Record):
     parameters: type[Any]
     uses_backbone: bool = True
     uses_augmentation: bool = True
+    tasks: tuple[str, ...] = ()

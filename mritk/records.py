@@ -179,11 +179,20 @@ class Family(Record):
         return rest if ours else None
 
 
+@dataclass(frozen=True)
 class BackboneFamily(Family):
     """A family of backbones: ``resolve`` returns one architecture, and weights for it.
 
     Yield it from ``mritk_backbones``.
+
+    Attributes:
+        wraps: True if the member is another backbone, of any plugin, such as ``resnet18@imagenet``
+            in ``slices:resnet18@imagenet``. ``resolve`` then receives that :class:`mritk.Backbone`
+            in place of text, and returns an architecture around its network and, if it has
+            weights, these for the new network. mritk names both after the other backbone.
     """
+
+    wraps: bool = False
 
 
 @dataclass(frozen=True)

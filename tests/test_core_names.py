@@ -27,7 +27,7 @@ from mritk.testing.plugin import PluginUnderTest, benchmarks_can_be_read
 CORE = Path(__file__).parents[1] / "mritk"
 # Names that are words of the field or libraries, which the core means where it says them.
 WORDS = {"affine", "bids", "dicom", "flip", "folder", "gamma", "hf", "manifest", "motion", "mri"}
-WORDS |= {"none", "spike", "tiles", "timm", "torchvision"}
+WORDS |= {"none", "slices", "spike", "tiles", "timm", "torchvision"}
 
 
 def provided_names() -> set[str]:

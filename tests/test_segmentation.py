@@ -229,3 +229,16 @@ def test_other_predictions_than_label_maps_fail_the_trial_in_one_line(
     ended = mritk("run", "-p", plugin, "-d", "balls", "--protocol", "between", "-o", tmp_path / "r")
     assert ended.code == 3
     assert message in ended.err
+
+
+def test_a_method_for_labels_of_whole_scans_is_refused_before_anything_is_read(mritk, tmp_path):
+    plugin = tmp_path / "balls.py"
+    plugin.write_text(
+        PLUGIN.replace("Parameters, uses", 'Parameters, tasks=("segmentation",), uses')
+    )
+    ended = mritk("run", "-p", plugin, "-d", "balls", "-b", "small_cnn", "-o", tmp_path / "r")
+    assert ended.code == 2
+    assert (
+        "balls has label maps of whole, core, but protocol quick trains with finetune, which is "
+        "for classification and regression; use --protocol between or --protocol high"
+    ) in ended.err

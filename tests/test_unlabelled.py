@@ -79,8 +79,27 @@ def test_a_trial_without_scores_is_finished_shown_and_no_row_of_a_table(mritk, c
     for command, code in (("doctor", 0), ("rescore", 0), ("leaderboard", 5), ("differences", 5)):
         ended = mritk(command, results)
         assert ended.code == code, ended.err
+        said = f"1 trial in {results} learned from unlabelled data and has no scores to rank"
+        assert (said in ended.err) == (code == 5)
+        assert (f"'mritk show {record.id[:8]} --results {results}' shows it" in ended.err) == (
+            code == 5
+        )
     for command in ("show", "verify"):
         assert mritk(command, record.id, "--results", results).code == 0
     refused = mritk("card", record.id, "--results", results)
     assert refused.code == 2
     assert "learned from unlabelled data and has no scores" in refused.err
+
+
+@pytest.mark.parametrize("protocol", ["quick", "linear_probe"])
+def test_a_method_for_labels_is_refused_before_anything_is_read(mritk, tmp_path, protocol):
+    plugin = tmp_path / "noise.py"
+    plugin.write_text(PLUGIN)
+    asked = ("-p", plugin, "-d", "noise", "--protocol", protocol, "-b", "small_cnn")
+    ended = mritk("run", *asked, "-o", tmp_path / "results")
+    assert ended.code == 2
+    assert f"noise has no targets, but protocol {protocol} trains with" in ended.err
+    assert "which is for classification and regression" in ended.err
+    assert "'mritk plugins new NAME --kind method' begins one" in ended.err
+    plugin.write_text(PLUGIN.replace("Parameters, uses", 'Parameters, tasks=("unlabelled",), uses'))
+    assert "; use --protocol pretrain\n" in mritk("run", *asked, "-o", tmp_path / "results").err

@@ -180,17 +180,21 @@ def _percent(share: float) -> str:
 
 @click.command()
 @click.option("--tables", default=400, show_default=True, help="Tables per world.")
+@click.option(
+    "--of-one-row", default=1000, show_default=True, help="Tables of worlds where one row counts."
+)
 @click.option("--resamples", default=1000, show_default=True, help="Resamples per table.")
 @click.option("--kept", type=click.Path(path_type=Path), help="File of the counts of each world.")
-def main(tables: int, resamples: int, kept: Path | None) -> None:
+def main(tables: int, of_one_row: int, resamples: int, kept: Path | None) -> None:
     """Print the tables of docs/statistics.md."""
     from tabulate import tabulate
 
-    known, size = Kept(kept), (tables, resamples)
+    known = Kept(kept)
     worlds: Mapping[str, World] = {**DRAWN, **TRAINED}
     rows = []
     for name, world in worlds.items():
         generator = "drawn" if name in DRAWN else "trained"
+        size = (of_one_row if name in UNSTABLE else tables, resamples)
         found = known.counts((name, *size), partial(count, world, *size))
         told = cells(found[BALANCED], first=name in UNSTABLE)
         rows.append([generator, name, *told])
@@ -207,6 +211,7 @@ def main(tables: int, resamples: int, kept: Path | None) -> None:
     click.echo(tabulate(rows, ["scores", "world", *headings], tablefmt="github"))
     rows = []
     for name in OTHERS:
+        size = (tables, resamples)
         others = partial(count, DRAWN[name], *size, metrics=OTHER_METRICS)
         found = known.counts((name, "other metrics", *size), others)
         rows += [[name, metric, *cells(rates)] for metric, rates in found.items()]

@@ -1,12 +1,13 @@
 """Are equal recipes, and their ensembles, called equal? Count it where the truth is known.
 
-    python -m benchmarks.evidence.ensembles
+    python -m benchmarks.evidence.ensembles --tables 1000
 
 Rows of a table may differ in backbone, augmentation, protocol or method; what is tested knows
 nothing of that, so equal recipes are the equal rows of :mod:`benchmarks.evidence.simulated`, here
 with runs that differ more under one recipe than under the other. Beside each row stands the
 ensemble of its seeds, as ``mritk leaderboard --ensemble seeds`` has it. Ensembles of equal recipes
-are equal too; an ensemble and a row it is made of are not, and are not counted.
+are equal too; an ensemble and a row it is made of are not, and are not counted. With --world and
+--first-seed, further tables of one world are drawn.
 """
 
 from __future__ import annotations
@@ -62,11 +63,11 @@ def with_ensembles(table: Table) -> Table:
     return found
 
 
-def rates(world: World, tables: int, resamples: int) -> Rates:
-    """Draw tables and count verdicts on what is truly equal, after Holm over all pairs."""
+def rates(world: World, seeds: range, resamples: int) -> Rates:
+    """Draw a table of each seed; count verdicts on what is truly equal, after Holm over all."""
     metric = quick_metric("balanced_accuracy")
     counted = []
-    for seed in range(tables):
+    for seed in seeds:
         drawn = world.table(seed)
         alone = Evidence(drawn, [metric], resamples).all_pairs(metric)
         beside = with_ensembles(drawn)
@@ -84,23 +85,32 @@ def _any(pairs: Sequence[Comparison]) -> bool:
 
 @click.command()
 @click.option("--tables", default=300, show_default=True, help="Tables per world.")
+@click.option("--first-seed", default=0, show_default=True, help="Seed of the first table.")
+@click.option("--world", "names", multiple=True, type=click.Choice(list(WORLDS)), help="Only this.")
 @click.option("--resamples", default=500, show_default=True, help="Resamples per table.")
-def main(tables: int, resamples: int) -> None:
-    """Print the table of docs/statistics.md."""
+def main(tables: int, first_seed: int, names: Sequence[str], resamples: int) -> None:
+    """Print the table of docs/statistics.md: shares of tables, with intervals of 95 %."""
     from tabulate import tabulate
 
     rows = []
-    for name, world in WORLDS.items():
-        found = rates(world, tables, resamples)
+    for name in names or WORLDS:
+        world = WORLDS[name]
+        found = rates(world, range(first_seed, first_seed + tables), resamples)
+        told = [share_text(share, tables) for share in (found.recipes, found.beside)]
         # Runs that differ more gain more by an ensemble: only recipes are equal then.
-        of_ensembles = _percent(found.ensembles) if world.unstable == 1 else "not equal"
-        rows.append([name, _percent(found.recipes), _percent(found.beside), of_ensembles])
+        equal = world.unstable == 1
+        told.append(share_text(found.ensembles, tables) if equal else "not equal")
+        rows.append([name, *told])
     heads = ["world", "recipes", "recipes beside ensembles", "ensembles of seeds"]
     print(tabulate(rows, heads, tablefmt="github"))
 
 
-def _percent(share: float) -> str:
-    return f"{100 * share:.1f} %"
+def share_text(share: float, tables: int) -> str:
+    """Return a share of tables in percent, with its exact interval of 95 % (Clopper & Pearson)."""
+    from scipy.stats import binomtest
+
+    ends = binomtest(round(share * tables), tables).proportion_ci()
+    return f"{100 * share:.1f} % [{100 * ends.low:.1f}, {100 * ends.high:.1f}]"
 
 
 if __name__ == "__main__":

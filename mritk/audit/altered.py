@@ -12,9 +12,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from mritk.audit.explain import AS_IS, Explained, explained
-from mritk.audit.nearest import coarsest, nearest
+from mritk.audit.explain import AS_IS, EQUALISED, Explained, explained
+from mritk.audit.nearest import SMOOTH, coarsest, nearest
 from mritk.audit.register import grid, halved, refined, roughly_registered, warped
+from mritk.audit.search import structure
 from mritk.audit.symmetry import symmetries
 from mritk.machine.in_threads import in_threads
 
@@ -22,6 +23,11 @@ from mritk.machine.in_threads import in_threads
 # which nothing would explain the one by the other.
 LIKELY = (0.88, 0.87, 0.86)
 FINER = (64, 128)
+
+# Equalising a picture amplifies the noise of its background, so that it may not be likely as it is.
+# Equalised both, copies correlate at 0.9999 and above in their coarsest structure; pairs above this
+# are registered so if they are not likely as they are.
+EVENLY_ALIKE = 0.99
 
 BATCH = 64
 
@@ -83,16 +89,17 @@ def altered_copies(
     """
     if len(rows) < 2:
         return
-    small, evened = coarsest(pictures.detail, rows)
-    i, j, turn = _distinct_pairs(*nearest(small, evened, lambda share: progress(share / 2)))
+    small = coarsest(pictures.detail, rows)
+    i, j, turn = _distinct_pairs(*nearest(*small, lambda share: progress(share / 2)))
     if not len(i):
         return
+    comparison = _Comparison(pictures, rows, small)
 
     batches = [slice(start, start + BATCH) for start in range(0, len(i), BATCH)]
 
     def compare(number: int) -> Altered:
         batch = batches[number]
-        return _compared(pictures, rows, small, i[batch], j[batch], turn[batch])
+        return comparison.of(i[batch], j[batch], turn[batch])
 
     accepted = []
     for number, part in enumerate(in_threads(compare, len(batches)), 1):
@@ -147,34 +154,61 @@ def _laid(pictures: np.ndarray, j: np.ndarray, turn: np.ndarray) -> np.ndarray:
     return other
 
 
-def _compared(
-    pictures: Pictures,
-    rows: np.ndarray,
-    small: np.ndarray,
-    i: np.ndarray,
-    j: np.ndarray,
-    turn: np.ndarray,
-) -> Altered:
-    """Compare pairs of ``rows`` from coarse to fine, leaving off as soon as one is hopeless."""
-    detail = pictures.detail
-    first, which = np.unique(i, return_inverse=True)
-    maps, found = roughly_registered(small[first], _laid(small, j, turn), which)
-    for least, side in zip(LIKELY, (*FINER, None), strict=True):
-        likely = found > least
-        i, j, turn, maps = i[likely], j[likely], turn[likely], maps[likely]
-        if not len(i) or side is None:
-            break
-        one, other = (
-            detail[rows[i], AS_IS].astype(np.float32),
-            _laid(detail[:, AS_IS], rows[j], turn),
-        )
-        while one.shape[1] > side:
-            one, other = halved(one), halved(other)
-        maps, found = refined(one, other, maps)
-    if not len(i):
-        return Altered(i, j, turn, Explained(maps, *np.zeros((4, 0))))
-    shown, other_shown = pictures.content(rows[i]), pictures.content(rows[j])
-    other_shown, _ = warped(_laid(other_shown, np.arange(len(j)), turn), maps)
-    within = (shown > 0.5) & (other_shown > 0.5)
-    one, other = detail[rows[i]].astype(np.float32), _laid(detail, rows[j], turn)
-    return Altered(i, j, turn, explained(one, other, maps, within))
+class _Comparison:
+    """Compares pairs of M pictures from coarse to fine.
+
+    Args:
+        pictures: All images.
+        rows: (M,) those to compare.
+        small: Their pictures of 32 pixels, (M, 32, 32) float32: as they are, and equalised.
+    """
+
+    def __init__(
+        self, pictures: Pictures, rows: np.ndarray, small: tuple[np.ndarray, np.ndarray]
+    ) -> None:
+        self._pictures, self._rows, self._small = pictures, rows, small
+        self._even = structure(small[EQUALISED], SMOOTH)
+
+    def of(self, i: np.ndarray, j: np.ndarray, turn: np.ndarray) -> Altered:
+        """Compare pairs i and j of the M, the other turned by the symmetry of that number."""
+        left, maps = self._registered(i, j, turn, AS_IS)
+        hidden = np.setdiff1d(np.arange(len(i)), left)
+        hidden = hidden[self._evenly_alike(i[hidden], j[hidden], turn[hidden])]
+        if len(hidden):
+            shown, more = self._registered(i[hidden], j[hidden], turn[hidden], EQUALISED)
+            left, maps = np.concatenate([left, hidden[shown]]), np.concatenate([maps, more])
+        i, j, turn = i[left], j[left], turn[left]
+        if not len(left):
+            return Altered(i, j, turn, Explained(maps, *np.zeros((4, 0))))
+        one, other = self._rows[i], self._rows[j]
+        shown, other_shown = self._pictures.content(one), self._pictures.content(other)
+        other_shown, _ = warped(_laid(other_shown, np.arange(len(j)), turn), maps)
+        within = (shown > 0.5) & (other_shown > 0.5)
+        detail = self._pictures.detail
+        laid = _laid(detail, other, turn)
+        return Altered(i, j, turn, explained(detail[one].astype(np.float32), laid, maps, within))
+
+    def _registered(
+        self, i: np.ndarray, j: np.ndarray, turn: np.ndarray, kind: int
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """Return which pairs are likely (their positions) and their maps, leaving off as soon as
+        one is hopeless."""
+        small, detail, left = self._small[kind], self._pictures.detail[:, kind], np.arange(len(i))
+        first, which = np.unique(i, return_inverse=True)
+        maps, found = roughly_registered(small[first], _laid(small, j, turn), which)
+        for least, side in zip(LIKELY, (*FINER, None), strict=True):
+            likely = found > least
+            left, maps = left[likely], maps[likely]
+            if not len(left) or side is None:
+                break
+            one = detail[self._rows[i[left]]].astype(np.float32)
+            other = _laid(detail, self._rows[j[left]], turn[left])
+            while one.shape[1] > side:
+                one, other = halved(one), halved(other)
+            maps, found = refined(one, other, maps)
+        return left, maps
+
+    def _evenly_alike(self, i: np.ndarray, j: np.ndarray, turn: np.ndarray) -> np.ndarray:
+        """Return which pairs, both equalised, lie upon each other without any registration."""
+        likeness: np.ndarray = (self._even[i] * _laid(self._even, j, turn)).sum(axis=(1, 2))
+        return likeness > EVENLY_ALIKE

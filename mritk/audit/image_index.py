@@ -21,7 +21,7 @@ from mritk.files.workspace import Workspace
 from mritk.machine.in_threads import in_threads
 
 # Raise this when the signatures that come out of mritk.audit.signature change.
-SIGNATURE_VERSION = 6
+SIGNATURE_VERSION = 7
 # What is kept of a signature besides its pictures, and what stands for it where there is none.
 FACTS = {
     "array": "",
@@ -205,8 +205,9 @@ def _indexed(
         if not contents[row]:
             return {}
         array = samples.read(row)
-        seen = signature(one_channel(array, samples.channels), dims)
-        return {"array": array_digest(array), **vars(seen)}
+        found = signature(one_channel(array, samples.channels), dims)
+        as_read = found.pixels if array.shape == found.shape else array_digest(array)
+        return {"array": as_read, **vars(found)}
 
     for row, result in enumerate(in_threads(look, count)):
         seen: dict[str, Any] = {}

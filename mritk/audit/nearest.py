@@ -17,11 +17,16 @@ from mritk.audit.explain import AS_IS, EQUALISED
 from mritk.audit.register import COARSEST, centres, halved, warped
 from mritk.audit.search import ROWS, Scale, Shortened, structure
 from mritk.audit.symmetry import Symmetry, symmetries
+from mritk.machine.in_threads import in_threads
 
 # How many others each picture is compared with as it is, and as many centred, turned and magnified,
 # so that a stack of slices does not crowd those out; and the correlation that they have at least.
 NEAREST = 8
 MINIMUM = 0.7
+
+# Pictures of a block, which one thread compares with all, and so many of these at once: products of
+# 2 MB stay in the cache of a core while the best of them are kept.
+BLOCK, ACROSS = 256, 2048
 
 # Structure of an eighth of the frame, of pictures of 32 pixels.
 SMOOTH = {2: Scale(1.5, 4.5, 2)}
@@ -37,24 +42,24 @@ Query = tuple[int, np.ndarray]
 
 def nearest(
     small: np.ndarray,
-    evened: np.ndarray,
+    even: np.ndarray,
     progress: Callable[[float], None] = lambda share: None,
 ) -> tuple[np.ndarray, np.ndarray]:
     """Return for every picture the others that it resembles most.
 
     As they are, a blurred copy is more like its original than its neighbours, equalised only where
-    pictures are evened; so each is looked for in one of the two ways.
+    pictures are half equalised, the mean of both; so each is looked for in one of the two ways.
 
     Args:
         small: (N, 32, 32) float32, as they are.
-        evened: The same, half equalised; see :func:`coarsest`.
+        even: The same, equalised.
         progress: Called with the share of the work that is done.
 
     Returns:
         (N, K) rows j of the others most similar to each i (-1: none is similar), and (N, K) numbers
         of the symmetry that lays picture j upon picture i.
     """
-    count = len(small)
+    count, evened = len(small), (small + even) / 2
     turns = symmetries(2)
     plain = structure(small, SMOOTH)
     shortened = Shortened.fit(plain)
@@ -63,16 +68,23 @@ def nearest(
         (way, pictures, shortened(vectors.reshape(count, -1))[:, :-1])
         for way, pictures, vectors in ((_as_they_are, small, plain), (_moved, evened, centred))
     ]
-    found, symmetry = np.empty((2, count, 2 * NEAREST), np.intp)
-    for top in range(0, count, ROWS):
-        rows = np.arange(top, min(top + ROWS, count))
+
+    def look(block: int) -> tuple[np.ndarray, np.ndarray]:
+        rows = np.arange(block * BLOCK, min((block + 1) * BLOCK, count))
         halves = []
         for way, pictures, flat in ways:
             queries = [(n, shortened(turned)[:, :-1]) for n, turned in way(pictures[rows], turns)]
             halves.append(_best(queries, flat, rows))
-        found[rows] = np.concatenate([columns for columns, _ in halves], axis=1)
-        symmetry[rows] = np.concatenate([numbers for _, numbers in halves], axis=1)
-        progress((rows[-1] + 1) / count)
+        columns, numbers = (np.concatenate(each, axis=1) for each in zip(*halves, strict=True))
+        return columns, numbers
+
+    blocks = []
+    for block in in_threads(look, -(-count // BLOCK)):
+        if isinstance(block, Exception):
+            raise block
+        blocks.append(block)
+        progress(min(len(blocks) * BLOCK / count, 1))
+    found, symmetry = (np.concatenate(each) for each in zip(*blocks, strict=True))
     return found, symmetry
 
 
@@ -81,8 +93,10 @@ def _best(
 ) -> tuple[np.ndarray, np.ndarray]:
     """Return the columns of ``flat`` closest to any query of each row, and the query's symmetry."""
     best = np.full((len(rows), len(flat)), -1, np.float32)
-    for _, query in queries:
-        np.maximum(best, query @ flat.T, out=best)
+    for left in range(0, len(flat), ACROSS):
+        part = slice(left, left + ACROSS)
+        for _, query in queries:
+            np.maximum(best[:, part], query @ flat[part].T, out=best[:, part])
     best[np.arange(len(rows)), rows] = -1
     kept = min(NEAREST, len(flat) - 1)
     columns = np.argpartition(-best, kept - 1, axis=1)[:, :kept]
@@ -96,10 +110,7 @@ def _best(
 
 
 def coarsest(detail: np.ndarray, rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Return pictures of 32 pixels, (M, 32, 32) float32: as they are, and evened.
-
-    The second are the mean of the picture as it is and equalised, which changes little when the
-    picture is equalised or its gamma changes.
+    """Return pictures of 32 pixels, (M, 32, 32) float32: as they are, and equalised.
 
     Args:
         detail: (N, 3, S, S) uint8, S a multiple of 32, the details of signatures.
@@ -111,7 +122,7 @@ def coarsest(detail: np.ndarray, rows: np.ndarray) -> tuple[np.ndarray, np.ndarr
         while part.shape[1] > COARSEST:
             part = halved(part)
         small[kind, start : start + ROWS] = part
-    return small[AS_IS], small.mean(axis=0)
+    return small[AS_IS], small[EQUALISED]
 
 
 def _as_they_are(small: np.ndarray, turns: tuple[Symmetry, ...]) -> Iterator[Query]:

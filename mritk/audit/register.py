@@ -91,14 +91,22 @@ def warped(pictures: np.ndarray, maps: np.ndarray) -> tuple[np.ndarray, np.ndarr
         + (scaled[:, k, 1, None] * pixels)[:, None]
         for k in (0, 1)
     )
-    inside = (np.abs(y - centre) < side / 2) & (np.abs(x - centre) < side / 2)
+    # In place and in float32, which holds an index below 2^24 exactly: conversions would cost as
+    # much as looking the values up.
+    whole = np.abs(y - centre)
+    inside = whole < side / 2
+    np.subtract(x, centre, out=whole)
+    np.abs(whole, out=whole)
+    inside &= whole < side / 2
     np.clip(y, 0, furthest, out=y)
     np.clip(x, 0, furthest, out=x)
-    top, left = y.astype(np.int32), x.astype(np.int32)
-    y -= top
+    np.floor(y, out=whole)
+    y -= whole
+    whole *= side
+    left = np.floor(x)
     x -= left
-    corner = np.multiply(top, side, dtype=np.intp)
-    corner += left
+    whole += left
+    corner = whole.astype(np.intp)
     corner += (np.arange(count) * (side * side))[:, None, None]
     flat = np.ascontiguousarray(pictures).ravel()
     # Indices are within by construction; with "clip" NumPy does not check them first.

@@ -8,14 +8,14 @@ whole frame in more detail (see :mod:`mritk.audit.detail`).
 
 from __future__ import annotations
 
-import hashlib
 from dataclasses import dataclass
 
 import numpy as np
 
 from mritk.audit.detail import detail
 from mritk.audit.filters import blurred
-from mritk.audit.shrink import Box, Shrinkable
+from mritk.audit.shrink import ROUGHLY, Box, Shrinkable
+from mritk.data.samples import array_digest
 from mritk.data.shaping import without_equal_channels
 
 # Sides of the small pictures. A 64th of a head is 3 mm; what two neighbouring slices of 1 mm differ
@@ -37,8 +37,8 @@ class Signature:
     """The facts of one sample.
 
     Attributes:
-        pixels: SHA-256 of the decoded array, its shape and its dtype; equal grey and colour files
-            of one picture have one digest.
+        pixels: :func:`mritk.data.samples.array_digest` of the decoded array without equal
+            channels; equal grey and colour files of one picture have one digest.
         shape: Shape as decoded.
         mode: ``grey``, ``colour`` or ``volume``, with the dtype.
         box: (first, last) along each axis of the box around the content, in shares of the frame.
@@ -88,18 +88,17 @@ def signature(array: np.ndarray, spatial_dims: int) -> Signature:
         raise ValueError(f"is empty: shape {array.shape}")
     if array.dtype.kind == "f" and not np.isfinite(array).all():
         raise ValueError("contains NaN or infinite values")
-    array = without_equal_channels(array) if spatial_dims == 2 else array
+    array = np.ascontiguousarray(without_equal_channels(array) if spatial_dims == 2 else array)
     if array.ndim != spatial_dims and not (spatial_dims == 2 and array.shape[2:] == (3,)):
         raise ValueError(f"has shape {array.shape}")
     if array.dtype != np.uint8 and array.dtype.kind != "f":
         raise ValueError(f"has dtype {array.dtype}")
     kind = "volume" if spatial_dims == 3 else "grey" if array.ndim == 2 else "colour"
     grid = array if array.ndim == spatial_dims else array.mean(axis=-1).astype(np.float32)
-    header = f"{array.dtype.str}{array.shape}".encode()
     whole, side = Shrinkable(grid), SIDES[spatial_dims]
     box = content_box(whole)
     return Signature(
-        pixels=hashlib.sha256(header + np.ascontiguousarray(array).tobytes()).hexdigest(),
+        pixels=array_digest(array),
         shape=tuple(array.shape),
         mode=f"{kind} {array.dtype}",
         # Of what is seen: an image of one colour is constant, whatever its channels hold.
@@ -134,7 +133,8 @@ def content_box(whole: Shrinkable) -> Box:
 def _content_in(whole: Shrinkable, box: Box, edge: int) -> Box:
     """Return the box of the content inside ``box``, leaving ``edge`` small pixels all around."""
     side = BOX_SIDE[len(box)]
-    small = blurred(whole.resized(box, side)[None], side / 128)[0]
+    picture = whole.resized_frame(side) if box == whole.frame else whole.resized(box, side, ROUGHLY)
+    small = blurred(picture[None], side / 128)[0]
     small = small[(slice(edge, side - edge),) * len(box)]
     difference = np.abs(small - np.median(_frame(small)))
     # The 98th percentile: a bright speck must not decide what counts as content.

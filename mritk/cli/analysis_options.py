@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import re
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -12,6 +13,7 @@ from mritk.cli.completed import complete_metric
 
 if TYPE_CHECKING:
     from mritk.results.analysis import Analysis
+    from mritk.store.record import TrialIdentity
 
 # The parameters that these options become.
 ANALYSIS_OPTIONS = ("level", "interval", "resamples", "temperature", "given_these_models")
@@ -95,6 +97,48 @@ ensemble_option = click.option(
         "set), of all rows, or of rows selected on the validation set (greedy). Repeatable."
     ),
 )
+
+
+# Which trials a table is made of; :func:`chosen` is their meaning.
+trials_options = together(
+    click.option(
+        "-d",
+        "--dataset",
+        "datasets",
+        multiple=True,
+        metavar="NAME",
+        help="Only trials on this dataset; * stands for any text. Repeatable.",
+    ),
+    click.option(
+        "--protocol",
+        "protocols",
+        multiple=True,
+        metavar="NAME",
+        help="Only trials of this protocol; * stands for any text ('quick[*'). Repeatable.",
+    ),
+)
+
+
+def chosen(options: Mapping[str, Any]) -> Callable[[TrialIdentity], bool]:
+    """Return what says whether :data:`trials_options` choose a trial."""
+    wanted = {
+        key: [re.compile(".*".join(map(re.escape, name.split("*")))) for name in options[named]]
+        for key, named in (("dataset", "datasets"), ("protocol", "protocols"))
+    }
+
+    def is_chosen(trial: TrialIdentity) -> bool:
+        return all(
+            not names or any(name.fullmatch(getattr(trial, key)) for name in names)
+            for key, names in wanted.items()
+        )
+
+    return is_chosen
+
+
+def asked_for(options: Mapping[str, Any]) -> str:
+    """Return in words which trials :data:`trials_options` ask for."""
+    names = [*options["datasets"], *options["protocols"]]
+    return f"trials of {', '.join(names)}" if names else "trials"
 
 
 def listed(text: str) -> list[str]:

@@ -10,9 +10,12 @@ import click
 from mritk.cli.analysis_options import (
     analysis_options,
     as_analysis,
+    asked_for,
+    chosen,
     ensemble_option,
     listed,
     rows_option,
+    trials_options,
 )
 from mritk.cli.app import App, json_option, pass_app, plugin_option, results_argument
 from mritk.cli.completed import complete_metric
@@ -85,6 +88,13 @@ class Rope(click.ParamType):  # type: ignore[type-arg]  # generic since click 8.
     default=None,
     help="Compare across all datasets of a protocol: Friedman's test, or --test bayes.",
 )
+@click.option(
+    "--baseline",
+    default="",
+    metavar="TEXT",
+    help="Only pairs with the row that contains TEXT, and Holm's correction over these.",
+)
+@trials_options
 @rows_option
 @ensemble_option
 @click.option(
@@ -103,11 +113,12 @@ class Rope(click.ParamType):  # type: ignore[type-arg]  # generic since click 8.
 def differences(app: App, /, results: Path, **options: Any) -> int:
     """Print pairwise differences between backbones of RESULTS (default: ./mritk-results).
 
-    Each pair has an interval, p, p after Holm's correction over all pairs of the table, and a
-    verdict. If a test is not applicable, the reason is printed and the exit code is 2.
+    Each pair has an interval, p, p after Holm's correction over all pairs shown, and a verdict. If
+    a test is not applicable, the reason is printed and the exit code is 2.
 
     \b
     mritk differences --metric mcc
+    mritk differences --protocol quick --baseline small_cnn
     mritk differences --test mcnemar --level patient
     mritk differences --test bayes --rope 1pt
     mritk differences --across datasets
@@ -116,7 +127,7 @@ def differences(app: App, /, results: Path, **options: Any) -> int:
     for message in board.damaged:
         say(f"mritk: not read: {message}")
     if not board.tables:
-        say(f"mritk: no trials in {results}")
+        say(f"mritk: {board.nothing_in(results, asked_for(options))}")
         return board.exit_code or ExitCode.NOTHING_TO_DO
     print_them = _print_across if options["across"] else _print_pairs
     return print_them(board, options) or board.exit_code
@@ -139,28 +150,31 @@ def _board(app: App, results: Path, options: dict[str, Any]) -> Leaderboard:
     from mritk.results.trial_index import TrialIndex
     from mritk.store.folder import ResultsFolder
 
-    name, wanted = options["test"] or "bootstrap", options["metric"]
+    name, metric = options["test"] or "bootstrap", options["metric"]
     if options["across"] and options["test"] not in (None, "bayes"):
         raise UsageError(f"--test {name} is not a test across datasets; remove it, or use bayes")
+    if options["across"] and options["baseline"]:
+        raise UsageError("Nemenyi's test is over all pairs; remove --baseline")
     if options["across"] and options["ensembles"]:
         raise UsageError("ensembles are not compared across datasets; remove --ensemble")
     if options["rope"] is not None and name != "bayes":
         raise UsageError("--rope requires --test bayes; add it, or remove --rope")
     test = ALL[name]
-    if test.metric and wanted not in ("", test.metric):
-        raise UsageError(f"--test {name} compares {test.metric}; remove --metric {wanted}")
+    if test.metric and metric not in ("", test.metric):
+        raise UsageError(f"--test {name} compares {test.metric}; remove --metric {metric}")
     analysis = as_analysis(app, options)
     if options["across"] or not test.resamples:
         analysis = replace(analysis, interval="none")
     elif analysis.interval == "none":
         raise UsageError("--interval none allows no test; remove it")
-    chosen = wanted or test.metric
-    metrics = [chosen] if chosen else [OF_CLASSES[0].name, OF_VALUES[0].name, OF_LABEL_MAPS[0].name]
+    metric = metric or test.metric
+    metrics = [metric] if metric else [OF_CLASSES[0].name, OF_VALUES[0].name, OF_LABEL_MAPS[0].name]
     # Over datasets, rows of one protocol are compared.
     rows = listed(options["rows"]) or (["backbone", "augmentation"] if options["across"] else [])
     # The bootstrap's are kept with the tables, and over datasets the means will do.
     held = bool(analysis.ensembles) or not (options["across"] or name == "bootstrap")
-    with TrialIndex(ResultsFolder(results), analysis, metrics, held=held) as index:
+    wanted = chosen(options)
+    with TrialIndex(ResultsFolder(results), analysis, metrics, wanted, held=held) as index:
         return build_leaderboard(
             index.trials(),
             metrics=metrics,
@@ -244,5 +258,5 @@ def _tested(table: Table, options: dict[str, Any]) -> Any:
 
     name, metric = options["test"] or "bootstrap", table.metrics[0]
     rope = _rope(metric, options) if name == "bayes" else 0.0
-    lines = compare_all_pairs(PairedRows(table, metric, rope), ALL[name])
+    lines = compare_all_pairs(PairedRows(table, metric, rope), ALL[name], options["baseline"])
     return Differences(table, name, metric, lines, rope)

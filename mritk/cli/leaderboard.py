@@ -11,11 +11,14 @@ import click
 from mritk.cli.analysis_options import (
     analysis_options,
     as_analysis,
+    asked_for,
+    chosen,
     ensemble_option,
     listed,
     metrics_option,
     rows_option,
     sort_option,
+    trials_options,
 )
 from mritk.cli.app import App, pass_app, plugin_option, results_argument
 from mritk.cli.completed import complete_column
@@ -26,8 +29,6 @@ from mritk.errors import ExitCode, StoreError, UsageError
 if TYPE_CHECKING:
     from mritk.results.analysis import Analysis
     from mritk.results.table import Leaderboard
-    from mritk.results.trial_facts import TrialFacts
-    from mritk.store.trial_file import TrialRecord
 
 # The same words as in mritk.results.formats, which is not imported here: it would load numpy.
 FORMATS = ("github", "plain", "latex", "csv", "json", "html", "parquet")
@@ -68,26 +69,15 @@ FORMATS = ("github", "plain", "latex", "csv", "json", "html", "parquet")
         "Other data, splits or preprocessing are always separate."
     ),
 )
-@click.option(
-    "-d",
-    "--dataset",
-    "datasets",
-    multiple=True,
-    metavar="NAME",
-    help="Only trials on this dataset; repeatable.",
-)
-@click.option(
-    "--protocol",
-    "protocols",
-    multiple=True,
-    metavar="NAME",
-    help="Only trials of this protocol; repeatable.",
-)
+@trials_options
 @click.option(
     "--by",
     metavar="COVARIATE",
     default=None,
-    help="One table per group of test samples: site, source, or a covariate as in --groups.",
+    help=(
+        "One table per group of test samples: site, source, duplicate, or a covariate as in "
+        "--groups."
+    ),
 )
 @click.option(
     "--groups",
@@ -95,7 +85,8 @@ FORMATS = ("github", "plain", "latex", "csv", "json", "html", "parquet")
     metavar="COVARIATE",
     help=(
         "Also show the score of each group of test samples, the worst group and the gap: site, "
-        "source, or a covariate such as sex; of a number with edges: age:40,60. Repeatable."
+        "source, duplicate (in the original training set, or not), or a covariate such as sex; of "
+        "a number with edges: age:40,60. Repeatable."
     ),
 )
 @click.option(
@@ -111,7 +102,10 @@ FORMATS = ("github", "plain", "latex", "csv", "json", "html", "parquet")
     "--diff",
     type=click.Path(path_type=Path),
     metavar="BASE",
-    help="Show differences from the results folder BASE instead ('mritk compare' is the gate).",
+    help=(
+        "Show differences from the results folder BASE instead. Exit code 0 whatever they are: "
+        "'mritk compare' is the gate."
+    ),
 )
 @click.option(
     "--update",
@@ -146,12 +140,12 @@ def leaderboard(app: App, /, results: Path, **options: Any) -> int:
         return _diff(results, options, analysis)
     board = _board(results, options, analysis)
     if not board.tables and not board.damaged:
-        say(f"mritk: no {_asked_for(options)} in {results}")
+        say(f"mritk: {board.nothing_in(results, asked_for(options))}")
         return ExitCode.NOTHING_TO_DO
     _write(board, options)
     for message in board.damaged:
         say(f"mritk: not read: {message}")
-    return board.exit_code
+    return board.exit_code or (ExitCode.OK if board.tables else ExitCode.NOTHING_TO_DO)
 
 
 def _board(results: Path, options: dict[str, Any], analysis: Analysis) -> Leaderboard:
@@ -168,11 +162,7 @@ def _board(results: Path, options: dict[str, Any], analysis: Analysis) -> Leader
         group_by=[*all_but(listed(options["rows"])), *listed(options["groupings"])],
         analysis=analysis,
     )
-    chosen = {"dataset": options["datasets"], "protocol": options["protocols"]}
-
-    def wanted(trial: TrialFacts | TrialRecord) -> bool:
-        return all(not names or getattr(trial, key) in names for key, names in chosen.items())
-
+    wanted = chosen(options)
     folder = ResultsFolder(results)
     if analysis.by or options["groups"] or options["probe"]:  # these need every sample
         from mritk.results.by_group import with_groups
@@ -189,12 +179,6 @@ def _board(results: Path, options: dict[str, Any], analysis: Analysis) -> Leader
     held = bool(analysis.ensembles)
     with TrialIndex(folder, analysis, asked, wanted, held=held) as index:
         return build(index.trials(), kept=index)
-
-
-def _asked_for(options: dict[str, Any]) -> str:
-    """Return which trials are asked for."""
-    names = [*options["datasets"], *options["protocols"]]
-    return f"trials of {', '.join(names)}" if names else "trials"
 
 
 def _write(board: Leaderboard, options: dict[str, Any]) -> None:

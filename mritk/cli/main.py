@@ -164,8 +164,18 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         result = cli.main(args=given, prog_name="mritk", standalone_mode=False)
     except (Exception, KeyboardInterrupt, SystemExit) as error:
-        return _explain(error)
-    return int(result or ExitCode.OK)
+        return _explain(_raised(error))
+    return result if isinstance(result, int) else ExitCode.OK
+
+
+def _raised(error: BaseException) -> BaseException:
+    """Return what was raised: click takes every EOFError for the end of what somebody types.
+
+    Its prompts raise Abort themselves, without a cause. One with a cause began elsewhere, as in a
+    compiled module that is cut short.
+    """
+    cause = error.__cause__
+    return cause if isinstance(error, click.Abort) and isinstance(cause, EOFError) else error
 
 
 def _explain(error: BaseException) -> int:
@@ -181,7 +191,10 @@ def _explain(error: BaseException) -> int:
         say("mritk: interrupted")
         code = ExitCode.INTERRUPTED
     elif isinstance(error, SystemExit):  # a plugin's command left so
-        code = error.code if isinstance(error.code, int) else ExitCode.INTERNAL
+        if error.code is None or isinstance(error.code, int):
+            code = error.code or ExitCode.OK
+        else:
+            say(f"mritk: {error.code}")
     elif isinstance(error, OSError) and error.errno in ENVIRONMENT and error.filename is not None:
         say(f"mritk: cannot use {error.filename}: {error.strerror}")
         code = ExitCode.USAGE

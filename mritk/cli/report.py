@@ -70,7 +70,7 @@ def report(app: App, /, results: Path, output: Path, **options: Any) -> int:
         trials = list(index.trials())
         board = build_leaderboard(trials, metrics=metrics, sort=sort, analysis=analysis, kept=index)
     if not board.tables:
-        say(f"mritk: no trials in {results}")
+        say(f"mritk: {board.nothing_in(results)}")
         for message in board.damaged:
             say(f"mritk: not read: {message}")
         return board.exit_code or ExitCode.NOTHING_TO_DO

@@ -13,6 +13,7 @@ from mritk.evaluate.interval import Interval
 from mritk.evaluate.metric import Metric, Undefined
 from mritk.evaluate.paired_runs import runs_agree
 from mritk.evaluate.run_values import Scored
+from mritk.evaluate.same_samples import other_samples
 from mritk.results.table import Table
 
 Key = tuple[tuple[int, int], int]
@@ -107,7 +108,8 @@ class PairedRows:
         """Return the metric of both rows in every fold, (folds,) each; means over seeds.
 
         Raises:
-            Undefined: The split is drawn once, or folds are missing.
+            Undefined: The split is drawn once, folds are missing, or the values are of different
+                samples.
         """
         folds = self.table.folds
         if not self.redrawn:
@@ -117,10 +119,19 @@ class PairedRows:
             )
         ones, others = self._values[first], self._values[second]
         of_fold: dict[int, list[tuple[float, float]]] = {fold: [] for fold in range(folds)}
-        for (run, fold), value in ones.items():
-            for (other_run, other_fold), other in others.items():
-                if fold == other_fold and runs_agree(run, other_run):
-                    of_fold[fold].append((value, other))
+        paired = [
+            (one, other)
+            for one in ones
+            for other in others
+            if one[1] == other[1] and runs_agree(one[0], other[0])
+        ]
+        for one, other in paired:
+            of_fold[one[1]].append((ones[one], others[other]))
+        trials = (
+            (self._scored[first][one][0], self._scored[second][other][0]) for one, other in paired
+        )
+        if different := other_samples(self.metric, trials):
+            raise Undefined(different)
         done = [fold for fold, values in of_fold.items() if values]
         if len(done) < folds:
             raise Undefined(f"both have {len(done)} of {folds} folds; 'mritk run' trains the rest")

@@ -60,6 +60,14 @@ class Tested:
         return self.comparison.reason
 
     @property
+    def reversed(self) -> Tested:
+        """The same of the second row versus the first."""
+        found = self.probabilities
+        if found is not None:
+            found = replace(found, worse=found.better, better=found.worse)
+        return replace(self, comparison=self.comparison.reversed, probabilities=found)
+
+    @property
     def silent(self) -> bool:
         """Whether there is neither p nor probability."""
         found = self.probabilities
@@ -204,24 +212,45 @@ TESTS: Mapping[str, PairedTest] = {
 }
 
 
-def compare_all_pairs(rows: PairedRows, test: PairedTest) -> list[Tested]:
+def compare_all_pairs(rows: PairedRows, test: PairedTest, baseline: str = "") -> list[Tested]:
     """Return the lines of all pairs, with Holm's correction over all of them.
 
+    Args:
+        rows: The rows.
+        test: The test.
+        baseline: Only pairs with the row whose name contains this text; that row comes second.
+            Empty: all pairs.
+
     Raises:
-        UsageError: The data do not allow the test; the text says why.
+        UsageError: The data do not allow the test, or no row, or several, are the baseline; the
+            text says why.
     """
     where = f"{rows.table.keys['dataset']}, protocol {rows.table.keys['protocol']}"
     lines: list[Tested] = []
+    second_row = _the_row(rows.names, baseline, where) if baseline else ""
     for first, second in combinations(rows.names, 2):
+        if second_row not in ("", first, second):
+            continue
         try:
-            lines += test.compare(rows, first, second)
+            found = test.compare(rows, first, second)
         except Undefined as undefined:
-            lines.append(Tested(rows.undefined(first, second, str(undefined))))
+            found = [Tested(rows.undefined(first, second, str(undefined)))]
+        lines += [line.reversed for line in found] if first == second_row else found
     if not lines:
         raise UsageError(f"{where}: fewer than two rows with finished trials to compare")
     if test.refuses and all(line.silent for line in lines):
         raise UsageError(f"{where}: {test.label} is not applicable: {lines[0].reason}")
     return corrected(lines)
+
+
+def _the_row(names: Sequence[str], text: str, where: str) -> str:
+    """Return the row that a text names: all of its name, or a part that no other has."""
+    found = [name for name in names if name == text] or [name for name in names if text in name]
+    if len(found) == 1:
+        return found[0]
+    raise UsageError(
+        f"{where}: {len(found) or 'no'} rows contain {text!r}; name one of: {'; '.join(names)}"
+    )
 
 
 def corrected(lines: Sequence[Tested]) -> list[Tested]:

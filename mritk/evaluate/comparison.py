@@ -68,6 +68,18 @@ class Comparison:
         better = (self.difference > 0) == self.higher_is_better
         return Verdict.BETTER if better else Verdict.WORSE
 
+    @property
+    def reversed(self) -> Comparison:
+        """The same of the second row minus the first."""
+        ends = replace(self.interval, low=-self.interval.high, high=-self.interval.low)
+        return replace(
+            self,
+            first=self.second,
+            second=self.first,
+            difference=-self.difference,
+            interval=ends,
+        )
+
     def p_beyond(self, tolerance: float, *, below: bool) -> float:
         """Return the probability of this difference if the true one were just ``tolerance``.
 

@@ -12,6 +12,7 @@ import warnings
 
 import numpy as np
 
+from mritk.evaluate.calibration import logits_of
 from mritk.evaluate.metric import Undefined
 
 FOLDS = 5
@@ -47,7 +48,7 @@ def probe_scores(embedding: np.ndarray, group: np.ndarray, unit: np.ndarray) -> 
     embedding = np.asarray(embedding, dtype=np.float64)
     if not np.isfinite(embedding).all():
         raise Undefined("some embeddings are NaN or infinite")
-    scores = np.zeros((len(group), groups))
+    probabilities = np.zeros((len(group), groups))
     folds = StratifiedGroupKFold(FOLDS, shuffle=True, random_state=SEED)
     for train, test in folds.split(embedding, group, unit):
         probe = make_pipeline(StandardScaler(), LogisticRegression(max_iter=STEPS))
@@ -55,6 +56,5 @@ def probe_scores(embedding: np.ndarray, group: np.ndarray, unit: np.ndarray) -> 
             warnings.simplefilter("ignore")  # a probe that has not converged is a probe still
             probe.fit(embedding[train], group[train])
         known = probe[-1].classes_
-        scores[test] = -np.inf
-        scores[np.ix_(test, known)] = probe.predict_log_proba(embedding[test])
-    return np.maximum(scores, np.log(np.finfo(np.float64).tiny))
+        probabilities[np.ix_(test, known)] = probe.predict_proba(embedding[test])
+    return logits_of(probabilities)

@@ -22,6 +22,7 @@ from mritk.evaluate.metric import Metric
 from mritk.evaluate.paired_runs import Run, agree, partners
 from mritk.evaluate.run_spread import RunSpread, Training
 from mritk.evaluate.run_values import RunValues, Values, mean_of, minus
+from mritk.evaluate.same_samples import other_samples
 from mritk.evaluate.scale import Scale
 from mritk.evaluate.tie_groups import tie_groups
 from mritk.evaluate.unit_swaps import ScoredTwice, swap_test
@@ -209,10 +210,11 @@ class Evidence(RunValues):
             nan = math.nan
             return Comparison(first, second, metric.name, nan, none, nan, nan, better, nan, 0)
         low, high = metric.bounds
-        p = self._p(found, pair, metric)
+        different = self._other_samples(*pair, metric)
+        p = math.nan if different else self._p(found, pair, metric)
         interval = found.interval(self.units, (low - high, high - low), self.method, Scale())
-        if metric.no_interval and not interval.reason:
-            interval = Interval.undefined(metric.no_interval)
+        if (without := different or metric.no_interval) and not interval.reason:
+            interval = Interval.undefined(without)
         unknown = found.training is None and math.isnan(p) and not math.isnan(found.point)
         return Comparison(
             first,
@@ -225,8 +227,16 @@ class Evidence(RunValues):
             higher_is_better=better,
             dof=found.dof,
             runs=runs,
-            untested=(ONE_ENSEMBLE if self.derived & set(pair) else ONE_RUN) if unknown else "",
+            untested=different or (self._one_run(pair) if unknown else ""),
         )
+
+    def _one_run(self, pair: tuple[str, str]) -> str:
+        return ONE_ENSEMBLE if self.derived & set(pair) else ONE_RUN
+
+    def _other_samples(self, first: str, second: str, metric: Metric) -> str:
+        common = self._common(first, second)
+        trials = ((self.rows[first][a], self.rows[second][b]) for a, b in common)
+        return other_samples(metric, trials)
 
     def _p(self, found: Estimate, pair: tuple[str, str], metric: Metric) -> float:
         from scipy.stats import norm, t

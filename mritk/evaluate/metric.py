@@ -49,6 +49,9 @@ class Metric(Record):
         no_interval: Why no valid interval exists, or empty.
         resampled: The same, vectorised over R weightings: returns (R,), or (R, classes) with
             ``per_class``; NaN if undefined. None: ``function`` is called for each.
+        left_out: Takes scores; returns what the value leaves out of each sample because of what was
+            predicted, (N, columns) bool. Rows that leave out different samples are not tested
+            against each other. None: nothing is left out.
     """
 
     name: str
@@ -60,6 +63,7 @@ class Metric(Record):
     bounds: tuple[float, float] = (-math.inf, math.inf)
     no_interval: str = ""
     resampled: Callable[[Resamples], np.ndarray] | None = None
+    left_out: Callable[[np.ndarray], np.ndarray] | None = None
 
     @property
     def arrow(self) -> str:

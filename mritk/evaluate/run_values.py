@@ -9,7 +9,6 @@ from __future__ import annotations
 import math
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from functools import cached_property
 
@@ -20,7 +19,7 @@ from mritk.evaluate.over_folds import FoldClasses, fold_classes, over_folds, run
 from mritk.evaluate.resamples import Resamples
 from mritk.evaluate.resampling import Units, numbered, strata_of, strata_of_folds
 from mritk.evaluate.rounding import SINGLE_PRECISION
-from mritk.machine.cores import available_cores
+from mritk.machine.in_threads import made_in_threads
 
 RESAMPLES = 2000
 
@@ -35,6 +34,7 @@ class Scored:
         target: (N,) class indices or values.
         score: (N, classes) logits, or (N,) values.
         unit: Names of the units that the samples belong to, N.
+        cases: (M, columns) scores of the cases whose means the scores are; None: these themselves.
     """
 
     run: tuple[int, int]
@@ -42,6 +42,7 @@ class Scored:
     target: np.ndarray
     score: np.ndarray
     unit: Sequence[str]
+    cases: np.ndarray | None = None
 
     @property
     def key(self) -> tuple[tuple[int, int], int]:
@@ -145,8 +146,7 @@ class RunValues:
         """Every metric of every trial by row; computed once, all metrics of a trial together."""
         every = [trial for trials in self.rows.values() for trial in trials]
         _ = self._drawn  # drawn once, before threads ask for it
-        with ThreadPoolExecutor(available_cores()) as pool:
-            found = iter(list(pool.map(self._of_trial, every)))
+        found = iter(made_in_threads(lambda number: self._of_trial(every[number]), len(every)))
         return {name: [next(found) for _ in trials] for name, trials in self.rows.items()}
 
     def _of_trial(self, trial: Scored) -> dict[str, Values]:

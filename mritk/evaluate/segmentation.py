@@ -2,6 +2,10 @@
 
 The scores of N cases are (N, columns): the Dice of each region, then the Hausdorff distance of
 each, NaN where undefined. A metric over all regions is the mean of the means of the regions.
+
+Whether a case has a distance depends on what was predicted, so rows whose distances are of
+different cases are not compared (:mod:`mritk.evaluate.same_samples`). The Dice of a region that
+only one map has is 0, so that nobody gains by leaving it out.
 """
 
 from __future__ import annotations
@@ -23,6 +27,9 @@ KINDS = {
     "hd95": ("HD95 (mm)", False, (0.0, float("inf"))),
 }
 
+# A case without the region as predicted has no value, although the reference may have it.
+REWARDS_ABSENCE = ("hd95",)
+
 
 def _form(of_columns: Callable[[int], slice]) -> Callable[[Resamples], np.ndarray]:
     """Return the mean of the weighted means of some columns, over the cases that have a value."""
@@ -39,6 +46,10 @@ def _form(of_columns: Callable[[int], slice]) -> Callable[[Resamples], np.ndarra
 
 def _metric(name: str, kind: str, suffix: str, columns: Callable[[int], slice]) -> Metric:
     label, higher, bounds = KINDS[kind]
+
+    def left_out(scores: np.ndarray) -> np.ndarray:
+        return np.isnan(scores[:, columns(scores.shape[1])])
+
     return weighted(
         name,
         f"{label}{suffix}",
@@ -47,6 +58,7 @@ def _metric(name: str, kind: str, suffix: str, columns: Callable[[int], slice]) 
         undefined=NO_CASE,
         task="segmentation",
         bounds=bounds,
+        left_out=left_out if kind in REWARDS_ABSENCE else None,
     )
 
 

@@ -55,8 +55,9 @@ def _parts(trial: Trial) -> Iterator[Part]:
         yield "mritk_augmentations", name, augmentation.origin, augmentation.apply
     yield "mritk_datasets", f"dataset {dataset.name}", dataset.origin, dataset.open
     if trial.backbone is not None:
-        architecture, weights = trial.backbone.architecture, trial.backbone.weights
-        name = f"backbone {trial.backbone.name}"
-        yield "mritk_backbones", name, architecture.origin, architecture.build
-        if weights is not None:
-            yield "mritk_backbones", name, weights.origin, weights.rename or weights.locate
+        for backbone in trial.backbone.chain:
+            architecture, weights = backbone.architecture, backbone.weights
+            name = f"backbone {backbone.name}"
+            yield "mritk_backbones", name, architecture.origin, architecture.build
+            if weights is not None:
+                yield "mritk_backbones", name, weights.origin, weights.rename or weights.locate

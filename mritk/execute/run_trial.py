@@ -262,4 +262,6 @@ def _origins(trial: Trial) -> dict[str, str]:
         records["architecture"] = trial.backbone.architecture
         if trial.backbone.weights is not None:
             records["weights"] = trial.backbone.weights
+        if trial.backbone.inner is not None:
+            records["inner architecture"] = trial.backbone.inner.architecture
     return {part: str(record.origin) for part, record in records.items()}

@@ -31,7 +31,7 @@ import numpy as np
 from mritk.errors import StoreError
 from mritk.files.atomic import sync_folder, whole_folder
 from mritk.files.draft import draft_of, remove
-from mritk.machine.in_threads import in_threads
+from mritk.machine.in_threads import made_in_threads
 
 logger = logging.getLogger("mritk")
 
@@ -227,12 +227,7 @@ def _checksums(path: Path, size: int) -> tuple[int, ...]:
                 found = zlib.crc32(piece[: stream.readinto(piece)], found)
         return found
 
-    sums: list[int] = []
-    for found in in_threads(of_chunk, -(-size // CHUNK)):
-        if isinstance(found, Exception):
-            raise found
-        sums.append(found)
-    return tuple(sums)
+    return tuple(made_in_threads(of_chunk, -(-size // CHUNK)))
 
 
 def _checksum_of(content: Mapping[str, Any]) -> int:

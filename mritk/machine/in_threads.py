@@ -45,3 +45,13 @@ def in_threads(make: Callable[[int], T], count: int) -> Iterator[T | Exception]:
                 yield ahead.popleft().result()
         finally:
             pool.shutdown(cancel_futures=True)
+
+
+def made_in_threads(make: Callable[[int], T], count: int) -> list[T]:
+    """Return what ``make`` returns for each row, in order; the first exception is raised."""
+    made = []
+    for found in in_threads(make, count):
+        if isinstance(found, Exception):
+            raise found
+        made.append(found)
+    return made

@@ -27,6 +27,17 @@ def split_options(text: str) -> tuple[str, dict[str, str]]:
     return member, dict(option.split("=", 1) for option in given)
 
 
+def split_wrapped(text: str) -> tuple[str, dict[str, str]]:
+    """Return the name of a backbone and its options, which may be on both sides of the ``@``.
+
+    >>> split_wrapped("resnet18,pool=max@imagenet,slices=8")
+    ('resnet18@imagenet', {'pool': 'max', 'slices': '8'})
+    """
+    architecture, at, weights = text.partition("@")
+    (architecture, given), (weights, more) = split_options(architecture), split_options(weights)
+    return architecture + at + weights, given | more
+
+
 def options_text(options: Any) -> str:
     """Return the options that are not at their default, as they are typed behind a name.
 

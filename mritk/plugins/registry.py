@@ -7,17 +7,17 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import fields, replace
 from pathlib import Path
 from typing import Any, NoReturn, TypeVar
 
 from mritk.backbone import FILE_PREFIX, SCRATCH, Backbone, split_name, weights_from_file
-from mritk.errors import DuplicateName, HookError, MritkError, UnknownName
+from mritk.errors import DuplicateName, HookError, MritkError, UnknownName, UsageError
 from mritk.evaluate.metric import Metric
 from mritk.method import Method
 from mritk.plugins.loaded import reason_of
 from mritk.plugins.loading import CORE, LoadedPlugins, name_of
-from mritk.plugins.options import TELLING, options_text, read_options, split_options
+from mritk.plugins.options import TELLING, options_text, read_options, split_options, split_wrapped
 from mritk.records import (
     Alias,
     Architecture,
@@ -35,6 +35,7 @@ from mritk.records import (
 )
 
 R = TypeVar("R", bound=Record)
+F = TypeVar("F", bound=Family)
 
 
 class Registry(LoadedPlugins):
@@ -68,6 +69,12 @@ class Registry(LoadedPlugins):
         if found is None:
             self._unknown("dataset", name, [dataset.name for dataset in self.records(Dataset)])
         return found
+
+    def dataset_options(self, name: str) -> tuple[str, ...]:
+        """Return which options the family of a dataset has; none if it belongs to no family."""
+        family = self._family(DatasetFamily, name)
+        schema = None if family is None else family.options
+        return () if schema is None else tuple(option.name for option in fields(schema))
 
     def augmentation(self, name: str) -> Augmentation:
         """Return an augmentation by name."""
@@ -115,17 +122,26 @@ class Registry(LoadedPlugins):
             _single([m for m in found if m.name == metric.name], f"metric {metric.name!r}")
         return found
 
-    def backbone(self, name: str) -> Backbone:
+    def backbone(self, name: str, *, files: bool = True) -> Backbone:
         """Return the backbone ``ARCH``, ``ARCH@WEIGHTS``, ``PREFIX:NAME@WEIGHTS`` or an alias.
+
+        Args:
+            name: See above.
+            files: Whether the PATH of ``ARCH@file:PATH`` must exist; else that is ``ARCH@scratch``.
 
         Raises:
             UnknownName: Nobody provides the architecture, or the weights for it.
             DuplicateName: Two plugins do.
+            NotSupplied: There is no such file.
         """
         alias = self._only(Alias, name)
-        architecture_name, weights_name = split_name(alias.target if alias else name)
+        target = alias.target if alias else name
+        architecture_name, weights_name = split_name(target)
         architecture = self._only(Architecture, architecture_name)
         offered = [w for w in self.records(Weights) if w.architecture == architecture_name]
+        family = None if architecture else self._family(BackboneFamily, target)
+        if family is not None and family.wraps:
+            return self._wrapped(family, target, files)
         if architecture is None:
             members = self._members(BackboneFamily, "backbone", architecture_name)
             architecture = next((r for r in members if isinstance(r, Architecture)), None)
@@ -137,13 +153,40 @@ class Registry(LoadedPlugins):
             offered += [r for r in members if isinstance(r, Weights)]
         return Backbone(
             architecture,
-            self._weights(architecture, weights_name or architecture.default_weights, offered),
+            self._weights(
+                architecture, weights_name or architecture.default_weights, offered, files
+            ),
         )
 
+    def _wrapped(self, family: BackboneFamily, name: str, files: bool) -> Backbone:
+        """Return what a family makes of the backbone that ``name`` has behind the prefix."""
+        inner_name, given = split_wrapped(family.member_of(name) or "")
+        inner = self.backbone(inner_name, files=files)
+        arguments: list[Any] = [inner]
+        if family.options is not None:
+            arguments.append(read_options(given, family.options, family.opening))
+        elif given:
+            raise UsageError(f"{family.opening} has no options, but {name} has {', '.join(given)}")
+        made = self._resolve(family, "backbone", name, arguments)
+        architecture = next((r for r in made if isinstance(r, Architecture)), None)
+        weights = next((r for r in made if isinstance(r, Weights)), None)
+        if architecture is None or (weights is None) != (inner.weights is None):
+            lacks = "an architecture" if architecture is None else "weights if the inner one has"
+            raise HookError(f"{name} of {family.origin}: resolve must return {lacks}")
+        chosen = options_text(arguments[1]) if family.options is not None else ""
+        own = f"{family.opening}{inner.architecture.name}{chosen}"
+        usual = inner.architecture.default_weights
+        architecture = replace(architecture, name=own, default_weights=usual, origin=family.origin)
+        if weights is not None and inner.weights is not None:
+            weights = replace(
+                weights, architecture=own, name=inner.weights.name, origin=inner.weights.origin
+            )
+        return Backbone(architecture, weights, inner)
+
     def _weights(
-        self, architecture: Architecture, name: str, offered: Sequence[Weights]
+        self, architecture: Architecture, name: str, offered: Sequence[Weights], files: bool
     ) -> Weights | None:
-        if name == SCRATCH:
+        if name == SCRATCH or (name.startswith(FILE_PREFIX) and not files):
             return None
         if name.startswith(FILE_PREFIX):
             return weights_from_file(architecture, Path(name.removeprefix(FILE_PREFIX)))
@@ -165,10 +208,9 @@ class Registry(LoadedPlugins):
         return _single(found, f"{kind.__name__.lower()} {name!r}") if found else None
 
     def _members(self, kind: type[Family], noun: str, name: str) -> list[Record]:
-        found = [family for family in self.records(kind) if family.member_of(name) is not None]
-        if not found:
+        family = self._family(kind, name)
+        if family is None:
             return []
-        family = _single(found, f"prefix {found[0].prefix!r}")
         member = family.member_of(name) or ""
         arguments: list[Any] = [member]
         chosen = ""
@@ -180,8 +222,18 @@ class Registry(LoadedPlugins):
             chosen = options_text(options)
         if family.needs_workspace:
             arguments.append(self.workspace)
+        found = self._resolve(family, noun, name, arguments)
+        return [_completed(record, family, chosen) for record in found]
+
+    def _family(self, kind: type[F], name: str) -> F | None:
+        found = [family for family in self.records(kind) if family.member_of(name) is not None]
+        return _single(found, f"prefix {found[0].prefix!r}") if found else None
+
+    def _resolve(
+        self, family: Family, noun: str, name: str, arguments: Sequence[Any]
+    ) -> list[Record]:
         try:
-            return [_completed(r, family, chosen) for r in family.resolve(*arguments)]
+            return list(family.resolve(*arguments))
         except LookupError:
             self._unknown(noun, name, [f"{family.opening}{known}" for known in family.members()])
         except MritkError:

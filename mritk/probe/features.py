@@ -28,6 +28,7 @@ from mritk.method import Setup
 from mritk.model.backbone import load_backbone
 from mritk.model.flops import count_flops
 from mritk.model.latency import measure_latency
+from mritk.records import Architecture
 
 # Raise this when the values that come out of this module change.
 FEATURES_VERSION = 1
@@ -107,11 +108,11 @@ def _blocks(images: np.ndarray, batch_size: int) -> Iterator[np.ndarray]:
 def _key(setup: Setup, inputs: Inputs) -> dict[str, Any]:
     """Return all that shapes the features but the images."""
     backbone = setup.require_backbone()
-    architecture, weights = backbone.architecture, backbone.weights
-    records = (architecture, weights) if weights else (architecture,)
+    weights = backbone.weights
+    records = [record for b in backbone.chain for record in (b.architecture, b.weights) if record]
     # Tensors that no file fills start at random.
     drawn = weights is None or bool(weights.may_miss)
-    makers = (architecture.build, weights.rename if weights else None)
+    makers = [r.build if isinstance(r, Architecture) else r.rename for r in records]
     return {
         "kind": "backbone features",
         "version": FEATURES_VERSION,

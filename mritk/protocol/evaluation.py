@@ -2,7 +2,7 @@
 
 The *evaluation* is what a score is of: which samples are tested, and what is done to every sample
 at test time. The *recipe* is how the model was made: method, parameters, size of its input,
-selection, how many of the training samples it was given. Models of several recipes are ranked
+selection, which of the training samples it was given. Models of several recipes are ranked
 together if their evaluation is the same. A field that this mritk does not know counts as
 evaluation: what might make scores incomparable keeps tables apart.
 """
@@ -34,26 +34,40 @@ RECIPE = frozenset(
 # Of the table ``split``: what only says which of the samples that are not tested a model was given,
 # and for what. Where selection used the test part, each number of the row is marked.
 RECIPE_OF_SPLIT = frozenset({"shots", "train_patients", "val_fraction", "validation"})
+# Schemes whose test sets the data prescribe: there, what becomes of copies (``copies``) decides on
+# training and validation only. Elsewhere it also decides on what is drawn for the test set.
+PRESCRIBED = frozenset({"official", "site"})
+COPIES = "copies"
 SPLIT = "split"
 
 
-def evaluation_of(protocol: StoredProtocol) -> dict[str, Any]:
-    """Return the fields of a stored protocol that belong to the evaluation."""
+def evaluation_of(protocol: StoredProtocol, scheme: str = "") -> dict[str, Any]:
+    """Return the fields of a stored protocol that belong to the evaluation.
+
+    Args:
+        protocol: The protocol.
+        scheme: How its split was made in the end: ``official``, ``site``, ``kfold`` or
+            ``holdout``; empty: unknown.
+    """
     fields = {name: value for name, value in protocol.data.items() if name not in RECIPE}
     split = fields.get(SPLIT)
     if isinstance(split, Mapping):
-        fields[SPLIT] = {name: v for name, v in split.items() if name not in RECIPE_OF_SPLIT}
+        recipe = RECIPE_OF_SPLIT | {COPIES} if scheme in PRESCRIBED else RECIPE_OF_SPLIT
+        fields[SPLIT] = {name: v for name, v in split.items() if name not in recipe}
     return fields
 
 
 @lru_cache(maxsize=256)
-def evaluation_fingerprint(protocol_json: str) -> str:
+def evaluation_fingerprint(protocol_json: str, scheme: str = "") -> str:
     """Return the SHA-256 of the evaluation of a canonical JSON of a protocol, in hexadecimal."""
-    fields = evaluation_of(StoredProtocol.from_json(protocol_json))
+    fields = evaluation_of(StoredProtocol.from_json(protocol_json), scheme)
     canonical = json.dumps(fields, sort_keys=True, separators=(",", ":"))
     return hashlib.sha256(canonical.encode()).hexdigest()
 
 
-def evaluation_differences(one: StoredProtocol, other: StoredProtocol) -> list[str]:
+def evaluation_differences(
+    one: StoredProtocol, other: StoredProtocol, scheme: str = ""
+) -> list[str]:
     """Return ``key: value | other value`` for each field of the evaluation that differs."""
-    return StoredProtocol(evaluation_of(one)).differences(StoredProtocol(evaluation_of(other)))
+    first, second = (StoredProtocol(evaluation_of(protocol, scheme)) for protocol in (one, other))
+    return first.differences(second)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 
@@ -17,18 +17,29 @@ def undefined_cases(test: Predictions) -> dict[str, int]:
     return {name: count for name, count in zip(test.cases, counts, strict=True) if count}
 
 
-def absent_regions(trials: Iterable[tuple[Mapping[str, int], int]]) -> list[str]:
+def absent_regions(rows: Mapping[str, Sequence[tuple[Mapping[str, int], int]]]) -> list[str]:
     """Return a sentence for each column with undefined cases.
 
     Args:
-        trials: Of each trial, its undefined cases and how many cases it was tested on.
+        rows: By name, of each trial its undefined cases and how many cases it was tested on.
     """
-    lost, tested = Counter[str](), 0
-    for undefined, cases in trials:
-        lost.update(undefined)
-        tested += cases
+    lost: dict[str, Counter[str]] = {name: Counter() for name in rows}
+    for name, trials in rows.items():
+        for undefined, _ in trials:
+            lost[name].update(undefined)
+    tested = sum(cases for trials in rows.values() for _, cases in trials)
     return [
-        f"{column} is undefined in {count} of {tested} tested cases, "
-        f"{UNDEFINED[column.partition('[')[0]]}; they are left out."
-        for column, count in lost.items()
+        _sentence(column, {name: found[column] for name, found in lost.items()}, tested)
+        for column in dict.fromkeys(column for found in lost.values() for column in found)
     ]
+
+
+def _sentence(column: str, lost: Mapping[str, int], tested: int) -> str:
+    """Say in how many cases a column is undefined, and in which rows if these differ."""
+    of_rows = ", ".join(f"{name} {count}" for name, count in lost.items())
+    differ = len(set(lost.values())) > 1
+    return (
+        f"{column} is undefined in {sum(lost.values())} of {tested} tested cases, "
+        f"{UNDEFINED[column.partition('[')[0]]}{f' ({of_rows})' if differ else ''}; "
+        "they are left out."
+    )

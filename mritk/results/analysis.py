@@ -60,12 +60,15 @@ class Analysis:
         if clean and test.clean is not None:
             test = test.only(test.clean)
         target, score, unit = test.target, test.score, test.unit
+        cases = None
         if self.level == "patient":
             unit_of = dict(zip(test.patient, unit, strict=True))
             patients = by_patient(target, score, test.patient, cases=bool(test.cases))
             target, score = patients.target, patients.score
+            cases = test.score if test.cases else None
             unit = [unit_of[name] for name in patients.patient]
-        return Scored((record.seed, repeat_of(record)), record.fold, target, score, unit)
+        run = (record.seed, repeat_of(record))
+        return Scored(run, record.fold, target, score, unit, cases)
 
     def evidence(
         self,

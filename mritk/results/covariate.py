@@ -12,6 +12,10 @@ from mritk.errors import UsageError
 from mritk.store.record import Predictions, TrialRecord
 
 COLUMNS = ("site", "source")
+# Whether a test sample has a duplicate, or another image of its patient, in training or validation
+# as they were before anything was dropped; the names of both groups.
+DUPLICATE = "duplicate"
+LEAKING, CLEAN = "in training", "none"
 UNKNOWN = "unknown"
 
 
@@ -20,7 +24,7 @@ class Covariate:
     """A column of the samples, and what divides it if it is a number.
 
     Attributes:
-        name: ``site``, ``source``, or the name of a covariate.
+        name: ``site``, ``source``, ``duplicate``, or the name of a covariate.
         edges: Where a number is divided: ``(40, 60)`` gives < 40, 40 to 60 and ≥ 60.
     """
 
@@ -97,6 +101,10 @@ class Covariate:
                 return texts
             raise UsageError(f"the samples of {dataset} have no {self.name}")
         covariates = predictions.covariates
+        if self.name == DUPLICATE and self.name not in covariates:
+            if predictions.clean is None:
+                raise UsageError(f"duplicates of the samples of {dataset} are unknown")
+            return np.where(predictions.clean, CLEAN, LEAKING)
         if self.name not in covariates:
             known = [*(name for name in COLUMNS if any(getattr(predictions, name))), *covariates]
             raise UsageError(

@@ -13,6 +13,8 @@ KEPT_COPIES = "†"  # explained by the audit's verdict
 PRETRAINED_ON_IT = "‡"
 FAILED = "¶"
 NEVER_SELECTED = "‖"
+# What says that the test set helped to make a model.
+OPTIMISTIC = (SELECTED_ON_TEST, KEPT_COPIES)
 
 
 def footnotes(table: Table) -> list[str]:
@@ -135,6 +137,12 @@ def _signs(table: Table) -> list[str]:
     notes = []
     if SELECTED_ON_TEST in marks:
         notes.append(f"{SELECTED_ON_TEST} {TEST_SELECTED}")
+    if below := {sign for row in table.rows if not row.ranked for sign in row.marks}:
+        signs = " or ".join(sign for sign in OPTIMISTIC if sign in below)
+        notes.append(
+            f"Rows marked {signs} are not ranked: the test set helped to make these models. They "
+            "stand below the others, without a letter."
+        )
     if PRETRAINED_ON_IT in marks:
         notes.append(f"{PRETRAINED_ON_IT} The backbone was pretrained on a source of these data.")
     notes += [f"{NEVER_SELECTED} {text}" for text in table.unselected]

@@ -224,6 +224,7 @@ def _row_as_data(row: Row) -> dict[str, Any]:
     return {
         **row.keys,
         "tie": row.tie,
+        "ranked": row.ranked,
         "trials": row.trials,
         "failed": row.failed,
         "seeds": list(row.seeds),

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
@@ -13,6 +12,7 @@ from mritk.evaluate.metric import Metric, Undefined, Value
 from mritk.evaluate.metrics import find_metric, metrics_of
 from mritk.results.absent_regions import absent_regions
 from mritk.results.analysis import Analysis, repeat_of
+from mritk.results.clean_rows import clean_rows
 from mritk.results.clean_support import CleanSupport, Counts
 from mritk.results.cost import cost_of
 from mritk.results.ensembles import ensembles_of
@@ -26,7 +26,14 @@ from mritk.results.footnotes import (
 from mritk.results.kept_tables import KeptTables
 from mritk.results.other_conditions import drift_of
 from mritk.results.over_runs import told_over_runs
-from mritk.results.row_keys import named_rows, protocol_names, shared_protocol, table_keys
+from mritk.results.ranking import ranked
+from mritk.results.row_keys import (
+    divided,
+    named_rows,
+    protocol_names,
+    shared_protocol,
+    table_keys,
+)
 from mritk.results.table import Cell, Leaderboard, Row, Table
 from mritk.results.table_evidence import TableEvidence, evidence_of
 from mritk.results.table_trial import TableTrial, leaking
@@ -68,40 +75,39 @@ def build_leaderboard(
     keys = table_keys(group_by)
     for name in (*metrics, *([sort] if sort else [])):
         find_metric(name, extra=analysis.extra_metrics)
-    groups: dict[tuple[Any, ...], list[TableTrial]] = defaultdict(list)
+    scored: list[tuple[str, TableTrial]] = []
     damaged: list[StoreError] = []
+    unscored: list[str] = []
     for trial in trials:
         if isinstance(trial, StoreError):
             damaged.append(trial)
             continue
         task = trial.task if isinstance(trial, TrialRecord) else trial.facts.task
         if not task.has_scores:  # a row needs something to be ranked by
+            unscored.append(trial.id if isinstance(trial, TrialRecord) else trial.facts.id)
             continue
-        for part, found in _parts(trial, analysis):
-            group = (*(getattr(found.facts, key) for key in keys), part)
-            groups[group].append(found)
-    names = [*keys, *([analysis.by] if analysis.by else [])]
+        scored += _parts(trial, analysis)
     tables = []
-    for values, members in sorted(groups.items(), key=_order):
-        named = dict(zip(names, values, strict=False))
+    for named, members in sorted(divided(scored, keys, analysis.by), key=_order):
         table, lost = _table_of_readable(named, members, (metrics, sort), analysis, kept)
         damaged += lost
         tables += [table] if table else []
     rows = [row for table in tables for row in table.rows]
     if analysis.ensembles and rows and not any(row.derived for row in rows):
         raise UsageError(" ".join(dict.fromkeys(line for t in tables for line in t.ensembles)))
-    drift = drift_of(trial.facts for members in groups.values() for trial in members)
-    return Leaderboard(tables, drift, [str(error) for error in damaged], exit_code_of(damaged))
+    drift = drift_of(trial.facts for _, trial in scored)
+    lines, code = [str(error) for error in damaged], exit_code_of(damaged)
+    return Leaderboard(tables, drift, lines, code, unscored)
 
 
-def _order(group: tuple[tuple[Any, ...], Sequence[TableTrial]]) -> tuple[Any, ...]:
+def _order(group: tuple[Mapping[str, str], Sequence[TableTrial]]) -> tuple[Any, ...]:
     """Return what tables are sorted by: of varied protocols, few samples come before all."""
-    values, (first, *_) = group
+    named, (first, *_) = group
     facts = first.facts
     stored = facts.stored_protocol
     limit = stored.shots or stored.train_patients or math.inf
     varied = (natural(facts.protocol.partition("[")[0]), limit, natural(facts.protocol))
-    rest = tuple(natural(str(value)) for value in values)
+    rest = tuple(natural(str(value)) for value in named.values())
     return natural(facts.dataset), facts.dataset_fingerprint, *varied, rest
 
 
@@ -173,7 +179,7 @@ def _table(
         for name, row in named.items()
     ]
     made = told_over_runs(made, finished, columns, analysis, kept)
-    built = sorted(made, key=lambda row: _rank(row, columns[0]))
+    built = ranked(made, columns[0])
     evidence = TableEvidence()
     if analysis.interval != "none":
         evidence = evidence_of(built, finished, columns, analysis, kept)
@@ -197,19 +203,30 @@ def _table(
         verdict=verdict_of(done, called),
         warnings=[
             *warnings_of(done, [row for row in built if not row.derived]),
+            *clean_rows({name: [trial.facts for trial in row] for name, row in trained.items()}),
             *(f"{name}: {line}" for name, found in whole.items() for line in found.left_out),
         ],
         analysis=analysis,
         comparisons=evidence.comparisons,
         detectable=evidence.detectable,
         unselected=sorted({facts.unselected for facts in done} - {""}),
-        undefined=absent_regions((f.undefined, len(f.test.ids)) for f in done if f.test),
+        undefined=absent_regions(_undefined_of(trained)),
         records={
             name: [trial.held for trial in row if trial.held is not None]
             for name, row in finished.items()
         },
         ensembles=mixed.notes,
     )
+
+
+def _undefined_of(
+    rows: Mapping[str, Sequence[TableTrial]],
+) -> dict[str, list[tuple[Mapping[str, int], int]]]:
+    """Return, by row, the undefined cases of each trial and how many it was tested on."""
+    return {
+        name: [(t.facts.undefined, len(t.facts.test.ids)) for t in row if t.facts.test]
+        for name, row in rows.items()
+    }
 
 
 def _in_order(keys: Mapping[str, Any]) -> dict[str, Any]:
@@ -317,10 +334,3 @@ def _support(trials: Iterable[TrialFacts]) -> CleanSupport:
 
 def _clean_ids(test: Tested) -> Sequence[str]:
     return test.ids if test.clean is None else test.clean
-
-
-def _rank(row: Row, metric: Metric) -> tuple[bool, float, str]:
-    mean = row.cells[metric.name].mean
-    undefined = math.isnan(mean)
-    value = 0.0 if undefined else -mean if metric.higher_is_better else mean
-    return undefined, value, " ".join(row.keys.values())

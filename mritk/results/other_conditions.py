@@ -32,7 +32,7 @@ def drift_of(trials: Iterable[TrialFacts]) -> list[str]:
 
 
 def _apart(dataset: str, one: TrialFacts, other: TrialFacts) -> str:
-    fields = evaluation_differences(one.stored_protocol, other.stored_protocol)
+    fields = evaluation_differences(one.stored_protocol, other.stored_protocol, one.scheme)
     return (
         f"{dataset}: protocols {one.protocol} and {other.protocol} are not ranked together; their "
         f"evaluations differ in {'; '.join(fields)}"

@@ -18,6 +18,8 @@ ROWS = ("backbone", "augmentation", "protocol", "method")
 DIGITS = 8  # of a fingerprint, unless more are needed
 # A name may stand for several recipes.
 CONTENT_OF = {"protocol": ("protocol", "fingerprint")}
+# The augmentation, unless each protocol was trained with a single one, which belongs to it then.
+NOT_ITS_OWN = "augmentation, if not the protocol's own"
 
 
 def table_keys(group_by: Sequence[str]) -> list[str]:
@@ -29,7 +31,7 @@ def table_keys(group_by: Sequence[str]) -> list[str]:
     Raises:
         UsageError: A name is none of those.
     """
-    _require(group_by, GROUPINGS, "group by")
+    _require(group_by, (*GROUPINGS, NOT_ITS_OWN), "group by")
     asked = [key for name in group_by for key in CONTENT_OF.get(name, (name,))]
     return list(dict.fromkeys((*NEVER_RANKED_ACROSS, *asked)))
 
@@ -39,7 +41,8 @@ def all_but(rows: Sequence[str]) -> list[str]:
 
     Args:
         rows: Of :data:`ROWS`; empty: whatever differs. A method is a part of its protocol, so that
-            rows by method are rows by protocol.
+            rows by method are rows by protocol; and so is an augmentation, if it is the only one
+            that a protocol was trained with.
 
     Raises:
         UsageError: A name is none of those.
@@ -48,13 +51,51 @@ def all_but(rows: Sequence[str]) -> list[str]:
     if not rows:
         return []
     left = [name for name in ("backbone", "augmentation") if name not in rows]
-    return left if {"protocol", "method"} & set(rows) else [*left, "protocol"]
+    if not {"protocol", "method"} & set(rows):
+        return [*left, "protocol"]
+    return [NOT_ITS_OWN if name == "augmentation" else name for name in left]
 
 
 def _require(names: Sequence[str], known: Sequence[str], what: str) -> None:
     for name in names:
         if name not in known:
-            raise UsageError(f"cannot {what} {name!r}; available: {', '.join(known)}")
+            shown = ", ".join(one for one in known if one != NOT_ITS_OWN)
+            raise UsageError(f"cannot {what} {name!r}; available: {shown}")
+
+
+def divided(
+    trials: Iterable[tuple[str, TableTrial]], keys: Sequence[str], by: str = ""
+) -> list[tuple[dict[str, str], list[TableTrial]]]:
+    """Return what the trials of each table share, and the trials.
+
+    Args:
+        trials: Each with the group of test samples that it stands for.
+        keys: Of :func:`table_keys`.
+        by: What test samples are grouped by; empty: by nothing.
+    """
+    names = [key for key in keys if key != NOT_ITS_OWN]
+    groups: dict[tuple[str, ...], list[TableTrial]] = defaultdict(list)
+    for part, trial in trials:
+        groups[(*(getattr(trial.facts, name) for name in names), part)].append(trial)
+    tables = []
+    for values, members in groups.items():
+        named = dict(zip([*names, by] if by else names, values, strict=False))
+        tables += _by_augmentation(named, members) if NOT_ITS_OWN in keys else [(named, members)]
+    return tables
+
+
+def _by_augmentation(
+    named: dict[str, str], trials: Sequence[TableTrial]
+) -> list[tuple[dict[str, str], list[TableTrial]]]:
+    """Divide trials by augmentation, unless each of their protocols has its own."""
+    of_protocol: dict[str, set[str]] = defaultdict(set)
+    found: dict[str, list[TableTrial]] = defaultdict(list)
+    for trial in trials:
+        of_protocol[trial.facts.fingerprint].add(trial.facts.augmentation)
+        found[trial.facts.augmentation].append(trial)
+    if len(found) > 1 and all(len(augmentations) == 1 for augmentations in of_protocol.values()):
+        return [(named, list(trials))]
+    return [({**named, "augmentation": name}, members) for name, members in found.items()]
 
 
 def named_rows(trials: Iterable[TableTrial]) -> dict[str, list[TableTrial]]:

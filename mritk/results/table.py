@@ -6,6 +6,7 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -92,6 +93,7 @@ class Row:
         cost: What its trials cost (:data:`mritk.results.cost.COLUMNS`); absent where unknown.
         protocol: Its recipe.
         derived: Whether it is made of other rows (:mod:`mritk.results.ensembles`).
+        ranked: Whether it has a rank (:func:`mritk.results.ranking.ranked`).
     """
 
     keys: Mapping[str, str]
@@ -106,6 +108,7 @@ class Row:
     cost: Mapping[str, float] = field(default_factory=dict)
     protocol: StoredProtocol = field(default_factory=StoredProtocol, compare=False)
     derived: bool = False
+    ranked: bool = True
 
     @property
     def trials(self) -> int:
@@ -227,9 +230,28 @@ class Leaderboard:
         drift: Where one protocol name stands for several fingerprints: the fields that differ.
         damaged: Messages about files that could not be read.
         exit_code: ``UNAVAILABLE`` where one of those may be read later.
+        unscored: Ids of trials that learned from unlabelled data, and are no row.
     """
 
     tables: Sequence[Table]
     drift: Sequence[str] = ()
     damaged: Sequence[str] = ()
     exit_code: ExitCode = ExitCode.OK
+    unscored: Sequence[str] = ()
+
+    def nothing_in(self, results: Path, what: str = "trials") -> str:
+        """Return why there is no table.
+
+        Args:
+            results: The results folder.
+            what: Which trials were asked for.
+        """
+        if not self.unscored:
+            return f"no {what} in {results}"
+        one = len(self.unscored) == 1
+        found = "1 trial" if one else f"{len(self.unscored)} trials"
+        return (
+            f"{found} in {results} learned from unlabelled data and {'has' if one else 'have'} no "
+            f"scores to rank; 'mritk show {self.unscored[0][:8]} --results {results}' shows "
+            f"{'it' if one else 'one'}"
+        )

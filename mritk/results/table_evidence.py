@@ -61,7 +61,11 @@ class TableEvidence:
         derived = [row.name for row in rows if row.derived]
         evidence = analysis.evidence(present, metrics, derived=derived)
         compared = {metric.name: evidence.all_pairs(metric) for metric in metrics}
-        ranked = [row.name for row in rows if row.name in present and row.cells[first.name].defined]
+        ranked = [
+            row.name
+            for row in rows
+            if row.ranked and row.name in present and row.cells[first.name].defined
+        ]
         # Rows that differ in their clean samples cannot be resampled together.
         clean = {
             name: analysis.evidence({name: found}, [first], partial=True)

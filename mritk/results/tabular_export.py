@@ -19,7 +19,7 @@ def records(board: Leaderboard) -> tuple[list[str], list[dict[str, Any]]]:
     counts = ["test_samples", "clean_test_samples", "trials", "failed"]
     columns = list(dict.fromkeys([*shared, "backbone", "augmentation", "method", "tie", *counts]))
     columns += [f"{name}_{what}" for name in metrics for what in ("mean", "sd", "low", "high")]
-    columns += ["marks", *(f"{name}_clean_mean" for name in metrics)]
+    columns += ["marks", "ranked", *(f"{name}_clean_mean" for name in metrics)]
     columns += [column.name for column in COLUMNS]
     return columns, [_record(table, row) for table in board.tables for row in table.rows]
 
@@ -40,6 +40,7 @@ def _record(table: Table, row: Row) -> dict[str, Any]:
         "trials": row.trials,
         "failed": row.failed,
         "marks": row.marks,
+        "ranked": row.ranked,
     }
     return {**table.keys, **row.keys, **told, **numbers, **row.cost}
 

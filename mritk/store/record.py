@@ -149,7 +149,7 @@ class TrialIdentity:
     @property
     def evaluation(self) -> str:
         """Digest of what belongs to the evaluation: trials that share it can be ranked together."""
-        return evaluation_fingerprint(self.protocol_json)
+        return evaluation_fingerprint(self.protocol_json, self.scheme)
 
 
 @dataclass(eq=False, kw_only=True)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field, replace
 
 from mritk.data.patients import PatientRule
@@ -63,16 +63,20 @@ class NamedDataset:
     told: DataOptions
 
     @classmethod
-    def of(cls, asked: str) -> NamedDataset:
+    def of(cls, asked: str, own: Collection[str] = ()) -> NamedDataset:
         """Take ``folder:PATH,slices=5,patient_regex=REGEX`` apart.
+
+        Args:
+            asked: The name as it was typed.
+            own: Options of the dataset's family, which say nothing of patients or classes.
 
         Raises:
             UsageError: What was said of patients or classes is wrong.
         """
         member, given = split_options(asked)
-        own = {name: given.pop(name) for name in TELLING if name in given}
+        said = {name: given.pop(name) for name in TELLING if name in given and name not in own}
         name = "".join([member, *(f",{option}={value}" for option, value in given.items())])
-        return cls(asked, name, _read(own, name))
+        return cls(asked, name, _read(said, name))
 
     @property
     def tells_patients(self) -> bool:

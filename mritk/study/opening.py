@@ -121,7 +121,8 @@ def named_datasets(name: str, registry: Registry) -> list[NamedDataset]:
     Raises:
         UsageError: What is said is wrong.
     """
-    return [NamedDataset.of(part) for part in joined_names(name, registry)]
+    parts = joined_names(name, registry)
+    return [NamedDataset.of(part, registry.dataset_options(part)) for part in parts]
 
 
 def instructed(get: Callable[[], Found], name: str, instructions: Mapping[str, str]) -> Found:

@@ -8,7 +8,7 @@ from pathlib import Path
 from shlex import quote
 from typing import TypeVar
 
-from mritk.backbone import Backbone
+from mritk.backbone import FILE_PREFIX, Backbone
 from mritk.data.rank import is_volume
 from mritk.errors import DataError, ProtocolError, Unavailable, UnknownName
 from mritk.plugins.options import TELLING, split_options
@@ -101,8 +101,11 @@ def volumes_hint(name: str, backbone: Backbone, registry: Registry) -> str:
     own = sorted(a.name for a in registry.records(Architecture) if is_volume(a.spatial_dims))
     if own:
         choices.append(f"use a backbone for volumes, such as -b {quote(own[0])}")
-    if any(family.prefix == SLICES for family in registry.records(BackboneFamily)):
-        choices.append(f"-b {quote(f'{SLICES}:{backbone.name}')} for the same network on slices")
+    if any(f.wraps and f.prefix == SLICES for f in registry.records(BackboneFamily)):
+        # The name of a file tells no path.
+        inner, file, _ = backbone.name.partition(f"@{FILE_PREFIX}")
+        again = f"{SLICES}:{inner}{file and f'{file}PATH'}"
+        choices.append(f"-b {quote(again)} for the same network on slices")
     return ", or ".join(filter(None, choices))
 
 

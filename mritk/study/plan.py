@@ -31,7 +31,12 @@ from mritk.splits.splits import make_folds
 from mritk.store.folder import ResultsFolder
 from mritk.study.benchmark import Benchmark, find_protocol
 from mritk.study.opening import Opened, find_datasets, open_datasets, require_told_patients
-from mritk.study.refusals import require_fit, require_folds, require_selection
+from mritk.study.refusals import (
+    require_fit,
+    require_folds,
+    require_learnable,
+    require_selection,
+)
 from mritk.study.rehearsal import Rehearsal, without_weights
 from mritk.trial import OpenDataset, Plan, Trial
 
@@ -198,6 +203,7 @@ class Planner:
         """
         require_folds(benchmark, fold_count(samples, protocol.split), protocol, record)
         method = self.registry.method(protocol.method)
+        require_learnable(record, samples, protocol, method, self.registry)
         names = benchmark.augmentations or (protocol.augmentation,)
         chosen: list[tuple[str, Backbone | None]] = [("", None)]
         if method.uses_backbone:

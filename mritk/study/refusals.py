@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
+from contextlib import suppress
+from shlex import quote
+
 from mritk.backbone import Backbone
 from mritk.data.rank import is_volume
 from mritk.data.samples import Samples
-from mritk.errors import DataError, UsageError
+from mritk.errors import DataError, MritkError, UsageError
 from mritk.evaluate.metrics import find_metric
+from mritk.method import Method
 from mritk.plugins.registry import Registry
 from mritk.protocol.protocol import Protocol
-from mritk.records import Augmentation, Dataset
-from mritk.study.benchmark import Benchmark
+from mritk.records import Augmentation, Dataset, ProtocolFile
+from mritk.study.benchmark import Benchmark, find_protocol
 from mritk.study.path_hint import volumes_hint
 from mritk.trial import OpenDataset
 
@@ -54,6 +59,39 @@ def require_fit(
             f"augmentation {augmentation.name} does not transform {KINDS[dims]}, but {held}; "
             f"use --augmentation none"
         )
+
+
+def require_learnable(
+    record: Dataset, samples: Samples, protocol: Protocol, method: Method, registry: Registry
+) -> None:
+    """Refuse data whose targets the method of a protocol cannot learn.
+
+    Raises:
+        UsageError: The method is for other kinds of tasks.
+    """
+    kind = samples.task.kind
+    if not method.tasks or kind in method.tasks:
+        return
+    able = [m.name for m in registry.records(Method) if kind in m.tasks]
+    named = [f"--protocol {quote(p)}" for p in _protocols_of(able, registry)]
+    remedy = (
+        f"use the --protocol of a method for {kind}; 'mritk plugins new NAME --kind method' begins "
+        "one, and -p FILE.py loads it"
+    )
+    if named:
+        remedy = f"use {' or '.join(named)}"
+    raise UsageError(
+        f"{record.name} has {samples.task.describe()}, but protocol {protocol.name} trains with "
+        f"{method.name}, which is for {' and '.join(method.tasks)}; {remedy}"
+    )
+
+
+def _protocols_of(methods: Sequence[str], registry: Registry) -> Iterator[str]:
+    """Yield the names of the protocols of some methods."""
+    for record in registry.records(ProtocolFile) if methods else ():
+        with suppress(MritkError):  # another plugin's fault is not what is to be said
+            if find_protocol(record.name, registry).method in methods:
+                yield record.name
 
 
 def _require_inputs(record: Dataset, samples: Samples, backbone: Backbone) -> None:

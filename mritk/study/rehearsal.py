@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, fields, is_dataclass, replace
 from typing import Any
 
-from mritk.backbone import FILE_PREFIX, SCRATCH, Backbone, split_name
+from mritk.backbone import Backbone
 from mritk.errors import MritkError, UsageError
 from mritk.files.workspace import Workspace
 from mritk.plugins.registry import Registry
@@ -83,13 +83,8 @@ def without_weights(names: Sequence[str], registry: Registry) -> list[Backbone]:
     Raises:
         UnknownName: Nobody provides one of the architectures, or the weights that are named.
     """
-    found = [registry.backbone(_without_file(name)) for name in names]
-    return list({b.architecture.name: Backbone(b.architecture) for b in found}.values())
-
-
-def _without_file(name: str) -> str:
-    architecture, weights = split_name(name)
-    return f"{architecture}@{SCRATCH}" if (weights or "").startswith(FILE_PREFIX) else name
+    found = [registry.backbone(name, files=False) for name in names]
+    return list({b.architecture.name: replace(b, weights=None) for b in found}.values())
 
 
 def _all_take(side: int, backbones: Sequence[Backbone], workspace: Workspace) -> bool:

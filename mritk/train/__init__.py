@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from mritk.machine.device import repeatable as repeatable
     from mritk.model.backbone import LoadedBackbone as LoadedBackbone
     from mritk.model.backbone import load_backbone as load_backbone
+    from mritk.model.blocks import blocks_of as blocks_of
     from mritk.model.contract import zscore as zscore
     from mritk.model.model_file import load_model as load_model
     from mritk.model.network import Network as Network
@@ -33,6 +34,7 @@ _PUBLIC = {
     "mritk.batches.inputs": "Inputs",
     "mritk.machine.device": "choose_device repeatable",
     "mritk.model.backbone": "load_backbone LoadedBackbone",
+    "mritk.model.blocks": "blocks_of",
     "mritk.model.contract": "zscore",
     "mritk.model.model_file": "load_model",
     "mritk.model.network": "Network",

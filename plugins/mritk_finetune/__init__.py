@@ -12,10 +12,12 @@ from mritk.train import Probe, Recipe
 if TYPE_CHECKING:
     from mritk import Fitted, Setup
 
+TASKS = ("classification", "regression")
 PROTOCOLS = {
     "quick": "two short stages at 96 px: minutes on a CPU, for exploration",
     "standard": "two stages at 224 px, AdamW, cosine, selection on validation",
     "linear_probe": "logistic regression on features of the frozen backbone at 224 px",
+    "lpft": "linear probe, then the whole network at a small rate, at 224 px (LP-FT)",
 }
 
 
@@ -26,6 +28,7 @@ def mritk_methods() -> Iterator[Method]:
         "finetune",
         fit=fit_finetune,
         parameters=Recipe,
+        tasks=TASKS,
         summary="fine-tune head and backbone in stages",
     )
     yield Method(
@@ -33,6 +36,7 @@ def mritk_methods() -> Iterator[Method]:
         fit=lazy("mritk_finetune.probe:fit_probe"),
         parameters=Probe,
         uses_augmentation=False,
+        tasks=TASKS,
         summary="penalised linear model on cached features",
     )
 

@@ -12,7 +12,7 @@ from scipy import ndimage
 from benchmarks.audit.planted_copies import average_head, false_among_neighbours, score
 from benchmarks.audit.plants import ALTERED, OTHERS
 from mritk.audit import explain
-from mritk.audit.altered import Pictures, altered_copies, named
+from mritk.audit.altered import LIKELY, Pictures, altered_copies, named
 from mritk.audit.explain import AS_IS, ENHANCED, LOCAL, SURE, Explained, explained
 from mritk.audit.nearest import coarsest, nearest
 from mritk.audit.register import (
@@ -25,6 +25,7 @@ from mritk.audit.register import (
 )
 from mritk.audit.signature import signature
 from mritk.audit.symmetry import symmetries
+from tests.audit.conftest import make_heads
 
 
 @pytest.fixture
@@ -199,6 +200,15 @@ def test_the_nearest_are_found_turned_and_magnified(pictures):
     assert not (found == np.arange(9)[:, None]).any(), "no picture is near itself"
 
 
+def test_blocks_of_pictures_give_what_all_at_once_give(pictures, monkeypatch):
+    small = coarsest(detailed(pictures), np.arange(6))
+    at_once = nearest(*small)
+    monkeypatch.setattr("mritk.audit.nearest.BLOCK", 4)
+    monkeypatch.setattr("mritk.audit.nearest.ACROSS", 5)
+    for blocked, whole in zip(nearest(*small), at_once, strict=True):
+        np.testing.assert_array_equal(np.sort(blocked), np.sort(whole))
+
+
 def test_progress_goes_to_the_end_and_one_picture_has_no_copy(pictures):
     told = []
     known = Pictures(detailed(pictures), np.tile([0.0, 1.0], (6, 2, 1)))
@@ -226,6 +236,18 @@ def test_altered_copies_of_random_pictures_are_found(heads, workspace):
     for kind in ("unsharp mask 150 %", "blurred, σ 2", "turned by 3°", "marked in a corner"):
         found = score(heads[:6], ALTERED[kind], workspace)
         assert found == {"images": 6, "recall": 1.0, "false pairs": 0}, kind
+
+
+def test_equalised_copies_of_dim_pictures_are_found():
+    """As they are they cannot be registered; equalised both, they lie upon each other."""
+    dim = [np.rint(255 * (head / head.max()) ** 3).astype(np.uint8) for head in make_heads(5, 192)]
+    signatures = [signature(p, 2) for p in (*dim, *map(ALTERED["equalised"], dim))]
+    shown = np.stack([each.detail for each in signatures])
+    small, _ = coarsest(shown, np.arange(10))
+    assert roughly_registered(small[:5], small[5:])[1].max() < LIKELY[0]
+    known = Pictures(shown, np.array([each.box for each in signatures]))
+    found = sorted(pair[:2] for pair in altered_copies(known, np.arange(10)))
+    assert found == [(k, k + 5) for k in range(5)]
 
 
 @pytest.mark.slow

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from mritk.audit.image_index import image_index
+from mritk.data.samples import array_digest
 from mritk.errors import StoreError
 
 
@@ -50,6 +51,15 @@ def test_another_content_or_reader_is_looked_at_anew(counted, workspace, change)
 def test_samples_without_digests_are_read_for_their_content(heads, as_samples, workspace):
     index = image_index(as_samples(heads), workspace)
     assert len(set(index.contents)) == len(heads)
+
+
+def test_arrays_are_told_apart_as_read_and_pixels_as_shown(heads, as_samples, workspace):
+    grey = heads[0]
+    same, colour = np.dstack([grey] * 3), np.dstack([grey, grey, grey[::-1]])
+    images = [grey, same, colour, np.asfortranarray(grey)]
+    index = image_index(as_samples(images), workspace)
+    assert index.arrays == tuple(array_digest(image) for image in images)
+    assert index.pixels == tuple(array_digest(image) for image in (grey, grey, colour, grey))
 
 
 def test_what_cannot_be_read_is_remembered_with_its_reason(heads, as_samples, workspace):

@@ -51,6 +51,8 @@ def record_of(test, backbone, task, **columns):
     known = {
         "dataset": "bands",
         "dataset_fingerprint": "d" * 64,
+        "protocol": "fast",
+        "fingerprint": "f" * 64,
         "protocol_json": "{}",
         "scheme": "holdout",
         "folds": 1,
@@ -65,8 +67,6 @@ def record_of(test, backbone, task, **columns):
         backbone=backbone,
         augmentation="none",
         method="finetune",
-        protocol="fast",
-        fingerprint="f" * 64,
         task=task,
         grouped=any(test.patient),
         status="finished",
@@ -140,6 +140,55 @@ def test_the_numbers_are_those_of_the_leaderboard(mritk, three_rows):
         assert pair["difference"] == comparison.difference
         assert pair["p_adjusted"] == comparison.p_adjusted
         assert pair["interval"]["low"] == comparison.interval.low
+
+
+def test_a_baseline_leaves_the_pairs_with_it_and_corrects_over_these(mritk, three_rows):
+    (every,) = as_json(mritk, three_rows)
+    (found,) = as_json(mritk, three_rows, "--baseline", "midd")
+    assert [(p["first"], p["second"]) for p in found["pairs"]] == [
+        ("best", "middle"),
+        ("worst", "middle"),
+    ]
+    pairs = {(p["first"], p["second"]): p for p in every["pairs"]}
+    worst, mirrored = found["pairs"][1], pairs["middle", "worst"]
+    assert worst["difference"] == -mirrored["difference"]
+    assert worst["interval"]["low"] == -mirrored["interval"]["high"]
+    assert worst["p"] == mirrored["p"]
+    # Holm over two comparisons instead of three: the larger p is left as it is.
+    assert worst["p_adjusted"] == worst["p"]
+    assert found["pairs"][0]["p_adjusted"] == 2 * pairs["best", "middle"]["p"]
+
+
+def test_a_bayesian_comparison_with_a_baseline_is_mirrored_too(mritk, three_rows):
+    every, found = (
+        as_json(mritk, three_rows, "--test", "bayes", *options)[0]["pairs"]
+        for options in ((), ("--baseline", "best"))
+    )
+    assert found[0]["probabilities"]["worse"] == every[0]["probabilities"]["better"]
+    assert found[0]["verdict"] == "worse"
+
+
+def test_a_baseline_that_is_no_row_or_several_is_refused_with_their_names(mritk, three_rows):
+    for text, count in (("nobody", "no"), ("t", "2")):
+        ended = mritk("differences", three_rows, GIVEN, "--baseline", text)
+        assert ended.code == 2
+        assert f"{count} rows contain '{text}'; name one of: best; middle; worst" in ended.err
+
+
+def test_only_trials_of_a_protocol_are_compared(mritk, store):
+    named = [("quick[a=1]", 0.95), ("quick[a=2]", 0.7), ("other", 0.6)]
+    results = store(
+        *(
+            made_trial(f"net{n}", right, protocol=name, fingerprint=str(n) * 64)
+            for n, (name, right) in enumerate(named)
+        )
+    )
+    (found,) = as_json(mritk, results, "--protocol", "quick[*")
+    assert [(p["first"], p["second"]) for p in found["pairs"]] == [
+        ("net0, quick[a=1]", "net1, quick[a=2]")
+    ]
+    ended = mritk("differences", results, "--protocol", "quick")
+    assert (ended.code, ended.err.strip()) == (5, f"mritk: no trials of quick in {results}")
 
 
 @pytest.mark.slow
@@ -420,6 +469,7 @@ def test_too_few_datasets_or_two_versions_of_one_are_refused(mritk, three_rows, 
     ("arguments", "said"),
     [
         (["--across", "datasets", "--test", "mcnemar"], "is not a test across datasets"),
+        (["--across", "datasets", "--baseline", "best"], "over all pairs; remove --baseline"),
         (["--rope", "1pt"], "--rope requires --test bayes"),
         (["--test", "bayes", "--rope", "wide"], "use 0.01, or 1pt"),
         (["--test", "bayes", "--rope", "-1pt"], "use 0.01, or 1pt"),

@@ -158,3 +158,32 @@ def test_a_missing_dependency_is_named_but_no_package_of_that_name_is_recommende
     assert ended.code == 4
     assert "No module named 'not_there'" in ended.err
     assert "pip install" not in ended.err, "a package of that name may be anybody's"
+
+
+LEAVING = """
+import sys
+from mritk import hookimpl
+
+
+@hookimpl
+def mritk_commands(cli):
+    @cli.command()
+    def leave():
+        {how}
+"""
+
+
+@pytest.mark.parametrize(
+    ("how", "code", "told"),
+    [
+        ("sys.exit()", 0, ""),
+        ("sys.exit(7)", 7, ""),
+        ("sys.exit('no licence')", 3, "mritk: no licence\n"),
+        ("return 1", 1, ""),
+        ("return 'done'", 0, ""),
+    ],
+)
+def test_a_command_of_a_plugin_ends_as_it_says(mritk, tmp_path, how, code, told):
+    (tmp_path / "leaving.py").write_text(LEAVING.format(how=how))
+    ended = mritk("-p", tmp_path / "leaving.py", "leave")
+    assert (ended.code, ended.err) == (code, told)

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import os
+import py_compile
 import signal
 import subprocess
 import sys
 import time
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -100,6 +102,53 @@ def test_ctrl_c_at_the_very_beginning_leaves_no_traceback(tmp_path):
         check=False,
     )
     assert (ended.returncode, ended.stdout, ended.stderr) == (130, "", "mritk: interrupted\n")
+
+
+DAMAGED = """
+import click
+from mritk import hookimpl
+
+
+@hookimpl
+def mritk_commands(cli):
+    @cli.command()
+    def load():
+        import cut_short
+
+    @cli.command()
+    def ask():
+        click.prompt("How many")
+"""
+
+
+@pytest.fixture
+def damaged(tmp_path):
+    """The command line and environment of a command that imports a module cut short."""
+    source = tmp_path / "cut_short.py"
+    source.write_text("x = 1\n")
+    compiled = Path(py_compile.compile(str(source), doraise=True))
+    compiled.write_bytes(compiled.read_bytes()[:20])  # the header is whole
+    (tmp_path / "damaged.py").write_text(DAMAGED)
+    path = os.environ.get("PYTHONPATH")
+    paths = [str(tmp_path), *([path] if path else [])]
+    return [*MRITK, "-p", str(tmp_path / "damaged.py")], {"PYTHONPATH": os.pathsep.join(paths)}
+
+
+@pytest.mark.parametrize(
+    ("command", "code", "last"),
+    [("load", 3, "EOFError: marshal data too short"), ("ask", 130, "mritk: interrupted")],
+)
+def test_only_the_end_of_what_is_typed_is_an_interruption(damaged, command, code, last):
+    program, environ = damaged
+    done = subprocess.run(
+        [*program, command],
+        env=os.environ | environ,
+        input="",
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert (done.returncode, done.stderr.splitlines()[-1:]) == (code, [last])
 
 
 # -- what the output may be ------------------------------------------------------------------------

@@ -337,3 +337,24 @@ def test_one_seed_is_no_evidence_of_a_rise_either(make_trial):
 def test_one_seed_of_equal_predictions_passes(make_trial):
     found = compared([make_trial()], [make_trial()], analysis=WITH_RETRAINING)
     assert found.exit_code == ExitCode.OK
+
+
+def test_several_protocols_of_one_backbone_are_paired_with_their_own(make_trial):
+    """Each row is paired with that of its recipe; what one folder lacks is named with its."""
+
+    def trial(protocol, right=0.8, draw=0):
+        return make_trial(right, draw=draw, protocol=protocol, fingerprint=protocol[0] * 64)
+
+    base = [trial("lpft", 0.9), trial("probe", 0.6, draw=1), trial("quick")]
+    head = [trial("probe", 0.6, draw=1), trial("lpft", 0.6, draw=1), trial("standard")]
+    found = compared(base, head)
+    assert {change.protocol: change.verdict for change in found.changes} == {
+        "lpft": Verdict.WORSE,
+        "probe": Verdict.CANNOT_TELL,
+    }
+    assert found.pairs.missing == [
+        "tiny@scratch on bands, quick, fold 0, seed 0 is missing in the head"
+    ]
+    assert found.pairs.added == ["tiny@scratch on bands, standard"]
+    text = comparisons_text(found, "plain")
+    assert all(name in text for name in ("lpft", "probe", "quick", "standard"))

@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 from scipy import stats
 from scipy.special import expit, logit
+from threadpoolctl import threadpool_info, threadpool_limits
 
 from benchmarks.evidence.calibration import count
 from benchmarks.evidence.simulated import World, by_rows
@@ -465,3 +466,16 @@ def test_runs_that_agree_but_for_rounding_leave_the_exchange_of_units():
     assert all(pair.tested for pair in pairs)
     given = Evidence(table, [AUROC], 50, given_these_models=True).all_pairs(AUROC)
     assert [pair.p for pair in pairs] == pytest.approx([pair.p for pair in given])
+
+
+def test_no_trial_has_threads_of_blas_beside_its_own():
+    seen = set()
+
+    def function(targets, scores, weights):
+        seen.update(x["num_threads"] for x in threadpool_info() if x["user_api"] == "blas")
+        return 0.5
+
+    metric = replace(BALANCED, function=function, per_class=False, resampled=None)
+    with threadpool_limits(2, user_api="blas"):
+        _ = Evidence(World(patients=12, images=1).table(0), [metric], 2).trials
+    assert seen <= {1}

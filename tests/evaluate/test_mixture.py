@@ -81,5 +81,5 @@ class TestGreedy:
 
 @pytest.mark.slow
 def test_equal_recipes_and_their_ensembles_are_called_equal():
-    found = rates(World(patients=40, images=2, backbones=2, runs=3), 100, 200)
+    found = rates(World(patients=40, images=2, backbones=2, runs=3), range(100), 200)
     assert max(found.recipes, found.ensembles, found.beside) <= 0.05

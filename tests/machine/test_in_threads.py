@@ -8,7 +8,7 @@ import pytest
 from threadpoolctl import threadpool_info, threadpool_limits
 
 from mritk.machine.cores import available_cores
-from mritk.machine.in_threads import in_threads
+from mritk.machine.in_threads import in_threads, made_in_threads
 
 
 def test_results_of_threads_come_in_order_and_few_are_made_ahead():
@@ -49,3 +49,9 @@ def test_blas_has_no_threads_of_its_own_meanwhile():
         next(results)
         results.close()
         assert blas_threads() == {2}, "also if nobody asks for the rest"
+
+
+def test_all_at_once_or_the_first_exception():
+    assert made_in_threads(lambda row: row**2, 5) == [0, 1, 4, 9, 16]
+    with pytest.raises(ZeroDivisionError):
+        made_in_threads(lambda row: 1 // (row - 3), 5)

@@ -155,3 +155,18 @@ class TestCovariates:
     def test_what_cannot_be_divided_is_refused_in_one_line(self, text, message):
         with pytest.raises(UsageError, match=message):
             self.of(text, age=[40.0, 45, 55, 60], sex=["m", "f", "m", "f"])
+
+
+def test_samples_are_grouped_by_whether_training_came_with_a_duplicate_of_them(records):
+    clean = np.arange(len(records[0].predictions["test"].id)) % 3 > 0
+    marked = [
+        replace(r, predictions={"test": replace(r.predictions["test"], clean=clean)})
+        for r in records
+    ]
+    parts = Covariate.parse("duplicate").divided(marked[0])
+    assert {name: len(part.predictions["test"].id) for name, part in parts.items()} == {
+        "in training": int((~clean).sum()),
+        "none": int(clean.sum()),
+    }
+    with pytest.raises(UsageError, match="duplicates of the samples of bands are unknown"):
+        Covariate.parse("duplicate").divided(records[0])

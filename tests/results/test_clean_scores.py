@@ -90,6 +90,17 @@ def test_the_first_metric_is_shown_on_both_sets_of_samples(record):
     assert "a clean score requires" not in text, "all of it is"
 
 
+def test_rows_whose_clean_samples_differ_say_so(record):
+    """Rows that were given fewer training samples have more clean test samples."""
+    pair = [record(backbone="few"), record((True, False, True, False), backbone="all")]
+    (table,) = build_leaderboard(pair).tables
+    (line,) = [line for line in footnotes(table) if "differ in which test samples" in line]
+    assert "all 12, few 18" in line or "few 18, all 12" in line
+    alike = [record(backbone=name, id=name) for name in ("few", "all")]
+    (table,) = build_leaderboard(alike).tables
+    assert not any("differ in which test samples" in line for line in footnotes(table))
+
+
 # -- support ---------------------------------------------------------------------------------------
 
 

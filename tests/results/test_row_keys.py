@@ -94,6 +94,26 @@ def test_what_rows_do_not_differ_in_makes_tables(two_protocols, rows, tables):
     assert sorted(sorted(row.name for row in table.rows) for table in board.tables) == tables
 
 
+def test_an_augmentation_that_is_the_only_one_of_its_protocol_belongs_to_it(two_protocols):
+    records = two_protocols()
+    for record in records:
+        record.augmentation = "affine" if record.protocol == "finetune" else "none"
+    board = build_leaderboard(records, group_by=all_but(["protocol"]))
+    names = sorted(sorted(row.name for row in table.rows) for table in board.tables)
+    assert names == [[f"{b} + affine, finetune", f"{b}, probe"] for b in "ab"]
+    assert all("augmentation" not in table.keys for table in board.tables)
+
+
+def test_augmentations_that_one_protocol_was_trained_with_make_tables(two_protocols):
+    records = two_protocols()
+    for record in records:
+        record.augmentation = "flip" if (record.protocol, record.seed) == ("probe", 1) else "none"
+    board = build_leaderboard(records, group_by=all_but(["protocol"]))
+    assert sorted(table.keys["augmentation"] for table in board.tables) == [
+        "flip", "flip", "none", "none"
+    ]  # fmt: skip
+
+
 def test_rows_of_what_does_not_exist_are_refused():
     with pytest.raises(UsageError, match="cannot make rows of 'colour'; available: backbone"):
         all_but(["colour"])
@@ -182,6 +202,20 @@ class TestEvaluation:
         one, other = (StoredProtocol.from_json(protocol(**c)) for c in ({}, recipe))
         assert evaluation_of(one) == evaluation_of(other)
         assert evaluation_differences(one, other) == []
+
+    @pytest.mark.parametrize("scheme", ["official", "site"])
+    def test_nor_is_what_becomes_of_copies_where_the_data_prescribe_the_test_set(self, scheme):
+        one, other = (
+            StoredProtocol({"split": {"scheme": "auto", "copies": copies}})
+            for copies in ("keep", "drop")
+        )
+        assert evaluation_of(one, scheme) == evaluation_of(other, scheme)
+        assert evaluation_differences(one, other, scheme) == []
+
+    @pytest.mark.parametrize("scheme", ["holdout", "kfold", ""])
+    def test_where_a_test_set_is_drawn_copies_decide_on_it(self, scheme):
+        one, other = (StoredProtocol({"split": {"copies": copies}}) for copies in ("keep", "drop"))
+        assert evaluation_differences(one, other, scheme) == ["split.copies: keep | drop"]
 
     @pytest.mark.parametrize(
         ("changes", "told"),

@@ -107,6 +107,33 @@ def test_every_command_names_it_shows_the_rest_and_ends_with_4(mritk, folder, re
     assert "aaaa.h5 is currently inaccessible" in ended.err
 
 
+def make_newer(path):
+    with h5py.File(path, "r+") as file:
+        file.attrs["schema"] = SCHEMA + 1
+
+
+def tear(path):
+    path.write_bytes(b"torn")
+
+
+@pytest.mark.parametrize("command", ["leaderboard", "rescore"])
+@pytest.mark.parametrize(
+    ("spoil", "names", "code"),
+    [
+        (tear, ["aaaa"], 0),
+        (tear, ["aaaa", "bbbb"], 5),
+        (make_newer, ["aaaa"], 0),
+        (make_newer, ["aaaa", "bbbb"], 5),
+    ],
+)
+def test_a_table_beside_other_files_that_are_not_read(mritk, folder, command, spoil, names, code):
+    for name in names:
+        spoil(folder.trial_path(name))
+    ended = mritk(command, folder.path)
+    assert ended.code == code, ended.err
+    assert all(f"{name}.h5" in ended.err for name in names)
+
+
 def test_commands_about_the_trial_itself_end_with_4_too(mritk, folder, refuse, tmp_path):
     refuse(folder.trial_path("aaaa"))
     for command in (("verify",), ("show",)):
@@ -148,8 +175,7 @@ def test_a_run_leaves_a_trial_alone_that_it_cannot_read_and_says_so(run_toy, sto
 @pytest.mark.slow
 def test_a_run_is_refused_where_a_newer_mritk_wrote_one_of_its_trials(run_toy, stored):
     _, (first, second) = stored
-    with h5py.File(first, "r+") as file:
-        file.attrs["schema"] = SCHEMA + 1
+    make_newer(first)
     before = first.read_bytes()
     second.unlink()
     for options in ((), ("--rerun",)):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 import pytest
 
@@ -241,3 +241,17 @@ def test_spellings_of_a_class_are_merged_or_told_apart_by_a_rename(workspace, ma
             open_dataset(name, registry, workspace, DataOptions())
     apart = open_dataset("odd", registry, workspace, DataOptions(rename={"no_tumor": "healthy"}))
     assert apart.samples.task.classes == ("No Tumor", "healthy")
+
+
+def test_an_option_of_the_family_itself_says_nothing_of_patients(registry, make_samples, workspace):
+    @dataclass(frozen=True)
+    class Cohort:
+        patients: int = 8
+
+    def resolve(member, options):
+        yield Dataset("cohort", open=lambda _: make_samples(2 * options.patients))
+
+    family = DatasetFamily("cohort", resolve, placeholder="", options=Cohort)
+    registry.register(type("P", (), {"mritk_datasets": hookimpl(lambda self: [family])})())
+    opened = open_dataset("cohort,patients=6", registry, workspace, DataOptions())
+    assert len(opened.samples) == 12

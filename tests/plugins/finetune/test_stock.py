@@ -57,6 +57,18 @@ def test_the_linear_probe_has_no_augmentation():
     assert stock("linear_probe").method == "linear_probe"
 
 
+def test_lpft_solves_the_head_first_and_then_trains_everything_in_small_steps():
+    protocol = stock("lpft")
+    (everything,) = protocol.parameters.stages
+    assert protocol.parameters.head_start == "probe"
+    assert everything.train_last == 1.0
+    assert everything.learning_rate < stock("standard").parameters.stages[1].learning_rate
+    # What the probe has fitted: the plain loss on features with the stored statistics.
+    assert protocol.parameters.label_smoothing == 0
+    assert protocol.parameters.class_weights == "none"
+    assert everything.batch_norm == "frozen"
+
+
 def test_stock_protocols_differ_in_their_fingerprints():
     assert len({stock(name).fingerprint for name in PROTOCOLS}) == len(PROTOCOLS)
 

@@ -1,0 +1,85 @@
+"""A metric that leaves out cases where a model fails does not call the one that fails better."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+
+from mritk.evaluate.comparison import Verdict
+from mritk.evaluate.evidence import Evidence
+from mritk.evaluate.metrics import find_metric
+from mritk.evaluate.run_values import Scored
+from mritk.evaluate.same_samples import other_samples
+
+CASES = 40
+DICE, HD95 = find_metric("dice"), find_metric("hd95")
+
+
+def scores(seed: int) -> np.ndarray:
+    """Dice and HD95 of one region, of cases that are easy for all or hard for all."""
+    rng = np.random.default_rng(seed)
+    distance = np.linspace(1, 20, CASES) + rng.normal(0, 0.3, CASES)
+    return np.stack([1 - distance / 40, distance], axis=1)
+
+
+def without(found: np.ndarray, rows: np.ndarray) -> np.ndarray:
+    """The same where the region was not predicted in some cases."""
+    found = found.copy()
+    found[rows] = [0.0, math.nan]
+    return found
+
+
+def compared(metric, of_row):
+    units = [f"p{number}" for number in range(CASES)]
+    rows = {
+        name: [Scored((seed, 0), 0, np.zeros(CASES), of_row(name, seed), units) for seed in (1, 2)]
+        for name in ("whole", "gives up")
+    }
+    evidence = Evidence(rows, [metric], 200)
+    return evidence, evidence.all_pairs(metric)[0]
+
+
+def gives_up(name, seed):
+    found = scores(seed + 10 * (name == "whole"))
+    return without(found, np.arange(30, CASES)) if name == "gives up" else found
+
+
+def test_a_row_without_distances_where_it_is_hard_is_not_called_better():
+    evidence, found = compared(HD95, gives_up)
+    assert found.difference > 2, "it has the shorter distances"
+    assert (found.tested, found.verdict) == (False, Verdict.CANNOT_TELL)
+    assert found.untested == found.interval.reason
+    assert "leaves out 20 cases of one row only" in found.untested, "10 in each of two runs"
+    assert evidence.interval("gives up", HD95).low > 0, "each row has its own interval"
+
+
+def test_its_dice_is_worse_since_what_is_not_predicted_counts_as_zero():
+    _, found = compared(DICE, gives_up)
+    assert found.tested and found.verdict is Verdict.BETTER, "the first is the whole one"
+
+
+def test_rows_that_leave_out_the_same_cases_are_compared():
+    absent = np.asarray([0, 7])
+    _, found = compared(
+        HD95, lambda name, seed: without(scores(seed + 10 * (name == "whole")), absent)
+    )
+    assert found.tested and not found.untested
+
+
+def test_metrics_of_classes_and_of_values_leave_nothing_out():
+    assert other_samples(find_metric("mae"), []) == ""
+    assert find_metric("balanced_accuracy").left_out is None
+
+
+def test_trials_of_different_numbers_of_cases_are_not_compared():
+    pair = [Scored((0, 0), 0, np.zeros(n), scores(0)[:n], ["p"] * n) for n in (CASES, CASES - 1)]
+    assert "different cases" in other_samples(HD95, [(pair[0], pair[1])])
+
+
+def test_a_patient_who_keeps_one_of_two_cases_has_lost_the_other():
+    whole, cases = scores(0)[:2], scores(0)[:4]
+    lost = without(cases, np.asarray([1]))
+    one, other = (Scored((0, 0), 0, np.zeros(2), whole, ["a", "b"], all_) for all_ in (cases, lost))
+    assert other_samples(HD95, [(one, one)]) == ""
+    assert "leaves out 1 case of one row only" in other_samples(HD95, [(one, other)])
