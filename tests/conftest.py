@@ -115,9 +115,12 @@ def mritk_datasets():
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Files with slow tests come first, so that no process of several ends alone with one."""
+    """Files with slow tests come first, so that no process of several ends alone with one.
+
+    Those of this folder, which run whole studies, come before those of single rooms.
+    """
     slow = {item.path for item in items if item.get_closest_marker("slow")}
-    items.sort(key=lambda item: item.path not in slow)
+    items.sort(key=lambda item: (item.path not in slow, len(item.path.parts)))
 
 
 def pytest_collection_finish() -> None:
