@@ -171,6 +171,14 @@ def test_a_trial_is_verified_with_its_label_maps(mritk, trained):
     assert mritk("verify", record.id, "--results", trained).code == 0
 
 
+def test_a_trial_is_shown_with_the_scores_of_its_patients(mritk, trained):
+    (record, *_) = list(ResultsFolder(trained).trials())
+    shown = mritk("show", record.id, "--results", trained).out
+    lines = dict(line.rsplit(maxsplit=1) for line in shown.splitlines() if "dice" in line)
+    (of_scans, of_patients) = (lines[f"{level}.dice[core]"] for level in ("test", "test, patients"))
+    assert of_scans == of_patients  # one scan of each patient
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize(
     ("by", "message"),
@@ -242,3 +250,51 @@ def test_a_method_for_labels_of_whole_scans_is_refused_before_anything_is_read(m
         "balls has label maps of whole, core, but protocol quick trains with finetune, which is "
         "for classification and regression; use --protocol between or --protocol high"
     ) in ended.err
+
+
+OVERLAPPING = """
+from mritk import Metric, Undefined, hookimpl
+
+
+def share(targets, scores, weights):
+    import numpy as np
+
+    dice = scores[:, : scores.shape[1] // 2]  # of each region; then HD95 of each
+    known = ~np.isnan(dice).any(axis=1)
+    if not weights[known].sum():
+        raise Undefined("no case has all regions")
+    return np.average((dice[known] >= 0.8).all(axis=1), weights=weights[known])
+
+
+@hookimpl
+def mritk_metrics():
+    yield Metric(
+        "overlapping",
+        "cases ≥ 0.8",
+        True,
+        share,
+        task="segmentation",
+        bounds=(0, 1),
+        summary="share of cases in which the Dice of every region is at least 0.8",
+    )
+"""
+
+
+def test_a_metric_of_a_plugin_is_computed_from_the_scores_of_cases(mritk, trained, tmp_path):
+    plugin = tmp_path / "overlapping.py"
+    plugin.write_text(OVERLAPPING)
+    checked = mritk("plugins", "check", "-p", plugin, "overlapping")
+    assert checked.code == 0, checked.out
+    asked = ("--metric", "overlapping", "--sort", "dice", "--json")
+    ended = mritk("leaderboard", "-p", plugin, trained, *asked)
+    assert ended.code == 0, ended.err
+    rows = json.loads(ended.out)["tables"][0]["rows"]
+    expected: dict = {}
+    for record in ResultsFolder(trained).trials():
+        dice = record.predictions["test"].score[:, :2]
+        known = dice[~np.isnan(dice).any(axis=1)]
+        expected.setdefault(record.protocol, []).append((known >= 0.8).all(axis=1).mean())
+    for row in rows:
+        found = row["metrics"]["overlapping"]
+        assert found["mean"] == pytest.approx(np.mean(expected[row["protocol"]]))
+        assert {"low", "high", "reason"} <= set(found["interval"])

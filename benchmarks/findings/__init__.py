@@ -1,1 +1,1 @@
-"""Tables and figures of docs/findings.md, computed from trial files."""
+"""The tables of docs/findings.md, from the commands that it shows."""

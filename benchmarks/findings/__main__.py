@@ -1,48 +1,41 @@
-"""Compute the tables and figures of docs/findings.md from a results folder.
+"""Run the commands of a page again, and put what they print below them.
 
-    python -m benchmarks.findings RESULTS                      print the tables
-    python -m benchmarks.findings RESULTS --update docs/findings.md
+    python -m benchmarks.findings docs/findings.md      in the folder that holds mritk-results
 
-The second replaces what stands between ``<!-- finding: NAME -->`` and ``<!-- end -->``.
+A command is a line ``mritk …`` in a block of its own, followed by ``<!-- output -->`` and
+``<!-- end of output -->``. Where a command fails, for want of trials, what stood there stays.
 """
 
 from __future__ import annotations
 
 import re
+import shlex
+import subprocess
+import sys
 from pathlib import Path
 
 import click
 
-from benchmarks.findings.sections import SECTIONS
-from benchmarks.findings.trials import Trials
-from mritk.errors import Unavailable
+BEGIN, END = "<!-- output -->", "<!-- end of output -->"
+SHOWN = re.compile(rf"(```sh\n(mritk [^`]+)\n```\n+{BEGIN}\n).*?({END})", re.DOTALL)
 
 
 @click.command()
-@click.argument("results", type=click.Path(exists=True, file_okay=False, path_type=Path))
-@click.option(
-    "--update", type=click.Path(exists=True, dir_okay=False, path_type=Path), help="File to update."
-)
-def main(results: Path, update: Path | None) -> None:
-    """Print the tables of the findings whose trials are in RESULTS."""
-    trials = Trials.read(results)
-    text = update.read_text(encoding="utf-8") if update else ""
-    for name, section in SECTIONS.items():
-        try:
-            table = section(trials)
-        except Unavailable as error:
-            click.echo(f"{name}: {error}", err=True)
-            continue
-        click.echo(f"## {name}\n\n{table}\n")
-        text = replaced(text, name, table)
-    if update:
-        update.write_text(text, encoding="utf-8")
+@click.argument("page", type=click.Path(exists=True, dir_okay=False, path_type=Path))
+def main(page: Path) -> None:
+    """Renew the outputs in PAGE."""
+    page.write_text(SHOWN.sub(_renewed, page.read_text(encoding="utf-8")), encoding="utf-8")
 
 
-def replaced(text: str, name: str, table: str) -> str:
-    """Return ``text`` with the table of a finding between its marks; without marks, as it is."""
-    marks = re.compile(rf"(<!-- finding: {name} -->\n).*?(<!-- end -->)", re.DOTALL)
-    return marks.sub(lambda found: f"{found[1]}\n{table}\n\n{found[2]}", text)
+def _renewed(found: re.Match[str]) -> str:
+    _, *arguments = shlex.split(found[2].replace("\\\n", " "))
+    ended = subprocess.run(
+        [sys.executable, "-m", "mritk", *arguments], capture_output=True, text=True, check=False
+    )
+    if ended.returncode:
+        click.echo(f"{found[2]}\n  {ended.stderr.strip()}", err=True)
+        return found[0]
+    return f"{found[1]}\n{ended.stdout.strip()}\n\n{found[3]}"
 
 
 if __name__ == "__main__":

@@ -44,6 +44,10 @@ def _front(backbone: Backbone) -> dict[str, Any]:
 
 def _architecture(backbone: Backbone) -> list[str]:
     architecture = backbone.architecture
+    within = [
+        ("made around", f"{inner.architecture.name} of {inner.architecture.origin}")
+        for inner in backbone.chain[1:]
+    ]
     dims = {2: "images", 3: "volumes"}.get(architecture.spatial_dims or 0, "other data")
     return table(
         ("", ""),
@@ -52,6 +56,7 @@ def _architecture(backbone: Backbone) -> list[str]:
             ("what it is", architecture.summary or "not stated"),
             ("takes", dims),
             ("provided by", architecture.origin),
+            *within,
         ],
     )
 

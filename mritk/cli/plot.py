@@ -71,6 +71,7 @@ def plot(app: App, /, kind: str, results: Path, **options: Any) -> int:
     """
     from mritk.report.figure_names import KINDS as DRAW
     from mritk.report.figures.curve import curve
+    from mritk.report.row_labels import labelled
     from mritk.report.style import save
     from mritk.results.leaderboard import build_leaderboard
     from mritk.results.trial_index import TrialIndex
@@ -91,7 +92,9 @@ def plot(app: App, /, kind: str, results: Path, **options: Any) -> int:
     if kind == CURVE:
         figure = curve(tables, tables[0].metrics[0], options["over"])
     else:
-        table = _only(tables, results)
+        table, shared = labelled(_only(tables, results))
+        if shared:
+            say(f"all rows: {shared}")
         figure = DRAW[kind].draw(table, table.metrics[0])
     output = options["output"] or Path(f"{kind}.png")
     save(figure, output, options["dpi"])

@@ -187,7 +187,8 @@ def _further_scores(record: TrialRecord) -> dict[str, Any]:
     shown: dict[str, Any] = {}
     if any(test.patient):
         try:
-            found = by_patient(test.target, test.score, test.patient)
+            cases = bool(test.cases)
+            found = by_patient(test.target, test.score, test.patient, cases=cases)
         except Undefined as undefined:
             shown["test, patients"] = f"nan: {undefined}"
         else:

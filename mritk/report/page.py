@@ -24,12 +24,14 @@ from mritk.report.figure_names import KINDS
 from mritk.report.figures.curve import curve
 from mritk.report.hardest import conflicts, hardest
 from mritk.report.origin import made_with, trained_when, trials_of
+from mritk.report.row_labels import labelled
 from mritk.report.style import inline_svg
 from mritk.results.columns import cell_text
 from mritk.results.footnotes import footnotes
 from mritk.results.formats import caption
 from mritk.results.table import Leaderboard, Table
 from mritk.store.trial_file import TrialRecord
+from mritk.text.listed import listed
 
 PARTS = re.compile(r"(?<=[@/,])")
 
@@ -87,9 +89,15 @@ def render(
 def title(board: Leaderboard) -> str:
     """Return what the page is about: what was compared, and on which data."""
     datasets = list(dict.fromkeys(str(table.keys["dataset"]) for table in board.tables))
-    names = {row.name for table in board.tables for row in table.rows}
-    what = f"{len(names)} models compared" if len(names) > 1 else f"{len(names)} model"
-    return f"{what} on {datasets[0] if len(datasets) == 1 else f'{len(datasets)} datasets'}"
+    rows = [row for table in board.tables for row in table.rows]
+    names = {row.name for row in rows if not row.derived}
+    mixed = len({row.name for row in rows if row.derived})
+    what = f"{len(names)} models" if len(names) > 1 else f"{len(names)} model"
+    if mixed:
+        what += f" and {mixed} ensemble{'s' if mixed > 1 else ''}"
+    compared = " compared" if len(names) + mixed > 1 else ""
+    where = datasets[0] if len(datasets) == 1 else f"{len(datasets)} datasets"
+    return f"{what}{compared} on {where}"
 
 
 def breakable(name: str) -> Markup:
@@ -148,7 +156,7 @@ def _protocols(table: Table) -> list[dict[str, Any]]:
 def headline(table: Table) -> str:
     """Return one sentence: which row is best, and from which it differs significantly."""
     metric = table.metrics[0]
-    scored = [row for row in table.rows if row.cells[metric.name].defined]
+    scored = [row for row in table.rows if row.ranked and row.cells[metric.name].defined]
     if not scored:
         return "No trial has finished."
     best = scored[0]
@@ -158,10 +166,11 @@ def headline(table: Table) -> str:
     tied = [row.name for row in scored[1:] if set(row.tie) & set(best.tie)]
     untested = [row.name for row in scored[1:] if not row.tie]
     if tied:
-        text += f" It does not differ significantly from {', '.join(tied)}."
+        text += f" It does not differ significantly from {listed(tied)}."
     if untested:
-        return f"{text} It was not tested against {', '.join(untested)}."
-    return text if tied else f"{text} It differs significantly from every other row."
+        return f"{text} It was not tested against {listed(untested)}."
+    which = "" if all(row.ranked for row in table.rows) else "ranked "
+    return text if tied else f"{text} It differs significantly from every other {which}row."
 
 
 def _overview(tables: Sequence[Table]) -> Figure | None:
@@ -181,6 +190,7 @@ def _overview(tables: Sequence[Table]) -> Figure | None:
 def _figures(number: int, table: Table) -> dict[str, Figure]:
     """Return the figures that this table has, by their kind."""
     found: dict[str, Figure] = {}
+    table, shared = labelled(table)
     trained = [row for row in table.rows if row.trials]
     for name, kind in KINDS.items():
         if len(trained) < (2 if name == "differences" else 1):
@@ -189,9 +199,10 @@ def _figures(number: int, table: Table) -> dict[str, Figure]:
             figure = kind.draw(table, table.metrics[0])
         except UsageError:  # this table has no such figure
             continue
-        svg = inline_svg(figure, f"t{number}-{name}", f"{kind.title}: {kind.caption}")
+        text = f"{kind.caption} All rows: {shared}." if shared else kind.caption
+        svg = inline_svg(figure, f"t{number}-{name}", f"{kind.title}: {text}")
         # matplotlib escapes the names that it writes.
-        found[name] = Figure(name, kind.title, kind.caption, Markup(svg))
+        found[name] = Figure(name, kind.title, text, Markup(svg))
     return found
 
 

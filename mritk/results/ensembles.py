@@ -15,6 +15,7 @@ from mritk.evaluate.paired_runs import POOLED
 from mritk.results.ensemble_record import Mixture, common_part, record_of
 from mritk.results.table_trial import TableTrial
 from mritk.results.trial_facts import TrialFacts
+from mritk.text.listed import listed
 
 Rows = Mapping[str, Sequence[TableTrial]]
 GREEDY = "greedy ensemble"
@@ -156,7 +157,7 @@ def _note_of_folds(mixtures: Sequence[Mixture], rows: Rows) -> str:
 
 def _note_of_rows(mixtures: Sequence[Mixture], rows: Rows) -> str:
     return (
-        f"{mixtures[0].name}: mean prediction of {', '.join(rows)}, seed by seed; its cost is "
+        f"{mixtures[0].name}: mean prediction of {listed(list(rows))}, seed by seed. Its cost is "
         "theirs together."
     )
 
@@ -164,7 +165,7 @@ def _note_of_rows(mixtures: Sequence[Mixture], rows: Rows) -> str:
 def _note_of_greedy(mixtures: Sequence[Mixture], rows: Rows) -> str:
     weights = np.mean([mixture.weights for mixture in mixtures], axis=0)
     chosen = sorted(zip(-weights, rows, strict=True))
-    members = ", ".join(f"{name} {-weight:.2f}" for weight, name in chosen if weight < 0)
+    members = listed([f"{name} {-weight:.2f}" for weight, name in chosen if weight < 0])
     many = f" (mean weights over {len(mixtures)} trials)" if len(mixtures) > 1 else ""
     return f"{GREEDY}: selected by the loss on the validation set{many}: {members}."
 

@@ -185,10 +185,12 @@ def _table(
         evidence = evidence_of(built, finished, columns, analysis, kept)
         built = [evidence.told(row, columns[0].name) for row in built]
     done = [trial.facts for row in trained.values() for trial in row]
+    recipes = {trial.facts.fingerprint for trial in trials}
+    shared = shared_protocol({key: name for key, name in called.items() if key in recipes})
     first_of_fold = {facts.fold: facts for facts in reversed(done)}
     tests = [facts.test for facts in first_of_fold.values() if facts.test is not None]
     return Table(
-        keys=_in_order(keys | shared_protocol(called)),
+        keys=_in_order(keys | shared),
         task=task,
         metrics=columns,
         rows=built,

@@ -49,6 +49,11 @@ def warnings_of(finished: Sequence[TrialFacts], rows: Sequence[Row]) -> list[str
         )
     if len({frozenset(row.folds) for row in rows if row.trials}) > 1:
         warnings.append("Rows were tested on different folds, i.e. different samples.")
+    if len({frozenset(row.seeds) for row in rows if row.trials}) > 1:
+        warnings.append(
+            "Rows have different seeds: a difference is over the seeds that both rows have, and "
+            "may deviate from the difference of their means."
+        )
     for row in rows:
         if len(set(zip(row.seeds, row.folds, strict=True))) < row.trials:
             warnings.append(f"{row.name} has several trials of the same seed and fold.")

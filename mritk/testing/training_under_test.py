@@ -17,7 +17,7 @@ from mritk.data.subset import Subset
 from mritk.files.workspace import Workspace
 from mritk.method import Method
 from mritk.records import Augmentation
-from mritk.testing.check import UnderTest
+from mritk.testing.check import NotApplicable, UnderTest
 from mritk.testing.tiny import SIDE, tiny_architecture, tiny_samples
 
 if TYPE_CHECKING:
@@ -43,6 +43,10 @@ class MethodUnderTest(UnderTest[Method]):
         super().__init__(method)
         self.parameters = parameters
 
+    def learns(self, samples: Samples) -> bool:
+        """Tell whether the method is for data of this kind."""
+        return not self.record.tasks or samples.task.kind in self.record.tasks
+
     def train(
         self,
         samples: Samples,
@@ -50,8 +54,16 @@ class MethodUnderTest(UnderTest[Method]):
         on_epoch: Callable[[Epoch], None] = lambda epoch: None,
         seed: int = 0,
     ) -> Training:
-        """Train on the training part of ``samples``; checkpoints stand in ``folder``."""
+        """Train on the training part of ``samples``; checkpoints stand in ``folder``.
+
+        Raises:
+            NotApplicable: The method is for other kinds of tasks.
+        """
         from mritk.train.checkpoint import Checkpoint
+
+        if not self.learns(samples):
+            kinds = " and ".join(self.record.tasks)
+            raise NotApplicable(f"it is for {kinds}, and only {samples.task.kind} is tried here")
 
         history: list[Epoch] = []
         calls = [0]

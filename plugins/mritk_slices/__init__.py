@@ -58,7 +58,7 @@ def mritk_backbones() -> Iterator[BackboneFamily]:
         "slices",
         resolve,
         placeholder="ARCH@WEIGHTS",
-        summary="any backbone for images, on slices of volumes: ,pool= ,axis= ,slices= ,size=",
+        summary="any backbone for images, on slices of volumes",
         options=SliceOptions,
         wraps=True,
     )

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 import shutil
+from dataclasses import replace
 from datetime import datetime, timezone
 from html.parser import HTMLParser
 from itertools import pairwise
@@ -16,7 +17,8 @@ from sklearn.metrics import recall_score
 from mritk.report.board import scores
 from mritk.report.by_class import by_class
 from mritk.report.origin import made_with, trials_of
-from mritk.report.page import render
+from mritk.report.page import headline, render
+from mritk.report.row_labels import labelled
 from mritk.results.analysis import Analysis
 from mritk.results.footnotes import footnotes
 from mritk.results.leaderboard import build_leaderboard
@@ -380,3 +382,40 @@ def test_rows_of_two_protocols_and_ensembles_are_told_apart_in_their_columns(mak
     text = Elements(render(board, [], {}, [], MADE)).text
     assert text.count("Every field") == 2
     assert "linear_probe" in text
+    assert "4 models and 5 ensembles compared on bands" in text
+    assert table.keys["protocol"] == "fast, probe", "an ensemble's is no protocol of its own"
+    assert "one, fast; two, fast." in headline(table), (
+        "names with commas are listed with semicolons"
+    )
+
+
+def test_names_in_figures_leave_out_what_all_rows_share(make_trial):
+    records = [
+        make_trial(0.8, backbone="a_network_with_a_long_name@imagenet", seed=seed, **columns)
+        for columns in (
+            {"protocol": "finetune[image_size=96]", "fingerprint": "a" * 64},
+            {"protocol": "linear_probe[image_size=96]", "fingerprint": "b" * 64},
+        )
+        for seed in (0, 1)
+    ]
+    for number, record in enumerate(records):
+        record.id = f"trial{number}"
+    analysis = Analysis(resamples=100, ensembles=("seeds", "backbones"))
+    (table,) = build_leaderboard(records, analysis=analysis).tables
+    shown, shared = labelled(table)
+    assert shared == "a_network_with_a_long_name@imagenet"
+    assert {row.name for row in shown.rows} == {
+        "finetune[image_size=96]",
+        "linear_probe[image_size=96]",
+        "×2 seeds, finetune[image_size=96]",
+        "×2 seeds, linear_probe[image_size=96]",
+        "ensemble of 2 rows",
+    }
+    assert shown.records.keys() == {row.name for row in shown.rows}
+    (short, nothing) = labelled(replace(table, rows=table.rows[:0]))
+    assert (list(short.rows), nothing) == ([], "")
+
+
+def test_names_that_fit_or_share_nothing_stay_whole(board):
+    (table,) = board.tables
+    assert labelled(table) == (table, "")

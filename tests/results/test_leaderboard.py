@@ -217,6 +217,14 @@ def test_rows_of_different_numbers_of_trials_are_pointed_out(make_record):
     assert "Rows have different numbers of trials." in notes(board)
 
 
+@pytest.mark.parametrize(("seeds", "differ"), [((0, 1), False), ((0, 2), True), ((0,), True)])
+def test_a_difference_over_common_seeds_is_told_from_that_of_the_means(make_record, seeds, differ):
+    records = [make_record(id=f"a{seed}", backbone="a", seed=seed) for seed in (0, 1)]
+    records += [make_record(id=f"b{seed}", backbone="b", seed=seed) for seed in seeds]
+    board = build_leaderboard(records)
+    assert ("over the seeds that both rows have" in notes(board)) == differ
+
+
 def test_rows_of_different_folds_are_pointed_out(make_record):
     """Row a was tested on other patients than row b; their difference means nothing."""
     records = [make_record(backbone="a", fold=0), make_record(backbone="b", fold=1)]

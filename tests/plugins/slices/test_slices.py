@@ -15,6 +15,7 @@ from torch import nn
 import mritk_slices
 import mritk_small_cnn
 from mritk import Architecture, BackboneFamily, InputContract, Weights, hookimpl
+from mritk.cards.backbone_card import backbone_card
 from mritk.errors import HookError, MritkError, UnknownName, UsageError
 from mritk.files.workspace import Workspace
 from mritk.model.backbone import load_backbone
@@ -213,6 +214,7 @@ def test_it_is_said_who_provides_which_part(registry):
     assert [b.architecture.origin.plugin for b in (outer, inner)] == ["slices", "tiny"]
     assert outer.weights.origin.plugin == "tiny"
     assert outer.normalised("imagenet").inner is inner
+    assert "made around | tiny of tiny" in backbone_card(outer)
 
 
 def test_a_one_file_plugin_inside_is_part_of_the_identity(registry, weights):
