@@ -237,6 +237,12 @@ def audited_before(own_home: Path, audit_once: Callable[[Path, str], Path]) -> C
 
 
 @pytest.fixture
+def no_near_copies(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Spare a test of drawn shapes the search for near copies, for which all of them qualify."""
+    monkeypatch.setattr("mritk.audit.copies._near", lambda *arguments: iter(()))
+
+
+@pytest.fixture
 def toy(tmp_path: Path, audited_before: Callable[..., None]) -> Path:
     """A one-file plugin with the backbone ``tiny`` and the dataset ``bands``, audited before."""
     path = tmp_path / "toy.py"
