@@ -76,7 +76,8 @@ def divided(
     names = [key for key in keys if key != NOT_ITS_OWN]
     groups: dict[tuple[str, ...], list[TableTrial]] = defaultdict(list)
     for part, trial in trials:
-        groups[(*(getattr(trial.facts, name) for name in names), part)].append(trial)
+        key = (*(getattr(trial.facts, name) for name in names), part)
+        groups[key].append(trial)
     tables = []
     for values, members in groups.items():
         named = dict(zip([*names, by] if by else names, values, strict=False))
