@@ -115,9 +115,12 @@ def mritk_datasets():
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Files with slow tests come first, so that no process of several ends alone with one."""
+    """Files with slow tests come first, so that no process of several ends alone with one.
+
+    Those of this folder, which run whole studies, come before those of single rooms.
+    """
     slow = {item.path for item in items if item.get_closest_marker("slow")}
-    items.sort(key=lambda item: item.path not in slow)
+    items.sort(key=lambda item: (item.path not in slow, len(item.path.parts)))
 
 
 def pytest_collection_finish() -> None:
@@ -231,6 +234,12 @@ def audited_before(own_home: Path, audit_once: Callable[[Path, str], Path]) -> C
         shutil.copytree(audit_once(plugin, dataset), own_home / "audit", dirs_exist_ok=True)
 
     return copy
+
+
+@pytest.fixture
+def no_near_copies(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Spare a test of drawn shapes the search for near copies, for which all of them qualify."""
+    monkeypatch.setattr("mritk.audit.copies._near", lambda *arguments: iter(()))
 
 
 @pytest.fixture

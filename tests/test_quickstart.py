@@ -35,13 +35,13 @@ def typed(tmp_path, default_phantom):
 
 @pytest.mark.slow
 def test_mritk_run_without_options(typed, tmp_path):
-    """Two seeds are planned; to see what comes of it, one seed and few epochs are enough."""
+    """Two seeds are planned; to see what comes of it, one seed and two epochs are enough."""
     planned = typed("run", "--dry-run", "--json")
     assert planned.returncode == 0, planned.stderr
     assert len(json.loads(planned.stdout)) == 6
     recipe = typed("show", "quick", "--toml").stdout
     assert recipe.count("epochs = 8") == 1
-    (tmp_path / "quick.toml").write_text(recipe.replace("epochs = 8", "epochs = 2"))
+    (tmp_path / "quick.toml").write_text(recipe.replace("epochs = 8", "epochs = 1"))
     done = typed("run", "--seeds", "1", "--protocol", "quick.toml")
     assert done.returncode == 0, done.stderr
     assert "| efficientnet_lite0@imagenet" in done.stdout

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import timm
 from PIL import Image
 
 from mritk.plugins.registry import Registry
@@ -38,6 +39,18 @@ SMALL = {
     "tiles_blurred": "tiles:blurred,cases=20,side=64,tiles=2",
 }
 
+# Of large networks fewer layers of each kind do: a whole VGG-16 alone takes 9 GiB to train. That
+# whole networks train is asked in tests/test_main_backbones.py.
+SHALLOW = {
+    "convnext_tiny": {"depths": (1, 1, 1, 1)},
+    "densenet121": {"block_config": (2, 2, 2, 2)},
+    "resnet18": {"layers": (1, 1, 1, 1)},
+    "resnet50": {"layers": (1, 1, 1, 1)},
+    "samvit_base_patch16": {"depth": 3, "global_attn_indexes": (2,)},
+    "tf_efficientnetv2_s": {"depth_multiplier": 0.25},
+    "vgg16": {"mlp_ratio": 1 / 16},
+}
+
 # A large network trains for long: protocols that hold every key of the four between them.
 SOME = {"lvmmed": ("lvmmed_frozen_1fc", "lvmmed_full_3fc")}
 
@@ -53,10 +66,12 @@ def here(tmp_path_factory):
     """Make a folder with data under every name that a study uses, so many training images each."""
     made = {}
 
-    def folder_with(count):
+    def folder_with(count, phantom):
         if count not in made:
             made[count] = tmp_path_factory.mktemp(f"studies{count}")
             _make_data(made[count], count)
+            (made[count] / "home").mkdir()
+            (made[count] / "home" / "phantom").symlink_to(phantom)
         return made[count]
 
     return folder_with
@@ -83,11 +98,22 @@ def _picture(path, rng):
 
 
 @pytest.fixture
-def run(here, mritk, monkeypatch):
+def shallow(monkeypatch):
+    """Let timm make large networks of a few layers."""
+    whole = timm.create_model
+
+    def create(name, **options):
+        return whole(name, **options, **SHALLOW.get(name, {}))
+
+    monkeypatch.setattr("timm.create_model", create)
+
+
+@pytest.fixture
+def run(here, default_phantom, mritk, monkeypatch):
     """Run a study where its data are; what is generated is kept for the next one."""
 
     def call(study, *arguments):
-        folder = here(MANY if "shot" in study.stem else FEW)
+        folder = here(MANY if "shot" in study.stem else FEW, default_phantom.folder("phantom"))
         monkeypatch.chdir(folder)
         monkeypatch.setenv("MRITK_HOME", str(folder / "home"))
         benchmark = Benchmark.from_file(study)
@@ -100,6 +126,7 @@ def run(here, mritk, monkeypatch):
     return call
 
 
+@pytest.mark.usefixtures("shallow")
 @pytest.mark.parametrize("study", STUDIES, ids=lambda path: path.stem)
 def test_a_study_plans_without_its_weights_and_runs_at_small_scale(study, run, tmp_path, mritk):
     planned = run(study, "--dry-run", "--json")

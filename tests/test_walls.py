@@ -190,6 +190,7 @@ def mritk_protocols():
 
 
 @pytest.mark.slow
+@pytest.mark.usefixtures("no_near_copies")
 def test_volumes_with_a_number_as_target_run_through_the_stock_method(mritk, tmp_path):
     plugin = tmp_path / "volumes.py"
     plugin.write_text(VOLUMES)

@@ -34,6 +34,10 @@ PATIENTS = range(40)
 ORIENTATIONS = ("RAS", "LPS", "PIR", "SAL")
 
 
+# Heads that differ in noise are compared pixel by pixel for a minute; tests/audit does that.
+pytestmark = pytest.mark.usefixtures("no_near_copies")
+
+
 @pytest.fixture
 def write_heads(write_nifti, make_head):
     """Write one head per patient, each in another orientation; the label is where it is bright."""
