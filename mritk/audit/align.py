@@ -25,18 +25,18 @@ def aligned(fixed: np.ndarray, moving: np.ndarray) -> np.ndarray:
     target = fixed.reshape(count, -1)
     for _ in range(STEPS):
         warped = _resampled(moving, shift, scale, offset)
-        columns = []
+        jacobian = np.empty((count, 2 * dims + 2, target.shape[1]))
         for axis in range(dims):
             gradient = np.gradient(warped, axis=axis + 1) * side
             along = offset.reshape([side if k == axis else 1 for k in range(dims)])
-            columns += [gradient, gradient * along]
-        columns += [warped, np.ones_like(warped)]
-        jacobian = np.stack([c.reshape(count, -1) for c in columns], axis=-1)
-        gram = np.swapaxes(jacobian, 1, 2) @ jacobian
+            jacobian[:, 2 * axis] = gradient.reshape(count, -1)
+            jacobian[:, 2 * axis + 1] = (gradient * along).reshape(count, -1)
+        jacobian[:, -2], jacobian[:, -1] = warped.reshape(count, -1), 1
+        gram = jacobian @ np.swapaxes(jacobian, 1, 2)
         # Each unknown is held back in its own units: the offset is not a shift.
         own = np.diagonal(gram, axis1=1, axis2=2)
         gram += np.eye(gram.shape[-1]) * (1e-4 * own + 1e-6)[:, None, :]
-        right = np.swapaxes(jacobian, 1, 2) @ target[..., None]
+        right = jacobian @ target[..., None]
         solution = np.linalg.solve(gram, right)[..., 0]
         gain = np.where(np.abs(solution[:, -2]) > 0.1, solution[:, -2], 1)
         for axis in range(dims):

@@ -15,8 +15,9 @@ import numpy as np
 
 from mritk.audit.align import aligned
 from mritk.audit.filters import band_passed, blurred, correlation
-from mritk.audit.search import FINE
+from mritk.audit.search import FINE, Scale
 from mritk.audit.symmetry import symmetries
+from mritk.machine.in_threads import made_in_threads
 
 KNOTS = 8
 
@@ -57,11 +58,17 @@ LEAST_ALIKE = 0.9962
 SAME_COVERAGE = 0.02
 SAME_UNPADDED, LOCAL_UNPADDED = 0.991, 0.025
 
-# Below this no curve of intensities makes two pictures the same; it saves the fit.
-HOPELESS = 0.75
+# Below this, by the number of dimensions, no curve of intensities makes two pictures the same; it
+# saves the fit. Copies of volumes after gamma 2 correlate at 0.91.
+HOPELESS = {2: 0.75, 3: 0.85}
+# Heads are so alike that half of all pairs are candidates. Laid upon each other at half the
+# resolution, copies of volumes agree by 0.93 (padded) and more, nine in ten of other pairs by less
+# than this; it saves most of the registrations.
+ALIKE_HALVED = 0.9
+HALVED = Scale(0.5, 1.5, 1)
 
-# Pairs that are compared at once; it bounds the memory.
-BATCH = 256
+# Pairs that are compared at once, and in one thread; it bounds the memory.
+BATCH, SHARE = 256, 64
 
 # Standard deviation, in shares of the side, of the neighbourhood that local disagreement is over.
 NEIGHBOURHOOD = 3 / 64
@@ -111,7 +118,7 @@ def agreement(one: np.ndarray, other: np.ndarray) -> Agreement:
     filtered, partners = band(one), band(other)
     similarity = correlation(filtered, partners)
     discrepancy = np.full(len(one), np.inf, np.float32)
-    hopeful = np.flatnonzero(similarity > HOPELESS)
+    hopeful = np.flatnonzero(similarity > HOPELESS[one.ndim - 1])
     if len(hopeful):
         a, b = one[hopeful], other[hopeful]
         # Clipping can be undone in neither direction but imitated in one.
@@ -176,17 +183,44 @@ def compare(
         align: Whether to correct small errors of position and size first, as they come about
             where the border of the content is found a little differently in two copies.
     """
-    similarity, discrepancy = np.empty((2, len(i)), np.float32)
     turns = symmetries(pictures.ndim - 1)
-    for start in range(0, len(i), BATCH):
-        batch = slice(start, start + BATCH)
-        one, other = (pictures[rows[batch]].astype(np.float32) for rows in (i, j))
-        for number in np.unique(turn[batch]):
-            rows = turn[batch] == number
-            other[rows] = turns[number].apply(other[rows])
-        found = agreement(one, aligned(one, other) if align else other)
-        similarity[batch], discrepancy[batch] = found.similarity, found.discrepancy
+
+    def share(place: int) -> Agreement:
+        rows = slice(place * SHARE, (place + 1) * SHARE)
+        one, other = (pictures[places[rows]].astype(np.float32) for places in (i, j))
+        for number in np.unique(turn[rows]):
+            turned = turn[rows] == number
+            other[turned] = turns[number].apply(other[turned])
+        return _agreement_laid_upon(one, other) if align else agreement(one, other)
+
+    count = -(-len(i) // SHARE)
+    shares = made_in_threads(share, count) if count > 1 else [share(0)]
+    return Agreement(
+        np.concatenate([found.similarity for found in shares]),
+        np.concatenate([found.discrepancy for found in shares]),
+    )
+
+
+def _agreement_laid_upon(one: np.ndarray, other: np.ndarray) -> Agreement:
+    """Return the agreement of each pair after registration; of volumes, only of those alike."""
+    if one.ndim - 1 == 2:
+        return agreement(one, aligned(one, other))
+    band = partial(band_passed, fine=HALVED.fine, coarse=HALVED.coarse)
+    small, partners = _halved(one), _halved(other)
+    similarity = correlation(band(small), band(aligned(small, partners)))
+    discrepancy = np.full(len(one), np.inf, np.float32)
+    alike = np.flatnonzero(similarity >= ALIKE_HALVED)
+    if len(alike):
+        found = agreement(one[alike], aligned(one[alike], other[alike]))
+        similarity[alike], discrepancy[alike] = found.similarity, found.discrepancy
     return Agreement(similarity, discrepancy)
+
+
+def _halved(volumes: np.ndarray) -> np.ndarray:
+    """Return means over blocks of two voxels along each axis."""
+    side = volumes.shape[1] // 2
+    blocks: np.ndarray = volumes.reshape(-1, side, 2, side, 2, side, 2).mean(axis=(2, 4, 6))
+    return blocks
 
 
 def same_frames(
