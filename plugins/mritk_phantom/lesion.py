@@ -70,13 +70,17 @@ class Appearance:
         return cls(brightness.astype(np.float32), cover, swelling.astype(np.float32), labels)
 
 
+# Of a tumour that no slice has to show, in mm³.
+SMALLEST = 1000.0
+
+
 def grow(
     propose: Callable[[np.random.Generator, Head, list[Cut]], Form | None],
     rng: np.random.Generator,
     head: Head,
     cuts: list[Cut],
 ) -> Form:
-    """Return the first proposed form that all cuts show.
+    """Return the first proposed form that all cuts show; without cuts, one of a fair size.
 
     Raises:
         RuntimeError: None of ``TRIES`` proposals fitted, which no seed should bring about.
@@ -86,7 +90,8 @@ def grow(
         if form is not None:
             core = np.zeros(head.anatomy.shape, dtype=bool)
             core[form.window] = form.core
-            if all_cut(core, cuts, head.anatomy.resolution):
+            volume = float(core.sum()) * head.anatomy.resolution**3
+            if all_cut(core, cuts, head.anatomy.resolution) and (cuts or volume >= SMALLEST):
                 return form
     raise RuntimeError(f"no tumour fits the slices {[c.name for c in cuts]} after {TRIES} tries")
 

@@ -8,7 +8,7 @@ from dataclasses import asdict, dataclass
 from typing import Literal
 
 # Raise this with every change that alters a voxel: caches of older versions then stay unused.
-GENERATOR_VERSION = 1
+GENERATOR_VERSION = 2
 
 SEQUENCES = ("t1", "t1ce", "t2", "flair")
 SIZES = (32, 96)
