@@ -222,7 +222,7 @@ def _scores(record: TrialRecord, found: Sequence[CardMetric]) -> list[str]:
     return [
         *_metrics(found),
         "",
-        f"Intervals resample {what}, stratified by class; they do not include the effect of "
+        f"Intervals resample {what}{record.task.stratified}; they do not include the effect of "
         "retraining.",
     ]
 

@@ -66,7 +66,7 @@ def _notes(found: Differences) -> list[str]:
     notes += [test.assumes, *_significance(found.lines, found.rope)]
     analysis = table.analysis
     if any(line.comparison.interval.resamples for line in found.lines):
-        notes.append(f"{analysis.resamples} resamples, stratified by class.")
+        notes.append(f"{analysis.resamples} resamples{table.task.stratified}.")
     if analysis.level == "patient":
         notes.append("Patient level: mean of the probabilities (or values) of a patient's images.")
     if analysis.temperature:

@@ -42,7 +42,7 @@ def _certainty(table: Table) -> list[str]:
     method = {"student": "Student's, from", "percentile": "percentiles of", "bca": "BCa of"}
     notes = [
         f"[95 % interval]: {method[analysis.interval]} {analysis.resamples} resamples of "
-        f"{what}{runs}, stratified by class."
+        f"{what}{runs}{table.task.stratified}."
     ]
     if table.folds_overlap:
         wider = "intervals" if analysis.given_these_models else "intervals and differences"

@@ -74,6 +74,11 @@ class Task(ABC):
         """
         return np.zeros(len(targets), dtype=np.int64)
 
+    @property
+    def stratified(self) -> str:
+        """How units are resampled, to be appended to a sentence: classes keep their shares."""
+        return ", stratified by class" if self.classes else ""
+
     def support(self, targets: np.ndarray) -> dict[str, int]:
         """Return how many of the targets are of each class, in order; empty without classes."""
         return {}
