@@ -158,6 +158,7 @@ def test_masks_are_of_patients_with_a_tumour_in_four_sequences(masks):
     assert set(np.unique(labels)) <= {0, 1, 2, 3}
     # Every tumour is of a fair size: 1 ml is three voxels of 6.75 mm.
     assert (labels > 0).sum(axis=(1, 2, 3)).min() >= 3
+    assert (labels == 3).any(axis=(1, 2, 3)).all()
 
 
 def test_regions_are_nested_and_lie_within_the_head(masks):
