@@ -225,3 +225,7 @@ class Method(Record):
     uses_backbone: bool = True
     uses_augmentation: bool = True
     tasks: tuple[str, ...] = ()
+
+    def learns(self, kind: str) -> bool:
+        """Return whether it is for a kind of task, as far as it declares that."""
+        return not self.tasks or kind in self.tasks

@@ -33,6 +33,22 @@ SIDE = 16
 TRAIN, VAL, TEST = np.arange(0, 40), np.arange(40, 60), np.arange(60, 72)
 
 
+class KeepsGrid(nn.Module):
+    """A network that computes its position grid with the first batch, and keeps it."""
+
+    grid: torch.Tensor | None = None
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.conv = nn.Conv2d(3, 4, 1)
+
+    def forward(self, batch: torch.Tensor) -> torch.Tensor:
+        maps = self.conv(batch)
+        if self.grid is None:
+            self.grid = torch.linspace(0, 1, maps.shape[-1])
+        return (maps * self.grid).mean((2, 3))
+
+
 @pytest.fixture(autouse=True)
 def one_thread() -> Iterator[None]:
     """Networks this small lose time to a second thread."""

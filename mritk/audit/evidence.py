@@ -15,6 +15,7 @@ import numpy as np
 
 from mritk.audit.align import aligned
 from mritk.audit.filters import band_passed, blurred, correlation
+from mritk.audit.register import halved
 from mritk.audit.search import FINE, Scale
 from mritk.audit.symmetry import symmetries
 from mritk.machine.in_threads import made_in_threads
@@ -206,7 +207,7 @@ def _agreement_laid_upon(one: np.ndarray, other: np.ndarray) -> Agreement:
     if one.ndim - 1 == 2:
         return agreement(one, aligned(one, other))
     band = partial(band_passed, fine=HALVED.fine, coarse=HALVED.coarse)
-    small, partners = _halved(one), _halved(other)
+    small, partners = halved(one), halved(other)
     similarity = correlation(band(small), band(aligned(small, partners)))
     discrepancy = np.full(len(one), np.inf, np.float32)
     alike = np.flatnonzero(similarity >= ALIKE_HALVED)
@@ -214,13 +215,6 @@ def _agreement_laid_upon(one: np.ndarray, other: np.ndarray) -> Agreement:
         found = agreement(one[alike], aligned(one[alike], other[alike]))
         similarity[alike], discrepancy[alike] = found.similarity, found.discrepancy
     return Agreement(similarity, discrepancy)
-
-
-def _halved(volumes: np.ndarray) -> np.ndarray:
-    """Return means over blocks of two voxels along each axis."""
-    side = volumes.shape[1] // 2
-    blocks: np.ndarray = volumes.reshape(-1, side, 2, side, 2, side, 2).mean(axis=(2, 4, 6))
-    return blocks
 
 
 def same_frames(

@@ -17,7 +17,7 @@ from mritk.audit.explain import AS_IS, EQUALISED
 from mritk.audit.register import COARSEST, centres, halved, warped
 from mritk.audit.search import ROWS, Scale, Shortened, structure
 from mritk.audit.symmetry import Symmetry, symmetries
-from mritk.machine.in_threads import in_threads
+from mritk.machine.in_threads import made_in_threads
 
 # How many others each picture is compared with as it is, and as many centred, turned and magnified,
 # so that a stack of slices does not crowd those out; and the correlation that they have at least.
@@ -78,12 +78,7 @@ def nearest(
         columns, numbers = (np.concatenate(each, axis=1) for each in zip(*halves, strict=True))
         return columns, numbers
 
-    blocks = []
-    for block in in_threads(look, -(-count // BLOCK)):
-        if isinstance(block, Exception):
-            raise block
-        blocks.append(block)
-        progress(min(len(blocks) * BLOCK / count, 1))
+    blocks = made_in_threads(look, -(-count // BLOCK), progress)
     found, symmetry = (np.concatenate(each) for each in zip(*blocks, strict=True))
     return found, symmetry
 

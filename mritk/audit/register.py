@@ -8,6 +8,7 @@ coarse to fine by the inverse compositional algorithm (Baker and Matthews 2004),
 from __future__ import annotations
 
 from functools import cache
+from itertools import product
 
 import numpy as np
 
@@ -28,12 +29,16 @@ HOPEFUL = 0.8
 
 
 def halved(pictures: np.ndarray) -> np.ndarray:
-    """Return pictures (N, S, S) float32 at half the side."""
-    upper, lower = pictures[:, ::2], pictures[:, 1::2]
-    small: np.ndarray = upper[..., ::2] + upper[..., 1::2]
-    small += lower[..., ::2]
-    small += lower[..., 1::2]
-    small *= 0.25
+    """Return pictures (N, S, S) or (N, S, S, S) float32 at half the side."""
+    corners = [
+        (slice(None), *(slice(start, None, 2) for start in corner))
+        for corner in product((0, 1), repeat=pictures.ndim - 1)
+    ]
+    first, second, *others = (pictures[corner] for corner in corners)
+    small: np.ndarray = first + second
+    for other in others:
+        small += other
+    small *= 0.5 ** (pictures.ndim - 1)
     return small
 
 

@@ -141,7 +141,7 @@ def asked_for(options: Mapping[str, Any]) -> str:
     return f"trials of {', '.join(names)}" if names else "trials"
 
 
-def listed(text: str) -> list[str]:
+def split_names(text: str) -> list[str]:
     """Return the names of a list with commas."""
     return [name.strip() for name in text.split(",") if name.strip()]
 

@@ -13,8 +13,8 @@ from mritk.cli.analysis_options import (
     asked_for,
     chosen,
     ensemble_option,
-    listed,
     rows_option,
+    split_names,
     trials_options,
 )
 from mritk.cli.app import App, json_option, pass_app, plugin_option, results_argument
@@ -170,7 +170,9 @@ def _board(app: App, results: Path, options: dict[str, Any]) -> Leaderboard:
     metric = metric or test.metric
     metrics = [metric] if metric else [OF_CLASSES[0].name, OF_VALUES[0].name, OF_LABEL_MAPS[0].name]
     # Over datasets, rows of one protocol are compared.
-    rows = listed(options["rows"]) or (["backbone", "augmentation"] if options["across"] else [])
+    rows = split_names(options["rows"]) or (
+        ["backbone", "augmentation"] if options["across"] else []
+    )
     # The bootstrap's are kept with the tables, and over datasets the means will do.
     held = bool(analysis.ensembles) or not (options["across"] or name == "bootstrap")
     wanted = chosen(options)
@@ -178,7 +180,7 @@ def _board(app: App, results: Path, options: dict[str, Any]) -> Leaderboard:
         return build_leaderboard(
             index.trials(),
             metrics=metrics,
-            group_by=[*all_but(rows), *listed(options["groupings"])],
+            group_by=[*all_but(rows), *split_names(options["groupings"])],
             analysis=analysis,
             kept=index,
         )

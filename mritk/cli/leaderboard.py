@@ -14,10 +14,10 @@ from mritk.cli.analysis_options import (
     asked_for,
     chosen,
     ensemble_option,
-    listed,
     metrics_option,
     rows_option,
     sort_option,
+    split_names,
     trials_options,
 )
 from mritk.cli.app import App, pass_app, plugin_option, results_argument
@@ -159,7 +159,7 @@ def _board(results: Path, options: dict[str, Any], analysis: Analysis) -> Leader
         build_leaderboard,
         metrics=options["metrics"],
         sort=options["sort"],
-        group_by=[*all_but(listed(options["rows"])), *listed(options["groupings"])],
+        group_by=[*all_but(split_names(options["rows"])), *split_names(options["groupings"])],
         analysis=analysis,
     )
     wanted = chosen(options)
@@ -196,7 +196,7 @@ def _write(board: Leaderboard, options: dict[str, Any]) -> None:
             raise UsageError("Parquet is a binary format; specify a file with -o FILE.parquet")
         write_parquet(board, output)
         return
-    columns = listed(options["columns"]) or None
+    columns = split_names(options["columns"]) or None
     require_columns(columns or ())
     text = format_leaderboard(board, style, columns, width)
     if file is not None:

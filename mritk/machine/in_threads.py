@@ -47,11 +47,17 @@ def in_threads(make: Callable[[int], T], count: int) -> Iterator[T | Exception]:
             pool.shutdown(cancel_futures=True)
 
 
-def made_in_threads(make: Callable[[int], T], count: int) -> list[T]:
-    """Return what ``make`` returns for each row, in order; the first exception is raised."""
+def made_in_threads(
+    make: Callable[[int], T], count: int, progress: Callable[[float], None] = lambda share: None
+) -> list[T]:
+    """Return what ``make`` returns for each row, in order; the first exception is raised.
+
+    ``progress`` is called with the share of the rows that is done.
+    """
     made = []
     for found in in_threads(make, count):
         if isinstance(found, Exception):
             raise found
         made.append(found)
+        progress(len(made) / count)
     return made

@@ -23,9 +23,8 @@ def clean_rows(rows: Mapping[str, Sequence[TrialFacts]]) -> list[str]:
     for name, trials in rows.items():
         for facts in trials:
             if facts.test is not None:
-                clean = facts.test.ids if facts.test.clean is None else facts.test.clean
-                of_fold[facts.fold].add(clean)
-                counts[name].update((facts.fold, sample) for sample in clean)
+                of_fold[facts.fold].add(facts.test.clean_ids)
+                counts[name].update((facts.fold, sample) for sample in facts.test.clean_ids)
     if all(len(found) < 2 for found in of_fold.values()):
         return []
     told = ", ".join(f"{name} {len(clean)}" for name, clean in counts.items())

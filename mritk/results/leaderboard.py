@@ -38,7 +38,7 @@ from mritk.results.table import Cell, Leaderboard, Row, Table
 from mritk.results.table_evidence import TableEvidence, evidence_of
 from mritk.results.table_trial import TableTrial, leaking
 from mritk.results.table_warnings import verdict_of, warnings_of
-from mritk.results.trial_facts import Tested, TrialFacts
+from mritk.results.trial_facts import TrialFacts
 from mritk.results.whole_runs import whole_runs
 from mritk.store.trial_file import TrialRecord
 from mritk.store.trial_state import UnusableTrial, exit_code_of
@@ -195,7 +195,7 @@ def _table(
         metrics=columns,
         rows=built,
         test_samples=len({id_ for test in tests for id_ in test.ids}),
-        clean_samples=len({id_ for test in tests for id_ in _clean_ids(test)}),
+        clean_samples=len({id_ for test in tests for id_ in test.clean_ids}),
         patients=len({patient for test in tests for patient in test.patients}),
         folds=trials[0].facts.folds,
         skipped=max(trial.facts.skipped for trial in trials),
@@ -332,7 +332,3 @@ def _support(trials: Iterable[TrialFacts]) -> CleanSupport:
         if facts.test is not None:
             found.setdefault(facts.fold, (repeat_of(facts), facts.test.support))
     return CleanSupport.of(found.values())
-
-
-def _clean_ids(test: Tested) -> Sequence[str]:
-    return test.ids if test.clean is None else test.clean

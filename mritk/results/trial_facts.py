@@ -60,6 +60,11 @@ class Tested:
         """Whether some of the samples are known not to be clean."""
         return self.clean is not None and len(self.clean) < len(self.ids)
 
+    @property
+    def clean_ids(self) -> tuple[str, ...]:
+        """Ids of those without a copy in training; of all where that is unknown."""
+        return self.ids if self.clean is None else self.clean
+
     @cached_property
     def members(self) -> frozenset[str]:
         """The ids as a set."""

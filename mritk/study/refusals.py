@@ -70,7 +70,7 @@ def require_learnable(
         UsageError: The method is for other kinds of tasks.
     """
     kind = samples.task.kind
-    if not method.tasks or kind in method.tasks:
+    if method.learns(kind):
         return
     able = [m.name for m in registry.records(Method) if kind in m.tasks]
     named = [f"--protocol {quote(p)}" for p in _protocols_of(able, registry)]

@@ -43,10 +43,6 @@ class MethodUnderTest(UnderTest[Method]):
         super().__init__(method)
         self.parameters = parameters
 
-    def learns(self, samples: Samples) -> bool:
-        """Tell whether the method is for data of this kind."""
-        return not self.record.tasks or samples.task.kind in self.record.tasks
-
     def train(
         self,
         samples: Samples,
@@ -61,7 +57,7 @@ class MethodUnderTest(UnderTest[Method]):
         """
         from mritk.train.checkpoint import Checkpoint
 
-        if not self.learns(samples):
+        if not self.record.learns(samples.task.kind):
             kinds = " and ".join(self.record.tasks)
             raise NotApplicable(f"it is for {kinds}, and only {samples.task.kind} is tried here")
 

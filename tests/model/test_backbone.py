@@ -9,6 +9,7 @@ from torch import nn
 from mritk import Architecture, InputContract, MritkError, Weights
 from mritk.backbone import Backbone
 from mritk.model.backbone import load_backbone
+from tests.training_fixtures import KeepsGrid
 
 
 def build():
@@ -129,19 +130,6 @@ def test_the_stages_hold_every_tensor(workspace):
 def test_a_network_that_keeps_a_grid_from_its_first_batch_can_still_be_trained(workspace):
     """Position grids are often computed once; measuring the width must not spoil them."""
 
-    class Cached(nn.Module):
-        grid = None
-
-        def __init__(self):
-            super().__init__()
-            self.conv = nn.Conv2d(3, 4, 1)
-
-        def forward(self, batch):
-            maps = self.conv(batch)
-            if self.grid is None:
-                self.grid = torch.linspace(0, 1, maps.shape[-1])
-            return (maps * self.grid).mean((2, 3))
-
-    network = load_backbone(backbone(Cached), workspace, 0).network.train()
+    network = load_backbone(backbone(KeepsGrid), workspace, 0).network.train()
     network(torch.rand(2, 3, 16, 16)).sum().backward()
     assert network.conv.weight.grad is not None

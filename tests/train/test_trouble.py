@@ -6,11 +6,11 @@ import math
 
 import pytest
 import torch
-from torch import nn
 
 from mritk.errors import NonFiniteLoss, UsageError
 from mritk.protocol.recipe import Head, Stage
 from mritk.train.loop import finetune
+from tests.training_fixtures import KeepsGrid
 
 
 def stage(**changes):
@@ -68,20 +68,7 @@ def test_a_training_part_smaller_than_a_batch_is_one_batch(record):
 
 
 def test_a_network_that_keeps_a_grid_from_its_first_batch_is_trained(make_setup, unseen):
-    class Cached(nn.Module):
-        grid = None
-
-        def __init__(self):
-            super().__init__()
-            self.conv = nn.Conv2d(3, 4, 1)
-
-        def forward(self, batch):
-            maps = self.conv(batch)
-            if self.grid is None:
-                self.grid = torch.linspace(0, 1, maps.shape[-2])[:, None]
-            return (maps * self.grid).mean((2, 3))
-
-    assert finetune(make_setup(build=Cached)).predict(unseen).shape == (12, 2)
+    assert finetune(make_setup(build=KeepsGrid)).predict(unseen).shape == (12, 2)
 
 
 def test_a_last_batch_of_one_image_is_refused_where_batch_norm_learns_with_what_helps(make_setup):
