@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
@@ -14,6 +15,7 @@ from mritk.evaluate.metric import Undefined
 from mritk.evaluate.run_values import Scored
 from mritk.results.covariate import UNKNOWN, Covariate
 from mritk.results.group_table import LEAST_OF_GROUP, GroupCell, GroupRow, GroupTable
+from mritk.results.named_reasons import named_reason
 from mritk.results.table import Leaderboard, Table
 from mritk.store.trial_file import TrialRecord
 
@@ -63,6 +65,7 @@ def group_table(table: Table, covariate: Covariate) -> GroupTable:
         {name: len(units[name]) for name in shown},
         rows,
         {name: len(units[name]) for name in names if name not in shown},
+        sum(times > 1 for times in Counter(u for name in shown for u in units[name]).values()),
     )
 
 
@@ -102,6 +105,9 @@ def _cells(
         if group in evidence and name in evidence[group].rows:
             value = evidence[group].estimate(name, metric).point
             interval = None if without else evidence[group].interval(name, metric)
+            if interval is not None:
+                reason = named_reason(interval.reason, table.task)
+                interval = replace(interval, reason=reason)
             cells[group] = GroupCell(value, interval)
         else:
             reason = reasons.get((name, group), "no test sample")
