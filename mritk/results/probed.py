@@ -1,4 +1,4 @@
-"""Trials as a probe sees them: how well a covariate can be told from their embeddings."""
+"""Trials as a probe sees them: how well a covariate can be predicted from their embeddings."""
 
 from __future__ import annotations
 
@@ -64,11 +64,13 @@ def _probed(record: TrialRecord, covariate: Covariate, names: Collection[str]) -
     try:
         score = probe_scores(embedding, target, unit)
     except Undefined as why:
-        raise UsageError(f"{covariate.name} cannot be told of trial {record.id}: {why}") from why
+        raise UsageError(
+            f"{covariate.name} cannot be predicted for trial {record.id}: {why}"
+        ) from why
     told = replace(test, target=target, score=score.astype(np.float32), clean=None)
     return replace(
         record,
-        dataset=f"{record.dataset}, {covariate.name} told from embeddings",
+        dataset=f"{record.dataset}, {covariate.name} predicted from embeddings",
         task=Classification(tuple(classes)),
         predictions={"test": told},
     )
@@ -81,7 +83,7 @@ def _require_patients(
         if len(found) < FOLDS:
             patients = "patient" if len(found) == 1 else "patients"
             raise UsageError(
-                f"{covariate.name} cannot be told of trial {record.id}: {group!r} has "
+                f"{covariate.name} cannot be predicted for trial {record.id}: {group!r} has "
                 f"{len(found)} {patients} in its test set, and the probe needs {FOLDS} of each "
                 "group; test on more patients, or choose another covariate"
             )

@@ -25,6 +25,12 @@ def verdict_of(finished: Sequence[TrialFacts], protocols: Mapping[str, str]) -> 
     }
     if len(set(lines.values())) < 2:
         return next(iter(lines.values()), "")
+    divided = {name: line.rpartition(" Split ") for name, line in sorted(lines.items())}
+    if len({text for text, _, _ in divided.values()}) == 1:  # smaller training sets, say
+        digests = ", ".join(
+            f"{split.rstrip('.')} ({name})" for name, (*_, split) in divided.items()
+        )
+        return f"{divided[min(divided)][0]} Splits {digests}."
     return " ".join(f"{name}: {line}" for name, line in sorted(lines.items()))
 
 

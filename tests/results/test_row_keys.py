@@ -132,6 +132,20 @@ def test_each_protocol_has_the_verdict_of_its_audit(two_protocols, make_record):
     assert "probe: " in table.verdict
 
 
+def test_protocols_that_differ_in_their_split_alone_share_a_verdict(two_protocols):
+    audit = {
+        "copies": "drop", "clean": 4, "test": 4, "dropped": 0, "clusters": 0, "audited": True,
+        "samples_in_clusters": 0, "shared_with_validation": 0, "findings": [],
+    }  # fmt: skip
+    records = two_protocols()
+    for record in records:
+        record.audit = audit | {"split": record.protocol[0] * 64}
+    (table,) = build_leaderboard(records).tables
+    assert table.verdict == (
+        "Audit: No duplicates among the samples. Splits ffffffff (finetune), pppppppp (probe)."
+    )
+
+
 def test_a_row_never_mixes_two_recipes_of_one_name(make_record):
     small = make_record(protocol_json=protocol(image_size=64), fingerprint="1" * 64)
     large = make_record(protocol_json=protocol(image_size=96), fingerprint="2" * 64, seed=1)
