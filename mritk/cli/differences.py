@@ -143,6 +143,7 @@ def _board(app: App, results: Path, options: dict[str, Any]) -> Leaderboard:
 
     from mritk.compare.paired_tests import TESTS as ALL
     from mritk.evaluate.classification import SHOWN as OF_CLASSES
+    from mritk.evaluate.metrics import all_metrics, of_any_region
     from mritk.evaluate.regression import SHOWN as OF_VALUES
     from mritk.evaluate.segmentation import SEGMENTATION as OF_LABEL_MAPS
     from mritk.results.leaderboard import build_leaderboard
@@ -173,8 +174,11 @@ def _board(app: App, results: Path, options: dict[str, Any]) -> Leaderboard:
     rows = split_names(options["rows"]) or (
         ["backbone", "augmentation"] if options["across"] else []
     )
-    # The bootstrap's are kept with the tables, and over datasets the means will do.
+    # The bootstrap's are kept with the tables, and over datasets the means will do if all are of
+    # the same cases.
     held = bool(analysis.ensembles) or not (options["across"] or name == "bootstrap")
+    compared = all_metrics(analysis.extra_metrics).get(of_any_region(metric))
+    held = held or bool(options["across"] and compared and compared.left_out)
     wanted = chosen(options)
     with TrialIndex(ResultsFolder(results), analysis, metrics, wanted, held=held) as index:
         return build_leaderboard(
