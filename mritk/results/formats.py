@@ -123,7 +123,7 @@ def _block(
     if style == "latex":
         tables = [latex_table(shown, f"{'; '.join(_shared(table))}.", footnotes(table), label)]
         for groups in table.groups:
-            title, of = f"{group_title(groups)}.", f"{label} {groups.covariate.name}"
+            title, of = f"{group_title(groups)}.", f"{label} {groups.covariate.called}"
             tables.append(latex_table(group_columns(groups, style), title, group_notes(groups), of))
         return "\n\n".join(tables)
     if style == "html":

@@ -472,6 +472,24 @@ def test_too_few_datasets_or_two_versions_of_one_are_refused(mritk, three_rows, 
     assert "several tables of bands" in mritk("differences", three_rows, "--across=datasets").err
 
 
+def test_by_class_a_difference_is_that_of_recalls(mritk, three_rows):
+    by_class = ("--by", "class", "--baseline", "worst", GIVEN)
+    ended = mritk("differences", three_rows, *by_class)
+    assert ended.code == 2
+    assert "a mean over classes, but --by class divides samples by class" in ended.err
+    tables = as_json(mritk, three_rows, *by_class, "--metric", "accuracy")
+    recalls = {}
+    for record in ResultsFolder(three_rows).trials():
+        test = record.predictions["test"]
+        hit = test.score.argmax(axis=1) == test.target
+        recalls[record.backbone] = [hit[test.target == k].mean() for k in range(2)]
+    for k, table in enumerate(tables):
+        assert table["class"] == "ab"[k]
+        found = {pair["first"]: pair["difference"] for pair in table["pairs"]}
+        expected = {n: r[k] - recalls["worst"][k] for n, r in recalls.items() if n != "worst"}
+        assert found == pytest.approx(expected)
+
+
 @pytest.mark.parametrize(("absent", "code"), [([2], 0), ([3], 2)])
 def test_distances_of_other_cases_are_not_ranked_across_datasets(mritk, store, absent, code):
     task, none = Segmentation(("background", "tumour")), [""] * 6
