@@ -488,6 +488,9 @@ def test_by_class_a_difference_is_that_of_recalls(mritk, three_rows):
         found = {pair["first"]: pair["difference"] for pair in table["pairs"]}
         expected = {n: r[k] - recalls["worst"][k] for n, r in recalls.items() if n != "worst"}
         assert found == pytest.approx(expected)
+    told = (*by_class, "--metric=accuracy", "--format=csv")
+    lines = csv.DictReader(io.StringIO(mritk("differences", three_rows, *told).out))
+    assert [line["table"] for line in lines] == ["class a", "class a", "class b", "class b"]
 
 
 @pytest.mark.parametrize(("absent", "code"), [([2], 0), ([3], 2)])
