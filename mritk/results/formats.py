@@ -96,7 +96,12 @@ def _shared(table: Table) -> list[str]:
         protocol,
         f"{scheme}, {tested}",
     ]
-    return parts + [f"{name} {value}" for name, value in keys.items() if name not in CAPTIONED]
+    return parts + told_apart(table)
+
+
+def told_apart(table: Table) -> list[str]:
+    """Return what tells a table from others of the same data and protocol: group, seed, …"""
+    return [f"{name} {value}" for name, value in table.keys.items() if name not in CAPTIONED]
 
 
 def _training_samples(table: Table) -> str:
@@ -123,7 +128,7 @@ def _block(
     if style == "latex":
         tables = [latex_table(shown, f"{'; '.join(_shared(table))}.", footnotes(table), label)]
         for groups in table.groups:
-            title, of = f"{group_title(groups)}.", f"{label} {groups.covariate.name}"
+            title, of = f"{group_title(groups)}.", f"{label} {groups.covariate.called}"
             tables.append(latex_table(group_columns(groups, style), title, group_notes(groups), of))
         return "\n\n".join(tables)
     if style == "html":

@@ -33,7 +33,7 @@ def probed(record: TrialRecord, covariate: Covariate) -> TrialRecord:
         raise UsageError(
             f"trial {record.id} has no embeddings; train it with 'mritk run --keep-embeddings'"
         )
-    groups = covariate.groups_of(test, record.dataset)
+    groups = covariate.groups_of(test, record.dataset, record.task.classes)
     known = groups != UNKNOWN
     test, groups, embedding = test.only(known), groups[known], np.asarray(embedding)[known]
     classes = covariate.in_order(groups.tolist())
@@ -42,11 +42,11 @@ def probed(record: TrialRecord, covariate: Covariate) -> TrialRecord:
     try:
         score = probe_scores(embedding, target, unit)
     except Undefined as why:
-        raise UsageError(f"{covariate.name} cannot be told of trial {record.id}: {why}") from why
+        raise UsageError(f"{covariate.called} cannot be told of trial {record.id}: {why}") from why
     told = replace(test, target=target, score=score.astype(np.float32), clean=None)
     return replace(
         record,
-        dataset=f"{record.dataset}, {covariate.name} told from embeddings",
+        dataset=f"{record.dataset}, {covariate.called} told from embeddings",
         task=Classification(tuple(classes)),
         predictions={"test": told},
     )

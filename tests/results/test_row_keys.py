@@ -203,6 +203,13 @@ class TestEvaluation:
         assert evaluation_of(one) == evaluation_of(other)
         assert evaluation_differences(one, other) == []
 
+    def test_an_empty_table_says_no_more_than_none(self):
+        one, other = StoredProtocol({"split": {}}), StoredProtocol({})
+        assert evaluation_of(one) == evaluation_of(other) == {}
+        recipe = StoredProtocol({"split": {"validation": "test"}})
+        assert evaluation_of(recipe) == {}
+        assert evaluation_differences(recipe, other) == []
+
     @pytest.mark.parametrize("scheme", ["official", "site"])
     def test_nor_is_what_becomes_of_copies_where_the_data_prescribe_the_test_set(self, scheme):
         one, other = (
