@@ -128,8 +128,21 @@ def test_each_protocol_has_the_verdict_of_its_audit(two_protocols, make_record):
     for record in records:
         record.audit = audit if record.protocol == "probe" else {}
     (table,) = build_leaderboard(records).tables
-    assert "finetune: Audit: none" in table.verdict
-    assert "probe: " in table.verdict
+    assert "Audit of finetune: none" in table.verdict
+    assert "Audit of probe: Nothing was dropped" in table.verdict
+
+
+def test_what_is_true_of_all_protocols_is_told_once(two_protocols):
+    audit = {
+        "copies": "drop", "clean": 3, "test": 4, "dropped": 2, "clusters": 2,
+        "samples_in_clusters": 4, "shared_with_validation": 0, "audited": True, "findings": [],
+    }  # fmt: skip
+    records = two_protocols()
+    for record in records:
+        record.audit = audit | {"split": "1" * 64 if record.protocol == "probe" else "2" * 64}
+    (table,) = build_leaderboard(records).tables
+    assert table.verdict.count("Audit") == 1
+    assert table.verdict.endswith("Splits 22222222, 11111111.")
 
 
 def test_a_row_never_mixes_two_recipes_of_one_name(make_record):
