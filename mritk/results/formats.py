@@ -84,10 +84,11 @@ def _shared(table: Table) -> list[str]:
     scheme = SCHEMES.get(keys["scheme"], keys["scheme"]).format(parts=parts_drawn)
     scheme += f", {repeats} repeats" if repeats > 1 else ""
     scheme += _training_samples(table) if table.one_protocol else ""
-    tested = f"{table.test_samples} test samples"
+    tested = f"{table.test_samples} test sample{'s' if table.test_samples != 1 else ''}"
     if table.clean_samples < table.test_samples:
         tested += f" ({table.clean_samples} clean)"
-    tested += f" of {table.patients} patients" if table.patients else ""
+    if table.patients:
+        tested += f" of {table.patients} patient{'s' if table.patients != 1 else ''}"
     protocol = f"protocols {keys['protocol']}"
     if table.one_protocol:
         protocol = f"protocol {keys['protocol']} ({keys['fingerprint'][:8]})"
