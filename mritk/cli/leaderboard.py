@@ -12,6 +12,7 @@ from mritk.cli.analysis_options import (
     analysis_options,
     as_analysis,
     asked_for,
+    by_option,
     chosen,
     ensemble_option,
     metrics_option,
@@ -87,23 +88,14 @@ NOT_WITH_DIFF = {
     ),
 )
 @trials_options
-@click.option(
-    "--by",
-    metavar="COVARIATE",
-    default=None,
-    help=(
-        "One table per group of test samples: site, source, duplicate, or a covariate as in "
-        "--groups."
-    ),
-)
+@by_option
 @click.option(
     "--groups",
     multiple=True,
     metavar="COVARIATE",
     help=(
-        "Also show the score of each group of test samples, the worst group and the gap: site, "
-        "source, duplicate (in the original training set, or not), or a covariate such as sex; of "
-        "a number with edges: age:40,60. Repeatable."
+        "Also show the score of each group of test samples, the worst group and the gap: a "
+        "covariate as in --by; of classes the recall. Repeatable."
     ),
 )
 @click.option(
@@ -148,7 +140,7 @@ def leaderboard(app: App, /, results: Path, **options: Any) -> int:
     mritk leaderboard --ensemble seeds --ensemble greedy
     mritk leaderboard --update README.md
     """
-    analysis = as_analysis(app, options, by=options["by"] or "")
+    analysis = as_analysis(app, options, by=options["by"])
     if options["diff"] is not None:
         if without := [flag for flag, name in NOT_WITH_DIFF.items() if options[name]]:
             raise UsageError(f"--diff compares all trials row by row; remove {listed(without)}")

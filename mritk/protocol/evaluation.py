@@ -54,6 +54,8 @@ def evaluation_of(protocol: StoredProtocol, scheme: str = "") -> dict[str, Any]:
     if isinstance(split, Mapping):
         recipe = RECIPE_OF_SPLIT | {COPIES} if scheme in PRESCRIBED else RECIPE_OF_SPLIT
         fields[SPLIT] = {name: v for name, v in split.items() if name not in recipe}
+        if not fields[SPLIT]:
+            del fields[SPLIT]  # says no more than a protocol without the table
     return fields
 
 

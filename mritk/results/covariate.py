@@ -1,4 +1,4 @@
-"""What test samples are divided by: site, source, or any covariate of the dataset."""
+"""What test samples are divided by: site, source, class, or any covariate of the dataset."""
 
 from __future__ import annotations
 
@@ -17,7 +17,10 @@ COLUMNS = ("site", "source")
 # as they were before anything was dropped; the names of both groups.
 DUPLICATE = "duplicate"
 LEAKING, CLEAN = "in training", "none"
+CLASS = "class"
+RECALL = "accuracy"  # is the recall, among samples of one class
 UNKNOWN = "unknown"
+BETWEEN = ", "  # the names of groups by two covariates
 
 
 @dataclass(frozen=True)
@@ -25,21 +28,26 @@ class Covariate:
     """A column of the samples, and what divides it if it is a number.
 
     Attributes:
-        name: ``site``, ``source``, ``duplicate``, or the name of a covariate.
+        name: ``site``, ``source``, ``duplicate``, ``class``, or the name of a covariate.
         edges: Where a number is divided: ``(40, 60)`` gives < 40, 40 to 60 and ≥ 60.
+        within: What each of its groups is divided by in turn.
     """
 
     name: str
     edges: tuple[float, ...] = ()
+    within: Covariate | None = None
 
     @classmethod
     def parse(cls, text: str) -> Covariate:
-        """Return the covariate of ``NAME`` or ``NAME:EDGE,EDGE…``.
+        """Return the covariate of ``NAME`` or ``NAME:EDGE,EDGE…``, or of several joined by ``+``.
 
         Raises:
-            UsageError: The edges are no rising numbers.
+            UsageError: The edges are no rising numbers, or a name is empty.
         """
-        name, _, given = text.partition(":")
+        one, joined, rest = text.partition("+")
+        name, _, given = one.partition(":")
+        if joined and not (name and rest):
+            raise UsageError(f"{text!r} joins no two covariates; use NAME+NAME")
         try:
             edges = tuple(float(edge) for edge in given.split(",") if edge.strip())
         except ValueError as error:
@@ -48,10 +56,21 @@ class Covariate:
             raise UsageError(f"the edges of {name} must be finite numbers, not {given!r}")
         if any(low >= high for low, high in pairwise(edges)):
             raise UsageError(f"the edges of {name} must rise: {given}")
-        return cls(name, edges)
+        return cls(name, edges, cls.parse(rest) if joined else None)
 
     def __str__(self) -> str:
-        return f"{self.name}:{','.join(map(_text, self.edges))}".rstrip(":")
+        own = f"{self.name}:{','.join(map(_text, self.edges))}".rstrip(":")
+        return own if self.within is None else f"{own}+{self.within}"
+
+    @property
+    def called(self) -> str:
+        """Its name, or the names of all that samples are divided by."""
+        return self.name if self.within is None else f"{self.name} and {self.within.called}"
+
+    @property
+    def by_class(self) -> bool:
+        """Whether all samples of a group are of one class."""
+        return self.name == CLASS or (self.within is not None and self.within.by_class)
 
     @property
     def bands(self) -> tuple[str, ...]:
@@ -62,12 +81,33 @@ class Covariate:
         inner = (f"{low} to {high}" for low, high in pairwise(edges))
         return (f"< {edges[0]}", *inner, f"≥ {edges[-1]}")
 
-    def groups_of(self, predictions: Predictions, dataset: str) -> np.ndarray:
+    def groups_of(
+        self, predictions: Predictions, dataset: str, classes: Sequence[str] = ()
+    ) -> np.ndarray:
         """Return the group of each sample, (N,) texts.
+
+        Args:
+            predictions: What is stored of the samples.
+            dataset: Name of the dataset.
+            classes: Names of its classes; none: it has none.
 
         Raises:
             UsageError: The samples do not tell, or tell numbers and there are no edges.
         """
+        own = self._own_groups(predictions, dataset, classes)
+        if self.within is None:
+            return own
+        inner = self.within.groups_of(predictions, dataset, classes)
+        joined = np.char.add(np.char.add(own, BETWEEN), inner)
+        return np.where((own == UNKNOWN) | (inner == UNKNOWN), UNKNOWN, joined)
+
+    def _own_groups(
+        self, predictions: Predictions, dataset: str, classes: Sequence[str]
+    ) -> np.ndarray:
+        if self.name == CLASS and CLASS not in predictions.covariates:
+            if not classes:
+                raise UsageError(f"the samples of {dataset} have no class")
+            return np.asarray(classes, dtype=np.str_)[predictions.target]
         column = self._column(predictions, dataset)
         if column.dtype.kind != "f":
             if self.edges:
@@ -89,7 +129,7 @@ class Covariate:
             UsageError: See :meth:`groups_of`.
         """
         test = record.predictions["test"]
-        groups = self.groups_of(test, record.dataset)
+        groups = self.groups_of(test, record.dataset, record.task.classes)
         return {
             group: replace(
                 record, predictions=record.predictions | {"test": test.only(groups == group)}
@@ -118,9 +158,13 @@ class Covariate:
 
     def in_order(self, groups: Sequence[str]) -> list[str]:
         """Return groups in the order of a table: bands as they rise, then names, then unknown."""
-        order = {band: number for number, band in enumerate(self.bands)}
-        last = len(order)
-        return sorted(set(groups), key=lambda g: (g == UNKNOWN, order.get(g, last), g))
+        return sorted(set(groups), key=self._place)
+
+    def _place(self, group: str) -> tuple[object, ...]:
+        own, _, rest = (group, "", "") if self.within is None else group.partition(BETWEEN)
+        bands = self.bands
+        place = (group == UNKNOWN, bands.index(own) if own in bands else len(bands), own)
+        return place if self.within is None else (*place, *self.within._place(rest))
 
 
 def _text(edge: float) -> str:

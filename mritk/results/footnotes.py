@@ -110,8 +110,6 @@ def _runs(table: Table) -> list[str]:
             "One run (seed) per row: intervals are of these trained networks; the effect of "
             "retraining is unknown."
         )
-    if trials and trials != {1}:
-        notes.append("SD: over trials (seeds and folds).")
     if len(trials) > 1:
         notes.append("Rows have different numbers of trials.")
     return notes

@@ -47,7 +47,7 @@ def _text(cell: GroupCell, style: str) -> str:
 def group_title(table: GroupTable) -> str:
     """Return what the table shows."""
     metric = table.metric
-    return f"By {table.covariate.name}: {metric.label} {metric.arrow}".rstrip()
+    return f"By {table.covariate.called}: {metric.label} {metric.arrow}".rstrip()
 
 
 def group_notes(table: GroupTable) -> list[str]:
@@ -79,7 +79,7 @@ def group_notes(table: GroupTable) -> list[str]:
 def groups_as_data(table: GroupTable) -> dict[str, Any]:
     """Return a table by group as JSON-able data; undefined numbers are null."""
     return {
-        "covariate": table.covariate.name,
+        "covariate": table.covariate.called,
         "edges": list(table.covariate.edges),
         "metric": table.metric.name,
         "patients": dict(table.units),

@@ -54,7 +54,7 @@ def _probed(record: TrialRecord, covariate: Covariate, names: Collection[str]) -
         raise UsageError(
             f"trial {record.id} has no embeddings; train it with 'mritk run --keep-embeddings'"
         )
-    groups = covariate.groups_of(test, record.dataset)
+    groups = covariate.groups_of(test, record.dataset, record.task.classes)
     known = groups != UNKNOWN
     test, groups, embedding = test.only(known), groups[known], np.asarray(embedding)[known]
     classes = covariate.in_order(list(names))
@@ -65,12 +65,12 @@ def _probed(record: TrialRecord, covariate: Covariate, names: Collection[str]) -
         score = probe_scores(embedding, target, unit)
     except Undefined as why:
         raise UsageError(
-            f"{covariate.name} cannot be predicted for trial {record.id}: {why}"
+            f"{covariate.called} cannot be predicted for trial {record.id}: {why}"
         ) from why
     told = replace(test, target=target, score=score.astype(np.float32), clean=None)
     return replace(
         record,
-        dataset=f"{record.dataset}, {covariate.name} predicted from embeddings",
+        dataset=f"{record.dataset}, {covariate.called} predicted from embeddings",
         task=Classification(tuple(classes)),
         predictions={"test": told},
     )
@@ -83,7 +83,7 @@ def _require_patients(
         if len(found) < FOLDS:
             patients = "patient" if len(found) == 1 else "patients"
             raise UsageError(
-                f"{covariate.name} cannot be predicted for trial {record.id}: {group!r} has "
+                f"{covariate.called} cannot be predicted for trial {record.id}: {group!r} has "
                 f"{len(found)} {patients} in its test set, and the probe needs {FOLDS} of each "
                 "group; test on more patients, or choose another covariate"
             )

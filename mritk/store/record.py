@@ -61,6 +61,11 @@ class Predictions:
             pairs = zip(self.patient, self.id, strict=True)
             self.unit = [f"patient {patient}" if patient else name for patient, name in pairs]
 
+    @property
+    def known_clean(self) -> np.ndarray:
+        """``clean``, (N,) bool; all samples where that is unknown."""
+        return np.ones(len(self.id), dtype=bool) if self.clean is None else self.clean
+
     def only(self, rows: np.ndarray) -> Predictions:
         """Return those of ``rows``: positions in that order, or a mask of N truth values."""
         rows = np.flatnonzero(rows) if rows.dtype == bool else rows

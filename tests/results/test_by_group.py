@@ -9,9 +9,10 @@ import pytest
 
 from mritk.errors import UsageError
 from mritk.evaluate.metrics import find_metric
+from mritk.results.analysis import Analysis
 from mritk.results.by_group import with_groups
 from mritk.results.covariate import Covariate
-from mritk.results.formats import as_data, format_leaderboard
+from mritk.results.formats import as_data, caption, format_leaderboard
 from mritk.results.group_text import group_notes
 from mritk.results.leaderboard import build_leaderboard
 from mritk.store.trial_file import Predictions
@@ -149,6 +150,14 @@ class TestCovariates:
         assert groups.tolist() == ["< 40", "40 to 60", "≥ 60", "unknown"]
         assert covariate.in_order(groups[::-1].tolist()) == groups.tolist()
 
+    def test_bands_within_groups_are_in_order_and_what_is_unknown_of_either_is_unknown(self):
+        columns = {"age": [39.9, 99, 50, 60], "sex": ["m", "", "m", "f"]}
+        covariate, groups = self.of("sex+age:40,60", **columns)
+        assert groups.tolist() == ["m, < 40", "unknown", "m, 40 to 60", "f, ≥ 60"]
+        order = ["f, ≥ 60", "m, < 40", "m, 40 to 60", "unknown"]
+        assert covariate.in_order(groups.tolist()) == order
+        assert str(covariate) == "sex+age:40,60"
+
     def test_texts_are_groups_and_empty_ones_unknown(self):
         covariate, groups = self.of("sex", sex=["m", "f", "", "m"])
         assert groups.tolist() == ["m", "f", "unknown", "m"]
@@ -194,3 +203,41 @@ def test_samples_are_grouped_by_whether_training_came_with_a_duplicate_of_them(r
     }
     with pytest.raises(UsageError, match="duplicates of the samples of bands are unknown"):
         Covariate.parse("duplicate").divided(records[0])
+
+
+def marked(records, share):
+    """The same test samples, of which this share has no duplicate in training."""
+    clean = np.arange(len(records[0].predictions["test"].id)) % share > 0
+    tests = [replace(r.predictions["test"], clean=clean) for r in records]
+    return [replace(r, predictions={"test": t}) for r, t in zip(records, tests, strict=True)]
+
+
+def test_of_a_class_the_score_is_its_recall_with_and_without_duplicates(records):
+    trials = marked(records, 3)
+    _, groups = table(trials, "duplicate+class")
+    names = trials[0].task.classes
+    told = [f"{group}, {name}" for group in ("in training", "none") for name in names]
+    assert list(groups.units) == sorted(told)
+    assert groups.covariate.called == "duplicate and class"
+    for row in groups.rows:
+        mine = [t.predictions["test"] for t in trials if t.backbone == row.name]
+        for group, cell in row.scores.items():
+            where, name = group.split(", ")
+            rows = (mine[0].clean == (where == "none")) & (mine[0].target == names.index(name))
+            hits = [test.score.argmax(axis=1)[rows] == names.index(name) for test in mine]
+            assert cell.value == pytest.approx(np.mean(hits))
+            assert cell.value in cell.interval
+
+
+def test_tables_of_one_class_show_recall_and_no_mean_over_classes(records):
+    analysis = Analysis(by="class", resamples=100)
+    tables = build_leaderboard(records, analysis=analysis).tables
+    assert [table.keys["class"] for table in tables] == list(records[0].task.classes)
+    assert [metric.name for metric in tables[0].metrics] == ["accuracy"]
+    assert "class a" in caption(tables[0])
+    with pytest.raises(UsageError, match="use --metric accuracy, which is the recall"):
+        build_leaderboard(records, metrics=["balanced_accuracy"], analysis=analysis)
+    with pytest.raises(UsageError, match="the samples of toy have no class"):
+        TestCovariates().of("class")
+    with pytest.raises(UsageError, match=r"'class\+' joins no two covariates"):
+        Covariate.parse("class+")

@@ -128,22 +128,21 @@ def test_each_protocol_has_the_verdict_of_its_audit(two_protocols, make_record):
     for record in records:
         record.audit = audit if record.protocol == "probe" else {}
     (table,) = build_leaderboard(records).tables
-    assert "finetune: Audit: none" in table.verdict
-    assert "probe: " in table.verdict
+    assert "Audit of finetune: none" in table.verdict
+    assert "Audit of probe: Nothing was dropped" in table.verdict
 
 
-def test_protocols_that_differ_in_their_split_alone_share_a_verdict(two_protocols):
+def test_what_is_true_of_all_protocols_is_told_once(two_protocols):
     audit = {
-        "copies": "drop", "clean": 4, "test": 4, "dropped": 0, "clusters": 0, "audited": True,
-        "samples_in_clusters": 0, "shared_with_validation": 0, "findings": [],
+        "copies": "drop", "clean": 3, "test": 4, "dropped": 2, "clusters": 2,
+        "samples_in_clusters": 4, "shared_with_validation": 0, "audited": True, "findings": [],
     }  # fmt: skip
     records = two_protocols()
     for record in records:
-        record.audit = audit | {"split": record.protocol[0] * 64}
+        record.audit = audit | {"split": "1" * 64 if record.protocol == "probe" else "2" * 64}
     (table,) = build_leaderboard(records).tables
-    assert table.verdict == (
-        "Audit: No duplicates among the samples. Splits ffffffff (finetune), pppppppp (probe)."
-    )
+    assert table.verdict.count("Audit") == 1
+    assert table.verdict.endswith("Splits 22222222, 11111111.")
 
 
 def test_a_row_never_mixes_two_recipes_of_one_name(make_record):
@@ -216,6 +215,13 @@ class TestEvaluation:
         one, other = (StoredProtocol.from_json(protocol(**c)) for c in ({}, recipe))
         assert evaluation_of(one) == evaluation_of(other)
         assert evaluation_differences(one, other) == []
+
+    def test_an_empty_table_says_no_more_than_none(self):
+        one, other = StoredProtocol({"split": {}}), StoredProtocol({})
+        assert evaluation_of(one) == evaluation_of(other) == {}
+        recipe = StoredProtocol({"split": {"validation": "test"}})
+        assert evaluation_of(recipe) == {}
+        assert evaluation_differences(recipe, other) == []
 
     @pytest.mark.parametrize("scheme", ["official", "site"])
     def test_nor_is_what_becomes_of_copies_where_the_data_prescribe_the_test_set(self, scheme):
