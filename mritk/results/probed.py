@@ -37,7 +37,7 @@ def probed(
     groups: dict[str, set[str]] = defaultdict(set)
     for record in given:
         if not isinstance(record, StoreError) and record.scored:
-            found = covariate.groups_of(record.predictions["test"], record.dataset)
+            found = _groups(record, covariate)
             groups[record.dataset_fingerprint].update(found.tolist())
     return [
         record
@@ -74,6 +74,10 @@ def _probed(record: TrialRecord, covariate: Covariate, names: Collection[str]) -
         task=Classification(tuple(classes)),
         predictions={"test": told},
     )
+
+
+def _groups(record: TrialRecord, covariate: Covariate) -> np.ndarray:
+    return covariate.groups_of(record.predictions["test"], record.dataset, record.task.classes)
 
 
 def _require_patients(

@@ -78,3 +78,9 @@ def test_a_fold_without_a_site_does_not_take_other_sites_for_it(make_record):
         probed([whole, lacking], Covariate("site"))
     (alone,) = probed([lacking], Covariate("site"))
     assert alone.task.classes == ("north", "west")
+
+
+def test_the_class_itself_can_be_predicted_from_embeddings(make_record):
+    (told,) = probed([trial(make_record, "plain", 4.0)], Covariate("class"))
+    assert told.task.classes == ("a", "b")
+    assert told.predictions["test"].target.tolist() == (np.arange(N) % 2).tolist()
