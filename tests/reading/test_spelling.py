@@ -23,14 +23,13 @@ from mritk.reading.spelling import canonical_name, is_missing, one_spelling, spe
 NFC, NFD = (unicodedata.normalize(form, "Méningiome") for form in ("NFC", "NFD"))
 
 
-def samples_of(classes=("a", "b"), patients=None, sites=None) -> Samples:
+def samples_of(classes=("a", "b"), **columns) -> Samples:
     return Samples(
         ids=[f"{i}.png" for i in range(4)],
         targets=np.arange(4) % len(classes),
         task=Classification(tuple(classes)),
         read=lambda i: np.zeros((2, 2), np.uint8),
-        patients=patients,
-        sites=sites,
+        **columns,
     )
 
 
