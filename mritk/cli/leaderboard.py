@@ -31,6 +31,7 @@ from mritk.text.listed import listed
 if TYPE_CHECKING:
     from mritk.results.analysis import Analysis
     from mritk.results.table import Leaderboard
+    from mritk.store.record import TrialRecord
 
 # The same words as in mritk.results.formats, which is not imported here: it would load numpy.
 FORMATS = ("github", "plain", "latex", "csv", "json", "html", "parquet")
@@ -175,7 +176,9 @@ def _board(results: Path, options: dict[str, Any], analysis: Analysis) -> Leader
         from mritk.results.by_group import with_groups
         from mritk.results.covariate import Covariate
 
-        found = [t for t in folder.trials() if isinstance(t, StoreError) or wanted(t)]
+        found: list[TrialRecord | StoreError] = [
+            t for t in folder.trials() if isinstance(t, StoreError) or wanted(t)
+        ]
         if options["probe"]:
             from mritk.results.probed import probed
 

@@ -235,7 +235,9 @@ def _support_as_data(table: Table) -> dict[str, Any]:
 
 def _row_as_data(row: Row) -> dict[str, Any]:
     return {
+        "name": row.name,
         **row.keys,
+        "ensemble": row.derived,
         "tie": row.tie,
         "ranked": row.ranked,
         "trials": row.trials,

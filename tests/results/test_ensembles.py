@@ -431,4 +431,7 @@ def test_data_hold_the_seed_of_all_seeds_and_the_notes(make_record):
     (table,) = as_data(build_leaderboard(trials(make_record), analysis=analysis))["tables"]
     row = next(row for row in table["rows"] if row["backbone"] == "weak ×4 seeds")
     assert row["seeds"] == [-1]
+    assert [r["name"] for r in table["rows"] if r["ensemble"]] == [
+        r["name"] for r in table["rows"] if "×" in r["name"]
+    ]
     assert any(note.startswith("× seeds: ") for note in table["notes"])
