@@ -31,6 +31,17 @@ if TYPE_CHECKING:
     from mritk.results.analysis import Analysis
     from mritk.results.table import Leaderboard
 
+# What --diff would have to leave out in silence.
+NOT_WITH_DIFF = {
+    "datasets": "--dataset",
+    "protocols": "--protocol",
+    "ensembles": "--ensemble",
+    "by": "--by",
+    "groups": "--groups",
+    "probe": "--probe",
+    "update": "--update",
+    "output": "--output",
+}
 # The same words as in mritk.results.formats, which is not imported here: it would load numpy.
 FORMATS = ("github", "plain", "latex", "csv", "json", "html", "parquet")
 
@@ -125,9 +136,9 @@ def leaderboard(app: App, /, results: Path, **options: Any) -> int:
     """
     analysis = as_analysis(app, options, by=options["by"])
     if options["diff"] is not None:
-        if options["datasets"] or options["protocols"] or options["ensembles"]:
+        if given := [flag for name, flag in NOT_WITH_DIFF.items() if options[name]]:
             raise UsageError(
-                "--diff compares all trials; remove --dataset, --protocol and --ensemble"
+                f"--diff compares all trials and test samples; remove {', '.join(given)}"
             )
         return _diff(results, options, analysis)
     board = _board(results, options, analysis)
