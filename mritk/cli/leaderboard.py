@@ -103,7 +103,7 @@ NOT_WITH_DIFF = {
     metavar="COVARIATE",
     default=None,
     help=(
-        "How well a covariate, such as site, can be told from stored embeddings ('mritk run "
+        "How well a covariate, such as site, can be predicted from stored embeddings ('mritk run "
         "--keep-embeddings')."
     ),
 )

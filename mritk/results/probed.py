@@ -1,4 +1,4 @@
-"""Trials as a probe sees them: how well a covariate can be told from their embeddings."""
+"""Trials as a probe sees them: how well a covariate can be predicted from their embeddings."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def probed(
     groups: dict[str, set[str]] = defaultdict(set)
     for record in given:
         if not isinstance(record, StoreError) and record.scored:
-            found = covariate.groups_of(record.predictions["test"], record.dataset)
+            found = _groups(record, covariate)
             groups[record.dataset_fingerprint].update(found.tolist())
     return [
         record
@@ -64,14 +64,20 @@ def _probed(record: TrialRecord, covariate: Covariate, names: Collection[str]) -
     try:
         score = probe_scores(embedding, target, unit)
     except Undefined as why:
-        raise UsageError(f"{covariate.called} cannot be told of trial {record.id}: {why}") from why
+        raise UsageError(
+            f"{covariate.called} cannot be predicted for trial {record.id}: {why}"
+        ) from why
     told = replace(test, target=target, score=score.astype(np.float32), clean=None)
     return replace(
         record,
-        dataset=f"{record.dataset}, {covariate.called} told from embeddings",
+        dataset=f"{record.dataset}, {covariate.called} predicted from embeddings",
         task=Classification(tuple(classes)),
         predictions={"test": told},
     )
+
+
+def _groups(record: TrialRecord, covariate: Covariate) -> np.ndarray:
+    return covariate.groups_of(record.predictions["test"], record.dataset, record.task.classes)
 
 
 def _require_patients(
@@ -81,7 +87,7 @@ def _require_patients(
         if len(found) < FOLDS:
             patients = "patient" if len(found) == 1 else "patients"
             raise UsageError(
-                f"{covariate.name} cannot be told of trial {record.id}: {group!r} has "
+                f"{covariate.called} cannot be predicted for trial {record.id}: {group!r} has "
                 f"{len(found)} {patients} in its test set, and the probe needs {FOLDS} of each "
                 "group; test on more patients, or choose another covariate"
             )

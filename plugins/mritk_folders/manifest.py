@@ -32,7 +32,7 @@ logger = logging.getLogger("mritk")
 
 TARGETS = ("label", "target")
 MASK = "mask"
-UNUSED = "-"  # a value that no label map has, such as 3 in those of BraTS
+NOT_EVALUATED = "-"  # a value that is no region, such as 3, which maps of BraTS do not have
 COLUMNS = ("path", *TARGETS, "patient", "site", "source", "split")
 
 LABELS_FOR_MASKS = (
@@ -100,10 +100,14 @@ def read_manifest(
 
 
 def _segmentation(names: Sequence[str]) -> Segmentation:
-    """Return the task of label maps with these labels, of which those called ``-`` are not used."""
-    labels = [f"unused {value}" if name == UNUSED else name for value, name in enumerate(names)]
+    """Return the task of label maps with these labels; those called ``-`` are no region."""
+    labels = [
+        f"value {value}" if name == NOT_EVALUATED else name for value, name in enumerate(names)
+    ]
     regions = {
-        label: (label,) for label, name in zip(labels[1:], names[1:], strict=True) if name != UNUSED
+        label: (label,)
+        for label, name in zip(labels[1:], names[1:], strict=True)
+        if name != NOT_EVALUATED
     }
     return Segmentation(tuple(labels), regions)
 

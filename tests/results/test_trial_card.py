@@ -12,7 +12,14 @@ import pytest
 import yaml
 from sklearn.metrics import recall_score
 
-from mritk import Classification, InputContract, Regression, Segmentation, UsageError
+from mritk import (
+    Classification,
+    InputContract,
+    Regression,
+    Segmentation,
+    Unlabelled,
+    UsageError,
+)
 from mritk.cards.licence_terms import hub_license, terms_of
 from mritk.cards.limits import limits_of
 from mritk.cards.trial_card import trial_card
@@ -182,6 +189,10 @@ def test_a_regression_has_no_classes(make_record):
     assert "| MAE ↓ | 0.000 |" in card
     assert front_of(card)["metrics"] == ["mae", "rmse", "r_squared"]
     assert "It predicts a value (years) for images like those of bands" in card
+
+
+def test_a_trial_without_scores_has_no_limits_of_scores(make_record):
+    assert limits_of(make_record(task=Unlabelled(), predictions={}, patients=False)) == []
 
 
 def test_a_segmentation_of_volumes_is_called_so(make_record):

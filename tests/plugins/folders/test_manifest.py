@@ -292,7 +292,7 @@ def test_a_label_map_that_lies_elsewhere_than_its_volume_is_refused(cases, affin
         read(file, labels="background/tumour")
 
 
-def test_a_value_that_is_not_used_is_no_region(cases):
+def test_a_value_that_is_not_evaluated_is_no_region(cases):
     task = read(cases[0], labels="background/NCR/ED/-/ET").task
     assert task.outputs == 5
     assert list(task.regions) == ["NCR", "ED", "ET"]
