@@ -26,24 +26,30 @@ from mritk.cli.completed import complete_column
 from mritk.cli.tell import echo, echo_json, say
 from mritk.cli.terminal import format_option, style_and_width, wide_option
 from mritk.errors import ExitCode, StoreError, UsageError
+from mritk.text.listed import listed
 
 if TYPE_CHECKING:
     from mritk.results.analysis import Analysis
     from mritk.results.table import Leaderboard
 
-# What --diff would have to leave out in silence.
-NOT_WITH_DIFF = {
-    "datasets": "--dataset",
-    "protocols": "--protocol",
-    "ensembles": "--ensemble",
-    "by": "--by",
-    "groups": "--groups",
-    "probe": "--probe",
-    "update": "--update",
-    "output": "--output",
-}
 # The same words as in mritk.results.formats, which is not imported here: it would load numpy.
 FORMATS = ("github", "plain", "latex", "csv", "json", "html", "parquet")
+
+# What has no meaning for the differences from another folder, by option.
+NOT_WITH_DIFF = {
+    "--dataset": "datasets",
+    "--protocol": "protocols",
+    "--ensemble": "ensembles",
+    "--rows": "rows",
+    "--group-by": "groupings",
+    "--by": "by",
+    "--groups": "groups",
+    "--probe": "probe",
+    "--sort": "sort",
+    "--columns": "columns",
+    "--output": "output",
+    "--update": "update",
+}
 
 
 @click.command()
@@ -97,7 +103,7 @@ FORMATS = ("github", "plain", "latex", "csv", "json", "html", "parquet")
     metavar="COVARIATE",
     default=None,
     help=(
-        "How well a covariate, such as site, can be told from stored embeddings ('mritk run "
+        "How well a covariate, such as site, can be predicted from stored embeddings ('mritk run "
         "--keep-embeddings')."
     ),
 )
@@ -136,10 +142,8 @@ def leaderboard(app: App, /, results: Path, **options: Any) -> int:
     """
     analysis = as_analysis(app, options, by=options["by"])
     if options["diff"] is not None:
-        if given := [flag for name, flag in NOT_WITH_DIFF.items() if options[name]]:
-            raise UsageError(
-                f"--diff compares all trials and test samples; remove {', '.join(given)}"
-            )
+        if without := [flag for flag, name in NOT_WITH_DIFF.items() if options[name]]:
+            raise UsageError(f"--diff compares all trials row by row; remove {listed(without)}")
         return _diff(results, options, analysis)
     board = _board(results, options, analysis)
     if not board.tables and not board.damaged:
@@ -175,8 +179,7 @@ def _board(results: Path, options: dict[str, Any], analysis: Analysis) -> Leader
         if options["probe"]:
             from mritk.results.probed import probed
 
-            told = Covariate.parse(options["probe"])
-            found = [t if isinstance(t, StoreError) else probed(t, told) for t in found]
+            found = probed(found, Covariate.parse(options["probe"]))
         return with_groups(build(found), [Covariate.parse(text) for text in options["groups"]])
     asked = (*options["metrics"], options["sort"])
     held = bool(analysis.ensembles)

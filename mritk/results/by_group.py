@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
@@ -15,8 +16,10 @@ from mritk.evaluate.metrics import find_metric
 from mritk.evaluate.run_values import Scored
 from mritk.results.covariate import RECALL, UNKNOWN, Covariate
 from mritk.results.group_table import LEAST_OF_GROUP, GroupCell, GroupRow, GroupTable
+from mritk.results.named_reasons import named_reason
 from mritk.results.table import Leaderboard, Table
 from mritk.store.trial_file import TrialRecord
+from mritk.tasks.task import Task
 
 OF_A_CLASS = replace(find_metric(RECALL), name="recall", label="recall")
 
@@ -58,7 +61,13 @@ def group_table(table: Table, covariate: Covariate) -> GroupTable:
     spread = group_scores(evidence, metric)
     bare = table.analysis.interval == "none"
     rows = [
-        _row(name, _cells(name, shown, evidence, why, metric), spread.get(name), metric, bare=bare)
+        _row(
+            name,
+            _cells(name, shown, evidence, why, metric, table.task),
+            spread.get(name),
+            metric,
+            bare=bare,
+        )
         for name, trials in parts.items()
         if trials
     ]
@@ -68,6 +77,7 @@ def group_table(table: Table, covariate: Covariate) -> GroupTable:
         {name: len(units[name]) for name in shown},
         rows,
         {name: len(units[name]) for name in names if name not in shown},
+        sum(times > 1 for times in Counter(u for name in shown for u in units[name]).values()),
     )
 
 
@@ -102,13 +112,16 @@ def _cells(
     evidence: Mapping[str, Evidence],
     reasons: Mapping[tuple[str, str], str],
     metric: Metric,
+    task: Task,
 ) -> dict[str, GroupCell]:
     """Return the score of each group of one row."""
     cells = {}
     for group in groups:
         if group in evidence and name in evidence[group].rows:
             value = evidence[group].estimate(name, metric).point
-            cells[group] = GroupCell(value, evidence[group].interval(name, metric))
+            interval = evidence[group].interval(name, metric)
+            reason = named_reason(interval.reason, task)
+            cells[group] = GroupCell(value, replace(interval, reason=reason))
         else:
             reason = reasons.get((name, group), "no test sample")
             cells[group] = GroupCell(math.nan, Interval.undefined(reason))
@@ -133,8 +146,8 @@ def _row(
     worst = GroupCell(values[lowest], group=lowest)
     gap = GroupCell(max(values.values()) - min(values.values()))
     if bare:
-        known = {g: replace(c, interval=None) if g in values else c for g, c in cells.items()}
-        return GroupRow(name, known, worst, gap)
+        points = {g: replace(c, interval=None) if g in values else c for g, c in cells.items()}
+        return GroupRow(name, points, worst, gap)
     known = spread.names if spread is not None else ()
     unsure = [group for group in values if group not in known]
     if spread is None or unsure or metric.no_interval:

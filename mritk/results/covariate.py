@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from itertools import pairwise
@@ -51,12 +52,14 @@ class Covariate:
             edges = tuple(float(edge) for edge in given.split(",") if edge.strip())
         except ValueError as error:
             raise UsageError(f"the edges of {name} must be numbers, not {given!r}") from error
+        if not all(map(math.isfinite, edges)):
+            raise UsageError(f"the edges of {name} must be finite numbers, not {given!r}")
         if any(low >= high for low, high in pairwise(edges)):
             raise UsageError(f"the edges of {name} must rise: {given}")
         return cls(name, edges, cls.parse(rest) if joined else None)
 
     def __str__(self) -> str:
-        own = f"{self.name}:{','.join(f'{edge:g}' for edge in self.edges)}".rstrip(":")
+        own = f"{self.name}:{','.join(map(_text, self.edges))}".rstrip(":")
         return own if self.within is None else f"{own}+{self.within}"
 
     @property
@@ -74,7 +77,7 @@ class Covariate:
         """Names of the bands of a number, in order."""
         if not self.edges:
             return ()
-        edges = [f"{edge:g}" for edge in self.edges]
+        edges = [_text(edge) for edge in self.edges]
         inner = (f"{low} to {high}" for low, high in pairwise(edges))
         return (f"< {edges[0]}", *inner, f"≥ {edges[-1]}")
 
@@ -113,7 +116,7 @@ class Covariate:
         if not self.edges:
             raise UsageError(
                 f"{self.name} is a number: say where to divide it, such as "
-                f"{self.name}:{np.nanmedian(column):g}"
+                f"{self.name}:{_text(_middle(column))}"
             )
         names = np.asarray([*self.bands, UNKNOWN])
         band = np.searchsorted(self.edges, column, side="right")
@@ -135,21 +138,21 @@ class Covariate:
         }
 
     def _column(self, predictions: Predictions, dataset: str) -> np.ndarray:
+        covariates = predictions.covariates
         if self.name in COLUMNS:
             texts = np.asarray(getattr(predictions, self.name), dtype=np.str_)
             if any(texts):
                 return texts
-            raise UsageError(f"the samples of {dataset} have no {self.name}")
-        covariates = predictions.covariates
         if self.name == DUPLICATE and self.name not in covariates:
             if predictions.clean is None:
                 raise UsageError(f"duplicates of the samples of {dataset} are unknown")
             return np.where(predictions.clean, CLEAN, LEAKING)
         if self.name not in covariates:
             known = [*(name for name in COLUMNS if any(getattr(predictions, name))), *covariates]
+            lacking = self.name if self.name in COLUMNS else f"covariate {self.name!r}"
             raise UsageError(
-                f"the samples of {dataset} have no covariate {self.name!r}; "
-                f"available: {', '.join(known) or 'none'}"
+                f"the samples of {dataset} have no {lacking}; available: "
+                f"{', '.join(known) or 'none'}; --dataset chooses data that have it"
             )
         return np.asarray(covariates[self.name])
 
@@ -162,3 +165,17 @@ class Covariate:
         bands = self.bands
         place = (group == UNKNOWN, bands.index(own) if own in bands else len(bands), own)
         return place if self.within is None else (*place, *self.within._place(rest))
+
+
+def _text(edge: float) -> str:
+    """Return an edge with all its digits, so that no two bands are called alike."""
+    return f"{edge:.12g}"
+
+
+def _middle(column: np.ndarray) -> float:
+    """Return the middle between two values, such that about half of the samples lie below it."""
+    known = np.unique(column[np.isfinite(column)])
+    if len(known) < 2:
+        return float(known[0]) if len(known) else 0.0
+    at = int(np.clip(np.searchsorted(known, np.nanmedian(column)), 1, len(known) - 1))
+    return float(known[at - 1] + known[at]) / 2

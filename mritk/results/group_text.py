@@ -52,10 +52,15 @@ def group_title(table: GroupTable) -> str:
 
 def group_notes(table: GroupTable) -> list[str]:
     """Return what stands below it."""
-    notes = [
-        "Gap: best minus worst group. Its interval and that of the worst group allow for the fact "
-        "that both were selected; they assume that groups share no patients."
-    ]
+    notes = []
+    if len(table.units) > 1:
+        notes.append(
+            "Gap: best minus worst group. Its interval and that of the worst group allow for the "
+            "fact that both were selected; they assume that groups share no patients."
+        )
+    if table.shared:
+        several = "patient is" if table.shared == 1 else "patients are"
+        notes.append(f"{table.shared} {several} in several groups, so these intervals are rough.")
     if table.small:
         names = ", ".join(f"{name} ({n})" for name, n in table.small.items())
         notes.append(

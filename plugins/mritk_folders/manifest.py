@@ -32,6 +32,7 @@ logger = logging.getLogger("mritk")
 
 TARGETS = ("label", "target")
 MASK = "mask"
+NOT_EVALUATED = "-"  # a value that is no region, such as 3, which maps of BraTS do not have
 COLUMNS = ("path", *TARGETS, "patient", "site", "source", "split")
 
 LABELS_FOR_MASKS = (
@@ -78,7 +79,7 @@ def read_manifest(
     cells = [row.cells for row in table.rows]
     task: Task
     if options.labels:
-        task, targets = Segmentation(named_columns(options.labels)), np.empty(0)
+        task, targets = _segmentation(named_columns(options.labels)), np.empty(0)
     else:
         task, targets = read_targets(
             [row[target] for row in cells], options.task, "", f"{file}: column {target}"
@@ -96,6 +97,19 @@ def read_manifest(
         covariates=covariates(further, cells),
         masks=_names(table, MASK) if options.labels else None,
     ).samples(options.slices)
+
+
+def _segmentation(names: Sequence[str]) -> Segmentation:
+    """Return the task of label maps with these labels; those called ``-`` are no region."""
+    labels = [
+        f"value {value}" if name == NOT_EVALUATED else name for value, name in enumerate(names)
+    ]
+    regions = {
+        label: (label,)
+        for label, name in zip(labels[1:], names[1:], strict=True)
+        if name != NOT_EVALUATED
+    }
+    return Segmentation(tuple(labels), regions)
 
 
 def _column(table: TextTable, name: str) -> list[str] | None:

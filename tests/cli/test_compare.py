@@ -142,10 +142,3 @@ def test_a_crash_is_none_of_these(mritk, run, monkeypatch):
     base = run("base")
     monkeypatch.setattr("mritk.compare.gate.compare_folders", lambda *_, **__: 1 / 0)
     assert mritk("compare", base, base).code == 3
-
-
-def test_a_table_of_differences_refuses_what_it_would_leave_out(mritk, tmp_path):
-    asked = ("--by", "class", "--groups", "site", "-o", tmp_path / "diff.md")
-    refused = mritk("leaderboard", tmp_path, "--diff", tmp_path, *asked)
-    assert refused.code == 2
-    assert "remove --by, --groups, --output" in refused.err

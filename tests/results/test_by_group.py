@@ -13,6 +13,7 @@ from mritk.results.analysis import Analysis
 from mritk.results.by_group import with_groups
 from mritk.results.covariate import Covariate
 from mritk.results.formats import as_data, caption, format_leaderboard
+from mritk.results.group_text import group_notes
 from mritk.results.leaderboard import build_leaderboard
 from mritk.store.trial_file import Predictions
 
@@ -109,7 +110,19 @@ def test_a_group_that_lacks_a_class_has_no_score_and_says_why(records):
     assert np.isnan(row.scores["m"].value)
     assert "fewer than two groups have a score" in row.gap.interval.reason
     text = format_leaderboard(replace(build_leaderboard([]), tables=[found]), "plain")
-    assert "m: class number 1 has no sample" in text or "m: the value itself is undefined" in text
+    assert "m: class b has no sample" in text or "m: the value itself is undefined" in text
+
+
+def test_patients_of_several_groups_are_counted_and_a_single_group_has_no_gap(records):
+    def as_patients_of_two(record):
+        test = replace(record.predictions["test"], unit=[f"u{i % 40}" for i in range(58)])
+        return replace(record, predictions=record.predictions | {"test": test})
+
+    _, groups = table([as_patients_of_two(record) for record in records])
+    assert groups.shared == 14, "units 0 to 13 are in f, and again in m"
+    assert any("14 patients are in several groups" in note for note in group_notes(groups))
+    alone = group_notes(replace(groups, units={"f": 24}, shared=0))
+    assert not any(note.startswith("Gap:") for note in alone)
 
 
 def test_without_intervals_groups_have_none(records):
@@ -155,15 +168,26 @@ class TestCovariates:
         [
             ("age", "age is a number: say where to divide it, such as age:50"),
             ("sex:3", "sex is text and has no edges"),
-            ("weight", "have no covariate 'weight'; available: age, sex"),
+            ("weight", "have no covariate 'weight'; available: age, sex, code; --dataset"),
             ("site", "the samples of toy have no site"),
             ("age:60,40", "must rise"),
             ("age:old", "must be numbers"),
+            ("age:nan", "must be finite"),
+            ("age:inf", "must be finite"),
+            ("code", "such as code:0.5"),
         ],
     )
     def test_what_cannot_be_divided_is_refused_in_one_line(self, text, message):
         with pytest.raises(UsageError, match=message):
-            self.of(text, age=[40.0, 45, 55, 60], sex=["m", "f", "m", "f"])
+            self.of(text, age=[40.0, 45, 55, 60], sex=["m", "f", "m", "f"], code=[0.0, 0, 0, 1])
+
+    def test_edges_that_differ_in_late_digits_are_different_groups(self):
+        _, groups = self.of("volume:1400001,1400002", volume=[1.4e6, 1400001, 1400002, 1.5e6])
+        assert len(set(groups.tolist())) == 3
+
+    def test_a_site_that_is_a_covariate_only_is_found(self):
+        _, groups = self.of("site", site=["north", "south", "", "north"])
+        assert groups.tolist() == ["north", "south", "unknown", "north"]
 
 
 def test_samples_are_grouped_by_whether_training_came_with_a_duplicate_of_them(records):

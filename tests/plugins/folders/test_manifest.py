@@ -292,6 +292,14 @@ def test_a_label_map_that_lies_elsewhere_than_its_volume_is_refused(cases, affin
         read(file, labels="background/tumour")
 
 
+def test_a_value_that_is_not_evaluated_is_no_region(cases):
+    task = read(cases[0], labels="background/NCR/ED/-/ET").task
+    assert task.outputs == 5
+    assert list(task.regions) == ["NCR", "ED", "ET"]
+    assert task.values_of("ET") == (4,)
+    assert read(cases[0], labels="background/NCR").task == Segmentation(("background", "NCR"))
+
+
 def test_label_maps_without_their_names_and_label_maps_of_images_are_explained(cases, manifest):
     file, _ = cases
     with pytest.raises(DataError, match=r"no column label.* or predict the label maps .*,labels="):
