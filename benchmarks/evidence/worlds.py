@@ -23,6 +23,7 @@ DRAWN = {
     "recall 0.97, 1 image, 1 run": World(images=1, mean=3.03, runs=1),
     "50 patients, 80/20, 1 image": World(patients=50, classes=2, largest=0.8, images=1),
     "the same, recall 0.9": World(patients=50, classes=2, largest=0.8, images=1, mean=2.06),
+    "the same, 100 patients": World(patients=100, classes=2, largest=0.8, images=1, mean=2.06),
     "10 patients, 80/20": World(patients=10, classes=2, largest=0.8),
     "8 patients of 2 classes": World(patients=8, classes=2),
     "12 patients of 3 classes": World(patients=12, classes=3),
