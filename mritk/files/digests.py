@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from pathlib import Path
 
 from mritk.files.regular_file import open_regular_file
@@ -15,6 +14,8 @@ def sha256_of(path: Path) -> str:
         DataError: It is not a regular file, see :func:`mritk.open_regular_file`.
         OSError: It cannot be read.
     """
+    import hashlib  # OpenSSL, which the start of the program does not need
+
     digest = hashlib.sha256()  # hashlib.file_digest needs Python 3.11
     with open_regular_file(path) as stream:
         while block := stream.read(1 << 20):

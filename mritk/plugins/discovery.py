@@ -8,8 +8,6 @@ installed one of that name, else the installed one of that module, else what is 
 
 from __future__ import annotations
 
-import difflib
-import hashlib
 import importlib
 import importlib.util
 import sys
@@ -153,6 +151,8 @@ def _blocked(names: Sequence[str]) -> frozenset[str]:
 
 def _near(name: str, installed: Sequence[EntryPoint]) -> str:
     """Return the installed plugins that a person may have meant, and where all of them stand."""
+    import difflib
+
     known = dict.fromkeys(n for point in installed for n in (point.name, point.module))
     near = difflib.get_close_matches(name, known, 2, 0.6)
     meant = f"; did you mean {' or '.join(near)}?" if near else ""
@@ -174,7 +174,8 @@ def _from_entry_point(point: EntryPoint, *, requested: bool = False) -> Candidat
 
 @lru_cache(maxsize=32)  # each look parses all metadata, and one distribution has many plugins
 def _name_and_version(distribution: Distribution) -> tuple[str, str]:
-    return distribution.name, distribution.version
+    found = distribution.metadata
+    return found["Name"], found["Version"]
 
 
 def _from_module(name: str, installed: Sequence[EntryPoint]) -> Candidate:
@@ -210,6 +211,8 @@ class _FromSource(SourceFileLoader):
 
 
 def _import_file(path: Path) -> ModuleType:
+    import hashlib
+
     name = f"mritk_file_{path.stem}_{hashlib.sha256(str(path).encode()).hexdigest()[:8]}"
     spec = importlib.util.spec_from_file_location(name, path, loader=_FromSource(name, str(path)))
     if spec is None or spec.loader is None:

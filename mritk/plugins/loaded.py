@@ -7,7 +7,6 @@ from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from shlex import quote
 from typing import Literal
 
 import mritk
@@ -83,6 +82,8 @@ def home_of(function: Callable[..., object]) -> str:
 
 def check_command(name: str, origin: Origin, function: Callable[..., object]) -> str:
     """Return what checks a record, as it is typed: the plugin of a file or module is named too."""
+    from shlex import quote
+
     loading = ""
     if not origin.is_installed:
         named = home_of(function) if origin.digest else origin.plugin

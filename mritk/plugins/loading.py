@@ -45,7 +45,7 @@ OWN = (Augmentation("none", None, spatial_dims=(2, 3), summary="identity", origi
 R = TypeVar("R", bound=Record)
 
 
-@dataclass
+@dataclass(eq=False)
 class LoadedPlugins:
     """The plugins that were loaded, and all records that they gave.
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import re
 from collections.abc import Sequence
 from dataclasses import MISSING, Field, fields
@@ -74,6 +73,8 @@ def read_options(
     known = [field.name for field in fields(schema)]
     for option in given:
         if option not in known:
+            import difflib
+
             near = difflib.get_close_matches(option, [*known, *also], 1, 0.5)
             hint = f"did you mean {near[0]}? " if near else ""
             all_names = ", ".join([*known, *also])

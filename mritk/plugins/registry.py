@@ -5,7 +5,6 @@ A registry is an ordinary object with its own pluggy manager; nothing is global.
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Sequence
 from dataclasses import fields, replace
 from pathlib import Path
@@ -245,6 +244,8 @@ class Registry(LoadedPlugins):
     def _unknown(
         self, noun: str, name: str, names: Sequence[str], *, show_all: bool = False
     ) -> NoReturn:
+        import difflib
+
         near = list(names) if show_all else difflib.get_close_matches(name, names, 3, 0.5)
         text = f"unknown {noun} {name!r}"
         if near:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 from dataclasses import asdict, dataclass
 
@@ -55,5 +54,7 @@ class Recipe:
     @property
     def key(self) -> str:
         """Name of the cache folder; it changes with the generator version and any parameter."""
+        import hashlib
+
         digest = hashlib.sha256(self.as_json.encode()).hexdigest()[:12]
         return f"v{GENERATOR_VERSION}-{self.patients}x{self.size}-{digest}"

@@ -12,8 +12,8 @@ out here because listing names must not import timm; a test compares each with t
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 from functools import partial
+from typing import NamedTuple
 
 from mritk import Architecture, InputContract, Weights, lazy
 from mritk_timm import lite0
@@ -42,8 +42,7 @@ def _inception_card(size: int = 224) -> InputContract:
     return InputContract(size, (0.5, 0.5, 0.5), (0.5, 0.5, 0.5), "bicubic")
 
 
-@dataclass(frozen=True)
-class Published:
+class Published(NamedTuple):
     """One row: the name behind the ``@``, timm's tag for it, and what timm's card says."""
 
     name: str
@@ -54,8 +53,7 @@ class Published:
     pretrained_on: tuple[str, ...] = ("ImageNet-1k",)
 
 
-@dataclass(frozen=True)
-class Curated:
+class Curated(NamedTuple):
     """One architecture; the first of its weights is its default.
 
     Attributes:

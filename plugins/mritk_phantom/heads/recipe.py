@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 from dataclasses import asdict, dataclass
 from typing import Literal
@@ -50,5 +49,7 @@ class HeadRecipe:
     @property
     def key(self) -> str:
         """Name of the cache folder; it changes with the generator version and any parameter."""
+        import hashlib
+
         digest = hashlib.sha256(self.as_json.encode()).hexdigest()[:12]
         return f"heads-v{GENERATOR_VERSION}-{self.cohort}-{self.patients}x{self.size}-{digest}"
