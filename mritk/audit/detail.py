@@ -15,6 +15,9 @@ from mritk.audit.shrink import Shrinkable
 DETAIL = 128
 DETAIL_SHAPES = {2: (3, DETAIL, DETAIL), 3: (0,)}
 
+# Rows of an image whose edges are enhanced at once, so that they stay in the cache of a core.
+STRIP = 128
+
 
 def detail(whole: Shrinkable) -> np.ndarray:
     """Return (3, D, D) uint8 of an image; of a volume, an array without elements."""
@@ -44,18 +47,19 @@ def equalised(grid: np.ndarray) -> np.ndarray:
 
 
 def edges_enhanced(grid: np.ndarray) -> np.ndarray:
-    """Return what Pillow's EDGE_ENHANCE makes of a grid, several times as fast."""
-    wide = grid.astype(np.int16)
-    rows = wide[:-2] + wide[1:-1]
-    rows += wide[2:]
-    around = rows[:, :-2] + rows[:, 1:-1]
-    around += rows[:, 2:]
+    """Return what Pillow's EDGE_ENHANCE makes of a grid, many times as fast."""
     enhanced = grid.copy()
-    if around.size:
+    for first in range(1, len(grid) - 1, STRIP):
+        last = min(first + STRIP, len(grid) - 1)
+        wide = grid[first - 1 : last + 1].astype(np.int16)
+        rows = wide[:-2] + wide[1:-1]
+        rows += wide[2:]
+        around = rows[:, :-2] + rows[:, 1:-1]
+        around += rows[:, 2:]
         inner = wide[1:-1, 1:-1]
         inner *= 11
         inner -= around
         inner += 1
         inner >>= 1
-        np.clip(inner, 0, 255, out=enhanced[1:-1, 1:-1], casting="unsafe")
+        np.clip(inner, 0, 255, out=enhanced[first:last, 1:-1], casting="unsafe")
     return enhanced

@@ -124,6 +124,10 @@ class Selection:
             else:
                 yield _from_file(name) if file else _from_module(name, installed)
         for name in sorted(self.checked - left_out):
+            several = [point.name for point in installed if point.module == name]
+            if several:
+                each = " or ".join(f"{BLOCK}{one}" for one in several)
+                raise UnknownName(f"-p {BLOCK}{name}: several plugins are of that module; {each}")
             near = _near(name, installed)
             raise UnknownName(f"-p {BLOCK}{name} has no effect: no plugin has that name{near}")
 
@@ -136,8 +140,9 @@ class Selection:
         """Return the name behind ``no:`` that leaves an installed plugin out, or nothing."""
         if point.name in self.blocked:
             return point.name
-        named = any(other.name == point.module for other in self._installed)
-        return point.module if point.module in self.blocked and not named else ""
+        # A name that would leave out two leaves out none: it is refused.
+        meant = [p for p in self._installed if point.module in (p.name, p.module)]
+        return point.module if point.module in self.blocked and len(meant) == 1 else ""
 
 
 def _blocked(names: Sequence[str]) -> frozenset[str]:

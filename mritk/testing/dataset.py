@@ -31,11 +31,19 @@ SHA256 = re.compile(r"[0-9a-f]{64}")
 
 
 class DatasetUnderTest(UnderTest[Dataset]):
-    """A dataset, opened once for all checks."""
+    """A dataset, opened once for all checks.
 
-    def __init__(self, dataset: Dataset, workspace: Workspace) -> None:
+    Attributes:
+        workspace: Where its files may be.
+        plain: The dataset of the same family without the options that stand behind its name; None:
+            it has none.
+    """
+
+    def __init__(
+        self, dataset: Dataset, workspace: Workspace, plain: Dataset | None = None
+    ) -> None:
         super().__init__(dataset)
-        self.workspace = workspace
+        self.workspace, self.plain = workspace, plain
 
     @cached_property
     def samples(self) -> Samples:
@@ -141,6 +149,22 @@ def opening_again_reads_the_same(it: DatasetUnderTest) -> None:
             )
 
 
+def options_stand_in_the_digests(it: DatasetUnderTest) -> None:
+    """An option that affects an array stands in the sample's digest, or two trials on different
+    pixels would count as one."""
+    if it.plain is None:
+        raise NotApplicable("no options are given; specify one: NAME,OPTION=VALUE")
+    plain = it.plain.open(it.workspace)
+    at = {digest: row for row, digest in enumerate(plain.contents)}
+    for row, array in zip(it.rows, it.arrays, strict=True):
+        same = at.get(it.samples.content(row))
+        if same is not None and not np.array_equal(array, plain.read(same)):
+            raise Defect(
+                f"sample {it.samples.ids[row]} differs from that without options, but its digest "
+                "is the same; Samples(digest=…) must depend on every option that affects the array"
+            )
+
+
 def samples_are_what_is_declared(it: DatasetUnderTest) -> None:
     """Images and volumes have the declared rank, and are uint8 or floats in [0, 1]."""
     dims = it.samples.spatial_dims
@@ -243,9 +267,11 @@ def declares_licence_and_sources(it: DatasetUnderTest) -> None:
 CHECKS = (*promises(__name__), is_sent_to_workers)
 
 
-def inspect_dataset(dataset: Dataset, workspace: Workspace) -> Iterator[Verdict]:
-    """Make every check."""
-    return DatasetUnderTest(dataset, workspace).inspect(CHECKS)
+def inspect_dataset(
+    dataset: Dataset, workspace: Workspace, plain: Dataset | None = None
+) -> Iterator[Verdict]:
+    """Make every check; ``plain`` is the dataset without the options behind its name."""
+    return DatasetUnderTest(dataset, workspace, plain).inspect(CHECKS)
 
 
 def check_dataset(dataset: Dataset, workspace: Workspace | None = None) -> None:

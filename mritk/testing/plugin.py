@@ -15,6 +15,7 @@ from mritk.files.workspace import Workspace
 from mritk.method import Method
 from mritk.plugins.loaded import LoadedPlugin
 from mritk.plugins.loading import name_of
+from mritk.plugins.options import split_options
 from mritk.plugins.registry import Registry
 from mritk.records import (
     Alias,
@@ -223,4 +224,8 @@ def _inspect_record(
     (record,) = found.values()
     if isinstance(record, Backbone):
         return inspect_backbone(record, workspace)
+    if isinstance(record, Dataset):
+        member, options = split_options(name)
+        plain = registry.dataset(member) if options else None
+        return inspect_dataset(record, workspace, plain)
     return _inspect_one(record, registry, workspace)

@@ -43,13 +43,13 @@ def registry():
 def install(tmp_path, monkeypatch):
     """Pretend that a distribution with one plugin module is installed."""
 
-    def install(name, source, version="1.0"):
+    def install(name, source, version="1.0", points=""):
         root = tmp_path / "site"
         info = root / f"{name}-{version}.dist-info"
         info.mkdir(parents=True)
         (root / f"{name}.py").write_text(textwrap.dedent(source))
         (info / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {name}\nVersion: {version}\n")
-        (info / "entry_points.txt").write_text(f"[mritk]\n{name} = {name}\n")
+        (info / "entry_points.txt").write_text(f"[mritk]\n{points or f'{name} = {name}'}\n")
         if str(root) not in sys.path:
             monkeypatch.syspath_prepend(root)
         monkeypatch.delitem(sys.modules, name, raising=False)
@@ -345,6 +345,28 @@ def test_no_leaves_out_one_plugin_the_one_of_that_name(install, tmp_path):
     names = {augmentation.name for augmentation in registry.records(Augmentation)}
     assert "from_file" in names
     assert "installed" not in names
+
+
+def plugins_with(*options) -> set[str]:
+    return {plugin.origin.plugin for plugin in Registry.load(options, environ={}).plugins}
+
+
+@pytest.mark.parametrize("dropped", ["mine", "yours", "other"])
+def test_no_drops_exactly_the_plugin_of_that_name(install, dropped):
+    """One of them lives in a module that is called as another plugin is."""
+    install("yours", GOOD.format(name="of_yours"), points="mine = yours")
+    install("module", GOOD.format(name="of_module"), points="yours = module")
+    install("other", GOOD.format(name="of_other"))
+    everything = plugins_with()
+    assert {"mine", "yours", "other"} < everything
+    assert everything - plugins_with(f"no:{dropped}") == {dropped}
+
+
+def test_no_with_a_module_of_two_plugins_drops_neither_and_says_what_to_type(install):
+    source = GOOD.format(name="shared") + "\n\nclass Two:\n    mritk_augmentations = None\n"
+    install("shared", source, points="first = shared\nsecond = shared:Two")
+    with pytest.raises(UnknownName, match=r"no:shared: several plugins .* no:first or no:second"):
+        Registry.load(["no:shared"], environ={})
 
 
 def test_no_with_a_name_that_nothing_has_is_a_slip_of_the_pen():

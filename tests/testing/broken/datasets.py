@@ -5,12 +5,12 @@ from __future__ import annotations
 import itertools
 import socket
 from contextlib import suppress
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from functools import partial
 
 import numpy as np
 
-from mritk import Classification, Dataset, Samples, Segmentation, hookimpl
+from mritk import Classification, Dataset, DatasetFamily, Samples, Segmentation, hookimpl
 
 COUNTER = itertools.count()
 BUFFER = np.zeros((16, 16), np.uint8)
@@ -19,6 +19,31 @@ IMAGES = np.random.default_rng(0).integers(0, 256, (24, 16, 16), dtype=np.uint8)
 
 def read(i):
     return IMAGES[i]
+
+
+@dataclass(frozen=True)
+class Brightness:
+    """Options of a family."""
+
+    negative: bool = False
+
+
+def read_negative(i):
+    return 255 - IMAGES[i]
+
+
+def open_negative(workspace):
+    return samples(read=read_negative, digest=lambda i: f"{i:064x}")
+
+
+def open_positive(workspace):
+    return samples(digest=lambda i: f"{i:064x}")
+
+
+def by_brightness(member, options):
+    opened = open_negative if options.negative else open_positive
+    told = {"sources": ("made up",), "license": "CC0-1.0", "summary": "breaks one promise"}
+    yield Dataset("options_stand_in_the_digests", opened, **told)
 
 
 def samples(**changes):
@@ -108,6 +133,9 @@ def mritk_datasets():
     yield plain("patients_are_told", open_without_patients)
     yield plain("parts_are_disjoint", open_divided_patients)
     yield plain("reading_twice_gives_the_same", open_unsteady)
+    yield DatasetFamily(
+        "options_stand_in_the_digests", by_brightness, placeholder="", options=Brightness
+    )
     yield plain("opening_again_reads_the_same", open_with_another_window)
     yield plain("samples_are_what_is_declared", open_12_bit)
     yield plain("every_class_has_samples", open_with_an_empty_class)
