@@ -46,6 +46,16 @@ class Backbone:
         """This backbone, the one that it is made around, the one in that, and so on."""
         return (self, *(self.inner.chain if self.inner else ()))
 
+    @property
+    def parts(self) -> dict[str, Architecture | Weights]:
+        """What it is made of, by name of the part: each has a plugin of its own."""
+        found: dict[str, Architecture | Weights] = {"architecture": self.architecture}
+        if self.weights is not None:
+            found["weights"] = self.weights  # those of the innermost one
+        for depth, inner in enumerate(self.chain[1:], 1):
+            found[f"inner architecture {depth}".removesuffix(" 1")] = inner.architecture
+        return found
+
     def normalised(self, rule: Normalisation, again: Sequence[str] = ()) -> Backbone:
         """Return the backbone with the normalisation of a protocol.
 

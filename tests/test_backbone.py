@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 import torch
 
@@ -27,6 +29,18 @@ def test_a_grey_network_cannot_have_it():
     grey = Backbone(Architecture("grey", lambda: None, InputContract(32, (0.5,), (0.5,))))
     with pytest.raises(UsageError, match="grey@scratch takes 1 channels"):
         grey.normalised("imagenet")
+
+
+def test_every_backbone_that_it_is_made_around_is_a_part():
+    deepest = Backbone(NET, Weights("net", "mine", lambda workspace: None, OWN))
+    middle, outer = (replace(NET, name=name) for name in ("middle:net", "outer:middle:net"))
+    found = Backbone(outer, deepest.weights, Backbone(middle, deepest.weights, deepest)).parts
+    assert found == {
+        "architecture": outer,
+        "weights": deepest.weights,
+        "inner architecture": middle,
+        "inner architecture 2": NET,
+    }
 
 
 # -- twice -----------------------------------------------------------------------------------------

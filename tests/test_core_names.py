@@ -106,7 +106,7 @@ class OwnModel:
 
 def test_the_usual_benchmark_is_that_of_a_plugin():
     usual = Benchmark().completed(Registry.load(environ={}))
-    assert usual.backbones[0] == "small_cnn@scratch"
+    assert usual.backbones == ("linear_pixels@scratch", "efficientnet_lite0@imagenet")
     assert (usual.datasets, usual.protocols) == (("phantom",), ("quick",))
 
 

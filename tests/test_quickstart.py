@@ -55,7 +55,7 @@ def test_mritk_run_without_options(typed, tmp_path):
     (table,) = build_leaderboard(trials).tables
     assert {row.keys["backbone"] for row in table.rows} == {
         "efficientnet_lite0@imagenet",
-        "small_cnn@scratch",
+        "linear_pixels@scratch",
     }
     assert [row.trials for row in table.rows] == [1, 1]
     assert table.patients > 0, "the phantom's patients are known and kept whole"

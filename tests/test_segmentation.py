@@ -10,7 +10,9 @@ import pytest
 from mritk import read_results
 from mritk.cli.main import main
 from mritk.evaluate.cases import case_scores
+from mritk.store.checks import checks_of
 from mritk.store.folder import ResultsFolder
+from mritk.store.label_maps import LabelMaps
 
 PLUGIN = '''
 """Bright balls with a brighter core, and a method that looks for thresholds."""
@@ -210,12 +212,30 @@ def test_frames_have_a_column_for_each_score(trained):
 
 
 def test_scores_that_are_not_those_of_the_label_maps_are_found(trained, tmp_path):
-    from mritk.store.checks import checks_of
-
     (record, *_) = list(ResultsFolder(trained).trials())
     record.predictions["test"].score[0, 0] += 0.01
     wrong = [check.wrong for check in checks_of(record, record.id) if check.wrong]
     assert any("are not those of its label maps" in text for text in wrong)
+
+
+@pytest.mark.parametrize(
+    ("change", "wrong"),
+    [
+        (lambda test: setattr(test, "cases", test.cases[::-1]), "scores of cases are hd95[core]"),
+        (lambda test: changed_maps(test, lambda maps: maps * 5), "to 10"),
+        (lambda test: changed_maps(test, lambda maps: maps[1:]), "has shape"),
+    ],
+    ids=["columns in another order", "a value that is no label", "another shape"],
+)
+def test_label_maps_that_cannot_be_scored_are_a_failed_check(trained, change, wrong):
+    (record, *_) = list(ResultsFolder(trained).trials())
+    change(record.predictions["test"])
+    (found,) = [check.wrong for check in checks_of(record, record.id) if check.wrong]
+    assert wrong in found
+
+
+def changed_maps(test, change):
+    test.references = LabelMaps.of([change(maps) for maps in test.references])
 
 
 @pytest.mark.slow

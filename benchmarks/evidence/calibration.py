@@ -39,6 +39,8 @@ from mritk.evaluate.run_values import Scored
 
 Table = dict[str, list[Scored]]
 BALANCED = "balanced_accuracy"
+# An interval that covers the truth more often than this is wider than its 95 % ask for.
+CONSERVATIVE = 0.97
 # Where only rows that agree to the last patient have a p, nothing was tested.
 TESTED = 0.5
 
@@ -167,10 +169,12 @@ def cells(found: Counts, *, first: bool = False) -> list[str]:
     """Return what the table says of a world; of its first row alone if that is the question."""
     covered, variance = "not supported", "–"
     if found.told:
-        covered = _percent(found.first if first else found.covered)
-        variance = f"{found.variance:.2f}"
-    if 0 < found.told < 1:
-        covered += f" of {_percent(found.told)}"
+        share = found.first if first else found.covered
+        covered, variance = _percent(share), f"{found.variance:.2f}"
+        if found.told < 1:
+            covered += f" of {_percent(found.told)}"
+        if share > CONSERVATIVE:
+            covered += ", conservative"
     return [covered, variance, _percent(found.different), _percent(found.false)]
 
 

@@ -24,12 +24,14 @@ class Cohort:
 
     Attributes:
         patients: Number of patients.
-        classes: Number of classes, equally frequent.
+        classes: Number of classes, equally frequent but for a rare one.
         folds: Number of folds.
         seeds: Runs per row.
         repeats: How often the patients are divided.
         nearest: ``mean`` or ``neighbour``.
         apart: Distance of the classes.
+        rare: Patients of the last class; 0: as many as of the others. Folds lack it if it has fewer
+            patients than there are folds.
     """
 
     patients: int
@@ -39,13 +41,14 @@ class Cohort:
     repeats: int = 1
     nearest: str = "mean"
     apart: float = 1.1
+    rare: int = 0
 
     def table(self, seed: int) -> dict[str, list[Scored]]:
         """Return one draw of two rows that are equally good."""
         from sklearn.model_selection import StratifiedKFold
 
         rng = np.random.default_rng(seed)
-        target, shared = self._drawn(self.patients, rng)
+        target, shared = self._drawn(self.patients, rng, self.rare)
         splits = [
             list(StratifiedKFold(self.folds, shuffle=True, random_state=draw).split(shared, target))
             for draw in rng.integers(2**31, size=self.repeats)
@@ -68,13 +71,19 @@ class Cohort:
         fitted = self.patients - self.patients // self.folds
         values = []
         for _ in range(DRAWS):
-            ours, theirs = self._drawn(fitted, rng), self._drawn(FRESH * self.classes, rng)
+            ours = self._drawn(fitted, rng, self.rare - round(self.rare / self.folds))
+            theirs = self._drawn(FRESH * self.classes, rng)
             score = self._scores(self._seen(ours[1], rng), ours[0], self._seen(theirs[1], rng), rng)
             values.append(found.compute(theirs[0], score).value)
         return float(np.mean(values))
 
-    def _drawn(self, patients: int, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
+    def _drawn(
+        self, patients: int, rng: np.random.Generator, rare: int = 0
+    ) -> tuple[np.ndarray, np.ndarray]:
         target = np.arange(patients) % self.classes
+        if rare:
+            frequent = np.arange(patients - rare) % (self.classes - 1)
+            target = np.r_[frequent, np.full(rare, self.classes - 1)]
         return target, self.apart * np.eye(self.classes, 6)[target] + rng.normal(size=(patients, 6))
 
     @staticmethod

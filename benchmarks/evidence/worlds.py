@@ -43,6 +43,8 @@ TRAINED = {
     "the same, 3 seeds": Cohort(60, 3, 5, 3),
     "the same, recall 0.8, neighbours": Cohort(60, 3, 5, nearest="neighbour", apart=2.5),
     "60 patients, 3 classes, 10 folds": Cohort(60, 3, 10),
+    "44 patients, 3 classes, one of 4 patients, 5 folds": Cohort(44, 3, 5, rare=4),
+    "the same, 2 seeds": Cohort(44, 3, 5, 2, rare=4),
     "100 patients, 4 classes, 10 folds": Cohort(100, 4, 10),
     "100 patients, 4 classes, 5 folds, 2 times, neighbours": Cohort(
         100, 4, 5, 1, 2, "neighbour", 2.5

@@ -8,16 +8,26 @@ reaches.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
-from mritk.audit.explain import AS_IS, EQUALISED, Explained, explained
-from mritk.audit.nearest import SMOOTH, coarsest, nearest
-from mritk.audit.register import grid, halved, refined, roughly_registered, warped
-from mritk.audit.search import structure
+from mritk.audit.explain import AS_IS, EQUALISED, explained
+from mritk.audit.nearest import coarsest, nearest
+from mritk.audit.queries import SMOOTH
+from mritk.audit.register import (
+    coarse_structure,
+    grid,
+    halved,
+    identities,
+    refined,
+    roughly_registered,
+    warped,
+)
+from mritk.audit.search import ROWS, structure
+from mritk.audit.starts import Starts
 from mritk.audit.symmetry import symmetries
-from mritk.machine.in_threads import in_threads
+from mritk.machine.in_threads import made_in_threads
 
 # Correlations of locally normalised structure, after registration at 32, 64 and 128 pixels, below
 # which nothing would explain the one by the other.
@@ -61,16 +71,6 @@ class Pictures:
         return shown.astype(np.float32)
 
 
-@dataclass(frozen=True, eq=False)
-class Altered:
-    """Pairs that were compared in full: rows, symmetry, and how well they are explained."""
-
-    i: np.ndarray
-    j: np.ndarray
-    turn: np.ndarray
-    found: Explained
-
-
 def altered_copies(
     pictures: Pictures,
     rows: np.ndarray,
@@ -90,27 +90,21 @@ def altered_copies(
     if len(rows) < 2:
         return
     small = coarsest(pictures.detail, rows)
-    i, j, turn = _distinct_pairs(*nearest(*small, lambda share: progress(share / 2)))
-    if not len(i):
+    starts = nearest(*small, lambda share: progress(share / 2))
+    if not len(starts):
         return
     comparison = _Comparison(pictures, rows, small)
 
-    batches = [slice(start, start + BATCH) for start in range(0, len(i), BATCH)]
+    def compare(number: int) -> Starts:
+        return comparison.copies(starts[number * BATCH : (number + 1) * BATCH])
 
-    def compare(number: int) -> Altered:
-        batch = batches[number]
-        return comparison.of(i[batch], j[batch], turn[batch])
-
-    accepted = []
-    for number, part in enumerate(in_threads(compare, len(batches)), 1):
-        if isinstance(part, Exception):
-            raise part
-        for k in np.flatnonzero(part.found.sure).tolist():
-            one, other, left = int(rows[part.i[k]]), int(rows[part.j[k]]), part.found.rest[k]
-            accepted.append((float(left), one, other, int(part.turn[k]), part.found.maps[k]))
-        progress((1 + number / len(batches)) / 2)
-    for left, one, other, number, moved in sorted(accepted, key=lambda each: each[:3]):
-        yield one, other, number, moved, 1 - left
+    batches = -(-len(starts) // BATCH)
+    told = made_in_threads(compare, batches, lambda share: progress((1 + share) / 2))
+    found = Starts.of(told)
+    found = replace(found, i=rows[found.i], j=rows[found.j]).in_order()
+    for k in np.lexsort((found.j, found.i, -found.score)).tolist():
+        one, other, number = int(found.i[k]), int(found.j[k]), int(found.turn[k])
+        yield one, other, number, found.maps[k], float(found.score[k])
 
 
 def named(moved: np.ndarray) -> str:
@@ -126,23 +120,6 @@ def named(moved: np.ndarray) -> str:
     if shift >= 0.01:
         found.append(f"shifted by {100 * shift:.0f} %")
     return ", ".join(found) or "sharpened, blurred, marked, or intensities changed"
-
-
-def _distinct_pairs(
-    found: np.ndarray, symmetry: np.ndarray
-) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Return each pair once, i below j, with its symmetry."""
-    count, kept = found.shape
-    i = np.repeat(np.arange(count), kept)
-    j, turn = found.ravel(), symmetry.ravel()
-    known = j >= 0
-    i, j, turn = i[known], j[known], turn[known]
-    turns = symmetries(2)
-    inverse = np.asarray([turns.index(each.inverse) for each in turns])
-    turn = np.where(i < j, turn, inverse[turn])
-    i, j = np.minimum(i, j), np.maximum(i, j)
-    _, first = np.unique(i * count + j, return_index=True)
-    return i[first], j[first], turn[first]
 
 
 def _laid(pictures: np.ndarray, j: np.ndarray, turn: np.ndarray) -> np.ndarray:
@@ -166,49 +143,61 @@ class _Comparison:
     def __init__(
         self, pictures: Pictures, rows: np.ndarray, small: tuple[np.ndarray, np.ndarray]
     ) -> None:
-        self._pictures, self._rows, self._small = pictures, rows, small
+        self._pictures, self._rows = pictures, rows
+        self._coarse = [np.empty_like(each) for each in small]
+        for coarse, each in zip(self._coarse, small, strict=True):
+            for start in range(0, len(each), ROWS):
+                part = slice(start, start + ROWS)
+                coarse[part] = coarse_structure(each[part])
         self._even = structure(small[EQUALISED], SMOOTH)
 
-    def of(self, i: np.ndarray, j: np.ndarray, turn: np.ndarray) -> Altered:
-        """Compare pairs i and j of the M, the other turned by the symmetry of that number."""
-        left, maps = self._registered(i, j, turn, AS_IS)
-        hidden = np.setdiff1d(np.arange(len(i)), left)
-        hidden = hidden[self._evenly_alike(i[hidden], j[hidden], turn[hidden])]
+    def copies(self, starts: Starts) -> Starts:
+        """Return those of some pairs of the M that are copies, with the maps that lay them upon
+        each other, and the share of the structure that is explained as their score."""
+        left, maps = self._registered(starts, AS_IS)
+        hidden = np.setdiff1d(np.arange(len(starts)), left)
+        hidden = hidden[self._evenly_alike(starts[hidden])]
         if len(hidden):
-            shown, more = self._registered(i[hidden], j[hidden], turn[hidden], EQUALISED)
+            still = replace(starts[hidden], maps=identities(len(hidden)))
+            shown, more = self._registered(still, EQUALISED)
             left, maps = np.concatenate([left, hidden[shown]]), np.concatenate([maps, more])
-        i, j, turn = i[left], j[left], turn[left]
+        starts = starts[left]
         if not len(left):
-            return Altered(i, j, turn, Explained(maps, *np.zeros((4, 0))))
-        one, other = self._rows[i], self._rows[j]
+            return starts
+        one, other, turn = self._rows[starts.i], self._rows[starts.j], starts.turn
         shown, other_shown = self._pictures.content(one), self._pictures.content(other)
-        other_shown, _ = warped(_laid(other_shown, np.arange(len(j)), turn), maps)
+        other_shown, _ = warped(_laid(other_shown, np.arange(len(left)), turn), maps)
         within = (shown > 0.5) & (other_shown > 0.5)
         detail = self._pictures.detail
         laid = _laid(detail, other, turn)
-        return Altered(i, j, turn, explained(detail[one].astype(np.float32), laid, maps, within))
+        found = explained(detail[one].astype(np.float32), laid, maps, within)
+        return replace(starts, maps=found.maps, score=1 - found.rest)[found.sure]
 
-    def _registered(
-        self, i: np.ndarray, j: np.ndarray, turn: np.ndarray, kind: int
-    ) -> tuple[np.ndarray, np.ndarray]:
+    def _registered(self, starts: Starts, kind: int) -> tuple[np.ndarray, np.ndarray]:
         """Return which pairs are likely (their positions) and their maps, leaving off as soon as
         one is hopeless."""
-        small, detail, left = self._small[kind], self._pictures.detail[:, kind], np.arange(len(i))
-        first, which = np.unique(i, return_inverse=True)
-        maps, found = roughly_registered(small[first], _laid(small, j, turn), which)
+        coarse, detail, left = (
+            self._coarse[kind],
+            self._pictures.detail[:, kind],
+            np.arange(len(starts)),
+        )
+        first, which = np.unique(starts.i, return_inverse=True)
+        moving = _laid(coarse, starts.j, starts.turn)
+        maps, found = roughly_registered(coarse[first], moving, starts.maps, which)
         for least, side in zip(LIKELY, (*FINER, None), strict=True):
             likely = found > least
             left, maps = left[likely], maps[likely]
             if not len(left) or side is None:
                 break
-            one = detail[self._rows[i[left]]].astype(np.float32)
-            other = _laid(detail, self._rows[j[left]], turn[left])
+            one = detail[self._rows[starts.i[left]]].astype(np.float32)
+            other = _laid(detail, self._rows[starts.j[left]], starts.turn[left])
             while one.shape[1] > side:
                 one, other = halved(one), halved(other)
             maps, found = refined(one, other, maps)
         return left, maps
 
-    def _evenly_alike(self, i: np.ndarray, j: np.ndarray, turn: np.ndarray) -> np.ndarray:
+    def _evenly_alike(self, starts: Starts) -> np.ndarray:
         """Return which pairs, both equalised, lie upon each other without any registration."""
-        likeness: np.ndarray = (self._even[i] * _laid(self._even, j, turn)).sum(axis=(1, 2))
+        other = _laid(self._even, starts.j, starts.turn)
+        likeness: np.ndarray = (self._even[starts.i] * other).sum(axis=(1, 2))
         return likeness > EVENLY_ALIKE

@@ -7,6 +7,7 @@ coarse to fine by the inverse compositional algorithm (Baker and Matthews 2004),
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from functools import cache
 from itertools import product
 
@@ -18,14 +19,17 @@ from mritk.audit.filters import band_passed, blurred, correlation
 LIMIT = 0.3
 STEP_LIMIT = 0.08
 
-# Side of the coarsest level, and the steps there and on each finer one.
+# Side of the coarsest level, and the steps there, before and after a look at how they succeed, and
+# on each finer one.
 COARSEST = 32
-STEPS, FINER_STEPS = 4, 2
+STEPS, FINER_STEPS = (2, 3), 2
+# Correlation after the first of these steps below which no copy ends as likely.
+HOPEFUL = 0.6
 # Standard deviations of the blurs between which structure is compared at the coarsest level, and
-# the correlation at the first below which the second is not tried: a copy that was magnified by
-# 1.09 and shifted has 0.81 there.
-SCALES = ((1.5, 5.0), (1.0, 3.0))
-HOPEFUL = 0.8
+# the pixels at the edges where it depends on what lies beyond the frame: there a head that was cut
+# off is normalised otherwise than a whole one.
+SCALE = (1.0, 3.0)
+BORDER = 3
 
 
 def halved(pictures: np.ndarray) -> np.ndarray:
@@ -57,6 +61,11 @@ def locally_normalised(pictures: np.ndarray, fine: float, coarse: float) -> np.n
     return normalised
 
 
+def coarse_structure(pictures: np.ndarray) -> np.ndarray:
+    """Return what pictures (N, 32, 32) are compared by at the coarsest level."""
+    return locally_normalised(pictures, *SCALE)
+
+
 def identities(count: int) -> np.ndarray:
     """Return ``count`` maps (count, 2, 3) that change nothing."""
     return np.tile(np.eye(2, 3), (count, 1, 1))
@@ -79,17 +88,21 @@ def framing(pictures: np.ndarray) -> np.ndarray:
     return median
 
 
-def warped(pictures: np.ndarray, maps: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def warped(
+    pictures: np.ndarray, maps: np.ndarray, border: int = 0
+) -> tuple[np.ndarray, np.ndarray]:
     """Return pictures sampled through affine maps, bilinearly, and where that is inside of them.
 
     Args:
         pictures: (N, S, S) float32.
         maps: (N, 2, 3): from (row, column, 1) of the result to that of the picture, in shares of
             the side from the centre.
+        border: Pixels on every side that the result leaves out, (N, S - 2 · border, …), and that do
+            not count as inside.
     """
     count, side, _ = pictures.shape
     centre, furthest = np.float32((side - 1) / 2), side - 1.001
-    pixels = (np.arange(side, dtype=np.float32) - centre) / side
+    pixels = (np.arange(border, side - border, dtype=np.float32) - centre) / side
     scaled = (maps * side).astype(np.float32)
     y, x = (
         (scaled[:, k, 0, None] * pixels + (scaled[:, k, 2, None] + centre))[:, :, None]
@@ -99,10 +112,10 @@ def warped(pictures: np.ndarray, maps: np.ndarray) -> tuple[np.ndarray, np.ndarr
     # In place and in float32, which holds an index below 2^24 exactly: conversions would cost as
     # much as looking the values up.
     whole = np.abs(y - centre)
-    inside = whole < side / 2
+    inside = whole < side / 2 - border
     np.subtract(x, centre, out=whole)
     np.abs(whole, out=whole)
-    inside &= whole < side / 2
+    inside &= whole < side / 2 - border
     np.clip(y, 0, furthest, out=y)
     np.clip(x, 0, furthest, out=x)
     np.floor(y, out=whole)
@@ -138,28 +151,29 @@ def grid(side: int) -> tuple[np.ndarray, np.ndarray]:
 
 
 def roughly_registered(
-    fixed: np.ndarray, moving: np.ndarray, which: np.ndarray | None = None
+    fixed: np.ndarray,
+    moving: np.ndarray,
+    maps: np.ndarray,
+    which: np.ndarray | None = None,
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Return maps found at the coarsest level, and how well the pictures then correlate.
+    """Return maps (N, 2, 3) improved at the coarsest level, and how well the pictures correlate.
 
-    They start from laying what is shown in the middle of the one upon that of the other.
+    Pairs that are hopeless after a few steps are left as they are then.
 
     Args:
-        fixed: (F, 32, 32) float32.
-        moving: (N, 32, 32) float32.
+        fixed: (F, 32, 32) float32, normalised by :func:`coarse_structure`.
+        moving: (N, 32, 32) float32, likewise.
+        maps: Where to start.
         which: (N,) the row of ``fixed`` that each is laid upon, so that what is needed of one
             picture is computed once for all its partners; None: F is N, row upon row.
     """
     which = np.arange(len(moving)) if which is None else which
-    maps = identities(len(moving))
-    maps[:, :, 2] = centres(moving) - centres(fixed)[which]
-    found = np.zeros(len(moving), np.float32)
-    here = np.arange(len(moving))
-    for fine, coarse in SCALES:
-        one, other = (locally_normalised(each, fine, coarse) for each in (fixed, moving[here]))
-        maps[here] = _improved(one, other, maps[here], STEPS, which[here])
-        laid, inside = warped(other, maps[here])
-        found[here] = correlation(one[which[here]] * inside, laid * inside)
+    fit = _Fit.of(fixed, BORDER)
+    maps, found, here = maps.copy(), np.zeros(len(moving), np.float32), np.arange(len(moving))
+    for steps in STEPS:
+        target, other = fit[which[here]], moving[here]
+        maps[here] = target.improved(other, maps[here], steps)
+        found[here] = target.likeness(other, maps[here])
         here = here[found[here] > HOPEFUL]
         if not len(here):
             break
@@ -174,33 +188,57 @@ def refined(
     Pictures are (N, S, S) float32, S twice the side of the level at which ``maps`` were found.
     """
     one, other = (locally_normalised(each, 1.0, 4.0) for each in (fixed, moving))
-    maps = _improved(one, other, maps, FINER_STEPS)
-    laid, inside = warped(other, maps)
-    return maps, correlation(one * inside, laid * inside)
+    fit = _Fit.of(one)
+    maps = fit.improved(other, maps, FINER_STEPS)
+    return maps, fit.likeness(other, maps)
 
 
-def _improved(
-    fixed: np.ndarray,
-    moving: np.ndarray,
-    maps: np.ndarray,
-    steps: int,
-    which: np.ndarray | slice = slice(None),
-) -> np.ndarray:
-    count, side, _ = fixed.shape
-    rows, columns = grid(side)
-    down, right = (np.gradient(fixed, axis=axis) * side for axis in (1, 2))
-    parts = [down * rows, down * columns, down, right * rows, right * columns, right]
-    jacobian = np.stack([part.reshape(count, side * side) for part in parts], axis=1)
-    gram = (jacobian @ np.swapaxes(jacobian, 1, 2)).astype(np.float64)
-    own = np.diagonal(gram, axis1=1, axis2=2)
-    inverse = np.linalg.inv(gram + np.eye(6) * (1e-3 * own + 1e-6)[:, None, :])
-    fixed, jacobian, inverse = fixed[which], jacobian[which], inverse[which]
-    for _ in range(steps):
-        laid, inside = warped(moving, maps)
-        error = ((laid - fixed) * inside).reshape(len(maps), side * side, 1)
-        step = (inverse @ (jacobian @ error))[..., 0]
-        maps = corrected(maps, step)
-    return maps
+@dataclass(frozen=True, eq=False)
+class _Fit:
+    """N pictures that others are laid upon, and what is computed of them once.
+
+    Attributes:
+        picture: (N, T, T) without ``border`` pixels on every side.
+        jacobian: (N, 6, T · T), how they change with each coefficient of a map.
+        inverse: (N, 6, 6), of its products.
+    """
+
+    picture: np.ndarray
+    jacobian: np.ndarray
+    inverse: np.ndarray
+    border: int
+
+    @classmethod
+    def of(cls, pictures: np.ndarray, border: int = 0) -> _Fit:
+        """Prepare pictures (N, S, S)."""
+        side = pictures.shape[1]
+        inner = (..., slice(border, side - border), slice(border, side - border))
+        rows, columns = (place[inner] for place in grid(side))
+        down, right = (np.gradient(pictures, axis=axis)[inner] * side for axis in (1, 2))
+        parts = [down * rows, down * columns, down, right * rows, right * columns, right]
+        jacobian = np.stack([part.reshape(len(part), rows.size) for part in parts], axis=1)
+        gram = (jacobian @ np.swapaxes(jacobian, 1, 2)).astype(np.float64)
+        own = np.diagonal(gram, axis1=1, axis2=2)
+        inverse = np.linalg.inv(gram + np.eye(6) * (1e-3 * own + 1e-6)[:, None, :])
+        return cls(pictures[inner], jacobian, inverse, border)
+
+    def __getitem__(self, rows: np.ndarray) -> _Fit:
+        return _Fit(self.picture[rows], self.jacobian[rows], self.inverse[rows], self.border)
+
+    def improved(self, moving: np.ndarray, maps: np.ndarray, steps: int) -> np.ndarray:
+        """Return maps (N, 2, 3) after some steps towards laying ``moving`` (N, S, S) upon these."""
+        for _ in range(steps):
+            laid, inside = warped(moving, maps, self.border)
+            laid -= self.picture
+            laid *= inside
+            error = laid.reshape(*self.jacobian.shape[::2], 1)
+            maps = corrected(maps, (self.inverse @ (self.jacobian @ error))[..., 0])
+        return maps
+
+    def likeness(self, moving: np.ndarray, maps: np.ndarray) -> np.ndarray:
+        """Return how well ``moving``, laid upon these, correlates with them, (N,) float32."""
+        laid, inside = warped(moving, maps, self.border)
+        return correlation(self.picture * inside, laid * inside)
 
 
 def corrected(maps: np.ndarray, step: np.ndarray) -> np.ndarray:
@@ -210,6 +248,12 @@ def corrected(maps: np.ndarray, step: np.ndarray) -> np.ndarray:
     maps = (_square(maps) @ np.linalg.inv(change))[:, :2]
     limited: np.ndarray = np.eye(2, 3) + np.clip(maps - np.eye(2, 3), -LIMIT, LIMIT)
     return limited
+
+
+def inverted(maps: np.ndarray) -> np.ndarray:
+    """Return the maps (N, 2, 3) that undo these."""
+    undone: np.ndarray = np.linalg.inv(_square(maps))[:, :2]
+    return undone
 
 
 def _square(maps: np.ndarray) -> np.ndarray:

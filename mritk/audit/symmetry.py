@@ -28,6 +28,14 @@ class Symmetry:
         return np.flip(moved, tuple(leading + axis for axis in self.flipped))
 
     @property
+    def matrix(self) -> np.ndarray:
+        """The places of the grid that the transformed one shows, from its centre: orthogonal."""
+        found = np.zeros((len(self.order), len(self.order)))
+        for axis, source in enumerate(self.order):
+            found[source, axis] = -1 if axis in self.flipped else 1
+        return found
+
+    @property
     def inverse(self) -> Symmetry:
         """The symmetry that undoes this one."""
         places = tuple(int(axis) for axis in np.argsort(self.order))

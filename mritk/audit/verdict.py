@@ -59,22 +59,24 @@ def flattered(found: Mapping[str, Any]) -> bool:
 
 
 def over_folds(verdicts: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
-    """Return the verdict on several folds: counts are added up."""
+    """Return the verdict on several folds: counts are added up, unless each fold has the same."""
     if len(verdicts) == 1 or not all(verdicts):
         return dict(verdicts[0]) if all(verdicts) else {}
-    counts = ("dropped", "unused", "test", "clean", "shared_with_validation")
+    names = ("dropped", "unused", "test", "clean", "shared_with_validation")
+    counts = [{name: found[name] for name in names} for found in verdicts]
+    equal = all(of_fold == counts[0] for of_fold in counts)
     digests = "".join(sorted(found["split"] for found in verdicts))
     return {
         **verdicts[0],
-        **{name: sum(found[name] for found in verdicts) for name in counts},
+        **(counts[0] if equal else {n: sum(of_fold[n] for of_fold in counts) for n in names}),
         "split": hashlib.sha256(digests.encode()).hexdigest(),
-        "folds": len(verdicts),
+        "folds": f"in each of {len(verdicts)} folds" if equal else f"over {len(verdicts)} folds",
     }
 
 
 def kept_leaks(found: Mapping[str, Any]) -> str:
     """Return how many samples leak in data that are :func:`flattered`."""
-    folds = f" over {found['folds']} folds" if "folds" in found else ""
+    folds = _folds(found)
     validation = found["shared_with_validation"]
     many = "sample" if validation == 1 else "samples"
     also = f", and {validation} validation {many} in training" if validation else ""
@@ -84,6 +86,10 @@ def kept_leaks(found: Mapping[str, Any]) -> str:
     )
 
 
+def _folds(found: Mapping[str, Any]) -> str:
+    return f" {found['folds']}" if "folds" in found else ""
+
+
 def _leaking(found: Mapping[str, Any], folds: str) -> str:
     leaking = found["test"] - found["clean"]
     have = "has" if leaking == 1 else "have"
@@ -91,6 +97,13 @@ def _leaking(found: Mapping[str, Any], folds: str) -> str:
 
 
 def verdict_line(found: Mapping[str, Any], sign: str = "") -> str:
+    """Return :func:`verdict_text` with the digest of the split, as one line."""
+    return f"Audit: {verdict_text(found, sign)}" + (
+        f" Split {found['split'][:8]}." if found else ""
+    )
+
+
+def verdict_text(found: Mapping[str, Any], sign: str = "") -> str:
     """Return what a reader must know of the copies in a table's data.
 
     Args:
@@ -98,8 +111,8 @@ def verdict_line(found: Mapping[str, Any], sign: str = "") -> str:
         sign: What marks the numbers that leaks flatter.
     """
     if not found:
-        return "Audit: none; the trials were stored by a version of mritk without audit."
-    folds = f" over {found['folds']} folds" if "folds" in found else ""
+        return "none; the trials were stored by a version of mritk without audit."
+    folds = _folds(found)
     told = []
     if flattered(found):
         told.append(f"{sign} Nothing was dropped {kept_leaks(found)}".lstrip())
@@ -128,4 +141,4 @@ def verdict_line(found: Mapping[str, Any], sign: str = "") -> str:
         )
     elif not found["clusters"]:
         told.append("No duplicates among the samples.")
-    return f"Audit: {' '.join(told)} Split {found['split'][:8]}."
+    return " ".join(told)

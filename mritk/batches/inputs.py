@@ -90,13 +90,24 @@ class Inputs:
             outputs = network(batch)
         return outputs.float()
 
+    @property
+    def one_shape(self) -> bool:
+        """Whether each further shape of a batch costs: on a GPU, cuDNN builds kernels for it."""
+        return self._device != "cpu"
+
     def evaluate(self, network: nn.Module, images: Images, batch_size: int) -> torch.Tensor:
         """Return the float32 outputs (N, …) for all images, in evaluation mode.
 
         No gradients are kept, but later ones may flow through the outputs. The training modes of
         the network's modules are restored in any case.
+
+        Args:
+            network: Takes each image for itself in evaluation mode.
+            images: What it is evaluated on.
+            batch_size: Images at once; fewer where memory is short. On a GPU the last batch is
+                filled up with copies of its last image, whose outputs are left out.
         """
-        at_once = batch_size if self._device != "cpu" else min(batch_size, CPU_BATCH)
+        at_once = batch_size if self.one_shape else min(batch_size, CPU_BATCH)
         with evaluation_mode(network):
             while (outputs := self._outputs(network, images, at_once)) is None:
                 at_once = (at_once + 1) // 2
@@ -107,11 +118,22 @@ class Inputs:
         """Return the outputs for all images; None if so many at once take too much memory."""
         try:
             with torch.inference_mode():
-                batches = images.in_order(at_once)
-                return torch.cat([self.compute(network, batch) for batch in batches])
+                filled = at_once if self.one_shape else 0
+                return torch.cat(
+                    [
+                        self.compute(network, _filled(batch, filled))[: len(batch)]
+                        for batch in images.in_order(at_once)
+                    ]
+                )
         except RuntimeError as error:
             if at_once == 1 or not ran_out_of_memory(error):
                 raise
         if self._device != "cpu":
             torch.cuda.empty_cache()
         return None
+
+
+def _filled(batch: torch.Tensor, count: int) -> torch.Tensor:
+    """Return a batch of at least ``count`` images: its own, and its last one as often as needed."""
+    missing = max(0, count - len(batch))
+    return torch.cat([batch, batch[-1:].expand(missing, *batch.shape[1:])]) if missing else batch

@@ -10,7 +10,6 @@ import torch
 
 from mritk.batches.transfer import CudaLink, DoubleBuffer, Link
 from mritk.data.stored_images import StoredImages
-from mritk.seeds import derive
 
 logger = logging.getLogger("mritk")
 
@@ -104,20 +103,6 @@ class ResidentImages:
         if not self._channels_first:
             chosen = chosen.movedim(-1, 1) if self._channels_last else chosen.unsqueeze(1)
         return chosen.float().div_(255) if chosen.dtype == torch.uint8 else chosen.float()
-
-
-def shuffled(
-    count: int, batch_size: int, seed: int, epoch: int, *, keep_last: bool = False
-) -> list[torch.Tensor]:
-    """Return the row numbers of an epoch's batches: a function of seed and epoch alone.
-
-    An incomplete last batch is left out (BatchNorm statistics of few samples harm, and shapes
-    stay fixed), unless it is the only one, or ``keep_last`` asks for it.
-    """
-    generator = torch.Generator().manual_seed(derive(seed, "order", epoch))
-    batches = torch.randperm(count, generator=generator).split(batch_size)
-    left_out = not keep_last and len(batches) > 1 and len(batches[-1]) < batch_size
-    return list(batches[:-1] if left_out else batches)
 
 
 def _as_tensor(images: np.ndarray | StoredImages) -> torch.Tensor | StoredImages:

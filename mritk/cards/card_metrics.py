@@ -56,8 +56,8 @@ def class_scores(record: TrialRecord) -> list[ClassScores]:
 def _scored(record: TrialRecord, metrics: Sequence[Metric]) -> list[CardMetric]:
     test = record.predictions["test"]
     evidence = Analysis().evidence({record.id: [Analysis().scored(record)]}, metrics)
-    leaking = test.clean is not None and not test.clean.all()
-    clean = Analysis().scored(record, clean=True) if leaking else None
+    leaks = not test.known_clean.all()
+    clean = Analysis().scored(record, clean=True) if leaks else None
     support = CleanSupport.of_test(test, record.task)
     found = []
     for metric in metrics:

@@ -16,6 +16,8 @@ SYNTHETIC = re.compile(r"synthetic|simulat", re.IGNORECASE)
 
 def limits_of(record: TrialRecord) -> list[str]:
     """Return what a user of a finished trial must know of its limits, one sentence each."""
+    if not record.scored:  # nothing was tested, so there is nothing to doubt
+        return list(_of_data(record))
     return [*_of_split(record), *_of_data(record), *_of_training(record)]
 
 

@@ -125,7 +125,7 @@ def _details(record: TrialRecord) -> list[str]:
         ("augmentation", record.augmentation),
         (
             "outputs",
-            ", ".join(record.task.classes) or f"a value ({getattr(record.task, 'unit', '')})",
+            ", ".join(record.task.classes) or _predicted(record),
         ),
         ("input", _contract_text(contract, record.notes.get("input_size"))),
         ("trial", record.id),
@@ -151,8 +151,17 @@ def _contract_text(contract: dict[str, Any], size: object) -> str:
     )
 
 
+def _predicted(record: TrialRecord) -> str:
+    if record.task.has_target_maps:
+        return record.task.describe()
+    return f"a value ({record.task.unit})" if record.task.unit else "a value"
+
+
 def _intended(record: TrialRecord) -> list[str]:
-    what = "classifies images" if record.task.classes else "predicts a value"
+    samples = "volumes" if record.volumes else "images"
+    what = f"classifies {samples}"
+    if not record.task.classes:
+        what = f"predicts {escape(_predicted(record))} for {samples}"
     return [
         f"It {what} like those of {escape(record.dataset)}, to compare backbones, augmentations "
         "and training strategies under one protocol. It is not a medical device, was not "
@@ -181,7 +190,11 @@ def _data(record: TrialRecord) -> list[str]:
 
 def _protocol(record: TrialRecord) -> list[str]:
     name = f"Protocol {record.protocol}, fingerprint {record.fingerprint[:16]}."
-    return [name, *protocol_words(record.stored_protocol, record.scheme), *_trained(record)]
+    return [name, *_words(record), *_trained(record)]
+
+
+def _words(record: TrialRecord) -> list[str]:
+    return protocol_words(record.stored_protocol, record.scheme, volumes=record.volumes)
 
 
 def _trained(record: TrialRecord) -> list[str]:

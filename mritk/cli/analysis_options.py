@@ -99,6 +99,18 @@ ensemble_option = click.option(
 )
 
 
+by_option = click.option(
+    "--by",
+    metavar="COVARIATE",
+    default="",
+    help=(
+        "One table per group of test samples: site, source, duplicate (in the original training "
+        "set, or not), class, or a covariate such as sex; of a number with edges: age:40,60. "
+        "Joined by +: duplicate+class."
+    ),
+)
+
+
 # Which trials a table is made of; :func:`chosen` is their meaning.
 trials_options = together(
     click.option(

@@ -11,6 +11,7 @@ from mritk.cli.analysis_options import (
     analysis_options,
     as_analysis,
     asked_for,
+    by_option,
     chosen,
     ensemble_option,
     rows_option,
@@ -104,6 +105,7 @@ class Rope(click.ParamType):  # type: ignore[type-arg]  # generic since click 8.
     default="",
     help="One table per value, as in 'mritk leaderboard': seed, fold, augmentation, …",
 )
+@by_option
 @format_option(["github", "plain", "csv", "json"], "Output format.")
 @wide_option
 @json_option
@@ -143,6 +145,7 @@ def _board(app: App, results: Path, options: dict[str, Any]) -> Leaderboard:
 
     from mritk.compare.paired_tests import TESTS as ALL
     from mritk.evaluate.classification import SHOWN as OF_CLASSES
+    from mritk.evaluate.metrics import all_metrics, of_any_region
     from mritk.evaluate.regression import SHOWN as OF_VALUES
     from mritk.evaluate.segmentation import SEGMENTATION as OF_LABEL_MAPS
     from mritk.results.leaderboard import build_leaderboard
@@ -162,7 +165,7 @@ def _board(app: App, results: Path, options: dict[str, Any]) -> Leaderboard:
     test = ALL[name]
     if test.metric and metric not in ("", test.metric):
         raise UsageError(f"--test {name} compares {test.metric}; remove --metric {metric}")
-    analysis = as_analysis(app, options)
+    analysis = as_analysis(app, options, by=options["by"])
     if options["across"] or not test.resamples:
         analysis = replace(analysis, interval="none")
     elif analysis.interval == "none":
@@ -173,8 +176,11 @@ def _board(app: App, results: Path, options: dict[str, Any]) -> Leaderboard:
     rows = split_names(options["rows"]) or (
         ["backbone", "augmentation"] if options["across"] else []
     )
-    # The bootstrap's are kept with the tables, and over datasets the means will do.
-    held = bool(analysis.ensembles) or not (options["across"] or name == "bootstrap")
+    # The bootstrap's are kept with the tables, and over datasets the means will do if all are of
+    # the same cases.
+    held = bool(analysis.ensembles or analysis.by) or not (options["across"] or name == "bootstrap")
+    compared = all_metrics(analysis.extra_metrics).get(of_any_region(metric))
+    held = held or bool(options["across"] and compared and compared.left_out)
     wanted = chosen(options)
     with TrialIndex(ResultsFolder(results), analysis, metrics, wanted, held=held) as index:
         return build_leaderboard(

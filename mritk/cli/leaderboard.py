@@ -12,6 +12,7 @@ from mritk.cli.analysis_options import (
     analysis_options,
     as_analysis,
     asked_for,
+    by_option,
     chosen,
     ensemble_option,
     metrics_option,
@@ -25,6 +26,7 @@ from mritk.cli.completed import complete_column
 from mritk.cli.tell import echo, echo_json, say
 from mritk.cli.terminal import format_option, style_and_width, wide_option
 from mritk.errors import ExitCode, StoreError, UsageError
+from mritk.text.listed import listed
 
 if TYPE_CHECKING:
     from mritk.results.analysis import Analysis
@@ -32,6 +34,22 @@ if TYPE_CHECKING:
 
 # The same words as in mritk.results.formats, which is not imported here: it would load numpy.
 FORMATS = ("github", "plain", "latex", "csv", "json", "html", "parquet")
+
+# What has no meaning for the differences from another folder, by option.
+NOT_WITH_DIFF = {
+    "--dataset": "datasets",
+    "--protocol": "protocols",
+    "--ensemble": "ensembles",
+    "--rows": "rows",
+    "--group-by": "groupings",
+    "--by": "by",
+    "--groups": "groups",
+    "--probe": "probe",
+    "--sort": "sort",
+    "--columns": "columns",
+    "--output": "output",
+    "--update": "update",
+}
 
 
 @click.command()
@@ -70,23 +88,14 @@ FORMATS = ("github", "plain", "latex", "csv", "json", "html", "parquet")
     ),
 )
 @trials_options
-@click.option(
-    "--by",
-    metavar="COVARIATE",
-    default=None,
-    help=(
-        "One table per group of test samples: site, source, duplicate, or a covariate as in "
-        "--groups."
-    ),
-)
+@by_option
 @click.option(
     "--groups",
     multiple=True,
     metavar="COVARIATE",
     help=(
-        "Also show the score of each group of test samples, the worst group and the gap: site, "
-        "source, duplicate (in the original training set, or not), or a covariate such as sex; of "
-        "a number with edges: age:40,60. Repeatable."
+        "Also show the score of each group of test samples, the worst group and the gap: a "
+        "covariate as in --by; of classes the recall. Repeatable."
     ),
 )
 @click.option(
@@ -94,7 +103,7 @@ FORMATS = ("github", "plain", "latex", "csv", "json", "html", "parquet")
     metavar="COVARIATE",
     default=None,
     help=(
-        "How well a covariate, such as site, can be told from stored embeddings ('mritk run "
+        "How well a covariate, such as site, can be predicted from stored embeddings ('mritk run "
         "--keep-embeddings')."
     ),
 )
@@ -131,12 +140,10 @@ def leaderboard(app: App, /, results: Path, **options: Any) -> int:
     mritk leaderboard --ensemble seeds --ensemble greedy
     mritk leaderboard --update README.md
     """
-    analysis = as_analysis(app, options, by=options["by"] or "")
+    analysis = as_analysis(app, options, by=options["by"])
     if options["diff"] is not None:
-        if options["datasets"] or options["protocols"] or options["ensembles"]:
-            raise UsageError(
-                "--diff compares all trials; remove --dataset, --protocol and --ensemble"
-            )
+        if without := [flag for flag, name in NOT_WITH_DIFF.items() if options[name]]:
+            raise UsageError(f"--diff compares all trials row by row; remove {listed(without)}")
         return _diff(results, options, analysis)
     board = _board(results, options, analysis)
     if not board.tables and not board.damaged:
@@ -172,8 +179,7 @@ def _board(results: Path, options: dict[str, Any], analysis: Analysis) -> Leader
         if options["probe"]:
             from mritk.results.probed import probed
 
-            told = Covariate.parse(options["probe"])
-            found = [t if isinstance(t, StoreError) else probed(t, told) for t in found]
+            found = probed(found, Covariate.parse(options["probe"]))
         return with_groups(build(found), [Covariate.parse(text) for text in options["groups"]])
     asked = (*options["metrics"], options["sort"])
     held = bool(analysis.ensembles)

@@ -121,8 +121,7 @@ def _describe_trial(record: TrialRecord) -> dict[str, Any]:
     if record.failure:
         shown["failure"] = asdict(record.failure)
     for part, predictions in record.predictions.items():
-        every = np.ones(len(predictions.id), dtype=bool)
-        clean = every if predictions.clean is None else predictions.clean
+        every, clean = np.ones(len(predictions.id), dtype=bool), predictions.known_clean
         for name, rows in ((part, every), (f"{part}, clean samples", clean)):
             if name == part or not clean.all():
                 shown[name] = _scores(record.task, predictions, rows)

@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 
+from mritk.compare.paired_rows import PairedRows
 from mritk.compare.paired_tests import Tested
 from mritk.errors import UsageError
 from mritk.evaluate.bayesian import dataset_probabilities
@@ -71,12 +72,14 @@ def across_datasets(
     """Compare the rows of tables of one protocol over their datasets.
 
     Args:
-        tables: Tables of a leaderboard.
+        tables: Tables of a leaderboard. Where the metric leaves out cases that were not predicted,
+            they must hold records.
         ropes: Half the width of the region of practical equivalence, by name of metric, for the
             Bayesian signed-rank test; None: Friedman's test, and Nemenyi's for the pairs.
 
     Raises:
-        UsageError: There are too few datasets or rows, or several tables of one dataset.
+        UsageError: There are too few datasets or rows, or several tables of one dataset; or the
+            means of two rows are of different cases.
         Unavailable: The package that computes the test is not installed.
     """
     groups: dict[tuple[Any, ...], list[Table]] = defaultdict(list)
@@ -109,6 +112,7 @@ def _compared(tables: Sequence[Table], ropes: Mapping[str, float] | None) -> Acr
     names = [name for name in every if all(_known(of_table, name) for of_table in means)]
     if not names:
         raise UsageError(f"{where}: no row has a {metric.label} on all of {', '.join(datasets)}")
+    _require_same_cases(tables, metric, names)
     scores = rounded(np.asarray([[of_table[name] for name in names] for of_table in means]))
     better = bool(metric.higher_is_better)
     ranks = average_ranks(scores, higher_is_better=better)
@@ -127,6 +131,21 @@ def _compared(tables: Sequence[Table], ropes: Mapping[str, float] | None) -> Acr
     if ropes is None:
         return _by_friedman(found, where)
     return _by_signed_ranks(replace(found, rope=ropes[metric.name]), where)
+
+
+def _require_same_cases(tables: Sequence[Table], metric: Metric, names: Sequence[str]) -> None:
+    """Refuse a metric whose means are of different cases: a rank would reward what is left out.
+
+    Raises:
+        UsageError: They are, on some dataset.
+    """
+    if metric.left_out is None:
+        return
+    for table in tables:
+        rows = PairedRows(table, metric)
+        for one, other in combinations(names, 2):
+            if why := rows.other_cases(one, other):
+                raise UsageError(f"{table.keys['dataset']}, {one} and {other}: {why}")
 
 
 def _known(means: dict[str, float], name: str) -> bool:

@@ -13,7 +13,7 @@ from mritk.compare.across_datasets import AcrossDatasets
 from mritk.compare.paired_tests import BELIEVED, TESTS, Tested
 from mritk.evaluate.metric import Metric
 from mritk.results.columns import interval_text, name_text
-from mritk.results.formats import caption, comparison_as_data, left_out, sentences
+from mritk.results.formats import caption, comparison_as_data, left_out, sentences, told_apart
 from mritk.results.table import Table
 from mritk.text.listed import listed
 from mritk.text.numbers import decimals, or_null, p_text
@@ -210,6 +210,7 @@ def differences_as_data(found: Differences) -> dict[str, Any]:
     """Return the differences of one table as JSON-able data; undefined numbers are null."""
     return {
         **found.table.keys,
+        "table": " · ".join(told_apart(found.table)),
         "test": found.test,
         "metric": found.metric.name,
         "rope": found.rope if found.test == "bayes" else None,
@@ -255,7 +256,7 @@ def _line_as_data(line: Tested) -> dict[str, Any]:
 
 def csv_of(tables: Sequence[Mapping[str, Any]]) -> str:
     """Return what :func:`differences_as_data` or :func:`across_as_data` made as one CSV."""
-    told = ("dataset", "protocol", "fingerprint", "test", "metric")
+    told = ("dataset", "protocol", "fingerprint", "table", "test", "metric")
     numbers = ("difference", "low", "high", "standard_error", "p", "p_adjusted")
     believed = ("worse", "equal", "better")
     columns = [*told, "first", "second", "class", *numbers, *believed, "verdict", "reason"]

@@ -75,6 +75,7 @@ def _reservations(found: Comparisons) -> list[tuple[str, Sequence[str]]]:
     told = [
         ("Not compared, different conditions", found.pairs.incomparable),
         ("Not compared, missing", found.pairs.missing),
+        ("Not compared, without scores (unlabelled data)", found.pairs.unscored),
         ("Not read", found.pairs.damaged),
         (
             "Not compared, undefined before or after",
@@ -149,6 +150,7 @@ def comparisons_as_data(found: Comparisons) -> dict[str, Any]:
         ],
         "not_tested": [f"{change.row}: {change.metric.name}" for change in found.untested],
         "missing": found.pairs.missing,
+        "unscored": found.pairs.unscored,
         "incomparable": found.pairs.incomparable,
         "added": found.pairs.added,
         "doubtful": found.pairs.doubtful,

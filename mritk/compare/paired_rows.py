@@ -138,6 +138,16 @@ class PairedRows:
         means = np.asarray([np.mean(values, axis=0) for values in of_fold.values()])
         return means[:, 0], means[:, 1]
 
+    def other_cases(self, first: str, second: str) -> str:
+        """Return why the means of two rows are of different cases, or nothing if they are not."""
+        ones, others = self._scored[first], self._scored[second]
+        pairs = [(key, key) for key in ones]
+        if ones.keys() != others.keys():  # other seeds: each mean must be of the same cases
+            pairs = [(one, other) for one in ones for other in others if one[1] == other[1]]
+        return other_samples(
+            self.metric, ((ones[one][0], others[other][0]) for one, other in pairs)
+        )
+
     @property
     def redrawn(self) -> bool:
         """Whether samples are divided at random more than once, and folds are no tables."""

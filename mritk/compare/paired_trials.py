@@ -35,6 +35,7 @@ class PairedTrials:
         incomparable: Rows whose trials were made under other conditions, with the fields.
         added: Rows that only the head has, be it under another name or with other contents.
         damaged: Files that could not be read.
+        unscored: Rows of the base that learned from unlabelled data, so have nothing to compare.
     """
 
     rows: dict[tuple[Any, ...], dict[str, list[list[TrialRecord]]]] = field(
@@ -44,6 +45,7 @@ class PairedTrials:
     incomparable: list[str] = field(default_factory=list)
     added: list[str] = field(default_factory=list)
     damaged: list[str] = field(default_factory=list)
+    unscored: list[str] = field(default_factory=list)
 
     @classmethod
     def of(
@@ -62,6 +64,8 @@ class PairedTrials:
         for key, old in in_order:
             if old.scored:
                 pairs._add(old, after.get(key) or by_name.get(_key(old, *NAMED_ALIKE)))
+        unscored = {row_on_data(old) for old in before.values() if not old.task.has_scores}
+        pairs.unscored = sorted(unscored)
         known = {_key(old, *by, *ROW) for old in before.values() for by in (CONTENTS, NAMES)}
         added = (
             row_on_data(new)

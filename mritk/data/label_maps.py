@@ -99,7 +99,10 @@ def require_label_maps(samples: Samples, shapes: Sequence[Sequence[int]] = ()) -
                 f"has dtype {facts.dtype} and shape {facts.shape}; expected uint8 with {dims} axes"
             )
         elif facts.largest >= outputs:
-            problem = f"has the value {facts.largest}, but the labels are 0 to {outputs - 1}"
+            problem = (
+                f"has the value {facts.largest}, but the labels are 0 to {outputs - 1}; name a "
+                f"label for every value up to {facts.largest}"
+            )
         elif shape and facts.shape != shape:
             problem = f"has shape {facts.shape}, but its image {shape}"
         if problem:

@@ -65,7 +65,7 @@ def with_classes(samples: Samples, new: Sequence[str]) -> Samples:
 
 
 def with_one_spelling(samples: Samples, name: str) -> Samples:
-    """Return the samples with one spelling for each patient and each site.
+    """Return the samples with one spelling for each patient, each site and each covariate's text.
 
     Unlike classes, spellings are joined, with a warning: two patients in one are never divided,
     one patient in two may be.
@@ -80,16 +80,26 @@ def with_one_spelling(samples: Samples, name: str) -> Samples:
             f"dataset {name} has the patient {min(unknown)!r}, which stands for a missing value "
             f"({_some(samples, rows)}); add the patient ids, or remove the samples"
         )
-    patients = _joined(samples.patients, "patient", name)
-    sites = _joined(samples.sites, "site", name)
-    if patients is samples.patients and sites is samples.sites:
+    patients = samples.patients and _joined(samples.patients, "patients", name)
+    sites = samples.sites and _joined(samples.sites, "sites", name)
+    covariates = {
+        column: _covariate(np.asarray(values), column, name)
+        for column, values in samples.covariates.items()
+    }
+    if patients is samples.patients and sites is samples.sites and not covariates:
         return samples
-    return replace(samples, patients=patients, sites=sites)
+    return replace(samples, patients=patients, sites=sites, covariates=covariates)
 
 
-def _joined(column: Sequence[str] | None, noun: str, name: str) -> Sequence[str] | None:
-    if column is None:
-        return None
+def _covariate(values: np.ndarray, column: str, name: str) -> Sequence[str] | np.ndarray:
+    """Return the texts of a covariate with one spelling each, empty where one is missing."""
+    if values.dtype.kind == "f":
+        return values
+    texts = ["" if is_missing(text) else text for text in values.tolist()]
+    return _joined(texts, f"values of {column}", name)
+
+
+def _joined(column: Sequence[str], noun: str, name: str) -> Sequence[str]:
     names = sorted(set(column))
     groups = spelling_variants(names)
     if not groups:
@@ -97,7 +107,7 @@ def _joined(column: Sequence[str] | None, noun: str, name: str) -> Sequence[str]
     more = f", and {len(groups) - NAMED} more" if len(groups) > NAMED else ""
     logger.warning(
         "%s of %s differ only in spelling and are merged: %s%s",
-        *(f"{noun}s", name, "; ".join(_quoted(group) for group in groups[:NAMED]), more),
+        *(noun, name, "; ".join(_quoted(group) for group in groups[:NAMED]), more),
     )
     spelling: Mapping[str, str] = one_spelling(names)
     return [spelling[value] for value in column]

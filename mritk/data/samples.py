@@ -271,7 +271,13 @@ def _covariate(name: str, column: Sequence[str] | np.ndarray) -> np.ndarray:
     values = np.asarray(column)
     if values.dtype.kind in "biuf":
         return values.astype(np.float64)
-    return np.asarray(_texts(name, list(column)), dtype=np.str_)
+    # A column of texts of pandas has NaN where one is missing.
+    texts = ["" if _is_nan(value) else value for value in column]
+    return np.asarray(_texts(name, texts), dtype=np.str_)
+
+
+def _is_nan(value: object) -> bool:
+    return isinstance(value, (float, np.floating)) and bool(np.isnan(value))
 
 
 def _require_one_form(ids: Sequence[str]) -> None:

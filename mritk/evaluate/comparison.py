@@ -76,7 +76,7 @@ class Comparison:
             self,
             first=self.second,
             second=self.first,
-            difference=-self.difference,
+            difference=0.0 - self.difference,  # never -0
             interval=ends,
         )
 

@@ -18,7 +18,8 @@ from mritk.evaluate.comparison import Comparison, Verdict, adjusted
 from mritk.evaluate.estimate import Estimate, Hidden, estimate
 from mritk.evaluate.fold_overlap import inflation
 from mritk.evaluate.interval import LEVEL, Interval
-from mritk.evaluate.metric import Metric
+from mritk.evaluate.metric import Metric, Undefined
+from mritk.evaluate.over_folds import classes_of, per_fold
 from mritk.evaluate.paired_runs import Run, agree, partners
 from mritk.evaluate.run_spread import RunSpread, Training
 from mritk.evaluate.run_values import RunValues, Values, mean_of, minus
@@ -198,7 +199,22 @@ class Evidence(RunValues):
             fold = self.rows[first][one].fold
             of_fold[fold].append(pair[0][metric.name].point - pair[1][metric.name].point)
         means = np.asarray([np.mean(values) for values in of_fold.values()])
+        if metric.per_class and np.isnan(means).any():
+            means = per_fold(self._classes_of_folds(first, second, metric))
         return Training.over_folds(means, self.parts)
+
+    def _classes_of_folds(self, first: str, second: str, metric: Metric) -> np.ndarray:
+        """Return the difference of each class in each fold, averaged over seeds, (J, classes)."""
+        of_fold: dict[int, list[np.ndarray]] = defaultdict(list)
+        for pair in self._common(first, second):
+            trials = [self.rows[row][n] for row, n in zip((first, second), pair, strict=True)]
+            try:
+                found = [classes_of(metric, trial.target, trial.score) for trial in trials]
+            except Undefined:
+                return np.empty((0, 0))
+            one, other = (np.where(shares > 0, values, math.nan)[0] for values, shares in found)
+            of_fold[trials[0].fold].append(one - other)
+        return np.stack([np.mean(values, axis=0) for values in of_fold.values()])
 
     def _comparison(
         self, pair: tuple[str, str], found: Estimate | None, runs: int, metric: Metric

@@ -38,7 +38,7 @@ def run_value(
     if not metric.per_class or not all(np.isfinite(scores).all() for _, scores in folds):
         return undefined or Value(float(np.mean([value.value for value in found])))
     try:
-        parts = [_classes_of(metric, *fold) for fold in folds if len(fold[0])]
+        parts = [classes_of(metric, *fold) for fold in folds if len(fold[0])]
     except Undefined as why:
         return Value(math.nan, str(why))
     tested = sum((shares[0] for _, shares in parts), np.zeros(folds[0][1].shape[1])) > 0
@@ -48,7 +48,7 @@ def run_value(
     return Value(value, "it is NaN" if math.isnan(value) else "")
 
 
-def _classes_of(metric: Metric, targets: np.ndarray, scores: np.ndarray) -> FoldClasses:
+def classes_of(metric: Metric, targets: np.ndarray, scores: np.ndarray) -> FoldClasses:
     """Return the values of one fold as it is, (1, classes).
 
     Raises:
@@ -69,6 +69,29 @@ def fold_classes(metric: Metric, samples: Resamples) -> FoldClasses:
     tested = np.bincount(samples.targets, minlength=samples.scores.shape[1])
     drawn = samples.confusion.sum(axis=2)
     return _usable(metric.resample_classes(samples), drawn / np.maximum(tested, 1))
+
+
+def per_fold(differences: np.ndarray) -> np.ndarray:
+    """Return what each fold says of the mean over classes, (J,), where some lack a class.
+
+    Their mean is that of the run, and their spread that of the folds: residuals of each class,
+    which count as much as in the run, with the variance of so many folds as test it. Where all
+    folds test all classes these are the means over classes. All NaN if a class is tested in one
+    fold only, which shows no spread.
+
+    Args:
+        differences: (J, classes) of two rows, NaN where a fold does not test the class.
+    """
+    tested = np.isfinite(differences)
+    differences = differences[:, tested.any(axis=0)]
+    tested, folds = np.isfinite(differences), len(differences)
+    counts = tested.sum(axis=0)
+    if not differences.size or (counts < 2).any():
+        return np.full(folds, math.nan)
+    means = np.nanmean(differences, axis=0)
+    unbiased = np.sqrt(counts / (counts - 1) * (folds - 1) / folds)
+    residuals = np.where(tested, differences - means, 0.0) * unbiased * folds / counts
+    return np.asarray(means.mean() + residuals.mean(axis=1))
 
 
 def _usable(values: np.ndarray, shares: np.ndarray) -> FoldClasses:

@@ -253,15 +253,11 @@ def _terms(trial: Trial) -> dict[str, Any]:
 
 def _origins(trial: Trial) -> dict[str, str]:
     """Who provided each part of the trial."""
-    records = {
+    records: dict[str, Any] = {
         "dataset": trial.dataset.record,
         "augmentation": trial.augmentation,
         "method": trial.method,
     }
     if trial.backbone is not None:
-        records["architecture"] = trial.backbone.architecture
-        if trial.backbone.weights is not None:
-            records["weights"] = trial.backbone.weights
-        if trial.backbone.inner is not None:
-            records["inner architecture"] = trial.backbone.inner.architecture
+        records |= trial.backbone.parts
     return {part: str(record.origin) for part, record in records.items()}

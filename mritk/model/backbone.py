@@ -9,6 +9,7 @@ from torch import nn
 
 from mritk.backbone import Backbone
 from mritk.data.grid import Grid, Size, size_text
+from mritk.data.rank import of_rank
 from mritk.errors import MritkError, one_line
 from mritk.files.workspace import Workspace
 from mritk.model.blocks import Block, blocks_of
@@ -84,7 +85,8 @@ def _num_features(network: nn.Module, backbone: Backbone, size: Size) -> int:
         reason, expected = one_line(error), contract.size and size_text(contract.size)
         raise MritkError(
             f"{backbone.name} does not accept inputs of size {size_text(chosen)} (its weights "
-            f"expect {expected or 'any size'}): {reason}; set image_size in the protocol"
+            f"expect {expected or 'any size'}): {reason}; set "
+            f"{of_rank(dims, 'image_size', 'volume_size')} in the protocol"
         ) from error
     if not isinstance(features, torch.Tensor) or features.ndim != 2:
         got = tuple(features.shape) if isinstance(features, torch.Tensor) else type(features)

@@ -34,11 +34,16 @@ RECIPE = frozenset(
 # Of the table ``split``: what only says which of the samples that are not tested a model was given,
 # and for what. Where selection used the test part, each number of the row is marked.
 RECIPE_OF_SPLIT = frozenset({"shots", "train_patients", "val_fraction", "validation"})
-# Schemes whose test sets the data prescribe: there, what becomes of copies (``copies``) decides on
-# training and validation only. Elsewhere it also decides on what is drawn for the test set.
-PRESCRIBED = frozenset({"official", "site"})
-COPIES = "copies"
-SPLIT = "split"
+# Likewise by how a split was made in the end. Where the data prescribe test sets, what becomes of
+# copies and how parts are drawn decides on training and validation only.
+PRESCRIBED = frozenset({"copies", "seed", "folds", "test_fraction"})
+RECIPE_OF_SCHEME = {
+    "official": PRESCRIBED,
+    "site": PRESCRIBED,
+    "holdout": frozenset({"folds"}),
+    "kfold": frozenset({"test_fraction"}),
+}
+SPLIT, SCHEME = "split", "scheme"
 
 
 def evaluation_of(protocol: StoredProtocol, scheme: str = "") -> dict[str, Any]:
@@ -52,8 +57,12 @@ def evaluation_of(protocol: StoredProtocol, scheme: str = "") -> dict[str, Any]:
     fields = {name: value for name, value in protocol.data.items() if name not in RECIPE}
     split = fields.get(SPLIT)
     if isinstance(split, Mapping):
-        recipe = RECIPE_OF_SPLIT | {COPIES} if scheme in PRESCRIBED else RECIPE_OF_SPLIT
+        recipe = RECIPE_OF_SPLIT | RECIPE_OF_SCHEME.get(scheme, frozenset())
         fields[SPLIT] = {name: v for name, v in split.items() if name not in recipe}
+        if scheme and SCHEME in split:
+            fields[SPLIT][SCHEME] = scheme  # what ``auto`` became is the same, asked for by name
+        if not fields[SPLIT]:
+            del fields[SPLIT]  # says no more than a protocol without the table
     return fields
 
 

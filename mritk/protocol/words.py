@@ -16,21 +16,22 @@ SCHEMES = {
 TOLD = ("stages", "batch_size", "head", "penalties")
 
 
-def protocol_words(stored: StoredProtocol, scheme: str) -> list[str]:
+def protocol_words(
+    stored: StoredProtocol, scheme: str, *, volumes: bool | None = None
+) -> list[str]:
     """Return sentences that say how a model was trained, chosen and tested.
 
     Args:
         stored: The protocol; keys may be absent, or unknown.
         scheme: What the split scheme came to.
+        volumes: Whether samples are volumes, not images; None: unknown.
     """
     protocol, parameters = stored.data, stored.parameters
-    size = protocol.get("image_size")
     twice = protocol.get("normalise_again", ())
     small = "A small-scale rehearsal with random weights: scores are meaningless."
     sentences = [
         *([small] if protocol.get("rehearsal") else []),
-        f"Method {protocol.get('method', 'unknown')}; images of "
-        f"{f'{size} × {size} px' if size else 'the native size of the backbone'}; precision "
+        f"Method {protocol.get('method', 'unknown')}; {_inputs(protocol, volumes)}; precision "
         f"{protocol.get('precision', 'unknown')}.",
         *_preprocessing(protocol.get("preprocessing", {})),
         *([f"Pixels are normalised twice for {', '.join(twice)}."] if twice else []),
@@ -45,6 +46,16 @@ def protocol_words(stored: StoredProtocol, scheme: str) -> list[str]:
         sentences.append(f"Batch size {parameters['batch_size']}.")
     others = [f"{k} = {v}" for k, v in sorted(parameters.items()) if k not in TOLD]
     return sentences + ([f"Other parameters: {', '.join(others)}."] if others else [])
+
+
+def _inputs(protocol: Mapping[str, Any], volumes: bool | None) -> str:
+    native = "the native size of the backbone"
+    size, side = protocol.get("image_size"), protocol.get("volume_size")
+    of_images = f"images of {f'{size} × {size} px' if size else native}"
+    of_volumes = f"volumes of {f'{side} × {side} × {side} voxels' if side else native}"
+    if volumes is None:
+        return f"{of_images}, {of_volumes}" if side else of_images
+    return of_volumes if volumes else of_images
 
 
 def _preprocessing(changes: Mapping[str, Any]) -> list[str]:

@@ -141,12 +141,19 @@ def _section(
     }
 
 
+def _volumes(table: Table) -> bool | None:
+    """Return whether its samples are volumes; None if no trial file tells."""
+    return next((r.volumes for r in table.every_record if r.volumes is not None), None)
+
+
 def _protocols(table: Table) -> list[dict[str, Any]]:
     """Return what is said of each protocol: its name, unless there is one, words, every field."""
     return [
         {
             "name": "" if table.one_protocol else part.keys["protocol"],
-            "words": protocol_words(part.protocol, str(table.keys["scheme"])),
+            "words": protocol_words(
+                part.protocol, str(table.keys["scheme"]), volumes=_volumes(part)
+            ),
             "json": json.dumps(part.protocol.data, indent=2),
         }
         for part in table.by_protocol

@@ -110,6 +110,11 @@ class Analysis:
             score = calibrated(score, fit_temperature(val.target, val.score))
         return score
 
+    @property
+    def by_class(self) -> bool:
+        """Whether each table is of one class."""
+        return bool(self.by) and Covariate.parse(self.by).by_class
+
     def parts(self, record: TrialRecord) -> list[tuple[str, TrialRecord]]:
         """Return (group, the trial with its test samples) for each group of ``by``.
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
@@ -10,12 +11,17 @@ from mritk.evaluate.evidence import Evidence
 from mritk.evaluate.group_gap import GroupScores
 from mritk.evaluate.group_scores import group_scores
 from mritk.evaluate.interval import Interval
-from mritk.evaluate.metric import Undefined
+from mritk.evaluate.metric import Metric, Undefined
+from mritk.evaluate.metrics import find_metric
 from mritk.evaluate.run_values import Scored
-from mritk.results.covariate import UNKNOWN, Covariate
+from mritk.results.covariate import RECALL, UNKNOWN, Covariate
 from mritk.results.group_table import LEAST_OF_GROUP, GroupCell, GroupRow, GroupTable
+from mritk.results.named_reasons import named_reason
 from mritk.results.table import Leaderboard, Table
 from mritk.store.trial_file import TrialRecord
+from mritk.tasks.task import Task
+
+OF_A_CLASS = replace(find_metric(RECALL), name="recall", label="recall")
 
 
 def with_groups(board: Leaderboard, covariates: Sequence[Covariate]) -> Leaderboard:
@@ -50,24 +56,36 @@ def group_table(table: Table, covariate: Covariate) -> GroupTable:
                 units.setdefault(group, set()).update(record.predictions["test"].unit)
     names = covariate.in_order(list(units))
     shown = [name for name in names if len(units[name]) >= LEAST_OF_GROUP and name != UNKNOWN]
-    evidence, why = _evidence(table, parts, shown)
-    spread = group_scores(evidence, table.metrics[0])
+    metric = OF_A_CLASS if covariate.by_class else table.metrics[0]
+    evidence, why = _evidence(table, parts, shown, metric)
+    spread = group_scores(evidence, metric)
+    bare = table.analysis.interval == "none"
     rows = [
-        _row(name, _cells(table, name, shown, evidence, why), spread.get(name), table)
+        _row(
+            name,
+            _cells(name, shown, evidence, why, metric, table.task),
+            spread.get(name),
+            metric,
+            bare=bare,
+        )
         for name, trials in parts.items()
         if trials
     ]
     return GroupTable(
         covariate,
-        table.metrics[0],
+        metric,
         {name: len(units[name]) for name in shown},
         rows,
         {name: len(units[name]) for name in names if name not in shown},
+        sum(times > 1 for times in Counter(u for name in shown for u in units[name]).values()),
     )
 
 
 def _evidence(
-    table: Table, parts: Mapping[str, Sequence[Mapping[str, TrialRecord]]], groups: Sequence[str]
+    table: Table,
+    parts: Mapping[str, Sequence[Mapping[str, TrialRecord]]],
+    groups: Sequence[str],
+    metric: Metric,
 ) -> tuple[dict[str, Evidence], dict[tuple[str, str], str]]:
     """Return what the scores of each group can bear; and by row and group why they cannot."""
     evidence: dict[str, Evidence] = {}
@@ -83,26 +101,27 @@ def _evidence(
         present = {name: trials for name, trials in scored.items() if trials}
         if present:
             evidence[group] = table.analysis.evidence(
-                present, [table.metrics[0]], derived=[row.name for row in table.rows if row.derived]
+                present, [metric], derived=[row.name for row in table.rows if row.derived]
             )
     return evidence, reasons
 
 
 def _cells(
-    table: Table,
     name: str,
     groups: Sequence[str],
     evidence: Mapping[str, Evidence],
     reasons: Mapping[tuple[str, str], str],
+    metric: Metric,
+    task: Task,
 ) -> dict[str, GroupCell]:
     """Return the score of each group of one row."""
-    metric, without = table.metrics[0], table.analysis.interval == "none"
     cells = {}
     for group in groups:
         if group in evidence and name in evidence[group].rows:
             value = evidence[group].estimate(name, metric).point
-            interval = None if without else evidence[group].interval(name, metric)
-            cells[group] = GroupCell(value, interval)
+            interval = evidence[group].interval(name, metric)
+            reason = named_reason(interval.reason, task)
+            cells[group] = GroupCell(value, replace(interval, reason=reason))
         else:
             reason = reasons.get((name, group), "no test sample")
             cells[group] = GroupCell(math.nan, Interval.undefined(reason))
@@ -110,9 +129,14 @@ def _cells(
 
 
 def _row(
-    name: str, cells: Mapping[str, GroupCell], spread: GroupScores | None, table: Table
+    name: str,
+    cells: Mapping[str, GroupCell],
+    spread: GroupScores | None,
+    metric: Metric,
+    *,
+    bare: bool,
 ) -> GroupRow:
-    metric = table.metrics[0]
+    """Return a row with its worst group and its gap; ``bare``: without intervals."""
     values = {group: cell.value for group, cell in cells.items() if not math.isnan(cell.value)}
     if len(values) < 2:
         none = GroupCell(math.nan, Interval.undefined("fewer than two groups have a score"))
@@ -121,8 +145,9 @@ def _row(
     lowest = pick(values, key=values.__getitem__)
     worst = GroupCell(values[lowest], group=lowest)
     gap = GroupCell(max(values.values()) - min(values.values()))
-    if table.analysis.interval == "none":
-        return GroupRow(name, cells, worst, gap)
+    if bare:
+        points = {g: replace(c, interval=None) if g in values else c for g, c in cells.items()}
+        return GroupRow(name, points, worst, gap)
     known = spread.names if spread is not None else ()
     unsure = [group for group in values if group not in known]
     if spread is None or unsure or metric.no_interval:

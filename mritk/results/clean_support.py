@@ -26,8 +26,7 @@ Counts = tuple[tuple[int, int, int], ...]
 
 def counts_of(test: Predictions, task: Task) -> Counts:
     """Count clean samples and units of all, and of each class that the test part has."""
-    clean = np.ones(len(test.id), dtype=bool) if test.clean is None else test.clean
-    unit = np.asarray(test.unit)
+    clean, unit = test.known_clean, np.asarray(test.unit)
     chosen = {ALL: clean}
     if task.classes:
         chosen |= {int(k): clean & (test.target == k) for k in np.unique(test.target)}

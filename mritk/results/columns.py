@@ -15,6 +15,7 @@ from mritk.text.text_table import Column
 
 EXTRA_COLUMNS = ("intervals", "sd", "trials", "method", *(column.name for column in COLUMNS))
 USUAL_COLUMNS = ("sd", "parameters", "trials")
+SD = "SD"
 # What one recipe costs more than another: whatever of these the trials tell.
 COSTS_OF_RECIPES = ("trained", "hours", "gpu_hours", "memory")
 # What has the least goes first where a terminal has no room: counts that are all alike, metrics
@@ -75,7 +76,7 @@ def columns_of(table: Table, wanted: Sequence[str] | None, style: str) -> list[C
         math.inf,
     )
     if "sd" in wanted and any(row.trials > 1 for row in table.rows):
-        add("SD", lambda row: decimals(row.cells[first.name].spread), KEEP_SD)
+        add(SD, lambda row: decimals(row.cells[first.name].spread), KEEP_SD)
     if are_clean:
         add(
             f"clean ({table.clean_samples}) {first.arrow}",

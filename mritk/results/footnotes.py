@@ -6,6 +6,7 @@ import math
 
 from mritk.results.clean_support import ALL, LEAST_UNITS
 from mritk.results.doubts import TEST_SELECTED
+from mritk.results.named_reasons import named_reason
 from mritk.results.table import Table
 
 SELECTED_ON_TEST = "§"
@@ -109,8 +110,6 @@ def _runs(table: Table) -> list[str]:
             "One run (seed) per row: intervals are of these trained networks; the effect of "
             "retraining is unknown."
         )
-    if trials and trials != {1}:
-        notes.append("SD: over trials (seeds and folds).")
     if len(trials) > 1:
         notes.append("Rows have different numbers of trials.")
     return notes
@@ -163,7 +162,7 @@ def _undefined(table: Table) -> list[str]:
     shown = [cell for row in table.rows for cell in row.cells.values()]
     shown += [row.clean_cells[first] for row in table.rows if row.clean_cells]
     reasons = {cell.reason for cell in shown if cell.reason and not cell.withheld}
-    notes += [f"nan: {reason}." for reason in sorted(reasons)]
+    notes += [f"nan: {named_reason(reason, table.task)}." for reason in sorted(reasons)]
     missing = {c.interval.reason for c in shown if c.interval and c.defined} - {""}
     notes += table.undefined
     return [*notes, *(f"No interval: {reason}." for reason in sorted(missing))]

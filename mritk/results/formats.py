@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from mritk.results.clean_support import ALL, LEAST_UNITS
-from mritk.results.columns import columns_of, name_text
+from mritk.results.columns import SD, columns_of, name_text
 from mritk.results.footnotes import footnotes
 from mritk.results.group_table import GroupTable
 from mritk.results.group_text import group_columns, group_notes, group_title, groups_as_data
@@ -84,10 +84,11 @@ def _shared(table: Table) -> list[str]:
     scheme = SCHEMES.get(keys["scheme"], keys["scheme"]).format(parts=parts_drawn)
     scheme += f", {repeats} repeats" if repeats > 1 else ""
     scheme += _training_samples(table) if table.one_protocol else ""
-    tested = f"{table.test_samples} test samples"
+    tested = f"{table.test_samples} test sample{'s' if table.test_samples != 1 else ''}"
     if table.clean_samples < table.test_samples:
         tested += f" ({table.clean_samples} clean)"
-    tested += f" of {table.patients} patients" if table.patients else ""
+    if table.patients:
+        tested += f" of {table.patients} patient{'s' if table.patients != 1 else ''}"
     protocol = f"protocols {keys['protocol']}"
     if table.one_protocol:
         protocol = f"protocol {keys['protocol']} ({keys['fingerprint'][:8]})"
@@ -96,7 +97,12 @@ def _shared(table: Table) -> list[str]:
         protocol,
         f"{scheme}, {tested}",
     ]
-    return parts + [f"{name} {value}" for name, value in keys.items() if name not in CAPTIONED]
+    return parts + told_apart(table)
+
+
+def told_apart(table: Table) -> list[str]:
+    """Return what tells a table from others of the same data and protocol: group, seed, …"""
+    return [f"{name} {value}" for name, value in table.keys.items() if name not in CAPTIONED]
 
 
 def _training_samples(table: Table) -> str:
@@ -121,9 +127,10 @@ def _block(
 ) -> str:
     shown = columns_of(table, columns, style)
     if style == "latex":
-        tables = [latex_table(shown, f"{'; '.join(_shared(table))}.", footnotes(table), label)]
+        notes = [*footnotes(table), *_of_columns(shown)]
+        tables = [latex_table(shown, f"{'; '.join(_shared(table))}.", notes, label)]
         for groups in table.groups:
-            title, of = f"{group_title(groups)}.", f"{label} {groups.covariate.name}"
+            title, of = f"{group_title(groups)}.", f"{label} {groups.covariate.called}"
             tables.append(latex_table(group_columns(groups, style), title, group_notes(groups), of))
         return "\n\n".join(tables)
     if style == "html":
@@ -133,10 +140,16 @@ def _block(
         shown, dropped = fitted(shown, style, width)
         body = text_table(shown, style)
     head = sentences([name_text(caption(table), style)], style, width)
-    notes = [*left_out(dropped, "leaderboard"), *footnotes(table)]
+    notes = [*left_out(dropped, "leaderboard"), *footnotes(table), *_of_columns(shown)]
     blocks = [f"{head}\n\n{body}\n\n{sentences(notes, style, width)}"]
     blocks += [_group_block(groups, style, width) for groups in table.groups]
     return "\n\n".join(blocks)
+
+
+def _of_columns(shown: Sequence[Column]) -> list[str]:
+    """Return what a reader must know of columns that not every table has."""
+    has_sd = any(column.heading == SD for column in shown)
+    return ["SD: over trials (seeds and folds)."] if has_sd else []
 
 
 def _group_block(groups: GroupTable, style: str, width: int | None) -> str:

@@ -35,8 +35,9 @@ class StoredResults(NamedTuple):
             ``dataset`` to ``seed``, ``part`` (``val`` or ``test``), ``sample``, ``patient``,
             ``site``, ``source``, ``unit`` (the resampled group), ``clean`` (no duplicate and no
             image of the patient in training or validation; None if unknown), ``target`` and
-            ``prediction`` (names of classes, or values), and ``logit.CLASS`` for every class (NaN
-            for classes of other datasets).
+            ``prediction`` (names of classes, or values), ``logit.CLASS`` for every class (NaN for
+            classes of other datasets), ``spread`` (predicted standard deviation) and
+            ``covariate.NAME``, such as ``covariate.sex``, where there are.
     """
 
     trials: pd.DataFrame
@@ -118,4 +119,7 @@ def _prediction_columns(trial: TrialRecord) -> Iterator[dict[str, Any]]:
             columns |= dict(zip(predicted.cases, predicted.score.T, strict=True))
         else:
             columns["target"], columns["prediction"] = predicted.target, predicted.score
+        if predicted.spread is not None:
+            columns["spread"] = predicted.spread
+        columns |= {f"covariate.{name}": column for name, column in predicted.covariates.items()}
         yield columns

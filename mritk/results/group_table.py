@@ -56,6 +56,7 @@ class GroupTable:
         units: By group: number of patients; of samples, where patients are unknown.
         rows: In the order of the table.
         small: Groups that are not shown, and their number of patients.
+        shared: Number of patients in several of the groups that are shown.
     """
 
     covariate: Covariate
@@ -63,3 +64,4 @@ class GroupTable:
     units: Mapping[str, int]
     rows: Sequence[GroupRow]
     small: Mapping[str, int]
+    shared: int = 0

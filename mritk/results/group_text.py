@@ -47,15 +47,20 @@ def _text(cell: GroupCell, style: str) -> str:
 def group_title(table: GroupTable) -> str:
     """Return what the table shows."""
     metric = table.metric
-    return f"By {table.covariate.name}: {metric.label} {metric.arrow}".rstrip()
+    return f"By {table.covariate.called}: {metric.label} {metric.arrow}".rstrip()
 
 
 def group_notes(table: GroupTable) -> list[str]:
     """Return what stands below it."""
-    notes = [
-        "Gap: best minus worst group. Its interval and that of the worst group allow for the fact "
-        "that both were selected; they assume that groups share no patients."
-    ]
+    notes = []
+    if len(table.units) > 1:
+        notes.append(
+            "Gap: best minus worst group. Its interval and that of the worst group allow for the "
+            "fact that both were selected; they assume that groups share no patients."
+        )
+    if table.shared:
+        several = "patient is" if table.shared == 1 else "patients are"
+        notes.append(f"{table.shared} {several} in several groups, so these intervals are rough.")
     if table.small:
         names = ", ".join(f"{name} ({n})" for name, n in table.small.items())
         notes.append(
@@ -74,7 +79,7 @@ def group_notes(table: GroupTable) -> list[str]:
 def groups_as_data(table: GroupTable) -> dict[str, Any]:
     """Return a table by group as JSON-able data; undefined numbers are null."""
     return {
-        "covariate": table.covariate.name,
+        "covariate": table.covariate.called,
         "edges": list(table.covariate.edges),
         "metric": table.metric.name,
         "patients": dict(table.units),

@@ -15,6 +15,7 @@ from mritk.results.analysis import Analysis, repeat_of
 from mritk.results.clean_rows import clean_rows
 from mritk.results.clean_support import CleanSupport, Counts
 from mritk.results.cost import cost_of
+from mritk.results.covariate import RECALL
 from mritk.results.ensembles import ensembles_of
 from mritk.results.footnotes import (
     FAILED,
@@ -112,11 +113,12 @@ def _order(group: tuple[Mapping[str, str], Sequence[TableTrial]]) -> tuple[Any, 
 
 
 def _parts(trial: TrialRecord | TableTrial, analysis: Analysis) -> Iterable[tuple[str, TableTrial]]:
-    if isinstance(trial, TrialRecord):
-        return [(part, TableTrial.of(record)) for part, record in analysis.parts(trial)]
-    if analysis.by:
+    if isinstance(trial, TableTrial) and not analysis.by:
+        return [("", trial)]
+    record = trial if isinstance(trial, TrialRecord) else trial.held
+    if record is None:
         raise UsageError(f"dividing trials by {analysis.by} requires their records")
-    return [("", trial)]
+    return [(part, TableTrial.of(of_part)) for part, of_part in analysis.parts(record)]
 
 
 def _table_of_readable(
@@ -149,9 +151,14 @@ def _columns(
             f"none of {', '.join(names or [sort])} is a {task.kind} metric, as required for "
             f"{dataset}; available: {', '.join(known)}"
         )
-    columns = columns or list(metrics_of(task))
+    columns = columns or ([known[RECALL]] if analysis.by_class else list(metrics_of(task)))
     if sort:
         columns = [known[sort], *(m for m in columns if m.name != sort)]
+    if analysis.by_class and columns[0].per_class:
+        raise UsageError(
+            f"{columns[0].label} is a mean over classes, but --by {analysis.by} divides samples by "
+            f"class; use --metric {RECALL}, which is the recall of the class"
+        )
     if columns[0].higher_is_better is None:
         raise UsageError(f"{columns[0].name} has no direction; choose another metric with --sort")
     return columns

@@ -1,13 +1,15 @@
-"""Trials as a probe sees them: how well a covariate can be told from their embeddings."""
+"""Trials as a probe sees them: how well a covariate can be predicted from their embeddings."""
 
 from __future__ import annotations
 
+from collections import defaultdict
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import replace
 
 import numpy as np
 
-from mritk.errors import UsageError
-from mritk.evaluate.covariate_probe import probe_scores
+from mritk.errors import StoreError, UsageError
+from mritk.evaluate.covariate_probe import FOLDS, probe_scores
 from mritk.evaluate.metric import Undefined
 from mritk.evaluate.resampling import numbered
 from mritk.results.covariate import UNKNOWN, Covariate
@@ -15,38 +17,77 @@ from mritk.store.trial_file import TrialRecord
 from mritk.tasks.classification import Classification
 
 
-def probed(record: TrialRecord, covariate: Covariate) -> TrialRecord:
-    """Return a trial whose task is to tell a covariate, scored by probes of its embeddings.
+def probed(
+    trials: Iterable[TrialRecord | StoreError], covariate: Covariate
+) -> list[TrialRecord | StoreError]:
+    """Return trials whose task is to tell a covariate, scored by probes of their embeddings.
 
     Samples whose group is unknown are left out. Tables, intervals, ties and differences are then
-    those of any classification.
+    those of any classification, of all groups that trials on the same data were tested on.
+
+    Args:
+        trials: Trials; those without scores, and errors, are returned as they are.
+        covariate: What is told.
 
     Raises:
-        UsageError: The trial has no embeddings, or its samples do not tell their group, or there
+        UsageError: A trial has no embeddings, or its samples do not tell their group, or there
             are too few patients of some group.
     """
-    if not record.scored:
-        return record
+    given = list(trials)
+    groups: dict[str, set[str]] = defaultdict(set)
+    for record in given:
+        if not isinstance(record, StoreError) and record.scored:
+            found = _groups(record, covariate)
+            groups[record.dataset_fingerprint].update(found.tolist())
+    return [
+        record
+        if isinstance(record, StoreError) or not record.scored
+        else _probed(record, covariate, groups[record.dataset_fingerprint] - {UNKNOWN})
+        for record in given
+    ]
+
+
+def _probed(record: TrialRecord, covariate: Covariate, names: Collection[str]) -> TrialRecord:
     test = record.predictions["test"]
     embedding = test.embedding
     if embedding is None:
         raise UsageError(
             f"trial {record.id} has no embeddings; train it with 'mritk run --keep-embeddings'"
         )
-    groups = covariate.groups_of(test, record.dataset)
+    groups = covariate.groups_of(test, record.dataset, record.task.classes)
     known = groups != UNKNOWN
     test, groups, embedding = test.only(known), groups[known], np.asarray(embedding)[known]
-    classes = covariate.in_order(groups.tolist())
+    classes = covariate.in_order(list(names))
+    _require_patients(record, covariate, {c: set(test.only(groups == c).unit) for c in classes})
     target = np.asarray([classes.index(group) for group in groups], dtype=np.int64)
     unit, _ = numbered(test.unit)
     try:
         score = probe_scores(embedding, target, unit)
     except Undefined as why:
-        raise UsageError(f"{covariate.name} cannot be told of trial {record.id}: {why}") from why
+        raise UsageError(
+            f"{covariate.called} cannot be predicted for trial {record.id}: {why}"
+        ) from why
     told = replace(test, target=target, score=score.astype(np.float32), clean=None)
     return replace(
         record,
-        dataset=f"{record.dataset}, {covariate.name} told from embeddings",
+        dataset=f"{record.dataset}, {covariate.called} predicted from embeddings",
         task=Classification(tuple(classes)),
         predictions={"test": told},
     )
+
+
+def _groups(record: TrialRecord, covariate: Covariate) -> np.ndarray:
+    return covariate.groups_of(record.predictions["test"], record.dataset, record.task.classes)
+
+
+def _require_patients(
+    record: TrialRecord, covariate: Covariate, units: Mapping[str, Collection[str]]
+) -> None:
+    for group, found in units.items():
+        if len(found) < FOLDS:
+            patients = "patient" if len(found) == 1 else "patients"
+            raise UsageError(
+                f"{covariate.called} cannot be predicted for trial {record.id}: {group!r} has "
+                f"{len(found)} {patients} in its test set, and the probe needs {FOLDS} of each "
+                "group; test on more patients, or choose another covariate"
+            )

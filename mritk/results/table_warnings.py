@@ -6,26 +6,34 @@ from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from mritk.audit.verdict import over_folds, verdict_line
+from mritk.audit.verdict import over_folds, verdict_text
 from mritk.results.footnotes import KEPT_COPIES
 from mritk.results.table import Row
 from mritk.results.trial_facts import TrialFacts
+from mritk.text.natural_order import natural
 
 
 def verdict_of(finished: Sequence[TrialFacts], protocols: Mapping[str, str]) -> str:
-    """Return what audits found over all folds: a sentence, or one for each protocol."""
+    """Return what audits found over all folds, once for all protocols of which it is true."""
     folds: dict[str, dict[int, Mapping[str, Any]]] = defaultdict(dict)
     for facts in finished:
         folds[facts.fingerprint].setdefault(facts.fold, facts.audit)
-    lines = {
-        protocols[fingerprint]: verdict_line(
-            over_folds([audits[fold] for fold in sorted(audits)]), KEPT_COPIES
-        )
-        for fingerprint, audits in folds.items()
-    }
-    if len(set(lines.values())) < 2:
-        return next(iter(lines.values()), "")
-    return " ".join(f"{name}: {line}" for name, line in sorted(lines.items()))
+    names: dict[str, list[str]] = defaultdict(list)
+    splits: dict[str, list[str]] = defaultdict(list)
+    for fingerprint in sorted(folds, key=lambda one: natural(protocols[one])):
+        audits = folds[fingerprint]
+        found = over_folds([audits[fold] for fold in sorted(audits)])
+        text = verdict_text(found, KEPT_COPIES)
+        names[text].append(protocols[fingerprint])
+        if found and found["split"][:8] not in splits[text]:
+            splits[text].append(found["split"][:8])
+    lines = []
+    for text, of in names.items():
+        whose = f" of {', '.join(of)}" if len(names) > 1 else ""
+        digests = ", ".join(splits[text])
+        split = f" Split{'s' if len(splits[text]) > 1 else ''} {digests}." if digests else ""
+        lines.append(f"Audit{whose}: {text}{split}")
+    return " ".join(lines)
 
 
 def warnings_of(finished: Sequence[TrialFacts], rows: Sequence[Row]) -> list[str]:

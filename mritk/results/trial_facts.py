@@ -45,7 +45,7 @@ class Tested:
     @classmethod
     def of(cls, test: Predictions, task: Task) -> Tested:
         """Return that of stored predictions."""
-        kept = np.ones(len(test.id), dtype=bool) if test.clean is None else test.clean
+        kept = test.known_clean
         classes = np.unique(test.target[kept]) if task.classes else ()
         return cls(
             tuple(sorted(test.id)),

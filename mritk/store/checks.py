@@ -9,6 +9,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from mritk.errors import DataError
 from mritk.evaluate.cases import case_scores
 from mritk.evaluate.metric import Value
 from mritk.evaluate.metrics import metrics_of
@@ -83,6 +84,8 @@ def _predictions(record: TrialRecord) -> Iterator[Check]:
         shape = record.task.score_shape(len(predictions.id))
         if predictions.score.shape != shape:
             wrong.append(f"scores have shape {predictions.score.shape}, not {shape}")
+        elif tuple(predictions.cases) != tuple(record.task.columns):
+            wrong.append(f"scores of cases are {', '.join(predictions.cases) or 'not named'}")
         elif not predictions.cases and not np.isfinite(predictions.score).all():
             wrong.append("some scores are NaN or infinite")
         elif predictions.masks is not None and predictions.references is not None:
@@ -99,7 +102,11 @@ def _cases(task: Task, predictions: Predictions) -> Iterator[str]:
         yield f"{len(maps)} predicted and {len(references)} true label maps are stored"
         return
     for row, name in enumerate(predictions.id):
-        found = case_scores(task, maps[row], references[row], references.spacing_of(row))
+        try:
+            found = case_scores(task, maps[row], references[row], references.spacing_of(row))
+        except DataError as error:
+            yield f"the label maps of {name} do not fit: {error}"
+            return
         if not np.allclose(found, predictions.score[row], rtol=0, atol=1e-9, equal_nan=True):
             yield f"the scores of {name} are not those of its label maps"
             return

@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from mritk.data.rank import is_volume
 from mritk.data.samples import Samples
 from mritk.method import Epoch
 from mritk.protocol.evaluation import evaluation_fingerprint
@@ -59,6 +60,11 @@ class Predictions:
         if len(self.unit) != len(self.id):
             pairs = zip(self.patient, self.id, strict=True)
             self.unit = [f"patient {patient}" if patient else name for patient, name in pairs]
+
+    @property
+    def known_clean(self) -> np.ndarray:
+        """``clean``, (N,) bool; all samples where that is unknown."""
+        return np.ones(len(self.id), dtype=bool) if self.clean is None else self.clean
 
     def only(self, rows: np.ndarray) -> Predictions:
         """Return those of ``rows``: positions in that order, or a mask of N truth values."""
@@ -164,6 +170,12 @@ class TrialRecord(TrialIdentity):
     provenance: dict[str, Any] = field(default_factory=dict)
     cost: dict[str, float] = field(default_factory=dict)
     failure: Failure | None = None
+
+    @property
+    def volumes(self) -> bool | None:
+        """Whether samples are volumes, not images; None where its file does not tell."""
+        dims = self.provenance.get("input_contract", {}).get("spatial_dims")
+        return None if dims is None else is_volume(dims)
 
 
 @lru_cache(maxsize=256)

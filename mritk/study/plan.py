@@ -36,6 +36,7 @@ from mritk.study.refusals import (
     require_folds,
     require_learnable,
     require_selection,
+    require_size,
 )
 from mritk.study.rehearsal import Rehearsal, without_weights
 from mritk.trial import OpenDataset, Plan, Trial
@@ -219,6 +220,8 @@ class Planner:
         for candidate in candidates:
             augmentation = candidate.augmentation
             require_fit(record, samples, candidate.backbone, augmentation, self.registry)
+            if candidate.backbone is not None:
+                require_size(samples, candidate.backbone, protocol)
             if augmentation.apply is not None and not method.uses_augmentation:
                 raise UsageError(
                     f"method {method.name} does not support augmentation {augmentation.name!r}; "

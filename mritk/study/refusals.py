@@ -7,7 +7,8 @@ from contextlib import suppress
 from shlex import quote
 
 from mritk.backbone import Backbone
-from mritk.data.rank import is_volume
+from mritk.data.grid import size_text
+from mritk.data.rank import is_volume, of_rank
 from mritk.data.samples import Samples
 from mritk.errors import DataError, MritkError, UsageError
 from mritk.evaluate.metrics import find_metric
@@ -59,6 +60,26 @@ def require_fit(
             f"augmentation {augmentation.name} does not transform {KINDS[dims]}, but {held}; "
             f"use --augmentation none"
         )
+
+
+def require_size(samples: Samples, backbone: Backbone, protocol: Protocol) -> None:
+    """Refuse a size that a network for one size alone does not take.
+
+    Raises:
+        UsageError: The protocol has another size.
+    """
+    dims, contract = samples.spatial_dims, backbone.input
+    key = of_rank(dims, "image_size", "volume_size")
+    size: int | None = getattr(protocol, key)
+    if size is None or not contract.fixed or contract.takes(size):
+        return
+    remedy = "another backbone"
+    if isinstance(contract.size, int):
+        remedy = f"--vary {key}={contract.size}, or another backbone"
+    raise UsageError(
+        f"{backbone.name} takes {KINDS[dims]} of size {size_text(contract.size)} only, but "
+        f"protocol {protocol.name} has {key} = {size}; use {remedy}"
+    )
 
 
 def require_learnable(

@@ -45,7 +45,7 @@ class FineTuning:
         """Return the features of the backbone, (N, D) float32, without views of test time."""
         training, setup = self.training, self._setup
         with repeatable(setup.device, deterministic=setup.deterministic):
-            images, at_once = training.inputs.resident(subset), self._recipe.eval_batch_size
+            images, at_once = training.inputs.resident(subset), training.evaluated_at_once
             return training.inputs.evaluate(self.network.backbone, images, at_once).cpu().numpy()
 
     @property

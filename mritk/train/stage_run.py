@@ -10,7 +10,7 @@ from typing import Any
 import torch
 
 from mritk.batches.mixing import Mixing
-from mritk.batches.resident import shuffled
+from mritk.batches.order import epoch_batches, steps_of
 from mritk.machine.seeding import seed_draws
 from mritk.model.network import BACKBONE
 from mritk.probe.frozen_features import FrozenFeatures
@@ -46,8 +46,10 @@ class StageRun:
         self._optimiser = build_optimiser(
             self._network, self.stage, blocks, capturable=self._graphs_wanted
         )
-        steps = len(self._rows(0))
-        self._schedule = Schedule(self._optimiser, self.stage, steps * self.stage.epochs)
+        steps = steps_of(
+            len(training.train), recipe.batch_size, self.stage.epochs, recipe.last_batch
+        )
+        self._schedule = Schedule(self._optimiser, self.stage, steps)
         self._average = MovingAverage(self._network, recipe.average) if recipe.average else None
         self._mixing = Mixing(recipe.mixup, recipe.cutmix)
         self._features = self._frozen_features(progress.changed)
@@ -127,8 +129,8 @@ class StageRun:
     def _rows(self, epoch: int) -> list[torch.Tensor]:
         """Return the row numbers of the batches of an epoch."""
         recipe, seed = self.training.recipe, self.training.setup.seed
-        keep = recipe.last_batch == "keep"
-        return shuffled(len(self.training.train), recipe.batch_size, seed, epoch, keep_last=keep)
+        count, size = len(self.training.train), recipe.batch_size
+        return epoch_batches(count, size, seed, epoch, last_batch=recipe.last_batch)
 
     def _targets_of(self, batches: Sequence[torch.Tensor]) -> Sequence[torch.Tensor]:
         """Return the targets of each batch, gathered at once: row numbers travel to the device."""

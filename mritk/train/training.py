@@ -56,13 +56,19 @@ class Training:
         """Images of a step, of which there may be fewer than the recipe asks for."""
         return min(self.recipe.batch_size, len(self.train))
 
+    @property
+    def evaluated_at_once(self) -> int:
+        """Images of a batch of evaluation: where shapes cost, as many as in a step."""
+        at_once = self.recipe.eval_batch_size
+        return min(at_once, self.batch_size) if self.inputs.one_shape else at_once
+
     def compute(self, images: torch.Tensor) -> torch.Tensor:
         """Return the float32 outputs of a training step for images (N, C, *spatial) in [0, 1]."""
         return self.inputs.compute(self.forward, images)
 
     def evaluate(self, images: Images) -> torch.Tensor:
         """Return the float32 outputs for all images, in evaluation mode."""
-        return self.inputs.evaluate(self.network, images, self.recipe.eval_batch_size)
+        return self.inputs.evaluate(self.network, images, self.evaluated_at_once)
 
 
 def prepare(setup: Setup) -> Training:

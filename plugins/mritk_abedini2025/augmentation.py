@@ -56,4 +56,6 @@ def _matrices(images: torch.Tensor, generator: torch.Generator) -> torch.Tensor:
 
 def _uniform(images: torch.Tensor, generator: torch.Generator, half: float) -> torch.Tensor:
     """Return (N,) draws from [-half, half], on the device of the images."""
-    return ((2 * torch.rand(len(images), generator=generator) - 1) * half).to(images)
+    return ((2 * torch.rand(len(images), generator=generator) - 1) * half).to(
+        images, non_blocking=True
+    )

@@ -26,7 +26,7 @@ def random_poses(
     shifts = [2 * uniform(volumes, generator, ranges.shift) for _ in range(3)]
     turned = rotations(*angles) / zoom.reshape(-1, 1, 1)
     # Positions are shares of the sides, in the order x, y, z: the last axis first.
-    sides = torch.tensor(volumes.shape[:1:-1], dtype=turned.dtype, device=turned.device)
+    sides = torch.tensor(volumes.shape[:1:-1]).to(turned, non_blocking=True)
     turned = turned * (sides / sides.unsqueeze(1))
     return torch.cat([turned, torch.stack(shifts, dim=1).unsqueeze(2)], dim=2)
 

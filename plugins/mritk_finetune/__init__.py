@@ -52,7 +52,7 @@ def mritk_protocols() -> Iterator[ProtocolFile]:
 def mritk_benchmarks() -> Iterator[BenchmarkFile]:
     """Yield the benchmark of ``mritk run`` without options."""
     text = partial(packaged_text, __package__, "benchmarks", "quickstart.toml")
-    yield BenchmarkFile("quickstart", text, summary="two networks on the embedded phantom")
+    yield BenchmarkFile("quickstart", text, summary="pixels against a pretrained network")
 
 
 def read_protocol_text(name: str) -> str:

@@ -81,7 +81,8 @@ class ManifestOptions(TableOptions):
 
     Attributes:
         labels: Names of the values 0, 1, … of the label maps in the column ``mask``, with ``/``
-            between them; the first is background. Empty: a label or a number is predicted.
+            between them; the first is background, and ``-`` is a value that is not evaluated.
+            Empty: a label or a number is predicted.
     """
 
     labels: str = ""

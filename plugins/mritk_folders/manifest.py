@@ -32,7 +32,13 @@ logger = logging.getLogger("mritk")
 
 TARGETS = ("label", "target")
 MASK = "mask"
+NOT_EVALUATED = "-"  # a value that is no region, such as 3, which maps of BraTS do not have
 COLUMNS = ("path", *TARGETS, "patient", "site", "source", "split")
+
+LABELS_FOR_MASKS = (
+    " it, or predict the label maps in the column mask with ,labels=background/NAME/…, the names "
+    "of their values 0, 1, …"
+)
 
 # Other words for a patient.
 SYNONYMS = {"subject": "patient", "participant": "patient"}
@@ -46,8 +52,8 @@ def read_manifest(
     The columns are ``path`` and one of ``label`` and ``target``, and as far as they are known
     ``patient``, ``site``, ``source`` and ``split``, in any order and case. A column that is there
     is complete. Other columns are left aside with a warning, unless they look like a misspelt one,
-    or ``covariates`` names them; these may have gaps. With ``labels``, the target is a label map,
-    whose path stands in the column ``mask``.
+    or ``covariates`` names them; only these may have gaps. With ``labels``, the target is a label
+    map, whose path stands in the column ``mask``.
     Paths are relative to the folder of the manifest, or absolute ones of files below it, written
     with ``/`` or backslashes; relative to that folder they are the ids of the samples. ``split``
     holds ``train``, ``val`` and ``test`` in any usual spelling.
@@ -66,12 +72,14 @@ def read_manifest(
     further = named_columns(options.covariates.lower())
     require_columns(further, table.columns, file)
     target = _check_columns(table, further, maps=bool(options.labels))
-    _check_complete(table, {*COLUMNS, *([MASK] if options.labels else [])} - {*further})
+    # A column of targets that is not predicted may be a covariate like others.
+    aside = ({*TARGETS} - {target}) & {*further}
+    _check_complete(table, {*COLUMNS, target} - aside)
     names = _names(table)
     cells = [row.cells for row in table.rows]
     task: Task
     if options.labels:
-        task, targets = Segmentation(named_columns(options.labels)), np.empty(0)
+        task, targets = _segmentation(named_columns(options.labels)), np.empty(0)
     else:
         task, targets = read_targets(
             [row[target] for row in cells], options.task, "", f"{file}: column {target}"
@@ -91,6 +99,19 @@ def read_manifest(
     ).samples(options.slices)
 
 
+def _segmentation(names: Sequence[str]) -> Segmentation:
+    """Return the task of label maps with these labels; those called ``-`` are no region."""
+    labels = [
+        f"value {value}" if name == NOT_EVALUATED else name for value, name in enumerate(names)
+    ]
+    regions = {
+        label: (label,)
+        for label, name in zip(labels[1:], names[1:], strict=True)
+        if name != NOT_EVALUATED
+    }
+    return Segmentation(tuple(labels), regions)
+
+
 def _column(table: TextTable, name: str) -> list[str] | None:
     return [row.cells[name] for row in table.rows] if name in table.columns else None
 
@@ -105,7 +126,8 @@ def _check_columns(table: TextTable, further: Sequence[str], *, maps: bool) -> s
     if "path" not in table.columns or not targets:
         first = of_targets[0]
         absent = "path" if targets else first if "path" in table.columns else f"path and {first}"
-        raise DataError(f"{table.path} has no column {absent}; {found}; rename or add")
+        instead = "" if maps or MASK not in table.columns else LABELS_FOR_MASKS
+        raise DataError(f"{table.path} has no column {absent}; {found}; rename or add{instead}")
     if len(targets) > 1:
         raise DataError(f"{table.path} has both columns label and target; keep one")
     for name in unknown:
@@ -117,7 +139,8 @@ def _check_columns(table: TextTable, further: Sequence[str], *, maps: bool) -> s
     if unknown:
         logger.warning(
             "%s: columns %s are ignored; supported: %s, and others by ,covariates=%s",
-            *(table.path.name, ", ".join(unknown), ", ".join(COLUMNS), "/".join(unknown)),
+            *(table.path.name, ", ".join(unknown), ", ".join(COLUMNS)),
+            "/".join((*further, *unknown)),
         )
     return targets[0]
 

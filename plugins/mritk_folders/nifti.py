@@ -105,6 +105,23 @@ def read_spacing(path: Path) -> tuple[float, ...] | None:
         return along[2], along[1], along[0]
 
 
+def read_corners(path: Path) -> np.ndarray:
+    """Return where the corner voxels of :func:`read_volume` lie in mm, (8, 3) float64.
+
+    Raises:
+        DataError: The header cannot be read, or defines no orientation.
+    """
+    with _opened(path) as stream:
+        header = _header(stream)
+        shape, affine = _shape(header), header.get_best_affine()
+        orientation = nib.io_orientation(affine)
+        to_mm = MILLIMETRES.get(header.get_xyzt_units()[0], 1.0)
+        canonical = affine @ nib.orientations.inv_ornt_aff(orientation, shape)
+        sides = np.asarray(shape)[np.argsort(orientation[:, 0])]
+        corners = np.stack(np.meshgrid(*[(0, side - 1) for side in sides]), -1).reshape(-1, 3)
+        return np.asarray(nib.affines.apply_affine(canonical, corners) * to_mm)
+
+
 @contextmanager
 def _opened(path: Path) -> Iterator[BufferedReader | gzip.GzipFile]:
     """Open a file, unpacked if it is compressed; errors become one line for a person."""

@@ -88,9 +88,18 @@ class ScanTable:
                 f"{called} contains images such as {self.names[0]}, which have no slices; remove "
                 f"slices={slices}"
             )
-        if self.masks is not None and (kind is Kind.IMAGE or slices):
+        if self.masks is not None and kind is Kind.IMAGE:
+            raise DataError(
+                f"{called} lists label maps of images such as {self.names[0]}, but a manifest "
+                "takes label maps of NIfTI volumes only; write a dataset plugin with read_target"
+            )
+        if self.masks is not None and slices:
             raise DataError(f"{called} lists label maps, which are of volumes; remove slices")
         self._refuse_dangling_links()
+        if self.masks is not None:
+            from mritk_folders.mask_place import refuse_masks_elsewhere
+
+            refuse_masks_elsewhere(self.folder, self.names, self.masks)
         paths = [self.folder / name for name in self.names]
         if not slices:
             return self._repeated(

@@ -101,8 +101,17 @@ def deform(
     return Head(anatomy, points, linear)
 
 
-def push_aside(head: Head, centre: np.ndarray, radii: np.ndarray, strength: float) -> np.ndarray:
+def push_aside(
+    head: Head,
+    centre: np.ndarray,
+    radii: np.ndarray,
+    strength: float,
+    *,
+    where: np.ndarray | None = None,
+) -> np.ndarray:
     """Return the head's points after a mass has grown from ``centre``, float32 (3, X, Y, Z).
+
+    With a boolean volume ``where`` only those of its N voxels, (3, N).
 
     The mass is an ellipsoid of ``radii`` in mm. Tissue keeps its volume: what was at a relative
     radius ``a`` is now at ``(a**3 + strength)**(1/3)``, with ``strength`` in [0, 1); 0 replaces
@@ -112,10 +121,12 @@ def push_aside(head: Head, centre: np.ndarray, radii: np.ndarray, strength: floa
         (axis - np.float32(centre[d])) / np.float32(radii[d])
         for d, axis in enumerate(head.anatomy.axes())
     ]
+    if where is not None:
+        offset = [np.broadcast_to(part, head.anatomy.shape)[where] for part in offset]
     radius2 = offset[0] ** 2 + offset[1] ** 2 + offset[2] ** 2 + np.float32(1e-6)
     was = np.cbrt(np.maximum(1 - np.float32(strength) * radius2**-1.5, 0))
     inward = (was - 1) * np.exp(-radius2 / 9)
-    points = head.points.copy()
+    points = head.points.copy() if where is None else head.points[:, where]
     for e in range(3):
         shift = inward * (offset[e] * np.float32(radii[e]))
         for d in range(3):
@@ -124,25 +135,24 @@ def push_aside(head: Head, centre: np.ndarray, radii: np.ndarray, strength: floa
 
 
 def sample(
-    template: np.ndarray,
-    points: np.ndarray,
-    anatomy: Anatomy,
-    *,
-    where: np.ndarray | None = None,
-    outside: float = 0.0,
+    template: np.ndarray, points: np.ndarray, anatomy: Anatomy, *, outside: float = 0.0
 ) -> np.ndarray:
-    """Return a template map at ``points`` in mm by trilinear interpolation, float32 (X, Y, Z).
+    """Return a template map at ``points`` in mm by trilinear interpolation.
 
-    Voxels that the boolean volume ``where`` leaves out, and points outside the template, are
-    ``outside``.
+    Points are (3, …), the result is float32 (…). Points outside the template are ``outside``.
     """
-    flat = points.reshape(3, -1) if where is None else points[:, where]
-    voxels = (flat - anatomy.origin.astype(np.float32)[:, None]) / np.float32(anatomy.resolution)
+    return interpolate(template, in_voxels(points, anatomy), outside=outside)
+
+
+def in_voxels(points: np.ndarray, anatomy: Anatomy) -> np.ndarray:
+    """Return ``points`` (3, …) in mm as fractional voxel indices of the template, float32."""
+    origin = anatomy.origin.astype(np.float32).reshape(3, *[1] * (points.ndim - 1))
+    return np.asarray((points - origin) / np.float32(anatomy.resolution))
+
+
+def interpolate(template: np.ndarray, voxels: np.ndarray, *, outside: float = 0.0) -> np.ndarray:
+    """Return a template map at fractional ``voxels`` (3, …), as :func:`sample` does."""
     values = map_coordinates(
         template, voxels, output=np.float32, order=1, mode="constant", cval=outside
     )
-    if where is None:
-        return np.asarray(values).reshape(points.shape[1:])
-    result = np.full(points.shape[1:], outside, dtype=np.float32)
-    result[where] = values
-    return result
+    return np.asarray(values)

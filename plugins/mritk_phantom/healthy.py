@@ -71,15 +71,30 @@ def _distance(anatomy: Anatomy, line: list[tuple[int, int, int]]) -> np.ndarray:
 
 
 def add_uptake(
-    rng: np.random.Generator, signal: np.ndarray, head: Head, points: np.ndarray, factor: float
+    rng: np.random.Generator,
+    signal: np.ndarray,
+    head: Head,
+    points: np.ndarray,
+    factor: float,
+    *,
+    where: np.ndarray | None = None,
 ) -> None:
     """Brighten, in place, the healthy structures of a head whose tissue now lies at ``points``.
 
-    ``factor`` is the uptake of the scanner's site; ``signal`` is float32 (X, Y, Z).
+    Args:
+        rng: The randomness of this step.
+        signal: float32 (X, Y, Z).
+        head: Without deformation by a mass.
+        points: (3, X, Y, Z) mm of the template.
+        factor: The uptake of the scanner's site.
+        where: If given, a boolean volume of N voxels; ``signal`` is then (N,), ``points`` (3, N).
     """
-    anatomy = head.anatomy
+    anatomy, depth = head.anatomy, head.depth
     labels = _nearest(uptake_map(anatomy), points, anatomy)
-    patchy = 1 + 0.25 * smooth_noise(rng, anatomy.shape, anatomy.resolution, 6.0)
+    noise = smooth_noise(rng, anatomy.shape, anatomy.resolution, 6.0)
+    if where is not None:
+        depth, noise = depth[where], noise[where]
+    patchy = 1 + 0.25 * noise
     spread = {SINUS: (0.8, 1.5), CHOROID: (0.4, 1.4), CAVERNOUS: (0.6, 1.4), GLAND: (0.8, 1.5)}
     spread[ARTERY] = (0.5, 1.6)
     table = np.zeros(6, dtype=np.float32)
@@ -88,7 +103,7 @@ def add_uptake(
     bright = table[labels] * patchy
     # Choroid plexus fills only part of the ventricles.
     bright[(labels == CHOROID) & (patchy < rng.uniform(1.0, 1.4))] = 0
-    dura = (head.depth > 0) & (head.depth < 2.0) & (patchy > rng.uniform(0.9, 1.5))
+    dura = (depth > 0) & (depth < 2.0) & (patchy > rng.uniform(0.9, 1.5))
     bright[dura] = factor * rng.uniform(0.4, 1.1)
     np.maximum(signal, bright, out=signal, where=labels != CHOROID)
     signal += np.where(labels == CHOROID, bright * np.float32(0.6), 0)

@@ -10,7 +10,14 @@ import numpy as np
 from mritk_phantom import glioma, meningioma, pituitary
 from mritk_phantom.anatomy import load_anatomy
 from mritk_phantom.cohort import Patient
-from mritk_phantom.deformation import Head, deform, push_aside, sample, smooth_noise
+from mritk_phantom.deformation import (
+    Head,
+    deform,
+    in_voxels,
+    interpolate,
+    push_aside,
+    smooth_noise,
+)
 from mritk_phantom.healthy import add_findings, add_uptake
 from mritk_phantom.lesion import Form, grow, paint
 from mritk_phantom.recipe import CLASSES, Recipe
@@ -82,14 +89,14 @@ def _signal(
 ) -> tuple[np.ndarray, np.ndarray]:
     """Return the noiseless signal, float32 (X, Y, Z), and the lesion labels, uint8 (X, Y, Z)."""
     anatomy = head.anatomy
-    points = head.points
-    if form is not None:
-        points = push_aside(head, form.centre, form.radii, form.mass_effect)
     near = head.depth > MARGIN
-    grey, white, texture = (
-        sample(template, points, anatomy, where=near)
-        for template in (anatomy.grey, anatomy.white, anatomy.texture)
-    )
+    if form is None:
+        points = head.points[:, near]
+    else:
+        points = push_aside(head, form.centre, form.radii, form.mass_effect, where=near)
+    voxels = in_voxels(points, anatomy)
+    templates = (anatomy.grey, anatomy.white, anatomy.texture)
+    grey, white, texture = (interpolate(template, voxels) for template in templates)
     rng = patient.generator(TISSUE)
     # The template is an average of many heads; one head has crisper borders between its tissues.
     sharp = rng.uniform(1.2, 1.8)
@@ -97,17 +104,27 @@ def _signal(
     shares = [np.power(share, np.float32(sharp)) for share in (grey, white, fluid)]
     total = shares[0] + shares[1] + shares[2]
     brightness = (site.grey + rng.normal(0, 0.025), 1.0, site.fluid + rng.normal(0, 0.025))
-    signal = sum(np.float32(b) * share for b, share in zip(brightness, shares, strict=True)) / total
-    signal += np.float32(rng.uniform(0.5, 1.0)) * texture
-    signal *= 1 + np.float32(0.03) * smooth_noise(rng, anatomy.shape, anatomy.resolution, 5.0)
-    add_uptake(patient.generator(UPTAKE), signal, head, points, site.uptake)
+    tissue = sum(np.float32(b) * share for b, share in zip(brightness, shares, strict=True)) / total
+    tissue += np.float32(rng.uniform(0.5, 1.0)) * texture
+    uneven = smooth_noise(rng, anatomy.shape, anatomy.resolution, 5.0)[near]
+    tissue *= 1 + np.float32(0.03) * uneven
+    add_uptake(patient.generator(UPTAKE), tissue, head, points, site.uptake, where=near)
+    signal = _in_volume(tissue, near)
     add_findings(patient.generator(FINDINGS), signal, head)
     labels = np.zeros(anatomy.shape, dtype=np.uint8)
     if tumour is not None and form is not None:
         rng = patient.generator(LOOK)
-        look = tumour.look(rng, form, white[form.window], site.uptake, anatomy.resolution)
+        along = _in_volume(white, near)[form.window]
+        look = tumour.look(rng, form, along, site.uptake, anatomy.resolution)
         paint(signal, labels, form, look, oedema=rng.uniform(0.4, 0.55))
     return signal, labels
+
+
+def _in_volume(values: np.ndarray, where: np.ndarray) -> np.ndarray:
+    """Return a float32 volume with ``values`` (N,) in the N voxels of ``where``, and 0 around."""
+    volume = np.zeros(where.shape, dtype=np.float32)
+    volume[where] = values
+    return volume
 
 
 def _strip(rng: np.random.Generator, head: Head, signal: np.ndarray) -> np.ndarray:

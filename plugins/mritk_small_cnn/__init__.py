@@ -1,9 +1,10 @@
-"""``small_cnn`` and ``small_cnn3d``: small networks without pretraining, as humble baselines.
+"""``small_cnn``, ``small_cnn3d`` and ``linear_pixels``: humble baselines without pretraining.
 
 ``small_cnn`` has four blocks of convolution, BatchNorm, ReLU and pooling with 32, 64, 128 and 256
 channels, then global average pooling: 388,896 trainable values and features of shape (N, 256). It
 takes images of any size from 32 px. ``small_cnn3d`` takes volumes, see
-:mod:`mritk_small_cnn.volumes`. The plugin is also the shortest example of a backbone.
+:mod:`mritk_small_cnn.volumes`. ``linear_pixels`` is no network at all, see
+:mod:`mritk_small_cnn.linear_pixels`. The plugin is also the shortest example of a backbone.
 """
 
 from __future__ import annotations
@@ -21,12 +22,18 @@ WIDTHS = (32, 64, 128, 256)
 
 @hookimpl
 def mritk_backbones() -> Iterator[Architecture]:
-    """Yield ``small_cnn`` for images and ``small_cnn3d`` for volumes."""
+    """Yield ``small_cnn`` and ``linear_pixels`` for images, ``small_cnn3d`` for volumes."""
     yield Architecture(
         "small_cnn",
         build,
         InputContract(None, (0.5, 0.5, 0.5), (0.5, 0.5, 0.5)),
         summary="4 convolutional blocks, 256 features, no pretrained weights",
+    )
+    yield Architecture(
+        "linear_pixels",
+        lazy("mritk_small_cnn.linear_pixels:build"),
+        InputContract(None, (0.5, 0.5, 0.5), (0.5, 0.5, 0.5), minimum=1),
+        summary="32 × 32 grey pixels for a linear head: logistic regression as a baseline",
     )
     yield Architecture(
         "small_cnn3d",

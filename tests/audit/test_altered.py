@@ -14,8 +14,9 @@ from benchmarks.audit.plants import ALTERED, OTHERS
 from mritk.audit import explain
 from mritk.audit.altered import LIKELY, Pictures, altered_copies, named
 from mritk.audit.explain import AS_IS, ENHANCED, LOCAL, SURE, Explained, explained
-from mritk.audit.nearest import coarsest, nearest
+from mritk.audit.nearest import coarsest
 from mritk.audit.register import (
+    coarse_structure,
     halved,
     identities,
     locally_normalised,
@@ -24,7 +25,6 @@ from mritk.audit.register import (
     warped,
 )
 from mritk.audit.signature import signature
-from mritk.audit.symmetry import symmetries
 from tests.audit.conftest import make_heads
 
 
@@ -55,27 +55,53 @@ def test_registration_recovers_turn_zoom_and_shift_whatever_the_contrast(picture
     fixed = pictures.astype(np.float32)
     moving = 0.6 * fixed + 50
     seen, _ = warped(fixed, np.tile(move, (6, 1, 1)))
-    maps, correlation = roughly_registered(halved(halved(seen)), halved(halved(moving)))
+    nearby = np.tile(move + affine(2, 0.97, 0.02) - affine(0, 1, 0), (6, 1, 1))
+    maps, correlation = roughly_registered(coarsely(seen), coarsely(moving), nearby)
     maps, finer = refined(halved(seen), halved(moving), maps)
     maps, finest = refined(seen, moving, maps)
     assert min(correlation.min(), finer.min(), finest.min()) > 0.85
     assert np.abs(maps - move).max() < 0.004, "half a pixel of 128"
 
 
+def coarsely(pictures) -> np.ndarray:
+    """(P, 32, 32) float32, as pictures of 128 pixels are compared first."""
+    return coarse_structure(halved(halved(pictures.astype(np.float32))))
+
+
 def test_registration_of_strangers_stays_within_its_limits(pictures):
-    small = halved(halved(pictures.astype(np.float32)))
-    maps, correlation = roughly_registered(small[:3], small[3:])
+    small = coarsely(pictures)
+    maps, correlation = roughly_registered(small[:3], small[3:], identities(3))
     assert np.abs(maps - identities(3)).max() <= 0.3 + 1e-9
     assert correlation.max() < 0.8
 
 
 def test_one_picture_is_registered_with_several_as_with_each(pictures):
-    small = halved(halved(pictures.astype(np.float32)))
+    small = coarsely(pictures)
     which = np.array([1, 0, 1])
-    shared, alike = roughly_registered(small[:2], small[2:5], which)
-    alone, alike_alone = roughly_registered(small[which], small[2:5])
+    shared, alike = roughly_registered(small[:2], small[2:5], identities(3), which)
+    alone, alike_alone = roughly_registered(small[which], small[2:5], identities(3))
     np.testing.assert_allclose(shared, alone, atol=1e-4)
     np.testing.assert_allclose(alike, alike_alone, atol=1e-4)
+
+
+def test_a_border_that_is_left_out_is_no_part_of_what_is_compared(pictures):
+    """The middle of a picture is the same whether its border is computed or not."""
+    maps = np.tile(affine(3, 0.9, 0.02), (6, 1, 1))
+    whole, inside = warped(pictures.astype(np.float32), maps)
+    middle, within = warped(pictures.astype(np.float32), maps, 10)
+    np.testing.assert_allclose(middle, whole[:, 10:-10, 10:-10], atol=1e-3)
+    assert (within <= inside[:, 10:-10, 10:-10]).all()
+    assert not within.all()
+
+
+def test_a_head_that_is_cut_off_is_recognised_at_the_coarsest_level(heads):
+    """Along the cut it is normalised otherwise than the whole head, which must not count."""
+    tight = [Image.fromarray(head[12:-12, 16:-16]) for head in heads[:6]]
+    cut = [Image.fromarray(ALTERED["cropped by 8 % on every side"](np.asarray(t))) for t in tight]
+    whole, parts = (np.stack([np.asarray(t.resize((128, 128))) for t in s]) for s in (tight, cut))
+    starts = np.tile(affine(0, 1 / 1.19, 0), (6, 1, 1))
+    _, correlation = roughly_registered(coarsely(whole), coarsely(parts), starts)
+    assert correlation.min() > LIKELY[0]
 
 
 def test_local_normalisation_does_not_depend_on_contrast(pictures):
@@ -186,29 +212,6 @@ def test_a_lesion_is_a_place_that_is_not_explained(pictures):
     assert local.max() < 0.9
 
 
-def test_the_nearest_are_found_turned_and_magnified(pictures):
-    turned = ALTERED["turned by 5°"](pictures[1])
-    cropped = Image.fromarray(ALTERED["cropped by 8 % on every side"](pictures[2]))
-    mirrored = pictures[3][:, ::-1]
-    stack = np.stack([*pictures, turned, np.asarray(cropped.resize((128, 128))), mirrored])
-    found, symmetry = nearest(*coarsest(detailed(stack), np.arange(9)))
-    for copy, original in ((6, 1), (7, 2), (8, 3)):
-        assert original in found[copy]
-        assert copy in found[original]
-    place = found[8].tolist().index(3)
-    assert symmetries(2)[symmetry[8, place]].flipped == (1,)
-    assert not (found == np.arange(9)[:, None]).any(), "no picture is near itself"
-
-
-def test_blocks_of_pictures_give_what_all_at_once_give(pictures, monkeypatch):
-    small = coarsest(detailed(pictures), np.arange(6))
-    at_once = nearest(*small)
-    monkeypatch.setattr("mritk.audit.nearest.BLOCK", 4)
-    monkeypatch.setattr("mritk.audit.nearest.ACROSS", 5)
-    for blocked, whole in zip(nearest(*small), at_once, strict=True):
-        np.testing.assert_array_equal(np.sort(blocked), np.sort(whole))
-
-
 def test_progress_goes_to_the_end_and_one_picture_has_no_copy(pictures):
     told = []
     known = Pictures(detailed(pictures), np.tile([0.0, 1.0], (6, 2, 1)))
@@ -244,7 +247,8 @@ def test_equalised_copies_of_dim_pictures_are_found():
     signatures = [signature(p, 2) for p in (*dim, *map(ALTERED["equalised"], dim))]
     shown = np.stack([each.detail for each in signatures])
     small, _ = coarsest(shown, np.arange(10))
-    assert roughly_registered(small[:5], small[5:])[1].max() < LIKELY[0]
+    plain = coarse_structure(small)
+    assert roughly_registered(plain[:5], plain[5:], identities(5))[1].max() < LIKELY[0]
     known = Pictures(shown, np.array([each.box for each in signatures]))
     found = sorted(pair[:2] for pair in altered_copies(known, np.arange(10)))
     assert found == [(k, k + 5) for k in range(5)]
@@ -259,7 +263,7 @@ def test_altered_slices_do_not_pair_with_their_neighbours(kind, workspace):
 def test_pictures_that_have_nothing_in_common_are_given_up_at_the_coarsest_level():
     """Of noise no pair is hopeful, and nothing is left to be refined."""
     fixed, moving = np.random.default_rng(0).random((2, 5, 32, 32), dtype=np.float32)
-    maps, found = roughly_registered(fixed, moving)
+    maps, found = roughly_registered(fixed, moving, identities(5))
     assert maps.shape == (5, 2, 3)
     assert (np.abs(found) < 0.9).all()
-    assert roughly_registered(fixed[:0], moving[:0])[0].shape == (0, 2, 3)
+    assert roughly_registered(fixed[:0], moving[:0], identities(0))[0].shape == (0, 2, 3)

@@ -74,3 +74,14 @@ def test_modes_are_as_before_even_if_the_network_fails(inputs, images):
     assert net.training
     assert net[0].training
     assert not torch.is_inference_mode_enabled()
+
+
+def test_a_gpu_sees_batches_of_one_shape_and_gives_the_same_outputs(inputs, images, monkeypatch):
+    net, seen = network(), []
+    expected = inputs.evaluate(net, images, 5)
+    net.register_forward_pre_hook(lambda module, batch: seen.append(len(batch[0])))
+    monkeypatch.setattr(Inputs, "one_shape", True)
+    for at_once in (5, 12, 100):
+        seen.clear()
+        torch.testing.assert_close(inputs.evaluate(net, images, at_once), expected)
+        assert set(seen) == {at_once}

@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 import torch
 
-from mritk.batches.resident import ResidentImages, shuffled
+from mritk.batches.order import epoch_batches
+from mritk.batches.resident import ResidentImages
 from mritk.data.stored_images import StoredImages
 
 RNG = np.random.default_rng(0)
@@ -60,49 +61,6 @@ def test_in_order_yields_every_image_once_whatever_the_batch_size(batch_size):
     images = RNG.random((5, 2, 2)).astype(np.float32)
     np.testing.assert_array_equal(all_of(images, 2, batch_size)[:, 0].numpy(), images)
     assert len(ResidentImages(images, 2, "cpu")) == 5
-
-
-# -- order -------------------------------------------------------------------------------------
-
-
-def rows(*arguments):
-    return torch.cat(shuffled(*arguments)).tolist()
-
-
-def test_an_epoch_holds_every_row_once():
-    assert sorted(rows(12, 4, 0, 1)) == list(range(12))
-
-
-def test_the_order_is_a_function_of_seed_and_epoch():
-    first = rows(50, 10, 3, 7)
-    torch.manual_seed(1)
-    assert rows(50, 10, 3, 7) == first
-    assert rows(50, 10, 3, 8) != first
-    assert rows(50, 10, 4, 7) != first
-
-
-def test_drawing_an_order_leaves_the_global_generator_alone():
-    before = torch.get_rng_state()
-    shuffled(50, 10, 0, 0)
-    assert torch.equal(torch.get_rng_state(), before)
-
-
-def test_an_incomplete_batch_is_left_out_but_its_rows_come_in_other_epochs():
-    batches = shuffled(11, 4, 0, 1)
-    assert [len(batch) for batch in batches] == [4, 4]
-    seen = {row for epoch in range(20) for row in rows(11, 4, 0, epoch)}
-    assert seen == set(range(11))
-
-
-@pytest.mark.parametrize(("count", "sizes"), [(8, [4, 4]), (4, [4]), (3, [3]), (1, [1]), (5, [4])])
-def test_sizes_of_batches(count, sizes):
-    assert [len(batch) for batch in shuffled(count, 4, 0, 0)] == sizes
-
-
-def test_an_incomplete_last_batch_is_kept_on_request():
-    batches = shuffled(11, 4, 0, 1, keep_last=True)
-    assert [len(batch) for batch in batches] == [4, 4, 3]
-    assert torch.cat(batches[:2]).tolist() == rows(11, 4, 0, 1), "the others are the same"
 
 
 # -- too large for memory ----------------------------------------------------------------------
@@ -209,7 +167,7 @@ def test_no_batches_of_no_images():
 def test_a_gpu_gets_the_batches_that_a_cpu_gets(tmp_path, monkeypatch, share):
     monkeypatch.setattr("mritk.batches.resident.MEMORY_SHARE", share)
     images = RNG.integers(0, 256, (300, 32, 32), dtype=np.uint8)
-    rows = shuffled(300, 16, 0, 0)
+    rows = epoch_batches(300, 16, 0, 1)
     near = list(ResidentImages(images, 2, "cpu").batches(rows))
     for given in (images, on_disk(images, tmp_path)):
         far = ResidentImages(given, 2, "cuda:0")

@@ -15,7 +15,7 @@ import pytest
 from sklearn.metrics import roc_auc_score
 from statsmodels.stats.contingency_tables import mcnemar
 
-from mritk import Classification, Regression
+from mritk import Classification, Regression, Segmentation
 from mritk.evaluate.corrected_t import corrected_t
 from mritk.method import Epoch
 from mritk.results.analysis import Analysis
@@ -470,6 +470,50 @@ def test_too_few_datasets_or_two_versions_of_one_are_refused(mritk, three_rows, 
     assert "requires at least 5; there are 1" in ended.err
     store(made_trial("best", 0.9, dataset_fingerprint="e" * 64, seed=7))
     assert "several tables of bands" in mritk("differences", three_rows, "--across=datasets").err
+
+
+def test_by_class_a_difference_is_that_of_recalls(mritk, three_rows):
+    by_class = ("--by", "class", "--baseline", "worst", GIVEN)
+    ended = mritk("differences", three_rows, *by_class)
+    assert ended.code == 2
+    assert "a mean over classes, but --by class divides samples by class" in ended.err
+    tables = as_json(mritk, three_rows, *by_class, "--metric", "accuracy")
+    recalls = {}
+    for record in ResultsFolder(three_rows).trials():
+        test = record.predictions["test"]
+        hit = test.score.argmax(axis=1) == test.target
+        recalls[record.backbone] = [hit[test.target == k].mean() for k in range(2)]
+    for k, table in enumerate(tables):
+        assert table["class"] == "ab"[k]
+        found = {pair["first"]: pair["difference"] for pair in table["pairs"]}
+        expected = {n: r[k] - recalls["worst"][k] for n, r in recalls.items() if n != "worst"}
+        assert found == pytest.approx(expected)
+    told = (*by_class, "--metric=accuracy", "--format=csv")
+    lines = csv.DictReader(io.StringIO(mritk("differences", three_rows, *told).out))
+    assert [line["table"] for line in lines] == ["class a", "class a", "class b", "class b"]
+
+
+@pytest.mark.parametrize(("absent", "code"), [([2], 0), ([3], 2)])
+def test_distances_of_other_cases_are_not_ranked_across_datasets(mritk, store, absent, code):
+    task, none = Segmentation(("background", "tumour")), [""] * 6
+
+    def of_cases(row, dataset, lost):
+        score = np.random.default_rng(dataset).uniform(row + 1, 9, (6, 2))
+        score[lost] = 0.0, np.nan
+        ids = [f"case {number}" for number in range(6)]
+        test = Predictions(ids, ids, none, none, np.zeros(6), score, cases=task.columns)
+        named = {"dataset": f"set{dataset}", "dataset_fingerprint": str(dataset) * 64}
+        return record_of(test, f"net{row}", task, **named)
+
+    lost = {(2, 4): absent}  # of one row on one dataset; as many as the others lack there
+    folder = store(
+        *(of_cases(row, d, lost.get((row, d), [2])) for row in range(3) for d in range(5))
+    )
+    ended = mritk("differences", folder, "--across", "datasets", "--metric", "hd95")
+    assert ended.code == code
+    if code:
+        assert "set4, net0 and net2: HD95 (mm) leaves out 2 cases of one row only" in ended.err
+        assert mritk("differences", folder, "--across", "datasets", "--metric", "dice").code == 0
 
 
 # -- misuse --------------------------------------------------------------------------------------

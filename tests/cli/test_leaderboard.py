@@ -117,6 +117,19 @@ def test_groups_stand_below_their_table(mritk, results):
         assert message in ended.err
 
 
+@pytest.mark.parametrize(
+    "option",
+    ["--groups site", "--by site", "--probe site", "--rows protocol", "--group-by seed"],
+)
+def test_what_has_no_meaning_for_differences_from_another_folder_is_refused(
+    mritk, tmp_path, option
+):
+    (tmp_path / "trials").mkdir()
+    ended = mritk("leaderboard", tmp_path, "--diff", tmp_path, *option.split())
+    assert ended.code == 2
+    assert f"--diff compares all trials row by row; remove {option.split()[0]}" in ended.err
+
+
 @pytest.mark.slow
 def test_a_temperature_changes_calibration_and_no_decision(mritk, results):
     (plain,) = tables(mritk, results, "--metric", "accuracy", "--metric", "log_loss")

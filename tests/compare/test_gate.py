@@ -16,6 +16,7 @@ from mritk.evaluate.comparison import Verdict
 from mritk.results.analysis import Analysis
 from mritk.store.trial_file import Predictions
 from mritk.tasks.classification import Classification
+from mritk.tasks.unlabelled import Unlabelled
 
 PATIENTS, IMAGES = 60, 3
 # Most tests are of one seed, and ask about these trained networks.
@@ -358,3 +359,12 @@ def test_several_protocols_of_one_backbone_are_paired_with_their_own(make_trial)
     assert found.pairs.added == ["tiny@scratch on bands, standard"]
     text = comparisons_text(found, "plain")
     assert all(name in text for name in ("lpft", "probe", "quick", "standard"))
+
+
+def test_what_learned_from_unlabelled_data_is_named_and_not_compared(make_record):
+    pretrained = make_record(task=Unlabelled(), predictions={}, backbone="mae@scratch")
+    found = compared([pretrained, make_record()], [pretrained, make_record()])
+    assert found.pairs.unscored == ["mae@scratch on bands, fast"]
+    assert not found.pairs.missing
+    text = comparisons_text(found, "github")
+    assert "Not compared, without scores (unlabelled data):\n\n- mae@scratch" in text

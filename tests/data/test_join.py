@@ -245,3 +245,7 @@ def test_covariates_of_all_are_kept_and_missing_values_say_so():
     assert joined["dose"].tolist() == ["1", "", "high", "low"], "texts where one has texts"
     alone = join([("a", volumes_of(2)), ("b", one)], "a+b").covariates["age"]
     np.testing.assert_array_equal(alone, [np.nan, np.nan, 50.0, 61.5])
+    untold = volumes_of(2, covariates={"age": ["", ""], "sex": ["", ""]})
+    beside = join([("a", untold), ("b", one), ("c", untold)], "a+b").covariates
+    np.testing.assert_array_equal(beside["age"][1:5], [np.nan, 50.0, 61.5, np.nan])
+    assert join([("a", untold), ("b", untold)], "a+b").covariates["sex"].tolist() == [""] * 4

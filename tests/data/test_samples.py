@@ -229,3 +229,8 @@ def test_channels_and_spacing_that_later_steps_would_misread_are_refused(columns
             read=lambda i: np.zeros((2, 2, 2, 2), np.uint8),
             **given,
         )
+
+
+def test_a_missing_text_of_pandas_is_no_group_called_nan():
+    found = table(covariates={"sex": ["f", float("nan"), "m", np.float32("nan")]}).covariates
+    assert found["sex"].tolist() == ["f", "", "m", ""]

@@ -26,3 +26,4 @@ def test_two_that_are_one_and_the_same_are_no_evidence_of_either_side(below):
     found = Comparison("a", "b", "accuracy", 0.0, Interval.undefined("all agree"), 1.0, 1.0)
     assert found.p_beyond(0.01 if below else -0.01, below=below) == 0.5
     assert found.p_beyond(-0.01 if below else 0.01, below=below) == 1.0
+    assert str(found.reversed.difference) == "0.0", "and not -0.0"

@@ -15,7 +15,7 @@ from scipy import stats
 from scipy.special import expit, logit
 from threadpoolctl import threadpool_info, threadpool_limits
 
-from benchmarks.evidence.calibration import count
+from benchmarks.evidence.calibration import Counts, cells, count
 from benchmarks.evidence.simulated import World, by_rows
 from benchmarks.evidence.trained_folds import Cohort
 from mritk.evaluate.classification import CLASSIFICATION
@@ -422,6 +422,23 @@ def test_the_variance_of_a_difference_is_at_least_the_one_that_its_folds_show():
     assert pair.verdict is Verdict.CANNOT_TELL
 
 
+@pytest.mark.parametrize("name", ["balanced_accuracy", "macro_auroc"])
+def test_a_class_that_some_folds_lack_leaves_a_test(name):
+    """One seed of 5 folds, three of which test the one patient each that they have of a class."""
+
+    def without(fold):
+        kept = np.flatnonzero((fold.target < 2) | ((fold.fold < 3) & (np.arange(12) < 3)))
+        unit = [fold.unit[number] for number in kept]
+        return replace(fold, target=fold.target[kept], score=fold.score[kept], unit=unit)
+
+    shares = {"good": 0.95, "poor": 0.1}
+    rows = {row: [without(f) for f in kfold(share, 60, 3, 5)] for row, share in shares.items()}
+    assert [int((fold.target == 2).sum()) for fold in rows["good"]] == [1, 1, 1, 0, 0]
+    (pair,) = Evidence(rows, [find_metric(name)]).all_pairs(find_metric(name))
+    assert pair.tested
+    assert pair.verdict is Verdict.BETTER
+
+
 def test_one_run_per_row_is_not_tested_unless_these_models_are_meant():
     table = World(runs=1).table(0)
     (pair,) = Evidence({n: table[n] for n in ("net0", "net1")}, [BALANCED]).all_pairs(BALANCED)
@@ -479,3 +496,10 @@ def test_no_trial_has_threads_of_blas_beside_its_own():
     with threadpool_limits(2, user_api="blas"):
         _ = Evidence(World(patients=12, images=1).table(0), [metric], 2).trials
     assert seen <= {1}
+
+
+def test_a_cell_of_the_docs_says_where_intervals_are_conservative_or_lacking():
+    given = {"first": 0.95, "tested": 1.0, "different": 0.01, "false": 0.02, "variance": 0.8}
+    told = [Counts(share, told=some, **given) for share, some in ((0.96, 1), (0.981, 0.9))]
+    assert [cells(one)[0] for one in told] == ["96.0 %", "98.1 % of 90.0 %, conservative"]
+    assert cells(Counts(math.nan, told=0.0, **given))[:2] == ["not supported", "–"]

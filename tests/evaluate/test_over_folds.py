@@ -9,7 +9,7 @@ import pytest
 from sklearn.metrics import recall_score, roc_auc_score
 
 from mritk.evaluate.metrics import find_metric
-from mritk.evaluate.over_folds import fold_classes, over_folds, run_value
+from mritk.evaluate.over_folds import fold_classes, over_folds, per_fold, run_value
 from mritk.evaluate.resamples import Resamples
 
 BALANCED = find_metric("balanced_accuracy")
@@ -45,6 +45,32 @@ def test_a_fold_of_one_class_ranks_nothing_and_is_left_out_of_areas():
     target, score = folds[0]
     expected = roc_auc_score(target, score[:, 1] - score[:, 0])
     assert run_value(find_metric("macro_auroc"), folds).value == pytest.approx(expected)
+
+
+class TestWhatEachFoldSays:
+    """Differences of two rows, by fold and class."""
+
+    differences = np.random.default_rng(0).normal(size=(6, 3))
+
+    def test_it_is_the_mean_over_classes_where_every_fold_tests_all(self):
+        np.testing.assert_allclose(per_fold(self.differences), self.differences.mean(axis=1))
+
+    def test_a_rare_class_counts_as_in_the_run_with_the_variance_of_the_folds_that_test_it(self):
+        """Classes are independent here, so the variance of their mean is a sum over classes."""
+        some = self.differences * 0 + np.diag([1.0, 0, 0])[[0, 1, 2, 0, 1, 2]]  # one class varies
+        some[:, 0] += self.differences[:, 0]
+        some[3:, 0] = math.nan
+        found, alone = per_fold(some), some[:3, 0]
+        assert found.mean() == pytest.approx(np.nanmean(some, axis=0).mean())
+        variance = found.var(ddof=1) / 6
+        assert variance == pytest.approx(alone.var(ddof=1) / 3 / 9)
+
+    def test_a_class_of_one_fold_shows_no_spread(self):
+        some = self.differences.copy()
+        some[1:, 2] = math.nan
+        assert np.isnan(per_fold(some)).all()
+        some[:, 2] = math.nan  # of a class that no fold tests nothing is asked
+        np.testing.assert_allclose(per_fold(some), some[:, :2].mean(axis=1))
 
 
 def test_a_class_that_no_fold_tests_is_named():

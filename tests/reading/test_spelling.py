@@ -158,6 +158,14 @@ def test_spellings_of_a_site_are_one_site(caplog):
     assert "sites of ours" in caplog.text
 
 
+def test_spellings_of_a_covariate_are_one_group_and_missing_ones_unknown(caplog):
+    given = {"sex": ["F", "f", "n/a", "m"], "age": [40.0, 41, float("nan"), 42]}
+    samples = with_one_spelling(samples_of(covariates=given), "ours")
+    assert samples.covariates["sex"].tolist() == ["F", "F", "", "m"]
+    assert samples.covariates["age"].tolist()[:2] == [40, 41]
+    assert "values of sex of ours differ only in spelling and are merged" in caplog.text
+
+
 def test_the_spelling_of_a_patient_depends_on_no_order():
     first = with_one_spelling(samples_of(patients=["p", "P", "q", "q"]), "ours")
     second = with_one_spelling(samples_of(patients=["P", "p", "q", "q"]), "ours")

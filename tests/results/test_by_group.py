@@ -9,9 +9,11 @@ import pytest
 
 from mritk.errors import UsageError
 from mritk.evaluate.metrics import find_metric
+from mritk.results.analysis import Analysis
 from mritk.results.by_group import with_groups
 from mritk.results.covariate import Covariate
-from mritk.results.formats import as_data, format_leaderboard
+from mritk.results.formats import as_data, caption, format_leaderboard
+from mritk.results.group_text import group_notes
 from mritk.results.leaderboard import build_leaderboard
 from mritk.store.trial_file import Predictions
 
@@ -108,7 +110,19 @@ def test_a_group_that_lacks_a_class_has_no_score_and_says_why(records):
     assert np.isnan(row.scores["m"].value)
     assert "fewer than two groups have a score" in row.gap.interval.reason
     text = format_leaderboard(replace(build_leaderboard([]), tables=[found]), "plain")
-    assert "m: class number 1 has no sample" in text or "m: the value itself is undefined" in text
+    assert "m: class b has no sample" in text or "m: the value itself is undefined" in text
+
+
+def test_patients_of_several_groups_are_counted_and_a_single_group_has_no_gap(records):
+    def as_patients_of_two(record):
+        test = replace(record.predictions["test"], unit=[f"u{i % 40}" for i in range(58)])
+        return replace(record, predictions=record.predictions | {"test": test})
+
+    _, groups = table([as_patients_of_two(record) for record in records])
+    assert groups.shared == 14, "units 0 to 13 are in f, and again in m"
+    assert any("14 patients are in several groups" in note for note in group_notes(groups))
+    alone = group_notes(replace(groups, units={"f": 24}, shared=0))
+    assert not any(note.startswith("Gap:") for note in alone)
 
 
 def test_without_intervals_groups_have_none(records):
@@ -136,6 +150,14 @@ class TestCovariates:
         assert groups.tolist() == ["< 40", "40 to 60", "≥ 60", "unknown"]
         assert covariate.in_order(groups[::-1].tolist()) == groups.tolist()
 
+    def test_bands_within_groups_are_in_order_and_what_is_unknown_of_either_is_unknown(self):
+        columns = {"age": [39.9, 99, 50, 60], "sex": ["m", "", "m", "f"]}
+        covariate, groups = self.of("sex+age:40,60", **columns)
+        assert groups.tolist() == ["m, < 40", "unknown", "m, 40 to 60", "f, ≥ 60"]
+        order = ["f, ≥ 60", "m, < 40", "m, 40 to 60", "unknown"]
+        assert covariate.in_order(groups.tolist()) == order
+        assert str(covariate) == "sex+age:40,60"
+
     def test_texts_are_groups_and_empty_ones_unknown(self):
         covariate, groups = self.of("sex", sex=["m", "f", "", "m"])
         assert groups.tolist() == ["m", "f", "unknown", "m"]
@@ -146,15 +168,26 @@ class TestCovariates:
         [
             ("age", "age is a number: say where to divide it, such as age:50"),
             ("sex:3", "sex is text and has no edges"),
-            ("weight", "have no covariate 'weight'; available: age, sex"),
+            ("weight", "have no covariate 'weight'; available: age, sex, code; --dataset"),
             ("site", "the samples of toy have no site"),
             ("age:60,40", "must rise"),
             ("age:old", "must be numbers"),
+            ("age:nan", "must be finite"),
+            ("age:inf", "must be finite"),
+            ("code", "such as code:0.5"),
         ],
     )
     def test_what_cannot_be_divided_is_refused_in_one_line(self, text, message):
         with pytest.raises(UsageError, match=message):
-            self.of(text, age=[40.0, 45, 55, 60], sex=["m", "f", "m", "f"])
+            self.of(text, age=[40.0, 45, 55, 60], sex=["m", "f", "m", "f"], code=[0.0, 0, 0, 1])
+
+    def test_edges_that_differ_in_late_digits_are_different_groups(self):
+        _, groups = self.of("volume:1400001,1400002", volume=[1.4e6, 1400001, 1400002, 1.5e6])
+        assert len(set(groups.tolist())) == 3
+
+    def test_a_site_that_is_a_covariate_only_is_found(self):
+        _, groups = self.of("site", site=["north", "south", "", "north"])
+        assert groups.tolist() == ["north", "south", "unknown", "north"]
 
 
 def test_samples_are_grouped_by_whether_training_came_with_a_duplicate_of_them(records):
@@ -170,3 +203,41 @@ def test_samples_are_grouped_by_whether_training_came_with_a_duplicate_of_them(r
     }
     with pytest.raises(UsageError, match="duplicates of the samples of bands are unknown"):
         Covariate.parse("duplicate").divided(records[0])
+
+
+def marked(records, share):
+    """The same test samples, of which this share has no duplicate in training."""
+    clean = np.arange(len(records[0].predictions["test"].id)) % share > 0
+    tests = [replace(r.predictions["test"], clean=clean) for r in records]
+    return [replace(r, predictions={"test": t}) for r, t in zip(records, tests, strict=True)]
+
+
+def test_of_a_class_the_score_is_its_recall_with_and_without_duplicates(records):
+    trials = marked(records, 3)
+    _, groups = table(trials, "duplicate+class")
+    names = trials[0].task.classes
+    told = [f"{group}, {name}" for group in ("in training", "none") for name in names]
+    assert list(groups.units) == sorted(told)
+    assert groups.covariate.called == "duplicate and class"
+    for row in groups.rows:
+        mine = [t.predictions["test"] for t in trials if t.backbone == row.name]
+        for group, cell in row.scores.items():
+            where, name = group.split(", ")
+            rows = (mine[0].clean == (where == "none")) & (mine[0].target == names.index(name))
+            hits = [test.score.argmax(axis=1)[rows] == names.index(name) for test in mine]
+            assert cell.value == pytest.approx(np.mean(hits))
+            assert cell.value in cell.interval
+
+
+def test_tables_of_one_class_show_recall_and_no_mean_over_classes(records):
+    analysis = Analysis(by="class", resamples=100)
+    tables = build_leaderboard(records, analysis=analysis).tables
+    assert [table.keys["class"] for table in tables] == list(records[0].task.classes)
+    assert [metric.name for metric in tables[0].metrics] == ["accuracy"]
+    assert "class a" in caption(tables[0])
+    with pytest.raises(UsageError, match="use --metric accuracy, which is the recall"):
+        build_leaderboard(records, metrics=["balanced_accuracy"], analysis=analysis)
+    with pytest.raises(UsageError, match="the samples of toy have no class"):
+        TestCovariates().of("class")
+    with pytest.raises(UsageError, match=r"'class\+' joins no two covariates"):
+        Covariate.parse("class+")

@@ -274,6 +274,13 @@ def test_several_folds_are_told_in_one_line(record):
     assert text.count("Audit:") == 1
 
 
+def test_folds_of_equal_counts_are_told_as_one(record):
+    """As draws of training samples for a test set that is prescribed."""
+    given = {"audit": KEPT, "folds": 2, "scheme": "kfold"}
+    (table,) = build_leaderboard([record(fold=fold, **given) for fold in range(2)]).tables
+    assert "1 of 4 test samples in each of 2 folds has a duplicate" in table.verdict
+
+
 def test_clean_means_over_different_classes_are_not_averaged(record):
     one = record(clean=(True, True, False, False), fold=0, folds=2)
     other = record(clean=(False, False, True, True), fold=1, folds=2)

@@ -202,10 +202,16 @@ def test_a_latex_table_has_caption_label_and_notes_to_be_pasted(board):
     assert r"\caption{bands (dddddddd); protocol fast (ffffffff); hold-out split, 4 test" in text
     assert re.findall(r"\\label\{(.*?)\}", text) == ["tab:bands-fast", "tab:bands-fast-2"]
     items = [line.strip() for line in text.splitlines() if line.strip().startswith(r"\item")]
-    assert len(items) == sum(len(footnotes(table)) for table in board.tables)
-    assert r"\item SD: over trials (seeds and folds)." in items
+    of_columns = items.count(r"\item SD: over trials (seeds and folds).")
+    assert of_columns == 1, "one of the two has rows of several trials"
+    assert len(items) == of_columns + sum(len(footnotes(table)) for table in board.tables)
     captions = text.index(r"\caption")
     assert captions < text.index(r"\begin{tabular}") < text.index(r"\begin{tablenotes}")
+
+
+def test_a_column_that_is_not_shown_is_not_explained(board):
+    assert "SD:" in format_leaderboard(board, "github")
+    assert "SD:" not in format_leaderboard(board, "github", columns=["trials"])
 
 
 def test_a_long_heading_of_a_latex_table_takes_several_lines(board):

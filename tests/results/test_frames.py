@@ -88,6 +88,22 @@ def test_values_of_a_regression_stay_numbers(tmp_path, make_record):
     assert trials["mae"].tolist() == [1.0]
 
 
+def test_covariates_and_predicted_deviations_are_columns(tmp_path, make_record):
+    record = make_record()
+    test = record.predictions["test"]
+    test.covariates = {
+        "age": np.asarray([40.0, np.nan, 61, 70]),
+        "sex": np.asarray([*"fm", "", "m"]),
+    }
+    test.spread = np.arange(4.0)
+    ResultsFolder(tmp_path).write(record)
+    found = mritk.read_results(tmp_path).predictions
+    rows = found[found["part"] == "test"]
+    assert rows["covariate.sex"].tolist() == ["f", "m", "", "m"]
+    np.testing.assert_array_equal(rows["covariate.age"], test.covariates["age"])
+    np.testing.assert_array_equal(rows["spread"], test.spread)
+
+
 @pytest.mark.slow
 def test_a_damaged_file_is_left_out_and_named(folder):
     path = folder.trial_files()[0]

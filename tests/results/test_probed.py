@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from mritk.errors import UsageError
+from mritk.errors import StoreError, UsageError
 from mritk.results.covariate import Covariate
 from mritk.results.leaderboard import build_leaderboard
 from mritk.results.probed import probed
@@ -36,9 +36,9 @@ def test_an_embedding_that_shows_the_site_scores_higher_and_the_table_says_so(ma
         for name, shown in (("plain", 4.0), ("fader", 0.0))
         for seed in (0, 1, 2)
     ]
-    board = build_leaderboard([probed(one, Covariate("site")) for one in trials])
+    board = build_leaderboard(probed(trials, Covariate("site")))
     (table,) = board.tables
-    assert table.keys["dataset"] == "bands, site told from embeddings"
+    assert table.keys["dataset"] == "bands, site predicted from embeddings"
     assert table.task.classes == ("north", "south", "west")
     means = {row.name: row.cells["balanced_accuracy"].mean for row in table.rows}
     assert means["plain@scratch"] > 0.9
@@ -50,17 +50,37 @@ def test_an_embedding_that_shows_the_site_scores_higher_and_the_table_says_so(ma
 def test_samples_of_unknown_site_are_left_out(make_record):
     record = trial(make_record, "plain", 4.0)
     record.predictions["test"].site[:3] = ["", "", ""]
-    assert len(probed(record, Covariate("site")).predictions["test"].id) == N - 3
+    (told,) = probed([record], Covariate("site"))
+    assert len(told.predictions["test"].id) == N - 3
 
 
 def test_trials_without_embeddings_say_how_to_get_them(make_record):
     with pytest.raises(UsageError, match="mritk run --keep-embeddings"):
-        probed(make_record(), Covariate("site"))
-    assert probed(failed := make_record(status="failed"), Covariate("site")) is failed
+        probed([make_record()], Covariate("site"))
+    others = [make_record(status="failed"), StoreError("damaged")]
+    assert probed(others, Covariate("site")) == others
 
 
 def test_too_few_patients_of_a_site_are_said(make_record):
     record = trial(make_record, "plain", 4.0)
     record.predictions["test"].site[:18] = ["east"] * 18
-    with pytest.raises(UsageError, match="site cannot be told of trial plain0: a group has 2"):
-        probed(record, Covariate("site"))
+    with pytest.raises(
+        UsageError, match="site cannot be predicted for trial plain0: 'north' has 2 pat"
+    ):
+        probed([record], Covariate("site"))
+
+
+def test_a_fold_without_a_site_does_not_take_other_sites_for_it(make_record):
+    whole, lacking = (trial(make_record, "plain", 4.0, seed) for seed in (0, 1))
+    test = lacking.predictions["test"]
+    lacking.predictions["test"] = test.only(np.asarray(test.site) != "south")
+    with pytest.raises(UsageError, match="for trial plain1: 'south' has 0 patients"):
+        probed([whole, lacking], Covariate("site"))
+    (alone,) = probed([lacking], Covariate("site"))
+    assert alone.task.classes == ("north", "west")
+
+
+def test_the_class_itself_can_be_predicted_from_embeddings(make_record):
+    (told,) = probed([trial(make_record, "plain", 4.0)], Covariate("class"))
+    assert told.task.classes == ("a", "b")
+    assert told.predictions["test"].target.tolist() == (np.arange(N) % 2).tolist()

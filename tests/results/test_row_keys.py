@@ -128,8 +128,21 @@ def test_each_protocol_has_the_verdict_of_its_audit(two_protocols, make_record):
     for record in records:
         record.audit = audit if record.protocol == "probe" else {}
     (table,) = build_leaderboard(records).tables
-    assert "finetune: Audit: none" in table.verdict
-    assert "probe: " in table.verdict
+    assert "Audit of finetune: none" in table.verdict
+    assert "Audit of probe: Nothing was dropped" in table.verdict
+
+
+def test_what_is_true_of_all_protocols_is_told_once(two_protocols):
+    audit = {
+        "copies": "drop", "clean": 3, "test": 4, "dropped": 2, "clusters": 2,
+        "samples_in_clusters": 4, "shared_with_validation": 0, "audited": True, "findings": [],
+    }  # fmt: skip
+    records = two_protocols()
+    for record in records:
+        record.audit = audit | {"split": "1" * 64 if record.protocol == "probe" else "2" * 64}
+    (table,) = build_leaderboard(records).tables
+    assert table.verdict.count("Audit") == 1
+    assert table.verdict.endswith("Splits 22222222, 11111111.")
 
 
 def test_a_row_never_mixes_two_recipes_of_one_name(make_record):
@@ -151,12 +164,12 @@ def test_two_recipes_of_one_name_whose_fingerprints_begin_alike_are_two_rows(mak
 
 
 def test_what_is_not_ranked_together_says_which_fields_of_the_evaluation_differ(two_protocols):
-    board = build_leaderboard(two_protocols(split=SPLIT | {"folds": 10}, image_size=224))
+    board = build_leaderboard(two_protocols(split=SPLIT | {"seed": 3}, image_size=224))
     assert len(board.tables) == 2
     (line,) = board.drift
     assert line == (
         "bands: protocols finetune and probe are not ranked together; their evaluations differ in "
-        "split.folds: 5 | 10"
+        "split.seed: 0 | 3"
     )
 
 
@@ -203,14 +216,37 @@ class TestEvaluation:
         assert evaluation_of(one) == evaluation_of(other)
         assert evaluation_differences(one, other) == []
 
+    def test_an_empty_table_says_no_more_than_none(self):
+        one, other = StoredProtocol({"split": {}}), StoredProtocol({})
+        assert evaluation_of(one) == evaluation_of(other) == {}
+        recipe = StoredProtocol({"split": {"validation": "test"}})
+        assert evaluation_of(recipe) == {}
+        assert evaluation_differences(recipe, other) == []
+
     @pytest.mark.parametrize("scheme", ["official", "site"])
-    def test_nor_is_what_becomes_of_copies_where_the_data_prescribe_the_test_set(self, scheme):
+    @pytest.mark.parametrize(
+        "drawn", [{"copies": "keep"}, {"seed": 3}, {"folds": 10}, {"test_fraction": 0.1}], ids=str
+    )
+    def test_nor_is_how_parts_are_drawn_where_the_data_prescribe_the_test_set(self, drawn, scheme):
+        usual = {"copies": "drop", "seed": 0, "folds": 5, "test_fraction": 0.2}
         one, other = (
-            StoredProtocol({"split": {"scheme": "auto", "copies": copies}})
-            for copies in ("keep", "drop")
+            StoredProtocol({"split": {"scheme": "auto"} | usual | changes})
+            for changes in ({}, drawn)
         )
         assert evaluation_of(one, scheme) == evaluation_of(other, scheme)
         assert evaluation_differences(one, other, scheme) == []
+
+    @pytest.mark.parametrize("scheme", ["official", "holdout"])
+    def test_a_scheme_is_the_one_that_auto_became(self, scheme):
+        one, other = (StoredProtocol({"split": {"scheme": name}}) for name in ("auto", scheme))
+        assert evaluation_differences(one, other, scheme) == []
+        assert evaluation_differences(one, other) == [f"split.scheme: auto | {scheme}"]
+
+    def test_folds_say_nothing_of_a_holdout_and_its_fraction_nothing_of_folds(self):
+        one = StoredProtocol({"split": {"folds": 5, "test_fraction": 0.2}})
+        other = StoredProtocol({"split": {"folds": 10, "test_fraction": 0.1}})
+        assert evaluation_differences(one, other, "holdout") == ["split.test_fraction: 0.2 | 0.1"]
+        assert evaluation_differences(one, other, "kfold") == ["split.folds: 5 | 10"]
 
     @pytest.mark.parametrize("scheme", ["holdout", "kfold", ""])
     def test_where_a_test_set_is_drawn_copies_decide_on_it(self, scheme):

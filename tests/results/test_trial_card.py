@@ -12,7 +12,14 @@ import pytest
 import yaml
 from sklearn.metrics import recall_score
 
-from mritk import Classification, Regression, UsageError
+from mritk import (
+    Classification,
+    InputContract,
+    Regression,
+    Segmentation,
+    Unlabelled,
+    UsageError,
+)
 from mritk.cards.licence_terms import hub_license, terms_of
 from mritk.cards.limits import limits_of
 from mritk.cards.trial_card import trial_card
@@ -181,7 +188,28 @@ def test_a_regression_has_no_classes(make_record):
     assert "## Per class" not in card
     assert "| MAE ↓ | 0.000 |" in card
     assert front_of(card)["metrics"] == ["mae", "rmse", "r_squared"]
-    assert "a value (years)" in card
+    assert "It predicts a value (years) for images like those of bands" in card
+
+
+def test_a_trial_without_scores_has_no_limits_of_scores(make_record):
+    assert limits_of(make_record(task=Unlabelled(), predictions={}, patients=False)) == []
+
+
+def test_a_segmentation_of_volumes_is_called_so(make_record):
+    record = make_record(
+        task=Segmentation(("background", "rim")),
+        protocol_json='{"image_size":224,"volume_size":32}',
+        provenance={
+            "input_contract": {**InputContract().as_dict(), "channels": 3, "spatial_dims": 3}
+        },
+    )
+    for part in record.predictions.values():
+        part.cases, part.target = record.task.columns, np.zeros(len(part.id))
+    card = trial_card(record)
+    assert "| outputs | label maps of rim |" in card
+    assert "It predicts label maps of rim for volumes like those of bands" in card
+    assert "volumes of 32 × 32 × 32 voxels" in section(card, "Protocol")
+    assert "224" not in section(card, "Protocol")
 
 
 def test_a_failed_trial_has_no_card(make_record):
@@ -398,6 +426,12 @@ def test_a_protocol_in_words():
     ):
         assert told in text
     assert protocol_words(StoredProtocol(), "own"), "what is not known does not stop it"
+    sized = StoredProtocol({"image_size": 224, "volume_size": 32})
+    (of_both, *_), (of_images, *_) = (
+        protocol_words(sized, "own", volumes=v) for v in (None, False)
+    )
+    assert "images of 224 × 224 px, volumes of 32 × 32 × 32 voxels;" in of_both
+    assert "images of 224 × 224 px;" in of_images
 
 
 def test_the_protocol_of_a_card_is_that_of_the_file(make_record):

@@ -134,8 +134,8 @@ def test_a_dataset_larger_than_memory_trains_to_the_same_predictions(tmp_path):
     assert limited.status == unlimited.status == "finished"
     assert len(limited.splits["train"]) > 100
     for part in ("val", "test"):
-        # Short of memory, torch's libraries may round otherwise: 4e-8 was seen once. A batch of
-        # other images moves a score by far more.
+        # Short of memory, images are evaluated one by one, which affects scores by rounding: other
+        # images in a step move them by far more.
         np.testing.assert_allclose(
             limited.predictions[part].score, unlimited.predictions[part].score, rtol=0, atol=1e-6
         )

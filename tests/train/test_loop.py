@@ -21,9 +21,11 @@ from mritk import (
     Subset,
 )
 from mritk.backbone import Backbone
+from mritk.batches.inputs import Inputs
 from mritk.method import SelectionRule
 from mritk.protocol.recipe import Head, HiddenLayer, Recipe, Stage
 from mritk.seeds import derive
+from mritk.train import loop
 from mritk.train.loop import finetune
 from mritk.train.optimiser import Schedule
 from mritk.train.training import prepare
@@ -340,9 +342,30 @@ def test_a_plateau_may_follow_the_loss_with_smoothing_and_penalties(record, monk
 
 def test_an_incomplete_last_batch_is_trained_on_if_the_recipe_keeps_it(record):
     """40 images in batches of 16."""
-    for kind, seen in (("drop", 32), ("keep", 40)):
+    for kind, seen in (("drop", 64), ("keep", 80), ("rollover", 80)):
         recipe = {"batch_size": 16, "last_batch": kind}
-        assert record(stage(epochs=1), recipe=recipe).fitted.progress.images_seen == seen
+        assert record(stage(epochs=2), recipe=recipe).fitted.progress.images_seen == seen
+
+
+def test_a_network_on_a_gpu_sees_one_shape_in_training_and_evaluation(
+    make_setup, unseen, monkeypatch
+):
+    """But for the estimate of memory: 40 training images in batches of 16, other parts smaller."""
+    monkeypatch.setattr(Inputs, "one_shape", True)
+    monkeypatch.setattr(loop, "estimate_memory", lambda *arguments, **options: None)
+    seen = set()
+    compute = Inputs.compute
+
+    def counting(inputs, network, images):
+        seen.add(tuple(images.shape))
+        return compute(inputs, network, images)
+
+    monkeypatch.setattr(Inputs, "compute", counting)
+    recipe = {"batch_size": 16, "last_batch": "rollover", "test_time": "flip"}
+    fitted = finetune(make_setup(stage(epochs=3), recipe=recipe))
+    fitted.predict(unseen)
+    fitted.embed(unseen)
+    assert {shape[0] for shape in seen} == {16}
 
 
 def test_the_notes_of_a_training_are_plain_data(make_setup):

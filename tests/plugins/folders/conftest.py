@@ -30,10 +30,13 @@ def write_nifti():
             axis, same, direction = DIRECTIONS[code]
             stored = stored if same else np.flip(stored, axis)
             affine[:3, column] = np.asarray(direction) * (1.0 + column / 4)
+            # Whatever its order, a voxel stays where it is.
+            last = 0 if direction[2 - axis] > 0 else volume.shape[axis] - 1
+            affine[:3, 3] -= affine[:3, column] * last
         stored = stored.transpose([DIRECTIONS[code][0] for code in codes])
         if turn is not None:
             affine[:3, :3] = turn @ affine[:3, :3]
-        affine[:3, 3] = (-11.0, 7.0, 3.0)
+        affine[:3, 3] += (-11.0, 7.0, 3.0)
         image = (kind or nib.Nifti1Image)(np.ascontiguousarray(stored), affine)
         if slope is not None:
             image.header.set_slope_inter(slope, inter)

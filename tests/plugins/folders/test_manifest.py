@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import nibabel as nib
 import numpy as np
 import pytest
 from PIL import Image
@@ -266,3 +267,51 @@ def test_label_maps_need_a_column_and_volumes(cases, manifest):
         read(file, labels="background/tumour", slices=2)
     with pytest.raises(DataError, match="no column label"):
         read(file)
+
+
+@pytest.mark.parametrize(
+    ("affine", "distance"),
+    [
+        (lambda a: np.diag([1.0, 1.25, 1.5, 1]), "13.4"),  # a program forgot where it was
+        (lambda a: a @ np.diag([-1.0, 1, 1, 1]), "5.0"),  # left and right exchanged
+        (lambda a: a + np.outer([0, 0, 3.0, 0], [0, 0, 0, 1]), "3.0"),
+        (lambda a: a.round(1), None),
+    ],
+    ids=["lost", "flipped", "shifted", "rounded"],
+)
+def test_a_label_map_that_lies_elsewhere_than_its_volume_is_refused(cases, affine, distance):
+    file, _ = cases
+    path, volume = file.parent / "b-mask.nii.gz", nib.load(file.parent / "b.nii")
+    voxels = np.ones(volume.shape, np.uint8)
+    nib.save(nib.Nifti1Image(voxels, affine(volume.affine)), path)
+    if distance is None:
+        assert read(file, labels="background/tumour").task.outputs == 2
+        return
+    match = rf"1 of 2 label maps in .* lie elsewhere .*b-mask\.nii\.gz, by up to {distance} mm"
+    with pytest.raises(DataError, match=match):
+        read(file, labels="background/tumour")
+
+
+def test_a_value_that_is_not_evaluated_is_no_region(cases):
+    task = read(cases[0], labels="background/NCR/ED/-/ET").task
+    assert task.outputs == 5
+    assert list(task.regions) == ["NCR", "ED", "ET"]
+    assert task.values_of("ET") == (4,)
+    assert read(cases[0], labels="background/NCR").task == Segmentation(("background", "NCR"))
+
+
+def test_label_maps_without_their_names_and_label_maps_of_images_are_explained(cases, manifest):
+    file, _ = cases
+    with pytest.raises(DataError, match=r"no column label.* or predict the label maps .*,labels="):
+        read(file)
+    rows = [(path, path, label) for path, label, *_ in ROWS]
+    with pytest.raises(DataError, match="label maps of images such as"):
+        read(manifest(("path", "mask", "label"), rows), labels="background/tumour")
+
+
+@pytest.mark.parametrize("column", ["patient", "site", "label"])
+def test_a_patient_that_is_also_a_covariate_is_not_missing(manifest, column):
+    row = list(ROWS[2])
+    row[COLUMNS.index(column)] = ""
+    with pytest.raises(DataError, match=f"line 4 has no {column}"):
+        read(manifest(rows=[*ROWS[:2], row, ROWS[3]]), covariates=column)

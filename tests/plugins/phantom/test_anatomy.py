@@ -8,8 +8,9 @@ import pytest
 from mritk_phantom.anatomy import SELLA, load_anatomy
 from mritk_phantom.cohort import cohort
 from mritk_phantom.deformation import deform, push_aside, sample, smooth_noise
+from mritk_phantom.healthy import add_uptake
 from mritk_phantom.lesion import NECROSIS, OEDEMA, SOLID
-from mritk_phantom.patient import HEAD
+from mritk_phantom.patient import HEAD, MARGIN
 from mritk_phantom.recipe import PLANES, Recipe
 from mritk_phantom.slices import LEAST_AREA
 
@@ -118,3 +119,19 @@ def test_a_mass_pushes_tissue_outwards_and_conserves_its_volume():
     expected = b * 12 * ((1 - 0.9 / b**3) ** (1 / 3) - 1) * np.exp(-(b**2) / 9)
     assert shift == pytest.approx([expected, 0, 0], abs=1e-3)
     assert (push_aside(head, centre, radii, 0.0) == head.points).mean() > 0.99
+
+
+def test_what_is_computed_of_some_voxels_is_what_they_have_in_the_whole_volume():
+    head = deform(np.random.default_rng(0), load_anatomy(RESOLUTION))
+    near = head.depth > MARGIN
+    mass = (head, head.sella, np.full(3, 12.0), 0.5)
+    points = push_aside(*mass)
+    some = push_aside(*mass, where=near)
+    assert np.array_equal(some, points[:, near])
+
+    signal = np.ones(head.anatomy.shape, dtype=np.float32)
+    part = signal[near]
+    add_uptake(np.random.default_rng(1), signal, head, points, 1.0)
+    add_uptake(np.random.default_rng(1), part, head, some, 1.0, where=near)
+    assert signal.max() > 1
+    assert np.array_equal(part, signal[near])

@@ -1,0 +1,126 @@
+"""The ways in which a picture is looked for among others, and where a copy then lies on it.
+
+As it is, it is found by a copy that was blurred or turned a little. Moved about the centre of
+gravity of what it shows, it is found by one that was shifted, turned or magnified, as long as the
+head is whole. Where the head fills the frame, a crop or a shift cuts into it and a mark adds to it,
+and its centre of gravity lies elsewhere; so it is also moved about the middle of the frame.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from itertools import product
+
+import numpy as np
+
+from mritk.audit.register import centres, warped
+from mritk.audit.search import Scale, structure
+from mritk.audit.symmetry import Symmetry, symmetries
+
+# Structure of an eighth of the frame, of pictures of 32 pixels.
+SMOOTH = {2: Scale(1.5, 4.5, 2)}
+
+
+@dataclass(frozen=True)
+class Move:
+    """Where to look in a picture: turned by degrees, magnified, and shifted by shares of a side."""
+
+    angle: float = 0.0
+    zoom: float = 1.0
+    shift: tuple[float, float] = (0.0, 0.0)
+
+    @property
+    def matrix(self) -> np.ndarray:
+        """(2, 2), from places of what is seen to those of the picture."""
+        c, s = np.cos(np.radians(self.angle)), np.sin(np.radians(self.angle))
+        return np.array([[c, -s], [s, c]]) / self.zoom
+
+
+SIDEWAYS = ((0, 1), (0, -1), (1, 0), (-1, 0))
+# Crops of 8 % on every side magnify by 1.19. Structure of this size is told apart until it has
+# moved by about 3 % of the frame, so that these reach shifts of 8 %.
+CENTRED = tuple(Move(angle, zoom) for angle, zoom in product((-4.0, 0.0, 4.0), (1.0, 1.13)))
+FRAMED = (
+    *(Move(zoom=zoom) for zoom in (1.09, 1.19)),
+    *(Move(angle) for angle in (-4.0, 4.0)),
+    *(Move(shift=(0.05 * a, 0.05 * b)) for a, b in product((-1, 0, 1), repeat=2) if a or b),
+    *(Move(zoom=1.14, shift=(0.04 * a, 0.04 * b)) for a, b in SIDEWAYS),
+)
+
+
+@dataclass(frozen=True, eq=False)
+class Query:
+    """P pictures as they are looked for.
+
+    Attributes:
+        turn: Number of the symmetry that lays a picture that is found upon these.
+        move: Where it was looked, about :attr:`Way.middle`.
+        vectors: (P, 16, 16) float32, their coarsest structure.
+    """
+
+    turn: int
+    move: Move
+    vectors: np.ndarray
+
+
+@dataclass(frozen=True, eq=False)
+class Way:
+    """One way to look for pictures.
+
+    Attributes:
+        pictures: (N, 32, 32) float32.
+        middle: (N, 2), about what they are moved, in shares of the side from the centre.
+        moves: How those are moved that are looked for; the others are not.
+        turns: Numbers of the symmetries to look for.
+    """
+
+    pictures: np.ndarray
+    middle: np.ndarray
+    moves: tuple[Move, ...]
+    turns: tuple[int, ...]
+
+    def vectors(
+        self, rows: np.ndarray | slice = slice(None), move: Move | None = None
+    ) -> np.ndarray:
+        """Return the structure of pictures after a move, (P, 16, 16) float32."""
+        move = move or Move()
+        middle = self.middle[rows] + move.shift
+        turned = np.broadcast_to(move.matrix, (len(middle), 2, 2))
+        maps = np.concatenate([turned, middle[..., None]], axis=2)
+        return structure(warped(self.pictures[rows], maps)[0], SMOOTH)
+
+    def queries(self, rows: np.ndarray) -> Iterator[Query]:
+        """Yield the ways in which ``rows`` are looked for."""
+        for move in self.moves:
+            vectors = self.vectors(rows, move)
+            for number in self.turns:
+                yield Query(number, move, symmetries(2)[number].inverse.apply(vectors))
+
+    def start(self, i: np.ndarray, j: np.ndarray, turn: int, move: Move) -> np.ndarray:
+        """Return the maps (P, 2, 3) by which pictures j, turned, lie upon pictures i that found
+        them by this move."""
+        back = np.linalg.inv(move.matrix)
+        theirs = self.middle[j] @ symmetries(2)[turn].matrix  # of the turned picture
+        offset = theirs - (self.middle[i] + move.shift) @ back.T
+        return np.concatenate([np.broadcast_to(back, (len(i), 2, 2)), offset[..., None]], axis=2)
+
+
+def ways(small: np.ndarray, even: np.ndarray) -> tuple[Way, ...]:
+    """Return all ways to look for pictures.
+
+    As they are, a blurred copy is more like its original than its neighbours, equalised only where
+    pictures are half equalised, the mean of both; so each is looked for in both.
+
+    Args:
+        small: (N, 32, 32) float32, as they are.
+        even: The same, equalised.
+    """
+    half, turns, still = (small + even) / 2, symmetries(2), np.zeros((len(small), 2))
+    upright = turns.index(Symmetry((0, 1), ()))
+    mirrored = turns.index(Symmetry((0, 1), (1,)))
+    return (
+        Way(small, still, (Move(),), tuple(range(len(turns)))),
+        Way(half, centres(half), CENTRED, (upright, mirrored)),
+        Way(half, still, FRAMED, (upright,)),
+    )

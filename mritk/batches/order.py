@@ -1,0 +1,56 @@
+"""Which images make each batch: a function of seed and epoch alone."""
+
+from __future__ import annotations
+
+import math
+
+import torch
+
+from mritk.protocol.recipe import LastBatch
+from mritk.seeds import derive
+
+
+def epoch_batches(
+    count: int, batch_size: int, seed: int, epoch: int, *, last_batch: LastBatch = "drop"
+) -> list[torch.Tensor]:
+    """Return the row numbers of an epoch's batches.
+
+    Fewer rows than ``batch_size`` are one batch in any case.
+
+    Args:
+        count: Rows of the training part.
+        batch_size: Rows of a batch.
+        seed: Of the trial.
+        epoch: Counted from 1, over all stages.
+        last_batch: ``drop``: an incomplete last batch is left out (BatchNorm statistics of few
+            samples harm, and shapes stay fixed). ``keep``: it is trained on. ``rollover``: its
+            rows go to the first batch of the next epoch, ahead of the new order, so that all
+            batches are whole and all rows are seen equally often. Such a batch may hold an image
+            twice, and an epoch may have one step more than another.
+
+    Returns:
+        Row numbers of each batch, (B,) int64.
+    """
+    size = min(batch_size, count)
+    if last_batch == "rollover":
+        left = (epoch - 1) * count % size
+        before = _order(count, seed, epoch - 1)[count - left :]
+        rows = torch.cat([before, _order(count, seed, epoch)])
+        return list(rows[: len(rows) // size * size].split(size))
+    batches = _order(count, seed, epoch).split(size)
+    whole = last_batch == "keep" or len(batches[-1]) == size
+    return list(batches if whole else batches[:-1])
+
+
+def steps_of(count: int, batch_size: int, epochs: int, last_batch: LastBatch) -> int:
+    """Return the steps of a stage of so many epochs; of ``rollover`` one less may be made."""
+    size = min(batch_size, count)
+    if last_batch == "rollover":
+        return math.ceil(epochs * count / size)
+    per_epoch = math.ceil(count / size) if last_batch == "keep" else count // size
+    return epochs * per_epoch
+
+
+def _order(count: int, seed: int, epoch: int) -> torch.Tensor:
+    generator = torch.Generator().manual_seed(derive(seed, "order", epoch))
+    return torch.randperm(count, generator=generator)

@@ -1,0 +1,19 @@
+"""Why a number is undefined, with the names of classes: metrics know their numbers only."""
+
+from __future__ import annotations
+
+import re
+
+from mritk.tasks.task import Task
+
+NUMBER = re.compile(r"\bclass number (\d+)\b")
+
+
+def named_reason(reason: str, task: Task) -> str:
+    """Return ``class number 1 has no sample`` as ``class glioma has no sample``."""
+
+    def name(found: re.Match[str]) -> str:
+        number = int(found[1])
+        return f"class {task.classes[number]}" if number < len(task.classes) else found[0]
+
+    return NUMBER.sub(name, reason)
