@@ -29,7 +29,7 @@ from mritk.store.trial_file import Failure, Predictions, TrialRecord, read_trial
 from tests.earlier_schema import write_earlier
 
 # Fixtures of trainings, which tests of several rooms need; and what memory the tests take.
-pytest_plugins = ["tests.training_fixtures", "tests.worker_memory"]
+pytest_plugins = ["tests.training_fixtures", "tests.shallow_networks", "tests.worker_memory"]
 
 # Compiled once, also where Python is told to keep nothing compiled: every worker imports all tests,
 # and dozens of processes mritk.
@@ -114,6 +114,11 @@ def mritk_datasets():
 '''
 
 
+def pytest_collection() -> None:
+    """What is imported and collected stays: looking for garbage in it is for nothing."""
+    gc.disable()
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Files with slow tests come first, so that no process of several ends alone with one.
 
@@ -124,9 +129,10 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 
 def pytest_collection_finish() -> None:
-    """What is imported by now stays: collections of garbage need not look at it again and again."""
+    """Later collections of garbage need not look at what is imported by now either."""
     gc.collect()
     gc.freeze()
+    gc.enable()
 
 
 def pytest_runtest_setup(item: pytest.Item) -> None:

@@ -7,7 +7,6 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-import timm
 from PIL import Image
 
 from mritk.plugins.registry import Registry
@@ -37,18 +36,6 @@ TREES = {
 SMALL = {
     "tiles": "tiles:sharp,cases=20,side=64,tiles=2",
     "tiles_blurred": "tiles:blurred,cases=20,side=64,tiles=2",
-}
-
-# Of large networks fewer layers of each kind do: a whole VGG-16 alone takes 9 GiB to train. That
-# whole networks train is asked in tests/test_main_backbones.py.
-SHALLOW = {
-    "convnext_tiny": {"depths": (1, 1, 1, 1)},
-    "densenet121": {"block_config": (2, 2, 2, 2)},
-    "resnet18": {"layers": (1, 1, 1, 1)},
-    "resnet50": {"layers": (1, 1, 1, 1)},
-    "samvit_base_patch16": {"depth": 3, "global_attn_indexes": (2,)},
-    "tf_efficientnetv2_s": {"depth_multiplier": 0.25},
-    "vgg16": {"mlp_ratio": 1 / 16},
 }
 
 # A large network trains for long: protocols that hold every key of the four between them.
@@ -95,17 +82,6 @@ def _make_data(folder, count):
 def _picture(path, rng):
     path.parent.mkdir(parents=True, exist_ok=True)
     Image.fromarray(rng.integers(0, 256, (40, 40), dtype=np.uint8)).save(path)
-
-
-@pytest.fixture
-def shallow(monkeypatch):
-    """Let timm make large networks of a few layers."""
-    whole = timm.create_model
-
-    def create(name, **options):
-        return whole(name, **options, **SHALLOW.get(name, {}))
-
-    monkeypatch.setattr("timm.create_model", create)
 
 
 @pytest.fixture

@@ -9,8 +9,11 @@ from pathlib import Path
 
 import pytest
 
+from mritk_finetune import read_protocol_text
+
 TUTORIAL = Path(__file__).parents[1] / "docs" / "tutorial.md"
 BLOCK = re.compile(r'```(?:python title="(?P<file>[^"]+)"|(?P<sh>sh))\n(?P<text>.*?)```', re.DOTALL)
+SEEDS = re.compile(r"^mritk run .*--seeds 1", re.MULTILINE)
 
 
 def test_every_block_is_a_file_a_command_or_output():
@@ -30,17 +33,20 @@ def test_the_tutorial_ends_with_a_row_in_a_leaderboard(
 ):
     """Its files are written and its commands typed, in order, in an empty folder.
 
-    The phantom is there already; that a first run makes it is what test_quickstart.py shows.
+    The phantom is there already; that a first run makes it is what test_quickstart.py shows. Each
+    stage of the protocol has one epoch, given by ``--protocol`` where nothing is said of it.
     """
     (tmp_path / "home").mkdir()
     (tmp_path / "home" / "phantom").symlink_to(default_phantom.folder("phantom"))
+    quick = re.sub(r"\bepochs = \d+", "epochs = 1", read_protocol_text("quick"))
+    (tmp_path / "quick.toml").write_text(quick)
     told = ""
     for block in BLOCK.finditer(TUTORIAL.read_text(encoding="utf-8")):
         if block["file"]:
             (tmp_path / block["file"]).write_text(block["text"])
             continue
         ended = subprocess.run(
-            ["bash", "-ec", block["text"]],
+            ["bash", "-ec", SEEDS.sub(r"\g<0> --protocol quick.toml", block["text"])],
             cwd=tmp_path,
             env=os.environ
             | {

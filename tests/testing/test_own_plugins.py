@@ -27,12 +27,15 @@ def marked(name):
 
 
 @pytest.fixture
-def made_small(monkeypatch):
-    """Networks are asked at 96 px, and phantoms are cut from voxels of 8 mm: a tenth of the time.
+def made_small(monkeypatch, shallow, tmp_path):
+    """Shallow networks, at 96 px, and phantoms cut from voxels of 8 mm: a tenth of the time.
 
-    That networks take the side of their contract, and any other, is asked in tests/plugins/timm;
-    what phantoms are made of by default, in tests/plugins/phantom.
+    That whole networks take the side of their contract, and any other, and that their stages hold
+    all their tensors, is asked in tests/plugins/timm; what phantoms are made of by default, in
+    tests/plugins/phantom.
     """
+    # Weights of whole networks, which a person may have, do not fit.
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(tmp_path / "hub"))
     small = [replace(p, records=tuple(map(smaller, p.records))) for p in REGISTRY.plugins]
     monkeypatch.setattr(REGISTRY, "plugins", small)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import replace
+from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
@@ -14,7 +15,7 @@ from mritk import InputContract
 from mritk.errors import Unavailable, UsageError, WeightsMismatch
 from mritk.model.backbone import LoadedBackbone, load_backbone
 
-transformers = pytest.importorskip("transformers")
+pytestmark = pytest.mark.skipif(not find_spec("transformers"), reason="needs transformers")
 
 TOKENS = {
     "hidden_size": 32,
@@ -52,6 +53,8 @@ def publish(model, tmp_path: Path):
     """Make a model with random values, save it as its library does, and put that on the hub."""
 
     def publish(kind: str, head: str = "ForImageClassification", **changes):
+        import transformers
+
         torch.manual_seed(0)
         config = getattr(transformers, f"{kind}Config")(**(SMALL[kind] | changes))
         made = getattr(transformers, f"{kind}{head}")(config).eval()
@@ -182,6 +185,8 @@ def test_a_tensor_whose_absence_the_library_lets_pass_is_noticed(
     _, name, repo, state = publish("ViT")
     del state["vit.embeddings.cls_token"]
     repo.files["model.safetensors"] = save(state)
+    import transformers
+
     kind = transformers.ViTForImageClassification
     monkeypatch.setattr(kind, "_keys_to_ignore_on_load_missing", ["cls_token"])
 

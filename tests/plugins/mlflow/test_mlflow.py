@@ -6,12 +6,9 @@ import json
 from pathlib import Path
 from types import SimpleNamespace
 
-import mlflow
 import pytest
-from mlflow import MlflowClient
 
 from mritk import Epoch
-from mritk_mlflow.runs import Runs
 
 FIELDS = ("train_loss", "val_loss", "learning_rate", "selection")
 
@@ -22,15 +19,21 @@ def uri(request) -> str:
     return request.getfixturevalue(request.param)
 
 
+def client_of(uri: str):
+    from mlflow import MlflowClient  # whose import takes more than a second
+
+    return MlflowClient(tracking_uri=uri)
+
+
 def runs_in(uri: str, experiment: str = "mritk"):
-    client = MlflowClient(tracking_uri=uri)
+    client = client_of(uri)
     found = client.get_experiment_by_name(experiment)
     order = ["attributes.start_time ASC"]
     return client.search_runs([found.experiment_id], order_by=order) if found else []
 
 
 def curve(uri: str, run, name: str) -> list[tuple[int, float]]:
-    found = MlflowClient(tracking_uri=uri).get_metric_history(run.info.run_id, name)
+    found = client_of(uri).get_metric_history(run.info.run_id, name)
     return [(metric.step, metric.value) for metric in sorted(found, key=lambda m: m.step)]
 
 
@@ -79,6 +82,8 @@ def test_the_experiment_can_be_named_and_is_used_again(run_toy, database, monkey
 
 @pytest.mark.slow
 def test_the_active_run_of_a_person_is_left_alone(run_toy, database):
+    import mlflow
+
     mlflow.set_tracking_uri(database)
     try:
         with mlflow.start_run(experiment_id="0") as own:
@@ -164,8 +169,11 @@ def trial_of_no_data():
     )
 
 
+@pytest.mark.slow
 def test_fast_epochs_travel_together(server):
     """A server in the next town must keep up with epochs of milliseconds."""
+    from mritk_mlflow.runs import Runs
+
     trial, runs = trial_of_no_data(), Runs(server.uri, "ours")
     runs.start(trial, 1)
     for number in range(1, 601):

@@ -166,8 +166,8 @@ def test_no_nuisance_tells_the_class(full, name):
 def test_a_small_cnn_learns_what_a_linear_model_cannot(full):
     samples, images = full.samples, full.images
     straight = accuracy(lambda: linear(1e-3), pixels(images), samples)
-    # Two of the five folds, for time; docs/phantom.md has all.
-    scores = [cnn_accuracy(images, samples.targets, *fold) for fold in folds(samples)[:2]]
-    print(f"linear {straight:.3f}, CNN {np.mean(scores):.3f}, folds {np.round(scores, 3)}")
+    # One of the five folds, for time; docs/phantom.md has all.
+    score = cnn_accuracy(images, samples.targets, *folds(samples)[0])
+    print(f"linear {straight:.3f}, CNN {score:.3f}")
     assert 0.3 < straight < 0.55
-    assert straight + 0.1 < np.mean(scores) < 0.92
+    assert straight + 0.1 < score < 0.92
