@@ -42,7 +42,7 @@ def nearest(
         progress: Called with the share of the work that is done.
     """
     count = len(small)
-    prepared = []
+    prepared: list[tuple[Way, np.ndarray]] = []
     for way in ways(small, even):
         vectors = way.vectors()
         if not prepared:

@@ -8,7 +8,7 @@ from PIL import Image, ImageFilter
 from scipy import ndimage, stats
 
 from mritk.audit.detail import edges_enhanced, equalised
-from mritk.audit.shrink import Shrinkable
+from mritk.audit.shrink import Shrinkable, halved
 from mritk.audit.signature import SIDES, content_box, signature
 
 
@@ -115,19 +115,25 @@ def test_what_is_no_image_is_refused(array, dims, message):
         signature(array, dims)
 
 
-@pytest.mark.parametrize("shape", [(9, 7), (3, 3), (2, 5), (1, 1), (40, 64)])
+@pytest.mark.parametrize("shape", [(9, 7), (3, 3), (2, 5), (1, 1), (40, 64), (131, 5)])
 def test_enhanced_edges_are_pillows(shape):
     picture = np.random.default_rng(0).integers(0, 256, shape, np.uint8)
     expected = np.asarray(Image.fromarray(picture).filter(ImageFilter.EDGE_ENHANCE))
     np.testing.assert_array_equal(edges_enhanced(picture), expected)
 
 
+@pytest.mark.parametrize("shape", [(9, 7), (8, 6), (1, 1)])
+def test_an_image_of_8_bits_is_halved_as_one_of_floats(shape):
+    picture = np.random.default_rng(0).integers(0, 256, shape, np.uint8)
+    for grid in (picture, picture.T):
+        np.testing.assert_array_equal(halved(grid), halved(grid.astype(np.float32)))
+
+
 def test_an_equalised_picture_holds_ranks_whatever_curve_was_applied(heads):
     ranks = stats.rankdata(heads[0], axis=None).reshape(heads[0].shape) - 0.5
     np.testing.assert_allclose(equalised(heads[0]), ranks / ranks.size * 255, atol=0.51)
     brightened = (heads[0] // 2 + 90).astype(np.uint8)
-    halved = heads[0] // 2
-    np.testing.assert_array_equal(equalised(brightened), equalised(halved))
+    np.testing.assert_array_equal(equalised(brightened), equalised(heads[0] // 2))
 
 
 def test_the_details_of_a_float_image_are_those_of_its_8_bits(heads):
