@@ -107,7 +107,8 @@ class Covariate:
         if self.name == CLASS and CLASS not in predictions.covariates:
             if not classes:
                 raise UsageError(f"the samples of {dataset} have no class")
-            return np.asarray(classes, dtype=np.str_)[predictions.target]
+            names: np.ndarray = np.asarray(classes, dtype=np.str_)[predictions.target]
+            return names
         column = self._column(predictions, dataset)
         if column.dtype.kind != "f":
             if self.edges:
