@@ -78,6 +78,7 @@ def group_table(table: Table, covariate: Covariate) -> GroupTable:
         rows,
         {name: len(units[name]) for name in names if name not in shown},
         sum(times > 1 for times in Counter(u for name in shown for u in units[name]).values()),
+        table.unit,
     )
 
 

@@ -38,12 +38,11 @@ def _certainty(table: Table) -> list[str]:
     drawn = [cell.ends for row in table.rows for cell in row.cells.values() if cell.ends]
     if not drawn:
         return []
-    what = "patients" if table.patients else "duplicate groups"
     runs = " and runs" if any(count > 1 for count in _runs_of(table)) else ""
     method = {"student": "Student's, from", "percentile": "percentiles of", "bca": "BCa of"}
     notes = [
         f"[95 % interval]: {method[analysis.interval]} {analysis.resamples} resamples of "
-        f"{what}{runs}{table.task.stratified}."
+        f"{table.unit}{runs}{table.task.stratified}."
     ]
     if table.folds_overlap:
         wider = "intervals" if analysis.given_these_models else "intervals and differences"
@@ -191,7 +190,7 @@ def _clean_support(table: Table) -> list[str]:
     cells = [row.clean_cells[table.metrics[0].name] for row in table.rows if row.clean_cells]
     if not cells:
         return []
-    support, units = table.clean_support, "patients" if table.patients else "duplicate groups"
+    support, units = table.clean_support, table.unit
     counts = support.of_classes(table.task).items()
     told = ", ".join(f"{name} {samples} ({of})" for name, (samples, of) in counts)
     notes = [f"Clean test samples ({units}): {told}."] if told else []

@@ -53,10 +53,11 @@ class GroupTable:
     Attributes:
         covariate: What samples are divided by.
         metric: What is computed: that which sorts the table.
-        units: By group: number of patients; of samples, where patients are unknown.
+        units: By group: number of patients; of duplicate groups, where patients are unknown.
         rows: In the order of the table.
         small: Groups that are not shown, and their number of patients.
         shared: Number of patients in several of the groups that are shown.
+        unit: What is counted: ``patients``, or ``duplicate groups``.
     """
 
     covariate: Covariate
@@ -65,3 +66,4 @@ class GroupTable:
     rows: Sequence[GroupRow]
     small: Mapping[str, int]
     shared: int = 0
+    unit: str = "patients"

@@ -56,15 +56,16 @@ def group_notes(table: GroupTable) -> list[str]:
     if len(table.units) > 1:
         notes.append(
             "Gap: best minus worst group. Its interval and that of the worst group allow for the "
-            "fact that both were selected; they assume that groups share no patients."
+            f"fact that both were selected; they assume that groups share no {table.unit}."
         )
     if table.shared:
-        several = "patient is" if table.shared == 1 else "patients are"
+        several = f"{table.unit.removesuffix('s')} is" if table.shared == 1 else f"{table.unit} are"
         notes.append(f"{table.shared} {several} in several groups, so these intervals are rough.")
     if table.small:
         names = ", ".join(f"{name} ({n})" for name, n in table.small.items())
         notes.append(
-            f"Not shown, with fewer than {LEAST_OF_GROUP} patients or of unknown group: {names}."
+            f"Not shown, with fewer than {LEAST_OF_GROUP} {table.unit} or of unknown group: "
+            f"{names}."
         )
     cells = [(row.name, group, cell) for row in table.rows for group, cell in row.scores.items()]
     cells += [(row.name, "gap", row.gap) for row in table.rows]

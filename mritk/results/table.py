@@ -206,6 +206,11 @@ class Table:
             detectable=math.nan,
         )
 
+    @property
+    def unit(self) -> str:
+        """What is resampled together, in the plural."""
+        return "patients" if self.patients else "duplicate groups"
+
     @cached_property
     def folds_overlap(self) -> bool:
         """Whether it is over several folds, whose models share training samples.
