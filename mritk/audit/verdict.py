@@ -62,7 +62,7 @@ def over_folds(verdicts: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
     """Return the verdict on several folds: counts are added up, unless each fold has the same."""
     if len(verdicts) == 1 or not all(verdicts):
         return dict(verdicts[0]) if all(verdicts) else {}
-    names = ("dropped", "unused", "test", "clean", "shared_with_validation")
+    names = ("dropped", "test", "clean", "shared_with_validation")
     counts = [{name: found[name] for name in names} for found in verdicts]
     equal = all(of_fold == counts[0] for of_fold in counts)
     digests = "".join(sorted(found["split"] for found in verdicts))
