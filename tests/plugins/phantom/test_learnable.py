@@ -142,9 +142,14 @@ def cnn_accuracy(images, targets, train, test, *, epochs=70, batch=32):
 def test_the_default_phantom_keeps_every_promise_of_datasets(full):
     (phantom,) = (r for r in mritk_datasets() if isinstance(r, Dataset) and r.name == "phantom")
     verdicts = list(inspect_dataset(phantom, full.workspace))
-    # Nobody divided it officially, so there are no parts to be disjoint; nor has it label maps.
+    # Nobody divided it officially, so there are no parts to be disjoint; nor has it label maps, nor
+    # options.
     left = {v.check for v in verdicts if v.state != "passed"}
-    assert left == {"parts are disjoint", "label maps lie on their samples"}
+    assert left == {
+        "parts are disjoint",
+        "label maps lie on their samples",
+        "options stand in the digests",
+    }
 
 
 def test_a_guess_scores_a_quarter(full):
