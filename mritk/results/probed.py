@@ -33,28 +33,28 @@ def probed(
         UsageError: A trial has no embeddings, or its samples do not tell their group, or there
             are too few patients of some group.
     """
-    given = list(trials)
-    groups: dict[str, set[str]] = defaultdict(set)
-    for record in given:
-        if not isinstance(record, StoreError) and record.scored:
-            found = _groups(record, covariate)
-            groups[record.dataset_fingerprint].update(found.tolist())
+    given = [(record, _groups(record, covariate)) for record in trials]
+    names: dict[str, set[str]] = defaultdict(set)
+    for record, groups in given:
+        if groups is not None and not isinstance(record, StoreError):
+            names[record.dataset_fingerprint].update(groups.tolist())
     return [
         record
-        if isinstance(record, StoreError) or not record.scored
-        else _probed(record, covariate, groups[record.dataset_fingerprint] - {UNKNOWN})
-        for record in given
+        if groups is None or isinstance(record, StoreError)
+        else _probed(record, covariate, groups, names[record.dataset_fingerprint] - {UNKNOWN})
+        for record, groups in given
     ]
 
 
-def _probed(record: TrialRecord, covariate: Covariate, names: Collection[str]) -> TrialRecord:
+def _probed(
+    record: TrialRecord, covariate: Covariate, groups: np.ndarray, names: Collection[str]
+) -> TrialRecord:
     test = record.predictions["test"]
     embedding = test.embedding
     if embedding is None:
         raise UsageError(
             f"trial {record.id} has no embeddings; train it with 'mritk run --keep-embeddings'"
         )
-    groups = covariate.groups_of(test, record.dataset, record.task.classes)
     known = groups != UNKNOWN
     test, groups, embedding = test.only(known), groups[known], np.asarray(embedding)[known]
     classes = covariate.in_order(list(names))
@@ -76,7 +76,10 @@ def _probed(record: TrialRecord, covariate: Covariate, names: Collection[str]) -
     )
 
 
-def _groups(record: TrialRecord, covariate: Covariate) -> np.ndarray:
+def _groups(record: TrialRecord | StoreError, covariate: Covariate) -> np.ndarray | None:
+    """Return the group of each test sample; None for what has no scores."""
+    if isinstance(record, StoreError) or not record.scored:
+        return None
     return covariate.groups_of(record.predictions["test"], record.dataset, record.task.classes)
 
 
