@@ -197,6 +197,8 @@ class Request:
         if plan.todo:
             results.require_writable()
             require_weights(plan.backbones_to_train, workspace, say)
+            if self.uses_executor:  # its workers may take over what this process has imported
+                warm_up.start(plan.backbones_to_train)
         make_room(plan, results)
         if self.keep_models:
             tell_without_model(plan, results)
