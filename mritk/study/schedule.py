@@ -79,7 +79,8 @@ def _kin(trial: Trial) -> Key:
 def _group(trial: Trial) -> Key:
     """Return what trials have in common whose network sees batches of one shape."""
     protocol = trial.protocol
-    size = of_rank(trial.dataset.samples.spatial_dims, protocol.image_size, protocol.volume_size)
+    rank = trial.dataset.samples.spatial_dims
+    size: object = of_rank(rank, protocol.image_size, protocol.volume_size)
     if size is None and trial.backbone is not None:
         size = trial.backbone.input.size
     batch = getattr(protocol.parameters, "batch_size", 0)
