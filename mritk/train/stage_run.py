@@ -93,9 +93,7 @@ class StageRun:
 
     @property
     def _graphs_wanted(self) -> bool:
-        setup = self.training.setup
-        on_gpu = setup.graphs and setup.device.startswith("cuda")
-        return on_gpu and self.stage.optimizer != "sgd"
+        return self.training.inputs.replays
 
     def _make_step(self) -> TrainingStep | GraphedStep:
         training = self.training

@@ -59,8 +59,7 @@ class Training:
     @property
     def evaluated_at_once(self) -> int:
         """Images of a batch of evaluation: where shapes cost, as many as in a step."""
-        at_once = self.recipe.eval_batch_size
-        return min(at_once, self.batch_size) if self.inputs.one_shape else at_once
+        return self.inputs.evaluated_at_once(self.recipe, len(self.train))
 
     def compute(self, images: torch.Tensor) -> torch.Tensor:
         """Return the float32 outputs of a training step for images (N, C, *spatial) in [0, 1]."""
