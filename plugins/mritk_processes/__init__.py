@@ -25,6 +25,10 @@ def mritk_executors() -> Iterator[Executor]:
     )
 
 
+# Seconds after which the run may look how its trials are doing.
+LOOK_S = 1.0
+
+
 def run(
     function: Callable[[Any], Any], jobs: Sequence[Any], at_once: int | None = None
 ) -> Iterator[Any]:
@@ -46,7 +50,10 @@ def run(
             while waiting and free:
                 worker = Worker.start(function, waiting.pop(), free.pop())
                 running[worker.connection] = worker
-            for connection in wait(list(running)):
+            ready = wait(list(running), LOOK_S)
+            if not ready:
+                yield None
+            for connection in ready:
                 worker = running[connection]  # type: ignore[index]  # only these were asked for
                 yield worker.result()
                 del running[worker.connection]
