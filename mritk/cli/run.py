@@ -23,6 +23,7 @@ from mritk.errors import ExitCode, UsageError
 
 if TYPE_CHECKING:
     from mritk.backbone import Backbone
+    from mritk.execute.warm_up import WarmUp
     from mritk.files.workspace import Workspace
     from mritk.store.folder import ResultsFolder
     from mritk.study.benchmark import Benchmark
@@ -154,12 +155,11 @@ class Request:
     def execute(self) -> int:
         """Plan, run, report; return the exit code."""
         from mritk.backbone import require_weights
-        from mritk.cli.progress import progress_line
         from mritk.execute.warm_up import WarmUp
         from mritk.results.trial_index import TrialIndex
         from mritk.store.folder import ResultsFolder
         from mritk.store.trial_state import TrialState
-        from mritk.study.plan import Planner, ignore_names
+        from mritk.study.schedule import expected_seconds, in_order
 
         workspace = self.app.workspace(offline=self.offline or self.check)
         if self.check:
@@ -172,32 +172,20 @@ class Request:
             say(REHEARSED)
         say("preparing data …")
         warm_up = WarmUp()
-
-        def begin(backbones: Sequence[Backbone]) -> None:
-            require_weights(backbones, workspace, say)
-            warm_up.start(backbones)
-
-        with progress_line() as progress:
-            planner = Planner(
-                self.app.registry,
-                workspace,
-                self.skip_unreadable,
-                progress,
-                deterministic=self.deterministic,
-                # Where trials are stored already, there may be nothing to train.
-                on_names=ignore_names if self.dry_run or results.any() else begin,
-                decode=not self.dry_run,
-            )
-            plan = planner.plan(benchmark, results)
+        plan = self.plan(benchmark, results, workspace, warm_up)
+        seconds = expected_seconds(plan, results)
+        plan = in_order(plan, seconds)
         if self.rerun:
             plan = plan.again()
         tell_skipped(plan)
         tell_data(plan)
         if self.dry_run:
-            return show_plan(plan, as_json=self.as_json)
+            return show_plan(plan, seconds, as_json=self.as_json)
         if plan.todo:
             results.require_writable()
             require_weights(plan.backbones_to_train, workspace, say)
+            if self.uses_executor:  # its workers may take over what this process has imported
+                warm_up.start(plan.backbones_to_train)
         make_room(plan, results)
         if self.keep_models:
             tell_without_model(plan, results)
@@ -220,6 +208,31 @@ class Request:
         codes = {tell_lost(plan, outcomes, found), exit_code_of(outcomes)}
         worst = (ExitCode.INTERNAL, ExitCode.UNAVAILABLE, ExitCode.OK)
         return next(code for code in worst if code in codes)
+
+    def plan(
+        self, benchmark: Benchmark, results: ResultsFolder, workspace: Workspace, warm_up: WarmUp
+    ) -> StudyPlan:
+        """Plan the trials; fetch weights and begin the warm-up meanwhile."""
+        from mritk.backbone import require_weights
+        from mritk.cli.progress import progress_line
+        from mritk.study.plan import Planner, ignore_names
+
+        def begin(backbones: Sequence[Backbone]) -> None:
+            require_weights(backbones, workspace, say)
+            warm_up.start(backbones)
+
+        with progress_line() as progress:
+            planner = Planner(
+                self.app.registry,
+                workspace,
+                self.skip_unreadable,
+                progress,
+                deterministic=self.deterministic,
+                # Where trials are stored already, there may be nothing to train.
+                on_names=ignore_names if self.dry_run or results.any() else begin,
+                decode=not self.dry_run,
+            )
+            return planner.plan(benchmark, results)
 
     @property
     def asks_for_executor(self) -> bool:
