@@ -31,6 +31,7 @@ EPILOG = """\b
 Environment:
   MRITK_HOME       folder for generated and decoded data
   MRITK_OFFLINE    1: no downloads
+  MRITK_JOBS       number of trials trained at once
   MRITK_PLUGINS    modules to load, separated by commas
   MRITK_DISABLE_PLUGIN_AUTOLOAD
                    1: load only requested plugins

@@ -184,8 +184,9 @@ class Request:
         if plan.todo:
             results.require_writable()
             require_weights(plan.backbones_to_train, workspace, say)
-            if self.uses_executor:  # its workers may take over what this process has imported
-                warm_up.start(plan.backbones_to_train)
+        at_once = self.trials_at_once(plan) if plan.todo else 1
+        if self.executor or at_once != 1:  # workers take over what this process has imported
+            warm_up.start(plan.backbones_to_train)
         make_room(plan, results)
         if self.keep_models:
             tell_without_model(plan, results)
@@ -194,7 +195,7 @@ class Request:
         for trial in plan.todo if self.rerun else done:
             results.discard_checkpoint(trial.id)
         try:
-            outcomes = self.train(plan, results, workspace)
+            outcomes = self.train(plan, results, workspace, at_once)
         except KeyboardInterrupt:
             states = list(results.states(trial.id for trial in plan.trials).values())
             say(
@@ -305,7 +306,9 @@ class Request:
             as_json=self.as_json,
         )
 
-    def train(self, plan: StudyPlan, results: ResultsFolder, workspace: Workspace) -> list[Outcome]:
+    def train(
+        self, plan: StudyPlan, results: ResultsFolder, workspace: Workspace, at_once: int | None
+    ) -> list[Outcome]:
         """Train what is to do; torch is not even imported if that is nothing."""
         if not plan.todo:
             from mritk.store.view import stale_view
@@ -325,7 +328,6 @@ class Request:
             self.keep_embeddings,
         )
         registry = self.app.registry
-        at_once = self.jobs or self.trials_at_once(plan)
         if self.executor is None and at_once == 1:
             engine = replace(engine, device=choose_device(self.device))
             return SerialRun(registry, results, workspace, engine, self.keep_models).run(plan)
@@ -350,7 +352,9 @@ class Request:
         return ExecutorRun(registry, executor, job, at_once).run(plan)
 
     def trials_at_once(self, plan: StudyPlan) -> int | None:
-        """Return what ``--jobs auto`` comes to; None: the executor decides."""
+        """Return how many trials to train at once; None: the executor decides."""
+        if self.jobs is not None:
+            return self.jobs
         from mritk.execute.at_once import trials_at_once
         from mritk.records import Executor
 

@@ -14,7 +14,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from mritk import LostJob
+from mritk import LostJob, available_cores
 from mritk.store.folder import ResultsFolder
 from mritk_processes import run
 from mritk_processes.share import shares
@@ -136,6 +136,78 @@ def test_plugins_are_told_of_each_trial_when_it_is_done(run_toy, tmp_path):
     told = (tmp_path / "diary.txt").read_text().split("\n")
     # Workers load the plugin as well; only the run itself tells it of moments.
     assert told == ["start 1 of 1", "epoch 1", "epoch 2", "epoch 3", "finish True", ""]
+
+
+WATCHED = """
+import threading, time
+from mritk import Executor, hookimpl
+
+PATH = {path!r}
+
+
+def run(function, jobs, at_once):
+    for job in jobs:
+        done = []
+        thread = threading.Thread(target=lambda: done.append(function(job)))
+        thread.start()
+        while thread.is_alive():
+            yield None
+            time.sleep(0.005)
+        with open(PATH, "a") as stream:
+            stream.write("returned\\n")
+        yield done[0]
+
+
+@hookimpl
+def mritk_executors():
+    yield Executor("watched", run)
+"""
+
+
+@pytest.mark.slow
+def test_epochs_are_told_while_the_trial_is_trained_and_once(run_toy, tmp_path):
+    path = str(tmp_path / "diary.txt")
+    (tmp_path / "diary.py").write_text(DIARY.format(path=path))
+    (tmp_path / "watched.py").write_text(WATCHED.format(path=path))
+    plugins = ("-p", tmp_path / "diary.py", "-p", tmp_path / "watched.py")
+    assert run_toy(*plugins, "--seeds", 1, "--executor", "watched").code == 0
+    told = (tmp_path / "diary.txt").read_text().split("\n")
+    assert told.index("start 1 of 1") < told.index("epoch 1") < told.index("returned")
+    told.remove("returned")
+    assert told == ["start 1 of 1", "epoch 1", "epoch 2", "epoch 3", "finish True", ""]
+    assert not (tmp_path / "results" / "claims").exists()
+
+
+@pytest.mark.slow
+def test_without_a_word_as_many_trials_run_at_once_as_the_machine_holds(
+    run_toy, tmp_path, monkeypatch
+):
+    def in_this_process(*_):
+        raise AssertionError("trained in this process")
+
+    monkeypatch.delenv("MRITK_JOBS")
+    monkeypatch.setattr("mritk.execute.at_once.trials_at_once", lambda trials, device: len(trials))
+    with monkeypatch.context() as patch:
+        patch.setattr("mritk.execute.serial.SerialRun.run", in_this_process)
+        ended = run_toy("--seeds", 2)
+    assert ended.code == 0, ended.err
+    shares = {
+        t.provenance["machine"]["threads"] for t in ResultsFolder(tmp_path / "results").trials()
+    }
+    assert shares == {max(1, available_cores() // 2)}
+
+
+def test_where_the_plugin_is_excluded_trials_run_one_after_the_other(run_toy, monkeypatch):
+    monkeypatch.delenv("MRITK_JOBS")
+    monkeypatch.setattr("mritk.execute.at_once.trials_at_once", lambda trials, device: 2)
+    assert run_toy("--seeds", 2, "-p", "no:mritk_processes").code == 0
+
+
+@pytest.mark.parametrize("value", ["0", "-1", "two", "1.5", "", "AUTO", "²"])
+def test_a_number_of_jobs_that_is_none_is_refused(mritk, value):
+    ended = mritk("run", "--jobs", value)
+    assert ended.code == 2
+    assert f"'{value}' is neither 'auto' nor a number of at least 1" in ended.err
 
 
 ENVIRONMENT = ("OMP_NUM_THREADS", "CUDA_VISIBLE_DEVICES", "PYTHONSAFEPATH")
