@@ -2,8 +2,8 @@
 
 The method ``evolve`` mutates all weights of a parent, scores the children by their accuracy on the
 training images, and folds the mutations of the fittest into the next parent. ``plain_cnn`` is a
-network small enough for that. The protocol ``neuroblastoma`` is the paper's comparison as far as it
-is published; docs/neuroblastoma.md says how far that is.
+network small enough for that. The protocol ``neuroblastoma`` is the paper's as far as it is
+published; docs/neuroblastoma.md says how far that is.
 """
 
 from __future__ import annotations
@@ -21,6 +21,13 @@ from mritk import (
     packaged_text,
 )
 from mritk_evolve.parameters import Evolution
+
+CONTROL = "neuroblastoma_random"
+PROTOCOLS = {
+    "neuroblastoma": "neuroevolution of a small network (after arXiv:2211.14499)",
+    CONTROL: "the same with mutations accepted at random: the control",
+    "neuroblastoma_gradient": "the same network trained by gradients",
+}
 
 
 @hookimpl
@@ -50,9 +57,13 @@ def mritk_methods() -> Iterator[Method]:
 
 @hookimpl
 def mritk_protocols() -> Iterator[ProtocolFile]:
-    """Yield ``neuroblastoma``."""
-    yield ProtocolFile(
-        "neuroblastoma",
-        text=partial(packaged_text, __package__, "protocols", "neuroblastoma.toml"),
-        summary="neuroevolution of a small network (after arXiv:2211.14499)",
-    )
+    """Yield ``neuroblastoma``, and what it is compared with."""
+    for name, summary in PROTOCOLS.items():
+        yield ProtocolFile(name, text=partial(protocol_text, name), summary=summary)
+
+
+def protocol_text(name: str) -> str:
+    """Return the TOML text of a protocol; the control differs from ``neuroblastoma`` in one key."""
+    file = "neuroblastoma" if name == CONTROL else name
+    text = packaged_text(__package__, "protocols", f"{file}.toml")
+    return text + 'acceptance = "random"\n' if name == CONTROL else text
