@@ -45,6 +45,7 @@ class SerialRun:
         workspace: Where caches are.
         engine: Where and how to compute.
         keep_models: Whether the trained network of each trial is kept beside the trial files.
+        threads: Number of threads on a processor; 0: one per available core.
     """
 
     registry: Registry
@@ -52,6 +53,7 @@ class SerialRun:
     workspace: Workspace
     engine: Engine
     keep_models: bool = False
+    threads: int = 0
     _without_network: set[str] = field(default_factory=set, repr=False)
 
     def provenance(self, command: list[str]) -> dict[str, Any]:
@@ -70,7 +72,7 @@ class SerialRun:
             StoreError: A trial file cannot be written; more would be lost.
         """
         keep_large_blocks()
-        use_available_cores()
+        use_available_cores(threads=self.threads)
         events = Events(self.registry)
         provenance = self.provenance(command_line())
         outcomes: list[Outcome] = []

@@ -246,8 +246,8 @@ def mritk_epoch_end(trial: Trial, epoch: Epoch) -> None:
     """An epoch has ended; training waits until this returns.
 
     When a trial is resumed, epochs in its checkpoint are not reported again. A method
-    without epochs may never call this. If an executor trains (``--jobs``), all epochs of a trial
-    are reported when it is finished.
+    without epochs may never call this. If trials are trained in parallel, their epochs alternate,
+    and training does not wait; some executors report the epochs of a trial when it is finished.
 
     Args:
         trial: The trial.
