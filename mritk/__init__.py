@@ -80,6 +80,7 @@ if TYPE_CHECKING:
     from mritk.records import Weights as Weights
     from mritk.results.frames import StoredResults as StoredResults
     from mritk.results.frames import read_results as read_results
+    from mritk.seeds import derive as derive
     from mritk.splits.sklearn_splitter import FoldSplitter as FoldSplitter
     from mritk.splits.split_rule import SplitRule as SplitRule
     from mritk.tasks.classification import Classification as Classification
@@ -134,6 +135,7 @@ _PUBLIC = {
         "Executor Explainer LostJob ProtocolFile StateDict Weights"
     ),
     "mritk.results.frames": "read_results StoredResults",
+    "mritk.seeds": "derive",
     "mritk.splits.sklearn_splitter": "FoldSplitter",
     "mritk.splits.split_rule": "SplitRule",
     "mritk.tasks.classification": "Classification",

@@ -217,6 +217,8 @@ class Method(Record):
         uses_augmentation: False for a method that cannot augment; only ``none`` is then allowed.
         tasks: Kinds of tasks that it can learn, such as ``("segmentation",)``: other data are
             refused before they are read. Empty: any, or ``fit`` refuses them.
+        check_backbone: Raises :class:`mritk.UsageError` for a backbone that it cannot train, which
+            is then refused before data are read. None: it takes any.
     """
 
     name: str
@@ -225,6 +227,7 @@ class Method(Record):
     uses_backbone: bool = True
     uses_augmentation: bool = True
     tasks: tuple[str, ...] = ()
+    check_backbone: Callable[[Backbone], None] | None = None
 
     def learns(self, kind: str) -> bool:
         """Return whether it is for a kind of task, as far as it declares that."""

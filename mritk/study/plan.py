@@ -170,6 +170,10 @@ class Planner:
         backbones = self._backbones(benchmark)
         for name in benchmark.augmentations:
             self.registry.augmentation(name)
+        for protocol in protocols:
+            method = self.registry.method(protocol.method)
+            for backbone in backbones if method.check_backbone is not None else ():
+                method.check_backbone(backbone)
         for architecture in {name for protocol in protocols for name in protocol.normalise_again}:
             # A name that nothing bears would change nothing.
             self.registry.backbone(f"{architecture}@{SCRATCH}")
