@@ -16,7 +16,7 @@ import pytest
 
 from mritk import LostJob, available_cores
 from mritk.store.folder import ResultsFolder
-from mritk_processes import run
+from mritk_processes.pool import run
 from mritk_processes.share import shares
 
 DYING = """
@@ -253,7 +253,7 @@ def test_no_more_threads_than_cores(count, gpus, expected, monkeypatch):
 PARENT = """
 import os, sys, time
 from pathlib import Path
-from mritk_processes import run
+from mritk_processes.pool import run
 from sleeper import sleep
 
 if __name__ == "__main__":
