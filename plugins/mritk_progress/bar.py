@@ -25,6 +25,7 @@ class ProgressBar:
             file=sys.stderr,
             dynamic_ncols=True,
             # What matters comes first: a narrow terminal cuts the end.
+            desc="starting",
             bar_format="{percentage:3.0f}%|{bar:8}| {remaining} left, {desc}",
         )
 

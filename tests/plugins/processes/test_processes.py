@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -306,6 +307,26 @@ def test_ctrl_c_is_told_by_the_run_alone(sleeping_run):
     os.killpg(sleeping_run.pid, signal.SIGINT)
     assert sleeping_run.wait() == -signal.SIGINT
     assert sleeping_run.stderr.read().count("Traceback") == 1
+
+
+MASK = """
+import signal
+from multiprocessing import forkserver
+from mritk_processes.fork_server import worker_context
+
+worker_context({})
+print(open(f"/proc/{forkserver._forkserver._forkserver_pid}/status").read())
+print(signal.pthread_sigmask(signal.SIG_BLOCK, ()))
+"""
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
+def test_ctrl_c_does_not_reach_the_server_while_it_imports():
+    """In a process that has not started the resource tracker, which lifts the block."""
+    ended = subprocess.run([sys.executable, "-c", MASK], capture_output=True, text=True, check=True)
+    blocked = re.search(r"SigBlk:\s*(\w+)", ended.stdout)[1]
+    assert int(blocked, 16) >> (signal.SIGINT - 1) & 1
+    assert ended.stdout.splitlines()[-1] == "set()", "the run itself hears it"
 
 
 def wait_for(path):
