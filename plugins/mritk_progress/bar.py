@@ -25,9 +25,9 @@ class ProgressBar:
             file=sys.stderr,
             dynamic_ncols=True,
             # What matters comes first: a narrow terminal cuts the end.
-            desc="starting",
             bar_format="{percentage:3.0f}%|{bar:8}| {remaining} left, {desc}",
         )
+        self._bar.set_description_str("starting")
 
     def start_trial(
         self, trial: Hashable, kind: Hashable, name: str, position: int, total: int
