@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from mritk.data.input_contract import IMAGENET, InputContract
+from mritk.lazy_import import lazy, schema_of
 
 if TYPE_CHECKING:
     import torch
@@ -155,7 +156,8 @@ class Family(Record):
         placeholder: Placeholder of the member in listings; empty: there are no members, and options
             follow the prefix (``phantom3d,target=age``).
         options: A frozen dataclass whose fields may follow the name as ``,field=value``;
-            ``resolve`` is then called with the member and an instance of it. None: no options.
+            ``resolve`` is then called with the member and an instance of it. It may be
+            ``lazy("MODULE:CLASS")``. None: no options.
         needs_workspace: True if ``resolve`` must read or download something to know its members;
             it then receives the workspace as its last argument.
     """
@@ -164,8 +166,13 @@ class Family(Record):
     resolve: Callable[..., Iterable[Record]]
     members: Callable[[], Sequence[str]] = tuple
     placeholder: str = "NAME"
-    options: type[Any] | None = None
+    options: type[Any] | lazy | None = None
     needs_workspace: bool = False
+
+    @property
+    def schema(self) -> type[Any] | None:
+        """The dataclass of the options, imported now."""
+        return None if self.options is None else schema_of(self.options)
 
     @property
     def opening(self) -> str:

@@ -18,7 +18,7 @@ class JobCount(click.ParamType):  # type: ignore[type-arg]  # generic since clic
         """Return the number, or refuse it."""
         if value == AUTO:
             return None
-        if not value.isdecimal() or int(value) < 1:
+        if not (value.isascii() and value.isdigit() and int(value)):
             self.fail(f"{value!r} is neither 'auto' nor a number of at least 1", param, ctx)
         return int(value)
 

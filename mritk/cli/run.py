@@ -19,6 +19,7 @@ from mritk.cli.plan_text import show_plan, tell_data, tell_skipped, tell_without
 from mritk.cli.run_report import exit_code_of, report_run
 from mritk.cli.stored_files import make_room, tell_lost
 from mritk.cli.tell import say
+from mritk.cli.training import train, trials_at_once
 from mritk.errors import ExitCode, UsageError
 
 if TYPE_CHECKING:
@@ -28,10 +29,8 @@ if TYPE_CHECKING:
     from mritk.store.folder import ResultsFolder
     from mritk.study.benchmark import Benchmark
     from mritk.study.plan import StudyPlan
-    from mritk.trial import Outcome
 
 
-PROCESSES = "processes"
 REHEARSAL = "mritk-rehearsal"
 REHEARSED = (
     "rehearsal: random weights, small images, one epoch, one fold, one seed; scores are meaningless"
@@ -184,8 +183,9 @@ class Request:
         if plan.todo:
             results.require_writable()
             require_weights(plan.backbones_to_train, workspace, say)
-            if self.uses_executor:  # its workers may take over what this process has imported
-                warm_up.start(plan.backbones_to_train)
+        at_once = trials_at_once(self, plan) if plan.todo else 1
+        if self.executor or at_once != 1:  # workers take over what this process has imported
+            warm_up.start(plan.backbones_to_train)
         make_room(plan, results)
         if self.keep_models:
             tell_without_model(plan, results)
@@ -194,7 +194,7 @@ class Request:
         for trial in plan.todo if self.rerun else done:
             results.discard_checkpoint(trial.id)
         try:
-            outcomes = self.train(plan, results, workspace)
+            outcomes = train(self, plan, results, workspace, at_once)
         except KeyboardInterrupt:
             states = list(results.states(trial.id for trial in plan.trials).values())
             say(
@@ -304,58 +304,3 @@ class Request:
             instructions=benchmark.data.instructions,
             as_json=self.as_json,
         )
-
-    def train(self, plan: StudyPlan, results: ResultsFolder, workspace: Workspace) -> list[Outcome]:
-        """Train what is to do; torch is not even imported if that is nothing."""
-        if not plan.todo:
-            from mritk.store.view import stale_view
-
-            if stale_view(results.path, {}):  # the run that trained them was killed
-                results.tidy()
-            return []
-        from mritk.execute.serial import SerialRun
-        from mritk.machine.device import choose_device
-        from mritk.machine.engine import Engine
-
-        engine = Engine(
-            self.device,
-            self.compiled,
-            self.graphs,
-            60 * self.checkpoint_minutes,
-            self.keep_embeddings,
-        )
-        registry = self.app.registry
-        at_once = self.jobs or self.trials_at_once(plan)
-        if self.executor is None and at_once == 1:
-            engine = replace(engine, device=choose_device(self.device))
-            return SerialRun(registry, results, workspace, engine, self.keep_models).run(plan)
-        from mritk.execute.job import Job
-        from mritk.execute.with_executor import ExecutorRun
-        from mritk.store.provenance import command_line
-
-        job = Job(
-            self.benchmark(),
-            tuple(self.app.plugin_options),
-            Path.cwd(),
-            workspace,
-            results.path,
-            engine,
-            tuple(command_line()),
-            keep_models=self.keep_models,
-            skip_unreadable=self.skip_unreadable,
-            deterministic=self.deterministic,
-            at_once=at_once or 1,
-        )
-        executor = registry.executor(self.executor or PROCESSES)
-        return ExecutorRun(registry, executor, job, at_once).run(plan)
-
-    def trials_at_once(self, plan: StudyPlan) -> int | None:
-        """Return what ``--jobs auto`` comes to; None: the executor decides."""
-        from mritk.execute.at_once import trials_at_once
-        from mritk.records import Executor
-
-        if self.executor not in (None, PROCESSES):
-            return None
-        if all(record.name != PROCESSES for record in self.app.registry.records(Executor)):
-            return 1
-        return trials_at_once(plan.trials, self.device)

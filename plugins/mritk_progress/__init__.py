@@ -46,14 +46,15 @@ class Progress:
         else:
             from mritk_progress.log import ProgressLog
 
-            self.display = ProgressLog(len(plan.todo))
+            self.display = ProgressLog([self.rows.kind(trial) for trial in plan.todo])
 
     @hookimpl
     def mritk_trial_start(self, trial: Trial, position: int, total: int) -> None:
         """Show which trial begins."""
         if self.display and self.rows:
             self.places[trial] = position, total
-            self.display.start_trial(trial, self.rows.name(trial), position, total)
+            kind, name = self.rows.kind(trial), self.rows.name(trial)
+            self.display.start_trial(trial, kind, name, position, total)
 
     @hookimpl
     def mritk_epoch_end(self, trial: Trial, epoch: Epoch) -> None:

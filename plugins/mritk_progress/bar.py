@@ -27,8 +27,11 @@ class ProgressBar:
             # What matters comes first: a narrow terminal cuts the end.
             bar_format="{percentage:3.0f}%|{bar:8}| {remaining} left, {desc}",
         )
+        self._bar.set_description_str("starting")
 
-    def start_trial(self, trial: Hashable, name: str, position: int, total: int) -> None:
+    def start_trial(
+        self, trial: Hashable, kind: Hashable, name: str, position: int, total: int
+    ) -> None:
         """Name a trial that begins."""
         self._names[trial], self._parts[trial] = name, 0.0
         self._move(f"trial {position}/{total}, {name}")

@@ -12,7 +12,7 @@ from mritk_progress.rows import duration
 from mritk_progress.time_left import TimeLeft
 
 if TYPE_CHECKING:
-    from collections.abc import Hashable
+    from collections.abc import Hashable, Sequence
 
     from mritk import Epoch
 
@@ -24,11 +24,15 @@ class ProgressLog:
 
     The first epoch may be of a stage that trains the head alone, and says little of the others. The
     line of the minute comes from a thread of its own, because an epoch may last for hours.
+
+    Args:
+        kinds: The kind of each trial of the run; those of one kind take about equally long.
+        interval: Seconds between lines.
     """
 
-    def __init__(self, total: int, interval: float = MINUTE) -> None:
-        self._total, self._interval = total, interval
-        self._time = TimeLeft(total, time.monotonic)
+    def __init__(self, kinds: Sequence[Hashable], interval: float = MINUTE) -> None:
+        self._total, self._interval = len(kinds), interval
+        self._time = TimeLeft(kinds, time.monotonic)
         self._names: dict[Hashable, str] = {}
         self._now = "no trial finished yet"
         self._finished = 0
@@ -37,11 +41,13 @@ class ProgressLog:
         self._thread = Thread(target=self._tell_each_minute, name="progress", daemon=True)
         self._thread.start()
 
-    def start_trial(self, trial: Hashable, name: str, position: int, total: int) -> None:
+    def start_trial(
+        self, trial: Hashable, kind: Hashable, name: str, position: int, total: int
+    ) -> None:
         """Name a trial that begins."""
         self._names[trial] = name
         self._now = f"trial {position}/{total}, {name}"
-        self._time.start(trial)
+        self._time.start(trial, kind)
 
     def end_epoch(self, trial: Hashable, epoch: Epoch, position: int, total: int) -> None:
         """Keep an epoch for the next line; after the second one, the time left can be told."""

@@ -36,6 +36,8 @@ class FakeTrial(str):
 
     def __new__(cls, name, augmentation="none", protocol="quick"):
         trial = super().__new__(cls, name)
+        trial.backbone_name = name.split()[0]
+        trial.dataset = SimpleNamespace(record=SimpleNamespace(name="brains"))
         trial.augmentation = SimpleNamespace(name=augmentation)
         trial.protocol = SimpleNamespace(name=protocol)
         return trial
@@ -203,15 +205,15 @@ def test_a_file_gets_a_line_after_the_second_epoch_and_one_per_trial(file):
 def test_the_time_left_counts_the_last_epoch_for_those_that_follow(file, monkeypatch):
     now = [100.0]
     monkeypatch.setattr("mritk_progress.log.time", SimpleNamespace(monotonic=lambda: now[0]))
-    log = ProgressLog(3, interval=3600)
-    log.start_trial("a", "a", 1, 3)
+    log = ProgressLog(["a"] * 3, interval=3600)
+    log.start_trial("t", "a", "a", 1, 3)
     now[0] += 1
-    log.end_epoch("a", epoch(1, seconds=1.0), 1, 3)  # of the head alone
+    log.end_epoch("t", epoch(1, seconds=1.0), 1, 3)  # of the head alone
     now[0] += 10
-    log.end_epoch("a", epoch(2, seconds=10.0), 1, 3)
+    log.end_epoch("t", epoch(2, seconds=10.0), 1, 3)
     assert file.getvalue().endswith("about 82 s left\n"), "20 of this trial, 31 of each other"
     now[0] += 20
-    log.finish_trial("a", "row")
+    log.finish_trial("t", "row")
     assert file.getvalue().endswith("row, about 62 s left\n")
     log.close()
 
@@ -242,9 +244,23 @@ def test_of_trials_side_by_side_each_row_and_the_time_left_are_told(file, monkey
     progress.mritk_run_finish([])
 
 
+def test_no_time_is_told_while_a_backbone_is_to_come_of_which_nothing_is_known(file):
+    progress = Progress()
+    quick, slow = FakeTrial("linear seed 0"), FakeTrial("resnet seed 0")
+    progress.mritk_run_start(SimpleNamespace(todo=[quick, slow]))
+    progress.mritk_trial_start(quick, 1, 2)
+    progress.mritk_trial_finish(quick, outcome())
+    assert "left" not in file.getvalue()
+    progress.mritk_trial_start(slow, 2, 2)
+    progress.mritk_epoch_end(slow, epoch(1))
+    progress.mritk_epoch_end(slow, epoch(2))
+    progress.mritk_trial_finish(slow, outcome())
+    progress.mritk_run_finish([])
+
+
 def test_epochs_that_an_executor_tells_afterwards_say_nothing_of_the_time_left(file):
-    log = ProgressLog(2)
-    log.start_trial("r", "resnet on brains seed 0", 1, 2)
+    log = ProgressLog(["r"] * 2)
+    log.start_trial("r", "r", "resnet on brains seed 0", 1, 2)
     log.end_epoch("r", epoch(1, seconds=60.0), 1, 2)
     log.close()
     assert file.getvalue() == ""
@@ -268,8 +284,8 @@ def test_rows_tell_augmentation_and_protocol_apart_where_they_differ(file):
 
 
 def test_while_a_long_epoch_goes_on_a_line_comes_at_every_interval(file):
-    log = ProgressLog(2, interval=0.01)
-    log.start_trial("r", "resnet on brains seed 0", 1, 2)
+    log = ProgressLog(["r"] * 2, interval=0.01)
+    log.start_trial("r", "r", "resnet on brains seed 0", 1, 2)
     log.end_epoch("r", epoch(1), 1, 2)
     deadline = time.monotonic() + 10
     while file.getvalue().count("epoch 1/4") < 4 and time.monotonic() < deadline:
