@@ -172,8 +172,9 @@ class Planner:
             self.registry.augmentation(name)
         for protocol in protocols:
             check = self.registry.method(protocol.method).check_backbone
-            for backbone in backbones if check is not None else ():
-                check(backbone)
+            if check is not None:
+                for backbone in backbones:
+                    check(backbone)
         for architecture in {name for protocol in protocols for name in protocol.normalise_again}:
             # A name that nothing bears would change nothing.
             self.registry.backbone(f"{architecture}@{SCRATCH}")
