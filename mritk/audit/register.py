@@ -170,21 +170,23 @@ def roughly_registered(
     """
     which = np.arange(len(moving)) if which is None else which
     inner = (..., slice(BORDER, -BORDER), slice(BORDER, -BORDER))
-    maps, here = maps.copy(), np.arange(len(moving))
+    maps = maps.copy()
     laid, inside = warped(moving, maps, BORDER)
     found = correlation(fixed[inner][which] * inside, laid * inside)
-    for step in range(STEPS):
-        if step < len(HOPEFUL):
-            hopeful = found[here] > HOPEFUL[step]
-            here, laid, inside = here[hopeful], laid[hopeful], inside[hopeful]
-            if not len(here):
-                break
-            used, row = np.unique(which[here], return_inverse=True)
-            target = _Fit.of(fixed[used], BORDER)[row] if not step else target[hopeful]
+    here = np.flatnonzero(found > HOPEFUL[0])
+    laid, inside = laid[here], inside[here]
+    used, row = np.unique(which[here], return_inverse=True)
+    target = _Fit.of(fixed[used], BORDER)[row]
+    for step in range(1, STEPS + 1):
+        if not len(here):
+            break
         maps[here] = target.stepped(laid, inside, maps[here])
         laid, inside = warped(moving[here], maps[here], BORDER)
-        if step + 1 < len(HOPEFUL) or step + 1 == STEPS:
+        if step < len(HOPEFUL) or step == STEPS:
             found[here] = correlation(target.picture * inside, laid * inside)
+        if step < len(HOPEFUL):
+            left = found[here] > HOPEFUL[step]
+            here, laid, inside, target = here[left], laid[left], inside[left], target[left]
     return maps, found
 
 

@@ -171,9 +171,10 @@ class Planner:
         for name in benchmark.augmentations:
             self.registry.augmentation(name)
         for protocol in protocols:
-            method = self.registry.method(protocol.method)
-            for backbone in backbones if method.check_backbone is not None else ():
-                method.check_backbone(backbone)
+            check = self.registry.method(protocol.method).check_backbone
+            if check is not None:
+                for backbone in backbones:
+                    check(backbone)
         for architecture in {name for protocol in protocols for name in protocol.normalise_again}:
             # A name that nothing bears would change nothing.
             self.registry.backbone(f"{architecture}@{SCRATCH}")
