@@ -12,7 +12,6 @@ from collections.abc import Iterator
 from functools import partial
 
 from mritk import Method, ProtocolFile, hookimpl, lazy, packaged_text
-from mritk_domains.recipe import DomainRecipe
 
 PROTOCOLS = {
     "erm": "plain training on balanced batches (DeepAll)",
@@ -31,7 +30,7 @@ def mritk_methods() -> Iterator[Method]:
     yield Method(
         "domain_finetune",
         fit=lazy("mritk_domains.domain_finetune:fit_domains"),
-        parameters=DomainRecipe,
+        parameters=lazy("mritk_domains.recipe:DomainRecipe"),
         tasks=("classification",),
         summary="fine-tuning for unseen sites: erm, lddg, coral, mixup, irm, groupdro",
     )
