@@ -19,7 +19,7 @@ from mritk.evaluate.evidence import Evidence
 from mritk.evaluate.group_scores import group_scores
 from mritk.evaluate.run_values import Scored
 
-CLASSES, ROWS = 2, 2
+CLASSES = 2
 
 
 @dataclass(frozen=True)
@@ -33,6 +33,8 @@ class GroupWorld:
         runs: Runs (seeds).
         of_run: Standard deviation of what retraining changes in all groups alike.
         of_run_and_group: Of what it changes group by group.
+        rows: Number of rows.
+        unstable: How much more the runs of the first row differ.
     """
 
     means: tuple[float, ...]
@@ -43,23 +45,20 @@ class GroupWorld:
     of_run_and_group: float = 0.05
     of_patient: float = 1.0
     of_run_and_patient: float = 0.5
+    rows: int = 2
+    unstable: float = 1.0
 
     @property
     def truth(self) -> np.ndarray:
-        """The expected recall of each group."""
-        spread = math.sqrt(
-            1
-            + self.of_patient**2
-            + self.of_run_and_patient**2
-            + self.of_run**2
-            + self.of_run_and_group**2
-        )
+        """The expected recall of each group; of the first row."""
+        of_run = self.unstable**2 * (self.of_run**2 + self.of_run_and_group**2)
+        spread = math.sqrt(1 + self.of_patient**2 + self.of_run_and_patient**2 + of_run)
         return np.asarray([0.5 * math.erfc(-m / math.sqrt(2) / spread) for m in self.means])
 
     def table(self, seed: int) -> list[dict[str, list[Scored]]]:
         """Return, for each group, the runs of each row."""
         rng = np.random.default_rng(seed)
-        of_run = self.of_run * rng.normal(size=(ROWS, self.runs))
+        of_run = self.of_run * rng.normal(size=(self.rows, self.runs))
         return [
             self._group(group, mean, n, of_run, rng)
             for group, (mean, n) in enumerate(zip(self.means, self.patients, strict=True))
@@ -73,9 +72,11 @@ class GroupWorld:
         names = [f"{group}-{number}" for number in patient]
         difficulty = self.of_patient * rng.normal(size=n)
         rows: dict[str, list[Scored]] = {}
-        for row in range(ROWS):
+        for row in range(self.rows):
+            unstable = self.unstable if row == 0 else 1.0
             for run in range(self.runs):
-                odds = mean + of_run[row, run] + self.of_run_and_group * rng.normal()
+                retrained = of_run[row, run] + self.of_run_and_group * rng.normal()
+                odds = mean + unstable * retrained
                 odds = odds + (difficulty + self.of_run_and_patient * rng.normal(size=n))[patient]
                 odds = odds + rng.normal(size=len(patient))
                 score = np.zeros((len(patient), CLASSES), dtype=np.float32)
@@ -115,8 +116,8 @@ def count(world: GroupWorld, tables: int, resamples: int) -> tuple[float, float,
         scores = group_scores(groups, metric)["net0"]
         if len(scores.names) < len(groups):
             continue
-        gap, of_gap = scores.gap(1.0)
-        _, _, of_worst = scores.worst(higher_is_better=True, bounds=(0.0, 1.0))
+        gap, of_gap = scores.gap()
+        _, _, of_worst = scores.worst(higher_is_better=True)
         covered.append((np.ptp(truth) in of_gap, truth.min() in of_worst))
         gaps.append(gap)
     of_gap_share, of_worst_share = np.mean(covered, axis=0)

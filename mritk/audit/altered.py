@@ -39,7 +39,7 @@ FINER = (64, 128)
 # are registered so if they are not likely as they are.
 EVENLY_ALIKE = 0.99
 
-BATCH = 64
+BATCH = 256
 
 
 # Pixels of 128 around the content, in which its outermost contours still show.

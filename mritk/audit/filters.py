@@ -20,9 +20,13 @@ def along_axes(matrix: np.ndarray, grids: np.ndarray) -> np.ndarray:
 
 @cache
 def _gaussian(side: int, width: float) -> np.ndarray:
-    from scipy.ndimage import gaussian_filter1d
-
-    return gaussian_filter1d(np.eye(side, dtype=np.float32), width, axis=0, mode="nearest")
+    radius = int(4 * width + 0.5)
+    offsets = np.arange(-radius, radius + 1)
+    weights = np.exp(-0.5 * (offsets / width) ** 2)
+    matrix = np.zeros((side, side))
+    rows = np.arange(side)[:, None]
+    np.add.at(matrix, (rows, np.clip(rows + offsets, 0, side - 1)), weights / weights.sum())
+    return matrix.astype(np.float32)
 
 
 def blurred(grids: np.ndarray, width: float) -> np.ndarray:

@@ -20,6 +20,7 @@ import numpy as np
 
 from mritk.evaluate.interval import LEVEL, UNBOUNDED, Interval
 from mritk.evaluate.resampling import SEED
+from mritk.evaluate.scale import Scale
 
 DRAWS = 2000
 HALVINGS = 12
@@ -36,6 +37,7 @@ class GroupScores:
         points: (G,) scores.
         errors: (G,) standard errors, all positive.
         dof: (G,) degrees of freedom of the standard errors.
+        bounds: The range of scores.
         draws: Number of simulated scores per test.
     """
 
@@ -43,38 +45,36 @@ class GroupScores:
     points: np.ndarray
     errors: np.ndarray
     dof: np.ndarray
+    bounds: tuple[float, float] = UNBOUNDED
     draws: int = DRAWS
 
-    def gap(self, width: float = math.inf) -> tuple[float, Interval]:
-        """Return the difference between the best and the worst group, and its interval.
-
-        Args:
-            width: Of the range of scores.
-        """
-        found = float(np.ptp(self.points))
+    def gap(self) -> tuple[float, Interval]:
+        """Return the difference between the best and the worst group, and its interval."""
+        found, width = float(np.ptp(self.points)), self.bounds[1] - self.bounds[0]
         low, high = self._ends(_with_gap, found, lowest=0.0)
         return found, Interval(max(low, 0.0), min(high, width))
 
-    def worst(
-        self, *, higher_is_better: bool, bounds: tuple[float, float] = UNBOUNDED
-    ) -> tuple[str, float, Interval]:
+    def worst(self, *, higher_is_better: bool) -> tuple[str, float, Interval]:
         """Return name and score of the worst group, and an interval of the worst true score.
 
         Args:
             higher_is_better: Which score is worst.
-            bounds: The range of scores.
         """
         sign = 1.0 if higher_is_better else -1.0
-        turned = replace(self, points=sign * self.points)
-        at = int(turned.points.argmin())
+        at = int((sign * self.points).argmin())
+        scale, steps = self._scale, self._scale.steps(self.points)
+        turned = replace(self, points=sign * scale.onto(self.points), errors=self.errors / steps)
         shrunk = turned._shrunk()
         ends = turned._ends(partial(_with_lowest, shrunk=shrunk), float(turned.points[at]))
-        low, high = sorted(sign * end for end in ends)
-        return (
-            self.names[at],
-            float(self.points[at]),
-            Interval(max(low, bounds[0]), min(high, bounds[1])),
-        )
+        low, high = sorted(scale.off(sign * end) for end in ends)
+        inside = Interval(max(low, self.bounds[0]), min(high, self.bounds[1]))
+        return self.names[at], float(self.points[at]), inside
+
+    @property
+    def _scale(self) -> Scale:
+        """The scale on which scores are nearly normal; there is none at a bound."""
+        scale = Scale(*self.bounds)
+        return scale if (scale.steps(self.points) > 0).all() else Scale()
 
     def _ends(
         self, moved: _Moved, observed: float, lowest: float = -math.inf

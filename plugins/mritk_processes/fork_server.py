@@ -37,8 +37,11 @@ def worker_context(variables: Mapping[str, str]) -> ForkServerContext | SpawnCon
     """
     if "forkserver" not in get_all_start_methods() or sys.platform == "darwin":
         return get_context("spawn")
+    from multiprocessing import resource_tracker
     from multiprocessing.forkserver import ensure_running
 
+    # Started before the block: when it starts, it lifts any block of Ctrl-C of this process.
+    resource_tracker.ensure_running()
     context = get_context("forkserver")
     context.set_forkserver_preload([name for name in LIBRARIES if name in sys.modules])
     with variables_set({**variables, **ASLEEP}), _ctrl_c_blocked():

@@ -9,6 +9,7 @@ import pytest
 from scipy import stats
 
 from mritk.evaluate.group_gap import GroupScores, _with_gap
+from mritk.evaluate.scale import Scale
 
 
 def scores(points, errors, dof=math.inf, **more) -> GroupScores:
@@ -70,9 +71,24 @@ def test_of_an_error_the_largest_is_worst():
 
 
 def test_intervals_stay_within_the_range_of_the_metric():
-    given = scores([0.99, 0.02], [0.05, 0.05])
-    assert given.gap(width=1.0)[1].high == 1
-    assert given.worst(higher_is_better=True, bounds=(0.0, 1.0))[2].low == 0
+    given = scores([0.99, 0.02], [0.01, 0.02], bounds=(0.0, 1.0))
+    assert given.gap()[1].high == 1
+    _, _, interval = given.worst(higher_is_better=True)
+    assert 0 < interval.low < 0.02 < interval.high < 0.2
+
+
+def test_a_clearly_worst_group_has_the_interval_that_it_has_alone():
+    """Of a metric with bounds: symmetric on the scale of log odds."""
+    given = scores([0.95, 0.93, 0.3], [0.01, 0.01, 0.04], bounds=(0.0, 1.0))
+    _, _, interval = given.worst(higher_is_better=True)
+    alone = Scale(0.0, 1.0).ends(0.3, stats.norm.ppf(0.975) * 0.04)
+    assert (interval.low, interval.high) == pytest.approx(alone, abs=0.006)
+
+
+def test_a_score_at_a_bound_has_no_log_odds_and_an_interval_all_the_same():
+    given = scores([1.0, 0.8, 0.6], [0.02, 0.03, 0.04], bounds=(0.0, 1.0))
+    _, _, interval = given.worst(higher_is_better=True)
+    assert 0.45 < interval.low < 0.6 < interval.high < 0.75
 
 
 def test_less_certain_groups_widen_the_interval():

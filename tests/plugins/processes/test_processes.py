@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -14,9 +15,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from mritk import LostJob
+from mritk import LostJob, available_cores
 from mritk.store.folder import ResultsFolder
-from mritk_processes import run
+from mritk_processes.pool import run
 from mritk_processes.share import shares
 
 DYING = """
@@ -138,6 +139,78 @@ def test_plugins_are_told_of_each_trial_when_it_is_done(run_toy, tmp_path):
     assert told == ["start 1 of 1", "epoch 1", "epoch 2", "epoch 3", "finish True", ""]
 
 
+WATCHED = """
+import threading, time
+from mritk import Executor, hookimpl
+
+PATH = {path!r}
+
+
+def run(function, jobs, at_once):
+    for job in jobs:
+        done = []
+        thread = threading.Thread(target=lambda: done.append(function(job)))
+        thread.start()
+        while thread.is_alive():
+            yield None
+            time.sleep(0.005)
+        with open(PATH, "a") as stream:
+            stream.write("returned\\n")
+        yield done[0]
+
+
+@hookimpl
+def mritk_executors():
+    yield Executor("watched", run)
+"""
+
+
+@pytest.mark.slow
+def test_epochs_are_told_while_the_trial_is_trained_and_once(run_toy, tmp_path):
+    path = str(tmp_path / "diary.txt")
+    (tmp_path / "diary.py").write_text(DIARY.format(path=path))
+    (tmp_path / "watched.py").write_text(WATCHED.format(path=path))
+    plugins = ("-p", tmp_path / "diary.py", "-p", tmp_path / "watched.py")
+    assert run_toy(*plugins, "--seeds", 1, "--executor", "watched").code == 0
+    told = (tmp_path / "diary.txt").read_text().split("\n")
+    assert told.index("start 1 of 1") < told.index("epoch 1") < told.index("returned")
+    told.remove("returned")
+    assert told == ["start 1 of 1", "epoch 1", "epoch 2", "epoch 3", "finish True", ""]
+    assert not (tmp_path / "results" / "claims").exists()
+
+
+@pytest.mark.slow
+def test_without_a_word_as_many_trials_run_at_once_as_the_machine_holds(
+    run_toy, tmp_path, monkeypatch
+):
+    def in_this_process(*_):
+        raise AssertionError("trained in this process")
+
+    monkeypatch.delenv("MRITK_JOBS")
+    monkeypatch.setattr("mritk.execute.at_once.trials_at_once", lambda trials, device: len(trials))
+    with monkeypatch.context() as patch:
+        patch.setattr("mritk.execute.serial.SerialRun.run", in_this_process)
+        ended = run_toy("--seeds", 2)
+    assert ended.code == 0, ended.err
+    shares = {
+        t.provenance["machine"]["threads"] for t in ResultsFolder(tmp_path / "results").trials()
+    }
+    assert shares == {max(1, available_cores() // 2)}
+
+
+def test_where_the_plugin_is_excluded_trials_run_one_after_the_other(run_toy, monkeypatch):
+    monkeypatch.delenv("MRITK_JOBS")
+    monkeypatch.setattr("mritk.execute.at_once.trials_at_once", lambda trials, device: 2)
+    assert run_toy("--seeds", 2, "-p", "no:mritk_processes").code == 0
+
+
+@pytest.mark.parametrize("value", ["0", "-1", "two", "1.5", "", "AUTO", "²"])
+def test_a_number_of_jobs_that_is_none_is_refused(mritk, value):
+    ended = mritk("run", "--jobs", value)
+    assert ended.code == 2
+    assert f"'{value}' is neither 'auto' nor a number of at least 1" in ended.err
+
+
 ENVIRONMENT = ("OMP_NUM_THREADS", "CUDA_VISIBLE_DEVICES", "PYTHONSAFEPATH")
 
 
@@ -181,7 +254,7 @@ def test_no_more_threads_than_cores(count, gpus, expected, monkeypatch):
 PARENT = """
 import os, sys, time
 from pathlib import Path
-from mritk_processes import run
+from mritk_processes.pool import run
 from sleeper import sleep
 
 if __name__ == "__main__":
@@ -234,6 +307,26 @@ def test_ctrl_c_is_told_by_the_run_alone(sleeping_run):
     os.killpg(sleeping_run.pid, signal.SIGINT)
     assert sleeping_run.wait() == -signal.SIGINT
     assert sleeping_run.stderr.read().count("Traceback") == 1
+
+
+MASK = """
+import signal
+from multiprocessing import forkserver
+from mritk_processes.fork_server import worker_context
+
+worker_context({})
+print(open(f"/proc/{forkserver._forkserver._forkserver_pid}/status").read())
+print(signal.pthread_sigmask(signal.SIG_BLOCK, ()))
+"""
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
+def test_ctrl_c_does_not_reach_the_server_while_it_imports():
+    """In a process that has not started the resource tracker, which lifts the block."""
+    ended = subprocess.run([sys.executable, "-c", MASK], capture_output=True, text=True, check=True)
+    blocked = re.search(r"SigBlk:\s*(\w+)", ended.stdout)[1]
+    assert int(blocked, 16) >> (signal.SIGINT - 1) & 1
+    assert ended.stdout.splitlines()[-1] == "set()", "the run itself hears it"
 
 
 def wait_for(path):
