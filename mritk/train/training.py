@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 import torch
 from torch import nn
@@ -37,6 +37,7 @@ class Training:
         train: Images of the training part.
         val: Images of the validation part.
         order: Which images make each batch.
+        said: Why steps could not be recorded as graphs; each reason is told once.
     """
 
     setup: Setup
@@ -48,6 +49,7 @@ class Training:
     train: ResidentImages
     val: ResidentImages
     order: Order
+    said: set[str] = field(default_factory=set)
 
     @property
     def recipe(self) -> Recipe:

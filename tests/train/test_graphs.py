@@ -21,8 +21,10 @@ from mritk.model.objective import Objective
 from mritk.protocol.recipe import Stage
 from mritk.train import graphs
 from mritk.train.graphs import WARM_UP, GraphedStep
+from mritk.train.loop import train as train_whole
 from mritk.train.optimiser import load_optimiser
 from mritk.train.step import TrainingStep
+from mritk.train.training import prepare
 from tests.train.killable_training import make_setup as numbered_setup
 from tests.train.killable_training import noise, outcome
 from tests.train.recorded_work import pretended, whole_trainings
@@ -198,6 +200,15 @@ def test_what_cannot_be_recorded_continues_eagerly_and_says_so_once(cuda, caplog
     assert not graphed.recorded
 
 
+def test_a_later_stage_does_not_say_again_what_cannot_be_recorded(cuda, caplog):
+    said = set()
+    with caplog.at_level(logging.WARNING, "mritk"):
+        for _ in range(2):
+            inner = make_step(compute=ReadsANumber)
+            train(GraphedStep(inner, said), inner, WARM_UP + 1)
+    assert len(caplog.records) == 1
+
+
 def test_a_seed_set_inside_a_network_is_a_reason_to_go_on_eagerly(cuda, caplog):
     def compute(network):
         return lambda batch: (torch.manual_seed(3), network(batch))[1]
@@ -306,6 +317,34 @@ def test_a_training_by_graphs_that_was_stopped_resumes_as_if_it_had_not_been(
         else:
             pytest.skip(f"training {number} is over before batch {last}")
     assert timeless(resumed) == timeless(expected)
+
+
+class Counted(Objective):
+    """A loss that counts in Python, where a replay does not come."""
+
+    def loss(self, outputs, targets):
+        self.calls = getattr(self, "calls", 0) + 1
+        return super().loss(outputs, targets)
+
+
+class OnTheDevice(Counted):
+    replayable = True
+
+
+def test_a_loss_of_a_method_is_recorded_only_if_it_says_that_it_may_be(tmp_path, caplog):
+    for kind, replays in ((Counted, False), (OnTheDevice, True)):
+        with whole_trainings() as cuda, caplog.at_level(logging.WARNING, "mritk"):
+            setup = with_graphs(numbered_setup(1, tmp_path / kind.__name__))
+            setup = replace(setup, parameters=replace(setup.parameters, stages=2 * (Stage(1),)))
+            training = prepare(setup)
+            own = kind(setup.task, setup.train.targets, "cpu")
+            head = training.network.head
+            train_whole(training.with_parts(head=head, objective=own, order=training.order))
+            replayed = [graph for graph in cuda.graphs if graph.replays]
+        assert any("the method's loss" in record.message for record in caplog.records) != replays
+        assert (own.calls == 10) != replays, "two epochs of five steps"
+        assert replayed, "evaluation, at least"
+        caplog.clear()
 
 
 # -- the optimiser's state -------------------------------------------------------------------------
