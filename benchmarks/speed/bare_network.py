@@ -6,7 +6,7 @@ loop costs beyond this is its own.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import AbstractContextManager
 
 import torch
@@ -18,6 +18,8 @@ from mritk.machine.device import resolve_precision
 from mritk.plugins.registry import Registry
 
 CLASSES = 4
+# Steps before one is recorded.
+WARM_UP = 3
 
 
 class BareNetwork:
@@ -41,6 +43,7 @@ class BareNetwork:
         self.model = model.to(device).to(memory_format=torch.channels_last)
         self.forward_flops = count_forward_flops(self.model, size, device)
         self.optimiser = torch.optim.AdamW(self.model.parameters(), lr=1e-4)
+        self._step: Callable[[torch.Tensor, torch.Tensor], None] = self._step_eagerly
         self.batches = [_images(batch, size, device) for _ in range(steps)]
         self.labels = torch.arange(batch, device=device) % CLASSES
         self.unseen = [_images(len(part), size, device) for part in torch.arange(unseen).split(256)]
@@ -54,12 +57,48 @@ class BareNetwork:
         self.model.train()
         for images, labels in batches:
             here = images.to(self.device, memory_format=torch.channels_last, non_blocking=True)
-            self.optimiser.zero_grad(set_to_none=True)
-            with self._autocast():
-                outputs = self.model(here)
-            functional.cross_entropy(outputs.float(), labels.to(self.device)).backward()
-            self.optimiser.step()
+            self._step(here, labels.to(self.device, non_blocking=True))
         self._wait()
+
+    def replay_steps(self) -> None:
+        """From here on, replay steps as one CUDA graph, with an optimiser that it can hold.
+
+        All batches have the shape of the first. This makes a few steps.
+        """
+        rate = torch.tensor(1e-4, device=self.device)
+        self.optimiser = torch.optim.AdamW(
+            self.model.parameters(), lr=rate, fused=True, capturable=self.device != "cpu"
+        )
+        self.model.train()
+        device = torch.device(self.device)
+        images, labels = self.batches[0].clone(), self.labels.clone()
+        usual, stream = torch.cuda.current_stream(device), torch.cuda.Stream(device)
+        stream.wait_stream(usual)
+        with torch.cuda.stream(stream):
+            for _ in range(WARM_UP):
+                self._step(images, labels)
+        usual.wait_stream(stream)
+        graph, step = torch.cuda.CUDAGraph(), self._step
+        self.optimiser.zero_grad(set_to_none=True)
+        with torch.cuda.graph(graph, stream=stream):
+            step(images, labels)
+
+        def replay(new_images: torch.Tensor, new_labels: torch.Tensor) -> None:
+            if new_images.shape != images.shape:  # what a loader may leave over
+                step(new_images, new_labels)
+                return
+            images.copy_(new_images)
+            labels.copy_(new_labels)
+            graph.replay()
+
+        self._step = replay
+
+    def _step_eagerly(self, images: torch.Tensor, labels: torch.Tensor) -> None:
+        self.optimiser.zero_grad(set_to_none=True)
+        with self._autocast():
+            outputs = self.model(images)
+        functional.cross_entropy(outputs.float(), labels).backward()
+        self.optimiser.step()
 
     def predict(self) -> None:
         """Run the forward pass alone on the unseen images, and wait for the device."""

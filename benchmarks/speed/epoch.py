@@ -26,16 +26,18 @@ import tempfile
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import Any
+from unittest import mock
 
 import numpy as np
 import torch
-from torch import nn
 
 from benchmarks.speed.bare_network import CLASSES, BareNetwork
 from benchmarks.speed.command_line import BACKBONES, chosen_cases, command_line, positive
 from benchmarks.speed.measurement import Sample, Timer, added, median_seconds, progress, ratio
 from benchmarks.speed.report import Report, rounded, verdict
 from mritk import Classification, Samples, Setup, Subset, Workspace
+from mritk.batches.inputs import Inputs
 from mritk.machine.allocator import keep_large_blocks
 from mritk.machine.device import choose_device
 from mritk.method import Epoch
@@ -74,9 +76,9 @@ class TakingTurns:
         self.of_others = {name: [] for name in self.others}
         self._restart()
 
-    def before_forward(self, *_: object) -> None:
-        """Note when an epoch's training ends: at the first forward pass without gradients."""
-        if not torch.is_grad_enabled() and not self._trained.seconds:
+    def before_evaluation(self) -> None:
+        """Note when an epoch's training ends."""
+        if not self._trained.seconds:
             self._trained = self._timer.lap()
 
     def after_epoch(self, epoch: Epoch) -> None:
@@ -119,19 +121,23 @@ def noise(count: int, size: int) -> Samples:
 def train(setup: Setup, backbone: str, turns: TakingTurns) -> None:
     """Fine-tune the whole backbone as ``setup`` says while ``turns`` watches."""
     resolved = Registry.load(environ={}).backbone(f"{backbone}@scratch")
+    evaluate = Inputs.evaluate
 
-    def build() -> nn.Module:
-        network = resolved.architecture.build()
-        network.register_forward_pre_hook(turns.before_forward)
-        return network
+    def noted(inputs: Inputs, *arguments: Any) -> torch.Tensor:
+        turns.before_evaluation()
+        return evaluate(inputs, *arguments)
 
-    watched = replace(resolved, architecture=replace(resolved.architecture, build=build))
-    finetune(replace(setup, backbone=watched, on_epoch=turns.after_epoch))
+    # The network itself cannot tell: a graph that is replayed runs no Python.
+    with mock.patch.object(Inputs, "evaluate", noted):
+        finetune(replace(setup, backbone=resolved, on_epoch=turns.after_epoch))
 
 
 def make_floor(backbone: str, size: int, options: argparse.Namespace, device: str) -> BareNetwork:
-    """Return the floor of an epoch with as many images as the options say."""
-    return BareNetwork(
+    """Return the floor of an epoch with as many images as the options say, by the same engine.
+
+    A compiled training is compared with eager steps.
+    """
+    floor = BareNetwork(
         backbone,
         size=size,
         batch=options.batch,
@@ -139,6 +145,9 @@ def make_floor(backbone: str, size: int, options: argparse.Namespace, device: st
         unseen=options.validation,
         device=device,
     )
+    if options.engine == "graphs" and device.startswith("cuda"):
+        floor.replay_steps()
+    return floor
 
 
 def take_turns(

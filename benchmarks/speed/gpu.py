@@ -2,12 +2,20 @@
 
     python -m benchmarks.speed.gpu [--only PART] [--minutes N] [--device NAME] [--json FILE]
 
-Checks: the tests marked ``gpu`` in tests/gpu (equal where they must be equal, close where they may
-round, within bounds of memory and of waiting). Times: an epoch beside the bare steps, by each
-engine; beside torchvision's and timm's loaders; several trainings on one GPU. Everything in a
-process of 8 minutes at most, on a GPU of which nobody else uses anything: what there is no time for
-is left out, what fails is told in a line, and both are in the file, which is written after each
-step. Ends with 1 if a check fails or anything breaks, with 4 without a GPU.
+In order of importance, each part in less than 8 minutes:
+
+checks    the tests marked ``gpu`` in tests/gpu: equal where they must be equal, close where they
+          may round, within bounds of memory and of waiting
+epoch     an epoch beside the bare steps, both by graphs
+peers     an epoch beside those that torchvision's and timm's loaders feed
+eager     an epoch beside the bare steps, operation by operation; deterministic too
+compile   an epoch of a compiled network
+packing   several trainings on one GPU, in processes
+
+A command ends after ``--minutes``, so choose parts by ``--only``, on a GPU of which nobody else
+uses anything: what there is no time for is left out, what fails is told in a line, and both are in
+the file, which is written after each step. Ends with 1 if a check fails or anything breaks, with 4
+without a GPU.
 """
 
 from __future__ import annotations
@@ -32,22 +40,29 @@ from mritk import Workspace
 from mritk.errors import MritkError
 from mritk.machine.device import choose_device
 
-PARTS = ("checks", "epoch", "peers", "packing")
+PARTS = ("checks", "epoch", "peers", "eager", "compile", "packing")
 MINUTES = 8
 PACKED = (Case("densenet121", batch=32), Case("efficientnet_lite0", batch=32, size=96))
 
 
 def epoch_steps(times: Times) -> list[Step]:
-    """Return the times of all engines; what is compiled comes last, because it may take long."""
-    cases = [
-        *(Case(name, engine) for engine in ("eager", "graphs") for name in MAIN),
-        *(Case(name, "graphs", batch=32) for name in MAIN),
-        *(Case(name, deterministic=True) for name in ("resnet18", "densenet121")),
-        *(Case(name, "compile") for name in MAIN),
-    ]
-    seconds = {"eager": 18, "graphs": 18, "compile": 50}
+    """Return the times of all engines, each a part; that of graphs is called ``epoch``."""
+    parts = {
+        "epoch": [
+            *(Case(name, "graphs") for name in MAIN),
+            *(Case(name, "graphs", batch=32) for name in MAIN),
+        ],
+        "eager": [
+            *(Case(name, "eager") for name in MAIN),
+            *(Case(name, deterministic=True) for name in ("resnet18", "densenet121")),
+        ],
+        "compile": [Case(name, "compile") for name in MAIN],
+    }
+    seconds = {"epoch": 30, "eager": 25, "compile": 110}
     return [
-        Step("epoch", str(case), seconds[case.engine], partial(times.epoch, case)) for case in cases
+        Step(part, str(case), seconds[part], partial(times.epoch, case))
+        for part, cases in parts.items()
+        for case in cases
     ]
 
 
@@ -63,7 +78,8 @@ def peer_steps(times: Times, home: Path) -> list[Step]:
     def run(case: Case) -> Row:
         return once.beside_peers(case, folder(), os.cpu_count() or 1)
 
-    return [Step("peers", str(case), 30, partial(run, case)) for case in map(Case, MAIN)]
+    cases = [Case(name, "graphs") for name in MAIN]
+    return [Step("peers", str(case), 60, partial(run, case)) for case in cases]
 
 
 def packing_steps(device: str) -> list[Step]:
@@ -77,14 +93,8 @@ def packing_steps(device: str) -> list[Step]:
 def time_steps(device: str, home: Path) -> list[Step]:
     """Return what is timed, in the order in which it matters if time is short."""
     times = Times(device, Workspace(home / "times"))
-    epochs = epoch_steps(times)
-    first = [step for step in epochs if "compile" not in step.name]
-    return [
-        *first,
-        *peer_steps(times, home),
-        *packing_steps(device),
-        *(step for step in epochs if step not in first),
-    ]
+    steps = [*epoch_steps(times), *peer_steps(times, home), *packing_steps(device)]
+    return sorted(steps, key=lambda step: PARTS.index(step.part))
 
 
 def main(arguments: list[str] | None = None) -> int:

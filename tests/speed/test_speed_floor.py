@@ -6,8 +6,9 @@ import pytest
 import torch
 from torch import nn
 
-from benchmarks.speed.bare_network import BareNetwork, count_forward_flops
+from benchmarks.speed.bare_network import WARM_UP, BareNetwork, count_forward_flops
 from benchmarks.speed.limit import MatrixProduct
+from tests.train.recorded_work import pretended
 
 
 def test_operations_of_a_small_network_by_hand():
@@ -41,6 +42,29 @@ def test_training_moves_the_weights_and_predicting_does_not():
     assert all(torch.equal(before[name], tensor) for name, tensor in state().items())
     network.train()
     assert not all(torch.equal(before[name], tensor) for name, tensor in state().items())
+
+
+def test_replayed_steps_are_the_steps():
+    """With stand-ins for CUDA; a batch of another size is stepped on, not replayed."""
+    ends = []
+    for patience in (WARM_UP, 0):
+        torch.manual_seed(0)
+        network = BareNetwork("small_cnn", size=32, batch=4, steps=3, unseen=0, device="cpu")
+        batches = [(images, network.labels) for images in network.batches]
+        batches += [(images[:3], network.labels[:3]) for images in network.batches[:1]]
+        if patience:
+            with pretended() as cuda:
+                network.replay_steps()
+                network.train_on(batches)
+            assert cuda.graphs[0].replays == 3
+        else:
+            rate = torch.tensor(1e-4)
+            parameters = network.model.parameters()
+            network.optimiser = torch.optim.AdamW(parameters, lr=rate, fused=True)
+            network.train_on(WARM_UP * batches[:1])
+            network.train_on(batches)
+        ends.append(network.model.state_dict())
+    assert all(torch.equal(ends[0][name], ends[1][name]) for name in ends[0])
 
 
 def test_a_matrix_product_counts_two_operations_for_each_term():
