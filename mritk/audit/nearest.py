@@ -25,8 +25,8 @@ NEAREST = 8
 MINIMUM = 0.7
 
 # Pictures of a block, which one thread compares with all, and so many of these at once: products of
-# 2 MB stay in the cache of a core while the best of them are kept.
-BLOCK, ACROSS = 256, 2048
+# 1 MB stay in the cache of a core while the best of them are kept.
+BLOCK, ACROSS = 256, 1024
 
 
 def nearest(

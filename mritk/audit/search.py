@@ -13,7 +13,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from mritk.audit.filters import band_passed
+from mritk.audit.filters import along_axes, gaussian
 from mritk.audit.symmetry import symmetries
 
 
@@ -76,11 +76,13 @@ def structure(pictures: np.ndarray, scales: Mapping[int, Scale] = COARSE) -> np.
 
 def pooled_band(pictures: np.ndarray, scale: Scale) -> np.ndarray:
     """Return structure of one size, averaged over blocks, of pictures (N, S, …) float32."""
-    dims, side = pictures.ndim - 1, pictures.shape[1]
-    band = band_passed(pictures, scale.fine, scale.coarse)
-    cells = [n for _ in range(dims) for n in (side // scale.pool, scale.pool)]
-    pooled: np.ndarray = band.reshape(len(band), *cells).mean(axis=tuple(range(2, 2 * dims + 1, 2)))
-    return pooled
+    side = pictures.shape[1]
+    means = np.kron(np.eye(side // scale.pool), np.full(scale.pool, 1 / scale.pool))
+    narrow, wide = (
+        along_axes((means @ gaussian(side, width)).astype(np.float32), pictures)
+        for width in (scale.fine, scale.coarse)
+    )
+    return narrow - wide
 
 
 def unit_vectors(pooled: np.ndarray) -> np.ndarray:
