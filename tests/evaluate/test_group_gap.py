@@ -77,7 +77,7 @@ def test_six_groups_that_truly_differ_have_an_interval_no_wider_than_it_need_be(
     errors, rng = np.array([4.4, 5.3, 6.0, 6.9, 7.4, 7.7]) / 100, np.random.default_rng(5)
     refused = []
     for points in rng.normal(truth, errors, (1000, 6)):
-        given = scores(points, errors, draws=300)
+        given = scores(points, errors, draws=512)
         refused.append(given.refused_as_gap()(np.ptp(truth)))
     assert np.mean(refused) == pytest.approx(0.05, abs=0.014)
 
@@ -161,7 +161,7 @@ def test_intervals_cover_the_truth(truth):
     errors, rng = np.array([0.05, 0.07, 0.06, 0.08]), np.random.default_rng(3)
     gap, worst = [], []
     for points in rng.normal(truth, errors, (100, 4)):
-        drawn = scores(points, errors, draws=300)
+        drawn = scores(points, errors, draws=512)
         gap.append(not drawn.refused_as_gap()(np.ptp(truth)))
         worst.append(not drawn.refused_as_worst(higher_is_better=True)(min(truth)))
     assert stats.binomtest(sum(gap), 100, 0.95).pvalue > 0.01
