@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from itertools import product
 
 import numpy as np
 
@@ -48,6 +49,7 @@ PAIRS = 8192
 
 # Sizes of blocks, which bound the memory.
 ROWS, COLUMNS = 1024, 8192
+TILE = 512
 
 # Coordinates of a first, cheaper comparison, and pictures from which they are learnt.
 COORDINATES = 64
@@ -183,7 +185,7 @@ def _above(
     """Return the pairs above the threshold, each with its best turn, best pairs first."""
     scores, places, turns = [], [], []
     for number, (rows, rows_short) in enumerate(zip(turned, turned_short, strict=True)):
-        place = np.flatnonzero((rows_short @ short.T).ravel() > THRESHOLD - 1e-5)
+        place = _places_above(rows_short, short)
         if len(place) > PAIRS:
             correlation = (rows @ others.T).ravel()[place]
         else:
@@ -200,3 +202,14 @@ def _above(
     first.sort()
     row, column = np.divmod(place[first], len(others))
     return row, column, turn[first]
+
+
+def _places_above(rows: np.ndarray, others: np.ndarray) -> np.ndarray:
+    """Return where the products of ``rows`` with ``others``, laid out in a row, exceed the
+    threshold; by blocks that stay in the cache of a core."""
+    places = []
+    for top, left in product(range(0, len(rows), TILE), range(0, len(others), TILE)):
+        tile = rows[top : top + TILE] @ others[left : left + TILE].T
+        row, column = np.divmod(np.flatnonzero(tile > THRESHOLD - 1e-5), tile.shape[1])
+        places.append((row + top) * len(others) + column + left)
+    return np.sort(np.concatenate(places))
