@@ -1,5 +1,6 @@
 """``mritk`` and ``python -m mritk``: the process, from its first import to its exit code."""
 
+import gc
 import os
 import sys
 
@@ -10,21 +11,28 @@ from mritk.machine.cores import wait_without_spinning
 
 def run() -> None:
     """Run the program and leave with its exit code."""
+    gc.disable()  # nearly all that a start makes stays: looking for garbage in it is for nothing
     wait_without_spinning(os.environ)
     try:
         from mritk.cli.main import main
         from mritk.cli.streams import Streams
-        from mritk.cli.tell import log_to_stderr
 
         Interrupt.install()
         streams = Streams()
-        log_to_stderr()
-        code = main()
+        code = main(begin=_begin)
     except KeyboardInterrupt:  # while the program was being imported, or as it told of another
         _tell("interrupted")
         _leave(ExitCode.INTERRUPTED)
     Interrupt.uninstall()
     _leave(streams.finish(code, _tell))
+
+
+def _begin() -> None:
+    from mritk.cli.tell import log_to_stderr
+
+    gc.freeze()
+    gc.enable()
+    log_to_stderr()
 
 
 def _tell(line: str) -> None:

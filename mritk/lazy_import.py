@@ -17,7 +17,8 @@ NOTHING: Mapping[str, str] = MappingProxyType({})
 class lazy:  # noqa: N801 - it stands where a function would, as functools.partial does
     """The function ``FUNCTION`` of ``MODULE``, imported at the first call.
 
-    For records: yielding them imports nothing, and their contents can be pickled.
+    For records: yielding them imports nothing, and their contents can be pickled. It can also stand
+    for a class, such as that of a method's parameters.
 
     >>> lazy("posixpath:basename")("/a/b")
     'b'
@@ -51,6 +52,11 @@ class lazy:  # noqa: N801 - it stands where a function would, as functools.parti
 
     def __repr__(self) -> str:
         return f"lazy({self.target!r})"
+
+
+def schema_of(given: type[Any] | lazy) -> type[Any]:
+    """Return a dataclass that stands in a record, imported now if it is a lazy one."""
+    return given.function if isinstance(given, lazy) else given
 
 
 def underlying(function: Callable[..., Any]) -> Callable[..., Any]:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Literal, Protocol
 
 from mritk.data.rank import of_rank
 from mritk.errors import UsageError
+from mritk.lazy_import import lazy, schema_of
 from mritk.records import Record
 
 if TYPE_CHECKING:
@@ -211,20 +212,29 @@ class Method(Record):
         fit: Trains on ``setup.train`` (with ``setup.val`` for selection) and returns an object
             with ``predict(subset)``. It never receives test samples.
         parameters: A frozen dataclass whose fields, types and defaults define the method's table
-            in a protocol file. The values are passed as ``setup.parameters``.
+            in a protocol file. The values are passed as ``setup.parameters``. It may be
+            ``lazy("MODULE:CLASS")``.
         uses_backbone: False for a method with its own model; its trials then have the
             backbone ``none``.
         uses_augmentation: False for a method that cannot augment; only ``none`` is then allowed.
         tasks: Kinds of tasks that it can learn, such as ``("segmentation",)``: other data are
             refused before they are read. Empty: any, or ``fit`` refuses them.
+        check_backbone: Raises :class:`mritk.UsageError` for a backbone that it cannot train, which
+            is then refused before data are read. None: it takes any.
     """
 
     name: str
     fit: Callable[[Setup], Fitted]
-    parameters: type[Any]
+    parameters: type[Any] | lazy
     uses_backbone: bool = True
     uses_augmentation: bool = True
     tasks: tuple[str, ...] = ()
+    check_backbone: Callable[[Backbone], None] | None = None
+
+    @property
+    def schema(self) -> type[Any]:
+        """The dataclass of the parameters, imported now."""
+        return schema_of(self.parameters)
 
     def learns(self, kind: str) -> bool:
         """Return whether it is for a kind of task, as far as it declares that."""

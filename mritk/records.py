@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from mritk.data.input_contract import IMAGENET, InputContract
+from mritk.lazy_import import lazy, schema_of
 
 if TYPE_CHECKING:
     import torch
@@ -155,7 +156,8 @@ class Family(Record):
         placeholder: Placeholder of the member in listings; empty: there are no members, and options
             follow the prefix (``phantom3d,target=age``).
         options: A frozen dataclass whose fields may follow the name as ``,field=value``;
-            ``resolve`` is then called with the member and an instance of it. None: no options.
+            ``resolve`` is then called with the member and an instance of it. It may be
+            ``lazy("MODULE:CLASS")``. None: no options.
         needs_workspace: True if ``resolve`` must read or download something to know its members;
             it then receives the workspace as its last argument.
     """
@@ -164,8 +166,13 @@ class Family(Record):
     resolve: Callable[..., Iterable[Record]]
     members: Callable[[], Sequence[str]] = tuple
     placeholder: str = "NAME"
-    options: type[Any] | None = None
+    options: type[Any] | lazy | None = None
     needs_workspace: bool = False
+
+    @property
+    def schema(self) -> type[Any] | None:
+        """The dataclass of the options, imported now."""
+        return None if self.options is None else schema_of(self.options)
 
     @property
     def opening(self) -> str:
@@ -266,7 +273,8 @@ class Executor(Record):
         name: Name on the command line.
         run: Takes a function, a sequence of jobs and the maximum number of parallel jobs (None: its
             own default). Calls the function once per job, anywhere, and yields its results as
-            they become available, in any order. Function, jobs and results can be
+            they become available, in any order, and None about once a second meanwhile, so that
+            epochs can be reported while trials run. Function, jobs and results can be
             pickled, and the function does not raise. For a job whose worker died, yields a
             :class:`LostJob`, or nothing; other jobs are unaffected. When the
             iterator is closed, running jobs are stopped. Workers on one machine are assigned cores
@@ -275,6 +283,14 @@ class Executor(Record):
 
     name: str
     run: Callable[[Callable[[Any], Any], Sequence[Any], int | None], Iterator[Any]]
+
+
+@dataclass(frozen=True)
+class ExecutorFamily(Family):
+    """Executors created on demand, such as ``ray:ADDRESS``. Yield it from ``mritk_executors``.
+
+    ``resolve`` returns one :class:`Executor`.
+    """
 
 
 @dataclass(frozen=True)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 import json
+import logging
 import os
 import random
 import shutil
@@ -30,6 +31,9 @@ from tests.earlier_schema import write_earlier
 
 # Fixtures of trainings, which tests of several rooms need; and what memory the tests take.
 pytest_plugins = ["tests.training_fixtures", "tests.shallow_networks", "tests.worker_memory"]
+
+# Tests need not survive that the power fails, and thousands of them write files that should.
+os.fsync = lambda descriptor: None
 
 # Compiled once, also where Python is told to keep nothing compiled: every worker imports all tests,
 # and dozens of processes mritk.
@@ -129,10 +133,16 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 
 def pytest_collection_finish() -> None:
-    """Later collections of garbage need not look at what is imported by now either."""
-    gc.collect()
+    """Later collections of garbage need not look at what is imported by now either.
+
+    And torch's loggers, dozens of which do not propagate, shall: pytest would attach a handler to
+    each of those six times a test.
+    """
     gc.freeze()
     gc.enable()
+    for name, logger in logging.getLogger().manager.loggerDict.items():
+        if name.startswith("torch") and isinstance(logger, logging.Logger):
+            logger.propagate = True
 
 
 def pytest_runtest_setup(item: pytest.Item) -> None:
@@ -151,6 +161,7 @@ def own_home(
     monkeypatch.setenv("MRITK_HOME", str(home))
     for name in SETTINGS:
         monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("MRITK_JOBS", "1")  # in this process, unless a test says otherwise
     threads = torch.get_num_threads()
     yield home
     torch.set_num_threads(threads)

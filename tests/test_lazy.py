@@ -12,9 +12,17 @@ from pathlib import Path
 import pytest
 
 import mritk.train
-from mritk import PluginDeprecationWarning, lazy, manual_file, packaged_text
+from mritk import (
+    DatasetFamily,
+    Method,
+    PluginDeprecationWarning,
+    lazy,
+    manual_file,
+    packaged_text,
+)
 from mritk.files.code_state import digest_of_sources, source_digest, source_file
 from mritk.lazy_import import underlying
+from mritk.protocol.recipe import HiddenLayer
 
 ROOT = Path(__file__).parents[1]
 
@@ -60,9 +68,19 @@ def test_its_source_is_that_of_the_package_that_is_meant():
     assert source_digest(reader) == digest_of_sources(source_file(reader)) != ""
 
 
+def test_a_record_may_name_its_dataclass_without_importing_it():
+    there = lazy("mritk.protocol.recipe:HiddenLayer")
+    family = DatasetFamily("made", print, options=there)
+    method = Method("made", print, parameters=there)
+    assert family.schema is method.schema is HiddenLayer
+    assert DatasetFamily("made", print, options=HiddenLayer).schema is HiddenLayer
+    assert DatasetFamily("made", print).schema is None
+
+
 def lazy_targets():
     for path in sorted(p for room in ("mritk", "plugins") for p in (ROOT / room).rglob("*.py")):
-        for call in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        text = path.read_text(encoding="utf-8")
+        for call in ast.walk(ast.parse(text)) if "lazy(" in text else ():
             if isinstance(call, ast.Call) and ast.unparse(call.func) == "lazy":
                 yield ast.literal_eval(call.args[0])
 

@@ -39,7 +39,7 @@ FINER = (64, 128)
 # are registered so if they are not likely as they are.
 EVENLY_ALIKE = 0.99
 
-BATCH = 64
+BATCH = 128
 
 
 # Pixels of 128 around the content, in which its outermost contours still show.
@@ -189,11 +189,12 @@ class _Comparison:
             left, maps = left[likely], maps[likely]
             if not len(left) or side is None:
                 break
-            one = detail[self._rows[starts.i[left]]].astype(np.float32)
+            first, which = np.unique(starts.i[left], return_inverse=True)
+            one = detail[self._rows[first]].astype(np.float32)
             other = _laid(detail, self._rows[starts.j[left]], starts.turn[left])
             while one.shape[1] > side:
                 one, other = halved(one), halved(other)
-            maps, found = refined(one, other, maps)
+            maps, found = refined(one, other, maps, which)
         return left, maps
 
     def _evenly_alike(self, starts: Starts) -> np.ndarray:

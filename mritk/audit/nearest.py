@@ -13,7 +13,7 @@ from itertools import product
 import numpy as np
 
 from mritk.audit.explain import AS_IS, EQUALISED
-from mritk.audit.queries import Query, Way, ways
+from mritk.audit.queries import Query, Way, seen_by, ways
 from mritk.audit.register import COARSEST, halved
 from mritk.audit.search import ROWS, Shortened
 from mritk.audit.starts import Starts
@@ -25,8 +25,8 @@ NEAREST = 8
 MINIMUM = 0.7
 
 # Pictures of a block, which one thread compares with all, and so many of these at once: products of
-# 2 MB stay in the cache of a core while the best of them are kept.
-BLOCK, ACROSS = 256, 2048
+# 1 MB stay in the cache of a core while the best of them are kept.
+BLOCK, ACROSS = 256, 1024
 
 
 def nearest(
@@ -47,14 +47,16 @@ def nearest(
         vectors = way.vectors()
         if not prepared:
             shortened = Shortened.fit(vectors)
-        prepared.append((way, shortened(vectors.reshape(count, -1))[:, :-1]))
+        prepared.append((way, shortened.kept(vectors.reshape(count, -1))))
+        for move in way.moves:
+            seen_by(move)  # computed once, before there are several threads
 
     def look(block: int) -> Starts:
         rows = np.arange(block * BLOCK, min((block + 1) * BLOCK, count))
         found = []
         for way, flat in prepared:
             queries = list(way.queries(rows))
-            vectors = [shortened(each.vectors.reshape(len(rows), -1))[:, :-1] for each in queries]
+            vectors = [shortened.kept(each.vectors.reshape(len(rows), -1)) for each in queries]
             found.append(_found(way, queries, rows, *_best(vectors, flat, rows)))
         return Starts.of(found)
 

@@ -20,15 +20,21 @@ if TYPE_CHECKING:
 Option = Callable[[Any], Any]  # what adds an option to a command
 
 
+def _nothing() -> None:
+    pass
+
+
 @dataclass
 class App:
     """One call of the program.
 
     Attributes:
         plugin_options: What ``-p`` named so far, before and behind the command.
+        begin: Called before a command; not for the list of commands and the version.
     """
 
     plugin_options: list[str] = field(default_factory=list)
+    begin: Callable[[], None] = _nothing
 
     @cached_property
     def registry(self) -> Registry:

@@ -97,8 +97,8 @@ def _row(name: str, record: Record) -> dict[str, str]:
 
 def _family_row(family: Family) -> dict[str, str]:
     row = _row(f"{family.opening}{family.placeholder}", family)
-    if family.options is not None:
-        names = ", ".join(f",{option.name}=…" for option in fields(family.options))
+    if family.schema is not None:
+        names = ", ".join(f",{option.name}=…" for option in fields(family.schema))
         row["summary"] += f"; options {names}"
     return row
 

@@ -5,9 +5,8 @@ from __future__ import annotations
 import errno
 import io
 import sys
-import traceback
 from collections import ChainMap
-from collections.abc import Iterator, Mapping, MutableMapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, MutableMapping, Sequence
 from importlib import import_module
 from typing import cast
 
@@ -15,7 +14,7 @@ import click
 from click.shell_completion import CompletionItem
 
 import mritk
-from mritk.cli.app import App, plugin_option
+from mritk.cli.app import App, pass_app, plugin_option
 from mritk.cli.hints import harmless, meant_by
 from mritk.cli.tell import say, warn
 from mritk.errors import ExitCode, MritkError
@@ -31,6 +30,7 @@ EPILOG = """\b
 Environment:
   MRITK_HOME       folder for generated and decoded data
   MRITK_OFFLINE    1: no downloads
+  MRITK_JOBS       number of trials trained at once
   MRITK_PLUGINS    modules to load, separated by commas
   MRITK_DISABLE_PLUGIN_AUTOLOAD
                    1: load only requested plugins
@@ -60,6 +60,7 @@ COMMANDS = {
     "export": "Write the trained network of a trial (safetensors, ONNX).",
     "rerun": "Retrain a stored trial and compare.",
     "verify": "Verify a trial file and recompute its scores.",
+    "status": "Show what is finished, running and to do.",
     "doctor": "Check every file of a results folder.",
     "merge": "Merge several results folders into one.",
     "rescore": "Recompute all metrics from stored predictions.",
@@ -148,21 +149,29 @@ class _InOrder(click.Group):
 )
 @click.version_option(mritk.__version__, prog_name="mritk")
 @plugin_option
-def cli() -> None:
+@pass_app
+def cli(app: App) -> None:
     """Benchmark pretrained backbones, augmentations and fine-tuning strategies for brain MRI.
 
     'mritk run' trains all candidates under one identical protocol, stores all predictions, and
     prints a leaderboard.
     """
+    app.begin()
 
 
-def main(arguments: Sequence[str] | None = None) -> int:
-    """Run the program and return its exit code."""
+def main(arguments: Sequence[str] | None = None, *, begin: Callable[[], None] | None = None) -> int:
+    """Run the program and return its exit code.
+
+    Args:
+        arguments: Those of the command line; None: ``sys.argv``.
+        begin: Called once it is known that a command is to be run, before it is.
+    """
     given = list(sys.argv[1:] if arguments is None else arguments)
     if given[:1] == ["help"]:
         given = [*given[1:], "--help"]
+    app = App() if begin is None else App(begin=begin)
     try:
-        result = cli.main(args=given, prog_name="mritk", standalone_mode=False)
+        result = cli.main(args=given, prog_name="mritk", standalone_mode=False, obj=app)
     except (Exception, KeyboardInterrupt, SystemExit) as error:
         return _explain(_raised(error))
     return result if isinstance(result, int) else ExitCode.OK
@@ -199,6 +208,8 @@ def _explain(error: BaseException) -> int:
         say(f"mritk: cannot use {error.filename}: {error.strerror}")
         code = ExitCode.USAGE
     else:
+        import traceback
+
         say("".join(traceback.format_exception(error)).rstrip())
     return code
 

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import json
-import logging
 from collections.abc import Callable
 from typing import Any
 
@@ -19,6 +17,8 @@ def echo(text: object, *, end: str = "\n") -> None:
 
 def echo_json(data: object, default: Callable[[Any], str] | None = None) -> None:
     """Print a result for the next program on stdout."""
+    import json
+
     echo(json.dumps(data, indent=2, default=default))
 
 
@@ -32,13 +32,14 @@ def warn(line: object) -> None:
     click.secho(f"warning: {visible(str(line))}", err=True, fg="yellow")
 
 
-class _VisibleFormatter(logging.Formatter):
-    def format(self, record: logging.LogRecord) -> str:
-        return visible(super().format(record))
-
-
 def log_to_stderr() -> None:
     """Print the warnings of mritk's log as lines on stderr."""
+    import logging
+
+    class VisibleFormatter(logging.Formatter):
+        def format(self, record: logging.LogRecord) -> str:
+            return visible(super().format(record))
+
     handler = logging.StreamHandler()
-    handler.setFormatter(_VisibleFormatter())
+    handler.setFormatter(VisibleFormatter())
     logging.getLogger("mritk").addHandler(handler)

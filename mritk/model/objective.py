@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Any
+
 import numpy as np
 import torch
 from torch.nn import functional
@@ -15,7 +18,11 @@ class Objective:
 
     Attributes:
         targets: (N,) training targets in the form expected by the loss, on the device.
+        couples_samples: Whether the loss of a batch is more than the mean of those of its samples,
+            so that no batch may be divided; a further term of a subclass may be of that kind.
     """
+
+    couples_samples = False
 
     def __init__(
         self,
@@ -90,6 +97,17 @@ class Objective:
         return functional.cross_entropy(
             outputs, targets, weight=self._weights, label_smoothing=self._smoothing
         )
+
+    def epoch_terms(self) -> dict[str, float]:
+        """Return further numbers of the epoch that ends, for its history, and begin another one."""
+        return {}
+
+    def state(self) -> dict[str, Any]:
+        """Return what :meth:`load` takes: what the loss remembers of earlier batches."""
+        return {}
+
+    def load(self, state: Mapping[str, Any]) -> None:
+        """Resume from a :meth:`state`."""
 
     def unweighted_loss(self, outputs: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
         """Return the training loss without class weights."""

@@ -20,7 +20,6 @@ from pathlib import Path
 from types import CodeType, ModuleType
 
 from mritk.errors import Unavailable, UnknownName
-from mritk.files.digests import sha256_of
 from mritk.files.workspace import TRUE_WORDS
 from mritk.records import FILE_DIGEST, Origin
 
@@ -190,6 +189,8 @@ def _from_module(name: str, installed: Sequence[EntryPoint]) -> Candidate:
 
 
 def _from_file(name: str) -> Candidate:
+    from mritk.files.digests import sha256_of
+
     path = Path(name).expanduser().resolve()
     if not path.is_file():
         raise Unavailable(f"no plugin file {name}; -p takes a module or the path of a .py file")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import traceback
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
@@ -11,7 +10,6 @@ from typing import Literal
 
 import mritk
 from mritk.errors import one_line
-from mritk.files.code_state import source_file
 from mritk.records import Origin, Record
 
 CORE = str(Path(mritk.__file__).parent)
@@ -69,6 +67,8 @@ def place_of(error: BaseException, home: str = "") -> str:
 
     Without ``home``, any frame outside mritk will do.
     """
+    import traceback
+
     frames = traceback.extract_tb(error.__traceback__)
     outside = [f for f in frames if not _is_core(f.filename) and f.filename.startswith(home)]
     return f"{Path(outside[-1].filename).name} line {outside[-1].lineno}" if outside else ""
@@ -76,6 +76,8 @@ def place_of(error: BaseException, home: str = "") -> str:
 
 def home_of(function: Callable[..., object]) -> str:
     """Return the file of a function's module, or the folder of its package; empty for mritk's."""
+    from mritk.files.code_state import source_file
+
     file = str(source_file(function) or "")
     return file.removesuffix("__init__.py") if not file.startswith(CORE) else ""
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from types import ModuleType
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -34,7 +35,7 @@ NOUNS: Mapping[str, tuple[type[Record], ...]] = {
     "protocols": (records.ProtocolFile,),
     "benchmarks": (records.BenchmarkFile,),
     "metrics": (Metric,),
-    "executors": (records.Executor,),
+    "executors": (records.Executor, records.ExecutorFamily),
     "explainers": (records.Explainer,),
 }
 
@@ -55,7 +56,7 @@ class LoadedPlugins:
         strict: Whether a plugin that fails to load is an error.
         specifications: Where the hooks are declared.
         trace: Told of every call of a hook.
-        workspace: What families see of this machine when they are asked for a member.
+        environ: What the environment says, of the workspace for instance.
         plugins: Those that were loaded, and those that failed.
         left_out: Installed plugins that were not to be loaded.
     """
@@ -65,7 +66,7 @@ class LoadedPlugins:
     trace: Trace = field(default_factory=Trace)
     plugins: list[LoadedPlugin] = field(default_factory=list)
     left_out: list[LoadedPlugin] = field(default_factory=list)
-    workspace: Workspace = field(default_factory=Workspace.from_environment)
+    environ: Mapping[str, str] = field(default_factory=lambda: os.environ)
     _manager: pluggy.PluginManager = field(default_factory=lambda: pluggy.PluginManager("mritk"))
     _origins: dict[str, Origin] = field(default_factory=dict)
 
@@ -84,13 +85,18 @@ class LoadedPlugins:
         registry = cls(
             strict=selection.strict,
             trace=Trace.from_environment(environ),
-            workspace=Workspace.from_environment(environ),
+            environ=environ,
         )
         for origin, reason in selection.left_out():
             registry.left_out.append(LoadedPlugin(origin, left_out=reason))
         for candidate in selection.candidates():
             registry._load_one(candidate)
         return registry
+
+    @cached_property
+    def workspace(self) -> Workspace:
+        """What families see of this machine when they are asked for a member; may be replaced."""
+        return Workspace.from_environment(self.environ)
 
     def _load_one(self, candidate: Candidate) -> None:
         try:

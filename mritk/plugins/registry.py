@@ -26,6 +26,7 @@ from mritk.records import (
     Dataset,
     DatasetFamily,
     Executor,
+    ExecutorFamily,
     Explainer,
     Family,
     ProtocolFile,
@@ -72,7 +73,7 @@ class Registry(LoadedPlugins):
     def dataset_options(self, name: str) -> tuple[str, ...]:
         """Return which options the family of a dataset has; none if it belongs to no family."""
         family = self._family(DatasetFamily, name)
-        schema = None if family is None else family.options
+        schema = None if family is None else family.schema
         return () if schema is None else tuple(option.name for option in fields(schema))
 
     def augmentation(self, name: str) -> Augmentation:
@@ -92,8 +93,12 @@ class Registry(LoadedPlugins):
         return self._get(BenchmarkFile, "benchmark", name)
 
     def executor(self, name: str) -> Executor:
-        """Return an executor by name."""
-        return self._get(Executor, "executor", name)
+        """Return an executor by name or ``PREFIX:MEMBER``."""
+        if (found := self._only(Executor, name)) is not None:
+            return found
+        members = self._members(ExecutorFamily, "executor", name)
+        found = next((record for record in members if isinstance(record, Executor)), None)
+        return found or self._get(Executor, "executor", name)
 
     def explainer(self, name: str) -> Explainer:
         """Return an explainer by name."""
@@ -162,8 +167,8 @@ class Registry(LoadedPlugins):
         inner_name, given = split_wrapped(family.member_of(name) or "")
         inner = self.backbone(inner_name, files=files)
         arguments: list[Any] = [inner]
-        if family.options is not None:
-            arguments.append(read_options(given, family.options, family.opening))
+        if family.schema is not None:
+            arguments.append(read_options(given, family.schema, family.opening))
         elif given:
             raise UsageError(f"{family.opening} has no options, but {name} has {', '.join(given)}")
         made = self._resolve(family, "backbone", name, arguments)
@@ -172,7 +177,7 @@ class Registry(LoadedPlugins):
         if architecture is None or (weights is None) != (inner.weights is None):
             lacks = "an architecture" if architecture is None else "weights if the inner one has"
             raise HookError(f"{name} of {family.origin}: resolve must return {lacks}")
-        chosen = options_text(arguments[1]) if family.options is not None else ""
+        chosen = options_text(arguments[1]) if family.schema is not None else ""
         own = f"{family.opening}{inner.architecture.name}{chosen}"
         usual = inner.architecture.default_weights
         architecture = replace(architecture, name=own, default_weights=usual, origin=family.origin)
@@ -213,10 +218,10 @@ class Registry(LoadedPlugins):
         member = family.member_of(name) or ""
         arguments: list[Any] = [member]
         chosen = ""
-        if family.options is not None:
+        if family.schema is not None:
             member, given = split_options(member)
             also = TELLING if isinstance(family, DatasetFamily) else ()
-            options = read_options(given, family.options, family.opening, also)
+            options = read_options(given, family.schema, family.opening, also)
             arguments = [member, options]
             chosen = options_text(options)
         if family.needs_workspace:

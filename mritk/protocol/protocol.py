@@ -138,7 +138,7 @@ def read_protocol(
             raise source.error((size,), "must be at least 1, or 'native'")
         if values[size] is not None and values[size] > LARGEST[size]:
             raise source.error((size,), f"must be at most {LARGEST[size]}")
-    values["parameters"] = source.into(method.parameters, parameters, ("parameters",))
+    values["parameters"] = source.into(method.schema, parameters, ("parameters",))
     return Protocol(varied_name(name, changes or {}), **values)
 
 
@@ -207,7 +207,7 @@ def flat(value: Any, at: str = "") -> Iterator[tuple[str, Any]]:
 def describe_method(method: Method) -> list[tuple[str, Any]]:
     """Return the parameters of a method with their defaults, for ``mritk show``."""
     shown = []
-    for parameter in fields(method.parameters):
+    for parameter in fields(method.schema):
         default = parameter.default
         if callable(parameter.default_factory):
             default = parameter.default_factory()

@@ -69,7 +69,7 @@ def path_hint(name: str, registry: Registry, option: str = "") -> str:
 
 def _options_of(family: DatasetFamily, given: Mapping[str, str]) -> str:
     """Return those of the options given that a family has, as they are typed."""
-    schema = family.options
+    schema = family.schema
     known = [*TELLING, *(() if schema is None else (option.name for option in fields(schema)))]
     return "".join(f",{name}={value}" for name, value in given.items() if name in known)
 
@@ -113,9 +113,9 @@ def slices_hint(name: str, registry: Registry) -> str:
     """Return how to make images of the volumes of the dataset ``name``; empty if it cannot."""
     prefix = name.partition(":")[0]
     family = next((f for f in registry.records(DatasetFamily) if f.prefix == prefix), None)
-    if family is None or family.options is None:
+    if family is None or family.schema is None:
         return ""
-    if SLICES not in (option.name for option in fields(family.options)):
+    if SLICES not in (option.name for option in fields(family.schema)):
         return ""
     return f"add ,{SLICES}={SOME_SLICES} to the dataset's name for {SOME_SLICES} slices per volume"
 

@@ -155,7 +155,7 @@ def augments_if_it_says_so(it: MethodUnderTest) -> None:
 
 def parameters_are_plain(it: MethodUnderTest) -> None:
     """The parameters are a frozen dataclass, so that they can be checked and fingerprinted."""
-    kind = it.record.parameters
+    kind = it.record.schema
     if not is_dataclass(kind) or not kind.__dataclass_params__.frozen:  # type: ignore[attr-defined]
         raise Defect(f"{kind.__name__} must be a frozen dataclass")
 
@@ -177,7 +177,7 @@ def inspect_method(method: Method, parameters: Any = None) -> Iterator[Verdict]:
     """Make every check, with these parameters or, without any, the method's defaults."""
     if parameters is None:
         try:
-            parameters = method.parameters()
+            parameters = method.schema()
         except TypeError as error:
             raise UsageError(
                 f"{method.name} has parameters without defaults ({error}); pass some to "

@@ -93,6 +93,7 @@ def train(training: Training) -> FineTuning:
                     val_loss=val_loss,
                     selection=value,
                     seconds=stage.epoch_seconds(),
+                    extra=training.objective.epoch_terms(),
                 )
             )
             stage.finish_epoch(followed, better=better)

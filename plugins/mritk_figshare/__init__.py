@@ -23,14 +23,12 @@ from mritk import (
     DatasetFamily,
     Unavailable,
     UsageError,
-    Workspace,
     hookimpl,
     lazy,
-    list_tree,
 )
 
 if TYPE_CHECKING:
-    from mritk import Samples
+    from mritk import Samples, Workspace
 
 NAME = "figshare_brain_tumor"
 LICENSE = "CC BY 4.0"
@@ -119,6 +117,7 @@ def open_published(workspace: Workspace) -> Samples:
         Unavailable: It is not there; the message says what to download and where to put it.
         DataError: Some of its 3,064 files are not there, or a file is malformed.
     """
+    from mritk import list_tree
     from mritk_figshare.collection import read_collection
 
     folder = workspace.home / "datasets" / NAME

@@ -7,7 +7,6 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from mritk import BenchmarkFile, Method, ProtocolFile, hookimpl, lazy, packaged_text
-from mritk.train import Probe, Recipe
 
 if TYPE_CHECKING:
     from mritk import Fitted, Setup
@@ -27,14 +26,14 @@ def mritk_methods() -> Iterator[Method]:
     yield Method(
         "finetune",
         fit=fit_finetune,
-        parameters=Recipe,
+        parameters=lazy("mritk.train:Recipe"),
         tasks=TASKS,
         summary="fine-tune head and backbone in stages",
     )
     yield Method(
         "linear_probe",
         fit=lazy("mritk_finetune.probe:fit_probe"),
-        parameters=Probe,
+        parameters=lazy("mritk.train:Probe"),
         uses_augmentation=False,
         tasks=TASKS,
         summary="penalised linear model on cached features",

@@ -3,109 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING
 
-from mritk import (
-    Dataset,
-    DatasetFamily,
-    Unavailable,
-    UsageError,
-    Workspace,
-    hookimpl,
-    lazy,
-)
+from mritk import Dataset, DatasetFamily, Unavailable, hookimpl, lazy
 
 if TYPE_CHECKING:
-    from mritk import Samples
+    from mritk import Samples, Workspace
+    from mritk_folders.options import BidsOptions, FolderOptions, ManifestOptions
 
-
-@dataclass(frozen=True)
-class ScanOptions:
-    """What may follow every name of files.
-
-    Attributes:
-        slices: Axial slices of each volume, which then are images; 0: volumes stay volumes.
-    """
-
-    slices: int = 0
-
-    def __post_init__(self) -> None:
-        """Refuse what is no count."""
-        if self.slices < 0:
-            raise UsageError(
-                f"slices={self.slices} is not a valid number of slices; use 1 or more, or 0 for "
-                "whole volumes"
-            )
-
-
-@dataclass(frozen=True)
-class FolderOptions(ScanOptions):
-    """What may follow ``folder:PATH``.
-
-    Attributes:
-        classes: Names of folders with ``/`` between them: these are the classes, wherever they lie,
-            and what is outside of them is passed over. Empty: the layout tells.
-    """
-
-    classes: str = ""
-
-    def __post_init__(self) -> None:
-        """Refuse fewer than two classes."""
-        super().__post_init__()
-        if self.classes:
-            from mritk import named_classes
-
-            named_classes(self.classes)
-
-
-@dataclass(frozen=True)
-class TableOptions(ScanOptions):
-    """What may follow every name of a table.
-
-    Attributes:
-        task: What is predicted; ``auto`` decides by the values.
-        covariates: Columns of the table, with ``/`` between them, by which results can be divided,
-            such as ``age/sex``.
-    """
-
-    task: Literal["auto", "classification", "regression"] = "auto"
-    covariates: str = ""
-
-
-@dataclass(frozen=True)
-class ManifestOptions(TableOptions):
-    """What may follow ``manifest:FILE``.
-
-    Attributes:
-        labels: Names of the values 0, 1, … of the label maps in the column ``mask``, with ``/``
-            between them; the first is background, and ``-`` is a value that is not evaluated.
-            Empty: a label or a number is predicted.
-    """
-
-    labels: str = ""
-
-
-@dataclass(frozen=True)
-class BidsOptions(TableOptions):
-    """What may follow ``bids:PATH``.
-
-    Attributes:
-        target: The column of participants.tsv that is predicted; there is no default.
-        suffix: The kind of scan, as BIDS writes it in the file name.
-        site: The column that names the site; empty: ``site``, where there is such a column.
-        missing: ``drop`` leaves out participants without a target or a scan, and says how many.
-    """
-
-    target: str = ""
-    suffix: str = "T1w"
-    site: str = ""
-    missing: Literal["refuse", "drop"] = "refuse"
-
-
-NO_OPTIONS = FolderOptions()
 LICENSE = "unknown: user-provided files"
 
 
@@ -118,7 +25,7 @@ def mritk_datasets() -> Iterator[DatasetFamily]:
         placeholder="PATH",
         summary="images or NIfTI in one folder per class, or Training/ and Testing/ with such "
         "folders",
-        options=FolderOptions,
+        options=lazy("mritk_folders.options:FolderOptions"),
         reads=lazy("mritk_folders.recognise:is_tree"),
     )
     yield DatasetFamily(
@@ -126,7 +33,7 @@ def mritk_datasets() -> Iterator[DatasetFamily]:
         resolve=resolve_bids,
         placeholder="PATH",
         summary="a BIDS dataset; ,target=COLUMN is the target column of participants.tsv",
-        options=BidsOptions,
+        options=lazy("mritk_folders.options:BidsOptions"),
         reads=lazy("mritk_folders.recognise:is_bids"),
     )
     yield DatasetFamily(
@@ -134,12 +41,12 @@ def mritk_datasets() -> Iterator[DatasetFamily]:
         resolve=resolve_manifest,
         placeholder="FILE",
         summary="a .csv or .tsv with the columns path and label, next to images or NIfTI",
-        options=ManifestOptions,
+        options=lazy("mritk_folders.options:ManifestOptions"),
         reads=lazy("mritk_folders.recognise:is_table"),
     )
 
 
-def resolve_folder(path: str, options: FolderOptions = NO_OPTIONS) -> Iterator[Dataset]:
+def resolve_folder(path: str, options: FolderOptions) -> Iterator[Dataset]:
     """Yield the dataset in the folder or archive ``path``; its name keeps the last part of it.
 
     ``ARCHIVE/FOLDER`` is a folder in an archive.

@@ -19,9 +19,9 @@ from mritk import (
     list_tree,
     read_text_table,
 )
-from mritk_folders import BidsOptions
 from mritk_folders.covariates import covariates, named_columns, require_columns
 from mritk_folders.kind import VOLUME_SUFFIXES
+from mritk_folders.options import BidsOptions
 from mritk_folders.scan_table import ScanTable
 from mritk_folders.target_column import read_targets
 
@@ -41,7 +41,7 @@ def read_bids(folder: Path, options: BidsOptions, workspace: Workspace | None = 
 
     Args:
         folder: The root of the dataset.
-        options: See :class:`mritk_folders.BidsOptions`.
+        options: See :class:`mritk_folders.options.BidsOptions`.
 
     Raises:
         DataError: The table or the target column cannot be used; rows of one participant differ;

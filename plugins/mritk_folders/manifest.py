@@ -22,9 +22,9 @@ from mritk import (
     part_of,
     read_text_table,
 )
-from mritk_folders import ManifestOptions
 from mritk_folders.covariates import covariates, named_columns, require_columns
 from mritk_folders.kind import kind_of
+from mritk_folders.options import ManifestOptions
 from mritk_folders.scan_table import ScanTable
 from mritk_folders.target_column import read_targets
 
@@ -60,7 +60,7 @@ def read_manifest(
 
     Args:
         file: A table as :func:`mritk.read_text_table` reads it.
-        options: See :class:`mritk_folders.ManifestOptions`.
+        options: See :class:`mritk_folders.options.ManifestOptions`.
 
     Raises:
         DataError: A column is absent, incomplete or probably misspelt; a path leaves the folder,

@@ -8,39 +8,8 @@ code. Importing this package and yielding its records imports none of them.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 
 from mritk import BackboneFamily, DatasetFamily, hookimpl, lazy
-
-
-@dataclass(frozen=True)
-class BackboneOptions:
-    """What may follow ``hf:ORG/REPO`` of a model.
-
-    Attributes:
-        revision: A branch, tag or commit; empty: ``main``, as it was when it was first asked for.
-    """
-
-    revision: str = ""
-
-
-@dataclass(frozen=True)
-class DatasetOptions:
-    """What may follow ``hf:ORG/REPO`` of a dataset.
-
-    Attributes:
-        image: The column of images.
-        label: The column that is predicted.
-        patient: The column that names the patient; empty: nobody is told.
-        config: The part of the repository that the hub calls config or subset.
-        revision: As in :class:`BackboneOptions`.
-    """
-
-    image: str = "image"
-    label: str = "label"
-    patient: str = ""
-    config: str = ""
-    revision: str = ""
 
 
 @hookimpl
@@ -51,7 +20,7 @@ def mritk_backbones() -> Iterator[BackboneFamily]:
         resolve=lazy("mritk_huggingface.backbone:backbone_records"),
         placeholder="ORG/REPO",
         summary="a timm model or an image encoder of transformers on the Hugging Face hub",
-        options=BackboneOptions,
+        options=lazy("mritk_huggingface.options:BackboneOptions"),
         needs_workspace=True,
     )
 
@@ -67,6 +36,6 @@ def mritk_datasets() -> Iterator[DatasetFamily]:
             "image folders or parquet files on the Hugging Face hub; ,label=COLUMN and "
             ",patient=COLUMN select columns"
         ),
-        options=DatasetOptions,
+        options=lazy("mritk_huggingface.options:DatasetOptions"),
         needs_workspace=True,
     )

@@ -8,8 +8,8 @@ from functools import partial
 from typing import Any
 
 from mritk import Architecture, UsageError, Weights, Workspace
-from mritk_huggingface import BackboneOptions
 from mritk_huggingface.listing import Listing
+from mritk_huggingface.options import BackboneOptions
 from mritk_huggingface.repository import Repository
 from mritk_huggingface.timm_model import TimmModel
 from mritk_huggingface.transformers_model import TransformersModel

@@ -7,9 +7,9 @@ from functools import partial
 from pathlib import PurePosixPath
 
 from mritk import DataError, Dataset, Samples, Workspace, is_image_name
-from mritk_huggingface import DatasetOptions
 from mritk_huggingface.absent import require
 from mritk_huggingface.listing import Listing
+from mritk_huggingface.options import DatasetOptions
 from mritk_huggingface.repository import Repository
 from mritk_huggingface.table import samples_of
 

@@ -11,9 +11,9 @@ from pathlib import Path
 from typing import Any
 
 from mritk import DataError, Samples, Workspace, is_missing, part_of, read_image
-from mritk_huggingface import DatasetOptions
 from mritk_huggingface.image_column import ImageColumn
 from mritk_huggingface.label_column import LabelColumn
+from mritk_huggingface.options import DatasetOptions
 
 logger = logging.getLogger("mritk")
 
@@ -46,7 +46,7 @@ def samples_of(folder: Path, name: str, options: DatasetOptions, workspace: Work
     Args:
         folder: A repository's files at one commit.
         name: The dataset's name, for messages.
-        options: See :class:`mritk_huggingface.DatasetOptions`.
+        options: See :class:`mritk_huggingface.options.DatasetOptions`.
         workspace: Where the library keeps what it has read.
 
     Raises:

@@ -5,19 +5,16 @@ Without that variable the plugin does nothing and imports nothing.
 
 from __future__ import annotations
 
-import logging
 import os
 import time
 from importlib import import_module
 from typing import TYPE_CHECKING
 
-from mritk import Background, hookimpl, one_line
+from mritk import hookimpl
 
 if TYPE_CHECKING:
-    from mritk import Epoch, Outcome, Plan, Trial
+    from mritk import Background, Epoch, Outcome, Plan, Trial
     from mritk_mlflow.runs import Runs
-
-logger = logging.getLogger("mritk")
 
 URI = "MLFLOW_TRACKING_URI"
 EXPERIMENT = "MLFLOW_EXPERIMENT_NAME"
@@ -49,13 +46,18 @@ class MLflow:
             # time can each be handed a module that is half made.
             import_module("mlflow")
         except Exception as error:
-            logger.warning(
+            import logging
+
+            from mritk import one_line
+
+            logging.getLogger("mritk").warning(
                 "%s is set, but MLflow logging failed (%s); the run continues without it; "
                 "install missing packages with: python -m pip install 'mritk-bench[mlflow]'",
                 URI,
                 one_line(error),
             )
             return
+        from mritk import Background
         from mritk_mlflow.runs import Runs
 
         self.runs = Runs(uri, os.environ.get(EXPERIMENT, "").strip() or "mritk")

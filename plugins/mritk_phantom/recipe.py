@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import asdict, dataclass
 
 from mritk import DataError
@@ -48,6 +47,8 @@ class Recipe:
     @property
     def as_json(self) -> str:
         """The generator version and all parameters as canonical JSON."""
+        import json
+
         fields = {"generator": GENERATOR_VERSION, **asdict(self)}
         return json.dumps(fields, sort_keys=True)
 

@@ -2,124 +2,16 @@
 
 from __future__ import annotations
 
-import os
-import signal
-import threading
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from collections.abc import Iterator
 
-from mritk import Executor, LostJob, hookimpl
-from mritk_processes.share import shares, variables_set, visible_gpus
-
-if TYPE_CHECKING:
-    from multiprocessing.connection import Connection
-    from multiprocessing.context import SpawnProcess
+from mritk import Executor, hookimpl, lazy
 
 
 @hookimpl
 def mritk_executors() -> Iterator[Executor]:
     """Yield the executor ``processes``."""
     yield Executor(
-        "processes", run, summary=("parallel processes on this machine; number set by --jobs")
+        "processes",
+        lazy("mritk_processes.pool:run"),
+        summary="parallel processes on this machine; number set by --jobs",
     )
-
-
-def run(
-    function: Callable[[Any], Any], jobs: Sequence[Any], at_once: int | None = None
-) -> Iterator[Any]:
-    """Call ``function`` with each job in a fresh process; see :class:`mritk.Executor`.
-
-    A process for each job, so that one which dies takes no other with it, and nothing of a job
-    (memory of the GPU, a changed setting) is left for the next. Each has its share of the cores
-    and one of the GPUs. Without ``at_once`` there are as many as GPUs, or one: on a processor alone
-    one training fills the machine.
-    """
-    from multiprocessing.connection import wait
-
-    gpus = visible_gpus()
-    waiting = list(reversed(jobs))
-    free = shares(at_once or max(1, len(gpus)), gpus)
-    running: dict[Connection, Worker] = {}
-    try:
-        while waiting or running:
-            while waiting and free:
-                worker = Worker.start(function, waiting.pop(), free.pop())
-                running[worker.connection] = worker
-            for connection in wait(list(running)):
-                worker = running[connection]  # type: ignore[index]  # only these were asked for
-                yield worker.result()
-                del running[worker.connection]
-                free.append(worker.share)
-    finally:
-        for worker in running.values():
-            worker.process.terminate()
-        for worker in running.values():
-            worker.process.join()
-
-
-@dataclass(frozen=True)
-class Worker:
-    """A process that does one job.
-
-    Attributes:
-        job: The job.
-        share: The environment variables that say what of the machine it may use.
-        process: The process.
-        connection: Where its result arrives, or the end of the line if it dies.
-    """
-
-    job: Any
-    share: dict[str, str]
-    process: SpawnProcess
-    connection: Connection
-
-    @classmethod
-    def start(cls, function: Callable[[Any], Any], job: Any, share: dict[str, str]) -> Worker:
-        """Start a process for ``job``."""
-        import pickle
-        from multiprocessing import get_context
-
-        # Not forked: CUDA and threads of this process do not survive that.
-        context = get_context("spawn")
-        receiver, sender = context.Pipe(duplex=False)
-        # As bytes, since to unpickle the function is to import torch, which takes seconds in which
-        # the process would not notice the end of its parent.
-        work = pickle.dumps((function, job))
-        process = context.Process(target=_work, args=(work, sender), daemon=True)
-        with variables_set(share):
-            process.start()
-        sender.close()
-        return cls(job, share, process, receiver)
-
-    def result(self) -> Any:
-        """Return the result, or what became of the process in its place."""
-        try:
-            result = self.connection.recv()
-        except EOFError:
-            self.process.join()
-            return LostJob(self.job, _ended(self.process.exitcode or 0))
-        self.process.join()
-        return result
-
-
-def _work(work: bytes, sender: Connection) -> None:
-    import pickle
-
-    threading.Thread(target=_end_with_parent, daemon=True).start()
-    function, job = pickle.loads(work)
-    sender.send(function(job))
-
-
-def _end_with_parent() -> None:
-    """End this process when the one that started it is gone, however it ended."""
-    from multiprocessing import parent_process
-
-    parent = parent_process()
-    if parent is not None:
-        parent.join()
-        os._exit(1)
-
-
-def _ended(code: int) -> str:
-    return f"was killed by {signal.Signals(-code).name}" if code < 0 else f"ended with code {code}"

@@ -5,19 +5,16 @@ Without that variable the plugin does nothing and imports nothing.
 
 from __future__ import annotations
 
-import logging
 import os
 from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from mritk import Background, hookimpl, one_line
+from mritk import hookimpl
 
 if TYPE_CHECKING:
-    from mritk import Epoch, Outcome, Plan, Trial
+    from mritk import Background, Epoch, Outcome, Plan, Trial
     from mritk_tensorboard.event_files import EventFiles
-
-logger = logging.getLogger("mritk")
 
 FOLDER = "MRITK_TENSORBOARD"
 REMEDY = f"set {FOLDER} to a writable folder, or unset it"
@@ -41,13 +38,18 @@ class TensorBoard:
             # can each be handed a module that is half made.
             import_module("torch.utils.tensorboard")
         except Exception as error:
-            logger.warning(
+            import logging
+
+            from mritk import one_line
+
+            logging.getLogger("mritk").warning(
                 "%s is set, but TensorBoard logging failed (%s); the run continues without it; "
                 "install missing packages with: python -m pip install 'mritk-bench[tensorboard]'",
                 FOLDER,
                 one_line(error),
             )
             return
+        from mritk import Background
         from mritk_tensorboard.event_files import EventFiles
 
         self.files = EventFiles(Path(folder).expanduser().absolute())

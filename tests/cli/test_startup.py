@@ -50,6 +50,49 @@ def test_help_and_listings_import_nothing_heavy(arguments, tmp_path):
     assert imported_by(*arguments, home=tmp_path) == (0, [])
 
 
+# What the list of commands needs beside click, pluggy and what finds the plugins. Whatever comes in
+# addition costs every look at it some milliseconds: import it where it is used.
+OF_PYTHON = {"copy", "dataclasses", "errno", "gc", "math", "signal", "threading", "time"}
+OF_MRITK = """
+    mritk.__main__ mritk.backbone mritk.cli.app mritk.cli.hints mritk.cli.interrupt mritk.cli.main
+    mritk.cli.streams mritk.cli.tell mritk.data.grid mritk.data.input_contract mritk.data.rank
+    mritk.errors mritk.evaluate.metric mritk.execute.warm_up mritk.files.digests mritk.files.manual
+    mritk.files.mistaken_file mritk.files.packaged mritk.files.regular_file mritk.files.workspace
+    mritk.lazy_import mritk.machine.cores mritk.method mritk.plugins.discovery
+    mritk.plugins.hookspecs mritk.plugins.loaded mritk.plugins.loading mritk.plugins.options
+    mritk.plugins.registry mritk.plugins.trace mritk.records mritk.text.visible
+"""
+OF_PLUGINS = """
+    mritk_lvmmed.layouts mritk_lvmmed.published mritk_phantom.recipe mritk_radimagenet.contracts
+    mritk_radimagenet.files mritk_radimagenet.layouts mritk_table_cnn.kshot mritk_tiles.cohort
+    mritk_timm.curated mritk_timm.hub mritk_timm.lite0
+"""
+HELP = """
+import sys, importlib.metadata, click.shell_completion, click._textwrap, pluggy
+for point in importlib.metadata.entry_points(group="mritk"):
+    point.dist.metadata["Name"]
+before = {*sys.modules}
+sys.argv = ["mritk", "--help"]
+from mritk.__main__ import run
+try:
+    run()
+finally:
+    packages = {name.rpartition(".")[0] for name in sys.modules}
+    print(*sorted({*sys.modules} - before - packages), file=sys.stderr)
+"""
+
+
+def test_the_list_of_commands_imports_little(tmp_path):
+    done = subprocess.run(
+        [sys.executable, "-c", HELP], capture_output=True, text=True, check=True, cwd=tmp_path
+    )
+    imported = {*done.stderr.split()}
+    plugins = {name for name in imported if name.startswith("mritk_") and "." not in name}
+    assert "mritk_folders" in plugins, "any plugin may add commands, so each is imported"
+    known = {*OF_MRITK.split(), *OF_PLUGINS.split(), *plugins, *OF_PYTHON}
+    assert sorted(imported - known) == []
+
+
 @pytest.mark.slow
 def test_the_list_of_commands_imports_none_of_them(tmp_path):
     text = (

@@ -268,7 +268,7 @@ def test_a_family_that_must_look_members_up_is_told_whether_it_may_use_the_netwo
         seen.append((member, workspace))
         return [Architecture(f"zoo:{member}", lambda: None)]
 
-    registry = Registry(workspace=Workspace(tmp_path, offline=True))
+    registry = Registry(environ={"MRITK_HOME": str(tmp_path), "MRITK_OFFLINE": "1"})
     family = BackboneFamily("zoo", resolve, needs_workspace=True)
     registry.register(plugin_of(backbones=[family]), Origin("zoo"))
     registry.backbone("zoo:okapi")

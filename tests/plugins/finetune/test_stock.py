@@ -21,7 +21,7 @@ def stock(name):
 
 
 def test_there_are_two_methods_and_their_parameters():
-    assert {name: method.parameters for name, method in METHODS.items()} == {
+    assert {name: method.schema for name, method in METHODS.items()} == {
         "finetune": Recipe,
         "linear_probe": Probe,
     }

@@ -11,8 +11,9 @@ import pytest
 
 from mritk import Classification, DataError, Regression, Unavailable, UsageError
 from mritk.plugins.registry import Registry
-from mritk_folders import BidsOptions, resolve_bids
+from mritk_folders import resolve_bids
 from mritk_folders.bids import read_bids
+from mritk_folders.options import BidsOptions
 from mritk_folders.slicing import axial_slices
 
 SCANS = (

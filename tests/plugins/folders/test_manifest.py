@@ -9,8 +9,9 @@ from PIL import Image
 
 from mritk import Classification, DataError, Regression, Segmentation, Unavailable
 from mritk.plugins.registry import Registry
-from mritk_folders import ManifestOptions, resolve_manifest
+from mritk_folders import resolve_manifest
 from mritk_folders.manifest import read_manifest
+from mritk_folders.options import ManifestOptions
 
 ROWS = (
     ("scans/1.png", "glioma", "p1", "north", "A", "Training"),

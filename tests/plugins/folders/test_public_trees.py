@@ -7,7 +7,8 @@ import zipfile
 import pytest
 
 from mritk import DataError, Unavailable, UsageError
-from mritk_folders import FolderOptions, mritk_datasets, resolve_folder
+from mritk_folders import mritk_datasets, resolve_folder
+from mritk_folders.options import FolderOptions
 from mritk_folders.tree import read_tree
 
 PARTS = ("Training", "Testing")
@@ -343,7 +344,7 @@ def test_errors_about_an_archive_name_it_and_what_to_type(packed, workspace):
 
 
 def test_a_folder_in_an_archive_has_its_own_name(packed):
-    (dataset,) = resolve_folder(f"{packed('x/a/1.png')}/x")
+    (dataset,) = resolve_folder(f"{packed('x/a/1.png')}/x", FolderOptions())
     assert dataset.name == "folder:x"
 
 

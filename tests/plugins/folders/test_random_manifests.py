@@ -16,8 +16,8 @@ from mritk.files.workspace import Workspace
 from mritk.plugins.registry import Registry
 from mritk.study.data_options import DataOptions
 from mritk.study.opening import open_datasets
-from mritk_folders import ManifestOptions
 from mritk_folders.manifest import read_manifest
+from mritk_folders.options import ManifestOptions
 
 FILES = tuple(
     f"{folder}{number}.png" for folder in ("", "a, b/", 'q"/', "ü;/") for number in (1, 2)

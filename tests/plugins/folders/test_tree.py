@@ -10,6 +10,7 @@ from PIL import Image
 
 from mritk import DataError, Unavailable
 from mritk_folders import mritk_datasets, resolve_folder
+from mritk_folders.options import FolderOptions
 from mritk_folders.tree import read_tree
 
 
@@ -200,21 +201,21 @@ def test_the_families_are_written_folder_path_bids_path_and_manifest_file():
 
 def test_the_name_of_a_folder_dataset_holds_no_path_of_this_machine(tree, workspace):
     folder = tree("a/1.png", "b/1.png")
-    (dataset,) = resolve_folder(str(folder))
+    (dataset,) = resolve_folder(str(folder), FolderOptions())
     assert dataset.name == "folder:brains"
     assert len(dataset.open(workspace)) == 2
 
 
 def test_a_relative_folder_gets_its_real_name(tree, monkeypatch):
     monkeypatch.chdir(tree("a/1.png", "b/1.png"))
-    (dataset,) = resolve_folder(".")
+    (dataset,) = resolve_folder(".", FolderOptions())
     assert dataset.name == "folder:brains"
 
 
 def test_a_folder_that_is_not_there_is_unavailable(tmp_path):
     with pytest.raises(Unavailable, match="nowhere"):
-        list(resolve_folder(str(tmp_path / "nowhere")))
+        list(resolve_folder(str(tmp_path / "nowhere"), FolderOptions()))
 
 
 def test_nothing_is_read_before_the_dataset_is_opened(tmp_path):
-    list(resolve_folder(str(tmp_path)))
+    list(resolve_folder(str(tmp_path), FolderOptions()))

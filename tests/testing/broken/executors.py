@@ -7,7 +7,7 @@ from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
 from multiprocessing import get_context
 
 from mritk import Executor, hookimpl
-from mritk_processes import run as in_processes
+from mritk_processes.pool import run as in_processes
 
 
 def loses_the_last(function, jobs, at_once=None):
