@@ -22,8 +22,12 @@ def train(
     results: ResultsFolder,
     workspace: Workspace,
     at_once: int | None,
+    ways: tuple[bool, bool | None],
 ) -> list[Outcome]:
-    """Train what is to do; torch is not even imported if that is nothing."""
+    """Train what is to do; torch is not even imported if that is nothing.
+
+    ``ways`` are those of :func:`mritk.cli.engine.ways_of`.
+    """
     if not plan.todo:
         from mritk.store.view import stale_view
 
@@ -37,8 +41,7 @@ def train(
 
     engine = Engine(
         request.device,
-        request.compiled,
-        request.graphs,
+        *ways,
         60 * request.checkpoint_minutes,
         request.keep_embeddings,
     )
