@@ -73,6 +73,7 @@ if TYPE_CHECKING:
     from mritk.records import Dataset as Dataset
     from mritk.records import DatasetFamily as DatasetFamily
     from mritk.records import Executor as Executor
+    from mritk.records import ExecutorFamily as ExecutorFamily
     from mritk.records import Explainer as Explainer
     from mritk.records import LostJob as LostJob
     from mritk.records import ProtocolFile as ProtocolFile
@@ -80,6 +81,7 @@ if TYPE_CHECKING:
     from mritk.records import Weights as Weights
     from mritk.results.frames import StoredResults as StoredResults
     from mritk.results.frames import read_results as read_results
+    from mritk.seeds import derive as derive
     from mritk.splits.sklearn_splitter import FoldSplitter as FoldSplitter
     from mritk.splits.split_rule import SplitRule as SplitRule
     from mritk.tasks.classification import Classification as Classification
@@ -131,9 +133,10 @@ _PUBLIC = {
     "mritk.reading.text_table": "read_text_table TableRow TextTable",
     "mritk.records": (
         "Alias Architecture Augmentation BackboneFamily BenchmarkFile Dataset DatasetFamily "
-        "Executor Explainer LostJob ProtocolFile StateDict Weights"
+        "Executor ExecutorFamily Explainer LostJob ProtocolFile StateDict Weights"
     ),
     "mritk.results.frames": "read_results StoredResults",
+    "mritk.seeds": "derive",
     "mritk.splits.sklearn_splitter": "FoldSplitter",
     "mritk.splits.split_rule": "SplitRule",
     "mritk.tasks.classification": "Classification",

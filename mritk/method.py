@@ -219,6 +219,8 @@ class Method(Record):
         uses_augmentation: False for a method that cannot augment; only ``none`` is then allowed.
         tasks: Kinds of tasks that it can learn, such as ``("segmentation",)``: other data are
             refused before they are read. Empty: any, or ``fit`` refuses them.
+        check_backbone: Raises :class:`mritk.UsageError` for a backbone that it cannot train, which
+            is then refused before data are read. None: it takes any.
     """
 
     name: str
@@ -227,6 +229,7 @@ class Method(Record):
     uses_backbone: bool = True
     uses_augmentation: bool = True
     tasks: tuple[str, ...] = ()
+    check_backbone: Callable[[Backbone], None] | None = None
 
     @property
     def schema(self) -> type[Any]:

@@ -273,7 +273,8 @@ class Executor(Record):
         name: Name on the command line.
         run: Takes a function, a sequence of jobs and the maximum number of parallel jobs (None: its
             own default). Calls the function once per job, anywhere, and yields its results as
-            they become available, in any order. Function, jobs and results can be
+            they become available, in any order, and None about once a second meanwhile, so that
+            epochs can be reported while trials run. Function, jobs and results can be
             pickled, and the function does not raise. For a job whose worker died, yields a
             :class:`LostJob`, or nothing; other jobs are unaffected. When the
             iterator is closed, running jobs are stopped. Workers on one machine are assigned cores
@@ -282,6 +283,14 @@ class Executor(Record):
 
     name: str
     run: Callable[[Callable[[Any], Any], Sequence[Any], int | None], Iterator[Any]]
+
+
+@dataclass(frozen=True)
+class ExecutorFamily(Family):
+    """Executors created on demand, such as ``ray:ADDRESS``. Yield it from ``mritk_executors``.
+
+    ``resolve`` returns one :class:`Executor`.
+    """
 
 
 @dataclass(frozen=True)

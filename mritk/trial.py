@@ -153,8 +153,7 @@ class Plan:
     """The trials of a run, and the state of each.
 
     Attributes:
-        trials: All trials, in execution order: seed by seed, so that an interrupted run has
-            compared all backbones.
+        trials: All trials, in execution order.
         states: The state of each trial in the results folder, by its id.
     """
 

@@ -152,6 +152,7 @@ def own_home(
     monkeypatch.setenv("MRITK_HOME", str(home))
     for name in SETTINGS:
         monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("MRITK_JOBS", "1")  # in this process, unless a test says otherwise
     threads = torch.get_num_threads()
     yield home
     torch.set_num_threads(threads)

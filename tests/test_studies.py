@@ -77,6 +77,19 @@ def _make_data(folder, count):
         _picture(path, rng)
         lines.append(f"slides/{path.name},{'ab'[number // 2 % 2]},case{number // 2}")
     (folder / "medulloblastoma.csv").write_text("\n".join(lines) + "\n")
+    lines = ["path,label,patient,site,split"]
+    for number in range(40):
+        path = folder / "scans" / f"{number:02d}.png"
+        _picture(path, rng)
+        site, part = ("home", "away")[number % 3 > 1], ("train", "test")[number >= 28]
+        lines.append(f"scans/{path.name},{'ab'[number // 2 % 2]},p{number // 2},{site},{part}")
+    (folder / "neuroblastoma.csv").write_text("\n".join(lines) + "\n")
+    lines = ["path,label,patient,site"]
+    for number in range(36):
+        path = folder / "sites" / f"{number:02d}.png"
+        _picture(path, rng)
+        lines.append(f"sites/{path.name},{'ab'[number // 2 % 2]},p{number // 2},s{number // 4 % 3}")
+    (folder / "sites.csv").write_text("\n".join(lines) + "\n")
 
 
 def _picture(path, rng):

@@ -3,11 +3,45 @@
 from __future__ import annotations
 
 import math
+from dataclasses import dataclass
+from typing import Protocol
 
 import torch
 
 from mritk.protocol.recipe import LastBatch
 from mritk.seeds import derive
+
+
+class Order(Protocol):
+    """Which rows of the training part make each batch."""
+
+    def batches(self, epoch: int) -> list[torch.Tensor]:
+        """Return the rows of each batch, (B,) int64, of an epoch counted from 1 over all stages.
+
+        They depend on nothing but the epoch, so that a training can be resumed.
+        """
+
+    def steps(self, epochs: int) -> int:
+        """Return the number of batches of a stage of so many epochs."""
+
+
+@dataclass(frozen=True)
+class Shuffled:
+    """All rows in a new order each epoch; the attributes are those of :func:`epoch_batches`."""
+
+    count: int
+    batch_size: int
+    seed: int
+    last_batch: LastBatch = "drop"
+
+    def batches(self, epoch: int) -> list[torch.Tensor]:
+        """See :class:`Order`."""
+        size, seed = self.batch_size, self.seed
+        return epoch_batches(self.count, size, seed, epoch, last_batch=self.last_batch)
+
+    def steps(self, epochs: int) -> int:
+        """See :class:`Order`; of ``rollover`` one less may be made."""
+        return steps_of(self.count, self.batch_size, epochs, self.last_batch)
 
 
 def epoch_batches(

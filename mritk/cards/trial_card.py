@@ -181,11 +181,22 @@ def _data(record: TrialRecord) -> list[str]:
         patients = record.provenance.get("patients", {}).get(part)
         told = (NOT_STORED if record.grouped else "not known") if patients is None else patients
         rows.append((part, len(record.splits.get(part, ())), told))
-    lines += [*table(("part", "samples", "patients"), rows), "", escape(verdict_line(record.audit))]
+    lines += [*table(("part", "samples", "patients"), rows), "", *_sites(record)]
+    lines.append(escape(verdict_line(record.audit)))
     leaks = [f["text"] for f in record.audit.get("findings", ()) if f["level"] != "note"]
     lines += ["", *_items(leaks)] if leaks else []
     overlap = ", ".join(record.audit.get("pretraining", ())) or "none declared"
     return [*lines, "", f"Overlap of pretraining and dataset: {escape(overlap)}."]
+
+
+def _sites(record: TrialRecord) -> list[str]:
+    """Return the share of each site in the samples of each part, if sites are known."""
+    told = []
+    for part, counts in record.provenance.get("sites", {}).items():
+        total = max(1, sum(counts.values()))
+        shares = ", ".join(f"{site or 'unknown'} {n / total:.0%}" for site, n in counts.items())
+        told.append(f"{part} {shares or 'none'}")
+    return [f"Sites: {escape('; '.join(told))}.", ""] if told else []
 
 
 def _protocol(record: TrialRecord) -> list[str]:

@@ -30,6 +30,7 @@ EPILOG = """\b
 Environment:
   MRITK_HOME       folder for generated and decoded data
   MRITK_OFFLINE    1: no downloads
+  MRITK_JOBS       number of trials trained at once
   MRITK_PLUGINS    modules to load, separated by commas
   MRITK_DISABLE_PLUGIN_AUTOLOAD
                    1: load only requested plugins
@@ -59,6 +60,7 @@ COMMANDS = {
     "export": "Write the trained network of a trial (safetensors, ONNX).",
     "rerun": "Retrain a stored trial and compare.",
     "verify": "Verify a trial file and recompute its scores.",
+    "status": "Show what is finished, running and to do.",
     "doctor": "Check every file of a results folder.",
     "merge": "Merge several results folders into one.",
     "rescore": "Recompute all metrics from stored predictions.",

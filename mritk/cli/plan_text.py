@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 from mritk.cli.tell import echo, echo_json, say
 from mritk.errors import ExitCode
+from mritk.text.duration import duration
 
 if TYPE_CHECKING:
     from mritk.store.folder import ResultsFolder
@@ -93,8 +95,11 @@ def tell_without_model(plan: StudyPlan, results: ResultsFolder) -> None:
         )
 
 
-def show_plan(plan: StudyPlan, *, as_json: bool) -> int:
-    """Print the trials, and whether each would run."""
+def show_plan(plan: StudyPlan, seconds: Mapping[str, float], *, as_json: bool) -> int:
+    """Print the trials in their order, whether each would run, and how long they may take.
+
+    ``seconds`` are those that trials are expected to take, by id.
+    """
     rows = [
         {
             "id": trial.id,
@@ -105,6 +110,7 @@ def show_plan(plan: StudyPlan, *, as_json: bool) -> int:
             "fold": trial.fold,
             "seed": trial.seed,
             "state": _STATES[plan.states[trial.id].value],
+            "expected_seconds": seconds.get(trial.id),
         }
         for trial in plan.trials
     ]
@@ -114,6 +120,22 @@ def show_plan(plan: StudyPlan, *, as_json: bool) -> int:
     from tabulate import tabulate
 
     shown = [{**row, "id": str(row["id"])[:8]} for row in rows]
+    for row in shown:
+        del row["expected_seconds"]
     echo(tabulate(shown, headers="keys"))
     say(f"{len(plan.todo)} of {len(plan.trials)} trials would run.")
+    if text := _time_text(plan, seconds):
+        say(text)
     return ExitCode.OK
+
+
+def _time_text(plan: StudyPlan, seconds: Mapping[str, float]) -> str:
+    """Say how long the trials that would run may take; empty where nothing is known of it."""
+    known = [seconds[trial.id] for trial in plan.todo if trial.id in seconds]
+    if not known:
+        return ""
+    which = "They" if len(known) == len(plan.todo) else f"{len(known)} of them"
+    return (
+        f"{which} would take about {duration(sum(known))} one after the other, like finished "
+        "trials that differ in fold or seed only."
+    )

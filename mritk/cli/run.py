@@ -13,23 +13,25 @@ import click
 from mritk.cli.app import App, json_option, offline_option, pass_app, plugin_option, results_option
 from mritk.cli.data_options import as_data_options, data_options, over
 from mritk.cli.device import device_option
+from mritk.cli.engine import engine_options, ways_of
+from mritk.cli.jobs import jobs_option
 from mritk.cli.names import PluginName, names_option
 from mritk.cli.plan_text import show_plan, tell_data, tell_skipped, tell_without_model
 from mritk.cli.run_report import exit_code_of, report_run
 from mritk.cli.stored_files import make_room, tell_lost
 from mritk.cli.tell import say
+from mritk.cli.training import train, trials_at_once
 from mritk.errors import ExitCode, UsageError
 
 if TYPE_CHECKING:
     from mritk.backbone import Backbone
+    from mritk.execute.warm_up import WarmUp
     from mritk.files.workspace import Workspace
     from mritk.store.folder import ResultsFolder
     from mritk.study.benchmark import Benchmark
     from mritk.study.plan import StudyPlan
-    from mritk.trial import Outcome
 
 
-PROCESSES = "processes"
 REHEARSAL = "mritk-rehearsal"
 REHEARSED = (
     "rehearsal: random weights, small images, one epoch, one fold, one seed; scores are meaningless"
@@ -60,8 +62,7 @@ REHEARSED = (
 @click.option(
     "--deterministic", is_flag=True, help=("Deterministic on CUDA too; part of the protocol.")
 )
-@click.option("--compile", "compiled", is_flag=True, help="Compile networks with torch.compile.")
-@click.option("--graphs", is_flag=True, help="Replay training steps as CUDA graphs.")
+@engine_options
 @click.option(
     "--checkpoint-minutes",
     type=click.FloatRange(min=0, min_open=True),
@@ -74,10 +75,10 @@ REHEARSED = (
     type=PluginName("executor"),
     metavar="NAME",
     help=(
-        "Where trials are trained. Default: in this process, sequentially; with --jobs: processes."
+        "Where trials are trained. Default: one at a time in this process, several in processes."
     ),
 )
-@click.option("--jobs", type=click.IntRange(1), help="Number of trials trained in parallel.")
+@jobs_option
 @click.option("--keep-models", is_flag=True, help="Save each trained network to RESULTS/models.")
 @click.option(
     "--keep-embeddings",
@@ -137,11 +138,12 @@ class Request:
     skip_unreadable: bool
     rerun: bool
     deterministic: bool
+    engine: str
     compiled: bool
     graphs: bool
     checkpoint_minutes: float
     executor: str | None
-    jobs: int | None
+    jobs: int | None  # None: auto
     keep_models: bool
     keep_embeddings: bool
     offline: bool
@@ -153,17 +155,17 @@ class Request:
     def execute(self) -> int:
         """Plan, run, report; return the exit code."""
         from mritk.backbone import require_weights
-        from mritk.cli.progress import progress_line
         from mritk.execute.warm_up import WarmUp
         from mritk.results.trial_index import TrialIndex
         from mritk.store.folder import ResultsFolder
         from mritk.store.trial_state import TrialState
-        from mritk.study.plan import Planner, ignore_names
+        from mritk.study.schedule import expected_seconds, in_order
 
         workspace = self.app.workspace(offline=self.offline or self.check)
         if self.check:
             return self.what_is_missing(workspace)
         results = ResultsFolder(self.folder)
+        ways = ways_of(self.engine, compiled=self.compiled, graphs=self.graphs)
         self.require_devices_of_workers()
         self.require_possible(results)
         benchmark = self.benchmark()
@@ -171,6 +173,51 @@ class Request:
             say(REHEARSED)
         say("preparing data …")
         warm_up = WarmUp()
+        plan = self.plan(benchmark, results, workspace, warm_up)
+        seconds = expected_seconds(plan, results)
+        plan = in_order(plan, seconds)
+        if self.rerun:
+            plan = plan.again()
+        tell_skipped(plan)
+        tell_data(plan)
+        if self.dry_run:
+            return show_plan(plan, seconds, as_json=self.as_json)
+        if plan.todo:
+            results.require_writable()
+            require_weights(plan.backbones_to_train, workspace, say)
+        at_once = trials_at_once(self, plan) if plan.todo else 1
+        if self.executor or at_once != 1:  # workers take over what this process has imported
+            warm_up.start(plan.backbones_to_train)
+        make_room(plan, results)
+        if self.keep_models:
+            tell_without_model(plan, results)
+        warm_up.wait()
+        done = plan.in_state(TrialState.FINISHED)
+        for trial in plan.todo if self.rerun else done:
+            results.discard_checkpoint(trial.id)
+        try:
+            outcomes = train(self, plan, results, workspace, at_once, ways)
+        except KeyboardInterrupt:
+            states = list(results.states(trial.id for trial in plan.trials).values())
+            say(
+                f"interrupted: {states.count(TrialState.FINISHED)} of {len(plan.trials)} trials "
+                f"are stored in {results.path}; the same command resumes"
+            )
+            return ExitCode.INTERRUPTED
+        with TrialIndex(results) as index:
+            found = dict(index.look_up(trial.id for trial in plan.trials))
+            report_run(plan, outcomes, index, found, as_json=self.as_json)
+        codes = {tell_lost(plan, outcomes, found), exit_code_of(outcomes)}
+        worst = (ExitCode.INTERNAL, ExitCode.UNAVAILABLE, ExitCode.OK)
+        return next(code for code in worst if code in codes)
+
+    def plan(
+        self, benchmark: Benchmark, results: ResultsFolder, workspace: Workspace, warm_up: WarmUp
+    ) -> StudyPlan:
+        """Plan the trials; fetch weights and begin the warm-up meanwhile."""
+        from mritk.backbone import require_weights
+        from mritk.cli.progress import progress_line
+        from mritk.study.plan import Planner, ignore_names
 
         def begin(backbones: Sequence[Backbone]) -> None:
             require_weights(backbones, workspace, say)
@@ -187,48 +234,17 @@ class Request:
                 on_names=ignore_names if self.dry_run or results.any() else begin,
                 decode=not self.dry_run,
             )
-            plan = planner.plan(benchmark, results)
-        if self.rerun:
-            plan = plan.again()
-        tell_skipped(plan)
-        tell_data(plan)
-        if self.dry_run:
-            return show_plan(plan, as_json=self.as_json)
-        if plan.todo:
-            results.require_writable()
-            require_weights(plan.backbones_to_train, workspace, say)
-        make_room(plan, results)
-        if self.keep_models:
-            tell_without_model(plan, results)
-        warm_up.wait()
-        done = plan.in_state(TrialState.FINISHED)
-        for trial in plan.todo if self.rerun else done:
-            results.discard_checkpoint(trial.id)
-        try:
-            outcomes = self.train(plan, results, workspace)
-        except KeyboardInterrupt:
-            states = list(results.states(trial.id for trial in plan.trials).values())
-            say(
-                f"interrupted: {states.count(TrialState.FINISHED)} of {len(plan.trials)} trials "
-                f"are stored in {results.path}; the same command resumes"
-            )
-            return ExitCode.INTERRUPTED
-        with TrialIndex(results) as index:
-            found = dict(index.look_up(trial.id for trial in plan.trials))
-            report_run(plan, outcomes, index, found, as_json=self.as_json)
-        codes = {tell_lost(plan, outcomes, found), exit_code_of(outcomes)}
-        worst = (ExitCode.INTERNAL, ExitCode.UNAVAILABLE, ExitCode.OK)
-        return next(code for code in worst if code in codes)
+            return planner.plan(benchmark, results)
 
     @property
-    def uses_executor(self) -> bool:
-        """Whether an executor trains, and not this process."""
+    def asks_for_executor(self) -> bool:
+        """Whether an executor is to train, and not this process."""
         return self.executor is not None or self.jobs not in (None, 1)
 
     def require_devices_of_workers(self) -> None:
         """Refuse one GPU for all workers of an executor, which shares out those it sees."""
         kind, _, index = self.device.partition(":")
-        if self.uses_executor and index:
+        if self.asks_for_executor and index:
             raise UsageError(
                 f"--device {self.device} would assign the same GPU to every worker; select GPUs "
                 f"with CUDA_VISIBLE_DEVICES={index} and --device {kind}"
@@ -249,7 +265,7 @@ class Request:
         results.require_reachable()
         # What is stored already needs no GPU; to look for one imports torch, which takes seconds.
         # Workers look for their own.
-        if self.device.startswith("cuda") and not (self.uses_executor or results.any()):
+        if self.device.startswith("cuda") and not (self.asks_for_executor or results.any()):
             from mritk.machine.device import choose_device
 
             choose_device(self.device)
@@ -290,46 +306,3 @@ class Request:
             instructions=benchmark.data.instructions,
             as_json=self.as_json,
         )
-
-    def train(self, plan: StudyPlan, results: ResultsFolder, workspace: Workspace) -> list[Outcome]:
-        """Train what is to do; torch is not even imported if that is nothing."""
-        if not plan.todo:
-            from mritk.store.view import stale_view
-
-            if stale_view(results.path, {}):  # the run that trained them was killed
-                results.tidy()
-            return []
-        from mritk.execute.serial import SerialRun
-        from mritk.machine.device import choose_device
-        from mritk.machine.engine import Engine
-
-        engine = Engine(
-            self.device,
-            self.compiled,
-            self.graphs,
-            60 * self.checkpoint_minutes,
-            self.keep_embeddings,
-        )
-        registry = self.app.registry
-        if not self.uses_executor:
-            engine = replace(engine, device=choose_device(self.device))
-            return SerialRun(registry, results, workspace, engine, self.keep_models).run(plan)
-        from mritk.execute.job import Job
-        from mritk.execute.with_executor import ExecutorRun
-        from mritk.store.provenance import command_line
-
-        job = Job(
-            self.benchmark(),
-            tuple(self.app.plugin_options),
-            Path.cwd(),
-            workspace,
-            results.path,
-            engine,
-            tuple(command_line()),
-            keep_models=self.keep_models,
-            skip_unreadable=self.skip_unreadable,
-            deterministic=self.deterministic,
-            at_once=min(self.jobs or 1, len(plan.todo)),
-        )
-        executor = registry.executor(self.executor or PROCESSES)
-        return ExecutorRun(registry, executor, job, self.jobs).run(plan)

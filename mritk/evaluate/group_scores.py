@@ -2,13 +2,17 @@
 
 What retraining changes is estimated from the few runs of a row, and in a small group this estimate
 is hardly more than noise, of which the positive part would widen every interval. So it is averaged
-over groups and rows.
+over the groups of a row: on the scale on which scores are nearly normal
+(:mod:`mritk.evaluate.scale`), since a run that is better all over gains more where half of the
+samples are wrong than where few are. Rows then share it as they do without groups
+(:mod:`mritk.evaluate.run_spread`): one that is less stable than the others rests on its own runs.
 """
 
 from __future__ import annotations
 
 import math
 from collections.abc import Mapping
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -16,7 +20,28 @@ from mritk.evaluate.estimate import Estimate
 from mritk.evaluate.evidence import Evidence
 from mritk.evaluate.group_gap import GroupScores
 from mritk.evaluate.metric import Metric
-from mritk.evaluate.run_spread import between_runs
+from mritk.evaluate.run_spread import RunSpread, Training, between_runs
+from mritk.evaluate.scale import Scale
+
+
+@dataclass
+class _Sums:
+    """Sums over groups whose ratio is the variance between runs, on the scale."""
+
+    variance: float = 0.0
+    steps: float = 0.0
+    dof: int = 0
+    groups: int = 0
+
+    def add(self, other: _Sums) -> None:
+        self.variance += other.variance
+        self.steps += other.steps
+        self.dof += other.dof
+        self.groups += other.groups
+
+    @property
+    def ratio(self) -> float:
+        return self.variance / self.steps if self.steps > 0 else 0.0
 
 
 def group_scores(groups: Mapping[str, Evidence], metric: Metric) -> dict[str, GroupScores]:
@@ -26,47 +51,72 @@ def group_scores(groups: Mapping[str, Evidence], metric: Metric) -> dict[str, Gr
         groups: By group, what the scores of its samples can bear; of every row.
         metric: The metric.
     """
-    variances, dofs = [], []
-    for evidence in groups.values():
-        for row, trials in evidence.rows.items():
-            if row in evidence.derived:
-                continue
-            runs = evidence.runs(row, range(len(trials)), metric)
-            points = np.asarray([run.point for run in runs])
-            if len(runs) > 1 and evidence.parts < 2 and np.isfinite(points).all():
-                values = np.stack([run.resampled for run in runs])
-                variances.append(between_runs(points, values, cautious=False))
-                dofs.append(len(runs) - 1)
-    pooled = max(0.0, float(np.average(variances, weights=dofs))) if variances else math.nan
+    scale = Scale(*metric.bounds)
     rows = dict.fromkeys(row for evidence in groups.values() for row in evidence.rows)
-    found = {}
+    sums = {row: _Sums() for row in rows}
+    table = _Sums()
+    for evidence in groups.values():
+        for row in evidence.rows:
+            found = _between_runs(evidence, row, metric, scale)
+            sums[row].add(found)
+            if row not in evidence.derived:
+                table.add(found)
+    spread = RunSpread(max(0.0, table.ratio), table.dof)
+    scores = {}
     for row in rows:
-        of_groups = {
-            name: _spread(evidence.estimate(row, metric), evidence, row, pooled, sum(dofs))
-            for name, evidence in groups.items()
-            if row in evidence.rows
-        }
+        of_groups = {}
+        for name, evidence in groups.items():
+            if row in evidence.rows:
+                estimate = evidence.estimate(row, metric)
+                runs = len({trial.run for trial in evidence.rows[row]})
+                training = spread.of_row(sums[row].ratio, runs, sums[row].groups)
+                if evidence.parts > 1 or not table.dof:
+                    training = None
+                of_groups[name] = _spread(estimate, training, scale)
         known = {name: part for name, part in of_groups.items() if part[1] > 0}
         columns = np.asarray(list(known.values()), dtype=np.float64).reshape(-1, 3)
-        found[row] = GroupScores(list(known), columns[:, 0], columns[:, 1], columns[:, 2])
-    return found
+        scores[row] = GroupScores(
+            list(known), columns[:, 0], columns[:, 1], columns[:, 2], metric.bounds
+        )
+    return scores
+
+
+def _between_runs(evidence: Evidence, row: str, metric: Metric, scale: Scale) -> _Sums:
+    """Return what one group shows of the variance between the runs of a row."""
+    runs = evidence.runs(row, range(len(evidence.rows[row])), metric)
+    points = np.asarray([run.point for run in runs])
+    if len(runs) < 2 or evidence.parts > 1 or not np.isfinite(points).all():
+        return _Sums()
+    values = np.stack([run.resampled for run in runs])
+    dof = len(runs) - 1
+    step = float(scale.steps(points.mean(keepdims=True))[0])
+    return _Sums(dof * between_runs(points, values, cautious=False), dof * step**2, dof, 1)
 
 
 def _spread(
-    estimate: Estimate, evidence: Evidence, row: str, pooled: float, dof: int
+    estimate: Estimate, training: Training | None, scale: Scale
 ) -> tuple[float, float, float]:
-    """Return value, standard error and degrees of freedom of one group; NaN where unknown."""
-    training, runs = estimate.training, len({trial.run for trial in evidence.rows[row]})
-    own = estimate.standard_error**2
-    if training is None or evidence.parts > 1 or math.isnan(pooled) or not own > 0:
-        return estimate.point, estimate.standard_error, estimate.dof
-    patients = own - training.variance
+    """Return value, standard error and degrees of freedom of one group; NaN where unknown.
+
+    Args:
+        estimate: Of the group alone.
+        training: What training again changes of the mean over runs, on the scale; None: what it
+            does here is all that is known.
+        scale: The scale.
+    """
+    as_it_is = estimate.point, estimate.standard_error, estimate.dof
+    here, own = estimate.training, estimate.standard_error**2
+    if training is None or here is None or not own > 0:
+        return as_it_is
+    patients = own - here.variance
     if not patients > 0:
-        return estimate.point, estimate.standard_error, estimate.dof
+        return as_it_is
     # Welch's formula the other way: what the patients alone have.
-    of_training = training.variance**2 / training.dof if training.variance > 0 else 0.0
+    of_training = here.variance**2 / here.dof if here.variance > 0 else 0.0
     rest = own**2 / estimate.dof - of_training
     of_patients = patients**2 / rest if rest > 0 else math.inf
-    total = patients + pooled / runs
-    squares = patients**2 / of_patients + (pooled / runs) ** 2 / dof
+    step = float(scale.steps(np.asarray([estimate.point]))[0])
+    variance = step**2 * training.variance
+    total = patients + variance
+    squares = patients**2 / of_patients + variance**2 / training.dof
     return estimate.point, math.sqrt(total), total**2 / squares if squares > 0 else math.inf

@@ -97,14 +97,23 @@ class RunSpread:
             points: (S,) value of each run.
             values: (S, R) value of each run in each resample of the patients.
         """
+        own = between_runs(points, values, cautious=self.cautious) if len(points) > 1 else 0.0
+        return self.of_row(own, len(points))
+
+    def of_row(self, own: float, runs: int, groups: int = 1) -> Training | None:
+        """Return what training again could change of the mean of S runs; None: it is unknown.
+
+        Args:
+            own: Variance between them.
+            runs: Number S of runs.
+            groups: Over how many groups of samples that variance is a mean.
+        """
         if self.ignored:
             return Training(0.0, math.inf)
-        runs = len(points)
         if runs < 2:
             return Training(self.variance, self.dof) if self.dof else None
-        own = between_runs(points, values, cautious=self.cautious)
         variance, alone = max(own, self.variance), runs - 1
-        known = alone * self.variance / own if own > 0 else math.inf
+        known = groups * alone * self.variance / own if own > 0 else math.inf
         return Training(variance / runs, min(max(known, alone), max(alone, self.dof)))
 
 

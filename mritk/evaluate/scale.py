@@ -13,6 +13,8 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
+import numpy as np
+
 
 @dataclass(frozen=True)
 class Scale:
@@ -25,6 +27,40 @@ class Scale:
 
     low: float = -math.inf
     high: float = math.inf
+
+    def steps(self, values: np.ndarray) -> np.ndarray:
+        """Return how much of a value one step on the scale is, (N,); 0 at a bound.
+
+        Args:
+            values: (N,) between the bounds.
+        """
+        below, above = values - self.low, self.high - values
+        if math.isfinite(self.low) and math.isfinite(self.high):
+            return np.asarray(below * above / (self.high - self.low))
+        if math.isfinite(self.low):
+            return below
+        return above if math.isfinite(self.high) else np.ones(len(values))
+
+    def onto(self, values: np.ndarray) -> np.ndarray:
+        """Return values (N,) on the scale, where a step has the length 1.
+
+        Args:
+            values: (N,) between the bounds, at none of them.
+        """
+        below, above = values - self.low, self.high - values
+        if math.isfinite(self.low) and math.isfinite(self.high):
+            return np.log(below / above)
+        if math.isfinite(self.low):
+            return np.log(below)
+        return -np.log(above) if math.isfinite(self.high) else values
+
+    def off(self, at: float) -> float:
+        """Return the value that is here on the scale: the inverse of :meth:`onto`."""
+        if math.isfinite(self.low) and math.isfinite(self.high):
+            return self.high - (self.high - self.low) / (1 + _exp(at))
+        if math.isfinite(self.low):
+            return self.low + _exp(at)
+        return self.high - _exp(-at) if math.isfinite(self.high) else at
 
     def ends(self, value: float, reach: float) -> tuple[float, float]:
         """Return the ends of value ± reach, as long as they are here where it is not bounded.

@@ -93,7 +93,10 @@ def reproduce(
         raise Unavailable(_why_another(record, plan.trials))
     plan = replace(plan, trials=(trial,), states={trial.id: TrialState.ABSENT})
     engine = Engine(choose_device(device))
-    (outcome,) = SerialRun(planner.registry, into, planner.workspace, engine).run(plan)
+    machine = record.provenance.get("machine", {})
+    threads = int(machine.get("threads", 0))
+    run = SerialRun(planner.registry, into, planner.workspace, engine, threads=threads)
+    (outcome,) = run.run(plan)
     if outcome.error:
         raise MritkError(f"the rerun failed: {outcome.error}")
     return agreement(record, read_trial(outcome.path), str(outcome.path))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import time
 import traceback
+from collections import Counter
 from collections.abc import Callable
 from importlib.metadata import version
 from pathlib import Path
@@ -141,7 +142,7 @@ def _setup(
         deterministic=protocol.deterministic,
         device=engine.device,
         compile=engine.compile,
-        graphs=engine.graphs,
+        graphs=engine.replays,
         checkpoint=checkpoint,
         on_epoch=on_epoch,
     )
@@ -226,18 +227,24 @@ def start_record(trial: Trial, provenance: dict[str, Any]) -> TrialRecord:
 
 def _terms(trial: Trial) -> dict[str, Any]:
     """What whoever uses the trained network must know: licences, sources, what pixels to give."""
-    dataset, patients = trial.dataset.record, trial.dataset.samples.patients
+    dataset, samples = trial.dataset.record, trial.dataset.samples
+    patients, sites = samples.patients, samples.sites
     terms: dict[str, Any] = {"licenses": {"dataset": dataset.license}}
     terms["reader"] = list(trial.dataset.reader)
     terms["dataset_summary"], terms["dataset_sources"] = dataset.summary, list(dataset.sources)
+    parts = {part: getattr(trial.division, part) for part in ("train", "val", "test")}
     if patients is not None:
-        parts = {part: getattr(trial.division, part) for part in ("train", "val", "test")}
         counts = {part: len({patients[row] for row in rows}) for part, rows in parts.items()}
         terms["patients"] = counts
+    if sites is not None:
+        terms["sites"] = {
+            part: dict(sorted(Counter(sites[row] for row in rows).items()))
+            for part, rows in parts.items()
+        }
     if trial.backbone is None:
         return terms
     weights, contract = trial.backbone.weights, trial.backbone.input
-    channels = trial.dataset.samples.channels
+    channels = samples.channels
     terms["licenses"]["weights"] = weights.license if weights else "none: trained from scratch"
     terms["pretrained_on"] = list(weights.pretrained_on) if weights else []
     terms["citation"] = weights.citation if weights else ""

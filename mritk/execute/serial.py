@@ -13,6 +13,7 @@ from typing import Any
 from mritk.errors import ExitCode, MritkError, one_line
 from mritk.execute.blame import explain_error
 from mritk.execute.claim import claimed, finished_meanwhile, stamp_of
+from mritk.execute.diary import Diary
 from mritk.execute.events import Events
 from mritk.execute.run_trial import run_trial
 from mritk.files.workspace import Workspace
@@ -31,8 +32,12 @@ from mritk.trial import Outcome, Plan, Trial
 logger = logging.getLogger("mritk")
 
 
-def _telling(events: Events, trial: Trial) -> Callable[[Epoch], None]:
-    return lambda epoch: events.announce("mritk_epoch_end", trial=trial, epoch=epoch)
+def _telling(events: Events, trial: Trial, diary: Diary) -> Callable[[Epoch], None]:
+    def tell(epoch: Epoch) -> None:
+        diary.note(epoch)
+        events.announce("mritk_epoch_end", trial=trial, epoch=epoch)
+
+    return tell
 
 
 @dataclass(frozen=True)
@@ -45,6 +50,7 @@ class SerialRun:
         workspace: Where caches are.
         engine: Where and how to compute.
         keep_models: Whether the trained network of each trial is kept beside the trial files.
+        threads: Number of threads on a processor; 0: one per available core.
     """
 
     registry: Registry
@@ -52,6 +58,7 @@ class SerialRun:
     workspace: Workspace
     engine: Engine
     keep_models: bool = False
+    threads: int = 0
     _without_network: set[str] = field(default_factory=set, repr=False)
 
     def provenance(self, command: list[str]) -> dict[str, Any]:
@@ -70,7 +77,7 @@ class SerialRun:
             StoreError: A trial file cannot be written; more would be lost.
         """
         keep_large_blocks()
-        use_available_cores()
+        use_available_cores(threads=self.threads)
         events = Events(self.registry)
         provenance = self.provenance(command_line())
         outcomes: list[Outcome] = []
@@ -81,7 +88,9 @@ class SerialRun:
                     events.announce(
                         "mritk_trial_start", trial=trial, position=position, total=len(plan.todo)
                     )
-                    outcome = self.run_one(trial, provenance, _telling(events, trial))
+                    with Diary(self.results, trial.id) as diary:
+                        tell = _telling(events, trial, diary)
+                        outcome = self.run_one(trial, provenance, tell)
                     outcomes.append(outcome)
                     return_free_blocks()
                     events.announce("mritk_trial_finish", trial=trial, outcome=outcome)

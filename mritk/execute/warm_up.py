@@ -39,7 +39,12 @@ class WarmUp:
         self._thread: Thread | None = None
 
     def start(self, backbones: Iterable[Backbone]) -> None:
-        """Import, and build one network of each plugin for the libraries that it imports."""
+        """Import, and build one network of each plugin for the libraries that it imports.
+
+        Once is enough: later calls do nothing.
+        """
+        if self._thread is not None:
+            return
         architectures = {b.architecture.origin.plugin: b.architecture for b in backbones}
         builders = [architecture.build for architecture in architectures.values()]
         self._thread = Thread(target=_work, args=(builders,), name=NAME, daemon=True)

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from mritk.errors import ExitCode
+from mritk.execute.diary import Reader
 from mritk.execute.events import Events
 from mritk.execute.job import Done, Job, run_job
 from mritk.execute.run_trial import start_record
@@ -46,29 +47,35 @@ class ExecutorRun:
         events = Events(self.registry)
         outcomes: list[Outcome] = []
         events.announce("mritk_run_start", plan=plan)
+        live = _Live(events, results, plan.todo)
         try:
-            for trial, done in self._trained(plan):
+            for trial, done in self._trained(plan, live.look):
                 path = results.trial_path(trial.id)
                 history, score = _stored(path)
                 outcome = Outcome(trial, path, done.error, done.exit_code, done.seconds, score)
                 outcomes.append(outcome)
-                position, total = len(outcomes), len(plan.todo)
-                events.announce("mritk_trial_start", trial=trial, position=position, total=total)
-                for epoch in history:
-                    events.announce("mritk_epoch_end", trial=trial, epoch=epoch)
+                live.tell(trial, history)
                 events.announce("mritk_trial_finish", trial=trial, outcome=outcome)
         finally:
             events.announce("mritk_run_finish", outcomes=outcomes)
             results.tidy()
         return outcomes
 
-    def _trained(self, plan: StudyPlan) -> Iterator[tuple[Trial, Done]]:
-        """Yield each trial when it is done, and at the end those that the executor lost."""
+    def _trained(
+        self, plan: StudyPlan, look: Callable[[Iterable[Trial]], None]
+    ) -> Iterator[tuple[Trial, Done]]:
+        """Yield each trial when it is done, and at the end those that the executor lost.
+
+        ``look`` is called with the trials that are not done yet, about once a second.
+        """
         waiting = {trial.id: trial for trial in plan.todo}
         jobs = [self.job.of(trial, plan) for trial in plan.todo]
         running = self.executor.run(run_job, jobs, self.at_once)
         try:
             for done in running:
+                if done is None:
+                    look(waiting.values())
+                    continue
                 lost = isinstance(done, LostJob)
                 trial = waiting.pop(done.job.trial if lost else done.trial, None)
                 if trial is not None:
@@ -99,6 +106,34 @@ class ExecutorRun:
         """Return what is known of a trial that died; of the machine it died on, nothing is."""
         loaded = [str(p.origin) for p in self.registry.plugins if p.state == "loaded"]
         return collect("", loaded, list(self.job.command)) | {"machine": {}}
+
+
+class _Live:
+    """Tells plugins of trials that workers train, in the order of the hooks for each trial."""
+
+    def __init__(self, events: Events, results: ResultsFolder, todo: Sequence[Trial]) -> None:
+        self._events, self._diaries, self._total = events, Reader(results), len(todo)
+        self._told: dict[str, int] = {}  # number of the last epoch told, by trial
+
+    def look(self, trials: Iterable[Trial]) -> None:
+        """Tell what is new of trials that are not done."""
+        for trial in trials:
+            news = self._diaries.news(trial.id)
+            if news is not None:
+                self.tell(trial, news)
+
+    def tell(self, trial: Trial, epochs: Iterable[Epoch]) -> None:
+        """Tell the start of a trial and those of these epochs that have not been told."""
+        if trial.id not in self._told:
+            self._told[trial.id] = 0
+            position = len(self._told)
+            self._events.announce(
+                "mritk_trial_start", trial=trial, position=position, total=self._total
+            )
+        for epoch in epochs:
+            if epoch.epoch > self._told[trial.id]:
+                self._told[trial.id] = epoch.epoch
+                self._events.announce("mritk_epoch_end", trial=trial, epoch=epoch)
 
 
 def _stored(path: Path) -> tuple[list[Epoch], str]:

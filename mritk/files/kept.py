@@ -20,7 +20,7 @@ import os
 import shutil
 import zlib
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -31,6 +31,7 @@ import numpy as np
 from mritk.errors import StoreError
 from mritk.files.atomic import sync_folder, whole_folder
 from mritk.files.draft import draft_of, remove
+from mritk.files.waiting import locked
 from mritk.machine.in_threads import made_in_threads
 
 logger = logging.getLogger("mritk")
@@ -129,6 +130,8 @@ def key_of(identity: Any) -> str:
 def kept(folder: Path, identity: Any, make: Make, what: str) -> Entry:
     """Return the entry for an identity, made if there is none, or only a damaged one.
 
+    One process makes it; others that ask for it meanwhile wait.
+
     Args:
         folder: Where entries of this kind are.
         identity: See :func:`key_of`.
@@ -141,10 +144,25 @@ def kept(folder: Path, identity: Any, make: Make, what: str) -> Entry:
     place = folder / key_of(identity)
     found = find(place, what)
     if found is None:
-        keep(place, make, what)
-        found = find(place, what)
+        found = _made(place, make, what)
     if found is None:
         raise StoreError(f"{place} cannot be read although it was just written; check the disk")
+    return found
+
+
+def _made(place: Path, make: Make, what: str) -> Entry | None:
+    lock = place.with_name(f".{place.name}.lock")
+    with _told(what, place.parent):
+        place.parent.mkdir(parents=True, exist_ok=True)
+    with locked(lock, f"prepares {what}"):
+        try:
+            found = find(place, what)  # by the process that was waited for
+            if found is None:
+                keep(place, make, what)
+                found = find(place, what)
+        finally:
+            with suppress(OSError):
+                lock.unlink(missing_ok=True)
     return found
 
 

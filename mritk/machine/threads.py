@@ -9,11 +9,12 @@ import torch
 from mritk.machine.cores import available_cores
 
 
-def use_available_cores(jobs: int = 1) -> int:
+def use_available_cores(jobs: int = 1, threads: int = 0) -> int:
     """Give torch its share of the cores when ``jobs`` processes train at once; return it.
 
-    ``OMP_NUM_THREADS`` takes precedence. The number of threads changes results by rounding.
+    ``OMP_NUM_THREADS`` takes precedence. The number of threads changes results by rounding: to
+    repeat a result, state the ``threads`` it was made with.
     """
     if not os.environ.get("OMP_NUM_THREADS"):
-        torch.set_num_threads(max(1, available_cores() // jobs))
+        torch.set_num_threads(threads or max(1, available_cores() // jobs))
     return torch.get_num_threads()

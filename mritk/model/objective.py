@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Any
+
 import numpy as np
 import torch
 from torch.nn import functional
@@ -15,7 +18,20 @@ class Objective:
 
     Attributes:
         targets: (N,) training targets in the form expected by the loss, on the device.
+        couples_samples: Whether the loss of a batch is more than the mean of those of its samples,
+            so that no batch may be divided; a further term of a subclass may be of that kind.
+        replayable: Whether ``loss`` may be recorded once as a CUDA graph and replayed: Python does
+            not run again, so what it keeps must be in tensors that it changes in place. A subclass
+            says so itself; it does not inherit the answer.
     """
+
+    couples_samples = False
+    replayable = True
+
+    def __init_subclass__(cls, **arguments: Any) -> None:
+        """Let a subclass be replayable only if it says so."""
+        super().__init_subclass__(**arguments)
+        cls.replayable = cls.__dict__.get("replayable", False)
 
     def __init__(
         self,
@@ -90,6 +106,17 @@ class Objective:
         return functional.cross_entropy(
             outputs, targets, weight=self._weights, label_smoothing=self._smoothing
         )
+
+    def epoch_terms(self) -> dict[str, float]:
+        """Return further numbers of the epoch that ends, for its history, and begin another one."""
+        return {}
+
+    def state(self) -> dict[str, Any]:
+        """Return what :meth:`load` takes: what the loss remembers of earlier batches."""
+        return {}
+
+    def load(self, state: Mapping[str, Any]) -> None:
+        """Resume from a :meth:`state`."""
 
     def unweighted_loss(self, outputs: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
         """Return the training loss without class weights."""

@@ -32,6 +32,7 @@ if TYPE_CHECKING:
         Dataset,
         DatasetFamily,
         Executor,
+        ExecutorFamily,
         Explainer,
         ProtocolFile,
         Weights,
@@ -158,11 +159,12 @@ def mritk_metrics() -> Iterable[Metric]:  # type: ignore[empty-body]
 
 
 @hookspec
-def mritk_executors() -> Iterable[Executor]:  # type: ignore[empty-body]
+def mritk_executors() -> Iterable[Executor | ExecutorFamily]:  # type: ignore[empty-body]
     """Provide executors, which train trials elsewhere than in this process.
 
     Yields:
-        One ``Executor`` per name of ``mritk run --executor NAME --jobs N``.
+        One ``Executor`` per name of ``mritk run --executor NAME --jobs N``; an
+        ``ExecutorFamily`` for names with an address.
 
     Example:
         @hookimpl
@@ -246,8 +248,8 @@ def mritk_epoch_end(trial: Trial, epoch: Epoch) -> None:
     """An epoch has ended; training waits until this returns.
 
     When a trial is resumed, epochs in its checkpoint are not reported again. A method
-    without epochs may never call this. If an executor trains (``--jobs``), all epochs of a trial
-    are reported when it is finished.
+    without epochs may never call this. If trials are trained in parallel, their epochs alternate,
+    and training does not wait; some executors report the epochs of a trial when it is finished.
 
     Args:
         trial: The trial.

@@ -255,6 +255,11 @@ class Recipe:
         _require(coupled or not penalised, "l2 of a hidden layer needs the optimizer adam or sgd")
         _require(self.test_time_views >= 1, "test_time_views must be at least 1")
 
+    @property
+    def mixing(self) -> tuple[float, float]:
+        """The parameters of MixUp and CutMix; 0: off."""
+        return self.mixup, self.cutmix
+
     def stage_name(self, number: int) -> str:
         """Return the name of stage ``number``, starting at 0: its own, or ``stage 1`` and so on."""
         return self.stages[number].name or f"stage {number + 1}"

@@ -88,7 +88,8 @@ class TomlText:
             raise self.error(at + path, f"{value} is not allowed here")
         try:
             # Through JSON, where a list may become a tuple and an integer a float, and no more.
-            return _adapter(kind).validate_json(json.dumps(data), strict=True)
+            text = json.dumps(data)
+            return _adapter(kind).validate_json(text, strict=True)  # type: ignore[arg-type]
         except ValidationError as error:
             first = error.errors()[0]
             missing = first["type"] == "missing"

@@ -9,6 +9,7 @@ from typing import Any
 
 from mritk.results.table import Table
 from mritk.store.record import TrialRecord
+from mritk.text.duration import duration
 from mritk.text.numbers import decimals
 
 # Lists that are longer, such as those of tensors, are shown by their first items.
@@ -41,21 +42,11 @@ def _line(record: TrialRecord, row: str, value: float) -> dict[str, str]:
         "epochs": str(len(record.history)) if record.history else "–",
         "kept": "–" if selected is None else str(selected),
         "score": decimals(value, "nan"),
-        "time": _duration(seconds),
+        "time": duration(seconds),
         "device": str(machine.get("gpu") or machine.get("device", "–")),
         "started": str(record.provenance.get("started", "–"))[:16].replace("T", " "),
         "stored": json.dumps(stored_of(record), indent=1, default=str),
     }
-
-
-def _duration(seconds: float) -> str:
-    if math.isnan(seconds):
-        return "–"
-    minutes, rest = divmod(round(seconds), 60)
-    hours, minutes = divmod(minutes, 60)
-    if hours:
-        return f"{hours} h {minutes} min"
-    return f"{minutes} min {rest} s" if minutes else f"{rest} s"
 
 
 def stored_of(record: TrialRecord) -> dict[str, Any]:

@@ -156,9 +156,6 @@ def _row(
         unknown = Interval.undefined(why)
         worst, gap = replace(worst, interval=unknown), replace(gap, interval=unknown)
         return GroupRow(name, cells, worst, gap)
-    low, high = metric.bounds
-    _, _, of_worst = spread.worst(
-        higher_is_better=bool(metric.higher_is_better), bounds=metric.bounds
-    )
-    _, of_gap = spread.gap(high - low)
+    _, _, of_worst = spread.worst(higher_is_better=bool(metric.higher_is_better))
+    _, of_gap = spread.gap()
     return GroupRow(name, cells, replace(worst, interval=of_worst), replace(gap, interval=of_gap))

@@ -27,8 +27,12 @@ if TYPE_CHECKING:
     from mritk.probe.ridge import fit_ridge as fit_ridge
     from mritk.protocol.recipe import Probe as Probe
     from mritk.protocol.recipe import Recipe as Recipe
+    from mritk.train.fine_tuning import FineTuning as FineTuning
     from mritk.train.loop import finetune as finetune
+    from mritk.train.loop import train as train
     from mritk.train.selection import BestState as BestState
+    from mritk.train.training import Training as Training
+    from mritk.train.training import prepare as prepare
 
 _PUBLIC = {
     "mritk.batches.inputs": "Inputs",
@@ -43,8 +47,10 @@ _PUBLIC = {
     "mritk.probe.logistic": "fit_logistic LogisticFit",
     "mritk.probe.ridge": "fit_ridge",
     "mritk.protocol.recipe": "Probe Recipe",
-    "mritk.train.loop": "finetune",
+    "mritk.train.fine_tuning": "FineTuning",
+    "mritk.train.loop": "finetune train",
     "mritk.train.selection": "BestState",
+    "mritk.train.training": "prepare Training",
 }
 
 __all__, __getattr__, __dir__ = lazy_names(__name__, _PUBLIC)

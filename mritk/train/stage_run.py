@@ -10,7 +10,6 @@ from typing import Any
 import torch
 
 from mritk.batches.mixing import Mixing
-from mritk.batches.order import epoch_batches, steps_of
 from mritk.machine.seeding import seed_draws
 from mritk.model.network import BACKBONE
 from mritk.probe.frozen_features import FrozenFeatures
@@ -18,7 +17,7 @@ from mritk.seeds import derive
 from mritk.train.average import MovingAverage
 from mritk.train.compiled import CompiledNetwork
 from mritk.train.divergence import LossWatch
-from mritk.train.graphs import GraphedStep
+from mritk.train.graphs import GraphedStep, tell_not_recorded
 from mritk.train.optimiser import Schedule, build_optimiser, load_optimiser
 from mritk.train.progress import Progress
 from mritk.train.step import TrainingStep
@@ -46,12 +45,10 @@ class StageRun:
         self._optimiser = build_optimiser(
             self._network, self.stage, blocks, capturable=self._graphs_wanted
         )
-        steps = steps_of(
-            len(training.train), recipe.batch_size, self.stage.epochs, recipe.last_batch
-        )
+        steps = training.order.steps(self.stage.epochs)
         self._schedule = Schedule(self._optimiser, self.stage, steps)
         self._average = MovingAverage(self._network, recipe.average) if recipe.average else None
-        self._mixing = Mixing(recipe.mixup, recipe.cutmix)
+        self._mixing = Mixing(*recipe.mixing)
         self._features = self._frozen_features(progress.changed)
         self._epoch = self._step_number = self._without_progress = 0
         self._watch: LossWatch | None = None
@@ -93,9 +90,12 @@ class StageRun:
 
     @property
     def _graphs_wanted(self) -> bool:
-        setup = self.training.setup
-        on_gpu = setup.graphs and setup.device.startswith("cuda")
-        return on_gpu and self.stage.optimizer != "sgd"
+        training = self.training
+        if training.inputs.replays and not training.objective.replayable:
+            told = "the method's loss does not say that it is replayable"
+            tell_not_recorded(told, training.said)
+            return False
+        return training.inputs.replays
 
     def _make_step(self) -> TrainingStep | GraphedStep:
         training = self.training
@@ -107,7 +107,7 @@ class StageRun:
             gradient_clip=training.recipe.gradient_clip,
             micro_batch=self.micro_batch,
         )
-        return GraphedStep(step) if self._graphs_wanted else step
+        return GraphedStep(step, training.said) if self._graphs_wanted else step
 
     # -- an epoch ------------------------------------------------------------------------------
 
@@ -119,18 +119,12 @@ class StageRun:
         if self._tensors.unfreeze(self._epoch):
             self._step = self._make_step()
         self._epoch_began = time.perf_counter()
-        rows = self._rows(epoch)
+        rows = self.training.order.batches(epoch)
         if self._watch is None:
             self._watch = LossWatch(epoch, len(rows), self.training.setup.device)
         left = rows[self._step_number :]
         source = self._features or self.training.train
         return zip(source.batches(left), self._targets_of(left), strict=True)
-
-    def _rows(self, epoch: int) -> list[torch.Tensor]:
-        """Return the row numbers of the batches of an epoch."""
-        recipe, seed = self.training.recipe, self.training.setup.seed
-        count, size = len(self.training.train), recipe.batch_size
-        return epoch_batches(count, size, seed, epoch, last_batch=recipe.last_batch)
 
     def _targets_of(self, batches: Sequence[torch.Tensor]) -> Sequence[torch.Tensor]:
         """Return the targets of each batch, gathered at once: row numbers travel to the device."""
@@ -218,6 +212,7 @@ class StageRun:
             "optimiser": self._optimiser.state_dict(),
             "schedule": self._schedule.state(),
             "average": self._average.state() if self._average else None,
+            "objective": self.training.objective.state(),
         }
 
     def resume(self, saved: Mapping[str, Any], epoch: int) -> None:
@@ -231,7 +226,9 @@ class StageRun:
         self._schedule.load(saved["schedule"])
         if self._average is not None:
             self._average.load(saved["average"])
+        self.training.objective.load(saved["objective"])
         if saved["losses"] is not None:
-            self._watch = LossWatch(epoch, len(self._rows(epoch)), self.training.setup.device)
+            steps = len(self.training.order.batches(epoch))
+            self._watch = LossWatch(epoch, steps, self.training.setup.device)
             self._watch.resume(saved["losses"])
         self._step = self._make_step()

@@ -46,7 +46,8 @@ class TrainingStep:
     ) -> None:
         self.network, self.optimiser = network, optimiser
         # What an earlier stage with frozen statistics could divide, this one may have to keep.
-        self.micro_batch = 0 if has_batch_statistics(network) else micro_batch
+        whole = objective.couples_samples or has_batch_statistics(network)
+        self.micro_batch = 0 if whole else micro_batch
         self._compute, self._objective, self._clip = compute, objective, gradient_clip
 
     def __call__(self, images: torch.Tensor, targets: torch.Tensor, seed: int) -> Measured:
@@ -137,6 +138,13 @@ class TrainingStep:
                 "statistics over the whole batch. Lower batch_size or image_size for all "
                 "backbones, train with batch_norm = 'frozen', or stop other processes on the "
                 "device"
+            )
+        if self._objective.couples_samples:
+            raise OutOfMemory(
+                f"the device ran out of memory with batch size {size} ({_first_line(reason)}). "
+                "Micro-batches would change the recipe, because the loss compares the samples of a "
+                "batch. Lower batch_size or image_size for all backbones, or stop other processes "
+                "on the device"
             )
         self.micro_batch = math.ceil(size / 2)
         logger.warning(

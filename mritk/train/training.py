@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 
 import torch
+from torch import nn
 
 from mritk.batches.inputs import Inputs
+from mritk.batches.order import Order, Shuffled
 from mritk.batches.resident import ResidentImages
 from mritk.batches.views import Images, views_of
 from mritk.method import Setup
@@ -34,6 +36,8 @@ class Training:
         objective: The loss.
         train: Images of the training part.
         val: Images of the validation part.
+        order: Which images make each batch.
+        said: Why steps could not be recorded as graphs; each reason is told once.
     """
 
     setup: Setup
@@ -44,6 +48,8 @@ class Training:
     objective: Objective
     train: ResidentImages
     val: ResidentImages
+    order: Order
+    said: set[str] = field(default_factory=set)
 
     @property
     def recipe(self) -> Recipe:
@@ -59,8 +65,20 @@ class Training:
     @property
     def evaluated_at_once(self) -> int:
         """Images of a batch of evaluation: where shapes cost, as many as in a step."""
-        at_once = self.recipe.eval_batch_size
-        return min(at_once, self.batch_size) if self.inputs.one_shape else at_once
+        return self.inputs.evaluated_at_once(self.recipe, len(self.train))
+
+    def with_parts(self, *, head: nn.Module, objective: Objective, order: Order) -> Training:
+        """Return the training of a method that brings a head, a loss and batches of its own.
+
+        Args:
+            head: Features (N, D) in; in evaluation mode outputs (N, K) out, in training mode what
+                ``objective.loss`` takes.
+            objective: The loss.
+            order: Which images make each batch.
+        """
+        network = self.inputs.place(Network(self.loaded.network, head))
+        forward = CompiledNetwork(network) if self.setup.compile else network
+        return replace(self, network=network, forward=forward, objective=objective, order=order)
 
     def compute(self, images: torch.Tensor) -> torch.Tensor:
         """Return the float32 outputs of a training step for images (N, C, *spatial) in [0, 1]."""
@@ -104,6 +122,7 @@ def prepare(setup: Setup) -> Training:
         ),
         train=inputs.resident(setup.train),
         val=inputs.resident(setup.val),
+        order=Shuffled(len(setup.train), recipe.batch_size, setup.seed, recipe.last_batch),
     )
     for stage in recipe.stages:
         if stage.tune == "lora":

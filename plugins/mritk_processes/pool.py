@@ -4,17 +4,23 @@ from __future__ import annotations
 
 import os
 import signal
+import sys
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from mritk import LostJob
-from mritk_processes.share import shares, variables_set, visible_gpus
+from mritk_processes.share import THREADS, shares, variables_set, visible_gpus
 
 if TYPE_CHECKING:
     from multiprocessing.connection import Connection
-    from multiprocessing.context import SpawnProcess
+    from multiprocessing.context import ForkServerContext, SpawnContext
+    from multiprocessing.process import BaseProcess
+
+
+# Seconds after which the run may look how its trials are doing.
+LOOK_S = 1.0
 
 
 def run(
@@ -29,16 +35,24 @@ def run(
     """
     from multiprocessing.connection import wait
 
+    from mritk_processes.fork_server import worker_context
+
+    if not jobs:
+        return
     gpus = visible_gpus()
     waiting = list(reversed(jobs))
     free = shares(at_once or max(1, len(gpus)), gpus)
+    context = worker_context(free[0])
     running: dict[Connection, Worker] = {}
     try:
         while waiting or running:
             while waiting and free:
-                worker = Worker.start(function, waiting.pop(), free.pop())
+                worker = Worker.start(context, function, waiting.pop(), free.pop())
                 running[worker.connection] = worker
-            for connection in wait(list(running)):
+            ready = wait(list(running), LOOK_S)
+            if not ready:
+                yield None
+            for connection in ready:
                 worker = running[connection]  # type: ignore[index]  # only these were asked for
                 yield worker.result()
                 del running[worker.connection]
@@ -63,22 +77,26 @@ class Worker:
 
     job: Any
     share: dict[str, str]
-    process: SpawnProcess
+    process: BaseProcess
     connection: Connection
 
     @classmethod
-    def start(cls, function: Callable[[Any], Any], job: Any, share: dict[str, str]) -> Worker:
+    def start(
+        cls,
+        context: ForkServerContext | SpawnContext,
+        function: Callable[[Any], Any],
+        job: Any,
+        share: dict[str, str],
+    ) -> Worker:
         """Start a process for ``job``."""
         import pickle
-        from multiprocessing import get_context
 
-        # Not forked: CUDA and threads of this process do not survive that.
-        context = get_context("spawn")
         receiver, sender = context.Pipe(duplex=False)
-        # As bytes, since to unpickle the function is to import torch, which takes seconds in which
-        # the process would not notice the end of its parent.
+        # As bytes, since to unpickle the function may be to import torch, which takes seconds in
+        # which the process would not notice the end of its parent.
         work = pickle.dumps((function, job))
-        process = context.Process(target=_work, args=(work, sender), daemon=True)
+        environment = {**os.environ, **share}
+        process = context.Process(target=_work, args=(work, environment, sender), daemon=True)
         with variables_set(share):
             process.start()
         sender.close()
@@ -95,12 +113,24 @@ class Worker:
         return result
 
 
-def _work(work: bytes, sender: Connection) -> None:
+def _work(work: bytes, environment: dict[str, str], sender: Connection) -> None:
     import pickle
 
     threading.Thread(target=_end_with_parent, daemon=True).start()
+    _live_in(environment)
     function, job = pickle.loads(work)
     sender.send(function(job))
+
+
+def _live_in(environment: dict[str, str]) -> None:
+    """Take over the environment of the run; the process that this one is forked from is older."""
+    os.environ.clear()
+    os.environ.update(environment)
+    threads = environment.get(THREADS, "").partition(",")[0]
+    if threads.isdigit() and "torch" in sys.modules:  # which has read the variable at its import
+        import torch
+
+        torch.set_num_threads(int(threads))
 
 
 def _end_with_parent() -> None:

@@ -13,6 +13,8 @@ from typing import TYPE_CHECKING
 from mritk import hookimpl
 
 if TYPE_CHECKING:
+    from collections.abc import Hashable
+
     from mritk import Epoch, Outcome, Plan, Trial
     from mritk_progress.bar import ProgressBar
     from mritk_progress.log import ProgressLog
@@ -25,7 +27,8 @@ class Progress:
     def __init__(self) -> None:
         self.display: ProgressBar | ProgressLog | None = None
         self.rows: Rows | None = None
-        self.position = 0
+        self.places: dict[Hashable, tuple[int, int]] = {}
+        self.finished = 0
 
     @hookimpl
     def mritk_run_start(self, plan: Plan) -> None:
@@ -34,7 +37,8 @@ class Progress:
             return
         from mritk_progress.rows import Rows
 
-        self.rows = Rows(plan.todo)
+        self.rows, self.finished = Rows(plan.todo), 0
+        self.places.clear()
         if sys.stderr.isatty() and not os.environ.get("CI"):
             from mritk_progress.bar import ProgressBar
 
@@ -42,26 +46,28 @@ class Progress:
         else:
             from mritk_progress.log import ProgressLog
 
-            self.display = ProgressLog(len(plan.todo))
+            self.display = ProgressLog([self.rows.kind(trial) for trial in plan.todo])
 
     @hookimpl
     def mritk_trial_start(self, trial: Trial, position: int, total: int) -> None:
         """Show which trial begins."""
         if self.display and self.rows:
-            self.position = position
-            self.display.start_trial(self.rows.name(trial), position, total)
+            self.places[trial] = position, total
+            kind, name = self.rows.kind(trial), self.rows.name(trial)
+            self.display.start_trial(trial, kind, name, position, total)
 
     @hookimpl
-    def mritk_epoch_end(self, epoch: Epoch) -> None:
+    def mritk_epoch_end(self, trial: Trial, epoch: Epoch) -> None:
         """Show the epoch."""
         if self.display:
-            self.display.end_epoch(epoch)
+            self.display.end_epoch(trial, epoch, *self.places[trial])
 
     @hookimpl
     def mritk_trial_finish(self, trial: Trial, outcome: Outcome) -> None:
         """Leave the row of the trial."""
         if self.display and self.rows:
-            self.display.finish_trial(self.rows.row(trial, self.position, outcome))
+            self.finished += 1
+            self.display.finish_trial(trial, self.rows.row(trial, self.finished, outcome))
 
     @hookimpl
     def mritk_run_finish(self, outcomes: Sequence[Outcome]) -> None:

@@ -9,56 +9,62 @@ from threading import Event, Thread
 from typing import TYPE_CHECKING
 
 from mritk_progress.rows import duration
+from mritk_progress.time_left import TimeLeft
 
 if TYPE_CHECKING:
+    from collections.abc import Hashable, Sequence
+
     from mritk import Epoch
 
 MINUTE = 60.0
 
 
 class ProgressLog:
-    """A line when a trial ends, one a minute while one is trained, and one after two epochs.
+    """A line when a trial ends, one a minute while trials are trained, and one after two epochs.
 
     The first epoch may be of a stage that trains the head alone, and says little of the others. The
     line of the minute comes from a thread of its own, because an epoch may last for hours.
+
+    Args:
+        kinds: The kind of each trial of the run; those of one kind take about equally long.
+        interval: Seconds between lines.
     """
 
-    def __init__(self, total: int, interval: float = MINUTE) -> None:
-        self._total, self._interval = total, interval
-        self._began = self._trial_began = time.monotonic()
+    def __init__(self, kinds: Sequence[Hashable], interval: float = MINUTE) -> None:
+        self._total, self._interval = len(kinds), interval
+        self._time = TimeLeft(kinds, time.monotonic)
+        self._names: dict[Hashable, str] = {}
         self._now = "no trial finished yet"
         self._finished = 0
-        # What the trial that is being trained takes in all, as far as its epochs tell.
-        self._expected: float | None = None
         self._foretold = False
         self._closed = Event()
         self._thread = Thread(target=self._tell_each_minute, name="progress", daemon=True)
         self._thread.start()
 
-    def start_trial(self, trial: str, position: int, total: int) -> None:
-        """Name the trial that begins."""
-        self._trial, self._count = trial, f"trial {position}/{total}"
-        self._now, self._expected = f"{self._count}, {trial}", None
-        self._trial_began = time.monotonic()
+    def start_trial(
+        self, trial: Hashable, kind: Hashable, name: str, position: int, total: int
+    ) -> None:
+        """Name a trial that begins."""
+        self._names[trial] = name
+        self._now = f"trial {position}/{total}, {name}"
+        self._time.start(trial, kind)
 
-    def end_epoch(self, epoch: Epoch) -> None:
+    def end_epoch(self, trial: Hashable, epoch: Epoch, position: int, total: int) -> None:
         """Keep an epoch for the next line; after the second one, the time left can be told."""
-        elapsed = time.monotonic() - self._trial_began
-        # Where an executor trains, epochs are told when their trial is done, all at once.
-        live = elapsed >= epoch.seconds / 2
-        if live:
-            self._expected = elapsed + (epoch.epochs - epoch.epoch) * epoch.seconds
         self._now = (
-            f"{self._count}, epoch {epoch.epoch}/{epoch.epochs}, loss {epoch.train_loss:.3f}, "
-            f"val {epoch.val_loss:.3f}, {self._trial}"
+            f"trial {position}/{total}, epoch {epoch.epoch}/{epoch.epochs}, loss "
+            f"{epoch.train_loss:.3f}, val {epoch.val_loss:.3f}, {self._names.get(trial, '')}"
         )
+        live = self._time.epoch(trial, epoch)
         if live and not self._foretold and epoch.epoch >= min(2, epoch.epochs):
             self._foretold = True
             self._tell_now()
 
-    def finish_trial(self, row: str) -> None:
+    def finish_trial(self, trial: Hashable, row: str) -> None:
         """Leave the row of a trial, and the time left."""
-        self._finished, self._expected, self._foretold = self._finished + 1, None, True
+        self._finished, self._foretold = self._finished + 1, True
+        self._names.pop(trial, None)
+        self._time.finish(trial)
         self._now = f"{self._finished} of {self._total} trials finished"
         _tell(f"{row}{self._left()}")
 
@@ -72,20 +78,13 @@ class ProgressLog:
             self._tell_now()
 
     def _tell_now(self) -> None:
-        _tell(f"{self._now}{self._left()}")
+        running = len(self._names)
+        several = f"{running} trials running, " if running > 1 else ""
+        _tell(f"{several}{self._now}{self._left()}")
 
     def _left(self) -> str:
-        """Return how long the rest takes if its trials take what those before take."""
-        now = time.monotonic()
-        spent, waiting = now - self._began, self._total - self._finished
-        if self._expected is None:
-            if not self._finished or not waiting:
-                return ""
-            return f", about {duration(spent / self._finished * waiting)} left"
-        before = self._trial_began - self._began
-        mean = (before + self._expected) / (self._finished + 1)
-        rest = max(0.0, self._trial_began + self._expected - now)
-        return f", about {duration(rest + mean * (waiting - 1))} left"
+        seconds = self._time.left()
+        return "" if seconds is None else f", about {duration(seconds)} left"
 
 
 def _tell(line: str) -> None:

@@ -30,6 +30,12 @@ class Rows:
             name += f", {trial.augmentation.name}"
         return f"{name}, {trial.protocol.name}" if self._protocols else name
 
+    @staticmethod
+    def kind(trial: Trial) -> tuple[str, ...]:
+        """Return what trials have in common that take about equally long."""
+        data, augmentation = trial.dataset.record.name, trial.augmentation.name
+        return trial.backbone_name, data, augmentation, trial.protocol.name
+
     def row(self, trial: Trial, position: int, outcome: Outcome) -> str:
         """Return the row of a trial that has ended."""
         count = f"{position:>{len(str(self._total))}}/{self._total}"

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 import torch
 
-from mritk.batches.order import epoch_batches, steps_of
+from mritk.batches.order import Shuffled, epoch_batches, steps_of
 
 
 def rows(*arguments, **options):
@@ -75,3 +75,12 @@ def test_the_steps_of_a_stage_are_known_beforehand(last_batch, began):
         )
         expected = steps_of(count, 4, 5, last_batch)
         assert made in ({expected} if last_batch != "rollover" else {expected, expected - 1})
+
+
+def test_the_usual_order_is_these_functions():
+    order = Shuffled(11, 4, seed=3, last_batch="keep")
+    for found, expected in zip(
+        order.batches(2), epoch_batches(11, 4, 3, 2, last_batch="keep"), strict=True
+    ):
+        assert found.equal(expected)
+    assert order.steps(5) == steps_of(11, 4, 5, "keep")

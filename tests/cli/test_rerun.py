@@ -35,6 +35,19 @@ def test_the_same_machine_gives_the_same_trial_bit_for_bit(mritk, stored, tmp_pa
 
 
 @pytest.mark.slow
+def test_it_is_trained_with_as_many_threads_as_before(mritk, stored, monkeypatch):
+    """Their number changes scores by rounding, and follows from how many trials ran at once."""
+    monkeypatch.delenv("OMP_NUM_THREADS", raising=False)
+    record = read_trial(stored)
+    record.provenance["machine"]["threads"] = 3
+    write_trial(record, stored)
+    asked = []
+    monkeypatch.setattr("mritk.machine.threads.torch.set_num_threads", asked.append)
+    assert mritk("rerun", stored, "--trust", "--device", "cpu").code == 0
+    assert asked == [3]
+
+
+@pytest.mark.slow
 def test_a_trial_whose_scores_were_others_is_found_out(mritk, stored):
     """Forged and sealed anew; only training it again tells."""
     record = read_trial(stored)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -125,7 +126,8 @@ def test_dry_run_shows_what_would_run_is_done_and_failed_before(run_toy, tmp_pat
     run_toy("--seeds", 2)
     states = [row["state"] for row in json.loads(run_toy("-n", "--json", "--seeds", 3).out)]
     assert states == ["done", "failed before, would be retried", "would run"]
-    assert "2 of 3 trials would run" in run_toy("-n", "--seeds", 3).err
+    told = run_toy("-n", "--seeds", 3).err
+    assert re.search(r"2 of 3 trials would run\.\nThey would take about \d+ s one after", told)
 
 
 @pytest.mark.slow

@@ -51,6 +51,15 @@ def test_ends_stay_within_the_bounds_and_hold_the_value(bounds, share, reach):
     assert bounds[0] <= ends[0] <= value <= ends[1] <= bounds[1]
 
 
+@given(BOUNDS, st.floats(0.001, 0.999))
+def test_what_is_put_onto_the_scale_comes_off_it_and_a_step_is_its_slope(bounds, share):
+    low, high = (b if math.isfinite(b) else math.copysign(5, b) for b in bounds)
+    scale, values = Scale(*bounds), np.array([low + share * (high - low)])
+    (at,), (step,) = scale.onto(values), scale.steps(values)
+    assert scale.off(at) == pytest.approx(values[0])
+    assert (scale.off(at + 1e-5) - scale.off(at - 1e-5)) / 2e-5 == pytest.approx(step, rel=1e-4)
+
+
 @given(BOUNDS, st.floats(0.05, 0.95))
 def test_a_short_reach_is_the_same_on_every_scale(bounds, share):
     low, high = (b if math.isfinite(b) else math.copysign(5, b) for b in bounds)

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import json
 import random
+import time
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import nullcontext
 
 import numpy as np
 import pytest
 
 import mritk.files.kept as kept_module
 from mritk.errors import StoreError
-from mritk.files.kept import CHUNK, find, keep, kept
+from mritk.files.kept import CHUNK, find, keep, kept, key_of
 
 VALUES = np.random.default_rng(0).integers(0, 256, (1000, 64), dtype=np.uint8)
 WHAT = "things"
@@ -124,11 +126,26 @@ def test_what_does_not_fit_on_the_disk_is_refused_before_anything_is_written(tmp
     assert list(tmp_path.iterdir()) == []
 
 
-def test_writers_at_the_same_time_agree(tmp_path):
+def test_writers_at_the_same_time_agree_where_there_are_no_locks(tmp_path, monkeypatch):
+    monkeypatch.setattr(kept_module, "locked", lambda *_: nullcontext())
     with ThreadPoolExecutor(8) as pool:
         found = list(pool.map(lambda _: kept(tmp_path, 1, Making(), WHAT), range(8)))
     assert all(np.array_equal(entry.arrays["values"], VALUES) for entry in found)
     assert len(list(tmp_path.iterdir())) == 1
+
+
+def test_of_those_who_ask_at_the_same_time_one_makes_it_and_the_others_wait(tmp_path):
+    make = Making()
+
+    def slow(draft):
+        time.sleep(0.1)  # all the others have asked by then
+        return make(draft)
+
+    with ThreadPoolExecutor(8) as pool:
+        entries = list(pool.map(lambda _: kept(tmp_path, 1, slow, WHAT), range(8)))
+    assert make.calls == 1
+    assert all(np.array_equal(entry.arrays["values"], VALUES) for entry in entries)
+    assert [path.name for path in tmp_path.iterdir()] == [key_of(1)], "no lock is left"
 
 
 def test_an_error_of_the_maker_is_the_makers(tmp_path):

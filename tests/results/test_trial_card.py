@@ -180,6 +180,15 @@ def test_patients_of_each_part(make_record):
     assert "Split at image level (no patient ids)" in trial_card(make_record(patients=False))
 
 
+def test_the_share_of_each_site_in_each_part(make_record):
+    sites = {"train": {"away": 1, "home": 3}, "val": {"home": 1}, "test": {"away": 5, "home": 1}}
+    told = section(
+        trial_card(make_record(provenance={"sites": sites})), "Training and evaluation data"
+    )
+    assert "Sites: train away 25%, home 75%; val home 100%; test away 83%, home 17%." in told
+    assert "Sites:" not in trial_card(make_record())
+
+
 def test_a_regression_has_no_classes(make_record):
     record = make_record(task=Regression("years"))
     for part in record.predictions.values():

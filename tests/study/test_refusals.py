@@ -1,4 +1,4 @@
-"""What is refused before data are read: here, sizes that a network does not take."""
+"""What is refused before data are read: sizes and networks that cannot be trained."""
 
 from __future__ import annotations
 
@@ -35,3 +35,48 @@ def test_sizes_that_may_do_are_not_refused():
     sized(2, InputContract(224, fixed=True), volume_size=64)
     sized(2, InputContract(224, minimum=96), image_size=64)
     sized(2, InputContract(224), image_size=64)
+
+
+CAREFUL = """
+from dataclasses import dataclass
+from mritk import Dataset, Method, ProtocolFile, UsageError, hookimpl
+
+
+@dataclass(frozen=True)
+class Nothing:
+    pass
+
+
+def refuse(backbone):
+    if backbone.weights is None:
+        raise UsageError(f"careful cannot train {backbone.name}: no weights")
+
+
+def never(*given):
+    raise SystemExit("reached")
+
+
+@hookimpl
+def mritk_methods():
+    yield Method("careful", never, Nothing, uses_augmentation=False, check_backbone=refuse)
+
+
+@hookimpl
+def mritk_datasets():
+    yield Dataset("unread", never)
+
+
+@hookimpl
+def mritk_protocols():
+    yield ProtocolFile("careful", lambda: 'method = "careful"\\naugmentation = "none"')
+"""
+
+
+def test_a_method_refuses_a_backbone_before_data_are_opened(mritk, tmp_path):
+    plugin = tmp_path / "careful.py"
+    plugin.write_text(CAREFUL)
+    call = ("run", "-p", plugin, "-d", "unread", "--protocol", "careful", "-b", "small_cnn")
+    for how in ("--dry-run", "--rehearse"):
+        ended = mritk(*call, how)
+        assert ended.code == 2
+        assert "careful cannot train small_cnn@scratch: no weights" in ended.err

@@ -298,3 +298,23 @@ def test_a_single_image_of_which_batch_norm_can_take_no_statistics_is_told_with_
 def test_other_errors_about_values_pass():
     with pytest.raises(ValueError, match="planted"):
         make_step(most=1, error=ValueError("planted"))(IMAGES, torch.from_numpy(LABELS), 0)
+
+
+class Coupled(Objective):
+    """A loss that compares the samples of a batch."""
+
+    couples_samples = True
+
+
+@pytest.mark.parametrize("micro_batch", [0, 2])
+def test_a_batch_whose_loss_couples_its_samples_is_never_divided(micro_batch):
+    """Not by what an earlier stage could divide, and not where memory is short."""
+    step = make_step(micro_batch=micro_batch, most=4)
+    objective = Coupled(CLASSES, LABELS, "cpu")
+    step = TrainingStep(
+        step.network, step._compute, objective, step.optimiser, micro_batch=micro_batch
+    )
+    assert step.micro_batch == 0
+    with pytest.raises(OutOfMemory, match="because the loss compares the samples of a batch"):
+        step(IMAGES, objective.targets, 0)
+    assert step._compute.sizes == [8]

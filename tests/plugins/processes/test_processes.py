@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
 import time
+from multiprocessing import forkserver
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from mritk import LostJob
+from mritk import LostJob, available_cores
 from mritk.store.folder import ResultsFolder
 from mritk_processes.pool import run
 from mritk_processes.share import shares
@@ -137,12 +139,86 @@ def test_plugins_are_told_of_each_trial_when_it_is_done(run_toy, tmp_path):
     assert told == ["start 1 of 1", "epoch 1", "epoch 2", "epoch 3", "finish True", ""]
 
 
+WATCHED = """
+import threading, time
+from mritk import Executor, hookimpl
+
+PATH = {path!r}
+
+
+def run(function, jobs, at_once):
+    for job in jobs:
+        done = []
+        thread = threading.Thread(target=lambda: done.append(function(job)))
+        thread.start()
+        while thread.is_alive():
+            yield None
+            time.sleep(0.005)
+        with open(PATH, "a") as stream:
+            stream.write("returned\\n")
+        yield done[0]
+
+
+@hookimpl
+def mritk_executors():
+    yield Executor("watched", run)
+"""
+
+
+@pytest.mark.slow
+def test_epochs_are_told_while_the_trial_is_trained_and_once(run_toy, tmp_path):
+    path = str(tmp_path / "diary.txt")
+    (tmp_path / "diary.py").write_text(DIARY.format(path=path))
+    (tmp_path / "watched.py").write_text(WATCHED.format(path=path))
+    plugins = ("-p", tmp_path / "diary.py", "-p", tmp_path / "watched.py")
+    assert run_toy(*plugins, "--seeds", 1, "--executor", "watched").code == 0
+    told = (tmp_path / "diary.txt").read_text().split("\n")
+    assert told.index("start 1 of 1") < told.index("epoch 1") < told.index("returned")
+    told.remove("returned")
+    assert told == ["start 1 of 1", "epoch 1", "epoch 2", "epoch 3", "finish True", ""]
+    assert not (tmp_path / "results" / "claims").exists()
+
+
+@pytest.mark.slow
+def test_without_a_word_as_many_trials_run_at_once_as_the_machine_holds(
+    run_toy, tmp_path, monkeypatch
+):
+    def in_this_process(*_):
+        raise AssertionError("trained in this process")
+
+    monkeypatch.delenv("MRITK_JOBS")
+    monkeypatch.setattr("mritk.execute.at_once.trials_at_once", lambda trials, device: len(trials))
+    with monkeypatch.context() as patch:
+        patch.setattr("mritk.execute.serial.SerialRun.run", in_this_process)
+        ended = run_toy("--seeds", 2)
+    assert ended.code == 0, ended.err
+    shares = {
+        t.provenance["machine"]["threads"] for t in ResultsFolder(tmp_path / "results").trials()
+    }
+    assert shares == {max(1, available_cores() // 2)}
+
+
+def test_where_the_plugin_is_excluded_trials_run_one_after_the_other(run_toy, monkeypatch):
+    monkeypatch.delenv("MRITK_JOBS")
+    monkeypatch.setattr("mritk.execute.at_once.trials_at_once", lambda trials, device: 2)
+    assert run_toy("--seeds", 2, "-p", "no:mritk_processes").code == 0
+
+
+@pytest.mark.parametrize("value", ["0", "-1", "two", "1.5", "", "AUTO", "²"])
+def test_a_number_of_jobs_that_is_none_is_refused(mritk, value):
+    ended = mritk("run", "--jobs", value)
+    assert ended.code == 2
+    assert f"'{value}' is neither 'auto' nor a number of at least 1" in ended.err
+
+
 ENVIRONMENT = ("OMP_NUM_THREADS", "CUDA_VISIBLE_DEVICES", "PYTHONSAFEPATH")
 
 
 def environment_of(job):
+    import torch
+
     time.sleep(0.2)  # so that no process does two of them
-    return tuple(os.environ.get(name) for name in ENVIRONMENT)
+    return (*(os.environ.get(name) for name in ENVIRONMENT), torch.get_num_threads())
 
 
 @pytest.mark.slow
@@ -153,7 +229,7 @@ def test_workers_share_the_cores_and_the_gpus(monkeypatch):
     monkeypatch.setattr("torch.cuda.device_count", lambda: 2)
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "5,GPU-12ab")
     seen = set(run(environment_of, [1, 2], None))
-    assert seen == {("2", "5", "1"), ("2", "GPU-12ab", "1")}
+    assert seen == {("2", "5", "1", 2), ("2", "GPU-12ab", "1", 2)}
     assert os.environ["CUDA_VISIBLE_DEVICES"] == "5,GPU-12ab"
     assert "OMP_NUM_THREADS" not in os.environ
 
@@ -196,20 +272,61 @@ def sleep(job):
 """
 
 
+@pytest.fixture
+def sleeping_run(tmp_path):
+    """A run of two workers that sleep, in a group of processes as a terminal makes one."""
+    (tmp_path / "parent.py").write_text(PARENT)
+    (tmp_path / "sleeper.py").write_text(SLEEPER)
+    with subprocess.Popen(
+        [sys.executable, "parent.py"],
+        cwd=tmp_path,
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+    ) as parent:
+        pids = [int(wait_for(tmp_path / f"worker-{job}")) for job in (1, 2)]
+        yield parent
+        deadline = time.monotonic() + 30
+        while any(alive(pid) for pid in pids):
+            assert time.monotonic() < deadline, "a worker goes on without its parent"
+            time.sleep(0.05)
+
+
 @pytest.mark.slow
 @pytest.mark.skipif(sys.platform == "win32", reason="needs POSIX signals")
 @pytest.mark.parametrize("how", [signal.SIGTERM, signal.SIGKILL])
-def test_no_worker_outlives_the_process_that_started_it(tmp_path, how):
-    (tmp_path / "parent.py").write_text(PARENT)
-    (tmp_path / "sleeper.py").write_text(SLEEPER)
-    parent = subprocess.Popen([sys.executable, "parent.py"], cwd=tmp_path)
-    pids = [int(wait_for(tmp_path / f"worker-{job}")) for job in (1, 2)]
-    parent.send_signal(how)
-    assert parent.wait() == -how
-    deadline = time.monotonic() + 30
-    while any(alive(pid) for pid in pids):
-        assert time.monotonic() < deadline, "a worker goes on without its parent"
-        time.sleep(0.05)
+def test_no_worker_outlives_the_process_that_started_it(sleeping_run, how):
+    sleeping_run.send_signal(how)
+    assert sleeping_run.wait() == -how
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(sys.platform == "win32", reason="needs POSIX signals")
+def test_ctrl_c_is_told_by_the_run_alone(sleeping_run):
+    """A terminal sends it to all processes; a worker that is ended has nothing to say."""
+    os.killpg(sleeping_run.pid, signal.SIGINT)
+    assert sleeping_run.wait() == -signal.SIGINT
+    assert sleeping_run.stderr.read().count("Traceback") == 1
+
+
+MASK = """
+import signal
+from multiprocessing import forkserver
+from mritk_processes.fork_server import worker_context
+
+worker_context({})
+print(open(f"/proc/{forkserver._forkserver._forkserver_pid}/status").read())
+print(signal.pthread_sigmask(signal.SIG_BLOCK, ()))
+"""
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
+def test_ctrl_c_does_not_reach_the_server_while_it_imports():
+    """In a process that has not started the resource tracker, which lifts the block."""
+    ended = subprocess.run([sys.executable, "-c", MASK], capture_output=True, text=True, check=True)
+    blocked = re.search(r"SigBlk:\s*(\w+)", ended.stdout)[1]
+    assert int(blocked, 16) >> (signal.SIGINT - 1) & 1
+    assert ended.stdout.splitlines()[-1] == "set()", "the run itself hears it"
 
 
 def wait_for(path):
@@ -227,14 +344,16 @@ def alive(pid):
         return False
 
 
+def has_lost_its_gpus(job):
+    import torch
+
+    return torch.cuda._is_in_bad_fork()
+
+
 @pytest.mark.slow
-@pytest.mark.skipif(sys.version_info < (3, 11), reason="Python 3.10 knows no safe path")
-def test_modules_beside_the_data_are_not_imported_by_workers(tmp_path, monkeypatch):
-    """A ``pickle.py`` among the data would be run by each worker before anything else."""
-    (tmp_path / "pickle.py").write_text("open('executed', 'w')\nraise SystemExit('planted')\n")
-    monkeypatch.chdir(tmp_path)
-    assert list(run(cube, [2], 1)) == [8]
-    assert not (tmp_path / "executed").exists()
+def test_workers_may_use_a_gpu_though_they_are_forked():
+    """Not if a library had asked for one before the fork: CUDA refuses to work then."""
+    assert list(run(has_lost_its_gpus, [1], 1)) == [False]
 
 
 def test_one_gpu_for_all_workers_is_refused(run_toy):
@@ -256,3 +375,38 @@ def test_executors_and_explainers_are_listed(mritk):
     assert "processes" in names
     names = {row["name"] for row in json.loads(mritk("list", "explainers", "--json").out)}
     assert {"saliency", "integrated_gradients"} <= names
+
+
+@pytest.fixture
+def new_server(monkeypatch):
+    """Nothing is imported for workers but what the test asks for."""
+    if not hasattr(forkserver, "_forkserver"):
+        pytest.skip("this system has no fork server")
+    monkeypatch.setattr("mritk_processes.fork_server.LIBRARIES", ("wave", "sunau"))
+    forkserver._forkserver._stop()
+    yield
+    forkserver._forkserver._stop()
+
+
+def is_imported(name):
+    return name in sys.modules
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(sys.version_info < (3, 11), reason="Python 3.10 knows no safe path")
+def test_modules_beside_the_data_are_not_imported_by_workers(tmp_path, monkeypatch, new_server):
+    """A ``pickle.py`` among the data would be run by each worker before anything else."""
+    (tmp_path / "pickle.py").write_text("open('executed', 'w')\nraise SystemExit('planted')\n")
+    monkeypatch.chdir(tmp_path)
+    assert list(run(cube, [2], 1)) == [8]
+    assert not (tmp_path / "executed").exists()
+
+
+@pytest.mark.slow
+def test_a_worker_has_imported_already_what_the_run_has_imported(new_server, monkeypatch):
+    monkeypatch.setitem(sys.modules, "wave", os)
+    monkeypatch.delitem(sys.modules, "sunau", raising=False)
+    assert dict(zip("ab", run(is_imported, ["wave", "sunau"], 1), strict=True)) == {
+        "a": True,
+        "b": False,
+    }

@@ -36,6 +36,8 @@ class FakeTrial(str):
 
     def __new__(cls, name, augmentation="none", protocol="quick"):
         trial = super().__new__(cls, name)
+        trial.backbone_name = name.split()[0]
+        trial.dataset = SimpleNamespace(record=SimpleNamespace(name="brains"))
         trial.augmentation = SimpleNamespace(name=augmentation)
         trial.protocol = SimpleNamespace(name=protocol)
         return trial
@@ -92,7 +94,7 @@ def run(progress, count=2, epochs=4, error=""):
     for position, trial in enumerate(trials(count), 1):
         progress.mritk_trial_start(trial, position, count)
         for number in range(1, epochs + 1):
-            progress.mritk_epoch_end(epoch(number, epochs))
+            progress.mritk_epoch_end(trial, epoch(number, epochs))
         progress.mritk_trial_finish(trial, outcome(error))
     progress.mritk_run_finish([])
 
@@ -123,7 +125,7 @@ def test_a_trial_that_stops_early_counts_as_whole(terminal):
     progress = Progress()
     progress.mritk_run_start(plan(2))
     progress.mritk_trial_start(FakeTrial("t"), 1, 2)
-    progress.mritk_epoch_end(epoch(1))
+    progress.mritk_epoch_end(FakeTrial("t"), epoch(1))
     progress.mritk_trial_finish(FakeTrial("t"), outcome())
     assert " 50%|" in frames(terminal)[-1]
     progress.mritk_run_finish([])
@@ -153,7 +155,7 @@ def test_on_a_terminal_of_80_columns_the_loss_and_the_time_left_are_seen(monkeyp
         progress = Progress()
         progress.mritk_run_start(plan(6))
         progress.mritk_trial_start(FakeTrial(name), 1, 6)
-        progress.mritk_epoch_end(epoch(1))
+        progress.mritk_epoch_end(FakeTrial(name), epoch(1))
         shown = b""
         while select.select([outer], [], [], 0.5)[0]:  # a terminal hands on what it has so far
             shown += os.read(outer, 65536)
@@ -203,23 +205,63 @@ def test_a_file_gets_a_line_after_the_second_epoch_and_one_per_trial(file):
 def test_the_time_left_counts_the_last_epoch_for_those_that_follow(file, monkeypatch):
     now = [100.0]
     monkeypatch.setattr("mritk_progress.log.time", SimpleNamespace(monotonic=lambda: now[0]))
-    log = ProgressLog(3, interval=3600)
-    log.start_trial("a", 1, 3)
+    log = ProgressLog(["a"] * 3, interval=3600)
+    log.start_trial("t", "a", "a", 1, 3)
     now[0] += 1
-    log.end_epoch(epoch(1, seconds=1.0))  # of the head alone
+    log.end_epoch("t", epoch(1, seconds=1.0), 1, 3)  # of the head alone
     now[0] += 10
-    log.end_epoch(epoch(2, seconds=10.0))
+    log.end_epoch("t", epoch(2, seconds=10.0), 1, 3)
     assert file.getvalue().endswith("about 82 s left\n"), "20 of this trial, 31 of each other"
     now[0] += 20
-    log.finish_trial("row")
+    log.finish_trial("t", "row")
     assert file.getvalue().endswith("row, about 62 s left\n")
     log.close()
 
 
+def test_of_trials_side_by_side_each_row_and_the_time_left_are_told(file, monkeypatch):
+    now = [0.0]
+    monkeypatch.setattr("mritk_progress.log.time", SimpleNamespace(monotonic=lambda: now[0]))
+    progress = Progress()
+    progress.mritk_run_start(plan(4))
+    first, second, third, _ = trials(4)
+    progress.mritk_trial_start(first, 1, 4)
+    progress.mritk_trial_start(second, 2, 4)
+    now[0] = 10.0
+    progress.mritk_epoch_end(first, epoch(1, of=2, seconds=10.0))
+    progress.mritk_epoch_end(second, epoch(1, of=4, seconds=10.0))
+    now[0] = 20.0
+    progress.mritk_epoch_end(second, epoch(2, of=4, seconds=10.0))
+    told = file.getvalue().splitlines()[-1]
+    assert told.startswith("2 trials running, trial 2/4, epoch 2/4, ")
+    # The first takes 20 s, the second 40 s; of two to come each 30 s, two at once.
+    assert told.endswith("about 40 s left")
+    progress.mritk_trial_finish(second, outcome())
+    progress.mritk_trial_start(third, 3, 4)
+    progress.mritk_trial_finish(first, outcome())
+    rows = [line for line in file.getvalue().splitlines() if "balanced" in line]
+    assert rows[0].startswith("1/4  resnet on brains seed 1 ")
+    assert rows[1].startswith("2/4  resnet on brains seed 0 ")
+    progress.mritk_run_finish([])
+
+
+def test_no_time_is_told_while_a_backbone_is_to_come_of_which_nothing_is_known(file):
+    progress = Progress()
+    quick, slow = FakeTrial("linear seed 0"), FakeTrial("resnet seed 0")
+    progress.mritk_run_start(SimpleNamespace(todo=[quick, slow]))
+    progress.mritk_trial_start(quick, 1, 2)
+    progress.mritk_trial_finish(quick, outcome())
+    assert "left" not in file.getvalue()
+    progress.mritk_trial_start(slow, 2, 2)
+    progress.mritk_epoch_end(slow, epoch(1))
+    progress.mritk_epoch_end(slow, epoch(2))
+    progress.mritk_trial_finish(slow, outcome())
+    progress.mritk_run_finish([])
+
+
 def test_epochs_that_an_executor_tells_afterwards_say_nothing_of_the_time_left(file):
-    log = ProgressLog(2)
-    log.start_trial("resnet on brains seed 0", 1, 2)
-    log.end_epoch(epoch(1, seconds=60.0))
+    log = ProgressLog(["r"] * 2)
+    log.start_trial("r", "r", "resnet on brains seed 0", 1, 2)
+    log.end_epoch("r", epoch(1, seconds=60.0), 1, 2)
     log.close()
     assert file.getvalue() == ""
 
@@ -242,9 +284,9 @@ def test_rows_tell_augmentation_and_protocol_apart_where_they_differ(file):
 
 
 def test_while_a_long_epoch_goes_on_a_line_comes_at_every_interval(file):
-    log = ProgressLog(2, interval=0.01)
-    log.start_trial("resnet on brains seed 0", 1, 2)
-    log.end_epoch(epoch(1))
+    log = ProgressLog(["r"] * 2, interval=0.01)
+    log.start_trial("r", "r", "resnet on brains seed 0", 1, 2)
+    log.end_epoch("r", epoch(1), 1, 2)
     deadline = time.monotonic() + 10
     while file.getvalue().count("epoch 1/4") < 4 and time.monotonic() < deadline:
         time.sleep(0.01)
@@ -273,7 +315,7 @@ def test_each_run_has_a_bar_of_its_own(terminal):
 
 def test_moments_of_a_run_without_a_bar_are_ignored():
     progress = Progress()
-    progress.mritk_epoch_end(epoch(1))
+    progress.mritk_epoch_end(FakeTrial("t"), epoch(1))
     progress.mritk_trial_start(FakeTrial("t"), 1, 1)
     progress.mritk_trial_finish(FakeTrial("t"), outcome())
     progress.mritk_run_finish([])

@@ -1,0 +1,87 @@
+"""Train the trials of ``mritk run``: in this process, or by an executor."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from mritk.cli.run import Request
+    from mritk.files.workspace import Workspace
+    from mritk.store.folder import ResultsFolder
+    from mritk.study.plan import StudyPlan
+    from mritk.trial import Outcome
+
+PROCESSES = "processes"
+
+
+def train(
+    request: Request,
+    plan: StudyPlan,
+    results: ResultsFolder,
+    workspace: Workspace,
+    at_once: int | None,
+    ways: tuple[bool, bool | None],
+) -> list[Outcome]:
+    """Train what is to do; torch is not even imported if that is nothing.
+
+    ``ways`` are those of :func:`mritk.cli.engine.ways_of`.
+    """
+    if not plan.todo:
+        from mritk.store.view import stale_view
+
+        if stale_view(results.path, {}):  # the run that trained them was killed
+            results.tidy()
+        return []
+    from mritk.execute.agenda import announced
+    from mritk.execute.serial import SerialRun
+    from mritk.machine.device import choose_device
+    from mritk.machine.engine import Engine
+
+    engine = Engine(
+        request.device,
+        *ways,
+        60 * request.checkpoint_minutes,
+        request.keep_embeddings,
+    )
+    registry = request.app.registry
+    if request.executor is None and at_once == 1:
+        engine = replace(engine, device=choose_device(request.device))
+        run = SerialRun(registry, results, workspace, engine, request.keep_models)
+        with announced(results, plan.todo):
+            return run.run(plan)
+    from mritk.execute.job import Job
+    from mritk.execute.with_executor import ExecutorRun
+    from mritk.store.provenance import command_line
+
+    job = Job(
+        request.benchmark(),
+        tuple(request.app.plugin_options),
+        Path.cwd(),
+        workspace,
+        results.path,
+        engine,
+        tuple(command_line()),
+        keep_models=request.keep_models,
+        skip_unreadable=request.skip_unreadable,
+        deterministic=request.deterministic,
+        at_once=at_once or 1,
+    )
+    executor = registry.executor(request.executor or PROCESSES)
+    with announced(results, plan.todo):
+        return ExecutorRun(registry, executor, job, at_once).run(plan)
+
+
+def trials_at_once(request: Request, plan: StudyPlan) -> int | None:
+    """Return how many trials to train at once; None: the executor decides."""
+    if request.jobs is not None:
+        return request.jobs
+    from mritk.execute.at_once import trials_at_once as fitting
+    from mritk.records import Executor
+
+    if request.executor not in (None, PROCESSES):
+        return None
+    if all(record.name != PROCESSES for record in request.app.registry.records(Executor)):
+        return 1
+    return fitting(plan.trials, request.device)

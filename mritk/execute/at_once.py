@@ -1,0 +1,65 @@
+"""How many trials this machine trains at once where nobody has said so."""
+
+from __future__ import annotations
+
+import math
+import os
+from collections.abc import Sequence
+
+from mritk.data.grid import Grid
+from mritk.data.rank import of_rank
+from mritk.machine.cores import available_cores
+from mritk.machine.host_memory import available_bytes
+from mritk.trial import Trial
+
+# What a process takes before its first batch: libraries, network, optimiser.
+OF_A_PROCESS = 3 << 29
+# What one training step keeps for each pixel or voxel of a batch in float32, for backward: 3.5 kB
+# in EfficientNetV2-S and ConvNeXt-Tiny at 224 px. A rule of thumb; each process estimates its own
+# need from its network (mritk.train.memory) and divides batches that do not fit.
+PER_PIXEL = 4 << 10
+# Side of an input of which nothing is known.
+SIDES = {2: 224, 3: 96}
+
+
+def trials_at_once(trials: Sequence[Trial], device: str) -> int:
+    """Return how many of these trials to train at once, each in a process of its own.
+
+    One per GPU. On processors, one per core while memory lasts: a step on a small batch keeps one
+    core busy, but seldom two.
+
+    Args:
+        trials: All trials of the run, done or not: the cores of each depend on the number, and the
+            scores, by rounding, on the cores.
+        device: As ``mritk run --device`` takes it.
+    """
+    gpus = _gpus(device)
+    if gpus:
+        return max(1, min(gpus, len(trials)))
+    threads = os.environ.get("OMP_NUM_THREADS", "")
+    each = int(threads) if threads.isdecimal() else 1
+    most = available_cores() // max(1, each)
+    free = available_bytes()
+    if free is not None:
+        most = min(most, free // max(map(_bytes_of, trials), default=1))
+    return max(1, min(most, len(trials)))
+
+
+def _gpus(device: str) -> int:
+    if device == "cpu":
+        return 0
+    import torch
+
+    return 1 if ":" in device else torch.cuda.device_count()
+
+
+def _bytes_of(trial: Trial) -> int:
+    """Return about what training a trial takes in its process."""
+    dims = trial.dataset.samples.spatial_dims
+    if dims not in SIDES:
+        return OF_A_PROCESS
+    given = of_rank(dims, trial.protocol.image_size, trial.protocol.volume_size)
+    size = given or (trial.backbone.input.size if trial.backbone else None) or SIDES[dims]
+    sides = Grid(size).sides(dims) or (SIDES[dims],) * dims
+    batch = getattr(trial.protocol.parameters, "batch_size", 1)
+    return OF_A_PROCESS + PER_PIXEL * batch * math.prod(sides)

@@ -1,0 +1,29 @@
+"""How much of the data comes from outside: from another institution than the home one."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+
+def outside_shares(parts: Mapping[str, Sequence[str] | None], home: str = "") -> dict[str, Any]:
+    """Return the home site, and per part the share of samples from other sites.
+
+    Args:
+        parts: The sites of the samples of each part, ``train`` among them; None: not known.
+        home: The home site; empty: the most frequent one of ``train``, the first by name of
+            equally frequent ones.
+
+    Returns:
+        ``{"home_site": …, "outside": {"train": 0.37, …}}``; empty where sites are not known.
+    """
+    known = {name: sites for name, sites in parts.items() if sites}
+    if "train" not in known:
+        return {}
+    counts = Counter(known["train"])
+    home = home or min(counts, key=lambda site: (-counts[site], site))
+    shares = {
+        name: sum(site != home for site in sites) / len(sites) for name, sites in known.items()
+    }
+    return {"home_site": home, "outside": shares}

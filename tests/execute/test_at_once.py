@@ -1,0 +1,92 @@
+"""How many trials run at once where nobody says so."""
+
+from __future__ import annotations
+
+from types import SimpleNamespace
+
+import pytest
+
+from mritk.execute import at_once
+from mritk.execute.at_once import OF_A_PROCESS, PER_PIXEL, trials_at_once
+
+GIB = 2**30
+
+
+def trials(count, size=96, batch=16, dims=2, declared=None):
+    """Trials on images or volumes of one size."""
+    trial = SimpleNamespace(
+        dataset=SimpleNamespace(samples=SimpleNamespace(spatial_dims=dims)),
+        protocol=SimpleNamespace(
+            image_size=size if dims == 2 else None,
+            volume_size=size if dims == 3 else None,
+            parameters=SimpleNamespace(batch_size=batch) if batch else SimpleNamespace(),
+        ),
+        backbone=SimpleNamespace(input=SimpleNamespace(size=declared)),
+    )
+    return [trial] * count
+
+
+@pytest.fixture
+def machine(monkeypatch):
+    """Pretend to be a machine."""
+
+    def pretend(cores, free=1024 * GIB, gpus=0, threads=None):
+        monkeypatch.setattr(at_once, "available_cores", lambda: cores)
+        monkeypatch.setattr(at_once, "available_bytes", lambda: free)
+        monkeypatch.setattr("torch.cuda.device_count", lambda: gpus)
+        monkeypatch.delenv("OMP_NUM_THREADS", raising=False)
+        if threads is not None:
+            monkeypatch.setenv("OMP_NUM_THREADS", str(threads))
+
+    return pretend
+
+
+@pytest.mark.parametrize(
+    ("cores", "count", "expected"), [(1, 4, 1), (2, 4, 2), (8, 3, 3), (8, 1, 1), (4, 0, 1)]
+)
+def test_one_per_core_and_no_more_than_there_are(machine, cores, count, expected):
+    machine(cores)
+    assert trials_at_once(trials(count), "cpu") == expected
+
+
+def test_what_a_person_says_of_threads_divides_the_cores(machine):
+    machine(8, threads=4)
+    assert trials_at_once(trials(10), "cpu") == 2
+    machine(2, threads=4)
+    assert trials_at_once(trials(10), "cpu") == 1
+
+
+@pytest.mark.parametrize(
+    ("kwargs", "values"),
+    [
+        ({"size": 224, "batch": 32}, 224**2 * 32),
+        ({"size": None, "declared": 128}, 128**2 * 16),
+        ({"size": None, "declared": (96, 64)}, 96 * 64 * 16),
+        ({"size": None, "declared": None}, 224**2 * 16),
+        ({"size": 64, "dims": 3, "batch": 4}, 64**3 * 4),
+        ({"batch": None}, 96**2),
+        ({"dims": None}, 0),
+    ],
+    ids=["standard", "declared", "unequal sides", "unknown", "volumes", "no batches", "no grid"],
+)
+def test_as_many_as_the_memory_holds(machine, kwargs, values):
+    each = OF_A_PROCESS + PER_PIXEL * values
+    for fitting in (1, 3):
+        machine(16, free=fitting * each + each // 2)
+        assert trials_at_once(trials(9, **kwargs), "cpu") == fitting
+    machine(16, free=each // 2)
+    assert trials_at_once(trials(9, **kwargs), "cpu") == 1
+
+
+def test_one_per_gpu(machine):
+    machine(16, gpus=4)
+    assert trials_at_once(trials(9), "auto") == 4
+    assert trials_at_once(trials(9), "cuda") == 4
+    assert trials_at_once(trials(2), "auto") == 2
+    assert trials_at_once(trials(9), "cuda:2") == 1
+    assert trials_at_once(trials(9), "cpu") == 9
+
+
+def test_a_gpu_that_is_not_there_leaves_the_cores(machine):
+    machine(2, gpus=0)
+    assert trials_at_once(trials(9), "auto") == 2

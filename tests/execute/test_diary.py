@@ -1,0 +1,71 @@
+"""The epochs of a trial, followed while it is trained elsewhere."""
+
+from __future__ import annotations
+
+import math
+
+import pytest
+
+from mritk.execute.diary import Diary, Reader, diary_path
+from mritk.method import Epoch
+from mritk.store.folder import ResultsFolder
+
+
+@pytest.fixture
+def results(tmp_path):
+    (tmp_path / "claims").mkdir()
+    return ResultsFolder(tmp_path)
+
+
+def epoch(number, val=0.5):
+    return Epoch(number, 4, "all", 1e-3, 0.1, val, 0.6, 1.5, {"kl": 0.25})
+
+
+def test_a_reader_is_told_each_epoch_once(results):
+    reader = Reader(results)
+    assert reader.news("t") is None, "not started"
+    with Diary(results, "t") as diary:
+        assert reader.news("t") == []
+        diary.note(epoch(1))
+        assert reader.news("t") == [epoch(1)]
+        diary.note(epoch(2))
+        diary.note(epoch(3))
+        assert reader.news("t") == [epoch(2), epoch(3)]
+        assert reader.news("t") == []
+        assert reader.news("another") is None
+    assert reader.news("t") is None, "it is stored"
+    assert not diary_path(results, "t").exists()
+
+
+def test_an_undefined_loss_is_told_as_such(results):
+    with Diary(results, "t") as diary:
+        diary.note(epoch(1, val=math.nan))
+        (told,) = Reader(results).news("t")
+    assert math.isnan(told.val_loss)
+
+
+def test_a_half_written_line_waits_for_its_end(results):
+    reader = Reader(results)
+    with Diary(results, "t") as diary:
+        diary.note(epoch(1))
+        path = diary_path(results, "t")
+        line = path.read_bytes()
+        path.write_bytes(line + line[:20])
+        assert reader.news("t") == [epoch(1)]
+        assert reader.news("t") == []
+        path.write_bytes(line + line)
+        assert reader.news("t") == [epoch(1)]
+
+
+@pytest.mark.parametrize("line", [b"\xff\n", b"nonsense\n", b'{"epoch": 1}\n', b"[]\n", b"3\n"])
+def test_what_is_no_epoch_is_passed_over(results, line):
+    with Diary(results, "t") as diary:
+        diary_path(results, "t").write_bytes(line)
+        diary.note(epoch(2))
+        assert Reader(results).news("t") == [epoch(2)]
+
+
+def test_a_folder_that_cannot_be_written_stops_no_training(tmp_path):
+    with Diary(ResultsFolder(tmp_path / "missing"), "t") as diary:
+        diary.note(epoch(1))
+    assert list(tmp_path.iterdir()) == []
