@@ -73,6 +73,7 @@ if TYPE_CHECKING:
     from mritk.records import Dataset as Dataset
     from mritk.records import DatasetFamily as DatasetFamily
     from mritk.records import Executor as Executor
+    from mritk.records import ExecutorFamily as ExecutorFamily
     from mritk.records import Explainer as Explainer
     from mritk.records import LostJob as LostJob
     from mritk.records import ProtocolFile as ProtocolFile
@@ -132,7 +133,7 @@ _PUBLIC = {
     "mritk.reading.text_table": "read_text_table TableRow TextTable",
     "mritk.records": (
         "Alias Architecture Augmentation BackboneFamily BenchmarkFile Dataset DatasetFamily "
-        "Executor Explainer LostJob ProtocolFile StateDict Weights"
+        "Executor ExecutorFamily Explainer LostJob ProtocolFile StateDict Weights"
     ),
     "mritk.results.frames": "read_results StoredResults",
     "mritk.seeds": "derive",

@@ -286,6 +286,14 @@ class Executor(Record):
 
 
 @dataclass(frozen=True)
+class ExecutorFamily(Family):
+    """Executors created on demand, such as ``ray:ADDRESS``. Yield it from ``mritk_executors``.
+
+    ``resolve`` returns one :class:`Executor`.
+    """
+
+
+@dataclass(frozen=True)
 class LostJob:
     """Yielded by an executor for a job whose worker died.
 

@@ -28,8 +28,10 @@ from mritk.store.seal import digest_of
 from mritk.store.trial_file import Failure, Predictions, TrialRecord, read_trial
 from tests.earlier_schema import write_earlier
 
-# Fixtures of trainings, which tests of several rooms need; and what memory the tests take.
-pytest_plugins = ["tests.training_fixtures", "tests.shallow_networks", "tests.worker_memory"]
+# Fixtures of trainings, which tests of several rooms need; what memory and time the tests take.
+pytest_plugins = [
+    *("tests.training_fixtures", "tests.shallow_networks", "tests.worker_memory", "tests.spared"),
+]
 
 # Compiled once, also where Python is told to keep nothing compiled: every worker imports all tests,
 # and dozens of processes mritk.
@@ -130,7 +132,6 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 def pytest_collection_finish() -> None:
     """Later collections of garbage need not look at what is imported by now either."""
-    gc.collect()
     gc.freeze()
     gc.enable()
 

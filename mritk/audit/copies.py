@@ -18,7 +18,7 @@ from mritk.files.kept import Draft, kept
 from mritk.files.workspace import Workspace
 
 # Raise this when other pairs come out of this module for the same signatures.
-SEARCH_VERSION = 11
+SEARCH_VERSION = 12
 
 Kind = Literal["bytes", "pixels", "near"]
 

@@ -19,10 +19,15 @@ def along_axes(matrix: np.ndarray, grids: np.ndarray) -> np.ndarray:
 
 
 @cache
-def _gaussian(side: int, width: float) -> np.ndarray:
-    from scipy.ndimage import gaussian_filter1d
-
-    return gaussian_filter1d(np.eye(side, dtype=np.float32), width, axis=0, mode="nearest")
+def gaussian(side: int, width: float) -> np.ndarray:
+    """Return the matrix (S, S) float32 that blurs along one axis; see :func:`blurred`."""
+    radius = int(4 * width + 0.5)
+    offsets = np.arange(-radius, radius + 1)
+    weights = np.exp(-0.5 * (offsets / width) ** 2)
+    matrix = np.zeros((side, side))
+    rows = np.arange(side)[:, None]
+    np.add.at(matrix, (rows, np.clip(rows + offsets, 0, side - 1)), weights / weights.sum())
+    return matrix.astype(np.float32)
 
 
 def blurred(grids: np.ndarray, width: float) -> np.ndarray:
@@ -30,7 +35,7 @@ def blurred(grids: np.ndarray, width: float) -> np.ndarray:
 
     Edges are continued by their last value.
     """
-    return along_axes(_gaussian(grids.shape[1], width), grids)
+    return along_axes(gaussian(grids.shape[1], width), grids)
 
 
 def band_passed(grids: np.ndarray, fine: float, coarse: float) -> np.ndarray:

@@ -8,14 +8,15 @@ and its centre of gravity lies elsewhere; so it is also moved about the middle o
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import cache
 from itertools import product
 
 import numpy as np
 
-from mritk.audit.register import centres, warped
-from mritk.audit.search import Scale, structure
+from mritk.audit.register import COARSEST, centres, grid, identities, warped
+from mritk.audit.search import Scale, pooled_band, unit_vectors
 from mritk.audit.symmetry import Symmetry, symmetries
 
 # Structure of an eighth of the frame, of pictures of 32 pixels.
@@ -37,6 +38,7 @@ class Move:
         return np.array([[c, -s], [s, c]]) / self.zoom
 
 
+STILL = Move()
 SIDEWAYS = ((0, 1), (0, -1), (1, 0), (-1, 0))
 # Crops of 8 % on every side magnify by 1.19. Structure of this size is told apart until it has
 # moved by about 3 % of the frame, so that these reach shifts of 8 %.
@@ -47,6 +49,29 @@ FRAMED = (
     *(Move(shift=(0.05 * a, 0.05 * b)) for a, b in product((-1, 0, 1), repeat=2) if a or b),
     *(Move(zoom=1.14, shift=(0.04 * a, 0.04 * b)) for a, b in SIDEWAYS),
 )
+
+
+@cache
+def seen_by(move: Move) -> np.ndarray:
+    """Return the matrix (32 · 32, 16 · 16) float32 that takes pictures to their coarsest structure
+    after a move about their middle: each step of it is linear."""
+    rows, columns = grid(COARSEST)
+    centre = (COARSEST - 1) / 2
+    near = []
+    for (down, right), shift in zip(move.matrix, move.shift, strict=True):
+        place = (down * rows + right * columns + shift) * COARSEST + centre
+        place = np.clip(place.reshape(-1, 1), 0, COARSEST - 1)
+        near.append(np.maximum(1 - np.abs(place - np.arange(COARSEST)), 0).astype(np.float32))
+    bilinear = near[0][:, :, None] * near[1][:, None]
+    matrix: np.ndarray = bilinear.reshape(COARSEST**2, -1).T @ _structure()
+    return matrix
+
+
+@cache
+def _structure() -> np.ndarray:
+    """Return what each of the 32 · 32 pixels contributes to the coarsest structure."""
+    pixels = np.eye(COARSEST**2, dtype=np.float32).reshape(-1, COARSEST, COARSEST)
+    return pooled_band(pixels, SMOOTH[2]).reshape(COARSEST**2, -1)
 
 
 @dataclass(frozen=True, eq=False)
@@ -69,8 +94,8 @@ class Way:
     """One way to look for pictures.
 
     Attributes:
-        pictures: (N, 32, 32) float32.
-        middle: (N, 2), about what they are moved, in shares of the side from the centre.
+        pictures: (N, 32, 32) float32, so that what they are moved about lies in the middle.
+        middle: (N, 2), where it lay, in shares of the side from the centre.
         moves: How those are moved that are looked for; the others are not.
         turns: Numbers of the symmetries to look for.
     """
@@ -80,15 +105,24 @@ class Way:
     moves: tuple[Move, ...]
     turns: tuple[int, ...]
 
-    def vectors(
-        self, rows: np.ndarray | slice = slice(None), move: Move | None = None
-    ) -> np.ndarray:
+    @classmethod
+    def about(
+        cls, middle: np.ndarray, pictures: np.ndarray, moves: tuple[Move, ...], turns: Sequence[int]
+    ) -> Way:
+        """Return the way to look for pictures that are moved about ``middle``."""
+        if middle.any():
+            maps = identities(len(pictures))
+            maps[:, :, 2] = middle
+            pictures = warped(pictures, maps)[0]
+        # A constant has no structure; without it, less is rounded.
+        pictures = pictures - pictures.mean(axis=(1, 2), keepdims=True)
+        return cls(pictures, middle, moves, tuple(turns))
+
+    def vectors(self, rows: np.ndarray | slice = slice(None), move: Move = STILL) -> np.ndarray:
         """Return the structure of pictures after a move, (P, 16, 16) float32."""
-        move = move or Move()
-        middle = self.middle[rows] + move.shift
-        turned = np.broadcast_to(move.matrix, (len(middle), 2, 2))
-        maps = np.concatenate([turned, middle[..., None]], axis=2)
-        return structure(warped(self.pictures[rows], maps)[0], SMOOTH)
+        pictures = self.pictures[rows]
+        found = pictures.reshape(len(pictures), -1) @ seen_by(move)
+        return unit_vectors(found.reshape(len(pictures), COARSEST // 2, -1))
 
     def queries(self, rows: np.ndarray) -> Iterator[Query]:
         """Yield the ways in which ``rows`` are looked for."""
@@ -120,7 +154,7 @@ def ways(small: np.ndarray, even: np.ndarray) -> tuple[Way, ...]:
     upright = turns.index(Symmetry((0, 1), ()))
     mirrored = turns.index(Symmetry((0, 1), (1,)))
     return (
-        Way(small, still, (Move(),), tuple(range(len(turns)))),
-        Way(half, centres(half), CENTRED, (upright, mirrored)),
-        Way(half, still, FRAMED, (upright,)),
+        Way.about(still, small, (STILL,), range(len(turns))),
+        Way.about(centres(half), half, CENTRED, (upright, mirrored)),
+        Way.about(still, half, FRAMED, (upright,)),
     )

@@ -10,10 +10,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from itertools import product
 
 import numpy as np
 
-from mritk.audit.filters import band_passed
+from mritk.audit.filters import along_axes, gaussian
 from mritk.audit.symmetry import symmetries
 
 
@@ -48,6 +49,7 @@ PAIRS = 8192
 
 # Sizes of blocks, which bound the memory.
 ROWS, COLUMNS = 1024, 8192
+TILE = 512
 
 # Coordinates of a first, cheaper comparison, and pictures from which they are learnt.
 COORDINATES = 64
@@ -66,16 +68,28 @@ def structure(pictures: np.ndarray, scales: Mapping[int, Scale] = COARSE) -> np.
     Returns:
         Pictures without structure give zeros, which correlate with nothing.
     """
-    dims = pictures.ndim - 1
-    scale, side = scales[dims], pictures.shape[1]
+    scale, side, dims = scales[pictures.ndim - 1], pictures.shape[1], pictures.ndim - 1
     pooled = np.empty((len(pictures), *[side // scale.pool] * dims), np.float32)
     for start in range(0, len(pictures), ROWS):
-        part = band_passed(
-            pictures[start : start + ROWS].astype(np.float32), scale.fine, scale.coarse
-        )
-        cells = [n for _ in range(dims) for n in (side // scale.pool, scale.pool)]
-        blocks = part.reshape(len(part), *cells)
-        pooled[start : start + ROWS] = blocks.mean(axis=tuple(range(2, 2 * dims + 1, 2)))
+        part = pictures[start : start + ROWS].astype(np.float32)
+        pooled[start : start + ROWS] = pooled_band(part, scale)
+    return unit_vectors(pooled)
+
+
+def pooled_band(pictures: np.ndarray, scale: Scale) -> np.ndarray:
+    """Return structure of one size, averaged over blocks, of pictures (N, S, …) float32."""
+    side = pictures.shape[1]
+    means = np.kron(np.eye(side // scale.pool), np.full(scale.pool, 1 / scale.pool))
+    narrow, wide = (
+        along_axes((means @ gaussian(side, width)).astype(np.float32), pictures)
+        for width in (scale.fine, scale.coarse)
+    )
+    return narrow - wide
+
+
+def unit_vectors(pooled: np.ndarray) -> np.ndarray:
+    """Make ``pooled`` (N, …) float32 vectors of mean 0 and length 1, and return it; without
+    structure, of length 0."""
     flat = pooled.reshape(len(pooled), -1)
     flat -= flat.mean(axis=1, keepdims=True)
     norms = np.linalg.norm(flat, axis=1, keepdims=True)
@@ -153,9 +167,14 @@ class Shortened:
         second_moment = sum(each.T @ each for each in turned)
         return cls(np.linalg.eigh(second_moment)[1][:, -COORDINATES:].astype(np.float32))
 
+    def kept(self, flat: np.ndarray) -> np.ndarray:
+        """Return (N, coordinates) float32 for (N, D), without what is left out."""
+        coordinates: np.ndarray = flat @ self.basis
+        return coordinates
+
     def __call__(self, flat: np.ndarray) -> np.ndarray:
         """Return (N, coordinates + 1) float32 for (N, D)."""
-        kept = flat @ self.basis
+        kept = self.kept(flat)
         length = np.square(flat).sum(axis=1) - np.square(kept).sum(axis=1)
         return np.column_stack([kept, np.sqrt(np.maximum(length, 0))])
 
@@ -166,7 +185,7 @@ def _above(
     """Return the pairs above the threshold, each with its best turn, best pairs first."""
     scores, places, turns = [], [], []
     for number, (rows, rows_short) in enumerate(zip(turned, turned_short, strict=True)):
-        place = np.flatnonzero((rows_short @ short.T).ravel() > THRESHOLD - 1e-5)
+        place = _places_above(rows_short, short)
         if len(place) > PAIRS:
             correlation = (rows @ others.T).ravel()[place]
         else:
@@ -183,3 +202,14 @@ def _above(
     first.sort()
     row, column = np.divmod(place[first], len(others))
     return row, column, turn[first]
+
+
+def _places_above(rows: np.ndarray, others: np.ndarray) -> np.ndarray:
+    """Return where the products of ``rows`` with ``others``, laid out in a row, exceed the
+    threshold; by blocks that stay in the cache of a core."""
+    places = []
+    for top, left in product(range(0, len(rows), TILE), range(0, len(others), TILE)):
+        tile = rows[top : top + TILE] @ others[left : left + TILE].T
+        row, column = np.divmod(np.flatnonzero(tile > THRESHOLD - 1e-5), tile.shape[1])
+        places.append((row + top) * len(others) + column + left)
+    return np.sort(np.concatenate(places))

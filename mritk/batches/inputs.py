@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import TypeVar
 
 import numpy as np
@@ -15,9 +17,13 @@ from mritk.data.stored_images import StoredImages
 from mritk.data.subset import Subset
 from mritk.machine.device import resolve_precision
 from mritk.machine.out_of_memory import ran_out_of_memory
+from mritk.machine.replay import Replayed
 from mritk.method import Setup
 from mritk.model.contract import Normalise
 from mritk.model.evaluation_mode import evaluation_mode
+from mritk.protocol.recipe import Recipe
+
+logger = logging.getLogger("mritk")
 
 N = TypeVar("N", bound=nn.Module)
 
@@ -46,6 +52,8 @@ class Inputs:
         self._channels = backbone.input.channels
         self._spatial_dims = backbone.architecture.spatial_dims or 0
         self._named = setup.train.samples.channels
+        self._graphs = setup.graphs
+        self._replayed: Replayed | None = None
         self._normalise = Normalise(
             backbone.input, self._spatial_dims, setup.device, named=bool(self._named)
         )
@@ -91,9 +99,22 @@ class Inputs:
         return outputs.float()
 
     @property
+    def replays(self) -> bool:
+        """Whether batches of evaluation are replayed as a CUDA graph."""
+        return self._graphs and self._device.startswith("cuda")
+
+    @property
     def one_shape(self) -> bool:
         """Whether each further shape of a batch costs: on a GPU, cuDNN builds kernels for it."""
         return self._device != "cpu"
+
+    def evaluated_at_once(self, recipe: Recipe, trained: int) -> int:
+        """Return how many images a batch of evaluation has.
+
+        Where each shape costs, as many as one of training on ``trained`` images.
+        """
+        at_once, in_step = recipe.eval_batch_size, min(recipe.batch_size, trained)
+        return min(at_once, in_step) if self.one_shape else at_once
 
     def evaluate(self, network: nn.Module, images: Images, batch_size: int) -> torch.Tensor:
         """Return the float32 outputs (N, …) for all images, in evaluation mode.
@@ -108,6 +129,9 @@ class Inputs:
                 filled up with copies of its last image, whose outputs are left out.
         """
         at_once = batch_size if self.one_shape else min(batch_size, CPU_BATCH)
+        if self.replays:
+            self._replayed = self._replayed or Replayed(self._device)
+            self._replayed.reads([*network.parameters(), *network.buffers()])
         with evaluation_mode(network):
             while (outputs := self._outputs(network, images, at_once)) is None:
                 at_once = (at_once + 1) // 2
@@ -121,7 +145,7 @@ class Inputs:
                 filled = at_once if self.one_shape else 0
                 return torch.cat(
                     [
-                        self.compute(network, _filled(batch, filled))[: len(batch)]
+                        self._output(network, _filled(batch, filled))[: len(batch)]
                         for batch in images.in_order(at_once)
                     ]
                 )
@@ -131,6 +155,19 @@ class Inputs:
         if self._device != "cpu":
             torch.cuda.empty_cache()
         return None
+
+    def _output(self, network: nn.Module, batch: torch.Tensor) -> torch.Tensor:
+        """Return the outputs for one batch, by a graph if there is one."""
+        graph = self._replayed
+        if graph is None:
+            return self.compute(network, batch)
+        failed, outputs = bool(graph.failure), graph(partial(self.compute, network), batch)
+        if graph.failure and not failed:
+            logger.warning(
+                "evaluation cannot be replayed as a CUDA graph (%s); continuing in eager mode",
+                graph.failure,
+            )
+        return outputs
 
 
 def _filled(batch: torch.Tensor, count: int) -> torch.Tensor:

@@ -60,6 +60,7 @@ COMMANDS = {
     "export": "Write the trained network of a trial (safetensors, ONNX).",
     "rerun": "Retrain a stored trial and compare.",
     "verify": "Verify a trial file and recompute its scores.",
+    "status": "Show what is finished, running and to do.",
     "doctor": "Check every file of a results folder.",
     "merge": "Merge several results folders into one.",
     "rescore": "Recompute all metrics from stored predictions.",

@@ -13,6 +13,7 @@ import click
 from mritk.cli.app import App, json_option, offline_option, pass_app, plugin_option, results_option
 from mritk.cli.data_options import as_data_options, data_options, over
 from mritk.cli.device import device_option
+from mritk.cli.engine import engine_options, ways_of
 from mritk.cli.jobs import jobs_option
 from mritk.cli.names import PluginName, names_option
 from mritk.cli.plan_text import show_plan, tell_data, tell_skipped, tell_without_model
@@ -61,8 +62,7 @@ REHEARSED = (
 @click.option(
     "--deterministic", is_flag=True, help=("Deterministic on CUDA too; part of the protocol.")
 )
-@click.option("--compile", "compiled", is_flag=True, help="Compile networks with torch.compile.")
-@click.option("--graphs", is_flag=True, help="Replay training steps as CUDA graphs.")
+@engine_options
 @click.option(
     "--checkpoint-minutes",
     type=click.FloatRange(min=0, min_open=True),
@@ -75,7 +75,7 @@ REHEARSED = (
     type=PluginName("executor"),
     metavar="NAME",
     help=(
-        "Where trials are trained. Default: one at a time in this process, several in processes."
+        "Where trials are trained. Default: processes of this machine; a single trial, in this one."
     ),
 )
 @jobs_option
@@ -138,6 +138,7 @@ class Request:
     skip_unreadable: bool
     rerun: bool
     deterministic: bool
+    engine: str
     compiled: bool
     graphs: bool
     checkpoint_minutes: float
@@ -164,6 +165,7 @@ class Request:
         if self.check:
             return self.what_is_missing(workspace)
         results = ResultsFolder(self.folder)
+        ways = ways_of(self.engine, compiled=self.compiled, graphs=self.graphs)
         self.require_devices_of_workers()
         self.require_possible(results)
         benchmark = self.benchmark()
@@ -194,7 +196,7 @@ class Request:
         for trial in plan.todo if self.rerun else done:
             results.discard_checkpoint(trial.id)
         try:
-            outcomes = train(self, plan, results, workspace, at_once)
+            outcomes = train(self, plan, results, workspace, at_once, ways)
         except KeyboardInterrupt:
             states = list(results.states(trial.id for trial in plan.trials).values())
             say(

@@ -22,29 +22,35 @@ def train(
     results: ResultsFolder,
     workspace: Workspace,
     at_once: int | None,
+    ways: tuple[bool, bool | None],
 ) -> list[Outcome]:
-    """Train what is to do; torch is not even imported if that is nothing."""
+    """Train what is to do; torch is not even imported if that is nothing.
+
+    ``ways`` are those of :func:`mritk.cli.engine.ways_of`.
+    """
     if not plan.todo:
         from mritk.store.view import stale_view
 
         if stale_view(results.path, {}):  # the run that trained them was killed
             results.tidy()
         return []
+    from mritk.execute.agenda import announced
     from mritk.execute.serial import SerialRun
     from mritk.machine.device import choose_device
     from mritk.machine.engine import Engine
 
     engine = Engine(
         request.device,
-        request.compiled,
-        request.graphs,
+        *ways,
         60 * request.checkpoint_minutes,
         request.keep_embeddings,
     )
     registry = request.app.registry
     if request.executor is None and at_once == 1:
         engine = replace(engine, device=choose_device(request.device))
-        return SerialRun(registry, results, workspace, engine, request.keep_models).run(plan)
+        run = SerialRun(registry, results, workspace, engine, request.keep_models)
+        with announced(results, plan.todo):
+            return run.run(plan)
     from mritk.execute.job import Job
     from mritk.execute.with_executor import ExecutorRun
     from mritk.store.provenance import command_line
@@ -63,7 +69,8 @@ def train(
         at_once=at_once or 1,
     )
     executor = registry.executor(request.executor or PROCESSES)
-    return ExecutorRun(registry, executor, job, at_once).run(plan)
+    with announced(results, plan.todo):
+        return ExecutorRun(registry, executor, job, at_once).run(plan)
 
 
 def trials_at_once(request: Request, plan: StudyPlan) -> int | None:

@@ -42,6 +42,15 @@ def claimed(results: ResultsFolder, trial_id: str, *, wait: bool) -> Iterator[bo
             path.parent.rmdir()
 
 
+def is_claimed(results: ResultsFolder, trial_id: str) -> bool:
+    """Tell whether a process holds the claim to a trial; True where the system cannot tell."""
+    path = results.path / CLAIMS / f"{trial_id}.lock"
+    if not path.exists():
+        return False
+    with locked(path, "", wait=False, patience=0) as free:
+        return not free
+
+
 def stamp_of(path: Path) -> int:
     """Return what tells one writing of a trial file from another; 0 where there is no file."""
     try:

@@ -1,6 +1,6 @@
 """The epochs of a trial while it is trained, in a file that others can follow.
 
-    CLAIMS/TRIAL.epochs    one epoch per line, in JSON
+    CLAIMS/TRIAL.epochs    in JSON: a line on who trains it, then one for each epoch
 
 It lies beside the lock of the trial and is gone when the trial is stored, which has the epochs too.
 Nothing depends on it: a diary that cannot be written or read is silent.
@@ -9,11 +9,15 @@ Nothing depends on it: a diary that cannot be written or read is silent.
 from __future__ import annotations
 
 import json
+import os
+import socket
+import time
 from contextlib import suppress
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import TypeVar
 
-from mritk.execute.claim import CLAIMS
+from mritk.execute.claim import CLAIMS, is_claimed
 from mritk.method import Epoch
 from mritk.store.folder import ResultsFolder
 
@@ -23,6 +27,24 @@ def diary_path(results: ResultsFolder, trial_id: str) -> Path:
     return results.path / CLAIMS / f"{trial_id}.epochs"
 
 
+R = TypeVar("R")
+
+
+@dataclass(frozen=True)
+class Training:
+    """Who trains a trial.
+
+    Attributes:
+        host: Name of the machine.
+        process: Number of the process.
+        began: When, in seconds since 1970.
+    """
+
+    host: str
+    process: int
+    began: float
+
+
 class Diary:
     """Written by the process that trains a trial, which holds its claim."""
 
@@ -30,9 +52,10 @@ class Diary:
         self._path = diary_path(results, trial_id)
 
     def __enter__(self) -> Diary:
-        """Begin: an empty file says that training has started."""
+        """Begin, with what tells where it is trained."""
+        begun = Training(socket.gethostname(), os.getpid(), time.time())
         with suppress(OSError):
-            self._path.write_bytes(b"")
+            self._path.write_text(json.dumps(asdict(begun)) + "\n", encoding="utf-8")
         return self
 
     def note(self, epoch: Epoch) -> None:
@@ -63,11 +86,31 @@ class Reader:
             return None
         whole = text[: text.rfind(b"\n") + 1]  # the last line may be half-written
         self._read[trial_id] = self._read.get(trial_id, 0) + len(whole)
-        return [epoch for line in whole.splitlines() for epoch in _epochs(line)]
+        return [epoch for line in whole.splitlines() for epoch in _read(line, Epoch)]
 
 
-def _epochs(line: bytes) -> list[Epoch]:
+def trainings(results: ResultsFolder) -> dict[str, tuple[Training, Epoch | None, float]]:
+    """Return the trials that are being trained: where, the last epoch of each, and when it ended.
+
+    What a killed process has left is none of them, where the file system has locks.
+    """
+    found = {}
+    for path in sorted((results.path / CLAIMS).glob("*.epochs")):
+        try:
+            first, *others = path.read_bytes().splitlines()
+            told = path.stat().st_mtime
+        except (OSError, ValueError):
+            continue
+        begun = _read(first, Training)
+        if begun and is_claimed(results, path.stem):
+            epochs = [epoch for line in others[-2:] for epoch in _read(line, Epoch)]
+            found[path.stem] = begun[0], (epochs[-1] if epochs else None), told
+    return found
+
+
+def _read(line: bytes, kind: type[R]) -> list[R]:
+    """Return what a line holds; nothing if that is something else, or of another version."""
     try:
-        return [Epoch(**json.loads(line))]
-    except (ValueError, TypeError):  # of another version of mritk
+        return [kind(**json.loads(line))]
+    except (ValueError, TypeError):
         return []

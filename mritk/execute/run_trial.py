@@ -142,7 +142,7 @@ def _setup(
         deterministic=protocol.deterministic,
         device=engine.device,
         compile=engine.compile,
-        graphs=engine.graphs,
+        graphs=engine.replays,
         checkpoint=checkpoint,
         on_epoch=on_epoch,
     )

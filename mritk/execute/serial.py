@@ -13,6 +13,7 @@ from typing import Any
 from mritk.errors import ExitCode, MritkError, one_line
 from mritk.execute.blame import explain_error
 from mritk.execute.claim import claimed, finished_meanwhile, stamp_of
+from mritk.execute.diary import Diary
 from mritk.execute.events import Events
 from mritk.execute.run_trial import run_trial
 from mritk.files.workspace import Workspace
@@ -31,8 +32,12 @@ from mritk.trial import Outcome, Plan, Trial
 logger = logging.getLogger("mritk")
 
 
-def _telling(events: Events, trial: Trial) -> Callable[[Epoch], None]:
-    return lambda epoch: events.announce("mritk_epoch_end", trial=trial, epoch=epoch)
+def _telling(events: Events, trial: Trial, diary: Diary) -> Callable[[Epoch], None]:
+    def tell(epoch: Epoch) -> None:
+        diary.note(epoch)
+        events.announce("mritk_epoch_end", trial=trial, epoch=epoch)
+
+    return tell
 
 
 @dataclass(frozen=True)
@@ -83,7 +88,9 @@ class SerialRun:
                     events.announce(
                         "mritk_trial_start", trial=trial, position=position, total=len(plan.todo)
                     )
-                    outcome = self.run_one(trial, provenance, _telling(events, trial))
+                    with Diary(self.results, trial.id) as diary:
+                        tell = _telling(events, trial, diary)
+                        outcome = self.run_one(trial, provenance, tell)
                     outcomes.append(outcome)
                     return_free_blocks()
                     events.announce("mritk_trial_finish", trial=trial, outcome=outcome)

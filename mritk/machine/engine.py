@@ -12,13 +12,18 @@ class Engine:
     Attributes:
         device: A torch device, such as ``cpu`` or ``cuda:0``.
         compile: Compile networks with torch.compile, if that works.
-        graphs: Replay training steps as CUDA graphs.
+        graphs: Replay training steps and batches of evaluation as CUDA graphs; None: on a GPU.
         checkpoint_seconds: The longest time within an epoch without a checkpoint.
         keep_embeddings: Whether the features of each sample are stored with its scores.
     """
 
     device: str = "cpu"
     compile: bool = False
-    graphs: bool = False
+    graphs: bool | None = None
     checkpoint_seconds: float = 300.0
     keep_embeddings: bool = False
+
+    @property
+    def replays(self) -> bool:
+        """Whether graphs are replayed on this device."""
+        return self.device.startswith("cuda") if self.graphs is None else self.graphs

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import sys
 from collections import deque
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
+from functools import lru_cache
 from typing import TypeVar
 
-from threadpoolctl import threadpool_limits
+from threadpoolctl import ThreadpoolController
 
 from mritk.machine.cores import available_cores
 
@@ -34,7 +36,7 @@ def in_threads(make: Callable[[int], T], count: int) -> Iterator[T | Exception]:
     workers = available_cores()
     ahead: deque[Future[T | Exception]] = deque()
     pool = ThreadPoolExecutor(workers)
-    with threadpool_limits(1, user_api="blas"):
+    with _libraries(len(sys.modules)).limit(limits=1, user_api="blas"):
         try:
             for row in range(count):
                 # Finished results wait in memory, and a volume is large: few are made ahead.
@@ -45,6 +47,15 @@ def in_threads(make: Callable[[int], T], count: int) -> Iterator[T | Exception]:
                 yield ahead.popleft().result()
         finally:
             pool.shutdown(cancel_futures=True)
+
+
+@lru_cache(maxsize=1)
+def _libraries(modules: int) -> ThreadpoolController:
+    """Return the libraries that compute in threads, found anew once more modules are imported.
+
+    The search among all that is loaded takes longer than what many calls have to do.
+    """
+    return ThreadpoolController()
 
 
 def made_in_threads(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 
 import torch
@@ -13,6 +13,7 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from mritk.errors import one_line
 from mritk.model.evaluation_mode import evaluation_mode
+from mritk.model.without_values import follow
 
 logger = logging.getLogger("mritk")
 
@@ -22,7 +23,7 @@ def count_flops(network: nn.Module, input_shape: Sequence[int]) -> float | None:
 
     A multiplication and an addition are two operations. Convolutions, matrix products and attention
     are counted, as :class:`torch.utils.flop_counter.FlopCounterMode` does; norms, activations,
-    pooling and biases are not.
+    pooling and biases are not. On a GPU the pass is followed without being computed, if it can be.
 
     Args:
         network: Takes a batch (N, C, *spatial); stays as it is.
@@ -34,9 +35,14 @@ def count_flops(network: nn.Module, input_shape: Sequence[int]) -> float | None:
     try:
         with as_it_was(network), _in_the_open(), torch.no_grad():
             place = next(network.parameters(), torch.empty(0)).device
-            batch = torch.zeros(1, *input_shape, device=place)
-            with FlopCounterMode(display=False) as counter:
-                network(batch)
+            counter = FlopCounterMode(display=False)
+
+            def count(call: Callable[[torch.Tensor], object]) -> None:
+                batch = torch.zeros(1, *input_shape, device=place)
+                with counter:
+                    call(batch)
+
+            follow(network, network, count, compute=place.type == "cpu")
     except Exception as error:  # a number that is nice to have must not cost a trial
         logger.info("operations cannot be counted: %s", one_line(error))
         return None

@@ -20,9 +20,18 @@ class Objective:
         targets: (N,) training targets in the form expected by the loss, on the device.
         couples_samples: Whether the loss of a batch is more than the mean of those of its samples,
             so that no batch may be divided; a further term of a subclass may be of that kind.
+        replayable: Whether ``loss`` may be recorded once as a CUDA graph and replayed: Python does
+            not run again, so what it keeps must be in tensors that it changes in place. A subclass
+            says so itself; it does not inherit the answer.
     """
 
     couples_samples = False
+    replayable = True
+
+    def __init_subclass__(cls, **arguments: Any) -> None:
+        """Let a subclass be replayable only if it says so."""
+        super().__init_subclass__(**arguments)
+        cls.replayable = cls.__dict__.get("replayable", False)
 
     def __init__(
         self,

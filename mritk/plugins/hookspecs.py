@@ -32,6 +32,7 @@ if TYPE_CHECKING:
         Dataset,
         DatasetFamily,
         Executor,
+        ExecutorFamily,
         Explainer,
         ProtocolFile,
         Weights,
@@ -158,11 +159,12 @@ def mritk_metrics() -> Iterable[Metric]:  # type: ignore[empty-body]
 
 
 @hookspec
-def mritk_executors() -> Iterable[Executor]:  # type: ignore[empty-body]
+def mritk_executors() -> Iterable[Executor | ExecutorFamily]:  # type: ignore[empty-body]
     """Provide executors, which train trials elsewhere than in this process.
 
     Yields:
-        One ``Executor`` per name of ``mritk run --executor NAME --jobs N``.
+        One ``Executor`` per name of ``mritk run --executor NAME --jobs N``; an
+        ``ExecutorFamily`` for names with an address.
 
     Example:
         @hookimpl

@@ -35,7 +35,7 @@ NOUNS: Mapping[str, tuple[type[Record], ...]] = {
     "protocols": (records.ProtocolFile,),
     "benchmarks": (records.BenchmarkFile,),
     "metrics": (Metric,),
-    "executors": (records.Executor,),
+    "executors": (records.Executor, records.ExecutorFamily),
     "explainers": (records.Explainer,),
 }
 

@@ -26,6 +26,7 @@ from mritk.records import (
     Dataset,
     DatasetFamily,
     Executor,
+    ExecutorFamily,
     Explainer,
     Family,
     ProtocolFile,
@@ -92,8 +93,12 @@ class Registry(LoadedPlugins):
         return self._get(BenchmarkFile, "benchmark", name)
 
     def executor(self, name: str) -> Executor:
-        """Return an executor by name."""
-        return self._get(Executor, "executor", name)
+        """Return an executor by name or ``PREFIX:MEMBER``."""
+        if (found := self._only(Executor, name)) is not None:
+            return found
+        members = self._members(ExecutorFamily, "executor", name)
+        found = next((record for record in members if isinstance(record, Executor)), None)
+        return found or self._get(Executor, "executor", name)
 
     def explainer(self, name: str) -> Explainer:
         """Return an explainer by name."""

@@ -27,7 +27,7 @@ from mritk.files.workspace import Workspace
 from mritk.method import Setup
 from mritk.model.backbone import load_backbone
 from mritk.model.flops import count_flops
-from mritk.model.latency import measure_latency
+from mritk.model.latency import measure_latency, measure_replayed_latency
 from mritk.records import Architecture
 
 # Raise this when the values that come out of this module change.
@@ -57,7 +57,7 @@ class FrozenBackbone:
             Values (N, D) float32, and facts for the trial file about the pass that computed
             them: ``weights`` (the match report, or None), ``num_features``, ``parameters``,
             ``input_size``, ``precision``, ``images_per_second``, and ``flops`` and
-            ``latency_seconds`` of one image (or None).
+            ``latency_seconds`` and ``replayed_latency_seconds`` of one image (or None).
 
         Raises:
             WeightsMismatch: The weight file does not cover the network exactly.
@@ -94,6 +94,9 @@ class FrozenBackbone:
             "images_per_second": len(values) / seconds,
             "flops": count_flops(network, shape),
             "latency_seconds": measure_latency(network, shape, precision=inputs.precision),
+            "replayed_latency_seconds": measure_replayed_latency(
+                network, shape, precision=inputs.precision
+            ),
         }
 
 

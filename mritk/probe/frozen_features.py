@@ -22,7 +22,8 @@ class FrozenFeatures:
 
     def __init__(self, setup: Setup, inputs: Inputs, head: nn.Module) -> None:
         self._inputs, self._head, self._device = inputs, head, setup.device
-        backbone = FrozenBackbone(setup, batch_size=setup.parameters.eval_batch_size)
+        at_once = inputs.evaluated_at_once(setup.parameters, len(setup.train))
+        backbone = FrozenBackbone(setup, batch_size=at_once)
         self._train, self._val = (self._placed(backbone, part) for part in (setup.train, setup.val))
 
     def _placed(self, backbone: FrozenBackbone, part: Subset) -> torch.Tensor:

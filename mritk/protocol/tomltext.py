@@ -12,7 +12,8 @@ import math
 import pathlib
 import sys
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any, TypeVar, get_args, get_origin, get_type_hints
+from functools import lru_cache
+from typing import TYPE_CHECKING, Any, TypeVar, get_args, get_origin, get_type_hints
 
 from mritk.errors import ProtocolError
 
@@ -21,8 +22,18 @@ if sys.version_info >= (3, 11):
 else:
     import tomli as tomllib
 
+if TYPE_CHECKING:
+    from pydantic import TypeAdapter
+
 T = TypeVar("T")
 Path = tuple[str | int, ...]
+
+
+@lru_cache(maxsize=32)  # it takes milliseconds to make one
+def _adapter(kind: type[T]) -> TypeAdapter[T]:
+    from pydantic import TypeAdapter
+
+    return TypeAdapter(kind)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -68,7 +79,7 @@ class TomlText:
         Raises:
             ProtocolError: An unknown key, a missing one, a wrong type or a refused value.
         """
-        from pydantic import TypeAdapter, ValidationError
+        from pydantic import ValidationError
 
         for path, known in unknown_keys(kind, data):
             key = str(path[-1])
@@ -77,7 +88,8 @@ class TomlText:
             raise self.error(at + path, f"{value} is not allowed here")
         try:
             # Through JSON, where a list may become a tuple and an integer a float, and no more.
-            return TypeAdapter(kind).validate_json(json.dumps(data), strict=True)
+            text = json.dumps(data)
+            return _adapter(kind).validate_json(text, strict=True)  # type: ignore[arg-type]
         except ValidationError as error:
             first = error.errors()[0]
             missing = first["type"] == "missing"

@@ -58,8 +58,8 @@ COLUMNS = (
 # Of models that are used together: what is added up, beside the seconds of each phase; speeds, of
 # which each image has all; of the rest, peaks are those of the largest, one after another.
 ADDED_UP = (
-    "parameters", "trained_parameters", "flops", "latency_seconds", "gpu_seconds",
-    "predict_seconds", "energy_joules",
+    "parameters", "trained_parameters", "flops", "latency_seconds",
+    "replayed_latency_seconds", "gpu_seconds", "predict_seconds", "energy_joules",
 )  # fmt: skip
 SPEEDS = ("images_per_second", "predict_images_per_second")
 

@@ -170,11 +170,10 @@ class Planner:
         backbones = self._backbones(benchmark)
         for name in benchmark.augmentations:
             self.registry.augmentation(name)
-        for protocol in protocols:
-            check = self.registry.method(protocol.method).check_backbone
-            if check is not None:
-                for backbone in backbones:
-                    check(backbone)
+        methods = [self.registry.method(protocol.method) for protocol in protocols]
+        for check in (method.check_backbone for method in methods if method.check_backbone):
+            for backbone in backbones:
+                check(backbone)
         for architecture in {name for protocol in protocols for name in protocol.normalise_again}:
             # A name that nothing bears would change nothing.
             self.registry.backbone(f"{architecture}@{SCRATCH}")

@@ -14,7 +14,7 @@ from mritk.errors import one_line
 from mritk.machine.energy import EnergyMeter
 from mritk.machine.peak_memory import PeakMemory
 from mritk.model.flops import count_flops
-from mritk.model.latency import measure_latency
+from mritk.model.latency import measure_latency, measure_replayed_latency
 
 logger = logging.getLogger("mritk")
 
@@ -63,14 +63,18 @@ class CostMeter:
 def network_cost(
     network: nn.Module, input_shape: Sequence[int], *, precision: str = "float32"
 ) -> dict[str, float]:
-    """Return ``parameters``; ``flops`` and ``latency_seconds`` of one input where they are known.
+    """Return ``parameters``, and of one input what is known: ``flops`` and latencies in seconds.
 
-    See :func:`count_flops` and :func:`measure_latency`, which takes the precision.
+    See :func:`count_flops`; :func:`measure_latency` and :func:`measure_replayed_latency` take the
+    precision.
     """
     cost = {"parameters": float(sum(p.numel() for p in network.parameters()))}
     told = {
         "flops": count_flops(network, input_shape),
         "latency_seconds": measure_latency(network, input_shape, precision=precision),
+        "replayed_latency_seconds": measure_replayed_latency(
+            network, input_shape, precision=precision
+        ),
     }
     return cost | {name: value for name, value in told.items() if value is not None}
 

@@ -26,8 +26,9 @@ class GraphedStep:
     line of the log says so.
     """
 
-    def __init__(self, step: TrainingStep) -> None:
-        self.step = step
+    def __init__(self, step: TrainingStep, said: set[str] | None = None) -> None:
+        """Replay ``step``; why it cannot be recorded is not said if it is among ``said``."""
+        self.step, self._said = step, set() if said is None else said
         self._seen = self._most = 0
         # Named, because the device of a trial need not be the one that torch takes by default.
         self._device = next(step.network.parameters()).device
@@ -90,9 +91,16 @@ class GraphedStep:
             self._given_up = True
             torch.cuda.synchronize(self._device)
             short = "out of memory" if ran_out_of_memory(error) else str(error).splitlines()[0]
-            logger.warning(
-                "steps cannot be replayed as a CUDA graph (%s); continuing in eager mode", short
-            )
+            tell_not_recorded(short, self._said)
             return False
         self._graph = graph
         return True
+
+
+def tell_not_recorded(reason: str, said: set[str]) -> None:
+    """Say why steps are not replayed, unless it is among what was said."""
+    if reason not in said:
+        said.add(reason)
+        logger.warning(
+            "steps cannot be replayed as a CUDA graph (%s); continuing in eager mode", reason
+        )

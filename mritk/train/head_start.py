@@ -10,6 +10,7 @@ import numpy as np
 import torch
 from torch import nn
 
+from mritk.batches.inputs import Inputs
 from mritk.errors import UsageError
 from mritk.method import Setup
 from mritk.model.objective import Objective
@@ -32,7 +33,8 @@ def start_as_probe(head: nn.Module, setup: Setup, objective: Objective) -> float
             "probe has neither"
         )
     recipe: Recipe = setup.parameters
-    frozen = FrozenBackbone(setup, batch_size=recipe.eval_batch_size)
+    at_once = Inputs(setup).evaluated_at_once(recipe, len(setup.train))
+    frozen = FrozenBackbone(setup, batch_size=at_once)
     train, val = (frozen.features(part).values for part in (setup.train, setup.val))
     if setup.task.classes:
         balanced = recipe.class_weights == "balanced"

@@ -161,6 +161,7 @@ def _estimate(training: Training, stage: StageRun) -> MemoryEstimate | None:
             optimizer=stage.stage.optimizer,
             data_bytes=training.train.nbytes + training.val.nbytes,
             copies=2 + bool(training.recipe.average),  # before the stage, best, averaged
+            computed=not training.inputs.one_shape,
         )
     except RuntimeError as error:
         if not ran_out_of_memory(error):

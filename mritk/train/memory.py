@@ -10,6 +10,7 @@ import weakref
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, Literal
 
 import torch
@@ -21,6 +22,7 @@ from torch.utils.weak import WeakIdKeyDictionary
 
 from mritk.errors import OutOfMemory
 from mritk.machine.host_memory import available_bytes
+from mritk.model.without_values import follow
 
 Compute = Callable[[torch.Tensor], torch.Tensor]
 OptimizerName = Literal["sgd", "adam", "adamw"]
@@ -85,7 +87,7 @@ class MemoryEstimate:
         )
 
 
-def estimate_memory(
+def estimate_memory(  # noqa: PLR0913 - a network, its images, and what is kept beside it
     network: nn.Module,
     compute: Compute,
     example_images: torch.Tensor,
@@ -93,6 +95,7 @@ def estimate_memory(
     optimizer: OptimizerName,
     data_bytes: int = 0,
     copies: int = 1,
+    computed: bool = True,
 ) -> MemoryEstimate:
     """Return what it takes to train ``network`` as it stands.
 
@@ -106,8 +109,16 @@ def estimate_memory(
         optimizer: Which optimiser will train.
         data_bytes: Images that stay on the device.
         copies: States of the network that are kept beside it.
+        computed: Whether the passes are computed; else they are followed without values if they can
+            be, and on a GPU no kernel is built for batches of a few images.
     """
-    few, twice = (_peak(network, compute, example_images, n) for n in (FEW, TWICE))
+
+    def peak(count: int) -> int:
+        work = partial(_peak, example_images, count)
+        with _unchanged(network, example_images.device):
+            return follow(network, compute, work, compute=computed)
+
+    few, twice = map(peak, (FEW, TWICE))
     per_image = max(0, -(-(twice - few) // (TWICE - FEW)))
     state = _nbytes([*network.parameters(), *network.buffers()])
     gradients = _nbytes(p for p in network.parameters() if p.requires_grad)
@@ -152,7 +163,7 @@ def _what_fits(estimate: MemoryEstimate | None, device: str) -> str:
     )
 
 
-def _peak(network: nn.Module, compute: Compute, images: torch.Tensor, count: int) -> int:
+def _peak(images: torch.Tensor, count: int, compute: Compute) -> int:
     """Return the most bytes that a forward pass of ``count`` images holds at once."""
     saved = []  # for backward, as long as the pass runs
 
@@ -161,7 +172,7 @@ def _peak(network: nn.Module, compute: Compute, images: torch.Tensor, count: int
         # belongs to it as an output, would keep it and the network alive forever.
         saved.append(tensor.untyped_storage())
 
-    with _unchanged(network, images.device), torch.inference_mode(mode=False), torch.enable_grad():
+    with torch.inference_mode(mode=False), torch.enable_grad():
         with _LiveMemory() as live, saved_tensors_hooks(pack, lambda nothing: nothing):
             repeats = [-(-count // len(images))] + [1] * (images.ndim - 1)
             batch = images.repeat(repeats)[:count]

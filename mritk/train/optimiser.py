@@ -14,6 +14,8 @@ from mritk.model.blocks import Block
 from mritk.model.network import Network, parameter_groups
 from mritk.protocol.recipe import Stage
 
+MOMENTUM = 0.9
+
 
 def build_optimiser(
     network: Network,
@@ -28,7 +30,7 @@ def build_optimiser(
         network: Backbone and head.
         stage: Names the optimiser and its settings.
         blocks: The backbone's blocks, for ``layer_decay``.
-        capturable: Make one whose steps a CUDA graph can hold: adam and adamw alone.
+        capturable: Make one whose steps a CUDA graph can hold.
     """
     groups = parameter_groups(
         network,
@@ -41,13 +43,30 @@ def build_optimiser(
     device = next(network.parameters()).device
     # One kernel for all tensors on a GPU. On a CPU it gains 1 to 2 % and rounds in another way.
     fused = True if device.type == "cuda" else None
-    if stage.optimizer == "sgd":
-        return torch.optim.SGD(groups, momentum=0.9, nesterov=True, fused=fused)
     if capturable:  # a graph reads the rate from the device, and would keep a plain number for ever
         for group in groups:
             group["lr"] = torch.tensor(group["lr"], device=device)
+    if stage.optimizer == "sgd":
+        sgd = torch.optim.SGD(groups, momentum=MOMENTUM, nesterov=True, fused=fused)
+        _begin_momentum(sgd)
+        return sgd
     kind = torch.optim.AdamW if stage.optimizer == "adamw" else torch.optim.Adam
     return kind(groups, eps=stage.adam_epsilon, fused=fused, capturable=capturable)
+
+
+def _begin_momentum(optimiser: torch.optim.Optimizer) -> None:
+    """Let a momentum of zero stand for none yet, where one kernel updates all tensors.
+
+    torch's refuses tensors with and without momentum together, as gradual unfreezing makes them,
+    and a graph would repeat what a first step does. The first step is the same.
+    """
+    for group in optimiser.param_groups:
+        if not group["fused"] or "momentum" not in group:
+            continue
+        for parameter in group["params"]:
+            if optimiser.state[parameter].get("momentum_buffer") is None:
+                zero = torch.zeros_like(parameter, memory_format=torch.preserve_format)
+                optimiser.state[parameter]["momentum_buffer"] = zero
 
 
 # How an optimiser computes, which is no part of where it is.
@@ -67,6 +86,7 @@ def load_optimiser(optimiser: torch.optim.Optimizer, state: Mapping[str, Any]) -
         for here, there in zip(own, saved, strict=True)
     ]
     optimiser.load_state_dict({**state, "param_groups": groups})
+    _begin_momentum(optimiser)
     for group, rate in zip(optimiser.param_groups, rates, strict=True):
         value, group["lr"] = float(group["lr"]), rate
         _set_rate(group, value)
@@ -124,9 +144,15 @@ class Schedule:
 
     def after_epoch(self, val_loss: float) -> None:
         """Move on by one epoch with this validation loss."""
-        if self._by_epoch is not None:
-            self._by_epoch.step(val_loss)
-            self._rate = float(self._optimiser.param_groups[0]["lr"])
+        if self._by_epoch is None:
+            return
+        groups = self._optimiser.param_groups
+        rates = [group["lr"] for group in groups]
+        self._by_epoch.step(val_loss)
+        for group, rate in zip(groups, rates, strict=True):
+            value, group["lr"] = float(group["lr"]), rate  # a graph reads this memory
+            _set_rate(group, value)
+        self._rate = float(groups[0]["lr"])
 
     def state(self) -> dict[str, Any]:
         """Return what :meth:`load` takes, as plain data."""

@@ -17,7 +17,7 @@ from mritk.seeds import derive
 from mritk.train.average import MovingAverage
 from mritk.train.compiled import CompiledNetwork
 from mritk.train.divergence import LossWatch
-from mritk.train.graphs import GraphedStep
+from mritk.train.graphs import GraphedStep, tell_not_recorded
 from mritk.train.optimiser import Schedule, build_optimiser, load_optimiser
 from mritk.train.progress import Progress
 from mritk.train.step import TrainingStep
@@ -90,9 +90,12 @@ class StageRun:
 
     @property
     def _graphs_wanted(self) -> bool:
-        setup = self.training.setup
-        on_gpu = setup.graphs and setup.device.startswith("cuda")
-        return on_gpu and self.stage.optimizer != "sgd"
+        training = self.training
+        if training.inputs.replays and not training.objective.replayable:
+            told = "the method's loss does not say that it is replayable"
+            tell_not_recorded(told, training.said)
+            return False
+        return training.inputs.replays
 
     def _make_step(self) -> TrainingStep | GraphedStep:
         training = self.training
@@ -104,7 +107,7 @@ class StageRun:
             gradient_clip=training.recipe.gradient_clip,
             micro_batch=self.micro_batch,
         )
-        return GraphedStep(step) if self._graphs_wanted else step
+        return GraphedStep(step, training.said) if self._graphs_wanted else step
 
     # -- an epoch ------------------------------------------------------------------------------
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 import torch
 from torch import nn
@@ -37,6 +37,7 @@ class Training:
         train: Images of the training part.
         val: Images of the validation part.
         order: Which images make each batch.
+        said: Why steps could not be recorded as graphs; each reason is told once.
     """
 
     setup: Setup
@@ -48,6 +49,7 @@ class Training:
     train: ResidentImages
     val: ResidentImages
     order: Order
+    said: set[str] = field(default_factory=set)
 
     @property
     def recipe(self) -> Recipe:
@@ -63,8 +65,7 @@ class Training:
     @property
     def evaluated_at_once(self) -> int:
         """Images of a batch of evaluation: where shapes cost, as many as in a step."""
-        at_once = self.recipe.eval_batch_size
-        return min(at_once, self.batch_size) if self.inputs.one_shape else at_once
+        return self.inputs.evaluated_at_once(self.recipe, len(self.train))
 
     def with_parts(self, *, head: nn.Module, objective: Objective, order: Order) -> Training:
         """Return the training of a method that brings a head, a loss and batches of its own.

@@ -12,8 +12,6 @@ from collections.abc import Iterator
 from functools import partial
 
 from mritk import Method, ProtocolFile, hookimpl, lazy, packaged_text
-from mritk_domains.recipe import DomainRecipe
-from mritk_domains.unet_recipe import UNetRecipe
 
 PROTOCOLS = {
     "erm": "plain training on balanced batches (DeepAll)",
@@ -33,14 +31,14 @@ def mritk_methods() -> Iterator[Method]:
     yield Method(
         "domain_finetune",
         fit=lazy("mritk_domains.domain_finetune:fit_domains"),
-        parameters=DomainRecipe,
+        parameters=lazy("mritk_domains.recipe:DomainRecipe"),
         tasks=("classification",),
         summary="fine-tuning for unseen sites: erm, lddg, coral, mixup, irm, groupdro",
     )
     yield Method(
         "domain_unet",
         fit=lazy("mritk_domains.domain_unet:fit_unet"),
-        parameters=UNetRecipe,
+        parameters=lazy("mritk_domains.unet_recipe:UNetRecipe"),
         uses_backbone=False,
         uses_augmentation=False,
         tasks=("segmentation",),

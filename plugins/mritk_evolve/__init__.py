@@ -20,7 +20,6 @@ from mritk import (
     lazy,
     packaged_text,
 )
-from mritk_evolve.parameters import Evolution
 
 CONTROL = "neuroblastoma_random"
 PROTOCOLS = {
@@ -47,7 +46,7 @@ def mritk_methods() -> Iterator[Method]:
     yield Method(
         "evolve",
         fit=lazy("mritk_evolve.evolution:fit_evolve"),
-        parameters=Evolution,
+        parameters=lazy("mritk_evolve.parameters:Evolution"),
         uses_augmentation=False,
         tasks=("classification",),
         check_backbone=lazy("mritk_evolve.genome:require_evolvable"),

@@ -32,6 +32,8 @@ logger = logging.getLogger("mritk")
 # Raise this when the models that come out of this module or of mritk.probe.logistic change.
 PROBE_VERSION = 1
 
+LATENCIES = ("latency_seconds", "replayed_latency_seconds")
+
 
 @dataclass(frozen=True, eq=False)
 class LinearModel:
@@ -61,7 +63,8 @@ class FeatureModel:
         self, setup: Setup, backbone: FrozenBackbone, model: LinearModel, notes: dict[str, Any]
     ) -> None:
         self._setup, self._backbone, self._model = setup, backbone, model
-        self._flops, self._latency = notes.pop("flops", None), notes.pop("latency_seconds", None)
+        self._flops = notes.pop("flops", None)
+        self._latencies = {name: notes.pop(name, None) for name in LATENCIES}
         self.notes = notes
 
     @cached_property
@@ -86,7 +89,7 @@ class FeatureModel:
         """Size of backbone and linear model, as noted when the features were computed.
 
         So are the speed of prediction, because here the features of test samples are looked up,
-        and the latency, which is that of the backbone alone: the linear model is one product.
+        and the latencies, which are those of the backbone alone: the linear model is one product.
         """
         trained = self._model.weight.size + self._model.bias.size
         cost = {
@@ -96,8 +99,7 @@ class FeatureModel:
         }
         if self._flops:
             cost["flops"] = self._flops + 2.0 * self._model.weight.size
-        if self._latency:
-            cost["latency_seconds"] = float(self._latency)
+        cost |= {name: float(seconds) for name, seconds in self._latencies.items() if seconds}
         return cost
 
     def embed(self, subset: Subset) -> np.ndarray:

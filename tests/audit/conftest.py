@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from functools import cache
 
 import numpy as np
 import pytest
@@ -14,6 +15,11 @@ from mritk.audit.audit import Audit, audit
 
 def make_heads(count: int, side: int = 96, seed: int = 0) -> list[np.ndarray]:
     """Return pictures (side, side) uint8 of different random structure inside an ellipse."""
+    return [picture.copy() for picture in _heads(count, side, seed)]
+
+
+@cache
+def _heads(count: int, side: int, seed: int) -> list[np.ndarray]:
     generator = np.random.default_rng(seed)
     y, x = np.mgrid[-1 : 1 : side * 1j, -1 : 1 : side * 1j]
     pictures = []

@@ -8,7 +8,9 @@ from PIL import Image
 
 from benchmarks.audit.plants import ALTERED
 from mritk.audit.nearest import nearest
-from mritk.audit.register import coarse_structure, halved, roughly_registered
+from mritk.audit.queries import CENTRED, FRAMED, SMOOTH, Way
+from mritk.audit.register import coarse_structure, halved, roughly_registered, warped
+from mritk.audit.search import structure
 from mritk.audit.starts import Starts
 from mritk.audit.symmetry import Symmetry, symmetries
 
@@ -105,5 +107,23 @@ def test_blocks_of_pictures_give_what_all_at_once_give(heads, monkeypatch):
     monkeypatch.setattr("mritk.audit.nearest.BLOCK", 4)
     monkeypatch.setattr("mritk.audit.nearest.ACROSS", 5)
     _, blocked = found_in(heads[:12])
-    for name in ("i", "j", "turn", "maps"):
+    for name in ("i", "j", "turn"):
         np.testing.assert_array_equal(getattr(blocked, name), getattr(at_once, name))
+    # Sums of many rows are rounded otherwise than those of few.
+    np.testing.assert_allclose(blocked.maps, at_once.maps, rtol=0, atol=1e-12)
+
+
+@pytest.mark.parametrize("move", [*CENTRED, *FRAMED])
+def test_a_move_seen_at_once_is_the_structure_of_the_moved_picture(heads, move):
+    small = small_of(heads[:6])
+    way = Way.about(np.zeros((6, 2)), small, (move,), (UPRIGHT,))
+    moved = np.concatenate([move.matrix, np.reshape(move.shift, (2, 1))], axis=1)
+    maps = np.broadcast_to(moved, (6, 2, 3))
+    expected = structure(warped(small, maps)[0], SMOOTH)
+    # What lies on the last pixel is sampled a thousandth of a pixel before it.
+    np.testing.assert_allclose(way.vectors(move=move), expected, atol=1e-3)
+
+
+def test_pictures_without_structure_resemble_nothing():
+    flat = np.full((4, 32, 32), 200, np.float32)
+    assert not Way.about(np.zeros((4, 2)), flat, FRAMED, (UPRIGHT,)).vectors(move=FRAMED[0]).any()

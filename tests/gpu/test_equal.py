@@ -13,6 +13,7 @@ import torch
 
 from mritk import Augmentation
 from mritk.batches import resident
+from mritk.batches.inputs import Inputs
 from mritk.machine.device import repeatable
 from mritk.plugins.registry import Registry
 from mritk.probe.features import FrozenBackbone
@@ -40,6 +41,28 @@ def test_replayed_steps_are_those_of_the_same_optimiser_one_by_one(on_gpu):
     setup = on_gpu.setup(Stage(3), recipe=BUSY, deterministic=True, graphs=True)
     replayed = trained(setup)
     with mock.patch.object(graphs, "WARM_UP", NEVER):
+        one_by_one = trained(setup)
+    on_gpu.require_engine(replayed)
+    on_gpu.require_engine(one_by_one, engine="eager")
+    on_gpu.require_equal(replayed.scores, one_by_one.scores)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    "stage",
+    [
+        Stage(3, optimizer="sgd", schedule="plateau", plateau_patience=1),
+        Stage(3, optimizer="sgd", unfreeze_every=1),
+        Stage(3, unfreeze_every=1, layer_decay=0.7),
+    ],
+    ids=["plateau", "unfreezing by SGD", "unfreezing"],
+)
+def test_so_are_those_on_a_plateau_and_of_gradual_unfreezing(on_gpu, stage):
+    """Evaluation is replayed in the one, and not in the other."""
+    setup = on_gpu.setup(stage, recipe=BUSY, deterministic=True, graphs=True)
+    replayed = trained(setup)
+    eagerly = mock.patch.object(Inputs, "_output", Inputs.compute)
+    with mock.patch.object(graphs, "WARM_UP", NEVER), eagerly:
         one_by_one = trained(setup)
     on_gpu.require_engine(replayed)
     on_gpu.require_engine(one_by_one, engine="eager")

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 import pytest
 import timm
 import torch
@@ -10,6 +12,7 @@ from torch import nn
 
 from mritk.model.flops import count_flops
 from mritk.model.latency import measure_latency
+from mritk.model.without_values import follow
 from mritk.train.cost import model_cost, network_cost
 
 
@@ -111,3 +114,19 @@ def test_what_a_method_tells_itself_comes_first_and_nonsense_is_left_out():
         "parameters": 3.0
     }
     assert model_cost(Fitted(model_cost="many")) == {}
+
+
+def test_on_a_gpu_operations_are_counted_without_a_kernel_for_one_image(monkeypatch):
+    """Each shape that is computed costs there; the count is the same."""
+    network = nn.Sequential(nn.Conv2d(3, 8, 3), nn.BatchNorm2d(8), nn.Flatten(), nn.Linear(72, 4))
+    attention = nn.TransformerEncoderLayer(16, 2, 32, batch_first=True)
+    expected = [count_flops(network, (3, 5, 5)), count_flops(attention, (6, 16))]
+    monkeypatch.setattr("mritk.model.flops.follow", partial(follow_as_on_a_gpu, follow))
+    seen = []
+    network[0].register_forward_hook(lambda layer, given, out: seen.append(type(out).__name__))
+    assert [count_flops(network, (3, 5, 5)), count_flops(attention, (6, 16))] == expected
+    assert seen == ["FakeTensor"]
+
+
+def follow_as_on_a_gpu(real, network, call, work, *, compute):
+    return real(network, call, work, compute=False)

@@ -19,7 +19,7 @@ from mritk_phantom.recipe import Recipe
 REGISTRY = Registry.load(environ={})
 PLUGINS = [plugin.origin.plugin for plugin in REGISTRY.plugins if plugin.state == "loaded"]
 # Those with large or many networks, with much to make, or with trainings.
-SLOW = {"timm", "radimagenet", "lvmmed", "phantom", "finetune", "processes"}
+SLOW = {"timm", "radimagenet", "lvmmed", "phantom", "finetune", "processes", "ray"}
 
 
 def marked(name):
@@ -54,10 +54,21 @@ def coarse(function):
     return partial(function.func, *recipes, **function.keywords)
 
 
+@pytest.fixture
+def running_ray():
+    """Ray on this machine: started once, and not for each promise."""
+    ray = pytest.importorskip("ray", reason="needs the extra 'ray'")
+    ray.init("local", num_cpus=2, include_dashboard=False, log_to_driver=False)
+    yield
+    ray.shutdown()
+
+
 @pytest.mark.slow
 @pytest.mark.usefixtures("made_small")
 @pytest.mark.parametrize("name", [marked(name) for name in PLUGINS])
-def test_a_plugin_of_the_repository_keeps_every_promise(name, workspace):
+def test_a_plugin_of_the_repository_keeps_every_promise(name, workspace, request):
+    if name == "ray":
+        request.getfixturevalue("running_ray")
     verdicts = list(inspect_named(name, REGISTRY, workspace))
     assert [v for v in verdicts if v.state == "failed"] == []
     assert sum(verdict.state == "passed" for verdict in verdicts) >= 2

@@ -14,7 +14,12 @@ import torch
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
+from mritk.batches.inputs import Inputs
+
 FORBIDDEN = "CUDA error: operation not permitted when stream is capturing\nlong\nadvice"
+
+# In inference mode the second one is not taken apart into the first.
+READING = (torch.ops.aten._local_scalar_dense.default, torch.ops.aten.item.default)
 
 
 def tensors(*values) -> list[torch.Tensor]:
@@ -31,7 +36,7 @@ class Recording(TorchDispatchMode):
         self._made: dict[int, torch.Tensor] = {}
 
     def __torch_dispatch__(self, operation, types, args=(), kwargs=None):
-        if operation is torch.ops.aten._local_scalar_dense.default:
+        if operation in READING:
             raise RuntimeError(FORBIDDEN)
         kwargs = kwargs or {}
         for tensor in tensors(args, kwargs):
@@ -156,16 +161,13 @@ def pretended():
 @contextmanager
 def whole_trainings():
     """Let trainings on a CPU use graphs too, with an optimiser whose steps can be recorded."""
-    adamw, adam = torch.optim.AdamW, torch.optim.Adam
+    kinds = {name: getattr(torch.optim, name) for name in ("AdamW", "Adam", "SGD")}
 
     def fused(kind):
         return lambda groups, **options: kind(groups, **options | {"fused": True})
 
-    def wanted(run):
-        return run.training.setup.graphs and run.stage.optimizer != "sgd"
-
     with pretended() as cuda, pytest.MonkeyPatch.context() as patch:
-        patch.setattr(torch.optim, "AdamW", fused(adamw))
-        patch.setattr(torch.optim, "Adam", fused(adam))
-        patch.setattr("mritk.train.stage_run.StageRun._graphs_wanted", property(wanted))
+        for name, kind in kinds.items():
+            patch.setattr(torch.optim, name, fused(kind))
+        patch.setattr(Inputs, "replays", property(lambda inputs: inputs._graphs))
         yield cuda

@@ -15,13 +15,16 @@ import torch
 from torch import nn
 
 from mritk import Augmentation, Classification
+from mritk.batches.inputs import Inputs
 from mritk.errors import OutOfMemory
 from mritk.model.objective import Objective
-from mritk.protocol.recipe import Recipe, Stage
+from mritk.protocol.recipe import Stage
 from mritk.train import graphs
 from mritk.train.graphs import WARM_UP, GraphedStep
+from mritk.train.loop import train as train_whole
 from mritk.train.optimiser import load_optimiser
 from mritk.train.step import TrainingStep
+from mritk.train.training import prepare
 from tests.train.killable_training import make_setup as numbered_setup
 from tests.train.killable_training import noise, outcome
 from tests.train.recorded_work import pretended, whole_trainings
@@ -197,6 +200,15 @@ def test_what_cannot_be_recorded_continues_eagerly_and_says_so_once(cuda, caplog
     assert not graphed.recorded
 
 
+def test_a_later_stage_does_not_say_again_what_cannot_be_recorded(cuda, caplog):
+    said = set()
+    with caplog.at_level(logging.WARNING, "mritk"):
+        for _ in range(2):
+            inner = make_step(compute=ReadsANumber)
+            train(GraphedStep(inner, said), inner, WARM_UP + 1)
+    assert len(caplog.records) == 1
+
+
 def test_a_seed_set_inside_a_network_is_a_reason_to_go_on_eagerly(cuda, caplog):
     def compute(network):
         return lambda batch: (torch.manual_seed(3), network(batch))[1]
@@ -241,14 +253,8 @@ def test_a_batch_that_must_not_be_divided_is_refused_as_without_graphs(cuda):
 # -- whole trainings -------------------------------------------------------------------------------
 
 
-def with_adam(setup):
-    """Return the setup with graphs, and no stage that uses SGD, which has none."""
-    recipe: Recipe = setup.parameters
-    stages = [
-        replace(stage, optimizer="adam" if stage.optimizer == "sgd" else stage.optimizer)
-        for stage in recipe.stages
-    ]
-    return replace(setup, graphs=True, parameters=replace(recipe, stages=tuple(stages)))
+def with_graphs(setup):
+    return replace(setup, graphs=True)
 
 
 def timeless(result):
@@ -261,12 +267,13 @@ def timeless(result):
 def test_a_training_by_graphs_is_the_same_training_bit_for_bit(number, tmp_path, monkeypatch):
     """Random stages, schedules, unfreezing, low-rank updates, mixing, averages."""
     with whole_trainings() as cuda:
-        by_graphs = outcome(with_adam(numbered_setup(number, tmp_path / "graphs")))
+        by_graphs = outcome(with_graphs(numbered_setup(number, tmp_path / "graphs")))
         assert sum(graph.replays for graph in cuda.graphs) > 0
         assert by_graphs["notes"]["engine"] == "graphs"
         monkeypatch.setattr(graphs, "WARM_UP", 10**9)
+        monkeypatch.setattr(Inputs, "_output", Inputs.compute)
         cuda.graphs.clear()
-        step_by_step = outcome(with_adam(numbered_setup(number, tmp_path / "steps")))
+        step_by_step = outcome(with_graphs(numbered_setup(number, tmp_path / "steps")))
         assert not cuda.graphs
         assert step_by_step["notes"]["engine"] == "eager"
     assert timeless(by_graphs) == timeless(step_by_step)
@@ -297,7 +304,7 @@ def test_a_training_by_graphs_that_was_stopped_resumes_as_if_it_had_not_been(
     """The steps that warm up again are the steps that would have been replayed."""
 
     def setup(name, augmentation=None):
-        made = with_adam(numbered_setup(number, tmp_path / name))
+        made = with_graphs(numbered_setup(number, tmp_path / name))
         made.checkpoint.every = 0.0
         return replace(made, augmentation=augmentation or made.augmentation)
 
@@ -310,6 +317,34 @@ def test_a_training_by_graphs_that_was_stopped_resumes_as_if_it_had_not_been(
         else:
             pytest.skip(f"training {number} is over before batch {last}")
     assert timeless(resumed) == timeless(expected)
+
+
+class Counted(Objective):
+    """A loss that counts in Python, where a replay does not come."""
+
+    def loss(self, outputs, targets):
+        self.calls = getattr(self, "calls", 0) + 1
+        return super().loss(outputs, targets)
+
+
+class OnTheDevice(Counted):
+    replayable = True
+
+
+def test_a_loss_of_a_method_is_recorded_only_if_it_says_that_it_may_be(tmp_path, caplog):
+    for kind, replays in ((Counted, False), (OnTheDevice, True)):
+        with whole_trainings() as cuda, caplog.at_level(logging.WARNING, "mritk"):
+            setup = with_graphs(numbered_setup(1, tmp_path / kind.__name__))
+            setup = replace(setup, parameters=replace(setup.parameters, stages=2 * (Stage(1),)))
+            training = prepare(setup)
+            own = kind(setup.task, setup.train.targets, "cpu")
+            head = training.network.head
+            train_whole(training.with_parts(head=head, objective=own, order=training.order))
+            replayed = [graph for graph in cuda.graphs if graph.replays]
+        assert any("the method's loss" in record.message for record in caplog.records) != replays
+        assert (own.calls == 10) != replays, "two epochs of five steps"
+        assert replayed, "evaluation, at least"
+        caplog.clear()
 
 
 # -- the optimiser's state -------------------------------------------------------------------------
@@ -349,10 +384,12 @@ def test_an_optimiser_takes_up_a_state_in_its_own_way(saved_for_graphs, loaded_f
     )
 
 
-def test_a_stage_with_sgd_has_no_graph(tmp_path):
+def test_a_stage_with_sgd_that_unfreezes_gradually_is_replayed(tmp_path):
+    """Its momentum begins as zero, since torch's kernel takes no tensors without one beside it."""
+    stages = (Stage(3, "all", optimizer="sgd", unfreeze_every=1, learning_rate=1e-3),)
     with whole_trainings() as cuda:
         setup = numbered_setup(0, tmp_path)
-        recipe = replace(setup.parameters, stages=(Stage(1, "all", optimizer="sgd"),))
+        recipe = replace(setup.parameters, stages=stages)
         fitted = outcome(replace(setup, graphs=True, parameters=recipe))
-        assert not cuda.graphs
-    assert fitted["notes"]["engine"] == "eager"
+        assert sum(graph.replays for graph in cuda.graphs) > 0
+    assert fitted["notes"]["engine"] == "graphs"

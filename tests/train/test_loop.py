@@ -10,6 +10,8 @@ import numpy as np
 import pytest
 import torch
 from torch import nn
+from torch._subclasses.fake_tensor import FakeTensor
+from torch.nn.modules.module import register_module_forward_pre_hook
 
 from mritk import (
     Architecture,
@@ -23,9 +25,9 @@ from mritk import (
 from mritk.backbone import Backbone
 from mritk.batches.inputs import Inputs
 from mritk.method import SelectionRule
+from mritk.model.network import Network
 from mritk.protocol.recipe import Head, HiddenLayer, Recipe, Stage
 from mritk.seeds import derive
-from mritk.train import loop
 from mritk.train.loop import finetune
 from mritk.train.optimiser import Schedule
 from mritk.train.training import prepare
@@ -347,25 +349,38 @@ def test_an_incomplete_last_batch_is_trained_on_if_the_recipe_keeps_it(record):
         assert record(stage(epochs=2), recipe=recipe).fitted.progress.images_seen == seen
 
 
-def test_a_network_on_a_gpu_sees_one_shape_in_training_and_evaluation(
-    make_setup, unseen, monkeypatch
-):
-    """But for the estimate of memory: 40 training images in batches of 16, other parts smaller."""
+@pytest.mark.parametrize(
+    "stages", [[stage(epochs=3)], [stage(epochs=2, train_last=0.0), stage(epochs=1)]]
+)
+def test_a_trial_on_a_gpu_shows_its_network_two_shapes(make_setup, unseen, monkeypatch, stages):
+    """A batch of training, which is that of evaluation, and one image for the latency.
+
+    40 training images in batches of 16, other parts smaller; or their features, computed at once.
+    """
     monkeypatch.setattr(Inputs, "one_shape", True)
-    monkeypatch.setattr(loop, "estimate_memory", lambda *arguments, **options: None)
-    seen = set()
+    seen: set[int] = set()
+
+    def count(module, given):
+        if isinstance(module, Network) and not isinstance(given[0], FakeTensor):
+            seen.add(len(given[0]))
+
     compute = Inputs.compute
 
     def counting(inputs, network, images):
-        seen.add(tuple(images.shape))
+        if not isinstance(images, FakeTensor):
+            seen.add(len(images))
         return compute(inputs, network, images)
 
     monkeypatch.setattr(Inputs, "compute", counting)
     recipe = {"batch_size": 16, "last_batch": "rollover", "test_time": "flip"}
-    fitted = finetune(make_setup(stage(epochs=3), recipe=recipe))
-    fitted.predict(unseen)
-    fitted.embed(unseen)
-    assert {shape[0] for shape in seen} == {16}
+    recipe["head_start"] = "probe"
+    with register_module_forward_pre_hook(count):
+        fitted = finetune(make_setup(*stages, recipe=recipe))
+        fitted.predict(unseen)
+        fitted.embed(unseen)
+        assert seen == {16}
+        assert fitted.model_cost["latency_seconds"] > 0
+    assert seen == {16, 1}
 
 
 def test_the_notes_of_a_training_are_plain_data(make_setup):

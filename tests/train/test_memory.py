@@ -53,10 +53,53 @@ def test_it_works_in_the_midst_of_an_evaluation():
     assert found == predicted(net)
 
 
+# -- without values ----------------------------------------------------------------------------
+
+
+def tower():
+    return nn.Sequential(
+        *(nn.Conv2d(3, 8, 3), nn.GroupNorm(2, 8), nn.GELU(), nn.Dropout(0.5)),
+        *(nn.Flatten(), nn.Linear(8 * 36, 4)),
+    )
+
+
+class ByValue(nn.Linear):
+    """A layer that looks at its input, which has no values when a pass is only followed."""
+
+    def forward(self, batch):
+        return super().forward(batch) if float(batch.sum()) > 0 else batch
+
+
+@pytest.mark.parametrize("frozen", [False, True])
+def test_a_pass_that_is_only_followed_holds_the_same(frozen):
+    """As on a GPU, where each shape that is computed costs."""
+    net = tower().requires_grad_(not frozen)
+    passes = []
+    net[0].register_forward_hook(lambda layer, given, out: passes.append(type(out).__name__))
+
+    def compute(given):
+        with torch.autocast("cpu", torch.bfloat16):
+            return net(given.contiguous(memory_format=torch.channels_last)).float()
+
+    found = [
+        estimate_memory(net, compute, images(), optimizer="adam", computed=computed)
+        for computed in (True, False)
+    ]
+    assert found[1].per_image == pytest.approx(found[0].per_image, rel=0.005)
+    assert found[1].constant == pytest.approx(found[0].constant, rel=0.005)
+    assert passes == 2 * ["Tensor"] + 2 * ["FakeTensor"]
+
+
+def test_what_depends_on_values_is_computed_after_all():
+    net = ByValue(SIDE, 4)
+    assert predicted(net, computed=False) == predicted(net)
+
+
 # -- nothing changes ---------------------------------------------------------------------------
 
 
-def test_a_prediction_leaves_network_and_random_state_as_they_were():
+@pytest.mark.parametrize("computed", [True, False])
+def test_a_prediction_leaves_network_and_random_state_as_they_were(computed):
     net = nn.Sequential(
         *(nn.Conv2d(3, 4, 3), nn.BatchNorm2d(4), nn.Dropout(0.5)),
         *(nn.Flatten(), nn.Linear(4 * 6 * 6, 2)),
@@ -65,7 +108,7 @@ def test_a_prediction_leaves_network_and_random_state_as_they_were():
     state = {name: tensor.clone() for name, tensor in net.state_dict().items()}
     gradients = [parameter.grad.clone() for parameter in net.parameters()]
     random = torch.get_rng_state()
-    predicted(net)
+    predicted(net, computed=computed)
     assert all(torch.equal(tensor, state[name]) for name, tensor in net.state_dict().items())
     assert all(map(torch.equal, [p.grad for p in net.parameters()], gradients))
     assert torch.equal(torch.get_rng_state(), random)

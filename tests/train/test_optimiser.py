@@ -312,3 +312,22 @@ def test_l2_needs_an_optimiser_whose_decay_is_that_of_the_loss():
     with pytest.raises(ValueError, match="needs the optimizer adam or sgd"):
         Recipe(stages=(stage(),), head=Head(hidden=(HiddenLayer(3, l2=0.1),)))
     Recipe(stages=(stage(optimizer="adam"),), head=Head(hidden=(HiddenLayer(3, l2=0.1),)))
+
+
+def test_sgd_in_one_kernel_takes_up_tensors_that_begin_to_train_later(monkeypatch):
+    """As on a GPU, where all tensors need momentum; steps are those of torch's plain SGD."""
+    plain, real = torch.optim.SGD, torch.optim.SGD
+    ends = []
+    for kind in (plain, lambda groups, **options: real(groups, **options | {"fused": True})):
+        monkeypatch.setattr(torch.optim, "SGD", kind)
+        torch.manual_seed(0)
+        model = network()
+        optimiser = build_optimiser(model, stage(optimizer="sgd", learning_rate=0.1))
+        for trains in (False, False, True, True):
+            model.backbone.requires_grad_(trains)
+            optimiser.zero_grad()
+            model(torch.rand(4, 1, 3, 3)).square().sum().backward()
+            optimiser.step()
+        ends.append([p.detach().clone() for p in model.parameters()])
+    for one, other in zip(*ends, strict=True):
+        torch.testing.assert_close(one, other)

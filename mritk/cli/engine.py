@@ -1,0 +1,58 @@
+"""The option ``--engine``: how a network is computed."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import click
+
+from mritk.cli.tell import say
+from mritk.errors import UsageError
+
+ENGINES = ("auto", "eager", "graphs", "compile")
+
+
+def engine_options(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Add ``--engine``, and the flags that it takes the place of."""
+    for option in (
+        click.option("--graphs", is_flag=True, help="Deprecated: --engine graphs."),
+        click.option("--compile", "compiled", is_flag=True, help="Deprecated: --engine compile."),
+        click.option(
+            "--engine",
+            type=click.Choice(ENGINES),
+            default="auto",
+            show_default=True,
+            help=(
+                "Compute step by step (eager), replay CUDA graphs, or compile with torch.compile; "
+                "auto: graphs on a GPU, else eager."
+            ),
+        ),
+    ):
+        command = option(command)
+    return command
+
+
+def ways_of(engine: str, *, compiled: bool, graphs: bool) -> tuple[bool, bool | None]:
+    """Return whether networks are compiled, and whether graphs are replayed; None: on a GPU.
+
+    Args:
+        engine: One of :data:`ENGINES`.
+        compiled: The flag ``--compile`` of before.
+        graphs: The flag ``--graphs`` of before. Both together still mean both.
+
+    Raises:
+        UsageError: A flag contradicts the engine.
+    """
+    flags = {"compile": compiled, "graphs": graphs}
+    given = [name for name, is_given in flags.items() if is_given]
+    if not given:
+        return engine == "compile", None if engine == "auto" else engine == "graphs"
+    if engine not in ("auto", *given):
+        raise UsageError(
+            f"--{given[0]} contradicts --engine {engine}; specify --engine alone, since "
+            f"--{given[0]} is deprecated"
+        )
+    for name in given:
+        say(f"--{name} is deprecated; use --engine {name}")
+    return compiled, graphs

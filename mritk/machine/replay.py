@@ -1,0 +1,88 @@
+"""Replay a computation as one CUDA graph: a launch in place of hundreds.
+
+https://docs.pytorch.org/docs/stable/notes/cuda.html#whole-network-capture
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+
+import torch
+
+from mritk.machine.out_of_memory import ran_out_of_memory
+
+Compute = Callable[[torch.Tensor], torch.Tensor]
+
+
+class Replayed:
+    """A computation without random draws that is recorded at its second call, then replayed.
+
+    The first call builds what libraries keep; recording cannot. If recording fails, all calls go
+    the usual way.
+
+    Attributes:
+        failure: Why the computation could not be recorded; empty if it could, or was not yet.
+    """
+
+    def __init__(self, device: str | torch.device) -> None:
+        self.failure = ""
+        self._device = torch.device(device)
+        self._stream = torch.cuda.Stream(self._device)
+        self._graph: torch.cuda.CUDAGraph | None = None
+        self._places: tuple[int, ...] = ()
+        self._shape: torch.Size | None = None
+
+    @property
+    def recorded(self) -> bool:
+        """True once calls are replayed."""
+        return self._graph is not None
+
+    def reads(self, tensors: Iterable[torch.Tensor]) -> None:
+        """Name what the computation reads beside the batch: a graph reads their memory.
+
+        If they are not where they were, it is recorded anew.
+        """
+        places = tuple(tensor.data_ptr() for tensor in tensors)
+        if places != self._places:
+            self._graph, self._shape, self._places = None, None, places
+
+    def __call__(self, compute: Compute, batch: torch.Tensor) -> torch.Tensor:
+        """Return ``compute(batch)``, in memory of its own.
+
+        ``compute`` is not kept, and is the same in each call.
+        """
+        if self.failure:
+            return compute(batch)
+        if batch.shape != self._shape:
+            self._graph, self._shape = None, batch.shape
+            return self._beside(compute, batch)
+        if self._graph is None and not self._record(compute, batch):
+            return compute(batch)
+        assert self._graph is not None
+        self._batch.copy_(batch)
+        self._graph.replay()
+        return self._outputs.clone()
+
+    def _beside(self, compute: Compute, batch: torch.Tensor) -> torch.Tensor:
+        """Compute on the stream on which it will be recorded."""
+        usual = torch.cuda.current_stream(self._device)
+        self._stream.wait_stream(usual)
+        with torch.cuda.stream(self._stream):
+            outputs = compute(batch)
+        usual.wait_stream(self._stream)
+        return outputs
+
+    def _record(self, compute: Compute, batch: torch.Tensor) -> bool:
+        """Record, which computes nothing; return whether it went well."""
+        self._batch = batch.clone()
+        graph = torch.cuda.CUDAGraph()
+        try:
+            with torch.cuda.graph(graph, stream=self._stream):
+                self._outputs = compute(self._batch)
+        except RuntimeError as error:
+            torch.cuda.synchronize(self._device)
+            short = ran_out_of_memory(error)
+            self.failure = "out of memory" if short else str(error).splitlines()[0]
+            return False
+        self._graph = graph
+        return True

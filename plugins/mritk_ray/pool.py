@@ -1,0 +1,214 @@
+"""Jobs on the workers of a Ray cluster, each of which does one after the other.
+
+Ray places the workers, watches over them and gives each its GPUs. A worker imports what training
+needs once. All that is known of a job lies in the results folder, which all machines share, so a
+job whose worker died goes on from its checkpoint on another one.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import pickle
+import sys
+from collections import Counter, deque
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+from mritk import LostJob, Unavailable, available_cores
+
+logger = logging.getLogger("mritk")
+
+# Attempts at a job whose worker dies, as it does on a machine that is taken away.
+ATTEMPTS = 3
+# Seconds after which the run may look how its trials are doing.
+LOOK_S = 1.0
+
+INSTALL = "python -m pip install 'mritk-bench[ray]'"
+# Variables of the run that its workers take over.
+PASSED_ON = ("MRITK_", "HF_")
+THREADS = "OMP_NUM_THREADS"
+
+
+def run(
+    function: Callable[[Any], Any],
+    jobs: Sequence[Any],
+    at_once: int | None = None,
+    *,
+    address: str = "local",
+) -> Iterator[Any]:
+    """Call ``function`` with each job on a worker of Ray; see :class:`mritk.Executor`.
+
+    Args:
+        function: Called with each job.
+        jobs: The jobs.
+        at_once: Number of workers; None: one per GPU of the cluster, or without any one per core.
+        address: ``local``: Ray is started on this machine, and ended with the run; else as
+            ``ray.init`` takes it, such as ``auto``.
+
+    Raises:
+        Unavailable: Ray is not installed, or no cluster is at the address.
+    """
+    if not jobs:
+        return
+    with _connected(address) as ray:
+        machines = [node["Resources"] for node in ray.nodes() if node["Alive"]]
+        yield from _Pool(ray, function, share_of(machines, len(jobs), at_once)).results(jobs)
+
+
+@dataclass(frozen=True)
+class Share:
+    """What each worker is given.
+
+    Attributes:
+        workers: Number of workers.
+        cores: Cores of each, and its number of threads.
+        gpus: GPUs of each; a part of one if several workers share it.
+    """
+
+    workers: int
+    cores: int
+    gpus: float
+
+
+def share_of(
+    machines: Sequence[Mapping[str, float]], jobs: int, at_once: int | None = None
+) -> Share:
+    """Return what each worker is given.
+
+    Args:
+        machines: What each machine has, by ``CPU`` and ``GPU``.
+        jobs: Number of jobs.
+        at_once: Number of workers; None: one per GPU, or without any one per core.
+    """
+    cores = [int(machine.get("CPU", 0)) for machine in machines]
+    gpus = sum(machine.get("GPU", 0) for machine in machines)
+    most = at_once or int(gpus) or sum(cores)
+    workers = max(1, min(most, jobs, sum(cores)))
+    # No worker spans machines.
+    each = min(sum(cores) // max(1, at_once or workers), max(cores, default=1))
+    return Share(workers, max(1, each), min(1.0, gpus / workers))
+
+
+class _Pool:
+    """Workers that take the next job when they are free."""
+
+    def __init__(self, ray: ModuleType, function: Callable[[Any], Any], share: Share) -> None:
+        self._ray, self._function, self._share = ray, function, share
+        # What a worker is doing, by the reference to its result: the worker, and a job or None
+        # while it starts.
+        self._doing: dict[Any, tuple[Any, Any]] = {}
+
+    def results(self, jobs: Sequence[Any]) -> Iterator[Any]:
+        """Yield the result of each job, or a ``LostJob``, and None while none is ready."""
+        waiting, deaths = deque(jobs), Counter[int]()
+        self._start(self._share.workers)
+        try:
+            while waiting or any(job is not None for _, job in self._doing.values()):
+                ready, _ = self._ray.wait(list(self._doing), timeout=LOOK_S)
+                if not ready:
+                    yield None
+                for reference in ready:
+                    worker, job = self._doing.pop(reference)
+                    try:
+                        result = self._ray.get(reference)
+                    except self._ray.exceptions.RayActorError as error:
+                        self._start(1)
+                        if job is None:
+                            raise Unavailable(
+                                f"a worker of Ray does not start: {_first_line(error)}"
+                            ) from error
+                        deaths[id(job)] += 1
+                        if deaths[id(job)] < ATTEMPTS:
+                            waiting.append(job)
+                        else:
+                            yield LostJob(job, f"died {ATTEMPTS} times ({_first_line(error)})")
+                        continue
+                    if job is not None:
+                        yield result
+                    if waiting:
+                        self._give(worker, waiting.popleft())
+        finally:
+            for worker, _ in self._doing.values():
+                self._ray.kill(worker)
+
+    def _start(self, count: int) -> None:
+        share, ray = self._share, self._ray
+        kind = ray.remote(Worker).options(
+            num_cpus=share.cores, num_gpus=share.gpus, max_restarts=0, max_task_retries=0
+        )
+        imports_here = str(Path.cwd()) in sys.path
+        for _ in range(count):
+            worker = kind.remote(_environment(share.cores), imports_here)
+            self._doing[worker.ready.remote()] = worker, None
+
+    def _give(self, worker: Any, job: Any) -> None:
+        work = self._ray.cloudpickle.dumps((self._function, job))
+        self._doing[worker.call.remote(work)] = worker, job
+
+
+class Worker:
+    """A process of Ray that does jobs.
+
+    Args:
+        environment: Variables of the run, of which Ray passes on none.
+        imports_here: Whether modules may be imported from the working folder, where Ray looks for
+            them, but where data may lie.
+    """
+
+    def __init__(self, environment: Mapping[str, str], imports_here: bool) -> None:
+        os.environ.update(environment)
+        if not imports_here:
+            here = ("", str(Path.cwd()))
+            sys.path[:] = [place for place in sys.path if place not in here]
+
+    def ready(self) -> None:
+        """Return when the worker has been placed and started."""
+
+    def call(self, work: bytes) -> Any:
+        """Do a job."""
+        function, job = pickle.loads(work)
+        return function(job)
+
+
+def _environment(cores: int) -> dict[str, str]:
+    """Return what workers take over of this environment; Ray names the GPUs of each."""
+    given = {name: value for name, value in os.environ.items() if name.startswith(PASSED_ON)}
+    return {THREADS: os.environ.get(THREADS) or str(cores), **given}
+
+
+@contextmanager
+def _connected(address: str) -> Iterator[ModuleType]:
+    """Connect with a cluster for the time of the block, unless this process is connected."""
+    try:
+        import ray
+    except ImportError as error:
+        raise Unavailable(f"executor ray needs Ray, which is not installed: {INSTALL}") from error
+    if ray.is_initialized():
+        yield ray
+        return
+    settings: dict[str, Any] = {"log_to_driver": False, "logging_level": "ERROR"}
+    if address == "local":
+        settings |= {"num_cpus": available_cores(), "include_dashboard": False}
+    try:
+        ray.init(address, **settings)
+    except (ConnectionError, RuntimeError, TimeoutError, ValueError) as error:
+        raise Unavailable(
+            f"no Ray cluster at {address!r} ({_first_line(error)}); 'ray start --head' starts one "
+            "on this machine, '--executor ray' needs none"
+        ) from error
+    try:
+        yield ray
+    finally:
+        ray.shutdown()
+
+
+def _first_line(error: Exception) -> str:
+    """Return the first sentence of what Ray says, which goes on for a page."""
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    told = next((line for line in lines if "exit detail:" in line), lines[0] if lines else "")
+    return told.rpartition("exit detail:")[2].strip().partition(". ")[0] or type(error).__name__
