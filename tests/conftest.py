@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import gc
 import json
-import logging
 import os
 import random
 import shutil
@@ -29,11 +28,10 @@ from mritk.store.seal import digest_of
 from mritk.store.trial_file import Failure, Predictions, TrialRecord, read_trial
 from tests.earlier_schema import write_earlier
 
-# Fixtures of trainings, which tests of several rooms need; and what memory the tests take.
-pytest_plugins = ["tests.training_fixtures", "tests.shallow_networks", "tests.worker_memory"]
-
-# Tests need not survive that the power fails, and thousands of them write files that should.
-os.fsync = lambda descriptor: None
+# Fixtures of trainings, which tests of several rooms need; what memory and time the tests take.
+pytest_plugins = [
+    *("tests.training_fixtures", "tests.shallow_networks", "tests.worker_memory", "tests.spared"),
+]
 
 # Compiled once, also where Python is told to keep nothing compiled: every worker imports all tests,
 # and dozens of processes mritk.
@@ -133,16 +131,9 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 
 def pytest_collection_finish() -> None:
-    """Later collections of garbage need not look at what is imported by now either.
-
-    And torch's loggers, dozens of which do not propagate, shall: pytest would attach a handler to
-    each of those six times a test.
-    """
+    """Later collections of garbage need not look at what is imported by now either."""
     gc.freeze()
     gc.enable()
-    for name, logger in logging.getLogger().manager.loggerDict.items():
-        if name.startswith("torch") and isinstance(logger, logging.Logger):
-            logger.propagate = True
 
 
 def pytest_runtest_setup(item: pytest.Item) -> None:

@@ -26,6 +26,7 @@ from benchmarks.evidence.quick_metric import quick_metric
 from benchmarks.evidence.simulated import by_rows
 from benchmarks.evidence.worlds import (
     BESIDE,
+    BORDERLINE,
     DRAWN,
     ONE_RUN,
     OTHER_METRICS,
@@ -185,20 +186,29 @@ def _percent(share: float) -> str:
 @click.command()
 @click.option("--tables", default=400, show_default=True, help="Tables per world.")
 @click.option(
-    "--of-one-row", default=1000, show_default=True, help="Tables of worlds where one row counts."
+    "--more-tables",
+    default=1000,
+    show_default=True,
+    help="Tables of worlds where one row counts, or that are close to 93 or 97 %.",
 )
+@click.option("--world", "names", multiple=True, help="Only this.")
 @click.option("--resamples", default=1000, show_default=True, help="Resamples per table.")
 @click.option("--kept", type=click.Path(path_type=Path), help="File of the counts of each world.")
-def main(tables: int, of_one_row: int, resamples: int, kept: Path | None) -> None:
+def main(
+    tables: int, more_tables: int, names: Sequence[str], resamples: int, kept: Path | None
+) -> None:
     """Print the tables of docs/statistics.md."""
     from tabulate import tabulate
 
     known = Kept(kept)
     worlds: Mapping[str, World] = {**DRAWN, **TRAINED}
+    if unknown := [name for name in names if name not in worlds]:
+        raise click.UsageError(f"no world {unknown[0]!r}; there are: {'; '.join(worlds)}")
     rows = []
-    for name, world in worlds.items():
+    for name in names or worlds:
+        world = worlds[name]
         generator = "drawn" if name in DRAWN else "trained"
-        size = (of_one_row if name in UNSTABLE else tables, resamples)
+        size = (more_tables if name in (*UNSTABLE, *BORDERLINE) else tables, resamples)
         found = known.counts((name, *size), partial(count, world, *size))
         told = cells(found[BALANCED], first=name in UNSTABLE)
         rows.append([generator, name, *told])
@@ -215,7 +225,9 @@ def main(tables: int, of_one_row: int, resamples: int, kept: Path | None) -> Non
     click.echo(tabulate(rows, ["scores", "world", *headings], tablefmt="github"))
     rows = []
     for name in OTHERS:
-        size = (tables, resamples)
+        if names and name not in names:
+            continue
+        size = (more_tables if name in BORDERLINE else tables, resamples)
         others = partial(count, DRAWN[name], *size, metrics=OTHER_METRICS)
         found = known.counts((name, "other metrics", *size), others)
         rows += [[name, metric, *cells(rates)] for metric, rates in found.items()]

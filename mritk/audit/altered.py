@@ -39,7 +39,7 @@ FINER = (64, 128)
 # are registered so if they are not likely as they are.
 EVENLY_ALIKE = 0.99
 
-BATCH = 256
+BATCH = 128
 
 
 # Pixels of 128 around the content, in which its outermost contours still show.
@@ -124,11 +124,25 @@ def named(moved: np.ndarray) -> str:
 
 def _laid(pictures: np.ndarray, j: np.ndarray, turn: np.ndarray) -> np.ndarray:
     other = pictures[j].astype(np.float32)
+    _turn(other, turn)
+    return other
+
+
+def _turn(pictures: np.ndarray, turn: np.ndarray) -> None:
+    """Turn each picture in place by the symmetry of its number."""
     turns = symmetries(2)
     for number in np.unique(turn):
-        chosen = turn == number
-        other[chosen] = turns[number].apply(other[chosen])
-    return other
+        if turns[number].name:  # else it stays as it is
+            chosen = turn == number
+            pictures[chosen] = turns[number].apply(pictures[chosen])
+
+
+def _reduced(pictures: np.ndarray, side: int) -> np.ndarray:
+    """Return pictures of a multiple of ``side`` at this side, float32."""
+    reduced: np.ndarray = pictures.astype(np.float32)
+    while reduced.shape[1] > side:
+        reduced = halved(reduced)
+    return reduced
 
 
 class _Comparison:
@@ -189,11 +203,11 @@ class _Comparison:
             left, maps = left[likely], maps[likely]
             if not len(left) or side is None:
                 break
-            one = detail[self._rows[starts.i[left]]].astype(np.float32)
-            other = _laid(detail, self._rows[starts.j[left]], starts.turn[left])
-            while one.shape[1] > side:
-                one, other = halved(one), halved(other)
-            maps, found = refined(one, other, maps)
+            first, which = np.unique(starts.i[left], return_inverse=True)
+            one = _reduced(detail[self._rows[first]], side)
+            other = _reduced(detail[self._rows[starts.j[left]]], side)
+            _turn(other, starts.turn[left])
+            maps, found = refined(one, other, maps, which)
         return left, maps
 
     def _evenly_alike(self, starts: Starts) -> np.ndarray:

@@ -19,7 +19,8 @@ def along_axes(matrix: np.ndarray, grids: np.ndarray) -> np.ndarray:
 
 
 @cache
-def _gaussian(side: int, width: float) -> np.ndarray:
+def gaussian(side: int, width: float) -> np.ndarray:
+    """Return the matrix (S, S) float32 that blurs along one axis; see :func:`blurred`."""
     radius = int(4 * width + 0.5)
     offsets = np.arange(-radius, radius + 1)
     weights = np.exp(-0.5 * (offsets / width) ** 2)
@@ -34,7 +35,7 @@ def blurred(grids: np.ndarray, width: float) -> np.ndarray:
 
     Edges are continued by their last value.
     """
-    return along_axes(_gaussian(grids.shape[1], width), grids)
+    return along_axes(gaussian(grids.shape[1], width), grids)
 
 
 def band_passed(grids: np.ndarray, fine: float, coarse: float) -> np.ndarray:

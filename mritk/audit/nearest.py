@@ -13,9 +13,10 @@ from itertools import product
 import numpy as np
 
 from mritk.audit.explain import AS_IS, EQUALISED
+from mritk.audit.filters import along_axes
 from mritk.audit.queries import Query, Way, seen_by, ways
-from mritk.audit.register import COARSEST, halved
-from mritk.audit.search import ROWS, Shortened
+from mritk.audit.register import COARSEST
+from mritk.audit.search import Shortened
 from mritk.audit.starts import Starts
 from mritk.machine.in_threads import made_in_threads
 
@@ -25,8 +26,8 @@ NEAREST = 8
 MINIMUM = 0.7
 
 # Pictures of a block, which one thread compares with all, and so many of these at once: products of
-# 2 MB stay in the cache of a core while the best of them are kept.
-BLOCK, ACROSS = 256, 2048
+# 1 MB stay in the cache of a core while the best of them are kept.
+BLOCK, ACROSS = 256, 1024
 
 
 def nearest(
@@ -111,9 +112,9 @@ def coarsest(detail: np.ndarray, rows: np.ndarray) -> tuple[np.ndarray, np.ndarr
         rows: (M,) those that are wanted.
     """
     small = np.empty((2, len(rows), COARSEST, COARSEST), np.float32)
-    for kind, start in product((AS_IS, EQUALISED), range(0, len(rows), ROWS)):
-        part = detail[rows[start : start + ROWS], kind].astype(np.float32)
-        while part.shape[1] > COARSEST:
-            part = halved(part)
-        small[kind, start : start + ROWS] = part
+    cells = detail.shape[-1] // COARSEST
+    means = np.kron(np.eye(COARSEST), np.full(cells, 1 / cells)).astype(np.float32)
+    for kind, start in product((AS_IS, EQUALISED), range(0, len(rows), BLOCK)):
+        part = detail[rows[start : start + BLOCK], kind].astype(np.float32)
+        small[kind, start : start + BLOCK] = along_axes(means, part)
     return small[AS_IS], small[EQUALISED]

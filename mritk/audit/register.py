@@ -19,18 +19,35 @@ from mritk.audit.filters import band_passed, blurred, correlation
 LIMIT = 0.3
 STEP_LIMIT = 0.08
 
-# Side of the coarsest level, and the steps there and on each finer one.
+# Side of the coarsest level.
 COARSEST = 32
-STEPS, FINER_STEPS = 5, 2
-# Correlation before the first of these steps, and after the first and the second, below which no
-# copy ends as likely. Altered copies of real heads start at 0.75 and reach 0.91 by the first step;
-# of other pairs that resemble each other most, a third starts at 0.7, a tenth reaches 0.85.
-HOPEFUL = (0.68, 0.83, 0.86)
-# Standard deviations of the blurs between which structure is compared at the coarsest level, and
-# the pixels at the edges where it depends on what lies beyond the frame: there a head that was cut
-# off is normalised otherwise than a whole one.
+# Standard deviations of the blurs between which structure is compared there.
 SCALE = (1.0, 3.0)
-BORDER = 3
+
+
+@dataclass(frozen=True)
+class Level:
+    """How pictures are registered at one size.
+
+    Attributes:
+        steps: Of the algorithm.
+        hopeful: Correlation before the first step, after it, and so on, below which no copy ends as
+            likely.
+        border: Pixels on every side that are left out.
+    """
+
+    steps: int
+    hopeful: tuple[float, ...]
+    border: int
+
+
+# Altered copies of real heads start at 0.75 and reach 0.91 by the first step; of the other pairs
+# that resemble each other most, a third starts at 0.7 and a tenth reaches 0.85. On finer levels
+# copies reach 0.85 by the first step, a tenth of the others does. At the coarsest level the
+# structure at the edges depends on what lies beyond the frame: there a head that was cut off is
+# normalised otherwise than a whole one.
+COARSELY = Level(steps=5, hopeful=(0.68, 0.83, 0.86), border=3)
+FINELY = Level(steps=2, hopeful=(0.6, 0.82), border=0)
 
 
 def halved(pictures: np.ndarray) -> np.ndarray:
@@ -168,39 +185,49 @@ def roughly_registered(
         which: (N,) the row of ``fixed`` that each is laid upon, so that what is needed of one
             picture is computed once for all its partners; None: F is N, row upon row.
     """
-    which = np.arange(len(moving)) if which is None else which
-    inner = (..., slice(BORDER, -BORDER), slice(BORDER, -BORDER))
-    maps = maps.copy()
-    laid, inside = warped(moving, maps, BORDER)
-    found = correlation(fixed[inner][which] * inside, laid * inside)
-    here = np.flatnonzero(found > HOPEFUL[0])
-    laid, inside = laid[here], inside[here]
-    used, row = np.unique(which[here], return_inverse=True)
-    target = _Fit.of(fixed[used], BORDER)[row]
-    for step in range(1, STEPS + 1):
-        if not len(here):
-            break
-        maps[here] = target.stepped(laid, inside, maps[here])
-        laid, inside = warped(moving[here], maps[here], BORDER)
-        if step < len(HOPEFUL) or step == STEPS:
-            found[here] = correlation(target.picture * inside, laid * inside)
-        if step < len(HOPEFUL):
-            left = found[here] > HOPEFUL[step]
-            here, laid, inside, target = here[left], laid[left], inside[left], target[left]
-    return maps, found
+    return _registered(fixed, moving, maps, which, COARSELY)
 
 
 def refined(
-    fixed: np.ndarray, moving: np.ndarray, maps: np.ndarray
+    fixed: np.ndarray,
+    moving: np.ndarray,
+    maps: np.ndarray,
+    which: np.ndarray | None = None,
 ) -> tuple[np.ndarray, np.ndarray]:
     """Return maps (N, 2, 3) improved at the next finer level, and how well the pictures correlate.
 
-    Pictures are (N, S, S) float32, S twice the side of the level at which ``maps`` were found.
+    Pictures are (F, S, S) and (N, S, S) float32, S twice the side of the level at which ``maps``
+    were found; see :func:`roughly_registered` for the rest.
     """
     one, other = (locally_normalised(each, 1.0, 4.0) for each in (fixed, moving))
-    fit = _Fit.of(one)
-    maps = fit.improved(other, maps, FINER_STEPS)
-    return maps, fit.likeness(other, maps)
+    return _registered(one, other, maps, which, FINELY)
+
+
+def _registered(
+    fixed: np.ndarray, moving: np.ndarray, maps: np.ndarray, which: np.ndarray | None, level: Level
+) -> tuple[np.ndarray, np.ndarray]:
+    which = np.arange(len(moving)) if which is None else which
+    inner = slice(level.border, fixed.shape[1] - level.border)
+    maps = maps.copy()
+    laid, inside = warped(moving, maps, level.border)
+    found = correlation(fixed[:, inner, inner][which] * inside, laid * inside)
+    here = np.flatnonzero(found > level.hopeful[0])
+    if not len(here):
+        return maps, found
+    laid, inside = laid[here], inside[here]
+    used, row = np.unique(which[here], return_inverse=True)
+    target = _Fit.of(fixed[used], level.border)[row]
+    for step in range(1, level.steps + 1):
+        maps[here] = target.stepped(laid, inside, maps[here])
+        laid, inside = warped(moving[here], maps[here], level.border)
+        if step < len(level.hopeful) or step == level.steps:
+            found[here] = correlation(target.picture * inside, laid * inside)
+        if step < len(level.hopeful):
+            left = found[here] > level.hopeful[step]
+            here, laid, inside, target = here[left], laid[left], inside[left], target[left]
+            if not len(here):
+                break
+    return maps, found
 
 
 @dataclass(frozen=True, eq=False)
@@ -208,48 +235,48 @@ class _Fit:
     """N pictures that others are laid upon, and what is computed of them once.
 
     Attributes:
-        picture: (N, T, T) without ``border`` pixels on every side.
-        jacobian: (N, 6, T · T), how they change with each coefficient of a map.
-        inverse: (N, 6, 6), of its products.
+        picture: (N, T, T) without the border.
+        gradient: (2, N, T · T), how they change along each axis.
+        inverse: (N, 6, 6), of the products of how they change with each coefficient of a map: with
+            number 3 k + m, by the gradient along axis k times place m.
+        places: (T · T, 3), row, column and 1 of every pixel.
     """
 
     picture: np.ndarray
-    jacobian: np.ndarray
+    gradient: np.ndarray
     inverse: np.ndarray
-    border: int
+    places: np.ndarray
 
     @classmethod
-    def of(cls, pictures: np.ndarray, border: int = 0) -> _Fit:
-        """Prepare pictures (N, S, S)."""
-        side = pictures.shape[1]
+    def of(cls, pictures: np.ndarray, border: int) -> _Fit:
+        """Prepare pictures (N, S, S), leaving out ``border`` pixels on every side."""
+        count, side = len(pictures), pictures.shape[1]
         inner = (..., slice(border, side - border), slice(border, side - border))
-        rows, columns = (place[inner] for place in grid(side))
-        down, right = (np.gradient(pictures, axis=axis)[inner] * side for axis in (1, 2))
-        parts = [down * rows, down * columns, down, right * rows, right * columns, right]
-        jacobian = np.stack([part.reshape(len(part), rows.size) for part in parts], axis=1)
-        gram = (jacobian @ np.swapaxes(jacobian, 1, 2)).astype(np.float64)
+        gradient = np.stack(
+            [np.gradient(pictures, axis=axis)[inner].reshape(count, -1) for axis in (1, 2)]
+        )
+        gradient *= side
+        rows, columns = (place[inner].ravel() for place in grid(side))
+        places = np.stack([rows, columns, np.ones_like(rows)], axis=1)
+        products = (places[:, :, None] * places[:, None]).reshape(-1, 9)
+        gram = np.empty((count, 2, 3, 2, 3))
+        for k, m in ((0, 0), (0, 1), (1, 1)):
+            part = (gradient[k] * gradient[m]) @ products
+            gram[:, k, :, m] = gram[:, m, :, k] = part.reshape(count, 3, 3)
+        gram = gram.reshape(count, 6, 6)
         own = np.diagonal(gram, axis1=1, axis2=2)
         inverse = np.linalg.inv(gram + np.eye(6) * (1e-3 * own + 1e-6)[:, None, :])
-        return cls(pictures[inner], jacobian, inverse, border)
+        return cls(pictures[inner], gradient, inverse, places)
 
     def __getitem__(self, rows: np.ndarray) -> _Fit:
-        return _Fit(self.picture[rows], self.jacobian[rows], self.inverse[rows], self.border)
-
-    def improved(self, moving: np.ndarray, maps: np.ndarray, steps: int) -> np.ndarray:
-        """Return maps (N, 2, 3) after some steps towards laying ``moving`` (N, S, S) upon these."""
-        for _ in range(steps):
-            maps = self.stepped(*warped(moving, maps, self.border), maps)
-        return maps
+        return _Fit(self.picture[rows], self.gradient[:, rows], self.inverse[rows], self.places)
 
     def stepped(self, laid: np.ndarray, inside: np.ndarray, maps: np.ndarray) -> np.ndarray:
-        """Return maps (N, 2, 3) after one step, given what :func:`warped` returns for them."""
-        error = ((laid - self.picture) * inside).reshape(*self.jacobian.shape[::2], 1)
-        return corrected(maps, (self.inverse @ (self.jacobian @ error))[..., 0])
-
-    def likeness(self, moving: np.ndarray, maps: np.ndarray) -> np.ndarray:
-        """Return how well ``moving``, laid upon these, correlates with them, (N,) float32."""
-        laid, inside = warped(moving, maps, self.border)
-        return correlation(self.picture * inside, laid * inside)
+        """Return maps (N, 2, 3) after a step, given what :func:`warped` returns for them."""
+        error = ((laid - self.picture) * inside).reshape(len(maps), -1)
+        # (2, N, 3) sums, in the order of the coefficients.
+        change = np.moveaxis((self.gradient * error) @ self.places, 0, 1)
+        return corrected(maps, (self.inverse @ change.reshape(-1, 6, 1))[..., 0])
 
 
 def corrected(maps: np.ndarray, step: np.ndarray) -> np.ndarray:

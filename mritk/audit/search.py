@@ -10,10 +10,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from itertools import product
 
 import numpy as np
 
-from mritk.audit.filters import band_passed
+from mritk.audit.filters import along_axes, gaussian
 from mritk.audit.symmetry import symmetries
 
 
@@ -48,6 +49,7 @@ PAIRS = 8192
 
 # Sizes of blocks, which bound the memory.
 ROWS, COLUMNS = 1024, 8192
+TILE = 512
 
 # Coordinates of a first, cheaper comparison, and pictures from which they are learnt.
 COORDINATES = 64
@@ -76,11 +78,13 @@ def structure(pictures: np.ndarray, scales: Mapping[int, Scale] = COARSE) -> np.
 
 def pooled_band(pictures: np.ndarray, scale: Scale) -> np.ndarray:
     """Return structure of one size, averaged over blocks, of pictures (N, S, …) float32."""
-    dims, side = pictures.ndim - 1, pictures.shape[1]
-    band = band_passed(pictures, scale.fine, scale.coarse)
-    cells = [n for _ in range(dims) for n in (side // scale.pool, scale.pool)]
-    pooled: np.ndarray = band.reshape(len(band), *cells).mean(axis=tuple(range(2, 2 * dims + 1, 2)))
-    return pooled
+    side = pictures.shape[1]
+    means = np.kron(np.eye(side // scale.pool), np.full(scale.pool, 1 / scale.pool))
+    narrow, wide = (
+        along_axes((means @ gaussian(side, width)).astype(np.float32), pictures)
+        for width in (scale.fine, scale.coarse)
+    )
+    return narrow - wide
 
 
 def unit_vectors(pooled: np.ndarray) -> np.ndarray:
@@ -181,7 +185,7 @@ def _above(
     """Return the pairs above the threshold, each with its best turn, best pairs first."""
     scores, places, turns = [], [], []
     for number, (rows, rows_short) in enumerate(zip(turned, turned_short, strict=True)):
-        place = np.flatnonzero((rows_short @ short.T).ravel() > THRESHOLD - 1e-5)
+        place = _places_above(rows_short, short)
         if len(place) > PAIRS:
             correlation = (rows @ others.T).ravel()[place]
         else:
@@ -198,3 +202,14 @@ def _above(
     first.sort()
     row, column = np.divmod(place[first], len(others))
     return row, column, turn[first]
+
+
+def _places_above(rows: np.ndarray, others: np.ndarray) -> np.ndarray:
+    """Return where the products of ``rows`` with ``others``, laid out in a row, exceed the
+    threshold; by blocks that stay in the cache of a core."""
+    places = []
+    for top, left in product(range(0, len(rows), TILE), range(0, len(others), TILE)):
+        tile = rows[top : top + TILE] @ others[left : left + TILE].T
+        row, column = np.divmod(np.flatnonzero(tile > THRESHOLD - 1e-5), tile.shape[1])
+        places.append((row + top) * len(others) + column + left)
+    return np.sort(np.concatenate(places))

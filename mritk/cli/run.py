@@ -75,7 +75,7 @@ REHEARSED = (
     type=PluginName("executor"),
     metavar="NAME",
     help=(
-        "Where trials are trained. Default: one at a time in this process, several in processes."
+        "Where trials are trained. Default: processes of this machine; a single trial, in this one."
     ),
 )
 @jobs_option

@@ -2,11 +2,17 @@
 
 The largest of several differences, and the lowest of several scores, are picked after the fact:
 noise alone makes a gap, and an interval around what was observed leaves out the truth too often.
-So the interval holds every value that a likelihood-ratio test does not refuse. For a supposed gap
-(or worst score) the scores of the groups move as little as they can to have it; the distance they
-move, in standard errors, is compared with that of simulated scores around the moved ones (profile
-bootstrap: Chuang & Lai 2000, Hybrid resampling methods for confidence intervals, Stat. Sin. 10,
-1–50).
+So the interval holds every value that a likelihood-ratio test does not refuse. The distance by
+which the scores of the groups must move to have a supposed gap (or worst score), in standard
+errors, is compared with that of scores that are simulated around a supposed truth which has it
+(hybrid resampling: Chuang & Lai 2000, Hybrid resampling methods for confidence intervals, Stat.
+Sin. 10, 1–50).
+
+Noise spreads scores; so the supposed truth is the scores drawn together. For a gap, as far as it
+asks for: moved as little as possible, several groups would lie at either end, which is rare among
+true scores, and widens the interval. For the worst group, by James & Stein's estimate. The worst
+group is tested on the scale on which scores are nearly normal (:mod:`mritk.evaluate.scale`): closer
+to a bound errors are smaller, and of equal groups the worst would have the largest.
 """
 
 from __future__ import annotations
@@ -22,7 +28,7 @@ from mritk.evaluate.interval import LEVEL, UNBOUNDED, Interval
 from mritk.evaluate.resampling import SEED
 from mritk.evaluate.scale import Scale
 
-DRAWS = 2000
+DRAWS = 2048  # a power of two, as Sobol's points want it
 HALVINGS = 12
 FARTHEST = 8.0  # standard errors of the least certain group
 TINY = 1e-12
@@ -51,8 +57,12 @@ class GroupScores:
     def gap(self) -> tuple[float, Interval]:
         """Return the difference between the best and the worst group, and its interval."""
         found, width = float(np.ptp(self.points)), self.bounds[1] - self.bounds[0]
-        low, high = self._ends(_with_gap, found, lowest=0.0)
+        low, high = self._ends(self.refused_as_gap(), found, lowest=0.0)
         return found, Interval(max(low, 0.0), min(high, width))
+
+    def refused_as_gap(self) -> Callable[[float], bool]:
+        """Return the test of whether a number is not the true gap."""
+        return self._test(_distance_to_gap, self._drawn_to)
 
     def worst(self, *, higher_is_better: bool) -> tuple[str, float, Interval]:
         """Return name and score of the worst group, and an interval of the worst true score.
@@ -60,37 +70,58 @@ class GroupScores:
         Args:
             higher_is_better: Which score is worst.
         """
-        sign = 1.0 if higher_is_better else -1.0
-        at = int((sign * self.points).argmin())
-        scale, steps = self._scale, self._scale.steps(self.points)
-        turned = replace(self, points=sign * scale.onto(self.points), errors=self.errors / steps)
-        shrunk = turned._shrunk()
-        ends = turned._ends(partial(_with_lowest, shrunk=shrunk), float(turned.points[at]))
-        low, high = sorted(scale.off(sign * end) for end in ends)
+        scale, turned = self._turned(higher_is_better=higher_is_better)
+        at = int(turned.points.argmin())
+        ends = turned._ends(turned._refused_as_lowest(), float(turned.points[at]))
+        low, high = sorted(scale.off(end if higher_is_better else -end) for end in ends)
         inside = Interval(max(low, self.bounds[0]), min(high, self.bounds[1]))
         return self.names[at], float(self.points[at]), inside
 
-    @property
-    def _scale(self) -> Scale:
-        """The scale on which scores are nearly normal; there is none at a bound."""
-        scale = Scale(*self.bounds)
-        return scale if (scale.steps(self.points) > 0).all() else Scale()
+    def refused_as_worst(self, *, higher_is_better: bool) -> Callable[[float], bool]:
+        """Return the test of whether a number is not the worst true score."""
+        scale, turned = self._turned(higher_is_better=higher_is_better)
+        refused, sign = turned._refused_as_lowest(), 1.0 if higher_is_better else -1.0
+        return lambda value: refused(sign * float(scale.onto(np.asarray([value]))[0]))
 
-    def _ends(
-        self, moved: _Moved, observed: float, lowest: float = -math.inf
-    ) -> tuple[float, float]:
-        """Return the least and the largest value that the test does not refuse."""
-        rng = np.random.default_rng(SEED)
-        normal = rng.standard_normal((self.draws, len(self.points)))
-        dof = np.where(np.isfinite(self.dof), self.dof, 1e9)
-        noise = self.errors * normal / np.sqrt(rng.chisquare(dof, normal.shape) / dof)
+    def _turned(self, *, higher_is_better: bool) -> tuple[Scale, GroupScores]:
+        """Return the scores where they are nearly normal, the worst lowest; and that scale."""
+        scale = Scale(*self.bounds)
+        if not (scale.steps(self.points) > 0).all():
+            scale = Scale()  # there is no other at a bound
+        points = scale.onto(self.points)
+        errors = self.errors / scale.steps(self.points)
+        return scale, replace(self, points=points if higher_is_better else -points, errors=errors)
+
+    def _refused_as_lowest(self) -> Callable[[float], bool]:
+        return self._test(_distance_to_lowest, partial(self._with_lowest, shrunk=self._shrunk()))
+
+    def _test(
+        self, distance: _Distance, supposed: Callable[[float], np.ndarray]
+    ) -> Callable[[float], bool]:
+        """Return whether the test refuses a value.
+
+        Args:
+            distance: How far scores must move to have a value.
+            supposed: Takes a value; returns the supposed truth (G,) that has it.
+        """
+        from scipy.stats import qmc, t
+
+        # Every interval is made from the same draw, whose luck random numbers would pass on to all.
+        even = qmc.Sobol(len(self.points), seed=SEED).random(self.draws)
+        noise = self.errors * t.ppf(even, np.where(np.isfinite(self.dof), self.dof, 1e9))
         variance = self.errors**2
 
         def refused(value: float) -> bool:
-            distance, at = moved(self.points[None], variance, value)
-            simulated, _ = moved(at + noise, variance, value)
-            return bool((simulated >= distance[0] - TINY).mean() < 1 - LEVEL)
+            here = distance(self.points[None], variance, value)
+            simulated = distance(supposed(value) + noise, variance, value)
+            return bool((simulated >= here - TINY).mean() < 1 - LEVEL)
 
+        return refused
+
+    def _ends(
+        self, refused: Callable[[float], bool], observed: float, lowest: float = -math.inf
+    ) -> tuple[float, float]:
+        """Return the least and the largest value that the test does not refuse."""
         reach = FARTHEST * float(self.errors.max())
         ends = []
         for far in (max(lowest, observed - reach), observed + reach):
@@ -104,46 +135,62 @@ class GroupScores:
             ends.append((inside + outside) / 2)
         return ends[0], ends[1]
 
+    def _drawn_to(self, gap: float) -> np.ndarray:
+        """Return the scores (G,) drawn together, or apart, until they have this gap."""
+        mean, found = self._mean, float(np.ptp(self.points))
+        if not found > 0:
+            return mean + gap * np.linspace(-0.5, 0.5, len(self.points))
+        return mean + (self.points - mean) * (gap / found)
+
+    def _with_lowest(self, lowest: float, shrunk: np.ndarray) -> np.ndarray:
+        """Return scores (G,) of which this is the lowest: that of the group nearest to it.
+
+        The others are supposed to be where they are once drawn together: chance made the best of
+        them look better than they are.
+        """
+        at = np.maximum(shrunk, lowest)
+        above = (self.points - lowest) / self.errors
+        at[int(above.argmin() if (above > 0).all() else self.points.argmin())] = lowest
+        return at
+
+    @property
+    def _mean(self) -> float:
+        """The mean of the scores, weighted by how sure they are."""
+        return float(np.average(self.points, weights=1 / self.errors**2))
+
     def _shrunk(self) -> np.ndarray:
         """Return the scores drawn together by what noise adds to their spread (James–Stein)."""
-        weight = 1 / self.errors**2
-        mean = float(weight @ self.points / weight.sum())
-        spread = float(weight @ (self.points - mean) ** 2)
+        mean = self._mean
+        spread = float((((self.points - mean) / self.errors) ** 2).sum())
         share = max(0.0, 1 - (len(self.points) - 1) / spread) if spread > 0 else 0.0
         return mean + share * (self.points - mean)
 
 
 # Takes scores (R, G), variances (G,) and a value; returns how far the scores must move to have
-# that value, as squares in units of the variances, (R,), and where they then are, (R, G).
-_Moved = Callable[[np.ndarray, np.ndarray, float], tuple[np.ndarray, np.ndarray]]
+# that value, as squares in units of the variances, (R,).
+_Distance = Callable[[np.ndarray, np.ndarray, float], np.ndarray]
 
 
-def _with_gap(
-    points: np.ndarray, variance: np.ndarray, gap: float
-) -> tuple[np.ndarray, np.ndarray]:
-    """Move scores so that the best and the worst are ``gap`` apart; see :data:`_Moved`."""
-    low = _best_window(points, variance, gap)[:, None]
-    clipped = np.clip(points, low, low + gap)
-    together = ((points - clipped) ** 2 / variance).sum(axis=1)
-    # Too close: one pair, the cheapest, moves apart.
-    missing = np.maximum(gap - (points[:, :, None] - points[:, None, :]), 0.0)
-    cost = missing**2 / (variance[:, None] + variance[None, :])
-    groups, rows = points.shape[1], np.arange(len(points))
-    cost[:, np.arange(groups), np.arange(groups)] = math.inf
-    up, down = np.divmod(cost.reshape(len(points), -1).argmin(axis=1), groups)
-    apart, step = points.copy(), missing[rows, up, down]
-    share = variance[up] / (variance[up] + variance[down])
-    apart[rows, up] += step * share
-    apart[rows, down] -= step * (1 - share)
+def _distance_to_gap(points: np.ndarray, variance: np.ndarray, gap: float) -> np.ndarray:
+    """Move scores until the best and the worst are ``gap`` apart; see :data:`_Distance`."""
     wide = np.ptp(points, axis=1) >= gap
-    return np.where(wide, together, cost[rows, up, down]), np.where(wide[:, None], clipped, apart)
+    distance = np.empty(len(points))
+    some = points[wide]
+    low = _best_window(some, variance, gap)[:, None]
+    distance[wide] = ((some - np.clip(some, low, low + gap)) ** 2 / variance).sum(axis=1)
+    # Too close: one pair, the cheapest, moves apart.
+    some = points[~wide]
+    missing = np.maximum(gap - (some[:, :, None] - some[:, None, :]), 0.0)
+    cost = missing**2 / (variance[:, None] + variance[None, :])
+    cost[:, np.arange(len(variance)), np.arange(len(variance))] = math.inf
+    distance[~wide] = cost.min(axis=(1, 2))
+    return distance
 
 
 def _best_window(points: np.ndarray, variance: np.ndarray, gap: float) -> np.ndarray:
     """Return the lower end (R,) of the window of width ``gap`` to which scores move least."""
-    low = points.min(axis=1)
-    high = np.maximum(points.max(axis=1) - gap, low)
-    for _ in range(30):
+    low, high = points.min(axis=1), points.max(axis=1) - gap
+    for _ in range(16):
         middle = (low + high) / 2
         at = middle[:, None]
         pull = np.maximum(at - points, 0.0) - np.maximum(points - at - gap, 0.0)
@@ -152,19 +199,8 @@ def _best_window(points: np.ndarray, variance: np.ndarray, gap: float) -> np.nda
     return (low + high) / 2
 
 
-def _with_lowest(
-    points: np.ndarray, variance: np.ndarray, lowest: float, *, shrunk: np.ndarray
-) -> tuple[np.ndarray, np.ndarray]:
-    """Move scores so that the worst is ``lowest``; see :data:`_Moved`.
-
-    The other groups are supposed to be where they are once drawn together: chance made the best of
-    them look better than they are.
-    """
+def _distance_to_lowest(points: np.ndarray, variance: np.ndarray, lowest: float) -> np.ndarray:
+    """Move scores until the worst is ``lowest``; see :data:`_Distance`."""
     up = (np.maximum(lowest - points, 0.0) ** 2 / variance).sum(axis=1)
-    down = np.where(points > lowest, (points - lowest) ** 2 / variance, math.inf)
-    nearest = down.argmin(axis=1)
-    below = points.min(axis=1) <= lowest
-    distance = np.where(below, up, down[np.arange(len(points)), nearest])
-    at = np.maximum(shrunk, lowest)
-    at[int(points[0].argmin()) if below[0] else nearest[0]] = lowest
-    return distance, at[None]
+    down = ((points - lowest) ** 2 / variance).min(axis=1)
+    return np.where(points.min(axis=1) <= lowest, up, down)

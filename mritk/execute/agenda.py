@@ -16,6 +16,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from mritk.execute.claim import CLAIMS
+from mritk.execute.diary import forget_killed
 from mritk.store.folder import ResultsFolder
 from mritk.trial import Trial
 
@@ -36,6 +37,7 @@ def announced(results: ResultsFolder, todo: Sequence[Trial]) -> Iterator[None]:
         with suppress(OSError):
             path.unlink(missing_ok=True)
             _forget_done(results)
+            forget_killed(results)
             path.parent.rmdir()
 
 

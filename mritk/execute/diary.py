@@ -17,7 +17,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TypeVar
 
-from mritk.execute.claim import CLAIMS, is_claimed
+from mritk.execute.claim import CLAIMS, claimed, is_claimed
 from mritk.method import Epoch
 from mritk.store.folder import ResultsFolder
 
@@ -28,6 +28,8 @@ def diary_path(results: ResultsFolder, trial_id: str) -> Path:
 
 
 R = TypeVar("R")
+# What a killed process leaves of a trial among the claims.
+LEFT = (".epochs", ".lock")
 
 
 @dataclass(frozen=True)
@@ -80,6 +82,8 @@ class Reader:
         """Return the epochs since the last call; None if the training has not started."""
         try:
             with diary_path(self._results, trial_id).open("rb") as stream:
+                if self._read.get(trial_id, 0) > os.fstat(stream.fileno()).st_size:
+                    del self._read[trial_id]  # begun again by another worker
                 stream.seek(self._read.get(trial_id, 0))
                 text = stream.read()
         except OSError:
@@ -106,6 +110,15 @@ def trainings(results: ResultsFolder) -> dict[str, tuple[Training, Epoch | None,
             epochs = [epoch for line in others[-2:] for epoch in _read(line, Epoch)]
             found[path.stem] = begun[0], (epochs[-1] if epochs else None), told
     return found
+
+
+def forget_killed(results: ResultsFolder) -> None:
+    """Remove the diaries and locks that killed processes have left."""
+    left = {path.stem for path in (results.path / CLAIMS).glob("*.*") if path.suffix in LEFT}
+    for trial_id in left:
+        with claimed(results, trial_id, wait=False) as mine:  # removes the lock
+            if mine:
+                diary_path(results, trial_id).unlink(missing_ok=True)
 
 
 def _read(line: bytes, kind: type[R]) -> list[R]:

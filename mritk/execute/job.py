@@ -44,6 +44,7 @@ class Job:
         keep_models: Whether the trained network is kept.
         skip_unreadable: Whether samples that cannot be read are left out.
         deterministic: Whether protocols are planned in their deterministic form.
+        wait: Whether to wait for another process that trains the trial; without, it is ``busy``.
         at_once: How many jobs share this machine's cores, where the executor does not say so in
             ``OMP_NUM_THREADS``.
     """
@@ -61,6 +62,7 @@ class Job:
     keep_models: bool = False
     skip_unreadable: bool = False
     deterministic: bool = False
+    wait: bool = True
     at_once: int = 1
 
     def of(self, trial: Trial, plan: StudyPlan) -> Job:
@@ -76,12 +78,21 @@ class Job:
 
 @dataclass(frozen=True)
 class Done:
-    """What became of a job; the trial itself is in the results folder."""
+    """What became of a job; the trial itself is in the results folder.
+
+    Attributes:
+        trial: The trial's id.
+        error: Why it failed; empty if it did not.
+        exit_code: What the run ends with.
+        seconds: How long it took.
+        busy: Nothing was done, because another process trains the trial.
+    """
 
     trial: str
     error: str = ""
     exit_code: ExitCode = ExitCode.OK
     seconds: float = 0.0
+    busy: bool = False
 
 
 def run_job(job: Job) -> Done:
@@ -135,7 +146,9 @@ def _run(job: Job) -> Done:
         )
     engine = replace(job.engine, device=choose_device(job.engine.device))
     run = SerialRun(registry, results, job.workspace, engine, job.keep_models)
-    with claimed(results, trial.id, wait=True):
+    with claimed(results, trial.id, wait=job.wait) as mine:
+        if not mine:
+            return Done(trial.id, busy=True)
         if finished_meanwhile(results, trial.id, job.stamp):
             return Done(trial.id)
         with Diary(results, trial.id) as diary:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -66,23 +66,31 @@ class ExecutorRun:
     ) -> Iterator[tuple[Trial, Done]]:
         """Yield each trial when it is done, and at the end those that the executor lost.
 
-        ``look`` is called with the trials that are not done yet, about once a second.
+        Those that another process trains come last; by then most of them are finished, and those
+        are not trained again. ``look`` is called with the trials that are not done yet, about once
+        a second.
         """
         waiting = {trial.id: trial for trial in plan.todo}
-        jobs = [self.job.of(trial, plan) for trial in plan.todo]
-        running = self.executor.run(run_job, jobs, self.at_once)
-        try:
-            for done in running:
-                if done is None:
-                    look(waiting.values())
-                    continue
-                lost = isinstance(done, LostJob)
-                trial = waiting.pop(done.job.trial if lost else done.trial, None)
-                if trial is not None:
-                    yield trial, self._lost(trial, done.reason) if lost else done
-        finally:
-            if hasattr(running, "close"):
-                running.close()
+        jobs = {trial.id: replace(self.job.of(trial, plan), wait=False) for trial in plan.todo}
+        while jobs:
+            busy = {}
+            running = self.executor.run(run_job, list(jobs.values()), self.at_once)
+            try:
+                for done in running:
+                    if done is None:
+                        look(waiting.values())
+                        continue
+                    lost = isinstance(done, LostJob)
+                    trial = waiting.get(done.job.trial if lost else done.trial)
+                    if trial is not None and not lost and done.busy:
+                        busy[trial.id] = replace(jobs[trial.id], wait=True)
+                    elif trial is not None:
+                        del waiting[trial.id]
+                        yield trial, self._lost(trial, done.reason) if lost else done
+            finally:
+                if hasattr(running, "close"):
+                    running.close()
+            jobs = busy
         for trial in waiting.values():
             yield trial, self._lost(trial)
 

@@ -8,11 +8,13 @@ from typing import Any
 import torch
 
 from mritk import Setup, UsageError, derive
-from mritk.train import FineTuning, prepare, repeatable, train
+from mritk.train import FineTuning, Network, prepare, repeatable, train
 from mritk_domains.balanced import Balanced
 from mritk_domains.latent import LatentHead
 from mritk_domains.objective import DomainObjective
 from mritk_domains.recipe import DomainRecipe
+
+HEAD = "head."
 
 
 class DomainTuned(FineTuning):
@@ -59,5 +61,14 @@ def fit_domains(setup: Setup) -> DomainTuned:
     training = training.with_parts(head=head, objective=objective, order=order)
     with repeatable(setup.device, deterministic=setup.deterministic):
         fitted = train(training)
-    training.network.head = head.plain()
+    _leave_plain(training.network, head, fitted.progress.changed)
     return DomainTuned(training, fitted.progress)
+
+
+def _leave_plain(network: Network, head: LatentHead, changed: dict[str, list[str]]) -> None:
+    """Put plain layers in place of the head, and their names in place of its own."""
+    network.head = head.plain()
+    for stage, names in changed.items():
+        own = [name.removeprefix(HEAD) for name in names if name.startswith(HEAD)]
+        plain = [f"{HEAD}{name}" for name in map(head.plain_name, own) if name]
+        changed[stage] = [name for name in names if not name.startswith(HEAD)] + plain

@@ -74,6 +74,12 @@ class LatentHead(nn.Module):
         """Return the head of evaluation as plain layers, which a file can describe."""
         return nn.Sequential(*self.mean, self.outputs)
 
+    def plain_name(self, name: str) -> str:
+        """Return the name of a tensor in :meth:`plain`; empty for one that it has not."""
+        if name.startswith("log_variance."):
+            return ""
+        return name.removeprefix("mean.").replace("outputs.", f"{len(self.mean)}.")
+
 
 def draw(mean: torch.Tensor, log_variance: torch.Tensor, *, published: bool) -> torch.Tensor:
     """Return latent values (N, L) drawn by torch's global generator.

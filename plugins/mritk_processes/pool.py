@@ -7,6 +7,7 @@ import signal
 import sys
 import threading
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -117,6 +118,8 @@ def _work(work: bytes, environment: dict[str, str], sender: Connection) -> None:
     import pickle
 
     threading.Thread(target=_end_with_parent, daemon=True).start()
+    with suppress(OSError):
+        os.dup2(2, 1)  # what libraries print is for the person; stdout has the results of the run
     _live_in(environment)
     function, job = pickle.loads(work)
     sender.send(function(job))

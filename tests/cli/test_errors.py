@@ -275,7 +275,7 @@ def test_a_protocol_file_with_a_wrong_key_names_line_and_near_miss(
     [
         ("metod = 'finetune'", "line 1: metod: unknown key 'metod'; did you mean 'method'?"),
         ("image_size = 32", "method: field required"),
-        ("method = 'fintune'", "unknown method 'fintune'; did you mean finetune?"),
+        ("method = 'fintune'", "unknown method 'fintune'; did you mean finetune"),
         ("method = ", "is not valid TOML"),
         ("method = 'finetune'\n[split]\nval_fraction = 0.9", "val_fraction must be in (0, 0.5]"),
         ("method = 'finetune'\n[split]\nseeed = 1", "line 3: split.seeed: unknown key"),

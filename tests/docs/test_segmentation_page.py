@@ -28,6 +28,7 @@ def test_the_plugin_keeps_its_promises(mritk, unet):
     assert " 0 failed" in ended.out
 
 
+@pytest.mark.slow
 def test_the_network_learns_balls_and_beats_a_threshold(mritk, unet, tmp_path):
     (tmp_path / "balls.py").write_text(PLUGIN)
     results = tmp_path / "results"

@@ -16,7 +16,7 @@ CLASSES = [metric for metric in all_metrics().values() if metric.task == "classi
 VALUES = [metric for metric in all_metrics().values() if metric.task == "regression"]
 
 
-def drawn(seed, *, classes=3, count=40, units=12, resamples=8, levels=0):
+def drawn(seed, *, classes=3, count=40, units=12, resamples=4, levels=0):
     """Targets, scores, units and weights; with ``levels`` many scores are equal."""
     rng = np.random.default_rng(seed)
     targets = rng.integers(0, classes, count)

@@ -6,7 +6,8 @@ import math
 
 import pytest
 
-from mritk.execute.diary import Diary, Reader, diary_path
+from mritk.execute.claim import claimed
+from mritk.execute.diary import Diary, Reader, diary_path, forget_killed
 from mritk.method import Epoch
 from mritk.store.folder import ResultsFolder
 
@@ -69,3 +70,23 @@ def test_a_folder_that_cannot_be_written_stops_no_training(tmp_path):
     with Diary(ResultsFolder(tmp_path / "missing"), "t") as diary:
         diary.note(epoch(1))
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_training_that_begins_again_is_told_from_its_first_epoch(results):
+    reader = Reader(results)
+    with Diary(results, "t") as diary:
+        diary.note(epoch(1))
+        diary.note(epoch(2))
+        assert len(reader.news("t")) == 2
+    with Diary(results, "t") as diary:
+        diary.note(epoch(1))
+        assert reader.news("t") == [epoch(1)]
+
+
+def test_what_killed_processes_have_left_is_removed_and_what_is_trained_stays(results):
+    for left in ("killed.lock", "killed.epochs", "later.lock"):
+        (results.path / "claims" / left).write_text("")
+    with claimed(results, "t", wait=True), Diary(results, "t"):
+        forget_killed(results)
+        left = {path.name for path in (results.path / "claims").iterdir()}
+        assert left == {"t.lock", "t.epochs"}

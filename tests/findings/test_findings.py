@@ -8,6 +8,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
 from click.testing import CliRunner
 
 from benchmarks.findings.__main__ import BEGIN, END, SHOWN, main
@@ -35,6 +36,7 @@ kept
 """
 
 
+@pytest.mark.slow
 def test_an_output_is_that_of_its_command_and_stays_where_there_are_no_trials(
     make_record, tmp_path, monkeypatch
 ):

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -41,10 +42,15 @@ ALSO = {
 }
 
 
-def planted() -> Iterator[tuple[str, str]]:
+# To check a method is to train it many times; one check of executors waits for a dead worker.
+TAKE_LONG = ("methods", "executors")
+
+
+def planted() -> Iterator[Any]:
     for kind, module in KINDS.items():
+        marks = [pytest.mark.slow] if kind in TAKE_LONG else []
         for check in module.CHECKS:
-            yield kind, check.__name__
+            yield pytest.param(kind, check.__name__, marks=marks)
 
 
 def name_on_the_command_line(kind: str, name: str) -> str:

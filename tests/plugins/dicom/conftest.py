@@ -15,12 +15,22 @@ def uid_of(name):
     return UID(f"1.2.826.0.1.3680043.8.498.{int.from_bytes(str(name).encode(), 'big')}"[:64])
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def write_slice():
     """Write ``pixels`` (H, W) as one MR image; ``None`` leaves an attribute out."""
+    written = {}  # many tests write the same heads
 
     def write(path, pixels, **attributes):
         pixels = np.asarray(pixels, dtype=attributes.pop("dtype", np.uint16))
+        key = (path.name[-9:], pixels.tobytes(), str(pixels.dtype), pixels.shape, str(attributes))
+        if key not in written:
+            save(path, pixels, attributes)
+            written[key] = path.read_bytes()
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(written[key])
+        return path
+
+    def save(path, pixels, attributes):
         image = Dataset()
         image.file_meta = FileMetaDataset()
         image.file_meta.TransferSyntaxUID = ExplicitVRLittleEndian
@@ -48,7 +58,6 @@ def write_slice():
                 setattr(image, name, value)
         path.parent.mkdir(parents=True, exist_ok=True)
         image.save_as(path, enforce_file_format=True)
-        return path
 
     return write
 

@@ -152,6 +152,8 @@ def test_history_and_notes_tell_the_terms(domains):
         assert 0 < epoch.extra["sigma_K"] < epoch.extra["sigma_1"]
     assert set(fitted.notes["source_sites"]) == {"blue", "green", "red"}
     assert describe_head(fitted.network.head) is not None, "so the model can be kept"
+    assert set(fitted.notes["changed_tensors"]["stage 1"]) == set(fitted.network.state_dict())
+    assert fitted.model_cost["trained_parameters"] == fitted.model_cost["parameters"]
 
 
 @pytest.mark.parametrize(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import subprocess
 import sys
 import time
@@ -128,18 +129,23 @@ def mritk_augmentations():
 
 @SLOW
 @pytest.mark.skipif(sys.platform == "win32", reason="Windows has no SIGKILL")
-def test_a_trial_whose_worker_is_killed_goes_on_and_ends_as_if_it_had_not_been(
-    run_toy, tmp_path, ray, one_thread
+def test_a_trial_that_is_killed_here_and_on_ray_ends_as_if_it_had_not_been(
+    run_toy, toy, fast_protocol, tmp_path, ray, one_thread
 ):
+    """Begun in one process, which is killed; then on Ray, where two workers are killed."""
     plugin = tmp_path / "deadly.py"
-    plugin.write_text(DEADLY.format(folder=str(tmp_path), times=2))
+    plugin.write_text(DEADLY.format(folder=str(tmp_path), times=3))
     arguments = ("-p", plugin, "-a", "deadly", "--seeds", 1)
+    serial = ["run", "-p", toy, "-b", "tiny", "-d", "bands", "--protocol", fast_protocol]
+    serial += [*arguments, "-o", tmp_path / "apart", "--device", "cpu"]
+    killed = subprocess.run([sys.executable, "-m", "mritk", *map(str, serial)], check=False)
+    assert killed.returncode == -signal.SIGKILL
     ended = run_toy(*arguments, "--executor", "ray", "-o", tmp_path / "apart")
     assert ended.code == 0, ended.err
     assert run_toy(*arguments).code == 0
     (apart,) = ResultsFolder(tmp_path / "apart").trials()
     (here,) = ResultsFolder(tmp_path / "results").trials()
-    assert (tmp_path / "deaths").read_text() == "xx"
+    assert (tmp_path / "deaths").read_text() == "xxx"
     assert np.array_equal(apart.predictions["test"].score, here.predictions["test"].score)
     assert [epoch.val_loss for epoch in apart.history] == [e.val_loss for e in here.history]
 
@@ -224,14 +230,16 @@ def test_no_worker_outlives_a_run_that_was_killed(tmp_path, monkeypatch):
     ended = subprocess.run(command, cwd=tmp_path, env=environment, check=False)
     assert ended.returncode == 9
     deadline = time.monotonic() + 60
-    while any(has_mark(path, mark) for path in Path("/proc").glob("[0-9]*")):
+    while any(is_worker_of(path, mark) for path in Path("/proc").glob("[0-9]*")):
         assert time.monotonic() < deadline, "a worker goes on without its run"
         time.sleep(0.2)
 
 
-def has_mark(process, mark):
+def is_worker_of(process, mark):
+    """Tell whether a process is a worker of the marked run; agents of Ray may stay a while."""
     try:
-        return mark.encode() in (process / "environ").read_bytes()
+        ours = mark.encode() in (process / "environ").read_bytes()
+        return ours and (process / "cmdline").read_bytes().startswith(b"ray::Worker")
     except OSError:
         return False
 

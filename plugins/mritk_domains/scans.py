@@ -1,0 +1,74 @@
+"""Scans and their label maps as batches, and scores back on the grid of each scan."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+import torch
+
+from mritk import Setup, Subset, UsageError, to_sample_grid
+from mritk.train import zscore
+from mritk_domains.unet import DIVISOR
+
+
+class Scans:
+    """The samples of a part, on the grid of a protocol."""
+
+    def __init__(self, setup: Setup, subset: Subset) -> None:
+        """Decode them, or look where they are kept.
+
+        Raises:
+            UsageError: Their sides are no multiples of 4.
+        """
+        self._subset, self._grid, self._device = subset, setup.input_grid, setup.device
+        self._images = subset.images(self._grid)
+        self._named = bool(subset.samples.channels)
+        sides = self._images.shape[2 if self._named else 1 :]
+        if any(side % DIVISOR for side in sides):
+            shape = "×".join(map(str, sides))
+            raise UsageError(
+                f"domain_unet halves its input twice, but the input has {shape} voxels; set "
+                f"image_size or volume_size to a multiple of {DIVISOR} in the protocol"
+            )
+
+    def __len__(self) -> int:
+        return len(self._subset)
+
+    @property
+    def channels(self) -> int:
+        """Number of channels of a batch."""
+        return int(self._images.shape[1]) if self._named else 1
+
+    def batch(self, rows: torch.Tensor) -> torch.Tensor:
+        """Return scans as z-scores, (N, C, *spatial) float32 on the device."""
+        images = self._placed(self._images, rows).float()
+        return zscore(images if self._named else images[:, None])
+
+    def masks(self, rows: torch.Tensor) -> torch.Tensor:
+        """Return their label maps, (N, *spatial) int64 on the device."""
+        return self._placed(self._masks, rows).long()
+
+    @cached_property
+    def _masks(self) -> Any:
+        return self._subset.masks(self._grid)
+
+    def _placed(self, values: Any, rows: torch.Tensor) -> torch.Tensor:
+        """Return rows of an array, or of one on disk, on the device."""
+        chosen = rows.numpy()
+        here = values[chosen] if isinstance(values, np.ndarray) else values.take(chosen)
+        return torch.from_numpy(here).to(self._device, non_blocking=True)
+
+    def label_maps(self, score: Callable[[torch.Tensor], torch.Tensor]) -> list[np.ndarray]:
+        """Return a label map on the voxels of each scan, for logits (1, labels, *spatial)."""
+        samples, maps = self._subset.samples, []
+        assert samples.read_target is not None
+        for row in range(len(self)):
+            probabilities = score(self.batch(torch.tensor([row])))[0].softmax(dim=0).cpu().numpy()
+            spacing = None if samples.spacing is None else samples.spacing[row]
+            shape = samples.read_target(row).shape
+            there = to_sample_grid(probabilities, shape, self._grid, spacing)
+            maps.append(there.argmax(axis=0).astype(np.uint8))
+        return maps

@@ -1,0 +1,30 @@
+"""Trials that an executor trains, while another run trains some of them."""
+
+from __future__ import annotations
+
+from types import SimpleNamespace
+
+from mritk.execute.job import Done, Job
+from mritk.execute.with_executor import ExecutorRun
+from mritk.plugins.registry import Registry
+from mritk.records import Executor
+
+
+def test_trials_that_another_process_trains_come_last_and_keep_no_worker_waiting(tmp_path):
+    asked = []
+
+    def run(function, jobs, at_once):
+        for job in jobs:
+            asked.append((job.trial, job.wait))
+            yield Done(job.trial, busy=job.trial == "a" and not job.wait)
+
+    def trial(name):
+        return SimpleNamespace(id=name, dataset=SimpleNamespace(digests=()))
+
+    plan = SimpleNamespace(todo=[trial("a"), trial("b")], benchmarks={"a": None, "b": None})
+    (tmp_path / "trials").mkdir()
+    registry = Registry.load(environ={"MRITK_DISABLE_PLUGIN_AUTOLOAD": "1"})
+    job = Job(None, (), tmp_path, None, tmp_path, None)
+    outcomes = ExecutorRun(registry, Executor("all", run), job).run(plan)
+    assert asked == [("a", False), ("b", False), ("a", True)]
+    assert [outcome.trial.id for outcome in outcomes] == ["b", "a"]
