@@ -259,11 +259,11 @@ class _Fit:
         rows, columns = (place[inner].ravel() for place in grid(side))
         places = np.stack([rows, columns, np.ones_like(rows)], axis=1)
         products = (places[:, :, None] * places[:, None]).reshape(-1, 9)
-        gram = np.empty((count, 2, 3, 2, 3))
+        blocks = np.empty((count, 2, 3, 2, 3))
         for k, m in ((0, 0), (0, 1), (1, 1)):
             part = (gradient[k] * gradient[m]) @ products
-            gram[:, k, :, m] = gram[:, m, :, k] = part.reshape(count, 3, 3)
-        gram = gram.reshape(count, 6, 6)
+            blocks[:, k, :, m] = blocks[:, m, :, k] = part.reshape(count, 3, 3)
+        gram = blocks.reshape(count, 6, 6)
         own = np.diagonal(gram, axis1=1, axis2=2)
         inverse = np.linalg.inv(gram + np.eye(6) * (1e-3 * own + 1e-6)[:, None, :])
         return cls(pictures[inner], gradient, inverse, places)
