@@ -106,7 +106,6 @@ WORLDS = {
     "4 groups of 12, 5 images each, spread": GroupWorld((2.0, 1.5, 1.2, 0.6), (12,) * 4, images=5),
     "4 equal groups of 12, 5 images each": GroupWorld((1.2,) * 4, (12,) * 4, images=5),
     "4 groups, spread, an unstable row of 4": GroupWorld(*SPREAD, rows=4, unstable=6.0),
-    "the same, 5 runs": GroupWorld(*SPREAD, runs=5, rows=4, unstable=6.0),
     "4 equal groups, an unstable row of 4": GroupWorld((1.5,) * 4, SPREAD[1], rows=4, unstable=6.0),
     "4 groups, spread, an unstable row of 2": GroupWorld(*SPREAD, unstable=6.0),
 }
