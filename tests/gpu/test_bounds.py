@@ -111,8 +111,8 @@ def is_stopped(scene, **engine):
     made: list[GraphedStep] = []
 
     class Noted(GraphedStep):
-        def __init__(self, step):
-            super().__init__(step)
+        def __init__(self, step, said):
+            super().__init__(step, said)
             made.append(self)
 
     try:
