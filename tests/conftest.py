@@ -38,6 +38,10 @@ pytest_plugins = [
 sys.dont_write_bytecode = False
 os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
 
+# Trials are trained in this process, unless a test says otherwise: tests plant faults here, and
+# other processes of pytest use the other cores.
+os.environ["MRITK_JOBS"] = "1"
+
 SETTINGS = (
     "MRITK_PLUGINS",
     "MRITK_OFFLINE",
@@ -152,7 +156,6 @@ def own_home(
     monkeypatch.setenv("MRITK_HOME", str(home))
     for name in SETTINGS:
         monkeypatch.delenv(name, raising=False)
-    monkeypatch.setenv("MRITK_JOBS", "1")  # in this process, unless a test says otherwise
     threads = torch.get_num_threads()
     yield home
     torch.set_num_threads(threads)

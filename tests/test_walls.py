@@ -159,7 +159,7 @@ class Threshold:
         return np.stack([-margin, margin], axis=1).astype(np.float32)
 
 
-def evolve(setup):
+def search(setup):
     rng = np.random.default_rng(setup.seed)
     best, best_score = None, -1.0
     for generation in range(1, setup.parameters.generations + 1):
@@ -180,12 +180,12 @@ def mritk_datasets():
 
 @hookimpl
 def mritk_methods():
-    yield Method("evolve", fit=evolve, parameters=Search, uses_backbone=False)
+    yield Method("search", fit=search, parameters=Search, uses_backbone=False)
 
 
 @hookimpl
 def mritk_protocols():
-    yield ProtocolFile("evolve", text=lambda: 'method = "evolve"')
+    yield ProtocolFile("search", text=lambda: 'method = "search"')
 '''
 
 
@@ -279,7 +279,7 @@ def test_graphs_and_a_method_without_gradients(mritk, tmp_path):
     plugin = tmp_path / "graphs.py"
     plugin.write_text(GRAPHS)
     ended = mritk(
-        *("run", "-p", plugin, "-d", "graphs", "--protocol", "evolve", "--seeds", 2),
+        *("run", "-p", plugin, "-d", "graphs", "--protocol", "search", "--seeds", 2),
         *("--json", "-o", tmp_path / "results"),
     )
     assert ended.code == 0, ended.err

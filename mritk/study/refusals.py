@@ -20,6 +20,8 @@ from mritk.study.benchmark import Benchmark, find_protocol
 from mritk.study.path_hint import volumes_hint
 from mritk.trial import OpenDataset
 
+# As many names as a person reads in a message.
+NAMED = 3
 KINDS = {2: "images", 3: "volumes", None: "data without a grid"}
 
 
@@ -100,7 +102,8 @@ def require_learnable(
         "one, and -p FILE.py loads it"
     )
     if named:
-        remedy = f"use {' or '.join(named)}"
+        more = f" ({len(named)} in all: 'mritk list protocols')" if len(named) > NAMED else ""
+        remedy = f"use {' or '.join(named[:NAMED])}{more}"
     raise UsageError(
         f"{record.name} has {samples.task.describe()}, but protocol {protocol.name} trains with "
         f"{method.name}, which is for {' and '.join(method.tasks)}; {remedy}"
