@@ -18,6 +18,9 @@ OF_A_PROCESS = 3 << 29
 # in EfficientNetV2-S and ConvNeXt-Tiny at 224 px. A rule of thumb; each process estimates its own
 # need from its network (mritk.train.memory) and divides batches that do not fit.
 PER_PIXEL = 4 << 10
+# Pixels that all trials show their networks together. Processes take seconds to start, in which
+# small networks see 100 million (linear_pixels, 2 cores), and large ones 2.
+WORTH_IT = 50_000_000
 # Side of an input of which nothing is known.
 SIDES = {2: 224, 3: 96}
 
@@ -26,7 +29,7 @@ def trials_at_once(trials: Sequence[Trial], device: str) -> int:
     """Return how many of these trials to train at once, each in a process of its own.
 
     One per GPU. On processors, one per core while memory lasts: a step on a small batch keeps one
-    core busy, but seldom two.
+    core busy, but seldom two. Trials that are over before processes have started run in this one.
 
     Args:
         trials: All trials of the run, done or not: the cores of each depend on the number, and the
@@ -36,6 +39,8 @@ def trials_at_once(trials: Sequence[Trial], device: str) -> int:
     gpus = _gpus(device)
     if gpus:
         return max(1, min(gpus, len(trials)))
+    if sum(map(_pixels_of, trials)) < WORTH_IT:
+        return 1
     threads = os.environ.get("OMP_NUM_THREADS", "")
     each = int(threads) if threads.isdecimal() else 1
     most = available_cores() // max(1, each)
@@ -55,11 +60,24 @@ def _gpus(device: str) -> int:
 
 def _bytes_of(trial: Trial) -> int:
     """Return about what training a trial takes in its process."""
+    batch = getattr(trial.protocol.parameters, "batch_size", 1)
+    return OF_A_PROCESS + PER_PIXEL * batch * _pixels_of_input(trial)
+
+
+def _pixels_of(trial: Trial) -> int:
+    """Return how many pixels or voxels the trial's network is shown in training."""
+    recipe = trial.protocol.parameters
+    stages = getattr(recipe, "stages", ()) or (recipe,)
+    epochs = sum(getattr(stage, "epochs", 1) for stage in stages)
+    return epochs * len(trial.division.train) * _pixels_of_input(trial)
+
+
+def _pixels_of_input(trial: Trial) -> int:
+    """Return the pixels or voxels of one input; 0 without a grid."""
     dims = trial.dataset.samples.spatial_dims
     if dims not in SIDES:
-        return OF_A_PROCESS
+        return 0
     given = of_rank(dims, trial.protocol.image_size, trial.protocol.volume_size)
     size = given or (trial.backbone.input.size if trial.backbone else None) or SIDES[dims]
     sides = Grid(size).sides(dims) or (SIDES[dims],) * dims
-    batch = getattr(trial.protocol.parameters, "batch_size", 1)
-    return OF_A_PROCESS + PER_PIXEL * batch * math.prod(sides)
+    return math.prod(sides)

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import logging
 import os
+import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -124,20 +126,34 @@ def _working_in(folder: Path) -> Iterator[None]:
         os.chdir(before)
 
 
+@contextmanager
+def _silent() -> Iterator[None]:
+    """Warn of nothing: the run has planned all trials itself, and has warned of all that is odd."""
+    before = logging.root.manager.disable
+    logging.disable(logging.WARNING)
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            yield
+    finally:
+        logging.disable(before)
+
+
 def _run(job: Job) -> Done:
     keep_large_blocks()
     use_available_cores(job.at_once)
-    registry = Registry.load(job.plugins)
-    registry.workspace = job.workspace
     results = ResultsFolder(job.results)
-    planner = Planner(
-        registry,
-        job.workspace,
-        job.skip_unreadable,
-        deterministic=job.deterministic,
-        expected=job.digests,
-    )
-    plan = planner.plan(job.benchmark, results)
+    with _silent():
+        registry = Registry.load(job.plugins)
+        registry.workspace = job.workspace
+        planner = Planner(
+            registry,
+            job.workspace,
+            job.skip_unreadable,
+            deterministic=job.deterministic,
+            expected=job.digests,
+        )
+        plan = planner.plan(job.benchmark, results)
     trial = next((trial for trial in plan.trials if trial.id == job.trial), None)
     if trial is None:
         raise MritkError(

@@ -12,16 +12,18 @@ from mritk.execute.at_once import OF_A_PROCESS, PER_PIXEL, trials_at_once
 GIB = 2**30
 
 
-def trials(count, size=96, batch=16, dims=2, declared=None):
+def trials(count, *, size=96, batch=16, dims=2, declared=None, epochs=(1, 8), train=10_000):
     """Trials on images or volumes of one size."""
+    stages = [SimpleNamespace(epochs=number) for number in epochs]
     trial = SimpleNamespace(
         dataset=SimpleNamespace(samples=SimpleNamespace(spatial_dims=dims)),
         protocol=SimpleNamespace(
             image_size=size if dims == 2 else None,
             volume_size=size if dims == 3 else None,
-            parameters=SimpleNamespace(batch_size=batch) if batch else SimpleNamespace(),
+            parameters=SimpleNamespace(**{"batch_size": batch} if batch else {}, stages=stages),
         ),
         backbone=SimpleNamespace(input=SimpleNamespace(size=declared)),
+        division=SimpleNamespace(train=range(train)),
     )
     return [trial] * count
 
@@ -65,9 +67,8 @@ def test_what_a_person_says_of_threads_divides_the_cores(machine):
         ({"size": None, "declared": None}, 224**2 * 16),
         ({"size": 64, "dims": 3, "batch": 4}, 64**3 * 4),
         ({"batch": None}, 96**2),
-        ({"dims": None}, 0),
     ],
-    ids=["standard", "declared", "unequal sides", "unknown", "volumes", "no batches", "no grid"],
+    ids=["standard", "declared", "unequal sides", "unknown", "volumes", "no batches"],
 )
 def test_as_many_as_the_memory_holds(machine, kwargs, values):
     each = OF_A_PROCESS + PER_PIXEL * values
@@ -76,6 +77,15 @@ def test_as_many_as_the_memory_holds(machine, kwargs, values):
         assert trials_at_once(trials(9, **kwargs), "cpu") == fitting
     machine(16, free=each // 2)
     assert trials_at_once(trials(9, **kwargs), "cpu") == 1
+
+
+def test_what_is_over_before_processes_have_started_runs_in_this_one(machine):
+    machine(8)
+    # The quickstart: 2 of 4 trials learn in seconds, and all show 104 million pixels.
+    assert trials_at_once(trials(4, train=312), "cpu") == 4
+    assert trials_at_once(trials(1, train=312) * 16, "cpu") == 8
+    assert trials_at_once(trials(16, size=16, epochs=(3,), train=192), "cpu") == 1
+    assert trials_at_once(trials(4, dims=None), "cpu") == 1
 
 
 def test_one_per_gpu(machine):

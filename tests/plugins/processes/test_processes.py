@@ -61,6 +61,11 @@ def mritk_trial_finish(outcome):
 """
 
 
+def results(told):
+    """What came out, without the moments in which nothing was ready."""
+    return [done for done in told if done is not None]
+
+
 def cube(number):
     return number**3
 
@@ -74,12 +79,12 @@ def cube_or_die(number):
 @pytest.mark.slow
 @pytest.mark.skipif(sys.platform == "win32", reason="Windows has no SIGKILL")
 def test_a_job_is_told_to_be_lost_as_soon_as_its_worker_is_dead():
-    assert list(run(cube_or_die, [1, 2, 3], 1)) == [1, LostJob(2, "was killed by SIGKILL"), 27]
+    assert results(run(cube_or_die, [1, 2, 3], 1)) == [1, LostJob(2, "was killed by SIGKILL"), 27]
 
 
 @pytest.mark.slow
 def test_results_come_as_they_are_ready():
-    assert sorted(run(cube, [1, 2, 3], 2)) == [1, 8, 27]
+    assert sorted(results(run(cube, [1, 2, 3], 2))) == [1, 8, 27]
 
 
 @pytest.fixture
@@ -228,7 +233,7 @@ def test_workers_share_the_cores_and_the_gpus(monkeypatch):
     monkeypatch.setattr("mritk_processes.share.available_cores", lambda: 4)
     monkeypatch.setattr("torch.cuda.device_count", lambda: 2)
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "5,GPU-12ab")
-    seen = set(run(environment_of, [1, 2], None))
+    seen = set(results(run(environment_of, [1, 2], None)))
     assert seen == {("2", "5", "1", 2), ("2", "GPU-12ab", "1", 2)}
     assert os.environ["CUDA_VISIBLE_DEVICES"] == "5,GPU-12ab"
     assert "OMP_NUM_THREADS" not in os.environ
@@ -353,7 +358,7 @@ def has_lost_its_gpus(job):
 @pytest.mark.slow
 def test_workers_may_use_a_gpu_though_they_are_forked():
     """Not if a library had asked for one before the fork: CUDA refuses to work then."""
-    assert list(run(has_lost_its_gpus, [1], 1)) == [False]
+    assert results(run(has_lost_its_gpus, [1], 1)) == [False]
 
 
 def test_one_gpu_for_all_workers_is_refused(run_toy):
@@ -398,7 +403,7 @@ def test_modules_beside_the_data_are_not_imported_by_workers(tmp_path, monkeypat
     """A ``pickle.py`` among the data would be run by each worker before anything else."""
     (tmp_path / "pickle.py").write_text("open('executed', 'w')\nraise SystemExit('planted')\n")
     monkeypatch.chdir(tmp_path)
-    assert list(run(cube, [2], 1)) == [8]
+    assert results(run(cube, [2], 1)) == [8]
     assert not (tmp_path / "executed").exists()
 
 
@@ -406,7 +411,7 @@ def test_modules_beside_the_data_are_not_imported_by_workers(tmp_path, monkeypat
 def test_a_worker_has_imported_already_what_the_run_has_imported(new_server, monkeypatch):
     monkeypatch.setitem(sys.modules, "wave", os)
     monkeypatch.delitem(sys.modules, "sunau", raising=False)
-    assert dict(zip("ab", run(is_imported, ["wave", "sunau"], 1), strict=True)) == {
+    assert dict(zip("ab", results(run(is_imported, ["wave", "sunau"], 1)), strict=True)) == {
         "a": True,
         "b": False,
     }
