@@ -16,6 +16,8 @@ import numpy as np
 from mritk.audit.audit import Audit
 from mritk.audit.findings import shared_sources
 from mritk.backbone import Backbone
+from mritk.data.grid import Size
+from mritk.data.rank import of_rank
 from mritk.data.samples import Samples
 from mritk.errors import ExitCode
 from mritk.method import Method
@@ -93,6 +95,13 @@ class Trial:
     def scheme(self) -> str:
         """The split scheme of the protocol, resolved for this dataset."""
         return resolved_scheme(self.dataset.samples, self.protocol.split)
+
+    @property
+    def input_size(self) -> Size:
+        """The size to which samples are brought, a side or one per axis; None: as they are."""
+        dims = self.dataset.samples.spatial_dims
+        chosen = of_rank(dims, self.protocol.image_size, self.protocol.volume_size)
+        return self.backbone.input.size if chosen is None and self.backbone else chosen
 
     @property
     def division(self) -> Fold:

@@ -48,9 +48,9 @@ def train(
     registry = request.app.registry
     if request.executor is None and at_once == 1:
         engine = replace(engine, device=choose_device(request.device))
-        run = SerialRun(registry, results, workspace, engine, request.keep_models)
+        serial = SerialRun(registry, results, workspace, engine, request.keep_models)
         with announced(results, plan.todo):
-            return run.run(plan)
+            return serial.run(plan)
     from mritk.execute.job import Job
     from mritk.execute.with_executor import ExecutorRun
     from mritk.store.provenance import command_line

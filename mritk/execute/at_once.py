@@ -7,19 +7,20 @@ import os
 from collections.abc import Sequence
 
 from mritk.data.grid import Grid
-from mritk.data.rank import of_rank
 from mritk.machine.cores import available_cores
 from mritk.machine.host_memory import available_bytes
 from mritk.trial import Trial
 
 # What a process takes before its first batch: libraries, network, optimiser.
 OF_A_PROCESS = 3 << 29
-# What one training step keeps for each pixel or voxel of a batch in float32, for backward: 3.5 kB
-# in EfficientNetV2-S and ConvNeXt-Tiny at 224 px. A rule of thumb; each process estimates its own
-# need from its network (mritk.train.memory) and divides batches that do not fit.
+# What one training step keeps for each pixel or voxel of a batch in float32, for backward: 1.7 kB
+# in ResNet-50, 2.2 in ConvNeXt-Tiny, 2.6 in DenseNet-121 and 3.1 in EfficientNetV2-S at 224 px, by
+# mritk.train.memory; and a margin. Each process estimates its own need from its network and divides
+# batches that do not fit.
 PER_PIXEL = 4 << 10
-# Pixels that all trials show their networks together. Processes take seconds to start, in which
-# small networks see 100 million (linear_pixels, 2 cores), and large ones 2.
+# Pixels that all trials show their networks together. In the 9 s before the first of several
+# processes has trained a tiny network, linear_pixels sees over 100 million in this one, and
+# efficientnet_lite0 4 million (2 cores of an Intel Xeon, 2026-11-28).
 WORTH_IT = 50_000_000
 # Side of an input of which nothing is known.
 SIDES = {2: 224, 3: 96}
@@ -77,7 +78,5 @@ def _pixels_of_input(trial: Trial) -> int:
     dims = trial.dataset.samples.spatial_dims
     if dims not in SIDES:
         return 0
-    given = of_rank(dims, trial.protocol.image_size, trial.protocol.volume_size)
-    size = given or (trial.backbone.input.size if trial.backbone else None) or SIDES[dims]
-    sides = Grid(size).sides(dims) or (SIDES[dims],) * dims
-    return math.prod(sides)
+    sides = Grid(trial.input_size or SIDES[dims]).sides(dims)
+    return math.prod(sides or ())

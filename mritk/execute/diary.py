@@ -78,6 +78,10 @@ class Reader:
         self._results = results
         self._read: dict[str, int] = {}
 
+    def begun(self) -> list[str]:
+        """Return the ids of trials that have a diary."""
+        return [path.stem for path in (self._results.path / CLAIMS).glob("*.epochs")]
+
     def news(self, trial_id: str) -> list[Epoch] | None:
         """Return the epochs since the last call; None if the training has not started."""
         try:

@@ -12,13 +12,13 @@ from pathlib import Path
 
 from mritk.errors import ExitCode, MritkError, Unavailable, one_line
 from mritk.execute.claim import claimed, finished_meanwhile, stamp_of
-from mritk.execute.diary import Diary
 from mritk.execute.serial import SerialRun
 from mritk.files.workspace import Workspace
 from mritk.machine.allocator import keep_large_blocks, return_free_blocks
 from mritk.machine.device import choose_device
 from mritk.machine.engine import Engine
 from mritk.machine.threads import use_available_cores
+from mritk.method import ignore_epoch
 from mritk.plugins.registry import Registry
 from mritk.store.folder import ResultsFolder
 from mritk.study.benchmark import Benchmark
@@ -167,7 +167,6 @@ def _run(job: Job) -> Done:
             return Done(trial.id, busy=True)
         if finished_meanwhile(results, trial.id, job.stamp):
             return Done(trial.id)
-        with Diary(results, trial.id) as diary:
-            outcome = run.run_one(trial, run.provenance(list(job.command)), diary.note)
+        outcome = run.run_one(trial, run.provenance(list(job.command)), ignore_epoch)
     return_free_blocks()
     return Done(trial.id, outcome.error, outcome.exit_code, outcome.seconds)

@@ -32,12 +32,8 @@ from mritk.trial import Outcome, Plan, Trial
 logger = logging.getLogger("mritk")
 
 
-def _telling(events: Events, trial: Trial, diary: Diary) -> Callable[[Epoch], None]:
-    def tell(epoch: Epoch) -> None:
-        diary.note(epoch)
-        events.announce("mritk_epoch_end", trial=trial, epoch=epoch)
-
-    return tell
+def _telling(events: Events, trial: Trial) -> Callable[[Epoch], None]:
+    return lambda epoch: events.announce("mritk_epoch_end", trial=trial, epoch=epoch)
 
 
 @dataclass(frozen=True)
@@ -88,9 +84,7 @@ class SerialRun:
                     events.announce(
                         "mritk_trial_start", trial=trial, position=position, total=len(plan.todo)
                     )
-                    with Diary(self.results, trial.id) as diary:
-                        tell = _telling(events, trial, diary)
-                        outcome = self.run_one(trial, provenance, tell)
+                    outcome = self.run_one(trial, provenance, _telling(events, trial))
                     outcomes.append(outcome)
                     return_free_blocks()
                     events.announce("mritk_trial_finish", trial=trial, outcome=outcome)
@@ -119,7 +113,18 @@ class SerialRun:
     def run_one(
         self, trial: Trial, provenance: dict[str, Any], on_epoch: Callable[[Epoch], None]
     ) -> Outcome:
-        """Train one trial and put its file into the results folder."""
+        """Train one trial, whose claim is held, and put its file into the results folder."""
+        with Diary(self.results, trial.id) as diary:
+
+            def note(epoch: Epoch) -> None:
+                diary.note(epoch)
+                on_epoch(epoch)
+
+            return self._trained(trial, provenance, note)
+
+    def _trained(
+        self, trial: Trial, provenance: dict[str, Any], on_epoch: Callable[[Epoch], None]
+    ) -> Outcome:
         started = time.perf_counter()
         checkpoint = self.results.checkpoint_path(trial.id)
         model = model_path(self.results, trial.id) if self.keep_models else None

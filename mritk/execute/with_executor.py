@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -62,7 +62,7 @@ class ExecutorRun:
         return outcomes
 
     def _trained(
-        self, plan: StudyPlan, look: Callable[[Iterable[Trial]], None]
+        self, plan: StudyPlan, look: Callable[[Mapping[str, Trial]], None]
     ) -> Iterator[tuple[Trial, Done]]:
         """Yield each trial when it is done, and at the end those that the executor lost.
 
@@ -78,7 +78,7 @@ class ExecutorRun:
             try:
                 for done in running:
                     if done is None:
-                        look(waiting.values())
+                        look(waiting)
                         continue
                     lost = isinstance(done, LostJob)
                     trial = waiting.get(done.job.trial if lost else done.trial)
@@ -123,12 +123,11 @@ class _Live:
         self._events, self._diaries, self._total = events, Reader(results), len(todo)
         self._told: dict[str, int] = {}  # number of the last epoch told, by trial
 
-    def look(self, trials: Iterable[Trial]) -> None:
-        """Tell what is new of trials that are not done."""
-        for trial in trials:
-            news = self._diaries.news(trial.id)
-            if news is not None:
-                self.tell(trial, news)
+    def look(self, waiting: Mapping[str, Trial]) -> None:
+        """Tell what is new of trials that are not done, by id."""
+        for trial_id in self._diaries.begun():
+            if trial_id in waiting and (news := self._diaries.news(trial_id)) is not None:
+                self.tell(waiting[trial_id], news)
 
     def tell(self, trial: Trial, epochs: Iterable[Epoch]) -> None:
         """Tell the start of a trial and those of these epochs that have not been told."""

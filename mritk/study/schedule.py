@@ -13,7 +13,6 @@ from collections import defaultdict
 from collections.abc import Mapping
 from dataclasses import replace
 
-from mritk.data.rank import of_rank
 from mritk.results.table_trial import TableTrial
 from mritk.results.trial_index import TrialIndex
 from mritk.store.folder import ResultsFolder
@@ -79,11 +78,7 @@ def _kin(trial: Trial) -> Key:
 def _group(trial: Trial) -> Key:
     """Return what trials have in common whose network sees batches of one shape."""
     protocol = trial.protocol
-    rank = trial.dataset.samples.spatial_dims
-    size: object = of_rank(rank, protocol.image_size, protocol.volume_size)
-    if size is None and trial.backbone is not None:
-        size = trial.backbone.input.size
     batch = getattr(protocol.parameters, "batch_size", 0)
     if isinstance(batch, int):
         batch = min(batch, len(trial.division.train))
-    return trial.backbone_name, str(size), batch
+    return trial.backbone_name, str(trial.input_size), batch

@@ -8,14 +8,21 @@ import pytest
 
 from mritk.execute import at_once
 from mritk.execute.at_once import OF_A_PROCESS, PER_PIXEL, trials_at_once
+from mritk.trial import Trial
 
 GIB = 2**30
+
+
+class FakeTrial(SimpleNamespace):
+    """What is asked of a trial."""
+
+    input_size = Trial.input_size
 
 
 def trials(count, *, size=96, batch=16, dims=2, declared=None, epochs=(1, 8), train=10_000):
     """Trials on images or volumes of one size."""
     stages = [SimpleNamespace(epochs=number) for number in epochs]
-    trial = SimpleNamespace(
+    trial = FakeTrial(
         dataset=SimpleNamespace(samples=SimpleNamespace(spatial_dims=dims)),
         protocol=SimpleNamespace(
             image_size=size if dims == 2 else None,

@@ -10,6 +10,13 @@ from mritk.store.folder import ResultsFolder
 from mritk.store.trial_state import TrialState
 from mritk.study.plan import StudyPlan
 from mritk.study.schedule import expected_seconds, in_order
+from mritk.trial import Trial
+
+
+class FakeTrial(SimpleNamespace):
+    """What is asked of a trial."""
+
+    input_size = Trial.input_size
 
 
 def trial(backbone: str, seed: int, size: int | None = 96, batch: int = 16, train: int = 100):
@@ -19,7 +26,7 @@ def trial(backbone: str, seed: int, size: int | None = 96, batch: int = 16, trai
         fingerprint=f"{size} {batch}",
         parameters=SimpleNamespace(batch_size=batch),
     )
-    return SimpleNamespace(
+    return FakeTrial(
         id=f"{backbone} {seed}",
         backbone_name=backbone,
         backbone=SimpleNamespace(input=SimpleNamespace(size=224)),
