@@ -71,25 +71,21 @@ def _make_data(folder, count):
             for label in classes:
                 for number in range(2 if part == "Testing" else count):
                     _picture(folder / name / part / label / f"{label}_{number:03d}.png", rng)
-    lines = ["path,label,patient"]
-    for number in range(40):
-        path = folder / "slides" / f"{number:02d}.png"
-        _picture(path, rng)
-        lines.append(f"slides/{path.name},{'ab'[number // 2 % 2]},case{number // 2}")
-    (folder / "medulloblastoma.csv").write_text("\n".join(lines) + "\n")
-    lines = ["path,label,patient,site,split"]
-    for number in range(40):
-        path = folder / "scans" / f"{number:02d}.png"
-        _picture(path, rng)
-        site, part = ("home", "away")[number % 3 > 1], ("train", "test")[number >= 28]
-        lines.append(f"scans/{path.name},{'ab'[number // 2 % 2]},p{number // 2},{site},{part}")
-    (folder / "neuroblastoma.csv").write_text("\n".join(lines) + "\n")
-    lines = ["path,label,patient,site"]
-    for number in range(36):
-        path = folder / "sites" / f"{number:02d}.png"
-        _picture(path, rng)
-        lines.append(f"sites/{path.name},{'ab'[number // 2 % 2]},p{number // 2},s{number // 4 % 3}")
-    (folder / "sites.csv").write_text("\n".join(lines) + "\n")
+
+    def table(name, images, count, columns, told):
+        lines = [f"path,label,{columns}"]
+        for number in range(count):
+            path = folder / images / f"{number:02d}.png"
+            _picture(path, rng)
+            lines.append(f"{images}/{path.name},{'ab'[number // 2 % 2]},{told(number)}")
+        (folder / name).write_text("\n".join(lines) + "\n")
+
+    table("medulloblastoma.csv", "slides", 40, "patient", lambda n: f"case{n // 2}")
+    table(
+        *("neuroblastoma.csv", "scans", 40, "patient,site,split"),
+        lambda n: f"p{n // 2},{('home', 'away')[n % 3 > 1]},{('train', 'test')[n >= 28]}",
+    )
+    table("sites.csv", "sites", 36, "patient,site", lambda n: f"p{n // 2},s{n // 4 % 3}")
 
 
 def _picture(path, rng):
