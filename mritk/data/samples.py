@@ -233,7 +233,7 @@ def array_digest(array: np.ndarray) -> str:
         raise DataError("contains Python objects; expected a numeric array")
     header = f"{array.dtype.str}{array.shape}".encode()
     digest = hashlib.sha256(header)
-    digest.update(array.reshape(-1).view(np.uint8))
+    digest.update(array.reshape(-1).view(np.uint8).data)
     return digest.hexdigest()
 
 
