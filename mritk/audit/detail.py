@@ -34,7 +34,7 @@ def _in_8_bits(grid: np.ndarray) -> np.ndarray:
         return grid
     low, high = float(grid.min()), float(grid.max())
     if low < 0 or high > 255 or high <= 1:
-        grid = (grid - low) * (255 / max(high - low, 1e-6))
+        grid = ((grid - low) * (255 / max(high - low, 1e-6))).clip(0, 255)
     return np.rint(grid).astype(np.uint8)
 
 

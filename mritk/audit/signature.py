@@ -119,10 +119,11 @@ def _mean_of_channels(array: np.ndarray) -> np.ndarray:
 
     Plane by plane: NumPy's mean over so short an axis takes fifteen times as long.
     """
-    total = array[..., 0].astype(np.uint16 if array.dtype == np.uint8 else array.dtype)
+    whole = array.dtype == np.uint8
+    total = array[..., 0].astype(np.uint16 if whole else np.result_type(array, np.float32))
     total += array[..., 1]
     total += array[..., 2]
-    mean = total.astype(np.float32) if array.dtype == np.uint8 else total
+    mean = total.astype(np.float32) if whole else total
     mean /= mean.dtype.type(3)
     return mean.astype(np.float32, copy=False)
 
