@@ -36,7 +36,7 @@ def train(
         return []
     from mritk.execute.agenda import announced
     from mritk.execute.serial import SerialRun
-    from mritk.machine.device import choose_device
+    from mritk.machine.device import choose_device, is_one_gpu
     from mritk.machine.engine import Engine
 
     engine = Engine(
@@ -46,11 +46,15 @@ def train(
         request.keep_embeddings,
     )
     registry = request.app.registry
-    if request.executor is None and at_once == 1:
+    if request.executor is None and (at_once == 1 or is_one_gpu(request.device)):
         engine = replace(engine, device=choose_device(request.device))
         serial = SerialRun(registry, results, workspace, engine, request.keep_models)
         with announced(results, plan.todo):
-            return serial.run(plan)
+            if at_once == 1 or len(plan.todo) == 1:
+                return serial.run(plan)
+            from mritk.execute.side_by_side import SideBySideRun
+
+            return SideBySideRun(serial, at_once).run(plan)
     from mritk.execute.job import Job
     from mritk.execute.with_executor import ExecutorRun
     from mritk.store.provenance import command_line
@@ -74,7 +78,7 @@ def train(
 
 
 def trials_at_once(request: Request, plan: StudyPlan) -> int | None:
-    """Return how many trials to train at once; None: the executor decides."""
+    """Return how many trials to train at once; None: the executor, or what one GPU can do."""
     if request.jobs is not None:
         return request.jobs
     from mritk.execute.at_once import trials_at_once as fitting
