@@ -9,7 +9,8 @@ import torch
 from torch import nn
 
 from mritk.execute import kernels_ahead
-from mritk.execute.kernels_ahead import _Case, _case_of, build_kernels, kernels_built_ahead
+from mritk.execute.kernels_ahead import _case_of, kernels_built_ahead
+from mritk.model.kernels import KernelCase, build_kernels
 from mritk.plugins.registry import Registry
 from mritk.protocol.recipe import Recipe, Stage
 
@@ -17,7 +18,7 @@ REGISTRY = Registry.load(environ={})
 
 
 def case(name, trained=True):
-    return _Case(REGISTRY.backbone(f"{name}@scratch"), (4, 3, 64, 64), "float32", trained)
+    return KernelCase(REGISTRY.backbone(f"{name}@scratch"), 64, 4, "float32", trained)
 
 
 def trial(name, *stages, batch=8, size=64, images=40):
@@ -32,7 +33,7 @@ def trial(name, *stages, batch=8, size=64, images=40):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name", ["resnet18", "swin_tiny", "small_cnn"])
+@pytest.mark.parametrize("name", ["resnet18", "convnext_tiny", "small_cnn"])
 def test_nothing_is_drawn(name, monkeypatch):
     torch.manual_seed(0)
     before = torch.random.get_rng_state()
