@@ -299,11 +299,13 @@ class LostJob:
 
     Attributes:
         job: The job, as passed to the executor.
-        reason: How the worker ended, such as ``killed by SIGKILL``; empty if unknown.
+        reason: How the worker ended, such as ``was killed by SIGKILL``; empty if unknown.
+        attempts: How many workers died at it, if the executor has tried it again itself.
     """
 
     job: Any
     reason: str = ""
+    attempts: int = 1
 
 
 @dataclass(frozen=True)
