@@ -12,6 +12,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from mritk.errors import ExitCode, MritkError, Stopped, Unavailable, one_line
+from mritk.execute.away import wait_for
 from mritk.execute.claim import claimed, finished_meanwhile, stamp_of
 from mritk.execute.limits import Limits
 from mritk.execute.notice import Notice
@@ -39,7 +40,8 @@ class Job:
             fold and seed. A rehearsal names all backbones, of which its size follows.
         plugins: What ``-p`` named.
         folder: The working folder of the run, from which its relative paths start.
-        workspace: Where caches are; they are shared with whoever planned the trial.
+        workspace: Where caches are; they are shared with whoever planned the trial. Only the
+            worker knows its own ``scratch``.
         results: The results folder, into which the worker writes.
         engine: How to compute; its device may be a wish, such as ``auto``, since only the worker
             knows what it has.
@@ -168,12 +170,14 @@ def _run(job: Job, notice: Notice) -> Done:
     keep_large_blocks()
     use_available_cores(job.at_once)
     results = ResultsFolder(job.results)
+    wait_for(results)  # it was there when the run began
+    workspace = replace(job.workspace, scratch=Workspace.from_environment().scratch)
     with _silent():
         registry = Registry.load(job.plugins)
-        registry.workspace = job.workspace
+        registry.workspace = workspace
         planner = Planner(
             registry,
-            job.workspace,
+            workspace,
             job.skip_unreadable,
             deterministic=job.deterministic,
             expected=job.digests,
@@ -187,7 +191,7 @@ def _run(job: Job, notice: Notice) -> Done:
         )
     engine = replace(job.engine, device=choose_device(job.engine.device))
     limits = Limits(notice)
-    run = SerialRun(registry, results, job.workspace, engine, job.keep_models, limits=limits)
+    run = SerialRun(registry, results, workspace, engine, job.keep_models, limits=limits)
     with claimed(results, trial.id, wait=job.wait) as mine:
         if not mine:
             return Done(trial.id, busy=True)

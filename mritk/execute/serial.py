@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from mritk.errors import ExitCode, MritkError, Stopped, one_line
+from mritk.execute.away import wait_for
 from mritk.execute.blame import explain_error
 from mritk.execute.claim import claimed, finished_meanwhile, stamp_of
 from mritk.execute.diary import Diary
@@ -132,7 +133,7 @@ class SerialRun:
     def _trained(
         self, trial: Trial, provenance: dict[str, Any], on_epoch: Callable[[Epoch], None]
     ) -> Outcome:
-        started = time.perf_counter()
+        started, there = time.perf_counter(), self.results.is_there()
         checkpoint = self.results.checkpoint_path(trial.id)
         model = model_path(self.results, trial.id) if self.keep_models else None
         record, error = run_trial(
@@ -147,6 +148,8 @@ class SerialRun:
         )
         if model is not None and error is None and "model" not in record.notes:
             self._tell_without_network(trial.method.name)
+        if there:
+            wait_for(self.results)
         if error is not None and self.results.status(trial.id) is TrialState.FINISHED:
             path = self.results.trial_path(trial.id)  # by another process, meanwhile
         else:

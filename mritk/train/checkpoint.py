@@ -124,6 +124,8 @@ class Checkpoint:
         self._pool.shutdown()
 
     def _write(self, content: Mapping[str, Any]) -> None:
+        # A results folder that is gone must not come to life again as one of a checkpoint alone.
+        self.path.parent.mkdir(exist_ok=True)
         buffer = io.BytesIO()
         torch.save(content, buffer)
         payload = buffer.getbuffer()
