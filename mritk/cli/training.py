@@ -36,7 +36,7 @@ def train(
         return []
     from mritk.execute.agenda import announced
     from mritk.execute.serial import SerialRun
-    from mritk.machine.device import choose_device
+    from mritk.machine.device import choose_device, is_one_gpu
     from mritk.machine.engine import Engine
 
     engine = Engine(
@@ -46,8 +46,8 @@ def train(
         request.keep_embeddings,
     )
     registry, workspace = request.app.registry, request.app.workspace(offline=request.offline)
-    # What hangs can be ended in a process of its own only.
-    if request.executor is None and at_once == 1 and not limits.trials:
+    here = request.executor is None and (at_once == 1 or is_one_gpu(request.device))
+    if here and not limits.trials:  # what hangs can be ended in a process of its own only
         engine = replace(engine, device=choose_device(request.device))
         serial = SerialRun(
             registry,
@@ -58,7 +58,11 @@ def train(
             limits=limits,
         )
         with announced(results, plan.todo), limits.notice.by_sigterm():
-            return serial.run(plan)
+            if at_once == 1 or len(plan.todo) == 1:
+                return serial.run(plan)
+            from mritk.execute.side_by_side import SideBySideRun
+
+            return SideBySideRun(serial, at_once).run(plan)
     from mritk.execute.job import Job
     from mritk.execute.with_executor import ExecutorRun
     from mritk.store.provenance import command_line
@@ -82,7 +86,7 @@ def train(
 
 
 def trials_at_once(request: Request, plan: StudyPlan) -> int | None:
-    """Return how many trials to train at once; None: the executor decides."""
+    """Return how many trials to train at once; None: the executor, or what one GPU can do."""
     if request.jobs is not None:
         return request.jobs
     from mritk.execute.at_once import trials_at_once as fitting

@@ -10,7 +10,7 @@ from contextlib import closing, suppress
 from dataclasses import dataclass, field
 from typing import Any
 
-from mritk.errors import ExitCode, MritkError, Stopped, one_line
+from mritk.errors import ExitCode, MritkError, OutOfMemory, Stopped, one_line
 from mritk.execute.away import wait_for
 from mritk.execute.blame import explain_error
 from mritk.execute.claim import claimed, finished_meanwhile, stamp_of
@@ -21,6 +21,8 @@ from mritk.execute.run_trial import run_trial
 from mritk.files.workspace import Workspace
 from mritk.machine.allocator import keep_large_blocks, return_free_blocks
 from mritk.machine.engine import Engine
+from mritk.machine.lanes import at_once
+from mritk.machine.out_of_memory import ran_out_of_memory
 from mritk.machine.threads import use_available_cores
 from mritk.method import Epoch
 from mritk.plugins.registry import Registry
@@ -34,7 +36,12 @@ from mritk.trial import Outcome, Plan, Trial
 logger = logging.getLogger("mritk")
 
 
-def _telling(events: Events, trial: Trial) -> Callable[[Epoch], None]:
+class Crowded(Exception):
+    """A trial ran out of memory while others were trained beside it."""
+
+
+def telling(events: Events, trial: Trial) -> Callable[[Epoch], None]:
+    """Return what announces each epoch of a trial."""
     return lambda epoch: events.announce("mritk_epoch_end", trial=trial, epoch=epoch)
 
 
@@ -90,7 +97,7 @@ class SerialRun:
                     events.announce(
                         "mritk_trial_start", trial=trial, position=position, total=len(plan.todo)
                     )
-                    outcome = self.run_one(trial, provenance, _telling(events, trial))
+                    outcome = self.run_one(trial, provenance, telling(events, trial))
                     outcomes.append(outcome)
                     return_free_blocks()
                     events.announce("mritk_trial_finish", trial=trial, outcome=outcome)
@@ -121,7 +128,11 @@ class SerialRun:
     def run_one(
         self, trial: Trial, provenance: dict[str, Any], on_epoch: Callable[[Epoch], None]
     ) -> Outcome:
-        """Train one trial, whose claim is held, and put its file into the results folder."""
+        """Train one trial, whose claim is held, and put its file into the results folder.
+
+        Raises:
+            Crowded: Alone it may have memory enough; nothing is stored.
+        """
         with Diary(self.results, trial.id) as diary:
 
             def note(epoch: Epoch) -> None:
@@ -146,6 +157,8 @@ class SerialRun:
             model_path=model,
             must_stop=lambda: self.limits.notice.given,
         )
+        if error is not None and at_once() > 1 and _short_of_memory(error):
+            raise Crowded(one_line(str(error)))
         if model is not None and error is None and "model" not in record.notes:
             self._tell_without_network(trial.method.name)
         if there:
@@ -172,3 +185,7 @@ class SerialRun:
                 "are stored without a model, with complete predictions",
                 method,
             )
+
+
+def _short_of_memory(error: Exception) -> bool:
+    return isinstance(error, OutOfMemory) or ran_out_of_memory(error)

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from functools import lru_cache
 
 import torch
 from torch.nn import functional
 
-from mritk_augment.draws import per_image, uniform
+from mritk_augment.draws import sent, uniform
 from mritk_augment.pose import random_poses, resample_volumes
 
 
@@ -46,12 +47,14 @@ def affine(
     Rotation, shear, zoom and shift are composed into one matrix per image, so each pixel is
     interpolated once (linearly; black outside).
     """
-    if images.ndim == VOLUMES:
-        moved = resample_volumes(images, random_poses(images, generator, ranges))
-    else:
-        moved = resample(images, random_matrices(images, generator, ranges))
-    brightness = per_image(uniform(images, generator, ranges.brightness), images)
-    contrast = 1 + per_image(uniform(images, generator, ranges.contrast), images)
+    volumes = images.ndim == VOLUMES
+    matrices, brightness, contrast = sent(
+        images,
+        (random_poses if volumes else random_matrices)(images, generator, ranges),
+        uniform(images, generator, ranges.brightness).reshape(-1, *[1] * (images.ndim - 1)),
+        1 + uniform(images, generator, ranges.contrast).reshape(-1, *[1] * (images.ndim - 1)),
+    )
+    moved = resample_volumes(images, matrices) if volumes else resample(images, matrices)
     mean = moved.mean(dim=tuple(range(1, images.ndim)), keepdim=True)
     return torch.lerp(mean, moved, contrast).add_(brightness).clamp_(0, 1)
 
@@ -59,7 +62,7 @@ def affine(
 def random_matrices(
     images: torch.Tensor, generator: torch.Generator, ranges: AffineRanges
 ) -> torch.Tensor:
-    """Draw an (N, 2, 3) matrix for each image, for :func:`resample`."""
+    """Draw a float32 (N, 2, 3) matrix on the CPU for each image, for :func:`resample`."""
     matrices = compose(
         angle=uniform(images, generator, math.radians(ranges.rotation)),
         shear=uniform(images, generator, ranges.shear),
@@ -117,5 +120,9 @@ def resample(images: torch.Tensor, matrices: torch.Tensor) -> torch.Tensor:
 
 def centres(count: int, like: torch.Tensor) -> torch.Tensor:
     """Return the positions of ``count`` pixel centres on an axis from -1 to 1."""
-    steps = torch.arange(count, device=like.device, dtype=like.dtype)
-    return (2 * steps + 1) / count - 1
+    return _centres(count, like.dtype).to(like.device, non_blocking=True)
+
+
+@lru_cache(maxsize=32)
+def _centres(count: int, dtype: torch.dtype) -> torch.Tensor:
+    return (2 * torch.arange(count, dtype=dtype) + 1) / count - 1
