@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -16,6 +16,7 @@ from mritk.text.duration import seconds_of
 if TYPE_CHECKING:
     from mritk.execute.limits import Limits
     from mritk.store.folder import ResultsFolder
+    from mritk.study.forecast import Forecast
     from mritk.study.plan import StudyPlan
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -111,7 +112,7 @@ def limit_options(command: F) -> F:
 
 def limits_of(
     plan: StudyPlan,
-    seconds: Mapping[str, float],
+    forecast: Forecast,
     timeout: TrialTimeout | None,
     budget: float | None,
     began: float,
@@ -120,7 +121,7 @@ def limits_of(
 
     Args:
         plan: Its trials.
-        seconds: As :func:`mritk.study.schedule.expected_seconds` returns them.
+        forecast: What they are expected to take.
         timeout: That of each trial.
         budget: Seconds for all, from ``began`` on, in seconds since 1970.
         began: When the run began.
@@ -131,11 +132,12 @@ def limits_of(
     from mritk.execute.limits import Limits
     from mritk.execute.notice import Notice
 
+    seconds = forecast.seconds
     notice = Notice(math.inf if budget is None else began + budget)
     if timeout is None:
-        return Limits(notice, seconds)
+        return Limits(notice, forecast)
     if not math.isnan(timeout.seconds):
-        return Limits(notice, seconds, {trial.id: timeout.seconds for trial in plan.todo})
+        return Limits(notice, forecast, {trial.id: timeout.seconds for trial in plan.todo})
     unknown = [trial for trial in plan.todo if trial.id not in seconds]
     if unknown:
         raise UsageError(
@@ -144,7 +146,7 @@ def limits_of(
             "--trial-timeout 2h"
         )
     each = {t.id: timeout.factor * seconds[t.id] + MARGIN_S for t in plan.todo}
-    return Limits(notice, seconds, each)
+    return Limits(notice, forecast, each)
 
 
 def tell_left(plan: StudyPlan, results: ResultsFolder, why: str) -> None:

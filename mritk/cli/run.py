@@ -165,7 +165,8 @@ class Request:
         from mritk.execute.warm_up import WarmUp
         from mritk.store.folder import ResultsFolder
         from mritk.store.trial_state import TrialState
-        from mritk.study.schedule import expected_seconds, in_order
+        from mritk.study.forecast import Forecast
+        from mritk.study.schedule import in_order
 
         began = time.time()
         workspace = self.app.workspace(offline=self.offline or self.check)
@@ -181,15 +182,15 @@ class Request:
         say("preparing data …")
         warm_up = WarmUp()
         plan = self.plan(benchmark, results, workspace, warm_up)
-        seconds = expected_seconds(plan, results)
-        plan = in_order(plan, seconds)
+        forecast = Forecast.of(plan, results)
+        plan = in_order(plan, forecast.seconds)
         if self.rerun:
             plan = plan.again()
         tell_skipped(plan)
         tell_data(plan)
         if self.dry_run:
-            return show_plan(plan, seconds, as_json=self.as_json)
-        limits = limits_of(plan, seconds, self.trial_timeout, self.budget, began)
+            return show_plan(plan, forecast, as_json=self.as_json)
+        limits = limits_of(plan, forecast, self.trial_timeout, self.budget, began)
         if plan.todo:
             results.require_writable()
             require_weights(plan.backbones_to_train, workspace, say)

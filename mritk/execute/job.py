@@ -12,6 +12,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from mritk.errors import ExitCode, MritkError, Stopped, Unavailable, one_line
+from mritk.execute.at_once import host_bytes
 from mritk.execute.away import wait_for
 from mritk.execute.claim import claimed, finished_meanwhile, stamp_of
 from mritk.execute.limits import Limits
@@ -59,6 +60,8 @@ class Job:
         stop: What the run writes when its workers must end.
         expected: Seconds that the trial may take; 0 where nothing is known of it.
         limit: Seconds after which its training is taken to hang, and is ended with its worker.
+        memory: Bytes of the host that its process is expected to take.
+        group: Alike for jobs that open the same data and build the same network.
     """
 
     benchmark: Benchmark
@@ -80,6 +83,8 @@ class Job:
     stop: Path | None = None
     expected: float = 0.0
     limit: float = math.inf
+    memory: int = 0
+    group: str = ""
 
     def of(self, trial: Trial, plan: StudyPlan, limits: Limits) -> Job:
         """Return the job of one trial; its worker opens the data of that trial alone."""
@@ -92,6 +97,8 @@ class Job:
             ends=limits.notice.ends,
             expected=limits.expected_of(trial.id),
             limit=limits.trials.get(trial.id, math.inf),
+            memory=int(limits.forecast.host_bytes.get(trial.id) or host_bytes(trial)),
+            group=f"{trial.backbone_name} on {trial.dataset.record.name}",
         )
 
 

@@ -1,4 +1,4 @@
-"""How long a run, and each of its trials, may take."""
+"""How long a run, and each of its trials, may take, and what trials are expected to take."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from mritk.execute.notice import Notice
+from mritk.study.forecast import Forecast
 
 
 @dataclass(frozen=True)
@@ -14,17 +15,17 @@ class Limits:
 
     Attributes:
         notice: Tells when the run must end; trials that are being trained are checkpointed then.
-        expected: Seconds that trials are expected to take, by id, as far as anything is known.
+        forecast: What trials are expected to take.
         trials: Seconds after which a trial is taken to hang, by id; others may take any time.
     """
 
     notice: Notice = field(default_factory=Notice)
-    expected: Mapping[str, float] = field(default_factory=dict)
+    forecast: Forecast = field(default_factory=Forecast)
     trials: Mapping[str, float] = field(default_factory=dict)
 
     def expected_of(self, trial_id: str) -> float:
         """Return the seconds that a trial may take; 0 where nothing is known of it."""
-        return self.expected.get(trial_id, 0.0)
+        return self.forecast.seconds.get(trial_id, 0.0)
 
     def may_begin(self, trial_id: str) -> bool:
         """Tell whether the run lasts long enough for a trial, as far as anything is known."""

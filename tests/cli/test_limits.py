@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from mritk.store.folder import ResultsFolder
+from mritk.study.forecast import Forecast
 
 POSIX = pytest.mark.skipif(sys.platform == "win32", reason="needs POSIX signals")
 
@@ -99,12 +100,12 @@ def test_a_multiple_of_what_nobody_knows_is_refused(run_toy):
 @pytest.mark.slow
 def test_a_trial_that_does_not_fit_into_the_budget_is_not_begun(run_toy, tmp_path, monkeypatch):
     """The others are, and the same command goes on where the run has ended."""
-    expected = {"mritk.study.schedule.expected_seconds": lambda plan, results: {
-        trial.id: 5e3 if trial.seed == 1 else 1.0 for trial in plan.trials
-    }}  # fmt: skip
+
+    def foresee(plan, results):
+        return Forecast({trial.id: 5e3 if trial.seed == 1 else 1.0 for trial in plan.trials})
+
     with monkeypatch.context() as patch:
-        for name, value in expected.items():
-            patch.setattr(name, value)
+        patch.setattr(Forecast, "of", foresee)
         ended = run_toy("--seeds", 3, "--budget", "1")
     assert ended.code == 130
     assert "the budget of 1 h 0 min is used: 2 of 3 trials are stored in" in ended.err

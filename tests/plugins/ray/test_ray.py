@@ -15,7 +15,8 @@ import pytest
 from mritk import Unavailable
 from mritk.plugins.registry import Registry
 from mritk.store.folder import ResultsFolder
-from mritk_ray.pool import Share, run, share_of
+from mritk_ray.pool import run
+from mritk_ray.share import Share, share_of
 
 SLOW = pytest.mark.slow
 
@@ -63,6 +64,24 @@ def one_thread(monkeypatch):
 )
 def test_workers_share_what_the_machines_have_and_none_spans_two(machines, jobs, at_once, share):
     assert share_of(machines, jobs, at_once) == share
+
+
+@pytest.mark.parametrize(
+    ("machines", "at_once", "share"),
+    [
+        ([{"CPU": 8, "memory": 16}], None, Share(3, 2, 0, 5)),
+        ([{"CPU": 2, "memory": 64}], None, Share(2, 1, 0, 5)),
+        ([{"CPU": 8, "memory": 16}], 6, Share(6, 1, 0)),
+        ([{"CPU": 8, "memory": 3}], None, Share(1, 8, 0, 3)),
+        ([{"CPU": 0, "memory": 99}, {"CPU": 4, "memory": 9}], None, Share(1, 4, 0, 5)),
+        ([{"CPU": 4, "memory": 9}, {"CPU": 4, "memory": 9}], None, Share(2, 4, 0, 5)),
+        ([{"CPU": 16, "GPU": 4, "memory": 12}], None, Share(2, 8, 1, 5)),
+        ([{"CPU": 8}], None, Share(8, 1, 0)),
+    ],
+)
+def test_no_more_workers_than_the_memory_of_each_machine_holds(machines, at_once, share):
+    """Of jobs that take 5; a person's number stands, and what fits nowhere is tried alone."""
+    assert share_of(machines, 20, at_once, memory=5) == share
 
 
 def test_the_address_of_a_cluster_is_part_of_the_name():
@@ -161,7 +180,7 @@ def test_a_trial_that_kills_three_workers_is_stored_as_failed(run_toy, mritk, tm
     assert stored["none"].status == "finished"
     failed = stored["deadly"]
     assert failed.status == "failed"
-    assert "died 3 times" in failed.failure.message
+    assert "in 3 attempts" in failed.failure.message
     assert failed.failure.epoch == len(failed.history)
     assert "2 trials are intact" in mritk("doctor", tmp_path / "results").out
 
