@@ -11,6 +11,7 @@ import pytest
 
 from mritk.store.folder import ResultsFolder
 from mritk.study.forecast import Forecast
+from tests.trial_essence import essence
 
 POSIX = pytest.mark.skipif(sys.platform == "win32", reason="needs POSIX signals")
 
@@ -68,14 +69,6 @@ def troubled(tmp_path, run_toy, monkeypatch):
     return run
 
 
-def of(folder: Path):
-    """What is the same in equal trials: scores and losses, by trial id."""
-    return {
-        t.id: (t.predictions["test"].score.tobytes(), [e.val_loss for e in t.history])
-        for t in ResultsFolder(folder).trials()
-    }
-
-
 @pytest.mark.parametrize("value", ["", "0", "-1", "soon", "nan", "inf", "2x"])
 def test_a_budget_that_is_no_time_is_refused(mritk, value):
     ended = mritk("run", "--budget", value)
@@ -113,7 +106,7 @@ def test_a_trial_that_does_not_fit_into_the_budget_is_not_begun(run_toy, tmp_pat
     assert {t.seed for t in ResultsFolder(tmp_path / "results").trials()} == {0, 2}
     assert run_toy("--seeds", 3, "--budget", "1").code == 0
     assert run_toy("--seeds", 3, "-o", tmp_path / "whole").code == 0
-    assert of(tmp_path / "results") == of(tmp_path / "whole")
+    assert essence(tmp_path / "results") == essence(tmp_path / "whole")
 
 
 def test_with_no_time_left_nothing_is_trained(run_toy, tmp_path):
@@ -142,7 +135,7 @@ def test_a_trial_is_checkpointed_when_the_process_is_told_to_end(troubled, tmp_p
     assert content["state"]["run"]["step"] > 0, "in the middle of an epoch"
     assert troubled("--seeds", 2).code == 0
     assert troubled("--seeds", 2, "-o", tmp_path / "whole").code == 0
-    assert of(tmp_path / "results") == of(tmp_path / "whole")
+    assert essence(tmp_path / "results") == essence(tmp_path / "whole")
 
 
 @POSIX
@@ -153,7 +146,43 @@ def test_a_worker_that_is_told_to_end_is_replaced(troubled, tmp_path, jobs):
     ended = troubled("--seeds", 2, "--executor", "processes", "--jobs", jobs, trouble="sigterm")
     assert ended.code == 0, ended.err
     assert troubled("--seeds", 2, "-o", tmp_path / "whole").code == 0
-    assert of(tmp_path / "results") == of(tmp_path / "whole")
+    assert essence(tmp_path / "results") == essence(tmp_path / "whole")
+
+
+# Tells the run, but not its workers, to end after the first epoch; batches take a moment.
+TOLD_TO_END = """
+import os, signal, time
+from mritk import Augmentation, hookimpl
+
+
+def apply(images, generator):
+    time.sleep(0.25)
+    return images
+
+
+@hookimpl
+def mritk_augmentations():
+    yield Augmentation("slow", apply)
+
+
+@hookimpl
+def mritk_epoch_end(epoch):
+    os.kill(os.getpid(), signal.SIGTERM)
+"""
+
+
+@POSIX
+@pytest.mark.slow
+def test_workers_checkpoint_when_their_run_is_told_to_end(run_toy, tmp_path):
+    """And those trials that have not begun do not."""
+    arguments = ("-a", "slow", "--seeds", 3, "--executor", "processes", "--jobs", 2)
+    (tmp_path / "told.py").write_text(TOLD_TO_END)
+    ended = run_toy("-p", tmp_path / "told.py", *arguments)
+    assert ended.code == 130
+    assert "told to end by SIGTERM: 0 of 3 trials are stored" in ended.err
+    assert "2 interrupted with a checkpoint" in ended.err
+    assert not (tmp_path / "results" / "claims").exists()
+    assert len(list((tmp_path / "results" / "checkpoints").iterdir())) == 2
 
 
 @POSIX
@@ -176,7 +205,7 @@ def test_a_trial_that_hangs_is_ended_three_times_and_stored_as_failed(troubled, 
     assert "1 trial is intact" in mritk("doctor", tmp_path / "results").out
     assert troubled("--seeds", 1).code == 0
     assert troubled("--seeds", 1, "-o", tmp_path / "whole").code == 0
-    assert of(tmp_path / "results") == of(tmp_path / "whole")
+    assert essence(tmp_path / "results") == essence(tmp_path / "whole")
 
 
 def alive(pid):
