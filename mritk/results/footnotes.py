@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 
 from mritk.results.clean_support import ALL, LEAST_UNITS
+from mritk.results.columns import conservative_note
 from mritk.results.doubts import TEST_SELECTED
 from mritk.results.named_reasons import named_reason
 from mritk.results.table import Table
@@ -50,6 +51,9 @@ def _certainty(table: Table) -> list[str]:
             f"Folds share training samples: {wider} are widened by an assumed correlation between "
             "folds."
         )
+    shown = [(m.label, row.cells[m.name]) for m in table.metrics for row in table.rows]
+    shown += [("clean", row.clean_cells[first.name]) for row in table.rows if row.clean_cells]
+    notes += conservative_note((of, cell.ends) for of, cell in shown if cell.ends)
     lost = max(interval.degenerate for interval in drawn)
     if lost:
         notes.append(

@@ -1,0 +1,88 @@
+"""Which intervals may be wider than 95 % require, as simulated tables show (docs/statistics.md).
+
+A score of decisions that rests on few errors has few possible values, and an interval on the scale
+of log odds covers more than it must (Brown, Cai & DasGupta 2001, Interval estimation for a binomial
+proportion, Stat. Sci. 16, 101–133). Where classes count alike, an error in a small one weighs more:
+errors of weight w are worth (Σ w)² / Σ w² (Kish 1965, Survey Sampling). In small cohorts, folds are
+less correlated than is assumed (:mod:`mritk.evaluate.fold_overlap`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from mritk.evaluate.calibration import one_hot
+from mritk.evaluate.metric import Metric
+from mritk.evaluate.run_values import Scored
+
+LEAST_ERRORS = 8
+LEAST_IN_FOLDS, LEAST_PER_FOLD = 50, 8
+
+
+def why_conservative(trials: Sequence[Scored], metric: Metric) -> str:
+    """Say in a few words why Student's interval of a row may cover more than 95 %; or nothing.
+
+    Args:
+        trials: What is evaluated of the row.
+        metric: What the interval is of.
+    """
+    return _few_in_folds(trials) or _few_errors(trials, metric)
+
+
+def _few_in_folds(trials: Sequence[Scored]) -> str:
+    units = {trial.fold: set(trial.unit) for trial in trials}
+    every = len(set().union(*units.values()))
+    again = every < sum(len(tested) for tested in units.values())
+    divisions = len({repeat for _, repeat in (trial.run for trial in trials)})
+    # Several divisions make up for it, and an official test part is no fold.
+    if len(units) < 2 or again or divisions > 1:
+        return ""
+    if every < LEAST_IN_FOLDS:
+        return f"fewer than {LEAST_IN_FOLDS} patients in folds"
+    if every < LEAST_PER_FOLD * len(units):
+        return f"fewer than {LEAST_PER_FOLD} patients per fold"
+    return ""
+
+
+def _few_errors(trials: Sequence[Scored], metric: Metric) -> str:
+    if metric.task != "classification":
+        return ""
+    right, wrong = np.sum([_counts(trial) for trial in trials], axis=0)
+    runs = len({trial.run for trial in trials})
+    for counts, what in ((wrong, "wrong"), (right, "correct")):
+        worth = _worth(counts, right + wrong, per_class=metric.per_class) / runs
+        if worth < LEAST_ERRORS and all(_of_decisions(trial, metric) for trial in trials):
+            return f"fewer than {LEAST_ERRORS} {what} predictions"
+    return ""
+
+
+def _counts(trial: Scored) -> np.ndarray:
+    """Return how many samples of each class are predicted right, and how many not, (2, classes)."""
+    right = trial.score.argmax(axis=1) == trial.target
+    classes = trial.score.shape[1]
+    return np.stack([np.bincount(trial.target[of], minlength=classes) for of in (right, ~right)])
+
+
+def _worth(counts: np.ndarray, samples: np.ndarray, *, per_class: bool) -> float:
+    """Return how many samples of one weight some of each class, (classes,), are worth.
+
+    Args:
+        counts: Of these.
+        samples: Of all.
+        per_class: Whether they count by their share of the class, rather than alike.
+    """
+    weight = 1 / np.maximum(samples, 1) if per_class else np.ones(len(samples))
+    squares = float(counts @ weight**2)
+    return float(counts @ weight) ** 2 / squares if squares > 0 else 0.0
+
+
+def _of_decisions(trial: Scored, metric: Metric) -> bool:
+    """Return whether a metric is the same where all that is known are the predicted classes."""
+    decided = one_hot(trial.score.argmax(axis=1), trial.score.shape[1])
+    values = [
+        metric.compute(trial.target, score, leave_out_absent=True).value
+        for score in (trial.score, decided)
+    ]
+    return bool(np.isclose(*values, rtol=1e-6, atol=1e-9, equal_nan=True))
