@@ -9,6 +9,7 @@ less correlated than is assumed (:mod:`mritk.evaluate.fold_overlap`).
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 
 import numpy as np
@@ -18,7 +19,7 @@ from mritk.evaluate.metric import Metric
 from mritk.evaluate.run_values import Scored
 
 LEAST_ERRORS = 8
-LEAST_IN_FOLDS, LEAST_PER_FOLD = 50, 8
+LEAST_IN_FOLDS, LEAST_PER_FOLD = 50, 10
 
 
 def why_conservative(trials: Sequence[Scored], metric: Metric) -> str:
@@ -81,8 +82,8 @@ def _worth(counts: np.ndarray, samples: np.ndarray, *, per_class: bool) -> float
 def _of_decisions(trial: Scored, metric: Metric) -> bool:
     """Return whether a metric is the same where all that is known are the predicted classes."""
     decided = one_hot(trial.score.argmax(axis=1), trial.score.shape[1])
-    values = [
-        metric.compute(trial.target, score, leave_out_absent=True).value
-        for score in (trial.score, decided)
-    ]
-    return bool(np.isclose(*values, rtol=1e-6, atol=1e-9, equal_nan=True))
+    values = (
+        metric.compute(trial.target, trial.score, leave_out_absent=True).value,
+        metric.compute(trial.target, decided, leave_out_absent=True).value,
+    )
+    return math.isclose(*values, rel_tol=1e-6, abs_tol=1e-9)

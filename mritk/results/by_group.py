@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
+from functools import partial
 
 from mritk.evaluate.evidence import Evidence
 from mritk.evaluate.group_gap import GroupScores
@@ -67,15 +68,14 @@ def group_table(table: Table, covariate: Covariate) -> GroupTable:
     evidence, why = _evidence(table, parts, shown, metric)
     spread = group_scores(evidence, metric)
     bare = table.analysis.interval == "none"
-    of_groups = {name: len(units[name]) for name in shown}
+    sizes = {group: len(units[group]) for group in shown}
     rows = [
         _row(
             name,
             _cells(name, shown, evidence, why, metric, table.task),
             spread.get(name),
             metric,
-            of_groups,
-            table.unit,
+            partial(_unsupported, sizes, table.unit),
             bare=bare,
         )
         for name, trials in parts.items()
@@ -84,7 +84,7 @@ def group_table(table: Table, covariate: Covariate) -> GroupTable:
     return GroupTable(
         covariate,
         metric,
-        of_groups,
+        sizes,
         rows,
         {name: len(units[name]) for name in names if name not in shown},
         sum(times > 1 for times in Counter(u for name in shown for u in units[name]).values()),
@@ -144,8 +144,7 @@ def _row(
     cells: Mapping[str, GroupCell],
     spread: GroupScores | None,
     metric: Metric,
-    units: Mapping[str, int],
-    unit: str,
+    unsupported: Callable[[Iterable[str]], str],
     *,
     bare: bool,
 ) -> GroupRow:
@@ -156,8 +155,7 @@ def _row(
         cells: Its scores by group.
         spread: How sure they are.
         metric: What they are.
-        units: Number of units of each group.
-        unit: What these are, in the plural.
+        unsupported: Takes groups; says why there is no interval of worst group and gap, or nothing.
         bare: Whether to leave out intervals.
     """
     values = {group: cell.value for group, cell in cells.items() if not math.isnan(cell.value)}
@@ -171,24 +169,26 @@ def _row(
     if bare:
         points = {g: replace(c, interval=None) if g in values else c for g, c in cells.items()}
         return GroupRow(name, points, worst, gap)
-    why = metric.no_interval or _not_supported({group: units[group] for group in values}, unit)
+    why = metric.no_interval or unsupported(values)
     known = spread.names if spread is not None else ()
     unsure = [group for group in values if group not in known]
     if not why and unsure:
         why = f"the variance of {unsure[0]} is unknown"
     if why or spread is None:
-        none = Interval.undefined(why)
-        return GroupRow(name, cells, replace(worst, interval=none), replace(gap, interval=none))
+        unknown = Interval.undefined(why)
+        worst, gap = replace(worst, interval=unknown), replace(gap, interval=unknown)
+        return GroupRow(name, cells, worst, gap)
     _, _, of_worst = spread.worst(higher_is_better=bool(metric.higher_is_better))
     _, of_gap = spread.gap()
     return GroupRow(name, cells, replace(worst, interval=of_worst), replace(gap, interval=of_gap))
 
 
-def _not_supported(units: Mapping[str, int], unit: str) -> str:
+def _unsupported(units: Mapping[str, int], unit: str, groups: Iterable[str]) -> str:
     """Say why so few patients, or so many groups, support no interval of worst group and gap."""
-    if len(units) > MOST_FOR_GAP:
+    several = list(groups)
+    if len(several) > MOST_FOR_GAP:
         return f"more than {MOST_FOR_GAP} groups"
-    smallest = min(units, key=units.__getitem__)
+    smallest = min(several, key=units.__getitem__)
     if units[smallest] < LEAST_FOR_GAP:
         return f"fewer than {LEAST_FOR_GAP} {unit} in {smallest}"
     return ""

@@ -53,12 +53,16 @@ def group_title(table: GroupTable) -> str:
 def group_notes(table: GroupTable) -> list[str]:
     """Return what stands below it."""
     notes = []
+    sure = any(row.gap.interval and not row.gap.interval.reason for row in table.rows)
     if len(table.units) > 1:
-        notes.append(
-            "Gap: best minus worst group. Its interval and that of the worst group allow for the "
-            f"fact that both were selected; they assume that groups share no {table.unit}."
-        )
-    if table.shared:
+        gap = "Gap: best minus worst group."
+        if sure:
+            gap += (
+                " Its interval and that of the worst group allow for the fact that both were "
+                f"selected; they assume that groups share no {table.unit}."
+            )
+        notes.append(gap)
+    if table.shared and sure:
         several = f"{table.unit.removesuffix('s')} is" if table.shared == 1 else f"{table.unit} are"
         notes.append(f"{table.shared} {several} in several groups, so these intervals are rough.")
     if table.small:
