@@ -175,7 +175,7 @@ def cells(found: Counts, *, first: bool = False) -> list[str]:
         if found.told < 1:
             covered += f" of {_percent(found.told)}"
         if share > CONSERVATIVE:
-            covered += ", conservative"
+            covered = f"not supported ({covered}, conservative)"
     return [covered, variance, _percent(found.different), _percent(found.false)]
 
 

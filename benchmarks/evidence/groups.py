@@ -111,10 +111,9 @@ WORLDS = {
     "4 groups, spread, an unstable row of 4": GroupWorld(ODDS, PATIENTS, rows=4, unstable=6.0),
     "4 equal groups, an unstable row of 4": GroupWorld((1.5,) * 4, PATIENTS, rows=4, unstable=6.0),
     "4 groups, spread, an unstable row of 2": GroupWorld(ODDS, PATIENTS, unstable=6.0),
-    "5 equal groups of 20": GroupWorld((1.2,) * 5, (20,) * 5),
-    "5 equal groups of 30": GroupWorld((1.2,) * 5, (30,) * 5),
+    "4 equal groups of 30": GroupWorld((1.2,) * 4, (30,) * 4),
+    "4 groups of 30, spread": GroupWorld((2.0, 1.5, 1.0, 0.5), (30,) * 4),
     "5 groups of 30, spread": GroupWorld((2.0, 1.6, 1.2, 0.8, 0.5), (30,) * 5),
-    "6 groups of 40, spread": GroupWorld((2.0, 1.7, 1.4, 1.1, 0.8, 0.5), (40,) * 6),
     "10 equal groups of 30": GroupWorld((1.5,) * 10, (30,) * 10),
 }
 

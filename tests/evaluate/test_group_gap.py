@@ -6,7 +6,7 @@ import math
 
 import numpy as np
 import pytest
-from scipy import stats
+from scipy import optimize, stats
 
 from mritk.evaluate.group_gap import GroupScores, _distance_to_gap
 from mritk.evaluate.scale import Scale
@@ -166,3 +166,32 @@ def test_intervals_cover_the_truth(truth):
         worst.append(not drawn.refused_as_worst(higher_is_better=True)(min(truth)))
     assert stats.binomtest(sum(gap), 100, 0.95).pvalue > 0.01
     assert stats.binomtest(sum(worst), 100, 0.95).pvalue > 0.01
+
+
+def test_what_retraining_changes_in_all_groups_moves_the_worst_with_them():
+    """It makes no gap; and the worst of equal groups is no luckier than the others."""
+    points, errors = [0.8, 0.8, 0.8], [0.03] * 3
+    apart, together = scores(points, errors), scores(points, errors, shared=np.full(3, 0.03))
+    assert together.gap() == apart.gap()
+    (_, _, alone), (_, _, moved) = (
+        given.worst(higher_is_better=True) for given in (apart, together)
+    )
+    assert moved.high > alone.high + 0.005
+    # The shift of all decides: three squared errors on one side, the least of them on the other.
+    reach = optimize.brentq(
+        lambda z: stats.norm.sf(z) + stats.norm.sf(math.sqrt(3) * z) - 0.05, 1.0, 3.0
+    )
+    assert moved.high == pytest.approx(0.8 + 0.03 * reach, abs=0.002)
+
+
+@pytest.mark.slow
+def test_intervals_of_the_worst_cover_it_where_all_groups_move_together():
+    errors, rng = np.full(4, 0.05), np.random.default_rng(3)
+    covered = {"together": 0, "apart": 0}
+    for shift in rng.normal(0, 0.045, 200):
+        points = 0.8 + shift + rng.normal(0, math.sqrt(0.05**2 - 0.045**2), 4)
+        for name, shared in (("together", np.full(4, 0.045)), ("apart", 0.0)):
+            drawn = scores(points, errors, draws=512, shared=shared)
+            covered[name] += not drawn.refused_as_worst(higher_is_better=True)(0.8)
+    assert stats.binomtest(covered["together"], 200, 0.95).pvalue > 0.01
+    assert covered["apart"] < 0.93 * 200
