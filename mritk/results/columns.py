@@ -127,20 +127,14 @@ def interval_text(interval: Interval) -> str:
     return f"[{interval.low:.3f}, {interval.high:.3f}]{sign}"
 
 
-def conservative_note(intervals: Iterable[tuple[str, Interval]]) -> list[str]:
-    """Return the sentence that explains the sign of intervals, if any has it.
-
-    Args:
-        intervals: Intervals, and what each is of.
-    """
-    reasons: dict[str, dict[str, None]] = {}
-    for of, interval in intervals:
-        if interval.conservative:
-            reasons.setdefault(interval.conservative, {})[of] = None
+def conservative_note(intervals: Iterable[Interval | None]) -> list[str]:
+    """Return the sentence that explains the sign of intervals, if any has it."""
+    reasons = sorted({one.conservative for one in intervals if one is not None} - {""})
     if not reasons:
         return []
-    told = "; ".join(f"{reason} ({', '.join(of)})" for reason, of in reasons.items())
-    return [f"{CONSERVATIVE} Conservative interval, may cover more than 95 %: {told}."]
+    return [
+        f"{CONSERVATIVE} Conservative interval, may cover more than 95 %: {' or '.join(reasons)}."
+    ]
 
 
 def _trials(row: Row) -> str:

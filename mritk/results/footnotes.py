@@ -51,9 +51,8 @@ def _certainty(table: Table) -> list[str]:
             f"Folds share training samples: {wider} are widened by an assumed correlation between "
             "folds."
         )
-    shown = [(m.label, row.cells[m.name]) for m in table.metrics for row in table.rows]
-    shown += [("clean", row.clean_cells[first.name]) for row in table.rows if row.clean_cells]
-    notes += conservative_note((of, cell.ends) for of, cell in shown if cell.ends)
+    clean = [row.clean_cells[first.name].ends for row in table.rows if row.clean_cells]
+    notes += conservative_note([*drawn, *clean])
     lost = max(interval.degenerate for interval in drawn)
     if lost:
         notes.append(

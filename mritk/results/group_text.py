@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from mritk.results.columns import conservative_note, interval_text, name_text
-from mritk.results.group_table import LEAST_OF_GROUP, GroupCell, GroupRow, GroupTable
+from mritk.results.group_table import LEAST_OF_GROUP, GroupCell, GroupTable
 from mritk.results.interval_data import interval_as_data
 from mritk.text.numbers import decimals, or_null
 from mritk.text.text_table import Column
@@ -72,20 +72,12 @@ def group_notes(table: GroupTable) -> list[str]:
             f"{names}."
         )
     found = [part for row in table.rows for part in row.scores.items()]
-    found += [(what, cell) for row in table.rows for what, cell in _picked(row)]
+    found += [("worst group and gap", row.gap) for row in table.rows]
     intervals = [(of, cell.interval) for of, cell in found if cell.interval is not None]
-    notes += conservative_note(intervals)
+    notes += conservative_note(interval for _, interval in intervals)
     reasons = dict.fromkeys((of, interval.reason) for of, interval in intervals if interval.reason)
     notes += [f"{group}: {reason}." for group, reason in reasons]
     return notes
-
-
-def _picked(row: GroupRow) -> list[tuple[str, GroupCell]]:
-    """Return the worst group and the gap; once, where they lack an interval for one reason."""
-    reasons = {cell.interval.reason if cell.interval else "" for cell in (row.worst, row.gap)}
-    if len(reasons) == 1:
-        return [("worst group and gap", row.gap)]
-    return [("worst group", row.worst), ("gap", row.gap)]
 
 
 def groups_as_data(table: GroupTable) -> dict[str, Any]:

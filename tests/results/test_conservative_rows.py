@@ -74,4 +74,4 @@ def test_scores_of_groups_have_it_too(board, records):
     _, by_site = text.split("By site")
     (row,) = [line for line in by_site.splitlines() if "unsure" not in line and "sure@" in line]
     assert row.count("]°") == 2, "2 of 40 patients of either site are wrong"
-    assert f"{NOTE} (north, south)." in by_site
+    assert f"{NOTE}." in by_site
