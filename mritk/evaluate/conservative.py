@@ -50,40 +50,24 @@ def _few_in_folds(trials: Sequence[Scored]) -> str:
 def _few_errors(trials: Sequence[Scored], metric: Metric) -> str:
     if metric.task != "classification":
         return ""
-    right, wrong = np.sum([_counts(trial) for trial in trials], axis=0)
-    runs = len({trial.run for trial in trials})
-    for counts, what in ((wrong, "wrong"), (right, "correct")):
-        worth = _worth(counts, right + wrong, per_class=metric.per_class) / runs
-        if worth < LEAST_ERRORS and all(_of_decisions(trial, metric) for trial in trials):
+    target = np.concatenate([trial.target for trial in trials])
+    score = np.concatenate([trial.score for trial in trials])
+    right, runs = score.argmax(axis=1) == target, len({trial.run for trial in trials})
+    weight = 1 / np.bincount(target)[target] if metric.per_class else np.ones(len(target))
+    for of, what in ((~right, "wrong"), (right, "correct")):
+        few = _worth(weight[of]) / runs < LEAST_ERRORS
+        if few and _of_decisions(metric, target, score):
             return f"fewer than {LEAST_ERRORS} {what} predictions"
     return ""
 
 
-def _counts(trial: Scored) -> np.ndarray:
-    """Return how many samples of each class are predicted right, and how many not, (2, classes)."""
-    right = trial.score.argmax(axis=1) == trial.target
-    classes = trial.score.shape[1]
-    return np.stack([np.bincount(trial.target[of], minlength=classes) for of in (right, ~right)])
+def _worth(weight: np.ndarray) -> float:
+    """Return how many samples of one weight those of these weights, (N,), are worth."""
+    return float(weight.sum() ** 2 / np.square(weight).sum()) if len(weight) else 0.0
 
 
-def _worth(counts: np.ndarray, samples: np.ndarray, *, per_class: bool) -> float:
-    """Return how many samples of one weight some of each class, (classes,), are worth.
-
-    Args:
-        counts: Of these.
-        samples: Of all.
-        per_class: Whether they count by their share of the class, rather than alike.
-    """
-    weight = 1 / np.maximum(samples, 1) if per_class else np.ones(len(samples))
-    squares = float(counts @ weight**2)
-    return float(counts @ weight) ** 2 / squares if squares > 0 else 0.0
-
-
-def _of_decisions(trial: Scored, metric: Metric) -> bool:
+def _of_decisions(metric: Metric, target: np.ndarray, score: np.ndarray) -> bool:
     """Return whether a metric is the same where all that is known are the predicted classes."""
-    decided = one_hot(trial.score.argmax(axis=1), trial.score.shape[1])
-    values = (
-        metric.compute(trial.target, trial.score, leave_out_absent=True).value,
-        metric.compute(trial.target, decided, leave_out_absent=True).value,
-    )
+    decided = one_hot(score.argmax(axis=1), score.shape[1])
+    values = [metric.compute(target, x, leave_out_absent=True).value for x in (score, decided)]
     return math.isclose(*values, rel_tol=1e-6, abs_tol=1e-9)

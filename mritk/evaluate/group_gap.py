@@ -13,6 +13,9 @@ asks for: moved as little as possible, several groups would lie at either end, w
 true scores, and widens the interval. For the worst group, by James & Stein's estimate. The worst
 group is tested on the scale on which scores are nearly normal (:mod:`mritk.evaluate.scale`): closer
 to a bound errors are smaller, and of equal groups the worst would have the largest.
+
+How much of what retraining changes is common to all groups is unknown. Whatever is makes no gap;
+for the worst group, half is supposed to be.
 """
 
 from __future__ import annotations
@@ -32,6 +35,7 @@ DRAWS = 2048  # a power of two, as Sobol's points want it
 HALVINGS = 12
 FARTHEST = 8.0  # standard errors of the least certain group
 TINY = 1e-12
+COMMON = 0.5
 
 
 @dataclass(frozen=True, eq=False)
@@ -44,8 +48,8 @@ class GroupScores:
         errors: (G,) standard errors, all positive.
         dof: (G,) degrees of freedom of the standard errors.
         bounds: The range of scores.
-        shared: (G,) the part of the standard errors that retraining has; 0 where it is unknown.
-        shared_dof: Its degrees of freedom.
+        shared: (G,) standard errors of retraining alone, within these; 0 where they are unknown.
+        shared_dof: Their degrees of freedom.
         draws: Number of simulated scores per test.
     """
 
@@ -66,7 +70,7 @@ class GroupScores:
 
     def refused_as_gap(self) -> Callable[[float], bool]:
         """Return the test of whether a number is not the true gap."""
-        return self._test(_distance_to_gap, self._drawn_to, self._apart())
+        return self._test(_distance_to_gap, self._drawn_to, self._noise())
 
     def worst(self, *, higher_is_better: bool) -> tuple[str, float, Interval]:
         """Return name and score of the worst group, and an interval of the worst true score.
@@ -100,32 +104,23 @@ class GroupScores:
 
     def _refused_as_lowest(self) -> Callable[[float], bool]:
         supposed = partial(self._with_lowest, shrunk=self._shrunk())
-        return self._test(_distance_to_lowest, supposed, self._together())
+        return self._test(_distance_to_lowest, supposed, self._noise_in_common())
 
-    def _apart(self) -> np.ndarray:
-        """Return errors (draws, G) as if retraining changed each group for itself.
-
-        Which is the most that it adds to a gap.
-        """
+    def _noise(self) -> np.ndarray:
+        """Return errors (draws, G), each by itself."""
         return self.errors * _students(self._even(len(self.points)), self.dof)
 
-    def _together(self) -> np.ndarray:
-        """Return errors (draws, G) as if retraining changed all groups alike.
-
-        Which is the most that it adds to the lowest score: of errors of their own, some are high.
-        """
-        share = np.minimum((self.shared / self.errors) ** 2, 1.0)
+    def _noise_in_common(self) -> np.ndarray:
+        """Return errors (draws, G), of which groups have a part of that of retraining in common."""
+        of_training = np.minimum((self.shared / self.errors) ** 2, 1.0)
+        common = COMMON * of_training
+        # Welch's formula the other way: what is left of the degrees of freedom.
+        taken = (of_training**2 - (of_training - common) ** 2) / self.shared_dof
+        left = (1 - common) ** 2 / np.maximum(1 / self.dof - taken, TINY)
         even = self._even(len(self.points) + 1)
-        of_patients = np.sqrt(1 - share) * self.errors * _students(even[:, :-1], self._patients_dof)
-        return of_patients + self.shared * _students(even[:, -1:], np.asarray(self.shared_dof))
-
-    @property
-    def _patients_dof(self) -> np.ndarray:
-        """What is left of the degrees of freedom, by Welch's formula the other way."""
-        share = np.minimum((self.shared / self.errors) ** 2, 1.0)
-        rest = 1 / self.dof - share**2 / self.shared_dof
-        with np.errstate(divide="ignore", invalid="ignore"):
-            return np.asarray(np.where(rest > TINY, (1 - share) ** 2 / rest, math.inf))
+        own = np.sqrt(1 - common) * _students(even[:, :-1], left)
+        alike = np.sqrt(common) * _students(even[:, -1:], np.asarray(self.shared_dof))
+        return np.asarray(self.errors * (own + alike))
 
     def _even(self, columns: int) -> np.ndarray:
         """Return numbers in [0, 1), (draws, columns), alike for every interval.
