@@ -15,6 +15,7 @@ from dataclasses import dataclass
 import click
 import numpy as np
 
+from benchmarks.evidence.calibration import LEAST_COVERED, MOST_COVERED
 from benchmarks.evidence.quick_metric import quick_metric
 from mritk.evaluate.evidence import Evidence
 from mritk.evaluate.group_scores import group_scores
@@ -22,8 +23,6 @@ from mritk.evaluate.run_values import Scored
 from mritk.results.group_table import LEAST_FOR_GAP, MOST_FOR_GAP
 
 CLASSES = 2
-# An interval that covers the truth more often than this is wider than its 95 % ask for.
-CONSERVATIVE = 0.97
 NOT_SUPPORTED = "not supported"
 
 
@@ -180,7 +179,7 @@ def _text(share: float, told: float) -> str:
     text = f"{100 * share:.1f} %"
     if told < 1:
         text += f" of {100 * told:.1f} %"
-    return text + (", conservative" if share > CONSERVATIVE else "")
+    return text if LEAST_COVERED <= share <= MOST_COVERED else f"{NOT_SUPPORTED} ({text})"
 
 
 if __name__ == "__main__":
