@@ -15,7 +15,7 @@ group is tested on the scale on which scores are nearly normal (:mod:`mritk.eval
 to a bound errors are smaller, and of equal groups the worst would have the largest.
 
 How much of what retraining changes is common to all groups is unknown. Whatever is makes no gap;
-for the worst group, half is supposed to be.
+for the worst group, a quarter is supposed to be.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ DRAWS = 2048  # a power of two, as Sobol's points want it
 HALVINGS = 12
 FARTHEST = 8.0  # standard errors of the least certain group
 TINY = 1e-12
-COMMON = 0.5
+COMMON = 0.25
 
 
 @dataclass(frozen=True, eq=False)
