@@ -15,9 +15,10 @@ from shlex import quote
 
 from mritk.errors import StoreError, UsageError
 from mritk.store.index_file import INDEX, IndexFile
+from mritk.store.places import ENDING, TRIALS, entries, trial_paths, trial_place
 from mritk.store.trial_file import Stored, TrialReader, TrialRecord, write_trial
 from mritk.store.trial_state import TrialState, UnusableTrial
-from mritk.store.view import TRIALS, write_view
+from mritk.store.view import write_view
 
 logger = logging.getLogger("mritk")
 
@@ -94,7 +95,7 @@ class ResultsFolder:
 
     def trial_path(self, trial_id: str) -> Path:
         """Return where the file of a trial stands or will stand."""
-        return self.path / TRIALS / f"{trial_id}.h5"
+        return trial_place(self.path, trial_id)
 
     def checkpoint_path(self, trial_id: str) -> Path:
         """Return where a trial that is not finished keeps what it needs to resume."""
@@ -208,7 +209,17 @@ class ResultsFolder:
             UsageError: There is no such folder.
         """
         self.require_there()
-        return sorted((self.path / TRIALS).glob("*.h5"))
+        return [Path(path) for path in self.trial_paths().values()]
+
+    def trial_paths(self) -> dict[str, str]:
+        """Return the path of each trial file by its name without ending, which is its trial's id.
+
+        Raises:
+            UsageError: There is no such folder.
+            Unavailable: It cannot be listed now.
+        """
+        self.require_there()
+        return trial_paths(self.path)
 
     def index(self) -> IndexFile:
         """Return what is known of trial files that were read before."""
@@ -216,7 +227,7 @@ class ResultsFolder:
 
     def any(self) -> bool:
         """Tell whether there is a trial file, whatever its state."""
-        return next((self.path / TRIALS).glob("*.h5"), None) is not None
+        return any(entry.name.endswith(ENDING) for entry, _ in entries(self.path))
 
     def tidy(self) -> None:
         """Renew the view at the end of a run, and remove what is empty.
