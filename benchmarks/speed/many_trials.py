@@ -1,11 +1,11 @@
 """What commands cost per stored trial, with and without the index of the results folder.
 
-    python -m benchmarks.speed.many_trials [--trials N] [--json FILE]
+    python -m benchmarks.speed.many_trials [--trials N] [--rows N] [--json FILE]
 
-Trials of 12 test samples and 3 classes are written by mritk's own writer: ten rows, all of one
-dataset. Each command then runs in a process of its own, first without an index and then with it.
-The processor time beyond that of the same command on a folder of ten trials is divided by the
-number of further ones. Intervals rest on 100 resamples; the page of ``mritk report`` has none.
+Trials of 12 test samples and 3 classes: by default ten rows, all of one dataset. Each command runs
+in a process of its own, first without an index and then with it. Times are of the processor; that
+beyond the same command on a folder of ten trials is divided by the number of further ones.
+Intervals rest on 100 resamples; the page of ``mritk report`` has none.
 """
 
 from __future__ import annotations
@@ -24,6 +24,7 @@ import numpy as np
 from tabulate import tabulate
 
 from benchmarks.speed.command_line import positive
+from benchmarks.speed.copied_trials import write_copies
 from benchmarks.speed.measurement import progress
 from benchmarks.speed.report import processor
 from mritk.method import Epoch
@@ -33,6 +34,7 @@ from mritk.store.record import Predictions, TrialRecord
 from mritk.tasks.classification import Classification
 
 ROWS, SAMPLES, CLASSES = 10, 12, ("glioma", "meningioma", "pituitary")
+ROWS_OF_A_TABLE = 100
 # The end of a program that tells what its process took. The peak that getrusage tells would begin
 # at that of this process.
 TOLD = """
@@ -54,10 +56,11 @@ import json, resource, sys
 from pathlib import Path
 from mritk.store.folder import ResultsFolder
 folder = ResultsFolder(Path(sys.argv[2]))
-folder.states([path.stem for path in folder.trial_files()])
+folder.states(folder.trial_paths())
 {TOLD}"""
 # RESULTS stands for the folder.
 COMMANDS = {
+    "status": (MRITK, ["status", "RESULTS"]),
     "leaderboard, no intervals": (MRITK, ["leaderboard", "RESULTS", "--interval", "none"]),
     "leaderboard of other trials": (MRITK, ["leaderboard", "RESULTS", "--dataset", "another"]),
     "leaderboard, intervals": (MRITK, ["leaderboard", "RESULTS", "--resamples", "100"]),
@@ -67,8 +70,8 @@ COMMANDS = {
 }
 
 
-def write_trials(folder: ResultsFolder, count: int) -> None:
-    """Write so many finished trials."""
+def write_trials(folder: ResultsFolder, count: int, rows: int = ROWS) -> None:
+    """Write so many finished trials of so many rows, at most a hundred of them in a table."""
     draw = np.random.default_rng(0)
     names = [f"image-{k:02d}" for k in range(SAMPLES)]
     target = np.arange(SAMPLES) % len(CLASSES)
@@ -78,12 +81,13 @@ def write_trials(folder: ResultsFolder, count: int) -> None:
         patients = [f"patient-{k // 2}" for k in range(SAMPLES)]
         return Predictions(names, patients, [""] * SAMPLES, [""] * SAMPLES, target, score)
 
-    for number in range(count):
+    for row in range(rows):
+        dataset, seeds = row // ROWS_OF_A_TABLE, range(len(range(row, count, rows)))
         record = TrialRecord(
-            id=f"{number:020x}",
-            dataset="small",
-            dataset_fingerprint="d" * 64,
-            backbone=f"network{number % ROWS}@scratch",
+            id="",
+            dataset=f"small{dataset}",
+            dataset_fingerprint=f"{dataset:064x}",
+            backbone=f"network{row % ROWS_OF_A_TABLE}@scratch",
             augmentation="none",
             method="finetune",
             protocol="quick",
@@ -92,7 +96,7 @@ def write_trials(folder: ResultsFolder, count: int) -> None:
             scheme="holdout",
             folds=1,
             fold=0,
-            seed=number // ROWS,
+            seed=0,
             task=Classification(CLASSES),
             grouped=True,
             status="finished",
@@ -101,7 +105,7 @@ def write_trials(folder: ResultsFolder, count: int) -> None:
             predictions={"val": predictions(), "test": predictions()},
             cost={"seconds_fit": 2.5, "parameters": 1e6},
         )
-        folder.write(record)
+        write_copies(folder, record, seeds)
 
 
 def measured(program: str, arguments: Sequence[str], results: Path) -> tuple[float, float]:
@@ -139,6 +143,7 @@ def compared(what: str, full: ResultsFolder, few: ResultsFolder, count: int) -> 
                     (folder.path / INDEX).write_bytes(content)
         start, _ = measured(*COMMANDS[what], few.path)
         seconds, peak = measured(*COMMANDS[what], full.path)
+        row[f"s, {index}"] = f"{seconds:.2f}"
         row[f"ms per trial, {index}"] = f"{1e3 * (seconds - start) / count:.3f}"
         row[f"peak MB, {index}"] = round(peak)
     return row
@@ -156,6 +161,7 @@ def main(arguments: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
     add = parser.add_argument
     add("--trials", type=positive, default=20_000, metavar="N", help="default: 20000")
+    add("--rows", type=positive, default=ROWS, metavar="N", help=f"default: {ROWS}")
     add("--only", action="append", choices=COMMANDS, metavar="COMMAND", help="a row; repeat")
     add("--json", type=Path, metavar="FILE", help="write the rows here")
     options = parser.parse_args(arguments)
@@ -164,14 +170,15 @@ def main(arguments: list[str] | None = None) -> int:
         full, few = ResultsFolder(Path(name) / "full"), ResultsFolder(Path(name) / "few")
         progress(f"writing {options.trials} trials")
         write_trials(few, ROWS)
-        write_trials(full, ROWS + options.trials)
+        write_trials(full, ROWS + options.trials, options.rows)
         for what in options.only or COMMANDS:
             rows.append(compared(what, full, few, options.trials))
             progress("  " + ", ".join(f"{key}: {value}" for key, value in rows[-1].items()))
             if options.json is not None:
                 options.json.write_text(json.dumps(rows, indent=2), encoding="utf-8")
     day = datetime.now(timezone.utc).date().isoformat()
-    print(f"{options.trials} trials, {processor()}, {os.cpu_count()} cores, {day}\n")
+    of = f"{options.trials} trials in {options.rows} rows"
+    print(f"{of}, {processor()}, {os.cpu_count()} cores, {day}\n")
     print(tabulate(rows, headers="keys", tablefmt="github", disable_numparse=True))
     return 0
 

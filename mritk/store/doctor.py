@@ -114,7 +114,7 @@ def diagnose(folder: ResultsFolder) -> Diagnosis:
     found: list[Ailment] = []
     whole: dict[str, _Whole] = {}
     with TrialReader() as reader:
-        for path, is_in_place in sorted((Path(e.path), here) for e, here in entries(folder.path)):
+        for path, is_in_place in _in_order(folder):
             below = path.relative_to(folder.path)
             examined = _examine(path, below, reader) if is_in_place else _misplaced(path, below)
             if isinstance(examined, Stored) and examined.record.id in whole:
@@ -129,6 +129,12 @@ def diagnose(folder: ResultsFolder) -> Diagnosis:
     if reason := stale_view(folder.path, {id_: one.seal for id_, one in whole.items()}):
         found.append(Ailment(Path(VIEW), State.STALE, reason))
     return Diagnosis(len(whole), tuple(found))
+
+
+def _in_order(folder: ResultsFolder) -> list[tuple[Path, bool]]:
+    """Return all that :func:`entries` yields, files in ``trials`` itself first, for they count."""
+    found = [(Path(entry.path), is_in_place) for entry, is_in_place in entries(folder.path)]
+    return sorted(found, key=lambda one: (len(one[0].parts), one))
 
 
 @dataclass(frozen=True)
