@@ -7,7 +7,7 @@ stand in the same places, and both seals are made anew. Its scores are those of 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable
+from collections.abc import Mapping
 from dataclasses import replace
 from unittest import mock
 
@@ -21,19 +21,15 @@ from mritk.store.record import TrialRecord
 ID, SEED = "c0ffee" + 14 * "0", 0x5EED_C0FFEE_5EED
 
 
-def write_copies(folder: ResultsFolder, record: TrialRecord, seeds: Iterable[int]) -> list[str]:
-    """Write a finished trial once for each seed; return the ids."""
+def write_copies(folder: ResultsFolder, record: TrialRecord, ids: Mapping[int, str]) -> None:
+    """Write a finished trial once for each seed, under the id that is given for it."""
     content, digest, stream = _written(folder, replace(record, id=ID, seed=SEED))
-    ids = []
-    for seed in seeds:
-        id_ = hashlib.sha256(f"{record.backbone} {record.dataset} {seed}".encode()).hexdigest()[:20]
+    for seed, id_ in ids.items():
         changes = {ID.encode(): id_.encode(), _bytes(SEED): _bytes(seed)}
         changes[digest.encode()] = hashlib.sha256(_changed(stream, changes)).hexdigest().encode()
         path = trial_place(folder.path, id_)
         path.parent.mkdir(exist_ok=True)
         path.write_bytes(seal_bytes(_changed(content, changes)))
-        ids.append(id_)
-    return ids
 
 
 def _written(folder: ResultsFolder, record: TrialRecord) -> tuple[bytes, str, bytes]:
