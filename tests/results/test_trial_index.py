@@ -10,6 +10,7 @@ import shutil
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import fields, replace
 from itertools import product
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -24,6 +25,7 @@ from mritk.results.kept_tables import table_key
 from mritk.results.leaderboard import build_leaderboard
 from mritk.results.table_trial import TableTrial
 from mritk.results.trial_index import TrialIndex
+from mritk.store import folder as folder_module
 from mritk.store import index_file
 from mritk.store.folder import ResultsFolder
 from mritk.store.index_file import INDEX, SHARED, TABLE, TRIAL, IndexFile
@@ -105,8 +107,8 @@ def damage(folder, trial_id, monkeypatch):
     content = bytearray(path.read_bytes())
     content[len(content) // 2] ^= 1
     path.write_bytes(content)
-    for module in (index_file, trial_index):
-        monkeypatch.setattr(module, "stamp_of", lambda p: stamp if p == path else real(p))
+    for module in (index_file, trial_index, folder_module):
+        monkeypatch.setattr(module, "stamp_of", lambda p: stamp if Path(p) == path else real(p))
 
 
 @pytest.mark.slow
@@ -301,7 +303,9 @@ def test_states_are_those_without_an_index(folder, reads, monkeypatch):
     ids = [*(path.stem for path in folder.trial_files()), "absent"]
     expected = {trial_id: folder.status(trial_id) for trial_id in ids}
     board_of(folder)
-    monkeypatch.setattr(TrialReader, "read_state", lambda self, path: reads.append(path.stem))
+    monkeypatch.setattr(
+        TrialReader, "read_state", lambda self, path: reads.append(path.stem) or TrialState.TORN
+    )
     reads.clear()
     assert folder.states(ids[:-1]) | {"slow": expected["slow"]} == {
         trial_id: expected[trial_id] for trial_id in ids[:-1]
