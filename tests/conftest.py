@@ -8,9 +8,9 @@ import shutil
 import subprocess
 import sys
 import sysconfig
-import tempfile
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from itertools import count
 from pathlib import Path
 
 import numpy as np
@@ -49,6 +49,8 @@ SETTINGS = (
     "HF_HUB_OFFLINE",
     "CI",
 )
+
+HOMES = count()
 
 # Two stages in well under a second.
 FAST_PROTOCOL = """
@@ -145,15 +147,16 @@ def own_home(
     tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch
 ) -> Iterator[Path]:
     """Keep the tests out of the caches of the person who runs them."""
-    # Not mktemp, which looks through all folders of the tests before for the next number.
-    home = Path(tempfile.mkdtemp(prefix="home-", dir=tmp_path_factory.getbasetemp()))
+    # Not mktemp, which looks through all folders of the tests before; made by whoever writes there.
+    home = tmp_path_factory.getbasetemp() / f"home-{next(HOMES)}"
     monkeypatch.setenv("MRITK_HOME", str(home))
     for name in SETTINGS:
         monkeypatch.delenv(name, raising=False)
     threads = torch.get_num_threads()
     yield home
     torch.set_num_threads(threads)
-    shutil.rmtree(home, ignore_errors=True)
+    if home.exists():
+        shutil.rmtree(home, ignore_errors=True)
 
 
 @pytest.fixture(scope="session")
