@@ -9,6 +9,7 @@ from itertools import groupby
 
 from mritk.execute.claim import claimed, finished_meanwhile, stamp_of
 from mritk.execute.events import Events
+from mritk.execute.kernels_ahead import kernels_built_ahead
 from mritk.execute.serial import Crowded, SerialRun, telling
 from mritk.machine.allocator import keep_large_blocks, return_free_blocks
 from mritk.machine.device import repeatable
@@ -50,10 +51,11 @@ class SideBySideRun:
         events.announce("mritk_run_start", plan=plan)
         try:
             begin = _Begin(self.serial, events, len(plan.todo))
-            for outcome in self._outcomes(plan.todo, begin):
-                outcomes.append(outcome)
-                return_free_blocks()
-                events.announce("mritk_trial_finish", trial=outcome.trial, outcome=outcome)
+            with kernels_built_ahead(plan.todo, self.serial.engine.device):
+                for outcome in self._outcomes(plan.todo, begin):
+                    outcomes.append(outcome)
+                    return_free_blocks()
+                    events.announce("mritk_trial_finish", trial=outcome.trial, outcome=outcome)
         finally:
             events.announce("mritk_run_finish", outcomes=outcomes)
             self.serial.results.tidy()
