@@ -82,7 +82,7 @@ def one_node_slurm(folder: Path) -> Iterator[dict[str, str]]:
 
     try:
         start(munge)
-        _wait_for(lambda: (folder / "munge.socket").exists(), daemons, folder)
+        _wait_for((folder / "munge.socket").exists, daemons, folder)
         start(["slurmctld", "-D", "-c"])
         start(["slurmd", "-D", "-N", host])
         _wait_for(
