@@ -272,16 +272,13 @@ class Executor(Record):
     Attributes:
         name: Name on the command line.
         run: Takes a function, a sequence of jobs and the maximum number of parallel jobs (None: its
-            own default). Calls the function once per job, anywhere, and yields its results as
-            they become available, in any order, and None about once a second meanwhile, so that
-            epochs can be reported while trials run. Function, jobs and results can be
-            pickled, and the function does not raise. For a job whose worker died, yields a
-            :class:`LostJob`, or nothing; other jobs are unaffected. When the
-            iterator is closed, running jobs are stopped. Workers on one machine are assigned cores
-            by ``OMP_NUM_THREADS`` and GPUs by ``CUDA_VISIBLE_DEVICES``. For placing them, a job has
-            ``memory``, the bytes of host memory that it may take, and ``group``, alike for jobs
-            that open the same data and build the same network. A result whose ``leaving`` is true
-            comes from a worker that was told to end (SIGTERM): it is given no other job.
+            own default). Calls the function, which does not raise, once per job; yields results in
+            any order, and None about once a second, so that epochs can be reported. For a job whose
+            worker died, yields a :class:`LostJob`, or nothing. Closing it stops running jobs. All
+            can be pickled. Workers get cores by ``OMP_NUM_THREADS``, GPUs by
+            ``CUDA_VISIBLE_DEVICES``. A job has ``memory``, in bytes of the host, and ``group``,
+            alike for jobs with the same data and network. A result whose ``leaving`` is true comes
+            from a worker that was told to end (SIGTERM): it is given no other job.
     """
 
     name: str
@@ -290,10 +287,7 @@ class Executor(Record):
 
 @dataclass(frozen=True)
 class ExecutorFamily(Family):
-    """Executors created on demand, such as ``ray:ADDRESS``. Yield it from ``mritk_executors``.
-
-    ``resolve`` returns one :class:`Executor`.
-    """
+    """Executors on demand, such as ``ray:ADDRESS``; ``resolve`` returns one :class:`Executor`."""
 
 
 @dataclass(frozen=True)
@@ -303,7 +297,7 @@ class LostJob:
     Attributes:
         job: The job, as passed to the executor.
         reason: How the worker ended, such as ``was killed by SIGKILL``; empty if unknown.
-        attempts: How many workers died at it, if the executor has tried it again itself.
+        attempts: Number of workers that died at it.
     """
 
     job: Any
