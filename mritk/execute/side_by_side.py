@@ -7,8 +7,10 @@ from dataclasses import dataclass
 from functools import partial
 from itertools import groupby
 
+from mritk.errors import Stopped
 from mritk.execute.claim import claimed, finished_meanwhile, stamp_of
 from mritk.execute.events import Events
+from mritk.execute.kernels_ahead import kernels_built_ahead
 from mritk.execute.serial import Crowded, SerialRun, telling
 from mritk.machine.allocator import keep_large_blocks, return_free_blocks
 from mritk.machine.device import repeatable
@@ -50,10 +52,11 @@ class SideBySideRun:
         events.announce("mritk_run_start", plan=plan)
         try:
             begin = _Begin(self.serial, events, len(plan.todo))
-            for outcome in self._outcomes(plan.todo, begin):
-                outcomes.append(outcome)
-                return_free_blocks()
-                events.announce("mritk_trial_finish", trial=outcome.trial, outcome=outcome)
+            with kernels_built_ahead(plan.todo, self.serial.engine.device):
+                for outcome in self._outcomes(plan.todo, begin):
+                    outcomes.append(outcome)
+                    return_free_blocks()
+                    events.announce("mritk_trial_finish", trial=outcome.trial, outcome=outcome)
         finally:
             events.announce("mritk_run_finish", outcomes=outcomes)
             self.serial.results.tidy()
@@ -100,7 +103,8 @@ class _Begin:
         with claimed(results, trial.id, wait=wait) as mine:
             if not mine:
                 return _Attempt(trial, again=True)
-            if finished_meanwhile(results, trial.id, stamp):
+            fits = self.serial.limits.may_begin(trial.id)
+            if not fits or finished_meanwhile(results, trial.id, stamp):
                 return _Attempt(trial)
             if not wait:
                 self.started += 1
@@ -110,6 +114,8 @@ class _Begin:
             try:
                 run = self.serial.run_one
                 return _Attempt(trial, run(trial, self._provenance, telling(self.events, trial)))
+            except Stopped:  # the others are checkpointed in their own turns
+                return _Attempt(trial)
             except Crowded:
                 return _Attempt(trial, again=True)
 
