@@ -121,7 +121,7 @@ def time_steps(device: str, home: Path) -> list[Step]:
     """Return what is timed, in the order in which it matters if time is short."""
     times = Times(device, Workspace(home / "times"))
     steps = [*epoch_steps(times), *lane_steps(times), *peer_steps(times, home)]
-    steps += packing_steps(device)
+    steps += [*probe_steps(device), *packing_steps(device)]
     return sorted(steps, key=lambda step: PARTS.index(step.part))
 
 
