@@ -95,25 +95,21 @@ class GroupWorld:
         return rows
 
 
-ODDS, PATIENTS = (2.2, 1.5, 1.2, 0.4), (30, 60, 40, 30)
+ODDS, PATIENTS = (2.2, 1.5, 1.2, 0.4), (40, 80, 60, 40)
 WORLDS = {
-    "2 equal groups of 50": GroupWorld((1.5, 1.5), (50, 50)),
     "2 groups of 60 and 20, gap 0.08": GroupWorld((1.8, 1.2), (60, 20)),
-    "2 groups of 60 and 30, gap 0.08": GroupWorld((1.8, 1.2), (60, 30)),
+    "2 equal groups of 50": GroupWorld((1.5, 1.5), (50, 50)),
     "2 groups of 60 and 40, gap 0.21": GroupWorld((1.8, 0.6), (60, 40)),
     "3 groups of 40, 5 images each, spread": GroupWorld((2.0, 1.4, 0.8), (40,) * 3, images=5),
-    "4 groups of 10 to 25": GroupWorld((1.5,) * 4, (10, 25, 20, 15)),
-    "4 equal groups of 30 to 60": GroupWorld((1.5,) * 4, PATIENTS),
-    "4 groups, one worse": GroupWorld((1.5, 1.5, 1.5, 0.6), PATIENTS),
-    "4 groups, spread": GroupWorld(ODDS, PATIENTS),
-    "4 groups, spread, runs that differ more": GroupWorld(ODDS, PATIENTS, of_run=0.3),
-    "4 groups, spread, an unstable row of 4": GroupWorld(ODDS, PATIENTS, rows=4, unstable=6.0),
-    "4 equal groups, an unstable row of 4": GroupWorld((1.5,) * 4, PATIENTS, rows=4, unstable=6.0),
-    "4 groups, spread, an unstable row of 2": GroupWorld(ODDS, PATIENTS, unstable=6.0),
-    "4 equal groups of 30": GroupWorld((1.2,) * 4, (30,) * 4),
     "4 groups of 30, spread": GroupWorld((2.0, 1.5, 1.0, 0.5), (30,) * 4),
-    "5 groups of 30, spread": GroupWorld((2.0, 1.6, 1.2, 0.8, 0.5), (30,) * 5),
-    "10 equal groups of 30": GroupWorld((1.5,) * 10, (30,) * 10),
+    "4 equal groups of 40": GroupWorld((1.2,) * 4, (40,) * 4),
+    "4 groups of 40, spread": GroupWorld((2.0, 1.5, 1.0, 0.5), (40,) * 4),
+    "4 groups of 40 to 80, one worse": GroupWorld((1.5, 1.5, 1.5, 0.6), PATIENTS),
+    "4 groups, spread, runs that differ more": GroupWorld(ODDS, PATIENTS, of_run=0.3),
+    "4 groups, spread, an unstable row of 2": GroupWorld(ODDS, PATIENTS, unstable=6.0),
+    "4 equal groups, an unstable row of 4": GroupWorld((1.5,) * 4, PATIENTS, rows=4, unstable=6.0),
+    "5 groups of 40, spread": GroupWorld((2.0, 1.6, 1.2, 0.8, 0.5), (40,) * 5),
+    "10 equal groups of 40": GroupWorld((1.5,) * 10, (40,) * 10),
 }
 
 

@@ -13,7 +13,7 @@ from mritk.results.covariate import Covariate
 LEAST_OF_GROUP = 10
 # Of fewer patients in any group, or of more groups, simulated intervals of worst group and gap do
 # not cover 93 to 97 % (docs/statistics.md).
-LEAST_FOR_GAP = 30
+LEAST_FOR_GAP = 40
 MOST_FOR_GAP = 4
 
 
