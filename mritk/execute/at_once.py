@@ -50,7 +50,7 @@ def trials_at_once(trials: Sequence[Trial], device: str) -> int | None:
     most = available_cores() // max(1, each)
     free = available_bytes()
     if free is not None:
-        most = min(most, free // max(map(_bytes_of, trials), default=1))
+        most = min(most, free // max(map(host_bytes, trials), default=1))
     return max(1, min(most, len(trials)))
 
 
@@ -62,7 +62,7 @@ def _gpus(device: str) -> int:
     return 1 if ":" in device else torch.cuda.device_count()
 
 
-def _bytes_of(trial: Trial) -> int:
+def host_bytes(trial: Trial) -> int:
     """Return about what training a trial takes in its process."""
     batch = getattr(trial.protocol.parameters, "batch_size", 1)
     return OF_A_PROCESS + PER_PIXEL * batch * _pixels_of_input(trial)

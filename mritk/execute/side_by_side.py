@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from functools import partial
 from itertools import groupby
 
+from mritk.errors import Stopped
 from mritk.execute.claim import claimed, finished_meanwhile, stamp_of
 from mritk.execute.events import Events
 from mritk.execute.kernels_ahead import kernels_built_ahead
@@ -102,7 +103,8 @@ class _Begin:
         with claimed(results, trial.id, wait=wait) as mine:
             if not mine:
                 return _Attempt(trial, again=True)
-            if finished_meanwhile(results, trial.id, stamp):
+            fits = self.serial.limits.may_begin(trial.id)
+            if not fits or finished_meanwhile(results, trial.id, stamp):
                 return _Attempt(trial)
             if not wait:
                 self.started += 1
@@ -112,6 +114,8 @@ class _Begin:
             try:
                 run = self.serial.run_one
                 return _Attempt(trial, run(trial, self._provenance, telling(self.events, trial)))
+            except Stopped:  # the others are checkpointed in their own turns
+                return _Attempt(trial)
             except Crowded:
                 return _Attempt(trial, again=True)
 

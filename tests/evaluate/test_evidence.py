@@ -347,8 +347,16 @@ def test_no_trial_has_threads_of_blas_beside_its_own():
     assert seen <= {1}
 
 
-def test_a_cell_of_the_docs_says_where_intervals_are_conservative_or_lacking():
+def test_a_cell_of_the_docs_says_what_is_not_supported():
     given = {"first": 0.95, "tested": 1.0, "different": 0.01, "false": 0.02, "variance": 0.8}
-    told = [Counts(share, told=some, **given) for share, some in ((0.96, 1), (0.981, 0.9))]
-    assert [cells(one)[0] for one in told] == ["96.0 %", "98.1 % of 90.0 %, conservative"]
+    shares = ((0.96, 1), (0.981, 0.9), (0.92, 1))
+    told = [Counts(share, told=some, **given) for share, some in shares]
+    assert [cells(one)[0] for one in told] == [
+        "96.0 %",
+        "not supported (98.1 % of 90.0 %, conservative)",
+        "not supported (92.0 %)",
+    ]
     assert cells(Counts(math.nan, told=0.0, **given))[:2] == ["not supported", "–"]
+    assert cells(told[0])[3] == "2.0 %"
+    given["false"] = 0.06
+    assert cells(Counts(0.95, told=1.0, **given))[3] == "not supported (6.0 %)"

@@ -6,6 +6,7 @@ On a CPU, where lanes take turns as on a GPU; tests/gpu has the same there.
 from __future__ import annotations
 
 import logging
+import sys
 
 import numpy as np
 import pytest
@@ -140,3 +141,43 @@ def test_a_run_that_is_interrupted_continues_to_the_same_bits(
     assert any("resumed_after_epochs" in trial.cost for trial in found)
     assert run_toy("--seeds", 2, "--jobs", 1, "-o", tmp_path / "alone").code == 0
     assert_equal(found, trials_in(tmp_path / "alone"))
+
+
+TOLD_TO_END = """
+import os, signal
+from pathlib import Path
+from mritk import Augmentation, hookimpl
+
+ONCE = Path(__file__).with_suffix(".once")
+count = 0
+
+
+def apply(images, generator):
+    global count
+    count += 1
+    if count == 9 and ONCE.exists():
+        ONCE.unlink()
+        os.kill(os.getpid(), signal.SIGTERM)
+    return images
+
+
+@hookimpl
+def mritk_augmentations():
+    yield Augmentation("told", apply)
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(sys.platform == "win32", reason="needs POSIX signals")
+def test_all_lanes_are_checkpointed_when_the_run_must_end(run_toy, tmp_path, in_lanes):
+    """And go on where they were, alone or side by side."""
+    (tmp_path / "told.py").write_text(TOLD_TO_END)
+    (tmp_path / "told.once").touch()
+    arguments = ("-p", tmp_path / "told.py", "-a", "told", "--seeds", 3)
+    ended = run_toy(*arguments, "--jobs", 2)
+    assert ended.code == 130
+    assert "0 of 3 trials are stored" in ended.err
+    assert "2 interrupted with a checkpoint" in ended.err
+    assert run_toy(*arguments, "--jobs", 2).code == 0
+    assert run_toy(*arguments, "-o", tmp_path / "whole").code == 0
+    assert_equal(trials_in(tmp_path / "results"), trials_in(tmp_path / "whole"))

@@ -216,12 +216,15 @@ def test_the_document_names_commands_that_exist():
 @pytest.mark.slow
 def test_many_trials_counts_what_further_ones_cost(tmp_path, capsys):
     file = tmp_path / "x.json"
-    only = ("--only", "plan of what is done")
-    assert many_trials.main(["--trials", "1", *only, "--json", str(file)]) == 0
-    (row,) = json.loads(file.read_text(encoding="utf-8"))
+    size = ("--rows", "1", "--seeds", "2")
+    only = ("--only", "states of all", "--only", "run of what is done")
+    assert many_trials.main([*size, *only, "--json", str(file)]) == 0
+    states, run = json.loads(file.read_text(encoding="utf-8"))
     columns = [
-        f"{what}, {index}" for index in ("without", "with") for what in ("ms per trial", "peak MB")
+        f"{what}, {index}"
+        for index in ("without", "with")
+        for what in ("s", "ms per trial", "peak MB")
     ]
-    assert list(row) == ["command", *columns]
-    assert row["peak MB, with"] > 10
-    assert "| plan of what is done |" in capsys.readouterr().out
+    assert list(states) == list(run) == ["command", *columns]
+    assert states["peak MB, with"] > 10
+    assert "| run of what is done |" in capsys.readouterr().out

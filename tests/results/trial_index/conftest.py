@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -12,6 +13,7 @@ from mritk.results.analysis import Analysis
 from mritk.results.formats import as_data, format_leaderboard
 from mritk.results.leaderboard import build_leaderboard
 from mritk.results.trial_index import TrialIndex
+from mritk.store import folder as folder_module
 from mritk.store import index_file
 from mritk.store.folder import ResultsFolder
 from mritk.store.trial_file import TrialReader
@@ -91,5 +93,5 @@ def damage(folder, trial_id, monkeypatch):
     content = bytearray(path.read_bytes())
     content[len(content) // 2] ^= 1
     path.write_bytes(content)
-    for module in (index_file, trial_index):
-        monkeypatch.setattr(module, "stamp_of", lambda p: stamp if p == path else real(p))
+    for module in (index_file, trial_index, folder_module):
+        monkeypatch.setattr(module, "stamp_of", lambda p: stamp if Path(p) == path else real(p))
