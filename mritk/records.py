@@ -278,7 +278,10 @@ class Executor(Record):
             pickled, and the function does not raise. For a job whose worker died, yields a
             :class:`LostJob`, or nothing; other jobs are unaffected. When the
             iterator is closed, running jobs are stopped. Workers on one machine are assigned cores
-            by ``OMP_NUM_THREADS`` and GPUs by ``CUDA_VISIBLE_DEVICES``.
+            by ``OMP_NUM_THREADS`` and GPUs by ``CUDA_VISIBLE_DEVICES``. For placing them, a job has
+            ``memory``, the bytes of host memory that it may take, and ``group``, alike for jobs
+            that open the same data and build the same network. A result whose ``leaving`` is true
+            comes from a worker that was told to end (SIGTERM): it is given no other job.
     """
 
     name: str
@@ -299,11 +302,13 @@ class LostJob:
 
     Attributes:
         job: The job, as passed to the executor.
-        reason: How the worker ended, such as ``killed by SIGKILL``; empty if unknown.
+        reason: How the worker ended, such as ``was killed by SIGKILL``; empty if unknown.
+        attempts: How many workers died at it, if the executor has tried it again itself.
     """
 
     job: Any
     reason: str = ""
+    attempts: int = 1
 
 
 @dataclass(frozen=True)

@@ -54,6 +54,16 @@ class ResultsFolder:
             f"{quote(str(self.path))}"
         )
 
+    def is_there(self) -> bool:
+        """Tell whether the folder is there now, with the trials that a run puts into it.
+
+        A place where nothing is mounted for the moment is an empty folder.
+        """
+        try:
+            return (self.path / TRIALS).is_dir()
+        except OSError:
+            return False
+
     def require_reachable(self) -> None:
         """Refuse a folder that could not be made or written; nothing is made.
 

@@ -12,7 +12,7 @@ import hashlib
 import io
 import logging
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import asdict
 from pathlib import Path
@@ -20,6 +20,7 @@ from typing import Any
 
 import torch
 
+from mritk.errors import Stopped
 from mritk.files.atomic import open_whole
 from mritk.machine.engine import Engine
 from mritk.method import Epoch
@@ -39,6 +40,7 @@ class Checkpoint:
             identity is not read.
         history: The epochs so far; shared with whoever keeps the trial's history.
         every: Seconds after which :attr:`due` asks for a checkpoint within an epoch.
+        must_stop: Tells whether the trial must end; the next checkpoint is due then, and the last.
         resumed: Whether an earlier attempt was resumed from here.
     """
 
@@ -48,8 +50,10 @@ class Checkpoint:
         identity: Mapping[str, str],
         history: list[Epoch],
         every: float = Engine.checkpoint_seconds,
+        must_stop: Callable[[], bool] = lambda: False,
     ) -> None:
         self.path, self.identity, self.history, self.every = path, dict(identity), history, every
+        self.must_stop = must_stop
         self._written = time.monotonic()
         self._pool = ThreadPoolExecutor(1, thread_name_prefix="checkpoint")
         self._told = self.resumed = False
@@ -57,14 +61,17 @@ class Checkpoint:
 
     @property
     def due(self) -> bool:
-        """True if the last checkpoint lies further back than ``every``."""
-        return time.monotonic() - self._written >= self.every
+        """True if the last checkpoint lies further back than ``every``, or the trial must end."""
+        return time.monotonic() - self._written >= self.every or self.must_stop()
 
     def save(self, state: Mapping[str, Any]) -> None:
         """Write ``state``: tensors and plain data. Training may change the tensors at once.
 
         A copy is written beside the training; the next call waits until it is on disk. One that
         cannot be written is told in the log, once, and harms nothing else.
+
+        Raises:
+            Stopped: The trial must end; the checkpoint is on disk, if it could be written.
         """
         self.wait()
         content = {
@@ -74,6 +81,9 @@ class Checkpoint:
         }
         self._written = time.monotonic()
         self._pending = self._pool.submit(self._write, content)
+        if self.must_stop():
+            self.wait()
+            raise Stopped
 
     def wait(self) -> None:
         """Wait until what was saved is on disk, or could not be written."""
@@ -114,6 +124,8 @@ class Checkpoint:
         self._pool.shutdown()
 
     def _write(self, content: Mapping[str, Any]) -> None:
+        # A results folder that is gone must not come to life again as one of a checkpoint alone.
+        self.path.parent.mkdir(exist_ok=True)
         buffer = io.BytesIO()
         torch.save(content, buffer)
         payload = buffer.getbuffer()

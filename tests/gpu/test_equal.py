@@ -6,6 +6,7 @@ None of them passes without the thing that it tests: on a CPU there is no graph,
 from __future__ import annotations
 
 from dataclasses import replace
+from functools import partial
 from unittest import mock
 
 import pytest
@@ -15,6 +16,7 @@ from mritk import Augmentation
 from mritk.batches import resident
 from mritk.batches.inputs import Inputs
 from mritk.machine.device import repeatable
+from mritk.machine.lanes import Lanes
 from mritk.plugins.registry import Registry
 from mritk.probe.features import FrozenBackbone
 from mritk.protocol.recipe import Probe, Recipe, Stage
@@ -67,6 +69,27 @@ def test_so_are_those_on_a_plateau_and_of_gradual_unfreezing(on_gpu, stage):
     on_gpu.require_engine(replayed)
     on_gpu.require_engine(one_by_one, engine="eager")
     on_gpu.require_equal(replayed.scores, one_by_one.scores)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("way", ["eager", "graphs"])
+def test_trainings_side_by_side_are_those_that_run_alone(scene, way):
+    """Three seeds in two lanes: a lane takes up a second training while the other one goes on."""
+    if way == "graphs" and scene.device == "cpu":
+        pytest.skip("there are no graphs on a CPU")
+    base = scene.setup(Stage(3), recipe=BUSY, deterministic=True, graphs=way == "graphs")
+    setups = [replace(base, seed=seed) for seed in range(3)]
+    alone = [trained(setup) for setup in setups]
+    tasks = [("", partial(_numbered, setup)) for setup in setups]
+    with repeatable(scene.device, deterministic=True):
+        beside = dict(Lanes(scene.device, 2).run(iter(tasks)))
+    for seed, run in enumerate(alone):
+        scene.require_equal(beside[seed].scores, run.scores)
+    scene.require_engine(*beside.values(), engine=way)
+
+
+def _numbered(setup):
+    return setup.seed, trained(setup)
 
 
 class Stop(BaseException):
