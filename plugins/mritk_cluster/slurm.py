@@ -23,6 +23,10 @@ set -u
 head=$(hostname -I | cut -d ' ' -f 1)
 address=${{head:-127.0.0.1}}:$((20000 + SLURM_JOB_ID % 10000))
 
+# Ray takes orders from this job alone.
+RAY_AUTH_TOKEN=$(od -An -N32 -tx1 /dev/urandom | tr -d ' \n')
+export RAY_AUTH_MODE=token RAY_AUTH_TOKEN
+
 # SLURM gives notice to this script alone, {notice} s before the job ends. It ends mritk then, and
 # the job returns to the queue: finished trials are stored, others go on from their checkpoints.
 process=$(mktemp)

@@ -7,11 +7,11 @@ import shutil
 import socket
 import subprocess
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
-PROGRAMS = ("munged", "slurmctld", "slurmd", "sbatch", "srun", "scontrol", "squeue")
+PROGRAMS = ("unshare", "munged", "slurmctld", "slurmd", "sbatch", "srun", "scontrol", "squeue")
 CONF = """\
 ClusterName=one
 SlurmctldHost={host}
@@ -71,9 +71,8 @@ def one_node_slurm(folder: Path) -> Iterator[dict[str, str]]:
     conf.write_text(CONF.format(host=host, folder=folder, ports=ports, cpus=os.cpu_count()))
     environment = {**os.environ, "SLURM_CONF": str(conf), "PATH": _path()}
     munge = ["munged", "--foreground", "--force", f"--key-file={key}", "--num-threads=2"]
-    munge += [f"--{what}={folder}/munge.{what}" for what in ("socket",)]
-    munge += [f"--pid-file={folder}/munge.pid", f"--log-file={folder}/munge.log"]
-    munge += [f"--seed-file={folder}/munge.seed"]
+    munge += [f"--socket={folder}/munge.socket", f"--pid-file={folder}/munge.pid"]
+    munge += [f"--log-file={folder}/munge.log", f"--seed-file={folder}/munge.seed"]
     daemons: list[subprocess.Popen[bytes]] = []
 
     def start(command: list[str]) -> None:
@@ -84,10 +83,10 @@ def one_node_slurm(folder: Path) -> Iterator[dict[str, str]]:
         start(munge)
         _wait_for((folder / "munge.socket").exists, daemons, folder)
         start(["slurmctld", "-D", "-c"])
-        start(["slurmd", "-D", "-N", host])
-        _wait_for(
-            lambda: "idle" in _told(["sinfo", "-h", "-o", "%T"], environment), daemons, folder
-        )
+        # Processes of a job see those of a job alone, or 'ray stop' would end every Ray here.
+        start(["unshare", "--pid", "--fork", "--mount-proc", "--kill-child", "slurmd", "-D"])
+        state = ["sinfo", "--noheader", "--format=%T"]
+        _wait_for(lambda: "idle" in _told(state, environment), daemons, folder)
         yield environment
     finally:
         for daemon in reversed(daemons):
@@ -99,10 +98,15 @@ def one_node_slurm(folder: Path) -> Iterator[dict[str, str]]:
                 daemon.kill()
 
 
-def _wait_for(ready, daemons, folder: Path, seconds: float = 40.0) -> None:
+def _wait_for(
+    ready: Callable[[], bool],
+    daemons: Sequence[subprocess.Popen[bytes]],
+    folder: Path,
+    seconds: float = 40.0,
+) -> None:
     until = time.monotonic() + seconds
     while not ready():
-        ended = [daemon.args[0] for daemon in daemons if daemon.poll() is not None]
+        ended = [str(daemon.args) for daemon in daemons if daemon.poll() is not None]
         if ended or time.monotonic() > until:
             said = "".join(path.read_text()[-500:] for path in sorted(folder.glob("*.out")))
             raise NoSlurm(f"SLURM does not start here: {' '.join(ended)} {said}")

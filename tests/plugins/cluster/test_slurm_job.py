@@ -4,15 +4,14 @@ from __future__ import annotations
 
 import subprocess
 import sys
+import tempfile
 import time
 from pathlib import Path
 
 import pytest
 
 from mritk.store.folder import ResultsFolder
-
-sys.path.insert(0, str(Path(__file__).parent))
-from one_node_slurm import NoSlurm, missing, one_node_slurm
+from tests.plugins.cluster.one_node_slurm import NoSlurm, missing, one_node_slurm
 
 PLUGIN = """
 import time
@@ -33,7 +32,13 @@ TRIALS = 4
 
 
 @pytest.fixture
-def slurm(tmp_path):
+def ray_folder():
+    with tempfile.TemporaryDirectory(prefix="ray", ignore_cleanup_errors=True) as folder:
+        yield Path(folder)
+
+
+@pytest.fixture
+def slurm(tmp_path, ray_folder):
     """Call a command of SLURM."""
     pytest.importorskip("ray", reason="needs the extra 'ray'")
     if why := missing():
@@ -41,6 +46,8 @@ def slurm(tmp_path):
     try:
         with one_node_slurm(tmp_path / "slurm") as environment:
             environment |= {"PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"}
+            # Names of sockets are short, those of pytest's folders are not.
+            environment["RAY_TMPDIR"] = str(ray_folder)
             environment["PATH"] = f"{Path(sys.executable).parent}:{environment['PATH']}"
 
             def call(*command):
@@ -84,7 +91,7 @@ def test_a_job_that_gets_notice_returns_to_the_queue_and_trains_what_is_left(
     def state():
         return slurm("squeue", "--noheader", "--format=%T", "--states=all", f"--jobs={job}")
 
-    until(stored, log)
+    until(lambda: stored() or state() == "FAILED", log)
     slurm("scancel", "--batch", "--signal=TERM", job)
     until(lambda: state() == "PENDING", log)
     before = {path: path.stat().st_mtime_ns for path in results.trial_files()}
