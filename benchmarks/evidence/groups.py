@@ -130,11 +130,15 @@ class Rates:
     observed: float
 
 
+# Limits and variances were chosen on tables of the seeds from 0 on; these are seen by no choice.
+UNSEEN = 100_000
+
+
 def count(world: GroupWorld, tables: int, resamples: int) -> Rates:
     """Count how often the intervals of gap and worst group of the first row cover the truth."""
     metric, truth = quick_metric("balanced_accuracy"), world.truth
     counted = []
-    for seed in range(tables):
+    for seed in range(UNSEEN, UNSEEN + tables):
         groups = {
             str(number): Evidence(rows, [metric], resamples)
             for number, rows in enumerate(world.table(seed))
