@@ -111,6 +111,10 @@ class StoreError(MritkError):
     """Results cannot be written or read."""
 
 
+class Stopped(KeyboardInterrupt):
+    """A trial had to end, and has been checkpointed; it is no failure, and no error of anybody."""
+
+
 class PluginDeprecationWarning(FutureWarning):
     """A plugin uses a deprecated feature.
 

@@ -15,6 +15,7 @@ from mritk.batches.resident import ResidentImages
 from mritk.batches.views import Images
 from mritk.data.stored_images import StoredImages
 from mritk.data.subset import Subset
+from mritk.machine import lanes
 from mritk.machine.device import resolve_precision
 from mritk.machine.out_of_memory import ran_out_of_memory
 from mritk.machine.replay import Replayed
@@ -150,7 +151,7 @@ class Inputs:
                     ]
                 )
         except RuntimeError as error:
-            if at_once == 1 or not ran_out_of_memory(error):
+            if at_once == 1 or lanes.at_once() > 1 or not ran_out_of_memory(error):
                 raise
         if self._device != "cpu":
             torch.cuda.empty_cache()

@@ -30,5 +30,8 @@ jobs_option = click.option(
     default=AUTO,
     envvar="MRITK_JOBS",
     show_default=True,
-    help="Number of trials trained in parallel; auto: one per GPU, else one per core.",
+    help=(
+        "Number of trials trained in parallel; auto: as many as speed up one GPU, one on each of "
+        "several, else one per core."
+    ),
 )

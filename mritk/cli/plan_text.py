@@ -11,10 +11,12 @@ from mritk.text.duration import duration
 
 if TYPE_CHECKING:
     from mritk.store.folder import ResultsFolder
+    from mritk.study.forecast import Forecast
     from mritk.study.plan import StudyPlan
     from mritk.trial import Trial
 
 
+GIB = 1 << 30
 _STATES = {
     "absent": "would run",
     "finished": "done",
@@ -95,11 +97,15 @@ def tell_without_model(plan: StudyPlan, results: ResultsFolder) -> None:
         )
 
 
-def show_plan(plan: StudyPlan, seconds: Mapping[str, float], *, as_json: bool) -> int:
-    """Print the trials in their order, whether each would run, and how long they may take.
+def show_plan(plan: StudyPlan, forecast: Forecast, *, as_json: bool) -> int:
+    """Print the trials in their order, whether each would run, and what they are expected to take.
 
-    ``seconds`` are those that trials are expected to take, by id.
+    The data say themselves, as they are read, what they need on the disk.
     """
+    from mritk.execute.at_once import host_bytes
+
+    memory = {trial.id: float(host_bytes(trial)) for trial in plan.todo}
+    memory.update(forecast.host_bytes)
     rows = [
         {
             "id": trial.id,
@@ -110,7 +116,8 @@ def show_plan(plan: StudyPlan, seconds: Mapping[str, float], *, as_json: bool) -
             "fold": trial.fold,
             "seed": trial.seed,
             "state": _STATES[plan.states[trial.id].value],
-            "expected_seconds": seconds.get(trial.id),
+            "expected_seconds": forecast.seconds.get(trial.id),
+            "expected_memory_bytes": memory.get(trial.id),
         }
         for trial in plan.trials
     ]
@@ -121,10 +128,14 @@ def show_plan(plan: StudyPlan, seconds: Mapping[str, float], *, as_json: bool) -
 
     shown = [{**row, "id": str(row["id"])[:8]} for row in rows]
     for row in shown:
-        del row["expected_seconds"]
+        del row["expected_seconds"], row["expected_memory_bytes"]
     echo(tabulate(shown, headers="keys"))
     say(f"{len(plan.todo)} of {len(plan.trials)} trials would run.")
-    if text := _time_text(plan, seconds):
+    if text := _time_text(plan, forecast.seconds):
+        say(text)
+    if plan.todo:
+        say(_memory_text(plan, forecast, max(memory[trial.id] for trial in plan.todo)))
+    if text := _disk_text(plan, forecast.file_bytes):
         say(text)
     return ExitCode.OK
 
@@ -139,3 +150,21 @@ def _time_text(plan: StudyPlan, seconds: Mapping[str, float]) -> str:
         f"{which} would take about {duration(sum(known))} one after the other, like finished "
         "trials that differ in fold or seed only."
     )
+
+
+def _memory_text(plan: StudyPlan, forecast: Forecast, most: float) -> str:
+    """Say how much memory a process may take, and where that is known from."""
+    measured = all(trial.id in forecast.host_bytes for trial in plan.todo)
+    known = "as finished trials took" if measured else "by a rule of thumb"
+    device = [forecast.device_bytes[t.id] for t in plan.todo if t.id in forecast.device_bytes]
+    on_gpu = f", and {max(device) / GIB:.1f} GiB on the GPU" if device else ""
+    return f"Each process takes up to {most / GIB:.1f} GiB of memory{on_gpu}, {known}."
+
+
+def _disk_text(plan: StudyPlan, sizes: Mapping[str, float]) -> str:
+    """Say how large the trial files will be; empty where nothing is known of it."""
+    known = [sizes[trial.id] for trial in plan.todo if trial.id in sizes]
+    if not known:
+        return ""
+    total = sum(known) / len(known) * len(plan.todo)
+    return f"Their trial files take about {total / 1e6:.1f} MB on the disk."

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import partial
@@ -15,6 +16,7 @@ from mritk.cli.data_options import as_data_options, data_options, over
 from mritk.cli.device import device_option
 from mritk.cli.engine import engine_options, ways_of
 from mritk.cli.jobs import jobs_option
+from mritk.cli.limits import TrialTimeout, limit_options, limits_of, tell_left
 from mritk.cli.names import PluginName, names_option
 from mritk.cli.plan_text import show_plan, tell_data, tell_skipped, tell_without_model
 from mritk.cli.run_report import exit_code_of, report_run
@@ -22,6 +24,7 @@ from mritk.cli.stored_files import make_room, tell_lost
 from mritk.cli.tell import say
 from mritk.cli.training import train, trials_at_once
 from mritk.errors import ExitCode, UsageError
+from mritk.text.duration import duration
 
 if TYPE_CHECKING:
     from mritk.backbone import Backbone
@@ -30,6 +33,7 @@ if TYPE_CHECKING:
     from mritk.store.folder import ResultsFolder
     from mritk.study.benchmark import Benchmark
     from mritk.study.plan import StudyPlan
+    from mritk.trial import Outcome
 
 
 REHEARSAL = "mritk-rehearsal"
@@ -79,6 +83,7 @@ REHEARSED = (
     ),
 )
 @jobs_option
+@limit_options
 @click.option("--keep-models", is_flag=True, help="Save each trained network to RESULTS/models.")
 @click.option(
     "--keep-embeddings",
@@ -144,6 +149,8 @@ class Request:
     checkpoint_minutes: float
     executor: str | None
     jobs: int | None  # None: auto
+    trial_timeout: TrialTimeout | None
+    budget: float | None  # in seconds
     keep_models: bool
     keep_embeddings: bool
     offline: bool
@@ -156,11 +163,12 @@ class Request:
         """Plan, run, report; return the exit code."""
         from mritk.backbone import require_weights
         from mritk.execute.warm_up import WarmUp
-        from mritk.results.trial_index import TrialIndex
         from mritk.store.folder import ResultsFolder
         from mritk.store.trial_state import TrialState
-        from mritk.study.schedule import expected_seconds, in_order
+        from mritk.study.forecast import Forecast
+        from mritk.study.schedule import in_order
 
+        began = time.time()
         workspace = self.app.workspace(offline=self.offline or self.check)
         if self.check:
             return self.what_is_missing(workspace)
@@ -174,14 +182,15 @@ class Request:
         say("preparing data …")
         warm_up = WarmUp()
         plan = self.plan(benchmark, results, workspace, warm_up)
-        seconds = expected_seconds(plan, results)
-        plan = in_order(plan, seconds)
+        forecast = Forecast.of(plan, results)
+        plan = in_order(plan, forecast.seconds)
         if self.rerun:
             plan = plan.again()
         tell_skipped(plan)
         tell_data(plan)
         if self.dry_run:
-            return show_plan(plan, seconds, as_json=self.as_json)
+            return show_plan(plan, forecast, as_json=self.as_json)
+        limits = limits_of(plan, forecast, self.trial_timeout, self.budget, began)
         if plan.todo:
             results.require_writable()
             require_weights(plan.backbones_to_train, workspace, say)
@@ -196,20 +205,33 @@ class Request:
         for trial in plan.todo if self.rerun else done:
             results.discard_checkpoint(trial.id)
         try:
-            outcomes = train(self, plan, results, workspace, at_once, ways)
+            outcomes = train(self, plan, results, at_once, ways, limits)
         except KeyboardInterrupt:
-            states = list(results.states(trial.id for trial in plan.trials).values())
-            say(
-                f"interrupted: {states.count(TrialState.FINISHED)} of {len(plan.trials)} trials "
-                f"are stored in {results.path}; the same command resumes"
-            )
+            tell_left(plan, results, "interrupted")
             return ExitCode.INTERRUPTED
+        if limits.notice.signalled:  # whoever says so is about to kill
+            tell_left(plan, results, "told to end by SIGTERM")
+            return ExitCode.INTERRUPTED
+        return self.report(plan, results, outcomes)
+
+    def report(
+        self, plan: StudyPlan, results: ResultsFolder, outcomes: Sequence[Outcome]
+    ) -> ExitCode:
+        """Print the leaderboard, and what became of the trials; return the exit code."""
+        from mritk.results.table_trial import TableTrial
+        from mritk.results.trial_index import TrialIndex
+
         with TrialIndex(results) as index:
             found = dict(index.look_up(trial.id for trial in plan.trials))
             report_run(plan, outcomes, index, found, as_json=self.as_json)
         codes = {tell_lost(plan, outcomes, found), exit_code_of(outcomes)}
-        worst = (ExitCode.INTERNAL, ExitCode.UNAVAILABLE, ExitCode.OK)
-        return next(code for code in worst if code in codes)
+        told = {outcome.trial.id for outcome in outcomes}
+        left = (t.id for t in plan.todo if t.id not in told)
+        if self.budget and not all(isinstance(found[trial], TableTrial) for trial in left):
+            tell_left(plan, results, f"the budget of {duration(self.budget)} is used")
+            codes.add(ExitCode.INTERRUPTED)
+        order = (ExitCode.INTERNAL, ExitCode.UNAVAILABLE, ExitCode.INTERRUPTED, ExitCode.OK)
+        return next(code for code in order if code in codes)
 
     def plan(
         self, benchmark: Benchmark, results: ResultsFolder, workspace: Workspace, warm_up: WarmUp

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from mritk.cli.run import Request
-    from mritk.files.workspace import Workspace
+    from mritk.execute.limits import Limits
     from mritk.store.folder import ResultsFolder
     from mritk.study.plan import StudyPlan
     from mritk.trial import Outcome
@@ -20,9 +20,9 @@ def train(
     request: Request,
     plan: StudyPlan,
     results: ResultsFolder,
-    workspace: Workspace,
     at_once: int | None,
     ways: tuple[bool, bool | None],
+    limits: Limits,
 ) -> list[Outcome]:
     """Train what is to do; torch is not even imported if that is nothing.
 
@@ -36,7 +36,7 @@ def train(
         return []
     from mritk.execute.agenda import announced
     from mritk.execute.serial import SerialRun
-    from mritk.machine.device import choose_device
+    from mritk.machine.device import choose_device, is_one_gpu
     from mritk.machine.engine import Engine
 
     engine = Engine(
@@ -45,12 +45,24 @@ def train(
         60 * request.checkpoint_minutes,
         request.keep_embeddings,
     )
-    registry = request.app.registry
-    if request.executor is None and at_once == 1:
+    registry, workspace = request.app.registry, request.app.workspace(offline=request.offline)
+    here = request.executor is None and (at_once == 1 or is_one_gpu(request.device))
+    if here and not limits.trials:  # what hangs can be ended in a process of its own only
         engine = replace(engine, device=choose_device(request.device))
-        serial = SerialRun(registry, results, workspace, engine, request.keep_models)
-        with announced(results, plan.todo):
-            return serial.run(plan)
+        serial = SerialRun(
+            registry,
+            results,
+            workspace,
+            engine,
+            request.keep_models,
+            limits=limits,
+        )
+        with announced(results, plan.todo), limits.notice.by_sigterm():
+            if at_once == 1 or len(plan.todo) == 1:
+                return serial.run(plan)
+            from mritk.execute.side_by_side import SideBySideRun
+
+            return SideBySideRun(serial, at_once).run(plan)
     from mritk.execute.job import Job
     from mritk.execute.with_executor import ExecutorRun
     from mritk.store.provenance import command_line
@@ -69,12 +81,12 @@ def train(
         at_once=at_once or 1,
     )
     executor = registry.executor(request.executor or PROCESSES)
-    with announced(results, plan.todo):
-        return ExecutorRun(registry, executor, job, at_once).run(plan)
+    with announced(results, plan.todo), limits.notice.by_sigterm():
+        return ExecutorRun(registry, executor, job, at_once, limits).run(plan)
 
 
 def trials_at_once(request: Request, plan: StudyPlan) -> int | None:
-    """Return how many trials to train at once; None: the executor decides."""
+    """Return how many trials to train at once; None: the executor, or what one GPU can do."""
     if request.jobs is not None:
         return request.jobs
     from mritk.execute.at_once import trials_at_once as fitting

@@ -73,7 +73,8 @@ def decoded(
         raise UsageError(f"{what} cannot be brought to this grid: {error}") from error
     rows = _Rows(samples, grid, interpolation, preprocessing)
     make = partial(_make, samples, rows, progress=progress)
-    return kept(workspace.folder("decoded"), rows.identity, make, WHAT).arrays[IMAGES]
+    entry = kept(workspace.folder("decoded"), rows.identity, make, WHAT, workspace.near("decoded"))
+    return entry.arrays[IMAGES]
 
 
 def is_decoded(
@@ -85,7 +86,8 @@ def is_decoded(
 ) -> bool:
     """Tell whether :func:`decoded` would find an array, by its name alone."""
     rows = _Rows(samples, Grid.of(size), interpolation, preprocessing)
-    return (workspace.folder("decoded") / key_of(rows.identity)).is_dir()
+    places = (workspace.folder("decoded"), workspace.near("decoded"))
+    return any((place / key_of(rows.identity)).is_dir() for place in places if place)
 
 
 @dataclass(frozen=True, eq=False)

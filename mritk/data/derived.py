@@ -105,5 +105,6 @@ def kept(identity: Any, make: Callable[[], Made], workspace: Workspace) -> Deriv
         draft.save(VALUES, values)
         return facts
 
-    entry = kept_entry(workspace.folder("features"), identity, fill, "computed values")
+    folder, near = workspace.folder("features"), workspace.near("features")
+    entry = kept_entry(folder, identity, fill, "computed values", near)
     return Derived(entry.arrays[VALUES], entry.facts)

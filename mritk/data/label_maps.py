@@ -51,6 +51,7 @@ def label_maps(samples: Samples, size: GridLike, workspace: Workspace) -> np.nda
         identity,
         lambda draft: _fill(samples, read, grid, draft),
         WHAT,
+        workspace.near("decoded"),
     ).arrays[MAPS]
 
 

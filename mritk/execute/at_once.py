@@ -26,11 +26,12 @@ WORTH_IT = 50_000_000
 SIDES = {2: 224, 3: 96}
 
 
-def trials_at_once(trials: Sequence[Trial], device: str) -> int:
+def trials_at_once(trials: Sequence[Trial], device: str) -> int | None:
     """Return how many of these trials to train at once, each in a process of its own.
 
-    One per GPU. On processors, one per core while memory lasts: a step on a small batch keeps one
-    core busy, but seldom two. Trials that are over before processes have started run in this one.
+    One per GPU; on a single GPU None: in this process, as many as pay. On processors, one per core
+    while memory lasts: a step on a small batch keeps one core busy, but seldom two. Trials that are
+    over before processes have started run in this one.
 
     Args:
         trials: All trials of the run, done or not: the cores of each depend on the number, and the
@@ -38,6 +39,8 @@ def trials_at_once(trials: Sequence[Trial], device: str) -> int:
         device: As ``mritk run --device`` takes it.
     """
     gpus = _gpus(device)
+    if gpus == 1:
+        return None
     if gpus:
         return max(1, min(gpus, len(trials)))
     if sum(map(_pixels_of, trials)) < WORTH_IT:
@@ -47,7 +50,7 @@ def trials_at_once(trials: Sequence[Trial], device: str) -> int:
     most = available_cores() // max(1, each)
     free = available_bytes()
     if free is not None:
-        most = min(most, free // max(map(_bytes_of, trials), default=1))
+        most = min(most, free // max(map(host_bytes, trials), default=1))
     return max(1, min(most, len(trials)))
 
 
@@ -59,7 +62,7 @@ def _gpus(device: str) -> int:
     return 1 if ":" in device else torch.cuda.device_count()
 
 
-def _bytes_of(trial: Trial) -> int:
+def host_bytes(trial: Trial) -> int:
     """Return about what training a trial takes in its process."""
     batch = getattr(trial.protocol.parameters, "batch_size", 1)
     return OF_A_PROCESS + PER_PIXEL * batch * _pixels_of_input(trial)

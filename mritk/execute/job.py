@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import math
 import os
 import warnings
 from collections.abc import Iterator
@@ -10,9 +11,14 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from mritk.errors import ExitCode, MritkError, Unavailable, one_line
+from mritk.errors import ExitCode, MritkError, Stopped, Unavailable, one_line
+from mritk.execute.at_once import host_bytes
+from mritk.execute.away import wait_for
 from mritk.execute.claim import claimed, finished_meanwhile, stamp_of
+from mritk.execute.limits import Limits
+from mritk.execute.notice import Notice
 from mritk.execute.serial import SerialRun
+from mritk.execute.time_limit import at_most, note_path
 from mritk.files.workspace import Workspace
 from mritk.machine.allocator import keep_large_blocks, return_free_blocks
 from mritk.machine.device import choose_device
@@ -35,7 +41,8 @@ class Job:
             fold and seed. A rehearsal names all backbones, of which its size follows.
         plugins: What ``-p`` named.
         folder: The working folder of the run, from which its relative paths start.
-        workspace: Where caches are; they are shared with whoever planned the trial.
+        workspace: Where caches are; they are shared with whoever planned the trial. Only the
+            worker knows its own ``scratch``.
         results: The results folder, into which the worker writes.
         engine: How to compute; its device may be a wish, such as ``auto``, since only the worker
             knows what it has.
@@ -49,6 +56,12 @@ class Job:
         wait: Whether to wait for another process that trains the trial; without, it is ``busy``.
         at_once: How many jobs share this machine's cores, where the executor does not say so in
             ``OMP_NUM_THREADS``.
+        ends: When the run must have ended, in seconds since 1970.
+        stop: What the run writes when its workers must end.
+        expected: Seconds that the trial may take; 0 where nothing is known of it.
+        limit: Seconds after which its training is taken to hang, and is ended with its worker.
+        memory: Bytes of the host that its process is expected to take.
+        group: Alike for jobs that open the same data and build the same network.
     """
 
     benchmark: Benchmark
@@ -66,8 +79,14 @@ class Job:
     deterministic: bool = False
     wait: bool = True
     at_once: int = 1
+    ends: float = math.inf
+    stop: Path | None = None
+    expected: float = 0.0
+    limit: float = math.inf
+    memory: int = 0
+    group: str = ""
 
-    def of(self, trial: Trial, plan: StudyPlan) -> Job:
+    def of(self, trial: Trial, plan: StudyPlan, limits: Limits) -> Job:
         """Return the job of one trial; its worker opens the data of that trial alone."""
         return replace(
             self,
@@ -75,6 +94,11 @@ class Job:
             trial=trial.id,
             digests=trial.dataset.digests,
             stamp=stamp_of(ResultsFolder(self.results).trial_path(trial.id)),
+            ends=limits.notice.ends,
+            expected=limits.expected_of(trial.id),
+            limit=limits.trials.get(trial.id, math.inf),
+            memory=int(limits.forecast.host_bytes.get(trial.id) or host_bytes(trial)),
+            group=f"{trial.backbone_name} on {trial.dataset.record.name}",
         )
 
 
@@ -88,6 +112,9 @@ class Done:
         exit_code: What the run ends with.
         seconds: How long it took.
         busy: Nothing was done, because another process trains the trial.
+        stopped: It was not begun, or was ended with a checkpoint, because its run or its worker
+            must end.
+        leaving: The worker was told to end, by SIGTERM, and takes no other job.
     """
 
     trial: str
@@ -95,13 +122,18 @@ class Done:
     exit_code: ExitCode = ExitCode.OK
     seconds: float = 0.0
     busy: bool = False
+    stopped: bool = False
+    leaving: bool = False
 
 
 def run_job(job: Job) -> Done:
     """Train the trial of a job and store it. Never raises: a failure is a result too."""
+    notice = Notice(job.ends, job.stop)
     try:
-        with _working_in(job.folder):
-            return _run(job)
+        with notice.by_sigterm(), _working_in(job.folder):
+            return replace(_run(job, notice), leaving=notice.signalled)
+    except Stopped:
+        return Done(job.trial, stopped=True, leaving=notice.signalled)
     except MritkError as error:
         return Done(job.trial, one_line(error), error.exit_code)
     except (Exception, SystemExit) as error:
@@ -139,16 +171,20 @@ def _silent() -> Iterator[None]:
         logging.disable(before)
 
 
-def _run(job: Job) -> Done:
+def _run(job: Job, notice: Notice) -> Done:
+    if not notice.fits(job.expected):
+        raise Stopped
     keep_large_blocks()
     use_available_cores(job.at_once)
     results = ResultsFolder(job.results)
+    wait_for(results)  # it was there when the run began
+    workspace = replace(job.workspace, scratch=Workspace.from_environment().scratch)
     with _silent():
         registry = Registry.load(job.plugins)
-        registry.workspace = job.workspace
+        registry.workspace = workspace
         planner = Planner(
             registry,
-            job.workspace,
+            workspace,
             job.skip_unreadable,
             deterministic=job.deterministic,
             expected=job.digests,
@@ -161,12 +197,14 @@ def _run(job: Job) -> Done:
             "must be identical on all workers"
         )
     engine = replace(job.engine, device=choose_device(job.engine.device))
-    run = SerialRun(registry, results, job.workspace, engine, job.keep_models)
+    limits = Limits(notice)
+    run = SerialRun(registry, results, workspace, engine, job.keep_models, limits=limits)
     with claimed(results, trial.id, wait=job.wait) as mine:
         if not mine:
             return Done(trial.id, busy=True)
         if finished_meanwhile(results, trial.id, job.stamp):
             return Done(trial.id)
-        outcome = run.run_one(trial, run.provenance(list(job.command)), ignore_epoch)
+        with at_most(job.limit, note_path(results, trial.id)):
+            outcome = run.run_one(trial, run.provenance(list(job.command)), ignore_epoch)
     return_free_blocks()
     return Done(trial.id, outcome.error, outcome.exit_code, outcome.seconds)

@@ -40,11 +40,12 @@ def run_trial(  # noqa: PLR0913 - two places of files, one of them optional
     checkpoint_path: Path,
     *,
     model_path: Path | None = None,
+    must_stop: Callable[[], bool] = lambda: False,
 ) -> tuple[TrialRecord, MritkError | Exception | None]:
     """Train and score one trial, from its checkpoint if there is one.
 
     A failure is a result too: whatever the method raises becomes a record with status ``failed``.
-    ``KeyboardInterrupt`` passes through.
+    ``KeyboardInterrupt`` passes through, and so does :class:`mritk.errors.Stopped`.
 
     Args:
         trial: What to train.
@@ -56,6 +57,7 @@ def run_trial(  # noqa: PLR0913 - two places of files, one of them optional
             record is stored nobody needs it.
         model_path: Where the trained network is kept; None: nowhere. A method that offers no
             network leaves nothing there. The record's note ``model`` tells that it was kept.
+        must_stop: Tells whether the trial must end at its next checkpoint, which is due then.
 
     Returns:
         The record to be stored, and the exception of a failed trial.
@@ -77,7 +79,12 @@ def run_trial(  # noqa: PLR0913 - two places of files, one of them optional
     size: dict[str, float] = {}
     cost = CostMeter(engine.device)
     checkpoint = Checkpoint(
-        checkpoint_path, _resumable_by(trial, engine), history, engine.checkpoint_seconds
+        checkpoint_path,
+        _resumable_by(trial, engine),
+        history,
+        engine.checkpoint_seconds,
+        must_stop,
+        engine.checkpoint_share,
     )
     try:
         fitted = trial.method.fit(_setup(trial, workspace, engine, keep, checkpoint))

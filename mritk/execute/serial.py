@@ -6,19 +6,23 @@ import logging
 import time
 from collections import deque
 from collections.abc import Callable, Generator, Sequence
-from contextlib import closing
+from contextlib import closing, suppress
 from dataclasses import dataclass, field
 from typing import Any
 
-from mritk.errors import ExitCode, MritkError, one_line
+from mritk.errors import ExitCode, MritkError, OutOfMemory, Stopped, one_line
+from mritk.execute.away import wait_for
 from mritk.execute.blame import explain_error
 from mritk.execute.claim import claimed, finished_meanwhile, stamp_of
 from mritk.execute.diary import Diary
 from mritk.execute.events import Events
+from mritk.execute.limits import Limits
 from mritk.execute.run_trial import run_trial
 from mritk.files.workspace import Workspace
 from mritk.machine.allocator import keep_large_blocks, return_free_blocks
 from mritk.machine.engine import Engine
+from mritk.machine.lanes import at_once
+from mritk.machine.out_of_memory import ran_out_of_memory
 from mritk.machine.threads import use_available_cores
 from mritk.method import Epoch
 from mritk.plugins.registry import Registry
@@ -32,7 +36,12 @@ from mritk.trial import Outcome, Plan, Trial
 logger = logging.getLogger("mritk")
 
 
-def _telling(events: Events, trial: Trial) -> Callable[[Epoch], None]:
+class Crowded(Exception):
+    """A trial ran out of memory while others were trained beside it."""
+
+
+def telling(events: Events, trial: Trial) -> Callable[[Epoch], None]:
+    """Return what announces each epoch of a trial."""
     return lambda epoch: events.announce("mritk_epoch_end", trial=trial, epoch=epoch)
 
 
@@ -47,6 +56,8 @@ class SerialRun:
         engine: Where and how to compute.
         keep_models: Whether the trained network of each trial is kept beside the trial files.
         threads: Number of threads on a processor; 0: one per available core.
+        limits: Trials that do not fit are not begun; the one that is being trained when the run
+            must end is checkpointed.
     """
 
     registry: Registry
@@ -55,6 +66,7 @@ class SerialRun:
     engine: Engine
     keep_models: bool = False
     threads: int = 0
+    limits: Limits = field(default_factory=Limits)
     _without_network: set[str] = field(default_factory=set, repr=False)
 
     def provenance(self, command: list[str]) -> dict[str, Any]:
@@ -66,7 +78,8 @@ class SerialRun:
         """Train what is to do in ``plan``; each trial is on disk before the next one begins.
 
         Returns:
-            One outcome for each trial that was trained, failed ones included.
+            One outcome for each trial that was trained, failed ones included; none for those that
+            the limits left out.
 
         Raises:
             KeyboardInterrupt: A person stopped it; finished trials stay.
@@ -79,12 +92,12 @@ class SerialRun:
         outcomes: list[Outcome] = []
         events.announce("mritk_run_start", plan=plan)
         try:
-            with closing(self._free(plan.todo)) as trials:
+            with suppress(Stopped), closing(self._free(plan.todo)) as trials:
                 for position, trial in enumerate(trials, 1):
                     events.announce(
                         "mritk_trial_start", trial=trial, position=position, total=len(plan.todo)
                     )
-                    outcome = self.run_one(trial, provenance, _telling(events, trial))
+                    outcome = self.run_one(trial, provenance, telling(events, trial))
                     outcomes.append(outcome)
                     return_free_blocks()
                     events.announce("mritk_trial_finish", trial=trial, outcome=outcome)
@@ -107,13 +120,19 @@ class SerialRun:
                 if not mine:
                     postponed.add(trial.id)
                     waiting.append(trial)
-                elif not finished_meanwhile(self.results, trial.id, stamps[trial.id]):
+                elif finished_meanwhile(self.results, trial.id, stamps[trial.id]):
+                    continue
+                elif self.limits.may_begin(trial.id):
                     yield trial
 
     def run_one(
         self, trial: Trial, provenance: dict[str, Any], on_epoch: Callable[[Epoch], None]
     ) -> Outcome:
-        """Train one trial, whose claim is held, and put its file into the results folder."""
+        """Train one trial, whose claim is held, and put its file into the results folder.
+
+        Raises:
+            Crowded: Alone it may have memory enough; nothing is stored.
+        """
         with Diary(self.results, trial.id) as diary:
 
             def note(epoch: Epoch) -> None:
@@ -125,14 +144,25 @@ class SerialRun:
     def _trained(
         self, trial: Trial, provenance: dict[str, Any], on_epoch: Callable[[Epoch], None]
     ) -> Outcome:
-        started = time.perf_counter()
+        started, there = time.perf_counter(), self.results.is_there()
         checkpoint = self.results.checkpoint_path(trial.id)
         model = model_path(self.results, trial.id) if self.keep_models else None
         record, error = run_trial(
-            trial, self.workspace, self.engine, provenance, on_epoch, checkpoint, model_path=model
+            trial,
+            self.workspace,
+            self.engine,
+            provenance,
+            on_epoch,
+            checkpoint,
+            model_path=model,
+            must_stop=lambda: self.limits.notice.given,
         )
+        if error is not None and at_once() > 1 and _short_of_memory(error):
+            raise Crowded(one_line(str(error)))
         if model is not None and error is None and "model" not in record.notes:
             self._tell_without_network(trial.method.name)
+        if there:
+            wait_for(self.results)
         if error is not None and self.results.status(trial.id) is TrialState.FINISHED:
             path = self.results.trial_path(trial.id)  # by another process, meanwhile
         else:
@@ -155,3 +185,7 @@ class SerialRun:
                 "are stored without a model, with complete predictions",
                 method,
             )
+
+
+def _short_of_memory(error: Exception) -> bool:
+    return isinstance(error, OutOfMemory) or ran_out_of_memory(error)

@@ -2,16 +2,25 @@
 
 from __future__ import annotations
 
+import math
+import os
+import socket
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from contextlib import suppress
+from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from mritk.errors import ExitCode
+from mritk.execute.attempts import ATTEMPTS, Attempts
+from mritk.execute.claim import CLAIMS
 from mritk.execute.diary import Reader
 from mritk.execute.events import Events
-from mritk.execute.job import Done, Job, run_job
+from mritk.execute.job import Done, Job
+from mritk.execute.limits import Limits
 from mritk.execute.run_trial import start_record
+from mritk.execute.time_limit import forget_overrun
 from mritk.method import Epoch
 from mritk.plugins.registry import Registry
 from mritk.records import Executor, LostJob
@@ -21,6 +30,7 @@ from mritk.store.provenance import collect
 from mritk.store.trial_file import Failure, read_trial
 from mritk.store.trial_state import TrialState, UnusableTrial
 from mritk.study.plan import StudyPlan
+from mritk.text.duration import duration
 from mritk.train.checkpoint import stored_epochs
 from mritk.trial import Outcome, Trial
 
@@ -34,12 +44,14 @@ class ExecutorRun:
         executor: Where trials are trained.
         job: What the jobs of all trials have in common.
         at_once: How many may run at once; None: as the executor sees fit.
+        limits: How long trials may take.
     """
 
     registry: Registry
     executor: Executor
     job: Job
     at_once: int | None = None
+    limits: Limits = field(default_factory=Limits)
 
     def run(self, plan: StudyPlan) -> list[Outcome]:
         """Train what is to do in ``plan``; see :meth:`mritk.execute.serial.SerialRun.run`."""
@@ -64,49 +76,46 @@ class ExecutorRun:
     def _trained(
         self, plan: StudyPlan, look: Callable[[Mapping[str, Trial]], None]
     ) -> Iterator[tuple[Trial, Done]]:
-        """Yield each trial when it is done, and at the end those that the executor lost.
+        """Yield each trial when it is done, or given up.
 
-        Those that another process trains come last; by then most of them are finished, and those
-        are not trained again. ``look`` is called with the trials that are not done yet, about once
-        a second.
+        ``look`` is called with the trials that are not done yet, about once a second.
         """
         waiting = {trial.id: trial for trial in plan.todo}
-        jobs = {trial.id: replace(self.job.of(trial, plan), wait=False) for trial in plan.todo}
-        while jobs:
-            busy = {}
-            running = self.executor.run(run_job, list(jobs.values()), self.at_once)
-            try:
-                for done in running:
-                    if done is None:
-                        look(waiting)
-                        continue
-                    lost = isinstance(done, LostJob)
-                    trial = waiting.get(done.job.trial if lost else done.trial)
-                    if trial is not None and not lost and done.busy:
-                        busy[trial.id] = replace(jobs[trial.id], wait=True)
-                    elif trial is not None:
-                        del waiting[trial.id]
-                        yield trial, self._lost(trial, done.reason) if lost else done
-            finally:
-                if hasattr(running, "close"):
-                    running.close()
-            jobs = busy
-        for trial in waiting.values():
-            yield trial, self._lost(trial)
+        stop = self.job.results / CLAIMS / f"{socket.gethostname()}-{os.getpid()}.stop"
+        common = replace(self.job, wait=False, stop=stop)
+        jobs = {trial.id: common.of(trial, plan, self.limits) for trial in plan.todo}
+        attempts = Attempts(self.executor, jobs, self.at_once, self.limits.notice)
+        with suppress(OSError):
+            stop.unlink(missing_ok=True)  # of a killed run whose number this one has
+        try:
+            for trial_id, found in attempts.results(partial(look, waiting)):
+                trial = waiting.pop(trial_id)
+                yield trial, self._lost(trial, found) if isinstance(found, LostJob) else found
+        finally:
+            with suppress(OSError):
+                stop.unlink(missing_ok=True)
+                stop.parent.rmdir()
 
-    def _lost(self, trial: Trial, reason: str = "") -> Done:
-        """Store a trial as failed whose worker died and could not do so itself."""
+    def _lost(self, trial: Trial, lost: LostJob) -> Done:
+        """Store a trial as failed whose workers died and could not do so themselves."""
         results = ResultsFolder(self.job.results)
+        slow = forget_overrun(results, trial.id)
         if results.status(trial.id) is TrialState.FINISHED:  # it died behind the last step
             return Done(trial.id)
+        if slow:
+            limit = duration(self.limits.trials.get(trial.id, math.nan))
+            why = f"was ended, because the trial took longer than {limit} (--trial-timeout)"
+        else:
+            why = f"{lost.reason or 'died'} (possibly out of memory)"
         text = (
-            f"the worker of executor {self.executor.name} ({self.executor.origin}) "
-            f"{reason or 'died'} (possibly out of memory); the same command retries the trial"
+            f"the worker of executor {self.executor.name} ({self.executor.origin}) {why}, in "
+            f"{ATTEMPTS} attempts; the same command retries the trial"
         )
         record = start_record(trial, self._provenance())
         record.history = stored_epochs(results.checkpoint_path(trial.id))
         record.status = "failed"
-        record.failure = Failure("WorkerDied", text, "", len(record.history))
+        kind = "TrialTimeout" if slow else "WorkerDied"
+        record.failure = Failure(kind, text, "", len(record.history))
         results.write(record)
         return Done(trial.id, text, ExitCode.INTERNAL)
 

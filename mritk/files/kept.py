@@ -22,7 +22,7 @@ import zlib
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import lru_cache, partial
 from pathlib import Path
 from typing import Any
 
@@ -114,7 +114,7 @@ class Draft:
     def _no_room(self, needed: int, why: str) -> StoreError:
         return StoreError(
             f"not enough space for {_gigabytes(needed)} of {self._what} in {self._folder.parent}: "
-            f"{why}; free space, or set MRITK_HOME to another disk"
+            f"{why}; free space, or set MRITK_HOME (or MRITK_SCRATCH) to another disk"
         )
 
 
@@ -127,7 +127,7 @@ def key_of(identity: Any) -> str:
     return hashlib.sha256(json.dumps(identity, sort_keys=True).encode()).hexdigest()[:32]
 
 
-def kept(folder: Path, identity: Any, make: Make, what: str) -> Entry:
+def kept(folder: Path, identity: Any, make: Make, what: str, near: Path | None = None) -> Entry:
     """Return the entry for an identity, made if there is none, or only a damaged one.
 
     One process makes it; others that ask for it meanwhile wait.
@@ -137,17 +137,31 @@ def kept(folder: Path, identity: Any, make: Make, what: str) -> Entry:
         identity: See :func:`key_of`.
         make: Makes the entry.
         what: What entries of this kind hold, for messages.
+        near: A folder on a disk of this machine: the entry is copied there from ``folder``, or made
+            there if it is in neither; None: entries are used where they are.
 
     Raises:
         StoreError: It cannot be stored.
     """
-    place = folder / key_of(identity)
+    key = key_of(identity)
+    place = (near or folder) / key
+    if near is not None:
+        make = partial(_copied_or_made, folder / key, make, what)
     found = find(place, what)
     if found is None:
         found = _made(place, make, what)
     if found is None:
         raise StoreError(f"{place} cannot be read although it was just written; check the disk")
     return found
+
+
+def _copied_or_made(far: Path, make: Make, what: str, draft: Draft) -> Mapping[str, Any]:
+    there = find(far, what)
+    if there is None:
+        return make(draft)
+    for name, values in there.arrays.items():
+        draft.save(name, values)
+    return there.facts
 
 
 def _made(place: Path, make: Make, what: str) -> Entry | None:
@@ -269,7 +283,7 @@ def _told(what: str, folder: Path) -> Iterator[None]:
     except OSError as error:
         raise StoreError(
             f"cannot store {what} in {folder}: {error.strerror or error}; free space, or set "
-            "MRITK_HOME to another disk"
+            "MRITK_HOME (or MRITK_SCRATCH) to another disk"
         ) from error
 
 

@@ -20,16 +20,19 @@ class Workspace:
         home: Folder for generated and decoded data. Pretrained weights are not stored
             here, but in the caches of the libraries that download them (Hugging Face, torch).
         offline: True if downloads are not allowed.
+        scratch: Folder on a disk of this machine, where it keeps decoded data and features for
+            itself; None: they are in ``home``, which machines may share.
     """
 
     home: Path
     offline: bool = False
+    scratch: Path | None = None
 
     @classmethod
     def from_environment(
         cls, environ: Mapping[str, str] = os.environ, *, offline: bool = False
     ) -> Workspace:
-        """Return the workspace given by ``MRITK_HOME`` and ``MRITK_OFFLINE``.
+        """Return the workspace given by ``MRITK_HOME``, ``MRITK_SCRATCH`` and ``MRITK_OFFLINE``.
 
         ``offline`` disables downloads regardless of the environment. Hugging Face's own
         ``HF_HUB_OFFLINE`` counts as well.
@@ -41,7 +44,12 @@ class Workspace:
 
             home = user_cache_path("mritk")
         wishes = (environ.get("MRITK_OFFLINE", ""), environ.get("HF_HUB_OFFLINE", ""))
-        return cls(home, offline or any(wish.lower() in TRUE_WORDS for wish in wishes))
+        scratch = environ.get("MRITK_SCRATCH")
+        return cls(
+            home,
+            offline or any(wish.lower() in TRUE_WORDS for wish in wishes),
+            Path(scratch).expanduser() if scratch else None,
+        )
 
     def folder(self, *parts: str) -> Path:
         """Return ``home/parts…``, created if necessary.
@@ -49,12 +57,24 @@ class Workspace:
         Raises:
             UsageError: It cannot be created.
         """
-        path = self.home.joinpath(*parts)
-        try:
-            path.mkdir(parents=True, exist_ok=True)
-        except OSError as error:
-            raise UsageError(
-                f"cannot create {path}: {error.strerror or error}; set MRITK_HOME to a writable "
-                "folder"
-            ) from error
-        return path
+        return _created(self.home.joinpath(*parts), "MRITK_HOME")
+
+    def near(self, *parts: str) -> Path | None:
+        """Return ``scratch/parts…``, created if necessary; None without ``scratch``.
+
+        Raises:
+            UsageError: It cannot be created.
+        """
+        if self.scratch is None:
+            return None
+        return _created(self.scratch.joinpath(*parts), "MRITK_SCRATCH")
+
+
+def _created(path: Path, variable: str) -> Path:
+    try:
+        path.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise UsageError(
+            f"cannot create {path}: {error.strerror or error}; set {variable} to a writable folder"
+        ) from error
+    return path

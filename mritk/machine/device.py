@@ -37,6 +37,13 @@ def choose_device(wish: str) -> str:
     return f"cuda:{index}"
 
 
+def is_one_gpu(wish: str) -> bool:
+    """Tell whether a wish, as :func:`choose_device` takes it, leaves one GPU to compute on."""
+    if wish == "cpu":
+        return False
+    return torch.cuda.is_available() if ":" in wish else torch.cuda.device_count() == 1
+
+
 def resolve_precision(wish: str, device: str) -> str:
     """Return ``float32`` or ``bfloat16`` for a wish of ``auto`` or one of them.
 

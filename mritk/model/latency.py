@@ -76,6 +76,8 @@ def _measured(
                     outputs: torch.Tensor = network(batch)
                 return outputs
 
+            if place.type == "cuda":  # what others have asked for is done
+                torch.cuda.synchronize(place)
             run = as_run(compute, torch.zeros(1, *input_shape, device=place))
             _passes(run, WARM_UP, WARM_UP_SECONDS)
             return statistics.median(_passes(run, PASSES, ENOUGH_SECONDS))

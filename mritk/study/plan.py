@@ -302,7 +302,7 @@ class Planner:
             shapes, modes, named = index.shapes, index.modes, len(samples.channels)
             needed = sum(decoded_bytes(shapes, modes, d[0], d[2], named) for d in absent)
             sizes = [Grid.of(d[0]).size for d in absent]
-            require_room(needed, sizes, workspace.folder("decoded"))
+            require_room(needed, sizes, workspace.near("decoded") or workspace.folder("decoded"))
             for grid in {d[0] for d in absent}:
                 warn_of_cropping(samples, shapes, grid)
         for grid, interpolation, preprocessing in decodings if self.decode else ():

@@ -11,8 +11,9 @@ from __future__ import annotations
 import hashlib
 import io
 import logging
+import math
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import asdict
 from pathlib import Path
@@ -20,6 +21,7 @@ from typing import Any
 
 import torch
 
+from mritk.errors import Stopped
 from mritk.files.atomic import open_whole
 from mritk.machine.engine import Engine
 from mritk.method import Epoch
@@ -39,6 +41,8 @@ class Checkpoint:
             identity is not read.
         history: The epochs so far; shared with whoever keeps the trial's history.
         every: Seconds after which :attr:`due` asks for a checkpoint within an epoch.
+        share: What checkpoints after epochs may take of the time.
+        must_stop: Tells whether the trial must end; the next checkpoint is due then, and the last.
         resumed: Whether an earlier attempt was resumed from here.
     """
 
@@ -48,32 +52,49 @@ class Checkpoint:
         identity: Mapping[str, str],
         history: list[Epoch],
         every: float = Engine.checkpoint_seconds,
+        must_stop: Callable[[], bool] = lambda: False,
+        share: float = math.inf,
     ) -> None:
-        self.path, self.identity, self.history, self.every = path, dict(identity), history, every
-        self._written = time.monotonic()
+        self.path, self.identity, self.history = path, dict(identity), history
+        self.every, self.share = every, share
+        self.must_stop = must_stop
+        self._written, self._cost = time.monotonic(), 0.0
         self._pool = ThreadPoolExecutor(1, thread_name_prefix="checkpoint")
         self._told = self.resumed = False
         self._pending: Future[None] | None = None
 
     @property
     def due(self) -> bool:
-        """True if the last checkpoint lies further back than ``every``."""
-        return time.monotonic() - self._written >= self.every
+        """True if the last checkpoint lies further back than ``every``, or the trial must end."""
+        return time.monotonic() - self._written >= self.every or self.must_stop()
+
+    @property
+    def worthwhile(self) -> bool:
+        """True after an epoch if a checkpoint takes no more than its share of the time."""
+        spent = time.monotonic() - self._written
+        return self.must_stop() or not self._cost or self.share * spent >= self._cost
 
     def save(self, state: Mapping[str, Any]) -> None:
         """Write ``state``: tensors and plain data. Training may change the tensors at once.
 
         A copy is written beside the training; the next call waits until it is on disk. One that
         cannot be written is told in the log, once, and harms nothing else.
+
+        Raises:
+            Stopped: The trial must end; the checkpoint is on disk, if it could be written.
         """
         self.wait()
+        began = time.monotonic()
         content = {
             "identity": self.identity,
             "history": [asdict(epoch) for epoch in self.history],
             "state": _copied(state),
         }
         self._written = time.monotonic()
-        self._pending = self._pool.submit(self._write, content)
+        self._pending = self._pool.submit(self._write, content, began)
+        if self.must_stop():
+            self.wait()
+            raise Stopped
 
     def wait(self) -> None:
         """Wait until what was saved is on disk, or could not be written."""
@@ -113,13 +134,17 @@ class Checkpoint:
         self.wait()
         self._pool.shutdown()
 
-    def _write(self, content: Mapping[str, Any]) -> None:
+    def _write(self, content: Mapping[str, Any], began: float) -> None:
+        """Write, and note what it took since ``began``."""
+        # A results folder that is gone must not come to life again as one of a checkpoint alone.
+        self.path.parent.mkdir(exist_ok=True)
         buffer = io.BytesIO()
         torch.save(content, buffer)
         payload = buffer.getbuffer()
         with open_whole(self.path) as stream:
             stream.write(MAGIC + _digest(payload) + b"\n")
             stream.write(payload)
+        self._cost = time.monotonic() - began
 
     def _read(self) -> dict[str, Any]:
         content = _content_of(self.path)

@@ -11,6 +11,7 @@ from typing import Any
 from torch import nn
 
 from mritk.errors import one_line
+from mritk.machine import lanes
 from mritk.machine.energy import EnergyMeter
 from mritk.machine.peak_memory import PeakMemory
 from mritk.model.flops import count_flops
@@ -51,13 +52,24 @@ class CostMeter:
             ``seconds_fit`` and ``seconds_predict``; ``gpu_seconds``, their sum, on a GPU;
             ``predict_seconds``, ``predict_images`` and ``predict_images_per_second`` of the test
             part; peaks of memory in bytes (:class:`PeakMemory`); ``energy_joules`` and
-            ``energy_shared`` (:class:`EnergyMeter`).
+            ``energy_shared`` (:class:`EnergyMeter`). Beside other trainings of this process also
+            ``trials_at_once``, the most that there were; then ``gpu_seconds`` and
+            ``energy_joules`` are this one's share, and peaks of memory, which are those of the
+            process, are left out.
         """
         self._energy.stop()
         found = {f"seconds_{phase}": seconds for phase, seconds in self.seconds.items()}
+        whole = sum(found.values())
         if self._on_gpu and found:
-            found["gpu_seconds"] = sum(found.values())
-        return found | self._predicted | self._peak.measured() | self._energy.measured()
+            found["gpu_seconds"] = lanes.share_of(whole)
+        if lanes.at_once() == 1:
+            return found | self._predicted | self._peak.measured() | self._energy.measured()
+        found["trials_at_once"] = float(lanes.at_once())
+        energy = self._energy.measured()
+        if energy and whole:
+            part = lanes.share_of(whole) / whole
+            found |= {"energy_joules": part * energy["energy_joules"], "energy_shared": 1.0}
+        return found | self._predicted
 
 
 def network_cost(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -11,6 +12,8 @@ import torch
 from mritk.batches.views import views_of
 from mritk.data.subset import Subset
 from mritk.machine.device import repeatable
+from mritk.machine.lanes import until_computed
+from mritk.model.alike import once
 from mritk.model.lora import linear_layers
 from mritk.model.network import BACKBONE, HEAD, Network
 from mritk.train.cost import network_cost
@@ -39,6 +42,7 @@ class FineTuning:
         with repeatable(setup.device, deterministic=setup.deterministic):
             images = training.inputs.resident(subset)
             views = [training.evaluate(view) for view in views_of(images, self._recipe, setup)]
+            until_computed()
             return training.objective.scores(torch.stack(views).mean(dim=0))
 
     def embed(self, subset: Subset) -> np.ndarray:
@@ -67,7 +71,9 @@ class FineTuning:
     def model_cost(self) -> dict[str, float]:
         """Size of the network, and how much of it was trained."""
         precision = self.training.inputs.precision
-        cost = network_cost(self.network, self.input_shape, precision=precision)
+        find = partial(network_cost, self.network, self.input_shape, precision=precision)
+        one_shape = self.training.inputs.one_shape
+        cost = once(("cost", self.training.alike) if one_shape else None, find)
         return cost | {"trained_parameters": float(self._trained_parameters())}
 
     def _trained_parameters(self) -> int:

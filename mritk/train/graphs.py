@@ -10,7 +10,9 @@ import logging
 
 import torch
 
+from mritk.machine.graph_draws import GraphDraws
 from mritk.machine.out_of_memory import ran_out_of_memory
+from mritk.machine.replay import recording
 from mritk.train.step import Measured, TrainingStep
 
 logger = logging.getLogger("mritk")
@@ -33,6 +35,7 @@ class GraphedStep:
         # Named, because the device of a trial need not be the one that torch takes by default.
         self._device = next(step.network.parameters()).device
         self._stream = torch.cuda.Stream(self._device)
+        self._draws = GraphDraws(self._device)
         self._graph: torch.cuda.CUDAGraph | None = None
         self._given_up = False
 
@@ -66,8 +69,7 @@ class GraphedStep:
         assert self._graph is not None
         self._images.copy_(images)
         self._targets.copy_(targets)
-        # A replay takes seed and offset of dropout from the generator as it then is.
-        torch.manual_seed(seed)
+        self._draws.seed(seed)
         self._graph.replay()
         return self._measured
 
@@ -85,7 +87,7 @@ class GraphedStep:
         graph = torch.cuda.CUDAGraph()
         try:
             self.step.optimiser.zero_grad(set_to_none=True)
-            with torch.cuda.graph(graph, stream=self._stream):
+            with self._draws.recorded(), recording(graph, self._stream):
                 self._measured = self.step.run(self._images, self._targets)
         except RuntimeError as error:
             self._given_up = True

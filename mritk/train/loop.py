@@ -16,6 +16,7 @@ import torch
 
 from mritk.errors import NonFiniteLoss
 from mritk.machine.device import repeatable
+from mritk.machine.lanes import foresee, give_way, until_computed
 from mritk.machine.out_of_memory import ran_out_of_memory
 from mritk.method import Epoch, Setup
 from mritk.model.network import penalty
@@ -75,6 +76,8 @@ def train(training: Training) -> FineTuning:
                     progress.micro_batch = stage.micro_batch
                     if checkpoint is not None and checkpoint.due:
                         checkpoint.save(progress.state(stage.state()))
+                    give_way(len(images))
+                until_computed()
             train_loss = stage.mean_loss()
             progress.seconds += stage.epoch_seconds()
 
@@ -97,7 +100,8 @@ def train(training: Training) -> FineTuning:
                 )
             )
             stage.finish_epoch(followed, better=better)
-            if checkpoint is not None:
+            # A store written for interface 1.0 keeps every epoch.
+            if checkpoint is not None and getattr(checkpoint, "worthwhile", True):
                 checkpoint.save(progress.state(stage.state()))
 
         progress.changed[stage.name] = stage.end()
@@ -138,6 +142,7 @@ def _validate(training: Training, stage: StageRun, epoch: int) -> tuple[float, f
     """
     objective = training.objective
     outputs = stage.validation_outputs()
+    until_computed()
     targets = objective.prepare(training.setup.val.targets)
     followed = loss = float(objective.plain_loss(outputs, targets))
     if not math.isfinite(loss):
@@ -162,6 +167,7 @@ def _estimate(training: Training, stage: StageRun) -> MemoryEstimate | None:
             data_bytes=training.train.nbytes + training.val.nbytes,
             copies=2 + bool(training.recipe.average),  # before the stage, best, averaged
             computed=not training.inputs.one_shape,
+            like=training.alike if training.inputs.one_shape else None,
         )
     except RuntimeError as error:
         if not ran_out_of_memory(error):
@@ -170,6 +176,7 @@ def _estimate(training: Training, stage: StageRun) -> MemoryEstimate | None:
         logger.info("memory cannot be estimated: not enough for the few images required")
         return None
     logger.info("estimated memory: %s", estimate)
+    foresee(estimate.at(training.batch_size))
     return estimate
 
 

@@ -7,7 +7,7 @@ The network is run forward twice on a few images, and what the pass holds is cou
 from __future__ import annotations
 
 import weakref
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Hashable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
@@ -22,6 +22,7 @@ from torch.utils.weak import WeakIdKeyDictionary
 
 from mritk.errors import OutOfMemory
 from mritk.machine.host_memory import available_bytes
+from mritk.model.alike import once
 from mritk.model.without_values import follow
 
 Compute = Callable[[torch.Tensor], torch.Tensor]
@@ -96,6 +97,7 @@ def estimate_memory(  # noqa: PLR0913 - a network, its images, and what is kept 
     data_bytes: int = 0,
     copies: int = 1,
     computed: bool = True,
+    like: Hashable = None,
 ) -> MemoryEstimate:
     """Return what it takes to train ``network`` as it stands.
 
@@ -111,6 +113,8 @@ def estimate_memory(  # noqa: PLR0913 - a network, its images, and what is kept 
         copies: States of the network that are kept beside it.
         computed: Whether the passes are computed; else they are followed without values if they can
             be, and on a GPU no kernel is built for batches of a few images.
+        like: What is equal wherever the passes take equal memory; they are made once. None: for
+            each call.
     """
 
     def peak(count: int) -> int:
@@ -118,7 +122,7 @@ def estimate_memory(  # noqa: PLR0913 - a network, its images, and what is kept 
         with _unchanged(network, example_images.device):
             return follow(network, compute, work, compute=computed)
 
-    few, twice = map(peak, (FEW, TWICE))
+    few, twice = once(("peaks", like) if like else None, lambda: (peak(FEW), peak(TWICE)))
     per_image = max(0, -(-(twice - few) // (TWICE - FEW)))
     state = _nbytes([*network.parameters(), *network.buffers()])
     gradients = _nbytes(p for p in network.parameters() if p.requires_grad)

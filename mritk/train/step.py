@@ -16,6 +16,7 @@ from torch import nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
 from mritk.errors import OutOfMemory, UsageError
+from mritk.machine.lanes import at_once
 from mritk.machine.out_of_memory import ran_out_of_memory
 from mritk.machine.seeding import seed_draws
 from mritk.model.objective import Objective
@@ -126,6 +127,10 @@ class TrainingStep:
         if torch.cuda.is_available():
             torch.cuda.empty_cache()
         size = self.micro_batch or batch
+        if at_once() > 1:  # alone it may fit, and no step is divided that need not be
+            raise OutOfMemory(
+                f"the device ran out of memory beside other trials ({_first_line(reason)})"
+            )
         if size == 1:
             raise OutOfMemory(
                 f"the device ran out of memory with a single image ({_first_line(reason)}); use a "

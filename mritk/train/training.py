@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Hashable
 from dataclasses import dataclass, field, replace
 
 import torch
@@ -13,6 +13,7 @@ from mritk.batches.order import Order, Shuffled
 from mritk.batches.resident import ResidentImages
 from mritk.batches.views import Images, views_of
 from mritk.method import Setup
+from mritk.model.alike import signature
 from mritk.model.backbone import LoadedBackbone, load_backbone
 from mritk.model.lora import linear_layers
 from mritk.model.network import Network, build_head
@@ -56,6 +57,15 @@ class Training:
         """How the network is trained."""
         recipe: Recipe = self.setup.parameters
         return recipe
+
+    @property
+    def alike(self) -> Hashable:
+        """What is equal for trainings whose networks differ in their values alone."""
+        parts = self.setup.require_backbone().parts.values()
+        made_by = tuple((part.name, str(part.origin)) for part in parts)
+        inputs = self.inputs
+        shape = inputs.shape(self.train.images.shape)
+        return made_by, signature(self.network), shape, inputs.precision, self.setup.device
 
     @property
     def batch_size(self) -> int:

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from functools import lru_cache
 
 import torch
 from torch.nn import functional
 
-from mritk_augment.draws import per_image, uniform
+from mritk_augment.draws import sent, uniforms
 from mritk_augment.pose import random_poses, resample_volumes
 
 
@@ -46,27 +47,24 @@ def affine(
     Rotation, shear, zoom and shift are composed into one matrix per image, so each pixel is
     interpolated once (linearly; black outside).
     """
-    if images.ndim == VOLUMES:
-        moved = resample_volumes(images, random_poses(images, generator, ranges))
-    else:
-        moved = resample(images, random_matrices(images, generator, ranges))
-    brightness = per_image(uniform(images, generator, ranges.brightness), images)
-    contrast = 1 + per_image(uniform(images, generator, ranges.contrast), images)
+    volumes = images.ndim == VOLUMES
+    drawn = (random_poses if volumes else random_matrices)(images, generator, ranges)
+    brighter, steeper = uniforms(images, generator, ranges.brightness, ranges.contrast)
+    matrices, brightness, contrast = sent(images, drawn, brighter, 1 + steeper)
+    shape = (-1, *[1] * (images.ndim - 1))
+    moved = resample_volumes(images, matrices) if volumes else resample(images, matrices)
     mean = moved.mean(dim=tuple(range(1, images.ndim)), keepdim=True)
-    return torch.lerp(mean, moved, contrast).add_(brightness).clamp_(0, 1)
+    moved = torch.lerp(mean, moved, contrast.reshape(shape))
+    return moved.add_(brightness.reshape(shape)).clamp_(0, 1)
 
 
 def random_matrices(
     images: torch.Tensor, generator: torch.Generator, ranges: AffineRanges
 ) -> torch.Tensor:
-    """Draw an (N, 2, 3) matrix for each image, for :func:`resample`."""
-    matrices = compose(
-        angle=uniform(images, generator, math.radians(ranges.rotation)),
-        shear=uniform(images, generator, ranges.shear),
-        zoom=1 + uniform(images, generator, ranges.zoom),
-        shift_x=2 * uniform(images, generator, ranges.shift),
-        shift_y=2 * uniform(images, generator, ranges.shift),
-    )
+    """Draw a float32 (N, 2, 3) matrix on the CPU for each image, for :func:`resample`."""
+    widths = (math.radians(ranges.rotation), ranges.shear, ranges.zoom, ranges.shift, ranges.shift)
+    angle, shear, zoom, x, y = uniforms(images, generator, *widths)
+    matrices = compose(angle=angle, shear=shear, zoom=1 + zoom, shift_x=2 * x, shift_y=2 * y)
     return rigid_on_oblong(matrices, images)
 
 
@@ -76,8 +74,9 @@ def rigid_on_oblong(matrices: torch.Tensor, images: torch.Tensor) -> torch.Tenso
     Positions are shares of the sides, which then are of different lengths.
     """
     height, width = images.shape[-2:]
-    matrices[..., 0, 1] *= height / width
-    matrices[..., 1, 0] *= width / height
+    if height != width:
+        matrices[..., 0, 1] *= height / width
+        matrices[..., 1, 0] *= width / height
     return matrices
 
 
@@ -117,5 +116,9 @@ def resample(images: torch.Tensor, matrices: torch.Tensor) -> torch.Tensor:
 
 def centres(count: int, like: torch.Tensor) -> torch.Tensor:
     """Return the positions of ``count`` pixel centres on an axis from -1 to 1."""
-    steps = torch.arange(count, device=like.device, dtype=like.dtype)
-    return (2 * steps + 1) / count - 1
+    return _centres(count, like.dtype).to(like.device, non_blocking=True)
+
+
+@lru_cache(maxsize=32)
+def _centres(count: int, dtype: torch.dtype) -> torch.Tensor:
+    return (2 * torch.arange(count, dtype=dtype) + 1) / count - 1

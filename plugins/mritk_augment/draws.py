@@ -6,12 +6,28 @@ import torch
 
 
 def uniform(images: torch.Tensor, generator: torch.Generator, half_width: float) -> torch.Tensor:
-    """Return one value per image, uniform in [-half_width, half_width).
-
-    They have the images' device and dtype.
-    """
+    """Return one float32 value per image on the CPU, uniform in [-half_width, half_width)."""
     values = torch.rand(len(images), generator=generator, dtype=torch.float32)
-    return ((2 * values - 1) * half_width).to(images, non_blocking=True)
+    return (2 * values - 1) * half_width
+
+
+def uniforms(
+    images: torch.Tensor, generator: torch.Generator, *half_widths: float
+) -> tuple[torch.Tensor, ...]:
+    """Return what :func:`uniform` would for one half-width after the other."""
+    values = torch.rand(len(half_widths), len(images), generator=generator, dtype=torch.float32)
+    halves = torch.tensor(half_widths, dtype=torch.float32)[:, None]
+    return ((2 * values - 1) * halves).unbind()
+
+
+def sent(images: torch.Tensor, *drawn: torch.Tensor) -> list[torch.Tensor]:
+    """Return (N, …) tensors on the images' device and in their dtype, in one transfer.
+
+    What is made of a few numbers per image is made before: on a GPU each operation is launched.
+    """
+    flat = torch.cat([tensor.reshape(len(images), -1) for tensor in drawn], dim=1)
+    parts = flat.to(images, non_blocking=True).split([t[0].numel() for t in drawn], dim=1)
+    return [part.reshape(one.shape) for part, one in zip(parts, drawn, strict=True)]
 
 
 def between(count: int, generator: torch.Generator, low: float, high: float) -> torch.Tensor:

@@ -9,7 +9,7 @@ import torch
 from mritk_augment.affine import AffineRanges, random_matrices, resample
 from mritk_augment.anisotropy import anisotropy
 from mritk_augment.bias_field import bias_field
-from mritk_augment.draws import between, one_of
+from mritk_augment.draws import between, one_of, sent
 from mritk_augment.gamma import gamma
 from mritk_augment.ghosting import ghosting
 from mritk_augment.groups import Branch, apply_by_group
@@ -35,8 +35,8 @@ def mri(images: torch.Tensor, generator: torch.Generator, *, artefact: float = 0
     mirror = 1 - 2 * one_of(len(images), generator, 2)
     pixels = at_least_single(images)
     matrices = random_matrices(pixels, generator, POSITION)
-    matrices[..., 0] *= mirror.to(pixels, non_blocking=True)[:, None]
-    pixels = resample(pixels, matrices).clamp_(0, 1)
+    matrices[..., 0] *= mirror[:, None]
+    pixels = resample(pixels, *sent(pixels, matrices)).clamp_(0, 1)
     pixels = bias_field(gamma(pixels, generator), generator)
     # Group 0 goes without; the lot falls on artefact g in [(g - 1) p, g p).
     group = (lot / artefact).long() + 1 if artefact else torch.zeros(len(images)).long()

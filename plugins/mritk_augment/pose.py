@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 def random_poses(
     volumes: torch.Tensor, generator: torch.Generator, ranges: AffineRanges
 ) -> torch.Tensor:
-    """Draw an (N, 3, 4) matrix for each volume, for :func:`resample_volumes`.
+    """Draw a float32 (N, 3, 4) matrix on the CPU for each volume, for :func:`resample_volumes`.
 
     Voxels count as cubes: a rotation does not shear a volume with sides of different lengths.
     """
@@ -26,7 +26,7 @@ def random_poses(
     shifts = [2 * uniform(volumes, generator, ranges.shift) for _ in range(3)]
     turned = rotations(*angles) / zoom.reshape(-1, 1, 1)
     # Positions are shares of the sides, in the order x, y, z: the last axis first.
-    sides = torch.tensor(volumes.shape[:1:-1]).to(turned, non_blocking=True)
+    sides = torch.tensor(volumes.shape[:1:-1]).to(turned)
     turned = turned * (sides / sides.unsqueeze(1))
     return torch.cat([turned, torch.stack(shifts, dim=1).unsqueeze(2)], dim=2)
 

@@ -10,8 +10,10 @@ from __future__ import annotations
 import logging
 import os
 import pickle
+import signal
 import sys
-from collections import Counter, deque
+import threading
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -20,6 +22,7 @@ from types import ModuleType
 from typing import Any
 
 from mritk import LostJob, Unavailable, available_cores
+from mritk_ray.share import Share, share_of
 
 logger = logging.getLogger("mritk")
 
@@ -31,7 +34,7 @@ LOOK_S = 1.0
 INSTALL = "python -m pip install 'mritk-bench[ray]'"
 # Variables of the run that its workers take over.
 PASSED_ON = ("MRITK_", "HF_")
-THREADS = "OMP_NUM_THREADS"
+THREADS, SCRATCH = "OMP_NUM_THREADS", "MRITK_SCRATCH"
 
 
 def run(
@@ -46,7 +49,8 @@ def run(
     Args:
         function: Called with each job.
         jobs: The jobs.
-        at_once: Number of workers; None: one per GPU of the cluster, or without any one per core.
+        at_once: Number of workers; None: one per GPU of the cluster, or without any one per core,
+            as far as memory allows.
         address: ``local``: Ray is started on this machine, and ended with the run; else as
             ``ray.init`` takes it, such as ``auto``.
 
@@ -55,43 +59,19 @@ def run(
     """
     if not jobs:
         return
+    memory = max(getattr(job, "memory", 0) for job in jobs)
     with _connected(address) as ray:
         machines = [node["Resources"] for node in ray.nodes() if node["Alive"]]
-        yield from _Pool(ray, function, share_of(machines, len(jobs), at_once)).results(jobs)
+        share = share_of(machines, len(jobs), at_once, memory)
+        yield from _Pool(ray, function, share).results(jobs)
 
 
-@dataclass(frozen=True)
-class Share:
-    """What each worker is given.
+@dataclass
+class _Seat:
+    """A worker, and what its last job had in common with others."""
 
-    Attributes:
-        workers: Number of workers.
-        cores: Cores of each, and its number of threads.
-        gpus: GPUs of each; a part of one if several workers share it.
-    """
-
-    workers: int
-    cores: int
-    gpus: float
-
-
-def share_of(
-    machines: Sequence[Mapping[str, float]], jobs: int, at_once: int | None = None
-) -> Share:
-    """Return what each worker is given.
-
-    Args:
-        machines: What each machine has, by ``CPU`` and ``GPU``.
-        jobs: Number of jobs.
-        at_once: Number of workers; None: one per GPU, or without any one per core.
-    """
-    cores = [int(machine.get("CPU", 0)) for machine in machines]
-    gpus = sum(machine.get("GPU", 0) for machine in machines)
-    most = at_once or int(gpus) or sum(cores)
-    workers = max(1, min(most, jobs, sum(cores)))
-    # No worker spans machines.
-    each = min(sum(cores) // max(1, at_once or workers), max(cores, default=1))
-    return Share(workers, max(1, each), min(1.0, gpus / workers))
+    worker: Any
+    group: str = ""
 
 
 class _Pool:
@@ -99,13 +79,20 @@ class _Pool:
 
     def __init__(self, ray: ModuleType, function: Callable[[Any], Any], share: Share) -> None:
         self._ray, self._function, self._share = ray, function, share
-        # What a worker is doing, by the reference to its result: the worker, and a job or None
-        # while it starts.
-        self._doing: dict[Any, tuple[Any, Any]] = {}
+        # What a worker is doing, by the reference to its result: a job, or None while it starts.
+        self._doing: dict[Any, tuple[_Seat, Any]] = {}
+        self._unstarted = 0  # workers in a row that died before they began
+        failures = ray.exceptions
+        self._deaths = (
+            failures.RayActorError,
+            failures.OutOfMemoryError,
+            failures.NodeDiedError,
+            failures.WorkerCrashedError,
+        )
 
     def results(self, jobs: Sequence[Any]) -> Iterator[Any]:
         """Yield the result of each job, or a ``LostJob``, and None while none is ready."""
-        waiting, deaths = deque(jobs), Counter[int]()
+        waiting, deaths = list(jobs), Counter[int]()
         self._start(self._share.workers)
         try:
             while waiting or any(job is not None for _, job in self._doing.values()):
@@ -113,42 +100,70 @@ class _Pool:
                 if not ready:
                     yield None
                 for reference in ready:
-                    worker, job = self._doing.pop(reference)
+                    seat, job = self._doing.pop(reference)
                     try:
                         result = self._ray.get(reference)
-                    except self._ray.exceptions.RayActorError as error:
+                    except self._deaths as error:
                         self._start(1)
                         if job is None:
-                            raise Unavailable(
-                                f"a worker of Ray does not start: {_first_line(error)}"
-                            ) from error
+                            self._tell_unstarted(error)
+                            continue
                         deaths[id(job)] += 1
                         if deaths[id(job)] < ATTEMPTS:
                             waiting.append(job)
                         else:
-                            yield LostJob(job, f"died {ATTEMPTS} times ({_first_line(error)})")
+                            reason = f"died ({_first_line(error)})"
+                            yield LostJob(job, reason, attempts=ATTEMPTS)
                         continue
+                    self._unstarted = 0
                     if job is not None:
                         yield result
-                    if waiting:
-                        self._give(worker, waiting.popleft())
+                    if getattr(result, "leaving", False):
+                        self._ray.kill(seat.worker)
+                        self._start(1)
+                    elif waiting:
+                        self._give(seat, waiting.pop(self._next(seat, waiting)))
         finally:
-            for worker, _ in self._doing.values():
-                self._ray.kill(worker)
+            for seat, _ in self._doing.values():
+                self._ray.kill(seat.worker)
+
+    def _tell_unstarted(self, error: Exception) -> None:
+        """Raise if no worker starts any more; one may have been on a machine that was lost."""
+        self._unstarted += 1
+        if self._unstarted >= ATTEMPTS:
+            text = f"a worker of Ray does not start: {_first_line(error)}"
+            raise Unavailable(text) from error
+
+    def _next(self, seat: _Seat, waiting: Sequence[Any]) -> int:
+        """Return the position of the job for a worker.
+
+        It has opened the data of its last one, and keeps to them; else it takes what no other
+        worker does.
+        """
+        others = {other.group for other, _ in self._doing.values()}
+        groups = [getattr(job, "group", "") for job in waiting]
+        if seat.group in groups:
+            return groups.index(seat.group)
+        return next((number for number, group in enumerate(groups) if group not in others), 0)
 
     def _start(self, count: int) -> None:
         share, ray = self._share, self._ray
         kind = ray.remote(Worker).options(
-            num_cpus=share.cores, num_gpus=share.gpus, max_restarts=0, max_task_retries=0
+            num_cpus=share.cores,
+            num_gpus=share.gpus,
+            memory=share.memory or None,
+            max_restarts=0,
+            max_task_retries=0,
         )
         imports_here = str(Path.cwd()) in sys.path
         for _ in range(count):
             worker = kind.remote(_environment(share.cores), imports_here)
-            self._doing[worker.ready.remote()] = worker, None
+            self._doing[worker.ready.remote()] = _Seat(worker), None
 
-    def _give(self, worker: Any, job: Any) -> None:
+    def _give(self, seat: _Seat, job: Any) -> None:
         work = self._ray.cloudpickle.dumps((self._function, job))
-        self._doing[worker.call.remote(work)] = worker, job
+        self._doing[seat.worker.call.remote(work)] = seat, job
+        seat.group = getattr(job, "group", "")
 
 
 class Worker:
@@ -161,7 +176,10 @@ class Worker:
     """
 
     def __init__(self, environment: Mapping[str, str], imports_here: bool) -> None:
+        own = os.environ.get(SCRATCH)  # a disk of this machine
         os.environ.update(environment)
+        if own:
+            os.environ[SCRATCH] = own
         if not imports_here:
             here = ("", str(Path.cwd()))
             sys.path[:] = [place for place in sys.path if place not in here]
@@ -195,7 +213,8 @@ def _connected(address: str) -> Iterator[ModuleType]:
     if address == "local":
         settings |= {"num_cpus": available_cores(), "include_dashboard": False}
     try:
-        ray.init(address, **settings)
+        with _sigterm_kept():
+            ray.init(address, **settings)
     except (ConnectionError, RuntimeError, TimeoutError, ValueError) as error:
         raise Unavailable(
             f"no Ray cluster at {address!r} ({_first_line(error)}); 'ray start --head' starts one "
@@ -205,6 +224,19 @@ def _connected(address: str) -> Iterator[ModuleType]:
         yield ray
     finally:
         ray.shutdown()
+
+
+@contextmanager
+def _sigterm_kept() -> Iterator[None]:
+    """Keep the run's way to end when it is told to; Ray puts its own in its place."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = signal.getsignal(signal.SIGTERM)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
 
 
 def _first_line(error: Exception) -> str:

@@ -148,6 +148,39 @@ def test_of_those_who_ask_at_the_same_time_one_makes_it_and_the_others_wait(tmp_
     assert [path.name for path in tmp_path.iterdir()] == [key_of(1)], "no lock is left"
 
 
+def test_a_machine_copies_an_entry_to_its_own_disk_once(tmp_path):
+    """From the disk that machines share, where another one has made it; here it is mapped."""
+    make, far, near = Making(), tmp_path / "far", tmp_path / "near"
+    kept(far, 1, make, WHAT)
+    for _ in range(2):
+        entry = kept(far, 1, make, WHAT, near)
+        assert np.array_equal(entry.arrays["values"], VALUES)
+        assert entry.facts == {"note": "x", "shape": None, "rate": 0.1}
+        assert near in entry.arrays["values"].filename.parents
+    assert make.calls == 1
+    for name in ("facts.json", "values.npy"):
+        copies = [(place / key_of(1) / name).read_bytes() for place in (far, near)]
+        assert copies[0] == copies[1]
+
+
+def test_what_no_machine_has_made_is_made_on_its_own_disk_alone(tmp_path):
+    make, far, near = Making(), tmp_path / "far", tmp_path / "near"
+    for _ in range(2):
+        kept(far, 1, make, WHAT, near)
+    assert make.calls == 1
+    assert not far.exists()
+    assert find(near / key_of(1), WHAT) is not None
+
+
+def test_a_damaged_entry_is_not_copied(tmp_path, caplog):
+    make, far, near = Making(), tmp_path / "far", tmp_path / "near"
+    kept(far, 1, make, WHAT)
+    (far / key_of(1) / "values.npy").write_bytes(b"damaged")
+    assert np.array_equal(kept(far, 1, make, WHAT, near).arrays["values"], VALUES)
+    assert make.calls == 2
+    assert "are damaged" in caplog.text
+
+
 def test_an_error_of_the_maker_is_the_makers(tmp_path):
     """Not every OSError is a full disk."""
 

@@ -8,6 +8,7 @@ import platformdirs
 import pytest
 
 from mritk import Workspace
+from mritk.errors import UsageError
 
 
 def test_mritk_home_is_the_home(tmp_path):
@@ -52,3 +53,17 @@ def test_a_folder_is_made_when_it_is_asked_for(tmp_path):
     assert (tmp_path / "home" / "decoded" / "v1").is_dir()
     assert workspace.folder("decoded", "v1").is_dir(), "twice is no error"
     assert workspace.folder() == Path(workspace.home)
+
+
+def test_a_machine_may_have_a_disk_of_its_own(tmp_path):
+    environ = {"MRITK_HOME": str(tmp_path / "home"), "MRITK_SCRATCH": str(tmp_path / "own")}
+    workspace = Workspace.from_environment(environ)
+    assert workspace.near("decoded") == tmp_path / "own" / "decoded"
+    assert workspace.near("decoded").is_dir()
+    assert Workspace.from_environment({"MRITK_HOME": str(tmp_path)}).near("decoded") is None
+
+
+def test_a_disk_of_its_own_that_cannot_be_used_is_told_with_its_variable(tmp_path):
+    (tmp_path / "file").write_text("")
+    with pytest.raises(UsageError, match="set MRITK_SCRATCH to a writable folder"):
+        Workspace(tmp_path, scratch=tmp_path / "file").near("decoded")

@@ -8,8 +8,9 @@ import numpy as np
 
 from mritk.store.folder import ResultsFolder
 from mritk.store.trial_state import TrialState
+from mritk.study.forecast import Forecast
 from mritk.study.plan import StudyPlan
-from mritk.study.schedule import expected_seconds, in_order
+from mritk.study.schedule import in_order
 from mritk.trial import Trial
 
 
@@ -81,5 +82,21 @@ def test_a_trial_is_expected_to_take_as_long_as_finished_ones_of_its_row(make_re
         results.write(record)
         trials[seed].id = record.id
     states = {one.id: TrialState.FINISHED for one in trials[:3]}
-    expected = expected_seconds(StudyPlan(tuple(trials), states), results)
-    assert expected == {one.id: 16.0 for one in trials[:5]}, "the median of 11 and 21"
+    forecast = Forecast.of(StudyPlan(tuple(trials), states), results)
+    assert forecast.seconds == {one.id: 16.0 for one in trials[:5]}, "the median of 11 and 21"
+
+
+def test_and_as_much_memory_as_the_largest_of_them(make_record, tmp_path):
+    results = ResultsFolder(tmp_path)
+    trials = [trial("net", seed) for seed in range(4)]
+    for seed, peak in enumerate([3e9, 2e9, None]):
+        record = make_record(seed=seed)
+        record.cost = {"peak_host_memory_bytes": peak} if peak else {}
+        results.write(record)
+        trials[seed].id = record.id
+    states = {one.id: TrialState.FINISHED for one in trials[:3]}
+    forecast = Forecast.of(StudyPlan(tuple(trials), states), results)
+    assert forecast.host_bytes == {one.id: 3e9 for one in trials}
+    assert forecast.device_bytes == forecast.seconds == {}
+    sizes = sorted(path.stat().st_size for path in results.trial_files())
+    assert forecast.file_bytes == {one.id: sizes[1] for one in trials}

@@ -3,27 +3,39 @@
 from __future__ import annotations
 
 import os
+import re
 import signal
 import subprocess
 import sys
 import time
+from dataclasses import dataclass
 from pathlib import Path
+from types import SimpleNamespace
 
-import numpy as np
 import pytest
 
 from mritk import Unavailable
 from mritk.plugins.registry import Registry
 from mritk.store.folder import ResultsFolder
-from mritk_ray.pool import Share, run, share_of
+from mritk_ray.pool import run
+from mritk_ray.share import Share, share_of
+from tests.trial_essence import essence
 
 SLOW = pytest.mark.slow
+ON_RAY = ("--executor", "ray")
+ERRORS = ("RayActorError", "OutOfMemoryError", "NodeDiedError", "WorkerCrashedError")
+MIB = 1 << 20
 
 
 @pytest.fixture(scope="module", autouse=True)
 def ended_at_last():
-    """Ray goes on from test to test, because its start takes seconds."""
-    yield
+    """Ray goes on from test to test, because its start takes seconds.
+
+    It must not kill workers because other tests have filled the machine's memory.
+    """
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("RAY_memory_monitor_refresh_ms", "0")
+        yield
     if "ray" in sys.modules:
         sys.modules["ray"].shutdown()
 
@@ -65,6 +77,24 @@ def test_workers_share_what_the_machines_have_and_none_spans_two(machines, jobs,
     assert share_of(machines, jobs, at_once) == share
 
 
+@pytest.mark.parametrize(
+    ("machines", "at_once", "share"),
+    [
+        ([{"CPU": 8, "memory": 16}], None, Share(3, 2, 0, 5)),
+        ([{"CPU": 2, "memory": 64}], None, Share(2, 1, 0, 5)),
+        ([{"CPU": 8, "memory": 16}], 6, Share(6, 1, 0)),
+        ([{"CPU": 8, "memory": 3}], None, Share(1, 8, 0, 3)),
+        ([{"CPU": 0, "memory": 99}, {"CPU": 4, "memory": 9}], None, Share(1, 4, 0, 5)),
+        ([{"CPU": 4, "memory": 9}, {"CPU": 4, "memory": 9}], None, Share(2, 4, 0, 5)),
+        ([{"CPU": 16, "GPU": 4, "memory": 12}], None, Share(2, 8, 1, 5)),
+        ([{"CPU": 8}], None, Share(8, 1, 0)),
+    ],
+)
+def test_no_more_workers_than_the_memory_of_each_machine_holds(machines, at_once, share):
+    """Of jobs that take 5; a person's number stands, and what fits nowhere is tried alone."""
+    assert share_of(machines, 20, at_once, memory=5) == share
+
+
 def test_the_address_of_a_cluster_is_part_of_the_name():
     registry = Registry.load(environ={})
     for name in ("ray", "ray:auto", "ray:10.0.0.1:6379"):
@@ -92,78 +122,156 @@ def test_a_result_is_yielded_for_each_job_and_none_meanwhile(ray):
 
 
 @SLOW
-def test_predictions_equal_those_of_a_run_in_this_process(run_toy, tmp_path, ray, one_thread):
-    assert run_toy("--seeds", 2).code == 0
-    ended = run_toy("--seeds", 2, "--executor", "ray", "-o", tmp_path / "apart")
-    assert ended.code == 0, ended.err
-    here = {t.id: t for t in ResultsFolder(tmp_path / "results").trials()}
-    apart = {t.id: t for t in ResultsFolder(tmp_path / "apart").trials()}
-    assert here.keys() == apart.keys()
-    for name, trial in here.items():
-        other = apart[name]
-        assert np.array_equal(trial.predictions["test"].score, other.predictions["test"].score)
+def test_trial_files_equal_those_of_processes_and_of_one_process(
+    run_toy, tmp_path, ray, one_thread
+):
+    """Bit for bit, but for times and provenance."""
+    ways = {"ray": ("--executor", "ray"), "apart": ("--jobs", 2), "here": ()}
+    for name, way in ways.items():
+        ended = run_toy("--seeds", 2, *way, "-o", tmp_path / name)
+        assert ended.code == 0, ended.err
+    here = essence(tmp_path / "here")
+    assert len(here) == 2
+    assert essence(tmp_path / "ray") == essence(tmp_path / "apart") == here
 
 
-# Kills its worker: {times} times, or always.
-DEADLY = """
-import os, signal
+# Ends its process as the next word of a file says: first in the second epoch, then at once.
+TROUBLED = """
+import os, signal, time
 from pathlib import Path
 from mritk import Augmentation, hookimpl
 
-DEATHS = Path({folder!r}) / "deaths"
+PLAN = Path(__file__).with_suffix(".txt")
+count = 0
+
+
+def apply(images, generator):
+    global count
+    count += 1
+    words = PLAN.read_text().split() if PLAN.exists() else []
+    if words == ["run"]:
+        time.sleep(0.4)
+    elif words and count >= (4 if len(words) == 4 else 1):
+        PLAN.write_text(" ".join(words[1:]))
+        os.kill(os.getpid(), getattr(signal, words[0]))
+    return images
 
 
 def die(images, generator):
-    deaths = len(DEATHS.read_text()) if DEATHS.exists() else 0
-    if deaths < {times}:
-        DEATHS.write_text("x" * (deaths + 1))
-        os.kill(os.getpid(), signal.SIGKILL)
-    return images
+    os.kill(os.getpid(), signal.SIGKILL)
 
 
 @hookimpl
 def mritk_augmentations():
+    yield Augmentation("troubled", apply)
     yield Augmentation("deadly", die)
+
+
+@hookimpl
+def mritk_epoch_end(epoch):
+    # Told to the run, not to its workers.
+    if PLAN.exists() and PLAN.read_text() == "run" and epoch.epoch >= 2:
+        PLAN.write_text("")
+        os.kill(os.getpid(), signal.SIGKILL)
 """
 
 
+@pytest.fixture
+def troubled(tmp_path, one_thread):
+    """A plugin that does what stands in ``troubled.txt``."""
+    path = tmp_path / "troubled.py"
+    path.write_text(TROUBLED)
+    return path
+
+
 @SLOW
 @pytest.mark.skipif(sys.platform == "win32", reason="Windows has no SIGKILL")
-def test_a_trial_that_is_killed_here_and_on_ray_ends_as_if_it_had_not_been(
-    run_toy, toy, fast_protocol, tmp_path, ray, one_thread
+def test_a_trial_that_was_begun_here_and_went_on_on_ray_ends_here_as_if_nothing_had_happened(
+    run_toy, toy, fast_protocol, ray, troubled
 ):
-    """Begun in one process, which is killed; then on Ray, where two workers are killed."""
-    plugin = tmp_path / "deadly.py"
-    plugin.write_text(DEADLY.format(folder=str(tmp_path), times=3))
-    arguments = ("-p", plugin, "-a", "deadly", "--seeds", 1)
-    serial = ["run", "-p", toy, "-b", "tiny", "-d", "bands", "--protocol", fast_protocol]
-    serial += [*arguments, "-o", tmp_path / "apart", "--device", "cpu"]
-    killed = subprocess.run([sys.executable, "-m", "mritk", *map(str, serial)], check=False)
-    assert killed.returncode == -signal.SIGKILL
-    ended = run_toy(*arguments, "--executor", "ray", "-o", tmp_path / "apart")
-    assert ended.code == 0, ended.err
+    """Killed here; on Ray a worker is told to end, another killed, then the run; ended here."""
+    tmp_path = troubled.parent
+    plan, apart = troubled.with_suffix(".txt"), tmp_path / "apart"
+    arguments = ("-p", troubled, "-a", "troubled", "--seeds", 1)
+    command = ["run", "-p", toy, "-b", "tiny", "-d", "bands", "--protocol", fast_protocol]
+    command += [*arguments, "-o", apart, "--device", "cpu"]
+
+    def run_and_die(*more):
+        command_line = [sys.executable, "-m", "mritk", *map(str, (*command, *more))]
+        assert subprocess.run(command_line, check=False).returncode == -signal.SIGKILL
+
+    plan.write_text("SIGKILL SIGTERM SIGKILL run")
+    run_and_die()
+    assert plan.read_text() == "SIGTERM SIGKILL run"
+    run_and_die("--executor", f"ray:{ray.get_runtime_context().gcs_address}")
+    assert plan.read_text() == ""
+    assert run_toy(*arguments, "-o", apart).code == 0
     assert run_toy(*arguments).code == 0
-    (apart,) = ResultsFolder(tmp_path / "apart").trials()
-    (here,) = ResultsFolder(tmp_path / "results").trials()
-    assert (tmp_path / "deaths").read_text() == "xxx"
-    assert np.array_equal(apart.predictions["test"].score, here.predictions["test"].score)
-    assert [epoch.val_loss for epoch in apart.history] == [e.val_loss for e in here.history]
+    assert essence(apart) == essence(tmp_path / "results")
 
 
 @SLOW
 @pytest.mark.skipif(sys.platform == "win32", reason="Windows has no SIGKILL")
-def test_a_trial_that_kills_three_workers_is_stored_as_failed(run_toy, mritk, tmp_path, ray):
-    plugin = tmp_path / "deadly.py"
-    plugin.write_text(DEADLY.format(folder=str(tmp_path), times=99))
-    ended = run_toy("-p", plugin, "-a", "deadly", "-a", "none", "--seeds", 1, "--executor", "ray")
+def test_a_trial_that_kills_three_workers_is_stored_as_failed(
+    run_toy, mritk, tmp_path, ray, troubled
+):
+    ended = run_toy("-p", troubled, *("-a", "deadly", "-a", "none"), "--seeds", 1, *ON_RAY)
     assert ended.code == 3
     stored = {t.augmentation: t for t in ResultsFolder(tmp_path / "results").trials()}
     assert stored["none"].status == "finished"
     failed = stored["deadly"]
     assert failed.status == "failed"
-    assert "died 3 times" in failed.failure.message
+    assert failed.failure.type == "WorkerDied"
+    assert re.search(r"died \(.+\).*, in 3 attempts", failed.failure.message)
     assert failed.failure.epoch == len(failed.history)
     assert "2 trials are intact" in mritk("doctor", tmp_path / "results").out
+
+
+def hang(note):
+    """Hang, with a process that it has started, and be ended after a second."""
+    from mritk.execute.time_limit import at_most
+
+    with at_most(1.0, Path(note)):
+        child = subprocess.Popen(["sleep", "600"])
+        with Path(f"{note}.children").open("a") as stream:
+            stream.write(f"{child.pid} ")
+        time.sleep(600)
+
+
+@SLOW
+@pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
+def test_what_hangs_is_ended_with_its_worker_and_tried_again(tmp_path, ray, by_value):
+    note = tmp_path / "note"
+    (lost,) = (done for done in run(hang, [str(note)], 1) if done is not None)
+    assert (lost.job, lost.attempts) == (str(note), 3)
+    assert lost.reason.startswith("died (")
+    assert note.exists()
+    children = (tmp_path / "note.children").read_text().split()
+    assert len(children) == 3
+    wait_until(lambda: not any(map(is_alive, children)))
+
+
+def is_alive(process):
+    try:
+        return Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    except OSError:
+        return False
+
+
+def wait_until(reached):
+    deadline = time.monotonic() + 60
+    while not reached():
+        assert time.monotonic() < deadline
+        time.sleep(0.1)
+
+
+@pytest.fixture
+def by_value():
+    """Workers cannot import this file."""
+    cloudpickle = pytest.importorskip("ray.cloudpickle", reason="needs the extra 'ray'")
+    cloudpickle.register_pickle_by_value(sys.modules[__name__])
+    yield
+    cloudpickle.unregister_pickle_by_value(sys.modules[__name__])
 
 
 def stay_or_tell(folder):
@@ -178,24 +286,71 @@ def stay_or_tell(folder):
 
 
 @pytest.fixture
-def cluster():
-    """Two machines of one core each, beside one without, on which the run is."""
+def cluster(by_value):
+    """Two machines of two cores and GPUs each, beside one without, on which the run is."""
     pytest.importorskip("ray", reason="needs the extra 'ray'").shutdown()
-    from ray import cloudpickle
     from ray.cluster_utils import Cluster
 
-    # Workers cannot import this file.
-    cloudpickle.register_pickle_by_value(sys.modules[__name__])
     cluster = Cluster(initialize_head=True, head_node_args={"num_cpus": 0})
     for _ in range(2):
-        cluster.add_node(num_cpus=1)
+        cluster.add_node(num_cpus=2, num_gpus=2, memory=100 * MIB)
     yield cluster
     cluster.shutdown()
-    cloudpickle.unregister_pickle_by_value(sys.modules[__name__])
+
+
+@dataclass(frozen=True)
+class Sized:
+    """A job with what an executor may know of it."""
+
+    name: str
+    memory: int
+    group: str
+
+
+def place_of(job):
+    """Tell where a job was done, with what, when all of them had begun."""
+    import ray
+
+    context = ray.get_runtime_context()
+    time.sleep(2)
+    gpus, given = os.environ["CUDA_VISIBLE_DEVICES"], context.get_assigned_resources()
+    return job.name, context.get_node_id(), gpus, given["memory"]
+
+
+@dataclass(frozen=True)
+class Last:
+    """What a worker says that was told to end."""
+
+    process: int
+    leaving: bool = True
+
+
+def last_words(job):
+    return Last(os.getpid())
 
 
 @SLOW
-def test_what_a_lost_machine_did_goes_on_on_another(cluster, tmp_path):
+def test_workers_are_placed_by_memory_and_have_gpus_of_their_own(cluster, tmp_path):
+    """Both GPUs of both machines are used; jobs of 60 MiB leave one worker on each of 100."""
+    jobs = [Sized(str(number), 40 * MIB, "") for number in range(4)]
+    told = [one for one in run(place_of, jobs, address=cluster.address) if one is not None]
+    assert sorted(name for name, *_ in told) == ["0", "1", "2", "3"]
+    assert {gpus for _, _, gpus, _ in told} == {"0", "1"}
+    assert len({(machine, gpus) for _, machine, gpus, _ in told}) == 4
+    assert {memory for *_, memory in told} == {40 * MIB}
+
+    jobs = [Sized(str(number), 60 * MIB, "") for number in range(2)]
+    told = [one for one in run(place_of, jobs, address=cluster.address) if one is not None]
+    assert len({machine for _, machine, _, _ in told}) == 2
+
+    # A worker that was told to end does no other job.
+    told = [one for one in run(last_words, [1, 2, 3], 1, address=cluster.address) if one]
+    assert len({one.process for one in told}) == 3
+
+    what_a_lost_machine_did_goes_on_on_another(cluster, tmp_path)
+
+
+def what_a_lost_machine_did_goes_on_on_another(cluster, tmp_path):
     first = tmp_path / "first"
     running = run(stay_or_tell, [str(tmp_path)], address=cluster.address)
     deadline = time.monotonic() + 60
@@ -242,6 +397,26 @@ def is_worker_of(process, mark):
         return ours and (process / "cmdline").read_bytes().startswith(b"ray::Worker")
     except OSError:
         return False
+
+
+@dataclass(frozen=True)
+class Seat:
+    """What is known of a worker of Ray."""
+
+    group: str
+
+
+def test_a_worker_keeps_to_the_data_that_it_has_opened():
+    """Else it takes what no other worker does, and else the longest job that is left."""
+    from mritk_ray.pool import _Pool
+
+    ray = SimpleNamespace(exceptions=SimpleNamespace(**dict.fromkeys(ERRORS, ValueError)))
+    pool = _Pool(ray, len, Share(2, 1, 0))
+    pool._doing = {"result": (Seat("a"), None)}
+    jobs = [Sized(str(number), 0, group) for number, group in enumerate("aabc")]
+    assert pool._next(Seat("b"), jobs) == 2
+    assert pool._next(Seat(""), jobs) == 2
+    assert pool._next(Seat("c"), jobs[:2]) == 0
 
 
 def test_a_lost_job_is_told_with_what_ray_says_in_one_sentence():

@@ -1,0 +1,108 @@
+"""The jobs of a run, tried again while workers die, until each trial is done."""
+
+from __future__ import annotations
+
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import suppress
+from dataclasses import replace
+
+from mritk.execute.diary import trainings
+from mritk.execute.job import Done, Job, run_job
+from mritk.execute.notice import Notice
+from mritk.records import Executor, LostJob
+from mritk.store.folder import ResultsFolder
+
+# Workers that may die at one trial before it is taken to be its fault.
+ATTEMPTS = 3
+# Seconds that workers have for their last checkpoint, once the run must end.
+GRACE_S = 60.0
+
+
+class Attempts:
+    """Gives jobs to an executor.
+
+    Args:
+        executor: Where trials are trained.
+        jobs: By the ids of their trials.
+        at_once: How many may run at once; None: as the executor sees fit.
+        notice: Tells when to end; workers are told by the file that their jobs name.
+    """
+
+    def __init__(
+        self,
+        executor: Executor,
+        jobs: Mapping[str, Job],
+        at_once: int | None,
+        notice: Notice,
+    ) -> None:
+        self._executor, self._at_once, self._notice = executor, at_once, notice
+        self._jobs = dict(jobs)
+        self._deaths = Counter[str]()
+        self._noticed = 0.0  # when workers were told to end, by the monotonic clock
+
+    def results(self, look: Callable[[], None]) -> Iterator[tuple[str, Done | LostJob]]:
+        """Yield each trial that is done, or at which too many workers died.
+
+        Those that another process trains come last; by then most of them are finished, and those
+        are not trained again. Those whose run must end are not among the results.
+
+        Args:
+            look: Called about once a second.
+        """
+        while self._jobs and not self._over():
+            again: dict[str, Job] = {}
+            for found in self._told(look):
+                trial_id = found.job.trial if isinstance(found, LostJob) else found.trial
+                job = self._jobs.pop(trial_id, None)
+                if job is None:
+                    continue
+                if isinstance(found, LostJob):
+                    if self._hopeless(trial_id, found.attempts):
+                        yield trial_id, found
+                    else:
+                        again[trial_id] = job
+                elif not (found.busy or found.stopped):
+                    yield trial_id, found
+                elif found.busy or self._notice.fits(job.expected):
+                    again[trial_id] = replace(job, wait=job.wait or found.busy)
+            for trial_id, job in self._jobs.items():  # of which the executor says nothing
+                if self._hopeless(trial_id, 1):
+                    yield trial_id, LostJob(job)
+                else:
+                    again[trial_id] = job
+            self._jobs = again
+
+    def _hopeless(self, trial_id: str, deaths: int) -> bool:
+        """Count deaths of workers; those at the end of the run are not the trial's fault."""
+        self._deaths[trial_id] += deaths
+        return self._deaths[trial_id] >= ATTEMPTS and not self._notice.given
+
+    def _told(self, look: Callable[[], None]) -> Iterator[Done | LostJob]:
+        """Yield what the executor gives, until nothing of it is worth waiting for."""
+        running = self._executor.run(run_job, list(self._jobs.values()), self._at_once)
+        try:
+            for found in running:
+                if found is None:
+                    look()
+                else:
+                    yield found
+                if self._over():
+                    break
+        finally:
+            if hasattr(running, "close"):
+                running.close()
+
+    def _over(self) -> bool:
+        """Tell whether the run must end, and no worker is about to checkpoint a trial."""
+        job = next(iter(self._jobs.values()), None)
+        if job is None or not self._notice.given:
+            return False
+        if not self._noticed:
+            self._noticed = time.monotonic()
+            with suppress(OSError):
+                if job.stop is not None:
+                    job.stop.touch()
+        training = self._jobs.keys() & trainings(ResultsFolder(job.results)).keys()
+        return not training or time.monotonic() - self._noticed > GRACE_S

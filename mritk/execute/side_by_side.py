@@ -1,0 +1,125 @@
+"""Run the trials of a plan in this process, several at once in lanes of one device."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from functools import partial
+from itertools import groupby
+
+from mritk.errors import Stopped
+from mritk.execute.claim import claimed, finished_meanwhile, stamp_of
+from mritk.execute.events import Events
+from mritk.execute.kernels_ahead import kernels_built_ahead
+from mritk.execute.serial import Crowded, SerialRun, telling
+from mritk.machine.allocator import keep_large_blocks, return_free_blocks
+from mritk.machine.device import repeatable
+from mritk.machine.lanes import Lanes
+from mritk.machine.threads import use_available_cores
+from mritk.store.provenance import command_line
+from mritk.trial import Outcome, Plan, Trial
+
+
+@dataclass(frozen=True)
+class _Attempt:
+    """What came of a turn of a trial: its outcome, or none and perhaps another turn."""
+
+    trial: Trial
+    outcome: Outcome | None = None
+    again: bool = False
+
+
+@dataclass(frozen=True)
+class SideBySideRun:
+    """A run whose trials train side by side.
+
+    Attributes:
+        serial: How one trial is run.
+        at_once: How many at once; None: as many as make all of them together faster.
+    """
+
+    serial: SerialRun
+    at_once: int | None = None
+
+    def run(self, plan: Plan) -> list[Outcome]:
+        """Train what is to do in ``plan``; see :meth:`mritk.execute.serial.SerialRun.run`.
+
+        A trial that runs out of memory beside others is trained again alone, when they have ended.
+        """
+        keep_large_blocks()
+        use_available_cores(threads=self.serial.threads)
+        events, outcomes = Events(self.serial.registry), list[Outcome]()
+        events.announce("mritk_run_start", plan=plan)
+        try:
+            begin = _Begin(self.serial, events, plan.todo)
+            with kernels_built_ahead(plan.todo, self.serial.engine.device):
+                for outcome in self._outcomes(plan.todo, begin):
+                    outcomes.append(outcome)
+                    return_free_blocks()
+                    events.announce("mritk_trial_finish", trial=outcome.trial, outcome=outcome)
+        finally:
+            events.announce("mritk_run_finish", outcomes=outcomes)
+            self.serial.results.tidy()
+        return outcomes
+
+    def _outcomes(self, trials: Sequence[Trial], begin: _Begin) -> Iterator[Outcome]:
+        """Train the trials side by side, and then one by one those that could not be."""
+        later = list[Trial]()
+        for attempt in self._attempts(trials, begin, self.at_once):
+            if attempt.again:
+                later.append(attempt.trial)
+            elif attempt.outcome is not None:
+                yield attempt.outcome
+        for attempt in self._attempts(later, partial(begin, wait=True), 1):
+            if attempt.outcome is not None:
+                yield attempt.outcome
+
+    def _attempts(
+        self, trials: Sequence[Trial], begin: Callable[[Trial], _Attempt], at_once: int | None
+    ) -> Iterator[_Attempt]:
+        """Yield attempts as they end; those side by side are deterministic, or all are not."""
+        device = self.serial.engine.device
+        for deterministic, alike in groupby(trials, lambda one: one.protocol.deterministic):
+            tasks = ((_kind(trial), partial(begin, trial)) for trial in alike)
+            with repeatable(device, deterministic=deterministic):
+                yield from Lanes[_Attempt](device, at_once).run(tasks)
+
+
+@dataclass
+class _Begin:
+    """Trains one trial in its lane, unless another process does or has."""
+
+    serial: SerialRun
+    events: Events
+    todo: Sequence[Trial]
+    started: int = 0
+
+    def __post_init__(self) -> None:
+        results = self.serial.results
+        self._provenance = self.serial.provenance(command_line())
+        self._stamps = {t.id: stamp_of(results.trial_path(t.id)) for t in self.todo}
+
+    def __call__(self, trial: Trial, *, wait: bool = False) -> _Attempt:
+        results = self.serial.results
+        with claimed(results, trial.id, wait=wait) as mine:
+            if not mine:
+                return _Attempt(trial, again=True)
+            done = finished_meanwhile(results, trial.id, self._stamps[trial.id])
+            if done or not self.serial.limits.may_begin(trial.id):
+                return _Attempt(trial)
+            self.started += not wait
+            self.events.announce(
+                "mritk_trial_start", trial=trial, position=self.started, total=len(self.todo)
+            )
+            try:
+                run = self.serial.run_one
+                return _Attempt(trial, run(trial, self._provenance, telling(self.events, trial)))
+            except Stopped:  # the others are checkpointed in their own turns
+                return _Attempt(trial)
+            except Crowded:
+                return _Attempt(trial, again=True)
+
+
+def _kind(trial: Trial) -> object:
+    """Return what is alike in trials whose images per second can be compared."""
+    return trial.dataset.record.name, trial.backbone_name, trial.protocol.fingerprint
