@@ -130,7 +130,7 @@ class Planner:
             rehearsal = Rehearsal.of(backbones, self.workspace)
             protocols = [rehearsal.of_protocol(protocol) for protocol in protocols]
         trials: dict[str, Trial] = {}
-        benchmarks: dict[str, Benchmark] = {}
+        parts: dict[str, tuple[Benchmark, Candidate]] = {}
         audits: dict[str, Audit] = {}
         opened_datasets = open_datasets(
             benchmark.datasets, self.registry, self.workspace, benchmark.data
@@ -153,12 +153,12 @@ class Planner:
                 narrow = _of_one_protocol(_of_one_dataset(benchmark, name, opened), *recipe)
                 for trial, candidate in self._trials(benchmark, divided, protocol, compared):
                     trials.setdefault(trial.id, trial)
-                    alone = replace(narrow, seeds=(trial.seed,), folds=(trial.fold,))
-                    benchmarks.setdefault(trial.id, candidate.within(alone))
+                    parts.setdefault(trial.id, (narrow, candidate))
         if not trials:
             raise UsageError("nothing to run: specify a backbone, a dataset and a protocol")
         ordered = sorted(trials.values(), key=lambda trial: (trial.seed, trial.fold))
-        return StudyPlan(tuple(ordered), results.states(trials), audits, benchmarks)
+        alone = _Alone(trials, parts)
+        return StudyPlan(tuple(ordered), results.states(trials), audits, alone)
 
     def _require_names(
         self, benchmark: Benchmark, protocols: Sequence[Protocol]
@@ -308,6 +308,28 @@ class Planner:
         for grid, interpolation, preprocessing in decodings if self.decode else ():
             told = partial(self.progress, "decoding")
             decoded(samples, grid, interpolation, workspace, preprocessing, told)
+
+
+class _Alone(Mapping[str, Benchmark]):
+    """By trial id: a benchmark of that trial alone, made when it is asked for.
+
+    Trials that are done need none, and there may be 100,000 of them.
+    """
+
+    def __init__(
+        self, trials: Mapping[str, Trial], parts: Mapping[str, tuple[Benchmark, Candidate]]
+    ) -> None:
+        self._trials, self._parts = trials, parts
+
+    def __getitem__(self, trial_id: str) -> Benchmark:
+        trial, (benchmark, candidate) = self._trials[trial_id], self._parts[trial_id]
+        return candidate.within(replace(benchmark, seeds=(trial.seed,), folds=(trial.fold,)))
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._trials)
+
+    def __len__(self) -> int:
+        return len(self._trials)
 
 
 def _of_one_dataset(benchmark: Benchmark, name: str, opened: Opened) -> Benchmark:
