@@ -25,11 +25,12 @@ from mritk.files.workspace import Workspace
 from mritk.plugins.registry import Registry
 from mritk.protocol.protocol import Protocol
 from mritk.protocol.variation import Changes
-from mritk.records import Augmentation, Dataset
+from mritk.records import Dataset
 from mritk.splits.split_rule import fold_count, known_fold_count, resolved_scheme
 from mritk.splits.splits import make_folds
 from mritk.store.folder import ResultsFolder
 from mritk.study.benchmark import Benchmark, find_protocol
+from mritk.study.candidate import Alone, Candidate
 from mritk.study.opening import Opened, find_datasets, open_datasets, require_told_patients
 from mritk.study.refusals import (
     require_fit,
@@ -56,27 +57,6 @@ class StudyPlan(Plan):
 
     audits: Mapping[str, Audit] = field(default_factory=dict)
     benchmarks: Mapping[str, Benchmark] = field(default_factory=dict)
-
-
-@dataclass(frozen=True, eq=False)
-class Candidate:
-    """What a trial compares with others.
-
-    Attributes:
-        backbone: None for a method that brings its own model.
-        augmentation: The augmentation.
-        asked: The backbone as the benchmark names it; empty: all that a rehearsal names, or none.
-    """
-
-    backbone: Backbone | None
-    augmentation: Augmentation
-    asked: str = ""
-
-    def within(self, benchmark: Benchmark) -> Benchmark:
-        """Return the benchmark with this candidate alone."""
-        all_or_none = benchmark.backbones if benchmark.rehearse else ()
-        backbones = (self.asked,) if self.asked else all_or_none
-        return replace(benchmark, backbones=backbones, augmentations=(self.augmentation.name,))
 
 
 def ignore_names(backbones: Sequence[Backbone]) -> None:
@@ -157,7 +137,7 @@ class Planner:
         if not trials:
             raise UsageError("nothing to run: specify a backbone, a dataset and a protocol")
         ordered = sorted(trials.values(), key=lambda trial: (trial.seed, trial.fold))
-        alone = _Alone(trials, parts)
+        alone = Alone(trials, parts)
         return StudyPlan(tuple(ordered), results.states(trials), audits, alone)
 
     def _require_names(
@@ -308,28 +288,6 @@ class Planner:
         for grid, interpolation, preprocessing in decodings if self.decode else ():
             told = partial(self.progress, "decoding")
             decoded(samples, grid, interpolation, workspace, preprocessing, told)
-
-
-class _Alone(Mapping[str, Benchmark]):
-    """By trial id: a benchmark of that trial alone, made when it is asked for.
-
-    Trials that are done need none, and there may be 100,000 of them.
-    """
-
-    def __init__(
-        self, trials: Mapping[str, Trial], parts: Mapping[str, tuple[Benchmark, Candidate]]
-    ) -> None:
-        self._trials, self._parts = trials, parts
-
-    def __getitem__(self, trial_id: str) -> Benchmark:
-        trial, (benchmark, candidate) = self._trials[trial_id], self._parts[trial_id]
-        return candidate.within(replace(benchmark, seeds=(trial.seed,), folds=(trial.fold,)))
-
-    def __iter__(self) -> Iterator[str]:
-        return iter(self._trials)
-
-    def __len__(self) -> int:
-        return len(self._trials)
 
 
 def _of_one_dataset(benchmark: Benchmark, name: str, opened: Opened) -> Benchmark:
