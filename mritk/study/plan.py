@@ -25,11 +25,12 @@ from mritk.files.workspace import Workspace
 from mritk.plugins.registry import Registry
 from mritk.protocol.protocol import Protocol
 from mritk.protocol.variation import Changes
-from mritk.records import Augmentation, Dataset
+from mritk.records import Dataset
 from mritk.splits.split_rule import fold_count, known_fold_count, resolved_scheme
 from mritk.splits.splits import make_folds
 from mritk.store.folder import ResultsFolder
 from mritk.study.benchmark import Benchmark, find_protocol
+from mritk.study.candidate import Alone, Candidate
 from mritk.study.opening import Opened, find_datasets, open_datasets, require_told_patients
 from mritk.study.refusals import (
     require_fit,
@@ -56,27 +57,6 @@ class StudyPlan(Plan):
 
     audits: Mapping[str, Audit] = field(default_factory=dict)
     benchmarks: Mapping[str, Benchmark] = field(default_factory=dict)
-
-
-@dataclass(frozen=True, eq=False)
-class Candidate:
-    """What a trial compares with others.
-
-    Attributes:
-        backbone: None for a method that brings its own model.
-        augmentation: The augmentation.
-        asked: The backbone as the benchmark names it; empty: all that a rehearsal names, or none.
-    """
-
-    backbone: Backbone | None
-    augmentation: Augmentation
-    asked: str = ""
-
-    def within(self, benchmark: Benchmark) -> Benchmark:
-        """Return the benchmark with this candidate alone."""
-        all_or_none = benchmark.backbones if benchmark.rehearse else ()
-        backbones = (self.asked,) if self.asked else all_or_none
-        return replace(benchmark, backbones=backbones, augmentations=(self.augmentation.name,))
 
 
 def ignore_names(backbones: Sequence[Backbone]) -> None:
@@ -130,7 +110,7 @@ class Planner:
             rehearsal = Rehearsal.of(backbones, self.workspace)
             protocols = [rehearsal.of_protocol(protocol) for protocol in protocols]
         trials: dict[str, Trial] = {}
-        benchmarks: dict[str, Benchmark] = {}
+        parts: dict[str, tuple[Benchmark, Candidate]] = {}
         audits: dict[str, Audit] = {}
         opened_datasets = open_datasets(
             benchmark.datasets, self.registry, self.workspace, benchmark.data
@@ -153,12 +133,12 @@ class Planner:
                 narrow = _of_one_protocol(_of_one_dataset(benchmark, name, opened), *recipe)
                 for trial, candidate in self._trials(benchmark, divided, protocol, compared):
                     trials.setdefault(trial.id, trial)
-                    alone = replace(narrow, seeds=(trial.seed,), folds=(trial.fold,))
-                    benchmarks.setdefault(trial.id, candidate.within(alone))
+                    parts.setdefault(trial.id, (narrow, candidate))
         if not trials:
             raise UsageError("nothing to run: specify a backbone, a dataset and a protocol")
         ordered = sorted(trials.values(), key=lambda trial: (trial.seed, trial.fold))
-        return StudyPlan(tuple(ordered), results.states(trials), audits, benchmarks)
+        alone = Alone(trials, parts)
+        return StudyPlan(tuple(ordered), results.states(trials), audits, alone)
 
     def _require_names(
         self, benchmark: Benchmark, protocols: Sequence[Protocol]

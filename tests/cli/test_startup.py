@@ -63,6 +63,7 @@ OF_MRITK = """
     mritk.plugins.registry mritk.plugins.trace mritk.records mritk.text.visible
 """
 OF_PLUGINS = """
+    mritk_cluster.commands
     mritk_lvmmed.layouts mritk_lvmmed.published mritk_phantom.recipe mritk_radimagenet.contracts
     mritk_radimagenet.files mritk_radimagenet.layouts mritk_table_cnn.kshot mritk_tiles.cohort
     mritk_timm.curated mritk_timm.hub mritk_timm.lite0

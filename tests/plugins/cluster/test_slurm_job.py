@@ -96,7 +96,7 @@ def test_a_job_that_gets_notice_returns_to_the_queue_and_trains_what_is_left(
     until(lambda: state() == "PENDING", log)
     before = {path: path.stat().st_mtime_ns for path in results.trial_files()}
     assert 1 <= len(before) < TRIALS
-    slurm("scontrol", "update", f"JobId={job}", "StartTime=now")
+    slurm("scontrol", "update", f"JobId={job}", "StartTime=now+10seconds")
     until(lambda: state() in ("COMPLETED", "FAILED"), log)
     assert state() == "COMPLETED", log.read_text()
     assert stored() == TRIALS
