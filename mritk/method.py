@@ -28,6 +28,8 @@ class CheckpointStore(Protocol):
 
     Attributes:
         due: Whether it is time for another checkpoint, also within an epoch.
+        worthwhile: After an epoch: whether a checkpoint would not take too much of the time
+            (optional; without it, every epoch is saved).
     """
 
     @property

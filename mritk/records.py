@@ -1,8 +1,7 @@
 """The frozen records that hooks yield. A record is data plus callables that are called later.
 
-Yielding a record must be cheap and must not import torch: callables are called only when
-a trial needs them. The registry adds the plugin that provided each record
-(:attr:`Record.origin`).
+Yielding a record must be cheap and must not import torch: callables are called only when a trial
+needs them. The registry adds the plugin that provided each record (:attr:`Record.origin`).
 """
 
 from __future__ import annotations
@@ -77,8 +76,7 @@ class Architecture(Record):
         name: Name without ``@``; members of a family include its prefix (``timm:resnet18``).
         build: Returns a newly initialised ``torch.nn.Module`` that maps a batch of shape
             (N, C, *spatial) to features of shape (N, D).
-        input: The input contract of the architecture trained from scratch, and of weights
-            without their own.
+        input: The input contract from scratch, and of weights without their own.
         stages: Given the built network, returns an ordered list of (stage name, names of the
             stage's tensors in the state dict) from input to output. Default: the network's
             top-level modules, containers unfolded.
@@ -103,12 +101,10 @@ class Weights(Record):
     Attributes:
         architecture: Name of the architecture.
         name: The name after the ``@``.
-        locate: Returns the path of the weight file on this machine, downloading it if the
-            workspace allows; raises :class:`mritk.errors.Unavailable` with file, source, digest
-            and where to put it.
+        locate: Returns the path of the weight file, downloaded if the workspace allows; raises
+            :class:`mritk.errors.Unavailable` with file, source, digest and where to put it.
         input: The input contract of these weights; None: that of the architecture.
-        sha256: Digest of the file, or a prefix of it (8 or more digits); empty if the publisher
-            states none.
+        sha256: Digest of the file, or a prefix of 8 or more digits; empty if none is published.
         rename: Maps the tensors of the file to those of the network, and drops only those that
             the backbone does not have. Missing or unexpected tensors are then refused.
         may_miss: Names of network tensors that are not in the file (fnmatch patterns).
@@ -272,16 +268,15 @@ class Executor(Record):
     Attributes:
         name: Name on the command line.
         run: Takes a function, a sequence of jobs and the maximum number of parallel jobs (None: its
-            own default). Calls the function once per job, anywhere, and yields its results as
-            they become available, in any order, and None about once a second meanwhile, so that
-            epochs can be reported while trials run. Function, jobs and results can be
-            pickled, and the function does not raise. For a job whose worker died, yields a
-            :class:`LostJob`, or nothing; other jobs are unaffected. When the
-            iterator is closed, running jobs are stopped. Workers on one machine are assigned cores
-            by ``OMP_NUM_THREADS`` and GPUs by ``CUDA_VISIBLE_DEVICES``. For placing them, a job has
-            ``memory``, the bytes of host memory that it may take, and ``group``, alike for jobs
-            that open the same data and build the same network. A result whose ``leaving`` is true
-            comes from a worker that was told to end (SIGTERM): it is given no other job.
+            own default). Calls the function once per job, anywhere, yields its results in any order
+            as they become available, and meanwhile None about once a second, so that epochs can be
+            reported. Function, jobs and results can be pickled; the function does not raise. For a
+            job whose worker died, yields a :class:`LostJob`, or nothing; other jobs are unaffected.
+            Closing the iterator stops running jobs. Workers on one machine are assigned cores by
+            ``OMP_NUM_THREADS`` and GPUs by ``CUDA_VISIBLE_DEVICES``. For placement, a job has
+            ``memory`` (the most host memory it may take, in bytes) and ``group`` (equal for jobs
+            that open the same data and build the same network). A result whose ``leaving`` is true
+            comes from a worker that was told to end (SIGTERM) and is given no other job.
     """
 
     name: str

@@ -63,6 +63,18 @@ class OpenDataset:
             return self.samples.contents
         return self.audit.datasets[0].index.contents
 
+    @cached_property
+    def fold_digests(self) -> tuple[str, ...]:
+        """The digest of each fold; see :func:`mritk.splits.fold.fold_digest`."""
+        return tuple(fold_digest(self.samples, fold) for fold in self.folds)
+
+    @cached_property
+    def unclean(self) -> tuple[list[str], ...]:
+        """For each fold, the sorted ids of test samples that have a copy in training."""
+        return tuple(
+            sorted(self.samples.ids[row] for row in fold.test[~fold.clean]) for fold in self.folds
+        )
+
 
 @dataclass(frozen=True, eq=False)
 class Trial:
@@ -127,8 +139,8 @@ class Trial:
             "fold": self.fold,
             "seed": self.seed,
             # What counts as a copy may change with the audit, and the parts with it.
-            "split": fold_digest(self.dataset.samples, self.division),
-            "unclean": self._unclean(),
+            "split": self.dataset.fold_digests[self.fold],
+            "unclean": self.dataset.unclean[self.fold],
             # One-file plugins change from run to run; a trial of an earlier state is another one.
             "plugins": [self.augmentation.origin.digest, self.method.origin.digest],
             **self._spacing(),
@@ -141,10 +153,6 @@ class Trial:
             return {}
         order = np.argsort(np.asarray(self.dataset.samples.ids))
         return {"spacing": spacing[order].tolist()}
-
-    def _unclean(self) -> list[str]:
-        rows = self.division.test[~self.division.clean]
-        return sorted(self.dataset.samples.ids[row] for row in rows)
 
     @cached_property
     def id(self) -> str:

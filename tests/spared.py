@@ -20,6 +20,14 @@ def pytest_configure() -> None:
     discovery.entry_points = lambda *, group: _entry_points(group, _state_of_path())
 
 
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: object) -> object:
+    """Each process takes a run of neighbours, so that a fixture of a file is made in one."""
+    from xdist.scheduler import WorkStealingScheduling
+
+    return WorkStealingScheduling(config, log) if config.option.dist == "load" else None
+
+
 @lru_cache(maxsize=4)
 def _entry_points(group: str, state: object) -> importlib.metadata.EntryPoints:
     return importlib.metadata.entry_points(group=group)

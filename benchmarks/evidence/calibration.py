@@ -40,8 +40,8 @@ from mritk.evaluate.run_values import Scored
 
 Table = dict[str, list[Scored]]
 BALANCED = "balanced_accuracy"
-# An interval that covers the truth more often than this is wider than its 95 % ask for.
-CONSERVATIVE = 0.97
+# Outside of these, an interval of 95 % is not supported, and no verdict.
+LEAST_COVERED, MOST_COVERED, MOST_FALSE = 0.93, 0.97, 0.05
 # Where only rows that agree to the last patient have a p, nothing was tested.
 TESTED = 0.5
 
@@ -174,9 +174,14 @@ def cells(found: Counts, *, first: bool = False) -> list[str]:
         covered, variance = _percent(share), f"{found.variance:.2f}"
         if found.told < 1:
             covered += f" of {_percent(found.told)}"
-        if share > CONSERVATIVE:
+        if share > MOST_COVERED:
             covered += ", conservative"
-    return [covered, variance, _percent(found.different), _percent(found.false)]
+        if not LEAST_COVERED <= share <= MOST_COVERED:
+            covered = f"not supported ({covered})"
+    false = _percent(found.false)
+    if found.false > MOST_FALSE:
+        false = f"not supported ({false})"
+    return [covered, variance, _percent(found.different), false]
 
 
 def _percent(share: float) -> str:

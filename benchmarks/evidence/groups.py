@@ -15,14 +15,15 @@ from dataclasses import dataclass
 import click
 import numpy as np
 
+from benchmarks.evidence.calibration import LEAST_COVERED, MOST_COVERED
 from benchmarks.evidence.quick_metric import quick_metric
 from mritk.evaluate.evidence import Evidence
 from mritk.evaluate.group_scores import group_scores
 from mritk.evaluate.run_values import Scored
+from mritk.results.group_table import LEAST_FOR_GAP, MOST_FOR_GAP
 
 CLASSES = 2
-# An interval that covers the truth more often than this is wider than its 95 % ask for.
-CONSERVATIVE = 0.97
+NOT_SUPPORTED = "not supported"
 
 
 @dataclass(frozen=True)
@@ -50,6 +51,11 @@ class GroupWorld:
     of_run_and_patient: float = 0.5
     rows: int = 2
     unstable: float = 1.0
+
+    @property
+    def supported(self) -> bool:
+        """Whether mritk tells intervals of gap and worst group of so few groups of so many."""
+        return min(self.patients) >= LEAST_FOR_GAP and len(self.patients) <= MOST_FOR_GAP
 
     @property
     def truth(self) -> np.ndarray:
@@ -89,25 +95,21 @@ class GroupWorld:
         return rows
 
 
-SPREAD = ((2.2, 1.5, 1.2, 0.4), (30, 60, 40, 25))
+ODDS, PATIENTS = (2.2, 1.5, 1.2, 0.4), (40, 80, 60, 40)
 WORLDS = {
-    "2 equal groups of 50": GroupWorld((1.5, 1.5), (50, 50)),
     "2 groups of 60 and 20, gap 0.08": GroupWorld((1.8, 1.2), (60, 20)),
+    "2 equal groups of 50": GroupWorld((1.5, 1.5), (50, 50)),
     "2 groups of 60 and 40, gap 0.21": GroupWorld((1.8, 0.6), (60, 40)),
     "3 groups of 40, 5 images each, spread": GroupWorld((2.0, 1.4, 0.8), (40,) * 3, images=5),
-    "4 equal groups of 25 to 60": GroupWorld((1.5,) * 4, (30, 60, 40, 25)),
-    "4 groups, one worse": GroupWorld((1.5, 1.5, 1.5, 0.6), (30, 60, 40, 25)),
-    "4 groups, spread": GroupWorld(*SPREAD),
-    "4 groups of 10, spread": GroupWorld((2.2, 1.5, 1.2, 0.4), (10,) * 4),
-    "6 equal groups of 20": GroupWorld((1.2,) * 6, (20,) * 6),
-    "6 groups of 20, spread": GroupWorld((2.0, 1.7, 1.4, 1.1, 0.8, 0.5), (20,) * 6),
-    "4 groups, spread, runs that differ more": GroupWorld(*SPREAD, of_run=0.3),
-    "10 equal groups of 30": GroupWorld((1.5,) * 10, (30,) * 10),
-    "4 groups of 12, 5 images each, spread": GroupWorld((2.0, 1.5, 1.2, 0.6), (12,) * 4, images=5),
-    "4 equal groups of 12, 5 images each": GroupWorld((1.2,) * 4, (12,) * 4, images=5),
-    "4 groups, spread, an unstable row of 4": GroupWorld(*SPREAD, rows=4, unstable=6.0),
-    "4 equal groups, an unstable row of 4": GroupWorld((1.5,) * 4, SPREAD[1], rows=4, unstable=6.0),
-    "4 groups, spread, an unstable row of 2": GroupWorld(*SPREAD, unstable=6.0),
+    "4 groups of 30, spread": GroupWorld((2.0, 1.5, 1.0, 0.5), (30,) * 4),
+    "4 equal groups of 40": GroupWorld((1.2,) * 4, (40,) * 4),
+    "4 groups of 40, spread": GroupWorld((2.0, 1.5, 1.0, 0.5), (40,) * 4),
+    "4 groups of 40 to 80, one worse": GroupWorld((1.5, 1.5, 1.5, 0.6), PATIENTS),
+    "4 groups, spread, runs that differ more": GroupWorld(ODDS, PATIENTS, of_run=0.3),
+    "4 groups, spread, an unstable row of 2": GroupWorld(ODDS, PATIENTS, unstable=6.0),
+    "4 equal groups, an unstable row of 4": GroupWorld((1.5,) * 4, PATIENTS, rows=4, unstable=6.0),
+    "5 groups of 40, spread": GroupWorld((2.0, 1.6, 1.2, 0.8, 0.5), (40,) * 5),
+    "10 equal groups of 40": GroupWorld((1.5,) * 10, (40,) * 10),
 }
 
 
@@ -128,11 +130,15 @@ class Rates:
     observed: float
 
 
+# Limits and variances were chosen on tables of the seeds from 0 on; these are seen by no choice.
+UNSEEN = 100_000
+
+
 def count(world: GroupWorld, tables: int, resamples: int) -> Rates:
     """Count how often the intervals of gap and worst group of the first row cover the truth."""
     metric, truth = quick_metric("balanced_accuracy"), world.truth
     counted = []
-    for seed in range(tables):
+    for seed in range(UNSEEN, UNSEEN + tables):
         groups = {
             str(number): Evidence(rows, [metric], resamples)
             for number, rows in enumerate(world.table(seed))
@@ -158,6 +164,9 @@ def main(tables: int, names: Sequence[str], resamples: int) -> None:
     rows = []
     for name in names or WORLDS:
         world = WORLDS[name]
+        if not world.supported:
+            rows.append([name, f"{np.ptp(world.truth):.3f}", "–", NOT_SUPPORTED, NOT_SUPPORTED])
+            continue
         found = count(world, tables, resamples)
         gaps = f"{np.ptp(world.truth):.3f}", f"{found.observed:.3f}"
         rows.append([name, *gaps, _text(found.gap, found.told), _text(found.worst, found.told)])
@@ -170,7 +179,7 @@ def _text(share: float, told: float) -> str:
     text = f"{100 * share:.1f} %"
     if told < 1:
         text += f" of {100 * told:.1f} %"
-    return text + (", conservative" if share > CONSERVATIVE else "")
+    return text if LEAST_COVERED <= share <= MOST_COVERED else f"{NOT_SUPPORTED} ({text})"
 
 
 if __name__ == "__main__":

@@ -11,6 +11,7 @@ lanes     several trainings on one GPU, in lanes of one process
 peers     an epoch beside those that torchvision's and timm's loaders feed
 eager     an epoch beside the bare steps, operation by operation; deterministic too
 compile   an epoch of a compiled network
+probe     the logistic regressions of linear probes
 packing   several trainings on one GPU, in processes
 
 A command ends after ``--minutes``, so choose parts by ``--only``, on a GPU of which nobody else
@@ -35,6 +36,7 @@ from benchmarks.speed.command_line import positive
 from benchmarks.speed.gpu_checks import run_checks
 from benchmarks.speed.gpu_lanes import side_by_side
 from benchmarks.speed.gpu_packing import packed
+from benchmarks.speed.gpu_probe import solved
 from benchmarks.speed.gpu_times import MAIN, Case, Times, write_many_pictures
 from benchmarks.speed.ledger import Ledger, Row, Step
 from benchmarks.speed.report import machine
@@ -42,7 +44,7 @@ from mritk import Workspace
 from mritk.errors import MritkError
 from mritk.machine.device import choose_device
 
-PARTS = ("checks", "epoch", "lanes", "peers", "eager", "compile", "packing")
+PARTS = ("checks", "epoch", "lanes", "peers", "eager", "compile", "probe", "packing")
 MINUTES = 8
 LANES = {
     Case("efficientnet_lite0", "graphs", batch=16, size=96): (1, 2, 4, 8),
@@ -107,11 +109,19 @@ def packing_steps(device: str) -> list[Step]:
     ]
 
 
+def probe_steps(device: str) -> list[Step]:
+    """Return the times of logistic regressions."""
+    return [
+        Step("probe", f"{decades} decades", 15, partial(solved, decades, device=device))
+        for decades in (1, 3, 6)
+    ]
+
+
 def time_steps(device: str, home: Path) -> list[Step]:
     """Return what is timed, in the order in which it matters if time is short."""
     times = Times(device, Workspace(home / "times"))
     steps = [*epoch_steps(times), *lane_steps(times), *peer_steps(times, home)]
-    steps += packing_steps(device)
+    steps += [*probe_steps(device), *packing_steps(device)]
     return sorted(steps, key=lambda step: PARTS.index(step.part))
 
 

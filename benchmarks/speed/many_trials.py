@@ -1,11 +1,11 @@
 """What commands cost per stored trial, with and without the index of the results folder.
 
-    python -m benchmarks.speed.many_trials [--trials N] [--json FILE]
+    python -m benchmarks.speed.many_trials [--rows N] [--seeds N] [--only COMMAND] [--json FILE]
 
-Trials of 12 test samples and 3 classes are written by mritk's own writer: ten rows, all of one
-dataset. Each command then runs in a process of its own, first without an index and then with it.
-The processor time beyond that of the same command on a folder of ten trials is divided by the
-number of further ones. Intervals rest on 100 resamples; the page of ``mritk report`` has none.
+Trials that learn nothing (:mod:`benchmarks.speed.no_training`): by default ten rows. Each command
+runs in a process of its own, first without an index and then with it. Times are of the processor;
+that beyond the same command on a folder of one trial of each row is divided by the number of
+further ones. Intervals rest on 100 resamples; the page of ``mritk report`` has none.
 """
 
 from __future__ import annotations
@@ -13,26 +13,26 @@ from __future__ import annotations
 import argparse
 import json
 import os
+import shutil
 import subprocess
 import sys
 import tempfile
+from collections import defaultdict
 from collections.abc import Sequence
 from datetime import datetime, timezone
 from pathlib import Path
 
-import numpy as np
 from tabulate import tabulate
 
 from benchmarks.speed.command_line import positive
+from benchmarks.speed.copied_trials import write_copies
 from benchmarks.speed.measurement import progress
 from benchmarks.speed.report import processor
-from mritk.method import Epoch
 from mritk.store.folder import ResultsFolder
 from mritk.store.index_file import INDEX
-from mritk.store.record import Predictions, TrialRecord
-from mritk.tasks.classification import Classification
+from mritk.store.trial_file import read_trial
 
-ROWS, SAMPLES, CLASSES = 10, 12, ("glioma", "meningioma", "pituitary")
+PLUGIN = Path(__file__).with_name("no_training.py")
 # The end of a program that tells what its process took. The peak that getrusage tells would begin
 # at that of this process.
 TOLD = """
@@ -54,98 +54,106 @@ import json, resource, sys
 from pathlib import Path
 from mritk.store.folder import ResultsFolder
 folder = ResultsFolder(Path(sys.argv[2]))
-folder.states([path.stem for path in folder.trial_files()])
+folder.states(folder.trial_paths())
 {TOLD}"""
-# RESULTS stands for the folder.
+# RESULTS stands for the folder, RUN for the command that trained what is in it.
 COMMANDS = {
+    "status": (MRITK, ["status", "RESULTS"]),
     "leaderboard, no intervals": (MRITK, ["leaderboard", "RESULTS", "--interval", "none"]),
     "leaderboard of other trials": (MRITK, ["leaderboard", "RESULTS", "--dataset", "another"]),
     "leaderboard, intervals": (MRITK, ["leaderboard", "RESULTS", "--resamples", "100"]),
-    "plan of what is done": (STATES, ["RESULTS"]),
+    "states of all": (STATES, ["RESULTS"]),
+    "run of what is done": (MRITK, ["RUN"]),
     "doctor": (MRITK, ["doctor", "RESULTS"]),
     "report": (MRITK, ["report", "RESULTS", "--interval", "none", "-o", "/dev/null"]),
 }
 
 
-def write_trials(folder: ResultsFolder, count: int) -> None:
-    """Write so many finished trials."""
-    draw = np.random.default_rng(0)
-    names = [f"image-{k:02d}" for k in range(SAMPLES)]
-    target = np.arange(SAMPLES) % len(CLASSES)
+def write_trials(full: Path, few: Path, rows: int, seeds: int) -> None:
+    """Fill a results folder with so many trials of each row, and another one with the first ones.
 
-    def predictions() -> Predictions:
-        score = draw.normal(size=(SAMPLES, len(CLASSES))).astype(np.float32)
-        patients = [f"patient-{k // 2}" for k in range(SAMPLES)]
-        return Predictions(names, patients, [""] * SAMPLES, [""] * SAMPLES, target, score)
-
-    for number in range(count):
-        record = TrialRecord(
-            id=f"{number:020x}",
-            dataset="small",
-            dataset_fingerprint="d" * 64,
-            backbone=f"network{number % ROWS}@scratch",
-            augmentation="none",
-            method="finetune",
-            protocol="quick",
-            fingerprint="f" * 64,
-            protocol_json='{"image_size":32,"split":{"repeats":1}}',
-            scheme="holdout",
-            folds=1,
-            fold=0,
-            seed=number // ROWS,
-            task=Classification(CLASSES),
-            grouped=True,
-            status="finished",
-            splits=dict.fromkeys(("train", "val", "test"), names),
-            history=[Epoch(1, 2, "head", 1e-3, 0.7, 0.6, -0.6, 1.5)],
-            predictions={"val": predictions(), "test": predictions()},
-            cost={"seconds_fit": 2.5, "parameters": 1e6},
-        )
-        folder.write(record)
+    These are trained, the others are copies of them.
+    """
+    told([*run_of(few, rows), "--seeds", "1"])
+    shutil.copytree(few, full)
+    planned: dict[str, dict[int, str]] = defaultdict(dict)
+    for trial in json.loads(told([*run_of(full, rows, seeds), "--dry-run", "--json"])):
+        planned[trial["protocol"]][trial["seed"]] = trial["id"]
+    folder = ResultsFolder(full)
+    for ids in planned.values():
+        record = read_trial(folder.trial_path(ids.pop(0)))
+        write_copies(folder, record, ids)
 
 
-def measured(program: str, arguments: Sequence[str], results: Path) -> tuple[float, float]:
+def run_of(folder: Path, rows: int, seeds: int = 1) -> list[str]:
+    """Return the command that trains all trials of a folder."""
+    variants = ",".join(map(str, range(rows)))
+    command = ["run", "-p", str(PLUGIN), "-d", "dots", "--protocol", "nothing", "--jobs", "1"]
+    command += ["--vary", f"parameters.variant={variants}", "--results", str(folder)]
+    return [*command, "--seeds", str(seeds)]
+
+
+def told(arguments: Sequence[str]) -> str:
+    """Return what a command of mritk prints.
+
+    Raises:
+        RuntimeError: It failed.
+    """
+    command = [sys.executable, "-m", "mritk", *arguments]
+    ended = subprocess.run(command, capture_output=True, text=True, check=False)
+    if ended.returncode:
+        raise RuntimeError(f"{' '.join(arguments)}: {ended.stderr}")
+    return ended.stdout
+
+
+def measured(what: str, results: Path, run: Sequence[str]) -> tuple[float, float]:
     """Run a command in a process of its own; return its seconds of processor time, its peak in MB.
+
+    ``run`` trained what is in the folder ``results``.
 
     Raises:
         RuntimeError: The command failed.
     """
+    program, arguments = COMMANDS[what]
+    stands_for = {"RESULTS": [str(results)], "RUN": run}
+    words = [part for word in arguments for part in stands_for.get(word, [word])]
     with tempfile.TemporaryDirectory() as name:
         told = Path(name) / "told.json"
-        words = [str(results) if word == "RESULTS" else word for word in arguments]
         command = [sys.executable, "-c", program, str(told), *words]
         ended = subprocess.run(command, capture_output=True, text=True, check=False)
         if not told.exists():
-            raise RuntimeError(f"{' '.join(words)}: {ended.stderr}")
+            raise RuntimeError(f"{what}: {ended.stderr}")
         seconds, peak = json.loads(told.read_text(encoding="utf-8"))
     return seconds, peak
 
 
-def compared(what: str, full: ResultsFolder, few: ResultsFolder, count: int) -> dict[str, object]:
-    """Return the row of a command.
+def compared(what: str, full: Path, few: Path, rows: int, seeds: int) -> dict[str, object]:
+    """Return the line of a command.
 
     Args:
         what: The command.
         full: The folder with many trials.
-        few: The folder with ten.
-        count: How many more there are in the first.
+        few: The folder with the first of each row.
+        rows: The number of rows.
+        seeds: The number of trials of each row in the first folder.
     """
-    row: dict[str, object] = {"command": what}
+    line: dict[str, object] = {"command": what}
     known = {folder: _taken_away(folder) for folder in (full, few)}
     for index in ("without", "with"):
         if index == "with":
             for folder, content in known.items():
-                if content and not (folder.path / INDEX).exists():  # the command makes none
-                    (folder.path / INDEX).write_bytes(content)
-        start, _ = measured(*COMMANDS[what], few.path)
-        seconds, peak = measured(*COMMANDS[what], full.path)
-        row[f"ms per trial, {index}"] = f"{1e3 * (seconds - start) / count:.3f}"
-        row[f"peak MB, {index}"] = round(peak)
-    return row
+                if content and not (folder / INDEX).exists():  # the command makes none
+                    (folder / INDEX).write_bytes(content)
+        start, _ = measured(what, few, run_of(few, rows))
+        seconds, peak = measured(what, full, run_of(full, rows, seeds))
+        line[f"s, {index}"] = f"{seconds:.2f}"
+        line[f"ms per trial, {index}"] = f"{1e3 * (seconds - start) / (rows * (seeds - 1)):.3f}"
+        line[f"peak MB, {index}"] = round(peak)
+    return line
 
 
-def _taken_away(folder: ResultsFolder) -> bytes:
-    index = folder.path / INDEX
+def _taken_away(folder: Path) -> bytes:
+    index = folder / INDEX
     content = index.read_bytes() if index.exists() else b""
     index.unlink(missing_ok=True)
     return content
@@ -155,24 +163,27 @@ def main(arguments: list[str] | None = None) -> int:
     """Print the table."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
     add = parser.add_argument
-    add("--trials", type=positive, default=20_000, metavar="N", help="default: 20000")
-    add("--only", action="append", choices=COMMANDS, metavar="COMMAND", help="a row; repeat")
-    add("--json", type=Path, metavar="FILE", help="write the rows here")
+    add("--rows", type=positive, default=10, metavar="N", help="default: 10")
+    add("--seeds", type=positive, default=2000, metavar="N", help="of each row; default: 2000")
+    add("--only", action="append", choices=COMMANDS, metavar="COMMAND", help="a line; repeat")
+    add("--json", type=Path, metavar="FILE", help="write the lines here")
     options = parser.parse_args(arguments)
-    rows = []
+    rows, seeds = options.rows, options.seeds
+    if seeds < 2:
+        parser.error("--seeds must be 2 at least, as the first is what others are compared with")
+    lines = []
     with tempfile.TemporaryDirectory() as name:
-        full, few = ResultsFolder(Path(name) / "full"), ResultsFolder(Path(name) / "few")
-        progress(f"writing {options.trials} trials")
-        write_trials(few, ROWS)
-        write_trials(full, ROWS + options.trials)
+        full, few = Path(name) / "full", Path(name) / "few"
+        progress(f"writing {rows * seeds} trials")
+        write_trials(full, few, rows, seeds)
         for what in options.only or COMMANDS:
-            rows.append(compared(what, full, few, options.trials))
-            progress("  " + ", ".join(f"{key}: {value}" for key, value in rows[-1].items()))
+            lines.append(compared(what, full, few, rows, seeds))
+            progress("  " + ", ".join(f"{key}: {value}" for key, value in lines[-1].items()))
             if options.json is not None:
-                options.json.write_text(json.dumps(rows, indent=2), encoding="utf-8")
+                options.json.write_text(json.dumps(lines, indent=2), encoding="utf-8")
     day = datetime.now(timezone.utc).date().isoformat()
-    print(f"{options.trials} trials, {processor()}, {os.cpu_count()} cores, {day}\n")
-    print(tabulate(rows, headers="keys", tablefmt="github", disable_numparse=True))
+    print(f"{rows} rows of {seeds} trials, {processor()}, {os.cpu_count()} cores, {day}\n")
+    print(tabulate(lines, headers="keys", tablefmt="github", disable_numparse=True))
     return 0
 
 

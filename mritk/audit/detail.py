@@ -35,15 +35,16 @@ def _in_8_bits(grid: np.ndarray) -> np.ndarray:
     low, high = float(grid.min()), float(grid.max())
     if low < 0 or high > 255 or high <= 1:
         grid = (grid - low) * (255 / max(high - low, 1e-6))
-    return np.rint(grid).clip(0, 255).astype(np.uint8)
+    return np.rint(grid).astype(np.uint8)
 
 
 def equalised(grid: np.ndarray) -> np.ndarray:
     """Return every value's middle rank: the same whatever monotone curve was applied before."""
-    image = Image.fromarray(grid)
-    counts = np.asarray(image.histogram())
+    counts = np.asarray(Image.fromarray(grid).histogram())
     ranks = (np.cumsum(counts) - counts / 2) * (255 / grid.size)
-    return np.asarray(image.point(np.rint(ranks).astype(np.uint8).tolist()))
+    table = np.rint(ranks).astype(np.uint8).tobytes()
+    # Faster than Pillow's point() and than indexing the table, both of which convert more.
+    return np.frombuffer(grid.tobytes().translate(table), np.uint8).reshape(grid.shape)
 
 
 def edges_enhanced(grid: np.ndarray) -> np.ndarray:

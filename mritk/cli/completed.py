@@ -37,8 +37,10 @@ def _completing(
 
 @_completing
 def complete_trial(context: click.Context) -> Iterable[str]:
+    from mritk.store.places import trial_paths
+
     folder = Path(context.params.get("folder") or "mritk-results")
-    return sorted(path.stem for path in (folder / "trials").glob("*.h5"))
+    return trial_paths(folder)
 
 
 @_completing

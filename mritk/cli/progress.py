@@ -1,4 +1,4 @@
-"""Progress on stderr while data are prepared: a bar at a terminal, elsewhere a line a minute."""
+"""Progress on stderr while data are prepared: a bar at a terminal, otherwise a line a minute."""
 
 from __future__ import annotations
 

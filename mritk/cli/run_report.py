@@ -17,6 +17,11 @@ if TYPE_CHECKING:
     from mritk.trial import Outcome, Plan
 
 
+# Beyond these a run that is done would compute its table for long: intervals take resamples of all
+# trials, ties all pairs of rows.
+MOST_TRIALS, MOST_ROWS = 5000, 100
+
+
 def exit_code_of(outcomes: Sequence[Outcome]) -> ExitCode:
     """Return what the process should return: never 0 when a trial failed.
 
@@ -40,13 +45,16 @@ def report_run(
 
     ``found`` is what the results folder, whose index is given, gives at the end, by trial id.
     """
+    from mritk.results.analysis import Analysis
     from mritk.results.formats import as_data, format_leaderboard
     from mritk.results.leaderboard import build_leaderboard
     from mritk.results.table_trial import TableTrial
     from mritk.store.trial_state import TrialState
 
-    there = (trial for trial in found.values() if isinstance(trial, TableTrial))
-    board = build_leaderboard(there, kept=index)
+    there = [trial for trial in found.values() if isinstance(trial, TableTrial)]
+    few = len(there) <= MOST_TRIALS and len({_row(trial) for trial in there}) <= MOST_ROWS
+    analysis = Analysis() if few else Analysis(interval="none")
+    board = build_leaderboard(there, analysis=analysis, kept=index)
     if as_json:
         trials = [{"id": o.trial.id, "file": str(o.path), "error": o.error} for o in outcomes]
         echo_json({"trials": trials, "leaderboard": as_data(board)})
@@ -60,6 +68,11 @@ def report_run(
     for outcome in outcomes:
         if outcome.error:
             say(f"failed: {outcome.trial}: {outcome.error}")
+    if not few:
+        say(
+            f"{len(there)} trials: the table is without intervals; 'mritk leaderboard' computes "
+            "them, for some of them with --dataset or --protocol"
+        )
     results = index.folder.path
     say(f"Results: {results} (one HDF5 file per trial in {results / 'trials'})")
     where = quote(str(results))
@@ -69,6 +82,11 @@ def report_run(
     say(f"  mritk show {_telling_trial(plan, outcomes)} --results {where}    one trial in full")
     if not any(":" in trial.dataset.record.name for trial in plan.trials):
         say("  mritk run -d folder:PATH    your own images, in one folder per class")
+
+
+def _row(trial: TableTrial) -> tuple[str, ...]:
+    facts = trial.facts
+    return facts.dataset, facts.backbone, facts.augmentation, facts.fingerprint
 
 
 def _telling_trial(plan: Plan, outcomes: Sequence[Outcome]) -> str:

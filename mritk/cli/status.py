@@ -39,7 +39,7 @@ def status(results: Path, watch: bool, as_json: bool) -> int:
         raise UsageError("--watch is for a person, --json for a program: use one of them")
     folder = ResultsFolder(results)
     while True:
-        found = Status.of(folder)
+        found = Status.of(folder, reasons=None if as_json else SHOWN)
         if as_json:
             echo_json(_as_data(found))
             return ExitCode.OK

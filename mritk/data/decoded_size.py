@@ -1,4 +1,4 @@
-"""What decoded images will take on the disk, foreseen from what the audit saw of the samples."""
+"""The disk space of decoded images, estimated from what the audit saw of the samples."""
 
 from __future__ import annotations
 

@@ -232,7 +232,9 @@ def array_digest(array: np.ndarray) -> str:
     if array.dtype.hasobject:
         raise DataError("contains Python objects; expected a numeric array")
     header = f"{array.dtype.str}{array.shape}".encode()
-    return hashlib.sha256(header + array.tobytes()).hexdigest()
+    digest = hashlib.sha256(header)
+    digest.update(array.reshape(-1).view(np.uint8).data)
+    return digest.hexdigest()
 
 
 def _texts(name: str, column: Sequence[str]) -> tuple[str, ...]:

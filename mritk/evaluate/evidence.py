@@ -15,6 +15,7 @@ from itertools import combinations, compress
 import numpy as np
 
 from mritk.evaluate.comparison import Comparison, Verdict, adjusted
+from mritk.evaluate.conservative import why_conservative
 from mritk.evaluate.estimate import Estimate, Hidden, estimate
 from mritk.evaluate.fold_overlap import inflation
 from mritk.evaluate.interval import LEVEL, Interval
@@ -75,7 +76,10 @@ class Evidence(RunValues):
         """Return the interval of a row's mean."""
         if metric.no_interval:
             return Interval.undefined(metric.no_interval)
-        return self.estimate(row, metric).interval(self.units, metric.bounds, self.method)
+        found = self.estimate(row, metric).interval(self.units, metric.bounds, self.method)
+        if found.reason or self.method != "student":
+            return found
+        return replace(found, conservative=why_conservative(self.rows[row], metric))
 
     def _estimates(
         self,

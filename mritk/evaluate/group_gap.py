@@ -13,6 +13,9 @@ asks for: moved as little as possible, several groups would lie at either end, w
 true scores, and widens the interval. For the worst group, by James & Stein's estimate. The worst
 group is tested on the scale on which scores are nearly normal (:mod:`mritk.evaluate.scale`): closer
 to a bound errors are smaller, and of equal groups the worst would have the largest.
+
+How much of what retraining changes is common to all groups is unknown. Whatever is makes no gap;
+for the worst group, a quarter is supposed to be.
 """
 
 from __future__ import annotations
@@ -32,6 +35,7 @@ DRAWS = 2048  # a power of two, as Sobol's points want it
 HALVINGS = 12
 FARTHEST = 8.0  # standard errors of the least certain group
 TINY = 1e-12
+COMMON = 0.25
 
 
 @dataclass(frozen=True, eq=False)
@@ -44,6 +48,8 @@ class GroupScores:
         errors: (G,) standard errors, all positive.
         dof: (G,) degrees of freedom of the standard errors.
         bounds: The range of scores.
+        shared: (G,) standard errors of retraining alone, within these; 0 where they are unknown.
+        shared_dof: Their degrees of freedom.
         draws: Number of simulated scores per test.
     """
 
@@ -52,6 +58,8 @@ class GroupScores:
     errors: np.ndarray
     dof: np.ndarray
     bounds: tuple[float, float] = UNBOUNDED
+    shared: np.ndarray | float = 0.0
+    shared_dof: float = math.inf
     draws: int = DRAWS
 
     def gap(self) -> tuple[float, Interval]:
@@ -62,7 +70,7 @@ class GroupScores:
 
     def refused_as_gap(self) -> Callable[[float], bool]:
         """Return the test of whether a number is not the true gap."""
-        return self._test(_distance_to_gap, self._drawn_to)
+        return self._test(_distance_to_gap, self._drawn_to, self._noise())
 
     def worst(self, *, higher_is_better: bool) -> tuple[str, float, Interval]:
         """Return name and score of the worst group, and an interval of the worst true score.
@@ -89,26 +97,50 @@ class GroupScores:
         if not (scale.steps(self.points) > 0).all():
             scale = Scale()  # there is no other at a bound
         points = scale.onto(self.points)
-        errors = self.errors / scale.steps(self.points)
-        return scale, replace(self, points=points if higher_is_better else -points, errors=errors)
+        steps = scale.steps(self.points)
+        errors, shared = self.errors / steps, self.shared / steps
+        turned = points if higher_is_better else -points
+        return scale, replace(self, points=turned, errors=errors, shared=shared)
 
     def _refused_as_lowest(self) -> Callable[[float], bool]:
-        return self._test(_distance_to_lowest, partial(self._with_lowest, shrunk=self._shrunk()))
+        supposed = partial(self._with_lowest, shrunk=self._shrunk())
+        return self._test(_distance_to_lowest, supposed, self._noise_in_common())
+
+    def _noise(self) -> np.ndarray:
+        """Return errors (draws, G), each by itself."""
+        return self.errors * _students(self._even(len(self.points)), self.dof)
+
+    def _noise_in_common(self) -> np.ndarray:
+        """Return errors (draws, G), of which groups have a part of that of retraining in common."""
+        of_training = np.minimum((self.shared / self.errors) ** 2, 1.0)
+        common = COMMON * of_training
+        # Welch's formula the other way: what is left of the degrees of freedom.
+        taken = (of_training**2 - (of_training - common) ** 2) / self.shared_dof
+        left = (1 - common) ** 2 / np.maximum(1 / self.dof - taken, TINY)
+        even = self._even(len(self.points) + 1)
+        own = np.sqrt(1 - common) * _students(even[:, :-1], left)
+        alike = np.sqrt(common) * _students(even[:, -1:], np.asarray(self.shared_dof))
+        return np.asarray(self.errors * (own + alike))
+
+    def _even(self, columns: int) -> np.ndarray:
+        """Return numbers in [0, 1), (draws, columns), alike for every interval.
+
+        Random ones would pass their luck on to all.
+        """
+        from scipy.stats import qmc
+
+        return np.asarray(qmc.Sobol(columns, seed=SEED).random(self.draws))
 
     def _test(
-        self, distance: _Distance, supposed: Callable[[float], np.ndarray]
+        self, distance: _Distance, supposed: Callable[[float], np.ndarray], noise: np.ndarray
     ) -> Callable[[float], bool]:
         """Return whether the test refuses a value.
 
         Args:
             distance: How far scores must move to have a value.
             supposed: Takes a value; returns the supposed truth (G,) that has it.
+            noise: (draws, G) errors of scores.
         """
-        from scipy.stats import qmc, t
-
-        # Every interval is made from the same draw, whose luck random numbers would pass on to all.
-        even = qmc.Sobol(len(self.points), seed=SEED).random(self.draws)
-        noise = self.errors * t.ppf(even, np.where(np.isfinite(self.dof), self.dof, 1e9))
         variance = self.errors**2
 
         def refused(value: float) -> bool:
@@ -164,6 +196,13 @@ class GroupScores:
         spread = float((((self.points - mean) / self.errors) ** 2).sum())
         share = max(0.0, 1 - (len(self.points) - 1) / spread) if spread > 0 else 0.0
         return mean + share * (self.points - mean)
+
+
+def _students(even: np.ndarray, dof: np.ndarray) -> np.ndarray:
+    """Return even numbers in [0, 1) as those of Student's distribution."""
+    from scipy.stats import t
+
+    return np.asarray(t.ppf(even, np.where(np.isfinite(dof), dof, 1e9)))
 
 
 # Takes scores (R, G), variances (G,) and a value; returns how far the scores must move to have

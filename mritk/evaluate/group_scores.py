@@ -64,7 +64,7 @@ def group_scores(groups: Mapping[str, Evidence], metric: Metric) -> dict[str, Gr
     spread = RunSpread(max(0.0, table.ratio), table.dof)
     scores = {}
     for row in rows:
-        of_groups = {}
+        of_groups, shared_dof = {}, math.inf
         for name, evidence in groups.items():
             if row in evidence.rows:
                 estimate = evidence.estimate(row, metric)
@@ -73,10 +73,11 @@ def group_scores(groups: Mapping[str, Evidence], metric: Metric) -> dict[str, Gr
                 if evidence.parts > 1 or not table.dof:
                     training = None
                 of_groups[name] = _spread(estimate, training, scale)
+                shared_dof = min(shared_dof, training.dof if training else math.inf)
         known = {name: part for name, part in of_groups.items() if part[1] > 0}
-        columns = np.asarray(list(known.values()), dtype=np.float64).reshape(-1, 3)
+        points, errors, dof, shared = np.asarray(list(known.values()), float).reshape(-1, 4).T
         scores[row] = GroupScores(
-            list(known), columns[:, 0], columns[:, 1], columns[:, 2], metric.bounds
+            list(known), points, errors, dof, metric.bounds, shared, shared_dof
         )
     return scores
 
@@ -95,8 +96,10 @@ def _between_runs(evidence: Evidence, row: str, metric: Metric, scale: Scale) ->
 
 def _spread(
     estimate: Estimate, training: Training | None, scale: Scale
-) -> tuple[float, float, float]:
-    """Return value, standard error and degrees of freedom of one group; NaN where unknown.
+) -> tuple[float, float, float, float]:
+    """Return value, standard error, its degrees of freedom, and the part of it that training has.
+
+    NaN where they are unknown, but that part 0.
 
     Args:
         estimate: Of the group alone.
@@ -104,7 +107,7 @@ def _spread(
             does here is all that is known.
         scale: The scale.
     """
-    as_it_is = estimate.point, estimate.standard_error, estimate.dof
+    as_it_is = estimate.point, estimate.standard_error, estimate.dof, 0.0
     here, own = estimate.training, estimate.standard_error**2
     if training is None or here is None or not own > 0:
         return as_it_is
@@ -119,4 +122,5 @@ def _spread(
     variance = step**2 * training.variance
     total = patients + variance
     squares = patients**2 / of_patients + variance**2 / training.dof
-    return estimate.point, math.sqrt(total), total**2 / squares if squares > 0 else math.inf
+    dof = total**2 / squares if squares > 0 else math.inf
+    return estimate.point, math.sqrt(total), dof, math.sqrt(variance)

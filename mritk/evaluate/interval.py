@@ -21,6 +21,7 @@ class Interval:
         resamples: How many resamples it rests on.
         degenerate: How many further ones had no value, for instance for want of a class.
         reason: Why there is no interval, or empty.
+        conservative: Why it may hold the number more often than ``level`` says, or empty.
     """
 
     low: float
@@ -30,6 +31,7 @@ class Interval:
     resamples: int = 0
     degenerate: int = 0
     reason: str = ""
+    conservative: str = ""
 
     @classmethod
     def undefined(cls, reason: str) -> Interval:

@@ -1,4 +1,4 @@
-"""Tie groups: letters, one of which two rows share if and only if they cannot be told apart."""
+"""Tie groups: rows share a letter if and only if they do not differ significantly."""
 
 from __future__ import annotations
 

@@ -79,7 +79,12 @@ def run_trial(  # noqa: PLR0913 - two places of files, one of them optional
     size: dict[str, float] = {}
     cost = CostMeter(engine.device)
     checkpoint = Checkpoint(
-        checkpoint_path, _resumable_by(trial, engine), history, engine.checkpoint_seconds, must_stop
+        checkpoint_path,
+        _resumable_by(trial, engine),
+        history,
+        engine.checkpoint_seconds,
+        must_stop,
+        engine.checkpoint_share,
     )
     try:
         fitted = trial.method.fit(_setup(trial, workspace, engine, keep, checkpoint))

@@ -10,6 +10,7 @@ from itertools import groupby
 from mritk.errors import Stopped
 from mritk.execute.claim import claimed, finished_meanwhile, stamp_of
 from mritk.execute.events import Events
+from mritk.execute.kernels_ahead import kernels_built_ahead
 from mritk.execute.serial import Crowded, SerialRun, telling
 from mritk.machine.allocator import keep_large_blocks, return_free_blocks
 from mritk.machine.device import repeatable
@@ -50,11 +51,12 @@ class SideBySideRun:
         events, outcomes = Events(self.serial.registry), list[Outcome]()
         events.announce("mritk_run_start", plan=plan)
         try:
-            begin = _Begin(self.serial, events, len(plan.todo))
-            for outcome in self._outcomes(plan.todo, begin):
-                outcomes.append(outcome)
-                return_free_blocks()
-                events.announce("mritk_trial_finish", trial=outcome.trial, outcome=outcome)
+            begin = _Begin(self.serial, events, plan.todo)
+            with kernels_built_ahead(plan.todo, self.serial.engine.device):
+                for outcome in self._outcomes(plan.todo, begin):
+                    outcomes.append(outcome)
+                    return_free_blocks()
+                    events.announce("mritk_trial_finish", trial=outcome.trial, outcome=outcome)
         finally:
             events.announce("mritk_run_finish", outcomes=outcomes)
             self.serial.results.tidy()
@@ -89,25 +91,25 @@ class _Begin:
 
     serial: SerialRun
     events: Events
-    total: int
+    todo: Sequence[Trial]
     started: int = 0
 
     def __post_init__(self) -> None:
+        results = self.serial.results
         self._provenance = self.serial.provenance(command_line())
+        self._stamps = {t.id: stamp_of(results.trial_path(t.id)) for t in self.todo}
 
     def __call__(self, trial: Trial, *, wait: bool = False) -> _Attempt:
         results = self.serial.results
-        stamp = stamp_of(results.trial_path(trial.id))
         with claimed(results, trial.id, wait=wait) as mine:
             if not mine:
                 return _Attempt(trial, again=True)
-            fits = self.serial.limits.may_begin(trial.id)
-            if not fits or finished_meanwhile(results, trial.id, stamp):
+            done = finished_meanwhile(results, trial.id, self._stamps[trial.id])
+            if done or not self.serial.limits.may_begin(trial.id):
                 return _Attempt(trial)
-            if not wait:
-                self.started += 1
+            self.started += not wait
             self.events.announce(
-                "mritk_trial_start", trial=trial, position=self.started, total=self.total
+                "mritk_trial_start", trial=trial, position=self.started, total=len(self.todo)
             )
             try:
                 run = self.serial.run_one

@@ -69,22 +69,29 @@ class Status:
     interrupted: int
 
     @classmethod
-    def of(cls, results: ResultsFolder) -> Status:
+    def of(cls, results: ResultsFolder, reasons: int | None = None) -> Status:
         """Look at a folder; trials that the index knows are not opened.
+
+        Args:
+            results: The folder.
+            reasons: Of how many failed trials, and of how many unusable files, the reason is read;
+                None: of all. The others are told by their ids.
 
         Raises:
             UsageError: There is no such folder.
+            Unavailable: It cannot be listed now.
         """
-        results.require_there()
         names, training = agenda(results), trainings(results)
-        stored = [path.stem for path in results.trial_files()]
-        states = results.states({*stored, *names, *training})
-        failed, unusable = {}, {}
-        bad = [trial for trial, state in states.items() if _is_bad(state) and trial not in training]
-        for trial, found in results.look_up(bad):
+        states = results.states(dict.fromkeys([*results.trial_paths(), *names, *training]))
+        bad = {t: state for t, state in states.items() if _is_bad(state) and t not in training}
+        failed = {t: (names.get(t, t), "") for t in bad if bad[t] is TrialState.FAILED}
+        unusable = {t: bad[t].value for t in bad if t not in failed}
+        for trial, found in results.look_up([*list(failed)[:reasons], *list(unusable)[:reasons]]):
             if isinstance(found, TrialRecord):
+                unusable.pop(trial, None)
                 failed[trial] = _name(found), found.failure.message if found.failure else ""
             elif isinstance(found, UnusableTrial):
+                failed.pop(trial, None)
                 unusable[trial] = str(found)
         to_do = {
             trial: name

@@ -1,4 +1,4 @@
-"""Unpack an archive that nobody vouches for: whole, once, and nowhere but where it belongs."""
+"""Unpack an untrusted archive: completely or not at all, once, and only below its folder."""
 
 from __future__ import annotations
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 
@@ -27,3 +28,8 @@ class Engine:
     def replays(self) -> bool:
         """Whether graphs are replayed on this device."""
         return self.device.startswith("cuda") if self.graphs is None else self.graphs
+
+    @property
+    def checkpoint_share(self) -> float:
+        """What checkpoints after epochs may take of the time: on a GPU epochs are short."""
+        return 0.05 if self.device.startswith("cuda") else math.inf

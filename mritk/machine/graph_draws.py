@@ -12,6 +12,8 @@ from contextlib import contextmanager
 
 import torch
 
+from mritk.machine.seeding import generator_of
+
 
 class GraphDraws:
     """What the computation of one graph draws from."""
@@ -19,8 +21,7 @@ class GraphDraws:
     def __init__(self, device: torch.device) -> None:
         self._usual = self._own = None
         if device.type == "cuda":
-            number = torch.cuda.current_device() if device.index is None else device.index
-            self._usual = torch.cuda.default_generators[number]
+            self._usual = generator_of(device)
             self._own = self._usual.clone_state()
 
     @contextmanager

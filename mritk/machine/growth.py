@@ -1,4 +1,9 @@
-"""How many trainings side by side pay: another one as long as all of them become faster."""
+"""How many trainings side by side pay: another one as long as all of them become faster.
+
+Four always do, as far as was seen: they make 1.3 (ConvNeXt-Tiny, 224 px, batch size 32) to 2.3
+times (EfficientNet-Lite0, 96 px, batch size 16) the images/s of one on an H200 (2026-11-28), and
+short trials are over before their speed could be told.
+"""
 
 from __future__ import annotations
 
@@ -11,7 +16,7 @@ GROWTH = 1.05
 SETTLED = 8
 # How long, and for how many steps of each lane, images/s are measured.
 WINDOW_S, STEPS = 0.25, 8
-MOST = 16
+FIRST, MOST = 4, 16
 
 
 class Progress(Protocol):
@@ -34,7 +39,7 @@ class Growth:
     """
 
     def __init__(self) -> None:
-        self.width = 1
+        self.width = FIRST
         self._rate = 0.0
         self._full = False
         self._before: tuple[tuple[Progress, ...], float, int, int] | None = None

@@ -6,12 +6,20 @@ https://docs.pytorch.org/docs/stable/notes/cuda.html#whole-network-capture
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from contextlib import AbstractContextManager
 
 import torch
 
 from mritk.machine.out_of_memory import ran_out_of_memory
 
 Compute = Callable[[torch.Tensor], torch.Tensor]
+
+
+def recording(
+    graph: torch.cuda.CUDAGraph, stream: torch.cuda.Stream
+) -> AbstractContextManager[None]:
+    """Record what is computed inside the block; other threads may use the GPU meanwhile."""
+    return torch.cuda.graph(graph, stream=stream, capture_error_mode="thread_local")
 
 
 class Replayed:
@@ -77,7 +85,7 @@ class Replayed:
         self._batch = batch.clone()
         graph = torch.cuda.CUDAGraph()
         try:
-            with torch.cuda.graph(graph, stream=self._stream):
+            with recording(graph, self._stream):
                 self._outputs = compute(self._batch)
         except RuntimeError as error:
             torch.cuda.synchronize(self._device)

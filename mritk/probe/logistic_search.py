@@ -1,10 +1,11 @@
-"""L-BFGS for logistic regression in principal axes, for all penalties at once.
+"""L-BFGS for logistic regression in principal axes, for all penalties at once; then Newton steps.
 
 In the principal axes of the features the Hessian is nearly diagonal: it is at most one half
 (Böhning, 1992, Annals of the Institute of Statistical Mathematics 44:197) and typically ``rho``
 times the scatter along each axis, plus the penalty, where ``rho`` is the mean variance of the
 predicted classes. The inverse of that diagonal, renewed at each step, is the start of the
-quasi-Newton update.
+quasi-Newton update. A penalty that is not done after some hundred steps goes on by Newton
+steps (:mod:`mritk.probe.logistic_newton`), of which few are due however the features are scaled.
 """
 
 from __future__ import annotations
@@ -13,9 +14,14 @@ from dataclasses import dataclass, fields
 
 import torch
 
+from mritk.probe.logistic_newton import newton_direction
+
 # The largest error of the weights relative to their size, as the gradient bounds it.
 TOLERANCE = 1e-5
 MAX_ITERATIONS = 1000
+# Steps before Newton's; on a processor at least so many, as one of Newton's costs it more of the
+# others the more axes there are. A GPU waits for launches, and one of Newton's has few.
+QUASI_NEWTON = {"cpu": 100, "cuda": 40}
 # Pairs of steps and changes of the gradient that are remembered.
 MEMORY = 10
 
@@ -67,7 +73,7 @@ class _State:
 
 
 class Search:
-    """L-BFGS for all penalties at once; those that have converged leave it.
+    """Steps for all penalties at once; those that have converged leave it.
 
     Attributes:
         iterations: Steps for each penalty.
@@ -87,6 +93,7 @@ class Search:
     def run(self) -> torch.Tensor:
         """Return the solutions, (P, R + 1, classes)."""
         state = self._start()
+        quasi_newton = self._quasi_newton()
         solution = torch.zeros_like(state.point)
         for iteration in range(1, MAX_ITERATIONS + 1):
             done = self._has_converged(state)
@@ -95,11 +102,19 @@ class Search:
             solution[state.number] = state.point
             if done.all():
                 return solution
-            state = self._step(state.only(~done) if done.any() else state)
+            state = state.only(~done) if done.any() else state
+            early = iteration <= quasi_newton
+            state = self._step(state, self._direction(state) if early else self._newton(state))
         solution[state.number] = state.point
         for number in state.number.tolist():
             self.iterations[number] = MAX_ITERATIONS
         return solution
+
+    def _quasi_newton(self) -> int:
+        """Return the number of steps before Newton's."""
+        kind = self._z.device.type
+        on_cpu = max(QUASI_NEWTON["cpu"], self._z.shape[1] // 4)
+        return on_cpu if kind == "cpu" else QUASI_NEWTON["cuda"]
 
     def _start(self) -> _State:
         count, width = self._z.shape
@@ -113,8 +128,7 @@ class Search:
         gradient, rho = self._gradient(logits, point, penalty)
         return _State(number, penalty, point, logits, value, gradient, rho, [])
 
-    def _step(self, state: _State) -> _State:
-        direction = self._direction(state)
+    def _step(self, state: _State, direction: torch.Tensor) -> _State:
         slope = _dot(state.gradient, direction)[:, 0, 0]
         # Logits are linear in the weights: however often the step is shortened, one product is due.
         change = self._product(direction)
@@ -151,6 +165,12 @@ class Search:
                 share - _dot(change, vector) * _reciprocal(_dot(step, change))
             )
         return vector
+
+    def _newton(self, state: _State) -> torch.Tensor:
+        """Return the Newton directions."""
+        chances = state.logits.softmax(2)
+        each = zip(chances, state.penalty, state.gradient, strict=True)
+        return torch.stack([newton_direction(self._z, self._weights, *own) for own in each])
 
     def _product(self, point: torch.Tensor) -> torch.Tensor:
         """Return the logits (A, N, classes) of weights, as one matrix product."""

@@ -6,6 +6,7 @@ import hashlib
 import json
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import Field, dataclass, field, fields, is_dataclass
+from functools import cached_property
 from typing import Any, Literal
 
 from mritk.backbone import Normalisation, Resize
@@ -78,7 +79,7 @@ class Protocol:
         """Return :meth:`canonical` as JSON with sorted keys."""
         return json.dumps(_canonical(self.canonical()), sort_keys=True, separators=(",", ":"))
 
-    @property
+    @cached_property
     def fingerprint(self) -> str:
         """SHA-256 of :meth:`canonical_json`, in hexadecimal."""
         return hashlib.sha256(self.canonical_json().encode()).hexdigest()

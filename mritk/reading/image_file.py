@@ -108,7 +108,8 @@ def _pixels(image: ImageFile) -> np.ndarray:
     values = _beyond_pillow(image)
     if values is not None:
         return _deep(values)
-    return np.asarray(image.convert("L" if image.mode in GREY_MODES else "RGB"))
+    mode = "L" if image.mode in GREY_MODES else "RGB"
+    return np.asarray(image if image.mode == mode else image.convert(mode))
 
 
 def _beyond_pillow(image: ImageFile) -> np.ndarray | None:

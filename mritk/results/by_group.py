@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
+from functools import partial
 
 from mritk.evaluate.evidence import Evidence
 from mritk.evaluate.group_gap import GroupScores
@@ -15,7 +16,14 @@ from mritk.evaluate.metric import Metric, Undefined
 from mritk.evaluate.metrics import find_metric
 from mritk.evaluate.run_values import Scored
 from mritk.results.covariate import RECALL, UNKNOWN, Covariate
-from mritk.results.group_table import LEAST_OF_GROUP, GroupCell, GroupRow, GroupTable
+from mritk.results.group_table import (
+    LEAST_FOR_GAP,
+    LEAST_OF_GROUP,
+    MOST_FOR_GAP,
+    GroupCell,
+    GroupRow,
+    GroupTable,
+)
 from mritk.results.named_reasons import named_reason
 from mritk.results.table import Leaderboard, Table
 from mritk.store.trial_file import TrialRecord
@@ -60,12 +68,14 @@ def group_table(table: Table, covariate: Covariate) -> GroupTable:
     evidence, why = _evidence(table, parts, shown, metric)
     spread = group_scores(evidence, metric)
     bare = table.analysis.interval == "none"
+    sizes = {group: len(units[group]) for group in shown}
     rows = [
         _row(
             name,
             _cells(name, shown, evidence, why, metric, table.task),
             spread.get(name),
             metric,
+            partial(_unsupported, sizes, table.unit),
             bare=bare,
         )
         for name, trials in parts.items()
@@ -74,7 +84,7 @@ def group_table(table: Table, covariate: Covariate) -> GroupTable:
     return GroupTable(
         covariate,
         metric,
-        {name: len(units[name]) for name in shown},
+        sizes,
         rows,
         {name: len(units[name]) for name in names if name not in shown},
         sum(times > 1 for times in Counter(u for name in shown for u in units[name]).values()),
@@ -134,10 +144,20 @@ def _row(
     cells: Mapping[str, GroupCell],
     spread: GroupScores | None,
     metric: Metric,
+    unsupported: Callable[[Iterable[str]], str],
     *,
     bare: bool,
 ) -> GroupRow:
-    """Return a row with its worst group and its gap; ``bare``: without intervals."""
+    """Return a row with its worst group and its gap.
+
+    Args:
+        name: Of the row.
+        cells: Its scores by group.
+        spread: How sure they are.
+        metric: What they are.
+        unsupported: Takes groups; says why there is no interval of worst group and gap, or nothing.
+        bare: Whether to leave out intervals.
+    """
     values = {group: cell.value for group, cell in cells.items() if not math.isnan(cell.value)}
     if len(values) < 2:
         none = GroupCell(math.nan, Interval.undefined("fewer than two groups have a score"))
@@ -149,13 +169,26 @@ def _row(
     if bare:
         points = {g: replace(c, interval=None) if g in values else c for g, c in cells.items()}
         return GroupRow(name, points, worst, gap)
+    why = metric.no_interval or unsupported(values)
     known = spread.names if spread is not None else ()
     unsure = [group for group in values if group not in known]
-    if spread is None or unsure or metric.no_interval:
-        why = metric.no_interval or f"the variance of {unsure[0]} is unknown"
+    if not why and unsure:
+        why = f"the variance of {unsure[0]} is unknown"
+    if why or spread is None:
         unknown = Interval.undefined(why)
         worst, gap = replace(worst, interval=unknown), replace(gap, interval=unknown)
         return GroupRow(name, cells, worst, gap)
     _, _, of_worst = spread.worst(higher_is_better=bool(metric.higher_is_better))
     _, of_gap = spread.gap()
     return GroupRow(name, cells, replace(worst, interval=of_worst), replace(gap, interval=of_gap))
+
+
+def _unsupported(units: Mapping[str, int], unit: str, groups: Iterable[str]) -> str:
+    """Say why so few patients, or so many groups, support no interval of worst group and gap."""
+    several = list(groups)
+    if len(several) > MOST_FOR_GAP:
+        return f"more than {MOST_FOR_GAP} groups"
+    smallest = min(several, key=units.__getitem__)
+    if units[smallest] < LEAST_FOR_GAP:
+        return f"fewer than {LEAST_FOR_GAP} {unit} in {smallest}"
+    return ""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 
 from mritk.errors import UsageError
 from mritk.evaluate.interval import Interval
@@ -18,6 +18,7 @@ USUAL_COLUMNS = ("sd", "parameters", "trials")
 SD = "SD"
 # What one recipe costs more than another: whatever of these the trials tell.
 COSTS_OF_RECIPES = ("trained", "hours", "gpu_hours", "memory")
+CONSERVATIVE = "°"  # behind an interval that may cover more than 95 %
 # What has the least goes first where a terminal has no room: counts that are all alike, metrics
 # from the right, costs from the right; what says how sure a score is goes last.
 KEEP_METRIC, KEEP_COST, KEEP_TRIALS, KEEP_SD, KEEP_CLEAN, KEEP_TIE = 100, 200, 300, 400, 500, 600
@@ -121,8 +122,19 @@ def cell_text(cell: Cell | None, marks: str, *, interval: bool = True) -> str:
 
 
 def interval_text(interval: Interval) -> str:
-    """Return an interval as ``[low, high]``."""
-    return f"[{interval.low:.3f}, {interval.high:.3f}]"
+    """Return an interval as ``[low, high]``, and its sign."""
+    sign = CONSERVATIVE if interval.conservative else ""
+    return f"[{interval.low:.3f}, {interval.high:.3f}]{sign}"
+
+
+def conservative_note(intervals: Iterable[Interval | None]) -> list[str]:
+    """Return the sentence that explains the sign of intervals, if any has it."""
+    reasons = sorted({one.conservative for one in intervals if one is not None} - {""})
+    if not reasons:
+        return []
+    return [
+        f"{CONSERVATIVE} Conservative interval, may cover more than 95 %: {' or '.join(reasons)}."
+    ]
 
 
 def _trials(row: Row) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 
 from mritk.results.clean_support import ALL, LEAST_UNITS
+from mritk.results.columns import conservative_note
 from mritk.results.doubts import TEST_SELECTED
 from mritk.results.named_reasons import named_reason
 from mritk.results.table import Table
@@ -50,6 +51,8 @@ def _certainty(table: Table) -> list[str]:
             f"Folds share training samples: {wider} are widened by an assumed correlation between "
             "folds."
         )
+    clean = [row.clean_cells[first.name].ends for row in table.rows if row.clean_cells]
+    notes += conservative_note([*drawn, *clean])
     lost = max(interval.degenerate for interval in drawn)
     if lost:
         notes.append(

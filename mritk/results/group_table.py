@@ -9,9 +9,12 @@ from mritk.evaluate.interval import Interval
 from mritk.evaluate.metric import Metric
 from mritk.results.covariate import Covariate
 
-# Below this number of patients, the variance of a group is not known well enough for an interval
-# of the gap to hold (docs/statistics.md), and its score may point to a person.
+# Of fewer patients, the score of a group may point to a person.
 LEAST_OF_GROUP = 10
+# Of fewer patients in any group, or of more groups, simulated intervals of worst group and gap do
+# not cover 93 to 97 % (docs/statistics.md).
+LEAST_FOR_GAP = 40
+MOST_FOR_GAP = 4
 
 
 @dataclass(frozen=True)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from mritk.results.columns import interval_text, name_text
+from mritk.results.columns import conservative_note, interval_text, name_text
 from mritk.results.group_table import LEAST_OF_GROUP, GroupCell, GroupTable
 from mritk.results.interval_data import interval_as_data
 from mritk.text.numbers import decimals, or_null
@@ -53,12 +53,16 @@ def group_title(table: GroupTable) -> str:
 def group_notes(table: GroupTable) -> list[str]:
     """Return what stands below it."""
     notes = []
+    sure = any(row.gap.interval and not row.gap.interval.reason for row in table.rows)
     if len(table.units) > 1:
-        notes.append(
-            "Gap: best minus worst group. Its interval and that of the worst group allow for the "
-            f"fact that both were selected; they assume that groups share no {table.unit}."
-        )
-    if table.shared:
+        gap = "Gap: best minus worst group."
+        if sure:
+            gap += (
+                " Its interval and that of the worst group allow for the fact that both were "
+                f"selected; they assume that groups share no {table.unit}."
+            )
+        notes.append(gap)
+    if table.shared and sure:
         several = f"{table.unit.removesuffix('s')} is" if table.shared == 1 else f"{table.unit} are"
         notes.append(f"{table.shared} {several} in several groups, so these intervals are rough.")
     if table.small:
@@ -67,12 +71,11 @@ def group_notes(table: GroupTable) -> list[str]:
             f"Not shown, with fewer than {LEAST_OF_GROUP} {table.unit} or of unknown group: "
             f"{names}."
         )
-    cells = [(row.name, group, cell) for row in table.rows for group, cell in row.scores.items()]
-    cells += [(row.name, "gap", row.gap) for row in table.rows]
-    reasons: dict[tuple[str, str], None] = {}
-    for _, group, cell in cells:
-        if cell.interval is not None and cell.interval.reason:
-            reasons[group, cell.interval.reason] = None
+    found = [part for row in table.rows for part in row.scores.items()]
+    found += [("worst group and gap", row.gap) for row in table.rows]
+    intervals = [(of, cell.interval) for of, cell in found if cell.interval is not None]
+    notes += conservative_note(interval for _, interval in intervals)
+    reasons = dict.fromkeys((of, interval.reason) for of, interval in intervals if interval.reason)
     notes += [f"{group}: {reason}." for group, reason in reasons]
     return notes
 

@@ -88,8 +88,8 @@ class Row:
         seeds: Seeds of its finished trials.
         folds: Folds of its finished trials.
         failed: Number of failed trials.
-        tie: Letters; rows that share one cannot be told apart by the metric that sorts. Empty
-            where nothing was resampled.
+        tie: Letters; rows that share one do not differ significantly in the metric that sorts.
+            Empty where nothing was resampled.
         cost: What its trials cost (:data:`mritk.results.cost.COLUMNS`); absent where unknown.
         protocol: Its recipe.
         derived: Whether it is made of other rows (:mod:`mritk.results.ensembles`).

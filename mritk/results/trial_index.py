@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from pathlib import Path
 from typing import Any
 
 from mritk.evaluate.metrics import metrics_of
@@ -18,7 +18,8 @@ from mritk.results.trial_facts import (
     tested_from_json,
 )
 from mritk.store.folder import ResultsFolder
-from mritk.store.index_file import TABLE, TRIAL, Stamp, stamp_of, time_of
+from mritk.store.index_file import TABLE, TRIAL, Stamp, is_settled, stamp_of, time_of
+from mritk.store.places import trial_paths
 from mritk.store.record import TrialRecord
 from mritk.store.trial_file import TrialReader
 from mritk.store.trial_state import UnreadableTrial, UnusableTrial
@@ -57,6 +58,7 @@ class TrialIndex:
         self._changed: dict[str, TableTrial] = {}
         self._meant: dict[str, Any] = {}
         self._dirty = False
+        self._paths: dict[str, str] = {}
 
     def __enter__(self) -> TrialIndex:
         return self
@@ -74,14 +76,13 @@ class TrialIndex:
         Raises:
             UsageError: There is no such folder.
         """
-        there = set()
-        for path in self.folder.trial_files():
-            there.add(path.stem)
-            found = self._trial(path.stem)
+        self._paths = self.folder.trial_paths()
+        for trial_id in self._paths:
+            found = self._trial(trial_id)
             if isinstance(found, UnusableTrial) or self._wanted(found.facts):
                 yield self._holding(found)
         for key in [key for key in self._file.lines if key.startswith(TRIAL)]:
-            if key[len(TRIAL) :] not in there:
+            if key[len(TRIAL) :] not in self._paths:
                 self._forget(key[len(TRIAL) :])
 
     def _holding(self, trial: TableTrial | UnusableTrial) -> TableTrial | UnusableTrial:
@@ -98,12 +99,12 @@ class TrialIndex:
         self, trial_ids: Iterable[str]
     ) -> Iterator[tuple[str, TableTrial | UnusableTrial | None]]:
         """Yield each id with its trial, or why its file gives none; None where there is no file."""
+        self._paths = trial_paths(self.folder.path)
         for trial_id in trial_ids:
-            there = os.path.lexists(self.folder.trial_path(trial_id))
-            yield trial_id, self._trial(trial_id) if there else None
+            yield trial_id, self._trial(trial_id) if trial_id in self._paths else None
 
     def _trial(self, trial_id: str) -> TableTrial | UnusableTrial:
-        stamp = stamp_of(self.folder.trial_path(trial_id))
+        stamp = stamp_of(self._paths[trial_id])
         try:
             return self._noted(trial_id, stamp) or self._read(trial_id, stamp)
         except UnusableTrial as error:
@@ -124,7 +125,7 @@ class TrialIndex:
             return None
 
     def _read(self, trial_id: str, stamp: Stamp | None) -> TableTrial:
-        stored = self._reader.read_named(self.folder.trial_path(trial_id))
+        stored = self._reader.read_named(Path(self._paths[trial_id]))
         trial = TableTrial(TrialFacts.of(stored.record), self, stamp, stored.seal)
         self.note(trial)
         if self._held and self._wanted(trial.facts):
@@ -156,8 +157,7 @@ class TrialIndex:
 
     def note(self, trial: TableTrial) -> None:
         """Remember to keep what is known of a trial, if its file will tell when it changes."""
-        _, written, changed, _ = trial.stamp or (0, 0, 0, 0)
-        if trial.seal and self._began is not None and max(written, changed) < self._began:
+        if trial.seal and is_settled(trial.stamp, self._began):
             self._changed[trial.facts.id] = trial
 
     def _forget(self, trial_id: str) -> None:

@@ -13,9 +13,10 @@ from mritk.errors import ExitCode
 from mritk.store.checks import checks_of
 from mritk.store.folder import CHECKPOINTS, ResultsFolder
 from mritk.store.kept_model import MODELS
-from mritk.store.trial_file import Stored, TrialReader, TrialRecord
+from mritk.store.places import ENDING, TRIALS, entries
+from mritk.store.trial_file import Stored, TrialReader
 from mritk.store.trial_state import UnusableTrial
-from mritk.store.view import TRIALS, VIEW, stale_view
+from mritk.store.view import VIEW, stale_view
 
 IDENTITY = ("dataset_fingerprint", "backbone", "augmentation", "fingerprint", "fold", "seed")
 # A process that writes a file changes it all the time, so one that nobody has touched for an hour
@@ -111,30 +112,55 @@ def diagnose(folder: ResultsFolder) -> Diagnosis:
     """
     folder.require_there()
     found: list[Ailment] = []
-    whole: dict[str, Stored] = {}
+    whole: dict[str, _Whole] = {}
     with TrialReader() as reader:
-        for path in sorted((folder.path / TRIALS).glob("*")):
-            examined = _examine(path, reader)
-            if isinstance(examined, Ailment):
-                found.append(examined)
+        for path, is_in_place in _in_order(folder):
+            below = path.relative_to(folder.path)
+            examined = _examine(path, below, reader) if is_in_place else _misplaced(path, below)
+            if isinstance(examined, Stored) and examined.record.id in whole:
+                found.append(_twice(below))
+            elif isinstance(examined, Stored):
+                found += _notes(examined, below)
+                whole[examined.record.id] = _Whole.of(examined, below)
             else:
-                found += _notes(examined)
-                whole[path.stem] = examined
-    records = [stored.record for stored in whole.values()]
-    found += _duplicates(records)
-    found += _leftovers(folder, {record.id: record for record in records})
-    seals = {trial_id: stored.seal for trial_id, stored in whole.items()}
-    if reason := stale_view(folder.path, seals):
+                found.append(examined)
+    found += _duplicates(whole)
+    found += _leftovers(folder, whole)
+    if reason := stale_view(folder.path, {id_: one.seal for id_, one in whole.items()}):
         found.append(Ailment(Path(VIEW), State.STALE, reason))
     return Diagnosis(len(whole), tuple(found))
 
 
-def _examine(path: Path, reader: TrialReader) -> Stored | Ailment:
-    """Return the trial of one file among the trials, or what is the matter with it."""
-    below = Path(TRIALS) / path.name
+def _in_order(folder: ResultsFolder) -> list[tuple[Path, bool]]:
+    """Return all that :func:`entries` yields, files in ``trials`` itself first, for they count."""
+    found = [(Path(entry.path), is_in_place) for entry, is_in_place in entries(folder.path)]
+    return sorted(found, key=lambda one: (len(one[0].parts), one))
+
+
+@dataclass(frozen=True)
+class _Whole:
+    """What is remembered of a trial that could be read, since all records would fill the memory."""
+
+    below: Path
+    seal: str
+    finished: bool
+    identity: tuple[object, ...]
+
+    @classmethod
+    def of(cls, stored: Stored, below: Path) -> _Whole:
+        record = stored.record
+        identity = tuple(getattr(record, name) for name in IDENTITY)
+        return cls(below, stored.seal, record.finished, identity)
+
+
+def _examine(path: Path, below: Path, reader: TrialReader) -> Stored | Ailment:
+    """Return the trial of one file among the trials, or what is the matter with it.
+
+    ``below`` is its path below the results folder.
+    """
     if _temporary(path):
         return _left(path, below, "half-written")
-    if path.suffix != ".h5":
+    if path.suffix != ENDING:
         return Ailment(below, State.FOREIGN, "not a trial file; ignored")
     try:
         return reader.read_named(path)
@@ -142,9 +168,21 @@ def _examine(path: Path, reader: TrialReader) -> Stored | Ailment:
         return Ailment(below, State(error.state.value), error.why)
 
 
-def _notes(stored: Stored) -> list[Ailment]:
+def _misplaced(path: Path, below: Path) -> Ailment:
+    if _temporary(path):
+        return _left(path, below, "half-written")
+    text = f"not in its place, so it is ignored; to use a trial file, move it to {TRIALS}"
+    return Ailment(below, State.FOREIGN, text)
+
+
+def _twice(below: Path) -> Ailment:
+    text = f"the same trial is in {TRIALS}/{below.name}, which counts; this file is ignored"
+    return Ailment(below, State.DUPLICATE, text)
+
+
+def _notes(stored: Stored, below: Path) -> list[Ailment]:
     """Return what is the matter with a trial that could be read."""
-    below, record = Path(TRIALS) / stored.path.name, stored.record
+    record = stored.record
     notes = []
     wrong = [check.wrong for check in checks_of(record, below.stem) if not check.ok]
     if wrong:
@@ -158,39 +196,38 @@ def _notes(stored: Stored) -> list[Ailment]:
     return notes
 
 
-def _duplicates(records: list[TrialRecord]) -> list[Ailment]:
+def _duplicates(whole: dict[str, _Whole]) -> list[Ailment]:
     """Name trials of one identity under several ids."""
-    same: dict[tuple[object, ...], list[TrialRecord]] = defaultdict(list)
-    for record in records:
-        if record.finished:
-            same[tuple(getattr(record, name) for name in IDENTITY)].append(record)
+    same: dict[tuple[object, ...], list[str]] = defaultdict(list)
+    for trial_id, one in whole.items():
+        if one.finished:
+            same[one.identity].append(trial_id)
     return [
         Ailment(
-            Path(TRIALS) / f"{record.id}.h5",
+            whole[first].below,
             State.DUPLICATE,
-            f"the same backbone, protocol, fold and seed as {others[0].id[:8]}, but a different "
+            f"the same backbone, protocol, fold and seed as {others[0][:8]}, but a different "
             "split, plugin or weight file; tables include both",
         )
         for first, *others in same.values()
         if others
-        for record in (first,)
     ]
 
 
-def _leftovers(folder: ResultsFolder, whole: dict[str, TrialRecord]) -> list[Ailment]:
+def _leftovers(folder: ResultsFolder, whole: dict[str, _Whole]) -> list[Ailment]:
     """Name checkpoints, models and half-written files that belong to nothing."""
     found = []
     inside = [*folder.path.glob("*"), *(folder.path / CHECKPOINTS).glob("*")]
     for path in sorted([*inside, *(folder.path / MODELS).glob("*")]):
-        below, record = path.relative_to(folder.path), whole.get(path.stem)
+        below, trial = path.relative_to(folder.path), whole.get(path.stem)
         if _temporary(path):
             found.append(_left(path, below, "half-written"))
-        elif below.parts[0] == CHECKPOINTS and record is not None and record.finished:
+        elif below.parts[0] == CHECKPOINTS and trial is not None and trial.finished:
             found.append(_left(path, below, "checkpoint of a finished trial"))
-        elif below.parts[0] == CHECKPOINTS and path.suffix == ".ckpt" and record is None:
+        elif below.parts[0] == CHECKPOINTS and path.suffix == ".ckpt" and trial is None:
             text = "unfinished; 'mritk run' resumes it, unless it is being trained now"
             found.append(Ailment(below, State.INTERRUPTED, text))
-        elif below.parts[0] == MODELS and len(below.parts) > 1 and record is None:
+        elif below.parts[0] == MODELS and len(below.parts) > 1 and trial is None:
             found.append(Ailment(below, State.ORPHAN, "a model without a trial"))
     return found
 
@@ -225,13 +262,18 @@ def cure(folder: ResultsFolder, diagnosis: Diagnosis) -> list[str]:
             path = folder.path / ailment.path
             if ailment.state is State.LEFTOVER:
                 done.append(_delete(path, ailment))
-            elif ailment.state.spoiled and _examine(path, reader) == ailment:  # as it was then
+            elif ailment.state.spoiled and _is_still(ailment, path, reader):
                 place = folder.set_aside(path)
                 done.append(f"moved {ailment.path} to {place.relative_to(folder.path)}")
     if done or any(ailment.state is State.STALE for ailment in diagnosis.ailments):
         folder.rebuild_view()
         done.append(f"renewed {VIEW}")
     return done
+
+
+def _is_still(ailment: Ailment, path: Path, reader: TrialReader) -> bool:
+    """Tell whether a file is as it was when the doctor found it."""
+    return ailment in (_misplaced(path, ailment.path), _examine(path, ailment.path, reader))
 
 
 def _delete(path: Path, ailment: Ailment) -> str:

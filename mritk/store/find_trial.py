@@ -6,8 +6,8 @@ from pathlib import Path
 from shlex import quote
 
 from mritk.errors import UnknownName
+from mritk.store.places import trial_paths, trial_place
 from mritk.store.trial_file import TRIAL_ID, TrialRecord, read_trial
-from mritk.store.view import TRIALS
 
 
 def find_trial(name: str, folder: Path) -> TrialRecord:
@@ -52,8 +52,12 @@ def _path(name: str, folder: Path) -> Path | None:
         if not path.is_file():
             raise UnknownName(f"no trial file {path}")
         return path
-    found = sorted((folder / TRIALS).glob(f"{name}*.h5")) if TRIAL_ID.fullmatch(name) else []
-    exact = [path for path in found if path.stem == name]
-    if len(found) > 1 and not exact:
+    if not TRIAL_ID.fullmatch(name):
+        return None
+    exact = trial_place(folder, name)
+    if exact.exists():
+        return exact
+    found = [Path(path) for id_, path in trial_paths(folder).items() if id_.startswith(name)]
+    if len(found) > 1:
         raise UnknownName(f"{name!r} matches {len(found)} trials in {folder}; use a longer prefix")
-    return next(iter(exact or found), None)
+    return next(iter(found), None)

@@ -6,7 +6,7 @@ import errno
 import logging
 import os
 import tempfile
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from itertools import count
@@ -14,15 +14,18 @@ from pathlib import Path
 from shlex import quote
 
 from mritk.errors import StoreError, UsageError
-from mritk.store.index_file import INDEX, IndexFile
+from mritk.store.index_file import INDEX, IndexFile, stamp_of, time_of
+from mritk.store.places import ENDING, TRIALS, entries, trial_paths, trial_place
 from mritk.store.trial_file import Stored, TrialReader, TrialRecord, write_trial
 from mritk.store.trial_state import TrialState, UnusableTrial
-from mritk.store.view import TRIALS, write_view
+from mritk.store.view import write_view
 
 logger = logging.getLogger("mritk")
 
 CHECKPOINTS = "checkpoints"
 QUARANTINE = "quarantine"
+# To read the state of one trial takes as long as to write so many lines of the index.
+WORTH_WRITING = 200
 # What to do about a folder that cannot be written, by the number of the error.
 HINTS: dict[int | None, str] = {
     errno.ENOSPC: "free some space",
@@ -104,7 +107,7 @@ class ResultsFolder:
 
     def trial_path(self, trial_id: str) -> Path:
         """Return where the file of a trial stands or will stand."""
-        return self.path / TRIALS / f"{trial_id}.h5"
+        return trial_place(self.path, trial_id)
 
     def checkpoint_path(self, trial_id: str) -> Path:
         """Return where a trial that is not finished keeps what it needs to resume."""
@@ -161,22 +164,44 @@ class ResultsFolder:
             return self._state(trial_id, reader)
 
     def states(self, trial_ids: Iterable[str]) -> dict[str, TrialState]:
-        """Return the state of each trial, by its id; files that the index knows are not read."""
-        index = self.index()
+        """Return the state of each trial, by its id; files that the index knows are not read.
+
+        Raises:
+            Unavailable: The folder cannot be listed now.
+        """
+        index, paths = self.index(), trial_paths(self.path)
+        states: dict[str, TrialState] = {}
+        unknown = []
+        for trial_id in trial_ids:
+            if (path := paths.get(trial_id)) is None:
+                states[trial_id] = self._state_without_file(trial_id)
+            elif known := index.state(trial_id, stamp_of(path)):
+                states[trial_id] = known
+            else:
+                states[trial_id] = TrialState.UNREADABLE  # keeps the order
+                unknown.append(trial_id)
+        if unknown:
+            states |= self._read_states({trial_id: paths[trial_id] for trial_id in unknown}, index)
+        return states
+
+    def _read_states(self, paths: Mapping[str, str], index: IndexFile) -> dict[str, TrialState]:
+        """Read the state of trials from their files, and keep it in the index if it pays."""
+        states, began, kept = {}, time_of(self.path), 0
         with TrialReader() as reader:
-            return {
-                trial_id: index.state(trial_id, self.trial_path(trial_id))
-                or self._state(trial_id, reader)
-                for trial_id in trial_ids
-            }
+            for trial_id, path in paths.items():
+                stamp = stamp_of(path)
+                states[trial_id] = _state_in(Path(path), reader)
+                kept += index.note_state(trial_id, states[trial_id], stamp, began)
+        if kept * WORTH_WRITING > len(index.lines):
+            index.write()
+        return states
 
     def _state(self, trial_id: str, reader: TrialReader) -> TrialState:
         path = self.trial_path(trial_id)
-        if os.path.lexists(path):
-            try:
-                return reader.read_state(path)
-            except UnusableTrial as error:
-                return error.state
+        there = os.path.lexists(path)
+        return _state_in(path, reader) if there else self._state_without_file(trial_id)
+
+    def _state_without_file(self, trial_id: str) -> TrialState:
         begun = self.checkpoint_path(trial_id).exists()
         return TrialState.INTERRUPTED if begun else TrialState.ABSENT
 
@@ -218,7 +243,17 @@ class ResultsFolder:
             UsageError: There is no such folder.
         """
         self.require_there()
-        return sorted((self.path / TRIALS).glob("*.h5"))
+        return [Path(path) for path in self.trial_paths().values()]
+
+    def trial_paths(self) -> dict[str, str]:
+        """Return the path of each trial file by its name without ending, which is its trial's id.
+
+        Raises:
+            UsageError: There is no such folder.
+            Unavailable: It cannot be listed now.
+        """
+        self.require_there()
+        return trial_paths(self.path)
 
     def index(self) -> IndexFile:
         """Return what is known of trial files that were read before."""
@@ -226,7 +261,7 @@ class ResultsFolder:
 
     def any(self) -> bool:
         """Tell whether there is a trial file, whatever its state."""
-        return next((self.path / TRIALS).glob("*.h5"), None) is not None
+        return any(entry.name.endswith(ENDING) for entry, _ in entries(self.path))
 
     def tidy(self) -> None:
         """Renew the view at the end of a run, and remove what is empty.
@@ -252,6 +287,13 @@ class ResultsFolder:
             StoreError: It cannot be written.
         """
         write_view(self.path)
+
+
+def _state_in(path: Path, reader: TrialReader) -> TrialState:
+    try:
+        return reader.read_state(path)
+    except UnusableTrial as error:
+        return error.state
 
 
 def _named(path: Path, reader: TrialReader) -> Stored | UnusableTrial:

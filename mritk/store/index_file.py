@@ -37,6 +37,10 @@ PACKAGES = ("results", "store", "evaluate", "protocol", "data", "splits", "readi
 LIBRARIES = ("numpy", "scipy", "h5py")
 SHARED, TRIAL, TABLE = "shared ", "trial ", "table "
 REFERENCE = re.compile(rb'"@([0-9a-f]{32})"')
+# The beginning of the line of a trial: the stamp of its file, and its state. The rest of the line
+# is longer, and few need it.
+STATE = re.compile(rb'\[\[(\d+),(-?\d+),(-?\d+),(\d+)\],"(finished|failed)"[],]')
+KEPT = {b"finished": TrialState.FINISHED, b"failed": TrialState.FAILED}
 # Tables of which the estimates are kept.
 MOST_TABLES = 50
 
@@ -45,10 +49,10 @@ MOST_TABLES = 50
 Stamp = tuple[int, int, int, int]
 
 
-def stamp_of(path: Path) -> Stamp | None:
+def stamp_of(path: Path | str) -> Stamp | None:
     """Return the stamp of a regular file; None if there is none that could be read."""
     try:
-        found = path.stat()
+        found = os.stat(path)  # noqa: PTH116 - a Path takes longer to make than this call
     except OSError:
         return None
     if not stat.S_ISREG(found.st_mode):
@@ -70,6 +74,11 @@ def time_of(folder: Path) -> int | None:
             return os.fstat(probe.fileno()).st_mtime_ns
     except OSError:
         return None
+
+
+def is_settled(stamp: Stamp | None, began: int | None) -> bool:
+    """Whether a file with this stamp gets another one if it is written after the time ``began``."""
+    return stamp is not None and began is not None and max(stamp[1], stamp[2]) < began
 
 
 @lru_cache(maxsize=1)
@@ -113,16 +122,32 @@ class IndexFile:
         except ValueError:  # somebody else wrote and sealed it
             return cls(path)
 
-    def state(self, trial_id: str, path: Path) -> TrialState | None:
-        """Return the state of a trial; None unless its file has the stamp that it was read with."""
+    def state(self, trial_id: str, stamp: Stamp | None) -> TrialState | None:
+        """Return the state of a trial; None unless its file was read when it had this stamp."""
         line = self.lines.get(f"{TRIAL}{trial_id}")
-        if line is None:
+        if line is None or stamp is None:
             return None
-        try:
-            stamp, status, *_ = json.loads(line)
-            return TrialState(status) if tuple(stamp) == stamp_of(path) else None
-        except (TypeError, ValueError, RecursionError):  # somebody else wrote and sealed it
+        found = STATE.match(line)
+        if found is None or tuple(map(int, found.groups()[:4])) != stamp:
             return None
+        return KEPT[found[5]]
+
+    def note_state(
+        self, trial_id: str, state: TrialState, stamp: Stamp | None, began: int | None
+    ) -> bool:
+        """Keep the state of a trial, and tell whether it is one that is kept.
+
+        Args:
+            trial_id: The trial.
+            state: Its state.
+            stamp: That of its file, taken before it was read.
+            began: What :func:`time_of` told before that.
+        """
+        if state.value.encode() not in KEPT or not is_settled(stamp, began):
+            return False
+        line = json.dumps([stamp, state.value], separators=(",", ":"))
+        self.lines[f"{TRIAL}{trial_id}"] = line.encode()
+        return True
 
     def write(self) -> None:
         """Write the index, whole or not at all; where that is not possible, nothing is lost."""

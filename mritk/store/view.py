@@ -14,11 +14,12 @@ from typing import Any
 import h5py
 import numpy as np
 
+from mritk.store.places import TRIALS, trial_paths
 from mritk.store.raw_seal import seal_holds
 from mritk.store.trial_file import write_hdf5
 
 TEXT = h5py.string_dtype()
-TRIALS, VIEW, SCORES = "trials", "results.h5", "scores"
+VIEW, SCORES = "results.h5", "scores"
 RENEW = "'mritk doctor --fix' recreates it"
 RESCORE = "'mritk rescore' recomputes them"
 COLUMNS = (
@@ -52,8 +53,8 @@ def write_view(folder: Path, scores: Sequence[Mapping[str, Any]] | None = None) 
 
     def fill(view: h5py.File) -> None:
         links = view.create_group(TRIALS)
-        for path in sorted((folder / TRIALS).glob("*.h5")):
-            links[path.stem] = h5py.ExternalLink(f"{TRIALS}/{path.name}", "/")
+        for trial_id, path in trial_paths(folder).items():
+            links[trial_id] = h5py.ExternalLink(Path(path).relative_to(folder).as_posix(), "/")
         if scores is None:
             return
         group = view.create_group(SCORES)
@@ -73,7 +74,7 @@ def stale_view(folder: Path, seals: Mapping[str, str]) -> str:
         seals: By trial id, the seal of each trial that could be read.
     """
     path = folder / VIEW
-    stored = {path.stem for path in (folder / TRIALS).glob("*.h5")}
+    stored = trial_paths(folder).keys()
     if not stored and not path.exists():
         return ""
     try:

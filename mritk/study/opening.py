@@ -1,4 +1,4 @@
-"""From the name of a dataset to its samples: joined, with classes renamed and patients told."""
+"""From the name of a dataset to its samples: joined, with classes renamed and patient ids set."""
 
 from __future__ import annotations
 
@@ -306,7 +306,7 @@ def _joined(
 
 
 def require_told_patients(opened: Opened, rules: Sequence[SplitRule]) -> None:
-    """Refuse to draw a split of data whose patients nobody told.
+    """Refuse to draw a split of data without patient ids.
 
     Raises:
         DataError: See :func:`mritk.data.patients.require_patients`.

@@ -43,6 +43,7 @@ SIGNS = {
     "§": r"$^\S$",
     "¶": r"$^\P$",
     "‖": r"$^\|$",
+    "°": r"$^\circ$",
 }
 ARROWS = "↑↓"
 COMMANDS = SPECIAL | SIGNS

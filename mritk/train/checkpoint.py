@@ -11,6 +11,7 @@ from __future__ import annotations
 import hashlib
 import io
 import logging
+import math
 import time
 from collections.abc import Callable, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -40,6 +41,7 @@ class Checkpoint:
             identity is not read.
         history: The epochs so far; shared with whoever keeps the trial's history.
         every: Seconds after which :attr:`due` asks for a checkpoint within an epoch.
+        share: What checkpoints after epochs may take of the time.
         must_stop: Tells whether the trial must end; the next checkpoint is due then, and the last.
         resumed: Whether an earlier attempt was resumed from here.
     """
@@ -51,10 +53,12 @@ class Checkpoint:
         history: list[Epoch],
         every: float = Engine.checkpoint_seconds,
         must_stop: Callable[[], bool] = lambda: False,
+        share: float = math.inf,
     ) -> None:
-        self.path, self.identity, self.history, self.every = path, dict(identity), history, every
+        self.path, self.identity, self.history = path, dict(identity), history
+        self.every, self.share = every, share
         self.must_stop = must_stop
-        self._written = time.monotonic()
+        self._written, self._cost = time.monotonic(), 0.0
         self._pool = ThreadPoolExecutor(1, thread_name_prefix="checkpoint")
         self._told = self.resumed = False
         self._pending: Future[None] | None = None
@@ -63,6 +67,12 @@ class Checkpoint:
     def due(self) -> bool:
         """True if the last checkpoint lies further back than ``every``, or the trial must end."""
         return time.monotonic() - self._written >= self.every or self.must_stop()
+
+    @property
+    def worthwhile(self) -> bool:
+        """True after an epoch if a checkpoint takes no more than its share of the time."""
+        spent = time.monotonic() - self._written
+        return self.must_stop() or not self._cost or self.share * spent >= self._cost
 
     def save(self, state: Mapping[str, Any]) -> None:
         """Write ``state``: tensors and plain data. Training may change the tensors at once.
@@ -74,13 +84,14 @@ class Checkpoint:
             Stopped: The trial must end; the checkpoint is on disk, if it could be written.
         """
         self.wait()
+        began = time.monotonic()
         content = {
             "identity": self.identity,
             "history": [asdict(epoch) for epoch in self.history],
             "state": _copied(state),
         }
         self._written = time.monotonic()
-        self._pending = self._pool.submit(self._write, content)
+        self._pending = self._pool.submit(self._write, content, began)
         if self.must_stop():
             self.wait()
             raise Stopped
@@ -123,7 +134,8 @@ class Checkpoint:
         self.wait()
         self._pool.shutdown()
 
-    def _write(self, content: Mapping[str, Any]) -> None:
+    def _write(self, content: Mapping[str, Any], began: float) -> None:
+        """Write, and note what it took since ``began``."""
         # A results folder that is gone must not come to life again as one of a checkpoint alone.
         self.path.parent.mkdir(exist_ok=True)
         buffer = io.BytesIO()
@@ -132,6 +144,7 @@ class Checkpoint:
         with open_whole(self.path) as stream:
             stream.write(MAGIC + _digest(payload) + b"\n")
             stream.write(payload)
+        self._cost = time.monotonic() - began
 
     def _read(self) -> dict[str, Any]:
         content = _content_of(self.path)

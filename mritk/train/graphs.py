@@ -12,6 +12,7 @@ import torch
 
 from mritk.machine.graph_draws import GraphDraws
 from mritk.machine.out_of_memory import ran_out_of_memory
+from mritk.machine.replay import recording
 from mritk.train.step import Measured, TrainingStep
 
 logger = logging.getLogger("mritk")
@@ -86,7 +87,7 @@ class GraphedStep:
         graph = torch.cuda.CUDAGraph()
         try:
             self.step.optimiser.zero_grad(set_to_none=True)
-            with self._draws.recorded(), torch.cuda.graph(graph, stream=self._stream):
+            with self._draws.recorded(), recording(graph, self._stream):
                 self._measured = self.step.run(self._images, self._targets)
         except RuntimeError as error:
             self._given_up = True

@@ -100,7 +100,8 @@ def train(training: Training) -> FineTuning:
                 )
             )
             stage.finish_epoch(followed, better=better)
-            if checkpoint is not None:
+            # A store written for interface 1.0 keeps every epoch.
+            if checkpoint is not None and getattr(checkpoint, "worthwhile", True):
                 checkpoint.save(progress.state(stage.state()))
 
         progress.changed[stage.name] = stage.end()

@@ -9,7 +9,7 @@ from functools import lru_cache
 import torch
 from torch.nn import functional
 
-from mritk_augment.draws import sent, uniform
+from mritk_augment.draws import sent, uniforms
 from mritk_augment.pose import random_poses, resample_volumes
 
 
@@ -48,28 +48,23 @@ def affine(
     interpolated once (linearly; black outside).
     """
     volumes = images.ndim == VOLUMES
-    matrices, brightness, contrast = sent(
-        images,
-        (random_poses if volumes else random_matrices)(images, generator, ranges),
-        uniform(images, generator, ranges.brightness).reshape(-1, *[1] * (images.ndim - 1)),
-        1 + uniform(images, generator, ranges.contrast).reshape(-1, *[1] * (images.ndim - 1)),
-    )
+    drawn = (random_poses if volumes else random_matrices)(images, generator, ranges)
+    brighter, steeper = uniforms(images, generator, ranges.brightness, ranges.contrast)
+    matrices, brightness, contrast = sent(images, drawn, brighter, 1 + steeper)
+    shape = (-1, *[1] * (images.ndim - 1))
     moved = resample_volumes(images, matrices) if volumes else resample(images, matrices)
     mean = moved.mean(dim=tuple(range(1, images.ndim)), keepdim=True)
-    return torch.lerp(mean, moved, contrast).add_(brightness).clamp_(0, 1)
+    moved = torch.lerp(mean, moved, contrast.reshape(shape))
+    return moved.add_(brightness.reshape(shape)).clamp_(0, 1)
 
 
 def random_matrices(
     images: torch.Tensor, generator: torch.Generator, ranges: AffineRanges
 ) -> torch.Tensor:
     """Draw a float32 (N, 2, 3) matrix on the CPU for each image, for :func:`resample`."""
-    matrices = compose(
-        angle=uniform(images, generator, math.radians(ranges.rotation)),
-        shear=uniform(images, generator, ranges.shear),
-        zoom=1 + uniform(images, generator, ranges.zoom),
-        shift_x=2 * uniform(images, generator, ranges.shift),
-        shift_y=2 * uniform(images, generator, ranges.shift),
-    )
+    widths = (math.radians(ranges.rotation), ranges.shear, ranges.zoom, ranges.shift, ranges.shift)
+    angle, shear, zoom, x, y = uniforms(images, generator, *widths)
+    matrices = compose(angle=angle, shear=shear, zoom=1 + zoom, shift_x=2 * x, shift_y=2 * y)
     return rigid_on_oblong(matrices, images)
 
 
@@ -79,8 +74,9 @@ def rigid_on_oblong(matrices: torch.Tensor, images: torch.Tensor) -> torch.Tenso
     Positions are shares of the sides, which then are of different lengths.
     """
     height, width = images.shape[-2:]
-    matrices[..., 0, 1] *= height / width
-    matrices[..., 1, 0] *= width / height
+    if height != width:
+        matrices[..., 0, 1] *= height / width
+        matrices[..., 1, 0] *= width / height
     return matrices
 
 

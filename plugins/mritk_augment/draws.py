@@ -11,6 +11,15 @@ def uniform(images: torch.Tensor, generator: torch.Generator, half_width: float)
     return (2 * values - 1) * half_width
 
 
+def uniforms(
+    images: torch.Tensor, generator: torch.Generator, *half_widths: float
+) -> tuple[torch.Tensor, ...]:
+    """Return what :func:`uniform` would for one half-width after the other."""
+    values = torch.rand(len(half_widths), len(images), generator=generator, dtype=torch.float32)
+    halves = torch.tensor(half_widths, dtype=torch.float32)[:, None]
+    return ((2 * values - 1) * halves).unbind()
+
+
 def sent(images: torch.Tensor, *drawn: torch.Tensor) -> list[torch.Tensor]:
     """Return (N, …) tensors on the images' device and in their dtype, in one transfer.
 

@@ -25,12 +25,13 @@ def pictures():
     return (128 + 40 * smooth / smooth.std()).clip(0, 255).astype(np.float32)
 
 
-@pytest.mark.parametrize("shape", [(3, 64, 64), (2, 24, 24, 24)])
-def test_the_band_pass_is_scipys_difference_of_gaussians(shape):
-    grids = np.random.default_rng(0).random(shape).astype(np.float32)
-    found = band_passed(grids, 0.7, 2.0)
+@pytest.mark.parametrize("widths", [(0.7, 2.0), (1.3, 8.0)])
+@pytest.mark.parametrize("side", [(32,) * 2, (64,) * 2, (100,) * 2, (128,) * 2, (24,) * 3])
+def test_the_band_pass_is_scipys_difference_of_gaussians(side, widths):
+    grids = np.random.default_rng(0).random((2, *side)).astype(np.float32)
+    found = band_passed(grids, *widths)
     for grid, filtered in zip(grids, found, strict=True):
-        narrow, wide = (ndimage.gaussian_filter(grid, s, mode="nearest") for s in (0.7, 2.0))
+        narrow, wide = (ndimage.gaussian_filter(grid, s, mode="nearest") for s in widths)
         np.testing.assert_allclose(filtered, narrow - wide, atol=1e-5)
 
 

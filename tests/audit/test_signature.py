@@ -36,6 +36,14 @@ def test_real_colour_is_told(heads):
     assert signature(colour, 2).mode == "colour uint8"
 
 
+@pytest.mark.parametrize("dtype", [np.uint8, np.float32, np.float64])
+def test_colour_is_shown_by_the_mean_of_its_channels(dtype):
+    colour = (np.random.default_rng(0).random((64, 64, 3)) * 255).astype(dtype)
+    found, mean = signature(colour, 2), colour.mean(axis=-1).astype(np.float32)
+    assert (found.low, found.high) == (mean.min(), mean.max())
+    np.testing.assert_array_equal(found.whole, signature(mean, 2).whole)
+
+
 def test_small_pictures_use_the_full_range_whatever_the_contrast(heads):
     dim = signature((heads[0] // 8 + 100).astype(np.uint8), 2)
     assert dim.whole.min() == 0

@@ -7,36 +7,10 @@ import subprocess
 import sys
 from pathlib import Path
 
-import numpy as np
 import pytest
-from PIL import Image
 
 import mritk.cli as mritk_cli
 from mritk.store.folder import ResultsFolder
-
-
-def write_images(folder: Path, count: int = 8, seed: int = 0) -> None:
-    folder.mkdir(parents=True, exist_ok=True)
-    rng = np.random.default_rng([seed, len(str(folder.name)), *folder.name.encode()])
-    for i in range(count):
-        Image.fromarray(rng.integers(0, 255, (32, 32), dtype=np.uint8)).save(folder / f"{i}.png")
-
-
-@pytest.fixture
-def folder(tmp_path):
-    for label in ("glioma", "none"):
-        write_images(tmp_path / "images" / label, 20)
-    return tmp_path / "images"
-
-
-@pytest.fixture
-def run_folder(mritk, toy, fast_protocol, tmp_path):
-    def run(folder, *arguments):
-        base = ("run", "-p", toy, "-b", "tiny", "--protocol", fast_protocol, "--seeds", 1)
-        data = ("-d", f"folder:{folder}", "--no-patient-ids")
-        return mritk(*base, *data, "-o", tmp_path / "results", *arguments)
-
-    return run
 
 
 @pytest.mark.parametrize(
@@ -71,72 +45,6 @@ def test_an_unknown_name_mentions_plugins_that_failed(mritk, toy, monkeypatch, t
     assert "pip uninstall broken" in ended.err
     assert "failed to load and may provide it: broken 1.2 (broken)" in ended.err
     assert ended.err.count("warning:") == 1, "reported once"
-
-
-def test_a_folder_that_is_not_there(run_folder, tmp_path):
-    ended = run_folder(tmp_path / "nowhere")
-    assert ended.code == 4
-    assert "no folder" in ended.err
-
-
-def test_a_folder_without_images(run_folder, tmp_path):
-    (tmp_path / "empty" / "glioma").mkdir(parents=True)
-    ended = run_folder(tmp_path / "empty")
-    assert ended.code == 2
-    assert "no images in" in ended.err
-
-
-def test_a_folder_with_one_class(run_folder, tmp_path):
-    write_images(tmp_path / "one" / "glioma")
-    ended = run_folder(tmp_path / "one")
-    assert ended.code == 2
-    assert "one class only (glioma)" in ended.err
-
-
-@pytest.mark.slow
-def test_unreadable_images_stop_the_run_before_training(run_folder, folder, tmp_path):
-    (folder / "glioma" / "broken.png").write_bytes(b"not an image")
-    (folder / "none" / "empty.jpg").write_bytes(b"")
-    whole = (folder / "none" / "3.png").read_bytes()
-    (folder / "none" / "3.png").write_bytes(whole[: len(whole) // 2])
-    ended = run_folder(folder)
-    assert ended.code == 2
-    assert "3 of 42 samples are unreadable" in ended.err
-    assert "glioma/broken.png (not an image in a supported format (PNG, " in ended.err
-    assert "none/empty.jpg (empty file)" in ended.err
-    assert "none/3.png" in ended.err
-    assert "--skip-unreadable" in ended.err
-    assert not (tmp_path / "results").exists()
-
-
-@pytest.mark.slow
-def test_unreadable_images_are_skipped_on_request_and_counted(run_folder, folder, tmp_path):
-    (folder / "glioma" / "broken.png").write_bytes(b"not an image")
-    ended = run_folder(folder, "--skip-unreadable")
-    assert ended.code == 0
-    assert "skipped 1 unreadable samples: glioma/broken.png" in ended.err
-    assert "1 unreadable samples were skipped" in ended.out
-    (trial,) = ResultsFolder(tmp_path / "results").trials()
-    assert trial.skipped == ["glioma/broken.png"]
-    assert all("glioma/broken.png" not in ids for ids in trial.splits.values())
-
-
-@pytest.mark.slow
-def test_a_class_absent_from_a_split(run_folder, folder):
-    write_images(folder / "rare", 1)
-    ended = run_folder(folder)
-    assert ended.code == 2
-    assert "class 'rare' has 1 sample" in ended.err
-
-
-def test_a_class_missing_from_the_testing_part(run_folder, tmp_path):
-    for part, labels in {"Training": ("glioma", "none"), "Testing": ("glioma",)}.items():
-        for label in labels:
-            write_images(tmp_path / "kaggle" / part / label)
-    ended = run_folder(tmp_path / "kaggle")
-    assert ended.code == 2
-    assert "the test set of" in ended.err
-    assert "has no images of none" in ended.err
 
 
 def test_weights_with_a_missing_tensor_are_refused(mritk, toy, fast_protocol, tmp_path):

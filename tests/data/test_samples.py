@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import hashlib
 from dataclasses import replace
 
 import numpy as np
 import pytest
 
 from mritk import Classification, DataError, Regression, Samples
+from mritk.data.samples import array_digest
 
 IDS = ("a/1.png", "a/2.png", "b/1.png", "b/2.png")
 # Changes only if what a fingerprint is made of changes.
@@ -234,3 +236,14 @@ def test_channels_and_spacing_that_later_steps_would_misread_are_refused(columns
 def test_a_missing_text_of_pandas_is_no_group_called_nan():
     found = table(covariates={"sex": ["f", float("nan"), "m", np.float32("nan")]}).covariates
     assert found["sex"].tolist() == ["f", "", "m", ""]
+
+
+@pytest.mark.parametrize(
+    "array",
+    [np.arange(12, dtype=np.uint8).reshape(3, 4), np.ones((4, 4))[::2], np.float32(3), np.empty(0)],
+)
+def test_the_digest_of_an_array_is_of_its_dtype_shape_and_bytes(array):
+    array = np.asarray(array)
+    header = f"{array.dtype.str}{array.shape}" if array.shape else f"{array.dtype.str}(1,)"
+    expected = hashlib.sha256(header.encode() + array.tobytes()).hexdigest()
+    assert array_digest(array) == expected

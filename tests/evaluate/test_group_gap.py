@@ -166,3 +166,24 @@ def test_intervals_cover_the_truth(truth):
         worst.append(not drawn.refused_as_worst(higher_is_better=True)(min(truth)))
     assert stats.binomtest(sum(gap), 100, 0.95).pvalue > 0.01
     assert stats.binomtest(sum(worst), 100, 0.95).pvalue > 0.01
+
+
+def test_a_part_of_what_retraining_changes_moves_the_worst_with_all_groups():
+    """It makes no gap; and the worst of equal groups owes less to luck."""
+    points, errors = [0.8, 0.8, 0.8], [0.03] * 3
+    apart, moved = scores(points, errors), scores(points, errors, shared=np.full(3, 0.03))
+    assert moved.gap() == apart.gap()
+    (_, _, narrow), (_, _, wide) = (given.worst(higher_is_better=True) for given in (apart, moved))
+    assert wide.low < narrow.low < narrow.high < wide.high
+
+
+@pytest.mark.parametrize(("dof", "shared_dof"), [(math.inf, math.inf), (20.0, 30.0)])
+def test_errors_in_common_add_up_to_what_each_group_has(dof, shared_dof):
+    """Variances on the diagonal, a quarter of the variance of retraining elsewhere."""
+    errors, shared = np.array([0.03, 0.05, 0.04]), np.array([0.02, 0.05, 0.0])
+    given = scores([0.8, 0.7, 0.9], errors, dof, shared=shared, shared_dof=shared_dof)
+    found = np.cov(given._noise_in_common().T)
+    expected = np.outer(shared, shared) / 4
+    np.fill_diagonal(expected, errors**2)
+    wider = 1 if math.isinf(dof) else stats.t.var(dof)
+    assert found == pytest.approx(expected * wider, rel=0.1, abs=4e-5)

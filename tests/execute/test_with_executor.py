@@ -19,7 +19,13 @@ def test_trials_that_another_process_trains_come_last_and_keep_no_worker_waiting
             yield Done(job.trial, busy=job.trial == "a" and not job.wait)
 
     def trial(name):
-        return SimpleNamespace(id=name, dataset=SimpleNamespace(digests=()))
+        dataset = SimpleNamespace(
+            digests=(),
+            record=SimpleNamespace(name="bands"),
+            samples=SimpleNamespace(spatial_dims=None),
+        )
+        protocol = SimpleNamespace(parameters=None)
+        return SimpleNamespace(id=name, dataset=dataset, protocol=protocol, backbone_name="none")
 
     plan = SimpleNamespace(todo=[trial("a"), trial("b")], benchmarks={"a": None, "b": None})
     (tmp_path / "trials").mkdir()

@@ -19,6 +19,7 @@ from mritk.machine.device import repeatable
 from mritk.machine.lanes import Lanes
 from mritk.plugins.registry import Registry
 from mritk.probe.features import FrozenBackbone
+from mritk.probe.logistic import fit_logistic
 from mritk.protocol.recipe import Probe, Recipe, Stage
 from mritk.train import graphs
 from mritk.train.checkpoint import Checkpoint
@@ -210,6 +211,29 @@ def test_a_batch_is_augmented_alike_on_every_device_and_twice_with_the_same_bits
 
 def drawn(seed):
     return torch.Generator().manual_seed(seed)
+
+
+def test_a_logistic_regression_agrees_with_that_of_a_cpu_and_comes_to_an_end(scene):
+    """With weak penalties, on features of which most axes hardly vary."""
+    generator = drawn(0)
+    features = torch.randn(200, 90, generator=generator, dtype=torch.float64)
+    features = features * torch.logspace(0, -6, 90, dtype=torch.float64)
+    features = features @ torch.randn(90, 90, generator=generator, dtype=torch.float64)
+    targets = torch.arange(200) % 4
+    penalties = (0.01, 0.1, 1.0, 1000.0)
+    here, there = (
+        fit_logistic(features.to(device), targets, 4, penalties) for device in (scene.device, "cpu")
+    )
+    scene.require(all(here.converged), f"{max(here.iterations)} steps")
+    losses = [objectives(fit, features, targets, penalties) for fit in (here, there)]
+    scene.require_close(*losses, 1e-6)
+
+
+def objectives(fit, features, targets, penalties):
+    logits, weight = fit.logits(features).cpu(), fit.weight.cpu() * features.std(0, correction=0)
+    losses = [torch.nn.functional.cross_entropy(own, targets, reduction="sum") for own in logits]
+    strength = torch.tensor(penalties, dtype=torch.float64) / 2
+    return (torch.stack(losses) + strength * weight.square().sum((1, 2))).numpy()
 
 
 # -- learning ----------------------------------------------------------------------------------

@@ -11,6 +11,7 @@ import torch
 
 from mritk import Augmentation
 from mritk.errors import NonFiniteLoss
+from mritk.probe.logistic import fit_logistic
 from mritk.protocol.recipe import Stage
 from mritk.train import fine_tuning, graphs, loop
 from mritk.train.divergence import LossWatch
@@ -92,6 +93,22 @@ def test_graphs_pass_where_they_are_right(on_cpu, test):
 def test_so_does_a_training_by_graphs_that_was_stopped(on_cpu, tmp_path):
     with whole_trainings():
         equal.test_so_does_one_by_graphs(on_cpu, tmp_path)
+
+
+@pytest.mark.slow
+def test_a_logistic_regression_passes_and_one_of_another_penalty_is_found(on_cpu, monkeypatch):
+    test = equal.test_a_logistic_regression_agrees_with_that_of_a_cpu_and_comes_to_an_end
+    test(on_cpu)
+    fits = iter((1.0, 2.0))
+    monkeypatch.setattr(
+        equal,
+        "fit_logistic",
+        lambda x, y, classes, penalties: fit_logistic(
+            x, y, classes, [*penalties[:-1], next(fits) * penalties[-1]]
+        ),
+    )
+    with pytest.raises(AssertionError, match="differ by"):
+        test(on_cpu)
 
 
 @pytest.mark.slow

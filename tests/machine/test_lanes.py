@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from mritk.machine import lanes as lanes_module
-from mritk.machine.growth import GROWTH, MOST, SETTLED, STEPS, WINDOW_S, Growth
+from mritk.machine.growth import FIRST, GROWTH, MOST, SETTLED, STEPS, WINDOW_S, Growth
 from mritk.machine.lanes import (
     AHEAD,
     Lanes,
@@ -190,38 +190,45 @@ def grown(rates):
 @pytest.mark.parametrize(
     ("rates", "width"),
     [
-        (lambda lanes: 100, 2),  # the second is tried
-        (lambda lanes: 100 * min(lanes, 4), 5),
+        (lambda lanes: 100, FIRST + 1),  # one more is tried
+        (lambda lanes: 100 * min(lanes, 6), 7),
         (lambda lanes: 100 * lanes, MOST),
-        (lambda lanes: 100 * GROWTH**0.9 ** (lanes - 1), 2),
+        (lambda lanes: 100 * (1 + (GROWTH - 1) * 0.9) ** lanes, FIRST + 1),
     ],
 )
 def test_lanes_are_added_until_the_last_one_has_not_paid(rates, width):
     assert grown(rates) == width
 
 
+def lanes_after(steps):
+    lanes = [Lane() for _ in range(FIRST)]
+    for lane in lanes:
+        lane.steps, lane.images = steps, 100 * steps
+    return lanes
+
+
 def test_first_steps_build_kernels_and_count_for_nothing():
-    growth, lane = Growth(), Lane()
+    growth, lanes = Growth(), lanes_after(0)
     for step in range(SETTLED):
-        lane.steps = step
-        growth.look([lane], 10.0 * step)
-    assert growth.width == 1
+        lanes[-1].steps = step
+        growth.look(lanes, 10.0 * step)
+    assert growth.width == FIRST
     for step in range(SETTLED, SETTLED + STEPS + 1):
-        lane.steps, lane.images = step, step
-        growth.look([lane], 100.0 + step)
-    assert growth.width == 2
+        for lane in lanes:
+            lane.steps, lane.images = step, step
+        growth.look(lanes, 100.0 + step)
+    assert growth.width == FIRST + 1
 
 
 def test_trainings_of_another_kind_are_not_compared():
-    growth, lane = Growth(), Lane()
-    for step in range(100):
-        lane.steps, lane.images = step, 100 * step
-        growth.look([lane], float(step))
-    assert growth.width == 2
-    growth.forget()
-    others = [Lane(), Lane()]
-    for step in range(100):
-        for other in others:
-            other.steps, other.images = step, step
-        growth.look(others, 1000.0 + step)
-    assert growth.width == 3, "slower images, but the first measured of their kind"
+    growth = Growth()
+    lanes = lanes_after(0)
+    for speed, width in ((100, FIRST + 1), (1, FIRST + 2)):  # slower images of larger networks
+        while len(lanes) < growth.width:
+            lanes.append(Lane())
+        for step in range(SETTLED, 100):
+            for lane in lanes:
+                lane.steps, lane.images = step, speed * step
+            growth.look(lanes[: width - 1], 1000.0 + step)
+        assert growth.width == width
+        growth.forget()

@@ -20,6 +20,7 @@ def take(mib):
             block[page] = 1
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not sys.platform.startswith("linux"), reason="reads /proc")
 def test_the_peak_is_that_of_the_stretch_alone():
     PeakMemory("cpu")

@@ -9,7 +9,7 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.preprocessing import StandardScaler
 
 from mritk import DataError
-from mritk.probe import logistic_search
+from mritk.probe import logistic_newton, logistic_search
 from mritk.probe.logistic import fit_logistic
 
 PENALTIES = (0.01, 1.0, 100.0)
@@ -121,6 +121,89 @@ def test_float32_tensors_and_arrays_give_the_same_bits():
     assert torch.equal(one.weight, other.weight)
     assert torch.equal(one.bias, other.bias)
     assert one.weight.dtype == torch.float64
+
+
+WIDE = (1e-3, 0.01, 0.1, 10.0, 1e4)
+
+
+def skewed(count, width, classes):
+    """Return features with long tails, and classes that have nothing to do with them."""
+    rng = np.random.default_rng(0)
+    axes = np.linalg.qr(rng.normal(size=(width, width)))[0]
+    features = (rng.normal(size=(count, width)) * np.logspace(0, -3, width)) @ axes
+    return np.exp(2.5 * features / features.std(0)), np.arange(count) % classes
+
+
+def objective(fit, number, features, targets, penalty):
+    """Return the loss of a fit on standardised features."""
+    scaler = StandardScaler().fit(features)
+    x, y = torch.from_numpy(scaler.transform(features)), torch.from_numpy(targets)
+    scale, mean = torch.from_numpy(scaler.scale_), torch.from_numpy(scaler.mean_)
+    weight, bias = fit.weight[number] * scale, fit.bias[number] + fit.weight[number] @ mean
+    loss = torch.nn.functional.cross_entropy(x @ weight.T + bias, y, reduction="sum")
+    return float(loss + penalty / 2 * weight.square().sum())
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    "shape", [(300, 100, 2), (300, 60, 12), (80, 150, 4)], ids=["binary", "twelve", "wide"]
+)
+def test_weak_penalties_on_skewed_features_take_few_steps(shape):
+    """L-BFGS alone takes hundreds, or comes to no end in 1,000."""
+    features, targets = skewed(*shape)
+    fit = fit_logistic(features, targets, shape[2], WIDE)
+    assert all(fit.converged)
+    assert max(fit.iterations) <= 130
+
+
+@pytest.mark.slow
+def test_newton_steps_give_the_loss_of_scikit_learn(monkeypatch):
+    """To a millionth, by either way of going; scikit-learn's own Newton method is the oracle."""
+    features, targets = skewed(200, 40, 4)
+    standardised = StandardScaler().fit_transform(features)
+    for first in (1, 1000):
+        monkeypatch.setattr(logistic_search, "QUASI_NEWTON", {"cpu": first})
+        fit = fit_logistic(features, targets, 4, (0.01, 0.1, 1.0))
+        for number, penalty in enumerate((0.01, 0.1, 1.0)):
+            model = LogisticRegression(C=1 / penalty, solver="newton-cg", tol=1e-9, max_iter=1000)
+            chances = model.fit(standardised, targets).predict_proba(standardised)
+            wanted = -np.log(chances[np.arange(200), targets]).sum()
+            wanted += penalty / 2 * np.square(model.coef_).sum()
+            found = objective(fit, number, features, targets, penalty)
+            assert found == pytest.approx(wanted, rel=1e-6)
+
+
+@pytest.mark.parametrize("classes", [2, 4])
+def test_newton_steps_bear_twins_constants_and_separable_classes(monkeypatch, classes):
+    monkeypatch.setattr(logistic_search, "QUASI_NEWTON", {"cpu": 0})
+    features, targets = draw(60, 8, classes, apart=9.0)
+    features = np.hstack([features, features[:, :3], np.full((60, 1), 7.0)])
+    fit = fit_logistic(features, targets, classes, (1e-6, 0.01, 1e4), balanced=True)
+    assert all(fit.converged)
+    assert max(fit.iterations) <= 60
+    assert torch.isfinite(fit.weight).all()
+
+
+def test_a_newton_direction_solves_the_hessian(monkeypatch):
+    """The oracle is torch's own second derivative of the objective."""
+    monkeypatch.setattr(logistic_newton, "SHARE", 1e-12)
+    generator = torch.Generator().manual_seed(0)
+    table = torch.randn(30, 5, generator=generator, dtype=torch.float64)
+    weights, targets = torch.rand(30, generator=generator).double() + 0.5, torch.arange(30) % 3
+    penalty = torch.tensor([[0.1], [0.2], [1.0], [3.0], [0.5]]).double()
+
+    def loss(point):
+        each = torch.nn.functional.cross_entropy(table @ point, targets, reduction="none")
+        return each @ weights + (penalty * point.square()).sum() / 2
+
+    point = torch.randn(5, 3, generator=generator, dtype=torch.float64)
+    point -= point.mean(1, keepdim=True)
+    gradient = torch.autograd.functional.jacobian(loss, point)
+    hessian = torch.autograd.functional.hessian(loss, point).reshape(15, 15)
+    chances = (table @ point).softmax(1)
+    found = logistic_newton.newton_direction(table, weights, chances, penalty, gradient)
+    wanted = torch.linalg.solve(hessian, -gradient.flatten()).reshape(5, 3)
+    torch.testing.assert_close(found, wanted)
 
 
 def test_logits_sum_to_zero():

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from datetime import datetime, timezone
+
 import numpy as np
 import pytest
 
 from mritk import Classification
 from mritk.method import Epoch
+from mritk.report.page import render
 from mritk.results.analysis import Analysis
 from mritk.results.leaderboard import build_leaderboard
 from mritk.store.folder import ResultsFolder
@@ -17,6 +20,7 @@ NAMES = ('"><img src=x onerror="window.hacked = 2">', "$x^2$ {{ 7 * 7 }} & </svg
 # Figures draw what a table holds, however many resamples it took.
 FEW = Analysis(resamples=100)
 CLASSES = (EVIL, "b", "$\\frac{1}{2}$")
+MADE = datetime(2026, 11, 27, 12, 30, tzinfo=timezone.utc)
 
 
 @pytest.fixture(scope="session")
@@ -100,3 +104,15 @@ def results(records, failed, tmp_path):
     for record in [*records, failed]:
         folder.write(record)
     return folder.path
+
+
+@pytest.fixture(scope="session")
+def board(records, failed):
+    """The leaderboard."""
+    return build_leaderboard([*records, failed], analysis=Analysis(resamples=200))
+
+
+@pytest.fixture(scope="session")
+def page(board, failed):
+    """The report's text."""
+    return render(board, [failed], {}, [], MADE)

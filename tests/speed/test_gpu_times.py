@@ -9,6 +9,7 @@ import pytest
 
 from benchmarks.speed import gpu_packing
 from benchmarks.speed.fresh_process import ProcessFailed
+from benchmarks.speed.gpu_probe import solved
 from benchmarks.speed.gpu_times import KERNELS, MAIN, Case, Times, write_many_pictures
 from benchmarks.speed.peers_epoch import GPU_GOALS
 from mritk import Workspace
@@ -146,3 +147,10 @@ def test_nothing_is_left_of_the_pictures_and_caches_of_a_training(monkeypatch, t
     arguments = "--backbone small_cnn --size 32 --batch 4 --images 8 --device cpu"
     assert gpu_packing.main(arguments.split()) == 0
     assert list(Path(tmp_path).iterdir()) == []
+
+
+def test_the_probe_tells_steps_and_whether_it_came_to_an_end():
+    row = solved(3, count=40, width=12, device="cpu")
+    assert (row["images"], row["features"], row["decades"]) == (40, 12, 3)
+    assert row["converged"]
+    assert 0 < row["steps"] <= 130

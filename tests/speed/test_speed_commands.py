@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import json
 import re
+import time
 from argparse import Namespace
 from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
 
-from benchmarks.speed import epoch, limit, many_trials, peers_epoch, probe, process, trials
+from benchmarks.speed import epoch, limit, many_trials, peers_epoch, probe, process, study, trials
 from benchmarks.speed.command_line import BACKBONES
 from benchmarks.speed.fresh_process import ProcessFailed, run_for_facts, run_python
+from benchmarks.speed.gpu_busy import GpuBusy
 from benchmarks.speed.measurement import Sample
 from benchmarks.speed.pictures import write_pictures
 from benchmarks.speed.report import Report
@@ -205,10 +207,73 @@ def test_trials_compares_one_run_with_many(tmp_path):
     assert 0 < in_one["seconds"] < one["seconds"]
 
 
+@pytest.mark.slow
+def test_study_runs_the_command_and_timm_trial_after_trial(tmp_path):
+    small = ("--size", "32", "--batch", "4", "--epochs", "1", "--images", "24", "--seeds", "2")
+    content = run(
+        study,
+        tmp_path / "x.json",
+        *("--case", "networks", "--backbone", "resnet18", "--jobs", "1", "--peer", *small),
+    )
+    (row,) = content["rows"]
+    assert (row["case"], row["backbones"], row["seeds"], row["px"]) == ("networks", 1, 2, 32)
+    assert 0 < row["in fit"] < 1
+    assert row["GPU busy"] is None
+    assert row["timm / mritk"] > 0
+    seconds = {name: of[0]["seconds"] for name, of in row["samples"].items()}
+    assert 0 < seconds["in_fit"] < seconds["in_trials"] < seconds["whole"]
+    assert row["s per trial"] == pytest.approx(seconds["in_trials"] / 2, rel=0.01)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("case", ["quick", "probe"])
+def test_study_varies_the_size_of_stock_protocols(tmp_path, case):
+    (row,) = run(
+        study,
+        tmp_path / "x.json",
+        *("--case", case, "--backbone", "small_cnn", "--size", "32"),
+        *("--images", "24", "--seeds", "1", "--peer"),
+    )["rows"]
+    assert row["case"] == case
+    assert row["timm, s"] is None  # timm has no such training
+
+
+def test_what_a_study_runs_can_be_made_smaller():
+    options = Namespace(backbone=["resnet18"], seeds=1, size=None, batch=8)
+    small = study.chosen("small", options)
+    assert small == study.Study(("resnet18",), 1, 96, 8)
+    assert study.chosen("quick", options).protocol == "quick"
+
+
+def test_the_share_of_a_busy_gpu_is_a_mean_of_what_nvidia_smi_says(tmp_path, monkeypatch):
+    told = tmp_path / "nvidia-smi"
+    told.write_text(
+        f"#!/bin/sh\nprintf '0\\n100\\n50\\n[N/A]\\n'\ntouch {tmp_path}/said\nexec sleep 60\n"
+    )
+    told.chmod(0o755)
+    monkeypatch.setenv("PATH", str(tmp_path), prepend=":")
+    with GpuBusy("cuda:1") as gpu:
+        while not (tmp_path / "said").exists():
+            time.sleep(0.01)
+    assert gpu.share == 0.5
+    with GpuBusy("cpu") as nothing:
+        pass
+    assert nothing.share is None
+
+
+def test_without_nvidia_smi_nothing_is_said_of_the_gpu(tmp_path, monkeypatch):
+    monkeypatch.setenv("PATH", str(tmp_path))
+    with GpuBusy("cuda") as gpu:
+        pass
+    assert gpu.share is None
+
+
 def test_the_document_names_commands_that_exist():
     text = (ROOT / "docs" / "performance.md").read_text(encoding="utf-8")
     named = set(re.findall(r"python -m (benchmarks\.speed\.\w+)", text))
-    modules = {module.__name__ for module in (epoch, limit, peers_epoch, process, probe, trials)}
+    modules = {
+        module.__name__ for module in (epoch, limit, peers_epoch, process, probe, study, trials)
+    }
     assert modules <= named
     assert all(find_spec(name) for name in named)
 
@@ -216,12 +281,15 @@ def test_the_document_names_commands_that_exist():
 @pytest.mark.slow
 def test_many_trials_counts_what_further_ones_cost(tmp_path, capsys):
     file = tmp_path / "x.json"
-    only = ("--only", "plan of what is done")
-    assert many_trials.main(["--trials", "1", *only, "--json", str(file)]) == 0
-    (row,) = json.loads(file.read_text(encoding="utf-8"))
+    size = ("--rows", "1", "--seeds", "2")
+    only = ("--only", "states of all", "--only", "run of what is done")
+    assert many_trials.main([*size, *only, "--json", str(file)]) == 0
+    states, run = json.loads(file.read_text(encoding="utf-8"))
     columns = [
-        f"{what}, {index}" for index in ("without", "with") for what in ("ms per trial", "peak MB")
+        f"{what}, {index}"
+        for index in ("without", "with")
+        for what in ("s", "ms per trial", "peak MB")
     ]
-    assert list(row) == ["command", *columns]
-    assert row["peak MB, with"] > 10
-    assert "| plan of what is done |" in capsys.readouterr().out
+    assert list(states) == list(run) == ["command", *columns]
+    assert states["peak MB, with"] > 10
+    assert "| run of what is done |" in capsys.readouterr().out

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import csv
 import errno
-import hashlib
 import io
 import json
 import os
@@ -19,61 +18,9 @@ import pytest
 from mritk.errors import StoreError
 from mritk.evaluate.metrics import metrics_of
 from mritk.store.doctor import cure, diagnose
-from mritk.store.folder import ResultsFolder
 from mritk.store.raw_seal import seal_bytes
 from mritk.store.trial_file import SCHEMA, write_trial
-
-PROTOCOL = '{"image_size":32}'
-
-
-@pytest.fixture
-def sound(make_record):
-    """Make a trial in which everything agrees with everything."""
-
-    def make(*arguments, **columns):
-        split = {"train": ["s8", "s9"], "val": ["v0", "v1"], "test": ["s0", "s1", "s2", "s3"]}
-        content = json.dumps({name: sorted(ids) for name, ids in split.items()}, sort_keys=True)
-        record = make_record(
-            *arguments,
-            protocol_json=PROTOCOL,
-            fingerprint=hashlib.sha256(PROTOCOL.encode()).hexdigest(),
-            splits=split,
-            audit={
-                "split": hashlib.sha256(content.encode()).hexdigest(),
-                "copies": "drop",
-                "clean": 4,
-                "test": 4,
-                "dropped": 0,
-                "clusters": 0,
-                "shared_with_validation": 0,
-                "audited": True,
-                "pretraining": [],
-            },
-            **columns,
-        )
-        if "val" in record.predictions:
-            record.predictions["val"].id = ["v0", "v1"]
-        return record
-
-    return make
-
-
-@pytest.fixture
-def folder(tmp_path, sound):
-    """A folder of two sound trials and a failed one."""
-    folder = ResultsFolder(tmp_path / "results")
-    folder.write(sound(id="aaaa", seed=0))
-    folder.write(sound(id="bbbb", seed=1))
-    folder.write(sound(id="cccc", seed=2, status="failed"))
-    folder.rebuild_view()
-    return folder
-
-
-def states(mritk, folder, *options):
-    """What the doctor says, by file."""
-    ended = mritk("doctor", folder.path, "--json", *options)
-    found = json.loads(ended.out)["found"]
-    return ended.code, {(row["file"], row["state"]) for row in found}
+from tests.store.conftest import states
 
 
 def test_a_sound_folder_is_well_and_a_failed_trial_is_a_note(mritk, folder):
@@ -351,73 +298,6 @@ def test_scores_of_a_trial_that_was_written_anew_are_stale(mritk, folder, sound)
     mritk("rescore", folder.path)
     folder.write(sound((0, 1, 1, 0), id="aaaa", seed=0))
     assert ("results.h5", "stale") in states(mritk, folder)[1]
-
-
-@pytest.mark.slow
-def test_merge_copies_what_is_new_and_keeps_what_is_there(mritk, folder, sound, tmp_path):
-    other = ResultsFolder(tmp_path / "other")
-    other.write(sound(id="aaaa", seed=0))
-    other.write(sound(id="cccc", seed=2))
-    other.write(sound(id="dddd", seed=3))
-    before = folder.trial_path("aaaa").read_bytes()
-    dry = mritk("merge", other.path, "-o", folder.path, "--dry-run", "--json")
-    assert sorted(json.loads(dry.out)["copied"]) == ["cccc", "dddd"]
-    assert folder.status("cccc") == "failed"
-    ended = mritk("merge", other.path, "-o", folder.path)
-    assert ended.code == 0
-    assert "2 trials copied, 1 already present." in ended.out
-    assert folder.status("cccc") == "finished", "a finished trial replaces a failed one"
-    assert folder.trial_path("dddd").read_bytes() == other.trial_path("dddd").read_bytes()
-    assert folder.trial_path("aaaa").read_bytes() == before
-    assert states(mritk, folder) == (0, set())
-
-
-def test_a_failed_trial_never_replaces_a_finished_one(mritk, folder, sound, tmp_path):
-    other = ResultsFolder(tmp_path / "other")
-    other.write(sound(id="aaaa", seed=0, status="failed"))
-    assert mritk("merge", other.path, "-o", folder.path).code == 0
-    assert folder.status("aaaa") == "finished"
-
-
-def test_conflicts_and_damage_are_named_and_give_1(mritk, folder, sound, tmp_path):
-    other = ResultsFolder(tmp_path / "other")
-    other.write(sound((1, 1, 0, 0), id="aaaa", seed=0))
-    other.write(sound(id="dddd", seed=4))
-    other.trial_path("ffff").write_bytes(b"torn")
-    before = folder.trial_path("aaaa").read_bytes()
-    ended = mritk("merge", other.path, "-o", folder.path)
-    assert ended.code == 1
-    assert "conflict: aaaa" in ended.out
-    assert "ffff.h5" in ended.out
-    assert folder.trial_path("aaaa").read_bytes() == before
-    assert folder.status("dddd") == "finished", "the others are merged"
-
-
-def test_equal_scores_of_other_targets_are_a_conflict(mritk, folder, sound, tmp_path):
-    other, record = ResultsFolder(tmp_path / "other"), sound(id="aaaa", seed=0)
-    record.predictions["test"].target = record.predictions["test"].target[::-1].copy()
-    other.write(record)
-    ended = mritk("merge", other.path, "-o", folder.path)
-    assert ended.code == 1
-    assert "conflict: aaaa" in ended.out
-
-
-def test_another_training_with_the_same_result_is_there_already(mritk, folder, sound, tmp_path):
-    """On a slower machine, say: its times and its provenance are others."""
-    other, record = ResultsFolder(tmp_path / "other"), sound(id="aaaa", seed=0)
-    record.cost, record.provenance = {"seconds_fit": 99.0}, {"mritk": "2.0"}
-    other.write(record)
-    assert mritk("merge", other.path, "-o", folder.path).code == 0
-
-
-def test_merging_several_folders_into_a_new_one(mritk, sound, tmp_path):
-    for name, seed in (("one", 0), ("two", 1)):
-        ResultsFolder(tmp_path / name).write(sound(id=f"{seed}" * 4, seed=seed))
-    target = tmp_path / "both"
-    assert mritk("merge", tmp_path / "one", tmp_path / "two", "-o", target).code == 0
-    assert len(list(ResultsFolder(target).trials())) == 2
-    assert mritk("merge", target, "-o", target).code == 2
-    assert mritk("merge", tmp_path / "nowhere", "-o", target).code == 2
 
 
 @pytest.mark.slow

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import replace
 from functools import partial
 
@@ -9,7 +10,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from mritk import Architecture, Dataset, Weights
+from mritk import Architecture, Dataset, ProtocolFile, Weights
 from mritk.plugins.loading import name_of
 from mritk.plugins.registry import Registry
 from mritk.testing.backbone import inspect_backbone
@@ -28,7 +29,7 @@ def marked(name):
 
 @pytest.fixture
 def made_small(monkeypatch, shallow, tmp_path):
-    """Shallow networks, at 96 px, and phantoms cut from voxels of 8 mm: a tenth of the time.
+    """Shallow networks at 96 px, phantoms of voxels of 8 mm, few generations: a tenth of the time.
 
     That whole networks take the side of their contract, and any other, and that their stages hold
     all their tensors, is asked in tests/plugins/timm; what phantoms are made of by default, in
@@ -45,7 +46,14 @@ def smaller(record):
         return replace(record, input=replace(record.input, size=96))
     if isinstance(record, Dataset) and record.name.startswith("phantom"):
         return replace(record, open=coarse(record.open), is_generated=coarse(record.is_generated))
+    if isinstance(record, ProtocolFile):
+        return replace(record, text=partial(shortened, record.text))
     return record
+
+
+def shortened(text):
+    """Return a protocol's text with two generations between validations, where it has any."""
+    return re.sub(r"(?m)^report_every = \d+$", "report_every = 2", text())
 
 
 def coarse(function):

@@ -6,6 +6,7 @@ import logging
 import os
 import random
 import threading
+import time
 
 import pytest
 import torch
@@ -78,7 +79,7 @@ def test_training_may_change_the_tensors_while_they_are_written(make, monkeypatc
     """The copy is made before ``save`` returns, the writing happens beside the training."""
     checkpoint, go = make(), threading.Event()
     write = checkpoint._write
-    monkeypatch.setattr(checkpoint, "_write", lambda content: (go.wait(10), write(content)))
+    monkeypatch.setattr(checkpoint, "_write", lambda *content: (go.wait(10), write(*content)))
     weight = torch.ones(3)
     checkpoint.save({"nested": [{"weight": weight}]})
     weight.zero_()
@@ -222,3 +223,31 @@ def test_no_damage_is_accepted(make, saved, mutated):
         state = checkpoint.load()
         checkpoint.close()
         assert (state is None) == (content != whole), f"mutation {number}"
+
+
+def test_epochs_that_are_short_beside_their_checkpoint_are_not_all_kept(tmp_path, monkeypatch):
+    now = [0.0]
+    monkeypatch.setattr(time, "monotonic", lambda: now[0])
+    checkpoint = Checkpoint(tmp_path / "thrifty", {}, [], share=0.05)
+    assert checkpoint.worthwhile, "what it costs is not known yet"
+
+    def slowly(value):
+        now[0] += 2.0
+        return value
+
+    monkeypatch.setattr("mritk.train.checkpoint._copied", slowly)
+    checkpoint.save({"step": 1})
+    checkpoint.wait()
+    now[0] += 39.0
+    assert not checkpoint.worthwhile
+    now[0] += 2.0
+    assert checkpoint.worthwhile
+    checkpoint.close()
+
+
+def test_without_a_share_every_epoch_is_kept(tmp_path):
+    checkpoint = Checkpoint(tmp_path / "all", {}, [])
+    checkpoint.save({"step": 1})
+    checkpoint.wait()
+    assert checkpoint.worthwhile
+    checkpoint.close()

@@ -162,7 +162,7 @@ def test_operations_and_signs_are_drawn_evenly():
 
 
 def test_trivial_augment_draws_every_magnitude():
-    step = draw_step(torch.zeros(14_000, 1, 64, 64), seeded(), WIDE, magnitude=None)
+    step = draw_step(torch.zeros(1).expand(14_000, 1, 64, 64), seeded(), WIDE, magnitude=None)
     values = step.values[step.operations == OPERATIONS.index("rotate")]
     assert len(values.abs().unique()) == 31
     assert float(values.max()) == 135

@@ -57,6 +57,7 @@ def trained(tmp_path_factory):
     return found, {name: Subset.of(samples, rows, workspace) for name, rows in parts.items()}
 
 
+@pytest.mark.slow
 def test_the_kth_singular_value_shrinks_to_a_tenth_and_the_sources_stay_learnt(trained):
     """K is 3: of the training images of the three sources, at their latent means."""
     found, parts = trained
@@ -70,6 +71,7 @@ def test_the_kth_singular_value_shrinks_to_a_tenth_and_the_sources_stay_learnt(t
         assert hits(found["erm", seed], parts["val"]).mean() >= 0.9
 
 
+@pytest.mark.slow
 def test_the_unseen_site_is_not_read_worse_by_a_paired_test_over_seeds(trained):
     found, parts = trained
     rate = {
@@ -204,6 +206,7 @@ def test_the_loss_of_a_step_waits_for_no_gpu(regulariser, domains):
 # -- promises and refusals -------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_it_keeps_what_every_method_promises():
     method = Registry.load(environ={}).method("domain_finetune")
     recipe = DomainRecipe(stages=(Stage(epochs=3),), batch_size=8, regulariser="lddg", latent=4)

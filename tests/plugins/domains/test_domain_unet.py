@@ -80,6 +80,7 @@ def dice(fitted, subset) -> float:
     return 2 * both / either
 
 
+@pytest.mark.slow
 def test_lddg_segments_the_unseen_site_with_a_smaller_kth_singular_value(scans, workspace):
     sigma = {}
     for name in ("erm", "lddg"):
@@ -118,6 +119,7 @@ class Stopped(BaseException):
     pass
 
 
+@pytest.mark.slow
 def test_stopped_it_ends_as_if_it_had_not_been(scans, tmp_path):
     whole, epochs = [], []
     expected = fit_unet(scans(epochs=3, regulariser="lddg", setup={"on_epoch": whole.append}))

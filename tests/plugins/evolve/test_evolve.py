@@ -35,6 +35,7 @@ def accuracy(fitted, part) -> float:
 # -- learning --------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("tie_break", ["loss", "none"])
 def test_sixty_images_are_learnt_by_fitness_alone_and_not_by_accepting_at_random(
     evolution, unseen, tie_break
@@ -144,6 +145,7 @@ def test_the_winner_is_rebuilt_bit_for_bit_from_the_seeds_in_the_notes(evolution
     assert any(notes["elite"])
 
 
+@pytest.mark.slow
 def test_another_seed_is_another_evolution(evolution):
     one, other = (fit_evolve(evolution(setup={"seed": seed})) for seed in (0, 1))
     assert one.folded != other.folded
@@ -165,6 +167,7 @@ def train_until_killed(setup, monkeypatch, calls) -> None:
     fit_evolve(setup)
 
 
+@pytest.mark.slow
 def test_killed_in_a_generation_it_ends_as_if_it_had_not_been(evolution, tmp_path, monkeypatch):
     whole_epochs, epochs = [], []
     whole = fit_evolve(evolution(setup={"on_epoch": whole_epochs.append}))
@@ -190,6 +193,7 @@ def test_killed_in_a_generation_it_ends_as_if_it_had_not_been(evolution, tmp_pat
     assert [e.val_loss for e in epochs] == [e.val_loss for e in whole_epochs]
 
 
+@pytest.mark.slow
 def test_it_keeps_what_every_method_promises():
     method = Registry.load(environ={}).method("evolve")
     check_method(method, Evolution(epochs=3, report_every=2, population=6, elite=2))

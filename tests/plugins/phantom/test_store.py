@@ -40,6 +40,7 @@ def test_the_same_seed_gives_the_same_bytes_with_any_number_of_workers(tmp_path)
     assert files(one) == files(many)
 
 
+@pytest.mark.slow
 def test_another_seed_gives_other_images(tmp_path):
     first = store.open_samples(TINY, Workspace(tmp_path))
     other = store.open_samples(replace(TINY, seed=1), Workspace(tmp_path))

@@ -4,13 +4,10 @@ from __future__ import annotations
 
 import json
 import os
-import re
 import signal
-import subprocess
 import sys
 import time
 from multiprocessing import forkserver
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -254,99 +251,6 @@ def test_no_more_threads_than_cores(count, gpus, expected, monkeypatch):
     assert shares(count, gpus) == [{"PYTHONSAFEPATH": "1", **share} for share in expected]
     monkeypatch.setenv("OMP_NUM_THREADS", "7")
     assert all("OMP_NUM_THREADS" not in share for share in shares(count, gpus))
-
-
-PARENT = """
-import os, sys, time
-from pathlib import Path
-from mritk_processes.pool import run
-from sleeper import sleep
-
-if __name__ == "__main__":
-    list(run(sleep, [1, 2], 2))
-"""
-
-SLEEPER = """
-import os, time
-from pathlib import Path
-
-
-def sleep(job):
-    Path(f"worker-{job}").write_text(str(os.getpid()))
-    time.sleep(600)
-"""
-
-
-@pytest.fixture
-def sleeping_run(tmp_path):
-    """A run of two workers that sleep, in a group of processes as a terminal makes one."""
-    (tmp_path / "parent.py").write_text(PARENT)
-    (tmp_path / "sleeper.py").write_text(SLEEPER)
-    with subprocess.Popen(
-        [sys.executable, "parent.py"],
-        cwd=tmp_path,
-        stderr=subprocess.PIPE,
-        text=True,
-        start_new_session=True,
-    ) as parent:
-        pids = [int(wait_for(tmp_path / f"worker-{job}")) for job in (1, 2)]
-        yield parent
-        deadline = time.monotonic() + 30
-        while any(alive(pid) for pid in pids):
-            assert time.monotonic() < deadline, "a worker goes on without its parent"
-            time.sleep(0.05)
-
-
-@pytest.mark.slow
-@pytest.mark.skipif(sys.platform == "win32", reason="needs POSIX signals")
-@pytest.mark.parametrize("how", [signal.SIGTERM, signal.SIGKILL])
-def test_no_worker_outlives_the_process_that_started_it(sleeping_run, how):
-    sleeping_run.send_signal(how)
-    assert sleeping_run.wait() == -how
-
-
-@pytest.mark.slow
-@pytest.mark.skipif(sys.platform == "win32", reason="needs POSIX signals")
-def test_ctrl_c_is_told_by_the_run_alone(sleeping_run):
-    """A terminal sends it to all processes; a worker that is ended has nothing to say."""
-    os.killpg(sleeping_run.pid, signal.SIGINT)
-    assert sleeping_run.wait() == -signal.SIGINT
-    assert sleeping_run.stderr.read().count("Traceback") == 1
-
-
-MASK = """
-import signal
-from multiprocessing import forkserver
-from mritk_processes.fork_server import worker_context
-
-worker_context({})
-print(open(f"/proc/{forkserver._forkserver._forkserver_pid}/status").read())
-print(signal.pthread_sigmask(signal.SIG_BLOCK, ()))
-"""
-
-
-@pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
-def test_ctrl_c_does_not_reach_the_server_while_it_imports():
-    """In a process that has not started the resource tracker, which lifts the block."""
-    ended = subprocess.run([sys.executable, "-c", MASK], capture_output=True, text=True, check=True)
-    blocked = re.search(r"SigBlk:\s*(\w+)", ended.stdout)[1]
-    assert int(blocked, 16) >> (signal.SIGINT - 1) & 1
-    assert ended.stdout.splitlines()[-1] == "set()", "the run itself hears it"
-
-
-def wait_for(path):
-    deadline = time.monotonic() + 60
-    while not (path.exists() and path.read_text()):
-        assert time.monotonic() < deadline, f"{path.name} never came"
-        time.sleep(0.05)
-    return path.read_text()
-
-
-def alive(pid):
-    try:
-        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
-    except FileNotFoundError:
-        return False
 
 
 def has_lost_its_gpus(job):

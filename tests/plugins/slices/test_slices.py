@@ -283,7 +283,7 @@ def test_a_family_that_returns_too_little_is_named(registry, made, message):
 
 
 @pytest.mark.parametrize("options", ["", ",pool=max", ",pool=attention,slices=3,axis=coronal"])
-@pytest.mark.parametrize("inner", ["small_cnn", "tiny"])
+@pytest.mark.parametrize("inner", [pytest.param("small_cnn", marks=pytest.mark.slow), "tiny"])
 def test_it_keeps_all_promises_of_a_backbone(registry, workspace, inner, options):
     check_backbone(registry.backbone(f"slices:{inner}{options}"), workspace)
 
@@ -301,6 +301,7 @@ def test_it_is_named_where_a_backbone_of_images_meets_volumes(mritk, boxes):
     assert "or -b slices:small_cnn@scratch for the same network on slices" in ended.err
 
 
+@pytest.mark.slow
 def test_a_run_of_volumes_in_a_process_of_its_own_ends_in_a_leaderboard(boxes):
     backbone = ["-b", "slices:small_cnn,slices=3", "--protocol", "linear_probe"]
     command = [sys.executable, "-m", "mritk", "run", *boxes, *backbone]

@@ -20,13 +20,11 @@ from mritk import (
     Unlabelled,
     UsageError,
 )
-from mritk.cards.licence_terms import hub_license, terms_of
 from mritk.cards.limits import limits_of
 from mritk.cards.trial_card import trial_card
 from mritk.protocol.stored import StoredProtocol
 from mritk.protocol.words import protocol_words
 from mritk.results.leaderboard import build_leaderboard
-from mritk.text.markdown import code_block, escape, front_matter, table
 
 EVIL = 'a|b <script>alert("x")</script> `c` [d](http://e) *f*\n# g\n---\n![h](i)'
 
@@ -324,86 +322,7 @@ def test_a_class_without_samples_has_no_sensitivity(make_record):
     assert "| balanced accuracy ↑ | undefined: class number 1 has no sample |" in card
 
 
-# -- Markdown ----------------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize(
-    "text",
-    [
-        *(EVIL, "_a_ b_c __d__", "1. x", "1) x", "12345", "- x", "+ x", "# x", "=", "~~x~~"),
-        *("$x$", "&lt;", "a\\", "\u202etxt", "0.667", "-3", "http://e"),
-    ],
-)
-def test_escaped_text_is_rendered_as_itself(text):
-    markdown_it = pytest.importorskip("markdown_it")
-    tokens = markdown_it.MarkdownIt("gfm-like", {"linkify": False}).parse(escape(text))
-    kinds = [token.type for token in tokens]
-    assert kinds == ["paragraph_open", "inline", "paragraph_close"]
-    pieces = tokens[1].children
-    assert {piece.type for piece in pieces} <= {"text", "text_special"}
-    shown = "".join(piece.content for piece in pieces)
-    assert shown == " ".join(re.sub(r"[\x00-\x1f\u202e]+", " ", text).split(" ")).strip()
-
-
-def test_plain_names_stay_readable():
-    for text in (
-        "balanced_accuracy",
-        "densenet121@imagenet",
-        "0.667 (2 of 3)",
-        "timm:a.b-c",
-        "2026-11-23",
-    ):
-        assert escape(text) == text
-
-
-def test_a_cell_cannot_end_its_row():
-    lines = table(("a", "b"), [("x|y", "1\n2")])
-    assert lines == ["| a | b |", "| --- | --- |", "| x\\|y | 1 2 |"]
-
-
-def test_a_fence_is_longer_than_what_it_holds():
-    assert code_block("a ```` b") == ["`````", "a ```` b", "`````"]
-
-
-@pytest.mark.parametrize("text", [EVIL, "---", "a\u2028b\u0085c", 'q"uote', "x: y", "\x00"])
-def test_front_matter_is_yaml_whatever_a_name_holds(text):
-    first, *inner, last = front_matter({"name": text, "list": [text]})
-    assert first == last == "---"
-    assert yaml.safe_load("\n".join(inner)) == {"name": text, "list": [text]}
-
-
-# -- licences and protocol ---------------------------------------------------------------------
-
-
-@pytest.mark.parametrize(
-    "text, words",
-    [
-        ("CC BY-NC 4.0", ["NC"]),
-        ("cc-by-nc-nd-4.0", ["NC", "ND"]),
-        ("CC BY-NC-SA 4.0", ["NC", "SA"]),
-        ("GPL-3.0", ["GPL"]),
-        ("AGPLv3", ["GPL"]),
-        ("Non-commercial use only", ["NC"]),
-        ("apache-2.0", []),
-        ("CC BY 4.0", []),
-        ("Standard license of Nancy", []),
-    ],
-)
-def test_what_licences_forbid(text, words):
-    terms = terms_of(text)
-    assert len(terms) == len(words)
-    assert all(word in term for word, term in zip(words, terms, strict=True))
-
-
-@pytest.mark.parametrize("text", ["not stated", "", "not stated; the code is MIT", "unknown"])
-def test_no_licence_is_no_permission(text):
-    assert terms_of(text) == ["no licence stated: ask the publisher before sharing"]
-
-
-def test_the_hubs_names_of_licences():
-    assert hub_license("Apache-2.0") == "apache-2.0"
-    assert hub_license("CC BY 4.0") == "cc-by-4.0"
-    assert hub_license("all rights reserved") == "other"
+# -- the protocol ---------------------------------------------------------------------------------
 
 
 def test_a_protocol_in_words():

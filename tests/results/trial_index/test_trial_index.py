@@ -2,111 +2,25 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 import os
-import re
-import shutil
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import fields, replace
-from itertools import product
 
-import numpy as np
 import pytest
 
-from mritk.errors import StoreError
 from mritk.evaluate.metric import Metric
 from mritk.evaluate.metrics import metrics_of
 from mritk.results import trial_index
 from mritk.results.analysis import Analysis
-from mritk.results.formats import as_data, format_leaderboard
 from mritk.results.kept_tables import table_key
 from mritk.results.leaderboard import build_leaderboard
 from mritk.results.table_trial import TableTrial
 from mritk.results.trial_index import TrialIndex
 from mritk.store import index_file
-from mritk.store.folder import ResultsFolder
-from mritk.store.index_file import INDEX, SHARED, TABLE, TRIAL, IndexFile
+from mritk.store.index_file import SHARED, TABLE, TRIAL
 from mritk.store.trial_file import TrialReader
 from mritk.store.trial_state import TrialState, UnusableTrial
-
-MEANS = Analysis(interval="none")
-QUICK = Analysis(resamples=100)
-VERDICT = {"copies": "drop", "clean": 3, "test": 4, "dropped": 1, "unused": 0, "clusters": 1}
-VERDICT |= {"shared_with_validation": 0, "audited": True, "findings": [], "split": "5" * 64}
-VERDICT |= {"samples_in_clusters": 2, "pretraining": ["radimagenet"]}
-
-
-def slow(*cases):
-    return [
-        pytest.param(*(case if isinstance(case, tuple) else (case,)), marks=pytest.mark.slow)
-        for case in cases
-    ]
-
-
-# A protocol that divides the samples otherwise, so that its trials have a table of their own.
-OTHER = {"fingerprint": "5" * 64, "protocol_json": '{"split":{"seed":1}}'}
-
-
-@pytest.fixture
-def folder(make_record, tmp_path):
-    """Two rows of three trials each, of which one failed; another dataset, another protocol."""
-    folder = ResultsFolder(tmp_path / "results")
-    rng = np.random.default_rng(0)
-    for seed in range(3):
-        for backbone in ("one@scratch", "two@scratch"):
-            record = make_record(id=f"{backbone[:3]}{seed}", backbone=backbone, seed=seed)
-            for part in record.predictions.values():
-                part.score = rng.normal(size=part.score.shape).astype(np.float32)
-            record.predictions["test"].clean = np.asarray([True, True, True, seed > 0])
-            record.audit = VERDICT
-            folder.write(record)
-    folder.write(make_record(id="two9", backbone="two@scratch", seed=9, status="failed"))
-    folder.write(make_record(id="other", dataset="rings", patients=False, cost={}))
-    folder.write(make_record(id="slow", protocol="slow", **OTHER, notes={"parameters": 7}))
-    written = folder.trial_path("slow").stat().st_ctime_ns
-    while index_file.time_of(tmp_path) <= written:  # clocks of file systems tick slowly
-        pass
-    return folder
-
-
-@pytest.fixture
-def reads(monkeypatch):
-    """The names of the trial files that are read from here on."""
-    names, real = [], TrialReader.read
-
-    def read(self, path):
-        names.append(path.stem)
-        return real(self, path)
-
-    monkeypatch.setattr(TrialReader, "read", read)
-    return names
-
-
-def board_of(folder, analysis=MEANS, metrics=(), **options):
-    with TrialIndex(folder, analysis, metrics) as index:
-        return build_leaderboard(
-            index.trials(), analysis=analysis, metrics=metrics, kept=index, **options
-        )
-
-
-def text(board):
-    """All that a table shows and rests on."""
-    compared = {
-        k: [repr(c) for c in found] for t in board.tables for k, found in t.comparisons.items()
-    }
-    return json.dumps([as_data(board), format_leaderboard(board, "github"), compared], default=str)
-
-
-def damage(folder, trial_id, monkeypatch):
-    """Change a byte as a failing disk does: nobody wrote, so the stamp of the file is the same."""
-    path = folder.trial_path(trial_id)
-    real, stamp = index_file.stamp_of, index_file.stamp_of(path)
-    content = bytearray(path.read_bytes())
-    content[len(content) // 2] ^= 1
-    path.write_bytes(content)
-    for module in (index_file, trial_index):
-        monkeypatch.setattr(module, "stamp_of", lambda p: stamp if p == path else real(p))
+from tests.results.trial_index.conftest import MEANS, OTHER, QUICK, board_of, damage, slow, text
 
 
 @pytest.mark.slow
@@ -177,79 +91,6 @@ def test_a_report_reads_every_trial_and_names_one_that_was_damaged(
     assert "one0.h5" in page.read_text(encoding="utf-8")
 
 
-def cross_validated(folder, make_record, *, without=(), failed=(), folds_of_one_class=()):
-    """Store two rows of two seeds with two folds each; only row ``one`` lacks trials."""
-    rng = np.random.default_rng(3)
-    for backbone, seed, fold in product(("one", "two"), range(2), range(2)):
-        name = f"{backbone}{seed}{fold}"
-        record = make_record(id=name, backbone=backbone, seed=seed, fold=fold, folds=2)
-        test = record.predictions["test"]
-        test.id = [f"{fold}{id_}" for id_ in test.id]
-        test.patient = [f"{id_}p" for id_ in test.id]
-        test.score = rng.normal(size=test.score.shape).astype(np.float32)
-        test.clean = np.asarray([True, True, fold > 0, True])
-        if fold in folds_of_one_class:
-            test.target = np.zeros(4, dtype=np.int64)
-        if name in failed:
-            record = make_record(
-                id=name, backbone=backbone, seed=seed, fold=fold, folds=2, status="failed"
-            )
-        if name not in without:
-            folder.write(record)
-    written = max(path.stat().st_ctime_ns for path in folder.trial_files())
-    while index_file.time_of(folder.path) <= written:
-        pass
-
-
-LACKING = {
-    "an incomplete seed": {"without": ["one11"]},
-    "no whole seed": {"without": ["one01", "one11"]},
-    "failed trials": {"failed": ["one00", "two11"]},
-    "a row that failed": {"failed": ["one00", "one01", "one10", "one11"]},
-    "a fold without a class": {"folds_of_one_class": [1]},
-    "no fold with a class": {"folds_of_one_class": [0, 1], "without": ["one11"]},
-}
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize("lacking", LACKING.values(), ids=LACKING)
-def test_tables_that_lack_something_are_those_without_an_index(
-    make_record, tmp_path, reads, lacking
-):
-    folder = ResultsFolder(tmp_path / "results")
-    cross_validated(folder, make_record, **lacking)
-    columns = {"metrics": ["balanced_accuracy", "accuracy"]}
-    few = Analysis(resamples=20)
-    for analysis in (MEANS, few, replace(few, given_these_models=True)):
-        expected = text(build_leaderboard(folder.trials(), analysis=analysis, **columns))
-        assert text(board_of(folder, analysis, **columns)) == expected, "made anew"
-        reads.clear()
-        assert text(board_of(folder, analysis, **columns)) == expected, "from the index"
-        assert not reads
-
-
-@pytest.mark.slow
-def test_what_is_lacking_is_told_from_the_index_too(make_record, tmp_path):
-    folder = ResultsFolder(tmp_path / "results")
-    cross_validated(folder, make_record, without=["one11"], folds_of_one_class=[1])
-    for _ in range(2):
-        board = board_of(folder)
-        assert "one: seed 1 lacks fold 1, and is excluded" in "".join(board.tables[0].warnings)
-        one = next(row for row in board.tables[0].rows if row.name == "one")
-        assert one.cells["balanced_accuracy"].over_runs is not None
-        assert one.trials == 2
-
-
-@pytest.mark.slow
-def test_a_trial_that_makes_a_seed_whole_changes_the_table(make_record, tmp_path):
-    folder = ResultsFolder(tmp_path / "results")
-    cross_validated(folder, make_record, without=["one11"], folds_of_one_class=[1])
-    before = text(board_of(folder))
-    cross_validated(folder, make_record, folds_of_one_class=[1])
-    after = text(board_of(folder))
-    assert after == text(build_leaderboard(folder.trials(), analysis=MEANS)) != before
-
-
 OTHERS = {
     "level": "patient",
     "resamples": 101,
@@ -301,93 +142,15 @@ def test_states_are_those_without_an_index(folder, reads, monkeypatch):
     ids = [*(path.stem for path in folder.trial_files()), "absent"]
     expected = {trial_id: folder.status(trial_id) for trial_id in ids}
     board_of(folder)
-    monkeypatch.setattr(TrialReader, "read_state", lambda self, path: reads.append(path.stem))
+    monkeypatch.setattr(
+        TrialReader, "read_state", lambda self, path: reads.append(path.stem) or TrialState.TORN
+    )
     reads.clear()
     assert folder.states(ids[:-1]) | {"slow": expected["slow"]} == {
         trial_id: expected[trial_id] for trial_id in ids[:-1]
     }
     assert reads == ["slow"], "what gives no trial is never noted"
     assert expected["two9"] is TrialState.FAILED
-
-
-def torn(path):
-    path.write_bytes(path.read_bytes()[:-100])
-
-
-def flipped(path):
-    content = bytearray(path.read_bytes())
-    content[content.index(b'"finished"') + 3] ^= 1
-    path.write_bytes(content)
-
-
-def of_another_version(path):
-    path.write_bytes(path.read_bytes().replace(b"mritk index 1 ", b"mritk index 2 ", 1))
-
-
-def foreign(path):
-    path.write_bytes(os.urandom(1000))
-
-
-def a_folder(path):
-    path.unlink()
-    path.mkdir()
-
-
-def empty(path):
-    path.write_bytes(b"")
-
-
-def lost(path):
-    path.unlink()
-
-
-def sealed_nonsense(path):
-    file = IndexFile.read(path)
-    for number, key in enumerate(file.lines):
-        file.lines[key] = (b"[]", b"7", b"{", b'[[1,2,3,4],"x"]')[number % 4]
-    file.write()
-    assert IndexFile.read(path).lines
-
-
-def sealed_depths(path):
-    file = IndexFile.read(path)
-    file.lines = dict.fromkeys(file.lines, b"[" * 100_000)
-    file.write()
-
-
-def sealed_bytes(path):
-    head = path.read_bytes().splitlines(keepends=True)[0]
-    body = head + b"no tab\n\xff\xfe\t[]\n"
-    path.write_bytes(body + f"sha256 {hashlib.sha256(body).hexdigest()}\n".encode())
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize(
-    "spoil",
-    [
-        *(lost, torn, sealed_nonsense),
-        *slow(flipped, of_another_version, foreign, empty, a_folder, sealed_depths, sealed_bytes),
-    ],
-)
-def test_an_index_that_is_not_whole_is_passed_over_and_made_anew(folder, reads, spoil):
-    expected = text(build_leaderboard(folder.trials(), analysis=QUICK))
-    board_of(folder, QUICK)
-    spoil(folder.path / INDEX)
-    assert folder.status("one0") is folder.states(["one0"])["one0"] is TrialState.FINISHED
-    assert text(board_of(folder, QUICK)) == expected
-    reads.clear()
-    assert text(board_of(folder, QUICK)) == expected
-    assert not reads or spoil is a_folder, "it is whole again"
-
-
-@pytest.mark.slow
-def test_what_other_code_noted_is_not_believed(folder, reads, monkeypatch):
-    board_of(folder, QUICK)
-    monkeypatch.setattr(index_file, "code_at_work", lambda: "0" * 32)
-    assert not folder.index().lines
-    reads.clear()
-    board_of(folder, QUICK)
-    assert len(reads) == len(folder.trial_files())
 
 
 @pytest.mark.slow
@@ -425,34 +188,6 @@ def test_the_clock_is_that_of_the_file_system(tmp_path):
     assert before <= (tmp_path / "file").stat().st_mtime_ns <= index_file.time_of(tmp_path)
     assert not [path for path in tmp_path.iterdir() if path.name != "file"]
     assert index_file.time_of(tmp_path / "absent") is None
-
-
-@pytest.mark.slow
-def test_of_several_writers_the_last_one_stays_whole(folder):
-    expected = text(build_leaderboard(folder.trials(), analysis=MEANS))
-
-    def write(number):
-        if number % 2:
-            (folder.path / INDEX).unlink(missing_ok=True)
-        return text(board_of(folder))
-
-    with ThreadPoolExecutor(4) as pool:
-        assert set(pool.map(write, range(12))) == {expected}
-    assert text(board_of(folder)) == expected
-    assert [path.name for path in folder.path.iterdir() if path.is_file()] == [INDEX]
-
-
-@pytest.mark.slow
-def test_what_two_saw_at_once_is_lost_but_for_the_last_and_read_again(folder, reads):
-    with TrialIndex(folder) as one, TrialIndex(folder) as other:
-        _ = dict(one.look_up(["one0", "one1"]))
-        _ = dict(other.look_up(["two0"]))
-    noted = {key for key in folder.index().lines if key.startswith(TRIAL)}
-    assert noted == {f"{TRIAL}one0", f"{TRIAL}one1"}
-    reads.clear()
-    board_of(folder)
-    assert "one0" not in reads
-    assert "two0" in reads
 
 
 @pytest.mark.slow
@@ -524,20 +259,6 @@ def test_files_that_no_digest_proves_are_never_noted(folder, as_schema):
     assert text(board_of(folder, QUICK)) == text(board)
 
 
-@pytest.mark.slow
-def test_where_nothing_can_be_written_tables_are_shown_all_the_same(folder, monkeypatch):
-    def refuse(*arguments, **options):
-        raise StoreError("read-only")
-
-    monkeypatch.setattr(index_file, "write_whole", refuse)
-    assert len(board_of(folder).tables) == 3
-    assert not (folder.path / INDEX).exists()
-    monkeypatch.undo()
-    monkeypatch.setattr(trial_index, "time_of", lambda path: None)
-    assert len(board_of(folder).tables) == 3
-    assert not (folder.path / INDEX).exists()
-
-
 def test_a_folder_that_is_not_there_is_told_and_not_made(tmp_path, mritk):
     ended = mritk("leaderboard", tmp_path / "absent")
     assert ended.code == 2
@@ -557,24 +278,6 @@ def test_one_dataset_or_protocol_is_shown_alone(folder, mritk, reads):
     none = mritk("leaderboard", folder.path, "--dataset", "nobody")
     assert none.code == 5
     assert "no trials of nobody" in none.err
-
-
-@pytest.mark.slow
-def test_an_index_that_came_with_a_folder_says_nothing(folder, reads, tmp_path):
-    """Its seal is right, and its numbers are made up; the files are those that it was made for."""
-    expected = text(build_leaderboard(folder.trials(), analysis=QUICK))
-    board_of(folder, QUICK)
-    index = folder.index()
-    index.lines = {
-        key: re.sub(rb"0\.\d+", b"0.999", value).replace(b"radimagenet", b"nothing")
-        for key, value in index.lines.items()
-    }
-    index.write()
-    assert text(board_of(folder, QUICK)) != expected, "whoever can write here can seal"
-    shutil.copytree(folder.path, tmp_path / "copy")  # with their times
-    copy = ResultsFolder(tmp_path / "copy")
-    for _ in range(2):
-        assert text(board_of(copy, QUICK)) == expected
 
 
 def test_looking_up_tells_trials_torn_files_and_none(folder):

@@ -1,0 +1,86 @@
+"""Where trial files stand in a results folder: side by side, in sub-folders once there are many.
+
+    trials/ID.h5       as long as these are fewer than FLAT
+    trials/AB/ID.h5    further ones, by the first two characters of the id
+
+A trial file never moves: a folder of any size with all files side by side is read and continued.
+Of two files of one trial, one in each place, that in ``trials`` itself counts.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Iterator
+from itertools import islice
+from pathlib import Path
+
+from mritk.errors import Unavailable
+
+TRIALS, ENDING = "trials", ".h5"
+# A listing of a thousand files is fast on every drive, and short enough for a person.
+FLAT = 1000
+SUBFOLDER = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]?")
+
+
+def trial_place(folder: Path, trial_id: str) -> Path:
+    """Return where the file of a trial stands, or will stand if there is none."""
+    flat = folder / TRIALS / f"{trial_id}{ENDING}"
+    if os.path.lexists(flat):
+        return flat
+    inner = flat.parent / trial_id[:2] / flat.name
+    return inner if os.path.lexists(inner) or _is_full(flat.parent) else flat
+
+
+def trial_paths(folder: Path) -> dict[str, str]:
+    """Return the path of each trial file, whatever its state, by its name without ending.
+
+    They are sorted by name. Paths are texts, since a ``Path`` for each of 100,000 takes its time.
+    """
+    found: dict[str, str] = {}
+    for entry, is_in_place in entries(folder):
+        if is_in_place and entry.name.endswith(ENDING):
+            found.setdefault(entry.name[: -len(ENDING)], entry.path)
+    return dict(sorted(found.items()))
+
+
+def entries(folder: Path) -> Iterator[tuple[os.DirEntry[str], bool]]:
+    """Yield all that stands where trial files do, those in ``trials`` itself first.
+
+    Each with whether it is in its place: nobody looks for a file in the sub-folder of other trials.
+    """
+    subfolders = []
+    for entry in _listed(folder / TRIALS):
+        if SUBFOLDER.fullmatch(entry.name) and entry.is_dir():
+            subfolders.append(entry)
+        else:
+            yield entry, True
+    for subfolder in subfolders:
+        for entry in _listed(subfolder.path):
+            yield entry, entry.name.removesuffix(ENDING)[:2] == subfolder.name
+
+
+def _is_full(trials: Path) -> bool:
+    """Tell whether ``trials`` holds so many files that further ones go to sub-folders."""
+    return len(_listed(trials, ENDING, most=FLAT)) == FLAT
+
+
+def _listed(
+    folder: str | Path, ending: str = "", most: int | None = None
+) -> list[os.DirEntry[str]]:
+    """Return the entries of a folder; none if it is not there.
+
+    Raises:
+        Unavailable: It cannot be listed now. Nothing is known of its trials then, and an empty
+            list would have them trained again.
+    """
+    try:
+        with os.scandir(folder) as found:
+            return list(islice((entry for entry in found if entry.name.endswith(ending)), most))
+    except (FileNotFoundError, NotADirectoryError):
+        return []
+    except OSError as error:
+        raise Unavailable(
+            f"cannot list {folder}: {error.strerror or error}; its trials may be intact; repeat "
+            "the command once it is accessible"
+        ) from error

@@ -1,0 +1,183 @@
+"""The group ``mritk cluster``: prints what trains a benchmark on a cluster."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from typing import Any
+
+import click
+
+from mritk import UsageError
+
+# As SLURM writes a time: minutes, hours:minutes:seconds, days-hours:minutes, and between.
+TIME = re.compile(r"\d+(:[0-5]?\d){0,2}|\d+-\d+(:[0-5]?\d){0,2}")
+SLURM_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.,@+-]*")
+# RFC 1123, and 47 characters, since KubeRay appends to the name.
+KUBERNETES_NAME = re.compile(r"[a-z0-9]([a-z0-9.-]{0,45}[a-z0-9])?")
+IMAGE = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:/@-]*")
+MEMORY = re.compile(r"[1-9][0-9]*(Mi|Gi|Ti|M|G|T)")
+MOUNT = re.compile(r"/[A-Za-z0-9._/-]+")
+
+command_argument = click.argument(
+    "command", nargs=-1, required=True, type=click.UNPROCESSED, metavar="-- mritk run …"
+)
+
+
+def _written_as(pattern: re.Pattern[str], example: str) -> Callable[..., str]:
+    """Return a callback of click that refuses other texts."""
+
+    def check(context: click.Context, parameter: click.Parameter, value: str) -> str:
+        if value and not pattern.fullmatch(value):
+            raise UsageError(f"{parameter.opts[0]} {value!r} is not valid; as in {example}")
+        return value
+
+    return check
+
+
+@click.group()
+def cluster() -> None:
+    """Print what trains a benchmark on a SLURM or Kubernetes cluster.
+
+    Both start Ray on the machines of a job; 'mritk run' then trains its trials there. Nothing is
+    submitted.
+    """
+
+
+@cluster.command()
+@click.option("--nodes", type=click.IntRange(1), default=1, show_default=True, help="Nodes.")
+@click.option(
+    "--gpus-per-node", "gpus", type=click.IntRange(0), default=0, show_default=True, help="GPUs."
+)
+@click.option(
+    "--time",
+    default="",
+    metavar="TIME",
+    callback=_written_as(TIME, "--time 08:00:00"),
+    help="Time limit, as for sbatch. Default: that of the partition.",
+)
+@click.option(
+    "--partition",
+    default="",
+    metavar="NAME",
+    callback=_written_as(SLURM_NAME, "--partition gpu"),
+    help="Partition.",
+)
+@click.option(
+    "--account",
+    default="",
+    metavar="NAME",
+    callback=_written_as(SLURM_NAME, "--account lab"),
+    help="Account.",
+)
+@click.option(
+    "--job-name",
+    "name",
+    default="mritk",
+    show_default=True,
+    metavar="NAME",
+    callback=_written_as(SLURM_NAME, "--job-name mritk"),
+    help="Name of the job and of its log, NAME-ID.log.",
+)
+@click.option(
+    "--notice",
+    type=click.IntRange(1, 65535),
+    default=120,
+    show_default=True,
+    metavar="SECONDS",
+    help="Time between notice and end.",
+)
+@click.option(
+    "--requeue/--no-requeue", default=True, help="Return to the queue if ended early. Default: yes."
+)
+@click.option("--setup", multiple=True, metavar="LINE", help="Line of shell before it; repeatable.")
+@command_argument
+def slurm(command: tuple[str, ...], **options: Any) -> None:
+    """Print a job script for sbatch that runs 'mritk run …' on all its nodes.
+
+    \b
+    mritk cluster slurm --nodes 2 --gpus-per-node 4 --time 08:00:00 -- \\
+        mritk run study.toml --results /shared/results > job.sh
+    sbatch job.sh
+
+    The environment of sbatch is that of the job, so 'mritk' and 'ray' (extra: ray) must be found
+    there, or by a line of --setup.
+    """
+    from mritk_cluster.run_command import require_one_line
+    from mritk_cluster.slurm import Slurm
+
+    for line in options["setup"]:
+        require_one_line("--setup", line)
+    click.echo(Slurm(**options).script(command), nl=False)
+
+
+@cluster.command()
+@click.option(
+    "--image",
+    required=True,
+    callback=_written_as(IMAGE, "--image registry.example.org/lab/mritk:1"),
+    help="Container image with mritk and Ray.",
+)
+@click.option(
+    "--claim",
+    required=True,
+    metavar="NAME",
+    callback=_written_as(KUBERNETES_NAME, "--claim shared-data"),
+    help="Volume claim (ReadWriteMany) for data, results and caches.",
+)
+@click.option("--workers", type=click.IntRange(1), default=1, show_default=True, help="Pods.")
+@click.option(
+    "--gpus-per-worker", "gpus", type=click.IntRange(0), default=0, show_default=True, help="GPUs."
+)
+@click.option("--cpus", type=click.IntRange(1), default=4, show_default=True, help="Cores per pod.")
+@click.option(
+    "--memory",
+    default="16Gi",
+    show_default=True,
+    metavar="SIZE",
+    callback=_written_as(MEMORY, "--memory 32Gi"),
+    help="Memory per pod.",
+)
+@click.option(
+    "--name",
+    default="mritk",
+    show_default=True,
+    callback=_written_as(KUBERNETES_NAME, "--name mritk"),
+    help="Name of the RayJob.",
+)
+@click.option(
+    "--namespace",
+    default="",
+    callback=_written_as(KUBERNETES_NAME, "--namespace lab"),
+    help="Namespace.",
+)
+@click.option(
+    "--mount",
+    default="/work",
+    show_default=True,
+    metavar="FOLDER",
+    callback=_written_as(MOUNT, "--mount /work"),
+    help="Where the volume is mounted, and the command starts.",
+)
+@click.option("--retries", type=click.IntRange(0), default=3, show_default=True, help="New starts.")
+@click.option(
+    "--queue",
+    default="",
+    callback=_written_as(KUBERNETES_NAME, "--queue lab"),
+    help="Queue of Kueue that admits the job.",
+)
+@command_argument
+def kuberay(command: tuple[str, ...], **options: Any) -> None:
+    """Print a RayJob for KubeRay that runs 'mritk run …' on its worker pods.
+
+    \b
+    mritk cluster kuberay --image lab/mritk:1 --claim shared --workers 4 --gpus-per-worker 1 \\
+        -- mritk run study.toml --results results > job.yaml
+    kubectl apply -f job.yaml
+    """
+    import yaml
+
+    from mritk_cluster.kuberay import RayJob
+
+    job = RayJob(**options)
+    click.echo(yaml.safe_dump(job.manifest(command), sort_keys=False, width=100), nl=False)

@@ -1,0 +1,137 @@
+"""Folds on the leaderboard: what is a run, and what is left out."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from mritk.results.analysis import Analysis
+from mritk.results.footnotes import footnotes
+from mritk.results.leaderboard import build_leaderboard
+from mritk.store.trial_file import Predictions
+
+
+def rows(board, table=0):
+    return board.tables[table].rows
+
+
+def names(board, table=0):
+    return [row.keys["backbone"] for row in rows(board, table)]
+
+
+def notes(board):
+    return " ".join(footnotes(board.tables[0]))
+
+
+def fold_of(make_record, targets, predicted, **columns):
+    """One fold that tests these patients."""
+    names = [f"f{columns['fold']}-{i}" for i in range(len(targets))]
+    none = [""] * len(names)
+    score = np.eye(2, dtype=np.float32)[list(predicted)]
+    test = Predictions(names, names, none, none, np.asarray(targets), score)
+    return make_record(predictions={"val": test, "test": test}, folds=2, scheme="kfold", **columns)
+
+
+HALVES = ([0, 0, 1, 1], [0, 1, 1, 1]), ([0, 1, 0, 1], [1, 1, 0, 1])
+
+
+def test_a_seed_that_lacks_a_fold_is_left_out_and_named_and_there_is_one_mean(make_record):
+    def row(name, draws, seeds):
+        return [
+            fold_of(make_record, *draws[fold], backbone=name, fold=fold, seed=seed)
+            for seed, folds in seeds.items()
+            for fold in folds
+        ]
+
+    first = row("a", HALVES, {0: [0, 1], 1: [0]})
+    second = row("b", HALVES[::-1], {0: [0, 1], 1: [0, 1]})
+    board = build_leaderboard([*first, *second])
+    (table,) = board.tables
+    assert "a: seed 1 lacks fold 1, and is excluded" in notes(board)
+    by_name = {row.name: row for row in table.rows}
+    assert by_name["a"].trials == 2
+    (pair,) = table.comparisons["balanced_accuracy"]
+    assert pair.runs == 1
+    only_whole = build_leaderboard([*first[:2], *second[:2]])
+    alone = {row.name: row.cells["balanced_accuracy"].mean for row in only_whole.tables[0].rows}
+    assert pair.difference == pytest.approx(alone[pair.first] - alone[pair.second])
+    assert by_name["a"].cells["balanced_accuracy"].mean == alone["a"]
+
+
+def test_rows_that_lack_different_folds_are_not_compared(make_record):
+    records = [
+        fold_of(make_record, *HALVES[fold], backbone=name, fold=fold)
+        for name, fold in (("a", 0), ("a", 1), ("b", 0))
+    ]
+    (table,) = build_leaderboard(records).tables
+    (pair,) = table.comparisons["balanced_accuracy"]
+    assert math.isnan(pair.difference)
+    assert "no trial of the same seed and folds" in pair.reason
+    assert {row.tie for row in table.rows} == {""}
+
+
+def test_a_site_without_a_class_leaves_that_class_to_the_other_sites(make_record):
+    """Leave one site out: the second site has no patient of class b."""
+    targets = [0, 1, 0, 1, 0, 1], [0, 0, 0, 0]
+    records = [
+        fold_of(make_record, target, predicted, backbone=name, fold=fold)
+        for name, said in (("a", ([0, 1, 0, 0, 0, 1], [0, 0, 1, 0])), ("b", targets))
+        for fold, (target, predicted) in enumerate(zip(targets, said, strict=True))
+    ]
+    board = build_leaderboard(records)
+    found = {row.name: row.cells["balanced_accuracy"] for row in rows(board)}
+    assert found["a"].mean == pytest.approx(np.mean([np.mean([1, 0.75]), 2 / 3]))
+    assert not found["a"].interval.reason
+    assert found["a"].interval.low <= found["a"].mean <= found["a"].interval.high
+    assert "average each class over the folds that have one" in notes(board)
+    assert "nan:" not in notes(board).split("macro")[0]
+
+
+def test_folds_of_one_seed_are_one_run(make_record):
+    """Two trials, one run: nothing of what another seed gives is in the interval."""
+    records = [
+        fold_of(make_record, *HALVES[fold], backbone=name, fold=fold)
+        for name in ("a", "b")
+        for fold in (0, 1)
+    ]
+    told = notes(build_leaderboard(records))
+    assert "One run (seed) per row: intervals do not include the effect of another seed." in told
+    assert "Folds share training samples" in told
+    assert "and runs" not in told
+
+
+def both_folds(make_record, **columns):
+    return [
+        fold_of(make_record, *HALVES[fold], backbone=name, fold=fold, **columns)
+        for name in ("a", "b")
+        for fold in (0, 1)
+    ]
+
+
+def test_a_fold_by_itself_shares_no_training_samples_and_is_one_run(make_record):
+    for table in build_leaderboard(both_folds(make_record), group_by=["fold"]).tables:
+        told = " ".join(footnotes(table))
+        assert "[95 % interval]" in told
+        assert "Folds share" not in told
+        assert "the effect of retraining is unknown" in told
+
+
+def test_draws_of_training_samples_for_one_test_part_are_no_folds(make_record):
+    records = [
+        replace(
+            fold_of(make_record, *HALVES[0], backbone=name, fold=0), fold=draw, scheme="official"
+        )
+        for name in ("a", "b")
+        for draw in (0, 1)
+    ]
+    told = notes(build_leaderboard(records))
+    assert "[95 % interval]" in told
+    assert "Folds share" not in told
+
+
+def test_differences_of_these_models_are_no_wider_for_folds(make_record):
+    given = build_leaderboard(both_folds(make_record), analysis=Analysis(given_these_models=True))
+    assert "Folds share training samples: intervals are widened" in notes(given)
