@@ -80,8 +80,8 @@ def costs(folder: Path, plugin: str, trials: int, executor: str = "") -> list[fl
     told = folder / "told"
     (folder / "clock.py").write_text(plugin.format(told=str(told), executor=executor))
     chosen = ("--executor", "timed") if executor else ()
-    arguments = ("run", *STUDY, "-p", folder / "clock.py", "--seeds", trials)
-    run_mritk(*map(str, (*arguments, "--jobs", 1, "-o", folder / "results", *chosen)))
+    arguments = (*STUDY, "-p", folder / "clock.py", "--seeds", trials, "--jobs", 1, *chosen)
+    run_mritk(folder / "home", folder / "results", *arguments)
     return [float(line) for line in told.read_text().split()]
 
 

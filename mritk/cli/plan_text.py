@@ -130,13 +130,12 @@ def show_plan(plan: StudyPlan, forecast: Forecast, *, as_json: bool) -> int:
     for row in shown:
         del row["expected_seconds"], row["expected_memory_bytes"]
     echo(tabulate(shown, headers="keys"))
-    say(f"{len(plan.todo)} of {len(plan.trials)} trials would run.")
-    if text := _time_text(plan, forecast.seconds):
-        say(text)
     if plan.todo:
         say(_memory_text(plan, forecast, max(memory[trial.id] for trial in plan.todo)))
-    if text := _disk_text(plan, forecast.file_bytes):
-        say(text)
+    for text in (_disk_text(plan, forecast.file_bytes), _time_text(plan, forecast.seconds)):
+        if text:
+            say(text)
+    say(f"{len(plan.todo)} of {len(plan.trials)} trials would run.")
     return ExitCode.OK
 
 
@@ -145,7 +144,7 @@ def _time_text(plan: StudyPlan, seconds: Mapping[str, float]) -> str:
     known = [seconds[trial.id] for trial in plan.todo if trial.id in seconds]
     if not known:
         return ""
-    which = "They" if len(known) == len(plan.todo) else f"{len(known)} of them"
+    which = "The trials" if len(known) == len(plan.todo) else f"{len(known)} of the trials"
     return (
         f"{which} would take about {duration(sum(known))} one after the other, like finished "
         "trials that differ in fold or seed only."
@@ -167,4 +166,4 @@ def _disk_text(plan: StudyPlan, sizes: Mapping[str, float]) -> str:
     if not known:
         return ""
     total = sum(known) / len(known) * len(plan.todo)
-    return f"Their trial files take about {total / 1e6:.1f} MB on the disk."
+    return f"The trial files take about {total / 1e6:.1f} MB on the disk."

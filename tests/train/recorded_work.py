@@ -121,7 +121,7 @@ class Cuda:
             self.streams.pop()
 
     @contextmanager
-    def record(self, graph, *, stream, capture_error_mode):
+    def record(self, graph, *, stream, capture_error_mode="global"):
         self.recording = graph.recording
         try:
             with self.stream(stream), graph.recording:
