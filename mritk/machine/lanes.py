@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 AHEAD = 32
 # Seconds after which the lanes are looked at again when all of them wait for the device.
 PAUSE_S = 1e-4
-# Of what was foreseen, for workspaces of libraries and memory in pieces.
+# Of the memory expected, for workspaces of libraries and fragmentation.
 ROOM = 1.25
 
 R = TypeVar("R")
@@ -96,7 +96,7 @@ class _Lane(Generic[R]):
         images: Images of the steps that the device has computed.
         beside: The most lanes that there were at once, this one included.
         share: Seconds of the device, divided by the lanes that there were.
-        foreseen: Bytes that it needs at most; 0: unknown.
+        memory: Bytes of the device that it is expected to need; 0: unknown.
     """
 
     def __init__(self, task: Callable[[], R], track: Track) -> None:
@@ -105,7 +105,7 @@ class _Lane(Generic[R]):
         self.greenlet: greenlet = greenlet(self._run)
         self.track, self._task = track, task
         self.result: R | None = None
-        self.steps = self.images = self.foreseen = 0
+        self.steps = self.images = self.memory = 0
         self.beside, self.share = 1, 0.0
         self._asked: deque[tuple[Mark, int]] = deque()
         self._waits = False
@@ -144,7 +144,7 @@ class _Lane(Generic[R]):
 class Lanes(Generic[R]):
     """Runs tasks side by side.
 
-    A lane is added while there are tasks, memory for what the largest lane foresees, and, unless
+    A lane is added while there are tasks, memory for one like the largest lane, and, unless
     their number is fixed, while the last one has made all of them together faster.
     """
 
@@ -210,7 +210,7 @@ class Lanes(Generic[R]):
         place = torch.device(self._device)
         free, _ = torch.cuda.mem_get_info(place)
         held = torch.cuda.memory_reserved(place) - torch.cuda.memory_allocated(place)
-        return free + held >= ROOM * max(lane.foreseen for lane in self._lanes)
+        return free + held >= ROOM * max(lane.memory for lane in self._lanes)
 
     def _note_neighbours(self) -> None:
         for lane in self._lanes:
@@ -268,10 +268,10 @@ def until_computed() -> None:
         lane.pass_on(until_computed=True)
 
 
-def foresee(nbytes: int) -> None:
-    """Tell how much memory of the device this lane will need at most."""
+def expect_memory(nbytes: int) -> None:
+    """Tell how much memory of the device this lane is expected to need."""
     if (lane := _lane()) is not None:
-        lane.foreseen = max(lane.foreseen, nbytes)
+        lane.memory = max(lane.memory, nbytes)
 
 
 def at_once() -> int:

@@ -16,7 +16,7 @@ import torch
 
 from mritk.errors import NonFiniteLoss
 from mritk.machine.device import repeatable
-from mritk.machine.lanes import foresee, give_way, until_computed
+from mritk.machine.lanes import expect_memory, give_way, until_computed
 from mritk.machine.out_of_memory import ran_out_of_memory
 from mritk.method import Epoch, Setup
 from mritk.model.network import penalty
@@ -176,7 +176,7 @@ def _estimate(training: Training, stage: StageRun) -> MemoryEstimate | None:
         logger.info("memory cannot be estimated: not enough for the few images required")
         return None
     logger.info("estimated memory: %s", estimate)
-    foresee(estimate.at(training.batch_size))
+    expect_memory(estimate.at(training.batch_size))
     return estimate
 
 

@@ -127,7 +127,9 @@ def test_dry_run_shows_what_would_run_is_done_and_failed_before(run_toy, tmp_pat
     states = [row["state"] for row in json.loads(run_toy("-n", "--json", "--seeds", 3).out)]
     assert states == ["done", "failed before, would be retried", "would run"]
     told = run_toy("-n", "--seeds", 3).err
-    assert re.search(r"2 of 3 trials would run\.\nThey would take about \d+ s one after", told)
+    assert re.search(
+        r"The trials would take about \d+ s one after .*\n2 of 3 trials would run\.", told
+    )
 
 
 @pytest.mark.slow

@@ -10,7 +10,7 @@ from mritk.machine.lanes import (
     AHEAD,
     Lanes,
     at_once,
-    foresee,
+    expect_memory,
     give_way,
     share_of,
     until_computed,
@@ -34,7 +34,7 @@ def task(name, log, turns=3):
 def test_outside_of_lanes_nothing_happens():
     give_way(8)
     until_computed()
-    foresee(2**40)
+    expect_memory(2**40)
     assert at_once() == 1
     assert share_of(3.0) == 3.0
 
