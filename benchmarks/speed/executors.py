@@ -75,13 +75,13 @@ def timed(told: str, function: Callable[[Any], Any], job: Any) -> Any:
     return done
 
 
-def costs(folder: Path, plugin: str, trials: int, executor: str = "") -> list[float]:
+def costs(home: Path, folder: Path, plugin: str, trials: int, executor: str = "") -> list[float]:
     """Return the processor seconds of each trial of a run, in order."""
     told = folder / "told"
     (folder / "clock.py").write_text(plugin.format(told=str(told), executor=executor))
     chosen = ("--executor", "timed") if executor else ()
     arguments = (*STUDY, "-p", folder / "clock.py", "--seeds", trials, "--jobs", 1, *chosen)
-    run_mritk(folder / "home", folder / "results", *arguments)
+    run_mritk(home, folder / "results", *arguments)
     return [float(line) for line in told.read_text().split()]
 
 
@@ -96,9 +96,12 @@ def main() -> None:
     os.environ["PYTHONPATH"] = os.pathsep.join(filter(None, ("", *sys.path)))
     ratios = []
     for _ in range(chosen.repeats):
-        with tempfile.TemporaryDirectory() as one, tempfile.TemporaryDirectory() as other:
-            here = costs(Path(one), HERE, chosen.trials)
-            there = costs(Path(other), THERE, chosen.trials, chosen.executor)
+        with tempfile.TemporaryDirectory() as folder:
+            home, one, other = (Path(folder, name) for name in ("home", "here", "there"))
+            one.mkdir()
+            other.mkdir()
+            here = costs(home, one, HERE, chosen.trials)
+            there = costs(home, other, THERE, chosen.trials, chosen.executor)
         ratios.append(mean(there[1:]) / mean(here[1:]))
         print(f"one process  {here[0]:.2f} s, then {mean(here[1:]):.2f} s a trial")
         print(f"{chosen.executor:12} {there[0]:.2f} s, then {mean(there[1:]):.2f} s a trial")

@@ -29,6 +29,7 @@ ENVIRONMENT = frozenset(
 EPILOG = """\b
 Environment:
   MRITK_HOME       folder for generated and decoded data
+  MRITK_SCRATCH    folder on a disk of this machine for decoded data
   MRITK_OFFLINE    1: no downloads
   MRITK_JOBS       number of trials trained at once
   MRITK_PLUGINS    modules to load, separated by commas

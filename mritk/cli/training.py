@@ -29,9 +29,15 @@ def train(
     ``ways`` are those of :func:`mritk.cli.engine.ways_of`.
     """
     if not plan.todo:
+        from mritk.execute.agenda import announced
+        from mritk.execute.claim import CLAIMS
         from mritk.store.view import stale_view
 
-        if stale_view(results.path, {}):  # the run that trained them was killed
+        left = (results.path / CLAIMS).is_dir()
+        if left:  # by a run that was killed when all was done
+            with announced(results, ()):
+                pass
+        if left or stale_view(results.path, {}):
             results.tidy()
         return []
     from mritk.execute.agenda import announced
