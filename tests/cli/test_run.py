@@ -11,6 +11,7 @@ import h5py
 import numpy as np
 import pytest
 
+from mritk.cli import run_report
 from mritk.store.folder import ResultsFolder
 from mritk.train.stage_run import StageRun
 
@@ -361,3 +362,14 @@ def test_images_that_do_not_fit_on_the_disk_are_refused_in_one_line(
     assert "not enough space for 24.2 GB of decoded images (16384 px)" in ended.err
     assert "Traceback" not in ended.err
     assert list((own_home / "decoded").iterdir()) == []
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("limit", ["MOST_TRIALS", "MOST_ROWS"])
+def test_a_run_of_very_many_trials_ends_with_a_table_without_intervals(run_toy, monkeypatch, limit):
+    monkeypatch.setattr(run_report, limit, {"MOST_TRIALS": 1, "MOST_ROWS": 0}[limit])
+    ended = run_toy("--seeds", 2)
+    assert "2 trials: the table is without intervals" in ended.err
+    assert "[" not in next(line for line in ended.out.splitlines() if "tiny" in line)
+    monkeypatch.undo()
+    assert "the table is without" not in run_toy("--seeds", 2).err
