@@ -152,6 +152,8 @@ class Lanes(Generic[R]):
         """Compute on ``device``, in ``count`` lanes; None: in as many as pay."""
         self._device, self._count = device, count
         self._lanes: deque[_Lane[R]] = deque()
+        self._free: list[Track] = []
+        self._too_many = 0
         self._growth = Growth()
         self._kind: object = None
         self._current: _Lane[R] | None = None
@@ -174,6 +176,8 @@ class Lanes(Generic[R]):
                     lane = self._turn()
                     if lane.greenlet.dead:
                         self._lanes.remove(lane)
+                        self._free.append(lane.track)  # what its stream keeps of memory, too
+                        self._too_many = 0
                         yield lane.result  # type: ignore[misc]  # set by a lane that has ended
             finally:
                 for lane in self._lanes:
@@ -188,6 +192,8 @@ class Lanes(Generic[R]):
         return self._current
 
     def _track(self) -> Track:
+        if self._free:
+            return self._free.pop()
         return _Stream(self._device) if self._device.startswith("cuda") else _Host()
 
     def _another(self, kind: object) -> bool:
@@ -202,9 +208,17 @@ class Lanes(Generic[R]):
             self._growth.forget()
         self._kind = kind
         self._growth.look(list(self._lanes), time.monotonic())
-        return running < self._growth.width and self._has_room()
+        if running >= self._growth.width or running == self._too_many:
+            return False
+        if any(not lane.steps for lane in self._lanes):  # how much memory it needs is not known yet
+            return False
+        if not self._has_room():
+            self._too_many = running  # until a lane ends: to ask for free memory takes time
+            return False
+        return True
 
     def _has_room(self) -> bool:
+        """Tell whether another lane like the largest one fits into the memory of the device."""
         if not self._device.startswith("cuda"):
             return True
         place = torch.device(self._device)

@@ -120,5 +120,6 @@ def centres(count: int, like: torch.Tensor) -> torch.Tensor:
 
 
 @lru_cache(maxsize=32)
+@torch.inference_mode(mode=False)  # made while evaluating, it could not be trained through
 def _centres(count: int, dtype: torch.dtype) -> torch.Tensor:
     return (2 * torch.arange(count, dtype=dtype) + 1) / count - 1

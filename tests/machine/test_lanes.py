@@ -163,6 +163,42 @@ def test_so_many_steps_wait_for_the_device_and_no_more(monkeypatch):
     assert most[0] < AHEAD
 
 
+def test_a_lane_is_added_when_those_before_have_begun_and_while_there_is_memory(monkeypatch):
+    asked, beside = [], []
+
+    def room(self):
+        asked.append([lane.memory for lane in self._lanes])
+        return len(self._lanes) < 2
+
+    def work(nbytes):
+        def run():
+            expect_memory(nbytes)
+            for _ in range(5):
+                give_way(1)
+            beside.append(at_once())
+
+        return run
+
+    monkeypatch.setattr(Lanes, "_has_room", room)
+    in_lanes([work(10), work(20), work(30)])
+    assert beside == [2, 2, 2]
+    assert [10] in asked
+    assert [20] in asked, "when a lane has ended"
+    assert len(asked) <= 4, "and not at each step"
+
+
+def test_the_stream_of_a_lane_that_has_ended_is_taken_up(monkeypatch):
+    made = []
+
+    def make():
+        made.append(Slow(0))
+        return made[-1]
+
+    monkeypatch.setattr(lanes_module, "_Host", make)
+    assert in_lanes([task(name, [], 2) for name in "abcdef"], 2) == list("abcdef")
+    assert len(made) == 2
+
+
 # -- how many ----------------------------------------------------------------------------------
 
 
