@@ -38,7 +38,10 @@ def trials_at_once(trials: Sequence[Trial], device: str) -> int | None:
             scores, by rounding, on the cores.
         device: As ``mritk run --device`` takes it.
     """
-    gpus = _gpus(device)
+    # Imported late: torch takes seconds, and without a GPU nothing else here needs it.
+    from mritk.machine.device import gpus_of
+
+    gpus = 0 if device == "cpu" else gpus_of(device)
     if gpus == 1:
         return None
     if gpus:
@@ -52,14 +55,6 @@ def trials_at_once(trials: Sequence[Trial], device: str) -> int | None:
     if free is not None:
         most = min(most, free // max(map(host_bytes, trials), default=1))
     return max(1, min(most, len(trials)))
-
-
-def _gpus(device: str) -> int:
-    if device == "cpu":
-        return 0
-    import torch
-
-    return 1 if ":" in device else torch.cuda.device_count()
 
 
 def host_bytes(trial: Trial) -> int:

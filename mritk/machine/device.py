@@ -37,11 +37,16 @@ def choose_device(wish: str) -> str:
     return f"cuda:{index}"
 
 
-def is_one_gpu(wish: str) -> bool:
-    """Tell whether a wish, as :func:`choose_device` takes it, leaves one GPU to compute on."""
+def gpus_of(wish: str) -> int:
+    """Return how many GPUs a wish, as :func:`choose_device` takes it, leaves to compute on."""
     if wish == "cpu":
-        return False
-    return torch.cuda.is_available() if ":" in wish else torch.cuda.device_count() == 1
+        return 0
+    return 1 if ":" in wish else torch.cuda.device_count()
+
+
+def is_one_gpu(wish: str) -> bool:
+    """Tell whether a wish leaves a single GPU."""
+    return gpus_of(wish) == 1
 
 
 def resolve_precision(wish: str, device: str) -> str:

@@ -62,7 +62,21 @@ def entries(folder: Path) -> Iterator[tuple[os.DirEntry[str], bool]]:
 
 def _is_full(trials: Path) -> bool:
     """Tell whether ``trials`` holds so many files that further ones go to sub-folders."""
-    return len(_listed(trials, ENDING, most=FLAT)) == FLAT
+    try:
+        changed = trials.stat().st_mtime_ns
+    except OSError:  # the listing says whether it is not there or cannot be read
+        changed = 0
+    seen = str(trials), changed, FLAT
+    if _full.get(seen[0]) == seen:  # a plan asks for the place of each trial
+        return True
+    if len(_listed(trials, ENDING, most=FLAT)) < FLAT:
+        return False
+    _full[seen[0]] = seen
+    return True
+
+
+# Folders that were found full, as they stood when they last changed.
+_full: dict[str, tuple[str, int, int]] = {}
 
 
 def _listed(

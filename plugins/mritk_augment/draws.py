@@ -5,16 +5,10 @@ from __future__ import annotations
 import torch
 
 
-def uniform(images: torch.Tensor, generator: torch.Generator, half_width: float) -> torch.Tensor:
-    """Return one float32 value per image on the CPU, uniform in [-half_width, half_width)."""
-    values = torch.rand(len(images), generator=generator, dtype=torch.float32)
-    return (2 * values - 1) * half_width
-
-
 def uniforms(
     images: torch.Tensor, generator: torch.Generator, *half_widths: float
 ) -> tuple[torch.Tensor, ...]:
-    """Return what :func:`uniform` would for one half-width after the other."""
+    """Return float32 values (N,) on the CPU for each half-width, uniform in ± it, one per image."""
     values = torch.rand(len(half_widths), len(images), generator=generator, dtype=torch.float32)
     halves = torch.tensor(half_widths, dtype=torch.float32)[:, None]
     return ((2 * values - 1) * halves).unbind()

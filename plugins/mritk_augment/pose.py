@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import torch
 from torch.nn import functional
 
-from mritk_augment.draws import uniform
+from mritk_augment.draws import uniforms
 
 if TYPE_CHECKING:
     from mritk_augment.affine import AffineRanges
@@ -21,14 +21,13 @@ def random_poses(
 
     Voxels count as cubes: a rotation does not shear a volume with sides of different lengths.
     """
-    angles = [uniform(volumes, generator, math.radians(ranges.rotation)) for _ in range(3)]
-    zoom = 1 + uniform(volumes, generator, ranges.zoom)
-    shifts = [2 * uniform(volumes, generator, ranges.shift) for _ in range(3)]
-    turned = rotations(*angles) / zoom.reshape(-1, 1, 1)
+    half_widths = 3 * [math.radians(ranges.rotation)] + [ranges.zoom] + 3 * [ranges.shift]
+    *angles, zoom, x, y, z = uniforms(volumes, generator, *half_widths)
+    turned = rotations(*angles) / (1 + zoom).reshape(-1, 1, 1)
     # Positions are shares of the sides, in the order x, y, z: the last axis first.
     sides = torch.tensor(volumes.shape[:1:-1]).to(turned)
     turned = turned * (sides / sides.unsqueeze(1))
-    return torch.cat([turned, torch.stack(shifts, dim=1).unsqueeze(2)], dim=2)
+    return torch.cat([turned, 2 * torch.stack([x, y, z], dim=1).unsqueeze(2)], dim=2)
 
 
 def rotations(x: torch.Tensor, y: torch.Tensor, z: torch.Tensor) -> torch.Tensor:
