@@ -18,7 +18,7 @@ from mritk.files.workspace import Workspace
 from mritk.method import Method
 from mritk.records import Augmentation
 from mritk.testing.check import NotApplicable, UnderTest
-from mritk.testing.tiny import SIDE, tiny_architecture, tiny_samples
+from mritk.testing.tiny import SIDE, tiny_architecture, tiny_label_maps, tiny_samples
 
 if TYPE_CHECKING:
     from mritk.method import Epoch, Fitted, Setup
@@ -42,6 +42,15 @@ class MethodUnderTest(UnderTest[Method]):
     def __init__(self, method: Method, parameters: Any) -> None:
         super().__init__(method)
         self.parameters = parameters
+
+    @property
+    def maps(self) -> bool:
+        """Whether the method is tried on label maps: where it is for them, and not for classes."""
+        return not self.record.learns("classification") and self.record.learns("segmentation")
+
+    def samples(self, seed: int = 0) -> Samples:
+        """Return 36 small images, with classes or label maps."""
+        return tiny_label_maps(seed=seed) if self.maps else tiny_samples(seed=seed)
 
     def train(
         self,
@@ -132,7 +141,7 @@ class MethodUnderTest(UnderTest[Method]):
 
     @cached_property
     def _undisturbed(self) -> dict[str, np.ndarray]:
-        samples, parts = tiny_samples(), {"all": np.concatenate([VAL, TEST]), "val": VAL}
+        samples, parts = self.samples(), {"all": np.concatenate([VAL, TEST]), "val": VAL}
         with TemporaryDirectory(ignore_cleanup_errors=True) as folder:
             training = self.train(samples, Path(folder))
             return {name: self.scores(training, samples, rows) for name, rows in parts.items()}
