@@ -43,14 +43,11 @@ class MethodUnderTest(UnderTest[Method]):
         super().__init__(method)
         self.parameters = parameters
 
-    @property
-    def maps(self) -> bool:
-        """Whether the method is tried on label maps: where it is for them, and not for classes."""
-        return not self.record.learns("classification") and self.record.learns("segmentation")
-
     def samples(self, seed: int = 0) -> Samples:
-        """Return 36 small images, with classes or label maps."""
-        return tiny_label_maps(seed=seed) if self.maps else tiny_samples(seed=seed)
+        """Return 36 small images with classes, or with label maps for a method of those alone."""
+        classes, maps = tiny_samples(seed=seed), tiny_label_maps(seed=seed)
+        only_maps = self.record.learns(maps.task.kind) and not self.record.learns(classes.task.kind)
+        return maps if only_maps else classes
 
     def train(
         self,
@@ -102,10 +99,12 @@ class MethodUnderTest(UnderTest[Method]):
     def _setup(self, samples: Samples, workspace: Workspace, seed: int) -> Setup:
         from mritk.method import Setup
 
+        train = Subset.of(samples, TRAIN, workspace)
         return Setup(
             parameters=self.parameters,
             task=samples.task,
-            train=Subset.of(samples, TRAIN, workspace),
+            train=train,
+            unlabelled=train.without_targets() if self.record.uses_unlabelled else None,
             val=Subset.of(samples, VAL, workspace),
             augmentation=Augmentation("none", None),
             seed=seed,
