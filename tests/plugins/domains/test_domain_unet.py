@@ -167,6 +167,11 @@ def test_the_loss_is_cross_entropy_and_soft_dice():
         scores.append((2 * both + 1) / (either + 1))
     expected = functional.cross_entropy(logits, masks) + 1 - torch.stack(scores).mean()
     torch.testing.assert_close(segmentation_loss(logits, masks), expected)
+    # The mean over voxels of which each counts as its label does.
+    each = functional.cross_entropy(logits, masks, reduction="none")
+    counted = torch.where(masks == 0, 0.1, 1.0)
+    weighed = (each * counted).sum() / counted.sum() + 1 - torch.stack(scores).mean()
+    torch.testing.assert_close(segmentation_loss(logits, masks, 0.1), weighed)
 
 
 def test_the_rank_term_is_of_so_many_random_voxels():
