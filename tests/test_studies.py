@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+import nibabel
 import numpy as np
 import pytest
 from PIL import Image
@@ -36,6 +37,7 @@ TREES = {
 SMALL = {
     "tiles": "tiles:sharp,cases=20,side=64,tiles=2",
     "tiles_blurred": "tiles:blurred,cases=20,side=64,tiles=2",
+    "phantom3d,target=sex,size=32": "phantom3d,target=sex,size=32,patients=48",
     "phantom3d,target=mask,size=32,patients=60": "phantom3d,target=mask,size=32,patients=24",
 }
 
@@ -86,6 +88,15 @@ def _make_data(folder, count):
         *("neuroblastoma.csv", "scans", 40, "patient,site,split"),
         lambda n: f"p{n // 2},{('home', 'away')[n % 3 > 1]},{('train', 'test')[n >= 28]}",
     )
+    lines = ["path,label,patient,site"]
+    for number in range(24):
+        volume = rng.integers(1, 256, (32, 32, 32), dtype=np.uint8)
+        path = folder / "abide2" / f"{number:02d}.nii"
+        path.parent.mkdir(exist_ok=True)
+        nibabel.save(nibabel.Nifti1Image(volume, np.eye(4)), path)
+        label, site = ("control", "autism")[number // 3 % 2], f"s{number % 3}"
+        lines.append(f"abide2/{path.name},{label},p{number},{site}")
+    (folder / "abide2.csv").write_text("\n".join(lines) + "\n")
     table("sites.csv", "sites", 36, "patient,site", lambda n: f"p{n // 2},s{n // 4 % 3}")
 
 

@@ -45,7 +45,8 @@ class DomainUNet:
     def __init__(self, setup: Setup) -> None:
         """Build the network and place the data."""
         self._setup, own = setup, setup.parameters
-        self._order = Balanced.of(setup.train.samples.sites, own.batch_size, setup.seed)
+        sites = setup.train.samples.sites
+        self._order = Balanced.of(sites, own.batch_size, setup.seed, least=1)
         self._sites = len(self._order.rows)
         if self._sites > own.latent:
             raise UsageError(
