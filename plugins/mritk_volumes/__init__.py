@@ -11,11 +11,31 @@ from __future__ import annotations
 from collections.abc import Iterator
 from functools import partial
 
-from mritk import Architecture, InputContract, Weights, hookimpl, lazy
+from mritk import (
+    Architecture,
+    DatasetFamily,
+    InputContract,
+    Method,
+    ProtocolFile,
+    Weights,
+    hookimpl,
+    lazy,
+    packaged_text,
+)
 from mritk_volumes.layouts import brainiac_tensors, medicalnet_tensors
 from mritk_volumes.published import BRAINIAC, locate, medicalnet_file
 
 VOLUMES = 3
+PROTOCOLS = {
+    "volumes": "3-D networks, 100 epochs (arXiv:2106.01132)",
+    "volumes_gaussian": "the same with mean and variance",
+    "volumes_mc_dropout": "the same with dropout that stays",
+    "volumes_concrete_dropout": "the same with dropout of a learned rate",
+    "volumes_quick": "3-D networks in minutes on a CPU, for exploration",
+    "voxel_ridge": "ridge regression on voxels",
+    "voxel_logistic": "logistic regression on voxels",
+    "voxel_mean": "the mean of the training set: ridge regression with too large a penalty",
+}
 DEPTHS = (18, 34, 50)
 # Voxels as they are: a protocol crops or pads to its volume_size, which leaves proportions alone.
 ZSCORE = InputContract(None, (0.0,), (1.0,), fit="crop_or_pad", intensity="zscore", minimum=32)
@@ -95,4 +115,49 @@ def _of_monai() -> Iterator[Architecture | Weights]:
         pretrained_on=("ABCD", "ADNI", "OASIS-3", "and further brain MRI"),
         citation="Tak et al. 2026, doi:10.1038/s41593-026-02202-6",
         summary="contrastive pretraining on brain MRI",
+    )
+
+
+@hookimpl
+def mritk_methods() -> Iterator[Method]:
+    """Yield the linear models of voxels, and fine-tuning that predicts distributions."""
+    for name, task, summary in (
+        ("voxel_ridge", "regression", "ridge regression on voxels"),
+        ("voxel_logistic", "classification", "logistic regression on voxels"),
+    ):
+        yield Method(
+            name,
+            fit=lazy("mritk_volumes.voxels:fit_voxels"),
+            parameters=lazy("mritk_volumes.voxels:VoxelRecipe"),
+            uses_backbone=False,
+            uses_augmentation=False,
+            tasks=(task,),
+            summary=summary,
+        )
+    yield Method(
+        "probabilistic_finetune",
+        fit=lazy("mritk_volumes.probabilistic:fit_probabilistic"),
+        parameters=lazy("mritk_volumes.probabilistic_recipe:ProbabilisticRecipe"),
+        tasks=("classification", "regression"),
+        summary="fine-tuning with a Gaussian likelihood, MC or concrete dropout",
+    )
+
+
+@hookimpl
+def mritk_protocols() -> Iterator[ProtocolFile]:
+    """Yield the recipe of the benchmark, its uncertainty, and the baselines."""
+    for name, summary in PROTOCOLS.items():
+        text = partial(packaged_text, __package__, "protocols", f"{name}.toml")
+        yield ProtocolFile(name, text, summary=summary)
+
+
+@hookimpl
+def mritk_datasets() -> Iterator[DatasetFamily]:
+    """Yield the family ``openbhb:PATH``."""
+    yield DatasetFamily(
+        "openbhb",
+        lazy("mritk_volumes.openbhb:resolve_openbhb"),
+        placeholder="PATH",
+        summary="OpenBHB with its official test parts; ,target=age or sex",
+        options=lazy("mritk_volumes.openbhb:OpenBHBOptions"),
     )
