@@ -18,7 +18,8 @@ def blur(
 ) -> torch.Tensor:
     """Convolve (N, C, *spatial) images in [0, 1] with a Gaussian of ``sigma`` pixels or voxels."""
     sigmas = between(len(images), generator, *sigma)
-    return blurred(at_least_single(images), sigmas, round(REACH * sigma[1])).to(images.dtype)
+    found = blurred(at_least_single(images), sigmas, round(REACH * sigma[1]))
+    return found.clamp_(0, 1).to(images.dtype)
 
 
 def blurred(images: torch.Tensor, sigmas: torch.Tensor, radius: int) -> torch.Tensor:

@@ -151,8 +151,8 @@ def _require_targets(path: Path, rows: list[TableRow], target: str) -> None:
             count = sum(is_missing(other.cells[target]) for other in rows)
             told = f" ({count} of {len(rows)} have none)" if count else ""
             raise DataError(
-                f"{path} line {row.line}: {target} is {repr(value) if value else 'empty'}{told}; give a value, or "
-                "remove the line"
+                f"{path} line {row.line}: {target} is {repr(value) if value else 'empty'}{told}; "
+                "give a value, or remove the line"
             )
 
 

@@ -41,7 +41,9 @@ def test_the_gaussian_loss_is_the_negative_log_likelihood_up_to_a_constant(balls
     objective = objective_of(balls(recipe()))
     outputs = torch.tensor([[0.3, -1.0], [1.2, 0.5], [-2.0, 2.0]])
     targets = torch.tensor([0.0, 2.0, -1.5])
-    density = stats.norm(outputs[:, 0], np.exp(outputs[:, 1] / 2)).logpdf(targets)
+    density = stats.norm(outputs[:, 0].numpy(), (outputs[:, 1] / 2).exp().numpy()).logpdf(
+        targets.numpy()
+    )
     expected = -density.mean() - math.log(2 * math.pi) / 2
     assert float(objective.loss(outputs, targets)) == pytest.approx(expected, rel=1e-5)
 
@@ -58,7 +60,7 @@ def test_concrete_dropout_adds_the_divergence_from_its_prior():
     weights = sum(float(p.detach().square().sum()) for p in head.outputs.parameters())
     entropy = 5 * (0.3 * math.log(0.3) + 0.7 * math.log(0.7))
     expected = (0.1**2 * weights / 0.7 + entropy) / 40
-    assert float(head.penalty(40, 0.1)) == pytest.approx(expected, rel=1e-5)
+    assert head.penalty(40, 0.1).item() == pytest.approx(expected, rel=1e-5)
     assert float(ThinnedHead(5, 2, "mc", 0.3).penalty(40, 0.1)) == 0
 
 
@@ -67,7 +69,7 @@ def test_relaxed_masks_keep_the_mean_and_are_differentiable_in_the_rate():
     torch.manual_seed(0)
     masks = dropout(torch.ones(400, 500)).detach()
     assert float(masks.mean()) == pytest.approx(1.0, abs=0.02)
-    assert float((masks < 0.5).float().mean()) == pytest.approx(0.25, abs=0.01)
+    assert float((masks * 0.75 < 0.5).float().mean()) == pytest.approx(0.25, abs=0.01)
     dropout(torch.ones(4, 50)).square().sum().backward()
     assert dropout.logit.grad is not None and float(dropout.logit.grad) != 0
     assert TEMPERATURE < 1

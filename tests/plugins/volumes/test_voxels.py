@@ -103,11 +103,11 @@ def test_a_class_without_training_volumes_is_named(balls):
 
 
 def test_a_metric_without_value_for_any_penalty_is_refused(balls):
-    rule = SelectionRule("val", "auc")
+    rule = SelectionRule("val", "macro_auroc")
     setup = balls(VoxelRecipe(), classes=True, backbone=None, selection=rule)
     samples = draw_balls(classes=True)
     one_class = Subset.of(samples, VAL[samples.targets[VAL] == 0], setup.workspace)
-    with pytest.raises(UsageError, match="'auc' is undefined on the validation set"):
+    with pytest.raises(UsageError, match="'macro_auroc' is undefined on the validation set"):
         fit_voxels(replace(setup, val=one_class))
 
 
