@@ -49,7 +49,8 @@ def require_fit(
 
     Raises:
         UsageError: The backbone or the augmentation takes data of another kind, or the backbone
-            other channels or a spacing that the data do not state.
+            other channels or a spacing that the data do not state, or one spacing where the data
+            have several.
     """
     dims = samples.spatial_dims
     held = f"{record.name} contains {KINDS[dims]}"
@@ -135,9 +136,9 @@ def _require_inputs(record: Dataset, samples: Samples, backbone: Backbone) -> No
     kept = contract.fit == "crop_or_pad" and contract.spacing is None
     if kept and (mixed := mixed_spacing(samples)):
         raise UsageError(
-            f"{backbone.name} takes {KINDS[samples.spatial_dims]} in their own spacing, but that of "
-            f"{record.name} differs, {mixed}: a place would be as large as another of several; "
-            "resample the files to one spacing, or use a backbone that resizes or resamples"
+            f"{backbone.name} keeps the spacing of {KINDS[samples.spatial_dims]}, but in "
+            f"{record.name} it differs: {mixed}; resample the files to one spacing, or use a "
+            "backbone that resizes or resamples"
         )
 
 

@@ -22,9 +22,8 @@ from mritk import (
     lazy,
     packaged_text,
 )
-from mritk_volumes.layouts import brainiac_tensors, medicalnet_tensors
-from mritk_volumes.published import BRAINIAC, locate, medicalnet_file
 
+LOCATE = lazy("mritk_volumes.published:locate")
 VOLUMES = 3
 PROTOCOLS = {
     "volumes": "3-D networks, 100 epochs (arXiv:2106.01132)",
@@ -91,8 +90,8 @@ def _of_monai() -> Iterator[Architecture | Weights]:
         yield Weights(
             f"resnet{depth}_3d",
             "medicalnet",
-            partial(locate, medicalnet_file(depth)),
-            rename=medicalnet_tensors,
+            partial(LOCATE, f"resnet_{depth}_23dataset.pth"),
+            rename=lazy("mritk_volumes.layouts:medicalnet_tensors"),
             license="MIT",
             pretrained_on=("MedicalNet 3DSeg-8 and 15 further sets",),
             citation="Chen et al. 2019, arXiv:1904.00625",
@@ -109,8 +108,8 @@ def _of_monai() -> Iterator[Architecture | Weights]:
     yield Weights(
         "vit_b_3d",
         "brainiac",
-        partial(locate, BRAINIAC),
-        rename=brainiac_tensors,
+        partial(LOCATE, "BrainIAC.ckpt"),
+        rename=lazy("mritk_volumes.layouts:brainiac_tensors"),
         license="non-commercial, see https://github.com/AIM-KannLab/BrainIAC",
         pretrained_on=("ABCD", "ADNI", "OASIS-3", "and further brain MRI"),
         citation="Tak et al. 2026, doi:10.1038/s41593-026-02202-6",

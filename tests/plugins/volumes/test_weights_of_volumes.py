@@ -9,7 +9,7 @@ from mritk import Unavailable
 from mritk.errors import WeightsMismatch
 from mritk.model.backbone import load_backbone
 from mritk.plugins.registry import Registry
-from mritk_volumes.published import BRAINIAC, VARIABLE, medicalnet_file
+from mritk_volumes.published import BRAINIAC, VARIABLE
 
 pytestmark = pytest.mark.slow
 nets = pytest.importorskip("monai.networks.nets", reason="the networks are MONAI's")
@@ -63,7 +63,7 @@ def saved(network: torch.nn.Module) -> dict[str, torch.Tensor]:
 @pytest.mark.parametrize("depth", [18, 34, 50])
 def test_a_resnet_gives_the_features_of_the_network_that_was_saved(depth, loaded, folder):
     reference = medicalnet(depth)
-    torch.save({"state_dict": saved(reference)}, folder / medicalnet_file(depth))
+    torch.save({"state_dict": saved(reference)}, folder / f"resnet_{depth}_23dataset.pth")
     found = loaded(f"resnet{depth}_3d@medicalnet", 32)
     with torch.inference_mode():
         torch.testing.assert_close(found.network(volumes(32)), reference(volumes(32)))
@@ -80,7 +80,7 @@ def test_a_file_of_another_depth_or_a_tensor_too_many_or_too_few_is_refused(load
         {n: t for n, t in tensors.items() if n != "module.layer4.1.conv2.weight"},
         tensors | {"module.conv1.weight": torch.zeros(64, 3, 7, 7, 7)},
     ):
-        torch.save({"state_dict": broken}, folder / medicalnet_file(18))
+        torch.save({"state_dict": broken}, folder / "resnet_18_23dataset.pth")
         with pytest.raises(WeightsMismatch, match="nothing was loaded"):
             loaded("resnet18_3d@medicalnet", 32)
 
