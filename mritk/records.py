@@ -207,9 +207,14 @@ class DatasetFamily(Family):
     Attributes:
         reads: Quickly checks whether a path belongs to this family; mritk then suggests
             ``PREFIX:PATH`` for a bare path or a wrong prefix.
+        wraps: True if the member is another dataset, of any plugin, such as
+            ``augmented:phantom3d,target=mask``. ``resolve`` then takes its record, and the options
+            if there are any; options that are none of the family's are the member's. The registry
+            names the result after both.
     """
 
     reads: Callable[[Path], bool] | None = None
+    wraps: bool = False
 
 
 @dataclass(frozen=True)
@@ -226,6 +231,8 @@ class Dataset(Record):
         is_generated: For data that ``open`` takes more than a second to generate: returns whether
             they are already on this machine, or raises :class:`mritk.errors.Unavailable` if they
             cannot be generated. None: other data.
+        inner: The dataset that a family wraps, see :attr:`DatasetFamily.wraps`. Set by the
+            registry.
     """
 
     name: str
@@ -234,6 +241,7 @@ class Dataset(Record):
     license: str = "not stated"
     no_patients: str = ""
     is_generated: Callable[[Workspace], bool] | None = None
+    inner: Dataset | None = field(default=None, compare=False)
 
 
 @dataclass(frozen=True)
