@@ -1,10 +1,11 @@
-"""Label maps: further metrics of them."""
+"""Label maps: a plain U-Net and a threshold that predict them, and further metrics of them."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
+from functools import partial
 
-from mritk import Metric, hookimpl, lazy
+from mritk import Method, Metric, ProtocolFile, hookimpl, lazy, packaged_text
 
 NEITHER = "where neither label map has the region"
 METRICS = (
@@ -38,3 +39,37 @@ def mritk_metrics() -> Iterator[Metric]:
             undefined=undefined,
             summary=f"{told}, mean over cases and regions",
         )
+
+
+@hookimpl
+def mritk_methods() -> Iterator[Method]:
+    """Yield ``unet3d`` and ``threshold``, each with its own model."""
+    yield Method(
+        "unet3d",
+        fit=lazy("mritk_segmentation.unet3d:fit_unet3d"),
+        parameters=lazy("mritk_segmentation.unet_recipe:UNetRecipe"),
+        uses_backbone=False,
+        uses_augmentation=False,
+        tasks=("segmentation",),
+        summary="a plain U-Net of three levels",
+    )
+    yield Method(
+        "threshold",
+        fit=lazy("mritk_segmentation.threshold:fit_threshold"),
+        parameters=lazy("mritk_segmentation.threshold:NoParameters"),
+        uses_backbone=False,
+        uses_augmentation=False,
+        tasks=("segmentation",),
+        summary="one level in one channel: a baseline",
+    )
+
+
+@hookimpl
+def mritk_protocols() -> Iterator[ProtocolFile]:
+    """Yield a protocol of each method."""
+    for name, told in (
+        ("unet3d", "a plain U-Net on volumes of 48 voxels: minutes on two cores"),
+        ("threshold", "one level in one channel, on the same volumes"),
+    ):
+        text = partial(packaged_text, __package__, "protocols", f"{name}.toml")
+        yield ProtocolFile(name, text, summary=told)
