@@ -28,7 +28,7 @@ def absent_regions(
         rows: By name, of each trial its undefined cases and how many cases it was tested on.
         metrics: The columns, which say when what they measure is undefined.
     """
-    why = UNDEFINED | {of_any_region(metric.name): metric.undefined for metric in metrics}
+    why = UNDEFINED | {of_any_region(m.name): m.undefined for m in metrics if m.measure}
     lost: dict[str, Counter[str]] = {name: Counter() for name in rows}
     for name, trials in rows.items():
         for undefined, _ in trials:
