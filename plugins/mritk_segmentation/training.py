@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import time
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any, ClassVar
 
@@ -64,6 +64,11 @@ class MapTraining(ABC):
         return DIVISOR
 
     @property
+    def regions(self) -> tuple[tuple[int, ...], ...]:
+        """Labels of each region whose Dice is learnt; empty: each label but the background."""
+        return ()
+
+    @property
     def stage(self) -> str:
         """What an epoch is called."""
         return "all"
@@ -78,8 +83,13 @@ class MapTraining(ABC):
 
     def batch_loss(self, rows: torch.Tensor, epoch: int, step: int) -> torch.Tensor:
         """Return what a step minimises. Draws of torch are seeded before."""
-        logits = self.network(self.train_scans.batch(rows))
-        return segmentation_loss(logits, self.train_scans.masks(rows))
+        return self.loss_of(
+            self.network(self.train_scans.batch(rows)), self.train_scans.masks(rows)
+        )
+
+    def loss_of(self, logits: torch.Tensor, masks: torch.Tensor) -> torch.Tensor:
+        """Return the loss of logits (N, labels, *spatial) for label maps (N, *spatial)."""
+        return segmentation_loss(logits, masks, self.regions)
 
     def of_epoch(self) -> dict[str, float]:
         """Return further numbers of the epoch that ends, for its history."""
@@ -165,9 +175,7 @@ class MapTraining(ABC):
     def _validation_loss(self) -> float:
         with self._evaluation():
             losses = [
-                segmentation_loss(
-                    self.network(self.val_scans.batch(rows)), self.val_scans.masks(rows)
-                )
+                self.loss_of(self.network(self.val_scans.batch(rows)), self.val_scans.masks(rows))
                 for rows in torch.arange(len(self.val_scans)).split(1)
             ]
             return float(torch.stack(losses).mean())
@@ -196,15 +204,25 @@ class MapTraining(ABC):
         }
 
 
-def segmentation_loss(logits: torch.Tensor, masks: torch.Tensor) -> torch.Tensor:
-    """Return the cross-entropy plus 1 - soft Dice, the mean over labels but the background.
+def segmentation_loss(
+    logits: torch.Tensor, masks: torch.Tensor, regions: Sequence[Sequence[int]] = ()
+) -> torch.Tensor:
+    """Return the cross-entropy plus 1 - soft Dice, the mean over regions.
 
     Args:
         logits: (N, labels, *spatial).
         masks: (N, *spatial) int64.
+        regions: The labels of each region; empty: each label but the background is one.
     """
-    wanted = functional.one_hot(masks, logits.shape[1]).movedim(-1, 1)[:, 1:].float()
-    given = logits.softmax(dim=1)[:, 1:]
+    one_hot = functional.one_hot(masks, logits.shape[1]).movedim(-1, 1).float()
+    wanted, given = (_of_regions(values, regions) for values in (one_hot, logits.softmax(dim=1)))
     over = (0, *range(2, logits.ndim))
     dice = (2 * (given * wanted).sum(over) + 1) / ((given + wanted).sum(over) + 1)
     return functional.cross_entropy(logits, masks) + 1 - dice.mean()
+
+
+def _of_regions(values: torch.Tensor, regions: Sequence[Sequence[int]]) -> torch.Tensor:
+    """Return what (N, labels, *spatial) are of each region, (N, regions, *spatial)."""
+    if not regions:
+        return values[:, 1:]
+    return torch.stack([values[:, list(labels)].sum(dim=1) for labels in regions], dim=1)

@@ -8,7 +8,7 @@ import torch
 from torch import nn
 
 from mritk import Setup, derive
-from mritk_segmentation.training import MapTraining, segmentation_loss
+from mritk_segmentation.training import MapTraining
 from mritk_segmentation.unet import DIVISOR, UNet
 
 
@@ -26,6 +26,12 @@ class UNet3d(MapTraining):
     """A plain U-Net in training; images are mirrored with their label maps."""
 
     name = "unet3d"
+
+    @property
+    def regions(self) -> tuple[tuple[int, ...], ...]:
+        """Those of the task: what is measured is what is learnt."""
+        task = self.setup.task
+        return tuple(task.values_of(name) for name in task.regions)
 
     @property
     def divisor(self) -> int:
@@ -64,4 +70,4 @@ class UNet3d(MapTraining):
             drawn = torch.rand(masks.ndim - 1).tolist()
             axes = [axis - len(drawn) for axis, draw in enumerate(drawn) if draw < 0.5]
             images, masks = images.flip(axes), masks.flip(axes)
-        return segmentation_loss(self.network(images), masks)
+        return self.loss_of(self.network(images), masks)

@@ -16,7 +16,8 @@ from mritk.plugins.registry import Registry
 from mritk.results.analysis import Analysis
 from mritk.store.folder import ResultsFolder
 from mritk_segmentation.lesions import lesion_dice
-from mritk_segmentation.surface import nsd_2mm
+from mritk_segmentation.overlap import iou
+from mritk_segmentation.surface import nsd_1mm, nsd_2mm
 from tests.test_segmentation import PLUGIN
 
 SPACING = (2.0, 1.0, 1.0)
@@ -47,26 +48,28 @@ def measured(record, measure):
 
 @pytest.mark.slow
 def test_a_table_has_them_with_intervals_ties_and_a_gate(mritk, trained):
-    asked = ("--metric", "nsd_2mm", "--metric", "lesion_dice[core]", "--sort", "nsd_2mm")
+    names = {"iou": iou, "nsd_1mm": nsd_1mm, "lesion_dice[core]": lesion_dice}
+    asked = [word for name in names for word in ("--metric", name)]
     ended = mritk("leaderboard", trained, *asked, "--json")
     assert ended.code == 0, ended.err
     (table,) = json.loads(ended.out)["tables"]
     expected: dict[str, dict[str, list[float]]] = {}
     for record in ResultsFolder(trained).trials():
-        found = expected.setdefault(record.protocol, {"nsd_2mm": [], "lesion_dice[core]": []})
-        found["nsd_2mm"].append(np.nanmean(measured(record, nsd_2mm), axis=0).mean())
-        found["lesion_dice[core]"].append(np.nanmean(measured(record, lesion_dice)[:, 1]))
+        for name, measure in names.items():
+            of_regions = np.nanmean(measured(record, measure), axis=0)
+            value = of_regions[1] if "[core]" in name else of_regions.mean()
+            expected.setdefault(record.protocol, {}).setdefault(name, []).append(value)
     for row in table["rows"]:
         for name, values in expected[row["protocol"]].items():
-            cell = row["metrics"][name]
-            assert cell["mean"] == pytest.approx(np.mean(values))
-            assert cell["interval"]["low"] < cell["mean"] < cell["interval"]["high"]
+            assert row["metrics"][name]["mean"] == pytest.approx(np.mean(values))
+        found = row["metrics"]["iou"]
+        assert found["interval"]["low"] < found["mean"] < found["interval"]["high"]
     assert [row["protocol"] for row in table["rows"]] == ["between", "high"]
-    (pair,) = table["comparisons"]["nsd_2mm"]
+    (pair,) = table["comparisons"]["iou"]
     assert pair["p"] < 0.05
-    gate = mritk("compare", trained, trained, "--metric", "nsd_2mm", "--json")
+    gate = mritk("compare", trained, trained, "--metric", "nsd_1mm", "--json")
     assert gate.code == 0, gate.err
-    assert "nsd_2mm" in gate.out
+    assert "nsd_1mm" in gate.out
 
 
 @pytest.mark.slow
@@ -76,7 +79,7 @@ def test_a_table_has_them_with_intervals_ties_and_a_gate(mritk, trained):
         ("leaderboard", "--level", "patient", "--metric", "lesion_f1"),
         ("leaderboard", "--interval", "bca", "--metric", "iou"),
         ("differences", "--metric", "nsd_1mm[core]"),
-        ("differences", "--metric", "iou", "--test", "nadeau-bengio"),
+        ("differences", "--metric", "iou", "--test", "corrected_t"),
         ("rescore", "--csv"),
     ],
     ids=" ".join,

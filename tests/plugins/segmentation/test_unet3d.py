@@ -13,6 +13,7 @@ from mritk.method import SelectionRule
 from mritk.store.folder import ResultsFolder
 from mritk.train.checkpoint import Checkpoint
 from mritk_segmentation.threshold import NoParameters, fit_threshold
+from mritk_segmentation.training import segmentation_loss
 from mritk_segmentation.unet import UNet
 from mritk_segmentation.unet3d import UNet3d, fit_unet3d
 from mritk_segmentation.unet_recipe import UNetRecipe
@@ -123,10 +124,7 @@ def test_an_epoch_of_fixed_length_goes_on_where_the_last_one_ended(setup):
 def test_images_are_mirrored_together_with_their_label_maps(setup, monkeypatch):
     training = UNet3d(setup(parameters={"mirror": True}))
     seen = []
-    monkeypatch.setattr(
-        "mritk_segmentation.unet3d.segmentation_loss",
-        lambda images, masks: seen.append((images, masks)),
-    )
+    monkeypatch.setattr(training, "loss_of", lambda images, masks: seen.append((images, masks)))
     training.network = torch.nn.Identity()
     rows = torch.tensor([0, 1])
     for seed in range(6):
@@ -136,6 +134,18 @@ def test_images_are_mirrored_together_with_their_label_maps(setup, monkeypatch):
     assert len(forms) > 2
     for images, masks in seen:
         assert images[:, 1][masks == 2].mean() > images[:, 1][masks == 0].mean() + 1
+
+
+def test_the_dice_that_is_learnt_is_that_of_the_regions():
+    masks = torch.randint(3, (2, 4, 4, 4), generator=torch.Generator().manual_seed(1))
+    confused = torch.where(masks == 0, 0, 3 - masks)  # the whole is right, its parts exchanged
+    logits = 30 * torch.nn.functional.one_hot(confused, 3).movedim(-1, 1).float()
+    entropy = torch.nn.functional.cross_entropy(logits, masks)
+    whole = segmentation_loss(logits, masks, [(1, 2)]) - entropy
+    parts = segmentation_loss(logits, masks, [(1,), (2,)]) - entropy
+    assert abs(float(whole)) < 1e-4
+    assert float(parts) > 0.9
+    torch.testing.assert_close(segmentation_loss(logits, masks) - entropy, parts)
 
 
 def test_the_threshold_finds_the_channel_and_the_level(setup):
