@@ -14,7 +14,7 @@ from mritk_domains.latent import Latent
 from mritk_domains.regularisers import kth_singular_value, normal_divergence
 from mritk_domains.unet import LatentUNet
 from mritk_domains.unet_recipe import UNetRecipe
-from mritk_segmentation.training import MapTraining, segmentation_loss
+from mritk_segmentation.training import MapTraining
 
 
 def fit_unet(setup: Setup) -> MapTraining:
@@ -70,7 +70,7 @@ class DomainUNet(MapTraining):
     def batch_loss(self, rows: torch.Tensor, epoch: int, step: int) -> torch.Tensor:
         """Return the loss of a batch and its regulariser."""
         latent = self.network(self.train_scans.batch(rows))
-        loss = segmentation_loss(latent.outputs, self.train_scans.masks(rows))
+        loss = self.loss_of(latent.outputs, self.train_scans.masks(rows))
         added, told = self._regularised(latent, derive(self.setup.seed, "voxels", epoch, step))
         self._terms.append(told)
         return loss + added

@@ -89,7 +89,8 @@ class MapTraining(ABC):
 
     def loss_of(self, logits: torch.Tensor, masks: torch.Tensor) -> torch.Tensor:
         """Return the loss of logits (N, labels, *spatial) for label maps (N, *spatial)."""
-        return segmentation_loss(logits, masks, self.regions)
+        background = self.setup.parameters.background_weight
+        return segmentation_loss(logits, masks, background, self.regions)
 
     def of_epoch(self) -> dict[str, float]:
         """Return further numbers of the epoch that ends, for its history."""
@@ -205,20 +206,26 @@ class MapTraining(ABC):
 
 
 def segmentation_loss(
-    logits: torch.Tensor, masks: torch.Tensor, regions: Sequence[Sequence[int]] = ()
+    logits: torch.Tensor,
+    masks: torch.Tensor,
+    background: float = 1.0,
+    regions: Sequence[Sequence[int]] = (),
 ) -> torch.Tensor:
     """Return the cross-entropy plus 1 - soft Dice, the mean over regions.
 
     Args:
         logits: (N, labels, *spatial).
         masks: (N, *spatial) int64.
+        background: Weight of label 0 in the cross-entropy; others have 1.
         regions: The labels of each region; empty: each label but the background is one.
     """
     one_hot = functional.one_hot(masks, logits.shape[1]).movedim(-1, 1).float()
     wanted, given = (_of_regions(values, regions) for values in (one_hot, logits.softmax(dim=1)))
     over = (0, *range(2, logits.ndim))
     dice = (2 * (given * wanted).sum(over) + 1) / ((given + wanted).sum(over) + 1)
-    return functional.cross_entropy(logits, masks) + 1 - dice.mean()
+    weights = torch.ones(logits.shape[1], device=logits.device)
+    weights[0] = background
+    return functional.cross_entropy(logits, masks, weights) + 1 - dice.mean()
 
 
 def _of_regions(values: torch.Tensor, regions: Sequence[Sequence[int]]) -> torch.Tensor:

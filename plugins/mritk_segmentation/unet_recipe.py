@@ -16,6 +16,7 @@ class MapRecipe:
         batch_size: Samples of a batch.
         learning_rate: Of Adam, at its peak; a half cosine to zero.
         weight_decay: Of Adam.
+        background_weight: Weight of the background in the cross-entropy; other labels have 1.
     """
 
     epochs: int = 10
@@ -23,6 +24,7 @@ class MapRecipe:
     batch_size: int = 8
     learning_rate: float = 3e-3
     weight_decay: float = 1e-8
+    background_weight: float = 0.1
 
     def __post_init__(self) -> None:
         """Refuse what cannot be trained."""
@@ -31,8 +33,9 @@ class MapRecipe:
                 raise ValueError(f"{name} must be at least 1")
         if not 0 <= self.weight_decay < math.inf:
             raise ValueError("weight_decay must not be negative")
-        if not 0 < self.learning_rate < math.inf:
-            raise ValueError("learning_rate must be positive")
+        for name in ("learning_rate", "background_weight"):
+            if not 0 < getattr(self, name) < math.inf:
+                raise ValueError(f"{name} must be positive")
 
 
 @dataclass(frozen=True)

@@ -141,8 +141,8 @@ def test_the_dice_that_is_learnt_is_that_of_the_regions():
     confused = torch.where(masks == 0, 0, 3 - masks)  # the whole is right, its parts exchanged
     logits = 30 * torch.nn.functional.one_hot(confused, 3).movedim(-1, 1).float()
     entropy = torch.nn.functional.cross_entropy(logits, masks)
-    whole = segmentation_loss(logits, masks, [(1, 2)]) - entropy
-    parts = segmentation_loss(logits, masks, [(1,), (2,)]) - entropy
+    whole = segmentation_loss(logits, masks, 1.0, [(1, 2)]) - entropy
+    parts = segmentation_loss(logits, masks, 1.0, [(1,), (2,)]) - entropy
     assert abs(float(whole)) < 1e-4
     assert float(parts) > 0.9
     torch.testing.assert_close(segmentation_loss(logits, masks) - entropy, parts)
