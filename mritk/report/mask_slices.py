@@ -232,7 +232,9 @@ def _picture(
     if image is not None and image.shape[:2] == shape:
         canvas[:] = _grey(image, (width, height))[..., None]
     for colour, voxels in parts:
-        large = Image.fromarray(voxels.astype(np.uint8)).resize((width, height), Image.NEAREST)
+        large = Image.fromarray(voxels.astype(np.uint8)).resize(
+            (width, height), Image.Resampling.NEAREST
+        )
         inside = np.asarray(large, dtype=bool)
         canvas[inside] = (1 - FILLING) * canvas[inside] + FILLING * np.asarray(colour)
         canvas[inside & ~binary_erosion(inside)] = colour
@@ -249,7 +251,7 @@ def _grey(image: np.ndarray, size: tuple[int, int]) -> np.ndarray:
     grey = image.mean(axis=-1) if image.ndim == 3 else image
     scale = 1.0 if image.dtype == np.uint8 else 255.0
     plain = Image.fromarray(np.clip(grey * scale, 0, 255).astype(np.uint8))
-    return np.asarray(plain.resize(size, Image.BILINEAR), dtype=np.float64)
+    return np.asarray(plain.resize(size, Image.Resampling.BILINEAR), dtype=np.float64)
 
 
 def _colour(label: int) -> tuple[int, int, int]:

@@ -55,7 +55,8 @@ def fit_threshold(setup: Setup) -> Threshold:
     Its label is the most frequent one of the foreground of the training set.
     """
     scans = Scans(setup, setup.train, "threshold", 1)
-    both, either, counts = 0.0, 0.0, np.zeros(setup.task.outputs)
+    both, either = np.zeros((2, scans.channels, 2, len(LEVELS)))
+    counts = np.zeros(setup.task.outputs)
     for row in range(len(scans)):
         rows = torch.tensor([row])
         masks = scans.masks(rows).cpu().numpy().ravel()
@@ -87,7 +88,8 @@ def _counts(values: np.ndarray, inside: np.ndarray) -> tuple[np.ndarray, np.ndar
         values: (C, voxels) z-scores.
         inside: (voxels,) bool, the foreground.
     """
-    both, sizes = [], []
+    both: list[np.ndarray] = []
+    sizes: list[np.ndarray] = []
     for channel in values:
         of_all, of_inside = (np.sort(part) for part in (channel, channel[inside]))
         for sorted_values, counts in ((of_all, sizes), (of_inside, both)):

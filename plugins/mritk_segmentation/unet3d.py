@@ -30,8 +30,8 @@ class UNet3d(MapTraining):
     @property
     def regions(self) -> tuple[tuple[int, ...], ...]:
         """Those of the task: what is measured is what is learnt."""
-        task = self.setup.task
-        return tuple(task.values_of(name) for name in task.regions)
+        told = self.setup.task.as_dict()
+        return tuple(tuple(map(told["labels"].index, of)) for of in told["regions"].values())
 
     @property
     def divisor(self) -> int:
