@@ -122,7 +122,7 @@ def test_the_core_imports_no_plugin():
 
 PUBLIC_TO_PLUGINS = {"mritk": mritk.__all__, "mritk.train": mritk.train.__all__}
 # The hub keeps timm's models in timm's own files.
-BUILT_ON = {"mritk_huggingface": "mritk_timm"}
+BUILT_ON = {"mritk_huggingface": "mritk_timm", "mritk_domains": "mritk_segmentation"}
 
 
 def names_not_public(path: Path) -> list[str]:

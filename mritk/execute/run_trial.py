@@ -251,6 +251,8 @@ def _terms(trial: Trial) -> dict[str, Any]:
     terms: dict[str, Any] = {"licenses": {"dataset": dataset.license}}
     terms["reader"] = list(trial.dataset.reader)
     terms["dataset_summary"], terms["dataset_sources"] = dataset.summary, list(dataset.sources)
+    if trial.dataset.made_from:
+        terms["made_from"] = trial.dataset.made_from
     parts = {part: getattr(trial.division, part) for part in ("train", "val", "test")}
     if patients is not None:
         counts = {part: len({patients[row] for row in rows}) for part, rows in parts.items()}

@@ -14,9 +14,10 @@ from mritk.method import SelectionRule
 from mritk.plugins.registry import Registry
 from mritk.study.benchmark import find_protocol
 from mritk.train.checkpoint import Checkpoint
-from mritk_domains.domain_unet import fit_unet, segmentation_loss, voxels_of
+from mritk_domains.domain_unet import fit_unet, voxels_of
 from mritk_domains.unet import LatentUNet
 from mritk_domains.unet_recipe import UNetRecipe
+from mritk_segmentation.training import segmentation_loss
 
 SIDE, EACH = 8, 8
 GAINS = {"a": 0.6, "b": 1.0, "c": 1.4, "unseen": 0.8}
