@@ -24,8 +24,7 @@ class Fold:
         test: Rows of the test part.
         dropped: Rows left out of training or validation, because they are of a patient, or copies
             of a sample, of another part.
-        unused: Rows of the training part that a draw of shots or patients leaves out; and those
-            made from a sample that is not trained on.
+        unused: Rows of the training part that a draw of shots or patients leaves out.
         clean: (len(test),) bool; True where training and validation hold no sample of the patient
             and no copy, as they were before anything was dropped. Where copies are kept: as they
             are.

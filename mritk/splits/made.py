@@ -18,8 +18,8 @@ def folds_with_made(
 ) -> tuple[Fold, ...]:
     """Return the folds of the samples that were not made, and with them the made ones.
 
-    The draw is that without made samples, so what is tested is the same. Those made from a training
-    sample are trained on too; others are not used.
+    The draw is that without made samples, so what is tested is the same. A made sample is in the
+    part of its origin if that is training, and dropped if its origin is validated or tested.
 
     Args:
         samples: N samples.
@@ -41,13 +41,13 @@ def _with_made(fold: Fold, originals: np.ndarray, made: np.ndarray, parent: np.n
     train, val, test, dropped, unused = (
         originals[rows] for rows in (fold.train, fold.val, fold.test, fold.dropped, fold.unused)
     )
-    follows = np.isin(parent, train) & ~np.isin(parent, val)
-    leaks = np.isin(parent, dropped)
+    held = np.concatenate([val, test])
+    follows, spare = (np.isin(parent, rows) & ~np.isin(parent, held) for rows in (train, unused))
     return Fold(
         train=np.union1d(train, made[follows]),
         val=val,
         test=test,
-        dropped=np.union1d(dropped, made[leaks]),
-        unused=np.union1d(unused, made[~follows & ~leaks]),
+        dropped=np.union1d(dropped, made[~follows & ~spare]),
+        unused=np.union1d(unused, made[spare]),
         clean=fold.clean,
     )

@@ -161,6 +161,9 @@ def test_no_copy_is_on_another_side_than_its_origin_and_none_is_tested(rule, pat
         assert not held & {content[origin[row]] for row in trained}
         assert {origin[row] for row in trained} == set(alone.train.tolist())
         assert len(trained) == 4 * len(alone.train)
+        # Nor do they reach a method that learns from images without targets.
+        spare = {origin[row] for row in fold.parts.get("unused", ())}
+        assert spare == set(alone.parts.get("unused", np.empty(0, int)).tolist())
         every = np.concatenate(list(fold.parts.values()))
         assert sorted(every.tolist()) == list(range(len(samples)))
 
