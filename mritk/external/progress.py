@@ -71,6 +71,16 @@ class Progress:
         if saved:
             self.keep()
 
+    def finish(self, epochs: Mapping[int, Epoch]) -> None:
+        """Hand on those of all epochs in the log that were not yet.
+
+        Raises:
+            Stopped: The trial must end.
+        """
+        for number in sorted(epochs):
+            if number > self.told:
+                self.tell(epochs[number])
+
     def keep(self) -> None:
         """Save that the epochs so far are done.
 

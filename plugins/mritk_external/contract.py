@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 
-from mritk import Setup, Subset
+from mritk import Epoch, Setup, Subset
 from mritk.external import (
     Case,
     CaseFolder,
@@ -75,8 +75,7 @@ class ExternalModel:
             self._write(job, cases, mounts)
             work.note("cases")
         self._model.mkdir(exist_ok=True)
-        earlier = filter(None, map(epoch_of, lines_of(self._log)))
-        progress.remember({epoch.epoch: epoch for epoch in earlier})
+        progress.remember(self._epochs())
         progress.keep()
 
         def follow(line: str) -> None:
@@ -84,8 +83,14 @@ class ExternalModel:
                 progress.tell(epoch)
 
         self._run("train", job, mounts, follow)
+        progress.finish(self._epochs())
         work.note("trained")
         shutil.rmtree(job.parent)
+
+    def _epochs(self) -> dict[int, Epoch]:
+        """Return the epochs in the log; of several of one number the last."""
+        found = filter(None, map(epoch_of, lines_of(self._log)))
+        return {epoch.epoch: epoch for epoch in found}
 
     def predict(self, subset: Subset) -> np.ndarray | list[np.ndarray]:
         """Return logits (N, classes), values (N,), or label maps of the shape of each sample."""

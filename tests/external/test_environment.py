@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import os
 import subprocess
@@ -104,7 +105,7 @@ def test_a_container_sees_its_mounts_alone_and_no_network(engine, name):
     words = list(launch.command)
     image = words.index("team/entrant:1")
     assert words[image + 1 :] == ["--t1", "/input/t1.nii.gz"]
-    given = dict(zip(words[:image], words[1 : image + 1], strict=True))
+    given = dict(itertools.pairwise(words))
     assert given["--network"] == "none"
     assert given["--env"] == "A=b"
     assert given["--gpus"] == "device=1"
