@@ -1,8 +1,9 @@
 """nnU-Net (Isensee et al. 2021, Nature Methods 18:203-211) as an entrant, in its own environment.
 
-The method ``nnunet`` writes training and validation cases as a raw dataset of nnU-Net, lets it plan,
-preprocess, train and predict, and reads its epochs, plans and label maps back. ``MRITK_NNUNET`` names
-the environment that has nnunetv2; mritk's own is not touched. docs/nnunet.md says how it is set up.
+The method ``nnunet`` writes training and validation cases as a raw dataset of nnU-Net, lets it
+plan, preprocess, train and predict, and reads its epochs, plans and label maps back.
+``MRITK_NNUNET`` names the environment that has nnunetv2; mritk's own is not touched. docs/nnunet.md
+says how it is set up.
 """
 
 from __future__ import annotations

@@ -84,7 +84,7 @@ class Folders:
         return plans
 
     def narrow(self, configuration: str, base: int) -> None:
-        """Let a plan have ``base`` features in its first stage, and at most twice as many in each."""
+        """Let a plan have ``base`` features at first, and twice as many in each next stage."""
         plans = self.plans()
         own = plans["configurations"][configuration]["architecture"]["arch_kwargs"]
         own["features_per_stage"] = [
