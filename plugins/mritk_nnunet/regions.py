@@ -7,6 +7,12 @@ from typing import Any
 from mritk import Segmentation
 
 
+def trained_names(task: Any, *, regions: bool) -> list[str]:
+    """Return the labels, or regions, that nnU-Net trains on, in its order."""
+    _, *names = labels_of(task, regions=regions)["labels"]
+    return names
+
+
 def labels_of(task: Segmentation, *, regions: bool) -> dict[str, Any]:
     """Return ``labels``, and ``regions_class_order`` where nnU-Net is to train on regions.
 

@@ -20,6 +20,7 @@ from mritk.external import (
 from mritk_nnunet.epochs import EpochLog, epochs_in
 from mritk_nnunet.folders import FOLD, NUMBER, PLANS, Folders
 from mritk_nnunet.recipe import NnunetRecipe
+from mritk_nnunet.regions import trained_names
 from mritk_nnunet.trainer_file import CLASS, write_trainer
 
 VARIABLE, PACKAGE = "MRITK_NNUNET", "nnunetv2"
@@ -138,7 +139,7 @@ class Nnunet:
     def _train(self, progress: Progress) -> None:
         own = self._own
         progress.remember(self._epochs())
-        log = EpochLog(own.epochs, tuple(self._task.regions))
+        log = EpochLog(own.epochs, self._names)
         latest = self._folders.results(own.configuration) / "checkpoint_latest.pth"
         saved = [_changed(latest)]
 
@@ -156,8 +157,9 @@ class Nnunet:
         progress.finish(self._epochs())
 
     @property
-    def _task(self) -> Any:
-        return self._setup.task
+    def _names(self) -> list[str]:
+        """What nnU-Net's pseudo Dice is of, in its order."""
+        return trained_names(self._setup.task, regions=self._own.regions == "auto")
 
     @property
     def _named(self) -> list[str]:
@@ -165,7 +167,7 @@ class Nnunet:
         return ["-tr", CLASS, "-p", PLANS, "-device", device]
 
     def _epochs(self) -> dict[int, Any]:
-        return epochs_in(lines_of(self._log), self._own.epochs, tuple(self._task.regions))
+        return epochs_in(lines_of(self._log), self._own.epochs, self._names)
 
     def predict(self, subset: Subset) -> list[np.ndarray]:
         """Return the label map of each sample, uint8 of its shape."""
