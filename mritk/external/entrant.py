@@ -13,6 +13,9 @@ from mritk.external.environment import Environment, Mount, find_environment
 from mritk.external.interpreter import digest_of
 from mritk.external.program import ANY_TIME, Patience, ignore_line, run_program
 
+# What a program in Python says is in its log at once.
+UNBUFFERED = {"PYTHONUNBUFFERED": "1"}
+
 
 @dataclass(frozen=True)
 class Entrant:
@@ -100,7 +103,8 @@ class Entrant:
             ProgramFailed: It ended with an error, or took too long.
         """
         words, _ = self.environment.located(self.program)
-        launch = self.environment.launch([*words, *arguments], mounts, variables or {}, self.device)
+        known = {**UNBUFFERED, **(variables or {})}
+        launch = self.environment.launch([*words, *arguments], mounts, known, self.device)
         run_program(launch, self.name, folder, log, self.patience, on_line)
 
     @property

@@ -29,7 +29,7 @@ def labels_of(task: Segmentation, *, regions: bool) -> dict[str, Any]:
     order = sorted(values, key=lambda name: -len(values[name]))
     if len(values[order[0]]) < 2:
         return plain
-    own = []
+    own: list[int] = []
     for name, inner in zip(order, [*order[1:], ""], strict=True):
         within = values.get(inner, frozenset())
         rest = values[name] - within
