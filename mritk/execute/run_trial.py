@@ -180,6 +180,7 @@ def _score(
 ) -> None:
     samples, fold = trial.dataset.samples, trial.division
     record.notes = dict(getattr(fitted, "notes", {}))
+    record.provenance |= getattr(fitted, "provenance", {})
     if not samples.task.has_scores:
         return
     unit = unit_names(samples, trial.dataset.copies)
