@@ -20,7 +20,7 @@ class Parameters:
 class Threshold:
     """Band is what is as bright as the darkest pixels of bands in training, on average."""
 
-    notes: ClassVar = {}
+    notes: ClassVar[dict] = {}
 
     def __init__(self, setup):
         train = setup.train

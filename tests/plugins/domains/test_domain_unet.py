@@ -18,9 +18,10 @@ from mritk.plugins.registry import Registry
 from mritk.study.benchmark import find_protocol
 from mritk.testing import check_method
 from mritk.train.checkpoint import Checkpoint
-from mritk_domains.domain_unet import fit_unet, segmentation_loss, voxels_of
+from mritk_domains.domain_unet import fit_unet, voxels_of
 from mritk_domains.unet import LatentUNet
 from mritk_domains.unet_recipe import UNetRecipe
+from mritk_segmentation.training import segmentation_loss
 
 SIDE, EACH = 8, 8
 GAINS = {"a": 0.6, "b": 1.0, "c": 1.4, "unseen": 0.8}
@@ -104,6 +105,7 @@ def test_lddg_segments_the_unseen_site_as_well_with_a_smaller_kth_singular_value
     assert test.pvalue > 0.05
 
 
+@pytest.mark.slow
 def test_the_published_drawing_is_another_training(scans):
     drawn = [
         fit_unet(scans(epochs=1, regulariser="lddg", reparameterisation=how)).network.state_dict()
