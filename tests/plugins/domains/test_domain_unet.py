@@ -93,7 +93,7 @@ def test_lddg_segments_the_unseen_site_as_well_with_a_smaller_kth_singular_value
     for name, seed in product(dice, range(3)):
         epochs = []
         fields = {"on_epoch": epochs.append, "selection": SelectionRule("last"), "seed": seed}
-        options = {"regulariser": name, "rank_weight": 0.03, "latent_hidden": 8}
+        options = {"regulariser": name, "rank_weight": 0.03, "background_weight": 1.0}
         fitted = fit_unet(scans(setup=fields, epochs=20, learning_rate=2e-2, **options))
         dice[name].append(dice_of(fitted, unseen))
         assert dice[name][-1].mean() > 0.8

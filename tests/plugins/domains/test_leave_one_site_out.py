@@ -86,7 +86,7 @@ def test_a_table_with_a_column_of_sites(table_of_sites, mritk, tmp_path):
 def test_label_maps_of_the_phantoms_scanners(mritk, tmp_path):
     """Dice of each region, with its interval, and rows that are compared in pairs."""
     pytest.importorskip("nilearn", reason="the phantom's anatomy is shipped by nilearn")
-    asked = ["-d", "phantom3d,target=mask,size=32,patients=20", "--device", "cpu"]
+    asked = ["-d", "phantom3d,target=mask,size=32,patients=24", "--device", "cpu"]
     asked += ["--protocol", "domains_unet_erm", "--vary", "parameters.regulariser=erm,lddg"]
     # With next to no weight of the background, plain training finds tumours everywhere at once.
     small = ("epochs=1", "width=2", "latent_hidden=4", "batch_size=3", "background_weight=1e-4")
