@@ -113,6 +113,19 @@ def require_learnable(
     )
 
 
+def require_unlabelled_use(protocol: Protocol, method: Method) -> None:
+    """Refuse unlabelled samples for a method that would not look at them.
+
+    Raises:
+        UsageError: It would not, so rows would be marked for nothing.
+    """
+    if protocol.split.unlabelled != "none" and not method.uses_unlabelled:
+        raise UsageError(
+            f"protocol {protocol.name} gives unlabelled samples to {method.name}, which does not "
+            'learn from any; set unlabelled = "none" in [split]'
+        )
+
+
 def _protocols_of(methods: Sequence[str], registry: Registry) -> Iterator[str]:
     """Yield the names of the protocols of some methods."""
     for record in registry.records(ProtocolFile) if methods else ():
