@@ -125,7 +125,7 @@ PUBLIC_TO_PLUGINS = {
     package.__name__: package.__all__ for package in (mritk, mritk.external, mritk.train)
 }
 # The hub keeps timm's models in timm's own files.
-BUILT_ON = {"mritk_huggingface": "mritk_timm"}
+BUILT_ON = {"mritk_huggingface": "mritk_timm", "mritk_domains": "mritk_segmentation"}
 
 
 def names_not_public(path: Path) -> list[str]:

@@ -25,6 +25,7 @@ AUGMENTATIONS = [
 ]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("name", "dims"), AUGMENTATIONS)
 def test_no_augmentation_waits(name, dims):
     apply = REGISTRY.augmentation(name).apply

@@ -302,6 +302,7 @@ def mritk_metrics():
 """
 
 
+@pytest.mark.slow
 def test_a_metric_of_a_plugin_is_computed_from_the_scores_of_cases(mritk, trained, tmp_path):
     plugin = tmp_path / "overlapping.py"
     plugin.write_text(OVERLAPPING)

@@ -21,6 +21,7 @@ from mritk.cli.tell import say
 from mritk.errors import ExitCode, UsageError
 
 if TYPE_CHECKING:
+    from mritk.report.page import Pictures
     from mritk.results.table import Leaderboard
 
 
@@ -87,23 +88,26 @@ def report(app: App, /, results: Path, output: Path, **options: Any) -> int:
 
 def _pictures(
     app: App, board: Leaderboard, options: dict[str, Any]
-) -> tuple[dict[str, dict[str, str]], list[str]]:
-    """Return thumbnails by dataset and sample, and why there are none of some datasets."""
+) -> tuple[dict[str, Pictures], list[str]]:
+    """Return pictures by dataset, and why there are none of some datasets."""
     from mritk.audit.image_index import image_index
     from mritk.data.rank import has_grid
     from mritk.report.hardest import hardest
+    from mritk.report.mask_slices import backgrounds
+    from mritk.report.page import Pictures
     from mritk.report.thumbnails import thumbnails
     from mritk.study.opening import open_datasets
 
     workspace = app.workspace(offline=options["offline"])
     data = as_data_options(options)
-    pictures: dict[str, dict[str, str]] = {}
+    pictures: dict[str, Pictures] = {}
     remarks = []
     for opened in open_datasets(options["datasets"], app.registry, workspace, data):
         if not has_grid(opened.samples.spatial_dims):
             raise UsageError(f"{opened.record.name} has no images; remove --dataset")
         index = image_index(opened.samples, workspace, opened.reader)
-        fingerprint = opened.identified(index).fingerprint
+        known = opened.identified(index)
+        fingerprint = known.only(known.originals).fingerprint
         tables = [t for t in board.tables if t.keys["dataset_fingerprint"] == fingerprint]
         if not tables:
             remarks.append(
@@ -112,5 +116,8 @@ def _pictures(
                 "dataset options as for 'mritk run'; otherwise the files have changed"
             )
         wanted = [sample.id for table in tables for sample in hardest(table)]
-        pictures.setdefault(fingerprint, {}).update(thumbnails(opened.samples, wanted))
+        shown = pictures.setdefault(fingerprint, Pictures())
+        shown.thumbnails.update(thumbnails(opened.samples, wanted))
+        for table in tables:
+            shown.slices.update(backgrounds(opened.samples, table))
     return pictures, remarks

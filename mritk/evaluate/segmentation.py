@@ -14,6 +14,7 @@ from collections.abc import Callable
 
 import numpy as np
 
+from mritk.evaluate.case_means import means_of_cases
 from mritk.evaluate.metric import Metric
 from mritk.evaluate.resamples import Resamples
 from mritk.evaluate.weighted import weighted
@@ -35,11 +36,8 @@ def _form(of_columns: Callable[[int], slice]) -> Callable[[Resamples], np.ndarra
     """Return the mean of the weighted means of some columns, over the cases that have a value."""
 
     def form(samples: Resamples) -> np.ndarray:
-        values = samples.scores[:, of_columns(samples.scores.shape[1])].astype(np.float64)
-        known = np.isfinite(values)
-        with np.errstate(invalid="ignore", divide="ignore"):
-            means = samples.sums(np.where(known, values, 0.0)) / samples.sums(known.astype(float))
-        return np.asarray(means.mean(axis=1))
+        values = samples.scores[:, of_columns(samples.scores.shape[1])]
+        return means_of_cases(Resamples(samples.targets, values, samples.unit, samples.weights))
 
     return form
 
@@ -85,3 +83,9 @@ def of_regions(task: Task) -> tuple[Metric, ...]:
         _metric(name, name.partition("[")[0], f" {name.partition('[')[2][:-1]}", _column(number))
         for number, name in enumerate(task.columns)
     )
+
+
+def region_names(task: Task) -> tuple[str, ...]:
+    """Return the regions of a task in the order in which they are measured; empty for others."""
+    count = len(task.columns) // len(MEASURES)
+    return tuple(name.partition("[")[2][:-1] for name in task.columns[:count])

@@ -7,11 +7,12 @@ import hashlib
 import json
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from datetime import datetime
 from importlib.resources import files
 from typing import Any
 
+import numpy as np
 from jinja2 import Environment, PackageLoader, StrictUndefined, select_autoescape
 from markupsafe import Markup, escape
 
@@ -23,6 +24,7 @@ from mritk.report.by_class import by_class
 from mritk.report.figure_names import KINDS
 from mritk.report.figures.curve import curve
 from mritk.report.hardest import conflicts, hardest
+from mritk.report.mask_slices import mask_slices
 from mritk.report.origin import made_with, trained_when, trials_of
 from mritk.report.row_labels import labelled
 from mritk.report.style import inline_svg
@@ -46,17 +48,30 @@ class Figure:
     svg: Markup
 
 
+@dataclass(frozen=True)
+class Pictures:
+    """What is shown of the samples of a dataset, by id.
+
+    Attributes:
+        thumbnails: Small pictures, as ``data:`` addresses.
+        slices: The images on which label maps are drawn (:mod:`mritk.report.mask_slices`).
+    """
+
+    thumbnails: dict[str, str] = field(default_factory=dict)
+    slices: dict[str, np.ndarray] = field(default_factory=dict)
+
+
 def render(
     board: Leaderboard,
     failed: Sequence[TrialRecord],
-    pictures: Mapping[str, Mapping[str, str]],
+    pictures: Mapping[str, Pictures],
     remarks: Sequence[str],
     made: datetime,
 ) -> str:
     """Return the page.
 
     Args:
-        pictures: By fingerprint of a dataset: thumbnails by sample id.
+        pictures: By fingerprint of a dataset: what is shown of its samples.
         remarks: Lines about the report itself: pictures that could not be shown.
         made: When; it stands in the head of the page.
     """
@@ -114,11 +129,10 @@ def _asset(name: str) -> str:
     return (files("mritk.report") / "templates" / name).read_text(encoding="utf-8")
 
 
-def _section(
-    number: int, table: Table, pictures: Mapping[str, Mapping[str, str]]
-) -> dict[str, Any]:
+def _section(number: int, table: Table, pictures: Mapping[str, Pictures]) -> dict[str, Any]:
     """Return what the page says of one table."""
     records = table.every_record
+    shown = pictures.get(str(table.keys["dataset_fingerprint"]), Pictures())
     return {
         "number": number,
         "title": f"{table.keys['dataset']}, {table.keys['protocol']}",
@@ -132,7 +146,8 @@ def _section(
         "by_class": by_class(table),
         "hardest": [asdict(sample) for sample in hardest(table)],
         "conflicts": conflicts(table),
-        "pictures": pictures.get(str(table.keys["dataset_fingerprint"]), {}),
+        "pictures": shown.thumbnails,
+        "masks": mask_slices(table, shown.slices),
         "findings": _findings(records),
         "protocols": _protocols(table) if records else [],
         "trials": trials_of(table),

@@ -65,6 +65,7 @@ def test_too_few_datasets_or_two_versions_of_one_are_refused(mritk, three_rows, 
     assert "several tables of bands" in mritk("differences", three_rows, "--across=datasets").err
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("absent", "code"), [([2], 0), ([3], 2)])
 def test_distances_of_other_cases_are_not_ranked_across_datasets(mritk, store, absent, code):
     task, none = Segmentation(("background", "tumour")), [""] * 6

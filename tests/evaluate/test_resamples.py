@@ -42,6 +42,7 @@ def one_by_one(metric, targets, scores, unit, weights):
     return np.asarray(found)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("metric", CLASSES, ids=lambda m: m.name)
 @given(st.integers(0, 10_000), st.integers(2, 5), st.sampled_from([0, 1, 4]))
 @settings(deadline=None, max_examples=15)

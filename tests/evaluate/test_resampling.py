@@ -35,6 +35,7 @@ def test_the_jackknife_leaves_out_one_unit_and_keeps_the_weight_of_its_stratum(u
         np.testing.assert_allclose(total, size, rtol=1e-5)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("size", [2, 3, 5, 40])
 def test_the_variance_of_a_mean_is_that_of_the_textbook(size):
     """s² / n with n - 1 in s², which the plain bootstrap misses by (n - 1) / n."""

@@ -143,6 +143,7 @@ def test_batches_sent_while_the_gpu_computes_are_those_that_it_has_already(on_gp
 # -- but for rounding --------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_an_epoch_in_float32_agrees_with_the_same_epoch_on_a_cpu(scene):
     setup = scene.setup(SGD, precision="float32")
     with float32_as_such():

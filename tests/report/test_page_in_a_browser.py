@@ -10,6 +10,8 @@ import pytest
 
 from tests.report.conftest import EVIL
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(scope="module")
 def browser():

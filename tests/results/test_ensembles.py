@@ -185,6 +185,7 @@ def test_an_ensemble_of_two_recipes_has_what_they_share_and_their_evaluation(mak
     assert row_of(table, "ensemble of 2 rows, fast + probe").keys["method"] == "mixed"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("style", ["github", "plain", "latex", "html", "csv", "json"])
 def test_every_format_shows_ensembles_as_rows(make_record, style):
     analysis = replace(QUICK, ensembles=("seeds",))

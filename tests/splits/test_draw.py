@@ -70,6 +70,7 @@ def test_parts_are_as_balanced_as_those_of_scikit_learn(name):
     assert ours <= max(theirs, TOLERANCE) + AS_GOOD
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", COHORTS)
 def test_one_part_is_not_less_balanced_than_the_first_of_scikit_learn(name):
     samples = COHORTS[name]

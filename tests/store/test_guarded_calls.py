@@ -41,6 +41,7 @@ def test_what_does_not_come_to_an_end_is_ended_and_the_next_call_is_answered(gua
     assert total(range(4), seconds=5) == 6
 
 
+@pytest.mark.slow
 def test_what_crashes_is_told_and_what_sleeps_is_not_waited_for(guarded):
     with pytest.raises(Crashed):
         guarded("os:_exit")(0, seconds=5)

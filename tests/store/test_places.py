@@ -105,6 +105,7 @@ def test_of_two_files_of_one_trial_one_counts_and_the_other_is_named(folder):
     assert "trials/aa1.h5, which counts" in found[0].text
 
 
+@pytest.mark.slow
 def test_damage_and_leftovers_in_sub_folders_are_named_and_cured(folder):
     whole = folder.trial_path("ab3")
     whole.write_bytes(whole.read_bytes()[:-200])

@@ -82,6 +82,7 @@ def test_networks_are_ranked_by_accuracy_then_loss_then_number():
     assert ranked(lost, Evolution()).tolist() == [1, 0]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("acceptance", ["fittest", "random"])
 def test_a_generation_waits_for_no_gpu_and_is_one_pass(populated, acceptance, monkeypatch):
     parts = populated.parts

@@ -83,6 +83,7 @@ FOLDERS = {
 }
 
 
+@pytest.mark.slow
 def test_folders_of_images_are_classes_and_parts(put, open_) -> None:
     put(FOLDERS)
 
@@ -110,6 +111,7 @@ def test_the_record_names_source_licence_and_commit(put, registry) -> None:
     assert repo.commit in record.summary
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("file", ["metadata.csv", "metadata.jsonl"])
 def test_a_metadata_file_tells_labels_and_patients(file: str, put, open_) -> None:
     rows = [
@@ -317,6 +319,7 @@ def test_metadata_that_point_out_of_the_repository_are_refused(put, open_) -> No
         open_()
 
 
+@pytest.mark.slow
 def test_splits_of_other_names_are_no_official_parts(put, open_) -> None:
     image = [{"bytes": png(pixels(n)), "path": None} for n in range(2)]
     card = (
@@ -348,6 +351,7 @@ def test_a_repository_without_images_says_so(put, open_) -> None:
         open_()
 
 
+@pytest.mark.slow
 def test_what_was_opened_once_opens_offline_and_is_the_same(hub, put, open_) -> None:
     put(FOLDERS)
     online = open_()
@@ -359,6 +363,7 @@ def test_what_was_opened_once_opens_offline_and_is_the_same(hub, put, open_) -> 
     assert offline.fingerprint == online.fingerprint
 
 
+@pytest.mark.slow
 def test_a_dataset_that_is_partly_here_is_not_taken_for_whole(hub, put, open_) -> None:
     put(FOLDERS)
     open_()

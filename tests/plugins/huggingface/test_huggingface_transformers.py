@@ -87,6 +87,7 @@ def expected(made, images: torch.Tensor) -> torch.Tensor:
     return output.last_hidden_state[:, 0] if pooled is None else pooled.flatten(1)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", [kind for kind in SMALL if kind != "ViTMAE"])
 def test_features_are_those_of_the_library(kind: str, publish, load) -> None:
     made, name, _, _ = publish(kind)

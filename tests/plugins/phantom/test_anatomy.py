@@ -65,6 +65,7 @@ def test_pituitary_tumours_sit_in_the_fossa_on_the_midline(small):
         assert np.linalg.norm(scan["sella"] - np.array(SELLA)) < 20
 
 
+@pytest.mark.slow
 def test_meningiomas_touch_the_dura_or_the_falx(small):
     for patient in small.patients("meningioma"):
         head, core = head_of(patient), small.volume(patient)["lesion"] > OEDEMA

@@ -62,6 +62,7 @@ def test_every_twenty_have_each_class_five_times_and_one_site_is_for_the_test_al
     assert np.abs(counts / expected - 1).max() < 0.15
 
 
+@pytest.mark.slow
 def test_scans_of_one_patient_share_patient_part_and_target(heads):
     samples = heads.opened(HEALTHY, "age")
     rows = list(zip(samples.patients, samples.splits, samples.targets, strict=True))
@@ -73,6 +74,7 @@ def test_scans_of_one_patient_share_patient_part_and_target(heads):
 # -- what a volume is ----------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_a_scan_is_a_function_of_person_and_recipe_alone(heads):
     samples = heads.opened(TUMOURS, "tumour", SEQUENCES)
     person = people(20, TUMOURS.seed, healthy=False)[7]
@@ -99,6 +101,7 @@ def test_the_first_axis_runs_upwards_and_left_and_right_are_alike(heads):
     assert mean[0].mean() > 2 * mean[-1].mean()
 
 
+@pytest.mark.slow
 def test_a_generated_folder_is_used_again_and_a_broken_one_is_made_anew(heads):
     folder = ensure(heads.workspace, HEALTHY)
     before = (folder / "volumes.npy").stat().st_mtime_ns
@@ -112,6 +115,7 @@ def test_a_generated_folder_is_used_again_and_a_broken_one_is_made_anew(heads):
 # -- what can be learned -------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_a_person_who_ages_keeps_the_skull_and_loses_brain_within_it():
     persons = people(8, HEALTHY.seed, healthy=True)
     for person in persons:

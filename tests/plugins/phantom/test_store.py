@@ -48,6 +48,7 @@ def test_another_seed_gives_other_images(tmp_path):
     assert not set(first.contents) & set(other.contents)
 
 
+@pytest.mark.slow
 def test_more_patients_leave_the_first_ones_as_they_are(tmp_path):
     few = store.open_samples(TINY, Workspace(tmp_path))
     more = store.open_samples(replace(TINY, patients=8), Workspace(tmp_path))
@@ -95,6 +96,7 @@ def test_a_damaged_cache_is_made_again(tmp_path, damage):
     assert files(store.ensure(Workspace(tmp_path), TINY)) == sound
 
 
+@pytest.mark.slow
 def test_what_a_killed_process_left_is_cleared_away(tmp_path):
     root = Workspace(tmp_path).folder("phantom")
     left = draft_of(root / TINY.key)

@@ -200,6 +200,7 @@ def test_without_a_word_as_many_trials_run_at_once_as_the_machine_holds(
     assert shares == {max(1, available_cores() // 2)}
 
 
+@pytest.mark.slow
 def test_where_the_plugin_is_excluded_trials_run_one_after_the_other(run_toy, monkeypatch):
     monkeypatch.delenv("MRITK_JOBS")
     monkeypatch.setattr("mritk.execute.at_once.trials_at_once", lambda trials, device: 2)

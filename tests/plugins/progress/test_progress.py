@@ -145,6 +145,7 @@ def test_the_line_is_left_at_the_end(terminal):
     assert terminal.getvalue().endswith("\n")
 
 
+@pytest.mark.slow
 def test_on_a_terminal_of_80_columns_the_loss_and_the_time_left_are_seen(monkeypatch):
     """The name of a default backbone on the default dataset must not push them off the line."""
     name = "efficientnet_lite0@imagenet on phantom seed 0"

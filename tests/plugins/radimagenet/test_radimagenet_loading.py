@@ -167,6 +167,7 @@ def torchvisions_names(state: State) -> State:
     return {name: tensor for name, tensor in whole.items() if not name.startswith("fc.")}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("spoil", "text"),
     [

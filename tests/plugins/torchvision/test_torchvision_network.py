@@ -58,6 +58,7 @@ def whole_network(name: str) -> torch.nn.Module:
     return models.get_model(name, weights=None)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "name", [pytest.param(n, marks=[pytest.mark.slow] if n in HEAVY else []) for n in NAMES]
 )
