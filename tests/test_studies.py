@@ -35,9 +35,8 @@ TREES = {
 }
 # What stands in for sets that take long to make.
 SMALL = {
-    "phantom3d,target=mask,patients=60": "phantom3d,target=mask,patients=20,size=32",
-    "augmented:phantom3d,target=mask,patients=60,copies=5": (
-        "augmented:phantom3d,target=mask,patients=20,size=32,copies=2"
+    "augmented:phantom3d,target=mask,size=32,patients=60,copies=5": (
+        "augmented:phantom3d,target=mask,size=32,patients=24,copies=2"
     ),
     "tiles": "tiles:sharp,cases=20,side=64,tiles=2",
     "tiles_blurred": "tiles:blurred,cases=20,side=64,tiles=2",
