@@ -239,8 +239,9 @@ elif words[0] == "run":
     arguments = words[image + 1:]
     paths = [word for word in arguments if word.startswith("/")]
     assert paths == ["/input/t1.nii.gz", "/output/output.nii.gz"]
-    for host, inside, _ in mounts:
-        arguments = [word.replace(inside + "/", host + "/") for word in arguments]
+    hosts = {{inside: host for host, inside, _ in mounts}}
+    parts = [word.rpartition("/") for word in arguments]
+    arguments = [hosts.get(folder, folder) + slash + name for folder, slash, name in parts]
     sys.exit(subprocess.call([sys.executable, "{tmp_path}/predict.py", *arguments]))
 """)
     engine.chmod(0o755)
