@@ -315,13 +315,16 @@ class Explainer(Record):
         explain: Takes a network in evaluation mode that maps a normalised batch
             (N, C, *spatial) to outputs (N, K), such a batch, and the index of the explained output
             for each input, (N,) int64. Returns float32 attributions of the shape of the batch,
-            without modifying network or batch.
+            without modifying network or batch; raises :class:`mritk.UsageError` for a network
+            that it cannot explain.
         spatial_dims: Supported numbers of spatial dimensions.
+        is_default: Whether ``mritk explain`` uses it where none is named.
     """
 
     name: str
     explain: Callable[[torch.nn.Module, torch.Tensor, torch.Tensor], torch.Tensor]
     spatial_dims: tuple[int, ...] = (2, 3)
+    is_default: bool = True
 
 
 @dataclass(frozen=True)
