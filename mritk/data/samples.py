@@ -81,6 +81,11 @@ class Samples:
             ``read(i)``; None: unknown.
         covariates: Further columns by name, such as ``age``, ``sex`` or ``scanner``: N texts, or N
             numbers (NaN where unknown).
+        read_lesion: Returns the lesion of sample ``i``, not 0 within, of the spatial shape of
+            ``read(i)``; None: no masks. ``mritk explain`` compares with it what a network looked
+            at; methods do not get it, and no fingerprint depends on it.
+        affine: Returns the (4, 4) matrix from indices of ``read(i)`` to mm, to the right, front
+            and top, for files in the space of sample ``i``; None: only the spacing is known.
     """
 
     ids: Sequence[str]
@@ -98,6 +103,8 @@ class Samples:
     read_target: Callable[[int], np.ndarray] | None = None
     spacing: np.ndarray | None = None
     covariates: Mapping[str, Sequence[str] | np.ndarray] = field(default_factory=dict)
+    read_lesion: Callable[[int], np.ndarray] | None = None
+    affine: Callable[[int], np.ndarray] | None = None
 
     def __post_init__(self) -> None:
         """Refuse a table that later steps would silently misread."""
@@ -136,18 +143,17 @@ class Samples:
         given = np.asarray(rows)
         positions = np.flatnonzero(given) if given.dtype == bool else given.astype(np.int64)
         rows = positions.tolist()
-        read, digest, read_target = self.read, self.digest, self.read_target
+        of_rows = ("read", "digest", "read_target", "read_lesion", "affine")
+        functions = {name: _at(rows, getattr(self, name)) for name in of_rows}
         columns = {name: getattr(self, name) for name in ("ids", *TEXT_COLUMNS)}
         picked: dict[str, Any] = {n: c and tuple(c[i] for i in rows) for n, c in columns.items()}
         return replace(
             self,
             targets=self.targets[positions],
-            read=lambda i: read(rows[i]),
-            digest=None if digest is None else lambda i: digest(rows[i]),
-            read_target=None if read_target is None else lambda i: read_target(rows[i]),
             spacing=None if self.spacing is None else self.spacing[positions],
             covariates={n: np.asarray(c)[positions] for n, c in self.covariates.items()},
             **picked,
+            **functions,
         )
 
     def content(self, i: int) -> str:
@@ -220,6 +226,11 @@ class Samples:
             yield name, np.asarray(self.covariates[name])[i].item()
         if self.read_target is not None:
             yield "target", self.map_facts[i].digest
+
+
+def _at(rows: Sequence[int], function: Callable[[int], Any] | None) -> Any:
+    """Return a function of one sample for the samples at ``rows``."""
+    return None if function is None else lambda i: function(rows[i])
 
 
 def array_digest(array: np.ndarray) -> str:

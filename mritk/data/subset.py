@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -61,7 +61,8 @@ class Subset:
         def derive(key: Mapping[str, Any], compute: Compute) -> Derived:
             return derived(whole, key, compute, workspace, preprocessing).only(positions)
 
-        return cls(whole.only(positions), decode, derive, map_labels)
+        # Nothing that learns or predicts sees a lesion with which its explanations are compared.
+        return cls(replace(whole.only(positions), read_lesion=None), decode, derive, map_labels)
 
     def __len__(self) -> int:
         return len(self.samples)

@@ -14,8 +14,8 @@ from collections.abc import Callable
 
 import numpy as np
 
+from mritk.evaluate.column_means import column_means, one_column
 from mritk.evaluate.metric import Metric
-from mritk.evaluate.resamples import Resamples
 from mritk.evaluate.weighted import weighted
 from mritk.tasks.segmentation import MEASURES
 from mritk.tasks.task import Task
@@ -31,19 +31,6 @@ KINDS = {
 REWARDS_ABSENCE = ("hd95",)
 
 
-def _form(of_columns: Callable[[int], slice]) -> Callable[[Resamples], np.ndarray]:
-    """Return the mean of the weighted means of some columns, over the cases that have a value."""
-
-    def form(samples: Resamples) -> np.ndarray:
-        values = samples.scores[:, of_columns(samples.scores.shape[1])].astype(np.float64)
-        known = np.isfinite(values)
-        with np.errstate(invalid="ignore", divide="ignore"):
-            means = samples.sums(np.where(known, values, 0.0)) / samples.sums(known.astype(float))
-        return np.asarray(means.mean(axis=1))
-
-    return form
-
-
 def _metric(name: str, kind: str, suffix: str, columns: Callable[[int], slice]) -> Metric:
     label, higher, bounds = KINDS[kind]
 
@@ -54,7 +41,7 @@ def _metric(name: str, kind: str, suffix: str, columns: Callable[[int], slice]) 
         name,
         f"{label}{suffix}",
         higher,
-        _form(columns),
+        column_means(columns),
         undefined=NO_CASE,
         task="segmentation",
         bounds=bounds,
@@ -68,10 +55,6 @@ def _of_measure(place: int) -> Callable[[int], slice]:
     )
 
 
-def _column(number: int) -> Callable[[int], slice]:
-    return lambda width: slice(number, number + 1)
-
-
 SEGMENTATION = tuple(
     _metric(kind, kind, "", _of_measure(place)) for place, kind in enumerate(MEASURES)
 )
@@ -82,6 +65,6 @@ def of_regions(task: Task) -> tuple[Metric, ...]:
     if len(task.columns) <= len(MEASURES):
         return ()
     return tuple(
-        _metric(name, name.partition("[")[0], f" {name.partition('[')[2][:-1]}", _column(number))
+        _metric(name, name.partition("[")[0], f" {name.partition('[')[2][:-1]}", one_column(number))
         for number, name in enumerate(task.columns)
     )
