@@ -20,6 +20,7 @@ from mritk.reading.passed_over import PassedOver
 from mritk.tasks.task import Task
 
 TEXT_COLUMNS = ("patients", "sites", "sources", "splits")
+OF_ONE_SAMPLE = ("read", "digest", "read_target", "read_lesion", "affine")
 
 
 class UnreadableSamples(DataError):
@@ -142,11 +143,10 @@ class Samples:
         """Return the samples of ``rows`` (positions in that order, or a mask of N truth values)."""
         given = np.asarray(rows)
         positions = np.flatnonzero(given) if given.dtype == bool else given.astype(np.int64)
-        rows = positions.tolist()
-        of_rows = ("read", "digest", "read_target", "read_lesion", "affine")
-        functions = {name: _at(rows, getattr(self, name)) for name in of_rows}
+        at = positions.tolist()
+        functions = {name: _at(at, getattr(self, name)) for name in OF_ONE_SAMPLE}
         columns = {name: getattr(self, name) for name in ("ids", *TEXT_COLUMNS)}
-        picked: dict[str, Any] = {n: c and tuple(c[i] for i in rows) for n, c in columns.items()}
+        picked: dict[str, Any] = {n: c and tuple(c[i] for i in at) for n, c in columns.items()}
         return replace(
             self,
             targets=self.targets[positions],

@@ -2,8 +2,8 @@
 
 Layout, schema 1:
 
-    /                     attributes: digest (:mod:`mritk.store.seal`), schema, trial, model (SHA-256
-                          of the network's file), dataset_fingerprint, classes
+    /                     attributes: digest (:mod:`mritk.store.seal`), schema, trial, classes,
+                          model (SHA-256 of the network's file), dataset_fingerprint
     /samples              table of the N cases: id, patient, unit, target (its class, whose output
                           is explained), lesion (number of places of its mask; -1: it has none)
     /maps/EXPLAINER/N     float16 map of the Nth case on its own grid, signed
@@ -102,9 +102,9 @@ def _fill(found: Explanations, file: h5py.File) -> None:
     store(file, "samples", table(columns))
     for explainer, maps in found.maps.items():
         group = file.create_group(f"maps/{explainer}")
-        for row, one in enumerate(maps):
+        for number, one in enumerate(maps):
             how = {"chunks": one.shape, "compression": "gzip", "shuffle": True}
-            group.create_dataset(str(row), data=np.asarray(one, dtype=np.float16), **how)
+            group.create_dataset(str(number), data=np.asarray(one, dtype=np.float16), **how)
     for row, scores in found.scores.items():
         stored = file.create_dataset(f"scores/{row}", data=np.asarray(scores, dtype=np.float64))
         stored.attrs["columns"] = list(found.columns)

@@ -16,8 +16,8 @@ RATE, BETAS, EPSILON = 0.3, (0.9, 0.99), 1e-5
 CELL, JITTER = 4, 5
 # The probability that counts as gone, the weight of the area, the power of the total variation.
 GONE, AREA, POWER = 0.05, 3.0, 7
-# Standard deviation of the blur as a share of the largest side.
-BLUR = 0.1
+# Standard deviation of the blur as a share of the largest side: 10 voxels of 58.
+BLUR = 10 / 58
 
 
 def meaningful_perturbation(

@@ -2,6 +2,12 @@
 
 from __future__ import annotations
 
+import shutil
+
+import pytest
+
+from mritk.cli.main import main
+
 PLANTED = '''
 """Noise in a head; samples of class "cube" have a bright cube in it, somewhere."""
 
@@ -39,8 +45,8 @@ def open_planted(workspace, dims, masks=True, shift=0):
         spatial_dims=dims,
         patients=[f"sub-{i:02d}" for i in range(COUNT)],
         spacing=np.tile([2.0, 1.5, 1.0][:dims], (COUNT, 1)),
-        covariates={"head_volume": rng.normal(1400, 100, COUNT), "sex": ["f", "m"] * (COUNT // 2)},
-        read_lesion={True: lambda i: lesions[i], False: None, None: lambda i: 0 * lesions[i]}[masks],
+        covariates={"head_volume": rng.normal(1400, 100, COUNT), "sex": ["f", "m"] * 48},
+        read_lesion=(lambda i: lesions[i] & (masks != "empty")) if masks else None,
     )
 
 
@@ -74,7 +80,7 @@ def mritk_datasets():
     for dims in (2, 3):
         yield Dataset(f"planted{dims}", lambda w, d=dims: open_planted(w, d), summary="cubes")
     yield Dataset("planted_unmasked", lambda w: open_planted(w, 2, masks=False), summary="cubes")
-    yield Dataset("planted_empty", lambda w: open_planted(w, 2, masks=None), summary="cubes")
+    yield Dataset("planted_empty", lambda w: open_planted(w, 2, masks="empty"), summary="cubes")
     yield Dataset("planted_askew", lambda w: open_planted(w, 2, shift=1), summary="cubes")
 '''
 
@@ -96,3 +102,55 @@ name = "all"
 epochs = 12
 learning_rate = 1e-2
 """
+
+
+@pytest.fixture(scope="session")
+def planted(tmp_path_factory):
+    """Folder with the plugin, and trained trials on images (``planted2``) and volumes."""
+    folder = tmp_path_factory.mktemp("planted")
+    (folder / "planted.py").write_text(PLANTED)
+    (folder / "protocol.toml").write_text(PROTOCOL)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("MRITK_HOME", str(folder / "home"))
+        # Noise with and without a cube: all of it would be looked at.
+        patch.setattr("mritk.audit.copies._near", lambda *arguments: iter(()))
+        for dims in (2, 3):
+            assert train(folder, f"cubes{dims}", f"planted{dims}", "--keep-models") == 0
+    return folder
+
+
+def train(folder, backbone, dataset, *more):
+    """Train on a dataset into a results folder of its name; return the exit code."""
+    command = ["run", "-p", folder / "planted.py", "-b", backbone, "-d", dataset, "--seeds", 1]
+    command += ["--protocol", folder / "protocol.toml", "-o", folder / dataset, "--device", "cpu"]
+    words = [str(word) for word in (*command, *more)]
+    with pytest.MonkeyPatch.context() as patch:  # a trial keeps the command of its process
+        patch.setattr("sys.argv", ["mritk", *words])
+        return main(words)
+
+
+@pytest.fixture
+def here(planted, monkeypatch, tmp_path):
+    """The folder of ``planted``, with what its trainings have cached."""
+    shutil.copytree(planted / "home", tmp_path / "home")
+    monkeypatch.setenv("MRITK_HOME", str(tmp_path / "home"))
+    monkeypatch.setattr("mritk.audit.copies._near", lambda *arguments: iter(()))
+    return planted
+
+
+@pytest.fixture
+def explain(mritk, here, tmp_path):
+    """Explain the trial on a dataset into ``tmp_path/maps``; return how it ended."""
+
+    def call(dataset, *arguments):
+        (trial,) = (here / dataset / "trials").glob("*.h5")
+        base = ("explain", trial.stem, "--results", here / dataset, "-p", here / "planted.py")
+        return mritk(*base, "-o", tmp_path / "maps", "--device", "cpu", *arguments)
+
+    return call
+
+
+@pytest.fixture
+def trial_of(here):
+    """Return the id of the trial on a dataset."""
+    return lambda dataset: next((here / dataset / "trials").glob("*.h5")).stem
