@@ -21,7 +21,10 @@ from mritk.cli.tell import say
 from mritk.errors import ExitCode, UsageError
 
 if TYPE_CHECKING:
+    from mritk.data.samples import Samples
+    from mritk.report.explained import Explained
     from mritk.results.table import Leaderboard
+    from mritk.store.folder import ResultsFolder
 
 
 @click.command()
@@ -58,6 +61,7 @@ def report(app: App, /, results: Path, output: Path, **options: Any) -> int:
     """
     from mritk.files.atomic import write_whole
     from mritk.report.page import render
+    from mritk.report.thumbnails import thumbnails
     from mritk.results.leaderboard import build_leaderboard
     from mritk.results.table_trial import TableTrial
     from mritk.results.trial_index import TrialIndex
@@ -76,8 +80,13 @@ def report(app: App, /, results: Path, output: Path, **options: Any) -> int:
         return board.exit_code or ExitCode.NOTHING_TO_DO
     there = [trial for trial in trials if isinstance(trial, TableTrial)]
     failed = [t.held for t in there if t.held is not None and not t.facts.finished]
-    pictures, remarks = _pictures(app, board, options)
-    page = render(board, failed, pictures, remarks, datetime.now().astimezone())
+    opened, remarks = _opened(app, board, options)
+    pictures = {
+        fingerprint: thumbnails(samples, _hardest_of(board, fingerprint))
+        for fingerprint, samples in opened.items()
+    }
+    explained = _explained(board, ResultsFolder(results), opened, remarks)
+    page = render(board, failed, pictures, remarks, datetime.now().astimezone(), explained)
     write_whole(output, page.encode("utf-8"))
     say(f"{output} ({len(page) / 1e6:.1f} MB)")
     for line in remarks:
@@ -85,32 +94,57 @@ def report(app: App, /, results: Path, output: Path, **options: Any) -> int:
     return board.exit_code
 
 
-def _pictures(
+def _opened(
     app: App, board: Leaderboard, options: dict[str, Any]
-) -> tuple[dict[str, dict[str, str]], list[str]]:
-    """Return thumbnails by dataset and sample, and why there are none of some datasets."""
+) -> tuple[dict[str, Samples], list[str]]:
+    """Return samples by the fingerprint of their dataset, and why some show no pictures."""
     from mritk.audit.image_index import image_index
     from mritk.data.rank import has_grid
-    from mritk.report.hardest import hardest
-    from mritk.report.thumbnails import thumbnails
     from mritk.study.opening import open_datasets
 
     workspace = app.workspace(offline=options["offline"])
     data = as_data_options(options)
-    pictures: dict[str, dict[str, str]] = {}
+    found: dict[str, Samples] = {}
     remarks = []
     for opened in open_datasets(options["datasets"], app.registry, workspace, data):
         if not has_grid(opened.samples.spatial_dims):
             raise UsageError(f"{opened.record.name} has no images; remove --dataset")
         index = image_index(opened.samples, workspace, opened.reader)
         fingerprint = opened.identified(index).fingerprint
-        tables = [t for t in board.tables if t.keys["dataset_fingerprint"] == fingerprint]
-        if not tables:
+        found[fingerprint] = opened.samples
+        if all(table.keys["dataset_fingerprint"] != fingerprint for table in board.tables):
             remarks.append(
                 f"{opened.record.name} differs from the training data of the trials, so its "
                 "images are not shown: use the same --patient-regex, --patients, --rename and "
                 "dataset options as for 'mritk run'; otherwise the files have changed"
             )
-        wanted = [sample.id for table in tables for sample in hardest(table)]
-        pictures.setdefault(fingerprint, {}).update(thumbnails(opened.samples, wanted))
-    return pictures, remarks
+    return found, remarks
+
+
+def _hardest_of(board: Leaderboard, fingerprint: str) -> list[str]:
+    """Return the ids of the hardest samples of a dataset."""
+    from mritk.report.hardest import hardest
+
+    tables = [t for t in board.tables if t.keys["dataset_fingerprint"] == fingerprint]
+    return [sample.id for table in tables for sample in hardest(table)]
+
+
+def _explained(
+    board: Leaderboard, results: ResultsFolder, opened: dict[str, Samples], remarks: list[str]
+) -> dict[str, Explained]:
+    """Return what 'mritk explain' found of the trials; what cannot be read becomes a remark."""
+    from mritk.errors import StoreError
+    from mritk.report.explained import explained
+    from mritk.store.explanations import stored_explanations
+
+    shown = {}
+    for record in (record for table in board.tables for record in table.every_record):
+        try:
+            found = stored_explanations(results, record.id)
+        except StoreError as error:
+            remarks.append(str(error))
+            continue
+        if found is not None:
+            samples = opened.get(found.dataset_fingerprint)
+            shown[record.id] = explained(found, record.backbone, samples)
+    return shown

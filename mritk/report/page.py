@@ -20,6 +20,7 @@ from mritk.errors import UsageError
 from mritk.protocol.words import protocol_words
 from mritk.report.board import costs, scores
 from mritk.report.by_class import by_class
+from mritk.report.explained import Explained
 from mritk.report.figure_names import KINDS
 from mritk.report.figures.curve import curve
 from mritk.report.hardest import conflicts, hardest
@@ -52,6 +53,7 @@ def render(
     pictures: Mapping[str, Mapping[str, str]],
     remarks: Sequence[str],
     made: datetime,
+    explained: Mapping[str, Explained] | None = None,
 ) -> str:
     """Return the page.
 
@@ -59,6 +61,7 @@ def render(
         pictures: By fingerprint of a dataset: thumbnails by sample id.
         remarks: Lines about the report itself: pictures that could not be shown.
         made: When; it stands in the head of the page.
+        explained: By trial: what its network looked at.
     """
     environment = Environment(
         loader=PackageLoader("mritk.report"),
@@ -78,7 +81,9 @@ def render(
         script=Markup(script),
         script_hash=base64.b64encode(hashlib.sha256(script.encode()).digest()).decode(),
         overview=_overview(board.tables),
-        sections=[_section(n, table, pictures) for n, table in enumerate(board.tables, 1)],
+        sections=[
+            _section(n, table, pictures, explained or {}) for n, table in enumerate(board.tables, 1)
+        ],
         failed=failed,
         damaged=board.damaged,
         drift=board.drift,
@@ -115,7 +120,10 @@ def _asset(name: str) -> str:
 
 
 def _section(
-    number: int, table: Table, pictures: Mapping[str, Mapping[str, str]]
+    number: int,
+    table: Table,
+    pictures: Mapping[str, Mapping[str, str]],
+    explained: Mapping[str, Explained],
 ) -> dict[str, Any]:
     """Return what the page says of one table."""
     records = table.every_record
@@ -132,6 +140,7 @@ def _section(
         "by_class": by_class(table),
         "hardest": [asdict(sample) for sample in hardest(table)],
         "conflicts": conflicts(table),
+        "explained": [explained[r.id] for r in records if r.id in explained],
         "pictures": pictures.get(str(table.keys["dataset_fingerprint"]), {}),
         "findings": _findings(records),
         "protocols": _protocols(table) if records else [],
