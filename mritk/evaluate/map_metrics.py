@@ -18,8 +18,8 @@ KINDS: dict[str, tuple[str, bool | None, float]] = {
     "iou": ("IoU", True, 0.0),
     "deletion": ("deletion", False, 0.0),
     "insertion": ("insertion", True, 0.0),
-    "kept": ("accuracy kept", True, 0.0),
-    "removed": ("accuracy removed", False, 0.0),
+    "kept": ("kept", True, 0.0),
+    "removed": ("removed", False, 0.0),
     "similarity": ("similarity", None, -1.0),
 }
 COLUMNS = tuple(KINDS)
