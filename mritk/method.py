@@ -124,6 +124,8 @@ class Setup:
         checkpoint: Where a method saves its checkpoint, and loads that of an earlier attempt;
             None: no checkpoints.
         on_epoch: To be called after each epoch, before it is in a checkpoint.
+        unlabelled: Samples without targets, as ``unlabelled`` in the protocol's ``[split]`` has
+            it; None: there are none beside the training set.
     """
 
     parameters: Any
@@ -144,6 +146,7 @@ class Setup:
     graphs: bool = False
     checkpoint: CheckpointStore | None = None
     on_epoch: Callable[[Epoch], None] = ignore_epoch
+    unlabelled: Subset | None = None
 
     @property
     def input_size(self) -> Size:
@@ -221,6 +224,8 @@ class Method(Record):
         uses_augmentation: False for a method that cannot augment; only ``none`` is then allowed.
         tasks: Kinds of tasks that it can learn, such as ``("segmentation",)``: other data are
             refused before they are read. Empty: any, or ``fit`` refuses them.
+        uses_unlabelled: Whether it learns from ``setup.unlabelled``; protocols that give unlabelled
+            samples to others are refused.
         check_backbone: Raises :class:`mritk.UsageError` for a backbone that it cannot train, which
             is then refused before data are read. None: it takes any.
     """
@@ -232,6 +237,7 @@ class Method(Record):
     uses_augmentation: bool = True
     tasks: tuple[str, ...] = ()
     check_backbone: Callable[[Backbone], None] | None = None
+    uses_unlabelled: bool = False
 
     @property
     def schema(self) -> type[Any]:

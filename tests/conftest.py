@@ -5,6 +5,7 @@ from __future__ import annotations
 import gc
 import os
 import shutil
+import signal
 import subprocess
 import sys
 import sysconfig
@@ -31,6 +32,11 @@ pytest_plugins = [
 # and dozens of processes mritk.
 sys.dont_write_bytecode = False
 os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+
+# Tests interrupt processes that they start, which ignore it if a shell that runs pytest in the
+# background has told it to.
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 # Trials are trained in this process, unless a test says otherwise: tests plant faults here, and
 # other processes of pytest use the other cores.

@@ -61,6 +61,7 @@ def test_results_go_into_a_folder_that_is_not_there_yet(mritk_results):
     assert not mritk_results.exists()
 
 
+@pytest.mark.slow
 def test_pytest_of_others_pays_nothing_for_the_fixtures():
     """pytest loads them in every environment that has mritk, so they must not bring torch."""
     code = "import mritk.pytest_plugin, sys; print({'torch', 'numpy'} & {*sys.modules})"

@@ -15,8 +15,10 @@ from mritk.data.label_maps import label_maps
 from mritk.data.preprocessing import UNCHANGED, Preprocessing
 from mritk.data.samples import Samples
 from mritk.data.stored_images import StoredImages
+from mritk.errors import UsageError
 from mritk.files.workspace import Workspace
 from mritk.machine.host_memory import fits_in_memory
+from mritk.tasks.unlabelled import Unlabelled
 
 
 @dataclass(frozen=True, eq=False)
@@ -63,6 +65,18 @@ class Subset:
 
         # Nothing that learns or predicts sees a lesion with which its explanations are compared.
         return cls(replace(whole.only(positions), read_lesion=None), decode, derive, map_labels)
+
+    def without_targets(self) -> Subset:
+        """Return the same samples without targets, label maps and covariates."""
+        samples, n = self.samples, len(self)
+        hidden = replace(
+            samples, targets=np.zeros(n), task=Unlabelled(), read_target=None, covariates={}
+        )
+
+        def map_labels(size: GridLike) -> np.ndarray | StoredImages:
+            raise UsageError("samples without targets have no label maps")
+
+        return replace(self, samples=hidden, map_labels=map_labels)
 
     def __len__(self) -> int:
         return len(self.samples)

@@ -138,6 +138,7 @@ def _setup(
         task=trial.dataset.samples.task,
         train=_subset(trial, fold.train, workspace),
         val=_subset(trial, fold.val, workspace),
+        unlabelled=_unlabelled(trial, workspace),
         augmentation=trial.augmentation,
         seed=trial.seed,
         workspace=workspace,
@@ -159,6 +160,16 @@ def _subset(trial: Trial, rows: np.ndarray, workspace: Workspace) -> Subset:
     return Subset.of(trial.dataset.samples, rows, workspace, trial.protocol.preprocessing)
 
 
+def _unlabelled(trial: Trial, workspace: Workspace) -> Subset | None:
+    which, fold = trial.protocol.split.unlabelled, trial.division
+    if which == "none":
+        return None
+    rows = np.union1d(fold.train, fold.unused)
+    if which == "all":
+        rows = np.arange(len(trial.dataset.samples))
+    return _subset(trial, rows, workspace).without_targets()
+
+
 def _score(
     trial: Trial,
     fitted: Fitted,
@@ -172,7 +183,8 @@ def _score(
     if not samples.task.has_scores:
         return
     unit = unit_names(samples, trial.dataset.copies)
-    # The only place where test samples meet a model, once, after training has ended.
+    # The only place where test samples meet a model, once, after training has ended; but for their
+    # images where a protocol says so.
     for part, rows in (("val", fold.val), ("test", fold.test)):
         subset = _subset(trial, rows, workspace)
         began = time.perf_counter()

@@ -32,8 +32,8 @@ RECIPE = frozenset(
     }
 )
 # Of the table ``split``: what only says which of the samples that are not tested a model was given,
-# and for what. Where selection used the test part, each number of the row is marked.
-RECIPE_OF_SPLIT = frozenset({"shots", "train_patients", "val_fraction", "validation"})
+# and for what. Where selection or training used the test part, each number of the row is marked.
+RECIPE_OF_SPLIT = frozenset({"shots", "train_patients", "val_fraction", "validation", "unlabelled"})
 # Likewise by how a split was made in the end. Where the data prescribe test sets, what becomes of
 # copies and how parts are drawn decides on training and validation only.
 PRESCRIBED = frozenset({"copies", "seed", "folds", "test_fraction"})

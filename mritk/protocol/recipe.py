@@ -116,7 +116,8 @@ class Stage:
             the rate times ``layer_decay``, the one before times its square, and so on.
         weight_decay: Applied to matrices and kernels, not to norms and biases.
         schedule: ``constant``; ``cosine`` to zero; ``plateau`` multiplies the rate by
-            ``plateau_factor`` after ``plateau_patience`` epochs without a better validation loss.
+            ``plateau_factor`` after ``plateau_patience`` epochs without a better validation loss;
+            ``step`` multiplies it by ``step_factor`` after every ``step_epochs`` epochs.
         warmup: Share of the stage's steps over which the rate rises linearly.
         plateau_factor: See ``schedule``.
         plateau_patience: See ``schedule``.
@@ -125,6 +126,8 @@ class Stage:
             penalties; or ``objective``, with the label smoothing and the penalties ``l2`` that
             training has. Neither has class weights.
         minimum_learning_rate: Floor of ``plateau``.
+        step_factor: See ``schedule``.
+        step_epochs: See ``schedule``.
         early_stopping: Stop after this many epochs without a better selection value; 0: never.
         restart_selection: Forget at the beginning of the stage which state was best, as a second
             ``fit()`` of Keras does: only states of this stage and later ones are kept, and early
@@ -147,13 +150,15 @@ class Stage:
     backbone_learning_rate: float = 0.0
     layer_decay: float = field(default=1.0, metadata=ADDED_LATER)
     weight_decay: float = 0.01
-    schedule: Literal["constant", "cosine", "plateau"] = "cosine"
+    schedule: Literal["constant", "cosine", "plateau", "step"] = "cosine"
     warmup: float = 0.0
     plateau_factor: float = 0.2
     plateau_patience: int = 3
     plateau_min_delta: float = field(default=0.0, metadata=ADDED_LATER)
     plateau_loss: Literal["plain", "objective"] = field(default="plain", metadata=ADDED_LATER)
     minimum_learning_rate: float = 1e-7
+    step_factor: float = field(default=0.1, metadata=ADDED_LATER)
+    step_epochs: int = field(default=10, metadata=ADDED_LATER)
     early_stopping: int = 0
     restart_selection: bool = field(default=False, metadata=ADDED_LATER)
 
@@ -164,6 +169,8 @@ class Stage:
         _require(0 < self.learning_rate < math.inf, "learning_rate must be positive")
         _require(0 < self.plateau_factor < 1, "plateau_factor must be in (0, 1)")
         _require(self.plateau_patience >= 1, "plateau_patience must be at least 1")
+        _require(0 < self.step_factor < 1, "step_factor must be in (0, 1)")
+        _require(self.step_epochs >= 1, "step_epochs must be at least 1")
         _require(0 < self.adam_epsilon < math.inf, "adam_epsilon must be positive")
         _require(0 < self.layer_decay <= 1, "layer_decay must be in (0, 1]")
         _require(self.lora_rank >= 1, "lora_rank must be at least 1")

@@ -63,6 +63,11 @@ class StoredProtocol:
         return self.validates_on_test or self.selection.get("on") == "test"
 
     @property
+    def trained_on_test_images(self) -> bool:
+        """Whether the method was given the images of the test part, without their targets."""
+        return self.split.get("unlabelled") == "all"
+
+    @property
     def selects(self) -> bool:
         """Whether a state was chosen by its score; else the last one was kept."""
         return self.selection.get("on") in ("val", "test")

@@ -75,6 +75,8 @@ def _split(protocol: StoredProtocol, scheme: str) -> str:
     if protocol.train_patients:
         few = f"; {protocol.train_patients} training patients"
     seen = "; the validation set is the test set" if protocol.validates_on_test else ""
+    if protocol.trained_on_test_images:
+        seen += "; images of the test set are trained on, without labels"
     return f"Split {scheme}: {how}; {copies}{few}{seen}."
 
 

@@ -95,11 +95,13 @@ class Layout:
 
     def one_class(self, label: str) -> DataError:
         """Return the error that there is one class, or a folder that may wrap several."""
-        inner = [f for f in self.root.walk() if f.name == label and len(f.folders) > 1]
+        inner = next((folder for folder in self.root.walk() if folder.name == label), self.root)
+        while len(inner.folders) == 1:
+            inner = inner.folders[0]
+        names = [folder.name for folder in inner.folders]
         advice = ""
-        if inner and not _are_patients([folder.name for folder in inner[0].folders]):
-            names = _listed([folder.name for folder in inner[0].folders])
-            advice = f"; if {names} in it are the classes, use {self.typed(inner[0])}"
+        if names and not _are_patients(names):
+            advice = f"; if {_listed(names)} in it are the classes, use {self.typed(inner)}"
         return DataError(
             f"{self.scans.path} has {self.scans.noun} of one class only ({label}); use one folder "
             f"per class, and specify their parent folder{advice}"

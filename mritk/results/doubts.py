@@ -1,4 +1,4 @@
-"""What makes the scores of one trial doubtful: how the state that was kept was chosen."""
+"""What makes the scores of one trial doubtful: what the test set had to do with its training."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from mritk.store.record import TrialRecord
 
 # One sentence each, wherever it is said.
 TEST_SELECTED = "Checkpoint selected on the test set: scores are optimistic."
+TEST_IMAGES = "Trained on the images of the test set too, without their labels."
 
 
 def never_selected(record: TrialRecord) -> str:
@@ -28,7 +29,11 @@ def never_selected(record: TrialRecord) -> str:
 
 
 def doubts_of(record: TrialRecord) -> list[str]:
-    """Return what makes the scores of one trial doubtful by the way its state was chosen."""
-    on_test = [TEST_SELECTED] if record.stored_protocol.selected_on_test else []
-    unselected = never_selected(record)
-    return [*on_test, unselected] if unselected else on_test
+    """Return what makes the scores of one trial doubtful by the way it was trained."""
+    protocol, unselected = record.stored_protocol, never_selected(record)
+    said = {
+        TEST_SELECTED: protocol.selected_on_test,
+        TEST_IMAGES: protocol.trained_on_test_images,
+        unselected: bool(unselected),
+    }
+    return [sentence for sentence, stands in said.items() if stands]

@@ -6,17 +6,18 @@ import math
 
 from mritk.results.clean_support import ALL, LEAST_UNITS
 from mritk.results.columns import conservative_note
-from mritk.results.doubts import TEST_SELECTED
+from mritk.results.doubts import TEST_IMAGES, TEST_SELECTED
 from mritk.results.named_reasons import named_reason
 from mritk.results.table import Table
 
 SELECTED_ON_TEST = "§"
+SAW_TEST_IMAGES = "◊"
 KEPT_COPIES = "†"  # explained by the audit's verdict
 PRETRAINED_ON_IT = "‡"
 FAILED = "¶"
 NEVER_SELECTED = "‖"
 # What says that the test set helped to make a model.
-OPTIMISTIC = (SELECTED_ON_TEST, KEPT_COPIES)
+OPTIMISTIC = (SELECTED_ON_TEST, SAW_TEST_IMAGES, KEPT_COPIES)
 
 
 def footnotes(table: Table) -> list[str]:
@@ -138,6 +139,8 @@ def _signs(table: Table) -> list[str]:
     notes = []
     if SELECTED_ON_TEST in marks:
         notes.append(f"{SELECTED_ON_TEST} {TEST_SELECTED}")
+    if SAW_TEST_IMAGES in marks:
+        notes.append(f"{SAW_TEST_IMAGES} {TEST_IMAGES}")
     if below := {sign for row in table.rows if not row.ranked for sign in row.marks}:
         signs = " or ".join(sign for sign in OPTIMISTIC if sign in below)
         notes.append(

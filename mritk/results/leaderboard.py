@@ -22,6 +22,7 @@ from mritk.results.footnotes import (
     KEPT_COPIES,
     NEVER_SELECTED,
     PRETRAINED_ON_IT,
+    SAW_TEST_IMAGES,
     SELECTED_ON_TEST,
 )
 from mritk.results.kept_tables import KeptTables
@@ -302,6 +303,7 @@ def _trained(
 def _marks(trials: Sequence[TrialFacts], finished: Sequence[TrialFacts]) -> str:
     signs = {
         SELECTED_ON_TEST: any(facts.stored_protocol.selected_on_test for facts in finished),
+        SAW_TEST_IMAGES: any(facts.stored_protocol.trained_on_test_images for facts in finished),
         KEPT_COPIES: any(flattered(facts.audit) for facts in finished),
         PRETRAINED_ON_IT: any(facts.audit.get("pretraining") for facts in finished),
         FAILED: bool(finished) and any(not facts.finished for facts in trials),

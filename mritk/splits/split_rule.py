@@ -38,6 +38,9 @@ class SplitRule:
             resulting cells are marked.
         train_patients: Patients in the training set (samples, where there are no patient ids);
             0: all. The set for N is a subset of that for N + 1.
+        unlabelled: Samples that a method is given without their targets. ``train``: the training
+            set, with what ``shots`` or ``train_patients`` leave out of it; ``all``: every sample,
+            the tested ones too, and all resulting cells are marked.
     """
 
     scheme: Scheme = "auto"
@@ -53,6 +56,9 @@ class SplitRule:
         default="drawn", metadata={"fingerprint": "unless default"}
     )
     train_patients: int = field(default=0, metadata={"fingerprint": "unless default"})
+    unlabelled: Literal["none", "train", "all"] = field(
+        default="none", metadata={"fingerprint": "unless default"}
+    )
 
     @property
     def limits_training(self) -> bool:

@@ -1,7 +1,7 @@
 """What trials will take, as far as finished ones tell: time, memory, disk.
 
-A trial is expected to take what the finished trials of the plan took that differ from it in fold or
-seed alone.
+A trial is expected to take what the first finished trials of the plan took that differ from it in
+fold or seed alone.
 """
 
 from __future__ import annotations
@@ -24,6 +24,8 @@ Cost = Mapping[str, float]
 
 # In the cost of a trial that was trained in several goes.
 RESUMED = "resumed_after_epochs"
+# More of the same trials tell no more of the next one, and each may be a file to read.
+ENOUGH = 30
 HOST, DEVICE = "peak_host_memory_bytes", "peak_device_memory_bytes"
 
 
@@ -46,7 +48,7 @@ class Forecast:
     @classmethod
     def of(cls, plan: StudyPlan, results: ResultsFolder) -> Forecast:
         """Look at the finished trials of a plan."""
-        finished = {trial.id: trial for trial in plan.in_state(TrialState.FINISHED)}
+        finished = _some_of_each_kin(plan.in_state(TrialState.FINISHED))
         costs: dict[Key, list[Cost]] = defaultdict(list)
         sizes: dict[Key, list[float]] = defaultdict(list)
         if finished:
@@ -71,6 +73,16 @@ class Forecast:
             by_trial(peaks(DEVICE), max),
             by_trial(sizes, statistics.median),
         )
+
+
+def _some_of_each_kin(trials: Iterable[Trial]) -> dict[str, Trial]:
+    """Return trials by id, the first :data:`ENOUGH` of those that are alike."""
+    found: dict[Key, list[Trial]] = defaultdict(list)
+    for trial in trials:
+        kin = found[_kin(trial)]
+        if len(kin) < ENOUGH:
+            kin.append(trial)
+    return {trial.id: trial for kin in found.values() for trial in kin}
 
 
 def _known(values: Mapping[Key, Iterable[float]]) -> dict[Key, list[float]]:

@@ -38,6 +38,7 @@ from mritk.study.refusals import (
     require_learnable,
     require_selection,
     require_size,
+    require_unlabelled_use,
 )
 from mritk.study.rehearsal import Rehearsal, without_weights
 from mritk.trial import OpenDataset, Plan, Trial
@@ -151,6 +152,8 @@ class Planner:
         for name in benchmark.augmentations:
             self.registry.augmentation(name)
         methods = [self.registry.method(protocol.method) for protocol in protocols]
+        for protocol, method in zip(protocols, methods, strict=True):
+            require_unlabelled_use(protocol, method)
         for check in (method.check_backbone for method in methods if method.check_backbone):
             for backbone in backbones:
                 check(backbone)

@@ -22,6 +22,8 @@ from mritk.trial import OpenDataset
 
 # As many names as a person reads in a message.
 NAMED = 3
+# Scanners round the size of their voxels.
+SAME_SPACING = 0.01
 KINDS = {2: "images", 3: "volumes", None: "data without a grid"}
 
 
@@ -47,7 +49,8 @@ def require_fit(
 
     Raises:
         UsageError: The backbone or the augmentation takes data of another kind, or the backbone
-            other channels or a spacing that the data do not state.
+            other channels or a spacing that the data do not state, or one spacing where the data
+            have several.
     """
     dims = samples.spatial_dims
     held = f"{record.name} contains {KINDS[dims]}"
@@ -110,6 +113,19 @@ def require_learnable(
     )
 
 
+def require_unlabelled_use(protocol: Protocol, method: Method) -> None:
+    """Refuse unlabelled samples for a method that would not look at them.
+
+    Raises:
+        UsageError: It would not, so rows would be marked for nothing.
+    """
+    if protocol.split.unlabelled != "none" and not method.uses_unlabelled:
+        raise UsageError(
+            f"protocol {protocol.name} gives unlabelled samples to {method.name}, which does not "
+            'learn from any; set unlabelled = "none" in [split]'
+        )
+
+
 def _protocols_of(methods: Sequence[str], registry: Registry) -> Iterator[str]:
     """Yield the names of the protocols of some methods."""
     for record in registry.records(ProtocolFile) if methods else ():
@@ -130,6 +146,26 @@ def _require_inputs(record: Dataset, samples: Samples, backbone: Backbone) -> No
             f"{backbone.name} takes {KINDS[samples.spatial_dims]} at {contract.spacing} mm, but "
             f"{record.name} does not state its spacing; use another backbone, or data that state it"
         )
+    kept = contract.fit == "crop_or_pad" and contract.spacing is None
+    if kept and (mixed := mixed_spacing(samples)):
+        raise UsageError(
+            f"{backbone.name} keeps the spacing of {KINDS[samples.spatial_dims]}, but in "
+            f"{record.name} it differs: {mixed}; resample the files to one spacing, or use a "
+            "backbone that resizes or resamples"
+        )
+
+
+def mixed_spacing(samples: Samples) -> str:
+    """Return two spacings that differ by more than 1 %, as text; empty if none do."""
+    if samples.spacing is None or not len(samples):
+        return ""
+    first = samples.spacing[0]
+    differ = (abs(samples.spacing - first) > SAME_SPACING * first).any(axis=1)
+    if not differ.any():
+        return ""
+    row = int(differ.argmax())
+    told = [" × ".join(f"{mm:g}" for mm in samples.spacing[i]) for i in (0, row)]
+    return f"{told[0]} mm of {samples.ids[0]} and {told[1]} mm of {samples.ids[row]}"
 
 
 def require_selection(dataset: OpenDataset, protocol: Protocol, fold: int) -> None:

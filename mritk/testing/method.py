@@ -22,13 +22,14 @@ from mritk.testing.check import (
     promises,
     require_conformity,
 )
-from mritk.testing.tiny import tiny_samples
-from mritk.testing.training_under_test import TEST, VAL, MethodUnderTest, Training
+from mritk.testing.tiny import tiny_label_maps, tiny_samples
+from mritk.testing.training_under_test import TEST, TRAIN, VAL, MethodUnderTest, Training
 
 if TYPE_CHECKING:
     from mritk.method import Epoch
 
 SAME_CLASS = 1e-4  # scores of one sample may be rounded otherwise in another batch
+SAME_LABELS = 0.01  # and the labels of so many of its pixels
 
 
 class _Stopped(BaseException):
@@ -36,9 +37,12 @@ class _Stopped(BaseException):
 
 
 def scores_have_the_shape_of_the_task(it: MethodUnderTest) -> None:
-    """Classes give finite logits (N, classes), numbers give (N,)."""
+    """Classes give finite logits (N, classes), numbers give (N,), label maps one map per sample."""
     kinds = [tiny_samples(regression=regression) for regression in (False, True)]
     tried = [samples for samples in kinds if it.record.learns(samples.task.kind)]
+    # Methods that declare no kinds refuse label maps in ways of their own.
+    if (maps := tiny_label_maps()).task.kind in it.record.tasks:
+        tried.append(maps)
     if not tried:
         raise NotApplicable(f"it is for {' and '.join(it.record.tasks)}, which is not tried here")
     for samples in tried:
@@ -48,36 +52,53 @@ def scores_have_the_shape_of_the_task(it: MethodUnderTest) -> None:
             if samples is kinds[1]:
                 continue  # a method may refuse a kind of task, in one line
             raise
-        expected = samples.task.score_shape(len(TEST))
+        kind, expected = samples.task.kind, samples.task.score_shape(len(TEST))
+        if samples.read_target is not None:
+            expected = (len(TEST), *samples.read_target(0).shape)
+            if not np.isin(found, range(samples.task.outputs)).all():
+                raise Defect(f"{kind} gives labels that the task does not have")
         if found.shape != expected:
-            raise Defect(f"{samples.task.kind} gives scores {found.shape}, not {expected}")
+            raise Defect(f"{kind} gives scores {found.shape}, not {expected}")
         if not np.isfinite(found).all():
-            raise Defect(f"{samples.task.kind} gives scores that are NaN or infinite")
+            raise Defect(f"{kind} gives scores that are NaN or infinite")
 
 
 def never_sees_the_test_part(it: MethodUnderTest) -> None:
     """Other test images and other test labels leave every other score as it is, bit for bit."""
-    samples, other = tiny_samples(), tiny_samples(seed=1)
+    samples, other = it.samples(), it.samples(seed=1)
     mixed = replace(
-        samples,
-        targets=np.concatenate([samples.targets[:27], (samples.targets[27:] + 1) % 3]),
-        read=lambda i: other.read(i) if i in TEST else samples.read(i),
+        mislabelled(samples, TEST), read=lambda i: other.read(i) if i in TEST else samples.read(i)
     )
     if not np.array_equal(it.trained_and_scored(mixed, VAL), it.val_reference):
         raise Defect("the model depends on the test samples; use only setup.train and setup.val")
 
 
+def mislabelled(samples: Samples, rows: np.ndarray) -> Samples:
+    """Return samples with the next class, or the opposite label map, at ``rows``."""
+    if samples.read_target is not None:
+        read = samples.read_target
+        return replace(samples, read_target=lambda i: 1 - read(i) if i in rows else read(i))
+    targets = samples.targets.copy()
+    targets[rows] = (targets[rows] + 1) % 3
+    return replace(samples, targets=targets)
+
+
 def never_looks_at_labels_to_predict(it: MethodUnderTest) -> None:
     """``predict`` gives the same scores for wrong labels, and each sample its own."""
-    samples = tiny_samples()
-    mislabelled = replace(samples, targets=(samples.targets + 1) % 3, patients=None)
+    samples = it.samples()
+    wrong = replace(mislabelled(samples, np.concatenate([TRAIN, VAL, TEST])), patients=None)
     with TemporaryDirectory(ignore_cleanup_errors=True) as folder:
         training = it.train(samples, Path(folder))
         together = it.scores(training, samples, TEST)
-        if not np.array_equal(together, it.scores(training, mislabelled, TEST)):
+        if not np.array_equal(together, it.scores(training, wrong, TEST)):
             raise Defect("predict() depends on the labels of the subset")
         alone = it.scores(training, samples, TEST[:1])
-    if np.abs(alone - together[:1]).max() > SAME_CLASS * max(1.0, float(np.abs(together).max())):
+    if samples.read_target is not None:
+        other = float((alone != together[:1]).mean()) > SAME_LABELS
+    else:
+        least = SAME_CLASS * max(1.0, float(np.abs(together).max()))
+        other = float(np.abs(alone - together[:1]).max()) > least
+    if other:
         raise Defect(
             "the scores of a test sample depend on the other test samples; is the network in "
             "evaluation mode, without normalisation over the subset?"
@@ -94,7 +115,7 @@ def the_seed_decides(it: MethodUnderTest) -> None:
     torch.manual_seed(123)
     random.seed(123)
     np.random.seed(123)
-    again = it.trained_and_scored(tiny_samples(), np.concatenate([VAL, TEST]))
+    again = it.trained_and_scored(it.samples(), np.concatenate([VAL, TEST]))
     if not np.array_equal(first, again):
         raise Defect(
             "two trainings with the same seed differ; derive every generator from setup.seed "
@@ -104,7 +125,7 @@ def the_seed_decides(it: MethodUnderTest) -> None:
 
 def resumes_exactly_after_a_stop(it: MethodUnderTest) -> None:
     """Stopped after its first, a middle or its last epoch, it ends as if it had not been."""
-    samples, rows = tiny_samples(), np.concatenate([VAL, TEST])
+    samples, rows = it.samples(), np.concatenate([VAL, TEST])
     with TemporaryDirectory(ignore_cleanup_errors=True) as folder:
         whole = it.train(samples, Path(folder))
         count = len(whole.epochs)
@@ -147,7 +168,7 @@ def augments_if_it_says_so(it: MethodUnderTest) -> None:
     if not it.record.uses_augmentation:
         raise NotApplicable("it has uses_augmentation=False")
     with TemporaryDirectory(ignore_cleanup_errors=True) as folder:
-        if not it.train(tiny_samples(), Path(folder)).augmented:
+        if not it.train(it.samples(), Path(folder)).augmented:
             raise Defect(
                 "it never applies setup.augmentation; apply it, or set uses_augmentation=False"
             )
@@ -163,7 +184,7 @@ def parameters_are_plain(it: MethodUnderTest) -> None:
 def notes_are_plain(it: MethodUnderTest) -> None:
     """What goes into the trial file as notes is JSON."""
     with TemporaryDirectory(ignore_cleanup_errors=True) as folder:
-        notes = getattr(it.train(tiny_samples(), Path(folder)).fitted, "notes", {})
+        notes = getattr(it.train(it.samples(), Path(folder)).fitted, "notes", {})
     try:
         json.dumps(dict(notes))
     except (TypeError, ValueError) as error:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -12,6 +13,7 @@ from mritk.data.samples import Samples
 from mritk.records import Architecture, Dataset
 from mritk.tasks.classification import Classification
 from mritk.tasks.regression import Regression
+from mritk.tasks.segmentation import Segmentation
 from mritk.tasks.task import Task
 
 if TYPE_CHECKING:
@@ -54,6 +56,26 @@ def tiny_samples(
         spatial_dims=spatial_dims,
         patients=[f"patient-{i // 3:02d}" for i in range(count)],
     )
+
+
+class _Bands:
+    """The label maps of such images: 1 in the band."""
+
+    def __init__(self, thirds: np.ndarray) -> None:
+        self.thirds = thirds
+
+    def __call__(self, i: int) -> np.ndarray:
+        label_map = np.zeros((SIDE, SIDE), np.uint8)
+        label_map[10 * self.thirds[i] : 10 * self.thirds[i] + 10] = 1
+        return label_map
+
+
+def tiny_label_maps(count: int = 36, *, seed: int = 0) -> Samples:
+    """Return the images of :func:`tiny_samples` with label maps, uint8 (32, 32), of their bands."""
+    samples = tiny_samples(count, seed=seed)
+    task = Segmentation(("background", "band"))
+    bands = _Bands(samples.targets)
+    return replace(samples, targets=np.empty(0), task=task, read_target=bands)
 
 
 def tiny_dataset() -> Dataset:

@@ -18,7 +18,7 @@ from mritk.files.workspace import Workspace
 from mritk.method import Method
 from mritk.records import Augmentation
 from mritk.testing.check import NotApplicable, UnderTest
-from mritk.testing.tiny import SIDE, tiny_architecture, tiny_samples
+from mritk.testing.tiny import SIDE, tiny_architecture, tiny_label_maps, tiny_samples
 
 if TYPE_CHECKING:
     from mritk.method import Epoch, Fitted, Setup
@@ -42,6 +42,12 @@ class MethodUnderTest(UnderTest[Method]):
     def __init__(self, method: Method, parameters: Any) -> None:
         super().__init__(method)
         self.parameters = parameters
+
+    def samples(self, seed: int = 0) -> Samples:
+        """Return 36 small images with classes, or with label maps for a method of those alone."""
+        classes, maps = tiny_samples(seed=seed), tiny_label_maps(seed=seed)
+        only_maps = self.record.learns(maps.task.kind) and not self.record.learns(classes.task.kind)
+        return maps if only_maps else classes
 
     def train(
         self,
@@ -93,10 +99,12 @@ class MethodUnderTest(UnderTest[Method]):
     def _setup(self, samples: Samples, workspace: Workspace, seed: int) -> Setup:
         from mritk.method import Setup
 
+        train = Subset.of(samples, TRAIN, workspace)
         return Setup(
             parameters=self.parameters,
             task=samples.task,
-            train=Subset.of(samples, TRAIN, workspace),
+            train=train,
+            unlabelled=train.without_targets() if self.record.uses_unlabelled else None,
             val=Subset.of(samples, VAL, workspace),
             augmentation=Augmentation("none", None),
             seed=seed,
@@ -132,7 +140,7 @@ class MethodUnderTest(UnderTest[Method]):
 
     @cached_property
     def _undisturbed(self) -> dict[str, np.ndarray]:
-        samples, parts = tiny_samples(), {"all": np.concatenate([VAL, TEST]), "val": VAL}
+        samples, parts = self.samples(), {"all": np.concatenate([VAL, TEST]), "val": VAL}
         with TemporaryDirectory(ignore_cleanup_errors=True) as folder:
             training = self.train(samples, Path(folder))
             return {name: self.scores(training, samples, rows) for name, rows in parts.items()}

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import logging
+import os
+from pathlib import Path
 
 import torch
 from torch import nn
@@ -11,16 +13,28 @@ from mritk.machine.out_of_memory import ran_out_of_memory
 
 logger = logging.getLogger("mritk")
 
+# Where Inductor keeps what it has compiled, read at each use; a folder for temporary files without.
+CACHE = "TORCHINDUCTOR_CACHE_DIR"
+# What mritk has put there. Anything else is the wish of a person.
+_set: set[str] = set()
+
 
 class CompiledNetwork:
     """A network's forward pass, compiled if that works.
+
+    Args:
+        network: The network.
+        kept: Folder for what is compiled, for later runs; None: where torch keeps it by itself.
 
     Attributes:
         active: False once compiling has failed.
     """
 
-    def __init__(self, network: nn.Module) -> None:
+    def __init__(self, network: nn.Module, kept: Path | None = None) -> None:
         self._network, self.active = network, True
+        if kept is not None and os.environ.get(CACHE, "") in {"", *_set}:
+            os.environ[CACHE] = str(kept)
+            _set.add(str(kept))
         # Dropout is drawn by torch's own generator, so that masks are those of the eager network.
         self._compiled = torch.compile(network, dynamic=False, options={"fallback_random": True})
 

@@ -107,6 +107,7 @@ class Schedule:
         self._peaks = [float(group["lr"]) for group in optimiser.param_groups]
         cosine = stage.schedule == "cosine"
         self._factor = partial(factor, steps=steps, warmup=stage.warmup, cosine=cosine)
+        self._decay = partial(decay, steps=steps, stage=stage)
         self._by_epoch = (
             lr_scheduler.ReduceLROnPlateau(
                 optimiser,
@@ -136,7 +137,7 @@ class Schedule:
             self._follow_steps()
 
     def _follow_steps(self) -> None:
-        share = self._factor(self._step)
+        share = self._factor(self._step) * self._decay(self._step)
         for group, peak in zip(self._optimiser.param_groups, self._peaks, strict=True):
             _set_rate(group, peak * share)
         # Kept beside the optimiser's own, which a GPU may hold.
@@ -173,6 +174,17 @@ def _plain(state: Mapping[str, Any]) -> dict[str, Any]:
     """Return a scheduler's state without functions, and without tensors of rates."""
     kinds = (bool, int, float, str, type(None))
     return {name: value for name, value in state.items() if isinstance(value, kinds)}
+
+
+def decay(step: int, steps: int, stage: Stage) -> float:
+    """Return what the schedule ``step`` has multiplied the rate by at ``step`` of ``steps``.
+
+    It counts whole epochs, as torch's ``StepLR`` does; other schedules give 1.
+    """
+    if stage.schedule != "step":
+        return 1.0
+    epochs = step * stage.epochs // max(1, steps)
+    return stage.step_factor ** (epochs // stage.step_epochs)
 
 
 def factor(step: int, steps: int, *, warmup: float, cosine: bool) -> float:

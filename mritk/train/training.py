@@ -87,7 +87,7 @@ class Training:
             order: Which images make each batch.
         """
         network = self.inputs.place(Network(self.loaded.network, head))
-        forward = CompiledNetwork(network) if self.setup.compile else network
+        forward = _forward(network, self.setup)
         return replace(self, network=network, forward=forward, objective=objective, order=order)
 
     def compute(self, images: torch.Tensor) -> torch.Tensor:
@@ -120,7 +120,7 @@ def prepare(setup: Setup) -> Training:
         setup=setup,
         loaded=loaded,
         network=network,
-        forward=CompiledNetwork(network) if setup.compile else network,
+        forward=_forward(network, setup),
         inputs=inputs,
         objective=Objective(
             setup.task,
@@ -139,3 +139,10 @@ def prepare(setup: Setup) -> Training:
             linear_layers(loaded.network, trainable_tensors(loaded, stage))
     views_of(training.val, recipe, setup)
     return training
+
+
+def _forward(network: nn.Module, setup: Setup) -> nn.Module | CompiledNetwork:
+    """Return the network as training steps call it."""
+    if not setup.compile:
+        return network
+    return CompiledNetwork(network, setup.workspace.folder("compiled"))

@@ -1,4 +1,4 @@
-"""Augmentations of images, and some of volumes too, as batched tensor functions."""
+"""Augmentations of images and volumes, as batched tensor functions."""
 
 from __future__ import annotations
 
@@ -28,8 +28,15 @@ FUNCTIONS = {
     lazy("mritk_augment.motion:motion"): "head motion, twice during the scan",
     lazy("mritk_augment.spike:spike"): "stripes from a single k-space spike",
     lazy("mritk_augment.anisotropy:anisotropy"): "lower resolution along one axis",
+    lazy("mritk_augment.blur:blur"): "Gaussian blur",
+    lazy("mritk_augment.crop:crop"): "a part of the image, resized",
+    lazy("mritk_augment.swap:swap"): "20 pairs of patches change places",
+    lazy("mritk_augment.dufumier2021:dufumier2021"): (
+        "flip, blur, noise, crop, affine, four artefacts and swap, each in half of the images"
+    ),
 }
-OF_VOLUMES_TOO = ("flip", "affine", "rician_noise", "gamma")
+# Policies of photographs.
+OF_IMAGES_ALONE = ("rand_augment", "trivial_augment")
 
 # Since the second, ghosts leave the mean as it is, and stripes are magnitudes.
 REVISED, REVISION = ("mri", "ghosting", "spike"), 2
@@ -43,7 +50,7 @@ def mritk_augmentations() -> Iterator[Augmentation]:
         yield Augmentation(
             name,
             function,
-            spatial_dims=(2, 3) if name in OF_VOLUMES_TOO else (2,),
+            spatial_dims=(2,) if name in OF_IMAGES_ALONE else (2, 3),
             revision=REVISION if name in REVISED else 1,
             summary=summary,
         )

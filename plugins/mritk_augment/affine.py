@@ -47,12 +47,11 @@ def affine(
     Rotation, shear, zoom and shift are composed into one matrix per image, so each pixel is
     interpolated once (linearly; black outside).
     """
-    volumes = images.ndim == VOLUMES
-    drawn = (random_poses if volumes else random_matrices)(images, generator, ranges)
+    drawn = random_matrices(images, generator, ranges)
     brighter, steeper = uniforms(images, generator, ranges.brightness, ranges.contrast)
     matrices, brightness, contrast = sent(images, drawn, brighter, 1 + steeper)
     shape = (-1, *[1] * (images.ndim - 1))
-    moved = resample_volumes(images, matrices) if volumes else resample(images, matrices)
+    moved = resample(images, matrices)
     mean = moved.mean(dim=tuple(range(1, images.ndim)), keepdim=True)
     moved = torch.lerp(mean, moved, contrast.reshape(shape))
     return moved.add_(brightness.reshape(shape)).clamp_(0, 1)
@@ -61,7 +60,12 @@ def affine(
 def random_matrices(
     images: torch.Tensor, generator: torch.Generator, ranges: AffineRanges
 ) -> torch.Tensor:
-    """Draw a float32 (N, 2, 3) matrix on the CPU for each image, for :func:`resample`."""
+    """Draw a float32 (N, 2, 3) matrix on the CPU for each image, for :func:`resample`.
+
+    Of volumes (N, 3, 4), see :func:`mritk_augment.pose.random_poses`.
+    """
+    if images.ndim == VOLUMES:
+        return rigid_on_oblong(random_poses(images, generator, ranges), images)
     widths = (math.radians(ranges.rotation), ranges.shear, ranges.zoom, ranges.shift, ranges.shift)
     angle, shear, zoom, x, y = uniforms(images, generator, *widths)
     matrices = compose(angle=angle, shear=shear, zoom=1 + zoom, shift_x=2 * x, shift_y=2 * y)
@@ -69,14 +73,13 @@ def random_matrices(
 
 
 def rigid_on_oblong(matrices: torch.Tensor, images: torch.Tensor) -> torch.Tensor:
-    """Change (…, 2, 3) matrices in place, so that a rotation of oblong images does not shear.
+    """Change (…, 2, 3) or (…, 3, 4) matrices in place, so that a rotation does not shear.
 
-    Positions are shares of the sides, which then are of different lengths.
+    Positions are shares of the sides, which may be of different lengths.
     """
-    height, width = images.shape[-2:]
-    if height != width:
-        matrices[..., 0, 1] *= height / width
-        matrices[..., 1, 0] *= width / height
+    # In the order x, y, z: the last axis first.
+    sides = torch.tensor(images.shape[:1:-1]).to(matrices)
+    matrices[..., :-1] *= sides / sides.unsqueeze(1)
     return matrices
 
 
@@ -99,11 +102,13 @@ def compose(
 
 
 def resample(images: torch.Tensor, matrices: torch.Tensor) -> torch.Tensor:
-    """Sample (N, C, H, W) images at positions given by (N, 2, 3) matrices.
+    """Sample (N, C, *spatial) images at positions given by (N, 2, 3) or (N, 3, 4) matrices.
 
-    The grid is an outer sum of a column and a row; ``affine_grid`` computes the same as a
+    The grid of images is an outer sum of a column and a row; ``affine_grid`` computes the same as a
     batched product of very thin matrices, which takes longer than the sampling.
     """
+    if images.ndim == VOLUMES:
+        return resample_volumes(images, matrices)
     height, width = images.shape[-2:]
     x = centres(width, images).reshape(1, 1, width, 1)
     y = centres(height, images).reshape(1, height, 1, 1)

@@ -1,4 +1,4 @@
-"""Anisotropy: fewer lines were measured along one axis than along the other."""
+"""Anisotropy: fewer lines were measured along one axis than along the others."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ def anisotropy(
     *,
     factor: tuple[float, float] = (1.5, 4.0),
 ) -> torch.Tensor:
-    """Lower the resolution of (N, C, H, W) images along one axis, at the same size.
+    """Lower the resolution of (N, C, *spatial) images along one axis, at the same size.
 
     Args:
         images: In [0, 1].
@@ -40,5 +40,5 @@ def keep_central_lines(images: torch.Tensor, factors: torch.Tensor) -> torch.Ten
     height = images.shape[-2]
     lines = torch.arange(height // 2 + 1, device=images.device).reshape(-1, 1)
     furthest = (height / (2 * factors)).to(images.device, non_blocking=True)
-    spectrum = torch.fft.rfft(images, dim=-2)
-    return torch.fft.irfft(spectrum * (lines <= furthest.reshape(-1, 1, 1, 1)), n=height, dim=-2)
+    kept = lines <= furthest.reshape(-1, *[1] * (images.ndim - 1))
+    return torch.fft.irfft(torch.fft.rfft(images, dim=-2) * kept, n=height, dim=-2)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import torch
 
 from mritk_augment.affine import centres
@@ -16,39 +18,47 @@ def bias_field(
     coefficient: float = 0.3,
     order: int = 3,
 ) -> torch.Tensor:
-    """Multiply (N, C, H, W) images by smooth fields, and keep each image's brightest value.
+    """Multiply (N, C, *spatial) images by smooth fields, and keep each image's brightest value.
 
     The field is the exponential of a polynomial of the position (Van Leemput et al. 1999, as an
     augmentation Sudre et al. 2017), with coefficients uniform in ±coefficient. The product is
     scaled back to the image's own maximum, as images are scaled when they leave the scanner, so
     that nothing is cut off at white.
     """
-    count, terms = len(images), order + 1
-    drawn = between(count * terms * terms, generator, -coefficient, coefficient)
+    shape = (len(images), *[order + 1] * (images.ndim - 2))
+    drawn = between(math.prod(shape), generator, -coefficient, coefficient)
     pixels = at_least_single(images)
-    logarithm = polynomial(drawn.reshape(count, terms, terms).to(pixels, non_blocking=True), pixels)
+    logarithm = polynomial(drawn.reshape(shape).to(pixels, non_blocking=True), pixels)
     shaded = pixels * logarithm.exp()
-    brightest = pixels.amax(dim=(1, 2, 3), keepdim=True)
+    within = tuple(range(1, images.ndim))
+    brightest = pixels.amax(dim=within, keepdim=True)
     # Where all is black, any divisor serves.
-    scale = brightest / shaded.amax(dim=(1, 2, 3), keepdim=True).clamp_min(1e-12)
+    scale = brightest / shaded.amax(dim=within, keepdim=True).clamp_min(1e-12)
     return (shaded * scale).clamp_(0, 1).to(images.dtype)
 
 
 def polynomial(coefficients: torch.Tensor, images: torch.Tensor) -> torch.Tensor:
-    """Return (N, 1, H, W) sums of ``coefficients[:, j, i] * x**i * y**j`` with 0 < i + j < K.
+    """Return (N, 1, *spatial) sums of ``coefficients[:, j, i] * x**i * y**j`` with 0 < i + j < K.
 
-    Positions run from -1 to 1. Of the (N, K, K) coefficients, the constant one and those of a
-    higher order are left out: a constant would be brightness.
+    Of volumes ``coefficients[:, k, j, i] * x**i * y**j * z**k``. Positions run from -1 to 1. Of the
+    (N, K, …) coefficients, the constant one and those of a higher order are left out: a constant
+    would be brightness.
     """
-    height, width = images.shape[-2:]
-    x = centres(width, images)
-    y = centres(height, images).reshape(-1, 1)
-    columns = coefficients.reshape(len(images), 1, 1, 1, *coefficients.shape[1:])
+    sides = images.shape[2:]
+    axes = range(len(sides))
+    positions = [centres(sides[a], images).reshape(-1, *[1] * (len(sides) - 1 - a)) for a in axes]
     terms = coefficients.shape[-1]
-    total = images.new_zeros(())
-    for j in reversed(range(terms)):  # Horner's rule, in y over polynomials in x
-        row = images.new_zeros(())
-        for i in reversed(range(terms - j)):
-            row = row * x + (columns[..., j, i] if i + j else 0)
-        total = total * y + row
-    return total
+    columns = coefficients.reshape(len(images), 1, *[1] * len(sides), *coefficients.shape[1:])
+
+    def part(powers: tuple[int, ...]) -> torch.Tensor | int:
+        """Horner's rule, in each axis over polynomials in those behind it."""
+        if len(powers) == len(sides):
+            return columns[(..., *powers)] if any(powers) else 0
+        total = images.new_zeros(())
+        for power in reversed(range(terms - sum(powers))):
+            total = total * positions[len(powers)] + part((*powers, power))
+        return total
+
+    found = part(())
+    assert isinstance(found, torch.Tensor)
+    return found

@@ -7,7 +7,7 @@ import math
 import torch
 
 from mritk_augment.draws import between, per_image
-from mritk_augment.kspace import along_drawn_axis, line_numbers
+from mritk_augment.kspace import along_drawn_axis, line_numbers, over_lines
 from mritk_augment.precision import at_least_single
 
 
@@ -18,7 +18,7 @@ def ghosting(
     strength: float = 0.5,
     distance: tuple[float, float] = (0.1, 0.5),
 ) -> torch.Tensor:
-    """Modulate the k-space lines of (N, C, H, W) images as breathing or a pulse would.
+    """Modulate the k-space lines of (N, C, *spatial) images as breathing or a pulse would.
 
     Args:
         images: In [0, 1].
@@ -49,10 +49,10 @@ def modulate(
     ghost does not change; so a copy is of what differs from the mean along the axis.
     """
     depth, distance, phase = (
-        per_image(values, images[:, 0, 0]) for values in (depths, distances, phases)
+        per_image(values, images.flatten(1)) for values in (depths, distances, phases)
     )
     wave = torch.cos(2 * math.pi * distance * line_numbers(images) + phase)
     wave[:, 0] = 0
     # One transform along the phase-encode axis is enough: the other would go there and back.
-    ghosts = torch.fft.fft(images, dim=-2) * (depth * wave)[:, None, :, None]
+    ghosts = torch.fft.fft(images, dim=-2) * over_lines(depth * wave, images)
     return (images + torch.fft.ifft(ghosts, dim=-2)).abs()

@@ -1,7 +1,7 @@
 """Lines of k-space: the scanner measures an image's Fourier transform line by line.
 
 The phase-encode direction, along which lines are numbered, is the axis before the last here;
-:func:`along_drawn_axis` lets it be either side of the image.
+:func:`along_drawn_axis` lets it be any side of the image or volume.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from collections.abc import Callable
 import torch
 
 from mritk_augment.draws import one_of
-from mritk_augment.groups import apply_by_group
+from mritk_augment.groups import Branch, apply_by_group
 
 
 def line_numbers(images: torch.Tensor) -> torch.Tensor:
@@ -28,16 +28,23 @@ def along_drawn_axis(
     generator: torch.Generator,
     artefact: Callable[[torch.Tensor, torch.Tensor], torch.Tensor],
 ) -> torch.Tensor:
-    """Let phase encoding run down half of the images and across the other half.
+    """Let phase encoding run along each axis in as many images: down, across, in volumes through.
 
     Args:
-        images: (N, C, H, W).
+        images: (N, C, *spatial).
         generator: Draws the axes.
         artefact: Called as ``artefact(part, rows)`` with images whose phase-encode axis is the
             one before the last, and their row numbers in the batch (int64, CPU).
     """
 
-    def across(part: torch.Tensor, rows: torch.Tensor) -> torch.Tensor:
-        return artefact(part.mT, rows).mT
+    def along(axis: int) -> Branch:
+        return lambda part, rows: artefact(part.transpose(axis, -2), rows).transpose(axis, -2)
 
-    return apply_by_group(images, one_of(len(images), generator, 2), [artefact, across])
+    axes = (-2, -1, -3)[: images.ndim - 2]
+    group = one_of(len(images), generator, len(axes))
+    return apply_by_group(images, group, [along(axis) for axis in axes])
+
+
+def over_lines(values: torch.Tensor, images: torch.Tensor) -> torch.Tensor:
+    """Return (N, H) values, one for each line, in a shape that multiplies (N, C, *spatial)."""
+    return values.reshape(len(values), *[1] * (images.ndim - 3), -1, 1)

@@ -6,9 +6,10 @@ import math
 
 import torch
 
-from mritk_augment.affine import compose, resample, rigid_on_oblong
+from mritk_augment.affine import VOLUMES, compose, resample, rigid_on_oblong
 from mritk_augment.draws import between
-from mritk_augment.kspace import along_drawn_axis, line_numbers
+from mritk_augment.kspace import along_drawn_axis, line_numbers, over_lines
+from mritk_augment.pose import posed, rotations
 from mritk_augment.precision import at_least_single
 
 
@@ -20,7 +21,7 @@ def motion(
     shift: float = 0.03,
     still: tuple[float, float] = (0.05, 0.35),
 ) -> torch.Tensor:
-    """Put the k-space of (N, C, H, W) images together from three rigid positions.
+    """Put the k-space of (N, C, *spatial) images together from three rigid positions.
 
     The lines are measured in order. The head comes to rest some lines before the centre of k-space
     and moves again some lines after it (as in Shaw et al. 2019, with two movements), so that the
@@ -34,13 +35,18 @@ def motion(
         still: Range of the two times, as shares of all lines from the centre.
     """
     count = len(images)
-    angles = between(2 * count, generator, -math.radians(rotation), math.radians(rotation))
-    shifts = [2 * between(2 * count, generator, -shift, shift) for _ in "xy"]
-    times = between(2 * count, generator, *still).reshape(count, 2)
-    none = torch.zeros(2 * count)
-    poses = compose(
-        angle=angles, shear=none, zoom=none + 1, shift_x=shifts[0], shift_y=shifts[1]
-    ).reshape(count, 2, 2, 3)
+    moves = 2 * count
+    turn = math.radians(rotation)
+    volumes = images.ndim == VOLUMES
+    angles = [between(moves, generator, -turn, turn) for _ in range(3 if volumes else 1)]
+    shifts = [between(moves, generator, -shift, shift) for _ in images.shape[2:]]
+    times = between(moves, generator, *still).reshape(count, 2)
+    if volumes:
+        poses = posed(rotations(*angles), *shifts)
+    else:
+        none, (x, y) = torch.zeros(moves), shifts
+        poses = compose(angle=angles[0], shear=none, zoom=none + 1, shift_x=2 * x, shift_y=2 * y)
+    poses = poses.reshape(count, 2, *poses.shape[1:])
 
     def move(part: torch.Tensor, rows: torch.Tensor) -> torch.Tensor:
         return interrupt(part, poses[rows], times[rows])
@@ -50,11 +56,12 @@ def motion(
 
 
 def interrupt(images: torch.Tensor, poses: torch.Tensor, times: torch.Tensor) -> torch.Tensor:
-    """Take early and late lines of (N, C, H, W) images from other poses; return magnitudes.
+    """Take early and late lines of (N, C, *spatial) images from other poses; return magnitudes.
 
     Args:
         images: The head at rest.
-        poses: (N, 2, 2, 3) matrices for square pixels: before and after the time at rest.
+        poses: (N, 2, 2, 3) or (N, 2, 3, 4) matrices for square pixels: before and after the time at
+            rest.
         times: (N, 2) shares of all lines between the centre and the two movements.
     """
     matrices = rigid_on_oblong(poses.to(images, non_blocking=True, copy=True), images)
@@ -65,5 +72,5 @@ def interrupt(images: torch.Tensor, poses: torch.Tensor, times: torch.Tensor) ->
     before, after = (
         torch.fft.fft(resample(images, matrices[:, pose]) - images, dim=-2) for pose in (0, 1)
     )
-    changed = before * early[:, None, :, None] + after * late[:, None, :, None]
+    changed = before * over_lines(early, images) + after * over_lines(late, images)
     return (images + torch.fft.ifft(changed, dim=-2)).abs()

@@ -25,7 +25,7 @@ POSITION = AffineRanges(
 
 
 def mri(images: torch.Tensor, generator: torch.Generator, *, artefact: float = 0.1) -> torch.Tensor:
-    """Vary (N, C, H, W) images as scans vary.
+    """Vary (N, C, *spatial) images as scans vary.
 
     Every image is mirrored (or not), moved in one resampling, and gets its own gamma, bias field
     and Rician noise. At most one artefact is added, each of the four with probability

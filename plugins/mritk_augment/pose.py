@@ -17,17 +17,16 @@ if TYPE_CHECKING:
 def random_poses(
     volumes: torch.Tensor, generator: torch.Generator, ranges: AffineRanges
 ) -> torch.Tensor:
-    """Draw a float32 (N, 3, 4) matrix on the CPU for each volume, for :func:`resample_volumes`.
-
-    Voxels count as cubes: a rotation does not shear a volume with sides of different lengths.
-    """
+    """Draw a float32 (N, 3, 4) matrix on the CPU for each volume, for :func:`resample_volumes`."""
     half_widths = 3 * [math.radians(ranges.rotation)] + [ranges.zoom] + 3 * [ranges.shift]
     *angles, zoom, x, y, z = uniforms(volumes, generator, *half_widths)
     turned = rotations(*angles) / (1 + zoom).reshape(-1, 1, 1)
-    # Positions are shares of the sides, in the order x, y, z: the last axis first.
-    sides = torch.tensor(volumes.shape[:1:-1]).to(turned)
-    turned = turned * (sides / sides.unsqueeze(1))
-    return torch.cat([turned, 2 * torch.stack([x, y, z], dim=1).unsqueeze(2)], dim=2)
+    return posed(turned, x, y, z)
+
+
+def posed(turned: torch.Tensor, *shifts: torch.Tensor) -> torch.Tensor:
+    """Return (N, 3, 4) matrices of (N, 3, 3) rotations and (N,) shifts in shares of the sides."""
+    return torch.cat([turned, 2 * torch.stack(shifts, dim=1).unsqueeze(2)], dim=2)
 
 
 def rotations(x: torch.Tensor, y: torch.Tensor, z: torch.Tensor) -> torch.Tensor:

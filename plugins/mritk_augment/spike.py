@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 
 import torch
 
-from mritk_augment.affine import centres
+from mritk_augment.affine import VOLUMES, centres
 from mritk_augment.draws import between, per_image
 from mritk_augment.precision import at_least_single
 
@@ -18,7 +19,7 @@ def spike(
     strength: float = 0.15,
     frequency: tuple[float, float] = (0.1, 0.5),
 ) -> torch.Tensor:
-    """Add one wave to each of (N, C, H, W) images: a point of k-space and its mirror point.
+    """Add one wave to each of (N, C, *spatial) images: a point of k-space and its mirror point.
 
     Args:
         images: In [0, 1].
@@ -31,28 +32,35 @@ def spike(
     frequencies = between(count, generator, *frequency)
     directions = between(count, generator, 0, math.pi)
     phases = between(count, generator, 0, 2 * math.pi)
+    along = [directions.cos(), directions.sin()]  # x, y
+    if images.ndim == VOLUMES:
+        through = between(count, generator, -1, 1)
+        in_plane = (1 - through.square()).sqrt()
+        along = [*(part * in_plane for part in along), through]
     pixels = at_least_single(images)
-    height, width = pixels.shape[-2:]
     # Whole numbers of cycles are single points of k-space.
-    cycles_x = (frequencies * directions.cos() * width).round()
-    cycles_y = (frequencies * directions.sin() * height).round()
-    return stripes(pixels, amplitudes, (cycles_x, cycles_y), phases).to(images.dtype)
+    cycles = [
+        (frequencies * part * side).round()
+        for part, side in zip(along, pixels.shape[:1:-1], strict=True)
+    ]
+    return stripes(pixels, amplitudes, cycles, phases).to(images.dtype)
 
 
 def stripes(
     images: torch.Tensor,
     amplitudes: torch.Tensor,
-    cycles: tuple[torch.Tensor, torch.Tensor],
+    cycles: Sequence[torch.Tensor],
     phases: torch.Tensor,
 ) -> torch.Tensor:
     """Add amplitude · cos(phase + 2π · position · cycles), take the magnitude, and cut at white.
 
     A scanner gives magnitudes: where the wave is below black it shows as its mirror, so that air is
-    striped too and not cut to zero. All parameters are (N,); ``cycles`` are per side, along x and
-    along y.
+    striped too and not cut to zero. All parameters are (N,); ``cycles`` are per side, along x, y
+    and, of volumes, z.
     """
-    x = centres(images.shape[-1], images) * math.pi
-    y = centres(images.shape[-2], images).reshape(-1, 1) * math.pi
-    cycles_x, cycles_y = (per_image(values, images) for values in cycles)
-    angle = cycles_x * x + (cycles_y * y + per_image(phases, images))
+    angle = per_image(phases, images)
+    for axis, values in reversed(list(enumerate(cycles))):
+        side = images.shape[-1 - axis]
+        position = centres(side, images).reshape(-1, *[1] * axis) * math.pi
+        angle = per_image(values, images) * position + angle
     return (images + per_image(amplitudes, images) * angle.cos_()).abs_().clamp_(max=1)

@@ -28,8 +28,16 @@ class Balanced:
     seed: int
 
     @classmethod
-    def of(cls, sites: Sequence[str] | None, batch_size: int, seed: int) -> Balanced:
+    def of(
+        cls, sites: Sequence[str] | None, batch_size: int, seed: int, *, least: int = 2
+    ) -> Balanced:
         """Return the batches for the sites of the training samples.
+
+        Args:
+            sites: Of each training sample; None: not known.
+            batch_size: Samples of a batch at most.
+            seed: Of the trial.
+            least: Samples of each site that a batch needs.
 
         Raises:
             UsageError: Sites are not known, there is only one, or a batch is too small.
@@ -38,14 +46,14 @@ class Balanced:
         if sites is None or len(names) < 2:
             found = "no site" if not names else f"one site, {names[0]}"
             raise UsageError(
-                f"domain_finetune needs training samples of several sites, but there is {found}; "
-                "give the dataset a column site, or use the method finetune"
+                f"unseen sites need training samples of several sites, but there is {found}; "
+                "give the dataset a column site, or use a protocol of another method"
             )
         each = min(batch_size, len(sites)) // len(names)
-        if each < 2:
+        if each < least:
             raise UsageError(
-                f"domain_finetune needs 2 samples of each of {len(names)} sites in a batch; raise "
-                f"batch_size to {2 * len(names)} or more, with as many training samples"
+                f"a batch needs {least} samples of each of {len(names)} sites; raise batch_size "
+                f"to {least * len(names)} or more, with as many training samples"
             )
         rows = [torch.tensor([i for i, s in enumerate(sites) if s == name]) for name in names]
         return cls(tuple(rows), each, seed)

@@ -45,7 +45,8 @@ class DomainUNet:
     def __init__(self, setup: Setup) -> None:
         """Build the network and place the data."""
         self._setup, own = setup, setup.parameters
-        self._order = Balanced.of(setup.train.samples.sites, own.batch_size, setup.seed)
+        sites = setup.train.samples.sites
+        self._order = Balanced.of(sites, own.batch_size, setup.seed, least=1)
         self._sites = len(self._order.rows)
         if self._sites > own.latent:
             raise UsageError(
@@ -127,7 +128,7 @@ class DomainUNet:
         for step, rows in enumerate(self._order.batches(epoch)):
             torch.manual_seed(derive(setup.seed, "draw", epoch, step))
             latent = self.network(self._train.batch(rows))
-            loss = segmentation_loss(latent.outputs, self._train.masks(rows))
+            loss = self._loss(latent.outputs, self._train.masks(rows))
             added, told = self._regularised(latent, derive(setup.seed, "voxels", epoch, step))
             self._optimiser.zero_grad()
             (loss + added).backward()
@@ -139,6 +140,9 @@ class DomainUNet:
         if own.regulariser == "erm":
             self._told = {name: self._told[name] for name in ("sigma_1", "sigma_K")}
         return float(torch.stack(losses).mean())
+
+    def _loss(self, logits: torch.Tensor, masks: torch.Tensor) -> torch.Tensor:
+        return segmentation_loss(logits, masks, self._setup.parameters.background_weight)
 
     def _regularised(self, latent: Latent, seed: int) -> tuple[torch.Tensor, torch.Tensor]:
         """Return what is added to the loss; and σ_1, σ_K of the means, rank term, divergence."""
@@ -158,7 +162,7 @@ class DomainUNet:
     def _validation_loss(self) -> float:
         with self._evaluation():
             losses = [
-                segmentation_loss(self.network(self._val.batch(rows)), self._val.masks(rows))
+                self._loss(self.network(self._val.batch(rows)), self._val.masks(rows))
                 for rows in torch.arange(len(self._val)).split(1)
             ]
             return float(torch.stack(losses).mean())
@@ -188,18 +192,23 @@ class DomainUNet:
         }
 
 
-def segmentation_loss(logits: torch.Tensor, masks: torch.Tensor) -> torch.Tensor:
+def segmentation_loss(
+    logits: torch.Tensor, masks: torch.Tensor, background: float = 1.0
+) -> torch.Tensor:
     """Return the cross-entropy plus 1 - soft Dice, the mean over labels but the background.
 
     Args:
         logits: (N, labels, *spatial).
         masks: (N, *spatial) int64.
+        background: Weight of label 0 in the cross-entropy; others have 1.
     """
     wanted = functional.one_hot(masks, logits.shape[1]).movedim(-1, 1)[:, 1:].float()
     given = logits.softmax(dim=1)[:, 1:]
     over = (0, *range(2, logits.ndim))
     dice = (2 * (given * wanted).sum(over) + 1) / ((given + wanted).sum(over) + 1)
-    return functional.cross_entropy(logits, masks) + 1 - dice.mean()
+    weights = torch.ones(logits.shape[1], device=logits.device)
+    weights[0] = background
+    return functional.cross_entropy(logits, masks, weights) + 1 - dice.mean()
 
 
 def voxels_of(values: torch.Tensor, count: int, seed: int) -> torch.Tensor:

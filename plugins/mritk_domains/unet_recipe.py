@@ -26,6 +26,7 @@ class UNetRecipe:
         batch_size: Samples of a batch; equally many of each site.
         learning_rate: Of Adam, at its peak; a half cosine to zero.
         weight_decay: Of Adam.
+        background_weight: Weight of the background in the cross-entropy; other labels have 1.
     """
 
     regulariser: Literal["erm", "lddg"] = "erm"
@@ -40,6 +41,7 @@ class UNetRecipe:
     batch_size: int = 8
     learning_rate: float = 3e-3
     weight_decay: float = 1e-8
+    background_weight: float = 0.1
 
     def __post_init__(self) -> None:
         """Refuse what cannot be trained."""
@@ -49,5 +51,6 @@ class UNetRecipe:
         for name in ("kl_weight", "rank_weight", "weight_decay"):
             if not 0 <= getattr(self, name) < math.inf:
                 raise ValueError(f"{name} must not be negative")
-        if not 0 < self.learning_rate < math.inf:
-            raise ValueError("learning_rate must be positive")
+        for name in ("learning_rate", "background_weight"):
+            if not 0 < getattr(self, name) < math.inf:
+                raise ValueError(f"{name} must be positive")

@@ -120,6 +120,7 @@ def test_a_name_cannot_break_the_table(mritk, store):
     assert r"a\|b&lt;i&gt;" in mritk("differences", folder).out
 
 
+@pytest.mark.slow
 def test_by_class_a_difference_is_that_of_recalls(mritk, three_rows):
     by_class = ("--by", "class", "--baseline", "worst", GIVEN)
     ended = mritk("differences", three_rows, *by_class)

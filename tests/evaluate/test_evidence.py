@@ -334,6 +334,7 @@ def test_a_class_of_one_patient_leaves_the_exchange_of_units():
     assert pair.verdict is Verdict.BETTER
 
 
+@pytest.mark.slow
 def test_no_trial_has_threads_of_blas_beside_its_own():
     seen = set()
 

@@ -59,6 +59,7 @@ def test_an_array_may_be_filled_on_disk(tmp_path):
     assert np.array_equal(kept(tmp_path, 1, make, WHAT).arrays["values"], VALUES)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("place", [0, 7, 200, CHUNK - 1, CHUNK, CHUNK + 5, -1])
 def test_one_bit_anywhere_is_noticed(tmp_path, place, caplog):
     """Also behind the first of the chunks that have a checksum each, and in the header."""

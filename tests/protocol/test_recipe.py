@@ -38,6 +38,8 @@ def test_a_stage_refuses_values_without_sense(field, value):
         ("plateau_patience", -1),
         ("learning_rate", float("nan")),
         ("minimum_learning_rate", -1.0),
+        ("step_factor", 1.0),
+        ("step_epochs", 0),
         ("plateau_min_delta", -1e-4),
         ("adam_epsilon", 0.0),  # 0 / 0 where a gradient is zero
         ("adam_epsilon", float("inf")),

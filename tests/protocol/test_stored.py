@@ -14,7 +14,7 @@ from mritk.cards.trial_card import trial_card
 from mritk.method import Epoch
 from mritk.protocol.stored import StoredProtocol
 from mritk.protocol.words import protocol_words
-from mritk.results.doubts import TEST_SELECTED
+from mritk.results.doubts import TEST_IMAGES, TEST_SELECTED
 from mritk.results.footnotes import footnotes
 from mritk.results.leaderboard import build_leaderboard
 from mritk.store.trial_file import Predictions
@@ -43,6 +43,18 @@ def test_card_leaderboard_and_words_agree_on_what_selected_the_state(
     if protocol == ON_TEST:
         assert "validation set is used" not in words
         assert "validation set, so" not in card, "nobody says that validation selected it"
+
+
+def test_card_leaderboard_and_words_agree_on_what_was_trained_on(make_record):
+    for which in ("none", "train", "all"):
+        record = make_record(protocol_json=json.dumps({"split": {"unlabelled": which}}))
+        (table,) = build_leaderboard([record]).tables
+        seen = which == "all"
+        assert ("◊" in table.rows[0].marks) == seen
+        assert any(note == f"◊ {TEST_IMAGES}" for note in footnotes(table)) == seen
+        assert (TEST_IMAGES in limits_of(record)) == seen
+        words = " ".join(protocol_words(record.stored_protocol, "holdout"))
+        assert ("images of the test set are trained on" in words) == seen
 
 
 def test_an_empty_protocol_answers_with_the_defaults():

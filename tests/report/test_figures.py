@@ -270,6 +270,7 @@ def test_a_name_that_is_too_long_is_told_by_its_beginning_and_its_end():
     assert max(map(len, title_of(LONG).splitlines())) <= 30
 
 
+@pytest.mark.slow
 @pytest.mark.filterwarnings("error:constrained_layout not applied")
 @pytest.mark.parametrize("kind", sorted(KINDS))
 def test_long_names_leave_room_for_the_figure(make_trial, kind):
@@ -288,6 +289,7 @@ def test_names_that_are_alike_when_shortened_have_a_line_each_in_a_legend(make_t
     assert len(legend(roc(table))[1]) == 3
 
 
+@pytest.mark.slow
 def test_a_figure_says_how_many_rows_it_leaves_out(make_trial):
     many = [make_trial(0.5 + 0.04 * n, backbone=f"b{n}") for n in range(8)]
     analysis = Analysis(interval="none")

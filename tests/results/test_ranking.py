@@ -43,7 +43,8 @@ def make(make_record):
 
 
 @pytest.mark.parametrize(
-    ("sign", "split"), [("†", {"copies": "keep"}), ("§", {"validation": "test"})]
+    ("sign", "split"),
+    [("†", {"copies": "keep"}), ("§", {"validation": "test"}), ("◊", {"unlabelled": "all"})],
 )
 def test_a_row_that_the_test_set_helped_to_make_stands_below_others_without_a_letter(
     make, sign, split

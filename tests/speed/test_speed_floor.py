@@ -44,6 +44,7 @@ def test_training_moves_the_weights_and_predicting_does_not():
     assert not all(torch.equal(before[name], tensor) for name, tensor in state().items())
 
 
+@pytest.mark.slow
 def test_replayed_steps_are_the_steps():
     """With stand-ins for CUDA; a batch of another size is stepped on, not replayed."""
     ends = []

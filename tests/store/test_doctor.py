@@ -73,6 +73,7 @@ def test_each_kind_of_damage_is_named(mritk, folder, state):
     assert code == (0 if state == "newer schema" else 1)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("state", DAMAGE)
 def test_damage_never_stops_a_leaderboard_and_is_named_there_too(mritk, folder, state):
     DAMAGE[state](folder)

@@ -6,9 +6,10 @@ from types import SimpleNamespace
 
 import numpy as np
 
+from mritk.results.trial_index import TrialIndex
 from mritk.store.folder import ResultsFolder
 from mritk.store.trial_state import TrialState
-from mritk.study.forecast import Forecast
+from mritk.study.forecast import ENOUGH, Forecast
 from mritk.study.plan import StudyPlan
 from mritk.study.schedule import in_order
 from mritk.trial import Trial
@@ -84,6 +85,22 @@ def test_a_trial_is_expected_to_take_as_long_as_finished_ones_of_its_row(make_re
     states = {one.id: TrialState.FINISHED for one in trials[:3]}
     forecast = Forecast.of(StudyPlan(tuple(trials), states), results)
     assert forecast.seconds == {one.id: 16.0 for one in trials[:5]}, "the median of 11 and 21"
+
+
+def test_a_few_finished_trials_of_a_row_are_read_however_many_there_are(
+    make_record, tmp_path, monkeypatch
+):
+    results, read = ResultsFolder(tmp_path), []
+    trials = [trial(name, seed) for name in ("net", "other") for seed in range(ENOUGH + 9)]
+    states = {one.id: TrialState.FINISHED for one in trials}
+
+    def look_up(index, trial_ids):
+        read.extend(trial_ids)
+        return iter(())
+
+    monkeypatch.setattr(TrialIndex, "look_up", look_up)
+    Forecast.of(StudyPlan(tuple(trials), states), results)
+    assert len(read) == len(set(read)) == 2 * ENOUGH
 
 
 def test_and_as_much_memory_as_the_largest_of_them(make_record, tmp_path):

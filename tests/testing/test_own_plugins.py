@@ -29,7 +29,7 @@ def marked(name):
 
 @pytest.fixture
 def made_small(monkeypatch, shallow, tmp_path):
-    """Shallow networks at 96 px, phantoms of voxels of 8 mm, few generations: a tenth of the time.
+    """Shallow networks at 96 px, phantoms of voxels of 8 mm, few epochs: a tenth of the time.
 
     That whole networks take the side of their contract, and any other, and that their stages hold
     all their tensors, is asked in tests/plugins/timm; what phantoms are made of by default, in
@@ -52,8 +52,8 @@ def smaller(record):
 
 
 def shortened(text):
-    """Return a protocol's text with two generations between validations, where it has any."""
-    return re.sub(r"(?m)^report_every = \d+$", "report_every = 2", text())
+    """Return a protocol's text with few epochs, and few generations between validations."""
+    return re.sub(r"(?m)^(report_every|epochs) = \d+$", r"\1 = 3", text())
 
 
 def coarse(function):

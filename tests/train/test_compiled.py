@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import logging
+import os
 
 import pytest
 import torch
 from torch import nn
 
+from mritk.files.workspace import Workspace
 from mritk.protocol.recipe import Stage
 from mritk.train import compiled as module
 from mritk.train.compiled import CompiledNetwork
@@ -96,12 +98,29 @@ def test_a_training_tells_that_it_was_compiled(compiler, make_setup, unseen):
     assert (trained.predict(unseen) == finetune(make_setup(stage())).predict(unseen)).all()
 
 
+@pytest.mark.parametrize("wish", ["", "elsewhere"])
+def test_what_is_compiled_is_kept_for_later_runs_where_nobody_wants_it_elsewhere(
+    compiler, make_setup, tmp_path, monkeypatch, wish
+):
+    seen = []
+    monkeypatch.setenv(module.CACHE, wish)
+    compiler(lambda network, batch: (seen.append(os.environ[module.CACHE]), network(batch))[1])
+    for home in ("first", "second"):
+        finetune(make_setup(stage(epochs=1), compile=True, workspace=Workspace(tmp_path / home)))
+    homes = [wish or str(tmp_path / home / "compiled") for home in ("first", "second")]
+    assert list(dict.fromkeys(seen)) == list(dict.fromkeys(homes))
+
+
 @pytest.mark.slow
-def test_a_really_compiled_training_is_the_eager_one_but_for_rounding(make_setup, unseen):
+def test_a_really_compiled_training_is_the_eager_one_but_for_rounding(
+    make_setup, unseen, monkeypatch
+):
     """By SGD: Adam makes a full step of a gradient that is zero but for rounding."""
     sgd = stage(optimizer="sgd")
+    monkeypatch.setenv(module.CACHE, "")
     eager, compiled = finetune(make_setup(sgd)), finetune(make_setup(sgd, compile=True))
     torch._dynamo.reset()
     if compiled.notes["engine"] == "eager":
         pytest.skip("torch.compile does not work on this machine")
     assert compiled.predict(unseen) == pytest.approx(eager.predict(unseen), abs=1e-4)
+    assert any(make_setup().workspace.home.glob("compiled/*")), "kept for later runs"

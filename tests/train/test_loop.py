@@ -351,6 +351,7 @@ def test_an_incomplete_last_batch_is_trained_on_if_the_recipe_keeps_it(record):
         assert record(stage(epochs=2), recipe=recipe).fitted.progress.images_seen == seen
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "stages", [[stage(epochs=3)], [stage(epochs=2, train_last=0.0), stage(epochs=1)]]
 )

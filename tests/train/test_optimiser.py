@@ -66,6 +66,21 @@ def test_cosine_is_torchs_cosine_over_all_steps_of_the_stage():
     assert rates_by_step(stage(schedule="cosine"), 20) == pytest.approx(expected, abs=1e-12)
 
 
+def test_steps_are_torchs_step_lr_by_the_epochs_behind():
+    parameter = nn.Parameter(torch.zeros(1))
+    optimiser = torch.optim.SGD([parameter], lr=1e-2)
+    oracle = torch.optim.lr_scheduler.StepLR(optimiser, step_size=3, gamma=0.9)
+    expected = [1e-2]
+    for _ in range(8):
+        for _ in range(5):
+            optimiser.step()
+            expected.append(optimiser.param_groups[0]["lr"])
+        oracle.step()
+        expected[-1] = optimiser.param_groups[0]["lr"]
+    recipe = stage(epochs=8, schedule="step", step_factor=0.9, step_epochs=3)
+    assert rates_by_step(recipe, 40) == pytest.approx(expected, abs=1e-12)
+
+
 def test_warm_up_rises_linearly_to_the_peak_and_then_the_schedule_begins():
     rates = rates_by_step(stage(schedule="constant", warmup=0.4), 10)
     expected = [0.25e-2, 0.5e-2, 0.75e-2, 1e-2, 1e-2]

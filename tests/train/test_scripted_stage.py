@@ -67,6 +67,7 @@ def rates_of(record, monkeypatch):
     return train
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("published", PUBLISHED, ids=["head", "last fifth"])
 @pytest.mark.parametrize("seed", SEEDS)
 def test_rates_and_the_last_epoch_are_those_of_the_reference(rates_of, published, seed):

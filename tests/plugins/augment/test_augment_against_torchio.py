@@ -8,6 +8,7 @@ import pytest
 import torch
 
 from mritk_augment.bias_field import polynomial
+from mritk_augment.blur import blurred
 from mritk_augment.gamma import gamma
 from mritk_augment.spike import stripes
 
@@ -54,6 +55,26 @@ def test_the_logarithm_of_the_bias_field(torchio, by_torchio):
     torch.testing.assert_close(found, expected, atol=1e-5, rtol=1e-5)
 
 
+def test_the_logarithm_of_the_bias_field_of_volumes(torchio):
+    sides = (12, 10, 14)
+    coefficients = torch.rand(4, 4, 4, generator=seeded()).double() - 0.5
+    terms = [
+        coefficients[k, j, i] * (k + j + i > 0)
+        for k in range(4)
+        for j in range(4 - k)
+        for i in range(4 - k - j)
+    ]
+    scan = torchio.ScalarImage(tensor=torch.ones(1, *sides))
+    transform = torchio.BiasField(coefficients=[float(term) for term in terms], order=3)
+    expected = transform(torchio.Subject(scan=scan)).scan.data.log()[None]
+    power = torch.arange(4.0)
+    stretch = torch.ones(())
+    for axis, side in enumerate(sides):
+        stretch = stretch * (side / (side - 1)) ** power.reshape(-1, *[1] * (2 - axis))
+    found = polynomial((coefficients * stretch)[None].float(), torch.zeros(1, 1, *sides))
+    torch.testing.assert_close(found, expected, atol=1e-5, rtol=1e-5)
+
+
 def test_gamma(torchio, by_torchio):
     picture = image(16, 20)
     exponent = math.exp(0.6 * float(torch.rand(1, generator=seeded())) - 0.3)
@@ -73,3 +94,26 @@ def test_a_spike(torchio, by_torchio):
         picture, 0.2 * centre * one, (cycles_x * one, cycles_y * one), -sum(first) * one
     )
     torch.testing.assert_close(found, expected, atol=1e-5, rtol=0)
+
+
+def test_a_spike_in_a_volume(torchio):
+    volume = 0.3 + 0.3 * torch.rand(1, 1, 8, 12, 10, generator=seeded())
+    sides, cycles = volume.shape[2:], (2, 3, -1)
+    centre = torch.fft.fftn(volume, dim=(2, 3, 4)).abs().max() / volume.numel()
+    place = [(side // 2 + c + 0.5) / side for side, c in zip(sides, cycles, strict=True)]
+    spike = torchio.Spike(spikes_positions=[place], intensity=0.2)
+    scan = torchio.ScalarImage(tensor=volume[0])
+    expected = spike(torchio.Subject(scan=scan)).scan.data[None]
+    first = sum(math.pi * c * (1 / side - 1) for side, c in zip(sides, cycles, strict=True))
+    one = torch.ones(1)
+    found = stripes(volume, 0.2 * centre * one, [c * one for c in cycles[::-1]], -first * one)
+    torch.testing.assert_close(found, expected, atol=1e-5, rtol=0)
+
+
+def test_blur(torchio):
+    volume = torch.rand(1, 1, 12, 10, 14, generator=seeded())
+    scan = torchio.ScalarImage(tensor=volume[0])
+    expected = torchio.Blur(std=1.0)(torchio.Subject(scan=scan)).scan.data[None]
+    found = blurred(volume, torch.ones(1), 4)
+    inside = (..., *[slice(4, -4)] * 3)  # at edges TorchIO mirrors, here they are repeated
+    torch.testing.assert_close(found[inside], expected[inside], atol=1e-5, rtol=0)

@@ -53,7 +53,7 @@ NOTHING = {
 
 
 @pytest.mark.parametrize("name", NOTHING)
-@pytest.mark.parametrize("shape", [(6, 1, 32, 32), (6, 3, 20, 27)])
+@pytest.mark.parametrize("shape", [(6, 1, 32, 32), (6, 3, 20, 27), (6, 2, 9, 12, 10)])
 def test_strength_zero_is_the_identity(name, shape):
     batch = noise_images(*shape)
     torch.testing.assert_close(NOTHING[name](batch), batch, atol=2e-6, rtol=0)

@@ -184,6 +184,7 @@ def test_folders_can_be_the_patients(cohort):
         read_collection(root, rule="folder")
 
 
+@pytest.mark.slow
 def test_patients_can_be_unknown(cohort, workspace):
     root = cohort(PatientID="")
     dataset = Registry.load(environ={}).dataset(f"dicom:{root},patient=none")

@@ -44,6 +44,14 @@ def test_the_order_is_a_function_of_seed_and_epoch():
     assert rows(one, 1) != rows(other, 1)
 
 
+def test_one_sample_of_each_site_is_enough_where_a_sample_holds_many_values():
+    assert Balanced.of(SITES, 5, seed=0, least=1).each == 1
+    with pytest.raises(
+        UsageError, match="needs 1 samples of each of 3 sites; raise batch_size to 3"
+    ):
+        Balanced.of(SITES, 2, seed=0, least=1)
+
+
 def test_fewer_samples_than_a_batch_are_one_batch():
     order = Balanced.of(["a", "a", "b", "b", "b"], 24, seed=0)
     assert [len(batch) for batch in order.batches(1)] == [4]
@@ -54,7 +62,7 @@ def test_fewer_samples_than_a_batch_are_one_batch():
     [
         (None, 12, "but there is no site; give the dataset a column site"),
         (["a"] * 9, 12, "but there is one site, a;"),
-        (["a", "b", "c"] * 9, 5, "2 samples of each of 3 sites in a batch; raise batch_size to 6"),
+        (["a", "b", "c"] * 9, 5, "needs 2 samples of each of 3 sites; raise batch_size to 6"),
         (["a", "b", "b"], 12, "2 samples of each of 2 sites"),
     ],
 )

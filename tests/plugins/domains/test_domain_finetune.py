@@ -108,6 +108,7 @@ class Stopped(BaseException):
     """Ends a training as a killed process would."""
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("regulariser", ["lddg", "irm", "groupdro"])
 def test_stopped_within_an_epoch_it_ends_as_if_it_had_not_been(
     regulariser, domains, tmp_path, monkeypatch

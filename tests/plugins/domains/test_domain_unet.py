@@ -94,6 +94,7 @@ def test_lddg_segments_the_unseen_site_with_a_smaller_kth_singular_value(scans, 
     assert sigma["lddg"] < 0.25 * sigma["erm"]
 
 
+@pytest.mark.slow
 def test_the_published_drawing_is_another_training(scans):
     drawn = [
         fit_unet(scans(epochs=1, regulariser="lddg", reparameterisation=how)).network.state_dict()
@@ -146,6 +147,7 @@ def test_stopped_it_ends_as_if_it_had_not_been(scans, tmp_path):
     assert resumed.notes == expected.notes
 
 
+@pytest.mark.slow
 def test_the_epoch_of_the_lowest_validation_loss_is_kept(scans):
     epochs = []
     fitted = fit_unet(scans(epochs=4, setup={"on_epoch": epochs.append}))
@@ -165,6 +167,11 @@ def test_the_loss_is_cross_entropy_and_soft_dice():
         scores.append((2 * both + 1) / (either + 1))
     expected = functional.cross_entropy(logits, masks) + 1 - torch.stack(scores).mean()
     torch.testing.assert_close(segmentation_loss(logits, masks), expected)
+    # The mean over voxels of which each counts as its label does.
+    each = functional.cross_entropy(logits, masks, reduction="none")
+    counted = torch.where(masks == 0, 0.1, 1.0)
+    weighed = (each * counted).sum() / counted.sum() + 1 - torch.stack(scores).mean()
+    torch.testing.assert_close(segmentation_loss(logits, masks, 0.1), weighed)
 
 
 def test_the_rank_term_is_of_so_many_random_voxels():

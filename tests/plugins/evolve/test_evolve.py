@@ -74,6 +74,7 @@ class NoGradient(nn.Module):
         return Forward.apply(batch)
 
 
+@pytest.mark.slow
 def test_nothing_computes_a_gradient(evolution):
     built = []
 
@@ -105,6 +106,7 @@ def test_the_fitness_of_the_parent_never_falls(evolution, fitness):
 # -- selection -------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_the_generation_with_the_best_validation_value_is_kept(evolution, blobs, workspace):
     """What is learnt harms on a validation set whose labels are swapped: an early one is best."""
     epochs = []

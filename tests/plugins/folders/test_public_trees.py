@@ -295,9 +295,10 @@ def test_images_and_masks_are_no_classes(tree):
     assert "set/images is next to the class folders" in refusal(tree(*images("images", "masks")))
 
 
-def test_a_wrapper_of_any_name_may_be_a_class(tree):
-    assert "if a, b in it are the classes, use folder:set/mine" in refusal(
-        tree(*images("mine/a", "mine/b"))
+@pytest.mark.parametrize("wrapper", ["mine", "mine/more/most"])
+def test_a_wrapper_of_any_name_may_be_a_class(tree, wrapper):
+    assert f"if a, b in it are the classes, use folder:set/{wrapper}" in refusal(
+        tree(*images(f"{wrapper}/a", f"{wrapper}/b"))
     )
 
 

@@ -64,6 +64,7 @@ def test_a_column_of_one_value_predicts_nothing(texts):
         read(*texts)
 
 
+@pytest.mark.slow
 @given(st.lists(st.text(st.characters(categories=("L", "N")), min_size=1), min_size=2))
 def test_every_target_names_its_text(texts):
     if len(set(texts)) < 2:

@@ -60,6 +60,7 @@ def test_every_record_can_be_sent_to_another_process() -> None:
     assert repr(pickle.loads(pickle.dumps(RECORDS))) == repr(RECORDS)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("architecture", marked(ARCHITECTURES), ids=lambda a: a.name)
 def test_each_network_turns_any_image_size_into_features(architecture: Architecture) -> None:
     # On torch's meta device only shapes are computed, which takes no time or memory. 100 px is no
