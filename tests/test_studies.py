@@ -88,15 +88,19 @@ def _make_data(folder, count):
         *("neuroblastoma.csv", "scans", 40, "patient,site,split"),
         lambda n: f"p{n // 2},{('home', 'away')[n % 3 > 1]},{('train', 'test')[n >= 28]}",
     )
-    lines = ["path,label,patient,site"]
-    for number in range(24):
-        volume = rng.integers(1, 256, (32, 32, 32), dtype=np.uint8)
-        path = folder / "abide2" / f"{number:02d}.nii"
-        path.parent.mkdir(exist_ok=True)
-        nibabel.save(nibabel.Nifti1Image(volume, np.eye(4)), path)
-        label, site = ("control", "autism")[number // 3 % 2], f"s{number % 3}"
-        lines.append(f"abide2/{path.name},{label},p{number},{site}")
-    (folder / "abide2.csv").write_text("\n".join(lines) + "\n")
+
+    def volumes(name, side, columns, told):
+        lines = [f"path,label,{columns}"]
+        for number in range(24):
+            volume = rng.integers(1, 256, (side, side, side), dtype=np.uint8)
+            path = folder / name.partition(".")[0] / f"{number:02d}.nii"
+            path.parent.mkdir(exist_ok=True)
+            nibabel.save(nibabel.Nifti1Image(volume, np.eye(4)), path)
+            lines.append(f"{path.parent.name}/{path.name},{'ab'[number // 3 % 2]},{told(number)}")
+        (folder / name).write_text("\n".join(lines) + "\n")
+
+    volumes("abide2.csv", 32, "patient,site", lambda n: f"p{n},s{n % 3}")
+    volumes("hcp.csv", 24, "patient,head_volume", lambda n: f"p{n},{1400 + n}")
     table("sites.csv", "sites", 36, "patient,site", lambda n: f"p{n // 2},s{n // 4 % 3}")
 
 

@@ -82,7 +82,10 @@ def test_a_method_is_given_what_the_protocol_says_and_no_target(run, tmp_path):
     ended = run("none", "train", "all")
     assert ended.code == 0, ended.err
     records = {record.protocol: record for record in ResultsFolder(tmp_path / "r").trials()}
-    parts = {name: set(records["none"].splits.get(name, ())) for name in ("train", "val", "test", "unused")}
+    parts = {
+        name: set(records["none"].splits.get(name, ()))
+        for name in ("train", "val", "test", "unused")
+    }
     assert "ids" not in records["none"].notes
     assert set(records["train"].notes["ids"]) == parts["train"] | parts["unused"]
     assert set(records["all"].notes["ids"]) == set.union(*parts.values())
