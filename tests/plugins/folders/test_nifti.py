@@ -18,6 +18,7 @@ from mritk_folders.nifti import read_affine, read_label_map, read_spacing, read_
 from tests.plugins.folders.conftest import DIRECTIONS
 
 VOLUME = np.random.default_rng(0).integers(1, 1000, (4, 5, 6)).astype(np.int16)
+NUMBERED = np.arange(120, dtype=np.uint8).reshape(4, 5, 6)
 
 # Where the fields of a NIfTI-1 header are.
 DIM, DATATYPE, SLOPE, MAGIC = 40, 70, 112, 344
@@ -401,7 +402,7 @@ def test_the_affine_leads_from_voxels_as_read_to_where_they_lie(tmp_path, write_
 
 
 def test_a_map_of_a_scan_lies_where_the_scan_lies(tmp_path, write_nifti, make_samples):
-    """What 'mritk explain' writes of an oblique scan has the affine of the scan, as RAS."""
+    """What 'mritk explain' writes of a scan has the affine of the scan, as RAS."""
     path = write_nifti(
         tmp_path / "a.nii.gz", np.arange(120, dtype=np.uint8).reshape(4, 5, 6), "LPS"
     )
