@@ -30,6 +30,8 @@ class CheckpointStore(Protocol):
         due: Whether it is time for another checkpoint, also within an epoch.
         worthwhile: After an epoch: whether a checkpoint would not take too much of the time
             (optional; without it, every epoch is saved).
+        folder: For files that a resumed trial finds again, such as those of a program that trains;
+            kept until the trial is stored (optional).
     """
 
     @property
@@ -190,6 +192,8 @@ class Fitted(Protocol):
       --keep-embeddings``.
     * ``spread(subset)``: standard deviation of what is predicted of each sample, (N,), for methods
       that predict a distribution.
+    * ``provenance``: a mapping of facts on what it was made by, JSON-serialisable, added to the
+      provenance of the trial, such as the packages of another environment.
     * ``model_cost``: a mapping with any of ``parameters``, ``trained_parameters``, ``flops``
       (:func:`mritk.model.flops.count_flops`) and ``latency_seconds``
       (:func:`mritk.model.latency.measure_latency`). By default parameters and operations of

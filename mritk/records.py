@@ -156,6 +156,8 @@ class Family(Record):
             ``lazy("MODULE:CLASS")``. None: no options.
         needs_workspace: True if ``resolve`` must read or download something to know its members;
             it then receives the workspace as its last argument.
+        wraps: True if the member is another backbone or dataset, of any plugin; ``resolve`` then
+            receives it in place of text, and mritk names the result after both.
     """
 
     prefix: str
@@ -164,6 +166,7 @@ class Family(Record):
     placeholder: str = "NAME"
     options: type[Any] | lazy | None = None
     needs_workspace: bool = False
+    wraps: bool = False
 
     @property
     def schema(self) -> type[Any] | None:
@@ -186,23 +189,18 @@ class Family(Record):
 class BackboneFamily(Family):
     """A family of backbones: ``resolve`` returns one architecture, and weights for it.
 
-    Yield it from ``mritk_backbones``.
-
-    Attributes:
-        wraps: True if the member is another backbone, of any plugin, such as ``resnet18@imagenet``
-            in ``slices:resnet18@imagenet``. ``resolve`` then receives that :class:`mritk.Backbone`
-            in place of text, and returns an architecture around its network and, if it has
-            weights, these for the new network. mritk names both after the other backbone.
+    Yield it from ``mritk_backbones``. One that wraps others, such as ``slices:resnet18@imagenet``,
+    receives a :class:`mritk.Backbone`, and returns an architecture around its network and, if it
+    has weights, these for the new network.
     """
-
-    wraps: bool = False
 
 
 @dataclass(frozen=True)
 class DatasetFamily(Family):
     """A family of datasets: ``resolve`` returns one dataset. Yield it from ``mritk_datasets``.
 
-    An option ``slices`` extracts images from volumes; mritk suggests it if images are needed.
+    An option ``slices`` extracts images from volumes; mritk suggests it if images are needed. If it
+    wraps others (``augmented:phantom3d,copies=5``), options that are none of its own are theirs.
 
     Attributes:
         reads: Quickly checks whether a path belongs to this family; mritk then suggests
@@ -226,6 +224,7 @@ class Dataset(Record):
         is_generated: For data that ``open`` takes more than a second to generate: returns whether
             they are already on this machine, or raises :class:`mritk.errors.Unavailable` if they
             cannot be generated. None: other data.
+        inner: The dataset that a family wraps; set by the registry.
     """
 
     name: str
@@ -234,6 +233,7 @@ class Dataset(Record):
     license: str = "not stated"
     no_patients: str = ""
     is_generated: Callable[[Workspace], bool] | None = None
+    inner: Dataset | None = field(default=None, compare=False)
 
 
 @dataclass(frozen=True)
@@ -312,11 +312,10 @@ class Explainer(Record):
 
     Attributes:
         name: Name of the explainer.
-        explain: Takes a network in evaluation mode that maps a normalised batch
-            (N, C, *spatial) to outputs (N, K), such a batch, and the index of the explained output
-            for each input, (N,) int64. Returns float32 attributions of the shape of the batch,
-            without modifying network or batch; raises :class:`mritk.UsageError` for a network
-            that it cannot explain.
+        explain: Takes a network in evaluation mode (normalised batch in, outputs (N, K) out), a
+            batch (N, C, *spatial), and the index of the explained output of each input, (N,) int64.
+            Returns float32 attributions of the shape of the batch; modifies neither; raises
+            :class:`mritk.UsageError` for a network that it cannot explain.
         spatial_dims: Supported numbers of spatial dimensions.
         is_default: Whether ``mritk explain`` uses it where none is named.
     """

@@ -69,6 +69,23 @@ class OpenDataset:
         return tuple(fold_digest(self.samples, fold) for fold in self.folds)
 
     @cached_property
+    def made_from(self) -> dict[str, str]:
+        """What is tested if the samples hold some that were made from others.
+
+        The name of the dataset that these are, its fingerprint, and what made more of it; empty for
+        other data.
+        """
+        inner, originals = self.record.inner, self.samples.originals
+        if inner is None or len(originals) == len(self.samples):
+            return {}
+        by = self.record.name.replace(f":{inner.name}", "", 1)
+        return {
+            "dataset": inner.name,
+            "fingerprint": self.samples.only(originals).fingerprint,
+            "by": by,
+        }
+
+    @cached_property
     def unclean(self) -> tuple[list[str], ...]:
         """For each fold, the sorted ids of test samples that have a copy in training."""
         return tuple(

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 import mritk
+import mritk.external
 import mritk.train
 from reference_pages.floors_page import purpose, render
 from reference_pages.import_graph import circle, floors, imports_of, room_graph, room_of
@@ -27,7 +28,7 @@ FLOORS = [
     ["cards", "compare", "plugins", "probe", "report"],
     ["batches", "results", "trial"],
     ["model", "store"],
-    ["protocol"],
+    ["external", "protocol"],
     ["method"],
     ["audit", "backbone", "evaluate"],
     ["records", "splits"],
@@ -120,9 +121,11 @@ def test_the_core_imports_no_plugin():
         assert not found, f"{path} imports {found}"
 
 
-PUBLIC_TO_PLUGINS = {"mritk": mritk.__all__, "mritk.train": mritk.train.__all__}
+PUBLIC_TO_PLUGINS = {
+    package.__name__: package.__all__ for package in (mritk, mritk.external, mritk.train)
+}
 # The hub keeps timm's models in timm's own files.
-BUILT_ON = {"mritk_huggingface": "mritk_timm"}
+BUILT_ON = {"mritk_huggingface": "mritk_timm", "mritk_domains": "mritk_segmentation"}
 
 
 def names_not_public(path: Path) -> list[str]:

@@ -260,9 +260,9 @@ def test_other_channels_than_a_network_takes_are_one_clear_line(mritk, sequences
 def test_a_2d_augmentation_on_volumes_is_refused(mritk, tmp_path):
     plugin = tmp_path / "volumes.py"
     plugin.write_text(VOLUMES)
-    ended = mritk("run", "-p", plugin, "-d", "balls", "-b", "tiny3d", "-a", "motion", "-n")
+    ended = mritk("run", "-p", plugin, "-d", "balls", "-b", "tiny3d", "-a", "rand_augment", "-n")
     assert ended.code == 2
-    assert "augmentation motion does not transform volumes" in ended.err
+    assert "augmentation rand_augment does not transform volumes" in ended.err
 
 
 def test_a_2d_backbone_on_volumes_is_refused(mritk, tmp_path):

@@ -26,7 +26,9 @@ class BareNetwork:
     """A randomly initialised backbone with a linear head, in training, with its batches.
 
     Attributes:
-        batches: Normalised images (batch, 3, size, size) float32, channels last, on the device.
+        batches: Normalised images (batch, 3, size, size) float32, channels last, on the device;
+            volumes (batch, 1, size, size, size) for a network that takes them.
+        dims: 2 for images, 3 for volumes.
         unseen: Images for the forward pass alone, in batches of at most 256.
     """
 
@@ -37,16 +39,23 @@ class BareNetwork:
         self._half = resolve_precision("auto", device) == "bfloat16"
         architecture = Registry.load(environ={}).backbone(f"{backbone}@scratch").architecture
         network = architecture.build().eval()
+        self.dims = architecture.spatial_dims or 2
+        self._format = torch.channels_last if self.dims == 2 else torch.contiguous_format
+        self._shape = (architecture.input.channels, *[size] * self.dims)
         with torch.no_grad():
-            features = network(torch.zeros(1, 3, size, size)).shape[1]
+            features = network(torch.zeros(1, *self._shape)).shape[1]
         model = nn.Sequential(network, nn.Linear(features, CLASSES))
-        self.model = model.to(device).to(memory_format=torch.channels_last)
-        self.forward_flops = count_forward_flops(self.model, size, device)
+        self.model = model.to(device).to(memory_format=self._format)
+        self.forward_flops = count_forward_flops(self.model, self._shape, device)
         self.optimiser = torch.optim.AdamW(self.model.parameters(), lr=1e-4)
         self._step: Callable[[torch.Tensor, torch.Tensor], None] = self._step_eagerly
-        self.batches = [_images(batch, size, device) for _ in range(steps)]
+        self.batches = [self._images(batch) for _ in range(steps)]
         self.labels = torch.arange(batch, device=device) % CLASSES
-        self.unseen = [_images(len(part), size, device) for part in torch.arange(unseen).split(256)]
+        self.unseen = [self._images(len(part)) for part in torch.arange(unseen).split(256)]
+
+    def _images(self, count: int) -> torch.Tensor:
+        images = torch.randn(count, *self._shape, device=self.device)
+        return images.contiguous(memory_format=self._format)
 
     def train(self) -> None:
         """Make one step on each batch, and wait for the device."""
@@ -56,7 +65,7 @@ class BareNetwork:
         """Make one step on each pair of normalised images and labels, and wait for the device."""
         self.model.train()
         for images, labels in batches:
-            here = images.to(self.device, memory_format=torch.channels_last, non_blocking=True)
+            here = images.to(self.device, memory_format=self._format, non_blocking=True)
             self._step(here, labels.to(self.device, non_blocking=True))
         self._wait()
 
@@ -117,16 +126,11 @@ class BareNetwork:
             torch.cuda.synchronize(self.device)
 
 
-def count_forward_flops(model: nn.Module, size: int, device: str) -> int:
-    """Return the floating-point operations of one image's forward pass, as torch counts them.
+def count_forward_flops(model: nn.Module, shape: Sequence[int], device: str) -> int:
+    """Return the floating-point operations of the forward pass of one image, as torch counts them.
 
     Convolutions and matrix products, a multiplication and an addition being two operations.
     """
     with torch.no_grad(), FlopCounterMode(display=False) as counter:
-        model(torch.zeros(1, 3, size, size, device=device))
+        model(torch.zeros(1, *shape, device=device))
     return int(counter.get_total_flops())
-
-
-def _images(count: int, size: int, device: str) -> torch.Tensor:
-    images = torch.randn(count, 3, size, size, device=device)
-    return images.contiguous(memory_format=torch.channels_last)

@@ -110,12 +110,13 @@ def timed(run: Callable[[], object]) -> Sample:
     return timer.lap()
 
 
-def noise(count: int, size: int) -> Samples:
-    """Return grey images of noise that need no resizing."""
-    images = np.random.default_rng(0).integers(0, 256, (count, size, size), dtype=np.uint8)
+def noise(count: int, size: int, dims: int = 2) -> Samples:
+    """Return grey images or volumes of noise that need no resizing."""
+    shape = (count, *[size] * dims)
+    images = np.random.default_rng(0).integers(0, 256, shape, dtype=np.uint8)
     task = Classification(tuple("abcd"[:CLASSES]))
     ids = [f"image-{i}" for i in range(count)]
-    return Samples(ids, np.arange(count) % CLASSES, task, lambda i: images[i])
+    return Samples(ids, np.arange(count) % CLASSES, task, lambda i: images[i], spatial_dims=dims)
 
 
 def train(setup: Setup, backbone: str, turns: TakingTurns) -> None:
@@ -154,7 +155,7 @@ def take_turns(
     turns: TakingTurns, backbone: str, size: int, options: argparse.Namespace, device: str
 ) -> None:
     """Train with mritk, and let the floor and the others run after each epoch."""
-    samples = noise(options.images + options.validation, size)
+    samples = noise(options.images + options.validation, size, turns.floor.dims)
     stage = Stage(options.repeats + 1, "all")  # the first epoch does not count
     with tempfile.TemporaryDirectory() as home:
         workspace = Workspace(Path(home))
@@ -170,6 +171,7 @@ def take_turns(
             seed=0,
             workspace=workspace,
             image_size=size,
+            volume_size=size,
             device=device,
             compile=options.engine == "compile",
             graphs=options.engine == "graphs",
@@ -195,8 +197,10 @@ def parse_epoch_options(
     return options
 
 
-def goal(size: int, device: str) -> float:
+def goal(size: int, device: str, dims: int = 2) -> float:
     """Return how many times the floor an epoch may cost."""
+    if dims == 3:
+        return 1.15
     if device.startswith("cuda"):
         return 1.03
     return 1.05 if size >= 128 else 1.10
@@ -239,7 +243,7 @@ def add_row(
             "floor with validation, s": rounded(median_seconds(floor)),
             "epoch, s": rounded(median_seconds(turns.epochs)),
             "ratio with validation": round(ratio(turns.epochs, floor), 3),
-            "goal": verdict(over, at_most=goal(size, device)),
+            "goal": verdict(over, at_most=goal(size, device, turns.floor.dims)),
         },
         floor_training=turns.floor_training,
         floor_validation=turns.floor_validation,

@@ -59,6 +59,7 @@ def find_all(datasets: Sequence[Audited], copies: Copies) -> Iterator[Finding]:
         yield from _patients_in_parts(dataset)
         yield from _copies_in_parts(dataset, copies, rows)
         yield from _copies_inside(dataset, copies, rows)
+        yield from _made(dataset)
         yield from _constant(dataset)
         yield from _passed_over(dataset)
         start += len(dataset.samples)
@@ -81,6 +82,16 @@ def _unreadable(dataset: Audited) -> Iterator[Finding]:
         named = [f"{dataset.samples.ids[row]} ({reason})" for row, reason in bad.items()]
         text = f"{len(bad)} of {len(dataset.samples)} samples are unreadable: {_some(named)}"
         yield Finding("defect", "unreadable", text, len(bad), tuple(named))
+
+
+def _made(dataset: Audited) -> Iterator[Finding]:
+    made_from = [of for of in dataset.samples.made_from or () if of]
+    if made_from:
+        text = (
+            f"{_many(len(made_from), 'sample')} made from {len(set(made_from))} others: they have "
+            "the patient of these, follow them into training and are never tested"
+        )
+        yield Finding("note", "made", text, len(made_from))
 
 
 def _constant(dataset: Audited) -> Iterator[Finding]:
@@ -123,7 +134,7 @@ def _copies_in_parts(dataset: Audited, copies: Copies, rows: np.ndarray) -> Iter
     if dataset.samples.splits is None:
         return
     splits = np.asarray(dataset.samples.splits)
-    textured = ~dataset.index.constant
+    textured = ~dataset.index.constant & np.isin(np.arange(len(rows)), dataset.samples.originals)
     present = [part for part in SPLITS if part in set(splits.tolist())]
     for seen, held_out in combinations(present, 2):
         held, known = (np.flatnonzero((splits == p) & textured) for p in (held_out, seen))
@@ -133,7 +144,7 @@ def _copies_in_parts(dataset: Audited, copies: Copies, rows: np.ndarray) -> Iter
         )
         near = copied(copies.clusters[rows[held]], copies.clusters[rows[known]])
         if near:
-            total = int((splits == held_out).sum())
+            total = int((splits[dataset.samples.originals] == held_out).sum())
             have = "has" if near == 1 else "have"
             text = (
                 f"{near} of {total} {held_out} samples {have} a duplicate in the {seen} "
@@ -207,8 +218,8 @@ def _targets(samples: Samples) -> list[str]:
 
 
 def _copies_inside(dataset: Audited, copies: Copies, rows: np.ndarray) -> Iterator[Finding]:
-    first, last = rows[0], rows[-1]
-    within = (members[(members >= first) & (members <= last)] for members in copies.members)
+    own = rows[dataset.samples.originals]
+    within = (members[np.isin(members, own)] for members in copies.members)
     clusters = [members for members in within if len(members) > 1]
     if clusters:
         total = sum(len(members) for members in clusters)

@@ -88,5 +88,10 @@ def _of_training(record: TrialRecord) -> Iterator[str]:
         yield f"Fold {record.fold} of {record.folds}: other folds have different test samples."
     if record.splits.get("unused"):
         yield f"{len(record.splits['unused'])} training samples were not used (few-shot protocol)."
+    if record.notes.get("deterministic") is False:
+        yield (
+            f"{record.method} is not deterministic: the same seed gives other scores, so a "
+            "comparison needs several runs (--seeds)."
+        )
     if record.notes.get("precision") == "bfloat16":
         yield "Scored in bfloat16; scores in float32 differ by rounding."

@@ -21,9 +21,9 @@ from mritk.cli.tell import say
 from mritk.errors import ExitCode, UsageError
 
 if TYPE_CHECKING:
-    from mritk.data.samples import Samples
-    from mritk.report.explained import Explained
+    from mritk.report.page import Pictures
     from mritk.results.table import Leaderboard
+    from mritk.store.explanations import Explanations
     from mritk.store.folder import ResultsFolder
 
 
@@ -61,7 +61,6 @@ def report(app: App, /, results: Path, output: Path, **options: Any) -> int:
     """
     from mritk.files.atomic import write_whole
     from mritk.report.page import render
-    from mritk.report.thumbnails import thumbnails
     from mritk.results.leaderboard import build_leaderboard
     from mritk.results.table_trial import TableTrial
     from mritk.results.trial_index import TrialIndex
@@ -80,13 +79,9 @@ def report(app: App, /, results: Path, output: Path, **options: Any) -> int:
         return board.exit_code or ExitCode.NOTHING_TO_DO
     there = [trial for trial in trials if isinstance(trial, TableTrial)]
     failed = [t.held for t in there if t.held is not None and not t.facts.finished]
-    opened, remarks = _opened(app, board, options)
-    pictures = {
-        fingerprint: thumbnails(samples, _hardest_of(board, fingerprint))
-        for fingerprint, samples in opened.items()
-    }
-    explained = _explained(board, ResultsFolder(results), opened, remarks)
-    page = render(board, failed, pictures, remarks, datetime.now().astimezone(), explained)
+    pictures, remarks = _pictures(app, board, options)
+    explanations = _explanations(board, ResultsFolder(results), remarks)
+    page = render(board, failed, pictures, remarks, datetime.now().astimezone(), explanations)
     write_whole(output, page.encode("utf-8"))
     say(f"{output} ({len(page) / 1e6:.1f} MB)")
     for line in remarks:
@@ -94,57 +89,58 @@ def report(app: App, /, results: Path, output: Path, **options: Any) -> int:
     return board.exit_code
 
 
-def _opened(
+def _pictures(
     app: App, board: Leaderboard, options: dict[str, Any]
-) -> tuple[dict[str, Samples], list[str]]:
-    """Return samples by the fingerprint of their dataset, and why some show no pictures."""
+) -> tuple[dict[str, Pictures], list[str]]:
+    """Return pictures by dataset, and why there are none of some datasets."""
     from mritk.audit.image_index import image_index
     from mritk.data.rank import has_grid
+    from mritk.report.hardest import hardest
+    from mritk.report.mask_slices import backgrounds
+    from mritk.report.page import Pictures
+    from mritk.report.thumbnails import thumbnails
     from mritk.study.opening import open_datasets
 
     workspace = app.workspace(offline=options["offline"])
     data = as_data_options(options)
-    found: dict[str, Samples] = {}
+    pictures: dict[str, Pictures] = {}
     remarks = []
     for opened in open_datasets(options["datasets"], app.registry, workspace, data):
         if not has_grid(opened.samples.spatial_dims):
             raise UsageError(f"{opened.record.name} has no images; remove --dataset")
         index = image_index(opened.samples, workspace, opened.reader)
-        fingerprint = opened.identified(index).fingerprint
-        found[fingerprint] = opened.samples
-        if all(table.keys["dataset_fingerprint"] != fingerprint for table in board.tables):
+        known = opened.identified(index)
+        fingerprint = known.only(known.originals).fingerprint
+        tables = [t for t in board.tables if t.keys["dataset_fingerprint"] == fingerprint]
+        if not tables:
             remarks.append(
                 f"{opened.record.name} differs from the training data of the trials, so its "
                 "images are not shown: use the same --patient-regex, --patients, --rename and "
                 "dataset options as for 'mritk run'; otherwise the files have changed"
             )
-    return found, remarks
+        wanted = [sample.id for table in tables for sample in hardest(table)]
+        shown = pictures.setdefault(fingerprint, Pictures())
+        shown.samples = opened.samples
+        shown.thumbnails.update(thumbnails(opened.samples, wanted))
+        for table in tables:
+            shown.slices.update(backgrounds(opened.samples, table))
+    return pictures, remarks
 
 
-def _hardest_of(board: Leaderboard, fingerprint: str) -> list[str]:
-    """Return the ids of the hardest samples of a dataset."""
-    from mritk.report.hardest import hardest
-
-    tables = [t for t in board.tables if t.keys["dataset_fingerprint"] == fingerprint]
-    return [sample.id for table in tables for sample in hardest(table)]
-
-
-def _explained(
-    board: Leaderboard, results: ResultsFolder, opened: dict[str, Samples], remarks: list[str]
-) -> dict[str, Explained]:
+def _explanations(
+    board: Leaderboard, results: ResultsFolder, remarks: list[str]
+) -> dict[str, Explanations]:
     """Return what 'mritk explain' found of the trials; what cannot be read becomes a remark."""
     from mritk.errors import StoreError
-    from mritk.report.explained import explained
     from mritk.store.explanations import stored_explanations
 
-    shown = {}
+    found = {}
     for record in (record for table in board.tables for record in table.every_record):
         try:
-            found = stored_explanations(results, record.id)
+            explanations = stored_explanations(results, record.id)
         except StoreError as error:
             remarks.append(str(error))
             continue
-        if found is not None:
-            samples = opened.get(found.dataset_fingerprint)
-            shown[record.id] = explained(found, record.backbone, samples)
-    return shown
+        if explanations is not None:
+            found[record.id] = explanations
+    return found

@@ -81,7 +81,8 @@ def _rows(stored: Stored, extra: Sequence[Metric]) -> list[dict[str, Any]]:
     rows = []
     for part, predictions in record.predictions.items():
         for metric in metrics_of(record.task, extra, shown=False):
-            found = metric.compute(predictions.target, predictions.score)
+            scores = predictions.scores_for(metric, record.task)
+            found = metric.compute(predictions.target, scores)
             scored = {"metric": metric.name, "value": found.value, "reason": found.reason}
             rows.append({**shared, "part": part, **scored})
     return rows

@@ -54,7 +54,7 @@ class PairedRows:
     def _values(self) -> dict[str, dict[Key, float]]:
         return {
             name: {
-                key: self.metric.compute(scored.target, scored.score).value
+                key: self.metric.compute(scored.target, scored.scores_for(self.metric)).value
                 for key, (scored, _) in trials.items()
             }
             for name, trials in self._scored.items()

@@ -98,7 +98,16 @@ def join(named: Sequence[tuple[str, Samples]], name: str) -> Samples:
         covariates=joined_covariates(tables),
         read_lesion=of_all("read_lesion"),
         affine=of_all("affine"),
+        made_from=_joined_origins(parts),
     )
+
+
+def _joined_origins(parts: Sequence[tuple[str, Samples]]) -> list[str] | None:
+    """Return what each sample was made from; None if none was made."""
+    if all(samples.made_from is None for _, samples in parts):
+        return None
+    columns = ((prefix, samples.made_from or [""] * len(samples)) for prefix, samples in parts)
+    return [f"{prefix}/{of}" if of else "" for prefix, column in columns for of in column]
 
 
 def rename_classes(samples: Samples, mapping: Mapping[str, str]) -> Samples:

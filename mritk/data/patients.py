@@ -126,22 +126,29 @@ def _from_regex(samples: Samples, regex: str, name: str) -> Samples:
 def _from_table(samples: Samples, rule: PatientRule, name: str) -> Samples:
     path = Path(rule.table)
     table = _read_table(path)
-    absent = [id_ for id_ in samples.ids if id_ not in table]
-    unknown = sorted(table.keys() - set(samples.ids))
-    for ids, what in (
+    ids = _named_in_tables(samples)
+    absent = [id_ for id_ in dict.fromkeys(ids) if id_ not in table]
+    unknown = sorted(table.keys() - set(ids))
+    for wrong, what in (
         (absent, f"has no row for {len(absent)} of {len(samples)} samples of {name}"),
         (unknown, f"has {len(unknown)} rows for samples that are not in {name}"),
     ):
-        if ids:
+        if wrong:
             raise DataError(
-                f"{path} {what}: {_some(ids)}; it must list every sample once, by its id, such as "
-                f"{samples.ids[0]!r}"
+                f"{path} {what}: {_some(wrong)}; it must list every sample once, by its id, such "
+                f"as {samples.ids[0]!r}"
             )
-    rows = [table[id_] for id_ in samples.ids]
+    rows = [table[id_] for id_ in ids]
     sites = [row["site"] for row in rows] if "site" in rows[0] else samples.sites
     if samples.sites is not None and tuple(sites or ()) != samples.sites:
         raise DataError(f"{path} and dataset {name} disagree on sites; remove the column site")
     return replace(samples, patients=[row["patient"] for row in rows], sites=sites)
+
+
+def _named_in_tables(samples: Samples) -> list[str]:
+    """Return the id under which a person knows each sample: of a made one, that of its origin."""
+    made_from = samples.made_from or [""] * len(samples)
+    return [of or id_ for of, id_ in zip(made_from, samples.ids, strict=True)]
 
 
 def _read_table(path: Path) -> dict[str, dict[str, str]]:

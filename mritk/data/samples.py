@@ -19,7 +19,7 @@ from mritk.reading.parts import SPLITS
 from mritk.reading.passed_over import PassedOver
 from mritk.tasks.task import Task
 
-TEXT_COLUMNS = ("patients", "sites", "sources", "splits")
+TEXT_COLUMNS = ("patients", "sites", "sources", "splits", "made_from")
 OF_ONE_SAMPLE = ("read", "digest", "read_target", "read_lesion", "affine")
 
 
@@ -82,6 +82,9 @@ class Samples:
             ``read(i)``; None: unknown.
         covariates: Further columns by name, such as ``age``, ``sex`` or ``scanner``: N texts, or N
             numbers (NaN where unknown).
+        made_from: For samples that were made from others, such as deformed copies: N ids of the
+            sample each was made from, empty for those that were not; None: none was. They have its
+            patient, and are in the training part if it is, and in no other.
         read_lesion: Returns the lesion of sample ``i``, not 0 within, of the spatial shape of
             ``read(i)``; None: no masks. ``mritk explain`` compares with it what a network looked
             at; methods do not get it, and no fingerprint depends on it.
@@ -104,6 +107,7 @@ class Samples:
     read_target: Callable[[int], np.ndarray] | None = None
     spacing: np.ndarray | None = None
     covariates: Mapping[str, Sequence[str] | np.ndarray] = field(default_factory=dict)
+    made_from: Sequence[str] | None = None
     read_lesion: Callable[[int], np.ndarray] | None = None
     affine: Callable[[int], np.ndarray] | None = None
 
@@ -135,9 +139,17 @@ class Samples:
         if self.splits is not None and not set(self.splits) <= set(SPLITS):
             unknown = sorted(set(self.splits) - set(SPLITS))
             raise DataError(f"split names must be {', '.join(SPLITS)}; got {', '.join(unknown)}")
+        _require_own_patients(self)
 
     def __len__(self) -> int:
         return len(self.ids)
+
+    @cached_property
+    def originals(self) -> np.ndarray:
+        """Rows of the samples that were not made from others, int64."""
+        if self.made_from is None:
+            return np.arange(len(self))
+        return np.flatnonzero([not parent for parent in self.made_from])
 
     def only(self, rows: Sequence[int] | np.ndarray) -> Samples:
         """Return the samples of ``rows`` (positions in that order, or a mask of N truth values)."""
@@ -222,10 +234,30 @@ class Samples:
         # Others use it only on a grid with a spacing: see the identity of a trial.
         if self.spacing is not None and self.read_target is not None:
             yield "spacing", *self.spacing[i].tolist()
+        if self.made_from is not None and self.made_from[i]:
+            yield "made from", self.made_from[i]
         for name in sorted(self.covariates):
             yield name, np.asarray(self.covariates[name])[i].item()
         if self.read_target is not None:
             yield "target", self.map_facts[i].digest
+
+
+def _require_own_patients(samples: Samples) -> None:
+    """Refuse a made sample of another patient or part than the one it was made from."""
+    rows = {name: row for row, name in enumerate(samples.ids)}
+    for row, parent in enumerate(samples.made_from or ()):
+        if parent not in rows:  # none, or left out here
+            continue
+        of = rows[parent]
+        if samples.made_from is not None and samples.made_from[of]:
+            raise DataError(f"{samples.ids[row]} is made from {parent}, which is itself made")
+        for name in ("patients", "splits"):
+            column = getattr(samples, name)
+            if column is not None and column[row] != column[of]:
+                raise DataError(
+                    f"{samples.ids[row]} is made from {parent}, but their {name} differ: "
+                    f"{column[row]} and {column[of]}"
+                )
 
 
 def _at(rows: Sequence[int], function: Callable[[int], Any] | None) -> Any:

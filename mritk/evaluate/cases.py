@@ -8,7 +8,7 @@ infinitely, or zero, millimetres away. Undefined cases are NaN and left out of m
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 
 import numpy as np
 
@@ -83,6 +83,22 @@ def case_scores(
     Raises:
         DataError: Shapes differ, or a value is no label.
     """
+    regions = list(regions_of(task, predicted, reference, spacing))
+    return np.asarray(
+        [measure(*one) for measure in (BY_NAME[name] for name in MEASURES) for one in regions]
+    )
+
+
+def regions_of(
+    task: Task,
+    predicted: np.ndarray,
+    reference: np.ndarray,
+    spacing: Sequence[float] | None = None,
+) -> Iterator[tuple[np.ndarray, np.ndarray, tuple[float, ...]]]:
+    """Yield each region of a task as a measure takes it: predicted, true, and the spacing.
+
+    Arguments and errors are those of :func:`case_scores`.
+    """
     assert isinstance(task, Segmentation)  # no other task has label maps
     predicted, reference = np.asarray(predicted), np.asarray(reference)
     if predicted.shape != reference.shape:
@@ -98,10 +114,6 @@ def case_scores(
                 f"labels {', '.join(task.labels)}; got {labels.dtype} from {low} to {high}"
             )
     steps = (1.0,) * reference.ndim if spacing is None else tuple(spacing)
-    found = []
-    for measure in (BY_NAME[name] for name in MEASURES):
-        for region in task.regions:
-            values = task.values_of(region)
-            one, other = (np.isin(labels, values) for labels in (predicted, reference))
-            found.append(measure(one, other, steps))
-    return np.asarray(found)
+    for region in task.regions:
+        values = task.values_of(region)
+        yield np.isin(predicted, values), np.isin(reference, values), steps

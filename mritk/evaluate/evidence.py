@@ -271,7 +271,7 @@ class Evidence(RunValues):
             return float(2 * t.sf(abs(found.point) / found.standard_error, found.dof))
         # Without a spread over patients: exchange them, and add the variance of training to the
         # one that a normal difference with that p has.
-        runs = self._exchangeable(*pair)
+        runs = self._exchangeable(*pair, metric)
         of_units = norm.isf(swap_test(metric, runs) / 2) if runs else math.nan
         if not found.training.variance > 0:
             return float(2 * norm.sf(of_units))
@@ -281,13 +281,15 @@ class Evidence(RunValues):
         both = of_units / math.hypot(1.0, of_units / max(of_training, TINY))
         return float(2 * norm.sf(both))
 
-    def _exchangeable(self, first: str, second: str) -> list[list[ScoredTwice]]:
+    def _exchangeable(self, first: str, second: str, metric: Metric) -> list[list[ScoredTwice]]:
         runs: dict[tuple[Run, Run], list[ScoredTwice]] = defaultdict(list)
         for one, other in self._common(first, second):
             a, b = self.rows[first][one], self.rows[second][other]
             if list(a.unit) != list(b.unit) or not np.array_equal(a.target, b.target):
                 return []
-            runs[a.run, b.run].append(ScoredTwice(a.target, a.score, b.score, self.numbers(a)))
+            first_scores, second_scores = a.scores_for(metric), b.scores_for(metric)
+            twice = ScoredTwice(a.target, first_scores, second_scores, self.numbers(a))
+            runs[a.run, b.run].append(twice)
         return [runs[run] for run in sorted(runs)]
 
     def all_pairs(self, metric: Metric) -> list[Comparison]:

@@ -5,7 +5,9 @@ Scores of N cases are (N, columns) in the order of :data:`COLUMNS`, NaN where a 
 
 from __future__ import annotations
 
-from mritk.evaluate.column_means import column_means, one_column
+from collections.abc import Callable
+
+from mritk.evaluate.case_means import means_of_columns
 from mritk.evaluate.metric import Metric
 from mritk.evaluate.weighted import weighted
 
@@ -24,12 +26,17 @@ KINDS: dict[str, tuple[str, bool | None, float]] = {
 }
 COLUMNS = tuple(KINDS)
 
+
+def _column(number: int) -> Callable[[int], slice]:
+    return lambda width: slice(number, number + 1)
+
+
 MAP_METRICS: dict[str, Metric] = {
     name: weighted(
         name,
         label,
         higher,
-        column_means(one_column(number)),
+        means_of_columns(_column(number)),
         undefined="no case has a value",
         task="segmentation",
         bounds=(lowest, 1.0),

@@ -7,16 +7,21 @@ from __future__ import annotations
 
 import contextlib
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
+from mritk.lazy_import import lazy
 from mritk.records import Record
 
 if TYPE_CHECKING:
     import numpy as np
 
     from mritk.evaluate.resamples import Resamples
+
+
+MEAN_OF_CASES = lazy("mritk.evaluate.case_means:mean_of_cases")
+MEANS_OF_CASES = lazy("mritk.evaluate.case_means:means_of_cases")
 
 
 class Undefined(Exception):
@@ -42,7 +47,8 @@ class Metric(Record):
         function: Takes targets (N,), scores (logits (N, classes) or values (N,)) and weights (N,)
             float64, like scikit-learn's ``sample_weight``; returns the value, NaN if undefined,
             or raises :class:`Undefined` with the reason. With ``per_class`` it returns one value
-            per class, of which the metric is the mean.
+            per class, of which the metric is the mean. Not given, with ``measure``: the mean over
+            cases of each region, and then over regions.
         task: ``classification``, ``regression`` or ``segmentation``.
         per_class: Whether the function returns one value per class.
         bounds: Minimum and maximum possible value.
@@ -52,18 +58,36 @@ class Metric(Record):
         left_out: Takes scores; returns what the value leaves out of each sample because of what was
             predicted, (N, columns) bool. Rows that leave out different samples are not tested
             against each other. None: nothing is left out.
+        measure: For a segmentation: measures one region of one case. Takes the region as predicted
+            and as it is (bool arrays of one shape) and the spacing in mm along each axis; returns a
+            number, NaN where undefined. The scores of the metric are then what it measures on the
+            stored label maps, (N, regions), and ``NAME[REGION]`` is a metric too. None: scores are
+            those stored.
+        undefined: With ``measure``: which cases have no value, to follow "undefined":
+            ``where neither label map has the region``.
     """
 
     name: str
     label: str
     higher_is_better: bool | None
-    function: Callable[[np.ndarray, np.ndarray, np.ndarray], Any]
+    function: Callable[[np.ndarray, np.ndarray, np.ndarray], Any] = MEAN_OF_CASES
     task: Literal["classification", "regression", "segmentation"] = "classification"
     per_class: bool = False
     bounds: tuple[float, float] = (-math.inf, math.inf)
     no_interval: str = ""
     resampled: Callable[[Resamples], np.ndarray] | None = None
     left_out: Callable[[np.ndarray], np.ndarray] | None = None
+    measure: Callable[[np.ndarray, np.ndarray, Sequence[float]], float] | None = None
+    undefined: str = ""
+
+    def __post_init__(self) -> None:
+        """Refuse a metric without a function, or a measure of what is no label map."""
+        if self.measure is None and self.function is MEAN_OF_CASES:
+            raise ValueError(f"metric {self.name} needs a function")
+        if self.measure is not None and self.task != "segmentation":
+            raise ValueError(f"metric {self.name}: a measure is for task='segmentation'")
+        if self.function is MEAN_OF_CASES and self.resampled is None:
+            object.__setattr__(self, "resampled", MEANS_OF_CASES)
 
     @property
     def arrow(self) -> str:

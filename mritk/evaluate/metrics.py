@@ -6,10 +6,11 @@ An undefined value is NaN with a reason, never 0.
 from __future__ import annotations
 
 import difflib
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 from mritk.errors import UnknownName
 from mritk.evaluate import classification, regression, segmentation
+from mritk.evaluate.case_means import of_region
 from mritk.evaluate.metric import Metric
 from mritk.tasks.task import Task
 
@@ -32,7 +33,16 @@ def metrics_of(
             "segmentation": (*segmentation.SEGMENTATION, *regions),
         }
         return usual.get(task.kind, ())
-    return (*(m for m in all_metrics(extra).values() if m.task == task.kind), *regions)
+    known = [m for m in all_metrics(extra).values() if m.task == task.kind]
+    return (*known, *regions, *(one for metric in known for one in _of_regions(metric, task)))
+
+
+def _of_regions(metric: Metric, task: Task) -> Iterator[Metric]:
+    """Yield a metric that measures label maps for each region alone, if there are several."""
+    regions = segmentation.region_names(task)
+    if metric.measure is not None and len(regions) > 1:
+        for column, region in enumerate(regions):
+            yield of_region(metric, region, column)
 
 
 def all_metrics(extra: Sequence[Metric] = ()) -> Mapping[str, Metric]:

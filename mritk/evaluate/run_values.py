@@ -14,6 +14,8 @@ from functools import cached_property
 
 import numpy as np
 
+from mritk.evaluate.by_patient import by_patient
+from mritk.evaluate.measured import MeasuredCases
 from mritk.evaluate.metric import Metric
 from mritk.evaluate.over_folds import FoldClasses, fold_classes, over_folds, run_value
 from mritk.evaluate.resamples import Resamples
@@ -35,6 +37,8 @@ class Scored:
         score: (N, classes) logits, or (N,) values.
         unit: Names of the units that the samples belong to, N.
         cases: (M, columns) scores of the cases whose means the scores are; None: these themselves.
+        measured: Measures the label maps of M cases for a metric; None where there are none.
+        patient: Patient of each of the M cases, if the scores are those of patients.
     """
 
     run: tuple[int, int]
@@ -43,6 +47,28 @@ class Scored:
     score: np.ndarray
     unit: Sequence[str]
     cases: np.ndarray | None = None
+    measured: MeasuredCases | None = None
+    patient: Sequence[str] = ()
+
+    def scores_for(self, metric: Metric) -> np.ndarray:
+        """Return the scores that a metric takes: those stored, or what it measures, (N, ...)."""
+        if metric.measure is None:
+            return self.score
+        cases = self.cases_for(metric)
+        if not self.patient:
+            return cases
+        alike = np.zeros(len(cases))  # targets, which label maps have none of
+        return by_patient(alike, cases, self.patient, cases=True).score
+
+    def cases_for(self, metric: Metric) -> np.ndarray:
+        """Return the same for each case, (M, columns)."""
+        if metric.measure is not None:
+            return (
+                np.full((len(self.target), 1), math.nan)
+                if self.measured is None
+                else self.measured(metric)
+            )
+        return self.score if self.cases is None else self.cases
 
     @property
     def key(self) -> tuple[tuple[int, int], int]:
@@ -151,16 +177,28 @@ class RunValues:
 
     def _of_trial(self, trial: Scored) -> dict[str, Values]:
         unit = self.numbers(trial)
-        drawn = Resamples(trial.target, trial.score, unit, self._drawn)
-        left_out = None
-        if self.method == "bca":
-            left_out = Resamples(trial.target, trial.score, unit, self.units.leave_one_out())
-        return {m.name: self._of_metric(m, trial, drawn, left_out) for m in self.metrics}
+        drawn, left_out = self._resamples(trial, trial.score, unit)
+        found = {}
+        for metric in self.metrics:
+            own = drawn, left_out
+            if metric.measure is not None:
+                own = self._resamples(trial, trial.scores_for(metric), unit)
+            found[metric.name] = self._of_metric(metric, trial, *own)
+        return found
+
+    def _resamples(
+        self, trial: Scored, scores: np.ndarray, unit: np.ndarray
+    ) -> tuple[Resamples, Resamples | None]:
+        """Return scores in all resamples; and with one unit left out, if BCa is wanted."""
+        drawn = Resamples(trial.target, scores, unit, self._drawn)
+        if self.method != "bca":
+            return drawn, None
+        return drawn, Resamples(trial.target, scores, unit, self.units.leave_one_out())
 
     def _of_metric(
         self, metric: Metric, trial: Scored, drawn: Resamples, left_out: Resamples | None
     ) -> Values:
-        value = metric.compute(trial.target, trial.score, leave_out_absent=self.partial)
+        value = metric.compute(trial.target, drawn.scores, leave_out_absent=self.partial)
         classes: list[FoldClasses] = []
         if self.folds > 1 and metric.per_class and np.isfinite(trial.score).all():
             classes = [fold_classes(metric, one) for one in (drawn, left_out) if one is not None]
@@ -207,7 +245,8 @@ class RunValues:
     def _over_folds(
         self, row: str, trials: Sequence[int], metric: Metric, folds: Sequence[Values]
     ) -> Values:
-        samples = [(t.target, t.score) for t in (self.rows[row][number] for number in trials)]
+        scored = [self.rows[row][number] for number in trials]
+        samples = [(t.target, t.scores_for(metric)) for t in scored]
         point = float(np.mean([fold.point for fold in folds]))
         if math.isnan(point) or self.partial:
             point = run_value(metric, samples, partial=self.partial).value

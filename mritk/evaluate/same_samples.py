@@ -23,9 +23,7 @@ def other_samples(metric: Metric, pairs: Iterable[tuple[Scored, Scored]]) -> str
         return ""
     differing = 0
     for pair in pairs:
-        masks = [
-            metric.left_out(trial.score if trial.cases is None else trial.cases) for trial in pair
-        ]
+        masks = [metric.left_out(trial.cases_for(metric)) for trial in pair]
         if masks[0].shape != masks[1].shape:
             return f"{metric.label} is of different cases in the two rows"
         differing += int((masks[0] != masks[1]).any(axis=1).sum())

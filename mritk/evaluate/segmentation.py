@@ -14,7 +14,7 @@ from collections.abc import Callable
 
 import numpy as np
 
-from mritk.evaluate.column_means import column_means, one_column
+from mritk.evaluate.case_means import means_of_columns
 from mritk.evaluate.metric import Metric
 from mritk.evaluate.weighted import weighted
 from mritk.tasks.segmentation import MEASURES
@@ -41,7 +41,7 @@ def _metric(name: str, kind: str, suffix: str, columns: Callable[[int], slice]) 
         name,
         f"{label}{suffix}",
         higher,
-        column_means(columns),
+        means_of_columns(columns),
         undefined=NO_CASE,
         task="segmentation",
         bounds=bounds,
@@ -55,6 +55,10 @@ def _of_measure(place: int) -> Callable[[int], slice]:
     )
 
 
+def _column(number: int) -> Callable[[int], slice]:
+    return lambda width: slice(number, number + 1)
+
+
 SEGMENTATION = tuple(
     _metric(kind, kind, "", _of_measure(place)) for place, kind in enumerate(MEASURES)
 )
@@ -65,6 +69,12 @@ def of_regions(task: Task) -> tuple[Metric, ...]:
     if len(task.columns) <= len(MEASURES):
         return ()
     return tuple(
-        _metric(name, name.partition("[")[0], f" {name.partition('[')[2][:-1]}", one_column(number))
+        _metric(name, name.partition("[")[0], f" {name.partition('[')[2][:-1]}", _column(number))
         for number, name in enumerate(task.columns)
     )
+
+
+def region_names(task: Task) -> tuple[str, ...]:
+    """Return the regions of a task in the order in which they are measured; empty for others."""
+    count = len(task.columns) // len(MEASURES)
+    return tuple(name.partition("[")[2][:-1] for name in task.columns[:count])

@@ -1,19 +1,17 @@
-"""The program that ends a process that hangs: ``python guard.py PROCESS SECONDS NOTE``.
+"""The program that ends a process that hangs; its arguments: PROCESS SECONDS NOTE.
 
-It ends silently when a line arrives, or when the process, its parent, is gone. It is run for
-itself, without packages.
+It ends silently when a line arrives, or when the process, its parent, is gone.
 """
 
 from __future__ import annotations
 
 import os
-import signal
-import subprocess
 import sys
 import threading
-from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
+
+from mritk.machine.process_tree import end_tree
 
 
 def main(process: int, seconds: float, note: Path) -> None:
@@ -25,51 +23,7 @@ def main(process: int, seconds: float, note: Path) -> None:
         return
     with suppress(OSError):  # where the folder is gone, nobody will ask
         note.write_text("")
-    end(process)
-
-
-def end(process: int) -> None:
-    """Kill a process and all that it has started, but not this one."""
-    if os.name == "nt":
-        subprocess.run(["taskkill", "/F", "/T", "/PID", str(process)], check=False)
-        return
-    _tell(process, signal.SIGSTOP)  # it starts nothing any more
-    for one in [*_descendants(process), process]:
-        if one != os.getpid():
-            _tell(one, signal.SIGKILL)
-
-
-def _tell(process: int, what: int) -> None:
-    with suppress(ProcessLookupError):
-        os.kill(process, what)
-
-
-def _descendants(process: int) -> list[int]:
-    """Return all processes that a process has started, directly or not."""
-    children: dict[int, list[int]] = {}
-    for one, parent in _with_parents():
-        children.setdefault(parent, []).append(one)
-    found = [process]
-    for one in found:  # grows meanwhile
-        found += children.get(one, [])
-    return found[1:]
-
-
-def _with_parents() -> Iterator[tuple[int, int]]:
-    """Yield each process and its parent."""
-    if not Path("/proc/self/stat").exists():
-        command = ["ps", "-A", "-o", "pid=,ppid="]
-        table = subprocess.run(command, capture_output=True, text=True, check=False)
-        for line in table.stdout.splitlines():
-            one, parent = map(int, line.split())
-            yield one, parent
-        return
-    for path in Path("/proc").glob("[0-9]*/stat"):
-        try:
-            # The name before the last parenthesis may hold anything.
-            yield int(path.parent.name), int(path.read_bytes().rpartition(b")")[2].split()[1])
-        except OSError:
-            continue  # it has ended
+    end_tree(process)
 
 
 if __name__ == "__main__":

@@ -180,6 +180,7 @@ def _score(
 ) -> None:
     samples, fold = trial.dataset.samples, trial.division
     record.notes = dict(getattr(fitted, "notes", {}))
+    record.provenance |= getattr(fitted, "provenance", {})
     if not samples.task.has_scores:
         return
     unit = unit_names(samples, trial.dataset.copies)
@@ -251,6 +252,8 @@ def _terms(trial: Trial) -> dict[str, Any]:
     terms: dict[str, Any] = {"licenses": {"dataset": dataset.license}}
     terms["reader"] = list(trial.dataset.reader)
     terms["dataset_summary"], terms["dataset_sources"] = dataset.summary, list(dataset.sources)
+    if trial.dataset.made_from:
+        terms["made_from"] = trial.dataset.made_from
     parts = {part: getattr(trial.division, part) for part in ("train", "val", "test")}
     if patients is not None:
         counts = {part: len({patients[row] for row in rows}) for part, rows in parts.items()}

@@ -9,13 +9,12 @@ from __future__ import annotations
 import math
 import os
 import subprocess
-import sys
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from mritk.execute import guard
 from mritk.execute.claim import CLAIMS
+from mritk.machine.isolated import isolated
 from mritk.store.folder import ResultsFolder
 
 
@@ -45,9 +44,7 @@ def at_most(seconds: float, note: Path) -> Iterator[None]:
         return
     with suppress(OSError):
         note.unlink(missing_ok=True)  # of an earlier attempt
-    # Isolated, and without packages: it begins within a fraction of a second.
-    program = [sys.executable, "-I", "-S", guard.__file__]
-    command = [*program, str(os.getpid()), str(seconds), str(note)]
+    command = [*isolated("mritk.execute.guard"), str(os.getpid()), str(seconds), str(note)]
     with subprocess.Popen(command, stdin=subprocess.PIPE, start_new_session=True) as watching:
         try:
             yield

@@ -64,6 +64,9 @@ class Registry(LoadedPlugins):
         """Return a dataset by name or ``PREFIX:MEMBER``."""
         if (found := self._only(Dataset, name)) is not None:
             return found
+        family = self._family(DatasetFamily, name)
+        if family is not None and family.wraps:
+            return self._wrapped_dataset(family, name)
         members = self._members(DatasetFamily, "dataset", name)
         found = next((record for record in members if isinstance(record, Dataset)), None)
         if found is None:
@@ -73,8 +76,30 @@ class Registry(LoadedPlugins):
     def dataset_options(self, name: str) -> tuple[str, ...]:
         """Return which options the family of a dataset has; none if it belongs to no family."""
         family = self._family(DatasetFamily, name)
-        schema = None if family is None else family.schema
-        return () if schema is None else tuple(option.name for option in fields(schema))
+        if family is None:
+            return ()
+        own = _option_names(family)
+        if not family.wraps:
+            return own
+        return (*own, *self.dataset_options(family.member_of(name) or ""))
+
+    def _wrapped_dataset(self, family: DatasetFamily, name: str) -> Dataset:
+        """Return what a family makes of the dataset that ``name`` has behind the prefix."""
+        member, given = split_options(family.member_of(name) or "")
+        known = _option_names(family)
+        others = "".join(f",{key}={value}" for key, value in given.items() if key not in known)
+        inner = self.dataset(member + others)
+        arguments: list[Any] = [inner]
+        if family.schema is not None:
+            own = {key: value for key, value in given.items() if key in known}
+            arguments.append(read_options(own, family.schema, family.opening))
+        made = self._resolve(family, "dataset", name, arguments)
+        found = next((record for record in made if isinstance(record, Dataset)), None)
+        if found is None:
+            raise HookError(f"{name} of {family.origin}: resolve must return a dataset")
+        chosen = options_text(arguments[1]) if family.schema is not None else ""
+        called = f"{family.opening}{inner.name}{chosen}"
+        return replace(found, name=called, inner=inner, origin=family.origin)
 
     def augmentation(self, name: str) -> Augmentation:
         """Return an augmentation by name."""
@@ -261,6 +286,10 @@ class Registry(LoadedPlugins):
             failed = ", ".join(str(plugin.origin) for plugin in self.failures)
             text += f"; these plugins failed to load and may provide it: {failed}"
         raise UnknownName(text)
+
+
+def _option_names(family: Family) -> tuple[str, ...]:
+    return () if family.schema is None else tuple(option.name for option in fields(family.schema))
 
 
 def _completed(record: Record, family: Family, options: str) -> Record:

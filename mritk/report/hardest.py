@@ -33,9 +33,26 @@ class HardSample:
     taken_for: str
 
 
+def hardest_first(table: Table) -> list[str]:
+    """Return the ids of all test samples of a table, that with the greatest mean loss first."""
+    losses = _losses(table)
+    return sorted(losses, key=lambda name: (-float(np.mean(losses[name])), name))
+
+
+def _losses(table: Table) -> dict[str, list[float]]:
+    """Return the loss of each test sample in each trial, by id."""
+    losses: dict[str, list[float]] = defaultdict(list)
+    for record in table.every_record:
+        test = record.predictions["test"]
+        found = sample_losses(table.task, test.target, test.score)
+        for name, loss in zip(test.id, found.tolist(), strict=True):
+            losses[name].append(loss)
+    return losses
+
+
 def hardest(table: Table) -> list[HardSample]:
     """Return the test samples with the greatest mean loss over all trials of a table."""
-    losses: dict[str, list[float]] = defaultdict(list)
+    losses = _losses(table)
     decided: dict[str, list[int]] = defaultdict(list)
     target: dict[str, float] = {}
     for record in table.every_record:
@@ -44,10 +61,7 @@ def hardest(table: Table) -> list[HardSample]:
         if table.task.classes:
             for name, choice in zip(test.id, test.score.argmax(axis=1).tolist(), strict=True):
                 decided[name].append(choice)
-        found = sample_losses(table.task, test.target, test.score)
-        for name, loss in zip(test.id, found.tolist(), strict=True):
-            losses[name].append(loss)
-    worst = sorted(losses, key=lambda name: (-float(np.mean(losses[name])), name))[:MOST]
+    worst = hardest_first(table)[:MOST]
     return [_sample(table, name, target[name], losses[name], decided[name]) for name in worst]
 
 

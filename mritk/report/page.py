@@ -7,23 +7,26 @@ import hashlib
 import json
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from datetime import datetime
 from importlib.resources import files
 from typing import Any
 
+import numpy as np
 from jinja2 import Environment, PackageLoader, StrictUndefined, select_autoescape
 from markupsafe import Markup, escape
 
 import mritk
+from mritk.data.samples import Samples
 from mritk.errors import UsageError
 from mritk.protocol.words import protocol_words
 from mritk.report.board import costs, scores
 from mritk.report.by_class import by_class
-from mritk.report.explained import Explained
+from mritk.report.explained import explained
 from mritk.report.figure_names import KINDS
 from mritk.report.figures.curve import curve
 from mritk.report.hardest import conflicts, hardest
+from mritk.report.mask_slices import mask_slices
 from mritk.report.origin import made_with, trained_when, trials_of
 from mritk.report.row_labels import labelled
 from mritk.report.style import inline_svg
@@ -31,6 +34,7 @@ from mritk.results.columns import cell_text
 from mritk.results.footnotes import footnotes
 from mritk.results.formats import caption
 from mritk.results.table import Leaderboard, Table
+from mritk.store.explanations import Explanations
 from mritk.store.trial_file import TrialRecord
 from mritk.text.listed import listed
 
@@ -47,21 +51,36 @@ class Figure:
     svg: Markup
 
 
+@dataclass(frozen=True)
+class Pictures:
+    """What is shown of the samples of a dataset, by id.
+
+    Attributes:
+        thumbnails: Small pictures, as ``data:`` addresses.
+        slices: The images on which label maps are drawn (:mod:`mritk.report.mask_slices`).
+        samples: The samples themselves, for pictures of explanations; None: they are not open.
+    """
+
+    thumbnails: dict[str, str] = field(default_factory=dict)
+    slices: dict[str, np.ndarray] = field(default_factory=dict)
+    samples: Samples | None = None
+
+
 def render(
     board: Leaderboard,
     failed: Sequence[TrialRecord],
-    pictures: Mapping[str, Mapping[str, str]],
+    pictures: Mapping[str, Pictures],
     remarks: Sequence[str],
     made: datetime,
-    explained: Mapping[str, Explained] | None = None,
+    explanations: Mapping[str, Explanations] | None = None,
 ) -> str:
     """Return the page.
 
     Args:
-        pictures: By fingerprint of a dataset: thumbnails by sample id.
+        pictures: By fingerprint of a dataset: what is shown of its samples.
         remarks: Lines about the report itself: pictures that could not be shown.
         made: When; it stands in the head of the page.
-        explained: By trial: what its network looked at.
+        explanations: By trial: what its network looked at.
     """
     environment = Environment(
         loader=PackageLoader("mritk.report"),
@@ -82,7 +101,8 @@ def render(
         script_hash=base64.b64encode(hashlib.sha256(script.encode()).digest()).decode(),
         overview=_overview(board.tables),
         sections=[
-            _section(n, table, pictures, explained or {}) for n, table in enumerate(board.tables, 1)
+            _section(n, table, pictures, explanations or {})
+            for n, table in enumerate(board.tables, 1)
         ],
         failed=failed,
         damaged=board.damaged,
@@ -122,11 +142,12 @@ def _asset(name: str) -> str:
 def _section(
     number: int,
     table: Table,
-    pictures: Mapping[str, Mapping[str, str]],
-    explained: Mapping[str, Explained],
+    pictures: Mapping[str, Pictures],
+    explanations: Mapping[str, Explanations],
 ) -> dict[str, Any]:
     """Return what the page says of one table."""
     records = table.every_record
+    shown = pictures.get(str(table.keys["dataset_fingerprint"]), Pictures())
     return {
         "number": number,
         "title": f"{table.keys['dataset']}, {table.keys['protocol']}",
@@ -140,8 +161,13 @@ def _section(
         "by_class": by_class(table),
         "hardest": [asdict(sample) for sample in hardest(table)],
         "conflicts": conflicts(table),
-        "explained": [explained[r.id] for r in records if r.id in explained],
-        "pictures": pictures.get(str(table.keys["dataset_fingerprint"]), {}),
+        "pictures": shown.thumbnails,
+        "explained": [
+            explained(explanations[record.id], record.backbone, shown.samples)
+            for record in records
+            if record.id in explanations
+        ],
+        "masks": mask_slices(table, shown.slices),
         "findings": _findings(records),
         "protocols": _protocols(table) if records else [],
         "trials": trials_of(table),

@@ -8,6 +8,8 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 
 from mritk.evaluate.cases import UNDEFINED
+from mritk.evaluate.metric import Metric
+from mritk.evaluate.metrics import of_any_region
 from mritk.store.record import Predictions
 
 
@@ -17,29 +19,34 @@ def undefined_cases(test: Predictions) -> dict[str, int]:
     return {name: count for name, count in zip(test.cases, counts, strict=True) if count}
 
 
-def absent_regions(rows: Mapping[str, Sequence[tuple[Mapping[str, int], int]]]) -> list[str]:
+def absent_regions(
+    rows: Mapping[str, Sequence[tuple[Mapping[str, int], int]]], metrics: Sequence[Metric] = ()
+) -> list[str]:
     """Return a sentence for each column with undefined cases.
 
     Args:
         rows: By name, of each trial its undefined cases and how many cases it was tested on.
+        metrics: The columns, which say when what they measure is undefined.
     """
+    why = UNDEFINED | {of_any_region(m.name): m.undefined for m in metrics if m.measure}
     lost: dict[str, Counter[str]] = {name: Counter() for name in rows}
     for name, trials in rows.items():
         for undefined, _ in trials:
             lost[name].update(undefined)
     tested = sum(cases for trials in rows.values() for _, cases in trials)
     return [
-        _sentence(column, {name: found[column] for name, found in lost.items()}, tested)
+        _sentence(column, {name: found[column] for name, found in lost.items()}, tested, why)
         for column in dict.fromkeys(column for found in lost.values() for column in found)
     ]
 
 
-def _sentence(column: str, lost: Mapping[str, int], tested: int) -> str:
+def _sentence(column: str, lost: Mapping[str, int], tested: int, why: Mapping[str, str]) -> str:
     """Say in how many cases a column is undefined, and in which rows if these differ."""
     of_rows = ", ".join(f"{name} {count}" for name, count in lost.items())
     differ = len(set(lost.values())) > 1
     return (
         f"{column} is undefined in {sum(lost.values())} of {tested} tested cases, "
-        f"{UNDEFINED[column.partition('[')[0]]}{f' ({of_rows})' if differ else ''}; "
+        f"{why[of_any_region(column)] or 'by its definition'}"
+        f"{f' ({of_rows})' if differ else ''}; "
         "they are left out."
     )

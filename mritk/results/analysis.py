@@ -56,19 +56,28 @@ class Analysis:
             Undefined: There are no patients to aggregate by, or one has several targets; or no
                 temperature can be fitted.
         """
-        test = replace(record.predictions["test"], score=self._scores(record))
+        whole = record.predictions["test"]
+        test = replace(whole, score=self._scores(record))
+        rows = np.arange(len(test.id))
         if clean and test.clean is not None:
-            test = test.only(test.clean)
+            rows = np.flatnonzero(test.clean)
+            test = test.only(rows)
         target, score, unit = test.target, test.score, test.unit
-        cases = None
+        cases, patient = None, list[str]()
         if self.level == "patient":
             unit_of = dict(zip(test.patient, unit, strict=True))
             patients = by_patient(target, score, test.patient, cases=bool(test.cases))
             target, score = patients.target, patients.score
             cases = test.score if test.cases else None
             unit = [unit_of[name] for name in patients.patient]
+            patient = test.patient
+
+        def measured(metric: Metric) -> np.ndarray:
+            return whole.scores_for(metric, record.task)[rows]
+
+        of_maps = measured if test.cases else None
         run = (record.seed, repeat_of(record))
-        return Scored(run, record.fold, target, score, unit, cases)
+        return Scored(run, record.fold, target, score, unit, cases, of_maps, patient)
 
     def evidence(
         self,

@@ -41,6 +41,7 @@ from mritk.results.table_evidence import TableEvidence, evidence_of
 from mritk.results.table_trial import TableTrial, leaking
 from mritk.results.table_warnings import verdict_of, warnings_of
 from mritk.results.trial_facts import TrialFacts
+from mritk.results.unmeasured import undefined_of
 from mritk.results.whole_runs import whole_runs
 from mritk.store.trial_file import TrialRecord
 from mritk.store.trial_state import UnusableTrial, exit_code_of
@@ -220,23 +221,13 @@ def _table(
         comparisons=evidence.comparisons,
         detectable=evidence.detectable,
         unselected=sorted({facts.unselected for facts in done} - {""}),
-        undefined=absent_regions(_undefined_of(trained)),
+        undefined=absent_regions(undefined_of(trained, columns, analysis), columns),
         records={
             name: [trial.held for trial in row if trial.held is not None]
             for name, row in finished.items()
         },
         ensembles=mixed.notes,
     )
-
-
-def _undefined_of(
-    rows: Mapping[str, Sequence[TableTrial]],
-) -> dict[str, list[tuple[Mapping[str, int], int]]]:
-    """Return, by row, the undefined cases of each trial and how many it was tested on."""
-    return {
-        name: [(t.facts.undefined, len(t.facts.test.ids)) for t in row if t.facts.test]
-        for name, row in rows.items()
-    }
 
 
 def _in_order(keys: Mapping[str, Any]) -> dict[str, Any]:

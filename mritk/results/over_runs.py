@@ -72,7 +72,7 @@ def _means(
     found = {}
     for metric in (m for m in metrics if scores and row.cells[m.name].reason):
         runs = [
-            run_value(metric, [(s.target, s.score) for s in scores if s.run == run])
+            run_value(metric, [(s.target, s.scores_for(metric)) for s in scores if s.run == run])
             for run in dict.fromkeys(s.run for s in scores)
         ]
         reason = next((run.reason for run in runs if run.reason), "")

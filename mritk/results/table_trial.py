@@ -5,10 +5,13 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
+from dataclasses import replace
 from typing import Any, Protocol
 
+import numpy as np
+
 from mritk.evaluate.metric import Metric, Undefined, Value
-from mritk.evaluate.metrics import all_metrics
+from mritk.evaluate.metrics import all_metrics, of_any_region
 from mritk.evaluate.run_values import Scored
 from mritk.results.analysis import Analysis
 from mritk.results.trial_facts import TrialFacts
@@ -63,6 +66,7 @@ class TableTrial:
         self.held: TrialRecord | None = None
         self._index = index
         self._scored: dict[How, Scored | Undefined] = {}
+        self._measured: dict[tuple[str, How], np.ndarray] = {}
 
     @classmethod
     def of(cls, record: TrialRecord) -> TableTrial:
@@ -94,7 +98,8 @@ class TableTrial:
 
     def _evaluate(self, record: TrialRecord, analysis: Analysis, how: How) -> None:
         try:
-            self._scored[how] = analysis.scored(record, clean=how[-1])
+            found = analysis.scored(record, clean=how[-1])
+            self._scored[how] = self._measured_once(found, how)
         except Undefined as undefined:
             self._scored[how] = undefined
 
@@ -106,13 +111,28 @@ class TableTrial:
         """
         how = self._how(analysis, clean=clean)
         if how not in self._scored and self._index is not None:
-            return analysis.scored(self.held or self._index.read(self), clean=how[-1])
+            read = analysis.scored(self.held or self._index.read(self), clean=how[-1])
+            return self._measured_once(read, how)
         if how not in self._scored and self.held is not None:
             self._evaluate(self.held, analysis, how)
         found = self._scored[how]
         if isinstance(found, Undefined):
             raise found
         return found
+
+    def _measured_once(self, found: Scored, how: How) -> Scored:
+        """Return scores whose label maps are measured once, although they are read again."""
+        measured = found.measured
+        if measured is None:
+            return found
+
+        def once(metric: Metric) -> np.ndarray:
+            key = of_any_region(metric.name), how
+            if key not in self._measured:
+                self._measured[key] = measured(metric)
+            return self._measured[key]
+
+        return replace(found, measured=once)
 
     def values(
         self, analysis: Analysis, metrics: Sequence[Metric], *, clean: bool
@@ -139,7 +159,8 @@ class TableTrial:
             self._keep(key, str(undefined))
             raise
         for m in missing:
-            found[m.name] = m.compute(scored.target, scored.score, leave_out_absent=how[-1])
+            scores = scored.scores_for(m)
+            found[m.name] = m.compute(scored.target, scores, leave_out_absent=how[-1])
         if own := [m.name for m in missing if is_own(m)]:
             self._keep(key, known | {name: [found[name].value, found[name].reason] for name in own})
         return found

@@ -97,7 +97,8 @@ class TrialFacts(TrialIdentity):
         if "parameters" not in cost and record.notes.get("parameters"):  # where older files have it
             cost["parameters"] = float(record.notes["parameters"])
         return cls(
-            **{column.name: getattr(record, column.name) for column in fields(TrialIdentity)},
+            **{column.name: getattr(record, column.name) for column in fields(TrialIdentity)}
+            | _of_originals(record),
             skipped=len(record.skipped),
             cost=cost,
             unselected=never_selected(record) if record.finished else "",
@@ -111,6 +112,22 @@ class TrialFacts(TrialIdentity):
         if self.test is None or self.test.leaks:
             return False
         return len(self.test.classes) == len(self.task.classes)
+
+
+def _of_originals(record: TrialRecord) -> dict[str, str]:
+    """Return what a trial was tested on, and how its training samples became more.
+
+    Samples made from others are never tested, so trials with and without them stand in one table.
+    """
+    made = record.provenance.get("made_from")
+    if not made:
+        return {}
+    others = [] if record.augmentation == "none" else [record.augmentation]
+    return {
+        "dataset": made["dataset"],
+        "dataset_fingerprint": made["fingerprint"],
+        "augmentation": " + ".join([*others, made["by"]]),
+    }
 
 
 def setting_as_json(facts: TrialFacts) -> str:

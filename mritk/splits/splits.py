@@ -7,6 +7,7 @@ Each scheme says here what the parts are; :mod:`mritk.splits.draw` draws at rand
 from __future__ import annotations
 
 from collections.abc import Iterator
+from functools import partial
 
 import numpy as np
 
@@ -17,6 +18,7 @@ from mritk.seeds import derive
 from mritk.splits.cleaning import NO_ROWS, Bound, ClassAbsent, Parts, finished
 from mritk.splits.draw import DRAWS, draw_parts, draw_share
 from mritk.splits.fold import Fold, fold_digest
+from mritk.splits.made import folds_with_made
 from mritk.splits.split_rule import SplitRule, resolved_scheme
 from mritk.splits.units import units
 
@@ -39,6 +41,8 @@ def make_folds(
             from a part, or has fewer training samples than shots; fewer patients than
             ``train_patients``; repeats that draw nothing.
     """
+    if len(samples.originals) < len(samples):
+        return folds_with_made(samples, partial(make_folds, rule=rule), copies)
     linked = units(samples, copies)
     groups = linked if rule.copies == "drop" else units(samples)
     bound = Bound(samples, rule, linked, groups)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 
 from mritk.data.samples import Samples
@@ -12,7 +14,7 @@ def units(samples: Samples, copies: np.ndarray | None = None) -> np.ndarray:
 
     A unit is a connected component: samples belong together if they are of one patient, if they
     are copies, or if a chain of such links joins them. Without patient ids every sample is a
-    patient of its own.
+    patient of its own, together with what was made from it.
 
     Args:
         samples: N samples.
@@ -25,7 +27,7 @@ def units(samples: Samples, copies: np.ndarray | None = None) -> np.ndarray:
     Raises:
         ValueError: ``copies`` is not one whole number per sample.
     """
-    owners = samples.patients if samples.patients is not None else samples.ids
+    owners = samples.patients if samples.patients is not None else _origins(samples)
     _, patient = np.unique(np.asarray(owners, dtype=str), return_inverse=True)
     if copies is None or not len(samples):
         return patient.astype(np.int64)
@@ -36,6 +38,13 @@ def units(samples: Samples, copies: np.ndarray | None = None) -> np.ndarray:
         )
     _, cluster = np.unique(copies, return_inverse=True)
     return _components(patient, cluster)[patient]
+
+
+def _origins(samples: Samples) -> Sequence[str]:
+    """Return the id of each sample, or of the one that it was made from."""
+    if samples.made_from is None:
+        return samples.ids
+    return [of or name for of, name in zip(samples.made_from, samples.ids, strict=True)]
 
 
 def unit_names(samples: Samples, copies: np.ndarray | None = None) -> list[str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import time
 from collections import defaultdict
 from contextlib import suppress
@@ -278,7 +279,10 @@ def _is_still(ailment: Ailment, path: Path, reader: TrialReader) -> bool:
 
 def _delete(path: Path, ailment: Ailment) -> str:
     try:
-        path.unlink(missing_ok=True)
+        if path.is_dir():
+            shutil.rmtree(path)
+        else:
+            path.unlink(missing_ok=True)
     except OSError as error:
         return f"cannot delete {ailment.path}: {error.strerror or error}"
     return f"deleted {ailment.path} ({ailment.text})"

@@ -14,6 +14,7 @@ from pathlib import Path
 from shlex import quote
 
 from mritk.errors import StoreError, UsageError
+from mritk.files.draft import remove
 from mritk.store.index_file import INDEX, IndexFile, stamp_of, time_of
 from mritk.store.places import ENDING, TRIALS, entries, trial_paths, trial_place
 from mritk.store.trial_file import Stored, TrialReader, TrialRecord, write_trial
@@ -23,6 +24,8 @@ from mritk.store.view import write_view
 logger = logging.getLogger("mritk")
 
 CHECKPOINTS = "checkpoints"
+# The end of the name of the folder beside a checkpoint.
+FILES = ".files"
 QUARANTINE = "quarantine"
 # To read the state of one trial takes as long as to write so many lines of the index.
 WORTH_WRITING = 200
@@ -114,11 +117,11 @@ class ResultsFolder:
         return self.path / CHECKPOINTS / f"{trial_id}.ckpt"
 
     def discard_checkpoint(self, trial_id: str) -> None:
-        """Delete the checkpoint of a trial, and what a kill left of one half-written."""
+        """Delete the checkpoint of a trial, its folder, and what a kill left half-written."""
         path = self.checkpoint_path(trial_id)
-        for unneeded in (path, *path.parent.glob(f".{path.name}*.tmp")):
-            with suppress(OSError):  # the trial is stored; doctor names what is left
-                unneeded.unlink(missing_ok=True)
+        beside = path.with_suffix(FILES)
+        for unneeded in (path, beside, *path.parent.glob(f".{path.name}*.tmp")):
+            remove(unneeded)  # the trial is stored; doctor names what is left
 
     def remove_empty_folders(self) -> None:
         """Delete the folder of the checkpoints if there are none."""

@@ -11,6 +11,10 @@ import numpy as np
 
 from mritk.data.rank import is_volume
 from mritk.data.samples import Samples
+from mritk.evaluate.measured import measured
+from mritk.evaluate.metric import Metric
+from mritk.evaluate.metrics import of_any_region
+from mritk.evaluate.segmentation import region_names
 from mritk.method import Epoch
 from mritk.protocol.evaluation import evaluation_fingerprint
 from mritk.protocol.stored import StoredProtocol
@@ -60,6 +64,25 @@ class Predictions:
         if len(self.unit) != len(self.id):
             pairs = zip(self.patient, self.id, strict=True)
             self.unit = [f"patient {patient}" if patient else name for patient, name in pairs]
+
+        self._measured: dict[str, np.ndarray] = {}
+
+    def scores_for(self, metric: Metric, task: Task) -> np.ndarray:
+        """Return the scores that a metric takes, (N, ...): those stored, or what it measures.
+
+        What it measures of label maps that are not stored is NaN. Label maps are measured once.
+        """
+        if metric.measure is None:
+            return self.score
+        name = of_any_region(metric.name)
+        if name not in self._measured:
+            if self.masks is None or self.references is None:
+                regions = len(region_names(task))
+                self._measured[name] = np.full((len(self.id), regions), np.nan)
+            else:
+                spacing = [self.references.spacing_of(row) for row in range(len(self.id))]
+                self._measured[name] = measured(metric, task, self.masks, self.references, spacing)
+        return self._measured[name]
 
     @property
     def known_clean(self) -> np.ndarray:

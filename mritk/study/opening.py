@@ -330,4 +330,14 @@ def _reader(name: str, record: Dataset, samples: Samples) -> tuple[str, ...]:
         *(source_digest(function) for function in (record.open, samples.read)),
         digest_of_sources(Path(mritk.reading.__file__)),  # readers of images, tables and volumes
         *library_versions(record.origin.distribution),
+        *_reader_within(record),
     )
+
+
+def _reader_within(record: Dataset) -> tuple[str, ...]:
+    """Return the same of the dataset that a family wraps, as far as it is known."""
+    inner = record.inner
+    if inner is None:
+        return ()
+    known = inner.origin.plugin, source_digest(inner.open)
+    return (*known, *library_versions(inner.origin.distribution), *_reader_within(inner))

@@ -20,6 +20,7 @@ from mritk.protocol.protocol import Protocol
 # Sides that convolutional networks take whose last features are 1/32 of the input.
 IMAGE_SIZE, VOLUME_SIZE = 64, 32
 SHOTS = 5
+LENGTHS = ("epochs", "steps")  # of a training: epochs, and batches of an epoch
 
 
 @dataclass(frozen=True)
@@ -52,7 +53,7 @@ class Rehearsal:
     def of_protocol(self, protocol: Protocol) -> Protocol:
         """Return the protocol at small scale, under a name that says so.
 
-        Each stage has one epoch, shots are 5 at most, and nothing is repeated. What it is marked
+        Each stage has one epoch, of one batch if their number is fixed, shots are 5 at most, and nothing is repeated. What it is marked
         with gives it a fingerprint of its own, however small the study is already.
 
         Raises:
@@ -107,7 +108,7 @@ def _all_take(side: int, backbones: Sequence[Backbone], workspace: Workspace) ->
 
 
 def _with_one_epoch(value: Any) -> Any:
-    """Return the parameters of any method with 1 in every number above 1 called ``epochs``."""
+    """Return the parameters of any method with at most 1 in numbers called as :data:`LENGTHS`."""
     if is_dataclass(value) and not isinstance(value, type):
         return replace(value, **{f.name: _field(value, f.name) for f in fields(value) if f.init})
     if isinstance(value, (list, tuple)):
@@ -119,7 +120,7 @@ def _with_one_epoch(value: Any) -> Any:
 
 def _field(record: Any, name: str) -> Any:
     value = getattr(record, name)
-    if name == "epochs" and isinstance(value, int):
+    if name in LENGTHS and isinstance(value, int):
         return min(value, 1)
     return _with_one_epoch(value)
 

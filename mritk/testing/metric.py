@@ -94,13 +94,35 @@ def resampled_agrees_with_the_function(it: MetricUnderTest) -> None:
             raise Defect(f"resampled returns {at_once:.6g}, the function {alone:.6g}")
 
 
+def measures_regions_of_any_form(it: MetricUnderTest) -> None:
+    """A region measured against itself is best, in 2-D and 3-D; empty ones raise nothing."""
+    measure, (low, high) = it.record.measure, it.record.bounds
+    if measure is None:
+        raise NotApplicable("it measures no label maps")
+    for shape in ((9, 12), (7, 9, 12)):
+        ball, empty = np.zeros((2, *shape), dtype=bool)
+        ball[tuple(slice(2, 6) for _ in shape)] = True
+        moved, spacing = np.roll(ball, 2, axis=0), tuple(range(1, len(shape) + 1))
+        same, apart = (float(measure(one, ball, spacing)) for one in (ball, moved))
+        for one, other in ((ball, empty), (empty, ball), (empty, empty)):
+            measure(one.copy(), other.copy(), spacing)
+        worse = apart - same if it.record.higher_is_better else same - apart
+        if not low <= same <= high or not low <= apart <= high or worse > 0:
+            raise Defect(
+                f"of a region and itself it is {same:.4g}, of the region and one beside it "
+                f"{apart:.4g}, with bounds {it.record.bounds}"
+            )
+
+
 def leaves_its_input_alone(it: MetricUnderTest) -> None:
     """Targets, scores and weights are the same afterwards."""
     for seed in TABLES:
         table = it.table(seed)
         before = [column.copy() for column in table]
         it.record.compute(*table)
-        if not all(np.array_equal(a, b) for a, b in zip(before, table, strict=True)):
+        if not all(
+            np.array_equal(a, b, equal_nan=True) for a, b in zip(before, table, strict=True)
+        ):
             raise Defect("it modifies the stored predictions; copy them first")
 
 

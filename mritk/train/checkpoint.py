@@ -4,27 +4,33 @@
 
 A file that was cut short, altered, or written for another trial or another version is refused by
 name, and the trial starts again: resumed from it, it could not end as an uninterrupted one.
+
+Beside it there may be a folder, for what a method keeps in files of its own.
 """
 
 from __future__ import annotations
 
 import hashlib
 import io
+import json
 import logging
 import math
 import time
 from collections.abc import Callable, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 import torch
 
-from mritk.errors import Stopped
+from mritk.errors import Stopped, StoreError
 from mritk.files.atomic import open_whole
+from mritk.files.draft import remove
 from mritk.machine.engine import Engine
 from mritk.method import Epoch
+from mritk.store.folder import FILES
 
 logger = logging.getLogger("mritk")
 
@@ -62,6 +68,28 @@ class Checkpoint:
         self._pool = ThreadPoolExecutor(1, thread_name_prefix="checkpoint")
         self._told = self.resumed = False
         self._pending: Future[None] | None = None
+
+    @property
+    def folder(self) -> Path:
+        """A folder for files of the method, made if necessary; emptied of another identity's.
+
+        Raises:
+            StoreError: It cannot be made.
+        """
+        folder = self.path.with_suffix(FILES)
+        label, own = folder / "identity.json", json.dumps(self.identity, sort_keys=True)
+        with suppress(OSError):
+            if label.read_text(encoding="utf-8") == own:
+                return folder
+        if folder.exists():
+            logger.warning("%s is of another attempt and is emptied; the trial restarts", folder)
+        try:
+            remove(folder)
+            folder.mkdir(parents=True)
+            label.write_text(own, encoding="utf-8")
+        except OSError as error:
+            raise StoreError(f"cannot make {folder}: {error.strerror or error}") from error
+        return folder
 
     @property
     def due(self) -> bool:

@@ -1,10 +1,10 @@
-"""Augmentations of images and volumes, as batched tensor functions."""
+"""Augmentations of images and volumes, as batched tensor functions; copies of data."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 
-from mritk import Augmentation, hookimpl, lazy
+from mritk import Augmentation, DatasetFamily, hookimpl, lazy
 
 # The general ones, the published policies, then what happens in a scanner.
 FUNCTIONS = {
@@ -54,3 +54,16 @@ def mritk_augmentations() -> Iterator[Augmentation]:
             revision=REVISION if name in REVISED else 1,
             summary=summary,
         )
+
+
+@hookimpl
+def mritk_datasets() -> Iterator[DatasetFamily]:
+    """Yield ``augmented:DATASET``, which augments before training, not during it."""
+    yield DatasetFamily(
+        "augmented",
+        lazy("mritk_augment.offline:resolve_offline"),
+        placeholder="DATASET",
+        options=lazy("mritk_augment.offline:Offline"),
+        wraps=True,
+        summary="a dataset with copies=5 deformed copies of each training sample",
+    )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from typing import Any
 
 import torch
 
@@ -53,7 +54,8 @@ def polynomial(coefficients: torch.Tensor, images: torch.Tensor) -> torch.Tensor
     def part(powers: tuple[int, ...]) -> torch.Tensor | int:
         """Horner's rule, in each axis over polynomials in those behind it."""
         if len(powers) == len(sides):
-            return columns[(..., *powers)] if any(powers) else 0
+            place: list[Any] = [..., *powers]
+            return columns[tuple(place)] if any(powers) else 0
         total = images.new_zeros(())
         for power in reversed(range(terms - sum(powers))):
             total = total * positions[len(powers)] + part((*powers, power))

@@ -25,7 +25,9 @@ def swap(
     inner = [count * (side // count) for count, side in zip(counts, images.shape[2:], strict=True)]
     order = permutations(len(images), torch.Size(counts).numel(), generator, swaps)
     whole = images.clone()
-    part = whole[(..., *(slice(side) for side in inner))]
+    part = whole
+    for axis, side in enumerate(inner, 2):
+        part = part.narrow(axis, 0, side)  # a view
     sizes = [side // count for count, side in zip(counts, inner, strict=True)]
     # (N, C, cells, pixels of a cell …) and back.
     split = part.reshape(*part.shape[:2], *itertools.chain(*zip(counts, sizes, strict=True)))

@@ -116,7 +116,7 @@ class FaderAutoencoder:
         self._optimiser.step()
         return error.detach()
 
-    def _drawn(self, *names: object) -> torch.Tensor:
+    def _drawn(self, *names: str | int) -> torch.Tensor:
         generator = torch.Generator().manual_seed(derive(self._setup.seed, *names))
         return torch.randperm(len(self._scans), generator=generator)
 

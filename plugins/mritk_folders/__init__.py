@@ -1,4 +1,4 @@
-"""Files of one's own as datasets: ``folder:PATH``, ``bids:PATH`` and ``manifest:FILE``."""
+"""Files of one's own as datasets: ``folder:``, ``bids:`` and ``brats:PATH``, ``manifest:FILE``."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ LICENSE = "unknown: user-provided files"
 
 @hookimpl
 def mritk_datasets() -> Iterator[DatasetFamily]:
-    """Yield the families ``folder:PATH``, ``bids:PATH`` and ``manifest:FILE``."""
+    """Yield the families ``folder:PATH``, ``bids:PATH``, ``brats:PATH`` and ``manifest:FILE``."""
     yield DatasetFamily(
         "folder",
         resolve=resolve_folder,
@@ -35,6 +35,13 @@ def mritk_datasets() -> Iterator[DatasetFamily]:
         summary="a BIDS dataset; ,target=COLUMN is the target column of participants.tsv",
         options=lazy("mritk_folders.options:BidsOptions"),
         reads=lazy("mritk_folders.recognise:is_bids"),
+    )
+    yield DatasetFamily(
+        "brats",
+        resolve=resolve_brats,
+        placeholder="PATH",
+        summary="cases of a BraTS challenge: four sequences, regions WT, TC and ET",
+        reads=lazy("mritk_folders.recognise:is_brats"),
     )
     yield DatasetFamily(
         "manifest",
@@ -88,6 +95,25 @@ def resolve_bids(path: str, options: BidsOptions) -> Iterator[Dataset]:
     yield Dataset(
         f"bids:{folder.resolve().name}",
         open=partial(lazy("mritk_folders.bids:read_bids"), folder, options),
+        license=LICENSE,
+    )
+
+
+def resolve_brats(path: str) -> Iterator[Dataset]:
+    """Yield the BraTS cases in the folder ``path``.
+
+    Raises:
+        Unavailable: There is no such folder.
+    """
+    folder = Path(path).expanduser()
+    if not folder.is_dir():
+        raise Unavailable(
+            f"no folder {path}; brats:PATH needs the unpacked training cases of a BraTS challenge, "
+            "one folder each"
+        )
+    yield Dataset(
+        f"brats:{folder.resolve().name}",
+        open=partial(lazy("mritk_folders.brats:read_brats"), folder),
         license=LICENSE,
     )
 

@@ -23,16 +23,24 @@ def is_bids(path: Path) -> bool:
     return (path / "participants.tsv").is_file() and any(path.glob("sub-*/"))
 
 
+def is_brats(path: Path) -> bool:
+    """Return whether ``path`` holds a BraTS case: ``CASE/CASE-seg.nii.gz`` and its sequences."""
+    found = islice(path.glob("*/*[-_]seg.nii*"), LOOKED_AT)
+    return any(mask.name.startswith(mask.parent.name) for mask in found)
+
+
 def is_table(path: Path) -> bool:
     """Return whether ``path`` is a table by its name."""
     return path.is_file() and path.suffix.lower() in TABLE_SUFFIXES
 
 
 def is_tree(path: Path) -> bool:
-    """Return whether ``path`` is an archive, or a folder of scans that is no BIDS dataset."""
+    """Return whether ``path`` is an archive, or a folder of scans of no other family."""
     if path.is_file():
         return is_archive(path)
-    return not is_bids(path) and any(map(kind_of, islice(_names(path), LOOKED_AT)))
+    if is_bids(path) or is_brats(path):
+        return False
+    return any(map(kind_of, islice(_names(path), LOOKED_AT)))
 
 
 def is_archive(path: Path) -> bool:

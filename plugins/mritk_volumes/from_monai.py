@@ -23,9 +23,10 @@ def build_densenet121() -> nn.Module:
     Raises:
         Unavailable: MONAI is not installed.
     """
-    network: nn.Module = _networks("densenet121_3d").DenseNet121(3, 1, 1)
+    network = _networks("densenet121_3d").DenseNet121(3, 1, 1)
     network.class_layers.out = nn.Identity()
-    return network
+    made: nn.Module = network
+    return made
 
 
 def build_resnet(depth: int) -> nn.Module:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -65,19 +64,21 @@ class Probabilistic(FineTuning):
         drawn, objective = self._drawn(subset), self.training.objective
         if self._setup.task.classes:
             return torch.log_softmax(drawn, dim=2).logsumexp(dim=0).sub(np.log(len(drawn))).numpy()
-        return np.mean([objective.scores(outputs) for outputs in drawn], axis=0, dtype=np.float32)
+        values = np.stack([objective.scores(outputs) for outputs in drawn])
+        return np.asarray(values.mean(axis=0))
 
     def _drawn(self, subset: Subset) -> torch.Tensor:
         """Return outputs (draws, N, K) of a subset on the CPU."""
         features = torch.from_numpy(self.embed(subset)).to(self._setup.device)
         generator = torch.Generator().manual_seed(derive(self._setup.seed, "dropout"))
-        return self.head.drawn(features, generator, self._recipe.draws).cpu()
+        recipe: ProbabilisticRecipe = self._setup.parameters
+        return self.head.drawn(features, generator, recipe.draws).cpu()
 
     @property
-    def notes(self) -> Mapping[str, Any]:
+    def notes(self) -> dict[str, Any]:
         """Facts for the trial file."""
         rate = {"dropout_rate": self.head.rate} if self.head.rate else {}
-        return {**super().notes, **rate}
+        return super().notes | rate
 
 
 class ProbabilisticValues(Probabilistic):

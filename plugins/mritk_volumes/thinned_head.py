@@ -67,7 +67,8 @@ class ThinnedHead(nn.Module):
     @property
     def rate(self) -> float:
         """Share of the features left out; 0 without dropout."""
-        return float(getattr(self.dropout, "p", 0.0))
+        rate = getattr(self.dropout, "p", 0.0)
+        return float(rate.detach() if isinstance(rate, torch.Tensor) else rate)
 
     def penalty(self, samples: int, length: float) -> torch.Tensor:
         """Return what concrete dropout adds to a mean loss, divergence from the prior per sample.

@@ -310,7 +310,7 @@ def test_mritk_plugins_lists_state_and_reason(mritk, install):
     assert reason.startswith("ZeroDivisionError: division by zero (at import, ")
     assert rows["acme"]["version"] == "0.9"
     assert rows["augment"]["reason"] == ""
-    assert rows["augment"]["hooks"] == ["augmentations"]
+    assert rows["augment"]["hooks"] == ["augmentations", "datasets"]
     ended = mritk("plugins")
     assert "failed: ZeroDivisionError" in ended.out
     assert ended.err.count("warning: plugin acme 0.9 (acme) failed to load") == 1

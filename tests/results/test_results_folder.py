@@ -162,6 +162,9 @@ def test_a_discarded_checkpoint_leaves_nothing_and_those_of_others_alone(folder)
     one.parent.mkdir(parents=True)
     for path in (one, other, torn):
         path.write_bytes(b"state")
+    beside = one.with_suffix(".files")
+    (beside / "deep").mkdir(parents=True)
+    (beside / "deep" / "file").write_bytes(b"of a program")
     assert folder.status("one") == "interrupted"
     folder.discard_checkpoint("one")
     assert sorted(one.parent.iterdir()) == [other]

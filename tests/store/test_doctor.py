@@ -135,6 +135,17 @@ def test_leftovers_and_a_stale_view_are_cleared_away_and_nothing_else(mritk, fol
     assert states(mritk, folder) == (0, {("trials/cccc.h5", "failed trial"), *begun})
 
 
+def test_the_folder_beside_the_checkpoint_of_a_finished_trial_is_a_leftover(mritk, folder):
+    beside = folder.checkpoint_path("bbbb").with_suffix(".files")
+    (beside / "program").mkdir(parents=True)
+    (beside / "program" / "log.txt").write_text("said")
+    an_hour_ago = time.time() - 3700
+    os.utime(beside, (an_hour_ago, an_hour_ago))
+    _, found = states(mritk, folder, "--fix")
+    assert ("checkpoints/bbbb.files", "leftover") in found
+    assert not beside.exists()
+
+
 def test_a_file_that_cannot_be_read_now_is_left_where_it_is_and_gives_4(mritk, folder, monkeypatch):
     path, real = folder.trial_path("aaaa"), Path.read_bytes
 

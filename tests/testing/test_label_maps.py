@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from typing import ClassVar
 
 import numpy as np
 import pytest
@@ -19,7 +20,7 @@ class Parameters:
 class Threshold:
     """Band is what is as bright as the darkest pixels of bands in training, on average."""
 
-    notes = {}
+    notes: ClassVar[dict] = {}
 
     def __init__(self, setup):
         train = setup.train

@@ -251,3 +251,15 @@ def test_without_a_share_every_epoch_is_kept(tmp_path):
     checkpoint.wait()
     assert checkpoint.worthwhile
     checkpoint.close()
+
+
+def test_its_folder_stays_and_is_emptied_of_another_identity(make, caplog):
+    folder = make().folder
+    (folder / "plan").write_text("mine")
+    assert make().folder == folder
+    assert (folder / "plan").read_text() == "mine"
+    with caplog.at_level(logging.WARNING, logger="mritk"):
+        other = make(identity={**IDENTITY, "torch": "3.0"}).folder
+    assert other == folder
+    assert not (folder / "plan").exists()
+    assert "is of another attempt and is emptied; the trial restarts" in caplog.text

@@ -3,20 +3,25 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from itertools import product
 
 import numpy as np
 import pytest
 import torch
+from scipy.stats import permutation_test
 from torch.nn import functional
 
 from mritk import Augmentation, Samples, Segmentation, Setup, Subset, UsageError
+from mritk.evaluate.cases import case_scores
 from mritk.method import SelectionRule
 from mritk.plugins.registry import Registry
 from mritk.study.benchmark import find_protocol
+from mritk.testing import check_method
 from mritk.train.checkpoint import Checkpoint
-from mritk_domains.domain_unet import fit_unet, segmentation_loss, voxels_of
+from mritk_domains.domain_unet import fit_unet, voxels_of
 from mritk_domains.unet import LatentUNet
 from mritk_domains.unet_recipe import UNetRecipe
+from mritk_segmentation.training import segmentation_loss
 
 SIDE, EACH = 8, 8
 GAINS = {"a": 0.6, "b": 1.0, "c": 1.4, "unseen": 0.8}
@@ -72,26 +77,32 @@ def scans(workspace):
     return make
 
 
-def dice(fitted, subset) -> float:
+def dice_of(fitted, subset) -> np.ndarray:
+    """Dice of the whole ball in each case, as the core scores it."""
     maps = fitted.predict(subset)
     wanted = [subset.samples.read_target(row) for row in range(len(subset))]
-    both = sum(((m > 0) & (w > 0)).sum() for m, w in zip(maps, wanted, strict=True))
-    either = sum((m > 0).sum() + (w > 0).sum() for m, w in zip(maps, wanted, strict=True))
-    return 2 * both / either
+    scores = [case_scores(TASK, m, w, (1.0, 1.0, 1.0)) for m, w in zip(maps, wanted, strict=True)]
+    return np.array(scores)[:, TASK.columns.index("dice[whole]")]
 
 
 @pytest.mark.slow
-def test_lddg_segments_the_unseen_site_with_a_smaller_kth_singular_value(scans, workspace):
-    sigma = {}
-    for name in ("erm", "lddg"):
+def test_lddg_segments_the_unseen_site_as_well_with_a_smaller_kth_singular_value(scans, workspace):
+    """Three seeds; not worse by a paired test over the cases of the site."""
+    unseen, dice = Subset.of(draw_balls(), TEST, workspace), {"erm": [], "lddg": []}
+    sigma = {name: [] for name in dice}
+    for name, seed in product(dice, range(3)):
         epochs = []
-        fields = {"on_epoch": epochs.append, "selection": SelectionRule("last")}
+        fields = {"on_epoch": epochs.append, "selection": SelectionRule("last"), "seed": seed}
         options = {"regulariser": name, "rank_weight": 0.03, "latent_hidden": 8}
         fitted = fit_unet(scans(setup=fields, epochs=20, learning_rate=2e-2, **options))
-        assert dice(fitted, Subset.of(draw_balls(), TEST, workspace)) > 0.8
-        sigma[name] = epochs[-1].extra["sigma_K"]
+        dice[name].append(dice_of(fitted, unseen))
+        assert dice[name][-1].mean() > 0.8
+        sigma[name].append(epochs[-1].extra["sigma_K"])
         assert ("KL" in epochs[-1].extra) == (name == "lddg")
-    assert sigma["lddg"] < 0.25 * sigma["erm"]
+    assert max(sigma["lddg"]) < 0.25 * min(sigma["erm"])
+    gained = np.mean(dice["lddg"], axis=0) - np.mean(dice["erm"], axis=0)
+    test = permutation_test((gained,), np.mean, permutation_type="samples", alternative="less")
+    assert test.pvalue > 0.05
 
 
 @pytest.mark.slow
@@ -148,6 +159,11 @@ def test_stopped_it_ends_as_if_it_had_not_been(scans, tmp_path):
 
 
 @pytest.mark.slow
+def test_it_keeps_what_every_method_promises():
+    method = Registry.load(environ={}).method("domain_unet")
+    check_method(method, UNetRecipe(epochs=3, width=4, regulariser="lddg"))
+
+
 def test_the_epoch_of_the_lowest_validation_loss_is_kept(scans):
     epochs = []
     fitted = fit_unet(scans(epochs=4, setup={"on_epoch": epochs.append}))

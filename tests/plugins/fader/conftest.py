@@ -23,7 +23,7 @@ def draw_shapes() -> Samples:
         centre, size = rng.uniform(6, 9, 2), rng.uniform(2.5, 4.5)
         dy, dx = np.abs(y - centre[0]), np.abs(x - centre[1])
         disc = dy**2 + dx**2 < size**2
-        cross = (np.minimum(dy, dx) < size / 4) & (np.maximum(dy, dx) < size * 1.2)
+        cross = (np.minimum(dy, dx) < 0.8) & (np.maximum(dy, dx) < size * 1.2)
         image = 60 + 100 * (disc if targets[row] else cross) + rng.normal(0, 8, (SIDE, SIDE))
         south = row // 2 % 2
         if south:

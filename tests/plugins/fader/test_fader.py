@@ -7,7 +7,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
-from scipy.stats import ttest_rel
+from scipy.stats import permutation_test, ttest_rel
 from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import roc_auc_score
 from sklearn.pipeline import make_pipeline
@@ -26,7 +26,7 @@ from mritk_fader.recipe import FaderRecipe
 from tests.plugins.fader.conftest import COUNT, SITES, TEST, VAL, draw_shapes, make_setup
 
 SEEDS = range(3)
-PLAIN, FADED = 0.0, 0.3
+PLAIN, FADED = 0.0, 0.2
 
 
 @pytest.fixture(scope="module")
@@ -36,8 +36,9 @@ def trained(tmp_path_factory):
     found = {}
     for weight in (PLAIN, FADED):
         for seed in SEEDS:
-            options = {"adversary_weight": weight, "epochs": 40, "setup": {"seed": seed}}
-            found[weight, seed] = fit_fader(make_setup(workspace, samples, **options))
+            options = {"adversary_weight": weight, "epochs": 40, "dropout": 0.2}
+            setup = make_setup(workspace, samples, setup={"seed": seed}, **options)
+            found[weight, seed] = fit_fader(setup)
     rows = {"test": TEST, "unseen": np.concatenate([VAL, TEST])}
     return found, {name: Subset.of(samples, r, workspace) for name, r in rows.items()}
 
@@ -46,25 +47,31 @@ def numbers_of(sites) -> np.ndarray:
     return np.array([SITES.index(site) for site in sites])
 
 
-def told(fitted, part) -> float:
-    """Share of the sites that a new probe tells from embeddings, as the core's tables have it."""
+def told(fitted, part) -> np.ndarray:
+    """Whether the core's probe tells the site of each scan from its embedding."""
     sites = numbers_of(part.samples.sites)
     embedding = fitted.embed(part).astype(np.float16)
-    return float((probe_scores(embedding, sites, np.arange(len(sites))).argmax(1) == sites).mean())
+    found: np.ndarray = probe_scores(embedding, sites, np.arange(len(sites))).argmax(1) == sites
+    return found
 
 
 @pytest.mark.slow
 def test_a_new_probe_tells_the_site_less_well_by_a_paired_test_over_seeds(trained):
     found, parts = trained
-    shares = {w: [told(found[w, seed], parts["unseen"]) for seed in SEEDS] for w in (PLAIN, FADED)}
-    assert min(shares[PLAIN]) > 0.85
-    assert np.mean(shares[FADED]) < 0.5 + 0.6 * (np.mean(shares[PLAIN]) - 0.5)
-    assert ttest_rel(shares[PLAIN], shares[FADED], alternative="greater").pvalue < 0.05
+    plain, faded = (
+        np.mean([told(found[weight, seed], parts["unseen"]) for seed in SEEDS], axis=0)
+        for weight in (PLAIN, FADED)
+    )
+    assert plain.mean() > 0.85
+    assert faded.mean() < 0.5 + 0.5 * (plain.mean() - 0.5)
+    lost = plain - faded
+    test = permutation_test((lost,), np.mean, permutation_type="samples", alternative="greater")
+    assert test.pvalue < 0.001
 
 
 @pytest.mark.slow
-def test_the_class_is_told_as_well_also_on_a_site_left_out(trained):
-    """A regression on the scans of one site scores those of the other."""
+def test_the_class_is_not_told_worse_on_a_site_left_out_by_a_paired_test(trained):
+    """A regression on the scans of one site scores those of the other; the adversary saw both."""
     found, parts = trained
     targets, sites = parts["unseen"].targets, numbers_of(parts["unseen"].samples.sites)
     areas = {PLAIN: [], FADED: []}
@@ -75,7 +82,8 @@ def test_the_class_is_told_as_well_also_on_a_site_left_out(trained):
             model.fit(embedding[sites != site], targets[sites != site])
             scores = model.decision_function(embedding[sites == site])
             areas[weight].append(roc_auc_score(targets[sites == site], scores))
-    assert np.mean(areas[FADED]) > np.mean(areas[PLAIN]) - 0.02
+    assert ttest_rel(areas[PLAIN], areas[FADED], alternative="greater").pvalue > 0.05
+    assert np.mean(areas[FADED]) > 0.8
     for seed in SEEDS:
         scores = found[FADED, seed].predict(parts["test"])
         assert (scores.argmax(axis=1) == parts["test"].targets).mean() > 0.7

@@ -42,6 +42,10 @@ def sorts_the_scores(targets, scores, weights):
     return value
 
 
+def volume(predicted, reference, spacing):
+    return float(predicted.sum())
+
+
 @hookimpl
 def mritk_metrics():
     plain = partial(
@@ -58,3 +62,4 @@ def mritk_metrics():
     yield Metric("direction_is_right", "share", False, good, bounds=(0, 1), summary="upside down")
     yield plain("resampled_agrees_with_the_function", function=good, resampled=always_half)
     yield plain("leaves_its_input_alone", function=sorts_the_scores)
+    yield plain("measures_regions_of_any_form", task="segmentation", measure=volume)

@@ -11,27 +11,32 @@ import torch
 
 from mritk import Setup, Subset, UsageError, to_sample_grid
 from mritk.train import zscore
-from mritk_domains.unet import DIVISOR
 
 
 class Scans:
     """The samples of a part, on the grid of a protocol."""
 
-    def __init__(self, setup: Setup, subset: Subset) -> None:
+    def __init__(self, setup: Setup, subset: Subset, method: str, divisor: int) -> None:
         """Decode them, or look where they are kept.
 
+        Args:
+            setup: Of the training.
+            subset: The samples.
+            method: Its name, for messages.
+            divisor: What the sides of the input are multiples of.
+
         Raises:
-            UsageError: Their sides are no multiples of 4.
+            UsageError: They are not.
         """
         self._subset, self._grid, self._device = subset, setup.input_grid, setup.device
         self._images = subset.images(self._grid)
         self._named = bool(subset.samples.channels)
         sides = self._images.shape[2 if self._named else 1 :]
-        if any(side % DIVISOR for side in sides):
+        if any(side % divisor for side in sides):
             shape = "×".join(map(str, sides))
             raise UsageError(
-                f"domain_unet halves its input twice, but the input has {shape} voxels; set "
-                f"image_size or volume_size to a multiple of {DIVISOR} in the protocol"
+                f"{method} needs sides that are multiples of {divisor}, but the input has {shape} "
+                f"voxels; set image_size or volume_size to a multiple of {divisor} in the protocol"
             )
 
     def __len__(self) -> int:

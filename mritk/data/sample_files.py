@@ -1,0 +1,124 @@
+"""Samples and label maps as files that other programs read, and label maps read back.
+
+Volumes are NIfTI (``.nii.gz``), one file per channel, whose axes are those of the array and whose
+affine holds its spacing; other images are PNG where they are uint8; all else is ``.npy``.
+"""
+
+from __future__ import annotations
+
+import zlib
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+
+from mritk.data.rank import has_grid, is_volume
+from mritk.errors import DataError, one_line
+
+NIFTI, PNG, NPY = ".nii.gz", ".png", ".npy"
+WHOLE = "image"
+
+
+def write_sample(
+    array: np.ndarray,
+    folder: Path,
+    name: str,
+    channels: Sequence[str] = (),
+    spatial_dims: int | None = None,
+    spacing: Sequence[float] | np.ndarray | None = None,
+) -> dict[str, Path]:
+    """Write a sample, as ``Samples.read`` returns it, one file per channel.
+
+    Args:
+        array: The sample.
+        folder: Where the files go.
+        name: Their names begin with it.
+        channels: Names of its channels; without, it is one file.
+        spatial_dims: As of the samples.
+        spacing: Distance of voxels in mm along each axis; None: unknown, written as 1 mm.
+
+    Returns:
+        The files by the name of their channel, ``image`` without channels. Beside that name of a
+        channel, a file's name ends in the channel's number in four digits.
+    """
+    found = {}
+    parts = dict(zip(channels, array, strict=True)) if channels else {WHOLE: array}
+    for number, (channel, values) in enumerate(parts.items()):
+        stem = folder / f"{name}_{number:04d}"
+        found[channel] = _written(np.asarray(values), stem, spatial_dims, spacing)
+    return found
+
+
+def write_label_map(
+    labels: np.ndarray,
+    folder: Path,
+    name: str,
+    spacing: Sequence[float] | np.ndarray | None = None,
+) -> Path:
+    """Write a label map, uint8 of the spatial shape of a sample; return its file."""
+    return _written(np.asarray(labels), folder / name, labels.ndim, spacing)
+
+
+def label_map_file(folder: Path, name: str, spatial_dims: int | None) -> Path:
+    """Return the file in which a label map of this name is expected."""
+    return folder / f"{name}{NIFTI if is_volume(spatial_dims) else PNG}"
+
+
+def read_label_map(path: Path) -> np.ndarray:
+    """Return a label map as whole numbers, uint8 or wider, of any shape.
+
+    Raises:
+        DataError: The file is missing, is no image, or has values that are no whole numbers.
+    """
+    if not path.is_file():
+        raise DataError(f"there is no label map {path.name}")
+    try:
+        values = _read(path)
+    except Exception as error:  # of any library that reads it
+        raise DataError(f"{path.name} is no label map: {one_line(error)}") from error
+    whole = np.rint(values)
+    if values.dtype.kind == "f" and not np.array_equal(values, whole):
+        raise DataError(f"{path.name} has values that are no whole numbers")
+    whole = whole.astype(np.int64)
+    return whole.astype(np.uint8) if whole.size and 0 <= whole.min() <= whole.max() < 256 else whole
+
+
+def _read(path: Path) -> np.ndarray:
+    if path.name.endswith((NIFTI, ".nii")):
+        import nibabel
+
+        return np.asarray(nibabel.load(path).dataobj)
+    with Image.open(path) as image:
+        return np.asarray(image)
+
+
+def _written(
+    values: np.ndarray,
+    stem: Path,
+    spatial_dims: int | None,
+    spacing: Sequence[float] | np.ndarray | None,
+) -> Path:
+    if values.dtype == np.float16:
+        values = values.astype(np.float32)
+    if is_volume(spatial_dims):
+        import nibabel
+
+        path = stem.with_name(stem.name + NIFTI)
+        steps = np.ones(values.ndim) if spacing is None else np.asarray(spacing, dtype=float)
+        image = nibabel.Nifti1Image(values, np.diag([*steps, 1.0]))
+        image.header.set_xyzt_units("mm")
+        nibabel.save(image, path)
+        return path
+    if has_grid(spatial_dims) and values.dtype == np.uint8:
+        path = stem.with_name(stem.name + PNG)
+        Image.fromarray(values).save(path)
+        return path
+    path = stem.with_name(stem.name + NPY)
+    np.save(path, values)
+    return path
+
+
+def file_name(number: int, sample_id: str) -> str:
+    """Return a name for the files of a sample that says nothing of it and is safe on any disk."""
+    return f"case{number:05d}_{zlib.crc32(sample_id.encode()):08x}"

@@ -1,0 +1,150 @@
+"""What a program has predicted, read back and checked against what it was asked."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from mritk.data.sample_files import read_label_map as _read
+from mritk.errors import DataError
+from mritk.external.cases import Case, expected_label_map
+from mritk.external.program import ProgramFailed
+from mritk.tasks.task import Task
+from mritk.text.listed import listed
+
+PREDICTIONS = "predictions.json"
+# Of probabilities, which programs write with few digits.
+SUM_ERROR, LEAST = 1e-2, 1e-7
+
+
+def read_label_maps(folder: Path, cases: Sequence[Case], name: str) -> list[np.ndarray]:
+    """Return the label maps of cases, whole numbers of the shape of each.
+
+    Raises:
+        ProgramFailed: One is missing, is no label map, or has another shape.
+    """
+    paths = [expected_label_map(folder, case) for case in cases]
+    _require_all(
+        cases, [case for case, path in zip(cases, paths, strict=True) if path.is_file()], name
+    )
+    found = []
+    for case, path in zip(cases, paths, strict=True):
+        labels = read_label_map(path, f"{name}, case {case.id}")
+        require_shape(labels, case, name)
+        found.append(labels)
+    return found
+
+
+def read_label_map(path: Path, name: str) -> np.ndarray:
+    """Return a label map, whole numbers of any shape.
+
+    Args:
+        path: NIfTI, or an image.
+        name: What errors call whoever wrote it.
+
+    Raises:
+        ProgramFailed: It is no label map.
+    """
+    try:
+        return _read(path)
+    except DataError as error:
+        raise ProgramFailed(f"{name}: {error}") from error
+
+
+def require_shape(labels: np.ndarray, case: Case, name: str) -> None:
+    """Refuse a label map of another shape than its image.
+
+    Raises:
+        ProgramFailed: It has one.
+    """
+    if labels.shape != case.shape:
+        raise ProgramFailed(
+            f"{name}, case {case.id}: the label map has shape {labels.shape}, its image "
+            f"{case.shape}"
+        )
+
+
+def read_scores(folder: Path, cases: Sequence[Case], task: Task, name: str) -> np.ndarray:
+    """Return the scores of cases from ``predictions.json``: logits (N, classes), or values (N,).
+
+    The file has one of the keys ``probabilities``, ``logits`` and ``values``, with an entry for the
+    id of each case.
+
+    Raises:
+        ProgramFailed: It is missing or no such file, lacks a case, or has what is no score.
+    """
+    path, form = folder / PREDICTIONS, "values"
+    try:
+        told: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+        forms = ("probabilities", "logits") if task.classes else ("values",)
+        form = next(form for form in forms if form in told)
+        by_id = dict(told[form])
+    except FileNotFoundError as error:
+        raise ProgramFailed(f"{name} wrote no {PREDICTIONS}") from error
+    except StopIteration as error:
+        raise ProgramFailed(
+            f"{name}: {PREDICTIONS} must have the key {' or '.join(forms)}"
+        ) from error
+    except (ValueError, TypeError) as error:
+        raise ProgramFailed(f"{name}: {PREDICTIONS} cannot be read: {error}") from error
+    _require_all(cases, [case for case in cases if case.id in by_id], name, set(by_id))
+    return scores_of([by_id[case.id] for case in cases], cases, task, name, form)
+
+
+def scores_of(
+    rows: Sequence[Any], cases: Sequence[Case], task: Task, name: str, form: str
+) -> np.ndarray:
+    """Return what a program wrote of each case as scores, float32.
+
+    Args:
+        rows: One entry per case.
+        cases: The cases.
+        task: Classes or a value.
+        name: What errors call the program.
+        form: ``probabilities``, of which logarithms are taken, ``logits`` or ``values``.
+
+    Raises:
+        ProgramFailed: An entry is no score.
+    """
+    shape = task.score_shape(1)[1:]
+    scores = np.empty((len(cases), *shape))
+    for number, (case, row) in enumerate(zip(cases, rows, strict=True)):
+        try:
+            values = np.asarray(row, dtype=np.float64)
+        except (ValueError, TypeError):
+            values = np.asarray(np.nan)
+        if values.shape != shape or not np.isfinite(values).all():
+            wanted = f"{shape[0]} finite numbers" if shape else "one finite number"
+            raise ProgramFailed(f"{name}, case {case.id}: {form} must be {wanted}; got {row}")
+        if form == "probabilities" and (values.min() < 0 or abs(values.sum() - 1) > SUM_ERROR):
+            raise ProgramFailed(
+                f"{name}, case {case.id}: probabilities must not be negative and add up to 1; "
+                f"got {row}"
+            )
+        scores[number] = values
+    if form == "probabilities":
+        scores = np.log(np.maximum(scores, LEAST))
+    return scores.astype(np.float32)
+
+
+def _require_all(
+    cases: Sequence[Case], answered: Sequence[Case], name: str, ids: set[str] | None = None
+) -> None:
+    """Refuse answers to fewer cases than were asked, or to others."""
+    known = {case.id for case in answered}
+    missing = [case.id for case in cases if case.id not in known]
+    if missing:
+        raise ProgramFailed(
+            f"{name} predicted {len(answered)} of {len(cases)} cases; missing: "
+            f"{listed(missing[:3])}"
+        )
+    others = sorted((ids or set()) - known)
+    if others:
+        raise ProgramFailed(
+            f"{name} predicted {len(ids or ())} cases, but was asked {len(cases)}; unknown: "
+            f"{listed(others[:3])}"
+        )

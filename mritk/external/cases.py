@@ -1,0 +1,131 @@
+"""The cases of a part as files in a folder, with or without what is to be predicted."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from mritk.data.sample_files import file_name, label_map_file, write_label_map, write_sample
+from mritk.data.samples import Samples
+from mritk.data.subset import Subset
+from mritk.external.environment import Environment, Mount
+
+
+@dataclass(frozen=True)
+class Case:
+    """One sample, written to files.
+
+    Attributes:
+        id: Its id in the dataset.
+        name: What its files are called; it says nothing of the sample.
+        part: ``train``, ``val`` or ``predict``.
+        files: By channel, ``image`` where the dataset names none.
+        shape: Its spatial shape.
+        spacing: Distance of pixels or voxels in mm along each axis; empty: unknown.
+        patient: Its patient; empty where it is not known, or is to be predicted.
+        site: Likewise.
+        target: Name of its class, or its value; None for a label map, or where it is to be
+            predicted.
+        label_map: The file of its label map; None without one, or where it is to be predicted.
+    """
+
+    id: str
+    name: str
+    part: str
+    files: dict[str, Path]
+    shape: tuple[int, ...]
+    spacing: tuple[float, ...] = ()
+    patient: str = ""
+    site: str = ""
+    target: str | float | None = None
+    label_map: Path | None = None
+
+    def as_dict(self, environment: Environment, mounts: Sequence[Mount]) -> dict[str, Any]:
+        """Return what a program is told of it; paths are those that the program knows."""
+        told: dict[str, Any] = {
+            "id": self.id,
+            "name": self.name,
+            "part": self.part,
+            "files": {name: environment.path(p, mounts) for name, p in self.files.items()},
+            "shape": list(self.shape),
+            "spacing": list(self.spacing) or None,
+        }
+        for key in ("patient", "site", "target"):
+            if (value := getattr(self, key)) not in ("", None):
+                told[key] = value
+        if self.label_map is not None:
+            told["label_map"] = environment.path(self.label_map, mounts)
+        return told
+
+
+@dataclass(frozen=True)
+class CaseFolder:
+    """Writes cases into folders of its own.
+
+    Attributes:
+        images: Where the samples go.
+        labels: Where their label maps go; None: they are not written, nor is any target.
+    """
+
+    images: Path
+    labels: Path | None = None
+    _count: list[int] = field(default_factory=lambda: [0], repr=False)
+
+    def begin(self) -> CaseFolder:
+        """Empty the folders, and return this."""
+        for folder in (self.images, self.labels):
+            if folder is not None:
+                shutil.rmtree(folder, ignore_errors=True)
+                folder.mkdir(parents=True)
+        return self
+
+    def write(self, subset: Subset, part: str) -> list[Case]:
+        """Write the samples of a subset, in order."""
+        return list(self._written(subset.samples, part))
+
+    def _written(self, samples: Samples, part: str) -> Iterator[Case]:
+        for row, sample in enumerate(samples.ids):
+            name = file_name(self._count[0], sample)
+            self._count[0] += 1
+            array = np.asarray(samples.read(row))
+            spacing = None if samples.spacing is None else samples.spacing[row]
+            files = write_sample(
+                array, self.images, name, samples.channels, samples.spatial_dims, spacing
+            )
+            own: dict[str, Any] = {}
+            if self.labels is not None:
+                own = self._labelled(samples, row, name)
+            dims = samples.spatial_dims or array.ndim
+            whole = array.shape[1:] if samples.channels else array.shape
+            yield Case(
+                sample,
+                name,
+                part,
+                files,
+                tuple(whole[:dims]),
+                () if spacing is None else tuple(spacing.tolist()),
+                **own,
+            )
+
+    def _labelled(self, samples: Samples, row: int, name: str) -> dict[str, Any]:
+        assert self.labels is not None
+        own: dict[str, Any] = {
+            "patient": samples.patients[row] if samples.patients else "",
+            "site": samples.sites[row] if samples.sites else "",
+            "target": samples.task.target_value(float(samples.targets[row])),
+        }
+        if samples.read_target is not None:
+            spacing = None if samples.spacing is None else samples.spacing[row]
+            labels = np.asarray(samples.read_target(row))
+            own["label_map"] = write_label_map(labels, self.labels, name, spacing)
+        return own
+
+
+def expected_label_map(folder: Path, case: Case) -> Path:
+    """Return the file in which a program's label map of a case is expected."""
+    return label_map_file(folder, case.name, len(case.shape))

@@ -1,0 +1,170 @@
+"""A container of docker, podman or apptainer, which sees the folders it is given and no others."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+from uuid import uuid4
+
+from mritk.errors import Unavailable
+from mritk.external.environment import Environment, Launch, Mount
+from mritk.external.variables import device_variables, own_variables
+from mritk.files.digests import sha256_of
+
+ENGINES = ("docker", "podman", "apptainer")
+PATIENCE_S = 60.0
+
+
+@dataclass(frozen=True)
+class Container(Environment):
+    """An image, and the engine that runs it.
+
+    Without network, and without other folders than those mounted.
+
+    Attributes:
+        engine: ``docker``, ``podman`` or ``apptainer``.
+        image: Name of an image that the engine has, or the path of a ``.sif`` file.
+    """
+
+    engine: str
+    image: str
+
+    def launch(
+        self,
+        program: Sequence[str],
+        mounts: Sequence[Mount],
+        variables: Mapping[str, str],
+        device: str = "cpu",
+    ) -> Launch:
+        """See :meth:`Environment.launch`."""
+        make = self._apptainer if self.engine == "apptainer" else self._docker
+        return make(program, mounts, variables, device)
+
+    def path(self, host: Path, mounts: Sequence[Mount]) -> str:
+        """See :meth:`Environment.path`."""
+        for mount in mounts:
+            if host == mount.host or mount.host in host.parents:
+                below = host.relative_to(mount.host).as_posix()
+                return mount.inside if below == "." else f"{mount.inside}/{below}"
+        raise ValueError(f"{host} is not mounted")
+
+    def _apptainer(
+        self,
+        program: Sequence[str],
+        mounts: Sequence[Mount],
+        variables: Mapping[str, str],
+        device: str,
+    ) -> Launch:
+        gpu = ["--nv"] if device.startswith("cuda") else []
+        known = {**device_variables(device), **variables}
+        bound = [
+            word
+            for mount in mounts
+            for word in ("--bind", f"{mount.host}:{mount.inside}:{_rights(mount)}")
+        ]
+        told = [word for name, value in known.items() for word in ("--env", f"{name}={value}")]
+        verb = "exec" if _names_program(program) else "run"
+        words = [verb, "--containall", "--no-home", *gpu, *bound, *told, str(self._file), *program]
+        return Launch((self._engine, *words))
+
+    def _docker(
+        self,
+        program: Sequence[str],
+        mounts: Sequence[Mount],
+        variables: Mapping[str, str],
+        device: str,
+    ) -> Launch:
+        name = f"mritk-{uuid4().hex[:12]}"
+        words = ["run", "--rm", "--name", name, "--network", "none"]
+        if device.startswith("cuda"):
+            words += ["--gpus", f"device={device_variables(device)['CUDA_VISIBLE_DEVICES']}"]
+        if self.engine == "docker" and hasattr(os, "getuid"):
+            words += ["--user", f"{os.getuid()}:{os.getgid()}"]  # what it writes belongs to us
+        for mount in mounts:
+            words += ["--volume", f"{mount.host}:{mount.inside}:{_rights(mount)}"]
+        for key, value in variables.items():
+            words += ["--env", f"{key}={value}"]
+        if _names_program(program):
+            words += ["--entrypoint", program[0], self.image, *program[1:]]
+        else:
+            words += [self.image, *program]
+        # The end of the client does not end its container.
+        return Launch((self._engine, *words), cleanup=((self._engine, "rm", "--force", name),))
+
+    @property
+    def _engine(self) -> str:
+        found = shutil.which(self.engine)
+        if found is None:
+            raise Unavailable(
+                f"there is no {self.engine} to run {self.image}; install it, or name another "
+                "environment"
+            )
+        return found
+
+    @property
+    def _file(self) -> Path:
+        path = Path(self.image).expanduser().absolute()
+        if not path.exists():
+            raise Unavailable(f"there is no image {path}; build it with: apptainer build {path} …")
+        return path
+
+    def lock(self) -> dict[str, Any]:
+        """See :meth:`Environment.lock`; ``digest`` is that of the image."""
+        if self.engine == "apptainer":
+            return {
+                "kind": "apptainer",
+                "image": self._file.name,
+                "digest": sha256_of(self._file),
+                "engine": self._version(),
+            }
+        text = self._answer("image", "inspect", self.image)
+        try:
+            (found, *_) = json.loads(text)
+        except ValueError as error:
+            raise Unavailable(f"{self.engine} knows no image {self.image}") from error
+        return {
+            "kind": self.engine,
+            "image": self.image,
+            "digest": str(found["Id"]).removeprefix("sha256:"),
+            "repository_digests": list(found.get("RepoDigests") or ()),
+            "engine": self._version(),
+        }
+
+    def _version(self) -> str:
+        return self._answer("--version").strip()
+
+    def _answer(self, *words: str) -> str:
+        command = [self._engine, *words]
+        try:
+            ended = subprocess.run(
+                command,
+                env=own_variables(),
+                capture_output=True,
+                text=True,
+                timeout=PATIENCE_S,
+                check=True,
+            )
+        except subprocess.CalledProcessError as error:
+            why = (error.stderr.strip().splitlines() or [f"exit code {error.returncode}"])[-1]
+            raise Unavailable(
+                f"{self.engine} cannot use image {self.image}: {why}; an image is fetched with: "
+                f"{self.engine} pull {self.image}"
+            ) from error
+        except (OSError, subprocess.TimeoutExpired) as error:
+            raise Unavailable(f"{self.engine} does not answer: {error}") from error
+        return ended.stdout
+
+
+def _rights(mount: Mount) -> str:
+    return "rw" if mount.writable else "ro"
+
+
+def _names_program(program: Sequence[str]) -> bool:
+    """Whether the first word is a program, and not an argument to the image's own one."""
+    return bool(program) and not program[0].startswith("-")

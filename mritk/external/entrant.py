@@ -1,0 +1,113 @@
+"""A program that takes part in a benchmark: where it runs, what it is made of, how long it may."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from mritk.errors import Unavailable
+from mritk.external.environment import Environment, Mount, find_environment
+from mritk.external.interpreter import digest_of
+from mritk.external.program import ANY_TIME, Patience, ignore_line, run_program
+
+# What a program in Python says is in its log at once.
+UNBUFFERED = {"PYTHONUNBUFFERED": "1"}
+
+
+@dataclass(frozen=True)
+class Entrant:
+    """A program and its environment.
+
+    Attributes:
+        name: What errors, and the trial file, call it.
+        environment: Where it runs.
+        program: The first words of its command; arguments follow.
+        device: The torch device that it may use.
+        patience: How long a run of it may take.
+    """
+
+    name: str
+    environment: Environment
+    program: tuple[str, ...] = ()
+    device: str = "cpu"
+    patience: Patience = ANY_TIME
+
+    @classmethod
+    def named(
+        cls,
+        name: str,
+        environment: str,
+        program: Sequence[str] = (),
+        *,
+        device: str = "cpu",
+        patience: Patience = ANY_TIME,
+        offline: bool = False,
+    ) -> Entrant:
+        """Return the entrant of an environment given as text.
+
+        Raises:
+            UsageError: The text names none.
+        """
+        found = find_environment(environment, offline=offline)
+        return cls(name, found, tuple(program), device, patience)
+
+    @cached_property
+    def lock(self) -> dict[str, Any]:
+        """What it is made of, JSON-able: environment, files of the program, ``digest`` of both.
+
+        Raises:
+            Unavailable: The environment is missing, or does not work.
+        """
+        _, files = self.environment.located(self.program)
+        found = {"environment": self.environment.lock(), "files": files}
+        return {**found, "digest": digest_of(found)}
+
+    def require(self, digest: str) -> None:
+        """Refuse another lock than the one that was pinned; an empty digest pins nothing.
+
+        Raises:
+            Unavailable: Its digest is another.
+        """
+        if digest and digest != self.lock["digest"]:
+            raise Unavailable(
+                f"{self.name} is not what the protocol wants: its lock has digest "
+                f"{self.lock['digest']}, not {digest}; restore its environment and program, or "
+                "set digest anew"
+            )
+
+    def run(
+        self,
+        arguments: Sequence[str],
+        folder: Path,
+        log: Path,
+        *,
+        mounts: Sequence[Mount] = (),
+        variables: Mapping[str, str] | None = None,
+        on_line: Callable[[str], None] = ignore_line,
+    ) -> None:
+        """Run it with arguments, to its end; see :func:`mritk.external.run_program`.
+
+        Args:
+            arguments: They follow the words of the program.
+            folder: Its working folder.
+            log: The file to which its output is added.
+            mounts: The folders that it may use.
+            variables: Environment variables.
+            on_line: Is given each line of its output.
+
+        Raises:
+            Unavailable: The program is missing.
+            ProgramFailed: It ended with an error, or took too long.
+        """
+        words, _ = self.environment.located(self.program)
+        known = {**UNBUFFERED, **(variables or {})}
+        launch = self.environment.launch([*words, *arguments], mounts, known, self.device)
+        run_program(launch, self.name, folder, log, self.patience, on_line)
+
+    @property
+    def provenance(self) -> dict[str, Any]:
+        """What a trial file keeps of it."""
+        return {"external": {self.name: self.lock}}

@@ -1,0 +1,179 @@
+"""Another interpreter with its own packages: a virtual environment, or one that uv makes."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import shutil
+import subprocess
+import sys
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from mritk.errors import Unavailable
+from mritk.external.environment import Environment, Launch, Mount
+from mritk.external.variables import device_variables, own_variables
+from mritk.files.digests import sha256_of
+
+# Asked of the interpreter itself; -I keeps out what is not its own.
+FREEZE = """
+import json, platform
+from importlib.metadata import distributions
+found = {}
+for one in distributions():
+    if one.metadata['Name']:
+        found.setdefault(one.metadata['Name'].lower().replace('_', '-'), one.version)
+print(json.dumps({'python': platform.python_version(), 'packages': dict(sorted(found.items()))}))
+"""
+PATIENCE_S = 600.0  # uv may have to download
+WINDOWS = sys.platform == "win32"
+
+
+class _OnThisDisk(Environment):
+    """Programs are files of this machine."""
+
+    def located(self, program: Sequence[str]) -> tuple[tuple[str, ...], dict[str, str]]:
+        """See :meth:`Environment.located`."""
+        words, digests = [], {}
+        for word in program:
+            path = Path(word).expanduser()
+            is_file = path.is_file()
+            words.append(str(path.absolute()) if is_file else word)
+            if is_file:
+                digests[path.name] = sha256_of(path)
+        return tuple(words), digests
+
+
+@dataclass(frozen=True)
+class Interpreter(_OnThisDisk):
+    """An interpreter, and the programs beside it.
+
+    Attributes:
+        place: The interpreter, or the folder of its virtual environment.
+    """
+
+    place: Path
+
+    @classmethod
+    def here(cls) -> Interpreter:
+        """Return the interpreter that runs mritk."""
+        return cls(Path(sys.executable))
+
+    @property
+    def python(self) -> Path:
+        """The interpreter.
+
+        Raises:
+            Unavailable: It is missing.
+        """
+        within = self.place / ("Scripts/python.exe" if WINDOWS else "bin/python")
+        found = within if self.place.is_dir() else self.place
+        if not found.is_file():
+            raise Unavailable(
+                f"there is no Python at {self.place}; create one with: python -m venv {self.place}"
+            )
+        return found.absolute()
+
+    def launch(
+        self,
+        program: Sequence[str],
+        mounts: Sequence[Mount],
+        variables: Mapping[str, str],
+        device: str = "cpu",
+    ) -> Launch:
+        """See :meth:`Environment.launch`."""
+        name, *arguments = program
+        path = str(self.python) if name == "python" else self._beside(name)
+        return Launch((path, *arguments), {**device_variables(device), **variables})
+
+    def _beside(self, name: str) -> str:
+        """Return the path of one of the environment's programs, or of any file."""
+        if Path(name).name != name:
+            if not Path(name).is_file():
+                raise Unavailable(f"there is no program {name}")
+            return str(Path(name).absolute())
+        folder = self.python.parent
+        found = shutil.which(name, path=str(folder))
+        if found is None:
+            raise Unavailable(
+                f"{folder} has no program {name}; install the package that provides it: "
+                f"{self.python} -m pip install PACKAGE"
+            )
+        return found
+
+    def lock(self) -> dict[str, Any]:
+        """See :meth:`Environment.lock`."""
+        return {"kind": "python", **frozen([str(self.python)])}
+
+
+@dataclass(frozen=True)
+class Uv(_OnThisDisk):
+    """An environment that uv makes of requirements, and keeps in its cache.
+
+    Attributes:
+        requirements: As uv takes them, such as ``nnunetv2==2.8.1``.
+        offline: Whether nothing may be downloaded.
+    """
+
+    requirements: tuple[str, ...]
+    offline: bool = False
+
+    @property
+    def _prefix(self) -> list[str]:
+        uv = shutil.which("uv")
+        if uv is None:
+            raise Unavailable(
+                "there is no uv; install it with: python -m pip install uv, or name another "
+                "environment"
+            )
+        named = [word for one in self.requirements for word in ("--with", one)]
+        return [uv, "run", *(["--offline"] if self.offline else []), "--no-project", *named, "--"]
+
+    def launch(
+        self,
+        program: Sequence[str],
+        mounts: Sequence[Mount],
+        variables: Mapping[str, str],
+        device: str = "cpu",
+    ) -> Launch:
+        """See :meth:`Environment.launch`."""
+        return Launch((*self._prefix, *program), {**device_variables(device), **variables})
+
+    def lock(self) -> dict[str, Any]:
+        """See :meth:`Environment.lock`."""
+        return {
+            "kind": "uv",
+            "requirements": list(self.requirements),
+            **frozen([*self._prefix, "python"]),
+        }
+
+
+def frozen(python: Sequence[str]) -> dict[str, Any]:
+    """Return version, packages and their digest of the interpreter that a command runs.
+
+    Raises:
+        Unavailable: It does not run.
+    """
+    try:
+        ended = subprocess.run(
+            [*python, "-I", "-c", FREEZE],
+            env=own_variables(),
+            capture_output=True,
+            text=True,
+            timeout=PATIENCE_S,
+            check=True,
+        )
+        found: dict[str, Any] = json.loads(ended.stdout)
+    except subprocess.CalledProcessError as error:
+        last = (error.stderr.strip().splitlines() or [f"exit code {error.returncode}"])[-1]
+        raise Unavailable(f"{' '.join(python)} does not run: {last}") from error
+    except (OSError, ValueError, subprocess.TimeoutExpired) as error:
+        raise Unavailable(f"{' '.join(python)} is not a Python that runs: {error}") from error
+    return {**found, "digest": digest_of(found)}
+
+
+def digest_of(facts: Mapping[str, Any]) -> str:
+    """Return the SHA-256 of plain data."""
+    return hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()

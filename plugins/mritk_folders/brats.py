@@ -1,0 +1,94 @@
+"""A folder of BraTS cases: four sequences and a label map of each, in one folder per case."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from pathlib import Path
+
+import numpy as np
+
+from mritk import DataError, Samples, Segmentation, sha256_of
+from mritk_folders.mask_place import refuse_masks_elsewhere
+from mritk_folders.nifti import read_label_map, read_spacing, read_volume
+
+# Endings of the files of a case, by sequence: those since 2023, and those before.
+SEQUENCES = {
+    "t1": ("-t1n", "_t1"),
+    "t1ce": ("-t1c", "_t1ce"),
+    "t2": ("-t2w", "_t2"),
+    "flair": ("-t2f", "_flair"),
+}
+MASK = ("-seg", "_seg")
+SUFFIXES = (".nii.gz", ".nii")
+LABELS = ("background", "NETC", "SNFH", "ET")
+REGIONS = {"WT": ("NETC", "SNFH", "ET"), "TC": ("NETC", "ET"), "ET": ("ET",)}
+# Until 2022 the value of ET was 4, and none was 3.
+OLD_ET, ET = 4, 3
+NAMED = 3  # examples in a message
+
+
+def read_brats(folder: Path, workspace: object = None) -> Samples:
+    """Return the cases of a folder in order of name; ids are the names of their folders.
+
+    A case has the patient of its name without the time point: ``BraTS-SSA-00002`` of
+    ``BraTS-SSA-00002-000``.
+
+    Raises:
+        DataError: There is no case, or one lacks a file; or a label map lies elsewhere than its
+            sequences.
+    """
+    cases = [case for case in _cases(folder) if _file(case, *MASK)]
+    if not cases:
+        raise DataError(
+            f"{folder} has no folder CASE with a file CASE-seg.nii.gz; brats:PATH needs the folder "
+            "of the training cases of a BraTS challenge, unpacked"
+        )
+    files = [[_file(case, *endings) for endings in SEQUENCES.values()] for case in cases]
+    lacking = [
+        f"{case.name}{endings[0]}"
+        for case, found in zip(cases, files, strict=True)
+        for file, endings in zip(found, SEQUENCES.values(), strict=True)
+        if file is None
+    ]
+    if lacking:
+        more = f" and {len(lacking) - NAMED} more" if len(lacking) > NAMED else ""
+        raise DataError(f"{folder} lacks {', '.join(lacking[:NAMED])}{more}; add them")
+    paths = [[file for file in found if file is not None] for found in files]
+    masks = [mask for case in cases if (mask := _file(case, *MASK)) is not None]
+    names = [str(found[0].relative_to(folder)) for found in paths]
+    refuse_masks_elsewhere(folder, names, [str(mask.relative_to(folder)) for mask in masks])
+
+    def read(i: int) -> np.ndarray:
+        return np.stack([read_volume(path) for path in paths[i]])
+
+    def labels(i: int) -> np.ndarray:
+        found = read_label_map(masks[i])
+        return np.where(found == OLD_ET, np.uint8(ET), found)
+
+    def digest(i: int) -> str:
+        return hashlib.sha256(" ".join(map(sha256_of, paths[i])).encode()).hexdigest()
+
+    spacing = [read_spacing(found[0]) for found in paths]
+    return Samples(
+        ids=[case.name for case in cases],
+        targets=np.empty(0),
+        task=Segmentation(LABELS, REGIONS),
+        read=read,
+        digest=digest,
+        read_target=labels,
+        spatial_dims=3,
+        patients=[re.sub(r"-\d{3}$", "", case.name) for case in cases],
+        channels=tuple(SEQUENCES),
+        spacing=None if None in spacing else np.asarray(spacing),
+    )
+
+
+def _cases(folder: Path) -> list[Path]:
+    return sorted(case for case in folder.iterdir() if case.is_dir())
+
+
+def _file(case: Path, *endings: str) -> Path | None:
+    """Return the file of a case with one of these endings; None if there is none."""
+    named = (case / f"{case.name}{ending}{suffix}" for ending in endings for suffix in SUFFIXES)
+    return next((file for file in named if file.is_file()), None)

@@ -1,0 +1,212 @@
+"""Environments: what a text names, how it is started, and what tells it from others."""
+
+from __future__ import annotations
+
+import itertools
+import json
+import os
+import subprocess
+import sys
+from importlib.metadata import version
+from pathlib import Path
+
+import pytest
+
+from mritk import Unavailable, UsageError
+from mritk.external import Entrant, Mount, ProgramFailed, find_environment
+from mritk.external.variables import device_variables
+
+posix = pytest.mark.skipif(sys.platform == "win32", reason="uses programs for POSIX shells")
+
+
+@pytest.mark.parametrize(
+    ("text", "kind"),
+    [
+        ("here", "Interpreter"),
+        ("/opt/env", "Interpreter"),
+        ("python:/opt/env/bin/python", "Interpreter"),
+        ("uv:nnunetv2==2.8.1,torch<2.9", "Uv"),
+        ("docker:team/entrant:1", "Container"),
+        ("podman:team/entrant", "Container"),
+        ("apptainer:entrant.sif", "Container"),
+    ],
+)
+def test_a_text_names_an_environment(text, kind):
+    assert type(find_environment(text)).__name__ == kind
+
+
+@pytest.mark.parametrize("text", ["", "conda", "docker:", "uv:", "python:"])
+def test_a_text_that_names_none_is_refused_with_the_forms(text):
+    with pytest.raises(UsageError, match=r"names none; write here, python:PATH"):
+        find_environment(text)
+
+
+@pytest.mark.slow
+def test_the_lock_of_an_interpreter_has_its_own_version_and_packages(fresh_environment):
+    own = find_environment("here").lock()
+    assert own["python"] == ".".join(map(str, sys.version_info[:3]))
+    assert own["packages"]["numpy"] == version("numpy")
+    bare = fresh_environment.parent / "bare"
+    subprocess.run([sys.executable, "-m", "venv", "--without-pip", bare], check=True)
+    other = find_environment(str(bare)).lock()
+    assert other["packages"] == {}
+    assert len(other["digest"]) == 64
+    assert other["digest"] != own["digest"]
+
+
+def test_a_missing_interpreter_or_program_is_one_line_that_says_what_to_do(tmp_path):
+    missing = find_environment(f"python:{tmp_path / 'none'}")
+    with pytest.raises(Unavailable, match=r"there is no Python at .*; create one with: python -m"):
+        missing.lock()
+    with pytest.raises(Unavailable, match=r"has no program nnUNetv2_none; install the package"):
+        find_environment("here").launch(["nnUNetv2_none"], (), {})
+    with pytest.raises(Unavailable, match=r"there is no program .*own.sh"):
+        find_environment("here").launch([str(tmp_path / "own.sh")], (), {})
+
+
+@posix
+def test_an_interpreter_that_does_not_run_is_refused_with_what_it_says(tmp_path):
+    broken = tmp_path / "python"
+    broken.write_text("#!/bin/sh\necho 'error while loading shared libraries' >&2\nexit 127\n")
+    broken.chmod(0o755)
+    with pytest.raises(Unavailable, match="does not run: error while loading shared libraries"):
+        find_environment(str(broken)).lock()
+    broken.write_text("#!/bin/sh\necho hello\n")
+    with pytest.raises(Unavailable, match="is not a Python that runs"):
+        find_environment(str(broken)).lock()
+
+
+@pytest.fixture
+def engine(tmp_path, monkeypatch):
+    """Put a program in place of an engine or of uv, which notes how it is called."""
+
+    def plant(name, text="exit 0"):
+        path = tmp_path / "bin" / name
+        path.parent.mkdir(exist_ok=True)
+        path.write_text(
+            f'#!/bin/sh\nfor word in "$@"; do echo "$word" >> {tmp_path}/calls; done\n{text}\n'
+        )
+        path.chmod(0o755)
+        monkeypatch.setenv("PATH", f"{path.parent}{os.pathsep}{os.environ['PATH']}")
+        return lambda: (tmp_path / "calls").read_text().splitlines()
+
+    return plant
+
+
+MOUNTS = (Mount(Path("/data/in"), "/input"), Mount(Path("/data/out"), "/output", writable=True))
+
+
+@posix
+@pytest.mark.parametrize("name", ["docker", "podman"])
+def test_a_container_sees_its_mounts_alone_and_no_network(engine, name):
+    engine(name)
+    environment = find_environment(f"{name}:team/entrant:1")
+    launch = environment.launch(["--t1", "/input/t1.nii.gz"], MOUNTS, {"A": "b"}, "cuda:1")
+    words = list(launch.command)
+    image = words.index("team/entrant:1")
+    assert words[image + 1 :] == ["--t1", "/input/t1.nii.gz"]
+    given = dict(itertools.pairwise(words))
+    assert given["--network"] == "none"
+    assert given["--env"] == "A=b"
+    assert given["--gpus"] == "device=1"
+    volumes = [words[i + 1] for i, word in enumerate(words) if word == "--volume"]
+    assert volumes == ["/data/in:/input:ro", "/data/out:/output:rw"]
+    assert launch.cleanup == ((words[0], "rm", "--force", given["--name"]),)
+    named = environment.launch(["python", "own.py"], MOUNTS, {}).command
+    assert named[-4:] == ("--entrypoint", "python", "team/entrant:1", "own.py")
+
+
+@posix
+def test_a_file_of_apptainer_is_run_or_asked_for_a_program(engine, tmp_path):
+    engine("apptainer", "echo 'apptainer version 1.3.4'")
+    image = tmp_path / "entrant.sif"
+    environment = find_environment(f"apptainer:{image}")
+    with pytest.raises(Unavailable, match=r"there is no image .*entrant.sif; build it with"):
+        environment.lock()
+    image.write_bytes(b"image")
+    _, verb, *words = environment.launch(["--t1", "/input/t1.nii.gz"], MOUNTS, {}, "cuda:0").command
+    assert verb == "run"
+    assert {"--containall", "--no-home", "--nv"} <= set(words)
+    assert "/data/in:/input:ro" in words
+    assert words[-3:] == [str(image), "--t1", "/input/t1.nii.gz"]
+    assert environment.launch(["python", "own.py"], MOUNTS, {}).command[1] == "exec"
+    lock = environment.lock()
+    assert lock["digest"] == "6105d6cc76af400325e94d588ce511be5bfdbb73b437dc51eca43917d7a43e3d"
+    assert lock["engine"] == "apptainer version 1.3.4"
+
+
+@posix
+def test_the_lock_of_an_image_is_its_digest(engine):
+    told = json.dumps([{"Id": "sha256:abc", "RepoDigests": ["team/entrant@sha256:def"]}])
+    engine("docker", f'[ "$1" = image ] && echo \'{told}\' || echo "Docker 28"')
+    lock = find_environment("docker:team/entrant").lock()
+    assert (lock["digest"], lock["engine"]) == ("abc", "Docker 28")
+    assert lock["repository_digests"] == ["team/entrant@sha256:def"]
+
+
+@posix
+def test_an_engine_that_is_missing_or_does_not_answer_is_one_line(engine, monkeypatch, tmp_path):
+    engine("docker", "echo 'Cannot connect to the Docker daemon' >&2; exit 1")
+    with pytest.raises(
+        Unavailable, match=r"docker cannot use image x: Cannot connect.*docker pull x"
+    ):
+        find_environment("docker:x").lock()
+    monkeypatch.setenv("PATH", str(tmp_path))
+    for text in ("podman:x", "uv:numpy"):
+        with pytest.raises(Unavailable, match=r"there is no (podman|uv)"):
+            find_environment(text).lock()
+
+
+@posix
+def test_a_container_that_is_ended_is_removed(engine, tmp_path):
+    calls = engine("docker", '[ "$1" = run ] && { echo ready; sleep 60; }; exit 0')
+    entrant = Entrant("own", find_environment("docker:team/entrant"))
+
+    def stop(line):
+        raise ProgramFailed(line)
+
+    with pytest.raises(ProgramFailed, match="ready"):
+        entrant.run(["--t1"], tmp_path, tmp_path / "log", on_line=stop)
+    called = calls()
+    name = called[called.index("--name") + 1]
+    assert called[-3:] == ["rm", "--force", name]
+
+
+@posix
+def test_paths_are_those_that_a_program_knows(tmp_path):
+    file = Path("/data/in/a/t1.nii.gz")
+    assert find_environment("docker:x").path(file, MOUNTS) == "/input/a/t1.nii.gz"
+    assert find_environment("docker:x").path(Path("/data/in"), MOUNTS) == "/input"
+    assert find_environment("here").path(file, MOUNTS) == str(file)
+    with pytest.raises(ValueError, match="is not mounted"):
+        find_environment("docker:x").path(tmp_path, MOUNTS)
+
+
+@posix
+def test_uv_keeps_its_requirements_together_and_downloads_nothing_offline(engine):
+    engine("uv")
+    environment = find_environment("uv:nnunetv2==2.8.1, torch<2.9", offline=True)
+    assert list(environment.launch(["nnUNetv2_train"], (), {}).command[1:]) == [
+        *("run", "--offline", "--no-project", "--with", "nnunetv2==2.8.1"),
+        *("--with", "torch<2.9", "--", "nnUNetv2_train"),
+    ]
+
+
+def test_a_program_sees_one_device_of_those_that_mritk_sees():
+    assert device_variables("cpu", {}) == {"CUDA_VISIBLE_DEVICES": ""}
+    assert device_variables("cuda:1", {}) == {"CUDA_VISIBLE_DEVICES": "1"}
+    seen = {"CUDA_VISIBLE_DEVICES": "4, 7"}
+    assert device_variables("cuda:1", seen) == {"CUDA_VISIBLE_DEVICES": "7"}
+
+
+def test_the_lock_of_an_entrant_has_its_files_and_can_be_pinned(tmp_path):
+    script = tmp_path / "own.py"
+    script.write_text("print(1)")
+    entrant = Entrant("own", find_environment("here"), ("python", str(script)))
+    assert list(entrant.lock["files"]) == ["own.py"]
+    entrant.require("")
+    entrant.require(entrant.lock["digest"])
+    script.write_text("print(2)")
+    changed = Entrant("own", find_environment("here"), ("python", str(script)))
+    with pytest.raises(Unavailable, match=r"own is not what the protocol wants: its lock has"):
+        changed.require(entrant.lock["digest"])

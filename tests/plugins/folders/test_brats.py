@@ -1,0 +1,69 @@
+"""BraTS cases in a folder: sequences are channels, regions are unions of labels."""
+
+from __future__ import annotations
+
+import nibabel as nib
+import numpy as np
+import pytest
+
+from mritk import DataError, Unavailable
+from mritk.plugins.registry import Registry
+from mritk_folders.recognise import is_brats, is_tree
+
+NEW = ("-t1n", "-t1c", "-t2w", "-t2f", "-seg")
+OLD = ("_t1", "_t1ce", "_t2", "_flair", "_seg")
+SHAPE = (6, 5, 4)
+
+
+def write(folder, name, endings=NEW, *, et=3, leave_out=()):
+    case = folder / name
+    case.mkdir(parents=True)
+    for number, ending in enumerate(endings):
+        volume = np.arange(np.prod(SHAPE)).reshape(SHAPE) * (number + 1.0)
+        if number == 4:
+            volume = np.zeros(SHAPE)
+            volume[0], volume[1], volume[2] = 1, 2, et
+        if ending not in leave_out:
+            image = nib.Nifti1Image(volume.astype(np.float32), np.diag([1.0, 1, 2, 1]))
+            nib.save(image, case / f"{name}{ending}.nii.gz")
+    return case
+
+
+def samples(folder):
+    return Registry.load(environ={}).dataset(f"brats:{folder}").open(None)
+
+
+@pytest.mark.parametrize(("endings", "et"), [(NEW, 3), (OLD, 4)], ids=["since 2023", "before"])
+def test_cases_are_volumes_of_four_sequences_with_their_regions(tmp_path, endings, et):
+    folder = tmp_path / "BraTS-SSA"
+    for name in ("BraTS-SSA-00008-000", "BraTS-SSA-00002-000", "BraTS-SSA-00002-001"):
+        write(folder, name, endings, et=et)
+    (folder / "empty").mkdir()
+    found = samples(folder)
+    assert found.ids == ("BraTS-SSA-00002-000", "BraTS-SSA-00002-001", "BraTS-SSA-00008-000")
+    assert found.patients == ("BraTS-SSA-00002", "BraTS-SSA-00002", "BraTS-SSA-00008")
+    assert found.channels == ("t1", "t1ce", "t2", "flair")
+    assert found.task.values_of("WT") == (1, 2, 3)
+    assert found.task.values_of("TC") == (1, 3)
+    assert found.spacing.tolist() == [[2.0, 1.0, 1.0]] * 3
+    volume, labels = found.read(0), found.read_target(0)
+    assert volume.shape == (4, 4, 5, 6)
+    assert volume.dtype == labels.dtype == np.uint8
+    assert labels.shape == (4, 5, 6)
+    assert sorted(np.unique(labels)) == [0, 1, 2, 3]
+    assert is_brats(folder)
+    assert not is_tree(folder)
+
+
+def test_what_is_incomplete_is_named(tmp_path):
+    write(tmp_path, "case-000")
+    write(tmp_path, "case-001", leave_out=("-t2f",))
+    with pytest.raises(DataError, match="lacks case-001-t2f; add them"):
+        samples(tmp_path)
+
+
+def test_a_folder_without_cases_is_refused(tmp_path):
+    with pytest.raises(DataError, match="has no folder CASE with a file CASE-seg"):
+        samples(tmp_path)
+    with pytest.raises(Unavailable, match=r"no folder .*nowhere"):
+        samples(tmp_path / "nowhere")
