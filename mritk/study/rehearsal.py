@@ -53,8 +53,9 @@ class Rehearsal:
     def of_protocol(self, protocol: Protocol) -> Protocol:
         """Return the protocol at small scale, under a name that says so.
 
-        Each stage has one epoch, of one batch if their number is fixed, shots are 5 at most, and nothing is repeated. What it is marked
-        with gives it a fingerprint of its own, however small the study is already.
+        Each stage has one epoch, of one batch if their number is fixed, shots are 5 at most, and
+        nothing is repeated. What it is marked with gives it a fingerprint of its own, however small
+        the study is already.
 
         Raises:
             UsageError: The method refuses parameters of one epoch.
