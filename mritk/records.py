@@ -312,12 +312,10 @@ class Explainer(Record):
 
     Attributes:
         name: Name of the explainer.
-        explain: Takes a network in evaluation mode (normalised batch in, outputs (N, K) out), a
-            batch (N, C, *spatial), and the index of the explained output of each input, (N,) int64.
-            Returns float32 attributions of the shape of the batch; modifies neither; raises
-            :class:`mritk.UsageError` for a network that it cannot explain.
+        explain: Takes a network in evaluation mode, a normalised batch (N, C, *spatial), and which
+            output is explained of each, (N,) int64. Returns float32 attributions of its shape.
         spatial_dims: Supported numbers of spatial dimensions.
-        is_default: Whether ``mritk explain`` uses it where none is named.
+        is_default: Whether ``mritk explain`` uses it unless others are named.
     """
 
     name: str
