@@ -119,8 +119,7 @@ def _pictures(
                 "dataset options as for 'mritk run'; otherwise the files have changed"
             )
         wanted = [sample.id for table in tables for sample in hardest(table)]
-        shown = pictures.setdefault(fingerprint, Pictures())
-        shown.samples = opened.samples
+        shown = pictures.setdefault(fingerprint, Pictures(samples=opened.samples))
         shown.thumbnails.update(thumbnails(opened.samples, wanted))
         for table in tables:
             shown.slices.update(backgrounds(opened.samples, table))
