@@ -13,6 +13,7 @@ import os
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Sequence
 from contextlib import suppress
 
@@ -20,6 +21,8 @@ from mritk.machine.process_tree import descendants, end_tree
 
 PR_SET_CHILD_SUBREAPER = 36  # <linux/prctl.h>
 CANNOT_START, KILLED = 127, 137  # as shells have it
+# A process that waits for a disk is not ended before it goes on.
+PATIENCE_S, LOOK_S = 20.0, 0.01
 
 
 def main(command: Sequence[str], cleanup: Sequence[Sequence[str]]) -> int:
@@ -52,12 +55,14 @@ def _until_alone(cleanup: Sequence[Sequence[str]]) -> None:
 
 def _clear(cleanup: Sequence[Sequence[str]]) -> None:
     """End all that was started, and what it may have started meanwhile."""
-    while found := descendants(os.getpid()):
+    until = time.monotonic() + PATIENCE_S
+    while (found := descendants(os.getpid())) and time.monotonic() < until:
         for one in found:
             end_tree(one)
         with suppress(ChildProcessError):
             while os.waitpid(-1, os.WNOHANG)[0]:
                 pass
+        time.sleep(LOOK_S)
     for command in cleanup:
         with suppress(OSError, subprocess.TimeoutExpired):
             subprocess.run(command, capture_output=True, check=False, timeout=60)

@@ -41,10 +41,12 @@ def _with_parents() -> Iterator[tuple[int, int]]:
     """Yield each process and its parent."""
     if not Path("/proc/self/stat").exists():
         command = ["ps", "-A", "-o", "pid=,ppid="]
-        table = subprocess.run(command, capture_output=True, text=True, check=False)
-        for line in table.stdout.splitlines():
+        with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as table:
+            lines = table.communicate()[0].splitlines()
+        for line in lines:
             one, parent = map(int, line.split())
-            yield one, parent
+            if one != table.pid:
+                yield one, parent
         return
     for path in Path("/proc").glob("[0-9]*/stat"):
         try:

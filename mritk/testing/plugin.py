@@ -6,6 +6,7 @@ import os
 import subprocess
 import sys
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import MISSING, fields
 from typing import Any
 
 from mritk.backbone import Backbone
@@ -182,11 +183,25 @@ def _inspect_one(record: Record, registry: Registry, workspace: Workspace) -> It
     elif isinstance(record, Dataset):
         yield from inspect_dataset(record, workspace)
     elif isinstance(record, Method):
-        yield from inspect_method(record, _parameters(record, registry))
+        parameters, needed = _parameters(record, registry), _without_default(record)
+        if parameters is None and needed:
+            reason = f"{', '.join(needed)} must be given: call mritk.testing.check_method"
+            yield Verdict(f"method {record.name}", "trains and predicts", "n/a", reason)
+        else:
+            yield from inspect_method(record, parameters)
     else:
         for kind, under_test, checks in ALONE:
             if isinstance(record, kind):
                 yield from under_test(record).inspect(checks)
+
+
+def _without_default(method: Method) -> list[str]:
+    """The names of the parameters that no method can be trained without."""
+    return [
+        one.name
+        for one in fields(method.schema)
+        if one.default is MISSING and one.default_factory is MISSING
+    ]
 
 
 def _parameters(method: Method, registry: Registry) -> object:

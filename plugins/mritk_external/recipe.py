@@ -12,6 +12,7 @@ from typing import Any
 
 SHAPES_NOTHING = {"fingerprint": False}
 UNLESS_DEFAULT = {"fingerprint": "unless default"}
+CONTAINERS = ("docker", "podman", "apptainer")
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
 
 
@@ -39,7 +40,7 @@ class _Program:
         """Refuse a name that is none, and a command of no words."""
         if not NAME.fullmatch(self.name):
             raise ValueError("name must consist of letters, digits, '.', '_' and '-'")
-        if not self.program and self.environment.partition(":")[0] in ("here", "python", "uv"):
+        if not self.program and self.environment.partition(":")[0] not in CONTAINERS:
             raise ValueError("program must be the words of a command, such as ['python', 'own.py']")
 
 

@@ -303,7 +303,13 @@ def test_where_a_program_is_does_not_change_a_fingerprint(protocol, tmp_path):
 
 @pytest.mark.parametrize(
     ("more", "message"),
-    [("name = 3\n", "name"), ('program = ["x"]\nhour = 3\n', "unknown key 'hour'")],
+    [
+        ("name = 3\n", "name"),
+        ('name = "x"\nprogram = ["x"]\nhour = 3\n', "unknown key 'hour'"),
+        ('name = "x"\n', "program must be the words of a command"),
+        ('name = "x"\nenvironment = "/opt/env"\n', "program must be the words of a command"),
+        ('name = "a b"\nprogram = ["x"]\n', "name must consist of letters, digits"),
+    ],
 )
 def test_a_protocol_with_a_mistake_is_refused(mritk, tmp_path, more, message):
     path = tmp_path / "own.toml"
