@@ -23,9 +23,9 @@ PLUGINS = sorted((ROOT / "plugins").rglob("*.py"))
 FLOORS = [
     ["__main__", "pytest_plugin"],
     ["cli"],
-    ["execute", "explain", "testing"],
+    ["execute", "testing"],
     ["study", "train"],
-    ["cards", "compare", "plugins", "probe", "report"],
+    ["cards", "compare", "explain", "plugins", "probe", "report"],
     ["batches", "results", "trial"],
     ["model", "store"],
     ["external", "protocol"],
