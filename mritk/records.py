@@ -312,16 +312,16 @@ class Explainer(Record):
 
     Attributes:
         name: Name of the explainer.
-        explain: Takes a network in evaluation mode that maps a normalised batch
-            (N, C, *spatial) to outputs (N, K), such a batch, and the index of the explained output
-            for each input, (N,) int64. Returns float32 attributions of the shape of the batch,
-            without modifying network or batch.
+        explain: Takes a network in evaluation mode, a normalised batch (N, C, *spatial), and which
+            output is explained of each, (N,) int64. Returns float32 attributions of its shape.
         spatial_dims: Supported numbers of spatial dimensions.
+        is_default: Whether ``mritk explain`` uses it unless others are named.
     """
 
     name: str
     explain: Callable[[torch.nn.Module, torch.Tensor, torch.Tensor], torch.Tensor]
     spatial_dims: tuple[int, ...] = (2, 3)
+    is_default: bool = True
 
 
 @dataclass(frozen=True)

@@ -23,7 +23,7 @@ PLUGINS = sorted((ROOT / "plugins").rglob("*.py"))
 FLOORS = [
     ["__main__", "pytest_plugin"],
     ["cli"],
-    ["execute", "testing"],
+    ["execute", "explain", "testing"],
     ["study", "train"],
     ["cards", "compare", "plugins", "probe", "report"],
     ["batches", "results", "trial"],

@@ -31,6 +31,8 @@ IN_STAGES = {
     "plateau_min_delta": "1e-4",
     "plateau_loss": "'objective'",
     "restart_selection": "true",
+    "step_factor": "0.9",
+    "step_epochs": "5",
 }
 IN_RECIPES = {
     "last_batch": "'keep'",

@@ -59,6 +59,7 @@ COMMANDS = {
     "show": "Show full details of a name or trial.",
     "card": "Write the model card of a backbone or a trial.",
     "export": "Write the trained network of a trial (safetensors, ONNX).",
+    "explain": "Show what the trained network of a trial looked at.",
     "rerun": "Retrain a stored trial and compare.",
     "verify": "Verify a trial file and recompute its scores.",
     "status": "Show what is finished, running and to do.",

@@ -23,6 +23,8 @@ from mritk.errors import ExitCode, UsageError
 if TYPE_CHECKING:
     from mritk.report.page import Pictures
     from mritk.results.table import Leaderboard
+    from mritk.store.explanations import Explanations
+    from mritk.store.folder import ResultsFolder
 
 
 @click.command()
@@ -78,7 +80,8 @@ def report(app: App, /, results: Path, output: Path, **options: Any) -> int:
     there = [trial for trial in trials if isinstance(trial, TableTrial)]
     failed = [t.held for t in there if t.held is not None and not t.facts.finished]
     pictures, remarks = _pictures(app, board, options)
-    page = render(board, failed, pictures, remarks, datetime.now().astimezone())
+    explanations = _explanations(board, ResultsFolder(results), remarks)
+    page = render(board, failed, pictures, remarks, datetime.now().astimezone(), explanations)
     write_whole(output, page.encode("utf-8"))
     say(f"{output} ({len(page) / 1e6:.1f} MB)")
     for line in remarks:
@@ -116,8 +119,27 @@ def _pictures(
                 "dataset options as for 'mritk run'; otherwise the files have changed"
             )
         wanted = [sample.id for table in tables for sample in hardest(table)]
-        shown = pictures.setdefault(fingerprint, Pictures())
+        shown = pictures.setdefault(fingerprint, Pictures(samples=opened.samples))
         shown.thumbnails.update(thumbnails(opened.samples, wanted))
         for table in tables:
             shown.slices.update(backgrounds(opened.samples, table))
     return pictures, remarks
+
+
+def _explanations(
+    board: Leaderboard, results: ResultsFolder, remarks: list[str]
+) -> dict[str, Explanations]:
+    """Return what 'mritk explain' found of the trials; what cannot be read becomes a remark."""
+    from mritk.errors import StoreError
+    from mritk.store.explanations import stored_explanations
+
+    found = {}
+    for record in (record for table in board.tables for record in table.every_record):
+        try:
+            explanations = stored_explanations(results, record.id)
+        except StoreError as error:
+            remarks.append(str(error))
+            continue
+        if explanations is not None:
+            found[record.id] = explanations
+    return found

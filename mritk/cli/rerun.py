@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import sys
 import tempfile
 from dataclasses import asdict, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import click
 
@@ -15,10 +14,6 @@ from mritk.cli.completed import complete_trial
 from mritk.cli.device import device_option
 from mritk.cli.tell import echo, echo_json
 from mritk.errors import ExitCode
-
-if TYPE_CHECKING:
-    from mritk.cli.run import Request
-    from mritk.store.trial_file import TrialRecord
 
 
 @click.command()
@@ -54,6 +49,7 @@ def rerun(app: App, /, trial: str, folder: Path, **options: Any) -> int:
     Exit code 0: all scores agree. 1: some do not. 4: it would be another trial (with the reason).
     """
     from mritk.cli.progress import progress_line
+    from mritk.cli.stored_command import request_of
     from mritk.errors import UsageError
     from mritk.execute.reproduce import reproduce
     from mritk.store.find_trial import find_trial
@@ -63,7 +59,7 @@ def rerun(app: App, /, trial: str, folder: Path, **options: Any) -> int:
     record = find_trial(trial, folder)
     if record.status != "finished":
         raise UsageError(f"trial {record.id[:8]} failed; 'mritk run' retries it")
-    request = _request(app, record, trust=options["trust"])
+    request = request_of(app, record, "rerunning", trust=options["trust"])
     benchmark = request.benchmark()
     if options["dataset"]:
         benchmark = replace(benchmark, datasets=(options["dataset"],))
@@ -88,53 +84,3 @@ def rerun(app: App, /, trial: str, folder: Path, **options: Any) -> int:
         if options["keep"]:
             echo(f"\nThe new trial is {agreement.file}.")
     return ExitCode.OK if equal else ExitCode.GATE_FAILED
-
-
-def _request(app: App, record: TrialRecord, *, trust: bool) -> Request:
-    """Return the call of 'mritk run' that made a trial; its plugins join those of this call.
-
-    Raises:
-        Unavailable: The trial does not keep one, or it cannot be understood any more.
-        UsageError: It names plugins, and nobody says that they may be executed.
-    """
-    from mritk.cli.run import Request, run
-    from mritk.errors import Unavailable
-
-    command = [str(word) for word in record.provenance.get("command", [])]
-    if "run" not in command:
-        raise Unavailable(
-            f"trial {record.id[:8]} does not contain its 'mritk run' command; repeat it with "
-            "'mritk run --rerun' and its options"
-        )
-    at, named = command.index("run"), App()
-    try:
-        # Plugins may be named before the command, too.
-        context = run.make_context("run", [*command[1:at], *command[at + 1 :]], obj=named)
-    except (click.ClickException, click.exceptions.Exit) as error:
-        why = error.format_message() if isinstance(error, click.ClickException) else "it asks help"
-        raise Unavailable(
-            f"the command of trial {record.id[:8]} is not supported by this version of mritk: {why}"
-        ) from error
-    code = [n for n in named.plugin_options if n not in app.plugin_options and n[:3] != "no:"]
-    if code and not trust:
-        _ask(record, code)
-    app.plugin_options.extend(named.plugin_options)
-    return Request(app, **context.params)
-
-
-def _ask(record: TrialRecord, plugins: list[str]) -> None:
-    """Ask whether plugins that a trial file names may be executed: the file may be anybody's.
-
-    Raises:
-        UsageError: They may not, or there is nobody to ask.
-    """
-    from mritk.errors import UsageError
-
-    shown = [str(Path(name).resolve()) if name.endswith(".py") else name for name in plugins]
-    what = f"rerunning trial {record.id[:8]} would execute code named in its file: "
-    what += ", ".join(shown)
-    if sys.stdin.isatty() and click.confirm(f"{what}\nExecute it?", err=True):
-        return
-    raise UsageError(
-        f"{what}; review it, then add --trust, or load it with -p {' -p '.join(plugins)}"
-    )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
 
@@ -64,10 +64,10 @@ def join(named: Sequence[tuple[str, Samples]], name: str) -> Samples:
         samples, row = places[i]
         return samples.content(row)
 
-    def read_target(i: int) -> np.ndarray:
-        samples, row = places[i]
-        assert samples.read_target is not None  # all are of one task
-        return samples.read_target(row)
+    def of_all(name: str) -> Callable[[int], np.ndarray] | None:
+        """Return an optional function of a sample; None where some datasets have none."""
+        functions = [getattr(samples, name) for samples, _ in places]
+        return None if None in functions else lambda i: functions[i](places[i][1])
 
     splits = _column(parts, "splits", name, prefixed=False)
     for part in sorted(set(splits or ())):
@@ -93,9 +93,11 @@ def join(named: Sequence[tuple[str, Samples]], name: str) -> Samples:
             for found in samples.passed_over
         ],
         channels=_joined_channels(parts, name),
-        read_target=read_target if task.has_target_maps else None,
+        read_target=of_all("read_target"),
         spacing=joined_spacing(tables),
         covariates=joined_covariates(tables),
+        read_lesion=of_all("read_lesion"),
+        affine=of_all("affine"),
         made_from=_joined_origins(parts),
     )
 

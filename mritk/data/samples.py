@@ -20,6 +20,7 @@ from mritk.reading.passed_over import PassedOver
 from mritk.tasks.task import Task
 
 TEXT_COLUMNS = ("patients", "sites", "sources", "splits", "made_from")
+OF_ONE_SAMPLE = ("read", "digest", "read_target", "read_lesion", "affine")
 
 
 class UnreadableSamples(DataError):
@@ -84,6 +85,11 @@ class Samples:
         made_from: For samples that were made from others, such as deformed copies: N ids of the
             sample each was made from, empty for those that were not; None: none was. They have its
             patient, and are in the training part if it is, and in no other.
+        read_lesion: Returns the lesion of sample ``i``, not 0 within, of the spatial shape of
+            ``read(i)``; None: no masks. ``mritk explain`` compares with it what a network looked
+            at; methods do not get it, and no fingerprint depends on it.
+        affine: Returns the (4, 4) matrix from indices of ``read(i)`` to mm, to the right, front
+            and top, for files in the space of sample ``i``; None: only the spacing is known.
     """
 
     ids: Sequence[str]
@@ -102,6 +108,8 @@ class Samples:
     spacing: np.ndarray | None = None
     covariates: Mapping[str, Sequence[str] | np.ndarray] = field(default_factory=dict)
     made_from: Sequence[str] | None = None
+    read_lesion: Callable[[int], np.ndarray] | None = None
+    affine: Callable[[int], np.ndarray] | None = None
 
     def __post_init__(self) -> None:
         """Refuse a table that later steps would silently misread."""
@@ -147,19 +155,17 @@ class Samples:
         """Return the samples of ``rows`` (positions in that order, or a mask of N truth values)."""
         given = np.asarray(rows)
         positions = np.flatnonzero(given) if given.dtype == bool else given.astype(np.int64)
-        rows = positions.tolist()
-        read, digest, read_target = self.read, self.digest, self.read_target
+        at = positions.tolist()
+        functions = {name: _at(at, getattr(self, name)) for name in OF_ONE_SAMPLE}
         columns = {name: getattr(self, name) for name in ("ids", *TEXT_COLUMNS)}
-        picked: dict[str, Any] = {n: c and tuple(c[i] for i in rows) for n, c in columns.items()}
+        picked: dict[str, Any] = {n: c and tuple(c[i] for i in at) for n, c in columns.items()}
         return replace(
             self,
             targets=self.targets[positions],
-            read=lambda i: read(rows[i]),
-            digest=None if digest is None else lambda i: digest(rows[i]),
-            read_target=None if read_target is None else lambda i: read_target(rows[i]),
             spacing=None if self.spacing is None else self.spacing[positions],
             covariates={n: np.asarray(c)[positions] for n, c in self.covariates.items()},
             **picked,
+            **functions,
         )
 
     def content(self, i: int) -> str:
@@ -252,6 +258,11 @@ def _require_own_patients(samples: Samples) -> None:
                     f"{samples.ids[row]} is made from {parent}, but their {name} differ: "
                     f"{column[row]} and {column[of]}"
                 )
+
+
+def _at(rows: Sequence[int], function: Callable[[int], Any] | None) -> Any:
+    """Return a function of one sample for the samples at ``rows``."""
+    return None if function is None else lambda i: function(rows[i])
 
 
 def array_digest(array: np.ndarray) -> str:

@@ -63,7 +63,8 @@ class Subset:
         def derive(key: Mapping[str, Any], compute: Compute) -> Derived:
             return derived(whole, key, compute, workspace, preprocessing).only(positions)
 
-        return cls(whole.only(positions), decode, derive, map_labels)
+        # Nothing that learns or predicts sees a lesion with which its explanations are compared.
+        return cls(replace(whole.only(positions), read_lesion=None), decode, derive, map_labels)
 
     def without_targets(self) -> Subset:
         """Return the same samples without targets, label maps and covariates."""

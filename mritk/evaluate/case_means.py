@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 
 import numpy as np
@@ -19,6 +20,20 @@ def means_of_cases(samples: Resamples) -> np.ndarray:
     with np.errstate(invalid="ignore", divide="ignore"):
         means = samples.sums(np.where(known, values, 0.0)) / samples.sums(known.astype(float))
     return np.asarray(means.mean(axis=1))
+
+
+def means_of_columns(of_columns: Callable[[int], slice]) -> Callable[[Resamples], np.ndarray]:
+    """Return the form of :func:`means_of_cases` for some of the columns.
+
+    Args:
+        of_columns: Takes the number of columns that there are; returns which are meant.
+    """
+
+    def form(samples: Resamples) -> np.ndarray:
+        values = samples.scores[:, of_columns(samples.scores.shape[1])]
+        return means_of_cases(Resamples(samples.targets, values, samples.unit, samples.weights))
+
+    return form
 
 
 def mean_of_cases(targets: np.ndarray, scores: np.ndarray, weights: np.ndarray) -> float:

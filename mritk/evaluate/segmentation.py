@@ -14,9 +14,8 @@ from collections.abc import Callable
 
 import numpy as np
 
-from mritk.evaluate.case_means import means_of_cases
+from mritk.evaluate.case_means import means_of_columns
 from mritk.evaluate.metric import Metric
-from mritk.evaluate.resamples import Resamples
 from mritk.evaluate.weighted import weighted
 from mritk.tasks.segmentation import MEASURES
 from mritk.tasks.task import Task
@@ -32,16 +31,6 @@ KINDS = {
 REWARDS_ABSENCE = ("hd95",)
 
 
-def _form(of_columns: Callable[[int], slice]) -> Callable[[Resamples], np.ndarray]:
-    """Return the mean of the weighted means of some columns, over the cases that have a value."""
-
-    def form(samples: Resamples) -> np.ndarray:
-        values = samples.scores[:, of_columns(samples.scores.shape[1])]
-        return means_of_cases(Resamples(samples.targets, values, samples.unit, samples.weights))
-
-    return form
-
-
 def _metric(name: str, kind: str, suffix: str, columns: Callable[[int], slice]) -> Metric:
     label, higher, bounds = KINDS[kind]
 
@@ -52,7 +41,7 @@ def _metric(name: str, kind: str, suffix: str, columns: Callable[[int], slice]) 
         name,
         f"{label}{suffix}",
         higher,
-        _form(columns),
+        means_of_columns(columns),
         undefined=NO_CASE,
         task="segmentation",
         bounds=bounds,

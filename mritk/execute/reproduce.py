@@ -19,7 +19,7 @@ from mritk.store.folder import ResultsFolder
 from mritk.store.trial_file import TrialRecord, read_trial
 from mritk.store.trial_state import TrialState
 from mritk.study.benchmark import Benchmark, find_protocol
-from mritk.study.plan import Planner
+from mritk.study.plan import Planner, StudyPlan
 from mritk.trial import Trial
 
 
@@ -87,10 +87,7 @@ def reproduce(
             "into another folder with 'mritk run -o'"
         )
     into.require_writable()
-    plan = planner.plan(_narrowed(benchmark, record, planner.registry), into)
-    trial = next((trial for trial in plan.trials if trial.id == record.id), None)
-    if trial is None:
-        raise Unavailable(_why_another(record, plan.trials))
+    plan, trial = planned_again(record, benchmark, planner, into, "reproduced")
     plan = replace(plan, trials=(trial,), states={trial.id: TrialState.ABSENT})
     engine = Engine(choose_device(device))
     machine = record.provenance.get("machine", {})
@@ -100,6 +97,28 @@ def reproduce(
     if outcome.error:
         raise MritkError(f"the rerun failed: {outcome.error}")
     return agreement(record, read_trial(outcome.path), str(outcome.path))
+
+
+def planned_again(
+    record: TrialRecord, benchmark: Benchmark, planner: Planner, into: ResultsFolder, what: str
+) -> tuple[StudyPlan, Trial]:
+    """Return a plan with the trial of a record in it, its data open, and that trial.
+
+    Args:
+        record: A trial.
+        benchmark: The benchmark that it was part of.
+        planner: Resolves its names.
+        into: Where the plan looks for trials.
+        what: What is to be done with it, for the message: ``reproduced``.
+
+    Raises:
+        Unavailable: What is planned is another trial; the text tells in what.
+    """
+    plan = planner.plan(_narrowed(benchmark, record, planner.registry), into)
+    trial = next((trial for trial in plan.trials if trial.id == record.id), None)
+    if trial is None:
+        raise Unavailable(_why_another(record, plan.trials, what))
+    return plan, trial
 
 
 def _narrowed(benchmark: Benchmark, record: TrialRecord, registry: Registry) -> Benchmark:
@@ -127,13 +146,13 @@ def _narrowed(benchmark: Benchmark, record: TrialRecord, registry: Registry) -> 
     )
 
 
-def _why_another(record: TrialRecord, trials: tuple[Trial, ...]) -> str:
+def _why_another(record: TrialRecord, trials: tuple[Trial, ...], what: str) -> str:
     """Return in what the trials that would be trained differ from the stored one."""
     told = []
     for trial in trials:
         told.append(f"{trial}: {'; '.join(_changes(record, trial))}")
     return (
-        f"trial {record.id[:8]} cannot be reproduced: "
+        f"trial {record.id[:8]} cannot be {what}: "
         f"{' | '.join(told) or 'its command does not plan this trial'}"
     )
 

@@ -26,6 +26,7 @@ from mritk.model.lora import merged_state
 from mritk.model.network import Network
 from mritk.model.weights import match, read_state_dict
 from mritk.records import Architecture
+from mritk.seeds import derive
 
 FORMAT = "mritk"
 
@@ -121,10 +122,26 @@ class TrainedModel(nn.Module):
             pixels: (N, C, *spatial) float32 in [0, 1]; colours in the order red, green, blue,
                 others as in :attr:`channels`. One grey channel is repeated.
         """
-        dims, named = len(self.input_shape) - 1, bool(self.channels)
-        normalise = Normalise(self.contract, dims, str(pixels.device), named=named)
-        outputs: torch.Tensor = self.network(normalise(pixels))
+        outputs: torch.Tensor = self.network(self.normalised(pixels))
         return outputs if self.classes else outputs[:, 0] * self._scale + self._center
+
+    def normalised(self, pixels: torch.Tensor) -> torch.Tensor:
+        """Return what :attr:`network` takes for pixels as :meth:`forward` takes them."""
+        dims, named = len(self.input_shape) - 1, bool(self.channels)
+        return Normalise(self.contract, dims, str(pixels.device), named=named)(pixels)
+
+
+def untrained_network(
+    architecture: Architecture, metadata: Mapping[str, str], seed: int = 0
+) -> Network:
+    """Return the network that a model file describes, with random weights.
+
+    Raises:
+        KeyError, ValueError: The description is incomplete.
+    """
+    with torch.random.fork_rng(devices=()):
+        torch.default_generator.manual_seed(derive(seed, "random weights"))
+        return Network(architecture.build(), build_described_head(json.loads(metadata["head"])))
 
 
 def load_model(path: Path | str, find_backbone: Callable[[str], Backbone]) -> TrainedModel:
@@ -145,9 +162,7 @@ def load_model(path: Path | str, find_backbone: Callable[[str], Backbone]) -> Tr
     metadata = read_metadata(path)
     try:
         architecture = find_backbone(f"{metadata['architecture']}@{SCRATCH}").architecture
-        head = build_described_head(json.loads(metadata["head"]))
-        with torch.random.fork_rng(devices=()):
-            network = Network(architecture.build(), head)
+        network = untrained_network(architecture, metadata)
         model = TrainedModel(network, architecture, metadata)
     except (KeyError, ValueError, TypeError) as error:
         raise WeightsMismatch(

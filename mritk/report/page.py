@@ -17,10 +17,12 @@ from jinja2 import Environment, PackageLoader, StrictUndefined, select_autoescap
 from markupsafe import Markup, escape
 
 import mritk
+from mritk.data.samples import Samples
 from mritk.errors import UsageError
 from mritk.protocol.words import protocol_words
 from mritk.report.board import costs, scores
 from mritk.report.by_class import by_class
+from mritk.report.explained import explained
 from mritk.report.figure_names import KINDS
 from mritk.report.figures.curve import curve
 from mritk.report.hardest import conflicts, hardest
@@ -32,6 +34,7 @@ from mritk.results.columns import cell_text
 from mritk.results.footnotes import footnotes
 from mritk.results.formats import caption
 from mritk.results.table import Leaderboard, Table
+from mritk.store.explanations import Explanations
 from mritk.store.trial_file import TrialRecord
 from mritk.text.listed import listed
 
@@ -55,10 +58,12 @@ class Pictures:
     Attributes:
         thumbnails: Small pictures, as ``data:`` addresses.
         slices: The images on which label maps are drawn (:mod:`mritk.report.mask_slices`).
+        samples: The samples themselves, for pictures of explanations; None: they are not open.
     """
 
     thumbnails: dict[str, str] = field(default_factory=dict)
     slices: dict[str, np.ndarray] = field(default_factory=dict)
+    samples: Samples | None = None
 
 
 def render(
@@ -67,6 +72,7 @@ def render(
     pictures: Mapping[str, Pictures],
     remarks: Sequence[str],
     made: datetime,
+    explanations: Mapping[str, Explanations] | None = None,
 ) -> str:
     """Return the page.
 
@@ -74,6 +80,7 @@ def render(
         pictures: By fingerprint of a dataset: what is shown of its samples.
         remarks: Lines about the report itself: pictures that could not be shown.
         made: When; it stands in the head of the page.
+        explanations: By trial: what its network looked at.
     """
     environment = Environment(
         loader=PackageLoader("mritk.report"),
@@ -93,7 +100,10 @@ def render(
         script=Markup(script),
         script_hash=base64.b64encode(hashlib.sha256(script.encode()).digest()).decode(),
         overview=_overview(board.tables),
-        sections=[_section(n, table, pictures) for n, table in enumerate(board.tables, 1)],
+        sections=[
+            _section(n, table, pictures, explanations or {})
+            for n, table in enumerate(board.tables, 1)
+        ],
         failed=failed,
         damaged=board.damaged,
         drift=board.drift,
@@ -129,7 +139,12 @@ def _asset(name: str) -> str:
     return (files("mritk.report") / "templates" / name).read_text(encoding="utf-8")
 
 
-def _section(number: int, table: Table, pictures: Mapping[str, Pictures]) -> dict[str, Any]:
+def _section(
+    number: int,
+    table: Table,
+    pictures: Mapping[str, Pictures],
+    explanations: Mapping[str, Explanations],
+) -> dict[str, Any]:
     """Return what the page says of one table."""
     records = table.every_record
     shown = pictures.get(str(table.keys["dataset_fingerprint"]), Pictures())
@@ -147,6 +162,11 @@ def _section(number: int, table: Table, pictures: Mapping[str, Pictures]) -> dic
         "hardest": [asdict(sample) for sample in hardest(table)],
         "conflicts": conflicts(table),
         "pictures": shown.thumbnails,
+        "explained": [
+            explained(explanations[record.id], record.backbone, shown.samples)
+            for record in records
+            if record.id in explanations
+        ],
         "masks": mask_slices(table, shown.slices),
         "findings": _findings(records),
         "protocols": _protocols(table) if records else [],

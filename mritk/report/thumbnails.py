@@ -40,6 +40,13 @@ def _address(image: np.ndarray) -> str:
         image = np.clip(255 * image, 0, 255).astype(np.uint8)
     picture = Image.fromarray(image)
     picture.thumbnail((SIDE, SIDE))
+    return png_address(np.asarray(picture))
+
+
+def png_address(image: np.ndarray) -> str:
+    """Return a picture, uint8 (H, W) or (H, W, 3), as a ``data:`` address."""
+    from PIL import Image
+
     out = io.BytesIO()
-    picture.save(out, "PNG", optimize=True)
+    Image.fromarray(image).save(out, "PNG", optimize=True)
     return f"data:image/png;base64,{base64.b64encode(out.getvalue()).decode()}"

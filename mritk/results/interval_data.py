@@ -13,3 +13,8 @@ def interval_as_data(interval: Interval) -> dict[str, Any]:
     """Return an interval as JSON-able data."""
     told = asdict(interval)
     return told | {name: or_null(told[name]) for name in ("low", "high", "standard_error")}
+
+
+def score_data(value: float, interval: Interval) -> dict[str, Any]:
+    """Return a number with its interval as JSON-able data; None where it is undefined."""
+    return {"value": or_null(value), "interval": interval_as_data(interval)}

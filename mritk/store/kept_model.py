@@ -13,6 +13,7 @@ from mritk.store.folder import ResultsFolder
 from mritk.store.trial_file import TrialRecord
 
 MODELS = "models"
+KEEP = "--keep-models"
 NOTICE = "For research use only; not for clinical use."
 
 
@@ -68,6 +69,11 @@ def require_model(results: ResultsFolder, record: TrialRecord) -> Path:
     from mritk.files.digests import sha256_of
 
     path, kept = model_path(results, record.id), record.notes.get("model")
+    if kept is None and KEEP in record.provenance.get("command", ()):
+        raise Unavailable(
+            f"trial {record.id[:8]} was trained with {KEEP}, but method {record.method} has no "
+            "network that can be stored"
+        )
     if kept is None or not path.is_file():
         raise Unavailable(
             f"trial {record.id[:8]} has no stored model in {path.parent}; repeat its command as "

@@ -35,7 +35,7 @@ class ExplainerUnderTest(UnderTest[Explainer]):
         convolution = nn.Conv2d if dims == 2 else nn.Conv3d
         with torch.random.fork_rng(devices=()):
             torch.manual_seed(seed)
-            layers = [convolution(1, 4, 3), nn.Tanh(), nn.Flatten()]
+            layers = [convolution(1, 4, 3), nn.ReLU(), nn.Flatten()]
             network = nn.Sequential(*layers, nn.Linear(4 * (SIDE - 2) ** dims, OUTPUTS)).eval()
         generator = torch.Generator().manual_seed(1)
         batch = torch.randn((COUNT, 1, *[SIDE] * dims), generator=generator)

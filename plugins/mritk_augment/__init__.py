@@ -63,7 +63,7 @@ def mritk_datasets() -> Iterator[DatasetFamily]:
         "augmented",
         lazy("mritk_augment.offline:resolve_offline"),
         placeholder="DATASET",
-        options=lazy("mritk_augment.offline:Offline"),
+        options=lazy("mritk_augment.offline_options:Offline"),
         wraps=True,
         summary="a dataset with copies=5 deformed copies of each training sample",
     )

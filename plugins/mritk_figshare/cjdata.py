@@ -75,6 +75,16 @@ def read_slice(path: Path) -> np.ndarray:
     return np.ascontiguousarray(scaled, dtype=np.uint8)
 
 
+def read_lesion(path: Path) -> np.ndarray:
+    """Return the mask of the tumour, bool (H, W).
+
+    Raises:
+        DataError: The file cannot be read.
+    """
+    with _cjdata(path) as cjdata:
+        return np.ascontiguousarray(_array(cjdata, "tumorMask")[()].T != 0)
+
+
 @contextmanager
 def _cjdata(path: Path) -> Iterator[h5py.Group]:
     try:

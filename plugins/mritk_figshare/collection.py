@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from mritk import Classification, DataError, Samples, Workspace, one_line, sha256_of
-from mritk_figshare.cjdata import SliceHeader, read_header, read_slice
+from mritk_figshare.cjdata import SliceHeader, read_header, read_lesion, read_slice
 from mritk_figshare.cvind import official_parts
 from mritk_figshare.numbered_files import find_numbered_files
 
@@ -60,6 +60,7 @@ def read_collection(
         digest=lambda i: sha256_of(paths[i]),
         patients=[header.patient for header in headers],
         splits=splits,
+        read_lesion=lambda i: read_lesion(paths[i]),
     )
 
 

@@ -13,7 +13,7 @@ from typing import Any
 
 import nibabel as nib
 import numpy as np
-from nibabel.affines import voxel_sizes
+from nibabel.affines import apply_affine, voxel_sizes
 from nibabel.filebasedimages import ImageFileError
 from nibabel.orientations import OrientationError
 from nibabel.spatialimages import HeaderDataError
@@ -112,14 +112,34 @@ def read_corners(path: Path) -> np.ndarray:
         DataError: The header cannot be read, or defines no orientation.
     """
     with _opened(path) as stream:
-        header = _header(stream)
-        shape, affine = _shape(header), header.get_best_affine()
-        orientation = nib.io_orientation(affine)
-        to_mm = MILLIMETRES.get(header.get_xyzt_units()[0], 1.0)
-        canonical = affine @ nib.orientations.inv_ornt_aff(orientation, shape)
-        sides = np.asarray(shape)[np.argsort(orientation[:, 0])]
-        corners = np.stack(np.meshgrid(*[(0, side - 1) for side in sides]), -1).reshape(-1, 3)
-        return np.asarray(nib.affines.apply_affine(canonical, corners) * to_mm)
+        affine, sides = _placed(_header(stream))
+    corners = np.stack(np.meshgrid(*[(0, side - 1) for side in sides]), -1).reshape(-1, 3)
+    return np.asarray(apply_affine(affine, corners))
+
+
+def read_affine(path: Path) -> np.ndarray:
+    """Return the matrix from indices (d, h, w) of :func:`read_volume` to mm, (4, 4) float64.
+
+    Millimetres run to the right, to the front and up.
+
+    Raises:
+        DataError: The header cannot be read, or defines no orientation.
+    """
+    with _opened(path) as stream:
+        affine, _ = _placed(_header(stream))
+        return affine
+
+
+def _placed(header: Any) -> tuple[np.ndarray, tuple[int, ...]]:
+    """Return the affine of a volume as it is read, (D, H, W), in mm, and its shape."""
+    shape, stored = _shape(header), header.get_best_affine()
+    orientation = nib.io_orientation(stored)
+    to_mm = MILLIMETRES.get(header.get_xyzt_units()[0], 1.0)
+    canonical = stored @ nib.orientations.inv_ornt_aff(orientation, shape)
+    x, y, z = np.asarray(shape)[np.argsort(orientation[:, 0])].tolist()
+    # See _turned: H and W run against the axes to the front and to the right.
+    turned = np.array([[0, 0, -1, x - 1], [0, -1, 0, y - 1], [1, 0, 0, 0], [0, 0, 0, 1]])
+    return np.diag([to_mm, to_mm, to_mm, 1.0]) @ canonical @ turned, (z, y, x)
 
 
 @contextmanager

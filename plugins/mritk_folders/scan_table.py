@@ -108,6 +108,7 @@ class ScanTable:
                 digest=lambda i: sha256_of(paths[i]),
                 spatial_dims=kind.value,
                 spacing=self._spacing() if kind is Kind.VOLUME else None,
+                affine=self._read_affine if kind is Kind.VOLUME else None,
             )
         if self.patients is None:
             logger.warning(
@@ -134,6 +135,7 @@ class ScanTable:
         digest: Callable[[int], str],
         spatial_dims: int,
         spacing: np.ndarray | None = None,
+        affine: Callable[[int], np.ndarray] | None = None,
     ) -> Samples:
         """Return samples ``ids``, of which every file has equally many."""
         each = len(ids) // len(self.names)
@@ -156,12 +158,18 @@ class ScanTable:
             read_target=self._read_label_map if self.masks is not None else None,
             spacing=spacing,
             covariates={n: np.repeat(column, each) for n, column in self.covariates.items()},
+            affine=affine,
         )
 
     def _read_label_map(self, i: int) -> np.ndarray:
         from mritk_folders.nifti import read_label_map
 
         return read_label_map(self.folder / (self.masks or ())[i])
+
+    def _read_affine(self, i: int) -> np.ndarray:
+        from mritk_folders.nifti import read_affine
+
+        return read_affine(self.folder / self.names[i])
 
     def _spacing(self) -> np.ndarray | None:
         """Return the spacing of all volumes, (N, 3) mm; None if a file does not state it."""

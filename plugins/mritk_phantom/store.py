@@ -44,6 +44,7 @@ def open_samples(recipe: Recipe, workspace: Workspace, *, workers: int | None = 
     folder = ensure(workspace, recipe, workers=workers)
     rows = json.loads((folder / "samples.json").read_text())
     images = np.load(folder / "images.npy", mmap_mode="r")
+    lesions = np.load(folder / "lesions.npy", mmap_mode="r")
     return Samples(
         ids=tuple(row["id"] for row in rows),
         targets=np.array([CLASSES.index(row["class"]) for row in rows], dtype=np.int64),
@@ -51,6 +52,7 @@ def open_samples(recipe: Recipe, workspace: Workspace, *, workers: int | None = 
         read=lambda i: np.array(images[i]),
         patients=tuple(row["patient"] for row in rows),
         sites=tuple(row["site"] for row in rows),
+        read_lesion=lambda i: np.array(lesions[i]),
     )
 
 

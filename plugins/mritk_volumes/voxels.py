@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from itertools import count
 from typing import Any, Literal
 
@@ -39,7 +39,7 @@ class VoxelRecipe:
 
     penalties: tuple[float, ...] = PENALTIES
     intensity: Literal["zscore", "unit"] = "zscore"
-    class_weights: Literal["none", "balanced"] = field(default="none")
+    class_weights: Literal["none", "balanced"] = "none"
 
     def __post_init__(self) -> None:
         """Refuse penalties that are none."""
@@ -94,11 +94,8 @@ class Blocks:
 
     def __getitem__(self, number: int) -> np.ndarray:
         rows = self.rows[number]
-        chosen = np.asarray(
-            self._images.take(rows, axis=0)
-            if isinstance(self._images, np.ndarray)
-            else self._images.take(rows)
-        )
+        images = self._images
+        chosen = images[rows] if isinstance(images, np.ndarray) else images.take(rows)
         values = chosen.astype(np.float64)
         if chosen.dtype == np.uint8:
             values /= 255

@@ -43,6 +43,8 @@ def imported_by(*arguments: object, home) -> tuple[int, list[str]]:
         ["plugins"],
         ["completion", "bash"],
         ["leaderboard", "--help"],
+        ["explain", "--help"],
+        ["list", "explainers"],
     ],
     ids=" ".join,
 )

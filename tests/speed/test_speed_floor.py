@@ -17,7 +17,7 @@ def test_operations_of_a_small_network_by_hand():
         nn.Linear(8, 4),
     )  # fmt: skip
     by_hand = 2 * (16 * 16 * 8 * 3 * 9) + 2 * (8 * 4)
-    assert count_forward_flops(model, 16, "cpu") == by_hand
+    assert count_forward_flops(model, (3, 16, 16), "cpu") == by_hand
 
 
 @pytest.mark.slow

@@ -75,10 +75,12 @@ def open_heads(
         return told[0] if len(told) == 1 else hashlib.sha256("".join(told).encode()).hexdigest()
 
     given: dict[str, Any] = {"targets": np.zeros(0)}
-    if target == "mask":
+    if recipe.cohort == "tumour":
         labels = np.load(folder / "labels.npy", mmap_mode="r")
+        reads = "read_target" if target == "mask" else "read_lesion"
+        given[reads] = lambda i: np.array(labels[kept[i]])
+    if target == "mask":
         given["task"] = Segmentation(LABELS, REGIONS)
-        given["read_target"] = lambda i: np.array(labels[kept[i]])
     elif target == "age":
         given["task"] = Regression("years")
         given["targets"] = np.array([row["age"] for row in shown])

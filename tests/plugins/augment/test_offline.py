@@ -17,7 +17,8 @@ from mritk.splits.split_rule import SplitRule
 from mritk.splits.splits import make_folds
 from mritk.store.folder import ResultsFolder
 from mritk.trial import OpenDataset
-from mritk_augment.offline import Offline, change_of, open_with_copies
+from mritk_augment.offline import change_of, open_with_copies
+from mritk_augment.offline_options import Offline
 from tests.test_segmentation import PLUGIN
 
 TASK = Segmentation(("background", "tumour"))

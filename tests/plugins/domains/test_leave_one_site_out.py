@@ -86,7 +86,7 @@ def test_a_table_with_a_column_of_sites(table_of_sites, mritk, tmp_path):
 def test_label_maps_of_the_phantoms_scanners(mritk, tmp_path):
     """Dice of each region, with its interval, and rows that are compared in pairs."""
     pytest.importorskip("nilearn", reason="the phantom's anatomy is shipped by nilearn")
-    asked = ["-d", "phantom3d,target=mask,size=32,patients=20", "--device", "cpu"]
+    asked = ["-d", "phantom3d,target=mask,size=32,patients=24", "--device", "cpu"]
     asked += ["--protocol", "domains_unet_erm", "--vary", "parameters.regulariser=erm,lddg"]
     # With next to no weight of the background, plain training finds tumours everywhere at once.
     small = ("epochs=1", "width=2", "latent_hidden=4", "batch_size=3", "background_weight=1e-4")
@@ -98,11 +98,9 @@ def test_label_maps_of_the_phantoms_scanners(mritk, tmp_path):
     sites = {f"site-{letter}" for letter in "abcd"}
     require_each_site_left_out_once(records, sites, SEEDS[:1])
     call = ("leaderboard", tmp_path / "results", "--json")
-    for metric in ("dice", "dice[WT]"):
+    for metric in ("dice", "dice[WT]", "dice[TC]", "dice[ET]"):
         (table,) = json.loads(mritk(*call, "--metric", metric).out)["tables"]
         rows = {"lddg" if "lddg" in row["protocol"] else "erm": row for row in table["rows"]}
-        for row in rows.values():
-            assert {f"dice[{region}]" for region in ("WT", "TC", "ET")} <= set(row["metrics"])
         dice = rows["erm"]["metrics"][metric]
         assert 0 < dice["interval"]["low"] < dice["mean"] < dice["interval"]["high"] < 1
         (pair,) = table["comparisons"][metric]

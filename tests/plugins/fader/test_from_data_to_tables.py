@@ -67,11 +67,13 @@ def results(tmp_path_factory):
 def test_the_cores_probe_tells_the_site_less_well_with_the_class_beside_it(results, mritk):
     tables = {}
     for question in ((), ("--probe", "site")):
-        call = ("leaderboard", results, "--json", "--metric", "accuracy", *question)
+        call = ("leaderboard", results, "--json", "--given-these-models", *question)
         (table,) = json.loads(mritk(*call).out)["tables"]
-        rows = {row["protocol"]: row["metrics"]["accuracy"]["mean"] for row in table["rows"]}
+        rows = {
+            row["protocol"]: row["metrics"]["balanced_accuracy"]["mean"] for row in table["rows"]
+        }
         assert set(rows) == set(RECIPES), "one table, whatever the autoencoder has seen"
-        tables["site" if question else "class"] = rows, table["comparisons"]["accuracy"]
+        tables["site" if question else "class"] = rows, table["comparisons"]["balanced_accuracy"]
     (scores, _), (sites, pairs) = tables["class"], tables["site"]
     assert sites["plain"] - sites["faded"] > 0.15
     compared = {(p["first"].split(", ")[-1], p["second"].split(", ")[-1]): p["p"] for p in pairs}

@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch import nn
 
-from mritk_saliency import integrated_gradients, saliency
+from mritk_saliency.gradients import integrated_gradients, saliency
 
 
 @pytest.fixture

@@ -1,0 +1,168 @@
+"""Explain the trained network of a trial on test samples, and measure the maps."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+import torch
+from torch import nn
+
+from mritk.batches.resident import ResidentImages
+from mritk.data.rank import of_rank
+from mritk.data.subset import Subset
+from mritk.errors import UsageError
+from mritk.evaluate.map_metrics import COLUMNS
+from mritk.explain.attribution import attributed
+from mritk.explain.case import Case, similarity
+from mritk.explain.controls import random_places, with_random_weights
+from mritk.files.workspace import Workspace
+from mritk.model.model_file import TrainedModel
+from mritk.records import Explainer
+from mritk.store.explanations import RANDOM_PLACES, RANDOM_WEIGHTS, Explanations
+from mritk.store.trial_file import TrialRecord
+from mritk.trial import Trial
+
+IMAGES_AT_ONCE, VOLUMES_AT_ONCE = 16, 4
+
+
+@dataclass(eq=False)
+class _Found:
+    """What is known so far, case by case."""
+
+    maps: dict[str, list[np.ndarray]] = field(default_factory=dict)
+    rows: dict[str, list[list[float]]] = field(default_factory=dict)
+    lesions: list[int] = field(default_factory=list)
+
+
+@dataclass(frozen=True, eq=False)
+class Explaining:
+    """What is explained, and by what.
+
+    Attributes:
+        trial: The trial, its data open.
+        record: What is stored of it.
+        model: Its network, on the device and in evaluation mode.
+        cases: (n,) positions in the test part.
+        workspace: Where caches are.
+        device: A torch device.
+    """
+
+    trial: Trial
+    record: TrialRecord
+    model: TrainedModel
+    cases: np.ndarray
+    workspace: Workspace
+    device: str
+
+    def usable(self, explainers: Sequence[Explainer]) -> dict[str, str]:
+        """Return why explainers cannot explain this network, by name; those that can are not there.
+
+        Each is called with an input of zeros.
+        """
+        batch = torch.zeros((1, *self.model.input_shape), device=self.device)
+        outputs = torch.zeros(1, dtype=torch.int64, device=self.device)
+        refused = {}
+        for explainer in explainers:
+            dims = len(self.model.input_shape) - 1
+            if dims not in explainer.spatial_dims:
+                refused[explainer.name] = f"it is not for {of_rank(dims, 'images', 'volumes')}"
+                continue
+            try:
+                attributed(explainer, self.model.network, batch, outputs)
+            except UsageError as error:
+                refused[explainer.name] = str(error)
+        return refused
+
+    def explain(
+        self, explainers: Sequence[Explainer], progress: Callable[[str, float], None]
+    ) -> Explanations:
+        """Return maps and scores of all cases.
+
+        Args:
+            explainers: What explains.
+            progress: Told what is done, and the share of it.
+
+        Raises:
+            MritkError: An explainer fails.
+            DataError: A mask is not on the grid of its sample.
+        """
+        untrained = with_random_weights(self.model).to(self.device)
+        networks = {"": self.model.network, RANDOM_WEIGHTS: untrained}
+        found = _Found()
+        for cases, pixels in self._batches():
+            maps = _maps(explainers, networks, self.model.normalised(pixels), cases)
+            host = pixels.cpu().numpy()
+            names = [self.record.predictions["test"].id[place] for place, _ in cases]
+            maps[RANDOM_PLACES] = np.stack(list(map(random_places, host, names)))
+            for number, (_, case) in enumerate(cases):
+                self._keep(case, {name: values[number] for name, values in maps.items()}, found)
+                progress("explaining", len(found.lesions) / len(self.cases))
+        test = self.record.predictions["test"].only(self.cases)
+        return Explanations(
+            trial=self.record.id,
+            model=str(self.record.notes["model"]["sha256"]),
+            dataset_fingerprint=self.record.dataset_fingerprint,
+            classes=self.record.task.classes,
+            id=test.id,
+            patient=test.patient,
+            unit=test.unit,
+            target=test.target,
+            lesion=np.asarray(found.lesions, dtype=np.int64),
+            maps=found.maps,
+            columns=COLUMNS,
+            scores={name: np.asarray(scores) for name, scores in found.rows.items()},
+        )
+
+    def _keep(self, case: Case, maps: Mapping[str, np.ndarray], found: _Found) -> None:
+        """Judge the maps of a case, and keep those of the trained network."""
+        found.lesions.append(case.lesion_size)
+        for name, values in maps.items():
+            scores = {"similarity": math.nan, **case.scores(self.model, values)}
+            if name + RANDOM_WEIGHTS in maps:
+                scores["similarity"] = similarity(values, maps[name + RANDOM_WEIGHTS])
+                own = case.on_its_grid(values).astype(np.float16)
+                found.maps.setdefault(name, []).append(own)
+            found.rows.setdefault(name, []).append([scores[column] for column in COLUMNS])
+
+    def _batches(self) -> Iterator[tuple[list[tuple[int, Case]], torch.Tensor]]:
+        """Yield cases, each with its position in the test part, and their pixels."""
+        samples, backbone = self.trial.dataset.samples, self.trial.backbone
+        assert backbone is not None  # there is a network
+        rows = self.trial.division.test[self.cases]
+        grid = backbone.input.grid(self.trial.input_size)
+        subset = Subset.of(samples, rows, self.workspace, self.trial.protocol.preprocessing)
+        dims = len(self.model.input_shape) - 1
+        resident = ResidentImages(
+            subset.images(grid, backbone.input.interpolation),
+            dims,
+            self.device,
+            channels_first=bool(samples.channels),
+        )
+        at_once = of_rank(dims, IMAGES_AT_ONCE, VOLUMES_AT_ONCE)
+        for chosen in torch.arange(len(rows)).split(at_once):
+            pixels = resident.batch(chosen)
+            yield (
+                [
+                    (int(self.cases[number]), Case.of(samples, int(rows[number]), one, grid))
+                    for number, one in zip(chosen.tolist(), pixels, strict=True)
+                ],
+                pixels,
+            )
+
+
+def _maps(
+    explainers: Sequence[Explainer],
+    networks: Mapping[str, nn.Module],
+    batch: torch.Tensor,
+    cases: Sequence[tuple[int, Case]],
+) -> dict[str, np.ndarray]:
+    """Return the maps of a batch by explainer, with the ending of each network."""
+    targets = torch.tensor([case.target for _, case in cases], device=batch.device)
+    return {
+        explainer.name + ending: attributed(explainer, network, batch, targets)
+        for explainer in explainers
+        for ending, network in networks.items()
+    }
