@@ -56,18 +56,27 @@ def mritk_backbones() -> Iterator[Architecture | Weights]:
         spatial_dims=VOLUMES,
         summary="DenseNet of three blocks with growth 16, 392 features",
     )
-    for name, contract, summary in (
-        ("sfcn", ZSCORE, "SFCN: six convolutions, 64 features"),
-        ("tiny_vgg", ZSCORE, "ten narrow convolutions, 128 features"),
-        ("mrinet3d", KAN, "three convolutions at 58 × 70 × 58 voxels, 22,400 features"),
-    ):
-        yield Architecture(
-            name,
-            lazy(f"mritk_volumes.plain_cnns:build_{name}"),
-            contract,
-            spatial_dims=VOLUMES,
-            summary=summary,
-        )
+    yield Architecture(
+        "sfcn",
+        lazy("mritk_volumes.plain_cnns:build_sfcn"),
+        ZSCORE,
+        spatial_dims=VOLUMES,
+        summary="SFCN: six convolutions, 64 features",
+    )
+    yield Architecture(
+        "tiny_vgg",
+        lazy("mritk_volumes.plain_cnns:build_tiny_vgg"),
+        ZSCORE,
+        spatial_dims=VOLUMES,
+        summary="ten narrow convolutions, 128 features",
+    )
+    yield Architecture(
+        "mrinet3d",
+        lazy("mritk_volumes.plain_cnns:build_mrinet3d"),
+        KAN,
+        spatial_dims=VOLUMES,
+        summary="three convolutions at 58 × 70 × 58 voxels, 22,400 features",
+    )
     yield from _of_monai()
 
 
