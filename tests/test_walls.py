@@ -271,7 +271,7 @@ def test_a_2d_backbone_on_volumes_is_refused(mritk, tmp_path):
     ended = mritk("run", "-p", plugin, "-d", "balls", "-b", "small_cnn", "-a", "none", "-n")
     assert ended.code == 2
     assert "small_cnn@scratch takes images, but balls contains volumes" in ended.err
-    assert "use a backbone for volumes, such as -b small_cnn3d" in ended.err
+    assert "use a backbone for volumes, such as -b sfcn" in ended.err
 
 
 @pytest.mark.slow

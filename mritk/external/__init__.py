@@ -17,7 +17,6 @@ if TYPE_CHECKING:
     from mritk.external.answers import scores_of as scores_of
     from mritk.external.cases import Case as Case
     from mritk.external.cases import CaseFolder as CaseFolder
-    from mritk.external.cases import expected_label_map as expected_label_map
     from mritk.external.entrant import Entrant as Entrant
     from mritk.external.environment import Environment as Environment
     from mritk.external.environment import Mount as Mount
@@ -32,7 +31,7 @@ if TYPE_CHECKING:
 
 _PUBLIC = {
     "mritk.external.answers": "read_label_map read_label_maps read_scores require_shape scores_of",
-    "mritk.external.cases": "Case CaseFolder expected_label_map",
+    "mritk.external.cases": "Case CaseFolder",
     "mritk.external.entrant": "Entrant",
     "mritk.external.environment": "Environment find_environment Mount",
     "mritk.external.program": "lines_of Patience ProgramFailed run_program",

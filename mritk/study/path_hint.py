@@ -99,8 +99,8 @@ def volumes_hint(name: str, backbone: Backbone, registry: Registry) -> str:
     """Return what to type where ``backbone`` takes images, but the dataset ``name`` has volumes."""
     choices = [slices_hint(name, registry)]
     own = [a.name for a in registry.records(Architecture) if is_volume(a.spatial_dims)]
-    if own:  # of the plugin that is loaded first
-        choices.append(f"use a backbone for volumes, such as -b {quote(own[0])}")
+    if own:  # the shortest to type
+        choices.append(f"use a backbone for volumes, such as -b {quote(min(own, key=len))}")
     if any(f.wraps and f.prefix == SLICES for f in registry.records(BackboneFamily)):
         # The name of a file tells no path.
         inner, file, _ = backbone.name.partition(f"@{FILE_PREFIX}")

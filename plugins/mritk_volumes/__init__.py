@@ -93,7 +93,7 @@ def _of_monai() -> Iterator[Architecture | Weights]:
             partial(LOCATE, f"resnet_{depth}_23dataset.pth"),
             rename=lazy("mritk_volumes.layouts:medicalnet_tensors"),
             license="MIT",
-            pretrained_on=("MedicalNet 3DSeg-8 and 15 further sets",),
+            pretrained_on=("3DSeg-8", "and further sets of organs, 23 in all"),
             citation="Chen et al. 2019, arXiv:1904.00625",
             summary="segmentation of organs in CT and MRI of 23 data sets",
         )
@@ -111,7 +111,7 @@ def _of_monai() -> Iterator[Architecture | Weights]:
         partial(LOCATE, "BrainIAC.ckpt"),
         rename=lazy("mritk_volumes.layouts:brainiac_tensors"),
         license="non-commercial, see https://github.com/AIM-KannLab/BrainIAC",
-        pretrained_on=("ABCD", "ADNI", "OASIS-3", "and further brain MRI"),
+        pretrained_on=("sets of brain MRI named in its paper",),
         citation="Tak et al. 2026, doi:10.1038/s41593-026-02202-6",
         summary="contrastive pretraining on brain MRI",
     )
