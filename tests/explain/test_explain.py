@@ -86,6 +86,15 @@ def test_an_untrained_network_does_not(answer):
     assert answer["depends_on_training"]["grad_cam"] is True
 
 
+def test_on_volumes_the_overlap_of_every_explainer_collapses_with_random_weights(
+    told, here, capsys
+):
+    answer = told("planted3", capsys)
+    for explainer in USUAL:
+        trained = value(answer, explainer, "dice")
+        assert value(answer, explainer + CONTROL, "dice") < 0.2 * trained
+
+
 def test_the_check_with_random_weights_is_made_without_being_asked_for(answer):
     assert {name + CONTROL for name in USUAL} < {*answer["rows"]}
     for explainer in USUAL:
