@@ -57,7 +57,10 @@ def open_with_copies(inner: Dataset, options: Offline, workspace: Workspace) -> 
         return change_of(samples.ids[row], number, options, spacing)
 
     def read(i: int) -> np.ndarray:
-        return samples.read(i) if i < count else change(i).of_image(samples.read(rows[i]), dims)
+        if i < count:
+            return samples.read(i)
+        named = bool(samples.channels)
+        return change(i).of_image(samples.read(rows[i]), dims, has_channels=named)
 
     def read_map(i: int) -> np.ndarray:
         assert read_target is not None
@@ -107,14 +110,15 @@ class Change:
     spacing: tuple[float, ...]
     gamma: float
 
-    def of_image(self, image: np.ndarray, dims: int) -> np.ndarray:
+    def of_image(self, image: np.ndarray, dims: int, *, has_channels: bool) -> np.ndarray:
         """Return the copy of an image or volume, of the same dtype and shape.
 
         Args:
             image: (*spatial), (C, *spatial) or (H, W, 3).
             dims: Number of spatial dimensions.
+            has_channels: Whether the first axis is that of channels.
         """
-        colours = dims == 2 and image.ndim == 3 and image.shape[-1] in (3, 4)
+        colours = not has_channels and image.ndim > dims
         planes = np.moveaxis(image, -1, 0) if colours else image
         planes = planes.reshape(-1, *planes.shape[planes.ndim - dims :])
         moved = np.stack([self._moved(plane.astype(np.float32), order=1) for plane in planes])
@@ -172,6 +176,6 @@ def _rotation(angles: np.ndarray, dims: int) -> np.ndarray:
     """Return a rotation about each axis, (3, 3), or within the plane, (2, 2)."""
     from scipy.spatial.transform import Rotation
 
-    if dims == 2:
-        return np.array(Rotation.from_euler("z", angles[0]).as_matrix()[:2, :2])
-    return np.array(Rotation.from_euler("xyz", angles).as_matrix())
+    planes = dims * (dims - 1) // 2
+    about = np.pad(angles[:planes], (len(angles) - planes, 0))
+    return np.array(Rotation.from_euler("xyz", about).as_matrix()[:dims, :dims])
