@@ -26,8 +26,9 @@ from mritk.testing.plugin import PluginUnderTest, benchmarks_can_be_read
 
 CORE = Path(__file__).parents[1] / "mritk"
 # Names that are words of the field or libraries, which the core means where it says them.
-WORDS = {"affine", "bids", "dicom", "flip", "folder", "gamma", "hf", "manifest", "motion", "mri"}
-WORDS |= {"none", "slices", "spike", "tiles", "timm", "torchvision"}
+WORDS = {"affine", "augmented", "bids", "blur", "brats", "crop", "dicom", "flip", "folder", "gamma"}
+WORDS |= {"hf", "manifest", "motion", "mri", "none", "slices", "spike", "swap", "tiles", "timm"}
+WORDS |= {"torchvision"}
 
 
 def provided_names() -> set[str]:

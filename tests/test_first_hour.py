@@ -28,7 +28,7 @@ SCRIPT = [
     ("mritk help run", 0, r"-h, --help +Show this message"),
     ("mritk runn", 2, r"No such command 'runn'\. \(Did you mean one of: 'rerun', 'run'"),
     ("mritk list backbone", 2, "'backbone' is not one of 'backbones', 'datasets'"),
-    ("mritk list protocols", 0, r"^standard .*two stages at 224 px"),
+    ("mritk list protocols", 0, r"^voxel_ridge .*ridge regression on voxels"),
     # My images.
     ("mritk run imgs", 4, r"no benchmark file imgs; for this path, use -d folder:imgs$"),
     ("mritk run -d imgs", 2, r"unknown dataset 'imgs' .*for this path, use folder:imgs$"),
@@ -86,7 +86,7 @@ SCRIPT = [
         r"no DenseNet121\.pt in .*download it from the Google",
     ),
     ("mritk run -b convnext_tiny", 4, r"convnext_tiny@imagenet: no model\.safetensors .*offline"),
-    ("mritk run -a flop", 2, r"unknown augmentation 'flop'; did you mean flip\?"),
+    ("mritk run -a flop", 2, r"unknown augmentation 'flop'; did you mean flip or crop\?"),
     ("mritk run --protocol nope", 2, r"unknown protocol 'nope' \('mritk list protocols' lists all"),
     (
         "mritk run --protocol mine.toml",

@@ -171,7 +171,7 @@ def test_a_study_plans_without_its_weights_and_runs_at_small_scale(study, run, t
     ended = run(study, *some, "--rehearse", "-o", results)
     assert ended.code == 0, ended.err
     board = json.loads(mritk("leaderboard", results, "--json").out)
-    architectures = {name.partition("@")[0] for name in Benchmark.from_file(study).backbones}
+    architectures = {name.partition("@")[0] for name in trained(Benchmark.from_file(study))}
     for table in board["tables"]:
         # A method with a network of its own, or none, has no backbone.
         found = {row["backbone"].partition("@")[0] for row in table["rows"]} - {"none"}

@@ -64,7 +64,9 @@ def interrupt(images: torch.Tensor, poses: torch.Tensor, times: torch.Tensor) ->
             rest.
         times: (N, 2) shares of all lines between the centre and the two movements.
     """
-    matrices = rigid_on_oblong(poses.to(images, non_blocking=True, copy=True), images)
+    # On the CPU, where the poses are drawn: the host waits for no GPU.
+    matrices = rigid_on_oblong(poses.to(images.dtype, copy=True), images)
+    matrices = matrices.to(images, non_blocking=True)
     limits = (times * images.shape[-2]).to(images, non_blocking=True)
     lines = line_numbers(images)
     early, late = lines < -limits[:, :1], lines > limits[:, 1:]

@@ -16,7 +16,7 @@ from mritk.store.folder import ResultsFolder
 @pytest.mark.parametrize(
     ("arguments", "expected"),
     [
-        (["-b", "tinny"], "unknown backbone 'tinny'; did you mean tiny?"),
+        (["-b", "tinny"], "unknown backbone 'tinny'; did you mean tiny or tiny_vgg?"),
         (["-b", "tiny@imagenet"], "unknown backbone 'tiny@imagenet'; there is tiny@scratch"),
         (["-b", "tiny", "-d", "bnads"], "unknown dataset 'bnads'; did you mean bands?"),
         (["-b", "tiny", "-d", "bands", "-a", "flop"], "unknown augmentation 'flop'; did you"),

@@ -268,7 +268,8 @@ def test_metric(mritk, run_toy, written, tmp_path):
     expected = top_k_accuracy_score(test.target, test.score, k=2, labels=[0, 1, 2])
     assert row["metrics"]["top_2"]["mean"] == pytest.approx(expected)
     assert {"low", "high", "reason"} <= set(row["metrics"]["top_2"]["interval"])
-    function = Registry.load([str(file)], environ={}).metrics()[0].function
+    (made,) = (m for m in Registry.load([str(file)], environ={}).metrics() if m.name == "top_2")
+    function = made.function
     rng = np.random.default_rng(0)
     targets, scores_, weights = np.arange(50) % 4, rng.normal(size=(50, 4)), rng.random(50)
     assert function(targets, scores_, weights) == pytest.approx(

@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 
 from mritk import Explainer, hookimpl
-from mritk_saliency import saliency
+from mritk_saliency.gradients import saliency
 
 
 def over_channels(network, batch, outputs):
