@@ -197,7 +197,9 @@ def test_parts_beside_a_folder_without_images_are_still_parts(tree):
 def test_the_families_are_written_folder_path_bids_path_and_manifest_file():
     families = {family.prefix: family.placeholder for family in mritk_datasets()}
     assert families == {
-        "folder": "PATH", "bids": "PATH", "brats": "PATH",
+        "folder": "PATH",
+        "bids": "PATH",
+        "brats": "PATH",
         "manifest": "FILE",
     }
 
