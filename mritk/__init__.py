@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from mritk.data.recent import Recent as Recent
     from mritk.data.sample_grid import to_sample_grid as to_sample_grid
     from mritk.data.samples import Samples as Samples
+    from mritk.data.stored_images import images_at as images_at
     from mritk.data.subset import Subset as Subset
     from mritk.errors import DataError as DataError
     from mritk.errors import MritkError as MritkError
@@ -102,6 +103,7 @@ _PUBLIC = {
     "mritk.data.input_contract": "InputContract",
     "mritk.data.recent": "Recent",
     "mritk.data.sample_grid": "to_sample_grid",
+    "mritk.data.stored_images": "images_at",
     "mritk.data.samples": "Samples",
     "mritk.data.subset": "Subset",
     "mritk.errors": "DataError MritkError PluginDeprecationWarning Unavailable UsageError one_line",

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -123,7 +122,7 @@ def _require_classes(record: TrialRecord) -> None:
 def _explaining(app: App, record: TrialRecord, folder: Path, options: dict[str, Any]) -> Explaining:
     """Return what is explained: the network that was kept, and the data as they were."""
     from mritk.cli.progress import progress_line
-    from mritk.cli.stored_command import request_of
+    from mritk.cli.stored_command import benchmark_of, planner_of, request_of
     from mritk.execute.reproduce import planned_again
     from mritk.explain.cases import chosen_cases
     from mritk.explain.explaining import Explaining
@@ -132,7 +131,6 @@ def _explaining(app: App, record: TrialRecord, folder: Path, options: dict[str, 
     from mritk.model.model_file import load_model
     from mritk.store.folder import ResultsFolder
     from mritk.store.kept_model import require_model
-    from mritk.study.plan import Planner
 
     for name in options["names"]:  # an unknown one is refused before anything is read
         app.registry.explainer(name)
@@ -142,19 +140,11 @@ def _explaining(app: App, record: TrialRecord, folder: Path, options: dict[str, 
     device = choose_device(options["device"])
     use_available_cores()
     request = request_of(app, record, "explaining", trust=options["trust"])
-    benchmark = request.benchmark()
-    if options["dataset"]:
-        benchmark = replace(benchmark, datasets=(options["dataset"],))
+    benchmark = benchmark_of(request, options["dataset"])
     workspace = app.workspace(offline=options["offline"] or request.offline)
     model = load_model(path, app.registry.backbone).to(device)
     with progress_line() as progress:
-        planner = Planner(
-            app.registry,
-            workspace,
-            request.skip_unreadable,
-            progress,
-            deterministic=request.deterministic,
-        )
+        planner = planner_of(request, workspace, progress)
         _, planned = planned_again(record, benchmark, planner, results, "explained")
     return Explaining(planned, record, model, cases, workspace, device)
 

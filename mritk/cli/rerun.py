@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import tempfile
-from dataclasses import asdict, replace
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -49,31 +49,23 @@ def rerun(app: App, /, trial: str, folder: Path, **options: Any) -> int:
     Exit code 0: all scores agree. 1: some do not. 4: it would be another trial (with the reason).
     """
     from mritk.cli.progress import progress_line
-    from mritk.cli.stored_command import request_of
+    from mritk.cli.stored_command import benchmark_of, planner_of, request_of
     from mritk.errors import UsageError
     from mritk.execute.reproduce import reproduce
     from mritk.store.find_trial import find_trial
     from mritk.store.folder import ResultsFolder
-    from mritk.study.plan import Planner
 
     record = find_trial(trial, folder)
     if record.status != "finished":
         raise UsageError(f"trial {record.id[:8]} failed; 'mritk run' retries it")
     request = request_of(app, record, "rerunning", trust=options["trust"])
-    benchmark = request.benchmark()
-    if options["dataset"]:
-        benchmark = replace(benchmark, datasets=(options["dataset"],))
+    benchmark = benchmark_of(request, options["dataset"])
+    workspace = app.workspace(offline=options["offline"] or request.offline)
     with (
         tempfile.TemporaryDirectory(prefix="mritk-rerun-") as temporary,
         progress_line() as progress,
     ):
-        planner = Planner(
-            app.registry,
-            app.workspace(offline=options["offline"] or request.offline),
-            request.skip_unreadable,
-            progress,
-            deterministic=request.deterministic,
-        )
+        planner = planner_of(request, workspace, progress)
         into = ResultsFolder(options["keep"] or Path(temporary))
         agreement = reproduce(record, benchmark, planner, into, options["device"])
     equal = agreement.largest <= options["tolerance"]

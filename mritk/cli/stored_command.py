@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -12,7 +14,10 @@ from mritk.cli.app import App
 
 if TYPE_CHECKING:
     from mritk.cli.run import Request
+    from mritk.files.workspace import Workspace
     from mritk.store.trial_file import TrialRecord
+    from mritk.study.benchmark import Benchmark
+    from mritk.study.plan import Planner
 
 
 def request_of(app: App, record: TrialRecord, doing: str, *, trust: bool) -> Request:
@@ -51,6 +56,27 @@ def request_of(app: App, record: TrialRecord, doing: str, *, trust: bool) -> Req
         _ask(record, doing, code)
     app.plugin_options.extend(named.plugin_options)
     return Request(app, **context.params)
+
+
+def benchmark_of(request: Request, dataset: str | None) -> Benchmark:
+    """Return the benchmark of a call, its data at another place if they have moved."""
+    benchmark = request.benchmark()
+    return replace(benchmark, datasets=(dataset,)) if dataset else benchmark
+
+
+def planner_of(
+    request: Request, workspace: Workspace, progress: Callable[[str, float], None]
+) -> Planner:
+    """Return what plans the trials of a call again, by its options."""
+    from mritk.study.plan import Planner
+
+    return Planner(
+        request.app.registry,
+        workspace,
+        request.skip_unreadable,
+        progress,
+        deterministic=request.deterministic,
+    )
 
 
 def _ask(record: TrialRecord, doing: str, plugins: list[str]) -> None:

@@ -7,6 +7,16 @@ from typing import Any
 import numpy as np
 
 
+def images_at(images: np.ndarray | StoredImages, rows: np.ndarray) -> np.ndarray:
+    """Return some images of a part, (k, …), as an array of their own.
+
+    Args:
+        images: What :meth:`mritk.Subset.images` or ``masks`` returned.
+        rows: Integers (k,), each from 0 to n - 1.
+    """
+    return images[rows] if isinstance(images, np.ndarray) else images.take(rows)
+
+
 class StoredImages:
     """Some rows of an array on disk, read when they are asked for.
 

@@ -30,10 +30,20 @@ def means_of_columns(of_columns: Callable[[int], slice]) -> Callable[[Resamples]
     """
 
     def form(samples: Resamples) -> np.ndarray:
-        values = samples.scores[:, of_columns(samples.scores.shape[1])]
-        return means_of_cases(Resamples(samples.targets, values, samples.unit, samples.weights))
+        return means_of_cases(_only(samples, of_columns(samples.scores.shape[1])))
 
     return form
+
+
+def column(number: int) -> Callable[[int], slice]:
+    """Return what :func:`means_of_columns` takes for one column."""
+    return lambda width: slice(number, number + 1)
+
+
+def _only(samples: Resamples, columns: slice) -> Resamples:
+    """Return samples with some of their columns."""
+    values = samples.scores[:, columns]
+    return Resamples(samples.targets, values, samples.unit, samples.weights)
 
 
 def mean_of_cases(targets: np.ndarray, scores: np.ndarray, weights: np.ndarray) -> float:
@@ -48,15 +58,14 @@ def mean_of_cases(targets: np.ndarray, scores: np.ndarray, weights: np.ndarray) 
     return found
 
 
-def of_region(metric: Metric, region: str, column: int) -> Metric:
+def of_region(metric: Metric, region: str, place: int) -> Metric:
     """Return the metric of one of the regions that a metric measures: ``NAME[REGION]``."""
-    only = slice(column, column + 1)
+    only = slice(place, place + 1)
     of_all, resampled, left_out = metric.function, metric.resampled, metric.left_out
 
     def resamples_of_region(samples: Resamples) -> np.ndarray:
         assert resampled is not None
-        scores = samples.scores[:, only]
-        return resampled(Resamples(samples.targets, scores, samples.unit, samples.weights))
+        return resampled(_only(samples, only))
 
     return replace(
         metric,

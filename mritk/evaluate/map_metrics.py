@@ -5,9 +5,7 @@ Scores of N cases are (N, columns) in the order of :data:`COLUMNS`, NaN where a 
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
-from mritk.evaluate.case_means import means_of_columns
+from mritk.evaluate.case_means import column, means_of_columns
 from mritk.evaluate.metric import Metric
 from mritk.evaluate.weighted import weighted
 
@@ -27,16 +25,12 @@ KINDS: dict[str, tuple[str, bool | None, float]] = {
 COLUMNS = tuple(KINDS)
 
 
-def _column(number: int) -> Callable[[int], slice]:
-    return lambda width: slice(number, number + 1)
-
-
 MAP_METRICS: dict[str, Metric] = {
     name: weighted(
         name,
         label,
         higher,
-        means_of_columns(_column(number)),
+        means_of_columns(column(number)),
         undefined="no case has a value",
         task="segmentation",
         bounds=(lowest, 1.0),

@@ -41,8 +41,8 @@ def _of_regions(metric: Metric, task: Task) -> Iterator[Metric]:
     """Yield a metric that measures label maps for each region alone, if there are several."""
     regions = segmentation.region_names(task)
     if metric.measure is not None and len(regions) > 1:
-        for column, region in enumerate(regions):
-            yield of_region(metric, region, column)
+        for place, region in enumerate(regions):
+            yield of_region(metric, region, place)
 
 
 def all_metrics(extra: Sequence[Metric] = ()) -> Mapping[str, Metric]:

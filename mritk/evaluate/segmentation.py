@@ -14,7 +14,7 @@ from collections.abc import Callable
 
 import numpy as np
 
-from mritk.evaluate.case_means import means_of_columns
+from mritk.evaluate.case_means import column, means_of_columns
 from mritk.evaluate.metric import Metric
 from mritk.evaluate.weighted import weighted
 from mritk.tasks.segmentation import MEASURES
@@ -55,10 +55,6 @@ def _of_measure(place: int) -> Callable[[int], slice]:
     )
 
 
-def _column(number: int) -> Callable[[int], slice]:
-    return lambda width: slice(number, number + 1)
-
-
 SEGMENTATION = tuple(
     _metric(kind, kind, "", _of_measure(place)) for place, kind in enumerate(MEASURES)
 )
@@ -69,7 +65,7 @@ def of_regions(task: Task) -> tuple[Metric, ...]:
     if len(task.columns) <= len(MEASURES):
         return ()
     return tuple(
-        _metric(name, name.partition("[")[0], f" {name.partition('[')[2][:-1]}", _column(number))
+        _metric(name, name.partition("[")[0], f" {name.partition('[')[2][:-1]}", column(number))
         for number, name in enumerate(task.columns)
     )
 

@@ -13,8 +13,9 @@ from typing import Any
 from uuid import uuid4
 
 from mritk.errors import Unavailable
+from mritk.external.asked import Refused, asked
 from mritk.external.environment import Environment, Launch, Mount
-from mritk.external.variables import device_variables, own_variables
+from mritk.external.variables import device_variables
 from mritk.files.digests import sha256_of
 
 ENGINES = ("docker", "podman", "apptainer")
@@ -142,23 +143,14 @@ class Container(Environment):
     def _answer(self, *words: str) -> str:
         command = [self._engine, *words]
         try:
-            ended = subprocess.run(
-                command,
-                env=own_variables(),
-                capture_output=True,
-                text=True,
-                timeout=PATIENCE_S,
-                check=True,
-            )
-        except subprocess.CalledProcessError as error:
-            why = (error.stderr.strip().splitlines() or [f"exit code {error.returncode}"])[-1]
+            return asked(command, PATIENCE_S)
+        except Refused as why:
             raise Unavailable(
                 f"{self.engine} cannot use image {self.image}: {why}; an image is fetched with: "
                 f"{self.engine} pull {self.image}"
-            ) from error
+            ) from why
         except (OSError, subprocess.TimeoutExpired) as error:
             raise Unavailable(f"{self.engine} does not answer: {error}") from error
-        return ended.stdout
 
 
 def _rights(mount: Mount) -> str:

@@ -13,8 +13,9 @@ from pathlib import Path
 from typing import Any
 
 from mritk.errors import Unavailable
+from mritk.external.asked import Refused, asked
 from mritk.external.environment import Environment, Launch, Mount
-from mritk.external.variables import device_variables, own_variables
+from mritk.external.variables import device_variables
 from mritk.files.digests import sha256_of
 
 # Asked of the interpreter itself; -I keeps out what is not its own.
@@ -157,18 +158,9 @@ def frozen(python: Sequence[str]) -> dict[str, Any]:
         Unavailable: It does not run.
     """
     try:
-        ended = subprocess.run(
-            [*python, "-I", "-c", FREEZE],
-            env=own_variables(),
-            capture_output=True,
-            text=True,
-            timeout=PATIENCE_S,
-            check=True,
-        )
-        found: dict[str, Any] = json.loads(ended.stdout)
-    except subprocess.CalledProcessError as error:
-        last = (error.stderr.strip().splitlines() or [f"exit code {error.returncode}"])[-1]
-        raise Unavailable(f"{' '.join(python)} does not run: {last}") from error
+        found: dict[str, Any] = json.loads(asked([*python, "-I", "-c", FREEZE], PATIENCE_S))
+    except Refused as why:
+        raise Unavailable(f"{' '.join(python)} does not run: {why}") from why
     except (OSError, ValueError, subprocess.TimeoutExpired) as error:
         raise Unavailable(f"{' '.join(python)} is not a Python that runs: {error}") from error
     return {**found, "digest": digest_of(found)}

@@ -66,6 +66,15 @@ class Objective:
             self._center, self._scale = float(targets.mean()), float(targets.std()) or 1.0
         self.targets = self.prepare(targets)
 
+    @staticmethod
+    def arguments_of(recipe: Any) -> dict[str, Any]:
+        """Return the arguments that a recipe has for it, by name."""
+        return {
+            "label_smoothing": recipe.label_smoothing,
+            "balanced": recipe.class_weights == "balanced",
+            "weigh_samples": recipe.class_weights_per == "sample",
+        }
+
     def prepare(self, targets: np.ndarray) -> torch.Tensor:
         """Return targets for :meth:`loss`: class indices or standardised values."""
         if isinstance(self.task, Classification):

@@ -89,15 +89,11 @@ class Registry(LoadedPlugins):
         known = _option_names(family)
         others = "".join(f",{key}={value}" for key, value in given.items() if key not in known)
         inner = self.dataset(member + others)
-        arguments: list[Any] = [inner]
-        if family.schema is not None:
-            own = {key: value for key, value in given.items() if key in known}
-            arguments.append(read_options(own, family.schema, family.opening))
-        made = self._resolve(family, "dataset", name, arguments)
+        own = {key: value for key, value in given.items() if key in known}
+        made, chosen = self._made_around(family, "dataset", name, inner, own)
         found = next((record for record in made if isinstance(record, Dataset)), None)
         if found is None:
             raise HookError(f"{name} of {family.origin}: resolve must return a dataset")
-        chosen = options_text(arguments[1]) if family.schema is not None else ""
         called = f"{family.opening}{inner.name}{chosen}"
         return replace(found, name=called, inner=inner, origin=family.origin)
 
@@ -187,22 +183,27 @@ class Registry(LoadedPlugins):
             ),
         )
 
+    def _made_around(
+        self, family: Family, noun: str, name: str, inner: object, given: dict[str, str]
+    ) -> tuple[Sequence[Record], str]:
+        """Return what a family makes of another record, and its options as text."""
+        if family.schema is None:
+            return self._resolve(family, noun, name, [inner]), ""
+        options = read_options(given, family.schema, family.opening)
+        return self._resolve(family, noun, name, [inner, options]), options_text(options)
+
     def _wrapped(self, family: BackboneFamily, name: str, files: bool) -> Backbone:
         """Return what a family makes of the backbone that ``name`` has behind the prefix."""
         inner_name, given = split_wrapped(family.member_of(name) or "")
         inner = self.backbone(inner_name, files=files)
-        arguments: list[Any] = [inner]
-        if family.schema is not None:
-            arguments.append(read_options(given, family.schema, family.opening))
-        elif given:
+        if given and family.schema is None:
             raise UsageError(f"{family.opening} has no options, but {name} has {', '.join(given)}")
-        made = self._resolve(family, "backbone", name, arguments)
+        made, chosen = self._made_around(family, "backbone", name, inner, given)
         architecture = next((r for r in made if isinstance(r, Architecture)), None)
         weights = next((r for r in made if isinstance(r, Weights)), None)
         if architecture is None or (weights is None) != (inner.weights is None):
             lacks = "an architecture" if architecture is None else "weights if the inner one has"
             raise HookError(f"{name} of {family.origin}: resolve must return {lacks}")
-        chosen = options_text(arguments[1]) if family.schema is not None else ""
         own = f"{family.opening}{inner.architecture.name}{chosen}"
         usual = inner.architecture.default_weights
         architecture = replace(architecture, name=own, default_weights=usual, origin=family.origin)

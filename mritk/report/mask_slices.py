@@ -6,8 +6,6 @@ across their first axis. Colours are outlines and a faint filling on the image, 
 
 from __future__ import annotations
 
-import base64
-import io
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
@@ -17,6 +15,7 @@ from mritk.data.channels import one_channel
 from mritk.data.samples import Samples
 from mritk.report.hardest import hardest_first
 from mritk.report.row_labels import labelled
+from mritk.report.thumbnails import outline, png_address
 from mritk.results.table import Table
 from mritk.store.record import Predictions
 
@@ -24,6 +23,7 @@ ORDER = ("hardest", "2nd hardest", "3rd hardest", "4th hardest")
 ROWS = 6
 SIDE = 168  # pixels of the longer side
 FILLING = 0.22
+COLOURS = 96  # of a picture
 # What a voxel can be; colours are Okabe and Ito's, and the page's.
 KINDS = {
     "true positive": (0, 158, 115),
@@ -224,7 +224,6 @@ def _picture(
 ) -> str:
     """Return a slice with the outlines of parts, as a ``data:`` address."""
     from PIL import Image
-    from scipy.ndimage import binary_erosion
 
     size = np.multiply(shape, spacing)
     height, width = np.maximum(1, np.rint(size * SIDE / size.max())).astype(int).tolist()
@@ -237,11 +236,8 @@ def _picture(
         )
         inside = np.asarray(large, dtype=bool)
         canvas[inside] = (1 - FILLING) * canvas[inside] + FILLING * np.asarray(colour)
-        canvas[inside & ~binary_erosion(inside)] = colour
-    out = io.BytesIO()
-    picture = Image.fromarray(np.rint(canvas).astype(np.uint8))
-    picture.quantize(96).save(out, "PNG", optimize=True)
-    return f"data:image/png;base64,{base64.b64encode(out.getvalue()).decode()}"
+        canvas[outline(inside)] = colour
+    return png_address(np.rint(canvas).astype(np.uint8), COLOURS)
 
 
 def _grey(image: np.ndarray, size: tuple[int, int]) -> np.ndarray:

@@ -11,7 +11,7 @@ from matplotlib import colormaps
 from mritk.data.channels import one_channel
 from mritk.data.rank import is_volume
 from mritk.data.samples import Samples
-from mritk.report.thumbnails import png_address
+from mritk.report.thumbnails import outline, png_address
 from mritk.store.explanations import Explanations
 
 MOST = 6
@@ -98,8 +98,5 @@ def _heated(grey: np.ndarray, heat: np.ndarray) -> np.ndarray:
 
 
 def _outlined(picture: np.ndarray, lesion: np.ndarray) -> str:
-    from scipy.ndimage import binary_erosion
-
-    inside = _large(lesion)
-    edge = inside & ~binary_erosion(inside)
+    edge = outline(_large(lesion))
     return png_address(np.where(edge[..., None], OUTLINE, picture).astype(np.uint8))

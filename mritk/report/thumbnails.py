@@ -43,10 +43,22 @@ def _address(image: np.ndarray) -> str:
     return png_address(np.asarray(picture))
 
 
-def png_address(image: np.ndarray) -> str:
-    """Return a picture, uint8 (H, W) or (H, W, 3), as a ``data:`` address."""
+def outline(mask: np.ndarray) -> np.ndarray:
+    """Return which pixels of a mask (H, W) lie at its border, bool."""
+    from scipy.ndimage import binary_erosion
+
+    return np.asarray(mask & ~binary_erosion(mask))
+
+
+def png_address(image: np.ndarray, colours: int = 0) -> str:
+    """Return a picture, uint8 (H, W) or (H, W, 3), as a ``data:`` address.
+
+    Args:
+        image: The picture.
+        colours: How many it may have, to be smaller; 0: all of them.
+    """
     from PIL import Image
 
-    out = io.BytesIO()
-    Image.fromarray(image).save(out, "PNG", optimize=True)
+    picture, out = Image.fromarray(image), io.BytesIO()
+    (picture.quantize(colours) if colours else picture).save(out, "PNG", optimize=True)
     return f"data:image/png;base64,{base64.b64encode(out.getvalue()).decode()}"

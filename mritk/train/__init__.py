@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from mritk.train.fine_tuning import FineTuning as FineTuning
     from mritk.train.loop import finetune as finetune
     from mritk.train.loop import train as train
+    from mritk.train.penalties import choose_penalty as choose_penalty
     from mritk.train.selection import BestState as BestState
     from mritk.train.training import Training as Training
     from mritk.train.training import prepare as prepare
@@ -49,6 +50,7 @@ _PUBLIC = {
     "mritk.protocol.recipe": "Probe Recipe",
     "mritk.train.fine_tuning": "FineTuning",
     "mritk.train.loop": "finetune train",
+    "mritk.train.penalties": "choose_penalty",
     "mritk.train.selection": "BestState",
     "mritk.train.training": "prepare Training",
 }

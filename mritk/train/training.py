@@ -123,12 +123,7 @@ def prepare(setup: Setup) -> Training:
         forward=_forward(network, setup),
         inputs=inputs,
         objective=Objective(
-            setup.task,
-            setup.train.targets,
-            setup.device,
-            label_smoothing=recipe.label_smoothing,
-            balanced=recipe.class_weights == "balanced",
-            weigh_samples=recipe.class_weights_per == "sample",
+            setup.task, setup.train.targets, setup.device, **Objective.arguments_of(recipe)
         ),
         train=inputs.resident(setup.train),
         val=inputs.resident(setup.val),

@@ -39,14 +39,8 @@ class DomainObjective(Objective):
             batch: Samples of a batch.
         """
         recipe: DomainRecipe = setup.parameters
-        super().__init__(
-            setup.task,
-            setup.train.targets,
-            setup.device,
-            label_smoothing=recipe.label_smoothing,
-            balanced=recipe.class_weights == "balanced",
-            weigh_samples=recipe.class_weights_per == "sample",
-        )
+        arguments = self.arguments_of(recipe)
+        super().__init__(setup.task, setup.train.targets, setup.device, **arguments)
         self.couples_samples = recipe.regulariser not in ALONE
         self._recipe, self._head, self._sites = recipe, head, sites
         device = setup.device

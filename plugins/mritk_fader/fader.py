@@ -10,8 +10,8 @@ from typing import Any
 import numpy as np
 import torch
 
-from mritk import Epoch, MritkError, Setup, Subset, UsageError
-from mritk.train import BestState, LogisticFit, Objective, fit_logistic, repeatable
+from mritk import Epoch, MritkError, Setup, Subset
+from mritk.train import LogisticFit, choose_penalty, fit_logistic, repeatable
 from mritk_fader.autoencoder import FaderAutoencoder
 from mritk_fader.recipe import FaderRecipe
 
@@ -90,33 +90,17 @@ class Fader:
 
     def _chosen(self, fit: LogisticFit, features: torch.Tensor) -> int:
         """Announce each penalty like an epoch; return the number of the best, from 0."""
-        setup, own = self._setup, self._setup.parameters
-        objective = Objective(setup.task, setup.train.targets, "cpu")
-        best = BestState(setup.selection, setup.task)
+        setup = self._setup
         train = fit.logits(features).float().numpy()
         val = fit.logits(self.autoencoder.features(setup.val)).float().numpy()
-        for number, penalty in enumerate(_penalties(setup)):
-            val_loss = objective.loss_of_scores(val[number], setup.val.targets)
-            value = best.measure(val_loss, val[number], setup.val.targets)
-            best.offer(number + 1, value, torch.nn.Identity())
-            setup.on_epoch(
-                Epoch(
-                    epoch=own.epochs + number + 1,
-                    epochs=own.epochs + len(_penalties(setup)),
-                    stage=f"penalty {penalty:g}",
-                    learning_rate=0.0,
-                    train_loss=objective.loss_of_scores(train[number], setup.train.targets),
-                    val_loss=val_loss,
-                    selection=value,
-                    seconds=self._seconds,
-                )
-            )
-        if setup.selection.on == "val" and not best.epoch:
-            raise UsageError(
-                f"the selection rule {setup.selection.by!r} is undefined on the validation set for "
-                "all penalties; select by 'loss', or by another metric"
-            )
-        return max(0, best.epoch - 1) if setup.selection.on == "val" else 0
+        return choose_penalty(
+            setup,
+            _penalties(setup),
+            lambda number: (train[number], val[number]),
+            seconds=self._seconds,
+            before=setup.parameters.epochs,
+            required=setup.selection.on == "val",
+        )
 
     def predict(self, subset: Subset) -> np.ndarray:
         """Return float32 logits (N, classes)."""

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-import numpy as np
 import torch
 
-from mritk import Setup, Subset, UsageError
+from mritk import Setup, Subset, UsageError, images_at
 
 
 class Scans:
@@ -51,9 +50,7 @@ class Scans:
 
     def batch(self, rows: torch.Tensor) -> torch.Tensor:
         """Return scans, (N, C, *spatial) float32 in [0, 1] on the device."""
-        chosen = rows.numpy()
-        values = self._images
-        here = values[chosen] if isinstance(values, np.ndarray) else values.take(chosen)
+        here = images_at(self._images, rows.numpy())
         images = torch.from_numpy(here).to(self._device, non_blocking=True).float()
         if self._colour:
             return spread(images.movedim(-1, 1))

@@ -12,15 +12,14 @@ from typing import Any
 import numpy as np
 import torch
 
-from mritk import DataError, Derived, Epoch, Setup, Subset, Task, UsageError, kept
+from mritk import DataError, Derived, Setup, Subset, Task, UsageError, kept
 from mritk.train import (
-    BestState,
     FrozenBackbone,
     Inputs,
     LogisticFit,
     Network,
-    Objective,
     Probe,
+    choose_penalty,
     fit_logistic,
     fit_ridge,
     load_backbone,
@@ -210,38 +209,16 @@ def _choose(
     Raises:
         UsageError: The selection rule has no value for any of them.
     """
-    objective = Objective(setup.task, setup.train.targets, "cpu")
-    best = BestState(setup.selection, setup.task)
-    penalties = setup.parameters.penalties
     began = time.perf_counter()
-    on_train, on_val = _scores_of_all(models, train), _scores_of_all(models, val)
+    of_all = [_scores_of_all(models, features) for features in (train, val)]
     seconds += (time.perf_counter() - began) / len(models)
-    for number in range(1, len(models) + 1):
-        began = time.perf_counter()
-        scores = _scores(setup, on_val[number - 1])
-        train_scores = _scores(setup, on_train[number - 1])
-        train_loss = objective.loss_of_scores(train_scores, setup.train.targets)
-        val_loss = objective.loss_of_scores(scores, setup.val.targets)
-        value = best.measure(val_loss, scores, setup.val.targets)
-        best.offer(number, value, torch.nn.Identity())  # there is no network state to keep
-        setup.on_epoch(
-            Epoch(
-                epoch=number,
-                epochs=len(models),
-                stage=f"penalty {penalties[number - 1]:g}",
-                learning_rate=0.0,
-                train_loss=train_loss,
-                val_loss=val_loss,
-                selection=value,
-                seconds=seconds + time.perf_counter() - began,
-            )
-        )
-    if best.epoch == 0:
-        raise UsageError(
-            f"the selection rule {setup.selection.by!r} is undefined on the validation set for "
-            "all penalties; select by 'loss', or by another metric"
-        )
-    return best.epoch
+    penalties = setup.parameters.penalties[: len(models)]
+
+    def scores(number: int) -> tuple[np.ndarray, np.ndarray]:
+        on_train, on_val = (_scores(setup, found[number]) for found in of_all)
+        return on_train, on_val
+
+    return 1 + choose_penalty(setup, penalties, scores, seconds=seconds)
 
 
 def _scores_of_all(models: list[LinearModel], features: np.ndarray) -> list[np.ndarray]:

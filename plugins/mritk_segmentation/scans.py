@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from mritk import Setup, Subset, UsageError, to_sample_grid
+from mritk import Setup, Subset, UsageError, images_at, to_sample_grid
 from mritk.train import zscore
 
 
@@ -62,8 +62,7 @@ class Scans:
 
     def _placed(self, values: Any, rows: torch.Tensor) -> torch.Tensor:
         """Return rows of an array, or of one on disk, on the device."""
-        chosen = rows.numpy()
-        here = values[chosen] if isinstance(values, np.ndarray) else values.take(chosen)
+        here = images_at(values, rows.numpy())
         return torch.from_numpy(here).to(self._device, non_blocking=True)
 
     def label_maps(self, score: Callable[[torch.Tensor], torch.Tensor]) -> list[np.ndarray]:

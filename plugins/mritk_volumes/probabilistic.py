@@ -24,14 +24,8 @@ class PredictiveObjective(Objective):
 
     def __init__(self, setup: Setup, head: ThinnedHead) -> None:
         recipe: ProbabilisticRecipe = setup.parameters
-        super().__init__(
-            setup.task,
-            setup.train.targets,
-            setup.device,
-            label_smoothing=recipe.label_smoothing,
-            balanced=recipe.class_weights == "balanced",
-            weigh_samples=recipe.class_weights_per == "sample",
-        )
+        arguments = self.arguments_of(recipe)
+        super().__init__(setup.task, setup.train.targets, setup.device, **arguments)
         self._recipe, self._head, self._samples = recipe, head, len(setup.train)
 
     def loss(self, outputs: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:

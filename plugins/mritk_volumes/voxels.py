@@ -10,14 +10,13 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
-from itertools import count
 from typing import Any, Literal
 
 import numpy as np
 import torch
 
-from mritk import DataError, Epoch, Setup, Subset, UsageError
-from mritk.train import BestState, Objective, zscore
+from mritk import DataError, Setup, Subset, images_at
+from mritk.train import choose_penalty, zscore
 
 PENALTIES = (1e-4, 1e-3, 1e-2, 1e-1, 1.0, 10.0)
 # Voxels of a block, as float64, take this much.
@@ -94,8 +93,7 @@ class Blocks:
 
     def __getitem__(self, number: int) -> np.ndarray:
         rows = self.rows[number]
-        images = self._images
-        chosen = images[rows] if isinstance(images, np.ndarray) else images.take(rows)
+        chosen = images_at(self._images, rows)
         values = chosen.astype(np.float64)
         if chosen.dtype == np.uint8:
             values /= 255
@@ -123,7 +121,12 @@ def fit_voxels(setup: Setup) -> VoxelModel:
     blocks = Blocks(setup, setup.train)
     models = fitted_models(setup, blocks, penalties)
     seconds = (time.perf_counter() - began) / len(penalties)
-    chosen = _choose(setup, models, penalties, seconds)
+
+    def scores(number: int) -> tuple[np.ndarray, np.ndarray]:
+        model = VoxelModel(setup, *models[number], {})
+        return model.predict(setup.train), model.predict(setup.val)
+
+    chosen = choose_penalty(setup, penalties, scores, seconds=seconds)
     notes = {
         "voxels": blocks.voxels,
         "selected_epoch": chosen + 1,
@@ -190,45 +193,3 @@ def _fit(setup: Setup, coordinates: np.ndarray, penalty: float) -> tuple[np.ndar
     if len(weight) == 1:  # of two classes: the logit of the second against the first
         weight, bias = np.concatenate([-weight, weight]) / 2, np.concatenate([-bias, bias]) / 2
     return weight, bias
-
-
-def _choose(
-    setup: Setup,
-    models: list[tuple[np.ndarray, np.ndarray]],
-    penalties: tuple[float, ...],
-    seconds: float,
-) -> int:
-    """Announce each model like an epoch; return the place of the best.
-
-    Raises:
-        UsageError: The selection rule has no value for any of them.
-    """
-    objective = Objective(setup.task, setup.train.targets, "cpu")
-    best = BestState(setup.selection, setup.task)
-    for number, (weight, bias), penalty in zip(count(1), models, penalties, strict=False):
-        began = time.perf_counter()
-        model = VoxelModel(setup, weight, bias, {})
-        losses, scores = {}, {}
-        for name, part in (("train", setup.train), ("val", setup.val)):
-            scores[name] = model.predict(part)
-            losses[name] = objective.loss_of_scores(scores[name], part.targets)
-        value = best.measure(losses["val"], scores["val"], setup.val.targets)
-        best.offer(number, value, torch.nn.Identity())  # there is no network state to keep
-        setup.on_epoch(
-            Epoch(
-                epoch=number,
-                epochs=len(models),
-                stage=f"penalty {penalty:g}",
-                learning_rate=0.0,
-                train_loss=losses["train"],
-                val_loss=losses["val"],
-                selection=value,
-                seconds=seconds + time.perf_counter() - began,
-            )
-        )
-    if best.epoch == 0:
-        raise UsageError(
-            f"the selection rule {setup.selection.by!r} is undefined on the validation set for "
-            "all penalties; select by 'loss', or by another metric"
-        )
-    return best.epoch - 1
