@@ -17,11 +17,11 @@ from mritk.method import SelectionRule
 from mritk.plugins.registry import Registry
 from mritk.study.benchmark import find_protocol
 from mritk.testing import check_method
-from mritk.train.checkpoint import Checkpoint
 from mritk_domains.domain_unet import fit_unet, voxels_of
 from mritk_domains.unet import LatentUNet
 from mritk_domains.unet_recipe import UNetRecipe
 from mritk_segmentation.training import segmentation_loss
+from tests.stopped import stopped_and_resumed
 
 SIDE, EACH = 8, 8
 GAINS = {"a": 0.6, "b": 1.0, "c": 1.4, "unseen": 0.8}
@@ -127,31 +127,15 @@ def test_what_is_on_the_unseen_site_changes_no_bit_of_the_weights(scans):
     assert all(torch.equal(weights[0][name], weights[1][name]) for name in weights[0])
 
 
-class Stopped(BaseException):
-    pass
-
-
 @pytest.mark.slow
 def test_stopped_it_ends_as_if_it_had_not_been(scans, tmp_path):
-    whole, epochs = [], []
+    whole = []
     expected = fit_unet(scans(epochs=3, regulariser="lddg", setup={"on_epoch": whole.append}))
-
-    def attempt(on_epoch):
-        checkpoint = Checkpoint(tmp_path / "checkpoint", {}, epochs, every=0.0)
-        fields = {"checkpoint": checkpoint, "on_epoch": on_epoch}
-        try:
-            return fit_unet(scans(epochs=3, regulariser="lddg", setup=fields))
-        finally:
-            checkpoint.close()
-
-    def stop(epoch):
-        epochs.append(epoch)
-        if epoch.epoch == 2:
-            raise Stopped
-
-    with pytest.raises(Stopped):
-        attempt(stop)
-    resumed = attempt(epochs.append)
+    resumed, epochs = stopped_and_resumed(
+        lambda **fields: fit_unet(scans(epochs=3, regulariser="lddg", setup=fields)),
+        tmp_path / "checkpoint",
+        behind=2,
+    )
     for name, tensor in expected.network.state_dict().items():
         assert torch.equal(resumed.network.state_dict()[name], tensor)
     assert [epoch.extra for epoch in epochs] == [epoch.extra for epoch in whole]

@@ -11,12 +11,12 @@ import torch
 from mritk import Augmentation, Samples, Segmentation, Setup, Subset, UsageError
 from mritk.method import SelectionRule
 from mritk.store.folder import ResultsFolder
-from mritk.train.checkpoint import Checkpoint
 from mritk_segmentation.threshold import NoParameters, fit_threshold
 from mritk_segmentation.training import segmentation_loss
 from mritk_segmentation.unet import UNet
 from mritk_segmentation.unet3d import UNet3d, fit_unet3d
 from mritk_segmentation.unet_recipe import UNetRecipe
+from tests.stopped import stopped_and_resumed
 from tests.test_segmentation import PLUGIN
 
 SIDE = 8
@@ -82,27 +82,13 @@ def test_the_epoch_of_the_lowest_validation_loss_is_kept(setup):
 
 
 def test_stopped_it_ends_as_if_it_had_not_been(setup, tmp_path):
-    class Stopped(BaseException):
-        pass
-
-    own, epochs = {"epochs": 3, "steps": 3}, []
+    own = {"epochs": 3, "steps": 3}
     expected = fit_unet3d(setup(parameters=own))
-
-    def attempt(on_epoch):
-        checkpoint = Checkpoint(tmp_path / "checkpoint", {}, epochs, every=0.0)
-        try:
-            return fit_unet3d(setup(parameters=own, checkpoint=checkpoint, on_epoch=on_epoch))
-        finally:
-            checkpoint.close()
-
-    def stop(epoch):
-        epochs.append(epoch)
-        if epoch.epoch == 2:
-            raise Stopped
-
-    with pytest.raises(Stopped):
-        attempt(stop)
-    resumed = attempt(epochs.append)
+    resumed, epochs = stopped_and_resumed(
+        lambda **fields: fit_unet3d(setup(parameters=own, **fields)),
+        tmp_path / "checkpoint",
+        behind=2,
+    )
     for name, tensor in expected.network.state_dict().items():
         assert torch.equal(resumed.network.state_dict()[name], tensor)
     assert [epoch.epoch for epoch in epochs] == [1, 2, 3]

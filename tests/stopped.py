@@ -1,0 +1,45 @@
+"""A training that is stopped behind an epoch, and goes on from its checkpoint."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from mritk import Epoch
+from mritk.train.checkpoint import Checkpoint
+
+
+class Stopped(BaseException):
+    """Ends a training as a killed process would."""
+
+
+def stopped_and_resumed(
+    fit: Callable[..., Any], path: Path, *, behind: int
+) -> tuple[Any, list[Epoch]]:
+    """Return what is fitted in the second attempt, and the epochs of both.
+
+    Args:
+        fit: Takes the fields ``checkpoint`` and ``on_epoch`` of a setup.
+        path: Where the checkpoint is.
+        behind: The epoch behind which the first attempt is stopped.
+    """
+    epochs: list[Epoch] = []
+
+    def attempt(on_epoch: Callable[[Epoch], None]) -> Any:
+        checkpoint = Checkpoint(path, {}, epochs, every=0.0)
+        try:
+            return fit(checkpoint=checkpoint, on_epoch=on_epoch)
+        finally:
+            checkpoint.close()
+
+    def stop(epoch: Epoch) -> None:
+        epochs.append(epoch)
+        if epoch.epoch == behind:
+            raise Stopped
+
+    with pytest.raises(Stopped):
+        attempt(stop)
+    return attempt(epochs.append), epochs
