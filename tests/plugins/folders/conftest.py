@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+
 import nibabel as nib
 import numpy as np
 import pytest
@@ -18,6 +20,15 @@ DIRECTIONS = {
     "L": (2, True, (-1, 0, 0)),
     "R": (2, False, (1, 0, 0)),
 }
+
+# Of a file's three axes.
+ORIENTATIONS = [
+    "".join(codes)
+    for axes in itertools.permutations(("LR", "PA", "IS"))
+    for codes in itertools.product(*axes)
+]
+
+VOLUME = np.random.default_rng(0).integers(1, 1000, (4, 5, 6)).astype(np.int16)
 
 
 @pytest.fixture
