@@ -20,6 +20,7 @@ STUMBLING = """
 
 import os
 import signal
+import time
 from pathlib import Path
 from mritk import Augmentation
 
@@ -35,6 +36,10 @@ def stumble(images, generator):
         if how == "ctrl-c":
             raise KeyboardInterrupt
         if how == "kill":
+            # A thread writes the checkpoint of the epoch before beside the training.
+            written, deadline = FOLDER / "results" / "checkpoints", time.monotonic() + 60
+            while not list(written.glob("*.ckpt")) and time.monotonic() < deadline:
+                time.sleep(0.01)
             os.kill(os.getpid(), signal.SIGKILL)
         if how == "error":
             raise RuntimeError("planted")
