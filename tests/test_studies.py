@@ -51,6 +51,9 @@ BROUGHT = ("folder:", "manifest:", "openbhb:", "brats:")
 # Networks of an extra that may not be installed, and what stands in for them.
 OF_MONAI = ("densenet121_3d", "resnet34_3d")
 
+# Studies of volumes, which take 128³ voxels.
+OF_VOLUMES = ("brats_africa", "dufumier2021", "fader_abide2")
+
 # A large network trains for long: protocols that hold every key of the four between them.
 SOME = {"lvmmed": ("lvmmed_frozen_1fc", "lvmmed_full_3fc")}
 
@@ -129,7 +132,8 @@ def _cases(folder, rng, count=20, side=16):
         distance = np.sqrt(((place - rng.uniform(6, 9, 3)[:, None, None, None]) ** 2).sum(axis=0))
         labels = np.select([distance < 2, distance < 3, distance < 5], [1, 3, 2], 0)
         for ending in ("t1n", "t1c", "t2w", "t2f", "seg"):
-            values = labels if ending == "seg" else 40 * labels + rng.integers(0, 20, labels.shape)
+            # So much noise that no two are compared as possible copies.
+            values = labels if ending == "seg" else 20 * labels + rng.integers(0, 150, labels.shape)
             image = nib.Nifti1Image(values.astype(np.uint8), np.eye(4))
             nib.save(image, case / f"{case.name}-{ending}.nii.gz")
 
@@ -148,7 +152,7 @@ def run(here, default_phantom, mritk, monkeypatch):
         if set(OF_MONAI) & set(benchmark.backbones):
             chosen += [f"--backbone={name}" for name in trained(benchmark)]
         if not benchmark.vary:
-            chosen += ["--vary", "image_size=32"]
+            chosen += ["--vary", f"{'volume' if study.stem in OF_VOLUMES else 'image'}_size=32"]
         return mritk("run", study, *chosen, "--device", "cpu", "--offline", *arguments)
 
     return call
