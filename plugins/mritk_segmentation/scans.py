@@ -30,8 +30,10 @@ class Scans:
         """
         self._subset, self._grid, self._device = subset, setup.input_grid, setup.device
         self._images = subset.images(self._grid)
-        self._named = bool(subset.samples.channels)
-        sides = self._images.shape[2 if self._named else 1 :]
+        # Named channels come before the sides of a sample, colours behind them.
+        self._named, dims = bool(subset.samples.channels), subset.samples.spatial_dims
+        self._colours = not self._named and self._images.ndim == dims + 2
+        sides = self._images.shape[1 + self._named :][:dims]
         if any(side % divisor for side in sides):
             shape = "×".join(map(str, sides))
             raise UsageError(
@@ -45,11 +47,15 @@ class Scans:
     @property
     def channels(self) -> int:
         """Number of channels of a batch."""
-        return int(self._images.shape[1]) if self._named else 1
+        if self._named:
+            return int(self._images.shape[1])
+        return int(self._images.shape[-1]) if self._colours else 1
 
     def batch(self, rows: torch.Tensor) -> torch.Tensor:
         """Return scans as z-scores, (N, C, *spatial) float32 on the device."""
         images = self._placed(self._images, rows).float()
+        if self._colours:
+            return zscore(images.movedim(-1, 1))
         return zscore(images if self._named else images[:, None])
 
     def masks(self, rows: torch.Tensor) -> torch.Tensor:

@@ -11,6 +11,8 @@ import torch
 from mritk import Augmentation, Samples, Segmentation, Setup, Subset, UsageError
 from mritk.method import SelectionRule
 from mritk.store.folder import ResultsFolder
+from mritk.train import zscore
+from mritk_segmentation.scans import Scans
 from mritk_segmentation.threshold import NoParameters, fit_threshold
 from mritk_segmentation.training import segmentation_loss
 from mritk_segmentation.unet import UNet
@@ -105,6 +107,28 @@ def test_an_epoch_of_fixed_length_goes_on_where_the_last_one_ended(setup):
     assert drawn[:8] != drawn[8:16]
     plain = UNet3d(setup(parameters={"batch_size": 3}))
     assert sorted(torch.cat(list(plain.batches(1))).tolist()) == list(range(8))
+
+
+@pytest.mark.parametrize("colours", [1, 3], ids=["grey", "colour"])
+def test_images_are_segmented_grey_or_in_colour(workspace, colours):
+    def read(row):
+        disc = 50 * label_map(row)[SIDE // 2]
+        return np.stack([100 + disc, disc, 200 - disc], axis=-1) if colours == 3 else disc
+
+    discs = Samples(
+        [f"disc-{row}" for row in range(6)], np.empty(0), TASK, read,
+        read_target=lambda row: label_map(row)[SIDE // 2],
+    )  # fmt: skip
+    part = Subset.of(discs, np.arange(6), workspace)
+    setup = Setup(
+        parameters=UNetRecipe(), task=TASK, train=part, val=None, seed=0, workspace=workspace,
+        augmentation=Augmentation("none", None), image_size=SIDE,
+    )  # fmt: skip
+    scans = Scans(setup, part, "unet3d", divisor=8)
+    batch = scans.batch(torch.tensor([3, 0]))
+    assert batch.shape == (2, scans.channels, SIDE, SIDE) == (2, colours, SIDE, SIDE)
+    image = torch.from_numpy(read(3).astype(np.float32)).reshape(SIDE, SIDE, colours)
+    torch.testing.assert_close(batch[0], zscore(image.permute(2, 0, 1)[None])[0])
 
 
 def test_images_are_mirrored_together_with_their_label_maps(setup, monkeypatch):
