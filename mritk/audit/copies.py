@@ -12,13 +12,14 @@ import numpy as np
 from mritk.audit.altered import Pictures, altered_copies, named
 from mritk.audit.evidence import BATCH, SmallPictures, same_content, same_frames
 from mritk.audit.image_index import ImageIndex, Progress, silent
+from mritk.audit.in_common import ALIKE, LEAST, Own
 from mritk.audit.search import FINE, PAIRS, Candidates, candidates, promising, structure
 from mritk.audit.symmetry import symmetries
 from mritk.files.kept import Draft, kept
 from mritk.files.workspace import Workspace
 
 # Raise this when other pairs come out of this module for the same signatures.
-SEARCH_VERSION = 12
+SEARCH_VERSION = 13
 
 Kind = Literal["bytes", "pixels", "near"]
 
@@ -148,14 +149,15 @@ def _near(
         change = ", ".join(text for text in (turns[turn].inverse.name, how) if text)
         return Pair(int(rows[i]), int(rows[j]), "near", round(float(similarity), 4), change)
 
-    for pictures, same, change in (
-        (small.whole, same_frames, ""),
-        (small.content, same_content, "padding or position differs"),
+    both = [structure(pictures, FINE).astype(np.float16) for pictures in (whole, content)]
+    own = [Own.of(c) for c in both] if whole.ndim == 4 and len(whole) >= LEAST else []
+    for pictures, contours, same, change in (
+        (small.whole, both[0], same_frames, ""),
+        (small.content, both[1], same_content, "padding or position differs"),
     ):
-        contours = structure(pictures, FINE).astype(np.float16)
         told = partial(progress, f"comparing {'whole images' if not change else 'content'}")
         for block in candidates(structure(pictures), told):
-            for i, j, turn in _likely(block, contours, clusters):
+            for i, j, turn in _likely(block, contours, own, clusters):
                 accepted, similarity = same(small, i, j, turn)
                 for k in np.flatnonzero(accepted).tolist():
                     if not clusters.join(int(i[k]), int(j[k])):
@@ -187,7 +189,9 @@ def _altered(
             yield one, other, turn, named(moved), similarity
 
 
-def _likely(block: Candidates, contours: np.ndarray, clusters: Clusters) -> Iterator[Candidates]:
+def _likely(
+    block: Candidates, contours: np.ndarray, own: Sequence[Own], clusters: Clusters
+) -> Iterator[Candidates]:
     """Yield from a block of candidates, best first, those that are worth a full comparison.
 
     Pairs that were joined meanwhile are left out, so that n copies take about n comparisons.
@@ -200,6 +204,9 @@ def _likely(block: Candidates, contours: np.ndarray, clusters: Clusters) -> Iter
         part = tuple(column[apart] for column in part)
         likely = promising(contours, *part)
         part = tuple(column[likely] for column in part)
+        if own:
+            alike = np.max([each.correlation(*part) for each in own], axis=0) > ALIKE
+            part = tuple(column[alike] for column in part)
         for first in range(0, len(part[0]), BATCH):
             batch = tuple(column[first : first + BATCH] for column in part)
             apart = clusters.apart(batch[0], batch[1])
