@@ -10,8 +10,6 @@ import math
 
 import numpy as np
 
-from mritk.evaluate.cases import dice
-
 SEED = 0
 
 
@@ -25,21 +23,22 @@ def from_the_top(values: np.ndarray) -> np.ndarray:
     return shuffled[np.argsort(-flat[shuffled], kind="stable")]
 
 
-def top_places(values: np.ndarray, count: int) -> np.ndarray:
-    """Return where the ``count`` highest values of a map are, bool of its shape."""
-    chosen = np.zeros(values.size, dtype=bool)
-    chosen[from_the_top(values)[:count]] = True
-    return chosen.reshape(values.shape)
-
-
 def matched_dice(values: np.ndarray, lesion: np.ndarray) -> float:
     """Return the Dice of a lesion and as many of a map's highest places; NaN without a lesion.
+
+    Of equal places that are too many, the share inside counts, as in :func:`pointing`.
 
     Args:
         values: The map, finite.
         lesion: bool, of the same shape.
     """
-    return dice(top_places(values, int(lesion.sum())), lesion, ())
+    count = int(lesion.sum())
+    if not count:
+        return math.nan
+    lowest = np.partition(values, -count, axis=None)[-count]
+    above, equal = values > lowest, values == lowest
+    inside = lesion[above].sum() + (count - above.sum()) * lesion[equal].mean()
+    return float(inside / count)
 
 
 def matched_iou(values: np.ndarray, lesion: np.ndarray) -> float:

@@ -6,7 +6,7 @@ Layout, schema 1:
                           model (SHA-256 of the network's file), dataset_fingerprint
     /samples              table of the N cases: id, patient, unit, target (its class, whose output
                           is explained), lesion (number of places of its mask; -1: it has none)
-    /maps/EXPLAINER/N     float16 map of the Nth case on its own grid, signed
+    /maps/EXPLAINER/N     float32 map of the Nth case on its own grid, signed
     /scores/ROW           (N, columns) float64; a row is an explainer, its control with random
                           weights, or random places. Attribute columns: their names
 """
@@ -49,7 +49,7 @@ class Explanations:
         unit: What is resampled as one.
         target: (N,) int64, the class of each.
         lesion: (N,) int64, number of places of its lesion; -1: it has no mask.
-        maps: By explainer: N maps, float16 of the shape of the sample, signed.
+        maps: By explainer: N maps, float32 of the shape of the sample, signed.
         columns: Names of the scores.
         scores: By row: (N, columns) float64, NaN where a case has no value. Rows are explainers,
             those with :data:`RANDOM_WEIGHTS` behind the name, and :data:`RANDOM_PLACES`.
@@ -104,7 +104,7 @@ def _fill(found: Explanations, file: h5py.File) -> None:
         group = file.create_group(f"maps/{explainer}")
         for number, one in enumerate(maps):
             how = {"chunks": one.shape, "compression": "gzip", "shuffle": True}
-            group.create_dataset(str(number), data=np.asarray(one, dtype=np.float16), **how)
+            group.create_dataset(str(number), data=np.asarray(one, dtype=np.float32), **how)
     for row, scores in found.scores.items():
         stored = file.create_dataset(f"scores/{row}", data=np.asarray(scores, dtype=np.float64))
         stored.attrs["columns"] = list(found.columns)

@@ -19,6 +19,9 @@ RELUS = frozenset(
     }
 )
 
+# Activations that are no ReLU: a network with these on its feature maps is refused.
+OTHERS = frozenset({"gelu", "silu", "hardswish", "mish", "leaky_relu", "elu", "selu", "celu"})
+
 
 def guided_backpropagation(
     network: torch.nn.Module, batch: torch.Tensor, outputs: torch.Tensor
@@ -29,13 +32,14 @@ def guided_backpropagation(
     calls as functions, as DenseNet does, cannot be found among its modules.
 
     Raises:
-        UsageError: The network calls no ReLU.
+        UsageError: The network has no ReLU on its feature maps, or another activation.
     """
     with _Guiding() as guiding:
         found = gradient(network, batch, outputs)
-    if not guiding.relus:
+    if guiding.others or not guiding.relus:
+        has = " and ".join(sorted(guiding.others)) or "none on its feature maps"
         raise UsageError(
-            "guided_backpropagation is defined for networks with ReLUs, and this one calls none; "
+            f"guided_backpropagation is defined for networks with ReLUs, and this one has {has}; "
             "use saliency or integrated_gradients"
         )
     return found
@@ -44,7 +48,10 @@ def guided_backpropagation(
 class _Guiding(TorchFunctionMode):
     """Lets no negative gradient through the ReLUs that are called inside the block."""
 
-    relus = 0
+    def __init__(self) -> None:
+        """Count the ReLUs on feature maps, and note other activations there."""
+        super().__init__()
+        self.relus, self.others = 0, set[str]()
 
     def __torch_function__(
         self,
@@ -55,9 +62,13 @@ class _Guiding(TorchFunctionMode):
     ) -> Any:
         named = kwargs or {}
         output = func(*args, **named)
+        on_maps = isinstance(output, torch.Tensor) and any(side > 1 for side in output.shape[2:])
         if _is_relu(func, args, named) and output.requires_grad:
-            self.relus += 1
+            self.relus += on_maps
             output.register_hook(lambda passed: passed.clamp(min=0))
+        name = getattr(func, "__name__", "").rstrip("_")
+        if on_maps and name in OTHERS:
+            self.others.add(name)
         return output
 
 

@@ -16,6 +16,8 @@ RATE, BETAS, EPSILON = 0.3, (0.9, 0.99), 1e-5
 CELL, JITTER = 4, 5
 # The probability that counts as gone, the weight of the area, the power of the total variation.
 GONE, AREA, POWER = 0.05, 3.0, 7
+# A probability that is 1 but for rounding.
+CERTAIN = 1 - 1e-6
 # Standard deviation of the blur as a share of the largest side: 10 voxels of 58.
 BLUR = 10 / 58
 
@@ -31,7 +33,8 @@ def meaningful_perturbation(
     steps; the input is shifted by up to 5 pixels in each.
 
     Raises:
-        UsageError: The network has one output, which is no class.
+        UsageError: The network has one output, which is no class; or it is so sure of one that its
+            probability, 1 but for rounding, has no gradient.
     """
     spatial = batch.shape[2:]
     mode = LINEAR[len(spatial)]
@@ -61,6 +64,12 @@ def meaningful_perturbation(
         optimiser.step()
         with torch.no_grad():
             mask.clamp_(0, 1)
+    stuck = int(((mask == 1).flatten(1).all(dim=1) & (p > CERTAIN)).sum())
+    if stuck:
+        raise UsageError(
+            f"meaningful_perturbation has no gradient to follow in {stuck} of {len(batch)} "
+            "samples, whose class has a probability of 1; use integrated_gradients"
+        )
     with torch.no_grad():
         fine = functional.interpolate(mask, spatial, mode=mode)
         return (1 - fine).expand(batch.shape).float().contiguous()

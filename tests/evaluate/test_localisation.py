@@ -7,7 +7,8 @@ import math
 import numpy as np
 import pytest
 
-from mritk.evaluate.localisation import matched_dice, matched_iou, pointing, top_places
+from mritk.evaluate.cases import dice
+from mritk.evaluate.localisation import from_the_top, matched_dice, matched_iou, pointing
 
 LESION = np.zeros((10, 10), dtype=bool)
 LESION[2:4, 2:5] = True  # six places
@@ -36,9 +37,23 @@ def test_a_map_cannot_gain_by_being_large():
 
 
 def test_equal_values_are_taken_from_anywhere_not_from_the_first_row():
-    chosen = np.flatnonzero(top_places(np.zeros((20, 20)), 40))
-    assert 100 < chosen.mean() < 300
+    assert 100 < from_the_top(np.zeros((20, 20)))[:40].mean() < 300
+
+
+def test_of_equal_places_the_share_in_the_lesion_counts():
     assert pointing(np.zeros((10, 10)), LESION) == LESION.mean()
+    assert matched_dice(np.zeros((10, 10)), LESION) == LESION.mean()
+    # Two places of the lesion are the highest; of the others in the upper half, 4 more of 48.
+    values = np.zeros((10, 10))
+    values[:5] = 1.0
+    values[2, 2:4] = 2.0
+    assert matched_dice(values, LESION) == pytest.approx((2 + 4 * 4 / 48) / 6)
+
+
+def test_without_equal_places_it_is_the_dice_of_two_masks():
+    values = np.random.default_rng(0).random((10, 10))
+    top = values >= np.sort(values, axis=None)[-6]
+    assert matched_dice(values, LESION) == dice(top, LESION, ())
 
 
 def test_without_a_lesion_there_is_no_value():
@@ -52,4 +67,3 @@ def test_it_is_the_same_in_three_dimensions():
     lesion = np.zeros((5, 6, 7), dtype=bool)
     lesion[1:3, 2:4, 3:5] = True
     assert matched_dice(lesion + 0.0, lesion) == 1
-    assert top_places(np.random.default_rng(0).random((5, 6, 7)), 9).sum() == 9

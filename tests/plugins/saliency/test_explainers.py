@@ -62,13 +62,14 @@ def test_guided_backpropagation_finds_relus_however_they_are_called(relu, dims):
 
 def test_guided_backpropagation_passes_no_negative_gradient():
     """Two paths of weight +1 and -1 cancel in the gradient; the guided one keeps the positive."""
-    network = nn.Sequential(nn.Flatten(), nn.Linear(1, 2), nn.ReLU(), nn.Linear(2, 2)).eval()
+    first, second = nn.Conv2d(1, 2, 1), nn.Conv2d(2, 2, 1)
     with torch.no_grad():
-        network[1].weight.copy_(torch.tensor([[1.0], [1.0]]))
-        network[3].weight.copy_(torch.tensor([[1.0, -1.0], [0.0, 0.0]]))
-        network[1].bias.fill_(1.0)
-    found = guided_backpropagation(network, torch.ones(1, 1, 1, 1), torch.tensor([0]))
-    assert found.item() == 1.0
+        first.weight.fill_(1.0)
+        first.bias.fill_(1.0)
+        second.weight.copy_(torch.tensor([[1.0, -1.0], [0.0, 0.0]])[..., None, None])
+    network = nn.Sequential(first, nn.ReLU(), second, nn.AdaptiveAvgPool2d(1), nn.Flatten()).eval()
+    found = guided_backpropagation(network, torch.ones(1, 1, 2, 2), torch.tensor([0]))
+    assert (found == 1 / 4).all()
 
 
 def test_relu6_is_a_relu():
@@ -103,8 +104,14 @@ def test_what_an_explainer_cannot_explain_it_refuses_in_one_line():
     tokens, batch = Tokens().eval(), inputs(2)
     with pytest.raises(UsageError, match=r"needs feature maps .* use integrated_gradients"):
         grad_cam(tokens, batch, OUTPUTS)
-    with pytest.raises(UsageError, match="this one calls none; use saliency"):
+    with pytest.raises(UsageError, match="this one has none on its feature maps; use saliency"):
         guided_backpropagation(tokens, batch, OUTPUTS)
+    # The ReLU of a head does not make the maps before it those of a network with ReLUs.
+    for activation, name in ((nn.GELU(), "gelu"), (nn.SiLU(inplace=True), "silu")):
+        maps = [nn.Conv2d(1, 4, 3), activation, nn.AdaptiveAvgPool2d(1), nn.Flatten()]
+        mixed = nn.Sequential(*maps, nn.Linear(4, 4), nn.ReLU(), nn.Linear(4, 3)).eval()
+        with pytest.raises(UsageError, match=f"this one has {name}; use saliency"):
+            guided_backpropagation(mixed, batch, OUTPUTS)
     value = nn.Sequential(nn.Flatten(), nn.Linear(144, 1)).eval()
     with pytest.raises(UsageError, match="predicts a value; use integrated_gradients"):
         meaningful_perturbation(value, batch, torch.zeros(2, dtype=torch.int64))
@@ -113,9 +120,13 @@ def test_what_an_explainer_cannot_explain_it_refuses_in_one_line():
 class Brightness(nn.Module):
     """Two classes, told by how bright the brightest place is."""
 
+    def __init__(self, sure=8.0):
+        super().__init__()
+        self.sure = sure
+
     def forward(self, batch):
         bright = batch.flatten(1).amax(dim=1)
-        return torch.stack([torch.zeros_like(bright), 8 * (bright - 1)], dim=1)
+        return torch.stack([torch.zeros_like(bright), self.sure * (bright - 1)], dim=1)
 
 
 @pytest.mark.slow
@@ -128,6 +139,16 @@ def test_meaningful_perturbation_blurs_the_blob_alone(dims):
     inside[blob] = True
     assert found[inside].mean() > 0.5
     assert found[~inside].mean() < 0.2
+
+
+def test_a_probability_without_a_gradient_has_no_meaningful_perturbation():
+    bright = torch.zeros((2, 1, 24, 24))
+    bright[0, 0, 10:14, 10:14] = 1.5
+    with pytest.raises(UsageError, match=r"1 of 2 samples, .* use integrated_gradients"):
+        meaningful_perturbation(Brightness(80.0), bright, torch.tensor([1, 1]), steps=5)
+    # What the network does not see need not be taken away.
+    unseen = meaningful_perturbation(Brightness(80.0), bright[1:], torch.tensor([1]), steps=5)
+    assert not unseen.any()
 
 
 def test_the_blur_is_centred_and_keeps_the_mean_of_a_constant():
