@@ -31,7 +31,7 @@ class Scans:
         self._subset, self._grid, self._device = subset, setup.input_grid, setup.device
         self._images = subset.images(self._grid)
         # Named channels come before the sides of a sample, colours behind them.
-        self._named, dims = bool(subset.samples.channels), subset.samples.spatial_dims
+        self._named, dims = bool(subset.samples.channels), subset.samples.spatial_dims or 2
         self._colours = not self._named and self._images.ndim == dims + 2
         sides = self._images.shape[1 + self._named :][:dims]
         if any(side % divisor for side in sides):
