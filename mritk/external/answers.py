@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -72,7 +72,7 @@ def read_scores(folder: Path, cases: Sequence[Case], task: Task, name: str) -> n
     """Return the scores of cases from ``predictions.json``: logits (N, classes), or values (N,).
 
     The file has one of the keys ``probabilities``, ``logits`` and ``values``, with an entry for the
-    id of each case.
+    id of each case that the program was told.
 
     Raises:
         ProgramFailed: It is missing or no such file, lacks a case, or has what is no score.
@@ -91,8 +91,9 @@ def read_scores(folder: Path, cases: Sequence[Case], task: Task, name: str) -> n
         ) from error
     except (ValueError, TypeError) as error:
         raise ProgramFailed(f"{name}: {PREDICTIONS} cannot be read: {error}") from error
-    _require_all(cases, [case for case in cases if case.id in by_id], name, set(by_id))
-    return scores_of([by_id[case.id] for case in cases], cases, task, name, form)
+    asked = {case.told_id for case in cases}
+    _require_all(cases, [case for case in cases if case.told_id in by_id], name, set(by_id) - asked)
+    return scores_of([by_id[case.told_id] for case in cases], cases, task, name, form)
 
 
 def scores_of(
@@ -117,7 +118,9 @@ def scores_of(
             values = np.asarray(row, dtype=np.float64)
         except (ValueError, TypeError):
             values = np.asarray(np.nan)
-        if values.shape != shape or not np.isfinite(values).all():
+        with np.errstate(over="ignore"):
+            stored = values.astype(np.float32)
+        if values.shape != shape or not np.isfinite(stored).all():
             wanted = f"{shape[0]} finite numbers" if shape else "one finite number"
             raise ProgramFailed(f"{name}, case {case.id}: {form} must be {wanted}; got {row}")
         if form == "probabilities" and (values.min() < 0 or abs(values.sum() - 1) > SUM_ERROR):
@@ -132,9 +135,9 @@ def scores_of(
 
 
 def _require_all(
-    cases: Sequence[Case], answered: Sequence[Case], name: str, ids: set[str] | None = None
+    cases: Sequence[Case], answered: Sequence[Case], name: str, unknown: Collection[str] = ()
 ) -> None:
-    """Refuse answers to fewer cases than were asked, or to others."""
+    """Refuse answers to fewer cases than were asked, or to others, whose ids are ``unknown``."""
     known = {case.id for case in answered}
     missing = [case.id for case in cases if case.id not in known]
     if missing:
@@ -142,9 +145,8 @@ def _require_all(
             f"{name} predicted {len(answered)} of {len(cases)} cases; missing: "
             f"{listed(missing[:3])}"
         )
-    others = sorted((ids or set()) - known)
-    if others:
+    if unknown:
         raise ProgramFailed(
-            f"{name} predicted {len(ids or ())} cases, but was asked {len(cases)}; unknown: "
-            f"{listed(others[:3])}"
+            f"{name} predicted {len(answered) + len(unknown)} cases, but was asked {len(cases)}; "
+            f"unknown: {listed(sorted(unknown)[:3])}"
         )

@@ -14,6 +14,9 @@ from mritk.data.sample_files import file_name, label_map_file, write_label_map, 
 from mritk.data.samples import Samples
 from mritk.data.subset import Subset
 from mritk.external.environment import Environment, Mount
+from mritk.seeds import derive
+
+PREDICT = "predict"
 
 
 @dataclass(frozen=True)
@@ -45,10 +48,15 @@ class Case:
     target: str | float | None = None
     label_map: Path | None = None
 
+    @property
+    def told_id(self) -> str:
+        """What a program is told as its id: that of a dataset may tell what is to be predicted."""
+        return self.name if self.part == PREDICT else self.id
+
     def as_dict(self, environment: Environment, mounts: Sequence[Mount]) -> dict[str, Any]:
         """Return what a program is told of it; paths are those that the program knows."""
         told: dict[str, Any] = {
-            "id": self.id,
+            "id": self.told_id,
             "name": self.name,
             "part": self.part,
             "files": {name: environment.path(p, mounts) for name, p in self.files.items()},
@@ -89,9 +97,7 @@ class CaseFolder:
         return list(self._written(subset.samples, part))
 
     def _written(self, samples: Samples, part: str) -> Iterator[Case]:
-        for row, sample in enumerate(samples.ids):
-            name = file_name(self._count[0], sample)
-            self._count[0] += 1
+        for row, (sample, name) in enumerate(zip(samples.ids, self._names(samples), strict=True)):
             array = np.asarray(samples.read(row))
             spacing = None if samples.spacing is None else samples.spacing[row]
             files = write_sample(
@@ -111,6 +117,15 @@ class CaseFolder:
                 () if spacing is None else tuple(spacing.tolist()),
                 **own,
             )
+
+    def _names(self, samples: Samples) -> list[str]:
+        """Return what the files of samples are called; without labels, in an order of its own."""
+        first, count = self._count[0], len(samples)
+        self._count[0] += count
+        if self.labels is not None:
+            return [file_name(first + row, sample) for row, sample in enumerate(samples.ids)]
+        places = np.random.default_rng(derive("cases", *samples.ids)).permutation(count)
+        return [f"case{first + place:05d}" for place in places.tolist()]
 
     def _labelled(self, samples: Samples, row: int, name: str) -> dict[str, Any]:
         assert self.labels is not None

@@ -103,6 +103,8 @@ def epoch_of(line: str) -> Epoch | None:
     try:
         found: dict[str, Any] = json.loads(line.removeprefix(MARK))
         number = int(found["epoch"])
+        if number < 1:
+            return None
         numbers = {
             name: float(found.get(name, math.nan))
             for name in ("learning_rate", "train_loss", "val_loss")
@@ -116,5 +118,5 @@ def epoch_of(line: str) -> Epoch | None:
             seconds=float(found.get("seconds", math.nan)),
             extra=found.get("extra", {}),
         )
-    except (ValueError, TypeError, KeyError, AttributeError):
+    except (ValueError, TypeError, KeyError, AttributeError, OverflowError, RecursionError):
         return None

@@ -69,7 +69,7 @@ class ExternalModel:
         if work.did("trained"):
             return
         job, mounts = self._job("train")
-        if not work.did("cases"):
+        if not work.did("cases") or self._told_model(job) != self._at(mounts):
             folder = CaseFolder(job.parent / "images", job.parent / "labels").begin()
             cases = folder.write(setup.train, "train") + folder.write(setup.val, "val")
             self._write(job, cases, mounts)
@@ -129,11 +129,25 @@ class ExternalModel:
             "seed": setup.seed,
             "device": setup.device.partition(":")[0],
             "settings": dict(own.settings),
-            "model": at.path(self._model, mounts),
+            "model": self._at(mounts),
             "output": at.path(job.parent / "output", mounts),
-            "cases": [case.as_dict(at, mounts) for case in cases],
+            "cases": [
+                case.as_dict(at, mounts) for case in sorted(cases, key=lambda case: case.name)
+            ],
         }
         job.write_text(json.dumps(told, indent=1), encoding="utf-8")
+
+    def _at(self, mounts: Sequence[Mount]) -> str:
+        """Return the folder of the model as the program knows it."""
+        return self._entrant.environment.path(self._model, mounts)
+
+    def _told_model(self, job: Path) -> str | None:
+        """Return the same as a job file says; another one if the results folder was moved."""
+        try:
+            told = json.loads(job.read_text(encoding="utf-8"))
+        except (OSError, ValueError):
+            return None
+        return str(told.get("model"))
 
     def _run(self, step: str, job: Path, mounts: Sequence[Mount], on_line: Any) -> None:
         told = self._entrant.environment.path(job, mounts)

@@ -23,8 +23,8 @@ MASK = ("-seg", "_seg")
 SUFFIXES = (".nii.gz", ".nii")
 LABELS = ("background", "NETC", "SNFH", "ET")
 REGIONS = {"WT": ("NETC", "SNFH", "ET"), "TC": ("NETC", "ET"), "ET": ("ET",)}
-# Until 2022 the value of ET was 4, and none was 3.
-OLD_ET, ET = 4, 3
+# Until 2022 the value of ET was 4, and none was 3. Since 2024 some challenges have another 4.
+OLD_ET, ET, OLD = 4, 3, "_seg"
 NAMED = 3  # examples in a message
 
 
@@ -63,7 +63,12 @@ def read_brats(folder: Path, workspace: object = None) -> Samples:
         return np.stack([read_volume(path) for path in paths[i]])
 
     def labels(i: int) -> np.ndarray:
-        found = read_label_map(masks[i])
+        found, name = read_label_map(masks[i]), masks[i].name
+        if not name.partition(".")[0].endswith(OLD) and (found == OLD_ET).any():
+            raise DataError(
+                f"{name} has the label 4, which brats:PATH knows as the enhancing tumour of files "
+                "CASE_seg alone; give the labels with manifest:FILE,labels=…"
+            )
         return np.where(found == OLD_ET, np.uint8(ET), found)
 
     def digest(i: int) -> str:

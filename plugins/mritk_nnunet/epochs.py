@@ -12,7 +12,8 @@ HEADING = re.compile(r"(?:^|: )Epoch (\d+) *$")
 VALUE = re.compile(
     r"(?:^|: )(train_loss|val_loss|Pseudo dice|Epoch time:|Current learning rate:) (.+)$"
 )
-NUMBER = re.compile(r"-?\d+\.\d+(?:e[+-]?\d+)?|nan")
+# As Python writes floats, 8e-05 among them; not the 32 of ``np.float32(0.8)``.
+NUMBER = re.compile(r"(?<![\w.])-?(?:\d+(?:\.\d+)?(?:e[+-]?\d+)?|inf|nan)")
 
 
 class EpochLog:
@@ -42,7 +43,7 @@ class EpochLog:
 
     def _epoch(self) -> Epoch:
         def first(name: str) -> float:
-            return self._values.get(name, [math.nan])[0]
+            return (self._values.get(name) or [math.nan])[0]
 
         dice = self._values.get("Pseudo dice", [])
         named = zip(self._names, dice, strict=False)

@@ -32,6 +32,12 @@ class {name}(Base):
         for seed in (random.seed, np.random.seed, torch.manual_seed):
             seed({seed})
 
+    def save_checkpoint(self, filename):
+        # Whole or not at all: training goes on from the file.
+        super().save_checkpoint(filename + ".part")
+        if os.path.isfile(filename + ".part"):
+            os.replace(filename + ".part", filename)
+
     def perform_actual_validation(self, save_probabilities=False):
         print("validation cases are predicted later, like those of the test set")
 """

@@ -74,10 +74,13 @@ def spy(*folders):
         for folder in folders for path in Path(folder).rglob("*") if path.is_file()
     )
     return found, sorted(case["id"] for case in job["cases"])
+def pixels_of(case):
+    return hashlib.sha256(Path(case["files"]["image"]).read_bytes()).hexdigest()
 seen = spy(Path(job["output"]).parent, job["model"], Path.cwd())
 Path("SEEN").with_name(f"seen-{step}-{len(list(Path('SEEN').parent.glob('seen-*')))}").write_text(
     json.dumps({"step": step, "files": seen[0], "ids": seen[1], "targets": [
-        case.get("target") for case in job["cases"]], "keys": sorted(job["cases"][0])})
+        case.get("target") for case in job["cases"]], "keys": sorted(job["cases"][0]),
+        "in order": [pixels_of(case) for case in job["cases"]]})
 )
 """
 
@@ -104,11 +107,12 @@ def test_no_test_sample_is_within_reach_during_training(run, program, tmp_path):
     assert sorted(found) == train["ids"]
     assert not set(found) & set(record.splits["test"])
     asked = [one for one in seen if one["step"] == "predict"]
-    assert [one["ids"] for one in asked] == [
-        sorted(record.splits["val"]),
-        sorted(record.splits["test"]),
-    ]
-    for one in asked:  # what is to be predicted is not told
+    for one, part in zip(asked, ("val", "test"), strict=True):
+        files = [images[digest] for digest in one["files"] if digest in images]
+        assert sorted(files) == sorted(record.splits[part])
+        # Neither ids nor their order tell what is to be predicted.
+        assert one["ids"] == [f"case{number:05d}" for number in range(len(files))]
+        assert [images[digest] for digest in one["in order"]] != sorted(files)
         assert set(one["targets"]) == {None}
         assert one["keys"] == ["files", "id", "name", "part", "shape", "spacing"]
 
@@ -155,12 +159,40 @@ FAILURES = {
         "probabilities must be 3 finite numbers; got [0.5, 0.5]",
         "nearest_mean, case image-",
     ),
+    "more than single precision holds": (
+        ("(weights / weights.sum()).tolist()", "[1e39, 0, 0]"),
+        "probabilities must be 3 finite numbers; got [1e+39, 0, 0]",
+        "nearest_mean, case image-",
+    ),
     "no probabilities": (
         ("(weights / weights.sum()).tolist()", "[1, 1, 1]"),
         "probabilities must not be negative and add up to 1; got [1, 1, 1]",
         "nearest_mean, case image-",
     ),
 }
+
+
+@pytest.mark.parametrize(
+    "line", ['{"epoch": 1e999}', '{"epoch": 0}', "[" * 100_000, '{"epoch": 1, "train_loss": []}']
+)
+def test_a_strange_line_of_the_log_is_no_epoch(line):
+    from mritk.external import epoch_of
+
+    assert epoch_of(f"mritk: {line}") is None
+
+
+def test_a_results_folder_that_was_moved_goes_on_where_it_is(run, program, tmp_path):
+    stop = "epoch == 3 and 1 / 0\n        tell(epoch, train"
+    program.write_text(NEAREST_MEAN.replace("tell(epoch, train", stop))
+    assert run().code == 3
+    (job,) = (tmp_path / "results").rglob("job.json")
+    before = str(tmp_path / "results")
+    told = job.read_text()
+    assert before in told
+    job.write_text(told.replace(before, str(tmp_path / "elsewhere")))
+    assert run().code == 3
+    assert before in job.read_text()
+    assert not (tmp_path / "elsewhere").exists()
 
 
 @pytest.mark.parametrize("case", FAILURES)

@@ -62,6 +62,12 @@ def test_what_is_incomplete_is_named(tmp_path):
         samples(tmp_path)
 
 
+def test_a_label_4_of_newer_challenges_is_not_taken_for_the_tumour(tmp_path):
+    write(tmp_path, "BraTS-GLI-00001-000", et=4)
+    with pytest.raises(DataError, match=r"-seg.nii.gz has the label 4, .* manifest:FILE,labels="):
+        samples(tmp_path).read_target(0)
+
+
 def test_a_folder_without_cases_is_refused(tmp_path):
     with pytest.raises(DataError, match="has no folder CASE with a file CASE-seg"):
         samples(tmp_path)

@@ -8,15 +8,18 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
 import os
 import signal
 import subprocess
 import sys
 import time
 from importlib.metadata import distributions
+from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 
 from mritk import Segmentation, Workspace
 from mritk.data.sample_files import write_sample
@@ -26,6 +29,7 @@ from mritk.study.benchmark import find_protocol
 from mritk_nnunet.epochs import epochs_in
 from mritk_nnunet.recipe import NnunetRecipe
 from mritk_nnunet.regions import labels_of, trained_names
+from mritk_nnunet.trainer_file import write_trainer
 
 pytestmark = pytest.mark.slow
 
@@ -280,6 +284,41 @@ def test_the_log_of_nnunet_is_read_as_it_writes_it():
     assert (epoch.epoch, epoch.train_loss, epoch.val_loss) == (1, 0.4786, -0.3704)
     assert epoch.extra == {"pseudo dice[WT]": 0.0098, "pseudo dice[TC]": 0.0}
     assert (epoch.selection, epoch.seconds) == (pytest.approx(0.0049), 5.53)
+
+
+@pytest.mark.parametrize(
+    ("written", "number"),
+    [("8e-05", 8e-05), ("np.float32(1e-04)", 1e-04), ("inf", math.inf), ("1", 1.0), ("-0.5", -0.5)],
+)
+def test_numbers_are_read_however_python_writes_them(written, number):
+    log = LOG.replace("0.01\n", f"{written}\n").replace("np.float32(0.0)", written)
+    (epoch,) = epochs_in(log.splitlines(), 5, ("WT", "TC", "ET")).values()
+    assert epoch.learning_rate == number
+    assert epoch.extra["pseudo dice[TC]"] == number
+
+
+def test_a_checkpoint_is_there_whole_or_not_at_all(tmp_path):
+    """The trainer that is written for nnU-Net, on a stand-in that dies while it writes."""
+    write_trainer(NnunetRecipe(), 0, tmp_path)
+    text = (tmp_path / "MritkTrainer.py").read_text()
+    body = text[text.index("class MritkTrainer") :]
+
+    class Base:
+        def save_checkpoint(self, filename):
+            Path(filename).write_text("half")
+            if self.dies:
+                raise KeyboardInterrupt
+            Path(filename).write_text("whole")
+
+    names = {"Base": Base, "os": os, "torch": torch}
+    exec(body, names)
+    trainer, path = object.__new__(names["MritkTrainer"]), tmp_path / "checkpoint_latest.pth"
+    trainer.dies = False
+    trainer.save_checkpoint(str(path))
+    trainer.dies = True
+    with pytest.raises(KeyboardInterrupt):
+        trainer.save_checkpoint(str(path))
+    assert path.read_text() == "whole"
 
 
 def test_keys_of_the_protocol_are_in_the_fingerprint_and_the_machines_are_not(tmp_path):
