@@ -77,6 +77,8 @@ def read_label_map(path: Path) -> np.ndarray:
         values = _read(path)
     except Exception as error:  # of any library that reads it
         raise DataError(f"{path.name} is no label map: {one_line(error)}") from error
+    if values.dtype.kind not in "iufb" or not np.isfinite(values).all():
+        raise DataError(f"{path.name} has values that are no whole numbers")
     whole = np.rint(values)
     if values.dtype.kind == "f" and not np.array_equal(values, whole):
         raise DataError(f"{path.name} has values that are no whole numbers")

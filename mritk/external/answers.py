@@ -79,7 +79,8 @@ def read_scores(folder: Path, cases: Sequence[Case], task: Task, name: str) -> n
     """
     path, form = folder / PREDICTIONS, "values"
     try:
-        told: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+        text = path.read_text(encoding="utf-8")
+        told: dict[str, Any] = json.loads(text, object_pairs_hook=_each_once)
         forms = ("probabilities", "logits") if task.classes else ("values",)
         form = next(form for form in forms if form in told)
         by_id = dict(told[form])
@@ -89,11 +90,19 @@ def read_scores(folder: Path, cases: Sequence[Case], task: Task, name: str) -> n
         raise ProgramFailed(
             f"{name}: {PREDICTIONS} must have the key {' or '.join(forms)}"
         ) from error
-    except (ValueError, TypeError) as error:
+    except (ValueError, TypeError, OSError, RecursionError) as error:
         raise ProgramFailed(f"{name}: {PREDICTIONS} cannot be read: {error}") from error
     asked = {case.told_id for case in cases}
     _require_all(cases, [case for case in cases if case.told_id in by_id], name, set(by_id) - asked)
     return scores_of([by_id[case.told_id] for case in cases], cases, task, name, form)
+
+
+def _each_once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """Return an object of JSON, unless one of its keys comes twice."""
+    found = dict(pairs)
+    if len(found) < len(pairs):
+        raise ValueError("a key comes twice")
+    return found
 
 
 def scores_of(
@@ -116,7 +125,7 @@ def scores_of(
     for number, (case, row) in enumerate(zip(cases, rows, strict=True)):
         try:
             values = np.asarray(row, dtype=np.float64)
-        except (ValueError, TypeError):
+        except (ValueError, TypeError, OverflowError):
             values = np.asarray(np.nan)
         with np.errstate(over="ignore"):
             stored = values.astype(np.float32)

@@ -14,7 +14,8 @@ from mritk.external.interpreter import digest_of
 from mritk.external.program import ANY_TIME, Patience, ignore_line, run_program
 
 # What a program in Python says is in its log at once.
-UNBUFFERED = {"PYTHONUNBUFFERED": "1"}
+# Packages of the user's own folder are not in the lock, so the program does not see them.
+UNBUFFERED = {"PYTHONUNBUFFERED": "1", "PYTHONNOUSERSITE": "1"}
 
 
 @dataclass(frozen=True)

@@ -86,3 +86,20 @@ def test_names_of_files_say_nothing_of_the_sample():
     assert "glioma" not in name
     assert name.replace("_", "").isalnum()
     assert name != file_name(7, "glioma/patient 4: axial")
+
+
+@pytest.mark.parametrize(
+    "values",
+    [
+        np.full((2, 2, 2), 1 + 1j, np.complex64),
+        np.full((2, 2, 2), np.inf, np.float32),
+        np.full((2, 2, 2), np.nan, np.float32),
+        np.zeros((2, 2, 2), [("R", "u1"), ("G", "u1"), ("B", "u1")]),
+    ],
+    ids=["complex", "infinite", "NaN", "colours"],
+)
+def test_a_file_of_other_values_is_no_label_map(tmp_path, values):
+    path = tmp_path / "map.nii.gz"
+    nibabel.save(nibabel.Nifti1Image(values, np.eye(4)), path)
+    with pytest.raises(DataError, match=r"map.nii.gz has values that are no whole numbers"):
+        read_label_map(path)

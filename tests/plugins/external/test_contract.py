@@ -159,6 +159,14 @@ FAILURES = {
         "probabilities must be 3 finite numbers; got [0.5, 0.5]",
         "nearest_mean, case image-",
     ),
+    "a case twice": (
+        (
+            'json.dumps({"probabilities": found})',
+            'json.dumps({"probabilities": found}).replace("}}", \', "x": 1, "x": 2}}\')',
+        ),
+        "predictions.json cannot be read: a key comes twice",
+        "nearest_mean",
+    ),
     "more than single precision holds": (
         ("(weights / weights.sum()).tolist()", "[1e39, 0, 0]"),
         "probabilities must be 3 finite numbers; got [1e+39, 0, 0]",
