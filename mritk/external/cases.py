@@ -92,12 +92,13 @@ class CaseFolder:
                 folder.mkdir(parents=True)
         return self
 
-    def write(self, subset: Subset, part: str) -> list[Case]:
+    def write(self, subset: Subset, part: str = PREDICT) -> list[Case]:
         """Write the samples of a subset, in order."""
         return list(self._written(subset.samples, part))
 
     def _written(self, samples: Samples, part: str) -> Iterator[Case]:
-        for row, (sample, name) in enumerate(zip(samples.ids, self._names(samples), strict=True)):
+        names = self._names(samples, part)
+        for row, (sample, name) in enumerate(zip(samples.ids, names, strict=True)):
             array = np.asarray(samples.read(row))
             spacing = None if samples.spacing is None else samples.spacing[row]
             files = write_sample(
@@ -118,11 +119,11 @@ class CaseFolder:
                 **own,
             )
 
-    def _names(self, samples: Samples) -> list[str]:
-        """Return what the files of samples are called; without labels, in an order of its own."""
+    def _names(self, samples: Samples, part: str) -> list[str]:
+        """Return what files of samples are called: to be predicted, in an order of their own."""
         first, count = self._count[0], len(samples)
         self._count[0] += count
-        if self.labels is not None:
+        if part != PREDICT:
             return [file_name(first + row, sample) for row, sample in enumerate(samples.ids)]
         places = np.random.default_rng(derive("cases", *samples.ids)).permutation(count)
         return [f"case{first + place:05d}" for place in places.tolist()]

@@ -95,7 +95,7 @@ class ExternalModel:
     def predict(self, subset: Subset) -> np.ndarray | list[np.ndarray]:
         """Return logits (N, classes), values (N,), or label maps of the shape of each sample."""
         job, mounts = self._job("predict")
-        cases = CaseFolder(job.parent / "images").begin().write(subset, "predict")
+        cases = CaseFolder(job.parent / "images").begin().write(subset)
         output = job.parent / "output"
         shutil.rmtree(output, ignore_errors=True)
         output.mkdir()

@@ -70,7 +70,7 @@ class FomoEntrant:
             ProgramFailed: The entrant failed, or wrote nothing or something else.
         """
         folder = self._work.path / "predict"
-        cases = CaseFolder(folder / "cases").begin().write(subset, "predict")
+        cases = CaseFolder(folder / "cases").begin().write(subset)
         answers = [self._answer(folder, case) for case in cases]
         shutil.rmtree(folder)
         if self._setup.task.has_target_maps:

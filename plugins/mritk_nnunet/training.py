@@ -173,7 +173,7 @@ class Nnunet:
         """Return the label map of each sample, uint8 of its shape."""
         own, folders, at = self._own, self._folders, self._entrant.environment
         writer, output = folders.begin_prediction()
-        cases = writer.write(subset, "predict")
+        cases = writer.write(subset)
         words = ["-i", at.path(writer.images, folders.mounts)]
         words += ["-o", at.path(output, folders.mounts), "-d", NUMBER, "-c", own.configuration]
         words += ["-f", FOLD, *self._named, "-npp", "1", "-nps", "1"]
