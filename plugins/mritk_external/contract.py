@@ -30,7 +30,8 @@ from mritk.external import (
 )
 from mritk_external.recipe import ExternalRecipe
 
-CONTRACT = 1
+# 2: files of volumes lie where their samples do, with axes to the right, the front and up.
+CONTRACT = 2
 
 
 def fit_external(setup: Setup) -> ExternalModel:
