@@ -35,12 +35,14 @@ def fit_nnunet(setup: Setup) -> Nnunet:
     """Let nnU-Net plan and train on files of the training and validation set.
 
     Raises:
-        UsageError: The samples are no volumes, or the protocol selects as nnU-Net does not.
+        UsageError: The samples are no volumes, the protocol selects as nnU-Net does not, or a
+            label has a name that means something else there.
         Unavailable: There is no environment with nnunetv2, or another version is wanted.
         ProgramFailed: One of its programs failed, or took too long.
     """
-    entrant = find_nnunet(setup)
     checkpoint_name(setup)
+    trained_names(setup.task, regions=setup.parameters.regions == "auto")
+    entrant = find_nnunet(setup)
     model = Nnunet(setup, entrant, WorkFolder.of(setup.checkpoint, entrant.lock))
     model.train()
     return model

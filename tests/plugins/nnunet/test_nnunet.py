@@ -21,7 +21,7 @@ import numpy as np
 import pytest
 import torch
 
-from mritk import Segmentation, Workspace
+from mritk import Segmentation, UsageError, Workspace
 from mritk.data.sample_files import read_label_map, write_sample
 from mritk.data.volume_space import Space, around_middle
 from mritk.plugins.registry import Registry
@@ -267,6 +267,40 @@ def test_nested_regions_are_trained_as_regions_and_others_as_labels():
     unsaid = Segmentation(BRATS, {"a": ("NETC", "SNFH"), "b": ("SNFH",)})
     for task in (apart, unsaid, Segmentation(BRATS)):
         assert labels_of(task, regions=True) == plain
+
+
+def test_label_0_is_the_background_whatever_the_data_call_it():
+    task = Segmentation(("healthy", "oedema", "core"), {"all": ("oedema", "core")})
+    assert labels_of(task, regions=False) == {"labels": {"background": 0, "oedema": 1, "core": 2}}
+    nested = Segmentation(task.labels, {**task.regions, "core": ("core",)})
+    assert labels_of(nested, regions=True)["labels"] == {
+        "background": 0,
+        "all": [1, 2],
+        "core": [2],
+    }
+    assert trained_names(task, regions=False) == ["oedema", "core"]
+
+
+@pytest.mark.parametrize("name", ["ignore", "background"])
+def test_a_name_that_means_something_else_to_nnunet_is_refused_before_anything_trains(
+    mritk, words, tmp_path, name
+):
+    message = rf"{name!r} of the data has a meaning of its own in nnU-Net .*; give it another name"
+    for task in (
+        Segmentation(("healthy", name)),
+        Segmentation(("healthy", "a", "b"), {name: ("a", "b"), "core": ("b",)}),
+    ):
+        with pytest.raises(UsageError, match=message):
+            labels_of(task, regions=True)
+    # A region is not told where labels are trained.
+    labels_of(task, regions=False)
+    command = words()  # and without nnU-Net, which is looked for later
+    plugin = PLUGIN.replace('("background", "rim"', f'("healthy", "{name}"')
+    (tmp_path / "balls.py").write_text(plugin.replace('"rim"', f'"{name}"'))
+    ended = mritk(*command)
+    assert ended.code == 3
+    assert f"{name!r} of the data has a meaning of its own in nnU-Net" in ended.err
+    assert not list((tmp_path / "results").rglob("*.nii.gz"))
 
 
 LOG = """
