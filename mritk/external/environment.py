@@ -85,6 +85,15 @@ class Environment(ABC):
             Unavailable: The environment is missing, or does not work.
         """
 
+    def require(self, lock: Mapping[str, Any]) -> None:  # noqa: B027 - few can become another
+        """Refuse what has become another environment since its lock was taken, unseen.
+
+        That is the name of an image: whoever builds anew gives it to another one.
+
+        Raises:
+            Unavailable: It has.
+        """
+
     def located(self, program: Sequence[str]) -> tuple[tuple[str, ...], dict[str, str]]:
         """Return a program with the files that it names as absolute paths, and their SHA-256.
 

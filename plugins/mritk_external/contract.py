@@ -50,7 +50,7 @@ def fit_external(setup: Setup) -> ExternalModel:
         patience=Patience(own.hours * 3600, own.silent_minutes * 60),
         offline=setup.workspace.offline,
     )
-    entrant.require(own.digest)
+    entrant.require(own.digest, own.version)
     model = ExternalModel(setup, entrant, WorkFolder.of(setup.checkpoint, entrant.lock))
     model.train()
     return model

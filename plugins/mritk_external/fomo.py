@@ -51,7 +51,7 @@ def fit_fomo(setup: Setup) -> FomoEntrant:
         patience=Patience(own.minutes * 60),
         offline=setup.workspace.offline,
     )
-    entrant.require(own.digest)
+    entrant.require(own.digest, own.version)
     return FomoEntrant(setup, entrant, WorkFolder.of(setup.checkpoint, entrant.lock))
 
 

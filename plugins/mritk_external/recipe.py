@@ -13,6 +13,7 @@ from typing import Any
 SHAPES_NOTHING = {"fingerprint": False}
 UNLESS_DEFAULT = {"fingerprint": "unless default"}
 CONTAINERS = ("docker", "podman", "apptainer")
+DIGEST = re.compile(r"sha256:[0-9a-f]{12,64}")
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
 
 
@@ -22,7 +23,8 @@ class _Program:
 
     Attributes:
         name: What it is called in tables and errors.
-        version: Its version, which tells two of one name apart.
+        version: Its version, which tells two of one name apart. ``sha256:DIGEST`` is that of its
+            image, and another image is refused; any other text is not checked.
         environment: Where it runs: ``here``, ``python:PATH``, ``uv:REQUIREMENT,…``,
             ``docker:IMAGE``, ``podman:IMAGE`` or ``apptainer:FILE.sif``.
         program: The first words of its command; ``python`` is the interpreter of the environment.
@@ -40,6 +42,8 @@ class _Program:
         """Refuse a name that is none, and a command of no words."""
         if not NAME.fullmatch(self.name):
             raise ValueError("name must consist of letters, digits, '.', '_' and '-'")
+        if self.version.startswith("sha256:") and not DIGEST.fullmatch(self.version):
+            raise ValueError("version must be sha256: and 12 to 64 hexadecimal digits, or a name")
         if not self.program and self.environment.partition(":")[0] not in CONTAINERS:
             raise ValueError("program must be the words of a command, such as ['python', 'own.py']")
 

@@ -24,6 +24,7 @@ from mritk_nnunet.regions import trained_names
 from mritk_nnunet.trainer_file import CLASS, write_trainer
 
 VARIABLE, PACKAGE = "MRITK_NNUNET", "nnunetv2"
+ASK = f"from importlib.metadata import version; print(version({PACKAGE!r}))"
 # What is kept of a plan; the rest says how it is computed.
 KEPT = (
     *("data_identifier", "batch_size", "patch_size", "spacing", "median_image_size_in_voxels"),
@@ -65,8 +66,10 @@ def find_nnunet(setup: Setup) -> Entrant:
     entrant = Entrant.named(
         "nnunet", named, device=setup.device, patience=patience, offline=setup.workspace.offline
     )
-    packages = entrant.lock["environment"].get("packages")
-    found = "" if packages is None else packages.get(PACKAGE)
+    if own.version.startswith("sha256:"):
+        entrant.require(version=own.version)
+        return entrant
+    found = installed_version(entrant, wanted=bool(own.version))
     if found is None:
         raise Unavailable(
             f"{named} ({VARIABLE}) has no {PACKAGE}; install it with: {named}/bin/pip install "
@@ -75,9 +78,29 @@ def find_nnunet(setup: Setup) -> Entrant:
     if found and own.version and found != own.version:
         raise Unavailable(
             f"{named} ({VARIABLE}) has {PACKAGE} {found}, but the protocol wants {own.version}; "
-            f"install it with: {named}/bin/pip install {PACKAGE}=={own.version}"
+            + (
+                f"install it with: {named}/bin/pip install {PACKAGE}=={own.version}"
+                if "packages" in entrant.lock["environment"]
+                else "name an image that has it"
+            )
         )
     return entrant
+
+
+def installed_version(entrant: Entrant, *, wanted: bool) -> str | None:
+    """Return the version of nnunetv2 in its environment; None: it has none.
+
+    A container is asked only if an answer is ``wanted``; empty: it was not.
+
+    Raises:
+        Unavailable: The container does not say.
+    """
+    packages: dict[str, str] | None = entrant.lock["environment"].get("packages")
+    if packages is not None:
+        return packages.get(PACKAGE)
+    if not wanted:
+        return ""
+    return entrant.answer(["python", "-c", ASK]).strip()
 
 
 def checkpoint_name(setup: Setup) -> str:

@@ -244,6 +244,32 @@ def test_a_missing_environment_or_package_says_how_to_make_it(
     assert "here (MRITK_NNUNET) has no nnunetv2; install it with" in mritk(*words()).err
 
 
+DOCKER = """#!/bin/sh
+[ "$1" = image ] && echo '[{"Id": "sha256:abcdefabcdef0123"}]'
+[ "$1" = run ] && echo 2.8.1
+exit 0
+"""
+
+
+def test_the_version_in_a_container_is_asked_or_is_the_digest_of_its_image(
+    mritk, words, tmp_path, monkeypatch
+):
+    docker = tmp_path / "bin" / "docker"
+    docker.parent.mkdir()
+    docker.write_text(DOCKER)
+    docker.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{docker.parent}{os.pathsep}{os.environ['PATH']}")
+    monkeypatch.setenv("MRITK_NNUNET", "docker:team/nnunet:2")
+    ended = mritk(*words('version = "2.6.0"\n'))
+    assert (
+        "has nnunetv2 2.8.1, but the protocol wants 2.6.0; name an image that has it" in ended.err
+    )
+    ended = mritk(*words('version = "sha256:0123456789ab"\n'))
+    assert "nnunet is not the version sha256:0123456789ab that the protocol wants" in ended.err
+    ended = mritk(*words('version = "2.8.1"\n'))  # accepted: its programs plan nothing
+    assert "nnU-Net ended without plans: there is no " in ended.err
+
+
 def test_a_rule_of_selection_that_nnunet_does_not_have_is_refused(nnunet, mritk, words):
     ended = mritk(*words(changed=('on = "last"', 'on = "val"')))
     assert "nnU-Net keeps its last state, or the one of the best pseudo Dice" in ended.err
