@@ -25,13 +25,16 @@ def read_label_maps(folder: Path, cases: Sequence[Case], name: str) -> list[np.n
     """Return the label maps of cases, each as :func:`read_label_map` does.
 
     Raises:
-        ProgramFailed: One is missing, is no label map, or lies on another grid than its image.
+        ProgramFailed: One is missing, is of no case, is no label map, or lies on another grid than
+            its image.
     """
     paths = [expected_label_map(folder, case) for case in cases]
-    _require_all(
-        cases, [case for case, path in zip(cases, paths, strict=True) if path.is_file()], name
-    )
-    return [read_label_map(path, case, name) for case, path in zip(cases, paths, strict=True)]
+    both = list(zip(cases, paths, strict=True))
+    endings = tuple({path.name.removeprefix(case.name) for case, path in both})
+    unknown = {path.name for path in folder.iterdir() if path.name.endswith(endings)}
+    unknown -= {path.name for path in paths}
+    _require_all(cases, [case for case, path in both if path.is_file()], name, unknown)
+    return [read_label_map(path, case, name) for case, path in both]
 
 
 def read_label_map(path: Path, case: Case, name: str) -> np.ndarray:

@@ -59,13 +59,17 @@ class Entrant:
         return cls(name, found, tuple(program), device, patience)
 
     @cached_property
+    def _located(self) -> tuple[tuple[str, ...], dict[str, str]]:
+        return self.environment.located(self.program)
+
+    @cached_property
     def lock(self) -> dict[str, Any]:
         """What it is made of, JSON-able: environment, files of the program, ``digest`` of both.
 
         Raises:
             Unavailable: The environment is missing, or does not work.
         """
-        _, files = self.environment.located(self.program)
+        _, files = self._located
         found = {"environment": self.environment.lock(), "files": files}
         return {**found, "digest": digest_of(found)}
 
@@ -135,7 +139,7 @@ class Entrant:
         """
         if "lock" in vars(self):  # what a trial file says of it holds for every run
             self.environment.require(self.lock["environment"])
-        words, _ = self.environment.located(self.program)
+        words, _ = self._located
         known = {**UNBUFFERED, **(variables or {})}
         launch = self.environment.launch([*words, *arguments], mounts, known, self.device)
         run_program(launch, self.name, folder, log, self.patience, on_line)

@@ -97,7 +97,11 @@ class Environment(ABC):
     def located(self, program: Sequence[str]) -> tuple[tuple[str, ...], dict[str, str]]:
         """Return a program with the files that it names as absolute paths, and their SHA-256.
 
-        In a container, its words are of the image, whose digest tells of its files.
+        Modules beside a script in Python count, too. In a container, its words are of the image,
+        whose digest tells of its files.
+
+        Raises:
+            Unavailable: A file cannot be read.
         """
         return tuple(program), {}
 

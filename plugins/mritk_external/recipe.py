@@ -55,12 +55,18 @@ class ExternalRecipe(_Program):
     Attributes:
         settings: What the program is told beside the cases; part of the fingerprint.
         hours: A run may take so many; 0: any time.
-        silent_minutes: And so many without a sign of life; 0: any time.
+        silent_minutes: And so many without a sign of life; 0: any time, as some programs say
+            nothing until they are done.
     """
 
     settings: Mapping[str, Any] = field(default_factory=dict, hash=False)
-    hours: float = field(default=0.0, metadata=SHAPES_NOTHING)
+    hours: float = field(default=24.0, metadata=SHAPES_NOTHING)
     silent_minutes: float = field(default=0.0, metadata=SHAPES_NOTHING)
+
+    def __post_init__(self) -> None:
+        """Refuse times below 0; see also :class:`_Program`."""
+        super().__post_init__()
+        _require_times(hours=self.hours, silent_minutes=self.silent_minutes)
 
 
 @dataclass(frozen=True)
@@ -76,3 +82,14 @@ class FomoRecipe(_Program):
 
     inputs: Mapping[str, str] = field(default_factory=dict, hash=False)
     minutes: float = field(default=15.0, metadata=SHAPES_NOTHING)
+
+    def __post_init__(self) -> None:
+        """Refuse a time below 0; see also :class:`_Program`."""
+        super().__post_init__()
+        _require_times(minutes=self.minutes)
+
+
+def _require_times(**times: float) -> None:
+    for name, time in times.items():
+        if time < 0:
+            raise ValueError(f"{name} must be 0, for any time, or more")

@@ -301,3 +301,48 @@ def test_the_lock_of_an_entrant_has_its_files_and_can_be_pinned(tmp_path):
     changed = Entrant("own", find_environment("here"), ("python", str(script)))
     with pytest.raises(Unavailable, match=r"own is not what the protocol wants: its lock has"):
         changed.require(entrant.lock["digest"])
+
+
+def test_the_lock_of_a_script_has_all_that_it_can_import_from_its_folder(tmp_path):
+    first = tmp_path / "first"
+    for name in ("run.py", "network.py", "parts/__init__.py", "parts/deep/__init__.py", "a.txt"):
+        path = first / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(name)
+    (first / "parts" / "deep" / "block.py").write_text("block")
+    (first / "data").mkdir()
+    (first / "data" / "other.py").write_text("no package")
+    environment = find_environment("here")
+
+    def files(folder):
+        return environment.located(["python", str(tmp_path / folder / "run.py")])[1]
+
+    before = files("first")
+    assert sorted(before) == [
+        "network.py",
+        "parts/__init__.py",
+        "parts/deep/__init__.py",
+        "parts/deep/block.py",
+        "run.py",
+    ]
+    first.rename(tmp_path / "moved")
+    assert files("moved") == before
+    (tmp_path / "moved" / "parts" / "deep" / "block.py").write_text("another block")
+    assert files("moved") != before
+
+
+def test_files_of_one_name_are_told_apart(tmp_path):
+    words = ["python"]
+    for folder in "abc":
+        (tmp_path / folder).mkdir()
+        path = tmp_path / folder / "weights.pt"
+        path.write_text(folder)
+        words.append(str(path))
+    environment = find_environment("here")
+    located, digests = environment.located(words)
+    assert list(located) == words
+    assert list(digests) == ["weights.pt", "weights.pt (2)", "weights.pt (3)"]
+    assert len(set(digests.values())) == 3
+    (tmp_path / "c" / "weights.pt").write_text("d")
+    assert environment.located(words)[1] != digests
+    assert len(environment.located([*words, words[1]])[1]) == 3  # a file named twice is one

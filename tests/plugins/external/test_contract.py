@@ -331,6 +331,11 @@ def test_it_keeps_the_promises_of_methods(program):
 FIELDS = {"uses_backbone": False, "uses_augmentation": False, "tasks": ("classification",)}
 
 
+def test_a_run_may_take_a_day_unless_the_protocol_says_otherwise():
+    own = ExternalRecipe("own", program=("python", "own.py"))
+    assert (own.hours, own.silent_minutes) == (24, 0)
+
+
 def test_where_a_program_is_does_not_change_a_fingerprint(protocol, tmp_path):
     from mritk.study.benchmark import find_protocol
 
@@ -350,6 +355,7 @@ def test_where_a_program_is_does_not_change_a_fingerprint(protocol, tmp_path):
     [
         ("name = 3\n", "name"),
         ('name = "x"\nprogram = ["x"]\nhour = 3\n', "unknown key 'hour'"),
+        ('name = "x"\nprogram = ["x"]\nhours = -1\n', "hours must be 0, for any time, or more"),
         ('name = "x"\n', "program must be the words of a command"),
         ('name = "x"\nenvironment = "/opt/env"\n', "program must be the words of a command"),
         ('name = "x"\nprogram = ["x"]\nversion = "sha256:1"\n', "version must be sha256: and 12"),

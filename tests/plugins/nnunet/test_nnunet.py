@@ -214,6 +214,12 @@ FAILURES = {
         "mask = (load(path)[1:]",
         "its shape is (11, 8, 10), that of the image (12, 8, 10)",
     ),
+    "too many": (
+        "predict",
+        "    nibabel.save(image, ",
+        "    nibabel.save(image, Path(after('-o')) / 'another.nii.gz')\n    nibabel.save(image, ",
+        "; unknown: another.nii.gz",
+    ),
     "too few": ("predict", "    nibabel.save", "    0 and nibabel.save", "nnU-Net predicted 0 of "),
 }
 
