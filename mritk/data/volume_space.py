@@ -35,8 +35,15 @@ class Space:
 
     @classmethod
     def of(cls, samples: Samples, row: int, shape: Sequence[int]) -> Space:
-        """Return the space of a volume of this shape; see :func:`affine_of`."""
-        return cls(tuple(shape), affine_of(samples, row, shape))
+        """Return the space of a volume of this shape; see :func:`affine_of`.
+
+        Raises:
+            DataError: Its affine gives voxels no place.
+        """
+        affine = affine_of(samples, row, shape)
+        if affine.shape != (4, 4) or not _invertible(affine):
+            raise DataError(f"the affine of {samples.ids[row]} gives its voxels no place in mm")
+        return cls(tuple(shape), affine)
 
     def image(self, values: np.ndarray) -> nibabel.Nifti1Image:
         """Return an array of this shape as NIfTI: axes run to the right, the front and up.

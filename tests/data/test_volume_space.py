@@ -50,6 +50,13 @@ def test_without_an_affine_the_spacing_places_a_volume_around_its_middle(make_sa
     assert nibabel.aff2axcodes(affine) == ("S", "P", "L")
 
 
+@pytest.mark.parametrize("affine", [np.zeros((4, 4)), np.full((4, 4), np.nan), np.eye(3)])
+def test_an_affine_that_gives_no_place_is_refused(make_samples, affine):
+    samples = make_samples(2, spatial_dims=3, affine=lambda i: affine)
+    with pytest.raises(DataError, match=r"the affine of .* gives its voxels no place in mm"):
+        Space.of(samples, 0, SHAPE)
+
+
 @pytest.mark.parametrize("degrees", [0.0, 17.0, -40.0])
 def test_an_image_has_axes_to_the_right_the_front_and_up_and_voxels_where_they_lie(degrees):
     space = Space(SHAPE, oblique(degrees))

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from mritk import Samples, Segmentation, Subset, Workspace
-from mritk.external import CaseFolder, read_label_maps
+from mritk.external import CaseFolder, ProgramFailed, read_label_maps
 from mritk_folders.nifti import read_affine, read_label_map, read_spacing, read_volume
 
 SHAPE = (6, 5, 4)
@@ -67,7 +67,12 @@ def test_the_published_label_map_is_an_answer(tmp_path):
     samples = opened(tmp_path / "source.nii.gz")
     subset = Subset.of(samples, (0, 1), Workspace(tmp_path / "workspace"))
     cases = CaseFolder(tmp_path / "images").begin().write(subset)
+    answers = tmp_path / "answers"
+    answers.mkdir()
     for case in cases:
-        nib.save(source, tmp_path / f"{case.name}.nii.gz")
-    for row, labels in enumerate(read_label_maps(tmp_path, cases, "own")):
+        nib.save(source, answers / f"{case.name}.nii.gz")
+    for row, labels in enumerate(read_label_maps(answers, cases, "own")):
         np.testing.assert_array_equal(labels, samples.read_target(row))
+    nib.save(source, answers / "another.nii.gz")
+    with pytest.raises(ProgramFailed, match="own predicted 3 cases, but was asked 2; unknown: ano"):
+        read_label_maps(answers, cases, "own")
