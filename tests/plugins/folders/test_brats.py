@@ -46,6 +46,8 @@ def test_cases_are_volumes_of_four_sequences_with_their_regions(tmp_path, ending
     assert found.task.values_of("WT") == (1, 2, 3)
     assert found.task.values_of("TC") == (1, 3)
     assert found.spacing.tolist() == [[2.0, 1.0, 1.0]] * 3
+    # The first voxel is the lowest one, at the back and the left; the files begin at the origin.
+    np.testing.assert_array_equal(found.affine(0) @ [0, 4, 5, 1], [0, 0, 0, 1])
     volume, labels = found.read(0), found.read_target(0)
     assert volume.shape == (4, 4, 5, 6)
     assert volume.dtype == labels.dtype == np.uint8
