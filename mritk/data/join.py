@@ -99,6 +99,7 @@ def join(named: Sequence[tuple[str, Samples]], name: str) -> Samples:
         read_lesion=of_all("read_lesion"),
         affine=of_all("affine"),
         made_from=_joined_origins(parts),
+        scans=_joined_scans(parts),
     )
 
 
@@ -108,6 +109,13 @@ def _joined_origins(parts: Sequence[tuple[str, Samples]]) -> list[str] | None:
         return None
     columns = ((prefix, samples.made_from or [""] * len(samples)) for prefix, samples in parts)
     return [f"{prefix}/{of}" if of else "" for prefix, column in columns for of in column]
+
+
+def _joined_scans(parts: Sequence[tuple[str, Samples]]) -> list[str] | None:
+    """Return the scan of each sample; None if each is one."""
+    if all(samples.scans is None for _, samples in parts):
+        return None
+    return [f"{prefix}/{s}" for prefix, samples in parts for s in samples.scans or samples.ids]
 
 
 def rename_classes(samples: Samples, mapping: Mapping[str, str]) -> Samples:

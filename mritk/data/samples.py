@@ -19,7 +19,7 @@ from mritk.reading.parts import SPLITS
 from mritk.reading.passed_over import PassedOver
 from mritk.tasks.task import Task
 
-TEXT_COLUMNS = ("patients", "sites", "sources", "splits", "made_from")
+TEXT_COLUMNS = ("patients", "sites", "sources", "splits", "made_from", "scans")
 OF_ONE_SAMPLE = ("read", "digest", "read_target", "read_lesion", "affine")
 
 
@@ -85,6 +85,9 @@ class Samples:
         made_from: For samples that were made from others, such as deformed copies: N ids of the
             sample each was made from, empty for those that were not; None: none was. They have its
             patient, and are in the training part if it is, and in no other.
+        scans: N names of the scan that each sample is a part of, such as the file of a slice or of
+            a frame; None: each sample is a scan. Scans are never split, also where no patients are
+            known; no fingerprint depends on them.
         read_lesion: Returns the lesion of sample ``i``, not 0 within, of the spatial shape of
             ``read(i)``; None: no masks. ``mritk explain`` compares with it what a network looked
             at; methods do not get it, and no fingerprint depends on it.
@@ -110,6 +113,7 @@ class Samples:
     made_from: Sequence[str] | None = None
     read_lesion: Callable[[int], np.ndarray] | None = None
     affine: Callable[[int], np.ndarray] | None = None
+    scans: Sequence[str] | None = None
 
     def __post_init__(self) -> None:
         """Refuse a table that later steps would silently misread."""
@@ -140,6 +144,7 @@ class Samples:
             unknown = sorted(set(self.splits) - set(SPLITS))
             raise DataError(f"split names must be {', '.join(SPLITS)}; got {', '.join(unknown)}")
         _require_own_patients(self)
+        _require_whole_scans(self)
 
     def __len__(self) -> int:
         return len(self.ids)
@@ -150,6 +155,20 @@ class Samples:
         if self.made_from is None:
             return np.arange(len(self))
         return np.flatnonzero([not parent for parent in self.made_from])
+
+    @property
+    def owners(self) -> Sequence[str]:
+        """Whose each sample is, as far as is known: its patient, else its scan, else its id."""
+        if self.patients is not None:
+            return self.patients
+        return self.ids if self.scans is None else self.scans
+
+    @property
+    def owner_noun(self) -> str:
+        """The word for several of ``owners``."""
+        if self.patients is not None:
+            return "patients"
+        return "samples" if self.scans is None else "scans"
 
     def only(self, rows: Sequence[int] | np.ndarray) -> Samples:
         """Return the samples of ``rows`` (positions in that order, or a mask of N truth values)."""
@@ -257,6 +276,20 @@ def _require_own_patients(samples: Samples) -> None:
                 raise DataError(
                     f"{samples.ids[row]} is made from {parent}, but their {name} differ: "
                     f"{column[row]} and {column[of]}"
+                )
+
+
+def _require_whole_scans(samples: Samples) -> None:
+    """Refuse parts of one scan that have several patients or official parts."""
+    first: dict[str, int] = {}
+    for row, scan in enumerate(samples.scans or ()):
+        of = first.setdefault(scan, row)
+        for name in ("patients", "splits"):
+            column = getattr(samples, name)
+            if column is not None and column[row] != column[of]:
+                raise DataError(
+                    f"{samples.ids[of]} and {samples.ids[row]} are parts of one scan, but their "
+                    f"{name} differ: {column[of]} and {column[row]}"
                 )
 
 

@@ -88,6 +88,7 @@ def open_with_copies(inner: Dataset, options: Offline, workspace: Workspace) -> 
         sites=repeated(samples.sites),
         sources=repeated(samples.sources),
         splits=repeated(samples.splits),
+        scans=repeated(samples.scans),
         spacing=None if samples.spacing is None else samples.spacing[rows],
         covariates={name: np.asarray(c)[rows] for name, c in samples.covariates.items()},
     )

@@ -134,6 +134,7 @@ def read_collection(
         sites=[named.site or "" for named in owners] if found[0].site else None,
         splits=[named.series.part for named in owners] if found[0].series.part else None,
         passed_over=passed_over(tree),
+        scans=None if slices == 0 else [named.id for named in owners],
     )
 
 
