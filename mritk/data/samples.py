@@ -20,7 +20,7 @@ from mritk.reading.passed_over import PassedOver
 from mritk.tasks.task import Task
 
 TEXT_COLUMNS = ("patients", "sites", "sources", "splits", "made_from", "scans")
-OF_ONE_SAMPLE = ("read", "digest", "read_target", "read_lesion", "affine")
+OF_ONE_SAMPLE = ("read", "digest", "read_target", "read_lesion", "affine", "holes")
 
 
 class UnreadableSamples(DataError):
@@ -88,6 +88,8 @@ class Samples:
         scans: N names of the scan that each sample is a part of, such as the file of a slice or of
             a frame; None: each sample is a scan. Scans are never split, also where no patients are
             known; no fingerprint depends on them.
+        holes: Returns the share of sample ``i``, from 0 to 1, that is NaN or infinite in its file
+            and something else in ``read(i)``, after which the audit calls it; None: not known.
         read_lesion: Returns the lesion of sample ``i``, not 0 within, of the spatial shape of
             ``read(i)``; None: no masks. ``mritk explain`` compares with it what a network looked
             at; methods do not get it, and no fingerprint depends on it.
@@ -114,6 +116,7 @@ class Samples:
     read_lesion: Callable[[int], np.ndarray] | None = None
     affine: Callable[[int], np.ndarray] | None = None
     scans: Sequence[str] | None = None
+    holes: Callable[[int], float] | None = None
 
     def __post_init__(self) -> None:
         """Refuse a table that later steps would silently misread."""

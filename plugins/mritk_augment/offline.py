@@ -49,6 +49,7 @@ def open_with_copies(inner: Dataset, options: Offline, workspace: Workspace) -> 
     parents = [row for row, part in enumerate(parts) if part not in TESTED]
     made = [(row, number) for row in parents for number in range(1, options.copies + 1)]
     count, read_target, digest = len(samples), samples.read_target, samples.digest
+    holes = samples.holes
     rows = [*range(count), *(row for row, _ in made)]
 
     def change(i: int) -> Change:
@@ -89,6 +90,7 @@ def open_with_copies(inner: Dataset, options: Offline, workspace: Workspace) -> 
         sources=repeated(samples.sources),
         splits=repeated(samples.splits),
         scans=repeated(samples.scans),
+        holes=None if holes is None else lambda i: holes(rows[i]),
         spacing=None if samples.spacing is None else samples.spacing[rows],
         covariates={name: np.asarray(c)[rows] for name, c in samples.covariates.items()},
     )

@@ -25,8 +25,8 @@ def frame_rows(length: int, count: int) -> list[int]:
     return [(2 * k + 1) * length // (2 * count) for k in range(count)]
 
 
-def read_evenly(path: Path, count: int) -> list[np.ndarray]:
-    """Return ``count`` frames of a file, see :func:`frame_rows`; each uint8 (D, H, W).
+def read_evenly(path: Path, count: int) -> list[tuple[np.ndarray, float]]:
+    """Return ``count`` frames of a file, see :func:`frame_rows`, with the holes of each.
 
     Raises:
         DataError: There are not so many, or see :func:`mritk_folders.nifti.read_frames`.

@@ -47,7 +47,7 @@ def read_volume(path: Path) -> np.ndarray:
 
     **Intensities.** After the file's own slope and intercept, intensities become grey levels, see
     :func:`mritk.grey_levels`. Voxels that are NaN or infinite, the usual mark of what lies outside
-    a mask, become 0.
+    a mask, become 0; :func:`read_with_holes` tells how many.
 
     The header is read first, and the data only if memory can hold them; they are unpacked piece by
     piece, so that reading takes about twice the memory of the volume as it is stored.
@@ -57,14 +57,23 @@ def read_volume(path: Path) -> np.ndarray:
             volume of numbers, is too large for this machine, has no usable orientation, or all
             its voxels are equal or no numbers.
     """
+    return read_with_holes(path)[0]
+
+
+def read_with_holes(path: Path) -> tuple[np.ndarray, float]:
+    """Return the volume of :func:`read_volume`, and the share of it that is NaN or infinite.
+
+    Raises:
+        DataError: As there.
+    """
     with _opened(path) as stream:
         header = _header(stream)
         _refuse_series(header)
         return next(_volumes(stream, header, [0]))
 
 
-def read_frames(path: Path, rows: Sequence[int]) -> list[np.ndarray]:
-    """Return frames of a series of volumes, each as :func:`read_volume` returns a file of it alone.
+def read_frames(path: Path, rows: Sequence[int]) -> list[tuple[np.ndarray, float]]:
+    """Return frames of a series, each as :func:`read_with_holes` returns a file of it alone.
 
     The file is read once, from its beginning to its end if it is compressed; memory holds one frame
     as it is stored, and the grey levels of those that are asked for.
@@ -188,16 +197,17 @@ def _opened(path: Path) -> Iterator[BufferedReader | gzip.GzipFile]:
 
 def _volumes(
     stream: BufferedReader | gzip.GzipFile, header: Any, rows: Sequence[int]
-) -> Iterator[np.ndarray]:
-    """Yield the grey levels of frames, uint8 (D, H, W)."""
+) -> Iterator[tuple[np.ndarray, float]]:
+    """Yield the grey levels of frames, uint8 (D, H, W), and the share of each that is no number."""
     slope, intercept = _scale(header)
     series = _length(header) > 1
     for row, stored in zip(rows, _stored(stream, header, rows), strict=True):
         grey = grey_levels(stored, slope=slope, intercept=intercept)
         if not grey.any():
             _refuse_constant(stored, f"frame {row}: " if series else "")
+        holes = 0.0 if stored.dtype.kind in "iu" else 1 - np.isfinite(stored).mean()
         del stored
-        yield _turned(grey, header)
+        yield _turned(grey, header), float(holes)
 
 
 def _scale(header: Any) -> tuple[float, float]:

@@ -19,6 +19,7 @@ from mritk import (
     read_image,
     sha256_of,
 )
+from mritk_folders.holes import Holes
 from mritk_folders.kind import Kind, common_kind, kind_of
 from mritk_folders.slicing import axial_slices
 
@@ -26,17 +27,23 @@ from mritk_folders.slicing import axial_slices
 NEIGHBOURS = 8
 
 
-def read_scan(path: Path) -> np.ndarray:
+# A sample, and the share of it that is no number in its file.
+Part = tuple[np.ndarray, float]
+
+
+def read_scan(path: Path) -> Part:
     """Return the image, uint8 (H, W) or (H, W, 3), or the volume, uint8 (D, H, W), of a file.
+
+    With it comes the share of a volume that is NaN or infinite in the file.
 
     Raises:
         DataError: See :func:`mritk.read_image` and :func:`mritk_folders.nifti.read_volume`.
     """
     if kind_of(path.name) is Kind.VOLUME:
-        from mritk_folders.nifti import read_volume
+        from mritk_folders.nifti import read_with_holes
 
-        return read_volume(path)
-    return read_image(path)
+        return read_with_holes(path)
+    return read_image(path), 0.0
 
 
 @dataclass(frozen=True)
@@ -105,8 +112,9 @@ class ScanTable:
         paths = [self.folder / name for name in self.names]
         if slices:
 
-            def sliced(path: Path) -> np.ndarray:
-                return axial_slices(read_scan(path), slices)
+            def sliced(path: Path) -> Sequence[Part]:
+                volume, holes = read_scan(path)
+                return [(image, holes) for image in axial_slices(volume, slices)]
 
             return self._cut(paths, slices, sliced, "axial slice", Kind.IMAGE)
         if frames:
@@ -125,13 +133,13 @@ class ScanTable:
         self,
         paths: Sequence[Path],
         each: int,
-        cut: Callable[[Path], Sequence[np.ndarray]],
+        cut: Callable[[Path], Sequence[Part]],
         part: str,
         kind: Kind,
     ) -> Samples:
         """Return ``each`` parts of every file as samples, ``part`` in words."""
         # A file is read, and digested, once for all its parts.
-        parts: Recent[Path, Sequence[np.ndarray]] = Recent(cut, 1 + -(-NEIGHBOURS // each))
+        parts: Recent[Path, Sequence[Part]] = Recent(cut, 1 + -(-NEIGHBOURS // each))
         digested = Recent(sha256_of)
 
         def digest(i: int) -> str:
@@ -149,13 +157,14 @@ class ScanTable:
         self,
         ids: Sequence[str],
         *,
-        read: Callable[[int], np.ndarray],
+        read: Callable[[int], Part],
         digest: Callable[[int], str],
         kind: Kind,
     ) -> Samples:
         """Return samples ``ids``, of which every file has equally many."""
         each, volumes = len(ids) // len(self.names), kind is Kind.VOLUME
         spacing = self._spacing() if volumes else None
+        known = Holes(read)
 
         def repeat(column: Sequence[str] | None) -> list[str] | None:
             return None if column is None else [value for value in column for _ in range(each)]
@@ -164,7 +173,7 @@ class ScanTable:
             ids=tuple(ids),
             targets=np.repeat(self.targets, each),
             task=self.task,
-            read=read,
+            read=known.read,
             digest=digest,
             spatial_dims=kind.value,
             patients=repeat(self.patients),
@@ -177,6 +186,7 @@ class ScanTable:
             covariates={n: np.repeat(column, each) for n, column in self.covariates.items()},
             affine=self._affines(each) if volumes else None,
             scans=repeat(self.names) if each > 1 else None,
+            holes=None if kind_of(self.names[0]) is Kind.IMAGE else known.share,
         )
 
     def _label_maps(self, each: int) -> Callable[[int], np.ndarray]:

@@ -93,8 +93,9 @@ def test_each_frame_is_what_nibabel_reads(tmp_path, name, codes):
     path = saved(tmp_path / name, affine=AFFINES[codes])
     assert read_length(path) == LENGTH
     for rows in ([0], [LENGTH - 1], [1, 5, 9], range(LENGTH)):
-        for row, found in zip(rows, read_frames(path, list(rows)), strict=True):
+        for row, (found, holes) in zip(rows, read_frames(path, list(rows)), strict=True):
             np.testing.assert_array_equal(found, by_nibabel(path, row))
+            assert holes == 0
 
 
 @pytest.mark.parametrize("endianness", ["<", ">"])
@@ -104,15 +105,16 @@ def test_the_scale_and_the_order_of_bytes_count(tmp_path, endianness):
     )
     image.set_data_dtype(np.int16)  # nibabel finds a slope and an intercept
     nib.save(image, tmp_path / "bold.nii.gz")
-    for row, found in zip([2, 8], read_frames(tmp_path / "bold.nii.gz", [2, 8]), strict=True):
+    for row, (found, _) in zip([2, 8], read_frames(tmp_path / "bold.nii.gz", [2, 8]), strict=True):
         expected = by_nibabel(tmp_path / "bold.nii.gz", row)
-        np.testing.assert_allclose(found, expected, atol=1)
+        np.testing.assert_allclose(found.astype(int), expected.astype(int), atol=1)
 
 
 def test_a_frame_is_read_like_a_file_of_it_alone(tmp_path):
     path = saved(tmp_path / "bold.nii.gz", affine=AFFINES["SLA"])
     nib.save(nib.load(path).slicer[..., 5], tmp_path / "frame.nii")
-    np.testing.assert_array_equal(read_frames(path, [5])[0], read_volume(tmp_path / "frame.nii"))
+    found, _ = read_frames(path, [5])[0]
+    np.testing.assert_array_equal(found, read_volume(tmp_path / "frame.nii"))
 
 
 @pytest.mark.slow
@@ -282,7 +284,7 @@ def test_a_series_without_the_option_is_refused_by_its_name(table):
 
 def test_a_series_of_one_volume_is_a_volume(tmp_path):
     path = saved(tmp_path / "one.nii.gz", SERIES[..., :1])
-    np.testing.assert_array_equal(read_volume(path), read_frames(path, [0])[0])
+    np.testing.assert_array_equal(read_volume(path), read_frames(path, [0])[0][0])
     assert read_length(path) == 1
 
 
