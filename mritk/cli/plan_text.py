@@ -44,7 +44,7 @@ def tell_skipped(plan: StudyPlan) -> None:
 def tell_data(plan: StudyPlan) -> None:
     """Say what the audit found, and how balanced the parts came out."""
     from mritk.audit.text import findings_text
-    from mritk.splits.balance import balance_text, worst_imbalance
+    from mritk.splits.balance import balance_text, lone_tests, worst_imbalance
 
     for name, found in plan.audits.items():
         schemes = {t.scheme for t in plan.trials if t.dataset.record.name == name}
@@ -67,6 +67,8 @@ def tell_data(plan: StudyPlan) -> None:
                 f"differ from the total by at most {100 * max(worst):.0f} points (fold "
                 f"{worst.index(max(worst))})"
             )
+            if lone := lone_tests(samples, folds):
+                say(f"  {lone}")
 
 
 def _overfull(trial: Trial) -> str:

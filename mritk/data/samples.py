@@ -28,7 +28,10 @@ class UnreadableSamples(DataError):
 
     def __init__(self, ids: Sequence[str], rows: Sequence[int], reasons: Sequence[str]) -> None:
         self.rows, self.reasons = tuple(rows), tuple(reasons)
-        listed = "; ".join(f"{ids[r]} ({why})" for r, why in zip(rows[:20], reasons, strict=False))
+        named: dict[str, list[str]] = {}
+        for row, why in zip(rows[:20], reasons, strict=False):
+            named.setdefault(why, []).append(ids[row])
+        listed = "; ".join(f"{', '.join(names)} ({why})" for why, names in named.items())
         more = f"; and {len(rows) - 20} more" if len(rows) > 20 else ""
         super().__init__(
             f"{len(rows)} of {len(ids)} samples are unreadable: {listed}{more}; repair or remove "

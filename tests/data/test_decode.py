@@ -172,6 +172,13 @@ def test_unreadable_samples_are_listed_with_their_reasons(workspace):
     assert files(workspace) == []
 
 
+def test_samples_that_are_unreadable_for_one_reason_are_listed_with_it_once():
+    ids = [f"s{i}" for i in range(30)]
+    message = str(UnreadableSamples(ids, range(25), ["a series", "torn"] + ["a series"] * 23))
+    assert "s0, s2, s3, s4," in message and message.count("(a series)") == 1
+    assert "s19 (a series); s1 (torn); and 5 more; repair" in message
+
+
 def test_a_long_list_of_unreadable_samples_is_cut(workspace):
     def read(i):
         raise OSError("no")

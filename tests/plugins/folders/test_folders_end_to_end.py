@@ -133,7 +133,7 @@ def test_a_corrupt_volume_is_named_and_can_be_skipped(mritk, toy, fast_protocol,
     arguments = (*arguments, "--protocol", fast_protocol, "-o", tmp_path / "results", "--seeds", 1)
     ended = mritk(*arguments)
     assert ended.code == 2
-    assert "sub-03_T1w.nii.gz#0 (truncated or corrupt gzip data" in ended.err
+    assert "sub-03_T1w.nii.gz#0, sub-03/anat/sub-03_T1w.nii.gz#1 (truncated or" in ended.err
     assert "Traceback" not in ended.err
     assert mritk(*arguments, "--skip-unreadable").code == 0
 
