@@ -69,8 +69,8 @@ def lone_tests(samples: Samples, folds: Sequence[Fold]) -> str:
     what = samples.owner_noun[:-1]
     return (
         f"a single {what} is tested in {'fold' if len(found) == 1 else 'folds'} "
-        f"{', '.join(named)}{more}: too few to judge by, and scores that compare samples, such as "
-        "AUROC, may have no value there"
+        f"{', '.join(named)}{more}, which counts in a mean over folds like any other; "
+        "AUROC and correlations may have no value there"
     )
 
 

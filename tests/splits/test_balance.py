@@ -156,10 +156,12 @@ def test_samples_without_a_number_or_class_are_counted_alone():
 def test_folds_that_test_one_patient_are_named_with_their_site(make_samples):
     samples = make_samples(6, sites=["alone"] * 2 + ["large"] * 4)  # two samples of each patient
     assert lone_tests(samples, [fold_of([2, 3], [4], [0, 1]), fold_of([0], [1], [2, 5])]) == (
-        "a single patient is tested in fold 0 (site alone): too few to judge by, and scores that "
-        "compare samples, such as AUROC, may have no value there"
+        "a single patient is tested in fold 0 (site alone), which counts in a mean over folds like "
+        "any other; AUROC and correlations may have no value there"
     )
     each = [fold_of([1, 2], [3], [row]) for row in range(10)]
     found = lone_tests(make_samples(10, per_patient=None), each)
-    assert found.startswith("a single sample is tested in folds 0, 1, 2, 3, 4, 5, 6, 7 and 2 more:")
+    assert found.startswith(
+        "a single sample is tested in folds 0, 1, 2, 3, 4, 5, 6, 7 and 2 more, "
+    )
     assert lone_tests(samples, [fold_of([0, 1], [2], [3, 4, 5])]) == ""

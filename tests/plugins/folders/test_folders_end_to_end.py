@@ -6,6 +6,7 @@ import io
 import json
 import zipfile
 
+import nibabel as nib
 import numpy as np
 import pytest
 from PIL import Image
@@ -104,6 +105,29 @@ def test_bids_as_volumes(auroc, study, tmp_path):
         f"bids:{study},target=diagnosis", "-p", tmp_path / "tiny3d.py", backbone="tiny3d"
     )
     assert table["patients"] == 8
+    assert score > 0.8
+
+
+@pytest.mark.slow
+def test_frames_of_functional_scans(auroc, make_head, tmp_path):
+    rng = np.random.default_rng(0)
+    rows = ["participant_id\tdiagnosis"]
+    for patient in PATIENTS:
+        label, name = patient // 2 % 2, f"sub-{patient:02d}"
+        head = make_head(label, seed=patient)
+        series = head[..., None] + rng.integers(0, 20, (*head.shape, 5)).astype(np.int16)
+        path = tmp_path / "study" / name / "func" / f"{name}_bold.nii.gz"
+        path.parent.mkdir(parents=True)
+        # Stored with the axes to superior, posterior and left, as heads are made.
+        affine = np.array([[0, 0, -1, 0], [0, -1, 0, 0], [1, 0, 0, 0], [0, 0, 0, 1]])
+        nib.save(nib.Nifti1Image(series, affine.astype(float)), path)
+        rows.append(f"{name}\t{['CN', 'AD'][label]}")
+    (tmp_path / "study" / "participants.tsv").write_text("\n".join(rows))
+    (tmp_path / "tiny3d.py").write_text(TINY_3D)
+    dataset = f"bids:{tmp_path / 'study'},target=diagnosis,suffix=bold,frames=2"
+    table, score = auroc(dataset, "-p", tmp_path / "tiny3d.py", backbone="tiny3d")
+    assert table["dataset"] == "bids:study,frames=2,target=diagnosis,suffix=bold"
+    assert (table["patients"], table["test_samples"]) == (8, 16)
     assert score > 0.8
 
 
