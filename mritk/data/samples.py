@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import unicodedata
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -13,6 +12,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from mritk.data.columns import channels_of, covariate, require_one_form, spacing_of, texts
 from mritk.errors import DataError, one_line
 from mritk.machine.in_threads import in_threads
 from mritk.reading.parts import SPLITS
@@ -126,17 +126,17 @@ class Samples:
         for name in ("ids", *TEXT_COLUMNS):
             column = getattr(self, name)
             if column is not None:
-                object.__setattr__(self, name, _texts(name, column))
-        _require_one_form(self.ids)
+                object.__setattr__(self, name, texts(name, column))
+        require_one_form(self.ids)
         twice = [name for name, count in Counter(self.ids).items() if count > 1]
         if twice:
             raise DataError(f"sample ids must be unique; duplicates: {', '.join(twice[:3])}")
         given = np.asarray(self.targets)
         if given.ndim != 1:
             raise DataError(f"targets have shape {given.shape}; expected one per sample")
-        covariates = {name: _covariate(name, c) for name, c in self.covariates.items()}
-        object.__setattr__(self, "channels", _channels(self.channels, self.spatial_dims))
-        object.__setattr__(self, "spacing", _spacing(self.spacing, self.spatial_dims))
+        covariates = {name: covariate(name, c) for name, c in self.covariates.items()}
+        object.__setattr__(self, "channels", channels_of(self.channels, self.spatial_dims))
+        object.__setattr__(self, "spacing", spacing_of(self.spacing, self.spatial_dims))
         object.__setattr__(self, "covariates", MappingProxyType(covariates))
         object.__setattr__(self, "targets", self.task.checked_targets(given, len(self.ids)))
         columns = {name: getattr(self, name) for name in ("targets", *TEXT_COLUMNS, "spacing")}
@@ -317,64 +317,3 @@ def array_digest(array: np.ndarray) -> str:
     digest = hashlib.sha256(header)
     digest.update(array.reshape(-1).view(np.uint8).data)
     return digest.hexdigest()
-
-
-def _texts(name: str, column: Sequence[str]) -> tuple[str, ...]:
-    """Return a column as plain strings, which hash alike whatever sequence they came in."""
-    if any(value is None for value in column):
-        raise DataError(
-            f"column {name} has missing values; give a value for every sample, or None instead"
-        )
-    texts = tuple(str(value) for value in column)
-    for text in texts:
-        if "\0" in text or text != text.encode("utf-8", "ignore").decode():
-            raise DataError(f"column {name} contains {text!r}, which is not valid text; rename it")
-    return texts
-
-
-def _channels(names: Sequence[str], dims: int | None) -> tuple[str, ...]:
-    if isinstance(names, str) or len(set(names)) < len(names) or not all(names):
-        raise DataError(f"channels must be unique names, one per channel; got {names!r}")
-    if names and dims is None:
-        raise DataError("channels are of images and volumes; set spatial_dims to 2 or 3")
-    return tuple(names)
-
-
-def _spacing(spacing: np.ndarray | None, dims: int | None) -> np.ndarray | None:
-    """Return the spacing as (N, dims) float64."""
-    if spacing is None:
-        return None
-    given = np.asarray(spacing, dtype=np.float64)
-    if given.ndim != 2 or given.shape[1] != dims or not (np.isfinite(given) & (given > 0)).all():
-        raise DataError(f"spacing must be (N, {dims}) distances in mm above 0; got {given.shape}")
-    return given
-
-
-def _covariate(name: str, column: Sequence[str] | np.ndarray) -> np.ndarray:
-    """Return a covariate as texts, or as float64 numbers."""
-    values = np.asarray(column)
-    if values.dtype.kind in "biuf":
-        return values.astype(np.float64)
-    # A column of texts of pandas has NaN where one is missing.
-    texts = ["" if _is_nan(value) else value for value in column]
-    return np.asarray(_texts(name, texts), dtype=np.str_)
-
-
-def _is_nan(value: object) -> bool:
-    return isinstance(value, (float, np.floating)) and bool(np.isnan(value))
-
-
-def _require_one_form(ids: Sequence[str]) -> None:
-    """Refuse ids that look alike and are two: an accent in its letter (NFC), or after it (NFD).
-
-    Archives made on a Mac hold the second form. For classes, patients and sites the two are one:
-    :mod:`mritk.data.one_name`.
-    """
-    forms: dict[str, str] = {}
-    for text in (text for text in ids if not text.isascii()):
-        other = forms.setdefault(unicodedata.normalize("NFC", text), text)
-        if other != text:
-            raise DataError(
-                f"column ids contains {other!r} in two Unicode forms, {other!a} and {text!a}; use "
-                "one form (NFC)"
-            )

@@ -106,7 +106,8 @@ class Explaining:
         networks = {"": self.model.network, RANDOM_WEIGHTS: untrained}
         found = _Found()
         for cases, pixels in self._batches():
-            batch, maps = self.model.normalised(pixels), {}
+            batch = self.model.normalised(pixels)
+            maps: dict[str, np.ndarray] = {}
             for explainer in tuple(left):
                 try:
                     maps |= _maps(explainer, networks, batch, cases)

@@ -147,7 +147,7 @@ def test_a_volume_of_floats_stays_float32_at_its_native_size(workspace):
 def test_nan_and_infinity_are_refused(workspace, size):
     good, nan, infinite = (np.full((4, 4), value) for value in (0.5, np.nan, np.inf))
     with pytest.raises(
-        UnreadableSamples, match=r"s1 \(contains NaN or infinite values\)"
+        UnreadableSamples, match=r"s1, s2 \(contains NaN or infinite values\)"
     ) as caught:
         decoded(samples_of([good, nan, infinite]), size, "bilinear", workspace)
     assert caught.value.rows == (1, 2)
