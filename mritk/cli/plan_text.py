@@ -44,6 +44,7 @@ def tell_skipped(plan: StudyPlan) -> None:
 def tell_data(plan: StudyPlan) -> None:
     """Say what the audit found, and how balanced the parts came out."""
     from mritk.audit.text import findings_text
+    from mritk.data.label_maps import background_alone
     from mritk.splits.balance import balance_text, lone_tests, worst_imbalance
 
     for name, found in plan.audits.items():
@@ -57,6 +58,12 @@ def tell_data(plan: StudyPlan) -> None:
         say(f"{trial.dataset.record.name}, {trial.scheme} split of {trial.protocol.name}{which}:")
         for line in balance_text(samples, folds[0]).splitlines():
             say(f"  {line}")
+        if empty := background_alone(samples):
+            more = f" and {len(empty) - 3} more" if len(empty) > 3 else ""
+            say(
+                f"  {len(empty)} of {len(samples)} label maps hold background alone: "
+                f"{', '.join(empty[:3])}{more}"
+            )
         if overfull := _overfull(trial):
             say(f"  {overfull}")
         if len(folds) > 1:

@@ -23,20 +23,30 @@ TEXT_COLUMNS = ("patients", "sites", "sources", "splits", "made_from", "scans")
 OF_ONE_SAMPLE = ("read", "digest", "read_target", "read_lesion", "affine", "holes")
 
 
+NAMED = 3  # examples in a message
+
+
 class UnreadableSamples(DataError):
     """Some samples cannot be decoded; ``rows`` and ``reasons`` tell which and why."""
 
     def __init__(self, ids: Sequence[str], rows: Sequence[int], reasons: Sequence[str]) -> None:
         self.rows, self.reasons = tuple(rows), tuple(reasons)
         named: dict[str, list[str]] = {}
-        for row, why in zip(rows[:20], reasons, strict=False):
+        for row, why in zip(rows, reasons, strict=True):
             named.setdefault(why, []).append(ids[row])
-        listed = "; ".join(f"{', '.join(names)} ({why})" for why, names in named.items())
-        more = f"; and {len(rows) - 20} more" if len(rows) > 20 else ""
+        shown = list(named.items())[:20]
+        listed = "; ".join(f"{_some(names)} ({why})" for why, names in shown)
+        left = len(rows) - sum(len(names) for _, names in shown)
+        more = f"; and {left} more" if left else ""
         super().__init__(
             f"{len(rows)} of {len(ids)} samples are unreadable: {listed}{more}; repair or remove "
             "them, or skip them with --skip-unreadable"
         )
+
+
+def _some(names: Sequence[str]) -> str:
+    more = f" and {len(names) - NAMED} more" if len(names) > NAMED else ""
+    return ", ".join(names[:NAMED]) + more
 
 
 class MapFacts(NamedTuple):
