@@ -39,8 +39,8 @@ def write_volumes(
 
 
 def file_name(sample: str) -> str:
-    """Return the id of a sample as the name of a file, without the ending of a volume."""
-    stem = re.sub(r"\.nii(\.gz)?$", "", sample)
+    """Return the id of a sample, or of a frame, as a file name without the ending of a volume."""
+    stem = re.sub(r"\.nii(\.gz)?(?=#\d+$|$)", "", sample)
     return UNSAFE.sub("_", stem).strip("._") or "sample"
 
 

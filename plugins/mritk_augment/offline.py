@@ -48,7 +48,8 @@ def open_with_copies(inner: Dataset, options: Offline, workspace: Workspace) -> 
     parts = samples.splits or [""] * len(samples)
     parents = [row for row, part in enumerate(parts) if part not in TESTED]
     made = [(row, number) for row in parents for number in range(1, options.copies + 1)]
-    count, digest, affine = len(samples), samples.digest, samples.affine
+    count, digest = len(samples), samples.digest
+    affine, holes = samples.affine, samples.holes
     rows = [*range(count), *(row for row, _ in made)]
 
     def change(i: int) -> Change:
@@ -94,6 +95,8 @@ def open_with_copies(inner: Dataset, options: Offline, workspace: Workspace) -> 
         sites=repeated(samples.sites),
         sources=repeated(samples.sources),
         splits=repeated(samples.splits),
+        scans=repeated(samples.scans),
+        holes=None if holes is None else lambda i: holes(rows[i]),
         spacing=None if samples.spacing is None else samples.spacing[rows],
         covariates={name: np.asarray(c)[rows] for name, c in samples.covariates.items()},
     )

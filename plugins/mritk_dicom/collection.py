@@ -138,6 +138,7 @@ def read_collection(
         splits=[named.series.part for named in owners] if found[0].series.part else None,
         passed_over=passed_over(tree),
         affine=places.__getitem__ if are_placed else None,  # type: ignore[arg-type]
+        scans=None if slices == 0 else [named.id for named in owners],
     )
 
 

@@ -67,4 +67,5 @@ def test_random_places_are_within_the_head_and_belong_to_the_sample(pixels):
 
 def test_files_are_named_after_samples():
     assert file_name("sub-01/anat/scan.nii.gz") == "sub-01_anat_scan"
+    assert file_name("sub-01/func/bold.nii.gz#3") == "sub-01_func_bold_3"
     assert file_name("../..") == "sample"

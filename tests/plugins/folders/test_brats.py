@@ -57,6 +57,14 @@ def test_cases_are_volumes_of_four_sequences_with_their_regions(tmp_path, ending
     assert not is_tree(folder)
 
 
+def test_the_share_of_all_sequences_that_is_no_number_is_known(tmp_path):
+    case = write(tmp_path, "case-000")
+    volume = np.arange(1.0, 1 + np.prod(SHAPE)).reshape(SHAPE).astype(np.float32)
+    volume[0] = np.nan
+    nib.save(nib.Nifti1Image(volume, np.diag([1.0, 1, 2, 1])), case / "case-000-t1c.nii.gz")
+    assert samples(tmp_path).holes(0) == pytest.approx(1 / SHAPE[0] / 4)
+
+
 def test_what_is_incomplete_is_named(tmp_path):
     write(tmp_path, "case-000")
     write(tmp_path, "case-001", leave_out=("-t2f",))
