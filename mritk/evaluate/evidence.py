@@ -263,10 +263,10 @@ class Evidence(RunValues):
 
         if math.isnan(found.point):
             return math.nan
+        if found.training is None and not self._same(*pair, metric):
+            return math.nan
         if found.point == 0:
             return 1.0
-        if found.training is None:
-            return math.nan
         if not found.reason and found.standard_error > 0:
             return float(2 * t.sf(abs(found.point) / found.standard_error, found.dof))
         # Without a spread over patients: exchange them, and add the variance of training to the
@@ -280,6 +280,11 @@ class Evidence(RunValues):
         # Infinite where runs agree but for rounding: then units alone tell.
         both = of_units / math.hypot(1.0, of_units / max(of_training, TINY))
         return float(2 * norm.sf(both))
+
+    def _same(self, first: str, second: str, metric: Metric) -> bool:
+        """Whether two rows agree in every resample; a difference of 0 may be an accident."""
+        runs = self._differences(first, second, metric)
+        return not any(run.point or np.nan_to_num(run.resampled).any() for run in runs)
 
     def _exchangeable(self, first: str, second: str, metric: Metric) -> list[list[ScoredTwice]]:
         runs: dict[tuple[Run, Run], list[ScoredTwice]] = defaultdict(list)

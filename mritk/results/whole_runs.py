@@ -10,7 +10,7 @@ from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from mritk.results.analysis import repeat_of
+from mritk.results.analysis import run_of
 from mritk.results.table_trial import TableTrial
 
 
@@ -37,11 +37,11 @@ def whole_runs(row: Sequence[TableTrial], table: Sequence[TableTrial]) -> WholeR
     """
     folds: dict[int, set[int]] = defaultdict(set)
     for facts in (trial.facts for trial in table):
-        folds[repeat_of(facts)].add(facts.fold)
+        folds[run_of(facts)[1]].add(facts.fold)
     runs: dict[tuple[int, int], list[TableTrial]] = defaultdict(list)
     for trial in row:
         if trial.facts.finished:
-            runs[trial.facts.seed, repeat_of(trial.facts)].append(trial)
+            runs[run_of(trial.facts)].append(trial)
     lacking = {
         run: folds[run[1]] - {trial.facts.fold for trial in trials} for run, trials in runs.items()
     }

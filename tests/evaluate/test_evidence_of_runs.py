@@ -70,3 +70,27 @@ def test_runs_that_agree_but_for_rounding_leave_the_exchange_of_units():
     assert all(pair.tested for pair in pairs)
     given = Evidence(table, [AUROC], 50, given_these_models=True).all_pairs(AUROC)
     assert [pair.p for pair in pairs] == pytest.approx([pair.p for pair in given])
+
+
+def test_one_run_each_that_is_as_good_by_accident_is_not_tested():
+    """Each errs on another patient; rows that say the same of all are equal, whoever trains."""
+    target = np.arange(12) % 2
+    wrong = {"a": 0, "b": 2, "c": 2}
+    rows = {
+        name: [
+            Scored(
+                (0, 0),
+                0,
+                target,
+                np.eye(2)[np.where(np.arange(12) == number, 1 - target, target)],
+                [f"p{i}" for i in range(12)],
+            )
+        ]
+        for name, number in wrong.items()
+    }
+    evidence = Evidence(rows, [BALANCED])
+    pairs = {(p.first, p.second): p for p in evidence.all_pairs(BALANCED)}
+    assert {p.difference for p in pairs.values()} == {0.0}
+    assert [pairs[pair].tested for pair in (("a", "b"), ("a", "c"), ("b", "c"))] == [0, 0, 1]
+    assert pairs["b", "c"].p == 1
+    assert math.isnan(evidence.detectable([pairs["a", "b"]]))
