@@ -23,7 +23,7 @@ from mritk.evaluate.metric import Metric, Undefined
 from mritk.evaluate.over_folds import classes_of, per_fold
 from mritk.evaluate.paired_runs import Run, agree, partners
 from mritk.evaluate.run_spread import RunSpread, Training
-from mritk.evaluate.run_values import RunValues, Values, mean_of, minus
+from mritk.evaluate.run_values import RunValues, Values, independent, mean_of, minus
 from mritk.evaluate.same_samples import other_samples
 from mritk.evaluate.scale import Scale
 from mritk.evaluate.tie_groups import tie_groups
@@ -177,7 +177,7 @@ class Evidence(RunValues):
         return folds
 
     def _differences(self, first: str, second: str, metric: Metric) -> list[Values]:
-        """Return first minus second for each run that both have.
+        """Return first minus second for what both have of :func:`independent` runs.
 
         Where one run is compared with several, as that of an ensemble is, their mean counts once.
         """
@@ -191,7 +191,7 @@ class Evidence(RunValues):
             numbers, of_other = zip(*trials[pair], strict=True)
             run = self._run(first, numbers, metric)
             found[pair[fewer]].append(minus(run, self._run(second, of_other, metric)))
-        return [v[0] if len(v) == 1 else mean_of(v) for _, v in sorted(found.items())]
+        return independent({run: v[0] if len(v) == 1 else mean_of(v) for run, v in found.items()})
 
     def _of_folds(self, first: str, second: str, metric: Metric) -> Training | None:
         """Return what the differences of folds, averaged over seeds, show of their variance."""

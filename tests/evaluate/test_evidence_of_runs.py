@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -94,3 +95,21 @@ def test_one_run_each_that_is_as_good_by_accident_is_not_tested():
     assert [pairs[pair].tested for pair in (("a", "b"), ("a", "c"), ("b", "c"))] == [0, 0, 1]
     assert pairs["b", "c"].p == 1
     assert math.isnan(evidence.detectable([pairs["a", "b"]]))
+
+
+def test_seeds_that_share_training_samples_are_one_run():
+    """Three seeds that say the same tell no more of another draw of training samples than one."""
+    once = World(patients=60, backbones=2, runs=4, of_run=0.3).table(0)
+    draws = {
+        name: [replace(t, run=(0, draw), fold=draw) for draw, t in enumerate(trials)]
+        for name, trials in once.items()
+    }
+    seeds = {
+        name: [replace(t, run=(seed, t.fold)) for t in trials for seed in range(3)]
+        for name, trials in draws.items()
+    }
+    one, three = (Evidence(rows, [BALANCED], 300) for rows in (draws, seeds))
+    for name in once:
+        found, expected = (e.interval(name, BALANCED) for e in (three, one))
+        assert (found.low, found.high) == pytest.approx((expected.low, expected.high))
+    assert three.all_pairs(BALANCED)[0].p == pytest.approx(one.all_pairs(BALANCED)[0].p)
