@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, replace
+from itertools import product
 
 import numpy as np
 
@@ -41,6 +42,8 @@ class World:
         unequal: Whether the numbers of images per patient are geometric.
         harder: How much lower the odds are for e times as many images.
         unstable: How much more the runs of the first backbone differ.
+        draws: How often training samples are drawn, each time for all runs.
+        of_draw: What another draw changes as a whole, if there are several.
     """
 
     patients: int = 100
@@ -58,6 +61,8 @@ class World:
     unequal: bool = False
     harder: float = 0.0
     unstable: float = 1.0
+    draws: int = 1
+    of_draw: float = 0.0
 
     @property
     def recall(self) -> float:
@@ -88,7 +93,7 @@ class World:
     def _spread(self, unstable: float) -> float:
         """Return the standard deviation of the odds."""
         of_run = self.of_run * unstable
-        parts = (self.of_patient, self.of_backbone, of_run, self.of_run_and_class)
+        parts = (self.of_patient, self.of_backbone, of_run, self.of_run_and_class, self.of_draw)
         return math.sqrt(1.0 + self.of_run_and_patient**2 + sum(sd**2 for sd in parts))
 
     def _labels(self) -> np.ndarray:
@@ -115,13 +120,16 @@ class World:
             mean = self.mean * self._spread(unstable) / self._spread(1.0)
             liking = self.of_backbone * rng.normal(size=self.patients)
             rows[f"net{backbone}"] = []
-            for run in range(self.runs):
+            # From a generator of its own, so that other worlds stay what they are.
+            drawn = np.random.default_rng([seed, backbone]).normal(size=self.draws)
+            for draw, run in product(range(self.draws), range(self.runs)):
                 of_patient = self.of_run_and_patient * rng.normal(size=self.patients)
                 of_class = self.of_run_and_class * rng.normal(size=self.classes)
                 odds = mean + unstable * self.of_run * rng.normal() + rng.normal(size=len(patient))
                 odds += (difficulty + liking + of_patient + of_class[label])[patient]
+                odds += self.of_draw * drawn[draw]
                 score = self._logits(odds, label[patient], rng)
-                trial = Scored((run, 0), 0, label[patient], score, names)
+                trial = Scored((run, draw), draw, label[patient], score, names)
                 rows[f"net{backbone}"].append(trial)
         return rows
 

@@ -16,6 +16,7 @@ from benchmarks.evidence.quick_metric import quick_metric
 from mritk.evaluate.run_values import Scored
 
 DRAWS, FRESH = 1000, 300
+Parts = tuple[np.ndarray, np.ndarray]
 
 
 @dataclass(frozen=True)
@@ -32,6 +33,8 @@ class Cohort:
         apart: Distance of the classes.
         rare: Patients of the last class; 0: as many as of the others. Folds lack it if it has fewer
             patients than there are folds.
+        drawn: Whether a part of the size of a fold is drawn ``repeats`` times (repeated hold-out),
+            instead of folds.
     """
 
     patients: int
@@ -42,27 +45,37 @@ class Cohort:
     nearest: str = "mean"
     apart: float = 1.1
     rare: int = 0
+    drawn: bool = False
 
     def table(self, seed: int) -> dict[str, list[Scored]]:
         """Return one draw of two rows that are equally good."""
-        from sklearn.model_selection import StratifiedKFold
-
         rng = np.random.default_rng(seed)
         target, shared = self._drawn(self.patients, rng, self.rare)
-        splits = [
-            list(StratifiedKFold(self.folds, shuffle=True, random_state=draw).split(shared, target))
-            for draw in rng.integers(2**31, size=self.repeats)
-        ]
+        divisions = self._divisions(target, rng)
         rows: dict[str, list[Scored]] = {}
         for name in ("one", "other"):
             seen = self._seen(shared, rng)
             rows[name] = [
-                self._trial((run, repeat), self.folds * repeat + fold, seen, target, parts, rng)
+                self._trial((run, number), len(division) * number + fold, seen, target, parts, rng)
                 for run in range(self.seeds)
-                for repeat, split in enumerate(splits)
-                for fold, parts in enumerate(split)
+                for number, division in enumerate(divisions)
+                for fold, parts in enumerate(division)
             ]
         return rows
+
+    def _divisions(self, target: np.ndarray, rng: np.random.Generator) -> list[list[Parts]]:
+        """Return the training and test patients of each fold of each division."""
+        from sklearn.model_selection import StratifiedKFold, StratifiedShuffleSplit
+
+        if self.drawn:
+            draws = StratifiedShuffleSplit(
+                self.repeats, test_size=1 / self.folds, random_state=int(rng.integers(2**31))
+            )
+            return [list(draws.split(target, target))]
+        return [
+            list(StratifiedKFold(self.folds, shuffle=True, random_state=draw).split(target, target))
+            for draw in rng.integers(2**31, size=self.repeats)
+        ]
 
     def truth(self, metric: str) -> float:
         """Return the expected value: of many trainings, on patients never seen."""
@@ -98,7 +111,7 @@ class Cohort:
         fold: int,
         seen: np.ndarray,
         target: np.ndarray,
-        parts: tuple[np.ndarray, np.ndarray],
+        parts: Parts,
         rng: np.random.Generator,
     ) -> Scored:
         train, test = parts

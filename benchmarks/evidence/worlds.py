@@ -33,6 +33,10 @@ DRAWN = {
     "an unstable row of 6": World(backbones=6, of_run=0.1, unstable=3.0),
     "an unstable row of 8": World(backbones=8, of_run=0.1, unstable=3.0),
     "an unstable row of 4, 6 runs": World(backbones=4, runs=6, of_run=0.1, unstable=3.0),
+    "200 patients, 5 draws of training samples × 3 seeds": World(
+        patients=200, images=3, draws=5, of_draw=0.3
+    ),
+    "60 patients, 3 draws × 3 seeds": World(patients=60, images=3, draws=3, of_draw=0.3),
 }
 TRAINED = {
     "24 patients, 3 classes, 5 folds, 2 seeds": Cohort(24, 3, 5, 2),
@@ -50,6 +54,13 @@ TRAINED = {
     "100 patients, 4 classes, 5 folds, 2 times, neighbours": Cohort(
         100, 4, 5, 1, 2, "neighbour", 2.5
     ),
+    "60 patients, 3 classes, 5 folds, 2 seeds, 3 times": Cohort(60, 3, 5, 2, 3),
+    "60 patients, 3 classes, 5 folds, recall 0.95": Cohort(60, 3, 5, apart=3.0),
+    "100 patients, 4 classes, 5 folds, recall 0.95": Cohort(100, 4, 5, apart=3.5),
+    "48 patients, 4 classes, 20 % drawn 10 times": Cohort(48, 4, 5, 1, 10, drawn=True),
+    "80 patients, 4 classes, 20 % drawn 10 times": Cohort(80, 4, 5, 1, 10, drawn=True),
+    "100 patients, 4 classes, 20 % drawn 3 times": Cohort(100, 4, 5, 1, 3, drawn=True),
+    "60 patients, 3 classes, 20 % drawn 5 times, 2 seeds": Cohort(60, 3, 5, 2, 5, drawn=True),
 }
 # Coverage is of the row that differs from the others.
 UNSTABLE = tuple(name for name in DRAWN if name.startswith("an unstable row"))

@@ -14,10 +14,11 @@ from mritk.evaluate.metric import Metric, Undefined
 from mritk.evaluate.paired_runs import runs_agree
 from mritk.evaluate.run_values import Scored
 from mritk.evaluate.same_samples import other_samples
+from mritk.results.analysis import HOLDOUT
 from mritk.results.table import Table
 
 Key = tuple[tuple[int, int], int]
-REDRAWN = ("kfold", "holdout")
+REDRAWN = ("kfold", HOLDOUT)
 
 
 @dataclass(frozen=True, eq=False)
@@ -89,7 +90,8 @@ class PairedRows:
                 "it compares two trained models, but there are several seeds; test each with "
                 "--group-by seed, or all by --test bootstrap"
             )
-        if len({run for run, _ in keys}) > 1:
+        again = len(keys) > 1 and self.table.keys["scheme"] == HOLDOUT
+        if again or len({run for run, _ in keys}) > 1:
             raise Undefined(
                 "it requires each sample once, but repeated splits test samples several times; "
                 "use --test corrected_t or --test bootstrap"

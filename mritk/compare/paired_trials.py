@@ -10,6 +10,8 @@ from typing import Any
 from mritk.errors import StoreError
 from mritk.results.doubts import doubts_of
 from mritk.results.table import row_name
+from mritk.results.table_trial import TableTrial
+from mritk.results.whole_runs import whole_runs
 from mritk.store.trial_file import TrialRecord
 
 # What data and recipe are, whatever their files are called.
@@ -31,7 +33,8 @@ class PairedTrials:
 
     Attributes:
         rows: By table and row: the trials of the base, and those of the head that are the same.
-        missing: Trials of the base without a finished trial in the head.
+        missing: Trials of the base without a finished trial in the head, and seeds that lack folds
+            in both; these are in no row, as they are in no row of a leaderboard.
         incomparable: Rows whose trials were made under other conditions, with the fields.
         added: Rows that only the head has, be it under another name or with other contents.
         damaged: Files that could not be read.
@@ -64,6 +67,7 @@ class PairedTrials:
         for key, old in in_order:
             if old.scored:
                 pairs._add(old, after.get(key) or by_name.get(_key(old, *NAMED_ALIKE)))
+        pairs._keep_whole_runs()
         unscored = {row_on_data(old) for old in before.values() if not old.task.has_scores}
         pairs.unscored = sorted(unscored)
         known = {_key(old, *by, *ROW) for old in before.values() for by in (CONTENTS, NAMES)}
@@ -88,6 +92,22 @@ class PairedTrials:
             sides = self.rows[_key(old, *CONTENTS)][row_name(old.backbone, old.augmentation)]
             sides[0].append(old)
             sides[1].append(new)
+
+    def _keep_whole_runs(self) -> None:
+        for table in self.rows.values():
+            trials = {
+                name: [TableTrial.of(old) for old in olds] for name, (olds, _) in table.items()
+            }
+            every = [trial for row in trials.values() for trial in row]
+            for name, row in trials.items():
+                found = whole_runs(row, every)
+                kept = {(trial.facts.seed, trial.facts.fold) for trial in found.trials}
+                where = row_on_data(table[name][0][0])
+                self.missing += [f"{where}: {line}" for line in found.left_out]
+                table[name] = [
+                    [trial for trial in side if (trial.seed, trial.fold) in kept]
+                    for side in table[name]
+                ]
 
     @property
     def lacking(self) -> tuple[list[str], ...]:

@@ -52,10 +52,12 @@ def _few_errors(trials: Sequence[Scored], metric: Metric) -> str:
         return ""
     target = np.concatenate([trial.target for trial in trials])
     score = np.concatenate([trial.score for trial in trials])
-    right, runs = score.argmax(axis=1) == target, len({trial.run for trial in trials})
+    right = score.argmax(axis=1) == target
+    tested = [set(trial.unit) for trial in trials]
+    times = sum(map(len, tested)) / len(set().union(*tested))  # each unit is tested, on average
     weight = 1 / np.bincount(target)[target] if metric.per_class else np.ones(len(target))
     for of, what in ((~right, "wrong"), (right, "correct")):
-        few = _worth(weight[of]) / runs < LEAST_ERRORS
+        few = _worth(weight[of]) / times < LEAST_ERRORS
         if few and _of_decisions(metric, target, score):
             return f"fewer than {LEAST_ERRORS} {what} predictions"
     return ""

@@ -23,7 +23,7 @@ from mritk.evaluate.metric import Metric, Undefined
 from mritk.evaluate.over_folds import classes_of, per_fold
 from mritk.evaluate.paired_runs import Run, agree, partners
 from mritk.evaluate.run_spread import RunSpread, Training
-from mritk.evaluate.run_values import RunValues, Values, mean_of, minus
+from mritk.evaluate.run_values import RunValues, Values, independent, mean_of, minus
 from mritk.evaluate.same_samples import other_samples
 from mritk.evaluate.scale import Scale
 from mritk.evaluate.tie_groups import tie_groups
@@ -177,7 +177,7 @@ class Evidence(RunValues):
         return folds
 
     def _differences(self, first: str, second: str, metric: Metric) -> list[Values]:
-        """Return first minus second for each run that both have.
+        """Return first minus second for what both have of :func:`independent` runs.
 
         Where one run is compared with several, as that of an ensemble is, their mean counts once.
         """
@@ -191,7 +191,7 @@ class Evidence(RunValues):
             numbers, of_other = zip(*trials[pair], strict=True)
             run = self._run(first, numbers, metric)
             found[pair[fewer]].append(minus(run, self._run(second, of_other, metric)))
-        return [v[0] if len(v) == 1 else mean_of(v) for _, v in sorted(found.items())]
+        return independent({run: v[0] if len(v) == 1 else mean_of(v) for run, v in found.items()})
 
     def _of_folds(self, first: str, second: str, metric: Metric) -> Training | None:
         """Return what the differences of folds, averaged over seeds, show of their variance."""
@@ -263,10 +263,10 @@ class Evidence(RunValues):
 
         if math.isnan(found.point):
             return math.nan
+        if found.training is None and not self._same(*pair, metric):
+            return math.nan
         if found.point == 0:
             return 1.0
-        if found.training is None:
-            return math.nan
         if not found.reason and found.standard_error > 0:
             return float(2 * t.sf(abs(found.point) / found.standard_error, found.dof))
         # Without a spread over patients: exchange them, and add the variance of training to the
@@ -280,6 +280,11 @@ class Evidence(RunValues):
         # Infinite where runs agree but for rounding: then units alone tell.
         both = of_units / math.hypot(1.0, of_units / max(of_training, TINY))
         return float(2 * norm.sf(both))
+
+    def _same(self, first: str, second: str, metric: Metric) -> bool:
+        """Whether two rows agree in every resample; a difference of 0 may be an accident."""
+        runs = self._differences(first, second, metric)
+        return not any(run.point or np.nan_to_num(run.resampled).any() for run in runs)
 
     def _exchangeable(self, first: str, second: str, metric: Metric) -> list[list[ScoredTwice]]:
         runs: dict[tuple[Run, Run], list[ScoredTwice]] = defaultdict(list)

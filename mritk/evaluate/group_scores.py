@@ -68,7 +68,7 @@ def group_scores(groups: Mapping[str, Evidence], metric: Metric) -> dict[str, Gr
         for name, evidence in groups.items():
             if row in evidence.rows:
                 estimate = evidence.estimate(row, metric)
-                runs = len({trial.run for trial in evidence.rows[row]})
+                runs = len(evidence.runs(row, range(len(evidence.rows[row])), metric))
                 training = spread.of_row(sums[row].ratio, runs, sums[row].groups)
                 if evidence.parts > 1 or not table.dof:
                     training = None

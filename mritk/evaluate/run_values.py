@@ -226,11 +226,11 @@ class RunValues:
     # -- runs ----------------------------------------------------------------------------------
 
     def runs(self, row: str, trials: Sequence[int], metric: Metric) -> list[Values]:
-        """Return the value of each run from its folds, in order of runs."""
+        """Return the values of a row that are independent: see :func:`independent`."""
         runs: dict[tuple[int, int], list[int]] = defaultdict(list)
         for number in trials:
             runs[self.rows[row][number].run].append(number)
-        return [self._run(row, tuple(runs[run]), metric) for run in sorted(runs)]
+        return independent({run: self._run(row, tuple(runs[run]), metric) for run in runs})
 
     def _run(self, row: str, trials: tuple[int, ...], metric: Metric) -> Values:
         key = (row, trials, metric.name)
@@ -274,6 +274,23 @@ def _size(metric: Metric, value: float) -> float:
 def _settled(values: np.ndarray, at: float, rounding: float) -> np.ndarray:
     """Return the values with those that only rounding sets apart from ``at`` put there."""
     return np.where(np.abs(values - at) <= rounding, at, values)
+
+
+def independent(runs: Mapping[tuple[int, int], Values]) -> list[Values]:
+    """Return those of runs that are independent of each other.
+
+    These are all runs of one division of the data. Of several divisions, each is one: its seeds
+    share its training samples, and are averaged.
+
+    Args:
+        runs: By seed and number of the division.
+    """
+    divisions: dict[int, list[Values]] = defaultdict(list)
+    for run in sorted(runs):
+        divisions[run[1]].append(runs[run])
+    if len(divisions) < 2:
+        return [runs[run] for run in sorted(runs)]
+    return [mean_of(values) for values in divisions.values()]
 
 
 def mean_of(values: Sequence[Values]) -> Values:

@@ -22,7 +22,7 @@ class ClassLine:
     """One class of one row.
 
     Attributes:
-        support: Number of its samples, over the folds of one run.
+        support: Number of its samples over the folds of one run, or in one draw of a hold-out part.
         values: By name of score: the mean over the trials that have a value, and their SD.
     """
 
@@ -53,6 +53,8 @@ def _lines(trials: Sequence[Scored], classes: tuple[str, ...]) -> list[ClassLine
     of_one_run = [
         scores for trial, scores in zip(trials, found, strict=True) if trial.run == trials[0].run
     ]
+    if _drawn_again(trials):
+        of_one_run = of_one_run[:1]
     total = sum(scores.support for fold in of_one_run for scores in fold)
     lines = []
     for k, name in enumerate(classes):
@@ -63,6 +65,12 @@ def _lines(trials: Sequence[Scored], classes: tuple[str, ...]) -> list[ClassLine
         }
         lines.append(ClassLine(name, support, f"{support / max(1, total):.1%}", values))
     return lines
+
+
+def _drawn_again(trials: Sequence[Scored]) -> bool:
+    """Whether a run tests some samples several times, as repeated hold-out does."""
+    tested = [set(trial.unit) for trial in trials if trial.run == trials[0].run]
+    return len(set().union(*tested)) < sum(map(len, tested))
 
 
 def _over_trials(values: Sequence[Value]) -> Shown:

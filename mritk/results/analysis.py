@@ -16,6 +16,8 @@ from mritk.results.covariate import Covariate
 from mritk.results.trial_facts import TrialFacts
 from mritk.store.trial_file import TrialRecord
 
+HOLDOUT = "holdout"
+
 
 @dataclass(frozen=True)
 class Analysis:
@@ -76,8 +78,7 @@ class Analysis:
             return whole.scores_for(metric, record.task)[rows]
 
         of_maps = measured if test.cases else None
-        run = (record.seed, repeat_of(record))
-        return Scored(run, record.fold, target, score, unit, cases, of_maps, patient)
+        return Scored(run_of(record), record.fold, target, score, unit, cases, of_maps, patient)
 
     def evidence(
         self,
@@ -141,3 +142,12 @@ def repeat_of(record: TrialRecord | TrialFacts) -> int:
     Of what is made of all folds it is that of all (:data:`mritk.evaluate.paired_runs.POOLED`).
     """
     return record.fold // max(1, record.folds // record.stored_protocol.repeats)
+
+
+def run_of(record: TrialRecord | TrialFacts) -> tuple[int, int]:
+    """Return which run a trial is part of: its seed, and the number of the division.
+
+    A division has all samples in its folds, so each repeat is one. Repeated hold-out draws other
+    test samples each time: its draws are the folds of one division.
+    """
+    return record.seed, 0 if record.scheme == HOLDOUT else repeat_of(record)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 
+from mritk.results.analysis import HOLDOUT
 from mritk.results.clean_support import ALL, LEAST_UNITS
 from mritk.results.columns import conservative_note
 from mritk.results.doubts import TEST_IMAGES, TEST_SELECTED
@@ -90,6 +91,8 @@ def _untested(table: Table) -> list[str]:
 def _runs_of(table: Table) -> list[int]:
     """Return the number of runs of each row: a run is a seed with all folds of one division."""
     of_repeat = max(1, table.folds // table.protocol.repeats)
+    if table.keys["scheme"] == HOLDOUT:
+        of_repeat = max(1, table.folds)
     return [
         len({(seed, fold // of_repeat) for seed, fold in zip(row.seeds, row.folds, strict=True)})
         for row in table.rows

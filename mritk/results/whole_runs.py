@@ -7,10 +7,10 @@ same thing. So a mean over runs, and whatever is tested of it, is over whole run
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from mritk.results.analysis import repeat_of
+from mritk.results.analysis import run_of
 from mritk.results.table_trial import TableTrial
 
 
@@ -20,7 +20,7 @@ class WholeRuns:
 
     Attributes:
         trials: Its finished trials, of whole runs; where no run is whole, of those that come
-            closest and have the same folds.
+            closest and have the same folds. All seeds have the same repeats.
         left_out: What was left out, one sentence for each run.
     """
 
@@ -37,11 +37,11 @@ def whole_runs(row: Sequence[TableTrial], table: Sequence[TableTrial]) -> WholeR
     """
     folds: dict[int, set[int]] = defaultdict(set)
     for facts in (trial.facts for trial in table):
-        folds[repeat_of(facts)].add(facts.fold)
+        folds[run_of(facts)[1]].add(facts.fold)
     runs: dict[tuple[int, int], list[TableTrial]] = defaultdict(list)
     for trial in row:
         if trial.facts.finished:
-            runs[trial.facts.seed, repeat_of(trial.facts)].append(trial)
+            runs[run_of(trial.facts)].append(trial)
     lacking = {
         run: folds[run[1]] - {trial.facts.fold for trial in trials} for run, trials in runs.items()
     }
@@ -57,4 +57,24 @@ def whole_runs(row: Sequence[TableTrial], table: Sequence[TableTrial]) -> WholeR
         for run in sorted(runs)
         if run not in kept
     ]
-    return WholeRuns([t for run, some in runs.items() if run in kept for t in some], left_out)
+    fewer = _of_fewer_divisions(kept)
+    left_out += [
+        f"seed {seed} lacks repeats that other seeds have, and is excluded; 'mritk run' trains the "
+        "rest."
+        for seed in sorted(fewer)
+    ]
+    whole = [run for run in runs if run in kept and run[0] not in fewer]
+    return WholeRuns([trial for run in whole for trial in runs[run]], left_out)
+
+
+def _of_fewer_divisions(runs: Iterable[tuple[int, int]]) -> set[int]:
+    """Return the seeds that do not have the divisions which the fullest have.
+
+    Means over seeds of a division, and then over divisions, are of all runs alike only if every
+    seed has every division.
+    """
+    divisions: dict[int, set[int]] = defaultdict(set)
+    for seed, division in runs:
+        divisions[seed].add(division)
+    fullest = min(divisions.values(), key=lambda of: (-len(of), sorted(of)), default=set())
+    return {seed for seed, of in divisions.items() if of != fullest}

@@ -14,6 +14,7 @@ from mritk.compare.rule import Rule
 from mritk.errors import ExitCode, StoreError, UnknownName, UsageError
 from mritk.evaluate.comparison import Verdict
 from mritk.results.analysis import Analysis
+from mritk.results.leaderboard import build_leaderboard
 from mritk.store.trial_file import Predictions
 from mritk.tasks.classification import Classification
 from mritk.tasks.unlabelled import Unlabelled
@@ -338,6 +339,27 @@ def test_one_seed_is_no_evidence_of_a_rise_either(make_trial):
 def test_one_seed_of_equal_predictions_passes(make_trial):
     found = compared([make_trial()], [make_trial()], analysis=WITH_RETRAINING)
     assert found.exit_code == ExitCode.OK
+
+
+def test_a_seed_that_lacks_folds_on_both_sides_is_named_and_left_out_as_on_a_leaderboard(
+    make_record,
+):
+    """As on a leaderboard: there is one mean of a row, whichever command prints it."""
+
+    def lacking(right):
+        trials = trials_of(make_record, right, targets=COHORT, folds=5, seeds=2)
+        return [trial for trial in trials if (trial.seed, trial.fold) not in ((1, 2), (1, 4))]
+
+    base, head = lacking(0.8), lacking(0.75)
+    found = compared(base, head, analysis=WITH_RETRAINING)
+    (change,) = found.changes
+    for trials, mean in ((base, change.base), (head, change.head)):
+        (row,) = build_leaderboard(trials).tables[0].rows
+        assert mean == pytest.approx(row.cells["balanced_accuracy"].mean)
+    assert change.comparison.runs == 1
+    assert found.exit_code == ExitCode.UNAVAILABLE
+    text = comparisons_text(found, "plain")
+    assert "tiny@scratch on bands, fast: seed 1 lacks folds 2, 4, and is excluded" in text
 
 
 def test_several_protocols_of_one_backbone_are_paired_with_their_own(make_trial):

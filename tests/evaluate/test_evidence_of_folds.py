@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from benchmarks.evidence.simulated import World
+from benchmarks.evidence.trained_folds import Cohort
 from mritk.evaluate.comparison import Verdict
 from mritk.evaluate.evidence import Evidence
 from mritk.evaluate.fold_overlap import inflation
@@ -78,6 +79,18 @@ def test_repeated_folds_have_intervals_and_tests():
     }
     evidence = Evidence(rows, [BALANCED])
     assert all(evidence.interval(name, BALANCED).reason == "" for name in rows)
+    assert evidence.all_pairs(BALANCED)[0].tested
+
+
+def test_small_hold_out_parts_that_are_drawn_again_have_intervals_and_tests():
+    """Ten patients are tested at a time: hardly a resample leaves each draw all of its classes."""
+    rows = Cohort(48, 4, 5, repeats=10, drawn=True).table(0)
+    assert {len(trial.target) for trial in rows["one"]} == {10}
+    evidence = Evidence(rows, [BALANCED])
+    found = evidence.interval("one", BALANCED)
+    assert (found.reason, found.degenerate) == ("", 0)
+    means = [BALANCED.compute(trial.target, trial.score).value for trial in rows["one"]]
+    assert evidence.estimate("one", BALANCED).point == pytest.approx(np.mean(means))
     assert evidence.all_pairs(BALANCED)[0].tested
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -70,3 +71,45 @@ def test_runs_that_agree_but_for_rounding_leave_the_exchange_of_units():
     assert all(pair.tested for pair in pairs)
     given = Evidence(table, [AUROC], 50, given_these_models=True).all_pairs(AUROC)
     assert [pair.p for pair in pairs] == pytest.approx([pair.p for pair in given])
+
+
+def test_one_run_each_that_is_as_good_by_accident_is_not_tested():
+    """Each errs on another patient; rows that say the same of all are equal, whoever trains."""
+    target = np.arange(12) % 2
+    wrong = {"a": 0, "b": 2, "c": 2}
+    rows = {
+        name: [
+            Scored(
+                (0, 0),
+                0,
+                target,
+                np.eye(2)[np.where(np.arange(12) == number, 1 - target, target)],
+                [f"p{i}" for i in range(12)],
+            )
+        ]
+        for name, number in wrong.items()
+    }
+    evidence = Evidence(rows, [BALANCED])
+    pairs = {(p.first, p.second): p for p in evidence.all_pairs(BALANCED)}
+    assert {p.difference for p in pairs.values()} == {0.0}
+    assert [pairs[pair].tested for pair in (("a", "b"), ("a", "c"), ("b", "c"))] == [0, 0, 1]
+    assert pairs["b", "c"].p == 1
+    assert math.isnan(evidence.detectable([pairs["a", "b"]]))
+
+
+def test_seeds_that_share_training_samples_are_one_run():
+    """Three seeds that say the same tell no more of another draw of training samples than one."""
+    once = World(patients=60, backbones=2, runs=4, of_run=0.3).table(0)
+    draws = {
+        name: [replace(t, run=(0, draw), fold=draw) for draw, t in enumerate(trials)]
+        for name, trials in once.items()
+    }
+    seeds = {
+        name: [replace(t, run=(seed, t.fold)) for t in trials for seed in range(3)]
+        for name, trials in draws.items()
+    }
+    one, three = (Evidence(rows, [BALANCED], 300) for rows in (draws, seeds))
+    for name in once:
+        found, expected = (e.interval(name, BALANCED) for e in (three, one))
+        assert (found.low, found.high) == pytest.approx((expected.low, expected.high))
+    assert three.all_pairs(BALANCED)[0].p == pytest.approx(one.all_pairs(BALANCED)[0].p)

@@ -132,10 +132,32 @@ def test_classes_are_scored_over_all_trials_of_each_row(board):
         assert (line.support, line.prevalence) == (30, "33.3%")
 
 
-def test_samples_of_a_class_are_counted_once_over_the_folds_of_each_seed(make_record):
-    records = [make_record(fold=f, folds=2, seed=s) for f in (0, 1) for s in (0, 1)]
+@pytest.mark.parametrize(("scheme", "support"), [("kfold", 4), ("holdout", 2)])
+def test_samples_of_a_class_are_counted_once_over_the_trials_of_each_seed(
+    make_record, scheme, support
+):
+    """Folds divide the samples; draws of a hold-out part may test one again."""
+
+    def tested(fold):
+        test = make_record().predictions["test"]
+        of = fold if scheme == "kfold" else 0
+        names = {name: [f"{of}-{x}" for x in getattr(test, name)] for name in ("id", "unit")}
+        return replace(test, **names)
+
+    records = [
+        make_record(
+            fold=fold,
+            folds=2,
+            seed=seed,
+            scheme=scheme,
+            protocol_json=json.dumps({"split": {"repeats": 2 if scheme == "holdout" else 1}}),
+            predictions={"test": tested(fold)},
+        )
+        for fold in (0, 1)
+        for seed in (0, 1)
+    ]
     (found,) = by_class(build_leaderboard(records).tables[0])
-    assert [line.support for line in found.lines] == [4, 4]
+    assert [line.support for line in found.lines] == [support, support]
     assert found.trials == 4
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import math
 from dataclasses import replace
 
@@ -146,3 +147,48 @@ def test_a_fold_that_tests_one_patient_is_named(make_record):
     ) in notes(build_leaderboard([halves[0], lone]))
     only = fold_of(make_record, [0], [1], fold=0)
     assert "A single patient" not in notes(build_leaderboard([only])), "no mean over folds"
+
+
+def drawn_again(make_record, draws, scheme, seeds):
+    """Two patients of each class are tested at a time; or, officially, the same ones each time."""
+    rng = np.random.default_rng(0)
+    trials = []
+    for seed, numbers in seeds.items():
+        for draw in numbers:
+            some = np.r_[rng.choice(12, 2, replace=False), 12 + rng.choice(12, 2, replace=False)]
+            some = some if scheme == "holdout" else np.array([0, 1, 12, 13])
+            names, none = [f"p{i}" for i in some], [""] * 4
+            target = np.array([0, 0, 1, 1])
+            score = np.eye(2, dtype=np.float32)[np.where(rng.random(4) < 0.7, target, 1 - target)]
+            test = Predictions(names, names, none, none, target, score)
+            trials.append(
+                make_record(
+                    predictions={"val": test, "test": test},
+                    protocol_json=json.dumps({"split": {"scheme": scheme, "repeats": draws}}),
+                    scheme=scheme,
+                    folds=draws,
+                    fold=draw,
+                    seed=seed,
+                )
+            )
+    return trials
+
+
+def test_draws_of_a_hold_out_part_are_the_folds_of_one_run(make_record):
+    board = build_leaderboard(drawn_again(make_record, 12, "holdout", {0: range(12)}))
+    (row,) = rows(board)
+    cell = row.cells["balanced_accuracy"]
+    assert not cell.interval.reason
+    assert cell.mean == pytest.approx(np.mean(cell.values))
+    assert "One run (seed) per row: intervals do not include" in notes(board)
+    assert "Folds share training samples" in notes(board)
+    assert "and runs" not in notes(board)
+    assert cell.interval.degenerate == 0
+
+
+def test_a_seed_that_lacks_a_draw_is_left_out(make_record):
+    for scheme, told in (("holdout", "seed 1 lacks fold 2"), ("official", "seed 1 lacks repeats")):
+        trials = drawn_again(make_record, 3, scheme, {0: range(3), 1: range(2)})
+        board = build_leaderboard(trials)
+        assert f"tiny@scratch: {told}" in notes(board)
+        assert rows(board)[0].seeds == (0, 0, 0)
