@@ -10,7 +10,7 @@ import numpy as np
 
 from mritk import DataError, Samples, Segmentation, sha256_of
 from mritk_folders.mask_place import refuse_masks_elsewhere
-from mritk_folders.nifti import read_label_map, read_spacing, read_volume
+from mritk_folders.nifti import read_affine, read_label_map, read_spacing, read_volume
 
 # Endings of the files of a case, by sequence: those since 2023, and those before.
 SEQUENCES = {
@@ -86,6 +86,7 @@ def read_brats(folder: Path, workspace: object = None) -> Samples:
         patients=[re.sub(r"-\d{3}$", "", case.name) for case in cases],
         channels=tuple(SEQUENCES),
         spacing=None if None in spacing else np.asarray(spacing),
+        affine=lambda i: read_affine(masks[i]),
     )
 
 
