@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections import defaultdict
+from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING
 
 from mritk.cli.tell import echo, echo_json, say
@@ -44,38 +45,49 @@ def tell_skipped(plan: StudyPlan) -> None:
 def tell_data(plan: StudyPlan) -> None:
     """Say what the audit found, and how balanced the parts came out."""
     from mritk.audit.text import findings_text
-    from mritk.data.label_maps import background_alone
-    from mritk.splits.balance import balance_text, lone_tests, worst_imbalance
 
     for name, found in plan.audits.items():
         schemes = {t.scheme for t in plan.trials if t.dataset.record.name == name}
         for line in findings_text(found, official="official" in schemes):
             say(f"{name}: {line}")
     datasets = {id(trial.dataset): trial for trial in reversed(plan.trials)}
+    alike: dict[tuple[str, ...], list[str]] = defaultdict(list)
     for trial in reversed(datasets.values()):
-        samples, folds = trial.dataset.samples, trial.dataset.folds
-        which = f", the first of {len(folds)} folds" if len(folds) > 1 else ""
-        say(f"{trial.dataset.record.name}, {trial.scheme} split of {trial.protocol.name}{which}:")
-        for line in balance_text(samples, folds[0]).splitlines():
+        told = (trial.dataset.record.name, trial.scheme, *_division_lines(trial))
+        alike[told].append(trial.protocol.name)
+    for (dataset, scheme, which, *lines), protocols in alike.items():
+        more = f" and {len(protocols) - 1} more" if len(protocols) > 1 else ""
+        say(f"{dataset}, {scheme} split of {protocols[0]}{more}{which}:")
+        for line in lines:
             say(f"  {line}")
-        if empty := background_alone(samples):
-            more = f" and {len(empty) - 3} more" if len(empty) > 3 else ""
-            say(
-                f"  {len(empty)} of {len(samples)} label maps hold background alone: "
-                f"{', '.join(empty[:3])}{more}"
-            )
-        if overfull := _overfull(trial):
-            say(f"  {overfull}")
-        if len(folds) > 1:
-            worst = [worst_imbalance(samples, fold) for fold in folds]
-            sizes = sorted(len(fold.test) for fold in folds)
-            say(
-                f"  all folds: test sets of {sizes[0]} to {sizes[-1]} samples; class proportions "
-                f"differ from the total by at most {100 * max(worst):.0f} points (fold "
-                f"{worst.index(max(worst))})"
-            )
-            if lone := lone_tests(samples, folds):
-                say(f"  {lone}")
+
+
+def _division_lines(trial: Trial) -> Iterator[str]:
+    """Yield which fold is described, and how balanced the parts of a division are."""
+    from mritk.data.label_maps import background_alone
+    from mritk.splits.balance import balance_text, lone_tests, worst_imbalance
+
+    samples, folds = trial.dataset.samples, trial.dataset.folds
+    yield f", the first of {len(folds)} folds" if len(folds) > 1 else ""
+    yield from balance_text(samples, folds[0]).splitlines()
+    if empty := background_alone(samples):
+        more = f" and {len(empty) - 3} more" if len(empty) > 3 else ""
+        yield (
+            f"{len(empty)} of {len(samples)} label maps hold background alone: "
+            f"{', '.join(empty[:3])}{more}"
+        )
+    if overfull := _overfull(trial):
+        yield overfull
+    if len(folds) > 1:
+        worst = [worst_imbalance(samples, fold) for fold in folds]
+        sizes = sorted(len(fold.test) for fold in folds)
+        yield (
+            f"all folds: test sets of {sizes[0]} to {sizes[-1]} samples; class proportions differ "
+            f"from the total by at most {100 * max(worst):.0f} points (fold "
+            f"{worst.index(max(worst))})"
+        )
+        if lone := lone_tests(samples, folds):
+            yield lone
 
 
 def _overfull(trial: Trial) -> str:

@@ -202,8 +202,7 @@ class Request:
             tell_without_model(plan, results)
         warm_up.wait()
         done = plan.in_state(TrialState.FINISHED)
-        for trial in plan.todo if self.rerun else done:
-            results.discard_checkpoint(trial.id)
+        results.discard_checkpoints(trial.id for trial in (plan.todo if self.rerun else done))
         try:
             outcomes = train(self, plan, results, at_once, ways, limits)
         except KeyboardInterrupt:

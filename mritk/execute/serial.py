@@ -168,7 +168,7 @@ class SerialRun:
         else:
             path = self.results.write(record)
         if error is None:
-            self.results.discard_checkpoint(trial.id)
+            self.results.discard_checkpoints([trial.id])
         seconds = time.perf_counter() - started
         if error is None:
             return Outcome(trial, path, seconds=seconds, score=headline(record))

@@ -117,12 +117,13 @@ class ResultsFolder:
         """Return where a trial that is not finished keeps what it needs to resume."""
         return self.path / CHECKPOINTS / f"{trial_id}.ckpt"
 
-    def discard_checkpoint(self, trial_id: str) -> None:
-        """Delete the checkpoint of a trial, its folder, and what a kill left half-written."""
-        path = self.checkpoint_path(trial_id)
-        beside = path.with_suffix(FILES)
-        for unneeded in (path, beside, *path.parent.glob(f".{path.name}*.tmp")):
-            remove(unneeded)  # the trial is stored; doctor names what is left
+    def discard_checkpoints(self, trial_ids: Iterable[str]) -> None:
+        """Delete the checkpoints of trials, their folders, and what a kill left half-written."""
+        unneeded = set(trial_ids)
+        with suppress(OSError):  # there never was one
+            for path in (self.path / CHECKPOINTS).iterdir():
+                if path.name.removeprefix(".").partition(".")[0] in unneeded:
+                    remove(path)  # the trial is stored; doctor names what is left
 
     def remove_empty_folders(self) -> None:
         """Delete the folder of the checkpoints if there are none."""

@@ -166,9 +166,9 @@ def test_a_discarded_checkpoint_leaves_nothing_and_those_of_others_alone(folder)
     (beside / "deep").mkdir(parents=True)
     (beside / "deep" / "file").write_bytes(b"of a program")
     assert folder.status("one") == "interrupted"
-    folder.discard_checkpoint("one")
+    folder.discard_checkpoints(["one"])
     assert sorted(one.parent.iterdir()) == [other]
-    folder.discard_checkpoint("other")
-    folder.discard_checkpoint("one")
+    folder.discard_checkpoints(["other"])
+    folder.discard_checkpoints(["one"])
     folder.remove_empty_folders()
     assert not one.parent.exists()
