@@ -263,8 +263,8 @@ class Evidence(RunValues):
 
         if math.isnan(found.point):
             return math.nan
-        if found.training is None and not self._same(*pair, metric):
-            return math.nan
+        if found.training is None:
+            return 1.0 if self._same(*pair, metric) else math.nan
         if found.point == 0:
             return 1.0
         if not found.reason and found.standard_error > 0:
