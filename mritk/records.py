@@ -270,25 +270,24 @@ class Executor(Record):
         run: Takes a function, a sequence of jobs and the maximum number of parallel jobs (None: its
             own default). Calls the function once per job, anywhere, yields its results in any order
             as they become available, and meanwhile None about once a second, so that epochs can be
-            reported. Function, jobs and results can be pickled; the function does not raise. For a
-            job whose worker died, yields a :class:`LostJob`, or nothing; other jobs are unaffected.
-            Closing the iterator stops running jobs. Workers on one machine are assigned cores by
-            ``OMP_NUM_THREADS`` and GPUs by ``CUDA_VISIBLE_DEVICES``. For placement, a job has
-            ``memory`` (the most host memory it may take, in bytes) and ``group`` (equal for jobs
-            that open the same data and build the same network). A result whose ``leaving`` is true
-            comes from a worker that was told to end (SIGTERM) and is given no other job.
+            reported. All of these can be pickled; the function does not raise. For a job whose
+            worker died, yields a :class:`LostJob`, or nothing; other jobs are unaffected. Closing
+            the iterator stops running jobs. Workers of one machine find their share of it in
+            ``OMP_NUM_THREADS`` and ``CUDA_VISIBLE_DEVICES``. For placement, a job has ``memory``
+            (bytes of host memory it may take) and ``group`` (equal for the same data and network).
+            A result whose ``leaving`` is true comes from a worker told to end: no more jobs for it.
+        shares_folders: Whether workers see the run's folders under the same paths. If not, they
+            start in a copy of its working folder, and trial files come back with the results.
     """
 
     name: str
     run: Callable[[Callable[[Any], Any], Sequence[Any], int | None], Iterator[Any]]
+    shares_folders: bool = True
 
 
 @dataclass(frozen=True)
 class ExecutorFamily(Family):
-    """Executors created on demand, such as ``ray:ADDRESS``. Yield it from ``mritk_executors``.
-
-    ``resolve`` returns one :class:`Executor`.
-    """
+    """Executors created on demand, such as ``ray:ADDRESS``; ``resolve`` returns one."""
 
 
 @dataclass(frozen=True)

@@ -102,18 +102,18 @@ def _make_data(folder, count):
         lambda n: f"p{n // 2},{('home', 'away')[n % 3 > 1]},{('train', 'test')[n >= 28]}",
     )
 
-    def volumes(name, side, columns, told):
+    def volumes(name, shape, columns, told):
         lines = [f"path,label,{columns}"]
         for number in range(24):
-            volume = rng.integers(1, 256, (side, side, side), dtype=np.uint8)
+            volume = rng.integers(1, 256, shape, dtype=np.uint8)
             path = folder / name.partition(".")[0] / f"{number:02d}.nii"
             path.parent.mkdir(exist_ok=True)
             nib.save(nib.Nifti1Image(volume, np.eye(4)), path)
             lines.append(f"{path.parent.name}/{path.name},{'ab'[number // 3 % 2]},{told(number)}")
         (folder / name).write_text("\n".join(lines) + "\n")
 
-    volumes("abide2.csv", 32, "patient,site", lambda n: f"p{n},s{n % 3}")
-    volumes("hcp.csv", 24, "patient,head_volume", lambda n: f"p{n},{1400 + n}")
+    volumes("abide2.csv", (32, 32, 32, 5), "patient,site", lambda n: f"p{n},s{n % 3}")
+    volumes("hcp.csv", (24, 24, 24), "patient,head_volume", lambda n: f"p{n},{1400 + n}")
     _cases(folder / "BraTS-SSA", rng)
     table("sites.csv", "sites", 36, "patient,site", lambda n: f"p{n // 2},s{n // 4 % 3}")
 

@@ -113,6 +113,7 @@ def search(count: int) -> list[dict[str, Any]]:
         content=pictures,
         detail=np.stack([pictures.repeat(2, axis=1).repeat(2, axis=2)] * 3, axis=1),
         unreadable={},
+        holes=(0.0,) * count,
     )
     clock = Clock()
     found = find_copies([index])

@@ -61,6 +61,7 @@ def find_all(datasets: Sequence[Audited], copies: Copies) -> Iterator[Finding]:
         yield from _copies_inside(dataset, copies, rows)
         yield from _made(dataset)
         yield from _constant(dataset)
+        yield from _holes(dataset)
         yield from _passed_over(dataset)
         start += len(dataset.samples)
     yield from _contradictions(datasets, copies)
@@ -100,6 +101,22 @@ def _constant(dataset: Audited) -> Iterator[Finding]:
         named = [dataset.samples.ids[row] for row in rows]
         text = f"constant samples: {len(rows)} ({_some(named)})"
         yield Finding("note", "constant", text, len(rows), tuple(named))
+
+
+def _holes(dataset: Audited) -> Iterator[Finding]:
+    shares = dict(zip(dataset.samples.ids, dataset.index.holes, strict=True))
+    held = sorted((name for name, share in shares.items() if share), key=lambda n: -shares[n])
+    if held:
+        named = [f"{name} {_percent(shares[name])}" for name in held]
+        text = (
+            f"{len(held)} of {len(shares)} samples have values that are NaN or infinite, read as "
+            f"0: {_some(named)}"
+        )
+        yield Finding("note", "holes", text, len(held), tuple(named))
+
+
+def _percent(share: float) -> str:
+    return "<0.1 %" if share < 0.001 else f"{100 * share:.1f} %"
 
 
 def _passed_over(dataset: Audited) -> Iterator[Finding]:

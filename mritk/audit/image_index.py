@@ -32,6 +32,8 @@ FACTS = {
     "high": 0.0,
     "box": (),
 }
+# What later versions have learnt to keep beside them.
+LATER = {"holes": 0.0}
 WHAT = "signatures of the audit"
 
 PICTURES = ("whole", "content", "detail")
@@ -62,6 +64,7 @@ class ImageIndex:
         detail: (N, 3, D, D) uint8, whole frames in more detail: as they are, equalised, with their
             edges enhanced; of volumes, without elements.
         unreadable: Row to reason, of samples that cannot be read.
+        holes: Per sample, the share of it that is no number in its file, as far as that is known.
     """
 
     key: str
@@ -77,6 +80,7 @@ class ImageIndex:
     content: np.ndarray
     detail: np.ndarray
     unreadable: dict[int, str]
+    holes: tuple[float, ...]
 
     def __len__(self) -> int:
         return len(self.contents)
@@ -160,6 +164,8 @@ def _load(folder: Path, key: str, contents: tuple[str, ...]) -> ImageIndex | Non
     if entry is None or not FACTS.keys() <= entry.facts.keys():
         return None
     columns = {name: tuple(entry.facts[name]) for name in FACTS}
+    for name, absent in LATER.items():
+        columns[name] = tuple(entry.facts.get(name, [absent] * len(contents)))
     return _index(key, contents, columns, entry.arrays, {})
 
 
@@ -182,6 +188,7 @@ def _index(
         boxes=tuple(tuple((first, last) for first, last in box) for box in columns["box"]),
         **pictures,
         unreadable=unreadable,
+        holes=tuple(columns["holes"]),
     )
 
 
@@ -198,7 +205,8 @@ def _indexed(
     side, count = SIDES[dims], len(samples)
     shapes = {"whole": (side,) * dims, "content": (side,) * dims, "detail": DETAIL_SHAPES[dims]}
     small = {name: np.zeros((count, *shapes[name]), np.uint8) for name in PICTURES}
-    columns: dict[str, list[Any]] = {name: [] for name in FACTS}
+    empty = FACTS | LATER
+    columns: dict[str, list[Any]] = {name: [] for name in empty}
     unreadable = dict(unreadable)
 
     def look(row: int) -> dict[str, Any]:
@@ -207,7 +215,8 @@ def _indexed(
         array = samples.read(row)
         found = signature(one_channel(array, samples.channels), dims)
         as_read = found.pixels if array.shape == found.shape else array_digest(array)
-        return {"array": as_read, **vars(found)}
+        holes = samples.holes(row) if samples.holes else 0.0
+        return {"array": as_read, "holes": holes, **vars(found)}
 
     for row, result in enumerate(in_threads(look, count)):
         seen: dict[str, Any] = {}
@@ -218,7 +227,7 @@ def _indexed(
             for name, pictures in small.items():
                 pictures[row] = seen[name]
         for name, column in columns.items():
-            column.append(seen.get(name, FACTS[name]))
+            column.append(seen.get(name, empty[name]))
         progress("reading", (row + 1) / count)
     if _digests(samples)[0] == contents:  # a file may change between its digest and its signature
 

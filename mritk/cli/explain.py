@@ -164,7 +164,7 @@ def _explainers(app: App, names: Sequence[str], explaining: Explaining) -> list[
     for name, reason in refused.items():
         if names:
             raise UsageError(f"explainer {name} cannot explain this network: {reason}")
-        say(f"mritk: without {name}: {reason}")
+        _leave_out(name, reason)
     usable = [one for one in wanted if one.name not in refused]
     if not usable:
         raise UsageError("no explainer can explain this network; see 'mritk list explainers'")
@@ -175,7 +175,12 @@ def _explain(explaining: Explaining, explainers: Sequence[Explainer]) -> Explana
     from mritk.cli.progress import progress_line
 
     with progress_line() as progress:
-        return explaining.explain(explainers, progress)
+        return explaining.explain(explainers, progress, _leave_out)
+
+
+def _leave_out(name: str, reason: str) -> None:
+    """Say that an explainer is left out."""
+    say(f"mritk: without {name}: {reason}")
 
 
 def _write_volumes(samples: Samples, found: Explanations, folder: Path) -> list[Path]:

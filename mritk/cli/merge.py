@@ -28,7 +28,8 @@ def merge(sources: tuple[Path, ...], into: Path, dry_run: bool, as_json: bool) -
 
     A finished trial replaces a failed one. Two finished trials with the same id but different
     results are a conflict: the first is kept, both are listed, and the exit code is 1, as for
-    truncated files. Exit code 4: a file is currently inaccessible.
+    truncated files. Exit code 4: a file is currently inaccessible. Kept models and explanations
+    follow their trials.
     """
     from mritk.store.folder import ResultsFolder
     from mritk.store.merge import merge as merge_folders
@@ -43,4 +44,6 @@ def merge(sources: tuple[Path, ...], into: Path, dry_run: bool, as_json: bool) -
             echo(f"skipped: {line}")
         would = "would be copied" if dry_run else "copied"
         echo(f"{len(done.copied)} trials {would}, {len(done.same)} already present.")
+        if done.explained:
+            echo(f"Explanations of {len(done.explained)} trials {would}.")
     return done.exit_code

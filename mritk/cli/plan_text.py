@@ -44,7 +44,8 @@ def tell_skipped(plan: StudyPlan) -> None:
 def tell_data(plan: StudyPlan) -> None:
     """Say what the audit found, and how balanced the parts came out."""
     from mritk.audit.text import findings_text
-    from mritk.splits.balance import balance_text, worst_imbalance
+    from mritk.data.label_maps import background_alone
+    from mritk.splits.balance import balance_text, lone_tests, worst_imbalance
 
     for name, found in plan.audits.items():
         schemes = {t.scheme for t in plan.trials if t.dataset.record.name == name}
@@ -57,6 +58,12 @@ def tell_data(plan: StudyPlan) -> None:
         say(f"{trial.dataset.record.name}, {trial.scheme} split of {trial.protocol.name}{which}:")
         for line in balance_text(samples, folds[0]).splitlines():
             say(f"  {line}")
+        if empty := background_alone(samples):
+            more = f" and {len(empty) - 3} more" if len(empty) > 3 else ""
+            say(
+                f"  {len(empty)} of {len(samples)} label maps hold background alone: "
+                f"{', '.join(empty[:3])}{more}"
+            )
         if overfull := _overfull(trial):
             say(f"  {overfull}")
         if len(folds) > 1:
@@ -67,6 +74,8 @@ def tell_data(plan: StudyPlan) -> None:
                 f"differ from the total by at most {100 * max(worst):.0f} points (fold "
                 f"{worst.index(max(worst))})"
             )
+            if lone := lone_tests(samples, folds):
+                say(f"  {lone}")
 
 
 def _overfull(trial: Trial) -> str:

@@ -99,6 +99,8 @@ def join(named: Sequence[tuple[str, Samples]], name: str) -> Samples:
         read_lesion=of_all("read_lesion"),
         affine=of_all("affine"),
         made_from=_joined_origins(parts),
+        scans=_joined_scans(parts),
+        holes=_joined_holes(places),
     )
 
 
@@ -108,6 +110,25 @@ def _joined_origins(parts: Sequence[tuple[str, Samples]]) -> list[str] | None:
         return None
     columns = ((prefix, samples.made_from or [""] * len(samples)) for prefix, samples in parts)
     return [f"{prefix}/{of}" if of else "" for prefix, column in columns for of in column]
+
+
+def _joined_scans(parts: Sequence[tuple[str, Samples]]) -> list[str] | None:
+    """Return the scan of each sample; None if each is one."""
+    if all(samples.scans is None for _, samples in parts):
+        return None
+    return [f"{prefix}/{s}" for prefix, samples in parts for s in samples.scans or samples.ids]
+
+
+def _joined_holes(places: Sequence[tuple[Samples, int]]) -> Callable[[int], float] | None:
+    """Return the share of a sample that is no number; None if no dataset knows it."""
+    if all(samples.holes is None for samples, _ in places):
+        return None
+
+    def holes(i: int) -> float:
+        samples, row = places[i]
+        return 0.0 if samples.holes is None else samples.holes(row)
+
+    return holes
 
 
 def rename_classes(samples: Samples, mapping: Mapping[str, str]) -> Samples:

@@ -108,3 +108,23 @@ def require_label_maps(samples: Samples, shapes: Sequence[Sequence[int]] = ()) -
             problem = f"has shape {facts.shape}, but its image {shape}"
         if problem:
             raise DataError(f"the label map of {samples.ids[row]} {problem}")
+
+
+def background_alone(samples: Samples) -> tuple[str, ...]:
+    """Return the ids of samples whose label map holds nothing but background."""
+    pairs = zip(samples.ids, samples.map_facts, strict=False)
+    return tuple(name for name, facts in pairs if facts.largest == 0)
+
+
+def require_regions(samples: Samples) -> None:
+    """Refuse label maps of which none holds a region.
+
+    Raises:
+        DataError: All hold background alone.
+    """
+    empty = background_alone(samples)
+    if empty and len(empty) == len(samples):
+        raise DataError(
+            f"all {len(samples)} label maps hold background (0) alone, such as that of {empty[0]}; "
+            "there is nothing to segment: check which files are given as label maps"
+        )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from shlex import quote
@@ -27,7 +27,7 @@ class PatientRule:
         regex: A regular expression that is searched in each sample id. The patient is the group
             named ``patient``, else the first group, else the whole match.
         table: Path of a CSV or TSV file with the columns ``id`` (or ``path``), ``patient`` and
-            perhaps ``site``, one line per sample.
+            perhaps ``site``, one line per sample, or per file that samples are parts of.
         none: The user states that there are no patient ids.
     """
 
@@ -126,7 +126,7 @@ def _from_regex(samples: Samples, regex: str, name: str) -> Samples:
 def _from_table(samples: Samples, rule: PatientRule, name: str) -> Samples:
     path = Path(rule.table)
     table = _read_table(path)
-    ids = _named_in_tables(samples)
+    ids = _named_in_tables(samples, table)
     absent = [id_ for id_ in dict.fromkeys(ids) if id_ not in table]
     unknown = sorted(table.keys() - set(ids))
     for wrong, what in (
@@ -145,8 +145,13 @@ def _from_table(samples: Samples, rule: PatientRule, name: str) -> Samples:
     return replace(samples, patients=[row["patient"] for row in rows], sites=sites)
 
 
-def _named_in_tables(samples: Samples) -> list[str]:
-    """Return the id under which a person knows each sample: of a made one, that of its origin."""
+def _named_in_tables(samples: Samples, table: Mapping[str, object]) -> Sequence[str]:
+    """Return the id under which a table knows each sample: of a made one, that of its origin.
+
+    Slices and frames are listed one by one, or by the file that they are of.
+    """
+    if samples.scans is not None and any(scan in table for scan in samples.scans):
+        return samples.scans
     made_from = samples.made_from or [""] * len(samples)
     return [of or id_ for of, id_ in zip(made_from, samples.ids, strict=True)]
 

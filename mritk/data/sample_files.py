@@ -1,7 +1,7 @@
 """Samples and label maps as files that other programs read, and label maps read back.
 
-Volumes are NIfTI (``.nii.gz``), one file per channel, whose axes are those of the array and whose
-affine holds its spacing; other images are PNG where they are uint8; all else is ``.npy``.
+Volumes are NIfTI (``.nii.gz``), one file per channel, where the sample lies in mm, with axes to the
+right, the front and up; other images are PNG where they are uint8; all else is ``.npy``.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ import numpy as np
 from PIL import Image
 
 from mritk.data.rank import has_grid, is_volume
+from mritk.data.volume_space import Space, around_middle
 from mritk.errors import DataError, one_line
 
 NIFTI, PNG, NPY = ".nii.gz", ".png", ".npy"
@@ -26,7 +27,7 @@ def write_sample(
     name: str,
     channels: Sequence[str] = (),
     spatial_dims: int | None = None,
-    spacing: Sequence[float] | np.ndarray | None = None,
+    space: Space | None = None,
 ) -> dict[str, Path]:
     """Write a sample, as ``Samples.read`` returns it, one file per channel.
 
@@ -36,7 +37,7 @@ def write_sample(
         name: Their names begin with it.
         channels: Names of its channels; without, it is one file.
         spatial_dims: As of the samples.
-        spacing: Distance of voxels in mm along each axis; None: unknown, written as 1 mm.
+        space: Where the voxels of a volume lie; None: unknown, written as voxels of 1 mm.
 
     Returns:
         The files by the name of their channel, ``image`` without channels. Beside that name of a
@@ -46,18 +47,15 @@ def write_sample(
     parts = dict(zip(channels, array, strict=True)) if channels else {WHOLE: array}
     for number, (channel, values) in enumerate(parts.items()):
         stem = folder / f"{name}_{number:04d}"
-        found[channel] = _written(np.asarray(values), stem, spatial_dims, spacing)
+        found[channel] = _written(np.asarray(values), stem, spatial_dims, space)
     return found
 
 
 def write_label_map(
-    labels: np.ndarray,
-    folder: Path,
-    name: str,
-    spacing: Sequence[float] | np.ndarray | None = None,
+    labels: np.ndarray, folder: Path, name: str, space: Space | None = None
 ) -> Path:
     """Write a label map, uint8 of the spatial shape of a sample; return its file."""
-    return _written(np.asarray(labels), folder / name, labels.ndim, spacing)
+    return _written(np.asarray(labels), folder / name, labels.ndim, space)
 
 
 def label_map_file(folder: Path, name: str, spatial_dims: int | None) -> Path:
@@ -65,16 +63,23 @@ def label_map_file(folder: Path, name: str, spatial_dims: int | None) -> Path:
     return folder / f"{name}{NIFTI if is_volume(spatial_dims) else PNG}"
 
 
-def read_label_map(path: Path) -> np.ndarray:
-    """Return a label map as whole numbers, uint8 or wider, of any shape.
+def read_label_map(path: Path, space: Space | None = None) -> np.ndarray:
+    """Return a label map as whole numbers, uint8 or wider.
+
+    Args:
+        path: The file.
+        space: Where the sample lies, on whose axes it is returned; None: as it is stored.
 
     Raises:
-        DataError: The file is missing, is no image, or has values that are no whole numbers.
+        DataError: The file is missing, is no image, lies on another grid than ``space``, or has
+            values that are no whole numbers.
     """
     if not path.is_file():
         raise DataError(f"there is no label map {path.name}")
     try:
-        values = _read(path)
+        values = _read(path, space)
+    except DataError as error:
+        raise DataError(f"{path.name} {error}") from error
     except Exception as error:  # of any library that reads it
         raise DataError(f"{path.name} is no label map: {one_line(error)}") from error
     if values.dtype.kind not in "iufb" or not np.isfinite(values).all():
@@ -86,31 +91,25 @@ def read_label_map(path: Path) -> np.ndarray:
     return whole.astype(np.uint8) if whole.size and 0 <= whole.min() <= whole.max() < 256 else whole
 
 
-def _read(path: Path) -> np.ndarray:
+def _read(path: Path, space: Space | None) -> np.ndarray:
     if path.name.endswith((NIFTI, ".nii")):
         import nibabel
 
-        return np.asarray(nibabel.load(path).dataobj)
+        image = nibabel.load(path)
+        return np.asarray(image.dataobj) if space is None else space.values_of(image)
     with Image.open(path) as image:
         return np.asarray(image)
 
 
-def _written(
-    values: np.ndarray,
-    stem: Path,
-    spatial_dims: int | None,
-    spacing: Sequence[float] | np.ndarray | None,
-) -> Path:
+def _written(values: np.ndarray, stem: Path, spatial_dims: int | None, space: Space | None) -> Path:
     if values.dtype == np.float16:
         values = values.astype(np.float32)
     if is_volume(spatial_dims):
         import nibabel
 
         path = stem.with_name(stem.name + NIFTI)
-        steps = np.ones(values.ndim) if spacing is None else np.asarray(spacing, dtype=float)
-        image = nibabel.Nifti1Image(values, np.diag([*steps, 1.0]))
-        image.header.set_xyzt_units("mm")
-        nibabel.save(image, path)
+        space = space or Space(values.shape, around_middle(values.shape, (1, 1, 1)))
+        nibabel.save(space.image(values), path)
         return path
     if has_grid(spatial_dims) and values.dtype == np.uint8:
         path = stem.with_name(stem.name + PNG)

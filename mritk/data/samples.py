@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import unicodedata
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -13,14 +12,18 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from mritk.data.columns import channels_of, covariate, require_one_form, spacing_of, texts
 from mritk.errors import DataError, one_line
 from mritk.machine.in_threads import in_threads
 from mritk.reading.parts import SPLITS
 from mritk.reading.passed_over import PassedOver
 from mritk.tasks.task import Task
 
-TEXT_COLUMNS = ("patients", "sites", "sources", "splits", "made_from")
-OF_ONE_SAMPLE = ("read", "digest", "read_target", "read_lesion", "affine")
+TEXT_COLUMNS = ("patients", "sites", "sources", "splits", "made_from", "scans")
+OF_ONE_SAMPLE = ("read", "digest", "read_target", "read_lesion", "affine", "holes")
+
+
+NAMED = 3  # examples in a message
 
 
 class UnreadableSamples(DataError):
@@ -28,12 +31,22 @@ class UnreadableSamples(DataError):
 
     def __init__(self, ids: Sequence[str], rows: Sequence[int], reasons: Sequence[str]) -> None:
         self.rows, self.reasons = tuple(rows), tuple(reasons)
-        listed = "; ".join(f"{ids[r]} ({why})" for r, why in zip(rows[:20], reasons, strict=False))
-        more = f"; and {len(rows) - 20} more" if len(rows) > 20 else ""
+        named: dict[str, list[str]] = {}
+        for row, why in zip(rows, reasons, strict=True):
+            named.setdefault(why, []).append(ids[row])
+        shown = list(named.items())[:20]
+        listed = "; ".join(f"{_some(names)} ({why})" for why, names in shown)
+        left = len(rows) - sum(len(names) for _, names in shown)
+        more = f"; and {left} more" if left else ""
         super().__init__(
             f"{len(rows)} of {len(ids)} samples are unreadable: {listed}{more}; repair or remove "
             "them, or skip them with --skip-unreadable"
         )
+
+
+def _some(names: Sequence[str]) -> str:
+    more = f" and {len(names) - NAMED} more" if len(names) > NAMED else ""
+    return ", ".join(names[:NAMED]) + more
 
 
 class MapFacts(NamedTuple):
@@ -85,6 +98,11 @@ class Samples:
         made_from: For samples that were made from others, such as deformed copies: N ids of the
             sample each was made from, empty for those that were not; None: none was. They have its
             patient, and are in the training part if it is, and in no other.
+        scans: N names of the scan that each sample is a part of, such as the file of a slice or of
+            a frame; None: each sample is a scan. Scans are never split, also where no patients are
+            known; no fingerprint depends on them.
+        holes: Returns the share of sample ``i``, from 0 to 1, that is NaN or infinite in its file
+            and something else in ``read(i)``, after which the audit calls it; None: not known.
         read_lesion: Returns the lesion of sample ``i``, not 0 within, of the spatial shape of
             ``read(i)``; None: no masks. ``mritk explain`` compares with it what a network looked
             at; methods do not get it, and no fingerprint depends on it.
@@ -110,23 +128,25 @@ class Samples:
     made_from: Sequence[str] | None = None
     read_lesion: Callable[[int], np.ndarray] | None = None
     affine: Callable[[int], np.ndarray] | None = None
+    scans: Sequence[str] | None = None
+    holes: Callable[[int], float] | None = None
 
     def __post_init__(self) -> None:
         """Refuse a table that later steps would silently misread."""
         for name in ("ids", *TEXT_COLUMNS):
             column = getattr(self, name)
             if column is not None:
-                object.__setattr__(self, name, _texts(name, column))
-        _require_one_form(self.ids)
+                object.__setattr__(self, name, texts(name, column))
+        require_one_form(self.ids)
         twice = [name for name, count in Counter(self.ids).items() if count > 1]
         if twice:
             raise DataError(f"sample ids must be unique; duplicates: {', '.join(twice[:3])}")
         given = np.asarray(self.targets)
         if given.ndim != 1:
             raise DataError(f"targets have shape {given.shape}; expected one per sample")
-        covariates = {name: _covariate(name, c) for name, c in self.covariates.items()}
-        object.__setattr__(self, "channels", _channels(self.channels, self.spatial_dims))
-        object.__setattr__(self, "spacing", _spacing(self.spacing, self.spatial_dims))
+        covariates = {name: covariate(name, c) for name, c in self.covariates.items()}
+        object.__setattr__(self, "channels", channels_of(self.channels, self.spatial_dims))
+        object.__setattr__(self, "spacing", spacing_of(self.spacing, self.spatial_dims))
         object.__setattr__(self, "covariates", MappingProxyType(covariates))
         object.__setattr__(self, "targets", self.task.checked_targets(given, len(self.ids)))
         columns = {name: getattr(self, name) for name in ("targets", *TEXT_COLUMNS, "spacing")}
@@ -140,6 +160,7 @@ class Samples:
             unknown = sorted(set(self.splits) - set(SPLITS))
             raise DataError(f"split names must be {', '.join(SPLITS)}; got {', '.join(unknown)}")
         _require_own_patients(self)
+        _require_whole_scans(self)
 
     def __len__(self) -> int:
         return len(self.ids)
@@ -150,6 +171,20 @@ class Samples:
         if self.made_from is None:
             return np.arange(len(self))
         return np.flatnonzero([not parent for parent in self.made_from])
+
+    @property
+    def owners(self) -> Sequence[str]:
+        """Whose each sample is, as far as is known: its patient, else its scan, else its id."""
+        if self.patients is not None:
+            return self.patients
+        return self.ids if self.scans is None else self.scans
+
+    @property
+    def owner_noun(self) -> str:
+        """The word for several of ``owners``."""
+        if self.patients is not None:
+            return "patients"
+        return "samples" if self.scans is None else "scans"
 
     def only(self, rows: Sequence[int] | np.ndarray) -> Samples:
         """Return the samples of ``rows`` (positions in that order, or a mask of N truth values)."""
@@ -260,6 +295,20 @@ def _require_own_patients(samples: Samples) -> None:
                 )
 
 
+def _require_whole_scans(samples: Samples) -> None:
+    """Refuse parts of one scan that have several patients or official parts."""
+    first: dict[str, int] = {}
+    for row, scan in enumerate(samples.scans or ()):
+        of = first.setdefault(scan, row)
+        for name in ("patients", "splits"):
+            column = getattr(samples, name)
+            if column is not None and column[row] != column[of]:
+                raise DataError(
+                    f"{samples.ids[of]} and {samples.ids[row]} are parts of one scan, but their "
+                    f"{name} differ: {column[of]} and {column[row]}"
+                )
+
+
 def _at(rows: Sequence[int], function: Callable[[int], Any] | None) -> Any:
     """Return a function of one sample for the samples at ``rows``."""
     return None if function is None else lambda i: function(rows[i])
@@ -278,64 +327,3 @@ def array_digest(array: np.ndarray) -> str:
     digest = hashlib.sha256(header)
     digest.update(array.reshape(-1).view(np.uint8).data)
     return digest.hexdigest()
-
-
-def _texts(name: str, column: Sequence[str]) -> tuple[str, ...]:
-    """Return a column as plain strings, which hash alike whatever sequence they came in."""
-    if any(value is None for value in column):
-        raise DataError(
-            f"column {name} has missing values; give a value for every sample, or None instead"
-        )
-    texts = tuple(str(value) for value in column)
-    for text in texts:
-        if "\0" in text or text != text.encode("utf-8", "ignore").decode():
-            raise DataError(f"column {name} contains {text!r}, which is not valid text; rename it")
-    return texts
-
-
-def _channels(names: Sequence[str], dims: int | None) -> tuple[str, ...]:
-    if isinstance(names, str) or len(set(names)) < len(names) or not all(names):
-        raise DataError(f"channels must be unique names, one per channel; got {names!r}")
-    if names and dims is None:
-        raise DataError("channels are of images and volumes; set spatial_dims to 2 or 3")
-    return tuple(names)
-
-
-def _spacing(spacing: np.ndarray | None, dims: int | None) -> np.ndarray | None:
-    """Return the spacing as (N, dims) float64."""
-    if spacing is None:
-        return None
-    given = np.asarray(spacing, dtype=np.float64)
-    if given.ndim != 2 or given.shape[1] != dims or not (np.isfinite(given) & (given > 0)).all():
-        raise DataError(f"spacing must be (N, {dims}) distances in mm above 0; got {given.shape}")
-    return given
-
-
-def _covariate(name: str, column: Sequence[str] | np.ndarray) -> np.ndarray:
-    """Return a covariate as texts, or as float64 numbers."""
-    values = np.asarray(column)
-    if values.dtype.kind in "biuf":
-        return values.astype(np.float64)
-    # A column of texts of pandas has NaN where one is missing.
-    texts = ["" if _is_nan(value) else value for value in column]
-    return np.asarray(_texts(name, texts), dtype=np.str_)
-
-
-def _is_nan(value: object) -> bool:
-    return isinstance(value, (float, np.floating)) and bool(np.isnan(value))
-
-
-def _require_one_form(ids: Sequence[str]) -> None:
-    """Refuse ids that look alike and are two: an accent in its letter (NFC), or after it (NFD).
-
-    Archives made on a Mac hold the second form. For classes, patients and sites the two are one:
-    :mod:`mritk.data.one_name`.
-    """
-    forms: dict[str, str] = {}
-    for text in (text for text in ids if not text.isascii()):
-        other = forms.setdefault(unicodedata.normalize("NFC", text), text)
-        if other != text:
-            raise DataError(
-                f"column ids contains {other!r} in two Unicode forms, {other!a} and {text!a}; use "
-                "one form (NFC)"
-            )

@@ -17,6 +17,7 @@ from mritk.execute.away import wait_for
 from mritk.execute.claim import claimed, finished_meanwhile, stamp_of
 from mritk.execute.limits import Limits
 from mritk.execute.notice import Notice
+from mritk.execute.parcel import Parcel, own_results, packed
 from mritk.execute.serial import SerialRun
 from mritk.execute.time_limit import at_most, note_path
 from mritk.files.workspace import Workspace
@@ -31,6 +32,8 @@ from mritk.study.benchmark import Benchmark
 from mritk.study.plan import Planner, StudyPlan
 from mritk.trial import Trial
 
+APART = " (the worker sees the uploaded working folder only: name files by paths relative to it)"
+
 
 @dataclass(frozen=True)
 class Job:
@@ -40,10 +43,11 @@ class Job:
         benchmark: A benchmark of this trial alone: its dataset, backbone, augmentation, protocol,
             fold and seed. A rehearsal names all backbones, of which its size follows.
         plugins: What ``-p`` named.
-        folder: The working folder of the run, from which its relative paths start.
+        folder: The working folder of the run, from which its relative paths start; None: that of
+            the worker, which is a copy of it and sees no other folder of the run.
         workspace: Where caches are; they are shared with whoever planned the trial. Only the
             worker knows its own ``scratch``.
-        results: The results folder, into which the worker writes.
+        results: The results folder, into which the worker writes if it sees it.
         engine: How to compute; its device may be a wish, such as ``auto``, since only the worker
             knows what it has.
         command: The command line, for the trial file.
@@ -66,7 +70,7 @@ class Job:
 
     benchmark: Benchmark
     plugins: tuple[str, ...]
-    folder: Path
+    folder: Path | None
     workspace: Workspace
     results: Path
     engine: Engine
@@ -115,6 +119,7 @@ class Done:
         stopped: It was not begun, or was ended with a checkpoint, because its run or its worker
             must end.
         leaving: The worker was told to end, by SIGTERM, and takes no other job.
+        parcel: The files of the trial, from a worker that does not see the results folder.
     """
 
     trial: str
@@ -124,6 +129,7 @@ class Done:
     busy: bool = False
     stopped: bool = False
     leaving: bool = False
+    parcel: Parcel | None = None
 
 
 def run_job(job: Job) -> Done:
@@ -135,15 +141,19 @@ def run_job(job: Job) -> Done:
     except Stopped:
         return Done(job.trial, stopped=True, leaving=notice.signalled)
     except MritkError as error:
-        return Done(job.trial, one_line(error), error.exit_code)
+        hint = APART if job.folder is None else ""
+        return Done(job.trial, one_line(error) + hint, error.exit_code)
     except (Exception, SystemExit) as error:
         text = one_line(f"{type(error).__name__}: {error}")
         return Done(job.trial, text, ExitCode.INTERNAL)
 
 
 @contextmanager
-def _working_in(folder: Path) -> Iterator[None]:
+def _working_in(folder: Path | None) -> Iterator[None]:
     """Let relative paths mean what they mean where the run was started."""
+    if folder is None:
+        yield
+        return
     before = Path.cwd()
     try:
         os.chdir(folder)
@@ -176,9 +186,13 @@ def _run(job: Job, notice: Notice) -> Done:
         raise Stopped
     keep_large_blocks()
     use_available_cores(job.at_once)
-    results = ResultsFolder(job.results)
-    wait_for(results)  # it was there when the run began
-    workspace = replace(job.workspace, scratch=Workspace.from_environment().scratch)
+    own = Workspace.from_environment(offline=job.workspace.offline)
+    if job.folder is None:
+        workspace, results = own, own_results(own, job.results)
+        job = replace(job, stamp=stamp_of(results.trial_path(job.trial)))
+    else:
+        workspace, results = replace(job.workspace, scratch=own.scratch), ResultsFolder(job.results)
+        wait_for(results)  # it was there when the run began
     with _silent():
         registry = Registry.load(job.plugins)
         registry.workspace = workspace
@@ -207,4 +221,5 @@ def _run(job: Job, notice: Notice) -> Done:
         with at_most(job.limit, note_path(results, trial.id)):
             outcome = run.run_one(trial, run.provenance(list(job.command)), ignore_epoch)
     return_free_blocks()
-    return Done(trial.id, outcome.error, outcome.exit_code, outcome.seconds)
+    parcel = packed(results, trial.id) if job.folder is None else None
+    return Done(trial.id, outcome.error, outcome.exit_code, outcome.seconds, parcel=parcel)

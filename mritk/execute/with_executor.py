@@ -14,11 +14,13 @@ from typing import Any
 
 from mritk.errors import ExitCode
 from mritk.execute.attempts import ATTEMPTS, Attempts
+from mritk.execute.away import wait_for
 from mritk.execute.claim import CLAIMS
 from mritk.execute.diary import Reader
 from mritk.execute.events import Events
 from mritk.execute.job import Done, Job
 from mritk.execute.limits import Limits
+from mritk.execute.parcel import receive
 from mritk.execute.run_trial import start_record
 from mritk.execute.time_limit import forget_overrun
 from mritk.method import Epoch
@@ -33,6 +35,8 @@ from mritk.study.plan import StudyPlan
 from mritk.text.duration import duration
 from mritk.train.checkpoint import stored_epochs
 from mritk.trial import Outcome, Trial
+
+NOT_STORED = (TrialState.ABSENT, TrialState.INTERRUPTED)
 
 
 @dataclass(frozen=True)
@@ -83,6 +87,8 @@ class ExecutorRun:
         waiting = {trial.id: trial for trial in plan.todo}
         stop = self.job.results / CLAIMS / f"{socket.gethostname()}-{os.getpid()}.stop"
         common = replace(self.job, wait=False, stop=stop)
+        if not self.executor.shares_folders:
+            common = replace(common, folder=None, stop=None)
         jobs = {trial.id: common.of(trial, plan, self.limits) for trial in plan.todo}
         attempts = Attempts(self.executor, jobs, self.at_once, self.limits.notice)
         with suppress(OSError):
@@ -90,11 +96,25 @@ class ExecutorRun:
         try:
             for trial_id, found in attempts.results(partial(look, waiting)):
                 trial = waiting.pop(trial_id)
-                yield trial, self._lost(trial, found) if isinstance(found, LostJob) else found
+                if isinstance(found, LostJob):
+                    yield trial, self._lost(trial, found)
+                    continue
+                self._store(trial, found)
+                yield trial, found
         finally:
             with suppress(OSError):
                 stop.unlink(missing_ok=True)
                 stop.parent.rmdir()
+
+    def _store(self, trial: Trial, done: Done) -> None:
+        """Store what a worker did not store itself: it sees no results folder, or could not even
+        begin."""
+        results = ResultsFolder(self.job.results)
+        if done.parcel is not None:
+            wait_for(results)
+            receive(done.parcel, results, trial.id, failed=bool(done.error))
+        elif done.error and results.status(trial.id) in NOT_STORED:
+            self._store_failure(trial, "WorkerFailed", done.error)
 
     def _lost(self, trial: Trial, lost: LostJob) -> Done:
         """Store a trial as failed whose workers died and could not do so themselves."""
@@ -111,13 +131,17 @@ class ExecutorRun:
             f"the worker of executor {self.executor.name} ({self.executor.origin}) {why}, in "
             f"{ATTEMPTS} attempts; the same command retries the trial"
         )
+        self._store_failure(trial, "TrialTimeout" if slow else "WorkerDied", text)
+        return Done(trial.id, text, ExitCode.INTERNAL)
+
+    def _store_failure(self, trial: Trial, kind: str, text: str) -> None:
+        """Store a trial as failed, with the epochs of its checkpoint."""
+        results = ResultsFolder(self.job.results)
         record = start_record(trial, self._provenance())
         record.history = stored_epochs(results.checkpoint_path(trial.id))
         record.status = "failed"
-        kind = "TrialTimeout" if slow else "WorkerDied"
         record.failure = Failure(kind, text, "", len(record.history))
         results.write(record)
-        return Done(trial.id, text, ExitCode.INTERNAL)
 
     def _provenance(self) -> dict[str, Any]:
         """Return what is known of a trial that died; of the machine it died on, nothing is."""

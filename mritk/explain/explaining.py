@@ -13,7 +13,7 @@ from torch import nn
 from mritk.batches.resident import ResidentImages
 from mritk.data.rank import of_rank
 from mritk.data.subset import Subset
-from mritk.errors import UsageError
+from mritk.errors import MritkError
 from mritk.evaluate.map_metrics import COLUMNS
 from mritk.explain.attribution import attributed
 from mritk.explain.case import Case, similarity
@@ -35,6 +35,12 @@ class _Found:
     maps: dict[str, list[np.ndarray]] = field(default_factory=dict)
     rows: dict[str, list[list[float]]] = field(default_factory=dict)
     lesions: list[int] = field(default_factory=list)
+
+    def forget(self, explainer: str) -> None:
+        """Leave out what is known of an explainer and its control."""
+        self.maps.pop(explainer, None)
+        for row in (explainer, explainer + RANDOM_WEIGHTS):
+            self.rows.pop(row, None)
 
 
 @dataclass(frozen=True, eq=False)
@@ -72,28 +78,45 @@ class Explaining:
                 continue
             try:
                 attributed(explainer, self.model.network, batch, outputs)
-            except UsageError as error:
+            except MritkError as error:
                 refused[explainer.name] = str(error)
         return refused
 
     def explain(
-        self, explainers: Sequence[Explainer], progress: Callable[[str, float], None]
+        self,
+        explainers: Sequence[Explainer],
+        progress: Callable[[str, float], None],
+        failed: Callable[[str, str], None] = lambda name, reason: None,
     ) -> Explanations:
         """Return maps and scores of all cases.
+
+        An explainer that fails on a case is left out, with its maps of earlier cases.
 
         Args:
             explainers: What explains.
             progress: Told what is done, and the share of it.
+            failed: Told the name of an explainer that is left out, and why.
 
         Raises:
-            MritkError: An explainer fails.
+            MritkError: All explainers fail.
             DataError: A mask is not on the grid of its sample.
         """
+        left = list(explainers)
         untrained = with_random_weights(self.model).to(self.device)
         networks = {"": self.model.network, RANDOM_WEIGHTS: untrained}
         found = _Found()
         for cases, pixels in self._batches():
-            maps = _maps(explainers, networks, self.model.normalised(pixels), cases)
+            batch = self.model.normalised(pixels)
+            maps: dict[str, np.ndarray] = {}
+            for explainer in tuple(left):
+                try:
+                    maps |= _maps(explainer, networks, batch, cases)
+                except MritkError as error:
+                    left.remove(explainer)
+                    if not left:
+                        raise
+                    found.forget(explainer.name)
+                    failed(explainer.name, str(error))
             host = pixels.cpu().numpy()
             names = [self.record.predictions["test"].id[place] for place, _ in cases]
             maps[RANDOM_PLACES] = np.stack(list(map(random_places, host, names)))
@@ -154,15 +177,14 @@ class Explaining:
 
 
 def _maps(
-    explainers: Sequence[Explainer],
+    explainer: Explainer,
     networks: Mapping[str, nn.Module],
     batch: torch.Tensor,
     cases: Sequence[tuple[int, Case]],
 ) -> dict[str, np.ndarray]:
-    """Return the maps of a batch by explainer, with the ending of each network."""
+    """Return the maps of a batch by the explainer, with the ending of each network."""
     targets = torch.tensor([case.target for _, case in cases], device=batch.device)
     return {
         explainer.name + ending: attributed(explainer, network, batch, targets)
-        for explainer in explainers
         for ending, network in networks.items()
     }

@@ -13,7 +13,6 @@ if TYPE_CHECKING:
     from mritk.external.answers import read_label_map as read_label_map
     from mritk.external.answers import read_label_maps as read_label_maps
     from mritk.external.answers import read_scores as read_scores
-    from mritk.external.answers import require_shape as require_shape
     from mritk.external.answers import scores_of as scores_of
     from mritk.external.cases import Case as Case
     from mritk.external.cases import CaseFolder as CaseFolder
@@ -30,7 +29,7 @@ if TYPE_CHECKING:
     from mritk.external.work_folder import WorkFolder as WorkFolder
 
 _PUBLIC = {
-    "mritk.external.answers": "read_label_map read_label_maps read_scores require_shape scores_of",
+    "mritk.external.answers": "read_label_map read_label_maps read_scores scores_of",
     "mritk.external.cases": "Case CaseFolder",
     "mritk.external.entrant": "Entrant",
     "mritk.external.environment": "Environment find_environment Mount",

@@ -22,50 +22,42 @@ SUM_ERROR, LEAST = 1e-2, 1e-7
 
 
 def read_label_maps(folder: Path, cases: Sequence[Case], name: str) -> list[np.ndarray]:
-    """Return the label maps of cases, whole numbers of the shape of each.
+    """Return the label maps of cases, each as :func:`read_label_map` does.
 
     Raises:
-        ProgramFailed: One is missing, is no label map, or has another shape.
+        ProgramFailed: One is missing, is of no case, is no label map, or lies on another grid than
+            its image.
     """
     paths = [expected_label_map(folder, case) for case in cases]
-    _require_all(
-        cases, [case for case, path in zip(cases, paths, strict=True) if path.is_file()], name
-    )
-    found = []
-    for case, path in zip(cases, paths, strict=True):
-        labels = read_label_map(path, f"{name}, case {case.id}")
-        require_shape(labels, case, name)
-        found.append(labels)
-    return found
+    both = list(zip(cases, paths, strict=True))
+    endings = tuple({path.name.removeprefix(case.name) for case, path in both})
+    unknown = {path.name for path in folder.iterdir() if path.name.endswith(endings)}
+    unknown -= {path.name for path in paths}
+    _require_all(cases, [case for case, path in both if path.is_file()], name, unknown)
+    return [read_label_map(path, case, name) for case, path in both]
 
 
-def read_label_map(path: Path, name: str) -> np.ndarray:
-    """Return a label map, whole numbers of any shape.
+def read_label_map(path: Path, case: Case, name: str) -> np.ndarray:
+    """Return the label map of a case, whole numbers of the shape of its sample.
 
     Args:
-        path: NIfTI, or an image.
+        path: NIfTI, whose axes may be in any order, or an image.
+        case: What it was predicted for.
         name: What errors call whoever wrote it.
 
     Raises:
-        ProgramFailed: It is no label map.
+        ProgramFailed: It is no label map, or lies on another grid than its image.
     """
     try:
-        return _read(path)
+        labels = _read(path, case.space)
     except DataError as error:
-        raise ProgramFailed(f"{name}: {error}") from error
-
-
-def require_shape(labels: np.ndarray, case: Case, name: str) -> None:
-    """Refuse a label map of another shape than its image.
-
-    Raises:
-        ProgramFailed: It has one.
-    """
-    if labels.shape != case.shape:
+        raise ProgramFailed(f"{name}, case {case.id}: {error}") from error
+    if case.space is None and labels.shape != case.shape:
         raise ProgramFailed(
             f"{name}, case {case.id}: the label map has shape {labels.shape}, its image "
             f"{case.shape}"
         )
+    return labels
 
 
 def read_scores(folder: Path, cases: Sequence[Case], task: Task, name: str) -> np.ndarray:

@@ -10,9 +10,11 @@ from typing import Any
 
 import numpy as np
 
+from mritk.data.rank import is_volume
 from mritk.data.sample_files import file_name, label_map_file, write_label_map, write_sample
 from mritk.data.samples import Samples
 from mritk.data.subset import Subset
+from mritk.data.volume_space import Space
 from mritk.external.environment import Environment, Mount
 from mritk.seeds import derive
 
@@ -28,13 +30,14 @@ class Case:
         name: What its files are called; it says nothing of the sample.
         part: ``train``, ``val`` or ``predict``.
         files: By channel, ``image`` where the dataset names none.
-        shape: Its spatial shape.
-        spacing: Distance of pixels or voxels in mm along each axis; empty: unknown.
+        shape: Its spatial shape, as its files have it.
+        spacing: Distance of pixels or voxels in mm along each axis of them; empty: unknown.
         patient: Its patient; empty where it is not known, or is to be predicted.
         site: Likewise.
         target: Name of its class, or its value; None for a label map, or where it is to be
             predicted.
         label_map: The file of its label map; None without one, or where it is to be predicted.
+        space: Where the voxels of the sample lie; None: it is no volume.
     """
 
     id: str
@@ -47,6 +50,7 @@ class Case:
     site: str = ""
     target: str | float | None = None
     label_map: Path | None = None
+    space: Space | None = field(default=None, repr=False)
 
     @property
     def told_id(self) -> str:
@@ -100,24 +104,18 @@ class CaseFolder:
         names = self._names(samples, part)
         for row, (sample, name) in enumerate(zip(samples.ids, names, strict=True)):
             array = np.asarray(samples.read(row))
-            spacing = None if samples.spacing is None else samples.spacing[row]
+            dims = samples.spatial_dims or array.ndim
+            shape = (array.shape[1:] if samples.channels else array.shape)[:dims]
+            space = Space.of(samples, row, shape) if is_volume(samples.spatial_dims) else None
             files = write_sample(
-                array, self.images, name, samples.channels, samples.spatial_dims, spacing
+                array, self.images, name, samples.channels, samples.spatial_dims, space
             )
             own: dict[str, Any] = {}
             if self.labels is not None:
-                own = self._labelled(samples, row, name)
-            dims = samples.spatial_dims or array.ndim
-            whole = array.shape[1:] if samples.channels else array.shape
-            yield Case(
-                sample,
-                name,
-                part,
-                files,
-                tuple(whole[:dims]),
-                () if spacing is None else tuple(spacing.tolist()),
-                **own,
-            )
+                own = self._labelled(samples, row, name, space)
+            filed = shape if space is None else space.image_shape
+            spacing = _spacing(samples, row, space)
+            yield Case(sample, name, part, files, filed, spacing, **own, space=space)
 
     def _names(self, samples: Samples, part: str) -> list[str]:
         """Return what files of samples are called: to be predicted, in an order of their own."""
@@ -128,7 +126,9 @@ class CaseFolder:
         places = np.random.default_rng(derive("cases", *samples.ids)).permutation(count)
         return [f"case{first + place:05d}" for place in places.tolist()]
 
-    def _labelled(self, samples: Samples, row: int, name: str) -> dict[str, Any]:
+    def _labelled(
+        self, samples: Samples, row: int, name: str, space: Space | None
+    ) -> dict[str, Any]:
         assert self.labels is not None
         own: dict[str, Any] = {
             "patient": samples.patients[row] if samples.patients else "",
@@ -136,10 +136,18 @@ class CaseFolder:
             "target": samples.task.target_value(float(samples.targets[row])),
         }
         if samples.read_target is not None:
-            spacing = None if samples.spacing is None else samples.spacing[row]
             labels = np.asarray(samples.read_target(row))
-            own["label_map"] = write_label_map(labels, self.labels, name, spacing)
+            own["label_map"] = write_label_map(labels, self.labels, name, space)
         return own
+
+
+def _spacing(samples: Samples, row: int, space: Space | None) -> tuple[float, ...]:
+    """Return the distance of pixels or voxels along the axes of a file; empty: unknown."""
+    if samples.spacing is None and samples.affine is None:
+        return ()
+    if space is not None:
+        return space.image_spacing
+    return () if samples.spacing is None else tuple(samples.spacing[row].tolist())
 
 
 def expected_label_map(folder: Path, case: Case) -> Path:

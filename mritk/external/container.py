@@ -20,6 +20,8 @@ from mritk.files.digests import sha256_of
 
 ENGINES = ("docker", "podman", "apptainer")
 PATIENCE_S = 60.0
+SHA256 = "sha256:"
+FEWEST = 12  # digits that engines show of an id
 
 
 @dataclass(frozen=True)
@@ -30,7 +32,8 @@ class Container(Environment):
 
     Attributes:
         engine: ``docker``, ``podman`` or ``apptainer``.
-        image: Name of an image that the engine has, or the path of a ``.sif`` file.
+        image: Name of an image that the engine has, which may end in ``@sha256:`` and its digest;
+            or its id, ``sha256:…``; or the path of a ``.sif`` file.
     """
 
     engine: str
@@ -124,18 +127,37 @@ class Container(Environment):
                 "digest": sha256_of(self._file),
                 "engine": self._version(),
             }
+        found = self._inspected()
+        return {"kind": self.engine, "image": self.image, **found, "engine": self._version()}
+
+    def require(self, lock: Mapping[str, Any]) -> None:
+        """See :meth:`Environment.require`."""
+        if self.engine == "apptainer":
+            return
+        now = self._inspected()["digest"]
+        if now != lock["digest"]:
+            raise Unavailable(
+                f"{self.image} is another image of {self.engine} than when the trial began: "
+                f"sha256:{now}, not sha256:{lock['digest']}; run the benchmark again, which begins "
+                "anew with it, or give the old image its name back"
+            )
+
+    def _inspected(self) -> dict[str, Any]:
+        """Return the id of the image, and its digests in repositories, as the engine has them."""
         text = self._answer("image", "inspect", self.image)
         try:
             (found, *_) = json.loads(text)
-        except ValueError as error:
+            digest = str(found["Id"]).removeprefix(SHA256)
+        except (ValueError, TypeError, KeyError) as error:
             raise Unavailable(f"{self.engine} knows no image {self.image}") from error
-        return {
-            "kind": self.engine,
-            "image": self.image,
-            "digest": str(found["Id"]).removeprefix("sha256:"),
-            "repository_digests": list(found.get("RepoDigests") or ()),
-            "engine": self._version(),
-        }
+        named = list(found.get("RepoDigests") or ())
+        _, is_pinned, wanted = self.image.rpartition(SHA256)
+        if is_pinned and not is_of(wanted, {"digest": digest, "repository_digests": named}):
+            raise Unavailable(
+                f"{self.engine} has another image than {self.image}: its id is {SHA256}{digest}; "
+                f"fetch the right one with: {self.engine} pull {self.image}"
+            )
+        return {"digest": digest, "repository_digests": named}
 
     def _version(self) -> str:
         return self._answer("--version").strip()
@@ -151,6 +173,18 @@ class Container(Environment):
             ) from why
         except (OSError, subprocess.TimeoutExpired) as error:
             raise Unavailable(f"{self.engine} does not answer: {error}") from error
+
+
+def is_of(digest: str, lock: Mapping[str, Any]) -> bool:
+    """Whether a digest, or its first 12 or more digits, is of an environment or its image.
+
+    Args:
+        digest: Hexadecimal.
+        lock: Of the environment. An image has its own id, and others in repositories.
+    """
+    named = (name.rpartition(SHA256)[2] for name in lock.get("repository_digests", ()))
+    known = [str(lock["digest"]), *named]
+    return len(digest) >= FEWEST and any(one.startswith(digest) for one in known)
 
 
 def _rights(mount: Mount) -> str:

@@ -85,10 +85,23 @@ class Environment(ABC):
             Unavailable: The environment is missing, or does not work.
         """
 
+    def require(self, lock: Mapping[str, Any]) -> None:  # noqa: B027 - few can become another
+        """Refuse what has become another environment since its lock was taken, unseen.
+
+        That is the name of an image: whoever builds anew gives it to another one.
+
+        Raises:
+            Unavailable: It has.
+        """
+
     def located(self, program: Sequence[str]) -> tuple[tuple[str, ...], dict[str, str]]:
         """Return a program with the files that it names as absolute paths, and their SHA-256.
 
-        In a container, its words are of the image, whose digest tells of its files.
+        Modules beside a script in Python count, too. In a container, its words are of the image,
+        whose digest tells of its files.
+
+        Raises:
+            Unavailable: A file cannot be read.
         """
         return tuple(program), {}
 

@@ -15,8 +15,8 @@ from typing import Any
 from mritk.errors import Unavailable
 from mritk.external.asked import Refused, asked
 from mritk.external.environment import Environment, Launch, Mount
+from mritk.external.program_files import file_digests
 from mritk.external.variables import device_variables
-from mritk.files.digests import sha256_of
 
 # Asked of the interpreter itself; -I keeps out what is not its own.
 FREEZE = """
@@ -37,14 +37,16 @@ class _OnThisDisk(Environment):
 
     def located(self, program: Sequence[str]) -> tuple[tuple[str, ...], dict[str, str]]:
         """See :meth:`Environment.located`."""
-        words, digests = [], {}
+        words, files = [], []
         for word in program:
             path = Path(word).expanduser()
-            is_file = path.is_file()
-            words.append(str(path.absolute()) if is_file else word)
-            if is_file:
-                digests[path.name] = sha256_of(path)
-        return tuple(words), digests
+            if path.is_file():
+                files.append(path.absolute())
+            words.append(str(path.absolute()) if path.is_file() else word)
+        try:
+            return tuple(words), file_digests(files)
+        except OSError as error:
+            raise Unavailable(f"a file of the program cannot be read: {error}") from error
 
 
 @dataclass(frozen=True)

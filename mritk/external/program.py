@@ -1,19 +1,22 @@
 """Run a program to its end: what it says goes into a log, and it is ended when it hangs.
 
-The log is a file, to which later attempts add. A sign of life is a line in it, or a touch of the
+The log is a file, to which later attempts add, and of which no more than its beginning and end are
+kept: see :mod:`mritk.external.bounded_log`. A sign of life is a line in it, or a touch of the
 file that the variable ``MRITK_HEARTBEAT`` names.
 """
 
 from __future__ import annotations
 
 import json
+import os
+import queue
 import subprocess
+import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import BinaryIO
 
 from mritk.errors import MritkError
 from mritk.external.environment import Launch
@@ -26,8 +29,9 @@ LOOK_S = 0.05
 # A watcher has to end a container meanwhile.
 PATIENCE_S = 90.0
 TAIL_LINES, TAIL_LENGTH = 4, 600
-# Read of a log from its end, for its last lines.
 TAIL_BYTES = 16_384
+# Bytes that are read at once, how many of them may wait to be handed on, and of the longest line.
+CHUNK, WAITING, LONGEST = 1 << 16, 16, 1 << 16
 
 
 class ProgramFailed(MritkError):
@@ -79,75 +83,123 @@ def run_program(
     """
     heartbeat = folder / ".heartbeat"
     variables = {**own_variables(), **launch.variables, HEARTBEAT: str(heartbeat)}
-    asked = json.dumps({"command": launch.command, "cleanup": launch.cleanup})
+    asked = {"command": launch.command, "cleanup": launch.cleanup, "log": str(log.absolute())}
     log.parent.mkdir(parents=True, exist_ok=True)
-    with log.open("ab") as output, log.open("rb") as lines:
-        start = lines.seek(0, 2)
-        began = time.monotonic()
-        watcher = subprocess.Popen(
-            [*isolated("mritk.external.watcher"), asked],
-            stdin=subprocess.PIPE,
-            stdout=output,
-            stderr=subprocess.STDOUT,
-            cwd=folder,
-            env=variables,
-            start_new_session=True,  # Ctrl-C is for mritk, which then ends it
-        )
-        try:
-            why = _follow(watcher, _Lines(lines, on_line), heartbeat, patience)
-        finally:
-            _end(watcher)
+    began = time.monotonic()
+    watcher = subprocess.Popen(
+        [*isolated("mritk.external.watcher"), json.dumps(asked)],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        cwd=folder,
+        env=variables,
+        start_new_session=True,  # Ctrl-C is for mritk, which then ends it
+    )
+    output, lines = _Output(watcher), Lines(on_line)
+    try:
+        why = _follow(output, lines, heartbeat, patience)
+    finally:
+        _end(watcher, output)
+    if not why and watcher.returncode:
+        code, seconds = watcher.returncode, time.monotonic() - began
+        code = code if code >= 0 else 128 - code
+        why = f"ended with exit code {code} after {seconds:.0f} s"
     if why:
-        raise ProgramFailed(f"{name} {why}{tail_of(log, start)}; its log: {log}")
-    if watcher.returncode:
-        seconds = time.monotonic() - began
-        raise ProgramFailed(
-            f"{name} ended with exit code {watcher.returncode} after {seconds:.0f} s"
-            f"{tail_of(log, start)}; its log: {log}"
-        )
+        raise ProgramFailed(f"{name} {why}{lines.tail}; its log: {log}")
 
 
-class _Lines:
-    """The lines of a growing file, handed on when they are whole."""
+class _Output:
+    """What comes from a watcher, read as fast as it is taken."""
 
-    def __init__(self, stream: BinaryIO, on_line: Callable[[str], None]) -> None:
-        self._stream, self._on_line, self._rest = stream, on_line, b""
+    def __init__(self, watcher: subprocess.Popen[bytes]) -> None:
+        assert watcher.stdout is not None
+        self._stream = watcher.stdout
+        self._parts: queue.Queue[bytes] = queue.Queue(WAITING)
+        self._has_ended = False
+        threading.Thread(target=self._read, daemon=True).start()
 
-    def hand_on(self) -> bool:
-        """Hand on what is new; tell whether there was anything."""
-        found = self._stream.read()
-        *whole, self._rest = (self._rest + found).split(b"\n")
-        for line in whole:
-            self._on_line(line.decode("utf-8", "replace").rstrip("\r"))
-        return bool(found)
+    def _read(self) -> None:
+        with self._stream, suppress(OSError, ValueError):
+            while content := os.read(self._stream.fileno(), CHUNK):
+                self._parts.put(content)
+        self._parts.put(b"")
+
+    def part(self, seconds: float) -> bytes | None:
+        """Return what is next; None: nothing came within seconds; empty: nothing will come."""
+        if self._has_ended:
+            return b""
+        try:
+            found = self._parts.get(timeout=seconds)
+        except queue.Empty:
+            return None
+        self._has_ended = not found
+        return found
+
+    def drain(self, seconds: float) -> None:
+        """Take what still comes, at most for so long."""
+        until = time.monotonic() + seconds
+        while (left := until - time.monotonic()) > 0 and self.part(left):
+            pass
 
 
-def _follow(
-    watcher: subprocess.Popen[bytes], lines: _Lines, heartbeat: Path, patience: Patience
-) -> str:
+class Lines:
+    """Bytes as they come, handed on as whole lines.
+
+    Of a line of more than 64 KiB, the end is handed on: who prints without end fills no memory.
+    """
+
+    def __init__(self, on_line: Callable[[str], None]) -> None:
+        """Take who is given each line."""
+        self._on_line, self._rest, self._last = on_line, b"", b""
+
+    def take(self, content: bytes) -> None:
+        """Hand on the lines that end within ``content``."""
+        self._last = (self._last + content)[-TAIL_BYTES:]
+        whole, end, rest = content.rpartition(b"\n")
+        if not end:
+            self._rest = (self._rest + content)[-LONGEST:]
+            return
+        text = (self._rest + whole).decode("utf-8", "replace")
+        self._rest = rest
+        for line in text.split("\n"):
+            self._on_line(line.rstrip("\r"))
+
+    @property
+    def tail(self) -> str:
+        """The last lines as a clause, ``: …``; empty if nothing came."""
+        text = self._last.decode("utf-8", "replace")
+        lines = [" ".join(line.split()) for line in text.splitlines() if line.strip()]
+        joined = " | ".join(lines[-TAIL_LINES:])
+        if len(joined) > TAIL_LENGTH:
+            joined = f"…{joined[-TAIL_LENGTH:]}"
+        return f": {joined}" if joined else ""
+
+
+def _follow(output: _Output, lines: Lines, heartbeat: Path, patience: Patience) -> str:
     """Hand on lines until the program ends, or is to be ended; return why it is."""
     began = alive = time.monotonic()
     touched = _touched(heartbeat)
-    while watcher.poll() is None:
+    while (part := output.part(LOOK_S)) != b"":
         now = time.monotonic()
-        if lines.hand_on() or _touched(heartbeat) != touched:
+        if part:
+            lines.take(part)
+        if part or _touched(heartbeat) != touched:
             alive, touched = now, _touched(heartbeat)
         if patience.seconds and now - began > patience.seconds:
             return f"took longer than {_time(patience.seconds)} and was ended"
         if patience.silent_seconds and now - alive > patience.silent_seconds:
             return f"gave no sign of life for {_time(patience.silent_seconds)} and was ended"
-        time.sleep(LOOK_S)
-    lines.hand_on()
     return ""
 
 
-def _end(watcher: subprocess.Popen[bytes]) -> None:
+def _end(watcher: subprocess.Popen[bytes], output: _Output) -> None:
     """Let the watcher end all that is left, or do so for it."""
     assert watcher.stdin is not None
     with suppress(OSError):
         watcher.stdin.close()
+    output.drain(PATIENCE_S)
     try:
-        watcher.wait(PATIENCE_S)
+        watcher.wait(LOOK_S * 20)
     except subprocess.TimeoutExpired:
         end_tree(watcher.pid)
         watcher.wait()
@@ -161,19 +213,10 @@ def _touched(path: Path) -> float:
 
 
 def _time(seconds: float) -> str:
-    return f"{seconds / 60:.0f} min" if seconds >= 120 else f"{seconds:g} s"
-
-
-def tail_of(log: Path, start: int = 0) -> str:
-    """Return the last lines of a log behind ``start`` as a clause, ``: …``; empty without any."""
-    with log.open("rb") as stream:
-        stream.seek(max(start, log.stat().st_size - TAIL_BYTES))
-        text = stream.read().decode("utf-8", "replace")
-    lines = [" ".join(line.split()) for line in text.splitlines() if line.strip()]
-    joined = " | ".join(lines[-TAIL_LINES:])
-    if len(joined) > TAIL_LENGTH:
-        joined = f"…{joined[-TAIL_LENGTH:]}"
-    return f": {joined}" if joined else ""
+    for unit, name in ((3600, "h"), (60, "min")):
+        if seconds >= 2 * unit:
+            return f"{seconds / unit:.3g} {name}"
+    return f"{seconds:g} s"
 
 
 def lines_of(log: Path) -> Iterator[str]:

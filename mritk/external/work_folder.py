@@ -15,6 +15,9 @@ from mritk.method import CheckpointStore
 
 logger = logging.getLogger("mritk")
 
+# What cases look like as files: those of another version are not mixed with these.
+FILES = 2
+
 
 @dataclass(frozen=True)
 class WorkFolder:
@@ -42,7 +45,10 @@ class WorkFolder:
             kept = TemporaryDirectory(prefix="mritk-", ignore_cleanup_errors=True)
             return cls(Path(kept.name), _kept=kept)
         path = Path(beside).absolute() / "program"
-        label, own = path / "lock.json", json.dumps(lock, sort_keys=True)
+        label, own = (
+            path / "lock.json",
+            json.dumps({**lock, "files of cases": FILES}, sort_keys=True),
+        )
         if label.is_file() and label.read_text(encoding="utf-8") == own:
             return cls(path, resumed=True)
         if path.exists():

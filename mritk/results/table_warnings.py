@@ -12,6 +12,8 @@ from mritk.results.table import Row
 from mritk.results.trial_facts import TrialFacts
 from mritk.text.natural_order import natural
 
+NAMED = 8  # folds in a line
+
 
 def verdict_of(finished: Sequence[TrialFacts], protocols: Mapping[str, str]) -> str:
     """Return what audits found over all folds, once for all protocols of which it is true."""
@@ -62,7 +64,23 @@ def warnings_of(finished: Sequence[TrialFacts], rows: Sequence[Row]) -> list[str
             "Rows have different seeds: a difference is over the seeds that both rows have, and "
             "may deviate from the difference of their means."
         )
+    if lone := _lone_folds(finished):
+        warnings.append(
+            f"A single patient was tested in {lone}, which counts in a mean over folds like any "
+            "other."
+        )
     for row in rows:
         if len(set(zip(row.seeds, row.folds, strict=True))) < row.trials:
             warnings.append(f"{row.name} has several trials of the same seed and fold.")
     return warnings
+
+
+def _lone_folds(finished: Sequence[TrialFacts]) -> str:
+    """Return which folds of several test a single patient; empty if none does."""
+    patients = {facts.fold: facts.test.patients for facts in finished if facts.test is not None}
+    lone = sorted(fold for fold, tested in patients.items() if len(tested) == 1)
+    if not lone or len(patients) == 1:
+        return ""
+    named = [str(fold) for fold in lone[:NAMED]]
+    more = f" and {len(lone) - NAMED} more" if len(lone) > NAMED else ""
+    return f"fold{'' if len(lone) == 1 else 's'} {', '.join(named)}{more}"

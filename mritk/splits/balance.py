@@ -55,6 +55,30 @@ def balance_text(samples: Samples, fold: Fold) -> str:
     return "\n".join(_line(row, samples.task.unit) for row in balance(samples, fold))
 
 
+def lone_tests(samples: Samples, folds: Sequence[Fold]) -> str:
+    """Return which folds test a single patient, and what that means; empty if none does."""
+    found = {
+        number: fold.test
+        for number, fold in enumerate(folds)
+        if len({samples.owners[row] for row in fold.test.tolist()}) == 1
+    }
+    if not found:
+        return ""
+    named = [f"{number}{_site_of(samples, rows)}" for number, rows in found.items()][:NAMED]
+    more = f" and {len(found) - NAMED} more" if len(found) > NAMED else ""
+    what = samples.owner_noun[:-1]
+    return (
+        f"a single {what} is tested in {'fold' if len(found) == 1 else 'folds'} "
+        f"{', '.join(named)}{more}, which counts in a mean over folds like any other; "
+        "AUROC and correlations may have no value there"
+    )
+
+
+def _site_of(samples: Samples, rows: np.ndarray) -> str:
+    sites = {samples.sites[row] for row in rows.tolist()} if samples.sites else set()
+    return f" (site {sites.pop()})" if len(sites) == 1 else ""
+
+
 def _line(row: dict[str, Any], unit: str) -> str:
     counts = [
         _counted(row[name], name[:-1])

@@ -165,8 +165,8 @@ def _require_enough(
     samples: Samples, rows: np.ndarray, unit: np.ndarray, strata: np.ndarray, count: int
 ) -> None:
     found = unit.max(initial=-1) + 1
-    owners = {(samples.patients or samples.ids)[row] for row in rows.tolist()}
-    name = "patients" if samples.patients is not None else "samples"
+    owners = {samples.owners[row] for row in rows.tolist()}
+    name = samples.owner_noun
     remedy = "add data, or change the fractions or folds in the protocol's [split]"
     if found < count:
         copies = ", counting duplicates as one," if found < len(owners) else ""

@@ -14,7 +14,7 @@ def draw_train_patients(samples: Samples, rows: np.ndarray, count: int, seed: in
 
     Patients are taken in an order drawn once: classes take turns in proportion to their patients,
     and each comes first once. What is drawn for N is therefore a part of what is drawn for N + 1,
-    and neither depends on the order of the samples. Without patient ids each sample is a patient.
+    and neither depends on the order of the samples. Without patient ids each scan is a patient.
 
     Args:
         samples: N samples.
@@ -28,14 +28,11 @@ def draw_train_patients(samples: Samples, rows: np.ndarray, count: int, seed: in
     Raises:
         DataError: There are fewer patients, or a class has no sample of those that are drawn.
     """
-    known = samples.patients is not None
-    owners = np.asarray(samples.patients if known else samples.ids, dtype=str)[rows]
-    names, owner = np.unique(owners, return_inverse=True)
-    noun = "patients" if known else "samples"
+    names, owner = np.unique(np.asarray(samples.owners, dtype=str)[rows], return_inverse=True)
     if len(names) < count:
         raise DataError(
-            f"train_patients = {count}, but the training set has {len(names)} {noun}; lower it in "
-            "the protocol's [split]"
+            f"train_patients = {count}, but the training set has {len(names)} "
+            f"{samples.owner_noun}; lower it in the protocol's [split]"
         )
     chosen = rows[np.isin(owner, _in_order(_strata(samples, rows, owner), seed)[:count])]
     classes = samples.task.classes

@@ -13,8 +13,8 @@ def units(samples: Samples, copies: np.ndarray | None = None) -> np.ndarray:
     """Return for every sample the number of its unit, the smallest set that no split may divide.
 
     A unit is a connected component: samples belong together if they are of one patient, if they
-    are copies, or if a chain of such links joins them. Without patient ids every sample is a
-    patient of its own, together with what was made from it.
+    are copies, or if a chain of such links joins them. Without patient ids every scan is a patient
+    of its own, together with what was made from it.
 
     Args:
         samples: N samples.
@@ -41,10 +41,11 @@ def units(samples: Samples, copies: np.ndarray | None = None) -> np.ndarray:
 
 
 def _origins(samples: Samples) -> Sequence[str]:
-    """Return the id of each sample, or of the one that it was made from."""
+    """Return the scan of each sample, or of the one that it was made from."""
     if samples.made_from is None:
-        return samples.ids
-    return [of or name for of, name in zip(samples.made_from, samples.ids, strict=True)]
+        return samples.owners
+    own = dict(zip(samples.ids, samples.owners, strict=True))
+    return [own.get(of or id_, of) for of, id_ in zip(samples.made_from, samples.ids, strict=True)]
 
 
 def unit_names(samples: Samples, copies: np.ndarray | None = None) -> list[str]:

@@ -14,10 +14,11 @@ from pathlib import Path
 from shlex import quote
 
 from mritk.errors import StoreError, UsageError
+from mritk.files.atomic import write_whole
 from mritk.files.draft import remove
 from mritk.store.index_file import INDEX, IndexFile, stamp_of, time_of
 from mritk.store.places import ENDING, TRIALS, entries, trial_paths, trial_place
-from mritk.store.trial_file import Stored, TrialReader, TrialRecord, write_trial
+from mritk.store.trial_file import ADVICE, Stored, TrialReader, TrialRecord, write_trial
 from mritk.store.trial_state import TrialState, UnusableTrial
 from mritk.store.view import write_view
 
@@ -136,11 +137,22 @@ class ResultsFolder:
         Raises:
             StoreError: It cannot be written.
         """
-        path = self.trial_path(record.id)
-        usable = (TrialState.FINISHED, TrialState.FAILED)
-        if os.path.lexists(path) and self.status(record.id) not in usable:
-            self.set_aside(path)
+        path = self._made_free(record.id)
         write_trial(record, path)
+        return path
+
+    def write_content(self, trial_id: str, content: bytes) -> Path:
+        """Store a trial file that was written elsewhere; see :meth:`write`."""
+        path = self._made_free(trial_id)
+        write_whole(path, content, ADVICE)
+        return path
+
+    def _made_free(self, trial_id: str) -> Path:
+        """Return the place of a trial file, where nothing stands that cannot be read."""
+        path = self.trial_path(trial_id)
+        usable = (TrialState.FINISHED, TrialState.FAILED)
+        if os.path.lexists(path) and self.status(trial_id) not in usable:
+            self.set_aside(path)
         return path
 
     def set_aside(self, path: Path) -> Path:

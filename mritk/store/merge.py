@@ -11,9 +11,11 @@ import numpy as np
 
 from mritk.errors import ExitCode, StoreError, UsageError
 from mritk.files.atomic import write_whole
+from mritk.store.explanations import explanations_path
 from mritk.store.folder import ResultsFolder
 from mritk.store.kept_model import model_path
 from mritk.store.layout import ATTRIBUTES
+from mritk.store.raw_seal import seal_holds
 from mritk.store.trial_file import Predictions, Stored, TrialRecord, read_trial
 from mritk.store.trial_state import TrialState, UnreadableTrial, UnusableTrial
 
@@ -31,6 +33,7 @@ class Merge:
         conflicts: Trials of one id with different results; the one that was there stays.
         damaged: Files that give no trial, and were left out.
         unreadable: Files that cannot be read now, and were left out.
+        explained: Trials that are in the target, whose explanations were copied.
     """
 
     copied: list[str] = field(default_factory=list)
@@ -38,6 +41,7 @@ class Merge:
     conflicts: list[str] = field(default_factory=list)
     damaged: list[str] = field(default_factory=list)
     unreadable: list[str] = field(default_factory=list)
+    explained: list[str] = field(default_factory=list)
 
     def leave_out(self, error: UnusableTrial, text: str) -> None:
         """Remember a file that gives no trial."""
@@ -54,6 +58,8 @@ class Merge:
 
 def merge(sources: Sequence[ResultsFolder], target: ResultsFolder, *, dry_run: bool) -> Merge:
     """Copy every trial of the sources into the target; a finished one replaces a failed one.
+
+    Explanations follow their trial, also one that is there already and has none.
 
     Raises:
         UsageError: A source does not exist, or is the target.
@@ -74,6 +80,10 @@ def merge(sources: Sequence[ResultsFolder], target: ResultsFolder, *, dry_run: b
                 planned[found.record.id] = found.path
                 if not dry_run:
                     _copy(found, source, target)
+            if isinstance(found, Stored) and _explains(found, source, target, done):
+                done.explained.append(found.record.id)
+                if not dry_run:
+                    _copy_explanations(found.record.id, source, target)
     if done.copied and not dry_run:
         target.rebuild_view()
     return done
@@ -105,10 +115,43 @@ def _copy(found: Stored, source: ResultsFolder, target: ResultsFolder) -> None:
         if model.is_file():
             write_whole(model_path(target, found.record.id), model.read_bytes())
     except OSError as error:
-        raise StoreError(
-            f"cannot read {error.filename or found.path}: {error.strerror or error}; files "
-            "already copied are kept, and the same command resumes"
-        ) from error
+        raise _unreadable(found.path, error) from error
+
+
+def _explains(found: Stored, source: ResultsFolder, target: ResultsFolder, done: Merge) -> bool:
+    """Whether a source has explanations of a trial that the target has or gets, and has none of."""
+    name = found.record.id
+    path = explanations_path(source.path, name)
+    known = name in done.copied or f"{name} ({found.path})" in done.same
+    if not known or name in done.explained or not path.is_file():
+        return False
+    if explanations_path(target.path, name).is_file():
+        return False
+    if not seal_holds(_content(path)):
+        done.damaged.append(f"{path} was modified after it was written; repeat 'mritk explain'")
+        return False
+    return True
+
+
+def _copy_explanations(name: str, source: ResultsFolder, target: ResultsFolder) -> None:
+    """Copy the maps of a trial, and their files for other programs."""
+    path = explanations_path(source.path, name)
+    for file in (*sorted(path.with_suffix("").rglob("*.nii.gz")), path):
+        write_whole(target.path / file.relative_to(source.path), _content(file))
+
+
+def _content(path: Path) -> bytes:
+    try:
+        return path.read_bytes()
+    except OSError as error:
+        raise _unreadable(path, error) from error
+
+
+def _unreadable(path: Path, error: OSError) -> StoreError:
+    return StoreError(
+        f"cannot read {error.filename or path}: {error.strerror or error}; files already copied "
+        "are kept, and the same command resumes"
+    )
 
 
 def _agree(there: TrialRecord, record: TrialRecord) -> bool:

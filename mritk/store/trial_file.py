@@ -55,6 +55,7 @@ TRIAL_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,63}")
 # The first schemas with a digest of the content, and with one of the bytes.
 SEALED_SINCE, PROVEN_SINCE = 3, 4
 HDF5 = b"\x89HDF\r\n\x1a\n"
+ADVICE = "free space or choose another folder with --results. Trials already written are safe"
 CHANGED = (
     "was modified after it was written (digest mismatch), so its numbers are not reliable; "
     "restore it, or retrain the trial"
@@ -82,8 +83,7 @@ def write_hdf5(path: Path, fill: Callable[[h5py.File], None]) -> None:
     content = io.BytesIO()
     with h5py.File(content, "w", libver="earliest") as file:
         fill(file)
-    advice = "free space or choose another folder with --results. Trials already written are safe"
-    write_whole(path, seal_bytes(content.getvalue()), advice)
+    write_whole(path, seal_bytes(content.getvalue()), ADVICE)
 
 
 @dataclass(frozen=True, eq=False)

@@ -20,7 +20,7 @@ Found = TypeVar("Found")
 
 # The option that, by convention, makes images of volumes, and the family of backbones that does; a
 # usual number of them.
-SLICES = "slices"
+SLICES, FRAMES = "slices", "frames"
 SOME_SLICES = 8
 
 SPREADSHEETS = (".xlsx", ".xls", ".xlsm", ".ods", ".numbers")
@@ -116,6 +116,8 @@ def slices_hint(name: str, registry: Registry) -> str:
     if family is None or family.schema is None:
         return ""
     if SLICES not in (option.name for option in fields(family.schema)):
+        return ""
+    if FRAMES in split_options(name)[1]:  # which excludes slices
         return ""
     return f"add ,{SLICES}={SOME_SLICES} to the dataset's name for {SOME_SLICES} slices per volume"
 

@@ -15,7 +15,7 @@ from mritk.backbone import SCRATCH, Backbone
 from mritk.data.decode import decoded, is_decoded
 from mritk.data.decoded_size import decoded_bytes, require_room, warn_of_cropping
 from mritk.data.grid import Grid, GridLike
-from mritk.data.label_maps import require_label_maps
+from mritk.data.label_maps import require_label_maps, require_regions
 from mritk.data.preprocessing import Preprocessing
 from mritk.data.rank import has_grid, of_rank
 from mritk.data.samples import Samples, UnreadableSamples
@@ -256,6 +256,7 @@ class Planner:
             try:
                 _ = samples.contents  # tells what could not be read
                 require_label_maps(samples, [shapes.get(name, ()) for name in samples.ids])
+                require_regions(samples)
                 if index is not None:
                     self._decode(samples, index, self._decodings(samples, protocols, backbones))
                 return samples, tuple(skipped)

@@ -1,14 +1,14 @@
 """``augmented:DATASET``: a dataset with deformed copies of its training samples.
 
 Copies are made when they are read, each always in the same way: by one affine map of the image and,
-where there is one, of its label map, and by a change of contrast of the image alone. They have the
-patient of the sample they were made from.
+where there are any, of its label map and lesion, and by a change of contrast of the image alone.
+They have the patient of the sample they were made from, and lie on its voxels in mm.
 """
 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 
@@ -48,7 +48,8 @@ def open_with_copies(inner: Dataset, options: Offline, workspace: Workspace) -> 
     parts = samples.splits or [""] * len(samples)
     parents = [row for row, part in enumerate(parts) if part not in TESTED]
     made = [(row, number) for row in parents for number in range(1, options.copies + 1)]
-    count, read_target, digest = len(samples), samples.read_target, samples.digest
+    count, digest = len(samples), samples.digest
+    affine, holes = samples.affine, samples.holes
     rows = [*range(count), *(row for row, _ in made)]
 
     def change(i: int) -> Change:
@@ -62,9 +63,13 @@ def open_with_copies(inner: Dataset, options: Offline, workspace: Workspace) -> 
         named = bool(samples.channels)
         return change(i).of_image(samples.read(rows[i]), dims, has_channels=named)
 
-    def read_map(i: int) -> np.ndarray:
-        assert read_target is not None
-        return read_target(i) if i < count else change(i).of_labels(read_target(rows[i]))
+    def deformed(
+        read_map: Callable[[int], np.ndarray] | None,
+    ) -> Callable[[int], np.ndarray] | None:
+        """Return a function that reads label maps or lesions, also of copies."""
+        if read_map is None:
+            return None
+        return lambda i: read_map(i) if i < count else change(i).of_labels(read_map(rows[i]))
 
     def told(i: int) -> str:
         assert digest is not None
@@ -83,11 +88,15 @@ def open_with_copies(inner: Dataset, options: Offline, workspace: Workspace) -> 
         targets=samples.targets[rows],
         read=read,
         digest=None if digest is None else told,
-        read_target=None if read_target is None else read_map,
+        read_target=deformed(samples.read_target),
+        read_lesion=deformed(samples.read_lesion),
+        affine=None if affine is None else lambda i: affine(rows[i]),
         patients=repeated(samples.patients),
         sites=repeated(samples.sites),
         sources=repeated(samples.sources),
         splits=repeated(samples.splits),
+        scans=repeated(samples.scans),
+        holes=None if holes is None else lambda i: holes(rows[i]),
         spacing=None if samples.spacing is None else samples.spacing[rows],
         covariates={name: np.asarray(c)[rows] for name, c in samples.covariates.items()},
     )

@@ -16,6 +16,7 @@ from mritk import Classification, DataError, Recent, Samples, Workspace, sha256_
 from mritk_dicom.class_folders import class_files, passed_over
 from mritk_dicom.patient_rule import PatientRule
 from mritk_dicom.pixels import read_volume
+from mritk_dicom.place import affine_of
 from mritk_dicom.pseudonyms import pseudonyms
 from mritk_dicom.series import Series, group_series
 
@@ -122,6 +123,8 @@ def read_collection(
         whole = digest(number)
         return whole if slices == 0 else _sha256(f"{whole} slice {row}")
 
+    places = [affine_of(named.series.slices) for named in found]
+    are_placed = slices == 0 and all(place is not None for place in places)
     owners = [found[number] for number, _ in rows]
     return Samples(
         ids=ids,
@@ -134,6 +137,8 @@ def read_collection(
         sites=[named.site or "" for named in owners] if found[0].site else None,
         splits=[named.series.part for named in owners] if found[0].series.part else None,
         passed_over=passed_over(tree),
+        affine=places.__getitem__ if are_placed else None,  # type: ignore[arg-type]
+        scans=None if slices == 0 else [named.id for named in owners],
     )
 
 

@@ -27,6 +27,7 @@ TAGS = [
     "ImageOrientationPatient",
     "ImagePositionPatient",
     "InstanceNumber",
+    "PixelSpacing",
 ]
 
 Numbers = tuple[float, ...]
@@ -49,6 +50,7 @@ class Header:
             posterior and superior; None: not stated.
         position: Centre of the first pixel in mm, in these directions; None: not stated.
         number: InstanceNumber; None: not stated.
+        spacing: Distance of rows and of columns in mm; None: not stated.
     """
 
     path: Path
@@ -62,6 +64,7 @@ class Header:
     orientation: Numbers | None
     position: Numbers | None
     number: int | None
+    spacing: Numbers | None = None
 
 
 def read_header(path: Path) -> Header:
@@ -119,6 +122,7 @@ def _header(path: Path) -> Header:
         orientation=_numbers(data, "ImageOrientationPatient", 6),
         position=_numbers(data, "ImagePositionPatient", 3),
         number=None if number in (None, "") else int(number),
+        spacing=_spacing(data),
     )
     if not header.series:
         raise DataError(
@@ -131,6 +135,15 @@ def _header(path: Path) -> Header:
 def _text(data: Any, name: str) -> str:
     # DICOM pads texts with blanks or, in UIDs, a zero byte; neither means anything.
     return str(data.get(name) or "").strip(" \0")
+
+
+def _spacing(data: Any) -> Numbers | None:
+    """Return PixelSpacing; None also for one that is malformed, as images can do without."""
+    try:
+        found = _numbers(data, "PixelSpacing", 2)
+    except (TypeError, ValueError):
+        return None
+    return found if found and min(found) > 0 else None
 
 
 def _numbers(data: Any, name: str, count: int) -> Numbers | None:

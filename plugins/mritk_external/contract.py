@@ -30,7 +30,8 @@ from mritk.external import (
 )
 from mritk_external.recipe import ExternalRecipe
 
-CONTRACT = 1
+# 2: files of volumes lie where their samples do, with axes to the right, the front and up.
+CONTRACT = 2
 
 
 def fit_external(setup: Setup) -> ExternalModel:
@@ -49,7 +50,7 @@ def fit_external(setup: Setup) -> ExternalModel:
         patience=Patience(own.hours * 3600, own.silent_minutes * 60),
         offline=setup.workspace.offline,
     )
-    entrant.require(own.digest)
+    entrant.require(own.digest, own.version)
     model = ExternalModel(setup, entrant, WorkFolder.of(setup.checkpoint, entrant.lock))
     model.train()
     return model

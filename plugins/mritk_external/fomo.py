@@ -23,7 +23,6 @@ from mritk.external import (
     ProgramFailed,
     WorkFolder,
     read_label_map,
-    require_shape,
     scores_of,
 )
 from mritk_external.recipe import FomoRecipe
@@ -52,7 +51,7 @@ def fit_fomo(setup: Setup) -> FomoEntrant:
         patience=Patience(own.minutes * 60),
         offline=setup.workspace.offline,
     )
-    entrant.require(own.digest)
+    entrant.require(own.digest, own.version)
     return FomoEntrant(setup, entrant, WorkFolder.of(setup.checkpoint, entrant.lock))
 
 
@@ -102,9 +101,7 @@ class FomoEntrant:
         if not answer.is_file():
             raise ProgramFailed(f"{name}: it wrote no {answer.name}; its log: {log}")
         if ending == NIFTI:
-            labels = read_label_map(answer, name)
-            require_shape(labels, case, self._entrant.name)
-            return labels
+            return read_label_map(answer, case, self._entrant.name)
         return self._number(answer, name)
 
     def _number(self, answer: Path, name: str) -> Any:

@@ -13,6 +13,7 @@ from typing import Any
 SHAPES_NOTHING = {"fingerprint": False}
 UNLESS_DEFAULT = {"fingerprint": "unless default"}
 CONTAINERS = ("docker", "podman", "apptainer")
+DIGEST = re.compile(r"sha256:[0-9a-f]{12,64}")
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
 
 
@@ -22,7 +23,8 @@ class _Program:
 
     Attributes:
         name: What it is called in tables and errors.
-        version: Its version, which tells two of one name apart.
+        version: Its version, which tells two of one name apart. ``sha256:DIGEST`` is that of its
+            image, and another image is refused; any other text is not checked.
         environment: Where it runs: ``here``, ``python:PATH``, ``uv:REQUIREMENT,…``,
             ``docker:IMAGE``, ``podman:IMAGE`` or ``apptainer:FILE.sif``.
         program: The first words of its command; ``python`` is the interpreter of the environment.
@@ -40,6 +42,8 @@ class _Program:
         """Refuse a name that is none, and a command of no words."""
         if not NAME.fullmatch(self.name):
             raise ValueError("name must consist of letters, digits, '.', '_' and '-'")
+        if self.version.startswith("sha256:") and not DIGEST.fullmatch(self.version):
+            raise ValueError("version must be sha256: and 12 to 64 hexadecimal digits, or a name")
         if not self.program and self.environment.partition(":")[0] not in CONTAINERS:
             raise ValueError("program must be the words of a command, such as ['python', 'own.py']")
 
@@ -51,12 +55,18 @@ class ExternalRecipe(_Program):
     Attributes:
         settings: What the program is told beside the cases; part of the fingerprint.
         hours: A run may take so many; 0: any time.
-        silent_minutes: And so many without a sign of life; 0: any time.
+        silent_minutes: And so many without a sign of life; 0: any time, as some programs say
+            nothing until they are done.
     """
 
     settings: Mapping[str, Any] = field(default_factory=dict, hash=False)
-    hours: float = field(default=0.0, metadata=SHAPES_NOTHING)
+    hours: float = field(default=24.0, metadata=SHAPES_NOTHING)
     silent_minutes: float = field(default=0.0, metadata=SHAPES_NOTHING)
+
+    def __post_init__(self) -> None:
+        """Refuse times below 0; see also :class:`_Program`."""
+        super().__post_init__()
+        _require_times(hours=self.hours, silent_minutes=self.silent_minutes)
 
 
 @dataclass(frozen=True)
@@ -72,3 +82,14 @@ class FomoRecipe(_Program):
 
     inputs: Mapping[str, str] = field(default_factory=dict, hash=False)
     minutes: float = field(default=15.0, metadata=SHAPES_NOTHING)
+
+    def __post_init__(self) -> None:
+        """Refuse a time below 0; see also :class:`_Program`."""
+        super().__post_init__()
+        _require_times(minutes=self.minutes)
+
+
+def _require_times(**times: float) -> None:
+    for name, time in times.items():
+        if time < 0:
+            raise ValueError(f"{name} must be 0, for any time, or more")

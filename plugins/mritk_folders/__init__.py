@@ -162,6 +162,7 @@ def open_folder(
     return read_tree(
         folder,
         slices=options.slices,
+        frames=options.frames,
         classes=named_classes(options.classes),
         typed=typed,
         archive=whole,

@@ -27,12 +27,16 @@ from mritk_folders.target_column import read_targets
 
 logger = logging.getLogger("mritk")
 
-# Where anatomical scans are.
-ANATOMY = re.compile(r"sub-[^/]*/(ses-[^/]*/)?anat/[^/]*")
+ANATOMY, FUNCTIONAL = "anat", "func"
+# What is in folders of functional scans; all else is looked for in anatomical ones.
+FUNCTIONAL_SUFFIXES = ("bold", "cbv", "sbref")
+SCAN = re.compile(r"sub-[^/]*/(?:ses-[^/]*/)?([^/]*)/[^/]*")
 
 
 def read_bids(folder: Path, options: BidsOptions, workspace: Workspace | None = None) -> Samples:
     """Return the scans ``sub-*/[ses-*/]anat/*_SUFFIX.nii[.gz]`` of a BIDS dataset as samples.
+
+    Those of functional suffixes, such as ``bold``, are looked for in ``func``.
 
     The target of a scan is that of its participant in ``participants.tsv``; all scans of one
     participant, of whatever session and run, are of one patient, named by the label behind
@@ -55,7 +59,8 @@ def read_bids(folder: Path, options: BidsOptions, workspace: Workspace | None = 
     further = named_columns(options.covariates)
     require_columns(further, [c for c in table.columns if c != "participant_id"], table.path)
     people = _participants(table, (options.target, options.site or "site", *further))
-    scans, elsewhere = _scans(folder, suffix)
+    place = FUNCTIONAL if suffix in FUNCTIONAL_SUFFIXES else ANATOMY
+    scans, elsewhere = _scans(folder, suffix, place)
     strangers = sorted(set(scans) - set(people))
     if strangers:
         raise DataError(
@@ -78,9 +83,9 @@ def read_bids(folder: Path, options: BidsOptions, workspace: Workspace | None = 
         task=task,
         patients=[person.removeprefix("sub-") for person in owners],
         sites=[people[person][site] for person in owners] if site else None,
-        passed_over=[PassedOver("outside anat folders", elsewhere)] if elsewhere else (),
+        passed_over=[PassedOver(f"outside {place} folders", elsewhere)] if elsewhere else (),
         covariates=covariates(further, [people[person] for person in owners]),
-    ).samples(options.slices)
+    ).samples(options.slices, options.frames)
 
 
 def _participants(table: TextTable, used: Sequence[str]) -> dict[str, dict[str, str]]:
@@ -123,19 +128,20 @@ def _check_column(table: TextTable, column: str, option: str) -> None:
     )
 
 
-def _scans(folder: Path, suffix: str) -> tuple[dict[str, list[str]], list[str]]:
-    """Return the paths of the scans of each participant, sorted, and those outside of ``anat``."""
+def _scans(folder: Path, suffix: str, place: str) -> tuple[dict[str, list[str]], list[str]]:
+    """Return the paths of the scans of each participant, sorted, and those outside of ``place``."""
     scans: dict[str, list[str]] = {}
     elsewhere: list[str] = []
     others: set[str] = set()
     for path in sorted(_files_of_participants(folder)):
         found = _suffix_of(path)
         name = path.relative_to(folder).as_posix()
-        in_anat = ANATOMY.fullmatch(name)
+        match = SCAN.fullmatch(name)
+        lies = match[1] if match else ""
         if found != suffix:
-            others |= {found} if found and in_anat else set()
+            others |= {found} if found and lies in (ANATOMY, FUNCTIONAL) else set()
             continue
-        if not in_anat:
+        if lies != place:
             elsewhere.append(name)
             continue
         person = name.partition("/")[0]
@@ -148,7 +154,7 @@ def _scans(folder: Path, suffix: str) -> tuple[dict[str, list[str]], list[str]]:
     if not scans:
         there = f"there are {', '.join(sorted(others))}" if others else "there are none"
         raise DataError(
-            f"no scans sub-*/[ses-*/]anat/*_{suffix}.nii.gz in {folder} ({there}); specify the "
+            f"no scans sub-*/[ses-*/]{place}/*_{suffix}.nii.gz in {folder} ({there}); specify the "
             "scan type with suffix=…"
         )
     return scans, elsewhere

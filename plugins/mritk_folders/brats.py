@@ -9,8 +9,9 @@ from pathlib import Path
 import numpy as np
 
 from mritk import DataError, Samples, Segmentation, sha256_of
+from mritk_folders.holes import Holes
 from mritk_folders.mask_place import refuse_masks_elsewhere
-from mritk_folders.nifti import read_label_map, read_spacing, read_volume
+from mritk_folders.nifti import read_affine, read_label_map, read_spacing, read_with_holes
 
 # Endings of the files of a case, by sequence: those since 2023, and those before.
 SEQUENCES = {
@@ -59,8 +60,9 @@ def read_brats(folder: Path, workspace: object = None) -> Samples:
     names = [str(found[0].relative_to(folder)) for found in paths]
     refuse_masks_elsewhere(folder, names, [str(mask.relative_to(folder)) for mask in masks])
 
-    def read(i: int) -> np.ndarray:
-        return np.stack([read_volume(path) for path in paths[i]])
+    def read(i: int) -> tuple[np.ndarray, float]:
+        volumes, holes = zip(*map(read_with_holes, paths[i]), strict=True)
+        return np.stack(volumes), float(np.mean(holes))
 
     def labels(i: int) -> np.ndarray:
         found, name = read_label_map(masks[i]), masks[i].name
@@ -75,17 +77,20 @@ def read_brats(folder: Path, workspace: object = None) -> Samples:
         return hashlib.sha256(" ".join(map(sha256_of, paths[i])).encode()).hexdigest()
 
     spacing = [read_spacing(found[0]) for found in paths]
+    known = Holes(read)
     return Samples(
         ids=[case.name for case in cases],
         targets=np.empty(0),
         task=Segmentation(LABELS, REGIONS),
-        read=read,
+        read=known.read,
         digest=digest,
         read_target=labels,
+        holes=known.share,
         spatial_dims=3,
         patients=[re.sub(r"-\d{3}$", "", case.name) for case in cases],
         channels=tuple(SEQUENCES),
         spacing=None if None in spacing else np.asarray(spacing),
+        affine=lambda i: read_affine(paths[i][0]),
     )
 
 

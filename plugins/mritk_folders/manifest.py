@@ -93,10 +93,9 @@ def read_manifest(
         sites=_column(table, "site"),
         sources=_column(table, "source"),
         splits=[_split(table, row) for row in table.rows] if "split" in table.columns else None,
-        dataset=f"manifest:{file.name}",
         covariates=covariates(further, cells),
         masks=_names(table, MASK) if options.labels else None,
-    ).samples(options.slices)
+    ).samples(options.slices, options.frames)
 
 
 def _segmentation(names: Sequence[str]) -> Segmentation:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import gzip
 import os
 import zlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from io import BufferedReader
 from pathlib import Path
@@ -47,7 +47,7 @@ def read_volume(path: Path) -> np.ndarray:
 
     **Intensities.** After the file's own slope and intercept, intensities become grey levels, see
     :func:`mritk.grey_levels`. Voxels that are NaN or infinite, the usual mark of what lies outside
-    a mask, become 0.
+    a mask, become 0; :func:`read_with_holes` tells how many.
 
     The header is read first, and the data only if memory can hold them; they are unpacked piece by
     piece, so that reading takes about twice the memory of the volume as it is stored.
@@ -57,13 +57,47 @@ def read_volume(path: Path) -> np.ndarray:
             volume of numbers, is too large for this machine, has no usable orientation, or all
             its voxels are equal or no numbers.
     """
+    return read_with_holes(path)[0]
+
+
+def read_with_holes(path: Path) -> tuple[np.ndarray, float]:
+    """Return the volume of :func:`read_volume`, and the share of it that is NaN or infinite.
+
+    Raises:
+        DataError: As there.
+    """
     with _opened(path) as stream:
-        stored, slope, intercept, orientation = _stored(stream)
-        grey = grey_levels(stored, slope=slope, intercept=intercept)
-        if not grey.any():
-            _refuse_constant(stored)
-        del stored
-        return _turned(grey, orientation)
+        header = _header(stream)
+        _refuse_series(header)
+        return next(_volumes(stream, header, [0]))
+
+
+def read_frames(path: Path, rows: Sequence[int]) -> list[tuple[np.ndarray, float]]:
+    """Return frames of a series, each as :func:`read_with_holes` returns a file of it alone.
+
+    The file is read once, from its beginning to its end if it is compressed; memory holds one frame
+    as it is stored, and the grey levels of those that are asked for.
+
+    Args:
+        path: A NIfTI file whose fourth axis is the number of the frame.
+        rows: Numbers of frames, ascending.
+
+    Raises:
+        DataError: As there; the message tells the frame where one alone is of one value.
+    """
+    with _opened(path) as stream:
+        header = _header(stream)
+        return list(_volumes(stream, header, rows))
+
+
+def read_length(path: Path) -> int:
+    """Return how many volumes a file holds: the length of its fourth axis, 1 if it has three.
+
+    Raises:
+        DataError: The header cannot be read, or has a further axis.
+    """
+    with _opened(path) as stream:
+        return _length(_header(stream))
 
 
 def read_label_map(path: Path) -> np.ndarray:
@@ -74,14 +108,17 @@ def read_label_map(path: Path) -> np.ndarray:
             number from 0 to 255.
     """
     with _opened(path) as stream:
-        labels, slope, intercept, orientation = _stored(stream)
+        header = _header(stream)
+        _refuse_series(header)
+        labels = next(_stored(stream, header, [0]))
+        slope, intercept = _scale(header)
         if (slope, intercept) != (1.0, 0.0):
             labels = labels * slope + intercept
         with np.errstate(invalid="ignore"):
             whole = labels.astype(np.uint8)
         if not np.array_equal(whole, labels):
             raise DataError("holds values that are no labels; expected whole numbers from 0 to 255")
-        return _turned(whole, orientation)
+        return _turned(whole, header)
 
 
 def read_spacing(path: Path) -> tuple[float, ...] | None:
@@ -94,7 +131,7 @@ def read_spacing(path: Path) -> tuple[float, ...] | None:
     """
     with _opened(path) as stream:
         header = _header(stream)
-        _shape(header)
+        _sides(header)
         affine = header.get_best_affine()
         to_mm = MILLIMETRES.get(header.get_xyzt_units()[0], 1.0)
         sizes = voxel_sizes(affine) * to_mm
@@ -132,7 +169,7 @@ def read_affine(path: Path) -> np.ndarray:
 
 def _placed(header: Any) -> tuple[np.ndarray, tuple[int, ...]]:
     """Return the affine of a volume as it is read, (D, H, W), in mm, and its shape."""
-    shape, stored = _shape(header), header.get_best_affine()
+    shape, stored = _sides(header), header.get_best_affine()
     orientation = nib.io_orientation(stored)
     to_mm = MILLIMETRES.get(header.get_xyzt_units()[0], 1.0)
     canonical = stored @ nib.orientations.inv_ornt_aff(orientation, shape)
@@ -158,25 +195,30 @@ def _opened(path: Path) -> Iterator[BufferedReader | gzip.GzipFile]:
         raise DataError(f"{error}") from error
 
 
-def _stored(
-    stream: BufferedReader | gzip.GzipFile,
-) -> tuple[np.ndarray, float, float, np.ndarray]:
-    """Return the numbers as stored, (Z, Y, X), their slope and intercept, and the orientation."""
-    header = _header(stream)
-    shape = _shape(header)
-    orientation = nib.io_orientation(header.get_best_affine())
+def _volumes(
+    stream: BufferedReader | gzip.GzipFile, header: Any, rows: Sequence[int]
+) -> Iterator[tuple[np.ndarray, float]]:
+    """Yield the grey levels of frames, uint8 (D, H, W), and the share of each that is no number."""
+    slope, intercept = _scale(header)
+    series = _length(header) > 1
+    for row, stored in zip(rows, _stored(stream, header, rows), strict=True):
+        grey = grey_levels(stored, slope=slope, intercept=intercept)
+        if not grey.any():
+            _refuse_constant(stored, f"frame {row}: " if series else "")
+        holes = 0.0 if stored.dtype.kind in "iu" else 1 - np.isfinite(stored).mean()
+        del stored
+        yield _turned(grey, header), float(holes)
+
+
+def _scale(header: Any) -> tuple[float, float]:
+    """Return slope and intercept."""
     slope, intercept = header.get_slope_inter()
-    return (
-        _data(stream, header, shape),
-        1.0 if slope is None else float(slope),
-        0.0 if intercept is None else float(intercept),
-        orientation,
-    )
+    return 1.0 if slope is None else float(slope), 0.0 if intercept is None else float(intercept)
 
 
-def _turned(stored: np.ndarray, orientation: np.ndarray) -> np.ndarray:
+def _turned(stored: np.ndarray, header: Any) -> np.ndarray:
     """Return voxels (Z, Y, X) as stored, turned to (D, H, W)."""
-    canonical = nib.apply_orientation(stored.T, orientation)
+    canonical = nib.apply_orientation(stored.T, nib.io_orientation(header.get_best_affine()))
     return np.ascontiguousarray(canonical.transpose(2, 1, 0)[:, ::-1, ::-1])
 
 
@@ -195,39 +237,58 @@ def _header(stream: BufferedReader | gzip.GzipFile) -> Any:
     raise DataError("not a NIfTI file")
 
 
-def _shape(header: Any) -> tuple[int, int, int]:
-    """Return the shape; refuse what is not one volume of numbers, before any of it is read."""
+def _sides(header: Any) -> tuple[int, int, int]:
+    """Return the shape of a volume; refuse what is none of numbers, before any of it is read."""
     shape, kind = header.get_data_shape(), header.get_data_dtype()
     if kind.kind not in "iuf":
         raise DataError(f"contains {kind}; only integer and real values are supported")
     if len(shape) < 3 or min(shape) < 1:
         raise DataError(f"has shape {shape}; expected three axes")
-    if any(side > 1 for side in shape[3:]):
-        raise DataError(f"has shape {shape}, a series of volumes; store one volume per file")
     return shape[:3]
 
 
-def _data(
-    stream: BufferedReader | gzip.GzipFile, header: Any, shape: tuple[int, int, int]
-) -> np.ndarray:
-    """Return the numbers as stored, (Z, Y, X): NIfTI counts its first axis fastest."""
+def _length(header: Any) -> int:
+    """Return the number of volumes; refuse what has more axes than these."""
+    _sides(header)
+    shape = header.get_data_shape()
+    if any(side > 1 for side in shape[4:]):
+        raise DataError(f"has shape {shape}; expected three axes, or a fourth of frames")
+    return int(shape[3]) if len(shape) > 3 else 1
+
+
+def _refuse_series(header: Any) -> None:
+    if _length(header) > 1:
+        raise DataError(
+            f"has shape {header.get_data_shape()}, a series of volumes; add ,frames=K to the "
+            "dataset's name (folder:, manifest:, bids:) for K of them, or store one volume per file"
+        )
+
+
+def _stored(
+    stream: BufferedReader | gzip.GzipFile, header: Any, rows: Sequence[int]
+) -> Iterator[np.ndarray]:
+    """Yield frames as stored, (Z, Y, X): NIfTI counts its first axis fastest, its fourth last."""
+    shape, count = _sides(header), _length(header)
     kind, offset = header.get_data_dtype(), header.get_data_offset()
     voxels = shape[0] * shape[1] * shape[2]
     size = voxels * kind.itemsize
+    end = offset + count * size
     if not header.sizeof_hdr <= offset <= BESIDE:
         raise DataError(f"its data offset ({offset} bytes) is inconsistent with the header")
     if not isinstance(stream, gzip.GzipFile):
-        _require_bytes(offset + size, os.fstat(stream.fileno()).st_size)
-    # As grey_levels says, and the grey levels once more, turned.
-    require_memory(2 * size + 2 * voxels)
-    stored = np.empty(voxels, dtype=kind)
-    stream.seek(offset)
-    _require_bytes(offset + size, offset + _fill(stored.view(np.uint8).data, stream))
-    if isinstance(stream, gzip.GzipFile):
-        _read_to_end(stream)
-    if not kind.isnative:
-        stored = stored.byteswap(inplace=True).view(kind.newbyteorder("="))
-    return stored.reshape(shape[::-1])
+        _require_bytes(end, os.fstat(stream.fileno()).st_size)
+    # As grey_levels says, and the grey levels once more, turned; of each frame.
+    require_memory(2 * size + (1 + len(rows)) * voxels)
+    for row in rows:
+        stored = np.empty(voxels, dtype=kind)
+        stream.seek(offset + row * size)
+        if _fill(stored.view(np.uint8).data, stream) < size:
+            _require_bytes(end, stream.tell())
+        if row == rows[-1] and isinstance(stream, gzip.GzipFile):
+            _read_to_end(stream, end)
+        if not kind.isnative:
+            stored = stored.byteswap(inplace=True).view(kind.newbyteorder("="))
+        yield stored.reshape(shape[::-1])
 
 
 def _require_bytes(promised: int, found: int) -> None:
@@ -246,17 +307,16 @@ def _fill(buffer: memoryview, stream: BufferedReader | gzip.GzipFile) -> int:
     return found
 
 
-def _read_to_end(stream: gzip.GzipFile) -> None:
+def _read_to_end(stream: gzip.GzipFile, end: int) -> None:
     """Only reading to the end compares the checksum of the compressed data."""
-    beyond = 0
-    while rest := stream.read(CHUNK):
-        beyond += len(rest)
-        if beyond > BESIDE:
+    while stream.read(CHUNK):
+        if stream.tell() > end + BESIDE:
             raise DataError("contains far more data than stated in its header")
+    _require_bytes(end, stream.tell())
 
 
-def _refuse_constant(stored: np.ndarray) -> None:
+def _refuse_constant(stored: np.ndarray, frame: str) -> None:
     finite = stored[np.isfinite(stored)]
     if not finite.size:
-        raise DataError("contains only NaN and infinite values")
-    raise DataError(f"every voxel is {finite[0]:g}, before slope and intercept")
+        raise DataError(f"{frame}contains only NaN and infinite values")
+    raise DataError(f"{frame}every voxel is {finite[0]:g}, before slope and intercept")

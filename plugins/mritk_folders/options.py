@@ -14,16 +14,29 @@ class ScanOptions:
 
     Attributes:
         slices: Axial slices of each volume, which then are images; 0: volumes stay volumes.
+        frames: Volumes of each series, such as functional MRI, evenly spaced over its fourth axis;
+            0: each file is one volume.
     """
 
     slices: int = 0
+    frames: int = 0
 
     def __post_init__(self) -> None:
-        """Refuse what is no count."""
+        """Refuse what is no count, and slices of frames."""
         if self.slices < 0:
             raise UsageError(
                 f"slices={self.slices} is not a valid number of slices; use 1 or more, or 0 for "
                 "whole volumes"
+            )
+        if self.frames < 0:
+            raise UsageError(
+                f"frames={self.frames} is not a valid number of frames; use 1 or more, or 0 for "
+                "files of one volume"
+            )
+        if self.slices and self.frames:
+            raise UsageError(
+                f"slices={self.slices} and frames={self.frames} exclude each other; use frames, "
+                "and slices:BACKBONE for a network of images"
             )
 
 

@@ -26,6 +26,7 @@ def read_tree(
     folder: Path,
     *,
     slices: int = 0,
+    frames: int = 0,
     classes: Sequence[str] = (),
     typed: str = "",
     archive: bool = False,
@@ -40,6 +41,7 @@ def read_tree(
     Args:
         folder: The root of the tree.
         slices: Axial slices of each volume, see :meth:`mritk_folders.scan_table.ScanTable.samples`.
+        frames: Volumes of each series, see there.
         classes: The folders that are classes; empty: the layout tells.
         typed: How a person named the data, for messages; empty: ``folder:`` and the path.
         archive: Whether ``folder`` is the whole content of an archive.
@@ -69,5 +71,4 @@ def read_tree(
         splits=parts if any(parts) else None,
         passed_over=tree.passed_over("without an image or NIfTI suffix"),
         called=scans.path,
-        dataset=f"folder:{Path(scans.path).expanduser().resolve().name}",
-    ).samples(slices)
+    ).samples(slices, frames)

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from mritk import Setup, UsageError
-from mritk.external import Case, CaseFolder, Mount
+from mritk.external import Case, CaseFolder, Mount, ProgramFailed
 from mritk_nnunet.recipe import NnunetRecipe
 from mritk_nnunet.regions import labels_of
 from mritk_nnunet.trainer_file import CLASS
@@ -78,9 +78,16 @@ class Folders:
         _write(self.preprocessed / "splits_final.json", [split])
 
     def plans(self) -> dict[str, Any]:
-        """Return the plans as nnU-Net wrote them, or as they were made smaller."""
-        text = (self.preprocessed / f"{PLANS}.json").read_text(encoding="utf-8")
-        plans: dict[str, Any] = json.loads(text)
+        """Return the plans as nnU-Net wrote them, or as they were made smaller.
+
+        Raises:
+            ProgramFailed: It wrote none.
+        """
+        path = self.preprocessed / f"{PLANS}.json"
+        try:
+            plans: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+        except FileNotFoundError as error:
+            raise ProgramFailed(f"nnU-Net ended without plans: there is no {path}") from error
         return plans
 
     def narrow(self, configuration: str, base: int) -> None:

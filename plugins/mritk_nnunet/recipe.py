@@ -27,7 +27,8 @@ class NnunetRecipe:
         mirroring: Whether predictions are means over mirrored volumes.
         base_features: Features of the first stage, doubled in each further one, at most those of
             the plan; 0: those of the plan.
-        version: Of nnunetv2, which must then be that of its environment; empty: any.
+        version: Of nnunetv2, which must then be that of its environment, or ``sha256:DIGEST`` of
+            its image; empty: any.
         save_every: Epochs between its checkpoints.
         workers: Processes that load data; 0: as nnU-Net chooses.
         hours: Each of its programs may take so many; 0: any time.

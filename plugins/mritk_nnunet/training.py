@@ -24,6 +24,7 @@ from mritk_nnunet.regions import trained_names
 from mritk_nnunet.trainer_file import CLASS, write_trainer
 
 VARIABLE, PACKAGE = "MRITK_NNUNET", "nnunetv2"
+ASK = f"from importlib.metadata import version; print(version({PACKAGE!r}))"
 # What is kept of a plan; the rest says how it is computed.
 KEPT = (
     *("data_identifier", "batch_size", "patch_size", "spacing", "median_image_size_in_voxels"),
@@ -35,12 +36,14 @@ def fit_nnunet(setup: Setup) -> Nnunet:
     """Let nnU-Net plan and train on files of the training and validation set.
 
     Raises:
-        UsageError: The samples are no volumes, or the protocol selects as nnU-Net does not.
+        UsageError: The samples are no volumes, the protocol selects as nnU-Net does not, or a
+            label has a name that means something else there.
         Unavailable: There is no environment with nnunetv2, or another version is wanted.
         ProgramFailed: One of its programs failed, or took too long.
     """
-    entrant = find_nnunet(setup)
     checkpoint_name(setup)
+    trained_names(setup.task, regions=setup.parameters.regions == "auto")
+    entrant = find_nnunet(setup)
     model = Nnunet(setup, entrant, WorkFolder.of(setup.checkpoint, entrant.lock))
     model.train()
     return model
@@ -63,8 +66,10 @@ def find_nnunet(setup: Setup) -> Entrant:
     entrant = Entrant.named(
         "nnunet", named, device=setup.device, patience=patience, offline=setup.workspace.offline
     )
-    packages = entrant.lock["environment"].get("packages")
-    found = "" if packages is None else packages.get(PACKAGE)
+    if own.version.startswith("sha256:"):
+        entrant.require(version=own.version)
+        return entrant
+    found = installed_version(entrant, wanted=bool(own.version))
     if found is None:
         raise Unavailable(
             f"{named} ({VARIABLE}) has no {PACKAGE}; install it with: {named}/bin/pip install "
@@ -73,9 +78,29 @@ def find_nnunet(setup: Setup) -> Entrant:
     if found and own.version and found != own.version:
         raise Unavailable(
             f"{named} ({VARIABLE}) has {PACKAGE} {found}, but the protocol wants {own.version}; "
-            f"install it with: {named}/bin/pip install {PACKAGE}=={own.version}"
+            + (
+                f"install it with: {named}/bin/pip install {PACKAGE}=={own.version}"
+                if "packages" in entrant.lock["environment"]
+                else "name an image that has it"
+            )
         )
     return entrant
+
+
+def installed_version(entrant: Entrant, *, wanted: bool) -> str | None:
+    """Return the version of nnunetv2 in its environment; None: it has none.
+
+    A container is asked only if an answer is ``wanted``; empty: it was not.
+
+    Raises:
+        Unavailable: The container does not say.
+    """
+    packages: dict[str, str] | None = entrant.lock["environment"].get("packages")
+    if packages is not None:
+        return packages.get(PACKAGE)
+    if not wanted:
+        return ""
+    return entrant.answer(["python", "-c", ASK]).strip()
 
 
 def checkpoint_name(setup: Setup) -> str:

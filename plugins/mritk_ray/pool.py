@@ -2,7 +2,8 @@
 
 Ray places the workers, watches over them and gives each its GPUs. A worker imports what training
 needs once. All that is known of a job lies in the results folder, which all machines share, so a
-job whose worker died goes on from its checkpoint on another one.
+job whose worker died goes on from its checkpoint on another one. Where they share no folder, Ray
+brings the working folder to each machine once.
 """
 
 from __future__ import annotations
@@ -23,6 +24,7 @@ from typing import Any
 
 from mritk import LostJob, Unavailable, available_cores
 from mritk_ray.share import Share, share_of
+from mritk_ray.upload import not_uploaded, working_folder
 
 logger = logging.getLogger("mritk")
 
@@ -35,6 +37,8 @@ INSTALL = "python -m pip install 'mritk-bench[ray]'"
 # Variables of the run that its workers take over.
 PASSED_ON = ("MRITK_", "HF_")
 THREADS, SCRATCH = "OMP_NUM_THREADS", "MRITK_SCRATCH"
+# Those that name a folder of the run.
+FOLDERS = ("MRITK_HOME", SCRATCH)
 
 
 def run(
@@ -43,6 +47,7 @@ def run(
     at_once: int | None = None,
     *,
     address: str = "local",
+    upload: bool = False,
 ) -> Iterator[Any]:
     """Call ``function`` with each job on a worker of Ray; see :class:`mritk.Executor`.
 
@@ -53,17 +58,22 @@ def run(
             as far as memory allows.
         address: ``local``: Ray is started on this machine, and ended with the run; else as
             ``ray.init`` takes it, such as ``auto``.
+        upload: Whether workers start in a copy of the working folder; they see no other folder of
+            the run.
 
     Raises:
-        Unavailable: Ray is not installed, or no cluster is at the address.
+        Unavailable: Ray is not installed, no cluster is at the address, or the working folder is
+            too large to be uploaded.
     """
     if not jobs:
         return
     memory = max(getattr(job, "memory", 0) for job in jobs)
-    with _connected(address) as ray:
+    brought = working_folder(getattr(jobs[0], "results", None)) if upload else None
+    with _connected(address, brought) as ray:
         machines = [node["Resources"] for node in ray.nodes() if node["Alive"]]
         share = share_of(machines, len(jobs), at_once, memory)
-        yield from _Pool(ray, function, share).results(jobs)
+        environment = _environment(share.cores, without=FOLDERS if upload else ())
+        yield from _Pool(ray, function, share, environment).results(jobs)
 
 
 @dataclass
@@ -77,8 +87,15 @@ class _Seat:
 class _Pool:
     """Workers that take the next job when they are free."""
 
-    def __init__(self, ray: ModuleType, function: Callable[[Any], Any], share: Share) -> None:
+    def __init__(
+        self,
+        ray: ModuleType,
+        function: Callable[[Any], Any],
+        share: Share,
+        environment: Mapping[str, str],
+    ) -> None:
         self._ray, self._function, self._share = ray, function, share
+        self._environment = environment
         # What a worker is doing, by the reference to its result: a job, or None while it starts.
         self._doing: dict[Any, tuple[_Seat, Any]] = {}
         self._unstarted = 0  # workers in a row that died before they began
@@ -157,7 +174,7 @@ class _Pool:
         )
         imports_here = str(Path.cwd()) in sys.path
         for _ in range(count):
-            worker = kind.remote(_environment(share.cores), imports_here)
+            worker = kind.remote(self._environment, imports_here)
             self._doing[worker.ready.remote()] = _Seat(worker), None
 
     def _give(self, seat: _Seat, job: Any) -> None:
@@ -193,15 +210,22 @@ class Worker:
         return function(job)
 
 
-def _environment(cores: int) -> dict[str, str]:
+def _environment(cores: int, without: Sequence[str] = ()) -> dict[str, str]:
     """Return what workers take over of this environment; Ray names the GPUs of each."""
-    given = {name: value for name, value in os.environ.items() if name.startswith(PASSED_ON)}
+    given = {
+        name: value
+        for name, value in os.environ.items()
+        if name.startswith(PASSED_ON) and name not in without
+    }
     return {THREADS: os.environ.get(THREADS) or str(cores), **given}
 
 
 @contextmanager
-def _connected(address: str) -> Iterator[ModuleType]:
-    """Connect with a cluster for the time of the block, unless this process is connected."""
+def _connected(address: str, brought: Mapping[str, Any] | None = None) -> Iterator[ModuleType]:
+    """Connect with a cluster for the time of the block, unless this process is connected.
+
+    ``brought`` is what Ray brings to each machine, as ``ray.init`` takes it.
+    """
     try:
         import ray
     except ImportError as error:
@@ -212,9 +236,13 @@ def _connected(address: str) -> Iterator[ModuleType]:
     settings: dict[str, Any] = {"log_to_driver": False, "logging_level": "ERROR"}
     if address == "local":
         settings |= {"num_cpus": available_cores(), "include_dashboard": False}
+    if brought is not None:
+        settings["runtime_env"] = brought
     try:
         with _sigterm_kept():
             ray.init(address, **settings)
+    except ray.exceptions.RuntimeEnvSetupError as error:
+        raise Unavailable(not_uploaded(error)) from error
     except (ConnectionError, RuntimeError, TimeoutError, ValueError) as error:
         raise Unavailable(
             f"no Ray cluster at {address!r} ({_first_line(error)}); 'ray start --head' starts one "

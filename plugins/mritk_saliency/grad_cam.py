@@ -28,12 +28,14 @@ def grad_cam(network: nn.Module, batch: torch.Tensor, outputs: torch.Tensor) -> 
         given = batch.detach().clone().requires_grad_()
         chosen = network(given).gather(1, outputs[:, None]).sum()
         maps = last.maps
-        if maps is None:
-            raise UsageError(
-                "grad_cam needs feature maps on the grid of the input up to the pooling, which "
-                "this network has not; use integrated_gradients or saliency"
-            )
-        (gradients,) = torch.autograd.grad(chosen, maps)
+        gradients = None
+        if maps is not None and maps.requires_grad:
+            (gradients,) = torch.autograd.grad(chosen, maps, allow_unused=True)
+    if maps is None or gradients is None:
+        raise UsageError(
+            "grad_cam needs feature maps on the grid of the input up to the pooling, which this "
+            "network has not; use integrated_gradients or saliency"
+        )
     maps = maps.detach()
     weights = gradients.flatten(2).mean(dim=2)[(...,) + (None,) * (maps.ndim - 2)]
     found = (weights * maps).sum(dim=1, keepdim=True).relu()

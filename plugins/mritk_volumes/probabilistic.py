@@ -30,8 +30,10 @@ class PredictiveObjective(Objective):
 
     def loss(self, outputs: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
         """Return the training loss of outputs (N, K): logits, values, or means, log variances."""
-        added = self._head.penalty(self._samples, self._recipe.prior_length)
-        return super().loss(outputs, targets) + added
+        divergence = self._head.penalty(self._samples, self._recipe.prior_length)
+        # A squared error is twice the negative log-likelihood of a value of variance 1.
+        times = 2 if not self.task.classes and self._recipe.likelihood == "squared" else 1
+        return super().loss(outputs, targets) + times * divergence
 
     def unweighted_loss(self, outputs: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
         """Return the training loss without class weights and divergence."""

@@ -71,10 +71,12 @@ class ThinnedHead(nn.Module):
         return float(rate.detach() if isinstance(rate, torch.Tensor) else rate)
 
     def penalty(self, samples: int, length: float) -> torch.Tensor:
-        """Return what concrete dropout adds to a mean loss, divergence from the prior per sample.
+        """Return what concrete dropout adds to a mean negative log-likelihood; 0 for other kinds.
 
-        That is (l² · ‖W‖² / (1 − p) + D · (p · log p + (1 − p) · log (1 − p))) / N; 0 for other
-        kinds.
+        That is the divergence from the prior per sample, KL / N, with Gal, Hron and Kendall's
+        (2017, equations 3 and 4) KL = l² · (1 − p) / 2 · ‖M‖² − D · H(p), up to a constant; H is
+        the entropy of a mask. Features that are kept are divided by 1 − p, so M = W / (1 − p):
+        KL = l² · ‖W‖² / (2 · (1 − p)) + D · (p · log p + (1 − p) · log (1 − p)).
 
         Args:
             samples: N, in the training part.
@@ -82,8 +84,8 @@ class ThinnedHead(nn.Module):
         """
         if not isinstance(self.dropout, ConcreteDropout):
             return self.outputs.weight.new_zeros(())
-        squared = sum(p.square().sum() for p in self.outputs.parameters())
-        weights = length**2 * squared / (1 - self.dropout.p)
+        squared = self.outputs.weight.square().sum()
+        weights = length**2 * squared / (2 * (1 - self.dropout.p))
         entropy = self.outputs.in_features * self.dropout.negative_entropy()
         return (weights + entropy) / samples
 

@@ -187,6 +187,21 @@ def test_unreadable_and_constant_samples_are_named(heads, as_samples, audited):
     assert "image-012" in kinds(result)["constant"].text
 
 
+def test_values_that_are_no_numbers_are_told_with_their_share(heads, as_samples, audited):
+    shares = [0.0] * 12
+    shares[3], shares[7], shares[9], shares[11] = 0.123, 0.6, 0.0001, 0.02
+    samples = replace(as_samples(heads), holes=shares.__getitem__)
+    finding = kinds(audited(samples))["holes"]
+    assert finding.level == "note" and finding.count == 4
+    assert finding.text == (
+        "4 of 12 samples have values that are NaN or infinite, read as 0: image-007 60.0 %, "
+        "image-003 12.3 %, image-011 2.0 % and 1 more"
+    )
+    assert finding.items[-1] == "image-009 <0.1 %"
+    assert "holes" not in kinds(audited(replace(as_samples(heads[:5]), holes=lambda i: 0.0)))
+    assert "holes" not in kinds(audited(as_samples(heads[:6])))
+
+
 def test_findings_come_by_level(heads, as_samples, audited):
     pictures = [*heads, heads[0], heads[1], np.zeros((9, 9), np.uint8)]
     splits = ["train"] * 12 + ["test", "train", "train"]

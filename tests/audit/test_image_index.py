@@ -11,6 +11,7 @@ import pytest
 from mritk.audit.image_index import image_index
 from mritk.data.samples import array_digest
 from mritk.errors import StoreError
+from mritk.files.kept import keep
 
 
 @pytest.fixture
@@ -34,6 +35,27 @@ def test_a_second_look_reads_nothing(counted, workspace):
     assert second.pixels == first.pixels
     assert second.key == first.key
     assert np.array_equal(second.whole, first.whole)
+
+
+def test_the_share_that_is_no_number_is_kept(counted, workspace):
+    samples, rows = counted
+    known = replace(samples, holes=lambda i: i / 100)
+    assert image_index(known, workspace).holes == tuple(i / 100 for i in range(12))
+    assert image_index(samples, workspace).holes[5] == 0.05
+    assert len(rows) == 12
+
+
+def test_an_index_that_was_kept_before_shares_were_is_still_used(counted, workspace, monkeypatch):
+    samples, rows = counted
+
+    def keep_less(folder, fill, what):
+        keep(folder, lambda draft: {n: v for n, v in fill(draft).items() if n != "holes"}, what)
+
+    with monkeypatch.context() as before:
+        before.setattr("mritk.audit.image_index.keep", keep_less)
+        image_index(samples, workspace)
+    assert image_index(samples, workspace).holes == (0.0,) * 12
+    assert len(rows) == 12
 
 
 @pytest.mark.parametrize("change", ["content", "reader"])

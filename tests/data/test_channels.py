@@ -8,7 +8,7 @@ import pytest
 from mritk import Classification, DataError, Grid, Samples, Segmentation, Subset, UsageError
 from mritk.data.channels import one_channel
 from mritk.data.decode import decoded, is_decoded
-from mritk.data.label_maps import require_label_maps
+from mritk.data.label_maps import background_alone, require_label_maps, require_regions
 from mritk.data.preprocessing import Preprocessing
 from mritk.data.samples import UnreadableSamples
 
@@ -161,6 +161,15 @@ def test_masks_are_read_once_and_again_if_they_change(workspace):
 def test_label_maps_that_are_none_are_refused(workspace, wrong, message):
     with pytest.raises(DataError, match=message):
         Subset.of(cases(wrong), [0, 1, 2], workspace).masks(None)
+
+
+def test_label_maps_without_any_region_are_refused_and_some_are_known():
+    some = [MAPS[0], np.zeros_like(MAPS[1]), MAPS[2]]
+    require_regions(cases(some))
+    assert background_alone(cases(some)) == ("s1",)
+    with pytest.raises(DataError, match=r"all 3 label maps hold background \(0\) alone, .* of s0"):
+        require_regions(cases(np.zeros_like(MAPS)))
+    require_regions(samples_of(VOLUMES))
 
 
 def test_a_label_map_must_have_the_shape_of_its_image():

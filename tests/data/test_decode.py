@@ -147,7 +147,7 @@ def test_a_volume_of_floats_stays_float32_at_its_native_size(workspace):
 def test_nan_and_infinity_are_refused(workspace, size):
     good, nan, infinite = (np.full((4, 4), value) for value in (0.5, np.nan, np.inf))
     with pytest.raises(
-        UnreadableSamples, match=r"s1 \(contains NaN or infinite values\)"
+        UnreadableSamples, match=r"s1, s2 \(contains NaN or infinite values\)"
     ) as caught:
         decoded(samples_of([good, nan, infinite]), size, "bilinear", workspace)
     assert caught.value.rows == (1, 2)
@@ -172,12 +172,22 @@ def test_unreadable_samples_are_listed_with_their_reasons(workspace):
     assert files(workspace) == []
 
 
+def test_samples_that_are_unreadable_for_one_reason_are_listed_with_it_once():
+    ids = [f"s{i}" for i in range(30)]
+    message = str(UnreadableSamples(ids, range(25), ["a series", "torn"] + ["a series"] * 23))
+    assert message.startswith(
+        "25 of 30 samples are unreadable: s0, s2, s3 and 21 more (a series); s1 (torn); repair"
+    )
+    message = str(UnreadableSamples(ids, range(25), [f"reason {i}" for i in range(25)]))
+    assert "s19 (reason 19); and 5 more; repair" in message
+
+
 def test_a_long_list_of_unreadable_samples_is_cut(workspace):
     def read(i):
         raise OSError("no")
 
     samples = samples_of([None] * 30, read=read, digest=str)
-    with pytest.raises(UnreadableSamples, match="and 10 more") as caught:
+    with pytest.raises(UnreadableSamples, match=r"s0, s1, s2 and 27 more \(no\)") as caught:
         decoded(samples, 8, "bilinear", workspace)
     assert len(caught.value.rows) == 30
 

@@ -213,3 +213,20 @@ def test_data_that_can_be_divided_pass(columns, rule):
 def test_an_official_part_without_a_test_part_does_not_help():
     with pytest.raises(DataError, match="--no-patient-ids"):
         require_patients(samples_of(splits=["train", "val", "val"]), PatientRule(), "ours")
+
+
+def test_a_table_may_list_the_files_that_samples_are_parts_of(tmp_path):
+    samples = samples_of(["a#0", "a#1", "b#0", "b#1"], scans=["a", "a", "b", "b"])
+    table = tmp_path / "people.csv"
+    table.write_text("path,patient,site\na,anna,x\nb,bert,y\n")
+    found = told(PatientRule(table=str(table)), samples)
+    assert found.patients == ("anna", "anna", "bert", "bert")
+    assert found.sites == ("x", "x", "y", "y")
+    table.write_text("path,patient\na#0,anna\na#1,anna\nb#0,bert\nb#1,bert\n")
+    assert told(PatientRule(table=str(table)), samples).patients == found.patients
+    table.write_text("path,patient\na,anna\nc,carl\n")
+    with pytest.raises(DataError, match=r"has no row for 1 of 4 samples of ours: b; it must list"):
+        told(PatientRule(table=str(table)), samples)
+    table.write_text("path,patient\na#0,anna\na#1,bert\nb#0,bert\nb#1,bert\n")
+    with pytest.raises(DataError, match="a#0 and a#1 are parts of one scan, but their patients"):
+        told(PatientRule(table=str(table)), samples)

@@ -15,24 +15,29 @@ from mritk.data.sample_files import (
     write_label_map,
     write_sample,
 )
+from mritk.data.volume_space import Space, around_middle
 
 
 def noise(*shape):
     return np.random.default_rng(0).integers(0, 256, shape).astype(np.uint8)
 
 
-def test_a_volume_is_one_nifti_per_channel_with_its_axes_and_spacing(tmp_path):
+def test_a_volume_is_one_nifti_per_channel_with_axes_as_published_files_have_them(tmp_path):
+    """An array runs up, to the back and to the left; a file to the right, the front and up."""
     volume = noise(2, 3, 4, 5)
-    files = write_sample(volume, tmp_path, "a", ("t1", "flair"), 3, (3.0, 2.0, 0.5))
+    space = Space((3, 4, 5), around_middle((3, 4, 5), (3.0, 2.0, 0.5)))
+    files = write_sample(volume, tmp_path, "a", ("t1", "flair"), 3, space)
     assert {name: path.name for name, path in files.items()} == {
         "t1": "a_0000.nii.gz",
         "flair": "a_0001.nii.gz",
     }
     for row, path in enumerate(files.values()):
         image = nibabel.load(path)
-        np.testing.assert_array_equal(np.asarray(image.dataobj), volume[row])
-        assert image.header.get_zooms() == (3.0, 2.0, 0.5)
-        np.testing.assert_array_equal(image.affine, np.diag([3.0, 2.0, 0.5, 1.0]))
+        expected = volume[row].transpose(2, 1, 0)[::-1, ::-1]
+        np.testing.assert_array_equal(np.asarray(image.dataobj), expected)
+        assert image.header.get_zooms() == (0.5, 2.0, 3.0)
+        assert nibabel.aff2axcodes(image.affine) == ("R", "A", "S")
+        np.testing.assert_allclose(image.affine @ [2, 1.5, 1, 1], [0, 0, 0, 1], atol=1e-6)
         assert image.header.get_xyzt_units()[0] == "mm"
 
 
@@ -41,7 +46,8 @@ def test_values_of_floats_are_kept(tmp_path, kind):
     volume = np.linspace(0, 1, 24, dtype=kind).reshape(2, 3, 4)
     (path,) = write_sample(volume, tmp_path, "a", (), 3).values()
     assert nibabel.load(path).header.get_zooms() == (1.0, 1.0, 1.0)
-    np.testing.assert_array_equal(nibabel.load(path).get_fdata(), volume.astype(float))
+    expected = volume.astype(float).transpose(2, 1, 0)[::-1, ::-1]
+    np.testing.assert_array_equal(nibabel.load(path).get_fdata(), expected)
 
 
 def test_images_are_png_where_they_can_be_and_arrays_otherwise(tmp_path):
@@ -58,9 +64,10 @@ def test_images_are_png_where_they_can_be_and_arrays_otherwise(tmp_path):
 @pytest.mark.parametrize("shape", [(4, 5), (3, 4, 5)])
 def test_a_label_map_comes_back_as_it_was(tmp_path, shape):
     labels = noise(*shape) % 3
-    path = write_label_map(labels, tmp_path, "a", (1.0,) * len(shape))
+    space = Space(shape, around_middle(shape, (1.0, 2.0, 3.0))) if len(shape) == 3 else None
+    path = write_label_map(labels, tmp_path, "a", space)
     assert path == label_map_file(tmp_path, "a", len(shape))
-    found = read_label_map(path)
+    found = read_label_map(path, space)
     assert found.dtype == np.uint8
     np.testing.assert_array_equal(found, labels)
 

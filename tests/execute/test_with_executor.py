@@ -4,10 +4,14 @@ from __future__ import annotations
 
 from types import SimpleNamespace
 
+import pytest
+
+from mritk.errors import ExitCode
 from mritk.execute.job import Done, Job
 from mritk.execute.with_executor import ExecutorRun
 from mritk.plugins.registry import Registry
 from mritk.records import Executor
+from mritk.store.folder import ResultsFolder
 
 
 def test_trials_that_another_process_trains_come_last_and_keep_no_worker_waiting(tmp_path):
@@ -34,3 +38,30 @@ def test_trials_that_another_process_trains_come_last_and_keep_no_worker_waiting
     outcomes = ExecutorRun(registry, Executor("all", run), job).run(plan)
     assert asked == [("a", False), ("b", False), ("a", True)]
     assert [outcome.trial.id for outcome in outcomes] == ["b", "a"]
+
+
+BROKEN = """
+from mritk import Executor, hookimpl
+from mritk.errors import ExitCode
+from mritk.execute.job import Done
+
+
+def run(function, jobs, at_once):
+    for job in jobs:
+        yield Done(job.trial, "the worker has no data", ExitCode.UNAVAILABLE)
+
+
+@hookimpl
+def mritk_executors():
+    yield Executor("broken", run)
+"""
+
+
+@pytest.mark.slow
+def test_a_trial_that_its_worker_cannot_begin_is_stored_as_failed(run_toy, mritk, tmp_path):
+    (tmp_path / "broken.py").write_text(BROKEN)
+    ended = run_toy("-p", tmp_path / "broken.py", "--executor", "broken", "--seeds", 1)
+    assert ended.code == ExitCode.UNAVAILABLE
+    (trial,) = ResultsFolder(tmp_path / "results").trials()
+    assert (trial.status, trial.failure.type) == ("failed", "WorkerFailed")
+    assert "the worker has no data" in mritk("show", trial.id, "-o", tmp_path / "results").out

@@ -298,3 +298,31 @@ def test_explainers_that_refuse_a_network_are_left_out_unless_named(explain, her
     ended = explain("planted2", "-e", "grad_cam")
     assert "explainer grad_cam cannot explain this network: it cannot" in ended.err
     assert ended.code == 2
+
+
+@pytest.mark.parametrize("calls", [0, 3], ids=["at once", "in the second batch"])
+def test_an_explainer_that_fails_is_left_out_and_the_other_maps_are_stored(
+    explain, here, monkeypatch, calls, tmp_path
+):
+    from mritk_saliency.grad_cam import grad_cam
+
+    done = []
+
+    def failing(*arguments):
+        done.append(arguments)
+        if len(done) > calls:
+            raise RuntimeError("no gradient")
+        return grad_cam(*arguments)
+
+    monkeypatch.setattr("mritk_saliency.grad_cam.grad_cam", failing)
+    ended = explain("planted2", "--cases", "20", "-o", tmp_path)
+    assert ended.code == 0
+    (line,) = [line for line in ended.err.splitlines() if "without grad_cam" in line]
+    assert line.endswith("failed: no gradient")
+    (path,) = tmp_path.glob("*.h5")
+    found = read_explanations(path)
+    assert found.explainers == USUAL[1:] and "grad_cam" not in found.scores
+    assert all(len(maps) == 20 for maps in found.maps.values())
+    monkeypatch.setattr("mritk_saliency.gradients.saliency", failing)
+    ended = explain("planted2", "--cases", "20", "-e", "saliency", "-o", tmp_path / "none")
+    assert ended.code != 0 and "no gradient" in ended.err and "Traceback" not in ended.err

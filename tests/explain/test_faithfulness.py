@@ -9,7 +9,7 @@ from torch import nn
 
 from mritk.explain.controls import random_places
 from mritk.explain.faithfulness import faithfulness
-from mritk.explain.volumes import affine_of, file_name
+from mritk.explain.volumes import file_name
 
 SIDE = 8
 BLOB = (slice(2, 4), slice(2, 4))
@@ -67,14 +67,5 @@ def test_random_places_are_within_the_head_and_belong_to_the_sample(pixels):
 
 def test_files_are_named_after_samples():
     assert file_name("sub-01/anat/scan.nii.gz") == "sub-01_anat_scan"
+    assert file_name("sub-01/func/bold.nii.gz#3") == "sub-01_func_bold_3"
     assert file_name("../..") == "sample"
-
-
-def test_without_an_affine_the_spacing_places_a_volume_around_its_middle(make_samples):
-    samples = make_samples(4, spatial_dims=3, spacing=np.full((4, 3), [3.0, 2.0, 1.0]))
-    affine = affine_of(samples, 0, (5, 7, 9))
-    # The middle is at 0; upwards is along D, to the front against H, to the right against W.
-    np.testing.assert_allclose(affine @ [2, 3, 4, 1], [0, 0, 0, 1])
-    np.testing.assert_allclose(affine @ [3, 3, 4, 1], [0, 0, 3, 1])
-    np.testing.assert_allclose(affine @ [2, 4, 4, 1], [0, -2, 0, 1])
-    np.testing.assert_allclose(affine @ [2, 3, 5, 1], [-1, 0, 0, 1])

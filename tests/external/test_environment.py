@@ -144,6 +144,97 @@ def test_the_lock_of_an_image_is_its_digest(engine):
     assert lock["repository_digests"] == ["team/entrant@sha256:def"]
 
 
+IMAGE_ID, OF_REPOSITORY = 32 * "a1", 32 * "b2"
+
+
+@pytest.fixture
+def images(engine, tmp_path):
+    """An engine whose image a file names; it runs whatever it is told to in this interpreter."""
+    (tmp_path / "image.json").write_text(image_of(IMAGE_ID))
+    calls = engine(
+        "podman",
+        f'[ "$1" = image ] && exec cat {tmp_path}/image.json\n'
+        '[ "$1" = run ] && echo "it ran"\n[ "$1" = --version ] && echo "podman version 5.2"\n'
+        "exit 0",
+    )
+    return tmp_path / "image.json", calls
+
+
+def image_of(digest):
+    named = [f"team/entrant@sha256:{OF_REPOSITORY}"]
+    return json.dumps([{"Id": digest, "RepoDigests": named}])
+
+
+@posix
+@pytest.mark.parametrize(
+    "image",
+    [f"team/entrant@sha256:{OF_REPOSITORY}", f"sha256:{IMAGE_ID}", f"sha256:{IMAGE_ID[:12]}"],
+)
+def test_an_image_may_be_named_by_its_digest_and_another_one_is_refused(images, image):
+    environment = find_environment(f"podman:{image}")
+    assert environment.lock()["digest"] == IMAGE_ID
+    file, _ = images
+    file.write_text(image_of(64 * "c").replace(OF_REPOSITORY, 64 * "d"))
+    message = (
+        rf"podman has another image than {image}: its id is sha256:c+; .*: podman pull {image}"
+    )
+    with pytest.raises(Unavailable, match=message):
+        environment.lock()
+
+
+@posix
+def test_a_version_that_is_a_digest_must_be_that_of_the_image(images, tmp_path):
+    entrant = Entrant("box", find_environment("podman:team/entrant:1"))
+    for told in (IMAGE_ID, OF_REPOSITORY, IMAGE_ID[:12]):
+        entrant.require(version=f"sha256:{told}")
+    entrant.require(version="1.3")  # a name, which no engine knows
+    for told in (64 * "0", IMAGE_ID[:11]):
+        with pytest.raises(Unavailable) as refused:
+            entrant.require(version=f"sha256:{told}")
+        assert str(refused.value) == (
+            f"box is not the version sha256:{told} that the protocol wants: its environment is "
+            f"sha256:{IMAGE_ID}, team/entrant@sha256:{OF_REPOSITORY}; fetch the right one, or set "
+            "version anew"
+        )
+    file = tmp_path / "box.sif"
+    file.write_bytes(b"image")
+    sif = Entrant("box", find_environment(f"apptainer:{file}"))
+    vars(sif)["lock"] = {"environment": {"digest": 64 * "e"}}  # without an engine
+    sif.require(version=f"sha256:{64 * 'e'}")
+
+
+@posix
+def test_a_name_that_was_given_to_another_image_meanwhile_is_refused(images, tmp_path):
+    """The trial file says what ran: the lock is taken once, and an image may be built anew."""
+    entrant = Entrant("box", find_environment("podman:team/entrant:1"))
+    assert entrant.lock["environment"]["digest"] == IMAGE_ID
+    entrant.run(["--t1"], tmp_path, tmp_path / "log")
+    file, calls = images
+    file.write_text(image_of(64 * "c"))
+    before = calls().count("run")
+    with pytest.raises(Unavailable, match=r"team/entrant:1 is another image of podman than when"):
+        entrant.run(["--t1"], tmp_path, tmp_path / "log")
+    assert calls().count("run") == before
+
+
+@posix
+def test_an_engine_that_answers_something_else_knows_no_image(images):
+    file, _ = images
+    for text in ("[]", "[{}]", "{}", "no JSON", "[1]"):
+        file.write_text(text)
+        with pytest.raises(Unavailable, match="podman knows no image team/entrant"):
+            find_environment("podman:team/entrant").lock()
+
+
+@posix
+def test_a_container_is_asked_by_a_short_command(images, engine):
+    entrant = Entrant("box", find_environment("podman:team/entrant:1"))
+    assert entrant.answer(["python", "--version"]) == "it ran\n"
+    engine("podman", "echo 'exec: python: not found' >&2; exit 127")
+    with pytest.raises(Unavailable, match=r"python fails in the environment of box: exec: python"):
+        entrant.answer(["python", "--version"])
+
+
 @posix
 def test_an_engine_that_is_missing_or_does_not_answer_is_one_line(engine, monkeypatch, tmp_path):
     engine("docker", "echo 'Cannot connect to the Docker daemon' >&2; exit 1")
@@ -210,3 +301,48 @@ def test_the_lock_of_an_entrant_has_its_files_and_can_be_pinned(tmp_path):
     changed = Entrant("own", find_environment("here"), ("python", str(script)))
     with pytest.raises(Unavailable, match=r"own is not what the protocol wants: its lock has"):
         changed.require(entrant.lock["digest"])
+
+
+def test_the_lock_of_a_script_has_all_that_it_can_import_from_its_folder(tmp_path):
+    first = tmp_path / "first"
+    for name in ("run.py", "network.py", "parts/__init__.py", "parts/deep/__init__.py", "a.txt"):
+        path = first / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(name)
+    (first / "parts" / "deep" / "block.py").write_text("block")
+    (first / "data").mkdir()
+    (first / "data" / "other.py").write_text("no package")
+    environment = find_environment("here")
+
+    def files(folder):
+        return environment.located(["python", str(tmp_path / folder / "run.py")])[1]
+
+    before = files("first")
+    assert sorted(before) == [
+        "network.py",
+        "parts/__init__.py",
+        "parts/deep/__init__.py",
+        "parts/deep/block.py",
+        "run.py",
+    ]
+    first.rename(tmp_path / "moved")
+    assert files("moved") == before
+    (tmp_path / "moved" / "parts" / "deep" / "block.py").write_text("another block")
+    assert files("moved") != before
+
+
+def test_files_of_one_name_are_told_apart(tmp_path):
+    words = ["python"]
+    for folder in "abc":
+        (tmp_path / folder).mkdir()
+        path = tmp_path / folder / "weights.pt"
+        path.write_text(folder)
+        words.append(str(path))
+    environment = find_environment("here")
+    located, digests = environment.located(words)
+    assert list(located) == words
+    assert list(digests) == ["weights.pt", "weights.pt (2)", "weights.pt (3)"]
+    assert len(set(digests.values())) == 3
+    (tmp_path / "c" / "weights.pt").write_text("d")
+    assert environment.located(words)[1] != digests
+    assert len(environment.located([*words, words[1]])[1]) == 3  # a file named twice is one

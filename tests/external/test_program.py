@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 
 from mritk.external import Patience, ProgramFailed, find_environment, lines_of, run_program
+from mritk.machine.process_tree import descendants
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="uses POSIX programs")
 
@@ -90,6 +91,46 @@ def test_a_touch_of_the_heartbeat_is_a_sign_of_life(run):
     run(silent, patience=Patience(silent_seconds=1.0))
 
 
+FLOOD = """
+import sys
+print("begin")
+for number in range(40):
+    sys.stdout.write((WRITTEN) * 5000)
+print("end")
+sys.exit(3)
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("written", ["'x' * 49 + '\\n'", "'.' * 50"], ids=["lines", "no line"])
+def test_whoever_follows_is_given_a_flood_and_errors_a_few_lines_of_it(run, tmp_path, written):
+    count, longest = 0, 0
+
+    def follow(line):
+        nonlocal count, longest
+        count, longest = count + 1, max(longest, len(line))
+
+    with pytest.raises(ProgramFailed, match=r"exit code 3 after .*end; its log") as failed:
+        run(FLOOD.replace("WRITTEN", written), on_line=follow)
+    assert len(str(failed.value)) < 1000
+    endless = "\\n" not in written
+    assert count == (2 if endless else 200_002)
+    assert longest < 200_000
+
+
+@pytest.mark.slow
+def test_a_flood_is_left_out_of_the_log_by_one_line(run, tmp_path):
+    with pytest.raises(ProgramFailed):
+        run(FLOOD.replace("range(40)", "range(100)").replace("WRITTEN", "'x' * 49 + '\\n'"))
+    text = (tmp_path / "log.txt").read_bytes()
+    assert len(text) < 13 << 20
+    assert text.startswith(b"begin\nxxx")
+    assert text.endswith(b"xxx\nend\n")
+    (message,) = (line for line in text.split(b"\n") if line.startswith(b"["))
+    left_out = int(message.split()[3])
+    assert left_out + len(text) - len(message) - 2 == 100 * 5000 * 50 + len("begin\nend\n")
+
+
 FAMILY = """
 import subprocess, sys, time
 subprocess.Popen([sys.executable, "-c", "import time; time.sleep(60)", "MARK"])
@@ -123,9 +164,45 @@ def test_an_exception_of_whoever_follows_ends_it(run):
     mark = f"followed-{os.getpid()}"
     began = time.monotonic()
     with pytest.raises(KeyboardInterrupt):
-        run(f"import time; print('x', flush=True); time.sleep(60); '{mark}'", on_line=stop)
+        run("import time; print('x', flush=True); time.sleep(60)", mark, on_line=stop)
     assert time.monotonic() - began < 30
     assert alive(mark) == []
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(sys.platform != "linux", reason="watchers watch each other on Linux only")
+@pytest.mark.parametrize("which", [0, 1], ids=["the first", "the second"])
+def test_a_kill_of_a_process_that_watches_ends_the_program_and_all_that_it_started(run, which):
+    mark = f"watched-{os.getpid()}-{which}"
+
+    def kill(line):
+        assert len(alive(mark)) >= 2
+        watchers = sorted(set(alive("mritk.external.watcher")) & set(descendants(os.getpid())))
+        assert len(watchers) == 2
+        os.kill(watchers[which], signal.SIGKILL)
+
+    with pytest.raises(ProgramFailed, match=r"ended with exit code 137 after .*: ready; its log"):
+        run(FAMILY.replace("MARK", mark), "hang", on_line=kill)
+    assert alive(mark) == []
+    assert not set(alive("mritk.external.watcher")) & set(descendants(os.getpid()))
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(sys.platform != "linux", reason="the kernel ends children on Linux only")
+def test_the_program_itself_ends_even_if_both_that_watch_are_killed(run):
+    mark = f"alone-{os.getpid()}"
+
+    def kill(line):
+        assert alive(mark)
+        for one in set(alive("mritk.external.watcher")) & set(descendants(os.getpid())):
+            os.kill(one, signal.SIGKILL)
+
+    with pytest.raises(ProgramFailed, match="ended with exit code 137"):
+        run("import time; print('x', flush=True); time.sleep(60)", mark, on_line=kill)
+    until = time.monotonic() + 20
+    while found := alive(mark):
+        assert time.monotonic() < until, found
+        time.sleep(0.02)
 
 
 RUNNER = """

@@ -138,6 +138,17 @@ def test_differences_of_these_models_are_no_wider_for_folds(make_record):
     assert "Folds share training samples: intervals are widened" in notes(given)
 
 
+def test_a_fold_that_tests_one_patient_is_named(make_record):
+    halves = [fold_of(make_record, *HALVES[fold], fold=fold) for fold in (0, 1)]
+    assert "A single patient" not in notes(build_leaderboard(halves))
+    lone = fold_of(make_record, [0], [1], fold=1)
+    assert (
+        "A single patient was tested in fold 1, which counts in a mean over folds like any other."
+    ) in notes(build_leaderboard([halves[0], lone]))
+    only = fold_of(make_record, [0], [1], fold=0)
+    assert "A single patient" not in notes(build_leaderboard([only])), "no mean over folds"
+
+
 def drawn_again(make_record, draws, scheme, seeds):
     """Two patients of each class are tested at a time; or, officially, the same ones each time."""
     rng = np.random.default_rng(0)

@@ -10,7 +10,7 @@ import pytest
 from scipy.stats import ks_2samp
 
 from mritk import Classification, Regression, Samples, Unlabelled
-from mritk.splits.balance import balance, balance_text, worst_imbalance
+from mritk.splits.balance import balance, balance_text, lone_tests, worst_imbalance
 from mritk.splits.fold import Fold
 from mritk.splits.splits import SplitRule, make_folds
 
@@ -151,3 +151,17 @@ def test_samples_without_a_number_or_class_are_counted_alone():
     fold = fold_of([0], [1], [2])
     assert balance_text(samples, fold).splitlines()[0] == "train 1 sample"
     assert worst_imbalance(samples, fold) == 0
+
+
+def test_folds_that_test_one_patient_are_named_with_their_site(make_samples):
+    samples = make_samples(6, sites=["alone"] * 2 + ["large"] * 4)  # two samples of each patient
+    assert lone_tests(samples, [fold_of([2, 3], [4], [0, 1]), fold_of([0], [1], [2, 5])]) == (
+        "a single patient is tested in fold 0 (site alone), which counts in a mean over folds like "
+        "any other; AUROC and correlations may have no value there"
+    )
+    each = [fold_of([1, 2], [3], [row]) for row in range(10)]
+    found = lone_tests(make_samples(10, per_patient=None), each)
+    assert found.startswith(
+        "a single sample is tested in folds 0, 1, 2, 3, 4, 5, 6, 7 and 2 more, "
+    )
+    assert lone_tests(samples, [fold_of([0, 1], [2], [3, 4, 5])]) == ""

@@ -9,7 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mritk import Regression, Samples
+from mritk import DataError, Regression, Samples
+from mritk.data.join import join
 from mritk.splits.units import units
 
 
@@ -52,6 +53,35 @@ def test_without_copies_patients_are_the_units():
 def test_without_patients_samples_are_their_own_patients():
     assert units(samples_of(3)).tolist() == [0, 1, 2]
     assert units(samples_of(3), np.array([7, 5, 7])).tolist() == [0, 1, 0]
+
+
+def test_parts_of_a_scan_are_one_unit_with_and_without_patients():
+    scans = ["x", "x", "y", "y"]
+    alone = replace(samples_of(4), scans=scans)
+    assert units(alone).tolist() == [0, 0, 1, 1]
+    assert units(alone, np.array([0, 1, 2, 0])).tolist() == [0, 0, 0, 0]
+    assert units(replace(alone, patients=["a"] * 4)).tolist() == [0, 0, 0, 0]
+    assert units(alone.only([1, 3, 2])).tolist() == [0, 1, 1]
+
+
+def test_what_was_made_from_a_part_of_a_scan_belongs_to_the_scan():
+    made_from = ["", "", "s000", "s001", ""]
+    samples = replace(samples_of(5), scans=["x", "x", "x", "x", "z"], made_from=made_from)
+    assert units(samples).tolist() == [0, 0, 0, 0, 1]
+
+
+def test_parts_of_a_scan_have_one_patient_and_one_official_part():
+    for column in ({"patients": ["a", "b"]}, {"splits": ["train", "test"]}):
+        (name,) = column
+        with pytest.raises(DataError, match=f"s000 and s001 are parts of one scan, .* {name} diff"):
+            replace(samples_of(2), scans=["x", "x"], **column)
+
+
+def test_joined_scans_stay_apart_and_do_not_change_a_fingerprint():
+    one, other = replace(samples_of(2), scans=["x", "x"]), samples_of(2)
+    assert join([("a", one), ("b", other)], "a+b").scans == ("a/x", "a/x", "b/s000", "b/s001")
+    assert one.fingerprint == other.fingerprint
+    assert join([("a", other), ("b", other)], "a+b").scans is None
 
 
 def test_a_patient_whose_name_is_that_of_a_sample_is_not_mixed_up_with_it():

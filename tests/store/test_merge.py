@@ -4,8 +4,15 @@ from __future__ import annotations
 
 import json
 
+import numpy as np
 import pytest
 
+from mritk.store.explanations import (
+    Explanations,
+    explanations_path,
+    read_explanations,
+    write_explanations,
+)
 from mritk.store.folder import ResultsFolder
 from tests.store.conftest import states
 
@@ -75,3 +82,55 @@ def test_merging_several_folders_into_a_new_one(mritk, sound, tmp_path):
     assert len(list(ResultsFolder(target).trials())) == 2
     assert mritk("merge", target, "-o", target).code == 2
     assert mritk("merge", tmp_path / "nowhere", "-o", target).code == 2
+
+
+@pytest.fixture
+def explained(tmp_path, sound):
+    """Another folder, with explanations of two of its trials."""
+    other = ResultsFolder(tmp_path / "other")
+    for name, seed in (("aaaa", 0), ("dddd", 3)):
+        other.write(sound(id=name, seed=seed))
+        path = explanations_path(other.path, name)
+        maps = {"saliency": [np.full((2, 2), seed, np.float32)]}
+        scores = {"saliency": np.ones((1, 1))}
+        case = (["s0"], ["p0"], ["p0"], np.zeros(1, np.int64), np.full(1, -1))
+        found = Explanations(name, "sha", "data", ("a", "b"), *case, maps, ("dice",), scores)
+        write_explanations(found, path)
+        (path.with_suffix("") / "saliency").mkdir(parents=True)
+        (path.with_suffix("") / "saliency" / "s0.nii.gz").write_bytes(b"volume")
+    return other
+
+
+def test_explanations_follow_their_trials(mritk, folder, explained):
+    dry = mritk("merge", explained.path, "-o", folder.path, "--dry-run", "--json")
+    assert json.loads(dry.out)["explained"] == ["aaaa", "dddd"]
+    assert not (folder.path / "explanations").exists()
+    ended = mritk("merge", explained.path, "-o", folder.path)
+    assert "1 trials copied, 1 already present.\nExplanations of 2 trials copied." in ended.out
+    for name in ("aaaa", "dddd"):
+        path = explanations_path(folder.path, name)
+        assert path.read_bytes() == explanations_path(explained.path, name).read_bytes()
+        assert read_explanations(path).trial == name
+        assert (path.with_suffix("") / "saliency" / "s0.nii.gz").read_bytes() == b"volume"
+    again = mritk("merge", explained.path, "-o", folder.path)
+    assert again.code == 0 and "Explanations" not in again.out
+
+
+def test_explanations_that_are_there_stay_and_damaged_ones_are_left_out(mritk, folder, explained):
+    there = explanations_path(folder.path, "aaaa")
+    there.parent.mkdir()
+    there.write_bytes(b"mine")
+    damaged = explanations_path(explained.path, "dddd")
+    damaged.write_bytes(damaged.read_bytes()[:-5])
+    ended = mritk("merge", explained.path, "-o", folder.path)
+    assert ended.code == 1
+    assert f"skipped: {damaged} was modified after it was written" in ended.out
+    assert there.read_bytes() == b"mine"
+    assert not explanations_path(folder.path, "dddd").exists()
+    assert folder.status("dddd") == "finished"
+
+
+def test_explanations_of_a_conflicting_trial_are_not_copied(mritk, folder, explained, sound):
+    explained.write(sound((1, 1, 0, 0), id="aaaa", seed=0))
+    assert mritk("merge", explained.path, "-o", folder.path).code == 1
+    assert not explanations_path(folder.path, "aaaa").exists()

@@ -155,7 +155,7 @@ def test_so_says_a_run_of_volumes_with_a_backbone_of_images(mritk, tmp_path):
     assert "takes images, but folder:vol contains volumes; add ,slices=8 to" in ended.err
 
 
-@pytest.mark.parametrize("name", ["balls", "nobody:x"])
+@pytest.mark.parametrize("name", ["balls", "nobody:x", "folder:imgs,frames=4"])
 def test_no_option_is_invented(name, registry):
     assert slices_hint(name, registry) == ""
 

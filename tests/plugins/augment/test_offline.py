@@ -93,6 +93,23 @@ def test_a_label_map_is_deformed_by_the_same_map_as_its_image():
         assert not np.array_equal(samples.read_target(row), samples.read_target(of))
 
 
+def test_a_lesion_is_deformed_like_a_label_map_and_a_copy_lies_where_its_origin_lies():
+    """Nothing but the content of the voxels changes: a copy has the grid of its origin."""
+
+    def affine(i):
+        return np.diag([2.0, 2.0, 2.0, 1.0 + i])
+
+    samples = opened(tumours(read_lesion=label_map, affine=affine), copies=2)
+    for row in range(len(samples)):
+        np.testing.assert_array_equal(samples.read_lesion(row), samples.read_target(row))
+        origin = samples.ids.index(samples.made_from[row] or samples.ids[row])
+        np.testing.assert_array_equal(samples.affine(row), affine(origin))
+    assert not np.array_equal(samples.read_lesion(12), samples.read_lesion(0))
+    plain = opened(copies=2)
+    assert plain.read_lesion is None
+    assert plain.affine is None
+
+
 def test_a_rotation_keeps_its_form_where_voxels_are_no_cubes():
     spacing = np.asarray([4.0, 1.0, 1.0])
     change = change_of("x", 1, Offline(scaling=0, shift=0, mirror=False), spacing)

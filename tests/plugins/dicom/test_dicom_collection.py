@@ -93,6 +93,14 @@ def test_slices_of_the_central_part(cohort):
         np.testing.assert_array_equal(samples.read(k), volumes.read(0)[row])
 
 
+def test_slices_of_a_series_belong_together_also_without_patients(cohort):
+    samples = read_collection(cohort(), slices=3, rule="none")
+    assert samples.patients is None
+    assert samples.scans == tuple(name.partition("#")[0] for name in samples.ids)
+    assert len(set(samples.scans)) == 5
+    assert read_collection(cohort(), rule="none").scans is None
+
+
 def test_more_slices_than_there_are_names_the_series(cohort):
     with pytest.raises(
         DataError, match=r"central 60 % of the 12 slices .*has fewer than 8.*slices=7"

@@ -63,8 +63,9 @@ settings = { sharpness = 50.0 }
 
 @pytest.fixture
 def program(tmp_path):
-    """The program, as a file."""
-    path = tmp_path / "nearest_mean.py"
+    """The program, as a file in a folder of its own."""
+    path = tmp_path / "entrant" / "nearest_mean.py"
+    path.parent.mkdir()
     path.write_text(NEAREST_MEAN)
     return path
 

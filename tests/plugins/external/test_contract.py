@@ -224,9 +224,13 @@ def test_what_goes_wrong_is_one_line_and_a_stored_failure(run, program, tmp_path
     [
         ('environment = "/nowhere/env"\n', "there is no Python at /nowhere/env; create one with"),
         ('digest = "0123"\n', "nearest_mean is not what the protocol wants: its lock has digest"),
+        (
+            'version = "sha256:0123456789ab"\n',
+            "nearest_mean is not the version sha256:0123456789ab",
+        ),
         ('environment = "conda"\n', "environment 'conda' names none; write here, python:PATH"),
     ],
-    ids=["missing", "wrong", "unknown"],
+    ids=["missing", "wrong", "another version", "unknown"],
 )
 def test_a_missing_or_wrong_environment_is_one_line_and_a_stored_failure(
     run, tmp_path, more, message
@@ -327,6 +331,11 @@ def test_it_keeps_the_promises_of_methods(program):
 FIELDS = {"uses_backbone": False, "uses_augmentation": False, "tasks": ("classification",)}
 
 
+def test_a_run_may_take_a_day_unless_the_protocol_says_otherwise():
+    own = ExternalRecipe("own", program=("python", "own.py"))
+    assert (own.hours, own.silent_minutes) == (24, 0)
+
+
 def test_where_a_program_is_does_not_change_a_fingerprint(protocol, tmp_path):
     from mritk.study.benchmark import find_protocol
 
@@ -346,8 +355,10 @@ def test_where_a_program_is_does_not_change_a_fingerprint(protocol, tmp_path):
     [
         ("name = 3\n", "name"),
         ('name = "x"\nprogram = ["x"]\nhour = 3\n', "unknown key 'hour'"),
+        ('name = "x"\nprogram = ["x"]\nhours = -1\n', "hours must be 0, for any time, or more"),
         ('name = "x"\n', "program must be the words of a command"),
         ('name = "x"\nenvironment = "/opt/env"\n', "program must be the words of a command"),
+        ('name = "x"\nprogram = ["x"]\nversion = "sha256:1"\n', "version must be sha256: and 12"),
         ('name = "a b"\nprogram = ["x"]\n', "name must consist of letters, digits"),
     ],
 )

@@ -135,6 +135,35 @@ def test_a_label_map_comes_back_on_the_voxels_of_its_scan(fit):
         assert labels.dtype == np.uint8
 
 
+REORIENTED = """
+        image = nib.load(args.t1)
+        to = nib.orientations.axcodes2ornt("PIL")
+        turn = nib.orientations.ornt_transform(nib.io_orientation(image.affine), to)
+        turned = image.as_reoriented(turn)
+        mask = (np.asarray(turned.dataobj) > 100).astype(np.uint8)
+        nib.save(nib.Nifti1Image(mask, turned.affine), args.output)
+        return 0
+"""
+
+
+def test_a_label_map_may_have_its_axes_in_any_order(fit):
+    text = ENTRANT.replace("        mask = ", f"{REORIENTED}        mask = ")
+    fitted, test = fit(Segmentation(("background", "box")), text)
+    for row, labels in enumerate(fitted.predict(test)):
+        np.testing.assert_array_equal(labels, test.samples.read_target(row))
+
+
+def test_a_label_map_that_lies_elsewhere_is_refused(fit):
+    text = ENTRANT.replace("nib.Nifti1Image(mask, image.affine, image.header)", "MAP")
+    text = text.replace("MAP", "nib.Nifti1Image(mask, np.eye(4))")
+    fitted, test = fit(Segmentation(("background", "box")), text)
+    with pytest.raises(ProgramFailed) as refused:
+        fitted.predict(test)
+    told = "box, case scan-11: output.nii.gz lies on another grid than its image; write it with the"
+    assert str(refused.value).startswith(told)
+    assert str(refused.value).endswith("mm apart")
+
+
 def test_a_probability_is_that_of_the_second_class(fit):
     fitted, test = fit(Classification(("dark", "bright")))
     scores = fitted.predict(test)
@@ -156,8 +185,9 @@ def main():
     image = nib.load(args.t1)
     found = sorted(path.name for path in folder.iterdir())
     assert found == ["flair.nii.gz", "t1.nii.gz"], found
-    assert image.header.get_zooms() == (3, 2, 1), image.header.get_zooms()
-    assert image.shape == (6, 7, 8)
+    assert image.header.get_zooms() == (1, 2, 3), image.header.get_zooms()
+    assert image.shape == (8, 7, 6)
+    assert nib.aff2axcodes(image.affine) == ("R", "A", "S")
     assert not list(Path(args.output).parent.iterdir())
     assert not list(Path(".").iterdir())
     Path(args.output).write_text("0.5")
@@ -192,7 +222,8 @@ def test_a_label_map_of_another_shape_is_refused_with_both_shapes(fit):
     wrong = ENTRANT.replace("mask = (values > 100)", "mask = (values[1:] > 100)")
     fitted, test = fit(Segmentation(("background", "box")), wrong)
     with pytest.raises(
-        ProgramFailed, match=r"scan-11: .* shape \(5, 7, 8\), its image \(6, 7, 8\)"
+        ProgramFailed,
+        match=r"scan-11: .* its shape is \(7, 7, 6\), that of the image \(8, 7, 6\)",
     ):
         fitted.predict(test)
 

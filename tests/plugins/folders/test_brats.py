@@ -46,6 +46,8 @@ def test_cases_are_volumes_of_four_sequences_with_their_regions(tmp_path, ending
     assert found.task.values_of("WT") == (1, 2, 3)
     assert found.task.values_of("TC") == (1, 3)
     assert found.spacing.tolist() == [[2.0, 1.0, 1.0]] * 3
+    # The first voxel is the lowest one, at the back and the left; the files begin at the origin.
+    np.testing.assert_array_equal(found.affine(0) @ [0, 4, 5, 1], [0, 0, 0, 1])
     volume, labels = found.read(0), found.read_target(0)
     assert volume.shape == (4, 4, 5, 6)
     assert volume.dtype == labels.dtype == np.uint8
@@ -53,6 +55,14 @@ def test_cases_are_volumes_of_four_sequences_with_their_regions(tmp_path, ending
     assert sorted(np.unique(labels)) == [0, 1, 2, 3]
     assert is_brats(folder)
     assert not is_tree(folder)
+
+
+def test_the_share_of_all_sequences_that_is_no_number_is_known(tmp_path):
+    case = write(tmp_path, "case-000")
+    volume = np.arange(1.0, 1 + np.prod(SHAPE)).reshape(SHAPE).astype(np.float32)
+    volume[0] = np.nan
+    nib.save(nib.Nifti1Image(volume, np.diag([1.0, 1, 2, 1])), case / "case-000-t1c.nii.gz")
+    assert samples(tmp_path).holes(0) == pytest.approx(1 / SHAPE[0] / 4)
 
 
 def test_what_is_incomplete_is_named(tmp_path):

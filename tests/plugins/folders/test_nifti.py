@@ -13,6 +13,7 @@ import pytest
 
 from mritk import DataError
 from mritk_folders.nifti import read_volume
+from mritk_folders.tree import read_tree
 from tests.plugins.folders.conftest import ORIENTATIONS, VOLUME
 
 # Where the fields of a NIfTI-1 header are.
@@ -128,6 +129,20 @@ def test_voxels_that_are_no_numbers_are_background(tmp_path, write_nifti):
     holes = np.where(np.isfinite(values), values, 0)
     volume = read_volume(write_nifti(tmp_path / "v.nii", values))
     np.testing.assert_allclose(volume, scaled(holes), atol=0.51)
+
+
+def test_how_much_of_a_file_is_no_number_is_known(tmp_path, write_nifti):
+    values = VOLUME.astype(np.float32)
+    values[0], values[1, 0, 0] = np.nan, np.inf
+    write_nifti(tmp_path / "a" / "1.nii", values)
+    write_nifti(tmp_path / "b" / "2.nii.gz", VOLUME)
+    samples = read_tree(tmp_path)
+    assert samples.holes(0) == pytest.approx(1 - np.isfinite(values).mean())
+    assert samples.holes(1) == 0
+    samples.read(1)
+    assert samples.only([1, 0]).holes(1) == samples.holes(0)
+    assert read_tree(tmp_path, slices=1).holes(0) == samples.holes(0)
+    assert read_tree(tmp_path, frames=1).holes(0) == samples.holes(0)
 
 
 @pytest.mark.parametrize("dtype", [np.uint8, np.uint16, np.int32, np.float32, np.float64, ">i2"])

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
@@ -11,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mritk import Classification, DataError
+from mritk.splits.units import units
 from mritk_folders import scan_table
 from mritk_folders.scan_table import ScanTable
 from mritk_folders.slicing import axial_slices, slice_rows
@@ -84,7 +84,7 @@ def test_more_slices_than_the_head_has_are_refused_with_what_is_possible():
 
 
 def test_volumes_stay_volumes_by_default(table):
-    samples = table.samples(0)
+    samples = table.samples()
     assert samples.ids == ("one.nii.gz", "two.nii.gz")
     assert samples.spatial_dims == 3
     assert samples.read(0).shape == (20, 24, 22)
@@ -99,7 +99,7 @@ def test_each_slice_is_a_sample_of_the_patient_of_its_volume(table):
     assert samples.patients == ("p1",) * 3 + ("p2",) * 3
     assert samples.sites == ("s1",) * 3 + ("s2",) * 3
     assert samples.splits == ("train",) * 3 + ("test",) * 3
-    volumes = table.samples(0)
+    volumes = table.samples()
     for i in range(6):
         expected = axial_slices(volumes.read(i // 3), 3)[i % 3]
         np.testing.assert_array_equal(samples.read(i), expected)
@@ -129,13 +129,7 @@ def test_every_slice_of_a_corrupt_volume_tells_why(table):
             samples.read(i)
 
 
-def test_slices_without_patients_come_with_a_warning(table, caplog):
-    named = "folder:heads"
-    alone = ScanTable(table.folder, table.names, table.targets, table.task, dataset=named)
-    with caplog.at_level(logging.WARNING, "mritk"):
-        assert alone.samples(2).patients is None
-    assert "folder:heads,slices=2 has no patient ids" in caplog.text
-    assert "--patient-regex '(.+)#'" in caplog.text
-    caplog.clear()
-    alone.samples(0)
-    assert not caplog.text
+def test_slices_of_a_volume_stay_together_without_patients(table):
+    alone = ScanTable(table.folder, table.names, table.targets, table.task).samples(2)
+    assert alone.patients is None
+    assert units(alone).tolist() == [0, 0, 1, 1]

@@ -21,8 +21,9 @@ import numpy as np
 import pytest
 import torch
 
-from mritk import Segmentation, Workspace
-from mritk.data.sample_files import write_sample
+from mritk import Segmentation, UsageError, Workspace
+from mritk.data.sample_files import read_label_map, write_sample
+from mritk.data.volume_space import Space, around_middle
 from mritk.plugins.registry import Registry
 from mritk.store.folder import ResultsFolder
 from mritk.study.benchmark import find_protocol
@@ -34,6 +35,10 @@ from mritk_nnunet.trainer_file import write_trainer
 pytestmark = pytest.mark.slow
 
 REAL = os.environ.get("MRITK_TEST_NNUNET", "")
+needs_nnunet = pytest.mark.skipif(
+    not REAL, reason="MRITK_TEST_NNUNET names no environment with nnunetv2"
+)
+SHAPE = (10, 8, 12)
 
 PLUGIN = '''
 """Bright balls with a brighter core, in two channels."""
@@ -125,7 +130,7 @@ def test_its_label_maps_epochs_plan_and_packages_are_in_the_trial(nnunet, mritk,
     assert record.notes["nnunetv2"] == "2.8.1"
     assert record.notes["deterministic"] is False
     plan = record.notes["plan"]
-    assert plan["spacing"] == [2.0, 1.0, 1.5]
+    assert plan["spacing"] == [1.5, 1.0, 2.0]  # to the right, the front and up
     assert plan["architecture"]["arch_kwargs"]["features_per_stage"] == [8, 16, 32]
     lock = record.provenance["external"]["nnunet"]["environment"]
     assert lock["packages"]["nnunetv2"] == "2.8.1"
@@ -141,9 +146,8 @@ def test_no_test_case_is_in_the_raw_dataset_by_digest(nnunet, mritk, words, ball
     record = stored(tmp_path / "results")
     digests = {}
     for row, name in enumerate(balls.ids):
-        files = write_sample(
-            balls.read(row), tmp_path, "one", balls.channels, 3, balls.spacing[row]
-        )
+        space = Space.of(balls, row, balls.read(row).shape[1:])
+        files = write_sample(balls.read(row), tmp_path, "one", balls.channels, 3, space)
         digests |= {content(path): name for path in files.values()}
     assert len(digests) == 60
     seen = [path for path in (tmp_path / "seen").rglob("*.nii.gz") if "imagesTr" in path.parts]
@@ -208,7 +212,13 @@ FAILURES = {
         "predict",
         "mask = (load(path)",
         "mask = (load(path)[1:]",
-        "shape (9, 8, 12), its image",
+        "its shape is (11, 8, 10), that of the image (12, 8, 10)",
+    ),
+    "too many": (
+        "predict",
+        "    nibabel.save(image, ",
+        "    nibabel.save(image, Path(after('-o')) / 'another.nii.gz')\n    nibabel.save(image, ",
+        "; unknown: another.nii.gz",
     ),
     "too few": ("predict", "    nibabel.save", "    0 and nibabel.save", "nnU-Net predicted 0 of "),
 }
@@ -240,6 +250,32 @@ def test_a_missing_environment_or_package_says_how_to_make_it(
     assert "here (MRITK_NNUNET) has no nnunetv2; install it with" in mritk(*words()).err
 
 
+DOCKER = """#!/bin/sh
+[ "$1" = image ] && echo '[{"Id": "sha256:abcdefabcdef0123"}]'
+[ "$1" = run ] && echo 2.8.1
+exit 0
+"""
+
+
+def test_the_version_in_a_container_is_asked_or_is_the_digest_of_its_image(
+    mritk, words, tmp_path, monkeypatch
+):
+    docker = tmp_path / "bin" / "docker"
+    docker.parent.mkdir()
+    docker.write_text(DOCKER)
+    docker.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{docker.parent}{os.pathsep}{os.environ['PATH']}")
+    monkeypatch.setenv("MRITK_NNUNET", "docker:team/nnunet:2")
+    ended = mritk(*words('version = "2.6.0"\n'))
+    assert (
+        "has nnunetv2 2.8.1, but the protocol wants 2.6.0; name an image that has it" in ended.err
+    )
+    ended = mritk(*words('version = "sha256:0123456789ab"\n'))
+    assert "nnunet is not the version sha256:0123456789ab that the protocol wants" in ended.err
+    ended = mritk(*words('version = "2.8.1"\n'))  # accepted: its programs plan nothing
+    assert "nnU-Net ended without plans: there is no " in ended.err
+
+
 def test_a_rule_of_selection_that_nnunet_does_not_have_is_refused(nnunet, mritk, words):
     ended = mritk(*words(changed=('on = "last"', 'on = "val"')))
     assert "nnU-Net keeps its last state, or the one of the best pseudo Dice" in ended.err
@@ -263,6 +299,40 @@ def test_nested_regions_are_trained_as_regions_and_others_as_labels():
     unsaid = Segmentation(BRATS, {"a": ("NETC", "SNFH"), "b": ("SNFH",)})
     for task in (apart, unsaid, Segmentation(BRATS)):
         assert labels_of(task, regions=True) == plain
+
+
+def test_label_0_is_the_background_whatever_the_data_call_it():
+    task = Segmentation(("healthy", "oedema", "core"), {"all": ("oedema", "core")})
+    assert labels_of(task, regions=False) == {"labels": {"background": 0, "oedema": 1, "core": 2}}
+    nested = Segmentation(task.labels, {**task.regions, "core": ("core",)})
+    assert labels_of(nested, regions=True)["labels"] == {
+        "background": 0,
+        "all": [1, 2],
+        "core": [2],
+    }
+    assert trained_names(task, regions=False) == ["oedema", "core"]
+
+
+@pytest.mark.parametrize("name", ["ignore", "background"])
+def test_a_name_that_means_something_else_to_nnunet_is_refused_before_anything_trains(
+    mritk, words, tmp_path, name
+):
+    message = rf"{name!r} of the data has a meaning of its own in nnU-Net .*; give it another name"
+    for task in (
+        Segmentation(("healthy", name)),
+        Segmentation(("healthy", "a", "b"), {name: ("a", "b"), "core": ("b",)}),
+    ):
+        with pytest.raises(UsageError, match=message):
+            labels_of(task, regions=True)
+    # A region is not told where labels are trained.
+    labels_of(task, regions=False)
+    command = words()  # and without nnU-Net, which is looked for later
+    plugin = PLUGIN.replace('("background", "rim"', f'("healthy", "{name}"')
+    (tmp_path / "balls.py").write_text(plugin.replace('"rim"', f'"{name}"'))
+    ended = mritk(*command)
+    assert ended.code == 3
+    assert f"{name!r} of the data has a meaning of its own in nnU-Net" in ended.err
+    assert not list((tmp_path / "results").rglob("*.nii.gz"))
 
 
 LOG = """
@@ -341,7 +411,50 @@ def test_keys_of_the_protocol_are_in_the_fingerprint_and_the_machines_are_not(tm
         NnunetRecipe(trainer="a b")
 
 
-@pytest.mark.skipif(not REAL, reason="MRITK_TEST_NNUNET names no environment with nnunetv2")
+READ = """
+import sys
+import numpy as np
+from nnunetv2.imageio.reader_writer_registry import determine_reader_writer_from_file_ending
+reader = determine_reader_writer_from_file_ending(".nii.gz", verbose=False)()
+pixels, facts = reader.read_images(sys.argv[1:2])
+np.save(sys.argv[2], pixels)
+print(*facts["spacing"])
+reader.write_seg(pixels[0].astype(np.uint8), sys.argv[3], facts)
+"""
+
+
+@needs_nnunet
+def test_nnunet_itself_reads_axial_slices_and_writes_where_it_has_read(balls, tmp_path):
+    """Slices of its ``2d`` are along the last two axes, unless those of a third are thicker."""
+    nodding = np.eye(4)
+    nodding[1:3, 1:3] = [[0.96, -0.28], [0.28, 0.96]]
+    for affine in (np.eye(4), nodding):
+        space = Space(SHAPE, affine @ around_middle(SHAPE, (1.0, 1.0, 1.0)))
+        volume = balls.read(0)[0]
+        (path,) = write_sample(volume, tmp_path, "one", (), 3, space).values()
+        seen, answer = tmp_path / "seen.npy", tmp_path / "answer.nii.gz"
+        command = [Path(REAL) / "bin" / "python", "-c", READ, path, seen, answer]
+        told = subprocess.run([*map(str, command)], check=True, capture_output=True, timeout=120)
+        assert [float(mm) for mm in told.stdout.split()] == pytest.approx([1.0] * 3)
+        slices = np.load(seen)[0]
+        assert slices.shape == volume.shape
+        # The patient's left first where mritk has the right, and the back where it has the front.
+        np.testing.assert_array_equal(slices, volume[:, ::-1, ::-1])
+        np.testing.assert_array_equal(read_label_map(answer, space), volume)
+
+
+@needs_nnunet
+def test_nnunet_itself_plans_axial_slices(mritk, words, tmp_path, monkeypatch):
+    monkeypatch.setenv("MRITK_NNUNET", REAL)
+    two = 'configuration = "2d"\niterations = 1\nval_iterations = 1\n'
+    command = words(two, changed=("epochs = 4", "epochs = 1"))
+    (tmp_path / "balls.py").write_text(PLUGIN.replace("[2.0, 1.0, 1.5]", "[1.0, 1.0, 1.0]"))
+    ended = mritk(*command)
+    assert ended.code == 0, ended.err
+    assert stored(tmp_path / "results").notes["plan"]["median_image_size_in_voxels"] == [8, 12]
+
+
+@needs_nnunet
 def test_nnunet_itself_learns_the_whole_tumour_better_than_a_threshold(
     mritk, tmp_path, monkeypatch
 ):

@@ -411,7 +411,7 @@ def test_a_worker_keeps_to_the_data_that_it_has_opened():
     from mritk_ray.pool import _Pool
 
     ray = SimpleNamespace(exceptions=SimpleNamespace(**dict.fromkeys(ERRORS, ValueError)))
-    pool = _Pool(ray, len, Share(2, 1, 0))
+    pool = _Pool(ray, len, Share(2, 1, 0), {})
     pool._doing = {"result": (Seat("a"), None)}
     jobs = [Sized(str(number), 0, group) for number, group in enumerate("aabc")]
     assert pool._next(Seat("b"), jobs) == 2

@@ -100,10 +100,25 @@ class Tokens(nn.Module):
         return self.head(self.mix(tokens).tanh().mean(dim=1))
 
 
+class Aside(nn.Module):
+    """Feature maps that its outputs do not depend on."""
+
+    def __init__(self):
+        super().__init__()
+        self.head, self.aside = nn.Linear(144, 3), nn.Conv2d(1, 4, 3)
+
+    def forward(self, batch):
+        outputs = self.head(batch.flatten(1))
+        self.seen = self.aside(batch)
+        return outputs
+
+
 def test_what_an_explainer_cannot_explain_it_refuses_in_one_line():
     tokens, batch = Tokens().eval(), inputs(2)
     with pytest.raises(UsageError, match=r"needs feature maps .* use integrated_gradients"):
         grad_cam(tokens, batch, OUTPUTS)
+    with pytest.raises(UsageError, match=r"needs feature maps .* use integrated_gradients"):
+        grad_cam(Aside().eval(), batch, OUTPUTS)
     with pytest.raises(UsageError, match="this one has none on its feature maps; use saliency"):
         guided_backpropagation(tokens, batch, OUTPUTS)
     # The ReLU of a head does not make the maps before it those of a network with ReLUs.

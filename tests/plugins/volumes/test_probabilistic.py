@@ -55,13 +55,47 @@ def test_the_other_losses_are_absolute_and_squared_errors(balls):
         assert float(objective.loss(outputs, targets)) == expected
 
 
-def test_concrete_dropout_adds_the_divergence_from_its_prior():
-    head = ThinnedHead(5, 2, "concrete", 0.3)
-    weights = sum(float(p.detach().square().sum()) for p in head.outputs.parameters())
-    entropy = 5 * (0.3 * math.log(0.3) + 0.7 * math.log(0.7))
-    expected = (0.1**2 * weights / 0.7 + entropy) / 40
-    assert head.penalty(40, 0.1).item() == pytest.approx(expected, rel=1e-5)
-    assert float(ThinnedHead(5, 2, "mc", 0.3).penalty(40, 0.1)) == 0
+@pytest.mark.parametrize("rate", [0.05, 0.3, 0.8])
+def test_concrete_dropout_adds_the_divergence_from_its_prior(rate):
+    """KL = l² (1 − p) / 2 · ‖M‖² − K · H(p) of Gal, Hron & Kendall 2017; M is what a mask keeps."""
+    features, samples, length = 5, 40, 0.7
+    head = ThinnedHead(features, 2, "concrete", rate)
+    head.outputs.bias.data.fill_(100.0)  # has no prior
+    kept = head.outputs.weight.detach().numpy() / (1 - rate)
+    entropy = stats.bernoulli(rate).entropy()
+    expected = length**2 * (1 - rate) / 2 * np.square(kept).sum() - features * entropy
+    assert head.penalty(samples, length).item() == pytest.approx(expected / samples, rel=1e-4)
+    assert float(ThinnedHead(5, 2, "mc", rate).penalty(samples, length)) == 0
+
+
+@pytest.mark.parametrize("weight", [0.0, 10.0])
+def test_the_divergence_alone_leads_to_the_rate_where_it_is_least(weight):
+    """There l² ‖W‖² / (2 (1 − p)²) + D · log(p / (1 − p)) = 0; without weights p = 1/2."""
+    head = ThinnedHead(8, 1, "concrete", 0.2)
+    head.outputs.weight.data.fill_(weight)
+    optimizer = torch.optim.Adam([head.dropout.logit], lr=0.05)
+    for _ in range(300):
+        optimizer.zero_grad()
+        head.penalty(1, 0.1).backward()
+        optimizer.step()
+    p = head.rate
+    slope = 0.1**2 * 8 * weight**2 / (2 * (1 - p) ** 2) + 8 * math.log(p / (1 - p))
+    assert slope == pytest.approx(0, abs=0.01)
+
+
+@pytest.mark.parametrize(
+    ("likelihood", "times"), [("gaussian", 1), ("absolute", 1), ("squared", 2)]
+)
+def test_the_divergence_is_on_the_scale_of_the_loss(balls, likelihood, times):
+    """A squared error is twice the negative log-likelihood of variance 1."""
+    setup = balls(recipe(likelihood=likelihood, dropout="concrete", prior_length=2.0))
+    objective = objective_of(setup, outputs=2 if likelihood == "gaussian" else 1)
+    outputs = torch.zeros(3, 2 if likelihood == "gaussian" else 1)
+    added = objective.loss(outputs, torch.ones(3)) - objective.unweighted_loss(
+        outputs, torch.ones(3)
+    )
+    divergence = objective._head.penalty(len(setup.train), 2.0)
+    assert added.item() == pytest.approx(times * divergence.item(), rel=1e-4)
 
 
 def test_relaxed_masks_keep_the_mean_and_are_differentiable_in_the_rate():
@@ -90,6 +124,18 @@ def test_a_draw_leaves_out_the_same_features_of_every_sample():
     assert 0.4 < float(kept.float().mean()) < 0.6
     alone = head.drawn(torch.eye(6)[2:3], torch.Generator().manual_seed(0), 50)
     assert torch.equal(alone[:, 0], drawn[:, 2])
+
+
+def test_draws_have_the_moments_of_dropout():
+    """Mean w·x + b; variance of means Σ (wᵢ xᵢ)² p / (1 − p)."""
+    head, rate = ThinnedHead(6, 1, "mc", 0.3), 0.3
+    features = torch.linspace(-1, 2, 6)[None]
+    drawn = head.drawn(features, torch.Generator().manual_seed(0), 20_000)[:, 0, 0].detach()
+    products = (head.outputs.weight * features).detach()
+    mean = float(products.sum() + head.outputs.bias.detach())
+    variance = float(products.square().sum()) * rate / (1 - rate)
+    assert float(drawn.mean()) == pytest.approx(mean, abs=5 * math.sqrt(variance / 20_000))
+    assert float(drawn.var()) == pytest.approx(variance, rel=0.05)
 
 
 @pytest.mark.slow

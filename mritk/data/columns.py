@@ -1,0 +1,72 @@
+"""What the columns of a table of samples may hold."""
+
+from __future__ import annotations
+
+import unicodedata
+from collections.abc import Sequence
+
+import numpy as np
+
+from mritk.errors import DataError
+
+
+def texts(name: str, column: Sequence[str]) -> tuple[str, ...]:
+    """Return a column as plain strings, which hash alike whatever sequence they came in."""
+    if any(value is None for value in column):
+        raise DataError(
+            f"column {name} has missing values; give a value for every sample, or None instead"
+        )
+    found = tuple(str(value) for value in column)
+    for text in found:
+        if "\0" in text or text != text.encode("utf-8", "ignore").decode():
+            raise DataError(f"column {name} contains {text!r}, which is not valid text; rename it")
+    return found
+
+
+def channels_of(names: Sequence[str], dims: int | None) -> tuple[str, ...]:
+    """Return the names of channels."""
+    if isinstance(names, str) or len(set(names)) < len(names) or not all(names):
+        raise DataError(f"channels must be unique names, one per channel; got {names!r}")
+    if names and dims is None:
+        raise DataError("channels are of images and volumes; set spatial_dims to 2 or 3")
+    return tuple(names)
+
+
+def spacing_of(spacing: np.ndarray | None, dims: int | None) -> np.ndarray | None:
+    """Return the spacing as (N, dims) float64."""
+    if spacing is None:
+        return None
+    given = np.asarray(spacing, dtype=np.float64)
+    if given.ndim != 2 or given.shape[1] != dims or not (np.isfinite(given) & (given > 0)).all():
+        raise DataError(f"spacing must be (N, {dims}) distances in mm above 0; got {given.shape}")
+    return given
+
+
+def covariate(name: str, column: Sequence[str] | np.ndarray) -> np.ndarray:
+    """Return a covariate as texts, or as float64 numbers."""
+    values = np.asarray(column)
+    if values.dtype.kind in "biuf":
+        return values.astype(np.float64)
+    # A column of texts of pandas has NaN where one is missing.
+    known = ["" if _is_nan(value) else value for value in column]
+    return np.asarray(texts(name, known), dtype=np.str_)
+
+
+def _is_nan(value: object) -> bool:
+    return isinstance(value, (float, np.floating)) and bool(np.isnan(value))
+
+
+def require_one_form(ids: Sequence[str]) -> None:
+    """Refuse ids that look alike and are two: an accent in its letter (NFC), or after it (NFD).
+
+    Archives made on a Mac hold the second form. For classes, patients and sites the two are one:
+    :mod:`mritk.data.one_name`.
+    """
+    forms: dict[str, str] = {}
+    for text in (text for text in ids if not text.isascii()):
+        other = forms.setdefault(unicodedata.normalize("NFC", text), text)
+        if other != text:
+            raise DataError(
+                f"column ids contains {other!r} in two Unicode forms, {other!a} and {text!a}; use "
+                "one form (NFC)"
+            )

@@ -1,0 +1,78 @@
+"""Trials that are trained where the results folder of the run is not.
+
+The worker stores a trial in a folder of its own, where its checkpoints stay as well, and hands the
+finished files to the run.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+from mritk.errors import StoreError
+from mritk.files.atomic import write_whole
+from mritk.files.workspace import Workspace
+from mritk.store.folder import ResultsFolder
+from mritk.store.kept_model import model_path
+from mritk.store.places import TRIALS
+from mritk.store.raw_seal import seal_holds
+from mritk.store.trial_state import TrialState
+
+APART = "apart"
+
+
+@dataclass(frozen=True)
+class Parcel:
+    """The files of a trial, finished or failed.
+
+    Attributes:
+        trial: The trial file.
+        model: Its kept network; empty if none is kept.
+    """
+
+    trial: bytes
+    model: bytes = b""
+
+
+def own_results(workspace: Workspace, run: Path) -> ResultsFolder:
+    """Return the folder in which a worker stores trials of the run whose results folder is ``run``,
+    created if necessary."""
+    name = hashlib.sha256(str(run).encode()).hexdigest()[:16]
+    results = ResultsFolder(workspace.folder(APART, name))
+    results.require_writable()
+    return results
+
+
+def packed(results: ResultsFolder, trial_id: str) -> Parcel | None:
+    """Return the files of a trial, which are deleted; None if it was not stored."""
+    files = results.trial_path(trial_id), model_path(results, trial_id)
+    try:
+        trial = files[0].read_bytes()
+    except FileNotFoundError:
+        return None
+    model = files[1].read_bytes() if files[1].exists() else b""
+    for path in files:
+        path.unlink(missing_ok=True)
+    for folder in (results.path / TRIALS, results.path):
+        with suppress(OSError):  # others are stored, or have checkpoints
+            folder.rmdir()
+    return Parcel(trial, model)
+
+
+def receive(parcel: Parcel, results: ResultsFolder, trial_id: str, *, failed: bool) -> None:
+    """Store the files of a trial; one that failed replaces no finished one.
+
+    Raises:
+        StoreError: The trial file was damaged on its way, or cannot be written.
+    """
+    if not seal_holds(parcel.trial):
+        raise StoreError(f"the file of trial {trial_id} was damaged on its way from the worker")
+    if failed and results.status(trial_id) is TrialState.FINISHED:
+        return
+    if parcel.model:
+        path = model_path(results, trial_id)
+        path.parent.mkdir(exist_ok=True)
+        write_whole(path, parcel.model)
+    results.write_content(trial_id, parcel.trial)

@@ -1,0 +1,44 @@
+"""The working folder of a run, as Ray brings it to machines that do not see it."""
+
+from __future__ import annotations
+
+import os
+import re
+from pathlib import Path
+from typing import Any
+
+# Ray leaves out what Git ignores, which data often are.
+WITH_IGNORED = "RAY_RUNTIME_ENV_IGNORE_GITIGNORE"
+
+
+def working_folder(results: Path | None) -> dict[str, Any]:
+    """Return what ``ray.init`` takes to bring the working folder to each machine.
+
+    Caches and the results folder stay behind, as does what Ray always leaves out (``.git``,
+    ``.venv``, ``venv``, ``__pycache__``).
+
+    Args:
+        results: The results folder; None: there is none.
+    """
+    here = Path.cwd()
+    os.environ.setdefault(WITH_IGNORED, "1")
+    home = os.environ.get("MRITK_HOME")
+    own = [Path(folder).resolve() for folder in (results, home) if folder]
+    inside = [folder.relative_to(here) for folder in own if folder.is_relative_to(here)]
+    return {
+        "working_dir": str(here),
+        "excludes": [f"/{folder.as_posix()}" for folder in inside if folder.parts],
+    }
+
+
+def not_uploaded(error: Exception) -> str:
+    """Return why Ray does not upload the working folder, in one line."""
+    here, told = Path.cwd(), str(error)
+    if "maximum size" not in told:
+        return f"Ray cannot upload the working folder {here}: {told.strip().splitlines()[0]}"
+    sizes = " of at most ".join(re.findall(r"\d[\d.]*\s?MiB", told)[:2])
+    return (
+        f"the working folder {here} is too large for Ray to upload ({sizes}); start the run in a "
+        "folder that holds its data alone, list in .rayignore what is not needed, or use "
+        "ray:ADDRESS and a folder that all machines share"
+    )
