@@ -38,7 +38,7 @@ def _few_in_folds(trials: Sequence[Scored]) -> str:
     units = {trial.fold: set(trial.unit) for trial in trials}
     every = len(set().union(*units.values()))
     again = every < sum(len(tested) for tested in units.values())
-    divisions = len({repeat for _, repeat in (trial.run for trial in trials)})
+    divisions = len({trial.run[1] for trial in trials})
     # Several divisions make up for it, and an official test part is no fold.
     if len(units) < 2 or divisions > 1:
         return ""
