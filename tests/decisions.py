@@ -17,31 +17,47 @@ def kinds() -> tuple[frozenset[str], frozenset[str]]:
 
 
 def decisions_on_kind(tree: ast.AST) -> list[str]:
-    """Return the expressions that compare a task, or a name of a kind, with a kind."""
+    """Return the expressions that ask a task, or a name of a kind, for a kind.
+
+    They compare with one, look something up by one, or register something for one.
+    """
     return [ast.unparse(node) for node in ast.walk(tree) if _decides(node)]
 
 
 def _decides(node: ast.AST) -> bool:
-    if isinstance(node, ast.Call) and ast.unparse(node.func) in ("isinstance", "issubclass"):
-        return any(_names_kind(inner) for inner in ast.walk(node.args[1]))
+    if isinstance(node, ast.Call):
+        return _call_decides(node)
     if isinstance(node, ast.Compare):
         return any(_names_kind(inner) for part in _parts(node) for inner in ast.walk(part))
+    if isinstance(node, ast.Dict):
+        return any(key is not None and _names_kind(key) for key in node.keys)
     if isinstance(node, ast.MatchClass):
         return _names_kind(node.cls)
     return isinstance(node, ast.MatchValue) and _names_kind(node.value)
+
+
+def _call_decides(node: ast.Call) -> bool:
+    called = ast.unparse(node.func).rpartition(".")[2]
+    if called in ("isinstance", "issubclass"):
+        return any(_names_kind(inner) for inner in ast.walk(node.args[1]))
+    if called == "register":  # of functools.singledispatch
+        return any(map(_names_kind, node.args))
+    # Beginnings of names; "kind" is of other things, too, but theirs are compared whole.
+    return called in ("startswith", "endswith") and ".kind." in ast.unparse(node.func)
 
 
 def _parts(node: ast.Compare) -> Iterator[ast.expr]:
     """Yield what is compared; of tuples and sets, their members."""
     for part in (node.left, *node.comparators):
         members = part.elts if isinstance(part, ast.Tuple | ast.List | ast.Set) else [part]
-        yield from (m for m in members if not isinstance(m, ast.Call))
+        # What a function returns is no kind; a kind that is made to be compared with is one.
+        yield from (m for m in members if not isinstance(m, ast.Call) or _names_kind(m.func))
 
 
 def _names_kind(node: ast.AST) -> bool:
     classes, names = kinds()
     if isinstance(node, ast.Constant):
-        return node.value in names
+        return node.value in names | classes
     name = getattr(node, "attr", None) or getattr(node, "id", None)
     return name in classes
 

@@ -210,6 +210,12 @@ def test_only_tasks_metrics_and_the_loss_decide_on_the_kind_of_a_task():
         "kind in ('regression', 'other')",
         "match task:\n    case Classification(classes):\n        pass",
         "match task.kind:\n    case 'unlabelled':\n        pass",
+        "{'regression': mean}.get(task.kind)",
+        "{Classification: mode, Regression: mean}[type(task)]",
+        "type(task).__name__ == 'Regression'",
+        "task.kind.startswith('class')",
+        "summary.register(Segmentation)",
+        "task == Unlabelled()",
     ],
 )
 def test_a_decision_on_a_kind_is_found_however_it_is_written(planted):

@@ -43,6 +43,7 @@ def open_balls(workspace):
         ids, np.empty(0), TASK, read, spatial_dims=3, patients=ids, read_target=label_map,
         spacing=np.tile([2.0, 1.0, 1.0], (40, 1)),
         covariates={"sex": ["f", "m"] * 20, "age": np.arange(40.0)},
+        affine=lambda i: np.array([[2.0, 0, 0, i], [0, 1, 0, 0], [0, 0, 1, 0], [0, 0, 0, 1]]),
     )
 
 
@@ -119,6 +120,9 @@ def test_the_scores_of_each_case_are_those_of_its_stored_label_maps(trained):
                 record.task, test.masks[row], test.references[row], (2.0, 1.0, 1.0)
             )
             np.testing.assert_array_equal(test.score[row], expected)
+            place = test.masks.affine_of(row)
+            assert place[0, 3] == int(test.id[row].removeprefix("ball-"))
+            assert np.array_equal(place, test.references.affine_of(row))
         assert record.predictions["val"].masks is None
         assert record.history[0].extra == {"levels": 2.0}
         assert test.embedding.shape == (len(test.id), 2)

@@ -271,7 +271,19 @@ def test_a_2d_backbone_on_volumes_is_refused(mritk, tmp_path):
     ended = mritk("run", "-p", plugin, "-d", "balls", "-b", "small_cnn", "-a", "none", "-n")
     assert ended.code == 2
     assert "small_cnn@scratch takes images, but balls contains volumes" in ended.err
-    assert "use a backbone for volumes, such as -b sfcn" in ended.err
+    assert "use a backbone for volumes, such as -b tiny3d" in ended.err, "the smallest input"
+
+
+@pytest.mark.usefixtures("no_near_copies")
+def test_volumes_smaller_than_a_network_takes_are_refused_before_training(mritk, tmp_path):
+    plugin = tmp_path / "volumes.py"
+    plugin.write_text(VOLUMES.replace("7.0, 120", "7.0, 24"))
+    ended = mritk("run", "-p", plugin, "-d", "balls", "-b", "sfcn", "-a", "none", "-n")
+    assert ended.code == 2
+    assert "sfcn@scratch takes volumes of 32 voxels or more along each axis, but ball-0 has" in (
+        ended.err
+    )
+    assert "use --vary volume_size=32 or more" in ended.err
 
 
 @pytest.mark.slow

@@ -11,6 +11,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import ClassVar
 
 import click
 import numpy as np
@@ -52,6 +53,8 @@ class GroupWorld:
     rows: int = 2
     unstable: float = 1.0
 
+    metric: ClassVar[str] = "balanced_accuracy"
+
     @property
     def supported(self) -> bool:
         """Whether mritk tells intervals of gap and worst group of so few groups of so many."""
@@ -60,9 +63,13 @@ class GroupWorld:
     @property
     def truth(self) -> np.ndarray:
         """The expected recall of each group; of the first row."""
+        return np.asarray([0.5 * math.erfc(-m / math.sqrt(2) / self._spread) for m in self.means])
+
+    @property
+    def _spread(self) -> float:
+        """Standard deviation of an image, over patients and runs; of the first row."""
         of_run = self.unstable**2 * (self.of_run**2 + self.of_run_and_group**2)
-        spread = math.sqrt(1 + self.of_patient**2 + self.of_run_and_patient**2 + of_run)
-        return np.asarray([0.5 * math.erfc(-m / math.sqrt(2) / spread) for m in self.means])
+        return math.sqrt(1 + self.of_patient**2 + self.of_run_and_patient**2 + of_run)
 
     def table(self, seed: int) -> list[dict[str, list[Scored]]]:
         """Return, for each group, the runs of each row."""
@@ -88,11 +95,34 @@ class GroupWorld:
                 odds = mean + unstable * retrained
                 odds = odds + (difficulty + self.of_run_and_patient * rng.normal(size=n))[patient]
                 odds = odds + rng.normal(size=len(patient))
-                score = np.zeros((len(patient), CLASSES), dtype=np.float32)
-                score[np.arange(len(patient)), target] = odds
-                scored = Scored((run, 0), 0, target, score, names)
+                scored = Scored((run, 0), 0, *self._scores(target, mean, odds), names)
                 rows.setdefault(f"net{row}", []).append(scored)
         return rows
+
+    def _scores(
+        self, target: np.ndarray, mean: float, odds: np.ndarray
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """Return targets and scores of the images of a group."""
+        score = np.zeros((len(target), CLASSES), dtype=np.float32)
+        score[np.arange(len(target)), target] = odds
+        return target, score
+
+
+@dataclass(frozen=True)
+class NumberWorld(GroupWorld):
+    """Numbers in place of classes; ``means`` are how large the errors of each group are."""
+
+    metric: ClassVar[str] = "mae"
+
+    @property
+    def truth(self) -> np.ndarray:
+        """The expected absolute error of each group; of the first row."""
+        return np.asarray(self.means) * self._spread * math.sqrt(2 / math.pi)
+
+    def _scores(
+        self, target: np.ndarray, mean: float, odds: np.ndarray
+    ) -> tuple[np.ndarray, np.ndarray]:
+        return np.zeros(len(odds)), (mean * (odds - mean)).astype(np.float32)
 
 
 ODDS, PATIENTS = (2.2, 1.5, 1.2, 0.4), (40, 80, 60, 40)
@@ -110,6 +140,11 @@ WORLDS = {
     "4 equal groups, an unstable row of 4": GroupWorld((1.5,) * 4, PATIENTS, rows=4, unstable=6.0),
     "5 groups of 40, spread": GroupWorld((2.0, 1.6, 1.2, 0.8, 0.5), (40,) * 5),
     "10 equal groups of 40": GroupWorld((1.5,) * 10, (40,) * 10),
+    "numbers: 2 equal groups of 50": NumberWorld((6.0,) * 2, (50,) * 2),
+    "numbers: 2 groups of 60 and 40, apart": NumberWorld((6.0, 9.0), (60, 40)),
+    "numbers: 4 equal groups of 40": NumberWorld((6.0,) * 4, (40,) * 4),
+    "numbers: 4 groups of 40, spread": NumberWorld((5.0, 6.0, 7.0, 9.0), (40,) * 4),
+    "numbers: 4 of 40 to 80, one worse": NumberWorld((6.0, 6.0, 6.0, 9.0), PATIENTS, of_run=0.3),
 }
 
 
@@ -136,7 +171,9 @@ UNSEEN = 100_000
 
 def count(world: GroupWorld, tables: int, resamples: int) -> Rates:
     """Count how often the intervals of gap and worst group of the first row cover the truth."""
-    metric, truth = quick_metric("balanced_accuracy"), world.truth
+    metric, truth = quick_metric(world.metric), world.truth
+    higher = bool(metric.higher_is_better)
+    lowest = float(truth.min() if higher else truth.max())
     counted = []
     for seed in range(UNSEEN, UNSEEN + tables):
         groups = {
@@ -148,7 +185,7 @@ def count(world: GroupWorld, tables: int, resamples: int) -> Rates:
             continue
         # An interval is what its test does not refuse.
         gap = not scores.refused_as_gap()(float(np.ptp(truth)))
-        worst = not scores.refused_as_worst(higher_is_better=True)(float(truth.min()))
+        worst = not scores.refused_as_worst(higher_is_better=higher)(lowest)
         counted.append((gap, worst, float(np.ptp(scores.points))))
     return Rates(len(counted) / tables, *(float(share) for share in np.mean(counted, axis=0)))
 

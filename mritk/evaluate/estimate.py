@@ -30,6 +30,9 @@ from mritk.evaluate.scale import Scale
 MOST_DEGENERATE = 0.5
 # BCa covers 91 to 92 % of 8 to 16 patients: it knows skewness, but not how little they tell of it.
 FEWEST_OF_BCA = 30
+# An interval so many times as wide as an error is large tells nothing; its end has many digits.
+WIDEST = 1000
+TOO_WIDE = f"few samples decide, so it would be more than {WIDEST:,} times as wide as the score"
 
 
 @dataclass(frozen=True)
@@ -96,9 +99,11 @@ class Estimate:
         elif method == "percentile":
             low, high = self._percentile()
         else:
-            low, high = (scale or Scale(*bounds)).ends(
-                self.point, quantile(self.dof) * self.standard_error
-            )
+            own = scale or Scale(*bounds)
+            low, high = own.ends(self.point, quantile(self.dof) * self.standard_error)
+            distance = own.steps(np.asarray([self.point])).item()
+            if own.half_bounded and 0 < WIDEST * distance < high - low:
+                return Interval.undefined(TOO_WIDE)
         return Interval(
             float(max(low, bounds[0])),
             float(min(high, bounds[1])),

@@ -28,6 +28,11 @@ class Scale:
     low: float = -math.inf
     high: float = math.inf
 
+    @property
+    def half_bounded(self) -> bool:
+        """Whether there is one bound, as of errors: nothing holds the other end."""
+        return math.isfinite(self.low) != math.isfinite(self.high)
+
     def steps(self, values: np.ndarray) -> np.ndarray:
         """Return how much of a value one step on the scale is, (N,); 0 at a bound.
 

@@ -96,6 +96,9 @@ def _segmented(fitted: Fitted, subset: Subset, method: str, *, part: str) -> Pre
     found = Predictions.of(samples, np.stack(rows) if rows else np.empty((0, len(columns))))
     found.cases = columns
     if part == "test":
-        found.masks = LabelMaps.of(maps, samples.spacing)
-        found.references = LabelMaps.of(references, samples.spacing)
+        affine = None
+        if samples.affine is not None:
+            affine = np.asarray([samples.affine(row) for row in range(len(samples))], np.float64)
+        found.masks = LabelMaps.of(maps, samples.spacing, affine)
+        found.references = LabelMaps.of(references, samples.spacing, affine)
     return found

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import zlib
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import overload
 
 import h5py
@@ -21,27 +21,36 @@ class LabelMaps(Sequence[np.ndarray]):
         shapes: Their shapes.
         packed: Their bytes in C order, by zlib.
         spacing: Distance of voxels in mm along each axis, for each map; empty: unknown.
+        affine: The (4, 4) matrix from voxels to mm of each map, row after row; empty: unknown.
     """
 
     shapes: tuple[tuple[int, ...], ...]
     packed: tuple[bytes, ...]
     spacing: tuple[tuple[float, ...], ...] = ()
+    # Where a scan lies is no result; without it, earlier files agree with later ones.
+    affine: tuple[tuple[float, ...], ...] = field(default=(), compare=False)
 
     @classmethod
-    def of(cls, maps: Iterable[np.ndarray], spacing: np.ndarray | None = None) -> LabelMaps:
+    def of(
+        cls,
+        maps: Iterable[np.ndarray],
+        spacing: np.ndarray | None = None,
+        affine: np.ndarray | None = None,
+    ) -> LabelMaps:
         """Pack label maps.
 
         Args:
             maps: N label maps of values 0 to 255.
             spacing: (N, dimensions) distance of voxels in mm; None: unknown.
+            affine: (N, 4, 4) matrices from voxels to mm, as of :class:`mritk.Samples`; None:
+                unknown.
         """
         shapes, packed = [], []
         for one in maps:
             values = np.ascontiguousarray(one, dtype=np.uint8)
             shapes.append(values.shape)
             packed.append(zlib.compress(values.tobytes(), LEVEL))
-        known = () if spacing is None else tuple(tuple(row) for row in spacing.tolist())
-        return cls(tuple(shapes), tuple(packed), known)
+        return cls(tuple(shapes), tuple(packed), _rows(spacing), _rows(affine))
 
     def __len__(self) -> int:
         return len(self.shapes)
@@ -64,12 +73,17 @@ class LabelMaps(Sequence[np.ndarray]):
         """Return the spacing of a map; None where it is unknown."""
         return self.spacing[number] if self.spacing else None
 
+    def affine_of(self, number: int) -> np.ndarray | None:
+        """Return the (4, 4) matrix from voxels of a map to mm; None where it is unknown."""
+        return np.reshape(self.affine[number], (4, 4)) if self.affine else None
+
     def only(self, rows: np.ndarray) -> LabelMaps:
         """Return those of some samples: ``rows`` are positions."""
         return LabelMaps(
             tuple(self.shapes[row] for row in rows),
             tuple(self.packed[row] for row in rows),
             tuple(self.spacing[row] for row in rows) if self.spacing else (),
+            tuple(self.affine[row] for row in rows) if self.affine else (),
         )
 
     def write(self, group: h5py.Group) -> None:
@@ -79,12 +93,25 @@ class LabelMaps(Sequence[np.ndarray]):
             made.id.write_direct_chunk((0,) * len(shape), packed)
             if self.spacing:
                 made.attrs["spacing"] = self.spacing[row]
+            if self.affine:
+                made.attrs["affine"] = self.affine_of(row)
 
     @classmethod
     def read(cls, group: h5py.Group) -> LabelMaps:
         """Return the maps that :meth:`write` wrote."""
         found = [group[str(row)] for row in range(len(group))]
         packed = [one.id.read_direct_chunk((0,) * one.ndim)[1] for one in found]
-        spacing = [one.attrs["spacing"].tolist() for one in found if "spacing" in one.attrs]
-        known = tuple(map(tuple, spacing)) if len(spacing) == len(found) else ()
-        return cls(tuple(one.shape for one in found), tuple(map(bytes, packed)), known)
+        shapes = tuple(one.shape for one in found)
+        return cls(
+            shapes, tuple(map(bytes, packed)), _told(found, "spacing"), _told(found, "affine")
+        )
+
+
+def _rows(values: np.ndarray | None) -> tuple[tuple[float, ...], ...]:
+    return () if values is None else tuple(tuple(row.ravel().tolist()) for row in values)
+
+
+def _told(maps: Sequence[h5py.Dataset], name: str) -> tuple[tuple[float, ...], ...]:
+    """Return an attribute of all maps; empty if one has none."""
+    found = [one.attrs[name] for one in maps if name in one.attrs]
+    return tuple(tuple(row.ravel().tolist()) for row in found) if len(found) == len(maps) else ()

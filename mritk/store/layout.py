@@ -15,8 +15,8 @@ Layout, schema 5 (earlier ones: :mod:`mritk.store.earlier_layout`):
     /predictions/{val,test}/          row (of /samples), target, score; test also clean: no copy in
                           training and validation as they were given
         cases             of a segmentation, instead of score: table with one column per measure
-        masks/N, references/N         label maps of the Nth sample, predicted and true; attribute
-                          spacing in mm. For the test part only
+        masks/N, references/N         label maps of the Nth sample, predicted and true; attributes
+                          spacing in mm, and affine from voxels to mm. For the test part only
         embedding, spread, covariates (a table), where there are
     /notes_json           facts from the method: weights' match report, changed tensors, …
     /provenance_json      versions, machine, plugins, command line

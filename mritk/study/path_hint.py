@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping
 from dataclasses import fields
 from pathlib import Path
@@ -9,7 +10,8 @@ from shlex import quote
 from typing import TypeVar
 
 from mritk.backbone import FILE_PREFIX, Backbone
-from mritk.data.rank import is_volume
+from mritk.data.grid import Grid
+from mritk.data.rank import VOLUME, is_volume
 from mritk.errors import DataError, ProtocolError, Unavailable, UnknownName
 from mritk.plugins.options import TELLING, split_options
 from mritk.plugins.registry import Registry
@@ -98,15 +100,25 @@ def _no_dataset(path: Path, typed: str, *, asked: bool) -> str:
 def volumes_hint(name: str, backbone: Backbone, registry: Registry) -> str:
     """Return what to type where ``backbone`` takes images, but the dataset ``name`` has volumes."""
     choices = [slices_hint(name, registry)]
-    own = [a.name for a in registry.records(Architecture) if is_volume(a.spatial_dims)]
-    if own:  # the shortest to type
-        choices.append(f"use a backbone for volumes, such as -b {quote(min(own, key=len))}")
+    own = [a for a in registry.records(Architecture) if is_volume(a.spatial_dims)]
+    if own:
+        example = min(own, key=_of_small_input).name
+        choices.append(f"use a backbone for volumes, such as -b {quote(example)}")
     if any(f.wraps and f.prefix == SLICES for f in registry.records(BackboneFamily)):
         # The name of a file tells no path.
         inner, file, _ = backbone.name.partition(f"@{FILE_PREFIX}")
         again = f"{SLICES}:{inner}{file and f'{file}PATH'}"
         choices.append(f"-b {quote(again)} for the same network on slices")
     return ", or ".join(filter(None, choices))
+
+
+def _of_small_input(architecture: Architecture) -> tuple[float, int]:
+    """Rank networks by the size that they bring volumes to, so that volumes may have any.
+
+    Those without one take volumes as they are, which must then be alike and large enough.
+    """
+    sides = Grid.of(architecture.input.size).sides(VOLUME)
+    return math.inf if sides is None else math.prod(sides), len(architecture.name)
 
 
 def slices_hint(name: str, registry: Registry) -> str:

@@ -35,6 +35,7 @@ from mritk.study.opening import Opened, find_datasets, open_datasets, require_to
 from mritk.study.refusals import (
     require_fit,
     require_folds,
+    require_large_enough,
     require_learnable,
     require_selection,
     require_size,
@@ -255,7 +256,10 @@ class Planner:
         while True:
             try:
                 _ = samples.contents  # tells what could not be read
-                require_label_maps(samples, [shapes.get(name, ()) for name in samples.ids])
+                as_read = [shapes.get(name, ()) for name in samples.ids]
+                require_label_maps(samples, as_read)
+                for protocol, backbone in self._pairs(protocols, backbones):
+                    require_large_enough(samples, as_read, backbone, protocol)
                 require_regions(samples)
                 if index is not None:
                     self._decode(samples, index, self._decodings(samples, protocols, backbones))
@@ -270,14 +274,20 @@ class Planner:
         self, samples: Samples, protocols: Sequence[Protocol], backbones: Sequence[Backbone]
     ) -> list[Decoding]:
         wanted = set()
-        for protocol, backbone in product(protocols, backbones):
-            if not self.registry.method(protocol.method).uses_backbone:
-                continue
+        for protocol, backbone in self._pairs(protocols, backbones):
             size = of_rank(samples.spatial_dims, protocol.image_size, protocol.volume_size)
-            contract = _given(backbone, protocol).input
+            contract = backbone.input
             grid = contract.grid(size or contract.size)
             wanted.add((grid, contract.interpolation, protocol.preprocessing))
         return sorted(wanted, key=str)
+
+    def _pairs(
+        self, protocols: Sequence[Protocol], backbones: Sequence[Backbone]
+    ) -> Iterator[tuple[Protocol, Backbone]]:
+        """Yield each protocol that trains backbones with each of them, as it gives it images."""
+        for protocol, backbone in product(protocols, backbones):
+            if self.registry.method(protocol.method).uses_backbone:
+                yield protocol, _given(backbone, protocol)
 
     def _decode(self, samples: Samples, index: ImageIndex, decodings: Sequence[Decoding]) -> None:
         workspace = self.workspace

@@ -87,6 +87,39 @@ def require_size(samples: Samples, backbone: Backbone, protocol: Protocol) -> No
     )
 
 
+def require_large_enough(
+    samples: Samples, shapes: Sequence[Sequence[int]], backbone: Backbone, protocol: Protocol
+) -> None:
+    """Refuse samples that a network takes as they are, and that are smaller than it takes.
+
+    What is made around another network states its smallest side for the axis of its slices.
+
+    Args:
+        samples: The samples.
+        shapes: The shape of each as it is read.
+        backbone: The backbone, with the input contract that the protocol asks for.
+        protocol: The protocol.
+
+    Raises:
+        UsageError: One is smaller.
+    """
+    dims, least = samples.spatial_dims or 0, backbone.input.minimum
+    key = of_rank(dims, "image_size", "volume_size")
+    size = getattr(protocol, key) or backbone.input.size
+    if size is not None or least is None or backbone.inner is not None:
+        return
+    first = 1 if samples.channels else 0
+    for name, shape in zip(samples.ids, shapes, strict=True):
+        sides = shape[first : first + dims]
+        if sides and min(sides) < least:
+            unit = of_rank(dims, "pixels", "voxels")
+            raise UsageError(
+                f"{backbone.name} takes {KINDS[dims]} of {least} {unit} or more along each axis, "
+                f"but {name} has {' × '.join(map(str, sides))}; use --vary {key}={least} or more, "
+                "or another backbone"
+            )
+
+
 def require_learnable(
     record: Dataset, samples: Samples, protocol: Protocol, method: Method, registry: Registry
 ) -> None:

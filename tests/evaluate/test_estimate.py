@@ -132,3 +132,14 @@ def test_where_there_is_no_interval_the_reason_is_told(values, stratum, reason):
     found, units = of_means(values, stratum)
     assert reason in found.interval(units).reason
     assert math.isnan(found.interval(units).low)
+
+
+def test_an_error_of_which_few_samples_decide_has_no_interval():
+    """On the scale of logarithms an end would have a hundred digits; an interval tells nothing."""
+    found, units = of_means([1e-6] * 7 + [9e-3], np.repeat(range(4), 2))
+    interval = found.interval(units, (0.0, math.inf))
+    assert interval.reason.startswith("few samples decide, so it would be more than 1,000")
+    assert not found.interval(units, (0.0, 1.0)).reason, "with two bounds it ends there"
+    assert not found.interval(units).reason
+    usual, units = of_means(np.random.default_rng(0).exponential(size=8), np.repeat(range(4), 2))
+    assert not usual.interval(units, (0.0, math.inf)).reason

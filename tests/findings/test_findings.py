@@ -62,3 +62,9 @@ def test_every_command_of_the_findings_exists_with_its_options():
     assert {name for name, *_ in commands} == {"run", "leaderboard", "differences", "plot"}
     for name, *arguments in commands:
         cli.commands[name].make_context(name, arguments)
+
+
+def test_every_table_of_the_findings_is_the_output_of_a_command():
+    left = SHOWN.sub("", FINDINGS.read_text())
+    assert not [line for line in left.splitlines() if line.lstrip().startswith("|")]
+    assert BEGIN not in left

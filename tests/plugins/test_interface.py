@@ -11,6 +11,7 @@ from pathlib import Path
 import h5py
 import numpy as np
 import pytest
+from sklearn.metrics import balanced_accuracy_score
 
 import mritk
 from mritk import PluginDeprecationWarning, hookimpl
@@ -18,6 +19,7 @@ from mritk.errors import HookError
 from mritk.plugins import hookspecs
 from mritk.plugins.hookspecs import INTERFACE, hookspec
 from mritk.plugins.registry import Registry
+from mritk.results.leaderboard import build_leaderboard
 from mritk.store.folder import ResultsFolder
 from mritk.store.raw_seal import seal_bytes
 from mritk.store.trial_file import read_trial
@@ -214,6 +216,16 @@ def test_a_trial_file_of_an_earlier_schema_is_read(thaw, schema):
     assert list(test.patient) == stored["patient"]
 
 
+@pytest.mark.parametrize("schema", SCHEMAS)
+def test_a_trial_of_an_earlier_schema_has_the_score_of_its_predictions(thaw, schema):
+    (record,) = ResultsFolder(thaw(schema)).trials()
+    test = record.predictions["test"]
+    (table,) = build_leaderboard([record], metrics=["balanced_accuracy"]).tables
+    (row,) = table.rows
+    expected = balanced_accuracy_score(test.target, test.score.argmax(axis=1))
+    assert row.cells["balanced_accuracy"].mean == pytest.approx(expected)
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("schema", [1, *slow(2, 3, 4), 5])
 @pytest.mark.parametrize("command", ["leaderboard", "doctor", "show", "report"])
@@ -263,8 +275,9 @@ def test_a_plugin_of_the_first_release_works_unchanged(mritk, thaw, tmp_path):
     trained = next(iter(ResultsFolder(tmp_path / "new").trials()))
     frozen = json.loads((FROZEN / "trial_schema_3.json").read_text())["attrs"]
     assert (trained.id, trained.fingerprint) == (frozen["id"], frozen["fingerprint"])
-    folder = thaw(3)
-    before = next((folder / "trials").iterdir()).read_bytes()
-    assert mritk(*call, folder).code == 0
-    (stored,) = (folder / "trials").glob("*.h5")
-    assert stored.read_bytes() == before
+    for schema in (2, 3, 4, 5):  # that of schema 1 is of a recipe that dropped no copies
+        folder = thaw(schema)
+        before = next((folder / "trials").iterdir()).read_bytes()
+        assert mritk(*call, folder).code == 0
+        (stored,) = (folder / "trials").glob("*.h5")
+        assert stored.read_bytes() == before

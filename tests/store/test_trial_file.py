@@ -76,7 +76,7 @@ def with_everything():
         np.zeros(3),
         np.asarray([[0.5, np.nan], [1, 2.5], [0, 3]]),
         cases=("dice[a/b]", "hd95[a/b]"),
-        masks=LabelMaps.of(maps, np.full((3, 3), 0.5)),
+        masks=LabelMaps.of(maps, np.full((3, 3), 0.5), draw.normal(size=(3, 4, 4))),
         references=LabelMaps.of(maps[::-1], np.full((3, 3), 0.5)),
         embedding=draw.normal(size=(3, 4)).astype(np.float16),
         spread=np.asarray([1.0, 2.0, 3.0]),
@@ -91,6 +91,9 @@ def test_everything_that_a_part_may_have_comes_back(make_record, path):
     stored = read_trial(path)
     assert stored.task == regions
     assert same(stored.predictions["test"], given)
+    # It is no result, so that a file without it holds the same.
+    assert stored.predictions["test"].masks.affine == given.masks.affine != ()
+    assert stored.predictions["test"].masks == LabelMaps.of(given.masks, np.full((3, 3), 0.5))
 
 
 def test_some_samples_of_a_part_keep_all_their_columns():
@@ -100,6 +103,8 @@ def test_some_samples_of_a_part_keep_all_their_columns():
     assert some.score.tolist() == whole.score[1:].tolist()
     assert np.array_equal(some.masks[1], whole.masks[2])
     assert some.references.spacing_of(1) == (0.5, 0.5, 0.5)
+    assert np.array_equal(some.masks.affine_of(1), whole.masks.affine_of(2))
+    assert some.references.affine_of(1) is None
     assert (some.spread.tolist(), some.embedding.shape) == ([2, 3], (2, 4))
     assert some.covariates["sex"].tolist() == ["m", ""]
 

@@ -153,6 +153,8 @@ def test_so_says_a_run_of_volumes_with_a_backbone_of_images(mritk, tmp_path):
     ended = mritk("run", "-d", f"folder:{tmp_path / 'vol'}", "-b", "small_cnn", "-n")
     assert ended.code == 2
     assert "takes images, but folder:vol contains volumes; add ,slices=8 to" in ended.err
+    # It brings volumes of any shape to one size; others take them as they are, if they are alike.
+    assert "a backbone for volumes, such as -b small_cnn3d, or" in ended.err
 
 
 @pytest.mark.parametrize("name", ["balls", "nobody:x", "folder:imgs,frames=4"])

@@ -8,7 +8,7 @@ import pytest
 
 from mritk import Architecture, InputContract, UsageError
 from mritk.backbone import Backbone
-from mritk.study.refusals import require_size
+from mritk.study.refusals import require_large_enough, require_size
 
 
 def sized(dims: int, contract: InputContract, **sizes: int | None) -> None:
@@ -35,6 +35,28 @@ def test_sizes_that_may_do_are_not_refused():
     sized(2, InputContract(224, fixed=True), volume_size=64)
     sized(2, InputContract(224, minimum=96), image_size=64)
     sized(2, InputContract(224), image_size=64)
+
+
+def as_read(contract: InputContract, shape: tuple[int, ...], *, inner=None, **given) -> None:
+    samples = SimpleNamespace(ids=["large", "small"], spatial_dims=3, channels=(), **given)
+    protocol = SimpleNamespace(name="quick", image_size=None, volume_size=None)
+    made = Architecture("net", lambda: None, contract, spatial_dims=3)
+    shapes = [tuple(64 for _ in shape), shape]
+    require_large_enough(samples, shapes, Backbone(made, inner=inner), protocol)
+
+
+def test_samples_smaller_than_a_network_takes_are_refused_where_they_stay_as_they_are():
+    told = (
+        "net@scratch takes volumes of 32 voxels or more along each axis, but small has "
+        "40 × 31 × 40; use --vary volume_size=32 or more"
+    )
+    with pytest.raises(UsageError, match=told):
+        as_read(InputContract(None, minimum=32), (40, 31, 40))
+    as_read(InputContract(None, minimum=31), (40, 31, 40))
+    as_read(InputContract(48, minimum=32), (40, 31, 40))  # brought to 48
+    as_read(InputContract(None), (40, 31, 40))
+    # The smallest side of one around another network is that of its slices' axis.
+    as_read(InputContract(None, minimum=32), (40, 31, 40), inner=Backbone(None))
 
 
 CAREFUL = """

@@ -53,6 +53,9 @@ def test_cases_are_volumes_of_four_sequences_with_their_regions(tmp_path, ending
     assert volume.dtype == labels.dtype == np.uint8
     assert labels.shape == (4, 5, 6)
     assert sorted(np.unique(labels)) == [0, 1, 2, 3]
+    for place in np.argwhere(labels):
+        x, _, _, _ = found.affine(0) @ [*place, 1]
+        assert x == {1: 0, 2: 1, 3: 2}[labels[tuple(place)]], "where its file has it, in mm"
     assert is_brats(folder)
     assert not is_tree(folder)
 
