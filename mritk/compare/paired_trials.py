@@ -11,7 +11,7 @@ from mritk.errors import StoreError
 from mritk.results.doubts import doubts_of
 from mritk.results.table import row_name
 from mritk.results.table_trial import TableTrial
-from mritk.results.whole_runs import whole_runs
+from mritk.results.whole_runs import folds_of, whole_runs
 from mritk.store.trial_file import TrialRecord
 
 # What data and recipe are, whatever their files are called.
@@ -98,9 +98,9 @@ class PairedTrials:
             trials = {
                 name: [TableTrial.of(old) for old in olds] for name, (olds, _) in table.items()
             }
-            every = [trial for row in trials.values() for trial in row]
+            folds = folds_of(trial for row in trials.values() for trial in row)
             for name, row in trials.items():
-                found = whole_runs(row, every)
+                found = whole_runs(row, folds)
                 kept = {(trial.facts.seed, trial.facts.fold) for trial in found.trials}
                 where = row_on_data(table[name][0][0])
                 self.missing += [f"{where}: {line}" for line in found.left_out]

@@ -42,7 +42,7 @@ from mritk.results.table_trial import TableTrial, leaking
 from mritk.results.table_warnings import verdict_of, warnings_of
 from mritk.results.trial_facts import TrialFacts
 from mritk.results.unmeasured import undefined_of
-from mritk.results.whole_runs import whole_runs
+from mritk.results.whole_runs import folds_of, whole_runs
 from mritk.store.trial_file import TrialRecord
 from mritk.store.trial_state import UnusableTrial, exit_code_of
 from mritk.tasks.task import Task
@@ -176,7 +176,8 @@ def _table(
     task = trials[0].facts.task
     columns = _columns(task, keys["dataset"], wanted, analysis)
     named = named_rows(trials)
-    whole = {name: whole_runs(row, trials) for name, row in named.items()}
+    folds = folds_of(trials)
+    whole = {name: whole_runs(row, folds) for name, row in named.items()}
     trained = {name: found.trials for name, found in whole.items()}
     mixed = ensembles_of(trained, analysis.ensembles)
     if mixed.trials:

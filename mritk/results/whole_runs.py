@@ -7,7 +7,7 @@ same thing. So a mean over runs, and whatever is tested of it, is over whole run
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from mritk.results.analysis import run_of
@@ -28,16 +28,21 @@ class WholeRuns:
     left_out: list[str]
 
 
-def whole_runs(row: Sequence[TableTrial], table: Sequence[TableTrial]) -> WholeRuns:
+def folds_of(table: Iterable[TableTrial]) -> dict[int, set[int]]:
+    """Return the folds that the trials of a table have, by the number of the division."""
+    folds: dict[int, set[int]] = defaultdict(set)
+    for facts in (trial.facts for trial in table):
+        folds[run_of(facts)[1]].add(facts.fold)
+    return folds
+
+
+def whole_runs(row: Sequence[TableTrial], folds: Mapping[int, set[int]]) -> WholeRuns:
     """Return the whole runs among the trials of a row.
 
     Args:
         row: All trials of the row.
-        table: All trials of its table; together they tell which folds there are.
+        folds: Those that its table has, of :func:`folds_of`.
     """
-    folds: dict[int, set[int]] = defaultdict(set)
-    for facts in (trial.facts for trial in table):
-        folds[run_of(facts)[1]].add(facts.fold)
     runs: dict[tuple[int, int], list[TableTrial]] = defaultdict(list)
     for trial in row:
         if trial.facts.finished:

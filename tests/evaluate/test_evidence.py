@@ -204,8 +204,8 @@ def test_a_constant_classifier_has_no_interval_rather_than_one_of_rounding(metri
 def test_a_difference_larger_than_any_is_not_called_detectable():
     target = np.repeat([0, 1], 2)
     rows = {
-        "a": [one(target, [0, 1, 1, 1])],
-        "b": [one(target, [0, 0, 0, 1])],
+        "a": [one(target, [0, 1, 1, 1], run=run) for run in (0, 1)],
+        "b": [one(target, [0, 0, run, 1], run=run) for run in (0, 1)],
     }
     evidence = Evidence(rows, [BALANCED], given_these_models=True)
     (compared,) = evidence.all_pairs(BALANCED)
