@@ -76,6 +76,10 @@ BORDERLINE = (
     "the same, 3 times",
     "the same, recall 0.8, neighbours",
     "60 patients, 3 classes, 10 folds",
+    "100 patients, 4 classes, 20 % drawn 3 times",
+    "60 patients, 3 classes, 20 % drawn 5 times, 2 seeds",
+    "100 patients, 4 classes, 5 folds, recall 0.95",
+    "60 patients, 3 draws × 3 seeds",
 )
 # Where a bootstrap of images stands beside.
 BESIDE = ("100 patients × 5 images, 3 runs", "40 patients × 10 images")

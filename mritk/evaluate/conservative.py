@@ -4,7 +4,8 @@ A score of decisions that rests on few errors has few possible values, and an in
 of log odds covers more than it must (Brown, Cai & DasGupta 2001, Interval estimation for a binomial
 proportion, Stat. Sci. 16, 101–133). Where classes count alike, an error in a small one weighs more:
 errors of weight w are worth (Σ w)² / Σ w² (Kish 1965, Survey Sampling). In small cohorts, folds are
-less correlated than is assumed (:mod:`mritk.evaluate.fold_overlap`).
+less correlated than is assumed (:mod:`mritk.evaluate.fold_overlap`), and so are few draws of a
+hold-out part.
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ from mritk.evaluate.run_values import Scored
 
 LEAST_ERRORS = 8
 LEAST_IN_FOLDS, LEAST_PER_FOLD = 50, 10
+LEAST_TIMES = 2  # that a patient is tested by repeated hold-out
 
 
 def why_conservative(trials: Sequence[Scored], metric: Metric) -> str:
@@ -36,10 +38,13 @@ def _few_in_folds(trials: Sequence[Scored]) -> str:
     units = {trial.fold: set(trial.unit) for trial in trials}
     every = len(set().union(*units.values()))
     again = every < sum(len(tested) for tested in units.values())
-    divisions = len({repeat for _, repeat in (trial.run for trial in trials)})
+    divisions = len({trial.run[1] for trial in trials})
     # Several divisions make up for it, and an official test part is no fold.
-    if len(units) < 2 or again or divisions > 1:
+    if len(units) < 2 or divisions > 1:
         return ""
+    if again:  # a hold-out part, drawn several times
+        times = sum(map(len, units.values())) / every
+        return "few draws of the hold-out part" if times < LEAST_TIMES else ""
     if every < LEAST_IN_FOLDS:
         return f"fewer than {LEAST_IN_FOLDS} patients in folds"
     if every < LEAST_PER_FOLD * len(units):

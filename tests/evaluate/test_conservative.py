@@ -93,6 +93,19 @@ def test_small_cohorts_in_folds_of_one_division(row, expected):
     assert why_conservative(row, BALANCED) == expected
 
 
+@pytest.mark.parametrize(("draws", "expected"), [(3, "few draws of the hold-out part"), (10, "")])
+def test_few_draws_of_a_hold_out_part(draws, expected):
+    """60 patients, of whom a fifth is tested at a time."""
+    rng = np.random.default_rng(0)
+    target = np.arange(12) % 2
+    score = np.eye(2)[np.where(np.arange(12) < 8, target, 1 - target)]
+    row = [
+        Scored((0, 0), draw, target, score, [f"p{i}" for i in rng.choice(60, 12, replace=False)])
+        for draw in range(draws)
+    ]
+    assert why_conservative(row, find_metric("log_loss")) == expected
+
+
 def test_an_official_test_part_is_no_fold():
     again = [scored((20, 20), (8, 8), (0, number), number) for number in (0, 1)]
     assert why_conservative(again, BALANCED) == ""

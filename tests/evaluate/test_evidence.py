@@ -207,7 +207,7 @@ def test_a_difference_larger_than_any_is_not_called_detectable():
         "a": [one(target, [0, 1, 1, 1], run=run) for run in (0, 1)],
         "b": [one(target, [0, 0, run, 1], run=run) for run in (0, 1)],
     }
-    evidence = Evidence(rows, [BALANCED])
+    evidence = Evidence(rows, [BALANCED], given_these_models=True)
     (compared,) = evidence.all_pairs(BALANCED)
     assert compared.interval.standard_error > 0
     assert evidence.detectable([compared]) == math.inf
