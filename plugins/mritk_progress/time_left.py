@@ -34,6 +34,7 @@ class TimeLeft:
         self._running: dict[Hashable, _Running] = {}
         self._took: dict[Hashable, list[float]] = defaultdict(list)
         self._at_once = 1
+        self._last = clock()  # end of the last trial
 
     def start(self, trial: Hashable, kind: Hashable) -> None:
         """Note that a trial begins."""
@@ -55,9 +56,11 @@ class TimeLeft:
 
     def finish(self, trial: Hashable) -> None:
         """Note that a trial has ended."""
-        running = self._running.pop(trial, None)
+        running, now = self._running.pop(trial, None), self._clock()
         if running is not None:
-            self._took[running.kind].append(self._clock() - running.began)
+            # Some executors tell of a trial when it is done; it has begun when another one ended.
+            self._took[running.kind].append(now - min(running.began, self._last))
+        self._last = now
 
     def left(self) -> float | None:
         """Return the seconds left; None: a kind is unknown, or nothing is left."""

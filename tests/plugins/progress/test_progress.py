@@ -267,6 +267,18 @@ def test_epochs_that_an_executor_tells_afterwards_say_nothing_of_the_time_left(f
     assert file.getvalue() == ""
 
 
+def test_trials_of_which_an_executor_tells_when_they_are_done_took_until_then(file, monkeypatch):
+    now = [0.0]
+    monkeypatch.setattr("mritk_progress.log.time", SimpleNamespace(monotonic=lambda: now[0]))
+    log = ProgressLog(["a"] * 5, interval=3600)
+    for position in (1, 2):
+        now[0] += 40
+        log.start_trial(position, "a", "a", position, 5)
+        log.finish_trial(position, "row")
+    assert file.getvalue().endswith("row, about 2 min left\n")
+    log.close()
+
+
 def test_a_failed_trial_is_told_in_a_file_with_its_reason(file):
     run(Progress(), error="out of memory")
     assert "1/2  failed: resnet on brains seed 0: out of memory" in file.getvalue()
