@@ -286,13 +286,7 @@ def _require_own_patients(samples: Samples) -> None:
         of = rows[parent]
         if samples.made_from is not None and samples.made_from[of]:
             raise DataError(f"{samples.ids[row]} is made from {parent}, which is itself made")
-        for name in ("patients", "splits"):
-            column = getattr(samples, name)
-            if column is not None and column[row] != column[of]:
-                raise DataError(
-                    f"{samples.ids[row]} is made from {parent}, but their {name} differ: "
-                    f"{column[row]} and {column[of]}"
-                )
+        _require_one_patient(samples, (row, of), f"{samples.ids[row]} is made from {parent}")
 
 
 def _require_whole_scans(samples: Samples) -> None:
@@ -300,13 +294,16 @@ def _require_whole_scans(samples: Samples) -> None:
     first: dict[str, int] = {}
     for row, scan in enumerate(samples.scans or ()):
         of = first.setdefault(scan, row)
-        for name in ("patients", "splits"):
-            column = getattr(samples, name)
-            if column is not None and column[row] != column[of]:
-                raise DataError(
-                    f"{samples.ids[of]} and {samples.ids[row]} are parts of one scan, but their "
-                    f"{name} differ: {column[of]} and {column[row]}"
-                )
+        both = f"{samples.ids[of]} and {samples.ids[row]}"
+        _require_one_patient(samples, (of, row), f"{both} are parts of one scan")
+
+
+def _require_one_patient(samples: Samples, pair: tuple[int, int], why: str) -> None:
+    for name in ("patients", "splits"):
+        column = getattr(samples, name)
+        if column is not None and column[pair[0]] != column[pair[1]]:
+            one, other = (column[row] for row in pair)
+            raise DataError(f"{why}, but their {name} differ: {one} and {other}")
 
 
 def _at(rows: Sequence[int], function: Callable[[int], Any] | None) -> Any:

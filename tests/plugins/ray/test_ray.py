@@ -19,6 +19,7 @@ from mritk.plugins.registry import Registry
 from mritk.store.folder import ResultsFolder
 from mritk_ray.pool import run
 from mritk_ray.share import Share, share_of
+from tests.plugins.ray.waiting import wait_until
 from tests.trial_essence import essence
 
 SLOW = pytest.mark.slow
@@ -256,13 +257,6 @@ def is_alive(process):
         return Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
     except OSError:
         return False
-
-
-def wait_until(reached):
-    deadline = time.monotonic() + 60
-    while not reached():
-        assert time.monotonic() < deadline
-        time.sleep(0.1)
 
 
 @pytest.fixture

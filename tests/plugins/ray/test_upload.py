@@ -7,7 +7,6 @@ import shutil
 import subprocess
 import sys
 import tempfile
-import time
 from pathlib import Path
 
 import numpy as np
@@ -20,6 +19,7 @@ from mritk.execute.parcel import Parcel, receive
 from mritk.store.folder import ResultsFolder
 from mritk.store.kept_model import require_model
 from mritk_ray.upload import not_uploaded, working_folder
+from tests.plugins.ray.waiting import wait_until
 from tests.trial_essence import essence
 
 # A tmpfs over the test's folder, in a mount namespace of its own: nobody else sees it.
@@ -58,13 +58,6 @@ def address(tmp_path):
             machine.terminate()
         ray.shutdown()
         cluster.shutdown()
-
-
-def wait_until(reached):
-    deadline = time.monotonic() + 60
-    while not reached():
-        assert time.monotonic() < deadline
-        time.sleep(0.1)
 
 
 @pytest.fixture
