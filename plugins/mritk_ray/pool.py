@@ -12,6 +12,7 @@ import logging
 import os
 import pickle
 import signal
+import socket
 import sys
 import threading
 from collections import Counter
@@ -32,6 +33,8 @@ logger = logging.getLogger("mritk")
 ATTEMPTS = 3
 # Seconds after which the run may look how its trials are doing.
 LOOK_S = 1.0
+# Seconds within which a cluster answers.
+ANSWER_S = 20.0
 
 INSTALL = "python -m pip install 'mritk-bench[ray]'"
 # Variables of the run that its workers take over.
@@ -239,19 +242,35 @@ def _connected(address: str, brought: Mapping[str, Any] | None = None) -> Iterat
     if brought is not None:
         settings["runtime_env"] = brought
     try:
+        _require_answer(address)
         with _sigterm_kept():
             ray.init(address, **settings)
     except ray.exceptions.RuntimeEnvSetupError as error:
         raise Unavailable(not_uploaded(error)) from error
-    except (ConnectionError, RuntimeError, TimeoutError, ValueError) as error:
+    except (OSError, RuntimeError, ValueError) as error:
+        why = getattr(error, "strerror", None) or _first_line(error)
         raise Unavailable(
-            f"no Ray cluster at {address!r} ({_first_line(error)}); 'ray start --head' starts one "
+            f"no Ray cluster at {address!r} ({why}); 'ray start --head' starts one "
             "on this machine, '--executor ray' needs none"
         ) from error
     try:
         yield ray
     finally:
         ray.shutdown()
+
+
+def _require_answer(address: str) -> None:
+    """Refuse an address at which nothing answers; Ray would try for many minutes.
+
+    Raises:
+        OSError: Nothing does.
+        ValueError: There is no such port.
+    """
+    if address == "auto":
+        address = os.environ.get("RAY_ADDRESS", address)
+    host, colon, port = address.rpartition("://")[2].rpartition(":")
+    if colon and port.isdecimal():
+        socket.create_connection((host.strip("[]"), int(port)), ANSWER_S).close()
 
 
 @contextmanager

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -110,10 +111,15 @@ def test_without_ray_one_line_says_what_to_install(monkeypatch):
 
 
 @SLOW
-def test_where_no_cluster_is_one_line_says_so():
+def test_where_no_cluster_is_one_line_says_so(monkeypatch):
     pytest.importorskip("ray", reason="needs the extra 'ray'").shutdown()
-    with pytest.raises(Unavailable, match=r"no Ray cluster at 'auto' \(.*'ray start --head'"):
-        list(run(len, ["job"], address="auto"))
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        closed = f"127.0.0.1:{server.getsockname()[1]}"
+    for address, where in (("auto", ""), (closed, ""), (f"ray://{closed}", ""), ("auto", closed)):
+        monkeypatch.setenv("RAY_ADDRESS", where)
+        told = f"no Ray cluster at '{address}' (.*'ray start --head'"
+        with pytest.raises(Unavailable, match=told.replace("(", r"\(")):
+            list(run(len, ["job"], address=address))
 
 
 @SLOW
