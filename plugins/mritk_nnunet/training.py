@@ -41,9 +41,9 @@ def fit_nnunet(setup: Setup) -> Nnunet:
         Unavailable: There is no environment with nnunetv2, or another version is wanted.
         ProgramFailed: One of its programs failed, or took too long.
     """
-    checkpoint_name(setup)
     trained_names(setup.task, regions=setup.parameters.regions == "auto")
     entrant = find_nnunet(setup)
+    checkpoint_name(setup)
     model = Nnunet(setup, entrant, WorkFolder.of(setup.checkpoint, entrant.lock))
     model.train()
     return model
