@@ -44,6 +44,7 @@ SMALL = {
     "openbhb:openbhb,target=age,modality=quasiraw": "phantom3d,target=age,size=33,patients=40",
     "phantom3d,target=age,size=32": "phantom3d,target=age,size=32,patients=40",
     "phantom3d,target=sex,size=32": "phantom3d,target=sex,size=32,patients=48",
+    "manifest:abide2.csv,frames=4": "manifest:abide2.csv,frames=2",
     "phantom3d,target=mask,size=32,patients=60": "phantom3d,target=mask,size=32,patients=24",
 }
 # Names of data that a user brings.
@@ -112,7 +113,7 @@ def _make_data(folder, count):
             lines.append(f"{path.parent.name}/{path.name},{'ab'[number // 3 % 2]},{told(number)}")
         (folder / name).write_text("\n".join(lines) + "\n")
 
-    volumes("abide2.csv", (32, 32, 32, 5), "patient,site", lambda n: f"p{n},s{n % 3}")
+    volumes("abide2.csv", (32, 32, 32, 3), "patient,site", lambda n: f"p{n},s{n % 3}")
     volumes("hcp.csv", (24, 24, 24), "patient,head_volume", lambda n: f"p{n},{1400 + n}")
     _cases(folder / "BraTS-SSA", rng)
     table("sites.csv", "sites", 36, "patient,site", lambda n: f"p{n // 2},s{n // 4 % 3}")
