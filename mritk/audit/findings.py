@@ -15,6 +15,7 @@ from mritk.audit.image_index import ImageIndex
 from mritk.data.samples import Samples
 from mritk.reading.parts import SPLITS
 from mritk.reading.spelling import canonical_name
+from mritk.text.listed import first_few
 
 Level = Literal["leak", "defect", "note"]
 NAMED = 3  # examples in a line
@@ -72,16 +73,11 @@ def _many(count: int, noun: str) -> str:
     return f"{count} {noun}{'' if count == 1 else 's'}"
 
 
-def _some(names: Sequence[str]) -> str:
-    more = f" and {len(names) - NAMED} more" if len(names) > NAMED else ""
-    return ", ".join(names[:NAMED]) + more
-
-
 def _unreadable(dataset: Audited) -> Iterator[Finding]:
     bad = dataset.index.unreadable
     if bad:
         named = [f"{dataset.samples.ids[row]} ({reason})" for row, reason in bad.items()]
-        text = f"{len(bad)} of {len(dataset.samples)} samples are unreadable: {_some(named)}"
+        text = f"{len(bad)} of {len(dataset.samples)} samples are unreadable: {first_few(named)}"
         yield Finding("defect", "unreadable", text, len(bad), tuple(named))
 
 
@@ -99,7 +95,7 @@ def _constant(dataset: Audited) -> Iterator[Finding]:
     rows = np.flatnonzero(dataset.index.constant).tolist()
     if len(rows):
         named = [dataset.samples.ids[row] for row in rows]
-        text = f"constant samples: {len(rows)} ({_some(named)})"
+        text = f"constant samples: {len(rows)} ({first_few(named)})"
         yield Finding("note", "constant", text, len(rows), tuple(named))
 
 
@@ -110,7 +106,7 @@ def _holes(dataset: Audited) -> Iterator[Finding]:
         named = [f"{name} {_percent(shares[name])}" for name in held]
         text = (
             f"{len(held)} of {len(shares)} samples have values that are NaN or infinite, read as "
-            f"0: {_some(named)}"
+            f"0: {first_few(named)}"
         )
         yield Finding("note", "holes", text, len(held), tuple(named))
 
@@ -136,7 +132,9 @@ def _patients_in_parts(dataset: Audited) -> Iterator[Finding]:
         parts[patient].add(split)
     straddling = sorted(patient for patient, found in parts.items() if len(found) > 1)
     if straddling:
-        text = f"{_many(len(straddling), 'patient')} in more than one split: {_some(straddling)}"
+        text = (
+            f"{_many(len(straddling), 'patient')} in more than one split: {first_few(straddling)}"
+        )
         yield Finding("leak", "patients", text, len(straddling), tuple(straddling))
 
 

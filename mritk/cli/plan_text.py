@@ -66,15 +66,14 @@ def _division_lines(trial: Trial) -> Iterator[str]:
     """Yield which fold is described, and how balanced the parts of a division are."""
     from mritk.data.label_maps import background_alone
     from mritk.splits.balance import balance_text, lone_tests, worst_imbalance
+    from mritk.text.listed import first_few
 
     samples, folds = trial.dataset.samples, trial.dataset.folds
     yield f", the first of {len(folds)} folds" if len(folds) > 1 else ""
     yield from balance_text(samples, folds[0]).splitlines()
     if empty := background_alone(samples):
-        more = f" and {len(empty) - 3} more" if len(empty) > 3 else ""
         yield (
-            f"{len(empty)} of {len(samples)} label maps hold background alone: "
-            f"{', '.join(empty[:3])}{more}"
+            f"{len(empty)} of {len(samples)} label maps hold background alone: {first_few(empty)}"
         )
     if overfull := _overfull(trial):
         yield overfull

@@ -13,6 +13,7 @@ from mritk.data.samples import Samples
 from mritk.errors import DataError, Unavailable, UsageError
 from mritk.reading.spelling import is_missing
 from mritk.reading.text_table import read_text_table
+from mritk.text.listed import first_few
 
 logger = logging.getLogger("mritk")
 
@@ -118,7 +119,7 @@ def _from_regex(samples: Samples, regex: str, name: str) -> Samples:
     if without:
         raise DataError(
             f"--patient-regex {quote(regex)} does not match {len(without)} of {len(samples)} ids "
-            f"of {name}, such as {_some(without)}; change it to match every id"
+            f"of {name}, such as {first_few(without)}; change it to match every id"
         )
     return replace(samples, patients=patients)
 
@@ -135,8 +136,8 @@ def _from_table(samples: Samples, rule: PatientRule, name: str) -> Samples:
     ):
         if wrong:
             raise DataError(
-                f"{path} {what}: {_some(wrong)}; it must list every sample once, by its id, such "
-                f"as {samples.ids[0]!r}"
+                f"{path} {what}: {first_few(wrong)}; it must list every sample once, by its id, "
+                f"such as {samples.ids[0]!r}"
             )
     rows = [table[id_] for id_ in ids]
     sites = [row["site"] for row in rows] if "site" in rows[0] else samples.sites
@@ -188,8 +189,3 @@ def _read_table(path: Path) -> dict[str, dict[str, str]]:
             raise DataError(f"{path} line {row.line}: duplicate id {id_}; remove one")
         lines[id_] = cells
     return lines
-
-
-def _some(ids: Sequence[str]) -> str:
-    more = f" and {len(ids) - NAMED} more" if len(ids) > NAMED else ""
-    return ", ".join(ids[:NAMED]) + more

@@ -18,12 +18,10 @@ from mritk.machine.in_threads import in_threads
 from mritk.reading.parts import SPLITS
 from mritk.reading.passed_over import PassedOver
 from mritk.tasks.task import Task
+from mritk.text.listed import first_few
 
 TEXT_COLUMNS = ("patients", "sites", "sources", "splits", "made_from", "scans")
 OF_ONE_SAMPLE = ("read", "digest", "read_target", "read_lesion", "affine", "holes")
-
-
-NAMED = 3  # examples in a message
 
 
 class UnreadableSamples(DataError):
@@ -35,18 +33,13 @@ class UnreadableSamples(DataError):
         for row, why in zip(rows, reasons, strict=True):
             named.setdefault(why, []).append(ids[row])
         shown = list(named.items())[:20]
-        listed = "; ".join(f"{_some(names)} ({why})" for why, names in shown)
+        listed = "; ".join(f"{first_few(names)} ({why})" for why, names in shown)
         left = len(rows) - sum(len(names) for _, names in shown)
         more = f"; and {left} more" if left else ""
         super().__init__(
             f"{len(rows)} of {len(ids)} samples are unreadable: {listed}{more}; repair or remove "
             "them, or skip them with --skip-unreadable"
         )
-
-
-def _some(names: Sequence[str]) -> str:
-    more = f" and {len(names) - NAMED} more" if len(names) > NAMED else ""
-    return ", ".join(names[:NAMED]) + more
 
 
 class MapFacts(NamedTuple):

@@ -72,7 +72,5 @@ def receive(parcel: Parcel, results: ResultsFolder, trial_id: str, *, failed: bo
     if failed and results.status(trial_id) is TrialState.FINISHED:
         return
     if parcel.model:
-        path = model_path(results, trial_id)
-        path.parent.mkdir(exist_ok=True)
-        write_whole(path, parcel.model)
+        write_whole(model_path(results, trial_id), parcel.model)
     results.write_content(trial_id, parcel.trial)

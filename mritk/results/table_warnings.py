@@ -10,6 +10,7 @@ from mritk.audit.verdict import over_folds, verdict_text
 from mritk.results.footnotes import KEPT_COPIES
 from mritk.results.table import Row
 from mritk.results.trial_facts import TrialFacts
+from mritk.text.listed import first_few
 from mritk.text.natural_order import natural
 
 NAMED = 8  # folds in a line
@@ -81,6 +82,5 @@ def _lone_folds(finished: Sequence[TrialFacts]) -> str:
     lone = sorted(fold for fold, tested in patients.items() if len(tested) == 1)
     if not lone or len(patients) == 1:
         return ""
-    named = [str(fold) for fold in lone[:NAMED]]
-    more = f" and {len(lone) - NAMED} more" if len(lone) > NAMED else ""
-    return f"fold{'' if len(lone) == 1 else 's'} {', '.join(named)}{more}"
+    named = first_few([str(fold) for fold in lone], NAMED)
+    return f"fold{'' if len(lone) == 1 else 's'} {named}"

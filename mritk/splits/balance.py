@@ -10,6 +10,7 @@ import numpy as np
 from mritk.data.samples import Samples
 from mritk.reading.parts import SPLITS
 from mritk.splits.fold import Fold
+from mritk.text.listed import first_few
 
 # A line names so many classes, the most frequent ones first if there are more.
 NAMED = 8
@@ -64,12 +65,11 @@ def lone_tests(samples: Samples, folds: Sequence[Fold]) -> str:
     }
     if not found:
         return ""
-    named = [f"{number}{_site_of(samples, rows)}" for number, rows in found.items()][:NAMED]
-    more = f" and {len(found) - NAMED} more" if len(found) > NAMED else ""
+    named = [f"{number}{_site_of(samples, rows)}" for number, rows in found.items()]
     what = samples.owner_noun[:-1]
     return (
         f"a single {what} is tested in {'fold' if len(found) == 1 else 'folds'} "
-        f"{', '.join(named)}{more}, which counts in a mean over folds like any other; "
+        f"{first_few(named, NAMED)}, which counts in a mean over folds like any other; "
         "AUROC and correlations may have no value there"
     )
 
