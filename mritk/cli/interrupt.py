@@ -25,6 +25,7 @@ class Interrupt:
         self._timer: Timer | None = None
         self._own = False  # the next signal is the timer's
         self._deadline = 0.0
+        self._raised = False
 
     @classmethod
     def install(cls) -> None:
@@ -32,11 +33,25 @@ class Interrupt:
         if signal.getsignal(signal.SIGINT) is signal.default_int_handler:
             signal.signal(signal.SIGINT, cls().handle)
 
-    @staticmethod
-    def uninstall() -> None:
+    @classmethod
+    def _installed(cls) -> Interrupt | None:
+        own = getattr(signal.getsignal(signal.SIGINT), "__self__", None)
+        return own if isinstance(own, cls) else None
+
+    @classmethod
+    def uninstall(cls) -> None:
         """From here on Ctrl-C ends the process at once, without a traceback."""
-        if isinstance(getattr(signal.getsignal(signal.SIGINT), "__self__", None), Interrupt):
+        if cls._installed():
             signal.signal(signal.SIGINT, signal.SIG_DFL)
+
+    @classmethod
+    def was_raised(cls) -> bool:
+        """Tell whether Ctrl-C has been raised in this process.
+
+        Compiled modules make errors of their own of what is raised in their callbacks.
+        """
+        handler = cls._installed()
+        return handler is not None and handler._raised
 
     def handle(self, number: int, frame: FrameType | None) -> None:
         """Raise KeyboardInterrupt, now or when the import is done."""
@@ -49,6 +64,7 @@ class Interrupt:
             self._timer = None
         patient = not second and time.monotonic() < self._deadline
         if not _holds_import_lock(frame) and not (patient and _is_importing(frame)):
+            self._raised = True
             raise KeyboardInterrupt
         self._timer = Timer(0.02, self._again, (number,))
         self._timer.daemon = True

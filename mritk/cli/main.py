@@ -16,6 +16,7 @@ from click.shell_completion import CompletionItem
 import mritk
 from mritk.cli.app import App, pass_app, plugin_option
 from mritk.cli.hints import harmless, meant_by
+from mritk.cli.interrupt import Interrupt
 from mritk.cli.tell import say, warn
 from mritk.errors import ExitCode, MritkError
 
@@ -180,11 +181,14 @@ def main(arguments: Sequence[str] | None = None, *, begin: Callable[[], None] | 
 
 
 def _raised(error: BaseException) -> BaseException:
-    """Return what was raised: click takes every EOFError for the end of what somebody types.
+    """Return what was raised before others made something else of it.
 
-    Its prompts raise Abort themselves, without a cause. One with a cause began elsewhere, as in a
-    compiled module that is cut short.
+    click takes every EOFError for the end of what somebody types. Its prompts raise Abort
+    themselves, without a cause; one with a cause began elsewhere, as in a compiled module that is
+    cut short. Of Ctrl-C, compiled modules make errors of their own, pydantic's a SchemaError.
     """
+    if isinstance(error, Exception) and Interrupt.was_raised():
+        return KeyboardInterrupt()
     cause = error.__cause__
     return cause if isinstance(error, click.Abort) and isinstance(cause, EOFError) else error
 

@@ -81,9 +81,38 @@ def test_ctrl_c_ends_with_one_word_whatever_is_being_imported(slow_run, seconds)
         time.sleep(seconds)
         run.send_signal(signal.SIGINT)
         _, told = run.communicate(timeout=90)
-    assert run.returncode == 130
+    assert run.returncode == 130, told
     # A line that Python was writing when the signal came may stand there twice.
     assert told.replace("preparing data …\n", "").strip() == "mritk: interrupted"
+
+
+# As pydantic's compiled part does while it builds a validator: it tells of a SchemaError.
+CONVERTING = """
+import os, signal, time
+from mritk import Dataset, hookimpl
+
+
+def open_nothing(workspace):
+    try:
+        os.kill(os.getpid(), signal.SIGINT)
+        time.sleep(10)
+    except BaseException as error:
+        raise ValueError(f"Error building a validator: {type(error).__name__}") from None
+
+
+@hookimpl
+def mritk_datasets():
+    yield Dataset("nothing", open_nothing)
+"""
+
+
+def test_ctrl_c_of_which_a_library_makes_another_error_is_an_interruption(slow_run, tmp_path):
+    (tmp_path / "slow.py").write_text(CONVERTING)
+    ended = subprocess.run(
+        slow_run, preexec_fn=heed_ctrl_c, capture_output=True, text=True, check=False
+    )
+    assert ended.returncode == 130, ended.stderr
+    assert ended.stderr == "preparing data …\nmritk: interrupted\n"
 
 
 def test_ctrl_c_at_the_very_beginning_leaves_no_traceback(tmp_path):
