@@ -3,9 +3,14 @@
 from __future__ import annotations
 
 import signal
+import sys
 import time
 from threading import Timer, main_thread
 from types import FrameType
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from sys import UnraisableHookArgs
 
 # The files of the import system, as frames name them.
 IMPORT_SYSTEM = "<frozen importlib."
@@ -15,7 +20,8 @@ class Interrupt:
     """A handler of SIGINT that waits for the end of an import.
 
     Libraries drop every exception that is raised while they import something optional, and Python
-    itself those in the callbacks of its import locks: an interrupt there would be lost.
+    itself those in the callbacks of its import locks: an interrupt there would be lost. Where a
+    compiled module drops one, it is raised again.
     """
 
     # An import that hangs is interrupted after so many seconds, or by a second Ctrl-C.
@@ -26,12 +32,15 @@ class Interrupt:
         self._own = False  # the next signal is the timer's
         self._deadline = 0.0
         self._raised = False
+        self._tell_unraisable = sys.unraisablehook
 
     @classmethod
     def install(cls) -> None:
         """Handle SIGINT, unless it is ignored, as it is for what a shell runs in the background."""
         if signal.getsignal(signal.SIGINT) is signal.default_int_handler:
-            signal.signal(signal.SIGINT, cls().handle)
+            handler = cls()
+            signal.signal(signal.SIGINT, handler.handle)
+            sys.unraisablehook = handler.handle_dropped
 
     @classmethod
     def _installed(cls) -> Interrupt | None:
@@ -41,8 +50,9 @@ class Interrupt:
     @classmethod
     def uninstall(cls) -> None:
         """From here on Ctrl-C ends the process at once, without a traceback."""
-        if cls._installed():
+        if handler := cls._installed():
             signal.signal(signal.SIGINT, signal.SIG_DFL)
+            sys.unraisablehook = handler._tell_unraisable
 
     @classmethod
     def was_raised(cls) -> bool:
@@ -66,6 +76,16 @@ class Interrupt:
         if not _holds_import_lock(frame) and not (patient and _is_importing(frame)):
             self._raised = True
             raise KeyboardInterrupt
+        self._wait(number)
+
+    def handle_dropped(self, told: UnraisableHookArgs) -> None:
+        """Raise a KeyboardInterrupt again that was raised where nobody can raise anything."""
+        if not issubclass(told.exc_type, KeyboardInterrupt):
+            self._tell_unraisable(told)
+        elif self._timer is None:
+            self._wait(signal.SIGINT)
+
+    def _wait(self, number: int) -> None:
         self._timer = Timer(0.02, self._again, (number,))
         self._timer.daemon = True
         self._timer.start()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 import signal
+import sys
 import time
 from importlib import import_module
 
@@ -31,6 +32,7 @@ def installed():
     before = signal.signal(signal.SIGINT, signal.default_int_handler)
     Interrupt.install()
     yield
+    Interrupt.uninstall()
     signal.signal(signal.SIGINT, before)
 
 
@@ -72,6 +74,42 @@ def test_an_import_that_hangs_is_interrupted(module, monkeypatch):
     with pytest.raises(KeyboardInterrupt):
         import_module(module(hanging))
     assert time.monotonic() - began < 30
+
+
+def test_one_that_was_dropped_comes_again(capfd):
+    """What is raised in a destructor or in a callback of a compiled module is dropped."""
+
+    class Dropping:
+        def __del__(self):
+            signal.raise_signal(signal.SIGINT)
+
+    arrived = False
+    with pytest.raises(KeyboardInterrupt):
+        Dropping()
+        arrived = True
+        time.sleep(10)
+    assert arrived
+    assert Interrupt.was_raised()
+    assert capfd.readouterr().err == ""
+
+
+def test_other_dropped_errors_are_told_as_ever():
+    class Failing:
+        def __del__(self):
+            raise ValueError("a message")
+
+    told = []
+    Interrupt.uninstall()
+    before, sys.unraisablehook = sys.unraisablehook, told.append
+    try:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+        Interrupt.install()
+        Failing()
+        Interrupt.uninstall()
+        assert sys.unraisablehook == told.append
+    finally:
+        sys.unraisablehook = before
+    assert [one.exc_type for one in told] == [ValueError]
 
 
 def test_it_comes_once(module):
