@@ -6,17 +6,20 @@ All maps are backward: they tell for each voxel of the patient which point of th
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cache, cached_property
 
 import numpy as np
-from scipy.ndimage import map_coordinates
 from scipy.spatial.transform import Rotation
 
 from mritk_phantom.anatomy import SELLA, Anatomy
+from mritk_phantom.lookup import Map, Places
 
 # Root mean square of a cubic B-spline's weights along one axis, averaged over positions:
 # the integral of B3 squared is 151/315 (Unser, IEEE Signal Processing Magazine 16, 1999).
 BSPLINE_POWER = 151 / 315
+
+# Distances to the dura are known so far outside of it, in mm; beyond, FAR is told.
+KNOWN, FAR = 12.0, -100.0
 
 
 def smooth_noise(
@@ -65,9 +68,14 @@ class Head:
     linear: np.ndarray
 
     @cached_property
+    def places(self) -> Places:
+        """Where in the maps of the template its voxels are."""
+        return Places(self.points, self.anatomy)
+
+    @cached_property
     def depth(self) -> np.ndarray:
         """Distance to the dura in mm, positive inside; float32 (X, Y, Z)."""
-        return sample(self.anatomy.depth, self.points, self.anatomy, outside=-100.0)
+        return self.places.look_up(_depth(self.anatomy))
 
     @cached_property
     def sella(self) -> np.ndarray:
@@ -75,6 +83,11 @@ class Head:
         miss = sum((self.points[d] - SELLA[d]) ** 2 for d in range(3))
         index = np.unravel_index(np.argmin(miss), self.anatomy.shape)
         return self.anatomy.origin + self.anatomy.resolution * np.array(index)
+
+
+@cache
+def _depth(anatomy: Anatomy) -> Map:
+    return Map(anatomy.depth, anatomy.depth > -KNOWN, outside=FAR)
 
 
 def deform(
@@ -132,27 +145,3 @@ def push_aside(
         for d in range(3):
             points[d] += np.float32(head.linear[d, e]) * shift
     return points
-
-
-def sample(
-    template: np.ndarray, points: np.ndarray, anatomy: Anatomy, *, outside: float = 0.0
-) -> np.ndarray:
-    """Return a template map at ``points`` in mm by trilinear interpolation.
-
-    Points are (3, …), the result is float32 (…). Points outside the template are ``outside``.
-    """
-    return interpolate(template, in_voxels(points, anatomy), outside=outside)
-
-
-def in_voxels(points: np.ndarray, anatomy: Anatomy) -> np.ndarray:
-    """Return ``points`` (3, …) in mm as fractional voxel indices of the template, float32."""
-    origin = anatomy.origin.astype(np.float32).reshape(3, *[1] * (points.ndim - 1))
-    return np.asarray((points - origin) / np.float32(anatomy.resolution))
-
-
-def interpolate(template: np.ndarray, voxels: np.ndarray, *, outside: float = 0.0) -> np.ndarray:
-    """Return a template map at fractional ``voxels`` (3, …), as :func:`sample` does."""
-    values = map_coordinates(
-        template, voxels, output=np.float32, order=1, mode="constant", cval=outside
-    )
-    return np.asarray(values)

@@ -10,16 +10,10 @@ import numpy as np
 from mritk_phantom import glioma, meningioma, pituitary
 from mritk_phantom.anatomy import load_anatomy
 from mritk_phantom.cohort import Patient
-from mritk_phantom.deformation import (
-    Head,
-    deform,
-    in_voxels,
-    interpolate,
-    push_aside,
-    smooth_noise,
-)
+from mritk_phantom.deformation import Head, deform, push_aside, smooth_noise
 from mritk_phantom.healthy import add_findings, add_uptake
 from mritk_phantom.lesion import Form, grow, paint
+from mritk_phantom.lookup import in_voxels, interpolate
 from mritk_phantom.recipe import CLASSES, Recipe
 from mritk_phantom.scanner import SITES, Site, receive
 from mritk_phantom.slices import Cut, choose_cuts, show, show_labels

@@ -12,6 +12,8 @@ from mritk_phantom.heads.recipe import SEQUENCES, SIZES, Cohort, HeadRecipe
 
 NAME = "phantom3d"
 TARGETS = ("age", "sex", "tumour", "mask")
+# More voxels a side than these are many.
+LARGE = 64
 SUMMARIES = {
     "age": "age of healthy people from T1 volumes",
     "sex": "sex of healthy people from T1 volumes",
@@ -27,14 +29,15 @@ class HeadOptions:
     Attributes:
         target: What is predicted: ``age``, ``sex``, ``tumour`` or ``mask``; there is no default.
         size: Side of the volumes in voxels, 32 to 96; they always show 216 mm.
-        patients: Number of patients; fewer are the first ones of more.
+        patients: Number of patients; fewer are the first ones of more. ``auto``: 300, or 150 where
+            volumes have more than 64 voxels a side, which take longer to make and to train on.
         sequences: ``t1``, ``t1ce``, ``t2``, ``flair``, or ``all`` four as channels; ``auto``:
             ``all`` for masks, else ``t1``.
     """
 
     target: str = ""
     size: int = 48
-    patients: int = 300
+    patients: int | Literal["auto"] = "auto"
     sequences: Literal["auto", "t1", "t1ce", "t2", "flair", "all"] = "auto"
 
     def __post_init__(self) -> None:
@@ -48,7 +51,7 @@ class HeadOptions:
             raise UsageError(f"{what}; write {NAME},target=" + "|".join(TARGETS))
         if not SIZES[0] <= self.size <= SIZES[1]:
             raise UsageError(f"size={self.size}: write a size from {SIZES[0]} to {SIZES[1]}")
-        if self.patients < 20:
+        if self.patients != "auto" and self.patients < 20:
             raise UsageError(f"patients={self.patients}: 20 or more are needed")
 
     @property
@@ -61,9 +64,12 @@ class HeadOptions:
     @property
     def recipe(self) -> HeadRecipe:
         """What is generated. One cohort serves several targets; of healthy heads, T1 is enough."""
+        patients = self.patients
+        if patients == "auto":
+            patients = 300 if self.size <= LARGE else 150
         cohort: Cohort = "healthy" if self.target in ("age", "sex") else "tumour"
         plain = cohort == "healthy" and self.shown == ("t1",)
-        return HeadRecipe(cohort, self.patients, self.size, ("t1",) if plain else SEQUENCES)
+        return HeadRecipe(cohort, patients, self.size, ("t1",) if plain else SEQUENCES)
 
 
 def resolve_heads(member: str, options: HeadOptions) -> Iterator[Dataset]:

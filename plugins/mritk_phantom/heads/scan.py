@@ -10,7 +10,7 @@ from scipy.ndimage import affine_transform
 from scipy.spatial.transform import Rotation
 
 from mritk_phantom import glioma, meningioma, pituitary
-from mritk_phantom.deformation import Head, push_aside, sample, smooth_noise
+from mritk_phantom.deformation import Head, push_aside, smooth_noise
 from mritk_phantom.heads.people import Person
 from mritk_phantom.heads.recipe import HeadRecipe
 from mritk_phantom.heads.scanner import SITES, show
@@ -86,7 +86,7 @@ def scan_person(person: Person, recipe: HeadRecipe) -> tuple[list[HeadScan], flo
     if form is not None:
         points = push_aside(shape.brain, form.centre, form.radii, form.mass_effect)
     brain = Head(template.anatomy, points, shape.brain.linear)
-    tissues = _tissues(person, template, shape, points)
+    tissues = _tissues(person, template, shape, brain)
     site = SITES[person.site].receiver
     tumour = _tumour(person, kind, form, tissues, site, recipe.resolution)
     signals = {
@@ -95,20 +95,20 @@ def scan_person(person: Person, recipe: HeadRecipe) -> tuple[list[HeadScan], flo
     labels = np.zeros(template.anatomy.shape, dtype=np.uint8)
     if tumour is not None:
         labels[tumour.form.window] = tumour.labels
-    hull = sample(template.hull, shape.head.points, template.anatomy, outside=-100.0)
+    hull = shape.head.places.look_up(template.hull)
     inside = np.clip(0.5 + (hull + FLUID) / recipe.resolution, 0, 1)
     volume = float(inside.sum()) * recipe.resolution**3 / 1000
     scans = [_scan(person, n, recipe, signals, labels) for n in range(1, person.scans + 1)]
     return scans, volume
 
 
-def _tissues(person: Person, template: Template, shape: Shape, points: np.ndarray) -> Tissues:
+def _tissues(person: Person, template: Template, shape: Shape, brain: Head) -> Tissues:
     anatomy = template.anatomy
     rng = person.generator(TISSUE)
     grey, white, texture = (
-        sample(part, points, anatomy) for part in (anatomy.grey, anatomy.white, anatomy.texture)
+        brain.places.look_up(part) for part in (template.grey, template.white, template.texture)
     )
-    around = np.stack([sample(part, shape.head.points, anatomy) for part in template.around])
+    around = np.stack([shape.head.places.look_up(part) for part in template.around])
     fluid = (around[0] - grey - white).clip(0, 1)
     # The template is an average of many heads; one head has crisper borders between its tissues.
     sharp = np.float32(rng.uniform(1.2, 1.8))
@@ -121,7 +121,7 @@ def _tissues(person: Person, template: Template, shape: Shape, points: np.ndarra
     grey = grey * (1 - np.float32(THINNING * shape.ageing.cortex + 0.05) * outer)
     around[0] = inside - grey - white
     patchy = 0.7 + 0.5 * smooth_noise(rng, anatomy.shape, anatomy.resolution, 18.0)
-    deep = sample(template.deep, points, anatomy) * white * patchy.clip(0, 2)
+    deep = brain.places.look_up(template.deep) * white * patchy.clip(0, 2)
     texture *= np.float32(rng.uniform(0.5, 1.0))
     return Tissues(grey, white, around, deep * np.float32(shape.ageing.deep), texture)
 

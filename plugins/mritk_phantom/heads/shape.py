@@ -7,9 +7,10 @@ from dataclasses import dataclass
 import numpy as np
 
 from mritk_phantom.anatomy import Anatomy
-from mritk_phantom.deformation import Head, deform, sample
+from mritk_phantom.deformation import Head, deform
 from mritk_phantom.heads.people import OLDEST, YOUNGEST, Person
 from mritk_phantom.heads.template import Template
+from mritk_phantom.lookup import in_voxels, interpolate
 
 # Numbers of the random streams of a person.
 HEAD, AGEING, SEX = 1, 2, 3
@@ -87,5 +88,6 @@ def shape_of(person: Person, template: Template) -> Shape:
 
 def widened(points: np.ndarray, template: Template, anatomy: Anatomy, by: float) -> np.ndarray:
     """Return the shift of points by which ventricles grow ``by`` mm on every side."""
-    shift = [np.float32(by) * sample(part, points, anatomy) for part in template.to_ventricle]
+    voxels = in_voxels(points, anatomy)
+    shift = [np.float32(by) * interpolate(part, voxels) for part in template.to_ventricle]
     return np.stack(shift)

@@ -12,8 +12,8 @@ from functools import cache
 import numpy as np
 
 from mritk_phantom.anatomy import Anatomy, load_anatomy
-from mritk_phantom.deformation import sample
 from mritk_phantom.heads.recipe import FIELD_OF_VIEW
+from mritk_phantom.lookup import Map, sample
 
 # Resolution in mm at which the templates are loaded.
 SOURCE = 2
@@ -28,23 +28,29 @@ AROUND = ("fluid", "muscle", "fat", "marrow")
 
 @dataclass(frozen=True, eq=False)
 class Template:
-    """Maps of one head on the grid of a volume; float32 (X, Y, Z) unless stated.
+    """Maps of one head on the grid of a volume.
 
     Attributes:
         anatomy: The brain.
+        grey: Probability of grey matter.
+        white: Probability of white matter.
+        texture: See :class:`mritk_phantom.anatomy.Anatomy`.
         hull: Distance in mm to a smooth surface around the brain, positive inside.
-        around: (4, X, Y, Z), share of each tissue of :data:`AROUND` outside the brain; of the
-            fluid, also where the brain is. What is missing to 1 is bone or air.
-        to_ventricle: (3, X, Y, Z), the direction to the nearest ventricle, of length 1 beside it
-            and shorter with the distance; 0 inside.
-        deep: Share of white matter that lies around the ventricles.
+        around: Share of each tissue of :data:`AROUND` outside the brain; of the fluid, also where
+            the brain is. What is missing to 1 is bone or air.
+        to_ventricle: float32 (3, X, Y, Z), the direction to the nearest ventricle, of length 1
+            beside it and shorter with the distance; 0 inside.
+        deep: Share of white matter that lies around the ventricles, where there is white matter.
     """
 
     anatomy: Anatomy
-    hull: np.ndarray
-    around: np.ndarray
+    grey: Map
+    white: Map
+    texture: Map
+    hull: Map
+    around: tuple[Map, ...]
     to_ventricle: np.ndarray
-    deep: np.ndarray
+    deep: Map
 
 
 @cache
@@ -58,7 +64,22 @@ def load_template(size: int) -> Template:
     hull = _hull(anatomy)
     to_ventricle, distance = _ventricles(anatomy)
     deep = np.exp(-np.maximum(distance, 0) / 8).astype(np.float32) * (distance > 0)
-    return Template(anatomy, hull, _around(anatomy, hull), to_ventricle, deep)
+    grey, white, texture = (
+        Map(part, part != 0) for part in (anatomy.grey, anatomy.white, anatomy.texture)
+    )
+    around = tuple(Map(part, part != 0) for part in _around(anatomy, hull))
+    # A voxel further out is none within the skull.
+    near = hull > -(FLUID + anatomy.resolution)
+    return Template(
+        anatomy,
+        grey,
+        white,
+        texture,
+        Map(hull, near, outside=-100.0),
+        around,
+        to_ventricle,
+        Map(deep, anatomy.white != 0),
+    )
 
 
 def _on_grid(source: Anatomy, size: int) -> Anatomy:

@@ -7,9 +7,10 @@ import pytest
 
 from mritk_phantom.anatomy import SELLA, load_anatomy
 from mritk_phantom.cohort import cohort
-from mritk_phantom.deformation import deform, push_aside, sample, smooth_noise
+from mritk_phantom.deformation import deform, push_aside, smooth_noise
 from mritk_phantom.healthy import add_uptake
 from mritk_phantom.lesion import NECROSIS, OEDEMA, SOLID
+from mritk_phantom.lookup import sample
 from mritk_phantom.patient import HEAD, MARGIN
 from mritk_phantom.recipe import PLANES, Recipe
 from mritk_phantom.slices import LEAST_AREA

@@ -210,3 +210,9 @@ def test_one_healthy_cohort_serves_age_and_sex_and_one_with_tumours_the_others()
     assert recipes["age"] == recipes["sex"] != recipes["tumour"] == recipes["mask"]
     with pytest.raises(LookupError, match="no member"):
         list(resolve_heads("x", HeadOptions("age")))
+
+
+def test_large_volumes_are_of_fewer_people_unless_more_are_asked_for():
+    asked = [("auto", 32), ("auto", 64), ("auto", 65), ("auto", 96), (300, 96), (40, 32)]
+    counts = [HeadOptions("age", size, patients).recipe.patients for patients, size in asked]
+    assert counts == [300, 300, 150, 150, 300, 40]

@@ -1,0 +1,77 @@
+"""Maps of the template, looked up at the points that a patient's voxels show."""
+
+from __future__ import annotations
+
+import numpy as np
+from scipy.ndimage import map_coordinates, maximum_filter
+
+from mritk_phantom.anatomy import Anatomy
+
+
+def sample(
+    template: np.ndarray, points: np.ndarray, anatomy: Anatomy, *, outside: float = 0.0
+) -> np.ndarray:
+    """Return a template map at ``points`` in mm by trilinear interpolation.
+
+    Points are (3, …), the result is float32 (…). Points outside the template are ``outside``.
+    """
+    return interpolate(template, in_voxels(points, anatomy), outside=outside)
+
+
+def in_voxels(points: np.ndarray, anatomy: Anatomy) -> np.ndarray:
+    """Return ``points`` (3, …) in mm as fractional voxel indices of the template, float32."""
+    origin = anatomy.origin.astype(np.float32).reshape(3, *[1] * (points.ndim - 1))
+    return np.asarray((points - origin) / np.float32(anatomy.resolution))
+
+
+def interpolate(template: np.ndarray, voxels: np.ndarray, *, outside: float = 0.0) -> np.ndarray:
+    """Return a template map at fractional ``voxels`` (3, …), as :func:`sample` does."""
+    values = map_coordinates(
+        template, voxels, output=np.float32, order=1, mode="constant", cval=outside
+    )
+    return np.asarray(values)
+
+
+class Map:
+    """A map that has one value in most places, and of which the rest is looked up.
+
+    Attributes:
+        values: float32 (X, Y, Z).
+        outside: What is taken between voxels that are all out of ``where``, and beyond the grid.
+        cells: Boolean (X * Y * Z + 1,), whether one of the eight voxels between which a point
+            lies is in ``where``; by the one of the lowest indices. The last entry is for what lies
+            beyond the grid.
+    """
+
+    def __init__(self, values: np.ndarray, where: np.ndarray, *, outside: float = 0.0) -> None:
+        self.values, self.outside = values, outside
+        near = maximum_filter(where, size=2, origin=-1, mode="constant")
+        self.cells = np.append(near.ravel(), False)
+
+
+class Places:
+    """Points of a patient, (3, X, Y, Z) in mm, as places in the maps of a template.
+
+    Most of what a volume shows is air: interpolating only where a map has something makes a head
+    several times as fast, and the result is the same.
+    """
+
+    def __init__(self, points: np.ndarray, anatomy: Anatomy) -> None:
+        self._shape = points.shape[1:]
+        self._voxels = in_voxels(points, anatomy).reshape(3, -1)
+        cell = np.zeros(self._voxels.shape[1], dtype=np.int32)
+        beyond = np.zeros(cell.shape, dtype=bool)
+        for along, n in zip(self._voxels, anatomy.shape, strict=True):
+            beyond |= (along < 0) | (along > n - 1)
+            cell = cell * np.int32(n) + np.floor(along).astype(np.int32)
+        cell[beyond] = np.prod(anatomy.shape)
+        self._cell = cell
+
+    def look_up(self, template: Map) -> np.ndarray:
+        """Return a map at the points by trilinear interpolation, float32 (X, Y, Z)."""
+        found = np.flatnonzero(template.cells.take(self._cell))
+        values = np.full(self._cell.shape, template.outside, dtype=np.float32)
+        values[found] = interpolate(
+            template.values, self._voxels.take(found, axis=1), outside=template.outside
+        )
+        return values.reshape(self._shape)
