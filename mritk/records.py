@@ -268,14 +268,15 @@ class Executor(Record):
     Attributes:
         name: Name on the command line.
         run: Takes a function, a sequence of jobs and the maximum number of parallel jobs (None: its
-            own default). Calls the function once per job, anywhere, yields its results in any order
-            as they become available, and meanwhile None about once a second, so that epochs can be
-            reported. All of these can be pickled; the function does not raise. For a job whose
-            worker died, yields a :class:`LostJob`, or nothing; other jobs are unaffected. Closing
-            the iterator stops running jobs. Workers of one machine find their share of it in
-            ``OMP_NUM_THREADS`` and ``CUDA_VISIBLE_DEVICES``. For placement, a job has ``memory``
-            (bytes of host memory it may take) and ``group`` (equal for the same data and network).
-            A result whose ``leaving`` is true comes from a worker told to end: no more jobs for it.
+            own default). Calls the function with each job, anywhere, yields results in any order as
+            they come, and meanwhile None about once a second, so that epochs can be reported. All
+            of these can be pickled; the function does not raise. A worker with a GPU to itself may
+            call it with a list of jobs whose ``alone`` is false; it does them side by side and
+            returns an iterator of (position, result). For a job whose worker died, yields a
+            :class:`LostJob`, or nothing; other jobs are unaffected. Closing the iterator stops
+            running jobs. Workers of one machine find their share of it in ``OMP_NUM_THREADS`` and
+            ``CUDA_VISIBLE_DEVICES``. A job has ``memory`` (host bytes it may take) and ``group``
+            (alike for the same data and network). A worker told to end says so by ``leaving``.
         shares_folders: Whether workers see the run's folders under the same paths. If not, they
             start in a copy of its working folder, and trial files come back with the results.
     """

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -13,7 +14,7 @@ import click
 
 from mritk.cli.app import App, json_option, offline_option, pass_app, plugin_option, results_option
 from mritk.cli.data_options import as_data_options, data_options, over
-from mritk.cli.device import device_option
+from mritk.cli.device import devices_option, use_gpus
 from mritk.cli.engine import engine_options, ways_of
 from mritk.cli.jobs import jobs_option
 from mritk.cli.limits import TrialTimeout, limit_options, limits_of, tell_left
@@ -60,7 +61,7 @@ REHEARSED = (
 )
 @data_options
 @results_option("Results folder.")
-@device_option
+@devices_option
 @click.option("--skip-unreadable", is_flag=True, help="Skip unreadable samples.")
 @click.option("--rerun", is_flag=True, help="Retrain finished and unfinished trials from scratch.")
 @click.option(
@@ -118,6 +119,7 @@ def run(app: App, /, **options: Any) -> int:
     chosen = click.get_current_context().get_parameter_source("folder")
     if options["rehearse"] and chosen is click.core.ParameterSource.DEFAULT:
         options["folder"] = Path(REHEARSAL)
+    options["device"], options["gpus"] = use_gpus(options["device"], os.environ)
     return Request(app, **options).execute()
 
 
@@ -140,6 +142,7 @@ class Request:
     folds: tuple[int, ...]
     folder: Path
     device: str
+    gpus: int  # how many GPUs are named, if several
     skip_unreadable: bool
     rerun: bool
     deterministic: bool
@@ -270,6 +273,11 @@ class Request:
                 f"--device {self.device} would assign the same GPU to every worker; select GPUs "
                 f"with CUDA_VISIBLE_DEVICES={index} and --device {kind}"
             )
+        if self.gpus and self.executor not in (None, "processes", "ray"):
+            raise UsageError(
+                f"--device names GPUs of this machine; those of executor {self.executor} are "
+                "its own"
+            )
 
     def require_possible(self, results: ResultsFolder) -> None:
         """Refuse now what would be refused after the data are read.
@@ -284,6 +292,10 @@ class Request:
         if self.dry_run:
             return
         results.require_reachable()
+        if self.gpus:
+            from mritk.machine.device import require_gpus
+
+            require_gpus(self.gpus)
         # What is stored already needs no GPU; to look for one imports torch, which takes seconds.
         # Workers look for their own.
         if self.device.startswith("cuda") and not (self.asks_for_executor or results.any()):

@@ -9,8 +9,9 @@ from contextlib import suppress
 from dataclasses import replace
 
 from mritk.execute.diary import trainings
-from mritk.execute.job import Done, Job, run_job
+from mritk.execute.job import Done, Job
 from mritk.execute.notice import Notice
+from mritk.execute.worker import work
 from mritk.records import Executor, LostJob
 from mritk.store.folder import ResultsFolder
 
@@ -62,16 +63,17 @@ class Attempts:
                     if self._hopeless(trial_id, found.attempts):
                         yield trial_id, found
                     else:
-                        again[trial_id] = job
+                        again[trial_id] = replace(job, alone=True)
                 elif not (found.busy or found.stopped):
                     yield trial_id, found
                 elif found.busy or self._notice.fits(job.expected):
-                    again[trial_id] = replace(job, wait=job.wait or found.busy)
+                    waits = job.wait or found.busy
+                    again[trial_id] = replace(job, wait=waits, alone=job.alone or waits)
             for trial_id, job in self._jobs.items():  # of which the executor says nothing
                 if self._hopeless(trial_id, 1):
                     yield trial_id, LostJob(job)
                 else:
-                    again[trial_id] = job
+                    again[trial_id] = replace(job, alone=True)
             self._jobs = again
 
     def _hopeless(self, trial_id: str, deaths: int) -> bool:
@@ -81,7 +83,7 @@ class Attempts:
 
     def _told(self, look: Callable[[], None]) -> Iterator[Done | LostJob]:
         """Yield what the executor gives, until nothing of it is worth waiting for."""
-        running = self._executor.run(run_job, list(self._jobs.values()), self._at_once)
+        running = self._executor.run(work, list(self._jobs.values()), self._at_once)
         try:
             for found in running:
                 if found is None:

@@ -2,37 +2,21 @@
 
 from __future__ import annotations
 
-import logging
 import math
-import os
-import warnings
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from mritk.errors import ExitCode, MritkError, Stopped, Unavailable, one_line
+from mritk.errors import ExitCode
 from mritk.execute.at_once import host_bytes
-from mritk.execute.away import wait_for
-from mritk.execute.claim import claimed, finished_meanwhile, stamp_of
+from mritk.execute.claim import stamp_of
 from mritk.execute.limits import Limits
-from mritk.execute.notice import Notice
-from mritk.execute.parcel import Parcel, own_results, packed
-from mritk.execute.serial import SerialRun
-from mritk.execute.time_limit import at_most, note_path
+from mritk.execute.parcel import Parcel
 from mritk.files.workspace import Workspace
-from mritk.machine.allocator import keep_large_blocks, return_free_blocks
-from mritk.machine.device import choose_device
 from mritk.machine.engine import Engine
-from mritk.machine.threads import use_available_cores
-from mritk.method import ignore_epoch
-from mritk.plugins.registry import Registry
 from mritk.store.folder import ResultsFolder
 from mritk.study.benchmark import Benchmark
-from mritk.study.plan import Planner, StudyPlan
+from mritk.study.plan import StudyPlan
 from mritk.trial import Trial
-
-APART = " (the worker sees the uploaded working folder only: name files by paths relative to it)"
 
 
 @dataclass(frozen=True)
@@ -66,6 +50,8 @@ class Job:
         limit: Seconds after which its training is taken to hang, and is ended with its worker.
         memory: Bytes of the host that its process is expected to take.
         group: Alike for jobs that open the same data and build the same network.
+        alone: Whether its worker must not train others beside it: one is ended after ``limit``,
+            waits for another process, or a worker has died at it before.
     """
 
     benchmark: Benchmark
@@ -89,9 +75,11 @@ class Job:
     limit: float = math.inf
     memory: int = 0
     group: str = ""
+    alone: bool = False
 
     def of(self, trial: Trial, plan: StudyPlan, limits: Limits) -> Job:
         """Return the job of one trial; its worker opens the data of that trial alone."""
+        limit = limits.trials.get(trial.id, math.inf)
         return replace(
             self,
             benchmark=plan.benchmarks[trial.id],
@@ -100,9 +88,10 @@ class Job:
             stamp=stamp_of(ResultsFolder(self.results).trial_path(trial.id)),
             ends=limits.notice.ends,
             expected=limits.expected_of(trial.id),
-            limit=limits.trials.get(trial.id, math.inf),
+            limit=limit,
             memory=int(limits.forecast.host_bytes.get(trial.id) or host_bytes(trial)),
             group=f"{trial.backbone_name} on {trial.dataset.record.name}",
+            alone=math.isfinite(limit),
         )
 
 
@@ -130,96 +119,3 @@ class Done:
     stopped: bool = False
     leaving: bool = False
     parcel: Parcel | None = None
-
-
-def run_job(job: Job) -> Done:
-    """Train the trial of a job and store it. Never raises: a failure is a result too."""
-    notice = Notice(job.ends, job.stop)
-    try:
-        with notice.by_sigterm(), _working_in(job.folder):
-            return replace(_run(job, notice), leaving=notice.signalled)
-    except Stopped:
-        return Done(job.trial, stopped=True, leaving=notice.signalled)
-    except MritkError as error:
-        hint = APART if job.folder is None else ""
-        return Done(job.trial, one_line(error) + hint, error.exit_code)
-    except (Exception, SystemExit) as error:
-        text = one_line(f"{type(error).__name__}: {error}")
-        return Done(job.trial, text, ExitCode.INTERNAL)
-
-
-@contextmanager
-def _working_in(folder: Path | None) -> Iterator[None]:
-    """Let relative paths mean what they mean where the run was started."""
-    if folder is None:
-        yield
-        return
-    before = Path.cwd()
-    try:
-        os.chdir(folder)
-    except OSError as error:
-        raise Unavailable(
-            f"the worker cannot access the folder {folder} of the run ({error.strerror}); start "
-            "the run in a folder shared by all workers"
-        ) from error
-    try:
-        yield
-    finally:
-        os.chdir(before)
-
-
-@contextmanager
-def _silent() -> Iterator[None]:
-    """Warn of nothing: the run has planned all trials itself, and has warned of all that is odd."""
-    before = logging.root.manager.disable
-    logging.disable(logging.WARNING)
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            yield
-    finally:
-        logging.disable(before)
-
-
-def _run(job: Job, notice: Notice) -> Done:
-    if not notice.fits(job.expected):
-        raise Stopped
-    keep_large_blocks()
-    use_available_cores(job.at_once)
-    own = Workspace.from_environment(offline=job.workspace.offline)
-    if job.folder is None:
-        workspace, results = own, own_results(own, job.results)
-        job = replace(job, stamp=stamp_of(results.trial_path(job.trial)))
-    else:
-        workspace, results = replace(job.workspace, scratch=own.scratch), ResultsFolder(job.results)
-        wait_for(results)  # it was there when the run began
-    with _silent():
-        registry = Registry.load(job.plugins)
-        registry.workspace = workspace
-        planner = Planner(
-            registry,
-            workspace,
-            job.skip_unreadable,
-            deterministic=job.deterministic,
-            expected=job.digests,
-        )
-        plan = planner.plan(job.benchmark, results)
-    trial = next((trial for trial in plan.trials if trial.id == job.trial), None)
-    if trial is None:
-        raise MritkError(
-            f"the worker's plan does not contain trial {job.trial}; data, plugins and versions "
-            "must be identical on all workers"
-        )
-    engine = replace(job.engine, device=choose_device(job.engine.device))
-    limits = Limits(notice)
-    run = SerialRun(registry, results, workspace, engine, job.keep_models, limits=limits)
-    with claimed(results, trial.id, wait=job.wait) as mine:
-        if not mine:
-            return Done(trial.id, busy=True)
-        if finished_meanwhile(results, trial.id, job.stamp):
-            return Done(trial.id)
-        with at_most(job.limit, note_path(results, trial.id)):
-            outcome = run.run_one(trial, run.provenance(list(job.command)), ignore_epoch)
-    return_free_blocks()
-    parcel = packed(results, trial.id) if job.folder is None else None
-    return Done(trial.id, outcome.error, outcome.exit_code, outcome.seconds, parcel=parcel)

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
 from itertools import groupby
+from typing import Generic, TypeVar
 
 from mritk.errors import Stopped
 from mritk.execute.claim import claimed, finished_meanwhile, stamp_of
@@ -18,6 +19,36 @@ from mritk.machine.lanes import Lanes
 from mritk.machine.threads import use_available_cores
 from mritk.store.provenance import command_line
 from mritk.trial import Outcome, Plan, Trial
+
+R = TypeVar("R")
+
+
+@dataclass(frozen=True)
+class Lane(Generic[R]):
+    """What a lane is to do.
+
+    Attributes:
+        deterministic: Whether torch's algorithms must be; this holds for a process.
+        kind: Alike where images per second can be compared; see :func:`kind_of`.
+        act: Trains.
+    """
+
+    deterministic: bool
+    kind: object
+    act: Callable[[], R]
+
+
+def side_by_side(device: str, lanes: Iterable[Lane[R]], at_once: int | None) -> Iterator[R]:
+    """Yield what lanes give as they end; those at one time are deterministic, or none is.
+
+    Args:
+        device: Where they compute.
+        lanes: Each is asked for when it can begin.
+        at_once: How many at once; None: as many as make all of them together faster.
+    """
+    for deterministic, alike in groupby(lanes, lambda lane: lane.deterministic):
+        with repeatable(device, deterministic=deterministic):
+            yield from Lanes[R](device, at_once).run((lane.kind, lane.act) for lane in alike)
 
 
 @dataclass(frozen=True)
@@ -77,12 +108,11 @@ class SideBySideRun:
     def _attempts(
         self, trials: Sequence[Trial], begin: Callable[[Trial], _Attempt], at_once: int | None
     ) -> Iterator[_Attempt]:
-        """Yield attempts as they end; those side by side are deterministic, or all are not."""
-        device = self.serial.engine.device
-        for deterministic, alike in groupby(trials, lambda one: one.protocol.deterministic):
-            tasks = ((_kind(trial), partial(begin, trial)) for trial in alike)
-            with repeatable(device, deterministic=deterministic):
-                yield from Lanes[_Attempt](device, at_once).run(tasks)
+        """Yield attempts as they end."""
+        lanes = (
+            Lane(one.protocol.deterministic, kind_of(one), partial(begin, one)) for one in trials
+        )
+        yield from side_by_side(self.serial.engine.device, lanes, at_once)
 
 
 @dataclass
@@ -120,6 +150,6 @@ class _Begin:
                 return _Attempt(trial, again=True)
 
 
-def _kind(trial: Trial) -> object:
+def kind_of(trial: Trial) -> object:
     """Return what is alike in trials whose images per second can be compared."""
     return trial.dataset.record.name, trial.backbone_name, trial.protocol.fingerprint

@@ -37,6 +37,18 @@ def choose_device(wish: str) -> str:
     return f"cuda:{index}"
 
 
+def require_gpus(count: int) -> None:
+    """Refuse to go on with fewer GPUs.
+
+    Raises:
+        Unavailable: There are fewer.
+    """
+    if (found := torch.cuda.device_count()) < count:
+        raise Unavailable(
+            f"{count} GPUs are named, but torch {torch.__version__} sees {found} of them"
+        )
+
+
 def gpus_of(wish: str) -> int:
     """Return how many GPUs a wish, as :func:`choose_device` takes it, leaves to compute on."""
     if wish == "cpu":

@@ -18,7 +18,7 @@ from mritk_processes.share import variables_set
 
 # Imported beforehand where the run that starts the workers has imported them too. Other modules are
 # not: the server does not look for them in the folders where the run found them.
-LIBRARIES = ("mritk.execute.job", "torch._dynamo", "sklearn.metrics", "timm", "torchvision")
+LIBRARIES = ("mritk.execute.worker", "torch._dynamo", "sklearn.metrics", "timm", "torchvision")
 
 # Libraries that ask, while they are imported, whether there is a GPU: it is not woken for that.
 # https://docs.pytorch.org/docs/stable/cuda_environment_variables.html

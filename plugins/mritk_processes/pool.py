@@ -31,8 +31,9 @@ def run(
 
     A process for each job, so that one which dies takes no other with it, and nothing of a job
     (memory of the GPU, a changed setting) is left for the next. Each has its share of the cores
-    and one of the GPUs. Without ``at_once`` there are as many as GPUs, or one: on a processor alone
-    one training fills the machine.
+    and one of the GPUs; where it has that to itself, it does several jobs side by side. Without
+    ``at_once`` there are as many as GPUs, or one: on a processor alone one training fills the
+    machine.
     """
     from multiprocessing.connection import wait
 
@@ -41,23 +42,26 @@ def run(
     if not jobs:
         return
     gpus = visible_gpus()
-    waiting = list(reversed(jobs))
+    waiting = list(jobs)
     free = shares(at_once or max(1, len(gpus)), gpus)
+    workers, own_gpu = len(free), len(free) <= len(gpus)
     context = worker_context(free[0])
     running: dict[Connection, Worker] = {}
     try:
         while waiting or running:
             while waiting and free:
-                worker = Worker.start(context, function, waiting.pop(), free.pop())
+                taken = next_jobs(waiting, workers) if own_gpu else [waiting.pop(0)]
+                worker = Worker.start(context, function, taken, free.pop())
                 running[worker.connection] = worker
             ready = wait(list(running), LOOK_S)
             if not ready:
                 yield None
             for connection in ready:
                 worker = running[connection]  # type: ignore[index]  # only these were asked for
-                yield worker.result()
-                del running[worker.connection]
-                free.append(worker.share)
+                yield from worker.results()
+                if not worker.left:
+                    del running[worker.connection]
+                    free.append(worker.share)
     finally:
         for worker in running.values():
             worker.process.terminate()
@@ -65,18 +69,33 @@ def run(
             worker.process.join()
 
 
+def next_jobs(waiting: list[Any], workers: int) -> list[Any]:
+    """Take from ``waiting`` what a worker with a GPU to itself does next, in its order.
+
+    It is its part of what is left, so that all workers end at about the same time.
+    """
+    count = -(-len(waiting) // workers)
+    first, *others = waiting
+    taken = [first]
+    if not getattr(first, "alone", False):
+        taken += [job for job in others if not getattr(job, "alone", False)][: count - 1]
+    numbers = set(map(id, taken))
+    waiting[:] = [job for job in waiting if id(job) not in numbers]
+    return taken
+
+
 @dataclass(frozen=True)
 class Worker:
-    """A process that does one job.
+    """A process that does one job, or several side by side.
 
     Attributes:
-        job: The job.
+        left: The jobs whose results have not arrived, by their positions.
         share: The environment variables that say what of the machine it may use.
         process: The process.
-        connection: Where its result arrives, or the end of the line if it dies.
+        connection: Where its results arrive, or the end of the line if it dies.
     """
 
-    job: Any
+    left: dict[int, Any]
     share: dict[str, str]
     process: BaseProcess
     connection: Connection
@@ -86,32 +105,37 @@ class Worker:
         cls,
         context: ForkServerContext | SpawnContext,
         function: Callable[[Any], Any],
-        job: Any,
+        jobs: Sequence[Any],
         share: dict[str, str],
     ) -> Worker:
-        """Start a process for ``job``."""
+        """Start a process for some jobs."""
         import pickle
 
         receiver, sender = context.Pipe(duplex=False)
         # As bytes, since to unpickle the function may be to import torch, which takes seconds in
         # which the process would not notice the end of its parent.
-        work = pickle.dumps((function, job))
+        work = pickle.dumps((function, jobs))
         environment = {**os.environ, **share}
         process = context.Process(target=_work, args=(work, environment, sender), daemon=True)
         with variables_set(share):
             process.start()
         sender.close()
-        return cls(job, share, process, receiver)
+        return cls(dict(enumerate(jobs)), share, process, receiver)
 
-    def result(self) -> Any:
-        """Return the result, or what became of the process in its place."""
+    def results(self) -> Iterator[Any]:
+        """Yield the next result, or what became of the process in place of all that are left."""
         try:
-            result = self.connection.recv()
+            number, result = self.connection.recv()
         except EOFError:
             self.process.join()
-            return LostJob(self.job, _ended(self.process.exitcode or 0))
-        self.process.join()
-        return result
+            for job in self.left.values():
+                yield LostJob(job, _ended(self.process.exitcode or 0))
+            self.left.clear()
+            return
+        del self.left[number]
+        if not self.left:
+            self.process.join()
+        yield result
 
 
 def _work(work: bytes, environment: dict[str, str], sender: Connection) -> None:
@@ -121,8 +145,10 @@ def _work(work: bytes, environment: dict[str, str], sender: Connection) -> None:
     with suppress(OSError):
         os.dup2(2, 1)  # what libraries print is for the person; stdout has the results of the run
     _live_in(environment)
-    function, job = pickle.loads(work)
-    sender.send(function(job))
+    function, jobs = pickle.loads(work)
+    results = function(jobs) if len(jobs) > 1 else [(0, function(jobs[0]))]
+    for result in results:
+        sender.send(result)
 
 
 def _live_in(environment: dict[str, str]) -> None:

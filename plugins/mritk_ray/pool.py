@@ -1,4 +1,4 @@
-"""Jobs on the workers of a Ray cluster, each of which does one after the other.
+"""Jobs on the workers of a Ray cluster: one after the other, and side by side on a GPU.
 
 Ray places the workers, watches over them and gives each its GPUs. A worker imports what training
 needs once. All that is known of a job lies in the results folder, which all machines share, so a
@@ -18,7 +18,7 @@ import threading
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -36,6 +36,8 @@ LOOK_S = 1.0
 # Seconds within which a cluster answers.
 ANSWER_S = 20.0
 
+# To any address but "auto", Ray 2.60 sends the token of ~/.ray only if this says so.
+TOKENS = "RAY_AUTH_MODE"
 INSTALL = "python -m pip install 'mritk-bench[ray]'"
 # Variables of the run that its workers take over.
 PASSED_ON = ("MRITK_", "HF_")
@@ -81,10 +83,19 @@ def run(
 
 @dataclass
 class _Seat:
-    """A worker, and what its last job had in common with others."""
+    """A worker.
+
+    Attributes:
+        worker: Ray's handle of it.
+        group: What its last job had in common with others.
+        left: The jobs it is doing, by their positions; while it starts there are none.
+        leaving: Whether it was told to end.
+    """
 
     worker: Any
     group: str = ""
+    left: dict[int, Any] = field(default_factory=dict)
+    leaving: bool = False
 
 
 class _Pool:
@@ -99,11 +110,11 @@ class _Pool:
     ) -> None:
         self._ray, self._function, self._share = ray, function, share
         self._environment = environment
-        # What a worker is doing, by the reference to its result: a job, or None while it starts.
-        self._doing: dict[Any, tuple[_Seat, Any]] = {}
+        self._seats: dict[Any, _Seat] = {}  # by what tells of their next result
+        self._deaths = Counter[int]()  # workers that died at a job
         self._unstarted = 0  # workers in a row that died before they began
         failures = ray.exceptions
-        self._deaths = (
+        self._dying = (
             failures.RayActorError,
             failures.OutOfMemoryError,
             failures.NodeDiedError,
@@ -112,40 +123,60 @@ class _Pool:
 
     def results(self, jobs: Sequence[Any]) -> Iterator[Any]:
         """Yield the result of each job, or a ``LostJob``, and None while none is ready."""
-        waiting, deaths = list(jobs), Counter[int]()
+        waiting = list(jobs)
         self._start(self._share.workers)
         try:
-            while waiting or any(job is not None for _, job in self._doing.values()):
-                ready, _ = self._ray.wait(list(self._doing), timeout=LOOK_S)
+            while waiting or any(seat.left for seat in self._seats.values()):
+                ready, _ = self._ray.wait(list(self._seats), timeout=LOOK_S)
                 if not ready:
                     yield None
-                for reference in ready:
-                    seat, job = self._doing.pop(reference)
+                for place in ready:
+                    seat = self._seats[place]
                     try:
-                        result = self._ray.get(reference)
-                    except self._deaths as error:
-                        self._start(1)
-                        if job is None:
-                            self._tell_unstarted(error)
-                            continue
-                        deaths[id(job)] += 1
-                        if deaths[id(job)] < ATTEMPTS:
-                            waiting.append(job)
-                        else:
-                            reason = f"died ({_first_line(error)})"
-                            yield LostJob(job, reason, attempts=ATTEMPTS)
+                        told = self._told(place)
+                    except self._dying as error:
+                        del self._seats[place]
+                        yield from self._lost(seat, error, waiting)
                         continue
                     self._unstarted = 0
-                    if job is not None:
+                    if told is not None:
+                        number, result = told
+                        del seat.left[number]
+                        seat.leaving |= getattr(result, "leaving", False)
                         yield result
-                    if getattr(result, "leaving", False):
+                        continue
+                    del self._seats[place]
+                    if seat.leaving:
                         self._ray.kill(seat.worker)
                         self._start(1)
                     elif waiting:
-                        self._give(seat, waiting.pop(self._next(seat, waiting)))
+                        self._give(seat, self._next(seat, waiting))
         finally:
-            for seat, _ in self._doing.values():
+            for seat in self._seats.values():
                 self._ray.kill(seat.worker)
+
+    def _told(self, place: Any) -> tuple[int, Any] | None:
+        """Return what a worker tells of a job; None when it has started, or done all its jobs."""
+        if isinstance(place, self._ray.ObjectRef):
+            self._ray.get(place)
+            return None
+        try:
+            told: tuple[int, Any] = self._ray.get(next(place))
+        except StopIteration:
+            return None
+        return told
+
+    def _lost(self, seat: _Seat, error: Exception, waiting: list[Any]) -> Iterator[LostJob]:
+        """Replace a worker that died; one of its jobs may be why, so each is tried again alone."""
+        self._start(1)
+        if not seat.left:
+            self._tell_unstarted(error)
+        for job in seat.left.values():
+            self._deaths[id(job)] += 1
+            if self._deaths[id(job)] < ATTEMPTS:
+                waiting.append(job)
+            else:
+                yield LostJob(job, f"died ({_first_line(error)})", attempts=ATTEMPTS)
 
     def _tell_unstarted(self, error: Exception) -> None:
         """Raise if no worker starts any more; one may have been on a machine that was lost."""
@@ -154,17 +185,30 @@ class _Pool:
             text = f"a worker of Ray does not start: {_first_line(error)}"
             raise Unavailable(text) from error
 
-    def _next(self, seat: _Seat, waiting: Sequence[Any]) -> int:
-        """Return the position of the job for a worker.
+    def _next(self, seat: _Seat, waiting: list[Any]) -> list[Any]:
+        """Take from ``waiting`` the jobs for a worker.
 
         It has opened the data of its last one, and keeps to them; else it takes what no other
-        worker does.
+        worker does. With a GPU to itself, it takes its part of all that is left, so that all
+        workers end at about the same time.
         """
-        others = {other.group for other, _ in self._doing.values()}
+        others = {other.group for other in self._seats.values()}
         groups = [getattr(job, "group", "") for job in waiting]
+        number = next((number for number, group in enumerate(groups) if group not in others), 0)
         if seat.group in groups:
-            return groups.index(seat.group)
-        return next((number for number, group in enumerate(groups) if group not in others), 0)
+            number = groups.index(seat.group)
+        count = -(-len(waiting) // self._share.workers) if self._share.gpus >= 1 else 1
+        first, seat.group = waiting.pop(number), groups[number]
+        if self._alone(first):
+            return [first]
+        alike = sorted(waiting, key=lambda job: getattr(job, "group", "") != seat.group)
+        taken = [first, *[job for job in alike if not self._alone(job)][: count - 1]]
+        numbers = set(map(id, taken))
+        waiting[:] = [job for job in waiting if id(job) not in numbers]
+        return taken
+
+    def _alone(self, job: Any) -> bool:
+        return getattr(job, "alone", False) or self._deaths[id(job)] > 0
 
     def _start(self, count: int) -> None:
         share, ray = self._share, self._ray
@@ -178,12 +222,12 @@ class _Pool:
         imports_here = str(Path.cwd()) in sys.path
         for _ in range(count):
             worker = kind.remote(self._environment, imports_here)
-            self._doing[worker.ready.remote()] = _Seat(worker), None
+            self._seats[worker.ready.remote()] = _Seat(worker)
 
-    def _give(self, seat: _Seat, job: Any) -> None:
-        work = self._ray.cloudpickle.dumps((self._function, job))
-        self._doing[seat.worker.call.remote(work)] = seat, job
-        seat.group = getattr(job, "group", "")
+    def _give(self, seat: _Seat, jobs: Sequence[Any]) -> None:
+        work = self._ray.cloudpickle.dumps((self._function, jobs))
+        seat.left = dict(enumerate(jobs))
+        self._seats[seat.worker.call.options(num_returns="streaming").remote(work)] = seat
 
 
 class Worker:
@@ -207,10 +251,13 @@ class Worker:
     def ready(self) -> None:
         """Return when the worker has been placed and started."""
 
-    def call(self, work: bytes) -> Any:
-        """Do a job."""
-        function, job = pickle.loads(work)
-        return function(job)
+    def call(self, work: bytes) -> Iterator[tuple[int, Any]]:
+        """Do jobs; yield the position of each, and its result."""
+        function, jobs = pickle.loads(work)
+        if len(jobs) == 1:
+            yield 0, function(jobs[0])
+        else:
+            yield from function(jobs)
 
 
 def _environment(cores: int, without: Sequence[str] = ()) -> dict[str, str]:
@@ -249,9 +296,10 @@ def _connected(address: str, brought: Mapping[str, Any] | None = None) -> Iterat
         raise Unavailable(not_uploaded(error)) from error
     except (OSError, RuntimeError, ValueError) as error:
         why = getattr(error, "strerror", None) or _first_line(error)
+        token = "" if TOKENS in os.environ else f"; a cluster with tokens needs {TOKENS}=token"
         raise Unavailable(
             f"no Ray cluster at {address!r} ({why}); 'ray start --head' starts one "
-            "on this machine, '--executor ray' needs none"
+            f"on this machine, '--executor ray' needs none{token}"
         ) from error
     try:
         yield ray

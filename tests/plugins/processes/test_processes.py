@@ -7,6 +7,7 @@ import os
 import signal
 import sys
 import time
+from dataclasses import dataclass
 from multiprocessing import forkserver
 
 import numpy as np
@@ -14,7 +15,7 @@ import pytest
 
 from mritk import LostJob, available_cores
 from mritk.store.folder import ResultsFolder
-from mritk_processes.pool import run
+from mritk_processes.pool import next_jobs, run
 from mritk_processes.share import shares
 
 DYING = """
@@ -235,6 +236,62 @@ def test_workers_share_the_cores_and_the_gpus(monkeypatch):
     assert seen == {("2", "5", "1", 2), ("2", "GPU-12ab", "1", 2)}
     assert os.environ["CUDA_VISIBLE_DEVICES"] == "5,GPU-12ab"
     assert "OMP_NUM_THREADS" not in os.environ
+
+
+@dataclass(frozen=True)
+class Planted:
+    """A job."""
+
+    name: str
+    alone: bool = False
+
+
+def test_a_worker_with_a_gpu_to_itself_takes_its_part_of_what_is_left():
+    """Of jobs whose names are numbers but for ``x``, which must be alone."""
+
+    def taken(names, workers):
+        waiting, parts = [Planted(name, name == "x") for name in names], []
+        while waiting:
+            parts.append("".join(job.name for job in next_jobs(waiting, workers)))
+        return parts
+
+    assert taken("1234567", 2) == ["1234", "56", "7"]
+    assert taken("123", 1) == ["123"]
+    assert taken("12x4", 2) == ["12", "x", "4"]
+    assert taken("x23", 2) == ["x", "2", "3"]
+
+
+def several(given):
+    """Do one job, or several, of which one called ``deadly`` kills the worker."""
+    jobs = given if isinstance(given, list) else [given]
+
+    def told():
+        for number, job in enumerate(jobs):
+            if job.name == "deadly":
+                os.kill(os.getpid(), signal.SIGKILL)
+            yield number, (job.name, os.environ["CUDA_VISIBLE_DEVICES"], len(jobs))
+
+    return told() if isinstance(given, list) else next(told())[1]
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows has no SIGKILL")
+def test_where_each_worker_has_a_gpu_it_does_several_jobs(monkeypatch):
+    """What a worker leaves that dies is lost, and nothing else."""
+    monkeypatch.setattr("torch.cuda.device_count", lambda: 2)
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "0,1")
+    jobs = [Planted(name) for name in ("a", "deadly", "c", "d", "e", "f")]
+    told = results(run(several, jobs, 2))
+    killed = "was killed by SIGKILL"
+    lost = [one for one in told if isinstance(one, LostJob)]
+    assert lost == [LostJob(Planted("deadly"), killed), LostJob(Planted("c"), killed)]
+    done = {one[0]: one[1:] for one in told if one not in lost}
+    assert done.keys() == {"a", "d", "e", "f"}
+    assert done["a"][1] == 3
+    assert done["d"] == done["e"] == (done["d"][0], 2)
+    assert done["a"][0] != done["d"][0]
+    one_each = results(run(several, [Planted("a"), Planted("b"), Planted("c")], 3))
+    assert {count for _, _, count in one_each} == {1}, "three workers on two GPUs"
 
 
 @pytest.mark.parametrize(

@@ -15,7 +15,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from mritk import Unavailable
+from mritk import LostJob, Unavailable
 from mritk.plugins.registry import Registry
 from mritk.store.folder import ResultsFolder
 from mritk_ray.pool import run
@@ -305,6 +305,7 @@ class Sized:
     name: str
     memory: int
     group: str
+    alone: bool = False
 
 
 def place_of(job):
@@ -329,6 +330,23 @@ def last_words(job):
     return Last(os.getpid())
 
 
+def beside(given):
+    """Do one job, or several, of which one called ``deadly`` kills the worker.
+
+    Tells the process, how many jobs it had at once, and the name of the job.
+    """
+    jobs = given if isinstance(given, list) else [given]
+
+    def told():
+        for number, job in enumerate(jobs):
+            if job.name == "deadly":
+                time.sleep(2)  # what was told before has arrived
+                os.kill(os.getpid(), signal.SIGKILL)
+            yield number, (job.name, os.getpid(), len(jobs))
+
+    return told() if isinstance(given, list) else next(told())[1]
+
+
 @SLOW
 def test_workers_are_placed_by_memory_and_have_gpus_of_their_own(cluster, tmp_path):
     """Both GPUs of both machines are used; jobs of 60 MiB leave one worker on each of 100."""
@@ -344,10 +362,25 @@ def test_workers_are_placed_by_memory_and_have_gpus_of_their_own(cluster, tmp_pa
     assert len({machine for _, machine, _, _ in told}) == 2
 
     # A worker that was told to end does no other job.
-    told = [one for one in run(last_words, [1, 2, 3], 1, address=cluster.address) if one]
+    jobs = [Sized(str(number), 0, "", alone=True) for number in range(3)]
+    told = [one for one in run(last_words, jobs, 1, address=cluster.address) if one]
     assert len({one.process for one in told}) == 3
 
+    what_has_a_gpu_to_itself_does_several_jobs(cluster)
     what_a_lost_machine_did_goes_on_on_another(cluster, tmp_path)
+
+
+def what_has_a_gpu_to_itself_does_several_jobs(cluster):
+    """Those of a worker that died are done again, each alone, as one of them may be why."""
+    names = ["0", "1", "deadly", "3"]
+    jobs = [Sized(name, 0, "") for name in names]
+    told = [one for one in run(beside, jobs, 1, address=cluster.address) if one]
+    (lost,) = (one for one in told if isinstance(one, LostJob))
+    assert (lost.job.name, lost.attempts) == ("deadly", 3)
+    done = {one[0]: one[1:] for one in told if one is not lost}
+    assert set(done) == {"0", "1", "3"}
+    assert {name: count for name, (_, count) in done.items()} == {"0": 4, "1": 4, "3": 1}
+    assert done["0"][0] == done["1"][0] != done["3"][0]
 
 
 def what_a_lost_machine_did_goes_on_on_another(cluster, tmp_path):
@@ -399,24 +432,35 @@ def is_worker_of(process, mark):
         return False
 
 
-@dataclass(frozen=True)
-class Seat:
-    """What is known of a worker of Ray."""
+def taken(groups, seat, gpus=0.0, alone=""):
+    """The jobs that a worker takes next, as their numbers, of these groups, while another one does
+    a job of group ``a``; those of ``alone`` are jobs that must have their worker to themselves."""
+    from mritk_ray.pool import _Pool, _Seat
 
-    group: str
+    ray = SimpleNamespace(exceptions=SimpleNamespace(**dict.fromkeys(ERRORS, ValueError)))
+    pool = _Pool(ray, len, Share(2, 1, gpus), {})
+    pool._seats = {"other": _Seat(None, "a")}
+    jobs = [Sized(str(n), 0, group, str(n) in alone) for n, group in enumerate(groups)]
+    waiting = list(jobs)
+    found = pool._next(_Seat(None, seat), waiting)
+    assert waiting == [job for job in jobs if job not in found]
+    return "".join(job.name for job in found)
 
 
 def test_a_worker_keeps_to_the_data_that_it_has_opened():
     """Else it takes what no other worker does, and else the longest job that is left."""
-    from mritk_ray.pool import _Pool
+    assert taken("aabc", "b") == "2"
+    assert taken("aabc", "") == "2"
+    assert taken("aa", "c") == "0"
 
-    ray = SimpleNamespace(exceptions=SimpleNamespace(**dict.fromkeys(ERRORS, ValueError)))
-    pool = _Pool(ray, len, Share(2, 1, 0), {})
-    pool._doing = {"result": (Seat("a"), None)}
-    jobs = [Sized(str(number), 0, group) for number, group in enumerate("aabc")]
-    assert pool._next(Seat("b"), jobs) == 2
-    assert pool._next(Seat(""), jobs) == 2
-    assert pool._next(Seat("c"), jobs[:2]) == 0
+
+def test_a_worker_with_a_gpu_of_its_own_takes_its_part_of_what_is_left():
+    """Jobs of the data that it has opened first; none that must be alone."""
+    assert taken("aabcb", "b", gpus=1) == "240"
+    assert taken("aabcb", "b", gpus=0.5) == "2"
+    assert taken("aabcb", "b", gpus=1, alone="4") == "201"
+    assert taken("aabcb", "b", gpus=1, alone="2") == "2"
+    assert taken("a", "b", gpus=1) == "0"
 
 
 def test_a_lost_job_is_told_with_what_ray_says_in_one_sentence():
