@@ -64,9 +64,11 @@ def trials(folder):
     return sorted(ResultsFolder(folder).trials(), key=lambda trial: trial.seed)
 
 
-def test_trial_files_are_the_same_bit_for_bit(run_by, tmp_path):
-    assert run_by(beside).code == 0
-    assert run_by(one_by_one, folder="alone").code == 0
+@pytest.mark.parametrize("device", ["cpu", pytest.param("cuda", marks=pytest.mark.gpu)])
+def test_trial_files_are_the_same_bit_for_bit(run_by, tmp_path, device):
+    how = ("--device", device, "--deterministic")
+    assert run_by(beside, *how).code == 0
+    assert run_by(one_by_one, *how, folder="alone").code == 0
     assert essence(tmp_path / "results") == essence(tmp_path / "alone")
     assert {trial.cost["trials_at_once"] for trial in trials(tmp_path / "results")} == {3}
 
