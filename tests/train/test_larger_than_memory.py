@@ -10,19 +10,20 @@ import pytest
 
 from mritk.store.folder import ResultsFolder
 
-# 240 images of 1 MiB; the training part alone is more than the limit leaves.
+# 240 images or volumes of 1 MiB; the training part alone is more than the limit leaves.
 PLUGIN = """
 import numpy as np
 from mritk import Architecture, Classification, Dataset, InputContract, Samples, hookimpl
 
-SIDE = 512
+DIMS = DIMENSIONS
+SIDE = {2: 512, 3: 64}[DIMS]
 
 
 def open_count(count):
     def read(i):
         # Coarse enough for the audit to see at a glance that no two are alike.
-        tiles = np.random.default_rng(i).random((8, 8), dtype=np.float32)
-        return np.kron(tiles, np.ones((SIDE // 8, SIDE // 8), dtype=np.float32))
+        tiles = np.random.default_rng(i).random((8,) * DIMS, dtype=np.float32)
+        return np.kron(tiles, np.ones((SIDE // 8,) * DIMS, dtype=np.float32))
 
     return Samples(
         ids=[f"image-{i:03d}" for i in range(count)],
@@ -30,6 +31,7 @@ def open_count(count):
         task=Classification(("dark", "bright")),
         read=read,
         patients=[f"patient-{i:03d}" for i in range(count)],
+        spatial_dims=DIMS,
     )
 
 
@@ -37,15 +39,17 @@ def build():
     from torch import nn
 
     # Little memory for a step: the image shrinks at once.
-    return nn.Sequential(
-        nn.Conv2d(3, 4, 16, 16), nn.BatchNorm2d(4), nn.ReLU(), nn.AdaptiveAvgPool2d(2), nn.Flatten()
-    )
+    if DIMS == 2:
+        first, norm, pool = nn.Conv2d(3, 4, 16, 16), nn.BatchNorm2d(4), nn.AdaptiveAvgPool2d(2)
+    else:
+        first, norm, pool = nn.Conv3d(1, 4, 8, 8), nn.BatchNorm3d(4), nn.AdaptiveAvgPool3d(2)
+    return nn.Sequential(first, norm, nn.ReLU(), pool, nn.Flatten())
 
 
 @hookimpl
 def mritk_backbones():
-    half = (0.5, 0.5, 0.5)
-    yield Architecture("patches", build, InputContract(SIDE, half, half))
+    half = (0.5,) * (3 if DIMS == 2 else 1)
+    yield Architecture("patches", build, InputContract(SIDE, half, half), spatial_dims=DIMS)
 
 
 @hookimpl
@@ -56,7 +60,7 @@ def mritk_datasets():
 
 PROTOCOL = """
 method = "finetune"
-image_size = 512
+SIZE
 augmentation = "none"
 
 [parameters]
@@ -118,9 +122,12 @@ run("many", "unlimited")
 
 @pytest.mark.slow
 @pytest.mark.skipif(not sys.platform.startswith("linux"), reason="limits what Linux limits")
-def test_a_dataset_larger_than_memory_trains_to_the_same_predictions(tmp_path):
-    (tmp_path / "patches.py").write_text(PLUGIN)
-    (tmp_path / "fast.toml").write_text(PROTOCOL)
+@pytest.mark.parametrize("dims", [2, 3], ids=["images", "volumes"])
+def test_a_dataset_larger_than_memory_trains_to_the_same_predictions(tmp_path, dims):
+    """A run of ten times the samples takes no more memory than 128 MiB beyond that of a few."""
+    size = {2: "image_size = 512", 3: "volume_size = 64"}[dims]
+    (tmp_path / "patches.py").write_text(PLUGIN.replace("DIMENSIONS", str(dims)))
+    (tmp_path / "fast.toml").write_text(PROTOCOL.replace("SIZE", size))
     arguments = [tmp_path / name for name in ("patches.py", "fast.toml", "results", "home")]
     ended = subprocess.run(
         [sys.executable, "-c", SCRIPT, *map(str, arguments)],
