@@ -14,6 +14,9 @@ MISSING = frozenset(
 # 3, 03 and 3.0 are one number; 1.10 may be the tenth patient of the first site, and stays.
 WHOLE = re.compile(r"([+-]?\d{1,100})(?:\.0*)?", re.ASCII)
 
+# Hyphens, en dash, em dash and the minus sign, as word processors put them for "-".
+DASHES = re.compile("[\u2010-\u2015\u2212]")
+
 
 def is_missing(text: str) -> bool:
     """Return whether ``text`` is a missing value: empty, ``n/a``, ``NaN``, ``NULL``, ….
@@ -32,21 +35,29 @@ def canonical_name(name: str) -> str:
     """Return the canonical name of a class, patient or site, used for comparison.
 
     Case, spaces, hyphens, underscores, dots between letters (R writes ``no.tumor``), the form of a
-    whole number (``3``, ``03``, ``3.0``) and the Unicode form (NFC, NFD) are ignored. A separator
-    between digits is significant (``1-2`` is not ``12``), and so is a trailing hyphen (``IDH-`` is
-    not ``IDH``).
+    whole number (``3``, ``03``, ``3.0``) and the Unicode form are ignored: NFC and NFD, full-width
+    letters, dashes for hyphens, and characters without a width, which web pages and spreadsheets
+    leave behind. A separator between digits is significant (``1-2`` is not ``12``), and so is a
+    trailing hyphen (``IDH-`` is not ``IDH``).
 
     >>> canonical_name("No_Tumor") == canonical_name("no tumor")
     True
     >>> canonical_name("3.0") == canonical_name("3"), canonical_name("-1") == canonical_name("1")
     (True, False)
     """
-    text = composed(composed(name.strip()).casefold())
+    text = _plain(_plain(name).casefold())
     if number := WHOLE.fullmatch(text):
         return str(int(number[1]))
     text = re.sub(r"(?<=\d)[\s_-]+(?=\d)", "\0", text)
     text = re.sub(r"[\s_]|-(?!$)", "", text)
     return re.sub(r"(?<=[^\W\d])\.+(?=[^\W\d])", "", text)
+
+
+def _plain(name: str) -> str:
+    """Return a name in the form NFKC, with one kind of hyphen, and without what has no width."""
+    text = DASHES.sub("-", unicodedata.normalize("NFKC", name))
+    visible = "".join(char for char in text if unicodedata.category(char) != "Cf")
+    return unicodedata.normalize("NFKC", visible).strip()
 
 
 def composed(name: str) -> str:

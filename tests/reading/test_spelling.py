@@ -42,7 +42,11 @@ def samples_of(classes=("a", "b"), **columns) -> Samples:
         ("grade 1", "Grade_1", "grade1", "GRADE-1"),
         (NFC, NFD, NFC.upper()),
         ("-1", "-1.0"),
-        ("1-2", "1_2", "1 2"),
+        ("1-2", "1_2", "1 2", "1\N{EN DASH}2"),
+        ("glioma", "gli\N{SOFT HYPHEN}oma", "glioma\N{ZERO WIDTH SPACE}", "\ufeffglioma"),
+        ("glioma", "\uff27\uff2c\uff29\uff2f\uff2d\uff21"),
+        ("no-tumor", "no\N{EN DASH}tumor", "no\N{NON-BREAKING HYPHEN}tumor", "no\xa0tumor"),
+        ("IDH-", "IDH\N{MINUS SIGN}"),
     ],
 )
 def test_spellings_of_one_name(names):
@@ -54,7 +58,9 @@ def test_spellings_of_one_name(names):
 def test_a_canonical_name_is_its_own_and_that_of_every_unicode_form(name):
     plain = canonical_name(name)
     assert canonical_name(plain) == plain
-    assert all(canonical_name(unicodedata.normalize(f, name)) == plain for f in ("NFC", "NFD"))
+    assert all(
+        canonical_name(unicodedata.normalize(f, name)) == plain for f in ("NFC", "NFD", "NFKC")
+    )
 
 
 @given(
