@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pickle
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from fnmatch import fnmatchcase
@@ -149,6 +150,11 @@ def read_state_dict(path: Path) -> dict[str, torch.Tensor]:
 
             return load_file(path)
         content = torch.load(path, map_location="cpu", weights_only=True)
+    except pickle.UnpicklingError as error:  # torch advises to run whatever code is in it
+        raise WeightsMismatch(
+            f"{path} cannot be read as weights: it is damaged, or contains more than tensors; "
+            "download it again, or save torch.save(network.state_dict(), FILE)"
+        ) from error
     except Exception as error:
         reason = str(error).splitlines()[0] if str(error) else type(error).__name__
         raise WeightsMismatch(f"{path} cannot be read as weights: {reason}") from error

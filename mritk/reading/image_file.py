@@ -22,6 +22,9 @@ FORMATS = ("PNG", "JPEG", "TIFF", "BMP", "GIF", "WEBP")
 GREY_MODES = frozenset({"1", "L", "LA"})
 DEEP_MODES = frozenset({"I", "F", "I;16", "I;16L", "I;16B", "I;16N"})
 
+# How files of TIFF and BigTIFF begin.
+TIFF = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
+
 # Tags of TIFF, and what they say.
 PHOTOMETRIC, SAMPLE_FORMAT, BITS_PER_SAMPLE = 262, 339, 258
 WHITE_IS_ZERO, UNSIGNED, SIGNED = 0, 1, 2
@@ -72,7 +75,19 @@ def _what_else(source: Path | bytes) -> str:
         return "empty file"
     if isinstance(source, Path) and (other := stand_in(source)):
         return f"not an image: it {other}"
+    if _start(source).startswith(TIFF):
+        return (
+            "a TIFF file whose kind of pixels cannot be read, such as 64-bit or colour in floating "
+            "point; save it with 8 or 16 bits per channel, or in grey as 32-bit floating point"
+        )
     return f"not an image in a supported format ({', '.join(FORMATS)})"
+
+
+def _start(source: Path | bytes) -> bytes:
+    if isinstance(source, bytes):
+        return source[:4]
+    with open_regular_file(source) as file:
+        return file.read(4)
 
 
 def _upright(stream: BinaryIO) -> np.ndarray:

@@ -11,7 +11,7 @@ SPLITS = ("train", "val", "test")
 # ``train_set``, ``Testing Images``, ``validation-data``, ``1. train``.
 PART = re.compile(
     r"(?:\d{1,2}[.)]?)?"
-    r"(?:(?P<train>train(?:ing)?)|(?P<val>val(?:id(?:ation)?)?)|(?P<test>test(?:ing)?))"
+    r"(?:(?P<train>train(?:ing)?)|(?P<val>val(?:id(?:at(?:ion|e))?)?)|(?P<test>test(?:ing)?))"
     r"(?:sets?|data|dataset|images|samples|split|part)?"
 )
 

@@ -14,8 +14,9 @@ from mritk.reading.file_tree import FileTree
 from mritk.reading.spelling import canonical_name
 
 MASK = re.compile(
-    r"(?P<of>.+?)[ _-](?:mask|seg|segmentation|gt|label)(?:[ _-]?\d+)?", re.IGNORECASE
+    r"(?P<of>.+?)[ ._-](?:mask|seg|segmentation|gt|label)(?:[ _-]?\d+)?", re.IGNORECASE
 )
+MASK_FIRST = re.compile(r"(?:mask|seg|segmentation|gt|label)[ ._-](?P<of>.+)", re.IGNORECASE)
 
 # Names of folders, in the form of canonical_name: of masks, and of the images beside them.
 MASK_FOLDERS = frozenset({"mask", "masks", "segmentation", "segmentations", "label", "labels"})
@@ -32,8 +33,8 @@ class Scans:
         is_scan: Whether a file is one.
         example: Name of a scan, for messages.
         archive: Whether an archive was specified, and is unpacked.
-        masks: Whether there may be masks among the scans: files such as ``x_mask`` next to ``x`` or
-            ``x_…``, and folders such as ``masks`` next to ``images``.
+        masks: Whether there may be masks among the scans: files such as ``x_mask`` or ``mask_x``
+            next to ``x`` or ``x_…``, and folders such as ``masks`` next to ``images``.
         others: By suffix of files that are not scans, what to do with them.
     """
 
@@ -145,7 +146,7 @@ def scan_folder(tree: FileTree, scans: Scans) -> ScanFolder:
 def _masks(scans: list[Path]) -> dict[Path, None]:
     """Return those of ``scans``, all of one folder, that are masks of others."""
     stems = {path: _stem(path) for path in scans}
-    matches = {path: match for path, stem in stems.items() if (match := MASK.fullmatch(stem))}
+    matches = {path: match for path, stem in stems.items() if (match := _is_mask(stem))}
     images = [stem for path, stem in stems.items() if path not in matches]
     # ``x`` and ``x_`` for every stem ``x_y``, so that each mask is one look-up.
     known = {stem[:end] for stem in images for end in _ends(stem)}
@@ -153,7 +154,11 @@ def _masks(scans: list[Path]) -> dict[Path, None]:
 
 
 def _ends(stem: str) -> list[int]:
-    return [len(stem), *(match.start() for match in re.finditer(r"[_-]", stem))]
+    return [len(stem), *(match.start() for match in re.finditer(r"[ ._-]", stem))]
+
+
+def _is_mask(stem: str) -> re.Match[str] | None:
+    return MASK.fullmatch(stem) or MASK_FIRST.fullmatch(stem)
 
 
 def _mask_folders(folders: list[ScanFolder], scans: list[Path]) -> Iterator[ScanFolder]:
@@ -169,9 +174,10 @@ def _mask_folders(folders: list[ScanFolder], scans: list[Path]) -> Iterator[Scan
 
 def _image_of(mask: Path) -> str:
     """Return the stem of the scan that a file in a folder of masks belongs to."""
-    match = MASK.fullmatch(_stem(mask))
+    match = _is_mask(_stem(mask))
     return match["of"] if match else _stem(mask)
 
 
 def _stem(path: Path) -> str:
-    return path.name.partition(".")[0]
+    """Return the name without its suffix; of ``1.2.840_mask.nii.gz``, ``1.2.840_mask``."""
+    return re.sub(r"\.gz$", "", path.name, flags=re.IGNORECASE).rpartition(".")[0] or path.name

@@ -14,8 +14,11 @@ MISSING = frozenset(
 # 3, 03 and 3.0 are one number; 1.10 may be the tenth patient of the first site, and stays.
 WHOLE = re.compile(r"([+-]?\d{1,100})(?:\.0*)?", re.ASCII)
 
-# Hyphens, en dash, em dash and the minus sign, as word processors put them for "-".
-DASHES = re.compile("[\u2010-\u2015\u2212]")
+# Full-width characters; hyphens, dashes and the minus sign that word processors put for "-".
+ASCII = {
+    **{ord(char) + 0xFEE0: char for char in map(chr, range(0x21, 0x7F))},
+    **dict.fromkeys((*range(0x2010, 0x2016), 0x2212), "-"),
+}
 
 
 def is_missing(text: str) -> bool:
@@ -54,10 +57,9 @@ def canonical_name(name: str) -> str:
 
 
 def _plain(name: str) -> str:
-    """Return a name in the form NFKC, with one kind of hyphen, and without what has no width."""
-    text = DASHES.sub("-", unicodedata.normalize("NFKC", name))
-    visible = "".join(char for char in text if unicodedata.category(char) != "Cf")
-    return unicodedata.normalize("NFKC", visible).strip()
+    """Return a name without what has no width, and with ASCII for full-width and for dashes."""
+    seen = "".join(char for char in name if unicodedata.category(char) != "Cf")
+    return composed(seen.translate(ASCII)).strip()
 
 
 def composed(name: str) -> str:

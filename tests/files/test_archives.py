@@ -264,7 +264,7 @@ def test_a_truncated_archive_is_refused(name, share, tmp_path, workspace):
     archive = WRITERS[name](tmp_path / name, {f"{i}.png": noise[i:] for i in range(3)})
     content = archive.read_bytes()
     archive.write_bytes(content[: int(len(content) * share)])
-    with pytest.raises(DataError, match=r"damaged|cannot be unpacked") as error:
+    with pytest.raises(DataError, match=r"damaged|cannot be unpacked|is empty") as error:
         unpacked(archive, workspace)
     assert str(archive) in str(error.value)
     assert_nothing_visible(workspace)
@@ -299,9 +299,7 @@ def test_a_tar_that_is_cut_between_two_members_is_not_taken_for_whole(tmp_path, 
         unpacked(archive, workspace)
 
 
-@pytest.mark.parametrize(
-    "content", [b"", b"PK", b"hello" * 500, b"\x1f\x8b\x08", b"PK\x03\x04" * 9]
-)
+@pytest.mark.parametrize("content", [b"PK", b"hello" * 500, b"\x1f\x8b\x08", b"PK\x03\x04" * 9])
 def test_what_is_no_archive_is_refused(content, tmp_path, workspace):
     (tmp_path / "x.zip").write_bytes(content)
     with pytest.raises(DataError, match="is not a zip or tar archive, or is damaged"):

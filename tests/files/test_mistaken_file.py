@@ -29,7 +29,27 @@ def test_a_web_page_is_told(content, tmp_path):
     assert stand_in(tmp_path / "net.pt").startswith("is a web page")
 
 
-@pytest.mark.parametrize("content", [b"", b"PK\x03\x04", b"\x80\x02", b"x < y", b"version 2"])
+@pytest.mark.parametrize(
+    "content",
+    [
+        b'{"error":"Repository not found"}',
+        b'{ "message": "Not Found", "documentation_url": "https://docs.github.com/rest" }',
+        b'<?xml version="1.0" encoding="UTF-8"?>\n<Error><Code>AccessDenied</Code></Error>',
+    ],
+)
+def test_an_error_message_of_a_server_is_told(content, tmp_path):
+    (tmp_path / "net.pt").write_bytes(content)
+    assert "error message of a server" in stand_in(tmp_path / "net.pt")
+
+
+def test_an_empty_file_is_told(tmp_path):
+    (tmp_path / "net.pt").touch()
+    assert stand_in(tmp_path / "net.pt") == "is empty; download or copy it again"
+
+
+@pytest.mark.parametrize(
+    "content", [b'{"a": 1}', b"<?xml?><a/>", b"PK\x03\x04", b"\x80\x02", b"x < y", b"version 2"]
+)
 def test_other_files_are_what_they_are(content, tmp_path):
     (tmp_path / "file").write_bytes(content)
     assert stand_in(tmp_path / "file") == ""

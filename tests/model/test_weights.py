@@ -213,7 +213,10 @@ class Exploding:
 
 @pytest.mark.parametrize("content", [Exploding(), {"state_dict": Exploding()}, Namespace(lr=1)])
 def test_a_pickle_that_would_run_code_is_refused_and_not_run(saved, refused, content):
-    assert "cannot be read as weights" in refused(saved(content))
+    message = refused(saved(content))
+    assert "cannot be read as weights" in message
+    assert "save torch.save(network.state_dict(), FILE)" in message
+    assert "weights_only" not in message
 
 
 @pytest.mark.parametrize(

@@ -132,12 +132,24 @@ def test_masks_beside_their_images_are_no_samples(tree):
 
 
 @pytest.mark.parametrize(
-    "mask", ["1_GT", "1_label", "1 mask", "1-seg", "1_segmentation", "1_Label_2", "1 seg 1"]
+    "mask",
+    [
+        *("1_GT", "1_label", "1 mask", "1-seg", "1_segmentation", "1_Label_2", "1 seg 1"),
+        *("mask_1", "Seg-1", "1.mask", "1.seg"),
+    ],
 )
 def test_a_mask_may_be_called_in_many_ways(tree, mask):
     samples = read_tree(tree(*images("a", "b"), f"a/{mask}.jpg"))
     assert told(samples) == {"masks of neighbouring images": (f"a/{mask}.jpg",)}
     assert len(samples) == 4
+
+
+def test_dots_within_a_name_hide_no_mask(tree):
+    names = [*images("a", "b"), "a/1.2.840.png", "a/1.2.840_mask.png", "b/s1.t1.png", "b/s1.gt.png"]
+    samples = read_tree(tree(*names))
+    assert told(samples) == {
+        "masks of neighbouring images": ("a/1.2.840_mask.png", "b/s1.gt.png"),
+    }
 
 
 @pytest.mark.parametrize("masks", ["masks", "mask", "Segmentation", "segmentations", "labels"])
