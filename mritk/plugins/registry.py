@@ -65,6 +65,7 @@ class Registry(LoadedPlugins):
         if (found := self._only(Dataset, name)) is not None:
             return found
         family = self._family(DatasetFamily, name)
+        self._require_path(family, name)
         if family is not None and family.wraps:
             return self._wrapped_dataset(family, name)
         members = self._members(DatasetFamily, "dataset", name)
@@ -72,6 +73,14 @@ class Registry(LoadedPlugins):
         if found is None:
             self._unknown("dataset", name, [dataset.name for dataset in self.records(Dataset)])
         return found
+
+    def _require_path(self, family: DatasetFamily | None, name: str) -> None:
+        """Refuse a prefix alone: ``folder:$UNSET`` must not mean the current folder."""
+        bare = name.partition(",")[0].strip().removesuffix(":")
+        reading = [one for one in self.records(DatasetFamily) if one.reads is not None]
+        asked = next((one for one in reading if one.prefix == bare), None)
+        if asked is not None and family in (asked, None):
+            raise UnknownName(f"{name} has no path; write {asked.opening}PATH")
 
     def dataset_options(self, name: str) -> tuple[str, ...]:
         """Return which options the family of a dataset has; none if it belongs to no family."""

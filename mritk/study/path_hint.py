@@ -58,6 +58,8 @@ def path_hint(name: str, registry: Registry, option: str = "") -> str:
     known = {family.prefix for family in registry.records(DatasetFamily)}
     own = prefix if colon and prefix in known else ""
     typed, given = split_options(member if own else name)
+    if not typed:
+        return ""
     path = Path(typed).expanduser()
     readers = [family for family in families if _reads(family, path)]
     if own in [family.prefix for family in readers]:

@@ -115,6 +115,14 @@ def _column(table: TextTable, name: str) -> list[str] | None:
     return [row.cells[name] for row in table.rows] if name in table.columns else None
 
 
+def _header_advice(table: TextTable, target: str) -> str:
+    if len(table.columns) == 1 and re.search(r"[|:^]", table.columns[0]):
+        return "separate columns by commas, semicolons or tabs"
+    if any(kind_of(name) for name in table.columns):
+        return f"add a first line with the names of the columns, such as path,{target}"
+    return "rename or add"
+
+
 def _check_columns(table: TextTable, further: Sequence[str], *, maps: bool) -> str:
     """Return the column of targets: label maps, or labels or numbers."""
     found = f"its columns are {', '.join(table.columns)}"
@@ -126,7 +134,9 @@ def _check_columns(table: TextTable, further: Sequence[str], *, maps: bool) -> s
         first = of_targets[0]
         absent = "path" if targets else first if "path" in table.columns else f"path and {first}"
         instead = "" if maps or MASK not in table.columns else LABELS_FOR_MASKS
-        raise DataError(f"{table.path} has no column {absent}; {found}; rename or add{instead}")
+        raise DataError(
+            f"{table.path} has no column {absent}; {found}; {_header_advice(table, first)}{instead}"
+        )
     if len(targets) > 1:
         raise DataError(f"{table.path} has both columns label and target; keep one")
     for name in unknown:
@@ -204,7 +214,10 @@ def _name(table: TextTable, row: TableRow, column: str) -> str:
             "files"
         )
     if kind_of(path.name) is None:
-        raise DataError(f"{where} has neither an image nor a NIfTI suffix")
+        raise DataError(
+            f"{where} has neither an image nor a NIfTI suffix; write whole names of files, such as "
+            f"{path.name}.png"
+        )
     return path.as_posix()
 
 

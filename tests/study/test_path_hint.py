@@ -10,7 +10,7 @@ from PIL import Image
 
 import mritk_dicom
 import mritk_folders
-from mritk.errors import DataError, MritkError, ProtocolError, Unavailable
+from mritk.errors import DataError, MritkError, ProtocolError, Unavailable, UnknownName
 from mritk.plugins.registry import Registry
 from mritk.study.benchmark import Benchmark
 from mritk.study.data_options import DataOptions
@@ -110,6 +110,15 @@ def test_a_dataset_named_in_the_wrong_way_says_what_to_type(
 @pytest.mark.parametrize("name", ["phantm", "nobody:x/y", "balls"])
 def test_what_may_be_no_path_is_not_looked_for(name, there, registry):
     assert path_hint(name, registry) == ""
+
+
+@pytest.mark.parametrize("prefix", ["folder", "manifest", "bids", "dicom"])
+@pytest.mark.parametrize("ending", ["", ":", ":,slices=8"])
+def test_a_prefix_without_a_path_is_not_the_current_folder(prefix, ending, there, registry):
+    """As ``folder:$DATA`` is with no such variable."""
+    with pytest.raises(UnknownName) as caught:
+        hinted(lambda: registry.dataset(prefix + ending), prefix + ending, registry)
+    assert str(caught.value) == f"{prefix}{ending} has no path; write {prefix}:PATH"
 
 
 def test_dicom_in_place_of_images_is_told_once(there, registry, workspace):

@@ -142,6 +142,7 @@ def test_a_missing_value_is_no_class_and_no_patient(manifest, column, cell):
         ("scans/1.png", "lists scans/1.png in lines 2 and 3"),
         ("./scans/1.png", "lists scans/1.png in lines 2 and 3"),
         ("scans/1.dcm", "neither an image nor a NIfTI suffix"),
+        ("scans/1", r"write whole names of files, such as 1\.png"),
         ("scans/nine.png", r"1 of 2 files in .* are missing: scans/nine\.png \(line 3\)"),
         ("", "line 3 has no path"),
     ],
@@ -150,6 +151,19 @@ def test_a_path_that_cannot_be_used(manifest, path, reason):
     file = manifest(("path", "label"), [("scans/1.png", "a"), (path, "b")])
     with pytest.raises(DataError, match=reason):
         read(file)
+
+
+@pytest.mark.parametrize(
+    ("columns", "delimiter", "remedy"),
+    [
+        (("path", "label"), "|", "separate columns by commas, semicolons or tabs"),
+        (("scans/9.png", "a"), ",", "add a first line .*, such as path,label"),
+        (("image", "diagnosis"), ",", "rename or add"),
+    ],
+)
+def test_a_table_without_its_columns_says_what_to_do(manifest, columns, delimiter, remedy):
+    with pytest.raises(DataError, match=rf"no column path and label; .*; {remedy}$"):
+        read(manifest(columns, [("scans/1.png", "a")], delimiter=delimiter))
 
 
 def test_only_the_first_of_many_missing_files_are_listed(manifest):
