@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
@@ -14,6 +15,8 @@ from mritk.execute.notice import Notice
 from mritk.execute.worker import work
 from mritk.records import Executor, LostJob
 from mritk.store.folder import ResultsFolder
+
+logger = logging.getLogger("mritk")
 
 # Workers that may die at one trial before it is taken to be its fault.
 ATTEMPTS = 3
@@ -29,6 +32,7 @@ class Attempts:
         jobs: By the ids of their trials.
         at_once: How many may run at once; None: as the executor sees fit.
         notice: Tells when to end; workers are told by the file that their jobs name.
+        names: What people call the trials, by id.
     """
 
     def __init__(
@@ -37,9 +41,10 @@ class Attempts:
         jobs: Mapping[str, Job],
         at_once: int | None,
         notice: Notice,
+        names: Mapping[str, str],
     ) -> None:
         self._executor, self._at_once, self._notice = executor, at_once, notice
-        self._jobs = dict(jobs)
+        self._jobs, self._names = dict(jobs), names
         self._deaths = Counter[str]()
         self._noticed = 0.0  # when workers were told to end, by the monotonic clock
 
@@ -63,6 +68,7 @@ class Attempts:
                     if self._hopeless(trial_id, found.attempts):
                         yield trial_id, found
                     else:
+                        self._tell_of_death(found, trial_id)
                         again[trial_id] = replace(job, alone=True)
                 elif not (found.busy or found.stopped):
                     yield trial_id, found
@@ -80,6 +86,19 @@ class Attempts:
         """Count deaths of workers; those at the end of the run are not the trial's fault."""
         self._deaths[trial_id] += deaths
         return self._deaths[trial_id] >= ATTEMPTS and not self._notice.given
+
+    def _tell_of_death(self, lost: LostJob, trial_id: str) -> None:
+        """Say that a worker died; otherwise nothing shows why its trial does not go on."""
+        if self._notice.given:
+            return
+        logger.warning(
+            "the worker of %s %s (possibly out of memory); the trial goes on from its checkpoint "
+            "after the others, in attempt %d of %d",
+            self._names.get(trial_id, trial_id[:8]),
+            lost.reason or "died",
+            self._deaths[trial_id] + 1,
+            ATTEMPTS,
+        )
 
     def _told(self, look: Callable[[], None]) -> Iterator[Done | LostJob]:
         """Yield what the executor gives, until nothing of it is worth waiting for."""

@@ -90,7 +90,8 @@ class ExecutorRun:
         if not self.executor.shares_folders:
             common = replace(common, folder=None, stop=None)
         jobs = {trial.id: common.of(trial, plan, self.limits) for trial in plan.todo}
-        attempts = Attempts(self.executor, jobs, self.at_once, self.limits.notice)
+        names = {trial.id: str(trial) for trial in plan.todo}
+        attempts = Attempts(self.executor, jobs, self.at_once, self.limits.notice, names)
         with suppress(OSError):
             stop.unlink(missing_ok=True)  # of a killed run whose number this one has
         try:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import signal
 import sys
 import time
@@ -111,7 +112,9 @@ def test_predictions_equal_those_of_a_run_in_this_process(run_toy, tmp_path, one
 
 
 @pytest.mark.slow
-def test_a_worker_that_dies_is_a_failed_trial_and_the_others_go_on(run_toy, mritk, tmp_path):
+def test_a_worker_that_dies_is_a_failed_trial_and_the_others_go_on(
+    run_toy, mritk, tmp_path, caplog
+):
     (tmp_path / "dying.py").write_text(DYING)
     ended = run_toy(
         *("-p", tmp_path / "dying.py", "-a", "dying", "-a", "none", "--seeds", 1),
@@ -119,6 +122,8 @@ def test_a_worker_that_dies_is_a_failed_trial_and_the_others_go_on(run_toy, mrit
     )
     assert ended.code == 3
     assert "tiny@scratch on bands seed 0: the worker of executor processes" in ended.err
+    told = re.findall(r"the worker of tiny@scratch .* in attempt (\d) of 3", caplog.text)
+    assert told == ["2", "3"]
     stored = {t.augmentation: t for t in ResultsFolder(tmp_path / "results").trials()}
     assert {name: trial.status for name, trial in stored.items()} == {
         "none": "finished",
