@@ -6,6 +6,7 @@ import logging
 import math
 import shutil
 from collections.abc import Sequence
+from functools import lru_cache
 from pathlib import Path
 
 import numpy as np
@@ -50,6 +51,13 @@ def decoded_bytes(
     channels = named or (3 if "colour" in kinds and not preprocessing.grey else 1)
     item = 1 if all(mode.endswith(" uint8") for _, mode in readable) else 2 if named else 4
     return len(readable) * math.prod(frame) * channels * item
+
+
+@lru_cache(maxsize=8)
+def sides_of_first(samples: Samples) -> tuple[int, ...]:
+    """Return the sides of the first image or volume; what stays as it is has one size."""
+    dims, shape = samples.spatial_dims or 0, samples.read(0).shape
+    return shape[-dims:] if samples.channels or dims == 3 else shape[:dims]
 
 
 def warn_of_cropping(samples: Samples, shapes: Sequence[tuple[int, ...]], size: GridLike) -> None:

@@ -6,6 +6,7 @@ import math
 import os
 from collections.abc import Sequence
 
+from mritk.data.decoded_size import sides_of_first
 from mritk.data.grid import Grid
 from mritk.machine.cores import available_cores
 from mritk.machine.host_memory import available_bytes
@@ -22,8 +23,6 @@ PER_PIXEL = 4 << 10
 # processes has trained a tiny network, linear_pixels sees over 100 million in this one, and
 # efficientnet_lite0 4 million (2 cores of an Intel Xeon, 2026-11-28).
 WORTH_IT = 50_000_000
-# Side of an input of which nothing is known.
-SIDES = {2: 224, 3: 96}
 
 
 def trials_at_once(trials: Sequence[Trial], device: str) -> int | None:
@@ -73,8 +72,8 @@ def _pixels_of(trial: Trial) -> int:
 
 def _pixels_of_input(trial: Trial) -> int:
     """Return the pixels or voxels of one input; 0 without a grid."""
-    dims = trial.dataset.samples.spatial_dims
-    if dims not in SIDES:
+    samples = trial.dataset.samples
+    dims = samples.spatial_dims
+    if dims is None:
         return 0
-    sides = Grid(trial.input_size or SIDES[dims]).sides(dims)
-    return math.prod(sides or ())
+    return math.prod(Grid(trial.input_size).sides(dims) or sides_of_first(samples))

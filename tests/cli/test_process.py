@@ -106,6 +106,7 @@ def mritk_datasets():
 """
 
 
+@pytest.mark.slow
 def test_ctrl_c_of_which_a_library_makes_another_error_is_an_interruption(slow_run, tmp_path):
     (tmp_path / "slow.py").write_text(CONVERTING)
     ended = subprocess.run(

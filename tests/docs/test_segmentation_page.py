@@ -21,6 +21,7 @@ def brightest(tmp_path):
     return path
 
 
+@pytest.mark.slow
 def test_the_plugin_keeps_its_promises(mritk, brightest):
     ended = mritk("plugins", "check", "-p", brightest, "brightest")
     assert ended.code == 0, ended.out

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from types import SimpleNamespace
 
+import numpy as np
 import pytest
 
 from mritk.execute import at_once
@@ -19,11 +21,27 @@ class FakeTrial(SimpleNamespace):
     input_size = Trial.input_size
 
 
-def trials(count, *, size=96, batch=16, dims=2, declared=None, epochs=(1, 8), train=10_000):
+@dataclass(frozen=True, eq=False)
+class FakeSamples:
+    """What is asked of samples."""
+
+    spatial_dims: int | None
+    shape: tuple[int, ...]
+    channels: tuple[str, ...] = ()
+
+    def read(self, _):
+        return np.zeros(self.shape, np.uint8)
+
+
+def trials(
+    count, *, size=96, batch=16, dims=2, declared=None, epochs=(1, 8), train=10_000, shape=None
+):
     """Trials on images or volumes of one size."""
+    channels = ("t1", "t2") if shape and shape[0] == 2 else ()
+    samples = FakeSamples(dims, shape or (), channels)
     stages = [SimpleNamespace(epochs=number) for number in epochs]
     trial = FakeTrial(
-        dataset=SimpleNamespace(samples=SimpleNamespace(spatial_dims=dims)),
+        dataset=SimpleNamespace(samples=samples),
         protocol=SimpleNamespace(
             image_size=size if dims == 2 else None,
             volume_size=size if dims == 3 else None,
@@ -71,11 +89,24 @@ def test_what_a_person_says_of_threads_divides_the_cores(machine):
         ({"size": 224, "batch": 32}, 224**2 * 32),
         ({"size": None, "declared": 128}, 128**2 * 16),
         ({"size": None, "declared": (96, 64)}, 96 * 64 * 16),
-        ({"size": None, "declared": None}, 224**2 * 16),
+        ({"size": None, "shape": (200, 100)}, 200 * 100 * 16),
+        ({"size": None, "shape": (200, 100, 3)}, 200 * 100 * 16),
+        ({"size": None, "shape": (2, 200, 100)}, 200 * 100 * 16),
+        ({"size": None, "dims": 3, "shape": (32, 40, 48)}, 32 * 40 * 48 * 16),
         ({"size": 64, "dims": 3, "batch": 4}, 64**3 * 4),
         ({"batch": None}, 96**2),
     ],
-    ids=["standard", "declared", "unequal sides", "unknown", "volumes", "no batches"],
+    ids=[
+        "standard",
+        "declared",
+        "unequal sides",
+        "as they are",
+        "colour",
+        "channels",
+        "volumes as they are",
+        "volumes",
+        "no batches",
+    ],
 )
 def test_as_many_as_the_memory_holds(machine, kwargs, values):
     each = OF_A_PROCESS + PER_PIXEL * values

@@ -290,6 +290,7 @@ def test_a_program_sees_one_device_of_those_that_mritk_sees():
     assert device_variables("cuda:1", seen) == {"CUDA_VISIBLE_DEVICES": "7"}
 
 
+@pytest.mark.slow
 def test_the_lock_of_an_entrant_has_its_files_and_can_be_pinned(tmp_path):
     script = tmp_path / "own.py"
     script.write_text("print(1)")

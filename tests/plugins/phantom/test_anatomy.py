@@ -75,6 +75,7 @@ def test_meningiomas_touch_the_dura_or_the_falx(small):
         assert at_dura or at_falx
 
 
+@pytest.mark.slow
 def test_gliomas_lie_in_the_brain_and_most_have_a_dead_centre_and_oedema(small):
     for patient in small.patients("glioma"):
         head, lesion = head_of(patient), small.volume(patient)["lesion"]

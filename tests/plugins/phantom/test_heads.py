@@ -83,6 +83,7 @@ def test_a_scan_is_a_function_of_person_and_recipe_alone(heads):
     assert np.array_equal(samples.read(row), scans[0].volumes)
 
 
+@pytest.mark.slow
 def test_volumes_are_grey_cubes_with_spacing_covariates_and_a_digest_each(heads):
     samples = heads.opened(HEALTHY, "sex")
     found = volumes(samples)
@@ -93,6 +94,7 @@ def test_volumes_are_grey_cubes_with_spacing_covariates_and_a_digest_each(heads)
     assert samples.task.classes == ("female", "male")
 
 
+@pytest.mark.slow
 def test_the_first_axis_runs_upwards_and_left_and_right_are_alike(heads):
     """Axes are superior, posterior and left, as mritk reads NIfTI volumes."""
     mean = volumes(heads.opened(HEALTHY, "age")).mean(axis=0)
@@ -127,6 +129,7 @@ def test_a_person_who_ages_keeps_the_skull_and_loses_brain_within_it():
         assert old.volumes[0][head].mean() < 0.97 * young.volumes[0][head].mean()
 
 
+@pytest.mark.slow
 def test_men_have_larger_heads_and_size_tells_nothing_about_age(heads):
     samples = heads.opened(HEALTHY, "sex")
     size, age = samples.covariates["head_volume"], samples.covariates["age"]
@@ -153,6 +156,7 @@ def masks(heads):
     return samples, np.stack([samples.read_target(i) for i in range(len(samples))])
 
 
+@pytest.mark.slow
 def test_masks_are_of_patients_with_a_tumour_in_four_sequences(masks):
     samples, labels = masks
     assert samples.channels == SEQUENCES
@@ -165,6 +169,7 @@ def test_masks_are_of_patients_with_a_tumour_in_four_sequences(masks):
     assert (labels == 3).any(axis=(1, 2, 3)).all()
 
 
+@pytest.mark.slow
 def test_regions_are_nested_and_lie_within_the_head(masks):
     samples, labels = masks
     regions = samples.task.regions

@@ -77,6 +77,7 @@ def test_reading_returns_an_array_of_its_own(small):
     assert (small.samples.read(3) == before).all()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "damage",
     [
