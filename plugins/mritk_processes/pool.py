@@ -64,6 +64,7 @@ def run(
                     free.append(worker.share)
     finally:
         for worker in running.values():
+            worker.connection.close()  # or a worker waits until somebody takes its results
             worker.process.terminate()
         for worker in running.values():
             worker.process.join()
@@ -148,7 +149,8 @@ def _work(work: bytes, environment: dict[str, str], sender: Connection) -> None:
     function, jobs = pickle.loads(work)
     results = function(jobs) if len(jobs) > 1 else [(0, function(jobs[0]))]
     for result in results:
-        sender.send(result)
+        with suppress(OSError):  # nobody waits; the others have their last checkpoint to write
+            sender.send(result)
 
 
 def _live_in(environment: dict[str, str]) -> None:

@@ -10,6 +10,7 @@ import sys
 import time
 from dataclasses import dataclass
 from multiprocessing import forkserver
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -297,6 +298,25 @@ def test_where_each_worker_has_a_gpu_it_does_several_jobs(monkeypatch):
     assert done["a"][0] != done["d"][0]
     one_each = results(run(several, [Planted("a"), Planted("b"), Planted("c")], 3))
     assert {count for _, _, count in one_each} == {1}, "three workers on two GPUs"
+
+
+def flooding(jobs):
+    """Go on to the end, as what checkpoints when it is told to end, with more than a pipe takes."""
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    for number, job in enumerate(jobs):
+        yield number, (job.name, "x" * 100_000)
+    Path(jobs[0].name).write_text("done")
+
+
+@pytest.mark.slow
+def test_a_worker_whose_results_nobody_takes_goes_on_to_its_end(monkeypatch, tmp_path):
+    monkeypatch.setattr("torch.cuda.device_count", lambda: 2)
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "0,1")
+    files = [tmp_path / f"{number}" for number in range(20)]
+    running = run(flooding, [Planted(str(path)) for path in files], 2)
+    assert next(done for done in running if done is not None)
+    running.close()
+    assert [path.name for path in tmp_path.iterdir() if path.read_text() == "done"]
 
 
 @pytest.mark.parametrize(
