@@ -65,6 +65,7 @@ def run(
     finally:
         for worker in running.values():
             worker.process.terminate()
+            worker.connection.close()  # else one with much to tell would wait for a reader
         for worker in running.values():
             worker.process.join()
 
@@ -72,13 +73,14 @@ def run(
 def next_jobs(waiting: list[Any], workers: int) -> list[Any]:
     """Take from ``waiting`` what a worker with a GPU to itself does next, in its order.
 
-    It is its part of what is left, so that all workers end at about the same time.
+    It is its part of what is left, of long and short jobs alike, so that all workers end at about
+    the same time.
     """
-    count = -(-len(waiting) // workers)
-    first, *others = waiting
-    taken = [first]
-    if not getattr(first, "alone", False):
-        taken += [job for job in others if not getattr(job, "alone", False)][: count - 1]
+    first = waiting[0]
+    if getattr(first, "alone", False):
+        taken = [first]
+    else:
+        taken = [job for job in waiting if not getattr(job, "alone", False)][::workers]
     numbers = set(map(id, taken))
     waiting[:] = [job for job in waiting if id(job) not in numbers]
     return taken
@@ -126,7 +128,7 @@ class Worker:
         """Yield the next result, or what became of the process in place of all that are left."""
         try:
             number, result = self.connection.recv()
-        except EOFError:
+        except (EOFError, OSError):  # the latter, if it died as it told of one
             self.process.join()
             for job in self.left.values():
                 yield LostJob(job, _ended(self.process.exitcode or 0))
@@ -147,8 +149,9 @@ def _work(work: bytes, environment: dict[str, str], sender: Connection) -> None:
     _live_in(environment)
     function, jobs = pickle.loads(work)
     results = function(jobs) if len(jobs) > 1 else [(0, function(jobs[0]))]
-    for result in results:
-        sender.send(result)
+    with suppress(BrokenPipeError):  # nobody asks any more
+        for result in results:
+            sender.send(result)
 
 
 def _live_in(environment: dict[str, str]) -> None:

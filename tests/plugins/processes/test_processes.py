@@ -255,10 +255,30 @@ def test_a_worker_with_a_gpu_to_itself_takes_its_part_of_what_is_left():
             parts.append("".join(job.name for job in next_jobs(waiting, workers)))
         return parts
 
-    assert taken("1234567", 2) == ["1234", "56", "7"]
+    assert taken("1234567", 2) == ["1357", "26", "4"], "long ones, which come first, and short ones"
     assert taken("123", 1) == ["123"]
-    assert taken("12x4", 2) == ["12", "x", "4"]
+    assert taken("12x4", 2) == ["14", "2", "x"]
     assert taken("x23", 2) == ["x", "2", "3"]
+
+
+def talkative(given):
+    """Do jobs, when told to end as well, and tell much more of them than a pipe holds."""
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    for number, job in enumerate(given):
+        yield number, job.name + 10_000 * "."
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(sys.platform == "win32", reason="the fake GPUs are for the fork server")
+def test_a_worker_that_nobody_listens_to_any_more_ends(monkeypatch, capfd):
+    """As after Ctrl-C, when it tells of thousands of jobs that they are not begun."""
+    monkeypatch.setattr("torch.cuda.device_count", lambda: 1)
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "0")
+    running = run(talkative, [Planted(str(number)) for number in range(100)], 1)
+    first = next(one for one in running if one is not None)
+    assert first.startswith("0.")
+    running.close()
+    assert "Traceback" not in capfd.readouterr().err
 
 
 def several(given):
@@ -280,7 +300,7 @@ def test_where_each_worker_has_a_gpu_it_does_several_jobs(monkeypatch):
     """What a worker leaves that dies is lost, and nothing else."""
     monkeypatch.setattr("torch.cuda.device_count", lambda: 2)
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "0,1")
-    jobs = [Planted(name) for name in ("a", "deadly", "c", "d", "e", "f")]
+    jobs = [Planted(name) for name in ("a", "d", "deadly", "e", "c", "f")]
     told = results(run(several, jobs, 2))
     killed = "was killed by SIGKILL"
     lost = [one for one in told if isinstance(one, LostJob)]
@@ -288,7 +308,7 @@ def test_where_each_worker_has_a_gpu_it_does_several_jobs(monkeypatch):
     done = {one[0]: one[1:] for one in told if one not in lost}
     assert done.keys() == {"a", "d", "e", "f"}
     assert done["a"][1] == 3
-    assert done["d"] == done["e"] == (done["d"][0], 2)
+    assert done["d"] == done["f"] == (done["d"][0], 2)
     assert done["a"][0] != done["d"][0]
     one_each = results(run(several, [Planted("a"), Planted("b"), Planted("c")], 3))
     assert {count for _, _, count in one_each} == {1}, "three workers on two GPUs"
