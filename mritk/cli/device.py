@@ -57,8 +57,8 @@ def use_gpus(wish: str, environ: MutableMapping[str, str]) -> tuple[str, int]:
     if wish == "cuda:*":
         return "cuda", 0
     numbers = list(dict.fromkeys(part.removeprefix("cuda:") for part in wish.split(",")))
-    named = [name.strip() for name in environ.get(VISIBLE, "").split(",") if name.strip()]
-    if named:
+    if VISIBLE in environ:  # empty: none
+        named = [name.strip() for name in environ[VISIBLE].split(",") if name.strip()]
         numbers = [named[int(number)] for number in numbers if int(number) < len(named)]
     environ[VISIBLE] = ",".join(numbers)
     return "cuda", len(set(wish.split(",")))

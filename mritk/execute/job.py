@@ -51,7 +51,7 @@ class Job:
         memory: Bytes of the host that its process is expected to take.
         group: Alike for jobs that open the same data and build the same network.
         alone: Whether its worker must not train others beside it: one is ended after ``limit``,
-            waits for another process, or a worker has died at it before.
+            waits for another process, computes on a processor, or a worker has died at it before.
     """
 
     benchmark: Benchmark
@@ -91,7 +91,7 @@ class Job:
             limit=limit,
             memory=int(limits.forecast.host_bytes.get(trial.id) or host_bytes(trial)),
             group=f"{trial.backbone_name} on {trial.dataset.record.name}",
-            alone=math.isfinite(limit),
+            alone=math.isfinite(limit) or self.engine.device == "cpu",
         )
 
 

@@ -54,7 +54,9 @@ def run_job(job: Job) -> Done:
 
 
 def run_jobs(jobs: Sequence[Job], at_once: int | None = None) -> Iterator[tuple[int, Done]]:
-    """Train the trials of several jobs side by side and store them. Never raises.
+    """Train the trials of several jobs side by side and store them.
+
+    Raises only what harms all of them, such as the error of a GPU that computes no more.
 
     Args:
         jobs: Jobs of one run.
@@ -216,6 +218,8 @@ def _ready(job: Job, notice: Notice) -> _Ready:
 
 def _train(ready: _Ready) -> Done:
     job, trial, run, results = ready.job, ready.trial, ready.run, ready.run.results
+    if not run.limits.notice.fits(job.expected):  # it may have waited long for a lane
+        raise Stopped
     with claimed(results, trial.id, wait=job.wait) as mine:
         if not mine:
             return Done(trial.id, busy=True)

@@ -119,6 +119,7 @@ class _Pool:
             failures.OutOfMemoryError,
             failures.NodeDiedError,
             failures.WorkerCrashedError,
+            failures.RayTaskError,  # what harms all jobs that a worker does side by side
         )
 
     def results(self, jobs: Sequence[Any]) -> Iterator[Any]:
@@ -136,6 +137,7 @@ class _Pool:
                         told = self._told(place)
                     except self._dying as error:
                         del self._seats[place]
+                        self._ray.kill(seat.worker)  # if it lives, its GPU may be of no use
                         yield from self._lost(seat, error, waiting)
                         continue
                     self._unstarted = 0
@@ -189,19 +191,20 @@ class _Pool:
         """Take from ``waiting`` the jobs for a worker.
 
         It has opened the data of its last one, and keeps to them; else it takes what no other
-        worker does. With a GPU to itself, it takes its part of all that is left, so that all
-        workers end at about the same time.
+        worker does. With a GPU to itself, it takes half its part of all that is left, so that all
+        workers end at about the same time though some jobs take longer; a single worker takes all.
         """
         others = {other.group for other in self._seats.values()}
         groups = [getattr(job, "group", "") for job in waiting]
         number = next((number for number, group in enumerate(groups) if group not in others), 0)
         if seat.group in groups:
             number = groups.index(seat.group)
-        count = -(-len(waiting) // self._share.workers) if self._share.gpus >= 1 else 1
         first, seat.group = waiting.pop(number), groups[number]
-        if self._alone(first):
+        if self._share.gpus < 1 or self._alone(first):
             return [first]
         alike = sorted(waiting, key=lambda job: getattr(job, "group", "") != seat.group)
+        workers = self._share.workers
+        count = len(waiting) + 1 if workers == 1 else -(-(len(waiting) + 1) // (2 * workers))
         taken = [first, *[job for job in alike if not self._alone(job)][: count - 1]]
         numbers = set(map(id, taken))
         waiting[:] = [job for job in waiting if id(job) not in numbers]

@@ -19,6 +19,7 @@ from mritk.cli.device import DeviceName, use_gpus
         ("cuda:1,cuda:0", "4,5", "cuda", 2, "5,4"),
         ("cuda:0,cuda:0", None, "cuda", 1, "0"),
         ("cuda:0,cuda:7", "4,5", "cuda", 2, "4"),
+        ("cuda:0,cuda:1", "", "cuda", 2, ""),
     ],
 )
 def test_the_named_gpus_alone_are_seen(wish, visible, device, count, then):

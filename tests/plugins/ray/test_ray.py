@@ -25,7 +25,13 @@ from tests.trial_essence import essence
 
 SLOW = pytest.mark.slow
 ON_RAY = ("--executor", "ray")
-ERRORS = ("RayActorError", "OutOfMemoryError", "NodeDiedError", "WorkerCrashedError")
+ERRORS = (
+    "RayActorError",
+    "OutOfMemoryError",
+    "NodeDiedError",
+    "WorkerCrashedError",
+    "RayTaskError",
+)
 MIB = 1 << 20
 
 
@@ -432,13 +438,13 @@ def is_worker_of(process, mark):
         return False
 
 
-def taken(groups, seat, gpus=0.0, alone=""):
+def taken(groups, seat, gpus=0.0, alone="", workers=2):
     """The jobs that a worker takes next, as their numbers, of these groups, while another one does
     a job of group ``a``; those of ``alone`` are jobs that must have their worker to themselves."""
     from mritk_ray.pool import _Pool, _Seat
 
     ray = SimpleNamespace(exceptions=SimpleNamespace(**dict.fromkeys(ERRORS, ValueError)))
-    pool = _Pool(ray, len, Share(2, 1, gpus), {})
+    pool = _Pool(ray, len, Share(workers, 1, gpus), {})
     pool._seats = {"other": _Seat(None, "a")}
     jobs = [Sized(str(n), 0, group, str(n) in alone) for n, group in enumerate(groups)]
     waiting = list(jobs)
@@ -456,11 +462,13 @@ def test_a_worker_keeps_to_the_data_that_it_has_opened():
 
 def test_a_worker_with_a_gpu_of_its_own_takes_its_part_of_what_is_left():
     """Jobs of the data that it has opened first; none that must be alone."""
-    assert taken("aabcb", "b", gpus=1) == "240"
+    assert taken("aabcb", "b", gpus=1) == "24"
+    assert taken("aabcbaacc", "b", gpus=1) == "240"
     assert taken("aabcb", "b", gpus=0.5) == "2"
-    assert taken("aabcb", "b", gpus=1, alone="4") == "201"
+    assert taken("aabcb", "b", gpus=1, alone="4") == "20"
     assert taken("aabcb", "b", gpus=1, alone="2") == "2"
     assert taken("a", "b", gpus=1) == "0"
+    assert taken("aabcb", "b", gpus=1, workers=1) == "24013"
 
 
 def test_a_lost_job_is_told_with_what_ray_says_in_one_sentence():
