@@ -9,6 +9,7 @@ import pytest
 from mritk.errors import ExitCode
 from mritk.execute.job import Done, Job
 from mritk.execute.with_executor import ExecutorRun
+from mritk.machine.engine import Engine
 from mritk.plugins.registry import Registry
 from mritk.records import Executor
 from mritk.store.folder import ResultsFolder
@@ -34,7 +35,7 @@ def test_trials_that_another_process_trains_come_last_and_keep_no_worker_waiting
     plan = SimpleNamespace(todo=[trial("a"), trial("b")], benchmarks={"a": None, "b": None})
     (tmp_path / "trials").mkdir()
     registry = Registry.load(environ={"MRITK_DISABLE_PLUGIN_AUTOLOAD": "1"})
-    job = Job(None, (), tmp_path, None, tmp_path, None)
+    job = Job(None, (), tmp_path, None, tmp_path, Engine("cpu"))
     outcomes = ExecutorRun(registry, Executor("all", run), job).run(plan)
     assert asked == [("a", False), ("b", False), ("a", True)]
     assert [outcome.trial.id for outcome in outcomes] == ["b", "a"]
