@@ -15,12 +15,14 @@ from mritk.records import Executor
 from mritk.store.folder import ResultsFolder
 
 
-def test_trials_that_another_process_trains_come_last_and_keep_no_worker_waiting(tmp_path):
-    asked = []
+@pytest.mark.parametrize("device", ["auto", "cpu"])
+def test_trials_that_another_process_trains_come_last_and_keep_no_worker_waiting(tmp_path, device):
+    """On a processor each has a worker of its own, whatever GPUs there are."""
+    asked, on_cpu = [], device == "cpu"
 
     def run(function, jobs, at_once):
         for job in jobs:
-            asked.append((job.trial, job.wait))
+            asked.append((job.trial, job.wait, job.alone))
             yield Done(job.trial, busy=job.trial == "a" and not job.wait)
 
     def trial(name):
@@ -35,9 +37,9 @@ def test_trials_that_another_process_trains_come_last_and_keep_no_worker_waiting
     plan = SimpleNamespace(todo=[trial("a"), trial("b")], benchmarks={"a": None, "b": None})
     (tmp_path / "trials").mkdir()
     registry = Registry.load(environ={"MRITK_DISABLE_PLUGIN_AUTOLOAD": "1"})
-    job = Job(None, (), tmp_path, None, tmp_path, Engine("cpu"))
+    job = Job(None, (), tmp_path, None, tmp_path, Engine(device))
     outcomes = ExecutorRun(registry, Executor("all", run), job).run(plan)
-    assert asked == [("a", False), ("b", False), ("a", True)]
+    assert asked == [("a", False, on_cpu), ("b", False, on_cpu), ("a", True, True)]
     assert [outcome.trial.id for outcome in outcomes] == ["b", "a"]
 
 

@@ -12,6 +12,7 @@ from dataclasses import replace
 import pytest
 
 from mritk.errors import OutOfMemory
+from mritk.execute.notice import Notice
 from mritk.execute.worker import run_jobs, work
 from mritk.machine.lanes import at_once
 from mritk.store.folder import ResultsFolder
@@ -155,6 +156,22 @@ def test_sigterm_ends_all_jobs_with_a_checkpoint_and_they_go_on(run_by, tmp_path
     monkeypatch.setenv("OMP_NUM_THREADS", "1")
     assert run_by(one_by_one, folder="alone").code == 0
     assert essence(tmp_path / "results") == essence(tmp_path / "alone")
+
+
+def test_a_trial_that_waited_too_long_for_its_lane_is_not_begun(run_by, tmp_path, monkeypatch):
+    """It was planned when there was time enough for it."""
+    answers = iter([True, True, True])  # both are planned, and the first one is begun
+    monkeypatch.setattr(Notice, "fits", lambda notice, seconds: next(answers, False))
+    told = []
+
+    def late(_, jobs):
+        for _, done in run_jobs(jobs, 1):
+            told.append(done.stopped)
+            yield done
+
+    run_by(late)
+    assert told == [False, True, True]
+    assert [trial.status for trial in trials(tmp_path / "results")] == ["finished"]
 
 
 def test_a_worker_that_cannot_reach_the_folder_says_so_of_each_job(run_by, tmp_path):

@@ -339,6 +339,8 @@ def last_words(job):
 def beside(given):
     """Do one job, or several, of which one called ``deadly`` kills the worker.
 
+    One called ``broken`` is done alone, and beside others ends all of them with an error.
+
     Tells the process, how many jobs it had at once, and the name of the job.
     """
     jobs = given if isinstance(given, list) else [given]
@@ -348,6 +350,8 @@ def beside(given):
             if job.name == "deadly":
                 time.sleep(2)  # what was told before has arrived
                 os.kill(os.getpid(), signal.SIGKILL)
+            if job.name == "broken" and len(jobs) > 1:
+                raise RuntimeError("CUDA error: an illegal memory access was encountered")
             yield number, (job.name, os.getpid(), len(jobs))
 
     return told() if isinstance(given, list) else next(told())[1]
@@ -387,6 +391,9 @@ def what_has_a_gpu_to_itself_does_several_jobs(cluster):
     assert set(done) == {"0", "1", "3"}
     assert {name: count for name, (_, count) in done.items()} == {"0": 4, "1": 4, "3": 1}
     assert done["0"][0] == done["1"][0] != done["3"][0]
+    jobs = [Sized(name, 0, "") for name in ("broken", "1", "2")]
+    told = [one for one in run(beside, jobs, 1, address=cluster.address) if one]
+    assert sorted(name for name, _, count in told if count == 1) == ["1", "2", "broken"]
 
 
 def what_a_lost_machine_did_goes_on_on_another(cluster, tmp_path):
