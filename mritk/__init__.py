@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from mritk.errors import one_line as one_line
     from mritk.evaluate.metric import Metric as Metric
     from mritk.evaluate.metric import Undefined as Undefined
+    from mritk.execute.beside import jobs_beside as jobs_beside
     from mritk.files.archives import unpacked as unpacked
     from mritk.files.atomic import open_whole as open_whole
     from mritk.files.atomic import whole_folder as whole_folder
@@ -118,6 +119,7 @@ _PUBLIC = {
     "mritk.files.waiting": "locked",
     "mritk.files.workspace": "Workspace",
     "mritk.lazy_import": "lazy",
+    "mritk.execute.beside": "jobs_beside",
     "mritk.machine.cores": "available_cores",
     "mritk.machine.host_memory": "require_memory",
     "mritk.method": "Epoch Fitted Method Setup",

@@ -11,7 +11,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from mritk import LostJob
+from mritk import LostJob, jobs_beside
 from mritk_processes.share import THREADS, shares, variables_set, visible_gpus
 
 if TYPE_CHECKING:
@@ -50,7 +50,9 @@ def run(
     try:
         while waiting or running:
             while waiting and free:
-                taken = next_jobs(waiting, workers) if own_gpu else [waiting.pop(0)]
+                taken = jobs_beside(waiting, workers) if own_gpu else waiting[:1]
+                numbers = set(map(id, taken))
+                waiting = [job for job in waiting if id(job) not in numbers]
                 worker = Worker.start(context, function, taken, free.pop())
                 running[worker.connection] = worker
             ready = wait(list(running), LOOK_S)
@@ -68,23 +70,6 @@ def run(
             worker.process.terminate()
         for worker in running.values():
             worker.process.join()
-
-
-def next_jobs(waiting: list[Any], workers: int) -> list[Any]:
-    """Take from ``waiting`` what a worker with a GPU to itself does next, in its order.
-
-    It is half its part of what is left, so that all workers end at about the same time though some
-    jobs take longer (factoring: Hummel et al., Communications of the ACM 35, 1992). A single worker
-    takes all.
-    """
-    count = len(waiting) if workers == 1 else -(-len(waiting) // (2 * workers))
-    first, *others = waiting
-    taken = [first]
-    if not getattr(first, "alone", False):
-        taken += [job for job in others if not getattr(job, "alone", False)][: count - 1]
-    numbers = set(map(id, taken))
-    waiting[:] = [job for job in waiting if id(job) not in numbers]
-    return taken
 
 
 @dataclass(frozen=True)

@@ -23,7 +23,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-from mritk import LostJob, Unavailable, available_cores
+from mritk import LostJob, Unavailable, available_cores, jobs_beside
 from mritk_ray.share import Share, share_of
 from mritk_ray.upload import not_uploaded, working_folder
 
@@ -191,8 +191,7 @@ class _Pool:
         """Take from ``waiting`` the jobs for a worker.
 
         It has opened the data of its last one, and keeps to them; else it takes what no other
-        worker does. With a GPU to itself, it takes half its part of all that is left, so that all
-        workers end at about the same time though some jobs take longer; a single worker takes all.
+        worker does. With a GPU to itself, it takes several; see :func:`mritk.jobs_beside`.
         """
         others = {other.group for other in self._seats.values()}
         groups = [getattr(job, "group", "") for job in waiting]
@@ -203,9 +202,8 @@ class _Pool:
         if self._share.gpus < 1 or self._alone(first):
             return [first]
         alike = sorted(waiting, key=lambda job: getattr(job, "group", "") != seat.group)
-        workers = self._share.workers
-        count = len(waiting) + 1 if workers == 1 else -(-(len(waiting) + 1) // (2 * workers))
-        taken = [first, *[job for job in alike if not self._alone(job)][: count - 1]]
+        together = [first, *[job for job in alike if not self._alone(job)]]
+        taken = jobs_beside(together, self._share.workers)
         numbers = set(map(id, taken))
         waiting[:] = [job for job in waiting if id(job) not in numbers]
         return taken

@@ -17,7 +17,7 @@ import pytest
 
 from mritk import LostJob, available_cores
 from mritk.store.folder import ResultsFolder
-from mritk_processes.pool import next_jobs, run
+from mritk_processes.pool import run
 from mritk_processes.share import shares
 
 DYING = """
@@ -252,21 +252,6 @@ class Planted:
     alone: bool = False
 
 
-def test_a_worker_with_a_gpu_to_itself_takes_its_part_of_what_is_left():
-    """Of jobs whose names are numbers but for ``x``, which must be alone."""
-
-    def taken(names, workers):
-        waiting, parts = [Planted(name, name == "x") for name in names], []
-        while waiting:
-            parts.append("".join(job.name for job in next_jobs(waiting, workers)))
-        return parts
-
-    assert taken("1234567", 2) == ["12", "34", "5", "6", "7"]
-    assert taken("123", 1) == ["123"]
-    assert taken("1x3456", 2) == ["13", "x", "4", "5", "6"]
-    assert taken("x23", 2) == ["x", "2", "3"]
-
-
 def several(given):
     """Do one job, or several, of which one called ``deadly`` kills the worker."""
     jobs = given if isinstance(given, list) else [given]
@@ -286,13 +271,13 @@ def test_where_each_worker_has_a_gpu_it_does_several_jobs(monkeypatch):
     """What a worker leaves that dies is lost, and nothing else."""
     monkeypatch.setattr("torch.cuda.device_count", lambda: 2)
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "0,1")
-    jobs = [Planted(name) for name in ("a", "deadly", "c", "d", "e", "f", "g", "h", "i", "j")]
+    jobs = [Planted(name) for name in ("a", "deadly", *"cdefghijkl")]
     told = results(run(several, jobs, 2))
     killed = "was killed by SIGKILL"
     lost = [one for one in told if isinstance(one, LostJob)]
     assert lost == [LostJob(Planted("deadly"), killed), LostJob(Planted("c"), killed)]
     done = {one[0]: one[1:] for one in told if one not in lost}
-    assert done.keys() == {"a", "d", "e", "f", "g", "h", "i", "j"}
+    assert done.keys() == set("adefghijkl")
     assert done["a"][1] == 3
     assert done["d"] == done["e"] == (done["d"][0], 2)
     assert done["a"][0] != done["d"][0]

@@ -469,10 +469,10 @@ def test_a_worker_keeps_to_the_data_that_it_has_opened():
 
 def test_a_worker_with_a_gpu_of_its_own_takes_its_part_of_what_is_left():
     """Jobs of the data that it has opened first; none that must be alone."""
-    assert taken("aabcb", "b", gpus=1) == "24"
-    assert taken("aabcbaacc", "b", gpus=1) == "240"
-    assert taken("aabcb", "b", gpus=0.5) == "2"
-    assert taken("aabcb", "b", gpus=1, alone="4") == "20"
+    assert taken("aabcb", "b", gpus=1) == "2"
+    assert taken("aabcbaaccaaaa", "b", gpus=1) == "240"
+    assert taken("aabcbaaccaaaa", "b", gpus=1, alone="4") == "201"
+    assert taken("aabcbaaccaaaa", "b", gpus=0.5) == "2"
     assert taken("aabcb", "b", gpus=1, alone="2") == "2"
     assert taken("a", "b", gpus=1) == "0"
     assert taken("aabcb", "b", gpus=1, workers=1) == "24013"
