@@ -169,8 +169,12 @@ class _Pool:
         return told
 
     def _lost(self, seat: _Seat, error: Exception, waiting: list[Any]) -> Iterator[LostJob]:
-        """Replace a worker that died; one of its jobs may be why, so each is tried again alone."""
-        self._start(1)
+        """Replace a worker that died; one of its jobs may be why, so each is tried again alone.
+
+        At the end of a run workers have left that had nothing more to do: they are replaced, too.
+        """
+        missing = self._share.workers - len(self._seats)
+        self._start(max(1, min(missing, len(seat.left))))
         if not seat.left:
             self._tell_unstarted(error)
         for job in seat.left.values():
