@@ -142,7 +142,6 @@ class Request:
     folds: tuple[int, ...]
     folder: Path
     device: str
-    gpus: int  # how many GPUs are named, if several
     skip_unreadable: bool
     rerun: bool
     deterministic: bool
@@ -161,6 +160,7 @@ class Request:
     dry_run: bool
     check: bool
     as_json: bool
+    gpus: int = 0  # how many GPUs are named, if several
 
     def execute(self) -> int:
         """Plan, run, report; return the exit code."""
