@@ -340,5 +340,8 @@ def _divided(
             f"no sample in the official test set of {opened.record.name} is readable; repair the "
             "files, or draw a test set in the protocol's [split]"
         )
-    folds = make_folds(samples, protocol.split, copies)
+    try:
+        folds = make_folds(samples, protocol.split, copies)
+    except DataError as error:
+        raise DataError(f"{opened.record.name}: {error}") from error
     return OpenDataset(opened.record, samples, folds, tuple(skipped), found, copies, opened.reader)

@@ -7,7 +7,9 @@ import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
+from PIL import Image
 
 import mritk.cli as mritk_cli
 from mritk.store.folder import ResultsFolder
@@ -260,6 +262,19 @@ def test_a_fold_of_sites_is_refused_before_data_are_audited(
     ended = run_toy("--fold", 2)
     assert ended.code == 2
     assert "no fold 2: protocol fast has 2 on bands" in ended.err
+
+
+def test_data_that_cannot_be_divided_are_named_among_several(mritk, toy, tmp_path):
+    for label in "ab":
+        (tmp_path / "few" / label).mkdir(parents=True)
+        for number in range(2):
+            pixels = np.random.default_rng([ord(label), number]).integers(0, 256, (40, 40))
+            image = Image.fromarray(pixels.astype(np.uint8))
+            image.save(tmp_path / "few" / label / f"{number}.png")
+    data = ("-d", "bands", "-d", f"folder:{tmp_path}/few", "--no-patient-ids")
+    ended = mritk("run", "-p", toy, "-b", "tiny", *data, "-n")
+    assert ended.code == 2
+    assert "mritk: folder:few: class 'a' has 2 samples" in ended.err
 
 
 def test_a_batch_that_the_training_part_cannot_fill_is_told_before_training(run_toy, fast_protocol):
