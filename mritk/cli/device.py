@@ -57,11 +57,12 @@ def use_gpus(wish: str, environ: MutableMapping[str, str]) -> tuple[str, int]:
     if wish == "cuda:*":
         return "cuda", 0
     numbers = list(dict.fromkeys(part.removeprefix("cuda:") for part in wish.split(",")))
+    count = len(numbers)
     if VISIBLE in environ:  # empty: none
         named = [name.strip() for name in environ[VISIBLE].split(",") if name.strip()]
         numbers = [named[int(number)] for number in numbers if int(number) < len(named)]
     environ[VISIBLE] = ",".join(numbers)
-    return "cuda", len(set(wish.split(",")))
+    return "cuda", count
 
 
 def _option(kind: DeviceName, text: str) -> Option:

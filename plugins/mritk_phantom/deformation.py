@@ -74,7 +74,7 @@ class Head:
 
     @cached_property
     def depth(self) -> np.ndarray:
-        """Distance to the dura in mm, positive inside; float32 (X, Y, Z)."""
+        """Distance to the dura in mm, positive inside, FAR well outside; float32 (X, Y, Z)."""
         return self.places.look_up(_depth(self.anatomy))
 
     @cached_property
