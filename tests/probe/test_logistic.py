@@ -201,7 +201,9 @@ def test_a_newton_direction_solves_the_hessian(monkeypatch):
     gradient = torch.autograd.functional.jacobian(loss, point)
     hessian = torch.autograd.functional.hessian(loss, point).reshape(15, 15)
     chances = (table @ point).softmax(1)
-    found = logistic_newton.newton_direction(table, weights, chances, penalty, gradient)
+    found = logistic_newton.newton_directions(
+        table, weights, chances[None], penalty[None], gradient[None]
+    )[0]
     wanted = torch.linalg.solve(hessian, -gradient.flatten()).reshape(5, 3)
     torch.testing.assert_close(found, wanted)
 
