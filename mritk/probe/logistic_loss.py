@@ -9,6 +9,9 @@ from __future__ import annotations
 
 import torch
 
+# Newton steps of the intercepts with which a lower bound is looked for.
+BALANCING = 3
+
 
 def losses(logits: torch.Tensor, is_class: torch.Tensor) -> torch.Tensor:
     """Return the cross-entropy of each sample, (A, N).
@@ -28,43 +31,62 @@ def residuals(logits: torch.Tensor, is_class: torch.Tensor) -> torch.Tensor:
     return torch.where(is_class, -others.sum(2, keepdim=True), others)
 
 
-def duality_gap(
-    value: torch.Tensor,
-    residual: torch.Tensor,
-    moment: torch.Tensor,
-    labels: torch.Tensor,
+def lower_bound(
+    table: torch.Tensor,
+    logits: torch.Tensor,
     penalty: torch.Tensor,
     is_class: torch.Tensor,
     weights: torch.Tensor,
 ) -> torch.Tensor:
-    """Return how far objectives are above their minimum at most, (A,).
+    """Return what the objectives are above at every point, (A,); near the optimum, their minimum.
 
-    Probabilities of all samples whose weighted sums are those of the classes give a lower bound
-    of the minimum: their entropy minus the square of their features' moment over twice the penalty
-    (the dual problem; Yu, Huang, Lin, 2011, Machine Learning 85:41). The predicted ones, mixed with
-    one and the same distribution for all samples, are such; the intercepts are thereby free.
-    Without a slope in the intercepts the gap is that of strong convexity: the squared gradient
-    over twice the penalty.
+    The bound is that of the dual problem (Yu, Huang, Lin, 2011, Machine Learning 85:41): the
+    entropy of probabilities of all samples minus the square of their features' moment over twice
+    the penalty, if they give each class its weight in all. Probabilities predicted near the optimum
+    nearly do; they do when they have been mixed with some one distribution for all samples.
 
     Args:
-        value: (A,) of the objective.
-        residual: (A, N, classes), as :func:`residuals` returns them.
-        moment: (A, R, classes) weighted sums of residuals times features, which are centred.
-        labels: (R, classes) weighted sums of the features of each class.
+        table: (N, R) float64 features, whose weighted mean is zero.
+        logits: (A, N, classes).
         penalty: (A,) positive.
         is_class: (N, classes), True at each sample's class.
         weights: (N,) of the samples.
     """
     of_classes = weights @ is_class.to(weights.dtype)
-    slope = torch.einsum("n,ank->ak", weights, residual)
-    # The share to be mixed in, and the distribution: the least share for which there is one.
-    odds = (slope / of_classes).amax(1, keepdim=True).clamp(min=torch.finfo(weights.dtype).tiny)
+    for _ in range(BALANCING):
+        logits = logits + _balancing(logits, is_class, weights)[:, None]
+    residual = residuals(logits, is_class)
+    excess = torch.einsum("n,ank->ak", weights, residual)
+    # The least share for which such a distribution is there, and the distribution.
+    odds = (excess / of_classes).amax(1, keepdim=True).clamp(min=torch.finfo(weights.dtype).tiny)
     share = (odds / (1 + odds))[:, :, None]
-    common = ((of_classes - slope / odds) / of_classes.sum()).clamp(min=0)[:, None]
-    others = (1 - share) * residual + share * common
-    others = others.masked_fill(is_class, 0)
+    common = ((of_classes - excess / odds) / of_classes.sum()).clamp(min=0)[:, None]
+    # As with losses, all is computed from the classes that a sample is not of.
+    others = ((1 - share) * residual + share * common).masked_fill(is_class, 0)
     missing = others.sum(2).clamp(max=1)
     own = torch.special.xlog1py(1 - missing, -missing)
     entropy = (torch.special.entr(others).sum(2) - own) @ weights
-    moved = moment - share * (moment + labels)
-    return value - entropy + moved.square().sum((1, 2)) / (2 * penalty)
+    mixed = torch.where(is_class, -missing[:, :, None], others)
+    moment = products(table.T, mixed * weights[:, None])
+    return entropy - moment.square().sum((1, 2)) / (2 * penalty)
+
+
+def _balancing(
+    logits: torch.Tensor, is_class: torch.Tensor, weights: torch.Tensor
+) -> torch.Tensor:
+    """Return the Newton step (A, classes) of the intercepts alone."""
+    chances = logits.softmax(2)
+    excess = torch.einsum("n,ank->ak", weights, residuals(logits, is_class))
+    curvature = -torch.einsum("n,ank,anl->akl", weights, chances, chances)
+    diagonal = curvature.diagonal(dim1=1, dim2=2)
+    diagonal -= curvature.sum(2)  # rows sum to zero, precisely
+    # To move all classes alike changes nothing; so any curvature will do for it.
+    curvature += diagonal.mean(1)[:, None, None]
+    return -torch.linalg.solve_ex(curvature, excess)[0]
+
+
+def products(matrix: torch.Tensor, stacked: torch.Tensor) -> torch.Tensor:
+    """Return ``matrix`` (M, R) times each of ``stacked`` (A, R, K), (A, M, K), as one product."""
+    total, width, columns = stacked.shape
+    flat = matrix @ stacked.transpose(0, 1).reshape(width, -1)
+    return flat.reshape(-1, total, columns).transpose(0, 1).contiguous()

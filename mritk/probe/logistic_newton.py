@@ -12,6 +12,8 @@ from collections.abc import Callable
 
 import torch
 
+from mritk.probe.logistic_loss import products
+
 MAX_CONJUGATE = 250
 # Of the gradient's norm, as the preconditioner measures it, what a direction may leave.
 SHARE = 0.01
@@ -70,13 +72,6 @@ def _directions(
             break
         along = step + size / before * along
     return found
-
-
-def products(matrix: torch.Tensor, stacked: torch.Tensor) -> torch.Tensor:
-    """Return ``matrix`` (M, R) times each of ``stacked`` (A, R, K), (A, M, K), as one product."""
-    total, width, columns = stacked.shape
-    flat = matrix @ stacked.transpose(0, 1).reshape(width, -1)
-    return flat.reshape(-1, total, columns).transpose(0, 1).contiguous()
 
 
 def _by_blocks(

@@ -15,8 +15,8 @@ from dataclasses import dataclass, fields, replace
 
 import torch
 
-from mritk.probe.logistic_loss import duality_gap, losses, residuals
-from mritk.probe.logistic_newton import newton_directions, products
+from mritk.probe.logistic_loss import losses, lower_bound, products, residuals
+from mritk.probe.logistic_newton import newton_directions
 
 # The largest error of the weights relative to their size, as the duality gap bounds it; the
 # objective is then within 1e-10 of its minimum.
@@ -55,7 +55,6 @@ class _State:
         penalty: (A, R + 1, 1), zero for the intercept.
         point: (A, R + 1, classes).
         logits: (A, N, classes) at the point.
-        residual: (A, N, classes) gradient of the losses there.
         value: (A,) of the objective.
         gradient: (A, R + 1, classes).
         rho: (A,) mean variance of the predicted classes.
@@ -66,7 +65,6 @@ class _State:
     penalty: torch.Tensor
     point: torch.Tensor
     logits: torch.Tensor
-    residual: torch.Tensor
     value: torch.Tensor
     gradient: torch.Tensor
     rho: torch.Tensor
@@ -94,8 +92,6 @@ class Search:
         self._z, self._scatter = coordinates.table, coordinates.scatter
         self._weights, self._is_class = coordinates.weights, is_class
         self._penalty = penalty
-        # Weighted sums of the features of each class.
-        self._labels = self._z[:, :-1].T @ (self._weights[:, None] * is_class)
         self.iterations = [0] * len(penalty)
         self.converged = [False] * len(penalty)
 
@@ -202,7 +198,7 @@ class Search:
         rho = rho.clamp(min=torch.finfo(rho.dtype).eps)
         value = self._value(logits, point, penalty)
         gradient = moment + penalty * point
-        return _State(number, penalty, point, logits, residual, value, gradient, rho, steps)
+        return _State(number, penalty, point, logits, value, gradient, rho, steps)
 
     def _has_converged(self, state: _State) -> torch.Tensor:
         """Tell for which penalties the objective is proven to be close enough to its minimum.
@@ -213,16 +209,16 @@ class Search:
         weights, penalty = state.point[:, :-1], self._penalty[state.number]
         of_weights = penalty * weights.square().sum((1, 2)) / 2
         wanted = torch.maximum(TOLERANCE**2 * of_weights, ROUNDING * state.value)
-        slope = state.gradient[:, :-1]
-        near = slope.square().sum((1, 2)) / (2 * penalty) <= wanted
-        if not near.any():
-            return near
-        moment = slope - penalty[:, None, None] * weights
-        gap = duality_gap(
-            *(state.value, state.residual, moment, self._labels),
-            *(penalty, self._is_class, self._weights),
-        )
-        return near & (gap <= wanted)
+        # By strong convexity no more than this, were the intercepts the best for these weights.
+        slope = state.gradient[:, :-1].square().sum((1, 2)) / (2 * penalty)
+        near = slope <= wanted
+        if near.any():
+            bound = lower_bound(
+                *(self._z[:, :-1], state.logits[near], penalty[near]),
+                *(self._is_class, self._weights),
+            )
+            near[near.clone()] = state.value[near] - bound <= wanted[near]
+        return near
 
 
 def _dot(one: torch.Tensor, other: torch.Tensor) -> torch.Tensor:
