@@ -71,9 +71,7 @@ def lower_bound(
     return entropy - moment.square().sum((1, 2)) / (2 * penalty)
 
 
-def _balancing(
-    logits: torch.Tensor, is_class: torch.Tensor, weights: torch.Tensor
-) -> torch.Tensor:
+def _balancing(logits: torch.Tensor, is_class: torch.Tensor, weights: torch.Tensor) -> torch.Tensor:
     """Return the Newton step (A, classes) of the intercepts alone."""
     chances = logits.softmax(2)
     excess = torch.einsum("n,ank->ak", weights, residuals(logits, is_class))
