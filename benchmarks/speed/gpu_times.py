@@ -28,6 +28,8 @@ from mritk.protocol.recipe import Recipe, Stage
 
 MAIN = ("resnet18", "convnext_tiny", "efficientnetv2_s", "densenet121")
 OVER_FLOOR = 1.03
+# Engines whose steps are replayed as CUDA graphs.
+REPLAYED = ("graphs", "compile")
 # Images/s that the kernels of a step alone allow, at 224 px and batch 128 in bfloat16 on an H200:
 # the sum of their times (2026-11-26, torch 2.11).
 KERNELS = {
@@ -96,13 +98,13 @@ class Times:
             device=self.device,
             deterministic=case.deterministic,
             compile=case.engine == "compile",
-            graphs=case.engine == "graphs",
+            graphs=case.engine in REPLAYED,
         )
 
     def floor(self, case: Case) -> BareNetwork:
         """Return the bare network, with the optimiser that is fastest on a GPU.
 
-        Its steps are replayed where those of the case are; a compiled case has an eager floor.
+        Its steps are replayed where those of the case are, and never compiled.
         """
         floor = BareNetwork(
             case.backbone,
@@ -113,7 +115,7 @@ class Times:
             device=self.device,
         )
         floor.optimiser = torch.optim.AdamW(floor.model.parameters(), lr=1e-4, fused=True)
-        if case.engine == "graphs" and self.device.startswith("cuda"):
+        if case.engine in REPLAYED and self.device.startswith("cuda"):
             floor.replay_steps()
         return floor
 

@@ -266,5 +266,8 @@ def test_compiled_training_is_close_to_eager(on_gpu):
     setup = on_gpu.setup(SGD, precision="float32")
     with float32_as_such():
         compiled, eager = trained(replace(setup, compile=True)), trained(setup)
+        replayed = trained(replace(setup, compile=True, graphs=True))
     on_gpu.require_engine(compiled, engine="compile")
-    on_gpu.require_close(compiled.scores, eager.scores, 1e-2)
+    on_gpu.require_engine(replayed, engine="compile and graphs")
+    for run in (compiled, replayed):
+        on_gpu.require_close(run.scores, eager.scores, 1e-2)

@@ -56,7 +56,7 @@ def test_a_training_that_left_its_engine_is_not_timed_as_if_it_had_not(times, mo
 def test_a_case_sets_up_what_it_says(times):
     for engine in ("eager", "compile", "graphs"):
         setup = times.setup(replace(SMALL, engine=engine), repeats=3)
-        assert (setup.compile, setup.graphs) == (engine == "compile", engine == "graphs")
+        assert (setup.compile, setup.graphs) == (engine == "compile", engine != "eager")
         assert not setup.deterministic
         assert setup.parameters.stages[0].epochs == 4
     assert times.setup(replace(SMALL, deterministic=True), 1).deterministic
