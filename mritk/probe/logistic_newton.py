@@ -70,7 +70,7 @@ def _directions(
         before, size = size, (rest * step).sum((1, 2), keepdim=True)
         if (size <= SHARE**2 * first).all():
             break
-        along = step + size / before * along
+        along = step + torch.where(before > 0, size / before, 0.0) * along
     return found
 
 
