@@ -181,7 +181,8 @@ def _shapes(record: Any, member: Field[Any]) -> bool:
     """Tell whether a field belongs in the fingerprint."""
     rule = member.metadata.get("fingerprint", True)
     if rule == "unless default":
-        return bool(getattr(record, member.name) != member.default)
+        left_out = member.metadata.get("absent", member.default)
+        return bool(getattr(record, member.name) != left_out)
     return bool(rule)
 
 
