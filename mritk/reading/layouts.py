@@ -273,12 +273,12 @@ def _refuse_unnamed_classes(
 ) -> None:
     """``images`` and ``masks``, or ``images`` and ``labels``: no folder is called as a class is."""
     names = [folder.name for folder in folders]
-    some = [f for f in folders if f.below]
-    if len(folders) > 1 and some and all(_is_generic(f.name) for f in some):
+    filled = [folder.name for folder in folders if folder.below]
+    if len(folders) > 1 and filled and all(_is_generic(name) for name in filled):
+        classes = f"; if they are the classes, use {layout.class_option(filled)}"
         raise DataError(
             f"{layout.shown(base)} has folders {_listed(names)}, none of which is named like a "
-            f"class; use one folder per class, or {TABLE}; if they are the classes, use "
-            f"{layout.class_option(names)}"
+            f"class; use one folder per class, or {TABLE}{classes if len(filled) > 1 else ''}"
         )
 
 

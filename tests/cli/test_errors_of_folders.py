@@ -69,7 +69,12 @@ def test_folders_named_like_no_class(mritk, tmp_path):
     ended = mritk("audit", f"folder:{tmp_path / 'lesions'}")
     assert ended.code == 2
     assert "has folders images, masks, none of which is named like a class" in ended.err
-    assert "in a table (manifest:FILE.csv)" in ended.err
+    assert "in a table (manifest:FILE.csv); if they are" in ended.err
+    boxes = tmp_path / "boxes" / "labels"
+    write_images(boxes.parent / "images", 1)
+    boxes.mkdir()
+    (boxes / "0.txt").write_text("0 .5 .5 .1 .1")
+    assert "classes=" not in mritk("audit", f"folder:{boxes.parent}").err
 
 
 def test_classes_beside_the_splits_are_not_to_be_named(mritk, tmp_path):
